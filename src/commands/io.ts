@@ -1,0 +1,23 @@
+import type { Readable, Writable } from 'node:stream';
+
+/**
+ * All that a command may touch of the outside. Made in main.ts; commands and what they call take
+ * it as a value, so that tests can run a command without a process.
+ */
+export interface Io {
+  /** The result and nothing else. */
+  readonly stdout: Writable & { readonly isTTY?: boolean; readonly columns?: number };
+  /** Progress, warnings, errors, prompts; every line starts with `hoop:`. */
+  readonly stderr: Writable & { readonly isTTY?: boolean; readonly columns?: number };
+  readonly stdin: Readable & { readonly isTTY?: boolean };
+  readonly env: NodeJS.ProcessEnv;
+  readonly cwd: string;
+  /** Aborted by SIGINT, SIGTERM and SIGHUP, with a HOOP_INTERRUPTED error that names the signal. */
+  readonly signal: AbortSignal;
+  /** Whether escape codes for colour may be written to each stream. */
+  readonly color: { readonly stdout: boolean; readonly stderr: boolean };
+  /** One progress or warning line on stderr; nothing under `--quiet`. */
+  readonly note: (text: string) => void;
+  /** The exit status of a pass-through command; everything else follows from errors. */
+  readonly setExitCode: (code: number) => void;
+}

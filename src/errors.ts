@@ -1,0 +1,111 @@
+/**
+ * The one error class that users see, and the list of its codes.
+ *
+ * Branch on `code`, never on text. Text follows PostgreSQL's error message style, since psql
+ * prints ours: `message` says what happened (lower case, one line, no period), `detail` why,
+ * `hint` what to do (both full sentences). Never put SQL literals, Bind values, tokens or row
+ * data into any of them. `docs/errors.md` lists every code; a test compares the two.
+ */
+export const ERROR_CODES = [
+  // the command line and local state
+  'HOOP_USAGE',
+  'HOOP_CONFIG',
+  'HOOP_LOCAL_STATE',
+  'HOOP_MISSING_PROGRAM',
+  'HOOP_INTERRUPTED',
+  // identity
+  'HOOP_NOT_LOGGED_IN',
+  'HOOP_LOGIN_FAILED',
+  'HOOP_TOKEN_EXPIRED',
+  'HOOP_TOKEN_NOT_YET_VALID',
+  'HOOP_TOKEN_TOO_OLD',
+  'HOOP_TOKEN_REPLAYED',
+  'HOOP_TOKEN_AUDIENCE',
+  'HOOP_TOKEN_ISSUER',
+  'HOOP_TOKEN_AZP',
+  'HOOP_TOKEN_ALGORITHM',
+  'HOOP_TOKEN_SIGNATURE',
+  'HOOP_TOKEN_KEY',
+  'HOOP_TOKEN_CLAIM',
+  'HOOP_TOKEN_MALFORMED',
+  'HOOP_TOKEN_REVOKED',
+  'HOOP_PROOF_INVALID',
+  'HOOP_PROOF_NONCE',
+  'HOOP_IDP_UNREACHABLE',
+  // the way to the gateway and to the target
+  'HOOP_UNREACHABLE',
+  'HOOP_GATEWAY_TLS',
+  'HOOP_GATEWAY_REFUSED',
+  'HOOP_GATEWAY_BAD_REPLY',
+  'HOOP_TARGET_UNREACHABLE',
+  'HOOP_TARGET_LOGIN',
+  'HOOP_TARGET_TLS',
+  'HOOP_TARGET_UNKNOWN',
+  'HOOP_LOCAL_PORT',
+  // policy
+  'HOOP_POLICY_INVALID',
+  'HOOP_POLICY_UNSIGNED',
+  'HOOP_POLICY_SIGNER',
+  'HOOP_POLICY_REWOUND',
+  'HOOP_POLICY_FETCH',
+  'HOOP_POLICY_MISSING',
+  'HOOP_POLICY_MISMATCH',
+  'HOOP_ACCESS_DENIED',
+  // decisions about a statement
+  'HOOP_DENIED',
+  'HOOP_NOT_ALLOWED',
+  'HOOP_UNPARSED',
+  'HOOP_UNTRACEABLE',
+  'HOOP_MASKED_WRITE',
+  'HOOP_SETTING',
+  'HOOP_ENCODING',
+  'HOOP_MESSAGE_REFUSED',
+  'HOOP_APPROVAL_UNAVAILABLE',
+  'HOOP_LIMIT',
+  'HOOP_RESULT_MISMATCH',
+  // protocols
+  'HOOP_PROTOCOL',
+  'HOOP_TOO_LARGE',
+  // sessions and evidence
+  'HOOP_SESSION_UNKNOWN',
+  'HOOP_SESSION_ENDED',
+  'HOOP_SESSION_EXPIRED',
+  'HOOP_SESSION_REVOKED',
+  'HOOP_RECORDING_WRITE',
+  'HOOP_RECORDING_DAMAGED',
+  'HOOP_EVIDENCE_MISMATCH',
+  'HOOP_UPLOAD_FAILED',
+  'HOOP_VERIFY_FAILED',
+  'HOOP_VERIFY_UNTRUSTED',
+  'HOOP_VERIFY_INCOMPLETE',
+] as const;
+
+export type ErrorCode = (typeof ERROR_CODES)[number];
+
+export interface HoopErrorOptions {
+  readonly detail?: string | undefined;
+  readonly hint?: string | undefined;
+  readonly cause?: unknown;
+}
+
+export class HoopError extends Error {
+  readonly code: ErrorCode;
+  readonly detail: string | undefined;
+  readonly hint: string | undefined;
+
+  constructor(code: ErrorCode, message: string, options: HoopErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = 'HoopError';
+    this.code = code;
+    this.detail = options.detail;
+    this.hint = options.hint;
+  }
+}
+
+/** Bytes that the protocol does not allow. The connection that sent them cannot go on. */
+export class ProtocolError extends HoopError {
+  constructor(message: string, options: HoopErrorOptions = {}) {
+    super('HOOP_PROTOCOL', message, options);
+    this.name = 'ProtocolError';
+  }
+}

@@ -1,0 +1,70 @@
+/** What the Postgres engine needs from the rest of the gateway; nothing else reaches it. */
+import type { Duplex } from 'node:stream';
+import type { Catalog, StatementContext, Verdict } from '../../policy/sql/types.ts';
+import type { Grant, Principal } from '../../policy/types.ts';
+import type { EvidenceLine, RecordingEvent } from '../../recording/types.ts';
+import type { Secret } from '../../secret.ts';
+
+export interface PostgresTarget {
+  readonly name: string;
+  readonly host: string;
+  readonly port: number;
+  readonly database: string;
+  readonly user: string;
+  readonly password: Secret<string> | undefined;
+  readonly tls: {
+    readonly mode: 'disable' | 'prefer' | 'require' | 'verify-ca' | 'verify-full';
+    /** PEM of the CA that signs the target's certificate. */
+    readonly ca: string | undefined;
+  };
+  readonly connectTimeoutMs: number;
+}
+
+/** The cancel keys that this gateway has given out, for one session. */
+export interface CancelRegistry {
+  add(processId: number, secretKey: Uint8Array, cancel: () => Promise<void>, stream: number): void;
+  remove(processId: number): void;
+  /** @returns the stream whose statement is being cancelled, or undefined: no such key here. */
+  cancel(processId: number, secretKey: Uint8Array): Promise<number | undefined>;
+}
+
+/** The target's catalog, kept fresh by one connection of the gateway's own per target. */
+export interface CatalogSource {
+  current(): Promise<Catalog>;
+  /** After DDL was committed here, or a name was not found: read again before the next verdict. */
+  refresh(): Promise<Catalog>;
+}
+
+/** policy/sql façade: parses in the worker, analyses, evaluates; caches by its own keys. */
+export interface StatementPolicy {
+  decide(text: string, context: StatementContext, grant: Grant): Promise<Verdict>;
+}
+
+export interface PostgresStreamOptions {
+  /**
+   * The tunnel stream: plain protocol from StartupMessage (or CancelRequest) on, no SSLRequest and
+   * no authentication. What is read from it is already recorded; what is written to it is recorded
+   * before it leaves.
+   */
+  readonly client: Duplex;
+  readonly stream: number;
+  readonly target: PostgresTarget;
+  readonly principal: Principal;
+  /** The grant in force now; it changes under a live session when a new policy commit arrives. */
+  readonly grant: () => Grant;
+  readonly policy: StatementPolicy;
+  readonly catalog: CatalogSource;
+  readonly cancelKeys: CancelRegistry;
+  /** Throws when it cannot be written: the stream must end, nothing may be forwarded. */
+  readonly event: (event: RecordingEvent) => void;
+  readonly evidence: (line: EvidenceLine) => void;
+  /** Session end: the engine sends 57P01 with the reason where the protocol allows, then closes. */
+  readonly signal: AbortSignal;
+}
+
+export interface PostgresStreamSummary {
+  readonly statements: number;
+  readonly denied: number;
+  readonly maskedValues: number;
+  readonly reason: string;
+}

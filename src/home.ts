@@ -1,0 +1,102 @@
+/**
+ * Where the client keeps what: `HOOP_HOME` relocates all of it, else the XDG base directories.
+ * https://specifications.freedesktop.org/basedir-spec/latest/
+ */
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { homedir, tmpdir, userInfo } from 'node:os';
+import { join } from 'node:path';
+import { HoopError } from './errors.ts';
+
+export interface Home {
+  /** config.json: what the user chose. */
+  readonly config: string;
+  /** Pins, policy clone, recordings that are not uploaded yet, tokens when there is no keychain. */
+  readonly state: string;
+  /** Sockets and per-session files; emptied by the sessions themselves. */
+  readonly runtime: string;
+}
+
+export interface ClientConfig {
+  readonly gateway?: string;
+  /** PEM file of the CA that signs the gateway's certificate, when it is not a public one. */
+  readonly ca?: string;
+  /** `file` keeps tokens out of the OS keychain. */
+  readonly tokenStore?: 'keychain' | 'file';
+}
+
+export function locateHome(env: NodeJS.ProcessEnv): Home {
+  const home = env['HOOP_HOME'];
+  if (home) {
+    return { config: home, state: home, runtime: join(home, 'run') };
+  }
+  return {
+    config: join(env['XDG_CONFIG_HOME'] || join(homedir(), '.config'), 'hoop'),
+    state: join(env['XDG_STATE_HOME'] || join(homedir(), '.local', 'state'), 'hoop'),
+    runtime: env['XDG_RUNTIME_DIR']
+      ? join(env['XDG_RUNTIME_DIR'], 'hoop')
+      : join(tmpdir(), `hoop-${userInfo().uid}`),
+  };
+}
+
+/** config.json with `HOOP_GATEWAY` and `HOOP_CA` laid over it. */
+export function readConfig(home: Home, env: NodeJS.ProcessEnv): ClientConfig {
+  const path = join(home.config, 'config.json');
+  let stored: ClientConfig = {};
+  try {
+    stored = parseConfig(readFileSync(path, 'utf8'), path);
+  } catch (error) {
+    if (!isMissing(error)) {
+      throw error;
+    }
+  }
+  return {
+    ...stored,
+    ...(env['HOOP_GATEWAY'] ? { gateway: env['HOOP_GATEWAY'] } : {}),
+    ...(env['HOOP_CA'] ? { ca: env['HOOP_CA'] } : {}),
+    ...(env['HOOP_TOKEN_STORE'] === 'file' ? { tokenStore: 'file' as const } : {}),
+  };
+}
+
+export function writeConfig(home: Home, config: ClientConfig): void {
+  mkdirSync(home.config, { recursive: true, mode: 0o700 });
+  writeFileAtomic(join(home.config, 'config.json'), `${JSON.stringify(config, null, 2)}\n`);
+}
+
+/** Writes a 0600 file so that a reader sees the old text or the new, never a part. */
+export function writeFileAtomic(path: string, text: string): void {
+  const temporary = `${path}.${process.pid}.tmp`;
+  writeFileSync(temporary, text, { mode: 0o600 });
+  renameSync(temporary, path);
+}
+
+export function isMissing(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
+}
+
+function parseConfig(text: string, path: string): ClientConfig {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw new HoopError('HOOP_CONFIG', `"${path}" is not valid JSON`, {
+      hint: 'Correct the file, or remove it and run `hoop login --gateway URL` again.',
+      cause,
+    });
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new HoopError('HOOP_CONFIG', `"${path}" must hold a JSON object`);
+  }
+  const config: { gateway?: string; ca?: string; tokenStore?: 'keychain' | 'file' } = {};
+  for (const [key, entry] of Object.entries(value)) {
+    if ((key === 'gateway' || key === 'ca') && typeof entry === 'string') {
+      config[key] = entry;
+    } else if (key === 'tokenStore' && (entry === 'keychain' || entry === 'file')) {
+      config.tokenStore = entry;
+    } else {
+      throw new HoopError('HOOP_CONFIG', `"${path}" has an unknown or wrong setting "${key}"`, {
+        hint: 'Known settings are gateway, ca and tokenStore.',
+      });
+    }
+  }
+  return config;
+}

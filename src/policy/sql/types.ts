@@ -1,0 +1,229 @@
+/**
+ * The seam between the SQL side of the policy and the Postgres engine.
+ *
+ * `Catalog` is a snapshot of what the target's catalog says (read by gateway/pg/catalog-reader).
+ * `StatementAnalysis` is what one parsed statement does, against one catalog and search_path.
+ * `Verdict` is what the engine acts on. All of it is plain, immutable data.
+ */
+import type { DetectorName, MaskKind, Refusal, RuleRef, Verb } from '../types.ts';
+
+// ---------------------------------------------------------------- catalog
+
+export interface CatalogColumn {
+  readonly attnum: number;
+  readonly name: string;
+  readonly typeOid: number;
+  readonly dropped: boolean;
+  /** Expression text of a generated column (pg_get_expr), which derives from other columns. */
+  readonly generatedFrom: string | undefined;
+}
+
+export interface CatalogRelation {
+  readonly oid: number;
+  readonly schema: string;
+  readonly name: string;
+  /** pg_class.relkind: r, p, v, m, f, S, c, i, I, t. */
+  readonly kind: string;
+  readonly columns: readonly CatalogColumn[];
+  /** pg_get_viewdef for v and m, else undefined. */
+  readonly viewDefinition: string | undefined;
+  /** OIDs of direct parents (inheritance and partitioning). */
+  readonly parents: readonly number[];
+  /** pg_type.oid of the row type. */
+  readonly rowTypeOid: number;
+  /** Whether user triggers or rules exist that run code on DML. */
+  readonly hasTriggersOrRules: boolean;
+  readonly rowSecurity: boolean;
+}
+
+export interface CatalogFunction {
+  readonly oid: number;
+  readonly schema: string;
+  readonly name: string;
+  /** pg_proc.prokind: f, p, a, w. */
+  readonly kind: string;
+  readonly volatility: 'i' | 's' | 'v';
+  readonly returnTypeOid: number;
+  readonly returnsSet: boolean;
+  readonly argTypeOids: readonly number[];
+  readonly language: string;
+  readonly securityDefiner: boolean;
+}
+
+export interface CatalogType {
+  readonly oid: number;
+  readonly schema: string;
+  readonly name: string;
+  /** pg_type.typtype: b, c, d, e, p, r, m. */
+  readonly kind: string;
+  /** Relation of a composite type, else 0. */
+  readonly relationOid: number;
+  /** Element type of an array, else 0. */
+  readonly elementOid: number;
+  /** Base type of a domain, else 0. */
+  readonly baseOid: number;
+}
+
+export interface Catalog {
+  /** Grows with every re-read that found a difference. Part of the verdict key. */
+  readonly generation: number;
+  /** server_version_num / 10000, e.g. 17. */
+  readonly majorVersion: number;
+  readonly database: string;
+  relation(schema: string, name: string): CatalogRelation | undefined;
+  relationByOid(oid: number): CatalogRelation | undefined;
+  functions(schema: string, name: string): readonly CatalogFunction[];
+  type(schema: string, name: string): CatalogType | undefined;
+  typeByOid(oid: number): CatalogType | undefined;
+  /** Operators that are not built in (OID >= 16384), by schema and name: the functions they call. */
+  userOperators(schema: string, name: string): readonly CatalogFunction[];
+  /** Casts that are not built in run user code: [source type, target type]. */
+  readonly userCasts: readonly (readonly [number, number])[];
+  readonly schemas: readonly string[];
+}
+
+// ---------------------------------------------------------------- analysis
+
+export interface RelationFact {
+  readonly schema: string;
+  readonly name: string;
+  readonly oid: number;
+}
+
+export interface ColumnFact extends RelationFact {
+  readonly column: string;
+  readonly attnum: number;
+}
+
+export interface FunctionFact {
+  /** `pg_catalog` for built-ins; undefined when the name could not be resolved. */
+  readonly schema: string | undefined;
+  readonly name: string;
+  readonly builtIn: boolean;
+}
+
+export interface OutputColumn {
+  readonly name: string;
+  /**
+   * identity: exactly one base column, unchanged.  derived: computed from `sources` (which may be
+   * empty: a constant, count(*)).  Every base column whose value can reach the output is named,
+   * looking through views, CTEs, inheritance and row types.
+   */
+  readonly kind: 'identity' | 'derived';
+  readonly sources: readonly ColumnFact[];
+  readonly typeOid: number | undefined;
+}
+
+/** Why (part of) a statement cannot be traced; the engine refuses it while masks are in reach. */
+export interface Opaque {
+  readonly reason: string;
+  /** What the user could do instead, a full sentence. */
+  readonly hint: string | undefined;
+  /** Byte offset in the statement text, if known. */
+  readonly location: number | undefined;
+}
+
+/** What the protocol engine itself must know of a statement. */
+export interface ProtocolEffect {
+  readonly copy?: { readonly direction: 'in' | 'out'; readonly format: 'text' | 'csv' | 'binary' };
+  /** SQL-level PREPARE name AS …; `inner` is the index of nothing: the outputs are this statement's. */
+  readonly prepare?: string;
+  readonly execute?: string;
+  /** null = DEALLOCATE ALL / DISCARD ALL. */
+  readonly deallocate?: string | null;
+  readonly declareCursor?: string;
+  readonly fetch?: string;
+  /** null = CLOSE ALL. */
+  readonly closeCursor?: string | null;
+  readonly transaction?:
+    | 'begin'
+    | 'commit'
+    | 'rollback'
+    | 'savepoint'
+    | 'release'
+    | 'rollback to'
+    | 'prepare';
+  /** SET/RESET/set_config of this setting (lower case); value undefined when not a plain literal. */
+  readonly settings?: readonly {
+    readonly name: string;
+    readonly value: string | undefined;
+    readonly local: boolean;
+  }[];
+  /** Runs code that is not built in, so settings, search_path and role are unknown afterwards. */
+  readonly runsUserCode: boolean;
+  /** Changes objects (DDL): the catalog is stale once this is committed, opaque until then. */
+  readonly changesCatalog: boolean;
+}
+
+export interface StatementAnalysis {
+  readonly verb: Verb;
+  /** Every verb inside, the top one first: CTEs, EXPLAIN ANALYZE, PREPARE, COPY (query), rules. */
+  readonly verbs: readonly Verb[];
+  readonly reads: readonly RelationFact[];
+  readonly writes: readonly RelationFact[];
+  readonly columnsRead: readonly ColumnFact[];
+  /** Columns used in predicates, joins, ordering, grouping, DISTINCT: they show through inference. */
+  readonly columnsInferred: readonly ColumnFact[];
+  readonly columnsWritten: readonly ColumnFact[];
+  readonly functions: readonly FunctionFact[];
+  /** For UPDATE and DELETE anywhere inside: whether all have a WHERE that is not constantly true. */
+  readonly qualified: boolean | undefined;
+  /** Server-side file or program access, as a phrase for the denial, e.g. `COPY … TO PROGRAM`. */
+  readonly serverAccess: readonly string[];
+  /** undefined: returns no rows. */
+  readonly outputs: readonly OutputColumn[] | undefined;
+  readonly opaque: readonly Opaque[];
+  readonly protocol: ProtocolEffect;
+  /** Byte range of this statement in the text. */
+  readonly start: number;
+  readonly end: number;
+}
+
+// ---------------------------------------------------------------- verdict
+
+/** What to do to one result column. undefined entry = pass through untouched. */
+export interface OutputMask {
+  readonly mask: MaskKind;
+  /** The masked base columns whose values could reach here, for the record. */
+  readonly columns: readonly ColumnFact[];
+  readonly rule: RuleRef;
+}
+
+export interface AllowedStatement {
+  readonly analysis: StatementAnalysis;
+  /** The rules that allowed it. */
+  readonly rules: readonly RuleRef[];
+  /**
+   * One entry per output column; undefined when the statement returns no rows. Where masks or
+   * detectors are in reach and the outputs are not known, the verdict is a refusal instead.
+   */
+  readonly masks: readonly (OutputMask | undefined)[] | undefined;
+  /** Base column of each output, for the check against RowDescription (OID, attnum). */
+  readonly detectors: readonly DetectorName[];
+  /** Error and notice text may carry a masked value (casts, constraints): redact D, W and values. */
+  readonly redactErrors: boolean;
+}
+
+export type Verdict =
+  | { readonly effect: 'allow'; readonly statements: readonly AllowedStatement[] }
+  | {
+      readonly effect: 'refuse';
+      readonly refusal: Refusal;
+      /** Index of the statement that was refused, and what is known of it. */
+      readonly statement: number;
+      readonly analysis: readonly StatementAnalysis[];
+    };
+
+/** What a verdict depends on besides the text and the grant. */
+export interface StatementContext {
+  readonly catalog: Catalog;
+  /** Effective search_path, resolved to schema names, pg_catalog and pg_temp placed. undefined = unknown. */
+  readonly searchPath: readonly string[] | undefined;
+  /** current_user if known. */
+  readonly role: string | undefined;
+  /** Types of $1… as given in Parse; 0 = unspecified. */
+  readonly parameterTypes: readonly number[];
+  /** Masks of SQL-level cursors and prepared statements that the target has confirmed. */
+  readonly cursor: (name: string) => AllowedStatement | undefined;
+  readonly prepared: (name: string) => AllowedStatement | undefined;
+}

@@ -1,0 +1,127 @@
+/**
+ * What the policy says, after the YAML has been read and matched against one principal and one
+ * target. Pure data: everything that decides about a statement works on these values.
+ */
+
+/** Where a rule stands, for denial texts, events and `explain`. */
+export interface RuleRef {
+  /** `<policy name>/<rule name>`, or `builtin/<name>` for a guard that hoop brings itself. */
+  readonly id: string;
+  /** Path in the policy repository, or `builtin`. */
+  readonly file: string;
+  readonly line: number;
+}
+
+/** Who acts. `sub` is unique within `issuer`; both together name a person for good. */
+export interface Principal {
+  readonly kind: 'person' | 'workload';
+  readonly issuer: string;
+  readonly sub: string;
+  /** For people to read: e-mail, else preferred name, else sub. Untrusted text. */
+  readonly name: string;
+  readonly email: string | undefined;
+  readonly groups: readonly string[];
+  /** Roles from hoop.yaml that the groups give: 'auditor', 'approver'. */
+  readonly roles: readonly string[];
+}
+
+/**
+ * A statement verb: the lower-case leading keyword(s) of the command as PostgreSQL's docs name
+ * it, e.g. `select`, `insert`, `update`, `delete`, `merge`, `truncate`, `copy`, `create table`,
+ * `alter role`, `drop`, `grant`, `set`, `show`, `begin`, `explain`, `call`, `do`, `listen`.
+ */
+export type Verb = string;
+
+/** Relation pattern in a rule: `schema.name`, where either part may be or contain `*`. */
+export type RelationPattern = string;
+
+export type MaskKind = 'full' | 'partial' | 'hash' | 'null';
+
+export interface ColumnMask {
+  /** Exact names, as stored in the catalog (case matters). */
+  readonly schema: string;
+  readonly relation: string;
+  readonly column: string;
+  readonly mask: MaskKind;
+  readonly rule: RuleRef;
+}
+
+export type DetectorName =
+  | 'card'
+  | 'ssn'
+  | 'email'
+  | 'iban'
+  | 'jwt'
+  | 'cloud-key'
+  | 'vcs-token'
+  | 'private-key'
+  | 'url-password';
+
+export type RuleEffect = 'allow' | 'deny' | 'approve';
+
+export interface StatementRule {
+  readonly effect: RuleEffect;
+  readonly rule: RuleRef;
+  /** Empty list = any. `*` = any. `drop` also matches `drop table`: a verb matches its prefixes by word. */
+  readonly verbs: readonly Verb[];
+  readonly relations: readonly RelationPattern[];
+  /** `schema.name` patterns of functions called. Empty = the rule says nothing about functions. */
+  readonly functions: readonly string[];
+  /** true: only DML with an effective WHERE; false: only DML without; undefined: both. */
+  readonly qualified: boolean | undefined;
+  /** Shown in HINT when the rule refuses. */
+  readonly hint: string | undefined;
+}
+
+export interface SessionLimits {
+  /** Seconds. The session ends then, whatever it is doing. */
+  readonly maxTimeSeconds: number;
+  /** Seconds without a byte from the client on any stream. */
+  readonly idleTimeSeconds: number;
+  readonly maxConnections: number;
+  /** Rows that one statement may return; undefined = no limit. */
+  readonly maxRows: number | undefined;
+}
+
+/** All that the policy at `commit` gives one principal on one target. */
+export interface Grant {
+  readonly commit: string;
+  /** Changes whenever anything below does; part of every cached verdict's key. */
+  readonly generation: string;
+  readonly target: string;
+  readonly rules: readonly StatementRule[];
+  readonly masks: readonly ColumnMask[];
+  readonly detectors: readonly DetectorName[];
+  readonly limits: SessionLimits;
+  readonly requireReason: boolean;
+  /** `mask.inference`: whether a masked column may be used in predicates, ordering, grouping. */
+  readonly inference: 'allow' | 'deny';
+  /** `statements: anything`: no parsing, no guards. Void whenever any other policy applies. */
+  readonly passthrough: boolean;
+  readonly recording: 'full' | 'metadata' | 'off';
+}
+
+/** A refusal, ready for an ErrorResponse, an event and an agent to act on. */
+export interface Refusal {
+  readonly code:
+    | 'HOOP_DENIED'
+    | 'HOOP_NOT_ALLOWED'
+    | 'HOOP_UNPARSED'
+    | 'HOOP_UNTRACEABLE'
+    | 'HOOP_MASKED_WRITE'
+    | 'HOOP_SETTING'
+    | 'HOOP_ENCODING'
+    | 'HOOP_MESSAGE_REFUSED'
+    | 'HOOP_APPROVAL_UNAVAILABLE'
+    | 'HOOP_LIMIT'
+    | 'HOOP_RESULT_MISMATCH'
+    | 'HOOP_TOO_LARGE';
+  /** SQLSTATE: 42501 for denials, 42601 for the parser's own complaint, 54000 for caps. */
+  readonly sqlState: string;
+  readonly message: string;
+  readonly detail: string | undefined;
+  readonly hint: string | undefined;
+  /** 1-based character position in the statement, as in ErrorResponse field `P`. */
+  readonly position: number | undefined;
+  readonly rule: RuleRef | undefined;
+}

@@ -1,0 +1,142 @@
+/**
+ * Shapes shared by everything that writes, agrees on, carries or checks a recording.
+ * Byte formats: docs/design/0002-recording.md.
+ */
+
+/** 0 = up (client → gateway), 1 = down (gateway → client). */
+export type Direction = 0 | 1;
+
+/** Stream 0 carries the evidence lines of the control channel; 1… are local connections. */
+export const CONTROL_STREAM = 0;
+
+export interface StreamOffsets {
+  readonly stream: number;
+  /** Bytes in each direction since the stream began. */
+  readonly up: number;
+  readonly down: number;
+}
+
+/** Proposed by the client, checked and countersigned by the gateway. */
+export interface CutProposal {
+  readonly epoch: number;
+  readonly streams: readonly StreamOffsets[];
+  readonly treeSize: number;
+  /** base64 of 32 bytes. */
+  readonly root: string;
+  readonly timeMs: number;
+  /** base64 Ed25519 by the session key over `"hoop/cut/v1\0"‖session_id‖epoch‖size‖root‖t_ms`. */
+  readonly signature: string;
+}
+
+export interface CutAck {
+  readonly epoch: number;
+  readonly timeMs: number;
+  /** base64 Ed25519 by the gateway over `"hoop/ack/v1\0"‖session_id‖epoch‖size‖root‖t_ms`. */
+  readonly signature: string;
+}
+
+/** One agreed cut as the manifest lists it. */
+export interface AgreedCut {
+  readonly proposal: CutProposal;
+  readonly ack: CutAck;
+}
+
+/** Why a session ended; in the manifest and in the index. */
+export type EndReason =
+  | 'closed'
+  | 'expired'
+  | 'revoked'
+  | 'idle'
+  | 'client_lost'
+  | 'gateway_shutdown'
+  | 'gateway_crash'
+  | 'recording_failed'
+  | 'disputed'
+  | 'partition';
+
+/**
+ * Facts that only the gateway knows, in the order in which they happened. `at` ties an event to
+ * the byte of the up stream where its message starts. Encrypted like the data.
+ */
+export type RecordingEvent =
+  | {
+      readonly type: 'session.open';
+      readonly session: string;
+      readonly principal: { readonly issuer: string; readonly sub: string; readonly name: string };
+      readonly target: string;
+      readonly reason: string | undefined;
+      readonly policyCommit: string;
+    }
+  | {
+      readonly type: 'session.close';
+      readonly reason: EndReason;
+      readonly message: string | undefined;
+    }
+  | { readonly type: 'stream.open'; readonly stream: number; readonly kind: 'postgres' | 'cancel' }
+  | {
+      readonly type: 'stream.close';
+      readonly stream: number;
+      readonly up: number;
+      readonly down: number;
+      readonly reason: string;
+    }
+  | {
+      readonly type: 'decision';
+      readonly stream: number;
+      /** Offset in the up stream of the Query, Parse or Bind message that was decided. */
+      readonly at: number;
+      /** Counts the statements of this stream from 1; several in one Query share `at`. */
+      readonly statement: number;
+      readonly effect: 'allow' | 'refuse';
+      readonly verbs: readonly string[];
+      readonly relations: readonly string[];
+      readonly columnsMasked: readonly string[];
+      readonly rules: readonly {
+        readonly id: string;
+        readonly file: string;
+        readonly line: number;
+      }[];
+      readonly code: string | undefined;
+      readonly message: string | undefined;
+      readonly policyCommit: string;
+    }
+  | {
+      readonly type: 'result';
+      readonly stream: number;
+      readonly at: number;
+      readonly statement: number;
+      readonly rows: number;
+      readonly maskedValues: number;
+      /** Detector hits by class, e.g. {card: 3}. */
+      readonly detected: Readonly<Record<string, number>>;
+      readonly tag: string | undefined;
+      readonly sqlState: string | undefined;
+    }
+  | { readonly type: 'cancel'; readonly stream: number; readonly forStream: number | undefined }
+  | {
+      readonly type: 'dispute';
+      readonly epoch: number;
+      readonly ours: string;
+      readonly theirs: string;
+    }
+  | {
+      readonly type: 'target';
+      readonly stream: number;
+      readonly server: string;
+      readonly tls: boolean;
+    };
+
+/** A message on stream 0: JSON, one line each, agreed by both sides byte for byte. */
+export type EvidenceLine =
+  | { readonly type: 'reason'; readonly text: string }
+  | {
+      readonly type: 'denied';
+      readonly stream: number;
+      readonly at: number;
+      readonly code: string;
+      readonly message: string;
+      readonly detail: string | undefined;
+      readonly hint: string | undefined;
+      readonly rule: string | undefined;
+    }
+  | { readonly type: 'closing'; readonly reason: EndReason; readonly message: string };

@@ -1,0 +1,223 @@
+/**
+ * What the CLI and the gateway say to each other over HTTP and on the control channel. Both ends
+ * import these schemas; whatever arrives is `unknown` until it has been parsed with them.
+ */
+import { z } from 'zod';
+
+export const API_VERSION = 1;
+
+/** Paths, so that neither side spells one by itself. `:id` is a session id (UUIDv7). */
+export const PATHS = {
+  health: '/healthz',
+  ready: '/readyz',
+  info: '/v1/info',
+  token: '/v1/token',
+  logout: '/v1/logout',
+  whoami: '/v1/whoami',
+  policy: '/v1/policy',
+  policyBundle: '/v1/policy/bundle',
+  targets: '/v1/targets',
+  sessions: '/v1/sessions',
+  session: (id: string) => `/v1/sessions/${id}`,
+  control: (id: string) => `/v1/sessions/${id}/control`,
+  streams: (id: string) => `/v1/sessions/${id}/streams`,
+  cuts: (id: string) => `/v1/sessions/${id}/cuts`,
+  chunksMissing: (id: string) => `/v1/sessions/${id}/chunks:missing`,
+  chunk: (id: string, leaf: string) => `/v1/sessions/${id}/chunks/${leaf}`,
+  manifest: (id: string) => `/v1/sessions/${id}/manifest`,
+  bundle: (id: string) => `/v1/sessions/${id}/bundle`,
+} as const;
+
+export const ErrorBody = z.object({
+  error: z.object({
+    code: z.string(),
+    message: z.string(),
+    detail: z.string().optional(),
+    hint: z.string().optional(),
+  }),
+});
+
+/** Public, before login: how to log in here and what to pin. */
+export const InfoReply = z.object({
+  v: z.literal(API_VERSION),
+  gateway: z.string(),
+  version: z.string(),
+  identityProviders: z.array(
+    z.object({
+      issuer: z.string(),
+      clientId: z.string(),
+      scopes: z.array(z.string()),
+    }),
+  ),
+  /** Ed25519 public key of the gateway's root, base64 of the raw 32 bytes. */
+  rootKey: z.string(),
+  /** The C2SP signed note that lists the gateway's current keys, signed by the root. */
+  keyring: z.string(),
+  policy: z.object({
+    /** Where clients may fetch it themselves; absent: only through the gateway. */
+    repository: z.string().optional(),
+    branch: z.string(),
+    /** OpenSSH allowed-signers file, to pin on first use. */
+    allowedSigners: z.string(),
+  }),
+});
+export type InfoReply = z.infer<typeof InfoReply>;
+
+/** RFC 8693 §2.2.1, with a rotating refresh handle. */
+export const TokenReply = z.object({
+  access_token: z.string(),
+  issued_token_type: z.string(),
+  token_type: z.literal('DPoP'),
+  expires_in: z.number(),
+  refresh_token: z.string(),
+});
+export type TokenReply = z.infer<typeof TokenReply>;
+
+export const WhoamiReply = z.object({
+  v: z.literal(API_VERSION),
+  kind: z.enum(['person', 'workload']),
+  issuer: z.string(),
+  sub: z.string(),
+  name: z.string(),
+  email: z.string().optional(),
+  groups: z.array(z.string()),
+  roles: z.array(z.string()),
+  /** RFC 3339. */
+  expiresAt: z.string(),
+});
+export type WhoamiReply = z.infer<typeof WhoamiReply>;
+
+export const PolicyReply = z.object({
+  v: z.literal(API_VERSION),
+  commit: z.string(),
+  /** Commit time and signer, for people. */
+  committedAt: z.string(),
+  signer: z.string(),
+  /** Seconds since the repository was last fetched without a fault. */
+  ageSeconds: z.number(),
+  /** Why the newest commit is not in force, when it is not. */
+  problem: z.string().optional(),
+});
+export type PolicyReply = z.infer<typeof PolicyReply>;
+
+export const MaskedColumn = z.object({ column: z.string(), mask: z.string() });
+
+export const LimitsReply = z.object({
+  maxTimeSeconds: z.number(),
+  idleTimeSeconds: z.number(),
+  maxConnections: z.number(),
+  maxRows: z.number().optional(),
+});
+
+export const TargetsReply = z.object({
+  v: z.literal(API_VERSION),
+  commit: z.string(),
+  targets: z.array(
+    z.object({
+      name: z.string(),
+      kind: z.string(),
+      description: z.string().optional(),
+      labels: z.record(z.string(), z.string()),
+      /** Rule ids and effects in words, e.g. "allow select on public.*". */
+      rules: z.array(z.string()),
+      masked: z.array(MaskedColumn),
+      requireReason: z.boolean(),
+    }),
+  ),
+});
+export type TargetsReply = z.infer<typeof TargetsReply>;
+
+export const SessionRequest = z.object({
+  v: z.literal(API_VERSION),
+  target: z.string(),
+  reason: z.string().max(2000).optional(),
+  /** Session key, raw Ed25519 public key, base64. */
+  clientKey: z.string(),
+  /** base64 of 16 random bytes. */
+  clientNonce: z.string(),
+  /** base64 Ed25519 over `"hoop/pop/v1\0"‖SHA256(hello)‖server_nonce‖exporter`. */
+  proof: z.string(),
+  /** The policy commit that the client verified itself. */
+  policyCommit: z.string().optional(),
+  cli: z.object({ version: z.string() }),
+});
+export type SessionRequest = z.infer<typeof SessionRequest>;
+
+export const SessionReply = z.object({
+  v: z.literal(API_VERSION),
+  session: z.string(),
+  /** DSSE envelope, JSON text: the session certificate. */
+  certificate: z.string(),
+  /** base64 of the 32-byte salt key K. */
+  saltKey: z.string(),
+  policy: z.object({ commit: z.string() }),
+  target: z.object({ name: z.string(), kind: z.string(), database: z.string(), user: z.string() }),
+  masked: z.array(MaskedColumn),
+  detectors: z.array(z.string()),
+  limits: LimitsReply,
+  expiresAt: z.string(),
+  recording: z.enum(['full', 'metadata', 'off']),
+});
+export type SessionReply = z.infer<typeof SessionReply>;
+
+export const SessionSummary = z.object({
+  id: z.string(),
+  target: z.string(),
+  principal: z.string(),
+  reason: z.string().optional(),
+  startedAt: z.string(),
+  endedAt: z.string().optional(),
+  endReason: z.string().optional(),
+  state: z.enum(['live', 'ended', 'uploaded', 'disputed']),
+  statements: z.number(),
+  denied: z.number(),
+  maskedValues: z.number(),
+  upBytes: z.number(),
+  downBytes: z.number(),
+  policyCommit: z.string(),
+});
+export type SessionSummary = z.infer<typeof SessionSummary>;
+export const SessionsReply = z.object({
+  v: z.literal(API_VERSION),
+  sessions: z.array(SessionSummary),
+});
+
+const Offsets = z.object({ stream: z.number(), up: z.number(), down: z.number() });
+export const CutProposalSchema = z.object({
+  epoch: z.number().int().nonnegative(),
+  streams: z.array(Offsets),
+  treeSize: z.number().int().nonnegative(),
+  root: z.string(),
+  timeMs: z.number(),
+  signature: z.string(),
+});
+export const CutAckSchema = z.object({
+  epoch: z.number().int().nonnegative(),
+  timeMs: z.number(),
+  signature: z.string(),
+});
+
+/**
+ * Text messages of the control channel. Binary messages are the bytes of stream 0 (evidence
+ * lines) and nothing else.
+ */
+export const ToGateway = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('cut'), cut: CutProposalSchema }),
+  z.object({ type: z.literal('streamEnd'), stream: z.number(), up: z.number(), down: z.number() }),
+  z.object({ type: z.literal('close') }),
+]);
+export type ToGateway = z.infer<typeof ToGateway>;
+
+export const ToClient = z.discriminatedUnion('type', [
+  /** Offsets of the up streams that are safely on the gateway's disk. */
+  z.object({
+    type: z.literal('recorded'),
+    streams: z.array(z.object({ stream: z.number(), up: z.number() })),
+  }),
+  z.object({ type: z.literal('cutAck'), ack: CutAckSchema }),
+  z.object({ type: z.literal('streamEnd'), stream: z.number(), up: z.number(), down: z.number() }),
+  /** The session ends; the same is said on stream 0. No new streams from here on. */
+  z.object({ type: z.literal('closing'), reason: z.string(), message: z.string() }),
+  z.object({ type: z.literal('closed') }),
+]);
+export type ToClient = z.infer<typeof ToClient>;
