@@ -97,6 +97,8 @@ export const PolicyReply = z.object({
   ageSeconds: z.number(),
   /** Why the newest commit is not in force, when it is not. */
   problem: z.string().optional(),
+  /** base64 of 32 bytes for the proof of one session request; good once, for this login, 5 min. */
+  sessionNonce: z.string(),
 });
 export type PolicyReply = z.infer<typeof PolicyReply>;
 
@@ -135,7 +137,9 @@ export const SessionRequest = z.object({
   clientKey: z.string(),
   /** base64 of 16 random bytes. */
   clientNonce: z.string(),
-  /** base64 Ed25519 over `"hoop/pop/v1\0"‖SHA256(hello)‖server_nonce‖exporter`. */
+  /** From `PolicyReply.sessionNonce`. */
+  serverNonce: z.string(),
+  /** base64 Ed25519 by the session key over `sessionProofBytes` (session-proof.ts). */
   proof: z.string(),
   /** The policy commit that the client verified itself. */
   policyCommit: z.string().optional(),
