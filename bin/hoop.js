@@ -1,0 +1,80 @@
+#!/usr/bin/env node
+// The launcher. Old syntax on purpose: it must be read by whatever Node is on PATH, so that a
+// Node that is too old gets one clear line instead of a syntax error.
+'use strict';
+
+var path = require('path');
+var MINIMUM_MAJOR = 24;
+var root = path.join(__dirname, '..');
+
+if (parseInt(process.versions.node, 10) >= MINIMUM_MAJOR) {
+  require('./start.js');
+} else {
+  runOn(findRuntime());
+}
+
+/** The Node of this checkout (npm install brings it as a package), or undefined. */
+function findRuntime() {
+  var fs = require('fs');
+  var names = [
+    'node-' + process.platform + '-' + process.arch,
+    'node-bin-' + process.platform + '-' + process.arch,
+  ];
+  if (process.platform === 'win32') {
+    names = ['node-win-' + process.arch];
+  }
+  for (var i = 0; i < names.length; i += 1) {
+    var file = path.join(
+      root,
+      'node_modules',
+      names[i],
+      'bin',
+      process.platform === 'win32' ? 'node.exe' : 'node',
+    );
+    if (fs.existsSync(file)) {
+      return file;
+    }
+  }
+  return undefined;
+}
+
+function runOn(runtime) {
+  if (!runtime) {
+    process.stderr.write(
+      'hoop: error: this needs Node.js ' +
+        MINIMUM_MAJOR +
+        ' or newer, but "node" on PATH is ' +
+        process.versions.node +
+        '\n',
+    );
+    process.exitCode = 1;
+    return;
+  }
+  var child = require('child_process').spawn(
+    runtime,
+    [path.join(__dirname, 'hoop.js')].concat(process.argv.slice(2)),
+    {
+      stdio: 'inherit',
+    },
+  );
+  // A terminal signals the whole group, so the child has it already; a lone kill reaches only us.
+  ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'].forEach((signal) => {
+    process.on(signal, () => {
+      if (signal !== 'SIGINT' || !process.stdin.isTTY) {
+        child.kill(signal);
+      }
+    });
+  });
+  child.on('error', (error) => {
+    process.stderr.write('hoop: error: cannot start "' + runtime + '": ' + error.message + '\n');
+    process.exitCode = 1;
+  });
+  child.on('exit', (code, signal) => {
+    if (signal) {
+      process.removeAllListeners(signal);
+      process.kill(process.pid, signal);
+    } else {
+      process.exitCode = code;
+    }
+  });
+}

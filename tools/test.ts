@@ -1,0 +1,81 @@
+/**
+ * `npm test`: everything that must hold. Format and lint, types, unused code, the package as it
+ * would be published, then all tests. Ends with a line `N passed, N failed`.
+ */
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { checkPackage } from './check-package.ts';
+import { ensurePrerequisites, runStep } from './prerequisites.ts';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+process.chdir(root);
+const binary = (name: string): string => join('node_modules', '.bin', name);
+const say = (text: string): void => {
+  process.stdout.write(`${text}\n`);
+};
+
+const steps: readonly { name: string; run: () => { ok: boolean; output: string } }[] = [
+  { name: 'build', run: () => runStep(process.execPath, ['tools/build.ts', '--quiet']) },
+  {
+    name: 'format and lint',
+    run: () => runStep(binary('biome'), ['check', '--error-on-warnings', '.']),
+  },
+  { name: 'types', run: () => runStep(binary('tsc'), ['-p', 'tsconfig.json']) },
+  { name: 'unused code', run: () => runStep(binary('knip'), []) },
+  { name: 'package', run: checkPackage },
+];
+
+if (!ensurePrerequisites(say)) {
+  say('0 passed, 1 failed');
+  process.exitCode = 1;
+} else {
+  let passed = 0;
+  let failed = 0;
+  for (const step of steps) {
+    const { ok, output } = step.run();
+    say(`${ok ? 'ok  ' : 'FAIL'} ${step.name}`);
+    if (ok) {
+      passed += 1;
+    } else {
+      failed += 1;
+      say(output);
+    }
+  }
+  const tests = runTests();
+  passed += tests.passed;
+  failed += tests.failed;
+  // A test that does not run is a failure here, unless it says so itself in its title.
+  say(`${passed} passed, ${failed} failed${tests.skipped > 0 ? `, ${tests.skipped} skipped` : ''}`);
+  process.exitCode = failed === 0 ? 0 : 1;
+}
+
+function runTests(): { passed: number; failed: number; skipped: number } {
+  const directory = mkdtempSync(join(tmpdir(), 'hoop-test-'));
+  const report = join(directory, 'report.json');
+  try {
+    const args = ['run', '--reporter=default', '--reporter=json', `--outputFile=${report}`];
+    const { status } = spawnSync(binary('vitest'), [...args, ...process.argv.slice(2)], {
+      stdio: 'inherit',
+    });
+    const result: unknown = JSON.parse(readFileSync(report, 'utf8'));
+    const count = (key: string): number =>
+      typeof result === 'object' && result !== null
+        ? Number(Object.entries(result).find(([name]) => name === key)?.[1] ?? 0)
+        : 0;
+    // A file that cannot be loaded counts no failed test; vitest's status tells.
+    const failedTests = count('numFailedTests');
+    return {
+      passed: count('numPassedTests'),
+      failed: failedTests > 0 || status === 0 ? failedTests : 1,
+      skipped: count('numPendingTests') + count('numTodoTests'),
+    };
+  } catch (error) {
+    say(`vitest left no report: ${error instanceof Error ? error.message : String(error)}`);
+    return { passed: 0, failed: 1, skipped: 0 };
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
