@@ -118,10 +118,14 @@ async function locateBinaries(root: string, account: Account | undefined): Promi
   }
   const copied = binariesIn(copy);
   if (!(await canRun(copied.postgres, account))) {
-    throw new HoopError('HOOP_MISSING_PROGRAM', 'the embedded PostgreSQL server does not run here', {
-      detail: `"${copied.postgres} --version" failed.`,
-      hint: 'Use a server of your own with `hoop demo --postgres URL`.',
-    });
+    throw new HoopError(
+      'HOOP_MISSING_PROGRAM',
+      'the embedded PostgreSQL server does not run here',
+      {
+        detail: `"${copied.postgres} --version" failed.`,
+        hint: 'Use a server of your own with `hoop demo --postgres URL`.',
+      },
+    );
   }
   return copied;
 }

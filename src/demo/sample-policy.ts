@@ -1,0 +1,61 @@
+/** The demo's policy, file by file, as it stands in the repository. */
+
+export interface SamplePolicyOptions {
+  readonly issuer: string;
+  readonly clientId: string;
+}
+
+export function samplePolicy(options: SamplePolicyOptions): Record<string, string> {
+  return {
+    'hoop.yaml': `version: 1
+org: demo
+identityProviders:
+  - issuer: ${options.issuer}
+    clientId: ${options.clientId}
+    scopes: [openid, email, profile, groups]
+    claims: { name: name, email: email, groups: groups }
+roles:
+  auditor: { groups: [auditors] }
+  approver: { groups: [approvers] }
+`,
+    'targets/prod-db.yaml': `# The address and the credential are the gateway's business: see its config.
+name: prod-db
+kind: postgres
+description: The shop's production database
+database: shop
+credential: prod-db
+labels: { env: production }
+recording: full
+`,
+    'policies/engineers.yaml': `name: engineers
+who: { groups: [engineering, agents, dba] }
+targets: { names: [prod-db] }
+requireReason: false
+limits: { maxTime: 4h, idleTime: 30m, maxConnections: 20 }
+masks:
+  - { column: public.customers.card_number, mask: full }
+  - { column: public.customers.ssn, mask: full }
+  - { column: public.customers.email, mask: partial }
+detectors: [card, ssn, email, iban, jwt, cloud-key, vcs-token, private-key, url-password]
+rules:
+  - name: read-shop
+    allow: { verbs: [select], relations: ['public.*'] }
+  - name: work-on-orders
+    allow: { verbs: [insert, update], relations: [public.orders] }
+  - name: no-structure
+    deny: { verbs: [drop, truncate, alter, create, grant, revoke] }
+    hint: Changes of structure go through a migration; ask the dba group.
+`,
+    'policies/auditors.yaml': `name: auditors
+who: { groups: [auditors] }
+targets: { names: [prod-db] }
+masks:
+  - { column: public.customers.card_number, mask: full }
+  - { column: public.customers.ssn, mask: full }
+  - { column: public.customers.email, mask: full }
+rules:
+  - name: read-orders
+    allow: { verbs: [select], relations: [public.orders] }
+`,
+  };
+}
