@@ -75,12 +75,12 @@ const LAYERS: readonly {
   {
     from: /^src\/recording\//,
     mayNotImport:
-      /^src\/(commands|ui|demo|auth|tunnel\/(?!api\.ts)|gateway|policy|masking|replay)\//,
+      /^src\/(commands|ui|demo|auth|tunnel\/(?!(api|session-proof)\.ts)|gateway|policy|masking|replay)\//,
     because: 'evidence is written and checked by the same code on both sides and offline',
   },
   {
     from: /^src\/gateway\//,
-    mayNotImport: /^src\/(commands|ui|demo|auth|replay|tunnel\/(?!api\.ts))\//,
+    mayNotImport: /^src\/(commands|ui|demo|auth|replay|tunnel\/(?!(api|session-proof)\.ts))\//,
     because: 'the gateway runs without a client, a terminal or a demo',
   },
   {

@@ -20,9 +20,9 @@ export function createOidcStorage(): (model: string) => object {
     }
     return stored?.payload;
   };
-  const find = (field: string, value: unknown): Record<string, unknown> | undefined => {
+  const find = (model: string, field: string, value: string) => {
     for (const key of entries.keys()) {
-      const payload = read(key);
+      const payload = key.startsWith(`${model}:`) ? read(key) : undefined;
       if (payload?.[field] === value) {
         return payload;
       }
@@ -44,10 +44,10 @@ export function createOidcStorage(): (model: string) => object {
       return read(`${model}:${id}`);
     },
     async findByUid(uid: string) {
-      return find('uid', uid);
+      return find(model, 'uid', uid);
     },
     async findByUserCode(userCode: string) {
-      return find('userCode', userCode);
+      return find(model, 'userCode', userCode);
     },
     async consume(id: string) {
       const payload = read(`${model}:${id}`);

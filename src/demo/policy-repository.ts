@@ -3,7 +3,7 @@
  * uses an SSH key (`git config gpg.format ssh`), the way that needs no key server.
  */
 import { execFile } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
@@ -35,7 +35,7 @@ export interface PolicyChange {
 /** @param root - Directory to make everything in. @param files - The first commit. */
 export async function createPolicyRepository(
   root: string,
-  files: Readonly<Record<string, string>> | { readonly copyOf: string },
+  files: Readonly<Record<string, string>>,
 ): Promise<PolicyRepository> {
   const directory = join(root, 'policy.git');
   const signingKey = join(root, 'policy-signing-key');
@@ -47,18 +47,7 @@ export async function createPolicyRepository(
   await git(root, ['init', '--quiet', '--bare', `--initial-branch=${POLICY_BRANCH}`, directory]);
 
   const repository = openPolicyRepository(root);
-  if ('copyOf' in files && typeof files.copyOf === 'string') {
-    const source = files.copyOf;
-    await withWorkTree(directory, async (tree) => {
-      cpSync(source, tree, {
-        recursive: true,
-        filter: (path) => !path.split('/').includes('.git'),
-      });
-      return commitAndPush(tree, signingKey, { message: 'policy: start' });
-    });
-  } else {
-    await repository.commit({ files: { ...files }, message: 'policy: start' });
-  }
+  await repository.commit({ files, message: 'policy: start' });
   return repository;
 }
 

@@ -1,0 +1,33 @@
+import { Command } from 'commander';
+import type { Io } from './io.ts';
+
+interface DemoFlags {
+  readonly check?: boolean;
+  readonly json?: boolean;
+  readonly policy?: string;
+  readonly postgres?: string;
+  readonly data?: string;
+}
+
+export function demoCommand(io: Io): Command {
+  return new Command('demo')
+    .description(
+      'everything on this machine: identity provider, PostgreSQL, policy, gateway, and a guided tour',
+    )
+    .option('--check', 'run the tour without a person; exit 0 when all of it is true, else 1')
+    .option('--json', 'print one NDJSON line when all is up, and stay up until SIGTERM')
+    .option('--policy <dir>', 'use another policy directory (hoop.yaml, targets/, policies/)')
+    .option('--postgres <url>', 'use another PostgreSQL server, as a superuser')
+    .option('--data <dir>', 'keep all state in this directory')
+    .addHelpText('after', EXAMPLES)
+    .action(async (flags: DemoFlags) => {
+      const { runDemo } = await import('../demo/run-demo.ts');
+      await runDemo(io, flags);
+    });
+}
+
+const EXAMPLES = `
+Examples:
+  hoop demo                        a guided tour, then stays up to be tried
+  hoop demo --check                the tour as a self-test
+  hoop demo --json --data ./demo   a bench for other programs; state is kept`;

@@ -1,0 +1,173 @@
+/**
+ * Starts hoop itself as a child process: the demo shows the real program, not its modules.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { HoopError } from '../errors.ts';
+
+const LAUNCHER = fileURLToPath(new URL('../../bin/hoop.js', import.meta.url));
+const STOP_TIMEOUT_MS = 15_000;
+/** Enough for any screen of the tour; more is cut off with a note. */
+const MAX_OUTPUT_CHARACTERS = 4_000_000;
+
+export interface HoopRun {
+  readonly exitCode: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface HoopEnvironment {
+  readonly home: string;
+  readonly variables?: Readonly<Record<string, string>>;
+}
+
+/** Variables of the person who runs the demo that would point its children elsewhere. */
+const FOREIGN = ['HOOP_GATEWAY', 'HOOP_CA', 'HOOP_HOME', 'HOOP_TOKEN_STORE', 'DATABASE_URL'];
+
+export function childEnvironment(options: HoopEnvironment): NodeJS.ProcessEnv {
+  const inherited = Object.entries(process.env).filter(
+    ([name]) => !FOREIGN.includes(name) && !/^PG[A-Z]+$/.test(name),
+  );
+  return { ...Object.fromEntries(inherited), HOOP_HOME: options.home, ...options.variables };
+}
+
+/** Runs one hoop command to its end. Never throws for a failing command: the caller looks. */
+export async function runHoop(
+  args: readonly string[],
+  options: HoopEnvironment & {
+    readonly signal?: AbortSignal;
+    readonly onStderr?: (line: string) => void;
+  },
+): Promise<HoopRun> {
+  const child = spawn(process.execPath, [LAUNCHER, ...args], {
+    env: childEnvironment(options),
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const stop = (): void => {
+    child.kill('SIGTERM');
+  };
+  options.signal?.addEventListener('abort', stop, { once: true });
+  try {
+    const stdout = collect(child.stdout);
+    const stderr = collect(child.stderr, options.onStderr);
+    const exitCode = await exited(child);
+    return { exitCode, stdout: await stdout, stderr: await stderr };
+  } finally {
+    options.signal?.removeEventListener('abort', stop);
+  }
+}
+
+export interface HoopService extends AsyncDisposable {
+  readonly processId: number;
+  /** The NDJSON line that said it is ready. */
+  readonly ready: Readonly<Record<string, unknown>>;
+  /** Resolves when the process has ended, however it did. */
+  readonly exited: Promise<number | null>;
+  /** The last lines of its stderr. */
+  log(): string;
+  kill(signal: NodeJS.Signals): void;
+}
+
+/** Starts a hoop command that stays up, and waits for the NDJSON line with this `event`. */
+export async function startHoop(
+  args: readonly string[],
+  event: string,
+  options: HoopEnvironment & {
+    readonly signal?: AbortSignal;
+    readonly onLine?: (line: Readonly<Record<string, unknown>>) => void;
+  },
+): Promise<HoopService> {
+  const child = spawn(process.execPath, [LAUNCHER, ...args], {
+    env: childEnvironment(options),
+    stdio: ['ignore', 'pipe', 'pipe'],
+    // Ctrl-C in the terminal must not reach it before those who use it are done.
+    detached: true,
+  });
+  let log = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    log = (log + text).slice(-65_536);
+  });
+  const ended = exited(child);
+  const stop = async (): Promise<void> => {
+    if (child.exitCode === null && child.signalCode === null) {
+      child.kill('SIGTERM');
+      const timer = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT_MS);
+      await ended;
+      clearTimeout(timer);
+    }
+  };
+  const ready = new Promise<Readonly<Record<string, unknown>>>((resolve, reject) => {
+    createInterface({ input: child.stdout }).on('line', (text) => {
+      const line = parseLine(text);
+      if (line?.['event'] === event) {
+        resolve(line);
+      }
+      if (line) {
+        options.onLine?.(line);
+      }
+    });
+    void ended.then((code) =>
+      reject(
+        new HoopError(
+          'HOOP_UNREACHABLE',
+          `"hoop ${args.slice(0, 2).join(' ')}" ended before it was ready`,
+          {
+            detail: `Exit status ${code}. ${log.trim().slice(-1500)}`,
+          },
+        ),
+      ),
+    );
+    options.signal?.addEventListener('abort', () => reject(options.signal?.reason), { once: true });
+  });
+  try {
+    const line = await ready;
+    return {
+      processId: child.pid ?? 0,
+      ready: line,
+      exited: ended,
+      log: () => log,
+      kill: (signal) => child.kill(signal),
+      [Symbol.asyncDispose]: stop,
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+function parseLine(text: string): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null && !Array.isArray(value)
+      ? Object.fromEntries(Object.entries(value))
+      : undefined;
+  } catch {
+    // Not an NDJSON line: some other output, which is not for us.
+    return undefined;
+  }
+}
+
+function exited(child: ChildProcess): Promise<number | null> {
+  return new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (code) => resolve(code));
+  });
+}
+
+async function collect(
+  stream: NodeJS.ReadableStream,
+  onLine?: (line: string) => void,
+): Promise<string> {
+  let text = '';
+  if (onLine) {
+    createInterface({ input: stream }).on('line', onLine);
+  }
+  stream.setEncoding('utf8');
+  for await (const part of stream) {
+    if (text.length < MAX_OUTPUT_CHARACTERS) {
+      text += part;
+    }
+  }
+  return text;
+}

@@ -1,0 +1,203 @@
+/** The three forms of `hoop demo`: guided, `--check`, `--json`. */
+import { createInterface } from 'node:readline/promises';
+import type { Io } from '../commands/io.ts';
+import { HoopError } from '../errors.ts';
+import { DEMO_TARGET, type Demo, startDemo } from './demo.ts';
+import { createTour, TOUR, TourFailure } from './tour.ts';
+
+export interface RunDemoOptions {
+  readonly check?: boolean;
+  readonly json?: boolean;
+  readonly policy?: string;
+  readonly postgres?: string;
+  readonly data?: string;
+}
+
+export async function runDemo(io: Io, options: RunDemoOptions): Promise<void> {
+  const guided =
+    !options.check && !options.json && io.stdout.isTTY === true && io.stdin.isTTY === true;
+  const takesTour = !options.json || options.check === true;
+  if (takesTour && options.policy) {
+    throw new HoopError('HOOP_USAGE', '--policy needs --json', {
+      detail: "The tour shows what the demo's own policy does.",
+    });
+  }
+  await using demo = await startDemo({
+    ...(options.policy ? { policy: options.policy } : {}),
+    ...(options.postgres ? { postgres: options.postgres } : {}),
+    ...(options.data ? { data: options.data } : {}),
+    note: options.json ? () => undefined : (text) => io.note(`${text} …`),
+    signal: io.signal,
+  });
+  if (!takesTour) {
+    io.stdout.write(`${JSON.stringify(readyLine(demo))}\n`);
+    await stayUp(io, demo);
+    return;
+  }
+  const failed = await takeTour(io, demo, { guided, json: options.json === true });
+  if (failed > 0) {
+    throw new HoopError(
+      'HOOP_VERIFY_FAILED',
+      `${failed} of ${TOUR.length} steps of the tour are not true`,
+      {
+        hint: 'Please report this with the output above.',
+      },
+    );
+  }
+  if (guided) {
+    io.stdout.write(whatToTry(demo));
+    await stayUp(io, demo);
+  }
+}
+
+interface TourMode {
+  readonly guided: boolean;
+  readonly json: boolean;
+}
+
+async function takeTour(io: Io, demo: Demo, mode: TourMode): Promise<number> {
+  const { bold, dim, good, bad } = colors(io.color.stdout);
+  const write = (text: string): void => {
+    if (!mode.json) {
+      io.stdout.write(text);
+    }
+  };
+  const tour = createTour(
+    demo,
+    {
+      command: (text) => write(`\n  ${bold(`$ ${text}`)}\n`),
+      output: (text) => write(text.replace(/^(?=.)/gm, '  ')),
+      finding: (text) => write(`  ${good('→')} ${text}\n`),
+    },
+    { path: io.env['PATH'], signal: io.signal },
+  );
+  let failed = 0;
+  for (const [index, step] of TOUR.entries()) {
+    io.signal.throwIfAborted();
+    write(
+      `\n${bold(`${index + 1}/${TOUR.length}  ${step.title}`)}\n${dim(wrap(step.explanation, 76))}\n`,
+    );
+    let problem: string | undefined;
+    try {
+      await step.run(tour);
+    } catch (error) {
+      if (!(error instanceof TourFailure) && !(error instanceof HoopError)) {
+        throw error;
+      }
+      io.signal.throwIfAborted();
+      problem = error.message;
+      failed += 1;
+    }
+    if (mode.json) {
+      const line = {
+        event: 'step',
+        v: 1,
+        number: index + 1,
+        title: step.title,
+        ok: problem === undefined,
+      };
+      io.stdout.write(`${JSON.stringify(problem === undefined ? line : { ...line, problem })}\n`);
+    }
+    write(
+      problem === undefined ? `  ${good('✓ as it should be')}\n` : `  ${bad(`✗ ${problem}`)}\n`,
+    );
+    if (mode.guided && index + 1 < TOUR.length && !(await pressEnter(io))) {
+      break;
+    }
+  }
+  write(failed === 0 ? `\n${good('Every step is true.')}\n` : '');
+  return failed;
+}
+
+/** @returns false when the person wants no more of the tour. */
+async function pressEnter(io: Io): Promise<boolean> {
+  const terminal = createInterface({ input: io.stdin, output: io.stderr });
+  try {
+    const answer = await terminal.question('\n  Enter: go on   q: end the tour ', {
+      signal: io.signal,
+    });
+    return !/^q/i.test(answer.trim());
+  } finally {
+    terminal.close();
+  }
+}
+
+/** The contract with programs that drive the demo; see docs/demo.md. */
+function readyLine(demo: Demo): Record<string, unknown> {
+  const targets = demo.targetNames.map((name) => [
+    name,
+    { kind: 'postgres', adminUrl: demo.target.adminUrl },
+  ]);
+  return {
+    event: 'ready',
+    v: 1,
+    gateway: demo.gateway,
+    ca: demo.ca,
+    policyRepo: demo.policy.directory,
+    signingKey: demo.policy.signingKey,
+    targets: Object.fromEntries(targets),
+    homes: demo.homes,
+  };
+}
+
+function whatToTry(demo: Demo): string {
+  const home = demo.homes['engineer'] ?? '';
+  const passwords = demo.accounts.map(
+    (account) => `    ${account.name.padEnd(10)} ${account.password}`,
+  );
+  return `
+All of it stays up until Ctrl-C. In another terminal:
+
+  export HOOP_HOME=${home}
+  hoop connect ${DEMO_TARGET}
+  hoop sessions list
+  hoop sessions replay <id>
+
+Or log in as somebody else (another HOOP_HOME) in your own browser:
+
+  HOOP_HOME=$(mktemp -d) hoop login --gateway ${demo.gateway} --ca ${demo.ca}
+
+  Accounts and their passwords for this start:
+${passwords.join('\n')}
+
+The policy is in ${demo.policy.directory}; commits signed with
+${demo.policy.signingKey} are in force within 5 seconds.
+`;
+}
+
+/** Until Ctrl-C or SIGTERM, or until the gateway dies under us. */
+async function stayUp(io: Io, demo: Demo): Promise<void> {
+  const stopped = new Promise<'stopped'>((resolve) => {
+    io.signal.addEventListener('abort', () => resolve('stopped'), { once: true });
+    if (io.signal.aborted) {
+      resolve('stopped');
+    }
+  });
+  const ended = await Promise.race([stopped, demo.gatewayProcess().exited]);
+  if (ended !== 'stopped') {
+    throw new HoopError('HOOP_UNREACHABLE', 'the gateway of the demo has ended', {
+      detail: demo.gatewayProcess().log().trim().slice(-1500),
+    });
+  }
+}
+
+function colors(
+  enabled: boolean,
+): Record<'bold' | 'dim' | 'good' | 'bad', (text: string) => string> {
+  const code = (start: number, end: number) => (text: string) =>
+    enabled ? `\u001b[${start}m${text}\u001b[${end}m` : text;
+  return { bold: code(1, 22), dim: code(2, 22), good: code(32, 39), bad: code(31, 39) };
+}
+
+function wrap(text: string, width: number): string {
+  const lines: string[] = [''];
+  for (const word of text.split(' ')) {
+    const line = lines.at(-1) ?? '';
+    if (line.length + word.length + 1 > width) {
+      lines.push(word);
+    } else {
+      lines[lines.length - 1] = line === '' ? word : `${line} ${word}`;
+    }
+  }
+  return lines.map((line) => `  ${line}`).join('\n');
+}
