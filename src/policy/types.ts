@@ -43,6 +43,8 @@ export interface ColumnMask {
   readonly relation: string;
   readonly column: string;
   readonly mask: MaskKind;
+  /** `allow`: the principal may write what it cannot read. Default: writes are refused. */
+  readonly write?: 'allow';
   readonly rule: RuleRef;
 }
 

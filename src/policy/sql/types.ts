@@ -88,6 +88,11 @@ export interface RelationFact {
   readonly schema: string;
   readonly name: string;
   readonly oid: number;
+  /**
+   * Set when the statement does not name this relation: the view through which it is reached.
+   * Allow rules are asked about the view alone (as PostgreSQL asks its owner), deny rules about both.
+   */
+  readonly via?: { readonly schema: string; readonly name: string };
 }
 
 export interface ColumnFact extends RelationFact {
@@ -148,6 +153,8 @@ export interface ProtocolEffect {
     readonly name: string;
     readonly value: string | undefined;
     readonly local: boolean;
+    /** RESET, SET … TO DEFAULT. */
+    readonly reset?: boolean;
   }[];
   /** Runs code that is not built in, so settings, search_path and role are unknown afterwards. */
   readonly runsUserCode: boolean;
@@ -165,6 +172,12 @@ export interface StatementAnalysis {
   /** Columns used in predicates, joins, ordering, grouping, DISTINCT: they show through inference. */
   readonly columnsInferred: readonly ColumnFact[];
   readonly columnsWritten: readonly ColumnFact[];
+  /**
+   * Base columns whose value can flow to where it outlives the statement: INSERT … SELECT, the
+   * right side of SET, CREATE TABLE AS, CREATE VIEW, set_config(). undefined = not known, so
+   * all of `columnsRead`.
+   */
+  readonly columnsStored?: readonly ColumnFact[];
   readonly functions: readonly FunctionFact[];
   /** For UPDATE and DELETE anywhere inside: whether all have a WHERE that is not constantly true. */
   readonly qualified: boolean | undefined;
