@@ -1,0 +1,80 @@
+/** Aligned columns for terminals and pipes. Cells are remote text until proven otherwise. */
+import { plain } from './printable.ts';
+import type { Style } from './style.ts';
+import { padTo, textWidth, truncate } from './text-width.ts';
+
+export interface TableColumn {
+  readonly title: string;
+  readonly align?: 'left' | 'right';
+  /** Colour for a cell; gets the padded text. */
+  readonly paint?: (text: string, cell: string) => string;
+}
+
+export interface TableOptions {
+  readonly columns: readonly TableColumn[];
+  readonly rows: readonly (readonly string[])[];
+  /** Columns of the terminal; undefined (a pipe, a file): nothing is cut off. */
+  readonly width: number | undefined;
+  readonly style: Style;
+  /** `grid` draws lines as psql does, for data; `list` is for listings. */
+  readonly look: 'list' | 'grid';
+}
+
+/** Narrower than this a column says nothing. */
+const MIN_WIDTH = 6;
+
+/** @returns lines without line feeds, the header first. */
+export function renderTable(options: TableOptions): string[] {
+  const { columns, style, look } = options;
+  const titles = columns.map(({ title }) => plain(title));
+  const rows = options.rows.map((row) => columns.map((_, index) => plain(row[index] ?? '')));
+  const separator = look === 'grid' ? ' │ ' : '  ';
+  const margin = look === 'grid' ? ' ' : '';
+  const natural = titles.map((title, index) =>
+    Math.max(textWidth(title), ...rows.map((row) => textWidth(row[index] ?? ''))),
+  );
+  const widths =
+    options.width === undefined
+      ? natural
+      : fit(natural, options.width - margin.length - separator.length * (columns.length - 1));
+
+  const line = (cells: readonly string[], paint: (text: string, index: number) => string) =>
+    (
+      margin +
+      cells
+        .map((cell, index) => {
+          const width = widths[index] ?? 0;
+          const padded = padTo(truncate(cell, width), width, columns[index]?.align ?? 'left');
+          const last = index === cells.length - 1;
+          return paint(last && !padded.startsWith(' ') ? padded.trimEnd() : padded, index);
+        })
+        .join(separator)
+    ).trimEnd();
+
+  const lines = [line(titles, (text) => style.bold(text))];
+  if (look === 'grid') {
+    lines.push(`─${widths.map((width) => '─'.repeat(width)).join('─┼─')}─`);
+  }
+  for (const row of rows) {
+    lines.push(line(row, (text, index) => columns[index]?.paint?.(text, row[index] ?? '') ?? text));
+  }
+  return lines;
+}
+
+/** Takes from the widest columns first, so that short ones (states, counts) stay whole. */
+function fit(natural: readonly number[], available: number): number[] {
+  const widths = [...natural];
+  let excess = widths.reduce((sum, width) => sum + width, 0) - available;
+  while (excess > 0) {
+    const widest = Math.max(...widths);
+    if (widest <= MIN_WIDTH) {
+      break;
+    }
+    const index = widths.lastIndexOf(widest);
+    const next = Math.max(MIN_WIDTH, ...widths.filter((width) => width < widest));
+    const step = Math.min(excess, Math.max(1, widest - next));
+    widths[index] = widest - step;
+    excess -= step;
+  }
+  return widths;
+}
