@@ -201,6 +201,58 @@ export const CutAckSchema = z.object({
   signature: z.string(),
 });
 
+/** Where the gateway stands with a session that has ended: what a late cut may cover. */
+export const CutsReply = z.object({
+  v: z.literal(API_VERSION),
+  state: z.enum(['live', 'ended', 'sealed', 'complete']),
+  /** Everything that the gateway has recorded, of every stream. */
+  recorded: z.array(Offsets),
+  /** How many cuts both sides have signed; the next epoch. */
+  agreed: z.number().int().nonnegative(),
+  lastAck: CutAckSchema.optional(),
+});
+export type CutsReply = z.infer<typeof CutsReply>;
+
+export const ChunksMissingRequest = z.object({
+  v: z.literal(API_VERSION),
+  /** Leaf hashes, lower-case hex, at most 65 536 in one request. */
+  leaves: z.array(z.string().regex(/^[0-9a-f]{64}$/)).max(65_536),
+});
+export type ChunksMissingRequest = z.infer<typeof ChunksMissingRequest>;
+
+/** What only the gateway knows of a sealed session and the manifest must name. base64 = bytes. */
+export const GatewayFacts = z.object({
+  head: z.string(),
+  frames: z.number().int().nonnegative(),
+  dataKeySha256: z.string(),
+  startedMs: z.number().int(),
+  endedMs: z.number().int(),
+  endReason: z.string(),
+  maskedValues: z.number().int().nonnegative(),
+  streams: z.array(
+    z.object({ stream: z.number(), kind: z.enum(['evidence', 'postgres', 'cancel']) }),
+  ),
+  /** What was recorded after the last agreed cut: signed by the gateway alone. */
+  tail: z
+    .object({
+      epoch: z.number().int().nonnegative(),
+      streams: z.array(Offsets),
+      treeSize: z.number().int().nonnegative(),
+      root: z.string(),
+      timeMs: z.number().int(),
+      signature: z.string(),
+    })
+    .optional(),
+});
+export type GatewayFacts = z.infer<typeof GatewayFacts>;
+
+export const ChunksMissingReply = z.object({
+  v: z.literal(API_VERSION),
+  missing: z.array(z.string()),
+  facts: GatewayFacts,
+});
+export type ChunksMissingReply = z.infer<typeof ChunksMissingReply>;
+
 /**
  * Text messages of the control channel. Binary messages are the bytes of stream 0 (evidence
  * lines) and nothing else.
