@@ -118,12 +118,12 @@ function bug(error: unknown): Shown {
  */
 function withoutSecrets(text: string): string {
   return text
+    .replace(/\b(DPoP|Bearer)\s+[\w.~+/-]{16,}=*/g, '$1 <secret>')
     .replace(/\beyJ[\w-]{8,}\.[\w-]+\.[\w-]*/g, '<secret>')
     .replace(/\b([a-z][a-z0-9+.-]*:\/\/[^\s:/@]*):[^\s@]+@/gi, '$1:<secret>@')
     .replace(/-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(-----END [A-Z ]*-----|$)/g, '<secret>')
     .replace(
       /\b(password|passwd|token|secret|authorization)(["']?\s*[:=]\s*["']?)[^\s"',;]+/gi,
       '$1$2<secret>',
-    )
-    .replace(/\b(DPoP|Bearer)\s+[\w.~+/-]{16,}=*/g, '$1 <secret>');
+    );
 }

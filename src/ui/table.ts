@@ -31,12 +31,15 @@ export function renderTable(options: TableOptions): string[] {
   const separator = look === 'grid' ? ' │ ' : '  ';
   const margin = look === 'grid' ? ' ' : '';
   const natural = titles.map((title, index) =>
-    Math.max(textWidth(title), ...rows.map((row) => textWidth(row[index] ?? ''))),
+    rows.reduce((width, row) => Math.max(width, textWidth(row[index] ?? '')), textWidth(title)),
   );
   const widths =
     options.width === undefined
       ? natural
-      : fit(natural, options.width - margin.length - separator.length * (columns.length - 1));
+      : shrinkToFit(
+          natural,
+          options.width - margin.length - separator.length * (columns.length - 1),
+        );
 
   const line = (cells: readonly string[], paint: (text: string, index: number) => string) =>
     (
@@ -62,7 +65,7 @@ export function renderTable(options: TableOptions): string[] {
 }
 
 /** Takes from the widest columns first, so that short ones (states, counts) stay whole. */
-function fit(natural: readonly number[], available: number): number[] {
+function shrinkToFit(natural: readonly number[], available: number): number[] {
   const widths = [...natural];
   let excess = widths.reduce((sum, width) => sum + width, 0) - available;
   while (excess > 0) {

@@ -2,7 +2,7 @@
 
 const segmenter = new Intl.Segmenter('en', { granularity: 'grapheme' });
 /** Marks, joiners and variation selectors take no column of their own. */
-const ZERO_WIDTH = /^[\p{Mn}\p{Me}\p{Cf}\u{1160}-\u{11ff}\u{fe00}-\u{fe0f}]+$/u;
+const ZERO_WIDTH = /^[\p{Mn}\p{Me}\p{Cf}]+$/u;
 /** Shown as a picture, two columns wide, by default or because U+FE0F asks for it. */
 const EMOJI = /^\p{Emoji_Presentation}|\u{fe0f}/u;
 /**
