@@ -16,6 +16,8 @@ export interface CatalogColumn {
   readonly dropped: boolean;
   /** Expression text of a generated column (pg_get_expr), which derives from other columns. */
   readonly generatedFrom: string | undefined;
+  /** attnums that `generatedFrom` reads; undefined although generated = not known, so all columns. */
+  readonly generatedColumns?: readonly number[];
 }
 
 export interface CatalogRelation {
@@ -27,13 +29,20 @@ export interface CatalogRelation {
   readonly columns: readonly CatalogColumn[];
   /** pg_get_viewdef for v and m, else undefined. */
   readonly viewDefinition: string | undefined;
+  /** The parser's tree of `viewDefinition` (all names in it qualified); undefined = did not parse. */
+  readonly viewTree?: unknown;
   /** OIDs of direct parents (inheritance and partitioning). */
   readonly parents: readonly number[];
   /** pg_type.oid of the row type. */
   readonly rowTypeOid: number;
-  /** Whether user triggers or rules exist that run code on DML. */
+  /**
+   * Whether DML runs code that is not built in: user triggers, rules, and functions or operators
+   * of their own in defaults, CHECK constraints, indexes, domains of its columns.
+   */
   readonly hasTriggersOrRules: boolean;
   readonly rowSecurity: boolean;
+  /** Row security policies that call functions which are not built in: reading runs them. */
+  readonly rowSecurityRunsUserCode?: boolean;
 }
 
 export interface CatalogFunction {
@@ -48,6 +57,14 @@ export interface CatalogFunction {
   readonly argTypeOids: readonly number[];
   readonly language: string;
   readonly securityDefiner: boolean;
+  /** Name of the extension that brought it. */
+  readonly extension?: string;
+  /** The last argument type takes any number of arguments. */
+  readonly variadic?: boolean;
+  /** How many of the last arguments have defaults. */
+  readonly defaults?: number;
+  /** OUT, INOUT and TABLE parameters: the columns of its result row. */
+  readonly outputs?: readonly { readonly name: string; readonly typeOid: number }[];
 }
 
 export interface CatalogType {
@@ -62,6 +79,10 @@ export interface CatalogType {
   readonly elementOid: number;
   /** Base type of a domain, else 0. */
   readonly baseOid: number;
+  /** pg_type.typarray: the type of arrays of this, else 0. */
+  readonly arrayOid?: number;
+  /** Input, output or CHECK of this type runs code that is not built in. */
+  readonly runsUserCode?: boolean;
 }
 
 export interface Catalog {
@@ -110,13 +131,19 @@ export interface FunctionFact {
 export interface OutputColumn {
   readonly name: string;
   /**
-   * identity: exactly one base column, unchanged.  derived: computed from `sources` (which may be
+   * identity: one base column, unchanged: `sources[0]`; further sources are the same column of its
+   * inheritance parents, children and partitions.  derived: computed from `sources` (which may be
    * empty: a constant, count(*)).  Every base column whose value can reach the output is named,
    * looking through views, CTEs, inheritance and row types.
    */
   readonly kind: 'identity' | 'derived';
   readonly sources: readonly ColumnFact[];
   readonly typeOid: number | undefined;
+  /**
+   * Columns that a join or filter of the statement compares with this output (`n.email = c.email`),
+   * and which it can therefore show without being computed from them.
+   */
+  readonly tied?: readonly ColumnFact[];
 }
 
 /** Why (part of) a statement cannot be traced; the engine refuses it while masks are in reach. */
@@ -126,6 +153,8 @@ export interface Opaque {
   readonly hint: string | undefined;
   /** Byte offset in the statement text, if known. */
   readonly location: number | undefined;
+  /** The name that the catalog does not know: a fresh catalog may. */
+  readonly missing?: string;
 }
 
 /** What the protocol engine itself must know of a statement. */
@@ -178,6 +207,10 @@ export interface StatementAnalysis {
    * all of `columnsRead`.
    */
   readonly columnsStored?: readonly ColumnFact[];
+  /** Columns whose values set how many rows come back or how long that takes. */
+  readonly columnsShaping?: readonly ColumnFact[];
+  /** Every column that an expression of the statement, or of a view in it, evaluates (and may fault on). */
+  readonly columnsEvaluated?: readonly ColumnFact[];
   readonly functions: readonly FunctionFact[];
   /** For UPDATE and DELETE anywhere inside: whether all have a WHERE that is not constantly true. */
   readonly qualified: boolean | undefined;
@@ -234,6 +267,8 @@ export interface StatementContext {
   readonly searchPath: readonly string[] | undefined;
   /** current_user if known. */
   readonly role: string | undefined;
+  /** Names may have changed since the catalog was read (DDL not yet committed, user code). */
+  readonly unsettled?: boolean;
   /** Types of $1… as given in Parse; 0 = unspecified. */
   readonly parameterTypes: readonly number[];
   /** Masks of SQL-level cursors and prepared statements that the target has confirmed. */
