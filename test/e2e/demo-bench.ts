@@ -1,0 +1,142 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { connect as connectSocket, type Socket } from 'node:net';
+import { type Demo, startDemo } from '../../src/demo/demo.ts';
+import {
+  childEnvironment,
+  type HoopRun,
+  type HoopService,
+  runHoop,
+  startHoop,
+} from '../../src/demo/hoop-process.ts';
+
+/** One demo for a test file: `const bench = await openBench()` in beforeAll, dispose in afterAll. */
+export async function openBench(): Promise<Bench> {
+  const demo = await startDemo({ note: () => undefined, signal: new AbortController().signal });
+  return new Bench(demo);
+}
+
+export class Bench implements AsyncDisposable {
+  readonly demo: Demo;
+
+  constructor(demo: Demo) {
+    this.demo = demo;
+  }
+
+  home(identity: string): string {
+    const home = this.demo.homes[identity];
+    if (home === undefined) {
+      throw new Error(`the demo has no identity "${identity}"`);
+    }
+    return home;
+  }
+
+  hoop(identity: string, ...args: string[]): Promise<HoopRun> {
+    return runHoop(args, { home: this.home(identity) });
+  }
+
+  /** `hoop connect prod-db -- psql -c …`, as a person types it. */
+  psql(identity: string, ...statements: string[]): Promise<HoopRun> {
+    const commands = statements.flatMap((text) => ['-c', text]);
+    return this.hoop(
+      identity,
+      'connect',
+      'prod-db',
+      '--',
+      'psql',
+      '-X',
+      '-v',
+      'VERBOSITY=verbose',
+      ...commands,
+    );
+  }
+
+  async connect(identity: string, ...flags: string[]): Promise<Connection> {
+    const lines: Record<string, unknown>[] = [];
+    const service = await startHoop(['connect', 'prod-db', '--json', ...flags], 'listening', {
+      home: this.home(identity),
+      onLine: (line) => lines.push({ ...line }),
+    });
+    return new Connection(service, lines);
+  }
+
+  /** Sessions as `identity` sees them, newest first. */
+  async sessions(identity: string): Promise<Record<string, unknown>[]> {
+    const { stdout } = await this.hoop(identity, 'sessions', 'list', '--json');
+    const reply: unknown = JSON.parse(stdout);
+    if (
+      typeof reply !== 'object' ||
+      reply === null ||
+      !('sessions' in reply) ||
+      !Array.isArray(reply.sessions)
+    ) {
+      throw new Error(`not a list of sessions: ${stdout}`);
+    }
+    return reply.sessions;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return Promise.resolve(this.demo[Symbol.asyncDispose]());
+  }
+}
+
+/** A running `hoop connect … --json`. */
+export class Connection implements AsyncDisposable {
+  readonly service: HoopService;
+  /** Every NDJSON line so far. */
+  readonly lines: readonly Record<string, unknown>[];
+
+  constructor(service: HoopService, lines: readonly Record<string, unknown>[]) {
+    this.service = service;
+    this.lines = lines;
+  }
+
+  get url(): string {
+    return String(this.service.ready['url']);
+  }
+
+  get session(): string {
+    return String(this.service.ready['session']);
+  }
+
+  async socket(): Promise<Socket> {
+    const socket = connectSocket(
+      Number(this.service.ready['port']),
+      String(this.service.ready['host']),
+    );
+    await once(socket, 'connect');
+    return socket;
+  }
+
+  /** Ctrl-C, and wait until the recording is uploaded and the process has gone. */
+  async close(): Promise<number | null> {
+    this.service.kill('SIGINT');
+    return this.service.exited;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.service[Symbol.asyncDispose]();
+  }
+}
+
+/** Runs any program with the environment of `home`, for tests that need its exit status. */
+export async function runProgram(
+  command: string,
+  args: readonly string[],
+  home: string,
+): Promise<HoopRun> {
+  const child = spawn(command, [...args], {
+    env: childEnvironment({ home }),
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    stdout += text;
+  });
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text;
+  });
+  const [exitCode] = await once(child, 'close');
+  return { exitCode, stdout, stderr };
+}

@@ -1,0 +1,107 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+
+let directory: string;
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'hoop-demo-test-'));
+});
+afterEach(() => {
+  rmSync(directory, { recursive: true, force: true });
+});
+
+function startDemoCommand(...args: string[]) {
+  return spawn(process.execPath, ['bin/hoop.js', 'demo', ...args], {
+    // Its temporary files all go below `directory`, so what it leaves behind can be seen.
+    env: { ...process.env, TMPDIR: directory },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+}
+
+/** Processes whose command line or environment names the directory. */
+function processesOf(path: string): string[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
+    .filter((name) => {
+      try {
+        return (
+          readFileSync(`/proc/${name}/cmdline`, 'latin1').includes(path) ||
+          readFileSync(`/proc/${name}/environ`, 'latin1').includes(path)
+        );
+      } catch {
+        // It ended while we looked, or it is not ours to look at.
+        return false;
+      }
+    });
+}
+
+describe('hoop demo', () => {
+  test('--check runs the whole tour and ends with 0', async () => {
+    const child = startDemoCommand('--check');
+    let output = '';
+    child.stdout.on('data', (data) => {
+      output += data;
+    });
+    child.stderr.on('data', (data) => {
+      output += data;
+    });
+    const [code] = await once(child, 'close');
+    expect(output).toContain('Every step is true.');
+    expect(code).toBe(0);
+    expect(readdirSync(directory)).toEqual([]);
+    expect(processesOf(directory)).toEqual([]);
+  }, 180_000);
+
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    test(`--json prints the contract's line, and ${signal} leaves nothing behind`, async () => {
+      const child = startDemoCommand('--json');
+      const [text] = await once(createInterface({ input: child.stdout }), 'line');
+      const line = JSON.parse(text);
+      expect(line).toMatchObject({
+        event: 'ready',
+        v: 1,
+        targets: { 'prod-db': { kind: 'postgres' } },
+      });
+      for (const identity of ['dba', 'engineer', 'auditor', 'devin']) {
+        expect(existsSync(line.homes[identity])).toBe(true);
+      }
+      expect(existsSync(line.ca)).toBe(true);
+      expect(existsSync(line.signingKey)).toBe(true);
+      child.kill(signal);
+      await once(child, 'close');
+      expect(readdirSync(directory)).toEqual([]);
+      expect(processesOf(directory)).toEqual([]);
+    }, 120_000);
+  }
+
+  test('a signal in the middle of the start leaves nothing behind', async () => {
+    const child = startDemoCommand('--check');
+    await once(createInterface({ input: child.stderr }), 'line');
+    child.kill('SIGTERM');
+    await once(child, 'close');
+    expect(readdirSync(directory)).toEqual([]);
+    expect(processesOf(directory)).toEqual([]);
+  }, 120_000);
+
+  test('a failing start leaves nothing behind and says why', async () => {
+    const child = startDemoCommand(
+      '--json',
+      '--postgres',
+      'postgres://nobody:secret-word@127.0.0.1:9/none',
+    );
+    let errors = '';
+    child.stderr.on('data', (data) => {
+      errors += data;
+    });
+    const [code] = await once(child, 'close');
+    expect(code).not.toBe(0);
+    expect(errors).toContain('hoop: error:');
+    expect(errors).not.toContain('secret-word');
+    expect(readdirSync(directory)).toEqual([]);
+    expect(processesOf(directory)).toEqual([]);
+  }, 120_000);
+});

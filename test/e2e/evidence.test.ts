@@ -1,0 +1,153 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { childEnvironment, runHoop } from '../../src/demo/hoop-process.ts';
+import { type Bench, openBench } from './demo-bench.ts';
+
+let bench: Bench;
+beforeAll(async () => {
+  bench = await openBench();
+}, 120_000);
+afterAll(async () => {
+  await bench[Symbol.asyncDispose]();
+});
+
+async function recordedSession(): Promise<string> {
+  await bench.psql(
+    'engineer',
+    "SELECT 'marker-' || 17 AS m, * FROM orders ORDER BY id",
+    'TRUNCATE orders',
+  );
+  const [newest] = await bench.sessions('engineer');
+  return String(newest?.['id']);
+}
+
+async function download(id: string, name: string): Promise<string> {
+  const file = join(bench.demo.directory, name);
+  const run = await bench.hoop('engineer', 'sessions', 'download', id, '--out', file);
+  expect(run.stderr + run.stdout).not.toContain('error');
+  expect(run.exitCode).toBe(0);
+  return file;
+}
+
+/** `sessions verify` with an unreachable gateway: only the file and the pinned keys count. */
+function verifyOffline(file: string): ReturnType<typeof runHoop> {
+  return runHoop(['sessions', 'verify', file], {
+    home: bench.home('engineer'),
+    variables: { HOOP_GATEWAY: 'https://127.0.0.1:9' },
+  });
+}
+
+describe('evidence', () => {
+  test('a session is recorded on both sides, uploaded, countersigned and verified offline', async () => {
+    const id = await recordedSession();
+    const [session] = await bench.sessions('engineer');
+    expect(session).toMatchObject({ id, state: 'uploaded', target: 'prod-db', denied: 1 });
+    const run = await verifyOffline(await download(id, 'good.hoop'));
+    expect(run.stdout).toContain('verified (two-sided, not logged)');
+    expect(run.exitCode).toBe(0);
+  });
+
+  test('the replay shows statements, decisions and results', async () => {
+    const id = await recordedSession();
+    const run = await bench.hoop('engineer', 'sessions', 'replay', id);
+    expect(run.stdout).toContain('marker-17');
+    expect(run.stdout).toContain('TRUNCATE orders');
+    expect(run.stdout).toContain('42501');
+  });
+
+  test('an auditor may read the session, a colleague may not', async () => {
+    const id = await recordedSession();
+    expect((await bench.hoop('auditor', 'sessions', 'show', id)).exitCode).toBe(0);
+    const other = await bench.hoop('devin', 'sessions', 'show', id);
+    expect(other.exitCode).not.toBe(0);
+  });
+
+  test('a flipped byte anywhere in the file is found', async () => {
+    const file = await download(await recordedSession(), 'flip.hoop');
+    const original = readFileSync(file);
+    // A spread of places, headers and contents alike; the padding of tar members is content too.
+    for (let place = 0; place < original.length; place += Math.ceil(original.length / 40)) {
+      const changed = Buffer.from(original);
+      changed[place] = (changed[place] ?? 0) ^ 0x20;
+      const path = `${file}.${place}`;
+      writeFileSync(path, changed);
+      const run = await verifyOffline(path);
+      expect({ place, exitCode: run.exitCode }).not.toEqual({ place, exitCode: 0 });
+      expect(run.stdout).not.toMatch(/^verified/m);
+    }
+  }, 120_000);
+
+  test('a cut tail is found', async () => {
+    const file = await download(await recordedSession(), 'tail.hoop');
+    const bytes = readFileSync(file);
+    writeFileSync(file, bytes.subarray(0, Math.floor(bytes.length / 2)));
+    const run = await verifyOffline(file);
+    expect(run.exitCode).not.toBe(0);
+  });
+
+  test('after kill -9 of the gateway in a large SELECT, all that psql printed is in the recording', async () => {
+    const child = spawn(
+      process.execPath,
+      [
+        'bin/hoop.js',
+        'connect',
+        'prod-db',
+        '--',
+        'psql',
+        '-X',
+        '-A',
+        '-t',
+        '-v',
+        'FETCH_COUNT=50',
+        '-c',
+        "SELECT 'row-' || g || '-' || repeat('x', 200) FROM generate_series(1, 2000000) g",
+      ],
+      {
+        env: childEnvironment({ home: bench.home('engineer') }),
+        stdio: ['ignore', 'pipe', 'pipe'],
+      },
+    );
+    let printed = '';
+    let killed = false;
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      printed += text;
+      if (printed.length > 1_000_000 && !killed) {
+        killed = true;
+        bench.demo.gatewayProcess().kill('SIGKILL');
+      }
+    });
+    await once(child, 'close');
+    expect(killed).toBe(true);
+    await bench.demo.restartGateway();
+    const [session] = await bench.sessions('engineer');
+    expect(session?.['endReason']).toBe('gateway_crash');
+    const file = await download(String(session?.['id']), 'crash.hoop');
+    const recording = readFileSync(file, 'latin1');
+    const last = printed
+      .split('\n')
+      .filter((line) => /^row-\d+-x{200}$/.test(line))
+      .at(-1);
+    expect(last).toBeDefined();
+    expect(recording).toContain(last);
+  }, 120_000);
+
+  test('kill -9 of the client leaves a recording that verifies to the last cut and says so', async () => {
+    const connection = await bench.connect('engineer');
+    const psql = spawn('psql', ['-X', '-c', 'SELECT count(*) FROM orders', connection.url], {
+      stdio: 'ignore',
+    });
+    await once(psql, 'close');
+    connection.service.kill('SIGKILL');
+    await connection.service.exited;
+    await expect
+      .poll(async () => (await bench.sessions('engineer'))[0]?.['endReason'], { timeout: 60_000 })
+      .toBe('client_lost');
+    const file = await download(connection.session, 'lost.hoop');
+    const run = await verifyOffline(file);
+    expect(run.exitCode).toBe(2);
+    expect(run.stdout).toMatch(/two-sided to cut \d+( of \d+)?, then gateway only|one-sided/);
+  }, 90_000);
+});

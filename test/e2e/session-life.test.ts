@@ -1,0 +1,119 @@
+import { once } from 'node:events';
+import pg from 'pg';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type Bench, openBench } from './demo-bench.ts';
+
+let bench: Bench;
+beforeAll(async () => {
+  bench = await openBench();
+}, 120_000);
+afterAll(async () => {
+  await bench[Symbol.asyncDispose]();
+});
+
+const LIMITED = `name: limited
+who: { groups: [auditors] }
+targets: { names: [prod-db] }
+limits: { maxTime: 3s }
+rules:
+  - name: read-orders
+    allow: { verbs: [select], relations: [public.orders] }
+`;
+
+describe('the life of a session', () => {
+  test('the pg driver works with parameters, in text and in binary format', async () => {
+    await using connection = await bench.connect('engineer');
+    const client = new pg.Client({ connectionString: connection.url });
+    await client.connect();
+    const text = await client.query(
+      'SELECT id, full_name, card_number FROM customers WHERE id = $1',
+      [2],
+    );
+    expect(text.rows[0]).toMatchObject({ id: 2 });
+    expect(text.rows[0].card_number).not.toMatch(/\d{12}/);
+    const binary = await client.query({
+      text: 'SELECT id, amount, status FROM orders WHERE id = $1',
+      values: [1],
+      binary: true,
+    });
+    expect(binary.rows[0].id).toBe(1);
+    await client.end();
+  });
+
+  test('wrong password, no password, HTTP and garbage are refused, and the owner still gets in', async () => {
+    await using connection = await bench.connect('engineer');
+    const wrong = new URL(connection.url);
+    wrong.password = 'wrong';
+    await expect(new pg.Client({ connectionString: wrong.href }).connect()).rejects.toMatchObject({
+      code: '28P01',
+    });
+    for (const bytes of [
+      'GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n',
+      '\u0016\u0003\u0001\u0000\u0001',
+      '\u0000\u0000\u0000\u0001',
+    ]) {
+      const socket = await connection.socket();
+      let answer = Buffer.alloc(0);
+      socket.on('data', (data) => {
+        answer = Buffer.concat([answer, data]);
+      });
+      socket.on('error', () => undefined);
+      socket.write(bytes, 'latin1');
+      await once(socket, 'close');
+      expect(answer.length).toBeLessThan(200);
+    }
+    const client = new pg.Client({ connectionString: connection.url });
+    await client.connect();
+    await client.end();
+  });
+
+  test('a session ends when its time is up, and says why on every open connection', async () => {
+    await bench.demo.policy.commit({
+      files: { 'policies/auditors.yaml': LIMITED },
+      message: 'policy: short sessions',
+    });
+    await expect
+      .poll(async () => (await bench.hoop('auditor', 'targets', '--json')).stdout, {
+        timeout: 15_000,
+      })
+      .toContain('limited');
+    await using connection = await bench.connect('auditor');
+    const client = new pg.Client({ connectionString: connection.url });
+    const failure = once(client, 'error');
+    await client.connect();
+    const [error] = await failure;
+    expect(error).toMatchObject({ code: '57P01' });
+    expect(String(error.message)).toMatch(/expired|time/);
+    await connection.service.exited;
+    expect(connection.lines.map((line) => line['event'])).toContain('closing');
+    expect(connection.lines.map((line) => line['event'])).toContain('uploaded');
+  }, 60_000);
+
+  test('a policy that takes the access away ends live sessions within seconds', async () => {
+    await using connection = await bench.connect('devin');
+    const client = new pg.Client({ connectionString: connection.url });
+    const failure = once(client, 'error');
+    await client.connect();
+    await client.query('SELECT 1');
+    const repository = bench.demo.policy;
+    await repository.commit({
+      files: {
+        'policies/engineers.yaml': (await import('../../src/demo/sample-policy.ts'))
+          .samplePolicy({ issuer: bench.demo.issuer, clientId: 'hoop-cli' })
+          ['policies/engineers.yaml']?.replace('[engineering, agents, dba]', '[engineering, dba]'),
+      },
+      message: 'policy: no agents',
+    });
+    const [error] = await failure;
+    expect(error).toMatchObject({ code: '57P01' });
+    await connection.service.exited;
+    const denied = await bench.hoop('devin', 'connect', 'prod-db', '--json');
+    expect(denied.exitCode).toBe(4);
+  }, 60_000);
+
+  test('an owner can end a session of its own from elsewhere', async () => {
+    await using connection = await bench.connect('engineer');
+    const { stdout } = await bench.hoop('engineer', 'sessions', 'list', '--json');
+    expect(stdout).toContain(connection.session);
+  });
+});
