@@ -31,12 +31,14 @@ describe('the life of a session', () => {
     );
     expect(text.rows[0]).toMatchObject({ id: 2 });
     expect(text.rows[0].card_number).not.toMatch(/\d{12}/);
-    const binary = await client.query({
-      text: 'SELECT id, amount, status FROM orders WHERE id = $1',
-      values: [1],
-      binary: true,
-    });
-    expect(binary.rows[0].id).toBe(1);
+    const binary = await client.query(
+      Object.assign(
+        { text: 'SELECT id, card_number FROM customers WHERE id = $1', values: [2] },
+        { binary: true },
+      ),
+    );
+    expect(binary.rows[0].id).toBe(2);
+    expect(String(binary.rows[0].card_number)).not.toMatch(/\d{12}/);
     await client.end();
   });
 
