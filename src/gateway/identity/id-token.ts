@@ -1,0 +1,153 @@
+/**
+ * Checks an ID token as OpenID Connect Core §3.1.3.7 asks a client to, and a little more: it must
+ * be young, since it is spent at once. https://openid.net/specs/openid-connect-core-1_0.html#IDTokenValidation
+ */
+import { createHash } from 'node:crypto';
+import { compactVerify, errors } from 'jose';
+import { HoopError } from '../../errors.ts';
+import { DEFAULT_ALGORITHMS, type IdentityProvider } from './identity-provider.ts';
+import type { JwksCache } from './jwks-cache.ts';
+import { type JwtParts, splitJwt } from './jwt-parts.ts';
+import { type LoginClaims, mapLoginClaims } from './login-claims.ts';
+import { tokenError } from './token-error.ts';
+
+/** How far clocks may differ. */
+export const LEEWAY_SECONDS = 60;
+/** A person's ID token is exchanged right after the login. */
+export const MAX_ID_TOKEN_AGE_SECONDS = 10 * 60;
+
+export interface IdTokenContext {
+  readonly providers: readonly IdentityProvider[];
+  readonly keys: JwksCache;
+  readonly nowMs: number;
+}
+
+export interface VerifiedIdToken {
+  readonly claims: LoginClaims;
+  /** After this the token is refused by its own times; its digest can be forgotten. */
+  readonly refusedAfterMs: number;
+}
+
+/** @throws HoopError HOOP_TOKEN_… */
+export async function verifyIdToken(
+  token: string,
+  context: IdTokenContext,
+): Promise<VerifiedIdToken> {
+  const parts = splitJwt(token, 'ID token');
+  checkType(parts);
+  const provider = findProvider(parts, context.providers);
+  await checkSignature(token, parts, provider, context.keys);
+  checkAudience(parts.claims, provider.clientId);
+  const expiresAt = checkTimes(parts.claims, Math.floor(context.nowMs / 1000));
+  return {
+    claims: mapLoginClaims(parts.claims, provider, {
+      claimsSha256: createHash('sha256').update(parts.claimsBytes).digest('hex'),
+      nowSeconds: Math.floor(context.nowMs / 1000),
+    }),
+    refusedAfterMs: (expiresAt + LEEWAY_SECONDS) * 1000,
+  };
+}
+
+/** RFC 9068 §2.1 marks access tokens, RFC 9449 §4.2 proofs; an ID token is `JWT` or says nothing. */
+function checkType({ header }: JwtParts): void {
+  const type = header.typ?.toLowerCase().replace(/^application\//, '');
+  if (type !== undefined && type !== 'jwt') {
+    throw tokenError('HOOP_TOKEN_TYPE', 'the token is not an ID token', {
+      detail: 'Its header says that it is of another type, such as an access token.',
+    });
+  }
+}
+
+/** The configured list is searched for the issuer; the token only picks among its entries. */
+function findProvider(
+  { claims }: JwtParts,
+  providers: readonly IdentityProvider[],
+): IdentityProvider {
+  const provider = providers.find(({ issuer }) => issuer === claims['iss']);
+  if (provider === undefined) {
+    throw tokenError('HOOP_TOKEN_ISSUER', 'the ID token comes from an unknown issuer', {
+      detail: 'The policy in force does not name this issuer as an identity provider.',
+      hint: 'Check `identityProviders` in the policy, then log in again with `hoop login`.',
+    });
+  }
+  return provider;
+}
+
+async function checkSignature(
+  token: string,
+  { header }: JwtParts,
+  provider: IdentityProvider,
+  keys: JwksCache,
+): Promise<void> {
+  const algorithms = provider.algorithms ?? DEFAULT_ALGORITHMS;
+  // Whatever the policy lists: `none` and shared secrets are never a signature.
+  if (!algorithms.includes(header.alg) || !DEFAULT_ALGORITHMS.includes(header.alg)) {
+    throw tokenError(
+      'HOOP_TOKEN_ALGORITHM',
+      'the ID token is signed in a way that is not allowed',
+      {
+        detail: `Allowed for this identity provider: ${algorithms.join(', ')}.`,
+        hint: 'Set the client at the identity provider to an asymmetric signature such as RS256.',
+      },
+    );
+  }
+  try {
+    await compactVerify(token, (found, input) => keys.key(provider.issuer, found, input), {
+      algorithms: [header.alg],
+    });
+  } catch (cause) {
+    if (cause instanceof HoopError) {
+      throw cause;
+    }
+    if (cause instanceof errors.JWSSignatureVerificationFailed) {
+      throw tokenError('HOOP_TOKEN_SIGNATURE', 'the signature of the ID token is wrong', { cause });
+    }
+    throw tokenError('HOOP_TOKEN_MALFORMED', 'the ID token cannot be verified', { cause });
+  }
+}
+
+function checkAudience(claims: JwtParts['claims'], clientId: string): void {
+  const audience = claims['aud'];
+  const audiences: unknown[] = Array.isArray(audience) ? audience : [audience];
+  if (!audiences.includes(clientId)) {
+    throw tokenError('HOOP_TOKEN_AUDIENCE', 'the ID token is meant for another application', {
+      detail: `Its audience does not contain the client id "${clientId}".`,
+    });
+  }
+  const azp = claims['azp'];
+  if (azp === undefined ? audiences.length > 1 : azp !== clientId) {
+    throw tokenError('HOOP_TOKEN_AZP', 'the ID token was issued to another application', {
+      detail: `Its authorized party (azp) is not the client id "${clientId}".`,
+    });
+  }
+}
+
+/** @returns `exp`, in seconds */
+function checkTimes(claims: JwtParts['claims'], now: number): number {
+  const expiresAt = readTime(claims, 'exp');
+  const issuedAt = readTime(claims, 'iat');
+  const notBefore = claims['nbf'] === undefined ? issuedAt : readTime(claims, 'nbf');
+  if (expiresAt + LEEWAY_SECONDS <= now) {
+    throw tokenError('HOOP_TOKEN_EXPIRED', 'the ID token has expired');
+  }
+  if (Math.max(notBefore, issuedAt) > now + LEEWAY_SECONDS) {
+    throw tokenError('HOOP_TOKEN_NOT_YET_VALID', 'the ID token is not valid yet', {
+      detail: 'The clocks of the identity provider and the gateway differ by more than a minute.',
+      hint: 'Check that both synchronise their clocks.',
+    });
+  }
+  if (issuedAt + MAX_ID_TOKEN_AGE_SECONDS + LEEWAY_SECONDS < now) {
+    throw tokenError('HOOP_TOKEN_TOO_OLD', 'the ID token is too old', {
+      detail: `It must be exchanged within ${MAX_ID_TOKEN_AGE_SECONDS / 60} minutes of the login.`,
+    });
+  }
+  return expiresAt;
+}
+
+function readTime(claims: JwtParts['claims'], name: string): number {
+  const value = claims[name];
+  if (typeof value !== 'number' || !Number.isFinite(value) || value < 0) {
+    throw tokenError('HOOP_TOKEN_CLAIM', `the ID token has no usable "${name}" claim`);
+  }
+  return value;
+}

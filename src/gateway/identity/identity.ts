@@ -1,0 +1,309 @@
+/**
+ * Who is calling the gateway. One ID token buys a login (`POST /v1/token`): a session token of
+ * ten minutes and a refresh handle, both bound to a key that the client made and proves to hold
+ * in each request (DPoP). Everything is refused that is not exactly that.
+ *
+ *   client                         gateway                     identity provider
+ *     │  ID token + proof             │   keys (cached)               │
+ *     ├──────── POST /v1/token ──────►├──────────────────────────────►│
+ *     │◄── session token + handle 0 ──┤  token spent, login stored
+ *     │  session token + proof        │
+ *     ├──────── GET /v1/… ───────────►│  login still live? key right?
+ *     │  handle n + proof             │
+ *     ├──────── POST /v1/token ──────►│  n → n + 1, an older n ends the login
+ *
+ * https://www.rfc-editor.org/rfc/rfc8693 (exchange), https://www.rfc-editor.org/rfc/rfc9449 (DPoP)
+ */
+import { createHash, type KeyObject, randomBytes } from 'node:crypto';
+import { HoopError } from '../../errors.ts';
+import type { Principal } from '../../policy/types.ts';
+import { API_VERSION, type TokenReply, type WhoamiReply } from '../../tunnel/api.ts';
+import { DpopNonces } from './dpop-nonce.ts';
+import { type ProofRequest, verifyDpopProof } from './dpop-proof.ts';
+import { type HttpReply, refusalReply } from './http-reply.ts';
+import { verifyIdToken } from './id-token.ts';
+import type { IdentityProvider } from './identity-provider.ts';
+import type { IdentityStore, RefreshFamily, RevokedLogins } from './identity-store.ts';
+import { JwksCache } from './jwks-cache.ts';
+import { LoginClaims, toPrincipal } from './login-claims.ts';
+import { type CurrentLogin, Logins } from './logins.ts';
+import { ProofReplays } from './proof-replays.ts';
+import { issueSessionToken, SESSION_TOKEN_SECONDS, verifySessionToken } from './session-token.ts';
+import { tokenError } from './token-error.ts';
+import { readForm, requireField } from './token-form.ts';
+
+const GRANT_REFRESH = 'refresh_token';
+const GRANT_EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
+const TYPE_ID_TOKEN = 'urn:ietf:params:oauth:token-type:id_token';
+const TYPE_ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token';
+
+export interface IdentityOptions {
+  /** Base URLs under which clients may call this gateway. The first is its name in tokens. */
+  readonly origins: () => readonly string[];
+  /** From the policy in force. */
+  readonly providers: () => readonly IdentityProvider[];
+  /** Role → groups that give it. */
+  readonly roles: () => Readonly<Record<string, readonly string[]>>;
+  /** Ed25519, private. */
+  readonly signingKey: KeyObject;
+  readonly store: IdentityStore;
+  /** Milliseconds since 1970. */
+  readonly clock: () => number;
+  readonly fetch?: typeof fetch;
+}
+
+export interface IdentityRequest {
+  readonly method: string;
+  /** URL or path; the query is ignored. */
+  readonly url: string;
+  readonly authorization?: string | undefined;
+  readonly dpop?: string | undefined;
+}
+
+export interface Authenticated {
+  readonly principal: Principal;
+  /** Id of the login; `onRevoked` names it. */
+  readonly family: string;
+  readonly jkt: string;
+  /** Our client id at the identity provider. */
+  readonly audience: string;
+  /** Seconds. */
+  readonly authTime: number;
+  /** hex */
+  readonly claimsSha256: string;
+  /** End of the session token. The login may be renewed until `loginExpiresAtMs`. */
+  readonly expiresAtMs: number;
+  readonly loginExpiresAtMs: number;
+}
+
+export class Identity {
+  readonly #options: IdentityOptions;
+  readonly #keys: JwksCache;
+  readonly #nonces: DpopNonces;
+  readonly #replays = new ProofReplays();
+  readonly #logins: Logins;
+
+  constructor(options: IdentityOptions) {
+    this.#options = options;
+    this.#keys = new JwksCache({ clock: options.clock, fetch: options.fetch ?? fetch });
+    this.#nonces = new DpopNonces(options.clock);
+    this.#logins = new Logins(options);
+  }
+
+  /** `POST /v1/token`: an ID token, or a refresh handle, for a session token. */
+  async token(request: IdentityRequest & { readonly body: string }): Promise<HttpReply> {
+    return this.#answer(async () => {
+      const form = readForm(request.body);
+      const grant = requireField(form, 'grant_type');
+      if (grant === GRANT_EXCHANGE) {
+        return this.#exchange(request, form);
+      }
+      if (grant === GRANT_REFRESH) {
+        return this.#refresh(request, form);
+      }
+      throw new HoopError('HOOP_USAGE', 'the gateway does not know this grant type');
+    });
+  }
+
+  /** `POST /v1/logout`: ends the login that a refresh handle belongs to, or all of its person's. */
+  async logout(request: IdentityRequest & { readonly body: string }): Promise<HttpReply> {
+    return this.#answer(async () => {
+      const form = readForm(request.body);
+      const handle = this.#logins.handles.decode(requireField(form, 'token'));
+      const family = await this.#options.store.readFamily(handle.family);
+      await this.#verifyProof(request, { accessToken: undefined, jkt: family?.jkt });
+      if (family === undefined) {
+        return { v: API_VERSION, ended: 0 };
+      }
+      const ended = await this.revoke(
+        form.get('all') === 'true' ? { issuer: family.issuer, sub: family.sub } : { id: family.id },
+      );
+      return { v: API_VERSION, ended: ended.length };
+    });
+  }
+
+  /** For every other route, upgrades included. @throws HoopError; see `refusal` */
+  async authenticate(request: IdentityRequest): Promise<Authenticated> {
+    const { store, signingKey, clock } = this.#options;
+    const token = readAuthorization(request.authorization);
+    const claims = await verifySessionToken(token, {
+      signingKey,
+      audience: this.#name(),
+      nowMs: clock(),
+    });
+    await this.#verifyProof(request, { accessToken: token, jkt: claims.cnf.jkt });
+    const family = this.#logins.requireLive(await store.readFamily(claims.sid));
+    const login = this.#claimsOf(family);
+    return {
+      principal: toPrincipal(login, this.#options.roles()),
+      family: family.id,
+      jkt: claims.cnf.jkt,
+      audience: login.audience,
+      authTime: login.authTime,
+      claimsSha256: login.claimsSha256,
+      expiresAtMs: claims.exp * 1000,
+      loginExpiresAtMs: family.expiresAtMs,
+    };
+  }
+
+  /** @returns the reply for an error of `authenticate`; undefined: it is not about identity */
+  refusal(error: unknown): HttpReply | undefined {
+    return refusalReply(error, this.#nonces.issue());
+  }
+
+  /** Sent as `DPoP-Nonce` with every reply, it saves clients a round trip (RFC 9449 §8.2). */
+  nonceHeader(): string {
+    return this.#nonces.issue();
+  }
+
+  whoami(who: Authenticated): WhoamiReply {
+    const { kind, issuer, sub, name, email, groups, roles } = who.principal;
+    return {
+      v: API_VERSION,
+      kind,
+      issuer,
+      sub,
+      name,
+      ...(email === undefined ? {} : { email }),
+      groups: [...groups],
+      roles: [...roles],
+      expiresAt: new Date(who.loginExpiresAtMs).toISOString(),
+    };
+  }
+
+  /** @returns the logins that ended; each was also told to the listeners of `onRevoked` */
+  revoke(which: RevokedLogins): Promise<readonly string[]> {
+    return this.#logins.revoke(which);
+  }
+
+  /** @returns a function that ends the subscription */
+  onRevoked(listener: (family: string) => void): () => void {
+    return this.#logins.onRevoked(listener);
+  }
+
+  async #exchange(request: IdentityRequest, form: URLSearchParams): Promise<TokenReply> {
+    if (requireField(form, 'subject_token_type') !== TYPE_ID_TOKEN) {
+      throw tokenError('HOOP_TOKEN_TYPE', 'the token is not an ID token', {
+        detail: 'Access tokens are addressed to others; this gateway exchanges ID tokens only.',
+      });
+    }
+    const idToken = requireField(form, 'subject_token');
+    // The proof first: a client that must come again for a nonce has not spent its token.
+    const jkt = await this.#verifyProof(request, { accessToken: undefined, jkt: undefined });
+    const { claims, refusedAfterMs } = await verifyIdToken(idToken, {
+      providers: this.#options.providers(),
+      keys: this.#keys,
+      nowMs: this.#options.clock(),
+    });
+    const digest = createHash('sha256').update(idToken).digest('hex');
+    if (!(await this.#options.store.spendOnce(digest, refusedAfterMs))) {
+      throw tokenError('HOOP_TOKEN_REPLAYED', 'the ID token was used before', {
+        detail: 'Each ID token buys one login. If this was not you, somebody holds a copy of it.',
+      });
+    }
+    return this.#tokens(await this.#logins.start(claims, jkt));
+  }
+
+  async #refresh(request: IdentityRequest, form: URLSearchParams): Promise<TokenReply> {
+    const handle = this.#logins.handles.decode(requireField(form, 'refresh_token'));
+    const family = await this.#options.store.readFamily(handle.family);
+    await this.#verifyProof(request, { accessToken: undefined, jkt: family?.jkt });
+    this.#claimsOf(this.#logins.requireLive(family));
+    return this.#tokens(await this.#logins.rotate(handle));
+  }
+
+  async #tokens(login: CurrentLogin): Promise<TokenReply> {
+    const { family, refreshHandle } = login;
+    const now = Math.floor(this.#options.clock() / 1000);
+    const name = this.#name();
+    // Never beyond the login.
+    const exp = Math.min(now + SESSION_TOKEN_SECONDS, Math.floor(family.expiresAtMs / 1000));
+    const accessToken = await issueSessionToken(
+      {
+        iss: name,
+        aud: name,
+        sub: family.sub,
+        sid: family.id,
+        jti: randomBytes(16).toString('base64url'),
+        iat: now,
+        exp,
+        cnf: { jkt: family.jkt },
+      },
+      this.#options.signingKey,
+    );
+    return {
+      access_token: accessToken,
+      issued_token_type: TYPE_ACCESS_TOKEN,
+      token_type: 'DPoP',
+      expires_in: exp - now,
+      refresh_token: refreshHandle,
+    };
+  }
+
+  /** @throws HoopError HOOP_TOKEN_ISSUER when the policy no longer names the login's provider */
+  #claimsOf(family: RefreshFamily): LoginClaims {
+    const provider = this.#options.providers().find(({ issuer }) => issuer === family.issuer);
+    const claims = LoginClaims.parse(JSON.parse(family.claims));
+    if (provider === undefined || provider.clientId !== claims.audience) {
+      throw tokenError('HOOP_TOKEN_ISSUER', 'the login comes from an unknown issuer', {
+        detail: 'The policy in force no longer names its identity provider.',
+      });
+    }
+    return claims;
+  }
+
+  #verifyProof(
+    request: IdentityRequest,
+    bound: Pick<ProofRequest, 'accessToken' | 'jkt'>,
+  ): Promise<string> {
+    return verifyDpopProof(
+      { method: request.method, url: request.url, proof: request.dpop, ...bound },
+      {
+        origins: this.#options.origins(),
+        nonces: this.#nonces,
+        replays: this.#replays,
+        nowMs: this.#options.clock(),
+      },
+    );
+  }
+
+  #name(): string {
+    const [name] = this.#options.origins();
+    if (name === undefined) {
+      throw new TypeError('a gateway needs at least one base URL');
+    }
+    return name;
+  }
+
+  async #answer(act: () => Promise<unknown>): Promise<HttpReply> {
+    try {
+      const body = await act();
+      return {
+        status: 200,
+        headers: { 'cache-control': 'no-store', 'dpop-nonce': this.#nonces.issue() },
+        body,
+      };
+    } catch (error) {
+      const reply = this.refusal(error);
+      if (reply === undefined) {
+        throw error;
+      }
+      return reply;
+    }
+  }
+}
+
+function readAuthorization(header: string | undefined): string {
+  if (header === undefined || header === '') {
+    throw new HoopError('HOOP_NOT_LOGGED_IN', 'the request carries no token', {
+      hint: 'Log in with `hoop login`.',
+    });
+  }
+  const [scheme, token, ...rest] = header.split(' ');
+  if (scheme?.toLowerCase() !== 'dpop' || token === undefined || rest.length > 0) {
+    throw tokenError('HOOP_PROOF_MISSING', 'the token was sent without a proof of its key', {
+      detail: 'Tokens of this gateway are sent as `Authorization: DPoP`, never as Bearer.',
+    });
+  }
+  return token;
+}

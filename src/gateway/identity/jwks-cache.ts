@@ -1,0 +1,201 @@
+/**
+ * The signing keys of each identity provider. Where they are is read from the discovery document
+ * of an issuer that the policy names; a token can never say where to look.
+ */
+import { createLocalJWKSet, errors, type FlattenedJWSInput, type JWSHeaderParameters } from 'jose';
+import { z } from 'zod';
+import { HoopError } from '../../errors.ts';
+
+/** jose's defaults for remote key sets: https://github.com/panva/jose/blob/main/src/jwks/remote.ts */
+export const JWKS_COOLDOWN_MS = 30_000;
+export const JWKS_MAX_AGE_MS = 10 * 60_000;
+export const JWKS_TIMEOUT_MS = 5_000;
+/** How long keys serve on when the provider does not answer. */
+export const JWKS_LAST_KNOWN_GOOD_MS = 24 * 60 * 60_000;
+/** Large providers publish some 10 KiB. */
+const MAX_DOCUMENT_BYTES = 256 * 1024;
+
+export type KeyLookup = ReturnType<typeof createLocalJWKSet>;
+type VerifyKey = Awaited<ReturnType<KeyLookup>>;
+
+const Discovery = z.object({ issuer: z.string(), jwks_uri: z.string() });
+const KeySet = z.object({ keys: z.array(z.looseObject({ kty: z.string() })).max(1000) });
+
+interface CachedKeys {
+  lookup: KeyLookup | undefined;
+  fetchedAtMs: number;
+  attemptedAtMs: number;
+  pending: Promise<void> | undefined;
+}
+
+export interface JwksCacheOptions {
+  /** Milliseconds. */
+  readonly clock: () => number;
+  readonly fetch: typeof fetch;
+}
+
+export class JwksCache {
+  readonly #options: JwksCacheOptions;
+  readonly #issuers = new Map<string, CachedKeys>();
+
+  constructor(options: JwksCacheOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * @param issuer from the policy, never from a token
+   * @throws HoopError HOOP_TOKEN_KEY: no such key; HOOP_IDP_UNREACHABLE: no keys to look in
+   */
+  async key(
+    issuer: string,
+    header: JWSHeaderParameters,
+    token: FlattenedJWSInput,
+  ): Promise<VerifyKey> {
+    const cached = this.#cached(issuer);
+    if (this.#age(cached.fetchedAtMs) >= JWKS_MAX_AGE_MS) {
+      await this.#refresh(issuer, cached);
+    }
+    try {
+      return await find(this.#usable(issuer, cached), header, token);
+    } catch (error) {
+      // A provider that has just rotated its keys: look again, but not for every forged `kid`.
+      if (!isNoSuchKey(error) || this.#age(cached.attemptedAtMs) < JWKS_COOLDOWN_MS) {
+        throw error;
+      }
+      await this.#refresh(issuer, cached);
+      return find(this.#usable(issuer, cached), header, token);
+    }
+  }
+
+  #cached(issuer: string): CachedKeys {
+    const known = this.#issuers.get(issuer);
+    if (known !== undefined) {
+      return known;
+    }
+    const fresh: CachedKeys = {
+      lookup: undefined,
+      fetchedAtMs: Number.NEGATIVE_INFINITY,
+      attemptedAtMs: Number.NEGATIVE_INFINITY,
+      pending: undefined,
+    };
+    // Bounded: issuers come from the policy.
+    this.#issuers.set(issuer, fresh);
+    return fresh;
+  }
+
+  #age(atMs: number): number {
+    return this.#options.clock() - atMs;
+  }
+
+  #usable(issuer: string, cached: CachedKeys): KeyLookup {
+    if (cached.lookup === undefined || this.#age(cached.fetchedAtMs) >= JWKS_LAST_KNOWN_GOOD_MS) {
+      throw unreachable(issuer, undefined);
+    }
+    return cached.lookup;
+  }
+
+  /** One fetch at a time for each issuer. A failure is an error only when no older keys may serve. */
+  async #refresh(issuer: string, cached: CachedKeys): Promise<void> {
+    const retryTooSoon =
+      cached.lookup !== undefined && this.#age(cached.attemptedAtMs) < JWKS_COOLDOWN_MS;
+    if (retryTooSoon && cached.pending === undefined) {
+      return;
+    }
+    cached.pending ??= this.#load(issuer, cached).finally(() => {
+      cached.pending = undefined;
+    });
+    await cached.pending;
+  }
+
+  async #load(issuer: string, cached: CachedKeys): Promise<void> {
+    cached.attemptedAtMs = this.#options.clock();
+    try {
+      const signal = AbortSignal.timeout(JWKS_TIMEOUT_MS);
+      const document = await this.#fetchJson(
+        `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`,
+        signal,
+      );
+      const discovery = Discovery.parse(document);
+      if (discovery.issuer !== issuer) {
+        throw new Error('the discovery document names another issuer');
+      }
+      const keys = KeySet.parse(await this.#fetchJson(discovery.jwks_uri, signal));
+      cached.lookup = createLocalJWKSet(keys);
+      cached.fetchedAtMs = this.#options.clock();
+    } catch (cause) {
+      if (cached.lookup === undefined || this.#age(cached.fetchedAtMs) >= JWKS_LAST_KNOWN_GOOD_MS) {
+        throw unreachable(issuer, cause);
+      }
+    }
+  }
+
+  async #fetchJson(url: string, signal: AbortSignal): Promise<unknown> {
+    if (!isSafeProviderUrl(url)) {
+      throw new Error('the address is neither https nor on the loopback interface');
+    }
+    const response = await this.#options.fetch(url, {
+      signal,
+      redirect: 'error',
+      headers: { accept: 'application/json' },
+    });
+    if (!response.ok || response.body === null) {
+      await response.body?.cancel();
+      throw new Error(`status ${response.status}`);
+    }
+    const chunks: Uint8Array[] = [];
+    let length = 0;
+    for await (const chunk of response.body) {
+      length += chunk.length;
+      if (length > MAX_DOCUMENT_BYTES) {
+        throw new Error(`the document is larger than ${MAX_DOCUMENT_BYTES} bytes`);
+      }
+      chunks.push(chunk);
+    }
+    return JSON.parse(Buffer.concat(chunks).toString('utf8'));
+  }
+}
+
+/** https, or http on this machine: nobody in between can change the keys. */
+export function isSafeProviderUrl(text: string): boolean {
+  const url = URL.parse(text);
+  if (url?.protocol === 'https:') {
+    return true;
+  }
+  return url?.protocol === 'http:' && /^(127(\.\d+){3}|\[::1\]|localhost)$/.test(url.hostname);
+}
+
+async function find(
+  lookup: KeyLookup,
+  header: JWSHeaderParameters,
+  token: FlattenedJWSInput,
+): Promise<VerifyKey> {
+  try {
+    return await lookup(header, token);
+  } catch (cause) {
+    throw new HoopError('HOOP_TOKEN_KEY', 'the ID token is not signed with a key of its issuer', {
+      detail: 'The key set of the identity provider has no single key for this token.',
+      hint: 'Log in again with `hoop login`.',
+      cause,
+    });
+  }
+}
+
+function isNoSuchKey(error: unknown): boolean {
+  return (
+    error instanceof HoopError &&
+    error.code === 'HOOP_TOKEN_KEY' &&
+    error.cause instanceof errors.JWKSNoMatchingKey
+  );
+}
+
+function unreachable(issuer: string, cause: unknown): HoopError {
+  return new HoopError(
+    'HOOP_IDP_UNREACHABLE',
+    `the gateway cannot read the keys of the identity provider "${issuer}"`,
+    {
+      detail: cause instanceof Error ? `The last attempt failed: ${cause.message}.` : undefined,
+      hint: 'Try again in a minute; the gateway must be able to reach the identity provider.',
+      cause,
+    },
+  );
+}

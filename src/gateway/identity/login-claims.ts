@@ -1,0 +1,99 @@
+/** What hoop keeps of an ID token for the time of a login. */
+import { z } from 'zod';
+import type { Principal } from '../../policy/types.ts';
+import type { IdentityProvider } from './identity-provider.ts';
+import { tokenError } from './token-error.ts';
+
+/** OpenID Connect Core §2 limits `sub` to 255; the others are our own bounds for what is stored. */
+const MAX_SUBJECT_LENGTH = 255;
+const MAX_TEXT_LENGTH = 320;
+const MAX_GROUPS = 1000;
+
+export const LoginClaims = z.object({
+  issuer: z.string(),
+  /** Our client id at the issuer. */
+  audience: z.string(),
+  sub: z.string(),
+  name: z.string(),
+  email: z.string().optional(),
+  groups: z.array(z.string()),
+  /** Seconds; when the person proved who they are, else when the token was issued. */
+  authTime: z.number(),
+  /** hex, of the ID token's claims as they were sent. */
+  claimsSha256: z.string(),
+});
+export type LoginClaims = z.infer<typeof LoginClaims>;
+
+/** @throws HoopError HOOP_TOKEN_CLAIM */
+export function mapLoginClaims(
+  claims: Readonly<Record<string, unknown>>,
+  provider: IdentityProvider,
+  facts: { readonly claimsSha256: string; readonly nowSeconds: number },
+): LoginClaims {
+  const sub = claims['sub'];
+  if (typeof sub !== 'string' || sub === '' || sub.length > MAX_SUBJECT_LENGTH) {
+    throw tokenError('HOOP_TOKEN_CLAIM', 'the ID token has no usable "sub" claim');
+  }
+  // An address that the provider itself calls unverified could be anybody's.
+  const email =
+    claims['email_verified'] === false
+      ? undefined
+      : readText(claims, provider.claims?.email ?? 'email');
+  const name =
+    email ??
+    readText(claims, 'preferred_username') ??
+    readText(claims, provider.claims?.name ?? 'name') ??
+    sub;
+  const authTime = claims['auth_time'] ?? claims['iat'];
+  return {
+    issuer: provider.issuer,
+    audience: provider.clientId,
+    sub,
+    name,
+    ...(email === undefined ? {} : { email }),
+    groups: readGroups(claims, provider.claims?.groups ?? 'groups'),
+    authTime: typeof authTime === 'number' ? authTime : facts.nowSeconds,
+    claimsSha256: facts.claimsSha256,
+  };
+}
+
+/** Roles are looked up at each use, so that a policy change acts on people who are logged in. */
+export function toPrincipal(
+  claims: LoginClaims,
+  roles: Readonly<Record<string, readonly string[]>>,
+): Principal {
+  return {
+    kind: 'person',
+    issuer: claims.issuer,
+    sub: claims.sub,
+    name: claims.name,
+    email: claims.email,
+    groups: claims.groups,
+    roles: Object.entries(roles)
+      .filter(([, groups]) => groups.some((group) => claims.groups.includes(group)))
+      .map(([role]) => role),
+  };
+}
+
+function readText(claims: Readonly<Record<string, unknown>>, name: string): string | undefined {
+  const value = Object.hasOwn(claims, name) ? claims[name] : undefined;
+  return typeof value === 'string' && value !== '' && value.length <= MAX_TEXT_LENGTH
+    ? value
+    : undefined;
+}
+
+/** One group may come as a bare string. A claim of another shape is refused rather than read as "none". */
+function readGroups(claims: Readonly<Record<string, unknown>>, name: string): string[] {
+  const value = Object.hasOwn(claims, name) ? claims[name] : undefined;
+  const groups: unknown[] =
+    value === undefined || value === null ? [] : Array.isArray(value) ? value : [value];
+  const texts = groups.filter(
+    (group): group is string => typeof group === 'string' && group.length <= MAX_TEXT_LENGTH,
+  );
+  if (texts.length !== groups.length || texts.length > MAX_GROUPS) {
+    throw tokenError('HOOP_TOKEN_CLAIM', `the ID token has no usable "${name}" claim`, {
+      detail: `It must be a list of at most ${MAX_GROUPS} names of groups.`,
+    });
+  }
+  return [...new Set(texts)];
+}

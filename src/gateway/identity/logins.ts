@@ -1,0 +1,110 @@
+/** Logins and their refresh handles: one handle is good at a time, an older one ends the login. */
+import { type KeyObject, randomBytes } from 'node:crypto';
+import type { IdentityStore, RefreshFamily, RevokedLogins } from './identity-store.ts';
+import type { LoginClaims } from './login-claims.ts';
+import { type RefreshHandle, RefreshHandles } from './refresh-handle.ts';
+import { tokenError } from './token-error.ts';
+
+export const LOGIN_SECONDS = 12 * 60 * 60;
+/** For a client that lost the reply with its next handle. */
+export const REFRESH_GRACE_MS = 30_000;
+
+export interface LoginsOptions {
+  readonly signingKey: KeyObject;
+  readonly store: IdentityStore;
+  /** Milliseconds since 1970. */
+  readonly clock: () => number;
+}
+
+export interface CurrentLogin {
+  readonly family: RefreshFamily;
+  /** The one that is good from now on. */
+  readonly refreshHandle: string;
+}
+
+export class Logins {
+  readonly handles: RefreshHandles;
+  readonly #options: LoginsOptions;
+  readonly #listeners = new Set<(family: string) => void>();
+
+  constructor(options: LoginsOptions) {
+    this.#options = options;
+    this.handles = new RefreshHandles(options.signingKey);
+  }
+
+  /** @param jkt thumbprint of the key that the client has proved to hold */
+  async start(claims: LoginClaims, jkt: string): Promise<CurrentLogin> {
+    const nowMs = this.#options.clock();
+    const family: RefreshFamily = {
+      id: randomBytes(16).toString('base64url'),
+      issuer: claims.issuer,
+      sub: claims.sub,
+      jkt,
+      generation: 0,
+      rotatedAtMs: nowMs,
+      createdAtMs: nowMs,
+      expiresAtMs: nowMs + LOGIN_SECONDS * 1000,
+      claims: JSON.stringify(claims),
+      revoked: false,
+    };
+    await this.#options.store.createFamily(family);
+    return this.#current(family);
+  }
+
+  /** @throws HoopError HOOP_TOKEN_REVOKED, HOOP_TOKEN_EXPIRED */
+  requireLive(family: RefreshFamily | undefined): RefreshFamily {
+    if (family === undefined || family.revoked) {
+      throw tokenError('HOOP_TOKEN_REVOKED', 'the login has ended', {
+        detail: 'It was revoked, or somebody logged out.',
+      });
+    }
+    if (family.expiresAtMs <= this.#options.clock()) {
+      throw tokenError('HOOP_TOKEN_EXPIRED', 'the login has expired', {
+        detail: `A login lasts ${LOGIN_SECONDS / 3600} hours.`,
+      });
+    }
+    return family;
+  }
+
+  /** @throws HoopError HOOP_TOKEN_REPLAYED: the handle was used before, and the login is over now */
+  async rotate(handle: RefreshHandle): Promise<CurrentLogin> {
+    const { store, clock } = this.#options;
+    const nowMs = clock();
+    await store.advanceFamily(handle.family, handle.generation, nowMs);
+    // Whoever moved it on, this request or another with the same handle, the store knows by now.
+    const family = this.requireLive(await store.readFamily(handle.family));
+    if (
+      handle.generation === family.generation - 1 &&
+      nowMs - family.rotatedAtMs <= REFRESH_GRACE_MS
+    ) {
+      return this.#current(family);
+    }
+    await this.revoke({ id: family.id });
+    throw tokenError('HOOP_TOKEN_REPLAYED', 'the refresh handle was used before', {
+      detail: 'Two clients hold the same login, so it has been ended for both.',
+    });
+  }
+
+  async revoke(which: RevokedLogins): Promise<readonly string[]> {
+    const ended = await this.#options.store.revokeFamilies(which);
+    for (const family of ended) {
+      for (const listener of this.#listeners) {
+        listener(family);
+      }
+    }
+    return ended;
+  }
+
+  /** @returns a function that ends the subscription */
+  onRevoked(listener: (family: string) => void): () => void {
+    this.#listeners.add(listener);
+    return () => {
+      this.#listeners.delete(listener);
+    };
+  }
+
+  #current(family: RefreshFamily): CurrentLogin {
+    const { id, generation } = family;
+    return { family, refreshHandle: this.handles.encode({ family: id, generation }) };
+  }
+}

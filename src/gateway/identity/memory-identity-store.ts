@@ -1,0 +1,60 @@
+import type { IdentityStore, RefreshFamily, RevokedLogins } from './identity-store.ts';
+
+/** Forgets everything at the end of the process: for tests, and as the model of a durable store. */
+export class MemoryIdentityStore implements IdentityStore {
+  readonly #used = new Map<string, number>();
+  readonly #families = new Map<string, RefreshFamily>();
+
+  async spendOnce(digest: string, expiresAtMs: number): Promise<boolean> {
+    if (this.#used.has(digest)) {
+      return false;
+    }
+    this.#used.set(digest, expiresAtMs);
+    return true;
+  }
+
+  async createFamily(family: RefreshFamily): Promise<void> {
+    this.#families.set(family.id, family);
+  }
+
+  async readFamily(id: string): Promise<RefreshFamily | undefined> {
+    return this.#families.get(id);
+  }
+
+  async advanceFamily(id: string, fromGeneration: number, rotatedAtMs: number): Promise<boolean> {
+    const family = this.#families.get(id);
+    if (family === undefined || family.revoked || family.generation !== fromGeneration) {
+      return false;
+    }
+    this.#families.set(id, { ...family, generation: fromGeneration + 1, rotatedAtMs });
+    return true;
+  }
+
+  async revokeFamilies(which: RevokedLogins): Promise<readonly string[]> {
+    const revoked: string[] = [];
+    for (const family of this.#families.values()) {
+      const matches =
+        'id' in which
+          ? family.id === which.id
+          : family.issuer === which.issuer && family.sub === which.sub;
+      if (matches && !family.revoked) {
+        this.#families.set(family.id, { ...family, revoked: true });
+        revoked.push(family.id);
+      }
+    }
+    return revoked;
+  }
+
+  async prune(nowMs: number): Promise<void> {
+    for (const [digest, expiresAtMs] of this.#used) {
+      if (expiresAtMs <= nowMs) {
+        this.#used.delete(digest);
+      }
+    }
+    for (const family of this.#families.values()) {
+      if (family.expiresAtMs <= nowMs) {
+        this.#families.delete(family.id);
+      }
+    }
+  }
+}
