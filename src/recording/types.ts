@@ -91,6 +91,8 @@ export type RecordingEvent =
       readonly verbs: readonly string[];
       readonly relations: readonly string[];
       readonly columnsMasked: readonly string[];
+      /** Indexes (from 0) of the output columns whose values are masked, for replay. */
+      readonly outputsMasked?: readonly number[];
       readonly rules: readonly {
         readonly id: string;
         readonly file: string;
