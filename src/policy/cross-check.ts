@@ -1,0 +1,130 @@
+/** Problems that no single file shows: names that lead nowhere, and grants that exclude each other. */
+import { documentCovers } from './match.ts';
+import type { Policy, PolicyDocument, PolicyProblem } from './policy.ts';
+
+export function crossCheck(policy: Policy): PolicyProblem[] {
+  return [
+    ...policy.documents.flatMap((document) => [
+      ...unknownTargets(policy, document),
+      ...ambiguousEmails(policy, document),
+      ...unknownIssuers(policy, document),
+      ...anythingConflicts(policy, document),
+    ]),
+    ...repeatedNames(policy.documents),
+    ...repeatedIssuers(policy),
+  ];
+}
+
+function at(document: PolicyDocument, message: string, line = document.line): PolicyProblem {
+  return { file: document.file, line, column: 1, message };
+}
+
+function unknownTargets(policy: Policy, document: PolicyDocument): PolicyProblem[] {
+  return document.targets.names
+    .filter((name) => name !== '*' && !policy.targets.has(name))
+    .map((name) => at(document, `targets.names: there is no target "${name}" in targets/`));
+}
+
+/** With two providers, anyone who controls an account at one could take an address of the other. */
+function ambiguousEmails(policy: Policy, document: PolicyDocument): PolicyProblem[] {
+  if (policy.identityProviders.length < 2 || document.who.issuer !== undefined) {
+    return [];
+  }
+  return document.who.users
+    .filter((user) => 'email' in user && user.issuer === undefined)
+    .map(() =>
+      at(document, 'who.users: with several identity providers an email needs its issuer'),
+    );
+}
+
+function unknownIssuers(policy: Policy, document: PolicyDocument): PolicyProblem[] {
+  const known = new Set(policy.identityProviders.map(({ issuer }) => issuer));
+  const named = [document.who.issuer, ...document.who.users.map(({ issuer }) => issuer)];
+  return named
+    .filter((issuer) => issuer !== undefined && !known.has(issuer))
+    .map((issuer) => at(document, `who: no identity provider in hoop.yaml has issuer "${issuer}"`));
+}
+
+function repeatedNames(documents: readonly PolicyDocument[]): PolicyProblem[] {
+  const first = new Map<string, PolicyDocument>();
+  return documents.flatMap((document) => {
+    const other = first.get(document.name);
+    first.set(document.name, other ?? document);
+    return other ? [at(document, `the policy "${document.name}" is already in ${other.file}`)] : [];
+  });
+}
+
+function repeatedIssuers(policy: Policy): PolicyProblem[] {
+  const issuers = policy.identityProviders.map(({ issuer }) => issuer);
+  return issuers
+    .filter((issuer, index) => issuers.indexOf(issuer) !== index)
+    .map((issuer) => ({
+      file: 'hoop.yaml',
+      line: 1,
+      column: 1,
+      message: `identityProviders: the issuer "${issuer}" is there twice`,
+    }));
+}
+
+/**
+ * `statements: anything` switches the guards off, so nothing that needs a guard may apply with
+ * it. Groups are dynamic: only what is certain to meet is reported; the rest is void at run time.
+ */
+function anythingConflicts(policy: Policy, document: PolicyDocument): PolicyProblem[] {
+  if (!document.anything) {
+    return [];
+  }
+  if (document.rules.length > 0) {
+    return [at(document, 'statements: anything cannot stand together with rules in one policy')];
+  }
+  const problems = guarded(document)
+    ? [at(document, 'statements: anything cannot stand together with masks, detectors or maxRows')]
+    : [];
+  const others = policy.documents.filter(
+    (other) =>
+      other !== document &&
+      guarded(other) &&
+      sameTarget(policy, document, other) &&
+      samePeople(document, other),
+  );
+  return [
+    ...problems,
+    ...others.map((other) =>
+      at(
+        document,
+        `statements: anything is void, because ${other.file} has masks, denies, approvals or limits for the same people and targets`,
+      ),
+    ),
+  ];
+}
+
+/** Whether a policy needs statements to be understood. */
+export function guarded(document: PolicyDocument): boolean {
+  return (
+    document.masks.length > 0 ||
+    document.detectors.length > 0 ||
+    document.limits.maxRows !== undefined ||
+    document.inference === 'deny' ||
+    document.rules.some(({ effect }) => effect !== 'allow')
+  );
+}
+
+function sameTarget(policy: Policy, a: PolicyDocument, b: PolicyDocument): boolean {
+  return [...policy.targets.values()].some(
+    (target) => documentCovers(a, target) && documentCovers(b, target),
+  );
+}
+
+function samePeople(a: PolicyDocument, b: PolicyDocument): boolean {
+  if (a.who.issuer !== undefined && b.who.issuer !== undefined && a.who.issuer !== b.who.issuer) {
+    return false;
+  }
+  return (
+    a.who.everyone ||
+    b.who.everyone ||
+    a.who.groups.some((group) => b.who.groups.includes(group)) ||
+    a.who.users.some((user) =>
+      b.who.users.some((other) => JSON.stringify(user) === JSON.stringify(other)),
+    )
+  );
+}

@@ -1,0 +1,35 @@
+/** A grant in words, for `hoop targets`, the line that `connect` prints, and refusals. */
+import { qualifiedName } from './patterns.ts';
+import type { ColumnMask, Grant, StatementRule } from './types.ts';
+
+/** One line per rule, e.g. `engineers/read: allow select, insert on public.*`. */
+export function describeRules(grant: Grant): string[] {
+  if (grant.passthrough) {
+    return ['anything, unguarded'];
+  }
+  return grant.rules.map((rule) => `${rule.rule.id}: ${rule.effect} ${describeConditions(rule)}`);
+}
+
+/** What a rule covers, e.g. `update with WHERE on public.orders`. */
+export function describeConditions(rule: StatementRule): string {
+  const verbs = rule.verbs.length === 0 ? '' : rule.verbs.map(verbText).join(', ');
+  if (rule.functions.length > 0) {
+    return `${verbs ? `${verbs} with ` : ''}calls of ${rule.functions.join(', ')}`;
+  }
+  const qualified =
+    rule.qualified === undefined ? '' : rule.qualified ? ' with WHERE' : ' without WHERE';
+  const relations = rule.relations.length === 0 ? '' : ` on ${rule.relations.join(', ')}`;
+  return `${verbs || 'anything'}${qualified}${relations}`;
+}
+
+export function maskedColumns(grant: Pick<Grant, 'masks'>): { column: string; mask: string }[] {
+  return grant.masks.map((mask) => ({ column: columnName(mask), mask: mask.mask }));
+}
+
+export function columnName(column: Pick<ColumnMask, 'schema' | 'relation' | 'column'>): string {
+  return `${qualifiedName(column.schema, column.relation)}.${column.column}`;
+}
+
+function verbText(verb: string): string {
+  return verb === '*' ? 'anything' : verb;
+}

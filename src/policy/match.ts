@@ -1,0 +1,46 @@
+/** Which policies speak about a principal and a target. */
+import type { Policy, PolicyDocument, PolicyTarget, UserMatch } from './policy.ts';
+import type { Principal } from './types.ts';
+
+export function matchingDocuments(
+  policy: Policy,
+  principal: Principal,
+  target: PolicyTarget,
+): PolicyDocument[] {
+  return policy.documents.filter(
+    (document) => documentCovers(document, target) && documentNames(document, principal),
+  );
+}
+
+export function documentCovers(document: PolicyDocument, target: PolicyTarget): boolean {
+  const { names, labels } = document.targets;
+  if (names.includes('*') || names.includes(target.name)) {
+    return true;
+  }
+  const wanted = Object.entries(labels);
+  return wanted.length > 0 && wanted.every(([key, value]) => target.labels[key] === value);
+}
+
+export function documentNames(document: PolicyDocument, principal: Principal): boolean {
+  const { who } = document;
+  if (who.issuer !== undefined && who.issuer !== principal.issuer) {
+    return false;
+  }
+  return (
+    who.everyone ||
+    who.groups.some((group) => principal.groups.includes(group)) ||
+    who.users.some((user) => userIs(user, principal))
+  );
+}
+
+function userIs(user: UserMatch, principal: Principal): boolean {
+  if ('sub' in user) {
+    return user.sub === principal.sub && user.issuer === principal.issuer;
+  }
+  // Mail addresses are compared as providers treat them: case does not tell two people apart.
+  return (
+    principal.email !== undefined &&
+    user.email.toLowerCase() === principal.email.toLowerCase() &&
+    (user.issuer === undefined || user.issuer === principal.issuer)
+  );
+}

@@ -1,0 +1,95 @@
+/**
+ * Relation and function patterns (`public.*`, `"Sales".order_*`) and qualified names of columns.
+ * Names stand as the catalog stores them: case matters, double quotes are needed only around a
+ * dot, a star or a space.
+ */
+export interface QualifiedPattern {
+  readonly schema: string;
+  readonly name: string;
+}
+
+const PART = '"(?:[^"]|"")+"|[^."\\s]+';
+const TWO_PARTS = new RegExp(`^(${PART})\\.(${PART})$`);
+const THREE_PARTS = new RegExp(`^(${PART})\\.(${PART})\\.(${PART})$`);
+
+/** @returns undefined when the text is not `*` or `schema.name`. */
+export function splitPattern(text: string): QualifiedPattern | undefined {
+  if (text === '*') {
+    return { schema: '*', name: '*' };
+  }
+  const parts = TWO_PARTS.exec(text);
+  return parts ? { schema: parts[1] ?? '', name: parts[2] ?? '' } : undefined;
+}
+
+/** @returns undefined when the text is not `schema.relation.column`. */
+export function splitColumn(
+  text: string,
+): { schema: string; relation: string; column: string } | undefined {
+  const parts = THREE_PARTS.exec(text);
+  if (!parts) {
+    return undefined;
+  }
+  const [schema, relation, column] = [parts[1] ?? '', parts[2] ?? '', parts[3] ?? ''].map(unquote);
+  return schema && relation && column ? { schema, relation, column } : undefined;
+}
+
+/** Whether the pattern, as it stands in a rule, covers this name. Bad patterns cover nothing. */
+export function patternMatches(pattern: string, schema: string, name: string): boolean {
+  const parts = splitPattern(pattern);
+  return parts !== undefined && partMatches(parts.schema, schema) && partMatches(parts.name, name);
+}
+
+/** Whether the pattern's schema is written out, so that the author meant just this schema. */
+export function namesSchema(pattern: string): boolean {
+  const parts = splitPattern(pattern);
+  return parts !== undefined && (parts.schema.startsWith('"') || !parts.schema.includes('*'));
+}
+
+/** A part without wildcards that is exactly this name. */
+export function namesExactly(pattern: string, name: string): boolean {
+  const parts = splitPattern(pattern);
+  return (
+    parts !== undefined &&
+    (parts.name.startsWith('"') || !parts.name.includes('*')) &&
+    unquote(parts.name) === name
+  );
+}
+
+/** Quotes only where needed, so that what a refusal shows can be put into a rule. */
+export function qualifiedName(schema: string, name: string): string {
+  return `${quotePart(schema)}.${quotePart(name)}`;
+}
+
+function partMatches(part: string, name: string): boolean {
+  if (part.startsWith('"')) {
+    return unquote(part) === name;
+  }
+  return part.includes('*') ? wildcardMatches(part, name) : part === name;
+}
+
+/** Greedy `*` matching without a regular expression: linear, whatever the pattern. */
+function wildcardMatches(pattern: string, name: string): boolean {
+  const pieces = pattern.split('*');
+  const first = pieces[0] ?? '';
+  const last = pieces[pieces.length - 1] ?? '';
+  if (!name.startsWith(first) || name.length < first.length + last.length) {
+    return false;
+  }
+  let from = first.length;
+  for (const piece of pieces.slice(1, -1)) {
+    const found = name.indexOf(piece, from);
+    if (found < 0) {
+      return false;
+    }
+    from = found + piece.length;
+  }
+  return name.length - last.length >= from && name.endsWith(last);
+}
+
+function unquote(part: string): string {
+  return part.startsWith('"') ? part.slice(1, -1).replaceAll('""', '"') : part;
+}
+
+function quotePart(part: string): string {
+  return /^[^."*\s]+$/.test(part) ? part : `"${part.replaceAll('"', '""')}"`;
+}

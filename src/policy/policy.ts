@@ -1,0 +1,94 @@
+/**
+ * The policy repository as values: what load-policy.ts makes of the YAML, before it is matched
+ * against a principal and a target. Nothing in here has been decided yet.
+ */
+import type { ColumnMask, DetectorName, SessionLimits, StatementRule } from './types.ts';
+
+export interface IdentityProvider {
+  readonly issuer: string;
+  readonly clientId: string;
+  readonly scopes: readonly string[];
+  /** Names of the claims that hold these. */
+  readonly claims: { readonly name: string; readonly email: string; readonly groups: string };
+}
+
+export type TlsMode = 'disable' | 'prefer' | 'require' | 'verify-ca' | 'verify-full';
+
+export interface PolicyTarget {
+  readonly name: string;
+  readonly kind: 'postgres';
+  readonly description: string | undefined;
+  /** undefined: only the gateway's own configuration knows it. */
+  readonly address: { readonly host: string; readonly port: number } | undefined;
+  readonly database: string;
+  /** Name of a credential in the gateway's configuration, for whom no entry below fits. */
+  readonly credential: string | undefined;
+  /** The first entry whose groups fit is taken. */
+  readonly credentials: readonly {
+    readonly groups: readonly string[];
+    readonly credential: string;
+  }[];
+  readonly tls: {
+    readonly mode: TlsMode;
+    /** PEM of the CA, undefined: those that Node trusts. */
+    readonly ca: string | undefined;
+  };
+  readonly labels: Readonly<Record<string, string>>;
+  readonly recording: 'full' | 'metadata' | 'off';
+  readonly file: string;
+  readonly line: number;
+}
+
+export type UserMatch =
+  | { readonly email: string; readonly issuer: string | undefined }
+  | { readonly issuer: string; readonly sub: string };
+
+export interface PolicyDocument {
+  readonly name: string;
+  readonly who: {
+    readonly everyone: boolean;
+    readonly groups: readonly string[];
+    readonly users: readonly UserMatch[];
+    /** Only principals of this identity provider. */
+    readonly issuer: string | undefined;
+  };
+  readonly targets: {
+    /** `*` is every target. */
+    readonly names: readonly string[];
+    /** All of them must be on the target. Empty together with `names`: never. */
+    readonly labels: Readonly<Record<string, string>>;
+  };
+  readonly rules: readonly StatementRule[];
+  readonly masks: readonly ColumnMask[];
+  readonly detectors: readonly DetectorName[];
+  readonly limits: Partial<SessionLimits>;
+  readonly requireReason: boolean;
+  readonly inference: 'allow' | 'deny' | undefined;
+  /** `statements: anything`. */
+  readonly anything: boolean;
+  readonly file: string;
+  readonly line: number;
+}
+
+export interface Policy {
+  readonly org: string | undefined;
+  readonly identityProviders: readonly IdentityProvider[];
+  /** Groups that give each role. */
+  readonly roles: { readonly auditor: readonly string[]; readonly approver: readonly string[] };
+  readonly defaults: {
+    readonly limits: SessionLimits;
+    readonly requireReason: boolean;
+    readonly inference: 'allow' | 'deny';
+  };
+  readonly targets: ReadonlyMap<string, PolicyTarget>;
+  readonly documents: readonly PolicyDocument[];
+}
+
+/** Something in the repository that must be corrected before the policy can be in force. */
+export interface PolicyProblem {
+  readonly file: string;
+  /** 1-based, both. */
+  readonly line: number;
+  readonly column: number;
+  readonly message: string;
+}

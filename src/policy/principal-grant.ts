@@ -1,0 +1,134 @@
+/** From the policy to what one principal may do on one target. */
+import { createHash } from 'node:crypto';
+import { guarded } from './cross-check.ts';
+import { matchingDocuments } from './match.ts';
+import type { Policy, PolicyDocument, PolicyTarget } from './policy.ts';
+import type { ColumnMask, Grant, MaskKind, Principal, SessionLimits } from './types.ts';
+
+/**
+ * When two policies mask one column, the one that shows less wins. A full mask shows that there
+ * is a value and nothing of it; NULL could be mistaken for "no value", so it is second; a hash
+ * tells equal values apart, a partial mask shows characters.
+ */
+const STRICTNESS: readonly MaskKind[] = ['partial', 'hash', 'null', 'full'];
+
+/** @returns undefined when the target is unknown or the principal has nothing on it. */
+export function principalGrant(
+  policy: Policy,
+  commit: string,
+  principal: Principal,
+  targetName: string,
+): Grant | undefined {
+  const target = policy.targets.get(targetName);
+  const documents = target && matchingDocuments(policy, principal, target);
+  if (!documents || documents.length === 0) {
+    return undefined;
+  }
+  const passthrough =
+    documents.some(({ anything }) => anything) &&
+    !documents.some(guarded) &&
+    policy.defaults.limits.maxRows === undefined;
+  const rules = documents.flatMap((document) => document.rules);
+  if (!passthrough && rules.every(({ effect }) => effect === 'deny')) {
+    return undefined;
+  }
+  const grant: Omit<Grant, 'generation'> = {
+    commit,
+    target: target.name,
+    rules,
+    masks: strictestMasks(documents.flatMap((document) => document.masks)),
+    detectors: [...new Set(documents.flatMap((document) => document.detectors))].sort(),
+    limits: smallestLimits(policy.defaults.limits, documents),
+    requireReason: policy.defaults.requireReason || documents.some((d) => d.requireReason),
+    inference: inferenceOf(policy, documents),
+    passthrough,
+    recording: target.recording,
+  };
+  return {
+    ...grant,
+    generation: createHash('sha256').update(JSON.stringify(grant)).digest('base64url'),
+  };
+}
+
+export interface GrantedTarget {
+  readonly target: PolicyTarget;
+  readonly grant: Grant;
+}
+
+/** Every target on which the principal may do something, by name. */
+export function grantedTargets(
+  policy: Policy,
+  commit: string,
+  principal: Principal,
+): GrantedTarget[] {
+  return [...policy.targets.values()]
+    .sort((a, b) => (a.name < b.name ? -1 : 1))
+    .flatMap((target) => {
+      const grant = principalGrant(policy, commit, principal, target.name);
+      return grant ? [{ target, grant }] : [];
+    });
+}
+
+/** Roles of hoop.yaml that these groups give. */
+export function principalRoles(policy: Policy, groups: readonly string[]): string[] {
+  return Object.entries(policy.roles)
+    .filter(([, needed]) => needed.some((group: string) => groups.includes(group)))
+    .map(([role]) => role);
+}
+
+/** Name of the credential with which the gateway logs in to the target for this principal. */
+export function credentialName(
+  target: PolicyTarget,
+  principal: Pick<Principal, 'groups'>,
+): string | undefined {
+  const own = target.credentials.find(({ groups }) =>
+    groups.some((group) => principal.groups.includes(group)),
+  );
+  return own?.credential ?? target.credential;
+}
+
+/** @returns the mask that shows less. */
+export function stricterMask(a: MaskKind, b: MaskKind): MaskKind {
+  return STRICTNESS.indexOf(a) >= STRICTNESS.indexOf(b) ? a : b;
+}
+
+function strictestMasks(masks: readonly ColumnMask[]): ColumnMask[] {
+  const byColumn = new Map<string, ColumnMask>();
+  for (const mask of masks) {
+    const key = JSON.stringify([mask.schema, mask.relation, mask.column]);
+    const other = byColumn.get(key);
+    byColumn.set(key, other ? stricterOf(other, mask) : mask);
+  }
+  return [...byColumn.values()];
+}
+
+function stricterOf(a: ColumnMask, b: ColumnMask): ColumnMask {
+  const stricter = stricterMask(a.mask, b.mask) === a.mask ? a : b;
+  const { write: _, ...rest } = stricter;
+  // Writing is allowed only where every policy that masks the column allows it.
+  return a.write === 'allow' && b.write === 'allow' ? { ...rest, write: 'allow' } : rest;
+}
+
+function smallestLimits(
+  defaults: SessionLimits,
+  documents: readonly PolicyDocument[],
+): SessionLimits {
+  const smallest = <Key extends keyof SessionLimits>(key: Key): number | undefined => {
+    const given = documents.map(({ limits }) => limits[key]).filter((limit) => limit !== undefined);
+    return given.length > 0 ? Math.min(...given) : defaults[key];
+  };
+  return {
+    maxTimeSeconds: smallest('maxTimeSeconds') ?? defaults.maxTimeSeconds,
+    idleTimeSeconds: smallest('idleTimeSeconds') ?? defaults.idleTimeSeconds,
+    maxConnections: smallest('maxConnections') ?? defaults.maxConnections,
+    maxRows: smallest('maxRows'),
+  };
+}
+
+function inferenceOf(policy: Policy, documents: readonly PolicyDocument[]): 'allow' | 'deny' {
+  const said = documents.map(({ inference }) => inference).filter((value) => value !== undefined);
+  if (said.includes('deny')) {
+    return 'deny';
+  }
+  return said.length > 0 ? 'allow' : policy.defaults.inference;
+}

@@ -1,0 +1,253 @@
+/**
+ * The YAML files of a policy repository, as zod schemas. The JSON Schemas for editors are made
+ * from the same source (json-schema.ts). Strict everywhere: an unknown key is an error, because
+ * a misspelt `mask` would otherwise be no mask.
+ */
+import { z } from 'zod';
+
+/** Seconds; `90s`, `30m`, `8h`, `7d`. */
+const DURATION = /^([1-9][0-9]{0,5})(s|m|h|d)$/;
+const UNIT_SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 };
+const MAX_DURATION_SECONDS = 7 * 86_400;
+
+const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
+
+export const DETECTORS = [
+  'card',
+  'ssn',
+  'email',
+  'iban',
+  'jwt',
+  'cloud-key',
+  'vcs-token',
+  'private-key',
+  'url-password',
+] as const;
+
+/** Says which keys exist when one does not: the most common mistake by far. */
+function strict<const Shape extends z.ZodRawShape>(shape: Shape, description?: string) {
+  const known = Object.keys(shape).join(', ');
+  const object = z.strictObject(shape, {
+    error: (issue) =>
+      issue.code === 'unrecognized_keys'
+        ? `unknown key ${issue.keys.map((key) => `"${key}"`).join(', ')}; expected one of ${known}`
+        : undefined,
+  });
+  return description === undefined ? object : object.describe(description);
+}
+
+const Name = z
+  .string()
+  .regex(NAME, 'expected a name of up to 63 letters, digits, ".", "_" or "-"')
+  .describe('Up to 63 letters, digits, ".", "_" or "-".');
+
+const Text = z.string().min(1, 'expected some text').max(2000);
+const Groups = z.array(z.string().min(1)).min(1, 'expected at least one group').max(500);
+
+const Duration = z
+  .string({ error: 'expected a duration such as "30m" or "8h"' })
+  .regex(DURATION, 'expected a duration such as "90s", "30m", "8h" or "7d"')
+  .transform((text) => {
+    const [, count = '0', unit = 's'] = DURATION.exec(text) ?? [];
+    return Number(count) * (UNIT_SECONDS[unit] ?? 1);
+  })
+  .refine((seconds) => seconds <= MAX_DURATION_SECONDS, 'expected at most 7 days');
+
+const Limits = strict({
+  maxTime: Duration.optional().describe('The session ends after this time, e.g. "8h".'),
+  idleTime: Duration.optional().describe('The session ends after this time without a byte sent.'),
+  maxConnections: z.int().min(1).max(1000).optional().describe('Connections within one session.'),
+  maxRows: z
+    .int()
+    .min(1)
+    .max(1_000_000_000)
+    .optional()
+    .describe('Rows that one statement returns.'),
+});
+
+const Issuer = z.string().refine(isIssuer, 'expected an https URL without query or fragment');
+
+export const HoopFile = strict(
+  {
+    version: z.literal(1, { error: 'expected 1' }),
+    org: Text.optional(),
+    identityProviders: z
+      .array(
+        strict({
+          issuer: Issuer.describe('OpenID Connect issuer, exactly as in the token.'),
+          clientId: z.string().min(1),
+          scopes: z.array(z.string().min(1)).default(['openid', 'email', 'profile']),
+          claims: strict({
+            name: z.string().min(1).default('name'),
+            email: z.string().min(1).default('email'),
+            groups: z.string().min(1).default('groups'),
+          }).prefault({}),
+        }),
+      )
+      .min(1, 'expected at least one identity provider'),
+    roles: strict({
+      auditor: strict({ groups: Groups }).optional().describe('May read all recordings.'),
+      approver: strict({ groups: Groups }).optional().describe('May decide about held statements.'),
+    }).prefault({}),
+    defaults: strict({
+      limits: Limits.prefault({}),
+      requireReason: z.boolean().default(false),
+      inference: z.enum(['allow', 'deny']).default('allow'),
+    })
+      .prefault({})
+      .describe('What holds where no policy says otherwise.'),
+  },
+  'hoop.yaml: the organisation, its identity providers and its roles.',
+);
+
+export const TargetFile = strict(
+  {
+    name: Name,
+    kind: z.literal('postgres', { error: 'expected "postgres"' }),
+    description: Text.optional(),
+    address: z
+      .string()
+      .refine((text) => parseAddress(text) !== undefined, 'expected host:port')
+      .optional()
+      .describe('host:port. The gateway configuration may say it instead, and wins.'),
+    database: z.string().min(1).max(63),
+    credential: Name.optional().describe('Name of a credential in the gateway configuration.'),
+    credentials: z
+      .array(strict({ groups: Groups, credential: Name }))
+      .default([])
+      .describe('Credentials by group; the first entry that fits is taken.'),
+    tls: strict({
+      mode: z.enum(['disable', 'prefer', 'require', 'verify-ca', 'verify-full']).default('prefer'),
+      ca: z
+        .string()
+        .regex(/^-----BEGIN CERTIFICATE-----\n/, 'expected a PEM certificate')
+        .optional()
+        .describe('PEM certificate(s) of the CA.'),
+    }).prefault({}),
+    labels: z.record(Name, z.string().max(200)).default({}),
+    recording: z.enum(['full', 'metadata', 'off']).default('full'),
+  },
+  'targets/*.yaml: one database.',
+);
+
+const Verbs = z
+  .array(z.string())
+  .min(1, 'expected at least one verb')
+  .describe(
+    'First words of SQL commands, lower case: select, insert, drop, alter role. "*" is any.',
+  );
+
+const Conditions = strict({
+  verbs: Verbs.optional(),
+  relations: z
+    .array(z.string())
+    .min(1, 'expected at least one relation, or no "relations" for any')
+    .optional()
+    .describe('schema.name, with * as wildcard. Absent: the rule holds for any relation.'),
+  functions: z
+    .array(z.string())
+    .min(1, 'expected at least one function')
+    .optional()
+    .describe('schema.name of functions called, with * as wildcard.'),
+  qualified: z
+    .boolean()
+    .optional()
+    .describe('true: UPDATE and DELETE with an effective WHERE only; false: without only.'),
+});
+
+const Rule = strict({
+  name: Name.optional().describe('For messages and the record. Default: rule-1, rule-2, …'),
+  allow: Conditions.optional(),
+  deny: Conditions.optional(),
+  approve: Conditions.optional().describe('Refused until approvals exist.'),
+  hint: Text.optional().describe('Shown to whoever the rule refuses.'),
+}).describe('Deny beats approve beats allow; what no rule allows is refused.');
+
+const User = z.union(
+  [
+    strict({ email: z.string().min(3).max(320), issuer: Issuer.optional() }),
+    strict({ issuer: Issuer, sub: z.string().min(1).max(255) }),
+  ],
+  { error: 'expected { email } or { issuer, sub }' },
+);
+
+export const PolicyFile = strict(
+  {
+    name: Name,
+    description: Text.optional(),
+    who: strict({
+      everyone: z.literal(true).optional().describe('Everyone who can log in.'),
+      groups: Groups.optional(),
+      users: z.array(User).min(1, 'expected at least one user').optional(),
+      issuer: Issuer.optional().describe('Only principals of this identity provider.'),
+    }),
+    targets: strict({
+      names: z.array(z.string()).min(1, 'expected at least one target name').optional(),
+      labels: z.record(Name, z.string()).optional().describe('All of them must be on the target.'),
+    }),
+    rules: z.array(Rule).max(1000).default([]),
+    masks: z
+      .array(
+        strict({
+          column: z.string().describe('schema.relation.column, as the catalog stores the names.'),
+          mask: z.enum(['full', 'partial', 'hash', 'null']),
+          write: z
+            .literal('allow')
+            .optional()
+            .describe('Whoever sees the mask may still write the column.'),
+        }),
+      )
+      .max(10_000)
+      .default([]),
+    detectors: z
+      .union([z.literal('all'), z.array(z.enum(DETECTORS))], {
+        error: `expected "all" or a list of ${DETECTORS.join(', ')}`,
+      })
+      .default([])
+      .describe('What is looked for in values that no mask names.'),
+    limits: Limits.prefault({}),
+    requireReason: z.boolean().default(false),
+    inference: z
+      .enum(['allow', 'deny'])
+      .optional()
+      .describe('Whether a masked column may be used in WHERE, JOIN, ORDER BY and GROUP BY.'),
+    statements: z
+      .literal('anything', { error: 'expected "anything"' })
+      .optional()
+      .describe('No parsing and no guards. Void together with any mask, deny, approve or maxRows.'),
+  },
+  'policies/*.yaml: who may do what on which targets.',
+);
+
+export type HoopFile = z.output<typeof HoopFile>;
+export type TargetFile = z.output<typeof TargetFile>;
+export type PolicyFile = z.output<typeof PolicyFile>;
+export type RuleConditions = z.output<typeof Conditions>;
+export type LimitsFile = z.output<typeof Limits>;
+
+/** `host:port`, `[v6]:port`; undefined when it is neither. */
+export function parseAddress(text: string): { host: string; port: number } | undefined {
+  const parts =
+    /^(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9]([A-Za-z0-9.-]{0,252})))(?::)([0-9]{1,5})$/.exec(text);
+  const host = parts?.[1] ?? parts?.[2];
+  const port = Number(parts?.[4]);
+  return host !== undefined && port >= 1 && port <= 65_535 ? { host, port } : undefined;
+}
+
+/** https, or http on the loopback interface for demos and tests. OpenID Connect Core §2, `iss`. */
+function isIssuer(text: string): boolean {
+  let url: URL;
+  try {
+    url = new URL(text);
+  } catch {
+    return false;
+  }
+  const loopback = ['127.0.0.1', '[::1]', 'localhost'].includes(url.hostname);
+  return (
+    (url.protocol === 'https:' || (url.protocol === 'http:' && loopback)) &&
+    !text.includes('?') &&
+    !text.includes('#') &&
+    url.username === '' &&
+    url.password === ''
+  );
+}
