@@ -58,6 +58,11 @@ export interface PostgresStreamOptions {
   /** Throws when it cannot be written: the stream must end, nothing may be forwarded. */
   readonly event: (event: RecordingEvent) => void;
   readonly evidence: (line: EvidenceLine) => void;
+  /**
+   * Key of `mask: hash` (HMAC-SHA-256), 32 random bytes that belong to one gateway and never leave
+   * it. The same value hashes to the same text for as long as the key lives, so that joins work.
+   */
+  readonly maskKey: Secret<Uint8Array>;
   /** Session end: the engine sends 57P01 with the reason where the protocol allows, then closes. */
   readonly signal: AbortSignal;
 }

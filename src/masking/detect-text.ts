@@ -1,0 +1,109 @@
+/**
+ * Finds protected data in one piece of text and takes it out. This is the second net: it catches
+ * what stands in columns that no rule names, so it must be cheap where there is nothing to find
+ * (`mayHoldHit`) and must not touch text that merely resembles (each detector confirms its hits).
+ */
+import type { DetectorName } from '../policy/types.ts';
+import { findCards } from './detectors/card.ts';
+import { findEmails } from './detectors/email.ts';
+import type { Hit } from './detectors/hit.ts';
+import { findIbans } from './detectors/iban.ts';
+import { findSocialSecurityNumbers } from './detectors/ssn.ts';
+import { findCloudKeys, findJwts, findPrivateKeys, findVcsTokens } from './detectors/tokens.ts';
+import { findUrlPasswords } from './detectors/url-password.ts';
+
+/** Of hits that start at the same place the one listed first gives its name. */
+const FINDERS: readonly (readonly [DetectorName, (text: string, hits: Hit[]) => void])[] = [
+  ['private-key', findPrivateKeys],
+  ['jwt', findJwts],
+  ['url-password', findUrlPasswords],
+  ['vcs-token', findVcsTokens],
+  ['cloud-key', findCloudKeys],
+  ['iban', findIbans],
+  ['card', findCards],
+  ['ssn', findSocialSecurityNumbers],
+  ['email', findEmails],
+];
+
+/** Counts by class; the caller owns it. */
+export type HitCounts = Map<DetectorName, number>;
+
+/** The shortest thing any detector looks for is `a@b.co`. */
+const SHORTEST_HIT = 6;
+const SHORTEST_TOKEN = 20;
+const SSN_DIGITS = 9;
+
+const TOKEN_START =
+  /eyJ|A[KSBC][IC]A|AIza|ya29|ecret|aws|AccountKey|_live_|xox|sk-|gh[oprsu]_|github_pat|gl(?:pat|dt|rt|cbt|ptt|soat)-|npm_|pypi-|-----BEGIN|:\/\//i;
+
+/** Whether it is worth to decode and search these bytes (ASCII-compatible encoding). */
+export function mayHoldHit(bytes: Uint8Array): boolean {
+  if (bytes.length < SHORTEST_HIT) return false;
+  let digits = 0;
+  for (let index = 0; index < bytes.length; index += 1) {
+    const byte = bytes[index] ?? 0;
+    if (byte >= 0x30 && byte <= 0x39) {
+      digits += 1;
+      if (digits >= SSN_DIGITS) return true;
+    } else if (byte === 0x40) {
+      return true;
+    } else if (byte >= 0xd9) {
+      // Lead byte of a character that may be a digit of another script (the first is U+0660).
+      digits += 1;
+      if (digits >= SSN_DIGITS) return true;
+    }
+  }
+  if (bytes.length < SHORTEST_TOKEN) return false;
+  return TOKEN_START.test(
+    Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1'),
+  );
+}
+
+/** All hits, in order, none overlapping another. */
+export function detectText(text: string, detectors: ReadonlySet<DetectorName>): Hit[] {
+  const found: Hit[] = [];
+  for (const [name, find] of FINDERS) {
+    if (detectors.has(name)) find(text, found);
+  }
+  // Stable: of hits that start together the one of the first finder comes first.
+  found.sort((left, right) => left.start - right.start);
+  const hits: Hit[] = [];
+  for (const hit of found) {
+    const last = hits.at(-1);
+    if (last === undefined || hit.start >= last.end) {
+      hits.push(hit);
+    } else if (hit.end > last.end && !isHostOfUrl(last, hit)) {
+      // Two classes share a stretch: all of both goes, under the name of the first.
+      hits[hits.length - 1] = { ...last, end: hit.end };
+    }
+  }
+  return hits;
+}
+
+/** In `scheme://user:password@host.example` the tail also looks like an address. */
+function isHostOfUrl(password: Hit, address: Hit): boolean {
+  return password.detector === 'url-password' && address.detector === 'email';
+}
+
+/** @returns the text with every hit replaced by its class in brackets, or undefined: no hit. */
+export function withoutHits(
+  text: string,
+  detectors: ReadonlySet<DetectorName>,
+  counts: HitCounts,
+): string | undefined {
+  const hits = detectText(text, detectors);
+  if (hits.length === 0) return undefined;
+  let result = '';
+  let from = 0;
+  for (const hit of hits) {
+    // Brackets and letters need no quoting in JSON strings, array literals and row literals.
+    result += `${text.slice(from, hit.start)}[${hit.detector}]`;
+    from = hit.end;
+    countHit(counts, hit.detector);
+  }
+  return result + text.slice(from);
+}
+
+export function countHit(counts: HitCounts, detector: DetectorName): void {
+  counts.set(detector, (counts.get(detector) ?? 0) + 1);
+}
