@@ -93,6 +93,8 @@ export interface Catalog {
   readonly database: string;
   relation(schema: string, name: string): CatalogRelation | undefined;
   relationByOid(oid: number): CatalogRelation | undefined;
+  /** Direct inheritance children and partitions. */
+  childrenOf(oid: number): readonly CatalogRelation[];
   functions(schema: string, name: string): readonly CatalogFunction[];
   type(schema: string, name: string): CatalogType | undefined;
   typeByOid(oid: number): CatalogType | undefined;
@@ -126,6 +128,8 @@ export interface FunctionFact {
   readonly schema: string | undefined;
   readonly name: string;
   readonly builtIn: boolean;
+  /** Of an extension whose functions only compute from their arguments: counts as built in. */
+  readonly harmless?: boolean;
 }
 
 export interface OutputColumn {
