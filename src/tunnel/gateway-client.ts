@@ -1,0 +1,253 @@
+/** The gateway's HTTP API as functions; what comes back is parsed with the schemas of api.ts. */
+import type { Readable } from 'node:stream';
+import type { z } from 'zod';
+import { HoopError } from '../errors.ts';
+import type { CutAck, CutProposal } from '../recording/types.ts';
+import {
+  API_VERSION,
+  ChunksMissingReply,
+  CutAckSchema,
+  CutsReply,
+  InfoReply,
+  PATHS,
+  PolicyReply,
+  SessionReply,
+  type SessionRequest,
+  SessionSummary,
+  SessionsReply,
+  TargetsReply,
+  TokenReply,
+  WhoamiReply,
+} from './api.ts';
+import { AuthorizedRequests, type TokenSource } from './authorized-requests.ts';
+import type { DpopKey } from './dpop-key.ts';
+import { type GatewayRequest, GatewayTransport } from './gateway-transport.ts';
+
+/** A policy repository with its history. */
+const MAX_POLICY_BUNDLE_BYTES = 64 * 1024 * 1024;
+
+export interface GatewayClientOptions {
+  /** `https://host:port`, from `normalizeGatewayUrl`. */
+  readonly baseUrl: string;
+  /** PEM text of the gateway's private CA. */
+  readonly ca?: string | undefined;
+  /** Absent: only what needs no login. */
+  readonly tokens?: TokenSource | undefined;
+  readonly userAgent?: string | undefined;
+  /** Milliseconds; for tests. */
+  readonly clock?: (() => number) | undefined;
+}
+
+export class GatewayClient implements AsyncDisposable {
+  readonly baseUrl: string;
+  readonly ca: string | undefined;
+  readonly #transport: GatewayTransport;
+  readonly #requests: AuthorizedRequests;
+
+  constructor(options: GatewayClientOptions) {
+    this.baseUrl = options.baseUrl;
+    this.ca = options.ca;
+    this.#transport = new GatewayTransport({
+      baseUrl: options.baseUrl,
+      ca: options.ca,
+      userAgent: options.userAgent ?? 'hoop',
+    });
+    this.#requests = new AuthorizedRequests({
+      transport: this.#transport,
+      tokens: options.tokens,
+      clock: options.clock ?? Date.now,
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#transport[Symbol.asyncDispose]();
+  }
+
+  // ── without a login ──────────────────────────────────────────────────────────────────────────
+
+  async info(signal: AbortSignal): Promise<InfoReply> {
+    const reply = await this.#transport.send({ method: 'GET', path: PATHS.info }, signal);
+    return this.#parse(InfoReply, reply);
+  }
+
+  /** An ID token for a session token, bound to `key`. */
+  exchange(idToken: string, key: DpopKey, signal: AbortSignal): Promise<TokenReply> {
+    return this.#postToken(
+      {
+        grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
+        subject_token: idToken,
+        subject_token_type: 'urn:ietf:params:oauth:token-type:id_token',
+      },
+      key,
+      signal,
+    );
+  }
+
+  /** The refresh handle is spent by this; the reply holds the next one. */
+  refresh(refreshToken: string, key: DpopKey, signal: AbortSignal): Promise<TokenReply> {
+    return this.#postToken(
+      { grant_type: 'refresh_token', refresh_token: refreshToken },
+      key,
+      signal,
+    );
+  }
+
+  /** Ends the login at the gateway, and with it the sessions that it opened. */
+  async logout(
+    refreshToken: string,
+    key: DpopKey,
+    signal: AbortSignal,
+    options: { readonly all?: boolean } = {},
+  ): Promise<void> {
+    const form = { token: refreshToken, ...(options.all === true ? { all: 'true' } : {}) };
+    await this.#requests.postForm(PATHS.logout, form, key, signal);
+  }
+
+  // ── with a login ─────────────────────────────────────────────────────────────────────────────
+
+  whoami(signal: AbortSignal): Promise<WhoamiReply> {
+    return this.#json(WhoamiReply, { method: 'GET', path: PATHS.whoami }, signal);
+  }
+
+  policy(signal: AbortSignal): Promise<PolicyReply> {
+    return this.#json(PolicyReply, { method: 'GET', path: PATHS.policy }, signal);
+  }
+
+  /** A git bundle of the policy in force. */
+  policyBundle(signal: AbortSignal): Promise<Uint8Array> {
+    return this.#requests.send(
+      { method: 'GET', path: PATHS.policyBundle, maxReplyBytes: MAX_POLICY_BUNDLE_BYTES },
+      signal,
+    );
+  }
+
+  targets(signal: AbortSignal): Promise<z.infer<typeof TargetsReply>> {
+    return this.#json(TargetsReply, { method: 'GET', path: PATHS.targets }, signal);
+  }
+
+  startSession(request: SessionRequest, signal: AbortSignal): Promise<SessionReply> {
+    const body = jsonBody(request);
+    return this.#json(SessionReply, { method: 'POST', path: PATHS.sessions, body }, signal);
+  }
+
+  sessions(
+    query: Readonly<Record<string, string>>,
+    signal: AbortSignal,
+  ): Promise<z.infer<typeof SessionsReply>> {
+    const search = new URLSearchParams(query).toString();
+    const path = search === '' ? PATHS.sessions : `${PATHS.sessions}?${search}`;
+    return this.#json(SessionsReply, { method: 'GET', path }, signal);
+  }
+
+  session(id: string, signal: AbortSignal): Promise<SessionSummary> {
+    return this.#json(SessionSummary, { method: 'GET', path: PATHS.session(id) }, signal);
+  }
+
+  /** Ends a live session. */
+  async endSession(id: string, signal: AbortSignal): Promise<void> {
+    await this.#requests.send({ method: 'DELETE', path: PATHS.session(id) }, signal);
+  }
+
+  position(id: string, signal: AbortSignal): Promise<CutsReply> {
+    return this.#json(CutsReply, { method: 'GET', path: PATHS.cuts(id) }, signal);
+  }
+
+  proposeCut(id: string, cut: CutProposal, signal: AbortSignal): Promise<CutAck> {
+    const body = jsonBody(cut);
+    return this.#json(CutAckSchema, { method: 'POST', path: PATHS.cuts(id), body }, signal);
+  }
+
+  missingChunks(
+    id: string,
+    leaves: readonly string[],
+    signal: AbortSignal,
+  ): Promise<ChunksMissingReply> {
+    const body = jsonBody({ v: API_VERSION, leaves });
+    const path = PATHS.chunksMissing(id);
+    return this.#json(ChunksMissingReply, { method: 'POST', path, body }, signal);
+  }
+
+  /** @param leaf lower-case hex */
+  async putChunk(id: string, leaf: string, bytes: Uint8Array, signal: AbortSignal): Promise<void> {
+    const body = { type: 'application/octet-stream', content: bytes };
+    await this.#requests.send({ method: 'PUT', path: PATHS.chunk(id, leaf), body }, signal);
+  }
+
+  /**
+   * @param envelope DSSE, JSON text, signed by the session key
+   * @returns the same with the gateway's signature beside it
+   */
+  async putManifest(id: string, envelope: string, signal: AbortSignal): Promise<string> {
+    const body = { type: 'application/json', content: envelope };
+    const reply = await this.#requests.send(
+      { method: 'POST', path: PATHS.manifest(id), body },
+      signal,
+    );
+    return Buffer.from(reply).toString('utf8');
+  }
+
+  /** The recording as one tar file. */
+  bundle(id: string, signal: AbortSignal): Promise<Readable> {
+    return this.#requests.download({ method: 'GET', path: PATHS.bundle(id) }, signal);
+  }
+
+  // ── WebSocket upgrades, which another library sends ──────────────────────────────────────────
+
+  /** `/v1/…` → `wss://host:port/v1/…` */
+  webSocketUrl(path: string): string {
+    return `${this.baseUrl.replace(/^https:/, 'wss:')}${path}`;
+  }
+
+  /** @param url `wss:` or `https:` */
+  authHeaders(
+    method: string,
+    url: string,
+    signal: AbortSignal,
+  ): Promise<{ authorization: string; dpop: string }> {
+    return this.#requests.headers(method, url, signal);
+  }
+
+  /**
+   * To be told of a refused upgrade.
+   * @returns whether it is worth asking for headers again and trying once more
+   */
+  upgradeRefused(
+    status: number,
+    headers: Readonly<Record<string, string | string[] | undefined>>,
+  ): boolean {
+    const nonce = headers['dpop-nonce'];
+    if (typeof nonce === 'string') {
+      this.#transport.nonce = nonce;
+    }
+    const challenge = headers['www-authenticate'];
+    return status === 401 && typeof challenge === 'string' && challenge.includes('use_dpop_nonce');
+  }
+
+  async #postToken(
+    form: Record<string, string>,
+    key: DpopKey,
+    signal: AbortSignal,
+  ): Promise<TokenReply> {
+    return this.#parse(TokenReply, await this.#requests.postForm(PATHS.token, form, key, signal));
+  }
+
+  async #json<T>(schema: z.ZodType<T>, request: GatewayRequest, signal: AbortSignal): Promise<T> {
+    return this.#parse(schema, await this.#requests.send(request, signal));
+  }
+
+  #parse<T>(schema: z.ZodType<T>, bytes: Uint8Array): T {
+    try {
+      return schema.parse(JSON.parse(Buffer.from(bytes).toString('utf8')));
+    } catch (cause) {
+      throw new HoopError('HOOP_GATEWAY_BAD_REPLY', 'the gateway’s reply cannot be understood', {
+        detail: `"${new URL(this.baseUrl).host}" may be another version, or no hoop gateway.`,
+        hint: 'Check the address, and update hoop if the gateway is newer.',
+        cause,
+      });
+    }
+  }
+}
+
+function jsonBody(value: object): NonNullable<GatewayRequest['body']> {
+  return { type: 'application/json', content: JSON.stringify(value) };
+}
