@@ -1,0 +1,237 @@
+/**
+ * A recording as a timeline. Works in one pass and keeps only what is still open, so that a
+ * session of any length can be printed; what it yields is in the order in which things ended
+ * (a statement when its answer is complete), `number` and the times say when they began.
+ */
+import { HoopError } from '../errors.ts';
+import type { Direction, EvidenceLine, RecordingEvent } from '../recording/types.ts';
+import { ConnectionDecoder } from './connection-decoder.ts';
+import type { Budget } from './open-statement.ts';
+import { REPLAY_LIMITS, type ReplayLimits } from './replay-limits.ts';
+import { StatementLedger } from './statement-ledger.ts';
+import type { Evidence, TimelineEntry } from './timeline.ts';
+
+/** What a recording holds, in the order in which it was written (`SessionReading.timeline()`). */
+export type RecordedItem =
+  | {
+      readonly type: 'data';
+      readonly piece: {
+        readonly timeMs: number;
+        readonly stream: number;
+        readonly direction: Direction;
+        readonly offset: number;
+        readonly bytes: Uint8Array;
+      };
+    }
+  | { readonly type: 'event'; readonly timeMs: number; readonly event: RecordingEvent }
+  | { readonly type: 'evidence'; readonly timeMs: number; readonly line: EvidenceLine };
+
+/** Stream 0 is evidence, which comes as lines of its own. */
+const CONTROL_STREAM = 0;
+/** A session has few connections at a time; over its life there may be many. */
+const MAX_STREAMS = 100_000;
+
+interface Connection {
+  readonly decoder: ConnectionDecoder;
+  readonly ledger: StatementLedger;
+  /** Bytes seen; where a message went wrong is not known more exactly. */
+  readonly offsets: [up: number, down: number];
+  readable: boolean;
+}
+
+export function* buildTimeline(
+  items: Iterable<RecordedItem>,
+  limits: ReplayLimits = REPLAY_LIMITS,
+): Generator<TimelineEntry> {
+  const timeline = new TimelineBuilder(limits);
+  for (const item of items) {
+    timeline.take(item);
+    yield* timeline.finished();
+  }
+  timeline.end();
+  yield* timeline.finished();
+}
+
+class TimelineBuilder {
+  readonly #limits: ReplayLimits;
+  readonly #budget: Budget;
+  readonly #connections = new Map<number, Connection>();
+  /** Streams that are not decoded: cancel requests, and connections that are over. */
+  readonly #others = new Set<number>();
+  #finished: TimelineEntry[] = [];
+  #statements = 0;
+
+  constructor(limits: ReplayLimits) {
+    this.#limits = limits;
+    this.#budget = { left: limits.keptLength };
+  }
+
+  finished(): TimelineEntry[] {
+    const finished = this.#finished;
+    if (finished.length > 0) {
+      this.#finished = [];
+    }
+    return finished;
+  }
+
+  take(item: RecordedItem): void {
+    switch (item.type) {
+      case 'data':
+        this.#data(item.piece);
+        return;
+      case 'event':
+        this.#event(item.event, item.timeMs);
+        return;
+      case 'evidence':
+        this.#add(evidence(item.line, item.timeMs));
+        return;
+    }
+  }
+
+  end(): void {
+    for (const connection of this.#connections.values()) {
+      connection.decoder.conversation.end();
+      connection.ledger.end();
+    }
+    this.#connections.clear();
+  }
+
+  #add(entry: TimelineEntry): void {
+    this.#finished.push(entry);
+  }
+
+  #data(piece: Extract<RecordedItem, { type: 'data' }>['piece']): void {
+    const { stream, direction, bytes, timeMs } = piece;
+    if (stream === CONTROL_STREAM || this.#others.has(stream)) {
+      return;
+    }
+    const connection = this.#connection(stream);
+    const offset = connection.offsets[direction];
+    connection.offsets[direction] += bytes.length;
+    if (!connection.readable) {
+      return;
+    }
+    try {
+      if (direction === 0) {
+        connection.decoder.up(bytes, timeMs);
+      } else {
+        connection.decoder.down(bytes, timeMs);
+      }
+    } catch (error) {
+      if (!(error instanceof HoopError)) {
+        throw error;
+      }
+      connection.readable = false;
+      connection.decoder.conversation.end();
+      connection.ledger.end();
+      const { message } = error;
+      const side = direction === 0 ? 'up' : 'down';
+      this.#add({ type: 'unreadable', timeMs, stream, direction: side, offset, message });
+    }
+  }
+
+  #connection(stream: number): Connection {
+    const known = this.#connections.get(stream);
+    if (known) {
+      return known;
+    }
+    if (this.#connections.size + this.#others.size >= MAX_STREAMS) {
+      throw new HoopError('HOOP_TOO_LARGE', `recording has more than ${MAX_STREAMS} streams`);
+    }
+    const ledger = new StatementLedger((statement) => this.#add(statement));
+    const decoder = new ConnectionDecoder({
+      stream,
+      limits: this.#limits,
+      budget: this.#budget,
+      nextNumber: () => {
+        this.#statements += 1;
+        return this.#statements;
+      },
+      onStartup: (parameters, timeMs) =>
+        this.#add({
+          type: 'connection.open',
+          timeMs,
+          stream,
+          user: parameters.get('user'),
+          database: parameters.get('database'),
+          application: parameters.get('application_name'),
+        }),
+      onBegin: (statement) => ledger.begin(statement),
+      onEnd: (statement) => ledger.finish(statement),
+      onNotice: (notice) => this.#add(notice),
+    });
+    const connection: Connection = { decoder, ledger, offsets: [0, 0], readable: true };
+    this.#connections.set(stream, connection);
+    return connection;
+  }
+
+  #event(event: RecordingEvent, timeMs: number): void {
+    switch (event.type) {
+      case 'session.open': {
+        const { session, principal, target, reason, policyCommit } = event;
+        const { type } = event;
+        this.#add({ type, timeMs, session, principal, target, reason, policyCommit });
+        return;
+      }
+      case 'session.close':
+        // Whatever is still open ends before the session does.
+        this.end();
+        this.#add({ type: event.type, timeMs, reason: event.reason, message: event.message });
+        return;
+      case 'stream.open':
+        if (event.kind === 'cancel') {
+          this.#others.add(event.stream);
+        }
+        return;
+      case 'stream.close':
+        this.#closeStream(event, timeMs);
+        return;
+      case 'target':
+        this.#add({ ...event, timeMs });
+        return;
+      case 'decision':
+        this.#connections.get(event.stream)?.ledger.decision(event);
+        return;
+      case 'result':
+        this.#connections.get(event.stream)?.ledger.result(event);
+        return;
+      case 'cancel':
+      case 'dispute':
+        this.#add({ ...event, timeMs });
+        return;
+    }
+  }
+
+  #closeStream(event: Extract<RecordingEvent, { type: 'stream.close' }>, timeMs: number): void {
+    const { stream, reason, up, down } = event;
+    const connection = this.#connections.get(stream);
+    if (!connection) {
+      return;
+    }
+    connection.decoder.conversation.end();
+    connection.ledger.end();
+    this.#connections.delete(stream);
+    this.#others.add(stream);
+    this.#add({ type: 'connection.close', timeMs, stream, reason, up, down });
+  }
+}
+
+function evidence(line: EvidenceLine, timeMs: number): Evidence {
+  switch (line.type) {
+    case 'reason':
+      return { ...none, timeMs, kind: 'reason', message: line.text };
+    case 'denied':
+      return {
+        type: 'evidence',
+        timeMs,
+        kind: 'denied',
+        stream: line.stream,
+        code: line.code,
+        message: line.message,
+      };
+    case 'closing':
+      return { ...none, timeMs, kind: 'closing', code: line.reason, message: line.message };
+  }
+}
+
+const none = { type: 'evidence', stream: undefined, code: undefined } as const;

@@ -1,0 +1,102 @@
+/**
+ * One recorded Postgres connection: bytes of both directions in, finished statements and notices
+ * out. It frames the messages and hands them to the conversation; rows beyond what a replay shows
+ * and COPY data are counted by their headers and never buffered.
+ */
+import { ProtocolError } from '../errors.ts';
+import { type Handling, MessageScanner } from '../protocol/pg/message-scanner.ts';
+import { BACKEND, backendName, FRONTEND, frontendName } from '../protocol/pg/message-types.ts';
+import { StartupPacketReader } from '../protocol/pg/startup-packet.ts';
+import { Conversation, type ConversationOptions } from './conversation.ts';
+import { MAX_DECODED_LENGTH } from './replay-limits.ts';
+
+/** Type and length. */
+const HEADER_LENGTH = 5;
+
+export class ConnectionDecoder {
+  readonly conversation: Conversation;
+  readonly #startup = new StartupPacketReader();
+  #started = false;
+  readonly #up: MessageScanner;
+  readonly #down: MessageScanner;
+  /** Offset of the message whose header was read last, and of the one after it. */
+  #upAt = 0;
+  #upNext = 0;
+
+  constructor(options: ConversationOptions) {
+    this.conversation = new Conversation(options);
+    this.#up = new MessageScanner({
+      decide: (type, bodyLength) => this.#decideUp(type, bodyLength),
+      maxWholeLength: MAX_DECODED_LENGTH,
+    });
+    this.#down = new MessageScanner({
+      decide: (type, bodyLength) => this.#decideDown(type, bodyLength),
+      maxWholeLength: MAX_DECODED_LENGTH,
+    });
+  }
+
+  /** @throws ProtocolError, HoopError: what was recorded cannot be read from here on. */
+  up(bytes: Uint8Array, timeMs: number): void {
+    let rest = bytes;
+    if (!this.#started) {
+      const first = this.#startup.push(bytes);
+      if (!first) {
+        return;
+      }
+      this.#started = true;
+      this.#upNext = first.bytes.length;
+      this.conversation.startup(first.packet, timeMs);
+      rest = first.rest;
+    }
+    this.#up.push(rest, (item) => {
+      if (item.kind === 'message') {
+        this.conversation.fromClient(item.type, item.body, { at: this.#upAt, timeMs });
+      }
+    });
+  }
+
+  /** @throws ProtocolError, HoopError: what was recorded cannot be read from here on. */
+  down(bytes: Uint8Array, timeMs: number): void {
+    this.#down.push(bytes, (item) => {
+      if (item.kind === 'message') {
+        this.conversation.fromServer(item.type, item.body, timeMs);
+      }
+    });
+  }
+
+  #decideUp(type: number, bodyLength: number): Handling {
+    this.#upAt = this.#upNext;
+    this.#upNext += HEADER_LENGTH + bodyLength;
+    if (frontendName(type) === undefined) {
+      throw new ProtocolError(`unknown message type ${type} from the client`);
+    }
+    switch (type) {
+      case FRONTEND.CopyData:
+        this.conversation.copyData(bodyLength);
+        return 'pass';
+      case FRONTEND.PasswordMessage:
+        throw new ProtocolError('a password message after startup');
+      default:
+        return 'whole';
+    }
+  }
+
+  #decideDown(type: number, bodyLength: number): Handling {
+    if (backendName(type) === undefined) {
+      throw new ProtocolError(`unknown message type ${type} from the gateway`);
+    }
+    switch (type) {
+      case BACKEND.DataRow:
+        return this.conversation.wantsRow(bodyLength) ? 'whole' : 'pass';
+      case BACKEND.CopyData:
+        this.conversation.copyData(bodyLength);
+        return 'pass';
+      // The cancel key is a secret of the session while it lives, and nobody's business after.
+      case BACKEND.BackendKeyData:
+      case BACKEND.Authentication:
+        return 'pass';
+      default:
+        return 'whole';
+    }
+  }
+}

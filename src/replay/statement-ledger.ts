@@ -1,0 +1,129 @@
+/**
+ * Brings together what the bytes of one connection say about a statement and what the gateway
+ * wrote about it beside: decisions and counts, tied by the offset of a message in the up stream.
+ */
+import type { RecordingEvent } from '../recording/types.ts';
+import type { OpenStatement } from './open-statement.ts';
+import { MAX_HELD, MAX_NAMES } from './replay-limits.ts';
+import type { Decision, Statement } from './timeline.ts';
+
+export class StatementLedger {
+  readonly #emit: (statement: Statement) => void;
+  /** By offset, until the statement that it is about ends. */
+  readonly #decisions = new Map<number, Decision[]>();
+  /** Statements that wait for the gateway's count, by each offset that it may be tied to. */
+  readonly #waiting = new Map<number, OpenStatement[]>();
+  /** Those of them that have ended, oldest first. */
+  #held: OpenStatement[] = [];
+
+  constructor(emit: (statement: Statement) => void) {
+    this.#emit = emit;
+  }
+
+  begin(statement: OpenStatement): void {
+    for (const offset of statement.offsets) {
+      const others = this.#waiting.get(offset);
+      if (others) {
+        others.push(statement);
+      } else {
+        this.#waiting.set(offset, [statement]);
+      }
+    }
+  }
+
+  decision(event: Extract<RecordingEvent, { type: 'decision' }>): void {
+    const { at, effect, verbs, relations, columnsMasked, outputsMasked } = event;
+    const { rules, code, message, policyCommit } = event;
+    const decision: Decision = {
+      effect,
+      verbs,
+      relations,
+      columnsMasked,
+      outputsMasked,
+      rules,
+      code,
+      message,
+      policyCommit,
+    };
+    const known = this.#decisions.get(at);
+    if (known) {
+      known.push(decision);
+      return;
+    }
+    if (this.#decisions.size >= MAX_NAMES) {
+      // Never claimed by a statement: not from an honest gateway.
+      this.#decisions.clear();
+    }
+    this.#decisions.set(at, [decision]);
+  }
+
+  result(event: Extract<RecordingEvent, { type: 'result' }>): void {
+    const { rows, maskedValues, detected } = event;
+    const statement = this.#waiting.get(event.at)?.find(({ takesCount }) => takesCount);
+    if (!statement) {
+      return;
+    }
+    statement.facts.push({ rows, maskedValues, detected });
+    if (statement.outcome !== undefined && statement.isCounted) {
+      this.#held = this.#held.filter((held) => held !== statement);
+      this.#show(statement);
+    }
+  }
+
+  /** The answer is complete; the gateway's count may come a moment later. */
+  finish(statement: OpenStatement): void {
+    if (statement.isCounted || statement.error || statement.results.length === 0) {
+      this.#show(statement);
+      return;
+    }
+    this.#held.push(statement);
+    if (this.#held.length > MAX_HELD) {
+      const oldest = this.#held.shift();
+      if (oldest) {
+        this.#show(oldest);
+      }
+    }
+  }
+
+  end(): void {
+    for (const statement of this.#held) {
+      this.#show(statement);
+    }
+    this.#held = [];
+  }
+
+  #show(statement: OpenStatement): void {
+    const { prepared } = statement;
+    if (prepared) {
+      const atParse = this.#take(prepared.at);
+      prepared.decisions = atParse.length > 0 ? atParse : prepared.decisions;
+    }
+    let own: readonly Decision[] = [];
+    for (const offset of statement.offsets) {
+      if (offset !== prepared?.at) {
+        const decisions = this.#take(offset);
+        own = decisions.length > 0 ? decisions : own;
+      }
+      this.#forget(offset, statement);
+    }
+    this.#emit(statement.finish(own));
+  }
+
+  #take(offset: number): readonly Decision[] {
+    const decisions = this.#decisions.get(offset) ?? [];
+    this.#decisions.delete(offset);
+    return decisions;
+  }
+
+  #forget(offset: number, statement: OpenStatement): void {
+    const waiting = this.#waiting.get(offset);
+    const index = waiting?.indexOf(statement) ?? -1;
+    if (!waiting || index === -1) {
+      return;
+    }
+    waiting.splice(index, 1);
+    if (waiting.length === 0) {
+      this.#waiting.delete(offset);
+    }
+  }
+}

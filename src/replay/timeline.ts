@@ -1,0 +1,205 @@
+/**
+ * What a recorded session looks like to a person: connections, statements with their decisions
+ * and results, and the events around them. Plain data; all text is as recorded, so whoever shows
+ * it must filter it (ui/printable.ts).
+ */
+
+/** Times are milliseconds since the epoch, by the gateway's clock. */
+export type TimelineEntry =
+  | SessionOpened
+  | SessionClosed
+  | ConnectionOpened
+  | ConnectionClosed
+  | TargetReached
+  | Statement
+  | Notice
+  | Cancel
+  | Evidence
+  | Dispute
+  | Unreadable;
+
+export interface SessionOpened {
+  readonly type: 'session.open';
+  readonly timeMs: number;
+  readonly session: string;
+  readonly principal: { readonly issuer: string; readonly sub: string; readonly name: string };
+  readonly target: string;
+  readonly reason: string | undefined;
+  readonly policyCommit: string;
+}
+
+export interface SessionClosed {
+  readonly type: 'session.close';
+  readonly timeMs: number;
+  readonly reason: string;
+  readonly message: string | undefined;
+}
+
+export interface ConnectionOpened {
+  readonly type: 'connection.open';
+  readonly timeMs: number;
+  readonly stream: number;
+  /** From the StartupMessage. */
+  readonly user: string | undefined;
+  readonly database: string | undefined;
+  readonly application: string | undefined;
+}
+
+export interface ConnectionClosed {
+  readonly type: 'connection.close';
+  readonly timeMs: number;
+  readonly stream: number;
+  readonly reason: string;
+  readonly up: number;
+  readonly down: number;
+}
+
+export interface TargetReached {
+  readonly type: 'target';
+  readonly timeMs: number;
+  readonly stream: number;
+  readonly server: string;
+  readonly tls: boolean;
+}
+
+export type Outcome =
+  | 'ok'
+  | 'denied'
+  | 'failed'
+  /** Behind a failure in the same pipeline: the server did not look at it. */
+  | 'skipped'
+  /** Parsed under a name and not run in the same breath. */
+  | 'prepared'
+  /** The recording ends before the server's answer does. */
+  | 'unanswered';
+
+export interface Statement {
+  readonly type: 'statement';
+  /** Counts the statements of the session from 1, in the order in which they began. */
+  readonly number: number;
+  readonly stream: number;
+  /** Offset in the up stream of the message that began it: Query, Execute, Parse or FunctionCall. */
+  readonly at: number;
+  readonly protocol: 'simple' | 'extended' | 'function call';
+  /** SQL text, cut to the limit of the reader. */
+  readonly text: string;
+  /** Bytes of the whole text. */
+  readonly textLength: number;
+  /** Name of the prepared statement, empty for the unnamed one. */
+  readonly name: string;
+  readonly parameters: readonly Parameter[];
+  readonly decisions: readonly Decision[];
+  readonly results: readonly Result[];
+  readonly error: ServerMessage | undefined;
+  readonly notices: readonly ServerMessage[];
+  readonly outcome: Outcome;
+  readonly startMs: number;
+  readonly endMs: number | undefined;
+}
+
+export interface Parameter {
+  readonly type: string;
+  /** null = SQL NULL. */
+  readonly value: string | null;
+}
+
+export interface Decision {
+  readonly effect: 'allow' | 'refuse';
+  readonly verbs: readonly string[];
+  readonly relations: readonly string[];
+  readonly columnsMasked: readonly string[];
+  readonly outputsMasked: readonly number[] | undefined;
+  readonly rules: readonly { readonly id: string; readonly file: string; readonly line: number }[];
+  readonly code: string | undefined;
+  readonly message: string | undefined;
+  readonly policyCommit: string;
+}
+
+export interface ResultColumn {
+  readonly name: string;
+  readonly type: string;
+  readonly numeric: boolean;
+  readonly masked: boolean;
+}
+
+export interface Result {
+  /** Empty for a command that returns no rows. */
+  readonly columns: readonly ResultColumn[];
+  /** The first rows; null = SQL NULL. */
+  readonly rows: readonly (readonly (string | null)[])[];
+  /** All rows, also those that are not kept. */
+  readonly rowCount: number;
+  /** CommandComplete, e.g. `UPDATE 3`. */
+  readonly tag: string | undefined;
+  /** Execute had a row limit and there were more. */
+  readonly suspended: boolean;
+  readonly copy:
+    | {
+        readonly direction: 'in' | 'out';
+        readonly format: 'text' | 'binary';
+        readonly bytes: number;
+      }
+    | undefined;
+  /** What the gateway counted; undefined when it recorded nothing about this result. */
+  readonly facts: ResultFacts | undefined;
+}
+
+export interface ResultFacts {
+  readonly rows: number;
+  readonly maskedValues: number;
+  readonly detected: Readonly<Record<string, number>>;
+}
+
+/** ErrorResponse or NoticeResponse. */
+export interface ServerMessage {
+  readonly severity: string;
+  readonly sqlState: string;
+  readonly message: string;
+  readonly detail: string | undefined;
+  readonly hint: string | undefined;
+  /** 1-based character of the statement. */
+  readonly position: number | undefined;
+}
+
+/** NoticeResponse, NotificationResponse or a FATAL error that answers no statement. */
+export interface Notice {
+  readonly type: 'notice';
+  readonly timeMs: number;
+  readonly stream: number;
+  readonly message: ServerMessage;
+}
+
+export interface Cancel {
+  readonly type: 'cancel';
+  readonly timeMs: number;
+  readonly stream: number;
+  readonly forStream: number | undefined;
+}
+
+/** A line of stream 0, which both sides have signed. */
+export interface Evidence {
+  readonly type: 'evidence';
+  readonly timeMs: number;
+  readonly kind: 'reason' | 'denied' | 'closing';
+  readonly stream: number | undefined;
+  readonly code: string | undefined;
+  readonly message: string;
+}
+
+export interface Dispute {
+  readonly type: 'dispute';
+  readonly timeMs: number;
+  readonly epoch: number;
+  readonly ours: string;
+  readonly theirs: string;
+}
+
+/** A connection whose bytes are not what the protocol allows; it is not read any further. */
+export interface Unreadable {
+  readonly type: 'unreadable';
+  readonly timeMs: number;
+  readonly stream: number;
+  readonly direction: 'up' | 'down';
+  readonly offset: number;
+  readonly message: string;
+}
