@@ -1,0 +1,292 @@
+/**
+ * PostgreSQL's parser behind a wall. A client can drive the WASM module out of its stack, after
+ * which it is dead for good; it can also ask for a lot of time and memory. So it runs in workers
+ * with a large stack that are replaced as soon as they do anything but answer, texts are bounded,
+ * and one large text is parsed at a time. What could not be parsed is refused by the caller.
+ */
+import { Worker } from 'node:worker_threads';
+import type { ParseAnswer, ParseRequest } from './parser-worker.ts';
+
+export type ParseOutcome =
+  /** The ParseResult of libpg-query. Shared by everyone who asks for this text: do not change it. */
+  | { readonly type: 'tree'; readonly tree: unknown }
+  /** The parser's own message, as the server would say it. `position` is 1-based, in characters. */
+  | { readonly type: 'syntax'; readonly message: string; readonly position: number | undefined }
+  | {
+      readonly type: 'refused';
+      readonly reason: 'size' | 'depth' | 'parser';
+      readonly message: string;
+      readonly hint: string | undefined;
+    };
+
+/** UTF-8 bytes of one Query or Parse. 1 MB of INSERT takes 0.3 s and 500 MB; nobody types more. */
+export const MAX_SQL_BYTES = 1024 * 1024;
+/**
+ * Levels of the tree: about 1000 terms of a sum, 280 nested subqueries, 2000 UNIONs. The analysis
+ * recurses on the main thread, whose stack is 1 MB.
+ */
+export const MAX_TREE_DEPTH = 2000;
+/** Measured: 60 000 terms need more than 4 MB and fit in 16. */
+const WORKER_STACK_MB = 64;
+/** Texts above this wait for each other, so that memory is that of one. Bytes. */
+const LARGE_SQL_BYTES = 32 * 1024;
+/** The process's resident memory may grow by this much after a large text before the worker goes. */
+const MAX_RSS_GROWTH = 192 * 1024 * 1024;
+const PARSE_TIMEOUT_MS = 10_000;
+const START_TIMEOUT_MS = 20_000;
+/** Bytes of SQL and of tree JSON in the cache. */
+const MAX_CACHE_BYTES = 32 * 1024 * 1024;
+const MAX_CACHED_TREE_BYTES = 512 * 1024;
+/** Requests waiting for a worker; more than this many clients at once are refused, not queued. */
+const MAX_WAITING = 1000;
+
+export interface SqlParserOptions {
+  /** Threads; default 1. */
+  readonly workers?: number;
+}
+
+interface Job {
+  readonly text: string;
+  readonly large: boolean;
+  readonly done: (outcome: ParseOutcome, bytes: number) => void;
+}
+
+interface Thread {
+  readonly worker: Worker;
+  job: Job | undefined;
+  id: number;
+  timer: NodeJS.Timeout | undefined;
+  /** Resident bytes of the process before the job. */
+  rssBefore: number;
+}
+
+const BROKEN: ParseOutcome = {
+  type: 'refused',
+  reason: 'parser',
+  message: 'the statement could not be parsed safely',
+  hint: 'Split it into smaller statements.',
+};
+const TOO_LARGE: ParseOutcome = {
+  type: 'refused',
+  reason: 'size',
+  message: `the statement is larger than ${MAX_SQL_BYTES / 1024} KiB`,
+  hint: 'Send the data with COPY … FROM STDIN, or with parameters in several statements.',
+};
+const TOO_DEEP: ParseOutcome = {
+  type: 'refused',
+  reason: 'depth',
+  message: 'the statement is nested too deeply',
+  hint: 'Use IN, ANY or a VALUES list instead of long chains of operators or subqueries.',
+};
+const NOT_TEXT: ParseOutcome = {
+  type: 'refused',
+  reason: 'parser',
+  message: 'the statement contains characters that SQL text cannot hold',
+  hint: undefined,
+};
+
+export class SqlParser implements AsyncDisposable {
+  readonly #size: number;
+  readonly #threads = new Set<Thread>();
+  readonly #waiting: Job[] = [];
+  readonly #cache = new Map<string, { outcome: ParseOutcome; bytes: number }>();
+  readonly #pending = new Map<string, Promise<ParseOutcome>>();
+  #cacheBytes = 0;
+  #closed = false;
+  #replaced = 0;
+
+  private constructor(options: SqlParserOptions) {
+    this.#size = Math.min(Math.max(options.workers ?? 1, 1), 8);
+  }
+
+  /** Starts no thread until the first text comes. */
+  static create(options: SqlParserOptions = {}): SqlParser {
+    return new SqlParser(options);
+  }
+
+  /** Workers that had to be replaced so far. */
+  get replacedWorkers(): number {
+    return this.#replaced;
+  }
+
+  /** Never rejects: what could not be parsed is an outcome. */
+  parse(text: string): Promise<ParseOutcome> {
+    const cached = this.#cache.get(text);
+    if (cached) {
+      // Most recently used last.
+      this.#cache.delete(text);
+      this.#cache.set(text, cached);
+      return Promise.resolve(cached.outcome);
+    }
+    const pending = this.#pending.get(text);
+    if (pending) {
+      return pending;
+    }
+    const refused = this.#refuse(text);
+    if (refused) {
+      return Promise.resolve(refused);
+    }
+    const outcome = this.#enqueue(text);
+    this.#pending.set(text, outcome);
+    return outcome;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true;
+    for (const job of this.#waiting.splice(0)) {
+      job.done(BROKEN, 0);
+    }
+    const workers = [...this.#threads].map((thread) => this.#drop(thread));
+    await Promise.all(workers);
+  }
+
+  #refuse(text: string): ParseOutcome | undefined {
+    // A NUL would end the text for the parser and not for us; a lone surrogate has no UTF-8.
+    if (text.includes('\0') || !text.isWellFormed()) {
+      return NOT_TEXT;
+    }
+    if (text.length > MAX_SQL_BYTES || Buffer.byteLength(text) > MAX_SQL_BYTES) {
+      return TOO_LARGE;
+    }
+    return this.#closed || this.#waiting.length >= MAX_WAITING ? BROKEN : undefined;
+  }
+
+  #enqueue(text: string): Promise<ParseOutcome> {
+    return new Promise((resolve) => {
+      this.#waiting.push({
+        text,
+        large: text.length > LARGE_SQL_BYTES,
+        done: (outcome, bytes) => {
+          this.#pending.delete(text);
+          this.#remember(text, outcome, bytes);
+          resolve(outcome);
+        },
+      });
+      this.#dispatch();
+    });
+  }
+
+  /** Gives waiting texts to idle threads, in order, but never two large ones at once. */
+  #dispatch(): void {
+    for (;;) {
+      const largeBusy = [...this.#threads].some(({ job }) => job?.large);
+      const next = this.#waiting.findIndex((job) => !(job.large && largeBusy));
+      const idle = [...this.#threads].find(({ job }) => job === undefined);
+      if (next < 0 || (!idle && this.#threads.size >= this.#size)) {
+        return;
+      }
+      const [job] = this.#waiting.splice(next, 1);
+      if (job) {
+        this.#run(idle ?? this.#start(), job);
+      }
+    }
+  }
+
+  #start(): Thread {
+    // In a checkout this file is TypeScript, which Node runs as it is; in dist/ both are compiled.
+    const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+    const worker = new Worker(new URL(`./parser-worker.${extension}`, import.meta.url), {
+      name: 'hoop-sql-parser',
+      resourceLimits: { stackSizeMb: WORKER_STACK_MB },
+      // Nothing of this process's flags, variables or output belongs in there.
+      execArgv: [],
+      env: {},
+    });
+    const thread: Thread = { worker, job: undefined, id: 0, timer: undefined, rssBefore: 0 };
+    this.#threads.add(thread);
+    worker.unref();
+    worker.on('message', (answer: ParseAnswer) => this.#answered(thread, answer));
+    worker.on('messageerror', () => this.#broke(thread));
+    worker.on('error', () => this.#broke(thread));
+    worker.on('exit', () => this.#broke(thread));
+    return thread;
+  }
+
+  #run(thread: Thread, job: Job): void {
+    thread.id += 1;
+    thread.job = job;
+    thread.rssBefore = job.large ? process.memoryUsage.rss() : 0;
+    const limit = thread.id === 1 ? START_TIMEOUT_MS : PARSE_TIMEOUT_MS;
+    thread.timer = setTimeout(() => this.#broke(thread), limit);
+    thread.worker.ref();
+    const request: ParseRequest = { id: thread.id, text: job.text, maxDepth: MAX_TREE_DEPTH };
+    thread.worker.postMessage(request);
+  }
+
+  #answered(thread: Thread, answer: ParseAnswer): void {
+    const { job } = thread;
+    if (!job || answer.id !== thread.id) {
+      this.#broke(thread);
+      return;
+    }
+    clearTimeout(thread.timer);
+    thread.job = undefined;
+    thread.worker.unref();
+    const bloated =
+      job.large && answer.type === 'tree' && answer.rss - thread.rssBefore > MAX_RSS_GROWTH;
+    if (bloated) {
+      // WASM memory never shrinks; only the end of its thread gives it back.
+      this.#replaced += 1;
+      void this.#drop(thread);
+    }
+    job.done(...outcomeOf(answer));
+    this.#dispatch();
+  }
+
+  #broke(thread: Thread): void {
+    if (!this.#threads.has(thread)) {
+      return;
+    }
+    this.#replaced += 1;
+    const { job } = thread;
+    thread.job = undefined;
+    void this.#drop(thread);
+    // The text is not tried again: it may be the one that does this.
+    job?.done(BROKEN, 0);
+    this.#dispatch();
+  }
+
+  async #drop(thread: Thread): Promise<void> {
+    this.#threads.delete(thread);
+    clearTimeout(thread.timer);
+    thread.job?.done(BROKEN, 0);
+    thread.job = undefined;
+    await thread.worker.terminate();
+  }
+
+  #remember(text: string, outcome: ParseOutcome, jsonBytes: number): void {
+    if (outcome === BROKEN || jsonBytes > MAX_CACHED_TREE_BYTES) {
+      return;
+    }
+    // A parsed tree takes several times its JSON.
+    const bytes = text.length * 2 + jsonBytes * 6 + 200;
+    this.#cache.set(text, { outcome, bytes });
+    this.#cacheBytes += bytes;
+    for (const [oldest, entry] of this.#cache) {
+      if (this.#cacheBytes <= MAX_CACHE_BYTES) {
+        return;
+      }
+      this.#cache.delete(oldest);
+      this.#cacheBytes -= entry.bytes;
+    }
+  }
+}
+
+function outcomeOf(answer: ParseAnswer): [ParseOutcome, number] {
+  switch (answer.type) {
+    case 'tree':
+      return [{ type: 'tree', tree: JSON.parse(answer.json) }, answer.json.length];
+    case 'depth':
+      return [TOO_DEEP, 0];
+    case 'syntax':
+      return [
+        { type: 'syntax', message: answer.message, position: positionOf(answer) },
+        answer.message.length,
+      ];
+  }
+}
+
+/** The binding turns "no position" into 0, which is also the first character. */
+function positionOf({ message, cursor }: { message: string; cursor: number }): number | undefined {
+  return cursor > 0 || / at (or near|end of) /.test(message) ? cursor + 1 : undefined;
+}
