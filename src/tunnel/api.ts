@@ -185,6 +185,7 @@ export const SessionsReply = z.object({
   v: z.literal(API_VERSION),
   sessions: z.array(SessionSummary),
 });
+export type SessionsReply = z.infer<typeof SessionsReply>;
 
 const Offsets = z.object({ stream: z.number(), up: z.number(), down: z.number() });
 export const CutProposalSchema = z.object({

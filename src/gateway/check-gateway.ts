@@ -1,0 +1,121 @@
+/** `hoop gateway check`: what would keep a gateway with this configuration from working. */
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { createSecureContext } from 'node:tls';
+import type { Io } from '../commands/io.ts';
+import { HoopError } from '../errors.ts';
+import type { Policy } from '../policy/policy.ts';
+import { PolicyRepo } from '../policy/repo.ts';
+import { type GatewayConfig, readGatewayConfig } from './config.ts';
+import { ConfigCredentialStore } from './credential-store.ts';
+import { createLog } from './log.ts';
+import { connectTarget } from './pg/target-connection.ts';
+import { Targets } from './targets.ts';
+
+interface CheckResult {
+  readonly check: string;
+  readonly ok: boolean;
+  readonly text: string;
+}
+
+const CHECK_TIMEOUT_MS = 20_000;
+
+/** @throws HOOP_CONFIG when a check failed; the results are on stdout by then. */
+export async function checkGateway(
+  io: Io,
+  options: { readonly configFile: string; readonly json: boolean },
+): Promise<void> {
+  const config = await readGatewayConfig(resolve(io.cwd, options.configFile));
+  const results = await runChecks(config, io);
+  if (options.json) {
+    io.stdout.write(`${JSON.stringify({ v: 1, checks: results })}\n`);
+  } else {
+    for (const { check, ok, text } of results) {
+      io.stdout.write(`${ok ? 'ok    ' : 'failed'}  ${check}: ${text}\n`);
+    }
+  }
+  const failed = results.filter(({ ok }) => !ok).length;
+  if (failed > 0) {
+    throw new HoopError('HOOP_CONFIG', `${failed} of ${results.length} checks failed`);
+  }
+}
+
+async function runChecks(config: GatewayConfig, io: Io): Promise<CheckResult[]> {
+  const signal = AbortSignal.any([io.signal, AbortSignal.timeout(CHECK_TIMEOUT_MS)]);
+  const log = createLog({ stream: io.stderr, json: false });
+  const credentials = new ConfigCredentialStore({
+    credentials: config.credentials,
+    env: io.env,
+    log,
+  });
+  const results = [
+    await attempt('tls', async () => {
+      const [cert, key] = await Promise.all([
+        readFile(config.tls.certFile),
+        readFile(config.tls.keyFile),
+      ]);
+      createSecureContext({ cert, key });
+      return 'certificate and key fit';
+    }),
+    await attempt('credentials', async () => {
+      await credentials.check();
+      return `${Object.keys(config.credentials).length} can be read`;
+    }),
+  ];
+  let policy: Policy | undefined;
+  results.push(
+    await attempt('policy', async () => {
+      const found = await fetchPolicy(config, io.env, signal);
+      policy = found.policy;
+      return `commit ${found.commit.slice(0, 12)} signed by ${found.signer}`;
+    }),
+  );
+  const targets = new Targets(config.addresses, credentials);
+  for (const target of policy?.targets.values() ?? []) {
+    results.push(
+      await attempt(`target ${target.name}`, async () => {
+        // Without groups: the credential that everybody gets who has no own.
+        const postgres = await targets.resolve(target, { groups: [] });
+        await using connection = await connectTarget({ target: postgres, signal });
+        return `${connection.server}, ${connection.tls ? 'TLS' : 'no TLS'}`;
+      }),
+    );
+  }
+  return results;
+}
+
+async function fetchPolicy(config: GatewayConfig, env: NodeJS.ProcessEnv, signal: AbortSignal) {
+  const directory = await mkdtemp(join(tmpdir(), 'hoop-check-'));
+  try {
+    const repo = await PolicyRepo.open(
+      {
+        dir: directory,
+        repository: config.policy.repository,
+        branch: config.policy.branch,
+        allowedSigners: await readFile(config.policy.allowedSignersFile, 'utf8'),
+        env,
+      },
+      signal,
+    );
+    const { problem } = await repo.sync(signal);
+    const current = repo.current();
+    if (problem !== undefined || current === undefined) {
+      throw problem ?? new HoopError('HOOP_POLICY_MISSING', 'the repository holds no policy');
+    }
+    return current;
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+async function attempt(check: string, work: () => Promise<string>): Promise<CheckResult> {
+  try {
+    return { check, ok: true, text: await work() };
+  } catch (error) {
+    if (error instanceof HoopError || (error instanceof Error && 'code' in error)) {
+      return { check, ok: false, text: error.message };
+    }
+    throw error;
+  }
+}

@@ -1,0 +1,243 @@
+/** The gateway's own configuration: what is not policy. See docs for a commented example. */
+import { readFile } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import { isMap, isScalar, LineCounter, parseDocument, visit } from 'yaml';
+import { z } from 'zod';
+import { HoopError } from '../errors.ts';
+
+export type PasswordSource =
+  | { readonly from: 'env'; readonly name: string }
+  | { readonly from: 'file'; readonly path: string };
+
+export interface CredentialConfig {
+  readonly user: string;
+  readonly password: PasswordSource | undefined;
+}
+
+export interface HostAndPort {
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface GatewayConfig {
+  readonly name: string;
+  readonly listen: HostAndPort;
+  /** What clients call it, without a trailing slash; undefined: the address it listens on. */
+  readonly publicUrl: string | undefined;
+  readonly tls: { readonly certFile: string; readonly keyFile: string };
+  readonly dataDir: string;
+  readonly policy: {
+    readonly repository: string;
+    readonly branch: string;
+    readonly allowedSignersFile: string;
+    readonly clientRepository: string | undefined;
+    readonly pollSeconds: number;
+  };
+  /** Wins over the address in targets/*.yaml: how this gateway reaches them. */
+  readonly addresses: Readonly<Record<string, HostAndPort>>;
+  readonly credentials: Readonly<Record<string, CredentialConfig>>;
+  readonly recording: {
+    /** strict: every frame is synced to disk before its bytes are forwarded. */
+    readonly mode: 'normal' | 'strict';
+    readonly uploadWithinSeconds: number;
+  };
+}
+
+const MAX_CONFIG_BYTES = 1024 * 1024;
+
+const Address = z.string().transform((text, context) => {
+  const parsed = parseHostAndPort(text);
+  if (parsed === undefined) {
+    context.addIssue({ code: 'custom', message: 'expected host:port or [ipv6]:port' });
+    return z.NEVER;
+  }
+  return parsed;
+});
+
+const Name = z
+  .string()
+  .regex(/^[a-zA-Z0-9][\w.-]{0,62}$/, 'expected a name of letters, digits, . _ -');
+const NonEmpty = z.string().min(1).max(4096);
+
+const PublicUrl = z
+  .url({ protocol: /^https$/ })
+  .refine((text) => /^https:\/\/[^/?#]+\/?$/.test(text), 'expected https://host[:port] and no path')
+  .transform((text) => text.replace(/\/$/, ''));
+
+const Password = z.union([
+  z.strictObject({ env: z.string().regex(/^[A-Za-z_]\w*$/, 'expected the name of a variable') }),
+  z.strictObject({ file: NonEmpty }),
+]);
+
+const ConfigFile = z.strictObject({
+  version: z.literal(1),
+  name: Name,
+  listen: Address,
+  publicUrl: PublicUrl.optional(),
+  tls: z.strictObject({ cert: NonEmpty, key: NonEmpty }),
+  dataDir: NonEmpty,
+  policy: z.strictObject({
+    repository: NonEmpty.refine((text) => !text.startsWith('-'), 'must not begin with "-"'),
+    branch: z
+      .string()
+      .regex(/^(?!-)[\w./-]{1,200}$/, 'expected a branch name')
+      .default('main'),
+    allowedSigners: NonEmpty,
+    clientRepository: NonEmpty.optional(),
+    pollSeconds: z.number().min(0.2).max(3600).default(5),
+  }),
+  addresses: z.record(Name, Address).default({}),
+  credentials: z
+    .record(
+      Name,
+      z.strictObject({ user: z.string().min(1).max(63), password: Password.optional() }),
+    )
+    .default({}),
+  recording: z
+    .strictObject({
+      mode: z.enum(['normal', 'strict']).default('normal'),
+      uploadWithinSeconds: z
+        .number()
+        .int()
+        .min(1)
+        .max(30 * 86_400)
+        .default(86_400),
+    })
+    .default({ mode: 'normal', uploadWithinSeconds: 86_400 }),
+});
+
+/** @throws HOOP_CONFIG, naming file, line and column. */
+export async function readGatewayConfig(path: string): Promise<GatewayConfig> {
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (cause) {
+    throw new HoopError('HOOP_CONFIG', `cannot read the gateway configuration "${path}"`, {
+      hint: 'Give the path with --config FILE.',
+      cause,
+    });
+  }
+  return parseGatewayConfig(text, path);
+}
+
+export function parseGatewayConfig(text: string, path: string): GatewayConfig {
+  if (text.length > MAX_CONFIG_BYTES) {
+    throw new HoopError('HOOP_CONFIG', `"${path}" is larger than ${MAX_CONFIG_BYTES} bytes`);
+  }
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  const where = (offset: number): string => {
+    const { line, col } = lines.linePos(offset);
+    return `${path}:${line}:${col}`;
+  };
+  const [syntax] = document.errors;
+  if (syntax !== undefined) {
+    const [what = 'it is not valid YAML'] = syntax.message.split('\n');
+    throw new HoopError('HOOP_CONFIG', `${where(syntax.pos[0])}: ${lowerFirst(what)}`);
+  }
+  if (hasAlias(document)) {
+    throw new HoopError('HOOP_CONFIG', `"${path}" uses YAML aliases, which are not taken here`);
+  }
+  const parsed = ConfigFile.safeParse(document.toJS());
+  if (!parsed.success) {
+    const problems = parsed.error.issues.map((issue) => {
+      const place = where(offsetOf(document, issue));
+      const key = issue.path.length > 0 ? `"${issue.path.join('.')}": ` : '';
+      return `${place}: ${key}${lowerFirst(issue.message)}`;
+    });
+    throw new HoopError('HOOP_CONFIG', problems[0] ?? `"${path}" is not valid`, {
+      detail: problems.length > 1 ? `Also: ${problems.slice(1, 6).join('; ')}.` : undefined,
+    });
+  }
+  return resolvePaths(parsed.data, dirname(resolve(path)));
+}
+
+function resolvePaths(file: z.infer<typeof ConfigFile>, base: string): GatewayConfig {
+  const at = (path: string): string => resolve(base, path);
+  const credentials = Object.entries(file.credentials).map(
+    ([name, { user, password }]): [string, CredentialConfig] => [
+      name,
+      { user, password: password && passwordSource(password, at) },
+    ],
+  );
+  return {
+    name: file.name,
+    listen: file.listen,
+    publicUrl: file.publicUrl,
+    tls: { certFile: at(file.tls.cert), keyFile: at(file.tls.key) },
+    dataDir: at(file.dataDir),
+    policy: {
+      // A URL or scp-like address stays as it is; a path is relative to the file, as all others.
+      repository: /^[a-z][a-z0-9+.-]*:\/\/|^[^/]+@[^/]+:/i.test(file.policy.repository)
+        ? file.policy.repository
+        : at(file.policy.repository),
+      branch: file.policy.branch,
+      allowedSignersFile: at(file.policy.allowedSigners),
+      clientRepository: file.policy.clientRepository,
+      pollSeconds: file.policy.pollSeconds,
+    },
+    addresses: file.addresses,
+    credentials: Object.fromEntries(credentials),
+    recording: file.recording,
+  };
+}
+
+function passwordSource(
+  source: z.infer<typeof Password>,
+  at: (path: string) => string,
+): PasswordSource {
+  return 'env' in source
+    ? { from: 'env', name: source.env }
+    : { from: 'file', path: at(source.file) };
+}
+
+/** `host:port` or `[ipv6]:port`; port 0 lets the system choose. */
+export function parseHostAndPort(text: string): HostAndPort | undefined {
+  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^\s:[\]/]+)):(\d{1,5})$/.exec(text);
+  const host = match?.[1] ?? match?.[2];
+  const port = Number(match?.[3]);
+  return host === undefined || port > 65_535 ? undefined : { host, port };
+}
+
+/** Where the wrong thing stands; an unknown key is itself what is wrong. */
+function offsetOf(document: ReturnType<typeof parseDocument>, issue: z.core.$ZodIssue): number {
+  const path: PropertyKey[] = [...issue.path];
+  if (issue.code === 'unrecognized_keys') {
+    const holder = path.length === 0 ? document.contents : document.getIn(path, true);
+    if (isMap(holder)) {
+      const pair = holder.items.find(
+        (item) => isScalar(item.key) && issue.keys.includes(String(item.key.value)),
+      );
+      if (pair !== undefined && isScalar(pair.key) && pair.key.range) {
+        return pair.key.range[0];
+      }
+    }
+  }
+  // What is missing has no place of its own: name the nearest thing that should hold it.
+  for (; path.length > 0; path.pop()) {
+    const node = document.getIn(path, true);
+    if (typeof node === 'object' && node !== null && 'range' in node) {
+      const { range } = node;
+      if (Array.isArray(range) && typeof range[0] === 'number') {
+        return range[0];
+      }
+    }
+  }
+  return 0;
+}
+
+/** Aliases make a small file large, and nobody needs them here. */
+function hasAlias(document: ReturnType<typeof parseDocument>): boolean {
+  let found = false;
+  visit(document, {
+    Alias: () => {
+      found = true;
+      return visit.BREAK;
+    },
+  });
+  return found;
+}
+
+function lowerFirst(text: string): string {
+  return text.charAt(0).toLowerCase() + text.slice(1);
+}

@@ -1,0 +1,126 @@
+/**
+ * The policy in force on this gateway: polled from its repository, last good commit kept, live
+ * sessions told at once. Without a commit in force nothing is allowed.
+ */
+import { HoopError } from '../errors.ts';
+import type { Policy, PolicyTarget } from '../policy/policy.ts';
+import { grantedTargets, principalGrant } from '../policy/principal-grant.ts';
+import { type PolicyInForce, PolicyRepo } from '../policy/repo.ts';
+import type { Grant, Principal } from '../policy/types.ts';
+import type { PolicyReply } from '../tunnel/api.ts';
+import { errorFields, type Log } from './log.ts';
+
+export interface GatewayPolicyOptions {
+  /** Where the clone is kept. */
+  readonly directory: string;
+  readonly repository: string;
+  readonly branch: string;
+  /** Text of the OpenSSH allowed-signers file. */
+  readonly allowedSigners: string;
+  readonly pollSeconds: number;
+  readonly env: NodeJS.ProcessEnv;
+  readonly log: Log;
+}
+
+/** A first fetch that hangs must not keep the gateway from starting (and from saying so). */
+const FIRST_SYNC_TIMEOUT_MS = 20_000;
+
+export class GatewayPolicy {
+  readonly #repo: PolicyRepo;
+  readonly #options: GatewayPolicyOptions;
+  readonly #listeners = new Set<(inForce: PolicyInForce) => void>();
+
+  private constructor(repo: PolicyRepo, options: GatewayPolicyOptions) {
+    this.#repo = repo;
+    this.#options = options;
+  }
+
+  static async open(options: GatewayPolicyOptions, signal: AbortSignal): Promise<GatewayPolicy> {
+    const deadline = AbortSignal.any([signal, AbortSignal.timeout(FIRST_SYNC_TIMEOUT_MS)]);
+    const { directory: dir, repository, branch, allowedSigners, env, log } = options;
+    const repo = await PolicyRepo.open({ dir, repository, branch, allowedSigners, env }, signal);
+    const { problem } = await repo.sync(deadline);
+    if (problem !== undefined) {
+      log.error('policy.problem', errorFields(problem));
+    }
+    const policy = new GatewayPolicy(repo, options);
+    const inForce = repo.current();
+    if (inForce !== undefined) {
+      policy.#logInForce(inForce);
+    }
+    return policy;
+  }
+
+  /** Polls until the signal aborts. */
+  async run(signal: AbortSignal): Promise<void> {
+    await this.#repo.watch({
+      pollSeconds: this.#options.pollSeconds,
+      signal,
+      onChange: (inForce) => {
+        this.#logInForce(inForce);
+        for (const listener of this.#listeners) {
+          listener(inForce);
+        }
+      },
+      onProblem: (error) => this.#options.log.error('policy.problem', errorFields(error)),
+    });
+  }
+
+  /** Called after a new commit has come into force. */
+  onChange(listener: (inForce: PolicyInForce) => void): void {
+    this.#listeners.add(listener);
+  }
+
+  current(): PolicyInForce | undefined {
+    return this.#repo.current();
+  }
+
+  /** @throws HOOP_POLICY_MISSING: without a policy nothing is allowed. */
+  inForce(): PolicyInForce {
+    const current = this.#repo.current();
+    if (current === undefined) {
+      throw new HoopError('HOOP_POLICY_MISSING', 'the gateway has no policy in force', {
+        detail: this.#repo.status().problem?.message,
+        hint: 'An operator finds the reason in the log of the gateway.',
+      });
+    }
+    return current;
+  }
+
+  reply(): Omit<PolicyReply, 'sessionNonce'> {
+    return this.#repo.reply();
+  }
+
+  bundle(signal: AbortSignal): Promise<Uint8Array> {
+    return this.#repo.createBundle(signal);
+  }
+
+  /** undefined: no such target, or nothing on it for this principal; one cannot tell which. */
+  grant(
+    principal: Principal,
+    targetName: string,
+  ): { target: PolicyTarget; grant: Grant } | undefined {
+    const { policy, commit } = this.inForce();
+    const target = policy.targets.get(targetName);
+    const grant = principalGrant(policy, commit, principal, targetName);
+    return target === undefined || grant === undefined ? undefined : { target, grant };
+  }
+
+  granted(principal: Principal): readonly { target: PolicyTarget; grant: Grant }[] {
+    const { policy, commit } = this.inForce();
+    return grantedTargets(policy, commit, principal);
+  }
+
+  identityProviders(): Policy['identityProviders'] {
+    return this.#repo.current()?.policy.identityProviders ?? [];
+  }
+
+  roles(): Readonly<Record<string, readonly string[]>> {
+    const roles = this.#repo.current()?.policy.roles;
+    return roles === undefined ? {} : { auditor: roles.auditor, approver: roles.approver };
+  }
+
+  #logInForce({ commit, signer }: PolicyInForce): void {
+    this.#options.log.info('policy.in_force', { commit, signer });
+  }
+}

@@ -1,0 +1,395 @@
+/**
+ * The gateway's HTTP API (PATHS in tunnel/api.ts), but for the two WebSocket routes, which are in
+ * upgrades.ts. Every route but the public ones authenticates first; sessions that are not one's own
+ * do not exist, except to auditors.
+ */
+import { randomUUID } from 'node:crypto';
+import { type Context, Hono } from 'hono';
+import { z } from 'zod';
+import { HoopError, ProtocolError } from '../errors.ts';
+import { describeRules, maskedColumns } from '../policy/describe-grant.ts';
+import {
+  API_VERSION,
+  ChunksMissingRequest,
+  type CutAckSchema,
+  CutProposalSchema,
+  type CutsReply,
+  type InfoReply,
+  PATHS,
+  type PolicyReply,
+  SessionRequest,
+  type SessionsReply,
+  type TargetsReply,
+} from '../tunnel/api.ts';
+import { isAuditor, requireSession } from './access.ts';
+import type { EndedRecordings } from './ended-recordings.ts';
+import type { GatewayPolicy } from './gateway-policy.ts';
+import { decodeText, readBody, readJson } from './http-body.ts';
+import { errorReply } from './http-errors.ts';
+import type { HttpReply } from './identity/http-reply.ts';
+import type { Authenticated, Identity } from './identity/identity.ts';
+import { errorFields, type Log } from './log.ts';
+import type { SessionIndex } from './session-index.ts';
+import type { SessionNonces } from './session-nonces.ts';
+import type { Sessions } from './sessions.ts';
+
+export interface HttpApiOptions {
+  readonly identity: Identity;
+  readonly policy: GatewayPolicy;
+  readonly sessions: Sessions;
+  readonly index: SessionIndex;
+  readonly ended: EndedRecordings;
+  readonly nonces: SessionNonces;
+  readonly info: () => InfoReply;
+  /** Why the gateway cannot do its work now; empty: it can. */
+  readonly unready: () => readonly string[];
+  readonly log: Log;
+  /** Aborted when the gateway stops. */
+  readonly signal: AbortSignal;
+}
+
+const KIB = 1024;
+const LIMITS = {
+  form: 64 * KIB,
+  json: 64 * KIB,
+  /** A cut names each stream of the session. */
+  cut: 1024 * KIB,
+  /** 65 536 leaves of 64 hex digits. */
+  leaves: 8 * 1024 * KIB,
+  /** A chunk is 64 KiB. */
+  chunk: 65 * KIB,
+  /** A manifest names each cut: twelve hours of them are 5 MiB in base64. */
+  manifest: 16 * 1024 * KIB,
+} as const;
+const MAX_LISTED_SESSIONS = 1000;
+
+const SECURITY_HEADERS: Readonly<Record<string, string>> = {
+  'cache-control': 'no-store',
+  'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+  'referrer-policy': 'no-referrer',
+  'strict-transport-security': 'max-age=31536000',
+  'x-content-type-options': 'nosniff',
+};
+
+const SessionsQuery = z.object({
+  limit: z.coerce.number().int().min(1).max(MAX_LISTED_SESSIONS).default(100),
+  target: z.string().max(200).optional(),
+  mine: z.enum(['0', '1']).optional(),
+});
+
+interface Env {
+  Variables: { requestId: string; log: Log };
+}
+type Ctx = Context<Env>;
+
+export function createHttpApi(options: HttpApiOptions): Hono<Env> {
+  const { identity, policy, sessions, index, ended, nonces } = options;
+  const app = new Hono<Env>();
+
+  app.use('*', async (c, next) => {
+    const requestId = randomUUID();
+    const log = options.log.with({ request: requestId });
+    c.set('requestId', requestId);
+    c.set('log', log);
+    const startedAt = performance.now();
+    await next();
+    c.header('x-request-id', requestId);
+    c.header('dpop-nonce', c.res.headers.get('dpop-nonce') ?? identity.nonceHeader());
+    for (const [name, value] of Object.entries(SECURITY_HEADERS)) {
+      c.header(name, value);
+    }
+    const level = c.req.path === PATHS.health || c.req.path === PATHS.ready ? 'debug' : 'info';
+    log[level]('http', {
+      method: c.req.method,
+      path: c.req.path,
+      status: c.res.status,
+      ms: Math.round(performance.now() - startedAt),
+    });
+  });
+
+  app.onError((error, c) => {
+    const { status, body } = errorReply(error, c.get('requestId'));
+    c.get('log')[status >= 500 ? 'error' : 'info']('http.error', errorFields(error));
+    return json(body, status);
+  });
+  app.notFound(() => {
+    throw new HoopError('HOOP_GATEWAY_REFUSED', 'the gateway has no such path');
+  });
+
+  /** A route for those who are logged in; refusals of the login itself have their own headers. */
+  type Handler = (c: Ctx, who: Authenticated) => Response | Promise<Response>;
+  const authenticated = (handler: Handler) => async (c: Ctx) => {
+    let who: Authenticated;
+    try {
+      who = await identity.authenticate(identityRequest(c));
+    } catch (error) {
+      const refusal = identity.refusal(error);
+      if (refusal === undefined) {
+        throw error;
+      }
+      c.get('log').info('http.unauthenticated', errorFields(error));
+      return reply(refusal);
+    }
+    return handler(c, who);
+  };
+
+  const sessionOf = (c: Ctx, who: Authenticated, access: Parameters<typeof requireSession>[3]) =>
+    requireSession(index, who.principal, c.req.param('id') ?? '', access);
+  /** The recording of one's own session; waits for one that is just ending. */
+  const endedOf = async (c: Ctx, who: Authenticated) => {
+    const { id } = sessionOf(c, who, 'own').summary;
+    const live = sessions.find(id);
+    if (live !== undefined && !live.isEnding) {
+      throw new HoopError('HOOP_EVIDENCE_MISMATCH', 'the session has not ended yet', {
+        hint: 'Cuts of a live session go through its control channel.',
+      });
+    }
+    await live?.end('closed', 'closed by the client');
+    return { id, recording: await ended.open(id) };
+  };
+
+  // ------------------------------------------------------------ public
+
+  app.get(PATHS.health, () => json({ ok: true }));
+  app.get(PATHS.ready, () => {
+    const reasons = options.unready();
+    return reasons.length === 0 ? json({ ready: true }) : json({ ready: false, reasons }, 503);
+  });
+  app.get(PATHS.info, () => json(options.info()));
+  app.post(PATHS.token, async (c) => {
+    const body = decodeText(await readBody(c.req.raw, LIMITS.form));
+    return reply(await identity.token({ ...identityRequest(c), body }));
+  });
+  app.post(PATHS.logout, async (c) => {
+    const body = decodeText(await readBody(c.req.raw, LIMITS.form));
+    return reply(await identity.logout({ ...identityRequest(c), body }));
+  });
+
+  // ------------------------------------------------------------ who am I, what may I
+
+  app.get(
+    PATHS.whoami,
+    authenticated((_c, who) => json(identity.whoami(who))),
+  );
+  app.get(
+    PATHS.policy,
+    authenticated((_c, who) => {
+      const sessionNonce = nonces.issue(who.family);
+      return json({ ...policy.reply(), sessionNonce } satisfies PolicyReply);
+    }),
+  );
+  app.get(
+    PATHS.policyBundle,
+    authenticated(async () => bytes(await policy.bundle(options.signal))),
+  );
+  app.get(
+    PATHS.targets,
+    authenticated((_c, who) => json(targetsReply(policy, who))),
+  );
+
+  // ------------------------------------------------------------ sessions
+
+  app.post(
+    PATHS.sessions,
+    authenticated(async (c, who) => {
+      const request = await readJson(c.req.raw, SessionRequest, LIMITS.json);
+      return json(await sessions.create(who, request), 201);
+    }),
+  );
+  app.get(
+    PATHS.sessions,
+    authenticated((c, who) => {
+      const query = SessionsQuery.safeParse(c.req.query());
+      if (!query.success) {
+        throw new ProtocolError('the query is not valid');
+      }
+      const { limit, target, mine } = query.data;
+      const { issuer, sub } = who.principal;
+      const owner = isAuditor(who.principal) && mine !== '1' ? undefined : { issuer, sub };
+      const found = index.list({ owner, target, limit });
+      return json({
+        v: API_VERSION,
+        sessions: found.map(({ summary }) => summary),
+      } satisfies SessionsReply);
+    }),
+  );
+  app.get(
+    PATHS.session(':id'),
+    authenticated((c, who) => json(sessionOf(c, who, 'read').summary)),
+  );
+  app.delete(
+    PATHS.session(':id'),
+    authenticated(async (c, who) => {
+      const { id } = sessionOf(c, who, 'revoke').summary;
+      await sessions.revoke(id, who.principal.name);
+      return new Response(null, { status: 204 });
+    }),
+  );
+
+  // ------------------------------------------------------------ the recording afterwards
+
+  app.get(
+    PATHS.cuts(':id'),
+    authenticated(async (c, who) => {
+      const { id } = sessionOf(c, who, 'own').summary;
+      if (sessions.find(id)?.isEnding === false) {
+        const live: CutsReply = { v: API_VERSION, state: 'live', recorded: [], agreed: 0 };
+        return json(live);
+      }
+      const { recording } = await endedOf(c, who);
+      return json(recording.position());
+    }),
+  );
+  app.post(
+    PATHS.cuts(':id'),
+    authenticated(async (c, who) => {
+      const cut = await readJson(c.req.raw, CutProposalSchema, LIMITS.cut);
+      const { id, recording } = await endedOf(c, who);
+      const outcome = await recording.acceptCut(cut);
+      if (outcome.type === 'dispute') {
+        throw new HoopError('HOOP_EVIDENCE_MISMATCH', 'the two recordings disagree', {
+          detail: outcome.message,
+        });
+      }
+      index.cut(id, cut);
+      return json(outcome.ack satisfies z.infer<typeof CutAckSchema>);
+    }),
+  );
+  app.post(
+    PATHS.chunksMissing(':id'),
+    authenticated(async (c, who) => {
+      const { leaves } = await readJson(c.req.raw, ChunksMissingRequest, LIMITS.leaves);
+      const { recording } = await endedOf(c, who);
+      return json(await recording.missingChunks(leaves));
+    }),
+  );
+  app.put(
+    PATHS.chunk(':id', ':leaf'),
+    authenticated(async (c, who) => {
+      const leaf = c.req.param('leaf') ?? '';
+      if (!/^[0-9a-f]{64}$/.test(leaf)) {
+        throw new ProtocolError('a leaf is 64 lower-case hex digits');
+      }
+      const { recording } = await endedOf(c, who);
+      await recording.putChunk(leaf, await readBody(c.req.raw, LIMITS.chunk));
+      return new Response(null, { status: 204 });
+    }),
+  );
+  app.post(
+    PATHS.manifest(':id'),
+    authenticated(async (c, who) => {
+      const envelope = decodeText(await readBody(c.req.raw, LIMITS.manifest));
+      const { id } = await endedOf(c, who);
+      return text(await ended.countersign(id, envelope));
+    }),
+  );
+  app.get(
+    PATHS.bundle(':id'),
+    authenticated(async (c, who) => {
+      const { id } = sessionOf(c, who, 'read').summary;
+      if (sessions.find(id) !== undefined) {
+        throw new HoopError('HOOP_VERIFY_INCOMPLETE', 'the session is still live', {
+          hint: 'Its recording can be fetched when it has ended and was uploaded.',
+        });
+      }
+      const recording = await ended.open(id);
+      const { size, parts } = await recording.bundle();
+      c.get('log').info('bundle.read', { session: id, by: who.principal.name });
+      return new Response(ReadableStream.from(parts), {
+        headers: { 'content-type': 'application/x-tar', 'content-length': String(size) },
+      });
+    }),
+  );
+
+  refuseOtherMethods(app);
+  return app;
+}
+
+const METHODS: readonly (readonly [string, string])[] = [
+  [PATHS.health, 'GET'],
+  [PATHS.ready, 'GET'],
+  [PATHS.info, 'GET'],
+  [PATHS.token, 'POST'],
+  [PATHS.logout, 'POST'],
+  [PATHS.whoami, 'GET'],
+  [PATHS.policy, 'GET'],
+  [PATHS.policyBundle, 'GET'],
+  [PATHS.targets, 'GET'],
+  [PATHS.sessions, 'GET, POST'],
+  [PATHS.session(':id'), 'GET, DELETE'],
+  [PATHS.cuts(':id'), 'GET, POST'],
+  [PATHS.chunksMissing(':id'), 'POST'],
+  [PATHS.chunk(':id', ':leaf'), 'PUT'],
+  [PATHS.manifest(':id'), 'POST'],
+  [PATHS.bundle(':id'), 'GET'],
+];
+
+/** Comes last: what reaches these routes had no handler for its method. */
+function refuseOtherMethods(app: Hono<Env>): void {
+  for (const [path, allow] of METHODS) {
+    app.all(path, () =>
+      json(
+        {
+          error: {
+            code: 'HOOP_GATEWAY_REFUSED',
+            message: 'the path does not take this method',
+            detail: `It takes ${allow}.`,
+          },
+        },
+        405,
+        { allow },
+      ),
+    );
+  }
+  for (const path of [PATHS.control(':id'), PATHS.streams(':id')]) {
+    app.all(path, () =>
+      json({ error: { code: 'HOOP_GATEWAY_REFUSED', message: 'the path is a WebSocket' } }, 426, {
+        upgrade: 'websocket',
+      }),
+    );
+  }
+}
+
+function targetsReply(policy: GatewayPolicy, who: Authenticated): TargetsReply {
+  return {
+    v: API_VERSION,
+    commit: policy.inForce().commit,
+    targets: policy.granted(who.principal).map(({ target, grant }) => ({
+      name: target.name,
+      kind: target.kind,
+      ...(target.description === undefined ? {} : { description: target.description }),
+      labels: { ...target.labels },
+      rules: describeRules(grant),
+      masked: maskedColumns(grant),
+      requireReason: grant.requireReason,
+    })),
+  };
+}
+
+function identityRequest(c: Ctx) {
+  return {
+    method: c.req.method,
+    url: c.req.path,
+    authorization: c.req.header('authorization'),
+    dpop: c.req.header('dpop'),
+  };
+}
+
+function json(body: unknown, status = 200, headers: Record<string, string> = {}): Response {
+  return Response.json(body, { status, headers });
+}
+
+function reply({ status, headers, body }: HttpReply): Response {
+  return Response.json(body, { status, headers: { ...headers } });
+}
+
+function text(body: string): Response {
+  return new Response(body, { headers: { 'content-type': 'application/json' } });
+}
+
+function bytes(body: Uint8Array): Response {
+  // A copy in plain memory: the type does not take a view that might be shared.
+  return new Response(new Uint8Array(body), {
+    headers: { 'content-type': 'application/octet-stream' },
+  });
+}

@@ -1,0 +1,61 @@
+/** Which HTTP status an error has, and its body. The only place of the API that decides this. */
+import { type ErrorCode, HoopError } from '../errors.ts';
+
+const STATUS: Partial<Record<ErrorCode, number>> = {
+  HOOP_PROTOCOL: 400,
+  HOOP_USAGE: 400,
+  HOOP_PROOF_INVALID: 403,
+  HOOP_ACCESS_DENIED: 403,
+  HOOP_SESSION_UNKNOWN: 404,
+  HOOP_GATEWAY_REFUSED: 404,
+  HOOP_TARGET_UNKNOWN: 404,
+  HOOP_SESSION_ENDED: 409,
+  HOOP_SESSION_EXPIRED: 409,
+  HOOP_SESSION_REVOKED: 409,
+  HOOP_EVIDENCE_MISMATCH: 409,
+  HOOP_POLICY_MISMATCH: 409,
+  HOOP_VERIFY_INCOMPLETE: 409,
+  HOOP_TOO_LARGE: 413,
+  HOOP_LIMIT: 429,
+  HOOP_CONFIG: 500,
+  HOOP_RECORDING_DAMAGED: 500,
+  HOOP_TARGET_UNREACHABLE: 502,
+  HOOP_TARGET_LOGIN: 502,
+  HOOP_TARGET_TLS: 502,
+  HOOP_POLICY_MISSING: 503,
+  HOOP_UNREACHABLE: 503,
+  HOOP_RECORDING_WRITE: 503,
+};
+
+export interface ErrorReply {
+  readonly status: number;
+  readonly body: { readonly error: Record<string, string> };
+}
+
+/** What is not a HoopError is a bug: the client learns the request's id and nothing else. */
+export function errorReply(error: unknown, requestId: string): ErrorReply {
+  if (!(error instanceof HoopError)) {
+    return {
+      status: 500,
+      body: {
+        error: {
+          code: 'HOOP_INTERNAL',
+          message: 'the gateway failed to handle the request',
+          detail: `The gateway's log has the reason under request ${requestId}.`,
+        },
+      },
+    };
+  }
+  const { code, message, detail, hint } = error;
+  return {
+    status: STATUS[code] ?? 500,
+    body: {
+      error: {
+        code,
+        message,
+        ...(detail === undefined ? {} : { detail }),
+        ...(hint === undefined ? {} : { hint }),
+      },
+    },
+  };
+}

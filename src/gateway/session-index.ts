@@ -1,0 +1,324 @@
+/** Sessions, statements and cuts in the index. */
+import type { StatementSync } from 'node:sqlite';
+import type { Principal } from '../policy/types.ts';
+import type { CutProposal, EndReason, RecordingEvent } from '../recording/types.ts';
+import type { SessionSummary } from '../tunnel/api.ts';
+import { type IndexStore, integer, nullable, optionalText, text } from './index-store.ts';
+
+export interface NewSession {
+  readonly id: string;
+  readonly target: string;
+  readonly kind: string;
+  readonly principal: Principal;
+  readonly family: string;
+  readonly reason: string | undefined;
+  readonly policyCommit: string;
+  readonly recording: string;
+  readonly clientVersion: string;
+  readonly startedMs: number;
+  readonly expiresMs: number;
+}
+
+export interface SessionEnd {
+  readonly endedMs: number;
+  readonly reason: EndReason;
+  readonly message: string | undefined;
+  readonly upBytes: number;
+  readonly downBytes: number;
+}
+
+/** A summary with what decides who may see it. */
+export interface IndexedSession {
+  readonly summary: SessionSummary;
+  readonly issuer: string;
+  readonly sub: string;
+  readonly endedMs: number | undefined;
+}
+
+export interface SessionQuery {
+  /** Only this person's; undefined: everybody's. */
+  readonly owner: { readonly issuer: string; readonly sub: string } | undefined;
+  readonly target: string | undefined;
+  readonly limit: number;
+}
+
+/** Statement rows wait at most this long, or until there are this many. */
+const FLUSH_AFTER_MS = 100;
+const FLUSH_AT_EVENTS = 500;
+
+type Decision = Extract<RecordingEvent, { type: 'decision' }>;
+type Result = Extract<RecordingEvent, { type: 'result' }>;
+interface Pending {
+  readonly session: string;
+  readonly timeMs: number;
+  readonly event: Decision | Result;
+}
+
+export class SessionIndex {
+  readonly #store: IndexStore;
+  readonly #clock: () => number;
+  readonly #onFault: (error: unknown) => void;
+  readonly #statements: ReturnType<typeof prepareAll>;
+  #pending: Pending[] = [];
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(store: IndexStore, clock: () => number, onFault: (error: unknown) => void) {
+    this.#store = store;
+    this.#clock = clock;
+    this.#onFault = onFault;
+    this.#statements = prepareAll(store);
+  }
+
+  start(session: NewSession): void {
+    this.#statements.start.run(
+      session.id,
+      session.target,
+      session.kind,
+      session.principal.kind,
+      session.principal.issuer,
+      session.principal.sub,
+      session.principal.name,
+      session.family,
+      nullable(session.reason),
+      session.policyCommit,
+      session.recording,
+      session.clientVersion,
+      session.startedMs,
+      session.expiresMs,
+    );
+  }
+
+  end(id: string, end: SessionEnd): void {
+    this.flush();
+    this.#statements.end.run(
+      end.endedMs,
+      end.reason,
+      nullable(end.message),
+      end.upBytes,
+      end.downBytes,
+      end.reason === 'disputed' ? 'disputed' : 'ended',
+      id,
+    );
+  }
+
+  /** Both sides have signed the manifest. */
+  uploaded(id: string, manifestSha256: string): void {
+    this.#statements.uploaded.run(manifestSha256, id);
+  }
+
+  /** The gateway has signed alone, because the client did not come or did not agree. */
+  signedAlone(id: string, manifestSha256: string): void {
+    this.#statements.signedAlone.run(manifestSha256, id);
+  }
+
+  /** Sessions without a manifest that ended before `endedBeforeMs`, and all disputed ones. */
+  withoutManifest(endedBeforeMs: number): string[] {
+    return this.#statements.withoutManifest.all(endedBeforeMs).map((row) => text(row['id']));
+  }
+
+  cut(session: string, cut: CutProposal): void {
+    this.#statements.cut.run(session, cut.epoch, cut.treeSize, cut.root, cut.timeMs);
+  }
+
+  /** Decisions and results of statements; other events are not indexed. */
+  event(session: string, event: RecordingEvent): void {
+    if (event.type !== 'decision' && event.type !== 'result') {
+      return;
+    }
+    this.#pending.push({ session, timeMs: this.#clock(), event });
+    if (this.#pending.length >= FLUSH_AT_EVENTS) {
+      this.#flushGuarded();
+    } else {
+      this.#timer ??= setTimeout(() => this.#flushGuarded(), FLUSH_AFTER_MS);
+    }
+  }
+
+  /** Writes what is pending. @throws what SQLite says. */
+  flush(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    if (this.#pending.length === 0) {
+      return;
+    }
+    const pending = this.#pending;
+    this.#pending = [];
+    this.#store.transaction(() => {
+      for (const { session, timeMs, event } of pending) {
+        if (event.type === 'decision') {
+          this.#decision(session, timeMs, event);
+        } else {
+          this.#result(session, event);
+        }
+      }
+    });
+  }
+
+  find(id: string): IndexedSession | undefined {
+    this.flush();
+    const row = this.#statements.find.get(id);
+    return row && indexedSession(row);
+  }
+
+  list(query: SessionQuery): IndexedSession[] {
+    this.flush();
+    const rows = this.#statements.list.all({
+      issuer: nullable(query.owner?.issuer),
+      sub: nullable(query.owner?.sub),
+      target: nullable(query.target),
+      limit: query.limit,
+    });
+    return rows.map(indexedSession);
+  }
+
+  /** Ids of sessions that have not ended, oldest first. At start: those that a crash cut off. */
+  live(): string[] {
+    return this.#statements.live.all().map((row) => text(row['id']));
+  }
+
+  #flushGuarded(): void {
+    try {
+      this.flush();
+    } catch (error) {
+      // The recordings hold the same; readiness tells the operator that the index cannot write.
+      this.#onFault(error);
+    }
+  }
+
+  #decision(session: string, timeMs: number, event: Decision): void {
+    const [rule] = event.rules;
+    const inserted = this.#statements.decision.run(
+      session,
+      event.stream,
+      event.at,
+      event.statement,
+      timeMs,
+      event.effect,
+      nullable(event.verbs[0]),
+      nullable(event.code),
+      nullable(rule?.id),
+      event.policyCommit,
+    );
+    const id = inserted.lastInsertRowid;
+    if (inserted.changes === 0) {
+      return;
+    }
+    const add = (kind: string, names: readonly string[]): void => {
+      for (const name of names) {
+        this.#statements.fact.run(kind, name, id, 1, null);
+      }
+    };
+    add('verb', event.verbs);
+    add('relation', event.relations);
+    add('masked', event.columnsMasked);
+    for (const { id: name, file, line } of event.rules) {
+      this.#statements.fact.run('rule', name, id, 1, `${file}:${line}`);
+    }
+    this.#statements.countDecision.run(event.effect === 'refuse' ? 1 : 0, session);
+  }
+
+  #result(session: string, event: Result): void {
+    const row = this.#statements.statementId.get(session, event.stream, event.statement);
+    if (row === undefined) {
+      return;
+    }
+    const id = integer(row['id']);
+    this.#statements.result.run(
+      event.rows,
+      event.maskedValues,
+      nullable(event.tag),
+      nullable(event.sqlState),
+      id,
+    );
+    for (const [name, count] of Object.entries(event.detected)) {
+      this.#statements.fact.run('class', name, id, count, null);
+    }
+    if (event.maskedValues > 0) {
+      this.#statements.countMasked.run(event.maskedValues, session);
+    }
+  }
+}
+
+function prepareAll({ database }: IndexStore) {
+  const prepare = (sql: string): StatementSync => database.prepare(sql);
+  return {
+    start: prepare(
+      `INSERT INTO sessions (id, state, target, kind, principal_kind, issuer, sub, name, family,
+         reason, policy_commit, recording, client_version, started_ms, expires_ms)
+       VALUES (?, 'live', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    ),
+    end: prepare(
+      `UPDATE sessions SET ended_ms = ?, end_reason = ?, end_message = ?, up_bytes = ?,
+         down_bytes = ?, state = ? WHERE id = ? AND state = 'live'`,
+    ),
+    uploaded: prepare(
+      `UPDATE sessions SET manifest_sha256 = ?,
+         state = CASE state WHEN 'disputed' THEN state ELSE 'uploaded' END WHERE id = ?`,
+    ),
+    signedAlone: prepare('UPDATE sessions SET manifest_sha256 = ? WHERE id = ?'),
+    withoutManifest: prepare(
+      `SELECT id FROM sessions WHERE manifest_sha256 IS NULL
+         AND (state = 'disputed' OR (state = 'ended' AND ended_ms < ?))`,
+    ),
+    cut: prepare('INSERT INTO cuts VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING'),
+    decision: prepare(
+      `INSERT INTO statements (session, stream, at, statement, time_ms, effect, verb, code, rule,
+         policy_commit) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+    ),
+    fact: prepare(
+      `INSERT INTO statement_facts (kind, name, statement, count, extra) VALUES (?, ?, ?, ?, ?)
+       ON CONFLICT DO UPDATE SET count = count + excluded.count`,
+    ),
+    statementId: prepare(
+      'SELECT id FROM statements WHERE session = ? AND stream = ? AND statement = ?',
+    ),
+    // A portal that is executed in parts reports each part.
+    result: prepare(
+      `UPDATE statements SET rows = coalesce(rows, 0) + ?1, tag = ?3, sql_state = ?4,
+         masked_values = coalesce(masked_values, 0) + ?2 WHERE id = ?5`,
+    ),
+    countDecision: prepare(
+      'UPDATE sessions SET statements = statements + 1, denied = denied + ? WHERE id = ?',
+    ),
+    countMasked: prepare('UPDATE sessions SET masked_values = masked_values + ? WHERE id = ?'),
+    find: prepare('SELECT * FROM sessions WHERE id = ?'),
+    list: prepare(
+      `SELECT * FROM sessions
+       WHERE ($issuer IS NULL OR (issuer = $issuer AND sub = $sub))
+         AND ($target IS NULL OR target = $target)
+       ORDER BY started_ms DESC, id DESC LIMIT $limit`,
+    ),
+    live: prepare("SELECT id FROM sessions WHERE state = 'live' ORDER BY started_ms"),
+  };
+}
+
+function indexedSession(row: Record<string, unknown>): IndexedSession {
+  const endedMs = row['ended_ms'] === null ? undefined : integer(row['ended_ms']);
+  const state = text(row['state']);
+  return {
+    issuer: text(row['issuer']),
+    sub: text(row['sub']),
+    endedMs,
+    summary: {
+      id: text(row['id']),
+      target: text(row['target']),
+      principal: text(row['name']),
+      ...defined('reason', optionalText(row['reason'])),
+      startedAt: new Date(integer(row['started_ms'])).toISOString(),
+      ...defined('endedAt', endedMs === undefined ? undefined : new Date(endedMs).toISOString()),
+      ...defined('endReason', optionalText(row['end_reason'])),
+      // The table's CHECK allows these four and nothing else.
+      state: state as SessionSummary['state'],
+      statements: integer(row['statements']),
+      denied: integer(row['denied']),
+      maskedValues: integer(row['masked_values']),
+      upBytes: integer(row['up_bytes']),
+      downBytes: integer(row['down_bytes']),
+      policyCommit: text(row['policy_commit']),
+    },
+  };
+}
+
+function defined<K extends string>(key: K, value: string | undefined): { [P in K]?: string } {
+  // A computed key widens to a string index; the value is exactly what the type says.
+  return value === undefined ? {} : ({ [key]: value } as { [P in K]: string });
+}

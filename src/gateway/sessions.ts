@@ -1,0 +1,349 @@
+/** Makes sessions, finds them, and ends them when something outside of them says so. */
+import { createHash, randomBytes } from 'node:crypto';
+import { HoopError, ProtocolError } from '../errors.ts';
+import { maskedColumns } from '../policy/describe-grant.ts';
+import type { Grant } from '../policy/types.ts';
+import { issueCertificate } from '../recording/certificate.ts';
+import type { GatewayKeys } from '../recording/gateway-keys.ts';
+import { GatewayRecording, newRecordingKeys } from '../recording/gateway-recording.ts';
+import { checkProof } from '../recording/proof-of-possession.ts';
+import type { RecordingStore } from '../recording/recording-store.ts';
+import { newSessionId } from '../recording/session-id.ts';
+import type { EndReason } from '../recording/types.ts';
+import type { Secret } from '../secret.ts';
+import { API_VERSION, type SessionReply, type SessionRequest } from '../tunnel/api.ts';
+import type { GatewayPolicy } from './gateway-policy.ts';
+import type { Authenticated } from './identity/identity.ts';
+import { LiveSession } from './live-session.ts';
+import { errorFields, type Log } from './log.ts';
+import type { PostgresTarget, StatementPolicy } from './pg/types.ts';
+import type { SessionIndex } from './session-index.ts';
+import type { SessionNonces } from './session-nonces.ts';
+import type { TargetCatalogs } from './target-catalogs.ts';
+import type { Targets } from './targets.ts';
+
+export interface SessionsOptions {
+  readonly policy: GatewayPolicy;
+  readonly keys: GatewayKeys;
+  readonly store: RecordingStore;
+  readonly index: SessionIndex;
+  readonly nonces: SessionNonces;
+  readonly targets: Targets;
+  readonly catalogs: TargetCatalogs;
+  readonly statements: StatementPolicy;
+  readonly maskKey: Secret<Uint8Array>;
+  readonly log: Log;
+  readonly clock: () => number;
+}
+
+const MAX_SESSIONS_PER_PERSON = 20;
+/** Each live session costs files, timers and up to 16 MiB that are not agreed on yet. */
+const MAX_SESSIONS = 500;
+/** A session that begins in the same millisecond as its certificate must not be too early for it. */
+const CLOCK_SLACK_MS = 60_000;
+/** After its last possible moment a session may still cut, end and upload. */
+const CERTIFICATE_SLACK_MS = 10 * 60_000;
+const KEY_BYTES = 32;
+const CLIENT_NONCE_BYTES = 16;
+
+export class Sessions {
+  readonly #options: SessionsOptions;
+  readonly #live = new Map<string, LiveSession>();
+  /** Sessions that are being made, by person: they count towards the cap. */
+  readonly #starting = new Map<string, number>();
+  #isClosing = false;
+
+  constructor(options: SessionsOptions) {
+    this.#options = options;
+    options.policy.onChange(() => this.#policyChanged());
+  }
+
+  get size(): number {
+    return this.#live.size;
+  }
+
+  /** @throws HOOP_SESSION_UNKNOWN, also for somebody else's: one cannot tell which. */
+  ownedBy(who: Authenticated, id: string): LiveSession {
+    const session = this.#live.get(id);
+    if (session === undefined || !isSamePerson(session.principal, who.principal)) {
+      throw new HoopError('HOOP_SESSION_UNKNOWN', 'there is no such live session');
+    }
+    return session;
+  }
+
+  find(id: string): LiveSession | undefined {
+    return this.#live.get(id);
+  }
+
+  /**
+   * Checks everything, then creates recording, certificate and index entry.
+   * @throws HOOP_PROOF_INVALID, HOOP_ACCESS_DENIED, HOOP_LIMIT, HOOP_POLICY_MISMATCH, …
+   */
+  async create(who: Authenticated, request: SessionRequest): Promise<SessionReply> {
+    const clientKey = this.#checkRequest(who, request);
+    const release = this.#reserve(who);
+    try {
+      const { target, grant } = this.#authorize(who, request);
+      const postgres = await this.#options.targets.resolve(target, who.principal);
+      return await this.#start({ who, request, clientKey, postgres, grant, kind: target.kind });
+    } finally {
+      release();
+    }
+  }
+
+  /** Ends one session for good; resolves when it is closed. */
+  async revoke(id: string, by: string): Promise<void> {
+    const session = this.#live.get(id);
+    if (session === undefined) {
+      throw new HoopError('HOOP_SESSION_ENDED', 'the session has ended already');
+    }
+    await session.end('revoked', `the session was revoked by ${by}`);
+  }
+
+  /** A login has ended: so do the sessions that it opened. */
+  revokeLogin(family: string): void {
+    for (const session of this.#live.values()) {
+      if (session.family === family) {
+        this.#endLater(session, 'revoked', 'the login was ended');
+      }
+    }
+  }
+
+  /** No new sessions; ends all, resolves when each is closed and written. */
+  async close(): Promise<void> {
+    this.#isClosing = true;
+    const ends = [...this.#live.values()].map((session) =>
+      session.end('gateway_shutdown', 'the gateway is shutting down'),
+    );
+    await Promise.allSettled(ends);
+  }
+
+  /** Shape, key, nonce, proof. @returns the session key. */
+  #checkRequest(who: Authenticated, request: SessionRequest): Uint8Array {
+    if (this.#isClosing) {
+      throw new HoopError('HOOP_UNREACHABLE', 'the gateway is shutting down');
+    }
+    const clientKey = Buffer.from(request.clientKey, 'base64');
+    const clientNonce = Buffer.from(request.clientNonce, 'base64');
+    if (clientKey.length !== KEY_BYTES || clientNonce.length !== CLIENT_NONCE_BYTES) {
+      throw new ProtocolError('the session request holds a key or nonce of the wrong length');
+    }
+    // The nonce is spent even when the proof is wrong: no second guess with it.
+    if (!this.#options.nonces.use(who.family, request.serverNonce)) {
+      throw new HoopError('HOOP_PROOF_INVALID', 'the session request holds no valid server nonce', {
+        hint: 'Fetch the policy again: its reply brings a new nonce.',
+      });
+    }
+    const { proof, ...hello } = request;
+    const input = { hello, serverNonce: request.serverNonce, exporter: new Uint8Array() };
+    if (!checkProof(clientKey, input, proof)) {
+      throw new HoopError('HOOP_PROOF_INVALID', 'the proof does not fit the session key');
+    }
+    return clientKey;
+  }
+
+  #authorize(who: Authenticated, request: SessionRequest) {
+    const { commit } = this.#options.policy.inForce();
+    if (request.policyCommit !== undefined && request.policyCommit !== commit) {
+      throw new HoopError('HOOP_POLICY_MISMATCH', 'another policy commit has come into force', {
+        hint: 'Fetch and verify the policy again, then ask again.',
+      });
+    }
+    const found = this.#options.policy.grant(who.principal, request.target);
+    if (found === undefined) {
+      throw new HoopError('HOOP_ACCESS_DENIED', `no access to target "${request.target}"`, {
+        detail: `Policy commit ${commit.slice(0, 12)} does not give ${who.principal.name} anything there, or there is no such target.`,
+        hint: 'See what you can reach with `hoop targets`.',
+      });
+    }
+    if (found.grant.requireReason && (request.reason ?? '').trim() === '') {
+      throw new HoopError('HOOP_ACCESS_DENIED', `target "${request.target}" needs a reason`, {
+        detail: `Policy commit ${commit.slice(0, 12)} demands a reason for each session.`,
+        hint: 'Give it with --reason TEXT.',
+      });
+    }
+    if (found.grant.recording !== 'full') {
+      // Recording more than the policy wants would break its promise, less would break ours.
+      throw new HoopError('HOOP_CONFIG', `target "${request.target}" cannot be recorded as asked`, {
+        detail: `The policy says "recording: ${found.grant.recording}", which this version cannot do.`,
+      });
+    }
+    return found;
+  }
+
+  /** Takes a place among the person's sessions. @returns how to give it back. */
+  #reserve(who: Authenticated): () => void {
+    const person = JSON.stringify([who.principal.issuer, who.principal.sub]);
+    const starting = this.#starting.get(person) ?? 0;
+    const live = [...this.#live.values()].filter((session) =>
+      isSamePerson(session.principal, who.principal),
+    ).length;
+    if (live + starting >= MAX_SESSIONS_PER_PERSON || this.#live.size >= MAX_SESSIONS) {
+      throw new HoopError('HOOP_LIMIT', 'too many sessions are open', {
+        detail: `One person may have ${MAX_SESSIONS_PER_PERSON}, the gateway ${MAX_SESSIONS}.`,
+        hint: 'End one of yours: `hoop sessions list` shows them.',
+      });
+    }
+    this.#starting.set(person, starting + 1);
+    return () => {
+      const left = (this.#starting.get(person) ?? 1) - 1;
+      if (left > 0) {
+        this.#starting.set(person, left);
+      } else {
+        this.#starting.delete(person);
+      }
+    };
+  }
+
+  async #start(start: {
+    readonly who: Authenticated;
+    readonly request: SessionRequest;
+    readonly clientKey: Uint8Array;
+    readonly postgres: PostgresTarget;
+    readonly grant: Grant;
+    readonly kind: string;
+  }): Promise<SessionReply> {
+    const { who, request, clientKey, postgres, grant, kind } = start;
+    const { keys, store, index, clock, log } = this.#options;
+    const { principal, family } = who;
+    const nowMs = clock();
+    const expiresMs = nowMs + grant.limits.maxTimeSeconds * 1000;
+    const id = newSessionId(nowMs, randomBytes(16));
+    const recordingKeys = newRecordingKeys();
+    const certificate = issueCertificate(
+      {
+        session: id,
+        gateway: keys.gateway,
+        clientKey,
+        gatewayKey: keys.gatewayKey.publicKey,
+        saltKeySha256: createHash('sha256').update(recordingKeys.saltKey).digest(),
+        issuer: principal.issuer,
+        subject: principal.sub,
+        name: principal.name,
+        audience: who.audience,
+        authTime: who.authTime,
+        claimsSha256: who.claimsSha256,
+        jkt: who.jkt,
+        target: postgres.name,
+        policy: { commit: grant.commit, sha256: undefined },
+        cli: { version: request.cli.version, sha256: undefined },
+        notBeforeMs: nowMs - CLOCK_SLACK_MS,
+        notAfterMs: expiresMs + CERTIFICATE_SLACK_MS,
+        clientNonce: Buffer.from(request.clientNonce, 'base64'),
+      },
+      keys.sessionCa,
+    );
+    const recording = await GatewayRecording.create({
+      store,
+      session: id,
+      keys: recordingKeys,
+      clientKey,
+      gatewayKey: keys.gatewayKey,
+      certificate,
+      keyring: keys.keyring,
+    });
+    try {
+      recording.event({
+        type: 'session.open',
+        session: id,
+        principal: { issuer: principal.issuer, sub: principal.sub, name: principal.name },
+        target: postgres.name,
+        reason: request.reason,
+        policyCommit: grant.commit,
+      });
+      index.start({
+        id,
+        target: postgres.name,
+        kind,
+        principal,
+        family,
+        reason: request.reason,
+        policyCommit: grant.commit,
+        recording: grant.recording,
+        clientVersion: request.cli.version,
+        startedMs: nowMs,
+        expiresMs,
+      });
+    } catch (error) {
+      await recording.close({ reason: 'recording_failed' });
+      throw error;
+    }
+    const session = new LiveSession({
+      id,
+      principal,
+      family,
+      target: postgres,
+      grant,
+      reason: request.reason,
+      recording,
+      index,
+      catalog: this.#options.catalogs.source(postgres),
+      policy: this.#options.statements,
+      maskKey: this.#options.maskKey,
+      log,
+      clock,
+      onEnded: () => this.#live.delete(id),
+    });
+    this.#live.set(id, session);
+    log.info('session.start', {
+      session: id,
+      target: postgres.name,
+      principal: principal.name,
+      issuer: principal.issuer,
+      sub: principal.sub,
+      commit: grant.commit,
+    });
+    // While this was made the policy may have changed, or a shutdown have begun.
+    session.setGrant(this.#options.policy.grant(principal, postgres.name)?.grant);
+    if (this.#isClosing) {
+      this.#endLater(session, 'gateway_shutdown', 'the gateway is shutting down');
+    }
+    return {
+      v: API_VERSION,
+      session: id,
+      certificate,
+      saltKey: Buffer.from(recordingKeys.saltKey).toString('base64'),
+      policy: { commit: grant.commit },
+      target: {
+        name: postgres.name,
+        kind,
+        database: postgres.database,
+        user: postgres.user,
+      },
+      masked: maskedColumns(grant),
+      detectors: [...grant.detectors],
+      limits: limitsReply(grant),
+      expiresAt: new Date(expiresMs).toISOString(),
+      recording: grant.recording,
+    };
+  }
+
+  #policyChanged(): void {
+    for (const session of this.#live.values()) {
+      session.setGrant(this.#options.policy.grant(session.principal, session.targetName)?.grant);
+    }
+  }
+
+  #endLater(session: LiveSession, reason: EndReason, message: string): void {
+    session.end(reason, message).catch((error: unknown) => {
+      this.#options.log.error('session.end_failed', { session: session.id, ...errorFields(error) });
+    });
+  }
+}
+
+function limitsReply({ limits }: Grant): SessionReply['limits'] {
+  const { maxTimeSeconds, idleTimeSeconds, maxConnections, maxRows } = limits;
+  return {
+    maxTimeSeconds,
+    idleTimeSeconds,
+    maxConnections,
+    ...(maxRows === undefined ? {} : { maxRows }),
+  };
+}
+
+function isSamePerson(
+  a: { readonly issuer: string; readonly sub: string },
+  b: { readonly issuer: string; readonly sub: string },
+): boolean {
+  return a.issuer === b.issuer && a.sub === b.sub;
+}

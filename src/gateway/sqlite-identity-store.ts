@@ -1,0 +1,97 @@
+/** Logins and used tokens in the index. Every write is durable when its promise resolves. */
+import type { IdentityStore, RefreshFamily } from './identity/identity-store.ts';
+import { type IndexStore, integer, text } from './index-store.ts';
+
+export class SqliteIdentityStore implements IdentityStore {
+  readonly #store: IndexStore;
+  readonly #statements: ReturnType<typeof prepareAll>;
+
+  constructor(store: IndexStore) {
+    this.#store = store;
+    this.#statements = prepareAll(store);
+  }
+
+  async spendOnce(digest: string, expiresAtMs: number): Promise<boolean> {
+    return this.#statements.spendOnce.run(digest, Math.ceil(expiresAtMs)).changes === 1;
+  }
+
+  async createFamily(family: RefreshFamily): Promise<void> {
+    this.#statements.createFamily.run(
+      family.id,
+      family.issuer,
+      family.sub,
+      family.jkt,
+      family.generation,
+      family.rotatedAtMs,
+      family.createdAtMs,
+      family.expiresAtMs,
+      family.claims,
+      family.revoked ? 1 : 0,
+    );
+  }
+
+  async readFamily(id: string): Promise<RefreshFamily | undefined> {
+    const row = this.#statements.readFamily.get(id);
+    return row && familyOf(row);
+  }
+
+  async advanceFamily(id: string, fromGeneration: number, rotatedAtMs: number): Promise<boolean> {
+    return this.#statements.advanceFamily.run(rotatedAtMs, id, fromGeneration).changes === 1;
+  }
+
+  async revokeFamilies(
+    which: { readonly id: string } | { readonly issuer: string; readonly sub: string },
+  ): Promise<readonly string[]> {
+    const rows =
+      'id' in which
+        ? this.#statements.revokeFamily.all(which.id)
+        : this.#statements.revokePerson.all(which.issuer, which.sub);
+    return rows.map((row) => text(row['id']));
+  }
+
+  async prune(nowMs: number): Promise<void> {
+    this.#store.transaction(() => {
+      this.#statements.pruneUsed.run(nowMs);
+      this.#statements.pruneFamilies.run(nowMs);
+    });
+  }
+}
+
+function prepareAll({ database }: IndexStore) {
+  return {
+    spendOnce: database.prepare('INSERT INTO used_once VALUES (?, ?) ON CONFLICT DO NOTHING'),
+    createFamily: database.prepare(
+      `INSERT INTO refresh_families (id, issuer, sub, jkt, generation, rotated_ms, created_ms,
+         expires_ms, claims, revoked) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    ),
+    readFamily: database.prepare('SELECT * FROM refresh_families WHERE id = ?'),
+    advanceFamily: database.prepare(
+      `UPDATE refresh_families SET generation = generation + 1, rotated_ms = ?
+       WHERE id = ? AND generation = ? AND revoked = 0`,
+    ),
+    revokeFamily: database.prepare(
+      'UPDATE refresh_families SET revoked = 1 WHERE id = ? AND revoked = 0 RETURNING id',
+    ),
+    revokePerson: database.prepare(
+      `UPDATE refresh_families SET revoked = 1 WHERE issuer = ? AND sub = ? AND revoked = 0
+       RETURNING id`,
+    ),
+    pruneUsed: database.prepare('DELETE FROM used_once WHERE expires_ms < ?'),
+    pruneFamilies: database.prepare('DELETE FROM refresh_families WHERE expires_ms < ?'),
+  };
+}
+
+function familyOf(row: Record<string, unknown>): RefreshFamily {
+  return {
+    id: text(row['id']),
+    issuer: text(row['issuer']),
+    sub: text(row['sub']),
+    jkt: text(row['jkt']),
+    generation: integer(row['generation']),
+    rotatedAtMs: integer(row['rotated_ms']),
+    createdAtMs: integer(row['created_ms']),
+    expiresAtMs: integer(row['expires_ms']),
+    claims: text(row['claims']),
+    revoked: integer(row['revoked']) === 1,
+  };
+}

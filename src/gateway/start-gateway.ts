@@ -1,0 +1,273 @@
+/**
+ * Puts the gateway together and takes it apart again. Order matters both ways: what a crash left
+ * is recovered before the port opens, and when it stops the sessions end before their files close.
+ */
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import type { Server } from 'node:https';
+import { isIPv6 } from 'node:net';
+import { getRequestListener } from '@hono/node-server';
+import { HoopError } from '../errors.ts';
+import { SqlParser } from '../policy/sql/parser.ts';
+import { createStatementPolicy } from '../policy/sql/statement-policy.ts';
+import { type GatewayKeys, openGatewayKeys } from '../recording/gateway-keys.ts';
+import { openRecordingStore } from '../recording/recording-store.ts';
+import { API_VERSION, type InfoReply } from '../tunnel/api.ts';
+import type { GatewayConfig } from './config.ts';
+import { ConfigCredentialStore } from './credential-store.ts';
+import { openDataDirectory, openMaskKey } from './data-directory.ts';
+import { EndedRecordings } from './ended-recordings.ts';
+import { GatewayPolicy } from './gateway-policy.ts';
+import { createHttpApi } from './http-api.ts';
+import { listenHttps } from './https-listener.ts';
+import { Identity } from './identity/identity.ts';
+import { IndexStore } from './index-store.ts';
+import { errorFields, type Log } from './log.ts';
+import { SessionIndex } from './session-index.ts';
+import { SessionNonces } from './session-nonces.ts';
+import { Sessions } from './sessions.ts';
+import { SqliteIdentityStore } from './sqlite-identity-store.ts';
+import { TargetCatalogs } from './target-catalogs.ts';
+import { Targets } from './targets.ts';
+import { Upgrades } from './upgrades.ts';
+
+export interface GatewayOptions {
+  readonly log: Log;
+  readonly env: NodeJS.ProcessEnv;
+  /** Gives up starting. A started gateway is stopped with `close()`. */
+  readonly signal: AbortSignal;
+  readonly version: string;
+  readonly clock?: () => number;
+  readonly headersTimeoutMs?: number;
+}
+
+export interface Gateway extends AsyncDisposable {
+  readonly url: string;
+  readonly name: string;
+  /** `SHA256:` and base64 of the hash of the raw root key, for people to compare. */
+  readonly rootKeyFingerprint: string;
+  readonly firstStart: boolean;
+  /** Ends all sessions, closes everything. Idempotent, never rejects. */
+  close(): Promise<void>;
+}
+
+const HOUSEKEEPING_EVERY_MS = 60_000;
+
+export async function startGateway(
+  config: GatewayConfig,
+  options: GatewayOptions,
+): Promise<Gateway> {
+  const { log, env, signal, version } = options;
+  const clock = options.clock ?? Date.now;
+  const stopping = new AbortController();
+  // Whatever was opened is closed again in reverse order, also when a later step fails.
+  await using opened = new AsyncDisposableStack();
+  opened.defer(() => stopping.abort(new HoopError('HOOP_SESSION_ENDED', 'the gateway stops')));
+
+  const directory = await openDataDirectory(config.dataDir);
+  // First, because it holds the lock on the directory.
+  const database = opened.use(IndexStore.open(directory.index));
+  const credentials = new ConfigCredentialStore({ credentials: config.credentials, env, log });
+  await credentials.check();
+  const allowedSigners = await readAllowedSigners(config.policy.allowedSignersFile);
+  const keys = openGatewayKeys({
+    directory: directory.keys,
+    gateway: config.name,
+    nowMs: clock(),
+  });
+  const maskKey = await openMaskKey(directory);
+  const index = new SessionIndex(database, clock, (error) =>
+    log.error('index.write_failed', errorFields(error)),
+  );
+  opened.defer(() => index.flush());
+  const store = opened.use(await openRecordingStore(directory.path));
+  const ended = new EndedRecordings({
+    store,
+    gatewayKey: keys.gatewayKey,
+    index,
+    uploadWithinSeconds: config.recording.uploadWithinSeconds,
+    log,
+    clock,
+  });
+  await ended.recover();
+
+  const policy = await GatewayPolicy.open(
+    {
+      directory: directory.policy,
+      repository: config.policy.repository,
+      branch: config.policy.branch,
+      allowedSigners,
+      pollSeconds: config.policy.pollSeconds,
+      env,
+      log,
+    },
+    signal,
+  );
+  const parser = opened.use(SqlParser.create());
+  const catalogs = opened.use(new TargetCatalogs(parser));
+  const nonces = new SessionNonces(clock);
+  const sessions = new Sessions({
+    policy,
+    keys,
+    store,
+    index,
+    nonces,
+    targets: new Targets(config.addresses, credentials),
+    catalogs,
+    statements: createStatementPolicy(parser),
+    maskKey,
+    log,
+    clock,
+  });
+  const identityStore = new SqliteIdentityStore(database);
+  let origins: readonly string[] = [];
+  const identity = new Identity({
+    origins: () => origins,
+    providers: () => policy.identityProviders(),
+    roles: () => policy.roles(),
+    signingKey: keys.gatewayKey.privateKey,
+    store: identityStore,
+    clock,
+  });
+  identity.onRevoked((family) => sessions.revokeLogin(family));
+
+  const api = createHttpApi({
+    identity,
+    policy,
+    sessions,
+    index,
+    ended,
+    nonces,
+    info: () => infoReply({ config, keys, policy, allowedSigners, version }),
+    unready: () => unreadyReasons({ policy, database, log }),
+    log,
+    signal: stopping.signal,
+  });
+  const upgrades = new Upgrades({ identity, sessions, log });
+  signal.throwIfAborted();
+  const server = await listenHttps({
+    listen: config.listen,
+    tls: config.tls,
+    onRequest: getRequestListener(api.fetch, { overrideGlobalObjects: false }),
+    onUpgrade: (request, socket, head) => upgrades.handle(request, socket, head),
+    ...(options.headersTimeoutMs === undefined
+      ? {}
+      : { headersTimeoutMs: options.headersTimeoutMs }),
+  });
+  const url = listeningUrl(config, server);
+  origins = config.publicUrl === undefined ? [url] : [config.publicUrl, url];
+
+  const polling = policy
+    .run(stopping.signal)
+    .catch((error: unknown) => log.error('policy.poll_failed', errorFields(error)));
+  const housekeeping = setInterval(() => {
+    Promise.all([ended.signOverdue(), identityStore.prune(clock())]).catch((error: unknown) =>
+      log.error('housekeeping.failed', errorFields(error)),
+    );
+  }, HOUSEKEEPING_EVERY_MS);
+
+  // From here on in reverse: stop listening, end the sessions, cut off, wait for the policy poll.
+  opened.defer(() => polling);
+  opened.defer(() => {
+    clearInterval(housekeeping);
+    stopping.abort(new HoopError('HOOP_SESSION_ENDED', 'the gateway stops'));
+  });
+  opened.defer(() => upgrades.close());
+  opened.defer(() => closeServer(server, () => sessions.close()));
+  const resources = opened.move();
+  log.info('gateway.started', { gateway: config.name, url, version });
+
+  let closed: Promise<void> | undefined;
+  const close = (): Promise<void> => {
+    closed ??= resources.disposeAsync().then(
+      () => log.info('gateway.stopped', { gateway: config.name }),
+      (error: unknown) => log.error('gateway.stop_failed', errorFields(error)),
+    );
+    return closed;
+  };
+  return {
+    url: origins[0] ?? url,
+    name: config.name,
+    rootKeyFingerprint: fingerprint(keys.root),
+    firstStart: directory.isNew,
+    close,
+    [Symbol.asyncDispose]: close,
+  };
+}
+
+/** The port is given back at once, so that another gateway may start; sessions then end. */
+async function closeServer(server: Server, endSessions: () => Promise<void>): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  server.close(() => resolve());
+  await endSessions();
+  server.closeAllConnections();
+  await promise;
+}
+
+function listeningUrl({ listen }: GatewayConfig, server: Server): string {
+  const address = server.address();
+  const port = typeof address === 'object' && address !== null ? address.port : listen.port;
+  return `https://${isIPv6(listen.host) ? `[${listen.host}]` : listen.host}:${port}`;
+}
+
+async function readAllowedSigners(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (cause) {
+    throw new HoopError('HOOP_CONFIG', `cannot read the allowed signers "${path}"`, {
+      hint: 'It is an OpenSSH allowed_signers file; see policy.allowedSigners in the configuration.',
+      cause,
+    });
+  }
+}
+
+function infoReply(from: {
+  readonly config: GatewayConfig;
+  readonly keys: GatewayKeys;
+  readonly policy: GatewayPolicy;
+  readonly allowedSigners: string;
+  readonly version: string;
+}): InfoReply {
+  const { config, keys, policy, allowedSigners, version } = from;
+  const { clientRepository, branch } = config.policy;
+  return {
+    v: API_VERSION,
+    gateway: config.name,
+    version,
+    identityProviders: policy.identityProviders().map(({ issuer, clientId, scopes }) => ({
+      issuer,
+      clientId,
+      scopes: [...scopes],
+    })),
+    rootKey: Buffer.from(keys.root).toString('base64'),
+    keyring: keys.keyring,
+    policy: {
+      ...(clientRepository === undefined ? {} : { repository: clientRepository }),
+      branch,
+      allowedSigners,
+    },
+  };
+}
+
+/** Public: says what is wrong, not with which file or host; the log does. */
+function unreadyReasons(from: {
+  readonly policy: GatewayPolicy;
+  readonly database: IndexStore;
+  readonly log: Log;
+}): string[] {
+  const reasons: string[] = [];
+  if (from.policy.current() === undefined) {
+    reasons.push('no policy is in force');
+  }
+  try {
+    from.database.checkWritable();
+  } catch (error) {
+    from.log.error('index.not_writable', errorFields(error));
+    reasons.push('the index cannot be written');
+  }
+  return reasons;
+}
+
+function fingerprint(rootKey: Uint8Array): string {
+  return `SHA256:${createHash('sha256').update(rootKey).digest('base64').replace(/=+$/, '')}`;
+}

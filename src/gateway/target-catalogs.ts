@@ -1,0 +1,133 @@
+/**
+ * One catalog per target and credential, read on a connection of the gateway's own that is opened
+ * when it is needed and released when it is idle.
+ */
+
+import { HoopError } from '../errors.ts';
+import type { SqlParser } from '../policy/sql/parser.ts';
+import { openCatalogSource } from './pg/catalog-reader.ts';
+import { connectTarget, type TargetConnection } from './pg/target-connection.ts';
+import type { CatalogSource, PostgresTarget } from './pg/types.ts';
+
+type Rows = Awaited<ReturnType<TargetConnection['query']>>;
+
+const IDLE_MS = 60_000;
+/**
+ * Names in the deparsed text of views must come out qualified, whoever's connection this is; and
+ * a lock on the catalog must not hold all sessions for ever.
+ */
+const STARTUP = new Map([
+  ['search_path', ''],
+  ['statement_timeout', '30000'],
+  ['application_name', 'hoop catalog'],
+]);
+
+export class TargetCatalogs implements AsyncDisposable {
+  readonly #parser: SqlParser;
+  readonly #entries = new Map<string, { source: CatalogSource; connection: CatalogConnection }>();
+
+  constructor(parser: SqlParser) {
+    this.#parser = parser;
+  }
+
+  source(target: PostgresTarget): CatalogSource {
+    const { name, host, port, database, user } = target;
+    const key = JSON.stringify([name, host, port, database, user]);
+    const known = this.#entries.get(key);
+    if (known !== undefined) {
+      // The password may have been rotated since.
+      known.connection.target = target;
+      return known.source;
+    }
+    const connection = new CatalogConnection(target);
+    const source = openCatalogSource({
+      query: (sql) => connection.query(sql),
+      parse: (text) => this.#parse(text),
+      now: () => performance.now(),
+    });
+    this.#entries.set(key, { source, connection });
+    return source;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const entries = [...this.#entries.values()];
+    this.#entries.clear();
+    await Promise.all(entries.map(({ connection }) => connection.close()));
+  }
+
+  async #parse(text: string): Promise<unknown> {
+    const outcome = await this.#parser.parse(text);
+    if (outcome.type !== 'tree') {
+      throw new HoopError('HOOP_UNPARSED', 'a definition in the catalog cannot be parsed');
+    }
+    return outcome.tree;
+  }
+}
+
+class CatalogConnection {
+  target: PostgresTarget;
+  readonly #closing = new AbortController();
+  #open: TargetConnection | undefined;
+  #idle: NodeJS.Timeout | undefined;
+  /** Queries run one after the other. */
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(target: PostgresTarget) {
+    this.target = target;
+  }
+
+  query(sql: string): Promise<Rows> {
+    const result = this.#last.then(() => this.#query(sql));
+    this.#last = result.catch(() => undefined);
+    return result;
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort(new HoopError('HOOP_SESSION_ENDED', 'the gateway is shutting down'));
+    await this.#last;
+    await this.#release();
+  }
+
+  async #query(sql: string): Promise<Rows> {
+    clearTimeout(this.#idle);
+    const kept = this.#open;
+    if (kept !== undefined) {
+      try {
+        return await kept.query(sql);
+      } catch {
+        // The target may have been restarted since the last query; a new connection tells.
+        await this.#release();
+      } finally {
+        this.#releaseLater();
+      }
+    }
+    this.#open = await connectTarget({
+      target: this.target,
+      startup: STARTUP,
+      signal: this.#closing.signal,
+    });
+    try {
+      return await this.#open.query(sql);
+    } catch (error) {
+      await this.#release();
+      throw error;
+    } finally {
+      this.#releaseLater();
+    }
+  }
+
+  #releaseLater(): void {
+    clearTimeout(this.#idle);
+    if (this.#open !== undefined && !this.#closing.signal.aborted) {
+      this.#idle = setTimeout(() => void this.#release(), IDLE_MS);
+      this.#idle.unref();
+    }
+  }
+
+  async #release(): Promise<void> {
+    clearTimeout(this.#idle);
+    const open = this.#open;
+    this.#open = undefined;
+    await open?.close();
+  }
+}
