@@ -1,0 +1,59 @@
+import type { FormatCode } from './format-code.ts';
+import { MessageReader } from './message-reader.ts';
+import { FRONTEND } from './message-types.ts';
+import { MessageWriter } from './message-writer.ts';
+import { type TextCodec, UTF8 } from './text-codec.ts';
+
+/**
+ * Byte1('B') · Int32 length · String portal · String statement · Int16 n · Int16 × n parameter
+ * formats · Int16 n · (Int32 length, -1 = NULL · bytes) × n · Int16 n · Int16 × n result formats
+ * https://www.postgresql.org/docs/current/protocol-message-formats.html#PROTOCOL-MESSAGE-FORMATS-BIND
+ */
+export interface Bind {
+  readonly type: 'Bind';
+  readonly portal: string;
+  readonly statement: string;
+  readonly parameterFormats: readonly FormatCode[];
+  /** Views into the body. */
+  readonly parameters: readonly (Uint8Array | null)[];
+  readonly resultFormats: readonly FormatCode[];
+}
+
+export function decodeBind(body: Uint8Array, text: TextCodec = UTF8): Bind {
+  const reader = new MessageReader('Bind', body);
+  const portal = reader.cstring(text);
+  const statement = reader.cstring(text);
+  const parameterFormats = readFormats(reader);
+  const count = reader.u16();
+  reader.expect(count, 4);
+  const parameters = Array.from({ length: count }, () => reader.value());
+  const resultFormats = readFormats(reader);
+  reader.end();
+  return { type: 'Bind', portal, statement, parameterFormats, parameters, resultFormats };
+}
+
+export function encodeBind(message: Omit<Bind, 'type'>, text: TextCodec = UTF8): Uint8Array {
+  const writer = new MessageWriter(FRONTEND.Bind)
+    .cstring(message.portal, text)
+    .cstring(message.statement, text);
+  writeFormats(writer, message.parameterFormats);
+  writer.u16(message.parameters.length);
+  for (const value of message.parameters) {
+    writer.value(value);
+  }
+  writeFormats(writer, message.resultFormats);
+  return writer.finish();
+}
+
+function readFormats(reader: MessageReader): FormatCode[] {
+  const count = reader.u16();
+  reader.expect(count, 2);
+  return Array.from({ length: count }, () => reader.i16());
+}
+
+function writeFormats(writer: MessageWriter, formats: readonly FormatCode[]): void {
+  writer.u16(formats.length);
+  for (const format of formats) {
+    writer.i16(format);
+  }
+}

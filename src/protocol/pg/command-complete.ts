@@ -1,0 +1,27 @@
+import { MessageReader } from './message-reader.ts';
+import { BACKEND } from './message-types.ts';
+import { MessageWriter } from './message-writer.ts';
+import { type TextCodec, UTF8 } from './text-codec.ts';
+
+/**
+ * Byte1('C') · Int32 length · String tag, e.g. "SELECT 5"
+ * https://www.postgresql.org/docs/current/protocol-message-formats.html#PROTOCOL-MESSAGE-FORMATS-COMMANDCOMPLETE
+ */
+export interface CommandComplete {
+  readonly type: 'CommandComplete';
+  readonly tag: string;
+}
+
+export function decodeCommandComplete(body: Uint8Array, text: TextCodec = UTF8): CommandComplete {
+  const reader = new MessageReader('CommandComplete', body);
+  const tag = reader.cstring(text);
+  reader.end();
+  return { type: 'CommandComplete', tag };
+}
+
+export function encodeCommandComplete(
+  message: Omit<CommandComplete, 'type'>,
+  text: TextCodec = UTF8,
+): Uint8Array {
+  return new MessageWriter(BACKEND.CommandComplete).cstring(message.tag, text).finish();
+}

@@ -1,0 +1,44 @@
+/**
+ * The messages that are their type byte and Int32(4) and nothing else: one decoder for all of
+ * them, which checks that the body is empty.
+ * https://www.postgresql.org/docs/current/protocol-message-formats.html
+ */
+import { ProtocolError } from '../../errors.ts';
+import { BACKEND, FRONTEND } from './message-types.ts';
+
+const FRONTEND_EMPTY = ['CopyDone', 'Flush', 'Sync', 'Terminate'] as const;
+const BACKEND_EMPTY = [
+  'BindComplete',
+  'CloseComplete',
+  'CopyDone',
+  'EmptyQueryResponse',
+  'NoData',
+  'ParseComplete',
+  'PortalSuspended',
+] as const;
+
+export type EmptyFrontendName = (typeof FRONTEND_EMPTY)[number];
+export type EmptyBackendName = (typeof BACKEND_EMPTY)[number];
+
+export interface EmptyMessage<Name extends string = EmptyFrontendName | EmptyBackendName> {
+  readonly type: Name;
+}
+
+/** @throws ProtocolError if the body has any byte. */
+export function decodeEmpty<Name extends EmptyFrontendName | EmptyBackendName>(
+  name: Name,
+  body: Uint8Array,
+): EmptyMessage<Name> {
+  if (body.length !== 0) {
+    throw new ProtocolError(`${name} has ${body.length} bytes too many`);
+  }
+  return { type: name };
+}
+
+export function encodeEmptyFrontend(name: EmptyFrontendName): Uint8Array {
+  return Uint8Array.of(FRONTEND[name], 0, 0, 0, 4);
+}
+
+export function encodeEmptyBackend(name: EmptyBackendName): Uint8Array {
+  return Uint8Array.of(BACKEND[name], 0, 0, 0, 4);
+}

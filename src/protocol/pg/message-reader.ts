@@ -1,0 +1,100 @@
+import { ProtocolError } from '../../errors.ts';
+import type { TextCodec } from './text-codec.ts';
+
+/**
+ * Reads one message body, big-endian, never past its end: every read checks the length first and
+ * `end()` refuses what is left over. Bytes it gives out are views into the body.
+ */
+export class MessageReader {
+  readonly #name: string;
+  readonly #body: Uint8Array;
+  readonly #view: DataView;
+  #at = 0;
+
+  constructor(name: string, body: Uint8Array) {
+    this.#name = name;
+    this.#body = body;
+    this.#view = new DataView(body.buffer, body.byteOffset, body.byteLength);
+  }
+
+  get remaining(): number {
+    return this.#body.length - this.#at;
+  }
+
+  u8(): number {
+    return this.#view.getUint8(this.#take(1));
+  }
+
+  i16(): number {
+    return this.#view.getInt16(this.#take(2));
+  }
+
+  /** A count: the docs say Int16, the server reads it unsigned (65535 parameters are legal). */
+  u16(): number {
+    return this.#view.getUint16(this.#take(2));
+  }
+
+  i32(): number {
+    return this.#view.getInt32(this.#take(4));
+  }
+
+  u32(): number {
+    return this.#view.getUint32(this.#take(4));
+  }
+
+  bytes(length: number): Uint8Array {
+    const start = this.#take(length);
+    return this.#body.subarray(start, start + length);
+  }
+
+  rest(): Uint8Array {
+    return this.bytes(this.remaining);
+  }
+
+  /** Int32 length and so many bytes; -1 is NULL, any other negative length is refused. */
+  value(): Uint8Array | null {
+    const length = this.i32();
+    if (length === -1) {
+      return null;
+    }
+    if (length < 0) {
+      throw new ProtocolError(`${this.#name} has a value of length ${length}`);
+    }
+    return this.bytes(length);
+  }
+
+  /** String ended by NUL, which is read and not returned. */
+  cstring(text: TextCodec): string {
+    const end = this.#body.indexOf(0, this.#at);
+    if (end === -1) {
+      throw new ProtocolError(`${this.#name} has a string without end`);
+    }
+    const bytes = this.#body.subarray(this.#at, end);
+    this.#at = end + 1;
+    return text.decode(bytes);
+  }
+
+  /** `count` items, of which each takes at least `minimumLength` bytes: refused before any is read. */
+  expect(count: number, minimumLength: number): void {
+    if (count * minimumLength > this.remaining) {
+      throw new ProtocolError(`${this.#name} is too short for its count of ${count}`);
+    }
+  }
+
+  end(): void {
+    if (this.remaining !== 0) {
+      throw new ProtocolError(`${this.#name} has ${this.remaining} bytes too many`);
+    }
+  }
+
+  #take(length: number): number {
+    if (length > this.remaining) {
+      throw new ProtocolError(
+        `${this.#name} ends early: ${length} bytes wanted, ${this.remaining} left`,
+      );
+    }
+    const start = this.#at;
+    this.#at += length;
+    return start;
+  }
+}
