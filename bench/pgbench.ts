@@ -1,0 +1,70 @@
+/** pgbench as the client of one lane: throughput and latency of one-row selects. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, globSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+
+export interface PgbenchResult {
+  readonly tps: number;
+  readonly latencyMs: number;
+}
+
+export interface PgbenchRun {
+  readonly url: string;
+  readonly mode: 'simple' | 'prepared';
+  readonly clients: number;
+  readonly seconds: number;
+}
+
+/** Debian keeps it beside the server, off PATH. @returns undefined when it is not installed. */
+export function findPgbench(): string | undefined {
+  const onPath = (process.env['PATH'] ?? '')
+    .split(delimiter)
+    .map((entry) => join(entry, 'pgbench'));
+  const debian = globSync('/usr/lib/postgresql/*/bin/pgbench').sort().reverse();
+  return [...onPath, ...debian].find((file) => existsSync(file));
+}
+
+export async function runPgbench(program: string, run: PgbenchRun): Promise<PgbenchResult> {
+  const url = new URL(run.url);
+  const child = spawn(
+    program,
+    [
+      '-n',
+      '-S',
+      '-M',
+      run.mode,
+      '-c',
+      String(run.clients),
+      '-j',
+      '1',
+      '-T',
+      String(run.seconds),
+      url.pathname.slice(1),
+    ],
+    {
+      env: {
+        ...process.env,
+        PGHOST: url.hostname,
+        PGPORT: url.port,
+        PGUSER: decodeURIComponent(url.username),
+        PGPASSWORD: decodeURIComponent(url.password),
+      },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    },
+  );
+  let output = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    output += text;
+  });
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    output += text;
+  });
+  await once(child, 'close');
+  const tps = /tps = ([\d.]+)/.exec(output)?.[1];
+  const latency = /latency average = ([\d.]+) ms/.exec(output)?.[1];
+  if (tps === undefined || latency === undefined) {
+    throw new Error(`pgbench gave no result: ${output.slice(-500)}`);
+  }
+  return { tps: Number(tps), latencyMs: Number(latency) };
+}

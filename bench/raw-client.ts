@@ -1,0 +1,73 @@
+/**
+ * A client that logs in with the pg driver and then only counts bytes, so that the tunnel is
+ * measured and not the driver: a driver that builds row objects is slower than any lane.
+ */
+import type { Socket } from 'node:net';
+import pg from 'pg';
+import { MessageScanner } from '../src/protocol/pg/message-scanner.ts';
+import { BACKEND } from '../src/protocol/pg/message-types.ts';
+import { encodeQuery } from '../src/protocol/pg/query.ts';
+
+const MAX_WHOLE_LENGTH = 1 << 20;
+
+export class RawClient {
+  readonly #socket: Socket;
+
+  private constructor(socket: Socket) {
+    this.#socket = socket;
+  }
+
+  static async connect(url: string): Promise<RawClient> {
+    const client = new pg.Client({ connectionString: url });
+    await client.connect();
+    const socket = socketOf(client);
+    socket.removeAllListeners('data');
+    return new RawClient(socket);
+  }
+
+  /** Runs one simple Query. @returns bytes received until ReadyForQuery. */
+  query(text: string): Promise<number> {
+    let bytes = 0;
+    const scanner = new MessageScanner({
+      decide: (type) =>
+        type === BACKEND.ReadyForQuery || type === BACKEND.ErrorResponse ? 'whole' : 'pass',
+      maxWholeLength: MAX_WHOLE_LENGTH,
+    });
+    return new Promise((resolve, reject) => {
+      const socket = this.#socket;
+      const onData = (chunk: Buffer): void => {
+        bytes += chunk.length;
+        scanner.feed(chunk);
+        for (let item = scanner.next(); item !== undefined; item = scanner.next()) {
+          if (item.kind === 'message') {
+            const failed = item.type === BACKEND.ErrorResponse;
+            if (failed) {
+              const answer = Buffer.from(item.body).toString('latin1').replaceAll('\u0000', ' ');
+              reject(new Error(`${text.slice(0, 60)}: ${answer}`));
+            } else {
+              socket.off('data', onData);
+              resolve(bytes);
+            }
+          }
+        }
+      };
+      socket.on('data', onData);
+      socket.once('close', () => reject(new Error('the connection was closed')));
+      socket.write(encodeQuery({ sql: text }));
+    });
+  }
+
+  close(): void {
+    this.#socket.destroy();
+  }
+}
+
+/** The driver's socket, which it does not publish in its types. */
+function socketOf(client: object): Socket {
+  const connection: unknown = Object.entries(client).find(([name]) => name === 'connection')?.[1];
+  if (typeof connection === 'object' && connection !== null && 'stream' in connection) {
+    // As the driver's own SSL code does: the stream of a connection is a socket.
+    return connection.stream as Socket;
+  }
+  throw new Error('this version of pg keeps its socket elsewhere');
+}
