@@ -1,0 +1,116 @@
+/**
+ * Tokens in a file that only its owner can read, for machines without a keychain. Not encrypted:
+ * a key beside the file would protect it from nobody.
+ */
+import { chmodSync, lstatSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { HoopError } from '../errors.ts';
+import { isMissing, writeFileAtomic } from '../home.ts';
+import { parseTokenRecord, type TokenRecord, type TokenStore } from './token-record.ts';
+
+export class FileTokenStore implements TokenStore {
+  readonly description: string;
+  readonly #path: string;
+
+  /** @param directory the client's state directory */
+  constructor(directory: string) {
+    this.#path = join(directory, 'tokens.json');
+    this.description = `file ${this.#path}`;
+  }
+
+  async read(gateway: string): Promise<TokenRecord | undefined> {
+    const record = this.#readAll().get(gateway);
+    return record === undefined
+      ? undefined
+      : parseTokenRecord(record, `token file "${this.#path}"`);
+  }
+
+  async write(gateway: string, record: TokenRecord): Promise<void> {
+    const all = this.#readAll();
+    all.set(gateway, record);
+    this.#writeAll(all);
+  }
+
+  async remove(gateway: string): Promise<boolean> {
+    const all = this.#readAll();
+    if (!all.delete(gateway)) {
+      return false;
+    }
+    if (all.size === 0) {
+      rmSync(this.#path);
+    } else {
+      this.#writeAll(all);
+    }
+    return true;
+  }
+
+  #writeAll(all: ReadonlyMap<string, unknown>): void {
+    const directory = dirname(this.#path);
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    if (process.platform !== 'win32') {
+      // A directory that was there before may be open to others.
+      chmodSync(directory, 0o700);
+    }
+    const text = JSON.stringify({ v: 1, tokens: Object.fromEntries(all) });
+    writeFileAtomic(this.#path, `${text}\n`);
+  }
+
+  #readAll(): Map<string, unknown> {
+    let text: string;
+    try {
+      this.#checkPermissions();
+      text = readFileSync(this.#path, 'utf8');
+    } catch (error) {
+      if (isMissing(error)) {
+        return new Map();
+      }
+      throw error;
+    }
+    const tokens = readTokens(text);
+    if (tokens === undefined) {
+      throw new HoopError('HOOP_LOCAL_STATE', `the token file "${this.#path}" is damaged`, {
+        hint: 'Remove it and log in again with `hoop login`.',
+      });
+    }
+    return new Map(Object.entries(tokens));
+  }
+
+  /** As ssh does with private keys: what others could read is not used, so that somebody notices. */
+  #checkPermissions(): void {
+    if (process.platform === 'win32') {
+      return;
+    }
+    for (const [path, what] of [
+      [dirname(this.#path), 'directory'],
+      [this.#path, 'file'],
+    ] as const) {
+      const { mode, uid } = lstatSync(path);
+      const foreign = uid !== process.getuid?.();
+      if ((mode & 0o077) !== 0 || foreign) {
+        throw new HoopError('HOOP_LOCAL_STATE', `the token ${what} "${path}" is open to others`, {
+          detail: foreign
+            ? 'It belongs to another user.'
+            : `Its mode is ${(mode & 0o777).toString(8).padStart(4, '0')}.`,
+          hint: foreign
+            ? 'Use a HOOP_HOME of your own.'
+            : `Run \`chmod go= '${path}'\`; if others may have read it, log in again.`,
+        });
+      }
+    }
+  }
+}
+
+function readTokens(text: string): object | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  if (typeof value !== 'object' || value === null || !('v' in value) || value.v !== 1) {
+    return undefined;
+  }
+  return 'tokens' in value && typeof value.tokens === 'object' && value.tokens !== null
+    ? value.tokens
+    : undefined;
+}

@@ -1,0 +1,144 @@
+/** `hoop login`: learn who the gateway is, log in at its identity provider, keep what it gives. */
+import { resolve } from 'node:path';
+import { HoopError } from '../errors.ts';
+import { type ClientConfig, type Home, writeConfig } from '../home.ts';
+import type { InfoReply, WhoamiReply } from '../tunnel/api.ts';
+import { generateDpopKey } from '../tunnel/dpop-key.ts';
+import { GatewayClient } from '../tunnel/gateway-client.ts';
+import { normalizeGatewayUrl } from '../tunnel/gateway-url.ts';
+import { readCa } from './open-gateway.ts';
+import { type LoginProvider, loginAtProvider } from './provider-login.ts';
+import { withStateLock } from './state-lock.ts';
+import { tokenLockPath } from './stored-tokens.ts';
+import { type TokenRecord, toTokenRecord } from './token-record.ts';
+import { chooseTokenStore, removeTokens } from './token-stores.ts';
+import { checkGatewayKeys, readTrust, rootKeyFingerprint, writePin } from './trust.ts';
+
+export interface LoginOptions {
+  readonly home: Home;
+  /** As stored; what changes is written back. */
+  readonly config: ClientConfig;
+  readonly gateway: string;
+  /** PEM file. */
+  readonly ca?: string | undefined;
+  /** Which identity provider, where the policy names several. */
+  readonly issuer?: string | undefined;
+  /** Accept keys of the gateway that differ from the pinned ones. */
+  readonly trust?: boolean | undefined;
+  /** undefined: the user opens the URL. */
+  readonly openBrowser: ((url: string) => Promise<boolean>) | undefined;
+  /** `note` unless given. */
+  readonly showUrl?: ((url: string) => void) | undefined;
+  readonly note: (text: string) => void;
+  readonly signal: AbortSignal;
+}
+
+export interface LoginResult {
+  /** Base URL. */
+  readonly gateway: string;
+  readonly name: string;
+  readonly whoami: WhoamiReply;
+  /** For people: where the tokens are kept. */
+  readonly tokenStore: string;
+  readonly firstUse: boolean;
+  readonly rootKeyFingerprint: string;
+}
+
+/** @throws HoopError */
+export async function login(options: LoginOptions): Promise<LoginResult> {
+  const { home, note, signal } = options;
+  const gateway = normalizeGatewayUrl(options.gateway);
+  const caPath = options.ca === undefined ? undefined : resolve(options.ca);
+  const config: ClientConfig = {
+    gateway,
+    ...(caPath === undefined ? {} : { ca: caPath }),
+    ...(options.config.tokenStore === undefined ? {} : { tokenStore: options.config.tokenStore }),
+  };
+  const ca = readCa(caPath);
+  await using anonymous = new GatewayClient({ baseUrl: gateway, ca });
+  const info = await anonymous.info(signal);
+  const pinned = options.trust === true ? undefined : readTrust(home).get(gateway);
+  const { pin, firstUse } = checkGatewayKeys(pinned, gateway, info, Date.now());
+  if (firstUse) {
+    note(`gateway "${pin.gateway}" has the root key ${rootKeyFingerprint(pin.rootKey)}`);
+    note('compare it with what its administrator says; it is remembered from now on');
+  }
+  const key = generateDpopKey();
+  return loginAtProvider(
+    {
+      provider: chooseProvider(info, options.issuer),
+      showUrl: options.showUrl ?? ((url) => note(`log in at ${url}`)),
+      openBrowser: options.openBrowser,
+      note,
+      signal,
+    },
+    async (idToken) => {
+      const reply = await anonymous.exchange(idToken, key, signal);
+      const credential = { accessToken: reply.access_token, key };
+      await using client = new GatewayClient({
+        baseUrl: gateway,
+        ca,
+        tokens: { current: async () => credential, renewed: async () => credential },
+      });
+      const whoami = await client.whoami(signal);
+      const record = toTokenRecord(reply, key, Date.now());
+      const tokenStore = await keepTokens({ home, config, gateway, record, note, signal });
+      writePin(home, gateway, pin);
+      writeConfig(home, config);
+      return {
+        gateway,
+        name: whoami.name,
+        whoami,
+        tokenStore,
+        firstUse,
+        rootKeyFingerprint: rootKeyFingerprint(pin.rootKey),
+      };
+    },
+  );
+}
+
+function chooseProvider(info: InfoReply, issuer: string | undefined): LoginProvider {
+  const { identityProviders } = info;
+  const [first, second] = identityProviders;
+  if (first === undefined) {
+    throw new HoopError('HOOP_LOGIN_FAILED', 'the gateway names no identity provider', {
+      detail: 'It has no policy in force, or one without `identityProviders`.',
+      hint: 'Ask whoever runs the gateway.',
+    });
+  }
+  if (issuer === undefined && second === undefined) {
+    return first;
+  }
+  const chosen = identityProviders.find((provider) => provider.issuer === issuer);
+  if (chosen === undefined) {
+    throw new HoopError('HOOP_USAGE', 'the gateway has other identity providers than this', {
+      detail: `They are: ${identityProviders.map((provider) => provider.issuer).join(', ')}.`,
+      hint: 'Choose one of them with --issuer URL.',
+    });
+  }
+  return chosen;
+}
+
+interface Keep {
+  readonly home: Home;
+  readonly config: ClientConfig;
+  readonly gateway: string;
+  readonly record: TokenRecord;
+  readonly note: (text: string) => void;
+  readonly signal: AbortSignal;
+}
+
+/** @returns where the tokens are now */
+async function keepTokens(keep: Keep): Promise<string> {
+  const { home, config, gateway, record, note, signal } = keep;
+  return withStateLock(tokenLockPath(home), signal, async () => {
+    const { store, problem } = await chooseTokenStore(home, config);
+    // The old ones may be in the other store, where they would be found first.
+    await removeTokens(home, config, gateway);
+    await store.write(gateway, record);
+    if (problem !== undefined) {
+      note(`no keychain here, so tokens are kept in the ${store.description} (mode 0600)`);
+    }
+    return store.description;
+  });
+}

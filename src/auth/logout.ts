@@ -1,0 +1,67 @@
+/** `hoop logout`: the login ends at the gateway first, then its tokens are removed here. */
+import { HoopError } from '../errors.ts';
+import { type ClientConfig, type Home, locateHome, readConfig } from '../home.ts';
+import { importDpopKey } from '../tunnel/dpop-key.ts';
+import { GatewayClient } from '../tunnel/gateway-client.ts';
+import { readCa, requireGateway } from './open-gateway.ts';
+import { withStateLock } from './state-lock.ts';
+import { tokenLockPath } from './stored-tokens.ts';
+import type { TokenRecord } from './token-record.ts';
+import { findTokens, removeTokens } from './token-stores.ts';
+
+export interface LogoutOptions {
+  readonly env: NodeJS.ProcessEnv;
+  /** Also the person's logins on other machines. */
+  readonly all: boolean;
+  readonly note: (text: string) => void;
+  readonly signal: AbortSignal;
+}
+
+export interface LogoutResult {
+  readonly gateway: string;
+  /** false: there was no login here. */
+  readonly wasLoggedIn: boolean;
+  /** Whether the gateway has ended it, too. */
+  readonly endedAtGateway: boolean;
+}
+
+export async function logout(options: LogoutOptions): Promise<LogoutResult> {
+  const home = locateHome(options.env);
+  const config = readConfig(home, options.env);
+  const gateway = requireGateway(config);
+  return withStateLock(tokenLockPath(home), options.signal, async () => {
+    const { found } = await findTokens(home, config, gateway);
+    if (found === undefined) {
+      return { gateway, wasLoggedIn: false, endedAtGateway: false };
+    }
+    const endedAtGateway = await endAtGateway(gateway, config, found.record, options);
+    await forget(home, config, gateway);
+    return { gateway, wasLoggedIn: true, endedAtGateway };
+  });
+}
+
+async function forget(home: Home, config: ClientConfig, gateway: string): Promise<void> {
+  await removeTokens(home, config, gateway);
+}
+
+/** Without the gateway the tokens still go: whoever types `logout` wants them off this machine. */
+async function endAtGateway(
+  gateway: string,
+  config: ClientConfig,
+  record: TokenRecord,
+  options: LogoutOptions,
+): Promise<boolean> {
+  try {
+    await using client = new GatewayClient({ baseUrl: gateway, ca: readCa(config.ca) });
+    const key = importDpopKey(record.key);
+    await client.logout(record.refreshToken, key, options.signal, { all: options.all });
+    return true;
+  } catch (error) {
+    if (!(error instanceof HoopError) || error.code === 'HOOP_INTERRUPTED') {
+      throw error;
+    }
+    options.note(`the gateway was not told: ${error.message}`);
+    options.note('its side of the login ends by itself within 12 hours');
+    return false;
+  }
+}

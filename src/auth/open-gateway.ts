@@ -1,0 +1,82 @@
+/** The start of every command that talks to the gateway: configuration, CA, pins, tokens. */
+import { readFileSync } from 'node:fs';
+import type { Io } from '../commands/io.ts';
+import { HoopError } from '../errors.ts';
+import { type ClientConfig, type Home, locateHome, readConfig } from '../home.ts';
+import { GatewayClient } from '../tunnel/gateway-client.ts';
+import { normalizeGatewayUrl } from '../tunnel/gateway-url.ts';
+import { StoredTokens } from './stored-tokens.ts';
+import type { FoundTokens } from './token-stores.ts';
+import { type GatewayPin, pinnedGateway } from './trust.ts';
+
+export interface OpenGateway extends AsyncDisposable {
+  readonly client: GatewayClient;
+  readonly home: Home;
+  readonly config: ClientConfig;
+  /** Base URL. */
+  readonly gateway: string;
+  readonly pin: GatewayPin;
+  /** Where the login is kept. */
+  readonly tokens: FoundTokens;
+}
+
+/**
+ * Nothing is sent yet.
+ * @throws HoopError HOOP_CONFIG, HOOP_NOT_LOGGED_IN, HOOP_LOCAL_STATE
+ */
+export async function openGateway(io: Pick<Io, 'env'>): Promise<OpenGateway> {
+  const home = locateHome(io.env);
+  const config = readConfig(home, io.env);
+  const gateway = requireGateway(config);
+  const source = new StoredTokens({
+    home,
+    config,
+    gateway,
+    refresh: (refreshToken, key, signal) => client.refresh(refreshToken, key, signal),
+    clock: Date.now,
+  });
+  const tokens = await source.find();
+  const pin = pinnedGateway(home, gateway);
+  const client = new GatewayClient({ baseUrl: gateway, ca: readCa(config.ca), tokens: source });
+  return {
+    client,
+    home,
+    config,
+    gateway,
+    pin,
+    tokens,
+    [Symbol.asyncDispose]: () => client[Symbol.asyncDispose](),
+  };
+}
+
+/** @throws HoopError HOOP_NOT_LOGGED_IN, HOOP_CONFIG */
+export function requireGateway(config: ClientConfig): string {
+  if (config.gateway === undefined) {
+    throw new HoopError('HOOP_NOT_LOGGED_IN', 'not logged in to any gateway', {
+      hint: 'Log in with `hoop login --gateway URL`, or try `hoop demo`.',
+    });
+  }
+  return normalizeGatewayUrl(config.gateway);
+}
+
+/** @returns PEM text. @throws HoopError HOOP_CONFIG */
+export function readCa(path: string | undefined): string | undefined {
+  if (path === undefined) {
+    return undefined;
+  }
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (cause) {
+    throw new HoopError('HOOP_CONFIG', `cannot read the CA certificate "${path}"`, {
+      hint: 'Name the PEM file with `hoop login --gateway URL --ca FILE`.',
+      cause,
+    });
+  }
+  if (!text.includes('-----BEGIN CERTIFICATE-----')) {
+    throw new HoopError('HOOP_CONFIG', `"${path}" holds no certificate in PEM form`, {
+      hint: 'Name the PEM file of the CA that signed the gateway’s certificate.',
+    });
+  }
+  return text;
+}

@@ -1,0 +1,186 @@
+/**
+ * The login at the identity provider: authorization code with PKCE in the system browser, answer
+ * on a loopback port. openid-client checks state, nonce, `iss` of the answer (RFC 9207) and the
+ * claims of the ID token; the gateway checks the token again, with its signature.
+ */
+import {
+  AuthorizationResponseError,
+  allowInsecureRequests,
+  authorizationCodeGrant,
+  buildAuthorizationUrl,
+  type Configuration,
+  calculatePKCECodeChallenge,
+  discovery,
+  None,
+  ResponseBodyError,
+  randomNonce,
+  randomPKCECodeVerifier,
+  randomState,
+} from 'openid-client';
+import { HoopError } from '../errors.ts';
+import type { InfoReply } from '../tunnel/api.ts';
+import { type Callback, startLoopbackListener } from './loopback-listener.ts';
+
+/** Long enough for a second factor on another device. */
+export const LOGIN_TIMEOUT_MS = 5 * 60_000;
+const PROVIDER_TIMEOUT_SECONDS = 10;
+
+export type LoginProvider = InfoReply['identityProviders'][number];
+
+export interface ProviderLoginOptions {
+  readonly provider: LoginProvider;
+  /** Shown always: the browser may be on another screen, or be the wrong one. */
+  readonly showUrl: (url: string) => void;
+  /** undefined: the user opens it. */
+  readonly openBrowser: ((url: string) => Promise<boolean>) | undefined;
+  readonly note: (text: string) => void;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * @param use takes the ID token; the browser waits for it and then shows who is logged in, or why not
+ * @throws HoopError HOOP_LOGIN_FAILED, HOOP_IDP_UNREACHABLE
+ */
+export async function loginAtProvider<
+  T extends { readonly name: string; readonly gateway: string },
+>(options: ProviderLoginOptions, use: (idToken: string) => Promise<T>): Promise<T> {
+  const server = await discover(options.provider);
+  const state = randomState();
+  const nonce = randomNonce();
+  const verifier = randomPKCECodeVerifier();
+  await using listener = await startLoopbackListener(state);
+  const url = buildAuthorizationUrl(server, {
+    redirect_uri: listener.redirectUri,
+    scope: options.provider.scopes.join(' '),
+    state,
+    nonce,
+    code_challenge: await calculatePKCECodeChallenge(verifier),
+    code_challenge_method: 'S256',
+  }).href;
+  options.showUrl(url);
+  // Not awaited before the callback: a headless "browser" returns only when the login is done.
+  const opened = open(options, url);
+  const callback = await waitForCallback(listener.callback, opened, options.signal);
+  try {
+    const result = await use(await redeem(server, callback.url, { state, nonce, verifier }));
+    await callback.show({ type: 'success', name: result.name, gateway: result.gateway });
+    await opened;
+    return result;
+  } catch (error) {
+    const reason = error instanceof HoopError ? error.message : 'an unexpected error';
+    await callback.show({ type: 'failure', reason });
+    throw error;
+  }
+}
+
+/** Plain http only for a provider on this machine: anywhere else somebody in between could log in as anyone. */
+async function discover(provider: LoginProvider): Promise<Configuration> {
+  const issuer = URL.parse(provider.issuer);
+  const loopback =
+    issuer?.protocol === 'http:' && /^(127(\.\d+){3}|\[::1\])$/.test(issuer.hostname);
+  if (issuer === null || (issuer.protocol !== 'https:' && !loopback)) {
+    throw new HoopError(
+      'HOOP_LOGIN_FAILED',
+      `the identity provider "${provider.issuer}" does not use https`,
+      {
+        detail: 'Plain http is accepted from 127.0.0.1 and [::1] only.',
+        hint: 'Ask whoever maintains the policy to correct `identityProviders`.',
+      },
+    );
+  }
+  try {
+    return await discovery(issuer, provider.clientId, {}, None(), {
+      timeout: PROVIDER_TIMEOUT_SECONDS,
+      execute: loopback ? [allowInsecureRequests] : [],
+    });
+  } catch (cause) {
+    throw new HoopError(
+      'HOOP_IDP_UNREACHABLE',
+      `cannot reach the identity provider "${provider.issuer}"`,
+      {
+        detail: cause instanceof Error ? `${cause.message}.` : undefined,
+        hint: 'Check that this machine can reach it.',
+        cause,
+      },
+    );
+  }
+}
+
+async function open(options: ProviderLoginOptions, url: string): Promise<void> {
+  if (options.openBrowser === undefined) {
+    return;
+  }
+  if (!(await options.openBrowser(url))) {
+    options.note('no browser could be opened; open the address above yourself');
+  }
+}
+
+async function waitForCallback(
+  callback: (signal: AbortSignal) => Promise<Callback>,
+  opened: Promise<void>,
+  signal: AbortSignal,
+): Promise<Callback> {
+  const timeout = AbortSignal.timeout(LOGIN_TIMEOUT_MS);
+  try {
+    // `opened` counts here only when it fails.
+    return await Promise.race([
+      callback(AbortSignal.any([signal, timeout])),
+      opened.then(() => new Promise<never>(() => undefined)),
+    ]);
+  } catch (cause) {
+    if (signal.aborted || !timeout.aborted) {
+      throw cause;
+    }
+    throw new HoopError('HOOP_LOGIN_FAILED', 'nobody completed the login in the browser', {
+      detail: `The address was good for ${LOGIN_TIMEOUT_MS / 60_000} minutes.`,
+      hint: 'Run `hoop login` again.',
+      cause,
+    });
+  }
+}
+
+/** The code for an ID token. */
+async function redeem(
+  server: Configuration,
+  url: URL,
+  sent: { readonly state: string; readonly nonce: string; readonly verifier: string },
+): Promise<string> {
+  try {
+    const reply = await authorizationCodeGrant(server, url, {
+      expectedState: sent.state,
+      expectedNonce: sent.nonce,
+      pkceCodeVerifier: sent.verifier,
+      idTokenExpected: true,
+    });
+    if (reply.id_token === undefined) {
+      throw new TypeError('openid-client returns an ID token when one is expected');
+    }
+    return reply.id_token;
+  } catch (cause) {
+    throw describeFailure(cause);
+  }
+}
+
+function describeFailure(cause: unknown): HoopError {
+  if (cause instanceof AuthorizationResponseError || cause instanceof ResponseBodyError) {
+    return new HoopError(
+      'HOOP_LOGIN_FAILED',
+      `the identity provider refused the login: ${cause.error}`,
+      {
+        detail: cause.error_description === undefined ? undefined : `${cause.error_description}.`,
+        hint: 'Run `hoop login` again; if it stays so, ask whoever runs the identity provider.',
+        cause,
+      },
+    );
+  }
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new HoopError(
+    'HOOP_LOGIN_FAILED',
+    'the answer of the identity provider cannot be accepted',
+    {
+      detail: `${reason.replace(/\.$/, '')}.`,
+      hint: 'Run `hoop login` again.',
+      cause,
+    },
+  );
+}

@@ -1,0 +1,175 @@
+/**
+ * What this machine believes about each gateway: its root key, how new its keyring must be at
+ * least, and who may sign policy. Learned at the first login, with the fingerprint shown, and
+ * never changed silently afterwards.
+ */
+import { createHash } from 'node:crypto';
+import { mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { HoopError } from '../errors.ts';
+import { type Home, isMissing, writeFileAtomic } from '../home.ts';
+import { fromBase64 } from '../recording/encoding.ts';
+import { openKeyring } from '../recording/keyring.ts';
+import type { InfoReply } from '../tunnel/api.ts';
+
+const GatewayPin = z.object({
+  /** Name of the gateway, as its keyring gives it. */
+  gateway: z.string(),
+  /** base64 of the raw Ed25519 public key. */
+  rootKey: z.string(),
+  keyringVersion: z.number().int().nonnegative(),
+  /** Text of the OpenSSH allowed-signers file. */
+  allowedSigners: z.string(),
+  /** Where the client may fetch the policy itself. */
+  policyRepository: z.string().optional(),
+  policyBranch: z.string(),
+  /** RFC 3339. */
+  pinnedAt: z.string(),
+});
+export type GatewayPin = z.infer<typeof GatewayPin>;
+
+const TrustFile = z.object({ v: z.literal(1), gateways: z.record(z.string(), GatewayPin) });
+
+/** @returns pins by the gateway's base URL */
+export function readTrust(home: Home): Map<string, GatewayPin> {
+  const path = trustPath(home);
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    if (isMissing(error)) {
+      return new Map();
+    }
+    throw error;
+  }
+  try {
+    return new Map(Object.entries(TrustFile.parse(JSON.parse(text)).gateways));
+  } catch (cause) {
+    throw new HoopError('HOOP_LOCAL_STATE', `"${path}" is damaged`, {
+      detail: 'It holds the keys that your gateways are known by.',
+      hint: 'Restore it, or remove it and compare the fingerprint at the next `hoop login`.',
+      cause,
+    });
+  }
+}
+
+/** @throws HoopError HOOP_NOT_LOGGED_IN when this gateway was never logged in to */
+export function pinnedGateway(home: Home, gatewayUrl: string): GatewayPin {
+  const pin = readTrust(home).get(gatewayUrl);
+  if (pin === undefined) {
+    throw new HoopError('HOOP_NOT_LOGGED_IN', `not logged in to "${gatewayUrl}"`, {
+      detail: 'The keys of this gateway are not known yet; a login learns them.',
+      hint: `Log in with \`hoop login --gateway ${gatewayUrl}\`.`,
+    });
+  }
+  return pin;
+}
+
+export interface CheckedPin {
+  readonly pin: GatewayPin;
+  readonly firstUse: boolean;
+}
+
+/**
+ * Compares what a gateway says of itself with what is pinned.
+ * @param pinned undefined: trust on first use
+ * @throws HoopError HOOP_GATEWAY_KEY
+ */
+export function checkGatewayKeys(
+  pinned: GatewayPin | undefined,
+  gatewayUrl: string,
+  info: InfoReply,
+  nowMs: number,
+): CheckedPin {
+  if (pinned !== undefined && pinned.rootKey !== info.rootKey) {
+    throw changed(gatewayUrl, 'the root key of the gateway has changed', [
+      `Known: ${rootKeyFingerprint(pinned.rootKey)}, since ${pinned.pinnedAt}.`,
+      `Now: ${rootKeyFingerprint(info.rootKey)}.`,
+      'The gateway was set up anew, or something else answers in its place.',
+    ]);
+  }
+  const keyring = readKeyring(gatewayUrl, info);
+  if (pinned !== undefined && keyring.version < pinned.keyringVersion) {
+    throw changed(gatewayUrl, 'the gateway shows an older keyring than before', [
+      `Version ${keyring.version} is older than ${pinned.keyringVersion}, which was seen here.`,
+      'Keys that were replaced since may be in wrong hands.',
+    ]);
+  }
+  if (keyring.expiresMs <= nowMs) {
+    throw new HoopError('HOOP_GATEWAY_KEY', 'the keyring of the gateway has expired', {
+      hint: 'Whoever runs the gateway must renew it; check the clock of this machine, too.',
+    });
+  }
+  if (pinned !== undefined && pinned.allowedSigners !== info.policy.allowedSigners) {
+    throw changed(gatewayUrl, 'the gateway names other signers of the policy than before', [
+      'Whoever signs the policy decides who may do what, so this must not change unnoticed.',
+    ]);
+  }
+  const pin: GatewayPin = {
+    gateway: keyring.gateway,
+    rootKey: info.rootKey,
+    keyringVersion: keyring.version,
+    allowedSigners: info.policy.allowedSigners,
+    ...(info.policy.repository === undefined ? {} : { policyRepository: info.policy.repository }),
+    policyBranch: info.policy.branch,
+    pinnedAt: pinned?.pinnedAt ?? new Date(nowMs).toISOString(),
+  };
+  return { pin, firstUse: pinned === undefined };
+}
+
+export function writePin(home: Home, gatewayUrl: string, pin: GatewayPin): void {
+  const pins = readTrust(home);
+  if (JSON.stringify(pins.get(gatewayUrl)) === JSON.stringify(pin)) {
+    return;
+  }
+  pins.set(gatewayUrl, pin);
+  mkdirSync(home.state, { recursive: true, mode: 0o700 });
+  const file = { v: 1, gateways: Object.fromEntries(pins) };
+  writeFileAtomic(trustPath(home), `${JSON.stringify(file, null, 2)}\n`);
+}
+
+/** `checkGatewayKeys` against the file, and the file brought up to date. */
+export function checkAndPin(
+  home: Home,
+  gatewayUrl: string,
+  info: InfoReply,
+  nowMs: number,
+): CheckedPin {
+  const checked = checkGatewayKeys(readTrust(home).get(gatewayUrl), gatewayUrl, info, nowMs);
+  writePin(home, gatewayUrl, checked.pin);
+  return checked;
+}
+
+/** As ssh shows keys. @param rootKey base64 */
+export function rootKeyFingerprint(rootKey: string): string {
+  const digest = createHash('sha256').update(Buffer.from(rootKey, 'base64')).digest('base64');
+  return `SHA256:${digest.replace(/=+$/, '')}`;
+}
+
+function readKeyring(gatewayUrl: string, info: InfoReply): ReturnType<typeof openKeyring> {
+  try {
+    return openKeyring(info.keyring, fromBase64(info.rootKey, 'root key', 32));
+  } catch (cause) {
+    throw new HoopError(
+      'HOOP_GATEWAY_KEY',
+      'the keyring of the gateway is not signed by its root',
+      {
+        detail: cause instanceof Error ? `${cause.message}.` : undefined,
+        hint: `Tell whoever runs "${gatewayUrl}"; do not use it until that is explained.`,
+        cause,
+      },
+    );
+  }
+}
+
+function changed(gatewayUrl: string, message: string, detail: readonly string[]): HoopError {
+  return new HoopError('HOOP_GATEWAY_KEY', message, {
+    detail: detail.join(' '),
+    hint: `Ask whoever runs the gateway. If it is right, run \`hoop login --gateway ${gatewayUrl} --trust\`.`,
+  });
+}
+
+function trustPath(home: Home): string {
+  return join(home.state, 'trust.json');
+}
