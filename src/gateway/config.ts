@@ -1,7 +1,7 @@
 /** The gateway's own configuration: what is not policy. See docs for a commented example. */
 import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import { isMap, isScalar, LineCounter, parseDocument, visit } from 'yaml';
+import { isAlias, isMap, isScalar, LineCounter, parseDocument, visit } from 'yaml';
 import { z } from 'zod';
 import { HoopError } from '../errors.ts';
 
@@ -64,10 +64,13 @@ const PublicUrl = z
   .refine((text) => /^https:\/\/[^/?#]+\/?$/.test(text), 'expected https://host[:port] and no path')
   .transform((text) => text.replace(/\/$/, ''));
 
-const Password = z.union([
-  z.strictObject({ env: z.string().regex(/^[A-Za-z_]\w*$/, 'expected the name of a variable') }),
-  z.strictObject({ file: NonEmpty }),
-]);
+const Password = z.union(
+  [
+    z.strictObject({ env: z.string().regex(/^[A-Za-z_]\w*$/, 'expected the name of a variable') }),
+    z.strictObject({ file: NonEmpty }),
+  ],
+  { error: 'expected { env: VARIABLE } or { file: PATH }, never the password itself' },
+);
 
 const ConfigFile = z.strictObject({
   version: z.literal(1),
@@ -140,10 +143,15 @@ export function parseGatewayConfig(text: string, path: string): GatewayConfig {
   }
   const parsed = ConfigFile.safeParse(document.toJS());
   if (!parsed.success) {
-    const problems = parsed.error.issues.map((issue) => {
+    // A misspelt key is the cause of the missing one, so it comes first.
+    const issues = parsed.error.issues.toSorted(
+      (a, b) => Number(b.code === 'unrecognized_keys') - Number(a.code === 'unrecognized_keys'),
+    );
+    const problems = issues.map((issue) => {
       const place = where(offsetOf(document, issue));
       const key = issue.path.length > 0 ? `"${issue.path.join('.')}": ` : '';
-      return `${place}: ${key}${lowerFirst(issue.message)}`;
+      const isAbsent = issue.message.endsWith('received undefined');
+      return `${place}: ${key}${isAbsent ? 'is missing' : lowerFirst(issue.message)}`;
     });
     throw new HoopError('HOOP_CONFIG', problems[0] ?? `"${path}" is not valid`, {
       detail: problems.length > 1 ? `Also: ${problems.slice(1, 6).join('; ')}.` : undefined,
@@ -229,11 +237,8 @@ function offsetOf(document: ReturnType<typeof parseDocument>, issue: z.core.$Zod
 /** Aliases make a small file large, and nobody needs them here. */
 function hasAlias(document: ReturnType<typeof parseDocument>): boolean {
   let found = false;
-  visit(document, {
-    Alias: () => {
-      found = true;
-      return visit.BREAK;
-    },
+  visit(document, (_key, node) => {
+    found ||= isAlias(node);
   });
   return found;
 }

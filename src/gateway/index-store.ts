@@ -20,12 +20,12 @@ export class IndexStore implements Disposable {
   }
 
   /** @throws HOOP_LOCAL_STATE when the file cannot be opened or is of a newer version. */
-  static open(path: string): IndexStore {
+  static open(path: string, lockWaitMs = LOCK_WAIT_MS): IndexStore {
     let database: DatabaseSync;
     try {
       database = new DatabaseSync(path, {
         enableForeignKeyConstraints: true,
-        timeout: LOCK_WAIT_MS,
+        timeout: lockWaitMs,
       });
       chmodSync(path, 0o600);
       database.exec(

@@ -1,0 +1,266 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { requireSession } from '../../src/gateway/access.ts';
+import { IndexStore } from '../../src/gateway/index-store.ts';
+import { SessionIndex } from '../../src/gateway/session-index.ts';
+import type { Principal } from '../../src/policy/types.ts';
+import type { RecordingEvent } from '../../src/recording/types.ts';
+
+const ID = '01890a5d-ac96-774b-bcce-b302099a8057';
+const OTHER_ID = '01890a5d-ac96-774b-bcce-b302099a8058';
+const ENGINEER: Principal = {
+  kind: 'person',
+  issuer: 'https://idp.test',
+  sub: 'u1',
+  name: 'engineer@example.com',
+  email: undefined,
+  groups: [],
+  roles: [],
+};
+const AUDITOR: Principal = { ...ENGINEER, sub: 'u2', name: 'auditor', roles: ['auditor'] };
+const APPROVER: Principal = { ...ENGINEER, sub: 'u3', name: 'dba', roles: ['approver'] };
+
+let directory: string;
+let store: IndexStore;
+let index: SessionIndex;
+let now: number;
+
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'hoop-index-'));
+  now = Date.UTC(2026, 0, 1);
+  open();
+});
+afterEach(async () => {
+  store[Symbol.dispose]();
+  await rm(directory, { recursive: true });
+});
+
+function open(): void {
+  store = IndexStore.open(join(directory, 'index.sqlite'));
+  index = new SessionIndex(
+    store,
+    () => now,
+    (error) => {
+      throw error;
+    },
+  );
+}
+
+function start(id = ID, principal = ENGINEER, target = 'prod-db'): void {
+  index.start({
+    id,
+    target,
+    kind: 'postgres',
+    principal,
+    family: 'f1',
+    reason: 'look',
+    policyCommit: 'c0ffee',
+    recording: 'full',
+    clientVersion: '0.1.0',
+    startedMs: now,
+    expiresMs: now + 1000,
+  });
+}
+
+function decision(statement: number, effect: 'allow' | 'refuse' = 'allow'): RecordingEvent {
+  return {
+    type: 'decision',
+    stream: 1,
+    at: 10,
+    statement,
+    effect,
+    verbs: ['select'],
+    relations: ['public.customers'],
+    columnsMasked: ['public.customers.email'],
+    rules: [{ id: 'engineers/read', file: 'policies/e.yaml', line: 7 }],
+    code: effect === 'refuse' ? 'HOOP_DENIED' : undefined,
+    message: undefined,
+    policyCommit: 'c0ffee',
+  };
+}
+
+function result(statement: number): RecordingEvent {
+  return {
+    type: 'result',
+    stream: 1,
+    at: 10,
+    statement,
+    rows: 3,
+    maskedValues: 2,
+    detected: { card: 1 },
+    tag: 'SELECT 3',
+    sqlState: undefined,
+  };
+}
+
+test('a session, its statements and its end come back as a summary', () => {
+  start();
+  index.event(ID, decision(1));
+  index.event(ID, result(1));
+  index.event(ID, decision(2, 'refuse'));
+  now += 5000;
+  index.end(ID, {
+    endedMs: now,
+    reason: 'closed',
+    message: 'closed by the client',
+    upBytes: 12,
+    downBytes: 34,
+  });
+  expect(index.find(ID)?.summary).toEqual({
+    id: ID,
+    target: 'prod-db',
+    principal: 'engineer@example.com',
+    reason: 'look',
+    startedAt: '2026-01-01T00:00:00.000Z',
+    endedAt: '2026-01-01T00:00:05.000Z',
+    endReason: 'closed',
+    state: 'ended',
+    statements: 2,
+    denied: 1,
+    maskedValues: 2,
+    upBytes: 12,
+    downBytes: 34,
+    policyCommit: 'c0ffee',
+  });
+});
+
+test('what a statement touched can be searched by relation, mask and class', () => {
+  start();
+  index.event(ID, decision(1));
+  index.event(ID, result(1));
+  index.event(ID, { ...result(1), rows: 4 });
+  index.flush();
+  const facts = store.database
+    .prepare('SELECT kind, name, count FROM statement_facts ORDER BY kind')
+    .all();
+  expect(facts.map((fact) => ({ ...fact }))).toEqual([
+    { kind: 'class', name: 'card', count: 2 },
+    { kind: 'masked', name: 'public.customers.email', count: 1 },
+    { kind: 'relation', name: 'public.customers', count: 1 },
+    { kind: 'rule', name: 'engineers/read', count: 1 },
+    { kind: 'verb', name: 'select', count: 1 },
+  ]);
+  const row = store.database.prepare('SELECT rows, masked_values, tag FROM statements').get();
+  expect({ ...row }).toEqual({ rows: 7, masked_values: 4, tag: 'SELECT 3' });
+});
+
+test('an end does not overwrite an end', () => {
+  start();
+  const end = { endedMs: now, message: undefined, upBytes: 0, downBytes: 0 };
+  index.end(ID, { ...end, reason: 'revoked' });
+  index.end(ID, { ...end, reason: 'gateway_crash' });
+  expect(index.find(ID)?.summary.endReason).toBe('revoked');
+});
+
+test('a disputed session stays disputed when its manifest comes', () => {
+  start();
+  const end = { endedMs: now, message: undefined, upBytes: 0, downBytes: 0 };
+  index.end(ID, { ...end, reason: 'disputed' });
+  expect(index.withoutManifest(0)).toEqual([ID]);
+  index.uploaded(ID, 'aa');
+  expect(index.find(ID)?.summary.state).toBe('disputed');
+  expect(index.withoutManifest(0)).toEqual([]);
+});
+
+test('a session without a manifest is overdue only after its time', () => {
+  start();
+  expect(index.live()).toEqual([ID]);
+  index.end(ID, {
+    endedMs: now,
+    reason: 'client_lost',
+    message: undefined,
+    upBytes: 0,
+    downBytes: 0,
+  });
+  expect(index.live()).toEqual([]);
+  expect(index.withoutManifest(now - 1)).toEqual([]);
+  expect(index.withoutManifest(now + 1)).toEqual([ID]);
+  index.uploaded(ID, 'aa');
+  expect(index.find(ID)?.summary.state).toBe('uploaded');
+  expect(index.withoutManifest(now + 1)).toEqual([]);
+});
+
+test('a list is filtered by owner and target, newest first', () => {
+  start();
+  now += 1000;
+  start(OTHER_ID, AUDITOR, 'other-db');
+  const ids = (query: Partial<Parameters<SessionIndex['list']>[0]>) =>
+    index
+      .list({ owner: undefined, target: undefined, limit: 10, ...query })
+      .map(({ summary }) => summary.id);
+  expect(ids({})).toEqual([OTHER_ID, ID]);
+  expect(ids({ owner: ENGINEER })).toEqual([ID]);
+  expect(ids({ target: 'other-db' })).toEqual([OTHER_ID]);
+  expect(ids({ limit: 1 })).toEqual([OTHER_ID]);
+  expect(ids({ owner: ENGINEER, target: "x' OR 1=1 --" })).toEqual([]);
+});
+
+test('what was written survives closing and opening', () => {
+  start();
+  index.event(ID, decision(1));
+  index.flush();
+  store[Symbol.dispose]();
+  open();
+  expect(index.find(ID)?.summary.statements).toBe(1);
+  store.checkWritable();
+});
+
+test('a second gateway cannot open the same index', () => {
+  expect(() => IndexStore.open(join(directory, 'index.sqlite'), 10)).toThrow(
+    expect.objectContaining({ detail: 'Another gateway uses this data directory.' }),
+  );
+});
+
+test('an index of a newer version is refused', () => {
+  store.database.exec('PRAGMA user_version = 99');
+  store[Symbol.dispose]();
+  expect(() => IndexStore.open(join(directory, 'index.sqlite'))).toThrow(/newer hoop/);
+  open2();
+});
+
+function open2(): void {
+  // afterEach closes `store`: give it one that is open.
+  store = IndexStore.open(join(directory, 'second.sqlite'));
+}
+
+test('a failed transaction leaves nothing behind', () => {
+  expect(() =>
+    store.transaction(() => {
+      start();
+      throw new Error('no');
+    }),
+  ).toThrow('no');
+  expect(index.find(ID)).toBeUndefined();
+});
+
+test('others’ sessions do not exist, but for auditors to read and approvers to revoke', () => {
+  start(ID, APPROVER);
+  const may = (who: Principal, access: 'own' | 'read' | 'revoke') => {
+    try {
+      requireSession(index, who, ID, access);
+      return true;
+    } catch (error) {
+      expect(error).toMatchObject({ code: 'HOOP_SESSION_UNKNOWN' });
+      return false;
+    }
+  };
+  expect(['own', 'read', 'revoke'].map((a) => may(APPROVER, a as 'own'))).toEqual([
+    true,
+    true,
+    true,
+  ]);
+  expect(['own', 'read', 'revoke'].map((a) => may(ENGINEER, a as 'own'))).toEqual([
+    false,
+    false,
+    false,
+  ]);
+  expect(['own', 'read', 'revoke'].map((a) => may(AUDITOR, a as 'own'))).toEqual([
+    false,
+    true,
+    false,
+  ]);
+  // Same subject at another issuer is somebody else.
+  expect(may({ ...APPROVER, issuer: 'https://evil.test', roles: [] }, 'read')).toBe(false);
+});
