@@ -42,17 +42,19 @@ export interface AgreedCut {
 }
 
 /** Why a session ended; in the manifest and in the index. */
-export type EndReason =
-  | 'closed'
-  | 'expired'
-  | 'revoked'
-  | 'idle'
-  | 'client_lost'
-  | 'gateway_shutdown'
-  | 'gateway_crash'
-  | 'recording_failed'
-  | 'disputed'
-  | 'partition';
+export const END_REASONS = [
+  'closed',
+  'expired',
+  'revoked',
+  'idle',
+  'client_lost',
+  'gateway_shutdown',
+  'gateway_crash',
+  'recording_failed',
+  'disputed',
+  'partition',
+] as const;
+export type EndReason = (typeof END_REASONS)[number];
 
 /**
  * Facts that only the gateway knows, in the order in which they happened. `at` ties an event to

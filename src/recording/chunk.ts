@@ -1,0 +1,111 @@
+/**
+ * Where chunks begin and end, and their leaves. Boundaries depend on the stream and on the cuts,
+ * never on timing, so that two recorders of the same bytes get the same leaves:
+ *
+ *     salt = HMAC-SHA256(K, "hoop/salt/v1\0" ‖ u32 stream ‖ u8 dir ‖ u64 offset)[0:16]
+ *     leaf = SHA256(0x00 ‖ "hoop/chunk/v1\0" ‖ salt ‖ u32 epoch ‖ u32 stream ‖ u8 dir
+ *                   ‖ u64 offset ‖ u32 length ‖ bytes)
+ *
+ * The salt stops whoever sees a proof from guessing short rows.
+ */
+import { createHash, createHmac, type KeyObject } from 'node:crypto';
+import { ByteWriter } from './byte-writer.ts';
+import { utf8 } from './encoding.ts';
+import { FormatError } from './format-error.ts';
+import type { Direction, StreamOffsets } from './types.ts';
+
+/** A chunk never crosses a multiple of this in its own stream and direction. */
+export const CHUNK_BYTES = 65_536;
+
+export const SALT_LENGTH = 16;
+
+const SALT_CONTEXT = utf8('hoop/salt/v1\0');
+const LEAF_CONTEXT = Buffer.concat([Uint8Array.of(0x00), utf8('hoop/chunk/v1\0')]);
+
+export interface ChunkPlace {
+  readonly epoch: number;
+  readonly stream: number;
+  readonly direction: Direction;
+  readonly offset: number;
+  readonly length: number;
+}
+
+/**
+ * The chunks that a cut closes, in leaf order: by (stream, direction, offset).
+ * @param from where each stream stood at the cut before; absent = 0.
+ * @param to the streams that moved, by ascending number.
+ * @throws FormatError when a stream goes back, comes twice or does not move
+ */
+export function chunksOfCut(
+  epoch: number,
+  from: ReadonlyMap<number, StreamOffsets>,
+  to: readonly StreamOffsets[],
+): ChunkPlace[] {
+  const places: ChunkPlace[] = [];
+  let previous = -1;
+  for (const { stream, up, down } of to) {
+    const start = from.get(stream) ?? { up: 0, down: 0 };
+    if (stream <= previous) {
+      throw new FormatError(`cut ${epoch} does not list its streams in order`);
+    }
+    if (up < start.up || down < start.down || (up === start.up && down === start.down)) {
+      throw new FormatError(`cut ${epoch} does not move stream ${stream} forward`);
+    }
+    previous = stream;
+    pushChunks(places, { epoch, stream, direction: 0 }, start.up, up);
+    pushChunks(places, { epoch, stream, direction: 1 }, start.down, down);
+  }
+  return places;
+}
+
+function pushChunks(
+  places: ChunkPlace[],
+  place: Pick<ChunkPlace, 'epoch' | 'stream' | 'direction'>,
+  from: number,
+  to: number,
+): void {
+  for (let offset = from; offset < to; ) {
+    const boundary = (Math.floor(offset / CHUNK_BYTES) + 1) * CHUNK_BYTES;
+    const length = Math.min(boundary, to) - offset;
+    places.push({ ...place, offset, length });
+    offset += length;
+  }
+}
+
+/** How many chunks `chunksOfCut` gives for one direction, without making them. */
+export function countChunks(from: number, to: number): number {
+  return from === to ? 0 : Math.ceil(to / CHUNK_BYTES) - Math.floor(from / CHUNK_BYTES);
+}
+
+/** @param parts the chunk's bytes in order; together exactly `place.length`. */
+export function leafHash(
+  saltKey: KeyObject,
+  place: ChunkPlace,
+  parts: Iterable<Uint8Array>,
+): Uint8Array {
+  const { epoch, stream, direction, offset, length } = place;
+  const position = new ByteWriter(13).u32(stream).u8(direction).u64(offset).finish();
+  const salt = createHmac('sha256', saltKey).update(SALT_CONTEXT).update(position).digest();
+  const head = new ByteWriter(LEAF_CONTEXT.length + SALT_LENGTH + 21)
+    .bytes(LEAF_CONTEXT)
+    .bytes(salt.subarray(0, SALT_LENGTH))
+    .u32(epoch)
+    .bytes(position)
+    .u32(length)
+    .finish();
+  const leaf = createHash('sha256').update(head);
+  let total = 0;
+  for (const part of parts) {
+    leaf.update(part);
+    total += part.length;
+  }
+  if (total !== length) {
+    throw new RangeError(`chunk has ${total} bytes, its place says ${length}`);
+  }
+  return leaf.digest();
+}
+
+/** For people: `stream 2 down @2621440`. */
+export function describePlace(place: ChunkPlace): string {
+  return `stream ${place.stream} ${place.direction === 0 ? 'up' : 'down'} @${place.offset}`;
+}

@@ -1,0 +1,32 @@
+/** Body of a DATA frame: `u32 stream | u8 direction | u64 offset | bytes`. */
+import { ByteReader } from './byte-reader.ts';
+import { ByteWriter } from './byte-writer.ts';
+import { FormatError } from './format-error.ts';
+import type { Direction } from './types.ts';
+
+export const DATA_PREFIX_LENGTH = 13;
+
+export interface DataBody {
+  readonly stream: number;
+  readonly direction: Direction;
+  /** Of the first byte, in its stream and direction. */
+  readonly offset: number;
+  /** A view of the body. */
+  readonly bytes: Uint8Array;
+}
+
+export function encodeDataPrefix(stream: number, direction: Direction, offset: number): Uint8Array {
+  return new ByteWriter(DATA_PREFIX_LENGTH).u32(stream).u8(direction).u64(offset).finish();
+}
+
+/** @throws FormatError */
+export function decodeDataBody(body: Uint8Array): DataBody {
+  const reader = new ByteReader(body, 'a data frame');
+  const stream = reader.u32();
+  const direction = reader.u8();
+  const offset = reader.u64();
+  if (direction !== 0 && direction !== 1) {
+    throw new FormatError('a data frame has an unknown direction');
+  }
+  return { stream, direction, offset, bytes: reader.rest() };
+}

@@ -1,0 +1,152 @@
+/**
+ * The `events` member of a bundle: every frame of the gateway's file without the bytes of DATA
+ * frames, which are in the chunks. Who has the data key can build each frame again, byte for
+ * byte, so the head chain covers all events and the time and place of every piece of data.
+ *
+ *     "HOOPEVT1"
+ *     record: u8 1 | segment header [80]
+ *           | u8 2 | frame header [24] | SHA256(frame) [32] | body
+ *           | u8 3 | frame header [24] | SHA256(frame) [32]          (body withheld)
+ *
+ * body: of DATA the 13 bytes before the data, of others the whole plain body.
+ */
+import { ByteReader } from './byte-reader.ts';
+import { DATA_PREFIX_LENGTH, type DataBody, decodeDataBody } from './data-body.ts';
+import { utf8 } from './encoding.ts';
+import { FormatError } from './format-error.ts';
+import { decodeFrameHeader, FRAME_HEADER_LENGTH, type FrameHeader, TAG_LENGTH } from './frame.ts';
+import { HASH_LENGTH } from './merkle-tree.ts';
+import {
+  decodeSegmentHeader,
+  SEGMENT_HEADER_LENGTH,
+  type SegmentHeader,
+} from './segment-header.ts';
+
+export const EVENTS_MAGIC = utf8('HOOPEVT1');
+export const SEGMENT_RECORD_LENGTH = 1 + SEGMENT_HEADER_LENGTH;
+
+const RECORDS = { segment: 1, frame: 2, withheld: 3 } as const;
+const FRAME_RECORD_HEAD = 1 + FRAME_HEADER_LENGTH + HASH_LENGTH;
+
+export type EventsRecord =
+  | { readonly type: 'segment'; readonly header: SegmentHeader; readonly bytes: Uint8Array }
+  | {
+      readonly type: 'data';
+      readonly header: FrameHeader;
+      readonly digest: Uint8Array;
+      readonly data: Omit<DataBody, 'bytes'>;
+      readonly prefix: Uint8Array;
+      readonly length: number;
+    }
+  | {
+      readonly type: 'frame';
+      readonly header: FrameHeader;
+      readonly digest: Uint8Array;
+      readonly body: Uint8Array;
+    }
+  | { readonly type: 'withheld'; readonly header: FrameHeader; readonly digest: Uint8Array };
+
+export function encodeSegmentRecord(header: Uint8Array): Uint8Array {
+  return Buffer.concat([Uint8Array.of(RECORDS.segment), header]);
+}
+
+/** @param body the whole plain body; of DATA frames only its prefix goes in */
+export function encodeFrameRecord(
+  header: FrameHeader,
+  headerBytes: Uint8Array,
+  digest: Uint8Array,
+  body: Uint8Array,
+): Uint8Array {
+  const kept = header.type === 'data' ? body.subarray(0, DATA_PREFIX_LENGTH) : body;
+  return Buffer.concat([Uint8Array.of(RECORDS.frame), headerBytes, digest, kept]);
+}
+
+/** Length of the record of one frame, from its header alone. */
+export function eventRecordLength(header: FrameHeader): number {
+  return FRAME_RECORD_HEAD + bodyLength(header);
+}
+
+function bodyLength(header: FrameHeader): number {
+  return header.type === 'data' ? DATA_PREFIX_LENGTH : header.bodyLength - TAG_LENGTH;
+}
+
+/** Reads a part of the member; throws FormatError past its end. */
+export type MemberReader = (offset: number, length: number) => Uint8Array;
+
+/** Read at once: the records between are small. */
+const WINDOW = 1 << 20;
+
+/**
+ * Record by record; the views it gives out are the caller's to keep.
+ * @throws FormatError
+ */
+export function* readEventsMember(size: number, read: MemberReader): Generator<EventsRecord> {
+  const cursor = new MemberCursor(size, read);
+  if (Buffer.compare(cursor.take(EVENTS_MAGIC.length), EVENTS_MAGIC) !== 0) {
+    throw new FormatError('the events have an unknown form');
+  }
+  while (cursor.remaining > 0) {
+    yield readRecord(cursor);
+  }
+}
+
+function readRecord(cursor: MemberCursor): EventsRecord {
+  const kind = cursor.take(1)[0];
+  if (kind === RECORDS.segment) {
+    const bytes = cursor.take(SEGMENT_HEADER_LENGTH);
+    return { type: 'segment', header: decodeSegmentHeader(bytes), bytes };
+  }
+  if (kind !== RECORDS.frame && kind !== RECORDS.withheld) {
+    throw new FormatError('the events have a record of an unknown kind');
+  }
+  const header = decodeFrameHeader(cursor.take(FRAME_HEADER_LENGTH));
+  const digest = cursor.take(HASH_LENGTH);
+  if (kind === RECORDS.withheld) {
+    return { type: 'withheld', header, digest };
+  }
+  const body = cursor.take(bodyLength(header));
+  if (header.type !== 'data') {
+    return { type: 'frame', header, digest, body };
+  }
+  const length = header.bodyLength - TAG_LENGTH - DATA_PREFIX_LENGTH;
+  if (length < 0) {
+    throw new FormatError('a data frame is too short');
+  }
+  const { stream, direction, offset } = decodeDataBody(body);
+  return {
+    type: 'data',
+    header,
+    digest,
+    data: { stream, direction, offset },
+    prefix: body,
+    length,
+  };
+}
+
+class MemberCursor {
+  readonly #size: number;
+  readonly #read: MemberReader;
+  #at = 0;
+  #window = new ByteReader(new Uint8Array(0), 'the events');
+
+  constructor(size: number, read: MemberReader) {
+    this.#size = size;
+    this.#read = read;
+  }
+
+  get remaining(): number {
+    return this.#size - this.#at;
+  }
+
+  take(length: number): Uint8Array {
+    if (length > this.remaining) {
+      throw new FormatError('the events end early');
+    }
+    if (length > this.#window.remaining) {
+      const bytes = this.#read(this.#at, Math.min(this.remaining, Math.max(length, WINDOW)));
+      this.#window = new ByteReader(bytes, 'the events');
+    }
+    this.#at += length;
+    return this.#window.bytes(length);
+  }
+}

@@ -1,0 +1,20 @@
+/** Bodies of the frames that speak about the recording itself: canonical JSON. */
+import { z } from 'zod';
+import { END_REASONS } from './types.ts';
+
+/** END: nothing follows. */
+export const EndBodyShape = z.strictObject({
+  v: z.literal(1),
+  endReason: z.enum(END_REASONS),
+  endedMs: z.number().int().nonnegative(),
+});
+export type EndBody = z.infer<typeof EndBodyShape>;
+
+/** RECOVERED: the process that wrote the segments before this one died. */
+export interface RecoveredBody {
+  readonly v: 1;
+  /** Where the bytes began that were no whole frame; saved beside, not part of the recording. */
+  readonly tornSegment: number | null;
+  readonly tornAt: number;
+  readonly tornBytes: number;
+}

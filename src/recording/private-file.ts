@@ -1,0 +1,61 @@
+/** Files that hold keys: 0600, written whole or not at all, refused when others may read them. */
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  writeSync,
+} from 'node:fs';
+import { dirname } from 'node:path';
+import { HoopError } from '../errors.ts';
+import { isMissing } from '../home.ts';
+
+/** @returns undefined when there is no such file. @throws HoopError HOOP_CONFIG for loose modes */
+export function readPrivateFile(path: string): Uint8Array | undefined {
+  let fd: number;
+  try {
+    // A link could point at a file that someone else controls.
+    fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+  } catch (error) {
+    if (isMissing(error)) {
+      return undefined;
+    }
+    throw error;
+  }
+  try {
+    const { mode } = fstatSync(fd);
+    if ((mode & 0o077) !== 0) {
+      throw new HoopError('HOOP_CONFIG', `"${path}" can be read by others`, {
+        detail: 'The file holds a private key.',
+        hint: `Replace the key if others may have read it, then run: chmod 600 '${path}'`,
+      });
+    }
+    return readFileSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** On disk when this returns. Replaces what was there. */
+export function writePrivateFile(path: string, content: Uint8Array | string): void {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  const temporary = `${path}.${process.pid}.tmp`;
+  const fd = openSync(temporary, 'w', 0o600);
+  try {
+    writeSync(fd, typeof content === 'string' ? Buffer.from(content) : content);
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+  renameSync(temporary, path);
+  const directory = openSync(dirname(path), 'r');
+  try {
+    fsyncSync(directory);
+  } finally {
+    closeSync(directory);
+  }
+}

@@ -1,0 +1,271 @@
+/**
+ * Reads all segments of one recording and checks everything that can be checked without the other
+ * side: headers, checksums, tags, sequence, head chain, contiguous offsets.
+ */
+import { createHash } from 'node:crypto';
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { HoopError } from '../errors.ts';
+import { parseCanonicalJson } from './canonical-json.ts';
+import { decodeRecordedCut, type RecordedCut } from './cut.ts';
+import { decodeDataBody } from './data-body.ts';
+import { DataIndex } from './data-index.ts';
+import { eventRecordLength, SEGMENT_RECORD_LENGTH } from './events-member.ts';
+import { FormatError } from './format-error.ts';
+import {
+  decodeFrameHeader,
+  FRAME_HEADER_LENGTH,
+  type FrameHeader,
+  frameLength,
+  hasValidChecksum,
+  openFrame,
+  segmentKey,
+} from './frame.ts';
+import { firstHead, NO_HEAD, nextHead } from './head-chain.ts';
+import { type EndBody, EndBodyShape } from './notice-bodies.ts';
+import { parseShape } from './parse-shape.ts';
+import {
+  decodeSegmentHeader,
+  type RecordingSide,
+  SEGMENT_HEADER_LENGTH,
+  type SegmentHeader,
+} from './segment-header.ts';
+import { segmentName } from './segment-writer.ts';
+import type { RecordingEvent, StreamOffsets } from './types.ts';
+
+/** Frames between two turns of the event loop. */
+const FRAMES_PER_TURN = 64;
+
+export interface ScannedRecording {
+  readonly directory: string;
+  readonly session: string;
+  readonly startedMs: number;
+  /** Number of the last segment that has a valid header; 0 = none. */
+  readonly segments: number;
+  readonly frames: number;
+  readonly head: Uint8Array;
+  readonly index: DataIndex;
+  /** Recorded bytes of each stream, by number. */
+  readonly offsets: ReadonlyMap<number, StreamOffsets>;
+  readonly cuts: readonly RecordedCut[];
+  readonly events: ScannedEvents;
+  readonly end: EndBody | undefined;
+  /** Wall clock of the last frame. */
+  readonly lastMs: number;
+  /** Size of the bundle's events member. */
+  readonly eventBytes: number;
+  /** Where whole frames end in the last segment, when bytes follow that are none. */
+  readonly torn: TornTail | undefined;
+}
+
+export interface TornTail {
+  readonly segment: number;
+  readonly position: number;
+  readonly bytes: number;
+}
+
+/** What the events say that the end of a session needs; the events themselves stay in the file. */
+export interface ScannedEvents {
+  readonly streams: ReadonlyMap<number, 'postgres' | 'cancel'>;
+  readonly close: Extract<RecordingEvent, { type: 'session.close' }> | undefined;
+  readonly maskedValues: number;
+}
+
+export interface ScanOptions {
+  readonly directory: string;
+  readonly session: string;
+  readonly side: RecordingSide;
+  readonly dataKey: Uint8Array;
+}
+
+/**
+ * @throws FormatError for anything that a crash cannot have left: bad frames before the last
+ * segment, a wrong tag or order, a missing segment. A torn end is reported, not thrown.
+ */
+export async function scanRecording(options: ScanOptions): Promise<ScannedRecording> {
+  const scan = new Scan(options);
+  const names = await segmentNames(options.directory);
+  for (const [index, name] of names.entries()) {
+    if (name !== segmentName(index + 1)) {
+      throw new FormatError(`segment ${index + 1} is missing`);
+    }
+    const bytes = await readFile(join(options.directory, name));
+    await scan.segment(bytes, index === names.length - 1);
+  }
+  return scan.result();
+}
+
+async function segmentNames(directory: string): Promise<string[]> {
+  try {
+    return (await readdir(directory)).filter((name) => name.endsWith('.hrs')).sort();
+  } catch (cause) {
+    throw new HoopError('HOOP_SESSION_UNKNOWN', 'there is no recording of this session', { cause });
+  }
+}
+
+class Scan {
+  readonly #options: ScanOptions;
+  readonly #index = new DataIndex();
+  readonly #offsets = new Map<number, StreamOffsets>();
+  readonly #cuts: RecordedCut[] = [];
+  readonly #streams = new Map<number, 'postgres' | 'cancel'>();
+  #close: ScannedEvents['close'];
+  #maskedValues = 0;
+  #end: EndBody | undefined;
+  #segments = 0;
+  #frames = 0;
+  #head: Uint8Array = NO_HEAD;
+  #startedMs = 0;
+  #lastMs = 0;
+  #eventBytes = 0;
+  #torn: TornTail | undefined;
+
+  constructor(options: ScanOptions) {
+    this.#options = options;
+  }
+
+  async segment(bytes: Uint8Array, isLast: boolean): Promise<void> {
+    const number = this.#segments + 1;
+    if (isLast && bytes.length < SEGMENT_HEADER_LENGTH) {
+      // The process died between creating the file and writing its header.
+      this.#torn = { segment: number, position: 0, bytes: bytes.length };
+      return;
+    }
+    const header = decodeSegmentHeader(bytes);
+    this.#checkHeader(header, number);
+    this.#segments = number;
+    this.#startedMs ||= header.startMs;
+    this.#lastMs = header.startMs;
+    this.#head = firstHead(bytes.subarray(0, SEGMENT_HEADER_LENGTH));
+    this.#eventBytes += SEGMENT_RECORD_LENGTH;
+    const key = segmentKey(this.#options.dataKey, number);
+    let position = SEGMENT_HEADER_LENGTH;
+    while (position < bytes.length) {
+      const frame = wholeFrame(bytes.subarray(position));
+      if (frame === undefined) {
+        if (!isLast) {
+          throw new FormatError(`segment ${number} is damaged at byte ${position}`);
+        }
+        this.#torn = { segment: number, position, bytes: bytes.length - position };
+        return;
+      }
+      const body = openFrame(key, number, frame.header, frame.bytes);
+      this.#frame(header, frame.header, body, position);
+      this.#head = nextHead(this.#head, createHash('sha256').update(frame.bytes).digest());
+      position += frame.bytes.length;
+      if (this.#frames % FRAMES_PER_TURN === 0) {
+        await nextTurn();
+      }
+    }
+  }
+
+  result(): ScannedRecording {
+    const { directory, session } = this.#options;
+    return {
+      directory,
+      session,
+      startedMs: this.#startedMs,
+      segments: this.#segments,
+      frames: this.#frames,
+      head: this.#head,
+      index: this.#index,
+      offsets: this.#offsets,
+      cuts: this.#cuts,
+      events: {
+        streams: this.#streams,
+        close: this.#close,
+        maskedValues: this.#maskedValues,
+      },
+      end: this.#end,
+      lastMs: this.#lastMs,
+      eventBytes: this.#eventBytes,
+      torn: this.#torn,
+    };
+  }
+
+  #checkHeader(header: SegmentHeader, number: number): void {
+    if (header.session !== this.#options.session || header.side !== this.#options.side) {
+      throw new FormatError(`segment ${number} belongs to another recording`);
+    }
+    if (header.segment !== number || Buffer.compare(header.previousHead, this.#head) !== 0) {
+      throw new FormatError(`segment ${number} does not follow the one before it`);
+    }
+  }
+
+  #frame(segment: SegmentHeader, header: FrameHeader, body: Uint8Array, position: number): void {
+    if (header.seq !== this.#frames) {
+      throw new FormatError(`frame ${this.#frames} is missing`);
+    }
+    if (this.#end !== undefined) {
+      throw new FormatError('frames follow the end of the recording');
+    }
+    this.#frames += 1;
+    this.#lastMs = segment.startMs + Math.floor(header.timeUs / 1000);
+    this.#eventBytes += eventRecordLength(header);
+    switch (header.type) {
+      case 'data':
+        this.#data(segment.segment, header, body, position);
+        return;
+      case 'event':
+        // Written by this code and covered by the tag: the type says what the members are.
+        this.#event(parseCanonicalJson(body, 'an event') as RecordingEvent);
+        return;
+      case 'cut':
+        this.#cuts.push(decodeRecordedCut(body));
+        return;
+      case 'end':
+        this.#end = parseShape(EndBodyShape, parseCanonicalJson(body, 'an end'), 'an end');
+        return;
+      case 'gap':
+      case 'recovered':
+        return;
+    }
+  }
+
+  #data(segment: number, header: FrameHeader, body: Uint8Array, position: number): void {
+    const { stream, direction, offset, bytes } = decodeDataBody(body);
+    const before = this.#offsets.get(stream) ?? { stream, up: 0, down: 0 };
+    if (offset !== (direction === 0 ? before.up : before.down)) {
+      throw new FormatError(`stream ${stream} has a gap at ${offset}`);
+    }
+    const end = offset + bytes.length;
+    this.#offsets.set(stream, direction === 0 ? { ...before, up: end } : { ...before, down: end });
+    const place = { segment, position, length: frameLength(header), seq: header.seq };
+    this.#index.add(stream, direction, offset, bytes.length, place);
+  }
+
+  #event(event: RecordingEvent): void {
+    if (event.type === 'stream.open') {
+      this.#streams.set(event.stream, event.kind);
+    } else if (event.type === 'result') {
+      this.#maskedValues += event.maskedValues;
+    } else if (event.type === 'session.close') {
+      this.#close = event;
+    }
+  }
+}
+
+/** @returns undefined when the bytes do not begin with one whole, unbroken frame */
+function wholeFrame(
+  bytes: Uint8Array,
+): { readonly header: FrameHeader; readonly bytes: Uint8Array } | undefined {
+  if (bytes.length < FRAME_HEADER_LENGTH) {
+    return undefined;
+  }
+  let header: FrameHeader;
+  try {
+    header = decodeFrameHeader(bytes);
+  } catch (error) {
+    if (error instanceof FormatError) {
+      return undefined;
+    }
+    throw error;
+  }
+  const length = frameLength(header);
+  if (bytes.length < length) {
+    return undefined;
+  }
+  const frame = bytes.subarray(0, length);
+  return hasValidChecksum(frame) ? { header, bytes: frame } : undefined;
+}

@@ -1,0 +1,93 @@
+/** Reads frames back from segment files by position. */
+import type { KeyObject } from 'node:crypto';
+import { closeSync, openSync, readSync } from 'node:fs';
+import { join } from 'node:path';
+import { decodeDataBody } from './data-body.ts';
+import { FormatError } from './format-error.ts';
+import {
+  decodeFrameHeader,
+  FRAME_HEADER_LENGTH,
+  FRAME_TRAILER_LENGTH,
+  MAX_BODY_LENGTH,
+  openFrame,
+  segmentKey,
+} from './frame.ts';
+import { segmentName } from './segment-writer.ts';
+
+/** Of the small frames of one read-ahead; a larger frame is read as long as it is. */
+const READ_AHEAD = 128 * 1024;
+
+export class SegmentFiles implements Disposable {
+  readonly #directory: string;
+  readonly #dataKey: Uint8Array;
+  readonly #open = new Map<number, { readonly fd: number; readonly key: KeyObject }>();
+  readonly #window = Buffer.allocUnsafe(READ_AHEAD);
+  #windowSegment = 0;
+  #windowStart = 0;
+  #windowLength = 0;
+
+  constructor(directory: string, dataKey: Uint8Array) {
+    this.#directory = directory;
+    this.#dataKey = dataKey;
+  }
+
+  /** The bytes of a DATA frame. The memory is the caller's. @throws FormatError */
+  readData(segment: number, position: number): Uint8Array {
+    const file = this.#file(segment);
+    const header = decodeFrameHeader(this.#read(file.fd, segment, position, FRAME_HEADER_LENGTH));
+    const length = FRAME_HEADER_LENGTH + header.bodyLength + FRAME_TRAILER_LENGTH;
+    const frame = this.#read(file.fd, segment, position, length);
+    return decodeDataBody(openFrame(file.key, segment, header, frame)).bytes;
+  }
+
+  [Symbol.dispose](): void {
+    for (const { fd } of this.#open.values()) {
+      closeSync(fd);
+    }
+    this.#open.clear();
+    this.#windowLength = 0;
+  }
+
+  #file(segment: number): { readonly fd: number; readonly key: KeyObject } {
+    let file = this.#open.get(segment);
+    if (file === undefined) {
+      file = {
+        fd: openSync(join(this.#directory, segmentName(segment)), 'r'),
+        key: segmentKey(this.#dataKey, segment),
+      };
+      this.#open.set(segment, file);
+    }
+    return file;
+  }
+
+  /** A view that is valid until the next read. */
+  #read(fd: number, segment: number, position: number, length: number): Uint8Array {
+    if (length > READ_AHEAD) {
+      const whole = Buffer.allocUnsafe(Math.min(length, MAX_BODY_LENGTH + 64));
+      fill(fd, whole, position, length);
+      return whole;
+    }
+    const end = this.#windowStart + this.#windowLength;
+    const inside = position >= this.#windowStart && position + length <= end;
+    if (this.#windowSegment !== segment || !inside) {
+      this.#windowLength = readSync(fd, this.#window, 0, READ_AHEAD, position);
+      this.#windowSegment = segment;
+      this.#windowStart = position;
+    }
+    const from = position - this.#windowStart;
+    if (from + length > this.#windowLength) {
+      throw new FormatError('a segment is shorter than it was');
+    }
+    return this.#window.subarray(from, from + length);
+  }
+}
+
+function fill(fd: number, target: Buffer, position: number, length: number): void {
+  for (let done = 0; done < length; ) {
+    const count = readSync(fd, target, done, length - done, position + done);
+    if (count === 0) {
+      throw new FormatError('a segment is shorter than it was');
+    }
+    done += count;
+  }
+}

@@ -1,0 +1,297 @@
+/**
+ * Appends frames to the segment files of one recording.
+ *
+ * Rules that everything above relies on:
+ * - `append` returns after write(2): a process that dies then loses nothing that was forwarded.
+ * - `synced` means fdatasync, and fsync of the directory after a file was created.
+ * - An error of write or sync is final. After a failed fsync the kernel may have dropped the dirty
+ *   pages and reports success the next time, so there is nothing to retry
+ *   (https://wiki.postgresql.org/wiki/Fsync_Errors).
+ */
+import { createHash, type KeyObject } from 'node:crypto';
+import { closeSync, fdatasync, fsync, openSync, writevSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { HoopError } from '../errors.ts';
+import { type FrameType, sealFrame, segmentKey } from './frame.ts';
+import { firstHead, NO_HEAD, nextHead } from './head-chain.ts';
+import {
+  encodeSegmentHeader,
+  type RecordingSide,
+  SEGMENT_HEADER_LENGTH,
+} from './segment-header.ts';
+
+/** Small enough to be moved and deleted in reasonable pieces. */
+export const SEGMENT_BYTES = 64 << 20;
+/** Group commit: a sync starts this long after the first byte that waits for one … */
+const SYNC_AFTER_MS = 100;
+/** … or as soon as this many wait. */
+const SYNC_AFTER_BYTES = 1 << 20;
+
+const syncData = promisify(fdatasync);
+const syncAll = promisify(fsync);
+
+/** Time and disk, so that tests can say what they do. */
+export interface RecordingSystem {
+  readonly nowMs: () => number;
+  /** Monotonic microseconds. */
+  readonly monotonicUs: () => number;
+  readonly syncData: (fd: number) => Promise<void>;
+}
+
+export const realSystem: RecordingSystem = {
+  nowMs: () => Date.now(),
+  monotonicUs: () => Math.floor(performance.now() * 1000),
+  syncData,
+};
+
+export interface SegmentWriterOptions {
+  readonly directory: string;
+  readonly session: string;
+  readonly side: RecordingSide;
+  readonly dataKey: Uint8Array;
+  /** Where an earlier writer of the same recording stopped; absent: a new recording. */
+  readonly after?: { readonly segment: number; readonly seq: number; readonly head: Uint8Array };
+  /** Called once, with the error that ends this recording. */
+  readonly onFailure: (error: HoopError) => void;
+  /** Called after each sync with the number of frames that are safe now. */
+  readonly onSynced: (frames: number) => void;
+  readonly system?: RecordingSystem;
+}
+
+/** Where a frame lies. */
+export interface FramePosition {
+  readonly segment: number;
+  readonly position: number;
+  readonly length: number;
+  readonly seq: number;
+}
+
+export class SegmentWriter {
+  readonly #options: SegmentWriterOptions;
+  readonly #system: RecordingSystem;
+  #fd = -1;
+  /** Files that were rotated away and still wait for their last sync. */
+  #full: number[] = [];
+  #directoryDirty = false;
+  #segment: number;
+  #key: KeyObject | undefined;
+  #position = 0;
+  #seq: number;
+  #syncedFrames: number;
+  #head: Uint8Array;
+  #startUs = 0;
+  #unsyncedBytes = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #syncing: Promise<void> | undefined;
+  #failure: HoopError | undefined;
+  #closed = false;
+
+  constructor(options: SegmentWriterOptions) {
+    this.#options = options;
+    this.#system = options.system ?? realSystem;
+    this.#segment = options.after?.segment ?? 0;
+    this.#seq = options.after?.seq ?? 0;
+    this.#syncedFrames = this.#seq;
+    this.#head = options.after?.head ?? NO_HEAD;
+    this.#startSegment();
+  }
+
+  /** h after the last frame. */
+  get head(): Uint8Array {
+    return this.#head;
+  }
+
+  /** Frames written so far, in all segments. */
+  get frames(): number {
+    return this.#seq;
+  }
+
+  get syncedFrames(): number {
+    return this.#syncedFrames;
+  }
+
+  /** @throws HoopError HOOP_RECORDING_WRITE, then and for ever after. */
+  append(type: FrameType, ...body: readonly Uint8Array[]): FramePosition {
+    if (this.#failure !== undefined) {
+      throw this.#failure;
+    }
+    if (this.#closed || this.#key === undefined) {
+      throw new TypeError('the recording is closed');
+    }
+    if (this.#position >= SEGMENT_BYTES) {
+      this.#startSegment();
+    }
+    const seq = this.#seq;
+    const timeUs = Math.max(0, this.#system.monotonicUs() - this.#startUs);
+    const frame = sealFrame(this.#key, this.#segment, { type, seq, timeUs }, body);
+    const position = this.#position;
+    this.#write(frame.parts, frame.length);
+    const digest = createHash('sha256');
+    for (const part of frame.parts) {
+      digest.update(part);
+    }
+    this.#head = nextHead(this.#head, digest.digest());
+    this.#seq += 1;
+    this.#scheduleSync(frame.length);
+    return { segment: this.#segment, position, length: frame.length, seq };
+  }
+
+  /** Resolves when everything that was appended before the call is on disk. */
+  async sync(): Promise<void> {
+    const frames = this.#seq;
+    while (this.#syncedFrames < frames) {
+      await this.#syncOnce();
+    }
+    if (this.#failure !== undefined) {
+      throw this.#failure;
+    }
+  }
+
+  /** Syncs and closes. Never throws: what failed has been reported to `onFailure`. */
+  async close(): Promise<void> {
+    if (this.#closed) {
+      return;
+    }
+    this.#closed = true;
+    try {
+      await this.sync();
+    } catch (error) {
+      this.#fail(error);
+    }
+    clearTimeout(this.#timer);
+    await this.#syncing?.catch(() => undefined);
+    for (const fd of [...this.#full, this.#fd]) {
+      closeSync(fd);
+    }
+    this.#full = [];
+  }
+
+  #startSegment(): void {
+    const { directory, session, side, dataKey } = this.#options;
+    const segment = this.#segment + 1;
+    const startMs = this.#system.nowMs();
+    const header = encodeSegmentHeader({
+      session,
+      segment,
+      side,
+      previousHead: this.#head,
+      startMs,
+    });
+    try {
+      // Exclusive: two writers on one recording would use the same nonces.
+      const fd = openSync(join(directory, segmentName(segment)), 'wx', 0o600);
+      if (this.#fd !== -1) {
+        this.#full.push(this.#fd);
+      }
+      this.#fd = fd;
+    } catch (error) {
+      throw this.#fail(error);
+    }
+    this.#segment = segment;
+    this.#key = segmentKey(dataKey, segment);
+    this.#position = 0;
+    this.#startUs = this.#system.monotonicUs();
+    this.#directoryDirty = true;
+    this.#write([header], SEGMENT_HEADER_LENGTH);
+    this.#head = firstHead(header);
+  }
+
+  #write(parts: readonly Uint8Array[], length: number): void {
+    try {
+      const written = writevSync(this.#fd, parts);
+      if (written !== length) {
+        // A short write to a regular file means that the disk or the quota is full.
+        throw new Error(`only ${written} of ${length} bytes could be written`);
+      }
+    } catch (error) {
+      throw this.#fail(error);
+    }
+    this.#position += length;
+  }
+
+  #scheduleSync(length: number): void {
+    this.#unsyncedBytes += length;
+    if (this.#syncing !== undefined) {
+      return;
+    }
+    if (this.#unsyncedBytes >= SYNC_AFTER_BYTES) {
+      this.#syncInBackground();
+    } else {
+      this.#timer ??= setTimeout(() => this.#syncInBackground(), SYNC_AFTER_MS);
+    }
+  }
+
+  #syncInBackground(): void {
+    // Failures reach the owner through onFailure.
+    this.#syncOnce().catch(() => undefined);
+  }
+
+  #syncOnce(): Promise<void> {
+    if (this.#failure !== undefined) {
+      return Promise.reject(this.#failure);
+    }
+    this.#syncing ??= this.#runSync().finally(() => {
+      this.#syncing = undefined;
+      if (this.#unsyncedBytes > 0 && this.#failure === undefined) {
+        this.#scheduleSync(0);
+      }
+    });
+    return this.#syncing;
+  }
+
+  async #runSync(): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    const frames = this.#seq;
+    const full = this.#full;
+    const fd = this.#fd;
+    const directoryDirty = this.#directoryDirty;
+    this.#full = [];
+    this.#directoryDirty = false;
+    this.#unsyncedBytes = 0;
+    try {
+      for (const old of full) {
+        await this.#system.syncData(old);
+        closeSync(old);
+      }
+      await this.#system.syncData(fd);
+      if (directoryDirty) {
+        await syncDirectory(this.#options.directory);
+      }
+    } catch (error) {
+      throw this.#fail(error);
+    }
+    this.#syncedFrames = frames;
+    this.#options.onSynced(frames);
+  }
+
+  #fail(cause: unknown): HoopError {
+    if (this.#failure === undefined) {
+      this.#failure =
+        cause instanceof HoopError
+          ? cause
+          : new HoopError('HOOP_RECORDING_WRITE', 'the recording cannot be written', {
+              detail: cause instanceof Error ? `The system said: ${cause.message}.` : undefined,
+              hint: 'Look at the free space and the health of the disk that holds the recordings.',
+              cause,
+            });
+      this.#options.onFailure(this.#failure);
+    }
+    return this.#failure;
+  }
+}
+
+export function segmentName(segment: number): string {
+  return `seg-${String(segment).padStart(8, '0')}.hrs`;
+}
+
+/** After a file was created or renamed: its name is on disk only when this returned. */
+export async function syncDirectory(directory: string): Promise<void> {
+  const fd = openSync(directory, 'r');
+  try {
+    await syncAll(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
