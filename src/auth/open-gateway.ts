@@ -1,6 +1,5 @@
 /** The start of every command that talks to the gateway: configuration, CA, pins, tokens. */
 import { readFileSync } from 'node:fs';
-import type { Io } from '../commands/io.ts';
 import { HoopError } from '../errors.ts';
 import { type ClientConfig, type Home, locateHome, readConfig } from '../home.ts';
 import { GatewayClient } from '../tunnel/gateway-client.ts';
@@ -24,7 +23,7 @@ export interface OpenGateway extends AsyncDisposable {
  * Nothing is sent yet.
  * @throws HoopError HOOP_CONFIG, HOOP_NOT_LOGGED_IN, HOOP_LOCAL_STATE
  */
-export async function openGateway(io: Pick<Io, 'env'>): Promise<OpenGateway> {
+export async function openGateway(io: { readonly env: NodeJS.ProcessEnv }): Promise<OpenGateway> {
   const home = locateHome(io.env);
   const config = readConfig(home, io.env);
   const gateway = requireGateway(config);

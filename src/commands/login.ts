@@ -27,7 +27,7 @@ async function runLogin(io: Io, flags: LoginFlags): Promise<void> {
   const { login } = await import('../auth/login.ts');
   const { openBrowser } = await import('../auth/open-browser.ts');
   const { HoopError } = await import('../errors.ts');
-  const { describeLogin, loginJson } = await import('../auth/describe-login.ts');
+  const { renderLogin, renderLoginJson } = await import('../ui/render-login.ts');
   const home = locateHome(io.env);
   const config = readConfig(home, io.env);
   const gateway = flags.gateway ?? config.gateway;
@@ -52,7 +52,7 @@ async function runLogin(io: Io, flags: LoginFlags): Promise<void> {
   });
   io.stdout.write(
     flags.json === true
-      ? loginJson(result.gateway, result.whoami, result.tokenStore)
-      : describeLogin(result.gateway, result.whoami, result.tokenStore, new Date()),
+      ? renderLoginJson(result.gateway, result.whoami, result.tokenStore)
+      : renderLogin(result.gateway, result.whoami, result.tokenStore, new Date()),
   );
 }

@@ -14,13 +14,13 @@ export function whoamiCommand(io: Io): Command {
 
 async function runWhoami(io: Io, flags: WhoamiFlags): Promise<void> {
   const { openGateway } = await import('../auth/open-gateway.ts');
-  const { describeLogin, loginJson } = await import('../auth/describe-login.ts');
+  const { renderLogin, renderLoginJson } = await import('../ui/render-login.ts');
   await using open = await openGateway(io);
   const whoami = await open.client.whoami(io.signal);
   const { description } = open.tokens.store;
   io.stdout.write(
     flags.json === true
-      ? loginJson(open.gateway, whoami, description)
-      : describeLogin(open.gateway, whoami, description, new Date()),
+      ? renderLoginJson(open.gateway, whoami, description)
+      : renderLogin(open.gateway, whoami, description, new Date()),
   );
 }

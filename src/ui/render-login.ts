@@ -1,9 +1,9 @@
 /** What `hoop login` and `hoop whoami` print. */
 import type { WhoamiReply } from '../tunnel/api.ts';
-import { plain } from '../ui/printable.ts';
-import { renderJson } from '../ui/render-json.ts';
+import { plain } from './printable.ts';
+import { renderJson } from './render-json.ts';
 
-export function describeLogin(
+export function renderLogin(
   gateway: string,
   who: WhoamiReply,
   tokenStore: string,
@@ -21,7 +21,7 @@ export function describeLogin(
   return `${lines.map(([name, value]) => `${name.padEnd(9)}${value}`).join('\n')}\n`;
 }
 
-export function loginJson(gateway: string, who: WhoamiReply, tokenStore: string): string {
+export function renderLoginJson(gateway: string, who: WhoamiReply, tokenStore: string): string {
   return `${renderJson({ ...who, gateway, tokenStore })}\n`;
 }
 
