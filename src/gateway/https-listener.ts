@@ -23,6 +23,8 @@ const KEEP_ALIVE_MS = 65_000;
 const MAX_HEADER_BYTES = 16 * 1024;
 const MAX_CONNECTIONS = 4096;
 
+const BAD_REQUEST = 'HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n';
+
 /** @throws HOOP_CONFIG for certificate or key, HOOP_LOCAL_STATE when the port cannot be had. */
 export async function listenHttps(options: HttpsListenerOptions): Promise<Server> {
   const timeoutMs = options.headersTimeoutMs ?? HEADERS_TIMEOUT_MS;
@@ -57,10 +59,12 @@ export async function listenHttps(options: HttpsListenerOptions): Promise<Server
   }
   server.maxConnections = MAX_CONNECTIONS;
   server.on('upgrade', options.onUpgrade);
-  server.on('clientError', (_error, socket) => {
-    if (socket.writable) {
-      socket.end('HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n');
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    const isHttp = error.code?.startsWith('HPE_') || error.code === 'ERR_HTTP_REQUEST_TIMEOUT';
+    if (isHttp && socket.writable) {
+      socket.end(BAD_REQUEST, () => socket.destroy());
     } else {
+      // Also a handshake that was not finished in time: nothing can be said on such a socket.
       socket.destroy();
     }
   });

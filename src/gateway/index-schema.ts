@@ -88,12 +88,12 @@ export const MIGRATIONS: readonly string[] = [
     PRIMARY KEY (session, epoch)
   ) STRICT, WITHOUT ROWID;
 
-  -- Digests of tokens and proofs that must not be taken twice.
-  CREATE TABLE used_once (
+  -- Digests of ID tokens that must not be taken twice.
+  CREATE TABLE spent (
     digest TEXT PRIMARY KEY,
     expires_ms INTEGER NOT NULL
   ) STRICT, WITHOUT ROWID;
-  CREATE INDEX used_once_by_expiry ON used_once (expires_ms);
+  CREATE INDEX spent_by_expiry ON spent (expires_ms);
 
   CREATE TABLE refresh_families (
     id TEXT PRIMARY KEY,

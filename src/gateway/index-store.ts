@@ -50,8 +50,8 @@ export class IndexStore implements Disposable {
   /** @throws what SQLite says when the disk is full or the file is gone; readiness asks this. */
   checkWritable(): void {
     this.transaction(() => {
-      this.database.exec("INSERT INTO used_once VALUES ('probe', 0) ON CONFLICT DO NOTHING");
-      this.database.exec("DELETE FROM used_once WHERE digest = 'probe'");
+      this.database.exec("INSERT INTO spent VALUES ('probe', 0) ON CONFLICT DO NOTHING");
+      this.database.exec("DELETE FROM spent WHERE digest = 'probe'");
     });
   }
 

@@ -294,6 +294,10 @@ export class LiveSession {
       onActivity: () => this.#active(),
       onRecordingFault: (error) => this.#recordingFailed(error),
     });
+    // The engine hears of it too; this one stays when the engine has gone.
+    client.on('error', (error) =>
+      this.#log.debug('stream.broken', { stream, ...errorFields(error) }),
+    );
     let reason = 'failed';
     try {
       const summary = await servePostgresStream({

@@ -1,5 +1,5 @@
 /** Logins and used tokens in the index. Every write is durable when its promise resolves. */
-import type { IdentityStore, RefreshFamily } from './identity/identity-store.ts';
+import type { IdentityStore, RefreshFamily, RevokedLogins } from './identity/identity-store.ts';
 import { type IndexStore, integer, text } from './index-store.ts';
 
 export class SqliteIdentityStore implements IdentityStore {
@@ -39,9 +39,7 @@ export class SqliteIdentityStore implements IdentityStore {
     return this.#statements.advanceFamily.run(rotatedAtMs, id, fromGeneration).changes === 1;
   }
 
-  async revokeFamilies(
-    which: { readonly id: string } | { readonly issuer: string; readonly sub: string },
-  ): Promise<readonly string[]> {
+  async revokeFamilies(which: RevokedLogins): Promise<readonly string[]> {
     const rows =
       'id' in which
         ? this.#statements.revokeFamily.all(which.id)
@@ -59,7 +57,7 @@ export class SqliteIdentityStore implements IdentityStore {
 
 function prepareAll({ database }: IndexStore) {
   return {
-    spendOnce: database.prepare('INSERT INTO used_once VALUES (?, ?) ON CONFLICT DO NOTHING'),
+    spendOnce: database.prepare('INSERT INTO spent VALUES (?, ?) ON CONFLICT DO NOTHING'),
     createFamily: database.prepare(
       `INSERT INTO refresh_families (id, issuer, sub, jkt, generation, rotated_ms, created_ms,
          expires_ms, claims, revoked) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
@@ -76,7 +74,7 @@ function prepareAll({ database }: IndexStore) {
       `UPDATE refresh_families SET revoked = 1 WHERE issuer = ? AND sub = ? AND revoked = 0
        RETURNING id`,
     ),
-    pruneUsed: database.prepare('DELETE FROM used_once WHERE expires_ms < ?'),
+    pruneUsed: database.prepare('DELETE FROM spent WHERE expires_ms < ?'),
     pruneFamilies: database.prepare('DELETE FROM refresh_families WHERE expires_ms < ?'),
   };
 }

@@ -1,0 +1,204 @@
+import { once } from 'node:events';
+import { buffer } from 'node:stream/consumers';
+import { expect, test } from 'vitest';
+import type { WebSocket } from 'ws';
+import { TunnelStream } from '../../src/gateway/tunnel-stream.ts';
+import type { Direction } from '../../src/recording/types.ts';
+import { webSocketPair } from './web-socket-pair.ts';
+
+/** Keeps what a recording is told, in order; holds the legs while `gate` is set. */
+class TestRecording {
+  readonly chunks: [Uint8Array[], Uint8Array[]] = [[], []];
+  gate: Promise<void> | undefined;
+  fails = false;
+
+  data(_stream: number, direction: Direction, bytes: Uint8Array): void {
+    if (this.fails) {
+      throw new Error('disk full');
+    }
+    this.chunks[direction].push(Uint8Array.from(bytes));
+  }
+
+  backpressure(): Promise<void> | undefined {
+    return this.gate;
+  }
+
+  get up(): string {
+    return Buffer.concat(this.chunks[0]).toString();
+  }
+
+  get down(): string {
+    return Buffer.concat(this.chunks[1]).toString();
+  }
+}
+
+function open(socket: WebSocket) {
+  const recording = new TestRecording();
+  const faults: unknown[] = [];
+  let activity = 0;
+  const stream = new TunnelStream({
+    socket,
+    stream: 1,
+    recording,
+    onActivity: () => {
+      activity += 1;
+    },
+    onRecordingFault: (error) => faults.push(error),
+  });
+  // When the pair is taken down the stream breaks.
+  stream.on('error', () => stream.destroy());
+  return { stream, recording, faults, activity: () => activity };
+}
+
+test('bytes go both ways and are in the recording before they go on', async () => {
+  await using pair = await webSocketPair();
+  const { stream, recording, activity } = open(pair.server);
+  pair.client.send(Buffer.from('up'));
+  const [read] = await once(stream, 'data');
+  expect(String(read)).toBe('up');
+  expect(recording.up).toBe('up');
+  expect(activity()).toBe(1);
+  const received = once(pair.client, 'message');
+  stream.write('down');
+  expect(recording.down).toBe('down');
+  const [data, isBinary] = await received;
+  expect([String(data), isBinary]).toEqual(['down', true]);
+});
+
+test('a clean close by the client ends the readable side', async () => {
+  await using pair = await webSocketPair();
+  const { stream } = open(pair.server);
+  pair.client.send(Buffer.from('last'));
+  pair.client.close(1000);
+  expect((await buffer(stream)).toString()).toBe('last');
+});
+
+test('a broken connection is an error, not an end', async () => {
+  await using pair = await webSocketPair();
+  const { stream } = open(pair.server);
+  stream.resume();
+  const failed = once(stream, 'error');
+  pair.client.terminate();
+  const [error] = await failed;
+  expect(String(error)).toContain('broke (1006)');
+});
+
+test('what the engine wrote arrives before the close, and up bytes are recorded until then', async () => {
+  await using pair = await webSocketPair();
+  const { stream, recording } = open(pair.server);
+  const got: string[] = [];
+  pair.client.on('message', (data) => {
+    got.push(String(data));
+    // Sent before the client has seen the close frame.
+    pair.client.send(Buffer.from('crossing'));
+  });
+  const closed = once(pair.client, 'close');
+  const serverClosed = once(pair.server, 'close');
+  stream.end('goodbye');
+  expect((await closed)[0]).toBe(1000);
+  await serverClosed;
+  expect(got).toEqual(['goodbye']);
+  expect(recording.up).toBe('crossing');
+  stream.destroy();
+});
+
+test('a text message ends the stream with 1003 and is not recorded', async () => {
+  await using pair = await webSocketPair();
+  const { stream, recording } = open(pair.server);
+  const failed = once(stream, 'error');
+  const closed = once(pair.client, 'close');
+  pair.client.send('text');
+  await failed;
+  expect((await closed)[0]).toBe(1003);
+  expect(recording.up).toBe('');
+});
+
+test('a message of more than 1 MiB ends the stream with 1009', async () => {
+  await using pair = await webSocketPair();
+  const { stream } = open(pair.server);
+  const failed = once(stream, 'error');
+  const closed = once(pair.client, 'close');
+  pair.client.send(Buffer.alloc(1024 * 1024 + 1));
+  await failed;
+  expect((await closed)[0]).toBe(1009);
+});
+
+test('nothing leaves that the recording refused', async () => {
+  await using pair = await webSocketPair();
+  const { stream, recording, faults } = open(pair.server);
+  recording.fails = true;
+  let received = false;
+  pair.client.on('message', () => {
+    received = true;
+  });
+  const failed = once(stream, 'error');
+  stream.write('secret');
+  await failed;
+  await once(pair.client, 'close');
+  expect(faults).toHaveLength(1);
+  expect(received).toBe(false);
+});
+
+test('up bytes that the recording refused do not reach the engine', async () => {
+  await using pair = await webSocketPair();
+  const { stream, recording, faults } = open(pair.server);
+  recording.fails = true;
+  const read: Buffer[] = [];
+  stream.on('data', (chunk) => read.push(chunk));
+  pair.client.send(Buffer.from('DROP TABLE x'));
+  pair.client.close(1000);
+  await once(stream, 'end');
+  expect(read).toEqual([]);
+  expect(faults).toHaveLength(1);
+});
+
+test('while too much is not agreed, both legs wait', async () => {
+  await using pair = await webSocketPair();
+  const { stream, recording } = open(pair.server);
+  const { promise, resolve } = Promise.withResolvers<void>();
+  recording.gate = promise;
+  stream.write('held');
+  const firstUp = once(stream, 'data');
+  pair.client.send(Buffer.from('one'));
+  await firstUp;
+  pair.client.send(Buffer.from('two'));
+  pair.client.ping();
+  // Paused: the ping is not even read, so neither is "two".
+  expect(pair.server.isPaused).toBe(true);
+  expect(recording.down).toBe('');
+  expect(recording.up).toBe('one');
+  recording.gate = undefined;
+  const secondUp = once(stream, 'data');
+  const down = once(pair.client, 'message');
+  resolve();
+  expect(String((await secondUp)[0])).toBe('two');
+  expect(String((await down)[0])).toBe('held');
+});
+
+test('an engine that does not read stops the client', async () => {
+  await using pair = await webSocketPair();
+  const { stream, recording } = open(pair.server);
+  const chunk = Buffer.alloc(64 * 1024, 'x');
+  let sent = 0;
+  const total = 16 * 1024 * 1024;
+  const send = (): void => {
+    if (sent < total) {
+      sent += chunk.length;
+      pair.client.send(chunk, send);
+    }
+  };
+  send();
+  while (!pair.server.isPaused) {
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  expect(recording.up.length).toBeLessThan(2 * 1024 * 1024);
+  let read = 0;
+  stream.on('data', (data: Buffer) => {
+    read += data.length;
+    if (read === total) {
+      pair.client.close(1000);
+    }
+  });
+  await once(stream, 'end');
+  expect(read).toBe(total);
+});
