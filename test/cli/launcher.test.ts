@@ -1,0 +1,128 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
+let directory: string;
+/** Makes the running Node claim to be an old one, for the launcher's version gate. */
+let oldNode: string;
+
+beforeAll(() => {
+  directory = mkdtempSync(join(tmpdir(), 'hoop-launcher-'));
+  oldNode = join(directory, 'old-node.cjs');
+  writeFileSync(
+    oldNode,
+    "Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '18.0.0' } });",
+  );
+});
+afterAll(() => {
+  rmSync(directory, { recursive: true, force: true });
+});
+
+const version: unknown = JSON.parse(readFileSync('package.json', 'utf8')).version;
+
+describe('the launcher', () => {
+  test('prints the version of the package', () => {
+    const run = spawnSync(process.execPath, ['bin/hoop.js', '--version'], { encoding: 'utf8' });
+    expect(run.stdout).toBe(`${version}\n`);
+    expect(run.stderr).toBe('');
+    expect(run.status).toBe(0);
+  });
+
+  test('on an old Node it goes on with the runtime of the checkout, and returns its status', () => {
+    const run = spawnSync(process.execPath, ['--require', oldNode, 'bin/hoop.js', '--version'], {
+      encoding: 'utf8',
+    });
+    expect(run.stdout).toBe(`${version}\n`);
+    expect(run.status).toBe(0);
+    const wrong = spawnSync(
+      process.execPath,
+      ['--require', oldNode, 'bin/hoop.js', 'no-such-command'],
+      { encoding: 'utf8' },
+    );
+    expect(wrong.status).toBe(2);
+    expect(wrong.stderr).toContain('hoop: error: unknown command');
+  });
+
+  test('on an old Node without a runtime it says so in one line', () => {
+    cpSync('bin', join(directory, 'bin'), { recursive: true });
+    const run = spawnSync(
+      process.execPath,
+      ['--require', oldNode, join(directory, 'bin', 'hoop.js'), '--version'],
+      { encoding: 'utf8' },
+    );
+    expect(run.stdout).toBe('');
+    expect(run.stderr).toBe(
+      'hoop: error: this needs Node.js 24 or newer, but "node" on PATH is 18.0.0\n',
+    );
+    expect(run.status).toBe(1);
+  });
+
+  test('a signal reaches the program behind it, and the way it died is passed on', async () => {
+    const child = spawn(
+      process.execPath,
+      ['--require', oldNode, 'bin/hoop.js', 'demo', '--check'],
+      {
+        stdio: ['ignore', 'ignore', 'pipe'],
+        env: { ...process.env, TMPDIR: directory },
+      },
+    );
+    // Its first line on stderr: the program behind the launcher runs.
+    await once(child.stderr, 'data');
+    child.kill('SIGTERM');
+    const [code, signal] = await once(child, 'close');
+    expect(code ?? signal).toBe(143);
+  }, 60_000);
+
+  test('it is old syntax: no arrow functions, const or import before the version is known', () => {
+    const text = readFileSync('bin/hoop.js', 'utf8').replaceAll(/\/\/.*$/gm, '');
+    expect(text).not.toMatch(/=>|\bconst\b|\blet\b|\bimport\b|`/);
+  });
+});
+
+describe('wrong usage', () => {
+  test('an unknown option names itself and exits with 2', () => {
+    const run = spawnSync(process.execPath, ['bin/hoop.js', 'targets', '--colour'], {
+      encoding: 'utf8',
+    });
+    expect(run.stderr).toContain("hoop: error: unknown option '--colour'");
+    expect(run.stdout).toBe('');
+    expect(run.status).toBe(2);
+  });
+
+  test('a command without a gateway says how to log in, also as JSON', () => {
+    const env = { ...process.env, HOOP_HOME: join(directory, 'empty'), HOOP_GATEWAY: '' };
+    const run = spawnSync(process.execPath, ['bin/hoop.js', 'targets'], { encoding: 'utf8', env });
+    expect(run.stderr).toMatch(/^hoop: error: /);
+    expect(run.stderr).toContain('hoop login --gateway');
+    expect(run.stdout).toBe('');
+    const json = spawnSync(process.execPath, ['bin/hoop.js', 'targets', '--json'], {
+      encoding: 'utf8',
+      env,
+    });
+    expect(JSON.parse(json.stderr)).toMatchObject({
+      v: 1,
+      error: { code: expect.stringMatching(/^HOOP_/) },
+    });
+  });
+
+  test('--help shows every command and exits with 0', () => {
+    const run = spawnSync(process.execPath, ['bin/hoop.js', '--help'], { encoding: 'utf8' });
+    for (const command of [
+      'login',
+      'logout',
+      'whoami',
+      'targets',
+      'connect',
+      'sessions',
+      'policy',
+      'gateway',
+      'demo',
+    ]) {
+      expect(run.stdout).toMatch(new RegExp(`^ {2}${command}\\b`, 'm'));
+    }
+    expect(run.status).toBe(0);
+  });
+});
