@@ -56,6 +56,7 @@ comment
 commit
 commit prepared
 copy
+copy program
 create access method
 create aggregate
 create cast

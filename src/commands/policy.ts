@@ -1,0 +1,92 @@
+import { Argument, Command } from 'commander';
+import type { Io } from './io.ts';
+
+interface CheckFlags {
+  readonly repo?: string;
+  readonly branch: string;
+  readonly allowedSigners?: string;
+  readonly json?: boolean;
+}
+
+interface ShowFlags {
+  readonly json?: boolean;
+}
+
+export function policyCommand(io: Io): Command {
+  const policy = new Command('policy').description(
+    'Check policy files, print their schema, show the policy in force.',
+  );
+  policy
+    .command('check')
+    .description('Say everything that is wrong with a policy directory or repository.')
+    .argument('[directory]', 'a checkout of the policy repository', '.')
+    .option('--repo <url>', 'check the newest commit of this repository instead')
+    .option('--branch <name>', 'branch of --repo', 'main')
+    .option('--allowed-signers <file>', 'check the signature of --repo against this file')
+    .option('--json', 'print it as JSON')
+    .action((directory: string, flags: CheckFlags) => runCheck(io, directory, flags));
+  policy
+    .command('schema')
+    .description('Print the JSON Schema of a policy file, for editors.')
+    .addArgument(
+      new Argument('[file]', 'which kind of file')
+        .choices(['hoop', 'target', 'policy'])
+        .default('policy'),
+    )
+    .action((file: string) => runSchema(io, file));
+  policy
+    .command('show')
+    .description('Show the policy that the gateway enforces, verified by this client.')
+    .option('--json', 'print it as JSON')
+    .action((flags: ShowFlags) => runShow(io, flags));
+  return policy;
+}
+
+async function runCheck(io: Io, directory: string, flags: CheckFlags): Promise<void> {
+  const { readFileSync } = await import('node:fs');
+  const { resolve } = await import('node:path');
+  const { HoopError } = await import('../errors.ts');
+  const { checkDirectory, checkRepository } = await import('../policy/repo/check-policy.ts');
+  const { renderPolicyCheck, renderPolicyCheckJson } = await import('../ui/render-policy.ts');
+  const check =
+    flags.repo === undefined
+      ? checkDirectory(resolve(io.cwd, directory))
+      : await checkRepository({
+          repository: flags.repo,
+          branch: flags.branch,
+          allowedSigners:
+            flags.allowedSigners === undefined
+              ? undefined
+              : readFileSync(resolve(io.cwd, flags.allowedSigners), 'utf8'),
+          env: io.env,
+          signal: io.signal,
+        });
+  io.stdout.write(
+    flags.json === true ? renderPolicyCheckJson(check) : renderPolicyCheck(check, io.color.stdout),
+  );
+  if (check.problems.length > 0) {
+    const count = check.problems.length;
+    throw new HoopError(
+      'HOOP_POLICY_INVALID',
+      count === 1 ? 'the policy has a problem' : `the policy has ${count} problems`,
+    );
+  }
+}
+
+async function runSchema(io: Io, file: string): Promise<void> {
+  const { POLICY_FILES, policyJsonSchema } = await import('../policy/json-schema.ts');
+  const kind = POLICY_FILES.find((known) => known === file) ?? 'policy';
+  io.stdout.write(`${JSON.stringify(policyJsonSchema(kind), null, 2)}\n`);
+}
+
+async function runShow(io: Io, flags: ShowFlags): Promise<void> {
+  const { openGateway } = await import('../auth/open-gateway.ts');
+  const { verifyGatewayPolicy } = await import('../tunnel/verify-gateway-policy.ts');
+  const { renderPolicy, renderPolicyJson } = await import('../ui/render-policy.ts');
+  await using open = await openGateway(io);
+  const reply = await open.client.policy(io.signal);
+  const verified = await verifyGatewayPolicy({ ...open, reply, env: io.env, signal: io.signal });
+  io.stdout.write(
+    flags.json === true ? renderPolicyJson(reply, verified) : renderPolicy(reply, verified),
+  );
+}

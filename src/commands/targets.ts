@@ -1,0 +1,24 @@
+import { Command } from 'commander';
+import type { Io } from './io.ts';
+
+interface TargetsFlags {
+  readonly json?: boolean;
+}
+
+export function targetsCommand(io: Io): Command {
+  return new Command('targets')
+    .description('List what you can reach, what you may do there and what is masked for you.')
+    .option('--json', 'print it as JSON')
+    .action((flags: TargetsFlags) => runTargets(io, flags));
+}
+
+async function runTargets(io: Io, flags: TargetsFlags): Promise<void> {
+  const { openGateway } = await import('../auth/open-gateway.ts');
+  const { renderTargets } = await import('../ui/render-targets.ts');
+  const { renderJson } = await import('../ui/render-json.ts');
+  await using open = await openGateway(io);
+  const reply = await open.client.targets(io.signal);
+  io.stdout.write(
+    flags.json === true ? `${renderJson(reply)}\n` : renderTargets(reply, io.color.stdout),
+  );
+}

@@ -1,0 +1,108 @@
+/** `hoop policy check`: a directory, or a repository as the gateway would take it. */
+import { lstatSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, sep } from 'node:path';
+import { HoopError } from '../../errors.ts';
+import { isPolicyPath, loadPolicy } from '../load-policy.ts';
+import type { Policy, PolicyProblem } from '../policy.ts';
+import { PolicyClone } from './policy-clone.ts';
+
+export interface PolicyCheck {
+  readonly policy: Policy | undefined;
+  readonly problems: readonly PolicyProblem[];
+  /** Text of the files, for excerpts. */
+  readonly files: ReadonlyMap<string, string>;
+  /** Where it came from: a directory, or a verified commit. */
+  readonly commit: string | undefined;
+  readonly signer: string | undefined;
+}
+
+export interface RepositoryCheck {
+  readonly repository: string;
+  readonly branch: string;
+  /** Text of the file; undefined: the signature is not looked at. */
+  readonly allowedSigners: string | undefined;
+  readonly env: NodeJS.ProcessEnv;
+  readonly signal: AbortSignal;
+}
+
+const MAX_FILES = 5000;
+
+/** A work tree before its commit. @throws HoopError HOOP_USAGE when it is no directory */
+export function checkDirectory(directory: string): PolicyCheck {
+  const files = new Map<string, string>();
+  const odd: PolicyProblem[] = [];
+  for (const path of listFiles(directory).filter(isPolicyPath)) {
+    const problem = readInto(files, directory, path);
+    if (problem !== undefined) {
+      odd.push({ file: path, line: 1, column: 1, message: problem });
+    }
+  }
+  const { policy, problems } = loadPolicy(files);
+  return {
+    policy: odd.length > 0 ? undefined : policy,
+    problems: [...odd, ...problems],
+    files,
+    commit: undefined,
+    signer: undefined,
+  };
+}
+
+/** @throws HoopError HOOP_POLICY_FETCH, HOOP_POLICY_UNSIGNED, HOOP_POLICY_SIGNER, HOOP_CONFIG */
+export async function checkRepository(options: RepositoryCheck): Promise<PolicyCheck> {
+  const dir = mkdtempSync(join(tmpdir(), 'hoop-policy-'));
+  try {
+    const { repository, branch, allowedSigners, env, signal } = options;
+    const clone = await PolicyClone.open(
+      { dir, branch, allowedSigners: allowedSigners ?? '', env },
+      signal,
+    );
+    const commit = await clone.fetch(repository, signal);
+    const verified =
+      allowedSigners === undefined ? undefined : await clone.verify(commit, new Date(), signal);
+    const files = await clone.readFiles(commit, isPolicyPath, signal);
+    return { ...loadPolicy(files), files, commit, signer: verified?.signer };
+  } finally {
+    rmSync(dir, { recursive: true, force: true });
+  }
+}
+
+function listFiles(directory: string): string[] {
+  const stat = lstatSync(directory, { throwIfNoEntry: false });
+  if (!stat?.isDirectory() && !stat?.isSymbolicLink()) {
+    throw new HoopError('HOOP_USAGE', `"${directory}" is not a directory`);
+  }
+  const paths: string[] = [];
+  const folders = [''];
+  for (const folder of folders) {
+    for (const entry of readdirSync(join(directory, folder), { withFileTypes: true })) {
+      const path = folder === '' ? entry.name : `${folder}/${entry.name}`;
+      if (entry.isDirectory() && entry.name !== '.git' && entry.name !== 'node_modules') {
+        folders.push(path);
+      } else if (!entry.isDirectory()) {
+        paths.push(path.split(sep).join('/'));
+      }
+      if (paths.length + folders.length > MAX_FILES) {
+        throw new HoopError('HOOP_USAGE', `"${directory}" holds more than ${MAX_FILES} files`);
+      }
+    }
+  }
+  return paths.sort();
+}
+
+/** @returns what is odd about the file, in the words that the gateway would use. */
+function readInto(files: Map<string, string>, directory: string, path: string): string | undefined {
+  const file = join(directory, path);
+  if (!lstatSync(file).isFile()) {
+    return 'is a symbolic link or a special file; the gateway reads regular files only';
+  }
+  try {
+    files.set(path, new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(file)));
+    return undefined;
+  } catch (error) {
+    if (error instanceof TypeError) {
+      return 'is not UTF-8 text';
+    }
+    throw error;
+  }
+}

@@ -1,0 +1,236 @@
+/**
+ * Rules against what a statement does: every part of it needs a rule that allows it, and no part
+ * may be denied. The parts are pairs of a verb and a relation; the analysis lists verbs and
+ * relations apart, so a statement with several verbs is asked about every pair that they can form.
+ */
+import { namesExactly, namesSchema, patternMatches, qualifiedName } from '../patterns.ts';
+import type { Grant, Refusal, RuleRef, StatementRule } from '../types.ts';
+import { verbMatches } from '../verbs.ts';
+import {
+  allowingCall,
+  callNotAllowed,
+  coversAllRelations,
+  isUnrestricted,
+  namesFunction,
+} from './evaluate-functions.ts';
+import { refusal } from './evaluate-refusal.ts';
+import { builtin } from './guards.ts';
+import { isBuiltInVerb, isCodeVerb, isWritingVerb } from './guards-verbs.ts';
+import type { RelationFact, StatementAnalysis } from './types.ts';
+
+export type Access =
+  | { readonly effect: 'allow'; readonly rules: readonly RuleRef[] }
+  | { readonly effect: 'refuse'; readonly refusal: Refusal };
+
+interface Part {
+  readonly verb: string;
+  readonly relation: RelationFact | undefined;
+}
+
+const STRUCTURE = new Set(['pg_catalog', 'information_schema']);
+/** Only a rule that writes the schema's name out speaks about these. */
+const SYSTEM = new Set([...STRUCTURE, 'pg_toast']);
+const CONDITIONAL = new Set(['update', 'delete', 'merge']);
+
+export function checkAccess(analysis: StatementAnalysis, grant: Grant): Access {
+  for (const effect of ['deny', 'approve'] as const) {
+    const rule = grant.rules.find((rule) => rule.effect === effect && speaksOf(rule, analysis));
+    if (rule) {
+      return { effect: 'refuse', refusal: refusedBy(rule, analysis, grant) };
+    }
+  }
+  const rules = new Map<string, RuleRef>();
+  for (const part of partsOf(analysis)) {
+    const rule = allowing(part, analysis, grant);
+    if (!rule) {
+      return { effect: 'refuse', refusal: notAllowed(part, analysis, grant) };
+    }
+    rules.set(rule.id, rule);
+  }
+  for (const called of analysis.functions) {
+    const rule = allowingCall(called, analysis, grant);
+    if (rule === undefined) {
+      return { effect: 'refuse', refusal: callNotAllowed(called, grant) };
+    }
+    if (rule) {
+      rules.set(rule.id, rule);
+    }
+  }
+  return { effect: 'allow', rules: [...rules.values()] };
+}
+
+/** What must be allowed. Relations behind a view are the view's business, as in PostgreSQL. */
+function partsOf(analysis: StatementAnalysis): Part[] {
+  const reads = analysis.reads.filter(({ via }) => via === undefined);
+  const writes = analysis.writes.filter(({ via }) => via === undefined);
+  const parts: Part[] = reads.map((relation) => ({ verb: 'select', relation }));
+  let wrote = false;
+  for (const verb of new Set(analysis.verbs)) {
+    if (isBuiltInVerb(verb) || (verb === 'select' && reads.length > 0)) {
+      continue;
+    }
+    const relations =
+      verb === 'select' ? [] : writes.length > 0 ? writes : isWritingVerb(verb) ? [] : reads;
+    parts.push(
+      ...(relations.length > 0 ? relations : [undefined]).map((relation) => ({ verb, relation })),
+    );
+    wrote ||= verb !== 'select';
+  }
+  if (!wrote) {
+    // EXPLAIN UPDATE … has no verb but explain; it still tells about the relation.
+    parts.push(...writes.map((relation) => ({ verb: 'update', relation })));
+  }
+  return parts;
+}
+
+function allowing(part: Part, analysis: StatementAnalysis, grant: Grant): RuleRef | undefined {
+  const { verb, relation } = part;
+  const structural = relation === undefined || STRUCTURE.has(relation.schema);
+  if (verb === 'select' && structural) {
+    // SELECT version(), \d and what every client asks first.
+    const reader = grant.rules.find((rule) => mayRead(rule));
+    if (reader) {
+      return relation === undefined ? reader.rule : builtin('catalog');
+    }
+  }
+  return grant.rules.find(
+    (rule) =>
+      rule.effect === 'allow' &&
+      rule.functions.length === 0 &&
+      namesVerb(rule, verb, grant) &&
+      covers(rule, relation) &&
+      (rule.qualified === undefined ||
+        !CONDITIONAL.has(verb) ||
+        (analysis.qualified === true) === rule.qualified),
+  )?.rule;
+}
+
+function mayRead(rule: StatementRule): boolean {
+  return (
+    rule.effect === 'allow' &&
+    rule.functions.length === 0 &&
+    rule.verbs.some((ruleVerb) => verbMatches(ruleVerb, 'select'))
+  );
+}
+
+function namesVerb(rule: StatementRule, verb: string, grant: Grant): boolean {
+  const explicit = isCodeVerb(verb) && !isUnrestricted(grant);
+  return rule.verbs.some(
+    (ruleVerb) => !(explicit && ruleVerb === '*') && verbMatches(ruleVerb, verb),
+  );
+}
+
+/** For allow rules: a wildcard does not reach into the system schemas. */
+function covers(rule: StatementRule, relation: RelationFact | undefined): boolean {
+  if (relation === undefined) {
+    return coversAllRelations(rule);
+  }
+  if (SYSTEM.has(relation.schema)) {
+    return rule.relations.some(
+      (pattern) => namesSchema(pattern) && patternMatches(pattern, relation.schema, relation.name),
+    );
+  }
+  return (
+    rule.relations.length === 0 ||
+    rule.relations.some((pattern) => patternMatches(pattern, relation.schema, relation.name))
+  );
+}
+
+/** Whether a deny or approve rule meets any part of the statement, views looked through. */
+function speaksOf(rule: StatementRule, analysis: StatementAnalysis): boolean {
+  if (rule.functions.length > 0) {
+    return (
+      (rule.verbs.length === 0 ||
+        analysis.verbs.some((verb) =>
+          rule.verbs.some((ruleVerb) => verbMatches(ruleVerb, verb)),
+        )) &&
+      analysis.functions.some(
+        (called) =>
+          namesFunction(rule, called) ||
+          // Not resolved: it may be any function of that name.
+          (called.schema === undefined &&
+            rule.functions.some((pattern) => namesExactly(pattern, called.name))),
+      )
+    );
+  }
+  const { reads, writes } = analysis;
+  const verbs = new Set([...analysis.verbs, ...(reads.length > 0 ? ['select'] : [])]);
+  return [...verbs].some((verb) => {
+    const relations =
+      verb === 'select' ? reads : isWritingVerb(verb) ? writes : [...reads, ...writes];
+    return deniesVerb(rule, verb, analysis) && touches(rule, relations);
+  });
+}
+
+function deniesVerb(rule: StatementRule, verb: string, analysis: StatementAnalysis): boolean {
+  return rule.verbs.some((ruleVerb) => {
+    if (!verbMatches(ruleVerb, verb)) {
+      return false;
+    }
+    if (rule.qualified === undefined) {
+      return true;
+    }
+    if (!CONDITIONAL.has(verb)) {
+      return ruleVerb !== '*';
+    }
+    // When it is not known whether there is a condition, either kind of rule holds.
+    return analysis.qualified === undefined || analysis.qualified === rule.qualified;
+  });
+}
+
+function touches(rule: StatementRule, relations: readonly RelationFact[]): boolean {
+  return (
+    rule.relations.length === 0 ||
+    relations.some(({ schema, name }) =>
+      rule.relations.some((pattern) => patternMatches(pattern, schema, name)),
+    )
+  );
+}
+
+function refusedBy(rule: StatementRule, analysis: StatementAnalysis, grant: Grant): Refusal {
+  const what = `${analysis.verb.toUpperCase()}${onRelations(analysis)}`;
+  if (rule.effect === 'approve') {
+    return refusal(grant, {
+      code: 'HOOP_APPROVAL_UNAVAILABLE',
+      message: `${what} needs an approval, and approvals are not available yet`,
+      rule: rule.rule,
+      hint: rule.hint,
+    });
+  }
+  return refusal(grant, {
+    code: 'HOOP_DENIED',
+    message: `${what} is denied by policy`,
+    rule: rule.rule,
+    hint: rule.hint,
+  });
+}
+
+function onRelations(analysis: StatementAnalysis): string {
+  const relation = [...analysis.writes, ...analysis.reads].find(({ via }) => via === undefined);
+  return relation ? ` on ${qualifiedName(relation.schema, relation.name)}` : '';
+}
+
+function notAllowed(part: Part, analysis: StatementAnalysis, grant: Grant): Refusal {
+  const { verb, relation } = part;
+  const on = relation ? ` on ${qualifiedName(relation.schema, relation.name)}` : '';
+  const unqualified =
+    CONDITIONAL.has(verb) && analysis.qualified !== true && withCondition(part, grant);
+  return refusal(grant, {
+    code: 'HOOP_NOT_ALLOWED',
+    message: unqualified
+      ? `${verb.toUpperCase()}${on} without an effective WHERE is not allowed by policy`
+      : `${verb.toUpperCase()}${on} is not allowed by policy`,
+    hint: unqualified ? 'Add a WHERE clause that names the rows.' : undefined,
+  });
+}
+
+/** Whether the same statement with a condition would be allowed. */
+function withCondition(part: Part, grant: Grant): boolean {
+  return grant.rules.some(
+    (rule) =>
+      rule.effect === 'allow' &&
+      rule.qualified === true &&
+      rule.verbs.some((verb) => verbMatches(verb, part.verb)) &&
+      covers(rule, part.relation),
+  );
+}

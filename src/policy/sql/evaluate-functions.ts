@@ -1,0 +1,96 @@
+/** Rules against the functions that a statement calls, and against access to the server's files. */
+import { namesExactly, namesSchema, patternMatches, qualifiedName } from '../patterns.ts';
+import type { Grant, Refusal, RuleRef, StatementRule } from '../types.ts';
+import { verbMatches } from '../verbs.ts';
+import { refusal } from './evaluate-refusal.ts';
+import type { FunctionFact, StatementAnalysis } from './types.ts';
+
+/** Built-in functions that act on others; a rule must name them. */
+const ACTING = new Set(['pg_cancel_backend', 'pg_terminate_backend', 'pg_notify']);
+const COUNTING = new Set(['nextval', 'setval']);
+
+/** @returns null: nothing to ask. undefined: not allowed. */
+export function allowingCall(
+  called: FunctionFact,
+  analysis: StatementAnalysis,
+  grant: Grant,
+): RuleRef | null | undefined {
+  if (called.builtIn || called.harmless) {
+    if (COUNTING.has(called.name)) {
+      const writer = grant.rules.find(
+        (rule) =>
+          rule.effect === 'allow' &&
+          rule.verbs.some((verb) => verbMatches(verb, 'insert') || verbMatches(verb, 'update')),
+      );
+      if (writer) {
+        return writer.rule;
+      }
+    } else if (!ACTING.has(called.name)) {
+      return null;
+    }
+    if (isUnrestricted(grant)) {
+      return null;
+    }
+  }
+  return grant.rules.find(
+    (rule) =>
+      rule.effect === 'allow' &&
+      namesFunction(rule, called) &&
+      (rule.verbs.length === 0 ||
+        rule.verbs.some((ruleVerb) => analysis.verbs.some((verb) => verbMatches(ruleVerb, verb)))),
+  )?.rule;
+}
+
+export function namesFunction(rule: StatementRule, called: FunctionFact): boolean {
+  return rule.functions.some((pattern) =>
+    patternMatches(pattern, called.schema ?? '', called.name),
+  );
+}
+
+export function callNotAllowed(called: FunctionFact, grant: Grant): Refusal {
+  const name =
+    called.schema === undefined ? called.name : qualifiedName(called.schema, called.name);
+  return refusal(grant, {
+    code: 'HOOP_NOT_ALLOWED',
+    message: `function ${name}() is not allowed by policy`,
+    detail: called.builtIn
+      ? 'It acts on more than its own result.'
+      : 'What a function does inside is not visible to policy, so a rule has to name it.',
+    hint: `A rule can allow it: allow: { functions: ["${name}"] }.`,
+  });
+}
+
+/** Whether rules name every access to files and programs of the server in so many words. */
+export function namesServerAccess(grant: Grant, analysis: StatementAnalysis): boolean {
+  const allows = grant.rules.filter(({ effect }) => effect === 'allow');
+  const names = (patterns: readonly string[], name: string): boolean =>
+    patterns.some((pattern) => namesSchema(pattern) && namesExactly(pattern, name));
+  return analysis.serverAccess.every((phrase) => {
+    if (/^copy\b/i.test(phrase)) {
+      return allows.some(({ verbs }) => verbs.includes('copy program'));
+    }
+    // The phrase begins with the function or relation, e.g. `pg_read_file() (server files)`.
+    const name = /^[a-z0-9_]+/.exec(phrase)?.[0] ?? '';
+    return allows.some(
+      ({ functions, relations }) => names(functions, name) || names(relations, name),
+    );
+  });
+}
+
+/** Whether the grant restricts nothing, so that code which cannot be read takes nothing away. */
+export function isUnrestricted(grant: Grant): boolean {
+  return (
+    grant.masks.length === 0 &&
+    grant.detectors.length === 0 &&
+    grant.rules.every(({ effect }) => effect === 'allow') &&
+    grant.rules.some((rule) => rule.verbs.includes('*') && coversAllRelations(rule)) &&
+    grant.inference === 'allow'
+  );
+}
+
+export function coversAllRelations(rule: StatementRule): boolean {
+  return (
+    rule.functions.length === 0 &&
+    (rule.relations.length === 0 || rule.relations.includes('*') || rule.relations.includes('*.*'))
+  );
+}

@@ -1,0 +1,292 @@
+/** Which columns are masked, where their values go, and what must therefore not happen. */
+import { columnName } from '../describe-grant.ts';
+import { stricterMask } from '../principal-grant.ts';
+import type { ColumnMask, Grant, Refusal } from '../types.ts';
+import { refusal } from './evaluate-refusal.ts';
+import { builtin } from './guards.ts';
+import { isCodeVerb } from './guards-verbs.ts';
+import { relationFamily } from './relation-family.ts';
+import type {
+  Catalog,
+  ColumnFact,
+  OutputColumn,
+  OutputMask,
+  RelationFact,
+  StatementAnalysis,
+} from './types.ts';
+
+/** Masks by column, followed along inheritance and partitions in both directions. */
+export class MaskIndex {
+  readonly #byOid = new Map<string, ColumnMask>();
+  readonly #byName = new Map<string, ColumnMask>();
+  readonly #relations = new Set<number>();
+  /** Views that a mask names: their columns are seen through, so such a mask finds nothing. */
+  readonly #views = new Map<number, ColumnMask>();
+  readonly isEmpty: boolean;
+
+  constructor(masks: readonly ColumnMask[], catalog: Catalog) {
+    this.isEmpty = masks.length === 0;
+    for (const mask of masks) {
+      this.#byName.set(nameKey(mask.schema, mask.relation, mask.column), mask);
+      const relation = catalog.relation(mask.schema, mask.relation);
+      if (!relation) {
+        continue;
+      }
+      if (relation.kind === 'v' || relation.kind === 'm') {
+        this.#views.set(relation.oid, mask);
+      }
+      for (const member of relationFamily(catalog, relation)) {
+        this.#relations.add(member.oid);
+        this.#put(member.oid, mask);
+      }
+    }
+  }
+
+  /** The mask of a base column. */
+  of(column: ColumnFact): ColumnMask | undefined {
+    const byOid = this.#byOid.get(oidKey(column.oid, column.column));
+    const byName = this.#byName.get(nameKey(column.schema, column.name, column.column));
+    return byOid && byName ? strictest([byOid, byName]) : (byOid ?? byName);
+  }
+
+  hasMasks(relation: RelationFact): boolean {
+    return this.#relations.has(relation.oid);
+  }
+
+  viewMask(relation: RelationFact): ColumnMask | undefined {
+    return this.#views.get(relation.oid);
+  }
+
+  #put(oid: number, mask: ColumnMask): void {
+    const key = oidKey(oid, mask.column);
+    const other = this.#byOid.get(key);
+    this.#byOid.set(key, other ? strictest([other, mask]) : mask);
+  }
+}
+
+/**
+ * Identity keeps the mask's own kind. Anything computed is masked whole: the partial mask of
+ * `substr(email, 3, 1)`, or its hash, would be the character itself.
+ */
+export function outputMask(output: OutputColumn, masks: MaskIndex): OutputMask | undefined {
+  const reaching = [...output.sources, ...(output.tied ?? [])].flatMap((column) => {
+    const mask = masks.of(column);
+    return mask ? [{ column, mask }] : [];
+  });
+  if (reaching.length === 0) {
+    return undefined;
+  }
+  const rule = strictest(reaching.map(({ mask }) => mask));
+  const own = output.sources.some((column) => masks.of(column) !== undefined);
+  const whole = output.kind === 'derived' || !own;
+  return {
+    mask: whole && (rule.mask === 'partial' || rule.mask === 'hash') ? 'full' : rule.mask,
+    columns: reaching.map(({ column }) => column),
+    rule: rule.rule,
+  };
+}
+
+/** @returns why the statement must not run while its masks apply. */
+export function refuseForMasks(
+  analysis: StatementAnalysis,
+  grant: Grant,
+  masks: MaskIndex,
+): Refusal | undefined {
+  if (masks.isEmpty) {
+    return undefined;
+  }
+  return (
+    refuseCode(analysis, grant) ??
+    refuseStructure(analysis, grant, masks) ??
+    refuseViews(analysis, grant, masks) ??
+    refuseWrites(analysis, grant, masks) ??
+    refuseCopies(analysis, grant, masks) ??
+    refuseShaping(analysis, grant, masks) ??
+    refuseInference(analysis, grant, masks)
+  );
+}
+
+/** Whether text that the server makes up (errors, notices) may carry a masked value. */
+export function mustRedact(
+  analysis: StatementAnalysis,
+  masks: MaskIndex,
+  catalog: Catalog,
+): boolean {
+  if (masks.isEmpty) {
+    return false;
+  }
+  const evaluated = [...(analysis.columnsEvaluated ?? []), ...analysis.columnsRead];
+  return (
+    analysis.protocol.runsUserCode ||
+    evaluated.some((column) => masks.of(column) !== undefined) ||
+    analysis.reads.some((relation) => masks.hasMasks(relation)) ||
+    // "Failing row contains (…)" shows every column; a trigger says what it likes.
+    analysis.writes.some(
+      (relation) =>
+        masks.hasMasks(relation) ||
+        catalog.relationByOid(relation.oid)?.hasTriggersOrRules !== false,
+    )
+  );
+}
+
+function refuseCode(analysis: StatementAnalysis, grant: Grant): Refusal | undefined {
+  const verb = analysis.verbs.find((verb) => isCodeVerb(verb) || verb === 'listen');
+  if (verb === undefined) {
+    return undefined;
+  }
+  return refusal(grant, {
+    code: 'HOOP_UNTRACEABLE',
+    message: `${verb.toUpperCase()} is not possible while columns are masked for you`,
+    detail: 'What it runs or delivers cannot be traced back to columns.',
+    hint: 'Do it as someone for whom no column is masked.',
+    rule: builtin('untraceable'),
+  });
+}
+
+const KEEPS_COLUMNS = /^(create index|comment|drop|truncate|analyze|vacuum|reindex|cluster)\b/;
+
+/** Renaming, moving or attaching a relation would leave its masks behind. */
+function refuseStructure(
+  analysis: StatementAnalysis,
+  grant: Grant,
+  masks: MaskIndex,
+): Refusal | undefined {
+  if (!analysis.protocol.changesCatalog || KEEPS_COLUMNS.test(analysis.verb)) {
+    return undefined;
+  }
+  const relation = analysis.writes.find((relation) => masks.hasMasks(relation));
+  return (
+    relation &&
+    refusal(grant, {
+      code: 'HOOP_DENIED',
+      message: `${analysis.verb.toUpperCase()} on a relation with masked columns is not possible`,
+      detail: 'It could move a column away from its mask.',
+      hint: 'Do it as someone for whom no column is masked.',
+      rule: builtin('masked-structure'),
+    })
+  );
+}
+
+function refuseViews(
+  analysis: StatementAnalysis,
+  grant: Grant,
+  masks: MaskIndex,
+): Refusal | undefined {
+  const mask = analysis.reads.map((read) => masks.viewMask(read)).find((found) => found);
+  return (
+    mask &&
+    refusal(grant, {
+      code: 'HOOP_UNTRACEABLE',
+      message: 'a mask on a column of a view cannot be applied',
+      detail: 'Masks follow the columns of tables; views are looked through.',
+      hint: `The policy should name the column of the table behind ${columnName(mask)}.`,
+      rule: mask.rule,
+    })
+  );
+}
+
+function refuseWrites(
+  analysis: StatementAnalysis,
+  grant: Grant,
+  masks: MaskIndex,
+): Refusal | undefined {
+  const mask = firstMask(analysis.columnsWritten, masks, ({ write }) => write !== 'allow');
+  return (
+    mask &&
+    refusal(grant, {
+      code: 'HOOP_MASKED_WRITE',
+      message: `masked column ${columnName(mask)} must not be written`,
+      detail: 'Whoever sees only the mask could overwrite the value with it.',
+      hint: 'Leave the column out of the statement.',
+      rule: mask.rule,
+    })
+  );
+}
+
+function refuseCopies(
+  analysis: StatementAnalysis,
+  grant: Grant,
+  masks: MaskIndex,
+): Refusal | undefined {
+  const definesView = analysis.verbs.some((verb) => /^(create|alter)\b.*\bview$/.test(verb));
+  const stored =
+    definesView || (analysis.columnsStored === undefined && analysis.writes.length > 0)
+      ? analysis.columnsRead
+      : (analysis.columnsStored ?? []);
+  const mask = firstMask(stored, masks);
+  return (
+    mask &&
+    refusal(grant, {
+      code: 'HOOP_MASKED_WRITE',
+      message: `masked column ${columnName(mask)} must not be copied`,
+      detail: 'The copy would be outside of the mask.',
+      hint: 'Leave the column out, or select it without storing it.',
+      rule: mask.rule,
+    })
+  );
+}
+
+function refuseShaping(
+  analysis: StatementAnalysis,
+  grant: Grant,
+  masks: MaskIndex,
+): Refusal | undefined {
+  const mask = firstMask(analysis.columnsShaping ?? [], masks);
+  return (
+    mask &&
+    refusal(grant, {
+      code: 'HOOP_UNTRACEABLE',
+      message: `masked column ${columnName(mask)} must not set the number of rows or the time taken`,
+      detail: 'The result would spell the value out.',
+      hint: 'Select the rows without using this column there.',
+      rule: mask.rule,
+    })
+  );
+}
+
+function refuseInference(
+  analysis: StatementAnalysis,
+  grant: Grant,
+  masks: MaskIndex,
+): Refusal | undefined {
+  if (grant.inference === 'allow') {
+    return undefined;
+  }
+  const mask = firstMask(analysis.columnsInferred, masks);
+  return (
+    mask &&
+    refusal(grant, {
+      code: 'HOOP_DENIED',
+      message: `masked column ${columnName(mask)} must not be used in conditions, joins or ordering`,
+      detail: 'The policy says inference: deny for it.',
+      hint: 'Filter and sort by columns that are not masked.',
+      rule: mask.rule,
+    })
+  );
+}
+
+function firstMask(
+  columns: readonly ColumnFact[],
+  masks: MaskIndex,
+  holds: (mask: ColumnMask) => boolean = () => true,
+): ColumnMask | undefined {
+  for (const column of columns) {
+    const mask = masks.of(column);
+    if (mask && holds(mask)) {
+      return mask;
+    }
+  }
+  return undefined;
+}
+
+function strictest(masks: readonly ColumnMask[]): ColumnMask {
+  return masks.reduce((a, b) => (stricterMask(a.mask, b.mask) === a.mask ? a : b));
+}
+
+function oidKey(oid: number, column: string): string {
+  return `${oid} ${column}`;
+}
+
+function nameKey(schema: string, relation: string, column: string): string {
+  return JSON.stringify([schema, relation, column]);
+}

@@ -1,0 +1,167 @@
+/**
+ * What statements do, against what a grant allows: the verdict. Pure; everything it needs to
+ * know about the database is in the analysis and the catalog.
+ *
+ * The order is the order of what a user understands first: settings, rules, what cannot be
+ * traced, masks. One refused statement refuses the whole text, before any of it runs.
+ */
+import type { Grant, Refusal } from '../types.ts';
+import { checkAccess } from './evaluate-access.ts';
+import { isUnrestricted, namesServerAccess } from './evaluate-functions.ts';
+import { MaskIndex, mustRedact, outputMask, refuseForMasks } from './evaluate-masks.ts';
+import { refusal } from './evaluate-refusal.ts';
+import { builtin, guardSettings } from './guards.ts';
+import type {
+  AllowedStatement,
+  Catalog,
+  Opaque,
+  OutputMask,
+  StatementAnalysis,
+  Verdict,
+} from './types.ts';
+
+export interface EvaluationContext {
+  readonly catalog: Catalog;
+  /** For positions in refusals. */
+  readonly text?: string;
+  /** `new MaskIndex(grant.masks, catalog)`, when the caller keeps it. */
+  readonly masks?: MaskIndex;
+}
+
+export function evaluate(
+  analyses: readonly StatementAnalysis[],
+  grant: Grant,
+  context: EvaluationContext,
+): Verdict {
+  const masks = context.masks ?? new MaskIndex(grant.masks, context.catalog);
+  const statements: AllowedStatement[] = [];
+  for (const [index, analysis] of analyses.entries()) {
+    const outcome = evaluateOne(analysis, grant, { ...context, masks });
+    if ('code' in outcome) {
+      return { effect: 'refuse', refusal: outcome, statement: index, analysis: analyses };
+    }
+    statements.push(outcome);
+  }
+  return { effect: 'allow', statements };
+}
+
+function evaluateOne(
+  analysis: StatementAnalysis,
+  grant: Grant,
+  context: EvaluationContext & { readonly masks: MaskIndex },
+): AllowedStatement | Refusal {
+  const { masks, catalog } = context;
+  const setting = guardSettings(analysis.protocol.settings ?? [], grant);
+  if (setting) {
+    return setting;
+  }
+  const access = checkAccess(analysis, grant);
+  if (access.effect === 'refuse') {
+    return access.refusal;
+  }
+  const refused =
+    refuseServerAccess(analysis, grant) ??
+    refuseOpaque(analysis, grant, context) ??
+    refuseForMasks(analysis, grant, masks) ??
+    refuseToasted(analysis, grant);
+  if (refused) {
+    return refused;
+  }
+  const outputs = analysis.outputs?.map((output) => outputMask(output, masks));
+  return (
+    refuseCopyOut(analysis, grant, outputs) ?? {
+      analysis,
+      rules: access.rules,
+      masks: outputs,
+      detectors: grant.detectors,
+      redactErrors:
+        mustRedact(analysis, masks, catalog) || (outputs ?? []).some((mask) => mask !== undefined),
+    }
+  );
+}
+
+/** Files and programs of the server: past every rule about relations. */
+function refuseServerAccess(analysis: StatementAnalysis, grant: Grant): Refusal | undefined {
+  const [what] = analysis.serverAccess;
+  const guarded = grant.masks.length > 0 || grant.detectors.length > 0;
+  if (what === undefined || (!guarded && namesServerAccess(grant, analysis))) {
+    return undefined;
+  }
+  return refusal(grant, {
+    code: 'HOOP_DENIED',
+    message: `${what} is denied by policy`,
+    detail: 'It reaches files, programs or the administration of the server.',
+    rule: builtin('server-access'),
+  });
+}
+
+function refuseOpaque(
+  analysis: StatementAnalysis,
+  grant: Grant,
+  context: EvaluationContext,
+): Refusal | undefined {
+  const [opaque] = analysis.opaque;
+  if (!opaque) {
+    return undefined;
+  }
+  const guarded = grant.masks.length > 0 || grant.detectors.length > 0;
+  // Without masks, code that a rule has named may do what it does. A name that is not there may not.
+  const known = analysis.opaque.every(({ missing }) => missing === undefined);
+  if (!guarded && (isUnrestricted(grant) || (known && analysis.protocol.runsUserCode))) {
+    return undefined;
+  }
+  return refusal(grant, {
+    code: 'HOOP_UNTRACEABLE',
+    message: `statement cannot be traced: ${opaque.reason}`,
+    detail: guarded
+      ? 'Some columns are masked for you, and hoop must know where their values go.'
+      : 'hoop must know what a statement touches to hold it against the rules.',
+    hint: opaque.hint,
+    rule: builtin('untraceable'),
+    position: characterPosition(context.text, opaque),
+  });
+}
+
+/** Compressed values of wide columns, masked or not, stand in there as they are. */
+function refuseToasted(analysis: StatementAnalysis, grant: Grant): Refusal | undefined {
+  const toast = analysis.reads.some(({ schema }) => schema === 'pg_toast');
+  if (!toast || (grant.masks.length === 0 && grant.detectors.length === 0)) {
+    return undefined;
+  }
+  return refusal(grant, {
+    code: 'HOOP_UNTRACEABLE',
+    message: 'reading pg_toast is not possible while columns are masked for you',
+    rule: builtin('untraceable'),
+  });
+}
+
+/** CopyData is not rewritten yet: only what needs no mask may leave that way. */
+function refuseCopyOut(
+  analysis: StatementAnalysis,
+  grant: Grant,
+  outputs: readonly (OutputMask | undefined)[] | undefined,
+): Refusal | undefined {
+  if (analysis.protocol.copy?.direction !== 'out') {
+    return undefined;
+  }
+  const masked = outputs?.find((mask) => mask !== undefined);
+  const guarded = grant.masks.length > 0 || grant.detectors.length > 0;
+  if (!masked && grant.detectors.length === 0 && !(guarded && outputs === undefined)) {
+    return undefined;
+  }
+  return refusal(grant, {
+    code: 'HOOP_UNTRACEABLE',
+    message: 'COPY TO is not possible while values have to be masked',
+    hint: 'Use SELECT; its result is masked. In psql: \\g FILE, or --csv.',
+    rule: masked?.rule ?? builtin('copy-out'),
+  });
+}
+
+/** The byte offset of the analysis as ErrorResponse counts: characters from 1. */
+function characterPosition(text: string | undefined, opaque: Opaque): number | undefined {
+  if (text === undefined || opaque.location === undefined) {
+    return undefined;
+  }
+  const before = Buffer.from(text).subarray(0, opaque.location).toString('utf8');
+  return [...before].length + 1;
+}

@@ -1,0 +1,147 @@
+/**
+ * What no ordinary rule can allow: settings and verbs with which a statement could change what
+ * the gateway understands of the next one, or get at data past the rules.
+ */
+import type { Grant, Refusal, RuleRef, StatementRule } from '../types.ts';
+import { isSafeEncoding } from './guards-encodings.ts';
+import { settingEffect } from './settings-table.ts';
+
+export { isSafeEncoding } from './guards-encodings.ts';
+
+/** The rule that a guard of hoop's own stands for in refusals and records. */
+export function builtin(name: string): RuleRef {
+  return { id: `builtin/${name}`, file: 'builtin', line: 0 };
+}
+
+/** Settings that change speed, formats and limits of one's own session, and nothing that guards rely on. */
+const HARMLESS_SETTINGS: ReadonlySet<string> = new Set(
+  `application_name array_nulls bytea_output check_function_bodies client_connection_check_interval
+  client_min_messages commit_delay commit_siblings constraint_exclusion cpu_index_tuple_cost
+  cpu_operator_cost cpu_tuple_cost cursor_tuple_fraction datestyle deadlock_timeout
+  default_statistics_target default_table_access_method default_tablespace
+  default_text_search_config default_toast_compression default_transaction_deferrable
+  default_transaction_isolation default_transaction_read_only effective_cache_size
+  effective_io_concurrency enable_async_append enable_bitmapscan enable_distinct_reordering
+  enable_gathermerge enable_group_by_reordering enable_hashagg enable_hashjoin
+  enable_incremental_sort enable_indexonlyscan enable_indexscan enable_material enable_memoize
+  enable_mergejoin enable_nestloop enable_parallel_append enable_parallel_hash
+  enable_partition_pruning enable_partitionwise_aggregate enable_partitionwise_join
+  enable_presorted_aggregate enable_self_join_elimination enable_seqscan enable_sort
+  enable_tidscan exit_on_error extra_float_digits force_parallel_mode from_collapse_limit
+  debug_parallel_query geqo geqo_effort geqo_generations geqo_pool_size geqo_seed
+  geqo_selection_bias geqo_threshold gin_fuzzy_search_limit gin_pending_list_limit
+  hash_mem_multiplier icu_validation_level idle_in_transaction_session_timeout
+  idle_session_timeout intervalstyle io_combine_limit jit jit_above_cost jit_expressions
+  jit_inline_above_cost jit_optimize_above_cost jit_tuple_deforming join_collapse_limit
+  lc_messages lc_monetary lc_numeric lc_time lock_timeout logical_decoding_work_mem
+  maintenance_io_concurrency maintenance_work_mem max_parallel_maintenance_workers
+  max_parallel_workers max_parallel_workers_per_gather min_parallel_index_scan_size
+  min_parallel_table_scan_size parallel_leader_participation parallel_setup_cost
+  parallel_tuple_cost password_encryption plan_cache_mode quote_all_identifiers
+  random_page_cost recursive_worktable_factor search_path seed seq_page_cost statement_timeout
+  synchronize_seqscans synchronous_commit tcp_keepalives_count tcp_keepalives_idle
+  tcp_keepalives_interval tcp_user_timeout temp_buffers temp_tablespaces timezone
+  timezone_abbreviations track_activities transaction_deferrable transaction_isolation
+  transaction_read_only transaction_timeout vacuum_buffer_usage_limit vacuum_cost_delay
+  vacuum_cost_limit vacuum_freeze_min_age vacuum_freeze_table_age wal_skip_threshold work_mem
+  xmlbinary xmloption`.split(/\s+/),
+);
+
+/** Settings whose other value is what every client expects anyway. */
+const PARSING_DEFAULTS: ReadonlyMap<string, readonly string[]> = new Map([
+  ['standard_conforming_strings', ['on', 'true', 'yes', '1', 'tru', 'tr', 't', 'ye', 'y']],
+  ['backslash_quote', ['safe_encoding', 'off', 'false', 'no', '0']],
+  ['escape_string_warning', ['on', 'off', 'true', 'false', 'yes', 'no', '1', '0']],
+  ['transform_null_equals', ['off', 'false', 'no', '0']],
+]);
+
+/**
+ * SET, set_config(), and parameters of the StartupMessage.
+ * @param name - Any case; `*` is a name that is not known.
+ * @param value - undefined: not a plain literal.
+ */
+export function guardSetting(
+  name: string,
+  value: string | undefined,
+  grant: Pick<Grant, 'rules' | 'masks' | 'commit'> | undefined,
+): Refusal | undefined {
+  const setting = name.toLowerCase();
+  const effect = settingEffect(setting);
+  if (effect === 'parsing') {
+    const harmless = PARSING_DEFAULTS.get(setting) ?? [];
+    return value !== undefined && harmless.includes(value.trim().toLowerCase())
+      ? undefined
+      : refuse(setting, 'It changes how the server reads SQL, so that policy could not.');
+  }
+  if (effect === 'encoding') {
+    return value !== undefined && isSafeEncoding(value) ? undefined : refuseEncoding(value);
+  }
+  if (setting === 'client_min_messages' && /^debug/i.test(value ?? 'debug')) {
+    return refuse(setting, 'Debug messages show what statements do inside.');
+  }
+  if (effect === 'names' || (effect === undefined && HARMLESS_SETTINGS.has(setting))) {
+    return undefined;
+  }
+  if (effect === 'messages' && (grant?.masks.length ?? 0) > 0) {
+    return refuse(setting, 'It would show the inner life of statements while columns are masked.');
+  }
+  if (grant && setting !== '*' && allowsSetting(grant.rules, setting)) {
+    return undefined;
+  }
+  return refuse(
+    setting,
+    setting === '*'
+      ? 'The name of the setting is not a plain literal.'
+      : 'It is not among the settings that every session may change.',
+    `A policy rule can allow it: allow: { verbs: ["set ${setting}"] }.`,
+  );
+}
+
+/** For SET and set_config() in a statement. RESET gives back what the session began with. */
+export function guardSettings(
+  settings: readonly { name: string; value: string | undefined; reset?: boolean }[],
+  grant: Grant,
+): Refusal | undefined {
+  for (const { name, value, reset } of settings) {
+    const refusal = reset ? undefined : guardSetting(name, value, grant);
+    if (refusal) {
+      return refusal;
+    }
+  }
+  return undefined;
+}
+
+function allowsSetting(rules: readonly StatementRule[], setting: string): boolean {
+  return rules.some((rule) => rule.effect === 'allow' && rule.verbs.includes(`set ${setting}`));
+}
+
+function refuse(setting: string, detail: string, hint?: string): Refusal {
+  return {
+    code: 'HOOP_SETTING',
+    sqlState: '42501',
+    message:
+      setting === '*'
+        ? 'this setting is not allowed by policy'
+        : `setting "${setting}" is not allowed by policy`,
+    detail,
+    hint,
+    position: undefined,
+    rule: builtin('settings'),
+  };
+}
+
+function refuseEncoding(value: string | undefined): Refusal {
+  return {
+    code: 'HOOP_ENCODING',
+    sqlState: '42501',
+    message:
+      value === undefined
+        ? 'this client encoding is not allowed by policy'
+        : `client encoding "${value}" is not allowed by policy`,
+    detail:
+      'Bytes of its longer characters can be ASCII, so that statements could be read in two ways.',
+    hint: 'Use UTF8.',
+    position: undefined,
+    rule: builtin('encoding'),
+  };
+}

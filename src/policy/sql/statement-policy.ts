@@ -1,0 +1,164 @@
+/**
+ * Text to verdict: parse in the worker, analyse against the catalog, evaluate against the grant.
+ * Trees are cached by text (in the parser), verdicts by everything that they depend on.
+ */
+import type { StatementPolicy } from '../../gateway/pg/types.ts';
+import type { Grant, Refusal } from '../types.ts';
+import { analyseStatements } from './analyse-statements.ts';
+import { evaluate } from './evaluate.ts';
+import { MaskIndex } from './evaluate-masks.ts';
+import { refusal } from './evaluate-refusal.ts';
+import { builtin } from './guards.ts';
+import type { ParseOutcome, SqlParser } from './parser.ts';
+import type { StatementContext, Verdict } from './types.ts';
+
+/** Verdicts kept, and the longest text of which one is kept (characters). */
+const MAX_VERDICTS = 5000;
+const MAX_CACHED_TEXT = 16 * 1024;
+
+export function createStatementPolicy(parser: Pick<SqlParser, 'parse'>): StatementPolicy {
+  const verdicts = new Map<string, Verdict>();
+  const indexes = new WeakMap<Grant, { catalog: StatementContext['catalog']; masks: MaskIndex }>();
+
+  const masksOf = (grant: Grant, catalog: StatementContext['catalog']): MaskIndex => {
+    const known = indexes.get(grant);
+    if (known?.catalog === catalog) {
+      return known.masks;
+    }
+    const masks = new MaskIndex(grant.masks, catalog);
+    indexes.set(grant, { catalog, masks });
+    return masks;
+  };
+
+  return {
+    async decide(text, context, grant) {
+      if (grant.passthrough) {
+        return { effect: 'allow', statements: [] };
+      }
+      const key = text.length > MAX_CACHED_TEXT ? undefined : verdictKey(text, context, grant);
+      const known = key === undefined ? undefined : verdicts.get(key);
+      if (known) {
+        return known;
+      }
+      const parsed = await parser.parse(text);
+      if (parsed.type !== 'tree') {
+        return refused(unparsed(parsed, grant));
+      }
+      const watched = watchNames(context);
+      const verdict = judge(
+        parsed.tree,
+        text,
+        watched.context,
+        grant,
+        masksOf(grant, context.catalog),
+      );
+      // What a cursor or prepared statement is may be another thing the next time.
+      if (key !== undefined && !watched.used()) {
+        keep(verdicts, key, verdict);
+      }
+      return verdict;
+    },
+  };
+}
+
+function judge(
+  tree: unknown,
+  text: string,
+  context: StatementContext,
+  grant: Grant,
+  masks: MaskIndex,
+): Verdict {
+  try {
+    const analyses = analyseStatements(tree, text, context);
+    return evaluate(analyses, grant, { catalog: context.catalog, text, masks });
+  } catch (error) {
+    // Deep trees can still exhaust the stack of a walk. Any other fault of ours refuses too,
+    // since the statement has not been understood.
+    if (!(error instanceof Error)) {
+      throw error;
+    }
+    return refused(
+      refusal(grant, {
+        code: 'HOOP_UNTRACEABLE',
+        message: 'statement could not be analysed',
+        detail:
+          error instanceof RangeError
+            ? 'It is nested too deeply.'
+            : `Internal fault: ${error.name}.`,
+        hint: 'Split it into simpler statements.',
+        rule: builtin('untraceable'),
+      }),
+    );
+  }
+}
+
+function unparsed(outcome: Exclude<ParseOutcome, { type: 'tree' }>, grant: Grant): Refusal {
+  if (outcome.type === 'syntax') {
+    // Word for word what the server would have said: a typo must look as it always did.
+    return {
+      code: 'HOOP_UNPARSED',
+      sqlState: '42601',
+      message: outcome.message,
+      detail: undefined,
+      hint: undefined,
+      position: outcome.position,
+      rule: undefined,
+    };
+  }
+  return refusal(grant, {
+    code: outcome.reason === 'parser' ? 'HOOP_UNPARSED' : 'HOOP_TOO_LARGE',
+    sqlState: '54000',
+    message: outcome.message,
+    detail: 'What cannot be read cannot be held against the rules.',
+    hint: outcome.hint,
+    rule: builtin('parser'),
+  });
+}
+
+function refused(refusal: Refusal): Verdict {
+  return { effect: 'refuse', refusal, statement: 0, analysis: [] };
+}
+
+/** Tells whether the verdict looked at names whose meaning is not in the key. */
+function watchNames(context: StatementContext): { context: StatementContext; used: () => boolean } {
+  let used = false;
+  return {
+    context: {
+      ...context,
+      cursor: (name) => {
+        used = true;
+        return context.cursor(name);
+      },
+      prepared: (name) => {
+        used = true;
+        return context.prepared(name);
+      },
+    },
+    used: () => used,
+  };
+}
+
+/** The generation of a grant covers principal, target, policy commit and all of its rules. */
+function verdictKey(text: string, context: StatementContext, grant: Grant): string {
+  return JSON.stringify([
+    grant.generation,
+    grant.target,
+    context.catalog.database,
+    context.catalog.generation,
+    context.searchPath ?? null,
+    context.role ?? null,
+    context.unsettled ?? false,
+    context.parameterTypes,
+    text,
+  ]);
+}
+
+function keep(verdicts: Map<string, Verdict>, key: string, verdict: Verdict): void {
+  verdicts.set(key, verdict);
+  if (verdicts.size > MAX_VERDICTS) {
+    const [oldest] = verdicts.keys();
+    if (oldest !== undefined) {
+      verdicts.delete(oldest);
+    }
+  }
+}

@@ -1,0 +1,85 @@
+/** What `hoop policy check` and `hoop policy show` print. */
+import type { PolicyProblem } from '../policy/policy.ts';
+import type { PolicyCheck } from '../policy/repo/check-policy.ts';
+import type { ClientPolicy } from '../policy/repo/client-policy.ts';
+import type { PolicyReply } from '../tunnel/api.ts';
+import { plain } from './printable.ts';
+import { renderJson } from './render-json.ts';
+import { type Style, styleFor } from './style.ts';
+
+type Reply = Omit<PolicyReply, 'sessionNonce'>;
+
+export function renderPolicyCheck(check: PolicyCheck, color: boolean): string {
+  const style = styleFor(color);
+  if (check.problems.length > 0) {
+    return check.problems.map((problem) => renderProblem(problem, check, style)).join('');
+  }
+  const { policy, commit, signer } = check;
+  const counts = policy
+    ? `${count(policy.targets.size, 'target')}, ${policy.documents.length} ${policy.documents.length === 1 ? 'policy' : 'policies'}`
+    : 'nothing';
+  const source = commit === undefined ? '' : ` at commit ${commit.slice(0, 12)}`;
+  const signed = signer === undefined ? '' : `, signed by ${plain(signer)}`;
+  return `${style.green('ok')}: ${counts}${source}${signed}\n`;
+}
+
+export function renderPolicyCheckJson(check: PolicyCheck): string {
+  const { policy, problems, commit, signer } = check;
+  const document = {
+    v: 1,
+    ok: problems.length === 0,
+    ...(commit === undefined ? {} : { commit }),
+    ...(signer === undefined ? {} : { signer }),
+    ...(policy ? { targets: policy.targets.size, policies: policy.documents.length } : {}),
+    problems,
+  };
+  return `${renderJson(document)}\n`;
+}
+
+export function renderPolicy(reply: Reply, verified: ClientPolicy): string {
+  const source = {
+    local: 'by this client, as before',
+    repository: 'by this client, fetched from the repository',
+    gateway: 'by this client, from a bundle of the gateway',
+  }[verified.source];
+  const lines: readonly (readonly [string, string])[] = [
+    ['commit', plain(reply.commit)],
+    ['date', verified.committedAt.toISOString()],
+    ['signer', plain(verified.signer)],
+    ['fetched', `${reply.ageSeconds} s ago by the gateway`],
+    ['verified', source],
+    ...(reply.problem === undefined ? [] : [['problem', plain(reply.problem)] as const]),
+  ];
+  return `${lines.map(([name, value]) => `${name.padEnd(10)}${value}`).join('\n')}\n`;
+}
+
+export function renderPolicyJson(reply: Reply, verified: ClientPolicy): string {
+  const { v, commit, ageSeconds, problem } = reply;
+  const document = {
+    v,
+    commit,
+    committedAt: verified.committedAt.toISOString(),
+    signer: verified.signer,
+    ageSeconds,
+    verified: verified.source,
+    ...(problem === undefined ? {} : { problem }),
+  };
+  return `${renderJson(document)}\n`;
+}
+
+/** The place as editors and terminals link it, and the line with a mark below. */
+function renderProblem(problem: PolicyProblem, check: PolicyCheck, style: Style): string {
+  const { file, line, column, message } = problem;
+  const head = `${style.bold(`${plain(file)}:${line}:${column}`)}: ${plain(message)}\n`;
+  const source = check.files.get(file)?.split('\n')[line - 1];
+  if (source === undefined || source.trim() === '') {
+    return head;
+  }
+  const number = String(line).padStart(5);
+  const mark = `${' '.repeat(5)} | ${' '.repeat(plain(source.slice(0, column - 1)).length)}^`;
+  return `${head}${number} | ${plain(source)}\n${style.red(mark)}\n`;
+}
+
+function count(amount: number, noun: string): string {
+  return amount === 1 ? `1 ${noun}` : `${amount} ${noun}s`;
+}
