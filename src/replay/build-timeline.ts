@@ -90,7 +90,7 @@ class TimelineBuilder {
 
   end(): void {
     for (const connection of this.#connections.values()) {
-      connection.decoder.conversation.end();
+      connection.decoder.end();
       connection.ledger.end();
     }
     this.#connections.clear();
@@ -122,7 +122,7 @@ class TimelineBuilder {
         throw error;
       }
       connection.readable = false;
-      connection.decoder.conversation.end();
+      connection.decoder.end();
       connection.ledger.end();
       const { message } = error;
       const side = direction === 0 ? 'up' : 'down';
@@ -208,7 +208,7 @@ class TimelineBuilder {
     if (!connection) {
       return;
     }
-    connection.decoder.conversation.end();
+    connection.decoder.end();
     connection.ledger.end();
     this.#connections.delete(stream);
     this.#others.add(stream);

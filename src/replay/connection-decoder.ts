@@ -7,14 +7,18 @@ import { ProtocolError } from '../errors.ts';
 import { type Handling, MessageScanner } from '../protocol/pg/message-scanner.ts';
 import { BACKEND, backendName, FRONTEND, frontendName } from '../protocol/pg/message-types.ts';
 import { StartupPacketReader } from '../protocol/pg/startup-packet.ts';
+import { ClientMessages } from './client-messages.ts';
 import { Conversation, type ConversationOptions } from './conversation.ts';
 import { MAX_DECODED_LENGTH } from './replay-limits.ts';
+import { ServerMessages } from './server-messages.ts';
 
 /** Type and length. */
 const HEADER_LENGTH = 5;
 
 export class ConnectionDecoder {
-  readonly conversation: Conversation;
+  readonly #conversation: Conversation;
+  readonly #client: ClientMessages;
+  readonly #server: ServerMessages;
   readonly #startup = new StartupPacketReader();
   #started = false;
   readonly #up: MessageScanner;
@@ -24,7 +28,9 @@ export class ConnectionDecoder {
   #upNext = 0;
 
   constructor(options: ConversationOptions) {
-    this.conversation = new Conversation(options);
+    this.#conversation = new Conversation(options);
+    this.#client = new ClientMessages(this.#conversation);
+    this.#server = new ServerMessages(this.#conversation);
     this.#up = new MessageScanner({
       decide: (type, bodyLength) => this.#decideUp(type, bodyLength),
       maxWholeLength: MAX_DECODED_LENGTH,
@@ -45,12 +51,12 @@ export class ConnectionDecoder {
       }
       this.#started = true;
       this.#upNext = first.bytes.length;
-      this.conversation.startup(first.packet, timeMs);
+      this.#client.startup(first.packet, timeMs);
       rest = first.rest;
     }
     this.#up.push(rest, (item) => {
       if (item.kind === 'message') {
-        this.conversation.fromClient(item.type, item.body, { at: this.#upAt, timeMs });
+        this.#client.take(item.type, item.body, { at: this.#upAt, timeMs });
       }
     });
   }
@@ -59,9 +65,14 @@ export class ConnectionDecoder {
   down(bytes: Uint8Array, timeMs: number): void {
     this.#down.push(bytes, (item) => {
       if (item.kind === 'message') {
-        this.conversation.fromServer(item.type, item.body, timeMs);
+        this.#server.take(item.type, item.body, timeMs);
       }
     });
+  }
+
+  /** The recording of this connection ends here. */
+  end(): void {
+    this.#conversation.end();
   }
 
   #decideUp(type: number, bodyLength: number): Handling {
@@ -72,7 +83,7 @@ export class ConnectionDecoder {
     }
     switch (type) {
       case FRONTEND.CopyData:
-        this.conversation.copyData(bodyLength);
+        this.#server.copyData(bodyLength);
         return 'pass';
       case FRONTEND.PasswordMessage:
         throw new ProtocolError('a password message after startup');
@@ -87,9 +98,9 @@ export class ConnectionDecoder {
     }
     switch (type) {
       case BACKEND.DataRow:
-        return this.conversation.wantsRow(bodyLength) ? 'whole' : 'pass';
+        return this.#server.wantsRow(bodyLength) ? 'whole' : 'pass';
       case BACKEND.CopyData:
-        this.conversation.copyData(bodyLength);
+        this.#server.copyData(bodyLength);
         return 'pass';
       // The cancel key is a secret of the session while it lives, and nobody's business after.
       case BACKEND.BackendKeyData:

@@ -26,7 +26,7 @@ export interface Budget {
   left: number;
 }
 
-/** Text of a prepared statement, shared by the runs of it. */
+/** A Parse message, shared by the runs of its statement. */
 export interface Prepared {
   readonly name: string;
   readonly at: number;
@@ -34,40 +34,67 @@ export interface Prepared {
   readonly text: string;
   readonly textLength: number;
   parameterTypes: readonly number[];
+  /** After Describe of the statement. */
   fields: readonly FieldShape[] | undefined;
   decisions: readonly Decision[];
-  /** Runs that were asked for; 0 makes an entry of its own. */
+  /** Entries that show it; 0 makes an entry of its own. */
   runs: number;
   error: ServerMessage | undefined;
 }
 
+/** A Bind message. */
+export interface Portal {
+  readonly prepared: Prepared | undefined;
+  readonly at: number;
+  readonly parameters: readonly Parameter[];
+  readonly resultFormats: readonly number[];
+  /** After Describe of the portal. */
+  fields: readonly FieldShape[] | undefined;
+}
+
+/** No codes: all text. One code: for all. Else one for each. */
+export function formatAt(formats: readonly number[], index: number): number {
+  return (formats.length === 1 ? formats[0] : formats[index]) ?? 0;
+}
+
+/**
+ * The columns that an Execute returns, if anyone has asked for them. Describe of a statement does
+ * not know the formats; Bind says them.
+ */
+export function fieldsOf(portal: Portal | undefined): readonly FieldShape[] {
+  const formats = portal?.resultFormats ?? [];
+  const described = portal?.prepared?.fields?.map((field, index) => ({
+    ...field,
+    format: formatAt(formats, index),
+  }));
+  return portal?.fields ?? described ?? [];
+}
+
 export class OpenResult {
-  fields: readonly FieldShape[];
-  readonly rows: (string | null)[][] = [];
-  rowCount = 0;
-  tag: string | undefined;
-  suspended = false;
   copy: { direction: 'in' | 'out'; format: 'text' | 'binary'; bytes: number } | undefined;
-  facts: ResultFacts | undefined;
+  #fields: readonly FieldShape[];
+  readonly #formats: readonly number[];
+  readonly #rows: (string | null)[][] = [];
+  #rowCount = 0;
+  #state: 'open' | 'complete' | 'suspended' = 'open';
+  #tag: string | undefined;
   /** Set when one row was not kept: the view shows the first rows without holes. */
   #full = false;
-  readonly #formats: readonly number[];
 
   /** @param formats as Bind asked for them; used when nobody asked for a description. */
   constructor(fields: readonly FieldShape[], formats: readonly number[] = []) {
-    this.fields = fields;
+    this.#fields = fields;
     this.#formats = formats;
   }
 
-  /** @returns whether the next row, of this many bytes, is to be decoded. */
-  wantsRow(
-    bodyLength: number,
-    maxRowLength: number,
-    limits: ReplayLimits,
-    budget: Budget,
-  ): boolean {
-    this.rowCount += 1;
-    this.#full ||= this.rows.length >= limits.rows || bodyLength > maxRowLength || budget.left <= 0;
+  get isOpen(): boolean {
+    return this.#state === 'open';
+  }
+
+  /** Counts the row. @returns whether it is to be decoded and given to `row`. */
+  wantsRow(limits: ReplayLimits, budget: Budget): boolean {
+    this.#rowCount += 1;
+    this.#full ||= this.#rows.length >= limits.rows || budget.left <= 0;
     return !this.#full;
   }
 
@@ -77,22 +104,28 @@ export class OpenResult {
     limits: ReplayLimits,
     budget: Budget,
   ): void {
-    if (this.fields.length === 0) {
-      this.fields = values.map((_, index) => ({
+    if (this.#fields.length === 0) {
+      this.#fields = values.map((_, index) => ({
         name: `column ${index + 1}`,
         typeOid: 0,
-        format: (this.#formats.length === 1 ? this.#formats[0] : this.#formats[index]) ?? 0,
+        format: formatAt(this.#formats, index),
       }));
     }
-    const row = this.fields.map(({ typeOid, format }, index) =>
+    const row = this.#fields.map(({ typeOid, format }, index) =>
       showValue(values[index] ?? null, { typeOid, format, decode, limit: limits.valueLength }),
     );
     budget.left -= row.reduce((sum, value) => sum + (value?.length ?? 0) + 1, 0);
-    this.rows.push(row);
+    this.#rows.push(row);
   }
 
-  finish(decision: Decision | undefined): Result {
-    const columns = this.fields.map(
+  /** @param tag undefined: the portal has more rows than Execute wanted. */
+  end(tag: string | undefined): void {
+    this.#tag = tag;
+    this.#state = tag === undefined ? 'suspended' : 'complete';
+  }
+
+  finish(decision: Decision | undefined, facts: ResultFacts | undefined): Result {
+    const columns = this.#fields.map(
       (field, index): ResultColumn => ({
         name: field.name,
         type: typeName(field.typeOid),
@@ -100,8 +133,15 @@ export class OpenResult {
         masked: decision !== undefined && isMasked(decision, index, field.name),
       }),
     );
-    const { rows, rowCount, tag, suspended, copy, facts } = this;
-    return { columns, rows, rowCount, tag, suspended, copy, facts };
+    return {
+      columns,
+      rows: this.#rows,
+      rowCount: this.#rowCount,
+      tag: this.#tag,
+      suspended: this.#state === 'suspended',
+      copy: this.copy,
+      facts,
+    };
   }
 }
 
@@ -111,6 +151,11 @@ function isMasked(decision: Decision, index: number, name: string): boolean {
     ? decision.outputsMasked.includes(index)
     : decision.columnsMasked.some((column) => column.split('.').at(-1) === name);
 }
+
+/** Notices kept of one statement; `RAISE NOTICE` in a loop makes millions. */
+const MAX_NOTICES = 100;
+/** Results kept of one Query of many statements. */
+const MAX_RESULTS = 1000;
 
 export interface NewStatement {
   readonly number: number;
@@ -123,17 +168,18 @@ export interface NewStatement {
 }
 
 export class OpenStatement {
-  readonly #new: NewStatement;
   readonly prepared: Prepared | undefined;
-  readonly parameters: readonly Parameter[];
-  /** Offsets of messages that decisions and results may name: Query, or Parse, Bind and Execute. */
+  /** Offsets of messages that decisions and counts may name: Query, or Parse, Bind and Execute. */
   readonly offsets: readonly number[];
-  readonly results: OpenResult[] = [];
-  readonly notices: ServerMessage[] = [];
+  readonly #results: OpenResult[] = [];
+  #last: OpenResult | undefined;
   readonly facts: ResultFacts[] = [];
   error: ServerMessage | undefined;
-  outcome: Outcome | undefined;
-  endMs: number | undefined;
+  readonly #new: NewStatement;
+  readonly #parameters: readonly Parameter[];
+  readonly #notices: ServerMessage[] = [];
+  #outcome: Outcome | undefined;
+  #endMs: number | undefined;
 
   constructor(
     start: NewStatement,
@@ -141,59 +187,73 @@ export class OpenStatement {
       readonly prepared?: Prepared | undefined;
       readonly parameters?: readonly Parameter[];
       readonly offsets?: readonly number[];
-    } = {},
+    },
   ) {
     this.#new = start;
     this.prepared = origin.prepared;
-    this.parameters = origin.parameters ?? [];
+    this.#parameters = origin.parameters ?? [];
     this.offsets = origin.offsets ?? [start.at];
   }
 
+  /** The newest result. */
   get result(): OpenResult | undefined {
-    return this.results.at(-1);
+    return this.#last;
+  }
+
+  addResult(result: OpenResult): void {
+    this.#last = result;
+    if (this.#results.length < MAX_RESULTS) {
+      this.#results.push(result);
+    }
+  }
+
+  get hasResults(): boolean {
+    return this.#results.length > 0;
+  }
+
+  note(message: ServerMessage): void {
+    if (this.#notices.length < MAX_NOTICES) {
+      this.#notices.push(message);
+    }
   }
 
   end(outcome: Outcome, timeMs: number | undefined): void {
-    this.outcome ??= outcome;
-    this.endMs ??= timeMs;
+    this.#outcome ??= outcome;
+    this.#endMs ??= timeMs;
+  }
+
+  get hasEnded(): boolean {
+    return this.#outcome !== undefined;
   }
 
   /** Whether the gateway's count is there for every result. */
   get isCounted(): boolean {
-    return this.results.length > 0 && this.facts.length >= this.results.length;
+    return this.hasResults && this.facts.length >= this.#results.length;
   }
 
   /** A run of a prepared statement has one result; a Query has one for each of its statements. */
   get takesCount(): boolean {
-    return this.#new.protocol === 'extended' ? this.facts.length === 0 : true;
+    return this.facts.length < (this.#new.protocol === 'extended' ? 1 : MAX_RESULTS);
   }
 
   /** @param own decisions about this run; without any, those about the prepared statement count. */
   finish(own: readonly Decision[]): Statement {
-    const { number, stream, at, protocol, text, textLength, startMs } = this.#new;
     const decisions = own.length > 0 ? own : (this.prepared?.decisions ?? []);
     const refused = decisions.some(({ effect }) => effect === 'refuse');
-    const results = this.results.map((result, index) => {
-      result.facts ??= this.facts[index];
-      return result.finish(decisions[index] ?? (decisions.length === 1 ? decisions[0] : undefined));
-    });
+    const outcome = this.#outcome ?? 'unanswered';
     return {
       type: 'statement',
-      number,
-      stream,
-      at,
-      protocol,
-      text,
-      textLength,
+      ...this.#new,
       name: this.prepared?.name ?? '',
-      parameters: this.parameters,
+      parameters: this.#parameters,
       decisions,
-      results,
+      results: this.#results.map((result, index) =>
+        result.finish(decisions[index] ?? decisions.at(-1), this.facts[index]),
+      ),
       error: this.error,
-      notices: this.notices,
-      outcome: refused && this.outcome !== 'skipped' ? 'denied' : (this.outcome ?? 'unanswered'),
-      startMs,
-      endMs: this.endMs,
+      notices: this.#notices,
+      outcome: refused && outcome !== 'skipped' ? 'denied' : outcome,
+      endMs: this.#endMs,
     };
   }
 }

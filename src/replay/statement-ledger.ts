@@ -64,7 +64,7 @@ export class StatementLedger {
       return;
     }
     statement.facts.push({ rows, maskedValues, detected });
-    if (statement.outcome !== undefined && statement.isCounted) {
+    if (statement.hasEnded && statement.isCounted) {
       this.#held = this.#held.filter((held) => held !== statement);
       this.#show(statement);
     }
@@ -72,7 +72,7 @@ export class StatementLedger {
 
   /** The answer is complete; the gateway's count may come a moment later. */
   finish(statement: OpenStatement): void {
-    if (statement.isCounted || statement.error || statement.results.length === 0) {
+    if (statement.isCounted || statement.error || !statement.hasResults) {
       this.#show(statement);
       return;
     }

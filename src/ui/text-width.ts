@@ -70,3 +70,29 @@ function clusterWidth(cluster: string): number {
   }
   return EMOJI.test(cluster) || WIDE.test(cluster) ? 2 : 1;
 }
+
+/** Breaks one line at spaces where it can, inside words where it must. @returns at least one line. */
+export function wrap(text: string, width: number): string[] {
+  if (textWidth(text) <= width || width < 1) {
+    return [text];
+  }
+  const lines: string[] = [];
+  let line = '';
+  let used = 0;
+  for (const { segment } of segmenter.segment(text)) {
+    const next = clusterWidth(segment);
+    if (used + next > width) {
+      const space = line.lastIndexOf(' ');
+      const keep = segment === ' ' || space <= 0 ? line.length : space + 1;
+      lines.push(line.slice(0, keep).trimEnd());
+      line = segment === ' ' ? '' : line.slice(keep);
+      used = textWidth(line);
+      if (segment === ' ') {
+        continue;
+      }
+    }
+    line += segment;
+    used += next;
+  }
+  return line === '' ? lines : [...lines, line];
+}

@@ -1,0 +1,172 @@
+/** One recorded statement as lines of text: for the transcript and for the replay view alike. */
+import type { Decision, Outcome, Result, ServerMessage, Statement } from '../replay/timeline.ts';
+import { plain, plainLines } from './printable.ts';
+import type { Style } from './style.ts';
+import { renderTable } from './table.ts';
+import { wrap } from './text-width.ts';
+import { byteCount, count, duration, plural } from './times.ts';
+
+export interface LineOptions {
+  readonly style: Style;
+  /** Columns that a line may take; undefined: lines are not broken and not cut. */
+  readonly width: number | undefined;
+}
+
+/** Word and sign of an outcome; the sign never stands alone. */
+export const OUTCOMES = {
+  ok: { sign: '✓', word: 'allowed', tone: 'green' },
+  denied: { sign: '✗', word: 'denied', tone: 'red' },
+  failed: { sign: '!', word: 'failed', tone: 'yellow' },
+  skipped: { sign: '-', word: 'skipped', tone: 'dim' },
+  prepared: { sign: '·', word: 'prepared', tone: 'dim' },
+  unanswered: { sign: '?', word: 'unanswered', tone: 'yellow' },
+} as const satisfies Record<
+  Outcome,
+  { readonly sign: string; readonly word: string; readonly tone: keyof Style }
+>;
+
+/** The statement on one line: white space runs together, everything else is shown. */
+export function oneLine(statement: Statement): string {
+  if (statement.protocol === 'function call') {
+    return '(function call)';
+  }
+  return plain(statement.text.trim().replace(/\s+/g, ' ')) || '(empty statement)';
+}
+
+/** Whether the gateway put something in the place of a value. */
+export function isMasked(statement: Statement): boolean {
+  return statement.results.some(
+    ({ columns, facts }) => (facts?.maskedValues ?? 0) > 0 || columns.some(({ masked }) => masked),
+  );
+}
+
+/** E.g. `2 rows, 12 ms` or `UPDATE 3, 4 ms`. */
+export function summary(statement: Statement): string {
+  const parts = statement.results.map(({ rowCount, columns, tag, copy }) => {
+    if (copy) {
+      return `COPY ${copy.direction}, ${byteCount(copy.bytes)}`;
+    }
+    return columns.length > 0 ? plural(rowCount, 'row') : plain(tag ?? '');
+  });
+  const shown = parts.filter((part) => part !== '');
+  const took = statement.endMs === undefined ? [] : [duration(statement.endMs - statement.startMs)];
+  return [...shown.slice(0, 3), ...(shown.length > 3 ? ['…'] : []), ...took].join(', ');
+}
+
+export function statementLines(statement: Statement, options: LineOptions): string[] {
+  const cut = statement.textLength - Buffer.byteLength(statement.text);
+  return [
+    ...breakLines(plainLines(statement.text.trimEnd()), options),
+    ...(cut > 0 ? [`… ${byteCount(cut)} more of the statement`] : []),
+  ];
+}
+
+/** Parameters, decision, result, errors and notices: all but the statement's own text. */
+export function answerLines(statement: Statement, options: LineOptions): string[] {
+  return [
+    ...statement.parameters.map((parameter, index) => {
+      const value = parameter.value === null ? 'NULL' : plain(parameter.value);
+      return `$${index + 1} (${parameter.type}) = ${value}`;
+    }),
+    ...distinct(statement.decisions).flatMap((decision) => decisionLines(decision, options)),
+    ...statement.notices.flatMap((notice) => messageLines(notice, options)),
+    ...statement.results.flatMap((result) => resultLines(result, options)),
+    ...(statement.error ? messageLines(statement.error, options) : []),
+  ].flatMap((line) => line);
+}
+
+/** Several statements of one Query often have the same decision. */
+function distinct(decisions: readonly Decision[]): Decision[] {
+  const seen = new Map(decisions.map((decision) => [JSON.stringify(decision), decision]));
+  return [...seen.values()];
+}
+
+function decisionLines(decision: Decision, options: LineOptions): string[] {
+  const { style } = options;
+  const refused = decision.effect === 'refuse';
+  const word = refused ? style.red('denied') : style.green('allowed');
+  const rules = decision.rules.map(({ id, file, line }) =>
+    file === 'builtin' ? plain(id) : `${plain(id)} (${plain(file)}:${line})`,
+  );
+  const by = rules.length > 0 ? ` by ${rules.join(', ')}` : '';
+  const code = refused && decision.code ? ` ${plain(decision.code)}` : '';
+  const lines = [`${word}${code}${by}, policy ${plain(decision.policyCommit.slice(0, 12))}`];
+  if (refused && decision.message) {
+    lines.push(...breakLines(plain(decision.message), options));
+  }
+  if (decision.columnsMasked.length > 0) {
+    lines.push(`${style.yellow('masked')} ${plain(decision.columnsMasked.join(', '))}`);
+  }
+  return lines;
+}
+
+function resultLines(result: Result, options: LineOptions): string[] {
+  const { style, width } = options;
+  const { columns, rows, rowCount, tag, copy, facts } = result;
+  if (copy) {
+    return [`COPY ${copy.direction} (${copy.format}): ${byteCount(copy.bytes)}`, ...tagLine(tag)];
+  }
+  if (columns.length === 0) {
+    return tagLine(tag);
+  }
+  const table = renderTable({
+    columns: columns.map(({ name, numeric, masked }) => ({
+      title: masked ? `${name} [masked]` : name,
+      align: numeric ? ('right' as const) : ('left' as const),
+      paint: (text: string, cell: string) =>
+        masked ? style.yellow(text) : cell === 'NULL' ? style.dim(text) : text,
+    })),
+    rows: rows.map((row) => row.map((value) => value?.replaceAll('\n', '↵') ?? 'NULL')),
+    width,
+    style,
+    look: 'grid',
+  });
+  const hidden = rowCount - rows.length;
+  const notes = [plural(rowCount, 'row')];
+  if (facts && facts.maskedValues > 0) {
+    notes.push(`${count(facts.maskedValues)} masked`);
+  }
+  for (const [name, hits] of Object.entries(facts?.detected ?? {})) {
+    notes.push(`${count(hits)} ${plain(name)} found`);
+  }
+  if (result.suspended) {
+    notes.push('more on request');
+  }
+  return [
+    ...table,
+    ...(hidden > 0 ? [style.dim(`… ${plural(hidden, 'more row').replace('rows', 'rows')}`)] : []),
+    style.dim(`(${notes.join(', ')})`),
+  ];
+}
+
+function tagLine(tag: string | undefined): string[] {
+  return tag ? [plain(tag)] : [];
+}
+
+/** As psql prints them. */
+export function messageLines(message: ServerMessage, options: LineOptions): string[] {
+  const { style } = options;
+  const fatal = /^(ERROR|FATAL|PANIC)$/.test(message.severity);
+  const head = `${plain(message.severity)}:`;
+  const lines = breakLines(
+    `${plainLines(message.message)}${fatal ? ` (${plain(message.sqlState)})` : ''}`,
+    options,
+    `${fatal ? style.red(head) : style.yellow(head)}  `,
+    message.severity.length + 3,
+  );
+  if (message.detail) {
+    lines.push(...breakLines(plainLines(message.detail), options, 'DETAIL:  ', 9));
+  }
+  if (message.hint) {
+    lines.push(...breakLines(plainLines(message.hint), options, 'HINT:  ', 7));
+  }
+  return lines;
+}
+
+/** @param text filtered. @param prefix of the first line; the others are indented by its width. */
+function breakLines(text: string, { width }: LineOptions, prefix = '', prefixWidth = 0): string[] {
+  const lines = text
+    .split('\n')
+    .flatMap((line) => (width === undefined ? [line] : wrap(line, width - prefixWidth)));
+  return lines.map((line, index) => (index === 0 ? prefix + line : ' '.repeat(prefixWidth) + line));
+}
