@@ -64,7 +64,7 @@ export async function login(options: LoginOptions): Promise<LoginResult> {
     note('compare it with what its administrator says; it is remembered from now on');
   }
   const key = generateDpopKey();
-  return loginAtProvider(
+  return await loginAtProvider(
     {
       provider: chooseProvider(info, options.issuer),
       showUrl: options.showUrl ?? ((url) => note(`log in at ${url}`)),
