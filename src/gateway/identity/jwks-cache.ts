@@ -87,8 +87,12 @@ export class JwksCache {
     return this.#options.clock() - atMs;
   }
 
+  #isUsable(cached: CachedKeys): boolean {
+    return cached.lookup !== undefined && this.#age(cached.fetchedAtMs) < JWKS_LAST_KNOWN_GOOD_MS;
+  }
+
   #usable(issuer: string, cached: CachedKeys): KeyLookup {
-    if (cached.lookup === undefined || this.#age(cached.fetchedAtMs) >= JWKS_LAST_KNOWN_GOOD_MS) {
+    if (cached.lookup === undefined || !this.#isUsable(cached)) {
       throw unreachable(issuer, undefined);
     }
     return cached.lookup;
@@ -96,9 +100,8 @@ export class JwksCache {
 
   /** One fetch at a time for each issuer. A failure is an error only when no older keys may serve. */
   async #refresh(issuer: string, cached: CachedKeys): Promise<void> {
-    const retryTooSoon =
-      cached.lookup !== undefined && this.#age(cached.attemptedAtMs) < JWKS_COOLDOWN_MS;
-    if (retryTooSoon && cached.pending === undefined) {
+    const tooSoon = this.#age(cached.attemptedAtMs) < JWKS_COOLDOWN_MS;
+    if (tooSoon && cached.pending === undefined && this.#isUsable(cached)) {
       return;
     }
     cached.pending ??= this.#load(issuer, cached).finally(() => {

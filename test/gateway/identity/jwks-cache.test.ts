@@ -1,0 +1,110 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { isSafeProviderUrl } from '../../../src/gateway/identity/jwks-cache.ts';
+import { IdentityBench, refusalOf } from './identity-bench.ts';
+
+let bench: IdentityBench;
+beforeEach(async () => {
+  bench = await IdentityBench.start();
+});
+afterEach(async () => {
+  await bench[Symbol.asyncDispose]();
+});
+
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+
+async function exchangeStatus(): Promise<number> {
+  return (await bench.exchange(await bench.idToken())).status;
+}
+
+describe('the keys of a provider', () => {
+  test('are read once for many logins, also when they come at once', async () => {
+    await Promise.all(Array.from({ length: 10 }, () => exchangeStatus()));
+    expect(await exchangeStatus()).toBe(200);
+    expect(bench.issuer.fetches).toBe(1);
+  });
+
+  test('are read again after ten minutes', async () => {
+    await exchangeStatus();
+    bench.pass(10 * MINUTE - 1);
+    await exchangeStatus();
+    expect(bench.issuer.fetches).toBe(1);
+    bench.pass(1);
+    await exchangeStatus();
+    expect(bench.issuer.fetches).toBe(2);
+  });
+
+  test('are read at once for a key id that is new, but not more than each 30 s', async () => {
+    await exchangeStatus();
+    bench.pass(30_000);
+    await bench.issuer.rotate('key-2');
+    expect(await exchangeStatus()).toBe(200);
+    expect(bench.issuer.fetches).toBe(2);
+    // A forger who tries key ids makes no load for the provider.
+    for (let i = 0; i < 5; i += 1) {
+      const token = await bench.issuer.mint(bench.claims(), { header: { kid: `forged-${i}` } });
+      expect(refusalOf(await bench.exchange(token))).toContain('HOOP_TOKEN_KEY');
+    }
+    expect(bench.issuer.fetches).toBe(2);
+  });
+
+  test('that were taken back are not believed after the next reading', async () => {
+    const old = bench.issuer.key;
+    await exchangeStatus();
+    await bench.issuer.rotate('key-2');
+    bench.pass(10 * MINUTE);
+    const token = await bench.issuer.mint(bench.claims(), { key: old });
+    expect(refusalOf(await bench.exchange(token))).toContain('HOOP_TOKEN_KEY');
+  });
+
+  test('serve for a day while the provider is down, and no longer', async () => {
+    await exchangeStatus();
+    bench.issuer.fault = 'down';
+    bench.pass(24 * HOUR - MINUTE);
+    expect(await exchangeStatus()).toBe(200);
+    bench.pass(2 * MINUTE);
+    const reply = await bench.exchange(await bench.idToken());
+    expect(refusalOf(reply)).toBe(
+      `503 HOOP_IDP_UNREACHABLE: the gateway cannot read the keys of the identity provider "${bench.issuer.issuer}"`,
+    );
+    bench.issuer.fault = 'none';
+    expect(await exchangeStatus()).toBe(200);
+  });
+
+  test.each(['down', 'wrong-issuer', 'huge', 'not-json', 'redirect'] as const)(
+    'that were never read are an error of their own: %s',
+    async (fault) => {
+      bench.issuer.fault = fault;
+      const reply = await bench.exchange(await bench.idToken());
+      expect(reply.status).toBe(503);
+      expect(refusalOf(reply)).toContain('HOOP_IDP_UNREACHABLE');
+    },
+  );
+
+  test('are given up after five seconds when the provider says nothing', async () => {
+    bench.issuer.fault = 'silent';
+    expect((await bench.exchange(await bench.idToken())).status).toBe(503);
+  });
+
+  test('and a login that failed for them did not spend its token', async () => {
+    const token = await bench.idToken();
+    bench.issuer.fault = 'down';
+    expect((await bench.exchange(token)).status).toBe(503);
+    bench.issuer.fault = 'none';
+    expect((await bench.exchange(token)).status).toBe(200);
+  });
+});
+
+test.each([
+  ['https://idp.example.com', true],
+  ['http://127.0.0.1:8080', true],
+  ['http://[::1]:8080', true],
+  ['http://localhost:8080', true],
+  ['http://idp.example.com', false],
+  ['http://127.0.0.1.evil.example', false],
+  ['http://localhost.evil.example', false],
+  ['file:///etc/passwd', false],
+  ['nonsense', false],
+])('keys are fetched from %s: %s', (url, safe) => {
+  expect(isSafeProviderUrl(url)).toBe(safe);
+});
