@@ -1,0 +1,165 @@
+/** Parse tree → what each statement of the text does. */
+import type { Lineage, NamedLineage } from './lineage.ts';
+import { settingEffect } from './settings-table.ts';
+import { columnFacts, StatementFacts, TooComplex } from './statement-facts.ts';
+import { innerQuery, type KnownStatements, type StatementResult, statement } from './statements.ts';
+import type { Node } from './tree.ts';
+import type { OutputColumn, StatementAnalysis, StatementContext } from './types.ts';
+import { viewColumns } from './views.ts';
+
+const encoder = new TextEncoder();
+
+/**
+ * @param tree what libpg-query's parse() returned for `text`; its offsets are bytes of UTF-8
+ * @returns one analysis per statement, in order; a strange tree makes statements opaque, never throws
+ */
+export function analyseStatements(
+  tree: unknown,
+  text: string,
+  context: StatementContext,
+): StatementAnalysis[] {
+  const session = new TextSession(context);
+  const length = encoder.encode(text).length;
+  return statementsOf(tree).map((raw) => {
+    const start = raw.stmt_location ?? 0;
+    const end = raw.stmt_len ? start + raw.stmt_len : length;
+    const analysis = analyseOne(raw.stmt, session.context(), session, { start, end });
+    session.after(analysis);
+    return analysis;
+  });
+}
+
+interface RawStatement {
+  readonly stmt: Node;
+  readonly stmt_location?: number;
+  readonly stmt_len?: number;
+}
+
+function statementsOf(tree: unknown): readonly RawStatement[] {
+  if (typeof tree !== 'object' || tree === null || !('stmts' in tree)) {
+    throw new TypeError('not a parse result');
+  }
+  // Checked above; the parser leaves out an empty list.
+  return Array.isArray(tree.stmts) ? tree.stmts : [];
+}
+
+function analyseOne(
+  node: Node,
+  context: StatementContext,
+  known: KnownStatements,
+  range: { readonly start: number; readonly end: number },
+): StatementAnalysis {
+  const facts = new StatementFacts(context, { query: innerQuery, view: viewColumns });
+  let done: StatementResult = { verb: 'unknown', columns: undefined, protocol: {} };
+  try {
+    done = statement(facts, node, known);
+  } catch (error) {
+    if (!(error instanceof TooComplex)) {
+      throw error;
+    }
+    facts.runsUserCode = true;
+    facts.changesCatalog = true;
+    facts.refuse('the statement is too large to be judged', { hint: 'Split it.' });
+  }
+  const outputs = done.outputs ?? done.columns?.map((column) => outputOf(facts, column));
+  return facts.result(done.verb, outputs, done.protocol, range);
+}
+
+function outputOf(facts: StatementFacts, column: NamedLineage): OutputColumn {
+  const { identity, type, origins }: Lineage = column.lineage;
+  const sources = columnFacts(origins);
+  const others = identity ? sources.filter((source) => source !== identity.fact) : sources;
+  return {
+    name: column.name,
+    kind: identity ? 'identity' : 'derived',
+    sources: identity ? [identity.fact, ...others] : others,
+    typeOid: type,
+    tied: facts.tiedTo(origins),
+  };
+}
+
+/** What earlier statements of the same text did to the names that later ones use. */
+class TextSession implements KnownStatements {
+  #context: StatementContext;
+  readonly #prepared = new Map<string, StatementAnalysis>();
+  readonly #cursors = new Map<string, StatementAnalysis>();
+  #forgot = { prepared: false, cursors: false };
+  /** A transaction that this text began: its end takes nothing back that this text did not do. */
+  #ownTransaction = false;
+
+  constructor(context: StatementContext) {
+    this.#context = context;
+  }
+
+  context(): StatementContext {
+    return this.#context;
+  }
+
+  prepared = (name: string): StatementAnalysis | undefined =>
+    this.#prepared.get(name) ??
+    (this.#forgot.prepared ? undefined : this.#context.prepared(name)?.analysis);
+
+  cursor = (name: string): StatementAnalysis | undefined =>
+    this.#cursors.get(name) ??
+    (this.#forgot.cursors ? undefined : this.#context.cursor(name)?.analysis);
+
+  after(analysis: StatementAnalysis): void {
+    const { protocol } = analysis;
+    this.#names(analysis);
+    if (protocol.changesCatalog || protocol.runsUserCode) {
+      this.#context = { ...this.#context, unsettled: true };
+    }
+    const renames = (protocol.settings ?? []).some(({ name }) => {
+      const effect = settingEffect(name);
+      return name === '*' || name === 'all' || effect === 'names' || effect === 'identity';
+    });
+    const endsOther = this.#transaction(protocol.transaction);
+    if (renames || endsOther || protocol.runsUserCode) {
+      this.#context = { ...this.#context, searchPath: undefined, role: undefined };
+    }
+  }
+
+  /** @returns whether a transaction ended that may take back a setting from before this text. */
+  #transaction(effect: StatementAnalysis['protocol']['transaction']): boolean {
+    switch (effect) {
+      case 'begin':
+        this.#ownTransaction = true;
+        return false;
+      case 'commit':
+      case 'rollback':
+      case 'prepare': {
+        const own = this.#ownTransaction;
+        this.#ownTransaction = false;
+        return !own;
+      }
+      case 'rollback to':
+        return true;
+      default:
+        return false;
+    }
+  }
+
+  #names(analysis: StatementAnalysis): void {
+    const { prepare, deallocate, declareCursor, closeCursor, transaction } = analysis.protocol;
+    if (prepare !== undefined) {
+      this.#prepared.set(prepare, analysis);
+    }
+    if (declareCursor !== undefined) {
+      this.#cursors.set(declareCursor, analysis);
+    }
+    if (deallocate === null) {
+      this.#prepared.clear();
+      this.#forgot.prepared = true;
+    } else if (deallocate !== undefined) {
+      this.#prepared.delete(deallocate);
+      this.#forgot.prepared = true;
+    }
+    if (closeCursor === null || transaction === 'rollback' || transaction === 'rollback to') {
+      this.#cursors.clear();
+      this.#forgot.cursors = true;
+    } else if (closeCursor !== undefined) {
+      this.#cursors.delete(closeCursor);
+      this.#forgot.cursors = true;
+    }
+  }
+}

@@ -1,0 +1,198 @@
+/** Statements that define, change or maintain objects: the relations they touch, the code they run. */
+
+import { namedRelation } from './from-items.ts';
+import { callFunction, checkOperator } from './functions.ts';
+import { constant } from './lineage.ts';
+import { findTarget } from './names.ts';
+import { descendants } from './relation-family.ts';
+import type { StatementFacts } from './statement-facts.ts';
+import type { StatementKind } from './statement-verbs.ts';
+import { as, type FieldsOf, is, type Node, namesOf, stringOf } from './tree.ts';
+
+type RangeVar = FieldsOf<'RangeVar'>;
+
+/** Fields of a statement that hold the relations it is about; relations elsewhere are only used. */
+const SUBJECTS: ReadonlySet<string> = new Set([
+  'relation',
+  'relations',
+  'rels',
+  'objects',
+  'sequence',
+  'base',
+]);
+/** Languages whose functions are server code, not SQL. */
+const SERVER_LANGUAGES: ReadonlySet<string> = new Set(['c', 'internal']);
+const RELATION_KINDS: ReadonlySet<string> = new Set([
+  'OBJECT_COLUMN',
+  'OBJECT_FOREIGN_TABLE',
+  'OBJECT_INDEX',
+  'OBJECT_MATVIEW',
+  'OBJECT_POLICY',
+  'OBJECT_RULE',
+  'OBJECT_SEQUENCE',
+  'OBJECT_TABCONSTRAINT',
+  'OBJECT_TABLE',
+  'OBJECT_TRIGGER',
+  'OBJECT_VIEW',
+]);
+/** Objects that hang below a relation: `DROP TRIGGER t ON r` names them as [r, t]. */
+const BELOW_RELATION: ReadonlySet<string> = new Set([
+  'OBJECT_COLUMN',
+  'OBJECT_POLICY',
+  'OBJECT_RULE',
+  'OBJECT_TABCONSTRAINT',
+  'OBJECT_TRIGGER',
+]);
+
+export function definition(facts: StatementFacts, node: Node, kind: StatementKind): void {
+  if (kind.server !== undefined) {
+    facts.serverAccess.add(kind.server);
+  }
+  facts.changesCatalog ||= kind.changesCatalog;
+  const [tag = '', fields] = Object.entries(node)[0] ?? [];
+  // ALTER TABLE … ATTACH PARTITION and INHERIT change the other relation as well.
+  const all = tag === 'AlterTableStmt' || tag === 'AlterPublicationStmt';
+  for (const [name, value] of Object.entries(fields ?? {})) {
+    collect(facts, value, all || SUBJECTS.has(name) ? 'write' : 'read');
+  }
+  if (is(node, 'DropStmt')) {
+    for (const object of node.DropStmt.objects ?? []) {
+      namedObject(facts, object, node.DropStmt.removeType);
+    }
+  }
+  if (is(node, 'CommentStmt')) {
+    namedObject(facts, node.CommentStmt.object, node.CommentStmt.objtype);
+  }
+  if (is(node, 'SecLabelStmt')) {
+    namedObject(facts, node.SecLabelStmt.object, node.SecLabelStmt.objtype);
+  }
+  if (is(node, 'RefreshMatViewStmt') && node.RefreshMatViewStmt.relation) {
+    // It runs the view's query, with the functions in it.
+    namedRelation(facts, node.RefreshMatViewStmt.relation);
+  }
+  if (is(node, 'CreateFunctionStmt')) {
+    noteLanguage(facts, node.CreateFunctionStmt.options);
+  }
+}
+
+function noteLanguage(facts: StatementFacts, options: readonly Node[] | undefined): void {
+  for (const option of options ?? []) {
+    const element = as(option, 'DefElem');
+    const language = element?.defname === 'language' ? (stringOf(element.arg) ?? '') : '';
+    if (SERVER_LANGUAGES.has(language.toLowerCase()) || /u$/i.test(language)) {
+      facts.serverAccess.add(`CREATE FUNCTION … LANGUAGE ${language}`);
+    }
+  }
+}
+
+/** An object that is named by a list of words instead of a RangeVar. */
+function namedObject(
+  facts: StatementFacts,
+  object: Node | undefined,
+  kind: string | undefined,
+): void {
+  if (kind === undefined || !RELATION_KINDS.has(kind)) {
+    return;
+  }
+  const words = namesOf(as(object, 'List')?.items) ?? [];
+  const names = BELOW_RELATION.has(kind) ? words.slice(0, -1) : words;
+  const schema = names.at(-2);
+  noteTarget(facts, {
+    relname: names.at(-1) ?? '',
+    ...(schema === undefined ? {} : { schemaname: schema }),
+  });
+}
+
+/** A relation that the statement creates, changes or drops; it need not exist yet. */
+export function noteTarget(facts: StatementFacts, name: RangeVar): void {
+  const found = findTarget(facts, name);
+  if (!found) {
+    const schema = name.relpersistence === 't' ? 'pg_temp' : name.schemaname;
+    facts.noteWriteOf(schema ?? newObjectSchema(facts), name.relname ?? '');
+    return;
+  }
+  facts.noteWrite(found);
+  if ([found, ...descendants(facts.context.catalog, found)].some((one) => one.hasTriggersOrRules)) {
+    facts.runsUserCode = true;
+  }
+}
+
+/** Where an unqualified new object goes: the first schema that is not a system one. */
+function newObjectSchema(facts: StatementFacts): string {
+  const path = facts.context.searchPath ?? [];
+  return path.find((schema) => !schema.startsWith('pg_')) ?? '';
+}
+
+/**
+ * Everything below a definition: relations, and functions and operators in defaults, constraints,
+ * index expressions and bodies. Column types are not known here, so a name that could be user code
+ * counts as user code.
+ */
+function collect(facts: StatementFacts, value: unknown, use: 'read' | 'write'): void {
+  if (typeof value !== 'object' || value === null) {
+    return;
+  }
+  facts.nested(() => {
+    if (Array.isArray(value)) {
+      for (const item of value) {
+        collect(facts, item, use);
+      }
+      return;
+    }
+    const relation = rangeVarOf(value);
+    if (relation) {
+      if (use === 'write') {
+        noteTarget(facts, relation);
+      } else {
+        noteUse(facts, relation);
+      }
+      return;
+    }
+    noteCode(facts, value);
+    for (const inner of Object.values(value)) {
+      collect(facts, inner, use);
+    }
+  });
+}
+
+/** RangeVar nodes come with their tag in lists and without it in fields. */
+function rangeVarOf(value: object): RangeVar | undefined {
+  const inner = 'RangeVar' in value ? value.RangeVar : value;
+  if (typeof inner !== 'object' || inner === null || !('relname' in inner)) {
+    return undefined;
+  }
+  const text = (field: string): string | undefined => {
+    const found: unknown = Reflect.get(inner, field);
+    return typeof found === 'string' ? found : undefined;
+  };
+  const schema = text('schemaname');
+  const persistence = text('relpersistence');
+  return {
+    relname: text('relname') ?? '',
+    ...(schema === undefined ? {} : { schemaname: schema }),
+    ...(persistence === undefined ? {} : { relpersistence: persistence }),
+  };
+}
+
+function noteUse(facts: StatementFacts, relation: RangeVar): void {
+  const found = findTarget(facts, relation);
+  if (found) {
+    facts.noteRelation(found);
+  }
+}
+
+function noteCode(facts: StatementFacts, value: object): void {
+  if ('FuncCall' in value) {
+    const call: FieldsOf<'FuncCall'> = value.FuncCall ?? {};
+    const names = namesOf(call.funcname) ?? [];
+    const args = (call.args ?? []).map(() => constant());
+    if (!callFunction(facts, { names, args, location: call.location })) {
+      facts.refuse(`function ${names.join('.')} is not known`, { missing: names.join('.') });
+    }
+  }
+  if ('A_Expr' in value) {
+    const test: FieldsOf<'A_Expr'> = value.A_Expr ?? {};
+    const sides = [test.lexpr, test.rexpr].flatMap((side) => (side ? [constant()] : []));
+    checkOperator(facts, namesOf(test.name) ?? [], sides, test.location);
+  }
+}

@@ -1,0 +1,244 @@
+/** FROM: relations, subqueries, functions, joins and the columns that they bring into scope. */
+import { condition, expressions } from './expressions.ts';
+import { checkOperator } from './functions.ts';
+import { checkFields } from './grammar.ts';
+import { derive, type Lineage, type NamedLineage, type Origin, oneOf } from './lineage.ts';
+import { findRelation } from './names.ts';
+import { refuseSensitive, relationColumns } from './relation-columns.ts';
+import { findCte, renameColumns, type Scope, type Table } from './scope.ts';
+import type { StatementFacts } from './statement-facts.ts';
+import { functionItem, jsonTableItem, xmlTableItem } from './table-functions.ts';
+import { type FieldsOf, is, type Node, namesOf, tagOf } from './tree.ts';
+
+export interface FromItem {
+  readonly tables: readonly Table[];
+  readonly columns: readonly NamedLineage[];
+  readonly conditions: ReadonlySet<Origin>;
+}
+
+const NOTHING: FromItem = { tables: [], columns: [], conditions: new Set() };
+
+/** All items of a FROM list; later ones may look at earlier ones (LATERAL, functions). */
+export function fromList(
+  facts: StatementFacts,
+  nodes: readonly Node[] | undefined,
+  outer: Scope | undefined,
+): FromItem {
+  let all = NOTHING;
+  for (const node of nodes ?? []) {
+    all = beside(all, fromItem(facts, node, outer, all));
+  }
+  return all;
+}
+
+function beside(left: FromItem, right: FromItem): FromItem {
+  return {
+    tables: [...left.tables, ...right.tables],
+    columns: [...left.columns, ...right.columns],
+    conditions: new Set([...left.conditions, ...right.conditions]),
+  };
+}
+
+/** @param before the items to the left, which only LATERAL items see */
+function fromItem(
+  facts: StatementFacts,
+  node: Node,
+  outer: Scope | undefined,
+  before: FromItem,
+): FromItem {
+  return facts.nested(() => {
+    const lateral: Scope = { tables: before.tables, columns: before.columns, outer };
+    if (is(node, 'RangeVar')) return relationItem(facts, node.RangeVar, outer);
+    if (is(node, 'JoinExpr')) return joinItem(facts, node.JoinExpr, outer, before);
+    if (is(node, 'RangeSubselect')) {
+      const inside = node.RangeSubselect.lateral ? lateral : outer;
+      return subqueryItem(facts, node.RangeSubselect, inside);
+    }
+    if (is(node, 'RangeFunction')) return single(functionItem(facts, node.RangeFunction, lateral));
+    if (is(node, 'RangeTableFunc'))
+      return single(xmlTableItem(facts, node.RangeTableFunc, lateral));
+    if (is(node, 'JsonTable')) return single(jsonTableItem(facts, node.JsonTable, lateral));
+    if (is(node, 'RangeTableSample')) {
+      return sampleItem(facts, node.RangeTableSample, outer, before, lateral);
+    }
+    facts.unknown(`${tagOf(node)} in FROM`);
+    return NOTHING;
+  });
+}
+
+function single(table: Table): FromItem {
+  return { tables: [table], columns: table.columns, conditions: new Set() };
+}
+
+type AliasFields = FieldsOf<'Alias'>;
+
+/** Applies `AS t(a, b)`. */
+export function aliased(
+  facts: StatementFacts,
+  table: Table,
+  alias: AliasFields | undefined,
+): Table {
+  if (!alias) {
+    return table;
+  }
+  checkFields(facts, 'Alias', alias);
+  return {
+    name: alias.aliasname,
+    schema: undefined,
+    columns: renameColumns(table.columns, namesOf(alias.colnames) ?? []),
+    relation: table.relation,
+  };
+}
+
+/** A named relation, or the CTE that hides it. */
+export function relationItem(
+  facts: StatementFacts,
+  fields: FieldsOf<'RangeVar'>,
+  scope: Scope | undefined,
+): FromItem {
+  checkFields(facts, 'RangeVar', fields);
+  const name = fields.relname ?? '';
+  const cte = fields.schemaname === undefined ? findCte(scope, name) : undefined;
+  if (cte) {
+    const columns = cte.columns();
+    if (!columns) {
+      facts.refuse(`the query ${name} refers to itself in a way that cannot be followed`, {
+        location: fields.location,
+      });
+    }
+    const table = { name, schema: undefined, columns: columns ?? [], relation: undefined };
+    return single(aliased(facts, table, fields.alias));
+  }
+  const table = namedRelation(facts, fields);
+  return table ? single(table) : NOTHING;
+}
+
+/** A relation of the catalog under its own name or its alias. */
+export function namedRelation(
+  facts: StatementFacts,
+  fields: FieldsOf<'RangeVar'>,
+): Table | undefined {
+  const relation = findRelation(facts, fields);
+  if (!relation) {
+    return undefined;
+  }
+  const columns = relationColumns(facts, relation, fields.inh !== true);
+  const table = { name: relation.name, schema: relation.schema, columns, relation };
+  return aliased(facts, table, fields.alias);
+}
+
+function subqueryItem(
+  facts: StatementFacts,
+  fields: FieldsOf<'RangeSubselect'>,
+  scope: Scope | undefined,
+): FromItem {
+  checkFields(facts, 'RangeSubselect', fields);
+  const query = facts.walks.query(facts, fields.subquery, scope);
+  const table = {
+    name: undefined,
+    schema: undefined,
+    columns: query.columns,
+    relation: undefined,
+  };
+  return { ...single(aliased(facts, table, fields.alias)), conditions: query.conditions };
+}
+
+function sampleItem(
+  facts: StatementFacts,
+  fields: FieldsOf<'RangeTableSample'>,
+  outer: Scope | undefined,
+  before: FromItem,
+  lateral: Scope,
+): FromItem {
+  checkFields(facts, 'RangeTableSample', fields);
+  const method = namesOf(fields.method) ?? [];
+  if (!['bernoulli', 'system'].includes(method.at(-1) ?? '') || method.length > 2) {
+    facts.refuse(`the sampling method ${method.join('.')} is not built in`, {
+      location: fields.location,
+    });
+  }
+  const sizes = expressions(
+    facts,
+    [...(fields.args ?? []), ...(fields.repeatable ? [fields.repeatable] : [])],
+    lateral,
+  );
+  facts.noteShaping(derive(sizes));
+  return fields.relation ? fromItem(facts, fields.relation, outer, before) : NOTHING;
+}
+
+function joinItem(
+  facts: StatementFacts,
+  fields: FieldsOf<'JoinExpr'>,
+  outer: Scope | undefined,
+  before: FromItem,
+): FromItem {
+  checkFields(facts, 'JoinExpr', fields);
+  const left = fields.larg ? fromItem(facts, fields.larg, outer, before) : NOTHING;
+  const seen = beside(before, left);
+  const right = fields.rarg ? fromItem(facts, fields.rarg, outer, seen) : NOTHING;
+  const both = beside(left, right);
+  const shared = fields.isNatural ? commonNames(left, right) : (namesOf(fields.usingClause) ?? []);
+  const merged = shared.map((name) => mergedColumn(facts, name, left, right, fields.jointype));
+  const origins = new Set([
+    ...both.conditions,
+    ...merged.flatMap((column) => [...column.lineage.origins]),
+  ]);
+  if (fields.quals) {
+    const scope: Scope = { tables: both.tables, columns: both.columns, outer };
+    for (const origin of condition(facts, fields.quals, scope)) {
+      origins.add(origin);
+    }
+  }
+  const columns = [...merged, ...without(left.columns, shared), ...without(right.columns, shared)];
+  if (fields.alias) {
+    const table = { name: undefined, schema: undefined, columns, relation: undefined };
+    return { ...single(aliased(facts, table, fields.alias)), conditions: origins };
+  }
+  const using = fields.join_using_alias;
+  const extra = using
+    ? [{ name: using.aliasname, schema: undefined, columns: merged, relation: undefined }]
+    : [];
+  return { tables: [...both.tables, ...extra], columns, conditions: origins };
+}
+
+function commonNames(left: FromItem, right: FromItem): string[] {
+  const names = new Set(right.columns.map((column) => column.name));
+  return [...new Set(left.columns.map((column) => column.name))].filter((name) => names.has(name));
+}
+
+function without(
+  columns: readonly NamedLineage[],
+  names: readonly string[],
+): readonly NamedLineage[] {
+  return columns.filter((column) => !names.includes(column.name));
+}
+
+/** The one column that USING (name) leaves of two: it can hold the value of either side. */
+function mergedColumn(
+  facts: StatementFacts,
+  name: string,
+  left: FromItem,
+  right: FromItem,
+  jointype: string | undefined,
+): NamedLineage {
+  const side = (item: FromItem): Lineage | undefined => {
+    const found = item.columns.filter((column) => column.name === name);
+    return found.length > 0 ? oneOf(found.map((column) => column.lineage)) : undefined;
+  };
+  const sides = [side(left), side(right)].flatMap((lineage) => lineage ?? []);
+  if (sides.length < 2) {
+    facts.refuse(`column ${name} of USING is not known on both sides`);
+  }
+  checkOperator(facts, ['='], sides, undefined);
+  const compared = derive(sides);
+  facts.noteInferred(compared);
+  facts.tie(compared.origins);
+  refuseSensitive(facts, compared, undefined);
+  const kept = jointype === 'JOIN_RIGHT' ? sides[1] : sides[0];
+  const identity = jointype === 'JOIN_FULL' ? undefined : kept?.identity;
+  const { fields } = kept ?? compared;
+  return {
+    name,
+    lineage: { ...compared, identity, type: kept?.type, fields },
+  };
+}

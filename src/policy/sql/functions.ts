@@ -1,0 +1,292 @@
+/** A function call: which functions it can mean, what they do, and what comes out. */
+import { builtInEffect, extensionReach, isHarmlessExtension } from './functions-table.ts';
+import { derive, type Lineage } from './lineage.ts';
+import { findFunctions, functionSchemas, isBuiltIn } from './names.ts';
+import { rowTypeRelation, visibleColumns } from './relation-columns.ts';
+import type { StatementFacts } from './statement-facts.ts';
+import type { CatalogFunction } from './types.ts';
+
+/** pg_type OIDs that are fixed in PostgreSQL's sources (src/include/catalog/pg_type.dat). */
+export const TYPE = { bool: 16, int4: 23, text: 25, unknown: 705, numeric: 1700, record: 2249 };
+
+/** anyelement, anynonarray, anyenum, anyrange … and their `anycompatible` twins. */
+const ANY_ELEMENT: ReadonlySet<number> = new Set([2283, 2776, 3500, 5077, 5079]);
+/** anyarray, anycompatiblearray. */
+const ANY_ARRAY: ReadonlySet<number> = new Set([2277, 5078]);
+
+export interface Call {
+  /** Names as written, schema first. */
+  readonly names: readonly string[];
+  readonly args: readonly Lineage[];
+  readonly location: number | undefined;
+}
+
+export interface CallResult {
+  readonly lineage: Lineage;
+  /** The functions that it can mean; empty when there is none of that name. */
+  readonly functions: readonly CatalogFunction[];
+}
+
+/** @returns undefined when no function of that name takes so many arguments. */
+export function callFunction(facts: StatementFacts, call: Call): CallResult | undefined {
+  const { candidates, name } = findFunctions(facts, call.names, call.args.length);
+  if (candidates.length === 0) {
+    return undefined;
+  }
+  const trusted = candidates.filter(
+    (candidate) => isBuiltIn(candidate) || isHarmlessExtension(candidate.extension),
+  );
+  const foreign = candidates.filter(
+    (candidate) => !trusted.includes(candidate) && mayTake(facts, candidate, call.args, trusted),
+  );
+  for (const candidate of foreign) {
+    noteUserFunction(facts, candidate, call.location);
+  }
+  const builtIn = candidates.filter(isBuiltIn);
+  if (foreign.length === 0) {
+    noteTrusted(facts, trusted, builtIn);
+  }
+  if (builtIn.length > 0) {
+    applyEffect(facts, name, call, builtIn);
+  }
+  const possible = foreign.length > 0 ? candidates : bestMatches(trusted, call.args);
+  if (possible.some((candidate) => candidate.returnsSet)) {
+    facts.noteShaping(derive(call.args));
+  }
+  return { lineage: resultOf(facts, name, call.args, possible), functions: possible };
+}
+
+function noteUserFunction(
+  facts: StatementFacts,
+  candidate: CatalogFunction,
+  location: number | undefined,
+): void {
+  facts.runsUserCode = true;
+  noteFunction(facts, candidate, false);
+  const reach = extensionReach(candidate.extension);
+  if (reach !== undefined) {
+    facts.serverAccess.add(`${candidate.name}() (${reach})`);
+  }
+  facts.refuse(
+    `function ${candidate.schema}.${candidate.name} is not built in, and what it reads cannot be seen from here`,
+    { hint: 'Write the query it runs instead of calling it.', location },
+  );
+}
+
+function noteTrusted(
+  facts: StatementFacts,
+  trusted: readonly CatalogFunction[],
+  builtIn: readonly CatalogFunction[],
+): void {
+  const [used] = builtIn.length > 0 ? builtIn : trusted;
+  if (used) {
+    noteFunction(facts, used, builtIn.length > 0);
+  }
+}
+
+function noteFunction(facts: StatementFacts, used: CatalogFunction, builtIn: boolean): void {
+  facts.functions.set(`${used.schema}.${used.name}`, {
+    schema: used.schema,
+    name: used.name,
+    builtIn,
+    ...(isHarmlessExtension(used.extension) ? { harmless: true } : {}),
+  });
+}
+
+function applyEffect(
+  facts: StatementFacts,
+  name: string,
+  call: Call,
+  builtIn: readonly CatalogFunction[],
+): void {
+  const volatility = builtIn.some((candidate) => candidate.volatility === 'v') ? 'v' : 's';
+  const effect = builtInEffect(name, call.args.length, volatility);
+  switch (effect.kind) {
+    case 'pure':
+      return;
+    case 'stores':
+      for (const argument of call.args) {
+        facts.noteStored(argument);
+      }
+      return;
+    case 'waits':
+      facts.noteShaping(derive(call.args));
+      return;
+    case 'hidden':
+      facts.refuse(`${name}() ${effect.reason}`, { hint: effect.hint, location: call.location });
+      return;
+    case 'server':
+      facts.serverAccess.add(effect.what);
+      facts.refuse(`${effect.what} is not a query`, { location: call.location });
+      return;
+  }
+}
+
+/** Whether PostgreSQL could choose this function for these argument types. */
+function mayTake(
+  facts: StatementFacts,
+  candidate: CatalogFunction,
+  args: readonly Lineage[],
+  trusted: readonly CatalogFunction[],
+): boolean {
+  return args.every((argument, index) => {
+    const declared = concreteType(facts, candidate.argTypeOids[index]);
+    const isLastOfVariadic = candidate.variadic && index >= candidate.argTypeOids.length - 1;
+    // To a built-in type there may be a built-in conversion; from an unknown one anything.
+    if (isLastOfVariadic || isBuiltIn({ oid: declared }) || argument.type === undefined) {
+      return true;
+    }
+    if (argument.type === TYPE.unknown || argument.type === 0) {
+      // A bare literal prefers text over every other type (func_select_candidate, rule 4.f).
+      return !trusted.some((other) => other.argTypeOids[index] === TYPE.text);
+    }
+    return argument.type === declared || hasUserCast(facts, argument.type, declared);
+  });
+}
+
+/** A domain converts as its base type does. */
+function concreteType(facts: StatementFacts, oid: number | undefined): number {
+  let current = oid ?? 0;
+  for (let depth = 0; depth < 32; depth++) {
+    const base = facts.context.catalog.typeByOid(current)?.baseOid;
+    if (!base) {
+      break;
+    }
+    current = base;
+  }
+  return current;
+}
+
+export function hasUserCast(facts: StatementFacts, from: number, to: number): boolean {
+  return facts.context.catalog.userCasts.some(
+    ([source, target]) => source === from && target === to,
+  );
+}
+
+function bestMatches(
+  candidates: readonly CatalogFunction[],
+  args: readonly Lineage[],
+): readonly CatalogFunction[] {
+  const exact = candidates.filter((candidate) =>
+    args.every((argument, index) => argument.type === candidate.argTypeOids[index]),
+  );
+  return exact.length > 0 ? exact : candidates;
+}
+
+function resultOf(
+  facts: StatementFacts,
+  name: string,
+  args: readonly Lineage[],
+  possible: readonly CatalogFunction[],
+): Lineage {
+  const [first] = args;
+  if (name === 'unnest' && args.length === 1 && first?.fields) {
+    return derive(args, elementType(facts, first.type), first.fields);
+  }
+  const types = new Set(possible.map((candidate) => resultType(facts, candidate, args)));
+  const type = types.size === 1 ? [...types][0] : undefined;
+  const relation = rowTypeRelation(facts, type);
+  const inner = derive(args);
+  const fields = relation
+    ? visibleColumns(relation).map((column) => ({
+        name: column.name,
+        lineage: { ...inner, type: column.typeOid },
+      }))
+    : outputFields(possible, inner);
+  return { ...inner, type, fields };
+}
+
+/** Columns of a function with OUT parameters. */
+function outputFields(possible: readonly CatalogFunction[], inner: Lineage): Lineage['fields'] {
+  const [first] = possible;
+  if (!first?.outputs || first.outputs.length < 2) {
+    return undefined;
+  }
+  const shape = (candidate: CatalogFunction) =>
+    candidate.outputs?.map((output) => output.name).join('\0');
+  if (possible.some((candidate) => shape(candidate) !== shape(first))) {
+    return undefined;
+  }
+  return first.outputs.map((output) => ({
+    name: output.name,
+    lineage: { ...inner, type: output.typeOid },
+  }));
+}
+
+function resultType(
+  facts: StatementFacts,
+  candidate: CatalogFunction,
+  args: readonly Lineage[],
+): number | undefined {
+  const declared = candidate.returnTypeOid;
+  if (!ANY_ELEMENT.has(declared) && !ANY_ARRAY.has(declared)) {
+    return declared;
+  }
+  const element = args.reduce<number | undefined>((found, argument, index) => {
+    const parameter = candidate.argTypeOids[index] ?? 0;
+    if (found !== undefined || argument.type === undefined) return found;
+    if (ANY_ELEMENT.has(parameter)) return argument.type;
+    return ANY_ARRAY.has(parameter) ? elementType(facts, argument.type) : undefined;
+  }, undefined);
+  if (ANY_ELEMENT.has(declared) || element === undefined) {
+    return element;
+  }
+  return facts.context.catalog.typeByOid(element)?.arrayOid || undefined;
+}
+
+export function elementType(facts: StatementFacts, type: number | undefined): number | undefined {
+  return facts.context.catalog.typeByOid(type ?? 0)?.elementOid || undefined;
+}
+
+/** Says so when an operator of that name could run code that is not built in. */
+export function checkOperator(
+  facts: StatementFacts,
+  qualified: readonly string[],
+  operands: readonly Lineage[],
+  location: number | undefined,
+): void {
+  const name = qualified.at(-1) ?? '';
+  const { catalog } = facts.context;
+  const functions = functionSchemas(facts, qualified)
+    .flatMap((schema) => catalog.userOperators(schema, name))
+    .filter((candidate) => !isHarmlessExtension(candidate.extension))
+    .filter((candidate) => mayOperate(facts, candidate, operands));
+  for (const candidate of functions) {
+    facts.runsUserCode = true;
+    noteFunction(facts, candidate, isBuiltIn(candidate));
+    facts.refuse(
+      `operator ${name} calls ${candidate.schema}.${candidate.name}, which is not built in`,
+      {
+        hint: `Write OPERATOR(pg_catalog.${name}) if you mean the built-in one.`,
+        location,
+      },
+    );
+  }
+}
+
+function mayOperate(
+  facts: StatementFacts,
+  candidate: CatalogFunction,
+  operands: readonly Lineage[],
+): boolean {
+  if (candidate.argTypeOids.length !== operands.length) {
+    return operands.length === 0;
+  }
+  // Operators on types of their own are chosen only when one side has such a type.
+  const own = candidate.argTypeOids.map((oid) => !isBuiltIn({ oid: concreteType(facts, oid) }));
+  if (!own.some(Boolean)) {
+    return true;
+  }
+  return (
+    operands.every((operand, index) => {
+      const declared = candidate.argTypeOids[index] ?? 0;
+      return (
+        !own[index] ||
+        operand.type === undefined ||
+        operand.type === TYPE.unknown ||
+        operand.type === declared ||
+        hasUserCast(facts, operand.type, declared)
+      );
+    }) && operands.some((operand, index) => own[index] && operand.type !== TYPE.unknown)
+  );
+}

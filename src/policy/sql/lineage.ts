@@ -1,0 +1,95 @@
+/** Where the value of an expression comes from. */
+import type { ColumnFact } from './types.ts';
+
+/** A base column. One object per column and statement, so that sets compare by identity. */
+export interface ColumnOrigin {
+  readonly kind: 'column';
+  readonly fact: ColumnFact;
+}
+
+/**
+ * A column that is not stored anywhere: of VALUES, of a function in FROM, of a recursive CTE. It
+ * has no mask, but a comparison can tie a masked column to it, and then it shows that column.
+ */
+export interface RowOrigin {
+  readonly kind: 'rows';
+  /** As many rows as an argument or a condition says, so that their count spells a value. */
+  readonly generated: boolean;
+}
+
+export type Origin = ColumnOrigin | RowOrigin;
+
+export interface Lineage {
+  /** Everything whose value can reach this value. */
+  readonly origins: ReadonlySet<Origin>;
+  /** Set when the value is that of one base column, unchanged. */
+  readonly identity: ColumnOrigin | undefined;
+  readonly type: number | undefined;
+  /** The columns of a row (or of the rows in an array) where its shape is known. */
+  readonly fields: readonly NamedLineage[] | undefined;
+}
+
+export interface NamedLineage {
+  readonly name: string;
+  readonly lineage: Lineage;
+}
+
+const NO_ORIGINS: ReadonlySet<Origin> = new Set();
+
+/** A value that depends on no data: a constant, count(*). */
+export function constant(type?: number): Lineage {
+  return { origins: NO_ORIGINS, identity: undefined, type, fields: undefined };
+}
+
+/** A value computed from others. */
+export function derive(
+  parts: Iterable<Lineage>,
+  type?: number,
+  fields?: readonly NamedLineage[],
+): Lineage {
+  return { origins: unite(parts), identity: undefined, type, fields };
+}
+
+/** One of several values, as in UNION or COALESCE: unchanged only if all are the same column. */
+export function oneOf(parts: readonly Lineage[]): Lineage {
+  const [first] = parts;
+  if (!first) {
+    return constant();
+  }
+  const same = parts.every((part) => part.identity === first.identity);
+  const sameType = parts.every((part) => part.type === first.type);
+  const fields = mergeFields(parts);
+  return {
+    origins: unite(parts),
+    identity: same ? first.identity : undefined,
+    type: sameType ? first.type : undefined,
+    fields,
+  };
+}
+
+export function unite(parts: Iterable<Lineage>): ReadonlySet<Origin> {
+  const origins = new Set<Origin>();
+  for (const part of parts) {
+    for (const origin of part.origins) {
+      origins.add(origin);
+    }
+  }
+  return origins;
+}
+
+export function withOrigins(lineage: Lineage, more: Iterable<Origin>): Lineage {
+  const origins = new Set([...lineage.origins, ...more]);
+  return { ...lineage, origins };
+}
+
+function mergeFields(parts: readonly Lineage[]): readonly NamedLineage[] | undefined {
+  const shapes = parts.map((part) => part.fields);
+  const [first] = shapes;
+  if (!first || shapes.some((shape) => shape?.length !== first.length)) {
+    return undefined;
+  }
+  return first.map((field, index) => ({
+    name: field.name,
+    lineage: oneOf(shapes.map((shape) => shape?.[index]?.lineage ?? constant())),
+  }));
+}

@@ -1,0 +1,176 @@
+/** The columns of a relation, as far back as their values go. */
+import {
+  type ColumnOrigin,
+  constant,
+  type Lineage,
+  type NamedLineage,
+  type Origin,
+} from './lineage.ts';
+import { isBuiltIn } from './names.ts';
+import { relationFamily } from './relation-family.ts';
+import type { StatementFacts } from './statement-facts.ts';
+import { sensitiveColumn } from './system-relations.ts';
+import type { CatalogColumn, CatalogRelation } from './types.ts';
+
+/** Row types in row types; deeper than this the inner ones count as a whole. */
+const MAX_ROW_TYPE_DEPTH = 4;
+
+export function relationColumns(
+  facts: StatementFacts,
+  relation: CatalogRelation,
+  only: boolean,
+): readonly NamedLineage[] {
+  facts.noteRelation(relation);
+  if (relation.kind === 't') {
+    facts.refuse(`${relation.schema}.${relation.name} holds raw values of other tables`);
+  }
+  const looksThrough = (relation.kind === 'v' || relation.kind === 'm') && !isBuiltIn(relation);
+  if (!looksThrough) {
+    return storedColumns(facts, relation, only);
+  }
+  const seen = facts.walks.view(facts, relation);
+  const own = visibleColumns(relation);
+  if (!seen || seen.length !== own.length) {
+    if (seen) {
+      facts.refuse(`the view ${relation.schema}.${relation.name} does not match its definition`);
+    }
+    return storedColumns(facts, relation, only);
+  }
+  return own.map((column, index) => {
+    const inner = seen[index]?.lineage ?? constant();
+    return { name: column.name, lineage: { ...inner, type: column.typeOid } };
+  });
+}
+
+export function visibleColumns(relation: CatalogRelation): readonly CatalogColumn[] {
+  return relation.columns.filter((column) => column.attnum > 0 && !column.dropped);
+}
+
+function storedColumns(
+  facts: StatementFacts,
+  relation: CatalogRelation,
+  only: boolean,
+): readonly NamedLineage[] {
+  const family = relationFamily(facts.context.catalog, relation, only);
+  return visibleColumns(relation).map((column) => ({
+    name: column.name,
+    lineage: storedColumn(facts, relation, column, family),
+  }));
+}
+
+/** One column of a table: itself, the same column of its family, and what it is generated from. */
+function storedColumn(
+  facts: StatementFacts,
+  relation: CatalogRelation,
+  column: CatalogColumn,
+  family: readonly CatalogRelation[],
+): Lineage {
+  const own = facts.column(relation, column.attnum, column.name);
+  const origins = new Set<Origin>([own]);
+  for (const member of family) {
+    const same = visibleColumns(member).find((other) => other.name === column.name);
+    if (same && member.oid !== relation.oid) {
+      origins.add(facts.column(member, same.attnum, same.name));
+    }
+  }
+  let identity: ColumnOrigin | undefined = own;
+  if (column.generatedFrom !== undefined) {
+    identity = undefined;
+    for (const source of visibleColumns(relation)) {
+      const used = column.generatedColumns?.includes(source.attnum) ?? true;
+      if (used && source.generatedFrom === undefined) {
+        const { origins: reached } = storedColumn(facts, relation, source, family);
+        for (const origin of reached) {
+          origins.add(origin);
+        }
+      }
+    }
+  }
+  const fields = rowTypeFields(facts, column.typeOid, own, 0);
+  for (const field of fields ?? []) {
+    for (const origin of field.lineage.origins) {
+      origins.add(origin);
+    }
+  }
+  return { origins, identity: fields ? undefined : identity, type: column.typeOid, fields };
+}
+
+/**
+ * Columns of the composite type behind `typeOid` (through arrays and domains). A value of a table's
+ * row type is a copy of its row, so it carries the table's columns, and their masks.
+ */
+export function rowTypeFields(
+  facts: StatementFacts,
+  typeOid: number | undefined,
+  holder: Origin | undefined,
+  depth: number,
+): readonly NamedLineage[] | undefined {
+  const relation = rowTypeRelation(facts, typeOid);
+  if (!relation) {
+    return undefined;
+  }
+  return visibleColumns(relation).map((column) => {
+    const origin = facts.column(relation, column.attnum, column.name);
+    const inner =
+      depth < MAX_ROW_TYPE_DEPTH
+        ? rowTypeFields(facts, column.typeOid, origin, depth + 1)
+        : undefined;
+    const family = relationFamily(facts.context.catalog, relation).flatMap((member) => {
+      const same = visibleColumns(member).find((other) => other.name === column.name);
+      return same ? [facts.column(member, same.attnum, same.name)] : [];
+    });
+    const origins = new Set<Origin>([origin, ...family, ...(holder ? [holder] : [])]);
+    for (const field of inner ?? []) {
+      for (const other of field.lineage.origins) {
+        origins.add(other);
+      }
+    }
+    return {
+      name: column.name,
+      lineage: { origins, identity: undefined, type: column.typeOid, fields: inner },
+    };
+  });
+}
+
+export function rowTypeRelation(
+  facts: StatementFacts,
+  typeOid: number | undefined,
+): CatalogRelation | undefined {
+  const { catalog } = facts.context;
+  const seen = new Set<number>();
+  let oid = typeOid;
+  while (oid !== undefined && oid !== 0 && !seen.has(oid)) {
+    seen.add(oid);
+    const type = catalog.typeByOid(oid);
+    if (type?.relationOid) {
+      return catalog.relationByOid(type.relationOid);
+    }
+    oid = type?.elementOid || type?.baseOid;
+  }
+  return undefined;
+}
+
+/** Refuses a column of a system relation that shows data, statements or secrets. */
+export function refuseSensitive(
+  facts: StatementFacts,
+  lineage: Lineage,
+  location: number | undefined,
+): void {
+  for (const origin of lineage.origins) {
+    if (origin.kind !== 'column') {
+      continue;
+    }
+    const { name, column, schema } = origin.fact;
+    const sensitive = sensitiveColumn(name, column);
+    if (
+      !sensitive ||
+      (schema !== 'pg_catalog' && schema !== 'information_schema' && name !== 'pg_stat_statements')
+    ) {
+      continue;
+    }
+    if (sensitive.server !== undefined) {
+      facts.serverAccess.add(sensitive.server);
+    }
+    facts.refuse(`${name}.${column} ${sensitive.reason}`, { location });
+  }
+}

@@ -1,0 +1,141 @@
+/** Which columns and tables a name can mean at one place of a statement. */
+import {
+  constant,
+  derive,
+  type Lineage,
+  type NamedLineage,
+  type Origin,
+  oneOf,
+} from './lineage.ts';
+import type { StatementFacts } from './statement-facts.ts';
+import type { CatalogRelation } from './types.ts';
+
+/** Something in FROM that has a name, so that `name.column` and `name.*` mean it. */
+export interface Table {
+  readonly name: string | undefined;
+  /** Schema by which it can also be named, when it has no alias. */
+  readonly schema: string | undefined;
+  readonly columns: readonly NamedLineage[];
+  /** Set for relations: system columns and the row type. */
+  readonly relation: CatalogRelation | undefined;
+}
+
+export interface Cte {
+  /** Evaluated when first used; undefined while it cannot be (it refers to itself). */
+  readonly columns: () => readonly NamedLineage[] | undefined;
+}
+
+export interface Scope {
+  readonly tables: readonly Table[];
+  /** Columns that a bare name can mean, and the order of `*`. */
+  readonly columns: readonly NamedLineage[];
+  readonly outer: Scope | undefined;
+  readonly ctes?: ReadonlyMap<string, Cte>;
+  /** WINDOW clauses by name: what they partition and order by. */
+  readonly windows?: ReadonlyMap<string, ReadonlySet<Origin>>;
+}
+
+/** What a query returns, and which values decided that it returns these rows. */
+export interface QueryResult {
+  readonly columns: readonly NamedLineage[];
+  readonly conditions: ReadonlySet<Origin>;
+}
+
+export const NO_RESULT: QueryResult = { columns: [], conditions: new Set() };
+
+/** attnums of the columns that every table has (pg_attribute has them with these numbers). */
+const SYSTEM_COLUMNS: ReadonlyMap<string, number> = new Map([
+  ['ctid', -1],
+  ['xmin', -2],
+  ['cmin', -3],
+  ['xmax', -4],
+  ['cmax', -5],
+  ['tableoid', -6],
+]);
+
+export function findCte(scope: Scope | undefined, name: string): Cte | undefined {
+  for (let level = scope; level; level = level.outer) {
+    const cte = level.ctes?.get(name);
+    if (cte) {
+      return cte;
+    }
+  }
+  return undefined;
+}
+
+/** A bare name as a column, innermost query first; all matches of that query if there are several. */
+export function findColumn(
+  facts: StatementFacts,
+  scope: Scope | undefined,
+  name: string,
+): Lineage | undefined {
+  for (let level = scope; level; level = level.outer) {
+    const found = level.columns.filter((column) => column.name === name);
+    if (found.length > 0) {
+      return oneOf(found.map((column) => column.lineage));
+    }
+    const system = level.tables.flatMap((table) => systemColumn(facts, table, name) ?? []);
+    if (system.length > 0) {
+      return oneOf(system);
+    }
+  }
+  return undefined;
+}
+
+export function findTable(
+  scope: Scope | undefined,
+  name: string,
+  schema?: string,
+): Table | undefined {
+  for (let level = scope; level; level = level.outer) {
+    const found = level.tables.filter(
+      (table) => table.name === name && (schema === undefined || table.schema === schema),
+    );
+    const [first] = found;
+    if (first && found.length === 1) {
+      return first;
+    }
+    if (first) {
+      // PostgreSQL calls that ambiguous; until it does, any of them may be meant.
+      return { ...first, columns: found.flatMap((table) => table.columns) };
+    }
+  }
+  return undefined;
+}
+
+export function columnOf(facts: StatementFacts, table: Table, name: string): Lineage | undefined {
+  const found = table.columns.filter((column) => column.name === name);
+  if (found.length > 0) {
+    return oneOf(found.map((column) => column.lineage));
+  }
+  return systemColumn(facts, table, name);
+}
+
+function systemColumn(facts: StatementFacts, table: Table, name: string): Lineage | undefined {
+  const attnum = SYSTEM_COLUMNS.get(name);
+  if (!table.relation || attnum === undefined) {
+    return undefined;
+  }
+  const origin = facts.column(table.relation, attnum, name);
+  return { ...constant(), origins: new Set([origin]), identity: origin };
+}
+
+/** `t` as a value: the whole row. */
+export function wholeRow(table: Table): Lineage {
+  return derive(
+    table.columns.map((column) => column.lineage),
+    table.relation?.rowTypeOid,
+    table.columns,
+  );
+}
+
+/** New names for the first columns, as in `t(a, b)`. */
+export function renameColumns(
+  columns: readonly NamedLineage[],
+  names: readonly string[],
+): readonly NamedLineage[] {
+  return columns.map((column, index) => {
+    const name = names[index];
+    return name === undefined ? column : { name, lineage: column.lineage };
+  });
+}

@@ -1,0 +1,110 @@
+/** Statements about the session: transactions, settings, names of cursors and prepared statements. */
+import { constant, type NamedLineage } from './lineage.ts';
+import type { StatementFacts } from './statement-facts.ts';
+import type { StatementResult } from './statements.ts';
+import { type FieldsOf, is, literalText, type Node } from './tree.ts';
+import type { ProtocolEffect } from './types.ts';
+
+/** @returns undefined when it is another kind of statement. */
+export function sessionStatement(facts: StatementFacts, node: Node): StatementResult | undefined {
+  if (is(node, 'TransactionStmt')) return transaction(facts, node.TransactionStmt);
+  if (is(node, 'VariableSetStmt')) return set(facts, node.VariableSetStmt);
+  if (is(node, 'VariableShowStmt')) return show(node.VariableShowStmt);
+  if (is(node, 'DiscardStmt')) return discard(facts, node.DiscardStmt);
+  if (is(node, 'DeallocateStmt')) {
+    const { name, isall } = node.DeallocateStmt;
+    const all = isall || name === undefined;
+    return { verb: 'deallocate', columns: undefined, protocol: { deallocate: all ? null : name } };
+  }
+  if (is(node, 'ClosePortalStmt')) {
+    const { portalname } = node.ClosePortalStmt;
+    return {
+      verb: 'close',
+      columns: undefined,
+      protocol: { closeCursor: portalname ?? null },
+    };
+  }
+  return undefined;
+}
+
+type TransactionEffect = NonNullable<ProtocolEffect['transaction']>;
+
+const TRANSACTIONS: Readonly<Record<string, readonly [verb: string, effect?: TransactionEffect]>> =
+  {
+    TRANS_STMT_BEGIN: ['begin', 'begin'],
+    TRANS_STMT_START: ['start transaction', 'begin'],
+    TRANS_STMT_COMMIT: ['commit', 'commit'],
+    TRANS_STMT_ROLLBACK: ['rollback', 'rollback'],
+    TRANS_STMT_SAVEPOINT: ['savepoint', 'savepoint'],
+    TRANS_STMT_RELEASE: ['release', 'release'],
+    TRANS_STMT_ROLLBACK_TO: ['rollback to', 'rollback to'],
+    TRANS_STMT_PREPARE: ['prepare transaction', 'prepare'],
+    TRANS_STMT_COMMIT_PREPARED: ['commit prepared'],
+    TRANS_STMT_ROLLBACK_PREPARED: ['rollback prepared'],
+  };
+
+function transaction(facts: StatementFacts, fields: FieldsOf<'TransactionStmt'>): StatementResult {
+  const known = TRANSACTIONS[fields.kind ?? ''];
+  if (!known) {
+    facts.unknown(`the transaction command ${fields.kind}`);
+    return { verb: 'transaction', columns: undefined, protocol: {} };
+  }
+  const [verb, effect] = known;
+  // What another transaction prepared takes effect now, DDL included.
+  facts.changesCatalog ||= verb.endsWith(' prepared');
+  return { verb, columns: undefined, protocol: effect ? { transaction: effect } : {} };
+}
+
+function set(facts: StatementFacts, fields: FieldsOf<'VariableSetStmt'>): StatementResult {
+  const name = (fields.name ?? '').toLowerCase();
+  const local = fields.is_local ?? false;
+  switch (fields.kind) {
+    case 'VAR_SET_VALUE': {
+      const values = (fields.args ?? []).map(literalText);
+      const plain = values.every((value) => value !== undefined);
+      facts.settings.push({ name, value: plain ? values.join(', ') : undefined, local });
+      break;
+    }
+    case 'VAR_SET_DEFAULT':
+    case 'VAR_RESET':
+      facts.settings.push({ name, value: undefined, local, reset: true });
+      break;
+    case 'VAR_RESET_ALL':
+      facts.settings.push({ name: 'all', value: undefined, local, reset: true });
+      break;
+    case 'VAR_SET_MULTI':
+      // TRANSACTION and SESSION CHARACTERISTICS: isolation, read only, deferrable, snapshot.
+      return { verb: `set ${name}`, columns: undefined, protocol: {} };
+    default:
+      facts.unknown(`SET of the kind ${fields.kind}`);
+      facts.settings.push({ name: '*', value: undefined, local });
+  }
+  return { verb: setVerb(fields.kind, name), columns: undefined, protocol: {} };
+}
+
+function setVerb(kind: string | undefined, name: string): string {
+  const verb = kind === 'VAR_RESET' || kind === 'VAR_RESET_ALL' ? 'reset' : 'set';
+  if (name === 'role') return `${verb} role`;
+  return name === 'session_authorization' ? `${verb} session authorization` : verb;
+}
+
+function show(fields: FieldsOf<'VariableShowStmt'>): StatementResult {
+  const name = fields.name ?? '';
+  const names = name === 'all' ? ['name', 'setting', 'description'] : [name];
+  const columns = names.map((column): NamedLineage => ({ name: column, lineage: constant() }));
+  return { verb: 'show', columns, protocol: {} };
+}
+
+function discard(facts: StatementFacts, fields: FieldsOf<'DiscardStmt'>): StatementResult {
+  const all = fields.target === 'DISCARD_ALL';
+  if (all) {
+    facts.settings.push({ name: 'all', value: undefined, local: false, reset: true });
+  }
+  // Temporary tables go.
+  facts.changesCatalog ||= all || fields.target === 'DISCARD_TEMP';
+  return {
+    verb: 'discard',
+    columns: undefined,
+    protocol: all ? { deallocate: null, closeCursor: null } : {},
+  };
+}

@@ -1,0 +1,378 @@
+/** What the walk over one statement has found so far. */
+import type { Verb } from '../types.ts';
+import type { ColumnOrigin, Lineage, NamedLineage, Origin, RowOrigin } from './lineage.ts';
+import type { QueryResult, Scope } from './scope.ts';
+import type { Node } from './tree.ts';
+import type {
+  CatalogRelation,
+  ColumnFact,
+  FunctionFact,
+  Opaque,
+  ProtocolEffect,
+  RelationFact,
+  StatementAnalysis,
+  StatementContext,
+} from './types.ts';
+
+/**
+ * Nodes visited per statement, looking through views included. Views that use each other twice per
+ * level would otherwise cost 2^levels.
+ */
+const MAX_NODES = 200_000;
+/**
+ * Expressions and queries inside each other. Each level costs a handful of stack frames; the
+ * default stack of Node holds about ten times this.
+ */
+const MAX_DEPTH = 800;
+
+/** Thrown when a statement is too large to judge; the façade makes it opaque. */
+export class TooComplex extends Error {}
+
+type Setting = NonNullable<ProtocolEffect['settings']>[number];
+
+/** The walks that expressions and FROM items start for the queries inside them. */
+export interface Walks {
+  readonly query: (
+    facts: StatementFacts,
+    node: Node | undefined,
+    scope: Scope | undefined,
+  ) => QueryResult;
+  /** The columns of a view by its definition; undefined after it has said why not. */
+  readonly view: (
+    facts: StatementFacts,
+    view: CatalogRelation,
+  ) => readonly NamedLineage[] | undefined;
+}
+
+export class StatementFacts {
+  readonly context: StatementContext;
+  readonly walks: Walks;
+  readonly verbs: Verb[] = [];
+  readonly opaque: Opaque[] = [];
+  readonly functions = new Map<string, FunctionFact>();
+  readonly serverAccess = new Set<string>();
+  readonly settings: Setting[] = [];
+  readonly reads = new Map<string, RelationFact>();
+  readonly writes = new Map<string, RelationFact>();
+  readonly columnsWritten = new Map<string, ColumnFact>();
+  readonly read = new Set<Origin>();
+  readonly inferred = new Set<Origin>();
+  readonly stored = new Set<Origin>();
+  readonly shaping = new Set<Origin>();
+  readonly evaluated = new Set<Origin>();
+  qualified: boolean | undefined;
+  runsUserCode = false;
+  changesCatalog = false;
+  /** The INTO of a SELECT INTO that is being handled: any other INTO is out of place. */
+  into: object | undefined;
+  /** Types of $1…: of Parse, or of PREPARE name (…). */
+  parameterTypes: readonly number[];
+  /** The view whose definition is being walked. */
+  view: CatalogRelation | undefined;
+  /** Views looked through, by OID; undefined while (and if) their definition cannot be followed. */
+  readonly views = new Map<number, readonly NamedLineage[] | undefined>();
+  readonly #columns = new Map<string, ColumnOrigin>();
+  readonly #rows = new Map<object, RowOrigin>();
+  readonly #ties = new Map<Origin, Origin>();
+  #nodes = 0;
+  #depth = 0;
+
+  constructor(context: StatementContext, walks: Walks) {
+    this.context = context;
+    this.walks = walks;
+    this.parameterTypes = context.parameterTypes;
+  }
+
+  /** Runs one level of the walk and keeps its depth and cost bounded. */
+  nested<T>(walk: () => T): T {
+    this.#nodes++;
+    if (this.#nodes > MAX_NODES || this.#depth > MAX_DEPTH) {
+      throw new TooComplex();
+    }
+    this.#depth++;
+    try {
+      return walk();
+    } finally {
+      this.#depth--;
+    }
+  }
+
+  refuse(
+    reason: string,
+    options: { hint?: string | undefined; location?: number | undefined; missing?: string } = {},
+  ): void {
+    const { view } = this;
+    const through = view ? ` (in the view ${view.schema}.${view.name})` : '';
+    if (this.opaque.some((other) => other.reason === reason + through)) {
+      return;
+    }
+    this.opaque.push({
+      reason: reason + through,
+      hint: options.hint,
+      location: view ? undefined : options.location,
+      ...(options.missing !== undefined && !view ? { missing: options.missing } : {}),
+    });
+  }
+
+  /** A node or field of the tree that this walk does not know. */
+  unknown(what: string, location?: number): void {
+    this.refuse(`${what} is not understood`, { location });
+  }
+
+  verb(verb: Verb): void {
+    if (!this.verbs.includes(verb)) {
+      this.verbs.push(verb);
+    }
+  }
+
+  column(relation: CatalogRelation, attnum: number, name: string): ColumnOrigin {
+    const key = `${relation.oid}.${attnum}`;
+    let origin = this.#columns.get(key);
+    if (!origin) {
+      origin = {
+        kind: 'column',
+        fact: {
+          schema: relation.schema,
+          name: relation.name,
+          oid: relation.oid,
+          column: name,
+          attnum,
+        },
+      };
+      this.#columns.set(key, origin);
+    }
+    return origin;
+  }
+
+  /** @param node what makes the rows; the same node gives the same origin. */
+  rows(node: object, generated: boolean): RowOrigin {
+    let origin = this.#rows.get(node);
+    if (!origin) {
+      origin = { kind: 'rows', generated };
+      this.#rows.set(node, origin);
+    }
+    return origin;
+  }
+
+  noteRead(lineage: Lineage): void {
+    this.noteEvaluated(lineage);
+    if (!this.view) {
+      addAll(this.read, lineage.origins);
+    }
+  }
+
+  noteInferred(lineage: Lineage): void {
+    this.noteEvaluated(lineage);
+    if (!this.view) {
+      addAll(this.inferred, lineage.origins);
+    }
+  }
+
+  noteStored(lineage: Lineage): void {
+    addAll(this.stored, lineage.origins);
+    this.noteRead(lineage);
+  }
+
+  noteShaping(lineage: Lineage): void {
+    addAll(this.shaping, lineage.origins);
+    this.noteInferred(lineage);
+  }
+
+  noteEvaluated(lineage: Lineage): void {
+    addAll(this.evaluated, lineage.origins);
+  }
+
+  noteRelation(relation: CatalogRelation): void {
+    const fact = this.#relationFact(relation);
+    const known = this.reads.get(factKey(fact));
+    if (!known || (known.via && !fact.via)) {
+      this.reads.set(factKey(fact), fact);
+    }
+    if (relation.rowSecurityRunsUserCode) {
+      this.runsUserCode = true;
+    }
+  }
+
+  noteWrite(relation: CatalogRelation): void {
+    const fact = this.#relationFact(relation);
+    this.writes.set(factKey(fact), fact);
+  }
+
+  noteWriteOf(schema: string, name: string): void {
+    this.writes.set(`${schema}.${name}`, { schema, name, oid: 0 });
+  }
+
+  noteColumnWritten(fact: ColumnFact): void {
+    this.columnsWritten.set(`${fact.oid}.${fact.attnum}`, fact);
+  }
+
+  /** Planned but not run: what was read stays, for functions run while planning. */
+  forgetWrites(): void {
+    this.verbs.length = 0;
+    this.writes.clear();
+    this.columnsWritten.clear();
+    this.stored.clear();
+    this.qualified = undefined;
+    this.changesCatalog = false;
+  }
+
+  /** Everything that a statement which was judged before does, now that this one runs it. */
+  include(other: StatementAnalysis): void {
+    for (const verb of other.verbs) this.verb(verb);
+    for (const fact of other.reads) this.reads.set(factKey(fact), fact);
+    for (const fact of other.writes) this.writes.set(factKey(fact), fact);
+    for (const fact of other.functions) this.functions.set(`${fact.schema}.${fact.name}`, fact);
+    for (const fact of other.columnsWritten) this.noteColumnWritten(fact);
+    for (const access of other.serverAccess) this.serverAccess.add(access);
+    this.opaque.push(...other.opaque.filter((reason) => !this.opaque.includes(reason)));
+    this.settings.push(...(other.protocol.settings ?? []));
+    this.#import(this.read, other.columnsRead);
+    this.#import(this.inferred, other.columnsInferred);
+    this.#import(this.stored, other.columnsStored ?? other.columnsRead);
+    this.#import(this.shaping, other.columnsShaping ?? other.columnsInferred);
+    this.#import(this.evaluated, other.columnsEvaluated ?? other.columnsRead);
+    if (other.qualified !== undefined) {
+      this.noteQualified(other.qualified);
+    }
+    this.runsUserCode ||= other.protocol.runsUserCode;
+    this.changesCatalog ||= other.protocol.changesCatalog;
+  }
+
+  /** Columns of a statement that was judged before, by the facts of then. */
+  #import(target: Set<Origin>, facts: readonly ColumnFact[]): void {
+    for (const fact of facts) {
+      const key = `${fact.oid}.${fact.attnum}`;
+      const origin = this.#columns.get(key) ?? { kind: 'column' as const, fact };
+      this.#columns.set(key, origin);
+      target.add(origin);
+    }
+  }
+
+  /** One more UPDATE or DELETE: the statement is qualified when all of them are. */
+  noteQualified(qualified: boolean): void {
+    this.qualified = (this.qualified ?? true) && qualified;
+  }
+
+  /** The values are compared with each other: each may show the others. */
+  tie(origins: Iterable<Origin>): void {
+    let root: Origin | undefined;
+    for (const origin of origins) {
+      const other = this.#rootOf(origin);
+      if (root && other !== root) {
+        this.#ties.set(other, root);
+      }
+      root ??= other;
+    }
+  }
+
+  /** All columns that comparisons connect with these origins, other than themselves. */
+  tiedTo(origins: ReadonlySet<Origin>): ColumnFact[] {
+    const roots = new Set([...origins].map((origin) => this.#rootOf(origin)));
+    const tied: ColumnFact[] = [];
+    for (const origin of this.#ties.keys()) {
+      this.#collect(origin, origins, roots, tied);
+    }
+    for (const root of new Set(this.#ties.values())) {
+      if (!this.#ties.has(root)) {
+        this.#collect(root, origins, roots, tied);
+      }
+    }
+    return tied;
+  }
+
+  #collect(
+    origin: Origin,
+    own: ReadonlySet<Origin>,
+    roots: ReadonlySet<Origin>,
+    tied: ColumnFact[],
+  ): void {
+    if (origin.kind === 'column' && !own.has(origin) && roots.has(this.#rootOf(origin))) {
+      tied.push(origin.fact);
+    }
+  }
+
+  #rootOf(origin: Origin): Origin {
+    let root = origin;
+    for (let next = this.#ties.get(root); next; next = this.#ties.get(root)) {
+      root = next;
+    }
+    return root;
+  }
+
+  /** Columns tied to generated rows: the number of rows that match tells the value. */
+  #counted(): Set<Origin> {
+    const generated = new Set<Origin>();
+    for (const rows of this.#rows.values()) {
+      if (rows.generated) {
+        generated.add(rows);
+      }
+    }
+    const roots = new Set([...generated].map((origin) => this.#rootOf(origin)));
+    const counted = new Set<Origin>();
+    for (const origin of this.#columns.values()) {
+      if (roots.has(this.#rootOf(origin))) {
+        counted.add(origin);
+      }
+    }
+    return counted;
+  }
+
+  #relationFact(relation: CatalogRelation): RelationFact {
+    const fact = { schema: relation.schema, name: relation.name, oid: relation.oid };
+    return this.view ? { ...fact, via: { schema: this.view.schema, name: this.view.name } } : fact;
+  }
+
+  result(
+    verb: Verb,
+    outputs: StatementAnalysis['outputs'],
+    protocol: Omit<ProtocolEffect, 'settings' | 'runsUserCode' | 'changesCatalog'>,
+    range: { readonly start: number; readonly end: number },
+  ): StatementAnalysis {
+    addAll(this.shaping, this.#counted());
+    return {
+      verb,
+      verbs: [verb, ...this.verbs.filter((other) => other !== verb)],
+      reads: [...this.reads.values()],
+      writes: [...this.writes.values()],
+      columnsRead: columnFacts(this.read),
+      columnsInferred: columnFacts(this.inferred),
+      columnsWritten: [...this.columnsWritten.values()],
+      columnsStored: columnFacts(this.stored),
+      columnsShaping: columnFacts(this.shaping),
+      columnsEvaluated: columnFacts(this.evaluated),
+      functions: [...this.functions.values()],
+      qualified: this.qualified,
+      serverAccess: [...this.serverAccess],
+      outputs,
+      opaque: this.opaque,
+      protocol: {
+        ...protocol,
+        ...(this.settings.length > 0 ? { settings: this.settings } : {}),
+        runsUserCode: this.runsUserCode,
+        changesCatalog: this.changesCatalog,
+      },
+      start: range.start,
+      end: range.end,
+    };
+  }
+}
+
+export function columnFacts(origins: Iterable<Origin>): ColumnFact[] {
+  const facts: ColumnFact[] = [];
+  for (const origin of origins) {
+    if (origin.kind === 'column') {
+      facts.push(origin.fact);
+    }
+  }
+  return facts;
+}
+
+function addAll(target: Set<Origin>, origins: Iterable<Origin>): void {
+  for (const origin of origins) {
+    target.add(origin);
+  }
+}
+
+function factKey(fact: RelationFact): string {
+  return `${fact.schema}.${fact.name}`;
+}

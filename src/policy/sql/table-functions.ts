@@ -1,0 +1,214 @@
+/** Functions in FROM: ROWS FROM, WITH ORDINALITY, column definitions, XMLTABLE and JSON_TABLE. */
+import { expression, expressions } from './expressions.ts';
+import { functionCall } from './function-call.ts';
+import { type CallResult, TYPE } from './functions.ts';
+import { checkFields } from './grammar.ts';
+import { constant, derive, type Lineage, type NamedLineage, withOrigins } from './lineage.ts';
+import { findType } from './names.ts';
+import { renameColumns, type Scope, type Table } from './scope.ts';
+import type { StatementFacts } from './statement-facts.ts';
+import { as, type FieldsOf, type Node, namesOf, tagOf } from './tree.ts';
+
+const INT8 = 20;
+const XML = 142;
+/** Functions that make as many rows as a number says. */
+const COUNTING: ReadonlySet<string> = new Set(['generate_series', 'generate_subscripts']);
+
+export function functionItem(
+  facts: StatementFacts,
+  fields: FieldsOf<'RangeFunction'>,
+  scope: Scope,
+): Table {
+  checkFields(facts, 'RangeFunction', fields);
+  const columns: NamedLineage[] = [];
+  const several = (fields.functions ?? []).length > 1;
+  for (const entry of fields.functions ?? []) {
+    // Each entry is a list of the call and its column definitions.
+    const [call, definitions] = as(entry, 'List')?.items ?? [];
+    const defined = fields.coldeflist ?? as(definitions, 'List')?.items;
+    columns.push(...calledColumns(facts, call, defined, scope, several ? undefined : fields.alias));
+  }
+  if (fields.ordinality) {
+    columns.push({ name: 'ordinality', lineage: constant(INT8) });
+  }
+  if (fields.alias) {
+    checkFields(facts, 'Alias', fields.alias);
+  }
+  const [first] = fields.functions ?? [];
+  return {
+    name: fields.alias?.aliasname ?? functionName(as(first, 'List')?.items?.[0]),
+    schema: undefined,
+    columns: renameColumns(columns, namesOf(fields.alias?.colnames) ?? []),
+    relation: undefined,
+  };
+}
+
+function functionName(call: Node | undefined): string | undefined {
+  return namesOf(as(call, 'FuncCall')?.funcname)?.at(-1);
+}
+
+/** The columns of one function call. */
+function calledColumns(
+  facts: StatementFacts,
+  node: Node | undefined,
+  definitions: readonly Node[] | undefined,
+  scope: Scope,
+  alias: FieldsOf<'Alias'> | undefined,
+): readonly NamedLineage[] {
+  const call = as(node, 'FuncCall');
+  // SQL syntax such as COALESCE(…) or CAST(…) may stand for a function here.
+  const result: CallResult = call
+    ? functionCall(facts, call, scope)
+    : { lineage: expression(facts, node, scope), functions: [] };
+  const name = functionName(node) ?? alias?.aliasname ?? '';
+  const rows = node ? facts.rows(node, COUNTING.has(name)) : undefined;
+  const value = rows ? withOrigins(result.lineage, [rows]) : result.lineage;
+  const rowed = (lineage: Lineage): Lineage => (rows ? withOrigins(lineage, [rows]) : lineage);
+  if (definitions && definitions.length > 0) {
+    return definitions.map((definition) => definedColumn(facts, definition, value));
+  }
+  if (value.fields) {
+    return value.fields.map((field) => ({ name: field.name, lineage: rowed(field.lineage) }));
+  }
+  if (value.type === TYPE.record) {
+    const [output] = result.functions[0]?.outputs ?? [];
+    if (!output) {
+      facts.refuse(`the columns of ${name}() are not known`, { location: call?.location });
+    }
+  }
+  // A function of one scalar column: named after its OUT parameter, else the alias, else itself.
+  const [output] = result.functions[0]?.outputs ?? [];
+  return [
+    { name: output?.name || alias?.aliasname || name, lineage: { ...value, identity: undefined } },
+  ];
+}
+
+function definedColumn(facts: StatementFacts, node: Node, value: Lineage): NamedLineage {
+  const column = as(node, 'ColumnDef');
+  if (!column) {
+    facts.unknown(`${tagOf(node)} as a column definition`);
+  }
+  const type = findType(facts, column?.typeName);
+  return { name: column?.colname ?? '', lineage: derive([value], type?.oid) };
+}
+
+export function xmlTableItem(
+  facts: StatementFacts,
+  fields: FieldsOf<'RangeTableFunc'>,
+  scope: Scope,
+): Table {
+  checkFields(facts, 'RangeTableFunc', fields);
+  const inputs = expressions(
+    facts,
+    [fields.docexpr, fields.rowexpr].flatMap((node) => node ?? []),
+    scope,
+  );
+  for (const namespace of fields.namespaces ?? []) {
+    inputs.push(expression(facts, as(namespace, 'ResTarget')?.val ?? namespace, scope));
+  }
+  const document = withOrigins(derive(inputs, XML), [facts.rows(fields, false)]);
+  facts.noteShaping(derive(inputs));
+  const columns = (fields.columns ?? []).map((node) => {
+    const column = as(node, 'RangeTableFuncCol');
+    if (!column) {
+      facts.unknown(`${tagOf(node)} in XMLTABLE`);
+      return { name: '', lineage: document };
+    }
+    checkFields(facts, 'RangeTableFuncCol', column);
+    const own = expressions(
+      facts,
+      [column.colexpr, column.coldefexpr].flatMap((part) => part ?? []),
+      scope,
+    );
+    const type = column.typeName ? findType(facts, column.typeName)?.oid : TYPE.int4;
+    return { name: column.colname ?? '', lineage: derive([document, ...own], type) };
+  });
+  return named(facts, columns, fields.alias, 'xmltable');
+}
+
+export function jsonTableItem(
+  facts: StatementFacts,
+  fields: FieldsOf<'JsonTable'>,
+  scope: Scope,
+): Table {
+  checkFields(facts, 'JsonTable', fields);
+  const bare = (tag: 'JsonValueExpr' | 'JsonBehavior', value: object | undefined): Node[] =>
+    value ? [bareNode(tag, value)] : [];
+  const inputs = expressions(
+    facts,
+    [
+      ...bare('JsonValueExpr', fields.context_item),
+      ...(fields.passing ?? []),
+      ...bare('JsonBehavior', fields.on_error),
+      ...pathNodes(facts, fields.pathspec),
+    ],
+    scope,
+  );
+  facts.noteShaping(derive(inputs));
+  const document = withOrigins(derive(inputs), [facts.rows(fields, false)]);
+  return named(
+    facts,
+    jsonColumns(facts, fields.columns, document, scope),
+    fields.alias,
+    'json_table',
+  );
+}
+
+/** NESTED PATH columns stand in one row with the others. */
+function jsonColumns(
+  facts: StatementFacts,
+  nodes: readonly Node[] | undefined,
+  document: Lineage,
+  scope: Scope,
+): NamedLineage[] {
+  return (nodes ?? []).flatMap((node) => {
+    const column = as(node, 'JsonTableColumn');
+    if (!column) {
+      facts.unknown(`${tagOf(node)} in JSON_TABLE`);
+      return [];
+    }
+    checkFields(facts, 'JsonTableColumn', column);
+    if (column.coltype === 'JTC_NESTED') {
+      return facts.nested(() => jsonColumns(facts, column.columns, document, scope));
+    }
+    const behaviors = [column.on_empty, column.on_error].flatMap((behavior) =>
+      behavior ? [bareNode('JsonBehavior', behavior)] : [],
+    );
+    const own = expressions(facts, [...behaviors, ...pathNodes(facts, column.pathspec)], scope);
+    const type = column.typeName ? findType(facts, column.typeName)?.oid : TYPE.int4;
+    return [{ name: column.name ?? '', lineage: derive([document, ...own], type) }];
+  });
+}
+
+function pathNodes(
+  facts: StatementFacts,
+  path: FieldsOf<'JsonTablePathSpec'> | undefined,
+): readonly Node[] {
+  if (!path) {
+    return [];
+  }
+  checkFields(facts, 'JsonTablePathSpec', path);
+  return path.string ? [path.string] : [];
+}
+
+/** The parser writes some nodes without their tag where only one kind can stand. */
+function bareNode(tag: 'JsonValueExpr' | 'JsonBehavior', value: object): Node {
+  return tag === 'JsonValueExpr' ? { JsonValueExpr: value } : { JsonBehavior: value };
+}
+
+function named(
+  facts: StatementFacts,
+  columns: readonly NamedLineage[],
+  alias: FieldsOf<'Alias'> | undefined,
+  fallback: string,
+): Table {
+  if (alias) {
+    checkFields(facts, 'Alias', alias);
+  }
+  return {
+    name: alias?.aliasname ?? fallback,
+    schema: undefined,
+    columns: renameColumns(columns, namesOf(alias?.colnames) ?? []),
+    relation: undefined,
+  };
+}
