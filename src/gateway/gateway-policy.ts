@@ -23,7 +23,7 @@ export interface GatewayPolicyOptions {
 }
 
 /** A first fetch that hangs must not keep the gateway from starting (and from saying so). */
-const FIRST_SYNC_TIMEOUT_MS = 20_000;
+const FIRST_SYNC_WAIT_MS = 15_000;
 
 export class GatewayPolicy {
   readonly #repo: PolicyRepo;
@@ -36,19 +36,33 @@ export class GatewayPolicy {
   }
 
   static async open(options: GatewayPolicyOptions, signal: AbortSignal): Promise<GatewayPolicy> {
-    const deadline = AbortSignal.any([signal, AbortSignal.timeout(FIRST_SYNC_TIMEOUT_MS)]);
-    const { directory: dir, repository, branch, allowedSigners, env, log } = options;
+    const { directory: dir, repository, branch, allowedSigners, env } = options;
     const repo = await PolicyRepo.open({ dir, repository, branch, allowedSigners, env }, signal);
-    const { problem } = await repo.sync(deadline);
-    if (problem !== undefined) {
-      log.error('policy.problem', errorFields(problem));
-    }
     const policy = new GatewayPolicy(repo, options);
-    const inForce = repo.current();
-    if (inForce !== undefined) {
-      policy.#logInForce(inForce);
+    const { promise: waitedEnough, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, FIRST_SYNC_WAIT_MS);
+    try {
+      await Promise.race([policy.#firstSync(signal), waitedEnough]);
+    } finally {
+      clearTimeout(timer);
     }
     return policy;
+  }
+
+  async #firstSync(signal: AbortSignal): Promise<void> {
+    try {
+      const { problem } = await this.#repo.sync(signal);
+      if (problem !== undefined) {
+        this.#logProblem(problem);
+      }
+    } catch (error) {
+      // Only when the gateway is told to stop while it starts.
+      this.#logProblem(error);
+    }
+    const inForce = this.#repo.current();
+    if (inForce !== undefined) {
+      this.#changed(inForce);
+    }
   }
 
   /** Polls until the signal aborts. */
@@ -56,13 +70,8 @@ export class GatewayPolicy {
     await this.#repo.watch({
       pollSeconds: this.#options.pollSeconds,
       signal,
-      onChange: (inForce) => {
-        this.#logInForce(inForce);
-        for (const listener of this.#listeners) {
-          listener(inForce);
-        }
-      },
-      onProblem: (error) => this.#options.log.error('policy.problem', errorFields(error)),
+      onChange: (inForce) => this.#changed(inForce),
+      onProblem: (problem) => this.#logProblem(problem),
     });
   }
 
@@ -120,7 +129,20 @@ export class GatewayPolicy {
     return roles === undefined ? {} : { auditor: roles.auditor, approver: roles.approver };
   }
 
-  #logInForce({ commit, signer }: PolicyInForce): void {
+  #changed(inForce: PolicyInForce): void {
+    const { commit, signer } = inForce;
     this.#options.log.info('policy.in_force', { commit, signer });
+    for (const listener of this.#listeners) {
+      try {
+        listener(inForce);
+      } catch (error) {
+        // One listener must not keep the others from the news, nor end the polling.
+        this.#options.log.error('policy.listener_failed', errorFields(error));
+      }
+    }
+  }
+
+  #logProblem(problem: unknown): void {
+    this.#options.log.error('policy.problem', errorFields(problem));
   }
 }

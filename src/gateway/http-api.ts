@@ -112,9 +112,10 @@ export function createHttpApi(options: HttpApiOptions): Hono<Env> {
     c.get('log')[status >= 500 ? 'error' : 'info']('http.error', errorFields(error));
     return json(body, status);
   });
-  app.notFound(() => {
-    throw new HoopError('HOOP_GATEWAY_REFUSED', 'the gateway has no such path');
-  });
+  // Returned, not thrown: what is thrown here goes past the middleware above and its headers.
+  app.notFound(() =>
+    json({ error: { code: 'HOOP_GATEWAY_REFUSED', message: 'the gateway has no such path' } }, 404),
+  );
 
   /** A route for those who are logged in; refusals of the login itself have their own headers. */
   type Handler = (c: Ctx, who: Authenticated) => Response | Promise<Response>;

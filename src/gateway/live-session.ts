@@ -98,7 +98,8 @@ export class LiveSession {
   /** When the last byte came from the client. */
   #activeAt = this.#startedAt;
   #ended: Promise<void> | undefined;
-  #isClosed = false;
+  /** The recording is being closed, or is closed: nothing more is agreed on here. */
+  #isClosing = false;
   #onFullyAgreed: (() => void) | undefined;
 
   constructor(options: LiveSessionOptions) {
@@ -236,6 +237,7 @@ export class LiveSession {
       await this.#fullyAgreed();
     } finally {
       clearTimeout(deadline);
+      this.#isClosing = true;
       await recording.close({ reason, message }).catch((error: unknown) => {
         this.#log.error('recording.close_failed', errorFields(error));
       });
@@ -243,7 +245,6 @@ export class LiveSession {
       const endedMs = this.#options.clock();
       this.#indexed(() => index.end(this.id, { endedMs, reason, message, upBytes, downBytes }));
       this.#log.info('session.ended', { reason, upBytes, downBytes });
-      this.#isClosed = true;
       this.#tell({ type: 'closed' });
       this.#control?.close();
       this.#options.onEnded(this);
@@ -266,8 +267,8 @@ export class LiveSession {
 
   /** Waits until the client has proposed a cut that covers all, or nothing is to be expected. */
   async #fullyAgreed(): Promise<void> {
-    const { signal } = this.#cutOff;
-    if (signal.aborted || this.#options.recording.stopped.aborted || this.#coversEverything()) {
+    const signal = AbortSignal.any([this.#cutOff.signal, this.#options.recording.stopped]);
+    if (signal.aborted || this.#coversEverything()) {
       return;
     }
     const { promise, resolve } = Promise.withResolvers<void>();
@@ -355,7 +356,7 @@ export class LiveSession {
   }
 
   async #cut(cut: CutProposal): Promise<void> {
-    if (this.#isClosed) {
+    if (this.#isClosing) {
       // Too late for this channel; it is taken by POST …/cuts.
       return;
     }
@@ -413,6 +414,10 @@ export class LiveSession {
   }
 
   #recordingStopped(): void {
+    if (this.#isClosing) {
+      // Closing it is what stopped it.
+      return;
+    }
     const { reason } = this.#options.recording.stopped;
     const known: EndReason =
       reason instanceof Error && 'endReason' in reason && isEndReason(reason.endReason)

@@ -240,7 +240,6 @@ export class Sessions {
       clientKey,
       gatewayKey: keys.gatewayKey,
       certificate,
-      keyring: keys.keyring,
     });
     try {
       recording.event({

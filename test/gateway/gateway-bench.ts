@@ -1,0 +1,175 @@
+/**
+ * A gateway in this process with everything around it real: identity provider, signed policy
+ * repository, TLS, and (where asked for) a PostgreSQL. What the API tests stand on.
+ */
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { login } from '../../src/auth/login.ts';
+import { openGateway } from '../../src/auth/open-gateway.ts';
+import { createCertificateAuthority, issueServerCertificate } from '../../src/demo/certificates.ts';
+import { completeLogin } from '../../src/demo/complete-login.ts';
+import { type OidcProvider, startOidcProvider } from '../../src/demo/oidc-provider.ts';
+import { createPolicyRepository, type PolicyRepository } from '../../src/demo/policy-repository.ts';
+import { parseGatewayConfig } from '../../src/gateway/config.ts';
+import { type Gateway, startGateway } from '../../src/gateway/start-gateway.ts';
+import { locateHome } from '../../src/home.ts';
+import type { GatewayClient } from '../../src/tunnel/gateway-client.ts';
+import { collectLog } from './collect-log.ts';
+
+export interface GatewayBenchOptions {
+  /** Where the target is; absent: a port that nobody listens on. */
+  readonly target?: { readonly host: string; readonly port: number; readonly password: string };
+  /** Lines added to the configuration. */
+  readonly config?: string;
+  readonly headersTimeoutMs?: number;
+  readonly startWithoutPolicy?: boolean;
+}
+
+export interface GatewayBench extends AsyncDisposable {
+  readonly directory: string;
+  readonly provider: OidcProvider;
+  readonly policy: PolicyRepository;
+  /** PEM. */
+  readonly ca: string;
+  readonly log: ReturnType<typeof collectLog>;
+  /** Wall clock of the gateway, for tests to move. */
+  readonly clock: { offsetMs: number };
+  readonly signal: AbortSignal;
+  gateway(): Gateway;
+  /** Closes the gateway and starts it again on the same port and data. */
+  restart(): Promise<void>;
+  /** A client that is logged in as this account; kept until the bench is disposed. */
+  client(account: string): Promise<GatewayClient>;
+}
+
+export const ENGINEERS = `name: engineers
+who: { groups: [engineering] }
+targets: { names: [prod-db] }
+limits: { maxTime: 1h, idleTime: 10m, maxConnections: 2 }
+masks:
+  - { column: public.customers.email, mask: full }
+rules:
+  - name: read
+    allow: { verbs: [select], relations: ['public.*'] }
+`;
+
+export function policyFiles(issuer: string, clientId: string): Record<string, string> {
+  return {
+    'hoop.yaml': `version: 1
+org: test
+identityProviders:
+  - issuer: ${issuer}
+    clientId: ${clientId}
+    scopes: [openid, email, profile, groups]
+    claims: { name: name, email: email, groups: groups }
+roles:
+  auditor: { groups: [auditors] }
+  approver: { groups: [approvers] }
+`,
+    'targets/prod-db.yaml': `name: prod-db
+kind: postgres
+database: postgres
+credential: prod-db
+recording: full
+`,
+    'policies/engineers.yaml': ENGINEERS,
+    'policies/dba.yaml': ENGINEERS.replace('engineers', 'dba').replace('engineering', 'dba'),
+  };
+}
+
+export async function startGatewayBench(options: GatewayBenchOptions = {}): Promise<GatewayBench> {
+  await using stack = new AsyncDisposableStack();
+  const directory = await mkdtemp(join(tmpdir(), 'hoop-gateway-'));
+  stack.defer(() => rm(directory, { recursive: true, force: true }));
+  const abort = new AbortController();
+  stack.defer(() => abort.abort());
+  const provider = stack.use(await startOidcProvider());
+  const files = policyFiles(provider.issuer, provider.clientId);
+  const policy = await createPolicyRepository(join(directory, 'policy'), files);
+  const authority = createCertificateAuthority();
+  const issued = issueServerCertificate(authority, { names: [], ips: ['127.0.0.1'] });
+  await writeFile(join(directory, 'ca.pem'), authority.certificate);
+  await writeFile(join(directory, 'cert.pem'), issued.certificate);
+  await writeFile(join(directory, 'key.pem'), issued.privateKey, { mode: 0o600 });
+  const { host, port } = options.target ?? { host: '127.0.0.1', port: 1 };
+  const repository = options.startWithoutPolicy ? join(directory, 'none') : policy.directory;
+  const log = collectLog();
+  const clock = { offsetMs: 0 };
+  let listenPort = '0';
+  const launch = async (): Promise<Gateway> => {
+    const text = `version: 1
+name: test-gateway
+listen: 127.0.0.1:${listenPort}
+tls: { cert: cert.pem, key: key.pem }
+dataDir: data
+policy:
+  repository: ${repository}
+  allowedSigners: ${policy.allowedSigners}
+  pollSeconds: 0.2
+addresses: { prod-db: "${host}:${port}" }
+credentials: { prod-db: { user: postgres, password: { env: PROD_DB } } }
+${options.config ?? ''}`;
+    const started = await startGateway(parseGatewayConfig(text, join(directory, 'gateway.yaml')), {
+      log: log.log,
+      env: { ...process.env, PROD_DB: options.target?.password ?? 'unused' },
+      signal: abort.signal,
+      version: '0.0.0-test',
+      clock: () => Date.now() + clock.offsetMs,
+      ...(options.headersTimeoutMs === undefined
+        ? {}
+        : { headersTimeoutMs: options.headersTimeoutMs }),
+    });
+    listenPort = new URL(started.url).port;
+    return started;
+  };
+  let gateway = await launch();
+  stack.defer(() => gateway.close());
+
+  const clients = new Map<string, Promise<GatewayClient>>();
+  const logIn = async (name: string): Promise<GatewayClient> => {
+    const account = provider.accounts.find((other) => other.name === name);
+    if (account === undefined) {
+      throw new RangeError(`no account ${name}`);
+    }
+    const homePath = join(directory, 'homes', name);
+    await mkdir(homePath, { recursive: true, mode: 0o700 });
+    const env = { HOOP_HOME: homePath, HOOP_TOKEN_STORE: 'file' };
+    await login({
+      home: locateHome(env),
+      config: { tokenStore: 'file' },
+      gateway: gateway.url,
+      ca: join(directory, 'ca.pem'),
+      openBrowser: async (url) => {
+        await completeLogin(url, account, abort.signal);
+        return true;
+      },
+      note: () => undefined,
+      signal: abort.signal,
+    });
+    const opened = stack2.use(await openGateway({ env }));
+    return opened.client;
+  };
+  const stack2 = stack.use(new AsyncDisposableStack());
+  const owned = stack.move();
+  return {
+    directory,
+    provider,
+    policy,
+    ca: authority.certificate,
+    log,
+    clock,
+    signal: abort.signal,
+    gateway: () => gateway,
+    async restart() {
+      await gateway.close();
+      gateway = await launch();
+    },
+    client(name) {
+      const known = clients.get(name) ?? logIn(name);
+      clients.set(name, known);
+      return known;
+    },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}

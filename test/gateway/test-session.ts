@@ -1,0 +1,257 @@
+/** The client's end of a session without the CLI: control channel, streams, its own recording. */
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { WebSocket } from 'ws';
+import { encodeQuery } from '../../src/protocol/pg/query.ts';
+import { encodeStartupMessage } from '../../src/protocol/pg/startup-message.ts';
+import { ClientRecording } from '../../src/recording/client-recording.ts';
+import { generateSigningKey, type SigningKey } from '../../src/recording/ed25519.ts';
+import { signProof } from '../../src/recording/proof-of-possession.ts';
+import { API_VERSION, PATHS, type SessionReply, ToClient } from '../../src/tunnel/api.ts';
+import type { GatewayClient } from '../../src/tunnel/gateway-client.ts';
+import type { GatewayBench } from './gateway-bench.ts';
+
+export interface RequestChanges {
+  readonly target?: string;
+  readonly reason?: string;
+  readonly policyCommit?: string;
+  readonly serverNonce?: string;
+  readonly clientKey?: string;
+  readonly proof?: string;
+}
+
+/** Asks for a session as the CLI does, with what a test wants to be wrong. */
+export async function requestSession(
+  bench: GatewayBench,
+  account: string,
+  changes: RequestChanges = {},
+): Promise<{ reply: SessionReply; key: SigningKey; client: GatewayClient }> {
+  const client = await bench.client(account);
+  const policy = await client.policy(bench.signal);
+  const key = generateSigningKey();
+  const { proof, ...fields } = changes;
+  const hello = {
+    v: API_VERSION,
+    target: 'prod-db',
+    clientKey: Buffer.from(key.publicKey).toString('base64'),
+    clientNonce: randomBytes(16).toString('base64'),
+    serverNonce: policy.sessionNonce,
+    policyCommit: policy.commit,
+    cli: { version: '0.0.0-test' },
+    ...fields,
+  } as const;
+  const signed = signProof(key, {
+    hello,
+    serverNonce: hello.serverNonce,
+    exporter: new Uint8Array(),
+  });
+  const request = { ...hello, proof: proof ?? signed };
+  return { reply: await client.startSession(request, bench.signal), key, client };
+}
+
+/** A WebSocket of the session, open. @throws Error with the status of a refused upgrade. */
+export async function openSocket(
+  bench: GatewayBench,
+  client: GatewayClient,
+  path: string,
+): Promise<WebSocket> {
+  const url = client.webSocketUrl(path);
+  const headers = await client.authHeaders('GET', url, bench.signal);
+  const socket = new WebSocket(url, { ca: bench.ca, headers, perMessageDeflate: false });
+  await once(socket, 'open');
+  return socket;
+}
+
+export class TestSession {
+  readonly id: string;
+  readonly reply: SessionReply;
+  readonly recording: ClientRecording;
+  readonly messages: ToClient[] = [];
+  readonly control: WebSocket;
+  readonly #bench: GatewayBench;
+  readonly #client: GatewayClient;
+  readonly #streams = new Map<number, Promise<unknown>>();
+  readonly #closed: Promise<unknown>;
+  #evidence = '';
+
+  private constructor(from: {
+    bench: GatewayBench;
+    client: GatewayClient;
+    reply: SessionReply;
+    control: WebSocket;
+    recording: ClientRecording;
+  }) {
+    this.id = from.reply.session;
+    this.reply = from.reply;
+    this.recording = from.recording;
+    this.control = from.control;
+    this.#bench = from.bench;
+    this.#client = from.client;
+    this.#closed = once(this.control, 'close');
+    this.control.on('message', (data, isBinary) => this.#received(data, isBinary));
+  }
+
+  static async open(
+    bench: GatewayBench,
+    account: string,
+    changes: RequestChanges = {},
+  ): Promise<TestSession> {
+    const { reply, key, client } = await requestSession(bench, account, changes);
+    const info = await client.info(bench.signal);
+    const control = await openSocket(bench, client, PATHS.control(reply.session));
+    const recording = await ClientRecording.create({
+      directory: join(bench.directory, 'spools', account),
+      session: reply.session,
+      gatewayUrl: client.baseUrl,
+      certificate: reply.certificate,
+      keyring: info.keyring,
+      rootKey: Buffer.from(info.rootKey, 'base64'),
+      saltKey: Buffer.from(reply.saltKey, 'base64'),
+      sessionKey: key,
+      proposeCut: (cut) => {
+        if (control.readyState === control.OPEN) {
+          control.send(JSON.stringify({ type: 'cut', cut }));
+        }
+      },
+    });
+    return new TestSession({ bench, client, reply, control, recording });
+  }
+
+  /** Lines of stream 0 so far. */
+  get evidence(): { type: string; reason?: string; code?: string; text?: string }[] {
+    const lines = this.#evidence.split('\n').filter((line) => line !== '');
+    return lines.map((line) => JSON.parse(line));
+  }
+
+  async openStream(stream: number, kind: 'postgres' | 'cancel' = 'postgres'): Promise<TestStream> {
+    const path = `${PATHS.streams(this.id)}?stream=${stream}&kind=${kind}`;
+    const socket = await openSocket(this.#bench, this.#client, path);
+    this.recording.openStream(stream, kind);
+    const opened = new TestStream(socket, stream, this.recording);
+    this.#streams.set(
+      stream,
+      opened.closed.then(() => this.recording.closeStream(stream, { reason: 'closed' })),
+    );
+    return opened;
+  }
+
+  /** The message of this type, now or when it comes. */
+  async message<T extends ToClient['type']>(type: T): Promise<Extract<ToClient, { type: T }>> {
+    for (;;) {
+      const found = this.messages.find((message) => message.type === type);
+      if (found !== undefined) {
+        // Found by its type.
+        return found as Extract<ToClient, { type: T }>;
+      }
+      await once(this.control, 'message');
+    }
+  }
+
+  /** Ends it from this side, as `hoop connect` does at Ctrl-C. */
+  async close(): Promise<void> {
+    this.control.send(JSON.stringify({ type: 'close' }));
+    await this.finish();
+  }
+
+  /** What a client does when the session ends, whoever ended it. */
+  async finish(): Promise<void> {
+    const closing = await this.message('closing');
+    await Promise.all(this.#streams.values());
+    await this.recording.finish(this.#bench.signal);
+    await this.message('closed');
+    await this.#closed;
+    await this.recording.close({ reason: closing.reason as 'closed' });
+  }
+
+  #received(data: WebSocket.RawData, isBinary: boolean): void {
+    if (!Buffer.isBuffer(data)) {
+      throw new TypeError('fragments');
+    }
+    if (isBinary) {
+      this.recording.data(0, 1, data);
+      this.#evidence += data.toString();
+      return;
+    }
+    const message = ToClient.parse(JSON.parse(data.toString()));
+    this.messages.push(message);
+    if (message.type === 'recorded') {
+      this.recording.recorded(message.streams);
+    } else if (message.type === 'cutAck') {
+      this.recording.acknowledge(message.ack);
+    }
+  }
+}
+
+export class TestStream {
+  readonly closed: Promise<unknown>;
+  readonly socket: WebSocket;
+  readonly #stream: number;
+  readonly #recording: ClientRecording;
+  #buffer = Buffer.alloc(0);
+
+  constructor(socket: WebSocket, stream: number, recording: ClientRecording) {
+    this.socket = socket;
+    this.#stream = stream;
+    this.#recording = recording;
+    this.closed = once(socket, 'close');
+    socket.on('message', (data) => {
+      if (Buffer.isBuffer(data)) {
+        recording.data(stream, 1, data);
+        this.#buffer = Buffer.concat([this.#buffer, data]);
+      }
+    });
+  }
+
+  send(bytes: Uint8Array): void {
+    this.#recording.data(this.#stream, 0, bytes);
+    this.socket.send(bytes);
+  }
+
+  /** Messages up to the first of this type, e.g. `Z`: [type, body] each. */
+  async readUntil(type: string): Promise<[string, Buffer][]> {
+    const messages: [string, Buffer][] = [];
+    for (;;) {
+      while (this.#buffer.length >= 5) {
+        const length = 1 + this.#buffer.readInt32BE(1);
+        if (this.#buffer.length < length) {
+          break;
+        }
+        const name = String.fromCharCode(this.#buffer[0] ?? 0);
+        messages.push([name, this.#buffer.subarray(5, length)]);
+        this.#buffer = this.#buffer.subarray(length);
+        if (name === type) {
+          return messages;
+        }
+      }
+      const ended = await Promise.race([
+        once(this.socket, 'message').then(() => false),
+        this.closed.then(() => true),
+      ]);
+      if (ended && this.#buffer.length === 0) {
+        throw new Error(`the stream ended before ${type}: ${messages.map(([name]) => name)}`);
+      }
+    }
+  }
+
+  /** StartupMessage, up to the first ReadyForQuery. */
+  async startUp(user: string, database: string): Promise<[string, Buffer][]> {
+    const parameters = new Map([
+      ['user', user],
+      ['database', database],
+    ]);
+    this.send(encodeStartupMessage({ majorVersion: 3, minorVersion: 0, parameters }));
+    return await this.readUntil('Z');
+  }
+
+  async query(sql: string): Promise<[string, Buffer][]> {
+    this.send(encodeQuery({ sql }));
+    return await this.readUntil('Z');
+  }
+
+  /** Terminate, and close. */
+  async end(): Promise<void> {
+    this.send(Buffer.from([0x58, 0, 0, 0, 4]));
+    await this.closed;
+  }
+}
