@@ -15,14 +15,20 @@ export function crossCheck(policy: Policy): PolicyProblem[] {
   ];
 }
 
-function at(document: PolicyDocument, message: string, line = document.line): PolicyProblem {
-  return { file: document.file, line, column: 1, message };
+function at(
+  document: PolicyDocument,
+  part: keyof PolicyDocument['places'],
+  message: string,
+): PolicyProblem {
+  return { file: document.file, ...document.places[part], message };
 }
 
 function unknownTargets(policy: Policy, document: PolicyDocument): PolicyProblem[] {
   return document.targets.names
     .filter((name) => name !== '*' && !policy.targets.has(name))
-    .map((name) => at(document, `targets.names: there is no target "${name}" in targets/`));
+    .map((name) =>
+      at(document, 'targets', `targets.names: there is no target "${name}" in targets/`),
+    );
 }
 
 /** With two providers, anyone who controls an account at one could take an address of the other. */
@@ -33,7 +39,7 @@ function ambiguousEmails(policy: Policy, document: PolicyDocument): PolicyProble
   return document.who.users
     .filter((user) => 'email' in user && user.issuer === undefined)
     .map(() =>
-      at(document, 'who.users: with several identity providers an email needs its issuer'),
+      at(document, 'who', 'who.users: with several identity providers an email needs its issuer'),
     );
 }
 
@@ -42,7 +48,9 @@ function unknownIssuers(policy: Policy, document: PolicyDocument): PolicyProblem
   const named = [document.who.issuer, ...document.who.users.map(({ issuer }) => issuer)];
   return named
     .filter((issuer) => issuer !== undefined && !known.has(issuer))
-    .map((issuer) => at(document, `who: no identity provider in hoop.yaml has issuer "${issuer}"`));
+    .map((issuer) =>
+      at(document, 'who', `who: no identity provider in hoop.yaml has issuer "${issuer}"`),
+    );
 }
 
 function repeatedNames(documents: readonly PolicyDocument[]): PolicyProblem[] {
@@ -50,7 +58,9 @@ function repeatedNames(documents: readonly PolicyDocument[]): PolicyProblem[] {
   return documents.flatMap((document) => {
     const other = first.get(document.name);
     first.set(document.name, other ?? document);
-    return other ? [at(document, `the policy "${document.name}" is already in ${other.file}`)] : [];
+    return other
+      ? [at(document, 'name', `the policy "${document.name}" is already in ${other.file}`)]
+      : [];
   });
 }
 
@@ -75,10 +85,22 @@ function anythingConflicts(policy: Policy, document: PolicyDocument): PolicyProb
     return [];
   }
   if (document.rules.length > 0) {
-    return [at(document, 'statements: anything cannot stand together with rules in one policy')];
+    return [
+      at(
+        document,
+        'statements',
+        'statements: anything cannot stand together with rules in one policy',
+      ),
+    ];
   }
   const problems = guarded(document)
-    ? [at(document, 'statements: anything cannot stand together with masks, detectors or maxRows')]
+    ? [
+        at(
+          document,
+          'statements',
+          'statements: anything cannot stand together with masks, detectors or maxRows',
+        ),
+      ]
     : [];
   const others = policy.documents.filter(
     (other) =>
@@ -92,6 +114,7 @@ function anythingConflicts(policy: Policy, document: PolicyDocument): PolicyProb
     ...others.map((other) =>
       at(
         document,
+        'statements',
         `statements: anything is void, because ${other.file} has masks, denies, approvals or limits for the same people and targets`,
       ),
     ),

@@ -98,7 +98,12 @@ export function documentFrom(
     inference: value.inference,
     anything: value.statements === 'anything',
     file,
-    line: document.place(['name']).line,
+    places: {
+      name: document.place(['name']),
+      who: document.place(['who']),
+      targets: document.place(['targets']),
+      statements: document.place(['statements']),
+    },
   };
 }
 

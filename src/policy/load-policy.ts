@@ -159,6 +159,9 @@ function issueProblems(
 
 /** zod's own texts, in the words that a YAML author knows. */
 function wording(issue: z.core.$ZodIssue): string {
+  if (issue.message.startsWith('expected')) {
+    return issue.message;
+  }
   if (issue.code === 'invalid_type') {
     const missing = issue.message.endsWith('received undefined');
     const expected = { object: 'keys and values', array: 'a list', boolean: 'true or false' };

@@ -67,7 +67,8 @@ export interface PolicyDocument {
   /** `statements: anything`. */
   readonly anything: boolean;
   readonly file: string;
-  readonly line: number;
+  /** Where the parts stand that are checked against other files. */
+  readonly places: Readonly<Record<'name' | 'who' | 'targets' | 'statements', Place>>;
 }
 
 export interface Policy {
@@ -84,11 +85,14 @@ export interface Policy {
   readonly documents: readonly PolicyDocument[];
 }
 
-/** Something in the repository that must be corrected before the policy can be in force. */
-export interface PolicyProblem {
-  readonly file: string;
-  /** 1-based, both. */
+/** 1-based, both. */
+export interface Place {
   readonly line: number;
   readonly column: number;
+}
+
+/** Something in the repository that must be corrected before the policy can be in force. */
+export interface PolicyProblem extends Place {
+  readonly file: string;
   readonly message: string;
 }

@@ -51,7 +51,11 @@ export function readYaml(file: string, text: string): YamlOutcome {
   });
   const problems = [...document.errors, ...document.warnings].map((fault) => {
     const { line, col } = lines.linePos(fault.pos[0]);
-    return at(line, col, lowerFirst(fault.message));
+    return at(
+      line,
+      col,
+      fault.code === 'MULTIPLE_DOCS' ? 'expected one document' : lowerFirst(fault.message),
+    );
   });
   visit(document, {
     Node(_key, node) {

@@ -3,6 +3,7 @@
  * of a commit, and reading its files straight from the object store (no work tree, so no
  * symlinks, filters or attributes of the repository have any effect).
  */
+import { randomUUID } from 'node:crypto';
 import {
   chmodSync,
   existsSync,
@@ -96,7 +97,7 @@ export class PolicyClone {
 
   /** The same from a bundle that the gateway sent. */
   async fetchBundle(bundle: Uint8Array, signal: AbortSignal): Promise<string> {
-    const file = join(this.#options.dir, `incoming.${process.pid}.bundle`);
+    const file = join(this.#options.dir, `incoming.${randomUUID()}.bundle`);
     writeFileSync(file, bundle, { mode: 0o600 });
     try {
       return await this.#fetch(file, signal);
@@ -146,7 +147,7 @@ export class PolicyClone {
     signal: AbortSignal,
   ): Promise<VerifiedCommit> {
     requireCommitId(commit);
-    const file = join(this.#options.dir, `allowed-signers.${process.pid}`);
+    const file = join(this.#options.dir, `allowed-signers.${randomUUID()}`);
     const signers = fresh
       ? withoutExpiredKeys(this.#options.allowedSigners, fresh)
       : this.#options.allowedSigners;

@@ -32,7 +32,8 @@ const WORKER_STACK_MB = 64;
 const LARGE_SQL_BYTES = 32 * 1024;
 /** The process's resident memory may grow by this much after a large text before the worker goes. */
 const MAX_RSS_GROWTH = 192 * 1024 * 1024;
-const PARSE_TIMEOUT_MS = 10_000;
+/** The scanner takes quadratic time for nested comments: 100 KB of them are 6 s. */
+const PARSE_TIMEOUT_MS = 5_000;
 const START_TIMEOUT_MS = 20_000;
 /** Bytes of SQL and of tree JSON in the cache. */
 const MAX_CACHE_BYTES = 32 * 1024 * 1024;
@@ -41,8 +42,12 @@ const MAX_CACHED_TREE_BYTES = 512 * 1024;
 const MAX_WAITING = 1000;
 
 export interface SqlParserOptions {
-  /** Threads; default 1. */
+  /** Threads; default 2, so that a large or slow text of one session does not hold up all others. */
   readonly workers?: number;
+  /** Of each thread; default 64. */
+  readonly stackMegabytes?: number;
+  /** For one text; default 5000. */
+  readonly timeoutMs?: number;
 }
 
 interface Job {
@@ -87,6 +92,8 @@ const NOT_TEXT: ParseOutcome = {
 
 export class SqlParser implements AsyncDisposable {
   readonly #size: number;
+  readonly #stackSizeMb: number;
+  readonly #timeoutMs: number;
   readonly #threads = new Set<Thread>();
   readonly #waiting: Job[] = [];
   readonly #cache = new Map<string, { outcome: ParseOutcome; bytes: number }>();
@@ -96,7 +103,9 @@ export class SqlParser implements AsyncDisposable {
   #replaced = 0;
 
   private constructor(options: SqlParserOptions) {
-    this.#size = Math.min(Math.max(options.workers ?? 1, 1), 8);
+    this.#stackSizeMb = options.stackMegabytes ?? WORKER_STACK_MB;
+    this.#timeoutMs = options.timeoutMs ?? PARSE_TIMEOUT_MS;
+    this.#size = Math.min(Math.max(options.workers ?? 2, 1), 8);
   }
 
   /** Starts no thread until the first text comes. */
@@ -187,7 +196,7 @@ export class SqlParser implements AsyncDisposable {
     const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
     const worker = new Worker(new URL(`./parser-worker.${extension}`, import.meta.url), {
       name: 'hoop-sql-parser',
-      resourceLimits: { stackSizeMb: WORKER_STACK_MB },
+      resourceLimits: { stackSizeMb: this.#stackSizeMb },
       // Nothing of this process's flags, variables or output belongs in there.
       execArgv: [],
       env: {},
@@ -206,7 +215,7 @@ export class SqlParser implements AsyncDisposable {
     thread.id += 1;
     thread.job = job;
     thread.rssBefore = job.large ? process.memoryUsage.rss() : 0;
-    const limit = thread.id === 1 ? START_TIMEOUT_MS : PARSE_TIMEOUT_MS;
+    const limit = thread.id === 1 ? START_TIMEOUT_MS : this.#timeoutMs;
     thread.timer = setTimeout(() => this.#broke(thread), limit);
     thread.worker.ref();
     const request: ParseRequest = { id: thread.id, text: job.text, maxDepth: MAX_TREE_DEPTH };
