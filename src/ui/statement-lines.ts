@@ -72,7 +72,7 @@ export function answerLines(statement: Statement, options: LineOptions): string[
     ...statement.notices.flatMap((notice) => messageLines(notice, options)),
     ...statement.results.flatMap((result) => resultLines(result, options)),
     ...(statement.error ? messageLines(statement.error, options) : []),
-  ].flatMap((line) => line);
+  ];
 }
 
 /** Several statements of one Query often have the same decision. */

@@ -1,0 +1,52 @@
+import { createWriteStream } from 'node:fs';
+import { rename, rm, stat } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { openGateway } from '../auth/open-gateway.ts';
+import { HoopError } from '../errors.ts';
+import { renderJson } from '../ui/render-json.ts';
+import { byteCount } from '../ui/times.ts';
+import type { Io } from './io.ts';
+import { downloadTo, findSession } from './sessions-source.ts';
+
+export interface DownloadFlags {
+  readonly out?: string;
+  readonly force?: boolean;
+  readonly json?: boolean;
+}
+
+export async function downloadSession(io: Io, id: string, flags: DownloadFlags): Promise<void> {
+  await using gateway = await openGateway(io);
+  const session = await findSession(gateway.client, id, io.signal);
+  if (flags.out === '-') {
+    if (io.stdout.isTTY) {
+      throw new HoopError('HOOP_USAGE', 'a recording is not printed on a terminal', {
+        hint: 'Redirect the output, or give a file with --out.',
+      });
+    }
+    await downloadTo(gateway.client, session, io.stdout, io.signal);
+    return;
+  }
+  const path = resolve(io.cwd, flags.out ?? `${session.id}.tar`);
+  if (!flags.force && (await stat(path).catch(() => undefined))) {
+    throw new HoopError('HOOP_USAGE', `file "${path}" is already there`, {
+      hint: 'Give another name with --out, or replace it with --force.',
+    });
+  }
+  // A download that breaks off leaves no file that looks like a recording.
+  const part = `${path}.part`;
+  try {
+    const out = createWriteStream(part, { mode: 0o600 });
+    await downloadTo(gateway.client, session, out, io.signal);
+    await rename(part, path);
+  } catch (error) {
+    await rm(part, { force: true });
+    throw error;
+  }
+  const { size } = await stat(path);
+  if (flags.json) {
+    io.stdout.write(`${renderJson({ v: 1, session: session.id, file: path, bytes: size })}\n`);
+    return;
+  }
+  io.note(`saved ${byteCount(size)}; check it with \`hoop sessions verify ${path}\``);
+  io.stdout.write(`${path}\n`);
+}

@@ -1,0 +1,172 @@
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { HoopError } from '../errors.ts';
+import type { SessionReading } from '../recording/read-session.ts';
+import { readSession } from '../recording/read-session.ts';
+import { type Verification, verifyBundle } from '../recording/verify.ts';
+import { buildTimeline, type RecordedItem } from '../replay/build-timeline.ts';
+import { REPLAY_LIMITS } from '../replay/replay-limits.ts';
+import type { TimelineEntry } from '../replay/timeline.ts';
+import { renderJson } from '../ui/render-json.ts';
+import { collectReplay, type ReplayHeader } from '../ui/replay-model.ts';
+import { styleFor } from '../ui/style.ts';
+import { timeOf, transcriptLines } from '../ui/transcript.ts';
+import { verdictLine } from '../ui/verification-lines.ts';
+import type { Io } from './io.ts';
+import { openRecording } from './sessions-source.ts';
+import { trustedRoots } from './sessions-trust.ts';
+
+export interface ReplayFlags {
+  readonly speed?: number;
+  /** commander's form of --no-tui. */
+  readonly tui: boolean;
+  readonly json?: boolean;
+  readonly raw?: boolean;
+  readonly trust?: string;
+}
+
+/** Printed text is let go of at once, so only one result at a time counts. */
+const STREAMED_LIMITS = { ...REPLAY_LIMITS, keptLength: Number.POSITIVE_INFINITY };
+/** At a speed, pauses are cut to this, as in the view. */
+const MAX_IDLE_MS = 3000;
+
+export async function replaySession(io: Io, typed: string, flags: ReplayFlags): Promise<void> {
+  refuseImpossible(io, flags);
+  const roots = trustedRoots(io, flags.trust);
+  await using recording = await openRecording(io, typed);
+  const verification = verifyBundle(recording.source, { roots, nowMs: Date.now() });
+  const reading = readSession(recording.source);
+  if (flags.raw) {
+    await print(io, rawBytes(reading));
+  } else if (flags.json) {
+    await print(io, jsonLines(reading, verification));
+  } else if (flags.tui && io.stdout.isTTY && io.stdin.isTTY && io.env['TERM'] !== 'dumb') {
+    await showView(io, reading, verification, flags.speed);
+  } else {
+    await print(io, transcript(io, reading, verification, flags.speed));
+  }
+  if (verification.exitStatus === 1) {
+    throw new HoopError('HOOP_VERIFY_FAILED', `recording "${recording.name}" was altered`, {
+      detail: 'What was shown is not what the two sides have signed.',
+      hint: 'See which check failed with `hoop sessions verify`.',
+    });
+  }
+}
+
+function refuseImpossible(io: Io, flags: ReplayFlags): void {
+  if (flags.raw && flags.json) {
+    throw new HoopError('HOOP_USAGE', 'options --raw and --json exclude each other');
+  }
+  if (flags.raw && io.stdout.isTTY) {
+    throw new HoopError('HOOP_USAGE', 'option --raw is refused on a terminal', {
+      detail: 'Recorded bytes may contain sequences that make a terminal type commands.',
+      hint: 'Redirect the output to a file, or leave --raw out.',
+    });
+  }
+}
+
+async function showView(
+  io: Io,
+  reading: SessionReading,
+  verification: Verification,
+  speed: number | undefined,
+): Promise<void> {
+  const model = collectReplay(
+    headerOf(reading, verification),
+    buildTimeline(recordedItems(reading)),
+  );
+  const { showReplay } = await import('../ui/replay-view.ts');
+  const { stdout, stdin, signal, color } = io;
+  await showReplay(model, { stdout, stdin, signal, color: color.stdout, speed });
+}
+
+function headerOf({ certificate }: SessionReading, verification: Verification): ReplayHeader {
+  const verified = ({ 0: 'yes', 1: 'no', 2: 'unknown' } as const)[verification.exitStatus];
+  return {
+    session: certificate.session,
+    target: certificate.target,
+    principal: certificate.name,
+    reason: undefined,
+    verdict: verification.verdict,
+    verified,
+  };
+}
+
+/** Data and events in the order recorded, with the lines of stream 0 in their places. */
+function* recordedItems(reading: SessionReading): Generator<RecordedItem> {
+  const evidence = reading.evidence[Symbol.iterator]();
+  let line = evidence.next();
+  for (const item of reading.timeline()) {
+    const seq = item.type === 'data' ? item.piece.seq : item.seq;
+    for (; !line.done && line.value.seq <= seq; line = evidence.next()) {
+      yield { type: 'evidence', timeMs: line.value.timeMs, line: line.value.line };
+    }
+    yield item;
+  }
+  for (; !line.done; line = evidence.next()) {
+    yield { type: 'evidence', timeMs: line.value.timeMs, line: line.value.line };
+  }
+}
+
+function* jsonLines(reading: SessionReading, verification: Verification): Generator<string> {
+  const { verdict, exitStatus } = verification;
+  const { session, target, name } = reading.certificate;
+  const head = { type: 'recording', session, target, principal: name, verdict, exitStatus };
+  yield `${renderJson({ v: 1, ...head })}\n`;
+  for (const entry of buildTimeline(recordedItems(reading), STREAMED_LIMITS)) {
+    yield `${renderJson({ v: 1, ...entry })}\n`;
+  }
+}
+
+async function* transcript(
+  io: Io,
+  reading: SessionReading,
+  verification: Verification,
+  speed: number | undefined,
+): AsyncGenerator<string> {
+  const style = styleFor(io.color.stdout);
+  const width = io.stdout.isTTY ? io.stdout.columns : undefined;
+  yield `${verdictLine(verification, style)}\n`;
+  let startMs: number | undefined;
+  let clockMs = 0;
+  for (const entry of buildTimeline(recordedItems(reading), STREAMED_LIMITS)) {
+    startMs ??= timeOf(entry);
+    if (speed !== undefined) {
+      const shownMs = endOf(entry) - startMs;
+      const pauseMs = Math.min(MAX_IDLE_MS, Math.max(0, shownMs - clockMs) / speed);
+      await sleep(pauseMs, undefined, { signal: io.signal });
+      clockMs = Math.max(clockMs, shownMs);
+    }
+    const lines = transcriptLines(entry, { style, width, startMs });
+    yield lines.map((line) => `${line}\n`).join('');
+  }
+}
+
+function endOf(entry: TimelineEntry): number {
+  return entry.type === 'statement' ? (entry.endMs ?? entry.startMs) : entry.timeMs;
+}
+
+/** What the client received, connection after connection as it came; no evidence lines. */
+function* rawBytes(reading: SessionReading): Generator<Uint8Array> {
+  for (const item of reading.timeline()) {
+    if (item.type === 'data' && item.piece.direction === 1 && item.piece.stream !== 0) {
+      yield item.piece.bytes;
+    }
+  }
+}
+
+async function print(
+  io: Io,
+  parts: Iterable<string | Uint8Array> | AsyncIterable<string>,
+): Promise<void> {
+  try {
+    await pipeline(Readable.from(parts), io.stdout, { end: false, signal: io.signal });
+  } catch (error) {
+    io.signal.throwIfAborted();
+    // `hoop sessions replay … | head`: the reader has what it wanted.
+    if (!(error instanceof Error && 'code' in error && error.code === 'EPIPE')) {
+      throw error;
+    }
+  }
+}

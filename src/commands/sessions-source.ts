@@ -1,0 +1,125 @@
+/** From what a user types (an id, the start of one, `last`, a file) to a recording. */
+import { createWriteStream, statSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { openGateway } from '../auth/open-gateway.ts';
+import { HoopError } from '../errors.ts';
+import type { BundleSource } from '../recording/bundle-source.ts';
+import { openBundleFile } from '../recording/open-bundle-file.ts';
+import type { SessionSummary } from '../tunnel/api.ts';
+import type { GatewayClient } from '../tunnel/gateway-client.ts';
+import type { Io } from './io.ts';
+
+/** How many sessions are looked through for the start of an id; the most that a gateway lists. */
+const SEARCHED_SESSIONS = '1000';
+const FULL_ID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+/** Shorter starts match by accident: the first eight digits change once a minute. */
+const ID_START = /^[0-9a-f][0-9a-f-]{3,35}$/;
+const CANDIDATES_SHOWN = 5;
+
+/** @throws HoopError HOOP_SESSION_UNKNOWN, HOOP_USAGE when more than one session fits */
+export async function findSession(
+  client: GatewayClient,
+  typed: string,
+  signal: AbortSignal,
+): Promise<SessionSummary> {
+  const wanted = typed.toLowerCase();
+  if (FULL_ID.test(wanted)) {
+    return client.session(wanted, signal);
+  }
+  if (wanted !== 'last' && !ID_START.test(wanted)) {
+    throw new HoopError('HOOP_USAGE', `"${typed}" is neither a session id nor a file`, {
+      hint: 'Give an id from `hoop sessions list`, its first characters (4 or more), or `last`.',
+    });
+  }
+  if (wanted === 'last') {
+    const { sessions } = await client.sessions({ limit: '1', mine: '1' }, signal);
+    const [newest] = sessions;
+    if (!newest) {
+      throw new HoopError('HOOP_SESSION_UNKNOWN', 'there is no session of yours yet');
+    }
+    return newest;
+  }
+  const { sessions } = await client.sessions({ limit: SEARCHED_SESSIONS }, signal);
+  const found = sessions.filter(({ id }) => id.startsWith(wanted));
+  const [only] = found;
+  if (!only) {
+    throw new HoopError('HOOP_SESSION_UNKNOWN', `no session begins with "${typed}"`, {
+      detail: `The newest ${SEARCHED_SESSIONS} sessions that you may see were looked through.`,
+      hint: 'See `hoop sessions list`, or give the whole id.',
+    });
+  }
+  if (found.length > 1) {
+    const shown = found.slice(0, CANDIDATES_SHOWN).map(({ id }) => id);
+    throw new HoopError('HOOP_USAGE', `${found.length} sessions begin with "${typed}"`, {
+      detail: `Among them: ${shown.join(', ')}.`,
+      hint: 'Give more characters.',
+    });
+  }
+  return only;
+}
+
+/** @throws HoopError HOOP_VERIFY_INCOMPLETE while there is nothing that could be downloaded */
+export async function downloadTo(
+  client: GatewayClient,
+  session: SessionSummary,
+  file: NodeJS.WritableStream,
+  signal: AbortSignal,
+): Promise<void> {
+  if (session.state === 'live') {
+    throw new HoopError('HOOP_VERIFY_INCOMPLETE', `session "${session.id}" is still running`, {
+      detail: 'A recording is complete when its session has ended and the client has delivered.',
+      hint: 'Try again afterwards.',
+    });
+  }
+  await pipeline(await client.bundle(session.id, signal), file, { signal });
+}
+
+export interface OpenedRecording extends AsyncDisposable {
+  readonly source: BundleSource;
+  /** What to call it: the file, or the session. */
+  readonly name: string;
+}
+
+/** A file is opened where it is, without the network; a session is downloaded and removed again. */
+export async function openRecording(io: Io, typed: string): Promise<OpenedRecording> {
+  const path = resolve(io.cwd, typed);
+  if (isFile(path)) {
+    const source = openBundleFile(path);
+    return {
+      source,
+      name: typed,
+      [Symbol.asyncDispose]: async () => source[Symbol.dispose](),
+    };
+  }
+  if (/[/\\.]/.test(typed)) {
+    throw new HoopError('HOOP_USAGE', `no file "${typed}"`);
+  }
+  await using gateway = await openGateway(io);
+  const session = await findSession(gateway.client, typed, io.signal);
+  const directory = await mkdtemp(join(tmpdir(), 'hoop-recording-'));
+  try {
+    const file = join(directory, 'recording.tar');
+    io.note(`downloading session ${session.id}`);
+    const out = createWriteStream(file, { mode: 0o600, flags: 'wx' });
+    await downloadTo(gateway.client, session, out, io.signal);
+    const source = openBundleFile(file);
+    return {
+      source,
+      name: session.id,
+      [Symbol.asyncDispose]: async () => {
+        source[Symbol.dispose]();
+        await rm(directory, { recursive: true, force: true });
+      },
+    };
+  } catch (error) {
+    await rm(directory, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+function isFile(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isFile() === true;
+}

@@ -1,0 +1,61 @@
+import { HoopError } from '../errors.ts';
+import { type Verification, verifyBundle } from '../recording/verify.ts';
+import { renderJson } from '../ui/render-json.ts';
+import { styleFor } from '../ui/style.ts';
+import { verificationLines } from '../ui/verification-lines.ts';
+import type { Io } from './io.ts';
+import { openRecording } from './sessions-source.ts';
+import { trustedRoots } from './sessions-trust.ts';
+
+export interface VerifyFlags {
+  readonly trust?: string;
+  readonly allowOneSided?: boolean;
+  readonly json?: boolean;
+}
+
+export async function verifySession(io: Io, typed: string, flags: VerifyFlags): Promise<void> {
+  const roots = trustedRoots(io, flags.trust);
+  await using recording = await openRecording(io, typed);
+  const verification = verifyBundle(recording.source, {
+    roots,
+    nowMs: Date.now(),
+    allowOneSided: flags.allowOneSided === true,
+  });
+  if (flags.json) {
+    io.stdout.write(`${renderJson(verification)}\n`);
+  } else {
+    const style = styleFor(io.color.stdout);
+    io.stdout.write(`${verificationLines(verification, style).join('\n')}\n`);
+  }
+  throwUnlessVerified(verification, recording.name);
+}
+
+/** @throws HoopError whose exit status is the verification's */
+function throwUnlessVerified({ exitStatus, verdict, checks }: Verification, name: string): void {
+  if (exitStatus === 0) {
+    return;
+  }
+  const bad = checks.find(({ status }) => status === 'failed');
+  if (exitStatus === 1) {
+    throw new HoopError('HOOP_VERIFY_FAILED', `recording "${name}" is not what was signed`, {
+      detail: bad ? sentence(bad.text) : sentence(verdict),
+      hint: 'Keep the file as it is, and compare it with another copy.',
+    });
+  }
+  const untrusted = checks.find(({ status }) => status === 'untrusted');
+  if (untrusted) {
+    throw new HoopError('HOOP_VERIFY_UNTRUSTED', `no trusted key for recording "${name}"`, {
+      detail: sentence(untrusted.text),
+      hint: 'Log in to its gateway, or name a trust.json that you were given with --trust.',
+    });
+  }
+  const open = checks.find(({ status }) => status === 'incomplete');
+  throw new HoopError('HOOP_VERIFY_INCOMPLETE', `recording "${name}" cannot be fully verified`, {
+    detail: sentence(open?.text ?? verdict),
+  });
+}
+
+function sentence(text: string): string {
+  const start = text.charAt(0).toUpperCase() + text.slice(1);
+  return /[.!?]$/.test(start) ? start : `${start}.`;
+}

@@ -1,0 +1,159 @@
+import { Command, InvalidArgumentError } from 'commander';
+import type { Io } from './io.ts';
+
+const DEFAULT_LIMIT = '50';
+
+export function sessionsCommand(io: Io): Command {
+  return new Command('sessions')
+    .description('list, replay, verify and download recorded sessions')
+    .addHelpText('after', OVERVIEW)
+    .addCommand(listCommand(io))
+    .addCommand(showCommand(io))
+    .addCommand(replayCommand(io))
+    .addCommand(verifyCommand(io))
+    .addCommand(downloadCommand(io));
+}
+
+function listCommand(io: Io): Command {
+  return new Command('list')
+    .description('list sessions, the newest first: your own, or everyone’s if you are an auditor')
+    .option('--mine', 'only your own, even if you may see others')
+    .option('--target <name>', 'only sessions on this target')
+    .option('--limit <count>', 'at most so many', positiveInteger, Number(DEFAULT_LIMIT))
+    .option('--json', 'print one JSON document')
+    .addHelpText('after', LIST_EXAMPLES)
+    .action(async (flags: import('./sessions-list.ts').ListFlags) => {
+      const { listSessions } = await import('./sessions-list.ts');
+      await listSessions(io, flags);
+    });
+}
+
+function showCommand(io: Io): Command {
+  return new Command('show')
+    .description('show one session: who, where, why, when, and what it came to')
+    .argument('<id>', ID_HELP)
+    .option('--json', 'print one JSON document')
+    .addHelpText('after', SHOW_EXAMPLES)
+    .action(async (id: string, flags: import('./sessions-list.ts').ShowFlags) => {
+      const { showSession } = await import('./sessions-list.ts');
+      await showSession(io, id, flags);
+    });
+}
+
+function replayCommand(io: Io): Command {
+  return new Command('replay')
+    .description('show what happened in a session: statements, decisions, results, times')
+    .argument('<id|file>', `${ID_HELP}, or a file from \`hoop sessions download\``)
+    .option('--speed <factor>', 'play at this speed: 1 as it was, 10 ten times as fast', speed)
+    .option('--no-tui', 'plain text, also on a terminal')
+    .option('--json', 'print NDJSON, one entry a line')
+    .option('--raw', 'print the bytes that the client received, unfiltered; not on a terminal')
+    .option('--trust <file>', 'keys to check with: a copy of trust.json from a HOOP_HOME')
+    .addHelpText('after', REPLAY_EXAMPLES)
+    .action(async (source: string, flags: import('./sessions-replay.ts').ReplayFlags) => {
+      const { replaySession } = await import('./sessions-replay.ts');
+      await replaySession(io, source, flags);
+    });
+}
+
+function verifyCommand(io: Io): Command {
+  return new Command('verify')
+    .description('check a recording: signatures, every chunk, both sides; a file needs no network')
+    .argument('<id|file>', `${ID_HELP}, or a file from \`hoop sessions download\``)
+    .option('--trust <file>', 'keys to check with: a copy of trust.json from a HOOP_HOME')
+    .option('--allow-one-sided', 'accept a recording that the client has not signed')
+    .option('--json', 'print one JSON document')
+    .addHelpText('after', VERIFY_EXAMPLES)
+    .action(async (source: string, flags: import('./sessions-verify.ts').VerifyFlags) => {
+      const { verifySession } = await import('./sessions-verify.ts');
+      await verifySession(io, source, flags);
+    });
+}
+
+function downloadCommand(io: Io): Command {
+  return new Command('download')
+    .description('save a recording as one file that can be verified and replayed offline')
+    .argument('<id>', ID_HELP)
+    .option('-o, --out <file>', 'where to; default <session id>.tar, `-` for standard output')
+    .option('--force', 'replace the file if it is there')
+    .option('--json', 'print one JSON document')
+    .addHelpText('after', DOWNLOAD_EXAMPLES)
+    .action(async (id: string, flags: import('./sessions-download.ts').DownloadFlags) => {
+      const { downloadSession } = await import('./sessions-download.ts');
+      await downloadSession(io, id, flags);
+    });
+}
+
+function positiveInteger(text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || value < 1 || value > 1000) {
+    throw new InvalidArgumentError('Give a whole number from 1 to 1000.');
+  }
+  return value;
+}
+
+function speed(text: string): number {
+  const value = Number(text);
+  if (!Number.isFinite(value) || value < 0.1 || value > 1000) {
+    throw new InvalidArgumentError('Give a number from 0.1 to 1000.');
+  }
+  return value;
+}
+
+const ID_HELP = 'session id, the start of one, or `last`';
+
+const OVERVIEW = `
+A session is everything between \`hoop connect\` and its end. Both ends record what crossed the
+tunnel and sign the same hashes; the recording is one file that anyone can check offline.
+
+Examples:
+  hoop sessions list
+  hoop sessions replay last
+  hoop sessions download last --out evidence.tar
+  hoop sessions verify evidence.tar`;
+
+const LIST_EXAMPLES = `
+States: live (running), ended (the client has not delivered its record yet), uploaded (both
+records are there and agree), disputed (they do not agree).
+
+Examples:
+  hoop sessions list --target prod-db --limit 10
+  hoop sessions list --json | jq -r '.sessions[] | select(.denied > 0) | .id'`;
+
+const SHOW_EXAMPLES = `
+Examples:
+  hoop sessions show last
+  hoop sessions show 0199c2f4 --json`;
+
+const REPLAY_EXAMPLES = `
+On a terminal this is a viewer (press ? in it for the keys); in a pipe, or with --no-tui, it is
+plain text. The recording is verified first, and the result is shown. Whatever the session
+contained, nothing but text and colours of hoop's own reaches the terminal.
+
+Signs: ✓ allowed, ✗ denied, ! failed, - skipped behind a failure, · prepared only, ? unanswered.
+The first 50 rows of each result are shown, and how many there were.
+
+Examples:
+  hoop sessions replay last
+  hoop sessions replay 0199c2f4 --no-tui | less -R
+  hoop sessions replay evidence.tar --json | jq 'select(.outcome == "denied") | .text'`;
+
+const VERIFY_EXAMPLES = `
+Each check is printed with its result; a check that could not be made is never called ok.
+
+The keys come from your own login (trust.json in HOOP_HOME). Whoever has no login here can be
+given that file, by another way than the recording, and name it with --trust.
+
+Exit status: 0 verified; 1 the recording was altered; 2 it cannot be said: no trusted key, not
+complete, or signed by one side only (see --allow-one-sided).
+
+Examples:
+  hoop sessions verify last
+  hoop sessions verify evidence.tar --trust trust.json
+  hoop sessions verify evidence.tar --json | jq -r .verdict`;
+
+const DOWNLOAD_EXAMPLES = `
+Examples:
+  hoop sessions download last
+  hoop sessions download 0199c2f4 --out evidence.tar
+  hoop sessions download last --out - | sha256sum`;

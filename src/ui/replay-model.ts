@@ -1,0 +1,69 @@
+/** What the replay view shows: a recording read to its end, in order of time, within limits. */
+import { REPLAY_LIMITS } from '../replay/replay-limits.ts';
+import type { TimelineEntry } from '../replay/timeline.ts';
+import { timeOf } from './transcript.ts';
+
+export interface ReplayHeader {
+  readonly session: string;
+  readonly target: string;
+  readonly principal: string;
+  readonly reason: string | undefined;
+  /** What verification said, and how good that is. */
+  readonly verdict: string;
+  readonly verified: 'yes' | 'no' | 'unknown';
+}
+
+export interface ReplayModel {
+  readonly header: ReplayHeader;
+  readonly entries: readonly TimelineEntry[];
+  /** Zero of the times shown. */
+  readonly startMs: number;
+  readonly durationMs: number;
+  /** There is more than the view can hold. */
+  readonly truncated: boolean;
+}
+
+/** A view is for people: past this many lines of list one wants `--json`. */
+const MAX_ENTRIES = 100_000;
+
+export function collectReplay(
+  header: ReplayHeader,
+  timeline: Iterable<TimelineEntry>,
+): ReplayModel {
+  const entries: TimelineEntry[] = [];
+  let textLength = 0;
+  let truncated = false;
+  for (const entry of timeline) {
+    if (entries.length >= MAX_ENTRIES || textLength > REPLAY_LIMITS.keptLength) {
+      truncated = true;
+      break;
+    }
+    textLength += entry.type === 'statement' ? entry.text.length : 0;
+    // The header says who and where; a denial is shown with its statement.
+    if (entry.type !== 'session.open' && !(entry.type === 'evidence' && entry.kind === 'denied')) {
+      entries.push(entry);
+    }
+  }
+  entries.sort((a, b) => timeOf(a) - timeOf(b) || numberOf(a) - numberOf(b));
+  const startMs = entries.reduce(
+    (first, entry) => Math.min(first, timeOf(entry)),
+    Number.POSITIVE_INFINITY,
+  );
+  const endMs = entries.reduce((last, entry) => Math.max(last, endOf(entry)), 0);
+  const empty = entries.length === 0;
+  return {
+    header,
+    entries,
+    startMs: empty ? 0 : startMs,
+    durationMs: empty ? 0 : endMs - startMs,
+    truncated,
+  };
+}
+
+function numberOf(entry: TimelineEntry): number {
+  return entry.type === 'statement' ? entry.number : 0;
+}
+
+function endOf(entry: TimelineEntry): number {
+  return entry.type === 'statement' ? (entry.endMs ?? entry.startMs) : entry.timeMs;
+}

@@ -1,0 +1,39 @@
+/** What was checked about a recording, and with which result. */
+import type { Check, Verification } from '../recording/verify.ts';
+import { plain } from './printable.ts';
+import type { Style } from './style.ts';
+
+const SIGNS = {
+  ok: { sign: '✓', word: 'ok', tone: 'green' },
+  warning: { sign: '!', word: 'warning', tone: 'yellow' },
+  failed: { sign: '✗', word: 'FAILED', tone: 'red' },
+  incomplete: { sign: '?', word: 'incomplete', tone: 'yellow' },
+  untrusted: { sign: '?', word: 'untrusted', tone: 'yellow' },
+  'not applicable': { sign: '-', word: 'not applicable', tone: 'dim' },
+} as const satisfies Record<
+  Check['status'],
+  { readonly sign: string; readonly word: string; readonly tone: keyof Style }
+>;
+
+export function verificationLines(verification: Verification, style: Style): string[] {
+  const { checks, session } = verification;
+  const nameWidth = Math.max(0, ...checks.map(({ name }) => name.length));
+  const wordWidth = Math.max(0, ...checks.map(({ status }) => SIGNS[status].word.length));
+  return [
+    ...(session === undefined ? [] : [`session ${plain(session)}`, '']),
+    ...checks.map(({ name, status, text }) => {
+      const { sign, word, tone } = SIGNS[status];
+      const mark = style[tone](`${sign} ${word.padEnd(wordWidth)}`);
+      return `${mark}  ${name.padEnd(nameWidth)}  ${plain(text)}`;
+    }),
+    '',
+    verdictLine(verification, style),
+  ];
+}
+
+/** E.g. `✓ verified (two-sided, not logged)`. */
+export function verdictLine({ exitStatus, verdict }: Verification, style: Style): string {
+  const { sign, tone } =
+    SIGNS[exitStatus === 0 ? 'ok' : exitStatus === 1 ? 'failed' : 'incomplete'];
+  return style.bold(style[tone](`${sign} ${plain(verdict)}`));
+}
