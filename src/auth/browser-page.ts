@@ -14,7 +14,7 @@ body { margin: 0; min-height: 100vh; display: flex; align-items: center; justify
   background: var(--back); color: var(--ink); font: 16px/1.5 system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif; }
 main { width: 100%; max-width: 440px; padding: 36px 36px 32px; background: var(--paper); border: 1px solid var(--line);
   border-radius: 14px; box-shadow: 0 10px 32px rgb(15 30 50 / 10%); }
-.brand { margin: 0 0 22px; font-weight: 700; letter-spacing: .01em; }
+p.brand { margin: 0 0 22px; color: var(--ink); font-weight: 700; letter-spacing: .01em; }
 .brand span { margin-left: 8px; padding: 2px 9px; border-radius: 99px; background: var(--tint); color: var(--accent); font-size: 12px; font-weight: 600; }
 h1 { margin: 0 0 6px; font-size: 24px; line-height: 1.25; }
 p { margin: 0 0 14px; color: var(--soft); }

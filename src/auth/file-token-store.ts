@@ -81,8 +81,9 @@ export class FileTokenStore implements TokenStore {
       return;
     }
     for (const [path, what] of [
-      [dirname(this.#path), 'directory'],
+      // The file first: a directory without it holds nothing that others could read.
       [this.#path, 'file'],
+      [dirname(this.#path), 'directory'],
     ] as const) {
       const { mode, uid } = lstatSync(path);
       const foreign = uid !== process.getuid?.();

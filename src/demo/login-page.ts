@@ -32,7 +32,7 @@ ${cards.join('\n')}
 </fieldset>
 <label class="field" for="password">Password</label>
 <input type="password" id="password" name="password" required maxlength="100" autocomplete="current-password" aria-describedby="password-tip"${page.problem === undefined ? '' : ' aria-invalid="true" autofocus'}>
-<p class="tip" id="password-tip">The demo prints each account’s password in its terminal.</p>
+<p class="tip" id="password-tip">The demo shows it in its terminal.</p>
 <button type="submit">Log in</button>
 </form>`,
   });

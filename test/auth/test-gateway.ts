@@ -30,7 +30,9 @@ export interface TestGateway extends AsyncDisposable {
   /** Added to the gateway's clock. */
   aheadMs: number;
   /** Answers instead of the gateway when it gives something. */
-  intercept: ((context: Context) => Response | Promise<Response> | undefined) | undefined;
+  intercept:
+    | ((context: Context) => Response | undefined | Promise<Response | undefined>)
+    | undefined;
 }
 
 const YEAR_MS = 365 * 86_400_000;
