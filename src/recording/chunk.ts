@@ -48,6 +48,9 @@ export function chunksOfCut(
     if (stream <= previous) {
       throw new FormatError(`cut ${epoch} does not list its streams in order`);
     }
+    if (![stream, up, down].every(Number.isSafeInteger)) {
+      throw new FormatError(`cut ${epoch} has an offset that is not a whole number`);
+    }
     if (up < start.up || down < start.down || (up === start.up && down === start.down)) {
       throw new FormatError(`cut ${epoch} does not move stream ${stream} forward`);
     }

@@ -16,6 +16,12 @@ export interface FrameColumns {
 
 export class DataIndex {
   readonly #columns = new Map<string, FrameColumns>();
+  #frames = 0;
+
+  /** Frames that are known, of all streams. */
+  get frames(): number {
+    return this.#frames;
+  }
 
   add(
     stream: number,
@@ -30,6 +36,7 @@ export class DataIndex {
       columns = { segments: [], positions: [], offsets: [], lengths: [] };
       this.#columns.set(key, columns);
     }
+    this.#frames += 1;
     columns.segments.push(place.segment);
     columns.positions.push(place.position);
     columns.offsets.push(offset);
@@ -63,6 +70,7 @@ export class DataIndex {
     if ((offsets[keep] ?? 0) + (lengths[keep] ?? 0) <= offset) {
       keep += 1;
     }
+    this.#frames -= keep;
     if (keep >= offsets.length) {
       this.#columns.delete(keyOf(stream, direction));
       return;

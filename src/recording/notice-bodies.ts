@@ -1,6 +1,8 @@
 /** Bodies of the frames that speak about the recording itself: canonical JSON. */
 import { z } from 'zod';
-import { END_REASONS } from './types.ts';
+import { canonicalJson } from './canonical-json.ts';
+import { utf8 } from './encoding.ts';
+import { END_REASONS, type EndReason } from './types.ts';
 
 /** END: nothing follows. */
 export const EndBodyShape = z.strictObject({
@@ -9,6 +11,11 @@ export const EndBodyShape = z.strictObject({
   endedMs: z.number().int().nonnegative(),
 });
 export type EndBody = z.infer<typeof EndBodyShape>;
+
+export function endBody(endReason: EndReason, endedMs: number): Uint8Array {
+  const body: EndBody = { v: 1, endReason, endedMs };
+  return utf8(canonicalJson(body));
+}
 
 /** RECOVERED: the process that wrote the segments before this one died. */
 export interface RecoveredBody {

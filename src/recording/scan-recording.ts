@@ -51,8 +51,8 @@ export interface ScannedRecording {
   readonly cuts: readonly RecordedCut[];
   readonly events: ScannedEvents;
   readonly end: EndBody | undefined;
-  /** Wall clock of the last frame. */
-  readonly lastMs: number;
+  /** Wall clock of the session.close event; of the last frame before a recovery. */
+  readonly closedMs: number;
   /** Size of the bundle's events member. */
   readonly eventBytes: number;
   /** Where whole frames end in the last segment, when bytes follow that are none. */
@@ -118,6 +118,7 @@ class Scan {
   #head: Uint8Array = NO_HEAD;
   #startedMs = 0;
   #lastMs = 0;
+  #closedMs = 0;
   #eventBytes = 0;
   #torn: TornTail | undefined;
 
@@ -136,7 +137,6 @@ class Scan {
     this.#checkHeader(header, number);
     this.#segments = number;
     this.#startedMs ||= header.startMs;
-    this.#lastMs = header.startMs;
     this.#head = firstHead(bytes.subarray(0, SEGMENT_HEADER_LENGTH));
     this.#eventBytes += SEGMENT_RECORD_LENGTH;
     const key = segmentKey(this.#options.dataKey, number);
@@ -178,7 +178,7 @@ class Scan {
         maskedValues: this.#maskedValues,
       },
       end: this.#end,
-      lastMs: this.#lastMs,
+      closedMs: this.#closedMs || this.#lastMs,
       eventBytes: this.#eventBytes,
       torn: this.#torn,
     };
@@ -201,7 +201,11 @@ class Scan {
       throw new FormatError('frames follow the end of the recording');
     }
     this.#frames += 1;
-    this.#lastMs = segment.startMs + Math.floor(header.timeUs / 1000);
+    if (header.type === 'recovered') {
+      // The process died some time after what it wrote last; later times are the recovery's.
+      this.#closedMs ||= this.#lastMs;
+    }
+    this.#lastMs = this.#timeMs(segment, header);
     this.#eventBytes += eventRecordLength(header);
     switch (header.type) {
       case 'data':
@@ -223,6 +227,10 @@ class Scan {
     }
   }
 
+  #timeMs(segment: SegmentHeader, header: FrameHeader): number {
+    return segment.startMs + Math.floor(header.timeUs / 1000);
+  }
+
   #data(segment: number, header: FrameHeader, body: Uint8Array, position: number): void {
     const { stream, direction, offset, bytes } = decodeDataBody(body);
     const before = this.#offsets.get(stream) ?? { stream, up: 0, down: 0 };
@@ -242,6 +250,7 @@ class Scan {
       this.#maskedValues += event.maskedValues;
     } else if (event.type === 'session.close') {
       this.#close = event;
+      this.#closedMs ||= this.#lastMs;
     }
   }
 }

@@ -54,7 +54,9 @@ export interface SegmentWriterOptions {
   readonly after?: { readonly segment: number; readonly seq: number; readonly head: Uint8Array };
   /** Called once, with the error that ends this recording. */
   readonly onFailure: (error: HoopError) => void;
-  /** Called after each sync with the number of frames that are safe now. */
+  /** Called when a sync begins: what has been appended by now … */
+  readonly onSyncStart: () => void;
+  /** … is safe when this is called, with the number of frames. */
   readonly onSynced: (frames: number) => void;
   readonly system?: RecordingSystem;
 }
@@ -250,6 +252,7 @@ export class SegmentWriter {
     this.#full = [];
     this.#directoryDirty = false;
     this.#unsyncedBytes = 0;
+    this.#options.onSyncStart();
     try {
       for (const old of full) {
         await this.#system.syncData(old);

@@ -1,0 +1,91 @@
+/** Writes one recording as one tar file, piece by piece: a session of any size takes little memory. */
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { encodeBundleKeys } from './bundle-keys.ts';
+import type { MemberName } from './bundle-members.ts';
+import { toHex, utf8 } from './encoding.ts';
+import { EVENTS_MAGIC, encodeFrameRecord, encodeSegmentRecord } from './events-member.ts';
+import {
+  decodeFrameHeader,
+  FRAME_HEADER_LENGTH,
+  frameLength,
+  openFrame,
+  segmentKey,
+} from './frame.ts';
+import { leafAt, type OpenedRecording, readChunks } from './opened-recording.ts';
+import type { RecordingKeys } from './recording-keys.ts';
+import { SEGMENT_HEADER_LENGTH } from './segment-header.ts';
+import { segmentName } from './segment-writer.ts';
+import { encodeTarHeader, TAR_END_LENGTH, tarMemberLength, tarPadding } from './tar.ts';
+
+export interface BundleInput {
+  readonly opened: OpenedRecording;
+  readonly keys: RecordingKeys;
+  readonly manifest: string;
+  readonly certificate: string;
+  readonly keyring: string;
+}
+
+export interface Bundle {
+  /** Bytes of all parts together. */
+  readonly size: number;
+  readonly parts: AsyncIterable<Uint8Array>;
+}
+
+export function buildBundle(input: BundleInput): Bundle {
+  const { opened, keys } = input;
+  const texts: readonly (readonly [MemberName, Uint8Array])[] = [
+    ['manifest.dsse', utf8(input.manifest)],
+    ['cert.dsse', utf8(input.certificate)],
+    ['keyring.note', utf8(input.keyring)],
+  ];
+  const keysMember = encodeBundleKeys(keys);
+  const eventsSize = EVENTS_MAGIC.length + opened.scan.eventBytes;
+  const sizes = [
+    ...texts.map(([, bytes]) => bytes.length),
+    eventsSize,
+    keysMember.length,
+    ...opened.places.map(({ length }) => length),
+  ];
+  const size = sizes.reduce((sum, length) => sum + tarMemberLength(length), TAR_END_LENGTH);
+  async function* parts(): AsyncGenerator<Uint8Array> {
+    for (const [name, bytes] of texts) {
+      yield* member(name, bytes);
+    }
+    yield encodeTarHeader('events', eventsSize);
+    yield* eventsOf(opened, keys);
+    yield new Uint8Array(tarPadding(eventsSize));
+    yield* member('keys', keysMember);
+    let index = 0;
+    for (const bytes of readChunks(opened, keys.dataKey)) {
+      yield* member(`chunks/${toHex(leafAt(opened, index))}`, bytes);
+      index += 1;
+    }
+    yield new Uint8Array(TAR_END_LENGTH);
+  }
+  return { size, parts: parts() };
+}
+
+function* member(name: string, bytes: Uint8Array): Generator<Uint8Array> {
+  yield encodeTarHeader(name, bytes.length);
+  yield bytes;
+  yield new Uint8Array(tarPadding(bytes.length));
+}
+
+async function* eventsOf(opened: OpenedRecording, keys: RecordingKeys): AsyncGenerator<Uint8Array> {
+  yield EVENTS_MAGIC;
+  for (let segment = 1; segment <= opened.scan.segments; segment += 1) {
+    const bytes = await readFile(join(opened.scan.directory, segmentName(segment)));
+    const key = segmentKey(keys.dataKey, segment);
+    yield encodeSegmentRecord(bytes.subarray(0, SEGMENT_HEADER_LENGTH));
+    for (let at = SEGMENT_HEADER_LENGTH; at < bytes.length; ) {
+      const header = decodeFrameHeader(bytes.subarray(at));
+      const frame = bytes.subarray(at, at + frameLength(header));
+      const digest = createHash('sha256').update(frame).digest();
+      const body = openFrame(key, segment, header, frame);
+      yield encodeFrameRecord(header, frame.subarray(0, FRAME_HEADER_LENGTH), digest, body);
+      at += frame.length;
+    }
+  }
+}

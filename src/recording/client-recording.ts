@@ -1,0 +1,358 @@
+/**
+ * The client's own record of one live session, and its side of the agreement: it proposes cuts at
+ * what the gateway says is recorded (up) and what has arrived here (down), and checks that the
+ * gateway signs the same. A client without countersignature stops.
+ */
+import { randomBytes } from 'node:crypto';
+import { HoopError } from '../errors.ts';
+import { openCertificate, type SessionCertificate } from './certificate.ts';
+import { encodeRecordedCut } from './cut.ts';
+import { CutProposer, type PendingCut } from './cut-proposer.ts';
+import type { SigningKey } from './ed25519.ts';
+import { sameBytes } from './encoding.ts';
+import { isListed, openKeyring } from './keyring.ts';
+import { LeafHasher } from './leaf-hasher.ts';
+import { sha256 } from './manifest.ts';
+import { RecordingStopped } from './recording-stopped.ts';
+import { type RecordingSystem, realSystem } from './segment-writer.ts';
+import { SessionWriter } from './session-writer.ts';
+import { claimSpool, createSpool, releaseSpool } from './spool.ts';
+import type { CutAck, CutProposal, Direction, EndReason, StreamOffsets } from './types.ts';
+
+/** A cut is proposed when this much is not covered … */
+const CUT_BYTES = 4 << 20;
+/** … or this long after the first byte that is not. */
+const CUT_AFTER_MS = 5_000;
+/** The gateway's answer; it needs two syncs and some hashing. */
+const MAX_ANSWER_MS = 30_000;
+
+export interface ClientRecordingOptions {
+  /** Where spools are: `<state>/sessions`. */
+  readonly directory: string;
+  readonly session: string;
+  readonly gatewayUrl: string;
+  /** As the gateway gave it; checked here against keyring and pinned root key. */
+  readonly certificate: string;
+  readonly keyring: string;
+  readonly rootKey: Uint8Array;
+  readonly saltKey: Uint8Array;
+  readonly sessionKey: SigningKey;
+  /** Sends `{type: 'cut', cut}`. A cut that cannot be sent may be dropped: it is on disk. */
+  readonly proposeCut: (cut: CutProposal) => void;
+  readonly system?: RecordingSystem;
+}
+
+export class ClientRecording implements AsyncDisposable {
+  readonly session: string;
+  /** The spool. */
+  readonly directory: string;
+  readonly certificate: SessionCertificate;
+  readonly #options: ClientRecordingOptions;
+  readonly #system: RecordingSystem;
+  readonly #writer: SessionWriter;
+  readonly #hasher = new LeafHasher();
+  readonly #proposer: CutProposer;
+  readonly #stop = new AbortController();
+  /** What the gateway has on its disk. */
+  readonly #recordedUp = new Map<number, number>();
+  /** Totals of streams that the gateway has ended: more will never be recorded there. */
+  readonly #peerUp = new Map<number, number>();
+  #pending: PendingCut | undefined;
+  #proposing: Promise<void> | undefined;
+  #uncoveredBytes = 0;
+  #cutTimer: NodeJS.Timeout | undefined;
+  #answerTimer: NodeJS.Timeout | undefined;
+  #isDue = false;
+  #finished: PromiseWithResolvers<void> | undefined;
+  #closing: Promise<void> | undefined;
+
+  /**
+   * Verifies what the gateway gave and makes the spool.
+   * @throws HoopError HOOP_VERIFY_FAILED, HOOP_VERIFY_UNTRUSTED, HOOP_EVIDENCE_MISMATCH
+   */
+  static async create(options: ClientRecordingOptions): Promise<ClientRecording> {
+    const certificate = checkCertificate(options);
+    const system = options.system ?? realSystem;
+    const dataKey = randomBytes(32);
+    const { session, gatewayUrl, keyring, rootKey, saltKey, sessionKey } = options;
+    const directory = await createSpool(
+      options.directory,
+      {
+        session,
+        gatewayUrl,
+        target: certificate.target,
+        startedMs: system.nowMs(),
+        certificate: options.certificate,
+        keyring,
+        rootKey,
+      },
+      { dataKey, saltKey, sessionKey },
+    );
+    claimSpool(directory);
+    return new ClientRecording(options, certificate, directory, dataKey);
+  }
+
+  private constructor(
+    options: ClientRecordingOptions,
+    certificate: SessionCertificate,
+    directory: string,
+    dataKey: Uint8Array,
+  ) {
+    const { session, saltKey, sessionKey } = options;
+    this.session = session;
+    this.directory = directory;
+    this.certificate = certificate;
+    this.#options = options;
+    this.#system = options.system ?? realSystem;
+    this.#writer = new SessionWriter({
+      directory,
+      session,
+      side: 'client',
+      dataKey,
+      system: this.#system,
+      onFailure: (error) => this.#failed(error),
+      onRecorded: () => undefined,
+    });
+    this.#proposer = new CutProposer({
+      session,
+      sessionKey,
+      gatewayKey: certificate.gatewayKey,
+      source: { directory, dataKey, saltKey },
+      hasher: this.#hasher,
+    });
+  }
+
+  /** Aborted with a RecordingStopped when the session must end. */
+  get stopped(): AbortSignal {
+    return this.#stop.signal;
+  }
+
+  openStream(stream: number, kind: 'postgres' | 'cancel'): void {
+    this.#writer.openStream(stream, kind);
+  }
+
+  /** @returns this side's totals */
+  closeStream(stream: number, end: { readonly reason: string }): StreamOffsets {
+    return this.#writer.closeStream(stream, end.reason);
+  }
+
+  /**
+   * Up: when it is sent. Down: when it arrives, before it goes to the local client.
+   * @throws RecordingStopped once the session must end
+   */
+  data(stream: number, direction: Direction, bytes: Uint8Array): void {
+    this.#stop.signal.throwIfAborted();
+    this.#writer.data(stream, direction, bytes);
+    this.#uncoveredBytes += bytes.length;
+    this.#watch();
+  }
+
+  /** The gateway has these up bytes on its disk. */
+  recorded(streams: readonly { readonly stream: number; readonly up: number }[]): void {
+    for (const { stream, up } of streams) {
+      this.#recordedUp.set(stream, Math.max(up, this.#recordedUp.get(stream) ?? 0));
+    }
+    this.#maybePropose();
+  }
+
+  /** The gateway has ended a stream; its totals are final and recorded. */
+  peerEnded(stream: number, totals: { readonly up: number; readonly down: number }): void {
+    this.#peerUp.set(stream, totals.up);
+    this.recorded([{ stream, up: totals.up }]);
+  }
+
+  /** The gateway's answer to the cut that was proposed last. A wrong one stops the session. */
+  acknowledge(ack: CutAck): void {
+    const pending = this.#pending;
+    if (pending === undefined || !this.#proposer.isAcknowledgedBy(pending, ack)) {
+      this.#halt('disputed', 'the gateway signed something else than was proposed');
+      return;
+    }
+    clearTimeout(this.#answerTimer);
+    this.#pending = undefined;
+    const { proposal } = pending;
+    try {
+      this.#writer.append('cut', encodeRecordedCut({ type: 'agreed', proposal, ack }));
+    } catch (error) {
+      // The writer has stopped the session already.
+      if (error instanceof HoopError) {
+        return;
+      }
+      throw error;
+    }
+    for (const { stream, up, down } of proposal.streams) {
+      const before = this.#proposer.ledger.offsets(stream);
+      this.#uncoveredBytes -= up - before.up + (down - before.down);
+      this.#writer.index.forget(stream, 0, up);
+      this.#writer.index.forget(stream, 1, down);
+    }
+    this.#proposer.commit(pending);
+    this.#isDue = false;
+    clearTimeout(this.#cutTimer);
+    this.#cutTimer = undefined;
+    if (this.#uncoveredBytes > 0) {
+      this.#watch();
+    }
+    this.#maybePropose();
+  }
+
+  /**
+   * No more data comes. Resolves when all bytes that both sides have are agreed on, when the signal
+   * fires or when the session must end; what is left then is settled by uploadSession.
+   */
+  async finish(signal: AbortSignal): Promise<void> {
+    this.#finished ??= Promise.withResolvers();
+    this.#maybePropose();
+    const ends = AbortSignal.any([signal, this.#stop.signal]);
+    const { promise, resolve } = this.#finished;
+    if (ends.aborted) {
+      resolve();
+    }
+    const stop = (): void => resolve();
+    ends.addEventListener('abort', stop, { once: true });
+    await promise;
+    ends.removeEventListener('abort', stop);
+  }
+
+  /** Writes the end and syncs; then the spool is complete. Idempotent, does not throw. */
+  close(end: { readonly reason: EndReason }): Promise<void> {
+    this.#closing ??= this.#close(end.reason);
+    return this.#closing;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close({ reason: 'client_lost' });
+  }
+
+  async #close(reason: EndReason): Promise<void> {
+    clearTimeout(this.#cutTimer);
+    clearTimeout(this.#answerTimer);
+    await this.#proposing;
+    clearTimeout(this.#answerTimer);
+    try {
+      this.#writer.event({ type: 'session.close', reason, message: undefined });
+      await this.#writer.sync();
+    } catch (error) {
+      // Already in `stopped`; opening the spool repairs what could not be written here.
+      if (!(error instanceof HoopError)) {
+        throw error;
+      }
+    }
+    await this.#writer.close();
+    await this.#hasher[Symbol.asyncDispose]();
+    releaseSpool(this.directory);
+  }
+
+  #watch(): void {
+    if (this.#uncoveredBytes >= CUT_BYTES) {
+      this.#maybePropose();
+    }
+    this.#cutTimer ??= setTimeout(() => {
+      this.#isDue = true;
+      this.#maybePropose();
+    }, CUT_AFTER_MS);
+  }
+
+  #maybePropose(): void {
+    if (this.#pending || this.#proposing || this.#closing || this.#stop.signal.aborted) {
+      return;
+    }
+    const streams = this.#coverable();
+    if (this.#finished !== undefined && !this.#expectsMore()) {
+      if (streams.length === 0) {
+        this.#finished.resolve();
+        return;
+      }
+    } else if (this.#finished === undefined && !this.#isDue && this.#uncoveredBytes < CUT_BYTES) {
+      return;
+    }
+    if (streams.length === 0) {
+      // Waits for the gateway's `recorded`, which comes here again.
+      return;
+    }
+    this.#proposing = this.#propose(streams).finally(() => {
+      this.#proposing = undefined;
+    });
+  }
+
+  async #propose(streams: readonly StreamOffsets[]): Promise<void> {
+    try {
+      // Signs nothing that is not on this disk either: after a crash the same bytes must be there.
+      await this.#writer.sync();
+      const pending = await this.#proposer.propose(
+        streams,
+        this.#writer.index,
+        this.#system.nowMs(),
+      );
+      const { proposal } = pending;
+      this.#writer.append('cut', encodeRecordedCut({ type: 'proposed', proposal }));
+      await this.#writer.sync();
+      this.#pending = pending;
+      this.#answerTimer = setTimeout(() => {
+        this.#halt('client_lost', 'the gateway does not confirm the recording any more');
+      }, MAX_ANSWER_MS);
+      this.#options.proposeCut(proposal);
+    } catch (error) {
+      this.#failed(
+        error instanceof HoopError
+          ? error
+          : new HoopError('HOOP_RECORDING_WRITE', 'a cut could not be made', { cause: error }),
+      );
+    }
+  }
+
+  /** The streams that a cut can move now, and how far. */
+  #coverable(): StreamOffsets[] {
+    const streams: StreamOffsets[] = [];
+    for (const { stream, up, down } of this.#writer.allOffsets()) {
+      const covered = this.#proposer.ledger.offsets(stream);
+      const safeUp = Math.max(covered.up, Math.min(up, this.#recordedUp.get(stream) ?? 0));
+      if (safeUp > covered.up || down > covered.down) {
+        streams.push({ stream, up: safeUp, down });
+      }
+    }
+    return streams;
+  }
+
+  /** Whether up bytes are on their way of which the gateway has not said that they are recorded. */
+  #expectsMore(): boolean {
+    return this.#writer.allOffsets().some(({ stream, up }) => {
+      const expected = Math.min(up, this.#peerUp.get(stream) ?? up);
+      return (this.#recordedUp.get(stream) ?? 0) < expected;
+    });
+  }
+
+  #failed(error: HoopError): void {
+    const { detail, hint } = error;
+    this.#stop.abort(
+      new RecordingStopped('recording_failed', error.code, error.message, {
+        detail,
+        hint,
+        cause: error,
+      }),
+    );
+  }
+
+  #halt(endReason: EndReason, message: string): void {
+    clearTimeout(this.#answerTimer);
+    this.#stop.abort(new RecordingStopped(endReason, 'HOOP_EVIDENCE_MISMATCH', message));
+  }
+}
+
+/** Everything that the signatures rest on must be what was pinned and asked for. */
+function checkCertificate(options: ClientRecordingOptions): SessionCertificate {
+  const keyring = openKeyring(options.keyring, options.rootKey);
+  const certificate = openCertificate(options.certificate, keyring);
+  const fits =
+    certificate.session === options.session &&
+    sameBytes(certificate.clientKey, options.sessionKey.publicKey) &&
+    sameBytes(certificate.saltKeySha256, sha256(options.saltKey)) &&
+    isListed(keyring, 'gateway', certificate.gatewayKey, certificate.notBeforeMs);
+  if (!fits) {
+    throw new HoopError(
+      'HOOP_EVIDENCE_MISMATCH',
+      'the session certificate does not fit what was asked for',
+    );
+  }
+  return certificate;
+}

@@ -1,0 +1,183 @@
+/**
+ * The gateway's answer to a cut, the same for a live session and for one that has ended: compare
+ * with what is on disk, then sign. Order matters: structure, then the client's signature, then the
+ * disk, then the hash, so that nobody can make the gateway work for a cut that is not theirs.
+ */
+
+import { cutSigningBytes, encodeRecordedCut, signatureOf } from './cut.ts';
+import { CutLedger, type CutPlan, type CutResult } from './cut-ledger.ts';
+import type { DataIndex } from './data-index.ts';
+import { type SigningKey, signEd25519, verifyEd25519 } from './ed25519.ts';
+import { fromBase64, toBase64 } from './encoding.ts';
+import { FormatError } from './format-error.ts';
+import { type LeafJob, leafJob } from './hash-leaves.ts';
+import type { LeafHasher } from './leaf-hasher.ts';
+import type { AgreedCut, CutAck, CutProposal, StreamOffsets } from './types.ts';
+
+export type CutOutcome =
+  | { readonly type: 'ack'; readonly ack: CutAck }
+  | {
+      readonly type: 'dispute';
+      readonly message: string;
+      /** The gateway's root in base64, or why there is none. */
+      readonly ours: string;
+      readonly theirs: string;
+    };
+
+export type CutCheck =
+  | {
+      readonly type: 'agreed';
+      readonly cut: CutProposal;
+      readonly plan: CutPlan;
+      readonly result: CutResult;
+      readonly leaves: Uint8Array;
+    }
+  | { readonly type: 'repeated'; readonly ack: CutAck }
+  | { readonly type: 'refused'; readonly message: string }
+  | { readonly type: 'differs'; readonly ours: string };
+
+export interface SignedCut extends Extract<CutCheck, { type: 'agreed' }> {
+  readonly ack: CutAck;
+  /** Body of the CUT frame, to be on disk before the ack leaves. */
+  readonly body: Uint8Array;
+}
+
+export interface CountersignerOptions {
+  readonly session: string;
+  readonly clientKey: Uint8Array;
+  readonly gatewayKey: SigningKey;
+  readonly source: Pick<LeafJob, 'directory' | 'dataKey' | 'saltKey'>;
+  readonly hasher: LeafHasher;
+  /** Cuts that were agreed on before. */
+  readonly ledger?: CutLedger;
+  readonly last?: AgreedCut | undefined;
+}
+
+/** What has been recorded. */
+export interface RecordedBytes {
+  readonly recorded: (stream: number) => StreamOffsets;
+  readonly index: DataIndex;
+  readonly sync: () => Promise<void>;
+}
+
+export class CutCountersigner {
+  readonly #options: CountersignerOptions;
+  readonly ledger: CutLedger;
+  #last: AgreedCut | undefined;
+
+  constructor(options: CountersignerOptions) {
+    this.#options = options;
+    this.ledger = options.ledger ?? new CutLedger();
+    this.#last = options.last;
+  }
+
+  get last(): AgreedCut | undefined {
+    return this.#last;
+  }
+
+  /** How much a cut would cover; 0 when it makes no sense. */
+  bytesOf(cut: CutProposal): number {
+    let bytes = 0;
+    for (const { stream, up, down } of cut.streams) {
+      const before = this.ledger.offsets(stream);
+      bytes += up - before.up + (down - before.down);
+    }
+    return Math.max(0, bytes);
+  }
+
+  /** @throws HoopError when the files cannot be read or synced */
+  async check(cut: CutProposal, bytes: RecordedBytes): Promise<CutCheck> {
+    if (this.#last !== undefined && isSameCut(this.#last.proposal, cut)) {
+      // The client did not get the answer: the same answer again.
+      return { type: 'repeated', ack: this.#last.ack };
+    }
+    const planned = this.#plan(cut, bytes);
+    if (planned.type === 'refused') {
+      return planned;
+    }
+    const { plan } = planned;
+    // Sign nothing that is not on disk.
+    await bytes.sync();
+    const job = leafJob(this.#options.source, plan.places, bytes.index);
+    const leaves = await this.#options.hasher.hash(job);
+    const result = this.ledger.evaluate(plan, leaves);
+    const ours = toBase64(result.root);
+    if (ours !== cut.root || result.treeSize !== cut.treeSize) {
+      return { type: 'differs', ours };
+    }
+    return { type: 'agreed', cut, plan, result, leaves };
+  }
+
+  sign(check: Extract<CutCheck, { type: 'agreed' }>, nowMs: number): SignedCut {
+    const { epoch, treeSize } = check.cut;
+    const point = { epoch, treeSize, root: check.result.root, timeMs: nowMs };
+    const message = cutSigningBytes('ack', this.#options.session, point);
+    const signature = toBase64(signEd25519(this.#options.gatewayKey, message));
+    const ack: CutAck = { epoch, timeMs: nowMs, signature };
+    const body = encodeRecordedCut({ type: 'agreed', proposal: check.cut, ack });
+    return { ...check, ack, body };
+  }
+
+  /** After the CUT frame is on disk. */
+  commit(signed: SignedCut): void {
+    this.ledger.commit(signed.plan, signed.result);
+    this.#last = { proposal: signed.cut, ack: signed.ack };
+  }
+
+  #plan(
+    cut: CutProposal,
+    bytes: RecordedBytes,
+  ): { readonly type: 'planned'; readonly plan: CutPlan } | { type: 'refused'; message: string } {
+    try {
+      if (cut.epoch !== this.ledger.epoch) {
+        return refused(`cut ${cut.epoch} came where cut ${this.ledger.epoch} belongs`);
+      }
+      if (cut.streams.length === 0) {
+        return refused(`cut ${cut.epoch} covers nothing`);
+      }
+      for (const { stream, up, down } of cut.streams) {
+        const recorded = bytes.recorded(stream);
+        if (up > recorded.up || down > recorded.down) {
+          return refused(`cut ${cut.epoch} covers more of stream ${stream} than was recorded`);
+        }
+      }
+      const { epoch, treeSize, timeMs } = cut;
+      const root = fromBase64(cut.root, 'the root of a cut', 32);
+      const message = cutSigningBytes('cut', this.#options.session, {
+        epoch,
+        treeSize,
+        root,
+        timeMs,
+      });
+      if (!verifyEd25519(this.#options.clientKey, message, signatureOf(cut.signature))) {
+        return refused(`cut ${cut.epoch} is not signed by the session's client key`);
+      }
+      return { type: 'planned', plan: this.ledger.plan(cut.streams) };
+    } catch (error) {
+      // Numbers out of range are the client's fault as well.
+      if (error instanceof FormatError || error instanceof RangeError) {
+        return refused(error.message);
+      }
+      throw error;
+    }
+  }
+}
+
+function refused(message: string): { type: 'refused'; message: string } {
+  return { type: 'refused', message };
+}
+
+function isSameCut(left: CutProposal, right: CutProposal): boolean {
+  return (
+    left.epoch === right.epoch &&
+    left.treeSize === right.treeSize &&
+    left.root === right.root &&
+    left.timeMs === right.timeMs &&
+    left.signature === right.signature &&
+    left.streams.length === right.streams.length &&
+    left.streams.every(({ stream, up, down }, index) => {
+      const other = right.streams[index];
+      return other?.stream === stream && other.up === up && other.down === down;
+    })
+  );
+}

@@ -1,0 +1,104 @@
+/** The client's half of a cut: compute, sign, and check the answer. */
+
+import { cutSigningBytes, signatureOf } from './cut.ts';
+import { CutLedger, type CutPlan, type CutResult } from './cut-ledger.ts';
+import type { DataIndex } from './data-index.ts';
+import { type SigningKey, signEd25519, verifyEd25519 } from './ed25519.ts';
+import { fromBase64, toBase64 } from './encoding.ts';
+import { FormatError } from './format-error.ts';
+import { type LeafJob, leafJob } from './hash-leaves.ts';
+import type { LeafHasher } from './leaf-hasher.ts';
+import type { CutAck, CutProposal, StreamOffsets } from './types.ts';
+
+export interface ProposerOptions {
+  readonly session: string;
+  readonly sessionKey: SigningKey;
+  readonly gatewayKey: Uint8Array;
+  readonly source: Pick<LeafJob, 'directory' | 'dataKey' | 'saltKey'>;
+  readonly hasher: LeafHasher;
+  readonly ledger?: CutLedger;
+}
+
+export interface PendingCut {
+  readonly proposal: CutProposal;
+  readonly plan: CutPlan;
+  readonly result: CutResult;
+}
+
+export class CutProposer {
+  readonly #options: ProposerOptions;
+  readonly ledger: CutLedger;
+
+  constructor(options: ProposerOptions) {
+    this.#options = options;
+    this.ledger = options.ledger ?? new CutLedger();
+  }
+
+  /** Call when the bytes are on disk: nothing is signed before. */
+  async propose(
+    streams: readonly StreamOffsets[],
+    index: DataIndex,
+    nowMs: number,
+  ): Promise<PendingCut> {
+    const { plan, result } = await this.#evaluate(streams, index);
+    const { epoch } = plan;
+    const { treeSize, root } = result;
+    const message = cutSigningBytes('cut', this.#options.session, {
+      epoch,
+      treeSize,
+      root,
+      timeMs: nowMs,
+    });
+    const signature = toBase64(signEd25519(this.#options.sessionKey, message));
+    const proposal = { epoch, streams, treeSize, root: toBase64(root), timeMs: nowMs, signature };
+    return { proposal, plan, result };
+  }
+
+  /** A cut that was proposed before a crash. @throws FormatError when the files give another root */
+  async resume(proposal: CutProposal, index: DataIndex): Promise<PendingCut> {
+    const { plan, result } = await this.#evaluate(proposal.streams, index);
+    if (plan.epoch !== proposal.epoch || toBase64(result.root) !== proposal.root) {
+      throw new FormatError(`the recorded bytes do not give the root of cut ${proposal.epoch}`);
+    }
+    return { proposal, plan, result };
+  }
+
+  isAcknowledgedBy(pending: PendingCut, ack: CutAck): boolean {
+    return isAckOf(this.#options, pending.proposal, ack);
+  }
+
+  commit(pending: PendingCut): void {
+    this.ledger.commit(pending.plan, pending.result);
+  }
+
+  async #evaluate(streams: readonly StreamOffsets[], index: DataIndex) {
+    const plan = this.ledger.plan(streams);
+    const job = leafJob(this.#options.source, plan.places, index);
+    const leaves = await this.#options.hasher.hash(job);
+    return { plan, result: this.ledger.evaluate(plan, leaves) };
+  }
+}
+
+/** Whether the gateway signed exactly this cut. */
+export function isAckOf(
+  { session, gatewayKey }: Pick<ProposerOptions, 'session' | 'gatewayKey'>,
+  proposal: CutProposal,
+  ack: CutAck,
+): boolean {
+  try {
+    const message = cutSigningBytes('ack', session, {
+      epoch: proposal.epoch,
+      treeSize: proposal.treeSize,
+      root: fromBase64(proposal.root, 'the root of a cut', 32),
+      timeMs: ack.timeMs,
+    });
+    return (
+      ack.epoch === proposal.epoch && verifyEd25519(gatewayKey, message, signatureOf(ack.signature))
+    );
+  } catch (error) {
+    if (error instanceof FormatError || error instanceof RangeError) {
+      return false;
+    }
+    throw error;
+  }
+}

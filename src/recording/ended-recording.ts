@@ -1,0 +1,399 @@
+/**
+ * A recording after its session: late cuts, the seal, the manifest and the bundle. Everything is
+ * read from the files, so a session that ended in a crash is settled by the same code. One object
+ * per session at a time; its calls run one after the other.
+ */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { HoopError } from '../errors.ts';
+import { isMissing } from '../home.ts';
+import type { ChunksMissingReply, CutsReply, GatewayFacts } from '../tunnel/api.ts';
+import { type Bundle, buildBundle } from './build-bundle.ts';
+import { buildManifest } from './build-manifest.ts';
+import { readCertificateUnverified, type SessionCertificate } from './certificate.ts';
+import { cutSigningBytes, encodeRecordedCut } from './cut.ts';
+import { CutCountersigner, type CutOutcome } from './cut-countersigner.ts';
+import {
+  appendSignature,
+  decodeEnvelope,
+  type Envelope,
+  encodeEnvelope,
+  isSignedBy,
+  signEnvelope,
+} from './dsse.ts';
+import { type SigningKey, signEd25519 } from './ed25519.ts';
+import { sameBytes, toBase64, utf8 } from './encoding.ts';
+import { leafJob } from './hash-leaves.ts';
+import { dataKeyDigest, decodeManifest, encodeManifest, MANIFEST_TYPE } from './manifest.ts';
+import { endBody } from './notice-bodies.ts';
+import {
+  leafNames,
+  type OpenedRecording,
+  type OpenOptions,
+  openRecording,
+  readRecording,
+  scanOptions,
+  uncovered,
+} from './opened-recording.ts';
+import { writePrivateFile } from './private-file.ts';
+import { loadRecordingKeys } from './recording-keys.ts';
+import {
+  CERTIFICATE_FILE,
+  CLOSED_FILE,
+  MANIFEST_FILE,
+  type RecordingStore,
+  recordedSessions,
+  recordingDirectory,
+} from './recording-store.ts';
+import { appendFrames, type FrameToAppend } from './recover-recording.ts';
+import { SignedCuts } from './signed-cuts.ts';
+import type { CutProposal, EndReason } from './types.ts';
+
+export interface EndedOptions {
+  readonly store: RecordingStore;
+  readonly session: string;
+  readonly gatewayKey: SigningKey;
+  readonly nowMs?: () => number;
+}
+
+export class EndedRecording {
+  readonly #options: EndedOptions;
+  readonly #open: OpenOptions;
+  readonly #certificateText: string;
+  readonly #certificate: SessionCertificate;
+  #opened: OpenedRecording;
+  #manifest: string | undefined;
+  #queue: Promise<unknown> = Promise.resolve();
+
+  /**
+   * Recovers first when the gateway died during the session.
+   * @throws HoopError HOOP_SESSION_UNKNOWN (never recorded, or erased), HOOP_RECORDING_DAMAGED
+   */
+  static async open(options: EndedOptions): Promise<EndedRecording> {
+    const { store, session } = options;
+    const keys = loadRecordingKeys(store.dataDir, session);
+    const directory = recordingDirectory(store, session);
+    const open: OpenOptions = {
+      directory,
+      session,
+      side: 'gateway',
+      keys,
+      hasher: store.hasher,
+    };
+    const certificate = await readText(join(directory, CERTIFICATE_FILE));
+    if (certificate === undefined) {
+      throw new HoopError('HOOP_RECORDING_DAMAGED', 'the session certificate is missing');
+    }
+    const opened = await openRecording(open);
+    writePrivateFile(join(directory, CLOSED_FILE), '');
+    const manifest = await readText(join(directory, MANIFEST_FILE));
+    return new EndedRecording(options, open, certificate, opened, manifest);
+  }
+
+  private constructor(
+    options: EndedOptions,
+    open: OpenOptions,
+    certificate: string,
+    opened: OpenedRecording,
+    manifest: string | undefined,
+  ) {
+    this.#options = options;
+    this.#open = open;
+    this.#certificateText = certificate;
+    this.#certificate = readCertificateUnverified(certificate);
+    this.#opened = opened;
+    this.#manifest = manifest;
+  }
+
+  get endReason(): EndReason {
+    return this.#opened.scan.end?.endReason ?? this.#closeReason();
+  }
+
+  /** What a late cut may cover. */
+  position(): CutsReply {
+    const { scan, agreed } = this.#opened;
+    const lastAck = agreed.at(-1)?.ack;
+    const sealed = scan.end === undefined ? 'ended' : 'sealed';
+    return {
+      v: 1,
+      state: this.#manifest === undefined ? sealed : 'complete',
+      recorded: [...scan.offsets.values()].sort((a, b) => a.stream - b.stream),
+      agreed: agreed.length,
+      ...(lastAck === undefined ? {} : { lastAck }),
+    };
+  }
+
+  /** @throws HoopError HOOP_SESSION_ENDED when the recording is sealed */
+  acceptCut(cut: CutProposal): Promise<CutOutcome> {
+    return this.#serial(() => this.#acceptCut(cut));
+  }
+
+  /**
+   * Seals: what no cut covers is signed by the gateway alone, and END is written.
+   * @param leaves hex; of the chunks that the client has
+   * @throws HoopError HOOP_EVIDENCE_MISMATCH for a leaf that is in no agreed cut
+   */
+  missingChunks(leaves: readonly string[]): Promise<ChunksMissingReply> {
+    return this.#serial(async () => {
+      const facts = await this.#seal();
+      const known = new Set(leafNames(this.#opened));
+      if (!leaves.every((leaf) => known.has(leaf))) {
+        throw mismatch('the client has chunks that the gateway did not record');
+      }
+      // Opening has hashed every chunk that was ever countersigned: nothing can be missing.
+      return { v: 1, missing: [], facts };
+    });
+  }
+
+  /**
+   * A chunk that was asked for. None ever is while opening requires all of them; kept so that the
+   * exchange is complete.
+   * @throws HoopError HOOP_EVIDENCE_MISMATCH
+   */
+  async putChunk(leaf: string, _bytes: Uint8Array): Promise<void> {
+    if (!leafNames(this.#opened).includes(leaf)) {
+      throw mismatch('this chunk is not part of the session');
+    }
+  }
+
+  /**
+   * Checks the client's manifest against the gateway's own knowledge, byte for byte, and signs it.
+   * @returns the envelope's text with both signatures
+   * @throws HoopError HOOP_EVIDENCE_MISMATCH
+   */
+  countersign(text: string): Promise<string> {
+    return this.#serial(async () => {
+      const envelope = decodeEnvelope(utf8(text), 'the manifest');
+      const { clientKey } = this.#certificate;
+      if (envelope.signatures.length !== 1 || !isSignedBy(envelope, clientKey)) {
+        throw mismatch('the manifest is not signed by the session key, or not by it alone');
+      }
+      const { clientHead } = decodeManifest(envelope);
+      const facts = await this.#seal();
+      const ours = this.#manifestBytes(facts, clientHead);
+      if (clientHead === undefined || !sameBytes(ours, envelope.payload)) {
+        throw mismatch('the manifest does not say what the gateway has recorded');
+      }
+      const before = this.#storedEnvelope();
+      if (before !== undefined && before.signatures.length > 1) {
+        if (!sameBytes(before.payload, envelope.payload)) {
+          throw mismatch('another manifest of this session was countersigned before');
+        }
+        return encodeEnvelope(before);
+      }
+      return this.#store(appendSignature(envelope, this.#options.gatewayKey));
+    });
+  }
+
+  /** The gateway's own manifest, when the client is lost or disagrees. An existing one is kept. */
+  signAlone(): Promise<string> {
+    return this.#serial(async () => {
+      const facts = await this.#seal();
+      const before = this.#storedEnvelope();
+      if (before !== undefined) {
+        return encodeEnvelope(before);
+      }
+      const payload = this.#manifestBytes(facts, undefined);
+      return this.#store(signEnvelope(MANIFEST_TYPE, payload, this.#options.gatewayKey));
+    });
+  }
+
+  /** One tar file. @throws HoopError HOOP_VERIFY_INCOMPLETE while there is no manifest */
+  bundle(): Promise<Bundle> {
+    return this.#serial(async () => {
+      const manifest = this.#manifest;
+      if (manifest === undefined) {
+        throw new HoopError('HOOP_VERIFY_INCOMPLETE', 'the recording is not complete yet', {
+          detail: 'The client has not uploaded its half, and the gateway has not given up on it.',
+          hint: 'Try again later.',
+        });
+      }
+      // Always the current keyring: it lists the old keys too, and clients refuse older versions.
+      const keyring = await readText(join(this.#options.store.dataDir, 'keys', 'keyring.note'));
+      if (keyring === undefined) {
+        throw new HoopError('HOOP_CONFIG', 'the keyring is missing');
+      }
+      return buildBundle({
+        opened: this.#opened,
+        keys: this.#open.keys,
+        manifest,
+        certificate: this.#certificateText,
+        keyring,
+      });
+    });
+  }
+
+  async #acceptCut(cut: CutProposal): Promise<CutOutcome> {
+    const { scan, ledger, agreed } = this.#opened;
+    const countersigner = new CutCountersigner({
+      session: this.#options.session,
+      clientKey: this.#certificate.clientKey,
+      gatewayKey: this.#options.gatewayKey,
+      source: { directory: this.#open.directory, ...this.#open.keys },
+      hasher: this.#options.store.hasher,
+      ledger,
+      last: agreed.at(-1),
+    });
+    const check = await countersigner.check(cut, {
+      recorded: (stream) => scan.offsets.get(stream) ?? { stream, up: 0, down: 0 },
+      index: scan.index,
+      sync: () => Promise.resolve(),
+    });
+    if (check.type === 'repeated') {
+      return { type: 'ack', ack: check.ack };
+    }
+    if (scan.end !== undefined) {
+      throw new HoopError('HOOP_SESSION_ENDED', 'the recording is sealed', {
+        detail: 'What was not agreed on by then has been signed by the gateway alone.',
+      });
+    }
+    if (check.type !== 'agreed') {
+      const ours = check.type === 'differs' ? check.ours : check.message;
+      const message =
+        check.type === 'differs' ? `the two recordings differ at cut ${cut.epoch}` : check.message;
+      return { type: 'dispute', message, ours, theirs: cut.root };
+    }
+    const signed = countersigner.sign(check, this.#nowMs());
+    await this.#append([['cut', signed.body]]);
+    using signedCuts = new SignedCuts(this.#open.directory);
+    signedCuts.add(cut.epoch, cut.treeSize, cut.root);
+    return { type: 'ack', ack: signed.ack };
+  }
+
+  async #seal(): Promise<GatewayFacts> {
+    const { scan } = this.#opened;
+    if (scan.end === undefined) {
+      const endedMs = scan.events.close === undefined ? this.#nowMs() : scan.closedMs;
+      const frames: FrameToAppend[] = [['end', endBody(this.#closeReason(), endedMs)]];
+      const tail = await this.#tailFrame();
+      await this.#append(tail === undefined ? frames : [tail, ...frames]);
+    }
+    return this.#facts();
+  }
+
+  /** What was recorded beyond the last agreed cut, signed as an ack that answers no cut. */
+  async #tailFrame(): Promise<FrameToAppend | undefined> {
+    const { ledger, scan } = this.#opened;
+    const streams = uncovered(this.#opened);
+    if (streams.length === 0) {
+      return undefined;
+    }
+    const plan = ledger.plan(streams);
+    const source = { directory: this.#open.directory, ...this.#open.keys };
+    const leaves = await this.#options.store.hasher.hash(leafJob(source, plan.places, scan.index));
+    const { treeSize, root } = ledger.evaluate(plan, leaves);
+    const timeMs = this.#nowMs();
+    const point = { epoch: plan.epoch, treeSize, root, timeMs };
+    const message = cutSigningBytes('ack', this.#options.session, point);
+    const signature = toBase64(signEd25519(this.#options.gatewayKey, message));
+    const cut = { ...point, root: toBase64(root), streams, signature };
+    return ['cut', encodeRecordedCut({ type: 'alone', cut })];
+  }
+
+  #facts(): GatewayFacts {
+    const { scan, tail } = this.#opened;
+    if (scan.end === undefined) {
+      throw new TypeError('the recording is not sealed');
+    }
+    const streams = [...scan.events.streams].sort(([left], [right]) => left - right);
+    return {
+      head: toBase64(scan.head),
+      frames: scan.frames,
+      dataKeySha256: toBase64(dataKeyDigest(this.#open.keys.dataKey)),
+      startedMs: scan.startedMs,
+      endedMs: scan.end.endedMs,
+      endReason: scan.end.endReason,
+      maskedValues: scan.events.maskedValues,
+      streams: [
+        { stream: 0, kind: 'evidence' },
+        ...streams.map(([stream, kind]) => ({ stream, kind })),
+      ],
+      ...(tail === undefined ? {} : { tail: { ...tail, streams: [...tail.streams] } }),
+    };
+  }
+
+  #manifestBytes(facts: GatewayFacts, clientHead: Uint8Array | undefined): Uint8Array {
+    const { agreed, agreedTree } = this.#opened;
+    return encodeManifest(
+      buildManifest({
+        certificate: this.#certificate,
+        certificateText: this.#certificateText,
+        cuts: agreed,
+        facts,
+        treeSize: agreedTree.size,
+        root: agreedTree.root,
+        clientHead,
+      }),
+    );
+  }
+
+  async #append(frames: readonly FrameToAppend[]): Promise<void> {
+    await appendFrames(scanOptions(this.#open), this.#opened.scan, frames);
+    this.#opened = await readRecording(this.#open);
+  }
+
+  #store(envelope: Envelope): string {
+    const text = encodeEnvelope(envelope);
+    writePrivateFile(join(this.#open.directory, MANIFEST_FILE), text);
+    this.#manifest = text;
+    return text;
+  }
+
+  #storedEnvelope(): Envelope | undefined {
+    return this.#manifest === undefined
+      ? undefined
+      : decodeEnvelope(utf8(this.#manifest), 'the stored manifest');
+  }
+
+  #closeReason(): EndReason {
+    return this.#opened.scan.events.close?.reason ?? 'gateway_crash';
+  }
+
+  #nowMs(): number {
+    return (this.#options.nowMs ?? Date.now)();
+  }
+
+  #serial<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#queue.then(work);
+    this.#queue = result.catch(() => undefined);
+    return result;
+  }
+}
+
+export type RecordingState = 'unfinished' | 'ended' | 'complete';
+
+/** At the start of a gateway, when no session is live: `unfinished` ones died with the last one. */
+export async function listRecordings(
+  store: RecordingStore,
+): Promise<
+  { readonly session: string; readonly directory: string; readonly state: RecordingState }[]
+> {
+  const found = [];
+  for (const session of await recordedSessions(store)) {
+    const directory = recordingDirectory(store, session);
+    found.push({ session, directory, state: await stateOf(directory) });
+  }
+  return found;
+}
+
+async function stateOf(directory: string): Promise<RecordingState> {
+  if ((await readText(join(directory, MANIFEST_FILE))) !== undefined) {
+    return 'complete';
+  }
+  return (await readText(join(directory, CLOSED_FILE))) === undefined ? 'unfinished' : 'ended';
+}
+
+async function readText(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    if (isMissing(error)) {
+      return undefined;
+    }
+    throw error;
+  }
+}
+
+function mismatch(message: string): HoopError {
+  return new HoopError('HOOP_EVIDENCE_MISMATCH', message);
+}

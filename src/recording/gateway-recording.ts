@@ -1,0 +1,337 @@
+/**
+ * The gateway's record of one live session: the authoritative one.
+ *
+ *     data(), event()   appended before anything is forwarded
+ *     onRecorded        what is on disk: the client may put it into a cut
+ *     acceptCut()       the client's cut is checked against the files and countersigned
+ *     backpressure()    too much is not agreed yet: neither leg may go on
+ *     stopped           the session must end
+ */
+import { HoopError } from '../errors.ts';
+import { type CutCheck, CutCountersigner, type CutOutcome } from './cut-countersigner.ts';
+import type { SigningKey } from './ed25519.ts';
+import { utf8 } from './encoding.ts';
+import { endBody } from './notice-bodies.ts';
+import { writePrivateFile } from './private-file.ts';
+import { type RecordingKeys, storeRecordingKeys } from './recording-keys.ts';
+import { RecordingStopped } from './recording-stopped.ts';
+import {
+  CERTIFICATE_FILE,
+  CLOSED_FILE,
+  createRecordingDirectory,
+  type RecordingStore,
+  recordingDirectory,
+} from './recording-store.ts';
+import { type RecordingSystem, realSystem } from './segment-writer.ts';
+import { SessionWriter } from './session-writer.ts';
+import { SignedCuts } from './signed-cuts.ts';
+import {
+  CONTROL_STREAM,
+  type CutProposal,
+  type Direction,
+  type EndReason,
+  type EvidenceLine,
+  type RecordingEvent,
+  type StreamOffsets,
+} from './types.ts';
+
+export { newRecordingKeys } from './recording-keys.ts';
+
+/** Recorded and not covered by a cut; from here on the session waits for the client. */
+export const MAX_UNSEALED_BYTES = 16 << 20;
+/** The same in frames, for sessions of short messages: each costs memory until it is cut. */
+const MAX_UNSEALED_FRAMES = 100_000;
+/** Bytes that wait longer than this for a cut end the session. */
+const MAX_LAG_MS = 30_000;
+/** Cuts that cover less than this count against the rate; those that cover more pay for themselves. */
+const SMALL_CUT_BYTES = 1 << 20;
+const SMALL_CUT_BURST = 32;
+const SMALL_CUTS_PER_SECOND = 2;
+
+export interface GatewayRecordingOptions {
+  readonly store: RecordingStore;
+  readonly session: string;
+  readonly keys: RecordingKeys;
+  /** The key that the certificate names, raw. */
+  readonly clientKey: Uint8Array;
+  readonly gatewayKey: SigningKey;
+  /** The session certificate's text; kept beside the segments. */
+  readonly certificate: string;
+  readonly system?: RecordingSystem;
+}
+
+export class GatewayRecording implements AsyncDisposable {
+  readonly session: string;
+  readonly directory: string;
+  readonly #writer: SessionWriter;
+  readonly #system: RecordingSystem;
+  readonly #countersigner: CutCountersigner;
+  readonly #signedCuts: SignedCuts;
+  readonly #stop = new AbortController();
+  readonly #budget: SmallCutBudget;
+  #onRecorded: (streams: { stream: number; up: number }[]) => void = () => undefined;
+  #unsealedBytes = 0;
+  #lagTimer: NodeJS.Timeout | undefined;
+  #room: PromiseWithResolvers<void> | undefined;
+  #cutting: Promise<unknown> = Promise.resolve();
+  #closing: Promise<void> | undefined;
+
+  /** The directory, the keys and the certificate are on disk when this resolves. */
+  static async create(options: GatewayRecordingOptions): Promise<GatewayRecording> {
+    const { store, session, keys, certificate } = options;
+    const directory = recordingDirectory(store, session);
+    storeRecordingKeys(store.dataDir, session, keys, (options.system ?? realSystem).nowMs());
+    await createRecordingDirectory(directory);
+    writePrivateFile(`${directory}/${CERTIFICATE_FILE}`, certificate);
+    return new GatewayRecording(options, directory);
+  }
+
+  private constructor(options: GatewayRecordingOptions, directory: string) {
+    const { session, keys } = options;
+    this.session = session;
+    this.directory = directory;
+    this.#system = options.system ?? realSystem;
+    this.#budget = new SmallCutBudget(this.#system.nowMs());
+    this.#writer = new SessionWriter({
+      directory,
+      session,
+      side: 'gateway',
+      dataKey: keys.dataKey,
+      system: this.#system,
+      onFailure: (error) => this.#halt(stoppedByWrite(error)),
+      onRecorded: (streams) => this.#onRecorded(streams.map(({ stream, up }) => ({ stream, up }))),
+    });
+    this.#signedCuts = new SignedCuts(directory);
+    this.#countersigner = new CutCountersigner({
+      session,
+      clientKey: options.clientKey,
+      gatewayKey: options.gatewayKey,
+      source: { directory, dataKey: keys.dataKey, saltKey: keys.saltKey },
+      hasher: options.store.hasher,
+    });
+  }
+
+  /** Aborted with a RecordingStopped when the session must end. */
+  get stopped(): AbortSignal {
+    return this.#stop.signal;
+  }
+
+  get stats(): { readonly upBytes: number; readonly downBytes: number; readonly epochs: number } {
+    const { upBytes, downBytes } = this.#writer;
+    return { upBytes, downBytes, epochs: this.#countersigner.ledger.epoch };
+  }
+
+  /**
+   * Appends; write(2) has returned when this returns. Call before forwarding.
+   * @throws RecordingStopped once the session must end
+   */
+  data(stream: number, direction: Direction, bytes: Uint8Array): void {
+    this.#stop.signal.throwIfAborted();
+    this.#writer.data(stream, direction, bytes);
+    this.#unsealedBytes += bytes.length;
+    this.#watchLag();
+  }
+
+  /** @throws HoopError HOOP_RECORDING_WRITE */
+  event(event: RecordingEvent): void {
+    this.#writer.event(event);
+  }
+
+  /** Records the line on stream 0. @returns the bytes to send, as one binary control message. */
+  evidence(line: EvidenceLine): Uint8Array {
+    const bytes = utf8(`${JSON.stringify(line)}\n`);
+    this.data(CONTROL_STREAM, 1, bytes);
+    return bytes;
+  }
+
+  /** @throws TypeError when the number was used before */
+  openStream(stream: number, kind: 'postgres' | 'cancel'): void {
+    this.#writer.openStream(stream, kind);
+  }
+
+  /** @returns the stream's totals */
+  closeStream(stream: number, reason: string): StreamOffsets {
+    return this.#writer.closeStream(stream, reason);
+  }
+
+  offsets(stream: number): StreamOffsets {
+    return this.#writer.offsets(stream);
+  }
+
+  onRecorded(listener: (streams: { stream: number; up: number }[]) => void): void {
+    this.#onRecorded = listener;
+  }
+
+  /** Resolves when all that was written before the call is on disk. */
+  synced(): Promise<void> {
+    return this.#writer.sync();
+  }
+
+  /** undefined: go on. Else wait; it rejects when the session must end. */
+  backpressure(): Promise<void> | undefined {
+    if (!this.#isFull()) {
+      return undefined;
+    }
+    if (this.#room === undefined) {
+      this.#room = Promise.withResolvers();
+      // Whoever waits gets the rejection; nobody may be waiting when the session ends.
+      this.#room.promise.catch(() => undefined);
+    }
+    return this.#room.promise;
+  }
+
+  /** One after the other, in the order of the calls. */
+  acceptCut(cut: CutProposal): Promise<CutOutcome> {
+    const outcome = this.#cutting.then(() => this.#acceptCut(cut));
+    this.#cutting = outcome.catch(() => undefined);
+    return outcome;
+  }
+
+  /**
+   * Writes the last events and syncs; the recording is complete on disk when this resolves, as far
+   * as the disk allows. What no cut covers can still be agreed on with EndedRecording.
+   */
+  close(end: { readonly reason: EndReason; readonly message?: string | undefined }): Promise<void> {
+    this.#closing ??= this.#close(end);
+    return this.#closing;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close({ reason: 'gateway_shutdown' });
+  }
+
+  async #close(end: { readonly reason: EndReason; readonly message?: string | undefined }) {
+    await this.#cutting;
+    clearTimeout(this.#lagTimer);
+    const endedMs = this.#system.nowMs();
+    try {
+      const { reason, message } = end;
+      this.#writer.event({ type: 'session.close', reason, message });
+      if (this.#coversEverything()) {
+        this.#writer.append('end', endBody(reason, endedMs));
+      }
+      await this.#writer.sync();
+      writePrivateFile(`${this.directory}/${CLOSED_FILE}`, '');
+    } catch (error) {
+      // The failure is in `stopped`; recovery closes what could not be closed here.
+      if (!(error instanceof HoopError)) {
+        throw error;
+      }
+    } finally {
+      this.#room?.reject(
+        new RecordingStopped(end.reason, 'HOOP_SESSION_ENDED', 'the session has ended'),
+      );
+      await this.#writer.close();
+      this.#signedCuts[Symbol.dispose]();
+    }
+  }
+
+  async #acceptCut(cut: CutProposal): Promise<CutOutcome> {
+    this.#stop.signal.throwIfAborted();
+    const bytes = this.#countersigner.bytesOf(cut);
+    if (bytes < SMALL_CUT_BYTES && !this.#budget.take(this.#system.nowMs())) {
+      return this.#dispute({ type: 'refused', message: 'the client cuts too often' }, cut);
+    }
+    const check = await this.#countersigner.check(cut, {
+      recorded: (stream) => this.#writer.offsets(stream),
+      index: this.#writer.index,
+      sync: () => this.#writer.sync(),
+    });
+    if (check.type === 'repeated') {
+      return { type: 'ack', ack: check.ack };
+    }
+    if (check.type !== 'agreed') {
+      return this.#dispute(check, cut);
+    }
+    const agreed = this.#countersigner.sign(check, this.#system.nowMs());
+    this.#writer.append('cut', agreed.body);
+    await this.#writer.sync();
+    this.#signedCuts.add(cut.epoch, cut.treeSize, cut.root);
+    this.#countersigner.commit(agreed);
+    this.#sealed(cut.streams, bytes);
+    return { type: 'ack', ack: agreed.ack };
+  }
+
+  #dispute(
+    check: Extract<CutCheck, { type: 'refused' | 'differs' }>,
+    cut: CutProposal,
+  ): CutOutcome {
+    const ours = check.type === 'differs' ? check.ours : check.message;
+    this.#writer.event({ type: 'dispute', epoch: cut.epoch, ours, theirs: cut.root });
+    const message =
+      check.type === 'differs' ? `the two recordings differ at cut ${cut.epoch}` : check.message;
+    this.#halt(new RecordingStopped('disputed', 'HOOP_EVIDENCE_MISMATCH', message));
+    return { type: 'dispute', message, ours, theirs: cut.root };
+  }
+
+  #sealed(streams: readonly StreamOffsets[], bytes: number): void {
+    for (const { stream, up, down } of streams) {
+      this.#writer.index.forget(stream, 0, up);
+      this.#writer.index.forget(stream, 1, down);
+    }
+    this.#unsealedBytes -= bytes;
+    clearTimeout(this.#lagTimer);
+    this.#lagTimer = undefined;
+    if (this.#unsealedBytes > 0) {
+      this.#watchLag();
+    }
+    if (!this.#isFull()) {
+      this.#room?.resolve();
+      this.#room = undefined;
+    }
+  }
+
+  #isFull(): boolean {
+    return (
+      this.#unsealedBytes > MAX_UNSEALED_BYTES || this.#writer.index.frames > MAX_UNSEALED_FRAMES
+    );
+  }
+
+  #coversEverything(): boolean {
+    return this.#unsealedBytes === 0;
+  }
+
+  #watchLag(): void {
+    this.#lagTimer ??= setTimeout(() => {
+      const message = `the client has not confirmed its recording for ${MAX_LAG_MS / 1000} s`;
+      this.#halt(new RecordingStopped('client_lost', 'HOOP_EVIDENCE_MISMATCH', message));
+    }, MAX_LAG_MS);
+  }
+
+  #halt(reason: RecordingStopped): void {
+    clearTimeout(this.#lagTimer);
+    this.#stop.abort(reason);
+    this.#room?.reject(reason);
+    this.#room = undefined;
+  }
+}
+
+function stoppedByWrite(error: HoopError): RecordingStopped {
+  const { detail, hint } = error;
+  return new RecordingStopped('recording_failed', error.code, error.message, {
+    detail,
+    hint,
+    cause: error,
+  });
+}
+
+/** A token bucket: how often a client may cut without much to cut. */
+class SmallCutBudget {
+  #tokens = SMALL_CUT_BURST;
+  #atMs: number;
+
+  constructor(nowMs: number) {
+    this.#atMs = nowMs;
+  }
+
+  take(nowMs: number): boolean {
+    const gained = (Math.max(0, nowMs - this.#atMs) / 1000) * SMALL_CUTS_PER_SECOND;
+    this.#tokens = Math.min(SMALL_CUT_BURST, this.#tokens + gained);
+    this.#atMs = nowMs;
+    if (this.#tokens < 1) {
+      return false;
+    }
+    this.#tokens -= 1;
+    return true;
+  }
+}

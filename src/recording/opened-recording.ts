@@ -1,0 +1,151 @@
+/**
+ * A recording that is not being written any more, read back and checked against the cuts in it:
+ * what the end of a session and an upload work on, on both sides. Everything comes from the files,
+ * so it is the same after a crash.
+ */
+import { type ChunkPlace, describePlace } from './chunk.ts';
+import type { GatewayCut } from './cut.ts';
+import { CutLedger } from './cut-ledger.ts';
+import { toBase64, toHex } from './encoding.ts';
+import { FormatError } from './format-error.ts';
+import { leafJob, RunReader } from './hash-leaves.ts';
+import type { LeafHasher } from './leaf-hasher.ts';
+import { HASH_LENGTH } from './merkle-tree.ts';
+import type { RecordingKeys } from './recording-keys.ts';
+import { recoverRecording } from './recover-recording.ts';
+import { type ScannedRecording, scanRecording } from './scan-recording.ts';
+import { SegmentFiles } from './segment-files.ts';
+import type { RecordingSide } from './segment-header.ts';
+import type { AgreedCut, CutProposal, StreamOffsets } from './types.ts';
+
+export interface OpenOptions {
+  readonly directory: string;
+  readonly session: string;
+  readonly side: RecordingSide;
+  readonly keys: RecordingKeys;
+  readonly hasher: LeafHasher;
+}
+
+export interface OpenedRecording {
+  readonly scan: ScannedRecording;
+  /** After the agreed cuts, and the gateway's tail when there is one. */
+  readonly ledger: CutLedger;
+  readonly agreed: readonly AgreedCut[];
+  /** Size and root after the agreed cuts. */
+  readonly agreedTree: { readonly size: number; readonly root: Uint8Array };
+  readonly tail: GatewayCut | undefined;
+  /** Client only: proposed, and no answer recorded. */
+  readonly proposed: CutProposal | undefined;
+  readonly places: readonly ChunkPlace[];
+  /** 32 bytes for each place. */
+  readonly leaves: Uint8Array;
+}
+
+/**
+ * Recovers when nobody closed it.
+ * @throws FormatError when the files do not give the roots that were signed
+ */
+export async function openRecording(options: OpenOptions): Promise<OpenedRecording> {
+  await recoverRecording(scanOptions(options));
+  return await readRecording(options);
+}
+
+/** As it is; nothing is repaired. */
+export async function readRecording(options: OpenOptions): Promise<OpenedRecording> {
+  const { directory, keys, hasher } = options;
+  const scan = await scanRecording(scanOptions(options));
+  const agreed: AgreedCut[] = [];
+  let proposed: CutProposal | undefined;
+  let tail: GatewayCut | undefined;
+  const points: (CutProposal | GatewayCut)[] = [];
+  for (const cut of scan.cuts) {
+    if (cut.type === 'proposed') {
+      proposed = cut.proposal;
+      continue;
+    }
+    if (cut.type === 'agreed') {
+      agreed.push(cut);
+      proposed = undefined;
+    } else {
+      tail = cut.cut;
+    }
+    points.push(cut.type === 'agreed' ? cut.proposal : cut.cut);
+  }
+  const { places, plans } = planAll(points);
+  const leaves = await hasher.hash(leafJob({ directory, ...keys }, places, scan.index));
+  const ledger = new CutLedger();
+  let agreedTree = { size: 0, root: ledger.root() };
+  let at = 0;
+  for (const [index, point] of points.entries()) {
+    const plan = ledger.plan(point.streams);
+    const end = at + (plans[index] ?? 0) * HASH_LENGTH;
+    const result = ledger.evaluate(plan, leaves.subarray(at, end));
+    if (toBase64(result.root) !== point.root || result.treeSize !== point.treeSize) {
+      throw new FormatError(`the recorded bytes do not give the root of cut ${point.epoch}`);
+    }
+    ledger.commit(plan, result);
+    if (index < agreed.length) {
+      agreedTree = { size: result.treeSize, root: result.root };
+    }
+    at = end;
+  }
+  return { scan, ledger, agreed, agreedTree, tail, proposed, places, leaves };
+}
+
+/** All chunks of all cuts, and how many each cut has. */
+function planAll(points: readonly CutProposal[]): {
+  readonly places: ChunkPlace[];
+  readonly plans: number[];
+} {
+  const ledger = new CutLedger();
+  const places: ChunkPlace[] = [];
+  const plans: number[] = [];
+  for (const point of points) {
+    const plan = ledger.plan(point.streams);
+    places.push(...plan.places);
+    plans.push(plan.places.length);
+    // Only the offsets matter here; the hashes come when all of them are known.
+    const none = new Uint8Array(plan.places.length * HASH_LENGTH);
+    ledger.commit(plan, ledger.evaluate(plan, none));
+  }
+  return { places, plans };
+}
+
+/** What was recorded and no cut covers: the streams that have more, and up to where. */
+export function uncovered(opened: OpenedRecording): StreamOffsets[] {
+  const offsets = [...opened.scan.offsets.values()].sort((a, b) => a.stream - b.stream);
+  return offsets.filter(({ stream, up, down }) => {
+    const covered = opened.ledger.offsets(stream);
+    return up > covered.up || down > covered.down;
+  });
+}
+
+export function leafNames(opened: OpenedRecording): string[] {
+  return opened.places.map((_, index) => toHex(leafAt(opened, index)));
+}
+
+export function leafAt(opened: OpenedRecording, index: number): Uint8Array {
+  return opened.leaves.subarray(index * HASH_LENGTH, (index + 1) * HASH_LENGTH);
+}
+
+/** The bytes of chunks, one after the other, in leaf order. */
+export function* readChunks(
+  opened: OpenedRecording,
+  dataKey: Uint8Array,
+  places: readonly ChunkPlace[] = opened.places,
+): Generator<Uint8Array> {
+  using files = new SegmentFiles(opened.scan.directory, dataKey);
+  for (const place of places) {
+    const { stream, direction, offset, length } = place;
+    const frames = opened.scan.index.slice(stream, direction, offset, offset + length);
+    const bytes = Buffer.concat([...new RunReader(frames, files).read(offset, length)]);
+    if (bytes.length !== length) {
+      throw new FormatError(`chunk ${describePlace(place)} cannot be read`);
+    }
+    yield bytes;
+  }
+}
+
+export function scanOptions({ directory, session, side, keys }: OpenOptions) {
+  return { directory, session, side, dataKey: keys.dataKey };
+}

@@ -1,0 +1,114 @@
+/**
+ * Repairs what a crash left: whatever follows the last whole frame is saved beside and cut off,
+ * and a RECOVERED frame in a new segment says so. A torn segment is never appended to: its nonces
+ * may have been used.
+ */
+import { open, readFile, rename, truncate, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { canonicalJson } from './canonical-json.ts';
+import { utf8 } from './encoding.ts';
+import { FormatError } from './format-error.ts';
+import type { RecoveredBody } from './notice-bodies.ts';
+import {
+  type ScannedRecording,
+  type ScanOptions,
+  scanRecording,
+  type TornTail,
+} from './scan-recording.ts';
+import type { RecordingSide } from './segment-header.ts';
+import { SegmentWriter, segmentName, syncDirectory } from './segment-writer.ts';
+import { readSignedCuts } from './signed-cuts.ts';
+import type { RecordingEvent } from './types.ts';
+
+/**
+ * Scans, and repairs when the recording was not closed.
+ * @throws FormatError `truncated below signed cut …` when more is missing than a crash can take
+ */
+export async function recoverRecording(options: ScanOptions): Promise<ScannedRecording> {
+  const scan = await scanRecording(options);
+  const agreed = scan.cuts.filter(({ type }) => type === 'agreed').length;
+  const signed = readSignedCuts(options.directory);
+  if (agreed < signed) {
+    throw new FormatError(`recording is truncated below signed cut ${signed - 1}`, {
+      detail: `The files end after cut ${agreed - 1}. A crash cannot have done this: cuts are signed only after their bytes are on disk.`,
+      hint: 'Nothing was changed. Keep the files and look at the disk.',
+    });
+  }
+  if (scan.torn === undefined && (scan.end !== undefined || scan.events.close !== undefined)) {
+    return scan;
+  }
+  if (scan.torn !== undefined) {
+    await saveTail(options.directory, scan.torn);
+  }
+  await appendFrames(options, scan, recoveryFrames(scan, options.side));
+  return await scanRecording(options);
+}
+
+export type FrameToAppend = readonly ['event' | 'cut' | 'recovered' | 'end', Uint8Array];
+
+/** Appends to a recording that is not being written, in a segment of its own, and syncs. */
+export async function appendFrames(
+  options: ScanOptions,
+  scan: Pick<ScannedRecording, 'segments' | 'frames' | 'head'>,
+  frames: readonly FrameToAppend[],
+): Promise<void> {
+  const { directory, session, side, dataKey } = options;
+  const writer = new SegmentWriter({
+    directory,
+    session,
+    side,
+    dataKey,
+    after: { segment: scan.segments, seq: scan.frames, head: scan.head },
+    onFailure: () => undefined,
+    onSyncStart: () => undefined,
+    onSynced: () => undefined,
+  });
+  try {
+    for (const [type, body] of frames) {
+      writer.append(type, body);
+    }
+    await writer.sync();
+  } finally {
+    await writer.close();
+  }
+}
+
+function recoveryFrames(scan: ScannedRecording, side: RecordingSide): FrameToAppend[] {
+  const body: RecoveredBody = {
+    v: 1,
+    tornSegment: scan.torn?.segment ?? null,
+    tornAt: scan.torn?.position ?? 0,
+    tornBytes: scan.torn?.bytes ?? 0,
+  };
+  const frames: FrameToAppend[] = [['recovered', utf8(canonicalJson(body))]];
+  if (scan.events.close === undefined) {
+    const event: RecordingEvent = {
+      type: 'session.close',
+      reason: side === 'gateway' ? 'gateway_crash' : 'client_lost',
+      message: undefined,
+    };
+    frames.push(['event', utf8(canonicalJson(event))]);
+  }
+  return frames;
+}
+
+async function saveTail(directory: string, torn: TornTail): Promise<void> {
+  const path = join(directory, segmentName(torn.segment));
+  const saved = `${path}.torn`;
+  if (torn.position === 0) {
+    // Not even a header: the file as it is, under the other name.
+    await rename(path, saved);
+    await syncDirectory(directory);
+    return;
+  }
+  const bytes = await readFile(path);
+  await writeFile(saved, bytes.subarray(torn.position), { mode: 0o600, flush: true });
+  await syncDirectory(directory);
+  await truncate(path, torn.position);
+  const file = await open(path, 'r+');
+  try {
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
