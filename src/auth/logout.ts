@@ -1,6 +1,6 @@
 /** `hoop logout`: the login ends at the gateway first, then its tokens are removed here. */
 import { HoopError } from '../errors.ts';
-import { type ClientConfig, type Home, locateHome, readConfig } from '../home.ts';
+import { type ClientConfig, locateHome, readConfig } from '../home.ts';
 import { importDpopKey } from '../tunnel/dpop-key.ts';
 import { GatewayClient } from '../tunnel/gateway-client.ts';
 import { readCa, requireGateway } from './open-gateway.ts';
@@ -35,13 +35,9 @@ export async function logout(options: LogoutOptions): Promise<LogoutResult> {
       return { gateway, wasLoggedIn: false, endedAtGateway: false };
     }
     const endedAtGateway = await endAtGateway(gateway, config, found.record, options);
-    await forget(home, config, gateway);
+    await removeTokens(home, config, gateway);
     return { gateway, wasLoggedIn: true, endedAtGateway };
   });
-}
-
-async function forget(home: Home, config: ClientConfig, gateway: string): Promise<void> {
-  await removeTokens(home, config, gateway);
 }
 
 /** Without the gateway the tokens still go: whoever types `logout` wants them off this machine. */
