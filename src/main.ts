@@ -27,12 +27,23 @@ export async function main(): Promise<void> {
   const settings = { quiet: false, color: true, json: false, passThrough: false };
   const interrupted = new AbortController();
   let interruptedBy: Signal | undefined;
+  let childListener: ((signal: NodeJS.Signals) => void) | undefined;
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    // Once: a second signal of the same kind ends the process at once, as the system does it.
-    process.once(signal, () => {
+    const handler = (): void => {
+      if (childListener) {
+        childListener(signal);
+        return;
+      }
+      if (interruptedBy === signal) {
+        // A second signal of the same kind ends the process at once, as the system does it.
+        process.off(signal, handler);
+        process.kill(process.pid, signal);
+        return;
+      }
       interruptedBy = signal;
       interrupted.abort(new HoopError('HOOP_INTERRUPTED', `interrupted by ${signal}`));
-    });
+    };
+    process.on(signal, handler);
   }
   for (const stream of [process.stdout, process.stderr]) {
     // `hoop … | head`: the reader has gone, which is no error of ours.
@@ -50,6 +61,12 @@ export async function main(): Promise<void> {
     env: process.env,
     cwd: process.cwd(),
     signal: interrupted.signal,
+    onSignal: (listener) => {
+      childListener = listener;
+      return () => {
+        childListener = undefined;
+      };
+    },
     get color() {
       return {
         stdout: settings.color && mayColor(process.stdout),

@@ -14,6 +14,11 @@ export interface Io {
   readonly cwd: string;
   /** Aborted by SIGINT, SIGTERM and SIGHUP, with a HOOP_INTERRUPTED error that names the signal. */
   readonly signal: AbortSignal;
+  /**
+   * While a child has the terminal its signals are its own business: from here on they go to the
+   * listener and abort nothing. @returns takes the listener away again.
+   */
+  readonly onSignal: (listener: (signal: NodeJS.Signals) => void) => () => void;
   /** Whether escape codes for colour may be written to each stream. */
   readonly color: { readonly stdout: boolean; readonly stderr: boolean };
   /** One progress or warning line on stderr; nothing under `--quiet`. */

@@ -190,7 +190,7 @@ export type SessionsReply = z.infer<typeof SessionsReply>;
 const Offsets = z.object({ stream: z.number(), up: z.number(), down: z.number() });
 export const CutProposalSchema = z.object({
   epoch: z.number().int().nonnegative(),
-  streams: z.array(Offsets),
+  streams: z.array(Offsets).readonly(),
   treeSize: z.number().int().nonnegative(),
   root: z.string(),
   timeMs: z.number(),

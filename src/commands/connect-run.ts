@@ -1,0 +1,186 @@
+/** The work of `hoop connect`: a session, what is printed about it, a command if there is one. */
+import { readFileSync } from 'node:fs';
+import { openGateway } from '../auth/open-gateway.ts';
+import { HoopError } from '../errors.ts';
+import type { EvidenceLine } from '../recording/types.ts';
+import {
+  type ClientSession,
+  connectSession,
+  endError,
+  type SessionEnd,
+} from '../tunnel/connect-session.ts';
+import { connectionUrl } from '../tunnel/connection-files.ts';
+import { uploadPending, uploadRecording } from '../tunnel/upload-recordings.ts';
+import { plain } from '../ui/printable.ts';
+import { runCommand } from './connect-command.ts';
+import type { Io } from './io.ts';
+
+export interface ConnectRequest {
+  readonly target: string;
+  readonly command: readonly string[];
+  readonly port?: number;
+  readonly socket?: boolean;
+  readonly reason?: string;
+  readonly url?: boolean;
+  readonly json?: boolean;
+}
+
+export async function runConnect(io: Io, request: ConnectRequest): Promise<void> {
+  if (request.socket && request.port !== undefined) {
+    throw new HoopError('HOOP_USAGE', '--socket and --port exclude each other');
+  }
+  const json = jsonWriter(io, request);
+  await using open = await openGateway(io);
+  const session = await connectSession({
+    open,
+    target: request.target,
+    reason: request.reason,
+    listen: request.socket ? { type: 'unix' } : { type: 'tcp', port: request.port ?? 0 },
+    version: packageVersion(),
+    env: io.env,
+    signal: io.signal,
+    events: {
+      onEvidence: (line) => showEvidence(io, json, line),
+      onRefused: (reason) => io.note(`a local connection was refused: ${reason}`),
+    },
+  });
+  // Recordings of sessions whose upload failed: now the gateway is there.
+  const pending = uploadPending({ open, except: session.id, note: io.note, signal: io.signal });
+  let end: SessionEnd;
+  try {
+    show(io, request, session, json);
+    end = await (request.command.length > 0
+      ? serveCommand(io, request, session)
+      : untilEnd(io, session));
+  } finally {
+    await session.close();
+  }
+  json({ event: 'closing', reason: end.reason, message: end.message });
+  io.note(`session ended: ${plain(end.message)}`);
+  await pending;
+  const receipt = await uploadRecording({ open, session: session.id, note: io.note });
+  json({
+    event: 'uploaded',
+    session: session.id,
+    cuts: receipt.cuts,
+    complete: !receipt.hasUnconfirmedTail,
+  });
+  if (end.reason !== 'closed' && request.command.length === 0) {
+    throw endError(end);
+  }
+}
+
+/** Until Ctrl-C, or until the gateway or the recording ends it. */
+async function untilEnd(io: Io, session: ClientSession): Promise<SessionEnd> {
+  const { promise, resolve } = Promise.withResolvers<SessionEnd>();
+  const stop = (): void => resolve({ reason: 'closed', message: 'closed by you' });
+  io.signal.addEventListener('abort', stop, { once: true });
+  if (io.signal.aborted) {
+    stop();
+  }
+  return Promise.race([promise, session.ended]);
+}
+
+/** Until the command has ended; a session that ends before is said, and closed at once. */
+async function serveCommand(
+  io: Io,
+  { command }: ConnectRequest,
+  session: ClientSession,
+): Promise<SessionEnd> {
+  let early: SessionEnd | undefined;
+  let closing: Promise<void> | undefined;
+  void session.ended.then((end) => {
+    early = end;
+    io.note(`the session has ended: ${plain(end.message)}`);
+    closing = session.close();
+  });
+  io.setExitCode(await runCommand(io, command, session));
+  await closing;
+  return early ?? { reason: 'closed', message: 'the command has ended' };
+}
+
+type JsonWriter = (line: Readonly<Record<string, unknown>>) => void;
+
+/** With a command, stdout is the command's own. */
+function jsonWriter(io: Io, request: ConnectRequest): JsonWriter {
+  return (line) => {
+    if (request.json && request.command.length === 0) {
+      io.stdout.write(`${JSON.stringify({ ...line, v: 1 })}\n`);
+    }
+  };
+}
+
+function showEvidence(io: Io, json: JsonWriter, line: EvidenceLine): void {
+  if (line.type === 'denied') {
+    json({
+      event: 'denied',
+      code: line.code,
+      message: line.message,
+      detail: line.detail,
+      hint: line.hint,
+      rule: line.rule,
+    });
+    io.note(`denied: ${plain(line.message)}${line.rule ? ` (${plain(line.rule)})` : ''}`);
+  }
+}
+
+function show(io: Io, request: ConnectRequest, session: ClientSession, json: JsonWriter): void {
+  const { reply, policy, facts } = session;
+  const url = connectionUrl(facts);
+  json({
+    event: 'listening',
+    session: reply.session,
+    target: facts.name,
+    url,
+    host: facts.host,
+    port: facts.port,
+    user: facts.user,
+    password: facts.password.expose(),
+    database: facts.database,
+    policy: { commit: policy.commit },
+    masked: reply.masked,
+    expiresAt: reply.expiresAt,
+  });
+  const { limits } = reply;
+  io.note(`session ${reply.session} to ${plain(facts.name)}, recorded on both sides`);
+  io.note(
+    `policy ${policy.commit.slice(0, 12)}, signed by ${plain(policy.signer)}, verified here (from the ${policy.source})`,
+  );
+  io.note(
+    reply.masked.length > 0 ? `masked: ${plain(maskedText(reply.masked))}` : 'no column is masked',
+  );
+  io.note(
+    `until ${reply.expiresAt}, ${minutes(limits.idleTimeSeconds)} idle, ${limits.maxConnections} connections`,
+  );
+  if (request.command.length > 0 || request.json) {
+    return;
+  }
+  const pasted = request.url
+    ? url
+    : `PGSERVICEFILE=${shellQuote(session.files.serviceFile)} psql service=${shellQuote(facts.name)}`;
+  io.stdout.write(`${pasted}\n`);
+  io.note('Ctrl-C ends the session');
+}
+
+function maskedText(masked: ClientSession['reply']['masked']): string {
+  return masked
+    .map(({ column, mask }) => (mask === 'full' ? column : `${column} (${mask})`))
+    .join(', ');
+}
+
+function minutes(seconds: number): string {
+  return seconds % 60 === 0 ? `${seconds / 60} min` : `${seconds} s`;
+}
+
+function shellQuote(text: string): string {
+  return /^[\w./:@%+=-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+}
+
+function packageVersion(): string {
+  const manifest: unknown = JSON.parse(
+    readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
+  );
+  return typeof manifest === 'object' && manifest !== null && 'version' in manifest
+    ? String(manifest.version)
+    : '0';
+}

@@ -1,0 +1,323 @@
+/**
+ * A session from the client's side, from the request to the uploaded recording.
+ *
+ *   verify policy, keys, certificate          requestSession
+ *   control channel, local port               openSession
+ *     local connection → stream → gateway     each byte in our own recording as well
+ *     cuts proposed, countersigned
+ *   an end: Ctrl-C, a limit, a revocation, the gateway has gone
+ *   last cut, recording closed, upload        close
+ */
+import { randomBytes } from 'node:crypto';
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Duplex } from 'node:stream';
+import type { OpenGateway } from '../auth/open-gateway.ts';
+import { HoopError } from '../errors.ts';
+import { ClientRecording } from '../recording/client-recording.ts';
+import { CONTROL_STREAM, type EndReason, type EvidenceLine } from '../recording/types.ts';
+import { Secret } from '../secret.ts';
+import { PATHS, type SessionReply, type ToClient } from './api.ts';
+import { ClientStream } from './client-stream.ts';
+import {
+  type ConnectionFacts,
+  type ConnectionFiles,
+  makeRuntimeDirectory,
+  writeConnectionFiles,
+} from './connection-files.ts';
+import { ControlChannel } from './control-channel.ts';
+import { EvidenceLines } from './evidence-lines.ts';
+import { type LocalPort, openLocalPort } from './local-port.ts';
+import type { RefusalReason } from './local-refusal.ts';
+import { openWebSocket } from './open-web-socket.ts';
+import { type RequestedSession, requestSession } from './request-session.ts';
+
+/** From the end of the session to its last countersigned cut. */
+const FINISH_WITHIN_MS = 10_000;
+const PASSWORD_BYTES = 24;
+/** From an orderly end to the gateway's `closing`, which starts it. */
+const CLOSING_WITHIN_MS = 10_000;
+
+export interface SessionEvents {
+  readonly onEvidence?: (line: EvidenceLine) => void;
+  readonly onRefused?: (reason: RefusalReason) => void;
+}
+
+export interface ConnectSessionOptions {
+  readonly open: OpenGateway;
+  readonly target: string;
+  readonly reason: string | undefined;
+  readonly listen: { readonly type: 'tcp'; readonly port: number } | { readonly type: 'unix' };
+  readonly version: string;
+  readonly env: NodeJS.ProcessEnv;
+  /** Ends the setting up only; a running session is ended with `close`. */
+  readonly signal: AbortSignal;
+  readonly events: SessionEvents;
+}
+
+export interface SessionEnd {
+  readonly reason: EndReason;
+  readonly message: string;
+}
+
+/** Below HOOP_HOME: one directory per session that is not uploaded yet, or not pruned yet. */
+export function spoolDirectory(home: { readonly state: string }): string {
+  return join(home.state, 'sessions');
+}
+
+export async function connectSession(options: ConnectSessionOptions): Promise<ClientSession> {
+  const { open, signal } = options;
+  const requested = await requestSession({
+    ...options,
+    client: open.client,
+    home: open.home,
+    gateway: open.gateway,
+    pin: open.pin,
+  });
+  const session = new ClientSession(options, requested);
+  try {
+    await session.start(signal);
+    return session;
+  } catch (error) {
+    await session.close({ reason: 'client_lost', message: 'the session could not be set up' });
+    throw error;
+  }
+}
+
+export class ClientSession {
+  readonly reply: SessionReply;
+  readonly policy: RequestedSession['policy'];
+  readonly #options: ConnectSessionOptions;
+  readonly #requested: RequestedSession;
+  readonly #runtime: string;
+  readonly #password = new Secret(randomBytes(PASSWORD_BYTES).toString('base64url'));
+  readonly #lines = new EvidenceLines();
+  readonly #streams = new Map<number, ClientStream>();
+  readonly #ended = Promise.withResolvers<SessionEnd>();
+  readonly #gatewayClosing = Promise.withResolvers<void>();
+  #recording: ClientRecording | undefined;
+  #control: ControlChannel | undefined;
+  #localPort: LocalPort | undefined;
+  #files: ConnectionFiles | undefined;
+  #nextStream = CONTROL_STREAM + 1;
+  #end: SessionEnd | undefined;
+  #closed: Promise<void> | undefined;
+
+  constructor(options: ConnectSessionOptions, requested: RequestedSession) {
+    this.#options = options;
+    this.#requested = requested;
+    this.reply = requested.reply;
+    this.policy = requested.policy;
+    this.#runtime = makeRuntimeDirectory(options.open.home.runtime);
+  }
+
+  get id(): string {
+    return this.reply.session;
+  }
+
+  /** Resolves when the session must end for a reason other than `close`. */
+  get ended(): Promise<SessionEnd> {
+    return this.#ended.promise;
+  }
+
+  get facts(): ConnectionFacts {
+    const { name, user, database } = this.reply.target;
+    const port = this.#localPort;
+    if (port === undefined) {
+      throw new TypeError('the session has no local port yet');
+    }
+    return { name, user, database, host: port.host, port: port.port, password: this.#password };
+  }
+
+  get files(): ConnectionFiles {
+    this.#files ??= writeConnectionFiles(this.#runtime, this.facts);
+    return this.#files;
+  }
+
+  get refused(): ReadonlyMap<RefusalReason, number> {
+    return this.#localPort?.refused ?? new Map();
+  }
+
+  async start(signal: AbortSignal): Promise<void> {
+    const { open, listen } = this.#options;
+    const { sessionKey, keyring, reply } = this.#requested;
+    const recording = await ClientRecording.create({
+      directory: spoolDirectory(open.home),
+      session: this.id,
+      gatewayUrl: open.gateway,
+      certificate: reply.certificate,
+      keyring,
+      rootKey: Buffer.from(open.pin.rootKey, 'base64'),
+      saltKey: Buffer.from(reply.saltKey, 'base64'),
+      sessionKey,
+      proposeCut: (cut) => this.#control?.send({ type: 'cut', cut }),
+    });
+    this.#recording = recording;
+    recording.stopped.addEventListener('abort', () => this.#recordingStopped(recording), {
+      once: true,
+    });
+    const socket = await openWebSocket(open.client, PATHS.control(this.id), signal);
+    this.#control = new ControlChannel(socket, {
+      onMessage: (message) => this.#received(message),
+      onEvidence: (bytes) => this.#receivedEvidence(bytes),
+      onLost: (error) =>
+        this.#endNow({
+          reason: 'partition',
+          message: error?.message ?? 'the connection to the gateway was lost',
+        }),
+    });
+    this.#localPort = await openLocalPort({
+      listen: listen.type === 'tcp' ? listen : { type: 'unix', directory: this.#runtime },
+      user: reply.target.user,
+      password: this.#password,
+      openTunnel: (kind, tunnelSignal) => this.#openStream(kind, tunnelSignal),
+      ...(this.#options.events.onRefused ? { onRefused: this.#options.events.onRefused } : {}),
+    });
+  }
+
+  /**
+   * Ends the session in order: no new connections, the gateway says goodbye on the open ones, the
+   * last cut is countersigned. The recording is complete on disk afterwards. Idempotent.
+   */
+  close(end: SessionEnd = { reason: 'closed', message: 'closed by the client' }): Promise<void> {
+    this.#closed ??= this.#close(this.#end ?? end);
+    return this.#closed;
+  }
+
+  async #close(end: SessionEnd): Promise<void> {
+    this.#end ??= end;
+    try {
+      this.#localPort?.stopAccepting();
+      const isGatewayThere = end.reason !== 'partition' && this.#control !== undefined;
+      if (isGatewayThere) {
+        this.#control?.send({ type: 'close' });
+        await within(CLOSING_WITHIN_MS, this.#gatewayClosing.promise);
+        await within(FINISH_WITHIN_MS, this.#streamsClosed());
+      }
+      await this.#localPort?.close(new HoopError('HOOP_SESSION_ENDED', end.message));
+      if (isGatewayThere && !this.#recording?.stopped.aborted) {
+        await this.#recording?.finish(AbortSignal.timeout(FINISH_WITHIN_MS));
+      }
+    } finally {
+      this.#control?.close();
+      await this.#recording?.close({ reason: end.reason });
+      rmSync(this.#runtime, { recursive: true, force: true });
+    }
+  }
+
+  async #streamsClosed(): Promise<void> {
+    const closed = [...this.#streams.values()].map(
+      (stream) => new Promise<void>((resolve) => stream.once('close', () => resolve())),
+    );
+    await Promise.all(closed);
+  }
+
+  async #openStream(kind: 'postgres' | 'cancel', signal: AbortSignal): Promise<Duplex> {
+    const stream = this.#nextStream;
+    this.#nextStream += 1;
+    const path = `${PATHS.streams(this.id)}?stream=${stream}&kind=${kind}`;
+    const socket = await openWebSocket(this.#options.open.client, path, signal);
+    const recording = this.#recording;
+    if (recording === undefined) {
+      throw new TypeError('streams are opened after the recording');
+    }
+    recording.openStream(stream, kind);
+    const duplex = new ClientStream({
+      socket,
+      record: (direction, bytes) => recording.data(stream, direction, bytes),
+      reason: () => (this.#end ? endError(this.#end) : undefined),
+    });
+    this.#streams.set(stream, duplex);
+    socket.once('close', () => {
+      this.#streams.delete(stream);
+      if (!recording.stopped.aborted) {
+        const totals = recording.closeStream(stream, { reason: 'closed' });
+        this.#control?.send({ type: 'streamEnd', ...totals });
+      }
+    });
+    return duplex;
+  }
+
+  #received(message: ToClient): void {
+    switch (message.type) {
+      case 'recorded':
+        this.#recording?.recorded(message.streams);
+        return;
+      case 'cutAck':
+        this.#recording?.acknowledge(message.ack);
+        return;
+      case 'streamEnd':
+        this.#recording?.peerEnded(message.stream, { up: message.up, down: message.down });
+        return;
+      case 'closing':
+        this.#gatewayClosing.resolve();
+        this.#endNow({ reason: endReason(message.reason), message: message.message });
+        return;
+      case 'closed':
+        this.#control?.close();
+        return;
+    }
+  }
+
+  #receivedEvidence(bytes: Uint8Array): void {
+    this.#recording?.data(CONTROL_STREAM, 1, bytes);
+    for (const line of this.#lines.push(bytes)) {
+      this.#options.events.onEvidence?.(line);
+    }
+  }
+
+  #recordingStopped(recording: ClientRecording): void {
+    const { reason } = recording.stopped;
+    const message = reason instanceof Error ? reason.message : 'the recording stopped';
+    this.#endNow({ reason: 'recording_failed', message });
+  }
+
+  #endNow(end: SessionEnd): void {
+    this.#end ??= end;
+    this.#gatewayClosing.resolve();
+    this.#ended.resolve(this.#end);
+  }
+}
+
+/** What a local client is told when the session has ended under it. */
+export function endError({ reason, message }: SessionEnd): HoopError {
+  const hint = 'Start a new session with `hoop connect`.';
+  switch (reason) {
+    case 'expired':
+      return new HoopError('HOOP_SESSION_EXPIRED', message, { hint });
+    case 'revoked':
+      return new HoopError('HOOP_SESSION_REVOKED', message);
+    case 'partition':
+      return new HoopError('HOOP_UNREACHABLE', message, { hint });
+    case 'recording_failed':
+      return new HoopError('HOOP_RECORDING_WRITE', message);
+    case 'disputed':
+      return new HoopError('HOOP_EVIDENCE_MISMATCH', message);
+    default:
+      return new HoopError('HOOP_SESSION_ENDED', message, { hint });
+  }
+}
+
+const END_REASONS: Readonly<Record<string, EndReason>> = {
+  closed: 'closed',
+  expired: 'expired',
+  revoked: 'revoked',
+  idle: 'idle',
+  client_lost: 'client_lost',
+  gateway_shutdown: 'gateway_shutdown',
+  recording_failed: 'recording_failed',
+  disputed: 'disputed',
+  partition: 'partition',
+};
+
+function endReason(text: string): EndReason {
+  return END_REASONS[text] ?? 'closed';
+}
+
+/** Waits for something that the other side does, but not for ever. */
+async function within(limitMs: number, work: Promise<void>): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, limitMs);
+  await Promise.race([work, promise]);
+  clearTimeout(timer);
+}

@@ -1,0 +1,113 @@
+/**
+ * Asks the gateway for a session and checks all that it says before anything else happens: the
+ * policy's signature, the gateway's keys, the certificate of the session.
+ */
+import { randomBytes } from 'node:crypto';
+import type { GatewayPin } from '../auth/trust.ts';
+import { HoopError } from '../errors.ts';
+import type { Home } from '../home.ts';
+import { openCertificate } from '../recording/certificate.ts';
+import { generateSigningKey, type SigningKey } from '../recording/ed25519.ts';
+import { type Keyring, openKeyring } from '../recording/keyring.ts';
+import { sha256 } from '../recording/manifest.ts';
+import { signProof } from '../recording/proof-of-possession.ts';
+import { API_VERSION, type SessionReply } from './api.ts';
+import type { GatewayClient } from './gateway-client.ts';
+import { verifyGatewayPolicy } from './verify-gateway-policy.ts';
+
+export interface RequestSessionOptions {
+  readonly client: GatewayClient;
+  readonly home: Home;
+  /** Base URL. */
+  readonly gateway: string;
+  readonly pin: GatewayPin;
+  readonly target: string;
+  readonly reason: string | undefined;
+  readonly version: string;
+  readonly env: NodeJS.ProcessEnv;
+  readonly signal: AbortSignal;
+}
+
+export interface RequestedSession {
+  readonly reply: SessionReply;
+  readonly sessionKey: SigningKey;
+  /** The note as the gateway gave it, verified. */
+  readonly keyring: string;
+  /** Who signed the policy that is in force, and where we have it from. */
+  readonly policy: { readonly commit: string; readonly signer: string; readonly source: string };
+}
+
+export async function requestSession(o: RequestSessionOptions): Promise<RequestedSession> {
+  const [info, inForce] = await Promise.all([o.client.info(o.signal), o.client.policy(o.signal)]);
+  const keyring = checkKeyring(info.keyring, o.pin);
+  const verify = (commit: string) => verifyGatewayPolicy({ ...o, reply: { commit } });
+  let policy = await verify(inForce.commit);
+  const sessionKey = generateSigningKey();
+  const clientNonce = randomBytes(16);
+  const serverNonce = inForce.sessionNonce;
+  const hello = {
+    v: API_VERSION,
+    target: o.target,
+    ...(o.reason === undefined ? {} : { reason: o.reason }),
+    clientKey: Buffer.from(sessionKey.publicKey).toString('base64'),
+    clientNonce: clientNonce.toString('base64'),
+    serverNonce,
+    policyCommit: policy.commit,
+    cli: { version: o.version },
+  } as const;
+  const proof = signProof(sessionKey, { hello, serverNonce, exporter: new Uint8Array(0) });
+  const reply = await o.client.startSession({ ...hello, proof }, o.signal);
+  if (reply.policy.commit !== policy.commit) {
+    // A commit came in between; it must be as good as the first.
+    policy = await verify(reply.policy.commit);
+  }
+  checkCertificate({ reply, keyring, sessionKey, clientNonce, target: o.target });
+  return { reply, sessionKey, keyring: info.keyring, policy };
+}
+
+/** The keys that the gateway names must come from the root that was pinned at login. */
+function checkKeyring(text: string, pin: GatewayPin): Keyring {
+  const keyring = openKeyring(text, Buffer.from(pin.rootKey, 'base64'));
+  if (keyring.version < pin.keyringVersion) {
+    throw new HoopError(
+      'HOOP_VERIFY_FAILED',
+      `the gateway's keyring version ${keyring.version} is older than the pinned ${pin.keyringVersion}`,
+      { hint: 'Ask whoever runs the gateway whether it was restored from an old backup.' },
+    );
+  }
+  return keyring;
+}
+
+interface CertificateFacts {
+  readonly reply: SessionReply;
+  readonly keyring: Keyring;
+  readonly sessionKey: SigningKey;
+  readonly clientNonce: Uint8Array;
+  readonly target: string;
+}
+
+/** A certificate for another key, target or policy would make the recording worthless. */
+function checkCertificate({
+  reply,
+  keyring,
+  sessionKey,
+  clientNonce,
+  target,
+}: CertificateFacts): void {
+  const certificate = openCertificate(reply.certificate, keyring);
+  const saltKey = Buffer.from(reply.saltKey, 'base64');
+  const faults = [
+    [certificate.session === reply.session, 'another session'],
+    [Buffer.compare(certificate.clientKey, sessionKey.publicKey) === 0, 'another key'],
+    [Buffer.compare(certificate.clientNonce, clientNonce) === 0, 'another request'],
+    [Buffer.compare(certificate.saltKeySha256, sha256(saltKey)) === 0, 'another salt key'],
+    [certificate.target === target, 'another target'],
+    [certificate.policy.commit === reply.policy.commit, 'another policy commit'],
+  ] as const;
+  const fault = faults.find(([isRight]) => !isRight);
+  if (fault) {
+    throw new HoopError('HOOP_VERIFY_FAILED', `the session certificate is for ${fault[1]}`, {
+      detail: 'The gateway and what stands before it do not agree; nothing was sent.',
+    });
+  }
+}

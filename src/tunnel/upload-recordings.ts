@@ -1,0 +1,81 @@
+/** Uploads the client's recordings: the one that has just ended, and those that are still here. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { OpenGateway } from '../auth/open-gateway.ts';
+import { HoopError } from '../errors.ts';
+import {
+  pendingUploads,
+  pruneSpools,
+  type UploadReceipt,
+  uploadSession,
+} from '../recording/upload-session.ts';
+import { spoolDirectory } from './connect-session.ts';
+
+const ATTEMPTS = 4;
+const RETRY_AFTER_MS = 1_000;
+const UPLOAD_WITHIN_MS = 120_000;
+
+/** @throws HoopError HOOP_UPLOAD_FAILED; the recording stays in the spool and is sent next time. */
+export async function uploadRecording(options: {
+  readonly open: OpenGateway;
+  readonly session: string;
+  readonly note: (text: string) => void;
+}): Promise<UploadReceipt> {
+  const { open, session, note } = options;
+  const directory = spoolDirectory(open.home);
+  // Not the command's signal: Ctrl-C ended the session, the upload belongs to its end.
+  const signal = AbortSignal.timeout(UPLOAD_WITHIN_MS);
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      const receipt = await uploadSession({ directory, session, gateway: open.client, signal });
+      note('recording uploaded and countersigned');
+      return receipt;
+    } catch (error) {
+      if (attempt === ATTEMPTS || !isPassing(error)) {
+        throw new HoopError(
+          'HOOP_UPLOAD_FAILED',
+          `the recording of session ${session} was not uploaded`,
+          {
+            detail: error instanceof Error ? `The reason: ${error.message}.` : undefined,
+            hint: `It is kept in "${directory}" and sent with your next \`hoop connect\`.`,
+            cause: error,
+          },
+        );
+      }
+      await sleep(RETRY_AFTER_MS * attempt);
+    }
+  }
+}
+
+/** Sends what earlier sessions left behind. Never fails: it is not what the user came for. */
+export async function uploadPending(options: {
+  readonly open: OpenGateway;
+  /** The session that is running now. */
+  readonly except: string;
+  readonly note: (text: string) => void;
+  readonly signal: AbortSignal;
+}): Promise<void> {
+  const { open, except, note, signal } = options;
+  const directory = spoolDirectory(open.home);
+  try {
+    await pruneSpools(directory, Date.now());
+    for (const { session, gatewayUrl } of await pendingUploads(directory)) {
+      if (session !== except && gatewayUrl === open.gateway) {
+        await uploadSession({ directory, session, gateway: open.client, signal });
+        note(`the recording of the earlier session ${session} is uploaded now`);
+      }
+    }
+  } catch (error) {
+    if (!signal.aborted) {
+      note(
+        `an earlier recording is still not uploaded: ${error instanceof Error ? error.message : 'unknown reason'}`,
+      );
+    }
+  }
+}
+
+function isPassing(error: unknown): boolean {
+  return (
+    error instanceof HoopError &&
+    (error.code === 'HOOP_UNREACHABLE' || error.code === 'HOOP_GATEWAY_TLS')
+  );
+}
