@@ -195,8 +195,7 @@ export class Identity {
       keys: this.#keys,
       nowMs: this.#options.clock(),
     });
-    const digest = createHash('sha256').update(idToken).digest('hex');
-    if (!(await this.#options.store.spendOnce(digest, refusedAfterMs))) {
+    if (!(await this.#options.store.spendOnce(signedDigest(idToken), refusedAfterMs))) {
       throw tokenError('HOOP_TOKEN_REPLAYED', 'the ID token was used before', {
         detail: 'Each ID token buys one login. If this was not you, somebody holds a copy of it.',
       });
@@ -291,6 +290,16 @@ export class Identity {
       return reply;
     }
   }
+}
+
+/**
+ * hex, of what is signed. Not of the whole token: an ECDSA signature has a twin (r, n − s) that is
+ * as good and that anybody can make, and a token with it must count as the same one.
+ */
+function signedDigest(token: string): string {
+  return createHash('sha256')
+    .update(token.slice(0, token.lastIndexOf('.')))
+    .digest('hex');
 }
 
 function readAuthorization(header: string | undefined): string {

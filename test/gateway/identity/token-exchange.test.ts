@@ -223,6 +223,16 @@ describe('a token is refused', () => {
     expect(refusalOf(await bench.exchange(token))).toBe(replayed);
   });
 
+  test('that was used before, with the other signature that ECDSA allows', async () => {
+    const token = await bench.idToken();
+    expect((await bench.exchange(token)).status).toBe(200);
+    const twin = withTwinSignature(token);
+    expect(twin).not.toBe(token);
+    expect(refusalOf(await bench.exchange(twin))).toContain('HOOP_TOKEN_REPLAYED');
+    // It is a good signature: a fresh token with it is taken.
+    expect((await bench.exchange(withTwinSignature(await bench.idToken()))).status).toBe(200);
+  });
+
   test('that two requests use at once: one of them gets it', async () => {
     const token = await bench.idToken();
     const replies = await Promise.all([bench.exchange(token), bench.exchange(token)]);
@@ -278,4 +288,14 @@ describe('a request is refused', () => {
 function unsigned(header: object, signature: string): string {
   const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
   return `${encode(header)}.${encode(bench.claims())}.${signature}`;
+}
+
+/** (r, s) → (r, n − s) on P-256: https://www.rfc-editor.org/rfc/rfc6090 */
+function withTwinSignature(token: string): string {
+  const [header, payload, signature = ''] = token.split('.');
+  const bytes = Buffer.from(signature, 'base64url');
+  const order = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n;
+  const s = order - BigInt(`0x${bytes.subarray(32).toString('hex')}`);
+  const twin = Buffer.from(s.toString(16).padStart(64, '0'), 'hex');
+  return `${header}.${payload}.${Buffer.concat([bytes.subarray(0, 32), twin]).toString('base64url')}`;
 }
