@@ -207,8 +207,9 @@ export class OpenStatement {
     }
   }
 
-  get hasResults(): boolean {
-    return this.#results.length > 0;
+  /** An error and a statement that was not run have no count to wait for. */
+  get needsNoCount(): boolean {
+    return this.error !== undefined || this.#results.length === 0;
   }
 
   note(message: ServerMessage): void {
@@ -222,13 +223,9 @@ export class OpenStatement {
     this.#endMs ??= timeMs;
   }
 
-  get hasEnded(): boolean {
-    return this.#outcome !== undefined;
-  }
-
   /** Whether the gateway's count is there for every result. */
   get isCounted(): boolean {
-    return this.hasResults && this.facts.length >= this.#results.length;
+    return this.#results.length > 0 && this.facts.length >= this.#results.length;
   }
 
   /** A run of a prepared statement has one result; a Query has one for each of its statements. */

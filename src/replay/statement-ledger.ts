@@ -64,24 +64,24 @@ export class StatementLedger {
       return;
     }
     statement.facts.push({ rows, maskedValues, detected });
-    if (statement.hasEnded && statement.isCounted) {
-      this.#held = this.#held.filter((held) => held !== statement);
-      this.#show(statement);
-    }
+    this.#release();
   }
 
   /** The answer is complete; the gateway's count may come a moment later. */
   finish(statement: OpenStatement): void {
-    if (statement.isCounted || statement.error || !statement.hasResults) {
-      this.#show(statement);
-      return;
-    }
     this.#held.push(statement);
-    if (this.#held.length > MAX_HELD) {
-      const oldest = this.#held.shift();
-      if (oldest) {
-        this.#show(oldest);
-      }
+    this.#release();
+  }
+
+  /** In order: what is counted, or has nothing to count, or is older than something counted. */
+  #release(): void {
+    const last = this.#held.findLastIndex(({ isCounted }) => isCounted);
+    let released = Math.max(last + 1, this.#held.length - MAX_HELD);
+    for (let next = this.#held[released]; next?.needsNoCount; next = this.#held[released]) {
+      released += 1;
+    }
+    for (const statement of this.#held.splice(0, released)) {
+      this.#show(statement);
     }
   }
 

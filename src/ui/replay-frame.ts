@@ -6,7 +6,7 @@ import type { ReplayState } from './replay-state.ts';
 import {
   answerLines,
   isMasked,
-  OUTCOMES,
+  markOf,
   oneLine,
   statementLines,
   summary,
@@ -29,8 +29,8 @@ export interface Frame {
 
 const MIN_COLUMNS = 40;
 const MIN_ROWS = 12;
-/** Header of two lines, two rules, progress, keys. */
-const FIXED_LINES = 6;
+/** Header of two lines, a rule, progress, keys. */
+const FIXED_LINES = 5;
 const MIN_LIST = 3;
 
 export function replayFrame(
@@ -121,7 +121,7 @@ interface ListLine {
 
 function listLine(entry: TimelineEntry, { model, state, selected, columns, style }: ListLine) {
   const offset = timeOf(entry) - model.startMs;
-  const mark = markOf(entry);
+  const mark = listMark(entry);
   const right = entry.type === 'statement' ? summary(entry) : '';
   const rightWidth = columns >= 70 ? Math.min(textWidth(right), Math.floor(columns / 3)) : 0;
   const start = `${selected ? '▶' : ' '} ${elapsed(offset).padStart(10)}  `;
@@ -136,11 +136,11 @@ function listLine(entry: TimelineEntry, { model, state, selected, columns, style
 
 const MARK_WIDTH = 12;
 
-function markOf(entry: TimelineEntry): { text: string; tone: keyof Style } {
+function listMark(entry: TimelineEntry): { text: string; tone: keyof Style } {
   if (entry.type !== 'statement') {
     return { text: '', tone: entry.type === 'unreadable' ? 'red' : 'dim' };
   }
-  const { sign, word, tone } = OUTCOMES[entry.outcome];
+  const { sign, word, tone } = markOf(entry);
   return entry.outcome === 'ok' && isMasked(entry)
     ? { text: `${sign} masked`, tone: 'yellow' }
     : { text: `${sign} ${word}`, tone };

@@ -33,12 +33,16 @@ export function collectReplay(
   const entries: TimelineEntry[] = [];
   let textLength = 0;
   let truncated = false;
+  let reason = header.reason;
   for (const entry of timeline) {
     if (entries.length >= MAX_ENTRIES || textLength > REPLAY_LIMITS.keptLength) {
       truncated = true;
       break;
     }
     textLength += entry.type === 'statement' ? entry.text.length : 0;
+    if (entry.type === 'session.open') {
+      reason ??= entry.reason;
+    }
     // The header says who and where; a denial is shown with its statement.
     if (entry.type !== 'session.open' && !(entry.type === 'evidence' && entry.kind === 'denied')) {
       entries.push(entry);
@@ -52,7 +56,7 @@ export function collectReplay(
   const endMs = entries.reduce((last, entry) => Math.max(last, endOf(entry)), 0);
   const empty = entries.length === 0;
   return {
-    header,
+    header: { ...header, reason },
     entries,
     startMs: empty ? 0 : startMs,
     durationMs: empty ? 0 : endMs - startMs,

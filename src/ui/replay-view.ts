@@ -77,7 +77,8 @@ function ReplayView({ model, options }: ReplayViewProps): ReactElement {
       exit();
       return;
     }
-    const pressed = keyOf(input, key);
+    // Any key closes the help.
+    const pressed = keyOf(input, key) ?? (state.help ? 'help' : undefined);
     if (pressed) {
       act({ type: 'key', key: pressed, page: frame.page });
     }

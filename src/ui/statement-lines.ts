@@ -12,18 +12,29 @@ export interface LineOptions {
   readonly width: number | undefined;
 }
 
-/** Word and sign of an outcome; the sign never stands alone. */
-export const OUTCOMES = {
+interface Mark {
+  readonly sign: string;
+  readonly word: string;
+  readonly tone: keyof Style;
+}
+
+const OUTCOMES = {
   ok: { sign: '✓', word: 'allowed', tone: 'green' },
   denied: { sign: '✗', word: 'denied', tone: 'red' },
   failed: { sign: '!', word: 'failed', tone: 'yellow' },
   skipped: { sign: '-', word: 'skipped', tone: 'dim' },
   prepared: { sign: '·', word: 'prepared', tone: 'dim' },
   unanswered: { sign: '?', word: 'unanswered', tone: 'yellow' },
-} as const satisfies Record<
-  Outcome,
-  { readonly sign: string; readonly word: string; readonly tone: keyof Style }
->;
+} as const satisfies Record<Outcome, Mark>;
+
+/** Sign and word of an outcome; the sign never stands alone. */
+export function markOf(statement: Statement): Mark {
+  if (statement.outcome === 'ok' && statement.decisions.length === 0) {
+    // Nobody has recorded a decision, so nobody has allowed it.
+    return { sign: '✓', word: 'ran', tone: 'dim' };
+  }
+  return OUTCOMES[statement.outcome];
+}
 
 /** The statement on one line: white space runs together, everything else is shown. */
 export function oneLine(statement: Statement): string {
@@ -90,12 +101,19 @@ function decisionLines(decision: Decision, options: LineOptions): string[] {
   );
   const by = rules.length > 0 ? ` by ${rules.join(', ')}` : '';
   const code = refused && decision.code ? ` ${plain(decision.code)}` : '';
-  const lines = [`${word}${code}${by}, policy ${plain(decision.policyCommit.slice(0, 12))}`];
+  const policy = plain(decision.policyCommit.slice(0, 12));
+  const lines = breakLines(
+    `${code}${by}, policy ${policy}`.trimStart(),
+    options,
+    `${word} `,
+    refused ? 7 : 8,
+  );
   if (refused && decision.message) {
     lines.push(...breakLines(plain(decision.message), options));
   }
   if (decision.columnsMasked.length > 0) {
-    lines.push(`${style.yellow('masked')} ${plain(decision.columnsMasked.join(', '))}`);
+    const columns = plain(decision.columnsMasked.join(', '));
+    lines.push(...breakLines(columns, options, `${style.yellow('masked')} `, 7));
   }
   return lines;
 }

@@ -4,8 +4,8 @@ import { plain } from './printable.ts';
 import {
   answerLines,
   type LineOptions,
+  markOf,
   messageLines,
-  OUTCOMES,
   statementLines,
   summary,
 } from './statement-lines.ts';
@@ -55,7 +55,7 @@ export function transcriptLines(entry: TimelineEntry, options: TranscriptOptions
       return [line(`connection ${entry.stream} reached ${plain(entry.server)} ${tls}`)];
     }
     case 'statement': {
-      const { sign, word, tone } = OUTCOMES[entry.outcome];
+      const { sign, word, tone } = markOf(entry);
       const took = summary(entry);
       const width = options.width === undefined ? undefined : options.width - INDENT.length;
       const inner = { style, width };
