@@ -28,9 +28,9 @@ export function allowingCall(
     } else if (!ACTING.has(called.name)) {
       return null;
     }
-    if (isUnrestricted(grant)) {
-      return null;
-    }
+  }
+  if (isUnrestricted(grant)) {
+    return null;
   }
   return grant.rules.find(
     (rule) =>

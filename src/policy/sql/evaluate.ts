@@ -5,6 +5,7 @@
  * The order is the order of what a user understands first: settings, rules, what cannot be
  * traced, masks. One refused statement refuses the whole text, before any of it runs.
  */
+import { namesSchema, patternMatches } from '../patterns.ts';
 import type { Grant, Refusal } from '../types.ts';
 import { checkAccess } from './evaluate-access.ts';
 import { isUnrestricted, namesServerAccess } from './evaluate-functions.ts';
@@ -105,9 +106,7 @@ function refuseOpaque(
     return undefined;
   }
   const guarded = grant.masks.length > 0 || grant.detectors.length > 0;
-  // Without masks, code that a rule has named may do what it does. A name that is not there may not.
-  const known = analysis.opaque.every(({ missing }) => missing === undefined);
-  if (!guarded && (isUnrestricted(grant) || (known && analysis.protocol.runsUserCode))) {
+  if (!guarded && (isUnrestricted(grant) || analysis.opaque.every((one) => isNamed(one, grant)))) {
     return undefined;
   }
   return refusal(grant, {
@@ -120,6 +119,23 @@ function refuseOpaque(
     rule: builtin('untraceable'),
     position: characterPosition(context.text, opaque),
   });
+}
+
+/** Whether a rule accepts, by its name, the one thing that cannot be seen into. */
+function isNamed({ because, missing }: Opaque, grant: Grant): boolean {
+  if (because === undefined || missing !== undefined) {
+    return false;
+  }
+  return grant.rules.some(
+    ({ effect, verbs, functions }) =>
+      effect === 'allow' &&
+      ('verb' in because
+        ? verbs.includes(because.verb)
+        : functions.some(
+            (pattern) =>
+              namesSchema(pattern) && patternMatches(pattern, because.schema, because.function),
+          )),
+  );
 }
 
 /** Compressed values of wide columns, masked or not, stand in there as they are. */

@@ -69,7 +69,11 @@ function noteUserFunction(
   }
   facts.refuse(
     `function ${candidate.schema}.${candidate.name} is not built in, and what it reads cannot be seen from here`,
-    { hint: 'Write the query it runs instead of calling it.', location },
+    {
+      hint: 'Write the query it runs instead of calling it.',
+      location,
+      because: { schema: candidate.schema, function: candidate.name },
+    },
   );
 }
 
@@ -113,11 +117,18 @@ function applyEffect(
       facts.noteShaping(derive(call.args));
       return;
     case 'hidden':
-      facts.refuse(`${name}() ${effect.reason}`, { hint: effect.hint, location: call.location });
+      facts.refuse(`${name}() ${effect.reason}`, {
+        hint: effect.hint,
+        location: call.location,
+        because: { schema: 'pg_catalog', function: name },
+      });
       return;
     case 'server':
       facts.serverAccess.add(effect.what);
-      facts.refuse(`${effect.what} is not a query`, { location: call.location });
+      facts.refuse(`${effect.what} is not a query`, {
+        location: call.location,
+        because: { schema: 'pg_catalog', function: name },
+      });
       return;
   }
 }
@@ -259,6 +270,7 @@ export function checkOperator(
       {
         hint: `Write OPERATOR(pg_catalog.${name}) if you mean the built-in one.`,
         location,
+        because: { schema: candidate.schema, function: candidate.name },
       },
     );
   }

@@ -60,6 +60,8 @@ export class StatementFacts {
   readonly stored = new Set<Origin>();
   readonly shaping = new Set<Origin>();
   readonly evaluated = new Set<Origin>();
+  /** Columns of relations that are written: which rows change can tell what they are compared with. */
+  readonly targets = new Set<Origin>();
   qualified: boolean | undefined;
   runsUserCode = false;
   changesCatalog = false;
@@ -99,7 +101,12 @@ export class StatementFacts {
 
   refuse(
     reason: string,
-    options: { hint?: string | undefined; location?: number | undefined; missing?: string } = {},
+    options: {
+      hint?: string | undefined;
+      location?: number | undefined;
+      missing?: string;
+      because?: Opaque['because'];
+    } = {},
   ): void {
     const { view } = this;
     const through = view ? ` (in the view ${view.schema}.${view.name})` : '';
@@ -111,6 +118,7 @@ export class StatementFacts {
       hint: options.hint,
       location: view ? undefined : options.location,
       ...(options.missing !== undefined && !view ? { missing: options.missing } : {}),
+      ...(options.because !== undefined ? { because: options.because } : {}),
     });
   }
 
@@ -210,6 +218,7 @@ export class StatementFacts {
   forgetWrites(): void {
     this.verbs.length = 0;
     this.writes.clear();
+    this.targets.clear();
     this.columnsWritten.clear();
     this.stored.clear();
     this.qualified = undefined;
@@ -329,6 +338,8 @@ export class StatementFacts {
     range: { readonly start: number; readonly end: number },
   ): StatementAnalysis {
     addAll(this.shaping, this.#counted());
+    const keeping = new Set([...this.stored, ...this.targets]);
+    const kept = [...columnFacts(this.stored), ...this.tiedTo(keeping)];
     return {
       verb,
       verbs: [verb, ...this.verbs.filter((other) => other !== verb)],
@@ -337,7 +348,7 @@ export class StatementFacts {
       columnsRead: columnFacts(this.read),
       columnsInferred: columnFacts(this.inferred),
       columnsWritten: [...this.columnsWritten.values()],
-      columnsStored: columnFacts(this.stored),
+      columnsStored: kept,
       columnsShaping: columnFacts(this.shaping),
       columnsEvaluated: columnFacts(this.evaluated),
       functions: [...this.functions.values()],

@@ -380,7 +380,10 @@ function fetch(
 function userCode(facts: StatementFacts, verb: string, reason: string): StatementResult {
   facts.runsUserCode = true;
   facts.changesCatalog = true;
-  facts.refuse(reason, { hint: 'Send the SQL that it runs as statements of their own.' });
+  facts.refuse(reason, {
+    hint: 'Send the SQL that it runs as statements of their own.',
+    because: { verb },
+  });
   return result(verb);
 }
 

@@ -20,6 +20,8 @@ export interface CatalogColumn {
   readonly generatedColumns?: readonly number[];
 }
 
+export type RowChange = 'insert' | 'update' | 'delete' | 'truncate';
+
 export interface CatalogRelation {
   readonly oid: number;
   readonly schema: string;
@@ -40,6 +42,12 @@ export interface CatalogRelation {
    * of their own in defaults, CHECK constraints, indexes, domains of its columns.
    */
   readonly hasTriggersOrRules: boolean;
+  /** On which changes that code runs; undefined with `hasTriggersOrRules` = on any. */
+  readonly codeOn?: {
+    readonly runs: ReadonlySet<RowChange>;
+    /** It can also change the row before RETURNING shows it. */
+    readonly altersRow: ReadonlySet<RowChange>;
+  };
   readonly rowSecurity: boolean;
   /** Row security policies that call functions which are not built in: reading runs them. */
   readonly rowSecurityRunsUserCode?: boolean;
@@ -159,6 +167,13 @@ export interface Opaque {
   readonly location: number | undefined;
   /** The name that the catalog does not know: a fresh catalog may. */
   readonly missing?: string;
+  /**
+   * The one thing that cannot be seen into. Where nothing is masked, a rule that names it (a
+   * function by schema and name, DO and CALL by verb) accepts it; without it nothing does.
+   */
+  readonly because?:
+    | { readonly schema: string; readonly function: string }
+    | { readonly verb: Verb };
 }
 
 /** What the protocol engine itself must know of a statement. */

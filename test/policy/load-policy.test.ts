@@ -1,0 +1,276 @@
+import { expect, test } from 'vitest';
+import { loadPolicy, problemLine, requirePolicy } from '../../src/policy/load-policy.ts';
+import { MINIMAL } from './git-fixture.ts';
+
+function problems(files: Readonly<Record<string, string>>): string[] {
+  return loadPolicy(new Map(Object.entries({ ...MINIMAL, ...files }))).problems.map(problemLine);
+}
+
+/** A policy file around the part that a case is about, which begins in line 4. */
+function policy(rest: string): Record<string, string> {
+  return {
+    'policies/p.yaml': `name: p\nwho: { groups: [staff] }\ntargets: { names: [db] }\n${rest}`,
+  };
+}
+
+test('the smallest policy is a policy', () => {
+  const { policy, problems } = loadPolicy(new Map(Object.entries(MINIMAL)));
+  expect(problems).toEqual([]);
+  expect(policy?.identityProviders).toEqual([
+    {
+      issuer: 'https://idp.example',
+      clientId: 'hoop',
+      scopes: ['openid', 'email', 'profile'],
+      claims: { name: 'name', email: 'email', groups: 'groups' },
+    },
+  ]);
+  expect(policy?.targets.get('db')).toMatchObject({ tls: { mode: 'prefer' }, recording: 'full' });
+  expect(policy?.documents[0]?.rules[0]).toEqual({
+    effect: 'allow',
+    rule: { id: 'readers/rule-1', file: 'policies/readers.yaml', line: 5 },
+    verbs: ['select'],
+    relations: [],
+    functions: [],
+    qualified: undefined,
+    hint: undefined,
+  });
+});
+
+test.each<[string, Record<string, string>, string]>([
+  [
+    'an unknown key, with the keys that exist',
+    policy('maks: []\n'),
+    'policies/p.yaml:4:1: unknown key "maks"; expected one of name, description, who, targets, rules, masks, detectors, limits, requireReason, inference, statements',
+  ],
+  [
+    'a misspelt verb',
+    policy('rules:\n  - deny: { verbs: [select, delte] }\n'),
+    'policies/p.yaml:5:29: "delte" is no SQL command in lower case',
+  ],
+  [
+    'a verb in capitals',
+    policy('rules:\n  - deny: { verbs: [DROP] }\n'),
+    'policies/p.yaml:5:21: "DROP" is no SQL command in lower case',
+  ],
+  [
+    'a relation without a schema',
+    policy('rules:\n  - allow: { verbs: [select], relations: [orders] }\n'),
+    'policies/p.yaml:5:43: expected schema.relation, such as "public.*"',
+  ],
+  [
+    'a rule with two effects',
+    policy('rules:\n  - { allow: { verbs: [select] }, deny: { verbs: [drop] } }\n'),
+    'policies/p.yaml:5:5: rules[0]: expected exactly one of allow, deny, approve',
+  ],
+  [
+    'a rule that would allow everything by saying nothing',
+    policy('rules:\n  - allow: { relations: ["public.*"] }\n'),
+    'policies/p.yaml:5:12: expected verbs (["*"] for any) or functions',
+  ],
+  [
+    'two rules of one name',
+    policy(
+      'rules:\n  - { name: a, allow: { verbs: [select] } }\n  - { name: a, deny: { verbs: [drop] } }\n',
+    ),
+    'policies/p.yaml:6:5: rules[1]: the rule name "a" is already used in this file',
+  ],
+  [
+    'a mask kind that does not exist',
+    policy('masks:\n  - { column: public.t.c, mask: ful }\n'),
+    'policies/p.yaml:5:33: masks[0].mask: expected "full" or "partial" or "hash" or "null"',
+  ],
+  [
+    'a mask on a column without its schema',
+    policy('masks:\n  - { column: t.c, mask: full }\n'),
+    'policies/p.yaml:5:15: expected schema.relation.column, such as public.customers.ssn',
+  ],
+  [
+    'a mask with a wildcard',
+    policy('masks:\n  - { column: public.t.*, mask: full }\n'),
+    'policies/p.yaml:5:15: expected schema.relation.column, such as public.customers.ssn',
+  ],
+  [
+    'a limit that is no duration',
+    policy('limits: { maxTime: 4 }\n'),
+    'policies/p.yaml:4:20: limits.maxTime: expected a duration such as "30m" or "8h"',
+  ],
+  [
+    'a session of a month',
+    policy('limits: { maxTime: 30d }\n'),
+    'policies/p.yaml:4:20: limits.maxTime: expected at most 7 days',
+  ],
+  [
+    'an unknown detector',
+    policy('detectors: [cards]\n'),
+    'policies/p.yaml:4:12: detectors: expected "all" or a list of card, ssn, email, iban, jwt, cloud-key, vcs-token, private-key, url-password',
+  ],
+  [
+    'a group that YAML reads as a number',
+    { 'policies/p.yaml': 'name: p\nwho: { groups: [42] }\ntargets: { names: [db] }\n' },
+    'policies/p.yaml:2:17: who.groups[0]: expected a string',
+  ],
+  [
+    'nobody',
+    { 'policies/p.yaml': 'name: p\nwho: {}\ntargets: { names: [db] }\n' },
+    'policies/p.yaml:2:6: who: expected groups, users or everyone',
+  ],
+  [
+    'names and labels at once',
+    {
+      'policies/p.yaml':
+        'name: p\nwho: { everyone: true }\ntargets: { names: [db], labels: { a: b } }\n',
+    },
+    'policies/p.yaml:3:10: targets: expected either names or labels',
+  ],
+  [
+    'a target that does not exist',
+    { 'policies/p.yaml': 'name: p\nwho: { everyone: true }\ntargets: { names: [db, prod] }\n' },
+    'policies/p.yaml:3:10: targets.names: there is no target "prod" in targets/',
+  ],
+  [
+    'a policy name used twice',
+    { 'policies/z.yaml': 'name: readers\nwho: { everyone: true }\ntargets: { names: [db] }\n' },
+    'policies/z.yaml:1:7: the policy "readers" is already in policies/readers.yaml',
+  ],
+])('policy check reports %s at its place', (_name, files, expected) => {
+  expect(problems(files)).toEqual([expected]);
+});
+
+test.each<[string, string, string]>([
+  ['an alias', 'a: &x [1]\nb: *x\n', '2:4: aliases are not allowed; write the value out'],
+  ['a merge key', '<<: { name: p }\n', '1:1: unknown key "<<"'],
+  ['a key used twice', 'name: a\nname: b\n', '2:1: map keys must be unique'],
+  ['a tag', 'name: !!binary abc\n', '1:16: tags are not allowed'],
+  ['two documents', 'name: a\n---\nname: b\n', '2:1: expected one document'],
+  ['an empty file', '', '1:1: expected keys and values'],
+  ['endless nesting', `x: ${'['.repeat(100_000)}`, '1:1: nested more than 50 levels deep'],
+  [
+    'endless indentation',
+    Array.from({ length: 500 }, (_, i) => `${' '.repeat(i)}a:`).join('\n'),
+    'nested more',
+  ],
+  ['a huge file', `# ${'x'.repeat(300_000)}`, '1:1: the file is larger than 256 KiB'],
+  ['broken YAML', 'name: [a\n', 'flow sequence'],
+])('YAML with %s is refused', (_name, text, expected) => {
+  const found = problems({ 'policies/p.yaml': text });
+  expect(
+    found.some((line) => line.includes(expected)),
+    found.join('\n'),
+  ).toBe(true);
+});
+
+test('an alias bomb is refused without being expanded', () => {
+  let text = 'a0: &a0 [x, x, x, x, x, x, x, x, x]\n';
+  for (let level = 1; level < 30; level += 1) {
+    text += `a${level}: &a${level} [${Array(9)
+      .fill(`*a${level - 1}`)
+      .join(', ')}]\n`;
+  }
+  expect(problems({ 'policies/p.yaml': text }).length).toBeGreaterThan(29);
+});
+
+test.each([
+  ['policies/p.yml', 'not read from here'],
+  ['policies/team/p.yaml', 'not read from here'],
+  ['targets/x.json', 'not read from here'],
+  ['agents/devin.yaml', 'bundles for agents are not supported yet'],
+  ['tests/a.yaml', 'policy tests are not supported yet'],
+])('%s is refused rather than ignored', (path, expected) => {
+  expect(problems({ [path]: 'name: x\n' })).toEqual([
+    expect.stringContaining(`${path}:1:1: ${expected}`),
+  ]);
+});
+
+test('documentation beside policies and files elsewhere are nobody’s business', () => {
+  expect(
+    problems({ 'policies/README.md': 'x', 'policies/.gitkeep': '', '.github/x.yaml': '{' }),
+  ).toEqual([]);
+});
+
+test('without hoop.yaml nothing is in force', () => {
+  const { policy, problems } = loadPolicy(
+    new Map([['targets/db.yaml', MINIMAL['targets/db.yaml'] ?? '']]),
+  );
+  expect(policy).toBeUndefined();
+  expect(problems.map(problemLine)).toEqual([
+    'hoop.yaml:1:1: the file is missing; it names the identity providers',
+  ]);
+});
+
+test('all problems of all files come at once', () => {
+  const found = problems({
+    'hoop.yaml': 'version: 2\nidentityProviders: []\n',
+    'targets/db.yaml': 'name: db\nkind: mysql\ndatabase: app\naddress: nowhere\n',
+    ...policy('rules: [{ allow: {} }]\n'),
+  });
+  expect(found).toEqual([
+    'hoop.yaml:1:10: version: expected 1',
+    'hoop.yaml:2:20: identityProviders: expected at least one identity provider',
+    'policies/p.yaml:4:18: expected verbs (["*"] for any) or functions',
+    'targets/db.yaml:2:7: kind: expected "postgres"',
+    'targets/db.yaml:4:10: address: expected host:port',
+  ]);
+});
+
+test('an issuer must be https, or http on the loopback interface', () => {
+  const withIssuer = (issuer: string) =>
+    problems({
+      'hoop.yaml': `version: 1\nidentityProviders: [{ issuer: "${issuer}", clientId: c }]\n`,
+    });
+  expect(withIssuer('http://127.0.0.1:8080/')).toEqual([]);
+  expect(withIssuer('https://idp.example/realms/x')).toEqual([]);
+  for (const bad of [
+    'http://idp.example',
+    'https://a@idp.example',
+    'https://idp.example?x',
+    'idp',
+  ]) {
+    expect(withIssuer(bad), bad).toHaveLength(1);
+  }
+});
+
+test('with two identity providers an e-mail address alone names nobody', () => {
+  const found = problems({
+    'hoop.yaml':
+      'version: 1\nidentityProviders:\n  - { issuer: "https://a.example", clientId: c }\n  - { issuer: "https://b.example", clientId: c }\n',
+    'policies/p.yaml':
+      'name: p\nwho:\n  users:\n    - { email: x@example.org }\n    - { email: y@example.org, issuer: "https://b.example" }\n    - { sub: z, issuer: "https://c.example" }\ntargets: { names: ["*"] }\n',
+  });
+  expect(found).toEqual([
+    'policies/p.yaml:3:3: who.users: with several identity providers an email needs its issuer',
+    'policies/p.yaml:3:3: who: no identity provider in hoop.yaml has issuer "https://c.example"',
+  ]);
+});
+
+test('statements: anything stands alone', () => {
+  expect(problems(policy('statements: anything\n'))).toEqual([]);
+  expect(
+    problems(policy('statements: anything\nmasks: [{ column: a.b.c, mask: full }]\n')),
+  ).toEqual([
+    'policies/p.yaml:4:13: statements: anything cannot stand together with masks, detectors or maxRows',
+  ]);
+  expect(
+    problems(policy('statements: anything\nrules: [{ allow: { verbs: [select] } }]\n')),
+  ).toEqual([
+    'policies/p.yaml:4:13: statements: anything cannot stand together with rules in one policy',
+  ]);
+  expect(
+    problems({
+      ...policy('statements: anything\n'),
+      'policies/q.yaml':
+        'name: q\nwho: { everyone: true }\ntargets: { names: ["*"] }\nrules: [{ deny: { verbs: [drop] } }]\n',
+    }),
+  ).toEqual([
+    'policies/p.yaml:4:13: statements: anything is void, because policies/q.yaml has masks, denies, approvals or limits for the same people and targets',
+  ]);
+});
+
+test('the error of a bad policy lists its problems and where to look', () => {
+  expect(() => requirePolicy(new Map([['hoop.yaml', 'version: 2\n']]))).toThrow(
+    expect.objectContaining({
+      code: 'HOOP_POLICY_INVALID',
+      message: 'the policy has 2 problems',
+      detail: expect.stringContaining('hoop.yaml:1:10: version: expected 1'),
+    }),
+  );
+});

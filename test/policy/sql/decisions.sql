@@ -1,0 +1,21 @@
+-- The database that decisions.txt is about.
+CREATE SCHEMA reports;
+CREATE SCHEMA scratch;
+CREATE SCHEMA secret;
+CREATE TABLE clients (id int PRIMARY KEY, name text NOT NULL, email text, card text, ssn text, notes jsonb);
+CREATE TABLE old_clients (closed date) INHERITS (clients);
+CREATE TABLE purchases (id int PRIMARY KEY, client_id int REFERENCES clients, amount numeric, state text);
+CREATE TABLE ledger (id int, card text, region text) PARTITION BY LIST (region);
+CREATE TABLE ledger_eu PARTITION OF ledger FOR VALUES IN ('eu');
+CREATE TABLE reports.daily (day date, total numeric);
+CREATE TABLE secret.keys (name text, value text);
+CREATE TABLE scratch.work (id int, v text);
+CREATE VIEW client_names AS SELECT id, name, card AS pan FROM clients;
+CREATE VIEW reports.key_names AS SELECT name FROM secret.keys;
+CREATE VIEW open_purchases AS SELECT * FROM purchases WHERE state = 'open';
+CREATE SEQUENCE tickets;
+CREATE FUNCTION name_of(int) RETURNS text LANGUAGE sql STABLE AS 'SELECT name FROM clients WHERE id = $1';
+CREATE FUNCTION purge() RETURNS void LANGUAGE sql AS 'DELETE FROM purchases';
+CREATE PROCEDURE purge_all() LANGUAGE sql AS 'DELETE FROM purchases';
+CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE NOTICE '%', NEW; RETURN NEW; END $$;
+CREATE TRIGGER tell BEFORE UPDATE ON purchases FOR EACH ROW EXECUTE FUNCTION tell();

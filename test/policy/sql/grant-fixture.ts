@@ -1,0 +1,76 @@
+/** Grants in few words: `allow select, insert on public.*`, `public.customers.ssn full`. */
+import { splitColumn } from '../../../src/policy/patterns.ts';
+import type {
+  ColumnMask,
+  Grant,
+  MaskKind,
+  RuleEffect,
+  StatementRule,
+} from '../../../src/policy/types.ts';
+
+export interface GrantText {
+  /** `allow|deny|approve VERB, VERB [with WHERE|without WHERE] [on REL, REL]` or `… calls of FUNCTION`. */
+  readonly rules?: readonly string[];
+  /** `schema.relation.column KIND [writable]` */
+  readonly masks?: readonly string[];
+  readonly detectors?: Grant['detectors'];
+  readonly inference?: 'allow' | 'deny';
+  readonly passthrough?: boolean;
+}
+
+export function grantOf(text: GrantText): Grant {
+  return {
+    commit: '0123456789abcdef0123456789abcdef01234567',
+    generation: JSON.stringify(text),
+    target: 'db',
+    rules: (text.rules ?? []).map(ruleOf),
+    masks: (text.masks ?? []).map(maskOf),
+    detectors: text.detectors ?? [],
+    limits: { maxTimeSeconds: 3600, idleTimeSeconds: 600, maxConnections: 5, maxRows: undefined },
+    requireReason: false,
+    inference: text.inference ?? 'allow',
+    passthrough: text.passthrough ?? false,
+    recording: 'full',
+  };
+}
+
+function ruleOf(text: string, index: number): StatementRule {
+  const parts =
+    /^(allow|deny|approve) (?:calls of (?<functions>.+)|(?<verbs>.+?)(?<where> with(?:out)? WHERE)?(?: on (?<relations>.+))?)$/.exec(
+      text,
+    );
+  const list = (name: string): string[] => parts?.groups?.[name]?.split(/,\s*/) ?? [];
+  const where = parts?.groups?.['where'];
+  return {
+    effect: effectOf(parts?.[1]),
+    rule: { id: `p/rule-${index + 1}`, file: 'policies/p.yaml', line: 10 + index },
+    verbs: list('verbs'),
+    relations: list('relations'),
+    functions: list('functions'),
+    qualified: where === undefined ? undefined : where === ' with WHERE',
+    hint: undefined,
+  };
+}
+
+function effectOf(text: string | undefined): RuleEffect {
+  if (text === 'allow' || text === 'deny' || text === 'approve') {
+    return text;
+  }
+  throw new TypeError('no such rule');
+}
+
+function maskOf(text: string): ColumnMask {
+  const [name = '', kind = '', write] = text.split(' ');
+  const column = splitColumn(name);
+  const kinds: readonly MaskKind[] = ['full', 'partial', 'hash', 'null'];
+  const mask = kinds.find((known) => known === kind);
+  if (!column || !mask) {
+    throw new TypeError('no such mask');
+  }
+  return {
+    ...column,
+    mask,
+    ...(write === 'writable' ? { write: 'allow' as const } : {}),
+    rule: { id: `p/mask ${name}`, file: 'policies/p.yaml', line: 5 },
+  };
+}
