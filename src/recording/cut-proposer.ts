@@ -40,7 +40,10 @@ export class CutProposer {
     index: DataIndex,
     nowMs: number,
   ): Promise<PendingCut> {
-    const { plan, result } = await this.#evaluate(streams, index);
+    const plan = this.ledger.plan(streams);
+    const job = leafJob(this.#options.source, plan.places, index);
+    const leaves = await this.#options.hasher.hash(job);
+    const result = this.ledger.evaluate(plan, leaves);
     const { epoch } = plan;
     const { treeSize, root } = result;
     const message = cutSigningBytes('cut', this.#options.session, {
@@ -54,28 +57,12 @@ export class CutProposer {
     return { proposal, plan, result };
   }
 
-  /** A cut that was proposed before a crash. @throws FormatError when the files give another root */
-  async resume(proposal: CutProposal, index: DataIndex): Promise<PendingCut> {
-    const { plan, result } = await this.#evaluate(proposal.streams, index);
-    if (plan.epoch !== proposal.epoch || toBase64(result.root) !== proposal.root) {
-      throw new FormatError(`the recorded bytes do not give the root of cut ${proposal.epoch}`);
-    }
-    return { proposal, plan, result };
-  }
-
   isAcknowledgedBy(pending: PendingCut, ack: CutAck): boolean {
     return isAckOf(this.#options, pending.proposal, ack);
   }
 
   commit(pending: PendingCut): void {
     this.ledger.commit(pending.plan, pending.result);
-  }
-
-  async #evaluate(streams: readonly StreamOffsets[], index: DataIndex) {
-    const plan = this.ledger.plan(streams);
-    const job = leafJob(this.#options.source, plan.places, index);
-    const leaves = await this.#options.hasher.hash(job);
-    return { plan, result: this.ledger.evaluate(plan, leaves) };
   }
 }
 

@@ -1,0 +1,47 @@
+/** The small members of a bundle, decoded but not believed. */
+
+import { decodeBundleKeys } from './bundle-keys.ts';
+import { type BundleMembers, listMembers, type MemberName, readMember } from './bundle-members.ts';
+import type { BundleSource } from './bundle-source.ts';
+import { readCertificateUnverified, type SessionCertificate } from './certificate.ts';
+import { decodeEnvelope, type Envelope } from './dsse.ts';
+import { fromUtf8 } from './encoding.ts';
+import { type Keyring, readKeyringUnverified } from './keyring.ts';
+import { decodeManifest, type Manifest } from './manifest.ts';
+import type { RecordingKeys } from './recording-keys.ts';
+
+export interface BundleContents {
+  readonly source: BundleSource;
+  readonly members: BundleMembers;
+  readonly envelope: Envelope;
+  readonly manifest: Manifest;
+  readonly certificateText: string;
+  readonly certificate: SessionCertificate;
+  readonly keyringText: string;
+  readonly keyring: Keyring;
+  /** Absent when the session's keys were erased. */
+  readonly keys: RecordingKeys | undefined;
+}
+
+/** @throws FormatError */
+export function readBundleContents(source: BundleSource): BundleContents {
+  const members = listMembers(source);
+  const bytes = (name: MemberName): Uint8Array => {
+    const member = members.named.get(name);
+    return member === undefined ? new Uint8Array(0) : readMember(source, member);
+  };
+  const envelope = decodeEnvelope(bytes('manifest.dsse'), 'the manifest');
+  const certificateText = fromUtf8(bytes('cert.dsse'), 'the session certificate');
+  const keyringText = fromUtf8(bytes('keyring.note'), 'the keyring');
+  return {
+    source,
+    members,
+    envelope,
+    manifest: decodeManifest(envelope),
+    certificateText,
+    certificate: readCertificateUnverified(certificateText),
+    keyringText,
+    keyring: readKeyringUnverified(keyringText),
+    keys: members.named.has('keys') ? decodeBundleKeys(bytes('keys')) : undefined,
+  };
+}

@@ -1,0 +1,230 @@
+/**
+ * A bundle as what happened: streams, events and evidence lines with their times. Checks as much
+ * as it needs to read; whether it is true is verify.ts's question.
+ */
+import { HoopError } from '../errors.ts';
+import { readBundleContents } from './bundle-contents.ts';
+import type { BundleSource } from './bundle-source.ts';
+import { parseCanonicalJson } from './canonical-json.ts';
+import type { SessionCertificate } from './certificate.ts';
+import { ChunkMap, chunkPlaces } from './chunk-map.ts';
+import { fromUtf8 } from './encoding.ts';
+import { readEventsMember } from './events-member.ts';
+import { FormatError } from './format-error.ts';
+import type { Manifest, StreamKind } from './manifest.ts';
+import { CONTROL_STREAM, type Direction, type EvidenceLine, type RecordingEvent } from './types.ts';
+
+export interface Piece {
+  /** Wall clock of the gateway. */
+  readonly timeMs: number;
+  readonly seq: number;
+  readonly stream: number;
+  readonly direction: Direction;
+  readonly offset: number;
+  readonly bytes: Uint8Array;
+}
+
+export interface TimedEvent {
+  readonly timeMs: number;
+  readonly seq: number;
+  readonly event: RecordingEvent;
+}
+
+export interface TimedEvidence {
+  readonly timeMs: number;
+  readonly seq: number;
+  readonly direction: Direction;
+  readonly line: EvidenceLine;
+}
+
+export type TimelineItem =
+  | { readonly type: 'data'; readonly piece: Piece }
+  | ({ readonly type: 'event' } & TimedEvent)
+  | ({ readonly type: 'evidence' } & TimedEvidence);
+
+export interface StreamReading {
+  readonly stream: number;
+  readonly kind: StreamKind;
+  /** Both directions, in the order in which they were recorded. */
+  pieces(): Iterable<Piece>;
+}
+
+export interface SessionReading {
+  readonly manifest: Manifest;
+  readonly certificate: SessionCertificate;
+  readonly streams: readonly StreamReading[];
+  readonly events: readonly TimedEvent[];
+  readonly evidence: readonly TimedEvidence[];
+  /** Everything, in the order in which it was recorded; stream 0 as evidence lines. */
+  timeline(): Iterable<TimelineItem>;
+}
+
+/** An evidence line is one JSON object; longer ones are not ours. */
+const MAX_LINE_BYTES = 64 * 1024;
+
+/** @throws HoopError HOOP_VERIFY_FAILED for what cannot be read */
+export function readSession(source: BundleSource): SessionReading {
+  return readable(() => {
+    const { manifest, certificate, members } = readBundleContents(source);
+    const places = chunkPlaces(manifest.cuts, members.chunks.length);
+    const chunks = new ChunkMap(source);
+    for (const [index, place] of places.entries()) {
+      const member = members.chunks[index];
+      if (member?.size !== place.length) {
+        throw new FormatError(`chunk ${index} is missing or has another length`);
+      }
+      chunks.add(place, member);
+    }
+    const member = members.named.get('events');
+    if (member === undefined) {
+      throw new FormatError('the events are not in the bundle');
+    }
+    const reader = new SessionReader(source, member, chunks);
+    const items = [...reader.timeline(false)];
+    return {
+      manifest,
+      certificate,
+      streams: manifest.streams.map(({ stream, kind }) => ({
+        stream,
+        kind,
+        pieces: () => reader.pieces(stream),
+      })),
+      events: items.filter((item) => item.type === 'event'),
+      evidence: items.filter((item) => item.type === 'evidence'),
+      timeline: () => reader.timeline(true),
+    };
+  });
+}
+
+class SessionReader {
+  readonly #source: BundleSource;
+  readonly #member: { readonly offset: number; readonly size: number };
+  readonly #chunks: ChunkMap;
+
+  constructor(
+    source: BundleSource,
+    member: { readonly offset: number; readonly size: number },
+    chunks: ChunkMap,
+  ) {
+    this.#source = source;
+    this.#member = member;
+    this.#chunks = chunks;
+  }
+
+  *timeline(withData: boolean): Generator<TimelineItem> {
+    const lines = [new EvidenceLines(), new EvidenceLines()] as const;
+    for (const item of this.#records((stream) => withData || stream === CONTROL_STREAM)) {
+      if (item.type === 'event') {
+        yield item;
+      } else if (item.piece.stream === CONTROL_STREAM) {
+        const { timeMs, seq, direction } = item.piece;
+        for (const line of lines[direction].push(item.piece.bytes)) {
+          yield { type: 'evidence', timeMs, seq, direction, line };
+        }
+      } else {
+        yield item;
+      }
+    }
+  }
+
+  *pieces(stream: number): Generator<Piece> {
+    for (const item of this.#records((candidate) => candidate === stream)) {
+      if (item.type === 'data') {
+        yield item.piece;
+      }
+    }
+  }
+
+  *#records(
+    wanted: (stream: number) => boolean,
+  ): Generator<Extract<TimelineItem, { type: 'data' | 'event' }>> {
+    const { offset: base, size } = this.#member;
+    let startMs = 0;
+    const read = (offset: number, length: number): Uint8Array =>
+      this.#source.read(base + offset, length);
+    for (const record of readEventsMember(size, read)) {
+      if (record.type === 'segment') {
+        startMs = record.header.startMs;
+        continue;
+      }
+      const { seq, timeUs, type } = record.header;
+      const timeMs = startMs + timeUs / 1000;
+      if (record.type === 'data' && wanted(record.data.stream)) {
+        const { stream, direction, offset } = record.data;
+        const parts = this.#chunks.read(stream, direction, offset, record.length);
+        if (parts === undefined) {
+          throw new FormatError(`the data of event ${seq} is missing`);
+        }
+        const bytes = parts.length === 1 && parts[0] ? parts[0] : Buffer.concat(parts);
+        yield { type: 'data', piece: { timeMs, seq, stream, direction, offset, bytes } };
+      } else if (record.type === 'frame' && type === 'event') {
+        yield { type: 'event', timeMs, seq, event: parseEvent(record.body) };
+      }
+    }
+  }
+}
+
+/** Stream 0 in lines; a line that is no evidence is left out, since a client may write anything. */
+class EvidenceLines {
+  #rest = new Uint8Array(0);
+
+  *push(bytes: Uint8Array): Generator<EvidenceLine> {
+    let text = Buffer.concat([this.#rest, bytes]);
+    for (let end = text.indexOf(0x0a); end !== -1; end = text.indexOf(0x0a)) {
+      const line = parseEvidence(text.subarray(0, end));
+      text = text.subarray(end + 1);
+      if (line !== undefined) {
+        yield line;
+      }
+    }
+    if (text.length > MAX_LINE_BYTES) {
+      throw new FormatError('an evidence line is too long');
+    }
+    this.#rest = text;
+  }
+}
+
+const EVIDENCE_TYPES: ReadonlySet<unknown> = new Set<EvidenceLine['type']>([
+  'reason',
+  'denied',
+  'closing',
+]);
+
+function parseEvidence(bytes: Uint8Array): EvidenceLine | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(fromUtf8(bytes, 'an evidence line'));
+  } catch {
+    return undefined;
+  }
+  return isObject(value) && 'type' in value && EVIDENCE_TYPES.has(value.type)
+    ? // The gateway's own writing, covered by the signatures; shown, never acted on.
+      (value as EvidenceLine)
+    : undefined;
+}
+
+function parseEvent(body: Uint8Array): RecordingEvent {
+  const value = parseCanonicalJson(body, 'an event');
+  if (!isObject(value) || !('type' in value) || typeof value.type !== 'string') {
+    throw new FormatError('an event has no type');
+  }
+  // Written by the gateway and covered by the head chain; newer types are left to the reader.
+  return value as RecordingEvent;
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function readable<T>(read: () => T): T {
+  try {
+    return read();
+  } catch (cause) {
+    if (cause instanceof FormatError) {
+      throw new HoopError('HOOP_VERIFY_FAILED', `the recording cannot be read: ${cause.message}`, {
+        cause,
+      });
+    }
+    throw cause;
+  }
+}

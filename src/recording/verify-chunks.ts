@@ -1,0 +1,284 @@
+/** Checks 10 to 13: the contents, chunk by chunk, and the cuts that both sides signed over them. */
+import { createSecretKey } from 'node:crypto';
+import type { BundleContents } from './bundle-contents.ts';
+import { type ChunkMember, readMember } from './bundle-members.ts';
+import { type ChunkPlace, describePlace, leafHash } from './chunk.ts';
+import { ChunkMap, chunkPlaces } from './chunk-map.ts';
+import { cutSigningBytes, signatureOf } from './cut.ts';
+import { verifyEd25519 } from './ed25519.ts';
+import { fromBase64, sameBytes, toHex } from './encoding.ts';
+import { FormatError } from './format-error.ts';
+import type { ManifestCut } from './manifest.ts';
+import { CompactRange } from './merkle-tree.ts';
+import type { StreamOffsets } from './types.ts';
+import type { VerifyReport } from './verify-report.ts';
+
+/** As many as fit a bundle of the largest size that we write. */
+const MAX_CHUNKS = 1 << 24;
+/** How far to look for the chunk that a member is, when it is not the one that belongs there. */
+const LOOK_AHEAD = 256;
+/** All looking ahead together: hashing is not free. */
+const MAX_LOOKS = 10_000;
+
+/** @returns where to find the bytes of intact chunks; undefined when they could not be checked */
+export function verifyChunks(contents: BundleContents, report: VerifyReport): ChunkMap | undefined {
+  const { manifest, keys, source } = contents;
+  let places: ChunkPlace[];
+  try {
+    places = chunkPlaces(manifest.cuts, Math.min(MAX_CHUNKS, maxChunks(manifest.cuts)));
+  } catch (error) {
+    if (!(error instanceof FormatError)) {
+      throw error;
+    }
+    report.add('cuts', 'failed', error.message);
+    return undefined;
+  }
+  if (keys === undefined) {
+    report.add('chunks', 'incomplete', 'not checked: the keys of this session were erased');
+    return undefined;
+  }
+  const found = matchChunks(contents, keys.saltKey, places);
+  concludeChunks(found, places, report);
+  const tree = growTree(found.leaves, manifest.cuts);
+  verifyTree(contents, places, found, tree, report);
+  verifyStreams(contents, report);
+  verifyCuts(contents, tree, report);
+  const map = new ChunkMap(source);
+  for (const [index, place] of places.entries()) {
+    const member = found.members[index];
+    if (member !== undefined) {
+      map.add(place, member);
+    }
+  }
+  return map;
+}
+
+interface FoundChunks {
+  /** By place; undefined: missing or altered. */
+  readonly members: (ChunkMember | undefined)[];
+  /** What the bytes give, by place; undefined: missing. */
+  readonly leaves: (Uint8Array | undefined)[];
+  readonly altered: number[];
+  readonly missing: number[];
+  /** Members that are no chunk of this session. */
+  readonly unexpected: ChunkMember[];
+}
+
+/** Walks members and places together; a dropped chunk must not make all later ones look wrong. */
+function matchChunks(
+  { members, source }: BundleContents,
+  saltKey: Uint8Array,
+  places: readonly ChunkPlace[],
+): FoundChunks {
+  const key = createSecretKey(saltKey);
+  const found: FoundChunks = {
+    members: [],
+    leaves: [],
+    altered: [],
+    missing: [],
+    unexpected: [],
+  };
+  let looks = 0;
+  let next = 0;
+  for (const member of members.chunks) {
+    const bytes = readMember(source, member);
+    const fits = (index: number): boolean => {
+      const place = places[index];
+      return place?.length === bytes.length && toHex(leafHash(key, place, [bytes])) === member.leaf;
+    };
+    const place = places[next];
+    if (place === undefined) {
+      found.unexpected.push(member);
+      continue;
+    }
+    let at = next;
+    if (!fits(at)) {
+      const end = Math.min(places.length, next + LOOK_AHEAD);
+      do {
+        at += 1;
+        looks += 1;
+      } while (at < end && looks < MAX_LOOKS && !fits(at));
+      if (at >= end || looks >= MAX_LOOKS) {
+        found.altered.push(next);
+        found.leaves[next] =
+          place.length === bytes.length ? leafHash(key, place, [bytes]) : undefined;
+        next += 1;
+        continue;
+      }
+    }
+    for (; next < at; next += 1) {
+      found.missing.push(next);
+    }
+    found.members[at] = member;
+    found.leaves[at] = Buffer.from(member.leaf, 'hex');
+    next = at + 1;
+  }
+  for (; next < places.length; next += 1) {
+    found.missing.push(next);
+  }
+  return found;
+}
+
+function concludeChunks(
+  found: FoundChunks,
+  places: readonly ChunkPlace[],
+  report: VerifyReport,
+): void {
+  const name = (index: number): string => {
+    const place = places[index];
+    return place === undefined ? `chunk ${index}` : `chunk ${index} (${describePlace(place)})`;
+  };
+  const problems = [
+    ...found.altered.map((index) => `${name(index)} was altered`),
+    ...found.missing.map((index) => `${name(index)} is missing`),
+    ...found.unexpected.map((member) => `unexpected member "${member.name}"`),
+  ];
+  report.conclude('chunks', problems, `${places.length} chunks are what was signed`);
+}
+
+/** The tree after each cut, as far as leaves are there. */
+interface GrownTree {
+  readonly roots: (Uint8Array | undefined)[];
+  readonly sizes: number[];
+}
+
+function growTree(
+  leaves: readonly (Uint8Array | undefined)[],
+  cuts: readonly ManifestCut[],
+): GrownTree {
+  const tree = new CompactRange();
+  const roots: (Uint8Array | undefined)[] = [];
+  const sizes: number[] = [];
+  let at = 0;
+  let isWhole = true;
+  for (const cut of cuts) {
+    for (; at < cut.treeSize && isWhole; at += 1) {
+      const leaf = leaves[at];
+      isWhole = leaf !== undefined;
+      if (leaf !== undefined) {
+        tree.append(leaf);
+      }
+    }
+    roots.push(isWhole && at === cut.treeSize ? tree.root() : undefined);
+    sizes.push(tree.size);
+  }
+  return { roots, sizes };
+}
+
+function verifyTree(
+  { manifest, members }: BundleContents,
+  places: readonly ChunkPlace[],
+  found: FoundChunks,
+  tree: GrownTree,
+  report: VerifyReport,
+): void {
+  const problems: string[] = [];
+  if (manifest.treeSize !== places.length) {
+    problems.push(`manifest counts ${manifest.treeSize} chunks, its cuts ${places.length}`);
+  }
+  if (found.missing.length > 0) {
+    const have = members.chunks.length - found.unexpected.length;
+    problems.push(`recording is truncated: ${have} of ${places.length} chunks`);
+  }
+  const root = manifest.cuts.length === 0 ? new CompactRange().root() : tree.roots.at(-1);
+  if (root === undefined || !sameBytes(root, manifest.root)) {
+    problems.push('the chunks do not give the root that was signed');
+  }
+  report.conclude(
+    'tree',
+    problems,
+    `root ${toHex(manifest.root).slice(0, 16)} of ${places.length}`,
+  );
+}
+
+function verifyStreams({ manifest }: BundleContents, report: VerifyReport): void {
+  const last = new Map<number, StreamOffsets>();
+  for (const cut of manifest.cuts) {
+    for (const offsets of cut.streams) {
+      last.set(offsets.stream, offsets);
+    }
+  }
+  const problems: string[] = [];
+  let previous = -1;
+  for (const { stream, up, down } of manifest.streams) {
+    const covered = last.get(stream) ?? { up: 0, down: 0 };
+    if (stream <= previous) {
+      problems.push('streams are not in order');
+    }
+    if (up !== covered.up) {
+      problems.push(`gap in stream ${stream} up`);
+    }
+    if (down !== covered.down) {
+      problems.push(`gap in stream ${stream} down`);
+    }
+    previous = stream;
+    last.delete(stream);
+  }
+  for (const stream of last.keys()) {
+    problems.push(`stream ${stream} is not listed`);
+  }
+  const bytes = manifest.streams.reduce((sum, { up, down }) => sum + up + down, 0);
+  const text = `${bytes} bytes in ${manifest.streams.length} streams, without gaps`;
+  report.conclude('streams', problems, text);
+}
+
+function verifyCuts(contents: BundleContents, tree: GrownTree, report: VerifyReport): void {
+  const { manifest } = contents;
+  const problems: string[] = [];
+  let previousSize = 0;
+  for (const [index, cut] of manifest.cuts.entries()) {
+    const root = tree.roots[index];
+    if (cut.treeSize <= previousSize) {
+      problems.push(`cut ${cut.epoch} adds no chunk`);
+    } else if (root === undefined) {
+      problems.push(`the root of cut ${cut.epoch} cannot be computed`);
+    } else if (!sameBytes(root, fromBase64(cut.root, 'the root of a cut', 32))) {
+      problems.push(
+        index === 0 ? 'sides disagree from the first cut' : `sides disagree after cut ${index - 1}`,
+      );
+    }
+    previousSize = cut.treeSize;
+    problems.push(...badSignatures(contents, cut));
+    if (cut.client === undefined && index < manifest.cuts.length - 1) {
+      problems.push(`cut ${cut.epoch} has no client signature and is not the last`);
+    }
+  }
+  const total = manifest.cuts.length;
+  const alone = manifest.cuts.find(({ client }) => client === undefined);
+  if (problems.length === 0 && alone !== undefined) {
+    report.add('cuts', 'incomplete', unconfirmedText(alone.epoch, total));
+    return;
+  }
+  report.conclude('cuts', problems, `${total} cuts, each signed by both sides`);
+}
+
+function unconfirmedText(epoch: number, total: number): string {
+  return epoch === 0
+    ? 'the client confirmed nothing: gateway only'
+    : `client stopped acknowledging after cut ${epoch - 1}: two-sided to cut ${epoch} of ${total}, then gateway only`;
+}
+
+function badSignatures({ manifest, certificate }: BundleContents, cut: ManifestCut): string[] {
+  const problems: string[] = [];
+  const root = fromBase64(cut.root, 'the root of a cut', 32);
+  for (const [kind, key, signed, who] of [
+    ['cut', certificate.clientKey, cut.client, 'client'],
+    ['ack', certificate.gatewayKey, cut.gateway, 'gateway'],
+  ] as const) {
+    if (signed === undefined) {
+      continue;
+    }
+    const { epoch, treeSize } = cut;
+    const { timeMs } = signed;
+    const message = cutSigningBytes(kind, manifest.session, { epoch, treeSize, root, timeMs });
+    if (!verifyEd25519(key, message, signatureOf(signed.signature))) {
+      problems.push(`the ${who}'s signature of cut ${epoch} does not fit`);
+    }
+  }
+  return problems;
+}
+
+/** What the manifest itself counts, so that no list is made that it does not claim. */
+function maxChunks(cuts: readonly ManifestCut[]): number {
+  return cuts.at(-1)?.treeSize ?? 0;
+}

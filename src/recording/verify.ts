@@ -1,0 +1,111 @@
+/**
+ * Checks one bundle against keys that were pinned before, with no network and no clock of its own.
+ * The order is that of docs/design/0002-recording.md. What cannot be checked is said to be so;
+ * nothing that was passed over counts as good.
+ */
+import { type BundleContents, readBundleContents } from './bundle-contents.ts';
+import type { BundleSource } from './bundle-source.ts';
+import { FormatError } from './format-error.ts';
+import { verifyChunks } from './verify-chunks.ts';
+import { verifyFrames, verifyTimes } from './verify-frames.ts';
+import { CHECK_NAMES, type Check, VerifyReport } from './verify-report.ts';
+import { type SignatureTrust, verifySignatures } from './verify-signatures.ts';
+
+export type { Check, CheckName, CheckStatus } from './verify-report.ts';
+
+export interface VerifyTrust extends SignatureTrust {
+  /** A recording that only one side vouches for, in whole or from some cut on, is good enough. */
+  readonly allowOneSided?: boolean;
+}
+
+export interface Verification {
+  readonly v: 1;
+  readonly session: string | undefined;
+  /** 0 verified, 1 tampered, 2 no trust, incomplete or one-sided. */
+  readonly exitStatus: 0 | 1 | 2;
+  readonly verdict: string;
+  readonly checks: readonly Check[];
+}
+
+/** Never throws for what is in the bundle. */
+export function verifyBundle(source: BundleSource, trust: VerifyTrust): Verification {
+  const report = new VerifyReport();
+  let contents: BundleContents;
+  try {
+    contents = readBundleContents(source);
+  } catch (error) {
+    if (!(error instanceof FormatError)) {
+      throw error;
+    }
+    report.add('bundle', 'failed', `bundle is malformed: ${error.message}`);
+    fillUnchecked(report, 'not checked: the bundle is malformed');
+    return conclude(undefined, report, trust);
+  }
+  report.add('bundle', 'ok', `${contents.members.chunks.length} chunks, ${source.size} bytes`);
+  verifySignatures(contents, trust, report);
+  const chunks = verifyChunks(contents, report);
+  verifyFrames(contents, chunks, report);
+  verifyTimes(contents, report);
+  fillUnchecked(report, 'not checked: an earlier check left nothing to check');
+  return conclude(contents, report, trust);
+}
+
+/** Every check has its line, in the order of the list. */
+function fillUnchecked(report: VerifyReport, text: string): void {
+  for (const name of CHECK_NAMES) {
+    if (!report.checks.some((check) => check.name === name)) {
+      report.add(name, 'incomplete', text);
+    }
+  }
+  report.checks.sort(
+    (left, right) => CHECK_NAMES.indexOf(left.name) - CHECK_NAMES.indexOf(right.name),
+  );
+}
+
+function conclude(
+  contents: BundleContents | undefined,
+  report: VerifyReport,
+  trust: VerifyTrust,
+): Verification {
+  const session = contents?.manifest.session;
+  const result = (exitStatus: 0 | 1 | 2, verdict: string): Verification => ({
+    v: 1,
+    session,
+    exitStatus,
+    verdict,
+    checks: report.checks,
+  });
+  const failed = report.first('failed');
+  if (failed !== undefined) {
+    return result(1, `tampered: ${failed.text}`);
+  }
+  const untrusted = report.first('untrusted');
+  if (untrusted !== undefined) {
+    return result(2, `not verified: ${untrusted.text}`);
+  }
+  const open = report.checks.filter(({ status }) => status === 'incomplete');
+  const [first] = open;
+  if (first === undefined) {
+    return result(0, 'verified (two-sided, not logged)');
+  }
+  // Only that a side is missing can be allowed; a check that was not made cannot.
+  const isOneSided = open.every(({ name }) => ONE_SIDED.has(name));
+  const sides = sidesText(contents);
+  if (isOneSided && trust.allowOneSided) {
+    return result(0, `verified (${sides}, not logged)`);
+  }
+  return result(2, isOneSided ? `incomplete: ${sides}` : `incomplete: ${first.text}`);
+}
+
+const ONE_SIDED: ReadonlySet<string> = new Set(['client signature', 'gateway signature', 'cuts']);
+
+function sidesText(contents: BundleContents | undefined): string {
+  const cuts = contents?.manifest.cuts ?? [];
+  const both = cuts.filter(({ client }) => client !== undefined).length;
+  if (both === cuts.length) {
+    return 'one-sided';
+  }
+  return both === 0
+    ? 'one-sided: gateway only'
+    : `two-sided to cut ${both} of ${cuts.length}, then gateway only`;
+}
