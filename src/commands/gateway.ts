@@ -1,5 +1,13 @@
+import { resolve } from 'node:path';
 import { Command } from 'commander';
+import { HoopError } from '../errors.ts';
 import type { Io } from './io.ts';
+
+interface StartOptions {
+  readonly config: string;
+  readonly json?: boolean;
+  readonly verbose?: boolean;
+}
 
 export function gatewayCommand(io: Io): Command {
   const gateway = new Command('gateway').description('run a gateway next to the targets');
@@ -9,25 +17,67 @@ export function gatewayCommand(io: Io): Command {
     .requiredOption('--config <file>', 'gateway configuration (YAML)')
     .option('--json', 'print events as JSON lines, log as JSON even on a terminal')
     .option('--verbose', 'log at level debug')
-    .action(async (options: { config: string; json?: boolean; verbose?: boolean }, command) => {
-      const { runGateway } = await import('../gateway/run-gateway.ts');
-      await runGateway(io, {
-        configFile: options.config,
-        json: options.json === true,
-        verbose: options.verbose === true,
-        version: versionOf(command),
-      });
-    });
+    .action((options: StartOptions, command: Command) => start(io, options, versionOf(command)));
   gateway
     .command('check')
     .description('check the configuration and whether policy and targets can be reached')
     .requiredOption('--config <file>', 'gateway configuration (YAML)')
     .option('--json', 'print the result as JSON')
-    .action(async (options: { config: string; json?: boolean }) => {
-      const { checkGateway } = await import('../gateway/check-gateway.ts');
-      await checkGateway(io, { configFile: options.config, json: options.json === true });
-    });
+    .action((options: StartOptions) => check(io, options));
   return gateway;
+}
+
+async function start(io: Io, options: StartOptions, version: string): Promise<void> {
+  const { runGateway } = await import('../gateway/run-gateway.ts');
+  const json = options.json === true;
+  await runGateway({
+    configFile: resolve(io.cwd, options.config),
+    env: io.env,
+    version,
+    signal: io.signal,
+    log: {
+      stream: io.stderr,
+      json: json || io.stderr.isTTY !== true,
+      verbose: options.verbose === true,
+    },
+    onListening({ url, name, rootKeyFingerprint, firstStart }) {
+      if (json) {
+        const keys = { rootKeyFingerprint, firstStart };
+        const event = { event: 'listening', v: 1, url, gateway: name, ...keys };
+        io.stdout.write(`${JSON.stringify(event)}\n`);
+        return;
+      }
+      io.note(`gateway "${name}" listens on ${url}`);
+      io.note(
+        firstStart
+          ? `it has a new root key; tell your users its fingerprint: ${rootKeyFingerprint}`
+          : `root key ${rootKeyFingerprint}`,
+      );
+    },
+    onStopping: () => io.note('ending all sessions; press again to stop at once'),
+  });
+}
+
+async function check(io: Io, options: StartOptions): Promise<void> {
+  const { checkGateway } = await import('../gateway/check-gateway.ts');
+  const results = await checkGateway({
+    configFile: resolve(io.cwd, options.config),
+    env: io.env,
+    signal: io.signal,
+    logTo: io.stderr,
+  });
+  if (options.json === true) {
+    io.stdout.write(`${JSON.stringify({ v: 1, checks: results })}\n`);
+  } else {
+    const { plain } = await import('../ui/printable.ts');
+    for (const { check: name, ok, text } of results) {
+      io.stdout.write(`${ok ? 'ok    ' : 'failed'}  ${plain(name)}: ${plain(text)}\n`);
+    }
+  }
+  const failed = results.filter(({ ok }) => !ok).length;
+  if (failed > 0) {
+    throw new HoopError('HOOP_CONFIG', `${failed} of ${results.length} checks failed`);
+  }
 }
 
 function versionOf(command: Command): string {

@@ -1,9 +1,9 @@
 /** `hoop gateway check`: what would keep a gateway with this configuration from working. */
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
+import type { Writable } from 'node:stream';
 import { createSecureContext } from 'node:tls';
-import type { Io } from '../commands/io.ts';
 import { HoopError } from '../errors.ts';
 import type { Policy } from '../policy/policy.ts';
 import { PolicyRepo } from '../policy/repo.ts';
@@ -13,7 +13,7 @@ import { createLog } from './log.ts';
 import { connectTarget } from './pg/target-connection.ts';
 import { Targets } from './targets.ts';
 
-interface CheckResult {
+export interface CheckResult {
   readonly check: string;
   readonly ok: boolean;
   readonly text: string;
@@ -21,34 +21,21 @@ interface CheckResult {
 
 const CHECK_TIMEOUT_MS = 20_000;
 
-/** @throws HOOP_CONFIG when a check failed; the results are on stdout by then. */
-export async function checkGateway(
-  io: Io,
-  options: { readonly configFile: string; readonly json: boolean },
-): Promise<void> {
-  const config = await readGatewayConfig(resolve(io.cwd, options.configFile));
-  const results = await runChecks(config, io);
-  if (options.json) {
-    io.stdout.write(`${JSON.stringify({ v: 1, checks: results })}\n`);
-  } else {
-    for (const { check, ok, text } of results) {
-      io.stdout.write(`${ok ? 'ok    ' : 'failed'}  ${check}: ${text}\n`);
-    }
-  }
-  const failed = results.filter(({ ok }) => !ok).length;
-  if (failed > 0) {
-    throw new HoopError('HOOP_CONFIG', `${failed} of ${results.length} checks failed`);
-  }
+export interface CheckGatewayOptions {
+  readonly configFile: string;
+  readonly env: NodeJS.ProcessEnv;
+  readonly signal: AbortSignal;
+  /** For warnings. */
+  readonly logTo: Writable;
 }
 
-async function runChecks(config: GatewayConfig, io: Io): Promise<CheckResult[]> {
-  const signal = AbortSignal.any([io.signal, AbortSignal.timeout(CHECK_TIMEOUT_MS)]);
-  const log = createLog({ stream: io.stderr, json: false });
-  const credentials = new ConfigCredentialStore({
-    credentials: config.credentials,
-    env: io.env,
-    log,
-  });
+/** @throws HOOP_CONFIG when the configuration itself is not valid */
+export async function checkGateway(options: CheckGatewayOptions): Promise<CheckResult[]> {
+  const { env } = options;
+  const config = await readGatewayConfig(options.configFile);
+  const signal = AbortSignal.any([options.signal, AbortSignal.timeout(CHECK_TIMEOUT_MS)]);
+  const log = createLog({ stream: options.logTo, json: false });
+  const credentials = new ConfigCredentialStore({ credentials: config.credentials, env, log });
   const results = [
     await attempt('tls', async () => {
       const [cert, key] = await Promise.all([
@@ -66,7 +53,7 @@ async function runChecks(config: GatewayConfig, io: Io): Promise<CheckResult[]> 
   let policy: Policy | undefined;
   results.push(
     await attempt('policy', async () => {
-      const found = await fetchPolicy(config, io.env, signal);
+      const found = await fetchPolicy(config, env, signal);
       policy = found.policy;
       return `commit ${found.commit.slice(0, 12)} signed by ${found.signer}`;
     }),

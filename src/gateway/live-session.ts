@@ -11,26 +11,27 @@
  *     |-- cut of everything ---->|
  *     |<-- cutAck, closed -------|  recording closed, index updated
  */
-import { once } from 'node:events';
 import type { WebSocket } from 'ws';
 import { type ErrorCode, HoopError } from '../errors.ts';
 import type { Grant, Principal } from '../policy/types.ts';
 import type { GatewayRecording } from '../recording/gateway-recording.ts';
+import { RecordingStopped } from '../recording/recording-stopped.ts';
 import {
   CONTROL_STREAM,
   type CutProposal,
   type EndReason,
+  type EvidenceLine,
   type RecordingEvent,
 } from '../recording/types.ts';
 import type { Secret } from '../secret.ts';
 import type { ToClient, ToGateway } from '../tunnel/api.ts';
+import { CutAgreement } from './cut-agreement.ts';
 import { errorFields, type Log } from './log.ts';
-import { createCancelRegistry } from './pg/cancel-registry.ts';
-import { servePostgresStream } from './pg/serve-postgres-stream.ts';
 import type { CatalogSource, PostgresTarget, StatementPolicy } from './pg/types.ts';
 import { SessionControl } from './session-control.ts';
 import type { SessionIndex } from './session-index.ts';
-import { TunnelStream } from './tunnel-stream.ts';
+import { SessionLimits } from './session-limits.ts';
+import { SessionStreams, type StreamKind } from './session-streams.ts';
 
 export interface LiveSessionOptions {
   readonly id: string;
@@ -57,9 +58,6 @@ export interface LiveSessionOptions {
 const CONTROL_WITHIN_MS = 30_000;
 /** From the decision to end until the streams are cut off and the last cut is no longer awaited. */
 const END_WITHIN_MS = 10_000;
-/** setTimeout takes no more (24.8 days); the policy's schema allows less. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
-const MAX_CANCEL_STREAMS = 16;
 
 const END_CODES: Partial<Record<EndReason, ErrorCode>> = {
   expired: 'HOOP_SESSION_EXPIRED',
@@ -68,13 +66,6 @@ const END_CODES: Partial<Record<EndReason, ErrorCode>> = {
   disputed: 'HOOP_EVIDENCE_MISMATCH',
 };
 
-type StreamKind = 'postgres' | 'cancel';
-interface OpenStream {
-  readonly kind: StreamKind;
-  readonly socket: WebSocket;
-  readonly done: Promise<void>;
-}
-
 export class LiveSession {
   readonly id: string;
   readonly principal: Principal;
@@ -82,27 +73,21 @@ export class LiveSession {
   readonly targetName: string;
   readonly #options: LiveSessionOptions;
   readonly #log: Log;
-  readonly #cancelKeys = createCancelRegistry();
   readonly #ending = new AbortController();
   /** Aborted when nothing is waited for any longer. */
   readonly #cutOff = new AbortController();
-  readonly #streams = new Map<number, OpenStream>();
-  readonly #seen = new Set<number>([CONTROL_STREAM]);
-  readonly #agreed = new Map<number, { up: number; down: number }>();
+  readonly #limits: SessionLimits;
+  readonly #streams: SessionStreams;
+  readonly #agreement: CutAgreement;
+  readonly #controlTimer: NodeJS.Timeout;
   #grant: Grant;
   #control: SessionControl | undefined;
-  #controlTimer: NodeJS.Timeout;
-  #limitTimer: NodeJS.Timeout | undefined;
-  /** By performance.now(), which is monotonic: no jump of the clock ends a session. */
-  readonly #startedAt = performance.now();
-  /** When the last byte came from the client. */
-  #activeAt = this.#startedAt;
   #ended: Promise<void> | undefined;
   /** The recording is being closed, or is closed: nothing more is agreed on here. */
   #isClosing = false;
-  #onFullyAgreed: (() => void) | undefined;
 
   constructor(options: LiveSessionOptions) {
+    const { recording } = options;
     this.id = options.id;
     this.principal = options.principal;
     this.family = options.family;
@@ -110,15 +95,38 @@ export class LiveSession {
     this.#options = options;
     this.#grant = options.grant;
     this.#log = options.log.with({ session: options.id });
+    this.#limits = new SessionLimits({
+      limits: () => this.#grant.limits,
+      onReached: (reason, message) => this.#endNow(reason, message),
+    });
+    this.#streams = new SessionStreams({
+      principal: options.principal,
+      target: options.target,
+      grant: () => this.#grant,
+      recording,
+      catalog: options.catalog,
+      policy: options.policy,
+      maskKey: options.maskKey,
+      log: this.#log,
+      ending: this.#ending.signal,
+      cutOff: this.#cutOff.signal,
+      event: (event) => this.#event(event),
+      evidence: (line) => this.#evidence(line),
+      onActivity: () => this.#limits.active(),
+      onRecordingFault: (error) => this.#recordingFailed(error),
+      onClosed: (totals) => this.#tell({ type: 'streamEnd', ...totals }),
+    });
+    this.#agreement = new CutAgreement({
+      streams: () => this.#streams.numbers,
+      offsets: (stream) => recording.offsets(stream),
+    });
     this.#controlTimer = setTimeout(
       () => this.#endNow('client_lost', 'the client did not open the control channel'),
       CONTROL_WITHIN_MS,
     );
-    this.#checkLimits();
-    options.recording.onRecorded((streams) => this.#tell({ type: 'recorded', streams }));
-    options.recording.stopped.addEventListener('abort', () => this.#recordingStopped(), {
-      once: true,
-    });
+    this.#limits.check();
+    recording.onRecorded((streams) => this.#tell({ type: 'recorded', streams }));
+    recording.stopped.addEventListener('abort', () => this.#recordingStopped(), { once: true });
   }
 
   get isEnding(): boolean {
@@ -131,7 +139,7 @@ export class LiveSession {
       this.#endNow('revoked', 'the policy no longer gives access to the target');
     } else if (!this.isEnding) {
       this.#grant = grant;
-      this.#checkLimits();
+      this.#limits.check();
     }
   }
 
@@ -149,7 +157,7 @@ export class LiveSession {
       return;
     }
     clearTimeout(this.#controlTimer);
-    this.#active();
+    this.#limits.active();
     this.#control = new SessionControl(socket, {
       onMessage: (message) => this.#received(message),
       onEvidence: (bytes) => this.#receivedEvidence(bytes),
@@ -157,14 +165,7 @@ export class LiveSession {
         this.#log.warn('control.protocol_error', errorFields(error));
         this.#endNow('client_lost', 'the client broke the protocol of the control channel');
       },
-      onLost: (how) => {
-        const partition = how === 'silent';
-        this.#endNow(
-          partition ? 'partition' : 'client_lost',
-          partition ? 'the client did not answer any more' : 'the client closed its connection',
-        );
-        this.#cutOff.abort();
-      },
+      onLost: (how) => this.#controlLost(how),
     });
     if (this.#options.reason !== undefined) {
       this.#sendEvidence({ type: 'reason', text: this.#options.reason });
@@ -175,35 +176,20 @@ export class LiveSession {
   checkStream(stream: number, kind: StreamKind): void {
     this.#checkLive();
     if (this.#control === undefined) {
-      throw new HoopError('HOOP_PROTOCOL', 'a stream needs the session’s control channel first');
+      throw new HoopError('HOOP_PROTOCOL', 'a stream needs the control channel of its session');
     }
-    if (this.#seen.has(stream)) {
-      throw new HoopError('HOOP_PROTOCOL', `stream ${stream} was opened before`);
-    }
-    const limit = kind === 'cancel' ? MAX_CANCEL_STREAMS : this.#grant.limits.maxConnections;
-    const open = [...this.#streams.values()].filter((other) => other.kind === kind).length;
-    if (open >= limit) {
-      throw new HoopError('HOOP_LIMIT', `the session has ${limit} connections already`, {
-        hint: 'Close one of them, or ask for a higher limit in the policy.',
-      });
-    }
+    this.#streams.check(stream, kind);
   }
 
   openStream(stream: number, kind: StreamKind, socket: WebSocket): void {
     try {
-      // Again: the upgrade took its time.
       this.checkStream(stream, kind);
-      this.#options.recording.openStream(stream, kind);
+      this.#streams.open(stream, kind, socket);
+      this.#limits.active();
     } catch (error) {
       this.#log.warn('stream.refused', { stream, ...errorFields(error) });
       socket.close(1008, 'the stream cannot be opened');
-      return;
     }
-    this.#seen.add(stream);
-    this.#active();
-    const done = this.#serve(stream, socket);
-    this.#streams.set(stream, { kind, socket, done });
-    this.#log.info('stream.open', { stream, kind });
   }
 
   /** Ends the session; resolves when everything is closed and written. Idempotent. */
@@ -224,116 +210,45 @@ export class LiveSession {
   }
 
   async #end(reason: EndReason, message: string): Promise<void> {
-    const { recording, index } = this.#options;
     clearTimeout(this.#controlTimer);
-    clearTimeout(this.#limitTimer);
+    this.#limits[Symbol.dispose]();
     this.#log.info('session.closing', { reason });
     const deadline = setTimeout(() => this.#cutOff.abort(), END_WITHIN_MS);
     try {
       this.#sendEvidence({ type: 'closing', reason, message });
       this.#tell({ type: 'closing', reason, message });
       this.#ending.abort(new HoopError(END_CODES[reason] ?? 'HOOP_SESSION_ENDED', message));
-      await this.#streamsClosed();
-      await this.#fullyAgreed();
+      await this.#streams.closed();
+      const { stopped } = this.#options.recording;
+      await this.#agreement.complete(AbortSignal.any([this.#cutOff.signal, stopped]));
     } finally {
       clearTimeout(deadline);
-      this.#isClosing = true;
-      await recording.close({ reason, message }).catch((error: unknown) => {
-        this.#log.error('recording.close_failed', errorFields(error));
-      });
-      const { upBytes, downBytes } = recording.stats;
-      const endedMs = this.#options.clock();
-      this.#indexed(() => index.end(this.id, { endedMs, reason, message, upBytes, downBytes }));
-      this.#log.info('session.ended', { reason, upBytes, downBytes });
-      this.#tell({ type: 'closed' });
-      this.#control?.close();
-      this.#options.onEnded(this);
+      await this.#close(reason, message);
     }
   }
 
-  /** Waits for the engines to say goodbye; cuts off the sockets when the deadline is reached. */
-  async #streamsClosed(): Promise<void> {
-    const terminate = (): void => {
-      for (const { socket } of this.#streams.values()) {
-        socket.terminate();
-      }
-    };
-    this.#cutOff.signal.addEventListener('abort', terminate, { once: true });
-    if (this.#cutOff.signal.aborted) {
-      terminate();
-    }
-    await Promise.all([...this.#streams.values()].map(({ done }) => done));
-  }
-
-  /** Waits until the client has proposed a cut that covers all, or nothing is to be expected. */
-  async #fullyAgreed(): Promise<void> {
-    const signal = AbortSignal.any([this.#cutOff.signal, this.#options.recording.stopped]);
-    if (signal.aborted || this.#coversEverything()) {
-      return;
-    }
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#onFullyAgreed = resolve;
-    signal.addEventListener('abort', () => resolve(), { once: true });
-    await promise;
-  }
-
-  #coversEverything(): boolean {
-    return [...this.#seen].every((stream) => {
-      const { up, down } = this.#options.recording.offsets(stream);
-      const agreed = this.#agreed.get(stream) ?? { up: 0, down: 0 };
-      return agreed.up === up && agreed.down === down;
+  async #close(reason: EndReason, message: string): Promise<void> {
+    const { recording, index, clock, onEnded } = this.#options;
+    this.#isClosing = true;
+    await recording.close({ reason, message }).catch((error: unknown) => {
+      this.#log.error('recording.close_failed', errorFields(error));
     });
+    const { upBytes, downBytes } = recording.stats;
+    const endedMs = clock();
+    this.#indexed(() => index.end(this.id, { endedMs, reason, message, upBytes, downBytes }));
+    this.#log.info('session.ended', { reason, upBytes, downBytes });
+    this.#tell({ type: 'closed' });
+    this.#control?.close();
+    onEnded(this);
   }
 
-  async #serve(stream: number, socket: WebSocket): Promise<void> {
-    const { recording } = this.#options;
-    const socketClosed = once(socket, 'close');
-    const client = new TunnelStream({
-      socket,
-      stream,
-      recording,
-      onActivity: () => this.#active(),
-      onRecordingFault: (error) => this.#recordingFailed(error),
-    });
-    // The engine hears of it too; this one stays when the engine has gone.
-    client.on('error', (error) =>
-      this.#log.debug('stream.broken', { stream, ...errorFields(error) }),
-    );
-    let reason = 'failed';
-    try {
-      const summary = await servePostgresStream({
-        client,
-        stream,
-        target: this.#options.target,
-        principal: this.principal,
-        grant: () => this.#grant,
-        policy: this.#options.policy,
-        catalog: this.#options.catalog,
-        cancelKeys: this.#cancelKeys,
-        maskKey: this.#options.maskKey,
-        event: (event) => this.#event(event),
-        evidence: (line) => this.#evidence(line),
-        signal: this.#ending.signal,
-      });
-      reason = summary.reason;
-    } catch (error) {
-      this.#recordingFailed(error);
-    } finally {
-      client.destroy();
-      await socketClosed;
-      this.#streamEnded(stream, reason);
+  #controlLost(how: 'closed' | 'silent'): void {
+    if (how === 'silent') {
+      this.#endNow('partition', 'the client did not answer any more');
+    } else {
+      this.#endNow('client_lost', 'the client closed its connection');
     }
-  }
-
-  #streamEnded(stream: number, reason: string): void {
-    this.#streams.delete(stream);
-    try {
-      const totals = this.#options.recording.closeStream(stream, reason);
-      this.#tell({ type: 'streamEnd', ...totals });
-      this.#log.info('stream.close', { stream, reason, up: totals.up, down: totals.down });
-    } catch (error) {
-      this.#recordingFailed(error);
-    }
+    this.#cutOff.abort();
   }
 
   #received(message: ToGateway): void {
@@ -367,14 +282,9 @@ export class LiveSession {
       this.#cutOff.abort();
       return;
     }
-    for (const { stream, up, down } of cut.streams) {
-      this.#agreed.set(stream, { up, down });
-    }
     this.#indexed(() => this.#options.index.cut(this.id, cut));
     this.#tell({ type: 'cutAck', ack: outcome.ack });
-    if (this.#onFullyAgreed !== undefined && this.#coversEverything()) {
-      this.#onFullyAgreed();
-    }
+    this.#agreement.add(cut.streams);
   }
 
   #receivedEvidence(bytes: Uint8Array): void {
@@ -397,13 +307,12 @@ export class LiveSession {
     }
   }
 
-  #evidence(line: Parameters<GatewayRecording['evidence']>[0]): void {
-    const bytes = this.#options.recording.evidence(line);
-    this.#control?.sendEvidence(bytes);
+  #evidence(line: EvidenceLine): void {
+    this.#control?.sendEvidence(this.#options.recording.evidence(line));
   }
 
-  #sendEvidence(line: Parameters<GatewayRecording['evidence']>[0]): void {
-    if (this.#options.recording.stopped.aborted) {
+  #sendEvidence(line: EvidenceLine): void {
+    if (this.#options.recording.stopped.aborted || this.#control === undefined) {
       return;
     }
     try {
@@ -418,13 +327,13 @@ export class LiveSession {
       // Closing it is what stopped it.
       return;
     }
-    const { reason } = this.#options.recording.stopped;
-    const known: EndReason =
-      reason instanceof Error && 'endReason' in reason && isEndReason(reason.endReason)
-        ? reason.endReason
-        : 'recording_failed';
-    this.#log.error('recording.stopped', { reason: known, ...errorFields(reason) });
-    this.#endNow(known, reason instanceof HoopError ? reason.message : 'the recording stopped');
+    const reason: unknown = this.#options.recording.stopped.reason;
+    this.#log.error('recording.stopped', errorFields(reason));
+    if (reason instanceof RecordingStopped) {
+      this.#endNow(reason.endReason, reason.message);
+    } else {
+      this.#endNow('recording_failed', 'the recording stopped');
+    }
   }
 
   #recordingFailed(error: unknown): void {
@@ -447,48 +356,9 @@ export class LiveSession {
     this.#control?.send(message);
   }
 
-  #active(): void {
-    this.#activeAt = performance.now();
-  }
-
-  /** Ends the session when a limit is reached, else looks again when the nearest one may be. */
-  #checkLimits(): void {
-    clearTimeout(this.#limitTimer);
-    const { maxTimeSeconds, idleTimeSeconds } = this.#grant.limits;
-    const now = performance.now();
-    const untilExpiryMs = this.#startedAt + maxTimeSeconds * 1000 - now;
-    const untilIdleMs = this.#activeAt + idleTimeSeconds * 1000 - now;
-    if (untilExpiryMs <= 0) {
-      this.#endNow('expired', `the session reached its limit of ${maxTimeSeconds} s`);
-    } else if (untilIdleMs <= 0) {
-      this.#endNow('idle', `the session was idle for ${idleTimeSeconds} s`);
-    } else {
-      // Rounded up: a timer that fires a fraction early would only fire again.
-      const restMs = Math.ceil(Math.min(untilExpiryMs, untilIdleMs, MAX_TIMER_MS));
-      this.#limitTimer = setTimeout(() => this.#checkLimits(), restMs);
-    }
-  }
-
   #checkLive(): void {
     if (this.isEnding) {
       throw new HoopError('HOOP_SESSION_ENDED', 'the session is ending');
     }
   }
-}
-
-const END_REASONS = new Set<unknown>([
-  'closed',
-  'expired',
-  'revoked',
-  'idle',
-  'client_lost',
-  'gateway_shutdown',
-  'gateway_crash',
-  'recording_failed',
-  'disputed',
-  'partition',
-] satisfies EndReason[]);
-
-function isEndReason(value: unknown): value is EndReason {
-  return END_REASONS.has(value);
 }

@@ -1,53 +1,33 @@
-/** `hoop gateway start`: a gateway for the life of a process. */
+/** A gateway for the life of a process: starts, says so, stops when it is told to. */
 import { once } from 'node:events';
-import { resolve } from 'node:path';
-import type { Io } from '../commands/io.ts';
+import type { Writable } from 'node:stream';
 import { readGatewayConfig } from './config.ts';
 import { createLog } from './log.ts';
-import { startGateway } from './start-gateway.ts';
+import { type Gateway, startGateway } from './start-gateway.ts';
 
 export interface RunGatewayOptions {
   readonly configFile: string;
-  readonly json: boolean;
-  readonly verbose: boolean;
+  readonly env: NodeJS.ProcessEnv;
   readonly version: string;
+  /** Aborted: end all sessions and stop. */
+  readonly signal: AbortSignal;
+  readonly log: { readonly stream: Writable; readonly json: boolean; readonly verbose: boolean };
+  readonly onListening: (gateway: Gateway) => void;
+  /** The signal has come, sessions are ending. */
+  readonly onStopping: () => void;
 }
 
-export async function runGateway(io: Io, options: RunGatewayOptions): Promise<void> {
-  const log = createLog({
-    stream: io.stderr,
-    json: options.json || io.stderr.isTTY !== true,
-    level: options.verbose ? 'debug' : 'info',
-  });
-  const config = await readGatewayConfig(resolve(io.cwd, options.configFile));
-  await using gateway = await startGateway(config, {
-    log,
-    env: io.env,
-    signal: io.signal,
-    version: options.version,
-  });
-  const { url, name, rootKeyFingerprint, firstStart } = gateway;
-  if (options.json) {
-    const event = {
-      event: 'listening',
-      v: 1,
-      url,
-      gateway: name,
-      rootKeyFingerprint,
-      firstStart,
-    };
-    io.stdout.write(`${JSON.stringify(event)}\n`);
-  } else {
-    io.note(`gateway "${name}" listens on ${url}`);
-    io.note(
-      firstStart
-        ? `new root key, give this to your users: ${rootKeyFingerprint}`
-        : `root key ${rootKeyFingerprint}`,
-    );
+/** Resolves when everything is closed. @throws HOOP_CONFIG, HOOP_LOCAL_STATE when it cannot start */
+export async function runGateway(options: RunGatewayOptions): Promise<void> {
+  const { env, signal, version } = options;
+  const { stream, json, verbose } = options.log;
+  const log = createLog({ stream, json, level: verbose ? 'debug' : 'info' });
+  const config = await readGatewayConfig(options.configFile);
+  await using gateway = await startGateway(config, { log, env, signal, version });
+  options.onListening(gateway);
+  if (!signal.aborted) {
+    await once(signal, 'abort');
   }
-  if (!io.signal.aborted) {
-    await once(io.signal, 'abort');
-  }
-  io.note('ending all sessions; once more to stop at once');
+  options.onStopping();
   await gateway.close();
 }

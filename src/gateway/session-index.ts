@@ -4,6 +4,7 @@ import type { Principal } from '../policy/types.ts';
 import type { CutProposal, EndReason, RecordingEvent } from '../recording/types.ts';
 import type { SessionSummary } from '../tunnel/api.ts';
 import { type IndexStore, integer, nullable, optionalText, text } from './index-store.ts';
+import { StatementIndex } from './statement-index.ts';
 
 export interface NewSession {
   readonly id: string;
@@ -42,31 +43,13 @@ export interface SessionQuery {
   readonly limit: number;
 }
 
-/** Statement rows wait at most this long, or until there are this many. */
-const FLUSH_AFTER_MS = 100;
-const FLUSH_AT_EVENTS = 500;
-
-type Decision = Extract<RecordingEvent, { type: 'decision' }>;
-type Result = Extract<RecordingEvent, { type: 'result' }>;
-interface Pending {
-  readonly session: string;
-  readonly timeMs: number;
-  readonly event: Decision | Result;
-}
-
 export class SessionIndex {
-  readonly #store: IndexStore;
-  readonly #clock: () => number;
-  readonly #onFault: (error: unknown) => void;
   readonly #statements: ReturnType<typeof prepareAll>;
-  #pending: Pending[] = [];
-  #timer: NodeJS.Timeout | undefined;
+  readonly #statementIndex: StatementIndex;
 
   constructor(store: IndexStore, clock: () => number, onFault: (error: unknown) => void) {
-    this.#store = store;
-    this.#clock = clock;
-    this.#onFault = onFault;
     this.#statements = prepareAll(store);
+    this.#statementIndex = new StatementIndex(store, clock, onFault);
   }
 
   start(session: NewSession): void {
@@ -122,35 +105,12 @@ export class SessionIndex {
 
   /** Decisions and results of statements; other events are not indexed. */
   event(session: string, event: RecordingEvent): void {
-    if (event.type !== 'decision' && event.type !== 'result') {
-      return;
-    }
-    this.#pending.push({ session, timeMs: this.#clock(), event });
-    if (this.#pending.length >= FLUSH_AT_EVENTS) {
-      this.#flushGuarded();
-    } else {
-      this.#timer ??= setTimeout(() => this.#flushGuarded(), FLUSH_AFTER_MS);
-    }
+    this.#statementIndex.event(session, event);
   }
 
   /** Writes what is pending. @throws what SQLite says. */
   flush(): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-    if (this.#pending.length === 0) {
-      return;
-    }
-    const pending = this.#pending;
-    this.#pending = [];
-    this.#store.transaction(() => {
-      for (const { session, timeMs, event } of pending) {
-        if (event.type === 'decision') {
-          this.#decision(session, timeMs, event);
-        } else {
-          this.#result(session, event);
-        }
-      }
-    });
+    this.#statementIndex.flush();
   }
 
   find(id: string): IndexedSession | undefined {
@@ -173,68 +133,6 @@ export class SessionIndex {
   /** Ids of sessions that have not ended, oldest first. At start: those that a crash cut off. */
   live(): string[] {
     return this.#statements.live.all().map((row) => text(row['id']));
-  }
-
-  #flushGuarded(): void {
-    try {
-      this.flush();
-    } catch (error) {
-      // The recordings hold the same; readiness tells the operator that the index cannot write.
-      this.#onFault(error);
-    }
-  }
-
-  #decision(session: string, timeMs: number, event: Decision): void {
-    const [rule] = event.rules;
-    const inserted = this.#statements.decision.run(
-      session,
-      event.stream,
-      event.at,
-      event.statement,
-      timeMs,
-      event.effect,
-      nullable(event.verbs[0]),
-      nullable(event.code),
-      nullable(rule?.id),
-      event.policyCommit,
-    );
-    const id = inserted.lastInsertRowid;
-    if (inserted.changes === 0) {
-      return;
-    }
-    const add = (kind: string, names: readonly string[]): void => {
-      for (const name of names) {
-        this.#statements.fact.run(kind, name, id, 1, null);
-      }
-    };
-    add('verb', event.verbs);
-    add('relation', event.relations);
-    add('masked', event.columnsMasked);
-    for (const { id: name, file, line } of event.rules) {
-      this.#statements.fact.run('rule', name, id, 1, `${file}:${line}`);
-    }
-    this.#statements.countDecision.run(event.effect === 'refuse' ? 1 : 0, session);
-  }
-
-  #result(session: string, event: Result): void {
-    const row = this.#statements.statementId.get(session, event.stream, event.statement);
-    if (row === undefined) {
-      return;
-    }
-    const id = integer(row['id']);
-    this.#statements.result.run(
-      event.rows,
-      event.maskedValues,
-      nullable(event.tag),
-      nullable(event.sqlState),
-      id,
-    );
-    for (const [name, count] of Object.entries(event.detected)) {
-      this.#statements.fact.run('class', name, id, count, null);
-    }
-    if (event.maskedValues > 0) {
-      this.#statements.countMasked.run(event.maskedValues, session);
-    }
   }
 }
 
@@ -260,26 +158,6 @@ function prepareAll({ database }: IndexStore) {
          AND (state = 'disputed' OR (state = 'ended' AND ended_ms < ?))`,
     ),
     cut: prepare('INSERT INTO cuts VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING'),
-    decision: prepare(
-      `INSERT INTO statements (session, stream, at, statement, time_ms, effect, verb, code, rule,
-         policy_commit) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
-    ),
-    fact: prepare(
-      `INSERT INTO statement_facts (kind, name, statement, count, extra) VALUES (?, ?, ?, ?, ?)
-       ON CONFLICT DO UPDATE SET count = count + excluded.count`,
-    ),
-    statementId: prepare(
-      'SELECT id FROM statements WHERE session = ? AND stream = ? AND statement = ?',
-    ),
-    // A portal that is executed in parts reports each part.
-    result: prepare(
-      `UPDATE statements SET rows = coalesce(rows, 0) + ?1, tag = ?3, sql_state = ?4,
-         masked_values = coalesce(masked_values, 0) + ?2 WHERE id = ?5`,
-    ),
-    countDecision: prepare(
-      'UPDATE sessions SET statements = statements + 1, denied = denied + ? WHERE id = ?',
-    ),
-    countMasked: prepare('UPDATE sessions SET masked_values = masked_values + ? WHERE id = ?'),
     find: prepare('SELECT * FROM sessions WHERE id = ?'),
     list: prepare(
       `SELECT * FROM sessions

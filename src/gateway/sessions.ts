@@ -1,12 +1,11 @@
 /** Makes sessions, finds them, and ends them when something outside of them says so. */
 import { createHash, randomBytes } from 'node:crypto';
-import { HoopError, ProtocolError } from '../errors.ts';
+import { HoopError } from '../errors.ts';
 import { maskedColumns } from '../policy/describe-grant.ts';
 import type { Grant } from '../policy/types.ts';
 import { issueCertificate } from '../recording/certificate.ts';
 import type { GatewayKeys } from '../recording/gateway-keys.ts';
 import { GatewayRecording, newRecordingKeys } from '../recording/gateway-recording.ts';
-import { checkProof } from '../recording/proof-of-possession.ts';
 import type { RecordingStore } from '../recording/recording-store.ts';
 import { newSessionId } from '../recording/session-id.ts';
 import type { EndReason } from '../recording/types.ts';
@@ -19,6 +18,7 @@ import { errorFields, type Log } from './log.ts';
 import type { PostgresTarget, StatementPolicy } from './pg/types.ts';
 import type { SessionIndex } from './session-index.ts';
 import type { SessionNonces } from './session-nonces.ts';
+import { authorizeSession, checkSessionRequest } from './session-request.ts';
 import type { TargetCatalogs } from './target-catalogs.ts';
 import type { Targets } from './targets.ts';
 
@@ -43,8 +43,6 @@ const MAX_SESSIONS = 500;
 const CLOCK_SLACK_MS = 60_000;
 /** After its last possible moment a session may still cut, end and upload. */
 const CERTIFICATE_SLACK_MS = 10 * 60_000;
-const KEY_BYTES = 32;
-const CLIENT_NONCE_BYTES = 16;
 
 export class Sessions {
   readonly #options: SessionsOptions;
@@ -80,11 +78,15 @@ export class Sessions {
    * @throws HOOP_PROOF_INVALID, HOOP_ACCESS_DENIED, HOOP_LIMIT, HOOP_POLICY_MISMATCH, …
    */
   async create(who: Authenticated, request: SessionRequest): Promise<SessionReply> {
-    const clientKey = this.#checkRequest(who, request);
+    if (this.#isClosing) {
+      throw new HoopError('HOOP_UNREACHABLE', 'the gateway is shutting down');
+    }
+    const { nonces, policy, targets } = this.#options;
+    const clientKey = checkSessionRequest(nonces, who, request);
     const release = this.#reserve(who);
     try {
-      const { target, grant } = this.#authorize(who, request);
-      const postgres = await this.#options.targets.resolve(target, who.principal);
+      const { target, grant } = authorizeSession(policy, who, request);
+      const postgres = await targets.resolve(target, who.principal);
       return await this.#start({ who, request, clientKey, postgres, grant, kind: target.kind });
     } finally {
       release();
@@ -116,59 +118,6 @@ export class Sessions {
       session.end('gateway_shutdown', 'the gateway is shutting down'),
     );
     await Promise.allSettled(ends);
-  }
-
-  /** Shape, key, nonce, proof. @returns the session key. */
-  #checkRequest(who: Authenticated, request: SessionRequest): Uint8Array {
-    if (this.#isClosing) {
-      throw new HoopError('HOOP_UNREACHABLE', 'the gateway is shutting down');
-    }
-    const clientKey = Buffer.from(request.clientKey, 'base64');
-    const clientNonce = Buffer.from(request.clientNonce, 'base64');
-    if (clientKey.length !== KEY_BYTES || clientNonce.length !== CLIENT_NONCE_BYTES) {
-      throw new ProtocolError('the session request holds a key or nonce of the wrong length');
-    }
-    // The nonce is spent even when the proof is wrong: no second guess with it.
-    if (!this.#options.nonces.use(who.family, request.serverNonce)) {
-      throw new HoopError('HOOP_PROOF_INVALID', 'the session request holds no valid server nonce', {
-        hint: 'Fetch the policy again: its reply brings a new nonce.',
-      });
-    }
-    const { proof, ...hello } = request;
-    const input = { hello, serverNonce: request.serverNonce, exporter: new Uint8Array() };
-    if (!checkProof(clientKey, input, proof)) {
-      throw new HoopError('HOOP_PROOF_INVALID', 'the proof does not fit the session key');
-    }
-    return clientKey;
-  }
-
-  #authorize(who: Authenticated, request: SessionRequest) {
-    const { commit } = this.#options.policy.inForce();
-    if (request.policyCommit !== undefined && request.policyCommit !== commit) {
-      throw new HoopError('HOOP_POLICY_MISMATCH', 'another policy commit has come into force', {
-        hint: 'Fetch and verify the policy again, then ask again.',
-      });
-    }
-    const found = this.#options.policy.grant(who.principal, request.target);
-    if (found === undefined) {
-      throw new HoopError('HOOP_ACCESS_DENIED', `no access to target "${request.target}"`, {
-        detail: `Policy commit ${commit.slice(0, 12)} does not give ${who.principal.name} anything there, or there is no such target.`,
-        hint: 'See what you can reach with `hoop targets`.',
-      });
-    }
-    if (found.grant.requireReason && (request.reason ?? '').trim() === '') {
-      throw new HoopError('HOOP_ACCESS_DENIED', `target "${request.target}" needs a reason`, {
-        detail: `Policy commit ${commit.slice(0, 12)} demands a reason for each session.`,
-        hint: 'Give it with --reason TEXT.',
-      });
-    }
-    if (found.grant.recording !== 'full') {
-      // Recording more than the policy wants would break its promise, less would break ours.
-      throw new HoopError('HOOP_CONFIG', `target "${request.target}" cannot be recorded as asked`, {
-        detail: `The policy says "recording: ${found.grant.recording}", which this version cannot do.`,
-      });
-    }
-    return found;
   }
 
   /** Takes a place among the person's sessions. @returns how to give it back. */

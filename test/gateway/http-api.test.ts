@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { request } from 'node:https';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { InfoReply, PATHS, PolicyReply, TargetsReply } from '../../src/tunnel/api.ts';
 import { type GatewayBench, startGatewayBench } from './gateway-bench.ts';
@@ -232,8 +234,6 @@ describe('hostile requests', () => {
       'sec-websocket-version': '13',
       'sec-websocket-key': Buffer.alloc(16).toString('base64'),
     };
-    const { once } = await import('node:events');
-    const { request } = await import('node:https');
     for (const [path, status] of [
       [PATHS.control(NO_SESSION), 401],
       ['/v1/sessions', 404],

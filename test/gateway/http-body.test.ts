@@ -6,7 +6,7 @@ import { errorReply } from '../../src/gateway/http-errors.ts';
 
 const Schema = z.object({ token: z.string(), n: z.number() });
 
-function post(body: BodyInit): Request {
+function post(body: string | Uint8Array<ArrayBuffer> | ReadableStream): Request {
   return new Request('https://gw.test/', { method: 'POST', body, duplex: 'half' } as RequestInit);
 }
 

@@ -81,13 +81,13 @@ function decision(statement: number, effect: 'allow' | 'refuse' = 'allow'): Reco
   };
 }
 
-function result(statement: number): RecordingEvent {
+function result(statement: number, rows = 3): RecordingEvent {
   return {
     type: 'result',
     stream: 1,
     at: 10,
     statement,
-    rows: 3,
+    rows,
     maskedValues: 2,
     detected: { card: 1 },
     tag: 'SELECT 3',
@@ -130,7 +130,7 @@ test('what a statement touched can be searched by relation, mask and class', () 
   start();
   index.event(ID, decision(1));
   index.event(ID, result(1));
-  index.event(ID, { ...result(1), rows: 4 });
+  index.event(ID, result(1, 4));
   index.flush();
   const facts = store.database
     .prepare('SELECT kind, name, count FROM statement_facts ORDER BY kind')

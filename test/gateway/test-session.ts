@@ -73,6 +73,7 @@ export class TestSession {
   readonly #client: GatewayClient;
   readonly #streams = new Map<number, Promise<unknown>>();
   readonly #closed: Promise<unknown>;
+  readonly #spools: string;
   #evidence = '';
 
   private constructor(from: {
@@ -81,7 +82,9 @@ export class TestSession {
     reply: SessionReply;
     control: WebSocket;
     recording: ClientRecording;
+    spools: string;
   }) {
+    this.#spools = from.spools;
     this.id = from.reply.session;
     this.reply = from.reply;
     this.recording = from.recording;
@@ -100,8 +103,9 @@ export class TestSession {
     const { reply, key, client } = await requestSession(bench, account, changes);
     const info = await client.info(bench.signal);
     const control = await openSocket(bench, client, PATHS.control(reply.session));
+    const spools = join(bench.directory, 'spools', account);
     const recording = await ClientRecording.create({
-      directory: join(bench.directory, 'spools', account),
+      directory: spools,
       session: reply.session,
       gatewayUrl: client.baseUrl,
       certificate: reply.certificate,
@@ -115,7 +119,12 @@ export class TestSession {
         }
       },
     });
-    return new TestSession({ bench, client, reply, control, recording });
+    return new TestSession({ bench, client, reply, control, recording, spools });
+  }
+
+  /** Where the recordings of this account's sessions are. */
+  get spools(): string {
+    return this.#spools;
   }
 
   /** Lines of stream 0 so far. */
@@ -177,6 +186,8 @@ export class TestSession {
     this.messages.push(message);
     if (message.type === 'recorded') {
       this.recording.recorded(message.streams);
+    } else if (message.type === 'streamEnd') {
+      this.recording.peerEnded(message.stream, message);
     } else if (message.type === 'cutAck') {
       this.recording.acknowledge(message.ack);
     }
@@ -212,26 +223,28 @@ export class TestStream {
   async readUntil(type: string): Promise<[string, Buffer][]> {
     const messages: [string, Buffer][] = [];
     for (;;) {
-      while (this.#buffer.length >= 5) {
-        const length = 1 + this.#buffer.readInt32BE(1);
-        if (this.#buffer.length < length) {
-          break;
-        }
-        const name = String.fromCharCode(this.#buffer[0] ?? 0);
-        messages.push([name, this.#buffer.subarray(5, length)]);
-        this.#buffer = this.#buffer.subarray(length);
-        if (name === type) {
+      const message = this.#next();
+      if (message !== undefined) {
+        messages.push(message);
+        if (message[0] === type) {
           return messages;
         }
-      }
-      const ended = await Promise.race([
-        once(this.socket, 'message').then(() => false),
-        this.closed.then(() => true),
-      ]);
-      if (ended && this.#buffer.length === 0) {
+      } else if (this.socket.readyState === this.socket.CLOSED) {
         throw new Error(`the stream ended before ${type}: ${messages.map(([name]) => name)}`);
+      } else {
+        await Promise.race([once(this.socket, 'message'), this.closed]);
       }
     }
+  }
+
+  #next(): [string, Buffer] | undefined {
+    const length = this.#buffer.length < 5 ? Number.NaN : 1 + this.#buffer.readInt32BE(1);
+    if (!(this.#buffer.length >= length)) {
+      return undefined;
+    }
+    const message = this.#buffer.subarray(0, length);
+    this.#buffer = this.#buffer.subarray(length);
+    return [String.fromCharCode(message[0] ?? 0), message.subarray(5)];
   }
 
   /** StartupMessage, up to the first ReadyForQuery. */

@@ -1,0 +1,71 @@
+/** What is checked of a session request before anything is made for it. */
+import { HoopError, ProtocolError } from '../errors.ts';
+import type { PolicyTarget } from '../policy/policy.ts';
+import type { Grant } from '../policy/types.ts';
+import { checkProof } from '../recording/proof-of-possession.ts';
+import type { SessionRequest } from '../tunnel/api.ts';
+import type { GatewayPolicy } from './gateway-policy.ts';
+import type { Authenticated } from './identity/identity.ts';
+import type { SessionNonces } from './session-nonces.ts';
+
+const KEY_BYTES = 32;
+const CLIENT_NONCE_BYTES = 16;
+
+/** Shape, nonce, proof. @returns the session key. @throws HOOP_PROTOCOL, HOOP_PROOF_INVALID */
+export function checkSessionRequest(
+  nonces: SessionNonces,
+  who: Authenticated,
+  request: SessionRequest,
+): Uint8Array {
+  const clientKey = Buffer.from(request.clientKey, 'base64');
+  const clientNonce = Buffer.from(request.clientNonce, 'base64');
+  if (clientKey.length !== KEY_BYTES || clientNonce.length !== CLIENT_NONCE_BYTES) {
+    throw new ProtocolError('the session request holds a key or nonce of the wrong length');
+  }
+  // The nonce is spent even when the proof is wrong: no second guess with it.
+  if (!nonces.use(who.family, request.serverNonce)) {
+    throw new HoopError('HOOP_PROOF_INVALID', 'the session request holds no valid server nonce', {
+      hint: 'Fetch the policy again: its reply brings a new nonce.',
+    });
+  }
+  const { proof, ...hello } = request;
+  const input = { hello, serverNonce: request.serverNonce, exporter: new Uint8Array() };
+  if (!checkProof(clientKey, input, proof)) {
+    throw new HoopError('HOOP_PROOF_INVALID', 'the proof does not fit the session key');
+  }
+  return clientKey;
+}
+
+/** @throws HOOP_POLICY_MISSING, HOOP_POLICY_MISMATCH, HOOP_ACCESS_DENIED, HOOP_CONFIG */
+export function authorizeSession(
+  policy: GatewayPolicy,
+  who: Authenticated,
+  request: SessionRequest,
+): { readonly target: PolicyTarget; readonly grant: Grant } {
+  const { commit } = policy.inForce();
+  if (request.policyCommit !== undefined && request.policyCommit !== commit) {
+    throw new HoopError('HOOP_POLICY_MISMATCH', 'another policy commit has come into force', {
+      hint: 'Fetch and verify the policy again, then ask again.',
+    });
+  }
+  const found = policy.grant(who.principal, request.target);
+  if (found === undefined) {
+    throw new HoopError('HOOP_ACCESS_DENIED', `no access to target "${request.target}"`, {
+      detail: `Policy commit ${commit.slice(0, 12)} does not give ${who.principal.name} anything there, or there is no such target.`,
+      hint: 'See what you can reach with `hoop targets`.',
+    });
+  }
+  if (found.grant.requireReason && (request.reason ?? '').trim() === '') {
+    throw new HoopError('HOOP_ACCESS_DENIED', `target "${request.target}" needs a reason`, {
+      detail: `Policy commit ${commit.slice(0, 12)} demands a reason for each session.`,
+      hint: 'Give it with --reason TEXT.',
+    });
+  }
+  if (found.grant.recording !== 'full') {
+    // Recording more than the policy wants would break its promise, less would break ours.
+    throw new HoopError('HOOP_CONFIG', `target "${request.target}" cannot be recorded as asked`, {
+      detail: `The policy says "recording: ${found.grant.recording}", which this version cannot do.`,
+    });
+  }
+  return found;
+}

@@ -1,0 +1,162 @@
+/** The streams of one live session: each a recorded Duplex with an engine on it. */
+import { once } from 'node:events';
+import type { WebSocket } from 'ws';
+import { HoopError } from '../errors.ts';
+import type { Grant, Principal } from '../policy/types.ts';
+import {
+  CONTROL_STREAM,
+  type EvidenceLine,
+  type RecordingEvent,
+  type StreamOffsets,
+} from '../recording/types.ts';
+import type { Secret } from '../secret.ts';
+import { errorFields, type Log } from './log.ts';
+import { createCancelRegistry } from './pg/cancel-registry.ts';
+import { servePostgresStream } from './pg/serve-postgres-stream.ts';
+import type { CatalogSource, PostgresTarget, StatementPolicy } from './pg/types.ts';
+import { type StreamRecording, TunnelStream } from './tunnel-stream.ts';
+
+export type StreamKind = 'postgres' | 'cancel';
+
+/** What the streams need of the session's recording. */
+export interface StreamsRecording extends StreamRecording {
+  openStream(stream: number, kind: StreamKind): void;
+  closeStream(stream: number, reason: string): StreamOffsets;
+}
+
+export interface SessionStreamsOptions {
+  readonly principal: Principal;
+  readonly target: PostgresTarget;
+  readonly grant: () => Grant;
+  readonly recording: StreamsRecording;
+  readonly catalog: CatalogSource;
+  readonly policy: StatementPolicy;
+  readonly maskKey: Secret<Uint8Array>;
+  readonly log: Log;
+  /** The session ends: engines say so to their clients and close. */
+  readonly ending: AbortSignal;
+  /** Nothing is waited for any more: sockets are cut off. */
+  readonly cutOff: AbortSignal;
+  readonly event: (event: RecordingEvent) => void;
+  readonly evidence: (line: EvidenceLine) => void;
+  /** A byte came from the client. */
+  readonly onActivity: () => void;
+  /** The recording refuses: the session cannot go on. */
+  readonly onRecordingFault: (error: unknown) => void;
+  /** A stream has closed, with these totals. */
+  readonly onClosed: (totals: StreamOffsets) => void;
+}
+
+const MAX_CANCEL_STREAMS = 16;
+
+interface OpenStream {
+  readonly kind: StreamKind;
+  readonly done: Promise<void>;
+}
+
+export class SessionStreams {
+  readonly #options: SessionStreamsOptions;
+  readonly #cancelKeys = createCancelRegistry();
+  readonly #open = new Map<number, OpenStream>();
+  readonly #seen = new Set<number>([CONTROL_STREAM]);
+
+  constructor(options: SessionStreamsOptions) {
+    this.#options = options;
+  }
+
+  /** Numbers of all streams that there were, with that of the control channel. */
+  get numbers(): ReadonlySet<number> {
+    return this.#seen;
+  }
+
+  /** @throws HOOP_PROTOCOL for a number that was used, HOOP_LIMIT for one stream too many. */
+  check(stream: number, kind: StreamKind): void {
+    if (this.#seen.has(stream)) {
+      throw new HoopError('HOOP_PROTOCOL', `stream ${stream} was opened before`);
+    }
+    const limit =
+      kind === 'cancel' ? MAX_CANCEL_STREAMS : this.#options.grant().limits.maxConnections;
+    const open = [...this.#open.values()].filter((other) => other.kind === kind).length;
+    if (open >= limit) {
+      throw new HoopError('HOOP_LIMIT', `the session has ${limit} connections already`, {
+        hint: 'Close one of them, or ask for a higher limit in the policy.',
+      });
+    }
+  }
+
+  /** @throws as `check`, and what the recording says. */
+  open(stream: number, kind: StreamKind, socket: WebSocket): void {
+    // Again: the upgrade took its time.
+    this.check(stream, kind);
+    this.#options.recording.openStream(stream, kind);
+    this.#seen.add(stream);
+    const done = this.#serve(stream, socket);
+    this.#open.set(stream, { kind, done });
+    this.#options.log.info('stream.open', { stream, kind });
+  }
+
+  /** Resolves when all that are open have closed. */
+  async closed(): Promise<void> {
+    await Promise.all([...this.#open.values()].map(({ done }) => done));
+  }
+
+  async #serve(stream: number, socket: WebSocket): Promise<void> {
+    const { recording, log, cutOff, onActivity, onRecordingFault } = this.#options;
+    const socketClosed = once(socket, 'close');
+    const terminate = (): void => socket.terminate();
+    cutOff.addEventListener('abort', terminate, { once: true });
+    const client = new TunnelStream({ socket, stream, recording, onActivity, onRecordingFault });
+    // The engine hears of it too; this listener stays when the engine has gone.
+    client.on('error', (error) => log.debug('stream.broken', { stream, ...errorFields(error) }));
+    let reason = 'failed';
+    try {
+      reason = await this.#runEngine(stream, client);
+    } catch (error) {
+      onRecordingFault(error);
+    } finally {
+      client.destroy();
+      if (cutOff.aborted) {
+        terminate();
+      }
+      await socketClosed;
+      cutOff.removeEventListener('abort', terminate);
+      this.#ended(stream, reason);
+    }
+  }
+
+  async #runEngine(stream: number, client: TunnelStream): Promise<string> {
+    const { target, principal, grant, policy, catalog, maskKey, event, evidence, ending } =
+      this.#options;
+    const summary = await servePostgresStream({
+      client,
+      stream,
+      target,
+      principal,
+      grant,
+      policy,
+      catalog,
+      cancelKeys: this.#cancelKeys,
+      maskKey,
+      event,
+      evidence,
+      signal: ending,
+    });
+    return summary.reason;
+  }
+
+  #ended(stream: number, reason: string): void {
+    this.#open.delete(stream);
+    try {
+      const totals = this.#options.recording.closeStream(stream, reason);
+      this.#options.onClosed(totals);
+      this.#options.log.info('stream.close', {
+        stream,
+        reason,
+        up: totals.up,
+        down: totals.down,
+      });
+    } catch (error) {
+      this.#options.onRecordingFault(error);
+    }
+  }
+}

@@ -1,0 +1,334 @@
+/** Sessions against a gateway in this process and a real PostgreSQL; the client is the test's own. */
+import { once } from 'node:events';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/demo/embedded-postgres.ts';
+import { uploadSession } from '../../src/recording/upload-session.ts';
+import { PATHS } from '../../src/tunnel/api.ts';
+import { ENGINEERS, type GatewayBench, startGatewayBench } from './gateway-bench.ts';
+import { rawRequest } from './raw-request.ts';
+import { openSocket, requestSession, TestSession } from './test-session.ts';
+
+let postgres: EmbeddedPostgres;
+let bench: GatewayBench;
+beforeAll(async () => {
+  postgres = await startEmbeddedPostgres();
+  bench = await startGatewayBench({ target: postgres });
+});
+afterAll(async () => {
+  await bench[Symbol.asyncDispose]();
+  await postgres[Symbol.asyncDispose]();
+});
+
+const USER = 'postgres';
+
+describe('a session request', () => {
+  test('is answered with certificate, limits, masks and the policy in force', async () => {
+    const { reply, client } = await requestSession(bench, 'engineer', { reason: 'INC-7' });
+    expect(reply).toMatchObject({
+      policy: { commit: (await client.policy(bench.signal)).commit },
+      target: { name: 'prod-db', kind: 'postgres', database: 'postgres', user: 'postgres' },
+      masked: [{ column: 'public.customers.email', mask: 'full' }],
+      limits: { maxTimeSeconds: 3600, idleTimeSeconds: 600, maxConnections: 2 },
+      recording: 'full',
+    });
+    expect(Buffer.from(reply.saltKey, 'base64')).toHaveLength(32);
+    expect(await client.session(reply.session, bench.signal)).toMatchObject({
+      state: 'live',
+      reason: 'INC-7',
+    });
+    await client.endSession(reply.session, bench.signal);
+  });
+
+  test.each([
+    ['a target that is not there', { target: 'nope' }, 'HOOP_ACCESS_DENIED'],
+    ['a target named like a prototype', { target: '__proto__' }, 'HOOP_ACCESS_DENIED'],
+    ['another policy commit', { policyCommit: 'f'.repeat(40) }, 'HOOP_POLICY_MISMATCH'],
+    ['a nonce of its own making', { serverNonce: 'AAAA' }, 'HOOP_PROOF_INVALID'],
+    ['a wrong proof', { proof: Buffer.alloc(64).toString('base64') }, 'HOOP_PROOF_INVALID'],
+    ['a proof that is no base64', { proof: '!' }, 'HOOP_PROOF_INVALID'],
+    ['a key of 31 bytes', { clientKey: Buffer.alloc(31).toString('base64') }, 'HOOP_PROTOCOL'],
+    [
+      'somebody else’s key',
+      { clientKey: Buffer.alloc(32, 7).toString('base64') },
+      'HOOP_PROOF_INVALID',
+    ],
+  ])('with %s is refused', async (_what, changes, code) => {
+    await expect(requestSession(bench, 'engineer', changes)).rejects.toMatchObject({ code });
+  });
+
+  test('a nonce is good for one session and for the login that asked for it', async () => {
+    const engineer = await bench.client('engineer');
+    const { sessionNonce } = await engineer.policy(bench.signal);
+    await expect(requestSession(bench, 'dba', { serverNonce: sessionNonce })).rejects.toMatchObject(
+      { code: 'HOOP_PROOF_INVALID' },
+    );
+    const { reply } = await requestSession(bench, 'engineer', { serverNonce: sessionNonce });
+    await expect(
+      requestSession(bench, 'engineer', { serverNonce: sessionNonce }),
+    ).rejects.toMatchObject({ code: 'HOOP_PROOF_INVALID' });
+    await engineer.endSession(reply.session, bench.signal);
+  });
+
+  test('someone without a policy gets nothing, in the words of a target that is not there', async () => {
+    const denied = await requestSession(bench, 'auditor').catch((error: unknown) => error);
+    expect(denied).toMatchObject({
+      code: 'HOOP_ACCESS_DENIED',
+      message: 'no access to target "prod-db"',
+    });
+  });
+
+  test('the twenty-first session of one person is refused', async () => {
+    const ids: string[] = [];
+    for (let count = 0; count < 20; count += 1) {
+      ids.push((await requestSession(bench, 'dba')).reply.session);
+    }
+    await expect(requestSession(bench, 'dba')).rejects.toMatchObject({ code: 'HOOP_LIMIT' });
+    const client = await bench.client('dba');
+    await Promise.all(ids.map((id) => client.endSession(id, bench.signal)));
+    const { reply } = await requestSession(bench, 'dba');
+    await client.endSession(reply.session, bench.signal);
+  });
+});
+
+describe('the channels', () => {
+  test('a stream before the control channel is refused', async () => {
+    const { reply, client } = await requestSession(bench, 'engineer');
+    const path = `${PATHS.streams(reply.session)}?stream=1&kind=postgres`;
+    await expect(openSocket(bench, client, path)).rejects.toThrow('400');
+    await client.endSession(reply.session, bench.signal);
+  });
+
+  test('somebody else’s session has no channels', async () => {
+    const session = await TestSession.open(bench, 'engineer');
+    const dba = await bench.client('dba');
+    await dba.whoami(bench.signal);
+    await expect(openSocket(bench, dba, PATHS.control(session.id))).rejects.toThrow('404');
+    const path = `${PATHS.streams(session.id)}?stream=1&kind=postgres`;
+    await expect(openSocket(bench, dba, path)).rejects.toThrow('404');
+    await session.close();
+  });
+
+  test.each([
+    ['number 0', 'stream=0&kind=postgres'],
+    ['no number', 'kind=postgres'],
+    ['a fraction', 'stream=1.5&kind=postgres'],
+    ['a number beyond u32', 'stream=4294967296&kind=postgres'],
+    ['another kind', 'stream=1&kind=ssh'],
+  ])('a stream with %s is refused', async (_what, query) => {
+    const session = await TestSession.open(bench, 'engineer');
+    const client = await bench.client('engineer');
+    await expect(
+      openSocket(bench, client, `${PATHS.streams(session.id)}?${query}`),
+    ).rejects.toThrow('400');
+    await session.close();
+  });
+
+  test('there is one control channel, and each stream number is good once', async () => {
+    const session = await TestSession.open(bench, 'engineer');
+    const client = await bench.client('engineer');
+    await expect(openSocket(bench, client, PATHS.control(session.id))).rejects.toThrow('409');
+    const stream = await session.openStream(1);
+    await expect(session.openStream(1)).rejects.toThrow('400');
+    await stream.startUp(USER, 'postgres');
+    await stream.end();
+    await session.message('streamEnd');
+    await expect(session.openStream(1)).rejects.toThrow('400');
+    await session.close();
+  });
+
+  test('a connection beyond the limit is refused, and possible again when one has ended', async () => {
+    const session = await TestSession.open(bench, 'engineer');
+    const first = await session.openStream(1);
+    await session.openStream(2);
+    await expect(session.openStream(3)).rejects.toThrow('429');
+    await first.startUp(USER, 'postgres');
+    await first.end();
+    await session.message('streamEnd');
+    await session.openStream(4);
+    await session.close();
+  });
+
+  test('nonsense on the control channel ends the session', async () => {
+    const session = await TestSession.open(bench, 'engineer');
+    session.control.send('{"type":"approve"}');
+    expect((await session.message('closing')).reason).toBe('client_lost');
+    await session.finish();
+  });
+});
+
+describe('a session', () => {
+  test('answers, is agreed on, is uploaded and can be fetched', async () => {
+    const session = await TestSession.open(bench, 'engineer', { reason: 'looking around' });
+    const stream = await session.openStream(1);
+    await stream.startUp(USER, 'postgres');
+    const reply = await stream.query("SELECT 'one'");
+    expect(reply.find(([type]) => type === 'D')?.[1].toString()).toContain('one');
+    await stream.end();
+    await session.close();
+    expect(session.evidence.map(({ type }) => type)).toEqual(['reason', 'closing']);
+
+    const client = await bench.client('engineer');
+    expect(await client.session(session.id, bench.signal)).toMatchObject({
+      state: 'ended',
+      endReason: 'closed',
+      statements: 1,
+      denied: 0,
+    });
+    const receipt = await uploadSession({
+      directory: session.spools,
+      session: session.id,
+      gateway: client,
+      signal: bench.signal,
+    });
+    expect(receipt).toBeDefined();
+    expect(await client.session(session.id, bench.signal)).toMatchObject({ state: 'uploaded' });
+
+    const { status, headers, text } = await rawRequest(bench, {
+      path: PATHS.bundle(session.id),
+      as: 'engineer',
+    });
+    expect([status, headers['content-type']]).toEqual([200, 'application/x-tar']);
+    expect(text).toContain('manifest.dsse');
+    // Auditors may read it; others do not know that it exists.
+    const auditor = await rawRequest(bench, { path: PATHS.bundle(session.id), as: 'auditor' });
+    expect(auditor.status).toBe(200);
+    const dba = await rawRequest(bench, { path: PATHS.bundle(session.id), as: 'dba' });
+    expect(dba.status).toBe(404);
+  });
+
+  test('a refused statement is counted, told as evidence, and the connection goes on', async () => {
+    const session = await TestSession.open(bench, 'engineer');
+    const stream = await session.openStream(1);
+    await stream.startUp(USER, 'postgres');
+    const refused = await stream.query('CREATE TABLE public.x (a int)');
+    expect(refused.find(([type]) => type === 'E')?.[1].toString()).toContain('42501');
+    const allowed = await stream.query("SELECT 'two'");
+    expect(allowed.find(([type]) => type === 'D')?.[1].toString()).toContain('two');
+    await stream.end();
+    await session.close();
+    expect(session.evidence.map(({ type }) => type)).toContain('denied');
+    const client = await bench.client('engineer');
+    expect(await client.session(session.id, bench.signal)).toMatchObject({
+      statements: 2,
+      denied: 1,
+    });
+  });
+
+  test('its bundle cannot be had while it lives, nor can it be cut over HTTP', async () => {
+    const session = await TestSession.open(bench, 'engineer');
+    const bundle = await rawRequest(bench, { path: PATHS.bundle(session.id), as: 'engineer' });
+    expect([bundle.status, bundle.code]).toEqual([409, 'HOOP_VERIFY_INCOMPLETE']);
+    const cut = { epoch: 0, streams: [], treeSize: 0, root: '', timeMs: 0, signature: '' };
+    const posted = await rawRequest(bench, {
+      method: 'POST',
+      path: PATHS.cuts(session.id),
+      as: 'engineer',
+      body: JSON.stringify(cut),
+    });
+    expect(posted.status).toBe(409);
+    await session.close();
+  });
+
+  test('revoked by its owner it ends for the client at once, with the reason', async () => {
+    const session = await TestSession.open(bench, 'engineer');
+    const stream = await session.openStream(1);
+    await stream.startUp(USER, 'postgres');
+    const fatal = stream.readUntil('E');
+    const client = await bench.client('engineer');
+    const revoked = client.endSession(session.id, bench.signal);
+    const report = (await fatal).at(-1)?.[1].toString();
+    expect(report).toContain('FATAL');
+    expect(report).toContain('57P01');
+    expect(report).toContain('revoked');
+    await session.finish();
+    await revoked;
+    expect(session.evidence.at(-1)).toMatchObject({ type: 'closing', reason: 'revoked' });
+    await expect(session.openStream(2)).rejects.toThrow('404');
+  });
+
+  test('an approver may revoke it, an auditor and a colleague may not', async () => {
+    const session = await TestSession.open(bench, 'engineer');
+    for (const [as, status] of [
+      ['auditor', 404],
+      ['devin', 404],
+      ['dba', 204],
+    ] as const) {
+      const finished = status === 204 ? session.finish() : undefined;
+      const path = PATHS.session(session.id);
+      expect((await rawRequest(bench, { method: 'DELETE', path, as })).status).toBe(status);
+      await finished;
+    }
+  });
+
+  test('a client that goes away ends it as client_lost', async () => {
+    const session = await TestSession.open(bench, 'engineer');
+    const stream = await session.openStream(1);
+    await stream.startUp(USER, 'postgres');
+    session.control.terminate();
+    await once(stream.socket, 'close');
+    const client = await bench.client('engineer');
+    await expect
+      .poll(async () => (await client.session(session.id, bench.signal)).endReason)
+      .toBe('client_lost');
+  });
+});
+
+describe('a policy change', () => {
+  test('is in force for live sessions without a new connection', async () => {
+    const session = await TestSession.open(bench, 'dba');
+    const stream = await session.openStream(1);
+    await stream.startUp(USER, 'postgres');
+    const before = await stream.query("SELECT 'x'");
+    expect(before.some(([type]) => type === 'D')).toBe(true);
+    const dba = ENGINEERS.replace('engineers', 'dba').replace('engineering', 'dba');
+    await bench.policy.commit({
+      files: { 'policies/dba.yaml': dba.replace('verbs: [select]', 'verbs: [insert]') },
+      message: 'no more reading',
+    });
+    await expect
+      .poll(async () => (await stream.query("SELECT 'x'")).some(([type]) => type === 'E'), {
+        timeout: 10_000,
+      })
+      .toBe(true);
+    await bench.policy.commit({ files: { 'policies/dba.yaml': dba }, message: 'back' });
+    await expect
+      .poll(async () => (await stream.query("SELECT 'x'")).some(([type]) => type === 'D'), {
+        timeout: 10_000,
+      })
+      .toBe(true);
+    await stream.end();
+    await session.close();
+  });
+
+  test('that takes the access away ends the session as revoked', async () => {
+    const session = await TestSession.open(bench, 'dba');
+    const dba = ENGINEERS.replace('engineers', 'dba').replace('engineering', 'dba');
+    await bench.policy.commit({
+      files: { 'policies/dba.yaml': undefined },
+      message: 'dba has no business here',
+    });
+    expect((await session.message('closing')).reason).toBe('revoked');
+    await session.finish();
+    await bench.policy.commit({ files: { 'policies/dba.yaml': dba }, message: 'back' });
+    const client = await bench.client('dba');
+    await expect
+      .poll(async () => (await client.targets(bench.signal)).targets.length, { timeout: 10_000 })
+      .toBe(1);
+  });
+
+  test('that is not signed is reported, and the last good commit stays', async () => {
+    const client = await bench.client('engineer');
+    const before = await client.policy(bench.signal);
+    await bench.policy.commit({
+      files: { 'policies/evil.yaml': ENGINEERS.replace('engineers', 'evil') },
+      message: 'unsigned',
+      unsigned: true,
+    });
+    await expect
+      .poll(async () => (await client.policy(bench.signal)).problem, { timeout: 10_000 })
+      .toBeDefined();
+    expect((await client.policy(bench.signal)).commit).toBe(before.commit);
+    const { reply } = await requestSession(bench, 'engineer');
+    await client.endSession(reply.session, bench.signal);
+  });
+});
