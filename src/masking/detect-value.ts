@@ -21,12 +21,8 @@ export interface ValueDetector {
   readonly counts: HitCounts;
   /** Types that are plain strings in both formats though not built in: citext, enums. */
   readonly isText: (typeOid: number) => boolean;
-  /**
-   * UTF-8 for client_encoding UTF8 and SQL_ASCII, else a codec with one character per byte: the
-   * detectors look for ASCII, and what is not a hit must come out byte for byte.
-   */
-  readonly decode: (bytes: Uint8Array) => string;
-  readonly encode: (text: string) => Uint8Array;
+  /** Whether text is UTF-8; else it is searched byte by byte, and so comes out as it was. */
+  readonly isUtf8: boolean;
 }
 
 /** undefined = leave as it is, null = NULL. */
@@ -52,19 +48,43 @@ export function valueWithoutHits(
   switch (typeOid) {
     case TYPE.json:
     case TYPE.jsonb:
-      return encoded(jsonWithoutHits(how.decode(value), how.detectors, how.counts), how);
+      return textReplacement(value, how, jsonWithoutHits);
     case TYPE.bytea:
       return hexReplacement(value, how);
     default: {
       const element = ELEMENT_TYPE.get(typeOid);
       if (element !== undefined && isNumberType(element)) return numberArrayReplacement(value, how);
-      return encoded(withoutHits(how.decode(value), how.detectors, how.counts), how);
+      return textReplacement(value, how, withoutHits);
     }
   }
 }
 
-function encoded(text: string | undefined, how: ValueDetector): Replacement {
-  return text === undefined ? undefined : how.encode(text);
+type Clean = typeof withoutHits;
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/** Decodes, cleans and encodes alike, so that what is no hit comes out byte for byte. */
+function textReplacement(value: Uint8Array, how: ValueDetector, clean: Clean): Replacement {
+  const text = how.isUtf8 ? decodeUtf8(value) : undefined;
+  if (text === undefined) {
+    const result = clean(latin1(value), how.detectors, how.counts);
+    return result === undefined ? undefined : Buffer.from(result, 'latin1');
+  }
+  const result = clean(text, how.detectors, how.counts);
+  return result === undefined ? undefined : Buffer.from(result);
+}
+
+function decodeUtf8(value: Uint8Array): string | undefined {
+  try {
+    return utf8.decode(value);
+  } catch {
+    // Not UTF-8 (SQL_ASCII, a bytea): the caller reads it byte by byte.
+    return undefined;
+  }
+}
+
+function latin1(value: Uint8Array): string {
+  return Buffer.from(value.buffer, value.byteOffset, value.length).toString('latin1');
 }
 
 function numberReplacement(
@@ -77,7 +97,7 @@ function numberReplacement(
   const isCard =
     format === 1
       ? isCardInBinary(value, typeOid)
-      : value.length >= 13 && value.length <= 64 && isCardInText(how.decode(value));
+      : value.length >= 13 && value.length <= 64 && isCardInText(latin1(value));
   if (!isCard) return undefined;
   countHit(how.counts, 'card');
   return null;
@@ -87,24 +107,24 @@ function numberReplacement(
 function numberArrayReplacement(value: Uint8Array, how: ValueDetector): Replacement {
   if (!how.detectors.has('card')) return undefined;
   let found = false;
-  const text = how.decode(value).replace(/[^{},]+/g, (element) => {
+  const text = latin1(value).replace(/[^{},]+/g, (element) => {
     if (!isCardInText(element)) return element;
     found = true;
     countHit(how.counts, 'card');
     return 'NULL';
   });
-  return found ? how.encode(text) : undefined;
+  return found ? Buffer.from(text, 'latin1') : undefined;
 }
 
 /** `\x3435…`: a bytea that is text inside is searched as text. */
 function hexReplacement(value: Uint8Array, how: ValueDetector): Replacement {
   if (value[0] !== 0x5c || value[1] !== 0x78) {
-    return encoded(withoutHits(how.decode(value), how.detectors, how.counts), how);
+    return textReplacement(value, how, withoutHits);
   }
   const hex = Buffer.from(value.buffer, value.byteOffset + 2, value.length - 2).toString('latin1');
   const inner = Buffer.from(hex, 'hex');
   const clean = bytesWithoutHits(inner, how);
-  return clean === undefined ? undefined : how.encode(`\\x${Buffer.from(clean).toString('hex')}`);
+  return clean === undefined ? undefined : Buffer.from(`\\x${Buffer.from(clean).toString('hex')}`);
 }
 
 /** Bytes that may be text in any ASCII-compatible encoding: searched and cut byte by byte. */
@@ -118,11 +138,11 @@ function bytesWithoutHits(bytes: Uint8Array, how: ValueDetector): Uint8Array | u
 function binaryReplacement(value: Uint8Array, typeOid: number, how: ValueDetector): Replacement {
   if (isBuiltInText(typeOid) || typeOid === TYPE.xml || how.isText(typeOid)) {
     if (!mayHoldHit(value)) return undefined;
-    return encoded(withoutHits(how.decode(value), how.detectors, how.counts), how);
+    return textReplacement(value, how, withoutHits);
   }
   if (typeOid === TYPE.json) {
     if (!mayHoldHit(value)) return undefined;
-    return encoded(jsonWithoutHits(how.decode(value), how.detectors, how.counts), how);
+    return textReplacement(value, how, jsonWithoutHits);
   }
   if (typeOid === TYPE.jsonb) return jsonbReplacement(value, how);
   if (typeOid === TYPE.bytea) return bytesWithoutHits(value, how);
@@ -132,9 +152,8 @@ function binaryReplacement(value: Uint8Array, typeOid: number, how: ValueDetecto
 /** One version byte (1), then the text. */
 function jsonbReplacement(value: Uint8Array, how: ValueDetector): Replacement {
   if (!mayHoldHit(value)) return undefined;
-  const clean = jsonWithoutHits(how.decode(value.subarray(1)), how.detectors, how.counts);
-  if (clean === undefined) return undefined;
-  const text = how.encode(clean);
+  const text = textReplacement(value.subarray(1), how, jsonWithoutHits);
+  if (text === undefined || text === null) return text;
   const result = new Uint8Array(1 + text.length);
   result.set(value.subarray(0, 1));
   result.set(text, 1);

@@ -30,11 +30,10 @@ export interface RowMaskerOptions {
   readonly hashKey: Uint8Array;
   /** Whether a type that is not built in is a plain string: citext, enums. */
   readonly isText: (typeOid: number) => boolean;
-  readonly text: {
-    /** Throws or gives undefined where the bytes are not valid. */
-    readonly decode: (bytes: Uint8Array) => string | undefined;
-    readonly encode: (text: string) => Uint8Array;
-  };
+  /** Text in client_encoding; undefined where the bytes are no text. */
+  readonly decode: (bytes: Uint8Array) => string | undefined;
+  /** Whether client_encoding is UTF-8 (or SQL_ASCII, where it usually is). */
+  readonly isUtf8: boolean;
 }
 
 const HEADER = 5;
@@ -63,8 +62,7 @@ export class RowMasker {
       detectors: options.detectors,
       counts: this.detected,
       isText: options.isText,
-      decode: (bytes) => options.text.decode(bytes) ?? latin1(bytes),
-      encode: options.text.encode,
+      isUtf8: options.isUtf8,
     };
   }
 
@@ -116,7 +114,7 @@ export class RowMasker {
         mask: column.mask,
         isText: isBuiltInText(column.typeOid) || this.#options.isText(column.typeOid),
         key: this.#options.hashKey,
-        decode: this.#options.text.decode,
+        decode: this.#options.decode,
       });
     }
     return valueWithoutHits(value, column.typeOid, column.format, this.#detector);
@@ -155,8 +153,4 @@ function workFor(column: ResultColumn, options: RowMaskerOptions): ColumnWork {
   if (column.mask !== undefined) return 'mask';
   if (options.detectors.size === 0) return 'pass';
   return isDetectable(column.typeOid, column.derived) ? 'detect' : 'pass';
-}
-
-function latin1(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');
 }

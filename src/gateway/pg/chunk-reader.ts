@@ -1,0 +1,50 @@
+import type { Readable } from 'node:stream';
+
+/**
+ * Takes the chunks of a stream one by one as they came. (The stream's own async iterator joins what
+ * has piled up, which copies it.) Between two calls of `next` the stream is paused.
+ */
+export class ChunkReader {
+  readonly #stream: Readable;
+  #chunks: Uint8Array[] = [];
+  #waiting: ((chunk: Uint8Array | undefined) => void) | undefined;
+  #isOver = false;
+
+  constructor(stream: Readable) {
+    this.#stream = stream;
+    stream.pause();
+    stream.on('data', (chunk: Uint8Array) => this.#received(chunk));
+    const end = (): void => this.#end();
+    stream.on('end', end).on('close', end).on('error', end);
+  }
+
+  /** @returns undefined when there is no more, because the stream ended or broke. */
+  next(): Promise<Uint8Array | undefined> {
+    const chunk = this.#chunks.shift();
+    if (chunk !== undefined) return Promise.resolve(chunk);
+    if (this.#isOver) return Promise.resolve(undefined);
+    return new Promise((resolve) => {
+      this.#waiting = resolve;
+      this.#stream.resume();
+    });
+  }
+
+  /** Ends the wait of `next`, as if the stream had ended. */
+  stop(): void {
+    this.#end();
+  }
+
+  #received(chunk: Uint8Array): void {
+    const waiting = this.#waiting;
+    this.#waiting = undefined;
+    this.#stream.pause();
+    if (waiting === undefined) this.#chunks.push(chunk);
+    else waiting(chunk);
+  }
+
+  #end(): void {
+    this.#isOver = true;
+    this.#waiting?.(undefined);
+    this.#waiting = undefined;
+  }
+}

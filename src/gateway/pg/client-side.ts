@@ -1,0 +1,239 @@
+/**
+ * What comes from the client: each message is understood, decided where it must be, and put in
+ * line for the target, or something that the target refuses is put in its place. One message at a
+ * time; while one waits for a verdict or for the target, those behind it wait in the socket.
+ */
+import { ProtocolError } from '../../errors.ts';
+import { decodeClose } from '../../protocol/pg/close.ts';
+import { decodeDescribe } from '../../protocol/pg/describe.ts';
+import { decodeEmpty } from '../../protocol/pg/empty-messages.ts';
+import type { Handling, ScannedItem } from '../../protocol/pg/message-scanner.ts';
+import { FRONTEND, frontendName } from '../../protocol/pg/message-types.ts';
+import { decodeParse } from '../../protocol/pg/parse.ts';
+import { decodeQuery } from '../../protocol/pg/query.ts';
+import { Decider } from './decide.ts';
+import { deniedParse, deniedQuery } from './denial.ts';
+import { PortalSide } from './portal-side.ts';
+import { Refusals } from './refusals.ts';
+import { startRun } from './run.ts';
+import { checkText, knownStatements } from './statement-text.ts';
+import type { StreamState } from './stream-state.ts';
+
+export class ClientSide {
+  readonly #state: StreamState;
+  readonly #decider: Decider;
+  readonly #refusals: Refusals;
+  readonly #portals: PortalSide;
+  /** Bytes of the up stream before the message in hand. */
+  #at: number;
+
+  /** @param at bytes of the up stream that came before the first message. */
+  constructor(state: StreamState, at: number) {
+    this.#state = state;
+    this.#at = at;
+    this.#decider = new Decider(state);
+    this.#refusals = new Refusals(state);
+    this.#portals = new PortalSide(state, this.#decider, this.#refusals);
+  }
+
+  /** For the scanner. */
+  decide(type: number): Handling {
+    if (frontendName(type) === undefined) {
+      throw new ProtocolError(`invalid frontend message type ${type}`);
+    }
+    return type === FRONTEND.CopyData ? 'pass' : 'whole';
+  }
+
+  /** @returns 'terminated' after Terminate. */
+  async handle(item: ScannedItem): Promise<'terminated' | undefined> {
+    const { copy, stopping } = this.#state;
+    if (stopping !== undefined) await stopping;
+    this.#state.stopping = undefined;
+    const at = this.#at;
+    this.#at += item.bytes.length;
+    if (item.kind === 'pass') {
+      copy.continued();
+      if (!this.#state.skipping) this.#state.sendData(item.bytes);
+      return undefined;
+    }
+    if (item.type === FRONTEND.Terminate) {
+      this.#state.toTarget.push(item.bytes);
+      return 'terminated';
+    }
+    if (item.type === FRONTEND.CopyDone || item.type === FRONTEND.CopyFail) {
+      copy.closed();
+      if (!this.#state.skipping) this.#state.sendData(item.bytes);
+      return undefined;
+    }
+    if (copy.isUndecided) await this.#state.waitForTarget(() => !copy.isUndecided);
+    if (copy.isReading) this.#duringCopy(item.type);
+    else await this.#request(item.type, item.body, item.bytes, at);
+    return undefined;
+  }
+
+  /** What the target does with these in copy mode; see copy-guard.ts. */
+  #duringCopy(type: number): void {
+    if (type === FRONTEND.Flush) return;
+    if (type !== FRONTEND.Sync) {
+      throw new ProtocolError(`unexpected message type ${type} during COPY from stdin`);
+    }
+    this.#state.copy.deferredSync = true;
+  }
+
+  async #request(type: number, body: Uint8Array, bytes: Uint8Array, at: number): Promise<void> {
+    const state = this.#state;
+    if (type === FRONTEND.Sync) {
+      decodeEmpty('Sync', body);
+      state.sendSync(bytes);
+      return;
+    }
+    // The target discards everything up to Sync, and so it need not be decided.
+    if (state.skipping) return;
+    switch (type) {
+      case FRONTEND.Flush:
+        decodeEmpty('Flush', body);
+        state.sendFlush(bytes);
+        return;
+      case FRONTEND.Query:
+        return this.#query(body, bytes, at);
+      case FRONTEND.Parse:
+        return this.#parse(body, bytes, at);
+      case FRONTEND.Bind:
+        return this.#portals.bind(body, bytes, at);
+      case FRONTEND.Execute:
+        return this.#portals.execute(body, bytes, at);
+      case FRONTEND.Describe:
+        return this.#describe(body, bytes);
+      case FRONTEND.Close:
+        return this.#close(body, bytes);
+      case FRONTEND.FunctionCall:
+        return this.#functionCall(bytes, at);
+      default:
+        throw new ProtocolError(`${frontendName(type)} has no place here`);
+    }
+  }
+
+  async #query(body: Uint8Array, bytes: Uint8Array, at: number): Promise<void> {
+    const state = this.#state;
+    const grant = state.options.grant();
+    const checked = await checkText(state, body, () => decodeQuery(body, state.codec).sql);
+    if (state.skipping) return;
+    const decided =
+      checked.type === 'refused'
+        ? checked
+        : await this.#decider.decide({ text: checked.text, parameterTypes: [] });
+    const segment = state.segment;
+    switch (decided.type) {
+      case 'skipped':
+        return;
+      case 'refused':
+      case 'aborted': {
+        const denial = this.#refusals.denial(at, decided);
+        const entry = {
+          kind: 'query',
+          origin: 'client',
+          segment,
+          denial,
+          runs: [],
+          current: 0,
+          failed: false,
+        } as const;
+        state.send(deniedQuery(denial), { ...entry });
+        return;
+      }
+      default: {
+        const text = checked.type === 'refused' ? '' : checked.text;
+        const known = knownStatements({ state, decided, text, at, parameterTypes: [] });
+        const runs = known.map((statement) => startRun(statement, at, grant));
+        state.sendRuns(bytes, {
+          kind: 'query',
+          origin: 'client',
+          segment,
+          runs,
+          current: 0,
+          failed: false,
+        });
+      }
+    }
+  }
+
+  async #parse(body: Uint8Array, bytes: Uint8Array, at: number): Promise<void> {
+    const state = this.#state;
+    let name = '';
+    let parameterTypes: readonly number[] = [];
+    // The OIDs behind the text may have any bytes.
+    const textEnd = body.indexOf(0, body.indexOf(0) + 1);
+    const checked = await checkText(state, body.subarray(0, Math.max(textEnd, 0)), () => {
+      const message = decodeParse(body, state.codec);
+      name = message.statement;
+      parameterTypes = message.parameterTypes;
+      return message.sql;
+    });
+    if (state.skipping) return;
+    const decided =
+      checked.type === 'refused'
+        ? checked
+        : await this.#decider.decide({ text: checked.text, parameterTypes });
+    const base = { kind: 'parse', origin: 'client', name, segment: state.segment } as const;
+    switch (decided.type) {
+      case 'skipped':
+        return;
+      case 'refused':
+      case 'aborted': {
+        const denial = this.#refusals.denial(at, decided);
+        state.send(deniedParse(denial, name, state.codec), {
+          ...base,
+          statement: undefined,
+          denial,
+        });
+        state.skipping = true;
+        return;
+      }
+      default: {
+        const text = checked.type === 'refused' ? '' : checked.text;
+        const [statement] = knownStatements({ state, decided, text, at, parameterTypes });
+        const entry = { ...base, statement };
+        state.send(bytes, entry);
+        state.statements.announce(name, entry, statement);
+      }
+    }
+  }
+
+  #describe(body: Uint8Array, bytes: Uint8Array): void {
+    const state = this.#state;
+    const { what, name } = decodeDescribe(body, state.codec);
+    const base = { kind: 'describe', origin: 'client', segment: state.segment } as const;
+    if (what === 'statement') {
+      const found = state.statements.lookup(name, state.segment);
+      const statement = found.type === 'known' ? found.value : undefined;
+      if (statement !== undefined) statement.describedIn = state.segment;
+      state.send(bytes, { ...base, statement, portal: undefined });
+    } else {
+      const found = state.portals.lookup(name, state.segment);
+      const portal = found.type === 'known' ? found.value : undefined;
+      if (portal !== undefined) portal.describedIn = state.segment;
+      state.send(bytes, { ...base, statement: undefined, portal });
+    }
+  }
+
+  #close(body: Uint8Array, bytes: Uint8Array): void {
+    const state = this.#state;
+    const { what, name } = decodeClose(body, state.codec);
+    const entry = { kind: 'close', origin: 'client', what, name, segment: state.segment } as const;
+    state.send(bytes, entry);
+    if (what === 'statement') state.statements.announce(name, entry, undefined);
+    else state.portals.announce(name, entry, undefined);
+  }
+
+  /** The fast path calls a function by OID, past every parser: refused, as natively as any error. */
+  #functionCall(bytes: Uint8Array, at: number): void {
+    const state = this.#state;
+    const entry = { origin: 'client', segment: state.segment } as const;
+    if (state.options.grant().passthrough) {
+      state.send(bytes, { ...entry, kind: 'function-call' });
+      return;
+    }
+    const denial = this.#refusals.functionCall(at);
+    state.send(deniedQuery(denial), { ...entry, kind: 'function-call', denial });
+  }
+}

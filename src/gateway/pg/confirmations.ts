@@ -1,0 +1,103 @@
+/** What becomes certain with an answer: names, and what the statements of SQL do to them. */
+import type { AllowedStatement } from '../../policy/sql/types.ts';
+import type { KnownPortal } from './known-statement.ts';
+import type { BindEntry, CloseEntry, Entry, ParseEntry, QueryEntry } from './pending-queue.ts';
+import type { Run } from './run.ts';
+import type { StreamState } from './stream-state.ts';
+
+export function confirm(state: StreamState, entry: ParseEntry | BindEntry | CloseEntry): void {
+  switch (entry.kind) {
+    case 'parse':
+      state.statements.confirm(entry.name, entry, entry.statement);
+      break;
+    case 'bind':
+      state.portals.confirm(entry.name, entry, entry.portal);
+      break;
+    case 'close':
+      if (entry.what === 'statement') state.statements.confirm(entry.name, entry, undefined);
+      else state.portals.confirm(entry.name, entry, undefined);
+      break;
+  }
+}
+
+/** The target refused or skipped it: what it announced does not happen. */
+export function withdraw(state: StreamState, entry: Entry): void {
+  switch (entry.kind) {
+    case 'parse':
+      state.statements.withdraw(entry.name, entry);
+      break;
+    case 'bind':
+      state.portals.withdraw(entry.name, entry);
+      break;
+    case 'close':
+      if (entry.what === 'statement') state.statements.withdraw(entry.name, entry);
+      else state.portals.withdraw(entry.name, entry);
+      break;
+    default:
+      break;
+  }
+}
+
+/** @param end neither tag nor SQLSTATE: an empty text, or a portal that may be resumed. */
+export function runEnded(
+  state: StreamState,
+  run: Run,
+  end: { readonly tag?: string; readonly sqlState?: string },
+): void {
+  const effect = run.statement.allowed?.analysis.protocol;
+  if (effect !== undefined) state.settings.ended(effect, end.sqlState !== undefined);
+  if (end.tag !== undefined) applyNames(state, run);
+  state.story.finished(run, end);
+}
+
+function applyNames(state: StreamState, run: Run): void {
+  const effect = run.statement.allowed?.analysis.protocol;
+  if (effect === undefined) return;
+  if (effect.deallocate === null) state.statements.retain((name) => name === '');
+  else if (effect.deallocate !== undefined) state.statements.delete(effect.deallocate);
+  if (effect.closeCursor === null) state.portals.retain((name) => name === '');
+  else if (effect.closeCursor !== undefined) state.portals.delete(effect.closeCursor);
+  if (effect.prepare !== undefined) state.statements.set(effect.prepare, run.statement);
+  if (effect.declareCursor !== undefined) {
+    const cursor: KnownPortal = {
+      statement: run.statement,
+      formats: undefined,
+      described: undefined,
+      describedIn: undefined,
+    };
+    state.portals.set(effect.declareCursor, cursor);
+  }
+}
+
+export function currentRun(entry: QueryEntry): Run | undefined {
+  return entry.failed ? undefined : entry.runs[entry.current];
+}
+
+/** The execution that the next row, tag or error belongs to. */
+export function runOf(entry: Entry | undefined): Run | undefined {
+  if (entry?.kind === 'execute') return entry.run;
+  return entry?.kind === 'query' ? currentRun(entry) : undefined;
+}
+
+/** The verdicts that say what may be shown of an error in answer to this message. */
+export function verdictsOf(entry: Entry | undefined): readonly AllowedStatement[] {
+  const found = allVerdicts(entry);
+  return found.filter((allowed) => allowed !== undefined);
+}
+
+function allVerdicts(entry: Entry | undefined): readonly (AllowedStatement | undefined)[] {
+  switch (entry?.kind) {
+    case 'parse':
+      return [entry.statement?.allowed];
+    case 'bind':
+      return [entry.portal?.statement.allowed];
+    case 'describe':
+      return [(entry.statement ?? entry.portal?.statement)?.allowed];
+    case 'execute':
+      return [entry.run?.statement.allowed];
+    case 'query':
+      return entry.runs.map((run) => run.statement.allowed);
+    default:
+      return [];
+  }
+}

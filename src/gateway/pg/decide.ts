@@ -1,0 +1,299 @@
+/**
+ * From a text to a verdict: asks the policy with what is confirmed, and where it refuses for want
+ * of something that the target can tell (search_path, a name, DDL by others), gets that and asks
+ * again. A refusal that remains is final.
+ */
+import { HoopError } from '../../errors.ts';
+import type { AllowedStatement, Catalog, Verdict } from '../../policy/sql/types.ts';
+import type { Grant, Refusal } from '../../policy/types.ts';
+import { type Basis, type KnownStatement, type Place, samePlace } from './known-statement.ts';
+import { probe } from './probe.ts';
+import type { StreamState } from './stream-state.ts';
+
+export interface DecideRequest {
+  readonly text: string;
+  readonly parameterTypes: readonly number[];
+  /** Look names up there and not where the connection is now: for a portal, which is bound already. */
+  readonly place?: Place | undefined;
+}
+
+export type Decided =
+  | {
+      readonly type: 'allowed';
+      readonly statements: readonly AllowedStatement[];
+      readonly basis: Basis;
+      readonly grantGeneration: string;
+    }
+  /** Not looked into: the grant is a passthrough. */
+  | { readonly type: 'opaque'; readonly grantGeneration: string }
+  | { readonly type: 'refused'; readonly verdict: Verdict & { effect: 'refuse' } }
+  /** The transaction has failed and the policy cannot say more: the target will refuse anyway. */
+  | { readonly type: 'aborted' }
+  /** An error came first; the target skips this message. */
+  | { readonly type: 'skipped' };
+
+/** Each round answers one question; there are three to ask. */
+const MAX_ROUNDS = 4;
+/** A refusal makes the catalog be read again, but no client can make that happen all the time. */
+const REFRESH_INTERVAL_MS = 1000;
+
+export class Decider {
+  readonly #state: StreamState;
+  #refreshedAt = Number.NEGATIVE_INFINITY;
+  /** Of the catalog seen last. */
+  #generation: number | undefined;
+
+  constructor(state: StreamState) {
+    this.#state = state;
+  }
+
+  async decide(request: DecideRequest): Promise<Decided> {
+    try {
+      return await this.#decide(request);
+    } catch (error) {
+      if (!(error instanceof HoopError)) throw error;
+      // The catalog cannot be read: nothing can be traced, and the connection may well outlive it.
+      return { type: 'refused', verdict: refusedVerdict(unreadable(error)) };
+    }
+  }
+
+  async #decide(request: DecideRequest): Promise<Decided> {
+    const { settings, options, queue } = this.#state;
+    for (let round = 1; ; round += 1) {
+      const grant = options.grant();
+      if (grant.passthrough) return { type: 'opaque', grantGeneration: grant.generation };
+      const catalog = await this.#catalog();
+      // Outside a transaction asking first costs nothing. Inside, a snapshot taken for the asking
+      // would break SET TRANSACTION, so the policy is asked first whether it needs to know.
+      const isIdle = settings.transaction === 'idle' && queue.length === 0;
+      if (request.place === undefined && this.#place() === undefined && isIdle) {
+        await probe(this.#state);
+      }
+      const place = request.place ?? this.#place();
+      const names = new SqlNames(this.#state, catalog);
+      const verdict = await this.#ask(request, grant, { catalog, place, names });
+      if (this.#state.skipping) return { type: 'skipped' };
+      if (verdict.effect === 'allow') {
+        return {
+          type: 'allowed',
+          statements: verdict.statements,
+          basis: { catalog, place },
+          grantGeneration: grant.generation,
+        };
+      }
+      const lacksPlace = place === undefined;
+      const again = round < MAX_ROUNDS && (await this.#learnMore({ verdict, names, lacksPlace }));
+      if (this.#state.skipping) return { type: 'skipped' };
+      if (again) continue;
+      if (lacksPlace && settings.transaction === 'failed') return { type: 'aborted' };
+      return { type: 'refused', verdict };
+    }
+  }
+
+  /**
+   * Whether what the verdict rests on is still so.
+   * @param isBound the names in it have been looked up already, by Bind or DECLARE.
+   */
+  async isCurrent(statement: KnownStatement, isBound: boolean): Promise<boolean> {
+    const { basis } = statement;
+    if (statement.grantGeneration !== this.#state.options.grant().generation) return false;
+    if (basis === undefined) return true;
+    if ((await this.#catalog()).generation !== basis.catalog.generation) return false;
+    if (isBound || basis.place === undefined) return true;
+    const place = this.#place();
+    return place !== undefined && samePlace(basis.place, place) && !this.#state.settings.unsettled;
+  }
+
+  /** Makes certain what named statements and portals are, before one is used. */
+  async settleNames(): Promise<void> {
+    const { settings, queue, isDisturbed } = this.#state;
+    if (isDisturbed) await this.#state.waitForTarget(() => queue.length === 0);
+    // In a failed transaction nothing but its end can run, whatever the name stands for.
+    if (settings.namesInDoubt && settings.transaction !== 'failed') await probe(this.#state);
+  }
+
+  /** The statement with a verdict of now, or undefined: it would be refused now. */
+  async renew(
+    statement: KnownStatement,
+    place: Place | undefined,
+  ): Promise<KnownStatement | undefined> {
+    const { text, parameterTypes } = statement;
+    const decided = await this.#decide({ text, parameterTypes, place });
+    if (decided.type !== 'allowed') return undefined;
+    const { basis, grantGeneration } = decided;
+    const [allowed] = decided.statements;
+    return {
+      ...statement,
+      basis,
+      grantGeneration,
+      allowed,
+      shape: undefined,
+      shapeIsChecked: false,
+    };
+  }
+
+  /** @returns whether it is worth to ask again. */
+  async #learnMore(refused: {
+    readonly verdict: Verdict & { effect: 'refuse' };
+    readonly names: SqlNames;
+    readonly lacksPlace: boolean;
+  }): Promise<boolean> {
+    const { settings, queue } = this.#state;
+    if (refused.lacksPlace || (refused.names.wereInDoubt && settings.namesInDoubt)) {
+      if (settings.transaction === 'failed' && queue.length === 0) return false;
+      await probe(this.#state);
+      return this.#place() !== undefined;
+    }
+    if (refused.names.wereInDoubt) {
+      await this.#state.waitForTarget(() => queue.length === 0);
+      return true;
+    }
+    if (refused.names.outdated.length > 0) {
+      for (const renew of refused.names.outdated) await renew(this);
+      return true;
+    }
+    if (!misses(refused.verdict) || performance.now() - this.#refreshedAt < REFRESH_INTERVAL_MS) {
+      return false;
+    }
+    this.#refreshedAt = performance.now();
+    const before = (await this.#catalog()).generation;
+    return (await this.#state.options.catalog.refresh()).generation !== before;
+  }
+
+  /** Where names are looked up, if that is certain. */
+  #place(): Place | undefined {
+    return this.#state.isDisturbed ? undefined : this.#state.settings.place;
+  }
+
+  async #catalog(): Promise<Catalog> {
+    const { settings, options } = this.#state;
+    const isStale = settings.catalogStale;
+    settings.catalogStale = false;
+    const catalog = await (isStale ? options.catalog.refresh() : options.catalog.current());
+    // Others may have made or dropped a schema of the search_path.
+    if (this.#generation !== catalog.generation && this.#generation !== undefined) {
+      settings.forgetPlace();
+    }
+    this.#generation = catalog.generation;
+    return catalog;
+  }
+
+  async #ask(
+    request: DecideRequest,
+    grant: Grant,
+    known: { catalog: Catalog; place: Place | undefined; names: SqlNames },
+  ): Promise<Verdict> {
+    const { options, settings } = this.#state;
+    const verdict = options.policy.decide(
+      request.text,
+      {
+        catalog: known.catalog,
+        searchPath: known.place?.searchPath,
+        role: known.place?.role,
+        unsettled: settings.unsettled,
+        parameterTypes: request.parameterTypes,
+        cursor: (name) => known.names.cursor(name),
+        prepared: (name) => known.names.prepared(name),
+      },
+      grant,
+    );
+    return this.#whileOthersGoOn(verdict);
+  }
+
+  /** Answers to earlier messages keep flowing while the policy thinks. */
+  async #whileOthersGoOn<T>(promise: Promise<T>): Promise<T> {
+    let isSettled = false;
+    const settle = (): void => {
+      isSettled = true;
+    };
+    const { queue, toTarget } = this.#state;
+    if (queue.length === 0 && toTarget.isEmpty) return promise;
+    promise.then(settle, settle);
+    await new Promise((resolve) => setImmediate(resolve));
+    if (!isSettled) await this.#state.release();
+    return promise;
+  }
+}
+
+/**
+ * SQL-level names for one verdict; notes when one was asked for that is not certain, or whose own
+ * verdict rests on what has changed since.
+ */
+class SqlNames {
+  readonly #state: StreamState;
+  readonly #catalog: Catalog;
+  wereInDoubt = false;
+  readonly outdated: ((decider: Decider) => Promise<void>)[] = [];
+
+  constructor(state: StreamState, catalog: Catalog) {
+    this.#state = state;
+    this.#catalog = catalog;
+  }
+
+  prepared(name: string): AllowedStatement | undefined {
+    const { statements, settings } = this.#state;
+    const found = statements.lookup(name, NO_SEGMENT);
+    if (!this.#isCertain(found.type) || found.type !== 'known') return undefined;
+    const { value } = found;
+    const { place } = value.basis ?? {};
+    const isThere = place === undefined || (settings.place && samePlace(place, settings.place));
+    if (isThere && this.#holds(value)) return value.allowed;
+    this.outdated.push(async (decider) => {
+      const renewed = await decider.renew(value, undefined);
+      if (renewed === undefined) statements.delete(name);
+      else statements.replace(name, value, renewed);
+    });
+    return undefined;
+  }
+
+  cursor(name: string): AllowedStatement | undefined {
+    const { portals } = this.#state;
+    const found = portals.lookup(name, NO_SEGMENT);
+    if (!this.#isCertain(found.type) || found.type !== 'known') return undefined;
+    const { value } = found;
+    if (this.#holds(value.statement)) return value.statement.allowed;
+    this.outdated.push(async (decider) => {
+      const statement = await decider.renew(value.statement, value.statement.basis?.place);
+      if (statement === undefined) portals.delete(name);
+      else portals.replace(name, value, { ...value, statement });
+    });
+    return undefined;
+  }
+
+  #isCertain(type: 'known' | 'absent' | 'unsettled'): boolean {
+    const { isDisturbed, settings } = this.#state;
+    const isCertain = type !== 'unsettled' && !isDisturbed && !settings.namesInDoubt;
+    if (!isCertain) this.wereInDoubt = true;
+    return isCertain;
+  }
+
+  #holds({ grantGeneration, basis }: KnownStatement): boolean {
+    return (
+      grantGeneration === this.#state.options.grant().generation &&
+      (basis === undefined || basis.catalog.generation === this.#catalog.generation)
+    );
+  }
+}
+
+/** SQL runs after everything that was sent: any change under way counts as not settled. */
+const NO_SEGMENT = -1;
+
+function misses(verdict: Verdict & { effect: 'refuse' }): boolean {
+  return verdict.analysis.some(({ opaque }) => opaque.some(({ missing }) => missing !== undefined));
+}
+
+function unreadable(error: HoopError): Refusal {
+  return {
+    code: 'HOOP_UNTRACEABLE',
+    sqlState: '42501',
+    message: 'statement cannot be checked: the catalog of the target cannot be read',
+    detail: `${error.message.charAt(0).toUpperCase()}${error.message.slice(1)}.`,
+    hint: 'Try again in a moment.',
+    position: undefined,
+    rule: undefined,
+  };
+}
+
+export function refusedVerdict(refusal: Refusal): Verdict & { effect: 'refuse' } {
+  return { effect: 'refuse', refusal, statement: 0, analysis: [] };
+}

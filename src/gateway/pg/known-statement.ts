@@ -1,0 +1,60 @@
+import type { AllowedStatement, Catalog } from '../../policy/sql/types.ts';
+import type { FieldDescription } from '../../protocol/pg/row-description.ts';
+
+/** Where names of a statement are looked up, as the target itself has said. */
+export interface Place {
+  /** current_schemas(true). */
+  readonly searchPath: readonly string[];
+  /** current_user. */
+  readonly role: string;
+}
+
+/** What a verdict rests on besides text and grant. When any of it changes, the verdict is void. */
+export interface Basis {
+  readonly catalog: Catalog;
+  /** undefined: the verdict was reached without it and does not depend on it. */
+  readonly place: Place | undefined;
+}
+
+/** One statement that the policy let through. */
+export interface KnownStatement {
+  /** Counts the statements of the stream, as in the events. */
+  readonly number: number;
+  /** The text from which it can be decided again. */
+  readonly text: string;
+  /** The text as pg_prepared_statements and pg_cursors show it: of the whole message. */
+  readonly source: string;
+  readonly parameterTypes: readonly number[];
+  readonly grantGeneration: string;
+  /** undefined: let through by a passthrough grant; nothing is known of it, nothing is checked. */
+  readonly basis: Basis | undefined;
+  /** undefined: an empty text, or no basis. */
+  readonly allowed: AllowedStatement | undefined;
+  /**
+   * Columns as the target described them, learned once: a prepared statement cannot change its
+   * result type ("cached plan must not change result type"). Format codes in here mean nothing.
+   */
+  shape: readonly FieldDescription[] | undefined;
+  /** `shape` agrees with the lineage. */
+  shapeIsChecked: boolean;
+  /** Segment in which a Describe of the statement was sent last. */
+  describedIn: number | undefined;
+}
+
+export interface KnownPortal {
+  readonly statement: KnownStatement;
+  /** Result formats of Bind; undefined: a cursor of SQL, whose formats only the target knows. */
+  readonly formats: readonly number[] | undefined;
+  /** As the target described this very portal, formats included. */
+  described: readonly FieldDescription[] | undefined;
+  /** Segment in which a Describe of the portal was sent last. */
+  describedIn: number | undefined;
+}
+
+export function samePlace(left: Place, right: Place): boolean {
+  return (
+    left.role === right.role &&
+    left.searchPath.length === right.searchPath.length &&
+    left.searchPath.every((schema, index) => schema === right.searchPath[index])
+  );
+}

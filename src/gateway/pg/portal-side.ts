@@ -1,0 +1,175 @@
+/** Bind and Execute: what runs must be what was checked, under the rules that hold now. */
+import { decodeBind } from '../../protocol/pg/bind.ts';
+import { encodeDescribe } from '../../protocol/pg/describe.ts';
+import { decodeExecute } from '../../protocol/pg/execute.ts';
+import type { NativeError } from '../to-error-response.ts';
+import type { Decider } from './decide.ts';
+import { type Denial, deniedExecute } from './denial.ts';
+import type { KnownPortal, KnownStatement } from './known-statement.ts';
+import type { Lookup, NameTable } from './name-table.ts';
+import type { Refusals } from './refusals.ts';
+import { needsDescription } from './results.ts';
+import { startRun } from './run.ts';
+import { knownStatements, unknownStatement } from './statement-text.ts';
+import type { StreamState } from './stream-state.ts';
+
+export class PortalSide {
+  readonly #state: StreamState;
+  readonly #decider: Decider;
+  readonly #refusals: Refusals;
+
+  constructor(state: StreamState, decider: Decider, refusals: Refusals) {
+    this.#state = state;
+    this.#decider = decider;
+    this.#refusals = refusals;
+  }
+
+  async bind(body: Uint8Array, bytes: Uint8Array, at: number): Promise<void> {
+    const state = this.#state;
+    const message = decodeBind(body, state.codec);
+    const found = await this.#find(state.statements, message.statement, unknownStatement);
+    if (state.skipping) return;
+    if (found.type !== 'known') {
+      return this.#deny(this.#refusals.native(noStatement(message.statement)));
+    }
+    const statement = await this.#current(found.value, at, undefined);
+    if (statement === undefined) return;
+    state.statements.replace(message.statement, found.value, statement);
+    const portal: KnownPortal = {
+      statement,
+      formats: message.resultFormats,
+      described: undefined,
+      describedIn: undefined,
+    };
+    const { segment } = state;
+    const entry = {
+      kind: 'bind',
+      origin: 'client',
+      name: message.portal,
+      portal,
+      segment,
+    } as const;
+    state.send(bytes, entry);
+    state.portals.announce(message.portal, entry, portal);
+  }
+
+  async execute(body: Uint8Array, bytes: Uint8Array, at: number): Promise<void> {
+    const state = this.#state;
+    const { portal: name } = decodeExecute(body, state.codec);
+    const found = await this.#find(state.portals, name, unknownPortal);
+    if (state.skipping) return;
+    if (found.type !== 'known') return this.#deny(this.#refusals.native(noPortal(name)));
+    const portal = found.value;
+    const statement = await this.#current(portal.statement, at, portal);
+    if (statement === undefined) return;
+    const grant = state.options.grant();
+    if (needsDescription(statement, grant)) this.#describe(name, portal, statement);
+    const run = startRun(statement, at, grant, portal);
+    state.sendRuns(bytes, { kind: 'execute', origin: 'client', segment: state.segment, run });
+  }
+
+  /** Looks a name up; where that is not certain, after the target has answered. */
+  async #find<T>(
+    table: NameTable<T>,
+    name: string,
+    unknown: (grantGeneration: string) => T,
+  ): Promise<Lookup<T>> {
+    const state = this.#state;
+    const grant = state.options.grant();
+    if (grant.passthrough) {
+      const found = table.lookup(name, state.segment);
+      return found.type === 'known' ? found : { type: 'known', value: unknown(grant.generation) };
+    }
+    if (name !== '') await this.#decider.settleNames();
+    const found = table.lookup(name, state.segment);
+    if (found.type !== 'unsettled' || state.skipping) return found;
+    await state.waitForTarget(() => state.queue.length === 0);
+    return table.lookup(name, state.segment);
+  }
+
+  /**
+   * The statement with a verdict that holds now.
+   * @param portal where it is bound already: names in it have been looked up.
+   * @returns undefined when it was refused, or will be skipped.
+   */
+  async #current(
+    statement: KnownStatement,
+    at: number,
+    portal: KnownPortal | undefined,
+  ): Promise<KnownStatement | undefined> {
+    const state = this.#state;
+    const place = portal === undefined ? undefined : statement.basis?.place;
+    const isCurrent = await this.#decider.isCurrent(statement, portal !== undefined);
+    if (state.skipping) return undefined;
+    // EXECUTE and FETCH look their name up when they run, not when they were parsed.
+    if (isCurrent && !(portal !== undefined && usesNames(statement))) return statement;
+    const { text, parameterTypes } = statement;
+    const decided = await this.#decider.decide({ text, parameterTypes, place });
+    switch (decided.type) {
+      case 'skipped':
+        return undefined;
+      case 'refused':
+      case 'aborted':
+        this.#deny(this.#refusals.denial(at, decided));
+        return undefined;
+      default: {
+        const [known] = knownStatements({ state, decided, text, at, parameterTypes });
+        // A verdict on a text without a statement: nothing runs, nothing is to be hidden.
+        return known ?? statement;
+      }
+    }
+  }
+
+  /** A Describe of the gateway's own, where the client sends none: rows need a description. */
+  #describe(name: string, portal: KnownPortal, statement: KnownStatement): void {
+    const state = this.#state;
+    if (statement.allowed?.analysis.outputs === undefined && statement.allowed?.masks === undefined)
+      return;
+    if (portal.described !== undefined || portal.describedIn === state.segment) return;
+    const isLearned = statement.shape !== undefined || statement.describedIn === state.segment;
+    if (isLearned && portal.formats !== undefined) return;
+    portal.describedIn = state.segment;
+    state.send(encodeDescribe({ what: 'portal', name }, state.codec), {
+      kind: 'describe',
+      origin: 'aside',
+      segment: state.segment,
+      statement: undefined,
+      portal,
+    });
+  }
+
+  #deny(denial: Denial): void {
+    const state = this.#state;
+    state.send(deniedExecute(denial), {
+      kind: 'execute',
+      origin: 'client',
+      segment: state.segment,
+      run: undefined,
+      denial,
+    });
+    // The target refuses it for certain, and skips what follows up to Sync.
+    state.skipping = true;
+  }
+}
+
+function usesNames({ allowed }: KnownStatement): boolean {
+  const effect = allowed?.analysis.protocol;
+  return effect?.execute !== undefined || effect?.fetch !== undefined;
+}
+
+function unknownPortal(grantGeneration: string): KnownPortal {
+  const statement = unknownStatement(grantGeneration);
+  return { statement, formats: undefined, described: undefined, describedIn: undefined };
+}
+
+function noStatement(name: string): NativeError {
+  const message =
+    name === ''
+      ? 'unnamed prepared statement does not exist'
+      : `prepared statement "${name}" does not exist`;
+  return { sqlState: '26000', message };
+}
+
+function noPortal(name: string): NativeError {
+  return { sqlState: '34000', message: `portal "${name}" does not exist` };
+}

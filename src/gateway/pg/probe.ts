@@ -1,0 +1,116 @@
+/**
+ * Asks the target, on the client's own connection, what it never reports: the schemas that names
+ * are looked up in, the role, and (after code that may have changed them) the names of prepared
+ * statements and cursors. The answers stay in the gateway.
+ */
+import { ProtocolError } from '../../errors.ts';
+import { encodeBind } from '../../protocol/pg/bind.ts';
+import { encodeClose } from '../../protocol/pg/close.ts';
+import { decodeDataRow } from '../../protocol/pg/data-row.ts';
+import { encodeExecute } from '../../protocol/pg/execute.ts';
+import { encodeParse } from '../../protocol/pg/parse.ts';
+import type { StreamState } from './stream-state.ts';
+
+/**
+ * Names are qualified throughout, because the search_path in force is the client's. The unnamed
+ * statement and portal belong to the client; a simple Query would destroy both.
+ */
+const PLACE = `SELECT 'role', current_user::pg_catalog.text, NULL
+UNION ALL SELECT 'schemas', pg_catalog.array_to_json(pg_catalog.current_schemas(true))::pg_catalog.text, NULL`;
+const NAMES = `
+UNION ALL SELECT 'statement', name, statement FROM pg_catalog.pg_prepared_statements
+UNION ALL SELECT 'cursor', name, statement FROM pg_catalog.pg_cursors`;
+const NAME = 'hoop_probe';
+
+/**
+ * Waits for every answer, then asks. Afterwards `settings.place` is known, or it could not be
+ * asked: in a failed transaction, or because an error came first (then the state is `skipping`).
+ */
+export async function probe(state: StreamState): Promise<void> {
+  const { settings, queue } = state;
+  await state.waitForTarget(() => queue.length === 0);
+  if (state.skipping || settings.transaction === 'failed') return;
+  const withNames = settings.namesInDoubt;
+  const rows: (readonly [string, string, string | undefined])[] = [];
+  const completed = sendProbe(state, withNames ? PLACE + NAMES : PLACE, (message) => {
+    const [kind, name, text] = decodeDataRow(message.subarray(5)).values.map(decodeText(state));
+    if (kind !== undefined && name !== undefined) rows.push([kind, name, text]);
+  });
+  await state.release();
+  await queue.wait(() => queue.length === 0);
+  if (!completed()) return;
+  settings.learned({
+    searchPath: schemaNames(rows.find(([kind]) => kind === 'schemas')?.[1]),
+    role: rows.find(([kind]) => kind === 'role')?.[1] ?? '',
+  });
+  if (!withNames) return;
+  settings.namesInDoubt = false;
+  const sources = new Map(rows.map(([kind, name, text]) => [`${kind} ${name}`, text]));
+  // The unnamed ones are out of reach of SQL; a name whose text is another one is another one.
+  state.statements.retain(
+    (name, { source }) => name === '' || sources.get(`statement ${name}`) === source,
+  );
+  state.portals.retain(
+    (name, { statement }) => name === '' || sources.get(`cursor ${name}`) === statement.source,
+  );
+}
+
+/** @returns whether the probe was answered; call it when the queue is empty again. */
+function sendProbe(
+  state: StreamState,
+  sql: string,
+  onRow: (dataRow: Uint8Array) => void,
+): () => boolean {
+  // Within a segment of the client a Sync of ours would end its transaction; elsewhere a missing
+  // one would leave a transaction open.
+  const origin = state.segmentIsOpen ? 'aside' : 'own';
+  const base = { origin, segment: state.segment } as const;
+  const execute = { kind: 'execute', run: undefined, onRow, ...base } as const;
+  let answered = false;
+  state.send(encodeParse({ statement: NAME, sql, parameterTypes: [] }), {
+    kind: 'parse',
+    name: NAME,
+    statement: undefined,
+    ...base,
+  });
+  state.send(
+    encodeBind({
+      portal: NAME,
+      statement: NAME,
+      parameterFormats: [],
+      parameters: [],
+      resultFormats: [],
+    }),
+    { kind: 'bind', name: NAME, portal: undefined, ...base },
+  );
+  state.send(encodeExecute({ portal: NAME, maxRows: 0 }), {
+    ...execute,
+    onRow(dataRow) {
+      answered = true;
+      onRow(dataRow);
+    },
+  });
+  for (const what of ['portal', 'statement'] as const) {
+    state.send(encodeClose({ what, name: NAME }), { kind: 'close', what, name: NAME, ...base });
+  }
+  if (origin === 'own') state.sendSync(undefined, 'own');
+  return () => answered && !state.skipping;
+}
+
+function schemaNames(json: string | undefined): readonly string[] {
+  const names: unknown = JSON.parse(json ?? '[]');
+  return Array.isArray(names) ? names.filter((name) => typeof name === 'string') : [];
+}
+
+function decodeText(state: StreamState): (value: Uint8Array | null) => string | undefined {
+  return (value) => {
+    if (value === null) return undefined;
+    try {
+      return state.codec.decode(value);
+    } catch (error) {
+      // A text that cannot be read equals none of ours: its name becomes unknown.
+      if (error instanceof ProtocolError) return undefined;
+      throw error;
+    }
+  };
+}

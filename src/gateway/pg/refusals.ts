@@ -1,0 +1,48 @@
+/** From "no" to the denial that the client gets, with what the record must know of it before. */
+import type { Refusal } from '../../policy/types.ts';
+import { type NativeError, toErrorResponse } from '../to-error-response.ts';
+import { type Decided, refusedVerdict } from './decide.ts';
+import { createDenial, type Denial } from './denial.ts';
+import type { StreamState } from './stream-state.ts';
+
+/** In the server's words: nothing can be checked in a failed transaction, and nothing would run. */
+const ABORTED: NativeError = {
+  sqlState: '25P02',
+  message: 'current transaction is aborted, commands ignored until end of transaction block',
+};
+
+export class Refusals {
+  readonly #state: StreamState;
+
+  constructor(state: StreamState) {
+    this.#state = state;
+  }
+
+  denial(at: number, decided: Decided & { type: 'refused' | 'aborted' }): Denial {
+    if (decided.type === 'aborted') return this.native(ABORTED);
+    this.#state.story.refused(at, decided.verdict);
+    return this.#create(decided.verdict.refusal);
+  }
+
+  /** An error that the server itself would give; it is no decision of the policy. */
+  native(error: NativeError): Denial {
+    return this.#create(error);
+  }
+
+  functionCall(at: number): Denial {
+    const refusal: Refusal = {
+      code: 'HOOP_MESSAGE_REFUSED',
+      sqlState: '42501',
+      message: 'function call message is not allowed',
+      detail: 'The fast path calls functions by number, past the rules for statements.',
+      hint: 'Call the function with SELECT.',
+      position: undefined,
+      rule: undefined,
+    };
+    return this.denial(at, { type: 'refused', verdict: refusedVerdict(refusal) });
+  }
+
+  #create(problem: Refusal | NativeError): Denial {
+    return createDenial(toErrorResponse(problem, { codec: this.#state.codec }));
+  }
+}

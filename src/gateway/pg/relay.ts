@@ -1,0 +1,116 @@
+/** The two loops of a stream: chunk in, messages through one side of the engine, one write out. */
+import { MessageScanner } from '../../protocol/pg/message-scanner.ts';
+import type { ChunkReader } from './chunk-reader.ts';
+import { ClientSide } from './client-side.ts';
+import type { StreamState } from './stream-state.ts';
+import { TargetSide } from './target-side.ts';
+
+/**
+ * Longest message that is collected, bytes of its body. PostgreSQL takes up to 1 GiB; a statement,
+ * the values of a Bind or a row to be masked of this size would take the memory of everyone else.
+ */
+const MAX_WHOLE_LENGTH = 64 * 1024 * 1024;
+
+/**
+ * Relays what the client sends until it says Terminate or there is no more.
+ * @param rest bytes that came with the startup packet.
+ * @throws HoopError for messages that are not understood; StreamEnded; RecordingFailed.
+ */
+export async function relayClient(
+  state: StreamState,
+  source: { readonly reader: ChunkReader; readonly rest: Uint8Array; readonly at: number },
+): Promise<'terminated' | 'ended'> {
+  const side = new ClientSide(state, source.at);
+  const scanner = new MessageScanner({
+    decide: (type) => side.decide(type),
+    maxWholeLength: MAX_WHOLE_LENGTH,
+  });
+  let chunk: Uint8Array | undefined = source.rest;
+  for (; chunk !== undefined; chunk = await source.reader.next()) {
+    scanner.feed(chunk);
+    for (let item = scanner.next(); item !== undefined; item = scanner.next()) {
+      const end = await side.handle(item);
+      if (end === undefined) continue;
+      await state.toTarget.flush();
+      return end;
+    }
+    await state.toTarget.flush();
+  }
+  return 'ended';
+}
+
+/** Relays what the target sends. All of it is done at once, as long as the client reads. */
+export class TargetRelay {
+  readonly #state: StreamState;
+  readonly #scanner: MessageScanner;
+  readonly #closed = Promise.withResolvers<void>();
+  /** Bytes of a passing message that are still to come: an own message must not go in between. */
+  #passing = 0;
+  #stopping: (() => void) | undefined;
+  #isStopped = false;
+
+  constructor(state: StreamState) {
+    this.#state = state;
+    const side = new TargetSide(state);
+    this.#scanner = new MessageScanner({
+      decide: (type, bodyLength) => {
+        const handling = this.#stopping === undefined ? side.decide(type) : 'whole';
+        if (handling === 'pass') this.#passing += bodyLength + HEADER_LENGTH;
+        return handling;
+      },
+      maxWholeLength: MAX_WHOLE_LENGTH,
+    });
+    const { socket } = state.target;
+    socket.on('data', (chunk: Uint8Array) => this.#relay(chunk, side));
+    socket.on('end', () => this.#closed.resolve()).on('close', () => this.#closed.resolve());
+  }
+
+  /** Resolves when the target has closed; rejects with what made it impossible to go on. */
+  get closed(): Promise<void> {
+    return this.#closed.promise;
+  }
+
+  /** Resolves when the client has got whole messages only; nothing follows them any more. */
+  stopAtBoundary(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#stopping = resolve;
+    if (this.#passing === 0) this.#stop();
+    return promise;
+  }
+
+  #relay(chunk: Uint8Array, side: TargetSide): void {
+    if (this.#isStopped) return;
+    const { socket } = this.#state.target;
+    try {
+      this.#scanner.feed(chunk);
+      for (let item = this.#scanner.next(); item !== undefined; item = this.#scanner.next()) {
+        if (item.kind === 'pass') this.#passing -= item.bytes.length;
+        else if (this.#stopping !== undefined) break;
+        side.handle(item);
+      }
+      const drained = this.#state.toClient.flush();
+      if (this.#stopping !== undefined && this.#passing === 0) this.#stop();
+      if (drained === undefined) return;
+      // The client reads slowly: what the target sends next waits in the kernel.
+      socket.pause();
+      drained.then(
+        () => socket.resume(),
+        (error: unknown) => this.#fail(error),
+      );
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  #stop(): void {
+    this.#isStopped = true;
+    this.#stopping?.();
+  }
+
+  #fail(error: unknown): void {
+    this.#isStopped = true;
+    this.#closed.reject(error);
+  }
+}
+
+const HEADER_LENGTH = 5;

@@ -1,0 +1,153 @@
+/**
+ * From the description of a result to what is done to its rows. The lineage of the verdict and the
+ * target's RowDescription are two accounts of the same columns; where they disagree (DDL by others
+ * a moment ago, or a fault of ours) no row may pass.
+ */
+import { type ResultColumn, RowMasker } from '../../masking/row-masker.ts';
+import type {
+  AllowedStatement,
+  Catalog,
+  OutputColumn,
+  OutputMask,
+} from '../../policy/sql/types.ts';
+import type { DetectorName, Grant, MaskKind, Refusal } from '../../policy/types.ts';
+import { formatOf } from '../../protocol/pg/format-code.ts';
+import type { FieldDescription } from '../../protocol/pg/row-description.ts';
+import { type TextCodec, UTF8 } from '../../protocol/pg/text-codec.ts';
+import type { KnownStatement } from './known-statement.ts';
+import type { Run } from './run.ts';
+
+/** Relations whose columns are defined by a query: their OID in a description proves nothing. */
+const QUERY_KINDS = new Set(['v', 'm']);
+
+/** Whether rows of this statement may go on only after their description has been checked. */
+export function needsDescription(statement: KnownStatement, grant: Grant): boolean {
+  const { allowed } = statement;
+  return allowed !== undefined && (grant.masks.length > 0 || allowed.detectors.length > 0);
+}
+
+export interface DescribedResult {
+  readonly run: Run;
+  readonly fields: readonly FieldDescription[];
+  /** Of Bind; undefined: the formats are in `fields`. */
+  readonly formats: readonly number[] | undefined;
+  readonly hashKey: Uint8Array;
+  readonly codec: TextCodec;
+}
+
+/** Decides what happens to the rows of `run`. @returns the refusal where they must not pass. */
+export function describeResult(result: DescribedResult): Refusal | undefined {
+  const { run, fields } = result;
+  const { allowed, basis } = run.statement;
+  if (allowed === undefined || basis === undefined) {
+    run.rowsAre = 'pass';
+    return undefined;
+  }
+  const { statement } = run;
+  if (statement.shape !== fields || !statement.shapeIsChecked) {
+    const disagreement = disagreementOf(allowed, fields, basis.catalog);
+    if (disagreement !== undefined) return mismatch(disagreement);
+    statement.shape = fields;
+    statement.shapeIsChecked = true;
+  }
+  run.masker = createMasker(result, allowed, basis.catalog);
+  run.rowsAre = run.masker === undefined ? 'pass' : 'mask';
+  return undefined;
+}
+
+function disagreementOf(
+  allowed: AllowedStatement,
+  fields: readonly FieldDescription[],
+  catalog: Catalog,
+): string | undefined {
+  const outputs = allowed.analysis.outputs;
+  const expected = allowed.masks?.length ?? outputs?.length;
+  if (expected === undefined)
+    return 'The statement returns columns and was taken for one that does not.';
+  if (fields.length !== expected || (outputs !== undefined && outputs.length !== expected)) {
+    return `The result has ${fields.length} columns and ${expected} were expected.`;
+  }
+  for (const [index, field] of fields.entries()) {
+    const output = outputs?.[index];
+    if (output === undefined || field.tableOid === 0) continue;
+    if (!comesFrom(output, field, catalog)) {
+      return `Column ${index + 1} of the result comes from another table column than expected.`;
+    }
+  }
+  return undefined;
+}
+
+function comesFrom(output: OutputColumn, field: FieldDescription, catalog: Catalog): boolean {
+  if (QUERY_KINDS.has(catalog.relationByOid(field.tableOid)?.kind ?? '')) return true;
+  return output.sources.some(
+    ({ oid, attnum }) => oid === field.tableOid && attnum === field.columnNumber,
+  );
+}
+
+function mismatch(detail: string): Refusal {
+  return {
+    code: 'HOOP_RESULT_MISMATCH',
+    sqlState: '42501',
+    message: 'result withheld: its columns are not those that were checked',
+    detail: `${detail} The statement itself may have taken effect.`,
+    hint: 'The tables may have changed a moment ago. Try again.',
+    position: undefined,
+    rule: undefined,
+  };
+}
+
+function createMasker(
+  result: DescribedResult,
+  allowed: AllowedStatement,
+  catalog: Catalog,
+): RowMasker | undefined {
+  const detectors: ReadonlySet<DetectorName> = new Set(allowed.detectors);
+  if (detectors.size === 0 && !allowed.masks?.some((mask) => mask !== undefined)) return undefined;
+  const columns = result.fields.map((field, index): ResultColumn => {
+    const output = allowed.analysis.outputs?.[index];
+    const format = result.formats === undefined ? field.format : formatOf(result.formats, index);
+    return {
+      typeOid: field.typeOid,
+      format: format === 1 ? 1 : 0,
+      mask: effectiveMask(allowed.masks?.[index], output),
+      derived: output?.kind !== 'identity',
+    };
+  });
+  const masker = new RowMasker({
+    columns,
+    detectors,
+    hashKey: result.hashKey,
+    isText: (typeOid) => isStringType(typeOid, catalog),
+    decode: (bytes) => decodeOrNothing(bytes, result.codec),
+    isUtf8: result.codec === UTF8,
+  });
+  return masker.isIdle ? undefined : masker;
+}
+
+/**
+ * Partial masks and hashes are for the stored value. Of a computed one a part may be the secret
+ * part (`reverse(email)`), and equal hashes of chosen constants would spell it.
+ */
+function effectiveMask(
+  mask: OutputMask | undefined,
+  output: OutputColumn | undefined,
+): MaskKind | undefined {
+  if (mask === undefined) return undefined;
+  if (mask.mask === 'null' || output?.kind === 'identity') return mask.mask;
+  return 'full';
+}
+
+/** citext and enums: text in both formats, with OIDs of their own. */
+function isStringType(typeOid: number, catalog: Catalog): boolean {
+  const type = catalog.typeByOid(typeOid);
+  return type !== undefined && (type.name === 'citext' || type.kind === 'e');
+}
+
+function decodeOrNothing(bytes: Uint8Array, codec: TextCodec): string | undefined {
+  try {
+    return codec.decode(bytes);
+  } catch {
+    // Not text in client_encoding: a mask shows nothing of it, detectors read it byte by byte.
+    return undefined;
+  }
+}

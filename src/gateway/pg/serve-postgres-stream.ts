@@ -1,0 +1,230 @@
+/**
+ * One local connection of a session, at the gateway: from its first packet to its end.
+ *
+ *     client (psql, through CLI and tunnel)   gateway                       target
+ *       StartupMessage ──────────────────────▶ database, options allowed?
+ *                                              StartupMessage, credential ──▶
+ *       AuthenticationOk … ReadyForQuery ◀──── (a cancel key of our own) ◀── ReadyForQuery
+ *
+ *       Parse, Query ────────────────────────▶ decide ── allowed: as it came ──▶
+ *                                                     └─ refused: a syntax error with a nonce ──▶
+ *       Bind, Execute ───────────────────────▶ still as decided? ── or a portal that is not there ──▶
+ *       Describe, Close, Sync, CopyData … ───▶ in line ──▶
+ *                                              (own Flush before any wait, own probe, own Describe)
+ *
+ *       ErrorResponse: the refusal ◀────────── the one with the nonce ◀────── ErrorResponse
+ *       RowDescription ◀────────────────────── agrees with the lineage? ◀──── RowDescription
+ *       DataRow ◀───────────────────────────── as it came, or masked ◀─────── DataRow
+ *       all other answers ◀─────────────────── confirm names and settings ◀── all other answers
+ *
+ * The order of answers and the state of transactions always come from the target. client-side.ts
+ * and target-side.ts are the two directions, stream-state.ts is what they share.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import { HoopError } from '../../errors.ts';
+import type { Refusal } from '../../policy/types.ts';
+import type { CancelRequest } from '../../protocol/pg/cancel-request.ts';
+import type { StartupMessage } from '../../protocol/pg/startup-message.ts';
+import { type NativeError, toErrorResponse } from '../to-error-response.ts';
+import { ChunkReader } from './chunk-reader.ts';
+import {
+  type FirstPacket,
+  greet,
+  readFirstPacket,
+  refuseStartup,
+  sessionParameters,
+} from './client-startup.ts';
+import { relayClient, TargetRelay } from './relay.ts';
+import { StreamEnded } from './stream-ended.ts';
+import { StreamState } from './stream-state.ts';
+import { RecordingFailed, StreamStory } from './stream-story.ts';
+import { connectTarget, type TargetConnection } from './target-connection.ts';
+import type { PostgresStreamOptions, PostgresStreamSummary } from './types.ts';
+
+/** How long either side may take to follow when the stream ends. */
+const CLOSE_TIMEOUT_MS = 1000;
+/** A client that closed its half may still read the answers to what it asked. */
+const HALF_CLOSE_MS = 750;
+
+/**
+ * Serves one tunnel stream and returns when both sides are closed.
+ * @throws what `event` or `evidence` threw, when the recording could not be written; a fault of the
+ *   gateway itself. Everything else has been told to the client and is in `reason`.
+ */
+export async function servePostgresStream(
+  options: PostgresStreamOptions,
+): Promise<PostgresStreamSummary> {
+  const stream = new PostgresStream(options);
+  try {
+    return stream.story.summary(await stream.serve());
+  } catch (error) {
+    if (error instanceof RecordingFailed) throw error.cause;
+    if (error instanceof StreamEnded) return stream.story.summary(error.message);
+    await stream.sayFatal(toHoopError(error));
+    if (error instanceof HoopError) return stream.story.summary(error.message);
+    throw error;
+  } finally {
+    await stream.close();
+  }
+}
+
+class PostgresStream {
+  readonly story: StreamStory;
+  readonly #options: PostgresStreamOptions;
+  readonly #reader: ChunkReader;
+  readonly #ended = new AbortController();
+  readonly #clientGone = Promise.withResolvers<void>();
+  #state: StreamState | undefined;
+  #relay: TargetRelay | undefined;
+
+  constructor(options: PostgresStreamOptions) {
+    this.#options = options;
+    this.story = new StreamStory(options);
+    this.#reader = new ChunkReader(options.client);
+    const gone = (): void => this.#clientGone.resolve();
+    options.client.on('close', gone).on('error', gone);
+  }
+
+  async serve(): Promise<string> {
+    const first = await this.#untilOver(readFirstPacket(this.#reader));
+    if (first.packet.type === 'CancelRequest') return this.#cancel(first.packet);
+    const refused = refuseStartup(first.packet, this.#options);
+    if (refused !== undefined) {
+      await this.sayFatal(refused);
+      return refused.message;
+    }
+    const target = await this.#connect(first.packet);
+    this.story.target(target.server, target.tls);
+    const { options, story, ended } = {
+      options: this.#options,
+      story: this.story,
+      ended: this.#ended,
+    };
+    const state = new StreamState({ options, target, story, ended });
+    this.#state = state;
+    const greeting = greet(first.packet, target);
+    const { cancelKeys, stream } = options;
+    cancelKeys.add(greeting.processId, greeting.secretKey, () => target.cancel(), stream);
+    try {
+      state.toClient.push(greeting.bytes);
+      await state.toClient.flush();
+      return await this.#relayBoth(state, first);
+    } finally {
+      cancelKeys.remove(greeting.processId);
+    }
+  }
+
+  /** FATAL where the protocol allows it: between two messages. */
+  async sayFatal(problem: HoopError | Refusal | NativeError): Promise<void> {
+    const { client } = this.#options;
+    const codec = this.#state?.settings.encoding.codec;
+    const atBoundary = this.#relay?.stopAtBoundary() ?? Promise.resolve();
+    const isAtBoundary = await withinTime(atBoundary, CLOSE_TIMEOUT_MS);
+    if (isAtBoundary && client.writable) {
+      client.write(toErrorResponse(problem, { severity: 'FATAL', codec }));
+    }
+  }
+
+  async close(): Promise<void> {
+    const { client } = this.#options;
+    this.#ended.abort();
+    this.#reader.stop();
+    const state = this.#state;
+    if (state !== undefined) {
+      const { socket } = state.target;
+      // A backend notices a lost connection only when it writes: what it still runs is stopped.
+      const isBusy = state.queue.length > 0 && !socket.destroyed && !socket.readableEnded;
+      if (isBusy) await withinTime(state.target.cancel(), CLOSE_TIMEOUT_MS);
+      socket.destroy();
+    }
+    if (client.destroyed) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    client.end(() => resolve());
+    client.resume();
+    await withinTime(Promise.race([promise, this.#clientGone.promise]), CLOSE_TIMEOUT_MS);
+    client.destroy();
+  }
+
+  async #cancel(request: CancelRequest): Promise<string> {
+    const { cancelKeys } = this.#options;
+    const { processId, secretKey } = request;
+    const forStream = await cancelKeys.cancel(processId, secretKey);
+    this.story.cancelled(forStream);
+    return forStream === undefined ? 'cancel with an unknown key' : 'cancel';
+  }
+
+  async #connect(startup: StartupMessage): Promise<TargetConnection> {
+    const { target, signal } = this.#options;
+    const over = new AbortController();
+    void this.#clientGone.promise.then(() => over.abort(new StreamEnded('the client left')));
+    return connectTarget({
+      target,
+      startup: sessionParameters(startup.parameters),
+      signal: AbortSignal.any([signal, over.signal]),
+    });
+  }
+
+  async #relayBoth(state: StreamState, first: FirstPacket): Promise<string> {
+    const { rest, length } = first;
+    const relay = new TargetRelay(state);
+    this.#relay = relay;
+    const client = relayClient(state, { reader: this.#reader, rest, at: length });
+    const closed = relay.closed.then(() => 'target closed' as const);
+    // Whichever comes second has nobody to wait for it; its fault was that of the first.
+    client.catch(() => undefined);
+    closed.catch(() => undefined);
+    const end = await this.#untilOver(Promise.race([client, closed]));
+    switch (end) {
+      case 'target closed':
+        return 'the target closed the connection';
+      case 'terminated':
+        await withinTime(closed, CLOSE_TIMEOUT_MS);
+        return 'the client closed the connection';
+      case 'ended':
+        await withinTime(
+          state.waitForTarget(() => state.queue.length === 0),
+          HALF_CLOSE_MS,
+        );
+        return 'the client closed the connection';
+    }
+  }
+
+  /** @throws the reason of the signal, or StreamEnded when the client is gone. */
+  async #untilOver<T>(promise: Promise<T>): Promise<T> {
+    const { signal } = this.#options;
+    const { promise: over, reject } = Promise.withResolvers<never>();
+    const abort = (): void => reject(toHoopError(signal.reason));
+    if (signal.aborted) abort();
+    signal.addEventListener('abort', abort, { once: true });
+    const gone = this.#clientGone.promise.then(() => {
+      throw new StreamEnded('the client is gone');
+    });
+    try {
+      return await Promise.race([promise, over, gone]);
+    } finally {
+      signal.removeEventListener('abort', abort);
+    }
+  }
+}
+
+/** @returns whether it resolved in time. */
+async function withinTime(promise: Promise<unknown>, timeoutMs: number): Promise<boolean> {
+  const timer = new AbortController();
+  try {
+    const late = delay(timeoutMs, false, { signal: timer.signal }).catch(() => false);
+    return await Promise.race([promise.then(() => true), late]);
+  } catch {
+    // It failed, which is not "in time" either; the caller goes on closing.
+    return false;
+  } finally {
+    timer.abort();
+  }
+}
+
+function toHoopError(error: unknown): HoopError {
+  if (error instanceof HoopError) return error;
+  if (error instanceof Error && error.name === 'AbortError') {
+    return new HoopError('HOOP_SESSION_ENDED', 'the session has ended');
+  }
+  return new HoopError('HOOP_PROTOCOL', 'internal fault of the gateway', { cause: error });
+}

@@ -1,0 +1,137 @@
+/**
+ * Settings and transaction state as the target has confirmed them, and what is in doubt. The
+ * server reports client_encoding and standard_conforming_strings, but only with the next
+ * ReadyForQuery; search_path (before 18) and the role it never reports. What cannot be known is
+ * asked for (probe.ts); until then nothing may depend on it.
+ */
+import type { ProtocolEffect } from '../../policy/sql/types.ts';
+import type { TransactionStatus } from '../../protocol/pg/ready-for-query.ts';
+import { type ClientEncoding, clientEncoding } from './client-encoding.ts';
+import type { Place } from './known-statement.ts';
+
+/** Settings that say where names are looked up. `*`: one whose name is computed. */
+const PLACE_SETTINGS = new Set(['search_path', 'role', 'session_authorization', 'all', '*']);
+/** Settings that say how text is read. */
+const PARSER_SETTINGS = new Set([
+  'client_encoding',
+  'names',
+  'standard_conforming_strings',
+  'backslash_quote',
+  'escape_string_warning',
+  'all',
+  '*',
+]);
+
+export class ShadowSettings {
+  transaction: TransactionStatus = 'idle';
+  encoding: ClientEncoding;
+  standardStrings: boolean;
+  /** undefined: not known. */
+  #place: Place | undefined;
+  /** Something in this transaction moved the place: its end may move it back. */
+  #placeMoved = false;
+  /** DDL or user code ran in this transaction: the catalog the gateway read is not what it sees. */
+  #catalogTouched = false;
+  /** The catalog must be read again before the next verdict. */
+  catalogStale = false;
+  /** User code may have made, dropped or replaced SQL-level names. */
+  namesInDoubt = false;
+  /**
+   * Segment in which something was sent that may change how text is read. The target reports such
+   * a change with the ReadyForQuery of that segment, and not before.
+   */
+  parserDoubt: number | undefined;
+  #sawUserCode = false;
+
+  constructor(parameters: ReadonlyMap<string, string>) {
+    this.encoding = clientEncoding(parameters.get('client_encoding') ?? 'UTF8');
+    this.standardStrings = parameters.get('standard_conforming_strings') !== 'off';
+  }
+
+  get place(): Place | undefined {
+    return this.#place;
+  }
+
+  /** The catalog may not show what names mean in this transaction. */
+  get unsettled(): boolean {
+    return this.#catalogTouched;
+  }
+
+  learned(place: Place): void {
+    this.#place = place;
+  }
+
+  /** Schemas came or went: which of the search_path exist must be asked again. */
+  forgetPlace(): void {
+    this.#place = undefined;
+  }
+
+  reported(name: string, value: string): void {
+    if (name === 'client_encoding') this.encoding = clientEncoding(value);
+    if (name === 'standard_conforming_strings') this.standardStrings = value !== 'off';
+  }
+
+  /** Whether a statement with this effect puts something in doubt for those that follow it. */
+  disturbs(effect: ProtocolEffect): boolean {
+    return (
+      movesPlace(effect) ||
+      effect.prepare !== undefined ||
+      effect.deallocate !== undefined ||
+      effect.declareCursor !== undefined ||
+      effect.closeCursor !== undefined ||
+      (this.#placeMoved && endsTransaction(effect))
+    );
+  }
+
+  /** A statement is sent: what it may do even if it fails or is never answered. */
+  sent(effect: ProtocolEffect, segment: number): void {
+    if (movesPlace(effect)) this.#placeMoved = true;
+    if (effect.changesCatalog || effect.runsUserCode) this.#catalogTouched = true;
+    if (effect.runsUserCode) {
+      this.#sawUserCode = true;
+      // Prepared statements outlive the error that rolls everything else back.
+      this.namesInDoubt = true;
+    }
+    if (effect.runsUserCode || effect.settings?.some(({ name }) => PARSER_SETTINGS.has(name))) {
+      this.parserDoubt = segment;
+    }
+  }
+
+  /** A statement has ended, well or not. */
+  ended(effect: ProtocolEffect, failed: boolean): void {
+    if (movesPlace(effect) && !failed) this.#place = undefined;
+    if (this.#placeMoved && endsTransaction(effect)) this.#place = undefined;
+  }
+
+  ready(status: TransactionStatus, segment: number, nothingPending: boolean): void {
+    const wasOpen = this.transaction !== 'idle';
+    this.transaction = status;
+    if (this.parserDoubt !== undefined && this.parserDoubt <= segment) this.parserDoubt = undefined;
+    if (status !== 'idle') return;
+    // The end of a transaction takes back what SET LOCAL or a rolled back SET did.
+    if (this.#placeMoved && (wasOpen || this.#sawUserCode)) this.#place = undefined;
+    if (!nothingPending) return;
+    if (this.#catalogTouched) this.catalogStale = true;
+    this.#placeMoved = false;
+    this.#catalogTouched = false;
+    this.#sawUserCode = false;
+  }
+}
+
+function movesPlace(effect: ProtocolEffect): boolean {
+  return (
+    effect.runsUserCode ||
+    effect.changesCatalog ||
+    (effect.settings?.some(({ name }) => PLACE_SETTINGS.has(name)) ?? false)
+  );
+}
+
+function endsTransaction(effect: ProtocolEffect): boolean {
+  const { transaction } = effect;
+  return (
+    transaction === 'commit' ||
+    transaction === 'rollback' ||
+    transaction === 'rollback to' ||
+    transaction === 'prepare'
+  );
+}

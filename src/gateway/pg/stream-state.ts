@@ -1,0 +1,161 @@
+/** What the two directions of one stream share. */
+
+import { encodeEmptyFrontend } from '../../protocol/pg/empty-messages.ts';
+import { BYTES, type TextCodec } from '../../protocol/pg/text-codec.ts';
+import { CopyGuard } from './copy-guard.ts';
+import type { KnownPortal, KnownStatement } from './known-statement.ts';
+import { NameTable } from './name-table.ts';
+import { OutputBatch } from './output-batch.ts';
+import { type Entry, type ExecuteEntry, PendingQueue, type QueryEntry } from './pending-queue.ts';
+import type { Run } from './run.ts';
+import { ShadowSettings } from './shadow-settings.ts';
+import type { StreamStory } from './stream-story.ts';
+import type { TargetConnection } from './target-connection.ts';
+import type { PostgresStreamOptions } from './types.ts';
+
+const FLUSH = encodeEmptyFrontend('Flush');
+const SYNC = encodeEmptyFrontend('Sync');
+
+export class StreamState {
+  readonly options: PostgresStreamOptions;
+  readonly target: TargetConnection;
+  readonly story: StreamStory;
+  readonly queue: PendingQueue;
+  readonly statements = new NameTable<KnownStatement>();
+  readonly portals = new NameTable<KnownPortal>();
+  readonly settings: ShadowSettings;
+  readonly copy = new CopyGuard();
+  readonly toTarget: OutputBatch;
+  readonly toClient: OutputBatch;
+  /** The stream is over; everything that waits gives up. */
+  readonly ended: AbortController;
+  segment = 0;
+  /** A cancel of the gateway's own is on its way. */
+  stopping: Promise<void> | undefined;
+  /** Extended messages were sent since the last Sync or Query. */
+  segmentIsOpen = false;
+  /** An error is certain or known: what comes before the next Sync is dropped, as the target would. */
+  skipping = false;
+  /** A result was withheld: what the target answers before the next ReadyForQuery is, too. */
+  withholding = false;
+  /** The target may keep answers in its buffer until a Flush or Sync. */
+  #unflushed = false;
+  /** Sent, and with an effect on names or settings that is not confirmed yet. */
+  readonly #disturbing = new Set<Entry>();
+
+  constructor(parts: {
+    readonly options: PostgresStreamOptions;
+    readonly target: TargetConnection;
+    readonly story: StreamStory;
+    readonly ended: AbortController;
+  }) {
+    this.options = parts.options;
+    this.target = parts.target;
+    this.story = parts.story;
+    this.ended = parts.ended;
+    this.queue = new PendingQueue(parts.ended.signal);
+    this.settings = new ShadowSettings(parts.target.parameters);
+    this.toTarget = new OutputBatch(parts.target.socket, parts.ended.signal);
+    this.toClient = new OutputBatch(parts.options.client, parts.ended.signal);
+  }
+
+  /** For names and texts. Under a passthrough grant nothing is read, and any bytes may pass. */
+  get codec(): TextCodec {
+    return this.options.grant().passthrough ? BYTES : this.settings.encoding.codec;
+  }
+
+  /** An effect on names or settings is under way. */
+  get isDisturbed(): boolean {
+    return this.#disturbing.size > 0;
+  }
+
+  /** Puts a message and what is expected in answer to it in line. */
+  send(message: Uint8Array, entry: Entry, disturbs = false): void {
+    this.toTarget.push(message);
+    this.queue.push(entry);
+    if (disturbs) this.#disturbing.add(entry);
+    if (entry.kind === 'sync' || entry.kind === 'query' || entry.kind === 'function-call') {
+      this.segment += 1;
+      this.segmentIsOpen = false;
+      this.#unflushed = false;
+    } else {
+      this.segmentIsOpen = true;
+      this.#unflushed = true;
+    }
+  }
+
+  /** A message that runs statements: notes at once what they may do, even if no answer comes. */
+  sendRuns(message: Uint8Array, entry: QueryEntry | (ExecuteEntry & { readonly run: Run })): void {
+    let disturbs = false;
+    let mayReadCopy = false;
+    for (const { statement } of entry.kind === 'query' ? entry.runs : [entry.run]) {
+      const effect = statement.allowed?.analysis.protocol;
+      if (effect !== undefined) {
+        disturbs ||= this.settings.disturbs(effect);
+        this.settings.sent(effect, entry.segment);
+      }
+      // Nothing is known of an opaque text, but COPY cannot be spelt in another way.
+      mayReadCopy ||=
+        effect?.copy?.direction === 'in' ||
+        (statement.basis === undefined && /copy/i.test(statement.text));
+    }
+    this.send(message, entry, disturbs);
+    if (mayReadCopy) this.copy.expect(entry);
+  }
+
+  sendSync(message: Uint8Array = SYNC, origin: 'client' | 'own' = 'client'): void {
+    this.skipping = false;
+    this.send(message, { kind: 'sync', origin, segment: this.segment });
+  }
+
+  /** The client's own Flush. */
+  sendFlush(message: Uint8Array): void {
+    this.toTarget.push(message);
+    this.#unflushed = false;
+  }
+
+  /** After copy data: the answer to the COPY may stay in the target's buffer. */
+  sendData(bytes: Uint8Array): void {
+    this.toTarget.push(bytes);
+    this.#unflushed = true;
+  }
+
+  settled(entry: Entry): void {
+    this.#disturbing.delete(entry);
+    this.copy.resolved(entry);
+  }
+
+  /**
+   * Lets the target answer what it has: sends everything that is in line and, where answers may be
+   * kept back, a Flush of the gateway's own. Without it both sides would wait for ever.
+   */
+  async release(): Promise<void> {
+    if (this.#unflushed && this.queue.length > 0 && !this.skipping) {
+      this.toTarget.push(FLUSH);
+      this.#unflushed = false;
+    }
+    await this.toTarget.flush();
+  }
+
+  /** As `release`, for callers that cannot wait: these are a few bytes. */
+  releaseSoon(): void {
+    this.release().catch((error: unknown) => this.ended.abort(error));
+  }
+
+  /**
+   * Stops a statement whose rows nobody gets any more. Only if nothing else has been sent that the
+   * cancel might hit instead; the next message waits for it.
+   */
+  stopRunning(entry: Entry | undefined): void {
+    if (this.queue.last?.segment !== entry?.segment) return;
+    // When the cancel does not get through the statement runs to its end, unseen.
+    this.stopping = this.target.cancel().catch(() => undefined);
+  }
+
+  /** Waits until `isDone`, which the target's answers bring about. */
+  async waitForTarget(isDone: () => boolean): Promise<void> {
+    if (isDone()) return;
+    await this.release();
+    await this.queue.wait(isDone);
+  }
+}

@@ -1,0 +1,146 @@
+/** What one stream leaves in the record besides its bytes: decisions, results, denials, totals. */
+import type { HitCounts } from '../../masking/detect-text.ts';
+import type { AllowedStatement, StatementAnalysis, Verdict } from '../../policy/sql/types.ts';
+import type { Refusal, RuleRef } from '../../policy/types.ts';
+import type { RecordingEvent } from '../../recording/types.ts';
+import type { Run } from './run.ts';
+import type { PostgresStreamOptions, PostgresStreamSummary } from './types.ts';
+
+/** The record could not be written: nothing more may be forwarded. Wraps what the recorder threw. */
+export class RecordingFailed extends Error {
+  constructor(cause: unknown) {
+    super('the recording cannot be written', { cause });
+    this.name = 'RecordingFailed';
+  }
+}
+
+export class StreamStory {
+  readonly #options: PostgresStreamOptions;
+  #numbers = 0;
+  #statements = 0;
+  #denied = 0;
+  #maskedValues = 0;
+
+  constructor(options: PostgresStreamOptions) {
+    this.#options = options;
+  }
+
+  /** One event per statement of the text. @returns the number of the first. */
+  allowed(at: number, statements: readonly AllowedStatement[]): number {
+    const first = this.#numbers + 1;
+    if (statements.length === 0) this.#decision(at, undefined, undefined, []);
+    for (const { analysis, masks, rules } of statements) {
+      const masked = (masks ?? []).flatMap((mask) => mask?.columns ?? []);
+      this.#decision(at, analysis, undefined, rules, masked.map(columnName));
+    }
+    return first;
+  }
+
+  refused(at: number, verdict: Verdict & { effect: 'refuse' }): void {
+    const { refusal } = verdict;
+    const rules = refusal.rule === undefined ? [] : [refusal.rule];
+    this.#decision(at, verdict.analysis[verdict.statement], refusal, rules);
+    this.#denied += 1;
+    this.#evidence(at, refusal);
+  }
+
+  /** A result that is withheld though its statement was allowed. */
+  withheld(run: Run, refusal: Refusal): void {
+    const rules = refusal.rule === undefined ? [] : [refusal.rule];
+    this.#decision(run.at, run.statement.allowed?.analysis, refusal, rules);
+    this.#denied += 1;
+    this.#evidence(run.at, refusal);
+  }
+
+  finished(run: Run, end: { tag?: string; sqlState?: string }): void {
+    this.#statements += 1;
+    this.#maskedValues += run.masker?.maskedValues ?? 0;
+    this.#write({
+      type: 'result',
+      stream: this.#options.stream,
+      at: run.at,
+      statement: run.statement.number,
+      rows: run.rows,
+      maskedValues: run.masker?.maskedValues ?? 0,
+      detected: counts(run.masker?.detected),
+      tag: end.tag,
+      sqlState: end.sqlState,
+    });
+  }
+
+  target(server: string, tls: boolean): void {
+    this.#write({ type: 'target', stream: this.#options.stream, server, tls });
+  }
+
+  cancelled(forStream: number | undefined): void {
+    this.#write({ type: 'cancel', stream: this.#options.stream, forStream });
+  }
+
+  summary(reason: string): PostgresStreamSummary {
+    return {
+      statements: this.#statements,
+      denied: this.#denied,
+      maskedValues: this.#maskedValues,
+      reason,
+    };
+  }
+
+  #decision(
+    at: number,
+    analysis: StatementAnalysis | undefined,
+    refusal: Refusal | undefined,
+    rules: readonly RuleRef[],
+    columnsMasked: readonly string[] = [],
+  ): void {
+    this.#numbers += 1;
+    const relations = [...(analysis?.reads ?? []), ...(analysis?.writes ?? [])];
+    this.#write({
+      type: 'decision',
+      stream: this.#options.stream,
+      at,
+      statement: this.#numbers,
+      effect: refusal === undefined ? 'allow' : 'refuse',
+      verbs: analysis?.verbs ?? [],
+      relations: [...new Set(relations.map(({ schema, name }) => `${schema}.${name}`))],
+      columnsMasked: [...new Set(columnsMasked)],
+      rules: rules.map(({ id, file, line }) => ({ id, file, line })),
+      code: refusal?.code,
+      message: refusal?.message,
+      policyCommit: this.#options.grant().commit,
+    });
+  }
+
+  #evidence(at: number, refusal: Refusal): void {
+    const { code, message, detail, hint } = refusal;
+    try {
+      this.#options.evidence({
+        type: 'denied',
+        stream: this.#options.stream,
+        at,
+        code,
+        message,
+        detail,
+        hint,
+        rule: refusal.rule?.id,
+      });
+    } catch (error) {
+      throw new RecordingFailed(error);
+    }
+  }
+
+  #write(event: RecordingEvent): void {
+    try {
+      this.#options.event(event);
+    } catch (error) {
+      throw new RecordingFailed(error);
+    }
+  }
+}
+
+function columnName(column: { schema: string; name: string; column: string }): string {
+  return `${column.schema}.${column.name}.${column.column}`;
+}
+
+function counts(detected: HitCounts | undefined): Readonly<Record<string, number>> {
+  return detected === undefined ? {} : Object.fromEntries(detected);
+}

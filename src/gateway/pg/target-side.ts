@@ -1,0 +1,255 @@
+/**
+ * What comes from the target: each answer is given to the head of the queue, which is the message
+ * that it answers; confirmed state changes here and nowhere else; rows are masked; what belongs to
+ * the gateway is withheld. Everything else goes on as the bytes that came.
+ */
+import { ProtocolError } from '../../errors.ts';
+import { decodeCommandComplete } from '../../protocol/pg/command-complete.ts';
+import { encodeCopyFail } from '../../protocol/pg/copy-fail.ts';
+import { decodeErrorResponse } from '../../protocol/pg/error-response.ts';
+import type { Handling, ScannedItem } from '../../protocol/pg/message-scanner.ts';
+import { BACKEND, backendName } from '../../protocol/pg/message-types.ts';
+import { decodeParameterStatus } from '../../protocol/pg/parameter-status.ts';
+import { decodeReadyForQuery } from '../../protocol/pg/ready-for-query.ts';
+import { decodeRowDescription } from '../../protocol/pg/row-description.ts';
+import { BYTES } from '../../protocol/pg/text-codec.ts';
+import { confirm, runEnded, runOf, verdictsOf, withdraw } from './confirmations.ts';
+import { answersDenial } from './denial.ts';
+import type { Entry } from './pending-queue.ts';
+import { type Redaction, redactError, redactNotice, redactNotification } from './redact-report.ts';
+import { RowDelivery } from './row-delivery.ts';
+import type { StreamState } from './stream-state.ts';
+
+export class TargetSide {
+  readonly #state: StreamState;
+  readonly #rows: RowDelivery;
+
+  constructor(state: StreamState) {
+    this.#state = state;
+    this.#rows = new RowDelivery(state);
+  }
+
+  /** For the scanner: rows and copy data that need no look pass without being collected. */
+  decide(type: number): Handling {
+    if (this.#state.withholding) return 'whole';
+    if (type === BACKEND.DataRow) return this.#rows.decide(this.#state.queue.head);
+    return type === BACKEND.CopyData ? 'pass' : 'whole';
+  }
+
+  handle(item: ScannedItem): void {
+    const { toClient, queue } = this.#state;
+    if (item.kind === 'pass') {
+      toClient.push(item.bytes);
+      return;
+    }
+    const answer = this.#answer(item.type, item.body, item.bytes);
+    if (answer !== undefined) toClient.push(answer);
+    queue.notify();
+  }
+
+  /** @returns what the client gets. */
+  #answer(type: number, body: Uint8Array, bytes: Uint8Array): Uint8Array | undefined {
+    const { queue, settings, options, withholding } = this.#state;
+    switch (type) {
+      case BACKEND.DataRow:
+        return withholding ? undefined : this.#rows.deliver(bytes, queue.head);
+      case BACKEND.ParameterStatus: {
+        const { name, value } = decodeParameterStatus(body, BYTES);
+        settings.reported(name, value);
+        return bytes;
+      }
+      case BACKEND.NoticeResponse:
+        return redactNotice(body, this.#redaction(queue.head)) ?? bytes;
+      case BACKEND.NotificationResponse:
+        return redactNotification(body, options.grant().detectors) ?? bytes;
+      case BACKEND.ErrorResponse:
+        return this.#failed(body, bytes);
+      case BACKEND.ReadyForQuery:
+        return this.#ready(body, bytes);
+      case BACKEND.RowDescription:
+      case BACKEND.NoData:
+        return this.#described(type, body, bytes);
+      case BACKEND.CopyInResponse:
+        return this.#copyBegins('in', bytes);
+      case BACKEND.CopyOutResponse:
+        return this.#copyBegins('out', bytes);
+      default: {
+        const isVisible = queue.head?.origin === 'client' && !withholding;
+        this.#completed(type, body);
+        return isVisible ? bytes : undefined;
+      }
+    }
+  }
+
+  /** Answers that end a message, or a statement of one. */
+  #completed(type: number, body: Uint8Array): void {
+    const entry = this.#state.queue.head;
+    switch (type) {
+      case BACKEND.ParseComplete:
+        this.#done(entry, 'parse');
+        break;
+      case BACKEND.BindComplete:
+        this.#done(entry, 'bind');
+        break;
+      case BACKEND.CloseComplete:
+        this.#done(entry, 'close');
+        break;
+      case BACKEND.CommandComplete:
+        this.#ended(entry, { tag: decodeCommandComplete(body, BYTES).tag });
+        break;
+      case BACKEND.EmptyQueryResponse:
+      case BACKEND.PortalSuspended:
+        this.#ended(entry, {});
+        break;
+      case BACKEND.FunctionCallResponse:
+        expectKind(entry, 'function-call');
+        break;
+      case BACKEND.ParameterDescription:
+        expectKind(entry, 'describe');
+        break;
+      case BACKEND.CopyDone:
+      case BACKEND.CopyData:
+        break;
+      default:
+        throw new ProtocolError(
+          `the target sent ${backendName(type) ?? `message type ${type}`}, which has no place here`,
+        );
+    }
+  }
+
+  #done(entry: Entry | undefined, kind: 'parse' | 'bind' | 'close'): void {
+    if (entry?.kind !== kind || entry.denial !== undefined) throw outOfStep(entry, kind);
+    this.#state.queue.shift();
+    confirm(this.#state, entry);
+    this.#state.settled(entry);
+  }
+
+  /** A statement has ended: all of an Execute, one of the statements of a Query. */
+  #ended(entry: Entry | undefined, end: { tag?: string }): void {
+    if (entry?.denial !== undefined) throw outOfStep(entry, 'a statement that was refused');
+    if (entry?.kind === 'execute') {
+      this.#state.queue.shift();
+      if (entry.run !== undefined) runEnded(this.#state, entry.run, end);
+      this.#state.settled(entry);
+      return;
+    }
+    if (entry?.kind !== 'query') throw outOfStep(entry, 'execute');
+    const run = runOf(entry);
+    if (run === undefined) {
+      // An empty text has no statement; any other is one that the parser did not see.
+      if (end.tag !== undefined) throw outOfStep(entry, 'a statement that was not there');
+      return;
+    }
+    runEnded(this.#state, run, end);
+    if (run.statement.basis === undefined) run.rows = 0;
+    else entry.current += 1;
+  }
+
+  #described(type: number, body: Uint8Array, bytes: Uint8Array): Uint8Array | undefined {
+    const { queue, withholding } = this.#state;
+    const entry = queue.head;
+    const isVisible = entry?.origin === 'client' && !withholding;
+    if (entry?.kind === 'describe') queue.shift();
+    else if (entry?.kind !== 'query' || type === BACKEND.NoData) throw outOfStep(entry, 'describe');
+    if (type === BACKEND.NoData) return isVisible ? bytes : undefined;
+    // Names need not be valid in client_encoding, and are handed on as they are.
+    const { fields } = decodeRowDescription(body, BYTES);
+    const withheld = this.#rows.described(entry, fields);
+    if (withheld !== undefined) return withheld;
+    if (!isVisible) return undefined;
+    return this.#rows.cleanNames(fields, this.#redaction(entry).detectors) ?? bytes;
+  }
+
+  #copyBegins(direction: 'in' | 'out', bytes: Uint8Array): Uint8Array | undefined {
+    const { queue, withholding, copy, toTarget } = this.#state;
+    const run = runOf(queue.head);
+    if (run === undefined) throw outOfStep(queue.head, 'execute');
+    const { allowed, basis } = run.statement;
+    if (basis !== undefined && allowed?.analysis.protocol.copy?.direction !== direction) {
+      throw new ProtocolError('the target began a COPY for a statement that was taken for none');
+    }
+    if (!withholding) {
+      if (direction === 'in') copy.opened();
+      return bytes;
+    }
+    // The client does not know that it should send data: the target must not wait for it.
+    if (direction === 'in') {
+      toTarget.push(encodeCopyFail({ message: 'the result was withheld' }));
+      this.#state.releaseSoon();
+    }
+    return undefined;
+  }
+
+  #failed(body: Uint8Array, bytes: Uint8Array): Uint8Array | undefined {
+    const { queue } = this.#state;
+    const { fields } = decodeErrorResponse(body, BYTES);
+    const severity = fields.get('V') ?? fields.get('S') ?? '';
+    const entry = queue.head;
+    const redacted = redactError(body, this.#redaction(entry)) ?? bytes;
+    // The server says why it closes the connection; nothing else follows.
+    if (severity === 'FATAL' || severity === 'PANIC') return redacted;
+    const denial = entry?.denial;
+    const answer = denial !== undefined && answersDenial(body, denial) ? denial.error : redacted;
+    const isWithheld = entry?.origin === 'own' || this.#state.withholding;
+    if (entry !== undefined) this.#fail(entry, fields.get('C') ?? '');
+    return isWithheld ? undefined : answer;
+  }
+
+  #fail(entry: Entry, sqlState: string): void {
+    const state = this.#state;
+    const run = runOf(entry);
+    if (run !== undefined) runEnded(state, run, { sqlState });
+    if (entry.kind === 'query') entry.failed = true;
+    if (entry.kind === 'query' || entry.kind === 'function-call' || entry.kind === 'sync') return;
+    const syncCounts = state.copy.deferredSync && state.copy.isExtended;
+    // A failing Parse of the unnamed statement has dropped the old one before it failed.
+    if (entry.kind === 'parse' && entry.name === '') state.statements.delete('');
+    const { skipped, foundSync } = state.queue.skipToSync();
+    for (const one of skipped) {
+      withdraw(state, one);
+      state.settled(one);
+    }
+    if (foundSync) return;
+    state.skipping = true;
+    if (!syncCounts) return;
+    // The client sent its Sync in copy mode, which has ended before it sent more: now it counts.
+    state.copy.deferredSync = false;
+    state.sendSync();
+    state.releaseSoon();
+  }
+
+  #ready(body: Uint8Array, bytes: Uint8Array): Uint8Array | undefined {
+    const state = this.#state;
+    const entry = state.queue.head;
+    if (entry?.kind !== 'sync' && entry?.kind !== 'query' && entry?.kind !== 'function-call') {
+      throw outOfStep(entry, 'sync');
+    }
+    state.queue.shift();
+    state.settled(entry);
+    const { status } = decodeReadyForQuery(body);
+    state.settings.ready(status, entry.segment, state.queue.length === 0);
+    if (entry.origin !== 'client') return undefined;
+    state.withholding = false;
+    return bytes;
+  }
+
+  #redaction(entry: Entry | undefined): Redaction {
+    const verdicts = verdictsOf(entry);
+    return {
+      values: verdicts.some(({ redactErrors }) => redactErrors),
+      userCode: verdicts.some(({ analysis }) => analysis.protocol.runsUserCode),
+      detectors: this.#state.options.grant().detectors,
+    };
+  }
+}
+
+function expectKind(entry: Entry | undefined, kind: Entry['kind']): void {
+  if (entry?.kind !== kind) throw outOfStep(entry, kind);
+}
+
+/** Whoever answers out of step cannot be followed, and what cannot be followed is not forwarded. */
+function outOfStep(entry: Entry | undefined, answer: string): ProtocolError {
+  return new ProtocolError(
+    `the target answered ${answer} where an answer to ${entry?.kind ?? 'nothing'} was due`,
+  );
+}
