@@ -12,7 +12,13 @@ import { withStateLock } from './state-lock.ts';
 import { tokenLockPath } from './stored-tokens.ts';
 import { type TokenRecord, toTokenRecord } from './token-record.ts';
 import { chooseTokenStore, removeTokens } from './token-stores.ts';
-import { checkGatewayKeys, readTrust, rootKeyFingerprint, writePin } from './trust.ts';
+import {
+  checkGatewayKeys,
+  checkSigners,
+  readTrust,
+  rootKeyFingerprint,
+  writePin,
+} from './trust.ts';
 
 export interface LoginOptions {
   readonly home: Home;
@@ -59,6 +65,7 @@ export async function login(options: LoginOptions): Promise<LoginResult> {
   const info = await anonymous.info(signal);
   const pinned = options.trust === true ? undefined : readTrust(home).get(gateway);
   const { pin, firstUse } = checkGatewayKeys(pinned, gateway, info, Date.now());
+  checkSigners(pinned, gateway, info);
   if (firstUse) {
     note(`gateway "${pin.gateway}" has the root key ${rootKeyFingerprint(pin.rootKey)}`);
     note('compare it with what its administrator says; it is remembered from now on');

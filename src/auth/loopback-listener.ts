@@ -24,7 +24,7 @@ export interface Callback {
   show(result: LoginOutcome): Promise<void>;
 }
 
-export type LoginOutcome =
+type LoginOutcome =
   | { readonly type: 'success'; readonly name: string; readonly gateway: string }
   | { readonly type: 'failure'; readonly reason: string };
 

@@ -22,7 +22,7 @@ import type { InfoReply } from '../tunnel/api.ts';
 import { type Callback, startLoopbackListener } from './loopback-listener.ts';
 
 /** Long enough for a second factor on another device. */
-export const LOGIN_TIMEOUT_MS = 5 * 60_000;
+const LOGIN_TIMEOUT_MS = 5 * 60_000;
 const PROVIDER_TIMEOUT_SECONDS = 10;
 
 export type LoginProvider = InfoReply['identityProviders'][number];

@@ -101,21 +101,34 @@ export function checkGatewayKeys(
       hint: 'Whoever runs the gateway must renew it; check the clock of this machine, too.',
     });
   }
-  if (pinned !== undefined && pinned.allowedSigners !== info.policy.allowedSigners) {
-    throw changed(gatewayUrl, 'the gateway names other signers of the policy than before', [
-      'Whoever signs the policy decides who may do what, so this must not change unnoticed.',
-    ]);
-  }
   const pin: GatewayPin = {
     gateway: keyring.gateway,
     rootKey: info.rootKey,
     keyringVersion: keyring.version,
-    allowedSigners: info.policy.allowedSigners,
+    // What the policy is verified with stays, whatever the gateway says now: see checkSigners.
+    allowedSigners: pinned?.allowedSigners ?? info.policy.allowedSigners,
     ...(info.policy.repository === undefined ? {} : { policyRepository: info.policy.repository }),
     policyBranch: info.policy.branch,
     pinnedAt: pinned?.pinnedAt ?? new Date(nowMs).toISOString(),
   };
   return { pin, firstUse: pinned === undefined };
+}
+
+/**
+ * At login, where somebody looks on: later the pinned signers are used, and a change at the
+ * gateway alone does no harm.
+ * @throws HoopError HOOP_GATEWAY_KEY
+ */
+export function checkSigners(
+  pinned: GatewayPin | undefined,
+  gatewayUrl: string,
+  info: InfoReply,
+): void {
+  if (pinned !== undefined && pinned.allowedSigners !== info.policy.allowedSigners) {
+    throw changed(gatewayUrl, 'the gateway names other signers of the policy than before', [
+      'Whoever signs the policy decides who may do what, so this must not change unnoticed.',
+    ]);
+  }
 }
 
 export function writePin(home: Home, gatewayUrl: string, pin: GatewayPin): void {

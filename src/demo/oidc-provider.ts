@@ -43,7 +43,7 @@ export interface OidcProvider extends AsyncDisposable {
   readonly accounts: readonly DemoAccount[];
 }
 
-export const DEMO_ACCOUNTS: readonly Omit<DemoAccount, 'password'>[] = [
+const DEMO_ACCOUNTS: readonly Omit<DemoAccount, 'password'>[] = [
   {
     name: 'dba',
     fullName: 'Dana Barton',

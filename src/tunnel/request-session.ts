@@ -3,7 +3,7 @@
  * policy's signature, the gateway's keys, the certificate of the session.
  */
 import { randomBytes } from 'node:crypto';
-import type { GatewayPin } from '../auth/trust.ts';
+import { checkAndPin, type GatewayPin } from '../auth/trust.ts';
 import { HoopError } from '../errors.ts';
 import type { Home } from '../home.ts';
 import { openCertificate } from '../recording/certificate.ts';
@@ -39,7 +39,10 @@ export interface RequestedSession {
 
 export async function requestSession(o: RequestSessionOptions): Promise<RequestedSession> {
   const [info, inForce] = await Promise.all([o.client.info(o.signal), o.client.policy(o.signal)]);
-  const keyring = checkKeyring(info.keyring, o.pin);
+  // The keys that the gateway names must come from the root that was pinned at login; a newer
+  // keyring is remembered, so that an older one is refused from now on.
+  const { pin } = checkAndPin(o.home, o.gateway, info, Date.now());
+  const keyring = openKeyring(info.keyring, Buffer.from(pin.rootKey, 'base64'));
   const verify = (commit: string) => verifyGatewayPolicy({ ...o, reply: { commit } });
   let policy = await verify(inForce.commit);
   const sessionKey = generateSigningKey();
@@ -63,19 +66,6 @@ export async function requestSession(o: RequestSessionOptions): Promise<Requeste
   }
   checkCertificate({ reply, keyring, sessionKey, clientNonce, target: o.target });
   return { reply, sessionKey, keyring: info.keyring, policy };
-}
-
-/** The keys that the gateway names must come from the root that was pinned at login. */
-function checkKeyring(text: string, pin: GatewayPin): Keyring {
-  const keyring = openKeyring(text, Buffer.from(pin.rootKey, 'base64'));
-  if (keyring.version < pin.keyringVersion) {
-    throw new HoopError(
-      'HOOP_VERIFY_FAILED',
-      `the gateway's keyring version ${keyring.version} is older than the pinned ${pin.keyringVersion}`,
-      { hint: 'Ask whoever runs the gateway whether it was restored from an old backup.' },
-    );
-  }
-  return keyring;
 }
 
 interface CertificateFacts {

@@ -44,6 +44,7 @@ export async function runCommand(
     signal: options.signal ?? new AbortController().signal,
     color: { stdout: false, stderr: false },
     note: (text) => stderr.write(`hoop: ${text}\n`),
+    onSignal: () => () => undefined,
     setExitCode: () => undefined,
   };
   await create(io).exitOverride().parseAsync(args, { from: 'user' });

@@ -4,7 +4,7 @@ import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
  * How long a nonce of the gateway may be used. Each reply brings a new one; a client that was
  * silent for longer learns it in one more round trip (RFC 9449 §8).
  */
-export const NONCE_LIFETIME_MS = 5 * 60_000;
+const NONCE_LIFETIME_MS = 5 * 60_000;
 
 /**
  * Nonces without a list of them: the time, authenticated with a key that lives as long as this

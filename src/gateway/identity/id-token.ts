@@ -12,9 +12,9 @@ import { type LoginClaims, mapLoginClaims } from './login-claims.ts';
 import { tokenError } from './token-error.ts';
 
 /** How far clocks may differ. */
-export const LEEWAY_SECONDS = 60;
+const LEEWAY_SECONDS = 60;
 /** A person's ID token is exchanged right after the login. */
-export const MAX_ID_TOKEN_AGE_SECONDS = 10 * 60;
+const MAX_ID_TOKEN_AGE_SECONDS = 10 * 60;
 
 export interface IdTokenContext {
   readonly providers: readonly IdentityProvider[];

@@ -7,11 +7,11 @@ import { z } from 'zod';
 import { HoopError } from '../../errors.ts';
 
 /** jose's defaults for remote key sets: https://github.com/panva/jose/blob/main/src/jwks/remote.ts */
-export const JWKS_COOLDOWN_MS = 30_000;
-export const JWKS_MAX_AGE_MS = 10 * 60_000;
-export const JWKS_TIMEOUT_MS = 5_000;
+const JWKS_COOLDOWN_MS = 30_000;
+const JWKS_MAX_AGE_MS = 10 * 60_000;
+const JWKS_TIMEOUT_MS = 5_000;
 /** How long keys serve on when the provider does not answer. */
-export const JWKS_LAST_KNOWN_GOOD_MS = 24 * 60 * 60_000;
+const JWKS_LAST_KNOWN_GOOD_MS = 24 * 60 * 60_000;
 /** Large providers publish some 10 KiB. */
 const MAX_DOCUMENT_BYTES = 256 * 1024;
 

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { tokenError } from './token-error.ts';
 
 /** Tokens with many groups reach some 10 KiB; a proof has less than one. */
-export const MAX_TOKEN_LENGTH = 16 * 1024;
+const MAX_TOKEN_LENGTH = 16 * 1024;
 
 /**
  * `crit` names extensions that change what a token means; none is understood here, so none is

@@ -5,9 +5,9 @@ import type { LoginClaims } from './login-claims.ts';
 import { type RefreshHandle, RefreshHandles } from './refresh-handle.ts';
 import { tokenError } from './token-error.ts';
 
-export const LOGIN_SECONDS = 12 * 60 * 60;
+const LOGIN_SECONDS = 12 * 60 * 60;
 /** For a client that lost the reply with its next handle. */
-export const REFRESH_GRACE_MS = 30_000;
+const REFRESH_GRACE_MS = 30_000;
 
 export interface LoginsOptions {
   readonly signingKey: KeyObject;
