@@ -18,5 +18,8 @@ export const MAX_CANCEL_KEY_LENGTH = 256;
 /** Protocol 3.2, minimum length of a key that a server gives out; 3.0 has exactly this. */
 export const MIN_CANCEL_KEY_LENGTH = 4;
 
-/** Bytes of any message before the client is authenticated: PQ_SMALL_MESSAGE_LIMIT. */
-export const MAX_UNAUTHENTICATED_MESSAGE_LENGTH = 10_000;
+/** PG_MAX_SASL_MESSAGE_LENGTH in src/include/libpq/sasl.h: a message body during SCRAM. */
+export const MAX_SASL_MESSAGE_LENGTH = 1024;
+
+/** PG_PROTOCOL_LATEST of PostgreSQL 18: 3.2. */
+export const LATEST_MINOR_VERSION = 2;

@@ -26,31 +26,36 @@ export class MessageWriter {
 
   u8(value: number): this {
     this.#check(value, 0, 0xff);
-    this.#view.setUint8(this.#grow(1), value);
+    const at = this.#grow(1);
+    this.#view.setUint8(at, value);
     return this;
   }
 
   i16(value: number): this {
     this.#check(value, -0x8000, 0x7fff);
-    this.#view.setInt16(this.#grow(2), value);
+    const at = this.#grow(2);
+    this.#view.setInt16(at, value);
     return this;
   }
 
   u16(value: number): this {
     this.#check(value, 0, 0xffff);
-    this.#view.setUint16(this.#grow(2), value);
+    const at = this.#grow(2);
+    this.#view.setUint16(at, value);
     return this;
   }
 
   i32(value: number): this {
     this.#check(value, -0x80000000, 0x7fffffff);
-    this.#view.setInt32(this.#grow(4), value);
+    const at = this.#grow(4);
+    this.#view.setInt32(at, value);
     return this;
   }
 
   u32(value: number): this {
     this.#check(value, 0, 0xffffffff);
-    this.#view.setUint32(this.#grow(4), value);
+    const at = this.#grow(4);
+    this.#view.setUint32(at, value);
     return this;
   }
 

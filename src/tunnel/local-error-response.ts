@@ -1,0 +1,57 @@
+/**
+ * Errors of the client itself as the local program sees them. After FATAL the connection closes.
+ * What the gateway says goes through as it is; this is for what never got there.
+ * https://www.postgresql.org/docs/current/errcodes-appendix.html
+ */
+import type { ErrorCode, HoopError } from '../errors.ts';
+import { encodeErrorResponse } from '../protocol/pg/error-response.ts';
+import { reportFields } from '../protocol/pg/report-fields.ts';
+
+const SQL_STATES: { readonly [code in ErrorCode]?: string } = {
+  HOOP_SESSION_ENDED: '57P01',
+  HOOP_SESSION_EXPIRED: '57P01',
+  HOOP_SESSION_REVOKED: '57P01',
+  HOOP_INTERRUPTED: '57P01',
+  HOOP_LIMIT: '53300',
+  HOOP_PROTOCOL: '08P01',
+  HOOP_RECORDING_WRITE: '58030',
+  HOOP_EVIDENCE_MISMATCH: '58000',
+};
+
+/** connection_failure: what else goes wrong is on the way to the gateway. */
+const CONNECTION_FAILURE = '08006';
+
+export function fatalResponse(error: HoopError): Uint8Array {
+  return encodeFatal({
+    sqlState: SQL_STATES[error.code] ?? CONNECTION_FAILURE,
+    message: error.message,
+    detail: error.detail,
+    hint: error.hint,
+    code: error.code,
+  });
+}
+
+export function encodeFatal(report: {
+  readonly sqlState: string;
+  readonly message: string;
+  readonly detail?: string | undefined;
+  readonly hint?: string | undefined;
+  readonly code: ErrorCode;
+}): Uint8Array {
+  const fields = new Map(
+    reportFields({
+      severity: 'FATAL',
+      sqlState: report.sqlState,
+      message: clean(report.message),
+      detail: report.detail === undefined ? undefined : clean(report.detail),
+      hint: report.hint === undefined ? undefined : clean(report.hint),
+    }),
+  );
+  // Where the gateway puts it as well: `\errverbose` and drivers show it.
+  fields.set('F', 'hoop').set('R', report.code);
+  return encodeErrorResponse({ fields });
+}
+
+function clean(text: string): string {
+  return text.toWellFormed().replaceAll('\0', '');
+}

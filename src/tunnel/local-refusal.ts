@@ -1,0 +1,25 @@
+/** Why a connection to the local port was refused; what `hoop connect` counts. */
+export type RefusalReason =
+  | 'HTTP'
+  | 'direct TLS'
+  | 'garbage'
+  | 'unsupported protocol version'
+  | 'malformed login'
+  | 'no password'
+  | 'wrong password'
+  | 'login timeout'
+  | 'too many connections'
+  | 'unknown cancel key';
+
+export class LocalRefusal extends Error {
+  readonly reason: RefusalReason;
+  /** An ErrorResponse; undefined: close without a word, because the peer speaks no PostgreSQL. */
+  readonly answer: Uint8Array | undefined;
+
+  constructor(reason: RefusalReason, answer?: Uint8Array) {
+    super(`connection refused: ${reason}`);
+    this.name = 'LocalRefusal';
+    this.reason = reason;
+    this.answer = answer;
+  }
+}

@@ -1,0 +1,74 @@
+/**
+ * One authenticated local connection and its tunnel stream: bytes both ways until either ends.
+ * The bytes are not changed. They are looked at only to learn the cancel key, and to know whether
+ * a message is complete: if the tunnel breaks then, the client can still be told why.
+ */
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { HoopError } from '../errors.ts';
+import { decodeBackendKeyData } from '../protocol/pg/backend-key-data.ts';
+import { MAX_CANCEL_KEY_LENGTH } from '../protocol/pg/limits.ts';
+import { MessageScanner } from '../protocol/pg/message-scanner.ts';
+import { BACKEND } from '../protocol/pg/message-types.ts';
+import { closeGently } from './close-gently.ts';
+import type { LocalCancelKeys } from './local-cancel-keys.ts';
+import { fatalResponse } from './local-error-response.ts';
+import { pump } from './pump.ts';
+
+/** After the client has gone, the gateway has this long to end the stream. */
+const END_WITHIN_MS = 10_000;
+
+export async function relayConnection(connection: {
+  readonly socket: Socket;
+  readonly tunnel: Duplex;
+  readonly cancelKeys: LocalCancelKeys;
+}): Promise<void> {
+  const { socket, tunnel, cancelKeys } = connection;
+  let processId: number | undefined;
+  const scanner = new MessageScanner({
+    decide: (type) => (type === BACKEND.BackendKeyData ? 'whole' : 'pass'),
+    maxWholeLength: 4 + MAX_CANCEL_KEY_LENGTH,
+  });
+  const down = pump(tunnel, socket, (chunk) =>
+    scanner.push(chunk, (item) => {
+      if (item.kind === 'message') {
+        const key = decodeBackendKeyData(item.body);
+        processId = key.processId;
+        cancelKeys.add(key.processId, key.secretKey);
+      }
+    }),
+  );
+  // The client's end, clean or not, is the end of the stream. There is no half-closed state: a
+  // PostgreSQL server whose client has closed its side stops as well.
+  const up = pump(socket, tunnel).finally(() => tunnel.end());
+  const upEnded = up.catch(() => undefined).then(() => endSoon(tunnel));
+  try {
+    await down;
+    await closeGently(socket);
+  } catch (error) {
+    const told =
+      error instanceof HoopError && scanner.atBoundary ? fatalResponse(error) : undefined;
+    await closeGently(socket, told);
+  } finally {
+    if (processId !== undefined) {
+      cancelKeys.remove(processId);
+    }
+    socket.destroy();
+    tunnel.destroy();
+    await upEnded;
+  }
+}
+
+/** Waits for the stream's end, but not for ever. */
+async function endSoon(tunnel: Duplex): Promise<void> {
+  if (tunnel.closed) {
+    return;
+  }
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(() => {
+    tunnel.destroy();
+  }, END_WITHIN_MS);
+  tunnel.once('close', resolve);
+  await promise;
+  clearTimeout(timer);
+}
