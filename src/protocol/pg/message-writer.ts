@@ -88,6 +88,7 @@ export class MessageWriter {
     }
   }
 
+  /** May replace the view: take it after. @returns where the new bytes begin. */
   #grow(length: number): number {
     const start = this.#length;
     const end = start + length;
