@@ -2,10 +2,9 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { HoopError } from '../errors.ts';
-import type { SessionReading } from '../recording/read-session.ts';
-import { readSession } from '../recording/read-session.ts';
+import { readSession, type SessionReading } from '../recording/read-session.ts';
 import { type Verification, verifyBundle } from '../recording/verify.ts';
-import { buildTimeline, type RecordedItem } from '../replay/build-timeline.ts';
+import { buildTimeline } from '../replay/build-timeline.ts';
 import { REPLAY_LIMITS } from '../replay/replay-limits.ts';
 import type { TimelineEntry } from '../replay/timeline.ts';
 import { renderJson } from '../ui/render-json.ts';
@@ -72,10 +71,7 @@ async function showView(
   verification: Verification,
   speed: number | undefined,
 ): Promise<void> {
-  const model = collectReplay(
-    headerOf(reading, verification),
-    buildTimeline(recordedItems(reading)),
-  );
+  const model = collectReplay(headerOf(reading, verification), buildTimeline(reading.timeline()));
   const { showReplay } = await import('../ui/replay-view.ts');
   const { stdout, stdin, signal, color } = io;
   await showReplay(model, { stdout, stdin, signal, color: color.stdout, speed });
@@ -93,28 +89,12 @@ function headerOf({ certificate }: SessionReading, verification: Verification): 
   };
 }
 
-/** Data and events in the order recorded, with the lines of stream 0 in their places. */
-function* recordedItems(reading: SessionReading): Generator<RecordedItem> {
-  const evidence = reading.evidence[Symbol.iterator]();
-  let line = evidence.next();
-  for (const item of reading.timeline()) {
-    const seq = item.type === 'data' ? item.piece.seq : item.seq;
-    for (; !line.done && line.value.seq <= seq; line = evidence.next()) {
-      yield { type: 'evidence', timeMs: line.value.timeMs, line: line.value.line };
-    }
-    yield item;
-  }
-  for (; !line.done; line = evidence.next()) {
-    yield { type: 'evidence', timeMs: line.value.timeMs, line: line.value.line };
-  }
-}
-
 function* jsonLines(reading: SessionReading, verification: Verification): Generator<string> {
   const { verdict, exitStatus } = verification;
   const { session, target, name } = reading.certificate;
   const head = { type: 'recording', session, target, principal: name, verdict, exitStatus };
   yield `${renderJson({ v: 1, ...head })}\n`;
-  for (const entry of buildTimeline(recordedItems(reading), STREAMED_LIMITS)) {
+  for (const entry of buildTimeline(reading.timeline(), STREAMED_LIMITS)) {
     yield `${renderJson({ v: 1, ...entry })}\n`;
   }
 }
@@ -130,7 +110,7 @@ async function* transcript(
   yield `${verdictLine(verification, style)}\n`;
   let startMs: number | undefined;
   let clockMs = 0;
-  for (const entry of buildTimeline(recordedItems(reading), STREAMED_LIMITS)) {
+  for (const entry of buildTimeline(reading.timeline(), STREAMED_LIMITS)) {
     startMs ??= timeOf(entry);
     if (speed !== undefined) {
       const shownMs = endOf(entry) - startMs;
@@ -150,7 +130,7 @@ function endOf(entry: TimelineEntry): number {
 /** What the client received, connection after connection as it came; no evidence lines. */
 function* rawBytes(reading: SessionReading): Generator<Uint8Array> {
   for (const item of reading.timeline()) {
-    if (item.type === 'data' && item.piece.direction === 1 && item.piece.stream !== 0) {
+    if (item.type === 'data' && item.piece.direction === 1) {
       yield item.piece.bytes;
     }
   }

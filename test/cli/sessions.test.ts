@@ -1,0 +1,245 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import {
+  columns,
+  complete,
+  error,
+  notice,
+  query,
+  RecordedStream,
+  ready,
+  row,
+} from '../replay/recorded-stream.ts';
+import { type MadeRecording, makeRecording } from './made-recording.ts';
+import { runSessions } from './run-command.ts';
+
+/** What a hostile server or user might put in the way of an auditor's terminal. */
+const HOSTILE = '\x1b]52;c;cm0gLXJmIH4=\x07\u202e\u009b31m';
+const NO_HOME = { HOOP_HOME: '/nonexistent/hoop' };
+
+function session() {
+  const stream = new RecordedStream().start();
+  const first = stream.upOffset;
+  stream
+    .up(query('select id, email from users'))
+    .decision(first, { columnsMasked: ['public.users.email'], outputsMasked: [1] })
+    .down(columns(['id', 23], ['email', 25]), row('1', 'a***'), row('2', HOSTILE))
+    .down(complete('SELECT 2'), ready())
+    .result(first, { rows: 2, maskedValues: 2, tag: 'SELECT 2' });
+  const second = stream.upOffset;
+  stream
+    .up(query(`drop table users -- ${HOSTILE}`))
+    .decision(second, {
+      effect: 'refuse',
+      code: 'HOOP_NOT_ALLOWED',
+      message: 'drop is not allowed',
+    })
+    .down(error('42501', 'drop is not allowed', { hint: 'Ask.' }), ready());
+  stream.up(query('do')).down(notice(HOSTILE), complete('DO'), ready());
+  return stream.items;
+}
+
+let made: MadeRecording;
+let oneSided: MadeRecording;
+beforeAll(async () => {
+  made = await makeRecording(session());
+  oneSided = await makeRecording(session(), { twoSided: false });
+});
+afterAll(async () => {
+  await made[Symbol.asyncDispose]();
+  await oneSided[Symbol.asyncDispose]();
+});
+
+describe('hoop sessions verify FILE', () => {
+  test('a recording that both sides signed is verified without a network', async () => {
+    const result = await runSessions(['verify', made.bundle, '--trust', made.trust], {
+      env: NO_HOME,
+    });
+    expect(result.stderr).toBe('');
+    expect(result.status).toBe(0);
+    expect(result.stdout).toContain(`session ${made.session}\n`);
+    expect(result.stdout).toMatch(/✓ ok +chunks/);
+    expect(result.stdout).toMatch(/\n✓ verified \(two-sided, not logged\)\n$/);
+    expect(result.stdout).not.toMatch(/✓ ok +log/);
+  });
+
+  test('the keys of HOOP_HOME are used when no file is named', async () => {
+    const result = await runSessions(['verify', made.bundle], {
+      env: { HOOP_HOME: made.directory },
+    });
+    expect(result).toMatchObject({ status: 0, stderr: '' });
+  });
+
+  test('--json is one document with every check', async () => {
+    const { stdout, status } = await runSessions(
+      ['verify', made.bundle, '--trust', made.trust, '--json'],
+      { env: NO_HOME },
+    );
+    expect(status).toBe(0);
+    const document = JSON.parse(stdout);
+    expect(document).toMatchObject({ v: 1, session: made.session, exitStatus: 0 });
+    expect(document.checks.length).toBeGreaterThan(10);
+  });
+
+  test('without a trusted key it ends with 2 and says so', async () => {
+    const result = await runSessions(['verify', made.bundle], { env: NO_HOME });
+    expect(result.status).toBe(2);
+    expect(result.stdout).toMatch(/\? untrusted/);
+    expect(result.stderr).toMatch(/^hoop: error: no trusted key for recording /);
+    expect(result.stderr).toMatch(/hoop: hint: .*--trust/);
+  });
+
+  test('a flipped byte ends with 1 and the check is named', async () => {
+    const bytes = await readFile(made.bundle);
+    const at = bytes.lastIndexOf('a***');
+    bytes[at] = 0x62;
+    const path = join(made.directory, 'flipped.tar');
+    await writeFile(path, bytes);
+    const result = await runSessions(['verify', path, '--trust', made.trust], { env: NO_HOME });
+    expect(at).toBeGreaterThan(0);
+    expect(result.status).toBe(1);
+    expect(result.stdout).toMatch(/✗ FAILED +chunks +.*altered/);
+    expect(result.stderr).toMatch(/hoop: error: recording ".*flipped\.tar" is not what was signed/);
+    expect(result.stderr).toMatch(/hoop: detail: .*altered/);
+  });
+
+  test('bytes that are no recording end with 1', async () => {
+    const path = join(made.directory, 'noise.tar');
+    await writeFile(path, Buffer.alloc(4096, 7));
+    const result = await runSessions(['verify', path, '--trust', made.trust], { env: NO_HOME });
+    expect(result.status).toBe(1);
+    expect(result.stdout).toMatch(/✗ FAILED +bundle/);
+  });
+
+  test('a one-sided recording ends with 2, unless that is accepted', async () => {
+    const args = ['verify', oneSided.bundle, '--trust', oneSided.trust];
+    const refused = await runSessions(args, { env: NO_HOME });
+    expect(refused.status).toBe(2);
+    expect(refused.stderr).toContain('cannot be fully verified');
+    const accepted = await runSessions([...args, '--allow-one-sided'], { env: NO_HOME });
+    expect(accepted.status).toBe(0);
+    expect(accepted.stdout).not.toMatch(/✓ verified \(two-sided/);
+  });
+
+  test('a file that is not there and a file without keys are wrong usage', async () => {
+    const missing = await runSessions(['verify', './none.tar'], { env: NO_HOME });
+    expect(missing).toMatchObject({ status: 2, stdout: '' });
+    expect(missing.stderr).toContain('no file "./none.tar"');
+    const noKeys = await runSessions(['verify', made.bundle, '--trust', made.bundle], {
+      env: NO_HOME,
+    });
+    expect(noKeys.status).toBe(2);
+    expect(noKeys.stderr).toContain('holds no trusted keys');
+  });
+});
+
+describe('hoop sessions replay FILE', () => {
+  const replay = (...more: string[]) =>
+    runSessions(['replay', made.bundle, '--trust', made.trust, ...more], { env: NO_HOME });
+
+  test('plain text shows statements, decisions, results and the verdict', async () => {
+    const { stdout, stderr, status } = await replay();
+    expect({ stderr, status }).toEqual({ stderr: '', status: 0 });
+    expect(stdout).toMatch(/^✓ verified \(two-sided, not logged\)\n/);
+    expect(stdout).toContain('eve@example.com');
+    expect(stdout).toContain('TICKET-1');
+    expect(stdout).toMatch(/#1 ✓ allowed on connection 1, 2 rows/);
+    expect(stdout).toContain('email [masked]');
+    expect(stdout).toContain('(2 rows, 2 masked)');
+    expect(stdout).toMatch(/#2 ✗ denied on connection 1/);
+    expect(stdout).toContain(
+      'denied HOOP_NOT_ALLOWED by engineers/read (policies/engineers.yaml:12)',
+    );
+    expect(stdout).toContain('HINT:  Ask.');
+    expect(stdout).toContain('closing: the client closed the session');
+  });
+
+  test('nothing that was recorded can act on the terminal', async () => {
+    for (const options of [[], ['--json']]) {
+      const { stdout } = await replay(...options);
+      expect(stdout).not.toMatch(/[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]/);
+    }
+    expect((await replay()).stdout).toContain('⟪U+001B⟫]52;c;');
+  });
+
+  test('--json is NDJSON with a version in every line', async () => {
+    const { stdout, status } = await replay('--json');
+    const entries = stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    expect(status).toBe(0);
+    expect(entries.every(({ v }) => v === 1)).toBe(true);
+    expect(entries[0]).toMatchObject({
+      type: 'recording',
+      session: made.session,
+      verdict: 'verified (two-sided, not logged)',
+    });
+    const statements = entries.filter(({ type }) => type === 'statement');
+    expect(statements.map(({ outcome }) => outcome)).toEqual(['ok', 'denied', 'ok']);
+    expect(statements[0].results[0].rows[1][1]).toBe(HOSTILE);
+  });
+
+  test('--raw gives the bytes of the server, and is refused on a terminal', async () => {
+    const { stdout } = await replay('--raw');
+    expect(stdout).toContain(HOSTILE);
+    expect(stdout.startsWith('R')).toBe(true);
+    const refused = await runSessions(['replay', made.bundle, '--raw'], {
+      env: NO_HOME,
+      tty: true,
+    });
+    expect(refused).toMatchObject({ status: 2, stdout: '' });
+    expect(refused.stderr).toContain('--raw is refused on a terminal');
+  });
+
+  test('without a keyboard there is no viewer, also on a terminal', async () => {
+    const result = await runSessions(['replay', made.bundle, '--trust', made.trust], {
+      env: NO_HOME,
+      tty: true,
+    });
+    expect(result.status).toBe(0);
+    expect(result.stdout).toContain('#1 ✓ allowed');
+  });
+
+  test('without keys the replay says that it is not verified', async () => {
+    const { stdout, status } = await runSessions(['replay', made.bundle], { env: NO_HOME });
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/^\? /);
+  });
+
+  test('an altered recording is shown as such and ends with 1', async () => {
+    const bytes = await readFile(made.bundle);
+    bytes[bytes.lastIndexOf('a***')] = 0x62;
+    const path = join(made.directory, 'altered.tar');
+    await writeFile(path, bytes);
+    const result = await runSessions(['replay', path, '--trust', made.trust], { env: NO_HOME });
+    expect(result.status).toBe(1);
+    expect(result.stdout).toMatch(/^✗ /);
+    expect(result.stdout).toContain('b***');
+    expect(result.stderr).toContain('was altered');
+  });
+
+  test('an interrupt ends a replay at speed', async () => {
+    const result = await runSessions(['replay', made.bundle, '--speed', '1'], {
+      env: NO_HOME,
+      signal: AbortSignal.abort(new Error('interrupted')),
+    });
+    expect(result.status).toBe(1);
+  });
+
+  test('a wrong speed is wrong usage', async () => {
+    await expect(replay('--speed', '0')).resolves.toMatchObject({ status: 2 });
+  });
+});
+
+describe('without a login', () => {
+  test.each([['list'], ['show', 'last'], ['replay', '0199c2f4'], ['download', 'last']])(
+    '%s ends with 3',
+    async (...args) => {
+      const result = await runSessions(args, { env: NO_HOME });
+      expect(result).toMatchObject({ status: 3, stdout: '' });
+      expect(result.stderr).toMatch(/^hoop: error: not logged in/);
+    },
+  );
+});
