@@ -59,7 +59,10 @@ export class StoredTokens implements TokenSource {
     const { found, problem } = await findTokens(home, config, gateway);
     if (found === undefined) {
       throw new HoopError('HOOP_NOT_LOGGED_IN', `not logged in to "${gateway}"`, {
-        detail: problem?.detail,
+        detail:
+          problem === undefined
+            ? undefined
+            : `There are no tokens in a file, and the keychain cannot be asked. ${problem.detail ?? ''}`,
         hint: `Log in with \`hoop login --gateway ${gateway}\`.`,
         ...(problem === undefined ? {} : { cause: problem }),
       });
