@@ -34,7 +34,7 @@ import { decodeStartupPacket, type StartupPacket } from '../protocol/pg/startup-
 import { BYTES } from '../protocol/pg/text-codec.ts';
 import { encodeFatal } from './local-error-response.ts';
 import { LocalRefusal } from './local-refusal.ts';
-import { readExactly } from './read-exactly.ts';
+import { SocketReader } from './socket-reader.ts';
 
 export interface LocalLoginOptions {
   /** The one user name of this session. */
@@ -61,7 +61,8 @@ export async function logInLocally(
   socket: Socket,
   options: LocalLoginOptions,
 ): Promise<LocalLogin> {
-  const packet = await readOpening(socket, options.signal);
+  using reader = new SocketReader(socket, options.signal);
+  const packet = await readOpening(socket, reader);
   if (packet === undefined) {
     return { type: 'closed' };
   }
@@ -69,18 +70,18 @@ export async function logInLocally(
     return { type: 'cancel', request: packet };
   }
   const startup = negotiate(socket, packet);
-  await authenticate(socket, packet, options);
+  await authenticate(socket, reader, packet, options);
   return { type: 'session', startup };
 }
 
 /** The first packet that is no question about encryption. */
 async function readOpening(
   socket: Socket,
-  signal: AbortSignal,
+  reader: SocketReader,
 ): Promise<StartupMessage | CancelRequest | undefined> {
   const asked = new Set<string>();
   while (true) {
-    const packet = await readStartupPacket(socket, signal);
+    const packet = await readStartupPacket(reader);
     if (packet === undefined) {
       return undefined;
     }
@@ -95,19 +96,16 @@ async function readOpening(
   }
 }
 
-async function readStartupPacket(
-  socket: Socket,
-  signal: AbortSignal,
-): Promise<StartupPacket | undefined> {
+async function readStartupPacket(reader: SocketReader): Promise<StartupPacket | undefined> {
   // One byte first: a TLS handshake shows by it, and may be shorter than four.
-  const first = await readExactly(socket, 1, signal);
+  const first = await reader.exactly(1);
   if (first === undefined) {
     return undefined;
   }
   if (first[0] === TLS_HANDSHAKE) {
     throw new LocalRefusal('direct TLS');
   }
-  const others = await readExactly(socket, 3, signal);
+  const others = await reader.exactly(3);
   if (others === undefined) {
     throw new LocalRefusal('garbage');
   }
@@ -116,7 +114,7 @@ async function readStartupPacket(
   if (length < MIN_STARTUP_PACKET_LENGTH || length > MAX_STARTUP_PACKET_LENGTH) {
     throw new LocalRefusal(/^[A-Z]{3}/.test(head.toString('latin1')) ? 'HTTP' : 'garbage');
   }
-  const body = await readExactly(socket, length - 4, signal);
+  const body = await reader.exactly(length - 4);
   if (body === undefined) {
     throw new LocalRefusal('garbage');
   }
@@ -177,14 +175,15 @@ function negotiate(socket: Socket, message: StartupMessage): StartupMessage {
  */
 async function authenticate(
   socket: Socket,
+  reader: SocketReader,
   startup: StartupMessage,
   options: LocalLoginOptions,
 ): Promise<void> {
-  const { signal, verifier } = options;
+  const { verifier } = options;
   socket.write(encodeAuthentication({ type: 'AuthenticationSASL', mechanisms: [SCRAM_SHA_256] }));
   const user = startup.parameters.get('user');
   try {
-    const clientFirst = await readClientFirst(socket, signal);
+    const clientFirst = await readClientFirst(socket, reader);
     const serverNonce = randomBytes(NONCE_LENGTH).toString('base64');
     const first = scramServerFirst({ clientFirst, verifier, serverNonce, plusOffered: false });
     socket.write(
@@ -193,7 +192,7 @@ async function authenticate(
         data: Buffer.from(first.message, 'latin1'),
       }),
     );
-    const response = await readPasswordMessage(socket, signal, 'malformed login');
+    const response = await readPasswordMessage(reader, 'malformed login');
     const final = scramServerFinal(first.state, response.toString('latin1'));
     if (final === undefined || user !== options.user) {
       throw wrongPassword(user);
@@ -209,9 +208,9 @@ async function authenticate(
   }
 }
 
-async function readClientFirst(socket: Socket, signal: AbortSignal): Promise<string> {
+async function readClientFirst(socket: Socket, reader: SocketReader): Promise<string> {
   // A client that has no password closes here: libpq asks for one and comes again.
-  const body = await readPasswordMessage(socket, signal, 'no password');
+  const body = await readPasswordMessage(reader, 'no password');
   const { mechanism, data } = decodeSASLInitialResponse(body);
   if (mechanism !== SCRAM_SHA_256) {
     throw new ProtocolError('client selected an invalid SASL authentication mechanism');
@@ -223,16 +222,15 @@ async function readClientFirst(socket: Socket, signal: AbortSignal): Promise<str
   socket.write(
     encodeAuthentication({ type: 'AuthenticationSASLContinue', data: new Uint8Array(0) }),
   );
-  const response = await readPasswordMessage(socket, signal, 'malformed login');
+  const response = await readPasswordMessage(reader, 'malformed login');
   return response.toString('latin1');
 }
 
 async function readPasswordMessage(
-  socket: Socket,
-  signal: AbortSignal,
+  reader: SocketReader,
   whenClosed: 'no password' | 'malformed login',
 ): Promise<Buffer> {
-  const header = await readExactly(socket, 5, signal);
+  const header = await reader.exactly(5);
   if (header === undefined) {
     throw new LocalRefusal(whenClosed);
   }
@@ -243,7 +241,7 @@ async function readPasswordMessage(
   if (bodyLength < 0 || bodyLength > MAX_SASL_MESSAGE_LENGTH) {
     throw new ProtocolError('invalid length of a SASL response');
   }
-  const body = await readExactly(socket, bodyLength, signal);
+  const body = await reader.exactly(bodyLength);
   if (body === undefined) {
     throw new LocalRefusal('malformed login');
   }
