@@ -93,8 +93,8 @@ const FIXED: Readonly<
   int4: { length: 4, show: (view) => String(view.getInt32(0)) },
   int8: { length: 8, show: (view) => String(view.getBigInt64(0)) },
   oid: { length: 4, show: (view) => String(view.getUint32(0)) },
-  float4: { length: 4, show: (view) => showFloat4(view.getFloat32(0)) },
-  float8: { length: 8, show: (view) => String(view.getFloat64(0)) },
+  float4: { length: 4, show: (view) => showFloat(shortestFloat4(view.getFloat32(0)), 6) },
+  float8: { length: 8, show: (view) => showFloat(view.getFloat64(0), 15) },
   date: { length: 4, show: showDate },
   time: { length: 8, show: (view) => clock(view.getBigInt64(0)) },
   timestamp: { length: 8, show: (view) => showTimestamp(view.getBigInt64(0)) },
@@ -162,14 +162,28 @@ function clock(microseconds: bigint): string {
 }
 
 /** The shortest digits that read back as the same 4-byte number; JavaScript's are those of 8 bytes. */
-function showFloat4(value: number): string {
+function shortestFloat4(value: number): number {
   for (let digits = 6; digits < 9; digits++) {
     const short = Number(value.toPrecision(digits));
     if (Math.fround(short) === value) {
-      return String(short);
+      return short;
     }
   }
-  return String(Number(value.toPrecision(9)));
+  return Number(value.toPrecision(9));
+}
+
+/** @param plainDigits from this exponent on the server writes `1e+15` (src/common/d2s.c, f2s.c). */
+function showFloat(value: number, plainDigits: number): string {
+  if (!Number.isFinite(value) || value === 0) {
+    return Object.is(value, -0) ? '-0' : String(value);
+  }
+  const [digits = '', power = '0'] = value.toExponential().split('e');
+  const exponent = Number(power);
+  if (exponent >= -4 && exponent < plainDigits) {
+    return String(value);
+  }
+  const sign = exponent < 0 ? '-' : '+';
+  return `${digits}e${sign}${String(Math.abs(exponent)).padStart(2, '0')}`;
 }
 
 function showInterval(view: DataView): string {

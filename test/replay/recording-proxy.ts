@@ -24,7 +24,7 @@ export class RecordingProxy implements AsyncDisposable {
 
   private constructor(postgres: EmbeddedPostgres) {
     this.#postgres = postgres;
-    this.#server = createServer((client) => {
+    this.#server = createServer({ allowHalfOpen: true }, (client) => {
       this.#streams += 1;
       const stream = this.#streams;
       const target = connect(postgres.port, postgres.host);
@@ -37,8 +37,8 @@ export class RecordingProxy implements AsyncDisposable {
       target.on('data', keep(1));
       client.on('error', () => target.destroy());
       target.on('error', () => client.destroy());
-      client.on('close', () => target.end());
-      target.on('close', () => client.end());
+      client.on('end', () => target.end());
+      target.on('end', () => client.end());
     });
   }
 
@@ -62,7 +62,7 @@ export class RecordingProxy implements AsyncDisposable {
     { binary }: { binary: boolean },
   ): Promise<readonly (readonly (string | null)[])[]> {
     this.items.length = 0;
-    const socket = connect(this.port, '127.0.0.1');
+    const socket = connect({ port: this.port, host: '127.0.0.1', allowHalfOpen: true });
     const parameters = new Map([
       ['user', 'postgres'],
       ['database', 'postgres'],
