@@ -11,12 +11,9 @@ SELECT pg_catalog.current_setting('server_version_num'), pg_catalog.current_data
 
 export const SCHEMAS = 'SELECT nspname FROM pg_catalog.pg_namespace ORDER BY oid';
 
-/** oid, schema, name, kind, row type, row security, user triggers or rules, view definition */
+/** oid, schema, name, kind, row type, row security, view definition */
 export const RELATIONS = `
 SELECT c.oid, n.nspname, c.relname, c.relkind, c.reltype, c.relrowsecurity,
-  EXISTS (SELECT 1 FROM pg_catalog.pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal)
-  OR EXISTS (SELECT 1 FROM pg_catalog.pg_rewrite r
-             WHERE r.ev_class = c.oid AND r.rulename <> '_RETURN'),
   CASE WHEN c.relkind IN ('v', 'm') AND c.oid >= ${USER}
        THEN pg_catalog.pg_get_viewdef(c.oid) END
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
@@ -32,6 +29,15 @@ FROM pg_catalog.pg_attribute a
   LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 WHERE a.attnum > 0 AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'c', 'S', 't')
 ORDER BY a.attrelid, a.attnum`;
+
+/** relation, bits of pg_trigger.tgtype (src/include/catalog/pg_trigger.h); only users' triggers */
+export const TRIGGERS = `
+SELECT tgrelid, tgtype FROM pg_catalog.pg_trigger WHERE NOT tgisinternal ORDER BY oid`;
+
+/** relation, event: 2 UPDATE, 3 INSERT, 4 DELETE; but for the rule that makes a view a view */
+export const RULES = `
+SELECT ev_class, ev_type FROM pg_catalog.pg_rewrite
+WHERE rulename <> '_RETURN' AND oid >= ${USER} ORDER BY oid`;
 
 /** child, parent */
 export const INHERITS = `

@@ -10,8 +10,10 @@ import {
   INHERITS,
   OPERATORS,
   RELATIONS,
+  RULES,
   SCHEMAS,
   SERVER,
+  TRIGGERS,
   TYPES,
 } from './catalog-queries.ts';
 import { type CatalogRows, catalogSnapshot, type Row } from './catalog-snapshot.ts';
@@ -115,6 +117,8 @@ class CatalogReader implements CatalogSource {
         relations: await query(RELATIONS),
         columns: await query(COLUMNS),
         inherits: await query(INHERITS),
+        triggers: await query(TRIGGERS),
+        rules: await query(RULES),
         functions: await query(FUNCTIONS),
         types: await query(TYPES),
         operators: await query(OPERATORS),
@@ -127,7 +131,7 @@ class CatalogReader implements CatalogSource {
   }
 
   async #parseTexts(rows: CatalogRows): Promise<void> {
-    const definitions = rows.relations.flatMap((row) => row[7] ?? []);
+    const definitions = rows.relations.flatMap((row) => row[6] ?? []);
     const expressions = rows.columns.flatMap((row) => (row[5] ? [`SELECT ${row[5]}`] : []));
     if (this.#parsed.size > MAX_PARSED_TEXTS) {
       this.#parsed.clear();

@@ -6,6 +6,7 @@ import type {
   CatalogFunction,
   CatalogRelation,
   CatalogType,
+  RowChange,
 } from '../../policy/sql/types.ts';
 
 export type Row = readonly (string | null)[];
@@ -16,6 +17,8 @@ export interface CatalogRows {
   readonly relations: readonly Row[];
   readonly columns: readonly Row[];
   readonly inherits: readonly Row[];
+  readonly triggers: readonly Row[];
+  readonly rules: readonly Row[];
   readonly functions: readonly Row[];
   readonly types: readonly Row[];
   readonly operators: readonly Row[];
@@ -179,11 +182,18 @@ function catalogRelations(
 ): CatalogRelation[] {
   const columns = Map.groupBy(rows.columns, (row) => number(row[0]));
   const parents = Map.groupBy(rows.inherits, (row) => number(row[0]));
+  const triggers = Map.groupBy(rows.triggers, (row) => number(row[0]));
+  const rules = Map.groupBy(rows.rules, (row) => number(row[0]));
   return rows.relations.map((row) => {
     const oid = number(row[0]);
     const own = relationColumns(columns.get(oid) ?? [], parsed);
     const codeInTypes = own.some((column) => types.get(column.typeOid)?.runsUserCode);
-    const definition = row[7] ?? undefined;
+    const codeOn = changesWithCode(
+      (triggers.get(oid) ?? []).map((trigger) => number(trigger[1])),
+      (rules.get(oid) ?? []).map((rule) => text(rule[1])),
+      code.write.has(oid) || codeInTypes,
+    );
+    const definition = row[6] ?? undefined;
     return {
       oid,
       schema: text(row[1]),
@@ -191,7 +201,8 @@ function catalogRelations(
       kind: text(row[3]),
       rowTypeOid: number(row[4]),
       rowSecurity: row[5] === 't',
-      hasTriggersOrRules: row[6] === 't' || code.write.has(oid) || codeInTypes,
+      hasTriggersOrRules: codeOn.runs.size > 0,
+      codeOn,
       rowSecurityRunsUserCode: row[5] === 't' && code.read.has(oid),
       viewDefinition: definition,
       ...(definition === undefined ? {} : { viewTree: parsed.view(definition) }),
@@ -199,6 +210,48 @@ function catalogRelations(
       parents: (parents.get(oid) ?? []).map((parent) => number(parent[1])),
     };
   });
+}
+
+const ROW_BEFORE = 0b11;
+const INSTEAD = 0b100_0000;
+const TRIGGER_EVENTS: readonly (readonly [number, RowChange])[] = [
+  [0b100, 'insert'],
+  [0b1000, 'delete'],
+  [0b1_0000, 'update'],
+  [0b10_0000, 'truncate'],
+];
+const RULE_EVENTS: ReadonlyMap<string, RowChange> = new Map([
+  ['2', 'update'],
+  ['3', 'insert'],
+  ['4', 'delete'],
+]);
+
+/** @param inValues functions of its own in defaults, constraints, indexes or column types */
+function changesWithCode(
+  triggers: readonly number[],
+  rules: readonly string[],
+  inValues: boolean,
+): NonNullable<CatalogRelation['codeOn']> {
+  const stores: readonly RowChange[] = inValues ? ['insert', 'update'] : [];
+  const runs = new Set<RowChange>(stores);
+  const altersRow = new Set<RowChange>(stores);
+  for (const bits of triggers) {
+    const before = (bits & ROW_BEFORE) === ROW_BEFORE || (bits & INSTEAD) !== 0;
+    for (const [bit, change] of TRIGGER_EVENTS) {
+      if ((bits & bit) !== 0) {
+        runs.add(change);
+        if (before) altersRow.add(change);
+      }
+    }
+  }
+  for (const event of rules) {
+    const change = RULE_EVENTS.get(event);
+    if (change) {
+      runs.add(change);
+      altersRow.add(change);
+    }
+  }
+  return { runs, altersRow };
 }
 
 function relationColumns(rows: readonly Row[], parsed: ParsedTexts): readonly CatalogColumn[] {

@@ -10,7 +10,7 @@ import { descendants } from './relation-family.ts';
 import { NO_RESULT, type QueryResult, type Scope, type Table } from './scope.ts';
 import type { StatementFacts } from './statement-facts.ts';
 import { as, type FieldsOf, type Node, tagOf } from './tree.ts';
-import type { CatalogRelation } from './types.ts';
+import type { CatalogRelation, RowChange } from './types.ts';
 import { withQueries } from './with-queries.ts';
 
 /** What flows into each column of the target, by name. */
@@ -24,7 +24,7 @@ export function insert(
   checkFields(facts, 'InsertStmt', fields);
   facts.verb('insert');
   const scope = withQueries(facts, fields.withClause, outer);
-  const target = writeTarget(facts, fields.relation);
+  const target = writeTarget(facts, fields.relation, insertChanges(fields));
   const rows = fields.selectStmt ? facts.walks.query(facts, fields.selectStmt, scope) : NO_RESULT;
   if (!target) {
     return NO_RESULT;
@@ -87,7 +87,7 @@ export function update(
   checkFields(facts, 'UpdateStmt', fields);
   facts.verb('update');
   const scope = withQueries(facts, fields.withClause, outer);
-  const target = writeTarget(facts, fields.relation);
+  const target = writeTarget(facts, fields.relation, ['update']);
   const from = fromList(facts, fields.fromClause, scope);
   const around = surroundings(fields.withClause, fields.fromClause);
   facts.noteQualified(isEffective(fields.whereClause, around));
@@ -109,7 +109,7 @@ export function remove(
   checkFields(facts, 'DeleteStmt', fields);
   facts.verb('delete');
   const scope = withQueries(facts, fields.withClause, outer);
-  const target = writeTarget(facts, fields.relation);
+  const target = writeTarget(facts, fields.relation, ['delete']);
   const from = fromList(facts, fields.usingClause, scope);
   const around = surroundings(fields.withClause, fields.usingClause);
   facts.noteQualified(isEffective(fields.whereClause, around));
@@ -128,7 +128,7 @@ export function merge(
   checkFields(facts, 'MergeStmt', fields);
   facts.verb('merge');
   const scope = withQueries(facts, fields.withClause, outer);
-  const target = writeTarget(facts, fields.relation);
+  const target = writeTarget(facts, fields.relation, mergeChanges(fields));
   const sources = fields.sourceRelation ? [fields.sourceRelation] : [];
   const from = fromList(facts, sources, scope);
   if (!target) {
@@ -189,44 +189,78 @@ function mergeAction(
   }
 }
 
+function insertChanges(fields: FieldsOf<'InsertStmt'>): readonly RowChange[] {
+  return fields.onConflictClause?.action === 'ONCONFLICT_UPDATE'
+    ? ['insert', 'update']
+    : ['insert'];
+}
+
+function mergeChanges(fields: FieldsOf<'MergeStmt'>): readonly RowChange[] {
+  const changes: Readonly<Record<string, RowChange>> = {
+    CMD_INSERT: 'insert',
+    CMD_UPDATE: 'update',
+    CMD_DELETE: 'delete',
+  };
+  return (fields.mergeWhenClauses ?? []).flatMap(
+    (node) => changes[as(node, 'MergeWhenClause')?.commandType ?? ''] ?? [],
+  );
+}
+
+interface WriteTarget extends Table {
+  /** Code that is not built in can change rows before RETURNING shows them. */
+  readonly altersRow: boolean;
+}
+
 /** The relation that is written, with the tables behind it when it is a view. */
 function writeTarget(
   facts: StatementFacts,
   fields: FieldsOf<'RangeVar'> | undefined,
-): Table | undefined {
+  changes: readonly RowChange[],
+): WriteTarget | undefined {
   const before = new Set(facts.reads.keys());
   const table = fields && namedRelation(facts, fields);
   const relation = table?.relation;
+  const written: CatalogRelation[] = [];
   // The target is not read by being named; the tables behind a view are written with it.
   for (const [key, fact] of [...facts.reads]) {
     if (!before.has(key)) {
       facts.reads.delete(key);
       facts.writes.set(key, fact);
       const behind = facts.context.catalog.relationByOid(fact.oid);
-      noteUserCode(facts, behind);
+      written.push(...(behind ? [behind] : []));
     }
   }
   if (!table || !relation) {
     return undefined;
   }
   facts.noteWrite(relation);
-  noteUserCode(facts, relation);
+  for (const column of table.columns) {
+    for (const origin of column.lineage.origins) {
+      facts.targets.add(origin);
+    }
+  }
   if (isBuiltIn(relation)) {
     noteSystemWrite(facts, relation);
   }
-  return table;
+  // Triggers, rules and constraints of the target, of what is behind it, and of its partitions.
+  const members = [relation, ...written].flatMap((one) => [
+    one,
+    ...descendants(facts.context.catalog, one),
+  ]);
+  const code = members.map((member) => codeOn(member, changes));
+  facts.runsUserCode ||= code.some((one) => one.runs);
+  return { ...table, altersRow: code.some((one) => one.altersRow) };
 }
 
-/** Triggers, rules and constraints of the target and of its partitions. */
-function noteUserCode(facts: StatementFacts, relation: CatalogRelation | undefined): void {
-  if (
-    relation &&
-    [relation, ...descendants(facts.context.catalog, relation)].some(
-      (member) => member.hasTriggersOrRules,
-    )
-  ) {
-    facts.runsUserCode = true;
+function codeOn(relation: CatalogRelation, changes: readonly RowChange[]) {
+  const known = relation.codeOn;
+  if (!known) {
+    return { runs: relation.hasTriggersOrRules, altersRow: relation.hasTriggersOrRules };
   }
+  return {
+    runs: changes.some((change) => known.runs.has(change)),
+    altersRow: changes.some((change) => known.altersRow.has(change)),
+  };
 }
 
 function noteSystemWrite(facts: StatementFacts, relation: CatalogRelation): void {
@@ -336,7 +370,7 @@ function withFlows(target: Table, flows: Flows): Table {
 function returning(
   facts: StatementFacts,
   clause: FieldsOf<'ReturningClause'> | undefined,
-  target: Table,
+  target: WriteTarget,
   flows: Flows,
   from: FromItem | undefined,
   outer: Scope | undefined,
@@ -345,7 +379,7 @@ function returning(
     return NO_RESULT;
   }
   checkFields(facts, 'ReturningClause', clause);
-  if (facts.runsUserCode) {
+  if (target.altersRow) {
     facts.refuse(
       'RETURNING shows what triggers, rules or functions of the target made of the row',
       {

@@ -127,9 +127,15 @@ function combined(
     return found[0];
   }
   if (tag === 'CoalesceExpr' || tag === 'MinMaxExpr') {
-    return { ...oneOf(found), identity: undefined };
+    return chosen(found);
   }
   return derive(found, type);
+}
+
+/** One of several values; literals and NULL take the type of the others. */
+function chosen(values: readonly Lineage[]): Lineage {
+  const typed = oneOf(values.filter((value) => value.type !== TYPE.unknown));
+  return derive(values, typed.type, typed.fields);
 }
 
 /** `a`, `t.a`, `s.t.a`, `t.*` and `t`; and `t.f`, which can also be the call f(t). */
@@ -215,12 +221,27 @@ export function starColumns(
   const row = is(node, 'A_Indirection')
     ? indirection(facts, node.A_Indirection, scope)
     : columnRef(facts, as(node, 'ColumnRef') ?? {}, scope);
-  if (!row.fields && facts.opaque.length === 0) {
+  const names = (as(node, 'ColumnRef')?.fields ?? []).flatMap((part) => stringOf(part) ?? []);
+  if (!row.fields || isIncomplete(facts, node, names, scope)) {
     facts.refuse('the columns that this * stands for are not known', {
       hint: 'Name the columns.',
     });
   }
   return row.fields;
+}
+
+/** Whether a table of which not all columns are known is part of the star. */
+function isIncomplete(
+  facts: StatementFacts,
+  node: Node,
+  names: readonly string[],
+  scope: Scope | undefined,
+): boolean {
+  if (!is(node, 'ColumnRef')) {
+    return false;
+  }
+  const tables = names.length === 0 ? scope?.tables : [tableNamed(facts, names, scope)];
+  return tables?.some((table) => table?.incomplete) ?? false;
 }
 
 /** `x.f` or `(x).f` where x has no field f: PostgreSQL then calls f(x). */
@@ -383,7 +404,7 @@ function caseOf(
   for (const condition of conditions) {
     facts.noteInferred(condition);
   }
-  const value = oneOf(results.filter((result) => result.type !== TYPE.unknown));
+  const value = chosen(results);
   // Which branch was taken tells about the conditions, so they are sources like the results.
   return derive([...conditions, ...results], value.type, value.fields);
 }
@@ -461,7 +482,9 @@ function arrayOf(
 ): Lineage {
   checkFields(facts, 'A_ArrayExpr', fields);
   const elements = expressions(facts, fields.elements, scope);
-  const common = oneOf(elements);
+  // Literals alone make an array of text.
+  const literals = elements.length > 0 && elements.every((one) => one.type === TYPE.unknown);
+  const common = literals ? constant(TYPE.text) : chosen(elements);
   const element = facts.context.catalog.typeByOid(common.type ?? 0);
   return derive(elements, element?.arrayOid || undefined, common.fields);
 }

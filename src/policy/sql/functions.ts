@@ -50,7 +50,9 @@ export function callFunction(facts: StatementFacts, call: Call): CallResult | un
     applyEffect(facts, name, call, builtIn);
   }
   const possible = foreign.length > 0 ? candidates : bestMatches(trusted, call.args);
-  if (possible.some((candidate) => candidate.returnsSet)) {
+  // How many rows unnest() makes of an array of rows says nothing of what is in these.
+  const ofRows = name === 'unnest' && call.args[0]?.fields !== undefined;
+  if (possible.some((candidate) => candidate.returnsSet) && !ofRows) {
     facts.noteShaping(derive(call.args));
   }
   return { lineage: resultOf(facts, name, call.args, possible), functions: possible };

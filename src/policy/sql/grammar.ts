@@ -129,6 +129,8 @@ export const COMBINED: Readonly<Record<string, Readonly<Record<string, Part>>>> 
   MinMaxExpr: { op: SKIP, args: WALK },
   NamedArgExpr: { arg: WALK, name: SKIP, argnumber: SKIP },
   NullTest: { arg: WALK, nulltesttype: SKIP, argisrow: SKIP },
+  // XMLATTRIBUTES (v AS name)
+  ResTarget: { name: SKIP, indirection: SKIP, val: WALK },
   SortBy: { node: WALK, sortby_dir: SKIP, sortby_nulls: SKIP, useOp: 'operator' },
   XmlExpr: {
     op: SKIP,

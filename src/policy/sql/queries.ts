@@ -8,7 +8,7 @@ import {
   windowOrigins,
 } from './expressions.ts';
 import { fromList } from './from-items.ts';
-import { checkOperator } from './functions.ts';
+import { checkOperator, TYPE } from './functions.ts';
 import { checkFields } from './grammar.ts';
 import {
   constant,
@@ -73,8 +73,11 @@ function finish(
   result: QueryResult,
   scope: Scope | undefined,
 ): QueryResult {
-  for (const key of fields.sortClause ?? []) {
-    facts.noteInferred(sortKey(facts, key, result.columns, scope));
+  for (const node of fields.sortClause ?? []) {
+    const key = sortKey(facts, node, result.columns, scope);
+    facts.noteInferred(key);
+    // ORDER BY abs(n - secret) LIMIT 1 finds the secret as WHERE n = secret does.
+    facts.tie(key.origins);
   }
   // DISTINCT without ON is a list with one empty node.
   for (const key of fields.distinctClause ?? []) {
@@ -140,7 +143,10 @@ export function targetColumns(
       return [...columns];
     }
     const lineage = expression(facts, val, scope);
-    return [{ name: target.name ?? outputName(val) ?? '?column?', lineage }];
+    // What is still a bare literal here becomes text.
+    const type = lineage.type === TYPE.unknown ? TYPE.text : lineage.type;
+    const name = target.name ?? outputName(val) ?? '?column?';
+    return [{ name, lineage: { ...lineage, type } }];
   });
 }
 

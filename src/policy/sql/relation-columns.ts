@@ -172,5 +172,6 @@ export function refuseSensitive(
       facts.serverAccess.add(sensitive.server);
     }
     facts.refuse(`${name}.${column} ${sensitive.reason}`, { location });
+    return;
   }
 }

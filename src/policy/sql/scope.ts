@@ -16,6 +16,8 @@ export interface Table {
   /** Schema by which it can also be named, when it has no alias. */
   readonly schema: string | undefined;
   readonly columns: readonly NamedLineage[];
+  /** It may have other columns than these: names and `*` cannot be trusted. */
+  readonly incomplete?: boolean;
   /** Set for relations: system columns and the row type. */
   readonly relation: CatalogRelation | undefined;
 }
@@ -77,6 +79,10 @@ export function findColumn(
     const system = level.tables.flatMap((table) => systemColumn(facts, table, name) ?? []);
     if (system.length > 0) {
       return oneOf(system);
+    }
+    if (level.tables.some((table) => table.incomplete)) {
+      // It may be a column of this level, so it must not be taken for one further out.
+      return undefined;
     }
   }
   return undefined;

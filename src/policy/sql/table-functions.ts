@@ -21,12 +21,16 @@ export function functionItem(
 ): Table {
   checkFields(facts, 'RangeFunction', fields);
   const columns: NamedLineage[] = [];
-  const several = (fields.functions ?? []).length > 1;
-  for (const entry of fields.functions ?? []) {
+  const entries = (fields.functions ?? []).flatMap(unnestApart);
+  const several = entries.length > 1;
+  let incomplete = false;
+  for (const entry of entries) {
     // Each entry is a list of the call and its column definitions.
     const [call, definitions] = as(entry, 'List')?.items ?? [];
     const defined = fields.coldeflist ?? as(definitions, 'List')?.items;
-    columns.push(...calledColumns(facts, call, defined, scope, several ? undefined : fields.alias));
+    const called = calledColumns(facts, call, defined, scope, several ? undefined : fields.alias);
+    columns.push(...called.columns);
+    incomplete ||= called.incomplete;
   }
   if (fields.ordinality) {
     columns.push({ name: 'ordinality', lineage: constant(INT8) });
@@ -39,8 +43,30 @@ export function functionItem(
     name: fields.alias?.aliasname ?? functionName(as(first, 'List')?.items?.[0]),
     schema: undefined,
     columns: renameColumns(columns, namesOf(fields.alias?.colnames) ?? []),
+    incomplete,
     relation: undefined,
   };
+}
+
+/** unnest(a, b) in FROM is short for ROWS FROM (unnest(a), unnest(b)). */
+function unnestApart(entry: Node): readonly Node[] {
+  const [call, definitions] = as(entry, 'List')?.items ?? [];
+  const fields = as(call, 'FuncCall');
+  const names = namesOf(fields?.funcname) ?? [];
+  const builtIn = names.length === 1 || names.at(-2) === 'pg_catalog';
+  if (!fields?.args || fields.args.length < 2 || names.at(-1) !== 'unnest' || !builtIn) {
+    return [entry];
+  }
+  return fields.args.map((arg) => ({
+    List: {
+      items: [{ FuncCall: { ...fields, args: [arg] } }, ...(definitions ? [definitions] : [])],
+    },
+  }));
+}
+
+interface CalledColumns {
+  readonly columns: readonly NamedLineage[];
+  readonly incomplete: boolean;
 }
 
 function functionName(call: Node | undefined): string | undefined {
@@ -54,7 +80,7 @@ function calledColumns(
   definitions: readonly Node[] | undefined,
   scope: Scope,
   alias: FieldsOf<'Alias'> | undefined,
-): readonly NamedLineage[] {
+): CalledColumns {
   const call = as(node, 'FuncCall');
   // SQL syntax such as COALESCE(…) or CAST(…) may stand for a function here.
   const result: CallResult = call
@@ -62,25 +88,29 @@ function calledColumns(
     : { lineage: expression(facts, node, scope), functions: [] };
   const name = functionName(node) ?? alias?.aliasname ?? '';
   const rows = node ? facts.rows(node, COUNTING.has(name)) : undefined;
-  const value = rows ? withOrigins(result.lineage, [rows]) : result.lineage;
   const rowed = (lineage: Lineage): Lineage => (rows ? withOrigins(lineage, [rows]) : lineage);
+  const value = rowed(result.lineage);
   if (definitions && definitions.length > 0) {
-    return definitions.map((definition) => definedColumn(facts, definition, value));
+    const columns = definitions.map((definition) => definedColumn(facts, definition, value));
+    return { columns, incomplete: false };
   }
   if (value.fields) {
-    return value.fields.map((field) => ({ name: field.name, lineage: rowed(field.lineage) }));
+    const columns = value.fields.map((field) => ({
+      name: field.name,
+      lineage: rowed(field.lineage),
+    }));
+    return { columns, incomplete: false };
   }
-  if (value.type === TYPE.record) {
-    const [output] = result.functions[0]?.outputs ?? [];
-    if (!output) {
-      facts.refuse(`the columns of ${name}() are not known`, { location: call?.location });
-    }
-  }
-  // A function of one scalar column: named after its OUT parameter, else the alias, else itself.
-  const [output] = result.functions[0]?.outputs ?? [];
-  return [
-    { name: output?.name || alias?.aliasname || name, lineage: { ...value, identity: undefined } },
-  ];
+  // One scalar column: named after the OUT parameter, else the alias, else the function.
+  const outputs = result.functions.map((one) => one.outputs?.map((output) => output.name) ?? []);
+  const [single] = outputs[0] ?? [];
+  const isOne = outputs.every((names) => names.length < 2 && names[0] === single);
+  const column = {
+    name: single || alias?.aliasname || name,
+    lineage: { ...value, identity: undefined },
+  };
+  const isRow = value.type === TYPE.record || value.type === undefined;
+  return { columns: [column], incomplete: !isOne || (isRow && single === undefined) };
 }
 
 function definedColumn(facts: StatementFacts, node: Node, value: Lineage): NamedLineage {
