@@ -16,6 +16,8 @@ export interface RunOptions {
   readonly signal?: AbortSignal;
   /** Every line on stderr as it comes. */
   readonly onStderr?: (line: string) => void;
+  /** What a command prints before it throws would else be lost. */
+  readonly onStdout?: (text: string) => void;
 }
 
 export async function runCommand(
@@ -30,6 +32,8 @@ export async function runCommand(
         out[name] += String(chunk);
         if (name === 'stderr') {
           options.onStderr?.(String(chunk));
+        } else {
+          options.onStdout?.(String(chunk));
         }
         done();
       },

@@ -56,6 +56,10 @@ function evaluateOne(
   if (setting) {
     return setting;
   }
+  const unknown = refuseUnknownName(analysis, context.text);
+  if (unknown) {
+    return unknown;
+  }
   const access = checkAccess(analysis, grant);
   if (access.effect === 'refuse') {
     return access.refusal;
@@ -94,6 +98,40 @@ function refuseServerAccess(analysis: StatementAnalysis, grant: Grant): Refusal 
     detail: 'It reaches files, programs or the administration of the server.',
     rule: builtin('server-access'),
   });
+}
+
+const NOT_KNOWN = /^(?:(function|column|type) )?(.+) is not known$/;
+const SQL_STATES = {
+  relation: '42P01',
+  function: '42883',
+  column: '42703',
+  type: '42704',
+} as const;
+
+/**
+ * A name that the catalog does not have, which is nearly always a typo: told as the server tells
+ * it, so that clients which look for the SQLSTATE (migration tools do) find it.
+ */
+function refuseUnknownName(
+  analysis: StatementAnalysis,
+  text: string | undefined,
+): Refusal | undefined {
+  for (const opaque of analysis.opaque) {
+    const [, said, name = ''] = NOT_KNOWN.exec(opaque.reason) ?? [];
+    const kind = said === 'function' || said === 'column' || said === 'type' ? said : 'relation';
+    if (name !== '') {
+      return {
+        code: 'HOOP_UNTRACEABLE',
+        sqlState: SQL_STATES[kind],
+        message: `${kind} ${kind === 'function' || (name.includes('.') && kind === 'column') ? name : `"${name}"`} does not exist`,
+        detail: undefined,
+        hint: undefined,
+        position: characterPosition(text, opaque),
+        rule: builtin('untraceable'),
+      };
+    }
+  }
+  return undefined;
 }
 
 function refuseOpaque(

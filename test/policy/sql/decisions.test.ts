@@ -168,6 +168,24 @@ test('a typo is told as the server tells it', async () => {
   expect([detail, hint]).toEqual([undefined, undefined]);
 });
 
+test.each([
+  ['SELECT id FROM no_such_table', '42P01'],
+  ['SELECT nothing FROM purchases', '42703'],
+  ['SELECT p.nothing FROM purchases p', '42703'],
+  ['SELECT id FROM reports.nothing', '42P01'],
+  ['DELETE FROM nothing', '42P01'],
+])('%s is told as the server tells it: %s', async (sql, code) => {
+  const { message, position, sqlState } = await refusal('analyst', sql);
+  // The reading of the catalog has set it to nothing.
+  await client.query('SET search_path = public');
+  const told = await client.query(sql).catch((error: unknown) => error);
+  expect(told).toMatchObject({ message, code });
+  expect(sqlState).toBe(code);
+  if (position !== undefined) {
+    expect(told).toHaveProperty('position', String(position));
+  }
+});
+
 test('a statement too large or too deep is refused with 54000', async () => {
   const sum = `SELECT 0${' + 1'.repeat(10_000)}`;
   expect(await refusal('owner', sum)).toMatchObject({ code: 'HOOP_TOO_LARGE', sqlState: '54000' });

@@ -1,0 +1,129 @@
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { policyCommand } from '../../src/commands/policy.ts';
+import { samplePolicy } from '../../src/demo/sample-policy.ts';
+import { type CommandRun, runCommand } from '../auth/command-run.ts';
+import { GitFixture, MINIMAL } from '../policy/git-fixture.ts';
+
+let directory: string;
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'hoop-test-check-'));
+});
+afterEach(() => rmSync(directory, { recursive: true, force: true }));
+
+function write(files: Readonly<Record<string, string>>): void {
+  for (const [path, text] of Object.entries(files)) {
+    mkdirSync(dirname(join(directory, path)), { recursive: true });
+    writeFileSync(join(directory, path), text);
+  }
+}
+
+/** What the command printed, and the error that main.ts would render. */
+async function run(...args: string[]): Promise<Partial<CommandRun> & { error?: unknown }> {
+  const out: { stdout: string } = { stdout: '' };
+  try {
+    return await runCommand(policyCommand, args, {
+      env: process.env,
+      onStdout: (text) => {
+        out.stdout += text;
+      },
+    });
+  } catch (error) {
+    return { ...out, error };
+  }
+}
+
+test('the policy of the demo is without problems', async () => {
+  write(samplePolicy({ issuer: 'http://127.0.0.1:1234', clientId: 'x' }));
+  expect(await run('check', directory)).toMatchObject({ stdout: 'ok: 1 target, 2 policies\n' });
+});
+
+test('a problem is shown with its place, its line and a mark below', async () => {
+  write({
+    ...MINIMAL,
+    'policies/p.yaml': 'name: p\nwho: { grups: [a] }\ntargets: { names: [db] }\n',
+  });
+  const { stdout, error } = await run('check', directory);
+  expect(stdout).toBe(
+    [
+      'policies/p.yaml:2:8: unknown key "grups"; expected one of everyone, groups, users, issuer',
+      '    2 | who: { grups: [a] }',
+      '      |        ^',
+      '',
+    ].join('\n'),
+  );
+  expect(error).toMatchObject({ code: 'HOOP_POLICY_INVALID', message: 'the policy has a problem' });
+});
+
+test('with --json all problems come as one document', async () => {
+  write({ 'hoop.yaml': 'version: 1\n', 'agents/devin.yaml': 'x: 1\n' });
+  const { stdout, error } = await run('check', directory, '--json');
+  expect(JSON.parse(stdout ?? '')).toEqual({
+    v: 1,
+    ok: false,
+    problems: [
+      {
+        file: 'agents/devin.yaml',
+        line: 1,
+        column: 1,
+        message: 'bundles for agents are not supported yet; give the agent rules in policies/',
+      },
+      {
+        file: 'hoop.yaml',
+        line: 1,
+        column: 1,
+        message: 'identityProviders: missing; expected a list',
+      },
+    ],
+  });
+  expect(error).toMatchObject({ message: 'the policy has 2 problems' });
+});
+
+test('a symbolic link among the policies is a problem before it is a commit', async () => {
+  write(MINIMAL);
+  symlinkSync('/etc/passwd', join(directory, 'policies', 'all.yaml'));
+  const { stdout } = await run('check', directory);
+  expect(stdout).toContain('policies/all.yaml:1:1: is a symbolic link or a special file');
+});
+
+test('a repository is checked as the gateway would take it, its signature too', async () => {
+  using fixture = new GitFixture();
+  const key = fixture.key('alice');
+  const commit = fixture.commit(MINIMAL, { key });
+  write({ signers: key.allowed(), others: fixture.key('bob').allowed() });
+  const signers = (file: string) => ['--allowed-signers', join(directory, file)];
+  expect(await run('check', '--repo', fixture.tree)).toMatchObject({
+    stdout: `ok: 1 target, 1 policy at commit ${commit.slice(0, 12)}\n`,
+  });
+  expect(await run('check', '--repo', fixture.tree, ...signers('signers'))).toMatchObject({
+    stdout: expect.stringContaining('signed by alice@example.org'),
+  });
+  expect(await run('check', '--repo', fixture.tree, ...signers('others'))).toMatchObject({
+    error: { code: 'HOOP_POLICY_SIGNER' },
+  });
+  expect(await run('check', '--repo', 'ext::sh -c true')).toMatchObject({
+    error: { code: 'HOOP_CONFIG' },
+  });
+});
+
+test('what is no directory is a usage error', async () => {
+  expect(await run('check', join(directory, 'nothing'))).toMatchObject({
+    error: { code: 'HOOP_USAGE' },
+  });
+});
+
+test('the schema of each kind of file is printed as JSON Schema', async () => {
+  for (const [kind, title] of [
+    ['hoop', 'hoop.yaml'],
+    ['target', 'targets/*.yaml'],
+    ['policy', 'policies/*.yaml'],
+  ] as const) {
+    const { stdout } = await run('schema', kind);
+    expect(JSON.parse(stdout ?? '')).toMatchObject({
+      title,
+      $schema: 'https://json-schema.org/draft/2020-12/schema',
+    });
+  }
+});
