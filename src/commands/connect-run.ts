@@ -144,7 +144,7 @@ function show(io: Io, request: ConnectRequest, session: ClientSession, json: Jso
   const { limits } = reply;
   io.note(`session ${reply.session} to ${plain(facts.name)}, recorded on both sides`);
   io.note(
-    `policy ${policy.commit.slice(0, 12)}, signed by ${plain(policy.signer)}, verified here (from the ${policy.source})`,
+    `policy ${policy.commit.slice(0, 12)}, signed by ${plain(policy.signer)}, ${POLICY_SOURCES[policy.source]}`,
   );
   io.note(
     reply.masked.length > 0 ? `masked: ${plain(maskedText(reply.masked))}` : 'no column is masked',
@@ -161,6 +161,13 @@ function show(io: Io, request: ConnectRequest, session: ClientSession, json: Jso
   io.stdout.write(`${pasted}\n`);
   io.note('Ctrl-C ends the session');
 }
+
+/** How the client came to trust the commit, in words. */
+const POLICY_SOURCES = {
+  local: 'verified here before',
+  repository: 'fetched and verified here',
+  gateway: 'sent by the gateway and verified here',
+} as const;
 
 function maskedText(masked: ClientSession['reply']['masked']): string {
   return masked

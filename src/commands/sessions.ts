@@ -135,7 +135,7 @@ The first 50 rows of each result are shown, and how many there were.
 
 Examples:
   hoop sessions replay last
-  hoop sessions replay 0199c2f4 --no-tui | less -R
+  hoop sessions replay 0199c2f4 --no-tui | less
   hoop sessions replay evidence.tar --json | jq 'select(.outcome == "denied") | .text'`;
 
 const VERIFY_EXAMPLES = `

@@ -119,6 +119,7 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
   const launch = (): Promise<HoopService> =>
     startHoop(['gateway', 'start', '--config', config.file, '--json'], 'listening', {
       home: join(directory, 'gateway-home'),
+      logFile: join(directory, 'gateway.log'),
       variables,
       signal,
     });

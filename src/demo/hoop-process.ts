@@ -2,6 +2,7 @@
  * Starts hoop itself as a child process: the demo shows the real program, not its modules.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { appendFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { HoopError } from '../errors.ts';
@@ -76,6 +77,8 @@ export async function startHoop(
   options: HoopEnvironment & {
     readonly signal?: AbortSignal;
     readonly onLine?: (line: Readonly<Record<string, unknown>>) => void;
+    /** Its stderr is appended here as well. */
+    readonly logFile?: string;
   },
 ): Promise<HoopService> {
   const child = spawn(process.execPath, [LAUNCHER, ...args], {
@@ -87,6 +90,9 @@ export async function startHoop(
   let log = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     log = (log + text).slice(-65_536);
+    if (options.logFile) {
+      appendFileSync(options.logFile, text);
+    }
   });
   const ended = exited(child);
   const stop = async (): Promise<void> => {

@@ -36,7 +36,19 @@ export function splitColumn(
 /** Whether the pattern, as it stands in a rule, covers this name. Bad patterns cover nothing. */
 export function patternMatches(pattern: string, schema: string, name: string): boolean {
   const parts = splitPattern(pattern);
-  return parts !== undefined && partMatches(parts.schema, schema) && partMatches(parts.name, name);
+  return (
+    parts !== undefined &&
+    (partMatches(parts.schema, schema) || partMatches(parts.schema, temporaryAlias(schema))) &&
+    partMatches(parts.name, name)
+  );
+}
+
+/**
+ * A rule cannot know the number of a session's temporary schema and says `pg_temp`, as SQL does.
+ * PostgreSQL lets nobody make a schema of such a name, and nobody read another session's tables.
+ */
+function temporaryAlias(schema: string): string {
+  return schema.replace(/^pg_temp_\d+$/, 'pg_temp');
 }
 
 /** Whether the pattern's schema is written out, so that the author meant just this schema. */

@@ -275,7 +275,9 @@ export class ClientSession {
   #endNow(end: SessionEnd): void {
     this.#end ??= end;
     this.#gatewayClosing.resolve();
-    this.#ended.resolve(this.#end);
+    if (this.#closed === undefined) {
+      this.#ended.resolve(this.#end);
+    }
   }
 }
 

@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { checkAndPin, type GatewayPin } from '../auth/trust.ts';
 import { HoopError } from '../errors.ts';
 import type { Home } from '../home.ts';
+import type { ClientPolicy } from '../policy/repo/client-policy.ts';
 import { openCertificate } from '../recording/certificate.ts';
 import { generateSigningKey, type SigningKey } from '../recording/ed25519.ts';
 import { type Keyring, openKeyring } from '../recording/keyring.ts';
@@ -34,7 +35,7 @@ export interface RequestedSession {
   /** The note as the gateway gave it, verified. */
   readonly keyring: string;
   /** Who signed the policy that is in force, and where we have it from. */
-  readonly policy: { readonly commit: string; readonly signer: string; readonly source: string };
+  readonly policy: ClientPolicy;
 }
 
 export async function requestSession(o: RequestSessionOptions): Promise<RequestedSession> {
