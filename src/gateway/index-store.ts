@@ -10,7 +10,7 @@ import { HoopError } from '../errors.ts';
 import { MIGRATIONS } from './index-schema.ts';
 
 /** A gateway that is just stopping gives the lock back within this time. */
-const LOCK_WAIT_MS = 5000;
+const LOCK_WAIT_MS = 2000;
 
 export class IndexStore implements Disposable {
   readonly database: DatabaseSync;

@@ -112,7 +112,11 @@ export class SessionStreams {
     try {
       reason = await this.#runEngine(stream, client);
     } catch (error) {
-      onRecordingFault(error);
+      log.error('stream.failed', { stream, ...errorFields(error) });
+      if (error instanceof HoopError) {
+        // An event could not be recorded. Anything else is a fault of ours that ends this stream.
+        onRecordingFault(error);
+      }
     } finally {
       client.destroy();
       if (cutOff.aborted) {

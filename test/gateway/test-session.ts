@@ -102,7 +102,7 @@ export class TestSession {
   ): Promise<TestSession> {
     const { reply, key, client } = await requestSession(bench, account, changes);
     const info = await client.info(bench.signal);
-    const control = await openSocket(bench, client, PATHS.control(reply.session));
+    let control: WebSocket | undefined;
     const spools = join(bench.directory, 'spools', account);
     const recording = await ClientRecording.create({
       directory: spools,
@@ -114,11 +114,13 @@ export class TestSession {
       saltKey: Buffer.from(reply.saltKey, 'base64'),
       sessionKey: key,
       proposeCut: (cut) => {
-        if (control.readyState === control.OPEN) {
+        if (control?.readyState === WebSocket.OPEN) {
           control.send(JSON.stringify({ type: 'cut', cut }));
         }
       },
     });
+    // Last: its first message may come with the upgrade, and must find its listener.
+    control = await openSocket(bench, client, PATHS.control(reply.session));
     return new TestSession({ bench, client, reply, control, recording, spools });
   }
 
@@ -230,7 +232,8 @@ export class TestStream {
           return messages;
         }
       } else if (this.socket.readyState === this.socket.CLOSED) {
-        throw new Error(`the stream ended before ${type}: ${messages.map(([name]) => name)}`);
+        const got = messages.map(([name, body]) => `${name} ${name === 'E' ? body : ''}`);
+        throw new Error(`the stream ended before ${type}: ${got}`);
       } else {
         await Promise.race([once(this.socket, 'message'), this.closed]);
       }

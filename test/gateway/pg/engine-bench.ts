@@ -1,0 +1,289 @@
+/**
+ * Test bench of the engine: a loopback port that plays CLI and tunnel (it answers SSLRequest with
+ * N and hands the rest on), the engine under a policy that the test scripts, and a real server.
+ */
+import { once } from 'node:events';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { Duplex } from 'node:stream';
+import { createCancelRegistry } from '../../../src/gateway/pg/cancel-registry.ts';
+import { servePostgresStream } from '../../../src/gateway/pg/serve-postgres-stream.ts';
+import type {
+  CatalogSource,
+  PostgresStreamSummary,
+  PostgresTarget,
+  StatementPolicy,
+} from '../../../src/gateway/pg/types.ts';
+import type {
+  AllowedStatement,
+  Catalog,
+  OutputColumn,
+  ProtocolEffect,
+  StatementContext,
+  Verdict,
+} from '../../../src/policy/sql/types.ts';
+import type { Grant, MaskKind, Refusal } from '../../../src/policy/types.ts';
+import type { EvidenceLine, RecordingEvent } from '../../../src/recording/types.ts';
+import { Secret } from '../../../src/secret.ts';
+
+const RULE = { id: 'test/rule', file: 'policies/test.yaml', line: 7 };
+
+export interface ScriptedStatement {
+  /** One per output column; a string masks it as identity, `derived:` in front as computed. */
+  readonly masks?: readonly (MaskKind | `derived:${MaskKind}` | undefined)[];
+  readonly outputs?: readonly OutputColumn[];
+  readonly effect?: Partial<ProtocolEffect>;
+  readonly redactErrors?: boolean;
+  readonly deny?: Partial<Refusal>;
+  readonly needsPlace?: boolean;
+}
+
+/** What the script says of a text; undefined = allowed, and nothing is known of it. */
+export type Script = (
+  text: string,
+  context: StatementContext,
+) => ScriptedStatement | readonly ScriptedStatement[] | undefined | Promise<ScriptedStatement>;
+
+export function scriptedPolicy(script: Script): StatementPolicy {
+  return {
+    async decide(text, context, grant): Promise<Verdict> {
+      if (grant.passthrough) return { effect: 'allow', statements: [] };
+      const said = await script(text, context);
+      const all: readonly ScriptedStatement[] = Array.isArray(said) ? said : [said ?? {}];
+      for (const [statement, one] of all.entries()) {
+        if (one.needsPlace && context.searchPath === undefined) {
+          return refuse({ message: 'place unknown' }, statement);
+        }
+        if (one.deny !== undefined) return refuse(one.deny, statement);
+      }
+      if (text.trim() === '') return { effect: 'allow', statements: [] };
+      return {
+        effect: 'allow',
+        statements: all.map((one) => allowed(text, one, grant)),
+      };
+    },
+  };
+}
+
+function refuse(refusal: Partial<Refusal>, statement: number): Verdict {
+  return {
+    effect: 'refuse',
+    statement,
+    analysis: [],
+    refusal: {
+      code: 'HOOP_DENIED',
+      sqlState: '42501',
+      message: 'statement not allowed',
+      detail: 'Rule test/rule (policies/test.yaml:7) at commit c0ffee.',
+      hint: 'Ask the test.',
+      position: undefined,
+      rule: RULE,
+      ...refusal,
+    },
+  };
+}
+
+function allowed(text: string, one: ScriptedStatement, grant: Grant): AllowedStatement {
+  const outputs = one.masks?.map((mask, index): OutputColumn => {
+    return {
+      name: `c${index}`,
+      kind: mask?.startsWith('derived:') ? 'derived' : 'identity',
+      sources: [],
+      typeOid: undefined,
+    };
+  });
+  return {
+    analysis: {
+      verb: text.trim().split(/\s/)[0]?.toLowerCase() ?? '',
+      verbs: [text.trim().split(/\s/)[0]?.toLowerCase() ?? ''],
+      reads: [],
+      writes: [],
+      columnsRead: [],
+      columnsInferred: [],
+      columnsWritten: [],
+      functions: [],
+      qualified: undefined,
+      serverAccess: [],
+      outputs: one.outputs ?? outputs,
+      opaque: [],
+      protocol: { runsUserCode: false, changesCatalog: false, ...one.effect },
+      start: 0,
+      end: Buffer.byteLength(text),
+    },
+    rules: [RULE],
+    masks: one.masks?.map((mask) => {
+      if (mask === undefined) return undefined;
+      // The part after `derived:` is one of the kinds, by the type above.
+      const kind = mask.replace('derived:', '') as MaskKind;
+      return { mask: kind, columns: [], rule: RULE };
+    }),
+    detectors: grant.detectors,
+    redactErrors: one.redactErrors ?? false,
+  };
+}
+
+export function testGrant(changes: Partial<Grant> = {}): Grant {
+  return {
+    commit: 'c0ffee',
+    generation: 'g1',
+    target: 'test-db',
+    rules: [],
+    masks: [],
+    detectors: [],
+    limits: { maxTimeSeconds: 3600, idleTimeSeconds: 600, maxConnections: 10, maxRows: undefined },
+    requireReason: false,
+    inference: 'allow',
+    passthrough: false,
+    recording: 'full',
+    ...changes,
+  };
+}
+
+/** A catalog that knows nothing: what the script does not say is not known either. */
+export function emptyCatalog(generation = 1): Catalog {
+  return {
+    generation,
+    majorVersion: 18,
+    database: 'postgres',
+    relation: () => undefined,
+    relationByOid: () => undefined,
+    childrenOf: () => [],
+    functions: () => [],
+    type: () => undefined,
+    typeByOid: () => undefined,
+    userOperators: () => [],
+    userCasts: [],
+    schemas: [],
+  };
+}
+
+export interface BenchOptions {
+  readonly target: PostgresTarget;
+  readonly script?: Script;
+  readonly policy?: StatementPolicy;
+  readonly catalog?: CatalogSource;
+  readonly grant?: () => Grant;
+  /** Splits what goes to the engine into single bytes. */
+  readonly byteAtATime?: boolean;
+  readonly onEvent?: (event: RecordingEvent) => void;
+}
+
+export interface Bench extends AsyncDisposable {
+  readonly port: number;
+  readonly events: RecordingEvent[];
+  readonly evidence: EvidenceLine[];
+  readonly summaries: PostgresStreamSummary[];
+  readonly failures: unknown[];
+  /** Ends the session, as expiry and revocation do. */
+  readonly session: AbortController;
+  /** Resolves when every stream so far has ended. */
+  idle(): Promise<void>;
+}
+
+export async function startBench(options: BenchOptions): Promise<Bench> {
+  const events: RecordingEvent[] = [];
+  const evidence: EvidenceLine[] = [];
+  const summaries: PostgresStreamSummary[] = [];
+  const failures: unknown[] = [];
+  const session = new AbortController();
+  const cancelKeys = createCancelRegistry();
+  const running = new Set<Promise<void>>();
+  let streams = 0;
+  const catalog = emptyCatalog();
+  const grant = testGrant();
+
+  const serve = async (socket: Socket): Promise<void> => {
+    streams += 1;
+    const client = await withoutSslRequest(socket, options.byteAtATime ?? false);
+    const summary = await servePostgresStream({
+      client,
+      stream: streams,
+      target: options.target,
+      principal: {
+        kind: 'person',
+        issuer: 'https://idp.example',
+        sub: 'alice',
+        name: 'Alice',
+        email: undefined,
+        groups: [],
+        roles: [],
+      },
+      grant: options.grant ?? (() => grant),
+      policy: options.policy ?? scriptedPolicy(options.script ?? (() => undefined)),
+      catalog: options.catalog ?? {
+        current: () => Promise.resolve(catalog),
+        refresh: () => Promise.resolve(catalog),
+      },
+      cancelKeys,
+      event: (event) => {
+        options.onEvent?.(event);
+        events.push(event);
+      },
+      evidence: (line) => evidence.push(line),
+      maskKey: new Secret(new Uint8Array(32).fill(7)),
+      signal: session.signal,
+    });
+    summaries.push(summary);
+  };
+
+  const server = createServer((socket) => {
+    socket.setNoDelay(true);
+    const one = serve(socket).catch((error: unknown) => {
+      failures.push(error);
+      socket.destroy();
+    });
+    running.add(one);
+    void one.finally(() => running.delete(one));
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  // A server that listens on TCP has an address with a port.
+  const { port } = server.address() as AddressInfo;
+  return {
+    port,
+    events,
+    evidence,
+    summaries,
+    failures,
+    session,
+    idle: async () => {
+      while (running.size > 0) await Promise.all(running);
+    },
+    async [Symbol.asyncDispose]() {
+      session.abort();
+      server.close();
+      while (running.size > 0) await Promise.all(running);
+    },
+  };
+}
+
+/** What the CLI does before it opens a stream. */
+async function withoutSslRequest(socket: Socket, byteAtATime: boolean): Promise<Duplex> {
+  const first = await new Promise<Buffer>((resolve) => socket.once('data', resolve));
+  socket.pause();
+  if (first.length === 8 && first.readUInt32BE(4) === 80877103) {
+    socket.write('N');
+  } else {
+    socket.unshift(first);
+  }
+  return byteAtATime ? bytewise(socket) : socket;
+}
+
+function bytewise(socket: Socket): Duplex {
+  const slow = new Duplex({
+    allowHalfOpen: true,
+    read: () => socket.resume(),
+    write: (chunk, encoding, done) => socket.write(chunk, encoding, done),
+    final: (done) => socket.end(done),
+    destroy: (error, done) => {
+      socket.destroy();
+      done(error);
+    },
+  });
+  socket.on('data', (chunk: Buffer) => {
+    for (const byte of chunk) slow.push(Uint8Array.of(byte));
+  });
+  socket.on('end', () => slow.push(null));
+  socket.on('close', () => slow.destroy());
+  socket.on('error', () => slow.destroy());
+  return slow;
+}

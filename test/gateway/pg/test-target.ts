@@ -1,0 +1,63 @@
+/** A real server of its own for one test file. */
+import { afterAll, beforeAll } from 'vitest';
+import {
+  type EmbeddedPostgres,
+  startEmbeddedPostgres,
+} from '../../../src/demo/embedded-postgres.ts';
+import { connectTarget } from '../../../src/gateway/pg/target-connection.ts';
+import type { PostgresTarget } from '../../../src/gateway/pg/types.ts';
+import { Secret } from '../../../src/secret.ts';
+import { RawClient } from './raw-client.ts';
+
+export interface TestTarget {
+  readonly server: () => EmbeddedPostgres;
+  readonly target: () => PostgresTarget;
+  /** Runs SQL as superuser, past the engine. @returns the rows of the last result. */
+  readonly sql: (text: string) => Promise<readonly (readonly (string | null)[])[]>;
+  /** A client of the server itself, with an allow-all engine that does nothing, to compare with. */
+  readonly direct: () => Promise<RawClient>;
+}
+
+export function testTarget(setup = ''): TestTarget {
+  let server: EmbeddedPostgres | undefined;
+  const started = (): EmbeddedPostgres => {
+    if (server === undefined) throw new Error('the server is not up yet');
+    return server;
+  };
+  const target = (): PostgresTarget => ({
+    name: 'test-db',
+    host: started().host,
+    port: started().port,
+    database: 'postgres',
+    user: started().user,
+    password: new Secret(started().password),
+    tls: { mode: 'prefer', ca: undefined },
+    connectTimeoutMs: 5000,
+  });
+  const sql: TestTarget['sql'] = async (text) => {
+    await using connection = await connectTarget({
+      target: target(),
+      signal: AbortSignal.timeout(10_000),
+    });
+    return await connection.query(text);
+  };
+  beforeAll(async () => {
+    server = await startEmbeddedPostgres();
+    if (setup !== '') await sql(setup);
+  });
+  afterAll(async () => {
+    await server?.[Symbol.asyncDispose]();
+  });
+  return {
+    server: started,
+    target,
+    sql,
+    direct: async () => {
+      const connection = await connectTarget({
+        target: target(),
+        signal: AbortSignal.timeout(10_000),
+      });
+      return new RawClient(connection.socket);
+    },
+  };
+}
