@@ -6,9 +6,7 @@ const parse = (text: string) => parseCanonicalJson(Buffer.from(text), 'it');
 describe('canonicalJson', () => {
   test('sorts members by UTF-16 code units, as RFC 8785 §3.2.3 shows', () => {
     const value = { '€': 1, '\r': 2, '\ufb33': 3, '1': 4, '😂': 5, '\u0080': 6, ö: 7 };
-    expect(canonicalJson(value)).toBe(
-      '{"\\r":2,"1":4,"\u0080":6,"ö":7,"€":1,"😂":5,"\ufb33":3}',
-    );
+    expect(canonicalJson(value)).toBe('{"\\r":2,"1":4,"\u0080":6,"ö":7,"€":1,"😂":5,"\ufb33":3}');
   });
 
   test('escapes as RFC 8785 §3.2.2.2 shows', () => {
