@@ -2,7 +2,6 @@ import { describe, expect, test } from 'vitest';
 import { type Script, startBench, testGrant } from './engine-bench.ts';
 import {
   bind,
-  closeStatement,
   describePortal,
   errors,
   execute,
@@ -257,16 +256,6 @@ describe('at Bind and Execute', () => {
       M: 'prepared statement "no" does not exist',
     });
   });
-});
-
-test('an error that is not ours passes though a denial was due', async () => {
-  const script: Script = () => ({ deny: {} });
-  await using bench = await startBench({ target: target(), script });
-  await using client = await RawClient.open(bench.port);
-  // A name that cannot be: the server refuses the message itself before it looks at the text.
-  await client.ask([closeStatement('none'), sync]);
-  const refused = await client.ask([query('x')]);
-  expect(errors(refused)[0]?.['R']).toBe('HOOP_DENIED');
 });
 
 test('a function call by number is refused like an error, and the connection goes on', async () => {

@@ -28,8 +28,8 @@ import { Secret } from '../../../src/secret.ts';
 const RULE = { id: 'test/rule', file: 'policies/test.yaml', line: 7 };
 
 export interface ScriptedStatement {
-  /** One per output column; a string masks it as identity, `derived:` in front as computed. */
-  readonly masks?: readonly (MaskKind | `derived:${MaskKind}` | undefined)[];
+  /** One per output column; `derived` in front: a computed one. */
+  readonly masks?: readonly (MaskKind | `derived:${MaskKind}` | 'derived' | undefined)[];
   readonly outputs?: readonly OutputColumn[];
   readonly effect?: Partial<ProtocolEffect>;
   readonly redactErrors?: boolean;
@@ -86,7 +86,7 @@ function allowed(text: string, one: ScriptedStatement, grant: Grant): AllowedSta
   const outputs = one.masks?.map((mask, index): OutputColumn => {
     return {
       name: `c${index}`,
-      kind: mask?.startsWith('derived:') ? 'derived' : 'identity',
+      kind: mask?.startsWith('derived') ? 'derived' : 'identity',
       sources: [],
       typeOid: undefined,
     };
@@ -111,7 +111,7 @@ function allowed(text: string, one: ScriptedStatement, grant: Grant): AllowedSta
     },
     rules: [RULE],
     masks: one.masks?.map((mask) => {
-      if (mask === undefined) return undefined;
+      if (mask === undefined || mask === 'derived') return undefined;
       // The part after `derived:` is one of the kinds, by the type above.
       const kind = mask.replace('derived:', '') as MaskKind;
       return { mask: kind, columns: [], rule: RULE };
