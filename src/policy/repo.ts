@@ -145,10 +145,10 @@ export class PolicyRepo {
   }
 
   async #consider(tip: string, signal: AbortSignal): Promise<void> {
-    const accepted = await this.#clone.accepted(signal);
     if (tip === this.#inForce?.commit) {
       return;
     }
+    const accepted = await this.#clone.accepted(signal);
     if (accepted !== undefined && !(await this.#clone.follows(tip, accepted, signal))) {
       throw new HoopError('HOOP_POLICY_REWOUND', 'the history of the policy was rewound', {
         detail: `Commit ${tip.slice(0, 12)} does not follow ${accepted.slice(0, 12)}, which was in force.`,

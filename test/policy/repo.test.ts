@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { existsSync, rmSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { PolicyRepo } from '../../src/policy/repo.ts';
@@ -286,6 +287,17 @@ test('a directory with spaces and quotes in its name is a repository like any ot
   fixture.git('clone', '--quiet', '--bare', fixture.tree, odd);
   const repo = await open(fixture, key.allowed(), odd);
   expect((await repo.sync(NEVER)).problem).toBeUndefined();
+});
+
+test('a local repository of another user is read', async () => {
+  const { fixture, repo, commit } = await opened();
+  using _ = fixture;
+  if (process.getuid?.() === 0) {
+    // Only root can give files away; for everyone else this is one more plain fetch.
+    execFileSync('chown', ['-R', '65534', fixture.tree]);
+  }
+  expect((await repo.sync(NEVER)).problem).toBeUndefined();
+  expect(repo.current()?.commit).toBe(commit);
 });
 
 test('hooks and configuration of the fetched repository do not run', async () => {

@@ -29,6 +29,8 @@ export interface GitOptions {
   readonly input?: Uint8Array;
   /** Settings for this call, `name=value`. */
   readonly settings?: readonly string[];
+  /** File in the place of the user's ~/.gitconfig: child processes of git read it too. */
+  readonly globalConfig?: string;
 }
 
 const SETTINGS: readonly string[] = [
@@ -77,7 +79,7 @@ export async function runGit(options: GitOptions): Promise<GitRun> {
       ...settings,
       ...options.args,
     ],
-    { cwd: '/', env: gitEnvironment(options.env), stdio: ['pipe', 'pipe', 'pipe'], detached: true },
+    { cwd: '/', env: gitEnvironment(options), stdio: ['pipe', 'pipe', 'pipe'], detached: true },
   );
   const stop = (): void => killGroup(child);
   signal.addEventListener('abort', stop, { once: true });
@@ -116,13 +118,13 @@ export function firstLines(stderr: string): string {
     .slice(0, 500);
 }
 
-function gitEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+function gitEnvironment({ env, globalConfig }: GitOptions): NodeJS.ProcessEnv {
   const kept = Object.entries(env).filter(([name]) => PASSED_ON.test(name));
   return {
     ...Object.fromEntries(kept),
     LC_ALL: 'C',
     GIT_CONFIG_NOSYSTEM: '1',
-    GIT_CONFIG_GLOBAL: '/dev/null',
+    GIT_CONFIG_GLOBAL: globalConfig ?? '/dev/null',
     GIT_ATTR_NOSYSTEM: '1',
     GIT_TERMINAL_PROMPT: '0',
     GIT_ASKPASS: '/bin/false',

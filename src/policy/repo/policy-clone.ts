@@ -14,6 +14,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { HoopError } from '../../errors.ts';
 import { withoutExpiredKeys } from './allowed-signers.ts';
 import { firstLines, type GitRun, git, runGit } from './git.ts';
@@ -92,7 +93,21 @@ export class PolicyClone {
 
   /** The newest commit of the branch, fetched. @throws HoopError HOOP_POLICY_FETCH */
   async fetch(repository: string, signal: AbortSignal): Promise<string> {
-    return this.#fetch(checkRepository(repository), signal);
+    const url = checkRepository(repository);
+    if (!url.startsWith('file:')) {
+      return this.#fetch(url, signal);
+    }
+    // git refuses repositories of other users, which a local policy repository may well be. The
+    // setting counts only in a file that upload-pack reads as well.
+    const config = join(this.#options.dir, `gitconfig.${randomUUID()}`);
+    const path = fileURLToPath(url);
+    const lines = [path, join(path, '.git')].map((one) => `\tdirectory = ${JSON.stringify(one)}\n`);
+    writeFileSync(config, `[safe]\n${lines.join('')}`, { mode: 0o600 });
+    try {
+      return await this.#fetch(url, signal, config);
+    } finally {
+      rmSync(config, { force: true });
+    }
   }
 
   /** The same from a bundle that the gateway sent. */
@@ -176,9 +191,13 @@ export class PolicyClone {
     return splitBlobs(blobs.stdout, entries);
   }
 
-  async #fetch(source: string, signal: AbortSignal): Promise<string> {
-    await this.#git(
-      [
+  async #fetch(source: string, signal: AbortSignal, globalConfig?: string): Promise<string> {
+    await git({
+      gitDir: this.#gitDir,
+      env: this.#options.env,
+      signal,
+      ...(globalConfig === undefined ? {} : { globalConfig }),
+      args: [
         'fetch',
         '--quiet',
         '--no-auto-gc',
@@ -192,8 +211,7 @@ export class PolicyClone {
         // A signature may be on a tag. Forced: a tag says nothing by itself.
         '+refs/tags/*:refs/tags/*',
       ],
-      signal,
-    );
+    });
     const tip = await this.#git(
       ['rev-parse', '--verify', '--quiet', '--end-of-options', `${INCOMING}^{commit}`],
       signal,
