@@ -1,7 +1,7 @@
 /** What the replay view shows: a recording read to its end, in order of time, within limits. */
 import { REPLAY_LIMITS } from '../replay/replay-limits.ts';
 import type { TimelineEntry } from '../replay/timeline.ts';
-import { timeOf } from './transcript.ts';
+import { isSaidElsewhere, timeOf } from './transcript.ts';
 
 export interface ReplayHeader {
   readonly session: string;
@@ -43,8 +43,7 @@ export function collectReplay(
     if (entry.type === 'session.open') {
       reason ??= entry.reason;
     }
-    // The header says who and where; a denial is shown with its statement.
-    if (entry.type !== 'session.open' && !(entry.type === 'evidence' && entry.kind === 'denied')) {
+    if (entry.type !== 'session.open' && !isSaidElsewhere(entry)) {
       entries.push(entry);
     }
   }

@@ -81,8 +81,7 @@ export function transcriptLines(entry: TimelineEntry, options: TranscriptOptions
       return [line(`cancel request for ${what}`)];
     }
     case 'evidence':
-      // A denial is shown with its statement; both sides have signed it all the same.
-      return entry.kind === 'denied' ? [] : [line(`${entry.kind}: ${plain(entry.message)}`)];
+      return isSaidElsewhere(entry) ? [] : [line(`${entry.kind}: ${plain(entry.message)}`)];
     case 'dispute':
       return [line(style.red(`the two sides disagree after cut ${entry.epoch}`))];
     case 'unreadable': {
@@ -90,6 +89,11 @@ export function transcriptLines(entry: TimelineEntry, options: TranscriptOptions
       return [line(style.red(`${where} cannot be read: ${plain(entry.message)}`))];
     }
   }
+}
+
+/** A denial is shown with its statement and the reason at the top; both sides have signed them. */
+export function isSaidElsewhere(entry: TimelineEntry): boolean {
+  return entry.type === 'evidence' && entry.kind !== 'closing';
 }
 
 /** When an entry happened; for a statement, when it began. */
