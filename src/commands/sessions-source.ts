@@ -19,9 +19,12 @@ const FULL_ID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 const ID_START = /^[0-9a-f][0-9a-f-]{3,35}$/;
 const CANDIDATES_SHOWN = 5;
 
+/** What of the gateway's API finds a session. */
+export type SessionLookup = Pick<GatewayClient, 'session' | 'sessions'>;
+
 /** @throws HoopError HOOP_SESSION_UNKNOWN, HOOP_USAGE when more than one session fits */
 export async function findSession(
-  client: GatewayClient,
+  client: SessionLookup,
   typed: string,
   signal: AbortSignal,
 ): Promise<SessionSummary> {

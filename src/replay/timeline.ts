@@ -18,7 +18,7 @@ export type TimelineEntry =
   | Dispute
   | Unreadable;
 
-export interface SessionOpened {
+interface SessionOpened {
   readonly type: 'session.open';
   readonly timeMs: number;
   readonly session: string;
@@ -28,14 +28,14 @@ export interface SessionOpened {
   readonly policyCommit: string;
 }
 
-export interface SessionClosed {
+interface SessionClosed {
   readonly type: 'session.close';
   readonly timeMs: number;
   readonly reason: string;
   readonly message: string | undefined;
 }
 
-export interface ConnectionOpened {
+interface ConnectionOpened {
   readonly type: 'connection.open';
   readonly timeMs: number;
   readonly stream: number;
@@ -45,7 +45,7 @@ export interface ConnectionOpened {
   readonly application: string | undefined;
 }
 
-export interface ConnectionClosed {
+interface ConnectionClosed {
   readonly type: 'connection.close';
   readonly timeMs: number;
   readonly stream: number;
@@ -54,7 +54,7 @@ export interface ConnectionClosed {
   readonly down: number;
 }
 
-export interface TargetReached {
+interface TargetReached {
   readonly type: 'target';
   readonly timeMs: number;
   readonly stream: number;
@@ -169,7 +169,7 @@ export interface Notice {
   readonly message: ServerMessage;
 }
 
-export interface Cancel {
+interface Cancel {
   readonly type: 'cancel';
   readonly timeMs: number;
   readonly stream: number;
@@ -186,7 +186,7 @@ export interface Evidence {
   readonly message: string;
 }
 
-export interface Dispute {
+interface Dispute {
   readonly type: 'dispute';
   readonly timeMs: number;
   readonly epoch: number;
@@ -195,7 +195,7 @@ export interface Dispute {
 }
 
 /** A connection whose bytes are not what the protocol allows; it is not read any further. */
-export interface Unreadable {
+interface Unreadable {
   readonly type: 'unreadable';
   readonly timeMs: number;
   readonly stream: number;

@@ -152,7 +152,7 @@ function resultLines(result: Result, options: LineOptions): string[] {
   }
   return [
     ...table,
-    ...(hidden > 0 ? [style.dim(`… ${plural(hidden, 'more row').replace('rows', 'rows')}`)] : []),
+    ...(hidden > 0 ? [style.dim(`… ${plural(hidden, 'more row')}`)] : []),
     style.dim(`(${notes.join(', ')})`),
   ];
 }

@@ -3,7 +3,7 @@ import { plain } from './printable.ts';
 import type { Style } from './style.ts';
 import { padTo, textWidth, truncate } from './text-width.ts';
 
-export interface TableColumn {
+interface TableColumn {
   readonly title: string;
   readonly align?: 'left' | 'right';
   /** Colour for a cell; gets the padded text. */

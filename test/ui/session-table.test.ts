@@ -1,0 +1,71 @@
+import { describe, expect, test } from 'vitest';
+import type { SessionSummary } from '../../src/tunnel/api.ts';
+import { sessionDetails, sessionTable } from '../../src/ui/session-table.ts';
+import { styleFor } from '../../src/ui/style.ts';
+import { textWidth } from '../../src/ui/text-width.ts';
+import { byteCount, count, duration, elapsed, localTime, plural } from '../../src/ui/times.ts';
+
+const style = styleFor(false);
+const session: SessionSummary = {
+  id: '0199c2f4-7c3a-7d1e-9a55-000000000003',
+  target: 'prod-db',
+  principal: 'eve\x1b]0;x\x07@example.com',
+  reason: 'TICKET-1\nand more',
+  startedAt: '2026-01-01T10:00:00Z',
+  endedAt: '2026-01-01T10:02:05Z',
+  endReason: 'closed',
+  state: 'uploaded',
+  statements: 1234,
+  denied: 2,
+  maskedValues: 0,
+  upBytes: 900,
+  downBytes: 5_000_000,
+  policyCommit: '0123456789abcdef0123456789abcdef01234567',
+};
+
+describe('sessions as a list', () => {
+  test('on a terminal ids are as short as they may be, and lines fit', () => {
+    const others = [session, { ...session, id: '0199c2f4-7c3a-7d1e-9a55-000000000004' }];
+    const lines = sessionTable(others, { style, width: 120 });
+    expect(lines.length).toBe(3);
+    expect(lines.every((line) => textWidth(line) <= 120)).toBe(true);
+    expect(sessionTable([session], { style, width: 120 })[1]).toMatch(/^0199c2f4-7c3a /);
+  });
+
+  test('in a pipe ids are whole, and names cannot act on a terminal', () => {
+    const [, line = ''] = sessionTable([session], { style, width: undefined });
+    expect(line).toContain(session.id);
+    expect(line).toContain('eve⟪U+001B⟫]0;x⟪U+0007⟫@example.com');
+    expect(line).toContain('2 min 5 s');
+    expect(line).toContain('1 234');
+    expect(line).not.toContain('\n');
+  });
+
+  test('one session is a fact a line', () => {
+    const lines = sessionDetails(session, style);
+    expect(lines).toContain('volume     900 B sent, 4.8 MiB received');
+    expect(lines).toContain('statements 1 234, 2 denied');
+    expect(lines.every((line) => !line.includes('\n'))).toBe(true);
+  });
+});
+
+describe('times and amounts', () => {
+  test.each([
+    [duration(0), '0 ms'],
+    [duration(999.4), '999 ms'],
+    [duration(1500), '1.5 s'],
+    [duration(3_723_000), '1 h 2 min'],
+    [elapsed(0), '0:00.000'],
+    [elapsed(61_250), '1:01.250'],
+    [elapsed(3_661_001), '1:01:01.001'],
+    [elapsed(-5), '0:00.000'],
+    [count(1234567), '1 234 567'],
+    [plural(1, 'row'), '1 row'],
+    [plural(1500, 'row'), '1 500 rows'],
+    [byteCount(1023), '1023 B'],
+    [byteCount(1536), '1.5 KiB'],
+    [localTime(Number.NaN), '?'],
+  ])('%s', (shown, expected) => {
+    expect(shown).toBe(expected);
+  });
+});
