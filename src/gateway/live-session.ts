@@ -223,13 +223,22 @@ export class LiveSession {
       await this.#agreement.complete(AbortSignal.any([this.#cutOff.signal, stopped]));
     } finally {
       clearTimeout(deadline);
-      await this.#close(reason, message);
+      await this.#close({ reason, message });
     }
   }
 
-  async #close(reason: EndReason, message: string): Promise<void> {
+  async #close(decided: { reason: EndReason; message: string }): Promise<void> {
     const { recording, index, clock, onEnded } = this.#options;
     this.#isClosing = true;
+    // On the way to an ordinary end the last cut may be disputed, or the disk fill up.
+    const stopped: unknown = recording.stopped.reason;
+    const { reason, message } =
+      stopped instanceof RecordingStopped
+        ? { reason: stopped.endReason, message: stopped.message }
+        : decided;
+    if (reason !== decided.reason) {
+      this.#tell({ type: 'closing', reason, message });
+    }
     await recording.close({ reason, message }).catch((error: unknown) => {
       this.#log.error('recording.close_failed', errorFields(error));
     });

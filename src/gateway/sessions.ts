@@ -34,6 +34,8 @@ export interface SessionsOptions {
   readonly maskKey: Secret<Uint8Array>;
   readonly log: Log;
   readonly clock: () => number;
+  /** A session is closed and written. */
+  readonly onEnded: () => void;
 }
 
 const MAX_SESSIONS_PER_PERSON = 20;
@@ -230,7 +232,10 @@ export class Sessions {
       maskKey: this.#options.maskKey,
       log,
       clock,
-      onEnded: () => this.#live.delete(id),
+      onEnded: () => {
+        this.#live.delete(id);
+        this.#options.onEnded();
+      },
     });
     this.#live.set(id, session);
     log.info('session.start', {

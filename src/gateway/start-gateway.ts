@@ -89,6 +89,11 @@ export async function startGateway(
     log,
     clock,
   });
+  const signOverdue = (): void => {
+    ended
+      .signOverdue()
+      .catch((error: unknown) => log.error('session.sign_failed', errorFields(error)));
+  };
   await ended.recover();
 
   const policy = await GatewayPolicy.open(
@@ -118,6 +123,8 @@ export async function startGateway(
     maskKey,
     log,
     clock,
+    // A disputed session is signed at once, by the gateway alone.
+    onEnded: () => signOverdue(),
   });
   const identityStore = new SqliteIdentityStore(database);
   let origins: readonly string[] = [];
@@ -161,9 +168,10 @@ export async function startGateway(
     .run(stopping.signal)
     .catch((error: unknown) => log.error('policy.poll_failed', errorFields(error)));
   const housekeeping = setInterval(() => {
-    Promise.all([ended.signOverdue(), identityStore.prune(clock())]).catch((error: unknown) =>
-      log.error('housekeeping.failed', errorFields(error)),
-    );
+    signOverdue();
+    identityStore
+      .prune(clock())
+      .catch((error: unknown) => log.error('housekeeping.failed', errorFields(error)));
   }, HOUSEKEEPING_EVERY_MS);
 
   // From here on in reverse: stop listening, end the sessions, cut off, wait for the policy poll.

@@ -39,12 +39,14 @@ export interface GatewayBench extends AsyncDisposable {
   gateway(): Gateway;
   /** Closes the gateway and starts it again on the same port and data. */
   restart(): Promise<void>;
+  /** HOOP_HOME and the like, for code that runs as this account. */
+  environment(account: string): NodeJS.ProcessEnv;
   /** A client that is logged in as this account; kept until the bench is disposed. */
   client(account: string): Promise<GatewayClient>;
 }
 
 export const ENGINEERS = `name: engineers
-who: { groups: [engineering] }
+who: { groups: [engineering, agents] }
 targets: { names: [prod-db] }
 limits: { maxTime: 1h, idleTime: 10m, maxConnections: 2 }
 masks:
@@ -74,7 +76,10 @@ credential: prod-db
 recording: full
 `,
     'policies/engineers.yaml': ENGINEERS,
-    'policies/dba.yaml': ENGINEERS.replace('engineers', 'dba').replace('engineering', 'dba'),
+    'policies/dba.yaml': ENGINEERS.replace('engineers', 'dba').replace(
+      'engineering, agents',
+      'dba',
+    ),
   };
 }
 
@@ -126,15 +131,18 @@ ${options.config ?? ''}`;
   let gateway = await launch();
   stack.defer(() => gateway.close());
 
+  const environment = (name: string) => ({
+    HOOP_HOME: join(directory, 'homes', name),
+    HOOP_TOKEN_STORE: 'file',
+  });
   const clients = new Map<string, Promise<GatewayClient>>();
   const logIn = async (name: string): Promise<GatewayClient> => {
     const account = provider.accounts.find((other) => other.name === name);
     if (account === undefined) {
       throw new RangeError(`no account ${name}`);
     }
-    const homePath = join(directory, 'homes', name);
-    await mkdir(homePath, { recursive: true, mode: 0o700 });
-    const env = { HOOP_HOME: homePath, HOOP_TOKEN_STORE: 'file' };
+    const env = environment(name);
+    await mkdir(env.HOOP_HOME, { recursive: true, mode: 0o700 });
     await login({
       home: locateHome(env),
       config: { tokenStore: 'file' },
@@ -147,10 +155,10 @@ ${options.config ?? ''}`;
       note: () => undefined,
       signal: abort.signal,
     });
-    const opened = stack2.use(await openGateway({ env }));
+    const opened = logins.use(await openGateway({ env }));
     return opened.client;
   };
-  const stack2 = stack.use(new AsyncDisposableStack());
+  const logins = stack.use(new AsyncDisposableStack());
   const owned = stack.move();
   return {
     directory,
@@ -160,6 +168,7 @@ ${options.config ?? ''}`;
     log,
     clock,
     signal: abort.signal,
+    environment,
     gateway: () => gateway,
     async restart() {
       await gateway.close();

@@ -151,6 +151,30 @@ test('a session that a crash cut off is closed as gateway_crash at the next star
   expect(bench.log.events.some(({ event }) => event === 'session.recovered')).toBe(true);
 });
 
+test('a session whose client does not upload in time is signed by the gateway alone', async () => {
+  await using hasty = await startGatewayBench({
+    config: 'recording: { uploadWithinSeconds: 1 }\n',
+  });
+  const session = await TestSession.open(hasty, 'engineer');
+  session.control.terminate();
+  const client = await hasty.client('engineer');
+  await expect
+    .poll(async () => (await client.session(session.id, hasty.signal)).endReason)
+    .toBe('client_lost');
+  const bundle = { path: PATHS.bundle(session.id), as: 'engineer' };
+  expect((await rawRequest(hasty, bundle)).code).toBe('HOOP_VERIFY_INCOMPLETE');
+  // Overdue sessions are looked for whenever one ends.
+  await expect
+    .poll(
+      async () => {
+        await (await TestSession.open(hasty, 'engineer')).close();
+        return (await rawRequest(hasty, bundle)).status;
+      },
+      { timeout: 20_000 },
+    )
+    .toBe(200);
+});
+
 test('no password, token or key is in the data directory’s index or in the log', async () => {
   const session = await TestSession.open(bench, 'engineer');
   await session.close();

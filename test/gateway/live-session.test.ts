@@ -1,6 +1,7 @@
 /** Sessions against a gateway in this process and a real PostgreSQL; the client is the test's own. */
 import { once } from 'node:events';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { logout } from '../../src/auth/logout.ts';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/demo/embedded-postgres.ts';
 import { uploadSession } from '../../src/recording/upload-session.ts';
 import { PATHS } from '../../src/tunnel/api.ts';
@@ -273,6 +274,72 @@ describe('a session', () => {
   });
 });
 
+describe('a session ends', () => {
+  const dba = ENGINEERS.replace('engineers', 'dba').replace('engineering, agents', 'dba');
+
+  /** Puts other limits in force for the dba, who has a session of his own in the tests below. */
+  async function limit(limits: string): Promise<void> {
+    const text = dba.replace(/limits: .*/, `limits: { ${limits} }`);
+    await bench.policy.commit({ files: { 'policies/dba.yaml': text }, message: limits });
+  }
+
+  test.each([
+    ['expired', 'maxTime: 1s', 'HOOP_SESSION_EXPIRED'],
+    ['idle', 'idleTime: 1s', 'HOOP_SESSION_ENDED'],
+  ])('as %s when its limit comes into force while it lives', async (reason, limits) => {
+    const session = await TestSession.open(bench, 'dba');
+    const stream = await session.openStream(1);
+    await stream.startUp(USER, 'postgres');
+    const fatal = stream.readUntil('E');
+    await limit(limits);
+    expect((await session.message('closing')).reason).toBe(reason);
+    expect((await fatal).at(-1)?.[1].toString()).toContain('57P01');
+    await session.finish();
+    await limit('maxTime: 1h, idleTime: 10m, maxConnections: 2');
+    const client = await bench.client('dba');
+    expect(await client.session(session.id, bench.signal)).toMatchObject({ endReason: reason });
+  });
+
+  test('as revoked when its login is ended', async () => {
+    const session = await TestSession.open(bench, 'devin');
+    const client = await bench.client('devin');
+    await logout({
+      env: bench.environment('devin'),
+      all: false,
+      note: () => undefined,
+      signal: bench.signal,
+    });
+    expect((await session.message('closing')).reason).toBe('revoked');
+    await session.finish();
+    await expect(client.whoami(bench.signal)).rejects.toMatchObject({
+      code: expect.stringMatching(/^HOOP_/),
+    });
+  });
+
+  test('as disputed when the client’s root is another, and the gateway signs alone', async () => {
+    const session = await TestSession.open(bench, 'engineer');
+    const stream = await session.openStream(1);
+    await stream.startUp(USER, 'postgres');
+    // What the client claims to have received is not what it was sent.
+    session.recording.data(1, 1, Buffer.from('x'));
+    const client = await bench.client('engineer');
+    session.control.send(JSON.stringify({ type: 'close' }));
+    const closing = await session.message('closing');
+    expect(closing.reason).toBe('closed');
+    await stream.closed;
+    session.recording.finish(bench.signal).catch(() => undefined);
+    await once(session.control, 'close');
+    const { endReason, state } = await client.session(session.id, bench.signal);
+    expect([endReason, state]).toEqual(['disputed', 'disputed']);
+    await expect
+      .poll(async () => {
+        const bundle = { path: PATHS.bundle(session.id), as: 'auditor' };
+        return (await rawRequest(bench, bundle)).status;
+      })
+      .toBe(200);
+  });
+});
+
 describe('a policy change', () => {
   test('is in force for live sessions without a new connection', async () => {
     const session = await TestSession.open(bench, 'dba');
@@ -280,7 +347,7 @@ describe('a policy change', () => {
     await stream.startUp(USER, 'postgres');
     const before = await stream.query("SELECT 'x'");
     expect(before.some(([type]) => type === 'D')).toBe(true);
-    const dba = ENGINEERS.replace('engineers', 'dba').replace('engineering', 'dba');
+    const dba = ENGINEERS.replace('engineers', 'dba').replace('engineering, agents', 'dba');
     await bench.policy.commit({
       files: { 'policies/dba.yaml': dba.replace('verbs: [select]', 'verbs: [insert]') },
       message: 'no more reading',
@@ -302,7 +369,7 @@ describe('a policy change', () => {
 
   test('that takes the access away ends the session as revoked', async () => {
     const session = await TestSession.open(bench, 'dba');
-    const dba = ENGINEERS.replace('engineers', 'dba').replace('engineering', 'dba');
+    const dba = ENGINEERS.replace('engineers', 'dba').replace('engineering, agents', 'dba');
     await bench.policy.commit({
       files: { 'policies/dba.yaml': undefined },
       message: 'dba has no business here',

@@ -1,0 +1,141 @@
+/** `hoop gateway start` and `hoop gateway check` as commands: what they print and when they end. */
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
+import { text } from 'node:stream/consumers';
+import { Command } from 'commander';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { gatewayCommand } from '../../src/commands/gateway.ts';
+import type { Io } from '../../src/commands/io.ts';
+import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/demo/embedded-postgres.ts';
+import { type GatewayBench, startGatewayBench } from './gateway-bench.ts';
+
+let postgres: EmbeddedPostgres;
+let bench: GatewayBench;
+beforeAll(async () => {
+  postgres = await startEmbeddedPostgres();
+  bench = await startGatewayBench();
+});
+afterAll(async () => {
+  await bench[Symbol.asyncDispose]();
+  await postgres[Symbol.asyncDispose]();
+});
+
+function run(args: readonly string[]) {
+  const stdout = new PassThrough();
+  const stderr = new PassThrough();
+  const notes: string[] = [];
+  const stop = new AbortController();
+  const io: Io = {
+    stdout,
+    stderr,
+    stdin: new PassThrough(),
+    env: { ...process.env, PROD_DB: postgres.password },
+    cwd: bench.directory,
+    signal: stop.signal,
+    color: { stdout: false, stderr: false },
+    note: (line) => notes.push(line),
+    onSignal: () => () => undefined,
+    setExitCode: () => undefined,
+  };
+  const program = new Command('hoop').version('9.9.9').exitOverride();
+  program.addCommand(gatewayCommand(io));
+  const done = program.parseAsync(['gateway', ...args], { from: 'user' }).finally(() => {
+    stdout.end();
+    stderr.end();
+  });
+  return { done, stdout, stderr, notes, stop };
+}
+
+async function writeConfig(name: string, change: (lines: string) => string = (x) => x) {
+  const file = join(bench.directory, `${name}.yaml`);
+  await mkdir(join(bench.directory, name), { mode: 0o700 });
+  const lines = `version: 1
+name: ${name}
+listen: 127.0.0.1:0
+tls: { cert: cert.pem, key: key.pem }
+dataDir: ${name}
+policy: { repository: ${bench.policy.directory}, allowedSigners: ${bench.policy.allowedSigners} }
+addresses: { prod-db: "${postgres.host}:${postgres.port}" }
+credentials: { prod-db: { user: postgres, password: { env: PROD_DB } } }
+`;
+  await writeFile(file, change(lines));
+  return `${name}.yaml`;
+}
+
+test('start prints where it listens, serves, and ends when it is told to', async () => {
+  const { done, stdout, stderr, stop } = run([
+    'start',
+    '--json',
+    '--config',
+    await writeConfig('one'),
+  ]);
+  const log = text(stderr);
+  const first: Buffer = await new Promise((resolve) => stdout.once('data', resolve));
+  const event = JSON.parse(first.toString());
+  expect(event).toEqual({
+    event: 'listening',
+    v: 1,
+    url: expect.stringMatching(/^https:\/\/127\.0\.0\.1:\d+$/),
+    gateway: 'one',
+    rootKeyFingerprint: expect.stringMatching(/^SHA256:[A-Za-z0-9+/]{43}$/),
+    firstStart: true,
+  });
+  stop.abort();
+  await done;
+  const lines = (await log).trim().split('\n');
+  expect(lines.map((line) => JSON.parse(line).event)).toEqual([
+    'policy.in_force',
+    'gateway.started',
+    'gateway.stopped',
+  ]);
+  expect(await log).not.toContain(postgres.password);
+});
+
+test('start without --json speaks to people, and shows the new root key once', async () => {
+  const config = await writeConfig('two');
+  for (const expected of [/new root key.*SHA256:/, /^root key SHA256:/]) {
+    const { done, notes, stop, stdout } = run(['start', '--config', config]);
+    await expect.poll(() => notes.length).toBe(2);
+    expect(notes[0]).toMatch(/^gateway "two" listens on https:/);
+    expect(notes[1]).toMatch(expected);
+    stop.abort();
+    await done;
+    expect(await text(stdout)).toBe('');
+  }
+});
+
+test('start with a broken configuration says where', async () => {
+  const config = await writeConfig('three', (lines) => lines.replace('version: 1', 'version: 3'));
+  await expect(run(['start', '--config', config]).done).rejects.toMatchObject({
+    code: 'HOOP_CONFIG',
+    message: expect.stringContaining('three.yaml:1:10'),
+  });
+  await expect(run(['start', '--config', 'none.yaml']).done).rejects.toMatchObject({
+    code: 'HOOP_CONFIG',
+  });
+});
+
+test('check tries certificate, credentials, policy and each target', async () => {
+  const { done, stdout } = run(['check', '--json', '--config', await writeConfig('four')]);
+  await done;
+  const { checks } = JSON.parse(await text(stdout));
+  expect(checks.map(({ check, ok }: { check: string; ok: boolean }) => [check, ok])).toEqual([
+    ['tls', true],
+    ['credentials', true],
+    ['policy', true],
+    ['target prod-db', true],
+  ]);
+});
+
+test('check names what does not work, and fails', async () => {
+  const config = await writeConfig('five', (lines) =>
+    lines.replace('env: PROD_DB', 'file: none.pw').replace(/"127.*"/, '"127.0.0.1:1"'),
+  );
+  const { done, stdout } = run(['check', '--config', config]);
+  const output = text(stdout);
+  await expect(done).rejects.toMatchObject({ code: 'HOOP_CONFIG' });
+  expect(await output).toMatch(/^failed {2}credentials: cannot read/m);
+  expect(await output).toMatch(/^failed {2}target prod-db: /m);
+  expect(await output).toMatch(/^ok {6}policy: commit [0-9a-f]{12} signed by /m);
+});
