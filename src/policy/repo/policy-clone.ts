@@ -17,7 +17,15 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { HoopError } from '../../errors.ts';
 import { withoutExpiredKeys } from './allowed-signers.ts';
-import { firstLines, type GitRun, git, runGit } from './git.ts';
+import { parseListing, splitBlobs } from './commit-files.ts';
+import {
+  commitTime,
+  hasSshSignature,
+  signerOf,
+  unsigned,
+  wrongSigner,
+} from './commit-signature.ts';
+import { type GitRun, git, runGit } from './git.ts';
 import { branchRef, checkRepository } from './repository-url.ts';
 
 export interface CloneOptions {
@@ -35,18 +43,6 @@ export interface VerifiedCommit {
   /** Principal of the key, from the allowed-signers file. */
   readonly signer: string;
 }
-
-export interface TreeFile {
-  readonly path: string;
-  readonly object: string;
-  readonly size: number;
-}
-
-/** Files in the repository, ours or not. */
-const MAX_TREE_ENTRIES = 5000;
-/** Bytes of one policy file, and of all. */
-const MAX_FILE_BYTES = 1024 * 1024;
-const MAX_TOTAL_BYTES = 16 * 1024 * 1024;
 
 /** SHA-1 or SHA-256 object names. */
 export const COMMIT_ID = /^([0-9a-f]{40}|[0-9a-f]{64})$/;
@@ -280,102 +276,4 @@ function requireCommitId(text: string): string {
     throw new HoopError('HOOP_POLICY_FETCH', 'not a commit id');
   }
   return text;
-}
-
-/** Only the header counts: a message can contain anything. */
-function hasSshSignature(rawCommit: string): boolean {
-  const header = rawCommit.slice(0, rawCommit.indexOf('\n\n'));
-  return /^gpgsig(-sha256)? -----BEGIN SSH SIGNATURE-----$/m.test(header);
-}
-
-function commitTime(rawCommit: string): Date {
-  const seconds = /^committer .* ([0-9]+) [+-][0-9]{4}$/m.exec(rawCommit)?.[1] ?? '0';
-  return new Date(Number(seconds) * 1000);
-}
-
-/** For people only: what counts was the exit status. */
-function signerOf(stderr: string): string {
-  return /Good "git" signature for (.+?) with /.exec(stderr)?.[1] ?? 'unknown';
-}
-
-function unsigned(commit: string): HoopError {
-  return new HoopError(
-    'HOOP_POLICY_UNSIGNED',
-    `policy commit ${commit.slice(0, 12)} is not signed`,
-    {
-      detail: 'Neither the commit nor a tag on it carries an SSH signature.',
-      hint: 'Sign it: git -c gpg.format=ssh -c user.signingkey=KEY commit --amend -S',
-    },
-  );
-}
-
-function wrongSigner(commit: string, check: GitRun): HoopError {
-  return new HoopError(
-    'HOOP_POLICY_SIGNER',
-    `policy commit ${commit.slice(0, 12)} is not signed by an allowed key`,
-    {
-      detail: firstLines(check.stderr) || 'The signature does not verify.',
-      hint: 'The key must be in the allowed-signers file and must not have expired.',
-    },
-  );
-}
-
-/** `<mode> <type> <object> <size>\t<path>\0`, https://git-scm.com/docs/git-ls-tree */
-function parseListing(listing: Buffer, wanted: (path: string) => boolean): TreeFile[] {
-  const records = listing
-    .toString('utf8')
-    .split('\0')
-    .filter((record) => record !== '');
-  if (records.length > MAX_TREE_ENTRIES) {
-    throw invalid(`the policy repository holds more than ${MAX_TREE_ENTRIES} files`);
-  }
-  const files: TreeFile[] = [];
-  let total = 0;
-  for (const record of records) {
-    const [, mode = '', object = '', size = '', path = ''] =
-      /^([0-7]{6}) \w+ ([0-9a-f]+) +([0-9]+|-)\t(.*)$/s.exec(record) ?? [];
-    const shown = JSON.stringify(path);
-    if (path === '' || /[\0-\x1f\x7f\ufffd]/.test(path)) {
-      throw invalid(`the policy repository holds a file with a strange name: ${shown}`);
-    }
-    if (!wanted(path)) {
-      continue;
-    }
-    if (mode === '120000' || mode === '160000') {
-      throw invalid(
-        `${shown} is a ${mode === '120000' ? 'symbolic link' : 'submodule'}, not a file`,
-      );
-    }
-    total += Number(size);
-    if (Number(size) > MAX_FILE_BYTES || total > MAX_TOTAL_BYTES) {
-      throw invalid(`${shown} makes the policy larger than hoop reads`);
-    }
-    files.push({ path, object, size: Number(size) });
-  }
-  return files;
-}
-
-/** `<object> blob <size>\n<contents>\n` each, in the order asked for. */
-function splitBlobs(output: Buffer, files: readonly TreeFile[]): Map<string, string> {
-  const texts = new Map<string, string>();
-  let offset = 0;
-  for (const { path, object, size } of files) {
-    const header = `${object} blob ${size}\n`;
-    const start = offset + header.length;
-    if (output.toString('latin1', offset, start) !== header || start + size >= output.length) {
-      throw new HoopError('HOOP_POLICY_FETCH', `git did not return ${JSON.stringify(path)}`);
-    }
-    const bytes = output.subarray(start, start + size);
-    try {
-      texts.set(path, new TextDecoder('utf-8', { fatal: true }).decode(bytes));
-    } catch {
-      throw invalid(`${JSON.stringify(path)} is not UTF-8 text`);
-    }
-    offset = start + size + 1;
-  }
-  return texts;
-}
-
-function invalid(message: string): HoopError {
-  return new HoopError('HOOP_POLICY_INVALID', message);
 }
