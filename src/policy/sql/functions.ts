@@ -9,8 +9,12 @@ import type { CatalogFunction } from './types.ts';
 /** pg_type OIDs that are fixed in PostgreSQL's sources (src/include/catalog/pg_type.dat). */
 export const TYPE = { bool: 16, int4: 23, text: 25, unknown: 705, numeric: 1700, record: 2249 };
 
-/** anyelement, anynonarray, anyenum, anyrange … and their `anycompatible` twins. */
+const ANY = 2276;
+/** anyelement, anynonarray, anyenum, and their `anycompatible` twins. */
 const ANY_ELEMENT: ReadonlySet<number> = new Set([2283, 2776, 3500, 5077, 5079]);
+/** anyrange, anymultirange and their `anycompatible` twins. */
+const ANY_RANGE: ReadonlySet<number> = new Set([3831, 5080]);
+const ANY_MULTIRANGE: ReadonlySet<number> = new Set([4537, 4538]);
 /** anyarray, anycompatiblearray. */
 const ANY_ARRAY: ReadonlySet<number> = new Set([2277, 5078]);
 
@@ -49,7 +53,7 @@ export function callFunction(facts: StatementFacts, call: Call): CallResult | un
   if (builtIn.length > 0) {
     applyEffect(facts, name, call, builtIn);
   }
-  const possible = foreign.length > 0 ? candidates : bestMatches(trusted, call.args);
+  const possible = foreign.length > 0 ? candidates : bestMatches(facts, trusted, call.args);
   // How many rows unnest() makes of an array of rows says nothing of what is in these.
   const ofRows = name === 'unnest' && call.args[0]?.fields !== undefined;
   if (possible.some((candidate) => candidate.returnsSet) && !ofRows) {
@@ -176,14 +180,38 @@ export function hasUserCast(facts: StatementFacts, from: number, to: number): bo
   );
 }
 
+/** Exact matches if there are any, then those whose polymorphic parameters fit, then all. */
 function bestMatches(
+  facts: StatementFacts,
   candidates: readonly CatalogFunction[],
   args: readonly Lineage[],
 ): readonly CatalogFunction[] {
   const exact = candidates.filter((candidate) =>
     args.every((argument, index) => argument.type === candidate.argTypeOids[index]),
   );
-  return exact.length > 0 ? exact : candidates;
+  if (exact.length > 0) {
+    return exact;
+  }
+  const fitting = candidates.filter((candidate) =>
+    args.every((argument, index) => {
+      const declared = candidate.argTypeOids[index] ?? 0;
+      return argument.type === declared || fitsPolymorphic(facts, argument.type, declared);
+    }),
+  );
+  return fitting.length > 0 ? fitting : candidates;
+}
+
+function fitsPolymorphic(
+  facts: StatementFacts,
+  actual: number | undefined,
+  declared: number,
+): boolean {
+  const type = facts.context.catalog.typeByOid(actual ?? 0);
+  if (!type) return false;
+  if (ANY_ELEMENT.has(declared) || declared === ANY) return true;
+  if (ANY_ARRAY.has(declared)) return type.elementOid !== 0;
+  if (ANY_RANGE.has(declared)) return type.kind === 'r';
+  return ANY_MULTIRANGE.has(declared) && type.kind === 'm';
 }
 
 function resultOf(

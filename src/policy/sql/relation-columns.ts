@@ -86,7 +86,7 @@ function storedColumn(
       }
     }
   }
-  const fields = rowTypeFields(facts, column.typeOid, own, 0);
+  const fields = rowTypeFields(facts, column.typeOid, [own], 0);
   for (const field of fields ?? []) {
     for (const origin of field.lineage.origins) {
       origins.add(origin);
@@ -102,7 +102,7 @@ function storedColumn(
 export function rowTypeFields(
   facts: StatementFacts,
   typeOid: number | undefined,
-  holder: Origin | undefined,
+  holders: readonly Origin[],
   depth: number,
 ): readonly NamedLineage[] | undefined {
   const relation = rowTypeRelation(facts, typeOid);
@@ -113,13 +113,13 @@ export function rowTypeFields(
     const origin = facts.column(relation, column.attnum, column.name);
     const inner =
       depth < MAX_ROW_TYPE_DEPTH
-        ? rowTypeFields(facts, column.typeOid, origin, depth + 1)
+        ? rowTypeFields(facts, column.typeOid, [...holders, origin], depth + 1)
         : undefined;
     const family = relationFamily(facts.context.catalog, relation).flatMap((member) => {
       const same = visibleColumns(member).find((other) => other.name === column.name);
       return same ? [facts.column(member, same.attnum, same.name)] : [];
     });
-    const origins = new Set<Origin>([origin, ...family, ...(holder ? [holder] : [])]);
+    const origins = new Set<Origin>([origin, ...family, ...holders]);
     for (const field of inner ?? []) {
       for (const other of field.lineage.origins) {
         origins.add(other);
