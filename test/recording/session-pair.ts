@@ -31,7 +31,10 @@ export class RecordingBench implements AsyncDisposable {
   }
 
   static async create(): Promise<RecordingBench> {
-    const directory = await mkdtemp(join(tmpdir(), 'hoop-recording-'));
+    return RecordingBench.openIn(await mkdtemp(join(tmpdir(), 'hoop-recording-')));
+  }
+
+  static async openIn(directory: string): Promise<RecordingBench> {
     const dataDir = join(directory, 'gateway');
     const keys = openGatewayKeys({
       directory: join(dataDir, 'keys'),

@@ -1,0 +1,225 @@
+/** What a crash may take, and what it may not. */
+import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { appendFile, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { describe, expect, test } from 'vitest';
+import { bytesSource } from '../../src/recording/bundle-source.ts';
+import { type EndedRecording, listRecordings } from '../../src/recording/ended-recording.ts';
+import { readSession } from '../../src/recording/read-session.ts';
+import { recordingDirectory } from '../../src/recording/recording-store.ts';
+import { segmentName } from '../../src/recording/segment-writer.ts';
+import { uploadSession } from '../../src/recording/upload-session.ts';
+import { verifyBundle } from '../../src/recording/verify.ts';
+import {
+  RecordingBench,
+  readBundle,
+  SessionPair,
+  seededRandom,
+  transportTo,
+} from './session-pair.ts';
+import { contentAt } from './test-content.ts';
+
+interface Killed {
+  readonly session: string;
+  /** Offsets by `stream/direction` that the process had reported. */
+  readonly written: ReadonlyMap<string, number>;
+}
+
+/** Runs crash-writer.ts until it has reported `lines` writes, then kills it with SIGKILL. */
+async function killAfter(directory: string, seed: number, lines: number): Promise<Killed> {
+  const script = join(import.meta.dirname, 'crash-writer.ts');
+  const child = spawn(process.execPath, [script, directory, String(seed)], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const written = new Map<string, number>();
+  let session = '';
+  let left = lines;
+  for await (const line of createInterface({ input: child.stdout })) {
+    const [key = '', value = ''] = line.split(' ');
+    if (key === 'session') {
+      session = value;
+      continue;
+    }
+    // Lines that were in the pipe when the process died count too: it had written them.
+    written.set(key, Number(value));
+    left -= 1;
+    if (left === 0) {
+      child.kill('SIGKILL');
+    }
+  }
+  if (child.exitCode === null && child.signalCode === null) {
+    await once(child, 'exit');
+  }
+  expect(child.signalCode).toBe('SIGKILL');
+  return { session, written };
+}
+
+async function settle(bench: RecordingBench, ended: EndedRecording, session: string) {
+  const receipt = await uploadSession({
+    directory: bench.spools,
+    session,
+    gateway: transportTo(ended),
+    signal: AbortSignal.timeout(20_000),
+  });
+  const bundle = bytesSource(await readBundle(ended));
+  return { receipt, bundle, result: verifyBundle(bundle, bench.trust) };
+}
+
+describe('kill -9', () => {
+  const random = seededRandom(Date.now());
+  for (let round = 0; round < 6; round += 1) {
+    const seed = Math.floor(random() * 1e9);
+    const lines = 1 + Math.floor(random() ** 2 * 1_500);
+    test(`loses no byte that was reported as written (seed ${seed}, ${lines} writes)`, async () => {
+      await using bench = await RecordingBench.create();
+      const { session, written } = await killAfter(bench.directory, seed, lines);
+      expect(await listRecordings(bench.store)).toMatchObject([{ session, state: 'unfinished' }]);
+      const ended = await bench.ended(session);
+      expect(await listRecordings(bench.store)).toMatchObject([{ session, state: 'ended' }]);
+      expect(ended.endReason).toBe('gateway_crash');
+      const { recorded } = ended.position();
+      for (const [key, offset] of written) {
+        const [stream, direction] = key.split('/').map(Number);
+        const offsets = recorded.find((entry) => entry.stream === stream);
+        expect(direction === 0 ? offsets?.up : offsets?.down).toBeGreaterThanOrEqual(offset);
+      }
+      // Both processes died, and the two files still come to one verified recording.
+      const { bundle, result } = await settle(bench, ended, session);
+      expect(result.checks.filter(({ status }) => status === 'failed')).toEqual([]);
+      // The killed process may have had bytes in one file and not in the other: then a tail.
+      expect(result.exitStatus === 0 || result.verdict.startsWith('incomplete: two-sided')).toBe(
+        true,
+      );
+      for (const { stream, kind, pieces } of readSession(bundle).streams) {
+        if (kind === 'postgres') {
+          for (const { direction, offset, bytes } of pieces()) {
+            const expected = contentAt(stream, direction, offset, bytes.length);
+            expect(Buffer.from(bytes).equals(expected)).toBe(true);
+          }
+        }
+      }
+    });
+  }
+});
+
+/** A session of which the gateway died; the client's spool is closed. */
+async function abandoned(bench: RecordingBench, cutFirst: boolean): Promise<SessionPair> {
+  const pair = await SessionPair.open(bench);
+  pair.openStream(1);
+  pair.up(1, randomBytes(100));
+  pair.down(1, randomBytes(90_000));
+  await pair.gateway.synced();
+  if (cutFirst) {
+    await pair.client.finish(AbortSignal.timeout(10_000));
+  }
+  pair.connected = false;
+  pair.down(1, randomBytes(5_000));
+  await pair.gateway.synced();
+  await pair.client.close({ reason: 'client_lost' });
+  return pair;
+}
+
+describe('torn ends', () => {
+  test('any torn tail is cut off, kept beside, and the rest verifies', async () => {
+    const random = seededRandom(5);
+    for (let round = 0; round < 12; round += 1) {
+      await using bench = await RecordingBench.create();
+      const pair = await abandoned(bench, true);
+      const file = join(pair.gateway.directory, segmentName(1));
+      const { size } = await stat(file);
+      // Within the last frame: 5 000 bytes of data that no cut covers.
+      const keep = size - 1 - Math.floor(random() * 5_000);
+      await truncate(file, keep);
+      const ended = await bench.ended(pair.session);
+      const names = await readdir(pair.gateway.directory);
+      expect(names).toContain(`${segmentName(1)}.torn`);
+      const { result, receipt } = await settle(bench, ended, pair.session);
+      expect(result).toMatchObject({ exitStatus: 0 });
+      expect(receipt.endReason).toBe('gateway_crash');
+    }
+  });
+
+  test('garbage after the last frame is cut off', async () => {
+    await using bench = await RecordingBench.create();
+    const pair = await abandoned(bench, true);
+    await appendFile(join(pair.gateway.directory, segmentName(1)), randomBytes(777));
+    const ended = await bench.ended(pair.session);
+    const { result } = await settle(bench, ended, pair.session);
+    expect(result.exitStatus).toBe(0);
+  });
+
+  test('a segment that was created and not written is put aside', async () => {
+    await using bench = await RecordingBench.create();
+    const pair = await abandoned(bench, false);
+    await writeFile(join(pair.gateway.directory, segmentName(2)), Buffer.alloc(17));
+    const ended = await bench.ended(pair.session);
+    const { result } = await settle(bench, ended, pair.session);
+    expect(result.exitStatus).toBe(0);
+  });
+
+  test('files that end before what was countersigned are not repaired', async () => {
+    await using bench = await RecordingBench.create();
+    const pair = await abandoned(bench, true);
+    const file = join(pair.gateway.directory, segmentName(1));
+    await truncate(file, 50_000);
+    const before = await readFile(file);
+    await expect(bench.ended(pair.session)).rejects.toMatchObject({
+      code: 'HOOP_RECORDING_DAMAGED',
+      message: 'recording is truncated below signed cut 0',
+    });
+    expect((await readFile(file)).equals(before)).toBe(true);
+    expect(await readdir(pair.gateway.directory)).not.toContain(segmentName(2));
+  });
+
+  test('a missing segment in the middle is not repaired', async () => {
+    await using bench = await RecordingBench.create();
+    const pair = await abandoned(bench, false);
+    await bench.ended(pair.session);
+    await rm(join(pair.gateway.directory, segmentName(1)));
+    await expect(bench.ended(pair.session)).rejects.toMatchObject({
+      code: 'HOOP_RECORDING_DAMAGED',
+      message: 'segment 1 is missing',
+    });
+  });
+});
+
+describe('altered files', () => {
+  test('a flipped bit anywhere in a closed recording is found when it is opened', async () => {
+    await using bench = await RecordingBench.create();
+    const pair = await SessionPair.open(bench);
+    pair.openStream(1);
+    pair.up(1, randomBytes(40));
+    pair.down(1, randomBytes(300));
+    pair.client.closeStream(1, { reason: 'closed' });
+    pair.gateway.closeStream(1, 'closed');
+    await pair.end();
+    const file = join(recordingDirectory(bench.store, pair.session), segmentName(1));
+    const original = await readFile(file);
+    const missed: number[] = [];
+    for (let at = 0; at < original.length; at += 3) {
+      const altered = Buffer.from(original);
+      altered[at] = (altered[at] ?? 0) ^ (1 << (at % 8));
+      await writeFile(file, altered);
+      // The end of the last segment may be torn; that takes the frames after it, and the cut that
+      // was signed is among them.
+      const opened = await bench.ended(pair.session).then(
+        () => true,
+        (error: unknown) => {
+          expect(error).toMatchObject({ code: 'HOOP_RECORDING_DAMAGED' });
+          return false;
+        },
+      );
+      if (opened) {
+        missed.push(at);
+        await rm(`${file}.torn`, { force: true });
+        await rm(file.replace(segmentName(1), segmentName(2)), { force: true });
+      }
+    }
+    // What lies after the signed cut (session.close and END) can be torn by a crash: recovered.
+    const cutEnd = original.length - 400;
+    expect(missed.filter((at) => at < cutEnd)).toEqual([]);
+  });
+});
