@@ -21,7 +21,7 @@ export function documentCovers(document: PolicyDocument, target: PolicyTarget): 
   return wanted.length > 0 && wanted.every(([key, value]) => target.labels[key] === value);
 }
 
-export function documentNames(document: PolicyDocument, principal: Principal): boolean {
+function documentNames(document: PolicyDocument, principal: Principal): boolean {
   const { who } = document;
   if (who.issuer !== undefined && who.issuer !== principal.issuer) {
     return false;

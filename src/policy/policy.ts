@@ -4,7 +4,7 @@
  */
 import type { ColumnMask, DetectorName, SessionLimits, StatementRule } from './types.ts';
 
-export interface IdentityProvider {
+interface IdentityProvider {
   readonly issuer: string;
   readonly clientId: string;
   readonly scopes: readonly string[];
@@ -12,7 +12,7 @@ export interface IdentityProvider {
   readonly claims: { readonly name: string; readonly email: string; readonly groups: string };
 }
 
-export type TlsMode = 'disable' | 'prefer' | 'require' | 'verify-ca' | 'verify-full';
+type TlsMode = 'disable' | 'prefer' | 'require' | 'verify-ca' | 'verify-full';
 
 export interface PolicyTarget {
   readonly name: string;
@@ -86,7 +86,7 @@ export interface Policy {
 }
 
 /** 1-based, both. */
-export interface Place {
+interface Place {
   readonly line: number;
   readonly column: number;
 }

@@ -6,7 +6,7 @@ import { type Document, isAlias, isMap, isNode, LineCounter, parseDocument, visi
 import type { PolicyProblem } from './policy.ts';
 
 /** UTF-16 units. The largest policy file that anyone would want to review. */
-export const MAX_FILE_LENGTH = 256 * 1024;
+const MAX_FILE_LENGTH = 256 * 1024;
 /** YAML nesting; the schema needs six. */
 const MAX_NESTING = 50;
 

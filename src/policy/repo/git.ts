@@ -8,7 +8,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { HoopError } from '../../errors.ts';
 
 /** Bytes of git's standard output and error that are kept; enough for a bundle of a policy. */
-export const MAX_GIT_OUTPUT = 64 * 1024 * 1024;
+const MAX_GIT_OUTPUT = 64 * 1024 * 1024;
 const MAX_GIT_ERRORS = 64 * 1024;
 /** Milliseconds. A fetch over a bad line; everything else is local and takes a few. */
 const GIT_TIMEOUT_MS = 60_000;

@@ -37,7 +37,7 @@ export function refusal(grant: Grant, text: RefusalText): Refusal {
 }
 
 /** "Allowed here: select on public.*; insert on public.orders." */
-export function allowedInstead(grant: Grant): string {
+function allowedInstead(grant: Grant): string {
   const allowed = grant.rules
     .filter(({ effect }) => effect === 'allow')
     .map((rule) => describeConditions(rule));

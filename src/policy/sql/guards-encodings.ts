@@ -3,7 +3,7 @@
  * and backslashes where the server does. Not SJIS, SHIFT_JIS_2004, BIG5, GBK, GB18030, UHC, JOHAB.
  * Names and aliases: https://github.com/postgres/postgres/blob/REL_18_STABLE/src/common/encnames.c
  */
-export const SAFE_ENCODINGS: ReadonlySet<string> = new Set(
+const SAFE_ENCODINGS: ReadonlySet<string> = new Set(
   `abc alt euccn eucjis2004 eucjp euckr euctw iso88591 iso885910 iso885913 iso885914 iso885915
   iso885916 iso88592 iso88593 iso88594 iso88595 iso88596 iso88597 iso88598 iso88599 koi8 koi8r
   koi8u latin1 latin10 latin2 latin3 latin4 latin5 latin6 latin7 latin8 latin9 sqlascii tcvn

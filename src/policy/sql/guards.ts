@@ -6,8 +6,6 @@ import type { Grant, Refusal, RuleRef, StatementRule } from '../types.ts';
 import { isSafeEncoding } from './guards-encodings.ts';
 import { settingEffect } from './settings-table.ts';
 
-export { isSafeEncoding } from './guards-encodings.ts';
-
 /** The rule that a guard of hoop's own stands for in refusals and records. */
 export function builtin(name: string): RuleRef {
   return { id: `builtin/${name}`, file: 'builtin', line: 0 };

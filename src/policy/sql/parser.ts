@@ -25,7 +25,7 @@ export const MAX_SQL_BYTES = 1024 * 1024;
  * Levels of the tree: about 1000 terms of a sum, 280 nested subqueries, 2000 UNIONs. The analysis
  * recurses on the main thread, whose stack is 1 MB.
  */
-export const MAX_TREE_DEPTH = 2000;
+const MAX_TREE_DEPTH = 2000;
 /** Measured: 60 000 terms need more than 4 MB and fit in 16. */
 const WORKER_STACK_MB = 64;
 /** Texts above this wait for each other, so that memory is that of one. Bytes. */

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { guardSetting, isSafeEncoding } from '../../../src/policy/sql/guards.ts';
+import { guardSetting } from '../../../src/policy/sql/guards.ts';
+import { isSafeEncoding } from '../../../src/policy/sql/guards-encodings.ts';
 import { refuseStartupParameters } from '../../../src/policy/sql/guards-startup.ts';
 import { grantOf } from './grant-fixture.ts';
 
