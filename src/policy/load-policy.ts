@@ -20,13 +20,17 @@ export interface LoadResult {
 const MAX_SHOWN_PROBLEMS = 20;
 
 const FILE_IN_FOLDER = /^(targets|policies)\/([A-Za-z0-9][A-Za-z0-9._-]*)\.yaml$/;
-const FOLDER = /^(targets|policies|agents|tests)\//;
+export const POLICY_FOLDERS = ['targets', 'policies', 'agents', 'tests'];
 /** What people keep beside policy files and what no one takes for a policy. */
 const IGNORED = /(^|\/)(\.gitkeep|\.gitattributes|[^/]*\.md)$/;
 
 /** Whether a file of the repository belongs to the policy; everything else is never read. */
 export function isPolicyPath(path: string): boolean {
-  return path === 'hoop.yaml' || (FOLDER.test(path) && !IGNORED.test(path));
+  return path === 'hoop.yaml' || (isInFolder(path) && !IGNORED.test(path));
+}
+
+function isInFolder(path: string): boolean {
+  return POLICY_FOLDERS.some((folder) => path.startsWith(`${folder}/`));
 }
 
 /** @param files - Path in the repository → text. Paths for which `isPolicyPath` is false are ignored. */

@@ -1,9 +1,9 @@
 /** `hoop policy check`: a directory, or a repository as the gateway would take it. */
-import { lstatSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, lstatSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, sep } from 'node:path';
+import { join } from 'node:path';
 import { HoopError } from '../../errors.ts';
-import { isPolicyPath, loadPolicy } from '../load-policy.ts';
+import { isPolicyPath, loadPolicy, POLICY_FOLDERS } from '../load-policy.ts';
 import type { Policy, PolicyProblem } from '../policy.ts';
 import { PolicyClone } from './policy-clone.ts';
 
@@ -72,18 +72,17 @@ function listFiles(directory: string): string[] {
   if (!stat?.isDirectory() && !stat?.isSymbolicLink()) {
     throw new HoopError('HOOP_USAGE', `"${directory}" is not a directory`);
   }
-  const paths: string[] = [];
-  const folders = [''];
+  const paths = existsSync(join(directory, 'hoop.yaml')) ? ['hoop.yaml'] : [];
+  const folders = POLICY_FOLDERS.filter((folder) => existsSync(join(directory, folder)));
   for (const folder of folders) {
     for (const entry of readdirSync(join(directory, folder), { withFileTypes: true })) {
-      const path = folder === '' ? entry.name : `${folder}/${entry.name}`;
-      if (entry.isDirectory() && entry.name !== '.git' && entry.name !== 'node_modules') {
-        folders.push(path);
-      } else if (!entry.isDirectory()) {
-        paths.push(path.split(sep).join('/'));
-      }
+      const path = `${folder}/${entry.name}`;
+      (entry.isDirectory() ? folders : paths).push(path);
       if (paths.length + folders.length > MAX_FILES) {
-        throw new HoopError('HOOP_USAGE', `"${directory}" holds more than ${MAX_FILES} files`);
+        throw new HoopError(
+          'HOOP_USAGE',
+          `"${directory}" holds more than ${MAX_FILES} policy files`,
+        );
       }
     }
   }

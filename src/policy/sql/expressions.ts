@@ -15,7 +15,15 @@ import {
 } from './lineage.ts';
 import { findType } from './names.ts';
 import { refuseSensitive, rowTypeRelation, visibleColumns } from './relation-columns.ts';
-import { columnOf, findColumn, findTable, type Scope, type Table, wholeRow } from './scope.ts';
+import {
+  columnOf,
+  findColumn,
+  findTable,
+  hasIncomplete,
+  type Scope,
+  type Table,
+  wholeRow,
+} from './scope.ts';
 import { columnFacts, type StatementFacts } from './statement-facts.ts';
 import { as, type FieldsOf, is, type Node, namesOf, stringOf, tagOf } from './tree.ts';
 
@@ -151,7 +159,10 @@ function columnRef(
     ? starRow(facts, names, scope)
     : namedValue(facts, names, scope, fields.location);
   if (!found) {
-    facts.refuse(`column ${names.join('.')} is not known`, { location: fields.location });
+    // Of an unknown relation the columns are unknown too: one reason is enough.
+    if (facts.opaque.length === 0 || !hasIncomplete(scope)) {
+      facts.refuse(`column ${names.join('.')} is not known`, { location: fields.location });
+    }
     return constant();
   }
   refuseSensitive(facts, found, fields.location);
@@ -222,7 +233,8 @@ export function starColumns(
     ? indirection(facts, node.A_Indirection, scope)
     : columnRef(facts, as(node, 'ColumnRef') ?? {}, scope);
   const names = (as(node, 'ColumnRef')?.fields ?? []).flatMap((part) => stringOf(part) ?? []);
-  if (!row.fields || isIncomplete(facts, node, names, scope)) {
+  const unclear = !row.fields || isIncomplete(facts, node, names, scope);
+  if (unclear && (facts.opaque.length === 0 || !hasIncomplete(scope))) {
     facts.refuse('the columns that this * stands for are not known', {
       hint: 'Name the columns.',
     });

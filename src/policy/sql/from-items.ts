@@ -109,8 +109,14 @@ export function relationItem(
     const table = { name, schema: undefined, columns: columns ?? [], relation: undefined };
     return single(aliased(facts, table, fields.alias));
   }
-  const table = namedRelation(facts, fields);
-  return table ? single(table) : NOTHING;
+  const table = namedRelation(facts, fields) ?? {
+    name: fields.alias?.aliasname ?? name,
+    schema: undefined,
+    columns: [],
+    incomplete: true,
+    relation: undefined,
+  };
+  return single(table);
 }
 
 /** A relation of the catalog under its own name or its alias. */

@@ -109,6 +109,16 @@ export function findTable(
   return undefined;
 }
 
+/** Whether something in reach may have other columns than those that are known. */
+export function hasIncomplete(scope: Scope | undefined): boolean {
+  for (let level = scope; level; level = level.outer) {
+    if (level.tables.some((table) => table.incomplete)) {
+      return true;
+    }
+  }
+  return false;
+}
+
 export function columnOf(facts: StatementFacts, table: Table, name: string): Lineage | undefined {
   const found = table.columns.filter((column) => column.name === name);
   if (found.length > 0) {

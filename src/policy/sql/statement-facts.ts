@@ -227,7 +227,10 @@ export class StatementFacts {
 
   /** Everything that a statement which was judged before does, now that this one runs it. */
   include(other: StatementAnalysis): void {
-    for (const verb of other.verbs) this.verb(verb);
+    for (const verb of other.verbs) {
+      // It is run now, not named once more.
+      if (verb !== 'prepare' && verb !== 'declare') this.verb(verb);
+    }
     for (const fact of other.reads) this.reads.set(factKey(fact), fact);
     for (const fact of other.writes) this.writes.set(factKey(fact), fact);
     for (const fact of other.functions) this.functions.set(`${fact.schema}.${fact.name}`, fact);
