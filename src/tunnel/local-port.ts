@@ -116,7 +116,7 @@ export class LocalPort implements AsyncDisposable {
   stopAccepting(): void {
     this.#server.close();
     for (const login of this.#logins.values()) {
-      login.abort(new LocalRefusal('login timeout'));
+      login.abort(new HoopError('HOOP_SESSION_ENDED', 'the session is ending'));
     }
   }
 

@@ -1,6 +1,9 @@
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
+import { tmpdir, userInfo } from 'node:os';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
@@ -9,6 +12,7 @@ import { HoopError } from '../../src/errors.ts';
 import { encodeCancelRequest } from '../../src/protocol/pg/cancel-request.ts';
 import { encodeGSSENCRequest } from '../../src/protocol/pg/gssenc-request.ts';
 import { encodePasswordMessage } from '../../src/protocol/pg/password-message.ts';
+import { encodeQuery } from '../../src/protocol/pg/query.ts';
 import { encodeSASLInitialResponse } from '../../src/protocol/pg/sasl-initial-response.ts';
 import { encodeSASLResponse } from '../../src/protocol/pg/sasl-response.ts';
 import { scramClientFinal } from '../../src/protocol/pg/scram-client.ts';
@@ -173,6 +177,18 @@ describe('a client with the password of the session', () => {
     const client = new pg.Client({ connectionString: url() });
     await client.connect();
     const running = client.query('SELECT pg_sleep(60)');
+    const watcher = new pg.Client({ connectionString: server.url() });
+    await watcher.connect();
+    // A cancel that comes before its query would cancel nothing.
+    await expect
+      .poll(async () => {
+        const { rows } = await watcher.query(
+          "SELECT count(*)::int AS n FROM pg_stat_activity WHERE wait_event = 'PgSleep'",
+        );
+        return rows[0]?.n;
+      })
+      .toBe(1);
+    await watcher.end();
     const { processID, secretKey } = z(client);
     const canceller = await RawClient.connect(port.port);
     const key = Buffer.alloc(4);
@@ -218,6 +234,49 @@ describe('a client with the password of the session', () => {
     await port.close(new HoopError('HOOP_SESSION_EXPIRED', 'the session has expired'));
     const [error] = await failed;
     expect(error).toMatchObject({ severity: 'FATAL', code: '57P01' });
+  });
+
+  test('a client that does not read holds the tunnel back', async () => {
+    const client = await RawClient.connect(port.port);
+    await client.logIn('postgres', PASSWORD);
+    client.socket.pause();
+    client.send(encodeQuery({ sql: "SELECT repeat('x', 1000) FROM generate_series(1, 100000)" }));
+    const [tunnel] = tunnels;
+    await expect.poll(() => tunnel?.isPaused()).toBe(true);
+    const read = tunnel?.bytesRead;
+    expect(read).toBeLessThan(32 * 1024 * 1024);
+    client.socket.removeAllListeners('data').resume();
+    await expect.poll(() => tunnel?.bytesRead, { timeout: 20_000 }).toBeGreaterThan(100_000_000);
+    client.close();
+  });
+
+  test('messages that follow the login in the same packet are not lost', async () => {
+    const client = await RawClient.connect(port.port);
+    const { state, serverFirst } = await client.startScram('postgres');
+    const final = await scramClientFinal(state, PASSWORD, serverFirst);
+    client.send(
+      Buffer.concat([
+        encodeSASLResponse({ data: Buffer.from(final.message) }),
+        encodeQuery({ sql: 'SELECT 42' }),
+      ]),
+    );
+    while (client.seen.filter((type) => type === 'Z').length < 2) {
+      await client.message();
+    }
+    expect(client.seen).toContain('D');
+    client.close();
+  });
+
+  test('no new connections are accepted while the session ends, open ones go on', async () => {
+    const client = new pg.Client({ connectionString: url() });
+    await client.connect();
+    const waiting = await RawClient.connect(port.port);
+    port.stopAccepting();
+    await waiting.closed;
+    await expect(RawClient.connect(port.port)).rejects.toThrow('ECONNREFUSED');
+    expect((await client.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }]);
+    expect(refusals).toEqual([]);
+    await client.end();
   });
 
   test('when the client vanishes, the tunnel stream ends', async () => {
@@ -405,6 +464,28 @@ test('a login that is not complete in time is ended, however busy it looks', asy
   client.send(Buffer.from('0000', 'hex'));
   await client.closed;
   expect(reasons).toEqual(['login timeout']);
+});
+
+test('psql comes in through a unix socket, from a directory that only the owner can enter', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'hoop-test-'));
+  try {
+    await using unix = await openLocalPort({
+      listen: { type: 'unix', directory },
+      user: 'postgres',
+      password: new Secret(PASSWORD),
+      openTunnel,
+    });
+    expect(statSync(directory).mode & 0o777).toBe(0o700);
+    const { stdout } = await psql(
+      '-d',
+      `host=${unix.host} port=${unix.port} user=postgres dbname=postgres requirepeer=${userInfo().username}`,
+      '-c',
+      'SELECT 6 * 7',
+    );
+    expect(stdout).toBe('42\n');
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
 });
 
 test('a port that is taken is an error, and no other port is used', async () => {
