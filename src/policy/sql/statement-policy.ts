@@ -13,7 +13,7 @@ import type { ParseOutcome, SqlParser } from './parser.ts';
 import type { StatementContext, Verdict } from './types.ts';
 
 /** Verdicts kept, and the longest text of which one is kept (characters). */
-const MAX_VERDICTS = 5000;
+const MAX_VERDICTS = 2000;
 const MAX_CACHED_TEXT = 16 * 1024;
 
 export function createStatementPolicy(parser: Pick<SqlParser, 'parse'>): StatementPolicy {
