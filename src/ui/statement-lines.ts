@@ -77,9 +77,12 @@ export function answerLines(statement: Statement, options: LineOptions): string[
   return [
     ...statement.parameters.map((parameter, index) => {
       const value = parameter.value === null ? 'NULL' : plain(parameter.value);
-      return `$${index + 1} (${parameter.type}) = ${value}`;
+      const type = parameter.type === 'unspecified' ? '' : ` (${parameter.type})`;
+      return `$${index + 1}${type} = ${value}`;
     }),
-    ...distinct(statement.decisions).flatMap((decision) => decisionLines(decision, options)),
+    ...distinct(statement.decisions).flatMap((decision) =>
+      decisionLines(decision, statement.error, options),
+    ),
     ...statement.notices.flatMap((notice) => messageLines(notice, options)),
     ...statement.results.flatMap((result) => resultLines(result, options)),
     ...(statement.error ? messageLines(statement.error, options) : []),
@@ -92,28 +95,30 @@ function distinct(decisions: readonly Decision[]): Decision[] {
   return [...seen.values()];
 }
 
-function decisionLines(decision: Decision, options: LineOptions): string[] {
+function decisionLines(
+  decision: Decision,
+  error: ServerMessage | undefined,
+  options: LineOptions,
+): string[] {
   const { style } = options;
   const refused = decision.effect === 'refuse';
   const word = refused ? style.red('denied') : style.green('allowed');
   const rules = decision.rules.map(({ id, file, line }) =>
     file === 'builtin' ? plain(id) : `${plain(id)} (${plain(file)}:${line})`,
   );
-  const by = rules.length > 0 ? ` by ${rules.join(', ')}` : '';
-  const code = refused && decision.code ? ` ${plain(decision.code)}` : '';
-  const policy = plain(decision.policyCommit.slice(0, 12));
-  const lines = breakLines(
-    `${code}${by}, policy ${policy}`.trimStart(),
-    options,
-    `${word} `,
-    refused ? 7 : 8,
-  );
-  if (refused && decision.message) {
+  const facts = [
+    ...(refused && decision.code ? [plain(decision.code)] : []),
+    ...(rules.length > 0 ? [`by ${rules.join(', ')}`] : []),
+    `policy ${plain(decision.policyCommit.slice(0, 12))}`,
+  ];
+  const lines = breakLines(facts.join(', '), options, `${word}: `, refused ? 8 : 9);
+  // The error that the client was given has the same words, and more of them.
+  if (refused && decision.message && decision.message !== error?.message) {
     lines.push(...breakLines(plain(decision.message), options));
   }
   if (decision.columnsMasked.length > 0) {
     const columns = plain(decision.columnsMasked.join(', '));
-    lines.push(...breakLines(columns, options, `${style.yellow('masked')} `, 7));
+    lines.push(...breakLines(columns, options, `${style.yellow('masked')}: `, 8));
   }
   return lines;
 }

@@ -149,7 +149,7 @@ describe('hoop sessions replay FILE', () => {
     expect(stdout).toContain('(2 rows, 2 masked)');
     expect(stdout).toMatch(/#2 ✗ denied on connection 1/);
     expect(stdout).toContain(
-      'denied HOOP_NOT_ALLOWED by engineers/read (policies/engineers.yaml:12)',
+      'denied: HOOP_NOT_ALLOWED, by engineers/read (policies/engineers.yaml:12)',
     );
     expect(stdout).toContain('HINT:  Ask.');
     expect(stdout).toContain('closing: the client closed the session');

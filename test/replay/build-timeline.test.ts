@@ -122,6 +122,18 @@ describe('the simple protocol', () => {
     ]);
   });
 
+  test('a typing mistake that the gateway answers itself is a failure, not a denial', () => {
+    const stream = new RecordedStream().start();
+    const at = stream.upOffset;
+    stream
+      .up(query('selec 1'))
+      .decision(at, { effect: 'refuse', code: 'HOOP_UNPARSED', message: 'syntax error' })
+      .down(error('42601', 'syntax error', { position: 1 }), ready());
+    expect(statements(stream.items)).toMatchObject([
+      { outcome: 'failed', decisions: [{ effect: 'refuse', code: 'HOOP_UNPARSED' }] },
+    ]);
+  });
+
   test('an error of the server is a failure, not a denial', () => {
     const stream = new RecordedStream().start();
     const at = stream.upOffset;
