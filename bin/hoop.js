@@ -16,21 +16,11 @@ if (parseInt(process.versions.node, 10) >= MINIMUM_MAJOR) {
 /** The Node of this checkout (npm install brings it as a package), or undefined. */
 function findRuntime() {
   var fs = require('fs');
-  var names = [
-    'node-' + process.platform + '-' + process.arch,
-    'node-bin-' + process.platform + '-' + process.arch,
-  ];
-  if (process.platform === 'win32') {
-    names = ['node-win-' + process.arch];
-  }
+  var isWindows = process.platform === 'win32';
+  var kind = (isWindows ? 'win' : process.platform) + '-' + process.arch;
+  var names = ['node-' + kind, 'node-bin-' + kind];
   for (var i = 0; i < names.length; i += 1) {
-    var file = path.join(
-      root,
-      'node_modules',
-      names[i],
-      'bin',
-      process.platform === 'win32' ? 'node.exe' : 'node',
-    );
+    var file = path.join(root, 'node_modules', names[i], 'bin', isWindows ? 'node.exe' : 'node');
     if (fs.existsSync(file)) {
       return file;
     }
@@ -41,35 +31,27 @@ function findRuntime() {
 function runOn(runtime) {
   if (!runtime) {
     process.stderr.write(
-      'hoop: error: this needs Node.js ' +
-        MINIMUM_MAJOR +
-        ' or newer, but "node" on PATH is ' +
-        process.versions.node +
-        '\n',
+      'hoop: error: this needs Node.js ' + MINIMUM_MAJOR + ' or newer, but "node" on PATH is ' +
+      process.versions.node + '\n'
     );
     process.exitCode = 1;
     return;
   }
-  var child = require('child_process').spawn(
-    runtime,
-    [path.join(__dirname, 'hoop.js')].concat(process.argv.slice(2)),
-    {
-      stdio: 'inherit',
-    },
-  );
+  var args = [path.join(__dirname, 'hoop.js')].concat(process.argv.slice(2));
+  var child = require('child_process').spawn(runtime, args, { stdio: 'inherit' });
   // A terminal signals the whole group, so the child has it already; a lone kill reaches only us.
-  ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'].forEach((signal) => {
-    process.on(signal, () => {
+  ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'].forEach(function (signal) {
+    process.on(signal, function () {
       if (signal !== 'SIGINT' || !process.stdin.isTTY) {
         child.kill(signal);
       }
     });
   });
-  child.on('error', (error) => {
+  child.on('error', function (error) {
     process.stderr.write('hoop: error: cannot start "' + runtime + '": ' + error.message + '\n');
     process.exitCode = 1;
   });
-  child.on('exit', (code, signal) => {
+  child.on('exit', function (code, signal) {
     if (signal) {
       process.removeAllListeners(signal);
       process.kill(process.pid, signal);

@@ -193,11 +193,21 @@ async function initialise(
     chownSync(passwordFile, account.uid, account.gid);
   }
   const options = ['--username=postgres', '--auth=scram-sha-256', '--encoding=UTF8', '--no-sync'];
-  await run(
-    binaries.initdb,
-    ['--pgdata', data, '--pwfile', passwordFile, '--locale=C.UTF-8', ...options],
-    { ...account, cwd: root },
-  );
+  const args = ['--pgdata', data, '--pwfile', passwordFile, '--locale=C.UTF-8', ...options];
+  try {
+    await run(binaries.initdb, args, { ...account, cwd: '/' });
+  } catch (cause) {
+    const isForeign = account && cause instanceof Error && /Permission denied/.test(cause.message);
+    throw new HoopError('HOOP_LOCAL_STATE', `the embedded PostgreSQL server cannot use "${root}"`, {
+      detail: isForeign
+        ? 'As root it runs as nobody, who may not enter a directory above.'
+        : `initdb failed: ${cause instanceof Error ? cause.message.split('\n').at(-2) : cause}.`,
+      hint: isForeign
+        ? 'Run it as an ordinary user, or point TMPDIR (or --data) to a directory that everyone may enter.'
+        : undefined,
+      cause,
+    });
+  }
   return password;
 }
 

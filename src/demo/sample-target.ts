@@ -113,6 +113,8 @@ async function databaseExists(admin: URL): Promise<boolean> {
 }
 
 interface PgClient {
+  /** A connection that breaks while idle would otherwise end the process. */
+  on(event: 'error', listener: () => void): unknown;
   connect(): Promise<void>;
   query(text: string): Promise<{ readonly rowCount?: number | null }>;
   end(): Promise<void>;
@@ -136,7 +138,20 @@ async function query(url: URL, statements: readonly string[]): Promise<number> {
 export async function connectAdmin(url: string): Promise<PgClient> {
   const Client = loadDriver();
   const client = new Client({ connectionString: url });
-  await client.connect();
+  client.on('error', () => undefined);
+  try {
+    await client.connect();
+  } catch (cause) {
+    const { host } = new URL(url);
+    const why = cause instanceof Error ? cause.message : 'unknown reason';
+    throw new HoopError(
+      'HOOP_TARGET_UNREACHABLE',
+      `cannot log in to PostgreSQL at "${host}": ${why}`,
+      {
+        cause,
+      },
+    );
+  }
   return client;
 }
 

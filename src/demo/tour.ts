@@ -181,7 +181,7 @@ async function localPortRefuses(tour: Tour): Promise<void> {
   if (refusal === undefined) {
     throw new TourFailure('a wrong password was accepted');
   }
-  tour.output(`FATAL:  ${refusal}\n`);
+  tour.output(`${refusal}\n`);
 }
 
 async function replay(tour: Tour): Promise<void> {

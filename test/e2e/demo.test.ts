@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -9,6 +9,8 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 let directory: string;
 beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), 'hoop-demo-test-'));
+  // As root the server runs as nobody, who must be able to pass through.
+  chmodSync(directory, 0o711);
 });
 afterEach(() => {
   rmSync(directory, { recursive: true, force: true });
@@ -99,7 +101,7 @@ describe('hoop demo', () => {
     });
     const [code] = await once(child, 'close');
     expect(code).not.toBe(0);
-    expect(errors).toContain('hoop: error:');
+    expect(JSON.parse(errors)).toMatchObject({ v: 1, error: { code: 'HOOP_TARGET_UNREACHABLE' } });
     expect(errors).not.toContain('secret-word');
     expect(readdirSync(directory)).toEqual([]);
     expect(processesOf(directory)).toEqual([]);

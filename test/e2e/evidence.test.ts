@@ -124,7 +124,11 @@ describe('evidence', () => {
     await bench.demo.restartGateway();
     const [session] = await bench.sessions('engineer');
     expect(session?.['endReason']).toBe('gateway_crash');
+    // The client's half was not uploaded: the gateway was gone. The next session sends it.
+    const next = await bench.psql('engineer', 'SELECT 1');
+    expect(next.stderr).toContain('is uploaded now');
     const file = await download(String(session?.['id']), 'crash.hoop');
+    expect((await verifyOffline(file)).stdout).toContain('two-sided');
     const recording = readFileSync(file, 'latin1');
     const last = printed
       .split('\n')
