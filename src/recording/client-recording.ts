@@ -202,9 +202,9 @@ export class ClientRecording implements AsyncDisposable {
    */
   async finish(signal: AbortSignal): Promise<void> {
     this.#finished ??= Promise.withResolvers();
+    const { promise, resolve } = this.#finished;
     this.#maybePropose();
     const ends = AbortSignal.any([signal, this.#stop.signal]);
-    const { promise, resolve } = this.#finished;
     if (ends.aborted) {
       resolve();
     }
@@ -212,6 +212,7 @@ export class ClientRecording implements AsyncDisposable {
     ends.addEventListener('abort', stop, { once: true });
     await promise;
     ends.removeEventListener('abort', stop);
+    this.#finished = undefined;
   }
 
   /** Writes the end and syncs; then the spool is complete. Idempotent, does not throw. */
@@ -261,6 +262,7 @@ export class ClientRecording implements AsyncDisposable {
     if (this.#finished !== undefined && !this.#expectsMore()) {
       if (streams.length === 0) {
         this.#finished.resolve();
+        this.#finished = undefined;
         return;
       }
     } else if (this.#finished === undefined && !this.#isDue && this.#uncoveredBytes < CUT_BYTES) {

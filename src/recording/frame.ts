@@ -181,6 +181,9 @@ export function openFrame(
   header: FrameHeader,
   frame: Uint8Array,
 ): Uint8Array {
+  if (frame.length !== frameLength(header)) {
+    throw new FormatError(`frame ${header.seq} is not whole`);
+  }
   const end = FRAME_HEADER_LENGTH + header.bodyLength - TAG_LENGTH;
   const decipher = createDecipheriv('aes-256-gcm', key, nonceFor(segment, header.seq), {
     authTagLength: TAG_LENGTH,

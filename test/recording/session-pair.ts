@@ -72,6 +72,7 @@ export class SessionPair {
   readonly client: ClientRecording;
   readonly sessionKey: SigningKey;
   readonly cuts: CutProposal[] = [];
+  #cutListener: ((cut: CutProposal) => void) | undefined;
   /** Set to false to lose what the two say to each other. */
   connected = true;
 
@@ -180,8 +181,26 @@ export class SessionPair {
     return transportTo(ended);
   }
 
+  /** The cut that the client proposes next, made to come now; nobody answers it. */
+  async nextCut(): Promise<CutProposal> {
+    this.connected = false;
+    const proposed = new Promise<CutProposal>((resolve) => {
+      this.#cutListener = resolve;
+    });
+    // What the gateway has on disk reaches the client here, since the pair is disconnected.
+    await this.gateway.synced();
+    this.client.recorded([{ stream: 1, up: this.gateway.offsets(1).up }]);
+    const abort = new AbortController();
+    const finished = this.client.finish(abort.signal);
+    const cut = await proposed;
+    abort.abort();
+    await finished;
+    return cut;
+  }
+
   deliverCut(cut: CutProposal): void {
     this.cuts.push(cut);
+    this.#cutListener?.(cut);
     if (!this.connected) {
       return;
     }

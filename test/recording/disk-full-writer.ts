@@ -1,0 +1,29 @@
+/**
+ * Runs under a file size limit: the write that does not fit must end the recording with a typed
+ * error, and what was written before must be readable. Prints one JSON line.
+ */
+import { randomBytes } from 'node:crypto';
+import { HoopError } from '../../src/errors.ts';
+import { RecordingBench, SessionPair } from './session-pair.ts';
+
+const [, , directory = ''] = process.argv;
+const bench = await RecordingBench.openIn(directory);
+const pair = await SessionPair.open(bench);
+pair.gateway.openStream(1, 'postgres');
+let written = 0;
+let code: string | undefined;
+while (code === undefined && written < 10_000_000) {
+  const bytes = randomBytes(50_000);
+  try {
+    pair.gateway.data(1, 1, bytes);
+    written += bytes.length;
+  } catch (error) {
+    code = error instanceof HoopError ? error.code : 'not a HoopError';
+  }
+}
+const { reason } = pair.gateway.stopped;
+await pair.gateway.close({ reason: 'recording_failed' });
+await pair.client.close({ reason: 'recording_failed' });
+const { session } = pair;
+process.stdout.write(`${JSON.stringify({ session, written, code, stopped: reason?.endReason })}\n`);
+await bench.store[Symbol.asyncDispose]();

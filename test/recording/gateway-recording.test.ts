@@ -1,0 +1,251 @@
+/** The gateway's live recording: disputes, limits, and a disk that fails. */
+import { randomBytes } from 'node:crypto';
+import { describe, expect, test, vi } from 'vitest';
+import { bytesSource } from '../../src/recording/bundle-source.ts';
+import { cutSigningBytes } from '../../src/recording/cut.ts';
+import { generateSigningKey, type SigningKey, signEd25519 } from '../../src/recording/ed25519.ts';
+import { toBase64 } from '../../src/recording/encoding.ts';
+import { readSession } from '../../src/recording/read-session.ts';
+import { RecordingStopped } from '../../src/recording/recording-stopped.ts';
+import { realSystem } from '../../src/recording/segment-writer.ts';
+import type { CutProposal } from '../../src/recording/types.ts';
+import { uploadSession } from '../../src/recording/upload-session.ts';
+import { verifyBundle } from '../../src/recording/verify.ts';
+import { RecordingBench, readBundle, SessionPair } from './session-pair.ts';
+
+async function pairWithBytes(bench: RecordingBench): Promise<SessionPair> {
+  const pair = await SessionPair.open(bench);
+  pair.openStream(1);
+  pair.up(1, randomBytes(100));
+  pair.down(1, randomBytes(1000));
+  return pair;
+}
+
+function resign(
+  pair: SessionPair,
+  cut: CutProposal,
+  key: SigningKey = pair.sessionKey,
+): CutProposal {
+  const { epoch, treeSize, timeMs } = cut;
+  const root = Buffer.from(cut.root, 'base64');
+  const message = cutSigningBytes('cut', pair.session, { epoch, treeSize, root, timeMs });
+  return { ...cut, signature: toBase64(signEd25519(key, message)) };
+}
+
+describe('acceptCut', () => {
+  const changes: Record<string, (pair: SessionPair, cut: CutProposal) => CutProposal> = {
+    'a root that the files do not give': (pair, cut) =>
+      resign(pair, { ...cut, root: toBase64(randomBytes(32)) }),
+    'another tree size': (pair, cut) => resign(pair, { ...cut, treeSize: cut.treeSize + 1 }),
+    'an epoch that is not the next': (pair, cut) => resign(pair, { ...cut, epoch: 1 }),
+    'more than was recorded': (pair, cut) =>
+      resign(pair, { ...cut, streams: [{ stream: 1, up: 101, down: 1000 }] }),
+    'a stream that does not exist': (pair, cut) =>
+      resign(pair, { ...cut, streams: [...cut.streams, { stream: 9, up: 1, down: 0 }] }),
+    'streams out of order': (pair, cut) =>
+      resign(pair, { ...cut, streams: [...cut.streams, { stream: 0, up: 0, down: 0 }] }),
+    nothing: (pair, cut) => resign(pair, { ...cut, streams: [] }),
+    'an offset that is no number': (pair, cut) =>
+      resign(pair, { ...cut, streams: [{ stream: 1, up: Number.NaN, down: 1000 }] }),
+    'a signature by another key': (pair, cut) => resign(pair, cut, generateSigningKey()),
+    'a signature that is no base64': (_, cut) => ({ ...cut, signature: '%%' }),
+    'a root of the wrong length': (_, cut) => ({ ...cut, root: 'AAAA' }),
+  };
+  for (const [what, change] of Object.entries(changes)) {
+    test(`disputes ${what}, records it and stops the session`, async () => {
+      await using bench = await RecordingBench.create();
+      const pair = await pairWithBytes(bench);
+      const cut = change(pair, await pair.nextCut());
+      const outcome = await pair.gateway.acceptCut(cut);
+      expect(outcome).toMatchObject({ type: 'dispute', theirs: cut.root });
+      const { reason } = pair.gateway.stopped;
+      expect(reason).toBeInstanceOf(RecordingStopped);
+      expect(reason).toMatchObject({ endReason: 'disputed', code: 'HOOP_EVIDENCE_MISMATCH' });
+      expect(() => pair.gateway.data(1, 0, randomBytes(1))).toThrow(RecordingStopped);
+      await pair.gateway.close({ reason: 'disputed' });
+      await pair.client.close({ reason: 'disputed' });
+      const ended = await bench.ended(pair.session);
+      await ended.signAlone();
+      const bundle = bytesSource(await readBundle(ended));
+      expect(readSession(bundle).events.map(({ event }) => event.type)).toContain('dispute');
+      expect(readSession(bundle).manifest.endReason).toBe('disputed');
+      expect(verifyBundle(bundle, bench.trust).exitStatus).toBe(2);
+    });
+  }
+
+  test('gives the same answer to the same cut', async () => {
+    await using bench = await RecordingBench.create();
+    const pair = await pairWithBytes(bench);
+    const cut = await pair.nextCut();
+    const first = await pair.gateway.acceptCut(cut);
+    expect(first.type).toBe('ack');
+    expect(await pair.gateway.acceptCut(cut)).toEqual(first);
+    await pair.gateway.close({ reason: 'closed' });
+    await pair.client.close({ reason: 'closed' });
+  });
+
+  test('covers what was there when the cut was made, also when more has come since', async () => {
+    await using bench = await RecordingBench.create();
+    const pair = await pairWithBytes(bench);
+    const cut = await pair.nextCut();
+    const answer = pair.gateway.acceptCut(cut);
+    pair.down(1, randomBytes(100_000));
+    expect((await answer).type).toBe('ack');
+    await pair.gateway.close({ reason: 'closed' });
+    await pair.client.close({ reason: 'closed' });
+  });
+
+  test('refuses to be asked for many small cuts', async () => {
+    await using bench = await RecordingBench.create();
+    const pair = await SessionPair.open(bench, {
+      gatewaySystem: { ...realSystem, nowMs: () => 1_764_000_000_000 },
+    });
+    pair.openStream(1);
+    for (let round = 0; round < 40 && !pair.gateway.stopped.aborted; round += 1) {
+      pair.down(1, randomBytes(1));
+      await pair.client.finish(AbortSignal.any([AbortSignal.timeout(5_000), pair.gateway.stopped]));
+    }
+    expect(pair.gateway.stopped.reason).toMatchObject({ message: 'the client cuts too often' });
+    await pair.gateway.close({ reason: 'disputed' });
+    await pair.client.close({ reason: 'disputed' });
+  });
+});
+
+describe('limits', () => {
+  test('more than 16 MiB without a cut holds the session until one comes', async () => {
+    await using bench = await RecordingBench.create();
+    const pair = await SessionPair.open(bench);
+    pair.connected = false;
+    pair.openStream(1);
+    const bytes = randomBytes(1 << 20);
+    for (let count = 0; count < 16; count += 1) {
+      pair.down(1, bytes);
+      expect(pair.gateway.backpressure()).toBeUndefined();
+    }
+    pair.down(1, bytes);
+    const held = pair.gateway.backpressure();
+    expect(held).toBeInstanceOf(Promise);
+    const cut = pair.cuts[0] ?? (await pair.nextCut());
+    expect((await pair.gateway.acceptCut(cut)).type).toBe('ack');
+    await held;
+    expect(pair.gateway.backpressure()).toBeUndefined();
+    await pair.gateway.close({ reason: 'closed' });
+    await pair.client.close({ reason: 'closed' });
+  });
+
+  test('a client that confirms nothing for 30 s ends the session', async () => {
+    await using bench = await RecordingBench.create();
+    const pair = await SessionPair.open(bench);
+    pair.connected = false;
+    pair.openStream(1);
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    try {
+      pair.gateway.data(1, 1, randomBytes(17 << 20));
+      const held = pair.gateway.backpressure();
+      vi.advanceTimersByTime(29_000);
+      expect(pair.gateway.stopped.aborted).toBe(false);
+      vi.advanceTimersByTime(2_000);
+      expect(pair.gateway.stopped.reason).toMatchObject({
+        endReason: 'client_lost',
+        code: 'HOOP_EVIDENCE_MISMATCH',
+      });
+      await expect(held).rejects.toBe(pair.gateway.stopped.reason);
+    } finally {
+      vi.useRealTimers();
+    }
+    await pair.gateway.close({ reason: 'client_lost' });
+    await pair.client.close({ reason: 'client_lost' });
+  });
+
+  test('an idle client is left alone', async () => {
+    await using bench = await RecordingBench.create();
+    const pair = await SessionPair.open(bench);
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    try {
+      vi.advanceTimersByTime(3_600_000);
+    } finally {
+      vi.useRealTimers();
+    }
+    expect(pair.gateway.stopped.aborted).toBe(false);
+    await pair.end();
+  });
+
+  test('a recording goes on in the next segment after 64 MiB, and the chain with it', async () => {
+    await using bench = await RecordingBench.create();
+    const pair = await SessionPair.open(bench);
+    pair.openStream(1);
+    const bytes = randomBytes(1 << 20);
+    for (let count = 0; count < 70; count += 1) {
+      pair.down(1, bytes);
+      await pair.gateway.backpressure();
+    }
+    pair.client.closeStream(1, { reason: 'closed' });
+    pair.gateway.closeStream(1, 'closed');
+    await pair.end();
+    const transport = await pair.transport();
+    const receipt = await uploadSession({
+      directory: bench.spools,
+      session: pair.session,
+      gateway: transport,
+      signal: AbortSignal.timeout(30_000),
+    });
+    expect(receipt.hasUnconfirmedTail).toBe(false);
+    const bundle = bytesSource(await readBundle(transport.ended));
+    expect(verifyBundle(bundle, bench.trust).exitStatus).toBe(0);
+  });
+});
+
+describe('a disk that fails', () => {
+  test('an fsync error is final: nothing is signed or recorded after it', async () => {
+    let isBroken = false;
+    await using bench = await RecordingBench.create();
+    const pair = await SessionPair.open(bench, {
+      gatewaySystem: {
+        ...realSystem,
+        syncData: (fd) =>
+          isBroken ? Promise.reject(new Error('EIO: i/o error')) : realSystem.syncData(fd),
+      },
+    });
+    pair.openStream(1);
+    pair.down(1, randomBytes(100));
+    const cut = await pair.nextCut();
+    pair.down(1, randomBytes(100));
+    isBroken = true;
+    await expect(pair.gateway.acceptCut(cut)).rejects.toMatchObject({
+      code: 'HOOP_RECORDING_WRITE',
+      detail: 'The system said: EIO: i/o error.',
+    });
+    isBroken = false;
+    expect(pair.gateway.stopped.reason).toMatchObject({ endReason: 'recording_failed' });
+    expect(() => pair.gateway.data(1, 1, randomBytes(1))).toThrow(RecordingStopped);
+    expect(() => pair.gateway.event({ type: 'cancel', stream: 1, forStream: undefined })).toThrow();
+    await expect(pair.gateway.synced()).rejects.toMatchObject({ code: 'HOOP_RECORDING_WRITE' });
+    await pair.gateway.close({ reason: 'recording_failed' });
+    await pair.client.close({ reason: 'recording_failed' });
+    // What had been written is not lost for that: recovery settles it.
+    const transport = await pair.transport();
+    const receipt = await uploadSession({
+      directory: bench.spools,
+      session: pair.session,
+      gateway: transport,
+      signal: AbortSignal.timeout(10_000),
+    });
+    expect(receipt.cuts).toBeGreaterThan(0);
+  });
+
+  test('a client whose disk fails stops its session', async () => {
+    await using bench = await RecordingBench.create();
+    const pair = await SessionPair.open(bench, {
+      clientSystem: { ...realSystem, syncData: () => Promise.reject(new Error('ENOSPC')) },
+    });
+    pair.openStream(1);
+    pair.down(1, randomBytes(100));
+    await pair.client.finish(AbortSignal.timeout(5_000));
+    expect(pair.client.stopped.reason).toMatchObject({
+      endReason: 'recording_failed',
+      code: 'HOOP_RECORDING_WRITE',
+    });
+    await pair.client.close({ reason: 'recording_failed' });
+    await pair.gateway.close({ reason: 'client_lost' });
+  });
+});
