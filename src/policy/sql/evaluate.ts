@@ -151,7 +151,7 @@ function refuseOpaque(
     code: 'HOOP_UNTRACEABLE',
     message: `statement cannot be traced: ${opaque.reason}`,
     detail: guarded
-      ? 'Some columns are masked for you, and hoop must know where their values go.'
+      ? 'Some values are masked for you, and hoop must know where they go.'
       : 'hoop must know what a statement touches to hold it against the rules.',
     hint: opaque.hint,
     rule: builtin('untraceable'),

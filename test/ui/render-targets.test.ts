@@ -1,0 +1,33 @@
+import { expect, test } from 'vitest';
+import { renderTargets } from '../../src/ui/render-targets.ts';
+
+const target = {
+  name: 'prod-db',
+  kind: 'postgres',
+  labels: { env: 'production' },
+  rules: ['staff/read: allow select on public.*'],
+  masked: [{ column: 'public.customers.ssn', mask: 'full' }],
+  requireReason: true,
+};
+
+test('each target is shown with what one may do there and what is masked', () => {
+  expect(renderTargets({ v: 1, commit: 'abcdef0123456789', targets: [target] }, false)).toBe(
+    `prod-db  postgres  env=production
+  staff/read: allow select on public.*
+  masked: public.customers.ssn (full)
+  a reason is required: hoop connect --reason TEXT
+
+policy abcdef012345; connect with: hoop connect NAME
+`,
+  );
+});
+
+test('whoever may reach nothing is told whom to ask', () => {
+  expect(renderTargets({ v: 1, commit: 'a', targets: [] }, false)).toContain('No target is open');
+});
+
+test('escape sequences in what a policy author wrote do not reach the terminal', () => {
+  const hostile = { ...target, description: 'x\x1b]0;owned\x07', labels: { a: '\x9b31m' } };
+  const text = renderTargets({ v: 1, commit: 'a', targets: [hostile] }, true);
+  expect(text).not.toMatch(/\x1b\]|\x07|\x9b/);
+});
