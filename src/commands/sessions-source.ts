@@ -38,10 +38,10 @@ export async function findSession(
     });
   }
   if (wanted === 'last') {
-    const { sessions } = await client.sessions({ limit: '1', mine: '1' }, signal);
+    const { sessions } = await client.sessions({ limit: '1' }, signal);
     const [newest] = sessions;
     if (!newest) {
-      throw new HoopError('HOOP_SESSION_UNKNOWN', 'there is no session of yours yet');
+      throw new HoopError('HOOP_SESSION_UNKNOWN', 'there is no session yet');
     }
     return newest;
   }
@@ -109,6 +109,11 @@ export async function openRecording(io: Io, typed: string): Promise<OpenedRecord
     const out = createWriteStream(file, { mode: 0o600, flags: 'wx' });
     await downloadTo(gateway.client, session, out, io.signal);
     const source = openBundleFile(file);
+    // It holds the keys to read it: the open file is enough, nothing need stay on the disk, not
+    // even after a kill. (Windows cannot remove what is open; there it goes at the end.)
+    if (process.platform !== 'win32') {
+      await rm(directory, { recursive: true, force: true });
+    }
     return {
       source,
       name: session.id,

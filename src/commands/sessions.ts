@@ -100,7 +100,7 @@ function speed(text: string): number {
   return value;
 }
 
-const ID_HELP = 'session id, the start of one, or `last`';
+const ID_HELP = 'session id, the start of one, or `last` for the newest';
 
 const OVERVIEW = `
 A session is everything between \`hoop connect\` and its end. Both ends record what crossed the

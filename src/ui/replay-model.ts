@@ -34,12 +34,14 @@ export function collectReplay(
   let textLength = 0;
   let truncated = false;
   let reason = header.reason;
+  let startMs = Number.POSITIVE_INFINITY;
   for (const entry of timeline) {
     if (entries.length >= MAX_ENTRIES || textLength > REPLAY_LIMITS.keptLength) {
       truncated = true;
       break;
     }
     textLength += entry.type === 'statement' ? entry.text.length : 0;
+    startMs = Math.min(startMs, timeOf(entry));
     if (entry.type === 'session.open') {
       reason ??= entry.reason;
     }
@@ -48,10 +50,6 @@ export function collectReplay(
     }
   }
   entries.sort((a, b) => timeOf(a) - timeOf(b) || numberOf(a) - numberOf(b));
-  const startMs = entries.reduce(
-    (first, entry) => Math.min(first, timeOf(entry)),
-    Number.POSITIVE_INFINITY,
-  );
   const endMs = entries.reduce((last, entry) => Math.max(last, endOf(entry)), 0);
   const empty = entries.length === 0;
   return {
