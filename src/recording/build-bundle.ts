@@ -1,5 +1,4 @@
 /** Writes one recording as one tar file, piece by piece: a session of any size takes little memory. */
-import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { encodeBundleKeys } from './bundle-keys.ts';
@@ -13,6 +12,7 @@ import {
   openFrame,
   segmentKey,
 } from './frame.ts';
+import { frameDigest } from './head-chain.ts';
 import { leafAt, type OpenedRecording, readChunks } from './opened-recording.ts';
 import type { RecordingKeys } from './recording-keys.ts';
 import { SEGMENT_HEADER_LENGTH } from './segment-header.ts';
@@ -82,7 +82,7 @@ async function* eventsOf(opened: OpenedRecording, keys: RecordingKeys): AsyncGen
     for (let at = SEGMENT_HEADER_LENGTH; at < bytes.length; ) {
       const header = decodeFrameHeader(bytes.subarray(at));
       const frame = bytes.subarray(at, at + frameLength(header));
-      const digest = createHash('sha256').update(frame).digest();
+      const digest = frameDigest([frame]);
       const body = openFrame(key, segment, header, frame);
       yield encodeFrameRecord(header, frame.subarray(0, FRAME_HEADER_LENGTH), digest, body);
       at += frame.length;

@@ -15,7 +15,7 @@ export interface FrameColumns {
 }
 
 export class DataIndex {
-  readonly #columns = new Map<string, FrameColumns>();
+  readonly #columns = new Map<number, FrameColumns>();
   #frames = 0;
 
   /** Frames that are known, of all streams. */
@@ -96,6 +96,6 @@ function frameAt(offsets: readonly number[], offset: number): number {
   return low;
 }
 
-function keyOf(stream: number, direction: Direction): string {
-  return `${stream}/${direction}`;
+function keyOf(stream: number, direction: Direction): number {
+  return 2 * stream + direction;
 }

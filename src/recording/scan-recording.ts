@@ -2,7 +2,6 @@
  * Reads all segments of one recording and checks everything that can be checked without the other
  * side: headers, checksums, tags, sequence, head chain, contiguous offsets.
  */
-import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
@@ -22,7 +21,7 @@ import {
   openFrame,
   segmentKey,
 } from './frame.ts';
-import { firstHead, NO_HEAD, nextHead } from './head-chain.ts';
+import { firstHead, frameDigest, NO_HEAD, nextHead } from './head-chain.ts';
 import { type EndBody, EndBodyShape } from './notice-bodies.ts';
 import { parseShape } from './parse-shape.ts';
 import {
@@ -152,7 +151,7 @@ class Scan {
       }
       const body = openFrame(key, number, frame.header, frame.bytes);
       this.#frame(header, frame.header, body, position);
-      this.#head = nextHead(this.#head, createHash('sha256').update(frame.bytes).digest());
+      this.#head = nextHead(this.#head, frameDigest([frame.bytes]));
       position += frame.bytes.length;
       if (this.#frames % FRAMES_PER_TURN === 0) {
         await nextTurn();

@@ -8,13 +8,13 @@
  *   pages and reports success the next time, so there is nothing to retry
  *   (https://wiki.postgresql.org/wiki/Fsync_Errors).
  */
-import { createHash, type KeyObject } from 'node:crypto';
-import { closeSync, fdatasync, fsync, openSync, writevSync } from 'node:fs';
+import type { KeyObject } from 'node:crypto';
+import { closeSync, fdatasync, fsync, openSync, writeSync, writevSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { HoopError } from '../errors.ts';
 import { type FrameType, sealFrame, segmentKey } from './frame.ts';
-import { firstHead, NO_HEAD, nextHead } from './head-chain.ts';
+import { firstHead, frameDigest, NO_HEAD, nextHead } from './head-chain.ts';
 import {
   encodeSegmentHeader,
   type RecordingSide,
@@ -129,11 +129,7 @@ export class SegmentWriter {
     const frame = sealFrame(this.#key, this.#segment, { type, seq, timeUs }, body);
     const position = this.#position;
     this.#write(frame.parts, frame.length);
-    const digest = createHash('sha256');
-    for (const part of frame.parts) {
-      digest.update(part);
-    }
-    this.#head = nextHead(this.#head, digest.digest());
+    this.#head = nextHead(this.#head, frameDigest(frame.parts));
     this.#seq += 1;
     this.#scheduleSync(frame.length);
     return { segment: this.#segment, position, length: frame.length, seq };
@@ -201,7 +197,11 @@ export class SegmentWriter {
 
   #write(parts: readonly Uint8Array[], length: number): void {
     try {
-      const written = writevSync(this.#fd, parts);
+      const [first] = parts;
+      const written =
+        parts.length === 1 && first !== undefined
+          ? writeSync(this.#fd, first)
+          : writevSync(this.#fd, parts);
       if (written !== length) {
         // A short write to a regular file means that the disk or the quota is full.
         throw new Error(`only ${written} of ${length} bytes could be written`);

@@ -3,7 +3,7 @@
  * the chunks, encrypted with the data key and hashed: head, order, times, events and data must all
  * be what the manifest's head covers.
  */
-import { createHash, type KeyObject } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
 import type { BundleContents } from './bundle-contents.ts';
 import { parseCanonicalJson } from './canonical-json.ts';
 import type { ChunkMap } from './chunk-map.ts';
@@ -12,7 +12,7 @@ import { sameBytes } from './encoding.ts';
 import { type EventsRecord, readEventsMember } from './events-member.ts';
 import { FormatError } from './format-error.ts';
 import { type FrameHeader, sealFrame, segmentKey } from './frame.ts';
-import { firstHead, NO_HEAD, nextHead } from './head-chain.ts';
+import { firstHead, frameDigest, NO_HEAD, nextHead } from './head-chain.ts';
 import { dataKeyDigest, type ManifestCut } from './manifest.ts';
 import { EndBodyShape } from './notice-bodies.ts';
 import { parseShape } from './parse-shape.ts';
@@ -164,11 +164,7 @@ class FrameWalk {
     const body = record.type === 'data' ? this.#dataBody(record) : [record.body];
     const { type, seq, timeUs } = record.header;
     const frame = sealFrame(this.#key, this.#segment.segment, { type, seq, timeUs }, body);
-    const digest = createHash('sha256');
-    for (const part of frame.parts) {
-      digest.update(part);
-    }
-    if (!sameBytes(digest.digest(), record.digest)) {
+    if (!sameBytes(frameDigest(frame.parts), record.digest)) {
       throw new FormatError(`event ${seq} breaks the chain`);
     }
   }
