@@ -1,6 +1,6 @@
 /** What becomes certain with an answer: names, and what the statements of SQL do to them. */
-import type { AllowedStatement } from '../../policy/sql/types.ts';
-import type { KnownPortal } from './known-statement.ts';
+import type { AllowedStatement, ProtocolEffect } from '../../policy/sql/types.ts';
+import { effectsOf, type KnownStatement } from './known-statement.ts';
 import type { BindEntry, CloseEntry, Entry, ParseEntry, QueryEntry } from './pending-queue.ts';
 import type { Run } from './run.ts';
 import type { StreamState } from './stream-state.ts';
@@ -44,28 +44,29 @@ export function runEnded(
   run: Run,
   end: { readonly tag?: string; readonly sqlState?: string },
 ): void {
-  const effect = run.statement.allowed?.analysis.protocol;
-  if (effect !== undefined) state.settings.ended(effect, end.sqlState !== undefined);
-  if (end.tag !== undefined) applyNames(state, run);
+  for (const { effect } of effectsOf(run.statement)) {
+    state.settings.ended(effect, end.sqlState !== undefined);
+  }
+  if (run.portal !== undefined) run.portal.rows += run.rows;
+  if (end.tag !== undefined) {
+    for (const { statement, effect } of effectsOf(run.statement)) {
+      applyNames(state, statement, effect);
+    }
+  }
   state.story.finished(run, end);
 }
 
-function applyNames(state: StreamState, run: Run): void {
-  const effect = run.statement.allowed?.analysis.protocol;
-  if (effect === undefined) return;
-  if (effect.deallocate === null) state.statements.retain((name) => name === '');
-  else if (effect.deallocate !== undefined) state.statements.delete(effect.deallocate);
-  if (effect.closeCursor === null) state.portals.retain((name) => name === '');
-  else if (effect.closeCursor !== undefined) state.portals.delete(effect.closeCursor);
-  if (effect.prepare !== undefined) state.statements.set(effect.prepare, run.statement);
+function applyNames(state: StreamState, statement: KnownStatement, effect: ProtocolEffect): void {
+  const { statements, portals } = state;
+  if (effect.deallocate === null) statements.retain((name) => name === '');
+  else if (effect.deallocate !== undefined) statements.delete(effect.deallocate);
+  if (effect.closeCursor === null) portals.retain((name) => name === '');
+  else if (effect.closeCursor !== undefined) portals.delete(effect.closeCursor);
+  if (effect.prepare !== undefined) statements.set(effect.prepare, statement);
   if (effect.declareCursor !== undefined) {
-    const cursor: KnownPortal = {
-      statement: run.statement,
-      formats: undefined,
-      described: undefined,
-      describedIn: undefined,
-    };
-    state.portals.set(effect.declareCursor, cursor);
+    const formats = undefined;
+    const cursor = { statement, formats, rows: 0, described: undefined, describedIn: undefined };
+    portals.set(effect.declareCursor, cursor);
   }
 }
 

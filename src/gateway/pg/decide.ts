@@ -8,6 +8,7 @@ import type { AllowedStatement, Catalog, Verdict } from '../../policy/sql/types.
 import type { Grant, Refusal } from '../../policy/types.ts';
 import { type Basis, type KnownStatement, type Place, samePlace } from './known-statement.ts';
 import { probe } from './probe.ts';
+import { changesNames, type NamesUsed, namesInOneText, SqlNames } from './sql-names.ts';
 import type { StreamState } from './stream-state.ts';
 
 export interface DecideRequest {
@@ -23,6 +24,7 @@ export type Decided =
       readonly statements: readonly AllowedStatement[];
       readonly basis: Basis;
       readonly grantGeneration: string;
+      readonly names: NamesUsed;
     }
   /** Not looked into: the grant is a passthrough. */
   | { readonly type: 'opaque'; readonly grantGeneration: string }
@@ -74,11 +76,16 @@ export class Decider {
       const verdict = await this.#ask(request, grant, { catalog, place, names });
       if (this.#state.skipping) return { type: 'skipped' };
       if (verdict.effect === 'allow') {
+        const { statements } = verdict;
+        if (names.wereUsed && statements.slice(0, -1).some(changesNames)) {
+          return { type: 'refused', verdict: refusedVerdict(namesInOneText()) };
+        }
         return {
           type: 'allowed',
-          statements: verdict.statements,
+          statements,
           basis: { catalog, place },
           grantGeneration: grant.generation,
+          names,
         };
       }
       const lacksPlace = place === undefined;
@@ -214,69 +221,6 @@ export class Decider {
     return promise;
   }
 }
-
-/**
- * SQL-level names for one verdict; notes when one was asked for that is not certain, or whose own
- * verdict rests on what has changed since.
- */
-class SqlNames {
-  readonly #state: StreamState;
-  readonly #catalog: Catalog;
-  wereInDoubt = false;
-  readonly outdated: ((decider: Decider) => Promise<void>)[] = [];
-
-  constructor(state: StreamState, catalog: Catalog) {
-    this.#state = state;
-    this.#catalog = catalog;
-  }
-
-  prepared(name: string): AllowedStatement | undefined {
-    const { statements, settings } = this.#state;
-    const found = statements.lookup(name, NO_SEGMENT);
-    if (!this.#isCertain(found.type) || found.type !== 'known') return undefined;
-    const { value } = found;
-    const { place } = value.basis ?? {};
-    const isThere = place === undefined || (settings.place && samePlace(place, settings.place));
-    if (isThere && this.#holds(value)) return value.allowed;
-    this.outdated.push(async (decider) => {
-      const renewed = await decider.renew(value, undefined);
-      if (renewed === undefined) statements.delete(name);
-      else statements.replace(name, value, renewed);
-    });
-    return undefined;
-  }
-
-  cursor(name: string): AllowedStatement | undefined {
-    const { portals } = this.#state;
-    const found = portals.lookup(name, NO_SEGMENT);
-    if (!this.#isCertain(found.type) || found.type !== 'known') return undefined;
-    const { value } = found;
-    if (this.#holds(value.statement)) return value.statement.allowed;
-    this.outdated.push(async (decider) => {
-      const statement = await decider.renew(value.statement, value.statement.basis?.place);
-      if (statement === undefined) portals.delete(name);
-      else portals.replace(name, value, { ...value, statement });
-    });
-    return undefined;
-  }
-
-  #isCertain(type: 'known' | 'absent' | 'unsettled'): boolean {
-    const { isDisturbed, settings } = this.#state;
-    const isCertain = type !== 'unsettled' && !isDisturbed && !settings.namesInDoubt;
-    if (!isCertain) this.wereInDoubt = true;
-    return isCertain;
-  }
-
-  #holds({ grantGeneration, basis }: KnownStatement): boolean {
-    return (
-      grantGeneration === this.#state.options.grant().generation &&
-      (basis === undefined || basis.catalog.generation === this.#catalog.generation)
-    );
-  }
-}
-
-/** SQL runs after everything that was sent: any change under way counts as not settled. */
-const NO_SEGMENT = -1;
 
 function misses(verdict: Verdict & { effect: 'refuse' }): boolean {
   return verdict.analysis.some(({ opaque }) => opaque.some(({ missing }) => missing !== undefined));

@@ -1,4 +1,4 @@
-import type { AllowedStatement, Catalog } from '../../policy/sql/types.ts';
+import type { AllowedStatement, Catalog, ProtocolEffect } from '../../policy/sql/types.ts';
 import type { FieldDescription } from '../../protocol/pg/row-description.ts';
 
 /** Where names of a statement are looked up, as the target itself has said. */
@@ -30,6 +30,10 @@ export interface KnownStatement {
   readonly basis: Basis | undefined;
   /** undefined: an empty text, or no basis. */
   readonly allowed: AllowedStatement | undefined;
+  /** The verdict rests on what a name of SQL stands for: EXECUTE, FETCH and their like. */
+  readonly usesNames: boolean;
+  /** What an EXECUTE runs: its effects are those of this statement. */
+  readonly executes: KnownStatement | undefined;
   /**
    * Columns as the target described them, learned once: a prepared statement cannot change its
    * result type ("cached plan must not change result type"). Format codes in here mean nothing.
@@ -43,12 +47,23 @@ export interface KnownStatement {
 
 export interface KnownPortal {
   readonly statement: KnownStatement;
+  /** Delivered by earlier Executes. */
+  rows: number;
   /** Result formats of Bind; undefined: a cursor of SQL, whose formats only the target knows. */
   readonly formats: readonly number[] | undefined;
   /** As the target described this very portal, formats included. */
   described: readonly FieldDescription[] | undefined;
   /** Segment in which a Describe of the portal was sent last. */
   describedIn: number | undefined;
+}
+
+/** Everything that running the statement does to names and settings, with whose doing it is. */
+export function effectsOf(
+  statement: KnownStatement,
+): readonly { readonly statement: KnownStatement; readonly effect: ProtocolEffect }[] {
+  return [statement, statement.executes].flatMap((one) =>
+    one?.allowed === undefined ? [] : [{ statement: one, effect: one.allowed.analysis.protocol }],
+  );
 }
 
 export function samePlace(left: Place, right: Place): boolean {

@@ -38,6 +38,7 @@ export class PortalSide {
     const portal: KnownPortal = {
       statement,
       formats: message.resultFormats,
+      rows: 0,
       described: undefined,
       describedIn: undefined,
     };
@@ -102,7 +103,7 @@ export class PortalSide {
     const isCurrent = await this.#decider.isCurrent(statement, portal !== undefined);
     if (state.skipping) return undefined;
     // EXECUTE and FETCH look their name up when they run, not when they were parsed.
-    if (isCurrent && !(portal !== undefined && usesNames(statement))) return statement;
+    if (isCurrent && !(portal !== undefined && statement.usesNames)) return statement;
     const { text, parameterTypes } = statement;
     const decided = await this.#decider.decide({ text, parameterTypes, place });
     switch (decided.type) {
@@ -152,14 +153,9 @@ export class PortalSide {
   }
 }
 
-function usesNames({ allowed }: KnownStatement): boolean {
-  const effect = allowed?.analysis.protocol;
-  return effect?.execute !== undefined || effect?.fetch !== undefined;
-}
-
 function unknownPortal(grantGeneration: string): KnownPortal {
   const statement = unknownStatement(grantGeneration);
-  return { statement, formats: undefined, described: undefined, describedIn: undefined };
+  return { statement, formats: undefined, rows: 0, described: undefined, describedIn: undefined };
 }
 
 function noStatement(name: string): NativeError {

@@ -1,7 +1,7 @@
 /** The way of rows: which pass, which are rewritten, and where a result is cut off. */
 import { ProtocolError } from '../../errors.ts';
 import { withoutHits } from '../../masking/detect-text.ts';
-import type { DetectorName, Refusal } from '../../policy/types.ts';
+import type { DetectorName, Grant, Refusal } from '../../policy/types.ts';
 import type { Handling } from '../../protocol/pg/message-scanner.ts';
 import { encodeRowDescription, type FieldDescription } from '../../protocol/pg/row-description.ts';
 import { BYTES } from '../../protocol/pg/text-codec.ts';
@@ -38,7 +38,8 @@ export class RowDelivery {
     }
     const run = runOf(entry);
     if (run === undefined) throw new ProtocolError('the target sent a row where none was due');
-    if (run.rows >= run.maxRows) return this.#withhold(run, limitReached(run.maxRows), entry);
+    if (run.rows >= run.maxRows)
+      return this.#withhold(run, limitReached(this.#state.options.grant()), entry);
     const refusal = run.rowsAre === 'unknown' ? this.#describe(run) : undefined;
     if (refusal !== undefined) return this.#withhold(run, refusal, entry);
     run.rows += 1;
@@ -120,7 +121,8 @@ export class RowDelivery {
   }
 }
 
-function limitReached(maxRows: number): Refusal {
+function limitReached({ limits }: Grant): Refusal {
+  const maxRows = limits.maxRows ?? 0;
   return {
     code: 'HOOP_LIMIT',
     sqlState: '54000',

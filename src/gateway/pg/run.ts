@@ -10,7 +10,7 @@ export interface Run {
   readonly at: number;
   /** undefined: a statement of a Query. */
   readonly portal: KnownPortal | undefined;
-  /** Of the grant; Infinity: no limit. */
+  /** Rows that may still come of this statement; Infinity: no limit. */
   readonly maxRows: number;
   /**
    * `unknown`: rows may not go on before their description has been checked. `pass`: they go on
@@ -28,13 +28,13 @@ export function startRun(
   portal?: KnownPortal,
 ): Run {
   const isOpaque = statement.basis === undefined;
+  const maxRows = isOpaque ? undefined : grant.limits.maxRows;
   return {
     statement,
     at,
     portal,
-    maxRows: isOpaque
-      ? Number.POSITIVE_INFINITY
-      : (grant.limits.maxRows ?? Number.POSITIVE_INFINITY),
+    // A portal that is read in parts is still one result.
+    maxRows: (maxRows ?? Number.POSITIVE_INFINITY) - (portal?.rows ?? 0),
     rowsAre: needsDescription(statement, grant) ? 'unknown' : 'pass',
     masker: undefined,
     rows: 0,

@@ -41,11 +41,14 @@ export class ShadowSettings {
    * a change with the ReadyForQuery of that segment, and not before.
    */
   parserDoubt: number | undefined;
-  #sawUserCode = false;
 
   constructor(parameters: ReadonlyMap<string, string>) {
     this.encoding = clientEncoding(parameters.get('client_encoding') ?? 'UTF8');
     this.standardStrings = parameters.get('standard_conforming_strings') !== 'off';
+  }
+
+  get placeMoved(): boolean {
+    return this.#placeMoved;
   }
 
   get place(): Place | undefined {
@@ -88,7 +91,6 @@ export class ShadowSettings {
     if (movesPlace(effect)) this.#placeMoved = true;
     if (effect.changesCatalog || effect.runsUserCode) this.#catalogTouched = true;
     if (effect.runsUserCode) {
-      this.#sawUserCode = true;
       // Prepared statements outlive the error that rolls everything else back.
       this.namesInDoubt = true;
     }
@@ -104,17 +106,15 @@ export class ShadowSettings {
   }
 
   ready(status: TransactionStatus, segment: number, nothingPending: boolean): void {
-    const wasOpen = this.transaction !== 'idle';
     this.transaction = status;
     if (this.parserDoubt !== undefined && this.parserDoubt <= segment) this.parserDoubt = undefined;
     if (status !== 'idle') return;
-    // The end of a transaction takes back what SET LOCAL or a rolled back SET did.
-    if (this.#placeMoved && (wasOpen || this.#sawUserCode)) this.#place = undefined;
+    // The end of a transaction, an implicit one too, takes back what SET LOCAL did.
+    if (this.#placeMoved) this.#place = undefined;
     if (!nothingPending) return;
     if (this.#catalogTouched) this.catalogStale = true;
     this.#placeMoved = false;
     this.#catalogTouched = false;
-    this.#sawUserCode = false;
   }
 }
 

@@ -74,11 +74,14 @@ export function knownStatements(request: {
     describedIn: undefined,
   };
   if (decided.type === 'opaque') {
-    return [{ ...common, number: first, text, basis: undefined, allowed: undefined }];
+    const nothing = { basis: undefined, allowed: undefined, usesNames: false, executes: undefined };
+    return [{ ...common, ...nothing, number: first, text }];
   }
-  const { basis } = decided;
+  const { basis, names } = decided;
   return statements.map((allowed, index) => ({
     ...common,
+    usesNames: names.wereUsed,
+    executes: names.found.get(allowed.analysis.protocol.execute ?? ''),
     number: first + index,
     text: statements.length === 1 ? text : slice(text, allowed.analysis),
     basis,
@@ -151,6 +154,8 @@ export function unknownStatement(grantGeneration: string): KnownStatement {
     grantGeneration,
     basis: undefined,
     allowed: undefined,
+    usesNames: false,
+    executes: undefined,
     shape: undefined,
     shapeIsChecked: false,
     describedIn: undefined,

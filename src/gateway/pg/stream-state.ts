@@ -3,7 +3,7 @@
 import { encodeEmptyFrontend } from '../../protocol/pg/empty-messages.ts';
 import { BYTES, type TextCodec } from '../../protocol/pg/text-codec.ts';
 import { CopyGuard } from './copy-guard.ts';
-import type { KnownPortal, KnownStatement } from './known-statement.ts';
+import { effectsOf, type KnownPortal, type KnownStatement } from './known-statement.ts';
 import { NameTable } from './name-table.ts';
 import { OutputBatch } from './output-batch.ts';
 import { type Entry, type ExecuteEntry, PendingQueue, type QueryEntry } from './pending-queue.ts';
@@ -75,6 +75,8 @@ export class StreamState {
     this.queue.push(entry);
     if (disturbs) this.#disturbing.add(entry);
     if (entry.kind === 'sync' || entry.kind === 'query' || entry.kind === 'function-call') {
+      // It may end an implicit transaction, and with it what SET LOCAL did.
+      if (this.settings.placeMoved) this.#disturbing.add(entry);
       this.segment += 1;
       this.segmentIsOpen = false;
       this.#unflushed = false;
@@ -89,14 +91,13 @@ export class StreamState {
     let disturbs = false;
     let mayReadCopy = false;
     for (const { statement } of entry.kind === 'query' ? entry.runs : [entry.run]) {
-      const effect = statement.allowed?.analysis.protocol;
-      if (effect !== undefined) {
+      for (const { effect } of effectsOf(statement)) {
         disturbs ||= this.settings.disturbs(effect);
         this.settings.sent(effect, entry.segment);
       }
       // Nothing is known of an opaque text, but COPY cannot be spelt in another way.
       mayReadCopy ||=
-        effect?.copy?.direction === 'in' ||
+        statement.allowed?.analysis.protocol.copy?.direction === 'in' ||
         (statement.basis === undefined && /copy/i.test(statement.text));
     }
     this.send(message, entry, disturbs);
