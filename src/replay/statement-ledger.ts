@@ -12,7 +12,7 @@ export class StatementLedger {
   /** By offset, until the statement that it is about ends. */
   readonly #decisions = new Map<number, Decision[]>();
   /** Statements that wait for the gateway's count, by each offset that it may be tied to. */
-  readonly #waiting = new Map<number, OpenStatement[]>();
+  readonly #waiting = new Map<number, Set<OpenStatement>>();
   /** Those of them that have ended, oldest first. */
   #held: OpenStatement[] = [];
 
@@ -24,9 +24,9 @@ export class StatementLedger {
     for (const offset of statement.offsets) {
       const others = this.#waiting.get(offset);
       if (others) {
-        others.push(statement);
+        others.add(statement);
       } else {
-        this.#waiting.set(offset, [statement]);
+        this.#waiting.set(offset, new Set([statement]));
       }
     }
   }
@@ -59,7 +59,10 @@ export class StatementLedger {
 
   result(event: Extract<RecordingEvent, { type: 'result' }>): void {
     const { rows, maskedValues, detected } = event;
-    const statement = this.#waiting.get(event.at)?.find(({ takesCount }) => takesCount);
+    const statement = this.#waiting
+      .get(event.at)
+      ?.values()
+      .find(({ takesCount }) => takesCount);
     if (!statement) {
       return;
     }
@@ -117,12 +120,8 @@ export class StatementLedger {
 
   #forget(offset: number, statement: OpenStatement): void {
     const waiting = this.#waiting.get(offset);
-    const index = waiting?.indexOf(statement) ?? -1;
-    if (!waiting || index === -1) {
-      return;
-    }
-    waiting.splice(index, 1);
-    if (waiting.length === 0) {
+    waiting?.delete(statement);
+    if (waiting?.size === 0) {
       this.#waiting.delete(offset);
     }
   }
