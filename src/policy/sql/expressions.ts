@@ -513,6 +513,7 @@ export function condition(
 ): ReadonlySet<Origin> {
   const parts = as(node, 'BoolExpr');
   if (parts) {
+    checkFields(facts, 'BoolExpr', parts);
     return facts.nested(() => {
       const origins = new Set<Origin>();
       for (const part of parts.args ?? []) {

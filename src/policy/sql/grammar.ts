@@ -4,6 +4,26 @@
  */
 import type { StatementFacts } from './statement-facts.ts';
 
+/** Statements with a handler of their own. */
+const STATEMENTS: Readonly<Record<string, string>> = {
+  CallStmt: 'funccall',
+  ClosePortalStmt: 'portalname',
+  CopyStmt: 'relation query attlist is_from is_program filename options whereClause',
+  CreateTableAsStmt: 'query into objtype is_select_into if_not_exists',
+  DeallocateStmt: 'name isall',
+  DeclareCursorStmt: 'portalname options query',
+  DiscardStmt: 'target',
+  DoStmt: 'args',
+  ExecuteStmt: 'name params',
+  ExplainStmt: 'query options',
+  FetchStmt: 'direction howMany portalname ismove',
+  PrepareStmt: 'name argtypes query',
+  TransactionStmt: 'kind options savepoint_name gid chain',
+  VariableSetStmt: 'kind name args jumble_args is_local',
+  VariableShowStmt: 'name',
+  ViewStmt: 'view aliases query replace options withCheckOption',
+};
+
 /** Nodes with a handler of their own: all fields that the handler looks at or may ignore. */
 const HANDLED: Readonly<Record<string, string>> = {
   A_ArrayExpr: 'elements list_start list_end',
@@ -12,6 +32,7 @@ const HANDLED: Readonly<Record<string, string>> = {
   A_Indices: 'is_slice lidx uidx',
   A_Indirection: 'arg indirection',
   Alias: 'aliasname colnames',
+  BoolExpr: 'boolop args',
   CTECycleClause:
     'cycle_col_list cycle_mark_column cycle_mark_value cycle_mark_default cycle_path_column',
   CTESearchClause: 'search_col_list search_breadth_first search_seq_column',
@@ -145,11 +166,16 @@ export const COMBINED: Readonly<Record<string, Readonly<Record<string, Part>>>> 
 };
 
 const FIELDS: ReadonlyMap<string, ReadonlySet<string>> = new Map(
-  Object.entries(HANDLED).map(([tag, fields]) => [
+  Object.entries({ ...HANDLED, ...STATEMENTS }).map(([tag, fields]) => [
     tag,
     new Set([...fields.split(' '), 'location']),
   ]),
 );
+
+/** Whether this kind of statement is handled field by field. */
+export function isSessionStatement(tag: string): boolean {
+  return tag in STATEMENTS;
+}
 
 /** Makes the statement opaque when `node` has a field that its handler does not know. */
 export function checkFields(facts: StatementFacts, tag: string, node: object): void {

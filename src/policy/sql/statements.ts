@@ -4,7 +4,7 @@ import { definition, noteTarget } from './definitions.ts';
 import { expressions } from './expressions.ts';
 import { namedRelation } from './from-items.ts';
 import { functionCall } from './function-call.ts';
-import { checkFields } from './grammar.ts';
+import { checkFields, isSessionStatement } from './grammar.ts';
 import { constant, derive, type NamedLineage } from './lineage.ts';
 import { findType } from './names.ts';
 import { select } from './queries.ts';
@@ -37,6 +37,10 @@ export function statement(
   node: Node,
   known: KnownStatements,
 ): StatementResult {
+  const [tag = '', fields] = Object.entries(node)[0] ?? [];
+  if (isSessionStatement(tag)) {
+    checkFields(facts, tag, fields ?? {});
+  }
   if (is(node, 'SelectStmt')) return selectStatement(facts, node.SelectStmt);
   const change = changeStatement(facts, node, undefined);
   if (change) {

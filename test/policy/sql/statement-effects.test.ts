@@ -1,0 +1,509 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { settingEffect } from '../../../src/policy/sql/settings-table.ts';
+import type { StatementAnalysis } from '../../../src/policy/sql/types.ts';
+import {
+  columnNames,
+  confirmed,
+  SAMPLE_SCHEMA,
+  type SqlBench,
+  startSqlBench,
+} from './sql-bench.ts';
+
+describe('what a statement does', () => {
+  let bench: SqlBench;
+  beforeAll(async () => {
+    bench = await startSqlBench(SAMPLE_SCHEMA);
+  });
+  afterAll(async () => {
+    await bench?.[Symbol.asyncDispose]();
+  });
+
+  async function one(sql: string, context = {}): Promise<StatementAnalysis> {
+    const [analysis, ...more] = await bench.analyse(sql, context);
+    if (!analysis || more.length > 0) {
+      throw new Error(`not one statement: ${sql}`);
+    }
+    return analysis;
+  }
+  const names = (facts: StatementAnalysis['reads']) =>
+    facts
+      .map((fact) => `${fact.schema}.${fact.name}${fact.via ? ` via ${fact.via.name}` : ''}`)
+      .sort();
+
+  test('the verb is the command as the documentation names it, inner verbs follow', async () => {
+    const cases: readonly (readonly [sql: string, ...verbs: string[]])[] = [
+      ['SELECT 1', 'select'],
+      ['VALUES (1)', 'select'],
+      ['TABLE tasks', 'select'],
+      ['SELECT id FROM tasks FOR UPDATE', 'select'],
+      ['INSERT INTO tasks VALUES (1)', 'insert'],
+      ['INSERT INTO tasks (id) SELECT id FROM people', 'insert', 'select'],
+      [
+        "INSERT INTO tasks (id) VALUES (1) ON CONFLICT (id) DO UPDATE SET note = 'x'",
+        'insert',
+        'update',
+      ],
+      ['WITH d AS (DELETE FROM tasks RETURNING id) SELECT * FROM d', 'select', 'delete'],
+      ['WITH a AS (SELECT 1), d AS (UPDATE tasks SET id = 1) TABLE a', 'select', 'update'],
+      [
+        'MERGE INTO tasks t USING people p ON t.id = p.id WHEN MATCHED THEN DELETE WHEN NOT MATCHED THEN INSERT (id) VALUES (p.id)',
+        'merge',
+        'delete',
+        'insert',
+      ],
+      ['SELECT 1 INTO t', 'create table as', 'select'],
+      ['SELECT 1 AS a INTO t UNION SELECT 2', 'create table as', 'select'],
+      ['CREATE TABLE t AS SELECT 1', 'create table as', 'select'],
+      ['CREATE MATERIALIZED VIEW t AS SELECT 1', 'create materialized view', 'select'],
+      ['CREATE VIEW t AS SELECT 1', 'create view', 'select'],
+      ['EXPLAIN DELETE FROM tasks', 'explain'],
+      ['EXPLAIN ANALYZE DELETE FROM tasks', 'explain', 'delete'],
+      ['EXPLAIN (COSTS off, ANALYZE on) DELETE FROM tasks', 'explain', 'delete'],
+      ['EXPLAIN (ANALYZE false) DELETE FROM tasks', 'explain'],
+      ['EXPLAIN (ANALYZE 0) DELETE FROM tasks', 'explain'],
+      ['EXPLAIN (ANALYZE false, ANALYZE) DELETE FROM tasks', 'explain', 'delete'],
+      ['PREPARE p AS DELETE FROM tasks', 'prepare', 'delete'],
+      ['DECLARE c CURSOR FOR SELECT 1', 'declare', 'select'],
+      ['COPY tasks FROM STDIN', 'copy', 'insert'],
+      ['COPY tasks TO STDOUT', 'copy', 'select'],
+      ['COPY (DELETE FROM tasks RETURNING *) TO STDOUT', 'copy', 'select', 'delete'],
+      [
+        'CREATE SCHEMA s CREATE TABLE t (a int) GRANT SELECT ON t TO postgres',
+        'create schema',
+        'create table',
+        'grant',
+      ],
+      ['DROP TABLE tasks', 'drop table'],
+      ['DROP MATERIALIZED VIEW stored_view', 'drop materialized view'],
+      ['DROP FUNCTION shout(text)', 'drop function'],
+      ['DROP EXTENSION hstore', 'drop extension'],
+      ['ALTER TABLE tasks ADD COLUMN z int', 'alter table'],
+      ['ALTER TABLE tasks RENAME TO x', 'alter table'],
+      ['ALTER TABLE tasks RENAME COLUMN id TO x', 'alter table'],
+      ['ALTER VIEW named SET SCHEMA hr', 'alter view'],
+      ['ALTER INDEX tasks_pkey RENAME TO x', 'alter index'],
+      ['ALTER USER postgres WITH SUPERUSER', 'alter role'],
+      ['CREATE USER x', 'create role'],
+      ['ALTER SYSTEM SET work_mem = 1', 'alter system'],
+      ['ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO PUBLIC', 'alter default privileges'],
+      ['CREATE FUNCTION f() RETURNS int LANGUAGE sql AS $$SELECT 1$$', 'create function'],
+      ['CREATE PROCEDURE f() LANGUAGE sql AS $$SELECT 1$$', 'create procedure'],
+      ['CREATE AGGREGATE a (text) (SFUNC = textcat, STYPE = text)', 'create aggregate'],
+      ['CREATE OPERATOR ## (LEFTARG = text, FUNCTION = upper)', 'create operator'],
+      ['CREATE TYPE t AS ENUM ()', 'create type'],
+      ['GRANT SELECT ON tasks TO PUBLIC', 'grant'],
+      ['GRANT pg_monitor TO postgres', 'grant'],
+      ['REVOKE ALL ON tasks FROM PUBLIC', 'revoke'],
+      ['TRUNCATE tasks', 'truncate'],
+      ['VACUUM tasks', 'vacuum'],
+      ['ANALYZE tasks', 'analyze'],
+      ['REINDEX TABLE tasks', 'reindex'],
+      ['REFRESH MATERIALIZED VIEW stored_view', 'refresh materialized view'],
+      ['COMMENT ON TABLE tasks IS $$x$$', 'comment'],
+      ['LOCK tasks', 'lock'],
+      ['LISTEN c', 'listen'],
+      ['NOTIFY c', 'notify'],
+      ['DO $$BEGIN END$$', 'do'],
+      ['CALL f()', 'call'],
+      ['SET work_mem = 1', 'set'],
+      ['SET ROLE x', 'set role'],
+      ['SET SESSION AUTHORIZATION x', 'set session authorization'],
+      ['SET TRANSACTION ISOLATION LEVEL SERIALIZABLE', 'set transaction'],
+      ['RESET work_mem', 'reset'],
+      ['SHOW work_mem', 'show'],
+      ['DISCARD ALL', 'discard'],
+      ['BEGIN', 'begin'],
+      ['START TRANSACTION', 'start transaction'],
+      ['END', 'commit'],
+      ['ABORT', 'rollback'],
+      ['SAVEPOINT a', 'savepoint'],
+      ['ROLLBACK TO a', 'rollback to'],
+      ['PREPARE TRANSACTION $$x$$', 'prepare transaction'],
+    ];
+    for (const [sql, ...verbs] of cases) {
+      expect((await one(sql)).verbs, sql).toEqual(verbs);
+    }
+  });
+
+  test('relations that are read and written are told apart, and those behind views named as such', async () => {
+    const cases: readonly (readonly [sql: string, reads: string[], writes: string[]])[] = [
+      ['SELECT 1 FROM tasks t JOIN people p ON true', ['public.people', 'public.tasks'], []],
+      ['SELECT (SELECT max(id) FROM people) FROM tasks', ['public.people', 'public.tasks'], []],
+      ['SELECT * FROM harmless', ['public.harmless', 'public.people via harmless'], []],
+      [
+        'SELECT * FROM named_again',
+        ['public.named via named_again', 'public.named_again', 'public.people via named_again'],
+        [],
+      ],
+      ['INSERT INTO tasks SELECT * FROM tasks', ['public.tasks'], ['public.tasks']],
+      ['UPDATE tasks SET id = 1 FROM people', ['public.people'], ['public.tasks']],
+      ['DELETE FROM named', [], ['public.named', 'public.people via named']],
+      ['TRUNCATE tasks, hr.people', [], ['hr.people', 'public.tasks']],
+      ['DROP TABLE tasks, hr.people', [], ['hr.people', 'public.tasks']],
+      ['DROP TRIGGER fill ON audited', [], ['public.audited']],
+      ['ALTER TABLE pay DETACH PARTITION pay_2024', [], ['public.pay', 'public.pay_2024']],
+      [
+        'ALTER TABLE former_people NO INHERIT everyone',
+        [],
+        ['public.everyone', 'public.former_people'],
+      ],
+      ['ALTER TABLE people RENAME COLUMN secret TO x', [], ['public.people']],
+      ['ALTER TABLE people SET SCHEMA hr', [], ['public.people']],
+      ['ALTER TABLE people OWNER TO postgres', [], ['public.people']],
+      ['CREATE TABLE hr.fresh (a int REFERENCES people)', ['public.people'], ['hr.fresh']],
+      ['CREATE TABLE fresh (LIKE people)', ['public.people'], ['public.fresh']],
+      ['CREATE TEMP TABLE fresh AS SELECT 1', [], ['pg_temp.fresh']],
+      ['CREATE VIEW fresh AS SELECT * FROM tasks', ['public.tasks'], ['public.fresh']],
+      ['CREATE INDEX ON people (name)', [], ['public.people']],
+      [
+        'CREATE TRIGGER t AFTER INSERT ON tasks FOR EACH ROW EXECUTE FUNCTION fill()',
+        [],
+        ['public.tasks'],
+      ],
+      [
+        'CREATE RULE r AS ON INSERT TO tasks DO ALSO DELETE FROM people',
+        ['public.people'],
+        ['public.tasks'],
+      ],
+      ['GRANT SELECT ON people TO PUBLIC', [], ['public.people']],
+      ['COMMENT ON COLUMN people.secret IS $$x$$', [], ['public.people']],
+      ['LOCK people', [], ['public.people']],
+      ['VACUUM people', [], ['public.people']],
+      ['COPY people FROM STDIN', [], ['public.people']],
+      ['EXPLAIN DELETE FROM tasks', [], []],
+      ['EXPLAIN ANALYZE DELETE FROM tasks', [], ['public.tasks']],
+    ];
+    for (const [sql, reads, writes] of cases) {
+      const analysis = await one(sql);
+      expect(names(analysis.reads), sql).toEqual(reads);
+      expect(names(analysis.writes), sql).toEqual(writes);
+    }
+  });
+
+  test('written columns are named, through views as well', async () => {
+    const written = async (sql: string) => columnNames((await one(sql)).columnsWritten).sort();
+    expect(await written("UPDATE people SET secret = 'x' WHERE id = 1")).toEqual(['people.secret']);
+    expect(await written("UPDATE named SET code = 'x' WHERE nr = 1")).toEqual([
+      'named.code',
+      'people.secret',
+    ]);
+    expect(await written('INSERT INTO pay (id, pan) VALUES (1, 2)')).toEqual(['pay.id', 'pay.pan']);
+    expect(await written('INSERT INTO pay VALUES (1)')).toEqual(['pay.id']);
+    expect(await written('COPY pay (pan) FROM STDIN')).toEqual(['pay.pan']);
+    expect(
+      await written("MERGE INTO pay USING tasks t ON true WHEN MATCHED THEN UPDATE SET pan = 'x'"),
+    ).toEqual(['pay.pan']);
+  });
+
+  test('an UPDATE or DELETE is qualified when its WHERE can leave rows out', async () => {
+    const qualified = [
+      'id = 1',
+      'id = $1',
+      '1 = id',
+      'id IN (1, 2)',
+      'id = ANY ($1)',
+      'id BETWEEN 5 AND 9',
+      'id > 5 AND id < 9',
+      'done',
+      'NOT done',
+      'note IS NULL',
+      "note LIKE 'a%'",
+      'note LIKE $1',
+      "lower(note) = 'x'",
+      'hours > 10',
+      "note ~ '^abc'",
+      'done IS TRUE',
+      'id = (SELECT 5)',
+      "owner IN (SELECT id FROM people WHERE name = 'x')",
+      'owner IN (SELECT id FROM people LIMIT 1)',
+      'id IN (VALUES (1), (2))',
+      "EXISTS (SELECT FROM people p WHERE p.id = owner AND p.name = 'x')",
+      'id = 1 AND true',
+      '(id = 1 OR id = 2)',
+      'CURRENT OF c',
+      'hours::int = 3',
+      'id IS NOT DISTINCT FROM 3',
+      'born > now()',
+    ];
+    const unqualified = [
+      'true',
+      '1 = 1',
+      'true OR id = 1',
+      'id = id',
+      'id IS NOT NULL',
+      'id IS NOT NULL OR id IS NULL',
+      'id > 0',
+      'id >= 0',
+      'id > -2147483648',
+      'id < 2147483647',
+      '0 < id',
+      '$1',
+      '$1 = 1',
+      "'yes'::bool",
+      'coalesce(NULL, true)',
+      'random() >= 0',
+      'id <> 5',
+      'id NOT IN (5)',
+      'NOT id = 5',
+      "note LIKE '%'",
+      "note LIKE '%%'",
+      "note NOT LIKE 'x'",
+      "note ~ '.*'",
+      "note >= ''",
+      'id IN (SELECT id FROM tasks)',
+      'id = owner',
+      'id + 0 = id',
+      'id * 0 = 0',
+      'EXISTS (SELECT 1)',
+      'EXISTS (SELECT FROM people p WHERE p.id = owner)',
+      'id = 1 OR id <> 1',
+      'id IN (1, id)',
+      'id = ANY (ARRAY[id])',
+      'owner IN (SELECT id FROM people)',
+      'NOT (id = 1 AND id = 2)',
+      'id BETWEEN -1 AND 2147483647',
+      'length(note) >= 0',
+      '(SELECT true)',
+      'id > 1 - 1000',
+      'hours IS DISTINCT FROM 5',
+    ];
+    for (const where of qualified) {
+      const sql = `UPDATE tasks SET note = 'x' WHERE ${where}`;
+      expect((await one(sql)).qualified, sql).toBe(true);
+    }
+    for (const where of unqualified) {
+      const sql = `DELETE FROM tasks WHERE ${where}`;
+      expect((await one(sql)).qualified, sql).toBe(false);
+    }
+  });
+
+  test('joins, CTEs and MERGE count as qualified only when their source is narrow', async () => {
+    const cases: readonly (readonly [sql: string, qualified: boolean])[] = [
+      ['DELETE FROM tasks', false],
+      ['DELETE FROM tasks t USING people p WHERE p.id = t.owner', false],
+      ["DELETE FROM tasks t USING people p WHERE p.id = t.owner AND p.name = 'x'", true],
+      ["UPDATE tasks t SET note = v.n FROM (VALUES (1, 'a')) v (id, n) WHERE t.id = v.id", true],
+      [
+        'UPDATE tasks t SET note = u.n FROM unnest($1::int[], $2::text[]) AS u (id, n) WHERE t.id = u.id',
+        true,
+      ],
+      ['UPDATE tasks t SET id = 1 FROM (SELECT id FROM people) v WHERE t.id = v.id', false],
+      [
+        'WITH k AS (SELECT id FROM people WHERE id = 1) DELETE FROM tasks t USING k WHERE t.owner = k.id',
+        true,
+      ],
+      ['WITH k AS (SELECT id FROM people) DELETE FROM tasks t USING k WHERE t.owner = k.id', false],
+      ['WITH d AS (DELETE FROM tasks) DELETE FROM people WHERE id = 1', false],
+      ['MERGE INTO tasks t USING people p ON t.owner = p.id WHEN MATCHED THEN DELETE', false],
+      [
+        'MERGE INTO tasks t USING (SELECT 1 AS k) s ON true WHEN MATCHED THEN UPDATE SET id = 1',
+        false,
+      ],
+      [
+        "MERGE INTO tasks t USING (VALUES (1, 'a')) v (id, n) ON t.id = v.id WHEN MATCHED THEN UPDATE SET note = v.n",
+        true,
+      ],
+      [
+        "MERGE INTO tasks t USING (VALUES (1, 'a')) v (id, n) ON t.id = v.id WHEN NOT MATCHED BY SOURCE THEN DELETE",
+        false,
+      ],
+      [
+        'MERGE INTO tasks t USING people p ON t.owner = p.id WHEN MATCHED AND t.id = 5 THEN DELETE',
+        true,
+      ],
+    ];
+    for (const [sql, expected] of cases) {
+      expect((await one(sql)).qualified, sql).toBe(expected);
+    }
+    expect((await one('SELECT 1')).qualified).toBeUndefined();
+    expect((await one('EXPLAIN DELETE FROM tasks')).qualified).toBeUndefined();
+  });
+
+  test('settings are reported with their literal value, and unknown names as such', async () => {
+    const settings = async (sql: string) => (await one(sql)).protocol.settings;
+    expect(await settings('SET Search_Path TO a, "B"')).toEqual([
+      { name: 'search_path', value: 'a, B', local: false },
+    ]);
+    expect(await settings("SET LOCAL role = 'x'")).toEqual([
+      { name: 'role', value: 'x', local: true },
+    ]);
+    expect(await settings('RESET role')).toEqual([
+      { name: 'role', value: undefined, local: false, reset: true },
+    ]);
+    expect(await settings('SET work_mem TO DEFAULT')).toEqual([
+      { name: 'work_mem', value: undefined, local: false, reset: true },
+    ]);
+    expect(await settings('RESET ALL')).toEqual([
+      { name: 'all', value: undefined, local: false, reset: true },
+    ]);
+    expect(await settings('DISCARD ALL')).toEqual([
+      { name: 'all', value: undefined, local: false, reset: true },
+    ]);
+    expect(await settings("SET NAMES 'SJIS'")).toEqual([
+      { name: 'client_encoding', value: 'SJIS', local: false },
+    ]);
+    expect(await settings("SELECT set_config('Role', 'x', true)")).toEqual([
+      { name: 'role', value: 'x', local: true },
+    ]);
+    expect(await settings("SELECT pg_catalog.set_config('role', name, false) FROM people")).toEqual(
+      [{ name: 'role', value: undefined, local: false }],
+    );
+    const computed = await one("SELECT set_config('ro' || 'le', 'x', false)");
+    expect(computed.protocol.settings).toEqual([{ name: '*', value: undefined, local: false }]);
+    expect(computed.opaque).not.toEqual([]);
+    const direct = await one(
+      "UPDATE pg_settings SET setting = 'off' WHERE name = 'standard_conforming_strings'",
+    );
+    expect(direct.protocol.settings).toEqual([{ name: '*', value: undefined, local: false }]);
+    expect(direct.opaque).not.toEqual([]);
+  });
+
+  test('settings that change parsing, identity, names or protections are known', () => {
+    expect(settingEffect('standard_conforming_strings')).toBe('parsing');
+    expect(settingEffect('CLIENT_ENCODING')).toBe('encoding');
+    expect(settingEffect('session_authorization')).toBe('identity');
+    expect(settingEffect('search_path')).toBe('names');
+    expect(settingEffect('session_replication_role')).toBe('guard');
+    expect(settingEffect('debug_print_plan')).toBe('messages');
+    expect(settingEffect('statement_timeout')).toBeUndefined();
+  });
+
+  test('server files, programs and other servers are reported as such', async () => {
+    const access = async (sql: string) => (await one(sql)).serverAccess;
+    expect(await access("COPY tasks TO PROGRAM 'x'")).toEqual(['COPY … TO PROGRAM']);
+    expect(await access("COPY tasks FROM '/x'")).toEqual(['COPY … FROM a server file']);
+    expect(await access("SELECT pg_read_file('x')")).toEqual(['pg_read_file() (server files)']);
+    expect(await access('SELECT "pg_catalog"."pg_ls_dir"($$x$$)')).toEqual([
+      'pg_ls_dir() (server files)',
+    ]);
+    expect(await access('SELECT upper(U&"pg\\005fread\\005ffile"(\'x\'))')).toEqual([
+      'pg_read_file() (server files)',
+    ]);
+    expect(await access("SELECT lo_export(1, 'x')")).toEqual(['lo_export() (server files)']);
+    expect(await access('SELECT * FROM pg_file_settings')).toEqual([
+      'pg_file_settings (server files)',
+    ]);
+    expect(await access('SELECT pg_reload_conf()')).toEqual(['pg_reload_conf() (administration)']);
+    expect(await access("LOAD 'x'")).toEqual(['LOAD']);
+    expect(await access('CREATE EXTENSION x')).toEqual(['CREATE EXTENSION']);
+    expect(
+      await access("CREATE FUNCTION f(text) RETURNS text LANGUAGE internal AS 'pg_read_file_all'"),
+    ).toEqual(['CREATE FUNCTION … LANGUAGE internal']);
+    expect(await access("CREATE SUBSCRIPTION s CONNECTION 'x' PUBLICATION p")).toEqual([
+      'CREATE SUBSCRIPTION',
+    ]);
+    expect(await access('SELECT 1')).toEqual([]);
+  });
+
+  test('cursors and prepared statements bring the result of the statement behind the name', async () => {
+    const prepared = await one('PREPARE p (int) AS SELECT secret FROM people WHERE id = $1');
+    expect(prepared.protocol.prepare).toBe('p');
+    const context = {
+      prepared: (name: string) => (name === 'p' ? confirmed(prepared) : undefined),
+    };
+    const execute = await one('EXECUTE p (1)', context);
+    expect(execute).toMatchObject({
+      verbs: ['execute', 'select'],
+      opaque: [],
+      protocol: { execute: 'p' },
+    });
+    expect(execute.outputs?.map((output) => output.name)).toEqual(['secret']);
+    expect(columnNames(execute.columnsEvaluated)).toContain('people.secret');
+    expect((await one('EXECUTE q (1)', context)).opaque).not.toEqual([]);
+    expect((await one('EXECUTE p (get_secret(1))', context)).opaque).not.toEqual([]);
+    expect(
+      columnNames((await one('CREATE TABLE x AS EXECUTE p (1)', context)).columnsStored),
+    ).toContain('people.secret');
+    expect((await one('EXPLAIN ANALYZE EXECUTE p (1)', context)).verbs).toEqual([
+      'explain',
+      'select',
+      'execute',
+    ]);
+
+    const declared = await one('DECLARE "C" CURSOR FOR SELECT secret FROM people');
+    expect(declared.protocol.declareCursor).toBe('C');
+    const cursors = { cursor: (name: string) => (name === 'C' ? confirmed(declared) : undefined) };
+    expect((await one('FETCH ALL "C"', cursors)).outputs?.map((output) => output.name)).toEqual([
+      'secret',
+    ]);
+    expect((await one('FETCH ALL c', cursors)).opaque).not.toEqual([]);
+    expect((await one('MOVE 1 "C"', cursors)).outputs).toBeUndefined();
+    expect((await one('DEALLOCATE ALL')).protocol.deallocate).toBeNull();
+    expect((await one('DEALLOCATE p')).protocol.deallocate).toBe('p');
+    expect((await one('CLOSE ALL')).protocol.closeCursor).toBeNull();
+    expect((await one('DISCARD ALL')).protocol).toMatchObject({
+      deallocate: null,
+      closeCursor: null,
+    });
+  });
+
+  test('later statements of a text see the names that earlier ones made', async () => {
+    const [, fetch] = await bench.analyse(
+      'DECLARE c CURSOR FOR SELECT secret FROM people; FETCH c',
+    );
+    expect(fetch?.outputs?.map((output) => output.name)).toEqual(['secret']);
+    const old = confirmed(await one('PREPARE p AS SELECT 1 AS harmless'));
+    const known = { prepared: () => old };
+    const [, execute] = await bench.analyse(
+      'PREPARE p AS SELECT secret FROM people; EXECUTE p',
+      known,
+    );
+    expect(execute?.outputs?.map((output) => output.name)).toEqual(['secret']);
+    const [, gone] = await bench.analyse('DEALLOCATE p; EXECUTE p', known);
+    expect(gone?.opaque).not.toEqual([]);
+  });
+
+  test('after DDL, user code or a changed search_path the rest of a text is not traced by names', async () => {
+    const last = async (sql: string) => (await bench.analyse(sql)).at(-1)?.opaque.length;
+    expect(await last('CREATE TABLE x (); SELECT id FROM tasks')).toBe(1);
+    expect(await last('ALTER TABLE people RENAME TO x; SELECT id FROM public.tasks')).toBe(1);
+    expect(await last('SET search_path = hr; SELECT secret FROM people')).toBe(1);
+    expect(
+      await last('SELECT set_config($$search_path$$, $$hr$$, false); SELECT secret FROM people'),
+    ).toBe(1);
+    expect(await last('ROLLBACK; SELECT secret FROM people')).toBe(1);
+    expect(await last("INSERT INTO audited VALUES (1, 'x'); SELECT id FROM tasks")).toBeGreaterThan(
+      0,
+    );
+    expect(await last('BEGIN; SELECT id FROM tasks; COMMIT; SELECT id FROM tasks')).toBe(0);
+    expect(await last('SET search_path = hr; SELECT id FROM public.tasks')).toBe(0);
+    expect(await last('CREATE TABLE x (); SELECT 1')).toBe(0);
+    expect((await one('SELECT id FROM tasks', { unsettled: true })).opaque).toHaveLength(1);
+  });
+
+  test('an unknown search_path leaves only qualified relations, and functions that are nowhere redefined', async () => {
+    const context = { searchPath: undefined };
+    expect((await one('SELECT id FROM tasks', context)).opaque).toHaveLength(1);
+    expect((await one('SELECT lower(note) FROM public.tasks', context)).opaque).toEqual([]);
+    expect((await one('SELECT length(name) FROM public.people', context)).opaque).toHaveLength(1);
+    expect(
+      (await one('SELECT pg_catalog.length(name) FROM public.people', context)).opaque,
+    ).toEqual([]);
+    expect(
+      (await one("SELECT id FROM public.tasks WHERE note = 'x'", context)).opaque,
+    ).toHaveLength(1);
+    expect(
+      (await one("SELECT id FROM public.tasks WHERE note OPERATOR(pg_catalog.=) 'x'", context))
+        .opaque,
+    ).toEqual([]);
+  });
+
+  test('an unknown relation or function is named as missing, so that a fresh catalog can be asked', async () => {
+    expect((await one('SELECT * FROM nowhere')).opaque[0]).toMatchObject({
+      missing: 'nowhere',
+      location: 14,
+    });
+    expect((await one('SELECT nothing(1)')).opaque[0]).toMatchObject({ missing: 'nothing' });
+    expect((await one('SELECT 1 FROM people WHERE nope = 1')).opaque[0]?.reason).toContain('nope');
+  });
+
+  test('ranges of statements are bytes of the text', async () => {
+    const text = "SELECT 'ü';  SELECT 2";
+    const analyses = await bench.analyse(text);
+    const bytes = Buffer.from(text);
+    expect(analyses.map(({ start, end }) => bytes.subarray(start, end).toString().trim())).toEqual([
+      "SELECT 'ü'",
+      'SELECT 2',
+    ]);
+  });
+});
