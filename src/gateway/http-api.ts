@@ -6,18 +6,15 @@
 import { randomUUID } from 'node:crypto';
 import { type Context, Hono } from 'hono';
 import { z } from 'zod';
-import { HoopError, ProtocolError } from '../errors.ts';
+import { ProtocolError } from '../errors.ts';
 import { describeRules, maskedColumns } from '../policy/describe-grant.ts';
 import {
   API_VERSION,
-  ChunksMissingRequest,
-  type CutAckSchema,
-  CutProposalSchema,
-  type CutsReply,
   type InfoReply,
   PATHS,
   type PolicyReply,
   SessionRequest,
+  type SessionSummary,
   type SessionsReply,
   type TargetsReply,
 } from '../tunnel/api.ts';
@@ -26,9 +23,10 @@ import type { EndedRecordings } from './ended-recordings.ts';
 import type { GatewayPolicy } from './gateway-policy.ts';
 import { decodeText, readBody, readJson } from './http-body.ts';
 import { errorReply } from './http-errors.ts';
-import type { HttpReply } from './identity/http-reply.ts';
+import { bytes, json, reply } from './http-replies.ts';
 import type { Authenticated, Identity } from './identity/identity.ts';
 import { errorFields, type Log } from './log.ts';
+import { addRecordingRoutes } from './recording-routes.ts';
 import type { SessionIndex } from './session-index.ts';
 import type { SessionNonces } from './session-nonces.ts';
 import type { Sessions } from './sessions.ts';
@@ -48,19 +46,8 @@ export interface HttpApiOptions {
   readonly signal: AbortSignal;
 }
 
-const KIB = 1024;
-const LIMITS = {
-  form: 64 * KIB,
-  json: 64 * KIB,
-  /** A cut names each stream of the session. */
-  cut: 1024 * KIB,
-  /** 65 536 leaves of 64 hex digits. */
-  leaves: 8 * 1024 * KIB,
-  /** A chunk is 64 KiB. */
-  chunk: 65 * KIB,
-  /** A manifest names each cut: twelve hours of them are 5 MiB in base64. */
-  manifest: 16 * 1024 * KIB,
-} as const;
+const MAX_FORM_BYTES = 64 * 1024;
+const MAX_REQUEST_BYTES = 64 * 1024;
 const MAX_LISTED_SESSIONS = 1000;
 
 const SECURITY_HEADERS: Readonly<Record<string, string>> = {
@@ -77,13 +64,14 @@ const SessionsQuery = z.object({
   mine: z.enum(['0', '1']).optional(),
 });
 
-interface Env {
+/** What the middleware sets for every request. */
+export interface Env {
   Variables: { requestId: string; log: Log };
 }
 type Ctx = Context<Env>;
 
 export function createHttpApi(options: HttpApiOptions): Hono<Env> {
-  const { identity, policy, sessions, index, ended, nonces } = options;
+  const { identity, policy, sessions, index, nonces } = options;
   const app = new Hono<Env>();
 
   app.use('*', async (c, next) => {
@@ -136,18 +124,12 @@ export function createHttpApi(options: HttpApiOptions): Hono<Env> {
 
   const sessionOf = (c: Ctx, who: Authenticated, access: Parameters<typeof requireSession>[3]) =>
     requireSession(index, who.principal, c.req.param('id') ?? '', access);
-  /** The recording of one's own session; waits for one that is just ending. */
-  const endedOf = async (c: Ctx, who: Authenticated) => {
-    const { id } = sessionOf(c, who, 'own').summary;
-    const live = sessions.find(id);
-    if (live !== undefined && !live.isEnding) {
-      throw new HoopError('HOOP_EVIDENCE_MISMATCH', 'the session has not ended yet', {
-        hint: 'Cuts of a live session go through its control channel.',
-      });
-    }
-    await live?.end('closed', 'closed by the client');
-    return { id, recording: await ended.open(id) };
-  };
+
+  /** The index learns a session's byte counts at its end. */
+  const withLiveTotals = (summary: SessionSummary): SessionSummary => ({
+    ...summary,
+    ...sessions.find(summary.id)?.totals,
+  });
 
   // ------------------------------------------------------------ public
 
@@ -158,11 +140,11 @@ export function createHttpApi(options: HttpApiOptions): Hono<Env> {
   });
   app.get(PATHS.info, () => json(options.info()));
   app.post(PATHS.token, async (c) => {
-    const body = decodeText(await readBody(c.req.raw, LIMITS.form));
+    const body = decodeText(await readBody(c.req.raw, MAX_FORM_BYTES));
     return reply(await identity.token({ ...identityRequest(c), body }));
   });
   app.post(PATHS.logout, async (c) => {
-    const body = decodeText(await readBody(c.req.raw, LIMITS.form));
+    const body = decodeText(await readBody(c.req.raw, MAX_FORM_BYTES));
     return reply(await identity.logout({ ...identityRequest(c), body }));
   });
 
@@ -193,7 +175,7 @@ export function createHttpApi(options: HttpApiOptions): Hono<Env> {
   app.post(
     PATHS.sessions,
     authenticated(async (c, who) => {
-      const request = await readJson(c.req.raw, SessionRequest, LIMITS.json);
+      const request = await readJson(c.req.raw, SessionRequest, MAX_REQUEST_BYTES);
       return json(await sessions.create(who, request), 201);
     }),
   );
@@ -210,13 +192,13 @@ export function createHttpApi(options: HttpApiOptions): Hono<Env> {
       const found = index.list({ owner, target, limit });
       return json({
         v: API_VERSION,
-        sessions: found.map(({ summary }) => summary),
+        sessions: found.map(({ summary }) => withLiveTotals(summary)),
       } satisfies SessionsReply);
     }),
   );
   app.get(
     PATHS.session(':id'),
-    authenticated((c, who) => json(sessionOf(c, who, 'read').summary)),
+    authenticated((c, who) => json(withLiveTotals(sessionOf(c, who, 'read').summary))),
   );
   app.delete(
     PATHS.session(':id'),
@@ -227,80 +209,7 @@ export function createHttpApi(options: HttpApiOptions): Hono<Env> {
     }),
   );
 
-  // ------------------------------------------------------------ the recording afterwards
-
-  app.get(
-    PATHS.cuts(':id'),
-    authenticated(async (c, who) => {
-      const { id } = sessionOf(c, who, 'own').summary;
-      if (sessions.find(id)?.isEnding === false) {
-        const live: CutsReply = { v: API_VERSION, state: 'live', recorded: [], agreed: 0 };
-        return json(live);
-      }
-      const { recording } = await endedOf(c, who);
-      return json(recording.position());
-    }),
-  );
-  app.post(
-    PATHS.cuts(':id'),
-    authenticated(async (c, who) => {
-      const cut = await readJson(c.req.raw, CutProposalSchema, LIMITS.cut);
-      const { id, recording } = await endedOf(c, who);
-      const outcome = await recording.acceptCut(cut);
-      if (outcome.type === 'dispute') {
-        throw new HoopError('HOOP_EVIDENCE_MISMATCH', 'the two recordings disagree', {
-          detail: outcome.message,
-        });
-      }
-      index.cut(id, cut);
-      return json(outcome.ack satisfies z.infer<typeof CutAckSchema>);
-    }),
-  );
-  app.post(
-    PATHS.chunksMissing(':id'),
-    authenticated(async (c, who) => {
-      const { leaves } = await readJson(c.req.raw, ChunksMissingRequest, LIMITS.leaves);
-      const { recording } = await endedOf(c, who);
-      return json(await recording.missingChunks(leaves));
-    }),
-  );
-  app.put(
-    PATHS.chunk(':id', ':leaf'),
-    authenticated(async (c, who) => {
-      const leaf = c.req.param('leaf') ?? '';
-      if (!/^[0-9a-f]{64}$/.test(leaf)) {
-        throw new ProtocolError('a leaf is 64 lower-case hex digits');
-      }
-      const { recording } = await endedOf(c, who);
-      await recording.putChunk(leaf, await readBody(c.req.raw, LIMITS.chunk));
-      return new Response(null, { status: 204 });
-    }),
-  );
-  app.post(
-    PATHS.manifest(':id'),
-    authenticated(async (c, who) => {
-      const envelope = decodeText(await readBody(c.req.raw, LIMITS.manifest));
-      const { id } = await endedOf(c, who);
-      return text(await ended.countersign(id, envelope));
-    }),
-  );
-  app.get(
-    PATHS.bundle(':id'),
-    authenticated(async (c, who) => {
-      const { id } = sessionOf(c, who, 'read').summary;
-      if (sessions.find(id) !== undefined) {
-        throw new HoopError('HOOP_VERIFY_INCOMPLETE', 'the session is still live', {
-          hint: 'Its recording can be fetched when it has ended and was uploaded.',
-        });
-      }
-      const recording = await ended.open(id);
-      const { size, parts } = await recording.bundle();
-      c.get('log').info('bundle.read', { session: id, by: who.principal.name });
-      return new Response(ReadableStream.from(parts), {
-        headers: { 'content-type': 'application/x-tar', 'content-length': String(size) },
-      });
-    }),
-  );
+  addRecordingRoutes(app, { ...options, authenticated });
 
   refuseOtherMethods(app);
   return app;
@@ -374,23 +283,4 @@ function identityRequest(c: Ctx) {
     authorization: c.req.header('authorization'),
     dpop: c.req.header('dpop'),
   };
-}
-
-function json(body: unknown, status = 200, headers: Record<string, string> = {}): Response {
-  return Response.json(body, { status, headers });
-}
-
-function reply({ status, headers, body }: HttpReply): Response {
-  return Response.json(body, { status, headers: { ...headers } });
-}
-
-function text(body: string): Response {
-  return new Response(body, { headers: { 'content-type': 'application/json' } });
-}
-
-function bytes(body: Uint8Array): Response {
-  // A copy in plain memory: the type does not take a view that might be shared.
-  return new Response(new Uint8Array(body), {
-    headers: { 'content-type': 'application/octet-stream' },
-  });
 }

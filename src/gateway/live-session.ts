@@ -133,6 +133,12 @@ export class LiveSession {
     return this.#ended !== undefined;
   }
 
+  /** Bytes recorded so far. */
+  get totals(): { readonly upBytes: number; readonly downBytes: number } {
+    const { upBytes, downBytes } = this.#options.recording.stats;
+    return { upBytes, downBytes };
+  }
+
   /** A new commit is in force; undefined: it gives this principal nothing here any more. */
   setGrant(grant: Grant | undefined): void {
     if (grant === undefined) {

@@ -164,11 +164,14 @@ describe('a session', () => {
     await stream.startUp(USER, 'postgres');
     const reply = await stream.query("SELECT 'one'");
     expect(reply.find(([type]) => type === 'D')?.[1].toString()).toContain('one');
+    const client = await bench.client('engineer');
+    const live = await client.session(session.id, bench.signal);
+    expect(live.state).toBe('live');
+    expect(live.downBytes).toBeGreaterThan(100);
     await stream.end();
     await session.close();
     expect(session.evidence.map(({ type }) => type)).toEqual(['reason', 'closing']);
 
-    const client = await bench.client('engineer');
     expect(await client.session(session.id, bench.signal)).toMatchObject({
       state: 'ended',
       endReason: 'closed',

@@ -1,0 +1,134 @@
+/** Routes for what happens to a recording after its session: last cut, upload, bundle. */
+import type { Context, Hono } from 'hono';
+import type { z } from 'zod';
+import { HoopError, ProtocolError } from '../errors.ts';
+import {
+  API_VERSION,
+  ChunksMissingRequest,
+  type CutAckSchema,
+  CutProposalSchema,
+  type CutsReply,
+  PATHS,
+} from '../tunnel/api.ts';
+import { requireSession } from './access.ts';
+import type { EndedRecordings } from './ended-recordings.ts';
+import type { Env } from './http-api.ts';
+import { decodeText, readBody, readJson } from './http-body.ts';
+import { json, text } from './http-replies.ts';
+import type { Authenticated } from './identity/identity.ts';
+import type { SessionIndex } from './session-index.ts';
+import type { Sessions } from './sessions.ts';
+
+const KIB = 1024;
+const LIMITS = {
+  /** A cut names each stream of the session. */
+  cut: 1024 * KIB,
+  /** 65 536 leaves of 64 hex digits. */
+  leaves: 8 * 1024 * KIB,
+  /** A chunk is 64 KiB. */
+  chunk: 65 * KIB,
+  /** A manifest names each cut: twelve hours of them are 5 MiB in base64. */
+  manifest: 16 * 1024 * KIB,
+} as const;
+
+type Ctx = Context<Env>;
+
+export interface RecordingRoutesOptions {
+  readonly sessions: Sessions;
+  readonly index: SessionIndex;
+  readonly ended: EndedRecordings;
+  readonly authenticated: (
+    handler: (c: Ctx, who: Authenticated) => Response | Promise<Response>,
+  ) => (c: Ctx) => Promise<Response>;
+}
+
+export function addRecordingRoutes(app: Hono<Env>, options: RecordingRoutesOptions): void {
+  const { sessions, index, ended, authenticated } = options;
+  const sessionOf = (c: Ctx, who: Authenticated, access: Parameters<typeof requireSession>[3]) =>
+    requireSession(index, who.principal, c.req.param('id') ?? '', access);
+  /** The recording of one's own session; waits for one that is just ending. */
+  const endedOf = async (c: Ctx, who: Authenticated) => {
+    const { id } = sessionOf(c, who, 'own').summary;
+    const live = sessions.find(id);
+    if (live !== undefined && !live.isEnding) {
+      throw new HoopError('HOOP_EVIDENCE_MISMATCH', 'the session has not ended yet', {
+        hint: 'Cuts of a live session go through its control channel.',
+      });
+    }
+    await live?.end('closed', 'closed by the client');
+    return { id, recording: await ended.open(id) };
+  };
+
+  app.get(
+    PATHS.cuts(':id'),
+    authenticated(async (c, who) => {
+      const { id } = sessionOf(c, who, 'own').summary;
+      if (sessions.find(id)?.isEnding === false) {
+        const live: CutsReply = { v: API_VERSION, state: 'live', recorded: [], agreed: 0 };
+        return json(live);
+      }
+      const { recording } = await endedOf(c, who);
+      return json(recording.position());
+    }),
+  );
+  app.post(
+    PATHS.cuts(':id'),
+    authenticated(async (c, who) => {
+      const cut = await readJson(c.req.raw, CutProposalSchema, LIMITS.cut);
+      const { id, recording } = await endedOf(c, who);
+      const outcome = await recording.acceptCut(cut);
+      if (outcome.type === 'dispute') {
+        throw new HoopError('HOOP_EVIDENCE_MISMATCH', 'the two recordings disagree', {
+          detail: outcome.message,
+        });
+      }
+      index.cut(id, cut);
+      return json(outcome.ack satisfies z.infer<typeof CutAckSchema>);
+    }),
+  );
+  app.post(
+    PATHS.chunksMissing(':id'),
+    authenticated(async (c, who) => {
+      const { leaves } = await readJson(c.req.raw, ChunksMissingRequest, LIMITS.leaves);
+      const { recording } = await endedOf(c, who);
+      return json(await recording.missingChunks(leaves));
+    }),
+  );
+  app.put(
+    PATHS.chunk(':id', ':leaf'),
+    authenticated(async (c, who) => {
+      const leaf = c.req.param('leaf') ?? '';
+      if (!/^[0-9a-f]{64}$/.test(leaf)) {
+        throw new ProtocolError('a leaf is 64 lower-case hex digits');
+      }
+      const { recording } = await endedOf(c, who);
+      await recording.putChunk(leaf, await readBody(c.req.raw, LIMITS.chunk));
+      return new Response(null, { status: 204 });
+    }),
+  );
+  app.post(
+    PATHS.manifest(':id'),
+    authenticated(async (c, who) => {
+      const envelope = decodeText(await readBody(c.req.raw, LIMITS.manifest));
+      const { id } = await endedOf(c, who);
+      return text(await ended.countersign(id, envelope));
+    }),
+  );
+  app.get(
+    PATHS.bundle(':id'),
+    authenticated(async (c, who) => {
+      const { id } = sessionOf(c, who, 'read').summary;
+      if (sessions.find(id) !== undefined) {
+        throw new HoopError('HOOP_VERIFY_INCOMPLETE', 'the session is still live', {
+          hint: 'Its recording can be fetched when it has ended and was uploaded.',
+        });
+      }
+      const recording = await ended.open(id);
+      const { size, parts } = await recording.bundle();
+      c.get('log').info('bundle.read', { session: id, by: who.principal.name });
+      return new Response(ReadableStream.from(parts), {
+        headers: { 'content-type': 'application/x-tar', 'content-length': String(size) },
+      });
+    }),
+  );
+}
