@@ -10,6 +10,8 @@
  *     |<-- closing --------------|  stream 0 and text; engines say FATAL 57P01, streams close
  *     |-- cut of everything ---->|
  *     |<-- cutAck, closed -------|  recording closed, index updated
+ *
+ * Longer than most files because the ways into the end, and the end itself, are best read together.
  */
 import type { WebSocket } from 'ws';
 import { type ErrorCode, HoopError } from '../errors.ts';

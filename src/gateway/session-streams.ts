@@ -19,7 +19,7 @@ import { type StreamRecording, TunnelStream } from './tunnel-stream.ts';
 export type StreamKind = 'postgres' | 'cancel';
 
 /** What the streams need of the session's recording. */
-export interface StreamsRecording extends StreamRecording {
+interface StreamsRecording extends StreamRecording {
   openStream(stream: number, kind: StreamKind): void;
   closeStream(stream: number, reason: string): StreamOffsets;
 }

@@ -56,7 +56,7 @@ rules:
     allow: { verbs: [select], relations: ['public.*'] }
 `;
 
-export function policyFiles(issuer: string, clientId: string): Record<string, string> {
+function policyFiles(issuer: string, clientId: string): Record<string, string> {
   return {
     'hoop.yaml': `version: 1
 org: test
