@@ -37,8 +37,7 @@ export interface GatewayConfig {
   readonly addresses: Readonly<Record<string, HostAndPort>>;
   readonly credentials: Readonly<Record<string, CredentialConfig>>;
   readonly recording: {
-    /** strict: every frame is synced to disk before its bytes are forwarded. */
-    readonly mode: 'normal' | 'strict';
+    /** From the end of a session; then the gateway signs its recording alone. */
     readonly uploadWithinSeconds: number;
   };
 }
@@ -98,7 +97,6 @@ const ConfigFile = z.strictObject({
     .default({}),
   recording: z
     .strictObject({
-      mode: z.enum(['normal', 'strict']).default('normal'),
       uploadWithinSeconds: z
         .number()
         .int()
@@ -106,7 +104,7 @@ const ConfigFile = z.strictObject({
         .max(30 * 86_400)
         .default(86_400),
     })
-    .default({ mode: 'normal', uploadWithinSeconds: 86_400 }),
+    .default({ uploadWithinSeconds: 86_400 }),
 });
 
 /** @throws HOOP_CONFIG, naming file, line and column. */
