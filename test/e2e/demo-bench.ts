@@ -1,14 +1,7 @@
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { connect as connectSocket, type Socket } from 'node:net';
 import { type Demo, startDemo } from '../../src/demo/demo.ts';
-import {
-  childEnvironment,
-  type HoopRun,
-  type HoopService,
-  runHoop,
-  startHoop,
-} from '../../src/demo/hoop-process.ts';
+import { type HoopRun, type HoopService, runHoop, startHoop } from '../../src/demo/hoop-process.ts';
 
 /** One demo for a test file: `const bench = await openBench()` in beforeAll, dispose in afterAll. */
 export async function openBench(): Promise<Bench> {
@@ -117,26 +110,4 @@ export class Connection implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.service[Symbol.asyncDispose]();
   }
-}
-
-/** Runs any program with the environment of `home`, for tests that need its exit status. */
-export async function runProgram(
-  command: string,
-  args: readonly string[],
-  home: string,
-): Promise<HoopRun> {
-  const child = spawn(command, [...args], {
-    env: childEnvironment({ home }),
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  let stdout = '';
-  let stderr = '';
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    stdout += text;
-  });
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    stderr += text;
-  });
-  const [exitCode] = await once(child, 'close');
-  return { exitCode, stdout, stderr };
 }

@@ -66,8 +66,8 @@ describe('psql through hoop connect', () => {
     expect(run.stderr).toContain('LINE 1: SELEC 1');
   });
 
-  test("psql's \\d, \\dt and \\l work", async () => {
-    const run = await bench.psql('engineer', '\\d customers', '\\dt', '\\l', '\\du', '\\df');
+  test("psql's \\d, \\dt, \\dn, \\du and \\df work", async () => {
+    const run = await bench.psql('engineer', '\\d customers', '\\dt', '\\dn', '\\du', '\\df');
     expect(run.stderr).not.toContain('ERROR');
     expect(run.stdout).toContain('card_number');
   });
