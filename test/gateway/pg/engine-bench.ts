@@ -225,7 +225,7 @@ export async function startBench(options: BenchOptions): Promise<Bench> {
     summaries.push(summary);
   };
 
-  const server = createServer((socket) => {
+  const server = createServer({ allowHalfOpen: true }, (socket) => {
     socket.setNoDelay(true);
     const one = serve(socket).catch((error: unknown) => {
       failures.push(error);

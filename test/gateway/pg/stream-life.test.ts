@@ -1,0 +1,351 @@
+/** How streams begin and end: startup, cancel, both sides leaving, and who waits for whom. */
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { describe, expect, test } from 'vitest';
+import { HoopError } from '../../../src/errors.ts';
+import { decodeBackendKeyData } from '../../../src/protocol/pg/backend-key-data.ts';
+import { encodeCancelRequest } from '../../../src/protocol/pg/cancel-request.ts';
+import { encodeStartupMessage } from '../../../src/protocol/pg/startup-message.ts';
+import { type Bench, startBench, testGrant } from './engine-bench.ts';
+import {
+  bind,
+  errors,
+  execute,
+  letters,
+  message,
+  parse,
+  query,
+  RawClient,
+  type Received,
+  rows,
+  sync,
+  terminate,
+} from './raw-client.ts';
+import { testTarget } from './test-target.ts';
+
+const { target, sql } = testTarget();
+
+/** Backends that run a statement with this mark. */
+const running = async (mark: string): Promise<number> => {
+  const [row] = await sql(
+    `SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%${mark}%' AND pid <> pg_backend_pid()`,
+  );
+  return Number(row?.[0]);
+};
+
+const untilRunning = async (mark: string, count: number): Promise<void> => {
+  while ((await running(mark)) !== count);
+};
+
+function keyOf(client: RawClient): { processId: number; secretKey: Uint8Array } {
+  const key = client.received.find(({ type }) => type === 'K');
+  return decodeBackendKeyData(key?.body ?? Buffer.alloc(0));
+}
+
+async function cancel(
+  bench: Bench,
+  key: { processId: number; secretKey: Uint8Array },
+): Promise<void> {
+  const socket = connect(bench.port, '127.0.0.1');
+  socket.write(encodeCancelRequest(key));
+  socket.resume();
+  await once(socket, 'close');
+}
+
+describe('startup', () => {
+  test('gives what the server reports and a cancel key of the gateway', async () => {
+    await using bench = await startBench({ target: target() });
+    await using client = await RawClient.open(bench.port, { application_name: 'abc' });
+    const reported = client.received
+      .filter(({ type }) => type === 'S')
+      .map(({ body }) => body.toString().split('\0').slice(0, 2).join('='));
+    expect(reported).toContain('application_name=abc');
+    expect(reported).toContain('standard_conforming_strings=on');
+    const { processId, secretKey } = keyOf(client);
+    expect(secretKey).toHaveLength(4);
+    const [row] = rows(await client.ask([query('SELECT pg_backend_pid()')]));
+    expect(row).toEqual([String(processId)]);
+  });
+
+  test.each([
+    ['another database', { database: 'other' }, '3D000'],
+    ['replication', { replication: 'database' }, '42501'],
+    ['another way to read literals', { options: '-c standard_conforming_strings=off' }, '42501'],
+    ['another role', { options: '-c role=postgres' }, '42501'],
+    ['an encoding that hides quotes', { client_encoding: 'SJIS' }, '42501'],
+  ])('with %s is refused', async (_title, parameters, sqlState) => {
+    await using bench = await startBench({ target: target() });
+    await using client = await RawClient.open(bench.port, parameters);
+    expect(errors(client.received)[0]).toMatchObject({ S: 'FATAL', C: sqlState });
+    await client.closed();
+  });
+
+  test('passes settings of the session on', async () => {
+    await using bench = await startBench({ target: target() });
+    await using client = await RawClient.open(bench.port, {
+      options: '-c statement_timeout=1234',
+      DateStyle: 'German',
+    });
+    expect(rows(await client.ask([query('SHOW statement_timeout')]))).toEqual([['1234ms']]);
+    expect(rows(await client.ask([query('SHOW DateStyle')]))).toEqual([['German, DMY']]);
+  });
+
+  test('with a wrong credential names the target and no user', async () => {
+    await using bench = await startBench({ target: { ...target(), user: 'nobody_knows' } });
+    await using client = await RawClient.open(bench.port);
+    const [error] = errors(client.received);
+    expect(error).toMatchObject({ S: 'FATAL', M: 'cannot log in to target "test-db"' });
+    expect(JSON.stringify(error)).not.toContain('nobody_knows');
+  });
+
+  test('with a target that is not there says so', async () => {
+    await using bench = await startBench({ target: { ...target(), port: 1 } });
+    await using client = await RawClient.open(bench.port);
+    expect(errors(client.received)[0]).toMatchObject({ M: 'cannot reach target "test-db"' });
+  });
+
+  test('with rubbish closes', async () => {
+    await using bench = await startBench({ target: target() });
+    const socket = connect(bench.port, '127.0.0.1');
+    socket.write('GET / HTTP/1.1\r\n\r\n');
+    socket.resume();
+    await once(socket, 'close');
+    await bench.idle();
+    expect(bench.failures).toEqual([]);
+  });
+});
+
+describe('cancel', () => {
+  test('stops the statement and leaves the connection', async () => {
+    await using bench = await startBench({ target: target() });
+    await using client = await RawClient.open(bench.port);
+    client.send(query('SELECT pg_sleep(60) /* sleeper-1 */'));
+    await untilRunning('sleeper-1', 1);
+    await cancel(bench, keyOf(client));
+    await client.until((all) => all.some(({ type }) => type === 'E'));
+    expect(errors(client.received)[0]?.['C']).toBe('57014');
+    expect(rows(await client.ask([query('SELECT 1')], 1))).toEqual([['1']]);
+    expect(bench.events).toContainEqual({ type: 'cancel', stream: 2, forStream: 1 });
+  });
+
+  test('with a wrong key does nothing', async () => {
+    await using bench = await startBench({ target: target() });
+    await using client = await RawClient.open(bench.port);
+    client.send(query("SELECT pg_sleep(0.3), 'slept' /* sleeper-2 */"));
+    await untilRunning('sleeper-2', 1);
+    await cancel(bench, { ...keyOf(client), secretKey: Uint8Array.of(1, 2, 3, 4) });
+    await client.until((all) => all.filter(({ type }) => type === 'Z').length === 2);
+    expect(errors(client.received)).toEqual([]);
+    expect(bench.events).toContainEqual({ type: 'cancel', stream: 2, forStream: undefined });
+  });
+
+  test('of a refused statement that has not been refused yet changes nothing', async () => {
+    const thinking = Promise.withResolvers<void>();
+    const asked = Promise.withResolvers<void>();
+    await using bench = await startBench({
+      target: target(),
+      script: async () => {
+        asked.resolve();
+        await thinking.promise;
+        return { deny: {} };
+      },
+    });
+    await using client = await RawClient.open(bench.port);
+    client.send(query('DROP TABLE x'));
+    await asked.promise;
+    await cancel(bench, keyOf(client));
+    thinking.resolve();
+    await client.until((all) => all.filter(({ type }) => type === 'Z').length === 2);
+    expect(errors(client.received)[0]?.['R']).toBe('HOOP_DENIED');
+  });
+});
+
+describe('the end of the session', () => {
+  test('is said between two messages, and the statement stops', async () => {
+    await using bench = await startBench({ target: target() });
+    await using client = await RawClient.open(bench.port);
+    client.send(query('SELECT pg_sleep(60) /* sleeper-3 */'));
+    await untilRunning('sleeper-3', 1);
+    const reason = new HoopError('HOOP_SESSION_EXPIRED', 'the session has expired');
+    bench.session.abort(reason);
+    await client.closed();
+    expect(errors(client.received)).toMatchObject([
+      { S: 'FATAL', C: '57P01', M: 'the session has expired', R: 'HOOP_SESSION_EXPIRED' },
+    ]);
+    await bench.idle();
+    expect(bench.summaries).toMatchObject([{ reason: 'the session has expired' }]);
+    await untilRunning('sleeper-3', 0);
+  });
+
+  test('in the middle of a large result leaves whole messages only', async () => {
+    await using bench = await startBench({ target: target() });
+    await using client = await RawClient.open(bench.port);
+    client.send(query("SELECT repeat('x', 5000000), g FROM generate_series(1, 100) g"));
+    await client.until((all) => all.some(({ type }) => type === 'D'));
+    bench.session.abort(new HoopError('HOOP_SESSION_REVOKED', 'the session was revoked'));
+    await client.closed();
+    expect(client.received.at(-1)?.type).toBe('E');
+    expect(errors(client.received)[0]).toMatchObject({ S: 'FATAL', R: 'HOOP_SESSION_REVOKED' });
+  });
+});
+
+describe('a side that leaves', () => {
+  test('Terminate ends the backend', async () => {
+    await using bench = await startBench({ target: target() });
+    const client = await RawClient.open(bench.port, { application_name: 'leaver' });
+    client.send(terminate);
+    await client.closed();
+    await bench.idle();
+    expect(
+      await sql("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'leaver'"),
+    ).toEqual([['0']]);
+    expect(bench.summaries).toMatchObject([{ reason: 'the client closed the connection' }]);
+  });
+
+  test('a client that is gone takes its running statement with it', async () => {
+    await using bench = await startBench({ target: target() });
+    const client = await RawClient.open(bench.port);
+    client.send(query('SELECT pg_sleep(60) /* sleeper-4 */'));
+    await untilRunning('sleeper-4', 1);
+    client.socket.resetAndDestroy();
+    await bench.idle();
+    await untilRunning('sleeper-4', 0);
+    expect(bench.failures).toEqual([]);
+  });
+
+  test('a client that closes its half still gets its answers', async () => {
+    await using bench = await startBench({ target: target() });
+    const socket = connect({ port: bench.port, host: '127.0.0.1', allowHalfOpen: true });
+    const client = new RawClient(socket);
+    socket.end(
+      Buffer.concat([
+        encodeStartupMessage({
+          majorVersion: 3,
+          minorVersion: 0,
+          parameters: new Map([['user', 'x']]),
+        }),
+        query('SELECT 42'),
+      ]),
+    );
+    await client.closed();
+    expect(rows(client.received)).toEqual([['42']]);
+  });
+
+  test('a target that closes says why itself', async () => {
+    await using bench = await startBench({ target: target() });
+    await using client = await RawClient.open(bench.port);
+    const { processId } = keyOf(client);
+    await sql(`SELECT pg_terminate_backend(${processId})`);
+    await client.closed();
+    expect(errors(client.received)[0]).toMatchObject({ S: 'FATAL', C: '57P01' });
+    await bench.idle();
+    expect(bench.summaries).toMatchObject([{ reason: 'the target closed the connection' }]);
+  });
+});
+
+describe('messages that are not understood', () => {
+  const bad: readonly (readonly [string, Uint8Array])[] = [
+    ['an unknown type', message('~', Buffer.from('SELECT 1\0'))],
+    ['a length below four', Buffer.from('5100000003', 'hex')],
+    ['a length of two gigabytes', Buffer.from('517fffffff53454c454354', 'hex')],
+    ['a Query without its zero', message('Q', Buffer.from('SELECT 1'))],
+    ['a Query with a zero inside', message('Q', Buffer.from('SELECT 1\0; DROP TABLE x\0'))],
+    ['junk after the fields of Parse', message('P', Buffer.from('\0SELECT 1\0\0\0SELECT 2\0'))],
+    ['a Describe of neither kind', message('D', Buffer.from('Zx\0'))],
+    ['a password out of place', message('p', Buffer.from('x\0'))],
+  ];
+  test.each(bad)('%s ends the connection with a reason', async (_title, bytes) => {
+    await using bench = await startBench({ target: target() });
+    await using client = await RawClient.open(bench.port);
+    client.send(bytes);
+    await client.closed();
+    expect(errors(client.received)[0]).toMatchObject({ S: 'FATAL', C: '08P01' });
+    await bench.idle();
+    expect(bench.failures).toEqual([]);
+  });
+
+  test('a Query above the limit is refused before it is collected', async () => {
+    await using bench = await startBench({ target: target() });
+    await using client = await RawClient.open(bench.port);
+    client.send(Buffer.from('5110000000', 'hex'), Buffer.from('SELECT 1'));
+    await client.closed();
+    expect(errors(client.received)[0]).toMatchObject({ S: 'FATAL', C: '54000' });
+  });
+});
+
+test('a recording that cannot be written ends the stream before anything is forwarded', async () => {
+  let broken = false;
+  await using bench = await startBench({
+    target: target(),
+    onEvent: () => {
+      if (broken) throw new Error('disk full');
+    },
+  });
+  await using client = await RawClient.open(bench.port);
+  await client.ask([query('CREATE TABLE kept (a int)')]);
+  broken = true;
+  client.send(query('DROP TABLE kept'));
+  await client.closed();
+  await bench.idle();
+  expect(bench.failures).toMatchObject([{ message: 'disk full' }]);
+  expect(await sql("SELECT to_regclass('kept') IS NOT NULL")).toEqual([['t']]);
+});
+
+test('a client that does not read holds the target back, not the memory of the gateway', async () => {
+  await using bench = await startBench({ target: target() });
+  await using client = await RawClient.open(bench.port);
+  client.socket.pause();
+  client.send(query("SELECT repeat('x', 1000) FROM generate_series(1, 2000000) /* slow-reader */"));
+  await untilRunning('slow-reader', 1);
+  let waits = '';
+  while (waits !== 'ClientWrite') {
+    const [row] = await sql(
+      "SELECT wait_event FROM pg_stat_activity WHERE query LIKE '%slow-reader%' AND pid <> pg_backend_pid()",
+    );
+    waits = row?.[0] ?? '';
+  }
+  // Two gigabytes are waiting at the target, and here no more than what sockets and streams hold.
+  expect(process.memoryUsage().rss).toBeLessThan(1_000_000_000);
+});
+
+test('a passthrough grant asks nothing and changes nothing', async () => {
+  const grant = testGrant({ passthrough: true });
+  await using bench = await startBench({
+    target: target(),
+    grant: () => grant,
+    script: () => {
+      throw new Error('the policy is not asked');
+    },
+  });
+  await using client = await RawClient.open(bench.port);
+  const answers = await client.ask([
+    parse('SELECT 1', 's'),
+    bind({ statement: 's' }),
+    execute(),
+    sync,
+  ]);
+  expect(letters(answers)).toBe('1 2 D C Z');
+  expect(letters(await client.ask([query('SET standard_conforming_strings = off')]))).toBe('C Z');
+  expect(rows(await client.ask([query("SELECT 'a\\'b'")]))).toEqual([["a'b"]]);
+  await client.ask([query('CREATE TEMP TABLE c (a int)')]);
+  const from = client.received.length;
+  client.send(
+    query('COPY c FROM STDIN'),
+    message('d', Buffer.from('1\n')),
+    message('c', Buffer.alloc(0)),
+  );
+  await client.until((all) => all.slice(from).some(({ type }) => type === 'Z'));
+  const tags = (received: readonly Received[]): string[] =>
+    received
+      .filter(({ type }) => type === 'C')
+      .map(({ body }) => body.toString().replace('\0', ''));
+  expect(tags(client.received.slice(from))).toEqual(['COPY 1']);
+  const call = Buffer.alloc(14);
+  call.writeUInt32BE(2026, 0); // pg_backend_pid, no arguments
+  call.writeInt16BE(0, 4);
+  const called = await client.ask([
+    message('F', Buffer.concat([call.subarray(0, 4), Buffer.alloc(6)])),
+  ]);
+  expect(letters(called)).toBe('V Z');
+  expect(bench.events.filter(({ type }) => type === 'decision').length).toBeGreaterThan(4);
+});
