@@ -1,21 +1,15 @@
 /** Writes one recording as one tar file, piece by piece: a session of any size takes little memory. */
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { encodeBundleKeys } from './bundle-keys.ts';
 import type { MemberName } from './bundle-members.ts';
 import { toHex, utf8 } from './encoding.ts';
 import { EVENTS_MAGIC, encodeFrameRecord, encodeSegmentRecord } from './events-member.ts';
-import {
-  decodeFrameHeader,
-  FRAME_HEADER_LENGTH,
-  frameLength,
-  openFrame,
-  segmentKey,
-} from './frame.ts';
+import { FormatError } from './format-error.ts';
+import { FRAME_HEADER_LENGTH, openFrame, segmentKey } from './frame.ts';
 import { frameDigest } from './head-chain.ts';
 import { leafAt, type OpenedRecording, readChunks } from './opened-recording.ts';
+import { readSegment } from './read-segment.ts';
 import type { RecordingKeys } from './recording-keys.ts';
-import { SEGMENT_HEADER_LENGTH } from './segment-header.ts';
 import { segmentName } from './segment-writer.ts';
 import { encodeTarHeader, TAR_END_LENGTH, tarMemberLength, tarPadding } from './tar.ts';
 
@@ -76,16 +70,19 @@ function* member(name: string, bytes: Uint8Array): Generator<Uint8Array> {
 async function* eventsOf(opened: OpenedRecording, keys: RecordingKeys): AsyncGenerator<Uint8Array> {
   yield EVENTS_MAGIC;
   for (let segment = 1; segment <= opened.scan.segments; segment += 1) {
-    const bytes = await readFile(join(opened.scan.directory, segmentName(segment)));
     const key = segmentKey(keys.dataKey, segment);
-    yield encodeSegmentRecord(bytes.subarray(0, SEGMENT_HEADER_LENGTH));
-    for (let at = SEGMENT_HEADER_LENGTH; at < bytes.length; ) {
-      const header = decodeFrameHeader(bytes.subarray(at));
-      const frame = bytes.subarray(at, at + frameLength(header));
-      const digest = frameDigest([frame]);
-      const body = openFrame(key, segment, header, frame);
-      yield encodeFrameRecord(header, frame.subarray(0, FRAME_HEADER_LENGTH), digest, body);
-      at += frame.length;
+    for await (const part of readSegment(join(opened.scan.directory, segmentName(segment)))) {
+      if (part.type === 'torn') {
+        throw new FormatError(`segment ${segment} was damaged after it was read`);
+      }
+      if (part.type === 'header') {
+        yield encodeSegmentRecord(part.bytes);
+        continue;
+      }
+      const { header, bytes } = part;
+      const body = openFrame(key, segment, header, bytes);
+      const headerBytes = bytes.subarray(0, FRAME_HEADER_LENGTH);
+      yield encodeFrameRecord(header, headerBytes, frameDigest([bytes]), body);
     }
   }
 }

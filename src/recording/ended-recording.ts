@@ -23,6 +23,7 @@ import {
 } from './dsse.ts';
 import { type SigningKey, signEd25519 } from './ed25519.ts';
 import { sameBytes, toBase64, utf8 } from './encoding.ts';
+import { retiredGatewayKey } from './gateway-keys.ts';
 import { leafJob } from './hash-leaves.ts';
 import { dataKeyDigest, decodeManifest, encodeManifest, MANIFEST_TYPE } from './manifest.ts';
 import { endBody } from './notice-bodies.ts';
@@ -87,7 +88,8 @@ export class EndedRecording {
     const opened = await openRecording(open);
     writePrivateFile(join(directory, CLOSED_FILE), '');
     const manifest = await readText(join(directory, MANIFEST_FILE));
-    return new EndedRecording(options, open, certificate, opened, manifest);
+    const gatewayKey = signingKeyFor(options, certificate);
+    return new EndedRecording({ ...options, gatewayKey }, open, certificate, opened, manifest);
   }
 
   private constructor(
@@ -358,6 +360,21 @@ export class EndedRecording {
     this.#queue = result.catch(() => undefined);
     return result;
   }
+}
+
+/** The key that the certificate names, which may have been replaced since. */
+function signingKeyFor({ store, gatewayKey }: EndedOptions, certificate: string): SigningKey {
+  const wanted = readCertificateUnverified(certificate).gatewayKey;
+  if (sameBytes(wanted, gatewayKey.publicKey)) {
+    return gatewayKey;
+  }
+  const retired = retiredGatewayKey(join(store.dataDir, 'keys'), wanted);
+  if (retired === undefined) {
+    throw new HoopError('HOOP_RECORDING_DAMAGED', 'the key that signs this session is gone', {
+      hint: 'Restore the keys directory from the backup.',
+    });
+  }
+  return retired;
 }
 
 export type RecordingState = 'unfinished' | 'ended' | 'complete';

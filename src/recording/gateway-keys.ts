@@ -5,7 +5,7 @@
 import { createPrivateKey } from 'node:crypto';
 import { join } from 'node:path';
 import { HoopError } from '../errors.ts';
-import { generateSigningKey, type SigningKey, signingKeyFrom } from './ed25519.ts';
+import { generateSigningKey, keyId, type SigningKey, signingKeyFrom } from './ed25519.ts';
 import { fromUtf8, sameBytes } from './encoding.ts';
 import { type Keyring, type KeyringKey, openKeyring, signKeyring } from './keyring.ts';
 import { readPrivateFile, writePrivateFile } from './private-file.ts';
@@ -106,16 +106,17 @@ function loadStored({ directory, gateway }: GatewayKeysOptions): GatewayKeys | u
 }
 
 function isDue(stored: GatewayKeys, nowMs: number): boolean {
-  const { expiresMs, keys } = openKeyring(stored.keyring, stored.root);
-  const ends = [stored.sessionCa, stored.gatewayKey].map(({ publicKey }) =>
-    Math.max(...keys.filter((k) => sameBytes(k.publicKey, publicKey)).map((k) => k.notAfterMs)),
+  const keyring = openKeyring(stored.keyring, stored.root);
+  return (
+    keyring.expiresMs - nowMs < RENEW_DAYS * DAY_MS ||
+    isEnding(keyring, stored.sessionCa, nowMs) ||
+    isEnding(keyring, stored.gatewayKey, nowMs)
   );
-  return Math.min(expiresMs, ...ends) - nowMs < RENEW_DAYS * DAY_MS;
 }
 
 /**
- * Both keys are replaced together. New key files are written before the keyring that lists them:
- * a crash in between leaves a mismatch that is noticed, never a keyring without its keys.
+ * Replaces what is about to end. The keyring is written first: it lists old and new keys, so it
+ * fits whichever key files a crash leaves behind.
  */
 function renew(
   stored: GatewayKeys,
@@ -129,19 +130,42 @@ function renew(
     });
   }
   const old = openKeyring(stored.keyring, stored.root);
-  const sessionCa = generateSigningKey();
-  const gatewayKey = generateSigningKey();
-  const keys = [
-    ...old.keys,
-    listed('session-ca', sessionCa, nowMs, SESSION_CA_DAYS),
-    listed('gateway', gatewayKey, nowMs, GATEWAY_KEY_DAYS),
-  ];
+  const sessionCa = isEnding(old, stored.sessionCa, nowMs)
+    ? generateSigningKey()
+    : stored.sessionCa;
+  const gatewayKey = isEnding(old, stored.gatewayKey, nowMs)
+    ? generateSigningKey()
+    : stored.gatewayKey;
+  const added: KeyringKey[] = [];
+  if (sessionCa !== stored.sessionCa) {
+    added.push(listed('session-ca', sessionCa, nowMs, SESSION_CA_DAYS));
+  }
+  if (gatewayKey !== stored.gatewayKey) {
+    added.push(listed('gateway', gatewayKey, nowMs, GATEWAY_KEY_DAYS));
+    // Sessions that were certified with it and are not settled yet are still signed with it.
+    writeKey(join(directory, RETIRED), keyId(stored.gatewayKey.publicKey), stored.gatewayKey);
+  }
   const version = old.version + 1;
-  // The keyring lists old and new keys, so it fits whichever key files a crash leaves behind.
+  const keys = [...old.keys, ...added];
   const keyring = writeKeyring(directory, newKeyring(gateway, version, keys, nowMs), root);
   writeKey(directory, 'session-ca', sessionCa);
   writeKey(directory, 'gateway', gatewayKey);
   return { ...stored, keyring, keyringVersion: version, sessionCa, gatewayKey };
+}
+
+const RETIRED = 'retired';
+
+/** The key of `publicKey` when it has been replaced since; undefined: never ours, or deleted. */
+export function retiredGatewayKey(
+  directory: string,
+  publicKey: Uint8Array,
+): SigningKey | undefined {
+  return loadKey(join(directory, RETIRED), keyId(publicKey));
+}
+
+function isEnding(keyring: Keyring, { publicKey }: SigningKey, nowMs: number): boolean {
+  const own = keyring.keys.filter((key) => sameBytes(key.publicKey, publicKey));
+  return Math.max(...own.map((key) => key.notAfterMs)) - nowMs < RENEW_DAYS * DAY_MS;
 }
 
 function newKeyring(

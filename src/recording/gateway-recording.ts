@@ -182,6 +182,10 @@ export class GatewayRecording implements AsyncDisposable {
 
   /** One after the other, in the order of the calls. */
   acceptCut(cut: CutProposal): Promise<CutOutcome> {
+    if (this.#closing !== undefined) {
+      // Not lost: the client offers it again over HTTP.
+      return Promise.reject(new HoopError('HOOP_SESSION_ENDED', 'the recording is closed'));
+    }
     const outcome = this.#cutting.then(() => this.#acceptCut(cut));
     this.#cutting = outcome.catch(() => undefined);
     return outcome;

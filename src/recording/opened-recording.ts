@@ -46,14 +46,19 @@ export interface OpenedRecording {
  * @throws FormatError when the files do not give the roots that were signed
  */
 export async function openRecording(options: OpenOptions): Promise<OpenedRecording> {
-  await recoverRecording(scanOptions(options));
-  return await readRecording(options);
+  return await checkRecording(options, await recoverRecording(scanOptions(options)));
 }
 
 /** As it is; nothing is repaired. */
 export async function readRecording(options: OpenOptions): Promise<OpenedRecording> {
+  return await checkRecording(options, await scanRecording(scanOptions(options)));
+}
+
+async function checkRecording(
+  options: OpenOptions,
+  scan: ScannedRecording,
+): Promise<OpenedRecording> {
   const { directory, keys, hasher } = options;
-  const scan = await scanRecording(scanOptions(options));
   const agreed: AgreedCut[] = [];
   let proposed: CutProposal | undefined;
   let tail: GatewayCut | undefined;

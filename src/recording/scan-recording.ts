@@ -2,9 +2,8 @@
  * Reads all segments of one recording and checks everything that can be checked without the other
  * side: headers, checksums, tags, sequence, head chain, contiguous offsets.
  */
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { HoopError } from '../errors.ts';
 import { parseCanonicalJson } from './canonical-json.ts';
 import { decodeRecordedCut, type RecordedCut } from './cut.ts';
@@ -12,29 +11,14 @@ import { decodeDataBody } from './data-body.ts';
 import { DataIndex } from './data-index.ts';
 import { eventRecordLength, SEGMENT_RECORD_LENGTH } from './events-member.ts';
 import { FormatError } from './format-error.ts';
-import {
-  decodeFrameHeader,
-  FRAME_HEADER_LENGTH,
-  type FrameHeader,
-  frameLength,
-  hasValidChecksum,
-  openFrame,
-  segmentKey,
-} from './frame.ts';
+import { type FrameHeader, frameLength, openFrame, segmentKey } from './frame.ts';
 import { firstHead, frameDigest, NO_HEAD, nextHead } from './head-chain.ts';
 import { type EndBody, EndBodyShape } from './notice-bodies.ts';
 import { parseShape } from './parse-shape.ts';
-import {
-  decodeSegmentHeader,
-  type RecordingSide,
-  SEGMENT_HEADER_LENGTH,
-  type SegmentHeader,
-} from './segment-header.ts';
+import { readSegment } from './read-segment.ts';
+import { decodeSegmentHeader, type RecordingSide, type SegmentHeader } from './segment-header.ts';
 import { segmentName } from './segment-writer.ts';
 import type { RecordingEvent, StreamOffsets } from './types.ts';
-
-/** Frames between two turns of the event loop. */
-const FRAMES_PER_TURN = 64;
 
 export interface ScannedRecording {
   readonly directory: string;
@@ -89,8 +73,7 @@ export async function scanRecording(options: ScanOptions): Promise<ScannedRecord
     if (name !== segmentName(index + 1)) {
       throw new FormatError(`segment ${index + 1} is missing`);
     }
-    const bytes = await readFile(join(options.directory, name));
-    await scan.segment(bytes, index === names.length - 1);
+    await scan.segment(join(options.directory, name), index === names.length - 1);
   }
   return scan.result();
 }
@@ -125,36 +108,28 @@ class Scan {
     this.#options = options;
   }
 
-  async segment(bytes: Uint8Array, isLast: boolean): Promise<void> {
+  async segment(path: string, isLast: boolean): Promise<void> {
     const number = this.#segments + 1;
-    if (isLast && bytes.length < SEGMENT_HEADER_LENGTH) {
-      // The process died between creating the file and writing its header.
-      this.#torn = { segment: number, position: 0, bytes: bytes.length };
-      return;
-    }
-    const header = decodeSegmentHeader(bytes);
-    this.#checkHeader(header, number);
-    this.#segments = number;
-    this.#startedMs ||= header.startMs;
-    this.#head = firstHead(bytes.subarray(0, SEGMENT_HEADER_LENGTH));
-    this.#eventBytes += SEGMENT_RECORD_LENGTH;
     const key = segmentKey(this.#options.dataKey, number);
-    let position = SEGMENT_HEADER_LENGTH;
-    while (position < bytes.length) {
-      const frame = wholeFrame(bytes.subarray(position));
-      if (frame === undefined) {
+    let segment: SegmentHeader | undefined;
+    for await (const part of readSegment(path)) {
+      if (part.type === 'header') {
+        segment = decodeSegmentHeader(part.bytes);
+        this.#checkHeader(segment, number);
+        this.#segments = number;
+        this.#startedMs ||= segment.startMs;
+        this.#head = firstHead(part.bytes);
+        this.#eventBytes += SEGMENT_RECORD_LENGTH;
+      } else if (part.type === 'frame' && segment !== undefined) {
+        const body = openFrame(key, number, part.header, part.bytes);
+        this.#frame(segment, part.header, body, part.position);
+        this.#head = nextHead(this.#head, frameDigest([part.bytes]));
+      } else if (part.type === 'torn') {
+        // The process died in the middle of a write, or between creating a file and its header.
         if (!isLast) {
-          throw new FormatError(`segment ${number} is damaged at byte ${position}`);
+          throw new FormatError(`segment ${number} is damaged at byte ${part.position}`);
         }
-        this.#torn = { segment: number, position, bytes: bytes.length - position };
-        return;
-      }
-      const body = openFrame(key, number, frame.header, frame.bytes);
-      this.#frame(header, frame.header, body, position);
-      this.#head = nextHead(this.#head, frameDigest([frame.bytes]));
-      position += frame.bytes.length;
-      if (this.#frames % FRAMES_PER_TURN === 0) {
-        await nextTurn();
+        this.#torn = { segment: number, position: part.position, bytes: part.bytes };
       }
     }
   }
@@ -252,28 +227,4 @@ class Scan {
       this.#closedMs ||= this.#lastMs;
     }
   }
-}
-
-/** @returns undefined when the bytes do not begin with one whole, unbroken frame */
-function wholeFrame(
-  bytes: Uint8Array,
-): { readonly header: FrameHeader; readonly bytes: Uint8Array } | undefined {
-  if (bytes.length < FRAME_HEADER_LENGTH) {
-    return undefined;
-  }
-  let header: FrameHeader;
-  try {
-    header = decodeFrameHeader(bytes);
-  } catch (error) {
-    if (error instanceof FormatError) {
-      return undefined;
-    }
-    throw error;
-  }
-  const length = frameLength(header);
-  if (bytes.length < length) {
-    return undefined;
-  }
-  const frame = bytes.subarray(0, length);
-  return hasValidChecksum(frame) ? { header, bytes: frame } : undefined;
 }

@@ -2,7 +2,7 @@ import { chmod, mkdtemp, readdir, rename, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { openGatewayKeys } from '../../src/recording/gateway-keys.ts';
+import { openGatewayKeys, retiredGatewayKey } from '../../src/recording/gateway-keys.ts';
 import { isListed, openKeyring } from '../../src/recording/keyring.ts';
 import {
   loadRecordingKeys,
@@ -60,6 +60,17 @@ describe('openGatewayKeys', () => {
     expect(isListed(keyring, 'session-ca', second.sessionCa.publicKey, later)).toBe(true);
     expect(isListed(keyring, 'session-ca', second.sessionCa.publicKey, START)).toBe(false);
     expect(open(later).keyringVersion).toBe(2);
+    // The CA was due, the key that countersigns was not.
+    expect(second.gatewayKey.publicKey).toEqual(first.gatewayKey.publicKey);
+  });
+
+  test('keeps a gateway key that was replaced, for sessions that were certified with it', () => {
+    const first = open();
+    const later = open(START + 360 * DAY);
+    expect(later.gatewayKey.publicKey).not.toEqual(first.gatewayKey.publicKey);
+    const retired = retiredGatewayKey(directory, first.gatewayKey.publicKey);
+    expect(retired?.publicKey).toEqual(first.gatewayKey.publicKey);
+    expect(retiredGatewayKey(directory, later.gatewayKey.publicKey)).toBeUndefined();
   });
 
   test('a crash between the new keyring and the new keys leaves keys that are listed', async () => {

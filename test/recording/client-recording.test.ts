@@ -1,0 +1,261 @@
+/** The client's live recording: whom it believes, and when it stops. */
+import { randomBytes } from 'node:crypto';
+import { readdir, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, test, vi } from 'vitest';
+import { issueCertificate, type SessionCertificate } from '../../src/recording/certificate.ts';
+import {
+  ClientRecording,
+  type ClientRecordingOptions,
+} from '../../src/recording/client-recording.ts';
+import { generateSigningKey } from '../../src/recording/ed25519.ts';
+import { sha256 } from '../../src/recording/manifest.ts';
+import { RecordingStopped } from '../../src/recording/recording-stopped.ts';
+import { newSessionId } from '../../src/recording/session-id.ts';
+import { pendingUploads, uploadSession } from '../../src/recording/upload-session.ts';
+import { RecordingBench, SessionPair } from './session-pair.ts';
+
+function offered(
+  bench: RecordingBench,
+  changes: Partial<SessionCertificate> = {},
+): ClientRecordingOptions {
+  const session = newSessionId(Date.now(), randomBytes(16));
+  const sessionKey = generateSigningKey();
+  const saltKey = randomBytes(32);
+  const certificate = issueCertificate(
+    {
+      session,
+      gateway: bench.keys.gateway,
+      clientKey: sessionKey.publicKey,
+      gatewayKey: bench.keys.gatewayKey.publicKey,
+      saltKeySha256: sha256(saltKey),
+      issuer: 'https://idp.example',
+      subject: 'user-1',
+      name: 'ada',
+      audience: 'hoop-cli',
+      authTime: 0,
+      claimsSha256: '',
+      jkt: '',
+      target: 'prod-db',
+      policy: { commit: 'a', sha256: undefined },
+      cli: { version: '0', sha256: undefined },
+      notBeforeMs: Date.now() - 1000,
+      notAfterMs: Date.now() + 1000,
+      clientNonce: randomBytes(16),
+      ...changes,
+    },
+    bench.keys.sessionCa,
+  );
+  return {
+    directory: bench.spools,
+    session,
+    gatewayUrl: 'https://gateway.example',
+    certificate,
+    keyring: bench.keys.keyring,
+    rootKey: bench.keys.root,
+    saltKey,
+    sessionKey,
+    proposeCut: () => undefined,
+  };
+}
+
+describe('what the gateway offers', () => {
+  test('is taken when all of it fits, into files that only the user can read', async () => {
+    await using bench = await RecordingBench.create();
+    const options = offered(bench);
+    await using recording = await ClientRecording.create(options);
+    expect((await stat(recording.directory)).mode & 0o777).toBe(0o700);
+    for (const name of await readdir(recording.directory)) {
+      expect((await stat(join(recording.directory, name))).mode & 0o777).toBe(0o600);
+    }
+  });
+
+  const refused: Record<string, (bench: RecordingBench) => ClientRecordingOptions> = {
+    'another client key': (bench) => offered(bench, { clientKey: generateSigningKey().publicKey }),
+    'another salt key': (bench) => ({ ...offered(bench), saltKey: randomBytes(32) }),
+    'another session': (bench) => ({
+      ...offered(bench),
+      session: newSessionId(Date.now(), randomBytes(16)),
+    }),
+    'a gateway key that the keyring does not list': (bench) =>
+      offered(bench, { gatewayKey: generateSigningKey().publicKey }),
+    'a session CA used as gateway key': (bench) =>
+      offered(bench, { gatewayKey: bench.keys.sessionCa.publicKey }),
+    'another root': (bench) => ({ ...offered(bench), rootKey: generateSigningKey().publicKey }),
+    'the name of another gateway': (bench) => offered(bench, { gateway: 'gw-2' }),
+    'a certificate from before the CA was valid': (bench) => offered(bench, { notBeforeMs: 0 }),
+  };
+  for (const [what, make] of Object.entries(refused)) {
+    test(`is refused with ${what}, and leaves no spool`, async () => {
+      await using bench = await RecordingBench.create();
+      await expect(ClientRecording.create(make(bench))).rejects.toMatchObject({
+        code: expect.stringMatching(/^HOOP_(EVIDENCE_MISMATCH|VERIFY_FAILED|VERIFY_UNTRUSTED)$/),
+      });
+      await expect(readdir(bench.spools)).rejects.toMatchObject({ code: 'ENOENT' });
+    });
+  }
+});
+
+describe('a cut', () => {
+  test('with a wrong answer stops the client', async () => {
+    await using bench = await RecordingBench.create();
+    const pair = await SessionPair.open(bench);
+    pair.openStream(1);
+    pair.down(1, randomBytes(100));
+    const outcome = await pair.gateway.acceptCut(await pair.nextCut());
+    if (outcome.type !== 'ack') {
+      throw new Error('the cut was not accepted');
+    }
+    pair.client.acknowledge({ ...outcome.ack, timeMs: outcome.ack.timeMs + 1 });
+    expect(pair.client.stopped.reason).toBeInstanceOf(RecordingStopped);
+    expect(pair.client.stopped.reason).toMatchObject({ endReason: 'disputed' });
+    expect(() => pair.client.data(1, 0, randomBytes(1))).toThrow(RecordingStopped);
+    await pair.client.close({ reason: 'disputed' });
+    await pair.gateway.close({ reason: 'client_lost' });
+  });
+
+  test('without an answer for 30 s stops the client', async () => {
+    await using bench = await RecordingBench.create();
+    const pair = await SessionPair.open(bench);
+    pair.openStream(1);
+    pair.down(1, randomBytes(100));
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    try {
+      await pair.nextCut();
+      vi.advanceTimersByTime(31_000);
+    } finally {
+      vi.useRealTimers();
+    }
+    expect(pair.client.stopped.reason).toMatchObject({ endReason: 'client_lost' });
+    await pair.client.close({ reason: 'client_lost' });
+    await pair.gateway.close({ reason: 'client_lost' });
+  });
+
+  test('covers up bytes only as far as the gateway says that it has them', async () => {
+    await using bench = await RecordingBench.create();
+    const pair = await SessionPair.open(bench);
+    pair.connected = false;
+    pair.openStream(1);
+    pair.client.data(1, 0, randomBytes(500));
+    pair.gateway.data(1, 0, randomBytes(0));
+    pair.client.data(1, 1, randomBytes(50));
+    pair.client.recorded([{ stream: 1, up: 120 }]);
+    // The gateway has ended the stream and never saw the rest.
+    pair.client.peerEnded(1, { up: 200, down: 50 });
+    const abort = new AbortController();
+    const finished = pair.client.finish(abort.signal);
+    await vi.waitFor(() => expect(pair.cuts).toHaveLength(1), 5_000);
+    expect(pair.cuts[0]?.streams).toEqual([{ stream: 1, up: 200, down: 50 }]);
+    abort.abort();
+    await finished;
+    await pair.client.close({ reason: 'closed' });
+    await pair.gateway.close({ reason: 'closed' });
+  });
+});
+
+describe('upload', () => {
+  test('of a session whose gateway lost a signed cut is refused, and the spool stays', async () => {
+    await using bench = await RecordingBench.create();
+    const pair = await SessionPair.open(bench);
+    pair.openStream(1);
+    pair.down(1, randomBytes(100));
+    await pair.end();
+    const transport = await pair.transport();
+    const signal = AbortSignal.timeout(5_000);
+    const { directory, session } = { directory: bench.spools, session: pair.session };
+    for (const [changes, message] of [
+      [{ agreed: 0 }, /it has lost or made up signatures/],
+      [{ agreed: 7 }, /it has lost or made up signatures/],
+      [{ agreed: 2 }, /a cut that was never proposed/],
+    ] as const) {
+      const gateway = {
+        ...transport,
+        position: () => Promise.resolve({ ...transport.ended.position(), ...changes }),
+      };
+      await expect(uploadSession({ directory, session, gateway, signal })).rejects.toThrow(message);
+    }
+    expect(await pendingUploads(directory)).toHaveLength(1);
+    await uploadSession({ directory, session, gateway: transport, signal });
+    expect(await pendingUploads(directory)).toHaveLength(0);
+  });
+
+  test('does not take a manifest that the gateway did not sign', async () => {
+    await using bench = await RecordingBench.create();
+    const pair = await SessionPair.open(bench);
+    await pair.end();
+    const transport = await pair.transport();
+    const gateway = {
+      ...transport,
+      putManifest: (_session: string, envelope: string) => Promise.resolve(envelope),
+    };
+    const signal = AbortSignal.timeout(5_000);
+    const options = { directory: bench.spools, session: pair.session, gateway, signal };
+    await expect(uploadSession(options)).rejects.toThrow(
+      'the gateway did not countersign the manifest that it was given',
+    );
+    expect(await pendingUploads(bench.spools)).toHaveLength(1);
+  });
+
+  test('of a session that another process is recording is left alone', async () => {
+    await using bench = await RecordingBench.create();
+    const pair = await SessionPair.open(bench);
+    // Process 1 always runs.
+    await writeFile(join(pair.client.directory, 'owner'), '1');
+    expect(await pendingUploads(bench.spools)).toEqual([]);
+    const never = () => Promise.reject(new Error('must not be called'));
+    const transport = {
+      position: never,
+      proposeCut: never,
+      missingChunks: never,
+      putChunk: never,
+      putManifest: never,
+    };
+    await expect(
+      uploadSession({
+        directory: bench.spools,
+        session: pair.session,
+        gateway: transport,
+        signal: AbortSignal.timeout(1_000),
+      }),
+    ).rejects.toMatchObject({ code: 'HOOP_LOCAL_STATE' });
+    await pair.end();
+  });
+});
+
+describe('countersigning', () => {
+  test('refuses a manifest by another key, and one that says something else', async () => {
+    await using bench = await RecordingBench.create();
+    const pair = await SessionPair.open(bench);
+    pair.openStream(1);
+    pair.down(1, randomBytes(100));
+    await pair.end();
+    const other = await SessionPair.open(bench);
+    await other.end();
+    const transport = await pair.transport();
+    const otherTransport = await other.transport();
+    const signal = AbortSignal.timeout(5_000);
+    let envelope = '';
+    const capture = {
+      ...otherTransport,
+      putManifest: async (session: string, text: string) => {
+        envelope = text;
+        return await otherTransport.putManifest(session, text, signal);
+      },
+    };
+    await uploadSession({
+      directory: bench.spools,
+      session: other.session,
+      gateway: capture,
+      signal,
+    });
+    await expect(transport.ended.countersign(envelope)).rejects.toMatchObject({
+      code: 'HOOP_EVIDENCE_MISMATCH',
+    });
+    await expect(transport.ended.missingChunks(['0'.repeat(64)])).rejects.toMatchObject({
+      code: 'HOOP_EVIDENCE_MISMATCH',
+    });
+    await expect(transport.ended.countersign('{}')).rejects.toMatchObject({
+      code: 'HOOP_RECORDING_DAMAGED',
+    });
+  });
+});
