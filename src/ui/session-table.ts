@@ -3,54 +3,63 @@ import type { SessionSummary } from '../tunnel/api.ts';
 import { plain } from './printable.ts';
 import type { LineOptions } from './statement-lines.ts';
 import type { Style } from './style.ts';
-import { renderTable } from './table.ts';
-import { byteCount, count, duration, localTime } from './times.ts';
+import { renderTable, type TableColumn } from './table.ts';
+import { byteCount, count, duration, localTime, shortLocalTime } from './times.ts';
 
 /** Characters of an id that name its millisecond: enough for one person's sessions. */
 const SHORT_ID = 13;
+
+/** Columns of a terminal below which the less important facts are left to `show`. */
+const WIDE = 110;
+const MEDIUM = 90;
+
+interface SessionColumn extends TableColumn {
+  /** The least width of a terminal at which it is shown. */
+  readonly from?: number;
+  readonly cell: (session: SessionSummary) => string;
+}
 
 export function sessionTable(
   sessions: readonly SessionSummary[],
   { style, width }: LineOptions,
 ): string[] {
   const idLength = width === undefined ? 36 : uniqueLength(sessions.map(({ id }) => id));
-  return renderTable({
-    columns: [
-      { title: 'ID' },
-      { title: 'STARTED' },
-      { title: 'LASTED', align: 'right' },
-      { title: 'TARGET' },
-      { title: 'WHO' },
-      { title: 'STMTS', align: 'right' },
-      {
-        title: 'DENIED',
-        align: 'right',
-        paint: (text, cell) => (cell === '0' ? text : style.red(text)),
-      },
-      {
-        title: 'MASKED',
-        align: 'right',
-        paint: (text, cell) => (cell === '0' ? text : style.yellow(text)),
-      },
-      { title: 'STATE', paint: (text, cell) => paintState(text, cell, style) },
-      { title: 'REASON' },
-    ],
-    rows: sessions.map((session) => [
-      session.id.slice(0, idLength),
-      localTime(Date.parse(session.startedAt)),
-      lasted(session),
-      session.target,
-      session.principal,
-      count(session.statements),
-      count(session.denied),
-      count(session.maskedValues),
-      session.state,
-      session.reason ?? '',
-    ]),
-    width,
-    style,
-    look: 'list',
-  });
+  const time = width === undefined || width >= WIDE ? localTime : shortLocalTime;
+  const alarm = (tone: 'red' | 'yellow') => (text: string, cell: string) =>
+    cell === '0' ? text : style[tone](text);
+  const all: readonly SessionColumn[] = [
+    { title: 'ID', whole: true, cell: ({ id }) => id.slice(0, idLength) },
+    { title: 'STARTED', whole: true, cell: ({ startedAt }) => time(Date.parse(startedAt)) },
+    { title: 'LASTED', align: 'right', whole: true, from: MEDIUM, cell: lasted },
+    { title: 'TARGET', cell: ({ target }) => target },
+    { title: 'WHO', cell: ({ principal }) => principal },
+    { title: 'STMTS', align: 'right', whole: true, cell: ({ statements }) => count(statements) },
+    {
+      title: 'DENIED',
+      align: 'right',
+      whole: true,
+      paint: alarm('red'),
+      cell: ({ denied }) => count(denied),
+    },
+    {
+      title: 'MASKED',
+      align: 'right',
+      whole: true,
+      from: MEDIUM,
+      paint: alarm('yellow'),
+      cell: ({ maskedValues }) => count(maskedValues),
+    },
+    {
+      title: 'STATE',
+      whole: true,
+      paint: (text, cell) => paintState(text, cell, style),
+      cell: ({ state }) => state,
+    },
+    { title: 'REASON', from: WIDE, cell: ({ reason }) => reason ?? '' },
+  ];
+  const columns = all.filter(({ from = 0 }) => width === undefined || width >= from);
+  const rows = sessions.map((session) => columns.map(({ cell }) => cell(session)));
+  return renderTable({ columns, rows, width, style, look: 'list' });
 }
 
 /** One session, a fact a line. */

@@ -3,9 +3,11 @@ import { plain } from './printable.ts';
 import type { Style } from './style.ts';
 import { padTo, textWidth, truncate } from './text-width.ts';
 
-interface TableColumn {
+export interface TableColumn {
   readonly title: string;
   readonly align?: 'left' | 'right';
+  /** Never cut: an id or a date with its end missing is worth nothing. */
+  readonly whole?: boolean;
   /** Colour for a cell; gets the padded text. */
   readonly paint?: (text: string, cell: string) => string;
 }
@@ -37,7 +39,7 @@ export function renderTable(options: TableOptions): string[] {
     options.width === undefined
       ? natural
       : shrinkToFit(
-          natural,
+          natural.map((width, index) => ({ width, whole: columns[index]?.whole === true })),
           options.width - margin.length - separator.length * (columns.length - 1),
         );
 
@@ -65,16 +67,22 @@ export function renderTable(options: TableOptions): string[] {
 }
 
 /** Takes from the widest columns first, so that short ones (states, counts) stay whole. */
-function shrinkToFit(natural: readonly number[], available: number): number[] {
-  const widths = [...natural];
+function shrinkToFit(
+  natural: readonly { readonly width: number; readonly whole: boolean }[],
+  available: number,
+): number[] {
+  const widths = natural.map(({ width }) => width);
   let excess = widths.reduce((sum, width) => sum + width, 0) - available;
   while (excess > 0) {
-    const widest = Math.max(...widths);
+    const elastic = widths.filter((_, index) => natural[index]?.whole === false);
+    const widest = Math.max(0, ...elastic);
     if (widest <= MIN_WIDTH) {
       break;
     }
-    const index = widths.lastIndexOf(widest);
-    const next = Math.max(MIN_WIDTH, ...widths.filter((width) => width < widest));
+    const index = widths.findLastIndex(
+      (width, column) => width === widest && natural[column]?.whole === false,
+    );
+    const next = Math.max(MIN_WIDTH, ...elastic.filter((width) => width < widest));
     const step = Math.min(excess, Math.max(1, widest - next));
     widths[index] = widest - step;
     excess -= step;

@@ -11,6 +11,11 @@ export function localTime(ms: number): string {
   return `${day} ${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
 }
 
+/** `03-01 14:05`, where there is no room for more. */
+export function shortLocalTime(ms: number): string {
+  return localTime(ms).slice(5, 16);
+}
+
 /** Since the session began: `0:07.250`, `12:34.000`, `1:02:03.500`. */
 export function elapsed(ms: number): string {
   const total = Math.max(0, Math.round(ms));

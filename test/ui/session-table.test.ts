@@ -25,11 +25,18 @@ const session: SessionSummary = {
 
 describe('sessions as a list', () => {
   test('on a terminal ids are as short as they may be, and lines fit', () => {
-    const others = [session, { ...session, id: '0199c2f4-7c3a-7d1e-9a55-000000000004' }];
+    const others = [session, { ...session, id: '0199c2f4-7c3a-7d2e-9a55-000000000004' }];
     const lines = sessionTable(others, { style, width: 120 });
     expect(lines.length).toBe(3);
     expect(lines.every((line) => textWidth(line) <= 120)).toBe(true);
     expect(sessionTable([session], { style, width: 120 })[1]).toMatch(/^0199c2f4-7c3a /);
+  });
+
+  test('on 80 columns what identifies a session is whole, and the rest is left out or cut', () => {
+    const [head = '', line = ''] = sessionTable([session], { style, width: 80 });
+    expect(head).not.toContain('REASON');
+    expect(line).toMatch(/^0199c2f4-7c3a {2}01-01 \d\d:\d\d {2}prod-db {2}.*… .*uploaded$/);
+    expect(textWidth(line)).toBeLessThanOrEqual(80);
   });
 
   test('in a pipe ids are whole, and names cannot act on a terminal', () => {
