@@ -1,4 +1,5 @@
 /** Parse tree → what each statement of the text does. */
+
 import type { Lineage, NamedLineage } from './lineage.ts';
 import { settingEffect } from './settings-table.ts';
 import { columnFacts, StatementFacts, TooComplex } from './statement-facts.ts';

@@ -1,20 +1,25 @@
 /** INSERT, UPDATE, DELETE and MERGE: what is written where, and what RETURNING shows. */
-import { condition, expression } from './expressions.ts';
-import { type FromItem, fromList, namedRelation } from './from-items.ts';
+import { condition } from './conditions.ts';
+import { expression } from './expressions.ts';
+import { fromList } from './from-items.ts';
 import { checkFields } from './grammar.ts';
-import { derive, type Lineage, type NamedLineage, unite, withOrigins } from './lineage.ts';
-import { isBuiltIn } from './names.ts';
+import type { Lineage } from './lineage.ts';
 import { isEffective, surroundings } from './qualified.ts';
-import { targetColumns } from './queries.ts';
-import { descendants } from './relation-family.ts';
 import { NO_RESULT, type QueryResult, type Scope, type Table } from './scope.ts';
 import type { StatementFacts } from './statement-facts.ts';
 import { as, type FieldsOf, type Node, tagOf } from './tree.ts';
-import type { CatalogRelation, RowChange } from './types.ts';
 import { withQueries } from './with-queries.ts';
-
-/** What flows into each column of the target, by name. */
-type Flows = Map<string, Lineage>;
+import {
+  type Flows,
+  flow,
+  insertChanges,
+  mergeChanges,
+  noteWritten,
+  returning,
+  targetScope,
+  withFlows,
+  writeTarget,
+} from './write-targets.ts';
 
 export function insert(
   facts: StatementFacts,
@@ -189,102 +194,6 @@ function mergeAction(
   }
 }
 
-function insertChanges(fields: FieldsOf<'InsertStmt'>): readonly RowChange[] {
-  return fields.onConflictClause?.action === 'ONCONFLICT_UPDATE'
-    ? ['insert', 'update']
-    : ['insert'];
-}
-
-function mergeChanges(fields: FieldsOf<'MergeStmt'>): readonly RowChange[] {
-  const changes: Readonly<Record<string, RowChange>> = {
-    CMD_INSERT: 'insert',
-    CMD_UPDATE: 'update',
-    CMD_DELETE: 'delete',
-  };
-  return (fields.mergeWhenClauses ?? []).flatMap(
-    (node) => changes[as(node, 'MergeWhenClause')?.commandType ?? ''] ?? [],
-  );
-}
-
-interface WriteTarget extends Table {
-  /** Code that is not built in can change rows before RETURNING shows them. */
-  readonly altersRow: boolean;
-}
-
-/** The relation that is written, with the tables behind it when it is a view. */
-function writeTarget(
-  facts: StatementFacts,
-  fields: FieldsOf<'RangeVar'> | undefined,
-  changes: readonly RowChange[],
-): WriteTarget | undefined {
-  const before = new Set(facts.reads.keys());
-  const table = fields && namedRelation(facts, fields);
-  const relation = table?.relation;
-  const written: CatalogRelation[] = [];
-  // The target is not read by being named; the tables behind a view are written with it.
-  for (const [key, fact] of [...facts.reads]) {
-    if (!before.has(key)) {
-      facts.reads.delete(key);
-      facts.writes.set(key, fact);
-      const behind = facts.context.catalog.relationByOid(fact.oid);
-      written.push(...(behind ? [behind] : []));
-    }
-  }
-  if (!table || !relation) {
-    return undefined;
-  }
-  facts.noteWrite(relation);
-  for (const column of table.columns) {
-    for (const origin of column.lineage.origins) {
-      facts.targets.add(origin);
-    }
-  }
-  if (isBuiltIn(relation)) {
-    noteSystemWrite(facts, relation);
-  }
-  // Triggers, rules and constraints of the target, of what is behind it, and of its partitions.
-  const members = [relation, ...written].flatMap((one) => [
-    one,
-    ...descendants(facts.context.catalog, one),
-  ]);
-  const code = members.map((member) => codeOn(member, changes));
-  facts.runsUserCode ||= code.some((one) => one.runs);
-  return { ...table, altersRow: code.some((one) => one.altersRow) };
-}
-
-function codeOn(relation: CatalogRelation, changes: readonly RowChange[]) {
-  const known = relation.codeOn;
-  if (!known) {
-    return { runs: relation.hasTriggersOrRules, altersRow: relation.hasTriggersOrRules };
-  }
-  return {
-    runs: changes.some((change) => known.runs.has(change)),
-    altersRow: changes.some((change) => known.altersRow.has(change)),
-  };
-}
-
-function noteSystemWrite(facts: StatementFacts, relation: CatalogRelation): void {
-  if (relation.name === 'pg_settings') {
-    // A rule on the view turns UPDATE into set_config().
-    facts.settings.push({ name: '*', value: undefined, local: false });
-  }
-  facts.changesCatalog = true;
-  facts.refuse(
-    `${relation.schema}.${relation.name} belongs to the system and must not be changed directly`,
-    {
-      hint: relation.name === 'pg_settings' ? 'Use SET.' : undefined,
-    },
-  );
-}
-
-function targetScope(target: Table, from: FromItem, outer: Scope | undefined): Scope {
-  return {
-    tables: [target, ...from.tables],
-    columns: [...target.columns, ...from.columns],
-    outer,
-  };
-}
-
 /** SET a = …, (b, c) = (…), d[1] = …, e.f = … */
 function setColumns(
   facts: StatementFacts,
@@ -316,97 +225,4 @@ function assignedValue(facts: StatementFacts, node: Node | undefined, scope: Sco
   const value = expression(facts, node, scope);
   const part = as(node, 'MultiAssignRef');
   return part ? (value.fields?.[(part.colno ?? 0) - 1]?.lineage ?? value) : value;
-}
-
-function flow(
-  facts: StatementFacts,
-  target: Table,
-  flows: Flows,
-  name: string | undefined,
-  value: Lineage,
-): void {
-  facts.noteStored(value);
-  const written = target.columns.find((column) => column.name === name);
-  if (name === undefined || !written) {
-    facts.refuse(`column ${name} of the target is not known`, { missing: name ?? '' });
-    return;
-  }
-  const before = flows.get(name);
-  flows.set(name, before ? derive([before, value]) : value);
-}
-
-function noteWritten(facts: StatementFacts, target: Table, name: string | undefined): void {
-  const { relation } = target;
-  const own = relation?.columns.find((column) => column.name === name);
-  if (relation && own) {
-    facts.noteColumnWritten(facts.column(relation, own.attnum, own.name).fact);
-  }
-  // Through a view: the base column that is written in truth.
-  const behind = target.columns.find((column) => column.name === name)?.lineage.identity;
-  if (behind) {
-    facts.noteColumnWritten(behind.fact);
-  }
-}
-
-/** The target after the change: what was written is part of what its columns show. */
-function withFlows(target: Table, flows: Flows): Table {
-  const changed = target.columns.map((column): NamedLineage => {
-    const written = flows.get(column.name);
-    if (!written || written.origins.size === 0) {
-      return column;
-    }
-    const lineage = withOrigins(column.lineage, written.origins);
-    return { name: column.name, lineage: { ...lineage, identity: undefined } };
-  });
-  // A generated column, or a view's column, may depend on any column that was written.
-  const all = unite([...flows.values()]);
-  const columns = changed.map((column): NamedLineage => {
-    const computed = column.lineage.identity === undefined && !flows.has(column.name);
-    return computed ? { name: column.name, lineage: withOrigins(column.lineage, all) } : column;
-  });
-  return { ...target, columns };
-}
-
-function returning(
-  facts: StatementFacts,
-  clause: FieldsOf<'ReturningClause'> | undefined,
-  target: WriteTarget,
-  flows: Flows,
-  from: FromItem | undefined,
-  outer: Scope | undefined,
-): QueryResult {
-  if (!clause) {
-    return NO_RESULT;
-  }
-  checkFields(facts, 'ReturningClause', clause);
-  if (target.altersRow) {
-    facts.refuse(
-      'RETURNING shows what triggers, rules or functions of the target made of the row',
-      {
-        hint: 'Leave RETURNING out, and select the row afterwards.',
-      },
-    );
-  }
-  const after = withFlows(target, flows);
-  const names = new Map([
-    ['RETURNING_OPTION_OLD', 'old'],
-    ['RETURNING_OPTION_NEW', 'new'],
-  ]);
-  for (const node of clause.options ?? []) {
-    const option = as(node, 'ReturningOption');
-    checkFields(facts, 'ReturningOption', option ?? { unknown: node });
-    names.set(option?.option ?? '', option?.value ?? '');
-  }
-  const old = { ...target, name: names.get('RETURNING_OPTION_OLD'), schema: undefined };
-  const fresh = { ...after, name: names.get('RETURNING_OPTION_NEW'), schema: undefined };
-  const scope: Scope = {
-    tables: [after, old, fresh, ...(from?.tables ?? [])],
-    columns: [...after.columns, ...(from?.columns ?? [])],
-    outer,
-  };
-  const columns = targetColumns(facts, clause.exprs, scope);
-  for (const column of columns) {
-    facts.noteRead(column.lineage);
-  }
-  return { columns, conditions: new Set() };
 }

@@ -1,9 +1,10 @@
 /** Statements that define, change or maintain objects: the relations they touch, the code they run. */
 
 import { namedRelation } from './from-items.ts';
-import { callFunction, checkOperator } from './functions.ts';
+import { callFunction } from './functions.ts';
 import { constant } from './lineage.ts';
 import { findTarget } from './names.ts';
+import { checkOperator } from './operators.ts';
 import { descendants } from './relation-family.ts';
 import type { StatementFacts } from './statement-facts.ts';
 import type { StatementKind } from './statement-verbs.ts';

@@ -1,30 +1,16 @@
 /** Where the value of each kind of expression comes from. */
-
+import { columnRef, fieldOf, isIncomplete } from './column-references.ts';
+import { arrayOf, caseOf, rowOf, subLink } from './compound-expressions.ts';
+import { windowOrigins } from './conditions.ts';
 import { functionCall } from './function-call.ts';
-import { callFunction, checkOperator, elementType, hasUserCast, TYPE } from './functions.ts';
+import { elementType, hasUserCast, TYPE } from './function-types.ts';
 import { COMBINED, checkFields, type Part } from './grammar.ts';
-import {
-  constant,
-  derive,
-  type Lineage,
-  type NamedLineage,
-  type Origin,
-  oneOf,
-  unite,
-  withOrigins,
-} from './lineage.ts';
+import { constant, derive, type Lineage, type NamedLineage, oneOf } from './lineage.ts';
 import { findType } from './names.ts';
-import { refuseSensitive, rowTypeRelation, visibleColumns } from './relation-columns.ts';
-import {
-  columnOf,
-  findColumn,
-  findTable,
-  hasIncomplete,
-  type Scope,
-  type Table,
-  wholeRow,
-} from './scope.ts';
-import { columnFacts, type StatementFacts } from './statement-facts.ts';
+import { checkOperator } from './operators.ts';
+import { rowTypeRelation, visibleColumns } from './relation-columns.ts';
+import { hasIncomplete, type Scope } from './scope.ts';
+import type { StatementFacts } from './statement-facts.ts';
 import { as, type FieldsOf, is, type Node, namesOf, stringOf, tagOf } from './tree.ts';
 
 export function expression(
@@ -141,86 +127,9 @@ function combined(
 }
 
 /** One of several values; literals and NULL take the type of the others. */
-function chosen(values: readonly Lineage[]): Lineage {
+export function chosen(values: readonly Lineage[]): Lineage {
   const typed = oneOf(values.filter((value) => value.type !== TYPE.unknown));
   return derive(values, typed.type, typed.fields);
-}
-
-/** `a`, `t.a`, `s.t.a`, `t.*` and `t`; and `t.f`, which can also be the call f(t). */
-function columnRef(
-  facts: StatementFacts,
-  fields: FieldsOf<'ColumnRef'>,
-  scope: Scope | undefined,
-): Lineage {
-  checkFields(facts, 'ColumnRef', fields);
-  const parts = fields.fields ?? [];
-  const names = parts.flatMap((part) => stringOf(part) ?? []);
-  const found = is(parts.at(-1), 'A_Star')
-    ? starRow(facts, names, scope)
-    : namedValue(facts, names, scope, fields.location);
-  if (!found) {
-    // Of an unknown relation the columns are unknown too: one reason is enough.
-    if (facts.opaque.length === 0 || !hasIncomplete(scope)) {
-      facts.refuse(`column ${names.join('.')} is not known`, { location: fields.location });
-    }
-    return constant();
-  }
-  refuseSensitive(facts, found, fields.location);
-  return found;
-}
-
-function namedValue(
-  facts: StatementFacts,
-  names: readonly string[],
-  scope: Scope | undefined,
-  location: number | undefined,
-): Lineage | undefined {
-  const name = names.at(-1) ?? '';
-  const [first = ''] = names;
-  if (names.length === 1) {
-    const column = findColumn(facts, scope, first);
-    if (column) {
-      return column;
-    }
-    const table = findTable(scope, first);
-    return table ? wholeRow(table) : undefined;
-  }
-  const table = tableNamed(facts, names.slice(0, -1), scope);
-  if (!table) {
-    return undefined;
-  }
-  return columnOf(facts, table, name) ?? attributeCall(facts, name, wholeRow(table), location);
-}
-
-/** The table that `t`, `s.t` or `db.s.t` means. */
-function tableNamed(
-  facts: StatementFacts,
-  names: readonly string[],
-  scope: Scope | undefined,
-): Table | undefined {
-  const [database] = names.slice(-3, -2);
-  if (names.length > 3 || (database !== undefined && database !== facts.context.catalog.database)) {
-    return undefined;
-  }
-  return findTable(scope, names.at(-1) ?? '', names.at(-2));
-}
-
-/** The whole row of `t.*` used as a value. */
-function starRow(
-  facts: StatementFacts,
-  names: readonly string[],
-  scope: Scope | undefined,
-): Lineage | undefined {
-  if (names.length === 0) {
-    const columns = scope?.columns ?? [];
-    return derive(
-      columns.map((column) => column.lineage),
-      undefined,
-      columns,
-    );
-  }
-  const table = tableNamed(facts, names, scope);
-  return table ? wholeRow(table) : undefined;
 }
 
 /** The columns that `*` and `t.*` stand for in a target list; undefined after saying why not. */
@@ -242,31 +151,7 @@ export function starColumns(
   return row.fields;
 }
 
-/** Whether a table of which not all columns are known is part of the star. */
-function isIncomplete(
-  facts: StatementFacts,
-  node: Node,
-  names: readonly string[],
-  scope: Scope | undefined,
-): boolean {
-  if (!is(node, 'ColumnRef')) {
-    return false;
-  }
-  const tables = names.length === 0 ? scope?.tables : [tableNamed(facts, names, scope)];
-  return tables?.some((table) => table?.incomplete) ?? false;
-}
-
-/** `x.f` or `(x).f` where x has no field f: PostgreSQL then calls f(x). */
-function attributeCall(
-  facts: StatementFacts,
-  name: string,
-  argument: Lineage,
-  location: number | undefined,
-): Lineage | undefined {
-  return callFunction(facts, { names: [name], args: [argument], location })?.lineage;
-}
-
-function indirection(
+export function indirection(
   facts: StatementFacts,
   fields: FieldsOf<'A_Indirection'>,
   scope: Scope | undefined,
@@ -292,16 +177,6 @@ function indirection(
     }
   }
   return value;
-}
-
-function fieldOf(facts: StatementFacts, value: Lineage, name: string): Lineage {
-  const found = value.fields?.filter((field) => field.name === name) ?? [];
-  if (found.length > 0) {
-    const field = oneOf(found.map((candidate) => candidate.lineage));
-    refuseSensitive(facts, field, undefined);
-    return field;
-  }
-  return attributeCall(facts, name, value, undefined) ?? derive([value]);
 }
 
 function literal(facts: StatementFacts, fields: FieldsOf<'A_Const'>): Lineage {
@@ -385,187 +260,4 @@ function cast(
     lineage: { ...(apart?.[index]?.lineage ?? derive([value])), type: column.typeOid },
   }));
   return derive([value], type?.oid, shape);
-}
-
-function caseOf(
-  facts: StatementFacts,
-  fields: FieldsOf<'CaseExpr'>,
-  scope: Scope | undefined,
-): Lineage {
-  checkFields(facts, 'CaseExpr', fields);
-  const subject = expression(facts, fields.arg, scope);
-  const conditions = fields.arg ? [subject] : [];
-  const results: Lineage[] = [];
-  for (const node of fields.args ?? []) {
-    const when = as(node, 'CaseWhen');
-    if (!when) {
-      facts.unknown('this part of CASE', fields.location);
-      continue;
-    }
-    checkFields(facts, 'CaseWhen', when);
-    const condition = expression(facts, when.expr, scope);
-    conditions.push(condition);
-    results.push(expression(facts, when.result, scope));
-    if (fields.arg) {
-      checkOperator(facts, ['='], [subject, condition], fields.location);
-    }
-  }
-  if (fields.defresult) {
-    results.push(expression(facts, fields.defresult, scope));
-  }
-  for (const condition of conditions) {
-    facts.noteInferred(condition);
-  }
-  const value = chosen(results);
-  // Which branch was taken tells about the conditions, so they are sources like the results.
-  return derive([...conditions, ...results], value.type, value.fields);
-}
-
-function subLink(
-  facts: StatementFacts,
-  fields: FieldsOf<'SubLink'>,
-  scope: Scope | undefined,
-): Lineage {
-  checkFields(facts, 'SubLink', fields);
-  const inner = facts.walks.query(facts, fields.subselect, scope);
-  const rows = { ...constant(TYPE.bool), origins: inner.conditions };
-  const values = inner.columns.map((column) => column.lineage);
-  switch (fields.subLinkType) {
-    case 'EXISTS_SUBLINK':
-      return rows;
-    case 'ANY_SUBLINK':
-    case 'ALL_SUBLINK': {
-      const test = expression(facts, fields.testexpr, scope);
-      const operator = namesOf(fields.operName) ?? [];
-      const sides = values.length === 1 ? [test, ...values] : [];
-      checkOperator(facts, operator.length > 0 ? operator : ['='], sides, fields.location);
-      return derive([test, ...values], TYPE.bool);
-    }
-    case 'EXPR_SUBLINK':
-    case 'ARRAY_SUBLINK': {
-      const value = derive(values);
-      const [first] = values;
-      // (SELECT 1 … WHERE …) is a test in the dress of a value.
-      const isTest = columnFacts(value.origins).length === 0;
-      const lineage = isTest ? withOrigins(value, inner.conditions) : value;
-      const isArray = fields.subLinkType === 'ARRAY_SUBLINK';
-      const arrayType = facts.context.catalog.typeByOid(first?.type ?? 0)?.arrayOid;
-      return {
-        ...lineage,
-        type: isArray ? arrayType || undefined : first?.type,
-        // With several columns (UPDATE … SET (a, b) = (SELECT …)) it is a row.
-        fields: values.length === 1 ? first?.fields : inner.columns,
-      };
-    }
-    default:
-      facts.unknown(`the subquery kind ${fields.subLinkType}`, fields.location);
-      return derive(values);
-  }
-}
-
-function rowOf(
-  facts: StatementFacts,
-  fields: FieldsOf<'RowExpr'>,
-  scope: Scope | undefined,
-): Lineage {
-  checkFields(facts, 'RowExpr', fields);
-  const parts = (fields.args ?? []).flatMap((node) =>
-    isStar(node)
-      ? (starColumns(facts, node, scope) ?? []).map((column) => column.lineage)
-      : [expression(facts, node, scope)],
-  );
-  return derive(
-    parts,
-    TYPE.record,
-    parts.map((lineage, index) => ({ name: `f${index + 1}`, lineage })),
-  );
-}
-
-/** `*`, `t.*` or `(x).*`. */
-export function isStar(node: Node | undefined): boolean {
-  const steps = as(node, 'ColumnRef')?.fields ?? as(node, 'A_Indirection')?.indirection;
-  return is(steps?.at(-1), 'A_Star');
-}
-
-function arrayOf(
-  facts: StatementFacts,
-  fields: FieldsOf<'A_ArrayExpr'>,
-  scope: Scope | undefined,
-): Lineage {
-  checkFields(facts, 'A_ArrayExpr', fields);
-  const elements = expressions(facts, fields.elements, scope);
-  // Literals alone make an array of text.
-  const literals = elements.length > 0 && elements.every((one) => one.type === TYPE.unknown);
-  const common = literals ? constant(TYPE.text) : chosen(elements);
-  const element = facts.context.catalog.typeByOid(common.type ?? 0);
-  return derive(elements, element?.arrayOid || undefined, common.fields);
-}
-
-/**
- * A condition: its columns show through inference, and columns compared with each other in one
- * test can show each other's values.
- * @returns everything that the condition depends on
- */
-export function condition(
-  facts: StatementFacts,
-  node: Node | undefined,
-  scope: Scope | undefined,
-): ReadonlySet<Origin> {
-  const parts = as(node, 'BoolExpr');
-  if (parts) {
-    checkFields(facts, 'BoolExpr', parts);
-    return facts.nested(() => {
-      const origins = new Set<Origin>();
-      for (const part of parts.args ?? []) {
-        for (const origin of condition(facts, part, scope)) {
-          origins.add(origin);
-        }
-      }
-      return origins;
-    });
-  }
-  const test = expression(facts, node, scope);
-  facts.noteInferred(test);
-  facts.tie(test.origins);
-  return test.origins;
-}
-
-/** What a window depends on: its own PARTITION BY, ORDER BY and frame, and the named one it builds on. */
-export function windowOrigins(
-  facts: StatementFacts,
-  window: FieldsOf<'WindowDef'> | undefined,
-  scope: Scope | undefined,
-): ReadonlySet<Origin> {
-  if (!window) {
-    return new Set();
-  }
-  checkFields(facts, 'WindowDef', window);
-  const parts = expressions(
-    facts,
-    [
-      ...(window.partitionClause ?? []),
-      ...(window.orderClause ?? []),
-      ...(window.startOffset ? [window.startOffset] : []),
-      ...(window.endOffset ? [window.endOffset] : []),
-    ],
-    scope,
-  );
-  for (const part of parts) {
-    facts.noteInferred(part);
-  }
-  const named = [window.name, window.refname].flatMap((name) => {
-    const origins = name === undefined ? undefined : windowNamed(scope, name);
-    return origins ? [{ ...constant(), origins }] : [];
-  });
-  return unite([...parts, ...named]);
-}
-
-function windowNamed(scope: Scope | undefined, name: string): ReadonlySet<Origin> | undefined {
-  for (let level = scope; level; level = level.outer) {
-    const origins = level.windows?.get(name);
-    if (origins) {
-      return origins;
-    }
-  }
-  return undefined;
 }

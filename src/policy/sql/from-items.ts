@@ -1,9 +1,10 @@
 /** FROM: relations, subqueries, functions, joins and the columns that they bring into scope. */
-import { condition, expressions } from './expressions.ts';
-import { checkOperator } from './functions.ts';
+import { condition } from './conditions.ts';
+import { expressions } from './expressions.ts';
 import { checkFields } from './grammar.ts';
 import { derive, type Lineage, type NamedLineage, type Origin, oneOf } from './lineage.ts';
 import { findRelation } from './names.ts';
+import { checkOperator } from './operators.ts';
 import { refuseSensitive, relationColumns } from './relation-columns.ts';
 import { findCte, renameColumns, type Scope, type Table } from './scope.ts';
 import type { StatementFacts } from './statement-facts.ts';

@@ -1,5 +1,6 @@
 /** FuncCall nodes: arguments, aggregate clauses, and the calls that change the session. */
-import { condition, expressions, windowOrigins } from './expressions.ts';
+import { condition, windowOrigins } from './conditions.ts';
+import { expressions } from './expressions.ts';
 import { type CallResult, callFunction } from './functions.ts';
 import { checkFields } from './grammar.ts';
 import { derive, type Lineage, withOrigins } from './lineage.ts';

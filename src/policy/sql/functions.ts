@@ -1,22 +1,10 @@
 /** A function call: which functions it can mean, what they do, and what comes out. */
+import { bestMatches, mayTake, resultOf } from './function-types.ts';
 import { builtInEffect, extensionReach, isHarmlessExtension } from './functions-table.ts';
 import { derive, type Lineage } from './lineage.ts';
-import { findFunctions, functionSchemas, isBuiltIn } from './names.ts';
-import { rowTypeRelation, visibleColumns } from './relation-columns.ts';
+import { findFunctions, isBuiltIn } from './names.ts';
 import type { StatementFacts } from './statement-facts.ts';
 import type { CatalogFunction } from './types.ts';
-
-/** pg_type OIDs that are fixed in PostgreSQL's sources (src/include/catalog/pg_type.dat). */
-export const TYPE = { bool: 16, int4: 23, text: 25, unknown: 705, numeric: 1700, record: 2249 };
-
-const ANY = 2276;
-/** anyelement, anynonarray, anyenum, and their `anycompatible` twins. */
-const ANY_ELEMENT: ReadonlySet<number> = new Set([2283, 2776, 3500, 5077, 5079]);
-/** anyrange, anymultirange and their `anycompatible` twins. */
-const ANY_RANGE: ReadonlySet<number> = new Set([3831, 5080]);
-const ANY_MULTIRANGE: ReadonlySet<number> = new Set([4537, 4538]);
-/** anyarray, anycompatiblearray. */
-const ANY_ARRAY: ReadonlySet<number> = new Set([2277, 5078]);
 
 export interface Call {
   /** Names as written, schema first. */
@@ -94,7 +82,7 @@ function noteTrusted(
   }
 }
 
-function noteFunction(facts: StatementFacts, used: CatalogFunction, builtIn: boolean): void {
+export function noteFunction(facts: StatementFacts, used: CatalogFunction, builtIn: boolean): void {
   facts.functions.set(`${used.schema}.${used.name}`, {
     schema: used.schema,
     name: used.name,
@@ -137,198 +125,4 @@ function applyEffect(
       });
       return;
   }
-}
-
-/** Whether PostgreSQL could choose this function for these argument types. */
-function mayTake(
-  facts: StatementFacts,
-  candidate: CatalogFunction,
-  args: readonly Lineage[],
-  trusted: readonly CatalogFunction[],
-): boolean {
-  return args.every((argument, index) => {
-    const declared = concreteType(facts, candidate.argTypeOids[index]);
-    const isLastOfVariadic = candidate.variadic && index >= candidate.argTypeOids.length - 1;
-    // To a built-in type there may be a built-in conversion; from an unknown one anything.
-    if (isLastOfVariadic || isBuiltIn({ oid: declared }) || argument.type === undefined) {
-      return true;
-    }
-    if (argument.type === TYPE.unknown || argument.type === 0) {
-      // A bare literal prefers text over every other type (func_select_candidate, rule 4.f).
-      return !trusted.some((other) => other.argTypeOids[index] === TYPE.text);
-    }
-    return argument.type === declared || hasUserCast(facts, argument.type, declared);
-  });
-}
-
-/** A domain converts as its base type does. */
-function concreteType(facts: StatementFacts, oid: number | undefined): number {
-  let current = oid ?? 0;
-  for (let depth = 0; depth < 32; depth++) {
-    const base = facts.context.catalog.typeByOid(current)?.baseOid;
-    if (!base) {
-      break;
-    }
-    current = base;
-  }
-  return current;
-}
-
-export function hasUserCast(facts: StatementFacts, from: number, to: number): boolean {
-  return facts.context.catalog.userCasts.some(
-    ([source, target]) => source === from && target === to,
-  );
-}
-
-/** Exact matches if there are any, then those whose polymorphic parameters fit, then all. */
-function bestMatches(
-  facts: StatementFacts,
-  candidates: readonly CatalogFunction[],
-  args: readonly Lineage[],
-): readonly CatalogFunction[] {
-  const exact = candidates.filter((candidate) =>
-    args.every((argument, index) => argument.type === candidate.argTypeOids[index]),
-  );
-  if (exact.length > 0) {
-    return exact;
-  }
-  const fitting = candidates.filter((candidate) =>
-    args.every((argument, index) => {
-      const declared = candidate.argTypeOids[index] ?? 0;
-      return argument.type === declared || fitsPolymorphic(facts, argument.type, declared);
-    }),
-  );
-  return fitting.length > 0 ? fitting : candidates;
-}
-
-function fitsPolymorphic(
-  facts: StatementFacts,
-  actual: number | undefined,
-  declared: number,
-): boolean {
-  const type = facts.context.catalog.typeByOid(actual ?? 0);
-  if (!type) return false;
-  if (ANY_ELEMENT.has(declared) || declared === ANY) return true;
-  if (ANY_ARRAY.has(declared)) return type.elementOid !== 0;
-  if (ANY_RANGE.has(declared)) return type.kind === 'r';
-  return ANY_MULTIRANGE.has(declared) && type.kind === 'm';
-}
-
-function resultOf(
-  facts: StatementFacts,
-  name: string,
-  args: readonly Lineage[],
-  possible: readonly CatalogFunction[],
-): Lineage {
-  const [first] = args;
-  if (name === 'unnest' && args.length === 1 && first?.fields) {
-    return derive(args, elementType(facts, first.type), first.fields);
-  }
-  const types = new Set(possible.map((candidate) => resultType(facts, candidate, args)));
-  const type = types.size === 1 ? [...types][0] : undefined;
-  const relation = rowTypeRelation(facts, type);
-  const inner = derive(args);
-  const fields = relation
-    ? visibleColumns(relation).map((column) => ({
-        name: column.name,
-        lineage: { ...inner, type: column.typeOid },
-      }))
-    : outputFields(possible, inner);
-  return { ...inner, type, fields };
-}
-
-/** Columns of a function with OUT parameters. */
-function outputFields(possible: readonly CatalogFunction[], inner: Lineage): Lineage['fields'] {
-  const [first] = possible;
-  if (!first?.outputs || first.outputs.length < 2) {
-    return undefined;
-  }
-  const shape = (candidate: CatalogFunction) =>
-    candidate.outputs?.map((output) => output.name).join('\0');
-  if (possible.some((candidate) => shape(candidate) !== shape(first))) {
-    return undefined;
-  }
-  return first.outputs.map((output) => ({
-    name: output.name,
-    lineage: { ...inner, type: output.typeOid },
-  }));
-}
-
-function resultType(
-  facts: StatementFacts,
-  candidate: CatalogFunction,
-  args: readonly Lineage[],
-): number | undefined {
-  const declared = candidate.returnTypeOid;
-  if (!ANY_ELEMENT.has(declared) && !ANY_ARRAY.has(declared)) {
-    return declared;
-  }
-  const element = args.reduce<number | undefined>((found, argument, index) => {
-    const parameter = candidate.argTypeOids[index] ?? 0;
-    if (found !== undefined || argument.type === undefined) return found;
-    if (ANY_ELEMENT.has(parameter)) return argument.type;
-    return ANY_ARRAY.has(parameter) ? elementType(facts, argument.type) : undefined;
-  }, undefined);
-  if (ANY_ELEMENT.has(declared) || element === undefined) {
-    return element;
-  }
-  return facts.context.catalog.typeByOid(element)?.arrayOid || undefined;
-}
-
-export function elementType(facts: StatementFacts, type: number | undefined): number | undefined {
-  return facts.context.catalog.typeByOid(type ?? 0)?.elementOid || undefined;
-}
-
-/** Says so when an operator of that name could run code that is not built in. */
-export function checkOperator(
-  facts: StatementFacts,
-  qualified: readonly string[],
-  operands: readonly Lineage[],
-  location: number | undefined,
-): void {
-  const name = qualified.at(-1) ?? '';
-  const { catalog } = facts.context;
-  const functions = functionSchemas(facts, qualified)
-    .flatMap((schema) => catalog.userOperators(schema, name))
-    .filter((candidate) => !isHarmlessExtension(candidate.extension))
-    .filter((candidate) => mayOperate(facts, candidate, operands));
-  for (const candidate of functions) {
-    facts.runsUserCode = true;
-    noteFunction(facts, candidate, isBuiltIn(candidate));
-    facts.refuse(
-      `operator ${name} calls ${candidate.schema}.${candidate.name}, which is not built in`,
-      {
-        hint: `Write OPERATOR(pg_catalog.${name}) if you mean the built-in one.`,
-        location,
-        because: { schema: candidate.schema, function: candidate.name },
-      },
-    );
-  }
-}
-
-function mayOperate(
-  facts: StatementFacts,
-  candidate: CatalogFunction,
-  operands: readonly Lineage[],
-): boolean {
-  if (candidate.argTypeOids.length !== operands.length) {
-    return operands.length === 0;
-  }
-  // Operators on types of their own are chosen only when one side has such a type.
-  const own = candidate.argTypeOids.map((oid) => !isBuiltIn({ oid: concreteType(facts, oid) }));
-  if (!own.some(Boolean)) {
-    return true;
-  }
-  return (
-    operands.every((operand, index) => {
-      const declared = candidate.argTypeOids[index] ?? 0;
-      return (
-        !own[index] ||
-        operand.type === undefined ||
-        operand.type === TYPE.unknown ||
-        operand.type === declared ||
-        hasUserCast(facts, operand.type, declared)
-      );
-    }) && operands.some((operand, index) => own[index] && operand.type !== TYPE.unknown)
-  );
 }

@@ -1,14 +1,9 @@
 /** SELECT, VALUES, set operations and WITH: what comes out, and what decided about it. */
-import {
-  condition,
-  expression,
-  expressions,
-  isStar,
-  starColumns,
-  windowOrigins,
-} from './expressions.ts';
+import { isStar } from './column-references.ts';
+import { condition, windowOrigins } from './conditions.ts';
+import { expression, expressions, starColumns } from './expressions.ts';
 import { fromList } from './from-items.ts';
-import { checkOperator, TYPE } from './functions.ts';
+import { TYPE } from './function-types.ts';
 import { checkFields } from './grammar.ts';
 import {
   constant,
@@ -19,6 +14,7 @@ import {
   oneOf,
   withOrigins,
 } from './lineage.ts';
+import { checkOperator } from './operators.ts';
 import { outputName } from './output-name.ts';
 import { findColumn, type QueryResult, type Scope } from './scope.ts';
 import type { StatementFacts } from './statement-facts.ts';

@@ -1,4 +1,3 @@
-/** The columns of a relation, as far back as their values go. */
 import {
   type ColumnOrigin,
   constant,

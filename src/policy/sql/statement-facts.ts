@@ -2,6 +2,7 @@
 import type { Verb } from '../types.ts';
 import type { ColumnOrigin, Lineage, NamedLineage, Origin, RowOrigin } from './lineage.ts';
 import type { QueryResult, Scope } from './scope.ts';
+import { Ties } from './ties.ts';
 import type { Node } from './tree.ts';
 import type {
   CatalogRelation,
@@ -75,7 +76,7 @@ export class StatementFacts {
   readonly views = new Map<number, readonly NamedLineage[] | undefined>();
   readonly #columns = new Map<string, ColumnOrigin>();
   readonly #rows = new Map<object, RowOrigin>();
-  readonly #ties = new Map<Origin, Origin>();
+  readonly #ties = new Ties();
   #nodes = 0;
   #depth = 0;
 
@@ -267,66 +268,18 @@ export class StatementFacts {
 
   /** The values are compared with each other: each may show the others. */
   tie(origins: Iterable<Origin>): void {
-    let root: Origin | undefined;
-    for (const origin of origins) {
-      const other = this.#rootOf(origin);
-      if (root && other !== root) {
-        this.#ties.set(other, root);
-      }
-      root ??= other;
-    }
+    this.#ties.tie(origins);
   }
 
-  /** All columns that comparisons connect with these origins, other than themselves. */
+  /** The columns that comparisons connect with these values. */
   tiedTo(origins: ReadonlySet<Origin>): ColumnFact[] {
-    const roots = new Set([...origins].map((origin) => this.#rootOf(origin)));
-    const tied: ColumnFact[] = [];
-    for (const origin of this.#ties.keys()) {
-      this.#collect(origin, origins, roots, tied);
-    }
-    for (const root of new Set(this.#ties.values())) {
-      if (!this.#ties.has(root)) {
-        this.#collect(root, origins, roots, tied);
-      }
-    }
-    return tied;
+    return columnFacts(this.#ties.tiedTo(origins));
   }
 
-  #collect(
-    origin: Origin,
-    own: ReadonlySet<Origin>,
-    roots: ReadonlySet<Origin>,
-    tied: ColumnFact[],
-  ): void {
-    if (origin.kind === 'column' && !own.has(origin) && roots.has(this.#rootOf(origin))) {
-      tied.push(origin.fact);
-    }
-  }
-
-  #rootOf(origin: Origin): Origin {
-    let root = origin;
-    for (let next = this.#ties.get(root); next; next = this.#ties.get(root)) {
-      root = next;
-    }
-    return root;
-  }
-
-  /** Columns tied to generated rows: the number of rows that match tells the value. */
-  #counted(): Set<Origin> {
-    const generated = new Set<Origin>();
-    for (const rows of this.#rows.values()) {
-      if (rows.generated) {
-        generated.add(rows);
-      }
-    }
-    const roots = new Set([...generated].map((origin) => this.#rootOf(origin)));
-    const counted = new Set<Origin>();
-    for (const origin of this.#columns.values()) {
-      if (roots.has(this.#rootOf(origin))) {
-        counted.add(origin);
-      }
-    }
-    return counted;
+  /** Tied to generated rows: the number of rows that match tells the value. */
+  #counted(): ReadonlySet<Origin> {
+    const generated = [...this.#rows.values()].filter((rows) => rows.generated);
+    return this.#ties.tiedTo(new Set(generated));
   }
 
   #relationFact(relation: CatalogRelation): RelationFact {

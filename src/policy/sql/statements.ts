@@ -1,19 +1,18 @@
 /** One top-level statement: its verb, its result columns and its effect on the session. */
 import { insert, merge, remove, update } from './changes.ts';
+import { copy } from './copy-statement.ts';
 import { definition, noteTarget } from './definitions.ts';
-import { expressions } from './expressions.ts';
-import { namedRelation } from './from-items.ts';
 import { functionCall } from './function-call.ts';
 import { checkFields, isSessionStatement } from './grammar.ts';
 import { constant, derive, type NamedLineage } from './lineage.ts';
-import { findType } from './names.ts';
 import { select } from './queries.ts';
 import { NO_RESULT, type QueryResult, type Scope } from './scope.ts';
 import { sessionStatement } from './session-statements.ts';
 import type { StatementFacts } from './statement-facts.ts';
 import { statementKind } from './statement-verbs.ts';
-import { as, type FieldsOf, is, literalText, type Node, stringOf, tagOf } from './tree.ts';
+import { type FieldsOf, is, type Node, tagOf } from './tree.ts';
 import type { OutputColumn, ProtocolEffect, StatementAnalysis } from './types.ts';
+import { declare, execute, explain, fetch, prepare } from './wrapped-statements.ts';
 
 export type Effect = Omit<ProtocolEffect, 'settings' | 'runsUserCode' | 'changesCatalog'>;
 
@@ -65,7 +64,7 @@ export function statement(
   return defining(facts, node, known);
 }
 
-function result(
+export function result(
   verb: string,
   columns?: readonly NamedLineage[],
   protocol: Effect = {},
@@ -148,81 +147,6 @@ function returningOf(node: Node): boolean {
   return typeof fields === 'object' && fields !== null && 'returningClause' in fields;
 }
 
-function copy(facts: StatementFacts, fields: FieldsOf<'CopyStmt'>): StatementResult {
-  const direction = fields.is_from ? 'in' : 'out';
-  facts.verb(fields.is_from ? 'insert' : 'select');
-  if (fields.filename !== undefined || fields.is_program) {
-    const way = fields.is_from ? 'FROM' : 'TO';
-    facts.serverAccess.add(`COPY … ${way} ${fields.is_program ? 'PROGRAM' : 'a server file'}`);
-  }
-  const protocol: Effect = { copy: { direction, format: copyFormat(fields.options) } };
-  if (fields.query) {
-    return result('copy', innerQuery(facts, fields.query, undefined).columns, protocol);
-  }
-  const names = (fields.attlist ?? []).flatMap((node) => stringOf(node) ?? []);
-  if (fields.is_from) {
-    copyIn(facts, fields, names);
-    return result('copy', undefined, protocol);
-  }
-  const table = fields.relation && namedRelation(facts, fields.relation);
-  const columns = table && copiedColumns(facts, table.columns, names);
-  for (const column of columns ?? []) {
-    facts.noteRead(column.lineage);
-  }
-  return result('copy', columns ?? [], protocol);
-}
-
-function copiedColumns(
-  facts: StatementFacts,
-  all: readonly NamedLineage[],
-  names: readonly string[],
-): readonly NamedLineage[] {
-  if (names.length === 0) {
-    return all;
-  }
-  return names.map((name) => {
-    const found = all.find((column) => column.name === name);
-    if (!found) {
-      facts.refuse(`column ${name} is not known`, { missing: name });
-    }
-    return found ?? { name, lineage: constant() };
-  });
-}
-
-/** COPY … FROM as the INSERT that it is: same target rules, same triggers. */
-function copyIn(
-  facts: StatementFacts,
-  fields: FieldsOf<'CopyStmt'>,
-  names: readonly string[],
-): void {
-  insert(
-    facts,
-    {
-      ...(fields.relation ? { relation: fields.relation } : {}),
-      cols: names.map((name) => ({ ResTarget: { name } })),
-    },
-    undefined,
-  );
-  if (fields.whereClause && fields.relation) {
-    const table = namedRelation(facts, fields.relation);
-    const scope: Scope = {
-      tables: table ? [table] : [],
-      columns: table?.columns ?? [],
-      outer: undefined,
-    };
-    facts.noteInferred(derive(expressions(facts, [fields.whereClause], scope)));
-  }
-}
-
-function copyFormat(options: readonly Node[] | undefined): 'text' | 'csv' | 'binary' {
-  const formats = (options ?? []).flatMap((option) => {
-    const element = as(option, 'DefElem');
-    return element?.defname === 'format' ? (stringOf(element.arg) ?? '') : [];
-  });
-  const format = formats.at(-1)?.toLowerCase();
-  return format === 'csv' || format === 'binary' ? format : 'text';
-}
-
 function createTableAs(
   facts: StatementFacts,
   fields: FieldsOf<'CreateTableAsStmt'>,
@@ -264,121 +188,6 @@ function createView(facts: StatementFacts, fields: FieldsOf<'ViewStmt'>): Statem
     noteTarget(facts, fields.view);
   }
   return result('create view');
-}
-
-function explain(
-  facts: StatementFacts,
-  fields: FieldsOf<'ExplainStmt'>,
-  known: KnownStatements,
-): StatementResult {
-  const runs = (fields.options ?? []).some((option) => {
-    const element = as(option, 'DefElem');
-    return element?.defname?.toLowerCase() === 'analyze' && !isOff(element.arg);
-  });
-  if (fields.query) {
-    const inner = statement(facts, fields.query, known);
-    if (runs) {
-      facts.verb(inner.verb);
-    } else {
-      // Planning alone writes nothing, but it can run functions to fold them into constants.
-      facts.forgetWrites();
-    }
-  } else {
-    facts.unknown('EXPLAIN of nothing');
-  }
-  return result('explain', [{ name: 'QUERY PLAN', lineage: constant() }]);
-}
-
-/** An option that PostgreSQL reads as false (defGetBoolean). */
-function isOff(node: Node | undefined): boolean {
-  if (node === undefined) {
-    return false;
-  }
-  const integer = as(node, 'Integer');
-  const text = stringOf(node) ?? literalText(node) ?? as(node, 'Boolean')?.boolval;
-  if (integer) {
-    return (integer.ival ?? 0) === 0;
-  }
-  return ['false', 'off'].includes(String(text).toLowerCase());
-}
-
-function prepare(
-  facts: StatementFacts,
-  fields: FieldsOf<'PrepareStmt'>,
-  known: KnownStatements,
-): StatementResult {
-  const types = (fields.argtypes ?? []).map((type) => {
-    const typeName = as(type, 'TypeName');
-    return findType(facts, typeName)?.oid ?? 0;
-  });
-  facts.parameterTypes = types;
-  const inner = fields.query && statement(facts, fields.query, known);
-  if (!inner) {
-    facts.unknown('PREPARE of nothing');
-  }
-  facts.verb(inner?.verb ?? 'prepare');
-  return { ...result('prepare', inner?.columns), protocol: { prepare: fields.name ?? '' } };
-}
-
-function execute(
-  facts: StatementFacts,
-  fields: FieldsOf<'ExecuteStmt'>,
-  known: KnownStatements,
-): StatementResult {
-  const name = fields.name ?? '';
-  const args = expressions(facts, fields.params, undefined);
-  for (const argument of args) {
-    facts.noteRead(argument);
-  }
-  const before = known.prepared(name);
-  if (!before) {
-    facts.refuse(`the prepared statement ${name} is not known here`, {
-      hint: 'Prepare it again on this connection.',
-    });
-  } else {
-    facts.include(before);
-  }
-  return {
-    verb: 'execute',
-    columns: undefined,
-    outputs: before?.outputs,
-    protocol: { execute: name },
-  };
-}
-
-function declare(
-  facts: StatementFacts,
-  fields: FieldsOf<'DeclareCursorStmt'>,
-  known: KnownStatements,
-): StatementResult {
-  const inner = fields.query && statement(facts, fields.query, known);
-  if (!inner) {
-    facts.unknown('DECLARE of nothing');
-  }
-  facts.verb(inner?.verb ?? 'declare');
-  return {
-    ...result('declare', inner?.columns),
-    protocol: { declareCursor: fields.portalname ?? '' },
-  };
-}
-
-function fetch(
-  facts: StatementFacts,
-  fields: FieldsOf<'FetchStmt'>,
-  known: KnownStatements,
-): StatementResult {
-  const name = fields.portalname ?? '';
-  const cursor = known.cursor(name);
-  if (!cursor) {
-    facts.refuse(`the cursor ${name} is not known here`, {
-      hint: 'Declare it again on this connection.',
-    });
-  } else {
-    facts.include(cursor);
-  }
-  const verb = fields.ismove ? 'move' : 'fetch';
-  const outputs = fields.ismove ? undefined : (cursor?.outputs ?? []);
-  return { verb, columns: undefined, outputs, protocol: { fetch: name } };
 }
 
 function userCode(facts: StatementFacts, verb: string, reason: string): StatementResult {

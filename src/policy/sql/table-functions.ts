@@ -1,7 +1,7 @@
-/** Functions in FROM: ROWS FROM, WITH ORDINALITY, column definitions, XMLTABLE and JSON_TABLE. */
 import { expression, expressions } from './expressions.ts';
 import { functionCall } from './function-call.ts';
-import { type CallResult, TYPE } from './functions.ts';
+import { TYPE } from './function-types.ts';
+import type { CallResult } from './functions.ts';
 import { checkFields } from './grammar.ts';
 import { constant, derive, type Lineage, type NamedLineage, withOrigins } from './lineage.ts';
 import { findType } from './names.ts';

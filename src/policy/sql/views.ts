@@ -1,4 +1,3 @@
-/** Looking through views and materialized views by their definition. */
 import type { NamedLineage } from './lineage.ts';
 import { select } from './queries.ts';
 import type { StatementFacts } from './statement-facts.ts';

@@ -1,0 +1,118 @@
+/** CASE, subqueries, rows and arrays: expressions made of others with a shape of their own. */
+import { isStar } from './column-references.ts';
+import { chosen, expression, expressions, starColumns } from './expressions.ts';
+import { TYPE } from './function-types.ts';
+import { checkFields } from './grammar.ts';
+import { constant, derive, type Lineage, withOrigins } from './lineage.ts';
+import { checkOperator } from './operators.ts';
+import type { Scope } from './scope.ts';
+import { columnFacts, type StatementFacts } from './statement-facts.ts';
+import { as, type FieldsOf, namesOf } from './tree.ts';
+
+export function caseOf(
+  facts: StatementFacts,
+  fields: FieldsOf<'CaseExpr'>,
+  scope: Scope | undefined,
+): Lineage {
+  checkFields(facts, 'CaseExpr', fields);
+  const subject = expression(facts, fields.arg, scope);
+  const conditions = fields.arg ? [subject] : [];
+  const results: Lineage[] = [];
+  for (const node of fields.args ?? []) {
+    const when = as(node, 'CaseWhen');
+    if (!when) {
+      facts.unknown('this part of CASE', fields.location);
+      continue;
+    }
+    checkFields(facts, 'CaseWhen', when);
+    const condition = expression(facts, when.expr, scope);
+    conditions.push(condition);
+    results.push(expression(facts, when.result, scope));
+    if (fields.arg) {
+      checkOperator(facts, ['='], [subject, condition], fields.location);
+    }
+  }
+  if (fields.defresult) {
+    results.push(expression(facts, fields.defresult, scope));
+  }
+  for (const condition of conditions) {
+    facts.noteInferred(condition);
+  }
+  const value = chosen(results);
+  // Which branch was taken tells about the conditions, so they are sources like the results.
+  return derive([...conditions, ...results], value.type, value.fields);
+}
+
+export function subLink(
+  facts: StatementFacts,
+  fields: FieldsOf<'SubLink'>,
+  scope: Scope | undefined,
+): Lineage {
+  checkFields(facts, 'SubLink', fields);
+  const inner = facts.walks.query(facts, fields.subselect, scope);
+  const rows = { ...constant(TYPE.bool), origins: inner.conditions };
+  const values = inner.columns.map((column) => column.lineage);
+  switch (fields.subLinkType) {
+    case 'EXISTS_SUBLINK':
+      return rows;
+    case 'ANY_SUBLINK':
+    case 'ALL_SUBLINK': {
+      const test = expression(facts, fields.testexpr, scope);
+      const operator = namesOf(fields.operName) ?? [];
+      const sides = values.length === 1 ? [test, ...values] : [];
+      checkOperator(facts, operator.length > 0 ? operator : ['='], sides, fields.location);
+      return derive([test, ...values], TYPE.bool);
+    }
+    case 'EXPR_SUBLINK':
+    case 'ARRAY_SUBLINK': {
+      const value = derive(values);
+      const [first] = values;
+      // (SELECT 1 … WHERE …) is a test in the dress of a value.
+      const isTest = columnFacts(value.origins).length === 0;
+      const lineage = isTest ? withOrigins(value, inner.conditions) : value;
+      const isArray = fields.subLinkType === 'ARRAY_SUBLINK';
+      const arrayType = facts.context.catalog.typeByOid(first?.type ?? 0)?.arrayOid;
+      return {
+        ...lineage,
+        type: isArray ? arrayType || undefined : first?.type,
+        // With several columns (UPDATE … SET (a, b) = (SELECT …)) it is a row.
+        fields: values.length === 1 ? first?.fields : inner.columns,
+      };
+    }
+    default:
+      facts.unknown(`the subquery kind ${fields.subLinkType}`, fields.location);
+      return derive(values);
+  }
+}
+
+export function rowOf(
+  facts: StatementFacts,
+  fields: FieldsOf<'RowExpr'>,
+  scope: Scope | undefined,
+): Lineage {
+  checkFields(facts, 'RowExpr', fields);
+  const parts = (fields.args ?? []).flatMap((node) =>
+    isStar(node)
+      ? (starColumns(facts, node, scope) ?? []).map((column) => column.lineage)
+      : [expression(facts, node, scope)],
+  );
+  return derive(
+    parts,
+    TYPE.record,
+    parts.map((lineage, index) => ({ name: `f${index + 1}`, lineage })),
+  );
+}
+
+export function arrayOf(
+  facts: StatementFacts,
+  fields: FieldsOf<'A_ArrayExpr'>,
+  scope: Scope | undefined,
+): Lineage {
+  checkFields(facts, 'A_ArrayExpr', fields);
+  const elements = expressions(facts, fields.elements, scope);
+  // Literals alone make an array of text.
+  const literals = elements.length > 0 && elements.every((one) => one.type === TYPE.unknown);
+  const common = literals ? constant(TYPE.text) : chosen(elements);
+  const element = facts.context.catalog.typeByOid(common.type ?? 0);
+  return derive(elements, element?.arrayOid || undefined, common.fields);
+}

@@ -1,0 +1,84 @@
+/** COPY: relations and queries, in and out. */
+import { insert } from './changes.ts';
+import { expressions } from './expressions.ts';
+import { namedRelation } from './from-items.ts';
+import { constant, derive, type NamedLineage } from './lineage.ts';
+import type { Scope } from './scope.ts';
+import type { StatementFacts } from './statement-facts.ts';
+import { type Effect, innerQuery, result, type StatementResult } from './statements.ts';
+import { as, type FieldsOf, type Node, stringOf } from './tree.ts';
+
+export function copy(facts: StatementFacts, fields: FieldsOf<'CopyStmt'>): StatementResult {
+  const direction = fields.is_from ? 'in' : 'out';
+  facts.verb(fields.is_from ? 'insert' : 'select');
+  if (fields.filename !== undefined || fields.is_program) {
+    const way = fields.is_from ? 'FROM' : 'TO';
+    facts.serverAccess.add(`COPY … ${way} ${fields.is_program ? 'PROGRAM' : 'a server file'}`);
+  }
+  const protocol: Effect = { copy: { direction, format: copyFormat(fields.options) } };
+  if (fields.query) {
+    return result('copy', innerQuery(facts, fields.query, undefined).columns, protocol);
+  }
+  const names = (fields.attlist ?? []).flatMap((node) => stringOf(node) ?? []);
+  if (fields.is_from) {
+    copyIn(facts, fields, names);
+    return result('copy', undefined, protocol);
+  }
+  const table = fields.relation && namedRelation(facts, fields.relation);
+  const columns = table && copiedColumns(facts, table.columns, names);
+  for (const column of columns ?? []) {
+    facts.noteRead(column.lineage);
+  }
+  return result('copy', columns ?? [], protocol);
+}
+
+function copiedColumns(
+  facts: StatementFacts,
+  all: readonly NamedLineage[],
+  names: readonly string[],
+): readonly NamedLineage[] {
+  if (names.length === 0) {
+    return all;
+  }
+  return names.map((name) => {
+    const found = all.find((column) => column.name === name);
+    if (!found) {
+      facts.refuse(`column ${name} is not known`, { missing: name });
+    }
+    return found ?? { name, lineage: constant() };
+  });
+}
+
+/** COPY … FROM as the INSERT that it is: same target rules, same triggers. */
+function copyIn(
+  facts: StatementFacts,
+  fields: FieldsOf<'CopyStmt'>,
+  names: readonly string[],
+): void {
+  insert(
+    facts,
+    {
+      ...(fields.relation ? { relation: fields.relation } : {}),
+      cols: names.map((name) => ({ ResTarget: { name } })),
+    },
+    undefined,
+  );
+  if (fields.whereClause && fields.relation) {
+    const table = namedRelation(facts, fields.relation);
+    const scope: Scope = {
+      tables: table ? [table] : [],
+      columns: table?.columns ?? [],
+      outer: undefined,
+    };
+    facts.noteInferred(derive(expressions(facts, [fields.whereClause], scope)));
+  }
+}
+
+function copyFormat(options: readonly Node[] | undefined): 'text' | 'csv' | 'binary' {
+  const formats = (options ?? []).flatMap((option) => {
+    const element = as(option, 'DefElem');
+    return element?.defname === 'format' ? (stringOf(element.arg) ?? '') : [];
+  });
+  const format = formats.at(-1)?.toLowerCase();
+  return format === 'csv' || format === 'binary' ? format : 'text';
+}

@@ -1,0 +1,62 @@
+/** Operators, which are functions by another name. */
+import { concreteType, hasUserCast, TYPE } from './function-types.ts';
+import { noteFunction } from './functions.ts';
+import { isHarmlessExtension } from './functions-table.ts';
+import type { Lineage } from './lineage.ts';
+import { functionSchemas, isBuiltIn } from './names.ts';
+import type { StatementFacts } from './statement-facts.ts';
+import type { CatalogFunction } from './types.ts';
+
+/** Says so when an operator of that name could run code that is not built in. */
+export function checkOperator(
+  facts: StatementFacts,
+  qualified: readonly string[],
+  operands: readonly Lineage[],
+  location: number | undefined,
+): void {
+  const name = qualified.at(-1) ?? '';
+  const { catalog } = facts.context;
+  const functions = functionSchemas(facts, qualified)
+    .flatMap((schema) => catalog.userOperators(schema, name))
+    .filter((candidate) => !isHarmlessExtension(candidate.extension))
+    .filter((candidate) => mayOperate(facts, candidate, operands));
+  for (const candidate of functions) {
+    facts.runsUserCode = true;
+    noteFunction(facts, candidate, isBuiltIn(candidate));
+    facts.refuse(
+      `operator ${name} calls ${candidate.schema}.${candidate.name}, which is not built in`,
+      {
+        hint: `Write OPERATOR(pg_catalog.${name}) if you mean the built-in one.`,
+        location,
+        because: { schema: candidate.schema, function: candidate.name },
+      },
+    );
+  }
+}
+
+function mayOperate(
+  facts: StatementFacts,
+  candidate: CatalogFunction,
+  operands: readonly Lineage[],
+): boolean {
+  if (candidate.argTypeOids.length !== operands.length) {
+    return operands.length === 0;
+  }
+  // Operators on types of their own are chosen only when one side has such a type.
+  const own = candidate.argTypeOids.map((oid) => !isBuiltIn({ oid: concreteType(facts, oid) }));
+  if (!own.some(Boolean)) {
+    return true;
+  }
+  return (
+    operands.every((operand, index) => {
+      const declared = candidate.argTypeOids[index] ?? 0;
+      return (
+        !own[index] ||
+        operand.type === undefined ||
+        operand.type === TYPE.unknown ||
+        operand.type === declared ||
+        hasUserCast(facts, operand.type, declared)
+      );
+    }) && operands.some((operand, index) => own[index] && operand.type !== TYPE.unknown)
+  );
+}

@@ -1,0 +1,122 @@
+/** Statements around other statements: EXPLAIN, PREPARE and EXECUTE, DECLARE and FETCH. */
+import { expressions } from './expressions.ts';
+import { constant } from './lineage.ts';
+import { findType } from './names.ts';
+import type { StatementFacts } from './statement-facts.ts';
+import { type KnownStatements, result, type StatementResult, statement } from './statements.ts';
+import { as, type FieldsOf, literalText, type Node, stringOf } from './tree.ts';
+
+export function explain(
+  facts: StatementFacts,
+  fields: FieldsOf<'ExplainStmt'>,
+  known: KnownStatements,
+): StatementResult {
+  const runs = (fields.options ?? []).some((option) => {
+    const element = as(option, 'DefElem');
+    return element?.defname?.toLowerCase() === 'analyze' && !isOff(element.arg);
+  });
+  if (fields.query) {
+    const inner = statement(facts, fields.query, known);
+    if (runs) {
+      facts.verb(inner.verb);
+    } else {
+      // Planning alone writes nothing, but it can run functions to fold them into constants.
+      facts.forgetWrites();
+    }
+  } else {
+    facts.unknown('EXPLAIN of nothing');
+  }
+  return result('explain', [{ name: 'QUERY PLAN', lineage: constant() }]);
+}
+
+/** An option that PostgreSQL reads as false (defGetBoolean). */
+function isOff(node: Node | undefined): boolean {
+  if (node === undefined) {
+    return false;
+  }
+  const integer = as(node, 'Integer');
+  const text = stringOf(node) ?? literalText(node) ?? as(node, 'Boolean')?.boolval;
+  if (integer) {
+    return (integer.ival ?? 0) === 0;
+  }
+  return ['false', 'off'].includes(String(text).toLowerCase());
+}
+
+export function prepare(
+  facts: StatementFacts,
+  fields: FieldsOf<'PrepareStmt'>,
+  known: KnownStatements,
+): StatementResult {
+  const types = (fields.argtypes ?? []).map((type) => {
+    const typeName = as(type, 'TypeName');
+    return findType(facts, typeName)?.oid ?? 0;
+  });
+  facts.parameterTypes = types;
+  const inner = fields.query && statement(facts, fields.query, known);
+  if (!inner) {
+    facts.unknown('PREPARE of nothing');
+  }
+  facts.verb(inner?.verb ?? 'prepare');
+  return { ...result('prepare', inner?.columns), protocol: { prepare: fields.name ?? '' } };
+}
+
+export function execute(
+  facts: StatementFacts,
+  fields: FieldsOf<'ExecuteStmt'>,
+  known: KnownStatements,
+): StatementResult {
+  const name = fields.name ?? '';
+  const args = expressions(facts, fields.params, undefined);
+  for (const argument of args) {
+    facts.noteRead(argument);
+  }
+  const before = known.prepared(name);
+  if (!before) {
+    facts.refuse(`the prepared statement ${name} is not known here`, {
+      hint: 'Prepare it again on this connection.',
+    });
+  } else {
+    facts.include(before);
+  }
+  return {
+    verb: 'execute',
+    columns: undefined,
+    outputs: before?.outputs,
+    protocol: { execute: name },
+  };
+}
+
+export function declare(
+  facts: StatementFacts,
+  fields: FieldsOf<'DeclareCursorStmt'>,
+  known: KnownStatements,
+): StatementResult {
+  const inner = fields.query && statement(facts, fields.query, known);
+  if (!inner) {
+    facts.unknown('DECLARE of nothing');
+  }
+  facts.verb(inner?.verb ?? 'declare');
+  return {
+    ...result('declare', inner?.columns),
+    protocol: { declareCursor: fields.portalname ?? '' },
+  };
+}
+
+export function fetch(
+  facts: StatementFacts,
+  fields: FieldsOf<'FetchStmt'>,
+  known: KnownStatements,
+): StatementResult {
+  const name = fields.portalname ?? '';
+  const cursor = known.cursor(name);
+  if (!cursor) {
+    facts.refuse(`the cursor ${name} is not known here`, {
+      hint: 'Declare it again on this connection.',
+    });
+  } else {
+    facts.include(cursor);
+  }
+  const verb = fields.ismove ? 'move' : 'fetch';
+  const outputs = fields.ismove ? undefined : (cursor?.outputs ?? []);
+  return { verb, columns: undefined, outputs, protocol: { fetch: name } };
+}
