@@ -53,7 +53,7 @@ export function isMasked(statement: Statement): boolean {
 
 /** E.g. `2 rows, 12 ms` or `UPDATE 3, 4 ms`. */
 export function summary(statement: Statement): string {
-  const parts = statement.results.map(({ rowCount, columns, tag, copy }) => {
+  const parts = visibleResults(statement).map(({ rowCount, columns, tag, copy }) => {
     if (copy) {
       return `COPY ${copy.direction}, ${byteCount(copy.bytes)}`;
     }
@@ -84,9 +84,16 @@ export function answerLines(statement: Statement, options: LineOptions): string[
       decisionLines(decision, statement.error, options),
     ),
     ...statement.notices.flatMap((notice) => messageLines(notice, options)),
-    ...statement.results.flatMap((result) => resultLines(result, options)),
+    ...visibleResults(statement).flatMap((result) => resultLines(result, options)),
     ...(statement.error ? messageLines(statement.error, options) : []),
   ];
+}
+
+/** A description that an error followed, before any row, is no result. */
+function visibleResults({ results, error }: Statement): readonly Result[] {
+  return error
+    ? results.filter(({ rowCount, tag, copy }) => rowCount > 0 || tag !== undefined || copy)
+    : results;
 }
 
 /** Several statements of one Query often have the same decision. */
@@ -150,7 +157,7 @@ function resultLines(result: Result, options: LineOptions): string[] {
     notes.push(`${count(facts.maskedValues)} masked`);
   }
   for (const [name, hits] of Object.entries(facts?.detected ?? {})) {
-    notes.push(`${count(hits)} ${plain(name)} found`);
+    notes.push(`${count(hits)} ${plain(name)} replaced`);
   }
   if (result.suspended) {
     notes.push('more on request');
