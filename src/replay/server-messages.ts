@@ -9,7 +9,6 @@ import { decodeNoticeResponse } from '../protocol/pg/notice-response.ts';
 import { decodeNotificationResponse } from '../protocol/pg/notification-response.ts';
 import { decodeParameterDescription } from '../protocol/pg/parameter-description.ts';
 import { decodeParameterStatus } from '../protocol/pg/parameter-status.ts';
-import { REPORT_FIELD, type ReportFields } from '../protocol/pg/report-fields.ts';
 import { decodeRowDescription } from '../protocol/pg/row-description.ts';
 import { BYTES } from '../protocol/pg/text-codec.ts';
 import type { Conversation, Pending } from './conversation.ts';
@@ -21,6 +20,7 @@ import {
   type Prepared,
 } from './open-statement.ts';
 import { MAX_ROW_LENGTH } from './replay-limits.ts';
+import { notification, serverMessage } from './server-message.ts';
 import type { ServerMessage } from './timeline.ts';
 
 export class ServerMessages {
@@ -59,15 +59,14 @@ export class ServerMessages {
         this.#readyForQuery(timeMs);
         return;
       case BACKEND.ErrorResponse:
-        this.#error(this.#message(decodeErrorResponse(body, BYTES).fields), timeMs);
+        this.#error(serverMessage(decodeErrorResponse(body, BYTES).fields, conversation), timeMs);
         return;
       case BACKEND.NoticeResponse:
-        this.#notice(this.#message(decodeNoticeResponse(body, BYTES).fields), timeMs);
+        this.#notice(serverMessage(decodeNoticeResponse(body, BYTES).fields, conversation), timeMs);
         return;
       case BACKEND.NotificationResponse: {
         const { channel, payload } = decodeNotificationResponse(body, BYTES);
-        const text = `${conversation.text(channel)}: ${conversation.text(payload)}`;
-        conversation.notice({ ...NOTIFICATION, message: text }, timeMs);
+        conversation.notice(notification(channel, payload, conversation), timeMs);
         return;
       }
       case BACKEND.ParameterStatus: {
@@ -274,22 +273,6 @@ export class ServerMessages {
       this.#conversation.notice(message, timeMs);
     }
   }
-
-  #message(fields: ReportFields): ServerMessage {
-    const field = (name: keyof typeof REPORT_FIELD) => {
-      const value = fields.get(REPORT_FIELD[name]);
-      return value === undefined ? undefined : this.#conversation.text(value);
-    };
-    const position = Number(field('position'));
-    return {
-      severity: field('severityNonLocalized') ?? field('severity') ?? 'ERROR',
-      sqlState: field('sqlState') ?? '',
-      message: field('message') ?? '',
-      detail: field('detail'),
-      hint: field('hint'),
-      position: Number.isSafeInteger(position) && position > 0 ? position : undefined,
-    };
-  }
 }
 
 const COPY_RESPONSES = {
@@ -297,14 +280,6 @@ const COPY_RESPONSES = {
   [BACKEND.CopyOutResponse]: 'CopyOutResponse',
   [BACKEND.CopyBothResponse]: 'CopyBothResponse',
 } as const satisfies Record<number, CopyResponseName>;
-
-const NOTIFICATION: Omit<ServerMessage, 'message'> = {
-  severity: 'NOTIFY',
-  sqlState: '00000',
-  detail: undefined,
-  hint: undefined,
-  position: undefined,
-};
 
 /** The result that is open, or a new one: commands without rows have no RowDescription. */
 function openResult(head: Extract<Pending, { type: 'query' | 'execute' }>): OpenResult {
