@@ -16,6 +16,8 @@ export interface HoopRun {
   readonly exitCode: number | null;
   readonly stdout: string;
   readonly stderr: string;
+  /** Both, in the order in which they came: what a terminal would show. */
+  readonly output: string;
 }
 
 export interface HoopEnvironment {
@@ -50,10 +52,16 @@ export async function runHoop(
   };
   options.signal?.addEventListener('abort', stop, { once: true });
   try {
-    const stdout = collect(child.stdout);
-    const stderr = collect(child.stderr, options.onStderr);
+    let output = '';
+    const append = (text: string): void => {
+      if (output.length < MAX_OUTPUT_CHARACTERS) {
+        output += text;
+      }
+    };
+    const stdout = collect(child.stdout, append);
+    const stderr = collect(child.stderr, append, options.onStderr);
     const exitCode = await exited(child);
-    return { exitCode, stdout: await stdout, stderr: await stderr };
+    return { exitCode, stdout: await stdout, stderr: await stderr, output };
   } finally {
     options.signal?.removeEventListener('abort', stop);
   }
@@ -163,6 +171,7 @@ function exited(child: ChildProcess): Promise<number | null> {
 
 async function collect(
   stream: NodeJS.ReadableStream,
+  onText: (text: string) => void,
   onLine?: (line: string) => void,
 ): Promise<string> {
   let text = '';
@@ -171,6 +180,7 @@ async function collect(
   }
   stream.setEncoding('utf8');
   for await (const part of stream) {
+    onText(String(part));
     if (text.length < MAX_OUTPUT_CHARACTERS) {
       text += part;
     }

@@ -283,7 +283,7 @@ async function hoop(
   }
   const run = await runHoop(args, { home: homeOf(tour), signal: tour.signal });
   if (show) {
-    tour.output(run.stderr + run.stdout);
+    tour.output(run.output);
   }
   if (run.exitCode !== 0 && !options.mayFail) {
     throw new TourFailure(
@@ -305,7 +305,7 @@ async function query(tour: Tour, statements: readonly string[]): Promise<HoopRun
   const shown = statements.map((text) => `-c ${quote(text)}`).join(' \\\n       ');
   tour.command(`hoop connect ${DEMO_TARGET} -- psql ${shown}`);
   const run = await runHoop(args, { home: homeOf(tour), signal: tour.signal });
-  tour.output(run.stderr + run.stdout);
+  tour.output(run.output);
   return run;
 }
 
