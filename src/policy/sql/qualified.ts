@@ -18,8 +18,6 @@ export interface Surroundings {
   readonly narrow: ReadonlySet<string>;
 }
 
-export const NO_SURROUNDINGS: Surroundings = { queries: new Map(), narrow: new Set() };
-
 /** Largest int4: an upper bound there, or a lower bound at or below zero, keeps every usual key. */
 const TOP = 2_147_483_647;
 const RANDOM: ReadonlySet<string> = new Set(['random', 'random_normal', 'gen_random_uuid']);

@@ -29,6 +29,8 @@ const MAX_DEPTH = 800;
 /** Thrown when a statement is too large to judge; the façade makes it opaque. */
 export class TooComplex extends Error {}
 
+export const SESSION_TEMP = /^pg_temp_\d+$/;
+
 type Setting = NonNullable<ProtocolEffect['settings']>[number];
 
 /** The walks that expressions and FROM items start for the queries inside them. */
@@ -283,7 +285,8 @@ export class StatementFacts {
   }
 
   #relationFact(relation: CatalogRelation): RelationFact {
-    const fact = { schema: relation.schema, name: relation.name, oid: relation.oid };
+    const schema = publicSchemaName(this.context, relation.schema);
+    const fact = { schema, name: relation.name, oid: relation.oid };
     return this.view ? { ...fact, via: { schema: this.view.schema, name: this.view.name } } : fact;
   }
 
@@ -332,6 +335,12 @@ export function columnFacts(origins: Iterable<Origin>): ColumnFact[] {
     }
   }
   return facts;
+}
+
+/** Rules name the session's own temporary schema `pg_temp`; those of others keep their number. */
+function publicSchemaName(context: StatementContext, schema: string): string {
+  const own = SESSION_TEMP.test(schema) && context.searchPath?.includes(schema);
+  return own ? 'pg_temp' : schema;
 }
 
 function addAll(target: Set<Origin>, origins: Iterable<Origin>): void {
