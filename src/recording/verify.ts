@@ -11,7 +11,7 @@ import { verifyFrames, verifyTimes } from './verify-frames.ts';
 import { CHECK_NAMES, type Check, VerifyReport } from './verify-report.ts';
 import { type SignatureTrust, verifySignatures } from './verify-signatures.ts';
 
-export type { Check, CheckName, CheckStatus } from './verify-report.ts';
+export type { Check } from './verify-report.ts';
 
 export interface VerifyTrust extends SignatureTrust {
   /** A recording that only one side vouches for, in whole or from some cut on, is good enough. */
