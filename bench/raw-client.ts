@@ -21,7 +21,10 @@ export class RawClient {
     const client = new pg.Client({ connectionString: url });
     await client.connect();
     const socket = socketOf(client);
-    socket.removeAllListeners('data');
+    // The driver's own listeners would take the end of the connection for a failure of its own.
+    for (const event of ['data', 'end', 'close', 'error']) {
+      socket.removeAllListeners(event);
+    }
     return new RawClient(socket);
   }
 
@@ -33,27 +36,27 @@ export class RawClient {
         type === BACKEND.ReadyForQuery || type === BACKEND.ErrorResponse ? 'whole' : 'pass',
       maxWholeLength: MAX_WHOLE_LENGTH,
     });
-    return new Promise((resolve, reject) => {
-      const socket = this.#socket;
-      const onData = (chunk: Buffer): void => {
-        bytes += chunk.length;
-        scanner.feed(chunk);
-        for (let item = scanner.next(); item !== undefined; item = scanner.next()) {
-          if (item.kind === 'message') {
-            const failed = item.type === BACKEND.ErrorResponse;
-            if (failed) {
-              const answer = Buffer.from(item.body).toString('latin1').replaceAll('\u0000', ' ');
-              reject(new Error(`${text.slice(0, 60)}: ${answer}`));
-            } else {
-              socket.off('data', onData);
-              resolve(bytes);
-            }
-          }
+    const socket = this.#socket;
+    const { promise, resolve, reject } = Promise.withResolvers<number>();
+    const onData = (chunk: Buffer): void => {
+      bytes += chunk.length;
+      scanner.push(chunk, (item) => {
+        if (item.kind === 'pass') {
+          return;
         }
-      };
-      socket.on('data', onData);
-      socket.once('close', () => reject(new Error('the connection was closed')));
-      socket.write(encodeQuery({ sql: text }));
+        if (item.type === BACKEND.ErrorResponse) {
+          const answer = Buffer.from(item.body).toString('latin1').replaceAll('\u0000', ' ');
+          reject(new Error(`${text.slice(0, 60)}: ${answer}`));
+        } else {
+          resolve(bytes);
+        }
+      });
+    };
+    const onClose = (): void => reject(new Error('the connection was closed'));
+    socket.on('data', onData).on('close', onClose).on('error', reject);
+    socket.write(encodeQuery({ sql: text }));
+    return promise.finally(() => {
+      socket.off('data', onData).off('close', onClose).off('error', reject);
     });
   }
 

@@ -7,7 +7,7 @@
  *               without masks in reach ("allow") and with masks in reach ("masked")
  *
  * Figures depend on the machine; the ratios are what counts. Options: --rounds N, --seconds N,
- * --megabytes N, --only pgbench|latency|bulk|start, --json.
+ * --megabytes N, --only pgbench|latency|bulk|start|memory, --lane NAME (may be repeated), --json.
  */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -29,6 +29,7 @@ const { values: flags } = parseArgs({
     seconds: { type: 'string', default: '4' },
     megabytes: { type: 'string', default: '512' },
     only: { type: 'string' },
+    lane: { type: 'string', multiple: true },
     json: { type: 'boolean', default: false },
   },
 });
@@ -105,19 +106,20 @@ async function measure(demo: Demo): Promise<Record<string, number>> {
     services.push(service);
     lanes.push({ name, url: String(service.ready['url']) });
   }
+  const wanted = lanes.filter(({ name }) => flags.lane?.includes(name) ?? true);
   if (wants('pgbench')) {
-    await pgbench(lanes);
+    await pgbench(wanted);
   }
   if (wants('latency')) {
-    await latency(lanes);
+    await latency(wanted);
   }
   if (wants('bulk')) {
-    await bulk(lanes);
+    await bulk(wanted);
   }
   if (wants('start')) {
     await timeToFirstRow(demo, direct.href);
   }
-  return wants('bulk') ? memoryWhileStreaming(demo, lanes, services) : {};
+  return wants('memory') ? memoryWhileStreaming(demo, lanes, services) : {};
 }
 
 function wants(part: string): boolean {
