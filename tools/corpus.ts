@@ -3,6 +3,9 @@
  * `hoop connect` for each of the three profiles, the runner of the corpus as the client.
  *
  *   npm run corpus [-- --only REGEX --verbose …]     options go to test/corpus/run.mjs
+ *
+ * Another set of the same kind: --cases FILE --load SCHEMA.sql, and --policy DIR for a policy whose
+ * targets are called analyst, maintainer and dba.
  */
 import { spawn } from 'node:child_process';
 import { dirname, join } from 'node:path';
@@ -10,6 +13,13 @@ import { fileURLToPath } from 'node:url';
 import { startDemo } from '../src/demo/demo.ts';
 import { startHoop } from '../src/demo/hoop-process.ts';
 import { connectAdmin } from '../src/demo/sample-target.ts';
+
+const args = process.argv.slice(2);
+/** Takes an option of ours, or one with another default than the runner's, out of the arguments. */
+function take(name: string, otherwise: string): string {
+  const at = args.indexOf(`--${name}`);
+  return at < 0 ? otherwise : (args.splice(at, 2)[1] ?? otherwise);
+}
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const corpus = join(root, 'test', 'corpus');
@@ -28,8 +38,12 @@ const say = (text: string): void => {
   process.stderr.write(`corpus: ${text}\n`);
 };
 
+const policy = take('policy', join(corpus, 'policy'));
+const schema = take('load', join(corpus, 'schema.sql'));
+const gate = take('gate', 'must');
+
 await using demo = await startDemo({
-  policy: join(corpus, 'policy'),
+  policy,
   credentials,
   note: say,
   signal: interrupted.signal,
@@ -73,16 +87,8 @@ const runner = spawn(
       '--dba-url',
       urls['dba'] ?? '',
     ],
-    ...[
-      '--admin-url',
-      admin.href,
-      '--load',
-      join(corpus, 'schema.sql'),
-      '--gate',
-      'must',
-      '--keep-going',
-    ],
-    ...process.argv.slice(2),
+    ...['--admin-url', admin.href, '--load', schema, '--gate', gate, '--keep-going'],
+    ...args,
   ],
   { stdio: 'inherit', env: { ...process.env, PG_MODULE_DIR: root } },
 );
