@@ -16,6 +16,8 @@ export interface ManifestInput {
   readonly treeSize: number;
   readonly root: Uint8Array;
   readonly clientHead: Uint8Array | undefined;
+  /** The gateway's own, before the recording is sealed. */
+  readonly interim: boolean;
 }
 
 /** @throws FormatError when the facts do not have the form they must have */
@@ -43,6 +45,7 @@ export function buildManifest(input: ManifestInput): Manifest {
     endedMs: facts.endedMs,
     endReason,
     maskedValues: facts.maskedValues,
+    interim: input.interim,
   };
 }
 

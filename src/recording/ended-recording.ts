@@ -9,9 +9,9 @@ import { HoopError } from '../errors.ts';
 import { isMissing } from '../home.ts';
 import type { ChunksMissingReply, CutsReply, GatewayFacts } from '../tunnel/api.ts';
 import { type Bundle, buildBundle } from './build-bundle.ts';
-import { buildManifest } from './build-manifest.ts';
+import { buildManifest, type ManifestInput } from './build-manifest.ts';
 import { readCertificateUnverified, type SessionCertificate } from './certificate.ts';
-import { cutSigningBytes, encodeRecordedCut } from './cut.ts';
+import { encodeRecordedCut, type GatewayCut } from './cut.ts';
 import { CutCountersigner, type CutOutcome } from './cut-countersigner.ts';
 import {
   appendSignature,
@@ -21,10 +21,10 @@ import {
   isSignedBy,
   signEnvelope,
 } from './dsse.ts';
-import { type SigningKey, signEd25519 } from './ed25519.ts';
+import type { SigningKey } from './ed25519.ts';
 import { sameBytes, toBase64, utf8 } from './encoding.ts';
 import { retiredGatewayKey } from './gateway-keys.ts';
-import { leafJob } from './hash-leaves.ts';
+import { type GatewayTail, signTail } from './gateway-tail.ts';
 import { dataKeyDigest, decodeManifest, encodeManifest, MANIFEST_TYPE } from './manifest.ts';
 import { endBody } from './notice-bodies.ts';
 import {
@@ -34,7 +34,6 @@ import {
   openRecording,
   readRecording,
   scanOptions,
-  uncovered,
 } from './opened-recording.ts';
 import { writePrivateFile } from './private-file.ts';
 import { loadRecordingKeys } from './recording-keys.ts';
@@ -172,7 +171,7 @@ export class EndedRecording {
       }
       const { clientHead } = decodeManifest(envelope);
       const facts = await this.#seal();
-      const ours = this.#manifestBytes(facts, clientHead);
+      const ours = this.#manifestBytes({ facts, clientHead, interim: false });
       if (clientHead === undefined || !sameBytes(ours, envelope.payload)) {
         throw mismatch('the manifest does not say what the gateway has recorded');
       }
@@ -195,34 +194,53 @@ export class EndedRecording {
       if (before !== undefined) {
         return encodeEnvelope(before);
       }
-      const payload = this.#manifestBytes(facts, undefined);
+      const payload = this.#manifestBytes({ facts, clientHead: undefined, interim: false });
       return this.#store(signEnvelope(MANIFEST_TYPE, payload, this.#options.gatewayKey));
     });
   }
 
-  /** One tar file. @throws HoopError HOOP_VERIFY_INCOMPLETE while there is no manifest */
+  /**
+   * One tar file. While neither side has given up on the other, nothing is sealed for it: what no
+   * cut covers is signed by the gateway for this bundle alone, in a manifest that says `interim`.
+   */
   bundle(): Promise<Bundle> {
     return this.#serial(async () => {
-      const manifest = this.#manifest;
-      if (manifest === undefined) {
-        throw new HoopError('HOOP_VERIFY_INCOMPLETE', 'the recording is not complete yet', {
-          detail: 'The client has not uploaded its half, and the gateway has not given up on it.',
-          hint: 'Try again later.',
-        });
-      }
       // Always the current keyring: it lists the old keys too, and clients refuse older versions.
       const keyring = await readText(join(this.#options.store.dataDir, 'keys', 'keyring.note'));
       if (keyring === undefined) {
         throw new HoopError('HOOP_CONFIG', 'the keyring is missing');
       }
+      const { opened, manifest } =
+        this.#manifest === undefined
+          ? await this.#interim()
+          : { opened: this.#opened, manifest: this.#manifest };
       return buildBundle({
-        opened: this.#opened,
+        opened,
         keys: this.#open.keys,
         manifest,
         certificate: this.#certificateText,
         keyring,
       });
     });
+  }
+
+  /** What can be vouched for now. Nothing is written: a late cut and the upload stay possible. */
+  async #interim(): Promise<{ readonly opened: OpenedRecording; readonly manifest: string }> {
+    const opened = this.#opened;
+    const tail = opened.scan.end === undefined ? await this.#signTail() : undefined;
+    const payload = this.#manifestBytes({
+      facts: this.#facts(tail?.cut ?? opened.tail),
+      clientHead: undefined,
+      interim: opened.scan.end === undefined,
+    });
+    const envelope = signEnvelope(MANIFEST_TYPE, payload, this.#options.gatewayKey);
+    const manifest = encodeEnvelope(envelope);
+    if (tail === undefined) {
+      return { opened, manifest };
+    }
+    const places = [...opened.places, ...tail.places];
+    const leaves = Buffer.concat([opened.leaves, tail.leaves]);
+    return { opened: { ...opened, places, leaves }, manifest };
   }
 
   async #acceptCut(cut: CutProposal): Promise<CutOutcome> {
@@ -265,46 +283,31 @@ export class EndedRecording {
   async #seal(): Promise<GatewayFacts> {
     const { scan } = this.#opened;
     if (scan.end === undefined) {
-      const endedMs = scan.events.close === undefined ? this.#nowMs() : scan.closedMs;
-      const frames: FrameToAppend[] = [['end', endBody(this.#closeReason(), endedMs)]];
-      const tail = await this.#tailFrame();
-      await this.#append(tail === undefined ? frames : [tail, ...frames]);
+      const frames: FrameToAppend[] = [['end', endBody(this.#closeReason(), this.#endedMs())]];
+      const tail = await this.#signTail();
+      await this.#append(
+        tail === undefined
+          ? frames
+          : [['cut', encodeRecordedCut({ type: 'alone', cut: tail.cut })], ...frames],
+      );
     }
-    return this.#facts();
+    return this.#facts(this.#opened.tail);
   }
 
-  /** What was recorded beyond the last agreed cut, signed as an ack that answers no cut. */
-  async #tailFrame(): Promise<FrameToAppend | undefined> {
-    const { ledger, scan } = this.#opened;
-    const streams = uncovered(this.#opened);
-    if (streams.length === 0) {
-      return undefined;
-    }
-    const plan = ledger.plan(streams);
-    const source = { directory: this.#open.directory, ...this.#open.keys };
-    const leaves = await this.#options.store.hasher.hash(leafJob(source, plan.places, scan.index));
-    const { treeSize, root } = ledger.evaluate(plan, leaves);
-    const timeMs = this.#nowMs();
-    const point = { epoch: plan.epoch, treeSize, root, timeMs };
-    const message = cutSigningBytes('ack', this.#options.session, point);
-    const signature = toBase64(signEd25519(this.#options.gatewayKey, message));
-    const cut = { ...point, root: toBase64(root), streams, signature };
-    return ['cut', encodeRecordedCut({ type: 'alone', cut })];
+  #signTail(): Promise<GatewayTail | undefined> {
+    return signTail(this.#opened, this.#open, this.#options.gatewayKey, this.#nowMs());
   }
 
-  #facts(): GatewayFacts {
-    const { scan, tail } = this.#opened;
-    if (scan.end === undefined) {
-      throw new TypeError('the recording is not sealed');
-    }
+  #facts(tail: GatewayCut | undefined): GatewayFacts {
+    const { scan } = this.#opened;
     const streams = [...scan.events.streams].sort(([left], [right]) => left - right);
     return {
       head: toBase64(scan.head),
       frames: scan.frames,
       dataKeySha256: toBase64(dataKeyDigest(this.#open.keys.dataKey)),
       startedMs: scan.startedMs,
-      endedMs: scan.end.endedMs,
-      endReason: scan.end.endReason,
+      endedMs: scan.end?.endedMs ?? this.#endedMs(),
+      endReason: this.endReason,
       maskedValues: scan.events.maskedValues,
       streams: [
         { stream: 0, kind: 'evidence' },
@@ -314,17 +317,21 @@ export class EndedRecording {
     };
   }
 
-  #manifestBytes(facts: GatewayFacts, clientHead: Uint8Array | undefined): Uint8Array {
+  #endedMs(): number {
+    const { events, closedMs } = this.#opened.scan;
+    return events.close === undefined ? this.#nowMs() : closedMs;
+  }
+
+  #manifestBytes(own: Pick<ManifestInput, 'facts' | 'clientHead' | 'interim'>): Uint8Array {
     const { agreed, agreedTree } = this.#opened;
     return encodeManifest(
       buildManifest({
+        ...own,
         certificate: this.#certificate,
         certificateText: this.#certificateText,
         cuts: agreed,
-        facts,
         treeSize: agreedTree.size,
         root: agreedTree.root,
-        clientHead,
       }),
     );
   }

@@ -64,6 +64,8 @@ export interface Manifest {
   readonly endedMs: number;
   readonly endReason: EndReason;
   readonly maskedValues: number;
+  /** Made before the recording was sealed, by the gateway alone: a later one may say more. */
+  readonly interim: boolean;
 }
 
 /** 64-bit values: decimal, no sign, no leading zero, exact in a double. */
@@ -107,6 +109,8 @@ const Predicate = z.strictObject({
   ended: Decimal,
   end_reason: z.enum(END_REASONS),
   masked_count: Decimal,
+  /** Not there in a manifest that is final. */
+  interim: z.literal(true).optional(),
 });
 
 const Statement = z.strictObject({
@@ -144,6 +148,7 @@ export function encodeManifest(manifest: Manifest): Uint8Array {
       ended: String(manifest.endedMs),
       end_reason: manifest.endReason,
       masked_count: String(manifest.maskedValues),
+      ...(manifest.interim ? { interim: true as const } : {}),
     },
   };
   return utf8(canonicalJson(statement));
@@ -199,6 +204,7 @@ export function decodeManifest(envelope: Envelope): Manifest {
     endedMs: Number(predicate.ended),
     endReason: predicate.end_reason,
     maskedValues: Number(predicate.masked_count),
+    interim: predicate.interim === true,
   };
 }
 

@@ -166,6 +166,7 @@ class Upload {
       treeSize: opened.agreedTree.size,
       root: opened.agreedTree.root,
       clientHead: opened.scan.head,
+      interim: false,
     });
     const payload = encodeManifest(manifest);
     const signed = signEnvelope(MANIFEST_TYPE, payload, this.#keys.sessionKey);

@@ -119,7 +119,9 @@ function verifyClientSignature(
   const hasSignature = envelope.signatures.some(
     (signature) => signature.keyId === keyId(certificate.clientKey),
   );
-  if (isSignedBy(envelope, certificate.clientKey)) {
+  if (manifest.interim && (claimsClient || hasSignature)) {
+    report.add('client signature', 'failed', 'an interim manifest claims to be the client’s');
+  } else if (isSignedBy(envelope, certificate.clientKey)) {
     // Only the client writes its own head into a manifest, and always does.
     report.conclude(
       'client signature',
@@ -130,6 +132,9 @@ function verifyClientSignature(
     report.add('client signature', 'failed', "the client's signature does not fit the manifest");
   } else if (claimsClient) {
     report.add('client signature', 'failed', "the client's signature was removed");
+  } else if (manifest.interim) {
+    const text = `no client signature yet: interim recording (${manifest.endReason})`;
+    report.add('client signature', 'incomplete', text);
   } else {
     const text = `no client signature: one-sided recording (${manifest.endReason})`;
     report.add('client signature', 'incomplete', text);

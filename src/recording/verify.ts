@@ -14,7 +14,7 @@ import { type SignatureTrust, verifySignatures } from './verify-signatures.ts';
 export type { Check } from './verify-report.ts';
 
 export interface VerifyTrust extends SignatureTrust {
-  /** A recording that only one side vouches for, in whole or from some cut on, is good enough. */
+  /** A recording that only the gateway vouches for, in whole or from some cut on, is good enough. */
   readonly allowOneSided?: boolean;
 }
 
@@ -88,16 +88,23 @@ function conclude(
   if (first === undefined) {
     return result(0, 'verified (two-sided, not logged)');
   }
-  // Only that a side is missing can be allowed; a check that was not made cannot.
-  const isOneSided = open.every(({ name }) => ONE_SIDED.has(name));
-  const sides = sidesText(contents);
-  if (isOneSided && trust.allowOneSided) {
+  // Whom the session is about could cut off its end and change its events without the gateway.
+  if (open.some(({ name }) => name === 'gateway signature')) {
+    return result(2, 'incomplete: one-sided: client only');
+  }
+  // Only that the client is missing can be allowed; a check that was not made cannot.
+  if (!open.every(({ name }) => WITHOUT_CLIENT.has(name))) {
+    return result(2, `incomplete: ${first.text}`);
+  }
+  const isInterim = contents?.manifest.interim === true;
+  const sides = `${isInterim ? 'interim, ' : ''}${sidesText(contents)}`;
+  if (trust.allowOneSided) {
     return result(0, `verified (${sides}, not logged)`);
   }
-  return result(2, isOneSided ? `incomplete: ${sides}` : `incomplete: ${first.text}`);
+  return result(2, `incomplete: ${sides}${isInterim ? ': the client may still deliver' : ''}`);
 }
 
-const ONE_SIDED: ReadonlySet<string> = new Set(['client signature', 'gateway signature', 'cuts']);
+const WITHOUT_CLIENT: ReadonlySet<string> = new Set(['client signature', 'cuts']);
 
 function sidesText(contents: BundleContents | undefined): string {
   const cuts = contents?.manifest.cuts ?? [];

@@ -137,6 +137,7 @@ const MANIFEST = {
   gatewayFrames: 12,
   gatewayKeySha256: new Uint8Array(32).fill(0x99),
   clientHead: new Uint8Array(32).fill(0xaa),
+  interim: false,
   startedMs: 1_764_000_000_000,
   endedMs: 1_764_000_009_000,
   endReason: 'closed',

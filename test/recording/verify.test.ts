@@ -289,6 +289,17 @@ describe('signatures', () => {
     });
   });
 
+  test('the client alone is never enough: it could have cut off the end of its own session', () => {
+    const alone = forged((predicate) => {
+      Object.assign(predicate, { cuts: [], tree_size: '0', streams: [] });
+    }, 'client');
+    const envelope = envelopeOf(bundle);
+    const stripped = { ...envelope, signatures: envelope.signatures.slice(0, 1) };
+    const bundles = [alone, replace('manifest.dsse', () => utf8(encodeEnvelope(stripped)))];
+    expect(bundles.map((bytes) => verify(bytes, true).exitStatus)).not.toContain(0);
+    expect(verify(bundles[1] ?? alone, true).verdict).toBe('incomplete: one-sided: client only');
+  });
+
   test('a stripped client signature is tampering, also where one side would do', () => {
     const envelope = envelopeOf(bundle);
     const stripped = { ...envelope, signatures: envelope.signatures.slice(1) };
@@ -367,6 +378,7 @@ describe('a manifest that both signed and that is not true', () => {
       (p) => Object.assign((p['streams'] as object[])[1] ?? {}, { down_bytes: '5' }),
       'gap in stream 1 down',
     ],
+    ['interim', (p) => Object.assign(p, { interim: true }), 'claims to be the client’s'],
     [
       'a time outside the certificate',
       (p) => Object.assign(p, { started: '1' }),

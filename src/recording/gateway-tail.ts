@@ -1,0 +1,35 @@
+/** What was recorded beyond the last agreed cut, signed by the gateway as an ack that answers no cut. */
+import type { ChunkPlace } from './chunk.ts';
+import { cutSigningBytes, type GatewayCut } from './cut.ts';
+import { type SigningKey, signEd25519 } from './ed25519.ts';
+import { toBase64 } from './encoding.ts';
+import { leafJob } from './hash-leaves.ts';
+import { type OpenedRecording, type OpenOptions, uncovered } from './opened-recording.ts';
+
+export interface GatewayTail {
+  readonly cut: GatewayCut;
+  readonly places: readonly ChunkPlace[];
+  /** 32 bytes for each place. */
+  readonly leaves: Uint8Array;
+}
+
+/** @returns undefined when the agreed cuts cover everything */
+export async function signTail(
+  opened: OpenedRecording,
+  options: OpenOptions,
+  gatewayKey: SigningKey,
+  timeMs: number,
+): Promise<GatewayTail | undefined> {
+  const streams = uncovered(opened);
+  if (streams.length === 0) {
+    return undefined;
+  }
+  const { directory, keys, hasher, session } = options;
+  const plan = opened.ledger.plan(streams);
+  const leaves = await hasher.hash(leafJob({ directory, ...keys }, plan.places, opened.scan.index));
+  const { treeSize, root } = opened.ledger.evaluate(plan, leaves);
+  const point = { epoch: plan.epoch, treeSize, root, timeMs };
+  const signature = toBase64(signEd25519(gatewayKey, cutSigningBytes('ack', session, point)));
+  const cut = { ...point, root: toBase64(root), streams, signature };
+  return { cut, places: plan.places, leaves };
+}
