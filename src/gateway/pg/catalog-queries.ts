@@ -7,7 +7,8 @@
 const USER = 16_384;
 
 export const SERVER = `
-SELECT pg_catalog.current_setting('server_version_num'), pg_catalog.current_database()`;
+SELECT pg_catalog.current_setting('server_version_num'), pg_catalog.current_database(),
+  EXISTS (SELECT 1 FROM pg_catalog.pg_event_trigger WHERE evtenabled <> 'D')`;
 
 export const SCHEMAS = 'SELECT nspname FROM pg_catalog.pg_namespace ORDER BY oid';
 
@@ -38,6 +39,11 @@ SELECT tgrelid, tgtype FROM pg_catalog.pg_trigger WHERE NOT tgisinternal ORDER B
 export const RULES = `
 SELECT ev_class, ev_type FROM pg_catalog.pg_rewrite
 WHERE rulename <> '_RETURN' AND oid >= ${USER} ORDER BY oid`;
+
+/** referencing table, referenced table, action on DELETE, action on UPDATE */
+export const FOREIGN_KEYS = `
+SELECT conrelid, confrelid, confdeltype, confupdtype FROM pg_catalog.pg_constraint
+WHERE contype = 'f' ORDER BY oid`;
 
 /** child, parent */
 export const INHERITS = `
@@ -138,6 +144,7 @@ export const FINGERPRINT = `SELECT ${[
   ['pg_policy', 'true'],
   ['pg_attrdef', 'true'],
   ['pg_extension', 'true'],
+  ['pg_event_trigger', 'true'],
 ]
   .map(
     ([catalog, filter]) =>

@@ -6,6 +6,7 @@ import {
   CODE,
   COLUMNS,
   FINGERPRINT,
+  FOREIGN_KEYS,
   FUNCTIONS,
   INHERITS,
   OPERATORS,
@@ -16,7 +17,8 @@ import {
   TRIGGERS,
   TYPES,
 } from './catalog-queries.ts';
-import { type CatalogRows, catalogSnapshot, type Row } from './catalog-snapshot.ts';
+import type { Row } from './catalog-rows.ts';
+import { type CatalogRows, catalogSnapshot } from './catalog-snapshot.ts';
 import { columnNamesIn } from './catalog-texts.ts';
 import type { CatalogSource } from './types.ts';
 
@@ -119,6 +121,7 @@ class CatalogReader implements CatalogSource {
         inherits: await query(INHERITS),
         triggers: await query(TRIGGERS),
         rules: await query(RULES),
+        foreignKeys: await query(FOREIGN_KEYS),
         functions: await query(FUNCTIONS),
         types: await query(TYPES),
         operators: await query(OPERATORS),

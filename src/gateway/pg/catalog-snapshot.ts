@@ -6,10 +6,9 @@ import type {
   CatalogFunction,
   CatalogRelation,
   CatalogType,
-  RowChange,
 } from '../../policy/sql/types.ts';
-
-export type Row = readonly (string | null)[];
+import { codeByRelation, isHarmless, NO_CODE, type OwnCode, ownCode } from './catalog-code.ts';
+import { number, oids, type Row, text } from './catalog-rows.ts';
 
 export interface CatalogRows {
   readonly server: readonly Row[];
@@ -19,6 +18,7 @@ export interface CatalogRows {
   readonly inherits: readonly Row[];
   readonly triggers: readonly Row[];
   readonly rules: readonly Row[];
+  readonly foreignKeys: readonly Row[];
   readonly functions: readonly Row[];
   readonly types: readonly Row[];
   readonly operators: readonly Row[];
@@ -54,6 +54,7 @@ export function catalogSnapshot(
     generation,
     majorVersion: Math.floor(number(server?.[0]) / 10_000),
     database: text(server?.[1]),
+    eventTriggers: server?.[2] === 't',
     schemas: rows.schemas.map((row) => text(row[0])),
     relation: (schema, name) => relationByName.get(key(schema, name)),
     relationByOid: (oid) => relationByOid.get(oid),
@@ -102,28 +103,6 @@ function functionOutputs(row: Row): CatalogFunction['outputs'] {
     'obt'.includes(modes[index] ?? '-') ? [{ name: list[index] ?? '', typeOid }] : [],
   );
   return outputs.length > 0 ? outputs : undefined;
-}
-
-interface OwnCode {
-  readonly write: ReadonlySet<number>;
-  readonly read: ReadonlySet<number>;
-  readonly type: ReadonlySet<number>;
-}
-
-/** Relations and types with functions in their definition that are not built in. */
-function ownCode(rows: readonly Row[], functions: ReadonlyMap<number, CatalogFunction>): OwnCode {
-  const owners = { write: new Set<number>(), read: new Set<number>(), type: new Set<number>() };
-  for (const [kind, owner, called] of rows) {
-    if (!isHarmless(functions.get(number(called)))) {
-      const set = kind === 'type' ? owners.type : kind === 'read' ? owners.read : owners.write;
-      set.add(number(owner));
-    }
-  }
-  return owners;
-}
-
-function isHarmless(called: CatalogFunction | undefined): boolean {
-  return called !== undefined && (called.oid < 16_384 || isHarmlessExtension(called.extension));
 }
 
 function catalogTypes(
@@ -182,17 +161,16 @@ function catalogRelations(
 ): CatalogRelation[] {
   const columns = Map.groupBy(rows.columns, (row) => number(row[0]));
   const parents = Map.groupBy(rows.inherits, (row) => number(row[0]));
-  const triggers = Map.groupBy(rows.triggers, (row) => number(row[0]));
-  const rules = Map.groupBy(rows.rules, (row) => number(row[0]));
+  const referencing = Map.groupBy(rows.foreignKeys, (row) => number(row[1]));
+  const codeTypes = rows.columns.filter((row) => types.get(number(row[3]))?.runsUserCode);
+  const codeOnChange = codeByRelation(
+    rows,
+    new Set([...code.write, ...codeTypes.map((row) => number(row[0]))]),
+  );
   return rows.relations.map((row) => {
     const oid = number(row[0]);
     const own = relationColumns(columns.get(oid) ?? [], parsed);
-    const codeInTypes = own.some((column) => types.get(column.typeOid)?.runsUserCode);
-    const codeOn = changesWithCode(
-      (triggers.get(oid) ?? []).map((trigger) => number(trigger[1])),
-      (rules.get(oid) ?? []).map((rule) => text(rule[1])),
-      code.write.has(oid) || codeInTypes,
-    );
+    const codeOn = codeOnChange.get(oid) ?? NO_CODE;
     const definition = row[6] ?? undefined;
     return {
       oid,
@@ -207,51 +185,10 @@ function catalogRelations(
       viewDefinition: definition,
       ...(definition === undefined ? {} : { viewTree: parsed.view(definition) }),
       columns: own,
+      referencedBy: (referencing.get(oid) ?? []).map((key) => number(key[0])),
       parents: (parents.get(oid) ?? []).map((parent) => number(parent[1])),
     };
   });
-}
-
-const ROW_BEFORE = 0b11;
-const INSTEAD = 0b100_0000;
-const TRIGGER_EVENTS: readonly (readonly [number, RowChange])[] = [
-  [0b100, 'insert'],
-  [0b1000, 'delete'],
-  [0b1_0000, 'update'],
-  [0b10_0000, 'truncate'],
-];
-const RULE_EVENTS: ReadonlyMap<string, RowChange> = new Map([
-  ['2', 'update'],
-  ['3', 'insert'],
-  ['4', 'delete'],
-]);
-
-/** @param inValues functions of its own in defaults, constraints, indexes or column types */
-function changesWithCode(
-  triggers: readonly number[],
-  rules: readonly string[],
-  inValues: boolean,
-): NonNullable<CatalogRelation['codeOn']> {
-  const stores: readonly RowChange[] = inValues ? ['insert', 'update'] : [];
-  const runs = new Set<RowChange>(stores);
-  const altersRow = new Set<RowChange>(stores);
-  for (const bits of triggers) {
-    const before = (bits & ROW_BEFORE) === ROW_BEFORE || (bits & INSTEAD) !== 0;
-    for (const [bit, change] of TRIGGER_EVENTS) {
-      if ((bits & bit) !== 0) {
-        runs.add(change);
-        if (before) altersRow.add(change);
-      }
-    }
-  }
-  for (const event of rules) {
-    const change = RULE_EVENTS.get(event);
-    if (change) {
-      runs.add(change);
-      altersRow.add(change);
-    }
-  }
-  return { runs, altersRow };
 }
 
 function relationColumns(rows: readonly Row[], parsed: ParsedTexts): readonly CatalogColumn[] {
@@ -297,17 +234,4 @@ function userOperators(rows: readonly Row[], functions: ReadonlyMap<number, Cata
 /** No name can hold a zero byte. */
 function key(schema: string, name: string): string {
   return `${schema}\0${name}`;
-}
-
-function text(value: string | null | undefined): string {
-  return value ?? '';
-}
-
-function number(value: string | null | undefined): number {
-  return Number(value ?? 0);
-}
-
-/** `oidvector` and joined arrays: numbers with spaces. */
-function oids(value: string | null | undefined): number[] {
-  return (value ?? '').split(' ').filter(Boolean).map(Number);
 }

@@ -50,6 +50,7 @@ export function definition(facts: StatementFacts, node: Node, kind: StatementKin
     facts.serverAccess.add(kind.server);
   }
   facts.changesCatalog ||= kind.changesCatalog;
+  facts.runsUserCode ||= kind.changesCatalog && (facts.context.catalog.eventTriggers ?? false);
   const [tag = '', fields] = Object.entries(node)[0] ?? [];
   // ALTER TABLE … ATTACH PARTITION and INHERIT change the other relation as well.
   const all = tag === 'AlterTableStmt' || tag === 'AlterPublicationStmt';
@@ -60,6 +61,9 @@ export function definition(facts: StatementFacts, node: Node, kind: StatementKin
     for (const object of node.DropStmt.objects ?? []) {
       namedObject(facts, object, node.DropStmt.removeType);
     }
+  }
+  if (is(node, 'TruncateStmt') && node.TruncateStmt.behavior === 'DROP_CASCADE') {
+    noteReferencing(facts);
   }
   if (is(node, 'CommentStmt')) {
     namedObject(facts, node.CommentStmt.object, node.CommentStmt.objtype);
@@ -73,6 +77,22 @@ export function definition(facts: StatementFacts, node: Node, kind: StatementKin
   }
   if (is(node, 'CreateFunctionStmt')) {
     noteLanguage(facts, node.CreateFunctionStmt.options);
+  }
+}
+
+/** TRUNCATE … CASCADE empties every table with a foreign key to one that is emptied. */
+function noteReferencing(facts: StatementFacts): void {
+  const { catalog } = facts.context;
+  const open = [...facts.writes.values()].flatMap((fact) => catalog.relationByOid(fact.oid) ?? []);
+  const seen = new Set<number>();
+  for (let relation = open.pop(); relation; relation = open.pop()) {
+    if (!seen.has(relation.oid)) {
+      seen.add(relation.oid);
+      facts.noteWrite(relation);
+      open.push(
+        ...(relation.referencedBy ?? []).flatMap((oid) => catalog.relationByOid(oid) ?? []),
+      );
+    }
   }
 }
 

@@ -184,6 +184,11 @@ function joinItem(
   const seen = beside(before, left);
   const right = fields.rarg ? fromItem(facts, fields.rarg, outer, seen) : NOTHING;
   const both = beside(left, right);
+  if (fields.isNatural && both.tables.some((table) => table.incomplete)) {
+    facts.refuse('the columns that NATURAL JOIN compares are not known', {
+      hint: 'Use JOIN … ON.',
+    });
+  }
   const shared = fields.isNatural ? commonNames(left, right) : (namesOf(fields.usingClause) ?? []);
   const merged = shared.map((name) => mergedColumn(facts, name, left, right, fields.jointype));
   const origins = new Set([

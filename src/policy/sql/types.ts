@@ -51,6 +51,8 @@ export interface CatalogRelation {
   readonly rowSecurity: boolean;
   /** Row security policies that call functions which are not built in: reading runs them. */
   readonly rowSecurityRunsUserCode?: boolean;
+  /** OIDs of tables with foreign keys to this one: TRUNCATE … CASCADE empties them too. */
+  readonly referencedBy?: readonly number[];
 }
 
 export interface CatalogFunction {
@@ -111,6 +113,8 @@ export interface Catalog {
   /** Casts that are not built in run user code: [source type, target type]. */
   readonly userCasts: readonly (readonly [number, number])[];
   readonly schemas: readonly string[];
+  /** Event triggers exist: any DDL runs code that is not built in. */
+  readonly eventTriggers?: boolean;
 }
 
 // ---------------------------------------------------------------- analysis

@@ -30,6 +30,10 @@ CREATE TRIGGER t AFTER UPDATE ON app.users FOR EACH ROW EXECUTE FUNCTION app.not
 CREATE TABLE app.watched (id int);
 CREATE TRIGGER t BEFORE INSERT ON app.watched FOR EACH ROW EXECUTE FUNCTION app.note();
 CREATE TABLE app.child (id int REFERENCES app.users (id));
+CREATE TABLE app.owner (id int PRIMARY KEY);
+CREATE TABLE app.owned (id int PRIMARY KEY, owner int REFERENCES app.owner (id) ON DELETE CASCADE);
+CREATE TABLE app.part (owned int REFERENCES app.owned (id) ON DELETE SET NULL);
+CREATE TRIGGER t BEFORE UPDATE ON app.part FOR EACH ROW EXECUTE FUNCTION app.note();
 CREATE TABLE app.secured (v text);
 ALTER TABLE app.secured ENABLE ROW LEVEL SECURITY;
 CREATE POLICY p ON app.secured USING (app.check_it(v));
@@ -133,6 +137,11 @@ describe('the catalog reader', () => {
     expect(code('plain_table')?.runs).toEqual(new Set());
     // The triggers of a foreign key are PostgreSQL's own.
     expect(catalog.relation('app', 'child')?.hasTriggersOrRules).toBe(false);
+    // Deleting an owner deletes what is owned, which updates its parts, which fires a trigger.
+    expect(code('owner')).toEqual({ runs: new Set(['delete']), altersRow: new Set() });
+    expect(catalog.relation('app', 'owner')?.referencedBy).toEqual([
+      catalog.relation('app', 'owned')?.oid,
+    ]);
     expect(catalog.type('app', 'coded')?.runsUserCode).toBe(true);
     expect(catalog.type('app', 'plain')?.runsUserCode).toBe(false);
     expect(catalog.type('public', 'citext')?.runsUserCode).toBe(false);

@@ -139,6 +139,7 @@ describe('what a statement does', () => {
       ['UPDATE tasks SET id = 1 FROM people', ['public.people'], ['public.tasks']],
       ['DELETE FROM named', [], ['public.named', 'public.people via named']],
       ['TRUNCATE tasks, hr.people', [], ['hr.people', 'public.tasks']],
+      ['TRUNCATE people CASCADE', [], ['public.people', 'public.tasks']],
       ['DROP TABLE tasks, hr.people', [], ['hr.people', 'public.tasks']],
       ['DROP TRIGGER fill ON audited', [], ['public.audited']],
       ['ALTER TABLE pay DETACH PARTITION pay_2024', [], ['public.pay', 'public.pay_2024']],
