@@ -19,6 +19,12 @@ import { startRun } from './run.ts';
 import { checkText, knownStatements } from './statement-text.ts';
 import type { StreamState } from './stream-state.ts';
 
+/**
+ * Messages that may be unanswered at one time. What is in line takes memory, and a client can send
+ * a Sync in five bytes; real pipelines have some hundreds.
+ */
+const MAX_PENDING = 20_000;
+
 export class ClientSide {
   readonly #state: StreamState;
   readonly #decider: Decider;
@@ -49,6 +55,10 @@ export class ClientSide {
     const { copy, stopping } = this.#state;
     if (stopping !== undefined) await stopping;
     this.#state.stopping = undefined;
+    const { queue } = this.#state;
+    if (queue.length >= MAX_PENDING) {
+      await this.#state.waitForTarget(() => queue.length < MAX_PENDING);
+    }
     const at = this.#at;
     this.#at += item.bytes.length;
     if (item.kind === 'pass') {
@@ -230,6 +240,7 @@ export class ClientSide {
     const state = this.#state;
     const entry = { origin: 'client', segment: state.segment } as const;
     if (state.options.grant().passthrough) {
+      state.settings.sent({ runsUserCode: true, changesCatalog: true }, state.segment);
       state.send(bytes, { ...entry, kind: 'function-call' });
       return;
     }

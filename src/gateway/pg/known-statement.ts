@@ -28,7 +28,7 @@ export interface KnownStatement {
   readonly grantGeneration: string;
   /** undefined: let through by a passthrough grant; nothing is known of it, nothing is checked. */
   readonly basis: Basis | undefined;
-  /** undefined: an empty text, or no basis. */
+  /** undefined: an empty text, which returns nothing; or no basis. */
   readonly allowed: AllowedStatement | undefined;
   /** The verdict rests on what a name of SQL stands for: EXECUTE, FETCH and their like. */
   readonly usesNames: boolean;
@@ -57,10 +57,14 @@ export interface KnownPortal {
   describedIn: number | undefined;
 }
 
+/** What a statement may do of which nothing is known. */
+const UNKNOWN_EFFECT: ProtocolEffect = { runsUserCode: true, changesCatalog: true };
+
 /** Everything that running the statement does to names and settings, with whose doing it is. */
 export function effectsOf(
   statement: KnownStatement,
 ): readonly { readonly statement: KnownStatement; readonly effect: ProtocolEffect }[] {
+  if (statement.basis === undefined) return [{ statement, effect: UNKNOWN_EFFECT }];
   return [statement, statement.executes].flatMap((one) =>
     one?.allowed === undefined ? [] : [{ statement: one, effect: one.allowed.analysis.protocol }],
   );

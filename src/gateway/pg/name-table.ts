@@ -83,9 +83,4 @@ export class NameTable<T> {
       if (!keep(name, value)) this.#confirmed.delete(name);
     }
   }
-
-  /** Confirmed names, for the comparison with what the target says. */
-  get names(): readonly string[] {
-    return [...this.#confirmed.keys()];
-  }
 }

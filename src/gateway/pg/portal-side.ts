@@ -59,8 +59,10 @@ export class PortalSide {
     const { portal: name } = decodeExecute(body, state.codec);
     const found = await this.#find(state.portals, name, unknownPortal);
     if (state.skipping) return;
-    if (found.type !== 'known') return this.#deny(this.#refusals.native(noPortal(name)));
-    const portal = found.value;
+    const portal = found.type === 'known' ? found.value : undefined;
+    // Of a portal that was bound under a passthrough grant nothing is known to check it by.
+    const isUnknown = portal?.statement.basis === undefined && !state.options.grant().passthrough;
+    if (portal === undefined || isUnknown) return this.#deny(this.#refusals.native(noPortal(name)));
     const statement = await this.#current(portal.statement, at, portal);
     if (statement === undefined) return;
     const grant = state.options.grant();
@@ -115,8 +117,7 @@ export class PortalSide {
         return undefined;
       default: {
         const [known] = knownStatements({ state, decided, text, at, parameterTypes });
-        // A verdict on a text without a statement: nothing runs, nothing is to be hidden.
-        return known ?? statement;
+        return known;
       }
     }
   }

@@ -22,8 +22,9 @@ const QUERY_KINDS = new Set(['v', 'm']);
 
 /** Whether rows of this statement may go on only after their description has been checked. */
 export function needsDescription(statement: KnownStatement, grant: Grant): boolean {
-  const { allowed } = statement;
-  return allowed !== undefined && (grant.masks.length > 0 || allowed.detectors.length > 0);
+  const { allowed, basis } = statement;
+  if (basis === undefined) return false;
+  return allowed === undefined || grant.masks.length > 0 || allowed.detectors.length > 0;
 }
 
 export interface DescribedResult {
@@ -39,10 +40,11 @@ export interface DescribedResult {
 export function describeResult(result: DescribedResult): Refusal | undefined {
   const { run, fields } = result;
   const { allowed, basis } = run.statement;
-  if (allowed === undefined || basis === undefined) {
+  if (basis === undefined) {
     run.rowsAre = 'pass';
     return undefined;
   }
+  if (allowed === undefined) return mismatch('The text was taken for an empty one.');
   const { statement } = run;
   if (statement.shape !== fields || !statement.shapeIsChecked) {
     const disagreement = disagreementOf(allowed, fields, basis.catalog);

@@ -60,8 +60,9 @@ export async function servePostgresStream(
   } catch (error) {
     if (error instanceof RecordingFailed) throw error.cause;
     if (error instanceof StreamEnded) return stream.story.summary(error.message);
-    await stream.sayFatal(toHoopError(error));
-    if (error instanceof HoopError) return stream.story.summary(error.message);
+    const reason = options.signal.aborted ? endOfSession(options.signal) : error;
+    await stream.sayFatal(reason instanceof HoopError ? reason : INTERNAL_FAULT);
+    if (reason instanceof HoopError) return stream.story.summary(reason.message);
     throw error;
   } finally {
     await stream.close();
@@ -193,7 +194,7 @@ class PostgresStream {
   async #untilOver<T>(promise: Promise<T>): Promise<T> {
     const { signal } = this.#options;
     const { promise: over, reject } = Promise.withResolvers<never>();
-    const abort = (): void => reject(toHoopError(signal.reason));
+    const abort = (): void => reject(endOfSession(signal));
     if (signal.aborted) abort();
     signal.addEventListener('abort', abort, { once: true });
     const gone = this.#clientGone.promise.then(() => {
@@ -221,10 +222,12 @@ async function withinTime(promise: Promise<unknown>, timeoutMs: number): Promise
   }
 }
 
-function toHoopError(error: unknown): HoopError {
-  if (error instanceof HoopError) return error;
-  if (error instanceof Error && error.name === 'AbortError') {
-    return new HoopError('HOOP_SESSION_ENDED', 'the session has ended');
-  }
-  return new HoopError('HOOP_PROTOCOL', 'internal fault of the gateway', { cause: error });
+const INTERNAL_FAULT: NativeError = {
+  sqlState: 'XX000',
+  message: 'internal fault of the gateway',
+};
+
+function endOfSession({ reason }: AbortSignal): HoopError {
+  if (reason instanceof HoopError) return reason;
+  return new HoopError('HOOP_SESSION_ENDED', 'the session has ended', { cause: reason });
 }

@@ -78,6 +78,10 @@ export function knownStatements(request: {
     return [{ ...common, ...nothing, number: first, text }];
   }
   const { basis, names } = decided;
+  if (statements.length === 0) {
+    const nothing = { basis, allowed: undefined, usesNames: false, executes: undefined };
+    return [{ ...common, ...nothing, number: first, text }];
+  }
   return statements.map((allowed, index) => ({
     ...common,
     usesNames: names.wereUsed,

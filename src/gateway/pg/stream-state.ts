@@ -30,6 +30,8 @@ export class StreamState {
   /** The stream is over; everything that waits gives up. */
   readonly ended: AbortController;
   segment = 0;
+  /** What errors and notices at the end of the open transaction may show of its statements. */
+  deferred = { values: false, userCode: false };
   /** A cancel of the gateway's own is on its way. */
   stopping: Promise<void> | undefined;
   /** Extended messages were sent since the last Sync or Query. */
@@ -91,13 +93,18 @@ export class StreamState {
     let disturbs = false;
     let mayReadCopy = false;
     for (const { statement } of entry.kind === 'query' ? entry.runs : [entry.run]) {
+      const { allowed } = statement;
+      if (allowed?.redactErrors) {
+        const userCode = this.deferred.userCode || allowed.analysis.protocol.runsUserCode;
+        this.deferred = { values: true, userCode };
+      }
       for (const { effect } of effectsOf(statement)) {
         disturbs ||= this.settings.disturbs(effect);
         this.settings.sent(effect, entry.segment);
       }
       // Nothing is known of an opaque text, but COPY cannot be spelt in another way.
       mayReadCopy ||=
-        statement.allowed?.analysis.protocol.copy?.direction === 'in' ||
+        allowed?.analysis.protocol.copy?.direction === 'in' ||
         (statement.basis === undefined && /copy/i.test(statement.text));
     }
     this.send(message, entry, disturbs);

@@ -4,6 +4,7 @@
  * the gateway is withheld. Everything else goes on as the bytes that came.
  */
 import { ProtocolError } from '../../errors.ts';
+import type { AllowedStatement } from '../../policy/sql/types.ts';
 import { decodeCommandComplete } from '../../protocol/pg/command-complete.ts';
 import { encodeCopyFail } from '../../protocol/pg/copy-fail.ts';
 import { decodeErrorResponse } from '../../protocol/pg/error-response.ts';
@@ -135,10 +136,9 @@ export class TargetSide {
     }
     if (entry?.kind !== 'query') throw outOfStep(entry, 'execute');
     const run = runOf(entry);
-    if (run === undefined) {
-      // An empty text has no statement; any other is one that the parser did not see.
-      if (end.tag !== undefined) throw outOfStep(entry, 'a statement that was not there');
-      return;
+    const isEmpty = run?.statement.basis !== undefined && run.statement.allowed === undefined;
+    if (run === undefined || (isEmpty && end.tag !== undefined)) {
+      throw outOfStep(entry, 'a statement that the parser did not see');
     }
     runEnded(this.#state, run, end);
     if (run.statement.basis === undefined) run.rows = 0;
@@ -228,6 +228,7 @@ export class TargetSide {
     state.settled(entry);
     const { status } = decodeReadyForQuery(body);
     state.settings.ready(status, entry.segment, state.queue.length === 0);
+    if (status === 'idle' && state.queue.length === 0) state.deferred = NOTHING_DEFERRED;
     if (entry.origin !== 'client') return undefined;
     state.withholding = false;
     return bytes;
@@ -235,12 +236,24 @@ export class TargetSide {
 
   #redaction(entry: Entry | undefined): Redaction {
     const verdicts = verdictsOf(entry);
+    // Deferred constraints and triggers of earlier statements speak up when the transaction ends.
+    const earlier = mayFireDeferred(entry, verdicts) ? this.#state.deferred : NOTHING_DEFERRED;
     return {
-      values: verdicts.some(({ redactErrors }) => redactErrors),
-      userCode: verdicts.some(({ analysis }) => analysis.protocol.runsUserCode),
+      values: earlier.values || verdicts.some(({ redactErrors }) => redactErrors),
+      userCode: earlier.userCode || verdicts.some(({ analysis }) => analysis.protocol.runsUserCode),
       detectors: this.#state.options.grant().detectors,
     };
   }
+}
+
+const NOTHING_DEFERRED = { values: false, userCode: false };
+
+function mayFireDeferred(entry: Entry | undefined, verdicts: readonly AllowedStatement[]): boolean {
+  if (entry === undefined || entry.kind === 'sync') return true;
+  return verdicts.some(
+    ({ analysis }) =>
+      analysis.protocol.transaction !== undefined || analysis.verb.startsWith('set constraints'),
+  );
 }
 
 function expectKind(entry: Entry | undefined, kind: Entry['kind']): void {

@@ -6,7 +6,6 @@ import { encodeClose } from '../../../src/protocol/pg/close.ts';
 import { encodeDescribe } from '../../../src/protocol/pg/describe.ts';
 import { encodeEmptyFrontend } from '../../../src/protocol/pg/empty-messages.ts';
 import { encodeExecute } from '../../../src/protocol/pg/execute.ts';
-import { BACKEND } from '../../../src/protocol/pg/message-types.ts';
 import { encodeParse } from '../../../src/protocol/pg/parse.ts';
 import { encodeQuery } from '../../../src/protocol/pg/query.ts';
 import { encodeStartupMessage } from '../../../src/protocol/pg/startup-message.ts';
@@ -176,5 +175,3 @@ export function report(body: Buffer): Record<string, string> {
 export function status(received: readonly Received[]): string | undefined {
   return received.findLast(({ type }) => type === 'Z')?.body.toString('latin1');
 }
-
-export { BACKEND };

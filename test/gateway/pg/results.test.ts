@@ -281,6 +281,34 @@ describe('errors of a statement that evaluates masked columns', () => {
     expect(JSON.stringify(errors(extended))).not.toContain('ada');
   });
 
+  test('are redacted at the end of the transaction too, where constraints are deferred to', async () => {
+    await sql(`
+      CREATE TABLE parent (card text PRIMARY KEY);
+      CREATE TABLE child (card text REFERENCES parent DEFERRABLE INITIALLY DEFERRED);
+    `);
+    await using bench = await startBench({
+      target: target(),
+      script: (text) =>
+        /^insert/i.test(text)
+          ? { redactErrors: true }
+          : /^commit/i.test(text)
+            ? { effect: { transaction: 'commit' } }
+            : undefined,
+    });
+    await using client = await RawClient.open(bench.port);
+    const insert = "INSERT INTO child VALUES ('4012888888881881')";
+    await client.ask([query('BEGIN')]);
+    await client.ask([query(insert)]);
+    const atCommit = await client.ask([query('COMMIT')]);
+    expect(errors(atCommit)[0]).toMatchObject({ C: '23503' });
+    expect(JSON.stringify(errors(atCommit))).not.toContain('4012');
+    const atSync = await client.ask([run(insert), sync]);
+    expect(letters(atSync)).toBe('1 2 C E Z');
+    expect(JSON.stringify(errors(atSync))).not.toContain('4012');
+    const unrelated = await client.ask([query("SELECT 'x'::int")]);
+    expect(errors(unrelated)[0]?.['M']).toContain('"x"');
+  });
+
   test('pass where the class of error shows no values', async () => {
     await using bench = await benchWith({ masks: ['derived', 'derived'], redactErrors: true });
     await using client = await RawClient.open(bench.port);

@@ -349,3 +349,46 @@ test('a passthrough grant asks nothing and changes nothing', async () => {
   expect(letters(called)).toBe('V Z');
   expect(bench.events.filter(({ type }) => type === 'decision').length).toBeGreaterThan(4);
 });
+
+test('what was made under a passthrough grant is unknown once the grant is another', async () => {
+  let passthrough = true;
+  const asked: string[] = [];
+  await using bench = await startBench({
+    target: target(),
+    grant: () => testGrant({ passthrough, generation: String(passthrough) }),
+    script: (text) => {
+      asked.push(text);
+      return text.includes('generate') ? { deny: {} } : undefined;
+    },
+  });
+  await using client = await RawClient.open(bench.port);
+  const series = 'SELECT generate_series(1, 9)';
+  await client.ask([query(`PREPARE a AS ${series}`)]);
+  await client.ask([query('BEGIN')]);
+  await client.ask([
+    parse(series, 'b'),
+    bind({ statement: 'b', portal: 'p' }),
+    execute('p', 1),
+    sync,
+  ]);
+  passthrough = false;
+  const refused = async (...messages: Uint8Array[]): Promise<string | undefined> => {
+    await client.ask([query('SAVEPOINT s')]);
+    const [error] = errors(await client.ask([...messages, sync]));
+    await client.ask([query('ROLLBACK TO s')]);
+    return error?.['C'];
+  };
+  expect(await refused(execute('p', 1))).toBe('34000');
+  expect(await refused(bind({ statement: 'b' }), execute())).toBe('42501');
+  expect(await refused(bind({ statement: 'a' }), execute())).toBe('26000');
+  expect(asked).toContain(series);
+});
+
+test('thousands of messages in one pipeline are all answered', async () => {
+  await using bench = await startBench({ target: target() });
+  await using client = await RawClient.open(bench.port);
+  const many = Array.from({ length: 15_000 }, (_, n) => [parse(`SELECT ${n}`), bind(), execute()]);
+  const answers = await client.ask([...many.flat(), sync]);
+  expect(rows(answers)).toHaveLength(15_000);
+  expect(rows(answers).at(-1)).toEqual(['14999']);
+});

@@ -59,7 +59,11 @@ const copyFail = message('f', Buffer.from('no more\0'));
 
 const cases: Record<string, readonly Step[]> = {
   'a simple Query': [{ send: [query('SELECT * FROM t WHERE id < 4')] }],
-  'an empty Query': [{ send: [query('')] }, { send: [query(' ; ')] }],
+  'an empty Query': [
+    { send: [query('')] },
+    { send: [query(' ; ')] },
+    { send: [parse(''), bind(), describePortal(), execute(), sync] },
+  ],
   'several statements in one Query': [
     { send: [query("SELECT 1; SELECT 2, 'x'; SELECT id FROM t LIMIT 2")] },
     { send: [query('SELECT 1; SELECT 1/0; SELECT 2')] },
