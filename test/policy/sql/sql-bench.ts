@@ -22,6 +22,8 @@ export const CORPUS = join(here, '../../corpus');
 export interface SqlBench extends AsyncDisposable {
   readonly catalog: Catalog;
   readonly context: StatementContext;
+  /** Of the server's superuser. */
+  readonly url: string;
   analyse(sql: string, context?: Partial<StatementContext>): Promise<StatementAnalysis[]>;
   /** Runs the text on the server inside a transaction that is rolled back; rows and notices as text. */
   really(sql: string): Promise<string>;
@@ -52,6 +54,7 @@ export async function startSqlBench(schemaFile: string): Promise<SqlBench> {
   return {
     catalog,
     context,
+    url: server.url('postgres'),
     analyse: async (sql, changes = {}) =>
       analyseStatements(await parse(sql), sql, { ...context, ...changes }),
     really: async (sql) => {
