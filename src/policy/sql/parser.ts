@@ -5,6 +5,7 @@
  * and one large text is parsed at a time. What could not be parsed is refused by the caller.
  */
 import { Worker } from 'node:worker_threads';
+import { type ConstantShape, ConstantShapes, constantShape } from './constant-shapes.ts';
 import type { ParseAnswer, ParseRequest } from './parser-worker.ts';
 
 export type ParseOutcome =
@@ -97,6 +98,7 @@ export class SqlParser implements AsyncDisposable {
   readonly #threads = new Set<Thread>();
   readonly #waiting: Job[] = [];
   readonly #cache = new Map<string, { outcome: ParseOutcome; bytes: number }>();
+  readonly #shapes = new ConstantShapes();
   readonly #pending = new Map<string, Promise<ParseOutcome>>();
   #cacheBytes = 0;
   #closed = false;
@@ -131,11 +133,16 @@ export class SqlParser implements AsyncDisposable {
     if (pending) {
       return pending;
     }
+    const shape = constantShape(text);
+    const tree = shape === undefined ? undefined : this.#shapes.tree(shape);
+    if (tree !== undefined) {
+      return Promise.resolve({ type: 'tree', tree });
+    }
     const refused = this.#refuse(text);
     if (refused) {
       return Promise.resolve(refused);
     }
-    const outcome = this.#enqueue(text);
+    const outcome = this.#enqueue(text, shape);
     this.#pending.set(text, outcome);
     return outcome;
   }
@@ -160,7 +167,7 @@ export class SqlParser implements AsyncDisposable {
     return this.#closed || this.#waiting.length >= MAX_WAITING ? BROKEN : undefined;
   }
 
-  #enqueue(text: string): Promise<ParseOutcome> {
+  #enqueue(text: string, shape: ConstantShape | undefined): Promise<ParseOutcome> {
     return new Promise((resolve) => {
       this.#waiting.push({
         text,
@@ -168,6 +175,9 @@ export class SqlParser implements AsyncDisposable {
         done: (outcome, bytes) => {
           this.#pending.delete(text);
           this.#remember(text, outcome, bytes);
+          if (shape !== undefined && outcome.type === 'tree') {
+            this.#shapes.learn(shape, outcome.tree, bytes);
+          }
           resolve(outcome);
         },
       });

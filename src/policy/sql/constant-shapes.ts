@@ -1,0 +1,173 @@
+/**
+ * Trees of texts that differ only in the digits of integer constants, without parsing each.
+ *
+ * A program that writes numbers into its SQL sends another text each time, and each would cross
+ * to the parser's thread and back. The second of them has the tree of the first with other values
+ * in it, and that can be known for certain:
+ *
+ * - Digits are exchanged for the same number of digits (at most nine), between delimiters that
+ *   end an integer for the scanner. Every other character, and so every location, stays.
+ * - The tree of the first text shows for each of these runs exactly one integer constant of that
+ *   value at that place. So the scanner was not inside a string, a comment or a name there, and it
+ *   gives the same kinds of tokens for the second text: nine digits are always an ICONST.
+ * - The grammar chooses its rules by kinds of tokens, not by values. The few actions that look at
+ *   a value (FLOAT(n), a minus sign before it) do not leave a constant at that place, and what
+ *   does not show up as a constant is not exchanged.
+ *
+ * Only the parsing is saved: analysis and verdict are made for the text that came.
+ */
+
+/** Texts above this are parsed; what a program writes in a loop is shorter. Characters. */
+const MAX_TEXT = 4096;
+const MAX_CONSTANTS = 64;
+/** Bytes of trees, estimated. */
+const MAX_BYTES = 8 * 1024 * 1024;
+const MAX_TREE_JSON_BYTES = 64 * 1024;
+
+const INTEGER = /(?<=[\s(,=<>+*/])\d{1,9}(?=[\s),;]|$)/g;
+const ASCII = /^[\t\n\r\x20-\x7e]*$/;
+
+/** A text with its integers taken out. */
+export interface ConstantShape {
+  readonly key: string;
+  readonly places: readonly number[];
+  readonly values: readonly number[];
+}
+
+/** @returns undefined where there is nothing to exchange, or too much. */
+export function constantShape(text: string): ConstantShape | undefined {
+  if (text.length > MAX_TEXT || !ASCII.test(text)) {
+    return undefined;
+  }
+  const places: number[] = [];
+  const values: number[] = [];
+  const key = text.replace(INTEGER, (digits, place: number) => {
+    places.push(place);
+    values.push(Number(digits));
+    return '0'.repeat(digits.length);
+  });
+  return places.length === 0 || places.length > MAX_CONSTANTS ? undefined : { key, places, values };
+}
+
+/** Where the constants are in a tree: keys to descend by, and at the end the constant's index. */
+interface Way {
+  readonly steps: Map<string, Way>;
+  constant: number | undefined;
+}
+
+interface Known {
+  readonly tree: object;
+  readonly way: Way;
+  readonly bytes: number;
+}
+
+export class ConstantShapes {
+  readonly #known = new Map<string, Known>();
+  #bytes = 0;
+
+  /** The tree that the parser would give; parts are shared with other trees: do not change it. */
+  tree(shape: ConstantShape): unknown {
+    const known = this.#known.get(shape.key);
+    if (known === undefined) {
+      return undefined;
+    }
+    this.#known.delete(shape.key);
+    this.#known.set(shape.key, known);
+    return copy(known.tree, known.way, shape.values);
+  }
+
+  /** @param tree what the parser gave for the text of this shape. */
+  learn(shape: ConstantShape, tree: unknown, jsonBytes: number): void {
+    if (jsonBytes > MAX_TREE_JSON_BYTES || this.#known.has(shape.key) || !isObject(tree)) {
+      return;
+    }
+    const way = findConstants(tree, shape);
+    if (way === undefined) {
+      return;
+    }
+    // A parsed tree takes several times its JSON.
+    const bytes = shape.key.length * 2 + jsonBytes * 6 + 200;
+    this.#known.set(shape.key, { tree, way, bytes });
+    this.#bytes += bytes;
+    for (const [oldest, entry] of this.#known) {
+      if (this.#bytes <= MAX_BYTES) {
+        return;
+      }
+      this.#known.delete(oldest);
+      this.#bytes -= entry.bytes;
+    }
+  }
+}
+
+/** @returns undefined unless each place holds exactly one constant, of exactly that value. */
+function findConstants(tree: object, { places, values }: ConstantShape): Way | undefined {
+  const indexes = new Map(places.map((place, index) => [place, index]));
+  const root: Way = { steps: new Map(), constant: undefined };
+  const found = new Set<number>();
+  let isSound = true;
+  const visit = (node: object, keys: string[]): void => {
+    for (const [key, child] of Object.entries(node)) {
+      if (!isObject(child)) {
+        continue;
+      }
+      keys.push(key);
+      const constant = key === 'A_Const' ? integerConstant(child) : undefined;
+      const index = constant === undefined ? undefined : indexes.get(constant.location);
+      if (index !== undefined) {
+        isSound &&= !found.has(index) && constant?.value === values[index];
+        found.add(index);
+        mark(root, keys, index);
+      }
+      visit(child, keys);
+      keys.pop();
+    }
+  };
+  visit(tree, []);
+  return isSound && found.size === places.length ? root : undefined;
+}
+
+/** The binding leaves out a value of 0 and a location of 0. */
+function integerConstant(fields: object): { location: number; value: number } | undefined {
+  if (!('ival' in fields) || !isObject(fields.ival)) {
+    return undefined;
+  }
+  const location = 'location' in fields ? Number(fields.location) : 0;
+  return { location, value: 'ival' in fields.ival ? Number(fields.ival.ival) : 0 };
+}
+
+function mark(root: Way, keys: readonly string[], constant: number): void {
+  let way = root;
+  for (const key of keys) {
+    let next = way.steps.get(key);
+    if (next === undefined) {
+      next = { steps: new Map(), constant: undefined };
+      way.steps.set(key, next);
+    }
+    way = next;
+  }
+  way.constant = constant;
+}
+
+/** Copies what is on the way to a constant, and nothing else. */
+function copy(node: unknown, way: Way, values: readonly number[]): unknown {
+  if (way.constant !== undefined) {
+    const value = values[way.constant];
+    return { ...(isObject(node) ? node : {}), ival: value === 0 ? {} : { ival: value } };
+  }
+  if (Array.isArray(node)) {
+    const items: unknown[] = [...node];
+    for (const [key, step] of way.steps) {
+      items[Number(key)] = copy(items[Number(key)], step, values);
+    }
+    return items;
+  }
+  const fields: Record<string, unknown> = { ...(isObject(node) ? node : {}) };
+  for (const [key, step] of way.steps) {
+    fields[key] = copy(fields[key], step, values);
+  }
+  return fields;
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null;
+}
