@@ -8,7 +8,8 @@ import {
   openSync,
   readFileSync,
   renameSync,
-  writeSync,
+  unlinkSync,
+  writeFileSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
 import { HoopError } from '../errors.ts';
@@ -46,8 +47,12 @@ export function writePrivateFile(path: string, content: Uint8Array | string): vo
   const temporary = `${path}.${process.pid}.tmp`;
   const fd = openSync(temporary, 'w', 0o600);
   try {
-    writeSync(fd, typeof content === 'string' ? Buffer.from(content) : content);
+    // Not writeSync: on a disk that is nearly full it may take a part and call that a success.
+    writeFileSync(fd, content);
     fsyncSync(fd);
+  } catch (error) {
+    unlinkSync(temporary);
+    throw error;
   } finally {
     closeSync(fd);
   }

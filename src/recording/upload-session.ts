@@ -109,14 +109,30 @@ export interface PendingUpload {
   readonly startedMs: number;
 }
 
-/** Spools without a receipt that no live process is using. */
-export async function pendingUploads(directory: string): Promise<PendingUpload[]> {
+/**
+ * Spools without a receipt that no live process is using.
+ * @param onBroken told of those that cannot be read
+ */
+export async function pendingUploads(
+  directory: string,
+  onBroken: (session: string, error: HoopError) => void = () => undefined,
+): Promise<PendingUpload[]> {
   const pending: PendingUpload[] = [];
   for (const session of await spooledSessions(directory)) {
     const spooled = spoolDirectory(directory, session);
-    if (readReceipt(spooled) === undefined && !(await isClaimedByOther(spooled))) {
-      const { gatewayUrl, target, startedMs } = readSpool(spooled).spool;
-      pending.push({ session, gatewayUrl, target, startedMs });
+    try {
+      if (readReceipt(spooled) === undefined && !(await isClaimedByOther(spooled))) {
+        const { gatewayUrl, target, startedMs } = readSpool(spooled).spool;
+        pending.push({ session, gatewayUrl, target, startedMs });
+      }
+    } catch (error) {
+      if (!(error instanceof HoopError)) {
+        throw error;
+      }
+      // Without its files the process died making it, and nothing had been recorded yet.
+      if (error.code !== 'HOOP_SESSION_UNKNOWN') {
+        onBroken(session, error);
+      }
     }
   }
   return pending;
@@ -168,6 +184,7 @@ class Upload {
       clientHead: opened.scan.head,
       interim: false,
     });
+    checkNothingIsGone(opened, manifest.streams);
     const payload = encodeManifest(manifest);
     const signed = signEnvelope(MANIFEST_TYPE, payload, this.#keys.sessionKey);
     const text = await gateway.putManifest(session, encodeEnvelope(signed), signal);
@@ -285,6 +302,21 @@ class Upload {
       throw mismatch('the gateway did not countersign the manifest that it was given');
     }
     return text;
+  }
+}
+
+/**
+ * Nothing leaves a gateway before it is in its file, so whatever came from it must be there still. If
+ * it is not (an end that was cut off, a disk that lost it), this side does not sign that all is well.
+ */
+function checkNothingIsGone(opened: OpenedRecording, theirs: readonly StreamOffsets[]): void {
+  for (const { stream, down } of opened.scan.offsets.values()) {
+    const missing = down - (theirs.find((other) => other.stream === stream)?.down ?? 0);
+    if (missing > 0) {
+      throw mismatch(
+        `the gateway has recorded ${missing} bytes less of stream ${stream} than came from it`,
+      );
+    }
   }
 }
 

@@ -56,19 +56,34 @@ export async function uploadPending(options: {
 }): Promise<void> {
   const { open, except, note, signal } = options;
   const directory = spoolDirectory(open.home);
+  // Each by itself: one that cannot be settled must not keep the later ones here for ever.
+  const failed = (session: string, error: unknown): void => {
+    if (!signal.aborted) {
+      const reason = error instanceof Error ? error.message : 'unknown reason';
+      note(`the recording of the earlier session ${session} is still not uploaded: ${reason}`);
+    }
+  };
   try {
     await pruneSpools(directory, Date.now());
-    for (const { session, gatewayUrl } of await pendingUploads(directory)) {
-      if (session !== except && gatewayUrl === open.gateway) {
-        await uploadSession({ directory, session, gateway: open.client, signal });
-        note(`the recording of the earlier session ${session} is uploaded now`);
-      }
-    }
   } catch (error) {
-    if (!signal.aborted) {
-      note(
-        `an earlier recording is still not uploaded: ${error instanceof Error ? error.message : 'unknown reason'}`,
-      );
+    const reason = error instanceof Error ? error.message : 'unknown reason';
+    note(`old recordings could not be removed: ${reason}`);
+  }
+  const pending = await pendingUploads(directory, failed).catch((error: unknown) => {
+    note(
+      `earlier recordings cannot be read: ${error instanceof Error ? error.message : 'unknown'}`,
+    );
+    return [];
+  });
+  for (const { session, gatewayUrl } of pending) {
+    if (session === except || gatewayUrl !== open.gateway || signal.aborted) {
+      continue;
+    }
+    try {
+      await uploadSession({ directory, session, gateway: open.client, signal });
+      note(`the recording of the earlier session ${session} is uploaded now`);
+    } catch (error) {
+      failed(session, error);
     }
   }
 }
