@@ -34,26 +34,36 @@ const SHORTEST_TOKEN = 20;
 const SSN_DIGITS = 9;
 
 const TOKEN_START =
-  /eyJ|A[KSBC][IC]A|AIza|ya29|ecret|aws|AccountKey|_live_|xox|sk-|gh[oprsu]_|github_pat|gl(?:pat|dt|rt|cbt|ptt|soat)-|npm_|pypi-|-----BEGIN|:\/\//i;
+  /eyJ|A[KSBC][IC]A|AIza|ya29|[eE][cC][rR][eE][tT]|[aA][wW][sS]|AccountKey|_live_|xox|sk-|gh[oprsu]_|github_pat|gl(?:pat|dt|rt|cbt|ptt|soat)-|npm_|pypi-|-----BEGIN|:\/\//;
+
+const DIGIT = 1;
+/** Lead byte of a character that may be a digit of another script; the first is U+0660. */
+const FOREIGN = 2;
+const AT = 4;
+/** Every token has one of these characters: `_ - : =`, the J of eyJ, the A of AKIA. */
+const TOKEN = 8;
+
+const CLASSES = Uint8Array.from({ length: 256 }, (_, byte) => {
+  if (byte >= 0x30 && byte <= 0x39) return DIGIT;
+  if (byte >= 0xd9) return FOREIGN;
+  if (byte === 0x40) return AT;
+  return '_-:=JA'.includes(String.fromCharCode(byte)) ? TOKEN : 0;
+});
 
 /** Whether it is worth to decode and search these bytes (ASCII-compatible encoding). */
 export function mayHoldHit(bytes: Uint8Array): boolean {
   if (bytes.length < SHORTEST_HIT) return false;
   let digits = 0;
+  let mayBeToken = false;
   for (let index = 0; index < bytes.length; index += 1) {
-    const byte = bytes[index] ?? 0;
-    if (byte >= 0x30 && byte <= 0x39) {
-      digits += 1;
-      if (digits >= SSN_DIGITS) return true;
-    } else if (byte === 0x40) {
-      return true;
-    } else if (byte >= 0xd9) {
-      // Lead byte of a character that may be a digit of another script (the first is U+0660).
-      digits += 1;
-      if (digits >= SSN_DIGITS) return true;
-    }
+    const kind = CLASSES[bytes[index] ?? 0] ?? 0;
+    if (kind === 0) continue;
+    if (kind === AT) return true;
+    if (kind === TOKEN) mayBeToken = true;
+    else if (++digits >= SSN_DIGITS) return true;
   }
-  if (bytes.length < SHORTEST_TOKEN) return false;
+  // Only ya29 has none of those characters, but digits.
+  if (bytes.length < SHORTEST_TOKEN || !(mayBeToken || digits > 1)) return false;
   return TOKEN_START.test(
     Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1'),
   );
