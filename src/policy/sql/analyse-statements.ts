@@ -1,5 +1,6 @@
 /** Parse tree → what each statement of the text does. */
 
+import { concreteType } from './function-types.ts';
 import type { Lineage, NamedLineage } from './lineage.ts';
 import { settingEffect } from './settings-table.ts';
 import { columnFacts, StatementFacts, TooComplex } from './statement-facts.ts';
@@ -74,7 +75,8 @@ function outputOf(facts: StatementFacts, column: NamedLineage): OutputColumn {
     name: column.name,
     kind: identity ? 'identity' : 'derived',
     sources: identity ? [identity.fact, ...others] : others,
-    typeOid: type,
+    // RowDescription names the type behind a domain.
+    typeOid: type === undefined ? undefined : concreteType(facts, type),
     tied: facts.tiedTo(origins),
   };
 }

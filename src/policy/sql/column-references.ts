@@ -52,13 +52,15 @@ export function namedValue(
       return column;
     }
     const table = findTable(scope, first);
-    return table ? wholeRow(table) : undefined;
+    return table ? wholeRow(facts, table) : undefined;
   }
   const table = tableNamed(facts, names.slice(0, -1), scope);
   if (!table) {
     return undefined;
   }
-  return columnOf(facts, table, name) ?? attributeCall(facts, name, wholeRow(table), location);
+  return (
+    columnOf(facts, table, name) ?? attributeCall(facts, name, wholeRow(facts, table), location)
+  );
 }
 
 /** The table that `t`, `s.t` or `db.s.t` means. */
@@ -89,7 +91,7 @@ export function starRow(
     );
   }
   const table = tableNamed(facts, names, scope);
-  return table ? wholeRow(table) : undefined;
+  return table ? wholeRow(facts, table) : undefined;
 }
 
 /** Whether a table of which not all columns are known is part of the star. */

@@ -182,9 +182,14 @@ export function indirection(
 function literal(facts: StatementFacts, fields: FieldsOf<'A_Const'>): Lineage {
   checkFields(facts, 'A_Const', fields);
   if (fields.ival) return constant(TYPE.int4);
-  if (fields.fval) return constant(TYPE.numeric);
+  if (fields.fval) return constant(isInt8(fields.fval.fval ?? '') ? TYPE.int8 : TYPE.numeric);
   if (fields.boolval) return constant(TYPE.bool);
   return constant(TYPE.unknown);
+}
+
+/** Integers that do not fit into int4 come from the lexer as text. */
+function isInt8(text: string): boolean {
+  return /^\d{1,19}$/.test(text) && BigInt(text) <= 9_223_372_036_854_775_807n;
 }
 
 function parameter(facts: StatementFacts, fields: FieldsOf<'ParamRef'>): Lineage {

@@ -6,7 +6,15 @@ import type { StatementFacts } from './statement-facts.ts';
 import type { CatalogFunction } from './types.ts';
 
 /** pg_type OIDs that are fixed in PostgreSQL's sources (src/include/catalog/pg_type.dat). */
-export const TYPE = { bool: 16, int4: 23, text: 25, unknown: 705, numeric: 1700, record: 2249 };
+export const TYPE = {
+  bool: 16,
+  int8: 20,
+  int4: 23,
+  text: 25,
+  unknown: 705,
+  numeric: 1700,
+  record: 2249,
+};
 
 const ANY = 2276;
 /** anyelement, anynonarray, anyenum, and their `anycompatible` twins. */

@@ -51,10 +51,32 @@ function storedColumns(
   only: boolean,
 ): readonly NamedLineage[] {
   const family = relationFamily(facts.context.catalog, relation, only);
-  return visibleColumns(relation).map((column) => ({
-    name: column.name,
-    lineage: storedColumn(facts, relation, column, family),
-  }));
+  return visibleColumns(relation).map((column) =>
+    // A table can have a thousand partitions: only the columns that are used are worked out.
+    lazyColumn(column.name, () => storedColumn(facts, relation, column, family)),
+  );
+}
+
+function lazyColumn(name: string, make: () => Lineage): NamedLineage {
+  let made: Lineage | undefined;
+  return {
+    name,
+    get lineage() {
+      made ??= make();
+      return made;
+    },
+  };
+}
+
+const COLUMNS_BY_NAME = new WeakMap<CatalogRelation, ReadonlyMap<string, CatalogColumn>>();
+
+function columnNamed(relation: CatalogRelation, name: string): CatalogColumn | undefined {
+  let columns = COLUMNS_BY_NAME.get(relation);
+  if (!columns) {
+    columns = new Map(visibleColumns(relation).map((column) => [column.name, column]));
+    COLUMNS_BY_NAME.set(relation, columns);
+  }
+  return columns.get(name);
 }
 
 /** One column of a table: itself, the same column of its family, and what it is generated from. */
@@ -67,7 +89,7 @@ function storedColumn(
   const own = facts.column(relation, column.attnum, column.name);
   const origins = new Set<Origin>([own]);
   for (const member of family) {
-    const same = visibleColumns(member).find((other) => other.name === column.name);
+    const same = columnNamed(member, column.name);
     if (same && member.oid !== relation.oid) {
       origins.add(facts.column(member, same.attnum, same.name));
     }
@@ -115,7 +137,7 @@ export function rowTypeFields(
         ? rowTypeFields(facts, column.typeOid, [...holders, origin], depth + 1)
         : undefined;
     const family = relationFamily(facts.context.catalog, relation).flatMap((member) => {
-      const same = visibleColumns(member).find((other) => other.name === column.name);
+      const same = columnNamed(member, column.name);
       return same ? [facts.column(member, same.attnum, same.name)] : [];
     });
     const origins = new Set<Origin>([origin, ...family, ...holders]);

@@ -11,6 +11,21 @@ export function relationFamily(
   relation: CatalogRelation,
   only = false,
 ): readonly CatalogRelation[] {
+  const cache = only ? ONLY_FAMILIES : FAMILIES;
+  const known = cache.get(relation) ?? collectFamily(catalog, relation, only);
+  cache.set(relation, known);
+  return known;
+}
+
+/** By relation object: each catalog snapshot has objects of its own. */
+const FAMILIES = new WeakMap<CatalogRelation, readonly CatalogRelation[]>();
+const ONLY_FAMILIES = new WeakMap<CatalogRelation, readonly CatalogRelation[]>();
+
+function collectFamily(
+  catalog: Catalog,
+  relation: CatalogRelation,
+  only: boolean,
+): readonly CatalogRelation[] {
   const family = new Map<number, CatalogRelation>([[relation.oid, relation]]);
   if (!only) {
     for (const below of closure(relation, (next) => childrenOf(catalog, next))) {

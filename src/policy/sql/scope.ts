@@ -6,6 +6,7 @@ import {
   type NamedLineage,
   type Origin,
   oneOf,
+  withOrigins,
 } from './lineage.ts';
 import type { StatementFacts } from './statement-facts.ts';
 import type { CatalogRelation } from './types.ts';
@@ -136,13 +137,17 @@ function systemColumn(facts: StatementFacts, table: Table, name: string): Lineag
   return { ...constant(), origins: new Set([origin]), identity: origin };
 }
 
-/** `t` as a value: the whole row. */
-export function wholeRow(table: Table): Lineage {
-  return derive(
+/**
+ * `t` as a value: the whole row. Of a relation it has attribute number 0 in RowDescription, so that
+ * is one of its sources.
+ */
+export function wholeRow(facts: StatementFacts, table: Table): Lineage {
+  const row = derive(
     table.columns.map((column) => column.lineage),
     table.relation?.rowTypeOid,
     table.columns,
   );
+  return table.relation ? withOrigins(row, [facts.column(table.relation, 0, '*')]) : row;
 }
 
 /** New names for the first columns, as in `t(a, b)`. */

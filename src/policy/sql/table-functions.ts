@@ -9,7 +9,6 @@ import { renameColumns, type Scope, type Table } from './scope.ts';
 import type { StatementFacts } from './statement-facts.ts';
 import { as, type FieldsOf, type Node, namesOf, tagOf } from './tree.ts';
 
-const INT8 = 20;
 const XML = 142;
 /** Functions that make as many rows as a number says. */
 const COUNTING: ReadonlySet<string> = new Set(['generate_series', 'generate_subscripts']);
@@ -33,7 +32,7 @@ export function functionItem(
     incomplete ||= called.incomplete;
   }
   if (fields.ordinality) {
-    columns.push({ name: 'ordinality', lineage: constant(INT8) });
+    columns.push({ name: 'ordinality', lineage: constant(TYPE.int8) });
   }
   if (fields.alias) {
     checkFields(facts, 'Alias', fields.alias);
