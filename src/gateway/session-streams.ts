@@ -1,5 +1,4 @@
 /** The streams of one live session: each a recorded Duplex with an engine on it. */
-import { once } from 'node:events';
 import type { WebSocket } from 'ws';
 import { HoopError } from '../errors.ts';
 import type { Grant, Principal } from '../policy/types.ts';
@@ -102,7 +101,10 @@ export class SessionStreams {
 
   async #serve(stream: number, socket: WebSocket): Promise<void> {
     const { recording, log, cutOff, onActivity, onRecordingFault } = this.#options;
-    const socketClosed = once(socket, 'close');
+    // Not `once` of node:events: a frame that breaks the protocol is an 'error' first, and would
+    // reject it while nobody waits, which ends the process.
+    const { promise: socketClosed, resolve } = Promise.withResolvers<void>();
+    socket.once('close', () => resolve());
     const terminate = (): void => socket.terminate();
     cutOff.addEventListener('abort', terminate, { once: true });
     const client = new TunnelStream({ socket, stream, recording, onActivity, onRecordingFault });

@@ -149,6 +149,19 @@ describe('the channels', () => {
     await session.close();
   });
 
+  test('a message that is too large ends its stream, neither the session nor the gateway', async () => {
+    const session = await TestSession.open(bench, 'engineer');
+    const stream = await session.openStream(1);
+    await stream.startUp(USER, 'postgres');
+    stream.socket.send(Buffer.alloc(2 * 1024 * 1024));
+    await stream.closed;
+    await session.message('streamEnd');
+    const other = await session.openStream(2);
+    await other.startUp(USER, 'postgres');
+    await other.end();
+    await session.close();
+  });
+
   test('nonsense on the control channel ends the session', async () => {
     const session = await TestSession.open(bench, 'engineer');
     session.control.send('{"type":"approve"}');
