@@ -74,6 +74,9 @@ function onConflict(
       const element = as(node, 'IndexElem');
       checkFields(facts, 'IndexElem', element ?? {});
       facts.noteInferred(expression(facts, element?.expr, both));
+      // A conflict tells that the value is there already.
+      const named = target.columns.find((column) => column.name === element?.name);
+      if (named) facts.noteInferred(named.lineage);
     }
     condition(facts, clause.infer.whereClause, both);
   }

@@ -320,6 +320,35 @@ describe('what a statement does', () => {
     expect((await one('EXPLAIN DELETE FROM tasks')).qualified).toBeUndefined();
   });
 
+  test('columns that decide without being shown are inferred', async () => {
+    const cases: readonly (readonly [sql: string, ...columns: string[]])[] = [
+      ["SELECT id FROM people WHERE secret = 'x'", 'secret'],
+      ['SELECT id FROM people ORDER BY secret', 'secret'],
+      ['SELECT id AS x, secret FROM people ORDER BY 2', 'secret'],
+      ['SELECT count(*) FROM people GROUP BY secret', 'secret'],
+      ['SELECT secret AS g, count(*) FROM people GROUP BY g', 'secret'],
+      ['SELECT id FROM people GROUP BY id HAVING min(secret) IS NULL', 'id', 'secret'],
+      ['SELECT DISTINCT secret FROM people', 'secret'],
+      ['SELECT secret FROM people UNION SELECT mail FROM people', 'secret', 'mail'],
+      ['SELECT count(*) FILTER (WHERE secret IS NULL) FROM people', 'secret'],
+      ['SELECT rank() OVER (ORDER BY secret) FROM people', 'secret'],
+      ['SELECT CASE WHEN secret IS NULL THEN 1 END FROM people', 'secret'],
+      ['SELECT 1 FROM people p JOIN former_people f USING (secret)', 'secret'],
+      ['SELECT EXISTS (SELECT FROM people WHERE secret IS NULL)', 'secret'],
+      ["DELETE FROM people WHERE secret LIKE '7%'", 'secret'],
+      ["INSERT INTO people (id, secret) VALUES (1, 'x') ON CONFLICT (secret) DO NOTHING", 'secret'],
+      ["EXPLAIN SELECT 1 FROM people WHERE secret = 'x'", 'secret'],
+      ["COPY (SELECT 1 FROM people WHERE secret = 'x') TO STDOUT", 'secret'],
+      ["DECLARE c CURSOR FOR SELECT 1 FROM named WHERE code = 'x'", 'secret'],
+      ['SELECT secret FROM people'],
+      ['SELECT id FROM recursive_view CROSS JOIN harmless'],
+    ];
+    for (const [sql, ...columns] of cases) {
+      const inferred = (await one(sql)).columnsInferred.filter((fact) => fact.name === 'people');
+      expect(inferred.map((fact) => fact.column).sort(), sql).toEqual([...columns].sort());
+    }
+  });
+
   test('settings are reported with their literal value, and unknown names as such', async () => {
     const settings = async (sql: string) => (await one(sql)).protocol.settings;
     expect(await settings('SET Search_Path TO a, "B"')).toEqual([
