@@ -14,6 +14,11 @@ export interface ClientEncoding {
   readonly codec: TextCodec;
   /** Bytes beyond ASCII mean the same to the parser and to the server. */
   readonly isSafe: boolean;
+  /**
+   * Characters are those that the server has. The tables of the Encoding Standard and PostgreSQL's
+   * differ in a few, such as the wave dash of EUC_JP.
+   */
+  readonly isExact: boolean;
 }
 
 /** @param name value of the parameter client_encoding. */
@@ -21,12 +26,12 @@ export function clientEncoding(name: string): ClientEncoding {
   const key = encodingKey(name);
   // Under SQL_ASCII the server takes bytes as they are; what is not UTF-8 cannot be read safely.
   if (key === 'utf8' || key === 'unicode' || key === 'sqlascii') {
-    return { name, codec: UTF8, isSafe: true };
+    return { name, codec: UTF8, isSafe: true, isExact: true };
   }
-  if (key === 'latin1') return { name, codec: BYTES, isSafe: true };
+  if (key === 'latin1') return { name, codec: BYTES, isSafe: true, isExact: true };
   const label = ENCODING_LABELS[key];
-  if (label === undefined) return { name, codec: ASCII, isSafe: false };
-  return { name, codec: decoderCodec(label), isSafe: true };
+  if (label === undefined) return { name, codec: ASCII, isSafe: false, isExact: false };
+  return { name, codec: decoderCodec(label), isSafe: true, isExact: false };
 }
 
 /** For encodings that we do not read: text that is the same in all of them. */

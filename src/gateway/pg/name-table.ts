@@ -8,6 +8,7 @@
  * - a change from an earlier segment that is not answered yet makes the name `unsettled`: whoever
  *   needs it waits for the answer.
  */
+import { isAscii } from 'node:buffer';
 import type { Entry } from './pending-queue.ts';
 
 export type Lookup<T> =
@@ -27,37 +28,51 @@ const ABSENT = { type: 'absent' } as const;
 const UNSETTLED = { type: 'unsettled' } as const;
 
 export class NameTable<T> {
+  readonly #keyOf: (name: string) => string | undefined;
+  /** A name came that we cannot read: it may be any of those beyond ASCII. */
+  #isUncertain = false;
   readonly #confirmed = new Map<string, T>();
   /** The latest change of each name; earlier ones are answered before it. */
   readonly #changes = new Map<string, Change<T>>();
 
+  /** @param keyOf the server's form of a name; undefined: not certain, so it is never found. */
+  constructor(keyOf: (name: string) => string | undefined) {
+    this.#keyOf = keyOf;
+  }
+
   lookup(name: string, segment: number): Lookup<T> {
-    const change = this.#changes.get(name);
-    const value = change === undefined ? this.#confirmed.get(name) : change.value;
+    const key = this.#key(name);
+    if (key === undefined) return ABSENT;
+    const change = this.#changes.get(key);
+    const value = change === undefined ? this.#confirmed.get(key) : change.value;
     if (change !== undefined && change.entry.segment !== segment) return UNSETTLED;
     return value === undefined ? ABSENT : { type: 'known', value };
   }
 
   /** The message that changes `name` has been sent. */
   announce(name: string, entry: Entry, value: T | undefined): void {
-    this.#changes.set(name, { entry, value });
+    const key = this.#key(name);
+    if (key !== undefined) this.#changes.set(key, { entry, value });
   }
 
   /** The target has done it. */
   confirm(name: string, entry: Entry, value: T | undefined): void {
-    if (this.#changes.get(name)?.entry === entry) this.#changes.delete(name);
-    if (value === undefined) this.#confirmed.delete(name);
+    this.withdraw(name, entry);
+    if (value === undefined) this.delete(name);
     else this.set(name, value);
   }
 
   /** The target has refused or skipped it. */
   withdraw(name: string, entry: Entry): void {
-    if (this.#changes.get(name)?.entry === entry) this.#changes.delete(name);
+    const key = this.#key(name);
+    if (key !== undefined && this.#changes.get(key)?.entry === entry) this.#changes.delete(key);
   }
 
   set(name: string, value: T): void {
-    this.#confirmed.delete(name);
-    this.#confirmed.set(name, value);
+    const key = this.#key(name);
+    if (key === undefined) return;
+    this.#confirmed.delete(key);
+    this.#confirmed.set(key, value);
     if (this.#confirmed.size > MAX_NAMES) {
       for (const oldest of this.#confirmed.keys()) {
         this.#confirmed.delete(oldest);
@@ -68,13 +83,15 @@ export class NameTable<T> {
 
   /** The same thing, decided anew; a change that is under way stays as it was announced. */
   replace(name: string, old: T, value: T): void {
-    if (!this.#changes.has(name) && this.#confirmed.get(name) === old) {
-      this.#confirmed.set(name, value);
+    const key = this.#key(name);
+    if (key !== undefined && !this.#changes.has(key) && this.#confirmed.get(key) === old) {
+      this.#confirmed.set(key, value);
     }
   }
 
   delete(name: string): void {
-    this.#confirmed.delete(name);
+    const key = this.#key(name);
+    if (key !== undefined) this.#confirmed.delete(key);
   }
 
   /** Keeps the confirmed names for which `keep` holds. */
@@ -82,5 +99,12 @@ export class NameTable<T> {
     for (const [name, value] of this.#confirmed) {
       if (!keep(name, value)) this.#confirmed.delete(name);
     }
+  }
+
+  #key(name: string): string | undefined {
+    const key = this.#keyOf(name);
+    if (key === undefined) this.#isUncertain = true;
+    if (key === undefined || (this.#isUncertain && !isAscii(Buffer.from(key)))) return undefined;
+    return key;
   }
 }

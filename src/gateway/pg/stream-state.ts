@@ -8,6 +8,7 @@ import { NameTable } from './name-table.ts';
 import { OutputBatch } from './output-batch.ts';
 import { type Entry, type ExecuteEntry, PendingQueue, type QueryEntry } from './pending-queue.ts';
 import type { Run } from './run.ts';
+import { serverName } from './server-name.ts';
 import { ShadowSettings } from './shadow-settings.ts';
 import type { StreamStory } from './stream-story.ts';
 import type { TargetConnection } from './target-connection.ts';
@@ -21,8 +22,8 @@ export class StreamState {
   readonly target: TargetConnection;
   readonly story: StreamStory;
   readonly queue: PendingQueue;
-  readonly statements = new NameTable<KnownStatement>();
-  readonly portals = new NameTable<KnownPortal>();
+  readonly statements = new NameTable<KnownStatement>((name) => this.#serverName(name));
+  readonly portals = new NameTable<KnownPortal>((name) => this.#serverName(name));
   readonly settings: ShadowSettings;
   readonly copy = new CopyGuard();
   readonly toTarget: OutputBatch;
@@ -64,6 +65,14 @@ export class StreamState {
   /** For names and texts. Under a passthrough grant nothing is read, and any bytes may pass. */
   get codec(): TextCodec {
     return this.options.grant().passthrough ? BYTES : this.settings.encoding.codec;
+  }
+
+  #serverName(name: string): string | undefined {
+    const { encoding, parserDoubt } = this.settings;
+    return serverName(name, {
+      serverIsUtf8: this.target.parameters.get('server_encoding') === 'UTF8',
+      isExact: encoding.isExact && parserDoubt === undefined,
+    });
   }
 
   /** An effect on names or settings is under way. */

@@ -128,6 +128,53 @@ describe('names of the protocol', () => {
     expect(rows(answers)).toEqual([['****']]);
   });
 
+  test('names that the server takes for one are one: it keeps 63 bytes', async () => {
+    await using started = await bench();
+    await using client = await RawClient.open(started.port);
+    const long = 'a'.repeat(63);
+    await client.ask([parse('SELECT $$x$$', `${long}1`), sync]);
+    await client.ask([describeStatement(`${long}1`), sync]);
+    await client.ask([closeStatement(`${long}2`), sync]);
+    const made = await client.ask([parse(SECRET, `${long}3`), sync]);
+    expect(letters(made)).toBe('1 Z');
+    const answers = await client.ask([bind({ statement: `${long}1` }), execute(), sync]);
+    expect(rows(answers)).toEqual([['****']]);
+    expect(rows(await client.ask([query(`EXECUTE ${long}`)]))).toEqual([['****']]);
+  });
+
+  test('a long portal is the one that the server takes it for', async () => {
+    await using started = await bench();
+    await using client = await RawClient.open(started.port);
+    const long = 'ü'.repeat(31);
+    const answers = await client.ask([
+      parse('SELECT $$x$$ FROM generate_series(1, 3)', 'plain'),
+      parse(SECRET, 'masked'),
+      bind({ portal: `${long}ü`, statement: 'plain' }),
+      describePortal(`${long}ü`),
+      execute(`${long}ü`, 1),
+      // Bytes 64 and later differ, and the second half of the last character with them.
+      closePortal(`${long}ý`),
+      bind({ portal: `${long}þ`, statement: 'masked' }),
+      execute(`${long}ü`),
+      sync,
+    ]);
+    expect(rows(answers)).toEqual([['x'], ['****']]);
+  });
+
+  test('a name in an encoding that both sides may read differently is not known', async () => {
+    await using started = await bench();
+    await using client = await RawClient.open(started.port);
+    await client.ask([parse('SELECT $$x$$', 'ü'), describeStatement('ü'), sync]);
+    expect(rows(await client.ask([bind({ statement: 'ü' }), execute(), sync]))).toEqual([['x']]);
+    await client.ask([query('SET client_encoding = LATIN2')]);
+    await client.ask([message('C', Buffer.from('S\xfc\0', 'latin1')), sync]);
+    await client.ask([query('SET client_encoding = UTF8')]);
+    await client.ask([parse(SECRET, 'ü'), sync]);
+    const answers = await client.ask([bind({ statement: 'ü' }), execute(), sync]);
+    expect(leaked(answers)).toBe(false);
+    expect(errors(answers)[0]).toMatchObject({ C: '26000' });
+  });
+
   test('a Close that is skipped leaves the statement', async () => {
     await using started = await bench();
     await using client = await RawClient.open(started.port);
