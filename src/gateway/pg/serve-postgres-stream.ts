@@ -82,8 +82,12 @@ class PostgresStream {
     this.#options = options;
     this.story = new StreamStory(options);
     this.#reader = new ChunkReader(options.client);
-    const gone = (): void => this.#clientGone.resolve();
-    options.client.on('close', gone).on('error', gone);
+    const { client } = options;
+    client.on('error', () => this.#clientGone.resolve());
+    client.on('close', () => {
+      // After a proper end what it sent last may still be in hand, Terminate among it.
+      if (!client.readableEnded) this.#clientGone.resolve();
+    });
   }
 
   async serve(): Promise<string> {
@@ -175,6 +179,11 @@ class PostgresStream {
     client.catch(() => undefined);
     closed.catch(() => undefined);
     const end = await this.#untilOver(Promise.race([client, closed]));
+    // Whoever says Terminate behind a statement wants it to finish, as it does without a gateway.
+    if (end === 'terminated' && state.queue.length > 0) {
+      const answered = state.waitForTarget(() => state.queue.length === 0);
+      await this.#untilAborted(Promise.race([answered, closed]));
+    }
     switch (end) {
       case 'target closed':
         return 'the target closed the connection';
@@ -191,17 +200,22 @@ class PostgresStream {
   }
 
   /** @throws the reason of the signal, or StreamEnded when the client is gone. */
-  async #untilOver<T>(promise: Promise<T>): Promise<T> {
+  #untilOver<T>(promise: Promise<T>): Promise<T> {
+    const gone = this.#clientGone.promise.then(() => {
+      throw new StreamEnded('the client is gone');
+    });
+    return this.#untilAborted(Promise.race([promise, gone]));
+  }
+
+  /** @throws the reason of the signal. */
+  async #untilAborted<T>(promise: Promise<T>): Promise<T> {
     const { signal } = this.#options;
     const { promise: over, reject } = Promise.withResolvers<never>();
     const abort = (): void => reject(endOfSession(signal));
     if (signal.aborted) abort();
     signal.addEventListener('abort', abort, { once: true });
-    const gone = this.#clientGone.promise.then(() => {
-      throw new StreamEnded('the client is gone');
-    });
     try {
-      return await Promise.race([promise, over, gone]);
+      return await Promise.race([promise, over]);
     } finally {
       signal.removeEventListener('abort', abort);
     }

@@ -28,10 +28,12 @@ export class StreamStory {
   /** One event per statement of the text. @returns the number of the first. */
   allowed(at: number, statements: readonly AllowedStatement[]): number {
     const first = this.#numbers + 1;
-    if (statements.length === 0) this.#decision(at, undefined, undefined, []);
+    if (statements.length === 0) this.#decision({ at, rules: [] });
     for (const { analysis, masks, rules } of statements) {
-      const masked = (masks ?? []).flatMap((mask) => mask?.columns ?? []);
-      this.#decision(at, analysis, undefined, rules, masked.map(columnName));
+      const columns = (masks ?? []).flatMap((mask) => mask?.columns ?? []);
+      const columnsMasked = [...new Set(columns.map(columnName))];
+      const outputsMasked = (masks ?? []).flatMap((mask, index) => (mask ? [index] : []));
+      this.#decision({ at, analysis, rules, columnsMasked, outputsMasked });
     }
     return first;
   }
@@ -39,7 +41,7 @@ export class StreamStory {
   refused(at: number, verdict: Verdict & { effect: 'refuse' }): void {
     const { refusal } = verdict;
     const rules = refusal.rule === undefined ? [] : [refusal.rule];
-    this.#decision(at, verdict.analysis[verdict.statement], refusal, rules);
+    this.#decision({ at, analysis: verdict.analysis[verdict.statement], refusal, rules });
     this.#denied += 1;
     this.#evidence(at, refusal);
   }
@@ -47,7 +49,7 @@ export class StreamStory {
   /** A result that is withheld though its statement was allowed. */
   withheld(run: Run, refusal: Refusal): void {
     const rules = refusal.rule === undefined ? [] : [refusal.rule];
-    this.#decision(run.at, run.statement.allowed?.analysis, refusal, rules);
+    this.#decision({ at: run.at, analysis: run.statement.allowed?.analysis, refusal, rules });
     this.#denied += 1;
     this.#evidence(run.at, refusal);
   }
@@ -85,13 +87,15 @@ export class StreamStory {
     };
   }
 
-  #decision(
-    at: number,
-    analysis: StatementAnalysis | undefined,
-    refusal: Refusal | undefined,
-    rules: readonly RuleRef[],
-    columnsMasked: readonly string[] = [],
-  ): void {
+  #decision(decision: {
+    readonly at: number;
+    readonly analysis?: StatementAnalysis | undefined;
+    readonly refusal?: Refusal;
+    readonly rules: readonly RuleRef[];
+    readonly columnsMasked?: readonly string[];
+    readonly outputsMasked?: readonly number[];
+  }): void {
+    const { at, analysis, refusal, rules, columnsMasked = [], outputsMasked = [] } = decision;
     this.#numbers += 1;
     const relations = [...(analysis?.reads ?? []), ...(analysis?.writes ?? [])];
     this.#write({
@@ -102,7 +106,8 @@ export class StreamStory {
       effect: refusal === undefined ? 'allow' : 'refuse',
       verbs: analysis?.verbs ?? [],
       relations: [...new Set(relations.map(({ schema, name }) => `${schema}.${name}`))],
-      columnsMasked: [...new Set(columnsMasked)],
+      columnsMasked,
+      outputsMasked,
       rules: rules.map(({ id, file, line }) => ({ id, file, line })),
       code: refusal?.code,
       message: refusal?.message,

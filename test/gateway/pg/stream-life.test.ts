@@ -104,6 +104,22 @@ describe('startup', () => {
     expect(errors(client.received)[0]).toMatchObject({ M: 'cannot reach target "test-db"' });
   });
 
+  test('with a long statement right behind it in one packet', async () => {
+    await using bench = await startBench({ target: target() });
+    const socket = connect(bench.port, '127.0.0.1');
+    const client = new RawClient(socket);
+    const startup = encodeStartupMessage({
+      majorVersion: 3,
+      minorVersion: 2,
+      parameters: new Map([['user', 'x']]),
+    });
+    client.send(startup, query(`SELECT length('${'x'.repeat(84_000)}')`));
+    await client.until((all) => all.filter(({ type }) => type === 'Z').length === 2);
+    expect(rows(client.received)).toEqual([['84000']]);
+    expect(keyOf(client).secretKey).toHaveLength(32);
+    socket.destroy();
+  });
+
   test('with rubbish closes', async () => {
     await using bench = await startBench({ target: target() });
     const socket = connect(bench.port, '127.0.0.1');
@@ -200,6 +216,16 @@ describe('a side that leaves', () => {
       await sql("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'leaver'"),
     ).toEqual([['0']]);
     expect(bench.summaries).toMatchObject([{ reason: 'the client closed the connection' }]);
+  });
+
+  test('Terminate behind a statement lets it finish, though nobody reads the answer', async () => {
+    await using bench = await startBench({ target: target() });
+    await sql('CREATE TABLE finished (a int)');
+    const client = await RawClient.open(bench.port);
+    client.send(query('INSERT INTO finished SELECT 1 FROM pg_sleep(1.5)'), terminate);
+    client.socket.destroySoon();
+    await bench.idle();
+    expect(await sql('SELECT count(*) FROM finished')).toEqual([['1']]);
   });
 
   test('a client that is gone takes its running statement with it', async () => {
