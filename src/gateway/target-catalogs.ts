@@ -19,6 +19,9 @@ const IDLE_MS = 60_000;
 const STARTUP = new Map([
   ['search_path', ''],
   ['statement_timeout', '30000'],
+  // The definition of a view takes a lock on its tables: an open ALTER TABLE, perhaps of the very
+  // client that waits for its verdict, would hold it until the timeout above.
+  ['lock_timeout', '2000'],
   ['application_name', 'hoop catalog'],
 ]);
 
