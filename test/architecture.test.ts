@@ -24,7 +24,9 @@ const files: readonly SourceFile[] = globSync('src/**/*.{ts,tsx}', { cwd: root }
 /** Project imports as paths from the root (`src/…`), packages and node: modules as written. */
 function importsOf(path: string, onlyValues: boolean): string[] {
   const source = readFileSync(join(root, path), 'utf8');
-  const text = onlyValues ? source.replaceAll(/(^|\n)(?:import|export) type\b[^;]*;/g, '$1') : source;
+  const text = onlyValues
+    ? source.replaceAll(/(^|\n)(?:import|export) type\b[^;]*;/g, '$1')
+    : source;
   const found = text.matchAll(
     /(?:^|\n)\s*(?:import|export)\b[^'";]*?from\s+'([^']+)'|(?:^|\n)\s*import\s+'([^']+)'|\bimport\(\s*'([^']+)'\s*\)/g,
   );

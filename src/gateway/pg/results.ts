@@ -11,7 +11,7 @@ import type {
   OutputMask,
 } from '../../policy/sql/types.ts';
 import type { DetectorName, Grant, MaskKind, Refusal } from '../../policy/types.ts';
-import { formatOf } from '../../protocol/pg/format-code.ts';
+import { BINARY_FORMAT, formatOf, TEXT_FORMAT } from '../../protocol/pg/format-code.ts';
 import type { FieldDescription } from '../../protocol/pg/row-description.ts';
 import { type TextCodec, UTF8 } from '../../protocol/pg/text-codec.ts';
 import type { KnownStatement } from './known-statement.ts';
@@ -110,7 +110,7 @@ function createMasker(
     const format = result.formats === undefined ? field.format : formatOf(result.formats, index);
     return {
       typeOid: field.typeOid,
-      format: format === 1 ? 1 : 0,
+      format: format === BINARY_FORMAT ? BINARY_FORMAT : TEXT_FORMAT,
       mask: effectiveMask(allowed.masks?.[index], output),
       derived: output?.kind !== 'identity',
     };
