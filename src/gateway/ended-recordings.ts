@@ -21,37 +21,62 @@ export interface EndedRecordingsOptions {
 /** Opened ones that are kept for the next request of the same upload. */
 const MAX_OPEN = 32;
 
+interface Entry {
+  readonly opened: Promise<EndedRecording>;
+  users: number;
+}
+
 export class EndedRecordings {
   readonly #options: EndedRecordingsOptions;
-  readonly #open = new Map<string, Promise<EndedRecording>>();
+  readonly #open = new Map<string, Entry>();
 
   constructor(options: EndedRecordingsOptions) {
     this.#options = options;
   }
 
-  /** @throws HOOP_SESSION_UNKNOWN, HOOP_RECORDING_DAMAGED. Only for sessions that have ended. */
-  open(session: string): Promise<EndedRecording> {
+  /**
+   * Only for sessions that have ended. All who are at it at one time work with one object, since
+   * each appends to the files: none is let go while somebody uses it.
+   * @throws HOOP_SESSION_UNKNOWN, HOOP_RECORDING_DAMAGED
+   */
+  async use<T>(session: string, work: (recording: EndedRecording) => Promise<T> | T): Promise<T> {
+    const entry = this.#entry(session);
+    entry.users += 1;
+    try {
+      return await work(await entry.opened);
+    } finally {
+      entry.users -= 1;
+      this.#letGo();
+    }
+  }
+
+  #entry(session: string): Entry {
     const known = this.#open.get(session);
     if (known !== undefined) {
       return known;
     }
     const { store, gatewayKey } = this.#options;
     const opened = EndedRecording.open({ store, session, gatewayKey });
-    this.#open.set(session, opened);
+    const entry = { opened, users: 0 };
+    this.#open.set(session, entry);
     opened.catch(() => this.#open.delete(session));
-    for (const oldest of this.#open.keys()) {
+    return entry;
+  }
+
+  #letGo(): void {
+    for (const [session, { users }] of this.#open) {
       if (this.#open.size <= MAX_OPEN) {
-        break;
+        return;
       }
-      this.#open.delete(oldest);
+      if (users === 0) {
+        this.#open.delete(session);
+      }
     }
-    return opened;
   }
 
   /** @returns the DSSE text with both signatures. @throws HOOP_EVIDENCE_MISMATCH */
   async countersign(session: string, envelope: string): Promise<string> {
-    const recording = await this.open(session);
-    const signed = await recording.countersign(envelope);
+    const signed = await this.use(session, (recording) => recording.countersign(envelope));
     this.#options.index.uploaded(session, sha256(signed));
     this.#options.log.info('session.uploaded', { session });
     return signed;
@@ -73,8 +98,8 @@ export class EndedRecordings {
     let totals = { upBytes: 0, downBytes: 0 };
     let message = 'the gateway stopped without closing the session';
     try {
-      const recording = await this.open(session);
-      for (const { up, down } of recording.position().recorded) {
+      const { recorded } = await this.use(session, (recording) => recording.position());
+      for (const { up, down } of recorded) {
         totals = { upBytes: totals.upBytes + up, downBytes: totals.downBytes + down };
       }
       log.warn('session.recovered', { session, ...totals });
@@ -90,8 +115,8 @@ export class EndedRecordings {
     const { index, log, clock, uploadWithinSeconds } = this.#options;
     for (const session of index.withoutManifest(clock() - uploadWithinSeconds * 1000)) {
       try {
-        const recording = await this.open(session);
-        index.signedAlone(session, sha256(await recording.signAlone()));
+        const signed = await this.use(session, (recording) => recording.signAlone());
+        index.signedAlone(session, sha256(signed));
         log.warn('session.signed_alone', { session });
       } catch (error) {
         log.error('session.sign_failed', { session, ...errorFields(error) });

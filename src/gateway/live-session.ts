@@ -58,6 +58,14 @@ export interface LiveSessionOptions {
 
 /** The client has this long to open the control channel. */
 const CONTROL_WITHIN_MS = 30_000;
+/**
+ * Bytes of stream 0 from the client, in a whole session. It is recorded at once and knows no
+ * backpressure (the answers to cuts come on the same channel), so that without a limit a client
+ * could fill disk and memory of the gateway. Ours sends none so far.
+ */
+const MAX_CLIENT_EVIDENCE_BYTES = 4 << 20;
+/** What a message costs beside its bytes: a frame, its place in the index. */
+const MESSAGE_BYTES = 256;
 /** From the decision to end until the streams are cut off and the last cut is no longer awaited. */
 const END_WITHIN_MS = 10_000;
 
@@ -87,6 +95,7 @@ export class LiveSession {
   #ended: Promise<void> | undefined;
   /** The recording is being closed, or is closed: nothing more is agreed on here. */
   #isClosing = false;
+  #evidenceBytes = 0;
 
   constructor(options: LiveSessionOptions) {
     const { recording } = options;
@@ -305,6 +314,13 @@ export class LiveSession {
   }
 
   #receivedEvidence(bytes: Uint8Array): void {
+    this.#evidenceBytes += MESSAGE_BYTES + bytes.length;
+    if (this.#evidenceBytes > MAX_CLIENT_EVIDENCE_BYTES) {
+      this.#endNow('client_lost', 'the client sent more evidence than any session has');
+      this.#cutOff.abort();
+      this.#control?.terminate();
+      return;
+    }
     try {
       this.#options.recording.data(CONTROL_STREAM, 0, bytes);
     } catch (error) {

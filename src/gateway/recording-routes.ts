@@ -56,7 +56,7 @@ export function addRecordingRoutes(app: Hono<Env>, options: RecordingRoutesOptio
       });
     }
     await live?.end('closed', 'closed by the client');
-    return { id, recording: await ended.open(id) };
+    return id;
   };
 
   app.get(
@@ -67,16 +67,15 @@ export function addRecordingRoutes(app: Hono<Env>, options: RecordingRoutesOptio
         const live: CutsReply = { v: API_VERSION, state: 'live', recorded: [], agreed: 0 };
         return json(live);
       }
-      const { recording } = await endedOf(c, who);
-      return json(recording.position());
+      return json(await ended.use(await endedOf(c, who), (recording) => recording.position()));
     }),
   );
   app.post(
     PATHS.cuts(':id'),
     authenticated(async (c, who) => {
       const cut = await readJson(c.req.raw, CutProposalSchema, LIMITS.cut);
-      const { id, recording } = await endedOf(c, who);
-      const outcome = await recording.acceptCut(cut);
+      const id = await endedOf(c, who);
+      const outcome = await ended.use(id, (recording) => recording.acceptCut(cut));
       if (outcome.type === 'dispute') {
         throw new HoopError('HOOP_EVIDENCE_MISMATCH', 'the two recordings disagree', {
           detail: outcome.message,
@@ -90,8 +89,8 @@ export function addRecordingRoutes(app: Hono<Env>, options: RecordingRoutesOptio
     PATHS.chunksMissing(':id'),
     authenticated(async (c, who) => {
       const { leaves } = await readJson(c.req.raw, ChunksMissingRequest, LIMITS.leaves);
-      const { recording } = await endedOf(c, who);
-      return json(await recording.missingChunks(leaves));
+      const id = await endedOf(c, who);
+      return json(await ended.use(id, (recording) => recording.missingChunks(leaves)));
     }),
   );
   app.put(
@@ -101,8 +100,9 @@ export function addRecordingRoutes(app: Hono<Env>, options: RecordingRoutesOptio
       if (!/^[0-9a-f]{64}$/.test(leaf)) {
         throw new ProtocolError('a leaf is 64 lower-case hex digits');
       }
-      const { recording } = await endedOf(c, who);
-      await recording.putChunk(leaf, await readBody(c.req.raw, LIMITS.chunk));
+      const id = await endedOf(c, who);
+      const bytes = await readBody(c.req.raw, LIMITS.chunk);
+      await ended.use(id, (recording) => recording.putChunk(leaf, bytes));
       return new Response(null, { status: 204 });
     }),
   );
@@ -110,7 +110,7 @@ export function addRecordingRoutes(app: Hono<Env>, options: RecordingRoutesOptio
     PATHS.manifest(':id'),
     authenticated(async (c, who) => {
       const envelope = decodeText(await readBody(c.req.raw, LIMITS.manifest));
-      const { id } = await endedOf(c, who);
+      const id = await endedOf(c, who);
       return text(await ended.countersign(id, envelope));
     }),
   );
@@ -123,8 +123,8 @@ export function addRecordingRoutes(app: Hono<Env>, options: RecordingRoutesOptio
           hint: 'Its recording can be fetched when it has ended and was uploaded.',
         });
       }
-      const recording = await ended.open(id);
-      const { size, parts } = await recording.bundle();
+      // What it yields was read before; what is appended meanwhile is not part of it.
+      const { size, parts } = await ended.use(id, (recording) => recording.bundle());
       c.get('log').info('bundle.read', { session: id, by: who.principal.name });
       return new Response(ReadableStream.from(parts), {
         headers: { 'content-type': 'application/x-tar', 'content-length': String(size) },

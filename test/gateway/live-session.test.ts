@@ -231,6 +231,20 @@ describe('a session', () => {
     });
   });
 
+  test('a client that floods the control channel with evidence loses its session', async () => {
+    const session = await TestSession.open(bench, 'engineer');
+    const closed = once(session.control, 'close');
+    const line = Buffer.alloc(1000, '.');
+    for (let sent = 0; sent < 16 << 20; sent += line.length) {
+      session.control.send(line);
+    }
+    await closed;
+    const client = await bench.client('engineer');
+    const { upBytes } = await client.session(session.id, bench.signal);
+    expect(upBytes).toBeLessThan(5 << 20);
+    await session.recording.close({ reason: 'client_lost' });
+  });
+
   test('its bundle cannot be had while it lives, nor can it be cut over HTTP', async () => {
     const session = await TestSession.open(bench, 'engineer');
     const bundle = await rawRequest(bench, { path: PATHS.bundle(session.id), as: 'engineer' });
