@@ -4,7 +4,6 @@
  * Nothing heavy is imported here: every command loads its work when it runs, so that `--version`
  * and `--help` stay fast.
  */
-import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { connectCommand } from './commands/connect.ts';
 import { demoCommand } from './commands/demo.ts';
@@ -17,6 +16,7 @@ import { sessionsCommand } from './commands/sessions.ts';
 import { targetsCommand } from './commands/targets.ts';
 import { whoamiCommand } from './commands/whoami.ts';
 import { HoopError } from './errors.ts';
+import { packageVersion } from './package-version.ts';
 
 const SIGNALS = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 type Signal = keyof typeof SIGNALS;
@@ -158,14 +158,4 @@ function inheritSettings(command: Command, parent: Command): void {
 
 function mayColor(stream: { readonly isTTY?: boolean }): boolean {
   return stream.isTTY === true && !process.env['NO_COLOR'] && process.env['TERM'] !== 'dumb';
-}
-
-function packageVersion(): string {
-  const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
-  const manifest: unknown = JSON.parse(text);
-  const version =
-    typeof manifest === 'object' && manifest !== null && 'version' in manifest
-      ? manifest.version
-      : undefined;
-  return String(version);
 }

@@ -1,7 +1,7 @@
 /** The work of `hoop connect`: a session, what is printed about it, a command if there is one. */
-import { readFileSync } from 'node:fs';
 import { openGateway } from '../auth/open-gateway.ts';
 import { HoopError } from '../errors.ts';
+import { packageVersion } from '../package-version.ts';
 import type { EvidenceLine } from '../recording/types.ts';
 import {
   type ClientSession,
@@ -181,13 +181,4 @@ function minutes(seconds: number): string {
 
 function shellQuote(text: string): string {
   return /^[\w./:@%+=-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
-}
-
-function packageVersion(): string {
-  const manifest: unknown = JSON.parse(
-    readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
-  );
-  return typeof manifest === 'object' && manifest !== null && 'version' in manifest
-    ? String(manifest.version)
-    : '0';
 }

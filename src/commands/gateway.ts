@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { Command } from 'commander';
 import { HoopError } from '../errors.ts';
+import { packageVersion } from '../package-version.ts';
 import type { Io } from './io.ts';
 
 interface StartOptions {
@@ -17,7 +18,7 @@ export function gatewayCommand(io: Io): Command {
     .requiredOption('--config <file>', 'gateway configuration (YAML)')
     .option('--json', 'print events as JSON lines, log as JSON even on a terminal')
     .option('--verbose', 'log at level debug')
-    .action((options: StartOptions, command: Command) => start(io, options, versionOf(command)));
+    .action((options: StartOptions) => start(io, options));
   gateway
     .command('check')
     .description('check the configuration and whether policy and targets can be reached')
@@ -27,13 +28,13 @@ export function gatewayCommand(io: Io): Command {
   return gateway;
 }
 
-async function start(io: Io, options: StartOptions, version: string): Promise<void> {
+async function start(io: Io, options: StartOptions): Promise<void> {
   const { runGateway } = await import('../gateway/run-gateway.ts');
   const json = options.json === true;
   await runGateway({
     configFile: resolve(io.cwd, options.config),
     env: io.env,
-    version,
+    version: packageVersion(),
     signal: io.signal,
     log: {
       stream: io.stderr,
@@ -78,12 +79,4 @@ async function check(io: Io, options: StartOptions): Promise<void> {
   if (failed > 0) {
     throw new HoopError('HOOP_CONFIG', `${failed} of ${results.length} checks failed`);
   }
-}
-
-function versionOf(command: Command): string {
-  let root = command;
-  while (root.parent !== null) {
-    root = root.parent;
-  }
-  return root.version() ?? 'unknown';
 }

@@ -12,7 +12,7 @@ interface LoginFlags {
 
 export function loginCommand(io: Io): Command {
   return new Command('login')
-    .description('Log in to a gateway through your identity provider.')
+    .description('log in to a gateway through your identity provider')
     .option('-g, --gateway <url>', 'the gateway; remembered for the next time')
     .option('--ca <file>', 'PEM file of the CA that signs the gateway’s certificate')
     .option('--issuer <url>', 'which identity provider, when the gateway has several')

@@ -8,7 +8,7 @@ interface LogoutFlags {
 
 export function logoutCommand(io: Io): Command {
   return new Command('logout')
-    .description('End the login here and at the gateway.')
+    .description('end the login here and at the gateway')
     .option('--all', 'end all your logins at the gateway, on other machines too')
     .option('--json', 'print the result as JSON')
     .action((flags: LogoutFlags) => runLogout(io, flags));

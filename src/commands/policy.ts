@@ -14,11 +14,11 @@ interface ShowFlags {
 
 export function policyCommand(io: Io): Command {
   const policy = new Command('policy').description(
-    'Check policy files, print their schema, show the policy in force.',
+    'check policy files, print their schema, show the policy in force',
   );
   policy
     .command('check')
-    .description('Say everything that is wrong with a policy directory or repository.')
+    .description('say everything that is wrong with a policy directory or repository')
     .argument('[directory]', 'a checkout of the policy repository', '.')
     .option('--repo <url>', 'check the newest commit of this repository instead')
     .option('--branch <name>', 'branch of --repo', 'main')
@@ -27,7 +27,7 @@ export function policyCommand(io: Io): Command {
     .action((directory: string, flags: CheckFlags) => runCheck(io, directory, flags));
   policy
     .command('schema')
-    .description('Print the JSON Schema of a policy file, for editors.')
+    .description('print the JSON Schema of a policy file, for editors')
     .addArgument(
       new Argument('[file]', 'which kind of file')
         .choices(['hoop', 'target', 'policy'])
@@ -36,7 +36,7 @@ export function policyCommand(io: Io): Command {
     .action((file: string) => runSchema(io, file));
   policy
     .command('show')
-    .description('Show the policy that the gateway enforces, verified by this client.')
+    .description('show the policy that the gateway enforces, verified by this client')
     .option('--json', 'print it as JSON')
     .action((flags: ShowFlags) => runShow(io, flags));
   return policy;

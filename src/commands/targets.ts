@@ -7,7 +7,7 @@ interface TargetsFlags {
 
 export function targetsCommand(io: Io): Command {
   return new Command('targets')
-    .description('List what you can reach, what you may do there and what is masked for you.')
+    .description('list what you can reach, what you may do there and what is masked for you')
     .option('--json', 'print it as JSON')
     .action((flags: TargetsFlags) => runTargets(io, flags));
 }

@@ -7,7 +7,7 @@ interface WhoamiFlags {
 
 export function whoamiCommand(io: Io): Command {
   return new Command('whoami')
-    .description('Show who you are to the gateway, and where your tokens are kept.')
+    .description('show who you are to the gateway, and where your tokens are kept')
     .option('--json', 'print it as JSON')
     .action((flags: WhoamiFlags) => runWhoami(io, flags));
 }
