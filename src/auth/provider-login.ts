@@ -18,6 +18,7 @@ import {
   randomState,
 } from 'openid-client';
 import { HoopError } from '../errors.ts';
+import { isLoopbackProviderUrl, isSafeProviderUrl } from '../policy/provider-url.ts';
 import type { InfoReply } from '../tunnel/api.ts';
 import { type Callback, startLoopbackListener } from './loopback-listener.ts';
 
@@ -76,9 +77,7 @@ export async function loginAtProvider<
 /** Plain http only for a provider on this machine: anywhere else somebody in between could log in as anyone. */
 async function discover(provider: LoginProvider): Promise<Configuration> {
   const issuer = URL.parse(provider.issuer);
-  const loopback =
-    issuer?.protocol === 'http:' && /^(127(\.\d+){3}|\[::1\])$/.test(issuer.hostname);
-  if (issuer === null || (issuer.protocol !== 'https:' && !loopback)) {
+  if (issuer === null || !isSafeProviderUrl(provider.issuer)) {
     throw new HoopError(
       'HOOP_LOGIN_FAILED',
       `the identity provider "${provider.issuer}" does not use https`,
@@ -91,7 +90,7 @@ async function discover(provider: LoginProvider): Promise<Configuration> {
   try {
     return await discovery(issuer, provider.clientId, {}, None(), {
       timeout: PROVIDER_TIMEOUT_SECONDS,
-      execute: loopback ? [allowInsecureRequests] : [],
+      execute: isLoopbackProviderUrl(provider.issuer) ? [allowInsecureRequests] : [],
     });
   } catch (cause) {
     throw new HoopError(

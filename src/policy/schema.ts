@@ -4,6 +4,7 @@
  * a misspelt `mask` would otherwise be no mask.
  */
 import { z } from 'zod';
+import { isSafeProviderUrl } from './provider-url.ts';
 
 /** Seconds; `90s`, `30m`, `8h`, `7d`. */
 const DURATION = /^([1-9][0-9]{0,5})(s|m|h|d)$/;
@@ -234,17 +235,12 @@ export function parseAddress(text: string): { host: string; port: number } | und
   return host !== undefined && port >= 1 && port <= 65_535 ? { host, port } : undefined;
 }
 
-/** https, or http on the loopback interface for demos and tests. OpenID Connect Core §2, `iss`. */
+/** OpenID Connect Core §2, `iss`. */
 function isIssuer(text: string): boolean {
-  let url: URL;
-  try {
-    url = new URL(text);
-  } catch {
-    return false;
-  }
-  const loopback = ['127.0.0.1', '[::1]', 'localhost'].includes(url.hostname);
+  const url = URL.parse(text);
   return (
-    (url.protocol === 'https:' || (url.protocol === 'http:' && loopback)) &&
+    url !== null &&
+    isSafeProviderUrl(text) &&
     !text.includes('?') &&
     !text.includes('#') &&
     url.username === '' &&

@@ -5,6 +5,7 @@
 import { createLocalJWKSet, errors, type FlattenedJWSInput, type JWSHeaderParameters } from 'jose';
 import { z } from 'zod';
 import { HoopError } from '../../errors.ts';
+import { isSafeProviderUrl } from '../../policy/provider-url.ts';
 
 /** jose's defaults for remote key sets: https://github.com/panva/jose/blob/main/src/jwks/remote.ts */
 const JWKS_COOLDOWN_MS = 30_000;
@@ -156,15 +157,6 @@ export class JwksCache {
     }
     return JSON.parse(Buffer.concat(chunks).toString('utf8'));
   }
-}
-
-/** https, or http on this machine: nobody in between can change the keys. */
-export function isSafeProviderUrl(text: string): boolean {
-  const url = URL.parse(text);
-  if (url?.protocol === 'https:') {
-    return true;
-  }
-  return url?.protocol === 'http:' && /^(127(\.\d+){3}|\[::1\]|localhost)$/.test(url.hostname);
 }
 
 async function find(
