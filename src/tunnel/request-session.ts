@@ -17,7 +17,7 @@ import type { GatewayClient } from './gateway-client.ts';
 import { verifyGatewayPolicy } from './verify-gateway-policy.ts';
 
 export interface RequestSessionOptions {
-  readonly client: GatewayClient;
+  readonly client: Pick<GatewayClient, 'info' | 'policy' | 'policyBundle' | 'startSession'>;
   readonly home: Home;
   /** Base URL. */
   readonly gateway: string;
@@ -38,7 +38,23 @@ export interface RequestedSession {
   readonly policy: ClientPolicy;
 }
 
+/** How often to begin again when a new policy commit comes into force in between. */
+const ATTEMPTS = 3;
+
 export async function requestSession(o: RequestSessionOptions): Promise<RequestedSession> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await requestUnderPolicyInForce(o);
+    } catch (error) {
+      const isOvertaken = error instanceof HoopError && error.code === 'HOOP_POLICY_MISMATCH';
+      if (!isOvertaken || attempt === ATTEMPTS) {
+        throw error;
+      }
+    }
+  }
+}
+
+async function requestUnderPolicyInForce(o: RequestSessionOptions): Promise<RequestedSession> {
   const [info, inForce] = await Promise.all([o.client.info(o.signal), o.client.policy(o.signal)]);
   // The keys that the gateway names must come from the root that was pinned at login; a newer
   // keyring is remembered, so that an older one is refused from now on.

@@ -2,9 +2,11 @@
 import { once } from 'node:events';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { logout } from '../../src/auth/logout.ts';
+import { openGateway } from '../../src/auth/open-gateway.ts';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/demo/embedded-postgres.ts';
 import { uploadSession } from '../../src/recording/upload-session.ts';
 import { PATHS } from '../../src/tunnel/api.ts';
+import { requestSession as requestSessionAsCli } from '../../src/tunnel/request-session.ts';
 import { ENGINEERS, type GatewayBench, startGatewayBench } from './gateway-bench.ts';
 import { rawRequest } from './raw-request.ts';
 import { openSocket, requestSession, TestSession } from './test-session.ts';
@@ -309,8 +311,14 @@ describe('a session ends', () => {
 
   /** Puts other limits in force for the dba, who has a session of his own in the tests below. */
   async function limit(limits: string): Promise<void> {
+    const client = await bench.client('dba');
+    const before = (await client.policy(bench.signal)).commit;
     const text = dba.replace(/limits: .*/, `limits: { ${limits} }`);
     await bench.policy.commit({ files: { 'policies/dba.yaml': text }, message: limits });
+    // The next session must not be asked for under the commit before.
+    await expect
+      .poll(async () => (await client.policy(bench.signal)).commit, { timeout: 10_000 })
+      .not.toBe(before);
   }
 
   test.each([
@@ -395,6 +403,39 @@ describe('a policy change', () => {
       .toBe(true);
     await stream.end();
     await session.close();
+  });
+
+  test('that comes while a session is asked for makes the CLI ask again', async () => {
+    const env = bench.environment('engineer');
+    await using open = await openGateway({ env });
+    const { client } = open;
+    let overtaken = false;
+    const requested = await requestSessionAsCli({
+      ...open,
+      client: {
+        info: (signal) => client.info(signal),
+        policyBundle: (signal) => client.policyBundle(signal),
+        startSession: (request, signal) => client.startSession(request, signal),
+        policy: async (signal) => {
+          const reply = await client.policy(signal);
+          if (!overtaken) {
+            overtaken = true;
+            await bench.policy.commit({ files: { 'README.md': 'new' }, message: 'in between' });
+            await expect
+              .poll(async () => (await client.policy(signal)).commit, { timeout: 10_000 })
+              .not.toBe(reply.commit);
+          }
+          return reply;
+        },
+      },
+      env,
+      target: 'prod-db',
+      reason: undefined,
+      version: '0.0.0-test',
+      signal: bench.signal,
+    });
+    expect(requested.policy.commit).toBe((await client.policy(bench.signal)).commit);
+    await client.endSession(requested.reply.session, bench.signal);
   });
 
   test('that takes the access away ends the session as revoked', async () => {
