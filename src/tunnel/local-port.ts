@@ -214,6 +214,10 @@ export class LocalPort implements AsyncDisposable {
       };
       this.#closing.signal.addEventListener('abort', destroy, { once: true });
       tunnel.once('close', () => this.#closing.signal.removeEventListener('abort', destroy));
+      if (this.#closing.signal.aborted) {
+        // The port was closed while the tunnel opened: the listener came too late.
+        destroy();
+      }
       return tunnel;
     } finally {
       socket.off('close', onClose);
