@@ -12,6 +12,8 @@ import type { CatalogSource, PostgresTarget } from './pg/types.ts';
 type Rows = Awaited<ReturnType<TargetConnection['query']>>;
 
 const IDLE_MS = 60_000;
+/** Beyond statement_timeout: then the target, or the way to it, is gone without a word. */
+const ANSWER_WITHIN_MS = 40_000;
 /**
  * Names in the deparsed text of views must come out qualified, whoever's connection this is; and
  * a lock on the catalog must not hold all sessions for ever.
@@ -96,7 +98,7 @@ class CatalogConnection {
     const kept = this.#open;
     if (kept !== undefined) {
       try {
-        return await kept.query(sql);
+        return await this.#ask(kept, sql);
       } catch {
         // The target may have been restarted since the last query; a new connection tells.
         await this.#release();
@@ -110,12 +112,30 @@ class CatalogConnection {
       signal: this.#closing.signal,
     });
     try {
-      return await this.#open.query(sql);
+      return await this.#ask(this.#open, sql);
     } catch (error) {
       await this.#release();
       throw error;
     } finally {
       this.#releaseLater();
+    }
+  }
+
+  /** A connection that says nothing is closed, which fails the query: nobody waits for ever. */
+  async #ask(connection: TargetConnection, sql: string): Promise<Rows> {
+    const silent = AbortSignal.timeout(ANSWER_WITHIN_MS);
+    const over = AbortSignal.any([this.#closing.signal, silent]);
+    const giveUp = (): void => {
+      connection.socket.destroy();
+    };
+    if (over.aborted) {
+      giveUp();
+    }
+    over.addEventListener('abort', giveUp, { once: true });
+    try {
+      return await connection.query(sql);
+    } finally {
+      over.removeEventListener('abort', giveUp);
     }
   }
 

@@ -12,6 +12,8 @@ export interface TargetSocket {
   readonly tls: boolean;
 }
 
+/** Below the idle limits of common firewalls and load balancers, which begin at 60 s. */
+const KEEP_ALIVE_AFTER_MS = 30_000;
 const ACCEPTED = 0x53; // 'S'
 const REFUSED = 0x4e; // 'N'
 
@@ -20,7 +22,14 @@ export async function openTargetSocket(
   target: PostgresTarget,
   signal: AbortSignal,
 ): Promise<TargetSocket> {
-  const socket = connectTcp({ host: target.host, port: target.port, noDelay: true });
+  const socket = connectTcp({
+    host: target.host,
+    port: target.port,
+    noDelay: true,
+    // A target that is gone without a word (a firewall that forgot us) must be noticed while idle.
+    keepAlive: true,
+    keepAliveInitialDelay: KEEP_ALIVE_AFTER_MS,
+  });
   try {
     await waitFor(socket, 'connect', target, signal);
     if (target.tls.mode === 'disable') return { socket, tls: false };

@@ -1,0 +1,55 @@
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { expect, test } from 'vitest';
+import { startEmbeddedPostgres } from '../../src/demo/embedded-postgres.ts';
+import { TargetCatalogs } from '../../src/gateway/target-catalogs.ts';
+import { SqlParser } from '../../src/policy/sql/parser.ts';
+import { Secret } from '../../src/secret.ts';
+
+test('a query that is never answered does not hold up the end of the gateway', async () => {
+  await using postgres = await startEmbeddedPostgres();
+  await using parser = SqlParser.create();
+  // The way to the target: forgets what the target says from the moment it is told to.
+  const sockets: Socket[] = [];
+  let isSilent = false;
+  const asked = Promise.withResolvers<void>();
+  const way = createServer((near) => {
+    const far = connect(postgres.port, postgres.host);
+    sockets.push(near, far);
+    near.on('error', () => far.destroy()).on('close', () => far.destroy());
+    far.on('error', () => near.destroy()).on('close', () => near.destroy());
+    far.on('data', (bytes) => !isSilent && near.write(bytes));
+    near.on('data', (bytes) => {
+      far.write(bytes);
+      if (isSilent) {
+        asked.resolve();
+      }
+    });
+  });
+  way.listen(0, '127.0.0.1');
+  await once(way, 'listening');
+  const catalogs = new TargetCatalogs(parser);
+  const source = catalogs.source({
+    name: 'prod-db',
+    host: '127.0.0.1',
+    // A TCP server has an address with a port.
+    port: (way.address() as AddressInfo).port,
+    database: 'postgres',
+    user: postgres.user,
+    password: new Secret(postgres.password),
+    tls: { mode: 'disable', ca: undefined },
+    connectTimeoutMs: 10_000,
+  });
+  await source.current();
+  isSilent = true;
+  const refresh = source.refresh();
+  const refused = expect(refresh).rejects.toMatchObject({ code: 'HOOP_SESSION_ENDED' });
+  await asked.promise;
+  await catalogs[Symbol.asyncDispose]();
+  await refused;
+  for (const socket of sockets) {
+    socket.destroy();
+  }
+  way.close();
+  await once(way, 'close');
+});
