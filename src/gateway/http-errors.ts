@@ -32,8 +32,30 @@ export interface ErrorReply {
   readonly body: { readonly error: Record<string, string> };
 }
 
+/** SQLITE_FULL: https://www.sqlite.org/rescode.html#full */
+const SQLITE_FULL = 13;
+
+/** Whether there is no room to write, whoever said so: the system, or SQLite for it. */
+function isDiskFull(error: unknown): boolean {
+  if (!(error instanceof Error)) {
+    return false;
+  }
+  return (
+    ('code' in error && (error.code === 'ENOSPC' || error.code === 'EDQUOT')) ||
+    ('errcode' in error && error.errcode === SQLITE_FULL)
+  );
+}
+
 /** What is not a HoopError is a bug: the client learns the request's id and nothing else. */
 export function errorReply(error: unknown, requestId: string): ErrorReply {
+  if (isDiskFull(error)) {
+    return errorReply(
+      new HoopError('HOOP_RECORDING_WRITE', 'the gateway has no room left to record', {
+        hint: 'Whoever runs the gateway must make room on the disk that holds its data.',
+      }),
+      requestId,
+    );
+  }
   if (!(error instanceof HoopError)) {
     return {
       status: 500,

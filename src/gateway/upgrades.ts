@@ -74,18 +74,18 @@ export class Upgrades {
   }
 
   async #check(request: IncomingMessage): Promise<Accept> {
-    const { pathname, searchParams } = new URL(request.url ?? '/', 'https://gateway.invalid');
-    const [, id = '', what] = ROUTE.exec(pathname) ?? [];
-    if (what === undefined) {
+    const url = URL.parse(request.url ?? '/', 'https://gateway.invalid');
+    const [, id = '', what] = ROUTE.exec(url?.pathname ?? '') ?? [];
+    if (url === null || what === undefined) {
       throw new HoopError('HOOP_GATEWAY_REFUSED', 'the gateway has no such WebSocket');
     }
-    const who = await this.#authenticate(request, pathname);
+    const who = await this.#authenticate(request, url.pathname);
     const session = this.#options.sessions.ownedBy(who, id);
     if (what === 'control') {
       session.checkControl();
       return (socket) => session.attachControl(socket);
     }
-    const { stream, kind } = readStreamQuery(searchParams);
+    const { stream, kind } = readStreamQuery(url.searchParams);
     session.checkStream(stream, kind);
     return (socket) => session.openStream(stream, kind, socket);
   }

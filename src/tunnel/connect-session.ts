@@ -230,12 +230,24 @@ export class ClientSession {
     this.#streams.set(stream, duplex);
     socket.once('close', () => {
       this.#streams.delete(stream);
-      if (!recording.stopped.aborted) {
-        const totals = recording.closeStream(stream, { reason: 'closed' });
-        this.#control?.send({ type: 'streamEnd', ...totals });
-      }
+      this.#streamClosed(recording, stream);
     });
     return duplex;
+  }
+
+  #streamClosed(recording: ClientRecording, stream: number): void {
+    if (recording.stopped.aborted) {
+      return;
+    }
+    try {
+      const totals = recording.closeStream(stream, { reason: 'closed' });
+      this.#control?.send({ type: 'streamEnd', ...totals });
+    } catch (error) {
+      // The recording has stopped over it, and ends the session.
+      if (!(error instanceof HoopError)) {
+        throw error;
+      }
+    }
   }
 
   #received(message: ToClient): void {
@@ -260,7 +272,14 @@ export class ClientSession {
   }
 
   #receivedEvidence(bytes: Uint8Array): void {
-    this.#recording?.data(CONTROL_STREAM, 1, bytes);
+    try {
+      this.#recording?.data(CONTROL_STREAM, 1, bytes);
+    } catch (error) {
+      // `stopped` has said so already, or the session is over; why it ends is worth showing still.
+      if (!(error instanceof HoopError)) {
+        throw error;
+      }
+    }
     for (const line of this.#lines.push(bytes)) {
       this.#options.events.onEvidence?.(line);
     }

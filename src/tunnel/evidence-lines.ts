@@ -1,4 +1,5 @@
-import type { EvidenceLine } from '../recording/types.ts';
+import { z } from 'zod';
+import { END_REASONS, type EvidenceLine } from '../recording/types.ts';
 
 /** The gateway's lines are short; a longer one is not for showing. */
 const MAX_LINE_BYTES = 64 * 1024;
@@ -23,13 +24,27 @@ export class EvidenceLines {
   }
 }
 
-function parseLine(text: string): EvidenceLine | undefined {
+const text = z.string();
+/** A member that is always there for TypeScript, and left out of the JSON when undefined. */
+const maybe = text.optional().transform((value) => value);
+const Line: z.ZodType<EvidenceLine, unknown> = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('reason'), text }),
+  z.object({
+    type: z.literal('denied'),
+    stream: z.number(),
+    at: z.number(),
+    code: text,
+    message: text,
+    detail: maybe,
+    hint: maybe,
+    rule: maybe,
+  }),
+  z.object({ type: z.literal('closing'), reason: z.enum(END_REASONS), message: text }),
+]);
+
+function parseLine(line: string): EvidenceLine | undefined {
   try {
-    const value: unknown = JSON.parse(text);
-    // Written by the gateway that we trust for it; the type says which of the few shapes it is.
-    return typeof value === 'object' && value !== null && 'type' in value
-      ? (value as EvidenceLine)
-      : undefined;
+    return Line.safeParse(JSON.parse(line)).data;
   } catch {
     return undefined;
   }
