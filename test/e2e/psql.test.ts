@@ -1,4 +1,9 @@
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { childEnvironment } from '../../src/demo/hoop-process.ts';
 import { SAMPLE_CUSTOMERS } from '../../src/demo/sample-data.ts';
 import { type Bench, openBench } from './demo-bench.ts';
 
@@ -86,6 +91,32 @@ describe('psql through hoop connect', () => {
     const [commandLine, password] = run.stdout.trim().split('\n');
     expect(password?.length).toBeGreaterThan(20);
     expect(commandLine).not.toContain(password);
+  });
+
+  test.each([
+    ['on a port', [], /^PGSERVICEFILE=\S+ psql service=prod-db$/],
+    ['on a socket', ['--socket'], /^PGSERVICEFILE=\S+ psql service=prod-db$/],
+    ['as a URL', ['--url'], /^postgresql:\/\/\S+$/],
+  ])('what is printed %s can be pasted, and Ctrl-C ends the session', async (_how, flags, form) => {
+    const child = spawn(process.execPath, ['bin/hoop.js', 'connect', 'prod-db', ...flags], {
+      env: childEnvironment({ home: bench.home('engineer') }),
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    let notes = '';
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      notes += text;
+    });
+    const [line] = await once(createInterface({ input: child.stdout }), 'line');
+    expect(line).toMatch(form);
+    const pasted = line.startsWith('PGSERVICEFILE=') ? line : `psql '${line}'`;
+    const { stdout } = await promisify(execFile)('sh', ['-c', `${pasted} -X -At -c 'SELECT 42'`]);
+    expect(stdout).toBe('42\n');
+    const closed = once(child, 'close');
+    child.kill('SIGINT');
+    expect(await closed).toEqual([130, null]);
+    expect(notes).toContain('masked: public.customers.card_number');
+    expect(notes).toContain('session ended: closed by you');
+    expect(notes).toContain('recording uploaded and countersigned');
   });
 
   test('a target that the policy does not give is refused with exit status 255 or 4', async () => {
