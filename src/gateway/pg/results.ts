@@ -20,6 +20,9 @@ import type { Run } from './run.ts';
 /** Relations whose columns are defined by a query: their OID in a description proves nothing. */
 const QUERY_KINDS = new Set(['v', 'm']);
 
+/** `SELECT t FROM t`: the table's OID, and this for a column. */
+const WHOLE_ROW = 0;
+
 /** Whether rows of this statement may go on only after their description has been checked. */
 export function needsDescription(statement: KnownStatement, grant: Grant): boolean {
   const { allowed, basis } = statement;
@@ -80,10 +83,14 @@ function disagreementOf(
 }
 
 function comesFrom(output: OutputColumn, field: FieldDescription, catalog: Catalog): boolean {
-  if (QUERY_KINDS.has(catalog.relationByOid(field.tableOid)?.kind ?? '')) return true;
-  return output.sources.some(
-    ({ oid, attnum }) => oid === field.tableOid && attnum === field.columnNumber,
-  );
+  const relation = catalog.relationByOid(field.tableOid);
+  if (QUERY_KINDS.has(relation?.kind ?? '')) return true;
+  const hasColumn = (column: number): boolean =>
+    output.sources.some(({ oid, attnum }) => oid === field.tableOid && attnum === column);
+  if (field.columnNumber !== WHOLE_ROW) return hasColumn(field.columnNumber);
+  // All columns of a row are computed into one value, so all of them must be known to be in it.
+  const columns = relation?.columns.filter(({ dropped }) => !dropped);
+  return output.kind === 'derived' && columns?.every(({ attnum }) => hasColumn(attnum)) === true;
 }
 
 function mismatch(detail: string): Refusal {

@@ -6,9 +6,10 @@ import { constant } from './lineage.ts';
 import { findTarget } from './names.ts';
 import { checkOperator } from './operators.ts';
 import { descendants } from './relation-family.ts';
+import { settingEffect } from './settings-table.ts';
 import type { StatementFacts } from './statement-facts.ts';
 import type { StatementKind } from './statement-verbs.ts';
-import { as, type FieldsOf, is, type Node, namesOf, stringOf } from './tree.ts';
+import { as, type FieldsOf, is, literalText, type Node, namesOf, stringOf } from './tree.ts';
 
 type RangeVar = FieldsOf<'RangeVar'>;
 
@@ -75,9 +76,31 @@ export function definition(facts: StatementFacts, node: Node, kind: StatementKin
     // It runs the view's query, with the functions in it.
     namedRelation(facts, node.RefreshMatViewStmt.relation);
   }
+  if (is(node, 'AlterRoleSetStmt')) {
+    noteDefaultSetting(facts, node.AlterRoleSetStmt.setstmt);
+  }
+  if (is(node, 'AlterDatabaseSetStmt')) {
+    noteDefaultSetting(facts, node.AlterDatabaseSetStmt.setstmt);
+  }
   if (is(node, 'CreateFunctionStmt')) {
     noteLanguage(facts, node.CreateFunctionStmt.options);
   }
+}
+
+/** What the next session of a role or database begins with is guarded like SET. */
+function noteDefaultSetting(
+  facts: StatementFacts,
+  setting: FieldsOf<'VariableSetStmt'> | undefined,
+): void {
+  const name = (setting?.name ?? '').toLowerCase();
+  const effect = settingEffect(name);
+  const isReset = setting?.kind === 'VAR_RESET' || setting?.kind === 'VAR_RESET_ALL';
+  if (effect === undefined || effect === 'names' || isReset) {
+    return;
+  }
+  const values = (setting?.args ?? []).map(literalText);
+  const isPlain = setting?.kind === 'VAR_SET_VALUE' && values.every((value) => value !== undefined);
+  facts.settings.push({ name, value: isPlain ? values.join(', ') : undefined, local: false });
 }
 
 /** TRUNCATE … CASCADE empties every table with a foreign key to one that is emptied. */

@@ -8,6 +8,7 @@ import { isCodeVerb } from './guards-verbs.ts';
 import { relationFamily } from './relation-family.ts';
 import type {
   Catalog,
+  CatalogRelation,
   ColumnFact,
   OutputColumn,
   OutputMask,
@@ -22,9 +23,11 @@ export class MaskIndex {
   readonly #relations = new Set<number>();
   /** Views that a mask names: their columns are seen through, so such a mask finds nothing. */
   readonly #views = new Map<number, ColumnMask>();
+  readonly #catalog: Catalog;
   readonly isEmpty: boolean;
 
   constructor(masks: readonly ColumnMask[], catalog: Catalog) {
+    this.#catalog = catalog;
     this.isEmpty = masks.length === 0;
     for (const mask of masks) {
       this.#byName.set(nameKey(mask.schema, mask.relation, mask.column), mask);
@@ -49,8 +52,24 @@ export class MaskIndex {
     return byOid && byName ? strictest([byOid, byName]) : (byOid ?? byName);
   }
 
-  hasMasks(relation: RelationFact): boolean {
+  hasMasks(relation: Pick<RelationFact, 'oid'>): boolean {
     return this.#relations.has(relation.oid);
+  }
+
+  /** Whether it is a view that reads a relation with masks. */
+  isBehind({ oid }: Pick<RelationFact, 'oid'>): boolean {
+    const views = new Set([this.#catalog.relationByOid(oid)]);
+    // A Set gives what is added while it is walked, too.
+    for (const view of views) {
+      for (const { schema, name } of view?.viewTree === undefined ? [] : tablesIn(view.viewTree)) {
+        const relation = this.#catalog.relation(schema, name);
+        if (relation && this.#relations.has(relation.oid)) {
+          return true;
+        }
+        views.add(relation);
+      }
+    }
+    return false;
   }
 
   viewMask(relation: RelationFact): ColumnMask | undefined {
@@ -120,13 +139,29 @@ export function mustRedact(
     analysis.protocol.runsUserCode ||
     evaluated.some((column) => masks.of(column) !== undefined) ||
     analysis.reads.some((relation) => masks.hasMasks(relation)) ||
+    // It checks every column of that type, or runs the query behind it.
+    /^(alter domain|refresh)\b/.test(analysis.verb) ||
     // "Failing row contains (…)" shows every column; a trigger says what it likes.
-    analysis.writes.some(
-      (relation) =>
-        masks.hasMasks(relation) ||
-        catalog.relationByOid(relation.oid)?.hasTriggersOrRules !== false,
+    withReferencing(analysis.writes, catalog).some(
+      ({ oid, relation }) => masks.hasMasks({ oid }) || relation?.hasTriggersOrRules !== false,
     )
   );
+}
+
+/** What is written, and what foreign keys then change or look at: ON DELETE CASCADE, SET NULL. */
+function withReferencing(
+  writes: readonly RelationFact[],
+  catalog: Catalog,
+): readonly { readonly oid: number; readonly relation: CatalogRelation | undefined }[] {
+  const oids = new Set(writes.map(({ oid }) => oid));
+  // A Set gives what is added while it is walked, too.
+  for (const oid of oids) {
+    const referencing = catalog.relationByOid(oid)?.referencedBy ?? [];
+    for (const one of [...referencing, ...catalog.childrenOf(oid).map((child) => child.oid)]) {
+      oids.add(one);
+    }
+  }
+  return [...oids].map((oid) => ({ oid, relation: catalog.relationByOid(oid) }));
 }
 
 function refuseCode(analysis: StatementAnalysis, grant: Grant): Refusal | undefined {
@@ -145,7 +180,10 @@ function refuseCode(analysis: StatementAnalysis, grant: Grant): Refusal | undefi
 
 const KEEPS_COLUMNS = /^(create index|comment|drop|truncate|analyze|vacuum|reindex|cluster)\b/;
 
-/** Renaming, moving or attaching a relation would leave its masks behind. */
+/**
+ * Renaming, moving or attaching a relation would leave its masks behind; and a view that takes the
+ * place of another one would be read, on another connection, by what it was a moment ago.
+ */
 function refuseStructure(
   analysis: StatementAnalysis,
   grant: Grant,
@@ -154,7 +192,10 @@ function refuseStructure(
   if (!analysis.protocol.changesCatalog || KEEPS_COLUMNS.test(analysis.verb)) {
     return undefined;
   }
-  const relation = analysis.writes.find((relation) => masks.hasMasks(relation));
+  const moves = analysis.verb.startsWith('alter ');
+  const relation = analysis.writes.find(
+    (relation) => masks.hasMasks(relation) || (moves && masks.isBehind(relation)),
+  );
   return (
     relation &&
     refusal(grant, {
@@ -263,6 +304,25 @@ function refuseInference(
       rule: mask.rule,
     })
   );
+}
+
+/** Names in the definition of a view; all of them come out qualified. */
+function tablesIn(tree: unknown): { readonly schema: string; readonly name: string }[] {
+  const found: { schema: string; name: string }[] = [];
+  const open: unknown[] = [tree];
+  for (let value = open.pop(); value !== undefined; value = open.pop()) {
+    if (typeof value !== 'object' || value === null) {
+      continue;
+    }
+    if ('RangeVar' in value) {
+      const { schemaname, relname }: { schemaname?: unknown; relname?: unknown } = Object(
+        value.RangeVar,
+      );
+      found.push({ schema: String(schemaname ?? ''), name: String(relname ?? '') });
+    }
+    open.push(...Object.values(value).filter((inner) => inner !== undefined));
+  }
+  return found;
 }
 
 function firstMask(

@@ -203,6 +203,10 @@ test('errors are redacted where a masked value could be in them', async () => {
   expect(await redacts('maintainer', "UPDATE clients SET name = 'x' WHERE id = 1")).toBe(true);
   // Its trigger reports whole rows, and could report others.
   expect(await redacts('maintainer', "UPDATE purchases SET state = 'x' WHERE id = 1")).toBe(true);
+  // Every column of that type is checked, and foreign keys reach rows that the statement does not name.
+  expect(await redacts('builder', 'ALTER DOMAIN pan ADD CHECK (VALUE::int > 0)')).toBe(true);
+  expect(await redacts('builder', 'DELETE FROM agents WHERE id = 1')).toBe(true);
+  expect(await redacts('builder', 'DELETE FROM purchases_2 WHERE id = 1')).toBe(false);
   expect(await redacts('analyst', 'SELECT id / 0 FROM purchases')).toBe(false);
   expect(await redacts('reader', 'SELECT ssn::int FROM clients')).toBe(false);
 });
