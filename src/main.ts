@@ -20,6 +20,8 @@ import { packageVersion } from './package-version.ts';
 
 const SIGNALS = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 type Signal = keyof typeof SIGNALS;
+/** A terminal, its shell and a supervisor may each send the same signal; a person is slower. */
+const ONE_REQUEST_MS = 500;
 /** A failure of hoop's own under a command whose status belongs to its child, as in ssh(1). */
 const OWN_FAILURE = 255;
 
@@ -27,6 +29,7 @@ export async function main(): Promise<void> {
   const settings = { quiet: false, color: true, json: false, passThrough: false };
   const interrupted = new AbortController();
   let interruptedBy: Signal | undefined;
+  let interruptedAtMs = 0;
   let childListener: ((signal: NodeJS.Signals) => void) | undefined;
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     const handler = (): void => {
@@ -35,20 +38,25 @@ export async function main(): Promise<void> {
         return;
       }
       if (interruptedBy === signal) {
+        // SIGHUP comes from the terminal and again from the shell: nobody is there to ask twice.
+        if (signal === 'SIGHUP' || performance.now() - interruptedAtMs < ONE_REQUEST_MS) {
+          return;
+        }
         // A second signal of the same kind ends the process at once, as the system does it.
         process.off(signal, handler);
         process.kill(process.pid, signal);
         return;
       }
       interruptedBy = signal;
+      interruptedAtMs = performance.now();
       interrupted.abort(new HoopError('HOOP_INTERRUPTED', `interrupted by ${signal}`));
     };
     process.on(signal, handler);
   }
   for (const stream of [process.stdout, process.stderr]) {
-    // `hoop … | head`: the reader has gone, which is no error of ours.
+    // `hoop … | head`, a closed terminal: the reader has gone, which is no error of ours.
     stream.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EPIPE') {
+      if (error.code !== 'EPIPE' && error.code !== 'EIO') {
         throw error;
       }
     });
@@ -116,12 +124,17 @@ export function buildProgram(io: Io): Command {
     .version(packageVersion(), '-V, --version', 'print the version')
     .option('-q, --quiet', 'print errors only')
     .option('--no-color', 'no escape codes, even on a terminal')
-    .showHelpAfterError('(run with --help for the options)')
+    .showHelpAfterError('hoop: hint: Run it with --help to see the options.')
     .exitOverride()
     .configureOutput({
       writeOut: (text) => io.stdout.write(text),
       writeErr: (text) => io.stderr.write(text),
-      outputError: (text, write) => write(text.replace(/^error: /, 'hoop: error: ')),
+      outputError: (text, write) =>
+        write(
+          text
+            .replace(/^error: /, 'hoop: error: ')
+            .replace(/^\((Did you mean .*\?)\)$/m, 'hoop: hint: $1'),
+        ),
     })
     .addHelpText('after', HELP_FOOTER);
   const commands = [

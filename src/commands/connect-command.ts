@@ -39,7 +39,9 @@ export async function runCommand(
     if (result.code === 'ENOENT' || result.code === 'EACCES') {
       throw new HoopError('HOOP_MISSING_PROGRAM', `cannot run "${program}"`, {
         detail:
-          result.code === 'ENOENT' ? 'There is no such program on PATH.' : 'It is not executable.',
+          result.code === 'ENOENT'
+            ? 'There is no such program on PATH.'
+            : 'It is not executable, or a directory on PATH may not be read.',
       });
     }
     if (result.exitCode !== undefined) {

@@ -18,7 +18,7 @@ export function connectCommand(io: Io): Command {
     .option('--socket', 'listen on a unix socket that only you can reach, instead of a port')
     .option('--reason <text>', 'why; recorded, and asked for by some targets')
     .option('--url', 'print a DATABASE_URL (it holds the session’s password)')
-    .option('--json', 'print NDJSON: listening, denied, closing, uploaded')
+    .option('--json', 'print NDJSON: listening, denied, closing, uploaded; not with a command')
     .addHelpText('after', EXAMPLES)
     .action(async (target: string, command: string[], flags: ConnectFlags) => {
       const { runConnect } = await import('./connect-run.ts');

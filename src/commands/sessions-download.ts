@@ -23,7 +23,7 @@ export async function downloadSession(io: Io, id: string, flags: DownloadFlags):
         hint: 'Redirect the output, or give a file with --out.',
       });
     }
-    await downloadTo(gateway.client, session, io.stdout, io.signal);
+    await downloadTo(gateway.client, session, () => io.stdout, io.signal);
     return;
   }
   const path = resolve(io.cwd, flags.out ?? `${session.id}.tar`);
@@ -35,8 +35,8 @@ export async function downloadSession(io: Io, id: string, flags: DownloadFlags):
   // A download that breaks off leaves no file that looks like a recording.
   const part = `${path}.part`;
   try {
-    const out = createWriteStream(part, { mode: 0o600 });
-    await downloadTo(gateway.client, session, out, io.signal);
+    const open = () => createWriteStream(part, { mode: 0o600 });
+    await downloadTo(gateway.client, session, open, io.signal);
     await rename(part, path);
   } catch (error) {
     await rm(part, { force: true });

@@ -1,4 +1,5 @@
 import { openGateway } from '../auth/open-gateway.ts';
+import { plain } from '../ui/printable.ts';
 import { renderJson } from '../ui/render-json.ts';
 import { sessionDetails, sessionTable } from '../ui/session-table.ts';
 import { styleFor } from '../ui/style.ts';
@@ -31,7 +32,11 @@ export async function listSessions(io: Io, flags: ListFlags): Promise<void> {
     return;
   }
   if (reply.sessions.length === 0) {
-    io.note('no sessions yet; `hoop connect NAME` makes one');
+    io.note(
+      flags.target
+        ? `no session on target "${plain(flags.target)}" that you may see`
+        : 'no sessions yet; `hoop connect NAME` makes one',
+    );
     return;
   }
   const style = styleFor(io.color.stdout);

@@ -68,7 +68,8 @@ export async function findSession(
 export async function downloadTo(
   client: GatewayClient,
   session: SessionSummary,
-  file: NodeJS.WritableStream,
+  /** Asked for when the recording comes; its errors are then ours to report. */
+  openFile: () => NodeJS.WritableStream,
   signal: AbortSignal,
 ): Promise<void> {
   if (session.state === 'live') {
@@ -77,7 +78,7 @@ export async function downloadTo(
       hint: 'Try again afterwards.',
     });
   }
-  await pipeline(await client.bundle(session.id, signal), file, { signal });
+  await pipeline(await client.bundle(session.id, signal), openFile(), { signal });
 }
 
 export interface OpenedRecording extends AsyncDisposable {
@@ -106,8 +107,8 @@ export async function openRecording(io: Io, typed: string): Promise<OpenedRecord
   try {
     const file = join(directory, 'recording.tar');
     io.note(`downloading session ${session.id}`);
-    const out = createWriteStream(file, { mode: 0o600, flags: 'wx' });
-    await downloadTo(gateway.client, session, out, io.signal);
+    const open = () => createWriteStream(file, { mode: 0o600, flags: 'wx' });
+    await downloadTo(gateway.client, session, open, io.signal);
     const source = openBundleFile(file);
     // It holds the keys to read it: the open file is enough, nothing need stay on the disk, not
     // even after a kill. (Windows cannot remove what is open; there it goes at the end.)

@@ -7,7 +7,8 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { HoopError } from '../errors.ts';
 
-const LAUNCHER = fileURLToPath(new URL('../../bin/hoop.js', import.meta.url));
+/** `bin/hoop.js` of this package. */
+export const LAUNCHER = fileURLToPath(new URL('../../bin/hoop.js', import.meta.url));
 const STOP_TIMEOUT_MS = 15_000;
 /** Enough for any screen of the tour; more is cut off with a note. */
 const MAX_OUTPUT_CHARACTERS = 4_000_000;

@@ -25,12 +25,12 @@ export function renderLoginPage(page: LoginPage): string {
     badge: 'demo identity provider',
     body: `<h1>Log in</h1>
 <p>Choose who you are for this login.</p>
-${problem}<form method="post" autocomplete="off">
+<form method="post" autocomplete="off">
 <fieldset>
 <legend>Account</legend>
 ${cards.join('\n')}
 </fieldset>
-<label class="field" for="password">Password</label>
+${problem}<label class="field" for="password">Password</label>
 <input type="password" id="password" name="password" required maxlength="100" autocomplete="current-password" aria-describedby="password-tip"${page.problem === undefined ? '' : ' aria-invalid="true" autofocus'}>
 <p class="tip" id="password-tip">The demo shows it in its terminal.</p>
 <button type="submit">Log in</button>

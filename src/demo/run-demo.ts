@@ -1,8 +1,11 @@
 /** The three forms of `hoop demo`: guided, `--check`, `--json`. */
-import { createInterface } from 'node:readline/promises';
+import { existsSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { createInterface } from 'node:readline';
 import type { Io } from '../commands/io.ts';
 import { HoopError } from '../errors.ts';
 import { DEMO_TARGET, type Demo, startDemo } from './demo.ts';
+import { LAUNCHER } from './hoop-process.ts';
 import { createTour, TOUR, TourFailure } from './tour.ts';
 
 export interface RunDemoOptions {
@@ -45,7 +48,7 @@ export async function runDemo(io: Io, options: RunDemoOptions): Promise<void> {
     );
   }
   if (guided) {
-    io.stdout.write(whatToTry(demo));
+    io.stdout.write(whatToTry(io, demo));
     await stayUp(io, demo);
   }
 }
@@ -72,6 +75,7 @@ async function takeTour(io: Io, demo: Demo, mode: TourMode): Promise<number> {
     { path: io.env['PATH'], signal: io.signal },
   );
   let failed = 0;
+  let taken = 0;
   for (const [index, step] of TOUR.entries()) {
     io.signal.throwIfAborted();
     write(
@@ -101,24 +105,34 @@ async function takeTour(io: Io, demo: Demo, mode: TourMode): Promise<number> {
     write(
       problem === undefined ? `  ${good('✓ as it should be')}\n` : `  ${bad(`✗ ${problem}`)}\n`,
     );
-    if (mode.guided && index + 1 < TOUR.length && !(await pressEnter(io))) {
+    taken = index + 1;
+    if (mode.guided && taken < TOUR.length && !(await pressEnter(io))) {
       break;
     }
   }
-  write(failed === 0 ? `\n${good('Every step is true.')}\n` : '');
+  const ended =
+    taken === TOUR.length ? 'Every step is true.' : `Ended after step ${taken} of ${TOUR.length}.`;
+  write(failed === 0 ? `\n${good(ended)}\n` : '');
   return failed;
 }
 
-/** @returns false when the person wants no more of the tour. */
+/**
+ * The terminal stays in its own line mode: there Ctrl-C is a signal like everywhere else.
+ * @returns false when the person wants no more of the tour: q, or Ctrl-D.
+ */
 async function pressEnter(io: Io): Promise<boolean> {
-  const terminal = createInterface({ input: io.stdin, output: io.stderr });
+  io.stderr.write('\n  Enter: go on   q, Enter: end the tour ');
+  const { promise, resolve, reject } = Promise.withResolvers<boolean>();
+  const lines = createInterface({ input: io.stdin, terminal: false });
+  const interrupted = (): void => reject(io.signal.reason);
+  io.signal.addEventListener('abort', interrupted, { once: true });
+  lines.once('line', (line) => resolve(!/^q/i.test(line.trim())));
+  lines.once('close', () => resolve(false));
   try {
-    const answer = await terminal.question('\n  Enter: go on   q: end the tour ', {
-      signal: io.signal,
-    });
-    return !/^q/i.test(answer.trim());
+    return await promise;
   } finally {
-    terminal.close();
+    io.signal.removeEventListener('abort', interrupted);
+    lines.close();
   }
 }
 
@@ -140,7 +154,12 @@ function readyLine(demo: Demo): Record<string, unknown> {
   };
 }
 
-function whatToTry(demo: Demo): string {
+function whatToTry(io: Io, demo: Demo): string {
+  // In a checkout there is no `hoop` on PATH.
+  const isInstalled = (io.env['PATH'] ?? '')
+    .split(delimiter)
+    .some((entry) => existsSync(join(entry, 'hoop')));
+  const alias = isInstalled ? '' : `  alias hoop="${LAUNCHER}"\n`;
   const home = demo.homes['engineer'] ?? '';
   const passwords = demo.accounts.map(
     (account) => `    ${account.name.padEnd(10)} ${account.password}`,
@@ -148,14 +167,16 @@ function whatToTry(demo: Demo): string {
   return `
 All of it stays up until Ctrl-C. In another terminal:
 
-  export HOOP_HOME=${home}
+${alias}  export HOOP_HOME=${home}
   hoop connect ${DEMO_TARGET}
   hoop sessions list
-  hoop sessions replay <id>
+  hoop sessions replay last
 
 Or log in as somebody else (another HOOP_HOME) in your own browser:
 
-  HOOP_HOME=$(mktemp -d) hoop login --gateway ${demo.gateway} --ca ${demo.ca}
+  export HOOP_HOME=$(mktemp -d)
+  hoop login --gateway ${demo.gateway} \\
+    --ca ${demo.ca}
 
   Accounts and their passwords for this start:
 ${passwords.join('\n')}

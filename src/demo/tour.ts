@@ -170,10 +170,11 @@ async function localPortRefuses(tour: Tour): Promise<void> {
     signal: tour.signal,
   });
   const url = new URL(String(connection.ready['url']));
+  tour.output(`{"event":"listening","host":"${url.hostname}","port":${url.port}, …}\n`);
   const right = await connectAdmin(url.href);
   await right.end();
+  tour.finding("with the session's own password: let in");
   url.password = 'a-guess';
-  tour.command(`psql "postgres://${url.username}:a-guess@${url.host}${url.pathname}"`);
   const refusal = await connectAdmin(url.href).then(
     () => undefined,
     (error: unknown) => (error instanceof Error ? error.message : String(error)),
@@ -181,7 +182,7 @@ async function localPortRefuses(tour: Tour): Promise<void> {
   if (refusal === undefined) {
     throw new TourFailure('a wrong password was accepted');
   }
-  tour.output(`${refusal}\n`);
+  tour.finding(`with a guess: ${refusal}`);
 }
 
 async function replay(tour: Tour): Promise<void> {
@@ -195,7 +196,7 @@ async function replay(tour: Tour): Promise<void> {
 }
 
 async function verify(tour: Tour): Promise<void> {
-  const file = join(tour.demo.directory, 'session.hoop');
+  const file = join(tour.demo.directory, 'session.tar');
   tour.notes.set('bundle', file);
   await hoop(tour, ['sessions', 'download', note(tour, 'session'), '--out', file]);
   const run = await hoop(tour, ['sessions', 'verify', file]);
@@ -223,7 +224,7 @@ async function neverSeen(tour: Tour): Promise<void> {
   const { stdout } = await hoop(tour, ['sessions', 'list', '--json'], { show: false });
   const ids = sessionIds(stdout);
   for (const id of ids) {
-    const file = join(tour.demo.directory, `${id}.hoop`);
+    const file = join(tour.demo.directory, `${id}.tar`);
     await hoop(tour, ['sessions', 'download', id, '--out', file], { show: false });
     refuseSecrets(readFileSync(file, 'latin1'));
   }
@@ -303,7 +304,7 @@ async function query(tour: Tour, statements: readonly string[]): Promise<HoopRun
     ...tour.client.command(statements),
   ];
   const shown = statements.map((text) => `-c ${quote(text)}`).join(' \\\n       ');
-  tour.command(`hoop connect ${DEMO_TARGET} -- psql ${shown}`);
+  tour.command(`hoop connect ${DEMO_TARGET} --reason "demo tour" -- psql ${shown}`);
   const run = await runHoop(args, { home: homeOf(tour), signal: tour.signal });
   tour.output(run.output);
   return run;
