@@ -47,7 +47,10 @@ function verifyKeyring(
     return false;
   }
   report.add('trust', 'ok', `a pinned root key for gateway "${keyring.gateway}"`);
-  const root = roots.find(({ rootKey }) => isSignedByRoot(keyringText, rootKey));
+  // One gateway may be pinned under several addresses: the newest keyring seen under any counts.
+  const root = roots
+    .filter(({ rootKey }) => isSignedByRoot(keyringText, rootKey))
+    .sort((left, right) => right.keyringVersion - left.keyringVersion)[0];
   if (root === undefined) {
     report.add('keyring', 'failed', 'keyring is not signed by the pinned root key');
     return false;

@@ -3,6 +3,7 @@
  * import these schemas; whatever arrives is `unknown` until it has been parsed with them.
  */
 import { z } from 'zod';
+import { isSessionId } from '../recording/session-id.ts';
 
 export const API_VERSION = 1;
 
@@ -149,7 +150,7 @@ export type SessionRequest = z.infer<typeof SessionRequest>;
 
 export const SessionReply = z.object({
   v: z.literal(API_VERSION),
-  session: z.string(),
+  session: z.string().refine(isSessionId),
   /** DSSE envelope, JSON text: the session certificate. */
   certificate: z.string(),
   /** base64 of the 32-byte salt key K. */
@@ -165,7 +166,8 @@ export const SessionReply = z.object({
 export type SessionReply = z.infer<typeof SessionReply>;
 
 export const SessionSummary = z.object({
-  id: z.string(),
+  /** Clients name files after it. */
+  id: z.string().refine(isSessionId),
   target: z.string(),
   principal: z.string(),
   reason: z.string().optional(),

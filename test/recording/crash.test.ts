@@ -123,7 +123,7 @@ async function abandoned(bench: RecordingBench, cutFirst: boolean): Promise<Sess
 }
 
 describe('torn ends', () => {
-  test('any torn tail is cut off, kept beside, and the rest verifies', async () => {
+  test('any torn tail is cut off, kept beside, and the rest verifies as the gateway’s alone', async () => {
     const random = seededRandom(5);
     for (let round = 0; round < 12; round += 1) {
       await using bench = await RecordingBench.create();
@@ -136,9 +136,14 @@ describe('torn ends', () => {
       const ended = await bench.ended(pair.session);
       const names = await readdir(pair.gateway.directory);
       expect(names).toContain(`${segmentName(1)}.torn`);
-      const { result, receipt } = await settle(bench, ended, pair.session);
-      expect(result).toMatchObject({ exitStatus: 0 });
-      expect(receipt.endReason).toBe('gateway_crash');
+      // No dying process does this, a disk without power does: these bytes had reached the client.
+      await expect(settle(bench, ended, pair.session)).rejects.toMatchObject({
+        code: 'HOOP_EVIDENCE_MISMATCH',
+      });
+      expect(ended.endReason).toBe('gateway_crash');
+      const result = verifyBundle(bytesSource(await readBundle(ended)), bench.trust);
+      expect(result.exitStatus).toBe(2);
+      expect(result.checks.filter(({ status }) => status === 'failed')).toEqual([]);
     }
   });
 

@@ -15,6 +15,7 @@ import { generateSigningKey } from '../../src/recording/ed25519.ts';
 import { utf8 } from '../../src/recording/encoding.ts';
 import { signKeyring } from '../../src/recording/keyring.ts';
 import { readSession } from '../../src/recording/read-session.ts';
+import { realSystem } from '../../src/recording/segment-writer.ts';
 import { encodeTarHeader, TAR_END_LENGTH, tarPadding } from '../../src/recording/tar.ts';
 import { uploadSession } from '../../src/recording/upload-session.ts';
 import { type Verification, verifyBundle } from '../../src/recording/verify.ts';
@@ -414,6 +415,26 @@ describe('a manifest that both signed and that is not true', () => {
   });
 });
 
+test('a clock that jumped forward during the session is a warning, not tampering', async () => {
+  let jumpedMs = 0;
+  const session = await SessionPair.open(bench, {
+    certificate: { notAfterMs: Date.now() + 60_000 },
+    gatewaySystem: { ...realSystem, nowMs: () => Date.now() + jumpedMs },
+  });
+  session.openStream(1);
+  session.up(1, Buffer.from('SELECT 1'));
+  await session.gateway.synced();
+  jumpedMs = 3_600_000;
+  await session.end();
+  const transport = await session.transport();
+  const signal = AbortSignal.timeout(10_000);
+  const { spools: directory } = bench;
+  await uploadSession({ directory, session: session.session, gateway: transport, signal });
+  const result = verify(await readBundle(transport.ended));
+  expect(result.exitStatus).toBe(0);
+  expect(result.checks.find(({ name }) => name === 'times')).toMatchObject({ status: 'warning' });
+});
+
 describe('trust', () => {
   test('no pinned key is exit 2, whatever the rest says', () => {
     const result = verifyBundle(bytesSource(bundle), { roots: [], nowMs: Date.now() });
@@ -436,6 +457,13 @@ describe('trust', () => {
     const roots = bench.trust.roots.map((root) => ({ ...root, keyringVersion: 5 }));
     const result = verifyBundle(bytesSource(bundle), { roots, nowMs: Date.now() });
     expect(result.exitStatus).toBe(2);
+    expect(result.verdict).toContain('keyring version 1 is older than pinned 5');
+  });
+
+  test('of a gateway that is pinned under two addresses the newer keyring counts', () => {
+    const [root] = bench.trust.roots;
+    const roots = root ? [root, { ...root, keyringVersion: 5 }] : [];
+    const result = verifyBundle(bytesSource(bundle), { roots, nowMs: Date.now() });
     expect(result.verdict).toContain('keyring version 1 is older than pinned 5');
   });
 
