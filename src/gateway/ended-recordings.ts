@@ -11,7 +11,8 @@ import type { SessionIndex } from './session-index.ts';
 
 export interface EndedRecordingsOptions {
   readonly store: RecordingStore;
-  readonly gatewayKey: SigningKey;
+  /** That of now; recordings whose certificate names an older one are signed with that one. */
+  readonly gatewayKey: () => SigningKey;
   readonly index: SessionIndex;
   readonly uploadWithinSeconds: number;
   readonly log: Log;
@@ -56,7 +57,7 @@ export class EndedRecordings {
       return known;
     }
     const { store, gatewayKey } = this.#options;
-    const opened = EndedRecording.open({ store, session, gatewayKey });
+    const opened = EndedRecording.open({ store, session, gatewayKey: gatewayKey() });
     const entry = { opened, users: 0 };
     this.#open.set(session, entry);
     opened.catch(() => this.#open.delete(session));

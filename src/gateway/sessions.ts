@@ -24,7 +24,8 @@ import type { Targets } from './targets.ts';
 
 export interface SessionsOptions {
   readonly policy: GatewayPolicy;
-  readonly keys: GatewayKeys;
+  /** Those of now: they are renewed while the gateway runs. */
+  readonly keys: () => GatewayKeys;
   readonly store: RecordingStore;
   readonly index: SessionIndex;
   readonly nonces: SessionNonces;
@@ -155,7 +156,8 @@ export class Sessions {
     readonly kind: string;
   }): Promise<SessionReply> {
     const { who, request, clientKey, postgres, grant, kind } = start;
-    const { keys, store, index, clock, log } = this.#options;
+    const { store, index, clock, log } = this.#options;
+    const keys = this.#options.keys();
     const { principal, family } = who;
     const nowMs = clock();
     const expiresMs = nowMs + grant.limits.maxTimeSeconds * 1000;

@@ -10,11 +10,12 @@ import { getRequestListener } from '@hono/node-server';
 import { HoopError } from '../errors.ts';
 import { SqlParser } from '../policy/sql/parser.ts';
 import { createStatementPolicy } from '../policy/sql/statement-policy.ts';
-import { type GatewayKeys, openGatewayKeys } from '../recording/gateway-keys.ts';
+import type { GatewayKeys } from '../recording/gateway-keys.ts';
 import { openRecordingStore } from '../recording/recording-store.ts';
 import { API_VERSION, type InfoReply } from '../tunnel/api.ts';
 import type { GatewayConfig } from './config.ts';
 import { ConfigCredentialStore } from './credential-store.ts';
+import { CurrentKeys } from './current-keys.ts';
 import { openDataDirectory, openMaskKey } from './data-directory.ts';
 import { EndedRecordings } from './ended-recordings.ts';
 import { GatewayPolicy } from './gateway-policy.ts';
@@ -70,11 +71,7 @@ export async function startGateway(
   const credentials = new ConfigCredentialStore({ credentials: config.credentials, env, log });
   await credentials.check();
   const allowedSigners = await readAllowedSigners(config.policy.allowedSignersFile);
-  const keys = openGatewayKeys({
-    directory: directory.keys,
-    gateway: config.name,
-    nowMs: clock(),
-  });
+  const keys = new CurrentKeys({ directory: directory.keys, gateway: config.name, clock, log });
   const maskKey = await openMaskKey(directory);
   const index = new SessionIndex(database, clock, (error) =>
     log.error('index.write_failed', errorFields(error)),
@@ -83,7 +80,7 @@ export async function startGateway(
   const store = opened.use(await openRecordingStore(directory.path));
   const ended = new EndedRecordings({
     store,
-    gatewayKey: keys.gatewayKey,
+    gatewayKey: () => keys.get().gatewayKey,
     index,
     uploadWithinSeconds: config.recording.uploadWithinSeconds,
     log,
@@ -113,7 +110,7 @@ export async function startGateway(
   const nonces = new SessionNonces(clock);
   const sessions = new Sessions({
     policy,
-    keys,
+    keys: () => keys.get(),
     store,
     index,
     nonces,
@@ -132,7 +129,8 @@ export async function startGateway(
     origins: () => origins,
     providers: () => policy.identityProviders(),
     roles: () => policy.roles(),
-    signingKey: keys.gatewayKey.privateKey,
+    // That of the start: a new one ends all logins.
+    signingKey: keys.get().gatewayKey.privateKey,
     store: identityStore,
     clock,
   });
@@ -145,7 +143,7 @@ export async function startGateway(
     index,
     ended,
     nonces,
-    info: () => infoReply({ config, keys, policy, allowedSigners, version }),
+    info: () => infoReply({ config, keys: keys.get(), policy, allowedSigners, version }),
     unready: () => unreadyReasons({ policy, database, log }),
     log,
     signal: stopping.signal,
@@ -196,7 +194,7 @@ export async function startGateway(
   return {
     url: origins[0] ?? url,
     name: config.name,
-    rootKeyFingerprint: fingerprint(keys.root),
+    rootKeyFingerprint: fingerprint(keys.get().root),
     firstStart: directory.isNew,
     close,
     [Symbol.asyncDispose]: close,

@@ -14,7 +14,7 @@ test('a recording that is being worked with is not opened a second time, however
   using store = IndexStore.open(join(bench.directory, 'index.sqlite'));
   const ended = new EndedRecordings({
     store: bench.store,
-    gatewayKey: bench.keys.gatewayKey,
+    gatewayKey: () => bench.keys.gatewayKey,
     index: new SessionIndex(store, Date.now, () => undefined),
     uploadWithinSeconds: 60,
     log: collectLog().log,
