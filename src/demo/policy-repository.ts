@@ -94,7 +94,9 @@ async function commitAndPush(
   const signing = change.unsigned
     ? ['-c', 'commit.gpgsign=false']
     : ['-c', 'gpg.format=ssh', '-c', `user.signingkey=${signingKey}`, '-c', 'commit.gpgsign=true'];
-  await git(tree, [...identity, ...signing, 'commit', '--quiet', '--message', change.message]);
+  // Empty, too: a signature on top of what came unsigned.
+  const commit = ['commit', '--quiet', '--allow-empty', '--message', change.message];
+  await git(tree, [...identity, ...signing, ...commit]);
   await git(tree, ['push', '--quiet', 'origin', `HEAD:${POLICY_BRANCH}`]);
   return (await git(tree, ['rev-parse', 'HEAD'])).trim();
 }
