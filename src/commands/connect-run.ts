@@ -55,8 +55,10 @@ export async function runConnect(io: Io, request: ConnectRequest): Promise<void>
   } finally {
     await session.close();
   }
-  json({ event: 'closing', reason: end.reason, message: end.message });
+  const refused = Object.fromEntries(session.refused);
+  json({ event: 'closing', reason: end.reason, message: end.message, refused });
   io.note(`session ended: ${plain(end.message)}`);
+  noteRefused(io, session.refused);
   await pending;
   const receipt = await uploadRecording({ open, session: session.id, note: io.note });
   json({
@@ -97,6 +99,14 @@ async function serveCommand(
   io.setExitCode(await runCommand(io, command, session));
   await closing;
   return early ?? { reason: 'closed', message: 'the command has ended' };
+}
+
+/** Somebody on this machine tried; each was said when it came, which may have scrolled away. */
+function noteRefused(io: Io, refused: ClientSession['refused']): void {
+  if (refused.size > 0) {
+    const counts = [...refused].map(([reason, count]) => `${count} × ${reason}`);
+    io.note(`local connections that were refused: ${counts.join(', ')}`);
+  }
 }
 
 type JsonWriter = (line: Readonly<Record<string, unknown>>) => void;

@@ -1,4 +1,6 @@
+import { execFile } from 'node:child_process';
 import { once } from 'node:events';
+import { promisify } from 'node:util';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Bench, openBench } from './demo-bench.ts';
@@ -49,6 +51,11 @@ describe('the life of a session', () => {
     await expect(new pg.Client({ connectionString: wrong.href }).connect()).rejects.toMatchObject({
       code: '28P01',
     });
+    const none = new URL(connection.url);
+    none.password = '';
+    await expect(promisify(execFile)('psql', ['-X', '-w', none.href])).rejects.toThrow(
+      'no password supplied',
+    );
     for (const bytes of [
       'GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n',
       '\u0016\u0003\u0001\u0000\u0001',
@@ -67,6 +74,14 @@ describe('the life of a session', () => {
     const client = new pg.Client({ connectionString: connection.url });
     await client.connect();
     await client.end();
+    await connection.close();
+    expect(connection.lines.find(({ event }) => event === 'closing')?.['refused']).toEqual({
+      'wrong password': 1,
+      'no password': 1,
+      HTTP: 1,
+      'direct TLS': 1,
+      garbage: 1,
+    });
   });
 
   test('a session ends when its time is up, and says why on every open connection', async () => {
