@@ -1,30 +1,29 @@
 /**
  * Packs the package as `npm publish` would, looks at it with publint, installs the tarball in an
- * empty directory and starts the program there.
+ * empty directory and starts the program there: the client alone, then the demo with the parts
+ * that one named command adds.
  */
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { PEER_PACKAGES } from '../src/demo/peer-packages.ts';
 import { runStep } from './prerequisites.ts';
 
 export function checkPackage(): { ok: boolean; output: string } {
   const directory = mkdtempSync(join(tmpdir(), 'hoop-package-'));
+  const app = join(directory, 'app');
+  const hoop = (...args: string[]) =>
+    runStep(process.execPath, [join(app, 'node_modules', 'hoop', 'bin', 'hoop.js'), ...args]);
   try {
     const steps: (() => { ok: boolean; output: string })[] = [
       () => runStep(join('node_modules', '.bin', 'publint'), ['--strict']),
       () =>
         runStep('npm', ['pack', '--silent', '--ignore-scripts', '--pack-destination', directory]),
       () => install(directory),
-      () =>
-        runStep(process.execPath, [
-          join(directory, 'app', 'node_modules', 'hoop', 'bin', 'hoop.js'),
-          '--help',
-        ]),
-      () =>
-        runStep(process.execPath, [
-          join(directory, 'app', 'node_modules', 'hoop', 'bin', 'hoop.js'),
-          '--version',
-        ]),
+      () => hoop('--help'),
+      () => hoop('--version'),
+      () => npmInstall(app, ...PEER_PACKAGES.names),
+      () => hoop('demo', '--check'),
     ];
     let output = '';
     for (const step of steps) {
@@ -46,15 +45,12 @@ function install(directory: string): { ok: boolean; output: string } {
   if (!tarball) {
     return { ok: false, output: 'npm pack made no tarball\n' };
   }
-  runStep('mkdir', ['-p', app]);
+  mkdirSync(app);
   writeFileSync(join(app, 'package.json'), '{"private":true}\n');
-  return runStep('npm', [
-    'install',
-    '--prefix',
-    app,
-    '--no-audit',
-    '--no-fund',
-    '--silent',
-    join(directory, tarball),
-  ]);
+  return npmInstall(app, join(directory, tarball));
+}
+
+function npmInstall(app: string, ...packages: string[]): { ok: boolean; output: string } {
+  const quiet = ['--no-audit', '--no-fund', '--silent'];
+  return runStep('npm', ['install', '--prefix', app, ...quiet, ...packages]);
 }
