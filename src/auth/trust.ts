@@ -3,12 +3,12 @@
  * least, and who may sign policy. Learned at the first login, with the fingerprint shown, and
  * never changed silently afterwards.
  */
-import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { HoopError } from '../errors.ts';
 import { type Home, isMissing, writeFileAtomic } from '../home.ts';
+import { fingerprintOf } from '../recording/ed25519.ts';
 import { fromBase64 } from '../recording/encoding.ts';
 import { openKeyring } from '../recording/keyring.ts';
 import type { InfoReply } from '../tunnel/api.ts';
@@ -154,10 +154,9 @@ export function checkAndPin(
   return checked;
 }
 
-/** As ssh shows keys. @param rootKey base64 */
+/** @param rootKey base64 */
 export function rootKeyFingerprint(rootKey: string): string {
-  const digest = createHash('sha256').update(Buffer.from(rootKey, 'base64')).digest('base64');
-  return `SHA256:${digest.replace(/=+$/, '')}`;
+  return fingerprintOf(Buffer.from(rootKey, 'base64'));
 }
 
 function readKeyring(gatewayUrl: string, info: InfoReply): ReturnType<typeof openKeyring> {

@@ -2,7 +2,6 @@
  * Puts the gateway together and takes it apart again. Order matters both ways: what a crash left
  * is recovered before the port opens, and when it stops the sessions end before their files close.
  */
-import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { Server } from 'node:https';
 import { isIPv6 } from 'node:net';
@@ -10,6 +9,7 @@ import { getRequestListener } from '@hono/node-server';
 import { HoopError } from '../errors.ts';
 import { SqlParser } from '../policy/sql/parser.ts';
 import { createStatementPolicy } from '../policy/sql/statement-policy.ts';
+import { fingerprintOf } from '../recording/ed25519.ts';
 import type { GatewayKeys } from '../recording/gateway-keys.ts';
 import { openRecordingStore } from '../recording/recording-store.ts';
 import { API_VERSION, type InfoReply } from '../tunnel/api.ts';
@@ -194,7 +194,7 @@ export async function startGateway(
   return {
     url: origins[0] ?? url,
     name: config.name,
-    rootKeyFingerprint: fingerprint(keys.get().root),
+    rootKeyFingerprint: fingerprintOf(keys.get().root),
     firstStart: directory.isNew,
     close,
     [Symbol.asyncDispose]: close,
@@ -272,8 +272,4 @@ function unreadyReasons(from: {
     reasons.push('the index cannot be written');
   }
   return reasons;
-}
-
-function fingerprint(rootKey: Uint8Array): string {
-  return `SHA256:${createHash('sha256').update(rootKey).digest('base64').replace(/=+$/, '')}`;
 }

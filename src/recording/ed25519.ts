@@ -62,3 +62,9 @@ export function publicKeyFromBase64(text: string, what: string): Uint8Array {
 export function keyId(publicKey: Uint8Array): string {
   return toHex(createHash('sha256').update(publicKey).digest());
 }
+
+/** For people to compare, as ssh shows keys: `SHA256:` and base64 without padding. */
+export function fingerprintOf(publicKey: Uint8Array): string {
+  const digest = createHash('sha256').update(publicKey).digest('base64');
+  return `SHA256:${digest.replace(/=+$/, '')}`;
+}
