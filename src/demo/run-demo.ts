@@ -200,6 +200,7 @@ async function stayUp(io: Io, demo: Demo): Promise<void> {
       detail: demo.gatewayProcess().log().trim().slice(-1500),
     });
   }
+  io.note('stopping and cleaning up …');
 }
 
 function colors(

@@ -101,7 +101,8 @@ async function attempt(check: string, work: () => Promise<string>): Promise<Chec
     return { check, ok: true, text: await work() };
   } catch (error) {
     if (error instanceof HoopError || (error instanceof Error && 'code' in error)) {
-      return { check, ok: false, text: error.message };
+      const detail = error instanceof HoopError ? error.detail : undefined;
+      return { check, ok: false, text: detail ? `${error.message}: ${detail}` : error.message };
     }
     throw error;
   }

@@ -6,7 +6,7 @@
 import { randomUUID } from 'node:crypto';
 import { type Context, Hono } from 'hono';
 import { z } from 'zod';
-import { ProtocolError } from '../errors.ts';
+import { HoopError, ProtocolError } from '../errors.ts';
 import { describeRules, maskedColumns } from '../policy/describe-grant.ts';
 import {
   API_VERSION,
@@ -116,7 +116,9 @@ export function createHttpApi(options: HttpApiOptions): Hono<Env> {
       if (refusal === undefined) {
         throw error;
       }
-      c.get('log').info('http.unauthenticated', errorFields(error));
+      // Every command begins with a request that fetches the nonce.
+      const isNonce = error instanceof HoopError && error.code === 'HOOP_PROOF_NONCE';
+      c.get('log')[isNonce ? 'debug' : 'info']('http.unauthenticated', errorFields(error));
       return reply(refusal);
     }
     return handler(c, who);

@@ -97,7 +97,7 @@ export class PolicyRepo {
   /** Polls until the signal aborts; never rejects for what the repository does. */
   async watch(options: WatchOptions): Promise<void> {
     const { signal, pollSeconds, onChange, onProblem } = options;
-    let reported = this.#problem?.message;
+    let reported = problemKey(this.#problem);
     while (!signal.aborted) {
       try {
         await delay(pollSeconds * 1000, undefined, { signal });
@@ -105,10 +105,10 @@ export class PolicyRepo {
         if (changed && this.#inForce) {
           onChange(this.#inForce);
         }
-        if (problem && problem.message !== reported) {
+        if (problem && problemKey(problem) !== reported) {
           onProblem(problem);
         }
-        reported = problem?.message;
+        reported = problemKey(problem);
       } catch (error) {
         if (!signal.aborted) {
           throw error;
@@ -140,7 +140,7 @@ export class PolicyRepo {
       committedAt: committedAt.toISOString(),
       signer,
       ageSeconds: Math.max(0, Math.round(age / 1000)),
-      ...(this.#problem ? { problem: this.#problem.message } : {}),
+      ...(this.#problem ? { problem: problemText(this.#problem) } : {}),
     };
   }
 
@@ -209,7 +209,9 @@ export class PolicyRepo {
       return this.#inForce;
     }
     throw new HoopError('HOOP_POLICY_MISSING', 'no policy is in force', {
-      detail: this.#problem?.message ?? 'The policy repository has not been fetched yet.',
+      detail: this.#problem
+        ? problemText(this.#problem)
+        : 'The policy repository has not been fetched yet.',
     });
   }
 
@@ -229,4 +231,15 @@ function asPolicyError(error: unknown): HoopError {
     detail: error instanceof Error ? error.message : undefined,
     cause: error,
   });
+}
+
+/** Two bad commits, one after the other, are two problems, whatever both are called. */
+function problemKey(problem: HoopError | undefined): string | undefined {
+  return problem && `${problem.message}\n${problem.detail ?? ''}`;
+}
+
+/** For clients, in one line: where a file is wrong too. Git's own words stay in the gateway's log. */
+function problemText({ code, message, detail }: HoopError): string {
+  const [place] = code === 'HOOP_POLICY_INVALID' ? (detail ?? '').split('\n') : [];
+  return place ? `${message}: ${place}` : message;
 }

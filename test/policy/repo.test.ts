@@ -187,6 +187,9 @@ test('a policy that the schema rejects is not put in force and every problem is 
     'policies/readers.yaml:2:16: who.groups: expected at least one',
   );
   expect(problem?.detail).toContain('policies/readers.yaml:4:1: unknown key "extra"');
+  expect(repo.reply().problem).toMatch(
+    /^the policy has \d problems: policies\/readers\.yaml:2:16: /,
+  );
   expect(repo.current()?.commit).toBe(commit);
 });
 
@@ -330,6 +333,32 @@ test('watch reports a change and each new problem once', async () => {
   const second = fixture.commit({ 'README.md': 'two' }, { key });
   await watching;
   expect(seen).toEqual([second, 'HOOP_POLICY_UNSIGNED']);
+});
+
+test('watch reports a second bad commit as well, though its problem is called the same', async () => {
+  const { fixture, key, repo } = await opened();
+  using _ = fixture;
+  await repo.sync(NEVER);
+  const stop = new AbortController();
+  const seen: (string | undefined)[] = [];
+  fixture.commit(
+    { 'policies/readers.yaml': `${MINIMAL['policies/readers.yaml']}first: 1\n` },
+    { key },
+  );
+  await repo.watch({
+    pollSeconds: 0.01,
+    signal: stop.signal,
+    onChange: () => stop.abort(),
+    onProblem: ({ detail }) => {
+      seen.push(detail?.match(/unknown key "\w+"/)?.[0]);
+      if (seen.length === 2) {
+        stop.abort();
+      }
+      const text = `${MINIMAL['policies/readers.yaml']}second: 1\n`;
+      fixture.commit({ 'policies/readers.yaml': text }, { key });
+    },
+  });
+  expect(seen).toEqual(['unknown key "first"', 'unknown key "second"']);
 });
 
 test('an aborted sync rejects with the reason and leaves what is in force', async () => {
