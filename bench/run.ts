@@ -119,7 +119,8 @@ async function measure(demo: Demo): Promise<Record<string, number>> {
   if (wants('start')) {
     await timeToFirstRow(demo, direct.href);
   }
-  return wants('memory') ? memoryWhileStreaming(demo, lanes, services) : {};
+  // Awaited here: the sessions are closed when this function returns.
+  return wants('memory') ? await memoryWhileStreaming(demo, lanes, services) : {};
 }
 
 function wants(part: string): boolean {
