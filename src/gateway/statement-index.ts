@@ -15,6 +15,12 @@ interface Pending {
   readonly event: Decision | Result;
 }
 
+interface Counts {
+  statements: number;
+  denied: number;
+  maskedValues: number;
+}
+
 export class StatementIndex {
   readonly #store: IndexStore;
   readonly #clock: () => number;
@@ -52,15 +58,34 @@ export class StatementIndex {
     }
     const pending = this.#pending;
     this.#pending = [];
-    this.#store.transaction(() => {
-      for (const { session, timeMs, event } of pending) {
-        if (event.type === 'decision') {
-          this.#decision(session, timeMs, event);
-        } else {
-          this.#result(session, event);
+    this.#store.transaction(() => this.#write(pending));
+  }
+
+  #write(pending: readonly Pending[]): void {
+    const counts = new Map<string, Counts>();
+    const ids = new Map<string, number | bigint>();
+    for (const { session, timeMs, event } of pending) {
+      const count = counts.get(session) ?? { statements: 0, denied: 0, maskedValues: 0 };
+      counts.set(session, count);
+      const key = `${session} ${event.stream} ${event.statement}`;
+      if (event.type === 'decision') {
+        const id = this.#decision(session, timeMs, event);
+        if (id !== undefined) {
+          ids.set(key, id);
+          count.statements += 1;
+          count.denied += event.effect === 'refuse' ? 1 : 0;
+        }
+      } else {
+        const id = ids.get(key) ?? this.#idOf(session, event);
+        if (id !== undefined) {
+          this.#result(id, event);
+          count.maskedValues += event.maskedValues;
         }
       }
-    });
+    }
+    for (const [session, { statements, denied, maskedValues }] of counts) {
+      this.#statements.count.run(statements, denied, maskedValues, session);
+    }
   }
 
   #flushGuarded(): void {
@@ -72,7 +97,8 @@ export class StatementIndex {
     }
   }
 
-  #decision(session: string, timeMs: number, event: Decision): void {
+  /** @returns the row's id; undefined when it was there. */
+  #decision(session: string, timeMs: number, event: Decision): number | bigint | undefined {
     const [rule] = event.rules;
     const inserted = this.#statements.decision.run(
       session,
@@ -88,7 +114,7 @@ export class StatementIndex {
     );
     const id = inserted.lastInsertRowid;
     if (inserted.changes === 0) {
-      return;
+      return undefined;
     }
     const add = (kind: string, names: readonly string[]): void => {
       for (const name of names) {
@@ -101,15 +127,16 @@ export class StatementIndex {
     for (const { id: name, file, line } of event.rules) {
       this.#statements.fact.run('rule', name, id, 1, `${file}:${line}`);
     }
-    this.#statements.countDecision.run(event.effect === 'refuse' ? 1 : 0, session);
+    return id;
   }
 
-  #result(session: string, event: Result): void {
+  /** Of a statement that was decided in an earlier batch. */
+  #idOf(session: string, event: Result): number | undefined {
     const row = this.#statements.statementId.get(session, event.stream, event.statement);
-    if (row === undefined) {
-      return;
-    }
-    const id = integer(row['id']);
+    return row === undefined ? undefined : integer(row['id']);
+  }
+
+  #result(id: number | bigint, event: Result): void {
     this.#statements.result.run(
       event.rows,
       event.maskedValues,
@@ -119,9 +146,6 @@ export class StatementIndex {
     );
     for (const [name, count] of Object.entries(event.detected)) {
       this.#statements.fact.run('class', name, id, count, null);
-    }
-    if (event.maskedValues > 0) {
-      this.#statements.countMasked.run(event.maskedValues, session);
     }
   }
 }
@@ -145,9 +169,9 @@ function prepareAll({ database }: IndexStore) {
       `UPDATE statements SET rows = coalesce(rows, 0) + ?1, tag = ?3, sql_state = ?4,
          masked_values = coalesce(masked_values, 0) + ?2 WHERE id = ?5`,
     ),
-    countDecision: prepare(
-      'UPDATE sessions SET statements = statements + 1, denied = denied + ? WHERE id = ?',
+    count: prepare(
+      `UPDATE sessions SET statements = statements + ?, denied = denied + ?,
+         masked_values = masked_values + ? WHERE id = ?`,
     ),
-    countMasked: prepare('UPDATE sessions SET masked_values = masked_values + ? WHERE id = ?'),
   };
 }

@@ -4,6 +4,7 @@
  */
 import { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
+import { bytesPassed } from '../passing-buffers.ts';
 import type { Direction } from '../recording/types.ts';
 
 /** What the stream needs of the session's recording. */
@@ -101,6 +102,7 @@ export class TunnelStream extends Duplex {
       done(error instanceof Error ? error : new Error('the recording stopped'));
       return;
     }
+    bytesPassed(chunk.length);
     if (socket.bufferedAmount + chunk.length < SEND_BUFFER_BYTES) {
       socket.send(chunk, { binary: true, compress: false });
       done();
@@ -125,6 +127,7 @@ export class TunnelStream extends Duplex {
       this.#options.onRecordingFault(error);
       return;
     }
+    bytesPassed(data.length);
     this.#options.onActivity();
     if (!this.destroyed && !this.#finished && !this.push(data)) {
       this.#paused = true;

@@ -58,13 +58,21 @@ function serialize(value: unknown, depth: number): string {
   if (value === null) {
     return 'null';
   }
+  // Joined by hand: this runs for every statement of a session.
+  let text = '';
   if (Array.isArray(value)) {
-    return `[${value.map((item) => serialize(item, depth + 1)).join(',')}]`;
+    for (const item of value) {
+      text += `${text === '' ? '' : ','}${serialize(item, depth + 1)}`;
+    }
+    return `[${text}]`;
   }
+  const members: Readonly<Record<string, unknown>> = { ...value };
   // The default order compares UTF-16 code units, which is what RFC 8785 §3.2.3 asks for.
-  const members = Object.entries(value)
-    .filter(([, member]) => member !== undefined)
-    .sort(([left], [right]) => (left < right ? -1 : 1))
-    .map(([key, member]) => `${serialize(key, depth + 1)}:${serialize(member, depth + 1)}`);
-  return `{${members.join(',')}}`;
+  for (const key of Object.keys(members).sort()) {
+    const member = members[key];
+    if (member !== undefined) {
+      text += `${text === '' ? '' : ','}${serialize(key, depth + 1)}:${serialize(member, depth + 1)}`;
+    }
+  }
+  return `{${text}}`;
 }

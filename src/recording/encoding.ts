@@ -1,6 +1,7 @@
 /** Text forms of bytes, read strictly: one value has exactly one spelling. */
 import { FormatError } from './format-error.ts';
 
+const ENCODER = new TextEncoder();
 const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 export function toBase64(bytes: Uint8Array): string {
@@ -33,7 +34,7 @@ export function fromHex(text: string, what: string, length: number): Uint8Array 
 }
 
 export function utf8(text: string): Uint8Array<ArrayBuffer> {
-  return new TextEncoder().encode(text);
+  return ENCODER.encode(text);
 }
 
 export function fromUtf8(bytes: Uint8Array, what: string): string {

@@ -5,6 +5,7 @@
 import { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
 import { HoopError } from '../errors.ts';
+import { bytesPassed } from '../passing-buffers.ts';
 import type { Direction } from '../recording/types.ts';
 
 export interface ClientStreamOptions {
@@ -62,6 +63,7 @@ export class ClientStream extends Duplex {
       throw this.#broken();
     }
     record(UP, part);
+    bytesPassed(part.length);
     if (socket.bufferedAmount + part.length < SEND_BUFFER_BYTES) {
       socket.send(part, { binary: true, compress: false });
       done?.();
@@ -102,6 +104,7 @@ export class ClientStream extends Duplex {
       this.destroy(error instanceof Error ? error : new Error('the recording stopped'));
       return;
     }
+    bytesPassed(data.length);
     if (!this.destroyed && !this.push(data)) {
       this.#options.socket.pause();
     }

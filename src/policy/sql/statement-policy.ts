@@ -53,7 +53,8 @@ export function createStatementPolicy(parser: Pick<SqlParser, 'parse'>): Stateme
         masksOf(grant, context.catalog),
       );
       // What a cursor or prepared statement is may be another thing the next time.
-      if (key !== undefined && !watched.used()) {
+      // And of texts with changing constants none comes back: they would only push out others.
+      if (key !== undefined && !watched.used() && parsed.isExchanged === undefined) {
         keep(verdicts, key, verdict);
       }
       return verdict;

@@ -109,6 +109,7 @@ test('the parser answers texts of a known shape itself', async () => {
   const outcome = await parser.parse('select a from t where id = 42');
   expect(outcome).toEqual({
     type: 'tree',
+    isExchanged: true,
     tree: await parseAlone('select a from t where id = 42'),
   });
 });
