@@ -1,6 +1,5 @@
 /** Body of a DATA frame: `u32 stream | u8 direction | u64 offset | bytes`. */
 import { ByteReader } from './byte-reader.ts';
-import { ByteWriter } from './byte-writer.ts';
 import { FormatError } from './format-error.ts';
 import type { Direction } from './types.ts';
 
@@ -16,7 +15,13 @@ export interface DataBody {
 }
 
 export function encodeDataPrefix(stream: number, direction: Direction, offset: number): Uint8Array {
-  return new ByteWriter(DATA_PREFIX_LENGTH).u32(stream).u8(direction).u64(offset).finish();
+  const prefix = Buffer.allocUnsafe(DATA_PREFIX_LENGTH);
+  prefix.writeUInt32BE(stream, 0);
+  prefix.writeUInt8(direction, 4);
+  // Two halves instead of a BigInt: this runs for every frame.
+  prefix.writeUInt32BE(Math.floor(offset / 0x1_0000_0000), 5);
+  prefix.writeUInt32BE(offset >>> 0, 9);
+  return prefix;
 }
 
 /** @throws FormatError */
