@@ -32,7 +32,7 @@ legend, .field { display: block; margin-bottom: 6px; padding: 0; color: var(--in
 .account small { color: var(--soft); font-size: 13px; }
 input[type=password] { width: 100%; padding: 10px 12px; border: 1px solid var(--line); border-radius: 10px; background: var(--paper); color: var(--ink); font: inherit; }
 .tip { margin: 6px 0 20px; font-size: 13px; }
-.alert { margin: 16px 0 0; padding: 10px 14px; border-radius: 10px; background: var(--bad-tint); color: var(--bad); font-weight: 600; }
+.alert { margin: 16px 0; padding: 10px 14px; border-radius: 10px; background: var(--bad-tint); color: var(--bad); font-weight: 600; }
 button { width: 100%; padding: 12px; border: 0; border-radius: 10px; background: var(--accent); color: var(--accent-ink); font: inherit; font-weight: 600; cursor: pointer; }
 `;
 
