@@ -60,6 +60,23 @@ export class RawClient {
     });
   }
 
+  /** Runs one simple Query, and stops reading after about `limit` bytes. */
+  async readSome(text: string, limit: number): Promise<void> {
+    const socket = this.#socket;
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    let bytes = 0;
+    const onData = (chunk: Buffer): void => {
+      bytes += chunk.length;
+      if (bytes >= limit) {
+        socket.pause();
+        resolve();
+      }
+    };
+    socket.on('data', onData).on('close', reject).on('error', reject);
+    socket.write(encodeQuery({ sql: text }));
+    await promise.finally(() => socket.off('data', onData).off('close', reject));
+  }
+
   close(): void {
     this.#socket.destroy();
   }

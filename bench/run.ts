@@ -13,6 +13,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { type Demo, startDemo } from '../src/demo/demo.ts';
@@ -37,6 +38,11 @@ const rounds = Number(flags.rounds);
 const ROW_BYTES = 1000;
 const LATENCY_QUERIES = 2000;
 const STREAMED_FOR_MEMORY_BYTES = 1 << 30;
+/** A gateway's default; each look starts five processes of git. */
+const POLICY_POLL_SECONDS = 5;
+/** The slow reader takes this much and then stops for a while. */
+const READ_BEFORE_PAUSE_BYTES = 64e6;
+const PAUSE_MS = 5000;
 
 interface Lane {
   readonly name: string;
@@ -65,6 +71,7 @@ const policyDirectory = writePolicy();
 try {
   await using demo = await startDemo({
     policy: policyDirectory,
+    pollSeconds: POLICY_POLL_SECONDS,
     note: say,
     signal: interrupted.signal,
   });
@@ -227,7 +234,7 @@ async function timeToFirstRow(demo: Demo, direct: string): Promise<void> {
   say(line(figure));
 }
 
-/** Peak resident memory of both ends after one more gigabyte, in MB. */
+/** Resident memory of both ends over one more gigabyte, and while the reader pauses; MB. */
 async function memoryWhileStreaming(
   demo: Demo,
   lanes: readonly Lane[],
@@ -238,19 +245,32 @@ async function memoryWhileStreaming(
   if (!lane || !service) {
     return {};
   }
+  const gateway = demo.gatewayProcess().processId;
   const rows = Math.ceil(STREAMED_FOR_MEMORY_BYTES / ROW_BYTES);
+  const sql = `SELECT g, repeat('x', ${ROW_BYTES}) FROM generate_series(1, ${rows}) g`;
   const client = await RawClient.connect(lane.url);
-  await client.query(`SELECT g, repeat('x', ${ROW_BYTES}) FROM generate_series(1, ${rows}) g`);
+  await client.query(sql);
   client.close();
+  const slow = await RawClient.connect(lane.url);
+  await slow.readSome(sql, READ_BEFORE_PAUSE_BYTES);
+  const before = megabytes(gateway, 'VmRSS');
+  await sleep(PAUSE_MS);
+  const growth = megabytes(gateway, 'VmRSS') - before;
+  slow.close();
   return {
-    'gateway, peak RSS while streaming 1 GB (MB)': peakMegabytes(demo.gatewayProcess().processId),
-    'CLI, peak RSS while streaming 1 GB (MB)': peakMegabytes(service.processId),
+    'gateway, peak RSS since its start, after streaming 1 GB (MB)': megabytes(gateway, 'VmHWM'),
+    'CLI, peak RSS since its start, after streaming 1 GB (MB)': megabytes(
+      service.processId,
+      'VmHWM',
+    ),
+    'gateway, RSS gained while a reader pauses for 5 s in mid-result (MB)': growth,
   };
 }
 
-function peakMegabytes(processId: number): number {
+function megabytes(processId: number, what: 'VmRSS' | 'VmHWM'): number {
   const text = readFileSync(`/proc/${processId}/status`, 'utf8');
-  return Math.round(Number(/VmHWM:\s+(\d+) kB/.exec(text)?.[1] ?? 0) / 1000);
+  const kilobytes = new RegExp(`${what}:\\s+(\\d+) kB`).exec(text)?.[1];
+  return Math.round(Number(kilobytes ?? 0) / 1000);
 }
 
 function newFigure(work: string, unit: string, moreIsBetter: boolean): Figure {

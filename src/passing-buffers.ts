@@ -15,7 +15,7 @@ const COLLECT_EVERY_BYTES = 8 * 1024 * 1024;
 let passed = 0;
 let collect: (() => void) | undefined;
 
-/** Call for the bytes of every stream: memory is the process's, and so is the count. */
+/** Call for the bytes of every stream. Each thread has a heap, and so a count, of its own. */
 export function bytesPassed(length: number): void {
   passed += length;
   if (passed >= COLLECT_EVERY_BYTES) {

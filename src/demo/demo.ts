@@ -50,6 +50,8 @@ export interface DemoOptions {
   readonly credentials?: Readonly<
     Record<string, { readonly user: string; readonly password: string }>
   >;
+  /** How often the gateway looks for a new policy. Default 1, so that nobody waits in the tour. */
+  readonly pollSeconds?: number;
   readonly note: (text: string) => void;
   readonly signal: AbortSignal;
 }
@@ -114,6 +116,7 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
     targetNames: source.targets,
     certificates,
     credentials,
+    pollSeconds: options.pollSeconds ?? 1,
   });
   const variables = credentialVariables(credentials);
   const launch = (): Promise<HoopService> =>
@@ -191,6 +194,7 @@ interface GatewayConfigOptions {
   readonly targetNames: readonly string[];
   readonly certificates: Certificates;
   readonly credentials: Credentials;
+  readonly pollSeconds: number;
 }
 
 type Credentials = Readonly<Record<string, { readonly user: string; readonly password: string }>>;
@@ -212,7 +216,7 @@ function writeGatewayConfig(o: GatewayConfigOptions): { file: string; fixPort(ur
       `  clientRepository: ${o.policy.directory}`,
       `  branch: ${POLICY_BRANCH}`,
       `  allowedSigners: ${o.policy.allowedSigners}`,
-      '  pollSeconds: 1',
+      `  pollSeconds: ${o.pollSeconds}`,
       'addresses:',
       ...o.targetNames.map((name) => `  ${name}: ${target.host}:${target.port}`),
       'credentials:',

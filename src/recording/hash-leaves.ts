@@ -3,6 +3,7 @@
  * files instead of keeping the bytes bounds the memory and signs what was really recorded.
  */
 import { createSecretKey } from 'node:crypto';
+import { bytesPassed } from '../passing-buffers.ts';
 import { type ChunkPlace, leafHash } from './chunk.ts';
 import type { DataIndex, FrameColumns } from './data-index.ts';
 import { FormatError } from './format-error.ts';
@@ -127,6 +128,7 @@ export class RunReader {
       if (this.#loaded !== this.#frame) {
         this.#bytes = this.#files.readData(segments[this.#frame] ?? 0, positions[this.#frame] ?? 0);
         this.#loaded = this.#frame;
+        bytesPassed(this.#bytes.length);
         if (this.#bytes.length !== lengths[this.#frame]) {
           throw new FormatError('a frame has another length than before');
         }
