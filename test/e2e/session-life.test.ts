@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { promisify } from 'node:util';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { openGateway } from '../../src/auth/open-gateway.ts';
 import { type Bench, openBench } from './demo-bench.ts';
 
 let bench: Bench;
@@ -132,7 +133,15 @@ describe('the life of a session', () => {
 
   test('an owner can end a session of its own from elsewhere', async () => {
     await using connection = await bench.connect('engineer');
-    const { stdout } = await bench.hoop('engineer', 'sessions', 'list', '--json');
-    expect(stdout).toContain(connection.session);
+    const live = (await bench.sessions('engineer')).find(({ id }) => id === connection.session);
+    expect(live).toMatchObject({ state: 'live' });
+    const env = { HOOP_HOME: bench.home('engineer'), HOOP_TOKEN_STORE: 'file' };
+    await using elsewhere = await openGateway({ env });
+    await elsewhere.client.endSession(connection.session, new AbortController().signal);
+    await connection.service.exited;
+    expect(connection.lines.find(({ event }) => event === 'closing')).toMatchObject({
+      reason: 'revoked',
+      message: expect.stringContaining('revoked by engineer@'),
+    });
   });
 });
