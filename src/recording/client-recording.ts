@@ -265,7 +265,9 @@ export class ClientRecording implements AsyncDisposable {
         this.#finished = undefined;
         return;
       }
-    } else if (this.#finished === undefined && !this.#isDue && this.#uncoveredBytes < CUT_BYTES) {
+    } else if (this.#finished === undefined && !this.#isDue && this.#gainOf(streams) < CUT_BYTES) {
+      // What the gateway has not recorded does not count: it comes in small steps while the gateway
+      // is behind, and a cut for each of them would be one too many for it.
       return;
     }
     if (streams.length === 0) {
@@ -314,6 +316,14 @@ export class ClientRecording implements AsyncDisposable {
       }
     }
     return streams;
+  }
+
+  /** Bytes that a cut of these streams would newly cover. */
+  #gainOf(streams: readonly StreamOffsets[]): number {
+    return streams.reduce((sum, { stream, up, down }) => {
+      const covered = this.#proposer.ledger.offsets(stream);
+      return sum + up - covered.up + down - covered.down;
+    }, 0);
   }
 
   /** Whether up bytes are on their way of which the gateway has not said that they are recorded. */

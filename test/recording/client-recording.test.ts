@@ -97,6 +97,25 @@ describe('what the gateway offers', () => {
 });
 
 describe('a cut', () => {
+  test('is not proposed for every small step of a gateway that is far behind', async () => {
+    await using bench = await RecordingBench.create();
+    const cuts: unknown[] = [];
+    await using recording = await ClientRecording.create({
+      ...offered(bench),
+      proposeCut: (cut) => cuts.push(cut),
+    });
+    recording.openStream(1, 'postgres');
+    for (let mebibyte = 0; mebibyte < 8; mebibyte += 1) {
+      recording.data(1, 0, new Uint8Array(1 << 20));
+    }
+    for (let step = 1; step <= 100; step += 1) {
+      recording.recorded([{ stream: 1, up: step * 10_000 }]);
+    }
+    recording.recorded([{ stream: 1, up: 5 << 20 }]);
+    await vi.waitUntil(() => cuts.length > 0);
+    expect(cuts).toMatchObject([{ streams: [{ stream: 1, up: 5 << 20, down: 0 }] }]);
+  });
+
   test('with a wrong answer stops the client', async () => {
     await using bench = await RecordingBench.create();
     const pair = await SessionPair.open(bench);
