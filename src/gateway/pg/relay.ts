@@ -1,4 +1,5 @@
 /** The two loops of a stream: chunk in, messages through one side of the engine, one write out. */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { MessageScanner } from '../../protocol/pg/message-scanner.ts';
 import type { ChunkReader } from './chunk-reader.ts';
 import { ClientSide } from './client-side.ts';
@@ -10,6 +11,12 @@ import { TargetSide } from './target-side.ts';
  * the values of a Bind or a row to be masked of this size would take the memory of everyone else.
  */
 const MAX_WHOLE_LENGTH = 64 * 1024 * 1024;
+
+/**
+ * Longest that one client may keep the thread, milliseconds. A pipeline of small statements whose
+ * verdicts are known is all microtasks: without a pause everyone else waits for the end of a chunk.
+ */
+const TURN_MS = 4;
 
 /**
  * Relays what the client sends until it says Terminate or there is no more.
@@ -25,16 +32,24 @@ export async function relayClient(
     decide: (type) => side.decide(type),
     maxWholeLength: MAX_WHOLE_LENGTH,
   });
+  let turnEnds = 0;
+  let lastAt = 0;
   let chunk: Uint8Array | undefined = source.rest;
   for (; chunk !== undefined; chunk = await source.reader.next()) {
     scanner.feed(chunk);
+    const now = performance.now();
+    // Between the two it has waited, and everyone else had their turn.
+    if (now - lastAt > 1) turnEnds = now + TURN_MS;
     for (let item = scanner.next(); item !== undefined; item = scanner.next()) {
       const end = await side.handle(item);
-      if (end === undefined) continue;
+      if (end === undefined && performance.now() < turnEnds) continue;
       await state.toTarget.flush();
-      return end;
+      if (end !== undefined) return end;
+      await nextTurn();
+      turnEnds = performance.now() + TURN_MS;
     }
     await state.toTarget.flush();
+    lastAt = performance.now();
   }
   return 'ended';
 }
