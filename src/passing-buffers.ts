@@ -2,15 +2,15 @@
  * Frees the buffers of bytes that have passed, before V8 would.
  *
  * Each chunk of a stream leaves several buffers behind (what was read, its ciphertext, a frame),
- * all of them outside of V8's heap and dead a moment later. V8 lets 64 MB of that pile up and then
- * marks its whole heap, on all cores: at 100 MB/s several times a second, a quarter of the CPU and
- * half of the memory. A collection of the young generation takes a millisecond and frees the same.
+ * all of them outside of V8's heap and dead a moment later. V8 counts them against what the heap may
+ * grow by, which is little for a small heap: it marks everything, on all cores, for each 8 MB that
+ * pass. A collection of the young generation takes a millisecond or two and frees the same.
  */
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
-/** Bytes that pass between two collections; about three times as much is freed. */
-const COLLECT_EVERY_BYTES = 8 * 1024 * 1024;
+/** Bytes that pass between two collections; about three times as much is freed. Measured. */
+const COLLECT_EVERY_BYTES = 3 * 1024 * 1024;
 
 let passed = 0;
 let collect: (() => void) | undefined;
