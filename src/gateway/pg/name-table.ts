@@ -24,20 +24,28 @@ interface Change<T> {
 
 /** A client that makes more names than this loses the oldest: they become unknown, and refused. */
 const MAX_NAMES = 10_000;
+/** So much SQL, in characters, may stand behind the names of one kind; the oldest go first. */
+const MAX_TEXT = 16 * 1024 * 1024;
 const ABSENT = { type: 'absent' } as const;
 const UNSETTLED = { type: 'unsettled' } as const;
 
 export class NameTable<T> {
   readonly #keyOf: (name: string) => string | undefined;
+  readonly #textOf: (value: T) => string;
+  #textLength = 0;
   /** A name came that we cannot read: it may be any of those beyond ASCII. */
   #isUncertain = false;
   readonly #confirmed = new Map<string, T>();
   /** The latest change of each name; earlier ones are answered before it. */
   readonly #changes = new Map<string, Change<T>>();
 
-  /** @param keyOf the server's form of a name; undefined: not certain, so it is never found. */
-  constructor(keyOf: (name: string) => string | undefined) {
+  /**
+   * @param keyOf the server's form of a name; undefined: not certain, so it is never found.
+   * @param textOf the SQL that a value keeps in memory.
+   */
+  constructor(keyOf: (name: string) => string | undefined, textOf: (value: T) => string) {
     this.#keyOf = keyOf;
+    this.#textOf = textOf;
   }
 
   lookup(name: string, segment: number): Lookup<T> {
@@ -71,13 +79,12 @@ export class NameTable<T> {
   set(name: string, value: T): void {
     const key = this.#key(name);
     if (key === undefined) return;
-    this.#confirmed.delete(key);
+    this.#drop(key);
     this.#confirmed.set(key, value);
-    if (this.#confirmed.size > MAX_NAMES) {
-      for (const oldest of this.#confirmed.keys()) {
-        this.#confirmed.delete(oldest);
-        break;
-      }
+    this.#textLength += this.#textOf(value).length;
+    for (const oldest of this.#confirmed.keys()) {
+      if (this.#confirmed.size <= MAX_NAMES && this.#textLength <= MAX_TEXT) break;
+      this.#drop(oldest);
     }
   }
 
@@ -86,19 +93,27 @@ export class NameTable<T> {
     const key = this.#key(name);
     if (key !== undefined && !this.#changes.has(key) && this.#confirmed.get(key) === old) {
       this.#confirmed.set(key, value);
+      this.#textLength += this.#textOf(value).length - this.#textOf(old).length;
     }
   }
 
   delete(name: string): void {
     const key = this.#key(name);
-    if (key !== undefined) this.#confirmed.delete(key);
+    if (key !== undefined) this.#drop(key);
   }
 
   /** Keeps the confirmed names for which `keep` holds. */
   retain(keep: (name: string, value: T) => boolean): void {
     for (const [name, value] of this.#confirmed) {
-      if (!keep(name, value)) this.#confirmed.delete(name);
+      if (!keep(name, value)) this.#drop(name);
     }
+  }
+
+  #drop(key: string): void {
+    const value = this.#confirmed.get(key);
+    if (value === undefined) return;
+    this.#confirmed.delete(key);
+    this.#textLength -= this.#textOf(value).length;
   }
 
   #key(name: string): string | undefined {

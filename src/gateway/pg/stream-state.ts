@@ -22,8 +22,14 @@ export class StreamState {
   readonly target: TargetConnection;
   readonly story: StreamStory;
   readonly queue: PendingQueue;
-  readonly statements = new NameTable<KnownStatement>((name) => this.#serverName(name));
-  readonly portals = new NameTable<KnownPortal>((name) => this.#serverName(name));
+  readonly statements = new NameTable<KnownStatement>(
+    (name) => this.#serverName(name),
+    ({ source }) => source,
+  );
+  readonly portals = new NameTable<KnownPortal>(
+    (name) => this.#serverName(name),
+    ({ statement }) => statement.source,
+  );
   readonly settings: ShadowSettings;
   readonly copy = new CopyGuard();
   readonly toTarget: OutputBatch;
