@@ -127,27 +127,29 @@ ORDER BY 1, 2, 3`;
 
 /**
  * Changes whenever a row of these catalogs is written: every change makes a new row version with
- * its own place and transaction. (VACUUM and ANALYZE update in place and do not count.)
+ * its own place and transaction. (VACUUM and ANALYZE update in place and do not count.) It is also
+ * asked on connections of clients, whose search_path is theirs, so that all of it is qualified.
  */
-export const FINGERPRINT = `SELECT ${[
-  ['pg_class', `oid >= ${USER}`],
-  ['pg_attribute', `attrelid >= ${USER}`],
-  ['pg_proc', `oid >= ${USER}`],
-  ['pg_type', `oid >= ${USER}`],
-  ['pg_operator', `oid >= ${USER}`],
-  ['pg_cast', `oid >= ${USER}`],
-  ['pg_rewrite', `oid >= ${USER}`],
-  ['pg_constraint', `oid >= ${USER}`],
-  ['pg_namespace', 'true'],
-  ['pg_inherits', 'true'],
-  ['pg_trigger', 'true'],
-  ['pg_policy', 'true'],
-  ['pg_attrdef', 'true'],
-  ['pg_extension', 'true'],
-  ['pg_event_trigger', 'true'],
+export const FINGERPRINT = `pg_catalog.concat_ws(',', ${[
+  ['pg_class', 'oid'],
+  ['pg_attribute', 'attrelid'],
+  ['pg_proc', 'oid'],
+  ['pg_type', 'oid'],
+  ['pg_operator', 'oid'],
+  ['pg_cast', 'oid'],
+  ['pg_rewrite', 'oid'],
+  ['pg_constraint', 'oid'],
+  ['pg_namespace'],
+  ['pg_inherits'],
+  ['pg_trigger'],
+  ['pg_policy'],
+  ['pg_attrdef'],
+  ['pg_extension'],
+  ['pg_event_trigger'],
 ]
-  .map(
-    ([catalog, filter]) =>
-      `(SELECT pg_catalog.count(*) || ':' || coalesce(pg_catalog.sum(pg_catalog.hashtext(x.ctid::pg_catalog.text || x.xmin::pg_catalog.text)::pg_catalog.int8), 0) FROM pg_catalog.${catalog} x WHERE ${filter})`,
-  )
-  .join(',\n')}`;
+  .map(([catalog, oid]) => {
+    const users =
+      oid === undefined ? '' : ` WHERE x.${oid} OPERATOR(pg_catalog.>=) ${USER}::pg_catalog.oid`;
+    return `(SELECT pg_catalog.concat(pg_catalog.count(*), ':', pg_catalog.sum(pg_catalog.hashtext(pg_catalog.concat(x.ctid, x.xmin))::pg_catalog.int8)) FROM pg_catalog.${catalog} x${users})`;
+  })
+  .join(',\n')})`;

@@ -80,6 +80,10 @@ class CatalogReader implements CatalogSource {
     return await this.#inTurn(() => this.#check());
   }
 
+  fingerprint(): string {
+    return this.#fingerprint;
+  }
+
   async #inTurn<T>(work: () => Promise<T>): Promise<T> {
     const before = this.#queue;
     const turn = before.then(work, work);
@@ -92,7 +96,7 @@ class CatalogReader implements CatalogSource {
     const askedAt = this.#now();
     await query("SET search_path = ''");
     // Asked before reading: a change while we read is seen by the next check.
-    const fingerprint = JSON.stringify(await query(FINGERPRINT));
+    const fingerprint = (await query(`SELECT ${FINGERPRINT}`))[0]?.[0] ?? '';
     if (!this.#catalog || fingerprint !== this.#fingerprint) {
       const rows = await this.#read();
       const digest = createHash('sha256').update(JSON.stringify(rows)).digest('hex');

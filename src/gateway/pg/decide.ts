@@ -160,12 +160,27 @@ export class Decider {
       for (const renew of refused.names.outdated) await renew(this);
       return true;
     }
+    if (settings.unsettled && (await this.#sameCatalog())) return true;
     if (!misses(refused.verdict) || performance.now() - this.#refreshedAt < REFRESH_INTERVAL_MS) {
       return false;
     }
     this.#refreshedAt = performance.now();
     const before = (await this.#catalog()).generation;
     return (await this.#state.options.catalog.refresh()).generation !== before;
+  }
+
+  /** Whether code that ran in this transaction, such as a trigger, has left the catalog as it was. */
+  async #sameCatalog(): Promise<boolean> {
+    const { settings, options, skipping } = this.#state;
+    if (options.catalog.fingerprint === undefined || settings.transaction === 'failed')
+      return false;
+    if (settings.ownCatalog === undefined) await probe(this.#state);
+    const own = settings.ownCatalog;
+    if (own === undefined || skipping) return false;
+    if (own !== options.catalog.fingerprint()) await options.catalog.refresh();
+    if (own !== options.catalog.fingerprint()) return false;
+    settings.catalogIsUntouched();
+    return true;
   }
 
   /** Where names are looked up, if that is certain. */

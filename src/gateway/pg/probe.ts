@@ -1,7 +1,8 @@
 /**
  * Asks the target, on the client's own connection, what it never reports: the schemas that names
  * are looked up in, the role, and (after code that may have changed them) the names of prepared
- * statements and cursors. The answers stay in the gateway.
+ * statements and cursors, and whether the catalog is the one that the gateway has read. The answers
+ * stay in the gateway.
  */
 import { ProtocolError } from '../../errors.ts';
 import { encodeBind } from '../../protocol/pg/bind.ts';
@@ -9,6 +10,7 @@ import { encodeClose } from '../../protocol/pg/close.ts';
 import { decodeDataRow } from '../../protocol/pg/data-row.ts';
 import { encodeExecute } from '../../protocol/pg/execute.ts';
 import { encodeParse } from '../../protocol/pg/parse.ts';
+import { FINGERPRINT } from './catalog-queries.ts';
 import type { StreamState } from './stream-state.ts';
 
 /**
@@ -20,6 +22,8 @@ UNION ALL SELECT 'schemas', pg_catalog.array_to_json(pg_catalog.current_schemas(
 const NAMES = `
 UNION ALL SELECT 'statement', name, statement FROM pg_catalog.pg_prepared_statements
 UNION ALL SELECT 'cursor', name, statement FROM pg_catalog.pg_cursors`;
+const CATALOG = `
+UNION ALL SELECT 'catalog', ${FINGERPRINT}, NULL`;
 const NAME = 'hoop_probe';
 
 /**
@@ -32,17 +36,17 @@ export async function probe(state: StreamState): Promise<void> {
   if (state.skipping || settings.transaction === 'failed') return;
   const withNames = settings.namesInDoubt;
   const rows: (readonly [string, string, string | undefined])[] = [];
-  const completed = sendProbe(state, withNames ? PLACE + NAMES : PLACE, (message) => {
+  const sql = PLACE + (settings.unsettled ? CATALOG : '') + (withNames ? NAMES : '');
+  const completed = sendProbe(state, sql, (message) => {
     const [kind, name, text] = decodeDataRow(message.subarray(5)).values.map(decodeText(state));
     if (kind !== undefined && name !== undefined) rows.push([kind, name, text]);
   });
   await state.release();
   await queue.wait(() => queue.length === 0);
   if (!completed()) return;
-  settings.learned({
-    searchPath: schemaNames(rows.find(([kind]) => kind === 'schemas')?.[1]),
-    role: rows.find(([kind]) => kind === 'role')?.[1] ?? '',
-  });
+  const answer = (kind: string): string | undefined => rows.find(([one]) => one === kind)?.[1];
+  const place = { searchPath: schemaNames(answer('schemas')), role: answer('role') ?? '' };
+  settings.learned(place, answer('catalog'));
   if (!withNames) return;
   settings.namesInDoubt = false;
   const sources = new Map(rows.map(([kind, name, text]) => [`${kind} ${name}`, text]));

@@ -32,6 +32,8 @@ export class ShadowSettings {
   #placeMoved = false;
   /** DDL or user code ran in this transaction: the catalog the gateway read is not what it sees. */
   #catalogTouched = false;
+  /** FINGERPRINT as this connection sees it, since the last of that; undefined: not asked. */
+  #ownCatalog: string | undefined;
   /** The catalog must be read again before the next verdict. */
   catalogStale = false;
   /** User code may have made, dropped or replaced SQL-level names. */
@@ -60,8 +62,18 @@ export class ShadowSettings {
     return this.#catalogTouched;
   }
 
-  learned(place: Place): void {
+  learned(place: Place, ownCatalog: string | undefined): void {
     this.#place = place;
+    this.#ownCatalog = ownCatalog;
+  }
+
+  get ownCatalog(): string | undefined {
+    return this.#ownCatalog;
+  }
+
+  /** What ran in this transaction, such as a trigger, has changed nothing in the catalog. */
+  catalogIsUntouched(): void {
+    this.#catalogTouched = false;
   }
 
   /** Schemas came or went: which of the search_path exist must be asked again. */
@@ -89,7 +101,10 @@ export class ShadowSettings {
   /** A statement is sent: what it may do even if it fails or is never answered. */
   sent(effect: ProtocolEffect, segment: number): void {
     if (movesPlace(effect)) this.#placeMoved = true;
-    if (effect.changesCatalog || effect.runsUserCode) this.#catalogTouched = true;
+    if (effect.changesCatalog || effect.runsUserCode) {
+      this.#catalogTouched = true;
+      this.#ownCatalog = undefined;
+    }
     if (effect.runsUserCode) {
       // Prepared statements outlive the error that rolls everything else back.
       this.namesInDoubt = true;

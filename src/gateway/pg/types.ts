@@ -33,6 +33,8 @@ export interface CatalogSource {
   current(): Promise<Catalog>;
   /** After DDL was committed here, or a name was not found: read again before the next verdict. */
   refresh(): Promise<Catalog>;
+  /** FINGERPRINT (catalog-queries.ts) as of the last reading; a connection on which it is the same sees the same. */
+  fingerprint?(): string;
 }
 
 /** policy/sql façade: parses in the worker, analyses, evaluates; caches by its own keys. */

@@ -31,6 +31,16 @@ const { target, direct } = testTarget(`
   CREATE SCHEMA one; CREATE SCHEMA two;
   CREATE TABLE one.t (id int, v text); INSERT INTO one.t VALUES (1, 'plain-1'), (2, 'plain-2');
   CREATE TABLE two.t (id int, v text); INSERT INTO two.t VALUES (1, 'hidden-1'), (2, 'hidden-2');
+  CREATE TABLE one.touched (id int, at timestamptz);
+  CREATE FUNCTION one.touch() RETURNS trigger LANGUAGE plpgsql
+    AS $$ BEGIN NEW.at := now(); RETURN NEW; END $$;
+  CREATE TRIGGER touch BEFORE INSERT ON one.touched FOR EACH ROW EXECUTE FUNCTION one.touch();
+  CREATE TABLE one.swapped (id int);
+  CREATE FUNCTION one.swap() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    CREATE OR REPLACE VIEW one.view AS SELECT id, v || '' AS v FROM two.t;
+    RETURN NEW; END $$;
+  CREATE TRIGGER swap BEFORE INSERT ON one.swapped FOR EACH ROW EXECUTE FUNCTION one.swap();
+  CREATE VIEW one.view AS SELECT id, v || '' AS v FROM one.t;
 `);
 const grant = grantOf({ rules: ['allow *'], masks: ['two.t.v full'] });
 
@@ -77,6 +87,40 @@ describe('rows as values', () => {
     const answers = await client.ask([query(sql)]);
     expect(errors(answers)).toEqual([]);
     expect(rows(answers)).toEqual([[value]]);
+  });
+});
+
+describe('after a trigger in the same transaction', () => {
+  test('statements go on when it has left the catalog as it was', async () => {
+    await using started = await bench();
+    await using client = await RawClient.open(started.port);
+    await client.ask([query('BEGIN')]);
+    await client.ask([query('INSERT INTO one.touched VALUES (1)')]);
+    const answers = await client.ask([query('SELECT v FROM one.t WHERE id = 1')]);
+    expect([errors(answers), rows(answers)]).toEqual([[], [['plain-1']]]);
+    const piped = await client.ask([
+      run('INSERT INTO one.touched VALUES (2)'),
+      run("UPDATE one.t SET v = v WHERE id = 1 AND v = 'plain-1'"),
+      run('SELECT v FROM two.t WHERE id = 1'),
+      sync,
+    ]);
+    expect([errors(piped), rows(piped)]).toEqual([[], [['****']]]);
+    expect(letters(await client.ask([query('ROLLBACK')]))).toBe('C Z');
+  });
+
+  test('nothing is read by a name that it may have given to something else', async () => {
+    await using started = await bench();
+    await using client = await RawClient.open(started.port);
+    await client.ask([query('SELECT v FROM one.view')]);
+    await client.ask([query('BEGIN')]);
+    const made = await client.ask([query('INSERT INTO one.swapped VALUES (1)')]);
+    expect(errors(made)).toEqual([]);
+    const answers = await client.ask([query('SELECT v FROM one.view')]);
+    expect(shown(answers)).toBe(false);
+    expect(errors(answers)[0]).toMatchObject({ R: 'HOOP_UNTRACEABLE' });
+    await client.ask([query('ROLLBACK')]);
+    const again = await client.ask([query('SELECT v FROM one.view WHERE id = 1')]);
+    expect(rows(again)).toEqual([['plain-1']]);
   });
 });
 
