@@ -8,7 +8,7 @@ import { z } from 'zod';
 import { HoopError } from '../../errors.ts';
 import type { DpopNonces } from './dpop-nonce.ts';
 import { type JwtParts, splitJwt } from './jwt-parts.ts';
-import type { ProofReplays } from './proof-replays.ts';
+import type { ProofReplays, SpentProof } from './proof-replays.ts';
 import { tokenError } from './token-error.ts';
 
 /** Freshness comes from the gateway's nonce; this only stops proofs from a clock that is plainly wrong. */
@@ -27,7 +27,8 @@ const PublicJwk = z.union([
 ]);
 
 const ProofClaims = z.object({
-  jti: z.string().min(16).max(128),
+  // Remembered as it is, so it is short.
+  jti: z.string().min(16).max(64),
   htm: z.string(),
   htu: z.string(),
   iat: z.number(),
@@ -50,18 +51,18 @@ export interface ProofContext {
   /** How clients may call this gateway, e.g. `https://gw.example.com:8443`. */
   readonly origins: readonly string[];
   readonly nonces: DpopNonces;
-  readonly replays: ProofReplays;
   readonly nowMs: number;
 }
 
 /**
- * @returns the RFC 7638 thumbprint of the client's key
+ * All but whether it was used before: see `spendDpopProof`.
+ * @returns with the RFC 7638 thumbprint of the client's key
  * @throws HoopError HOOP_PROOF_…
  */
 export async function verifyDpopProof(
   request: ProofRequest,
   context: ProofContext,
-): Promise<string> {
+): Promise<SpentProof> {
   if (request.proof === undefined || request.proof === '') {
     throw tokenError('HOOP_PROOF_MISSING', 'the request has no proof of its key', {
       detail: 'Tokens of this gateway only work together with a DPoP header.',
@@ -90,7 +91,16 @@ export async function verifyDpopProof(
       hint: 'Send the request again with the nonce in the header DPoP-Nonce.',
     });
   }
-  const use = context.replays.use({ jkt, jti: claims.jti, endsAtMs }, context.nowMs);
+  return { jkt, jti: claims.jti, endsAtMs };
+}
+
+/**
+ * Comes after the token that was sent with it was found good, and before anything is granted:
+ * what is remembered costs memory, which nobody may take who has not logged in.
+ * @throws HoopError HOOP_PROOF_REPLAYED, HOOP_LIMIT
+ */
+export function spendDpopProof(proof: SpentProof, replays: ProofReplays, nowMs: number): void {
+  const use = replays.use(proof, nowMs);
   if (use === 'replayed') {
     throw tokenError('HOOP_PROOF_REPLAYED', 'the proof was used before', {
       detail: 'Every request needs a new proof.',
@@ -101,7 +111,6 @@ export async function verifyDpopProof(
       hint: 'Try again in a few minutes.',
     });
   }
-  return jkt;
 }
 
 function splitProof(proof: string): JwtParts {

@@ -19,7 +19,7 @@ import { HoopError } from '../../errors.ts';
 import type { Principal } from '../../policy/types.ts';
 import { API_VERSION, type TokenReply, type WhoamiReply } from '../../tunnel/api.ts';
 import { DpopNonces } from './dpop-nonce.ts';
-import { type ProofRequest, verifyDpopProof } from './dpop-proof.ts';
+import { type ProofRequest, spendDpopProof, verifyDpopProof } from './dpop-proof.ts';
 import { type HttpReply, refusalReply } from './http-reply.ts';
 import { verifyIdToken } from './id-token.ts';
 import type { IdentityProvider } from './identity-provider.ts';
@@ -27,7 +27,7 @@ import type { IdentityStore, RefreshFamily, RevokedLogins } from './identity-sto
 import { JwksCache } from './jwks-cache.ts';
 import { LoginClaims, toPrincipal } from './login-claims.ts';
 import { type CurrentLogin, Logins } from './logins.ts';
-import { ProofReplays } from './proof-replays.ts';
+import { ProofReplays, type SpentProof } from './proof-replays.ts';
 import { issueSessionToken, SESSION_TOKEN_SECONDS, verifySessionToken } from './session-token.ts';
 import { tokenError } from './token-error.ts';
 import { readForm, requireField } from './token-form.ts';
@@ -111,10 +111,11 @@ export class Identity {
       const form = readForm(request.body);
       const handle = this.#logins.handles.decode(requireField(form, 'token'));
       const family = await this.#options.store.readFamily(handle.family);
-      await this.#verifyProof(request, { accessToken: undefined, jkt: family?.jkt });
+      const proof = await this.#verifyProof(request, { accessToken: undefined, jkt: family?.jkt });
       if (family === undefined) {
         return { v: API_VERSION, ended: 0 };
       }
+      this.#spendProof(proof);
       const ended = await this.revoke(
         form.get('all') === 'true' ? { issuer: family.issuer, sub: family.sub } : { id: family.id },
       );
@@ -131,9 +132,10 @@ export class Identity {
       audience: this.#name(),
       nowMs: clock(),
     });
-    await this.#verifyProof(request, { accessToken: token, jkt: claims.cnf.jkt });
+    const proof = await this.#verifyProof(request, { accessToken: token, jkt: claims.cnf.jkt });
     const family = this.#logins.requireLive(await store.readFamily(claims.sid));
     const login = this.#claimsOf(family);
+    this.#spendProof(proof);
     return {
       principal: toPrincipal(login, this.#options.roles()),
       family: family.id,
@@ -189,25 +191,27 @@ export class Identity {
     }
     const idToken = requireField(form, 'subject_token');
     // The proof first: a client that must come again for a nonce has not spent its token.
-    const jkt = await this.#verifyProof(request, { accessToken: undefined, jkt: undefined });
+    const proof = await this.#verifyProof(request, { accessToken: undefined, jkt: undefined });
     const { claims, refusedAfterMs } = await verifyIdToken(idToken, {
       providers: this.#options.providers(),
       keys: this.#keys,
       nowMs: this.#options.clock(),
     });
+    this.#spendProof(proof);
     if (!(await this.#options.store.spendOnce(signedDigest(idToken), refusedAfterMs))) {
       throw tokenError('HOOP_TOKEN_REPLAYED', 'the ID token was used before', {
         detail: 'Each ID token buys one login. If this was not you, somebody holds a copy of it.',
       });
     }
-    return this.#tokens(await this.#logins.start(claims, jkt));
+    return this.#tokens(await this.#logins.start(claims, proof.jkt));
   }
 
   async #refresh(request: IdentityRequest, form: URLSearchParams): Promise<TokenReply> {
     const handle = this.#logins.handles.decode(requireField(form, 'refresh_token'));
     const family = await this.#options.store.readFamily(handle.family);
-    await this.#verifyProof(request, { accessToken: undefined, jkt: family?.jkt });
+    const proof = await this.#verifyProof(request, { accessToken: undefined, jkt: family?.jkt });
     this.#claimsOf(this.#logins.requireLive(family));
+    this.#spendProof(proof);
     return this.#tokens(await this.#logins.rotate(handle));
   }
 
@@ -254,16 +258,19 @@ export class Identity {
   #verifyProof(
     request: IdentityRequest,
     bound: Pick<ProofRequest, 'accessToken' | 'jkt'>,
-  ): Promise<string> {
+  ): Promise<SpentProof> {
     return verifyDpopProof(
       { method: request.method, url: request.url, proof: request.dpop, ...bound },
       {
         origins: this.#options.origins(),
         nonces: this.#nonces,
-        replays: this.#replays,
         nowMs: this.#options.clock(),
       },
     );
+  }
+
+  #spendProof(proof: SpentProof): void {
+    spendDpopProof(proof, this.#replays, this.#options.clock());
   }
 
   #name(): string {

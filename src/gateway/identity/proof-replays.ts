@@ -1,5 +1,23 @@
-/** 64 KiB chunks of a 3 GB upload within one nonce's life; a text of 22 characters each. */
+/** One key may make this many requests in a nonce's life: about 160 a second, for a busy client's streams. */
 export const MAX_PROOFS_PER_KEY = 50_000;
+
+/** Bounds of all keys together; tests take smaller ones. */
+export interface ProofBounds {
+  /** From here on a key is refused when it has used more than `fairShare`. */
+  readonly crowded: number;
+  readonly fairShare: number;
+  /** Nobody is taken beyond this: about 60 MB. */
+  readonly total: number;
+}
+
+const BOUNDS: ProofBounds = { crowded: 250_000, fairShare: 500, total: 500_000 };
+
+export interface SpentProof {
+  readonly jkt: string;
+  readonly jti: string;
+  /** When a proof with this id is refused for its nonce anyway, in milliseconds. */
+  readonly endsAtMs: number;
+}
 
 interface Generation {
   readonly ids: Set<string>;
@@ -9,35 +27,44 @@ interface Generation {
   endsAtMs: number;
 }
 
+interface KeyProofs {
+  generations: Generation[];
+  count: number;
+}
+
 /**
- * Proofs that were used, until their nonce ends. Kept for each client key apart, so that one
- * client cannot make the gateway forget, or refuse, those of another.
+ * Proofs that were used, until their nonce ends. Only those of callers who have shown a good token
+ * come here: who has none costs no memory. Kept for each client key apart, so that one client
+ * cannot make the gateway forget those of another; when all of them together are many, those who
+ * use the most are refused first.
  */
 export class ProofReplays {
-  readonly #keys = new Map<string, Generation[]>();
+  readonly #bounds: ProofBounds;
+  readonly #keys = new Map<string, KeyProofs>();
+  #count = 0;
   #sweptAtMs = 0;
 
-  /**
-   * @param endsAtMs when a proof with this id is refused for its nonce anyway
-   * @returns `fresh`, `replayed`, or `full` when this key used too many to remember
-   */
-  use(
-    proof: { readonly jkt: string; readonly jti: string; readonly endsAtMs: number },
-    nowMs: number,
-  ): 'fresh' | 'replayed' | 'full' {
+  constructor(bounds: ProofBounds = BOUNDS) {
+    this.#bounds = bounds;
+  }
+
+  /** @returns `fresh`, `replayed`, or `full` when there is no room to remember it */
+  use(proof: SpentProof, nowMs: number): 'fresh' | 'replayed' | 'full' {
     this.#sweep(nowMs);
-    const generations = this.#keys.get(proof.jkt) ?? [];
-    this.#keys.set(proof.jkt, generations);
-    if (generations.some(({ ids }) => ids.has(proof.jti))) {
+    const key = this.#keys.get(proof.jkt) ?? { generations: [], count: 0 };
+    if (key.generations.some(({ ids }) => ids.has(proof.jti))) {
       return 'replayed';
     }
-    if (generations.reduce((sum, { ids }) => sum + ids.size, 0) >= MAX_PROOFS_PER_KEY) {
+    if (this.#isFullFor(key)) {
       return 'full';
     }
-    const newest = generations.at(-1);
+    this.#keys.set(proof.jkt, key);
+    key.count += 1;
+    this.#count += 1;
+    const newest = key.generations.at(-1);
     // Ids are dropped by the set, not one by one: each set takes those of a minute.
     if (newest === undefined || newest.takesUntilMs <= proof.endsAtMs) {
-      generations.push({
+      key.generations.push({
         ids: new Set([proof.jti]),
         takesUntilMs: proof.endsAtMs + 60_000,
         endsAtMs: proof.endsAtMs,
@@ -49,17 +76,27 @@ export class ProofReplays {
     return 'fresh';
   }
 
+  #isFullFor({ count }: KeyProofs): boolean {
+    const { crowded, fairShare, total } = this.#bounds;
+    return (
+      count >= MAX_PROOFS_PER_KEY ||
+      this.#count >= total ||
+      (this.#count >= crowded && count >= fairShare)
+    );
+  }
+
   #sweep(nowMs: number): void {
     if (nowMs - this.#sweptAtMs < 10_000) {
       return;
     }
     this.#sweptAtMs = nowMs;
-    for (const [jkt, generations] of this.#keys) {
-      const live = generations.filter(({ endsAtMs }) => endsAtMs > nowMs);
-      if (live.length === 0) {
+    this.#count = 0;
+    for (const [jkt, key] of this.#keys) {
+      key.generations = key.generations.filter(({ endsAtMs }) => endsAtMs > nowMs);
+      key.count = key.generations.reduce((sum, { ids }) => sum + ids.size, 0);
+      this.#count += key.count;
+      if (key.count === 0) {
         this.#keys.delete(jkt);
-      } else {
-        this.#keys.set(jkt, live);
       }
     }
   }

@@ -2,7 +2,7 @@ import { generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:cry
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { MAX_PROOFS_PER_KEY, ProofReplays } from '../../../src/gateway/identity/proof-replays.ts';
 import { generateDpopKey } from '../../../src/tunnel/dpop-key.ts';
-import { GATEWAY, IdentityBench } from './identity-bench.ts';
+import { GATEWAY, IdentityBench, refusalOf } from './identity-bench.ts';
 
 let bench: IdentityBench;
 let accessToken: string;
@@ -171,6 +171,62 @@ describe('proofs that were seen', () => {
     expect(replays.use(proof('a', 'more', 300_000), 0)).toBe('full');
     expect(replays.use(proof('b', 'more', 300_000), 0)).toBe('fresh');
     expect(replays.use(proof('a', 'more', 900_000), 400_000)).toBe('fresh');
+  });
+
+  test('of all keys together are bounded: first those who use the most are refused, then all', () => {
+    const replays = new ProofReplays({ crowded: 10, fairShare: 3, total: 12 });
+    for (let i = 0; i < 10; i += 1) {
+      expect(replays.use(proof('busy', `${i}`, 300_000), 0)).toBe('fresh');
+    }
+    expect(replays.use(proof('busy', 'more', 300_000), 0)).toBe('full');
+    expect(replays.use(proof('quiet', '1', 300_000), 0)).toBe('fresh');
+    expect(replays.use(proof('quiet', '2', 300_000), 0)).toBe('fresh');
+    // Nothing is forgotten to make room: what was used stays refused as such.
+    expect(replays.use(proof('other', '1', 300_000), 0)).toBe('full');
+    expect(replays.use(proof('busy', '0', 300_000), 0)).toBe('replayed');
+    expect(replays.use(proof('busy', 'more', 900_000), 400_000)).toBe('fresh');
+  });
+});
+
+describe('a proof is not remembered for somebody who has not shown a good token', () => {
+  test('in an exchange, a refresh, a logout or a request that is refused for its token', async () => {
+    await using own = await IdentityBench.start();
+    const { access_token, refresh_token } = await own.login();
+    const exchange = own.proof();
+    expect(refusalOf(await own.exchange('e30.e30.e30', exchange))).toContain('HOOP_TOKEN_');
+    expect((await own.exchange(await own.idToken(), exchange)).status).toBe(200);
+
+    const logout = { method: 'POST', url: '/v1/logout', body: `token=${refresh_token}&all=true` };
+    const logoutProof = own.proof({ url: `${GATEWAY}/v1/logout` });
+    expect((await own.identity.logout({ ...logout, dpop: logoutProof })).status).toBe(200);
+    const replayed = 'HOOP_PROOF_REPLAYED';
+    expect(refusalOf(await own.identity.logout({ ...logout, dpop: logoutProof }))).toContain(
+      replayed,
+    );
+    // The login is over now, and however often its proofs come they are not kept.
+    const refresh = own.proof();
+    const request = own.request(access_token);
+    for (let i = 0; i < 2; i += 1) {
+      expect(refusalOf(await own.refresh(refresh_token, refresh))).toContain('HOOP_TOKEN_REVOKED');
+      await expect(own.identity.authenticate(request)).rejects.toMatchObject({
+        code: 'HOOP_TOKEN_REVOKED',
+      });
+    }
+  });
+
+  test('but whoever shows one can use it once, however it ends', async () => {
+    await using own = await IdentityBench.start();
+    const dpop = own.proof();
+    const token = await own.idToken();
+    expect((await own.exchange(token, dpop)).status).toBe(200);
+    expect(refusalOf(await own.exchange(await own.idToken(), dpop))).toContain(
+      'HOOP_PROOF_REPLAYED',
+    );
+    const again = own.proof();
+    expect(refusalOf(await own.exchange(token, again))).toContain('HOOP_TOKEN_REPLAYED');
+    expect(refusalOf(await own.exchange(await own.idToken(), again))).toContain(
+      'HOOP_PROOF_REPLAYED',
+    );
   });
 });
 
