@@ -34,7 +34,7 @@ export interface PolicyTarget {
     readonly ca: string | undefined;
   };
   readonly labels: Readonly<Record<string, string>>;
-  readonly recording: 'full' | 'metadata' | 'off';
+  readonly recording: 'full';
   readonly file: string;
   readonly line: number;
 }

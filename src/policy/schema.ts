@@ -126,7 +126,11 @@ export const TargetFile = strict(
         .describe('PEM certificate(s) of the CA.'),
     }).prefault({}),
     labels: z.record(Name, z.string().max(200)).default({}),
-    recording: z.enum(['full', 'metadata', 'off']).default('full'),
+    recording: z
+      .literal('full', {
+        error: 'expected "full": every session is recorded whole, there is no other way',
+      })
+      .default('full'),
   },
   'targets/*.yaml: one database.',
 );

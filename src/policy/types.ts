@@ -100,7 +100,7 @@ export interface Grant {
   readonly inference: 'allow' | 'deny';
   /** `statements: anything`: no parsing, no guards. Void whenever any other policy applies. */
   readonly passthrough: boolean;
-  readonly recording: 'full' | 'metadata' | 'off';
+  readonly recording: 'full';
 }
 
 /** A refusal, ready for an ErrorResponse, an event and an agent to act on. */

@@ -161,7 +161,7 @@ export const SessionReply = z.object({
   detectors: z.array(z.string()),
   limits: LimitsReply,
   expiresAt: z.string(),
-  recording: z.enum(['full', 'metadata', 'off']),
+  recording: z.literal('full'),
 });
 export type SessionReply = z.infer<typeof SessionReply>;
 

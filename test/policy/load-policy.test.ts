@@ -67,6 +67,11 @@ test.each<[string, Record<string, string>, string]>([
     policy('rules:\n  - allow: { relations: ["public.*"] }\n'),
     'policies/p.yaml:5:12: expected verbs (["*"] for any) or functions',
   ],
+  ...['metadata', 'off', 'ful'].map((mode): [string, Record<string, string>, string] => [
+    `recording: ${mode}, since a session is recorded whole or not held at all`,
+    { 'targets/other.yaml': `name: other\nkind: postgres\ndatabase: shop\nrecording: ${mode}\n` },
+    'targets/other.yaml:4:12: recording: expected "full": every session is recorded whole, there is no other way',
+  ]),
   [
     'two rules of one name',
     policy(
