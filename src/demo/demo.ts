@@ -19,8 +19,8 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createCertificateAuthority, issueServerCertificate } from '../certificates.ts';
 import { HoopError } from '../errors.ts';
-import { createCertificateAuthority, issueServerCertificate } from './certificates.ts';
 import { completeLogin } from './complete-login.ts';
 import { type HoopService, runHoop, startHoop } from './hoop-process.ts';
 import { type DemoAccount, startOidcProvider } from './oidc-provider.ts';

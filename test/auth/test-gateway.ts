@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { getRequestListener } from '@hono/node-server';
 import { type Context, Hono } from 'hono';
-import { createCertificateAuthority, issueServerCertificate } from '../../src/demo/certificates.ts';
+import { createCertificateAuthority, issueServerCertificate } from '../../src/certificates.ts';
 import type { HttpReply } from '../../src/gateway/identity/http-reply.ts';
 import { Identity } from '../../src/gateway/identity/identity.ts';
 import { MemoryIdentityStore } from '../../src/gateway/identity/memory-identity-store.ts';

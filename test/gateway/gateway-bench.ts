@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { login } from '../../src/auth/login.ts';
 import { openGateway } from '../../src/auth/open-gateway.ts';
-import { createCertificateAuthority, issueServerCertificate } from '../../src/demo/certificates.ts';
+import { createCertificateAuthority, issueServerCertificate } from '../../src/certificates.ts';
 import { completeLogin } from '../../src/demo/complete-login.ts';
 import { type OidcProvider, startOidcProvider } from '../../src/demo/oidc-provider.ts';
 import { createPolicyRepository, type PolicyRepository } from '../../src/demo/policy-repository.ts';

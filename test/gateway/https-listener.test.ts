@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect } from 'node:tls';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { createCertificateAuthority, issueServerCertificate } from '../../src/demo/certificates.ts';
+import { createCertificateAuthority, issueServerCertificate } from '../../src/certificates.ts';
 import { listenHttps } from '../../src/gateway/https-listener.ts';
 
 const ca = createCertificateAuthority();

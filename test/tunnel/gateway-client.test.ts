@@ -3,7 +3,7 @@ import { createServer as createPlainServer } from 'node:http';
 import { createServer, type ServerOptions } from 'node:https';
 import { buffer, text } from 'node:stream/consumers';
 import { afterEach, describe, expect, test } from 'vitest';
-import { createCertificateAuthority, issueServerCertificate } from '../../src/demo/certificates.ts';
+import { createCertificateAuthority, issueServerCertificate } from '../../src/certificates.ts';
 import type { TokenSource } from '../../src/tunnel/authorized-requests.ts';
 import { generateDpopKey } from '../../src/tunnel/dpop-key.ts';
 import { GatewayClient } from '../../src/tunnel/gateway-client.ts';

@@ -3,10 +3,7 @@ import { chownSync, statSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import {
-  createCertificateAuthority,
-  issueServerCertificate,
-} from '../../../src/demo/certificates.ts';
+import { createCertificateAuthority, issueServerCertificate } from '../../../src/certificates.ts';
 import {
   type EmbeddedPostgres,
   startEmbeddedPostgres,

@@ -12,7 +12,7 @@ import {
   createCertificateAuthority,
   type IssuedCertificate,
   issueServerCertificate,
-} from '../../src/demo/certificates.ts';
+} from '../src/certificates.ts';
 
 const LOOPBACK = { names: ['localhost', 'gateway.test'], ips: ['127.0.0.1', '::1'] };
 

@@ -2,7 +2,8 @@
  * A private CA and server certificates for loopback, made with node:crypto alone. Node can read
  * X.509 but not write it, so the few DER structures that a TLS server needs are encoded here
  * (RFC 5280, https://www.rfc-editor.org/rfc/rfc5280#section-4.1). ECDSA P-256, because browsers
- * and libpq do not all take Ed25519 in TLS. For the demo and for tests; not a product CA.
+ * and libpq do not all take Ed25519 in TLS, and SCRAM cannot be bound to one (RFC 5929 §4.1). For
+ * the local port, which has a CA of its own per session, for the demo and for tests.
  */
 import { createHash, generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto';
 import { isIP } from 'node:net';
@@ -41,6 +42,7 @@ const OID = {
   keyUsage: '2.5.29.15',
   extendedKeyUsage: '2.5.29.37',
   serverAuth: '1.3.6.1.5.5.7.3.1',
+  clientAuth: '1.3.6.1.5.5.7.3.2',
   subjectAltName: '2.5.29.17',
   subjectKeyIdentifier: '2.5.29.14',
   authorityKeyIdentifier: '2.5.29.35',
@@ -81,11 +83,32 @@ export function issueServerCertificate(
   if (subject === undefined) {
     throw new TypeError('a server certificate needs at least one name or address');
   }
-  const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const alternatives = [
     ...names.map((name) => element(0x82, Buffer.from(name, 'ascii'))),
     ...ips.map((ip) => element(0x87, addressBytes(ip))),
   ];
+  return issueCertificate(ca, subject, [
+    extension(OID.extendedKeyUsage, false, sequence(objectIdentifier(OID.serverAuth))),
+    extension(OID.subjectAltName, false, sequence(...alternatives)),
+  ]);
+}
+
+/** @param commonName what PostgreSQL takes for the name of the role (`cert` in pg_hba.conf). */
+export function issueClientCertificate(
+  ca: CertificateAuthority,
+  commonName: string,
+): IssuedCertificate {
+  return issueCertificate(ca, commonName, [
+    extension(OID.extendedKeyUsage, false, sequence(objectIdentifier(OID.clientAuth))),
+  ]);
+}
+
+function issueCertificate(
+  ca: CertificateAuthority,
+  subject: string,
+  extensions: readonly Uint8Array[],
+): IssuedCertificate {
+  const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const certificate = encodeCertificate({
     issuer: ca.name,
     subject,
@@ -97,8 +120,7 @@ export function issueServerCertificate(
       extension(OID.basicConstraints, true, sequence()),
       // digitalSignature (0).
       extension(OID.keyUsage, true, bitString(Buffer.from([0b1000_0000]), 7)),
-      extension(OID.extendedKeyUsage, false, sequence(objectIdentifier(OID.serverAuth))),
-      extension(OID.subjectAltName, false, sequence(...alternatives)),
+      ...extensions,
       extension(OID.subjectKeyIdentifier, false, octetString(keyIdentifier(publicKey))),
       extension(OID.authorityKeyIdentifier, false, sequence(element(0x80, ca.keyId))),
     ],
