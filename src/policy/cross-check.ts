@@ -9,6 +9,7 @@ export function crossCheck(policy: Policy): PolicyProblem[] {
       ...ambiguousEmails(policy, document),
       ...unknownIssuers(policy, document),
       ...anythingConflicts(policy, document),
+      ...withoutApprovers(document),
     ]),
     ...repeatedNames(policy.documents),
     ...repeatedIssuers(policy),
@@ -51,6 +52,18 @@ function unknownIssuers(policy: Policy, document: PolicyDocument): PolicyProblem
     .map((issuer) =>
       at(document, 'who', `who: no identity provider in hoop.yaml has issuer "${issuer}"`),
     );
+}
+
+function withoutApprovers(document: PolicyDocument): PolicyProblem[] {
+  return document.request?.approvers.length === 0
+    ? [
+        at(
+          document,
+          'request',
+          'request: expected approvers, or a group in roles.approver of hoop.yaml',
+        ),
+      ]
+    : [];
 }
 
 function repeatedNames(documents: readonly PolicyDocument[]): PolicyProblem[] {
@@ -105,6 +118,8 @@ function anythingConflicts(policy: Policy, document: PolicyDocument): PolicyProb
   const others = policy.documents.filter(
     (other) =>
       other !== document &&
+      // Whether someone will have it then is not certain; if so, it is void at run time.
+      other.request === undefined &&
       guarded(other) &&
       sameTarget(policy, document, other) &&
       samePeople(document, other),

@@ -1,5 +1,6 @@
 /** What the schemas let through, to the types of policy.ts; names in it are checked here. */
 
+import { createHash } from 'node:crypto';
 import { qualifiedName, splitColumn, splitPattern } from './patterns.ts';
 import type { Policy, PolicyDocument, PolicyProblem, PolicyTarget } from './policy.ts';
 import {
@@ -79,8 +80,19 @@ export function documentFrom(
   };
   checkWho(value, report);
   const { who, targets } = value;
+  const content = {
+    rules: rulesFrom(parsed, report),
+    masks: masksFrom(parsed, report),
+    detectors: value.detectors === 'all' ? DETECTORS : value.detectors,
+    limits: limitsFrom(value.limits),
+    requireReason: value.requireReason,
+    inference: value.inference,
+    anything: value.statements === 'anything',
+  };
+  checkRequest(value, report);
   return {
     name: value.name,
+    description: value.description,
     who: {
       everyone: who.everyone === true,
       groups: who.groups ?? [],
@@ -90,19 +102,22 @@ export function documentFrom(
       issuer: who.issuer,
     },
     targets: { names: targets.names ?? [], labels: targets.labels ?? {} },
-    rules: rulesFrom(parsed, report),
-    masks: masksFrom(parsed, report),
-    detectors: value.detectors === 'all' ? DETECTORS : value.detectors,
-    limits: limitsFrom(value.limits),
-    requireReason: value.requireReason,
-    inference: value.inference,
-    anything: value.statements === 'anything',
+    ...content,
+    request: value.request && {
+      maxDurationSeconds: value.request.maxDuration,
+      // The default is put in when hoop.yaml is known: load-policy.ts.
+      approvers: value.request.approvers ?? [],
+      count: value.request.count,
+      timeoutSeconds: value.request.timeout,
+    },
+    definition: definitionOf(content),
     file,
     places: {
       name: document.place(['name']),
       who: document.place(['who']),
       targets: document.place(['targets']),
       statements: document.place(['statements']),
+      request: document.place(['request']),
     },
   };
 }
@@ -121,6 +136,27 @@ function checkWho(value: PolicyFile, report: Report): void {
     report(
       ['targets', 'labels'],
       'targets.labels: expected at least one; use names: ["*"] for all',
+    );
+  }
+}
+
+/** The same for two policies that give the same, wherever their lines stand. */
+function definitionOf(
+  content: Pick<
+    PolicyDocument,
+    'rules' | 'masks' | 'detectors' | 'limits' | 'requireReason' | 'inference' | 'anything'
+  >,
+): string {
+  const json = JSON.stringify(content, (key, value: unknown) => (key === 'rule' ? null : value));
+  return createHash('sha256').update(json).digest('base64url');
+}
+
+function checkRequest({ request, rules, statements }: PolicyFile, report: Report): void {
+  const gives = statements !== undefined || rules.some(({ deny }) => deny === undefined);
+  if (request !== undefined && !gives) {
+    report(
+      ['request'],
+      'request: the policy has no rule that allows anything, so it gives nothing',
     );
   }
 }

@@ -37,7 +37,7 @@ function isInFolder(path: string): boolean {
 export function loadPolicy(files: ReadonlyMap<string, string>): LoadResult {
   const problems: PolicyProblem[] = [];
   const targets = new Map<string, PolicyTarget>();
-  const documents: PolicyDocument[] = [];
+  let documents: PolicyDocument[] = [];
   let settings: ReturnType<typeof hoopSettings> | undefined;
 
   if (!files.has('hoop.yaml')) {
@@ -63,12 +63,21 @@ export function loadPolicy(files: ReadonlyMap<string, string>): LoadResult {
     }
   }
   if (settings) {
+    const byDefault = settings.roles.approver;
+    documents = documents.map((document) => withApprovers(document, byDefault));
     problems.push(...crossCheck({ ...settings, targets, documents }));
   }
   problems.sort(byPlace);
   return problems.length > 0 || !settings
     ? { policy: undefined, problems }
     : { policy: { ...settings, targets, documents }, problems: [] };
+}
+
+function withApprovers(document: PolicyDocument, byDefault: readonly string[]): PolicyDocument {
+  const { request } = document;
+  return request === undefined || request.approvers.length > 0
+    ? document
+    : { ...document, request: { ...request, approvers: byDefault } };
 }
 
 /** @throws HoopError HOOP_POLICY_INVALID with every problem (up to 20) in its detail. */

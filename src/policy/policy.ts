@@ -43,8 +43,20 @@ export type UserMatch =
   | { readonly email: string; readonly issuer: string | undefined }
   | { readonly issuer: string; readonly sub: string };
 
+/** On what terms a requestable policy is given. */
+export interface RequestTerms {
+  readonly maxDurationSeconds: number;
+  /** Groups whose members may approve; whoever asks never counts. */
+  readonly approvers: readonly string[];
+  /** How many of them must. */
+  readonly count: number;
+  /** How long a request waits for them. */
+  readonly timeoutSeconds: number;
+}
+
 export interface PolicyDocument {
   readonly name: string;
+  readonly description: string | undefined;
   readonly who: {
     readonly everyone: boolean;
     readonly groups: readonly string[];
@@ -66,9 +78,13 @@ export interface PolicyDocument {
   readonly inference: 'allow' | 'deny' | undefined;
   /** `statements: anything`. */
   readonly anything: boolean;
+  /** Present: nobody has this policy before it was asked for and approved; `who` may ask. */
+  readonly request: RequestTerms | undefined;
+  /** Digest of what the policy gives; places, people and terms are not in it. */
+  readonly definition: string;
   readonly file: string;
   /** Where the parts stand that are checked against other files. */
-  readonly places: Readonly<Record<'name' | 'who' | 'targets' | 'statements', Place>>;
+  readonly places: Readonly<Record<'name' | 'who' | 'targets' | 'statements' | 'request', Place>>;
 }
 
 export interface Policy {

@@ -3,7 +3,14 @@ import { createHash } from 'node:crypto';
 import { guarded } from './cross-check.ts';
 import { matchingDocuments } from './match.ts';
 import type { Policy, PolicyDocument, PolicyTarget } from './policy.ts';
-import type { ColumnMask, Grant, MaskKind, Principal, SessionLimits } from './types.ts';
+import type {
+  ColumnMask,
+  Grant,
+  MaskKind,
+  Principal,
+  SessionLimits,
+  TemporaryGrant,
+} from './types.ts';
 
 /**
  * When two policies mask one column, the one that shows less wins. A full mask shows that there
@@ -18,10 +25,23 @@ export function principalGrant(
   commit: string,
   principal: Principal,
   targetName: string,
+  temporary: readonly TemporaryGrant[] = [],
 ): Grant | undefined {
   const target = policy.targets.get(targetName);
-  const documents = target && matchingDocuments(policy, principal, target);
-  if (!documents || documents.length === 0) {
+  if (target === undefined) {
+    return undefined;
+  }
+  const given: TemporaryGrant[] = [];
+  const documents = matchingDocuments(policy, principal, target).flatMap((document) => {
+    if (document.request === undefined) {
+      return [document];
+    }
+    const grants = temporary.filter((grant) => isGivenBy(grant, document));
+    const [last] = grants.toSorted((a, b) => b.expiresMs - a.expiresMs);
+    given.push(...grants);
+    return last ? [named(document, last.id)] : [];
+  });
+  if (documents.length === 0) {
     return undefined;
   }
   const passthrough =
@@ -43,10 +63,29 @@ export function principalGrant(
     inference: inferenceOf(policy, documents),
     passthrough,
     recording: target.recording,
+    temporary: given.toSorted((a, b) => (a.id < b.id ? -1 : 1)),
   };
   return {
     ...grant,
     generation: createHash('sha256').update(JSON.stringify(grant)).digest('base64url'),
+  };
+}
+
+/** What was approved is what the policy in force still gives on request. */
+export function isGivenBy(grant: TemporaryGrant, document: PolicyDocument): boolean {
+  return (
+    document.request !== undefined &&
+    document.name === grant.policy &&
+    document.definition === grant.definition
+  );
+}
+
+/** The policy with the temporary grant's id at each of its rules, so that decisions name it. */
+function named(document: PolicyDocument, grant: string): PolicyDocument {
+  return {
+    ...document,
+    rules: document.rules.map((rule) => ({ ...rule, rule: { ...rule.rule, grant } })),
+    masks: document.masks.map((mask) => ({ ...mask, rule: { ...mask.rule, grant } })),
   };
 }
 
@@ -60,11 +99,12 @@ export function grantedTargets(
   policy: Policy,
   commit: string,
   principal: Principal,
+  temporary: (target: string) => readonly TemporaryGrant[] = () => [],
 ): GrantedTarget[] {
   return [...policy.targets.values()]
     .sort((a, b) => (a.name < b.name ? -1 : 1))
     .flatMap((target) => {
-      const grant = principalGrant(policy, commit, principal, target.name);
+      const grant = principalGrant(policy, commit, principal, target.name, temporary(target.name));
       return grant ? [{ target, grant }] : [];
     });
 }

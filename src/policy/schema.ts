@@ -10,6 +10,7 @@ import { isSafeProviderUrl } from './provider-url.ts';
 const DURATION = /^([1-9][0-9]{0,5})(s|m|h|d)$/;
 const UNIT_SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 };
 const MAX_DURATION_SECONDS = 7 * 86_400;
+const DEFAULT_REQUEST_TIMEOUT_SECONDS = 86_400;
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 
@@ -65,6 +66,19 @@ const Limits = strict({
     .optional()
     .describe('Rows that one statement returns.'),
 });
+
+const RequestFile = strict({
+  maxDuration: Duration.describe('The longest time for which it is given, e.g. "2h".'),
+  approvers: Groups.optional().describe(
+    'Groups whose members may approve. Default: those of roles.approver in hoop.yaml.',
+  ),
+  count: z.int().min(1).max(10).default(1).describe('How many approvers it takes.'),
+  timeout: Duration.default(DEFAULT_REQUEST_TIMEOUT_SECONDS).describe(
+    'How long a request waits for approvers; default "1d".',
+  ),
+}).describe(
+  'Makes the policy one that nobody has until it was asked for (`hoop access request`) and approved.',
+);
 
 const Issuer = z.string().refine(isIssuer, 'expected an https URL without query or fragment');
 
@@ -190,6 +204,7 @@ export const PolicyFile = strict(
       names: z.array(z.string()).min(1, 'expected at least one target name').optional(),
       labels: z.record(Name, z.string()).optional().describe('All of them must be on the target.'),
     }),
+    request: RequestFile.optional(),
     rules: z.array(Rule).max(1000).default([]),
     masks: z
       .array(

@@ -10,6 +10,8 @@ export interface RuleRef {
   /** Path in the policy repository, or `builtin`. */
   readonly file: string;
   readonly line: number;
+  /** Id of the temporary grant that the rule came with; absent: the policy gives it by itself. */
+  readonly grant?: string;
 }
 
 /** Who acts. `sub` is unique within `issuer`; both together name a person for good. */
@@ -85,6 +87,17 @@ export interface SessionLimits {
   readonly maxRows: number | undefined;
 }
 
+/** A requestable policy that approvers have given to one principal on one target for a while. */
+export interface TemporaryGrant {
+  readonly id: string;
+  /** Name of the requestable policy. */
+  readonly policy: string;
+  /** `PolicyDocument.definition` as it was approved: what it gives must not have changed since. */
+  readonly definition: string;
+  /** Wall clock, ms. */
+  readonly expiresMs: number;
+}
+
 /** All that the policy at `commit` gives one principal on one target. */
 export interface Grant {
   readonly commit: string;
@@ -101,6 +114,8 @@ export interface Grant {
   /** `statements: anything`: no parsing, no guards. Void whenever any other policy applies. */
   readonly passthrough: boolean;
   readonly recording: 'full';
+  /** Temporary grants that are part of it; the grant is not to be used past their first expiry. */
+  readonly temporary?: readonly TemporaryGrant[];
 }
 
 /** A refusal, ready for an ErrorResponse, an event and an agent to act on. */

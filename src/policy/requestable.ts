@@ -1,0 +1,36 @@
+/** What a principal may ask for: policies with `request` that name them and cover the target. */
+import { describeConditions } from './describe-grant.ts';
+import { matchingDocuments } from './match.ts';
+import type { Policy, PolicyDocument, RequestTerms } from './policy.ts';
+import type { Principal } from './types.ts';
+
+export interface Requestable {
+  readonly target: string;
+  readonly document: PolicyDocument;
+  readonly terms: RequestTerms;
+}
+
+/** By target, then by name of the policy. */
+export function requestable(policy: Policy, principal: Principal): Requestable[] {
+  return [...policy.targets.values()]
+    .flatMap((target) =>
+      matchingDocuments(policy, principal, target).flatMap((document) =>
+        document.request === undefined
+          ? []
+          : [{ target: target.name, document, terms: document.request }],
+      ),
+    )
+    .sort((a, b) => compare(a.target, b.target) || compare(a.document.name, b.document.name));
+}
+
+/** What it gives, in words for whoever asks and whoever approves. */
+export function describeDocument(document: PolicyDocument): string[] {
+  return [
+    ...(document.anything ? ['anything, unguarded'] : []),
+    ...document.rules.map((rule) => `${rule.effect} ${describeConditions(rule)}`),
+  ];
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
