@@ -14,7 +14,8 @@
  *   a value (FLOAT(n), a minus sign before it) do not leave a constant at that place, and what
  *   does not show up as a constant is not exchanged.
  *
- * Only the parsing is saved: analysis and verdict are made for the text that came.
+ * This saves the parsing. Whether analysis and verdict are the same as well is not assumed: the
+ * tree tells whether anybody looked at a value that was exchanged (`ExchangedTree.wasRead`).
  */
 
 /** Texts above this are parsed; what a program writes in a loop is shorter. Characters. */
@@ -61,19 +62,35 @@ interface Known {
   readonly bytes: number;
 }
 
+/** A tree with other constants in it than the one that was parsed. */
+export interface ExchangedTree {
+  readonly tree: unknown;
+  /**
+   * Whether the value of an exchanged constant has been looked at, in any way, since the tree was
+   * made. As long as nobody did, whatever was computed from the tree would be the same with others.
+   */
+  wasRead(): boolean;
+}
+
 export class ConstantShapes {
   readonly #known = new Map<string, Known>();
   #bytes = 0;
 
   /** The tree that the parser would give; parts are shared with other trees: do not change it. */
-  tree(shape: ConstantShape): unknown {
+  tree(shape: ConstantShape): ExchangedTree | undefined {
     const known = this.#known.get(shape.key);
     if (known === undefined) {
       return undefined;
     }
     this.#known.delete(shape.key);
     this.#known.set(shape.key, known);
-    return copy(known.tree, known.way, shape.values);
+    let wasRead = false;
+    const watch = (value: number): object =>
+      watched(value, () => {
+        wasRead = true;
+      });
+    const tree = copy(known.tree, known.way, (constant) => watch(shape.values[constant] ?? 0));
+    return { tree, wasRead: () => wasRead };
   }
 
   /** @param tree what the parser gave for the text of this shape. */
@@ -148,22 +165,36 @@ function mark(root: Way, keys: readonly string[], constant: number): void {
   way.constant = constant;
 }
 
+/** Stands for the object that holds a value. The binding leaves out a 0. */
+function watched(value: number, onRead: () => void): object {
+  const read = <T>(result: T): T => {
+    onRead();
+    return result;
+  };
+  // Every way to see what is in an object, so that a walk over all members counts as well.
+  return new Proxy(value === 0 ? {} : { ival: value }, {
+    get: (target, key) => read(Reflect.get(target, key)),
+    has: (target, key) => read(Reflect.has(target, key)),
+    ownKeys: (target) => read(Reflect.ownKeys(target)),
+    getOwnPropertyDescriptor: (target, key) => read(Reflect.getOwnPropertyDescriptor(target, key)),
+  });
+}
+
 /** Copies what is on the way to a constant, and nothing else. */
-function copy(node: unknown, way: Way, values: readonly number[]): unknown {
+function copy(node: unknown, way: Way, valueAt: (constant: number) => object): unknown {
   if (way.constant !== undefined) {
-    const value = values[way.constant];
-    return { ...(isObject(node) ? node : {}), ival: value === 0 ? {} : { ival: value } };
+    return { ...(isObject(node) ? node : {}), ival: valueAt(way.constant) };
   }
   if (Array.isArray(node)) {
     const items: unknown[] = [...node];
     for (const [key, step] of way.steps) {
-      items[Number(key)] = copy(items[Number(key)], step, values);
+      items[Number(key)] = copy(items[Number(key)], step, valueAt);
     }
     return items;
   }
   const fields: Record<string, unknown> = { ...(isObject(node) ? node : {}) };
   for (const [key, step] of way.steps) {
-    fields[key] = copy(fields[key], step, values);
+    fields[key] = copy(fields[key], step, valueAt);
   }
   return fields;
 }

@@ -14,8 +14,8 @@ export type ParseOutcome =
   | {
       readonly type: 'tree';
       readonly tree: unknown;
-      /** Made from the tree of a text with other constants: the next one will have others again. */
-      readonly isExchanged?: true;
+      /** Made from the tree of a text with other constants: whether their values have been read. */
+      readonly wasRead?: () => boolean;
     }
   /** The parser's own message, as the server would say it. `position` is 1-based, in characters. */
   | { readonly type: 'syntax'; readonly message: string; readonly position: number | undefined }
@@ -146,9 +146,9 @@ export class SqlParser implements AsyncDisposable {
       return pending;
     }
     const shape = constantShape(text);
-    const tree = shape === undefined ? undefined : this.#shapes.tree(shape);
-    if (tree !== undefined) {
-      return Promise.resolve({ type: 'tree', tree, isExchanged: true });
+    const exchanged = shape === undefined ? undefined : this.#shapes.tree(shape);
+    if (exchanged !== undefined) {
+      return Promise.resolve({ type: 'tree', ...exchanged });
     }
     const refused = this.#refuse(text);
     if (refused) {

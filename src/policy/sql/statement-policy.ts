@@ -5,6 +5,7 @@
 import type { StatementPolicy } from '../../gateway/pg/types.ts';
 import type { Grant, Refusal } from '../types.ts';
 import { analyseStatements } from './analyse-statements.ts';
+import { constantShape } from './constant-shapes.ts';
 import { evaluate } from './evaluate.ts';
 import { MaskIndex } from './evaluate-masks.ts';
 import { refusal } from './evaluate-refusal.ts';
@@ -35,31 +36,58 @@ export function createStatementPolicy(parser: Pick<SqlParser, 'parse'>): Stateme
       if (grant.passthrough) {
         return { effect: 'allow', statements: [] };
       }
-      const key = text.length > MAX_CACHED_TEXT ? undefined : verdictKey(text, context, grant);
-      const known = key === undefined ? undefined : verdicts.get(key);
-      if (known) {
-        return known;
+      if (text.length > MAX_CACHED_TEXT) {
+        return (await decideAnew(text, context, grant)).verdict;
       }
-      const parsed = await parser.parse(text);
-      if (parsed.type !== 'tree') {
-        return refused(unparsed(parsed, grant));
+      const shape = constantShape(text);
+      const rest = restOfKey(context, grant);
+      const shapeKey = shape === undefined ? undefined : `${rest}shape ${shape.key}`;
+      const byShape = shapeKey === undefined ? undefined : verdicts.get(shapeKey);
+      if (byShape) {
+        return byShape;
       }
-      const watched = watchNames(context);
-      const verdict = judge(
-        parsed.tree,
-        text,
-        watched.context,
-        grant,
-        masksOf(grant, context.catalog),
-      );
-      // What a cursor or prepared statement is may be another thing the next time.
-      // And of texts with changing constants none comes back: they would only push out others.
-      if (key !== undefined && !watched.used() && parsed.isExchanged === undefined) {
+      const textKey = `${rest}text ${text}`;
+      const byText = verdicts.get(textKey);
+      if (byText) {
+        return byText;
+      }
+      const { verdict, holdsFor } = await decideAnew(text, context, grant);
+      const key = { text: textKey, shape: shapeKey, nothing: undefined }[holdsFor];
+      if (key !== undefined) {
         keep(verdicts, key, verdict);
       }
       return verdict;
     },
   };
+
+  /** @returns with the verdict, for which texts it will be the same under the same circumstances. */
+  async function decideAnew(
+    text: string,
+    context: StatementContext,
+    grant: Grant,
+  ): Promise<{ verdict: Verdict; holdsFor: 'text' | 'shape' | 'nothing' }> {
+    const parsed = await parser.parse(text);
+    if (parsed.type !== 'tree') {
+      return { verdict: refused(unparsed(parsed, grant)), holdsFor: 'nothing' };
+    }
+    const watched = watchNames(context);
+    const masks = masksOf(grant, context.catalog);
+    const verdict = judge(parsed.tree, text, watched.context, grant, masks);
+    if (watched.used()) {
+      // What a cursor or prepared statement is may be another thing the next time.
+      return { verdict, holdsFor: 'nothing' };
+    }
+    if (parsed.wasRead === undefined) {
+      return { verdict, holdsFor: 'text' };
+    }
+    // Of texts with changing constants none comes back: they would only push out others. But as
+    // long as no constant was looked at, the verdict is that of all of them. A refusal is made
+    // for one text: it may name a place in it.
+    return {
+      verdict,
+      holdsFor: !parsed.wasRead() && verdict.effect === 'allow' ? 'shape' : 'nothing',
+    };
+  }
 }
 
 function judge(
@@ -140,7 +168,7 @@ function watchNames(context: StatementContext): { context: StatementContext; use
 }
 
 /** The generation of a grant covers principal, target, policy commit and all of its rules. */
-function verdictKey(text: string, context: StatementContext, grant: Grant): string {
+function restOfKey(context: StatementContext, grant: Grant): string {
   return JSON.stringify([
     grant.generation,
     grant.target,
@@ -150,7 +178,6 @@ function verdictKey(text: string, context: StatementContext, grant: Grant): stri
     context.role ?? null,
     context.unsettled ?? false,
     context.parameterTypes,
-    text,
   ]);
 }
 

@@ -1,5 +1,5 @@
 import { parse } from 'libpg-query';
-import { afterAll, expect, test } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
 import {
   type ConstantShape,
   ConstantShapes,
@@ -27,7 +27,12 @@ function shapeOf(text: string): ConstantShape {
 async function exchanged(first: string, second: string): Promise<unknown> {
   const shapes = new ConstantShapes();
   shapes.learn(shapeOf(first), await parseAlone(first), 1000);
-  return shapes.tree(shapeOf(second));
+  return plain(shapes.tree(shapeOf(second))?.tree);
+}
+
+/** Without what watches who reads. */
+function plain(tree: unknown): unknown {
+  return tree === undefined ? undefined : JSON.parse(JSON.stringify(tree));
 }
 
 test.each([
@@ -98,18 +103,40 @@ test('a tree that was given out is not changed by the next', async () => {
   const before = structuredClone(tree);
   shapes.learn(shapeOf(text), tree, 1000);
   const given = shapes.tree(shapeOf('select 4, 5 from t where a = 6'));
-  const kept = structuredClone(given);
+  const kept = plain(given?.tree);
   shapes.tree(shapeOf('select 7, 8 from t where a = 9'));
-  expect(given).toEqual(kept);
+  expect(plain(given?.tree)).toEqual(kept);
   expect(tree).toEqual(before);
 });
 
 test('the parser answers texts of a known shape itself', async () => {
   await parser.parse('select a from t where id = 10');
   const outcome = await parser.parse('select a from t where id = 42');
-  expect(outcome).toEqual({
-    type: 'tree',
-    isExchanged: true,
-    tree: await parseAlone('select a from t where id = 42'),
+  expect(outcome).toMatchObject({ type: 'tree', wasRead: expect.any(Function) });
+  const tree = outcome.type === 'tree' ? plain(outcome.tree) : undefined;
+  expect(tree).toEqual(await parseAlone('select a from t where id = 42'));
+});
+
+describe('a look at the value of an exchanged constant is noticed', () => {
+  // biome-ignore lint/suspicious/noExplicitAny: the tests reach into a tree of the parser.
+  type Tree = any;
+  const constant = (tree: Tree) =>
+    tree.stmts[0].stmt.SelectStmt.targetList[0].ResTarget.val.A_Const;
+  test.each<[string, boolean, (tree: Tree) => unknown]>([
+    ['the kind of a constant', false, (tree) => constant(tree).ival !== undefined],
+    ['its place', false, (tree) => constant(tree).location],
+    ['the names of its members', false, (tree) => Object.keys(constant(tree))],
+    ['its value', true, (tree) => constant(tree).ival.ival],
+    ['whether it has a value', true, (tree) => 'ival' in constant(tree).ival],
+    ['the members of its value', true, (tree) => Object.entries(constant(tree).ival)],
+    ['a copy of its value', true, (tree) => ({ ...constant(tree).ival })],
+    ['all of the tree as text', true, (tree) => JSON.stringify(tree)],
+  ])('%s: %s', async (_what, isRead, look) => {
+    const shapes = new ConstantShapes();
+    shapes.learn(shapeOf('select 1'), await parseAlone('select 1'), 1000);
+    const given = shapes.tree(shapeOf('select 2'));
+    expect(given?.wasRead()).toBe(false);
+    look(given?.tree);
+    expect(given?.wasRead()).toBe(isRead);
   });
 });
