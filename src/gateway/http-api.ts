@@ -230,8 +230,7 @@ const METHODS: readonly (readonly [string, string])[] = [
   [PATHS.sessions, 'GET, POST'],
   [PATHS.session(':id'), 'GET, DELETE'],
   [PATHS.cuts(':id'), 'GET, POST'],
-  [PATHS.chunksMissing(':id'), 'POST'],
-  [PATHS.chunk(':id', ':leaf'), 'PUT'],
+  [PATHS.seal(':id'), 'POST'],
   [PATHS.manifest(':id'), 'POST'],
   [PATHS.bundle(':id'), 'GET'],
 ];

@@ -1,10 +1,9 @@
 /** Routes for what happens to a recording after its session: last cut, upload, bundle. */
 import type { Context, Hono } from 'hono';
 import type { z } from 'zod';
-import { HoopError, ProtocolError } from '../errors.ts';
+import { HoopError } from '../errors.ts';
 import {
   API_VERSION,
-  ChunksMissingRequest,
   type CutAckSchema,
   CutProposalSchema,
   type CutsReply,
@@ -23,10 +22,6 @@ const KIB = 1024;
 const LIMITS = {
   /** A cut names each stream of the session. */
   cut: 1024 * KIB,
-  /** 65 536 leaves of 64 hex digits. */
-  leaves: 8 * 1024 * KIB,
-  /** A chunk is 64 KiB. */
-  chunk: 65 * KIB,
   /** A manifest names each cut: twelve hours of them are 5 MiB in base64. */
   manifest: 16 * 1024 * KIB,
 } as const;
@@ -86,24 +81,10 @@ export function addRecordingRoutes(app: Hono<Env>, options: RecordingRoutesOptio
     }),
   );
   app.post(
-    PATHS.chunksMissing(':id'),
+    PATHS.seal(':id'),
     authenticated(async (c, who) => {
-      const { leaves } = await readJson(c.req.raw, ChunksMissingRequest, LIMITS.leaves);
       const id = await endedOf(c, who);
-      return json(await ended.use(id, (recording) => recording.missingChunks(leaves)));
-    }),
-  );
-  app.put(
-    PATHS.chunk(':id', ':leaf'),
-    authenticated(async (c, who) => {
-      const leaf = c.req.param('leaf') ?? '';
-      if (!/^[0-9a-f]{64}$/.test(leaf)) {
-        throw new ProtocolError('a leaf is 64 lower-case hex digits');
-      }
-      const id = await endedOf(c, who);
-      const bytes = await readBody(c.req.raw, LIMITS.chunk);
-      await ended.use(id, (recording) => recording.putChunk(leaf, bytes));
-      return new Response(null, { status: 204 });
+      return json(await ended.use(id, (recording) => recording.seal()));
     }),
   );
   app.post(

@@ -7,7 +7,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { HoopError } from '../errors.ts';
 import { isMissing } from '../home.ts';
-import type { ChunksMissingReply, CutsReply, GatewayFacts } from '../tunnel/api.ts';
+import type { CutsReply, GatewayFacts, SealReply } from '../tunnel/api.ts';
 import { type Bundle, buildBundle } from './build-bundle.ts';
 import { buildManifest, type ManifestInput } from './build-manifest.ts';
 import { readCertificateUnverified, type SessionCertificate } from './certificate.ts';
@@ -28,7 +28,6 @@ import { type GatewayTail, signTail } from './gateway-tail.ts';
 import { dataKeyDigest, decodeManifest, encodeManifest, MANIFEST_TYPE } from './manifest.ts';
 import { endBody } from './notice-bodies.ts';
 import {
-  leafNames,
   type OpenedRecording,
   type OpenOptions,
   openRecording,
@@ -130,31 +129,11 @@ export class EndedRecording {
   }
 
   /**
-   * Seals: what no cut covers is signed by the gateway alone, and END is written.
-   * @param leaves hex; of the chunks that the client has
-   * @throws HoopError HOOP_EVIDENCE_MISMATCH for a leaf that is in no agreed cut
+   * No cuts after this: what none covers is signed by the gateway alone, and END is written.
+   * @returns what the client's manifest must say of this side
    */
-  missingChunks(leaves: readonly string[]): Promise<ChunksMissingReply> {
-    return this.#serial(async () => {
-      const facts = await this.#seal();
-      const known = new Set(leafNames(this.#opened));
-      if (!leaves.every((leaf) => known.has(leaf))) {
-        throw mismatch('the client has chunks that the gateway did not record');
-      }
-      // Opening has hashed every chunk that was ever countersigned: nothing can be missing.
-      return { v: 1, missing: [], facts };
-    });
-  }
-
-  /**
-   * A chunk that was asked for. None ever is while opening requires all of them; kept so that the
-   * exchange is complete.
-   * @throws HoopError HOOP_EVIDENCE_MISMATCH
-   */
-  async putChunk(leaf: string, _bytes: Uint8Array): Promise<void> {
-    if (!leafNames(this.#opened).includes(leaf)) {
-      throw mismatch('this chunk is not part of the session');
-    }
+  seal(): Promise<SealReply> {
+    return this.#serial(async () => ({ v: 1, facts: await this.#seal() }));
   }
 
   /**

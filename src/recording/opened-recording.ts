@@ -6,7 +6,7 @@
 import { type ChunkPlace, describePlace } from './chunk.ts';
 import type { GatewayCut } from './cut.ts';
 import { CutLedger } from './cut-ledger.ts';
-import { toBase64, toHex } from './encoding.ts';
+import { toBase64 } from './encoding.ts';
 import { FormatError } from './format-error.ts';
 import { leafJob, RunReader } from './hash-leaves.ts';
 import type { LeafHasher } from './leaf-hasher.ts';
@@ -125,22 +125,14 @@ export function uncovered(opened: OpenedRecording): StreamOffsets[] {
   });
 }
 
-export function leafNames(opened: OpenedRecording): string[] {
-  return opened.places.map((_, index) => toHex(leafAt(opened, index)));
-}
-
 export function leafAt(opened: OpenedRecording, index: number): Uint8Array {
   return opened.leaves.subarray(index * HASH_LENGTH, (index + 1) * HASH_LENGTH);
 }
 
-/** The bytes of chunks, one after the other, in leaf order. */
-export function* readChunks(
-  opened: OpenedRecording,
-  dataKey: Uint8Array,
-  places: readonly ChunkPlace[] = opened.places,
-): Generator<Uint8Array> {
+/** The bytes of all chunks, one after the other, in leaf order. */
+export function* readChunks(opened: OpenedRecording, dataKey: Uint8Array): Generator<Uint8Array> {
   using files = new SegmentFiles(opened.scan.directory, dataKey);
-  for (const place of places) {
+  for (const place of opened.places) {
     const { stream, direction, offset, length } = place;
     const frames = opened.scan.index.slice(stream, direction, offset, offset + length);
     const bytes = Buffer.concat([...new RunReader(frames, files).read(offset, length)]);

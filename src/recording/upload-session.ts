@@ -1,10 +1,11 @@
 /**
  * Settles a session with the gateway after it has ended, in the same process or days later, from
- * what is on disk: the last cut, chunks that the gateway lacks, the manifest.
+ * what is on disk: the last cut, then the manifest. No chunks are sent: a cut covers only what the
+ * gateway has on its disk, and what no cut covers cannot become evidence afterwards on one side's word.
  */
 import { rm } from 'node:fs/promises';
 import { HoopError } from '../errors.ts';
-import type { ChunksMissingReply, CutsReply } from '../tunnel/api.ts';
+import type { CutsReply, SealReply } from '../tunnel/api.ts';
 import { buildManifest } from './build-manifest.ts';
 import { readCertificateUnverified, type SessionCertificate } from './certificate.ts';
 import { encodeRecordedCut, type RecordedCut } from './cut.ts';
@@ -14,11 +15,9 @@ import { sameBytes, utf8 } from './encoding.ts';
 import { LeafHasher } from './leaf-hasher.ts';
 import { encodeManifest, MANIFEST_TYPE } from './manifest.ts';
 import {
-  leafNames,
   type OpenedRecording,
   type OpenOptions,
   openRecording,
-  readChunks,
   readRecording,
   scanOptions,
 } from './opened-recording.ts';
@@ -36,8 +35,6 @@ import {
 } from './spool.ts';
 import type { AgreedCut, CutAck, CutProposal, EndReason, StreamOffsets } from './types.ts';
 
-/** Leaves in one request. */
-const LEAVES_PER_REQUEST = 50_000;
 /** After the receipt the local copy is kept this long, for whoever wants to compare. */
 const KEEP_MS = 7 * 86_400_000;
 
@@ -45,12 +42,7 @@ const KEEP_MS = 7 * 86_400_000;
 export interface UploadTransport {
   position(session: string, signal: AbortSignal): Promise<CutsReply>;
   proposeCut(session: string, cut: CutProposal, signal: AbortSignal): Promise<CutAck>;
-  missingChunks(
-    session: string,
-    leaves: readonly string[],
-    signal: AbortSignal,
-  ): Promise<ChunksMissingReply>;
-  putChunk(session: string, leaf: string, bytes: Uint8Array, signal: AbortSignal): Promise<void>;
+  seal(session: string, signal: AbortSignal): Promise<SealReply>;
   putManifest(session: string, envelope: string, signal: AbortSignal): Promise<string>;
 }
 
@@ -173,7 +165,7 @@ class Upload {
     const { session, gateway, signal } = this.#options;
     const position = await gateway.position(session, signal);
     const opened = await this.#settleCuts(found, position);
-    const facts = await this.#sendChunks(opened);
+    const { facts } = await gateway.seal(session, signal);
     const manifest = buildManifest({
       certificate: this.#certificate,
       certificateText: this.#certificateText,
@@ -266,27 +258,6 @@ class Upload {
   async #append(opened: OpenedRecording, cut: RecordedCut): Promise<OpenedRecording> {
     await appendFrames(scanOptions(this.#open), opened.scan, [['cut', encodeRecordedCut(cut)]]);
     return await readRecording(this.#open);
-  }
-
-  async #sendChunks(opened: OpenedRecording): Promise<ChunksMissingReply['facts']> {
-    const { gateway, session, signal } = this.#options;
-    const names = leafNames(opened);
-    let facts: ChunksMissingReply['facts'] | undefined;
-    for (let at = 0; at < names.length || facts === undefined; at += LEAVES_PER_REQUEST) {
-      const page = names.slice(at, at + LEAVES_PER_REQUEST);
-      const reply = await gateway.missingChunks(session, page, signal);
-      facts = reply.facts;
-      for (const leaf of reply.missing) {
-        const place = opened.places[names.indexOf(leaf)];
-        if (place === undefined) {
-          throw mismatch('the gateway asks for a chunk that is not part of the session');
-        }
-        for (const bytes of readChunks(opened, this.#keys.dataKey, [place])) {
-          await gateway.putChunk(session, leaf, bytes, signal);
-        }
-      }
-    }
-    return facts;
   }
 
   /** Both signatures, over exactly what was sent. */

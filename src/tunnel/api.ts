@@ -23,8 +23,7 @@ export const PATHS = {
   control: (id: string) => `/v1/sessions/${id}/control`,
   streams: (id: string) => `/v1/sessions/${id}/streams`,
   cuts: (id: string) => `/v1/sessions/${id}/cuts`,
-  chunksMissing: (id: string) => `/v1/sessions/${id}/chunks:missing`,
-  chunk: (id: string, leaf: string) => `/v1/sessions/${id}/chunks/${leaf}`,
+  seal: (id: string) => `/v1/sessions/${id}/seal`,
   manifest: (id: string) => `/v1/sessions/${id}/manifest`,
   bundle: (id: string) => `/v1/sessions/${id}/bundle`,
 } as const;
@@ -216,13 +215,6 @@ export const CutsReply = z.object({
 });
 export type CutsReply = z.infer<typeof CutsReply>;
 
-export const ChunksMissingRequest = z.object({
-  v: z.literal(API_VERSION),
-  /** Leaf hashes, lower-case hex, at most 65 536 in one request. */
-  leaves: z.array(z.string().regex(/^[0-9a-f]{64}$/)).max(65_536),
-});
-export type ChunksMissingRequest = z.infer<typeof ChunksMissingRequest>;
-
 /** What only the gateway knows of a sealed session and the manifest must name. base64 = bytes. */
 export const GatewayFacts = z.object({
   head: z.string(),
@@ -249,12 +241,8 @@ export const GatewayFacts = z.object({
 });
 export type GatewayFacts = z.infer<typeof GatewayFacts>;
 
-export const ChunksMissingReply = z.object({
-  v: z.literal(API_VERSION),
-  missing: z.array(z.string()),
-  facts: GatewayFacts,
-});
-export type ChunksMissingReply = z.infer<typeof ChunksMissingReply>;
+export const SealReply = z.object({ v: z.literal(API_VERSION), facts: GatewayFacts });
+export type SealReply = z.infer<typeof SealReply>;
 
 /**
  * Text messages of the control channel. Binary messages are the bytes of stream 0 (evidence

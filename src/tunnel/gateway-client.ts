@@ -4,13 +4,12 @@ import type { z } from 'zod';
 import { HoopError } from '../errors.ts';
 import type { CutAck, CutProposal } from '../recording/types.ts';
 import {
-  API_VERSION,
-  ChunksMissingReply,
   CutAckSchema,
   CutsReply,
   InfoReply,
   PATHS,
   PolicyReply,
+  SealReply,
   SessionReply,
   type SessionRequest,
   SessionSummary,
@@ -157,20 +156,9 @@ export class GatewayClient implements AsyncDisposable {
     return this.#json(CutAckSchema, { method: 'POST', path: PATHS.cuts(id), body }, signal);
   }
 
-  missingChunks(
-    id: string,
-    leaves: readonly string[],
-    signal: AbortSignal,
-  ): Promise<ChunksMissingReply> {
-    const body = jsonBody({ v: API_VERSION, leaves });
-    const path = PATHS.chunksMissing(id);
-    return this.#json(ChunksMissingReply, { method: 'POST', path, body }, signal);
-  }
-
-  /** @param leaf lower-case hex */
-  async putChunk(id: string, leaf: string, bytes: Uint8Array, signal: AbortSignal): Promise<void> {
-    const body = { type: 'application/octet-stream', content: bytes };
-    await this.#requests.send({ method: 'PUT', path: PATHS.chunk(id, leaf), body }, signal);
+  /** No cuts after this. */
+  seal(id: string, signal: AbortSignal): Promise<SealReply> {
+    return this.#json(SealReply, { method: 'POST', path: PATHS.seal(id) }, signal);
   }
 
   /**

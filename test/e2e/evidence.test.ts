@@ -119,8 +119,15 @@ describe('evidence', () => {
         bench.demo.gatewayProcess().kill('SIGKILL');
       }
     });
+    let said = '';
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      said += text;
+    });
     await once(child, 'close');
     expect(killed).toBe(true);
+    // Whoever ran it knows that the recording is not delivered yet, and what becomes of it.
+    expect(said).toMatch(/the recording of session \S+ was not uploaded/);
+    expect(said).toContain('It is kept in');
     await bench.demo.restartGateway();
     const [session] = await bench.sessions('engineer');
     expect(session?.['endReason']).toBe('gateway_crash');

@@ -6,7 +6,6 @@ import { type GatewayBench, startGatewayBench } from './gateway-bench.ts';
 import { rawRequest } from './raw-request.ts';
 
 const NO_SESSION = '01890a5d-ac96-774b-bcce-b302099a8057';
-const LEAF = 'a'.repeat(64);
 
 let bench: GatewayBench;
 beforeAll(async () => {
@@ -67,8 +66,7 @@ describe('without a login', () => {
     ['DELETE', PATHS.session(NO_SESSION)],
     ['GET', PATHS.cuts(NO_SESSION)],
     ['POST', PATHS.cuts(NO_SESSION)],
-    ['POST', PATHS.chunksMissing(NO_SESSION)],
-    ['PUT', PATHS.chunk(NO_SESSION, LEAF)],
+    ['POST', PATHS.seal(NO_SESSION)],
     ['POST', PATHS.manifest(NO_SESSION)],
     ['GET', PATHS.bundle(NO_SESSION)],
   ] as const)('%s %s is refused with 401', async (method, path) => {
@@ -203,19 +201,6 @@ describe('hostile requests', () => {
       expect(reply.text).not.toContain(bench.directory);
     }
   });
-
-  test.each(['..%2f..%2fkeys%2froot.key', 'A'.repeat(64), 'a'.repeat(63), `${'a'.repeat(64)}.txt`])(
-    'the leaf %s is refused before anything is looked up',
-    async (leaf) => {
-      const reply = await rawRequest(bench, {
-        method: 'PUT',
-        path: PATHS.chunk(NO_SESSION, leaf),
-        as: 'engineer',
-        body: 'x',
-      });
-      expect([400, 401, 404]).toContain(reply.status);
-    },
-  );
 
   test.each(['limit=0', 'limit=x', 'limit=100000', 'mine=yes'])(
     'a list with %s is refused',

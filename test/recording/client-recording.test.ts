@@ -225,8 +225,7 @@ describe('upload', () => {
     const transport = {
       position: never,
       proposeCut: never,
-      missingChunks: never,
-      putChunk: never,
+      seal: never,
       putManifest: never,
     };
     await expect(
@@ -268,9 +267,6 @@ describe('countersigning', () => {
       signal,
     });
     await expect(transport.ended.countersign(envelope)).rejects.toMatchObject({
-      code: 'HOOP_EVIDENCE_MISMATCH',
-    });
-    await expect(transport.ended.missingChunks(['0'.repeat(64)])).rejects.toMatchObject({
       code: 'HOOP_EVIDENCE_MISMATCH',
     });
     await expect(transport.ended.countersign('{}')).rejects.toMatchObject({

@@ -89,7 +89,7 @@ test('a session that was sealed and never signed can be had as well', async () =
   const pair = await lostSession();
   await using client = pair.client;
   const ended = await bench.ended(pair.session);
-  await ended.missingChunks([]);
+  await ended.seal();
   const result = verify(await readBundle(ended));
   expect(result.exitStatus).toBe(2);
   expect(result.verdict).toContain('two-sided to cut 1 of 2, then gateway only');

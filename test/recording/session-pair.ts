@@ -228,8 +228,7 @@ export function transportTo(
       }
       return outcome.ack;
     },
-    missingChunks: (_session, leaves) => ended.missingChunks(leaves),
-    putChunk: (_session, leaf, bytes) => ended.putChunk(leaf, bytes),
+    seal: () => ended.seal(),
     putManifest: (_session, envelope) => ended.countersign(envelope),
   };
 }

@@ -3,9 +3,11 @@ import { randomBytes } from 'node:crypto';
 import { cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { bytesSource } from '../../src/recording/bundle-source.ts';
 import { newSessionId } from '../../src/recording/session-id.ts';
 import { pendingUploads, uploadSession } from '../../src/recording/upload-session.ts';
-import { RecordingBench, SessionPair, transportTo } from './session-pair.ts';
+import { verifyBundle } from '../../src/recording/verify.ts';
+import { RecordingBench, readBundle, SessionPair, transportTo } from './session-pair.ts';
 
 let bench: RecordingBench;
 beforeEach(async () => {
@@ -49,8 +51,66 @@ describe('a gateway that recorded less than it sent', () => {
   test('nor when it has sealed the recording before', async () => {
     const pair = await shortenedSession();
     const ended = await bench.ended(pair.session);
-    await ended.missingChunks([]);
+    await ended.seal();
     await expect(upload(pair, ended)).rejects.toMatchObject({ code: 'HOOP_EVIDENCE_MISMATCH' });
+  });
+});
+
+test('an upload after a break sends a cut, a seal and a manifest, and none of the recorded bytes', async () => {
+  const pair = await SessionPair.open(bench);
+  pair.openStream(1);
+  pair.up(1, Buffer.from('SELECT 1'));
+  pair.down(1, randomBytes(2 << 20));
+  await pair.gateway.synced();
+  pair.connected = false;
+  // On its way when the connection broke: the gateway never saw it.
+  pair.client.data(1, 0, Buffer.from('SELECT 2'));
+  await pair.gateway.close({ reason: 'partition' });
+  await pair.client.close({ reason: 'partition' });
+  const gateway = transportTo(await bench.ended(pair.session));
+  const sent: string[] = [];
+  let bytes = 0;
+  const counted = <T>(name: string, body: unknown, reply: Promise<T>): Promise<T> => {
+    sent.push(name);
+    bytes += JSON.stringify(body ?? null).length;
+    return reply;
+  };
+  const signal = AbortSignal.timeout(10_000);
+  const receipt = await uploadSession({
+    directory: bench.spools,
+    session: pair.session,
+    gateway: {
+      position: (id) => counted('position', undefined, gateway.position(id, signal)),
+      proposeCut: (id, cut) => counted('cut', cut, gateway.proposeCut(id, cut, signal)),
+      seal: (id) => counted('seal', undefined, gateway.seal(id, signal)),
+      putManifest: (id, text) => counted('manifest', text, gateway.putManifest(id, text, signal)),
+    },
+    signal,
+  });
+  expect(sent).toEqual(['position', 'cut', 'seal', 'manifest']);
+  expect(bytes).toBeLessThan(16 * 1024);
+  expect(receipt.hasUnconfirmedTail).toBe(false);
+  expect(verifyBundle(bytesSource(await readBundle(gateway.ended)), bench.trust)).toMatchObject({
+    verdict: 'verified (two-sided, not logged)',
+  });
+});
+
+test('a sealed recording says the same again and takes no cut', async () => {
+  const pair = await SessionPair.open(bench);
+  pair.openStream(1);
+  pair.down(1, randomBytes(1000));
+  await pair.gateway.synced();
+  await pair.client.close({ reason: 'partition' });
+  await pair.gateway.close({ reason: 'client_lost' });
+  const ended = await bench.ended(pair.session);
+  const sealed = await ended.seal();
+  expect(await ended.seal()).toEqual(sealed);
+  expect(ended.position().state).toBe('sealed');
+  const root = Buffer.alloc(32).toString('base64');
+  const signature = Buffer.alloc(64).toString('base64');
+  const cut = { epoch: 0, streams: [], treeSize: 0, root, timeMs: 1, signature };
+  expect(await ended.acceptCut(cut).catch((error: unknown) => error)).toMatchObject({
+    code: 'HOOP_SESSION_ENDED',
   });
 });
 

@@ -119,11 +119,11 @@ describe('a request', () => {
       if (count === 1) {
         json(response, 401, NONCE_REFUSAL, { 'dpop-nonce': 'n1' });
       } else {
-        response.writeHead(204).end();
+        json(response, 200, {});
       }
     });
-    await client.putChunk('s', 'ab', Buffer.from('chunk'), never);
-    expect(bodies).toEqual(['application/octet-stream chunk', 'application/octet-stream chunk']);
+    await client.putManifest('s', '{"a":1}', never);
+    expect(bodies).toEqual(['application/json {"a":1}', 'application/json {"a":1}']);
   });
 
   test('is not repeated for ever by a gateway that never takes a nonce', async () => {
