@@ -8,6 +8,7 @@ import { findSession } from './sessions-source.ts';
 
 export interface ListFlags {
   readonly mine?: boolean;
+  readonly live?: boolean;
   readonly target?: string;
   readonly limit: number;
   readonly json?: boolean;
@@ -23,6 +24,7 @@ export async function listSessions(io: Io, flags: ListFlags): Promise<void> {
     {
       limit: String(flags.limit),
       ...(flags.mine ? { mine: '1' } : {}),
+      ...(flags.live ? { live: '1' } : {}),
       ...(flags.target ? { target: flags.target } : {}),
     },
     io.signal,
@@ -32,9 +34,10 @@ export async function listSessions(io: Io, flags: ListFlags): Promise<void> {
     return;
   }
   if (reply.sessions.length === 0) {
+    const none = `no ${flags.live ? 'live ' : ''}session`;
     io.note(
-      flags.target
-        ? `no session on target "${plain(flags.target)}" that you may see`
+      flags.target || flags.live
+        ? `${none}${flags.target ? ` on target "${plain(flags.target)}"` : ''} that you may see`
         : 'no sessions yet; `hoop connect NAME` makes one',
     );
     return;

@@ -14,7 +14,7 @@ import type { Io } from './io.ts';
 
 /** How many sessions are looked through for the start of an id; the most that a gateway lists. */
 const SEARCHED_SESSIONS = '1000';
-const FULL_ID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+export const FULL_ID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 /** Shorter starts match by accident: the first eight digits change once a minute. */
 const ID_START = /^[0-9a-f][0-9a-f-]{3,35}$/;
 const CANDIDATES_SHOWN = 5;
@@ -27,6 +27,7 @@ export async function findSession(
   client: SessionLookup,
   typed: string,
   signal: AbortSignal,
+  among: { readonly live?: '1' } = {},
 ): Promise<SessionSummary> {
   const wanted = typed.toLowerCase();
   if (FULL_ID.test(wanted)) {
@@ -38,21 +39,25 @@ export async function findSession(
     });
   }
   if (wanted === 'last') {
-    const { sessions } = await client.sessions({ limit: '1' }, signal);
+    const { sessions } = await client.sessions({ ...among, limit: '1' }, signal);
     const [newest] = sessions;
     if (!newest) {
       throw new HoopError('HOOP_SESSION_UNKNOWN', 'there is no session yet');
     }
     return newest;
   }
-  const { sessions } = await client.sessions({ limit: SEARCHED_SESSIONS }, signal);
+  const { sessions } = await client.sessions({ ...among, limit: SEARCHED_SESSIONS }, signal);
   const found = sessions.filter(({ id }) => id.startsWith(wanted));
   const [only] = found;
   if (!only) {
-    throw new HoopError('HOOP_SESSION_UNKNOWN', `no session begins with "${typed}"`, {
-      detail: `The newest ${SEARCHED_SESSIONS} sessions that you may see were looked through.`,
-      hint: 'See `hoop sessions list`, or give the whole id.',
-    });
+    throw new HoopError(
+      'HOOP_SESSION_UNKNOWN',
+      `no ${among.live ? 'live ' : ''}session begins with "${typed}"`,
+      {
+        detail: `The newest ${SEARCHED_SESSIONS} sessions that you may see were looked through.`,
+        hint: `See \`hoop sessions list${among.live ? ' --live' : ''}\`, or give the whole id.`,
+      },
+    );
   }
   if (found.length > 1) {
     const shown = found.slice(0, CANDIDATES_SHOWN).map(({ id }) => id);

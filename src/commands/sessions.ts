@@ -5,10 +5,11 @@ const DEFAULT_LIMIT = '50';
 
 export function sessionsCommand(io: Io): Command {
   return new Command('sessions')
-    .description('list, replay, verify and download recorded sessions')
+    .description('list, end, replay, verify and download sessions')
     .addHelpText('after', OVERVIEW)
     .addCommand(listCommand(io))
     .addCommand(showCommand(io))
+    .addCommand(endCommand(io))
     .addCommand(replayCommand(io))
     .addCommand(verifyCommand(io))
     .addCommand(downloadCommand(io));
@@ -18,6 +19,7 @@ function listCommand(io: Io): Command {
   return new Command('list')
     .description('list sessions, the newest first: your own, or everyone’s if you are an auditor')
     .option('--mine', 'only your own, even if you may see others')
+    .option('--live', 'only those that are live; everyone’s for approvers, too')
     .option('--target <name>', 'only sessions on this target')
     .option('--limit <count>', 'at most so many', positiveInteger, Number(DEFAULT_LIMIT))
     .option('--json', 'print one JSON document')
@@ -37,6 +39,19 @@ function showCommand(io: Io): Command {
     .action(async (id: string, flags: import('./sessions-list.ts').ShowFlags) => {
       const { showSession } = await import('./sessions-list.ts');
       await showSession(io, id, flags);
+    });
+}
+
+function endCommand(io: Io): Command {
+  return new Command('end')
+    .description('end a live session: your own, or anybody’s if you are an approver')
+    .argument('<id>', 'session id, the start of one, or `last` for your newest')
+    .option('--reason <text>', 'why; shown to its user and recorded on both sides')
+    .option('--json', 'print one JSON document')
+    .addHelpText('after', END_EXAMPLES)
+    .action(async (id: string, flags: import('./sessions-end.ts').EndFlags) => {
+      const { endSession } = await import('./sessions-end.ts');
+      await endSession(io, id, flags);
     });
 }
 
@@ -124,6 +139,16 @@ const SHOW_EXAMPLES = `
 Examples:
   hoop sessions show last
   hoop sessions show 0199c2f4 --json`;
+
+const END_EXAMPLES = `
+Every connection of the session gets an error that says who ended it and why (SQLSTATE 57P01),
+and \`hoop connect\` ends with it; the recording is uploaded as after any other end. A new session
+can be opened at once: to keep somebody out, change the policy.
+
+Examples:
+  hoop sessions list --live
+  hoop sessions end last
+  hoop sessions end 0199c2f4 --reason "INC-4711 is over"`;
 
 const REPLAY_EXAMPLES = `
 On a terminal this is a viewer (press ? in it for the keys); in a pipe, or with --no-tui, it is

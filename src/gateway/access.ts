@@ -4,10 +4,10 @@ import type { Principal } from '../policy/types.ts';
 import { isSessionId } from '../recording/session-id.ts';
 import type { IndexedSession, SessionIndex } from './session-index.ts';
 
-/** own: what only the owner's client does. read: owner and auditors. revoke: owner and approvers. */
-export type SessionAccess = 'own' | 'read' | 'revoke';
+/** own: what only the owner's client does. read: owner and auditors. end: owner and approvers. */
+export type SessionAccess = 'own' | 'read' | 'end';
 
-const ROLE = { own: undefined, read: 'auditor', revoke: 'approver' } as const satisfies Record<
+const ROLE = { own: undefined, read: 'auditor', end: 'approver' } as const satisfies Record<
   SessionAccess,
   string | undefined
 >;
@@ -30,6 +30,7 @@ export function requireSession(
   return session;
 }
 
-export function isAuditor(principal: Principal): boolean {
-  return principal.roles.includes('auditor');
+/** Whose sessions are listed: everybody's for auditors; the live ones for who may end them, too. */
+export function maySeeAll({ roles }: Principal, live: boolean): boolean {
+  return roles.includes(ROLE.read) || (live && roles.includes(ROLE.end));
 }

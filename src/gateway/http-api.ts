@@ -10,6 +10,7 @@ import { HoopError, ProtocolError } from '../errors.ts';
 import { describeRules, maskedColumns } from '../policy/describe-grant.ts';
 import {
   API_VERSION,
+  EndSessionRequest,
   type InfoReply,
   PATHS,
   type PolicyReply,
@@ -18,7 +19,7 @@ import {
   type SessionsReply,
   type TargetsReply,
 } from '../tunnel/api.ts';
-import { isAuditor, requireSession } from './access.ts';
+import { maySeeAll, requireSession } from './access.ts';
 import type { EndedRecordings } from './ended-recordings.ts';
 import type { GatewayPolicy } from './gateway-policy.ts';
 import { decodeText, readBody, readJson } from './http-body.ts';
@@ -62,6 +63,7 @@ const SessionsQuery = z.object({
   limit: z.coerce.number().int().min(1).max(MAX_LISTED_SESSIONS).default(100),
   target: z.string().max(200).optional(),
   mine: z.enum(['0', '1']).optional(),
+  live: z.enum(['0', '1']).optional(),
 });
 
 /** What the middleware sets for every request. */
@@ -190,8 +192,10 @@ export function createHttpApi(options: HttpApiOptions): Hono<Env> {
       }
       const { limit, target, mine } = query.data;
       const { issuer, sub } = who.principal;
-      const owner = isAuditor(who.principal) && mine !== '1' ? undefined : { issuer, sub };
-      const found = index.list({ owner, target, limit });
+      const live = query.data.live === '1';
+      const seesAll = mine !== '1' && maySeeAll(who.principal, live);
+      const owner = seesAll ? undefined : { issuer, sub };
+      const found = index.list({ owner, target, live, limit });
       return json({
         v: API_VERSION,
         sessions: found.map(({ summary }) => withLiveTotals(summary)),
@@ -202,12 +206,15 @@ export function createHttpApi(options: HttpApiOptions): Hono<Env> {
     PATHS.session(':id'),
     authenticated((c, who) => json(withLiveTotals(sessionOf(c, who, 'read').summary))),
   );
-  app.delete(
-    PATHS.session(':id'),
+  app.post(
+    PATHS.end(':id'),
     authenticated(async (c, who) => {
-      const { id } = sessionOf(c, who, 'revoke').summary;
-      await sessions.revoke(id, who.principal.name);
-      return new Response(null, { status: 204 });
+      const { id } = sessionOf(c, who, 'end').summary;
+      const { reason } = await readJson(c.req.raw, EndSessionRequest, MAX_REQUEST_BYTES);
+      const ended = await sessions.endBy(id, who, reason);
+      const { endReason } = ended;
+      c.get('log').info('session.ended_by', { session: id, by: who.principal.name, endReason });
+      return json(ended);
     }),
   );
 
@@ -228,7 +235,8 @@ const METHODS: readonly (readonly [string, string])[] = [
   [PATHS.policyBundle, 'GET'],
   [PATHS.targets, 'GET'],
   [PATHS.sessions, 'GET, POST'],
-  [PATHS.session(':id'), 'GET, DELETE'],
+  [PATHS.session(':id'), 'GET'],
+  [PATHS.end(':id'), 'POST'],
   [PATHS.cuts(':id'), 'GET, POST'],
   [PATHS.seal(':id'), 'POST'],
   [PATHS.manifest(':id'), 'POST'],

@@ -291,7 +291,7 @@ export class LiveSession {
         });
         return;
       case 'close':
-        this.#endNow('closed', 'closed by the client');
+        this.#endNow('closed', 'the hoop session was closed by its owner');
         return;
     }
   }

@@ -50,7 +50,7 @@ export function addRecordingRoutes(app: Hono<Env>, options: RecordingRoutesOptio
         hint: 'Cuts of a live session go through its control channel.',
       });
     }
-    await live?.end('closed', 'closed by the client');
+    await live?.end('closed', 'the hoop session was closed by its owner');
     return id;
   };
 

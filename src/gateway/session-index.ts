@@ -40,6 +40,8 @@ export interface SessionQuery {
   /** Only this person's; undefined: everybody's. */
   readonly owner: { readonly issuer: string; readonly sub: string } | undefined;
   readonly target: string | undefined;
+  /** Only those that have not ended. */
+  readonly live?: boolean;
   readonly limit: number;
 }
 
@@ -125,6 +127,7 @@ export class SessionIndex {
       issuer: nullable(query.owner?.issuer),
       sub: nullable(query.owner?.sub),
       target: nullable(query.target),
+      live: query.live === true ? 1 : 0,
       limit: query.limit,
     });
     return rows.map(indexedSession);
@@ -163,6 +166,7 @@ function prepareAll({ database }: IndexStore) {
       `SELECT * FROM sessions
        WHERE ($issuer IS NULL OR (issuer = $issuer AND sub = $sub))
          AND ($target IS NULL OR target = $target)
+         AND ($live = 0 OR state = 'live')
        ORDER BY started_ms DESC, id DESC LIMIT $limit`,
     ),
     live: prepare("SELECT id FROM sessions WHERE state = 'live' ORDER BY started_ms"),
@@ -184,6 +188,7 @@ function indexedSession(row: Record<string, unknown>): IndexedSession {
       startedAt: new Date(integer(row['started_ms'])).toISOString(),
       ...defined('endedAt', endedMs === undefined ? undefined : new Date(endedMs).toISOString()),
       ...defined('endReason', optionalText(row['end_reason'])),
+      ...defined('endMessage', optionalText(row['end_message'])),
       // The table's CHECK allows these four and nothing else.
       state: state as SessionSummary['state'],
       statements: integer(row['statements']),

@@ -10,7 +10,12 @@ import type { RecordingStore } from '../recording/recording-store.ts';
 import { newSessionId } from '../recording/session-id.ts';
 import type { EndReason } from '../recording/types.ts';
 import type { Secret } from '../secret.ts';
-import { API_VERSION, type SessionReply, type SessionRequest } from '../tunnel/api.ts';
+import {
+  API_VERSION,
+  type EndSessionReply,
+  type SessionReply,
+  type SessionRequest,
+} from '../tunnel/api.ts';
 import type { GatewayPolicy } from './gateway-policy.ts';
 import type { Authenticated } from './identity/identity.ts';
 import { LiveSession } from './live-session.ts';
@@ -96,13 +101,23 @@ export class Sessions {
     }
   }
 
-  /** Ends one session for good; resolves when it is closed. */
-  async revoke(id: string, by: string): Promise<void> {
+  /**
+   * Ends one session from elsewhere, by its owner or an approver; resolves when it is closed.
+   * @throws HOOP_SESSION_ENDED when something else ends it, or has
+   */
+  async endBy(id: string, who: Authenticated, reason?: string): Promise<EndSessionReply> {
     const session = this.#live.get(id);
-    if (session === undefined) {
-      throw new HoopError('HOOP_SESSION_ENDED', 'the session has ended already');
+    if (session === undefined || session.isEnding) {
+      const when = session === undefined ? 'has ended' : 'is ending';
+      throw new HoopError('HOOP_SESSION_ENDED', `the session ${when} already`);
     }
-    await session.end('revoked', `the session was revoked by ${by}`);
+    const isOwner = isSamePerson(session.principal, who.principal);
+    const by = isOwner ? 'its owner' : who.principal.name;
+    const why = reason?.trim() ? `: ${reason.trim()}` : '';
+    const endReason = isOwner ? 'closed' : 'revoked';
+    const endMessage = `the hoop session was ended by ${by}${why}`;
+    await session.end(endReason, endMessage);
+    return { v: API_VERSION, session: id, endReason, endMessage };
   }
 
   /** A login has ended: so do the sessions that it opened. */

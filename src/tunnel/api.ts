@@ -20,6 +20,7 @@ export const PATHS = {
   targets: '/v1/targets',
   sessions: '/v1/sessions',
   session: (id: string) => `/v1/sessions/${id}`,
+  end: (id: string) => `/v1/sessions/${id}/end`,
   control: (id: string) => `/v1/sessions/${id}/control`,
   streams: (id: string) => `/v1/sessions/${id}/streams`,
   cuts: (id: string) => `/v1/sessions/${id}/cuts`,
@@ -164,6 +165,29 @@ export const SessionReply = z.object({
 });
 export type SessionReply = z.infer<typeof SessionReply>;
 
+/**
+ * Why someone ends a session from elsewhere. It is shown in terminals that are not this person's,
+ * psql's among them, which prints what it is sent: no controls, nothing that reorders text.
+ */
+export const EndSessionRequest = z.object({
+  v: z.literal(API_VERSION),
+  reason: z
+    .string()
+    .max(500)
+    .regex(/^[^\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]*$/u)
+    .optional(),
+});
+
+export const EndSessionReply = z.object({
+  v: z.literal(API_VERSION),
+  session: z.string(),
+  /** closed: by its owner; revoked: by somebody else. */
+  endReason: z.enum(['closed', 'revoked']),
+  /** What its client, its connections and its recording were told. */
+  endMessage: z.string(),
+});
+export type EndSessionReply = z.infer<typeof EndSessionReply>;
+
 export const SessionSummary = z.object({
   /** Clients name files after it. */
   id: z.string().refine(isSessionId),
@@ -173,6 +197,8 @@ export const SessionSummary = z.object({
   startedAt: z.string(),
   endedAt: z.string().optional(),
   endReason: z.string().optional(),
+  /** In words: who ended it, which limit was reached. */
+  endMessage: z.string().optional(),
   state: z.enum(['live', 'ended', 'uploaded', 'disputed']),
   statements: z.number(),
   denied: z.number(),

@@ -60,6 +60,12 @@ export interface SessionEnd {
   readonly message: string;
 }
 
+/** What an open psql is told on Ctrl-C: it has not ended itself, and its server has not failed. */
+const CLOSED_BY_OWNER: SessionEnd = {
+  reason: 'closed',
+  message: 'the hoop session was closed by its owner',
+};
+
 /** Below HOOP_HOME: one directory per session that is not uploaded yet, or not pruned yet. */
 export function spoolDirectory(home: { readonly state: string }): string {
   return join(home.state, 'sessions');
@@ -179,7 +185,7 @@ export class ClientSession {
    * Ends the session in order: no new connections, the gateway says goodbye on the open ones, the
    * last cut is countersigned. The recording is complete on disk afterwards. Idempotent.
    */
-  close(end: SessionEnd = { reason: 'closed', message: 'closed by the client' }): Promise<void> {
+  close(end: SessionEnd = CLOSED_BY_OWNER): Promise<void> {
     this.#closed ??= this.#close(this.#end ?? end);
     return this.#closed;
   }

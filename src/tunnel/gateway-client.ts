@@ -4,8 +4,10 @@ import type { z } from 'zod';
 import { HoopError } from '../errors.ts';
 import type { CutAck, CutProposal } from '../recording/types.ts';
 import {
+  API_VERSION,
   CutAckSchema,
   CutsReply,
+  EndSessionReply,
   InfoReply,
   PATHS,
   PolicyReply,
@@ -142,9 +144,10 @@ export class GatewayClient implements AsyncDisposable {
     return this.#json(SessionSummary, { method: 'GET', path: PATHS.session(id) }, signal);
   }
 
-  /** Ends a live session. */
-  async endSession(id: string, signal: AbortSignal): Promise<void> {
-    await this.#requests.send({ method: 'DELETE', path: PATHS.session(id) }, signal);
+  /** Ends a live session: one's own, or anybody's for an approver. Resolves when it is closed. */
+  endSession(id: string, signal: AbortSignal, reason?: string): Promise<EndSessionReply> {
+    const body = jsonBody({ v: API_VERSION, ...(reason === undefined ? {} : { reason }) });
+    return this.#json(EndSessionReply, { method: 'POST', path: PATHS.end(id), body }, signal);
   }
 
   position(id: string, signal: AbortSignal): Promise<CutsReply> {

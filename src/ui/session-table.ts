@@ -65,7 +65,7 @@ export function sessionTable(
 /** One session, a fact a line. */
 export function sessionDetails(session: SessionSummary, style: Style): string[] {
   const ended = session.endedAt
-    ? `${localTime(Date.parse(session.endedAt))} (${session.endReason ?? 'no reason known'})`
+    ? `${localTime(Date.parse(session.endedAt))} (${session.endMessage ?? session.endReason ?? 'no reason known'})`
     : '-';
   const facts: readonly (readonly [string, string])[] = [
     ['session', session.id],

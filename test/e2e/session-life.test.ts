@@ -3,7 +3,6 @@ import { once } from 'node:events';
 import { promisify } from 'node:util';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { openGateway } from '../../src/auth/open-gateway.ts';
 import { type Bench, openBench } from './demo-bench.ts';
 
 let bench: Bench;
@@ -131,17 +130,75 @@ describe('the life of a session', () => {
     expect(denied.exitCode).toBe(4);
   }, 60_000);
 
-  test('an owner can end a session of its own from elsewhere', async () => {
+  test('`sessions end` ends one’s own session from elsewhere, and everyone is told why', async () => {
     await using connection = await bench.connect('engineer');
-    const live = (await bench.sessions('engineer')).find(({ id }) => id === connection.session);
-    expect(live).toMatchObject({ state: 'live' });
-    const env = { HOOP_HOME: bench.home('engineer'), HOOP_TOKEN_STORE: 'file' };
-    await using elsewhere = await openGateway({ env });
-    await elsewhere.client.endSession(connection.session, new AbortController().signal);
-    await connection.service.exited;
+    const client = new pg.Client({ connectionString: connection.url });
+    const failure = once(client, 'error');
+    client.on('error', () => undefined);
+    await client.connect();
+    const run = await bench.hoop(
+      'engineer',
+      'sessions',
+      'end',
+      'last',
+      '--reason',
+      'INC-7',
+      '--json',
+    );
+    const endMessage = 'the hoop session was ended by its owner: INC-7';
+    expect(JSON.parse(run.stdout)).toEqual({
+      v: 1,
+      session: connection.session,
+      endReason: 'closed',
+      endMessage,
+    });
+    expect(run.exitCode).toBe(0);
+    const [error] = await failure;
+    expect(error).toMatchObject({ code: '57P01', message: endMessage });
+    expect(await connection.service.exited).toBe(0);
+    expect(connection.lines.find(({ event }) => event === 'closing')).toMatchObject({
+      reason: 'closed',
+      message: endMessage,
+    });
+    // Both sides have it: the client's record is countersigned, and the replay is read from it.
+    const replay = await bench.hoop('engineer', 'sessions', 'replay', connection.session);
+    expect(replay.stdout).toContain('✓ verified (two-sided');
+    expect(replay.stdout).toContain(endMessage);
+  });
+
+  test('an approver ends another’s session; a colleague cannot, nor is one told of it', async () => {
+    await using connection = await bench.connect('engineer');
+    const colleague = await bench.hoop('devin', 'sessions', 'end', connection.session);
+    expect(colleague.exitCode).toBe(1);
+    expect(colleague.stderr).toContain('there is no such session');
+    const live = await bench.hoop('dba', 'sessions', 'list', '--live', '--json');
+    expect(live.stdout).toContain(connection.session);
+    const start = connection.session.slice(0, 18);
+    const run = await bench.hoop('dba', 'sessions', 'end', start, '--reason', 'maintenance');
+    expect(run.exitCode).toBe(0);
+    expect(run.stderr).toMatch(/ended by dba@\S+: maintenance/);
+    expect(await connection.service.exited).toBe(4);
     expect(connection.lines.find(({ event }) => event === 'closing')).toMatchObject({
       reason: 'revoked',
-      message: expect.stringContaining('revoked by engineer@'),
+      message: expect.stringMatching(/ended by dba@\S+: maintenance$/),
     });
+    const again = await bench.hoop('dba', 'sessions', 'end', connection.session);
+    expect(again.exitCode).toBe(1);
+    expect(again.stderr).toContain('the session has ended already');
+  });
+
+  test('Ctrl-C in `hoop connect` tells an open connection who closed the session', async () => {
+    await using connection = await bench.connect('engineer');
+    const client = new pg.Client({ connectionString: connection.url });
+    const failure = once(client, 'error');
+    client.on('error', () => undefined);
+    await client.connect();
+    const closed = connection.close();
+    const [error] = await failure;
+    expect(error).toMatchObject({
+      code: '57P01',
+      message: 'the hoop session was closed by its owner',
+    });
+    expect(await closed).toBe(130);
   });
 });

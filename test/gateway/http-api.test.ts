@@ -63,7 +63,7 @@ describe('without a login', () => {
     ['GET', PATHS.sessions],
     ['POST', PATHS.sessions],
     ['GET', PATHS.session(NO_SESSION)],
-    ['DELETE', PATHS.session(NO_SESSION)],
+    ['POST', PATHS.end(NO_SESSION)],
     ['GET', PATHS.cuts(NO_SESSION)],
     ['POST', PATHS.cuts(NO_SESSION)],
     ['POST', PATHS.seal(NO_SESSION)],

@@ -262,35 +262,75 @@ describe('a session', () => {
     await session.close();
   });
 
-  test('revoked by its owner it ends for the client at once, with the reason', async () => {
+  test('ended by its owner from elsewhere it ends for the client at once, with the reason', async () => {
     const session = await TestSession.open(bench, 'engineer');
     const stream = await session.openStream(1);
     await stream.startUp(USER, 'postgres');
     const fatal = stream.readUntil('E');
     const client = await bench.client('engineer');
-    const revoked = client.endSession(session.id, bench.signal);
+    const revoked = client.endSession(session.id, bench.signal, 'lunch');
     const report = (await fatal).at(-1)?.[1].toString();
     expect(report).toContain('FATAL');
     expect(report).toContain('57P01');
-    expect(report).toContain('revoked');
+    expect(report).toContain('the hoop session was ended by its owner: lunch');
     await session.finish();
-    await revoked;
-    expect(session.evidence.at(-1)).toMatchObject({ type: 'closing', reason: 'revoked' });
+    expect(await revoked).toMatchObject({ session: session.id, endReason: 'closed' });
+    expect(session.evidence.at(-1)).toMatchObject({
+      type: 'closing',
+      reason: 'closed',
+      message: 'the hoop session was ended by its owner: lunch',
+    });
+    expect(await client.session(session.id, bench.signal)).toMatchObject({
+      endMessage: 'the hoop session was ended by its owner: lunch',
+    });
+    await expect(client.endSession(session.id, bench.signal)).rejects.toMatchObject({
+      code: 'HOOP_SESSION_ENDED',
+    });
     await expect(session.openStream(2)).rejects.toThrow('404');
   });
 
-  test('an approver may revoke it, an auditor and a colleague may not', async () => {
+  test('an approver may end it, an auditor and a colleague may not', async () => {
     const session = await TestSession.open(bench, 'engineer');
     for (const [as, status] of [
       ['auditor', 404],
       ['devin', 404],
-      ['dba', 204],
+      ['dba', 200],
     ] as const) {
-      const finished = status === 204 ? session.finish() : undefined;
-      const path = PATHS.session(session.id);
-      expect((await rawRequest(bench, { method: 'DELETE', path, as })).status).toBe(status);
+      const finished = status === 200 ? session.finish() : undefined;
+      const request = { method: 'POST', path: PATHS.end(session.id), as } as const;
+      expect((await rawRequest(bench, { ...request, body: '{"v":1}' })).status).toBe(status);
       await finished;
     }
+    expect(session.evidence.at(-1)).toMatchObject({
+      reason: 'revoked',
+      message: expect.stringMatching(/^the hoop session was ended by dba/),
+    });
+  });
+
+  test('a reason that would act on somebody else’s terminal is refused', async () => {
+    const session = await TestSession.open(bench, 'engineer');
+    for (const reason of ['\u001b[2J', 'a\nb', '\u009b31m', '\u202egnp', 'x'.repeat(501)]) {
+      const reply = await rawRequest(bench, {
+        method: 'POST',
+        path: PATHS.end(session.id),
+        as: 'dba',
+        body: JSON.stringify({ v: 1, reason }),
+      });
+      expect(reply.status).toBe(400);
+    }
+    await session.close();
+  });
+
+  test('an approver sees which sessions are live, and nothing of those that have ended', async () => {
+    const session = await TestSession.open(bench, 'engineer');
+    const dba = await bench.client('dba');
+    const ids = async (query: Readonly<Record<string, string>>) =>
+      (await dba.sessions(query, bench.signal)).sessions.map(({ id }) => id);
+    expect(await ids({ live: '1' })).toContain(session.id);
+    expect(await ids({ live: '1', mine: '1' })).not.toContain(session.id);
+    expect(await ids({})).not.toContain(session.id);
+    await session.close();
+    expect(await ids({ live: '1' })).not.toContain(session.id);
   });
 
   test('a client that goes away ends it as client_lost', async () => {

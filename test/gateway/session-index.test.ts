@@ -116,6 +116,7 @@ test('a session, its statements and its end come back as a summary', () => {
     startedAt: '2026-01-01T00:00:00.000Z',
     endedAt: '2026-01-01T00:00:05.000Z',
     endReason: 'closed',
+    endMessage: 'closed by the client',
     state: 'ended',
     statements: 2,
     denied: 1,
@@ -235,9 +236,9 @@ test('a failed transaction leaves nothing behind', () => {
   expect(index.find(ID)).toBeUndefined();
 });
 
-test('others’ sessions do not exist, but for auditors to read and approvers to revoke', () => {
+test('others’ sessions do not exist, but for auditors to read and approvers to end', () => {
   start(ID, APPROVER);
-  const may = (who: Principal, access: 'own' | 'read' | 'revoke') => {
+  const may = (who: Principal, access: 'own' | 'read' | 'end') => {
     try {
       requireSession(index, who, ID, access);
       return true;

@@ -1,0 +1,45 @@
+import { openGateway } from '../auth/open-gateway.ts';
+import { HoopError } from '../errors.ts';
+import type { GatewayClient } from '../tunnel/gateway-client.ts';
+import { plain } from '../ui/printable.ts';
+import { renderJson } from '../ui/render-json.ts';
+import type { Io } from './io.ts';
+import { FULL_ID, findSession } from './sessions-source.ts';
+
+export interface EndFlags {
+  readonly reason?: string;
+  readonly json?: boolean;
+}
+
+export async function endSession(io: Io, typed: string, flags: EndFlags): Promise<void> {
+  await using gateway = await openGateway(io);
+  const id = await liveSession(gateway.client, typed, io.signal);
+  const ended = await gateway.client.endSession(id, io.signal, flags.reason);
+  if (flags.json) {
+    io.stdout.write(`${renderJson(ended)}\n`);
+    return;
+  }
+  io.note(`session ${ended.session} has ended; its client was told: ${plain(ended.endMessage)}`);
+}
+
+/** `last` is the newest of one's own: nobody should end a colleague's by it. */
+async function liveSession(
+  client: GatewayClient,
+  typed: string,
+  signal: AbortSignal,
+): Promise<string> {
+  const wanted = typed.toLowerCase();
+  // Not asked for first: an approver may end sessions that only auditors may read.
+  if (FULL_ID.test(wanted)) {
+    return wanted;
+  }
+  if (wanted === 'last') {
+    const { sessions } = await client.sessions({ limit: '1', mine: '1', live: '1' }, signal);
+    const [newest] = sessions;
+    if (newest === undefined) {
+      throw new HoopError('HOOP_SESSION_UNKNOWN', 'no session of yours is live');
+    }
+    return newest.id;
+  }
+  return (await findSession(client, typed, signal, { live: '1' })).id;
+}
