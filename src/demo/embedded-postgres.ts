@@ -43,6 +43,8 @@ export interface EmbeddedPostgresOptions {
   readonly settings?: Readonly<Record<string, string>>;
   /** Replaces pg_hba.conf. Default: SCRAM-SHA-256 for everyone on loopback. */
   readonly hba?: string;
+  /** Another server: a directory with bin/initdb and bin/postgres. Default: the npm package's. */
+  readonly native?: string;
   readonly signal?: AbortSignal;
 }
 
@@ -71,7 +73,7 @@ export async function startEmbeddedPostgres(
     if (account) {
       chownSync(root, account.uid, account.gid);
     }
-    const binaries = await locateBinaries(root, account);
+    const binaries = await locateBinaries(root, account, options.native);
     const data = join(root, 'data');
     const password = await initialise(binaries, root, data, account);
     if (options.hba !== undefined) {
@@ -104,7 +106,14 @@ function unprivilegedAccount(): Account | undefined {
  * The package's binaries, in place where they can be run; otherwise a copy: `npm install
  * --ignore-scripts` leaves out the library links, and nobody may not enter a home directory.
  */
-async function locateBinaries(root: string, account: Account | undefined): Promise<Binaries> {
+async function locateBinaries(
+  root: string,
+  account: Account | undefined,
+  given: string | undefined,
+): Promise<Binaries> {
+  if (given !== undefined) {
+    return binariesIn(given);
+  }
   const native = nativeDirectory();
   const inPlace = binariesIn(native);
   if (await canRun(inPlace.postgres, account)) {
