@@ -89,7 +89,8 @@ export type RecordingEvent =
       readonly at: number;
       /** Counts the statements of this stream from 1; several in one Query share `at`. */
       readonly statement: number;
-      readonly effect: 'allow' | 'refuse';
+      /** `fail`: no decision of the policy. SQL that does not parse, or a name that does not exist. */
+      readonly effect: 'allow' | 'refuse' | 'fail';
       readonly verbs: readonly string[];
       readonly relations: readonly string[];
       readonly columnsMasked: readonly string[];

@@ -152,15 +152,6 @@ function isMasked(decision: Decision, index: number, name: string): boolean {
     : decision.columnsMasked.some((column) => column.split('.').at(-1) === name);
 }
 
-/**
- * A typing mistake or a wrong name is refused by the gateway in the server's place, with the
- * server's own error: class 42 but for "insufficient privilege".
- * https://www.postgresql.org/docs/current/errcodes-appendix.html
- */
-function isMistake(sqlState: string | undefined): boolean {
-  return sqlState?.startsWith('42') === true && sqlState !== '42501';
-}
-
 /** Notices kept of one statement; `RAISE NOTICE` in a loop makes millions. */
 const MAX_NOTICES = 100;
 /** Results kept of one Query of many statements. */
@@ -258,8 +249,7 @@ export class OpenStatement {
       ),
       error: this.error,
       notices: this.#notices,
-      outcome:
-        refused && outcome !== 'skipped' && !isMistake(this.error?.sqlState) ? 'denied' : outcome,
+      outcome: refused && outcome !== 'skipped' ? 'denied' : outcome,
       endMs: this.#endMs,
     };
   }

@@ -104,7 +104,7 @@ export interface Parameter {
 }
 
 export interface Decision {
-  readonly effect: 'allow' | 'refuse';
+  readonly effect: 'allow' | 'refuse' | 'fail';
   readonly verbs: readonly string[];
   readonly relations: readonly string[];
   readonly columnsMasked: readonly string[];

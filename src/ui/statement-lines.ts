@@ -27,6 +27,11 @@ const OUTCOMES = {
   unanswered: { sign: '?', word: 'unanswered', tone: 'yellow' },
 } as const satisfies Record<Outcome, Mark>;
 
+const EFFECTS = { allow: 'ok', refuse: 'denied', fail: 'failed' } as const satisfies Record<
+  Decision['effect'],
+  Outcome
+>;
+
 /** Sign and word of an outcome; the sign never stands alone. */
 export function markOf(statement: Statement): Mark {
   if (statement.outcome === 'ok' && statement.decisions.length === 0) {
@@ -108,8 +113,9 @@ function decisionLines(
   options: LineOptions,
 ): string[] {
   const { style } = options;
-  const refused = decision.effect === 'refuse';
-  const word = refused ? style.red('denied') : style.green('allowed');
+  const refused = decision.effect !== 'allow';
+  const { word: plainWord, tone } = OUTCOMES[EFFECTS[decision.effect]];
+  const word = style[tone](plainWord);
   const rules = decision.rules.map(({ id, file, line }) =>
     file === 'builtin' ? plain(id) : `${plain(id)} (${plain(file)}:${line})`,
   );
@@ -118,7 +124,7 @@ function decisionLines(
     ...(rules.length > 0 ? [`by ${rules.join(', ')}`] : []),
     `policy ${plain(decision.policyCommit.slice(0, 12))}`,
   ];
-  const lines = breakLines(facts.join(', '), options, `${word}: `, refused ? 8 : 9);
+  const lines = breakLines(facts.join(', '), options, `${word}: `, plainWord.length + 2);
   // The error that the client was given has the same words, and more of them.
   if (refused && decision.message && decision.message !== error?.message) {
     lines.push(...breakLines(plain(decision.message), options));

@@ -58,6 +58,36 @@ describe('evidence', () => {
     expect(run.stdout).toContain('42501');
   });
 
+  test('only what the policy refused counts as denied: in the list, in show, in notes and in the replay', async () => {
+    const wrong = ['SELEC 1', 'SELECT nope FROM orders', 'SELECT * FROM nowhere', 'SELECT 1/0'];
+    const run = await bench.psql('engineer', ...wrong, 'TRUNCATE orders');
+    expect(run.stderr.match(/hoop: denied: .*/g)).toEqual([
+      expect.stringContaining('denied: TRUNCATE'),
+    ]);
+    const [session] = await bench.sessions('engineer');
+    expect(session).toMatchObject({ statements: 5, denied: 1 });
+    const id = String(session?.['id']);
+    const shown = await bench.hoop('engineer', 'sessions', 'show', id);
+    expect(shown.stdout).toContain('5, 1 denied');
+    const replay = await bench.hoop('engineer', 'sessions', 'replay', id, '--json');
+    const entries: Record<string, unknown>[] = replay.stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    const outcomes = entries
+      .filter(({ type }) => type === 'statement')
+      .map(({ text, outcome }) => [text, outcome]);
+    expect(outcomes).toEqual([
+      ...wrong.map((text) => [text, 'failed']),
+      ['TRUNCATE orders', 'denied'],
+    ]);
+    // What both sides signed on stream 0 says the same.
+    expect(entries.filter(({ kind }) => kind === 'denied')).toHaveLength(1);
+    const transcript = await bench.hoop('engineer', 'sessions', 'replay', id);
+    expect(transcript.stdout.match(/^\s*denied: /gm)).toHaveLength(1);
+    expect(transcript.stdout).toMatch(/^\s*failed: HOOP_UNPARSED/m);
+  });
+
   test('an auditor may read the session, a colleague may not', async () => {
     const id = await recordedSession();
     expect((await bench.hoop('auditor', 'sessions', 'show', id)).exitCode).toBe(0);

@@ -64,7 +64,10 @@ function start(id = ID, principal = ENGINEER, target = 'prod-db'): void {
   });
 }
 
-function decision(statement: number, effect: 'allow' | 'refuse' = 'allow'): RecordingEvent {
+function decision(
+  statement: number,
+  effect: 'allow' | 'refuse' | 'fail' = 'allow',
+): RecordingEvent {
   return {
     type: 'decision',
     stream: 1,
@@ -100,6 +103,8 @@ test('a session, its statements and its end come back as a summary', () => {
   index.event(ID, decision(1));
   index.event(ID, result(1));
   index.event(ID, decision(2, 'refuse'));
+  // A typo is a statement, and nobody has denied it.
+  index.event(ID, decision(3, 'fail'));
   now += 5000;
   index.end(ID, {
     endedMs: now,
@@ -118,7 +123,7 @@ test('a session, its statements and its end come back as a summary', () => {
     endReason: 'closed',
     endMessage: 'closed by the client',
     state: 'ended',
-    statements: 2,
+    statements: 3,
     denied: 1,
     maskedValues: 2,
     upBytes: 12,

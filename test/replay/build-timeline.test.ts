@@ -127,10 +127,10 @@ describe('the simple protocol', () => {
     const at = stream.upOffset;
     stream
       .up(query('selec 1'))
-      .decision(at, { effect: 'refuse', code: 'HOOP_UNPARSED', message: 'syntax error' })
+      .decision(at, { effect: 'fail', code: 'HOOP_UNPARSED', message: 'syntax error' })
       .down(error('42601', 'syntax error', { position: 1 }), ready());
     expect(statements(stream.items)).toMatchObject([
-      { outcome: 'failed', decisions: [{ effect: 'refuse', code: 'HOOP_UNPARSED' }] },
+      { outcome: 'failed', decisions: [{ effect: 'fail', code: 'HOOP_UNPARSED' }] },
     ]);
   });
 

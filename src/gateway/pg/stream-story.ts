@@ -1,5 +1,6 @@
 /** What one stream leaves in the record besides its bytes: decisions, results, denials, totals. */
 import type { HitCounts } from '../../masking/detect-text.ts';
+import { isMistake } from '../../policy/is-mistake.ts';
 import type { AllowedStatement, StatementAnalysis, Verdict } from '../../policy/sql/types.ts';
 import type { Refusal, RuleRef } from '../../policy/types.ts';
 import type { RecordingEvent } from '../../recording/types.ts';
@@ -42,6 +43,7 @@ export class StreamStory {
     const { refusal } = verdict;
     const rules = refusal.rule === undefined ? [] : [refusal.rule];
     this.#decision({ at, analysis: verdict.analysis[verdict.statement], refusal, rules });
+    if (isMistake(refusal)) return;
     this.#denied += 1;
     this.#evidence(at, refusal);
   }
@@ -103,7 +105,7 @@ export class StreamStory {
       stream: this.#options.stream,
       at,
       statement: this.#numbers,
-      effect: refusal === undefined ? 'allow' : 'refuse',
+      effect: refusal === undefined ? 'allow' : isMistake(refusal) ? 'fail' : 'refuse',
       verbs: analysis?.verbs ?? [],
       relations: [...new Set(relations.map(({ schema, name }) => `${schema}.${name}`))],
       columnsMasked,

@@ -5,6 +5,7 @@
  * The order is the order of what a user understands first: settings, rules, what cannot be
  * traced, masks. One refused statement refuses the whole text, before any of it runs.
  */
+import { UNKNOWN_NAME } from '../is-mistake.ts';
 import { namesSchema, patternMatches } from '../patterns.ts';
 import type { Grant, Refusal } from '../types.ts';
 import { checkAccess } from './evaluate-access.ts';
@@ -101,12 +102,6 @@ function refuseServerAccess(analysis: StatementAnalysis, grant: Grant): Refusal 
 }
 
 const NOT_KNOWN = /^(?:(function|column|type) )?(.+) is not known$/;
-const SQL_STATES = {
-  relation: '42P01',
-  function: '42883',
-  column: '42703',
-  type: '42704',
-} as const;
 
 /**
  * A name that the catalog does not have, which is nearly always a typo: told as the server tells
@@ -122,12 +117,12 @@ function refuseUnknownName(
     if (name !== '') {
       return {
         code: 'HOOP_UNTRACEABLE',
-        sqlState: SQL_STATES[kind],
+        sqlState: UNKNOWN_NAME[kind],
         message: `${kind} ${kind === 'function' || (name.includes('.') && kind === 'column') ? name : `"${name}"`} does not exist`,
         detail: undefined,
         hint: undefined,
         position: characterPosition(text, opaque),
-        rule: builtin('untraceable'),
+        rule: undefined,
       };
     }
   }

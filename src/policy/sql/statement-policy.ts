@@ -3,6 +3,7 @@
  * Trees are cached by text (in the parser), verdicts by everything that they depend on.
  */
 import type { StatementPolicy } from '../../gateway/pg/types.ts';
+import { SYNTAX_ERROR } from '../is-mistake.ts';
 import type { Grant, Refusal } from '../types.ts';
 import { analyseStatements } from './analyse-statements.ts';
 import { constantShape } from './constant-shapes.ts';
@@ -126,7 +127,7 @@ function unparsed(outcome: Exclude<ParseOutcome, { type: 'tree' }>, grant: Grant
     // Word for word what the server would have said: a typo must look as it always did.
     return {
       code: 'HOOP_UNPARSED',
-      sqlState: '42601',
+      sqlState: SYNTAX_ERROR,
       message: outcome.message,
       detail: undefined,
       hint: undefined,

@@ -65,6 +65,27 @@ afterAll(async () => {
   await parser[Symbol.asyncDispose]();
 });
 
+test('a statement that is wrong by itself is recorded as failed, and only a refusal as denied', async () => {
+  await using engine = await bench();
+  await using client = await RawClient.open(engine.port);
+  for (const text of [
+    'SELEC 1',
+    'SELECT nope FROM one.t',
+    'SELECT * FROM one.nowhere',
+    'SELECT one.nothing()',
+    'SELECT 1::one.nope',
+    'SET standard_conforming_strings = off',
+    'SELECT 1',
+  ]) {
+    await client.ask([query(text)]);
+  }
+  const decisions = engine.events.flatMap((event) =>
+    event.type === 'decision' ? [event.effect] : [],
+  );
+  expect(decisions).toEqual(['fail', 'fail', 'fail', 'fail', 'fail', 'refuse', 'allow']);
+  expect(engine.evidence).toHaveLength(1);
+});
+
 const bench = (): Promise<Bench> =>
   startBench({
     target: target(),

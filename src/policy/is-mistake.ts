@@ -1,0 +1,21 @@
+import type { Refusal } from './types.ts';
+
+/** SQLSTATE of what is wrong with a name: https://www.postgresql.org/docs/current/errcodes-appendix.html */
+export const UNKNOWN_NAME = {
+  relation: '42P01',
+  function: '42883',
+  column: '42703',
+  type: '42704',
+} as const;
+
+export const SYNTAX_ERROR = '42601';
+
+const MISTAKES: ReadonlySet<string> = new Set([SYNTAX_ERROR, ...Object.values(UNKNOWN_NAME)]);
+
+/**
+ * Whether the statement itself is wrong, so that it would fail on any server: no decision about
+ * it was made, and it counts as failed, not as denied.
+ */
+export function isMistake({ sqlState }: Refusal): boolean {
+  return MISTAKES.has(sqlState);
+}
