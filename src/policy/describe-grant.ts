@@ -1,13 +1,27 @@
 /** A grant in words, for `hoop targets`, the line that `connect` prints, and refusals. */
 import { qualifiedName } from './patterns.ts';
-import type { ColumnMask, Grant, StatementRule } from './types.ts';
+import type { ApprovalTerms, ColumnMask, Grant, StatementRule } from './types.ts';
 
 /** One line per rule, e.g. `engineers/read: allow select, insert on public.*`. */
 export function describeRules(grant: Grant): string[] {
   if (grant.passthrough) {
     return ['anything, unguarded'];
   }
-  return grant.rules.map((rule) => `${rule.rule.id}: ${rule.effect} ${describeConditions(rule)}`);
+  return grant.rules.map(
+    (rule) => `${rule.rule.id}: ${rule.effect} ${describeConditions(rule)}${approversOf(rule)}`,
+  );
+}
+
+function approversOf({ approval }: StatementRule): string {
+  return approval === undefined ? '' : ` (by ${describeApprovers([approval])})`;
+}
+
+/** Who may approve, e.g. `2 of dba, leads`. */
+export function describeApprovers(
+  terms: readonly Pick<ApprovalTerms, 'groups' | 'count'>[],
+): string {
+  const texts = terms.map(({ groups, count }) => `${count} of ${groups.join(', ') || 'nobody'}`);
+  return [...new Set(texts)].join(' and ');
 }
 
 /** What a rule covers, e.g. `update with WHERE on public.orders`. */

@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { qualifiedName, splitColumn, splitPattern } from './patterns.ts';
 import type { Policy, PolicyDocument, PolicyProblem, PolicyTarget } from './policy.ts';
 import {
+  type ApproveFile,
   DETECTORS,
   type HoopFile,
   type LimitsFile,
@@ -12,7 +13,13 @@ import {
   type RuleConditions,
   type TargetFile,
 } from './schema.ts';
-import type { ColumnMask, RuleEffect, SessionLimits, StatementRule } from './types.ts';
+import type {
+  ApprovalTerms,
+  ColumnMask,
+  RuleEffect,
+  SessionLimits,
+  StatementRule,
+} from './types.ts';
 import { isKnownVerb } from './verbs.ts';
 import type { YamlDocument, YamlPath } from './yaml-document.ts';
 
@@ -189,9 +196,21 @@ function rulesFrom({ file, value, document }: Parsed<PolicyFile>, report: Report
         functions: only.conditions.functions ?? [],
         qualified: only.conditions.qualified,
         hint: rule.hint,
+        ...(rule.approve === undefined ? {} : { approval: termsOf(rule.approve) }),
       },
     ];
   });
+}
+
+function termsOf(approve: ApproveFile): ApprovalTerms {
+  return {
+    // The default is put in when hoop.yaml is known: load-policy.ts.
+    groups: approve.approvers ?? [],
+    count: approve.count,
+    timeoutSeconds: approve.timeout,
+    waits: approve.wait,
+    maxHoldSeconds: approve.maxHold,
+  };
 }
 
 function checkConditions(conditions: RuleConditions, path: YamlPath, report: Report): void {

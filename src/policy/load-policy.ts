@@ -75,9 +75,14 @@ export function loadPolicy(files: ReadonlyMap<string, string>): LoadResult {
 
 function withApprovers(document: PolicyDocument, byDefault: readonly string[]): PolicyDocument {
   const { request } = document;
+  const rules = document.rules.map((rule) =>
+    rule.approval === undefined || rule.approval.groups.length > 0
+      ? rule
+      : { ...rule, approval: { ...rule.approval, groups: byDefault } },
+  );
   return request === undefined || request.approvers.length > 0
-    ? document
-    : { ...document, request: { ...request, approvers: byDefault } };
+    ? { ...document, rules }
+    : { ...document, rules, request: { ...request, approvers: byDefault } };
 }
 
 /** @throws HoopError HOOP_POLICY_INVALID with every problem (up to 20) in its detail. */

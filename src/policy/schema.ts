@@ -11,6 +11,10 @@ const DURATION = /^([1-9][0-9]{0,5})(s|m|h|d)$/;
 const UNIT_SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 };
 const MAX_DURATION_SECONDS = 7 * 86_400;
 const DEFAULT_REQUEST_TIMEOUT_SECONDS = 86_400;
+/** Long enough for a colleague to look up, short enough to be still in front of the screen. */
+const DEFAULT_APPROVAL_TIMEOUT_SECONDS = 15 * 60;
+/** Whoever needs a row that is locked waits as long as this. */
+const DEFAULT_MAX_HOLD_SECONDS = 30;
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 
@@ -156,7 +160,7 @@ const Verbs = z
     'First words of SQL commands, lower case: select, insert, drop, alter role. "*" is any.',
   );
 
-const Conditions = strict({
+const CONDITIONS = {
   verbs: Verbs.optional(),
   relations: z
     .array(z.string())
@@ -172,13 +176,34 @@ const Conditions = strict({
     .boolean()
     .optional()
     .describe('true: UPDATE and DELETE with an effective WHERE only; false: without only.'),
+};
+const Conditions = strict(CONDITIONS);
+
+const Approve = strict({
+  ...CONDITIONS,
+  approvers: Groups.optional().describe(
+    'Groups whose members may approve. Default: those of roles.approver in hoop.yaml.',
+  ),
+  count: z.int().min(1).max(10).default(1).describe('How many different people must approve.'),
+  timeout: Duration.default(DEFAULT_APPROVAL_TIMEOUT_SECONDS).describe(
+    'How long a statement waits for them; default "15m".',
+  ),
+  // YAML 1.2 reads a bare no as text, and who writes it means false.
+  wait: z
+    .union([z.boolean(), z.enum(['yes', 'no'])], { error: 'expected yes or no' })
+    .default(true)
+    .transform((value) => value === true || value === 'yes')
+    .describe('no: the statement fails at once and runs when it is sent again after approval.'),
+  maxHold: Duration.default(DEFAULT_MAX_HOLD_SECONDS).describe(
+    'How long a statement may wait inside an open transaction, which holds locks; default "30s".',
+  ),
 });
 
 const Rule = strict({
   name: Name.optional().describe('For messages and the record. Default: rule-1, rule-2, …'),
   allow: Conditions.optional(),
   deny: Conditions.optional(),
-  approve: Conditions.optional().describe('Refused until approvals exist.'),
+  approve: Approve.optional().describe('Allowed once others have approved: see approvers, count.'),
   hint: Text.optional().describe('Shown to whoever the rule refuses.'),
 }).describe('Deny beats approve beats allow; what no rule allows is refused.');
 
@@ -243,6 +268,7 @@ export type HoopFile = z.output<typeof HoopFile>;
 export type TargetFile = z.output<typeof TargetFile>;
 export type PolicyFile = z.output<typeof PolicyFile>;
 export type RuleConditions = z.output<typeof Conditions>;
+export type ApproveFile = z.output<typeof Approve>;
 export type LimitsFile = z.output<typeof Limits>;
 
 /** `host:port`, `[v6]:port`; undefined when it is neither. */

@@ -63,6 +63,20 @@ export type DetectorName =
 
 export type RuleEffect = 'allow' | 'deny' | 'approve';
 
+/** On what terms a statement that an `approve` rule speaks of may run. */
+export interface ApprovalTerms {
+  /** Groups whose members may approve; whoever asks never counts. Empty: nobody can. */
+  readonly groups: readonly string[];
+  /** How many different people must. */
+  readonly count: number;
+  /** How long a request waits for them; and how long an approval that is used later can be used. */
+  readonly timeoutSeconds: number;
+  /** false: the statement fails at once and runs when it is sent again after approval. */
+  readonly waits: boolean;
+  /** How long a statement may wait inside an open transaction, whose locks others wait for. */
+  readonly maxHoldSeconds: number;
+}
+
 export interface StatementRule {
   readonly effect: RuleEffect;
   readonly rule: RuleRef;
@@ -75,6 +89,8 @@ export interface StatementRule {
   readonly qualified: boolean | undefined;
   /** Shown in HINT when the rule refuses. */
   readonly hint: string | undefined;
+  /** Present with the effect `approve`. */
+  readonly approval?: ApprovalTerms;
 }
 
 export interface SessionLimits {
@@ -130,6 +146,10 @@ export interface Refusal {
     | 'HOOP_ENCODING'
     | 'HOOP_MESSAGE_REFUSED'
     | 'HOOP_APPROVAL_UNAVAILABLE'
+    | 'HOOP_APPROVAL_PENDING'
+    | 'HOOP_APPROVAL_DENIED'
+    | 'HOOP_APPROVAL_EXPIRED'
+    | 'HOOP_APPROVAL_VOID'
     | 'HOOP_LIMIT'
     | 'HOOP_RESULT_MISMATCH'
     | 'HOOP_TOO_LARGE';

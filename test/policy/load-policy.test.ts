@@ -36,7 +36,37 @@ test('the smallest policy is a policy', () => {
   });
 });
 
+test('an approve rule has terms; approvers default to the role, and wait: no is what it says', () => {
+  const { policy: loaded, problems } = loadPolicy(
+    new Map(
+      Object.entries({
+        ...MINIMAL,
+        'hoop.yaml': `${MINIMAL['hoop.yaml']}roles: { approver: { groups: [leads] } }\n`,
+        ...policy(
+          'rules:\n  - approve: { verbs: [delete] }\n  - approve: { verbs: [update], approvers: [dba], count: 2, timeout: 1h, wait: no, maxHold: 5s }\n',
+        ),
+      }),
+    ),
+  );
+  expect(problems).toEqual([]);
+  const rules = loaded?.documents.find(({ name }) => name === 'p')?.rules;
+  expect(rules?.map(({ approval }) => approval)).toEqual([
+    { groups: ['leads'], count: 1, timeoutSeconds: 900, waits: true, maxHoldSeconds: 30 },
+    { groups: ['dba'], count: 2, timeoutSeconds: 3600, waits: false, maxHoldSeconds: 5 },
+  ]);
+});
+
 test.each<[string, Record<string, string>, string]>([
+  [
+    'terms of approval on an allow rule',
+    policy('rules:\n  - allow: { verbs: [select], count: 2 }\n'),
+    'policies/p.yaml:5:31: unknown key "count"; expected one of verbs, relations, functions, qualified',
+  ],
+  [
+    'an approval by nobody',
+    policy('rules:\n  - approve: { verbs: [delete], count: 0 }\n'),
+    'policies/p.yaml:5:40: rules[0].approve.count: too small: expected number to be >=1',
+  ],
   [
     'an unknown key, with the keys that exist',
     policy('maks: []\n'),

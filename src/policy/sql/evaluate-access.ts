@@ -4,7 +4,7 @@
  * relations apart, so a statement with several verbs is asked about every pair that they can form.
  */
 import { namesExactly, namesSchema, patternMatches, qualifiedName } from '../patterns.ts';
-import type { Grant, Refusal, RuleRef, StatementRule } from '../types.ts';
+import type { ApprovalTerms, Grant, Refusal, RuleRef, StatementRule } from '../types.ts';
 import { verbMatches } from '../verbs.ts';
 import {
   allowingCall,
@@ -16,10 +16,15 @@ import {
 import { refusal } from './evaluate-refusal.ts';
 import { builtin } from './guards.ts';
 import { isBuiltInVerb, isCodeVerb, isWritingVerb } from './guards-verbs.ts';
-import type { RelationFact, StatementAnalysis } from './types.ts';
+import type { ApprovalDemand, RelationFact, StatementAnalysis } from './types.ts';
 
 export type Access =
-  | { readonly effect: 'allow'; readonly rules: readonly RuleRef[] }
+  | {
+      readonly effect: 'allow';
+      readonly rules: readonly RuleRef[];
+      /** Not empty: allowed once all of these are satisfied. */
+      readonly approvals: readonly ApprovalDemand[];
+    }
   | { readonly effect: 'refuse'; readonly refusal: Refusal };
 
 interface Part {
@@ -33,11 +38,14 @@ const SYSTEM = new Set([...STRUCTURE, 'pg_toast']);
 const CONDITIONAL = new Set(['update', 'delete', 'merge']);
 
 export function checkAccess(analysis: StatementAnalysis, grant: Grant): Access {
-  for (const effect of ['deny', 'approve'] as const) {
-    const rule = grant.rules.find((rule) => rule.effect === effect && speaksOf(rule, analysis));
-    if (rule) {
-      return { effect: 'refuse', refusal: refusedBy(rule, analysis, grant) };
-    }
+  const denying = grant.rules.find((rule) => rule.effect === 'deny' && speaksOf(rule, analysis));
+  if (denying) {
+    return { effect: 'refuse', refusal: refusedBy(denying, analysis, grant) };
+  }
+  const approvals = grant.rules.flatMap((rule) => demandOf(rule, analysis));
+  const unanswerable = approvals.find(({ terms }) => terms.groups.length === 0);
+  if (unanswerable) {
+    return { effect: 'refuse', refusal: withoutApprovers(unanswerable, analysis, grant) };
   }
   const rules = new Map<string, RuleRef>();
   for (const part of partsOf(analysis)) {
@@ -56,8 +64,23 @@ export function checkAccess(analysis: StatementAnalysis, grant: Grant): Access {
       rules.set(rule.id, rule);
     }
   }
-  return { effect: 'allow', rules: [...rules.values()] };
+  return { effect: 'allow', rules: [...rules.values()], approvals };
 }
+
+function demandOf(rule: StatementRule, analysis: StatementAnalysis): ApprovalDemand[] {
+  const { approval = NOBODY, hint } = rule;
+  return rule.effect === 'approve' && speaksOf(rule, analysis)
+    ? [{ rule: rule.rule, terms: approval, hint }]
+    : [];
+}
+
+const NOBODY: ApprovalTerms = {
+  groups: [],
+  count: 1,
+  timeoutSeconds: 0,
+  waits: true,
+  maxHoldSeconds: 0,
+};
 
 /** What must be allowed. Relations behind a view are the view's business, as in PostgreSQL. */
 function partsOf(analysis: StatementAnalysis): Part[] {
@@ -95,7 +118,7 @@ function allowing(part: Part, analysis: StatementAnalysis, grant: Grant): RuleRe
   }
   return grant.rules.find(
     (rule) =>
-      rule.effect === 'allow' &&
+      rule.effect !== 'deny' &&
       rule.functions.length === 0 &&
       namesVerb(rule, verb, grant) &&
       covers(rule, relation) &&
@@ -107,7 +130,7 @@ function allowing(part: Part, analysis: StatementAnalysis, grant: Grant): RuleRe
 
 function mayRead(rule: StatementRule): boolean {
   return (
-    rule.effect === 'allow' &&
+    rule.effect !== 'deny' &&
     rule.functions.length === 0 &&
     rule.verbs.some((ruleVerb) => verbMatches(ruleVerb, 'select'))
   );
@@ -158,8 +181,33 @@ function speaksOf(rule: StatementRule, analysis: StatementAnalysis): boolean {
   return [...verbs].some((verb) => {
     const relations =
       verb === 'select' ? reads : isWritingVerb(verb) ? writes : [...reads, ...writes];
-    return deniesVerb(rule, verb, analysis) && touches(rule, relations);
+    if (!deniesVerb(rule, verb, analysis)) {
+      return false;
+    }
+    return rule.effect === 'approve' ? holds(rule, verb, relations) : touches(rule, relations);
   });
+}
+
+/**
+ * An approve rule that names nothing in particular must not hold what every client asks first: the
+ * structure of the database, and what says or does nothing by itself (BEGIN, SHOW, SELECT 1).
+ */
+function holds(rule: StatementRule, verb: string, relations: readonly RelationFact[]): boolean {
+  if (isBuiltInVerb(verb) && !rule.verbs.includes(verb)) {
+    return false;
+  }
+  if (verb !== 'select') {
+    return touches(rule, relations);
+  }
+  const own = relations.filter(({ schema }) => !STRUCTURE.has(schema));
+  return (
+    (own.length > 0 && touches(rule, own)) ||
+    relations.some(({ schema, name }) =>
+      rule.relations.some(
+        (pattern) => namesSchema(pattern) && patternMatches(pattern, schema, name),
+      ),
+    )
+  );
 }
 
 function deniesVerb(rule: StatementRule, verb: string, analysis: StatementAnalysis): boolean {
@@ -188,21 +236,31 @@ function touches(rule: StatementRule, relations: readonly RelationFact[]): boole
 }
 
 function refusedBy(rule: StatementRule, analysis: StatementAnalysis, grant: Grant): Refusal {
-  const what = `${analysis.verb.toUpperCase()}${onRelations(analysis)}`;
-  if (rule.effect === 'approve') {
-    return refusal(grant, {
-      code: 'HOOP_APPROVAL_UNAVAILABLE',
-      message: `${what} needs an approval, and approvals are not available yet`,
-      rule: rule.rule,
-      hint: rule.hint,
-    });
-  }
   return refusal(grant, {
     code: 'HOOP_DENIED',
-    message: `${what} is denied by policy`,
+    message: `${describeStatement(analysis)} is denied by policy`,
     rule: rule.rule,
     hint: rule.hint,
   });
+}
+
+function withoutApprovers(
+  demand: ApprovalDemand,
+  analysis: StatementAnalysis,
+  grant: Grant,
+): Refusal {
+  return refusal(grant, {
+    code: 'HOOP_APPROVAL_UNAVAILABLE',
+    message: `${describeStatement(analysis)} needs an approval, and nobody can give it`,
+    detail: 'The policy names no approvers.',
+    rule: demand.rule,
+    hint: demand.hint ?? 'A group in approvers of the rule, or in roles.approver, can approve.',
+  });
+}
+
+/** E.g. `DELETE on public.orders`. */
+export function describeStatement(analysis: StatementAnalysis): string {
+  return `${analysis.verb.toUpperCase()}${onRelations(analysis)}`;
 }
 
 function onRelations(analysis: StatementAnalysis): string {

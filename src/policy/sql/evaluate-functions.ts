@@ -19,7 +19,7 @@ export function allowingCall(
     if (COUNTING.has(called.name)) {
       const writer = grant.rules.find(
         (rule) =>
-          rule.effect === 'allow' &&
+          rule.effect !== 'deny' &&
           rule.verbs.some((verb) => verbMatches(verb, 'insert') || verbMatches(verb, 'update')),
       );
       if (writer) {
@@ -34,7 +34,7 @@ export function allowingCall(
   }
   return grant.rules.find(
     (rule) =>
-      rule.effect === 'allow' &&
+      rule.effect !== 'deny' &&
       namesFunction(rule, called) &&
       (rule.verbs.length === 0 ||
         rule.verbs.some((ruleVerb) => analysis.verbs.some((verb) => verbMatches(ruleVerb, verb)))),

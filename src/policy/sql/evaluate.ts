@@ -8,7 +8,7 @@
 import { UNKNOWN_NAME } from '../is-mistake.ts';
 import { namesSchema, patternMatches } from '../patterns.ts';
 import type { Grant, Refusal } from '../types.ts';
-import { checkAccess } from './evaluate-access.ts';
+import { checkAccess, describeStatement } from './evaluate-access.ts';
 import { isUnrestricted, namesServerAccess } from './evaluate-functions.ts';
 import { MaskIndex, mustRedact, outputMask, refuseForMasks } from './evaluate-masks.ts';
 import { refusal } from './evaluate-refusal.ts';
@@ -65,6 +65,15 @@ function evaluateOne(
   if (access.effect === 'refuse') {
     return access.refusal;
   }
+  const [demand] = access.approvals;
+  if (demand) {
+    return refusal(grant, {
+      code: 'HOOP_APPROVAL_UNAVAILABLE',
+      message: `${describeStatement(analysis)} needs an approval`,
+      rule: demand.rule,
+      hint: demand.hint,
+    });
+  }
   const refused =
     refuseServerAccess(analysis, grant) ??
     refuseOpaque(analysis, grant, context) ??
@@ -78,6 +87,7 @@ function evaluateOne(
     refuseCopyOut(analysis, grant, outputs) ?? {
       analysis,
       rules: access.rules,
+      ...(access.approvals.length === 0 ? {} : { approvals: access.approvals }),
       masks: outputs,
       detectors: grant.detectors,
       redactErrors:
@@ -161,7 +171,7 @@ function isNamed({ because, missing }: Opaque, grant: Grant): boolean {
   }
   return grant.rules.some(
     ({ effect, verbs, functions }) =>
-      effect === 'allow' &&
+      effect !== 'deny' &&
       ('verb' in because
         ? verbs.includes(because.verb)
         : functions.some(

@@ -5,7 +5,7 @@
  * `StatementAnalysis` is what one parsed statement does, against one catalog and search_path.
  * `Verdict` is what the engine acts on. All of it is plain, immutable data.
  */
-import type { DetectorName, MaskKind, Refusal, RuleRef, Verb } from '../types.ts';
+import type { ApprovalTerms, DetectorName, MaskKind, Refusal, RuleRef, Verb } from '../types.ts';
 
 // ---------------------------------------------------------------- catalog
 
@@ -258,8 +258,17 @@ export interface OutputMask {
   readonly rule: RuleRef;
 }
 
+/** A rule that lets a statement run only after others have approved it. */
+export interface ApprovalDemand {
+  readonly rule: RuleRef;
+  readonly terms: ApprovalTerms;
+  readonly hint: string | undefined;
+}
+
 export interface AllowedStatement {
   readonly analysis: StatementAnalysis;
+  /** All of them must be satisfied each time it runs; absent: it may run at once. */
+  readonly approvals?: readonly ApprovalDemand[];
   /** The rules that allowed it. */
   readonly rules: readonly RuleRef[];
   /**

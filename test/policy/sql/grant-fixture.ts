@@ -41,16 +41,26 @@ function ruleOf(text: string, index: number): StatementRule {
     );
   const list = (name: string): string[] => parts?.groups?.[name]?.split(/,\s*/) ?? [];
   const where = parts?.groups?.['where'];
+  const effect = effectOf(parts?.[1]);
   return {
-    effect: effectOf(parts?.[1]),
+    effect,
     rule: { id: `p/rule-${index + 1}`, file: 'policies/p.yaml', line: 10 + index },
     verbs: list('verbs'),
     relations: list('relations'),
     functions: list('functions'),
     qualified: where === undefined ? undefined : where === ' with WHERE',
     hint: undefined,
+    ...(effect === 'approve' ? { approval: TERMS } : {}),
   };
 }
+
+const TERMS = {
+  groups: ['leads'],
+  count: 1,
+  timeoutSeconds: 900,
+  waits: true,
+  maxHoldSeconds: 30,
+};
 
 function effectOf(text: string | undefined): RuleEffect {
   if (text === 'allow' || text === 'deny' || text === 'approve') {
