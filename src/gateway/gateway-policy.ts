@@ -6,7 +6,7 @@ import { HoopError } from '../errors.ts';
 import type { Policy, PolicyTarget } from '../policy/policy.ts';
 import { grantedTargets, principalGrant } from '../policy/principal-grant.ts';
 import { type PolicyInForce, PolicyRepo } from '../policy/repo.ts';
-import type { Grant, Principal } from '../policy/types.ts';
+import type { Grant, Principal, TemporaryGrant } from '../policy/types.ts';
 import type { PolicyReply } from '../tunnel/api.ts';
 import { errorFields, type Log } from './log.ts';
 
@@ -19,6 +19,8 @@ export interface GatewayPolicyOptions {
   readonly allowedSigners: string;
   readonly pollSeconds: number;
   readonly env: NodeJS.ProcessEnv;
+  /** Temporary grants that hold now. */
+  readonly temporary: (principal: Principal, target: string) => readonly TemporaryGrant[];
   readonly log: Log;
 }
 
@@ -111,13 +113,21 @@ export class GatewayPolicy {
   ): { target: PolicyTarget; grant: Grant } | undefined {
     const { policy, commit } = this.inForce();
     const target = policy.targets.get(targetName);
-    const grant = principalGrant(policy, commit, principal, targetName);
+    const grant = principalGrant(
+      policy,
+      commit,
+      principal,
+      targetName,
+      this.#options.temporary(principal, targetName),
+    );
     return target === undefined || grant === undefined ? undefined : { target, grant };
   }
 
   granted(principal: Principal): readonly { target: PolicyTarget; grant: Grant }[] {
     const { policy, commit } = this.inForce();
-    return grantedTargets(policy, commit, principal);
+    return grantedTargets(policy, commit, principal, (target) =>
+      this.#options.temporary(principal, target),
+    );
   }
 
   identityProviders(): Policy['identityProviders'] {

@@ -118,4 +118,38 @@ export const MIGRATIONS: readonly string[] = [
     PRIMARY KEY (since_ms, commit_id)
   ) STRICT, WITHOUT ROWID;
   `,
+  `
+  -- Requestable policies that were given for a while; the id is that of the approved request.
+  CREATE TABLE temporary_grants (
+    id TEXT PRIMARY KEY,
+    policy TEXT NOT NULL,
+    -- Digest of what the policy gave when it was approved.
+    definition TEXT NOT NULL,
+    target TEXT NOT NULL,
+    issuer TEXT NOT NULL,
+    sub TEXT NOT NULL,
+    -- JSON: name, email and groups as they were when it was asked for.
+    holder TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    -- JSON: names.
+    approved_by TEXT NOT NULL,
+    policy_commit TEXT NOT NULL,
+    granted_ms INTEGER NOT NULL,
+    expires_ms INTEGER NOT NULL,
+    ended_ms INTEGER,
+    ended_how TEXT CHECK (ended_how IN ('expired', 'revoked', 'policy')),
+    ended_by TEXT
+  ) STRICT;
+  CREATE INDEX temporary_grants_by_person ON temporary_grants (issuer, sub, granted_ms);
+  CREATE INDEX temporary_grants_live ON temporary_grants (expires_ms) WHERE ended_ms IS NULL;
+
+  -- Sessions that had a temporary grant, from when on.
+  CREATE TABLE session_grants (
+    session TEXT NOT NULL REFERENCES sessions (id) ON DELETE CASCADE,
+    temporary_grant TEXT NOT NULL REFERENCES temporary_grants (id),
+    since_ms INTEGER NOT NULL,
+    PRIMARY KEY (session, temporary_grant)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX session_grants_by_grant ON session_grants (temporary_grant);
+  `,
 ];

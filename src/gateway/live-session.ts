@@ -27,6 +27,14 @@ import {
 } from '../recording/types.ts';
 import type { Secret } from '../secret.ts';
 import type { ToClient, ToGateway } from '../tunnel/api.ts';
+import {
+  type AccessGrant,
+  accessEndText,
+  accessEvent,
+  accessGivenText,
+  firstExpiry,
+  withoutRights,
+} from './access-grants.ts';
 import { CutAgreement } from './cut-agreement.ts';
 import { errorFields, type Log } from './log.ts';
 import type { CatalogSource, PostgresTarget, StatementPolicy } from './pg/types.ts';
@@ -42,6 +50,10 @@ export interface LiveSessionOptions {
   readonly family: string;
   readonly target: PostgresTarget;
   readonly grant: Grant;
+  /** The grant's time is over: asks for `setGrant` with what is left, before it returns. */
+  readonly onGrantDue: () => void;
+  /** What is known of a temporary grant. */
+  readonly temporary: (id: string) => AccessGrant | undefined;
   /** What the person gave; the first line of stream 0, so that both sides sign it. */
   readonly reason: string | undefined;
   readonly recording: GatewayRecording;
@@ -91,6 +103,8 @@ export class LiveSession {
   readonly #agreement: CutAgreement;
   readonly #controlTimer: NodeJS.Timeout;
   #grant: Grant;
+  /** Wall clock, ms: from then on `#grant` must not be used. */
+  #grantUntilMs = Number.POSITIVE_INFINITY;
   #control: SessionControl | undefined;
   #ended: Promise<void> | undefined;
   /** The recording is being closed, or is closed: nothing more is agreed on here. */
@@ -113,7 +127,7 @@ export class LiveSession {
     this.#streams = new SessionStreams({
       principal: options.principal,
       target: options.target,
-      grant: () => this.#grant,
+      grant: () => this.#currentGrant(),
       recording,
       catalog: options.catalog,
       policy: options.policy,
@@ -136,6 +150,7 @@ export class LiveSession {
       CONTROL_WITHIN_MS,
     );
     this.#limits.check();
+    this.#grantUntilMs = firstExpiry(options.grant);
     recording.onRecorded((streams) => this.#tell({ type: 'recorded', streams }));
     recording.stopped.addEventListener('abort', () => this.#recordingStopped(), { once: true });
   }
@@ -150,14 +165,68 @@ export class LiveSession {
     return { upBytes, downBytes };
   }
 
-  /** A new commit is in force; undefined: it gives this principal nothing here any more. */
-  setGrant(grant: Grant | undefined): void {
-    if (grant === undefined) {
-      this.#endNow('revoked', 'the policy no longer gives access to the target');
-    } else if (!this.isEnding) {
-      this.#grant = grant;
-      this.#limits.check();
+  /**
+   * A new commit is in force, or a temporary grant has begun or ended; undefined: nothing is left
+   * to this principal here.
+   * @param ended the temporary grant whose end is the cause
+   */
+  setGrant(grant: Grant | undefined, ended?: AccessGrant): void {
+    if (this.isEnding) {
+      return;
     }
+    const before = this.#grant;
+    this.#grant = grant ?? withoutRights(before);
+    this.#grantUntilMs = firstExpiry(this.#grant);
+    this.#tellAccess(before, this.#grant);
+    if (grant !== undefined) {
+      this.#limits.check();
+      if (
+        before.temporary?.some(({ id }) => !this.#grant.temporary?.some((one) => one.id === id))
+      ) {
+        this.#streams.grantEnded();
+      }
+    } else if (ended === undefined) {
+      this.#endNow('revoked', 'the policy no longer gives access to the target');
+    } else {
+      const reason = ended.ended?.how === 'expired' ? 'expired' : 'revoked';
+      this.#endNow(reason, accessEndText(ended));
+    }
+  }
+
+  /** By the clock, not by a timer: a timer that is late must not lengthen a grant. */
+  #currentGrant(): Grant {
+    if (this.#options.clock() >= this.#grantUntilMs) {
+      this.#options.onGrantDue();
+    }
+    return this.#grant;
+  }
+
+  /** Both sides sign which temporary grants came and went. */
+  #tellAccess(before: Grant, after: Grant): void {
+    const had = before.temporary ?? [];
+    const has = after.temporary ?? [];
+    for (const { id } of had.filter((one) => !has.some((other) => other.id === one.id))) {
+      this.#accessChanged('ended', id);
+    }
+    for (const { id } of has.filter((one) => !had.some((other) => other.id === one.id))) {
+      this.#accessChanged('given', id);
+    }
+  }
+
+  #accessChanged(change: 'given' | 'ended', id: string): void {
+    const known = this.#options.temporary(id);
+    if (known === undefined || this.#options.recording.stopped.aborted) {
+      return;
+    }
+    const message = change === 'given' ? accessGivenText(known) : accessEndText(known);
+    const { policy } = known;
+    try {
+      this.#event(accessEvent(change, known, message));
+    } catch (error) {
+      this.#recordingFailed(error);
+      return;
+    }
+    this.#sendEvidence({ type: 'access', change, grant: id, policy, message });
   }
 
   /** @throws HOOP_SESSION_ENDED when it ends or has a control channel already. */
@@ -186,6 +255,12 @@ export class LiveSession {
     });
     if (this.#options.reason !== undefined) {
       this.#sendEvidence({ type: 'reason', text: this.#options.reason });
+    }
+    // What began or ended before this channel was there; the events are in the recording already.
+    for (const { id, policy } of this.#grant.temporary ?? []) {
+      const known = this.#options.temporary(id);
+      const message = known === undefined ? '' : accessGivenText(known);
+      this.#sendEvidence({ type: 'access', change: 'given', grant: id, policy, message });
     }
   }
 

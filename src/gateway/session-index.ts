@@ -48,9 +48,11 @@ export interface SessionQuery {
 export class SessionIndex {
   readonly #statements: ReturnType<typeof prepareAll>;
   readonly #statementIndex: StatementIndex;
+  readonly #clock: () => number;
 
   constructor(store: IndexStore, clock: () => number, onFault: (error: unknown) => void) {
     this.#statements = prepareAll(store);
+    this.#clock = clock;
     this.#statementIndex = new StatementIndex(store, clock, onFault);
   }
 
@@ -105,8 +107,11 @@ export class SessionIndex {
     this.#statements.cut.run(session, cut.epoch, cut.treeSize, cut.root, cut.timeMs);
   }
 
-  /** Decisions and results of statements; other events are not indexed. */
+  /** Decisions and results of statements, and temporary grants; other events are not indexed. */
   event(session: string, event: RecordingEvent): void {
+    if (event.type === 'access' && event.change === 'given') {
+      this.#statements.access.run(session, event.grant, this.#clock());
+    }
     this.#statementIndex.event(session, event);
   }
 
@@ -118,7 +123,7 @@ export class SessionIndex {
   find(id: string): IndexedSession | undefined {
     this.flush();
     const row = this.#statements.find.get(id);
-    return row && indexedSession(row);
+    return row && this.#indexed(row);
   }
 
   list(query: SessionQuery): IndexedSession[] {
@@ -130,7 +135,14 @@ export class SessionIndex {
       live: query.live === true ? 1 : 0,
       limit: query.limit,
     });
-    return rows.map(indexedSession);
+    return rows.map((row) => this.#indexed(row));
+  }
+
+  #indexed(row: Record<string, unknown>): IndexedSession {
+    const session = indexedSession(row);
+    const rows = this.#statements.grants.all(session.summary.id);
+    const grants = rows.map((grant) => text(grant['temporary_grant']));
+    return grants.length === 0 ? session : { ...session, summary: { ...session.summary, grants } };
   }
 
   /** Ids of sessions that have not ended, oldest first. At start: those that a crash cut off. */
@@ -159,6 +171,10 @@ function prepareAll({ database }: IndexStore) {
     withoutManifest: prepare(
       `SELECT id FROM sessions WHERE manifest_sha256 IS NULL
          AND (state = 'disputed' OR (state = 'ended' AND ended_ms < ?))`,
+    ),
+    access: prepare('INSERT INTO session_grants VALUES (?, ?, ?) ON CONFLICT DO NOTHING'),
+    grants: prepare(
+      'SELECT temporary_grant FROM session_grants WHERE session = ? ORDER BY since_ms',
     ),
     cut: prepare('INSERT INTO cuts VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING'),
     find: prepare('SELECT * FROM sessions WHERE id = ?'),

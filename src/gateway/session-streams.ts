@@ -57,6 +57,7 @@ export class SessionStreams {
   readonly #options: SessionStreamsOptions;
   readonly #cancelKeys = createCancelRegistry();
   readonly #open = new Map<number, OpenStream>();
+  readonly #grantEnded = new Set<() => void>();
   readonly #seen = new Set<number>([CONTROL_STREAM]);
 
   constructor(options: SessionStreamsOptions) {
@@ -92,6 +93,13 @@ export class SessionStreams {
     const done = this.#serve(stream, socket);
     this.#open.set(stream, { kind, done });
     this.#options.log.info('stream.open', { stream, kind });
+  }
+
+  /** A temporary grant has ended: what runs only by it is cancelled. */
+  grantEnded(): void {
+    for (const listener of this.#grantEnded) {
+      listener();
+    }
   }
 
   /** Resolves when all that are open have closed. */
@@ -139,6 +147,10 @@ export class SessionStreams {
       target,
       principal,
       grant,
+      onGrantEnded: (listener) => {
+        this.#grantEnded.add(listener);
+        return () => this.#grantEnded.delete(listener);
+      },
       policy,
       catalog,
       cancelKeys: this.#cancelKeys,

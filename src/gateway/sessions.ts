@@ -16,6 +16,12 @@ import {
   type SessionReply,
   type SessionRequest,
 } from '../tunnel/api.ts';
+import {
+  type AccessGrant,
+  type AccessGrants,
+  accessEvent,
+  accessGivenText,
+} from './access-grants.ts';
 import type { GatewayPolicy } from './gateway-policy.ts';
 import type { Authenticated } from './identity/identity.ts';
 import { LiveSession } from './live-session.ts';
@@ -29,6 +35,7 @@ import type { Targets } from './targets.ts';
 
 export interface SessionsOptions {
   readonly policy: GatewayPolicy;
+  readonly access: AccessGrants;
   /** Those of now: they are renewed while the gateway runs. */
   readonly keys: () => GatewayKeys;
   readonly store: RecordingStore;
@@ -62,6 +69,7 @@ export class Sessions {
   constructor(options: SessionsOptions) {
     this.#options = options;
     options.policy.onChange(() => this.#policyChanged());
+    options.access.onChange((grant) => this.#accessChanged(grant));
   }
 
   get size(): number {
@@ -171,7 +179,7 @@ export class Sessions {
     readonly kind: string;
   }): Promise<SessionReply> {
     const { who, request, clientKey, postgres, grant, kind } = start;
-    const { store, index, clock, log } = this.#options;
+    const { store, index, clock, log, access } = this.#options;
     const keys = this.#options.keys();
     const { principal, family } = who;
     const nowMs = clock();
@@ -231,6 +239,14 @@ export class Sessions {
         startedMs: nowMs,
         expiresMs,
       });
+      for (const { id: temporary } of grant.temporary ?? []) {
+        const known = access.find(temporary);
+        if (known !== undefined) {
+          const event = accessEvent('given', known, accessGivenText(known));
+          recording.event(event);
+          index.event(id, event);
+        }
+      }
     } catch (error) {
       await recording.close({ reason: 'recording_failed' });
       throw error;
@@ -241,6 +257,8 @@ export class Sessions {
       family,
       target: postgres,
       grant,
+      onGrantDue: () => access.endDue(),
+      temporary: (temporary) => access.find(temporary),
       reason: request.reason,
       recording,
       index,
@@ -291,6 +309,15 @@ export class Sessions {
   #policyChanged(): void {
     for (const session of this.#live.values()) {
       session.setGrant(this.#options.policy.grant(session.principal, session.targetName)?.grant);
+    }
+  }
+
+  #accessChanged(grant: AccessGrant): void {
+    for (const session of this.#live.values()) {
+      if (session.targetName === grant.target && isSamePerson(session.principal, grant.holder)) {
+        const now = this.#options.policy.grant(session.principal, session.targetName);
+        session.setGrant(now?.grant, grant);
+      }
     }
   }
 

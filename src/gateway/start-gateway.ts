@@ -13,6 +13,7 @@ import { fingerprintOf } from '../recording/ed25519.ts';
 import type { GatewayKeys } from '../recording/gateway-keys.ts';
 import { openRecordingStore } from '../recording/recording-store.ts';
 import { API_VERSION, type InfoReply } from '../tunnel/api.ts';
+import { AccessGrants } from './access-grants.ts';
 import type { GatewayConfig } from './config.ts';
 import { ConfigCredentialStore } from './credential-store.ts';
 import { CurrentKeys } from './current-keys.ts';
@@ -93,6 +94,7 @@ export async function startGateway(
   };
   await ended.recover();
 
+  const access = opened.use(new AccessGrants({ store: database, clock, log }));
   const policy = await GatewayPolicy.open(
     {
       directory: directory.policy,
@@ -101,15 +103,23 @@ export async function startGateway(
       allowedSigners,
       pollSeconds: config.policy.pollSeconds,
       env,
+      temporary: (principal, target) => access.active(principal, target),
       log,
     },
     signal,
   );
+  // Before the sessions hear of a commit: what it no longer gives has ended by then.
+  policy.onChange(({ policy }) => access.policyChanged(policy));
+  const first = policy.current();
+  if (first !== undefined) {
+    access.policyChanged(first.policy);
+  }
   const parser = opened.use(SqlParser.create());
   const catalogs = opened.use(new TargetCatalogs(parser));
   const nonces = new SessionNonces(clock);
   const sessions = new Sessions({
     policy,
+    access,
     keys: () => keys.get(),
     store,
     index,

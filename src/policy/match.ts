@@ -2,6 +2,8 @@
 import type { Policy, PolicyDocument, PolicyTarget, UserMatch } from './policy.ts';
 import type { Principal } from './types.ts';
 
+type Identified = Pick<Principal, 'issuer' | 'sub' | 'email' | 'groups'>;
+
 export function matchingDocuments(
   policy: Policy,
   principal: Principal,
@@ -21,7 +23,8 @@ export function documentCovers(document: PolicyDocument, target: PolicyTarget): 
   return wanted.length > 0 && wanted.every(([key, value]) => target.labels[key] === value);
 }
 
-function documentNames(document: PolicyDocument, principal: Principal): boolean {
+/** Whether the policy is for these people; for a requestable one: whether they may ask. */
+export function documentNames(document: PolicyDocument, principal: Identified): boolean {
   const { who } = document;
   if (who.issuer !== undefined && who.issuer !== principal.issuer) {
     return false;
@@ -33,7 +36,7 @@ function documentNames(document: PolicyDocument, principal: Principal): boolean 
   );
 }
 
-function userIs(user: UserMatch, principal: Principal): boolean {
+function userIs(user: UserMatch, principal: Identified): boolean {
   if ('sub' in user) {
     return user.sub === principal.sub && user.issuer === principal.issuer;
   }

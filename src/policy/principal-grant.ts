@@ -32,15 +32,17 @@ export function principalGrant(
     return undefined;
   }
   const given: TemporaryGrant[] = [];
-  const documents = matchingDocuments(policy, principal, target).flatMap((document) => {
-    if (document.request === undefined) {
-      return [document];
-    }
+  const matching = matchingDocuments(policy, principal, target);
+  const standing = matching.filter(({ request }) => request === undefined);
+  const requested = matching.filter(({ request }) => request !== undefined);
+  const onRequest = requested.flatMap((document) => {
     const grants = temporary.filter((grant) => isGivenBy(grant, document));
     const [last] = grants.toSorted((a, b) => b.expiresMs - a.expiresMs);
     given.push(...grants);
     return last ? [named(document, last.id)] : [];
   });
+  // Standing rules first: what they allow too does not depend on the temporary grant.
+  const documents = [...standing, ...onRequest];
   if (documents.length === 0) {
     return undefined;
   }

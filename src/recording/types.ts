@@ -74,6 +74,20 @@ export type RecordingEvent =
       readonly reason: EndReason;
       readonly message: string | undefined;
     }
+  /** A temporary grant is part of what the session may do, or no longer. */
+  | {
+      readonly type: 'access';
+      readonly change: 'given' | 'ended';
+      readonly grant: string;
+      /** The requestable policy. */
+      readonly policy: string;
+      readonly expiresMs: number;
+      /** Why it was asked for. */
+      readonly reason: string;
+      readonly approvedBy: readonly string[];
+      /** In words. */
+      readonly message: string;
+    }
   | { readonly type: 'stream.open'; readonly stream: number; readonly kind: 'postgres' | 'cancel' }
   | {
       readonly type: 'stream.close';
@@ -100,6 +114,8 @@ export type RecordingEvent =
         readonly id: string;
         readonly file: string;
         readonly line: number;
+        /** The temporary grant that it came with. */
+        readonly grant?: string;
       }[];
       readonly code: string | undefined;
       readonly message: string | undefined;
@@ -143,5 +159,12 @@ export type EvidenceLine =
       readonly detail: string | undefined;
       readonly hint: string | undefined;
       readonly rule: string | undefined;
+    }
+  | {
+      readonly type: 'access';
+      readonly change: 'given' | 'ended';
+      readonly grant: string;
+      readonly policy: string;
+      readonly message: string;
     }
   | { readonly type: 'closing'; readonly reason: EndReason; readonly message: string };

@@ -195,6 +195,7 @@ class TimelineBuilder {
       case 'result':
         this.#connections.get(event.stream)?.ledger.result(event);
         return;
+      case 'access':
       case 'cancel':
       case 'dispute':
         this.#add({ ...event, timeMs });
@@ -229,6 +230,8 @@ function evidence(line: EvidenceLine, timeMs: number): Evidence {
         code: line.code,
         message: line.message,
       };
+    case 'access':
+      return { ...none, timeMs, kind: 'access', code: line.grant, message: line.message };
     case 'closing':
       return { ...none, timeMs, kind: 'closing', code: line.reason, message: line.message };
   }

@@ -14,6 +14,7 @@ export type TimelineEntry =
   | Statement
   | Notice
   | Cancel
+  | AccessChange
   | Evidence
   | Dispute
   | Unreadable;
@@ -109,7 +110,13 @@ export interface Decision {
   readonly relations: readonly string[];
   readonly columnsMasked: readonly string[];
   readonly outputsMasked: readonly number[] | undefined;
-  readonly rules: readonly { readonly id: string; readonly file: string; readonly line: number }[];
+  readonly rules: readonly {
+    readonly id: string;
+    readonly file: string;
+    readonly line: number;
+    /** The temporary grant that it came with. */
+    readonly grant?: string;
+  }[];
   readonly code: string | undefined;
   readonly message: string | undefined;
   readonly policyCommit: string;
@@ -177,10 +184,23 @@ interface Cancel {
 }
 
 /** A line of stream 0, which both sides have signed. */
+/** A temporary grant became part of what the session may do, or ended. */
+interface AccessChange {
+  readonly type: 'access';
+  readonly timeMs: number;
+  readonly change: 'given' | 'ended';
+  readonly grant: string;
+  readonly policy: string;
+  readonly expiresMs: number;
+  readonly reason: string;
+  readonly approvedBy: readonly string[];
+  readonly message: string;
+}
+
 export interface Evidence {
   readonly type: 'evidence';
   readonly timeMs: number;
-  readonly kind: 'reason' | 'denied' | 'closing';
+  readonly kind: 'reason' | 'denied' | 'access' | 'closing';
   readonly stream: number | undefined;
   readonly code: string | undefined;
   readonly message: string;

@@ -206,6 +206,8 @@ export const SessionSummary = z.object({
   upBytes: z.number(),
   downBytes: z.number(),
   policyCommit: z.string(),
+  /** Ids of the temporary grants that it had. */
+  grants: z.array(z.string()).optional(),
 });
 export type SessionSummary = z.infer<typeof SessionSummary>;
 export const SessionsReply = z.object({

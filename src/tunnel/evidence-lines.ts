@@ -39,6 +39,13 @@ const Line: z.ZodType<EvidenceLine, unknown> = z.discriminatedUnion('type', [
     hint: maybe,
     rule: maybe,
   }),
+  z.object({
+    type: z.literal('access'),
+    change: z.enum(['given', 'ended']),
+    grant: text,
+    policy: text,
+    message: text,
+  }),
   z.object({ type: z.literal('closing'), reason: z.enum(END_REASONS), message: text }),
 ]);
 

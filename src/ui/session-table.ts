@@ -73,6 +73,7 @@ export function sessionDetails(session: SessionSummary, style: Style): string[] 
     ['who', session.principal],
     ['target', session.target],
     ['reason', session.reason ?? '-'],
+    ...(session.grants === undefined ? [] : [['grants', session.grants.join(', ')] as const]),
     ['started', localTime(Date.parse(session.startedAt))],
     ['ended', ended],
     ['lasted', lasted(session)],

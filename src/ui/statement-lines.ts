@@ -116,9 +116,10 @@ function decisionLines(
   const refused = decision.effect !== 'allow';
   const { word: plainWord, tone } = OUTCOMES[EFFECTS[decision.effect]];
   const word = style[tone](plainWord);
-  const rules = decision.rules.map(({ id, file, line }) =>
-    file === 'builtin' ? plain(id) : `${plain(id)} (${plain(file)}:${line})`,
-  );
+  const rules = decision.rules.map(({ id, file, line, grant }) => {
+    const given = grant === undefined ? '' : `, temporary grant ${plain(grant)}`;
+    return file === 'builtin' ? plain(id) : `${plain(id)} (${plain(file)}:${line}${given})`;
+  });
   const facts = [
     ...(refused && decision.code ? [plain(decision.code)] : []),
     ...(rules.length > 0 ? [`by ${rules.join(', ')}`] : []),

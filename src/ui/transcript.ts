@@ -75,6 +75,11 @@ export function transcriptLines(entry: TimelineEntry, options: TranscriptOptions
       return messageLines(entry.message, options).map((text, index) =>
         index === 0 ? line(text) : `${INDENT}${text}`,
       );
+    case 'access': {
+      const approved = `approved by ${entry.approvedBy.map(plain).join(', ')}`;
+      const why = entry.change === 'given' ? ` (${approved}; ${plain(entry.reason)})` : '';
+      return [line(`${plain(entry.message)}${why}`)];
+    }
     case 'cancel': {
       const what =
         entry.forStream === undefined ? 'nothing that runs' : `connection ${entry.forStream}`;

@@ -74,8 +74,8 @@ test('A requestable policy gives nothing to those whom it names until it has bee
 test('A temporary grant adds its rules, which name it, and keeps the masks of other policies', () => {
   const grant = principalGrant(policy, 'c1', someone('staff'), 'prod', [given('fix')]);
   expect(grant?.rules.map(({ rule }) => [rule.id, rule.grant])).toEqual([
-    ['fix/repair', 'g1'],
     ['staff/read', undefined],
+    ['fix/repair', 'g1'],
   ]);
   expect(grant?.masks).toHaveLength(1);
   expect(grant?.temporary).toEqual([given('fix')]);

@@ -78,6 +78,8 @@ export class Decider {
       if (this.#state.skipping) return { type: 'skipped' };
       if (verdict.effect === 'allow') {
         const { statements } = verdict;
+        // What was just revoked must not be let through because it was asked before.
+        if (options.grant().generation !== grant.generation && round < MAX_ROUNDS) continue;
         if (names.wereUsed && statements.slice(0, -1).some(changesNames)) {
           return { type: 'refused', verdict: refusedVerdict(namesInOneText()) };
         }

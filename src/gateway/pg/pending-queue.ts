@@ -100,6 +100,11 @@ export class PendingQueue {
     return this.length === 0 ? undefined : this.#entries.at(-1);
   }
 
+  /** The first of those without an answer that fits. */
+  find(fits: (entry: Entry) => boolean): Entry | undefined {
+    return this.#entries.slice(this.#head).find(fits);
+  }
+
   push(entry: Entry): void {
     this.#entries.push(entry);
   }

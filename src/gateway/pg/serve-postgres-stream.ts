@@ -20,6 +20,7 @@
  * The order of answers and the state of transactions always come from the target. client-side.ts
  * and target-side.ts are the two directions, stream-state.ts is what they share.
  */
+
 import { setTimeout as delay } from 'node:timers/promises';
 import { HoopError } from '../../errors.ts';
 import type { Refusal } from '../../policy/types.ts';
@@ -34,6 +35,7 @@ import {
   refuseStartup,
   sessionParameters,
 } from './client-startup.ts';
+import { cancelWithoutRight } from './lost-rights.ts';
 import { relayClient, TargetRelay } from './relay.ts';
 import { StreamEnded } from './stream-ended.ts';
 import { StreamState } from './stream-state.ts';
@@ -110,11 +112,16 @@ class PostgresStream {
     const greeting = greet(first.packet, target);
     const { cancelKeys, stream } = options;
     cancelKeys.add(greeting.processId, greeting.secretKey, () => target.cancel(), stream);
+    const unlisten = options.onGrantEnded?.(() => {
+      // It fails only with the stream itself, or because no cancel got through: then it runs on.
+      cancelWithoutRight(state).catch(() => undefined);
+    });
     try {
       state.toClient.push(greeting.bytes);
       await state.toClient.flush();
       return await this.#relayBoth(state, first);
     } finally {
+      unlisten?.();
       cancelKeys.remove(greeting.processId);
     }
   }

@@ -110,7 +110,9 @@ export class StreamStory {
       relations: [...new Set(relations.map(({ schema, name }) => `${schema}.${name}`))],
       columnsMasked,
       outputsMasked,
-      rules: rules.map(({ id, file, line }) => ({ id, file, line })),
+      rules: rules.map(({ id, file, line, grant }) =>
+        grant === undefined ? { id, file, line } : { id, file, line, grant },
+      ),
       code: refusal?.code,
       message: refusal?.message,
       policyCommit: this.#options.grant().commit,

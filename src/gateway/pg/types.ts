@@ -54,6 +54,8 @@ export interface PostgresStreamOptions {
   readonly principal: Principal;
   /** The grant in force now; it changes under a live session when a new policy commit arrives. */
   readonly grant: () => Grant;
+  /** Calls the listener when a temporary grant has ended. @returns how to stop that. */
+  readonly onGrantEnded?: (listener: () => void) => () => void;
   readonly policy: StatementPolicy;
   readonly catalog: CatalogSource;
   readonly cancelKeys: CancelRegistry;
