@@ -12,7 +12,10 @@ import {
 import { connectionUrl } from '../tunnel/connection-files.ts';
 import { uploadPending, uploadRecording } from '../tunnel/upload-recordings.ts';
 import { plain } from '../ui/printable.ts';
+import { renderJson } from '../ui/render-json.ts';
+import { localTime, plural } from '../ui/times.ts';
 import { runCommand } from './connect-command.ts';
+import { requireProgram } from './find-program.ts';
 import type { Io } from './io.ts';
 
 export interface ConnectRequest {
@@ -25,11 +28,16 @@ export interface ConnectRequest {
   readonly json?: boolean;
 }
 
-export async function runConnect(io: Io, request: ConnectRequest): Promise<void> {
+export async function runConnect(outer: Io, request: ConnectRequest): Promise<void> {
   if (request.socket && request.port !== undefined) {
     throw new HoopError('HOOP_USAGE', '--socket and --port exclude each other');
   }
-  const json = jsonWriter(io, request);
+  const [program] = request.command;
+  if (program !== undefined) {
+    requireProgram(program, { cwd: outer.cwd, path: outer.env['PATH'] });
+  }
+  const json = jsonWriter(outer, request);
+  const io = notesAs(outer, request, json);
   await using open = await openGateway(io);
   const session = await connectSession({
     open,
@@ -50,7 +58,7 @@ export async function runConnect(io: Io, request: ConnectRequest): Promise<void>
   try {
     show(io, request, session, json);
     end = await (request.command.length > 0
-      ? serveCommand(io, request, session)
+      ? serveCommand(io, request, session, json)
       : untilEnd(io, session));
   } finally {
     await session.close();
@@ -88,6 +96,7 @@ async function serveCommand(
   io: Io,
   { command }: ConnectRequest,
   session: ClientSession,
+  json: JsonWriter,
 ): Promise<SessionEnd> {
   let early: SessionEnd | undefined;
   let closing: Promise<void> | undefined;
@@ -96,7 +105,9 @@ async function serveCommand(
     io.note(`the session has ended: ${plain(end.message)}`);
     closing = session.close();
   });
-  io.setExitCode(await runCommand(io, command, session));
+  const status = await runCommand(io, command, session);
+  io.setExitCode(status);
+  json({ event: 'exited', status });
   await closing;
   return early ?? { reason: 'closed', message: 'the command has ended' };
 }
@@ -111,13 +122,21 @@ function noteRefused(io: Io, refused: ClientSession['refused']): void {
 
 type JsonWriter = (line: Readonly<Record<string, unknown>>) => void;
 
-/** With a command, stdout is the command's own. */
+/** With a command, stdout is the command's own, and its stderr is shared with us. */
 function jsonWriter(io: Io, request: ConnectRequest): JsonWriter {
+  const stream = request.command.length === 0 ? io.stdout : io.stderr;
   return (line) => {
-    if (request.json && request.command.length === 0) {
-      io.stdout.write(`${JSON.stringify({ ...line, v: 1 })}\n`);
+    if (request.json) {
+      stream.write(`${renderJson({ ...line, v: 1 })}\n`);
     }
   };
+}
+
+/** Where stderr is NDJSON, notes are lines of it. */
+function notesAs(io: Io, request: ConnectRequest, json: JsonWriter): Io {
+  return request.json && request.command.length > 0
+    ? { ...io, note: (message) => json({ event: 'note', message }) }
+    : io;
 }
 
 function showEvidence(io: Io, json: JsonWriter, line: EvidenceLine): void {
@@ -137,20 +156,24 @@ function showEvidence(io: Io, json: JsonWriter, line: EvidenceLine): void {
 function show(io: Io, request: ConnectRequest, session: ClientSession, json: JsonWriter): void {
   const { reply, policy, facts } = session;
   const url = connectionUrl(facts);
+  // A command has the password in its environment; its stderr goes to logs that live longer.
+  const secrets = request.command.length > 0 ? {} : { url, password: facts.password.expose() };
   json({
     event: 'listening',
     session: reply.session,
     target: facts.name,
-    url,
+    ...secrets,
     host: facts.host,
     port: facts.port,
     user: facts.user,
-    password: facts.password.expose(),
     database: facts.database,
     policy: { commit: policy.commit },
     masked: reply.masked,
     expiresAt: reply.expiresAt,
   });
+  if (request.json && request.command.length > 0) {
+    return;
+  }
   const { limits } = reply;
   io.note(`session ${reply.session} to ${plain(facts.name)}, recorded on both sides`);
   io.note(
@@ -160,7 +183,7 @@ function show(io: Io, request: ConnectRequest, session: ClientSession, json: Jso
     reply.masked.length > 0 ? `masked: ${plain(maskedText(reply.masked))}` : 'no column is masked',
   );
   io.note(
-    `until ${reply.expiresAt}, ${minutes(limits.idleTimeSeconds)} idle, ${limits.maxConnections} connections`,
+    `until ${localTime(Date.parse(reply.expiresAt))}, ${minutes(limits.idleTimeSeconds)} idle, ${plural(limits.maxConnections, 'connection')}`,
   );
   if (request.command.length > 0 || request.json) {
     return;

@@ -18,7 +18,10 @@ export function connectCommand(io: Io): Command {
     .option('--socket', 'listen on a unix socket that only you can reach, instead of a port')
     .option('--reason <text>', 'why; recorded, and asked for by some targets')
     .option('--url', 'print a DATABASE_URL (it holds the session’s password)')
-    .option('--json', 'print NDJSON: listening, denied, closing, uploaded; not with a command')
+    .option(
+      '--json',
+      'print NDJSON: listening, denied, closing, uploaded; with a command on stderr',
+    )
     .addHelpText('after', EXAMPLES)
     .action(async (target: string, command: string[], flags: ConnectFlags) => {
       const { runConnect } = await import('./connect-run.ts');
@@ -42,4 +45,5 @@ Examples:
   hoop connect prod-db --json
 
 Ctrl-C ends the session; the recording is uploaded then. With a command, the session ends with
-it, and its exit status is returned (255: a failure of hoop's own).`;
+it, and its exit status is returned (255: a failure of hoop's own). stdout is the command's then:
+--json goes to stderr, a line each, without the session's password.`;

@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import { Command } from 'commander';
 import { HoopError } from '../errors.ts';
 import { packageVersion } from '../package-version.ts';
+import { renderJson } from '../ui/render-json.ts';
 import type { Io } from './io.ts';
 
 interface StartOptions {
@@ -45,7 +46,7 @@ async function start(io: Io, options: StartOptions): Promise<void> {
       if (json) {
         const keys = { rootKeyFingerprint, firstStart };
         const event = { event: 'listening', v: 1, url, gateway: name, ...keys };
-        io.stdout.write(`${JSON.stringify(event)}\n`);
+        io.stdout.write(`${renderJson(event)}\n`);
         return;
       }
       io.note(`gateway "${name}" listens on ${url}`);
@@ -68,7 +69,7 @@ async function check(io: Io, options: StartOptions): Promise<void> {
     logTo: io.stderr,
   });
   if (options.json === true) {
-    io.stdout.write(`${JSON.stringify({ v: 1, checks: results })}\n`);
+    io.stdout.write(`${renderJson({ v: 1, checks: results })}\n`);
   } else {
     const { plain } = await import('../ui/printable.ts');
     for (const { check: name, ok, text } of results) {

@@ -4,6 +4,7 @@ import { delimiter, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Io } from '../commands/io.ts';
 import { HoopError } from '../errors.ts';
+import { renderJson } from '../ui/render-json.ts';
 import { DEMO_TARGET, type Demo, startDemo } from './demo.ts';
 import { LAUNCHER } from './hoop-process.ts';
 import { createTour, TOUR, TourFailure } from './tour.ts';
@@ -33,7 +34,7 @@ export async function runDemo(io: Io, options: RunDemoOptions): Promise<void> {
     signal: io.signal,
   });
   if (!takesTour) {
-    io.stdout.write(`${JSON.stringify(readyLine(demo))}\n`);
+    io.stdout.write(`${renderJson(readyLine(demo))}\n`);
     await stayUp(io, demo);
     return;
   }
@@ -100,7 +101,7 @@ async function takeTour(io: Io, demo: Demo, mode: TourMode): Promise<number> {
         title: step.title,
         ok: problem === undefined,
       };
-      io.stdout.write(`${JSON.stringify(problem === undefined ? line : { ...line, problem })}\n`);
+      io.stdout.write(`${renderJson(problem === undefined ? line : { ...line, problem })}\n`);
     }
     write(
       problem === undefined ? `  ${good('✓ as it should be')}\n` : `  ${bad(`✗ ${problem}`)}\n`,

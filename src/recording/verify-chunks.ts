@@ -1,9 +1,11 @@
 /** Checks 10 to 13: the contents, chunk by chunk, and the cuts that both sides signed over them. */
+
 import { createSecretKey } from 'node:crypto';
 import type { BundleContents } from './bundle-contents.ts';
 import { type ChunkMember, readMember } from './bundle-members.ts';
 import { type ChunkPlace, describePlace, leafHash } from './chunk.ts';
 import { ChunkMap, chunkPlaces } from './chunk-map.ts';
+import { counted } from './counted.ts';
 import { cutSigningBytes, signatureOf } from './cut.ts';
 import { verifyEd25519 } from './ed25519.ts';
 import { fromBase64, sameBytes, toHex } from './encoding.ts';
@@ -133,7 +135,7 @@ function concludeChunks(
     ...found.missing.map((index) => `${name(index)} is missing`),
     ...found.unexpected.map((member) => `unexpected member "${member.name}"`),
   ];
-  report.conclude('chunks', problems, `${places.length} chunks are what was signed`);
+  report.conclude('chunks', problems, `${counted(places.length, 'chunk')}, as signed`);
 }
 
 /** The tree after each cut, as far as leaves are there. */
@@ -174,11 +176,13 @@ function verifyTree(
 ): void {
   const problems: string[] = [];
   if (manifest.treeSize !== places.length) {
-    problems.push(`manifest counts ${manifest.treeSize} chunks, its cuts ${places.length}`);
+    problems.push(
+      `manifest counts ${counted(manifest.treeSize, 'chunk')}, its cuts ${places.length}`,
+    );
   }
   if (found.missing.length > 0) {
     const have = members.chunks.length - found.unexpected.length;
-    problems.push(`recording is truncated: ${have} of ${places.length} chunks`);
+    problems.push(`recording is truncated: ${have} of ${counted(places.length, 'chunk')}`);
   }
   const root = manifest.cuts.length === 0 ? new CompactRange().root() : tree.roots.at(-1);
   if (root === undefined || !sameBytes(root, manifest.root)) {
@@ -218,7 +222,7 @@ function verifyStreams({ manifest }: BundleContents, report: VerifyReport): void
     problems.push(`stream ${stream} is not listed`);
   }
   const bytes = manifest.streams.reduce((sum, { up, down }) => sum + up + down, 0);
-  const text = `${bytes} bytes in ${manifest.streams.length} streams, without gaps`;
+  const text = `${counted(bytes, 'byte')} in ${counted(manifest.streams.length, 'stream')}, without gaps`;
   report.conclude('streams', problems, text);
 }
 
@@ -249,7 +253,7 @@ function verifyCuts(contents: BundleContents, tree: GrownTree, report: VerifyRep
     report.add('cuts', 'incomplete', unconfirmedText(alone.epoch, total));
     return;
   }
-  report.conclude('cuts', problems, `${total} cuts, each signed by both sides`);
+  report.conclude('cuts', problems, `${counted(total, 'cut')}, each signed by both sides`);
 }
 
 function unconfirmedText(epoch: number, total: number): string {

@@ -3,10 +3,12 @@
  * the chunks, encrypted with the data key and hashed: head, order, times, events and data must all
  * be what the manifest's head covers.
  */
+
 import type { KeyObject } from 'node:crypto';
 import type { BundleContents } from './bundle-contents.ts';
 import { parseCanonicalJson } from './canonical-json.ts';
 import type { ChunkMap } from './chunk-map.ts';
+import { counted } from './counted.ts';
 import { decodeRecordedCut, type RecordedCut } from './cut.ts';
 import { sameBytes } from './encoding.ts';
 import { type EventsRecord, readEventsMember } from './events-member.ts';
@@ -56,11 +58,11 @@ export function verifyFrames(
   }
   const { withheld, gaps, frames } = walk;
   if (withheld > 0) {
-    report.add('head chain', 'incomplete', `${withheld} of ${frames} events are withheld`);
+    report.add('head chain', 'incomplete', `${withheld} of ${counted(frames, 'event')} withheld`);
   } else if (gaps > 0) {
-    report.add('head chain', 'incomplete', `the gateway itself reports ${gaps} gaps`);
+    report.add('head chain', 'incomplete', `the gateway itself reports ${counted(gaps, 'gap')}`);
   } else {
-    report.add('head chain', 'ok', `${frames} frames give the head that was signed`);
+    report.add('head chain', 'ok', `${counted(frames, 'frame')} up to the head that was signed`);
   }
 }
 

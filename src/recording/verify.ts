@@ -5,6 +5,7 @@
  */
 import { type BundleContents, readBundleContents } from './bundle-contents.ts';
 import type { BundleSource } from './bundle-source.ts';
+import { counted } from './counted.ts';
 import { FormatError } from './format-error.ts';
 import { verifyChunks } from './verify-chunks.ts';
 import { verifyFrames, verifyTimes } from './verify-frames.ts';
@@ -41,7 +42,11 @@ export function verifyBundle(source: BundleSource, trust: VerifyTrust): Verifica
     fillUnchecked(report, 'not checked: the bundle is malformed');
     return conclude(undefined, report, trust);
   }
-  report.add('bundle', 'ok', `${contents.members.chunks.length} chunks, ${source.size} bytes`);
+  report.add(
+    'bundle',
+    'ok',
+    `${counted(contents.members.chunks.length, 'chunk')}, ${source.size} bytes`,
+  );
   verifySignatures(contents, trust, report);
   const chunks = verifyChunks(contents, report);
   verifyFrames(contents, chunks, report);

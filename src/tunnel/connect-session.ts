@@ -9,7 +9,6 @@
  *   last cut, recording closed, upload        close
  */
 import { randomBytes } from 'node:crypto';
-import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import type { OpenGateway } from '../auth/open-gateway.ts';
@@ -22,13 +21,13 @@ import { ClientStream } from './client-stream.ts';
 import {
   type ConnectionFacts,
   type ConnectionFiles,
-  makeRuntimeDirectory,
   writeConnectionFiles,
 } from './connection-files.ts';
 import { ControlChannel } from './control-channel.ts';
 import { EvidenceLines } from './evidence-lines.ts';
-import { type LocalPort, openLocalPort } from './local-port.ts';
+import { LocalPort } from './local-port.ts';
 import type { RefusalReason } from './local-refusal.ts';
+import { closeLocalSide, type LocalSide, openLocalSide } from './local-side.ts';
 import { openWebSocket } from './open-web-socket.ts';
 import { type RequestedSession, requestSession } from './request-session.ts';
 
@@ -71,16 +70,24 @@ export function spoolDirectory(home: { readonly state: string }): string {
   return join(home.state, 'sessions');
 }
 
+/** @throws HoopError HOOP_LOCAL_PORT before the gateway is asked for anything; what it says */
 export async function connectSession(options: ConnectSessionOptions): Promise<ClientSession> {
   const { open, signal } = options;
-  const requested = await requestSession({
-    ...options,
-    client: open.client,
-    home: open.home,
-    gateway: open.gateway,
-    pin: open.pin,
-  });
-  const session = new ClientSession(options, requested);
+  const local = await openLocalSide(open.home, options.listen);
+  let requested: RequestedSession;
+  try {
+    requested = await requestSession({
+      ...options,
+      client: open.client,
+      home: open.home,
+      gateway: open.gateway,
+      pin: open.pin,
+    });
+  } catch (error) {
+    closeLocalSide(local);
+    throw error;
+  }
+  const session = new ClientSession(options, requested, local);
   try {
     await session.start(signal);
     return session;
@@ -95,7 +102,7 @@ export class ClientSession {
   readonly policy: RequestedSession['policy'];
   readonly #options: ConnectSessionOptions;
   readonly #requested: RequestedSession;
-  readonly #runtime: string;
+  readonly #local: LocalSide;
   readonly #password = new Secret(randomBytes(PASSWORD_BYTES).toString('base64url'));
   readonly #lines = new EvidenceLines();
   readonly #streams = new Map<number, ClientStream>();
@@ -109,12 +116,12 @@ export class ClientSession {
   #end: SessionEnd | undefined;
   #closed: Promise<void> | undefined;
 
-  constructor(options: ConnectSessionOptions, requested: RequestedSession) {
+  constructor(options: ConnectSessionOptions, requested: RequestedSession, local: LocalSide) {
     this.#options = options;
     this.#requested = requested;
     this.reply = requested.reply;
     this.policy = requested.policy;
-    this.#runtime = makeRuntimeDirectory(options.open.home.runtime);
+    this.#local = local;
   }
 
   get id(): string {
@@ -128,15 +135,12 @@ export class ClientSession {
 
   get facts(): ConnectionFacts {
     const { name, user, database } = this.reply.target;
-    const port = this.#localPort;
-    if (port === undefined) {
-      throw new TypeError('the session has no local port yet');
-    }
-    return { name, user, database, host: port.host, port: port.port, password: this.#password };
+    const { host, port } = this.#local.listener;
+    return { name, user, database, host, port, password: this.#password };
   }
 
   get files(): ConnectionFiles {
-    this.#files ??= writeConnectionFiles(this.#runtime, this.facts);
+    this.#files ??= writeConnectionFiles(this.#local.runtime, this.facts);
     return this.#files;
   }
 
@@ -145,7 +149,7 @@ export class ClientSession {
   }
 
   async start(signal: AbortSignal): Promise<void> {
-    const { open, listen } = this.#options;
+    const { open } = this.#options;
     const { sessionKey, keyring, reply } = this.#requested;
     const recording = await ClientRecording.create({
       directory: spoolDirectory(open.home),
@@ -172,8 +176,8 @@ export class ClientSession {
           message: error?.message ?? 'the connection to the gateway was lost',
         }),
     });
-    this.#localPort = await openLocalPort({
-      listen: listen.type === 'tcp' ? listen : { type: 'unix', directory: this.#runtime },
+    this.#localPort = new LocalPort({
+      listener: this.#local.listener,
       user: reply.target.user,
       password: this.#password,
       openTunnel: (kind, tunnelSignal) => this.#openStream(kind, tunnelSignal),
@@ -207,7 +211,7 @@ export class ClientSession {
     } finally {
       this.#control?.close();
       await this.#recording?.close({ reason: end.reason });
-      rmSync(this.#runtime, { recursive: true, force: true });
+      closeLocalSide(this.#local);
     }
   }
 

@@ -4,8 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { createServer, type Server, type Socket } from 'node:net';
-import { join } from 'node:path';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { HoopError } from '../errors.ts';
 import { type CancelRequest, encodeCancelRequest } from '../protocol/pg/cancel-request.ts';
@@ -17,6 +16,7 @@ import type { Secret } from '../secret.ts';
 import { closeGently } from './close-gently.ts';
 import { LocalCancelKeys } from './local-cancel-keys.ts';
 import { fatalResponse } from './local-error-response.ts';
+import type { LocalListener } from './local-listener.ts';
 import { type LocalLogin, logInLocally } from './local-login.ts';
 import { LocalRefusal, type RefusalReason } from './local-refusal.ts';
 import { relayConnection } from './relay-connection.ts';
@@ -28,16 +28,11 @@ const LOGIN_WITHIN_MS = 10_000;
  * that silent ones cannot keep the owner out: a login takes milliseconds.
  */
 const MAX_LOGINS = 128;
-const MAX_CONNECTIONS = 1024;
 const SALT_LENGTH = 16;
-const LOOPBACK = '127.0.0.1';
-/** libpq looks for `.s.PGSQL.<port>` in the directory that it is given as host. */
-const SOCKET_PORT = 5432;
 
 export interface LocalPortOptions {
-  readonly listen:
-    | { readonly type: 'tcp' /** 0: any free port. */; readonly port: number }
-    | { readonly type: 'unix' /** 0700, the owner's. */; readonly directory: string };
+  /** Bound already; nobody else serves it. */
+  readonly listener: LocalListener;
   readonly user: string;
   readonly password: Secret<string>;
   /** A stream to the gateway, for plain protocol from the first packet on. */
@@ -47,24 +42,15 @@ export interface LocalPortOptions {
   readonly loginWithinMs?: number;
 }
 
-/** @throws HoopError HOOP_LOCAL_PORT when the port is taken. */
-export async function openLocalPort(options: LocalPortOptions): Promise<LocalPort> {
-  const port = new LocalPort(options);
-  await port.listen();
-  return port;
-}
-
 export class LocalPort implements AsyncDisposable {
   readonly #options: LocalPortOptions;
   readonly #verifier: ScramVerifier;
-  readonly #server: Server;
   readonly #cancelKeys = new LocalCancelKeys();
   readonly #closing = new AbortController();
   /** In order of arrival. */
   readonly #logins = new Map<Socket, AbortController>();
   readonly #serving = new Set<Promise<void>>();
   readonly #refused = new Map<RefusalReason, number>();
-  #port = SOCKET_PORT;
 
   constructor(options: LocalPortOptions) {
     this.#options = options;
@@ -73,20 +59,16 @@ export class LocalPort implements AsyncDisposable {
       salt: randomBytes(SALT_LENGTH),
       iterations: MIN_SCRAM_ITERATIONS,
     });
-    this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
-      this.#accept(socket);
-    });
-    this.#server.maxConnections = MAX_CONNECTIONS;
+    options.listener.serve((socket) => this.#accept(socket));
   }
 
   /** As libpq takes it: an address, or the directory of the socket. */
   get host(): string {
-    const { listen } = this.#options;
-    return listen.type === 'tcp' ? LOOPBACK : listen.directory;
+    return this.#options.listener.host;
   }
 
   get port(): number {
-    return this.#port;
+    return this.#options.listener.port;
   }
 
   /** How often, by reason, since the port was opened. */
@@ -94,27 +76,9 @@ export class LocalPort implements AsyncDisposable {
     return this.#refused;
   }
 
-  async listen(): Promise<void> {
-    const { listen } = this.#options;
-    try {
-      this.#server.listen(
-        listen.type === 'tcp'
-          ? { host: LOOPBACK, port: listen.port, exclusive: true }
-          : { path: join(listen.directory, `.s.PGSQL.${SOCKET_PORT}`) },
-      );
-      await once(this.#server, 'listening');
-    } catch (cause) {
-      throw cannotListen(listen, cause);
-    }
-    const address = this.#server.address();
-    if (address !== null && typeof address === 'object') {
-      this.#port = address.port;
-    }
-  }
-
   /** No new connections; those that are logged in go on. */
   stopAccepting(): void {
-    this.#server.close();
+    this.#options.listener.close();
     for (const login of this.#logins.values()) {
       login.abort(new HoopError('HOOP_SESSION_ENDED', 'the session is ending'));
     }
@@ -132,8 +96,6 @@ export class LocalPort implements AsyncDisposable {
   }
 
   #accept(socket: Socket): void {
-    // The reader of the socket learns of errors; this keeps one from being thrown in between.
-    socket.on('error', () => undefined);
     const serving = this.#serve(socket)
       .catch((error: unknown) => this.#fail(socket, error))
       .finally(() => {
@@ -237,18 +199,4 @@ export class LocalPort implements AsyncDisposable {
     }
     await closeGently(socket, error instanceof HoopError ? fatalResponse(error) : undefined);
   }
-}
-
-function cannotListen(listen: LocalPortOptions['listen'], cause: unknown): HoopError {
-  const taken = cause instanceof Error && 'code' in cause && cause.code === 'EADDRINUSE';
-  const what = listen.type === 'tcp' ? `port ${listen.port}` : `a socket in "${listen.directory}"`;
-  return new HoopError('HOOP_LOCAL_PORT', `cannot listen on ${what}`, {
-    detail: taken
-      ? 'Another program listens there.'
-      : cause instanceof Error
-        ? `${cause.message}.`
-        : undefined,
-    hint: 'Leave out --port to take any free port.',
-    cause,
-  });
 }

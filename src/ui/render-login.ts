@@ -2,6 +2,7 @@
 import type { WhoamiReply } from '../tunnel/api.ts';
 import { plain } from './printable.ts';
 import { renderJson } from './render-json.ts';
+import { localTime } from './times.ts';
 
 export function renderLogin(
   gateway: string,
@@ -15,7 +16,7 @@ export function renderLogin(
     ['groups', list(who.groups)],
     ['roles', list(who.roles)],
     ['gateway', gateway],
-    ['expires', `${plain(who.expiresAt)} (${remaining(who.expiresAt, now)})`],
+    ['expires', `${localTime(Date.parse(who.expiresAt))} (${remaining(who.expiresAt, now)})`],
     ['tokens', plain(tokenStore)],
   ];
   return `${lines.map(([name, value]) => `${name.padEnd(9)}${value}`).join('\n')}\n`;

@@ -6,6 +6,7 @@ import type { PolicyReply } from '../tunnel/api.ts';
 import { plain } from './printable.ts';
 import { renderJson } from './render-json.ts';
 import { type Style, styleFor } from './style.ts';
+import { duration, localTime, plural } from './times.ts';
 
 type Reply = Omit<PolicyReply, 'sessionNonce'>;
 
@@ -16,7 +17,7 @@ export function renderPolicyCheck(check: PolicyCheck, color: boolean): string {
   }
   const { policy, commit, signer } = check;
   const counts = policy
-    ? `${count(policy.targets.size, 'target')}, ${policy.documents.length} ${policy.documents.length === 1 ? 'policy' : 'policies'}`
+    ? `${plural(policy.targets.size, 'target')}, ${policy.documents.length} ${policy.documents.length === 1 ? 'policy' : 'policies'}`
     : 'nothing';
   const source = commit === undefined ? '' : ` at commit ${commit.slice(0, 12)}`;
   const signed = signer === undefined ? '' : `, signed by ${plain(signer)}`;
@@ -44,9 +45,9 @@ export function renderPolicy(reply: Reply, verified: ClientPolicy): string {
   }[verified.source];
   const lines: readonly (readonly [string, string])[] = [
     ['commit', plain(reply.commit)],
-    ['date', verified.committedAt.toISOString()],
+    ['date', localTime(verified.committedAt.getTime())],
     ['signer', plain(verified.signer)],
-    ['fetched', `${reply.ageSeconds} s ago by the gateway`],
+    ['fetched', `${duration(reply.ageSeconds * 1000)} ago by the gateway`],
     ['verified', source],
     ...(reply.problem === undefined ? [] : [['problem', plain(reply.problem)] as const]),
   ];
@@ -78,8 +79,4 @@ function renderProblem(problem: PolicyProblem, check: PolicyCheck, style: Style)
   const number = String(line).padStart(5);
   const mark = `${' '.repeat(5)} | ${' '.repeat(plain(source.slice(0, column - 1)).length)}^`;
   return `${head}${number} | ${plain(source)}\n${style.red(mark)}\n`;
-}
-
-function count(amount: number, noun: string): string {
-  return amount === 1 ? `1 ${noun}` : `${amount} ${noun}s`;
 }

@@ -4,7 +4,7 @@ import { plain } from './printable.ts';
 import type { LineOptions } from './statement-lines.ts';
 import type { Style } from './style.ts';
 import { renderTable, type TableColumn } from './table.ts';
-import { byteCount, count, duration, localTime, shortLocalTime } from './times.ts';
+import { byteCount, count, duration, localTime, plural, shortLocalTime } from './times.ts';
 
 /** Characters of an id that name its millisecond: enough for one person's sessions. */
 const SHORT_ID = 13;
@@ -78,7 +78,7 @@ export function sessionDetails(session: SessionSummary, style: Style): string[] 
     ['ended', ended],
     ['lasted', lasted(session)],
     ['statements', `${count(session.statements)}, ${count(session.denied)} denied`],
-    ['masked', `${count(session.maskedValues)} values`],
+    ['masked', plural(session.maskedValues, 'value')],
     ['volume', `${byteCount(session.upBytes)} sent, ${byteCount(session.downBytes)} received`],
     ['policy', session.policyCommit],
   ];

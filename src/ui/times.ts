@@ -1,6 +1,9 @@
 /** Times and amounts for people. */
 
-/** `2026-03-01 14:05:09`, in the time zone of whoever reads. */
+/**
+ * The one form of a point in time for people: `2026-03-01 14:05:09+01`, in the time zone of whoever
+ * reads, with its offset as PostgreSQL writes it. (JSON has UTC, RFC 3339.)
+ */
 export function localTime(ms: number): string {
   const date = new Date(ms);
   if (Number.isNaN(date.getTime())) {
@@ -8,12 +11,23 @@ export function localTime(ms: number): string {
   }
   const two = (value: number) => String(value).padStart(2, '0');
   const day = `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
-  return `${day} ${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
+  const time = `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
+  return `${day} ${time}${offset(date)}`;
 }
 
-/** `03-01 14:05`, where there is no room for more. */
+/** `03-01 14:05+01`, where there is no room for more. */
 export function shortLocalTime(ms: number): string {
-  return localTime(ms).slice(5, 16);
+  const text = localTime(ms);
+  return `${text.slice(5, 16)}${text.slice(19)}`;
+}
+
+/** `+01`, `-03:30`: at that time, which a change to summer time may set apart from now. */
+function offset(date: Date): string {
+  const east = -date.getTimezoneOffset();
+  const two = (value: number) => String(value).padStart(2, '0');
+  const minutes = Math.abs(east) % 60;
+  const hours = `${east < 0 ? '-' : '+'}${two(Math.floor(Math.abs(east) / 60))}`;
+  return minutes === 0 ? hours : `${hours}:${two(minutes)}`;
 }
 
 /** Since the session began: `0:07.250`, `12:34.000`, `1:02:03.500`. */

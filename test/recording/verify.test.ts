@@ -373,7 +373,7 @@ describe('a manifest that both signed and that is not true', () => {
       (p) => Object.assign(p, { policy_commit: 'b' }),
       'manifest names another policy commit',
     ],
-    ['another tree size', (p) => Object.assign(p, { tree_size: '1' }), 'manifest counts 1 chunks'],
+    ['another tree size', (p) => Object.assign(p, { tree_size: '1' }), 'manifest counts 1 chunk,'],
     [
       'other totals',
       (p) => Object.assign((p['streams'] as object[])[1] ?? {}, { down_bytes: '5' }),

@@ -19,7 +19,8 @@ import { scramClientFinal } from '../../src/protocol/pg/scram-client.ts';
 import { encodeSSLRequest } from '../../src/protocol/pg/ssl-request.ts';
 import { encodeStartupMessage } from '../../src/protocol/pg/startup-message.ts';
 import { Secret } from '../../src/secret.ts';
-import { type LocalPort, openLocalPort } from '../../src/tunnel/local-port.ts';
+import { type ListenOn, LocalListener } from '../../src/tunnel/local-listener.ts';
+import { LocalPort, type LocalPortOptions } from '../../src/tunnel/local-port.ts';
 import type { RefusalReason } from '../../src/tunnel/local-refusal.ts';
 import { RawClient } from './raw-client.ts';
 
@@ -56,6 +57,13 @@ beforeEach(async () => {
 afterEach(async () => {
   await port.close();
 });
+
+async function openLocalPort({
+  listen,
+  ...options
+}: Omit<LocalPortOptions, 'listener'> & { readonly listen: ListenOn }): Promise<LocalPort> {
+  return new LocalPort({ ...options, listener: await LocalListener.open(listen) });
+}
 
 async function openTunnel(): Promise<Socket> {
   const socket = connect({ host: server.host, port: server.port, noDelay: true });
@@ -486,6 +494,35 @@ test('psql comes in through a unix socket, from a directory that only the owner 
   } finally {
     rmSync(directory, { recursive: true });
   }
+});
+
+test('who connects before there is a session waits for it', async () => {
+  const listener = await LocalListener.open({ type: 'tcp', port: 0 });
+  const client = new pg.Client({
+    connectionString: `postgres://postgres:${PASSWORD}@127.0.0.1:${listener.port}/postgres`,
+  });
+  const connected = client.connect();
+  const silent = await RawClient.connect(listener.port);
+  await using _port = new LocalPort({
+    listener,
+    user: 'postgres',
+    password: new Secret(PASSWORD),
+    openTunnel,
+  });
+  await connected;
+  expect((await client.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }]);
+  await client.end();
+  silent.close();
+});
+
+test('who waits for a session that does not come is let go', async () => {
+  const listener = await LocalListener.open({ type: 'tcp', port: 0 });
+  const client = await RawClient.connect(listener.port);
+  client.send(Buffer.from('0000', 'hex'));
+  // The bytes have arrived, and so has the connection before them.
+  await expect.poll(() => listener.waiting).toBe(1);
+  listener.close();
+  await client.closed;
 });
 
 test('a port that is taken is an error, and no other port is used', async () => {

@@ -1,0 +1,143 @@
+/** `hoop connect` around the session: what is checked before there is one, and `-- COMMAND`. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { childEnvironment, LAUNCHER } from '../../src/demo/hoop-process.ts';
+import { type Bench, openBench } from './demo-bench.ts';
+
+let bench: Bench;
+let directory: string;
+beforeAll(async () => {
+  bench = await openBench();
+  directory = mkdtempSync(join(tmpdir(), 'hoop-connect-'));
+}, 120_000);
+afterAll(async () => {
+  rmSync(directory, { recursive: true, force: true });
+  await bench[Symbol.asyncDispose]();
+});
+
+function ndjson(text: string): Record<string, unknown>[] {
+  return text
+    .split('\n')
+    .filter((line) => line.startsWith('{'))
+    .map((line) => JSON.parse(line));
+}
+
+describe('what cannot work is said before a session is opened', () => {
+  test('a port that is taken', async () => {
+    const other = createServer().listen(0, '127.0.0.1');
+    await once(other, 'listening');
+    const address = other.address();
+    const port = typeof address === 'object' && address !== null ? address.port : 0;
+    const before = await bench.sessions('engineer');
+    const run = await bench.hoop('engineer', 'connect', 'prod-db', '--port', String(port));
+    other.close();
+    expect(run.exitCode).toBe(1);
+    expect(run.stderr).toContain(`hoop: error: cannot listen on port ${port}`);
+    expect(run.stderr).toContain('Another program listens there.');
+    expect(await bench.sessions('engineer')).toEqual(before);
+  });
+
+  test('a program that is not there, or not executable', async () => {
+    const before = await bench.sessions('engineer');
+    const missing = await bench.hoop('engineer', 'connect', 'prod-db', '--', 'no-such-program');
+    expect(missing.exitCode).toBe(255);
+    expect(missing.stderr).toContain('hoop: error: cannot run "no-such-program"');
+    expect(missing.stderr).toContain('no such program on PATH');
+    const script = join(directory, 'script');
+    writeFileSync(script, '#!/bin/sh\n');
+    chmodSync(script, 0o644);
+    const plain = await bench.hoop('engineer', 'connect', 'prod-db', '--', script);
+    expect(plain.exitCode).toBe(255);
+    expect(plain.stderr).toContain('is not executable');
+    const words = await bench.hoop('engineer', 'connect', 'prod-db', '--', 'psql -c "SELECT 1"');
+    expect(words.stderr).toContain('as separate words after `--`');
+    expect(await bench.sessions('engineer')).toEqual(before);
+  });
+
+  test('of two that want the same port one gets it, and the other opens no session', async () => {
+    const free = createServer().listen(0, '127.0.0.1');
+    await once(free, 'listening');
+    const address = free.address();
+    const port = String(typeof address === 'object' && address !== null ? address.port : 0);
+    free.close();
+    await once(free, 'close');
+    const before = (await bench.sessions('engineer')).length;
+    const connect = ['connect', 'prod-db', '--port', port, '--', 'cat'];
+    // `cat` stays until its input ends, which is when one of the two has given up.
+    const both = [0, 1].map(() => {
+      const child = spawn(process.execPath, [LAUNCHER, ...connect], {
+        env: childEnvironment({ home: bench.home('engineer') }),
+        stdio: ['pipe', 'pipe', 'pipe'],
+      });
+      let errors = '';
+      child.stderr.on('data', (text) => {
+        errors += String(text);
+      });
+      return { child, errors: () => errors, closed: once(child, 'close') };
+    });
+    await Promise.race(both.map(({ closed }) => closed));
+    for (const { child } of both) {
+      child.stdin.end();
+    }
+    const codes = await Promise.all(both.map(({ closed }) => closed.then(([code]) => code)));
+    expect(codes.toSorted()).toEqual([0, 255]);
+    const loser = both[codes.indexOf(255)];
+    expect(loser?.errors()).toContain(`cannot listen on port ${port}`);
+    expect(await bench.sessions('engineer')).toHaveLength(before + 1);
+  });
+});
+
+describe('connect NAME --json -- COMMAND', () => {
+  test('leaves stdout to the command, and tells the session on stderr without its password', async () => {
+    const script = 'echo "$DATABASE_URL"; echo to-stderr >&2; exit 7';
+    const run = await bench.hoop(
+      'engineer',
+      'connect',
+      'prod-db',
+      '--json',
+      '--',
+      'sh',
+      '-c',
+      script,
+    );
+    expect(run.exitCode).toBe(7);
+    const password = new URL(run.stdout.trim()).password;
+    expect(password).not.toBe('');
+    expect(run.stderr).not.toContain(password);
+    expect(run.stderr).toContain('to-stderr\n');
+    expect(run.stderr).not.toContain('hoop:');
+    const lines = ndjson(run.stderr);
+    const events = lines.map(({ event }) => event).filter((event) => event !== 'note');
+    expect(events).toEqual(['listening', 'exited', 'closing', 'uploaded']);
+    expect(lines.every(({ v }) => v === 1)).toBe(true);
+    expect(lines[0]).toMatchObject({ target: 'prod-db', host: '127.0.0.1', database: 'shop' });
+    expect(lines[0]).not.toHaveProperty('url');
+    expect(lines.find(({ event }) => event === 'exited')).toMatchObject({ status: 7 });
+    expect(lines.at(-1)).toMatchObject({ event: 'uploaded', complete: true });
+  });
+
+  test('a name with a control character in a denial cannot act on a terminal', async () => {
+    const sql = 'SELECT * FROM "x\u009b31m\u202e"';
+    const run = await bench.hoop(
+      'engineer',
+      'connect',
+      'prod-db',
+      '--json',
+      '--',
+      'psql',
+      '-X',
+      '-c',
+      sql,
+    );
+    const raw = run.stderr.split('\n').filter((line) => line.startsWith('{'));
+    const denied = raw.find((line) => line.includes('"denied"'));
+    expect(denied).toContain('\\u009b31m\\u202e');
+    expect(raw.join('')).not.toMatch(/[\u007f-\u009f\u202e]/);
+    expect(JSON.parse(denied ?? '{}')).toMatchObject({ event: 'denied', v: 1 });
+  });
+});
