@@ -1,0 +1,151 @@
+/** A lane from nothing: a cluster of its own and, for hoop, a demo stack and `hoop connect` before it. */
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import pg from 'pg';
+import { startDemo } from '../src/demo/demo.ts';
+import { startEmbeddedPostgres } from '../src/demo/embedded-postgres.ts';
+import { startHoop } from '../src/demo/hoop-process.ts';
+import { openTarget } from '../src/demo/sample-target.ts';
+import { TARGET, writePolicy } from './policies.ts';
+import type { Lane, LaneName, ServerInstallation } from './suite.ts';
+
+export const DATABASE = 'regression';
+/** Superuser on every lane, under the same name: it shows up in outputs. */
+const ROLE = 'conformance';
+
+export interface OpenLane extends AsyncDisposable {
+  readonly lane: Lane;
+  readonly adminUrl: string;
+  /** Makes the database of the suites anew. */
+  resetDatabase(): Promise<void>;
+}
+
+export interface LaneOptions {
+  readonly name: LaneName;
+  readonly server: ServerInstallation;
+  readonly signal: AbortSignal;
+  readonly say: (text: string) => void;
+}
+
+export async function openLane(options: LaneOptions): Promise<OpenLane> {
+  await using stack = new AsyncDisposableStack();
+  const server = stack.use(
+    await startEmbeddedPostgres({
+      native: options.server.root,
+      // As pg_regress sets up an instance of its own, and room for its parallel groups.
+      settings: { max_prepared_transactions: '2', max_connections: '120' },
+      signal: options.signal,
+    }),
+  );
+  const password = randomBytes(18).toString('base64url');
+  await runAdmin(server.url(), [
+    `CREATE ROLE ${ROLE} LOGIN SUPERUSER REPLICATION PASSWORD '${password}'`,
+  ]);
+  await createDatabase(server.url());
+  const admin = new URL(server.url(DATABASE));
+  const own = { user: ROLE, password };
+  const lane =
+    options.name === 'direct'
+      ? await direct(stack, options, server.url(), { ...own, port: server.port })
+      : await throughHoop(stack, options, options.name, server.url(), own);
+  const owned = stack.move();
+  return {
+    lane,
+    adminUrl: admin.href,
+    resetDatabase: () => createDatabase(server.url()),
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+async function direct(
+  stack: AsyncDisposableStack,
+  { name, signal }: LaneOptions,
+  postgres: string,
+  own: { readonly user: string; readonly password: string; readonly port: number },
+): Promise<Lane> {
+  const directory = mkdtempSync(join(tmpdir(), 'hoop-conformance-'));
+  stack.defer(() => rmSync(directory, { recursive: true, force: true }));
+  // The demo leaves its sample database and role in the cluster, which suites can see.
+  stack.use(await openTarget({ postgres, directory, signal }));
+  return toLane(name, { ...own, host: '127.0.0.1' });
+}
+
+async function throughHoop(
+  stack: AsyncDisposableStack,
+  { signal, say }: LaneOptions,
+  name: 'passthrough' | 'strict',
+  postgres: string,
+  own: { readonly user: string; readonly password: string },
+): Promise<Lane> {
+  const settings = await runAdmin(postgres, [
+    "SELECT name FROM pg_settings WHERE context IN ('user', 'superuser', 'superuser-backend', 'backend')",
+  ]);
+  const names = settings.map((row) => String(Object.values(row)[0]));
+  const policy = writePolicy(name, DATABASE, names);
+  stack.defer(() => rmSync(policy, { recursive: true, force: true }));
+  const demo = stack.use(
+    await startDemo({
+      policy,
+      postgres,
+      credentials: { [TARGET]: own },
+      note: (text) => say(`${name}: ${text}`),
+      signal,
+    }),
+  );
+  const home = demo.homes['engineer'] ?? '';
+  const session = stack.use(
+    await startHoop(['connect', TARGET, '--json'], 'listening', { home, signal }),
+  );
+  const { user, password, host, port } = session.ready;
+  return toLane(name, {
+    user: String(user),
+    password: String(password),
+    host: String(host),
+    port: Number(port),
+  });
+}
+
+function toLane(
+  name: LaneName,
+  at: { readonly user: string; readonly password: string; readonly host: string; port: number },
+): Lane {
+  const { user, password, host, port } = at;
+  const url = `postgresql://${user}:${encodeURIComponent(password)}@${host}:${port}/${DATABASE}`;
+  return { name, host, port, user, password, database: DATABASE, url };
+}
+
+/** As pg_regress makes it. */
+async function createDatabase(postgres: string): Promise<void> {
+  const settings = [
+    "lc_messages TO 'C'",
+    "lc_monetary TO 'C'",
+    "lc_numeric TO 'C'",
+    "lc_time TO 'C'",
+    'bytea_output TO hex',
+    "timezone_abbreviations TO 'Default'",
+  ];
+  await runAdmin(postgres, [
+    `DROP DATABASE IF EXISTS ${DATABASE} WITH (FORCE)`,
+    `CREATE DATABASE ${DATABASE} TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'`,
+    ...settings.map((setting) => `ALTER DATABASE ${DATABASE} SET ${setting}`),
+  ]);
+}
+
+/** @returns the rows of the last statement. */
+export async function runAdmin(
+  url: string,
+  statements: readonly string[],
+): Promise<readonly Readonly<Record<string, unknown>>[]> {
+  const client = new pg.Client({ connectionString: url });
+  client.on('error', () => undefined);
+  await client.connect();
+  try {
+    let rows: readonly Readonly<Record<string, unknown>>[] = [];
+    for (const statement of statements) rows = (await client.query(statement)).rows;
+    return rows;
+  } finally {
+    await client.end();
+  }
+}
