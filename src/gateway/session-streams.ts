@@ -141,6 +141,7 @@ export class SessionStreams {
   async #runEngine(stream: number, client: TunnelStream): Promise<string> {
     const { target, principal, grant, policy, catalog, maskKey, event, evidence, ending } =
       this.#options;
+    const { recording } = this.#options;
     const summary = await servePostgresStream({
       client,
       stream,
@@ -156,6 +157,7 @@ export class SessionStreams {
       cancelKeys: this.#cancelKeys,
       maskKey,
       event,
+      recorded: () => recording.flush(),
       evidence,
       signal: ending,
     });

@@ -1,6 +1,7 @@
 /**
  * One stream of a session as the engine sees it: a Duplex over the WebSocket, with the recording
- * in between. What is read was recorded before; what is written is recorded before it leaves.
+ * in between. What is read has been given to the recording, which whoever forwards it flushes
+ * before; what is written is recorded before it leaves.
  */
 import { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
@@ -9,8 +10,10 @@ import type { Direction } from '../recording/types.ts';
 
 /** What the stream needs of the session's recording. */
 export interface StreamRecording {
-  /** write(2) has returned when this returns. Throws once the recording has stopped. */
+  /** Throws once the recording has stopped. */
   data(stream: number, direction: Direction, bytes: Uint8Array): void;
+  /** write(2) of everything before has returned when this returns. Throws as `data`. */
+  flush(): void;
   /** Defined while too much is not agreed yet: neither leg may go on until it resolves. */
   backpressure(): Promise<void> | undefined;
 }
@@ -97,6 +100,7 @@ export class TunnelStream extends Duplex {
     }
     try {
       recording.data(stream, DOWN, chunk);
+      recording.flush();
     } catch (error) {
       this.#options.onRecordingFault(error);
       done(error instanceof Error ? error : new Error('the recording stopped'));

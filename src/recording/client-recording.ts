@@ -143,6 +143,7 @@ export class ClientRecording implements AsyncDisposable {
   data(stream: number, direction: Direction, bytes: Uint8Array): void {
     this.#stop.signal.throwIfAborted();
     this.#writer.data(stream, direction, bytes);
+    this.#writer.flush();
     this.#uncoveredBytes += bytes.length;
     this.#watch();
   }

@@ -8,13 +8,15 @@
  *           | u8 2 | frame header [24] | SHA256(frame) [32] | body
  *           | u8 3 | frame header [24] | SHA256(frame) [32]          (body withheld)
  *
- * body: of DATA the 13 bytes before the data, of others the whole plain body.
+ * body: of DATA the 13 bytes before the data, of GROUP the same within its records, of others the
+ * whole plain body.
  */
 import { ByteReader } from './byte-reader.ts';
 import { DATA_PREFIX_LENGTH, type DataBody, decodeDataBody } from './data-body.ts';
 import { utf8 } from './encoding.ts';
 import { FormatError } from './format-error.ts';
 import { decodeFrameHeader, FRAME_HEADER_LENGTH, type FrameHeader, TAG_LENGTH } from './frame.ts';
+import { type GroupRecord, readGroup, withoutData } from './group-body.ts';
 import { HASH_LENGTH } from './merkle-tree.ts';
 import {
   decodeSegmentHeader,
@@ -39,6 +41,12 @@ export type EventsRecord =
       readonly length: number;
     }
   | {
+      readonly type: 'group';
+      readonly header: FrameHeader;
+      readonly digest: Uint8Array;
+      readonly records: readonly GroupRecord[];
+    }
+  | {
       readonly type: 'frame';
       readonly header: FrameHeader;
       readonly digest: Uint8Array;
@@ -57,17 +65,23 @@ export function encodeFrameRecord(
   digest: Uint8Array,
   body: Uint8Array,
 ): Uint8Array {
-  const kept = header.type === 'data' ? body.subarray(0, DATA_PREFIX_LENGTH) : body;
-  return Buffer.concat([Uint8Array.of(RECORDS.frame), headerBytes, digest, kept]);
+  return Buffer.concat([Uint8Array.of(RECORDS.frame), headerBytes, digest, keptOf(header, body)]);
 }
 
-/** Length of the record of one frame, from its header alone. */
-export function eventRecordLength(header: FrameHeader): number {
-  return FRAME_RECORD_HEAD + bodyLength(header);
+/** Length of the record of one frame. @param body the whole plain body */
+export function eventRecordLength(header: FrameHeader, body: Uint8Array): number {
+  return FRAME_RECORD_HEAD + keptOf(header, body).length;
 }
 
-function bodyLength(header: FrameHeader): number {
-  return header.type === 'data' ? DATA_PREFIX_LENGTH : header.bodyLength - TAG_LENGTH;
+function keptOf(header: FrameHeader, body: Uint8Array): Uint8Array {
+  switch (header.type) {
+    case 'data':
+      return body.subarray(0, DATA_PREFIX_LENGTH);
+    case 'group':
+      return withoutData(body);
+    default:
+      return body;
+  }
 }
 
 /** Reads a part of the member; throws FormatError past its end. */
@@ -104,11 +118,16 @@ function readRecord(cursor: MemberCursor): EventsRecord {
   if (kind === RECORDS.withheld) {
     return { type: 'withheld', header, digest };
   }
-  const body = cursor.take(bodyLength(header));
+  const plainLength = header.bodyLength - TAG_LENGTH;
+  if (header.type === 'group') {
+    const records = readGroup(plainLength, (length) => cursor.take(length), 'left out');
+    return { type: 'group', header, digest, records };
+  }
+  const body = cursor.take(header.type === 'data' ? DATA_PREFIX_LENGTH : plainLength);
   if (header.type !== 'data') {
     return { type: 'frame', header, digest, body };
   }
-  const length = header.bodyLength - TAG_LENGTH - DATA_PREFIX_LENGTH;
+  const length = plainLength - DATA_PREFIX_LENGTH;
   if (length < 0) {
     throw new FormatError('a data frame is too short');
   }

@@ -34,6 +34,7 @@ export const FRAME_TYPES = {
   cut: 3,
   gap: 4,
   recovered: 5,
+  group: 6,
   end: 127,
 } as const;
 export type FrameType = keyof typeof FRAME_TYPES;

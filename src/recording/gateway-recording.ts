@@ -1,7 +1,8 @@
 /**
  * The gateway's record of one live session: the authoritative one.
  *
- *     data(), event()   appended before anything is forwarded
+ *     data(), event()   what happens, in order
+ *     flush()           it is written: called before anything is forwarded
  *     onRecorded        what is on disk: the client may put it into a cut
  *     acceptCut()       the client's cut is checked against the files and countersigned
  *     backpressure()    too much is not agreed yet: neither leg may go on
@@ -122,7 +123,8 @@ export class GatewayRecording implements AsyncDisposable {
   }
 
   /**
-   * Appends; write(2) has returned when this returns. Call before forwarding.
+   * Appends; call `flush` before anything is forwarded that depends on it.
+   * @param bytes must not change until then
    * @throws RecordingStopped once the session must end
    */
   data(stream: number, direction: Direction, bytes: Uint8Array): void {
@@ -132,7 +134,16 @@ export class GatewayRecording implements AsyncDisposable {
     this.#watchLag();
   }
 
-  /** @throws HoopError HOOP_RECORDING_WRITE */
+  /**
+   * write(2) of all data and events before has returned when this returns.
+   * @throws RecordingStopped, HoopError HOOP_RECORDING_WRITE: nothing may be forwarded any more
+   */
+  flush(): void {
+    this.#stop.signal.throwIfAborted();
+    this.#writer.flush();
+  }
+
+  /** As `data`. @throws HoopError HOOP_RECORDING_WRITE */
   event(event: RecordingEvent): void {
     this.#writer.event(event);
   }
@@ -141,6 +152,7 @@ export class GatewayRecording implements AsyncDisposable {
   evidence(line: EvidenceLine): Uint8Array {
     const bytes = utf8(`${JSON.stringify(line)}\n`);
     this.data(CONTROL_STREAM, 1, bytes);
+    this.flush();
     return bytes;
   }
 

@@ -8,6 +8,7 @@ import type { BundleSource } from './bundle-source.ts';
 import { parseCanonicalJson } from './canonical-json.ts';
 import type { SessionCertificate } from './certificate.ts';
 import { ChunkMap, chunkPlaces } from './chunk-map.ts';
+import type { DataBody } from './data-body.ts';
 import { fromUtf8 } from './encoding.ts';
 import { readEventsMember } from './events-member.ts';
 import { FormatError } from './format-error.ts';
@@ -150,17 +151,32 @@ class SessionReader {
       const { seq, timeUs, type } = record.header;
       const timeMs = startMs + timeUs / 1000;
       if (record.type === 'data' && wanted(record.data.stream)) {
-        const { stream, direction, offset } = record.data;
-        const parts = this.#chunks.read(stream, direction, offset, record.length);
-        if (parts === undefined) {
-          throw new FormatError(`the data of event ${seq} is missing`);
-        }
-        const bytes = parts.length === 1 && parts[0] ? parts[0] : Buffer.concat(parts);
-        yield { type: 'data', piece: { timeMs, seq, stream, direction, offset, bytes } };
+        yield { type: 'data', piece: this.#piece(record, { timeMs, seq }) };
       } else if (record.type === 'frame' && type === 'event') {
         yield { type: 'event', timeMs, seq, event: parseEvent(record.body) };
+      } else if (record.type === 'group') {
+        for (const part of record.records) {
+          if (part.type === 'event') {
+            yield { type: 'event', timeMs, seq, event: parseEvent(part.body) };
+          } else if (wanted(part.data.stream)) {
+            yield { type: 'data', piece: this.#piece(part, { timeMs, seq }) };
+          }
+        }
       }
     }
+  }
+
+  #piece(
+    place: { readonly data: Omit<DataBody, 'bytes'>; readonly length: number },
+    when: { readonly timeMs: number; readonly seq: number },
+  ): Piece {
+    const { stream, direction, offset } = place.data;
+    const parts = this.#chunks.read(stream, direction, offset, place.length);
+    if (parts === undefined) {
+      throw new FormatError(`the data of event ${when.seq} is missing`);
+    }
+    const bytes = parts.length === 1 && parts[0] ? parts[0] : Buffer.concat(parts);
+    return { ...when, stream, direction, offset, bytes };
   }
 }
 

@@ -7,11 +7,12 @@ import { join } from 'node:path';
 import { HoopError } from '../errors.ts';
 import { parseCanonicalJson } from './canonical-json.ts';
 import { decodeRecordedCut, type RecordedCut } from './cut.ts';
-import { decodeDataBody } from './data-body.ts';
+import { type DataBody, decodeDataBody } from './data-body.ts';
 import { DataIndex } from './data-index.ts';
 import { eventRecordLength, SEGMENT_RECORD_LENGTH } from './events-member.ts';
 import { FormatError } from './format-error.ts';
 import { type FrameHeader, frameLength, openFrame, segmentKey } from './frame.ts';
+import { decodeGroup } from './group-body.ts';
 import { firstHead, frameDigest, NO_HEAD, nextHead } from './head-chain.ts';
 import { type EndBody, EndBodyShape } from './notice-bodies.ts';
 import { parseShape } from './parse-shape.ts';
@@ -180,10 +181,20 @@ class Scan {
       this.#closedMs ||= this.#lastMs;
     }
     this.#lastMs = this.#timeMs(segment, header);
-    this.#eventBytes += eventRecordLength(header);
+    this.#eventBytes += eventRecordLength(header, body);
     switch (header.type) {
       case 'data':
-        this.#data(segment.segment, header, body, position);
+        this.#data(segment.segment, header, decodeDataBody(body), position);
+        return;
+      case 'group':
+        for (const record of decodeGroup(body)) {
+          if (record.type === 'data') {
+            this.#data(segment.segment, header, { ...record.data, bytes: record.bytes }, position);
+          } else {
+            // As below.
+            this.#event(parseCanonicalJson(record.body, 'an event') as RecordingEvent);
+          }
+        }
         return;
       case 'event':
         // Written by this code and covered by the tag: the type says what the members are.
@@ -205,8 +216,8 @@ class Scan {
     return segment.startMs + Math.floor(header.timeUs / 1000);
   }
 
-  #data(segment: number, header: FrameHeader, body: Uint8Array, position: number): void {
-    const { stream, direction, offset, bytes } = decodeDataBody(body);
+  #data(segment: number, header: FrameHeader, data: DataBody, position: number): void {
+    const { stream, direction, offset, bytes } = data;
     const before = this.#offsets.get(stream) ?? { stream, up: 0, down: 0 };
     if (offset !== (direction === 0 ? before.up : before.down)) {
       throw new FormatError(`stream ${stream} has a gap at ${offset}`);

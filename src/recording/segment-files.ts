@@ -12,6 +12,7 @@ import {
   openFrame,
   segmentKey,
 } from './frame.ts';
+import { decodeGroup } from './group-body.ts';
 import { segmentName } from './segment-writer.ts';
 
 /** Of the small frames of one read-ahead; a larger frame is read as long as it is. */
@@ -31,13 +32,21 @@ export class SegmentFiles implements Disposable {
     this.#dataKey = dataKey;
   }
 
-  /** The bytes of a DATA frame. The memory is the caller's. @throws FormatError */
+  /** The bytes of a DATA frame, or of the DATA record of a group. The memory is the caller's. @throws FormatError */
   readData(segment: number, position: number): Uint8Array {
     const file = this.#file(segment);
     const header = decodeFrameHeader(this.#read(file.fd, segment, position, FRAME_HEADER_LENGTH));
     const length = FRAME_HEADER_LENGTH + header.bodyLength + FRAME_TRAILER_LENGTH;
     const frame = this.#read(file.fd, segment, position, length);
-    return decodeDataBody(openFrame(file.key, segment, header, frame)).bytes;
+    const body = openFrame(file.key, segment, header, frame);
+    if (header.type !== 'group') {
+      return decodeDataBody(body).bytes;
+    }
+    const record = decodeGroup(body).find(({ type }) => type === 'data');
+    if (record?.type !== 'data') {
+      throw new FormatError('a group has no data where some was recorded');
+    }
+    return record.bytes;
   }
 
   [Symbol.dispose](): void {

@@ -54,7 +54,7 @@ export interface SegmentWriterOptions {
   readonly after?: { readonly segment: number; readonly seq: number; readonly head: Uint8Array };
   /** Called once, with the error that ends this recording. */
   readonly onFailure: (error: HoopError) => void;
-  /** Called when a sync begins: what has been appended by now … */
+  /** Called when a sync begins: what has been appended when it returns … */
   readonly onSyncStart: () => void;
   /** … is safe when this is called, with the number of frames. */
   readonly onSynced: (frames: number) => void;
@@ -115,24 +115,31 @@ export class SegmentWriter {
 
   /** @throws HoopError HOOP_RECORDING_WRITE, then and for ever after. */
   append(type: FrameType, ...body: readonly Uint8Array[]): FramePosition {
-    if (this.#failure !== undefined) {
-      throw this.#failure;
-    }
-    if (this.#closed || this.#key === undefined) {
-      throw new TypeError('the recording is closed');
-    }
+    this.assertOpen();
     if (this.#position >= SEGMENT_BYTES) {
       this.#startSegment();
     }
+    const key = this.assertOpen();
     const seq = this.#seq;
     const timeUs = Math.max(0, this.#system.monotonicUs() - this.#startUs);
-    const frame = sealFrame(this.#key, this.#segment, { type, seq, timeUs }, body);
+    const frame = sealFrame(key, this.#segment, { type, seq, timeUs }, body);
     const position = this.#position;
     this.#write(frame.parts, frame.length);
     this.#head = nextHead(this.#head, frameDigest(frame.parts));
     this.#seq += 1;
     this.#scheduleSync(frame.length);
     return { segment: this.#segment, position, length: frame.length, seq };
+  }
+
+  /** @returns the key of the segment. @throws as `append` */
+  assertOpen(): KeyObject {
+    if (this.#failure !== undefined) {
+      throw this.#failure;
+    }
+    if (this.#closed || this.#key === undefined) {
+      throw new TypeError('the recording is closed');
+    }
+    return this.#key;
   }
 
   /** Resolves when everything that was appended before the call is on disk. */
@@ -245,6 +252,12 @@ export class SegmentWriter {
   async #runSync(): Promise<void> {
     clearTimeout(this.#timer);
     this.#timer = undefined;
+    try {
+      // May still append.
+      this.#options.onSyncStart();
+    } catch (error) {
+      throw this.#fail(error);
+    }
     const frames = this.#seq;
     const full = this.#full;
     const fd = this.#fd;
@@ -252,7 +265,6 @@ export class SegmentWriter {
     this.#full = [];
     this.#directoryDirty = false;
     this.#unsyncedBytes = 0;
-    this.#options.onSyncStart();
     try {
       for (const old of full) {
         await this.#system.syncData(old);

@@ -10,10 +10,12 @@ import { parseCanonicalJson } from './canonical-json.ts';
 import type { ChunkMap } from './chunk-map.ts';
 import { counted } from './counted.ts';
 import { decodeRecordedCut, type RecordedCut } from './cut.ts';
+import type { DataBody } from './data-body.ts';
 import { sameBytes } from './encoding.ts';
 import { type EventsRecord, readEventsMember } from './events-member.ts';
 import { FormatError } from './format-error.ts';
 import { type FrameHeader, sealFrame, segmentKey } from './frame.ts';
+import { encodeGroupRecordHead } from './group-body.ts';
 import { firstHead, frameDigest, NO_HEAD, nextHead } from './head-chain.ts';
 import { dataKeyDigest, type ManifestCut } from './manifest.ts';
 import { EndBodyShape } from './notice-bodies.ts';
@@ -66,6 +68,12 @@ export function verifyFrames(
   }
 }
 
+/** Where data lies in its stream. */
+interface DataPlace {
+  readonly data: Omit<DataBody, 'bytes'>;
+  readonly length: number;
+}
+
 class FrameWalk {
   readonly #contents: BundleContents;
   readonly #dataKey: Uint8Array;
@@ -106,7 +114,15 @@ class FrameWalk {
     this.#head = nextHead(this.#head, record.digest);
     this.frames += 1;
     if (record.type === 'data') {
-      this.#advance(record.data.stream, record.data.direction, record.data.offset, record.length);
+      this.#advance(record);
+    } else if (record.type === 'group') {
+      for (const part of record.records) {
+        if (part.type === 'data') {
+          this.#advance(part);
+        } else {
+          this.#countMasked(header, part.body);
+        }
+      }
     } else if (record.type === 'frame') {
       this.#checkBody(header, record.body);
     } else {
@@ -167,7 +183,7 @@ class FrameWalk {
     if (record.type === 'withheld') {
       return;
     }
-    const body = record.type === 'data' ? this.#dataBody(record) : [record.body];
+    const body = this.#bodyOf(record);
     const { type, seq, timeUs } = record.header;
     const frame = sealFrame(this.#key, this.#segment.segment, { type, seq, timeUs }, body);
     if (!sameBytes(frameDigest(frame.parts), record.digest)) {
@@ -175,13 +191,33 @@ class FrameWalk {
     }
   }
 
-  #dataBody(record: Extract<EventsRecord, { type: 'data' }>): Uint8Array[] {
-    const { stream, direction, offset } = record.data;
-    const parts = this.#chunks.read(stream, direction, offset, record.length);
-    if (parts === undefined) {
-      throw new FormatError(`the data of event ${record.header.seq} is missing`);
+  /** The whole plain body, in parts. */
+  #bodyOf(record: Exclude<EventsRecord, { type: 'segment' | 'withheld' }>): Uint8Array[] {
+    const { seq } = record.header;
+    switch (record.type) {
+      case 'data':
+        return [record.prefix, ...this.#dataOf(record, seq)];
+      case 'group':
+        return record.records.flatMap((part) =>
+          part.type === 'data'
+            ? [
+                encodeGroupRecordHead('data', part.prefix.length + part.length),
+                part.prefix,
+                ...this.#dataOf(part, seq),
+              ]
+            : [encodeGroupRecordHead('event', part.body.length), part.body],
+        );
+      case 'frame':
+        return [record.body];
     }
-    return [record.prefix, ...parts];
+  }
+
+  #dataOf({ data, length }: DataPlace, seq: number): Uint8Array[] {
+    const parts = this.#chunks.read(data.stream, data.direction, data.offset, length);
+    if (parts === undefined) {
+      throw new FormatError(`the data of event ${seq} is missing`);
+    }
+    return parts;
   }
 
   #checkBody(header: FrameHeader, body: Uint8Array): void {
@@ -190,7 +226,7 @@ class FrameWalk {
         this.#checkCut(decodeRecordedCut(body));
         return;
       case 'event':
-        this.#maskedValues += maskedValuesOf(parseCanonicalJson(body, `event ${header.seq}`));
+        this.#countMasked(header, body);
         return;
       case 'gap':
         this.gaps += 1;
@@ -206,8 +242,13 @@ class FrameWalk {
       }
       case 'recovered':
       case 'data':
+      case 'group':
         return;
     }
+  }
+
+  #countMasked(header: FrameHeader, event: Uint8Array): void {
+    this.#maskedValues += maskedValuesOf(parseCanonicalJson(event, `event ${header.seq}`));
   }
 
   /** The gateway wrote each cut into its own file when it signed it. */
@@ -219,7 +260,7 @@ class FrameWalk {
     }
   }
 
-  #advance(stream: number, direction: Direction, offset: number, length: number): void {
+  #advance({ data: { stream, direction, offset }, length }: DataPlace): void {
     if (offset !== this.#at(stream, direction)) {
       throw new FormatError(`the events have a gap in stream ${stream}`);
     }

@@ -19,6 +19,12 @@ class TestRecording {
     this.chunks[direction].push(Uint8Array.from(bytes));
   }
 
+  flush(): void {
+    if (this.fails) {
+      throw new Error('disk full');
+    }
+  }
+
   backpressure(): Promise<void> | undefined {
     return this.gate;
   }

@@ -31,6 +31,20 @@ for (;;) {
   }
   offsets.set(key, offset + bytes.length);
   // What a forwarded byte is in production: after this line it must never be lost.
-  writeSync(1, `${key} ${offset + bytes.length}\n`);
+  say(`${key} ${offset + bytes.length}\n`);
   await (pair.gateway.backpressure() ?? new Promise(setImmediate));
+}
+
+/** The pipe does not block, and whoever reads it may be slow. */
+function say(line: string): void {
+  for (;;) {
+    try {
+      writeSync(1, line);
+      return;
+    } catch (error) {
+      if (!(error instanceof Error && 'code' in error && error.code === 'EAGAIN')) {
+        throw error;
+      }
+    }
+  }
 }

@@ -1,4 +1,5 @@
 /** Damaged and random bytes into every decoder: only typed errors, and soon. */
+
 import { randomBytes } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -14,6 +15,7 @@ import { decodeDataBody } from '../../src/recording/data-body.ts';
 import { decodeEnvelope } from '../../src/recording/dsse.ts';
 import { EVENTS_MAGIC, readEventsMember } from '../../src/recording/events-member.ts';
 import { decodeFrameHeader, openFrame, segmentKey } from '../../src/recording/frame.ts';
+import { decodeGroup } from '../../src/recording/group-body.ts';
 import { readKeyringUnverified } from '../../src/recording/keyring.ts';
 import { decodeManifest } from '../../src/recording/manifest.ts';
 import { decodeSegmentHeader } from '../../src/recording/segment-header.ts';
@@ -59,15 +61,16 @@ const DECODERS: Record<string, { readonly from: string; decode(bytes: Uint8Array
     from: 'bundle-keys.hex',
     decode: (bytes) => parseCanonicalJson(bytes, 'it'),
   },
-  events: {
-    from: 'events-data.hex',
-    decode: (bytes) => {
-      const member = Buffer.concat([EVENTS_MAGIC, bytes]);
-      const read = (at: number, length: number) => member.subarray(at, at + length);
-      return [...readEventsMember(member.length, read)];
-    },
-  },
+  events: { from: 'events-data.hex', decode: readEvents },
+  'events with a group': { from: 'events-group.hex', decode: readEvents },
+  group: { from: 'events-group.hex', decode: (bytes) => decodeGroup(bytes.subarray(57)) },
 };
+
+function readEvents(bytes: Uint8Array): unknown {
+  const member = Buffer.concat([EVENTS_MAGIC, bytes]);
+  const read = (at: number, length: number) => member.subarray(at, at + length);
+  return [...readEventsMember(member.length, read)];
+}
 
 function fixture(name: string): Buffer {
   const path = join(import.meta.dirname, '../fixtures/recording', name);

@@ -19,15 +19,23 @@ import { decodeDataBody, encodeDataPrefix } from '../../src/recording/data-body.
 import { decodeEnvelope, encodeEnvelope, signEnvelope } from '../../src/recording/dsse.ts';
 import { signingKeyFrom } from '../../src/recording/ed25519.ts';
 import { fromHex, toBase64, utf8 } from '../../src/recording/encoding.ts';
-import { encodeFrameRecord, encodeSegmentRecord } from '../../src/recording/events-member.ts';
+import {
+  EVENTS_MAGIC,
+  encodeFrameRecord,
+  encodeSegmentRecord,
+  readEventsMember,
+} from '../../src/recording/events-member.ts';
+import { FormatError } from '../../src/recording/format-error.ts';
 import {
   decodeFrameHeader,
   encodeFrameHeader,
+  type FrameHeader,
   hasValidChecksum,
   openFrame,
   sealFrame,
   segmentKey,
 } from '../../src/recording/frame.ts';
+import { decodeGroup, encodeGroupRecordHead } from '../../src/recording/group-body.ts';
 import { firstHead, nextHead } from '../../src/recording/head-chain.ts';
 import { openKeyring, signKeyring } from '../../src/recording/keyring.ts';
 import {
@@ -168,6 +176,19 @@ function sealed(): Buffer {
   return Buffer.concat(sealFrame(segmentKey(KEY, 7), 7, FRAME, DATA).parts);
 }
 
+/** A result and the bytes of it. */
+const GROUP = [
+  encodeGroupRecordHead('event', 17),
+  utf8('{"type":"cancel"}'),
+  encodeGroupRecordHead('data', 13 + 5),
+  ...DATA,
+];
+
+function sealedGroup(): Uint8Array {
+  const frame = sealFrame(segmentKey(KEY, 7), 7, { ...FRAME, type: 'group' }, GROUP);
+  return Buffer.concat(frame.parts);
+}
+
 const ENCODED: Record<string, () => Uint8Array> = {
   'segment-header.hex': () => encodeSegmentHeader(SEGMENT),
   'frame-data.hex': sealed,
@@ -194,6 +215,13 @@ const ENCODED: Record<string, () => Uint8Array> = {
     const header = { ...FRAME, bodyLength: 13 + 5 + 16 };
     const bytes = encodeFrameHeader(header);
     return encodeFrameRecord(header, bytes, sha256(sealed()), Buffer.concat(DATA));
+  },
+  'frame-group.hex': () => sealedGroup(),
+  'events-group.hex': () => {
+    const bodyLength = GROUP.reduce((sum, { length }) => sum + length, 16);
+    const header: FrameHeader = { ...FRAME, type: 'group', bodyLength };
+    const digest = sha256(sealedGroup());
+    return encodeFrameRecord(header, encodeFrameHeader(header), digest, Buffer.concat(GROUP));
   },
   'proof.hex': () => {
     const hello = {
@@ -227,6 +255,35 @@ describe('golden bytes', () => {
   test('the segment header reads back', () => {
     const header = decodeSegmentHeader(golden('segment-header.hex'));
     expect({ ...header, previousHead: Uint8Array.from(header.previousHead) }).toEqual(SEGMENT);
+  });
+
+  test('a group reads back, with and without its data', () => {
+    const frame = golden('frame-group.hex');
+    const body = openFrame(segmentKey(KEY, 7), 7, decodeFrameHeader(frame), frame);
+    const [event, data] = decodeGroup(body);
+    expect(event).toMatchObject({ type: 'event', body: Buffer.from('{"type":"cancel"}') });
+    expect(data).toMatchObject({ type: 'data', length: 5, bytes: Buffer.from('hello') });
+    const member = Buffer.concat([EVENTS_MAGIC, golden('events-group.hex')]);
+    const read = (at: number, length: number) => member.subarray(at, at + length);
+    const [record] = [...readEventsMember(member.length, read)];
+    expect(record).toMatchObject({
+      type: 'group',
+      records: [
+        { type: 'event', body: Buffer.from('{"type":"cancel"}') },
+        { type: 'data', length: 5, data: { stream: 3, direction: 1 }, bytes: new Uint8Array(0) },
+      ],
+    });
+  });
+
+  test.each([
+    ['two pieces of data', [...GROUP.slice(2), ...GROUP.slice(2)]],
+    ['a record of another type', [Uint8Array.of(3, 0, 0, 0, 1), Uint8Array.of(0)]],
+    ['a group in a group', [Uint8Array.of(6, 0, 0, 0, 0)]],
+    ['data without its prefix', [Uint8Array.of(1, 0, 0, 0, 12), new Uint8Array(12)]],
+    ['a length beyond its end', [Uint8Array.of(2, 0xff, 0xff, 0xff, 0xff), new Uint8Array(9)]],
+    ['half a head', [Uint8Array.of(2, 0, 0)]],
+  ])('a group with %s is refused', (_what, parts) => {
+    expect(() => decodeGroup(Buffer.concat(parts))).toThrow(FormatError);
   });
 
   test('the frame reads back and opens', () => {

@@ -159,10 +159,12 @@ export class SessionPair {
   up(stream: number, bytes: Uint8Array): void {
     this.client.data(stream, 0, bytes);
     this.gateway.data(stream, 0, bytes);
+    this.gateway.flush();
   }
 
   down(stream: number, bytes: Uint8Array): void {
     this.gateway.data(stream, 1, bytes);
+    this.gateway.flush();
     this.client.data(stream, 1, bytes);
   }
 

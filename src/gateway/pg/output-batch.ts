@@ -12,13 +12,18 @@ const LARGEST_COPY = 256 * 1024;
 export class OutputBatch {
   readonly #sink: Writable;
   readonly #ended: AbortSignal;
+  readonly #before: () => void;
   #views: Uint8Array[] = [];
   #length = 0;
 
-  /** @param ended aborts a wait for the other side to read. */
-  constructor(sink: Writable, ended: AbortSignal) {
+  /**
+   * @param ended aborts a wait for the other side to read.
+   * @param before called before something is written; what it throws keeps it from being written.
+   */
+  constructor(sink: Writable, ended: AbortSignal, before: () => void) {
     this.#sink = sink;
     this.#ended = ended;
+    this.#before = before;
   }
 
   get isEmpty(): boolean {
@@ -45,6 +50,7 @@ export class OutputBatch {
     this.#views = [];
     this.#length = 0;
     if (!this.#sink.writable) throw new StreamEnded('the other side is closed');
+    this.#before();
     let more = true;
     if (views.length === 1 || length > LARGEST_COPY) {
       for (const view of views) more = this.#sink.write(view);

@@ -100,6 +100,7 @@ class PostgresStream {
       await this.sayFatal(refused);
       return refused.message;
     }
+    this.story.written();
     const target = await this.#connect(first.packet);
     this.story.target(target.server, target.tls);
     const { options, story, ended } = {
@@ -160,6 +161,7 @@ class PostgresStream {
   async #cancel(request: CancelRequest): Promise<string> {
     const { cancelKeys } = this.#options;
     const { processId, secretKey } = request;
+    this.story.written();
     const forStream = await cancelKeys.cancel(processId, secretKey);
     this.story.cancelled(forStream);
     return forStream === undefined ? 'cancel with an unknown key' : 'cancel';

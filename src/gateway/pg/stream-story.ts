@@ -80,6 +80,15 @@ export class StreamStory {
     this.#write({ type: 'cancel', stream: this.#options.stream, forStream });
   }
 
+  /** Before anything goes to the target. @throws RecordingFailed */
+  written(): void {
+    try {
+      this.#options.recorded();
+    } catch (error) {
+      throw new RecordingFailed(error);
+    }
+  }
+
   summary(reason: string): PostgresStreamSummary {
     return {
       statements: this.#statements,

@@ -45,8 +45,8 @@ export interface StatementPolicy {
 export interface PostgresStreamOptions {
   /**
    * The tunnel stream: plain protocol from StartupMessage (or CancelRequest) on, no SSLRequest and
-   * no authentication. What is read from it is already recorded; what is written to it is recorded
-   * before it leaves.
+   * no authentication. What is read from it is in the record, as `event`s are: `recorded` writes
+   * them. What is written to it is written to the record before it leaves, with all before it.
    */
   readonly client: Duplex;
   readonly stream: number;
@@ -59,8 +59,10 @@ export interface PostgresStreamOptions {
   readonly policy: StatementPolicy;
   readonly catalog: CatalogSource;
   readonly cancelKeys: CancelRegistry;
-  /** Throws when it cannot be written: the stream must end, nothing may be forwarded. */
+  /** Throws when it cannot be recorded: the stream must end, nothing may be forwarded. */
   readonly event: (event: RecordingEvent) => void;
+  /** Called before anything goes to the target. Throws when the record cannot be written. */
+  readonly recorded: () => void;
   readonly evidence: (line: EvidenceLine) => void;
   /**
    * Key of `mask: hash` (HMAC-SHA-256), 32 random bytes that belong to one gateway and never leave

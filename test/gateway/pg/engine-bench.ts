@@ -164,6 +164,8 @@ export interface BenchOptions {
   readonly grant?: () => Grant;
   /** Splits what goes to the engine into single bytes. */
   readonly byteAtATime?: boolean;
+  /** Throws: the record cannot be written. */
+  readonly onRecorded?: () => void;
   readonly onEvent?: (event: RecordingEvent) => void;
 }
 
@@ -218,6 +220,7 @@ export async function startBench(options: BenchOptions): Promise<Bench> {
         options.onEvent?.(event);
         events.push(event);
       },
+      recorded: () => options.onRecorded?.(),
       evidence: (line) => evidence.push(line),
       maskKey: new Secret(new Uint8Array(32).fill(7)),
       signal: session.signal,

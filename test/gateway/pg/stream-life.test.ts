@@ -299,16 +299,19 @@ describe('messages that are not understood', () => {
   });
 });
 
-test('a recording that cannot be written ends the stream before anything is forwarded', async () => {
+test.each([
+  'onEvent',
+  'onRecorded',
+])('a recording that cannot be written ends the stream before anything is forwarded (%s)', async (step) => {
   let broken = false;
   await using bench = await startBench({
     target: target(),
-    onEvent: () => {
+    [step]: () => {
       if (broken) throw new Error('disk full');
     },
   });
   await using client = await RawClient.open(bench.port);
-  await client.ask([query('CREATE TABLE kept (a int)')]);
+  await client.ask([query('CREATE TABLE IF NOT EXISTS kept (a int)')]);
   broken = true;
   client.send(query('DROP TABLE kept'));
   await client.closed();

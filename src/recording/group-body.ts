@@ -1,0 +1,97 @@
+/**
+ * Body of a GROUP frame: what one step of one stream leaves in the record, in order. A statement
+ * and the decision on it, or a result and the bytes of it, cost one frame instead of several.
+ *
+ *     record: u8 type | u32 length | body [length]
+ *
+ * type is that of the frame which the record would be alone, DATA or EVENT; at most one is DATA.
+ * In the `events` member of a bundle the DATA record has only the 13 bytes before the data, but
+ * its length is that of the whole.
+ */
+import { ByteReader } from './byte-reader.ts';
+import { DATA_PREFIX_LENGTH, type DataBody, decodeDataBody } from './data-body.ts';
+import { FormatError } from './format-error.ts';
+import { FRAME_TYPES } from './frame.ts';
+
+export const GROUP_RECORD_HEAD = 5;
+
+export type GroupRecord =
+  | { readonly type: 'event'; readonly body: Uint8Array }
+  | {
+      readonly type: 'data';
+      readonly data: Omit<DataBody, 'bytes'>;
+      readonly prefix: Uint8Array;
+      /** Of the data, without the prefix. */
+      readonly length: number;
+      /** Empty when they were left out. */
+      readonly bytes: Uint8Array;
+    };
+
+export function encodeGroupRecordHead(type: 'data' | 'event', length: number): Uint8Array {
+  const head = Buffer.allocUnsafe(GROUP_RECORD_HEAD);
+  head.writeUInt8(FRAME_TYPES[type], 0);
+  head.writeUInt32BE(length, 1);
+  return head;
+}
+
+/** @throws FormatError */
+export function decodeGroup(body: Uint8Array): GroupRecord[] {
+  const reader = new ByteReader(body, 'a group');
+  return readGroup(body.length, (length) => reader.bytes(length), 'whole');
+}
+
+/** What of a whole body goes into a bundle's `events` member: all but the data. */
+export function withoutData(body: Uint8Array): Uint8Array {
+  const kept: Uint8Array[] = [];
+  for (const record of decodeGroup(body)) {
+    const { type } = record;
+    const all = type === 'data' ? DATA_PREFIX_LENGTH + record.length : record.body.length;
+    kept.push(encodeGroupRecordHead(type, all), type === 'data' ? record.prefix : record.body);
+  }
+  return Buffer.concat(kept);
+}
+
+/**
+ * @param wholeLength of the body as it was recorded
+ * @param take gives the next bytes
+ * @param data whether the bytes of DATA follow their prefix
+ * @throws FormatError
+ */
+export function readGroup(
+  wholeLength: number,
+  take: (length: number) => Uint8Array,
+  data: 'whole' | 'left out',
+): GroupRecord[] {
+  const records: GroupRecord[] = [];
+  let hasData = false;
+  for (let rest = wholeLength; rest > 0; ) {
+    const head = new ByteReader(take(GROUP_RECORD_HEAD), 'a group');
+    const type = head.u8();
+    const length = head.u32();
+    rest -= GROUP_RECORD_HEAD + length;
+    if (rest < 0) {
+      throw new FormatError('a group holds more than it is long');
+    }
+    if (type === FRAME_TYPES.event) {
+      records.push({ type: 'event', body: take(length) });
+    } else if (type === FRAME_TYPES.data && !hasData && length >= DATA_PREFIX_LENGTH) {
+      hasData = true;
+      records.push(dataRecord(length, take, data));
+    } else {
+      throw new FormatError('a group holds what does not belong there');
+    }
+  }
+  return records;
+}
+
+function dataRecord(
+  length: number,
+  take: (length: number) => Uint8Array,
+  data: 'whole' | 'left out',
+): GroupRecord {
+  const prefix = take(DATA_PREFIX_LENGTH);
+  const { stream, direction, offset } = decodeDataBody(prefix);
+  const dataLength = length - DATA_PREFIX_LENGTH;
+  const bytes = data === 'whole' ? take(dataLength) : new Uint8Array(0);
+  return { type: 'data', data: { stream, direction, offset }, prefix, length: dataLength, bytes };
+}
