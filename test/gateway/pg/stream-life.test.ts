@@ -299,26 +299,26 @@ describe('messages that are not understood', () => {
   });
 });
 
-test.each([
-  'onEvent',
-  'onRecorded',
-])('a recording that cannot be written ends the stream before anything is forwarded (%s)', async (step) => {
-  let broken = false;
-  await using bench = await startBench({
-    target: target(),
-    [step]: () => {
-      if (broken) throw new Error('disk full');
-    },
-  });
-  await using client = await RawClient.open(bench.port);
-  await client.ask([query('CREATE TABLE IF NOT EXISTS kept (a int)')]);
-  broken = true;
-  client.send(query('DROP TABLE kept'));
-  await client.closed();
-  await bench.idle();
-  expect(bench.failures).toMatchObject([{ message: 'disk full' }]);
-  expect(await sql("SELECT to_regclass('kept') IS NOT NULL")).toEqual([['t']]);
-});
+test.each(['onEvent', 'onRecorded'])(
+  'a recording that cannot be written ends the stream before anything is forwarded (%s)',
+  async (step) => {
+    let broken = false;
+    await using bench = await startBench({
+      target: target(),
+      [step]: () => {
+        if (broken) throw new Error('disk full');
+      },
+    });
+    await using client = await RawClient.open(bench.port);
+    await client.ask([query('CREATE TABLE IF NOT EXISTS kept (a int)')]);
+    broken = true;
+    client.send(query('DROP TABLE kept'));
+    await client.closed();
+    await bench.idle();
+    expect(bench.failures).toMatchObject([{ message: 'disk full' }]);
+    expect(await sql("SELECT to_regclass('kept') IS NOT NULL")).toEqual([['t']]);
+  },
+);
 
 test('a client that does not read holds the target back, not the memory of the gateway', async () => {
   await using bench = await startBench({ target: target() });
