@@ -27,6 +27,7 @@ const OWN_FAILURE = 255;
 
 export async function main(): Promise<void> {
   const settings = { quiet: false, color: true, json: false, passThrough: false };
+  let isStatusChosen = false;
   const interrupted = new AbortController();
   let interruptedBy: Signal | undefined;
   let interruptedAtMs = 0;
@@ -87,6 +88,7 @@ export async function main(): Promise<void> {
       }
     },
     setExitCode: (code) => {
+      isStatusChosen = true;
       process.exitCode = code;
     },
   };
@@ -113,7 +115,8 @@ export async function main(): Promise<void> {
     }
     process.exitCode = settings.passThrough ? OWN_FAILURE : exitCodeFor(error);
   }
-  if (interruptedBy && process.exitCode !== OWN_FAILURE && !settings.passThrough) {
+  const isOwn = process.exitCode !== OWN_FAILURE && !settings.passThrough;
+  if (interruptedBy && isOwn && !isStatusChosen) {
     process.exitCode = SIGNALS[interruptedBy];
   }
 }

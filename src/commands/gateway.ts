@@ -58,6 +58,8 @@ async function start(io: Io, options: StartOptions): Promise<void> {
     },
     onStopping: () => io.note('ending all sessions; press again to stop at once'),
   });
+  // A supervisor that stops it with a signal has stopped it, and not seen it fail.
+  io.setExitCode(0);
 }
 
 async function check(io: Io, options: StartOptions): Promise<void> {

@@ -23,6 +23,9 @@ export interface Io {
   readonly color: { readonly stdout: boolean; readonly stderr: boolean };
   /** One progress or warning line on stderr; nothing under `--quiet`. */
   readonly note: (text: string) => void;
-  /** The exit status of a pass-through command; everything else follows from errors. */
+  /**
+   * The exit status of a pass-through command, or 0 of one that a signal is meant to end; everything
+   * else follows from errors and signals.
+   */
   readonly setExitCode: (code: number) => void;
 }

@@ -27,6 +27,7 @@ import { errorReply } from './http-errors.ts';
 import { bytes, json, reply } from './http-replies.ts';
 import type { Authenticated, Identity } from './identity/identity.ts';
 import { errorFields, type Log } from './log.ts';
+import type { PolicyHistory } from './policy-history.ts';
 import { addRecordingRoutes } from './recording-routes.ts';
 import type { SessionIndex } from './session-index.ts';
 import type { SessionNonces } from './session-nonces.ts';
@@ -39,6 +40,7 @@ export interface HttpApiOptions {
   readonly index: SessionIndex;
   readonly ended: EndedRecordings;
   readonly nonces: SessionNonces;
+  readonly history: PolicyHistory;
   readonly info: () => InfoReply;
   /** Why the gateway cannot do its work now; empty: it can. */
   readonly unready: () => readonly string[];
@@ -171,7 +173,7 @@ export function createHttpApi(options: HttpApiOptions): Hono<Env> {
   );
   app.get(
     PATHS.targets,
-    authenticated((_c, who) => json(targetsReply(policy, who))),
+    authenticated((_c, who) => json(targetsReply(options, who))),
   );
 
   // ------------------------------------------------------------ sessions
@@ -204,7 +206,9 @@ export function createHttpApi(options: HttpApiOptions): Hono<Env> {
   );
   app.get(
     PATHS.session(':id'),
-    authenticated((c, who) => json(withLiveTotals(sessionOf(c, who, 'read').summary))),
+    authenticated((c, who) =>
+      json(withPolicy(options.history, withLiveTotals(sessionOf(c, who, 'read').summary))),
+    ),
   );
   app.post(
     PATHS.end(':id'),
@@ -269,10 +273,24 @@ function refuseOtherMethods(app: Hono<Env>): void {
   }
 }
 
-function targetsReply(policy: GatewayPolicy, who: Authenticated): TargetsReply {
+function withPolicy(history: PolicyHistory, summary: SessionSummary): SessionSummary {
+  const period = history.at(summary.policyCommit, Date.parse(summary.startedAt));
+  return period === undefined
+    ? summary
+    : {
+        ...summary,
+        policySigner: period.signer,
+        policySince: new Date(period.sinceMs).toISOString(),
+      };
+}
+
+function targetsReply({ policy, history }: HttpApiOptions, who: Authenticated): TargetsReply {
+  const { commit } = policy.inForce();
+  const period = history.at(commit, Number.MAX_SAFE_INTEGER);
   return {
     v: API_VERSION,
-    commit: policy.inForce().commit,
+    commit,
+    ...(period === undefined ? {} : { inForceSince: new Date(period.sinceMs).toISOString() }),
     targets: policy.granted(who.principal).map(({ target, grant }) => ({
       name: target.name,
       kind: target.kind,

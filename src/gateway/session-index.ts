@@ -49,8 +49,12 @@ export class SessionIndex {
   readonly #statements: ReturnType<typeof prepareAll>;
   readonly #statementIndex: StatementIndex;
   readonly #clock: () => number;
+  readonly #onFault: (error: unknown) => void;
+  /** Ends that could not be written, e.g. to a full disk. While that is so no session begins, so they are few. */
+  readonly #unwritten = new Map<string, SessionEnd>();
 
   constructor(store: IndexStore, clock: () => number, onFault: (error: unknown) => void) {
+    this.#onFault = onFault;
     this.#statements = prepareAll(store);
     this.#clock = clock;
     this.#statementIndex = new StatementIndex(store, clock, onFault);
@@ -75,17 +79,34 @@ export class SessionIndex {
     );
   }
 
+  /**
+   * Statements that cannot be written do not keep the session `live`; an end that cannot is written
+   * with the next flush.
+   * @throws what SQLite says
+   */
   end(id: string, end: SessionEnd): void {
-    this.flush();
-    this.#statements.end.run(
-      end.endedMs,
-      end.reason,
-      nullable(end.message),
-      end.upBytes,
-      end.downBytes,
-      end.reason === 'disputed' ? 'disputed' : 'ended',
-      id,
-    );
+    this.#unwritten.set(id, end);
+    try {
+      this.#statementIndex.flush();
+    } catch (error) {
+      this.#onFault(error);
+    }
+    this.#writeEnds();
+  }
+
+  #writeEnds(): void {
+    for (const [id, end] of this.#unwritten) {
+      this.#statements.end.run(
+        end.endedMs,
+        end.reason,
+        nullable(end.message),
+        end.upBytes,
+        end.downBytes,
+        end.reason === 'disputed' ? 'disputed' : 'ended',
+        id,
+      );
+      this.#unwritten.delete(id);
+    }
   }
 
   /** Both sides have signed the manifest. */
@@ -118,16 +139,26 @@ export class SessionIndex {
   /** Writes what is pending. @throws what SQLite says. */
   flush(): void {
     this.#statementIndex.flush();
+    this.#writeEnds();
+  }
+
+  /** For whoever only reads, or comes by: what cannot be written is reported and tried again. */
+  tryFlush(): void {
+    try {
+      this.flush();
+    } catch (error) {
+      this.#onFault(error);
+    }
   }
 
   find(id: string): IndexedSession | undefined {
-    this.flush();
+    this.tryFlush();
     const row = this.#statements.find.get(id);
     return row && this.#indexed(row);
   }
 
   list(query: SessionQuery): IndexedSession[] {
-    this.flush();
+    this.tryFlush();
     const rows = this.#statements.list.all({
       issuer: nullable(query.owner?.issuer),
       sub: nullable(query.owner?.sub),

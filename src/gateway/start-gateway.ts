@@ -25,6 +25,8 @@ import { listenHttps } from './https-listener.ts';
 import { Identity } from './identity/identity.ts';
 import { IndexStore } from './index-store.ts';
 import { errorFields, type Log } from './log.ts';
+import { PolicyHistory } from './policy-history.ts';
+import { Readiness } from './readiness.ts';
 import { SessionIndex } from './session-index.ts';
 import { SessionNonces } from './session-nonces.ts';
 import { Sessions } from './sessions.ts';
@@ -114,6 +116,17 @@ export async function startGateway(
   if (first !== undefined) {
     access.policyChanged(first.policy);
   }
+  const history = new PolicyHistory(database, clock);
+  if (first !== undefined) {
+    history.inForce(first);
+  }
+  policy.onChange((next) => history.inForce(next));
+  const readiness = new Readiness({
+    hasPolicy: () => policy.current() !== undefined,
+    checkWritable: () => database.checkWritable(),
+    log,
+    clock,
+  });
   const parser = opened.use(SqlParser.create());
   const catalogs = opened.use(new TargetCatalogs(parser));
   const nonces = new SessionNonces(clock);
@@ -154,7 +167,8 @@ export async function startGateway(
     ended,
     nonces,
     info: () => infoReply({ config, keys: keys.get(), policy, allowedSigners, version }),
-    unready: () => unreadyReasons({ policy, database, log }),
+    unready: () => readiness.reasons(),
+    history,
     log,
     signal: stopping.signal,
   });
@@ -177,6 +191,7 @@ export async function startGateway(
     .catch((error: unknown) => log.error('policy.poll_failed', errorFields(error)));
   const housekeeping = setInterval(() => {
     signOverdue();
+    index.tryFlush();
     identityStore
       .prune(clock())
       .catch((error: unknown) => log.error('housekeeping.failed', errorFields(error)));
@@ -263,23 +278,4 @@ function infoReply(from: {
       allowedSigners,
     },
   };
-}
-
-/** Public: says what is wrong, not with which file or host; the log does. */
-function unreadyReasons(from: {
-  readonly policy: GatewayPolicy;
-  readonly database: IndexStore;
-  readonly log: Log;
-}): string[] {
-  const reasons: string[] = [];
-  if (from.policy.current() === undefined) {
-    reasons.push('no policy is in force');
-  }
-  try {
-    from.database.checkWritable();
-  } catch (error) {
-    from.log.error('index.not_writable', errorFields(error));
-    reasons.push('the index cannot be written');
-  }
-  return reasons;
 }

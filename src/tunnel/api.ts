@@ -115,6 +115,8 @@ export const LimitsReply = z.object({
 export const TargetsReply = z.object({
   v: z.literal(API_VERSION),
   commit: z.string(),
+  /** RFC 3339: when the commit came into force on this gateway. */
+  inForceSince: z.string().optional(),
   targets: z.array(
     z.object({
       name: z.string(),
@@ -208,6 +210,9 @@ export const SessionSummary = z.object({
   policyCommit: z.string(),
   /** Ids of the temporary grants that it had. */
   grants: z.array(z.string()).optional(),
+  /** Of one session, not in lists: who signed that commit, and since when it was in force. */
+  policySigner: z.string().optional(),
+  policySince: z.string().optional(),
 });
 export type SessionSummary = z.infer<typeof SessionSummary>;
 export const SessionsReply = z.object({

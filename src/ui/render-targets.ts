@@ -2,6 +2,7 @@
 import type { TargetsReply } from '../tunnel/api.ts';
 import { plain } from './printable.ts';
 import { styleFor } from './style.ts';
+import { localTime } from './times.ts';
 
 type Target = TargetsReply['targets'][number];
 
@@ -14,7 +15,12 @@ export function renderTargets(reply: TargetsReply, color: boolean): string {
     const title = `${style.bold(plain(target.name))}  ${plain(target.kind)}${labels(target)}`;
     return [title, ...describe(target).map((line) => `  ${line}`)].join('\n');
   });
-  return `${blocks.join('\n\n')}\n\n${style.dim(`policy ${plain(reply.commit.slice(0, 12))}; connect with: hoop connect NAME`)}\n`;
+  const since =
+    reply.inForceSince === undefined
+      ? ''
+      : `, in force since ${localTime(Date.parse(reply.inForceSince))}`;
+  const policy = `policy ${plain(reply.commit.slice(0, 12))}${since}`;
+  return `${blocks.join('\n\n')}\n\n${style.dim(`${policy}; connect with: hoop connect NAME`)}\n`;
 }
 
 function describe(target: Target): string[] {

@@ -81,6 +81,14 @@ export function sessionDetails(session: SessionSummary, style: Style): string[] 
     ['masked', plural(session.maskedValues, 'value')],
     ['volume', `${byteCount(session.upBytes)} sent, ${byteCount(session.downBytes)} received`],
     ['policy', session.policyCommit],
+    ...(session.policySince === undefined
+      ? []
+      : [
+          [
+            '',
+            `signed by ${session.policySigner ?? '?'}, in force since ${localTime(Date.parse(session.policySince))}`,
+          ] as const,
+        ]),
   ];
   return facts.map(([name, value]) => `${style.bold(name.padEnd(11))}${plain(value)}`);
 }

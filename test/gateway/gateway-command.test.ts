@@ -1,4 +1,6 @@
 /** `hoop gateway start` and `hoop gateway check` as commands: what they print and when they end. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
@@ -91,6 +93,25 @@ test('start prints where it listens, serves, and ends when it is told to', async
   ]);
   expect(await log).not.toContain(postgres.password);
 });
+
+test.each(['SIGTERM', 'SIGINT'] as const)(
+  'a gateway that %s stops in order ends with 0: its supervisor has not seen it fail',
+  async (signal) => {
+    const name = `by-${signal.toLowerCase()}`;
+    const config = join(bench.directory, await writeConfig(name));
+    const start = ['bin/hoop.js', 'gateway', 'start', '--json', '--config', config];
+    const child = spawn(process.execPath, start, {
+      env: { ...process.env, PROD_DB: postgres.password },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    const log = text(child.stderr);
+    const ended = once(child, 'close');
+    await once(child.stdout, 'data');
+    child.kill(signal);
+    expect(await ended).toEqual([0, null]);
+    expect(await log).toContain('gateway.stopped');
+  },
+);
 
 test('start without --json speaks to people, and shows the new root key once', async () => {
   const config = await writeConfig('two');

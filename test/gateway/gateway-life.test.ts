@@ -111,6 +111,25 @@ test('without a policy the gateway says that it is not ready, and gives nothing'
   expect(bare.log.events.some(({ event }) => event === 'policy.problem')).toBe(true);
 });
 
+test('which policy was in force from when on, and who signed it, is kept across restarts', async () => {
+  const client = await bench.client('engineer');
+  const first = await client.targets(bench.signal);
+  const session = await TestSession.open(bench, 'engineer');
+  await session.close();
+  await bench.restart();
+  expect(await client.targets(bench.signal)).toMatchObject({ inForceSince: first.inForceSince });
+  const change = { files: { 'README.md': 'new' }, message: 'new' };
+  const commit = await bench.policy.commit(change);
+  await expect.poll(async () => (await client.targets(bench.signal)).commit).toBe(commit);
+  const { inForceSince = '' } = await client.targets(bench.signal);
+  expect(Date.parse(inForceSince)).toBeGreaterThan(Date.parse(first.inForceSince ?? ''));
+  // A session is told with the policy of its time.
+  const shown = await client.session(session.id, bench.signal);
+  expect(shown).toMatchObject({ policyCommit: first.commit, policySince: first.inForceSince });
+  const { signer } = await client.policy(bench.signal);
+  expect(shown.policySigner).toBe(signer);
+});
+
 test('the last good policy is in force after a restart without the repository', async () => {
   const client = await bench.client('engineer');
   const { commit } = await client.policy(bench.signal);

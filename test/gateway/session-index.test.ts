@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { requireSession } from '../../src/gateway/access.ts';
 import { IndexStore } from '../../src/gateway/index-store.ts';
 import { SessionIndex } from '../../src/gateway/session-index.ts';
@@ -26,10 +26,12 @@ let directory: string;
 let store: IndexStore;
 let index: SessionIndex;
 let now: number;
+let faults: unknown[];
 
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), 'hoop-index-'));
   now = Date.UTC(2026, 0, 1);
+  faults = [];
   open();
 });
 afterEach(async () => {
@@ -42,9 +44,7 @@ function open(): void {
   index = new SessionIndex(
     store,
     () => now,
-    (error) => {
-      throw error;
-    },
+    (error) => faults.push(error),
   );
 }
 
@@ -67,6 +67,7 @@ function start(id = ID, principal = ENGINEER, target = 'prod-db'): void {
 function decision(
   statement: number,
   effect: 'allow' | 'refuse' | 'fail' = 'allow',
+  relation = 'public.customers',
 ): RecordingEvent {
   return {
     type: 'decision',
@@ -75,7 +76,7 @@ function decision(
     statement,
     effect,
     verbs: ['select'],
-    relations: ['public.customers'],
+    relations: [relation],
     columnsMasked: ['public.customers.email'],
     rules: [{ id: 'engineers/read', file: 'policies/e.yaml', line: 7 }],
     code: effect === 'refuse' ? 'HOOP_DENIED' : undefined,
@@ -129,6 +130,51 @@ test('a session, its statements and its end come back as a summary', () => {
     upBytes: 12,
     downBytes: 34,
     policyCommit: 'c0ffee',
+  });
+});
+
+describe('when the database is full', () => {
+  /** No page can be added from here on; rows that exist can still be changed in place. */
+  function fill(): void {
+    const row = store.database.prepare('PRAGMA page_count').get();
+    store.database.exec(`PRAGMA max_page_count = ${Number(row?.['page_count'])}`);
+  }
+
+  function statements(): void {
+    for (let number = 1; number <= 400; number += 1) {
+      index.event(ID, decision(number, 'allow', `public.t${number}`));
+    }
+  }
+
+  const end = {
+    endedMs: 0,
+    reason: 'closed',
+    message: undefined,
+    upBytes: 1,
+    downBytes: 2,
+  } as const;
+
+  test('a session whose statements cannot be written ends all the same, and can be looked up', () => {
+    start();
+    fill();
+    statements();
+    index.end(ID, { ...end, endedMs: now });
+    expect(faults).toHaveLength(1);
+    expect(index.find(ID)?.summary).toMatchObject({ state: 'ended', endReason: 'closed' });
+    statements();
+    expect(index.list({ owner: undefined, target: undefined, live: false, limit: 1 })).toHaveLength(
+      1,
+    );
+    expect(faults).toHaveLength(2);
+  });
+
+  test('an end that cannot be written is written later', () => {
+    start();
+    store.database.exec('PRAGMA query_only = ON');
+    expect(() => index.end(ID, { ...end, endedMs: now })).toThrow();
+    expect(index.find(ID)?.summary.state).toBe('live');
+    store.database.exec('PRAGMA query_only = OFF');
+    expect(index.find(ID)?.summary).toMatchObject({ state: 'ended', upBytes: 1 });
   });
 });
 

@@ -22,6 +22,12 @@ policy abcdef012345; connect with: hoop connect NAME
   );
 });
 
+test('since when the policy is in force is said where the gateway says it', () => {
+  const inForceSince = new Date().toISOString();
+  const text = renderTargets({ v: 1, commit: 'abcdef', inForceSince, targets: [target] }, false);
+  expect(text).toMatch(/policy abcdef, in force since \d{4}-\d\d-\d\d \d\d:\d\d/);
+});
+
 test('whoever may reach nothing is told whom to ask', () => {
   expect(renderTargets({ v: 1, commit: 'a', targets: [] }, false)).toContain('No target is open');
 });
