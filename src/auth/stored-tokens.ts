@@ -62,7 +62,8 @@ export class StoredTokens implements TokenSource {
         detail:
           problem === undefined
             ? undefined
-            : `There are no tokens in a file, and the keychain cannot be asked. ${problem.detail ?? ''}`,
+            : // In words only: what the system's bus says about it (kept as the cause) helps nobody.
+              'There is none in the token file, and no keychain on this machine answers.',
         hint: `Log in with \`hoop login --gateway ${gateway}\`.`,
         ...(problem === undefined ? {} : { cause: problem }),
       });

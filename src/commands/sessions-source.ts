@@ -7,6 +7,7 @@ import { pipeline } from 'node:stream/promises';
 import { openGateway } from '../auth/open-gateway.ts';
 import { HoopError } from '../errors.ts';
 import type { BundleSource } from '../recording/bundle-source.ts';
+import { looksLikeRecording } from '../recording/looks-like-recording.ts';
 import { openBundleFile } from '../recording/open-bundle-file.ts';
 import type { SessionSummary } from '../tunnel/api.ts';
 import type { GatewayClient } from '../tunnel/gateway-client.ts';
@@ -97,6 +98,13 @@ export async function openRecording(io: Io, typed: string): Promise<OpenedRecord
   const path = resolve(io.cwd, typed);
   if (isFile(path)) {
     const source = openBundleFile(path);
+    if (!looksLikeRecording(source)) {
+      source[Symbol.dispose]();
+      throw new HoopError('HOOP_NOT_A_RECORDING', `file "${typed}" is not a recording`, {
+        detail: 'Nothing in it is a part of one, so nothing can be said about it.',
+        hint: 'Recordings come from `hoop sessions download`.',
+      });
+    }
     return {
       source,
       name: typed,

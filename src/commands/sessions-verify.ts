@@ -31,7 +31,10 @@ export async function verifySession(io: Io, typed: string, flags: VerifyFlags): 
 }
 
 /** @throws HoopError whose exit status is the verification's */
-function throwUnlessVerified({ exitStatus, verdict, checks }: Verification, name: string): void {
+function throwUnlessVerified(
+  { exitStatus, verdict, checks, isOneSided }: Verification,
+  name: string,
+): void {
   if (exitStatus === 0) {
     return;
   }
@@ -52,6 +55,9 @@ function throwUnlessVerified({ exitStatus, verdict, checks }: Verification, name
   const open = checks.find(({ status }) => status === 'incomplete');
   throw new HoopError('HOOP_VERIFY_INCOMPLETE', `recording "${name}" cannot be fully verified`, {
     detail: sentence(open?.text ?? verdict),
+    hint: isOneSided
+      ? 'If the gateway alone is enough for you, accept it with --allow-one-sided.'
+      : undefined,
   });
 }
 

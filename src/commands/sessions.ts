@@ -170,7 +170,7 @@ The keys come from your own login (trust.json in HOOP_HOME). Whoever has no logi
 given that file, by another way than the recording, and name it with --trust.
 
 Exit status: 0 verified; 1 the recording was altered; 2 it cannot be said: no trusted key, not
-complete, or signed by one side only (see --allow-one-sided).
+complete, no recording at all, or signed by one side only (see --allow-one-sided).
 
 Examples:
   hoop sessions verify last

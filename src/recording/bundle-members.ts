@@ -53,6 +53,11 @@ export interface BundleMembers {
   readonly chunks: readonly ChunkMember[];
 }
 
+/** Whether a bundle could have a member of this name. */
+export function isMemberName(name: string): boolean {
+  return PLACES.has(name) || CHUNK_NAME.test(name);
+}
+
 /** Finds the members and checks names, order, sizes, padding and end. @throws FormatError */
 export function listMembers(source: BundleSource): BundleMembers {
   const named = new Map<MemberName, Member>();

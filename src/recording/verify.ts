@@ -25,6 +25,8 @@ export interface Verification {
   /** 0 verified, 1 tampered, 2 no trust, incomplete or one-sided. */
   readonly exitStatus: 0 | 1 | 2;
   readonly verdict: string;
+  /** Nothing is wrong but that the client has not signed all of it: `allowOneSided` accepts that. */
+  readonly isOneSided: boolean;
   readonly checks: readonly Check[];
 }
 
@@ -73,11 +75,12 @@ function conclude(
   trust: VerifyTrust,
 ): Verification {
   const session = contents?.manifest.session;
-  const result = (exitStatus: 0 | 1 | 2, verdict: string): Verification => ({
+  const result = (exitStatus: 0 | 1 | 2, verdict: string, isOneSided = false): Verification => ({
     v: 1,
     session,
     exitStatus,
     verdict,
+    isOneSided,
     checks: report.checks,
   });
   const failed = report.first('failed');
@@ -104,9 +107,10 @@ function conclude(
   const isInterim = contents?.manifest.interim === true;
   const sides = `${isInterim ? 'interim, ' : ''}${sidesText(contents)}`;
   if (trust.allowOneSided) {
-    return result(0, `verified (${sides}, not logged)`);
+    return result(0, `verified (${sides}, not logged)`, true);
   }
-  return result(2, `incomplete: ${sides}${isInterim ? ': the client may still deliver' : ''}`);
+  const later = isInterim ? ': the client may still deliver' : '';
+  return result(2, `incomplete: ${sides}${later}`, true);
 }
 
 const WITHOUT_CLIENT: ReadonlySet<string> = new Set(['client signature', 'cuts']);

@@ -21,6 +21,7 @@ export type ExitCode = 1 | 2 | 3 | 4 | 5 | 130;
 /** Codes whose exit status is not 1. */
 const EXIT_CODES: { readonly [code in ErrorCode]?: ExitCode } = {
   HOOP_USAGE: 2,
+  HOOP_NOT_A_RECORDING: 2,
   HOOP_VERIFY_UNTRUSTED: 2,
   HOOP_VERIFY_INCOMPLETE: 2,
   HOOP_NOT_LOGGED_IN: 3,

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -104,9 +105,32 @@ describe('hoop sessions verify FILE', () => {
     expect(result.stderr).toMatch(/hoop: detail: .*altered/);
   });
 
-  test('bytes that are no recording end with 1', async () => {
-    const path = join(made.directory, 'noise.tar');
-    await writeFile(path, Buffer.alloc(4096, 7));
+  test.each([
+    ['noise', Buffer.alloc(4096, 7)],
+    ['nothing', Buffer.alloc(0)],
+    ['an archive of something else', execFileSync('tar', ['-c', 'package.json'])],
+  ])(
+    '%s is said to be no recording, which is not the same as an altered one',
+    async (what, bytes) => {
+      const path = join(made.directory, `${what}.tar`);
+      await writeFile(path, bytes);
+      for (const command of ['verify', 'replay']) {
+        const result = await runSessions([command, path, '--trust', made.trust], { env: NO_HOME });
+        expect(result).toMatchObject({ status: 2, stdout: '' });
+        expect(result.stderr).toMatch(/hoop: error: file ".*" is not a recording/);
+        expect(result.stderr).not.toMatch(/tampered|altered|signed/);
+      }
+    },
+  );
+
+  test.each([
+    ['its first byte changed', 0],
+    ['its first header gone', 512],
+  ])('a recording with %s is an altered recording', async (what, from) => {
+    const bytes = Buffer.from(await readFile(made.bundle));
+    bytes.fill(0x2a, 0, Math.max(1, from));
+    const path = join(made.directory, `${what}.tar`);
+    await writeFile(path, bytes);
     const result = await runSessions(['verify', path, '--trust', made.trust], { env: NO_HOME });
     expect(result.status).toBe(1);
     expect(result.stdout).toMatch(/✗ FAILED +bundle/);
@@ -117,6 +141,7 @@ describe('hoop sessions verify FILE', () => {
     const refused = await runSessions(args, { env: NO_HOME });
     expect(refused.status).toBe(2);
     expect(refused.stderr).toContain('cannot be fully verified');
+    expect(refused.stderr).toMatch(/hint: .*--allow-one-sided/);
     const accepted = await runSessions([...args, '--allow-one-sided'], { env: NO_HOME });
     expect(accepted.status).toBe(0);
     expect(accepted.stdout).not.toMatch(/✓ verified \(two-sided/);
