@@ -64,7 +64,9 @@ export async function checkGateway(options: CheckGatewayOptions): Promise<CheckR
       await attempt(`target ${target.name}`, async () => {
         // Without groups: the credential that everybody gets who has no own.
         const postgres = await targets.resolve(target, { groups: [] });
-        await using connection = await connectTarget({ target: postgres, signal });
+        // Whoever runs the gateway may read in an error where it is; clients may not.
+        const hosts = postgres.hosts.map((one) => ({ ...one, shown: `${one.host}:${one.port}` }));
+        await using connection = await connectTarget({ target: { ...postgres, hosts }, signal });
         return `${connection.server}, ${connection.tls ? 'TLS' : 'no TLS'}`;
       }),
     );

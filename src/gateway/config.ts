@@ -12,6 +12,12 @@ export type PasswordSource =
 export interface CredentialConfig {
   readonly user: string;
   readonly password: PasswordSource | undefined;
+  readonly clientCertificate: CertificateFiles | undefined;
+}
+
+export interface CertificateFiles {
+  readonly certFile: string;
+  readonly keyFile: string;
 }
 
 export interface HostAndPort {
@@ -24,7 +30,7 @@ export interface GatewayConfig {
   readonly listen: HostAndPort;
   /** What clients call it, without a trailing slash; undefined: the address it listens on. */
   readonly publicUrl: string | undefined;
-  readonly tls: { readonly certFile: string; readonly keyFile: string };
+  readonly tls: CertificateFiles;
   readonly dataDir: string;
   readonly policy: {
     readonly repository: string;
@@ -34,7 +40,7 @@ export interface GatewayConfig {
     readonly pollSeconds: number;
   };
   /** Wins over the address in targets/*.yaml: how this gateway reaches them. */
-  readonly addresses: Readonly<Record<string, HostAndPort>>;
+  readonly addresses: Readonly<Record<string, readonly HostAndPort[]>>;
   readonly credentials: Readonly<Record<string, CredentialConfig>>;
   readonly recording: {
     /** From the end of a session; then the gateway signs its recording alone. */
@@ -88,11 +94,22 @@ const ConfigFile = z.strictObject({
     clientRepository: NonEmpty.optional(),
     pollSeconds: z.number().min(0.2).max(3600).default(5),
   }),
-  addresses: z.record(Name, Address).default({}),
+  addresses: z
+    .record(
+      Name,
+      z.union([Address.transform((one) => [one]), z.array(Address).min(1).max(16)], {
+        error: 'expected host:port or [ipv6]:port, or a list of them',
+      }),
+    )
+    .default({}),
   credentials: z
     .record(
       Name,
-      z.strictObject({ user: z.string().min(1).max(63), password: Password.optional() }),
+      z.strictObject({
+        user: z.string().min(1).max(63),
+        password: Password.optional(),
+        clientCertificate: z.strictObject({ cert: NonEmpty, key: NonEmpty }).optional(),
+      }),
     )
     .default({}),
   recording: z
@@ -161,9 +178,13 @@ export function parseGatewayConfig(text: string, path: string): GatewayConfig {
 function resolvePaths(file: z.infer<typeof ConfigFile>, base: string): GatewayConfig {
   const at = (path: string): string => resolve(base, path);
   const credentials = Object.entries(file.credentials).map(
-    ([name, { user, password }]): [string, CredentialConfig] => [
+    ([name, { user, password, clientCertificate: files }]): [string, CredentialConfig] => [
       name,
-      { user, password: password && passwordSource(password, at) },
+      {
+        user,
+        password: password && passwordSource(password, at),
+        clientCertificate: files && { certFile: at(files.cert), keyFile: at(files.key) },
+      },
     ],
   );
   return {

@@ -1,13 +1,16 @@
 /** Where the gateway gets what the targets want to see. Other stores implement the same interface. */
 import { readFile, stat } from 'node:fs/promises';
+import { createSecureContext } from 'node:tls';
 import { HoopError } from '../errors.ts';
 import { Secret } from '../secret.ts';
-import type { CredentialConfig, PasswordSource } from './config.ts';
+import type { CertificateFiles, CredentialConfig, PasswordSource } from './config.ts';
 import type { Log } from './log.ts';
+import type { ClientCertificate } from './pg/types.ts';
 
 export interface TargetCredential {
   readonly user: string;
   readonly password: Secret<string> | undefined;
+  readonly clientCertificate: ClientCertificate | undefined;
 }
 
 export interface CredentialStore {
@@ -23,6 +26,8 @@ export interface CredentialStoreOptions {
 
 /** A password file holds one password; more is a mistake in the path. */
 const MAX_PASSWORD_FILE_BYTES = 4096;
+/** A certificate with its chain, or a key. */
+const MAX_PEM_FILE_BYTES = 64 * 1024;
 
 /**
  * Credentials named in the configuration. Files are read at each use, so that a rotated password
@@ -36,14 +41,19 @@ export class ConfigCredentialStore implements CredentialStore {
   }
 
   async check(): Promise<void> {
-    for (const [name, { password }] of Object.entries(this.#options.credentials)) {
+    for (const [name, config] of Object.entries(this.#options.credentials)) {
       await this.credential(name);
-      if (password?.from === 'file') {
-        const { mode } = await stat(password.path);
+      const { password, clientCertificate } = config;
+      const secrets = [
+        ...(password?.from === 'file' ? [password.path] : []),
+        ...(clientCertificate === undefined ? [] : [clientCertificate.keyFile]),
+      ];
+      for (const file of secrets) {
+        const { mode } = await stat(file);
         if ((mode & 0o077) !== 0) {
           this.#options.log.warn('credential.file_mode', {
             credential: name,
-            file: password.path,
+            file,
             message: 'other users of this machine may read the file; make it mode 0600',
           });
         }
@@ -63,6 +73,8 @@ export class ConfigCredentialStore implements CredentialStore {
     return {
       user: found.user,
       password: found.password && (await this.#password(name, found.password)),
+      clientCertificate:
+        found.clientCertificate && (await readCertificate(name, found.clientCertificate)),
     };
   }
 
@@ -79,6 +91,38 @@ export class ConfigCredentialStore implements CredentialStore {
     }
     return new Secret(await readPasswordFile(name, source.path));
   }
+}
+
+/** Both are read at each use, as passwords are: a renewed certificate needs no restart. */
+async function readCertificate(name: string, files: CertificateFiles): Promise<ClientCertificate> {
+  const certificate = await readPemFile(name, files.certFile);
+  const privateKey = new Secret(await readPemFile(name, files.keyFile));
+  try {
+    createSecureContext({ cert: certificate, key: privateKey.expose() });
+  } catch (cause) {
+    throw new HoopError(
+      'HOOP_CONFIG',
+      `the client certificate of credential "${name}" cannot be used`,
+      {
+        detail: `"${files.certFile}" and "${files.keyFile}" are not a certificate and its key.`,
+        hint: 'Both must be PEM, and the key without a passphrase.',
+        cause,
+      },
+    );
+  }
+  return { certificate, privateKey };
+}
+
+async function readPemFile(name: string, path: string): Promise<string> {
+  try {
+    const text = await readFile(path, 'utf8');
+    if (text.length <= MAX_PEM_FILE_BYTES) {
+      return text;
+    }
+  } catch (cause) {
+    throw new HoopError('HOOP_CONFIG', `cannot read "${path}" of credential "${name}"`, { cause });
+  }
+  throw new HoopError('HOOP_CONFIG', `"${path}" of credential "${name}" is too large`);
 }
 
 async function readPasswordFile(name: string, path: string): Promise<string> {

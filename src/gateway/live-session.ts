@@ -37,7 +37,7 @@ import {
 } from './access-grants.ts';
 import { CutAgreement } from './cut-agreement.ts';
 import { errorFields, type Log } from './log.ts';
-import type { CatalogSource, PostgresTarget, StatementPolicy } from './pg/types.ts';
+import type { CatalogSource, PostgresTarget, StatementPolicy, TargetHost } from './pg/types.ts';
 import { SessionControl } from './session-control.ts';
 import type { SessionIndex } from './session-index.ts';
 import { SessionLimits } from './session-limits.ts';
@@ -59,6 +59,8 @@ export interface LiveSessionOptions {
   readonly recording: GatewayRecording;
   readonly index: SessionIndex;
   readonly catalog: CatalogSource;
+  /** Of one host, where the target has several. */
+  readonly catalogOf: (host: TargetHost) => CatalogSource;
   readonly policy: StatementPolicy;
   readonly maskKey: Secret<Uint8Array>;
   readonly log: Log;
@@ -130,6 +132,7 @@ export class LiveSession {
       grant: () => this.#currentGrant(),
       recording,
       catalog: options.catalog,
+      catalogOf: options.catalogOf,
       policy: options.policy,
       maskKey: options.maskKey,
       log: this.#log,

@@ -12,7 +12,7 @@ import type { Secret } from '../secret.ts';
 import { errorFields, type Log } from './log.ts';
 import { createCancelRegistry } from './pg/cancel-registry.ts';
 import { servePostgresStream } from './pg/serve-postgres-stream.ts';
-import type { CatalogSource, PostgresTarget, StatementPolicy } from './pg/types.ts';
+import type { CatalogSource, PostgresTarget, StatementPolicy, TargetHost } from './pg/types.ts';
 import { type StreamRecording, TunnelStream } from './tunnel-stream.ts';
 
 export type StreamKind = 'postgres' | 'cancel';
@@ -29,6 +29,8 @@ export interface SessionStreamsOptions {
   readonly grant: () => Grant;
   readonly recording: StreamsRecording;
   readonly catalog: CatalogSource;
+  /** Of one host, where the target has several. */
+  readonly catalogOf: (host: TargetHost) => CatalogSource;
   readonly policy: StatementPolicy;
   readonly maskKey: Secret<Uint8Array>;
   readonly log: Log;
@@ -139,9 +141,8 @@ export class SessionStreams {
   }
 
   async #runEngine(stream: number, client: TunnelStream): Promise<string> {
-    const { target, principal, grant, policy, catalog, maskKey, event, evidence, ending } =
-      this.#options;
-    const { recording } = this.#options;
+    const { target, principal, grant, policy, catalog, catalogOf, maskKey } = this.#options;
+    const { event, evidence, ending, recording } = this.#options;
     const summary = await servePostgresStream({
       client,
       stream,
@@ -154,6 +155,7 @@ export class SessionStreams {
       },
       policy,
       catalog,
+      ...(target.hosts.length > 1 ? { catalogOf } : {}),
       cancelKeys: this.#cancelKeys,
       maskKey,
       event,

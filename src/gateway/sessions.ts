@@ -263,6 +263,7 @@ export class Sessions {
       recording,
       index,
       catalog: this.#options.catalogs.source(postgres),
+      catalogOf: (host) => this.#options.catalogs.sourceOf(postgres, host),
       policy: this.#options.statements,
       maskKey: this.#options.maskKey,
       log,

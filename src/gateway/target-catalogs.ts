@@ -7,7 +7,7 @@ import { HoopError } from '../errors.ts';
 import type { SqlParser } from '../policy/sql/parser.ts';
 import { openCatalogSource } from './pg/catalog-reader.ts';
 import { connectTarget, type TargetConnection } from './pg/target-connection.ts';
-import type { CatalogSource, PostgresTarget } from './pg/types.ts';
+import type { CatalogSource, PostgresTarget, TargetHost } from './pg/types.ts';
 
 type Rows = Awaited<ReturnType<TargetConnection['query']>>;
 
@@ -36,8 +36,9 @@ export class TargetCatalogs implements AsyncDisposable {
   }
 
   source(target: PostgresTarget): CatalogSource {
-    const { name, host, port, database, user } = target;
-    const key = JSON.stringify([name, host, port, database, user]);
+    const { name, hosts, sessionAttributes, database, user } = target;
+    const places = hosts.map(({ host, port }) => [host, port]);
+    const key = JSON.stringify([name, places, sessionAttributes, database, user]);
     const known = this.#entries.get(key);
     if (known !== undefined) {
       // The password may have been rotated since.
@@ -52,6 +53,14 @@ export class TargetCatalogs implements AsyncDisposable {
     });
     this.#entries.set(key, { source, connection });
     return source;
+  }
+
+  /**
+   * The catalog of the one host that a connection has reached: a standby may be behind, and what is
+   * true of another server would be no basis for a verdict about this one.
+   */
+  sourceOf(target: PostgresTarget, host: TargetHost): CatalogSource {
+    return this.source({ ...target, hosts: [host], sessionAttributes: 'any' });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -3,17 +3,15 @@ import { HoopError } from '../errors.ts';
 import type { PolicyTarget } from '../policy/policy.ts';
 import { credentialName } from '../policy/principal-grant.ts';
 import type { Principal } from '../policy/types.ts';
-import type { HostAndPort } from './config.ts';
+import type { GatewayConfig } from './config.ts';
 import type { CredentialStore } from './credential-store.ts';
-import type { PostgresTarget } from './pg/types.ts';
-
-const CONNECT_TIMEOUT_MS = 10_000;
+import type { PostgresTarget, TargetHost } from './pg/types.ts';
 
 export class Targets {
-  readonly #addresses: Readonly<Record<string, HostAndPort>>;
+  readonly #addresses: GatewayConfig['addresses'];
   readonly #credentials: CredentialStore;
 
-  constructor(addresses: Readonly<Record<string, HostAndPort>>, credentials: CredentialStore) {
+  constructor(addresses: GatewayConfig['addresses'], credentials: CredentialStore) {
     this.#addresses = addresses;
     this.#credentials = credentials;
   }
@@ -23,13 +21,10 @@ export class Targets {
     target: PolicyTarget,
     principal: Pick<Principal, 'groups'>,
   ): Promise<PostgresTarget> {
-    const own = Object.hasOwn(this.#addresses, target.name)
-      ? this.#addresses[target.name]
-      : undefined;
-    const address = own ?? target.address;
+    const hosts = this.#hosts(target);
     const name = credentialName(target, principal);
-    if (address === undefined || name === undefined) {
-      const missing = address === undefined ? 'address' : 'credential';
+    if (hosts.length === 0 || name === undefined) {
+      const missing = hosts.length === 0 ? 'address' : 'credential';
       throw new HoopError(
         'HOOP_CONFIG',
         `the gateway has no ${missing} for target "${target.name}"`,
@@ -38,16 +33,32 @@ export class Targets {
         },
       );
     }
-    const { user, password } = await this.#credentials.credential(name);
+    const { user, password, clientCertificate } = await this.#credentials.credential(name);
     return {
       name: target.name,
-      host: address.host,
-      port: address.port,
+      hosts,
+      sessionAttributes: target.sessionAttributes,
       database: target.database,
       user,
       password,
+      clientCertificate,
+      methods: target.loginMethods,
       tls: target.tls,
-      connectTimeoutMs: CONNECT_TIMEOUT_MS,
+      connectTimeoutMs: target.connectTimeoutSeconds * 1000,
     };
+  }
+
+  /** What the policy says about addresses everybody may read; what only we know they may not. */
+  #hosts(target: PolicyTarget): readonly TargetHost[] {
+    const own = Object.hasOwn(this.#addresses, target.name)
+      ? this.#addresses[target.name]
+      : undefined;
+    if (own === undefined) {
+      return target.addresses.map((one) => ({ ...one, shown: `${one.host}:${one.port}` }));
+    }
+    return own.map((one, index) => ({
+      ...one,
+      shown: own.length > 1 ? `server ${index + 1} of ${own.length}` : undefined,
+    }));
   }
 }

@@ -12,14 +12,28 @@ interface IdentityProvider {
   readonly claims: { readonly name: string; readonly email: string; readonly groups: string };
 }
 
-type TlsMode = 'disable' | 'prefer' | 'require' | 'verify-ca' | 'verify-full';
+type TlsMode = 'disable' | 'allow' | 'prefer' | 'require' | 'verify-ca' | 'verify-full';
+
+/** libpq's target_session_attrs. */
+export type SessionAttributes =
+  | 'any'
+  | 'read-write'
+  | 'read-only'
+  | 'primary'
+  | 'standby'
+  | 'prefer-standby';
+
+/** As in libpq's require_auth; `password-without-tls` is the clear text that nobody should see. */
+export type LoginMethod = 'scram-sha-256' | 'md5' | 'password' | 'password-without-tls' | 'none';
 
 export interface PolicyTarget {
   readonly name: string;
   readonly kind: 'postgres';
   readonly description: string | undefined;
-  /** undefined: only the gateway's own configuration knows it. */
-  readonly address: { readonly host: string; readonly port: number } | undefined;
+  /** Empty: only the gateway's own configuration knows where it is. */
+  readonly addresses: readonly { readonly host: string; readonly port: number }[];
+  readonly sessionAttributes: SessionAttributes;
+  readonly connectTimeoutSeconds: number;
   readonly database: string;
   /** Name of a credential in the gateway's configuration, for whom no entry below fits. */
   readonly credential: string | undefined;
@@ -32,7 +46,11 @@ export interface PolicyTarget {
     readonly mode: TlsMode;
     /** PEM of the CA, undefined: those that Node trusts. */
     readonly ca: string | undefined;
+    readonly negotiation: 'postgres' | 'direct';
+    readonly channelBinding: 'disable' | 'prefer' | 'require';
   };
+  /** How the server may ask for the credential. */
+  readonly loginMethods: readonly LoginMethod[];
   readonly labels: Readonly<Record<string, string>>;
   readonly recording: 'full';
   readonly file: string;

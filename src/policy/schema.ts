@@ -119,30 +119,85 @@ export const HoopFile = strict(
   'hoop.yaml: the organisation, its identity providers and its roles.',
 );
 
+/** Servers of one target; each may take its whole connectTimeout. */
+const MAX_HOSTS = 16;
+
+const Address = z.string().refine((text) => parseAddress(text) !== undefined, 'expected host:port');
+
+const Tls = strict({
+  mode: z
+    .enum(['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full'])
+    .default('prefer'),
+  ca: z
+    .string()
+    .regex(/^-----BEGIN CERTIFICATE-----\n/, 'expected a PEM certificate')
+    .optional()
+    .describe('PEM certificate(s) of the CA.'),
+  negotiation: z
+    .enum(['postgres', 'direct'])
+    .default('postgres')
+    .describe('direct: TLS from the first byte, for PostgreSQL 17 and later.'),
+  channelBinding: z
+    .enum(['disable', 'prefer', 'require'])
+    .default('prefer')
+    .describe('SCRAM-SHA-256-PLUS: the password is proved together with the certificate.'),
+})
+  .refine((tls) => tls.mode !== 'verify-ca' || tls.ca !== undefined, {
+    // Every public CA would do, and none of them says for whom the certificate is.
+    error: 'verify-ca needs a CA of your own in ca; use verify-full for public ones',
+    path: ['mode'],
+  })
+  .refine((tls) => tls.negotiation !== 'direct' || !isOptional(tls.mode), {
+    error: 'direct needs mode require, verify-ca or verify-full',
+    path: ['negotiation'],
+  })
+  .refine((tls) => tls.channelBinding !== 'require' || !isOptional(tls.mode), {
+    error: 'require needs mode require, verify-ca or verify-full: it binds to the certificate',
+    path: ['channelBinding'],
+  });
+
+function isOptional(mode: string): boolean {
+  return mode === 'disable' || mode === 'allow' || mode === 'prefer';
+}
+
 export const TargetFile = strict(
   {
     name: Name,
     kind: z.literal('postgres', { error: 'expected "postgres"' }),
     description: Text.optional(),
     address: z
-      .string()
-      .refine((text) => parseAddress(text) !== undefined, 'expected host:port')
+      .union([Address, z.array(Address).min(1, 'expected at least one address').max(MAX_HOSTS)], {
+        error: 'expected host:port, or a list of them',
+      })
       .optional()
-      .describe('host:port. The gateway configuration may say it instead, and wins.'),
+      .describe(
+        'host:port, or a list, tried in this order. The gateway configuration may say it instead, and wins.',
+      ),
+    targetSessionAttrs: z
+      .enum(['any', 'read-write', 'read-only', 'primary', 'standby', 'prefer-standby'])
+      .default('any')
+      .describe('Which of several servers is taken, as in libpq.'),
+    connectTimeout: z
+      .string()
+      .regex(/^[1-9][0-9]?s$/, 'expected 1s to 60s')
+      .transform((text) => Number.parseInt(text, 10))
+      .refine((seconds) => seconds <= 60, 'expected 1s to 60s')
+      .default(10)
+      .describe('For each address, up to a complete login; e.g. "5s".'),
     database: z.string().min(1).max(63),
     credential: Name.optional().describe('Name of a credential in the gateway configuration.'),
     credentials: z
       .array(strict({ groups: Groups, credential: Name }))
       .default([])
       .describe('Credentials by group; the first entry that fits is taken.'),
-    tls: strict({
-      mode: z.enum(['disable', 'prefer', 'require', 'verify-ca', 'verify-full']).default('prefer'),
-      ca: z
-        .string()
-        .regex(/^-----BEGIN CERTIFICATE-----\n/, 'expected a PEM certificate')
-        .optional()
-        .describe('PEM certificate(s) of the CA.'),
-    }).prefault({}),
+    tls: Tls.prefault({}),
+    requireAuth: z
+      .array(z.enum(['scram-sha-256', 'md5', 'password', 'password-without-tls', 'none']))
+      .min(1, 'expected at least one way to log in')
+      .default(['scram-sha-256', 'md5', 'password', 'none'])
+      .describe(
+        'How the server may ask for the credential. "password" is clear text, and only over TLS.',
+      ),
     labels: z.record(Name, z.string().max(200)).default({}),
     recording: z
       .literal('full', {

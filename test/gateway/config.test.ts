@@ -38,16 +38,36 @@ test('a minimal configuration gets defaults, and paths relative to its file', ()
 test('addresses and credentials are read', () => {
   const config = parse(`${MINIMAL}
 publicUrl: https://gw.example.com/
-addresses: { prod-db: "[::1]:5432" }
+addresses: { prod-db: "[::1]:5432", shop: ["10.0.0.1:5432", "10.0.0.2:5433"] }
 credentials:
   app: { user: app, password: { env: APP_PW } }
   ro: { user: ro, password: { file: ro.pw } }
+  tls: { user: tls, clientCertificate: { cert: tls.pem, key: keys/tls.key } }
 `);
   expect(config.publicUrl).toBe('https://gw.example.com');
-  expect(config.addresses).toEqual({ 'prod-db': { host: '::1', port: 5432 } });
+  expect(config.addresses).toEqual({
+    'prod-db': [{ host: '::1', port: 5432 }],
+    shop: [
+      { host: '10.0.0.1', port: 5432 },
+      { host: '10.0.0.2', port: 5433 },
+    ],
+  });
   expect(config.credentials).toEqual({
-    app: { user: 'app', password: { from: 'env', name: 'APP_PW' } },
-    ro: { user: 'ro', password: { from: 'file', path: '/etc/hoop/ro.pw' } },
+    app: {
+      user: 'app',
+      password: { from: 'env', name: 'APP_PW' },
+      clientCertificate: undefined,
+    },
+    ro: {
+      user: 'ro',
+      password: { from: 'file', path: '/etc/hoop/ro.pw' },
+      clientCertificate: undefined,
+    },
+    tls: {
+      user: 'tls',
+      password: undefined,
+      clientCertificate: { certFile: '/etc/hoop/tls.pem', keyFile: '/etc/hoop/keys/tls.key' },
+    },
   });
 });
 

@@ -1,8 +1,9 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createCertificateAuthority, issueClientCertificate } from '../../src/certificates.ts';
 import { ConfigCredentialStore } from '../../src/gateway/credential-store.ts';
 import { collectLog } from './collect-log.ts';
 
@@ -15,8 +16,16 @@ afterAll(() => rm(directory, { recursive: true }));
 function store(file: string, env: NodeJS.ProcessEnv = {}) {
   const { log, events } = collectLog();
   const credentials = {
-    fromFile: { user: 'app', password: { from: 'file', path: join(directory, file) } },
-    fromEnv: { user: 'ro', password: { from: 'env', name: 'RO_PASSWORD' } },
+    fromFile: {
+      user: 'app',
+      password: { from: 'file', path: join(directory, file) },
+      clientCertificate: undefined,
+    },
+    fromEnv: {
+      user: 'ro',
+      password: { from: 'env', name: 'RO_PASSWORD' },
+      clientCertificate: undefined,
+    },
   } as const;
   return { credentials: new ConfigCredentialStore({ credentials, env, log }), events };
 }
@@ -61,4 +70,46 @@ test('what is missing is named: file, variable, credential', async () => {
   await expect(credentials.credential('fromFile')).rejects.toThrow('missing');
   await expect(credentials.credential('fromEnv')).rejects.toThrow('RO_PASSWORD');
   await expect(credentials.credential('toString')).rejects.toThrow('no credential "toString"');
+});
+
+describe('a client certificate', () => {
+  const ca = createCertificateAuthority();
+  const issued = issueClientCertificate(ca, 'app');
+
+  async function certificate(cert: string, key: string, mode = 0o600) {
+    const { log, events } = collectLog();
+    const clientCertificate = {
+      certFile: join(directory, 'client.pem'),
+      keyFile: join(directory, 'client.key'),
+    };
+    await writeFile(clientCertificate.certFile, cert);
+    await writeFile(clientCertificate.keyFile, key);
+    await chmod(clientCertificate.keyFile, mode);
+    const credentials = { app: { user: 'app', password: undefined, clientCertificate } };
+    return { credentials: new ConfigCredentialStore({ credentials, env: {}, log }), events };
+  }
+
+  test('is read with its key, which no text of it shows', async () => {
+    const { credentials } = await certificate(issued.certificate, issued.privateKey);
+    const found = await credentials.credential('app');
+    expect(found.clientCertificate?.certificate).toBe(issued.certificate);
+    expect(found.clientCertificate?.privateKey.expose()).toBe(issued.privateKey);
+    expect(inspect(found)).not.toContain('PRIVATE KEY');
+  });
+
+  test('whose key others may read is warned about', async () => {
+    const made = await certificate(issued.certificate, issued.privateKey, 0o644);
+    await made.credentials.check();
+    expect(made.events.map(({ event }) => event)).toEqual(['credential.file_mode']);
+  });
+
+  test.each([
+    ['with the key of another', issueClientCertificate(ca, 'app').privateKey],
+    ['with no key', 'nothing'],
+  ])('%s is refused without showing what is in the files', async (_what, key) => {
+    const { credentials } = await certificate(issued.certificate, key);
+    const error = await credentials.credential('app').catch((reason: unknown) => reason);
+    expect(error).toMatchObject({ code: 'HOOP_CONFIG' });
+    expect(JSON.stringify(error)).not.toContain('PRIVATE KEY');
+  });
 });

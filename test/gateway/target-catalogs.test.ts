@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { startEmbeddedPostgres } from '../../src/demo/embedded-postgres.ts';
 import { TargetCatalogs } from '../../src/gateway/target-catalogs.ts';
 import { SqlParser } from '../../src/policy/sql/parser.ts';
-import { Secret } from '../../src/secret.ts';
+import { hostAt, targetOf } from './pg/test-target.ts';
 
 test('a query that is never answered does not hold up the end of the gateway', async () => {
   await using postgres = await startEmbeddedPostgres();
@@ -29,17 +29,9 @@ test('a query that is never answered does not hold up the end of the gateway', a
   way.listen(0, '127.0.0.1');
   await once(way, 'listening');
   const catalogs = new TargetCatalogs(parser);
-  const source = catalogs.source({
-    name: 'prod-db',
-    host: '127.0.0.1',
-    // A TCP server has an address with a port.
-    port: (way.address() as AddressInfo).port,
-    database: 'postgres',
-    user: postgres.user,
-    password: new Secret(postgres.password),
-    tls: { mode: 'disable', ca: undefined },
-    connectTimeoutMs: 10_000,
-  });
+  // A TCP server has an address with a port.
+  const { port } = way.address() as AddressInfo;
+  const source = catalogs.source(targetOf(postgres, { hosts: [hostAt(port)] }));
   await source.current();
   isSilent = true;
   const refresh = source.refresh();

@@ -309,3 +309,64 @@ test('the error of a bad policy lists its problems and where to look', () => {
     }),
   );
 });
+
+test('a target can have several servers, and say how it is logged in to', () => {
+  const { policy, problems } = loadPolicy(
+    new Map(
+      Object.entries({
+        ...MINIMAL,
+        'targets/many.yaml': `name: many
+kind: postgres
+database: shop
+credential: app
+address: ["a.internal:5432", "[::1]:5433"]
+targetSessionAttrs: read-write
+connectTimeout: 5s
+requireAuth: [scram-sha-256]
+tls: { mode: require, channelBinding: require, negotiation: direct }
+`,
+      }),
+    ),
+  );
+  expect(problems).toEqual([]);
+  expect(policy?.targets.get('many')).toMatchObject({
+    addresses: [
+      { host: 'a.internal', port: 5432 },
+      { host: '::1', port: 5433 },
+    ],
+    sessionAttributes: 'read-write',
+    connectTimeoutSeconds: 5,
+    loginMethods: ['scram-sha-256'],
+    tls: { mode: 'require', channelBinding: 'require', negotiation: 'direct' },
+  });
+  expect(policy?.targets.get('db')).toMatchObject({
+    sessionAttributes: 'any',
+    connectTimeoutSeconds: 10,
+    loginMethods: ['scram-sha-256', 'md5', 'password', 'none'],
+    tls: { channelBinding: 'prefer', negotiation: 'postgres' },
+  });
+});
+
+test.each([
+  [
+    'verify-ca, for which any public CA would do',
+    'tls: { mode: verify-ca }',
+    'verify-ca needs a CA',
+  ],
+  ['direct TLS that may be left out', 'tls: { mode: prefer, negotiation: direct }', 'direct needs'],
+  [
+    'channel binding without TLS',
+    'tls: { mode: disable, channelBinding: require }',
+    'require needs',
+  ],
+  ['a way to log in that does not exist', 'requireAuth: [gss]', 'requireAuth'],
+  ['no way to log in', 'requireAuth: []', 'expected at least one way'],
+  ['no address in the list', 'address: []', 'expected at least one address'],
+  ['one wrong address in the list', 'address: ["a:1", "b"]', 'expected host:port'],
+  ['a kind of server that does not exist', 'targetSessionAttrs: master', 'targetSessionAttrs'],
+  ['a timeout of nothing', 'connectTimeout: 0s', 'expected 1s to 60s'],
+  ['a timeout that is too long', 'connectTimeout: 61s', 'expected 1s to 60s'],
+])('a target with %s is a problem', (_title, line, message) => {
+  const text = `name: other\nkind: postgres\ndatabase: shop\ncredential: app\n${line}\n`;
+  expect(problems({ 'targets/other.yaml': text }).join('\n')).toContain(message);
+});

@@ -103,8 +103,9 @@ class PostgresStream {
     this.story.written();
     const target = await this.#connect(first.packet);
     this.story.target(target.server, target.tls);
+    const { catalogOf, catalog } = this.#options;
     const { options, story, ended } = {
-      options: this.#options,
+      options: { ...this.#options, catalog: catalogOf?.(target.host) ?? catalog },
       story: this.story,
       ended: this.#ended,
     };

@@ -7,9 +7,9 @@ import { parse, serialize } from 'pg-protocol';
 import { HoopError } from '../../errors.ts';
 import { encodeCancelRequest } from '../../protocol/pg/cancel-request.ts';
 import { encodeEmptyFrontend } from '../../protocol/pg/empty-messages.ts';
-import { logInToTarget, type TargetLogin } from './target-login.ts';
+import { type LoggedInHost, logInToHost } from './target-hosts.ts';
 import { openTargetSocket, type TargetSocket } from './target-socket.ts';
-import type { PostgresTarget } from './types.ts';
+import type { PostgresTarget, TargetHost } from './types.ts';
 
 export interface ConnectTargetOptions {
   readonly target: PostgresTarget;
@@ -26,42 +26,8 @@ const CLOSE_TIMEOUT_MS = 1000;
 
 /** @throws HoopError HOOP_TARGET_UNREACHABLE | HOOP_TARGET_LOGIN | HOOP_TARGET_TLS; or the signal's reason. */
 export async function connectTarget(options: ConnectTargetOptions): Promise<TargetConnection> {
-  const { target } = options;
-  const deadline = AbortSignal.timeout(target.connectTimeoutMs);
-  const signal = AbortSignal.any([options.signal, deadline]);
-  let opened: TargetSocket | undefined;
-  try {
-    opened = await openTargetSocket(target, signal);
-    const login = await logInToTarget({
-      ...opened,
-      target,
-      startup: options.startup ?? new Map(),
-      signal,
-    });
-    return new TargetConnection(target, opened, login);
-  } catch (error) {
-    opened?.socket.destroy();
-    if (options.signal.aborted || !deadline.aborted) throw named(error, target);
-    throw new HoopError('HOOP_TARGET_UNREACHABLE', `cannot reach target "${target.name}"`, {
-      detail: `${target.host}:${target.port} did not finish the login in ${target.connectTimeoutMs} ms.`,
-    });
-  }
-}
-
-/** Errors of the codec and of the socket, as errors about the target. */
-function named(error: unknown, target: PostgresTarget): unknown {
-  if (!(error instanceof HoopError)) return error;
-  if (error.code === 'HOOP_PROTOCOL') {
-    return new HoopError('HOOP_TARGET_LOGIN', `cannot log in to target "${target.name}"`, {
-      detail: `The server broke the protocol: ${error.message}.`,
-    });
-  }
-  if (error.code === 'HOOP_TARGET_UNREACHABLE' && !error.message.includes(target.name)) {
-    return new HoopError('HOOP_TARGET_UNREACHABLE', `cannot reach target "${target.name}"`, {
-      detail: `${target.host}:${target.port}: ${error.message}.`,
-    });
-  }
-  return error;
+  const { target, startup = new Map(), signal } = options;
+  return new TargetConnection(target, await logInToHost({ target, startup, signal }));
 }
 
 export class TargetConnection implements AsyncDisposable {
@@ -72,31 +38,39 @@ export class TargetConnection implements AsyncDisposable {
   readonly processId: number;
   /** `host:port`. */
   readonly server: string;
+  /** The one of the target's hosts that this is. */
+  readonly host: TargetHost;
   readonly #target: PostgresTarget;
-  readonly #secretKey: Uint8Array;
+  readonly #opened: LoggedInHost;
   #conversation: Conversation | undefined;
 
-  constructor(target: PostgresTarget, opened: TargetSocket, login: TargetLogin) {
+  constructor(target: PostgresTarget, opened: LoggedInHost) {
     this.#target = target;
+    this.#opened = opened;
     this.socket = opened.socket;
     this.tls = opened.tls;
-    this.parameters = login.parameters;
-    this.processId = login.processId;
-    this.#secretKey = login.secretKey;
-    this.server = `${target.host}:${target.port}`;
+    this.host = opened.host;
+    this.parameters = opened.login.parameters;
+    this.processId = opened.login.processId;
+    this.server = `${opened.host.host}:${opened.host.port}`;
     // 'close' follows and is what callers wait for; a listener keeps the error from being thrown.
     this.socket.on('error', () => undefined);
   }
 
   /**
-   * Asks the server to stop what it is doing, on a connection of its own, as the protocol wants it.
-   * Resolves when the server has taken the request; the statement may have ended before.
+   * Asks the server to stop what it is doing, on a connection of its own, as the protocol wants it,
+   * and at the same address: a name may lead to another server now. Resolves when the server has
+   * taken the request; the statement may have ended before.
    */
   async cancel(): Promise<void> {
+    const { host, address, tls, login } = this.#opened;
     const signal = AbortSignal.timeout(this.#target.connectTimeoutMs);
-    const { socket } = await openTargetSocket(this.#target, signal);
+    const encryption = tls ? 'tls' : 'none';
+    const target = this.#target;
+    const { socket } = await openTargetSocket({ target, host, address, encryption, signal });
     socket.on('error', () => undefined);
-    socket.end(encodeCancelRequest({ processId: this.processId, secretKey: this.#secretKey }));
+    const { processId, secretKey } = login;
+    socket.end(encodeCancelRequest({ processId, secretKey }));
     socket.resume();
     try {
       await finished(socket, { signal });

@@ -4,10 +4,11 @@
  * https://www.postgresql.org/docs/18/protocol-flow.html#PROTOCOL-FLOW-START-UP
  */
 import { createHash, randomBytes } from 'node:crypto';
-import type { Socket } from 'node:net';
-import { HoopError } from '../../errors.ts';
+import type { HoopError } from '../../errors.ts';
+import type { LoginMethod } from '../../policy/policy.ts';
 import { type Authentication, decodeAuthentication } from '../../protocol/pg/authentication.ts';
 import { decodeBackendKeyData } from '../../protocol/pg/backend-key-data.ts';
+import { type ChannelBinding, SCRAM_SHA_256_PLUS } from '../../protocol/pg/channel-binding.ts';
 import { decodeErrorResponse } from '../../protocol/pg/error-response.ts';
 import { BACKEND, backendName } from '../../protocol/pg/message-types.ts';
 import { decodeParameterStatus } from '../../protocol/pg/parameter-status.ts';
@@ -21,10 +22,13 @@ import {
   scramClientFirst,
   verifyScramServerFinal,
 } from '../../protocol/pg/scram-client.ts';
+import { SCRAM_SHA_256 } from '../../protocol/pg/scram-sha-256.ts';
 import { encodeStartupMessage } from '../../protocol/pg/startup-message.ts';
 import { BYTES } from '../../protocol/pg/text-codec.ts';
-import { readExactly } from './read-exactly.ts';
-import type { PostgresTarget } from './types.ts';
+import { readMessage } from './read-message.ts';
+import { ServerRefusal, targetError } from './target-errors.ts';
+import type { TargetSocket } from './target-socket.ts';
+import type { PostgresTarget, TargetHost } from './types.ts';
 
 export interface TargetLogin {
   /** As of the first ReadyForQuery. */
@@ -33,15 +37,11 @@ export interface TargetLogin {
   readonly secretKey: Uint8Array;
 }
 
-/** A startup message of the server is small; the longest is an error with its context. */
-const MAX_LOGIN_MESSAGE = 64 * 1024;
-const SCRAM = 'SCRAM-SHA-256';
 const NONCE_BYTES = 18;
 
-export interface TargetLoginOptions {
-  readonly socket: Socket;
+export interface TargetLoginOptions extends Pick<TargetSocket, 'socket' | 'tls' | 'channel'> {
   readonly target: PostgresTarget;
-  readonly tls: boolean;
+  readonly host: TargetHost;
   /** Sent beside user and database. */
   readonly startup: ReadonlyMap<string, string>;
   readonly signal: AbortSignal;
@@ -56,16 +56,13 @@ export async function logInToTarget(options: TargetLoginOptions): Promise<Target
   ]);
   for (const [name, value] of options.startup) parameters.set(name, value);
   socket.write(encodeStartupMessage({ majorVersion: 3, minorVersion: 0, parameters }));
-  const answers = new PasswordAnswers(options);
+  await authenticate(options);
   const reported = new Map<string, string>();
   let processId = 0;
   let secretKey = new Uint8Array(0);
   for (;;) {
     const { type, body } = await readMessage(socket, signal);
     switch (type) {
-      case BACKEND.Authentication:
-        await answers.answer(decodeAuthentication(body));
-        break;
       case BACKEND.ParameterStatus: {
         const status = decodeParameterStatus(body, BYTES);
         reported.set(status.name, status.value);
@@ -78,14 +75,42 @@ export async function logInToTarget(options: TargetLoginOptions): Promise<Target
         break;
       }
       case BACKEND.ReadyForQuery:
-        answers.requireProof();
         return { parameters: reported, processId, secretKey };
       case BACKEND.ErrorResponse:
-        throw refused(target, decodeErrorResponse(body, BYTES).fields);
+        throw refused(options, body, false);
       case BACKEND.NoticeResponse:
         break;
       default:
-        throw loginError(target, `The server sent ${backendName(type) ?? 'an unknown message'}.`);
+        throw loginError(options, `The server sent ${backendName(type) ?? 'an unknown message'}.`);
+    }
+  }
+}
+
+/**
+ * Up to AuthenticationOk. Nothing else may come before it: a server that asks twice, or that skips
+ * its own proof, is after the password.
+ */
+async function authenticate(options: TargetLoginOptions): Promise<void> {
+  const { socket, signal } = options;
+  const answers = new PasswordAnswers(options);
+  for (;;) {
+    const { type, body } = await readMessage(socket, signal);
+    switch (type) {
+      case BACKEND.Authentication: {
+        const request = decodeAuthentication(body);
+        if (request.type === 'AuthenticationOk') {
+          answers.requireProof();
+          return;
+        }
+        await answers.answer(request);
+        break;
+      }
+      case BACKEND.ErrorResponse:
+        throw refused(options, body, !answers.wasAsked);
+      case BACKEND.NoticeResponse:
+        break;
+      default:
+        throw loginError(options, `The server sent ${backendName(type) ?? 'an unknown message'}.`);
     }
   }
 }
@@ -93,70 +118,124 @@ export async function logInToTarget(options: TargetLoginOptions): Promise<Target
 /** The exchange of one login: which step it is at, and what the server has proved. */
 class PasswordAnswers {
   readonly #options: TargetLoginOptions;
+  /** `password`: sent, MD5 or clear; only the server's verdict can follow. */
+  #step: 'start' | 'password' | 'first' | 'final' | 'proved' = 'start';
   #first: ScramClientState | undefined;
   #final: ScramClientFinalState | undefined;
-  #proved = false;
+  #isBound = false;
 
   constructor(options: TargetLoginOptions) {
     this.#options = options;
   }
 
+  get wasAsked(): boolean {
+    return this.#step !== 'start';
+  }
+
   async answer(request: Authentication): Promise<void> {
-    const { socket, target, tls } = this.#options;
+    const { socket } = this.#options;
     switch (request.type) {
-      case 'AuthenticationOk':
-        return;
       case 'AuthenticationCleartextPassword':
-        if (!tls)
-          throw loginError(target, 'The server asks for the password in clear, without TLS.');
+        this.#allow(this.#options.tls ? 'password' : 'password-without-tls');
+        this.#step = 'password';
         socket.write(encodePasswordMessage({ password: this.#password() }));
         return;
       case 'AuthenticationMD5Password':
+        this.#allow('md5');
+        this.#step = 'password';
         socket.write(encodePasswordMessage({ password: this.#md5(request.salt) }));
         return;
       case 'AuthenticationSASL':
+        this.#allow('scram-sha-256');
+        this.#step = 'first';
         return this.#begin(request.mechanisms);
       case 'AuthenticationSASLContinue':
         return this.#continue(request.data);
       case 'AuthenticationSASLFinal':
-        if (this.#final === undefined)
-          throw loginError(target, 'The server ended SCRAM too early.');
+        if (this.#step !== 'final' || this.#final === undefined) {
+          throw this.#error('The server ended SCRAM too early.');
+        }
         verifyScramServerFinal(this.#final, Buffer.from(request.data).toString());
-        this.#proved = true;
+        this.#step = 'proved';
         return;
       default:
-        throw loginError(target, `The server asks for ${request.type}, which is not supported.`);
+        throw this.#error(`The server asks for ${request.type}, which is not supported.`);
     }
   }
 
   /** Once SCRAM has begun, a server that skips its proof is not the one that knows the password. */
   requireProof(): void {
-    if (this.#first !== undefined && !this.#proved) {
-      throw loginError(
-        this.#options.target,
-        'The server did not prove that it knows the password.',
-      );
+    const { target } = this.#options;
+    if (this.#step === 'first' || this.#step === 'final') {
+      throw this.#error('The server did not prove that it knows the password.');
+    }
+    if (this.#step === 'start' && !target.methods.includes('none')) {
+      throw this.#error('The server asked for no proof of who the gateway is; see `requireAuth`.');
+    }
+    if (target.tls.channelBinding === 'require' && !this.#isBound) {
+      throw this.#error('The server let the gateway in without channel binding.');
+    }
+  }
+
+  /** Before anything of the credential is sent. */
+  #allow(method: LoginMethod): void {
+    const { target } = this.#options;
+    if (this.#step !== 'start') {
+      throw this.#error('The server asked for the password again.');
+    }
+    if (!target.methods.includes(method)) {
+      throw this.#error(REFUSED_METHODS[method]);
+    }
+    if (target.tls.channelBinding === 'require' && method !== 'scram-sha-256') {
+      throw this.#error('The server asks for a password without channel binding.');
     }
   }
 
   #begin(mechanisms: readonly string[]): void {
-    const { socket, target } = this.#options;
-    if (!mechanisms.includes(SCRAM)) {
-      throw loginError(target, `The server does not offer ${SCRAM}.`);
-    }
-    const { message, state } = scramClientFirst(randomBytes(NONCE_BYTES).toString('base64'));
+    const { mechanism, binding } = this.#choose(mechanisms);
+    const nonce = randomBytes(NONCE_BYTES).toString('base64');
+    const { message, state } = scramClientFirst(nonce, '', binding);
     this.#first = state;
-    socket.write(encodeSASLInitialResponse({ mechanism: SCRAM, data: Buffer.from(message) }));
+    this.#isBound = binding.flag === 'p';
+    this.#options.socket.write(
+      encodeSASLInitialResponse({ mechanism, data: Buffer.from(message) }),
+    );
+  }
+
+  /** RFC 5802 §6: "y" lets a server that did offer -PLUS see that somebody took it away. */
+  #choose(mechanisms: readonly string[]): { mechanism: string; binding: ChannelBinding } {
+    const { tls, channel, target } = this.#options;
+    const wanted = target.tls.channelBinding;
+    const isOffered = mechanisms.includes(SCRAM_SHA_256_PLUS);
+    if (isOffered && !tls) {
+      throw this.#error('The server offers channel binding without TLS: somebody is in between.');
+    }
+    if (isOffered && channel !== undefined && wanted !== 'disable') {
+      return { mechanism: SCRAM_SHA_256_PLUS, binding: { flag: 'p', data: channel } };
+    }
+    if (wanted === 'require') {
+      throw this.#error(
+        isOffered
+          ? 'SCRAM cannot be bound to the certificate of the server.'
+          : 'The server does not offer channel binding.',
+      );
+    }
+    if (!mechanisms.includes(SCRAM_SHA_256)) {
+      throw this.#error(`The server does not offer ${SCRAM_SHA_256}.`);
+    }
+    const canBind = channel !== undefined && wanted !== 'disable';
+    return { mechanism: SCRAM_SHA_256, binding: { flag: canBind ? 'y' : 'n' } };
   }
 
   async #continue(data: Uint8Array): Promise<void> {
-    const { socket, target } = this.#options;
-    if (this.#first === undefined)
-      throw loginError(target, 'The server began SCRAM in the middle.');
+    if (this.#step !== 'first' || this.#first === undefined) {
+      throw this.#error('The server began SCRAM in the middle.');
+    }
+    this.#step = 'final';
     const serverFirst = Buffer.from(data).toString();
     const { message, state } = await scramClientFinal(this.#first, this.#password(), serverFirst);
     this.#final = state;
-    socket.write(encodeSASLResponse({ data: Buffer.from(message) }));
+    this.#options.socket.write(encodeSASLResponse({ data: Buffer.from(message) }));
   }
 
   #md5(salt: Uint8Array): string {
@@ -167,37 +246,36 @@ class PasswordAnswers {
   #password(): string {
     const { target } = this.#options;
     if (target.password === undefined) {
-      throw loginError(target, 'The server asks for a password and the credential has none.');
+      throw this.#error('The server asks for a password and the credential has none.');
     }
     return target.password.expose();
   }
+
+  #error(text: string): HoopError {
+    return loginError(this.#options, text);
+  }
 }
+
+const REFUSED_METHODS: Readonly<Record<LoginMethod, string>> = {
+  'scram-sha-256': 'The server asks for SCRAM, which `requireAuth` of the target does not allow.',
+  md5: 'The server asks for an MD5 hash, which `requireAuth` of the target does not allow.',
+  password: 'The server asks for the password in clear; `requireAuth` of the target forbids it.',
+  'password-without-tls': 'The server asks for the password in clear, without TLS.',
+  none: 'The server asked for no proof of who the gateway is; see `requireAuth`.',
+};
 
 function md5(data: string | Uint8Array): string {
   return createHash('md5').update(data).digest('hex');
 }
 
-async function readMessage(
-  socket: Socket,
-  signal: AbortSignal,
-): Promise<{ type: number; body: Uint8Array }> {
-  const header = await readExactly(socket, 5, signal);
-  const view = new DataView(header.buffer, header.byteOffset, header.byteLength);
-  const length = view.getUint32(1);
-  if (length < 4 || length > MAX_LOGIN_MESSAGE) {
-    throw new HoopError(
-      'HOOP_TARGET_UNREACHABLE',
-      'the target does not speak the PostgreSQL protocol',
-    );
-  }
-  return { type: view.getUint8(0), body: await readExactly(socket, length - 4, signal) };
-}
-
 /** The server's text may name the login role; only its SQLSTATE goes on. */
-function refused(target: PostgresTarget, fields: ReadonlyMap<string, string>): HoopError {
-  const sqlState = fields.get('C') ?? 'unknown';
-  const reason = REASONS[sqlState];
-  return loginError(target, `${reason ?? 'The server refused the login.'} (SQLSTATE ${sqlState})`);
+function refused(options: TargetLoginOptions, body: Uint8Array, isBeforeLogin: boolean): HoopError {
+  const sqlState = decodeErrorResponse(body, BYTES).fields.get('C') ?? '';
+  // What is no SQLSTATE could be anything, also a terminal's control sequence.
+  const shown = /^[0-9A-Z]{5}$/.test(sqlState) ? sqlState : 'unknown';
+  const reason = REASONS[shown] ?? 'The server refused the login.';
+  const cause = new ServerRefusal(shown, isBeforeLogin);
+  return loginError(options, `${reason} (SQLSTATE ${shown})`, cause);
 }
 
 const REASONS: Readonly<Record<string, string>> = {
@@ -211,6 +289,10 @@ const REASONS: Readonly<Record<string, string>> = {
   '42704': 'The server does not know a startup option.',
 };
 
-function loginError(target: PostgresTarget, detail: string): HoopError {
-  return new HoopError('HOOP_TARGET_LOGIN', `cannot log in to target "${target.name}"`, { detail });
+function loginError(
+  { target, host }: TargetLoginOptions,
+  text: string,
+  cause?: unknown,
+): HoopError {
+  return targetError(target, { code: 'HOOP_TARGET_LOGIN', text, host, cause });
 }

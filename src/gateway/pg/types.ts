@@ -1,23 +1,48 @@
 /** What the Postgres engine needs from the rest of the gateway; nothing else reaches it. */
 import type { Duplex } from 'node:stream';
+import type { LoginMethod, SessionAttributes } from '../../policy/policy.ts';
 import type { Catalog, StatementContext, Verdict } from '../../policy/sql/types.ts';
 import type { Grant, Principal } from '../../policy/types.ts';
 import type { EvidenceLine, RecordingEvent } from '../../recording/types.ts';
 import type { Secret } from '../../secret.ts';
 
-export interface PostgresTarget {
-  readonly name: string;
+export interface TargetHost {
   readonly host: string;
   readonly port: number;
+  /** How a client's error may call it. undefined: not at all, only the operator knows where it is. */
+  readonly shown: string | undefined;
+}
+
+export interface PostgresTarget {
+  readonly name: string;
+  /** At least one; tried in this order. */
+  readonly hosts: readonly TargetHost[];
+  /** libpq's target_session_attrs. */
+  readonly sessionAttributes: SessionAttributes;
   readonly database: string;
   readonly user: string;
   readonly password: Secret<string> | undefined;
-  readonly tls: {
-    readonly mode: 'disable' | 'prefer' | 'require' | 'verify-ca' | 'verify-full';
-    /** PEM of the CA that signs the target's certificate. */
-    readonly ca: string | undefined;
-  };
+  readonly clientCertificate: ClientCertificate | undefined;
+  /** What the server may ask for. */
+  readonly methods: readonly LoginMethod[];
+  readonly tls: TargetTls;
+  /** For each host, from the first packet to ReadyForQuery. */
   readonly connectTimeoutMs: number;
+}
+
+export interface TargetTls {
+  readonly mode: 'disable' | 'allow' | 'prefer' | 'require' | 'verify-ca' | 'verify-full';
+  /** PEM of the CA that signs the target's certificate. */
+  readonly ca: string | undefined;
+  /** `direct`: TLS from the first byte, PostgreSQL 17 and later. */
+  readonly negotiation: 'postgres' | 'direct';
+  readonly channelBinding: 'disable' | 'prefer' | 'require';
+}
+
+/** PEM, both. */
+export interface ClientCertificate {
+  readonly certificate: string;
+  readonly privateKey: Secret<string>;
 }
 
 /** The cancel keys that this gateway has given out, for one session. */
@@ -58,6 +83,8 @@ export interface PostgresStreamOptions {
   readonly onGrantEnded?: (listener: () => void) => () => void;
   readonly policy: StatementPolicy;
   readonly catalog: CatalogSource;
+  /** Of the host that was connected to, where the target has several; default: `catalog`. */
+  readonly catalogOf?: (host: TargetHost) => CatalogSource;
   readonly cancelKeys: CancelRegistry;
   /** Throws when it cannot be recorded: the stream must end, nothing may be forwarded. */
   readonly event: (event: RecordingEvent) => void;

@@ -1,10 +1,11 @@
 /**
- * The client's half of SCRAM-SHA-256, without channel binding: values in, values out. The server
+ * The client's half of SCRAM-SHA-256(-PLUS): values in, values out. The server
  * has proved that it knows the password only when `verifyScramServerFinal` has returned.
  */
 import { pbkdf2 } from 'node:crypto';
 import { promisify } from 'node:util';
 import { ProtocolError } from '../../errors.ts';
+import { type ChannelBinding, channelBindingInput, gs2Header } from './channel-binding.ts';
 import { preparePassword } from './saslprep.ts';
 import {
   decodeBase64,
@@ -23,6 +24,7 @@ import {
 export interface ScramClientState {
   readonly nonce: string;
   readonly clientFirstBare: string;
+  readonly binding: ChannelBinding;
 }
 
 export interface ScramClientFinal {
@@ -35,26 +37,28 @@ export interface ScramClientFinalState {
   readonly serverSignature: Uint8Array;
 }
 
-/** "n": this client has no channel binding, which is the truth and is not "y". */
-const GS2_HEADER = 'n,,';
-
 // In the thread pool: a server may ask for a million rounds, and others are waiting.
 const derive = promisify(pbkdf2);
 
 /**
  * @param nonce printable ASCII without comma, from at least 18 random bytes, fresh.
  * @param user empty for PostgreSQL, which takes the name from StartupMessage.
+ * @param binding with `p` the mechanism must be SCRAM-SHA-256-PLUS, otherwise SCRAM-SHA-256.
  */
 export function scramClientFirst(
   nonce: string,
   user = '',
+  binding: ChannelBinding = { flag: 'n' },
 ): { readonly message: string; readonly state: ScramClientState } {
   if (!isNonce(nonce)) {
     throw new TypeError('the client nonce must be printable ASCII without a comma');
   }
   const name = user.replaceAll('=', '=3D').replaceAll(',', '=2C');
   const clientFirstBare = `n=${name},r=${nonce}`;
-  return { message: GS2_HEADER + clientFirstBare, state: { nonce, clientFirstBare } };
+  return {
+    message: gs2Header(binding) + clientFirstBare,
+    state: { nonce, clientFirstBare, binding },
+  };
 }
 
 /**
@@ -79,7 +83,7 @@ export async function scramClientFinal(
     'sha256',
   );
   const keys = scramKeys(salted);
-  const withoutProof = `c=${encodeBase64(Buffer.from(GS2_HEADER))},r=${nonce}`;
+  const withoutProof = `c=${encodeBase64(channelBindingInput(state.binding))},r=${nonce}`;
   const authMessage = `${state.clientFirstBare},${serverFirst},${withoutProof}`;
   const proof = xor(keys.clientKey, hmac(keys.storedKey, authMessage));
   return {

@@ -1,9 +1,10 @@
 /**
- * The server's half of SCRAM-SHA-256, without channel binding: values in, values out. The nonce
+ * The server's half of SCRAM-SHA-256(-PLUS): values in, values out. The nonce
  * is the caller's, fresh for every exchange; that alone makes a recorded exchange useless.
  */
 import { pbkdf2Sync } from 'node:crypto';
 import { ProtocolError } from '../../errors.ts';
+import { CHANNEL_BINDING_TYPE, channelBindingInput, gs2Header } from './channel-binding.ts';
 import { preparePassword } from './saslprep.ts';
 import {
   decodeBase64,
@@ -22,7 +23,7 @@ import {
 export interface ScramServerState {
   readonly verifier: ScramVerifier;
   readonly nonce: string;
-  /** base64 of the GS2 header, which client-final must repeat. */
+  /** base64 of the GS2 header and the channel's data, which client-final must repeat. */
   readonly channelBinding: string;
   readonly clientFirstBare: string;
   readonly serverFirst: string;
@@ -41,6 +42,8 @@ export interface ScramServerFirstOptions {
   readonly serverNonce: string;
   /** Whether SCRAM-SHA-256-PLUS was among the mechanisms that this client was offered. */
   readonly plusOffered: boolean;
+  /** The client chose SCRAM-SHA-256-PLUS: data of this connection's tls-server-end-point. */
+  readonly channel?: Uint8Array | undefined;
 }
 
 /** Costs `iterations` rounds of PBKDF2: once per password, not per login. */
@@ -71,7 +74,7 @@ export function scramServerFirst(options: ScramServerFirstOptions): ScramServerF
     throw new TypeError('the server nonce must be printable ASCII without a comma');
   }
   const [flag = '', authorizationId = '', ...bare] = options.clientFirst.split(',');
-  checkChannelBindingFlag(flag, options.plusOffered);
+  const channelBinding = bindingFor(flag, options);
   if (authorizationId !== '') {
     throw new ProtocolError(`${message} names an authorization identity`);
   }
@@ -92,7 +95,7 @@ export function scramServerFirst(options: ScramServerFirstOptions): ScramServerF
     state: {
       verifier: options.verifier,
       nonce,
-      channelBinding: encodeBase64(Buffer.from(`${flag},${authorizationId},`)),
+      channelBinding: encodeBase64(channelBinding),
       clientFirstBare,
       serverFirst,
     },
@@ -132,17 +135,30 @@ export function scramServerFinal(state: ScramServerState, clientFinal: string): 
 
 /**
  * RFC 5802 §6: "y" says "I can bind, but think that you cannot". If -PLUS was offered, somebody
- * between took it away; if not, "y" is the truth. "p=…" asks for a binding that the mechanism
- * without -PLUS cannot give.
+ * between took it away; if not, "y" is the truth. "p=…" belongs to -PLUS and to nothing else.
+ * @returns what attribute "c" of client-final must hold.
  */
-function checkChannelBindingFlag(flag: string, plusOffered: boolean): void {
+function bindingFor(
+  flag: string,
+  { plusOffered, channel }: Pick<ScramServerFirstOptions, 'plusOffered' | 'channel'>,
+): Uint8Array {
   if (flag.startsWith('p=')) {
-    throw new ProtocolError('SCRAM-SHA-256 was chosen with channel binding data');
-  }
-  if (flag === 'y' && plusOffered) {
-    throw new ProtocolError('SCRAM channel binding was negotiated away');
+    if (channel === undefined) {
+      throw new ProtocolError('SCRAM-SHA-256 was chosen with channel binding data');
+    }
+    if (flag !== `p=${CHANNEL_BINDING_TYPE}`) {
+      throw new ProtocolError('SCRAM channel binding of a type that is not supported');
+    }
+    return channelBindingInput({ flag: 'p', data: channel });
   }
   if (flag !== 'n' && flag !== 'y') {
     throw new ProtocolError('SCRAM client-first message has a malformed channel binding flag');
   }
+  if (channel !== undefined) {
+    throw new ProtocolError('SCRAM-SHA-256-PLUS was chosen without channel binding data');
+  }
+  if (flag === 'y' && plusOffered) {
+    throw new ProtocolError('SCRAM channel binding was negotiated away');
+  }
+  return Buffer.from(gs2Header({ flag }));
 }

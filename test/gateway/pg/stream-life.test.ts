@@ -21,7 +21,7 @@ import {
   sync,
   terminate,
 } from './raw-client.ts';
-import { testTarget } from './test-target.ts';
+import { hostAt, testTarget } from './test-target.ts';
 
 const { target, sql } = testTarget();
 
@@ -99,7 +99,7 @@ describe('startup', () => {
   });
 
   test('with a target that is not there says so', async () => {
-    await using bench = await startBench({ target: { ...target(), port: 1 } });
+    await using bench = await startBench({ target: { ...target(), hosts: [hostAt(1)] } });
     await using client = await RawClient.open(bench.port);
     expect(errors(client.received)[0]).toMatchObject({ M: 'cannot reach target "test-db"' });
   });

@@ -5,7 +5,7 @@ import {
   startEmbeddedPostgres,
 } from '../../../src/demo/embedded-postgres.ts';
 import { connectTarget } from '../../../src/gateway/pg/target-connection.ts';
-import type { PostgresTarget } from '../../../src/gateway/pg/types.ts';
+import type { PostgresTarget, TargetHost } from '../../../src/gateway/pg/types.ts';
 import { Secret } from '../../../src/secret.ts';
 import { RawClient } from './raw-client.ts';
 
@@ -18,22 +18,37 @@ export interface TestTarget {
   readonly direct: () => Promise<RawClient>;
 }
 
+/** The server as a target, with what a policy file that says nothing more would give. */
+export function targetOf(
+  server: Pick<EmbeddedPostgres, 'port' | 'user' | 'password'>,
+  changes: Partial<PostgresTarget> = {},
+): PostgresTarget {
+  return {
+    name: 'test-db',
+    hosts: [hostAt(server.port)],
+    sessionAttributes: 'any',
+    database: 'postgres',
+    user: server.user,
+    password: new Secret(server.password),
+    clientCertificate: undefined,
+    methods: ['scram-sha-256', 'md5', 'password', 'none'],
+    tls: { mode: 'prefer', ca: undefined, negotiation: 'postgres', channelBinding: 'prefer' },
+    connectTimeoutMs: 5000,
+    ...changes,
+  };
+}
+
+export function hostAt(port: number, host = '127.0.0.1'): TargetHost {
+  return { host, port, shown: `${host}:${port}` };
+}
+
 export function testTarget(setup = ''): TestTarget {
   let server: EmbeddedPostgres | undefined;
   const started = (): EmbeddedPostgres => {
     if (server === undefined) throw new Error('the server is not up yet');
     return server;
   };
-  const target = (): PostgresTarget => ({
-    name: 'test-db',
-    host: started().host,
-    port: started().port,
-    database: 'postgres',
-    user: started().user,
-    password: new Secret(started().password),
-    tls: { mode: 'prefer', ca: undefined },
-    connectTimeoutMs: 5000,
-  });
+  const target = (): PostgresTarget => targetOf(started());
   const sql: TestTarget['sql'] = async (text) => {
     await using connection = await connectTarget({
       target: target(),

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { HoopError, ProtocolError } from '../../../src/errors.ts';
 import { MessageScanner } from '../../../src/protocol/pg/message-scanner.ts';
-import { scramClientFinal } from '../../../src/protocol/pg/scram-client.ts';
+import { scramClientFinal, scramClientFirst } from '../../../src/protocol/pg/scram-client.ts';
 import {
   makeScramVerifier,
   scramServerFinal,
@@ -135,7 +135,7 @@ test('random text in a SCRAM exchange gives a ProtocolError or a refusal, never 
       'latin1',
     );
     await expect(
-      scramClientFinal({ nonce: 'abc', clientFirstBare: 'n=,r=abc' }, 'pencil', serverFirst),
+      scramClientFinal(scramClientFirst('abc').state, 'pencil', serverFirst),
       seed,
     ).rejects.toBeInstanceOf(ProtocolError);
   }

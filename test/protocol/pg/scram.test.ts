@@ -140,6 +140,59 @@ describe('the client', () => {
   });
 });
 
+describe('channel binding', () => {
+  const channel = Buffer.from('the hash of a certificate');
+  const server = (clientFirst: string) =>
+    scramServerFirst({
+      clientFirst,
+      verifier,
+      serverNonce: RFC.serverNonce,
+      plusOffered: true,
+      channel,
+    });
+
+  test('is proved when both sides see the same certificate', async () => {
+    const client = scramClientFirst('abc', '', { flag: 'p', data: channel });
+    expect(client.message).toBe('p=tls-server-end-point,,n=,r=abc');
+    const first = server(client.message);
+    const final = await scramClientFinal(client.state, RFC.password, first.message);
+    const serverFinal = scramServerFinal(first.state, final.message) ?? '';
+    expect(() => verifyScramServerFinal(final.state, serverFinal)).not.toThrow();
+  });
+
+  test('fails when the client sees the certificate of somebody in between', async () => {
+    const client = scramClientFirst('abc', '', { flag: 'p', data: Buffer.from('another') });
+    const first = server(client.message);
+    const final = await scramClientFinal(client.state, RFC.password, first.message);
+    expect(() => scramServerFinal(first.state, final.message)).toThrow('another channel binding');
+  });
+
+  test('cannot be left out of a proof that announced it', async () => {
+    const first = server('p=tls-server-end-point,,n=,r=abc');
+    const client = scramClientFirst('abc');
+    const final = await scramClientFinal(client.state, RFC.password, first.message);
+    expect(() => scramServerFinal(first.state, final.message)).toThrow('another channel binding');
+  });
+
+  test.each([
+    ['of another type', 'p=tls-unique,,n=,r=abc', 'not supported'],
+    ['of a type that only begins like ours', 'p=tls-server-end-point2,,n=,r=abc', 'not supported'],
+    ['announced as none', 'n,,n=,r=abc', 'without channel binding'],
+    ['announced as not offered', 'y,,n=,r=abc', 'without channel binding'],
+    ['without a flag', ',,n=,r=abc', 'malformed'],
+  ])('%s is refused where -PLUS was chosen', (_title, clientFirst, message) => {
+    expect(() => server(clientFirst)).toThrow(message);
+  });
+
+  test('"y" of a client that was offered none is repeated in its proof', async () => {
+    const client = scramClientFirst('abc', '', { flag: 'y' });
+    const first = startServer(client.message);
+    const final = await scramClientFinal(client.state, RFC.password, first.message);
+    expect(final.message).toContain('c=eSws,');
+    expect(scramServerFinal(first.state, final.message)).toMatch(/^v=/);
+  });
+});
+
 describe('preparePassword', () => {
   test.each([
     ['plain ASCII stays', 'I=X,y z', 'I=X,y z'],

@@ -1,0 +1,61 @@
+import { expect, test } from 'vitest';
+import { Targets } from '../../src/gateway/targets.ts';
+import type { PolicyTarget } from '../../src/policy/policy.ts';
+
+const target: PolicyTarget = {
+  name: 'prod-db',
+  kind: 'postgres',
+  description: undefined,
+  addresses: [
+    { host: 'a.example', port: 5432 },
+    { host: 'b.example', port: 5433 },
+  ],
+  sessionAttributes: 'primary',
+  connectTimeoutSeconds: 3,
+  database: 'shop',
+  credential: 'app',
+  credentials: [],
+  tls: { mode: 'require', ca: undefined, negotiation: 'postgres', channelBinding: 'prefer' },
+  loginMethods: ['scram-sha-256'],
+  labels: {},
+  recording: 'full',
+  file: 'targets/prod-db.yaml',
+  line: 1,
+};
+
+const credentials = {
+  credential: async () => ({ user: 'app', password: undefined, clientCertificate: undefined }),
+};
+
+test('addresses of the policy may be shown to clients', async () => {
+  const targets = new Targets({}, credentials);
+  expect(await targets.resolve(target, { groups: [] })).toMatchObject({
+    hosts: [
+      { host: 'a.example', port: 5432, shown: 'a.example:5432' },
+      { host: 'b.example', port: 5433, shown: 'b.example:5433' },
+    ],
+    sessionAttributes: 'primary',
+    methods: ['scram-sha-256'],
+    connectTimeoutMs: 3000,
+  });
+});
+
+test('addresses of the configuration win, and are not shown', async () => {
+  const one = [{ host: '10.0.0.1', port: 5432 }];
+  const two = [...one, { host: '10.0.0.2', port: 5432 }];
+  const resolve = async (addresses: typeof two) =>
+    (await new Targets({ 'prod-db': addresses }, credentials).resolve(target, { groups: [] }))
+      .hosts;
+  expect(await resolve(one)).toEqual([{ host: '10.0.0.1', port: 5432, shown: undefined }]);
+  expect((await resolve(two)).map(({ shown }) => shown)).toEqual([
+    'server 1 of 2',
+    'server 2 of 2',
+  ]);
+});
+
+test('a target without any address is the operator\u2019s business', async () => {
+  const targets = new Targets({ toString: [] }, credentials);
+  await expect(targets.resolve({ ...target, addresses: [] }, { groups: [] })).rejects.toMatchObject(
+    { code: 'HOOP_CONFIG', message: expect.stringContaining('no address') },
+  );
+});
