@@ -37,6 +37,7 @@ function runOn(runtime) {
     process.exitCode = 1;
     return;
   }
+  var terminals = [0, 1, 2].filter(isTerminal);
   var args = [path.join(__dirname, 'hoop.js')].concat(process.argv.slice(2));
   var child = require('child_process').spawn(runtime, args, { stdio: 'inherit' });
   // A terminal signals the whole group, so the child has it already; a lone kill reaches only us.
@@ -52,11 +53,18 @@ function runOn(runtime) {
     process.exitCode = 1;
   });
   child.on('exit', function (code, signal) {
-    if (signal) {
-      process.removeAllListeners(signal);
-      process.kill(process.pid, signal);
+    // Node before 24 aborts at its end, with a core dump, when it cannot reset a terminal that is
+    // gone. Death by the signal that says so comes before that.
+    var end = terminals.every(isTerminal) ? signal : 'SIGHUP';
+    if (end) {
+      process.removeAllListeners(end);
+      process.kill(process.pid, end);
     } else {
       process.exitCode = code;
     }
   });
+}
+
+function isTerminal(fd) {
+  return require('tty').isatty(fd);
 }

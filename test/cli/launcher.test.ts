@@ -1,6 +1,6 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -20,6 +20,16 @@ beforeAll(() => {
 afterAll(() => {
   rmSync(directory, { recursive: true, force: true });
 });
+
+/** The first Node on PATH that is not the checkout's and too old: what most people start us with. */
+const SYSTEM_NODE = (process.env['PATH'] ?? '')
+  .split(':')
+  .filter((path) => path.startsWith('/') && !path.includes('node_modules'))
+  .map((path) => join(path, 'node'))
+  .find((path) => {
+    const run = spawnSync(path, ['--version'], { encoding: 'utf8' });
+    return run.status === 0 && Number(/^v(\d+)/.exec(run.stdout)?.[1]) < 24;
+  });
 
 const version: unknown = JSON.parse(readFileSync('package.json', 'utf8')).version;
 
@@ -76,6 +86,32 @@ describe('the launcher', () => {
     expect(code ?? signal).toBe(143);
   }, 60_000);
 
+  test.runIf(SYSTEM_NODE !== undefined)(
+    'when its terminal vanishes it ends by SIGHUP, on the Node of the system (older than 24) too',
+    async () => {
+      const status = join(directory, 'status');
+      const inner = join(directory, 'inner.sh');
+      // The shell outlives the hangup to tell how the launcher ended.
+      writeFileSync(
+        inner,
+        `trap : HUP\n${SYSTEM_NODE} bin/hoop.js demo --check\necho $? > ${status}.new\nmv ${status}.new ${status}\n`,
+      );
+      const terminal = spawn('script', ['-qec', `sh -c 'sh ${inner}; true'`, '/dev/null'], {
+        stdio: ['pipe', 'pipe', 'ignore'],
+        env: { ...process.env, TMPDIR: directory },
+      });
+      let screen = '';
+      terminal.stdout.on('data', (text) => {
+        screen += String(text);
+      });
+      await expect.poll(() => screen, { timeout: 30_000 }).toContain('hoop: starting');
+      terminal.kill('SIGKILL');
+      await expect.poll(() => existsSync(status), { timeout: 30_000 }).toBe(true);
+      expect(readFileSync(status, 'utf8')).toBe('129\n');
+    },
+    90_000,
+  );
+
   test('it is old syntax: no arrow functions, const or import before the version is known', () => {
     const text = readFileSync('bin/hoop.js', 'utf8').replaceAll(/\/\/.*$/gm, '');
     expect(text).not.toMatch(/=>|\bconst\b|\blet\b|\bimport\b|`/);
@@ -106,6 +142,23 @@ describe('wrong usage', () => {
       v: 1,
       error: { code: expect.stringMatching(/^HOOP_/) },
     });
+  });
+
+  test('without a login and without a keychain nothing of the system’s bus is shown', () => {
+    const run = spawnSync(process.execPath, ['bin/hoop.js', 'whoami'], {
+      encoding: 'utf8',
+      env: {
+        ...process.env,
+        HOOP_HOME: join(directory, 'empty'),
+        HOOP_GATEWAY: 'https://127.0.0.1:1',
+        HOOP_TOKEN_STORE: '',
+        DBUS_SESSION_BUS_ADDRESS: 'unix:path=/nonexistent/bus',
+      },
+    });
+    expect(run.status).toBe(3);
+    expect(run.stderr).toContain('hoop: error: not logged in to "https://127.0.0.1:1"');
+    expect(run.stderr).toContain('no keychain on this machine answers');
+    expect(run.stderr).not.toMatch(/d-?bus|zbus|secret service|nonexistent/i);
   });
 
   test('--help shows every command and exits with 0', () => {
