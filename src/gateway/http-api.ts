@@ -19,7 +19,10 @@ import {
   type SessionsReply,
   type TargetsReply,
 } from '../tunnel/api.ts';
+import { APPROVAL_PATHS } from '../tunnel/approvals-api.ts';
 import { maySeeAll, requireSession } from './access.ts';
+import { addApprovalRoutes } from './approvals/approval-routes.ts';
+import type { Approvals } from './approvals/approvals.ts';
 import type { EndedRecordings } from './ended-recordings.ts';
 import type { GatewayPolicy } from './gateway-policy.ts';
 import { decodeText, readBody, readJson } from './http-body.ts';
@@ -40,6 +43,7 @@ export interface HttpApiOptions {
   readonly index: SessionIndex;
   readonly ended: EndedRecordings;
   readonly nonces: SessionNonces;
+  readonly approvals: Approvals;
   readonly history: PolicyHistory;
   readonly info: () => InfoReply;
   /** Why the gateway cannot do its work now; empty: it can. */
@@ -222,6 +226,7 @@ export function createHttpApi(options: HttpApiOptions): Hono<Env> {
     }),
   );
 
+  addApprovalRoutes(app, { ...options, authenticated });
   addRecordingRoutes(app, { ...options, authenticated });
 
   refuseOtherMethods(app);
@@ -241,6 +246,9 @@ const METHODS: readonly (readonly [string, string])[] = [
   [PATHS.sessions, 'GET, POST'],
   [PATHS.session(':id'), 'GET'],
   [PATHS.end(':id'), 'POST'],
+  [APPROVAL_PATHS.approvals, 'GET'],
+  [APPROVAL_PATHS.approval(':id'), 'GET, DELETE'],
+  [APPROVAL_PATHS.decision(':id'), 'POST'],
   [PATHS.cuts(':id'), 'GET, POST'],
   [PATHS.seal(':id'), 'POST'],
   [PATHS.manifest(':id'), 'POST'],

@@ -152,4 +152,50 @@ export const MIGRATIONS: readonly string[] = [
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX session_grants_by_grant ON session_grants (temporary_grant);
   `,
+  `
+  -- Requests that wait for a person: held statements, temporary access.
+  CREATE TABLE approvals (
+    id TEXT PRIMARY KEY,
+    kind TEXT NOT NULL CHECK (kind IN ('statement', 'access')),
+    state TEXT NOT NULL,
+    issuer TEXT NOT NULL,
+    sub TEXT NOT NULL,
+    name TEXT NOT NULL,
+    agent TEXT,
+    target TEXT NOT NULL,
+    reason TEXT,
+    session TEXT,
+    -- A held statement: when the gateway starts again its connection is gone.
+    dies_with_connection INTEGER NOT NULL,
+    needs TEXT NOT NULL,
+    policy_commit TEXT NOT NULL,
+    -- Digest of what it is bound to.
+    binding TEXT NOT NULL,
+    created_ms INTEGER NOT NULL,
+    waits_until_ms INTEGER NOT NULL,
+    usable_seconds INTEGER NOT NULL,
+    usable_until_ms INTEGER,
+    ended_ms INTEGER,
+    outcome TEXT,
+    -- Statement, parameters and the like, encrypted.
+    details BLOB NOT NULL
+  ) STRICT;
+  CREATE INDEX approvals_open ON approvals (created_ms) WHERE state IN ('waiting', 'approved');
+  CREATE INDEX approvals_by_time ON approvals (created_ms);
+  CREATE INDEX approvals_by_end ON approvals (ended_ms);
+  CREATE INDEX approvals_by_binding ON approvals (issuer, sub, binding);
+
+  CREATE TABLE approval_votes (
+    approval TEXT NOT NULL REFERENCES approvals (id) ON DELETE CASCADE,
+    issuer TEXT NOT NULL,
+    sub TEXT NOT NULL,
+    name TEXT NOT NULL,
+    -- JSON: the groups that the voter was in.
+    voter_groups TEXT NOT NULL,
+    decision TEXT NOT NULL CHECK (decision IN ('approve', 'deny')),
+    reason TEXT,
+    time_ms INTEGER NOT NULL,
+    UNIQUE (approval, issuer, sub, decision)
+  ) STRICT;
+  `,
 ];

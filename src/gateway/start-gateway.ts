@@ -14,6 +14,9 @@ import type { GatewayKeys } from '../recording/gateway-keys.ts';
 import { openRecordingStore } from '../recording/recording-store.ts';
 import { API_VERSION, type InfoReply } from '../tunnel/api.ts';
 import { AccessGrants } from './access-grants.ts';
+import { ApprovalStore } from './approvals/approval-store.ts';
+import { Approvals } from './approvals/approvals.ts';
+import { SealedJson } from './approvals/sealed-json.ts';
 import type { GatewayConfig } from './config.ts';
 import { ConfigCredentialStore } from './credential-store.ts';
 import { CurrentKeys } from './current-keys.ts';
@@ -116,6 +119,23 @@ export async function startGateway(
   if (first !== undefined) {
     access.policyChanged(first.policy);
   }
+  const approvals = opened.use(
+    new Approvals({
+      store: new ApprovalStore(database, new SealedJson(maskKey)),
+      log,
+      clock,
+    }),
+  );
+  approvals.handle('statement', {
+    needs: ({ needs, policyCommit }) =>
+      policyCommit === policy.current()?.commit ? needs : undefined,
+  });
+  policy.onChange(({ commit }) =>
+    approvals.voidOpen(
+      'the policy has changed',
+      (record) => record.kind === 'statement' && record.policyCommit !== commit,
+    ),
+  );
   const history = new PolicyHistory(database, clock);
   if (first !== undefined) {
     history.inForce(first);
@@ -166,6 +186,7 @@ export async function startGateway(
     index,
     ended,
     nonces,
+    approvals,
     info: () => infoReply({ config, keys: keys.get(), policy, allowedSigners, version }),
     unready: () => readiness.reasons(),
     history,
@@ -192,6 +213,7 @@ export async function startGateway(
   const housekeeping = setInterval(() => {
     signOverdue();
     index.tryFlush();
+    approvals.prune();
     identityStore
       .prune(clock())
       .catch((error: unknown) => log.error('housekeeping.failed', errorFields(error)));

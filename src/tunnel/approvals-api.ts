@@ -66,12 +66,14 @@ export const ApprovalEstimateSchema = z.discriminatedUnion('state', [
 ]);
 export type ApprovalEstimate = z.infer<typeof ApprovalEstimateSchema>;
 
-const StatementPart = z.object({
+export const StatementPart = z.object({
   session: z.string(),
   stream: z.number(),
   /** Offset in the up stream of the message that is held. */
   at: z.number(),
   text: z.string(),
+  /** In a list: `text` is the beginning and `parameters` are left out; ask for the one. */
+  shortened: z.boolean().default(false),
   parameters: z.array(ApprovalParameterSchema),
   verbs: z.array(z.string()),
   relations: z.array(z.string()),
@@ -84,8 +86,9 @@ const StatementPart = z.object({
   waits: z.boolean(),
   estimate: ApprovalEstimateSchema,
 });
+export type StatementPart = z.infer<typeof StatementPart>;
 
-const AccessPart = z.object({
+export const AccessPart = z.object({
   policy: z.string(),
   durationSeconds: z.number(),
   /** What it gives, in words. */

@@ -1,0 +1,90 @@
+/** A request that waits for a person, as the gateway keeps it. */
+import type { ApprovalKind, ApprovalState } from '../../tunnel/approvals-api.ts';
+
+/** Somebody by the subject that never changes; `name` is for people and untrusted. */
+export interface Party {
+  readonly issuer: string;
+  readonly sub: string;
+  readonly name: string;
+}
+
+/** One condition; a request needs all of its conditions. */
+export interface ApprovalNeed {
+  /** `<policy>/<rule>`. */
+  readonly rule: string;
+  readonly groups: readonly string[];
+  readonly count: number;
+}
+
+export interface Vote {
+  readonly by: Party;
+  readonly decision: 'approve' | 'deny';
+  readonly reason: string | undefined;
+  readonly atMs: number;
+  /** Of the voter when they voted; what counts at release is what they are in by then. */
+  readonly groups: readonly string[];
+}
+
+export interface NewApproval {
+  readonly kind: ApprovalKind;
+  readonly requester: Party;
+  readonly agent?: string | undefined;
+  readonly target: string;
+  readonly reason: string | undefined;
+  /** Session that asks; when it `diesWith` its connection the request does not outlive a restart. */
+  readonly session: string | undefined;
+  readonly diesWithConnection: boolean;
+  readonly needs: readonly ApprovalNeed[];
+  readonly waitsSeconds: number;
+  /** How long an approval that is used later can be used. */
+  readonly usableSeconds: number;
+  readonly policyCommit: string;
+  /** Digest of all that the approval is bound to, hex. */
+  readonly binding: string;
+  /** JSON for whoever decides; sealed at rest, and gone when the request is forgotten. */
+  readonly details: unknown;
+}
+
+export interface ApprovalRecord extends Omit<NewApproval, 'waitsSeconds' | 'details'> {
+  readonly id: string;
+  readonly state: ApprovalState;
+  readonly createdMs: number;
+  readonly waitsUntilMs: number;
+  readonly usableUntilMs: number | undefined;
+  readonly endedMs: number | undefined;
+  readonly outcome: string | undefined;
+  readonly votes: readonly Vote[];
+}
+
+export function isSameParty(
+  a: Pick<Party, 'issuer' | 'sub'>,
+  b: Pick<Party, 'issuer' | 'sub'>,
+): boolean {
+  return a.issuer === b.issuer && a.sub === b.sub;
+}
+
+export function isOpen({ state }: Pick<ApprovalRecord, 'state'>): boolean {
+  return state === 'waiting' || state === 'approved';
+}
+
+/**
+ * Different people whose approval counts for a need.
+ * @param groupsOf the groups that a voter is in now.
+ */
+export function approversOf(
+  record: Pick<ApprovalRecord, 'requester' | 'votes'>,
+  need: ApprovalNeed,
+  groupsOf: (vote: Vote) => readonly string[],
+): number {
+  const people = new Set(
+    record.votes
+      .filter(
+        (vote) =>
+          vote.decision === 'approve' &&
+          !isSameParty(vote.by, record.requester) &&
+          groupsOf(vote).some((group) => need.groups.includes(group)),
+      )
+      .map(({ by }) => JSON.stringify([by.issuer, by.sub])),
+  );
+  return people.size;
+}

@@ -1,0 +1,125 @@
+/** The HTTP API of requests that wait for a person: tunnel/approvals-api.ts. */
+import type { Context, Hono } from 'hono';
+import { HoopError, ProtocolError } from '../../errors.ts';
+import { API_VERSION } from '../../tunnel/api.ts';
+import {
+  APPROVAL_ID,
+  APPROVAL_PATHS,
+  type ApprovalReply,
+  ApprovalsQuery,
+  type ApprovalsReply,
+  DecisionRequest,
+} from '../../tunnel/approvals-api.ts';
+import type { Env } from '../http-api.ts';
+import { readJson } from '../http-body.ts';
+import { json } from '../http-replies.ts';
+import type { Authenticated } from '../identity/identity.ts';
+import { isSameParty } from './approval-record.ts';
+import { approvalView } from './approval-view.ts';
+import type { Approvals } from './approvals.ts';
+
+type Ctx = Context<Env>;
+type Handler = (c: Ctx, who: Authenticated) => Response | Promise<Response>;
+
+export interface ApprovalRoutesOptions {
+  readonly approvals: Approvals;
+  /** Aborted when the gateway stops. */
+  readonly signal: AbortSignal;
+  readonly authenticated: (handler: Handler) => (c: Ctx) => Promise<Response>;
+}
+
+const MAX_BODY_BYTES = 16 * 1024;
+/** Long polls that one person, and all together, may have open. */
+const MAX_POLLS_PER_PERSON = 10;
+const MAX_POLLS = 1000;
+
+export function addApprovalRoutes(app: Hono<Env>, options: ApprovalRoutesOptions): void {
+  const { approvals, authenticated } = options;
+  const polls = new Map<string, number>();
+
+  const view = (id: string, who: Authenticated): Response =>
+    json({
+      v: API_VERSION,
+      approval: approvalView(approvals, approvals.visible(who.principal, id), who.principal, false),
+    } satisfies ApprovalReply);
+
+  app.get(
+    APPROVAL_PATHS.approvals,
+    authenticated(async (c, who) => {
+      const query = ApprovalsQuery.safeParse(c.req.query());
+      if (!query.success) throw new ProtocolError('the query is not valid');
+      const { after, wait, state, kind, limit } = query.data;
+      if (after !== undefined && wait > 0) {
+        const over = AbortSignal.any([
+          options.signal,
+          c.req.raw.signal,
+          AbortSignal.timeout(wait * 1000),
+        ]);
+        using _ = poll(polls, JSON.stringify([who.principal.issuer, who.principal.sub]));
+        await approvals.changes.since(after, over);
+      }
+      // Before the list: what changes in between is told by the next poll.
+      const { cursor } = approvals.changes;
+      const found = approvals
+        .list(who.principal, { isOpen: state === 'open', limit })
+        .filter((record) => kind === undefined || record.kind === kind);
+      return json({
+        v: API_VERSION,
+        cursor,
+        approvals: found.map((record) => approvalView(approvals, record, who.principal, true)),
+      } satisfies ApprovalsReply);
+    }),
+  );
+  app.get(
+    APPROVAL_PATHS.approval(':id'),
+    authenticated((c, who) => view(idOf(c), who)),
+  );
+  app.post(
+    APPROVAL_PATHS.decision(':id'),
+    authenticated(async (c, who) => {
+      const { v: _, ...said } = await readJson(c.req.raw, DecisionRequest, MAX_BODY_BYTES);
+      if (said.decision === 'deny' && (said.reason ?? '').trim() === '') {
+        throw new HoopError('HOOP_USAGE', 'a denial needs a reason', {
+          hint: 'Whoever asked reads it: `hoop approvals deny ID --reason TEXT`.',
+        });
+      }
+      const { id } = approvals.decide(who.principal, idOf(c), said);
+      return view(id, who);
+    }),
+  );
+  app.delete(
+    APPROVAL_PATHS.approval(':id'),
+    authenticated((c, who) => {
+      const record = approvals.visible(who.principal, idOf(c));
+      if (!isSameParty(record.requester, who.principal)) {
+        throw new HoopError('HOOP_ACCESS_DENIED', 'only who asked can withdraw a request');
+      }
+      approvals.end(record.id, 'withdrawn', 'withdrawn by who asked');
+      return new Response(null, { status: 204 });
+    }),
+  );
+}
+
+/** An id that cannot be one is not looked up, and not echoed. */
+function idOf(c: Ctx): string {
+  const id = c.req.param('id') ?? '';
+  return APPROVAL_ID.test(id) ? id : '';
+}
+
+function poll(polls: Map<string, number>, person: string): Disposable {
+  const own = polls.get(person) ?? 0;
+  const all = [...polls.values()].reduce((sum, count) => sum + count, 0);
+  if (own >= MAX_POLLS_PER_PERSON || all >= MAX_POLLS) {
+    throw new HoopError('HOOP_LIMIT', 'too many requests wait for changes', {
+      detail: `One person may have ${MAX_POLLS_PER_PERSON}, the gateway ${MAX_POLLS}.`,
+    });
+  }
+  polls.set(person, own + 1);
+  return {
+    [Symbol.dispose]() {
+      const left = (polls.get(person) ?? 1) - 1;
+      if (left > 0) polls.set(person, left);
+      else polls.delete(person);
+    },
+  };
+}

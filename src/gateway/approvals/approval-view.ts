@@ -1,0 +1,64 @@
+/** A request as the API shows it to one person. */
+import type { Principal } from '../../policy/types.ts';
+import { AccessPart, type Approval, StatementPart } from '../../tunnel/approvals-api.ts';
+import type { ApprovalRecord } from './approval-record.ts';
+import type { Approvals } from './approvals.ts';
+
+/** Characters of a statement that a list shows. */
+const MAX_LISTED_TEXT = 2000;
+
+export function approvalView(
+  approvals: Approvals,
+  record: ApprovalRecord,
+  who: Principal,
+  isListed: boolean,
+): Approval {
+  const { kind, usableUntilMs, endedMs, agent, reason, outcome } = record;
+  const details = approvals.details(record.id);
+  const statement = kind === 'statement' ? StatementPart.parse(details) : undefined;
+  return {
+    id: record.id,
+    kind,
+    state: record.state,
+    requester: record.requester,
+    ...(agent === undefined ? {} : { agent }),
+    target: record.target,
+    ...(reason === undefined ? {} : { reason }),
+    createdAt: time(record.createdMs),
+    waitsUntil: time(record.waitsUntilMs),
+    ...(usableUntilMs === undefined ? {} : { usableUntil: time(usableUntilMs) }),
+    ...(endedMs === undefined ? {} : { endedAt: time(endedMs) }),
+    ...(outcome === undefined ? {} : { outcome }),
+    needs: record.needs.map((need) => ({
+      ...need,
+      groups: [...need.groups],
+      approvedBy: approvals.approvedBy(record, need),
+    })),
+    votes: record.votes.map(({ by, decision, reason: why, atMs }) => ({
+      by,
+      decision,
+      ...(why === undefined ? {} : { reason: why }),
+      at: time(atMs),
+    })),
+    policyCommit: record.policyCommit,
+    binding: record.binding,
+    mayDecide: approvals.mayDecide(who, record),
+    ...(statement === undefined ? {} : { statement: isListed ? shortened(statement) : statement }),
+    ...(kind === 'access' ? { access: AccessPart.parse(details) } : {}),
+  };
+}
+
+function shortened(statement: StatementPart): StatementPart {
+  const { text, parameters } = statement;
+  if (text.length <= MAX_LISTED_TEXT && parameters.length === 0) return statement;
+  return {
+    ...statement,
+    text: text.slice(0, MAX_LISTED_TEXT),
+    parameters: [],
+    shortened: true,
+  };
+}
+
+function time(ms: number): string {
+  return new Date(ms).toISOString();
+}

@@ -1,0 +1,394 @@
+/**
+ * Requests that wait for a person: made, voted on, used once or ended. What is asked for is the
+ * business of its kind (a held statement, temporary access), which says what counts now and hears
+ * of decisions; who may decide, and that nothing is decided or used twice, is decided here.
+ */
+import { randomBytes } from 'node:crypto';
+import { HoopError } from '../../errors.ts';
+import type { Principal } from '../../policy/types.ts';
+import type { ApprovalKind, ApprovalState } from '../../tunnel/approvals-api.ts';
+import { errorFields, type Log } from '../log.ts';
+import {
+  type ApprovalNeed,
+  type ApprovalRecord,
+  approversOf,
+  isOpen,
+  isSameParty,
+  type NewApproval,
+  type Vote,
+} from './approval-record.ts';
+import type { ApprovalStore } from './approval-store.ts';
+import { Changes } from './changes.ts';
+import { plainText } from './plain-text.ts';
+
+/** What a kind of request adds. */
+export interface ApprovalHandler {
+  /** What must be satisfied now; undefined: what was asked for is not to be had any more. */
+  readonly needs: (record: ApprovalRecord) => readonly ApprovalNeed[] | undefined;
+  /** It has been approved, denied, or has ended in another way. */
+  readonly onDecided?: (record: ApprovalRecord) => void;
+}
+
+export interface ApprovalsOptions {
+  readonly store: ApprovalStore;
+  readonly log: Log;
+  /** Wall clock, ms. */
+  readonly clock: () => number;
+}
+
+/** Open requests of one person, of everyone, and how many one person may make in a minute. */
+export const MAX_OPEN_PER_PERSON = 20;
+const MAX_OPEN = 1000;
+const MAX_NEW_PER_MINUTE = 30;
+const MINUTE_MS = 60_000;
+/** What ended is shown for this long, and the index keeps so many of it. */
+const KEEP_MS = 7 * 86_400_000;
+const MAX_ENDED = 10_000;
+/** How far back a list goes. */
+const MAX_LISTED = 1000;
+/** A reason in an error of psql should stay readable. Characters. */
+const MAX_TEXT = 500;
+
+export class Approvals implements Disposable {
+  /** Long polls wait on it. */
+  readonly changes = new Changes();
+  readonly #options: ApprovalsOptions;
+  readonly #handlers = new Map<ApprovalKind, ApprovalHandler>();
+  readonly #listeners = new Map<string, (record: ApprovalRecord) => void>();
+  readonly #made = new Map<string, number[]>();
+  #timer: NodeJS.Timeout | undefined;
+
+  /** Withdraws what a stopped gateway has left behind. */
+  constructor(options: ApprovalsOptions) {
+    this.#options = options;
+    for (const record of options.store.open()) {
+      if (record.diesWithConnection) {
+        this.#move(record, { state: 'withdrawn', outcome: 'the gateway was restarted' });
+      }
+    }
+    this.prune();
+    this.#sweep();
+  }
+
+  /** What was approved and not acted on when the gateway stopped is told again. */
+  handle(kind: ApprovalKind, handler: ApprovalHandler): void {
+    this.#handlers.set(kind, handler);
+    for (const record of this.#options.store.open()) {
+      if (record.kind === kind && record.state === 'approved') handler.onDecided?.(record);
+    }
+  }
+
+  /** @throws HoopError HOOP_LIMIT */
+  create(request: NewApproval): ApprovalRecord {
+    const { store, clock, log } = this.#options;
+    const { waitsSeconds, details, ...rest } = request;
+    const nowMs = clock();
+    this.#checkLimits(request, nowMs);
+    const record: ApprovalRecord = {
+      ...rest,
+      id: newId(),
+      state: 'waiting',
+      reason: rest.reason === undefined ? undefined : plainText(rest.reason, MAX_TEXT),
+      createdMs: nowMs,
+      waitsUntilMs: nowMs + waitsSeconds * 1000,
+      usableUntilMs: undefined,
+      endedMs: undefined,
+      outcome: undefined,
+      votes: [],
+    };
+    store.insert(record, details);
+    log.info('approval.requested', {
+      approval: record.id,
+      kind: record.kind,
+      target: record.target,
+      principal: record.requester.name,
+      ...(record.session === undefined ? {} : { session: record.session }),
+    });
+    this.changes.happened();
+    this.#sweepLater();
+    return record;
+  }
+
+  /** @throws HoopError HOOP_APPROVAL_UNKNOWN: there is none that this person may see. */
+  visible(who: Principal, id: string): ApprovalRecord {
+    const record = this.#options.store.find(id);
+    if (record === undefined || !this.#maySee(who, record)) {
+      throw new HoopError('HOOP_APPROVAL_UNKNOWN', 'there is no such request', {
+        hint: '`hoop approvals list` shows those that you may see.',
+      });
+    }
+    return record;
+  }
+
+  /** What this person may see, newest first. */
+  list(who: Principal, options: { readonly isOpen: boolean; readonly limit: number }) {
+    const { store } = this.#options;
+    const records = options.isOpen ? store.open() : store.newest(MAX_LISTED);
+    return records.filter((record) => this.#maySee(who, record)).slice(0, options.limit);
+  }
+
+  details(id: string): unknown {
+    return this.#options.store.details(id);
+  }
+
+  setDetails(id: string, details: unknown): void {
+    this.#options.store.setDetails(id, details);
+    this.changes.happened();
+  }
+
+  /** Of this person, with this binding: open, or ended; newest first. */
+  bound(request: Pick<NewApproval, 'requester' | 'binding'>): ApprovalRecord[] {
+    return this.#options.store.bound(request.requester, request.binding);
+  }
+
+  mayDecide(who: Principal, record: ApprovalRecord): boolean {
+    return (
+      record.state === 'waiting' &&
+      who.kind === 'person' &&
+      !isSameParty(who, record.requester) &&
+      isApprover(who, record) &&
+      !record.votes.some(({ by, decision }) => decision === 'approve' && isSameParty(by, who))
+    );
+  }
+
+  /** How many different people have approved, as it counts now. */
+  approvedBy(record: ApprovalRecord, need: ApprovalNeed): number {
+    return approversOf(record, need, (vote) => this.#groupsOf(vote));
+  }
+
+  /**
+   * One person's word. A denial ends the request; the last approval that is needed approves it.
+   * @throws HoopError HOOP_APPROVAL_…, HOOP_ACCESS_DENIED
+   */
+  decide(
+    who: Principal,
+    id: string,
+    said: {
+      readonly decision: 'approve' | 'deny';
+      readonly reason?: string | undefined;
+      readonly binding?: string | undefined;
+    },
+  ): ApprovalRecord {
+    const { store, clock, log } = this.#options;
+    this.#sweep();
+    const record = this.visible(who, id);
+    this.#checkVoter(who, record, said);
+    if (this.#handlers.get(record.kind)?.needs(record) === undefined) {
+      this.end(id, 'void', 'what was asked for is not to be had any more');
+      throw ended(this.visible(who, id));
+    }
+    store.vote(id, {
+      by: { issuer: who.issuer, sub: who.sub, name: plainText(who.name, MAX_TEXT) },
+      decision: said.decision,
+      reason: said.reason === undefined ? undefined : plainText(said.reason, MAX_TEXT),
+      atMs: clock(),
+      groups: who.groups,
+    });
+    log.info('approval.vote', { approval: id, decision: said.decision, principal: who.name });
+    this.changes.happened();
+    const voted = this.visible(who, id);
+    if (said.decision === 'deny') this.#move(voted, { state: 'denied' });
+    else if (this.#isSatisfied(voted)) this.#move(voted, { state: 'approved' });
+    return this.visible(who, id);
+  }
+
+  /**
+   * Uses an approval up. Durable when it returns, so that it is not used again after a restart.
+   * @returns undefined when it is not approved (any more), or somebody's word no longer counts.
+   */
+  use(id: string): ApprovalRecord | undefined {
+    this.#sweep();
+    const record = this.#options.store.find(id);
+    if (record?.state !== 'approved') return undefined;
+    if (!this.#isSatisfied(record)) {
+      this.#move(record, { state: 'void', outcome: 'an approver is no longer one' });
+      return undefined;
+    }
+    return this.#move(record, { state: 'used' });
+  }
+
+  /** Ends an open request; one that has ended already stays as it is. */
+  end(id: string, state: 'withdrawn' | 'void' | 'expired', outcome: string): void {
+    const record = this.#options.store.find(id);
+    if (record !== undefined && isOpen(record)) this.#move(record, { state, outcome });
+  }
+
+  /** Voids what the predicate picks of the open requests, e.g. when the policy has changed. */
+  voidOpen(outcome: string, isVoid: (record: ApprovalRecord) => boolean): void {
+    for (const record of this.#options.store.open()) {
+      if (isVoid(record)) this.#move(record, { state: 'void', outcome });
+    }
+  }
+
+  /** @returns how to stop listening. One listener per request, called when its state changes. */
+  listen(id: string, listener: (record: ApprovalRecord) => void): () => void {
+    this.#listeners.set(id, listener);
+    return () => this.#listeners.delete(id);
+  }
+
+  /** Forgets what ended long ago; never throws. */
+  prune(): void {
+    try {
+      this.#options.store.prune(this.#options.clock() - KEEP_MS, MAX_ENDED);
+    } catch (error) {
+      // The next time will do; readiness tells the operator that the index cannot be written.
+      this.#options.log.error('approval.prune_failed', errorFields(error));
+    }
+  }
+
+  [Symbol.dispose](): void {
+    clearTimeout(this.#timer);
+    this.changes.happened();
+  }
+
+  #checkLimits({ requester }: NewApproval, nowMs: number): void {
+    const open = this.#options.store.open();
+    const own = open.filter((record) => isSameParty(record.requester, requester)).length;
+    if (own >= MAX_OPEN_PER_PERSON || open.length >= MAX_OPEN) {
+      throw tooMany(`One person may have ${MAX_OPEN_PER_PERSON} open, the gateway ${MAX_OPEN}.`);
+    }
+    for (const [person, times] of this.#made) {
+      if ((times.at(-1) ?? 0) < nowMs - MINUTE_MS) this.#made.delete(person);
+    }
+    const person = JSON.stringify([requester.issuer, requester.sub]);
+    const lately = (this.#made.get(person) ?? []).filter((time) => time > nowMs - MINUTE_MS);
+    if (lately.length >= MAX_NEW_PER_MINUTE) {
+      throw tooMany(`One person may ask ${MAX_NEW_PER_MINUTE} times in a minute.`);
+    }
+    this.#made.set(person, [...lately, nowMs]);
+  }
+
+  #checkVoter(
+    who: Principal,
+    record: ApprovalRecord,
+    said: { readonly decision: string; readonly binding?: string | undefined },
+  ): void {
+    if (isSameParty(who, record.requester)) {
+      throw new HoopError('HOOP_APPROVAL_SELF', 'who asked cannot decide', {
+        detail: 'An approval is the word of a second person.',
+        hint: 'Ask another approver.',
+      });
+    }
+    if (who.kind !== 'person' || !isApprover(who, record)) {
+      throw new HoopError('HOOP_ACCESS_DENIED', 'you may not decide about this request', {
+        detail:
+          who.kind === 'person'
+            ? 'None of your groups is an approver of it.'
+            : 'An approval is the word of a person, and this is a workload.',
+      });
+    }
+    if (record.state !== 'waiting') throw ended(record);
+    if (said.binding !== undefined && said.binding !== record.binding) {
+      throw new HoopError('HOOP_APPROVAL_ENDED', 'the request is not the one that you were shown');
+    }
+    const voted = record.votes.some(({ by }) => isSameParty(by, who));
+    if (voted && said.decision === 'approve') {
+      throw new HoopError('HOOP_APPROVAL_VOTED', 'you have approved this request already', {
+        hint: 'Another approver must approve it, too.',
+      });
+    }
+  }
+
+  #maySee(who: Principal, record: ApprovalRecord): boolean {
+    return (
+      isSameParty(who, record.requester) || isApprover(who, record) || who.roles.includes('auditor')
+    );
+  }
+
+  #isSatisfied(record: ApprovalRecord): boolean {
+    const needs = this.#handlers.get(record.kind)?.needs(record);
+    return (
+      needs !== undefined &&
+      needs.length > 0 &&
+      needs.every((need) => this.approvedBy(record, need) >= need.count)
+    );
+  }
+
+  /** Somebody who has logged in since, and is in other groups now, counts as what they are now. */
+  #groupsOf(vote: Vote): readonly string[] {
+    return this.#options.store.latestGroups(vote.by) ?? vote.groups;
+  }
+
+  #move(
+    record: ApprovalRecord,
+    to: { readonly state: ApprovalState; readonly outcome?: string },
+  ): ApprovalRecord | undefined {
+    const { store, clock, log } = this.#options;
+    const nowMs = clock();
+    const moved = store.move(record.id, record.state, {
+      ...to,
+      ...(to.state === 'approved'
+        ? { usableUntilMs: nowMs + record.usableSeconds * 1000 }
+        : { endedMs: nowMs }),
+    });
+    const now = moved ? store.find(record.id) : undefined;
+    if (now === undefined) return undefined;
+    log.info('approval.state', { approval: now.id, state: now.state, outcome: now.outcome });
+    this.changes.happened();
+    this.#handlers.get(now.kind)?.onDecided?.(now);
+    this.#listeners.get(now.id)?.(now);
+    this.#sweepLater();
+    return now;
+  }
+
+  /** Ends what is over its time. */
+  #sweep(): void {
+    const nowMs = this.#options.clock();
+    for (const record of this.#options.store.open()) {
+      if (deadlineOf(record) <= nowMs) {
+        const outcome =
+          record.state === 'waiting' ? 'not enough approvals in time' : 'it was not used in time';
+        this.#move(record, { state: 'expired', outcome });
+      }
+    }
+    this.#sweepLater();
+  }
+
+  #sweepLater(): void {
+    clearTimeout(this.#timer);
+    const deadlines = this.#options.store.open().map(deadlineOf);
+    if (deadlines.length === 0) return;
+    const inMs = Math.max(0, Math.min(...deadlines) - this.#options.clock());
+    // A timer knows nothing of the wall clock being set: it looks again at least once a minute.
+    this.#timer = setTimeout(() => this.#sweepGuarded(), Math.min(inMs, MINUTE_MS));
+    this.#timer.unref();
+  }
+
+  #sweepGuarded(): void {
+    try {
+      this.#sweep();
+    } catch (error) {
+      // The index cannot be written, as readiness says; deadlines are checked again at each use.
+      this.#options.log.error('approval.sweep_failed', errorFields(error));
+    }
+  }
+}
+
+function isApprover(who: Principal, record: ApprovalRecord): boolean {
+  return record.needs.some(({ groups }) => groups.some((group) => who.groups.includes(group)));
+}
+
+function deadlineOf(record: ApprovalRecord): number {
+  return record.state === 'waiting' ? record.waitsUntilMs : (record.usableUntilMs ?? 0);
+}
+
+function ended({ state, outcome }: ApprovalRecord): HoopError {
+  return new HoopError('HOOP_APPROVAL_ENDED', 'the request is no longer waiting', {
+    detail: `It is ${state}${outcome === undefined ? '' : `: ${outcome}`}.`,
+  });
+}
+
+function tooMany(detail: string): HoopError {
+  return new HoopError('HOOP_LIMIT', 'too many requests for approval', {
+    detail,
+    hint: 'Wait for decisions, or withdraw what is not needed any more.',
+  });
+}
+
+/** Crockford's alphabet: nothing that can be misread or spells words. */
+const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz';
+const ID_LENGTH = 12;
+
+function newId(): string {
+  return Array.from(randomBytes(ID_LENGTH), (byte) => ALPHABET[byte % 32]).join('');
+}

@@ -1,0 +1,264 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { NewApproval } from '../../../src/gateway/approvals/approval-record.ts';
+import { ApprovalStore } from '../../../src/gateway/approvals/approval-store.ts';
+import { Approvals, MAX_OPEN_PER_PERSON } from '../../../src/gateway/approvals/approvals.ts';
+import { SealedJson } from '../../../src/gateway/approvals/sealed-json.ts';
+import { IndexStore } from '../../../src/gateway/index-store.ts';
+import type { Principal } from '../../../src/policy/types.ts';
+import { Secret } from '../../../src/secret.ts';
+import { collectLog } from '../collect-log.ts';
+
+const ISSUER = 'https://idp.example';
+const START = Date.UTC(2030, 0, 1);
+
+function person(sub: string, groups: readonly string[], more: Partial<Principal> = {}): Principal {
+  return {
+    kind: 'person',
+    issuer: ISSUER,
+    sub,
+    name: `${sub}@example.org`,
+    email: undefined,
+    groups,
+    roles: [],
+    ...more,
+  };
+}
+
+const erin = person('erin', ['engineering']);
+const ada = person('ada', ['dba']);
+const bob = person('bob', ['dba', 'leads']);
+
+let directory: string;
+let index: IndexStore;
+let approvals: Approvals;
+let now: number;
+let commit: string;
+const log = collectLog();
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'hoop-approvals-'));
+  now = START;
+  commit = 'c1';
+  open();
+});
+
+afterEach(() => {
+  approvals[Symbol.dispose]();
+  index[Symbol.dispose]();
+  rmSync(directory, { recursive: true, force: true });
+});
+
+function open(): void {
+  index = IndexStore.open(join(directory, 'index.sqlite'));
+  const store = new ApprovalStore(index, new SealedJson(new Secret(new Uint8Array(32).fill(7))));
+  approvals = new Approvals({ store, log: log.log, clock: () => now });
+  approvals.handle('statement', {
+    needs: ({ needs, policyCommit }) => (policyCommit === commit ? needs : undefined),
+  });
+}
+
+function reopen(): void {
+  approvals[Symbol.dispose]();
+  index[Symbol.dispose]();
+  open();
+}
+
+function request(more: Partial<NewApproval> = {}): NewApproval {
+  return {
+    kind: 'statement',
+    requester: erin,
+    target: 'prod-db',
+    reason: undefined,
+    session: 's1',
+    diesWithConnection: false,
+    needs: [{ rule: 'p/deletes', groups: ['dba'], count: 1 }],
+    waitsSeconds: 60,
+    usableSeconds: 60,
+    policyCommit: 'c1',
+    binding: 'b1',
+    details: { text: "DELETE FROM customers WHERE email = 'a@b.example'" },
+    ...more,
+  };
+}
+
+const approve = { decision: 'approve' } as const;
+
+function codeOf(work: () => unknown): unknown {
+  try {
+    work();
+  } catch (error) {
+    return error instanceof Error && 'code' in error ? error.code : error;
+  }
+  return 'done';
+}
+
+test('one approval by a member of the group approves, and is used once', () => {
+  const { id } = approvals.create(request());
+  expect(approvals.use(id)).toBeUndefined();
+  expect(approvals.decide(ada, id, approve).state).toBe('approved');
+  expect(approvals.use(id)?.state).toBe('used');
+  expect(approvals.use(id)).toBeUndefined();
+  expect(codeOf(() => approvals.decide(bob, id, approve))).toBe('HOOP_APPROVAL_ENDED');
+});
+
+test('who asked cannot approve, whatever they call themselves and whatever group they are in', () => {
+  const { id } = approvals.create(request());
+  const self = person('erin', ['dba'], { name: 'somebody.else@example.org' });
+  expect(codeOf(() => approvals.decide(self, id, approve))).toBe('HOOP_APPROVAL_SELF');
+  expect(approvals.visible(erin, id).votes).toEqual([]);
+});
+
+test('somebody with the same subject at another provider is somebody else', () => {
+  const { id } = approvals.create(request());
+  const other = person('erin', ['dba'], { issuer: 'https://other.example' });
+  expect(approvals.decide(other, id, approve).state).toBe('approved');
+});
+
+test('two approvals are those of two people', () => {
+  const { id } = approvals.create(
+    request({ needs: [{ rule: 'p/deletes', groups: ['dba'], count: 2 }] }),
+  );
+  expect(approvals.decide(ada, id, approve).state).toBe('waiting');
+  expect(codeOf(() => approvals.decide(ada, id, approve))).toBe('HOOP_APPROVAL_VOTED');
+  expect(approvals.decide(bob, id, approve).state).toBe('approved');
+});
+
+test('every rule must be satisfied; one person may count for several', () => {
+  const needs = [
+    { rule: 'p/deletes', groups: ['dba'], count: 1 },
+    { rule: 'q/unqualified', groups: ['leads'], count: 1 },
+  ];
+  const first = approvals.create(request({ needs }));
+  expect(approvals.decide(ada, first.id, approve).state).toBe('waiting');
+  const second = approvals.create(request({ needs }));
+  expect(approvals.decide(bob, second.id, approve).state).toBe('approved');
+});
+
+test('those who are no approvers do not see it, auditors see it and cannot decide, workloads neither', () => {
+  const { id } = approvals.create(request());
+  const carl = person('carl', ['sales']);
+  const audit = person('audra', [], { roles: ['auditor'] });
+  const robot = person('robot', ['dba'], { kind: 'workload' });
+  expect(codeOf(() => approvals.decide(carl, id, approve))).toBe('HOOP_APPROVAL_UNKNOWN');
+  expect(codeOf(() => approvals.decide(audit, id, approve))).toBe('HOOP_ACCESS_DENIED');
+  expect(codeOf(() => approvals.decide(robot, id, approve))).toBe('HOOP_ACCESS_DENIED');
+  expect(approvals.list(carl, { isOpen: true, limit: 10 })).toEqual([]);
+  expect(approvals.list(audit, { isOpen: true, limit: 10 })).toHaveLength(1);
+});
+
+test('a denial ends it, also by someone who had approved, and cannot be approved away', () => {
+  const { id } = approvals.create(
+    request({ needs: [{ rule: 'p/deletes', groups: ['dba'], count: 2 }] }),
+  );
+  approvals.decide(ada, id, approve);
+  expect(approvals.decide(ada, id, { decision: 'deny', reason: 'wrong table' }).state).toBe(
+    'denied',
+  );
+  expect(codeOf(() => approvals.decide(bob, id, approve))).toBe('HOOP_APPROVAL_ENDED');
+  expect(approvals.use(id)).toBeUndefined();
+});
+
+test('after it was withdrawn, or its time is over, nothing can be approved or used', () => {
+  const withdrawn = approvals.create(request());
+  approvals.end(withdrawn.id, 'withdrawn', 'canceled');
+  expect(codeOf(() => approvals.decide(ada, withdrawn.id, approve))).toBe('HOOP_APPROVAL_ENDED');
+  const late = approvals.create(request());
+  now += 60_000;
+  expect(codeOf(() => approvals.decide(ada, late.id, approve))).toBe('HOOP_APPROVAL_ENDED');
+  const unused = approvals.create(request());
+  approvals.decide(ada, unused.id, approve);
+  now += 60_000;
+  expect(approvals.use(unused.id)).toBeUndefined();
+  expect(approvals.visible(erin, unused.id).state).toBe('expired');
+});
+
+test('a decision about something else than what was shown does not count', () => {
+  const { id } = approvals.create(request());
+  const said = { ...approve, binding: 'another' };
+  expect(codeOf(() => approvals.decide(ada, id, said))).toBe('HOOP_APPROVAL_ENDED');
+  expect(approvals.visible(erin, id).votes).toEqual([]);
+});
+
+test('when the policy has changed, a decision voids it', () => {
+  const { id } = approvals.create(request());
+  commit = 'c2';
+  expect(codeOf(() => approvals.decide(ada, id, approve))).toBe('HOOP_APPROVAL_ENDED');
+  expect(approvals.visible(erin, id).state).toBe('void');
+});
+
+test('an approver who has left the group since does not count at release', () => {
+  const { id } = approvals.create(request());
+  expect(approvals.decide(ada, id, approve).state).toBe('approved');
+  const claims = JSON.stringify({ groups: ['sales'] });
+  index.database
+    .prepare('INSERT INTO refresh_families VALUES (?, ?, ?, ?, 0, ?, ?, ?, ?, 0)')
+    .run('f1', ISSUER, 'ada', 'jkt', now, now, now + 1000, claims);
+  expect(approvals.use(id)).toBeUndefined();
+  expect(approvals.visible(erin, id)).toMatchObject({ state: 'void' });
+});
+
+test('what waits with a connection ends with the gateway; an approval to be used later survives, once', () => {
+  const held = approvals.create(request({ diesWithConnection: true }));
+  const later = approvals.create(request());
+  approvals.decide(ada, later.id, approve);
+  reopen();
+  expect(approvals.visible(erin, held.id)).toMatchObject({ state: 'withdrawn' });
+  expect(approvals.use(later.id)?.state).toBe('used');
+  reopen();
+  expect(approvals.use(later.id)).toBeUndefined();
+});
+
+test('what was approved and not acted on is told again after a restart', () => {
+  const { id } = approvals.create(request({ kind: 'access' }));
+  const told: string[] = [];
+  const handler = {
+    needs: (record: { needs: NewApproval['needs'] }) => record.needs,
+    onDecided: (record: { id: string; state: string }) => told.push(`${record.id} ${record.state}`),
+  };
+  approvals.handle('access', handler);
+  approvals.decide(ada, id, approve);
+  reopen();
+  approvals.handle('access', handler);
+  expect(told).toEqual([`${id} approved`, `${id} approved`]);
+});
+
+test('one person cannot fill the list of everyone', () => {
+  for (let made = 0; made < MAX_OPEN_PER_PERSON; made += 1) approvals.create(request());
+  expect(codeOf(() => approvals.create(request()))).toBe('HOOP_LIMIT');
+  expect(codeOf(() => approvals.create(request({ requester: bob })))).toBe('done');
+});
+
+test('making and withdrawing requests in a loop is stopped, too', () => {
+  const outcomes = Array.from({ length: 40 }, () =>
+    codeOf(() => approvals.end(approvals.create(request()).id, 'withdrawn', 'canceled')),
+  );
+  expect(outcomes.filter((outcome) => outcome === 'HOOP_LIMIT')).toHaveLength(10);
+  now += 61_000;
+  expect(codeOf(() => approvals.create(request()))).toBe('done');
+});
+
+test('what people write reaches other terminals as one plain line', () => {
+  const { id } = approvals.create(request({ reason: 'urgent\u001b]0;owned\u0007\n\u202eevil' }));
+  const record = approvals.decide(ada, id, {
+    decision: 'deny',
+    reason: 'no\r\n\u001b[31mERROR: x',
+  });
+  expect(record.reason).toBe('urgent ]0;owned evil');
+  expect(record.votes[0]?.reason).toBe('no [31mERROR: x');
+});
+
+test('statements and values are not in the clear in the index, nor in the log', () => {
+  const { id } = approvals.create(request());
+  expect(approvals.details(id)).toEqual({
+    text: "DELETE FROM customers WHERE email = 'a@b.example'",
+  });
+  const row = index.database.prepare('SELECT * FROM approvals').get();
+  const stored = Object.values(row ?? {}).map((value) =>
+    value instanceof Uint8Array ? Buffer.from(value).toString('latin1') : String(value),
+  );
+  expect(stored.join()).not.toContain('customers');
+  expect(log.text()).not.toContain('customers');
+});
