@@ -211,6 +211,8 @@ function writeGatewayConfig(o: GatewayConfigOptions): { file: string; fixPort(ur
       `listen: 127.0.0.1:${port}`,
       `tls: { cert: ${o.certificates.certificate}, key: ${o.certificates.key} }`,
       `dataDir: ${join(o.directory, 'gateway')}`,
+      // A laptop may well be nearly full, and the demo is small.
+      'recording: { minFreePercent: 1 }',
       'policy:',
       `  repository: ${o.policy.directory}`,
       `  clientRepository: ${o.policy.directory}`,

@@ -45,6 +45,8 @@ export interface GatewayConfig {
   readonly recording: {
     /** From the end of a session; then the gateway signs its recording alone. */
     readonly uploadWithinSeconds: number;
+    /** Of the disk that holds dataDir; with less free no session begins. */
+    readonly minFreePercent: number;
   };
 }
 
@@ -120,8 +122,9 @@ const ConfigFile = z.strictObject({
         .min(1)
         .max(30 * 86_400)
         .default(86_400),
+      minFreePercent: z.number().min(0).max(90).default(10),
     })
-    .default({ uploadWithinSeconds: 86_400 }),
+    .prefault({}),
 });
 
 /** @throws HOOP_CONFIG, naming file, line and column. */

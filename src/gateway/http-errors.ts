@@ -28,6 +28,7 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
   HOOP_TARGET_TLS: 502,
   HOOP_POLICY_MISSING: 503,
   HOOP_UNREACHABLE: 503,
+  HOOP_DISK_FULL: 503,
   HOOP_RECORDING_WRITE: 503,
 };
 
@@ -54,7 +55,7 @@ function isDiskFull(error: unknown): boolean {
 export function errorReply(error: unknown, requestId: string): ErrorReply {
   if (isDiskFull(error)) {
     return errorReply(
-      new HoopError('HOOP_RECORDING_WRITE', 'the gateway has no room left to record', {
+      new HoopError('HOOP_DISK_FULL', 'the gateway has no room left to record', {
         hint: 'Whoever runs the gateway must make room on the disk that holds its data.',
       }),
       requestId,

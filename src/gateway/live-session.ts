@@ -87,6 +87,7 @@ const END_CODES: Partial<Record<EndReason, ErrorCode>> = {
   expired: 'HOOP_SESSION_EXPIRED',
   revoked: 'HOOP_SESSION_REVOKED',
   recording_failed: 'HOOP_RECORDING_WRITE',
+  disk_full: 'HOOP_DISK_FULL',
   disputed: 'HOOP_EVIDENCE_MISMATCH',
 };
 

@@ -8,6 +8,8 @@ export interface ReadinessOptions {
   readonly hasPolicy: () => boolean;
   /** @throws when the index cannot be written */
   readonly checkWritable: () => void;
+  /** To record another session. */
+  readonly hasRoom: () => boolean;
   readonly log: Log;
   readonly clock: () => number;
 }
@@ -25,6 +27,7 @@ export class Readiness {
   reasons(): string[] {
     return [
       ...(this.#options.hasPolicy() ? [] : ['no policy is in force']),
+      ...(this.#options.hasRoom() ? [] : ['the disk has too little room for new sessions']),
       ...(this.#writable() ? [] : ['the index cannot be written']),
     ];
   }

@@ -22,6 +22,7 @@ import {
   accessEvent,
   accessGivenText,
 } from './access-grants.ts';
+import type { DiskRoom } from './disk-room.ts';
 import type { GatewayPolicy } from './gateway-policy.ts';
 import type { Authenticated } from './identity/identity.ts';
 import { LiveSession } from './live-session.ts';
@@ -45,6 +46,7 @@ export interface SessionsOptions {
   readonly catalogs: TargetCatalogs;
   readonly statements: StatementPolicy;
   readonly maskKey: Secret<Uint8Array>;
+  readonly room: DiskRoom;
   readonly log: Log;
   readonly clock: () => number;
   /** A session is closed and written. */
@@ -99,6 +101,7 @@ export class Sessions {
     }
     const { nonces, policy, targets } = this.#options;
     const clientKey = checkSessionRequest(nonces, who, request);
+    this.#options.room.checkForSession();
     const release = this.#reserve(who);
     try {
       const { target, grant } = authorizeSession(policy, who, request);
@@ -134,6 +137,13 @@ export class Sessions {
       if (session.family === family) {
         this.#endLater(session, 'revoked', 'the login was ended');
       }
+    }
+  }
+
+  /** Before the disk is full: afterwards their last cuts and ends could not be written. */
+  endForWantOfRoom(): void {
+    for (const session of this.#live.values()) {
+      this.#endLater(session, 'disk_full', 'the gateway has too little room left to record');
     }
   }
 

@@ -21,6 +21,7 @@ import type { GatewayConfig } from './config.ts';
 import { ConfigCredentialStore } from './credential-store.ts';
 import { CurrentKeys } from './current-keys.ts';
 import { openDataDirectory, openMaskKey } from './data-directory.ts';
+import { DiskRoom } from './disk-room.ts';
 import { EndedRecordings } from './ended-recordings.ts';
 import { GatewayPolicy } from './gateway-policy.ts';
 import { createHttpApi } from './http-api.ts';
@@ -46,6 +47,8 @@ export interface GatewayOptions {
   readonly version: string;
   readonly clock?: () => number;
   readonly headersTimeoutMs?: number;
+  /** Of the disk that holds this directory; default: what the system says. */
+  readonly freePercent?: (directory: string) => number;
 }
 
 export interface Gateway extends AsyncDisposable {
@@ -59,6 +62,7 @@ export interface Gateway extends AsyncDisposable {
 }
 
 const HOUSEKEEPING_EVERY_MS = 60_000;
+const LOOK_AT_DISK_EVERY_MS = 1000;
 
 export async function startGateway(
   config: GatewayConfig,
@@ -141,7 +145,14 @@ export async function startGateway(
     history.inForce(first);
   }
   policy.onChange((next) => history.inForce(next));
+  const room = new DiskRoom({
+    directory: directory.path,
+    minFreePercent: config.recording.minFreePercent,
+    log,
+    ...(options.freePercent === undefined ? {} : { freePercent: options.freePercent }),
+  });
   const readiness = new Readiness({
+    hasRoom: () => room.hasRoom,
     hasPolicy: () => policy.current() !== undefined,
     checkWritable: () => database.checkWritable(),
     log,
@@ -161,6 +172,7 @@ export async function startGateway(
     catalogs,
     statements: createStatementPolicy(parser),
     maskKey,
+    room,
     log,
     clock,
     // A disputed session is signed at once, by the gateway alone.
@@ -219,10 +231,18 @@ export async function startGateway(
       .catch((error: unknown) => log.error('housekeeping.failed', errorFields(error)));
   }, HOUSEKEEPING_EVERY_MS);
 
+  const lookingAtDisk = setInterval(() => {
+    if (sessions.size > 0 && room.isNearlyFull) {
+      log.error('disk.nearly_full', { sessions: sessions.size });
+      sessions.endForWantOfRoom();
+    }
+  }, LOOK_AT_DISK_EVERY_MS);
+
   // From here on in reverse: stop listening, end the sessions, cut off, wait for the policy poll.
   opened.defer(() => polling);
   opened.defer(() => {
     clearInterval(housekeeping);
+    clearInterval(lookingAtDisk);
     stopping.abort(new HoopError('HOOP_SESSION_ENDED', 'the gateway stops'));
   });
   opened.defer(() => upgrades.close());

@@ -51,6 +51,7 @@ export const END_REASONS = [
   'gateway_shutdown',
   'gateway_crash',
   'recording_failed',
+  'disk_full',
   'disputed',
   'partition',
 ] as const;

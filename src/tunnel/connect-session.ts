@@ -14,7 +14,12 @@ import type { Duplex } from 'node:stream';
 import type { OpenGateway } from '../auth/open-gateway.ts';
 import { HoopError } from '../errors.ts';
 import { ClientRecording } from '../recording/client-recording.ts';
-import { CONTROL_STREAM, type EndReason, type EvidenceLine } from '../recording/types.ts';
+import {
+  CONTROL_STREAM,
+  END_REASONS,
+  type EndReason,
+  type EvidenceLine,
+} from '../recording/types.ts';
 import { Secret } from '../secret.ts';
 import { PATHS, type SessionReply, type ToClient } from './api.ts';
 import { ClientStream } from './client-stream.ts';
@@ -320,6 +325,8 @@ export function endError({ reason, message }: SessionEnd): HoopError {
       return new HoopError('HOOP_SESSION_REVOKED', message);
     case 'partition':
       return new HoopError('HOOP_UNREACHABLE', message, { hint });
+    case 'disk_full':
+      return new HoopError('HOOP_DISK_FULL', message);
     case 'recording_failed':
       return new HoopError('HOOP_RECORDING_WRITE', message);
     case 'disputed':
@@ -329,20 +336,9 @@ export function endError({ reason, message }: SessionEnd): HoopError {
   }
 }
 
-const END_REASONS: Readonly<Record<string, EndReason>> = {
-  closed: 'closed',
-  expired: 'expired',
-  revoked: 'revoked',
-  idle: 'idle',
-  client_lost: 'client_lost',
-  gateway_shutdown: 'gateway_shutdown',
-  recording_failed: 'recording_failed',
-  disputed: 'disputed',
-  partition: 'partition',
-};
-
-function endReason(text: string): EndReason {
-  return END_REASONS[text] ?? 'closed';
+/** A reason that only a newer gateway knows is no "closed by you": the gateway has ended it. */
+export function endReason(text: string): EndReason {
+  return END_REASONS.find((reason) => reason === text) ?? 'gateway_shutdown';
 }
 
 /** Waits for something that the other side does, but not for ever. */

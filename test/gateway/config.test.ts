@@ -31,7 +31,7 @@ test('a minimal configuration gets defaults, and paths relative to its file', ()
     },
     addresses: {},
     credentials: {},
-    recording: { uploadWithinSeconds: 86_400 },
+    recording: { uploadWithinSeconds: 86_400, minFreePercent: 10 },
   });
 });
 

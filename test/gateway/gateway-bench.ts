@@ -35,6 +35,8 @@ export interface GatewayBench extends AsyncDisposable {
   readonly log: ReturnType<typeof collectLog>;
   /** Wall clock of the gateway, for tests to move. */
   readonly clock: { offsetMs: number };
+  /** Of the gateway's disk, for tests to fill. */
+  readonly disk: { freePercent: number };
   readonly signal: AbortSignal;
   gateway(): Gateway;
   /** Closes the gateway and starts it again on the same port and data. */
@@ -101,6 +103,7 @@ export async function startGatewayBench(options: GatewayBenchOptions = {}): Prom
   const repository = options.startWithoutPolicy ? join(directory, 'none') : policy.directory;
   const log = collectLog();
   const clock = { offsetMs: 0 };
+  const disk = { freePercent: 50 };
   let listenPort = '0';
   const launch = async (): Promise<Gateway> => {
     const text = `version: 1
@@ -121,6 +124,7 @@ ${options.config ?? ''}`;
       signal: abort.signal,
       version: '0.0.0-test',
       clock: () => Date.now() + clock.offsetMs,
+      freePercent: () => disk.freePercent,
       ...(options.headersTimeoutMs === undefined
         ? {}
         : { headersTimeoutMs: options.headersTimeoutMs }),
@@ -167,6 +171,7 @@ ${options.config ?? ''}`;
     ca: authority.certificate,
     log,
     clock,
+    disk,
     signal: abort.signal,
     environment,
     gateway: () => gateway,

@@ -9,6 +9,7 @@ test('however often readiness is asked for, the disk is written to once a second
   const { log, events } = collectLog();
   const readiness = new Readiness({
     hasPolicy: () => true,
+    hasRoom: () => true,
     checkWritable: () => {
       writes += 1;
       if (isFull) {
