@@ -66,6 +66,12 @@ const LAYERS: readonly {
     because: 'a codec knows bytes and nothing about who uses it',
   },
   {
+    from: /^src\/carrier\//,
+    mayNotImport: /^src\/(?!carrier\/|protocol\/carrier\/|errors\.ts)/,
+    because:
+      'both ends of the tunnel use it, and neither what it carries nor who records it matters',
+  },
+  {
     from: /^src\/masking\//,
     mayNotImport:
       /^src\/(?!masking\/|protocol\/|policy\/types\.ts|policy\/sql\/types\.ts|errors\.ts)/,

@@ -1,4 +1,5 @@
 /** The work of `hoop connect`: a session, what is printed about it, a command if there is one. */
+import { debuglog } from 'node:util';
 import { openGateway } from '../auth/open-gateway.ts';
 import { HoopError } from '../errors.ts';
 import { packageVersion } from '../package-version.ts';
@@ -17,6 +18,9 @@ import { localTime, plural } from '../ui/times.ts';
 import { runCommand } from './connect-command.ts';
 import { requireProgram } from './find-program.ts';
 import type { Io } from './io.ts';
+
+/** Shown with NODE_DEBUG=hoop:tunnel. */
+const debug = debuglog('hoop:tunnel');
 
 export interface ConnectRequest {
   readonly target: string;
@@ -46,10 +50,15 @@ export async function runConnect(outer: Io, request: ConnectRequest): Promise<vo
     listen: request.socket ? { type: 'unix' } : { type: 'tcp', port: request.port ?? 0 },
     version: packageVersion(),
     env: io.env,
+    carrier: io.env['HOOP_CARRIER'] === 'websocket' ? 'websocket' : 'auto',
     signal: io.signal,
     events: {
       onEvidence: (line) => showEvidence(io, json, line),
       onRefused: (reason) => io.note(`a local connection was refused: ${reason}`),
+      onFallback: (because) => {
+        json({ event: 'carrier', carrier: 'websocket', because });
+        debug('streams go over WebSockets: %s', because);
+      },
     },
   });
   // Recordings of sessions whose upload failed: now the gateway is there.

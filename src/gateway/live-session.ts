@@ -14,6 +14,7 @@
  * Longer than most files because the ways into the end, and the end itself, are best read together.
  */
 import type { WebSocket } from 'ws';
+import { END_CODE, type StreamCarrier } from '../carrier/stream-carrier.ts';
 import { type ErrorCode, HoopError } from '../errors.ts';
 import type { Grant, Principal } from '../policy/types.ts';
 import type { GatewayRecording } from '../recording/gateway-recording.ts';
@@ -277,14 +278,14 @@ export class LiveSession {
     this.#streams.check(stream, kind);
   }
 
-  openStream(stream: number, kind: StreamKind, socket: WebSocket): void {
+  openStream(stream: number, kind: StreamKind, carrier: StreamCarrier): void {
     try {
       this.checkStream(stream, kind);
-      this.#streams.open(stream, kind, socket);
+      this.#streams.open(stream, kind, carrier);
       this.#limits.active();
     } catch (error) {
       this.#log.warn('stream.refused', { stream, ...errorFields(error) });
-      socket.close(1008, 'the stream cannot be opened');
+      carrier.end(END_CODE.policy);
     }
   }
 

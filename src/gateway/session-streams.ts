@@ -1,5 +1,5 @@
 /** The streams of one live session: each a recorded Duplex with an engine on it. */
-import type { WebSocket } from 'ws';
+import type { StreamCarrier } from '../carrier/stream-carrier.ts';
 import { HoopError } from '../errors.ts';
 import type { Grant, Principal } from '../policy/types.ts';
 import {
@@ -87,12 +87,12 @@ export class SessionStreams {
   }
 
   /** @throws as `check`, and what the recording says. */
-  open(stream: number, kind: StreamKind, socket: WebSocket): void {
+  open(stream: number, kind: StreamKind, carrier: StreamCarrier): void {
     // Again: the upgrade took its time.
     this.check(stream, kind);
     this.#options.recording.openStream(stream, kind);
     this.#seen.add(stream);
-    const done = this.#serve(stream, socket);
+    const done = this.#serve(stream, carrier);
     this.#open.set(stream, { kind, done });
     this.#options.log.info('stream.open', { stream, kind });
   }
@@ -109,15 +109,15 @@ export class SessionStreams {
     await Promise.all([...this.#open.values()].map(({ done }) => done));
   }
 
-  async #serve(stream: number, socket: WebSocket): Promise<void> {
+  async #serve(stream: number, carrier: StreamCarrier): Promise<void> {
     const { recording, log, cutOff, onActivity, onRecordingFault } = this.#options;
     // Not `once` of node:events: a frame that breaks the protocol is an 'error' first, and would
     // reject it while nobody waits, which ends the process.
-    const { promise: socketClosed, resolve } = Promise.withResolvers<void>();
-    socket.once('close', () => resolve());
-    const terminate = (): void => socket.terminate();
+    const { promise: carrierClosed, resolve } = Promise.withResolvers<void>();
+    carrier.once('close', () => resolve());
+    const terminate = (): void => carrier.terminate();
     cutOff.addEventListener('abort', terminate, { once: true });
-    const client = new TunnelStream({ socket, stream, recording, onActivity, onRecordingFault });
+    const client = new TunnelStream({ carrier, stream, recording, onActivity, onRecordingFault });
     // The engine hears of it too; this listener stays when the engine has gone.
     client.on('error', (error) => log.debug('stream.broken', { stream, ...errorFields(error) }));
     let reason = 'failed';
@@ -134,7 +134,7 @@ export class SessionStreams {
       if (cutOff.aborted) {
         terminate();
       }
-      await socketClosed;
+      await carrierClosed;
       cutOff.removeEventListener('abort', terminate);
       this.#ended(stream, reason);
     }

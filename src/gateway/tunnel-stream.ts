@@ -1,10 +1,10 @@
 /**
- * One stream of a session as the engine sees it: a Duplex over the WebSocket, with the recording
- * in between. What is read has been given to the recording, which whoever forwards it flushes
- * before; what is written is recorded before it leaves.
+ * One stream of a session as the engine sees it: a Duplex over its carrier, with the recording in
+ * between. What is read has been given to the recording, which whoever forwards it flushes before;
+ * what is written is recorded before it leaves.
  */
 import { Duplex } from 'node:stream';
-import type { WebSocket } from 'ws';
+import { END_CODE, isOrderlyEnd, type StreamCarrier } from '../carrier/stream-carrier.ts';
 import { bytesPassed } from '../passing-buffers.ts';
 import type { Direction } from '../recording/types.ts';
 
@@ -19,7 +19,7 @@ export interface StreamRecording {
 }
 
 export interface TunnelStreamOptions {
-  readonly socket: WebSocket;
+  readonly carrier: StreamCarrier;
   readonly stream: number;
   readonly recording: StreamRecording;
   /** A byte came from the client. */
@@ -30,7 +30,7 @@ export interface TunnelStreamOptions {
 
 const UP = 0;
 const DOWN = 1;
-/** Bytes handed to the socket and not sent yet, from which on a write waits for the socket. */
+/** Bytes handed to the carrier and not sent yet, from which on a write waits for it. */
 const SEND_BUFFER_BYTES = 256 * 1024;
 const READ_BUFFER_BYTES = 256 * 1024;
 
@@ -49,17 +49,16 @@ export class TunnelStream extends Duplex {
       allowHalfOpen: true,
     });
     this.#options = options;
-    const { socket } = options;
-    socket.on('message', (data, isBinary) => this.#received(data, isBinary));
-    socket.on('close', (code) => this.#closed(code));
-    // 'close' follows and says what there is to say; a listener keeps it from being thrown.
-    socket.on('error', () => socket.terminate());
+    options.carrier
+      .on('data', (bytes) => this.#received(bytes))
+      .on('unsupported', () => this.#refuse())
+      .on('close', (code) => this.#closed(code));
   }
 
   override _read(): void {
     if (this.#paused && !this.#held) {
       this.#paused = false;
-      this.#options.socket.resume();
+      this.#options.carrier.resume();
     }
   }
 
@@ -81,20 +80,20 @@ export class TunnelStream extends Duplex {
 
   override _final(done: (error?: Error | null) => void): void {
     this.#finished = true;
-    this.#closeSocket(1000);
+    this.#endCarrier(END_CODE.normal);
     done();
   }
 
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {
     // Destroyed by the engine in mid-flight or after the end: either way the peer is told, and what
     // it still sends is recorded until it has answered.
-    this.#closeSocket(error ? 1011 : 1000);
+    this.#endCarrier(error ? END_CODE.internalError : END_CODE.normal);
     done(error);
   }
 
   #send(chunk: Buffer, done: (error?: Error | null) => void): void {
-    const { socket, recording, stream } = this.#options;
-    if (socket.readyState !== socket.OPEN) {
+    const { carrier, recording, stream } = this.#options;
+    if (!carrier.isOpen) {
       done(new Error('the tunnel stream is closed'));
       return;
     }
@@ -107,24 +106,21 @@ export class TunnelStream extends Duplex {
       return;
     }
     bytesPassed(chunk.length);
-    if (socket.bufferedAmount + chunk.length < SEND_BUFFER_BYTES) {
-      socket.send(chunk, { binary: true, compress: false });
+    if (carrier.unsentBytes + chunk.length < SEND_BUFFER_BYTES) {
+      carrier.send(chunk);
       done();
     } else {
-      socket.send(chunk, { binary: true, compress: false }, (error) => done(error ?? null));
+      carrier.send(chunk, (error) => done(error ?? null));
     }
   }
 
-  #received(data: WebSocket.RawData, isBinary: boolean): void {
-    const { socket, recording, stream } = this.#options;
-    if (!isBinary || !Buffer.isBuffer(data)) {
-      socket.close(1003, 'binary messages only');
-      this.destroy(new Error('the client sent a text message on a data stream'));
-      return;
-    }
-    if (data.length === 0) {
-      return;
-    }
+  #refuse(): void {
+    this.#options.carrier.end(END_CODE.unsupportedData);
+    this.destroy(new Error('the client sent a text message on a data stream'));
+  }
+
+  #received(data: Buffer): void {
+    const { carrier, recording, stream } = this.#options;
     try {
       recording.data(stream, UP, data);
     } catch (error) {
@@ -135,7 +131,7 @@ export class TunnelStream extends Duplex {
     this.#options.onActivity();
     if (!this.destroyed && !this.#finished && !this.push(data)) {
       this.#paused = true;
-      socket.pause();
+      carrier.pause();
     }
     const waiting = recording.backpressure();
     if (waiting !== undefined && !this.#held) {
@@ -147,7 +143,7 @@ export class TunnelStream extends Duplex {
   #hold(waiting: Promise<void>): void {
     this.#held = true;
     this.#paused = true;
-    this.#options.socket.pause();
+    this.#options.carrier.pause();
     const release = (): void => {
       this.#held = false;
       // The engine may still be behind; then its next read resumes.
@@ -165,7 +161,7 @@ export class TunnelStream extends Duplex {
     if (this.destroyed) {
       return;
     }
-    if (code === 1000 || code === 1005) {
+    if (isOrderlyEnd(code)) {
       this.#finished = true;
       this.push(null);
     } else {
@@ -173,16 +169,14 @@ export class TunnelStream extends Duplex {
     }
   }
 
-  #closeSocket(code: number): void {
-    const { socket } = this.#options;
-    if (socket.readyState === socket.OPEN || socket.readyState === socket.CONNECTING) {
-      socket.close(code);
-    }
-    if (socket.readyState !== socket.CLOSED) {
-      // Paused, it would never see the answer to its close frame.
+  #endCarrier(code: number): void {
+    const { carrier } = this.#options;
+    carrier.end(code);
+    if (!carrier.isClosed) {
+      // Paused, it would never see the answer to its end.
       this.#paused = false;
       this.#held = false;
-      socket.resume();
+      carrier.resume();
     }
   }
 }

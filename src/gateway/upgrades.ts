@@ -1,11 +1,18 @@
 /**
- * The WebSocket routes: the control channel of a session and its streams. Everything is checked
- * before the upgrade, so that a refusal is an HTTP status with the usual error body.
+ * The routes that are upgraded: the control channel of a session, a WebSocket, and its streams, each
+ * a WebSocket or a raw carrier as the client asks. Everything is checked before the upgrade, so that
+ * a refusal is an HTTP status with the usual error body.
  */
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
+import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
+import { RawCarrier } from '../carrier/raw-carrier.ts';
+import { encodeRawAccept, RAW_PROTOCOL } from '../carrier/raw-upgrade.ts';
+import { RecordJoiner } from '../carrier/record-joiner.ts';
+import type { StreamCarrier } from '../carrier/stream-carrier.ts';
+import { WebSocketCarrier } from '../carrier/web-socket-carrier.ts';
 import { HoopError, ProtocolError } from '../errors.ts';
 import { errorReply } from './http-errors.ts';
 import type { Authenticated, Identity } from './identity/identity.ts';
@@ -34,11 +41,18 @@ const SERVER_OPTIONS = {
   closeTimeout: CLOSE_TIMEOUT_MS,
 } as const;
 
-type Accept = (socket: WebSocket) => void;
+interface Connection {
+  readonly request: IncomingMessage;
+  readonly socket: Duplex;
+  readonly head: Buffer;
+}
+
+type Accept = (connection: Connection) => void;
 
 export class Upgrades {
   readonly #options: UpgradesOptions;
   readonly #server = new WebSocketServer(SERVER_OPTIONS);
+  readonly #raw = new Set<RawCarrier>();
 
   constructor(options: UpgradesOptions) {
     this.#options = options;
@@ -51,24 +65,24 @@ export class Upgrades {
     const destroy = (): void => {
       socket.destroy();
     };
-    // Until ws takes over, nobody else listens for errors of the socket.
+    // Until a carrier takes over, nobody else listens for errors of the socket.
     socket.on('error', destroy);
     this.#check(request).then(
       (accept) => {
         socket.off('error', destroy);
-        this.#server.handleUpgrade(request, socket, head, accept);
+        accept({ request, socket, head });
       },
       (error: unknown) => {
         log.info('upgrade.refused', errorFields(error));
-        this.#refuse(socket, error, requestId);
+        this.#refuse({ request, socket, head }, error, requestId);
       },
     );
   }
 
   /** Cuts off what is left; the sessions have ended before. */
   close(): void {
-    for (const socket of this.#server.clients) {
-      socket.terminate();
+    for (const connection of [...this.#server.clients, ...this.#raw]) {
+      connection.terminate();
     }
     this.#server.close();
   }
@@ -83,11 +97,37 @@ export class Upgrades {
     const session = this.#options.sessions.ownedBy(who, id);
     if (what === 'control') {
       session.checkControl();
-      return (socket) => session.attachControl(socket);
+      return this.#webSocket((socket) => session.attachControl(socket));
     }
     const { stream, kind } = readStreamQuery(url.searchParams);
     session.checkStream(stream, kind);
-    return (socket) => session.openStream(stream, kind, socket);
+    const open = (carrier: StreamCarrier): void => session.openStream(stream, kind, carrier);
+    return isRaw(request)
+      ? (connection) => open(this.#accept(connection))
+      : this.#webSocket((socket) => open(new WebSocketCarrier(socket)));
+  }
+
+  #webSocket(use: (socket: WebSocket) => void): Accept {
+    return ({ request, socket, head }) => this.#server.handleUpgrade(request, socket, head, use);
+  }
+
+  #accept({ socket, head }: Connection): RawCarrier {
+    if (socket instanceof Socket) {
+      // The timeouts of the HTTP server are over: a stream may be silent for as long as its session.
+      socket.setTimeout(0).setNoDelay(true);
+    }
+    socket.write(encodeRawAccept());
+    const joiner = new RecordJoiner((bytes) => carrier.receive(bytes));
+    // Before the carrier's own listeners: the last bytes first, then the end.
+    socket.on('end', () => joiner.deliver()).on('close', () => joiner.deliver());
+    const carrier = new RawCarrier({ socket, endWithinMs: CLOSE_TIMEOUT_MS });
+    this.#raw.add(carrier);
+    socket.once('close', () => this.#raw.delete(carrier));
+    if (head.length > 0) {
+      socket.unshift(head);
+    }
+    socket.on('data', (record: Buffer) => joiner.add(record));
+    return carrier;
   }
 
   #authenticate(request: IncomingMessage, pathname: string): Promise<Authenticated> {
@@ -100,7 +140,7 @@ export class Upgrades {
     });
   }
 
-  #refuse(socket: Duplex, error: unknown, requestId: string): void {
+  #refuse({ request, socket }: Connection, error: unknown, requestId: string): void {
     const refusal = this.#options.identity.refusal(error);
     const { status, body } = refusal ?? errorReply(error, requestId);
     const text = JSON.stringify(body);
@@ -111,6 +151,8 @@ export class Upgrades {
       'cache-control': 'no-store',
       'dpop-nonce': this.#options.identity.nonceHeader(),
       'x-request-id': requestId,
+      // So the client knows that it was we who refused, and not something on the way.
+      ...(isRaw(request) ? { upgrade: RAW_PROTOCOL } : {}),
       ...refusal?.headers,
     };
     const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
@@ -118,6 +160,10 @@ export class Upgrades {
       socket.destroy();
     });
   }
+}
+
+function isRaw({ method, headers }: IncomingMessage): boolean {
+  return method === 'GET' && headers.upgrade?.toLowerCase() === RAW_PROTOCOL;
 }
 
 function readStreamQuery(query: URLSearchParams): { stream: number; kind: 'postgres' | 'cancel' } {

@@ -1,15 +1,15 @@
 /**
- * One stream of the session as the local port sees it: a Duplex over a WebSocket. What is written
+ * One stream of the session as the local port sees it: a Duplex over its carrier. What is written
  * is recorded as sent, what is read is recorded before the local client gets it.
  */
 import { Duplex } from 'node:stream';
-import type { WebSocket } from 'ws';
+import { END_CODE, isOrderlyEnd, type StreamCarrier } from '../carrier/stream-carrier.ts';
 import { HoopError } from '../errors.ts';
 import { bytesPassed } from '../passing-buffers.ts';
 import type { Direction } from '../recording/types.ts';
 
 export interface ClientStreamOptions {
-  readonly socket: WebSocket;
+  readonly carrier: StreamCarrier;
   /** Appends to the client's own recording; throws when it cannot be written. */
   readonly record: (direction: Direction, bytes: Uint8Array) => void;
   /** Why the tunnel broke, when the session knows. */
@@ -19,7 +19,7 @@ export interface ClientStreamOptions {
 const UP = 0;
 const DOWN = 1;
 const READ_BUFFER_BYTES = 256 * 1024;
-/** Bytes handed to the socket and not sent yet, from which on a write waits for the socket. */
+/** Bytes handed to the carrier and not sent yet, from which on a write waits for it. */
 const SEND_BUFFER_BYTES = 256 * 1024;
 /** The gateway closes a stream with messages above 1 MiB. */
 const MAX_MESSAGE_BYTES = 512 * 1024;
@@ -34,15 +34,16 @@ export class ClientStream extends Duplex {
       allowHalfOpen: true,
     });
     this.#options = options;
-    const { socket } = options;
-    socket.on('message', (data, isBinary) => this.#received(data, isBinary));
-    socket.on('close', (code) => this.#closed(code));
-    // 'close' follows and says what there is to say.
-    socket.on('error', () => socket.terminate());
+    options.carrier
+      .on('data', (bytes) => this.#received(bytes))
+      .on('unsupported', () =>
+        this.destroy(new HoopError('HOOP_PROTOCOL', 'the gateway sent text on a data stream')),
+      )
+      .on('close', (code) => this.#closed(code));
   }
 
   override _read(): void {
-    this.#options.socket.resume();
+    this.#options.carrier.resume();
   }
 
   override _write(chunk: Buffer, _encoding: string, done: (error?: Error | null) => void): void {
@@ -56,19 +57,19 @@ export class ClientStream extends Duplex {
     }
   }
 
-  /** @param done called when more may come: at once, or when the socket has caught up. */
+  /** @param done called when more may come: at once, or when the carrier has caught up. */
   #send(part: Buffer, done: ((error?: Error | null) => void) | undefined): void {
-    const { socket, record } = this.#options;
-    if (socket.readyState !== socket.OPEN) {
+    const { carrier, record } = this.#options;
+    if (!carrier.isOpen) {
       throw this.#broken();
     }
     record(UP, part);
     bytesPassed(part.length);
-    if (socket.bufferedAmount + part.length < SEND_BUFFER_BYTES) {
-      socket.send(part, { binary: true, compress: false });
+    if (carrier.unsentBytes + part.length < SEND_BUFFER_BYTES) {
+      carrier.send(part);
       done?.();
     } else {
-      socket.send(part, { binary: true, compress: false }, (error) => done?.(error ?? null));
+      carrier.send(part, (error) => done?.(error ?? null));
     }
   }
 
@@ -81,23 +82,19 @@ export class ClientStream extends Duplex {
 
   /** No more from us; what the gateway still sends comes until it closes as well. */
   override _final(done: (error?: Error | null) => void): void {
-    this.#options.socket.close(1000);
+    this.#options.carrier.end(END_CODE.normal);
     done();
   }
 
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {
-    const { socket } = this.#options;
-    socket.close(1000);
-    // Paused, it would never see the answer to its close frame.
-    socket.resume();
+    const { carrier } = this.#options;
+    carrier.end(END_CODE.normal);
+    // Paused, it would never see the answer to its end.
+    carrier.resume();
     done(error);
   }
 
-  #received(data: WebSocket.RawData, isBinary: boolean): void {
-    if (!isBinary || !Buffer.isBuffer(data)) {
-      this.destroy(new HoopError('HOOP_PROTOCOL', 'the gateway sent text on a data stream'));
-      return;
-    }
+  #received(data: Buffer): void {
     try {
       this.#options.record(DOWN, data);
     } catch (error) {
@@ -106,7 +103,7 @@ export class ClientStream extends Duplex {
     }
     bytesPassed(data.length);
     if (!this.destroyed && !this.push(data)) {
-      this.#options.socket.pause();
+      this.#options.carrier.pause();
     }
   }
 
@@ -114,7 +111,7 @@ export class ClientStream extends Duplex {
     if (this.destroyed) {
       return;
     }
-    if (code === 1000 || code === 1005) {
+    if (isOrderlyEnd(code)) {
       this.push(null);
       this.end();
     } else {

@@ -35,6 +35,7 @@ import type { RefusalReason } from './local-refusal.ts';
 import { closeLocalSide, type LocalSide, openLocalSide } from './local-side.ts';
 import { openWebSocket } from './open-web-socket.ts';
 import { type RequestedSession, requestSession } from './request-session.ts';
+import { type CarrierChoice, StreamOpener } from './stream-opener.ts';
 
 /** From the end of the session to its last countersigned cut. */
 const FINISH_WITHIN_MS = 10_000;
@@ -45,6 +46,8 @@ const CLOSING_WITHIN_MS = 10_000;
 export interface SessionEvents {
   readonly onEvidence?: (line: EvidenceLine) => void;
   readonly onRefused?: (reason: RefusalReason) => void;
+  /** Streams go over WebSockets, because raw ones did not get through. */
+  readonly onFallback?: (because: string) => void;
 }
 
 export interface ConnectSessionOptions {
@@ -54,6 +57,7 @@ export interface ConnectSessionOptions {
   readonly listen: { readonly type: 'tcp'; readonly port: number } | { readonly type: 'unix' };
   readonly version: string;
   readonly env: NodeJS.ProcessEnv;
+  readonly carrier: CarrierChoice;
   /** Ends the setting up only; a running session is ended with `close`. */
   readonly signal: AbortSignal;
   readonly events: SessionEvents;
@@ -111,6 +115,7 @@ export class ClientSession {
   readonly #password = new Secret(randomBytes(PASSWORD_BYTES).toString('base64url'));
   readonly #lines = new EvidenceLines();
   readonly #streams = new Map<number, ClientStream>();
+  readonly #opener: StreamOpener;
   readonly #ended = Promise.withResolvers<SessionEnd>();
   readonly #gatewayClosing = Promise.withResolvers<void>();
   #recording: ClientRecording | undefined;
@@ -127,6 +132,11 @@ export class ClientSession {
     this.reply = requested.reply;
     this.policy = requested.policy;
     this.#local = local;
+    this.#opener = new StreamOpener({
+      client: options.open.client,
+      choice: options.carrier,
+      onFallback: (because) => options.events.onFallback?.(because),
+    });
   }
 
   get id(): string {
@@ -231,19 +241,19 @@ export class ClientSession {
     const stream = this.#nextStream;
     this.#nextStream += 1;
     const path = `${PATHS.streams(this.id)}?stream=${stream}&kind=${kind}`;
-    const socket = await openWebSocket(this.#options.open.client, path, signal);
+    const carrier = await this.#opener.open(path, signal);
     const recording = this.#recording;
     if (recording === undefined) {
       throw new TypeError('streams are opened after the recording');
     }
     recording.openStream(stream, kind);
     const duplex = new ClientStream({
-      socket,
+      carrier,
       record: (direction, bytes) => recording.data(stream, direction, bytes),
       reason: () => (this.#end ? endError(this.#end) : undefined),
     });
     this.#streams.set(stream, duplex);
-    socket.once('close', () => {
+    carrier.once('close', () => {
       this.#streams.delete(stream);
       this.#streamClosed(recording, stream);
     });

@@ -42,16 +42,18 @@ export interface GatewayClientOptions {
 export class GatewayClient implements AsyncDisposable {
   readonly baseUrl: string;
   readonly ca: string | undefined;
+  readonly userAgent: string;
   readonly #transport: GatewayTransport;
   readonly #requests: AuthorizedRequests;
 
   constructor(options: GatewayClientOptions) {
     this.baseUrl = options.baseUrl;
     this.ca = options.ca;
+    this.userAgent = options.userAgent ?? 'hoop';
     this.#transport = new GatewayTransport({
       baseUrl: options.baseUrl,
       ca: options.ca,
-      userAgent: options.userAgent ?? 'hoop',
+      userAgent: this.userAgent,
     });
     this.#requests = new AuthorizedRequests({
       transport: this.#transport,
@@ -182,7 +184,7 @@ export class GatewayClient implements AsyncDisposable {
     return this.#requests.download({ method: 'GET', path: PATHS.bundle(id) }, signal);
   }
 
-  // ── WebSocket upgrades, which another library sends ──────────────────────────────────────────
+  // ── upgrades, which others send ──────────────────────────────────────────────────────────────
 
   /** `/v1/…` → `wss://host:port/v1/…` */
   webSocketUrl(path: string): string {

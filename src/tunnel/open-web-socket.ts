@@ -2,9 +2,9 @@
 import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import { WebSocket } from 'ws';
-import type { GatewayClient } from './gateway-client.ts';
 import { parseRefusal } from './gateway-transport.ts';
 import { describeNetworkError } from './network-error.ts';
+import type { UpgradeClient } from './open-raw-carrier.ts';
 
 const HANDSHAKE_TIMEOUT_MS = 10_000;
 /** The gateway sends at most what it read at once from its target; this is far above. */
@@ -14,7 +14,7 @@ const MAX_REFUSAL_BYTES = 64 * 1024;
 
 /** @throws HoopError the gateway's own refusal, HOOP_UNREACHABLE, HOOP_GATEWAY_TLS */
 export async function openWebSocket(
-  client: GatewayClient,
+  client: UpgradeClient,
   path: string,
   signal: AbortSignal,
 ): Promise<WebSocket> {
@@ -39,7 +39,7 @@ interface Refused {
 }
 
 async function tryOpen(
-  client: GatewayClient,
+  client: UpgradeClient,
   path: string,
   signal: AbortSignal,
 ): Promise<WebSocket | Refused> {

@@ -7,9 +7,10 @@ import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/demo/emb
 import { uploadSession } from '../../src/recording/upload-session.ts';
 import { PATHS } from '../../src/tunnel/api.ts';
 import { requestSession as requestSessionAsCli } from '../../src/tunnel/request-session.ts';
+import { CARRIERS } from './carrier-pair.ts';
 import { ENGINEERS, type GatewayBench, startGatewayBench } from './gateway-bench.ts';
 import { rawRequest } from './raw-request.ts';
-import { openSocket, requestSession, TestSession } from './test-session.ts';
+import { openCarrier, openSocket, requestSession, TestSession } from './test-session.ts';
 
 let postgres: EmbeddedPostgres;
 let bench: GatewayBench;
@@ -93,11 +94,11 @@ describe('a session request', () => {
   });
 });
 
-describe('the channels', () => {
+describe.each(CARRIERS)('the channels, streams over %s', (kind) => {
   test('a stream before the control channel is refused', async () => {
     const { reply, client } = await requestSession(bench, 'engineer');
     const path = `${PATHS.streams(reply.session)}?stream=1&kind=postgres`;
-    await expect(openSocket(bench, client, path)).rejects.toThrow('400');
+    await expect(openCarrier(bench, client, { path, kind })).rejects.toThrow('400');
     await client.endSession(reply.session, bench.signal);
   });
 
@@ -107,7 +108,7 @@ describe('the channels', () => {
     await dba.whoami(bench.signal);
     await expect(openSocket(bench, dba, PATHS.control(session.id))).rejects.toThrow('404');
     const path = `${PATHS.streams(session.id)}?stream=1&kind=postgres`;
-    await expect(openSocket(bench, dba, path)).rejects.toThrow('404');
+    await expect(openCarrier(bench, dba, { path, kind })).rejects.toThrow('404');
     await session.close();
   });
 
@@ -120,9 +121,8 @@ describe('the channels', () => {
   ])('a stream with %s is refused', async (_what, query) => {
     const session = await TestSession.open(bench, 'engineer');
     const client = await bench.client('engineer');
-    await expect(
-      openSocket(bench, client, `${PATHS.streams(session.id)}?${query}`),
-    ).rejects.toThrow('400');
+    const path = `${PATHS.streams(session.id)}?${query}`;
+    await expect(openCarrier(bench, client, { path, kind })).rejects.toThrow('400');
     await session.close();
   });
 
@@ -130,35 +130,41 @@ describe('the channels', () => {
     const session = await TestSession.open(bench, 'engineer');
     const client = await bench.client('engineer');
     await expect(openSocket(bench, client, PATHS.control(session.id))).rejects.toThrow('409');
-    const stream = await session.openStream(1);
-    await expect(session.openStream(1)).rejects.toThrow('400');
+    const stream = await session.openStream(1, kind);
+    await expect(session.openStream(1, kind)).rejects.toThrow('400');
     await stream.startUp(USER, 'postgres');
     await stream.end();
     await session.message('streamEnd');
-    await expect(session.openStream(1)).rejects.toThrow('400');
+    await expect(session.openStream(1, kind)).rejects.toThrow('400');
     await session.close();
   });
 
   test('a connection beyond the limit is refused, and possible again when one has ended', async () => {
     const session = await TestSession.open(bench, 'engineer');
-    const first = await session.openStream(1);
-    await session.openStream(2);
-    await expect(session.openStream(3)).rejects.toThrow('429');
+    const first = await session.openStream(1, kind);
+    await session.openStream(2, kind);
+    await expect(session.openStream(3, kind)).rejects.toThrow('429');
     await first.startUp(USER, 'postgres');
     await first.end();
     await session.message('streamEnd');
-    await session.openStream(4);
+    await session.openStream(4, kind);
     await session.close();
   });
 
-  test('a message that is too large ends its stream, neither the session nor the gateway', async () => {
+  test('a message that is too large, or none at all, ends its stream and nothing else', async () => {
     const session = await TestSession.open(bench, 'engineer');
-    const stream = await session.openStream(1);
+    const stream = await session.openStream(1, kind);
     await stream.startUp(USER, 'postgres');
-    stream.socket.send(Buffer.alloc(2 * 1024 * 1024));
+    const zeros = Buffer.alloc(2 * 1024 * 1024);
+    if (kind === 'raw') {
+      // It has no messages of its own; for the engine this is one of length 0.
+      stream.send(zeros);
+    } else {
+      stream.carrier.send(zeros);
+    }
     await stream.closed;
     await session.message('streamEnd');
-    const other = await session.openStream(2);
+    const other = await session.openStream(2, kind);
     await other.startUp(USER, 'postgres');
     await other.end();
     await session.close();
@@ -172,10 +178,10 @@ describe('the channels', () => {
   });
 });
 
-describe('a session', () => {
+describe.each(CARRIERS)('a session, streams over %s', (kind) => {
   test('answers, is agreed on, is uploaded and can be fetched', async () => {
     const session = await TestSession.open(bench, 'engineer', { reason: 'looking around' });
-    const stream = await session.openStream(1);
+    const stream = await session.openStream(1, kind);
     await stream.startUp(USER, 'postgres');
     const reply = await stream.query("SELECT 'one'");
     expect(reply.find(([type]) => type === 'D')?.[1].toString()).toContain('one');
@@ -217,7 +223,7 @@ describe('a session', () => {
 
   test('a refused statement is counted, told as evidence, and the connection goes on', async () => {
     const session = await TestSession.open(bench, 'engineer');
-    const stream = await session.openStream(1);
+    const stream = await session.openStream(1, kind);
     await stream.startUp(USER, 'postgres');
     const refused = await stream.query('CREATE TABLE public.x (a int)');
     expect(refused.find(([type]) => type === 'E')?.[1].toString()).toContain('42501');
@@ -264,7 +270,7 @@ describe('a session', () => {
 
   test('ended by its owner from elsewhere it ends for the client at once, with the reason', async () => {
     const session = await TestSession.open(bench, 'engineer');
-    const stream = await session.openStream(1);
+    const stream = await session.openStream(1, kind);
     await stream.startUp(USER, 'postgres');
     const fatal = stream.readUntil('E');
     const client = await bench.client('engineer');
@@ -286,7 +292,7 @@ describe('a session', () => {
     await expect(client.endSession(session.id, bench.signal)).rejects.toMatchObject({
       code: 'HOOP_SESSION_ENDED',
     });
-    await expect(session.openStream(2)).rejects.toThrow('404');
+    await expect(session.openStream(2, kind)).rejects.toThrow('404');
   });
 
   test('an approver may end it, an auditor and a colleague may not', async () => {
@@ -335,10 +341,10 @@ describe('a session', () => {
 
   test('a client that goes away ends it as client_lost', async () => {
     const session = await TestSession.open(bench, 'engineer');
-    const stream = await session.openStream(1);
+    const stream = await session.openStream(1, kind);
     await stream.startUp(USER, 'postgres');
     session.control.terminate();
-    await once(stream.socket, 'close');
+    await once(stream.carrier, 'close');
     const client = await bench.client('engineer');
     await expect
       .poll(async () => (await client.session(session.id, bench.signal)).endReason)

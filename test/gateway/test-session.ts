@@ -3,6 +3,8 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { WebSocket } from 'ws';
+import type { StreamCarrier } from '../../src/carrier/stream-carrier.ts';
+import { WebSocketCarrier } from '../../src/carrier/web-socket-carrier.ts';
 import { encodeQuery } from '../../src/protocol/pg/query.ts';
 import { encodeStartupMessage } from '../../src/protocol/pg/startup-message.ts';
 import { ClientRecording } from '../../src/recording/client-recording.ts';
@@ -10,6 +12,8 @@ import { generateSigningKey, type SigningKey } from '../../src/recording/ed25519
 import { signProof } from '../../src/recording/proof-of-possession.ts';
 import { API_VERSION, PATHS, type SessionReply, ToClient } from '../../src/tunnel/api.ts';
 import type { GatewayClient } from '../../src/tunnel/gateway-client.ts';
+import { openRawCarrier } from '../../src/tunnel/open-raw-carrier.ts';
+import type { CarrierKind } from './carrier-pair.ts';
 import type { GatewayBench } from './gateway-bench.ts';
 
 export interface RequestChanges {
@@ -61,6 +65,23 @@ export async function openSocket(
   const socket = new WebSocket(url, { ca: bench.ca, headers, perMessageDeflate: false });
   await once(socket, 'open');
   return socket;
+}
+
+/** A stream's carrier, open. @throws Error with the status of a refused upgrade. */
+export async function openCarrier(
+  bench: GatewayBench,
+  client: GatewayClient,
+  { path, kind }: { readonly path: string; readonly kind: CarrierKind },
+): Promise<StreamCarrier> {
+  if (kind === 'websocket') {
+    return new WebSocketCarrier(await openSocket(bench, client, path));
+  }
+  const request = { client, path, tlsSession: undefined, onTlsSession: () => undefined };
+  const upgrade = await openRawCarrier(request, bench.signal);
+  if (upgrade.type !== 'open') {
+    throw new Error(upgrade.type === 'refused' ? `refused: ${upgrade.status}` : upgrade.because);
+  }
+  return upgrade.carrier;
 }
 
 export class TestSession {
@@ -135,11 +156,11 @@ export class TestSession {
     return lines.map((line) => JSON.parse(line));
   }
 
-  async openStream(stream: number, kind: 'postgres' | 'cancel' = 'postgres'): Promise<TestStream> {
-    const path = `${PATHS.streams(this.id)}?stream=${stream}&kind=${kind}`;
-    const socket = await openSocket(this.#bench, this.#client, path);
-    this.recording.openStream(stream, kind);
-    const opened = new TestStream(socket, stream, this.recording);
+  async openStream(stream: number, kind: CarrierKind = 'raw'): Promise<TestStream> {
+    const path = `${PATHS.streams(this.id)}?stream=${stream}&kind=postgres`;
+    const carrier = await openCarrier(this.#bench, this.#client, { path, kind });
+    this.recording.openStream(stream, 'postgres');
+    const opened = new TestStream(carrier, stream, this.recording);
     this.#streams.set(
       stream,
       opened.closed.then(() => this.recording.closeStream(stream, { reason: 'closed' })),
@@ -198,27 +219,26 @@ export class TestSession {
 
 export class TestStream {
   readonly closed: Promise<unknown>;
-  readonly socket: WebSocket;
+  readonly carrier: StreamCarrier;
   readonly #stream: number;
   readonly #recording: ClientRecording;
   #buffer = Buffer.alloc(0);
 
-  constructor(socket: WebSocket, stream: number, recording: ClientRecording) {
-    this.socket = socket;
+  constructor(carrier: StreamCarrier, stream: number, recording: ClientRecording) {
+    this.carrier = carrier;
     this.#stream = stream;
     this.#recording = recording;
-    this.closed = once(socket, 'close');
-    socket.on('message', (data) => {
-      if (Buffer.isBuffer(data)) {
-        recording.data(stream, 1, data);
-        this.#buffer = Buffer.concat([this.#buffer, data]);
-      }
+    this.closed = once(carrier, 'close');
+    carrier.on('data', (data) => {
+      recording.data(stream, 1, data);
+      this.#buffer = Buffer.concat([this.#buffer, data]);
     });
+    carrier.resume();
   }
 
   send(bytes: Uint8Array): void {
     this.#recording.data(this.#stream, 0, bytes);
-    this.socket.send(bytes);
+    this.carrier.send(bytes);
   }
 
   /** Messages up to the first of this type, e.g. `Z`: [type, body] each. */
@@ -231,11 +251,11 @@ export class TestStream {
         if (message[0] === type) {
           return messages;
         }
-      } else if (this.socket.readyState === this.socket.CLOSED) {
+      } else if (this.carrier.isClosed) {
         const got = messages.map(([name, body]) => `${name} ${name === 'E' ? body : ''}`);
         throw new Error(`the stream ended before ${type}: ${got}`);
       } else {
-        await Promise.race([once(this.socket, 'message'), this.closed]);
+        await Promise.race([once(this.carrier, 'data'), this.closed]);
       }
     }
   }

@@ -1,9 +1,12 @@
 import { once } from 'node:events';
 import { buffer } from 'node:stream/consumers';
-import { expect, test } from 'vitest';
-import type { WebSocket } from 'ws';
+import { describe, expect, test } from 'vitest';
+import { RawCarrier } from '../../src/carrier/raw-carrier.ts';
+import type { StreamCarrier } from '../../src/carrier/stream-carrier.ts';
+import { WebSocketCarrier } from '../../src/carrier/web-socket-carrier.ts';
 import { TunnelStream } from '../../src/gateway/tunnel-stream.ts';
 import type { Direction } from '../../src/recording/types.ts';
+import { CARRIERS, carrierPair, rawPair } from './carrier-pair.ts';
 import { webSocketPair } from './web-socket-pair.ts';
 
 /** Keeps what a recording is told, in order; holds the legs while `gate` is set. */
@@ -38,12 +41,12 @@ class TestRecording {
   }
 }
 
-function open(socket: WebSocket) {
+function open(carrier: StreamCarrier) {
   const recording = new TestRecording();
   const faults: unknown[] = [];
   let activity = 0;
   const stream = new TunnelStream({
-    socket,
+    carrier,
     stream: 1,
     recording,
     onActivity: () => {
@@ -56,155 +59,205 @@ function open(socket: WebSocket) {
   return { stream, recording, faults, activity: () => activity };
 }
 
-test('bytes go both ways and are in the recording before they go on', async () => {
-  await using pair = await webSocketPair();
-  const { stream, recording, activity } = open(pair.server);
-  pair.client.send(Buffer.from('up'));
-  const [read] = await once(stream, 'data');
-  expect(String(read)).toBe('up');
-  expect(recording.up).toBe('up');
-  expect(activity()).toBe(1);
-  const received = once(pair.client, 'message');
-  stream.write('down');
-  expect(recording.down).toBe('down');
-  const [data, isBinary] = await received;
-  expect([String(data), isBinary]).toEqual(['down', true]);
-});
-
-test('a clean close by the client ends the readable side', async () => {
-  await using pair = await webSocketPair();
-  const { stream } = open(pair.server);
-  pair.client.send(Buffer.from('last'));
-  pair.client.close(1000);
-  expect((await buffer(stream)).toString()).toBe('last');
-});
-
-test('a broken connection is an error, not an end', async () => {
-  await using pair = await webSocketPair();
-  const { stream } = open(pair.server);
-  stream.resume();
-  const failed = once(stream, 'error');
-  pair.client.terminate();
-  const [error] = await failed;
-  expect(String(error)).toContain('broke (1006)');
-});
-
-test('what the engine wrote arrives before the close, and up bytes are recorded until then', async () => {
-  await using pair = await webSocketPair();
-  const { stream, recording } = open(pair.server);
-  const got: string[] = [];
-  pair.client.on('message', (data) => {
-    got.push(String(data));
-    // Sent before the client has seen the close frame.
-    pair.client.send(Buffer.from('crossing'));
+describe.each(CARRIERS)('a stream over %s', (kind) => {
+  test('bytes go both ways and are in the recording before they go on', async () => {
+    await using pair = await carrierPair(kind);
+    const { stream, recording, activity } = open(pair.server);
+    pair.client.send(Buffer.from('up'));
+    const [read] = await once(stream, 'data');
+    expect(String(read)).toBe('up');
+    expect(recording.up).toBe('up');
+    expect(activity()).toBe(1);
+    const received = once(pair.client, 'data');
+    stream.write('down');
+    expect(recording.down).toBe('down');
+    expect(String((await received)[0])).toBe('down');
   });
-  const closed = once(pair.client, 'close');
-  const serverClosed = once(pair.server, 'close');
-  stream.end('goodbye');
-  expect((await closed)[0]).toBe(1000);
-  await serverClosed;
-  expect(got).toEqual(['goodbye']);
-  expect(recording.up).toBe('crossing');
-  stream.destroy();
-});
 
-test('a text message ends the stream with 1003 and is not recorded', async () => {
-  await using pair = await webSocketPair();
-  const { stream, recording } = open(pair.server);
-  const failed = once(stream, 'error');
-  const closed = once(pair.client, 'close');
-  pair.client.send('text');
-  await failed;
-  expect((await closed)[0]).toBe(1003);
-  expect(recording.up).toBe('');
-});
-
-test('a message of more than 1 MiB ends the stream with 1009', async () => {
-  await using pair = await webSocketPair();
-  const { stream } = open(pair.server);
-  const failed = once(stream, 'error');
-  const closed = once(pair.client, 'close');
-  pair.client.send(Buffer.alloc(1024 * 1024 + 1));
-  await failed;
-  expect((await closed)[0]).toBe(1009);
-});
-
-test('nothing leaves that the recording refused', async () => {
-  await using pair = await webSocketPair();
-  const { stream, recording, faults } = open(pair.server);
-  recording.fails = true;
-  let received = false;
-  pair.client.on('message', () => {
-    received = true;
+  test('a clean close by the client ends the readable side', async () => {
+    await using pair = await carrierPair(kind);
+    const { stream } = open(pair.server);
+    pair.client.send(Buffer.from('last'));
+    pair.client.end(1000);
+    expect((await buffer(stream)).toString()).toBe('last');
   });
-  const failed = once(stream, 'error');
-  stream.write('secret');
-  await failed;
-  await once(pair.client, 'close');
-  expect(faults).toHaveLength(1);
-  expect(received).toBe(false);
-});
 
-test('up bytes that the recording refused do not reach the engine', async () => {
-  await using pair = await webSocketPair();
-  const { stream, recording, faults } = open(pair.server);
-  recording.fails = true;
-  const read: Buffer[] = [];
-  stream.on('data', (chunk) => read.push(chunk));
-  pair.client.send(Buffer.from('DROP TABLE x'));
-  pair.client.close(1000);
-  await once(stream, 'end');
-  expect(read).toEqual([]);
-  expect(faults).toHaveLength(1);
-});
+  test('a broken connection is an error, not an end', async () => {
+    await using pair = await carrierPair(kind);
+    const { stream } = open(pair.server);
+    stream.resume();
+    const failed = once(stream, 'error');
+    pair.client.terminate();
+    const [error] = await failed;
+    expect(String(error)).toContain('broke (1006)');
+  });
 
-test('while too much is not agreed, both legs wait', async () => {
-  await using pair = await webSocketPair();
-  const { stream, recording } = open(pair.server);
-  const { promise, resolve } = Promise.withResolvers<void>();
-  recording.gate = promise;
-  stream.write('held');
-  const firstUp = once(stream, 'data');
-  pair.client.send(Buffer.from('one'));
-  await firstUp;
-  pair.client.send(Buffer.from('two'));
-  pair.client.ping();
-  // Paused: the ping is not even read, so neither is "two".
-  expect(pair.server.isPaused).toBe(true);
-  expect(recording.down).toBe('');
-  expect(recording.up).toBe('one');
-  recording.gate = undefined;
-  const secondUp = once(stream, 'data');
-  const down = once(pair.client, 'message');
-  resolve();
-  expect(String((await secondUp)[0])).toBe('two');
-  expect(String((await down)[0])).toBe('held');
-});
+  test('what the engine wrote arrives before the close, and up bytes are recorded until then', async () => {
+    await using pair = await carrierPair(kind);
+    const { stream, recording } = open(pair.server);
+    const got: string[] = [];
+    pair.client.on('data', (data) => {
+      got.push(String(data));
+      // Sent before the client has seen the close frame.
+      pair.client.send(Buffer.from('crossing'));
+    });
+    const closed = once(pair.client, 'close');
+    const serverClosed = once(pair.server, 'close');
+    stream.end('goodbye');
+    expect((await closed)[0]).toBe(1000);
+    await serverClosed;
+    expect(got).toEqual(['goodbye']);
+    expect(recording.up).toBe('crossing');
+    stream.destroy();
+  });
 
-test('an engine that does not read stops the client', async () => {
-  await using pair = await webSocketPair();
-  const { stream, recording } = open(pair.server);
-  const chunk = Buffer.alloc(64 * 1024, 'x');
-  let sent = 0;
-  const total = 16 * 1024 * 1024;
-  const send = (): void => {
-    if (sent < total) {
-      sent += chunk.length;
-      pair.client.send(chunk, send);
+  test('nothing leaves that the recording refused', async () => {
+    await using pair = await carrierPair(kind);
+    const { stream, recording, faults } = open(pair.server);
+    recording.fails = true;
+    let received = false;
+    pair.client.on('data', () => {
+      received = true;
+    });
+    const failed = once(stream, 'error');
+    stream.write('secret');
+    await failed;
+    await once(pair.client, 'close');
+    expect(faults).toHaveLength(1);
+    expect(received).toBe(false);
+  });
+
+  test('up bytes that the recording refused do not reach the engine', async () => {
+    await using pair = await carrierPair(kind);
+    const { stream, recording, faults } = open(pair.server);
+    recording.fails = true;
+    const read: Buffer[] = [];
+    stream.on('data', (chunk) => read.push(chunk));
+    pair.client.send(Buffer.from('DROP TABLE x'));
+    pair.client.end(1000);
+    await once(stream, 'end');
+    expect(read).toEqual([]);
+    expect(faults).toHaveLength(1);
+  });
+
+  test('while too much is not agreed, both legs wait', async () => {
+    await using pair = await carrierPair(kind);
+    const { stream, recording } = open(pair.server);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    recording.gate = promise;
+    stream.write('held');
+    const firstUp = once(stream, 'data');
+    pair.client.send(Buffer.from('one'));
+    await firstUp;
+    pair.client.send(Buffer.from('two'));
+    // Paused, so what the client sends is not even read.
+    expect(pair.server.isPaused).toBe(true);
+    expect(recording.down).toBe('');
+    expect(recording.up).toBe('one');
+    recording.gate = undefined;
+    const secondUp = once(stream, 'data');
+    const down = once(pair.client, 'data');
+    resolve();
+    expect(String((await secondUp)[0])).toBe('two');
+    expect(String((await down)[0])).toBe('held');
+  });
+
+  test('an engine that does not read stops the client', async () => {
+    await using pair = await carrierPair(kind);
+    const { stream, recording } = open(pair.server);
+    const chunk = Buffer.alloc(64 * 1024, 'x');
+    let sent = 0;
+    const total = 16 * 1024 * 1024;
+    const send = (): void => {
+      if (sent < total) {
+        sent += chunk.length;
+        pair.client.send(chunk, send);
+      }
+    };
+    send();
+    while (!pair.server.isPaused) {
+      await new Promise((resolve) => setImmediate(resolve));
     }
-  };
-  send();
-  while (!pair.server.isPaused) {
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-  expect(recording.up.length).toBeLessThan(2 * 1024 * 1024);
-  let read = 0;
-  stream.on('data', (data: Buffer) => {
-    read += data.length;
-    if (read === total) {
-      pair.client.close(1000);
-    }
+    expect(recording.up.length).toBeLessThan(2 * 1024 * 1024);
+    let read = 0;
+    stream.on('data', (data: Buffer) => {
+      read += data.length;
+      if (read === total) {
+        pair.client.end(1000);
+      }
+    });
+    await once(stream, 'end');
+    expect(read).toBe(total);
   });
-  await once(stream, 'end');
-  expect(read).toBe(total);
+});
+
+describe('a stream over websocket', () => {
+  test('a text message ends the stream with 1003 and is not recorded', async () => {
+    await using pair = await webSocketPair();
+    const { stream, recording } = open(new WebSocketCarrier(pair.server));
+    const failed = once(stream, 'error');
+    const closed = once(pair.client, 'close');
+    pair.client.send('text');
+    await failed;
+    expect((await closed)[0]).toBe(1003);
+    expect(recording.up).toBe('');
+  });
+
+  test('a message of more than 1 MiB ends the stream with 1009', async () => {
+    await using pair = await webSocketPair();
+    const { stream } = open(new WebSocketCarrier(pair.server));
+    const failed = once(stream, 'error');
+    const closed = once(pair.client, 'close');
+    pair.client.send(Buffer.alloc(1024 * 1024 + 1));
+    await failed;
+    expect((await closed)[0]).toBe(1009);
+  });
+});
+
+describe('a stream over raw', () => {
+  test('that is closed without an end frame has broken, also between two frames', async () => {
+    await using pair = await rawPair();
+    const { stream, recording } = open(pair.server);
+    stream.resume();
+    const failed = once(stream, 'error');
+    pair.client.send(Buffer.from('whole'));
+    // What a proxy does that gives up, and what TLS says with a close_notify.
+    pair.socket.end();
+    const [error] = await failed;
+    expect(String(error)).toContain('broke (1006)');
+    expect(recording.up).toBe('whole');
+  });
+
+  test('is ended with 1002 by bytes that are no frame, and those before them count', async () => {
+    await using pair = await rawPair();
+    const { stream, recording } = open(pair.server);
+    stream.resume();
+    const failed = once(stream, 'error');
+    const closed = once(pair.client, 'close');
+    pair.client.send(Buffer.from('good'));
+    pair.socket.write(Buffer.from('GET / HTTP/1.1'));
+    const [error] = await failed;
+    expect(String(error)).toContain('broke (1002)');
+    expect((await closed)[0]).toBe(1002);
+    expect(recording.up).toBe('good');
+  });
+
+  test('delivers a message of any size, in frames', async () => {
+    await using pair = await rawPair();
+    const { stream, recording } = open(pair.server);
+    const total = 20 * 1024 * 1024;
+    pair.client.send(Buffer.alloc(total, 'y'));
+    pair.client.end(1000);
+    expect((await buffer(stream)).length).toBe(total);
+    expect(recording.up.length).toBe(total);
+  });
+
+  test('closes when the peer never answers its end', async () => {
+    await using pair = await rawPair();
+    pair.socket.pause();
+    const carrier = new RawCarrier({ socket: pair.socket, endWithinMs: 1 });
+    const closed = once(carrier, 'close');
+    carrier.end(1000);
+    expect((await closed)[0]).toBe(1006);
+  });
 });

@@ -1,0 +1,177 @@
+import { EventEmitter } from 'node:events';
+import type { Duplex } from 'node:stream';
+import { ProtocolError } from '../errors.ts';
+import {
+  encodeEnd,
+  FRAME_HEADER_BYTES,
+  FrameScanner,
+  MAX_DATA_BYTES,
+  writeDataHeader,
+} from '../protocol/carrier/frames.ts';
+import { type CarrierEvents, END_CODE, type StreamCarrier } from './stream-carrier.ts';
+
+/** Up to this, header and bytes are copied into one buffer, which is cheaper than two writes. */
+const LARGEST_COPY = 8 * 1024;
+
+export interface RawCarrierOptions {
+  /** The TLS connection after the upgrade. Whoever reads it calls `receive`. */
+  readonly socket: Duplex;
+  /** How long the peer may take to answer an end. */
+  readonly endWithinMs: number;
+  /** What came together with the reply to the upgrade; delivered at the first `resume`. */
+  readonly first?: Buffer;
+}
+
+/** The bare TLS connection: its bytes are the stream's, with four bytes before each run of them. */
+export class RawCarrier extends EventEmitter<CarrierEvents> implements StreamCarrier {
+  readonly #socket: Duplex;
+  readonly #endWithinMs: number;
+  readonly #scanner = new FrameScanner<Buffer>((chunk, start, end) => chunk.subarray(start, end));
+  #first: Buffer | undefined;
+  #hasSentEnd = false;
+  #isClosed = false;
+  #isPaused = false;
+  #endTimer: NodeJS.Timeout | undefined;
+
+  constructor({ socket, endWithinMs, first }: RawCarrierOptions) {
+    super();
+    this.#socket = socket;
+    this.#endWithinMs = endWithinMs;
+    this.#first = first;
+    socket.on('end', () => this.#lost()).on('close', () => this.#lost());
+    // 'close' follows and says what there is to say; a listener keeps it from being thrown.
+    socket.on('error', () => socket.destroy());
+  }
+
+  get isOpen(): boolean {
+    return !this.#hasSentEnd && !this.#isClosed && this.#socket.writable;
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  get isPaused(): boolean {
+    return this.#isPaused;
+  }
+
+  get unsentBytes(): number {
+    return this.#socket.writableLength;
+  }
+
+  send(bytes: Uint8Array, done?: (error: Error | undefined) => void): void {
+    if (!this.isOpen) {
+      done?.(new Error('the stream is closed'));
+      return;
+    }
+    const socket = this.#socket;
+    const sent = (error: Error | null | undefined): void => done?.(error ?? undefined);
+    if (bytes.length <= LARGEST_COPY) {
+      if (bytes.length === 0) {
+        sent(undefined);
+        return;
+      }
+      const frame = Buffer.allocUnsafe(FRAME_HEADER_BYTES + bytes.length);
+      writeDataHeader(frame, bytes.length);
+      frame.set(bytes, FRAME_HEADER_BYTES);
+      socket.write(frame, sent);
+      return;
+    }
+    // Corked: one write for TLS, so one run of full records and one system call.
+    socket.cork();
+    for (let at = 0; at < bytes.length; at += MAX_DATA_BYTES) {
+      const part = bytes.subarray(at, at + MAX_DATA_BYTES);
+      const header = Buffer.allocUnsafe(FRAME_HEADER_BYTES);
+      writeDataHeader(header, part.length);
+      socket.write(header);
+      socket.write(part, at + MAX_DATA_BYTES >= bytes.length ? sent : undefined);
+    }
+    socket.uncork();
+  }
+
+  end(code: number): void {
+    if (this.isOpen) {
+      this.#sendEnd(code);
+      this.#endTimer = this.#destroyLater();
+    }
+  }
+
+  terminate(): void {
+    this.#socket.destroy();
+  }
+
+  pause(): void {
+    this.#isPaused = true;
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#isPaused = false;
+    const first = this.#first;
+    if (first !== undefined) {
+      this.#first = undefined;
+      this.receive(first);
+    }
+    if (!this.#isPaused) {
+      this.#socket.resume();
+    }
+  }
+
+  /** Bytes from the connection, in order. Memory that nobody writes to again. */
+  receive(chunk: Buffer): void {
+    if (this.#isClosed) {
+      return;
+    }
+    try {
+      this.#scanner.feed(chunk);
+      for (let item = this.#scanner.next(); item !== undefined; item = this.#scanner.next()) {
+        if (item.kind === 'data') {
+          this.emit('data', item.bytes);
+        } else {
+          // Answered as a WebSocket does it: with the same code, once all that was sent is out.
+          this.#end(item.code);
+        }
+      }
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) {
+        throw error;
+      }
+      this.#end(END_CODE.protocolError);
+    }
+  }
+
+  #sendEnd(code: number): void {
+    if (!this.#hasSentEnd) {
+      this.#hasSentEnd = true;
+      this.#socket.write(encodeEnd(code));
+    }
+  }
+
+  /** Both sides have ended: the connection closes when all that was sent is out. */
+  #end(code: number): void {
+    if (this.#isClosed) {
+      return;
+    }
+    this.#sendEnd(code);
+    this.#isClosed = true;
+    const socket = this.#socket;
+    this.#endTimer ??= this.#destroyLater();
+    socket.end(() => socket.destroy());
+    // What still comes is dropped; paused, the connection would never see its end.
+    socket.resume();
+    this.emit('close', code);
+  }
+
+  #destroyLater(): NodeJS.Timeout {
+    return setTimeout(() => this.#socket.destroy(), this.#endWithinMs);
+  }
+
+  #lost(): void {
+    clearTimeout(this.#endTimer);
+    this.#socket.destroy();
+    if (!this.#isClosed) {
+      this.#isClosed = true;
+      this.emit('close', END_CODE.broken);
+    }
+  }
+}

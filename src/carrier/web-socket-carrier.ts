@@ -1,0 +1,61 @@
+import { EventEmitter } from 'node:events';
+import type { WebSocket } from 'ws';
+import type { CarrierEvents, StreamCarrier } from './stream-carrier.ts';
+
+/** The carrier that every HTTP proxy knows: data are binary messages, an end is a close frame. */
+export class WebSocketCarrier extends EventEmitter<CarrierEvents> implements StreamCarrier {
+  readonly #socket: WebSocket;
+
+  constructor(socket: WebSocket) {
+    super();
+    this.#socket = socket;
+    socket.on('message', (data, isBinary) => {
+      if (!isBinary || !Buffer.isBuffer(data)) {
+        this.emit('unsupported');
+      } else if (data.length > 0) {
+        this.emit('data', data);
+      }
+    });
+    socket.on('close', (code) => this.emit('close', code));
+    // 'close' follows and says what there is to say; a listener keeps it from being thrown.
+    socket.on('error', () => socket.terminate());
+  }
+
+  get isOpen(): boolean {
+    return this.#socket.readyState === this.#socket.OPEN;
+  }
+
+  get isClosed(): boolean {
+    return this.#socket.readyState === this.#socket.CLOSED;
+  }
+
+  get isPaused(): boolean {
+    return this.#socket.isPaused;
+  }
+
+  get unsentBytes(): number {
+    return this.#socket.bufferedAmount;
+  }
+
+  send(bytes: Uint8Array, done?: (error: Error | undefined) => void): void {
+    this.#socket.send(bytes, { binary: true, compress: false }, done);
+  }
+
+  end(code: number): void {
+    if (this.isOpen) {
+      this.#socket.close(code);
+    }
+  }
+
+  terminate(): void {
+    this.#socket.terminate();
+  }
+
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#socket.resume();
+  }
+}

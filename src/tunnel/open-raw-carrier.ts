@@ -1,0 +1,202 @@
+/** The client's end of the upgrade that opens a raw carrier. */
+import { isIP } from 'node:net';
+import { connect, type TLSSocket } from 'node:tls';
+import { RawCarrier } from '../carrier/raw-carrier.ts';
+import {
+  encodeRawRequest,
+  RAW_PROTOCOL,
+  type ReplyHead,
+  readReplyHead,
+} from '../carrier/raw-upgrade.ts';
+import { RecordArena } from '../carrier/record-arena.ts';
+import { HELLO } from '../protocol/carrier/frames.ts';
+import type { GatewayClient } from './gateway-client.ts';
+import { describeNetworkError } from './network-error.ts';
+
+const CONNECT_WITHIN_MS = 10_000;
+/** From the request to the hello. A middlebox may swallow what it does not know. */
+const ANSWER_WITHIN_MS = 5_000;
+/** How long the gateway may take to answer an end. */
+const END_WITHIN_MS = 30_000;
+/** The body of a refusal; more is not read. */
+const MAX_REFUSAL_BYTES = 64 * 1024;
+
+export type RawUpgrade =
+  | { readonly type: 'open'; readonly carrier: RawCarrier }
+  /** The gateway has understood the upgrade, and says no. */
+  | {
+      readonly type: 'refused';
+      readonly status: number;
+      readonly headers: Readonly<Record<string, string>>;
+      readonly body: Uint8Array;
+    }
+  /** An older gateway, or something on the way that does not let it through. */
+  | { readonly type: 'impassable'; readonly because: string };
+
+/** What an upgrade needs of the gateway's client. */
+export type UpgradeClient = Pick<
+  GatewayClient,
+  'baseUrl' | 'ca' | 'userAgent' | 'authHeaders' | 'upgradeRefused' | 'webSocketUrl'
+>;
+
+export interface RawUpgradeRequest {
+  readonly client: UpgradeClient;
+  readonly path: string;
+  /** Milliseconds; for tests. */
+  readonly answerWithinMs?: number | undefined;
+  /** Of an earlier connection: saves the handshake its signatures. */
+  readonly tlsSession: Buffer | undefined;
+  readonly onTlsSession: (session: Buffer) => void;
+}
+
+/** @throws HoopError HOOP_UNREACHABLE, HOOP_GATEWAY_TLS when there is no connection at all. */
+export async function openRawCarrier(
+  { client, path, tlsSession, onTlsSession, answerWithinMs }: RawUpgradeRequest,
+  signal: AbortSignal,
+): Promise<RawUpgrade> {
+  signal.throwIfAborted();
+  const url = new URL(client.baseUrl);
+  // The proof is for the path without its query, as RFC 9449 §4.2 has it for htu.
+  const target = `${client.baseUrl}${path}`.replace(/\?.*$/, '');
+  const headers = await client.authHeaders('GET', target, signal);
+  const request = encodeRawRequest(path, {
+    host: url.host,
+    'user-agent': client.userAgent,
+    ...headers,
+  });
+
+  const reply = new UpgradeReply();
+  let receive = (bytes: Buffer): void => reply.add(bytes);
+  const arena = new RecordArena((bytes) => receive(bytes));
+  const host = url.hostname.replace(/^\[|\]$/g, '');
+  // Not a literal in the call: the published types lack onread, which the manual has.
+  const options = {
+    host,
+    port: Number(url.port || 443),
+    ...(isIP(host) ? {} : { servername: host }),
+    ...(client.ca === undefined ? {} : { ca: client.ca }),
+    ...(tlsSession === undefined ? {} : { session: tlsSession }),
+    ALPNProtocols: ['http/1.1'],
+    onread: { buffer: arena.buffer, callback: arena.filled },
+  };
+  const socket = connect(options);
+  socket.setNoDelay(true);
+  socket.on('session', onTlsSession);
+  const abort = (): void => {
+    socket.destroy();
+  };
+  signal.addEventListener('abort', abort, { once: true });
+  try {
+    await connected(socket);
+    socket.write(request);
+    // Without a reader of its own the end of the connection would not be seen.
+    socket.resume();
+    const timer = setTimeout(
+      () => reply.fail('there was no answer to the upgrade'),
+      answerWithinMs ?? ANSWER_WITHIN_MS,
+    );
+    const onClose = (): void => {
+      arena.deliver();
+      reply.end();
+    };
+    socket.on('end', onClose).on('close', onClose);
+    const answer = await reply.complete.finally(() => clearTimeout(timer));
+    socket.off('end', onClose).off('close', onClose);
+    signal.throwIfAborted();
+    if (answer.type !== 'switched') {
+      socket.destroy();
+      return answer;
+    }
+    socket.pause();
+    // Before the carrier's own listeners: the last bytes first, then the end.
+    socket.on('end', () => arena.deliver()).on('close', () => arena.deliver());
+    const carrier = new RawCarrier({ socket, endWithinMs: END_WITHIN_MS, first: answer.rest });
+    receive = (bytes) => carrier.receive(bytes);
+    return { type: 'open', carrier };
+  } catch (error) {
+    socket.destroy();
+    signal.throwIfAborted();
+    throw describeNetworkError(client.baseUrl, error);
+  } finally {
+    signal.removeEventListener('abort', abort);
+  }
+}
+
+/** Resolves when the gateway's certificate has been checked. */
+async function connected(socket: TLSSocket): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const timer = setTimeout(
+    () => socket.destroy(Object.assign(new Error('timeout'), { code: 'ETIMEDOUT' })),
+    CONNECT_WITHIN_MS,
+  );
+  socket
+    .once('secureConnect', resolve)
+    .once('error', reject)
+    .once('close', () => reject(new Error('closed')));
+  // An error after this is followed by 'close', which is looked at.
+  socket.on('error', () => undefined);
+  await promise.finally(() => clearTimeout(timer));
+}
+
+type Answer =
+  | { readonly type: 'switched'; readonly rest: Buffer }
+  | Exclude<RawUpgrade, { type: 'open' }>;
+
+/** Collects the gateway's reply, which may come in any pieces. */
+class UpgradeReply {
+  readonly #complete = Promise.withResolvers<Answer>();
+  #bytes = Buffer.alloc(0);
+  #head: ReplyHead | undefined;
+
+  get complete(): Promise<Answer> {
+    return this.#complete.promise;
+  }
+
+  add(bytes: Buffer): void {
+    this.#bytes = Buffer.concat([this.#bytes, bytes]);
+    try {
+      this.#head ??= readReplyHead(this.#bytes);
+    } catch (error) {
+      this.fail(error instanceof Error ? error.message : String(error));
+      return;
+    }
+    if (this.#head === undefined) {
+      return;
+    }
+    const { status, headers, length } = this.#head;
+    const rest = this.#bytes.subarray(length);
+    if (status !== 101) {
+      const expected = Number(headers['content-length'] ?? MAX_REFUSAL_BYTES);
+      if (rest.length >= Math.min(expected, MAX_REFUSAL_BYTES)) {
+        this.end();
+      }
+      return;
+    }
+    if (headers['upgrade'] !== RAW_PROTOCOL) {
+      this.fail('the upgrade was answered with another protocol');
+    } else if (rest.length >= HELLO.length) {
+      if (rest.subarray(0, HELLO.length).equals(HELLO)) {
+        this.#complete.resolve({ type: 'switched', rest: rest.subarray(HELLO.length) });
+      } else {
+        this.fail('what follows the upgrade is not what the gateway sends');
+      }
+    }
+  }
+
+  /** There is no more of it. */
+  end(): void {
+    const head = this.#head;
+    if (head === undefined || head.status === 101) {
+      this.fail('the connection was closed instead of an answer to the upgrade');
+    } else if (head.headers['upgrade'] === RAW_PROTOCOL) {
+      const body = this.#bytes.subarray(head.length);
+      this.#complete.resolve({ type: 'refused', status: head.status, headers: head.headers, body });
+    } else {
+      this.fail(`the upgrade was answered with status ${head.status}`);
+    }
+  }
+
+  fail(because: string): void {
+    this.#complete.resolve({ type: 'impassable', because });
+  }
+}
