@@ -7,7 +7,8 @@
 export const MIGRATIONS: readonly string[] = [
   `
   CREATE TABLE sessions (
-    id TEXT PRIMARY KEY,
+    number INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
     state TEXT NOT NULL CHECK (state IN ('live', 'ended', 'uploaded', 'disputed')),
     target TEXT NOT NULL,
     kind TEXT NOT NULL,
@@ -43,20 +44,35 @@ export const MIGRATIONS: readonly string[] = [
   CREATE INDEX sessions_by_state ON sessions (state) WHERE state = 'live';
   CREATE INDEX sessions_unsigned ON sessions (ended_ms) WHERE manifest_sha256 IS NULL;
 
+  -- What statements touch. Most statements of a program touch the same, so each combination is kept
+  -- once. Verbs, relations, masked (columns), rules (file:line in extra).
+  CREATE TABLE touched (
+    id INTEGER PRIMARY KEY,
+    -- SHA-256 of all of it, base64url.
+    digest TEXT NOT NULL UNIQUE
+  ) STRICT;
+  CREATE TABLE touched_facts (
+    kind TEXT NOT NULL CHECK (kind IN ('verb', 'relation', 'masked', 'rule')),
+    name TEXT NOT NULL,
+    touched INTEGER NOT NULL REFERENCES touched (id) ON DELETE CASCADE,
+    extra TEXT,
+    PRIMARY KEY (kind, name, touched)
+  ) STRICT, WITHOUT ROWID;
+
   CREATE TABLE statements (
     id INTEGER PRIMARY KEY,
-    session TEXT NOT NULL REFERENCES sessions (id) ON DELETE CASCADE,
+    session INTEGER NOT NULL REFERENCES sessions (number) ON DELETE CASCADE,
     stream INTEGER NOT NULL,
+    statement INTEGER NOT NULL,
     -- Offset in the up stream of the message that was decided; with the statement's number it
     -- finds the text in the recording.
     at INTEGER NOT NULL,
-    statement INTEGER NOT NULL,
     time_ms INTEGER NOT NULL,
     effect TEXT NOT NULL,
     verb TEXT,
     code TEXT,
-    rule TEXT,
     policy_commit TEXT NOT NULL,
+    touched INTEGER NOT NULL REFERENCES touched (id),
     rows INTEGER,
     masked_values INTEGER,
     tag TEXT,
@@ -65,19 +81,16 @@ export const MIGRATIONS: readonly string[] = [
     prompt TEXT,
     UNIQUE (session, stream, statement)
   ) STRICT;
-  CREATE INDEX statements_by_time ON statements (time_ms);
+  CREATE INDEX statements_by_touched ON statements (touched, session);
 
-  -- What a statement touched: verb, relation, masked (column), class (detector hit, with count),
-  -- rule (file:line in extra).
-  CREATE TABLE statement_facts (
-    kind TEXT NOT NULL CHECK (kind IN ('verb', 'relation', 'masked', 'class', 'rule')),
-    name TEXT NOT NULL,
+  -- Detector hits in the rows that came back.
+  CREATE TABLE statement_classes (
+    class TEXT NOT NULL,
     statement INTEGER NOT NULL REFERENCES statements (id) ON DELETE CASCADE,
-    count INTEGER NOT NULL DEFAULT 1,
-    extra TEXT,
-    PRIMARY KEY (kind, name, statement)
+    count INTEGER NOT NULL,
+    PRIMARY KEY (class, statement)
   ) STRICT, WITHOUT ROWID;
-  CREATE INDEX statement_facts_by_statement ON statement_facts (statement);
+  CREATE INDEX statement_classes_by_statement ON statement_classes (statement);
 
   CREATE TABLE cuts (
     session TEXT NOT NULL REFERENCES sessions (id) ON DELETE CASCADE,

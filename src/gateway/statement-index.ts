@@ -1,4 +1,5 @@
 /** Statements in the index: decisions and results, written in batches. */
+import { hash } from 'node:crypto';
 import type { StatementSync } from 'node:sqlite';
 import type { RecordingEvent } from '../recording/types.ts';
 import { type IndexStore, integer, nullable } from './index-store.ts';
@@ -12,14 +13,22 @@ type Result = Extract<RecordingEvent, { type: 'result' }>;
 interface Pending {
   readonly session: string;
   readonly timeMs: number;
-  readonly event: Decision | Result;
+  readonly decision: Decision | undefined;
+  /** A portal that is executed in parts reports each part. */
+  result: Result | undefined;
 }
 
-interface Counts {
+/** What one flush adds to a session. */
+interface SessionBatch {
+  /** undefined: the session is not in the index. */
+  readonly number: number | undefined;
   statements: number;
   denied: number;
   maskedValues: number;
 }
+
+/** Combinations of what statements touch whose row is known. */
+const MAX_KNOWN_TOUCHED = 10_000;
 
 export class StatementIndex {
   readonly #store: IndexStore;
@@ -27,6 +36,9 @@ export class StatementIndex {
   readonly #onFault: (error: unknown) => void;
   readonly #statements: ReturnType<typeof prepareAll>;
   #pending: Pending[] = [];
+  /** Of the pending ones, by session, stream and number. */
+  #undone = new Map<string, Pending>();
+  #touched = new Map<string, number>();
   #timer: NodeJS.Timeout | undefined;
 
   constructor(store: IndexStore, clock: () => number, onFault: (error: unknown) => void) {
@@ -41,7 +53,7 @@ export class StatementIndex {
     if (event.type !== 'decision' && event.type !== 'result') {
       return;
     }
-    this.#pending.push({ session, timeMs: this.#clock(), event });
+    this.#add(session, event);
     if (this.#pending.length >= FLUSH_AT_EVENTS) {
       this.#flushGuarded();
     } else {
@@ -58,33 +70,86 @@ export class StatementIndex {
     }
     const pending = this.#pending;
     this.#pending = [];
-    this.#store.transaction(() => this.#write(pending));
+    this.#undone = new Map();
+    try {
+      this.#store.transaction(() => this.#write(pending));
+    } catch (error) {
+      // Rows that were made in it are gone with it.
+      this.#touched = new Map();
+      throw error;
+    }
+  }
+
+  #add(session: string, event: Decision | Result): void {
+    const key = `${session} ${event.stream} ${event.statement}`;
+    if (event.type === 'result') {
+      const before = this.#undone.get(key);
+      if (before !== undefined) {
+        // Mostly both come in one batch, and are one row then.
+        before.result = event;
+        this.#undone.delete(key);
+        return;
+      }
+    }
+    const isDecision = event.type === 'decision';
+    const decision = isDecision ? event : undefined;
+    const result = isDecision ? undefined : event;
+    const entry: Pending = { session, timeMs: this.#clock(), decision, result };
+    this.#pending.push(entry);
+    if (isDecision) {
+      this.#undone.set(key, entry);
+    }
   }
 
   #write(pending: readonly Pending[]): void {
-    const counts = new Map<string, Counts>();
-    const ids = new Map<string, number | bigint>();
-    for (const { session, timeMs, event } of pending) {
-      const count = counts.get(session) ?? { statements: 0, denied: 0, maskedValues: 0 };
-      counts.set(session, count);
-      const key = `${session} ${event.stream} ${event.statement}`;
-      if (event.type === 'decision') {
-        const id = this.#decision(session, timeMs, event);
-        if (id !== undefined) {
-          ids.set(key, id);
-          count.statements += 1;
-          count.denied += event.effect === 'refuse' ? 1 : 0;
-        }
-      } else {
-        const id = ids.get(key) ?? this.#idOf(session, event);
-        if (id !== undefined) {
-          this.#result(id, event);
-          count.maskedValues += event.maskedValues;
-        }
+    const batches = new Map<string, SessionBatch>();
+    for (const entry of pending) {
+      let batch = batches.get(entry.session);
+      if (batch === undefined) {
+        const number = this.#statements.session.get(entry.session)?.['number'];
+        batch = {
+          number: number === undefined ? undefined : integer(number),
+          statements: 0,
+          denied: 0,
+          maskedValues: 0,
+        };
+        batches.set(entry.session, batch);
+      }
+      if (batch.number !== undefined) {
+        this.#writeEntry(entry, batch, batch.number);
       }
     }
-    for (const [session, { statements, denied, maskedValues }] of counts) {
-      this.#statements.count.run(statements, denied, maskedValues, session);
+    for (const { number, statements, denied, maskedValues } of batches.values()) {
+      this.#statements.count.run(statements, denied, maskedValues, nullable(number));
+    }
+  }
+
+  #writeEntry({ timeMs, decision, result }: Pending, batch: SessionBatch, session: number): void {
+    let id: number | bigint | undefined;
+    if (decision === undefined) {
+      id = result && this.#idOf(session, result);
+      if (id !== undefined && result !== undefined) {
+        this.#statements.result.run(
+          result.rows,
+          result.maskedValues,
+          nullable(result.tag),
+          nullable(result.sqlState),
+          id,
+        );
+      }
+    } else {
+      id = this.#insert(session, timeMs, decision, result);
+      if (id !== undefined) {
+        batch.statements += 1;
+        batch.denied += decision.effect === 'refuse' ? 1 : 0;
+      }
+    }
+    if (id === undefined || result === undefined) {
+      return;
+    }
+    batch.maskedValues += result.maskedValues;
+    for (const [name, count] of Object.entries(result.detected)) {
+      this.#statements.detected.run(name, id, count);
     }
   }
 
@@ -98,67 +163,96 @@ export class StatementIndex {
   }
 
   /** @returns the row's id; undefined when it was there. */
-  #decision(session: string, timeMs: number, event: Decision): number | bigint | undefined {
-    const [rule] = event.rules;
+  #insert(
+    session: number,
+    timeMs: number,
+    decision: Decision,
+    result: Result | undefined,
+  ): number | bigint | undefined {
     const inserted = this.#statements.decision.run(
       session,
-      event.stream,
-      event.at,
-      event.statement,
+      decision.stream,
+      decision.statement,
+      decision.at,
       timeMs,
-      event.effect,
-      nullable(event.verbs[0]),
-      nullable(event.code),
-      nullable(rule?.id),
-      event.policyCommit,
+      decision.effect,
+      nullable(decision.verbs[0]),
+      nullable(decision.code),
+      decision.policyCommit,
+      this.#touchedId(decision),
+      nullable(result?.rows),
+      nullable(result?.maskedValues),
+      nullable(result?.tag),
+      nullable(result?.sqlState),
     );
-    const id = inserted.lastInsertRowid;
-    if (inserted.changes === 0) {
-      return undefined;
-    }
-    const add = (kind: string, names: readonly string[]): void => {
-      for (const name of names) {
-        this.#statements.fact.run(kind, name, id, 1, null);
+    return inserted.changes === 0 ? undefined : inserted.lastInsertRowid;
+  }
+
+  #touchedId({ verbs, relations, columnsMasked, rules }: Decision): number {
+    const all = JSON.stringify([verbs, relations, columnsMasked, rules]);
+    let id = this.#touched.get(all);
+    if (id === undefined) {
+      id = this.#findOrAddTouched(hash('sha256', all, 'base64url'), {
+        verb: verbs,
+        relation: relations,
+        masked: columnsMasked,
+        rules,
+      });
+      if (this.#touched.size >= MAX_KNOWN_TOUCHED) {
+        this.#touched.clear();
       }
-    };
-    add('verb', event.verbs);
-    add('relation', event.relations);
-    add('masked', event.columnsMasked);
-    for (const { id: name, file, line } of event.rules) {
-      this.#statements.fact.run('rule', name, id, 1, `${file}:${line}`);
+      this.#touched.set(all, id);
+    }
+    return id;
+  }
+
+  #findOrAddTouched(
+    digest: string,
+    facts: {
+      readonly verb: readonly string[];
+      readonly relation: readonly string[];
+      readonly masked: readonly string[];
+      readonly rules: Decision['rules'];
+    },
+  ): number {
+    const found = this.#statements.touched.get(digest);
+    if (found !== undefined) {
+      return integer(found['id']);
+    }
+    const id = Number(this.#statements.addTouched.run(digest).lastInsertRowid);
+    const { rules, ...named } = facts;
+    for (const [kind, names] of Object.entries(named)) {
+      for (const name of names) {
+        this.#statements.fact.run(kind, name, id, null);
+      }
+    }
+    for (const { id: name, file, line } of rules) {
+      this.#statements.fact.run('rule', name, id, `${file}:${line}`);
     }
     return id;
   }
 
   /** Of a statement that was decided in an earlier batch. */
-  #idOf(session: string, event: Result): number | undefined {
+  #idOf(session: number, event: Result): number | undefined {
     const row = this.#statements.statementId.get(session, event.stream, event.statement);
     return row === undefined ? undefined : integer(row['id']);
-  }
-
-  #result(id: number | bigint, event: Result): void {
-    this.#statements.result.run(
-      event.rows,
-      event.maskedValues,
-      nullable(event.tag),
-      nullable(event.sqlState),
-      id,
-    );
-    for (const [name, count] of Object.entries(event.detected)) {
-      this.#statements.fact.run('class', name, id, count, null);
-    }
   }
 }
 
 function prepareAll({ database }: IndexStore) {
   const prepare = (sql: string): StatementSync => database.prepare(sql);
   return {
+    session: prepare('SELECT number FROM sessions WHERE id = ?'),
     decision: prepare(
-      `INSERT INTO statements (session, stream, at, statement, time_ms, effect, verb, code, rule,
-         policy_commit) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+      `INSERT INTO statements (session, stream, statement, at, time_ms, effect, verb, code,
+         policy_commit, touched, rows, masked_values, tag, sql_state)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
     ),
-    fact: prepare(
-      `INSERT INTO statement_facts (kind, name, statement, count, extra) VALUES (?, ?, ?, ?, ?)
+    touched: prepare('SELECT id FROM touched WHERE digest = ?'),
+    addTouched: prepare('INSERT INTO touched (digest) VALUES (?)'),
+    fact: prepare('INSERT INTO touched_facts VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING'),
+    detected: prepare(
+      `INSERT INTO statement_classes VALUES (?, ?, ?)
        ON CONFLICT DO UPDATE SET count = count + excluded.count`,
     ),
     statementId: prepare(
@@ -171,7 +265,7 @@ function prepareAll({ database }: IndexStore) {
     ),
     count: prepare(
       `UPDATE sessions SET statements = statements + ?, denied = denied + ?,
-         masked_values = masked_values + ? WHERE id = ?`,
+         masked_values = masked_values + ? WHERE number = ?`,
     ),
   };
 }

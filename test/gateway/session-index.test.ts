@@ -184,18 +184,53 @@ test('what a statement touched can be searched by relation, mask and class', () 
   index.event(ID, result(1));
   index.event(ID, result(1, 4));
   index.flush();
-  const facts = store.database
-    .prepare('SELECT kind, name, count FROM statement_facts ORDER BY kind')
-    .all();
-  expect(facts.map((fact) => ({ ...fact }))).toEqual([
-    { kind: 'class', name: 'card', count: 2 },
-    { kind: 'masked', name: 'public.customers.email', count: 1 },
-    { kind: 'relation', name: 'public.customers', count: 1 },
-    { kind: 'rule', name: 'engineers/read', count: 1 },
-    { kind: 'verb', name: 'select', count: 1 },
+  const rows = (sql: string) =>
+    store.database
+      .prepare(sql)
+      .all()
+      .map((row) => ({ ...row }));
+  expect(
+    rows(
+      `SELECT kind, name, extra FROM touched_facts
+         JOIN statements USING (touched) ORDER BY kind`,
+    ),
+  ).toEqual([
+    { kind: 'masked', name: 'public.customers.email', extra: null },
+    { kind: 'relation', name: 'public.customers', extra: null },
+    { kind: 'rule', name: 'engineers/read', extra: 'policies/e.yaml:7' },
+    { kind: 'verb', name: 'select', extra: null },
   ]);
+  expect(rows('SELECT class, count FROM statement_classes')).toEqual([{ class: 'card', count: 2 }]);
   const row = store.database.prepare('SELECT rows, masked_values, tag FROM statements').get();
   expect({ ...row }).toEqual({ rows: 7, masked_values: 4, tag: 'SELECT 3' });
+});
+
+test('a result that comes in a later batch than its decision is added to its row', () => {
+  start();
+  index.event(ID, decision(1));
+  index.event(ID, decision(2));
+  index.flush();
+  index.event(ID, result(2));
+  index.event(ID, result(1, 5));
+  index.flush();
+  const rows = store.database.prepare('SELECT statement, rows FROM statements').all();
+  expect(rows.map((row) => ({ ...row }))).toEqual([
+    { statement: 1, rows: 5 },
+    { statement: 2, rows: 3 },
+  ]);
+  expect(store.database.prepare('SELECT count(*) AS n FROM touched').get()).toMatchObject({ n: 1 });
+  expect(index.find(ID)?.summary).toMatchObject({ statements: 2, maskedValues: 4 });
+});
+
+test('a combination whose row was rolled back is written again', () => {
+  start();
+  index.event(ID, decision(1));
+  store.database.exec('PRAGMA query_only = ON');
+  expect(() => index.flush()).toThrow();
+  store.database.exec('PRAGMA query_only = OFF');
+  index.event(ID, decision(2));
+  index.flush();
+  expect(store.database.prepare('SELECT count(*) AS n FROM touched').get()).toMatchObject({ n: 1 });
 });
 
 test('an end does not overwrite an end', () => {
