@@ -4,6 +4,7 @@ import { HoopError } from '../errors.ts';
 import { type ClientConfig, type Home, locateHome, readConfig } from '../home.ts';
 import { GatewayClient } from '../tunnel/gateway-client.ts';
 import { normalizeGatewayUrl } from '../tunnel/gateway-url.ts';
+import { sweepRuntimeDirectories } from '../tunnel/runtime-directory.ts';
 import { StoredTokens } from './stored-tokens.ts';
 import type { FoundTokens } from './token-stores.ts';
 import { type GatewayPin, pinnedGateway } from './trust.ts';
@@ -25,6 +26,7 @@ export interface OpenGateway extends AsyncDisposable {
  */
 export async function openGateway(io: { readonly env: NodeJS.ProcessEnv }): Promise<OpenGateway> {
   const home = locateHome(io.env);
+  sweepRuntimeDirectories(home.runtime);
   const config = readConfig(home, io.env);
   const gateway = requireGateway(config);
   const source = new StoredTokens({

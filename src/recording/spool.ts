@@ -18,6 +18,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { HoopError } from '../errors.ts';
 import { isMissing } from '../home.ts';
+import { isRunning } from '../is-running.ts';
 import { canonicalJson, parseCanonicalJson } from './canonical-json.ts';
 import { type SigningKey, signingKeyFrom } from './ed25519.ts';
 import { fromBase64, toBase64 } from './encoding.ts';
@@ -154,16 +155,6 @@ export async function isClaimedByOther(directory: string): Promise<boolean> {
   }
   const pid = Number(text);
   return pid > 0 && pid !== process.pid && isRunning(pid);
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    // EPERM: it runs, as somebody else.
-    return !(error instanceof Error && 'code' in error && error.code === 'ESRCH');
-  }
 }
 
 function parse<T>(schema: z.ZodType<T>, bytes: Uint8Array, name: string): T {

@@ -3,15 +3,11 @@
  * a service file and a password file, both 0600 in the session's own 0700 directory.
  * https://www.postgresql.org/docs/current/libpq-pgservice.html and …/libpq-pgpass.html
  */
-import { lstatSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir, userInfo } from 'node:os';
+import { writeFileSync } from 'node:fs';
+import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { HoopError } from '../errors.ts';
 import type { Secret } from '../secret.ts';
-
-/** sun_path on macOS, with the name of libpq's socket in it; Linux has four bytes more. */
-const MAX_SOCKET_PATH_BYTES = 103;
-const SOCKET_NAME = '/.s.PGSQL.5432';
 
 export interface ConnectionFacts {
   /** The target's name, which is the service's name. */
@@ -26,36 +22,6 @@ export interface ConnectionFacts {
 export interface ConnectionFiles {
   readonly serviceFile: string;
   readonly passwordFile: string;
-}
-
-/** A new 0700 directory below `runtime`, short enough for a socket. The caller removes it. */
-export function makeRuntimeDirectory(runtime: string): string {
-  mkdirSync(runtime, { recursive: true, mode: 0o700 });
-  requireOwn(runtime);
-  const directory = mkdtempSync(join(runtime, 's-'));
-  if (Buffer.byteLength(directory + SOCKET_NAME) <= MAX_SOCKET_PATH_BYTES) {
-    return directory;
-  }
-  // A deep HOOP_HOME: the system's temporary directory is short, and mkdtemp makes it 0700.
-  rmSync(directory, { recursive: true });
-  return mkdtempSync(join(tmpdir(), 'hoop-'));
-}
-
-/**
- * Without XDG_RUNTIME_DIR it is a name in /tmp that anybody can foresee. Whoever owns or may write
- * the directory could put files of his own in place of ours, and clients would talk to him.
- */
-function requireOwn(directory: string): void {
-  const stats = lstatSync(directory);
-  // Windows has neither; its directories are below the user's profile.
-  const isOwn =
-    process.getuid === undefined || (stats.uid === process.getuid() && (stats.mode & 0o022) === 0);
-  if (!stats.isDirectory() || !isOwn) {
-    throw new HoopError('HOOP_LOCAL_STATE', `"${directory}" is not a directory of yours alone`, {
-      detail: 'It is a link, belongs to somebody else, or others may write in it.',
-      hint: 'Remove it, or set HOOP_HOME or XDG_RUNTIME_DIR to a directory of your own.',
-    });
-  }
 }
 
 export function writeConnectionFiles(directory: string, facts: ConnectionFacts): ConnectionFiles {

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { childEnvironment, runHoop } from '../../src/demo/hoop-process.ts';
@@ -181,6 +181,8 @@ describe('evidence', () => {
       stdio: 'ignore',
     });
     await once(psql, 'close');
+    const runtime = join(bench.home('engineer'), 'run');
+    expect(readdirSync(runtime)).toHaveLength(1);
     connection.service.kill('SIGKILL');
     await connection.service.exited;
     await expect
@@ -190,5 +192,7 @@ describe('evidence', () => {
     const run = await verifyOffline(file);
     expect(run.exitCode).toBe(2);
     expect(run.stdout).toMatch(/two-sided to cut \d+( of \d+)?, then gateway only|one-sided/);
+    // Its password file and socket went with the next command, which was none of its own.
+    expect(readdirSync(runtime)).toEqual([]);
   }, 90_000);
 });
