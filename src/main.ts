@@ -5,6 +5,7 @@
  * and `--help` stay fast.
  */
 import { Command, CommanderError } from 'commander';
+import { completeCommand, completionCommand } from './commands/completion.ts';
 import { connectCommand } from './commands/connect.ts';
 import { demoCommand } from './commands/demo.ts';
 import { gatewayCommand } from './commands/gateway.ts';
@@ -17,6 +18,7 @@ import { targetsCommand } from './commands/targets.ts';
 import { whoamiCommand } from './commands/whoami.ts';
 import { HoopError } from './errors.ts';
 import { packageVersion } from './package-version.ts';
+import { renderJson } from './ui/render-json.ts';
 
 const SIGNALS = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 type Signal = keyof typeof SIGNALS;
@@ -93,7 +95,7 @@ export async function main(): Promise<void> {
     },
   };
 
-  const program = buildProgram(io);
+  const program = buildProgram(io, wantsJson(process.argv));
   program.hook('preAction', (_program, command) => {
     const options = command.optsWithGlobals();
     settings.quiet = options['quiet'] === true;
@@ -121,41 +123,55 @@ export async function main(): Promise<void> {
   }
 }
 
-export function buildProgram(io: Io): Command {
+function buildProgram(io: Io, json: boolean): Command {
   const program = new Command('hoop')
     .description('Work on production Postgres without holding the credential.')
     .version(packageVersion(), '-V, --version', 'print the version')
     .option('-q, --quiet', 'print errors only')
     .option('--no-color', 'no escape codes, even on a terminal')
-    .showHelpAfterError('hoop: hint: Run it with --help to see the options.')
+    .showHelpAfterError(json ? false : 'hoop: hint: Run it with --help to see the options.')
     .exitOverride()
     .configureOutput({
       writeOut: (text) => io.stdout.write(text),
       writeErr: (text) => io.stderr.write(text),
-      outputError: (text, write) =>
-        write(
-          text
-            .replace(/^error: /, 'hoop: error: ')
-            .replace(/^\((Did you mean .*\?)\)$/m, 'hoop: hint: $1'),
-        ),
+      outputError: (text, write) => write(usageError(text, json)),
     })
     .addHelpText('after', HELP_FOOTER);
-  const commands = [
-    loginCommand(io),
-    logoutCommand(io),
-    whoamiCommand(io),
-    targetsCommand(io),
-    connectCommand(io),
-    sessionsCommand(io),
-    policyCommand(io),
-    gatewayCommand(io),
-    demoCommand(io),
-  ];
-  for (const command of commands) {
-    inheritSettings(command, program);
-    program.addCommand(command);
+  const groups: Readonly<Record<string, readonly Command[]>> = {
+    'Log in:': [loginCommand(io), logoutCommand(io), whoamiCommand(io)],
+    'Work:': [targetsCommand(io), connectCommand(io)],
+    'Look back:': [sessionsCommand(io)],
+    'Run it:': [policyCommand(io), gatewayCommand(io)],
+    'More:': [demoCommand(io), completionCommand(io)],
+  };
+  for (const [heading, commands] of Object.entries(groups)) {
+    program.commandsGroup(heading);
+    for (const command of commands) {
+      inheritSettings(command, program);
+      program.addCommand(command);
+    }
   }
+  program.helpCommand('help [command]', 'help for a command');
+  // What the completion scripts call; nobody types it.
+  program.addCommand(completeCommand(io), { hidden: true });
   return program;
+}
+
+/** commander's own words in our form. */
+function usageError(text: string, json: boolean): string {
+  const message = text.replace(/^error: /, '').trimEnd();
+  if (!json) {
+    return `hoop: error: ${message.replace(/^\((Did you mean .*\?)\)$/m, 'hoop: hint: $1')}\n`;
+  }
+  const [first = '', suggestion] = message.split('\n');
+  const hint = suggestion?.replace(/^\((.*)\)$/, '$1') ?? 'See the options with --help.';
+  return `${renderJson({ v: 1, error: { code: 'HOOP_USAGE', message: first, hint } })}\n`;
+}
+
+/** Asked of the words themselves: what commander refuses, it has not parsed. */
+function wantsJson(argv: readonly string[]): boolean {
+  const end = argv.indexOf('--');
+  return argv.slice(0, end === -1 ? argv.length : end).includes('--json');
 }
 
 const HELP_FOOTER = `

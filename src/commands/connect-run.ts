@@ -1,6 +1,6 @@
 /** The work of `hoop connect`: a session, what is printed about it, a command if there is one. */
 import { debuglog } from 'node:util';
-import { openGateway } from '../auth/open-gateway.ts';
+import { type OpenGateway, openGateway } from '../auth/open-gateway.ts';
 import { HoopError } from '../errors.ts';
 import { packageVersion } from '../package-version.ts';
 import type { EvidenceLine } from '../recording/types.ts';
@@ -12,6 +12,7 @@ import {
 } from '../tunnel/connect-session.ts';
 import { connectionUrl } from '../tunnel/connection-files.ts';
 import { uploadPending, uploadRecording } from '../tunnel/upload-recordings.ts';
+import { nearestName } from '../ui/nearest-name.ts';
 import { plain } from '../ui/printable.ts';
 import { renderJson } from '../ui/render-json.ts';
 import { localTime, plural } from '../ui/times.ts';
@@ -60,7 +61,7 @@ export async function runConnect(outer: Io, request: ConnectRequest): Promise<vo
         debug('streams go over WebSockets: %s', because);
       },
     },
-  });
+  }).catch((error: unknown) => withNearestTarget(error, open, request.target, io.signal));
   // Recordings of sessions whose upload failed: now the gateway is there.
   const pending = uploadPending({ open, except: session.id, note: io.note, signal: io.signal });
   let end: SessionEnd;
@@ -87,6 +88,27 @@ export async function runConnect(outer: Io, request: ConnectRequest): Promise<vo
   if (end.reason !== 'closed' && request.command.length === 0) {
     throw endError(end);
   }
+}
+
+/** A name that is not among those that one may reach: perhaps it is only misspelt. */
+async function withNearestTarget(
+  error: unknown,
+  open: OpenGateway,
+  typed: string,
+  signal: AbortSignal,
+): Promise<never> {
+  if (!(error instanceof HoopError) || error.code !== 'HOOP_ACCESS_DENIED') {
+    throw error;
+  }
+  const { targets } = await open.client.targets(signal);
+  const names = targets.map(({ name }) => name);
+  const nearest = names.includes(typed) ? undefined : nearestName(typed, names);
+  if (nearest === undefined) {
+    throw error;
+  }
+  const { code, message, detail } = error;
+  const hint = `Did you mean "${nearest}"? See what you can reach with \`hoop targets\`.`;
+  throw new HoopError(code, message, { detail, hint, cause: error });
 }
 
 /** Until Ctrl-C, or until the gateway or the recording ends it. */

@@ -36,7 +36,7 @@ export function verifyGatewayPolicy(options: GatewayPolicyOptions): Promise<Clie
 }
 
 /** One per gateway: their policies have nothing to do with each other. */
-function gatewayPolicyDirectory(home: Home, gateway: string): string {
+export function gatewayPolicyDirectory(home: Home, gateway: string): string {
   const name = createHash('sha256').update(gateway).digest('hex').slice(0, 16);
   return join(home.state, 'policy', name);
 }

@@ -128,6 +128,20 @@ describe('wrong usage', () => {
     expect(run.status).toBe(2);
   });
 
+  test('a command that is misspelt gets the one that was meant, and JSON stays JSON', () => {
+    const text = spawnSync(process.execPath, ['bin/hoop.js', 'conect'], { encoding: 'utf8' });
+    expect(text.stderr).toBe(
+      "hoop: error: unknown command 'conect'\nhoop: hint: Did you mean connect?\nhoop: hint: Run it with --help to see the options.\n",
+    );
+    const args = ['bin/hoop.js', 'sessions', 'lst', '--json'];
+    const json = spawnSync(process.execPath, args, { encoding: 'utf8' });
+    expect(json.status).toBe(2);
+    expect(JSON.parse(json.stderr)).toEqual({
+      v: 1,
+      error: { code: 'HOOP_USAGE', message: "unknown command 'lst'", hint: 'Did you mean list?' },
+    });
+  });
+
   test('a command without a gateway says how to log in, also as JSON', () => {
     const env = { ...process.env, HOOP_HOME: join(directory, 'empty'), HOOP_GATEWAY: '' };
     const run = spawnSync(process.execPath, ['bin/hoop.js', 'targets'], { encoding: 'utf8', env });

@@ -5,8 +5,9 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { childEnvironment, LAUNCHER } from '../../src/demo/hoop-process.ts';
+import { childEnvironment, LAUNCHER, runHoop } from '../../src/demo/hoop-process.ts';
 import { type Bench, openBench } from './demo-bench.ts';
 
 let bench: Bench;
@@ -59,6 +60,15 @@ describe('what cannot work is said before a session is opened', () => {
     expect(await bench.sessions('engineer')).toEqual(before);
   });
 
+  test('a target that is misspelt, with the one that was meant', async () => {
+    const run = await bench.hoop('engineer', 'connect', 'prod-bd');
+    expect(run.exitCode).toBe(4);
+    expect(run.stderr).toContain('hoop: error: no access to target "prod-bd"');
+    expect(run.stderr).toContain('hoop: hint: Did you mean "prod-db"?');
+    const other = await bench.hoop('engineer', 'connect', 'elsewhere');
+    expect(other.stderr).not.toContain('Did you mean');
+  });
+
   test('of two that want the same port one gets it, and the other opens no session', async () => {
     const free = createServer().listen(0, '127.0.0.1');
     await once(free, 'listening');
@@ -92,6 +102,20 @@ describe('what cannot work is said before a session is opened', () => {
   });
 });
 
+test('targets are completed from the policy that was verified here, without a network', async () => {
+  // A session verifies the policy, and keeps it.
+  await bench.hoop('engineer', 'connect', 'prod-db', '--', 'true');
+  const offline = { HOOP_CA: '/nonexistent' };
+  for (const words of [
+    ['connect', 'pr'],
+    ['sessions', 'list', '--target', ''],
+  ]) {
+    const args = ['complete', '--', ...words];
+    const run = await runHoop(args, { home: bench.home('engineer'), variables: offline });
+    expect(run).toMatchObject({ stdout: 'prod-db\t\n', stderr: '', exitCode: 0 });
+  }
+});
+
 describe('connect NAME --json -- COMMAND', () => {
   test('leaves stdout to the command, and tells the session on stderr without its password', async () => {
     const script = 'echo "$DATABASE_URL"; echo to-stderr >&2; exit 7';
@@ -122,7 +146,12 @@ describe('connect NAME --json -- COMMAND', () => {
   });
 
   test('a name with a control character in a denial cannot act on a terminal', async () => {
-    const sql = 'SELECT * FROM "x\u009b31m\u202e"';
+    const name = '"x\u009b31m\u202e"';
+    const admin = new pg.Client({ connectionString: bench.demo.target.adminUrl });
+    await admin.connect();
+    await admin.query(`CREATE TABLE ${name} (id int)`);
+    await admin.end();
+    const sql = `DELETE FROM ${name}`;
     const run = await bench.hoop(
       'engineer',
       'connect',

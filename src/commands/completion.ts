@@ -1,0 +1,52 @@
+import { Argument, Command } from 'commander';
+import type { Candidate } from './complete-words.ts';
+import type { Io } from './io.ts';
+
+export function completionCommand(io: Io): Command {
+  return new Command('completion')
+    .description('print a script that completes hoop’s commands, options and targets in your shell')
+    .addArgument(new Argument('<shell>', 'which shell').choices(['bash', 'zsh', 'fish']))
+    .addHelpText('after', EXAMPLES)
+    .action(async (shell: string) => {
+      const { COMPLETION_SCRIPTS } = await import('../ui/completion-scripts.ts');
+      const script = COMPLETION_SCRIPTS[shell];
+      io.stdout.write(script ?? '');
+    });
+}
+
+/** What the scripts call at each Tab: one candidate a line, or nothing when something is wrong. */
+export function completeCommand(io: Io): Command {
+  return new Command('complete')
+    .argument('[words...]')
+    .allowUnknownOption()
+    .action(async (words: readonly string[], _flags: unknown, command: Command) => {
+      const { completeWords } = await import('./complete-words.ts');
+      const { plain } = await import('../ui/printable.ts');
+      const { knownTargets } = await import('../tunnel/known-targets.ts');
+      const program = command.parent ?? command;
+      const candidates = await completeWords(program, words, {
+        targets: () => knownTargets(io.env, io.signal),
+      });
+      io.stdout.write(candidates.map((one) => `${line(one, plain)}\n`).join(''));
+    });
+}
+
+function line(candidate: Candidate, plain: (text: string) => string): string {
+  switch (candidate.type) {
+    case 'word':
+      return `${plain(candidate.word)}\t${plain(candidate.description)}`;
+    case 'files':
+      return ':files';
+    case 'commands':
+      return ':commands';
+  }
+}
+
+const EXAMPLES = `
+Targets are those that the policy names, as this machine has last verified it; nothing is asked
+over the network while you type.
+
+Examples:
+  source <(hoop completion bash)                    # in ~/.bashrc
+  source <(hoop completion zsh)                     # in ~/.zshrc, after compinit
+  hoop completion fish > ~/.config/fish/completions/hoop.fish`;
