@@ -12,7 +12,50 @@ const MAX_DEPTH = 64;
 
 /** Members that are `undefined` are left out, as JSON.stringify does. */
 export function canonicalJson(value: unknown): string {
-  return serialize(value, 0);
+  // This runs for every statement of a session, and the built-in is several times as fast.
+  return isInOrder(value, 0) ? JSON.stringify(value) : serialize(value, 0);
+}
+
+/**
+ * Whether JSON.stringify gives the canonical form: members in order, and nothing in it that we
+ * refuse or that JSON.stringify writes in another way.
+ */
+function isInOrder(value: unknown, depth: number): boolean {
+  if (typeof value === 'string') {
+    return value.isWellFormed();
+  }
+  if (typeof value === 'number') {
+    return Number.isSafeInteger(value) && !Object.is(value, -0);
+  }
+  if (typeof value !== 'object') {
+    return typeof value === 'boolean';
+  }
+  if (value === null) {
+    return true;
+  }
+  if (depth >= MAX_DEPTH || 'toJSON' in value) {
+    return false;
+  }
+  if (Array.isArray(value)) {
+    for (const item of value) {
+      if (!isInOrder(item, depth + 1)) {
+        return false;
+      }
+    }
+    return true;
+  }
+  let last = '';
+  for (const [key, member] of Object.entries(value)) {
+    // Keys like "10" come first in any object, in the order of their numbers.
+    if (key <= last && last !== '') {
+      return false;
+    }
+    last = key;
+    if (!key.isWellFormed() || (member !== undefined && !isInOrder(member, depth + 1))) {
+      return false;
+    }
+  }
+  return true;
 }
 
 /**
@@ -58,7 +101,6 @@ function serialize(value: unknown, depth: number): string {
   if (value === null) {
     return 'null';
   }
-  // Joined by hand: this runs for every statement of a session.
   let text = '';
   if (Array.isArray(value)) {
     for (const item of value) {

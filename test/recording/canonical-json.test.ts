@@ -13,6 +13,32 @@ describe('canonicalJson', () => {
     expect(canonicalJson('€$\u000f\nA\'B"\\\\"/')).toBe('"€$\\u000f\\nA\'B\\"\\\\\\\\\\"/"');
   });
 
+  test('does not depend on the order in which members were added', () => {
+    const members: [string, unknown][] = [
+      ['10', 1],
+      ['2', 'x'],
+      ['', true],
+      ['a', { z: [1, { b: null, a: undefined }], y: 'ü"\\\u0007' }],
+      ['B', []],
+      ['undefined', undefined],
+      ['€', { '': {} }],
+    ];
+    const expected = canonicalJson(Object.fromEntries(members));
+    expect(expected).toBe(
+      '{"":true,"10":1,"2":"x","B":[],"a":{"y":"ü\\"\\\\\\u0007","z":[1,{"b":null}]},"€":{"":{}}}',
+    );
+    const sorted = members.toSorted(([a], [b]) => (a < b ? -1 : 1));
+    for (let turn = 0; turn < members.length; turn += 1) {
+      sorted.push(...sorted.splice(0, 1));
+      expect(canonicalJson(Object.fromEntries(sorted))).toBe(expected);
+    }
+  });
+
+  test('an object that writes itself as something else is written as what it is', () => {
+    expect(canonicalJson({ a: { b: 1, toJSON: undefined } })).toBe('{"a":{"b":1}}');
+    expect(canonicalJson({ a: new Date(0) })).toBe('{"a":{}}');
+  });
+
   test('leaves out undefined members', () => {
     expect(canonicalJson({ b: undefined, a: [] })).toBe('{"a":[]}');
   });
@@ -25,6 +51,9 @@ describe('canonicalJson', () => {
     ['half a surrogate pair', '\ud800'],
     ['a function', () => 1],
     ['undefined in an array', [undefined]],
+    ['an array with a hole', Array(1)],
+    ['a bad number deep inside', { a: [{ b: 0.5 }] }],
+    ['half a surrogate pair in a key', { '\udc00': 1 }],
   ] as const) {
     test(`refuses ${what}`, () => {
       expect(() => canonicalJson({ value })).toThrow();
