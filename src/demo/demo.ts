@@ -33,6 +33,7 @@ import {
 } from './policy-repository.ts';
 import { samplePolicy } from './sample-policy.ts';
 import { type DemoTarget, openTarget } from './sample-target.ts';
+import { Watchdog } from './watchdog.ts';
 
 export const DEMO_TARGET = 'prod-db';
 
@@ -83,6 +84,10 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
       rmSync(directory, { recursive: true, force: true });
     }
   });
+  const watchdog = stack.use(new Watchdog());
+  if (temporary) {
+    watchdog.watchDirectory(directory);
+  }
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   // The server runs as nobody when we are root: it must be able to pass through.
   chmodSync(directory, 0o711);
@@ -92,7 +97,7 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
   remember(directory, provider);
 
   note(options.postgres ? 'preparing the sample data' : 'starting PostgreSQL');
-  const target = stack.use(await openTarget({ ...options, directory }));
+  const target = stack.use(await openTarget({ ...options, directory, watchdog }));
   signal.throwIfAborted();
 
   note('writing the signed policy');
@@ -124,6 +129,7 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
       home: join(directory, 'gateway-home'),
       logFile: join(directory, 'gateway.log'),
       variables,
+      watchdog,
       signal,
     });
   let gatewayProcess = await launch();

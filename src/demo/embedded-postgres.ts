@@ -28,6 +28,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { HoopError } from '../errors.ts';
 import { PEER_PACKAGES } from './peer-packages.ts';
+import type { Watchdog } from './watchdog.ts';
 
 const run = promisify(execFile);
 
@@ -45,6 +46,8 @@ export interface EmbeddedPostgresOptions {
   readonly hba?: string;
   /** Another server: a directory with bin/initdb and bin/postgres. Default: the npm package's. */
   readonly native?: string;
+  /** Stops it when this process is killed. */
+  readonly watchdog?: Watchdog;
   readonly signal?: AbortSignal;
 }
 
@@ -269,6 +272,8 @@ function launch(s: StartOptions, port: number): Server {
     // Its own process group: Ctrl-C in the terminal must not stop it before its users are done.
     detached: true,
   });
+  // SIGINT: disconnect clients and stop.
+  s.options.watchdog?.watch(child, 'SIGINT');
   let log = '';
   const ready = new Promise<boolean>((resolve) => {
     child.once('error', () => resolve(false));

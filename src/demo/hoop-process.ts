@@ -6,6 +6,7 @@ import { appendFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { HoopError } from '../errors.ts';
+import type { Watchdog } from './watchdog.ts';
 
 /** `bin/hoop.js` of this package. */
 export const LAUNCHER = fileURLToPath(new URL('../../bin/hoop.js', import.meta.url));
@@ -88,6 +89,8 @@ export async function startHoop(
     readonly onLine?: (line: Readonly<Record<string, unknown>>) => void;
     /** Its stderr is appended here as well. */
     readonly logFile?: string;
+    /** Stops it when this process is killed. */
+    readonly watchdog?: Watchdog;
   },
 ): Promise<HoopService> {
   const child = spawn(process.execPath, [LAUNCHER, ...args], {
@@ -96,6 +99,7 @@ export async function startHoop(
     // Ctrl-C in the terminal must not reach it before those who use it are done.
     detached: true,
   });
+  options.watchdog?.watch(child, 'SIGTERM');
   let log = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     log = (log + text).slice(-65_536);

@@ -8,6 +8,7 @@ import { HoopError } from '../errors.ts';
 import { startEmbeddedPostgres } from './embedded-postgres.ts';
 import { PEER_PACKAGES } from './peer-packages.ts';
 import { SAMPLE_DATABASE, SAMPLE_ROLE, SAMPLE_SCHEMA } from './sample-data.ts';
+import type { Watchdog } from './watchdog.ts';
 
 export interface DemoTarget extends AsyncDisposable {
   readonly host: string;
@@ -27,6 +28,7 @@ export interface TargetOptions {
   /** Another policy brings its own database: no sample data then. */
   readonly policy?: string;
   readonly data?: string;
+  readonly watchdog?: Watchdog;
   readonly signal: AbortSignal;
 }
 
@@ -39,6 +41,7 @@ export async function openTarget(options: TargetOptions): Promise<DemoTarget> {
   const server = await startEmbeddedPostgres({
     dataDirectory: join(options.directory, 'postgres'),
     settings: { log_statement: 'all', log_min_duration_statement: '-1' },
+    ...(options.watchdog === undefined ? {} : { watchdog: options.watchdog }),
     signal: options.signal,
   });
   try {

@@ -80,6 +80,16 @@ describe('hoop demo', () => {
     }, 120_000);
   }
 
+  test('SIGKILL leaves nothing behind for long: what the demo started ends by itself', async () => {
+    const child = startDemoCommand('--json');
+    await once(createInterface({ input: child.stdout }), 'line');
+    const closed = once(child, 'exit');
+    child.kill('SIGKILL');
+    await closed;
+    await expect.poll(() => processesOf(directory), { timeout: 30_000 }).toEqual([]);
+    expect(readdirSync(directory)).toEqual([]);
+  }, 120_000);
+
   test('a signal in the middle of the start leaves nothing behind', async () => {
     const child = startDemoCommand('--check');
     await once(createInterface({ input: child.stderr }), 'line');
