@@ -5,6 +5,8 @@
  * and `--help` stay fast.
  */
 import { Command, CommanderError } from 'commander';
+import { accessCommand } from './commands/access.ts';
+import { approvalsCommand } from './commands/approvals.ts';
 import { completeCommand, completionCommand } from './commands/completion.ts';
 import { connectCommand } from './commands/connect.ts';
 import { demoCommand } from './commands/demo.ts';
@@ -139,7 +141,7 @@ function buildProgram(io: Io, json: boolean): Command {
     .addHelpText('after', HELP_FOOTER);
   const groups: Readonly<Record<string, readonly Command[]>> = {
     'Log in:': [loginCommand(io), logoutCommand(io), whoamiCommand(io)],
-    'Work:': [targetsCommand(io), connectCommand(io)],
+    'Work:': [targetsCommand(io), connectCommand(io), accessCommand(io), approvalsCommand(io)],
     'Look back:': [sessionsCommand(io)],
     'Run it:': [policyCommand(io), gatewayCommand(io)],
     'More:': [demoCommand(io), completionCommand(io)],

@@ -129,7 +129,7 @@ const PACKAGES: readonly {
   },
   {
     name: /^(ink|react)$/,
-    only: /^src\/ui\/replay-view/,
+    only: /^src\/ui\/(replay|approvals)-view/,
     because: 'it is bundled, and loaded only when it is drawn',
   },
   {

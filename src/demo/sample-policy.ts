@@ -46,6 +46,16 @@ rules:
     deny: { verbs: [drop, truncate, alter, create, grant, revoke] }
     hint: Changes of structure go through a migration; ask the dba group.
 `,
+    'policies/ticket-cleanup.yaml': `# Nobody has this until they ask: hoop access request prod-db --for 1h --reason TEXT
+name: ticket-cleanup
+description: Correct and close support tickets by hand
+who: { groups: [engineering, agents, dba] }
+targets: { names: [prod-db] }
+request: { maxDuration: 2h, approvers: [approvers] }
+rules:
+  - name: edit-tickets
+    allow: { verbs: [update], relations: [public.support_tickets] }
+`,
     'policies/auditors.yaml': `name: auditors
 who: { groups: [auditors] }
 targets: { names: [prod-db] }

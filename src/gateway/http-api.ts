@@ -8,6 +8,7 @@ import { type Context, Hono } from 'hono';
 import { z } from 'zod';
 import { HoopError, ProtocolError } from '../errors.ts';
 import { describeRules, maskedColumns } from '../policy/describe-grant.ts';
+import { ACCESS_PATHS } from '../tunnel/access-api.ts';
 import {
   API_VERSION,
   EndSessionRequest,
@@ -21,6 +22,8 @@ import {
 } from '../tunnel/api.ts';
 import { APPROVAL_PATHS } from '../tunnel/approvals-api.ts';
 import { maySeeAll, requireSession } from './access.ts';
+import type { AccessRequests } from './access-requests.ts';
+import { addAccessRoutes } from './access-routes.ts';
 import { addApprovalRoutes } from './approvals/approval-routes.ts';
 import type { Approvals } from './approvals/approvals.ts';
 import type { EndedRecordings } from './ended-recordings.ts';
@@ -44,6 +47,7 @@ export interface HttpApiOptions {
   readonly ended: EndedRecordings;
   readonly nonces: SessionNonces;
   readonly approvals: Approvals;
+  readonly accessRequests: AccessRequests;
   readonly history: PolicyHistory;
   readonly info: () => InfoReply;
   /** Why the gateway cannot do its work now; empty: it can. */
@@ -79,7 +83,7 @@ export interface Env {
 type Ctx = Context<Env>;
 
 export function createHttpApi(options: HttpApiOptions): Hono<Env> {
-  const { identity, policy, sessions, index, nonces } = options;
+  const { identity, policy, sessions, index, nonces, approvals } = options;
   const app = new Hono<Env>();
 
   app.use('*', async (c, next) => {
@@ -227,6 +231,7 @@ export function createHttpApi(options: HttpApiOptions): Hono<Env> {
   );
 
   addApprovalRoutes(app, { ...options, authenticated });
+  addAccessRoutes(app, { approvals, access: options.accessRequests, authenticated });
   addRecordingRoutes(app, { ...options, authenticated });
 
   refuseOtherMethods(app);
@@ -249,6 +254,8 @@ const METHODS: readonly (readonly [string, string])[] = [
   [APPROVAL_PATHS.approvals, 'GET'],
   [APPROVAL_PATHS.approval(':id'), 'GET, DELETE'],
   [APPROVAL_PATHS.decision(':id'), 'POST'],
+  [ACCESS_PATHS.access, 'GET, POST'],
+  [ACCESS_PATHS.grant(':id'), 'DELETE'],
   [PATHS.cuts(':id'), 'GET, POST'],
   [PATHS.seal(':id'), 'POST'],
   [PATHS.manifest(':id'), 'POST'],

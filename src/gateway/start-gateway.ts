@@ -14,6 +14,7 @@ import type { GatewayKeys } from '../recording/gateway-keys.ts';
 import { openRecordingStore } from '../recording/recording-store.ts';
 import { API_VERSION, type InfoReply } from '../tunnel/api.ts';
 import { AccessGrants } from './access-grants.ts';
+import { AccessRequests } from './access-requests.ts';
 import { ApprovalStore } from './approvals/approval-store.ts';
 import { Approvals } from './approvals/approvals.ts';
 import { SealedJson } from './approvals/sealed-json.ts';
@@ -140,6 +141,7 @@ export async function startGateway(
       (record) => record.kind === 'statement' && record.policyCommit !== commit,
     ),
   );
+  const accessRequests = new AccessRequests({ policy, access, approvals, clock });
   const history = new PolicyHistory(database, clock);
   if (first !== undefined) {
     history.inForce(first);
@@ -199,6 +201,7 @@ export async function startGateway(
     ended,
     nonces,
     approvals,
+    accessRequests,
     info: () => infoReply({ config, keys: keys.get(), policy, allowedSigners, version }),
     unready: () => readiness.reasons(),
     history,

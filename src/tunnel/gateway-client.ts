@@ -109,11 +109,11 @@ export class GatewayClient implements AsyncDisposable {
   // ── with a login ─────────────────────────────────────────────────────────────────────────────
 
   whoami(signal: AbortSignal): Promise<WhoamiReply> {
-    return this.#json(WhoamiReply, { method: 'GET', path: PATHS.whoami }, signal);
+    return this.json(WhoamiReply, { method: 'GET', path: PATHS.whoami }, signal);
   }
 
   policy(signal: AbortSignal): Promise<PolicyReply> {
-    return this.#json(PolicyReply, { method: 'GET', path: PATHS.policy }, signal);
+    return this.json(PolicyReply, { method: 'GET', path: PATHS.policy }, signal);
   }
 
   /** A git bundle of the policy in force. */
@@ -125,12 +125,12 @@ export class GatewayClient implements AsyncDisposable {
   }
 
   targets(signal: AbortSignal): Promise<z.infer<typeof TargetsReply>> {
-    return this.#json(TargetsReply, { method: 'GET', path: PATHS.targets }, signal);
+    return this.json(TargetsReply, { method: 'GET', path: PATHS.targets }, signal);
   }
 
   startSession(request: SessionRequest, signal: AbortSignal): Promise<SessionReply> {
     const body = jsonBody(request);
-    return this.#json(SessionReply, { method: 'POST', path: PATHS.sessions, body }, signal);
+    return this.json(SessionReply, { method: 'POST', path: PATHS.sessions, body }, signal);
   }
 
   sessions(
@@ -139,31 +139,31 @@ export class GatewayClient implements AsyncDisposable {
   ): Promise<z.infer<typeof SessionsReply>> {
     const search = new URLSearchParams(query).toString();
     const path = search === '' ? PATHS.sessions : `${PATHS.sessions}?${search}`;
-    return this.#json(SessionsReply, { method: 'GET', path }, signal);
+    return this.json(SessionsReply, { method: 'GET', path }, signal);
   }
 
   session(id: string, signal: AbortSignal): Promise<SessionSummary> {
-    return this.#json(SessionSummary, { method: 'GET', path: PATHS.session(id) }, signal);
+    return this.json(SessionSummary, { method: 'GET', path: PATHS.session(id) }, signal);
   }
 
   /** Ends a live session: one's own, or anybody's for an approver. Resolves when it is closed. */
   endSession(id: string, signal: AbortSignal, reason?: string): Promise<EndSessionReply> {
     const body = jsonBody({ v: API_VERSION, ...(reason === undefined ? {} : { reason }) });
-    return this.#json(EndSessionReply, { method: 'POST', path: PATHS.end(id), body }, signal);
+    return this.json(EndSessionReply, { method: 'POST', path: PATHS.end(id), body }, signal);
   }
 
   position(id: string, signal: AbortSignal): Promise<CutsReply> {
-    return this.#json(CutsReply, { method: 'GET', path: PATHS.cuts(id) }, signal);
+    return this.json(CutsReply, { method: 'GET', path: PATHS.cuts(id) }, signal);
   }
 
   proposeCut(id: string, cut: CutProposal, signal: AbortSignal): Promise<CutAck> {
     const body = jsonBody(cut);
-    return this.#json(CutAckSchema, { method: 'POST', path: PATHS.cuts(id), body }, signal);
+    return this.json(CutAckSchema, { method: 'POST', path: PATHS.cuts(id), body }, signal);
   }
 
   /** No cuts after this. */
   seal(id: string, signal: AbortSignal): Promise<SealReply> {
-    return this.#json(SealReply, { method: 'POST', path: PATHS.seal(id) }, signal);
+    return this.json(SealReply, { method: 'POST', path: PATHS.seal(id) }, signal);
   }
 
   /**
@@ -216,16 +216,22 @@ export class GatewayClient implements AsyncDisposable {
     return status === 401 && typeof challenge === 'string' && challenge.includes('use_dpop_nonce');
   }
 
+  /** An authorized request whose reply fits the schema. @throws HoopError, also the gateway's own. */
+  async json<T>(schema: z.ZodType<T>, request: GatewayRequest, signal: AbortSignal): Promise<T> {
+    return this.#parse(schema, await this.#requests.send(request, signal));
+  }
+
+  /** An authorized request whose reply says nothing more. */
+  async send(request: GatewayRequest, signal: AbortSignal): Promise<void> {
+    await this.#requests.send(request, signal);
+  }
+
   async #postToken(
     form: Record<string, string>,
     key: DpopKey,
     signal: AbortSignal,
   ): Promise<TokenReply> {
     return this.#parse(TokenReply, await this.#requests.postForm(PATHS.token, form, key, signal));
-  }
-
-  async #json<T>(schema: z.ZodType<T>, request: GatewayRequest, signal: AbortSignal): Promise<T> {
-    return this.#parse(schema, await this.#requests.send(request, signal));
   }
 
   #parse<T>(schema: z.ZodType<T>, bytes: Uint8Array): T {
@@ -241,6 +247,6 @@ export class GatewayClient implements AsyncDisposable {
   }
 }
 
-function jsonBody(value: object): NonNullable<GatewayRequest['body']> {
+export function jsonBody(value: object): NonNullable<GatewayRequest['body']> {
   return { type: 'application/json', content: JSON.stringify(value) };
 }

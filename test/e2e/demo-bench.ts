@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { connect as connectSocket, type Socket } from 'node:net';
+import pg from 'pg';
 import { type Demo, startDemo } from '../../src/demo/demo.ts';
 import { type HoopRun, type HoopService, runHoop, startHoop } from '../../src/demo/hoop-process.ts';
 
@@ -51,6 +52,22 @@ export class Bench implements AsyncDisposable {
       onLine: (line) => lines.push({ ...line }),
     });
     return new Connection(service, lines);
+  }
+
+  /** Backends of the target that run a statement with this text now, past the gateway. */
+  async running(text: string): Promise<number> {
+    const client = new pg.Client({ connectionString: this.demo.target.adminUrl });
+    await client.connect();
+    try {
+      const { rows } = await client.query(
+        `SELECT 1 FROM pg_stat_activity
+         WHERE state = 'active' AND pid <> pg_backend_pid() AND position($1 in query) > 0`,
+        [text],
+      );
+      return rows.length;
+    } finally {
+      await client.end();
+    }
   }
 
   /** Sessions as `identity` sees them, newest first. */

@@ -1,0 +1,75 @@
+import { Command, InvalidArgumentError } from 'commander';
+import type { Io } from './io.ts';
+
+export function accessCommand(io: Io): Command {
+  return new Command('access')
+    .description('ask for temporary access, see what you have, and give it back')
+    .addHelpText('after', OVERVIEW)
+    .addCommand(requestCommand(io))
+    .addCommand(listCommand(io))
+    .addCommand(revokeCommand(io));
+}
+
+function requestCommand(io: Io): Command {
+  return new Command('request')
+    .description('ask for a grant that the policy lists as requestable')
+    .argument('<target>', 'a name from `hoop access list`')
+    .requiredOption('--for <time>', 'how long: 90s, 30m, 2h, 1d', seconds)
+    .requiredOption('--reason <text>', 'why; approvers see it, and it is recorded')
+    .option('--grant <name>', 'which grant, where several can be asked for on the target')
+    .option('--wait', 'wait for the decision; exit status 0: given, 4: denied or too late')
+    .option('--json', 'print JSON: the request, and with --wait a second line with its end')
+    .addHelpText('after', REQUEST_EXAMPLES)
+    .action(async (target: string, flags: import('./access-request.ts').RequestFlags) => {
+      const { requestAccess } = await import('./access-request.ts');
+      await requestAccess(io, target, flags);
+    });
+}
+
+function listCommand(io: Io): Command {
+  return new Command('list')
+    .description('list what you have and asked for, and what you can ask for')
+    .option('--all', 'also grants that have ended')
+    .option('--json', 'print one JSON document')
+    .action(async (flags: import('./access-list.ts').AccessListFlags) => {
+      const { listAccess } = await import('./access-list.ts');
+      await listAccess(io, flags);
+    });
+}
+
+function revokeCommand(io: Io): Command {
+  return new Command('revoke')
+    .description('end a temporary grant at once, or withdraw a request for one')
+    .argument('<id>', 'id of the grant or request')
+    .action(async (id: string) => {
+      const { revokeAccess } = await import('./access-list.ts');
+      await revokeAccess(io, id);
+    });
+}
+
+const UNIT_SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 };
+
+function seconds(text: string): number {
+  const [, count = '', unit = ''] = /^([1-9][0-9]{0,5})([smhd])$/.exec(text) ?? [];
+  const factor = UNIT_SECONDS[unit];
+  if (factor === undefined) {
+    throw new InvalidArgumentError('Give a time such as 90s, 30m, 2h or 1d.');
+  }
+  return Number(count) * factor;
+}
+
+const OVERVIEW = `
+A policy may list grants that nobody has until they ask. Approvers other than you decide; a grant
+holds for the time that you asked for, in sessions that are open as well, and ends by itself.
+
+Examples:
+  hoop access list
+  hoop access request prod-db --for 2h --reason "INC-4711: wrong totals"
+  hoop access revoke 7k3mq9xw2c4d`;
+
+const REQUEST_EXAMPLES = `
+Prints the id of the request. Approvers see it in \`hoop approvals\`.
+
+Examples:
+  hoop access request prod-db --for 30m --reason INC-4711 --wait && hoop connect prod-db
+  id=$(hoop access request prod-db --for 1h --reason INC-4711 --grant fix-orders)`;

@@ -1,0 +1,70 @@
+import { createInterface } from 'node:readline';
+import { openGateway } from '../auth/open-gateway.ts';
+import { HoopError } from '../errors.ts';
+import type { Approval } from '../tunnel/approvals-api.ts';
+import { ApprovalsClient } from '../tunnel/approvals-client.ts';
+import { approvalLines, decisionText } from '../ui/approval-lines.ts';
+import { renderJson } from '../ui/render-json.ts';
+import { styleFor } from '../ui/style.ts';
+import { findApproval } from './approvals-source.ts';
+import type { Io } from './io.ts';
+
+export interface DecideFlags {
+  readonly reason?: string;
+  readonly yes?: boolean;
+  readonly json?: boolean;
+}
+
+export async function decideApproval(
+  io: Io,
+  typed: string,
+  decision: 'approve' | 'deny',
+  flags: DecideFlags,
+): Promise<void> {
+  const { reason } = flags;
+  if (decision === 'deny' && (reason ?? '').trim() === '') {
+    throw new HoopError('HOOP_USAGE', 'a denial needs a reason', {
+      hint: 'Whoever asked sees it: --reason "what to do instead".',
+    });
+  }
+  await using gateway = await openGateway(io);
+  const client = new ApprovalsClient(gateway.client);
+  const shown = await findApproval(client, typed, io.signal);
+  if (decision === 'approve' && flags.yes !== true && io.stdin.isTTY && io.stderr.isTTY) {
+    await confirm(io, shown);
+  }
+  const decided = await client.decide(
+    shown.id,
+    { decision, binding: shown.binding, ...(reason === undefined ? {} : { reason }) },
+    io.signal,
+  );
+  if (flags.json) {
+    io.stdout.write(`${renderJson({ v: 1, approval: decided })}\n`);
+    return;
+  }
+  io.note(decisionText(decided, decision));
+}
+
+/** Nobody approves what they have not seen. @throws HOOP_INTERRUPTED when the answer is no. */
+async function confirm(io: Io, approval: Approval): Promise<void> {
+  const options = { style: styleFor(io.color.stderr), width: io.stderr.columns };
+  io.stderr.write(`${approvalLines(approval, options, Date.now()).join('\n')}\n`);
+  io.stderr.write('hoop: approve this? [y/N] ');
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  const lines = createInterface({ input: io.stdin, terminal: false });
+  const interrupted = (): void => reject(io.signal.reason);
+  io.signal.addEventListener('abort', interrupted, { once: true });
+  lines.once('line', resolve);
+  lines.once('close', () => resolve(''));
+  try {
+    const answer = await promise;
+    if (!/^y(es)?$/i.test(answer.trim())) {
+      throw new HoopError('HOOP_USAGE', 'not approved; the request waits on', {
+        hint: 'Answer y, or deny it with `hoop approvals deny ID --reason TEXT`.',
+      });
+    }
+  } finally {
+    io.signal.removeEventListener('abort', interrupted);
+    lines.close();
+  }
+}

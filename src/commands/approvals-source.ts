@@ -1,0 +1,46 @@
+import { HoopError } from '../errors.ts';
+import { APPROVAL_ID, type Approval } from '../tunnel/approvals-api.ts';
+import type { ApprovalsClient } from '../tunnel/approvals-client.ts';
+
+const MIN_PREFIX = 4;
+const MAX_LISTED = '200';
+
+/** @param typed an id, or the start of one that waits. @throws HOOP_APPROVAL_UNKNOWN, HOOP_USAGE */
+export async function findApproval(
+  client: ApprovalsClient,
+  typed: string,
+  signal: AbortSignal,
+): Promise<Approval> {
+  const wanted = normalized(typed);
+  if (APPROVAL_ID.test(wanted)) {
+    return client.find(wanted, signal);
+  }
+  if (!/^[0-9a-z]+$/.test(wanted) || wanted.length < MIN_PREFIX) {
+    throw new HoopError('HOOP_USAGE', `"${typed}" is no id of a request`, {
+      hint: `Give the id that \`hoop approvals list\` shows, or its first ${MIN_PREFIX} characters.`,
+    });
+  }
+  const { approvals } = await client.list({ state: 'open', limit: MAX_LISTED }, signal);
+  const [found, other] = approvals.filter(({ id }) => id.startsWith(wanted));
+  if (found === undefined) {
+    throw new HoopError(
+      'HOOP_APPROVAL_UNKNOWN',
+      `nothing that waits has an id that starts with "${wanted}"`,
+      {
+        hint: 'See what waits with `hoop approvals list`; of what has ended, give the whole id.',
+      },
+    );
+  }
+  if (other !== undefined) {
+    throw new HoopError('HOOP_USAGE', `several requests have an id that starts with "${wanted}"`, {
+      hint: 'Give more of it.',
+    });
+  }
+  // The list shortens statements.
+  return client.find(found.id, signal);
+}
+
+/** Crockford's alphabet has no i, l and o: whoever reads them means digits. */
+export function normalized(typed: string): string {
+  return typed.trim().toLowerCase().replaceAll(/[il]/g, '1').replaceAll('o', '0');
+}

@@ -1,0 +1,109 @@
+import { Command } from 'commander';
+import type { Io } from './io.ts';
+
+export function approvalsCommand(io: Io): Command {
+  return new Command('approvals')
+    .description('see what waits for a decision, and approve or deny it')
+    .addHelpText('after', OVERVIEW)
+    .addCommand(listCommand(io))
+    .addCommand(watchCommand(io))
+    .addCommand(showCommand(io))
+    .addCommand(approveCommand(io))
+    .addCommand(denyCommand(io))
+    .action(async () => {
+      const { defaultApprovals } = await import('./approvals-watch.ts');
+      await defaultApprovals(io);
+    });
+}
+
+function listCommand(io: Io): Command {
+  return new Command('list')
+    .description('list what waits: what you asked for, and what you may decide about')
+    .option('--all', 'also what was decided, withdrawn or came to nothing')
+    .option('--json', 'print one JSON document')
+    .addHelpText('after', LIST_EXAMPLES)
+    .action(async (flags: import('./approvals-list.ts').ListFlags) => {
+      const { listApprovals } = await import('./approvals-list.ts');
+      await listApprovals(io, flags);
+    });
+}
+
+function watchCommand(io: Io): Command {
+  return new Command('watch')
+    .description('follow what waits and decide about it; on a terminal with keys')
+    .option('--no-tui', 'plain text, also on a terminal')
+    .option('--json', 'print NDJSON, a line for each request and each change of one')
+    .addHelpText('after', WATCH_EXAMPLES)
+    .action(async (flags: import('./approvals-watch.ts').WatchFlags) => {
+      const { watchApprovals } = await import('./approvals-watch.ts');
+      await watchApprovals(io, flags);
+    });
+}
+
+function showCommand(io: Io): Command {
+  return new Command('show')
+    .description('show one request: statement, parameters, who asks, why, and who has decided')
+    .argument('<id>', ID_HELP)
+    .option('--json', 'print one JSON document')
+    .action(async (id: string, flags: import('./approvals-list.ts').ShowFlags) => {
+      const { showApproval } = await import('./approvals-list.ts');
+      await showApproval(io, id, flags);
+    });
+}
+
+function approveCommand(io: Io): Command {
+  return new Command('approve')
+    .description('approve a statement or a request for access; not your own')
+    .argument('<id>', ID_HELP)
+    .option('--reason <text>', 'why; whoever asked sees it, and it is recorded')
+    .option('-y, --yes', 'do not ask again on a terminal')
+    .option('--json', 'print the request as it is now, as one JSON document')
+    .addHelpText('after', DECIDE_EXAMPLES)
+    .action(async (id: string, flags: import('./approvals-decide.ts').DecideFlags) => {
+      const { decideApproval } = await import('./approvals-decide.ts');
+      await decideApproval(io, id, 'approve', flags);
+    });
+}
+
+function denyCommand(io: Io): Command {
+  return new Command('deny')
+    .description('deny a statement or a request for access')
+    .argument('<id>', ID_HELP)
+    .requiredOption('--reason <text>', 'why; whoever asked sees it, and it is recorded')
+    .option('--json', 'print the request as it is now, as one JSON document')
+    .addHelpText('after', DECIDE_EXAMPLES)
+    .action(async (id: string, flags: import('./approvals-decide.ts').DecideFlags) => {
+      const { decideApproval } = await import('./approvals-decide.ts');
+      await decideApproval(io, id, 'deny', flags);
+    });
+}
+
+const ID_HELP = 'id of the request, or the start of one that waits (at least 4 characters)';
+
+const OVERVIEW = `
+A policy can demand that people approve a statement before it runs, or a grant before it holds.
+Whoever asked cannot approve it. On a terminal, \`hoop approvals\` alone is \`hoop approvals watch\`.
+
+Examples:
+  hoop approvals
+  hoop approvals show 7k3mq9xw2c4d
+  hoop approvals approve 7k3mq9xw2c4d
+  hoop approvals deny 7k3mq9xw2c4d --reason "use the archive job"`;
+
+const LIST_EXAMPLES = `
+Examples:
+  hoop approvals list
+  hoop approvals list --json | jq -r '.approvals[] | select(.mayDecide) | .id'`;
+
+const WATCH_EXAMPLES = `
+The lines of --json are {"event":"approval","v":1,"approval":{…}}: first what waits, then each
+request again whenever something about it changes. For a bot that tells a channel:
+
+  hoop approvals watch --json |
+    jq --unbuffered -r '.approval | select(.state == "waiting" and .mayDecide)
+      | "\\(.requester.name) asks on \\(.target): \\(.statement.text // .access.policy)"' |
+    while IFS= read -r line; do notify "$line"; done`;
+
+const DECIDE_EXAMPLES = `
+What is approved is what was shown: if it has changed meanwhile, nothing happens. Exit status 0:
+your decision counts (others may have to follow); 4: you may not decide about this one.`;

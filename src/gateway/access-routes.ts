@@ -1,0 +1,49 @@
+/** The HTTP API of temporary access: tunnel/access-api.ts. */
+import type { Context, Hono } from 'hono';
+import { ACCESS_PATHS, AccessRequest } from '../tunnel/access-api.ts';
+import { API_VERSION } from '../tunnel/api.ts';
+import { APPROVAL_ID, type ApprovalReply } from '../tunnel/approvals-api.ts';
+import type { AccessRequests } from './access-requests.ts';
+import { approvalView } from './approvals/approval-view.ts';
+import type { Approvals } from './approvals/approvals.ts';
+import type { Env } from './http-api.ts';
+import { readJson } from './http-body.ts';
+import { json } from './http-replies.ts';
+import type { Authenticated } from './identity/identity.ts';
+
+type Ctx = Context<Env>;
+type Handler = (c: Ctx, who: Authenticated) => Response | Promise<Response>;
+
+export interface AccessRoutesOptions {
+  readonly access: AccessRequests;
+  readonly approvals: Approvals;
+  readonly authenticated: (handler: Handler) => (c: Ctx) => Promise<Response>;
+}
+
+const MAX_BODY_BYTES = 16 * 1024;
+
+export function addAccessRoutes(app: Hono<Env>, options: AccessRoutesOptions): void {
+  const { access, approvals, authenticated } = options;
+
+  app.get(
+    ACCESS_PATHS.access,
+    authenticated((_c, { principal }) => json(access.reply(principal))),
+  );
+  app.post(
+    ACCESS_PATHS.access,
+    authenticated(async (c, { principal }) => {
+      const asked = await readJson(c.req.raw, AccessRequest, MAX_BODY_BYTES);
+      const record = access.request(principal, asked);
+      const approval = approvalView(approvals, record, principal, false);
+      return json({ v: API_VERSION, approval } satisfies ApprovalReply, 201);
+    }),
+  );
+  app.delete(
+    ACCESS_PATHS.grant(':id'),
+    authenticated((c, { principal }) => {
+      const id = c.req.param('id') ?? '';
+      access.revoke(principal, APPROVAL_ID.test(id) ? id : '');
+      return new Response(null, { status: 204 });
+    }),
+  );
+}

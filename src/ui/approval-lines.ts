@@ -1,0 +1,242 @@
+/** Requests for approval as lines of text. Everything in them was typed by somebody else. */
+import type { Approval, StatementPart } from '../tunnel/approvals-api.ts';
+import { plain, plainLines } from './printable.ts';
+import type { LineOptions } from './statement-lines.ts';
+import type { Style } from './style.ts';
+import { renderTable, type TableColumn } from './table.ts';
+import { wrap } from './text-width.ts';
+import { count, localTime } from './times.ts';
+
+/** Width of a terminal from which on there is room for who and since when. */
+const WIDE = 100;
+const LABEL = 11;
+const MAX_SUBJECT = 500;
+
+interface Mark {
+  readonly sign: string;
+  readonly word: string;
+  readonly tone: keyof Style;
+}
+
+const MARKS = {
+  waiting: { sign: '●', word: 'waiting', tone: 'yellow' },
+  approved: { sign: '✓', word: 'approved', tone: 'green' },
+  used: { sign: '✓', word: 'used', tone: 'green' },
+  denied: { sign: '✗', word: 'denied', tone: 'red' },
+  expired: { sign: '-', word: 'expired', tone: 'dim' },
+  withdrawn: { sign: '-', word: 'withdrawn', tone: 'dim' },
+  void: { sign: '-', word: 'void', tone: 'dim' },
+} as const satisfies Record<Approval['state'], Mark>;
+
+export function approvalMark({ state }: Pick<Approval, 'state'>): Mark {
+  return MARKS[state];
+}
+
+/** What is asked for, on one line. */
+export function approvalSubject(approval: Approval): string {
+  if (approval.access !== undefined) {
+    const { policy, durationSeconds } = approval.access;
+    return plain(`${policy} for ${spanOf(durationSeconds * 1000)}`);
+  }
+  // One line shows no more than this; the text may be a megabyte.
+  const text = approval.statement?.text.slice(0, MAX_SUBJECT) ?? '(no longer kept)';
+  return plain(text.trim().replace(/\s+/g, ' ')) || '(empty statement)';
+}
+
+/** Who asks: the person, and the agent that acts for them. */
+export function approvalRequester({ requester, agent }: Approval): string {
+  return plain(agent === undefined ? requester.name : `${agent} for ${requester.name}`);
+}
+
+/** `4 min left`, `0:35 left`; empty when it waits no longer. */
+export function timeLeft(approval: Approval, nowMs: number): string {
+  if (approval.state !== 'waiting') {
+    return '';
+  }
+  const leftMs = Date.parse(approval.waitsUntil) - nowMs;
+  return leftMs <= 0 ? 'time is over' : `${spanOf(leftMs)} left`;
+}
+
+/** Whole and short, for what counts down: `2 d 3 h`, `2 h 5 min`, `4 min`, `35 s`. */
+export function spanOf(ms: number): string {
+  const seconds = Math.max(0, Math.round(ms / 1000));
+  const parts: readonly (readonly [number, string])[] = [
+    [Math.floor(seconds / 86_400), 'd'],
+    [Math.floor(seconds / 3600) % 24, 'h'],
+    [Math.floor(seconds / 60) % 60, 'min'],
+    [seconds % 60, 's'],
+  ];
+  const first = parts.findIndex(([value]) => value > 0);
+  if (first === -1) {
+    return '0 s';
+  }
+  // Two parts at most, and no seconds beside minutes: nobody reads them.
+  const shown = parts.slice(first, first + 2).filter(([value, unit], index) => {
+    return value > 0 && (index === 0 || unit !== 's' || seconds < 120);
+  });
+  return shown.map(([value, unit]) => `${value} ${unit}`).join(' ');
+}
+
+export function approvalTable(
+  approvals: readonly Approval[],
+  { style, width }: LineOptions,
+  nowMs: number,
+): string[] {
+  const isWide = width === undefined || width >= WIDE;
+  const all: readonly (TableColumn & {
+    readonly wide?: boolean;
+    readonly cell: (approval: Approval) => string;
+  })[] = [
+    { title: 'ID', whole: true, cell: ({ id }) => id },
+    {
+      title: 'STATE',
+      whole: true,
+      paint: (text, cell) => paintWord(text, cell, style),
+      cell: (approval) => approvalMark(approval).word,
+    },
+    { title: 'WHO', cell: approvalRequester },
+    { title: 'TARGET', cell: ({ target }) => target },
+    {
+      title: 'SINCE',
+      whole: true,
+      wide: true,
+      cell: ({ createdAt }) => `${spanOf(nowMs - Date.parse(createdAt))} ago`,
+    },
+    { title: 'LEFT', whole: true, cell: (one) => timeLeft(one, nowMs).replace(/ left$/, '') },
+    { title: 'ASKS FOR', cell: approvalSubject },
+  ];
+  const columns = all.filter(({ wide = false }) => isWide || !wide);
+  const rows = approvals.map((approval) => columns.map(({ cell }) => cell(approval)));
+  return renderTable({ columns, rows, width, style, look: 'list' });
+}
+
+function paintWord(text: string, word: string, style: Style): string {
+  const mark = Object.values(MARKS).find((one) => one.word === word);
+  return mark === undefined ? text : style[mark.tone](text);
+}
+
+/** Everything that an approver should see before deciding. */
+export function approvalLines(approval: Approval, options: LineOptions, nowMs: number): string[] {
+  const { style } = options;
+  const mark = approvalMark(approval);
+  const left = timeLeft(approval, nowMs);
+  const fact = (name: string, value: string | undefined): string[] =>
+    value === undefined || value === ''
+      ? []
+      : labelled(`${style.bold(name.padEnd(LABEL))}`, plain(value), options);
+  const since = `${localTime(Date.parse(approval.createdAt))}, ${spanOf(nowMs - Date.parse(approval.createdAt))} ago${left === '' ? '' : `, ${left}`}`;
+  return [
+    `${style.bold('request'.padEnd(LABEL))}${plain(approval.id)}  ${style[mark.tone](`${mark.sign} ${mark.word}`)}${approval.outcome === undefined ? '' : `  ${plain(approval.outcome)}`}`,
+    ...fact('who', approvalRequester(approval)),
+    ...fact('target', approval.target),
+    ...fact('since', since),
+    ...fact('reason', approval.reason ?? 'none given'),
+    ...fact('prompt', approval.prompt),
+    ...subjectLines(approval, options, fact),
+    ...approval.needs.flatMap((need) =>
+      fact(
+        'needs',
+        `${need.count - need.approvedBy > 0 ? `${need.count - need.approvedBy} more of ` : 'enough of '}${need.groups.join(', ') || 'nobody'} (${need.rule}: ${need.approvedBy} of ${need.count})`,
+      ),
+    ),
+    ...approval.votes.flatMap((vote) =>
+      fact(
+        vote.decision === 'approve' ? 'approved' : 'denied',
+        `by ${vote.by.name}, ${localTime(Date.parse(vote.at))}${vote.reason ? `: ${vote.reason}` : ''}`,
+      ),
+    ),
+    ...fact('policy', approval.policyCommit.slice(0, 12)),
+  ];
+}
+
+type Fact = (name: string, value: string | undefined) => string[];
+
+function subjectLines(approval: Approval, options: LineOptions, fact: Fact): string[] {
+  const { access, statement } = approval;
+  if (access !== undefined) {
+    return [
+      ...fact('asks for', `${access.policy}, for ${spanOf(access.durationSeconds * 1000)}`),
+      ...access.rules.flatMap((rule) => fact('gives', rule)),
+    ];
+  }
+  if (statement === undefined) {
+    return fact('statement', 'no longer kept');
+  }
+  const { role, estimate, verbs, relations } = statement;
+  const waits = !statement.waits
+    ? 'no: it has failed, and may be sent again once approved'
+    : statement.inTransaction
+      ? 'inside an open transaction, which holds locks'
+      : undefined;
+  return [
+    ...fact('waits', waits),
+    ...fact('effect', effectText(estimate)),
+    '',
+    ...indented(statement.text.trimEnd(), options).map((line) => options.style.bold(line)),
+    ...statement.parameters.flatMap((parameter, index) =>
+      indented(`$${index + 1} = ${parameterText(parameter)}`, options),
+    ),
+    '',
+    ...fact('touches', `${verbs.join(', ')} on ${relations.join(', ') || 'no relation'}`),
+    ...fact('database', `${statement.database}${role === undefined ? '' : `, as ${role}`}`),
+    ...fact('session', statement.session),
+  ];
+}
+
+function parameterText({ format, value }: StatementPart['parameters'][number]): string {
+  switch (format) {
+    case 'null':
+      return 'NULL';
+    case 'hex':
+      return `\\x${value}`;
+    case 'text':
+      return value;
+  }
+}
+
+function effectText(estimate: StatementPart['estimate']): string {
+  switch (estimate.state) {
+    case 'pending':
+      return 'being estimated';
+    case 'known':
+      return `about ${count(Math.round(estimate.rows))} ${Math.round(estimate.rows) === 1 ? 'row' : 'rows'}, by the planner`;
+    case 'none':
+      return `not estimated: ${estimate.why}`;
+  }
+}
+
+function labelled(label: string, text: string, { width }: LineOptions): string[] {
+  const room = width === undefined ? undefined : width - LABEL;
+  const lines = room === undefined ? [text] : wrap(text, room);
+  return lines.map((line, index) => (index === 0 ? label : ' '.repeat(LABEL)) + line);
+}
+
+function indented(text: string, { width }: LineOptions): string[] {
+  return plainLines(text)
+    .split('\n')
+    .flatMap((line) => (width === undefined ? [line] : wrap(line, width - 2)))
+    .map((line) => `  ${line}`);
+}
+
+/** What a decision has come to, for whoever made it. */
+export function decisionText(approval: Approval, decision: 'approve' | 'deny'): string {
+  const subject = `${plain(approval.id)} of ${approvalRequester(approval)}`;
+  if (decision === 'deny') {
+    return `denied request ${subject}`;
+  }
+  const open = approval.needs.filter(({ count, approvedBy }) => approvedBy < count);
+  const missing = open.map(({ count, approvedBy, groups }) =>
+    plain(`${count - approvedBy} more of ${groups.join(', ')}`),
+  );
+  return `approved request ${subject}${missing.length === 0 ? '' : `; it still needs ${missing.join(', and ')}`}`;
+}
+
+/** One line about a request that was shown before. */
+export function approvalChangeLine(approval: Approval, style: Style): string {
+  const mark = approvalMark(approval);
+  const vote = approval.votes.at(-1);
+  const by = vote === undefined ? '' : ` by ${plain(vote.by.name)}`;
+  const why = vote?.reason ? `: ${plain(vote.reason)}` : '';
+  const outcome = approval.outcome === undefined ? '' : ` (${plain(approval.outcome)})`;
+  return `${plain(approval.id)}  ${style[mark.tone](`${mark.sign} ${mark.word}`)}${by}${why}${outcome}`;
+}

@@ -1,0 +1,92 @@
+/** What `hoop access list` prints: grants, requests that wait, and what can be asked for. */
+import type { AccessReply } from '../tunnel/access-api.ts';
+import type { Approval } from '../tunnel/approvals-api.ts';
+import { approvalTable, spanOf } from './approval-lines.ts';
+import type { LineOptions } from './statement-lines.ts';
+import { renderTable, type TableColumn } from './table.ts';
+import { shortLocalTime } from './times.ts';
+
+type Grant = AccessReply['grants'][number];
+type Requestable = AccessReply['requestable'][number];
+
+export interface AccessModel {
+  readonly grants: readonly Grant[];
+  readonly requests: readonly Approval[];
+  readonly requestable: readonly Requestable[];
+}
+
+interface Column<Row> extends TableColumn {
+  readonly cell: (row: Row) => string;
+}
+
+/** @returns lines without line feeds; none when there is nothing to say. */
+export function renderAccess(
+  model: AccessModel,
+  options: LineOptions & { readonly nowMs: number },
+): string[] {
+  const { style } = options;
+  const block = (title: string, lines: readonly string[]): string[] => [
+    style.bold(title),
+    ...lines,
+    '',
+  ];
+  const lines = [
+    ...(model.grants.length === 0
+      ? []
+      : block('Grants', table(model.grants, grantColumns(options.nowMs), options))),
+    ...(model.requests.length === 0
+      ? []
+      : block('Requests', approvalTable(model.requests, options, options.nowMs))),
+    ...(model.requestable.length === 0
+      ? []
+      : block('You can ask for', table(model.requestable, REQUESTABLE, options))),
+  ];
+  return lines.slice(0, -1);
+}
+
+function grantColumns(nowMs: number): readonly Column<Grant>[] {
+  return [
+    { title: 'ID', whole: true, cell: ({ id }) => id },
+    { title: 'WHO', cell: ({ holder, mine }) => (mine ? 'you' : holder) },
+    { title: 'TARGET', cell: ({ target }) => target },
+    { title: 'GRANT', cell: ({ policy }) => policy },
+    { title: 'STATE', whole: true, cell: (grant) => stateOf(grant, nowMs) },
+    { title: 'APPROVED BY', cell: ({ approvedBy }) => approvedBy.join(', ') },
+    { title: 'REASON', cell: ({ reason }) => reason },
+  ];
+}
+
+function stateOf(grant: Grant, nowMs: number): string {
+  const ended = grant.endedAt === undefined ? '' : ` ${shortLocalTime(Date.parse(grant.endedAt))}`;
+  switch (grant.state) {
+    case 'active':
+      return `${spanOf(Date.parse(grant.expiresAt) - nowMs)} left`;
+    case 'expired':
+      return `expired${ended}`;
+    case 'revoked':
+      return `revoked${ended}`;
+    case 'policy':
+      return `ended by policy${ended}`;
+  }
+}
+
+const REQUESTABLE: readonly Column<Requestable>[] = [
+  { title: 'TARGET', cell: ({ target }) => target },
+  { title: 'GRANT', cell: ({ policy }) => policy },
+  {
+    title: 'UP TO',
+    whole: true,
+    cell: ({ maxDurationSeconds }) => spanOf(maxDurationSeconds * 1000),
+  },
+  { title: 'APPROVERS', cell: ({ count, approvers }) => `${count} of ${approvers.join(', ')}` },
+  { title: 'GIVES', cell: ({ rules }) => rules.join('; ') },
+];
+
+function table<Row>(
+  rows: readonly Row[],
+  columns: readonly Column<Row>[],
+  { style, width }: LineOptions,
+): string[] {
+  const cells = rows.map((row) => columns.map(({ cell }) => cell(row)));
+  return renderTable({ columns, rows: cells, width, style, look: 'list' });
+}

@@ -1,0 +1,192 @@
+import pg from 'pg';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type Bench, openBench } from './demo-bench.ts';
+
+let bench: Bench;
+beforeAll(async () => {
+  bench = await openBench();
+}, 120_000);
+afterAll(async () => {
+  await bench[Symbol.asyncDispose]();
+});
+
+const UPDATE = "UPDATE support_tickets SET body = 'seen' WHERE id = 1";
+
+async function ask(duration: string, ...more: string[]): Promise<string> {
+  const run = await bench.hoop(
+    'engineer',
+    'access',
+    'request',
+    'prod-db',
+    '--for',
+    duration,
+    '--reason',
+    'INC-4711',
+    ...more,
+  );
+  expect(run.stderr).toContain('hoop approvals approve');
+  expect(run.exitCode).toBe(0);
+  return run.stdout.trim();
+}
+
+async function connected(url: string): Promise<pg.Client> {
+  const client = new pg.Client({ connectionString: url });
+  client.on('error', () => undefined);
+  await client.connect();
+  return client;
+}
+
+function json(text: string): Record<string, unknown> {
+  return JSON.parse(text);
+}
+
+async function commit(files: Record<string, string | undefined>): Promise<void> {
+  const commit = await bench.demo.policy.commit({ files, message: 'policy: test' });
+  await expect
+    .poll(async () => json((await bench.hoop('engineer', 'targets', '--json')).stdout)['commit'], {
+      timeout: 15_000,
+    })
+    .toBe(commit);
+}
+
+describe('temporary access', () => {
+  test('is asked for, approved by somebody else, used in an open session, and revoked with live effect', async () => {
+    await using connection = await bench.connect('engineer');
+    const client = await connected(connection.url);
+    await client.query({ name: 'update', text: UPDATE }).then(
+      () => expect.unreachable('nobody has given it yet'),
+      (error: unknown) => expect(error).toMatchObject({ code: '42501' }),
+    );
+
+    const id = await ask('1h');
+    const own = await bench.hoop('engineer', 'approvals', 'approve', id);
+    expect(own.stderr).toContain('who asked cannot decide');
+    expect(own.exitCode).toBe(4);
+    const stranger = await bench.hoop('auditor', 'approvals', 'approve', id);
+    expect(stranger.exitCode).toBe(4);
+
+    const shown = await bench.hoop('dba', 'approvals', 'show', id);
+    expect(shown.stdout).toContain('asks for   ticket-cleanup, for 1 h');
+    expect(shown.stdout).toContain('gives      allow update on public.support_tickets');
+    expect(shown.stdout).toContain('reason     INC-4711');
+    const approved = await bench.hoop('dba', 'approvals', 'approve', id.slice(0, 6));
+    expect(approved.stderr).toContain(`approved request ${id}`);
+    expect(approved.exitCode).toBe(0);
+
+    // The session was there before; the statement is one whose refusal was cached.
+    expect((await client.query({ name: 'update2', text: UPDATE })).rowCount).toBe(1);
+    const list = await bench.hoop('engineer', 'access', 'list');
+    expect(list.stdout).toMatch(
+      new RegExp(`${id} +you +prod-db +ticket-cleanup +(59 min|1 h) left`),
+    );
+
+    // A statement that runs when the right goes is stopped; one that was allowed is not again.
+    const running = client.query(
+      'UPDATE support_tickets SET body = body WHERE id = 1 AND pg_sleep(600) IS NULL',
+    );
+    const stopped = expect(running).rejects.toMatchObject({ code: '57014' });
+    await expect
+      .poll(() => bench.running('pg_sleep(600)'), { timeout: 15_000, interval: 100 })
+      .toBe(1);
+    const revoked = await bench.hoop('dba', 'access', 'revoke', id);
+    expect(revoked.exitCode).toBe(0);
+    await stopped;
+    await expect(client.query({ name: 'update2', text: UPDATE })).rejects.toMatchObject({
+      code: '42501',
+    });
+    expect((await client.query('SELECT count(*) FROM orders')).rowCount).toBe(1);
+    await client.end();
+    await connection.close();
+
+    const sessions = await bench.sessions('engineer');
+    const session = sessions.find((one) => one['id'] === connection.session);
+    expect(session).toMatchObject({ grants: [id] });
+    const replay = await bench.hoop('engineer', 'sessions', 'replay', connection.session);
+    expect(replay.stdout).toContain(`the temporary grant ${id} (ticket-cleanup) holds until`);
+    expect(replay.stdout).toContain('approved by dba@example.com');
+    expect(replay.stdout).toContain(`temporary grant ${id})`);
+    expect(replay.stdout).toContain(`${id} (ticket-cleanup) was revoked by dba@example.com`);
+    const verified = await bench.hoop('engineer', 'sessions', 'verify', connection.session);
+    expect(verified.exitCode).toBe(0);
+  }, 120_000);
+
+  test('ends by itself, in a session that is open', async () => {
+    const id = await ask('12s');
+    await bench.hoop('dba', 'approvals', 'approve', id);
+    await using connection = await bench.connect('engineer');
+    const client = await connected(connection.url);
+    expect((await client.query(UPDATE)).rowCount).toBe(1);
+    await expect
+      .poll(
+        () =>
+          client.query(UPDATE).then(
+            () => 'ran',
+            (error: pg.DatabaseError) => error.code,
+          ),
+        {
+          timeout: 30_000,
+          interval: 250,
+        },
+      )
+      .toBe('42501');
+    expect((await client.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }]);
+    await client.end();
+    const list = await bench.hoop('engineer', 'access', 'list', '--all', '--json');
+    expect(json(list.stdout)['grants']).toContainEqual(
+      expect.objectContaining({ id, state: 'expired', mine: true }),
+    );
+  }, 120_000);
+
+  test('a session that has nothing else ends with its grant', async () => {
+    await commit({
+      'policies/audit-orders.yaml': `name: audit-orders
+who: { groups: [outsiders, auditors] }
+targets: { names: [prod-db] }
+request: { maxDuration: 1h, approvers: [approvers] }
+rules: [{ allow: { verbs: [select], relations: [public.orders] } }]
+`,
+      'policies/auditors.yaml': undefined,
+    });
+    expect((await bench.psql('auditor', 'SELECT 1')).exitCode).toBe(255);
+    const asked = await bench.hoop(
+      'auditor',
+      'access',
+      'request',
+      'prod-db',
+      '--for',
+      '1h',
+      '--reason',
+      'audit',
+    );
+    const id = asked.stdout.trim();
+    await bench.hoop('dba', 'approvals', 'approve', id);
+    await using connection = await bench.connect('auditor');
+    const client = await connected(connection.url);
+    expect((await client.query('SELECT count(*) FROM orders')).rowCount).toBe(1);
+    await bench.hoop('auditor', 'access', 'revoke', id);
+    expect(await connection.service.exited).toBe(4);
+    expect(connection.lines.find(({ event }) => event === 'closing')).toMatchObject({
+      reason: 'revoked',
+      message: `the temporary grant ${id} (audit-orders) was revoked by auditor@example.com`,
+    });
+  }, 120_000);
+
+  test('survives a restart of the gateway, and ends with the commit that no longer lists it', async () => {
+    const id = await ask('1h');
+    await bench.hoop('dba', 'approvals', 'approve', id);
+    await bench.demo.restartGateway('SIGKILL');
+    const run = await bench.psql('engineer', UPDATE);
+    expect(run.stdout).toContain('UPDATE 1');
+
+    await using connection = await bench.connect('engineer');
+    const client = await connected(connection.url);
+    await client.query(UPDATE);
+    await commit({ 'policies/ticket-cleanup.yaml': undefined });
+    await expect(client.query(UPDATE)).rejects.toMatchObject({ code: '42501' });
+    await client.end();
+    const list = await bench.hoop('engineer', 'access', 'list', '--all', '--json');
+    expect(json(list.stdout)['grants']).toContainEqual(
+      expect.objectContaining({ id, state: 'policy' }),
+    );
+  }, 120_000);
+});

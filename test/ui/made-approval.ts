@@ -1,0 +1,64 @@
+import type { Approval } from '../../src/tunnel/approvals-api.ts';
+
+export const NOW_MS = Date.parse('2026-03-01T12:00:00Z');
+
+/** A held DELETE of an agent, as an approver gets it; hostile wherever somebody else types. */
+export function heldStatement(changes: Partial<Approval> = {}): Approval {
+  return {
+    id: '7k3mq9xw2c4d',
+    kind: 'statement',
+    state: 'waiting',
+    requester: { issuer: 'https://idp.example', sub: 'eve', name: 'eve@example.com' },
+    agent: 'devin',
+    prompt: 'remove the test orders',
+    target: 'prod-db',
+    reason: 'INC-4711',
+    createdAt: '2026-03-01T11:59:20Z',
+    waitsUntil: '2026-03-01T12:14:20Z',
+    needs: [{ rule: 'engineers/deletes', groups: ['dba', 'leads'], count: 2, approvedBy: 1 }],
+    votes: [
+      {
+        by: { issuer: 'https://idp.example', sub: 'lea', name: 'Lea' },
+        decision: 'approve',
+        reason: 'ok for me',
+        at: '2026-03-01T11:59:40Z',
+      },
+    ],
+    policyCommit: '3f2a91c04d5e0000000000000000000000000000',
+    binding: 'b'.repeat(64),
+    mayDecide: true,
+    statement: {
+      session: '0199c2f4-7c3a-7d1e-9a55-0123456789ab',
+      stream: 1,
+      at: 40,
+      text: 'DELETE FROM public.orders\nWHERE id = $1 -- \u001b[2J\u001b]0;pwned\u0007\u202e',
+      shortened: false,
+      parameters: [
+        { format: 'text', value: '17\u001b[1A', typeOid: 23 },
+        { format: 'null', value: '', typeOid: 0 },
+        { format: 'hex', value: '00ff', typeOid: 17 },
+      ],
+      verbs: ['delete'],
+      relations: ['public.orders'],
+      database: 'shop',
+      role: 'shop_app',
+      inTransaction: true,
+      waits: true,
+      estimate: { state: 'known', rows: 1, plan: 'Delete on orders' },
+    },
+    ...changes,
+  };
+}
+
+export function accessRequest(changes: Partial<Approval> = {}): Approval {
+  const { statement: _, agent: __, prompt: ___, ...rest } = heldStatement();
+  return {
+    ...rest,
+    id: '2222mq9xw2c4',
+    kind: 'access',
+    votes: [],
+    needs: [{ rule: 'fix', groups: ['leads'], count: 1, approvedBy: 0 }],
+    access: { policy: 'fix', durationSeconds: 7200, rules: ['allow update on public.orders'] },
+    ...changes,
+  };
+}
