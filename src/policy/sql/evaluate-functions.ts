@@ -69,6 +69,9 @@ export function namesServerAccess(grant: Grant, analysis: StatementAnalysis): bo
     if (/^copy\b/i.test(phrase)) {
       return allows.some(({ verbs }) => verbs.includes('copy program'));
     }
+    if (/^[A-Z ]+$/.test(phrase)) {
+      return allows.some(({ verbs }) => verbs.includes(phrase.toLowerCase()));
+    }
     // The phrase begins with the function or relation, e.g. `pg_read_file() (server files)`.
     const name = /^[a-z0-9_]+/.exec(phrase)?.[0] ?? '';
     return allows.some(

@@ -318,7 +318,8 @@ export class StatementFacts {
       protocol: {
         ...protocol,
         ...(this.settings.length > 0 ? { settings: this.settings } : {}),
-        runsUserCode: this.runsUserCode,
+        // Where it is let through all the same, what was not seen may be anything.
+        runsUserCode: this.runsUserCode || this.opaque.length > 0,
         changesCatalog: this.changesCatalog,
       },
       start: range.start,

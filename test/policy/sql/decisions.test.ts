@@ -277,3 +277,44 @@ function addLine(to: Lines, line: string): void {
     to.rules.push(line);
   }
 }
+
+test('where nothing is restricted, names are left to the server, and what they may do is unknown', async () => {
+  for (const sql of [
+    'SELECT id FROM made_just_now',
+    'SELECT made_just_now(1)',
+    'DROP TABLE gone',
+  ]) {
+    const verdict = await decide(sql, grantOf({ rules: ['allow *'] }));
+    expect(verdict.effect).toBe('allow');
+    if (verdict.effect !== 'allow') continue;
+    const [statement] = verdict.statements;
+    const { runsUserCode, changesCatalog } = statement?.analysis.protocol ?? {};
+    expect(runsUserCode || changesCatalog).toBe(true);
+  }
+  const restricted = [
+    grantOf({ rules: ['allow *', 'deny drop'] }),
+    grantOf({ rules: ['allow select'] }),
+    grantOf({ rules: ['allow *'], masks: ['public.clients.ssn full'] }),
+  ];
+  for (const grant of restricted) {
+    const verdict = await decide('SELECT id FROM made_just_now', grant);
+    expect(verdict).toMatchObject({ effect: 'refuse', refusal: { sqlState: '42P01' } });
+  }
+});
+
+test('what reaches other servers is allowed by a rule that names the command, and by no other', async () => {
+  const sql = 'CREATE SERVER other FOREIGN DATA WRAPPER postgres_fdw';
+  const effectUnder = async (text: Parameters<typeof grantOf>[0]) =>
+    (await decide(sql, grantOf(text))).effect;
+  expect(await effectUnder({ rules: ['allow *', 'allow create server'] })).toBe('allow');
+  expect(await effectUnder({ rules: ['allow *'] })).toBe('refuse');
+  expect(await effectUnder({ rules: ['allow *', 'allow create'] })).toBe('refuse');
+  expect(await effectUnder({ rules: ['allow *', 'allow create server', 'deny create'] })).toBe(
+    'refuse',
+  );
+  const masks = ['public.clients.ssn full'];
+  expect(await effectUnder({ rules: ['allow *', 'allow create server'], masks })).toBe('refuse');
+  const inC = "CREATE FUNCTION f() RETURNS int LANGUAGE c AS 'x'";
+  const named = grantOf({ rules: ['allow *', 'allow create function'] });
+  expect((await decide(inC, named)).effect).toBe('refuse');
+});
