@@ -65,6 +65,9 @@ function commandEnvironment(env: NodeJS.ProcessEnv, session: ClientSession): Nod
     PGDATABASE: facts.database,
     PGPASSFILE: files.passwordFile,
     PGSERVICEFILE: files.serviceFile,
+    ...(facts.caFile === undefined
+      ? {}
+      : { PGSSLMODE: 'verify-full', PGSSLROOTCERT: facts.caFile }),
     DATABASE_URL: connectionUrl(facts),
     HOOP_SESSION: session.id,
   };

@@ -28,6 +28,8 @@ export interface ConnectRequest {
   readonly command: readonly string[];
   readonly port?: number;
   readonly socket?: boolean;
+  readonly tls?: boolean;
+  readonly allowUid?: readonly number[];
   readonly reason?: string;
   readonly url?: boolean;
   readonly json?: boolean;
@@ -36,6 +38,12 @@ export interface ConnectRequest {
 export async function runConnect(outer: Io, request: ConnectRequest): Promise<void> {
   if (request.socket && request.port !== undefined) {
     throw new HoopError('HOOP_USAGE', '--socket and --port exclude each other');
+  }
+  if (request.socket && (request.tls || request.allowUid !== undefined)) {
+    const option = request.tls ? '--tls' : '--allow-uid';
+    throw new HoopError('HOOP_USAGE', `--socket and ${option} exclude each other`, {
+      detail: 'A unix socket does not leave the machine, and only you can enter its directory.',
+    });
   }
   const [program] = request.command;
   if (program !== undefined) {
@@ -48,6 +56,8 @@ export async function runConnect(outer: Io, request: ConnectRequest): Promise<vo
     open,
     target: request.target,
     reason: request.reason,
+    tls: request.tls,
+    allowedUids: request.allowUid,
     listen: request.socket ? { type: 'unix' } : { type: 'tcp', port: request.port ?? 0 },
     version: packageVersion(),
     env: io.env,
@@ -198,6 +208,7 @@ function show(io: Io, request: ConnectRequest, session: ClientSession, json: Jso
     port: facts.port,
     user: facts.user,
     database: facts.database,
+    ...(facts.caFile === undefined ? {} : { sslmode: 'verify-full', sslrootcert: facts.caFile }),
     policy: { commit: policy.commit },
     masked: reply.masked,
     expiresAt: reply.expiresAt,
@@ -218,6 +229,9 @@ function show(io: Io, request: ConnectRequest, session: ClientSession, json: Jso
   );
   if (request.command.length > 0 || request.json) {
     return;
+  }
+  if (facts.caFile !== undefined) {
+    io.note(`TLS only: sslmode=verify-full sslrootcert=${shellQuote(facts.caFile)}`);
   }
   const pasted = request.url
     ? url

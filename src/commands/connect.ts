@@ -4,6 +4,8 @@ import type { Io } from './io.ts';
 interface ConnectFlags {
   readonly port?: number;
   readonly socket?: boolean;
+  readonly tls?: boolean;
+  readonly allowUid?: readonly number[];
   readonly reason?: string;
   readonly url?: boolean;
   readonly json?: boolean;
@@ -16,6 +18,12 @@ export function connectCommand(io: Io): Command {
     .argument('[command...]', 'after `--`: run this with PG* and DATABASE_URL set')
     .option('--port <number>', 'listen on this port of 127.0.0.1 (default: a free one)', parsePort)
     .option('--socket', 'listen on a unix socket that only you can reach, instead of a port')
+    .option('--tls', 'take TLS only, with a certificate and a CA of this session (verify-full)')
+    .option(
+      '--allow-uid <uid>',
+      'let another user of this machine connect, who has the password (repeatable)',
+      collectUid,
+    )
     .option('--reason <text>', 'why; recorded, and asked for by some targets')
     .option('--url', 'print a DATABASE_URL (it holds the session’s password)')
     .option(
@@ -37,12 +45,20 @@ function parsePort(text: string): number {
   return port;
 }
 
+function collectUid(text: string, before: readonly number[] = []): readonly number[] {
+  if (!/^\d{1,10}$/.test(text)) {
+    throw new InvalidArgumentError('A uid is a number; `id -u NAME` gives it.');
+  }
+  return [...before, Number(text)];
+}
+
 const EXAMPLES = `
 Examples:
   hoop connect prod-db
   hoop connect prod-db -- psql
   hoop connect prod-db --reason INC-4711 -- pg_dump --schema-only
   hoop connect prod-db --json
+  hoop connect prod-db --tls
 
 Ctrl-C ends the session; the recording is uploaded then. With a command, the session ends with
 it, and its exit status is returned (255: a failure of hoop's own). stdout is the command's then:

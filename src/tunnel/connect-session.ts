@@ -26,6 +26,7 @@ import { ClientStream } from './client-stream.ts';
 import {
   type ConnectionFacts,
   type ConnectionFiles,
+  writeCaFile,
   writeConnectionFiles,
 } from './connection-files.ts';
 import { ControlChannel } from './control-channel.ts';
@@ -33,6 +34,7 @@ import { EvidenceLines } from './evidence-lines.ts';
 import { LocalPort } from './local-port.ts';
 import type { RefusalReason } from './local-refusal.ts';
 import { closeLocalSide, type LocalSide, openLocalSide } from './local-side.ts';
+import { LocalTls } from './local-tls.ts';
 import { openWebSocket } from './open-web-socket.ts';
 import { type RequestedSession, requestSession } from './request-session.ts';
 import { type CarrierChoice, StreamOpener } from './stream-opener.ts';
@@ -54,6 +56,10 @@ export interface ConnectSessionOptions {
   readonly open: OpenGateway;
   readonly target: string;
   readonly reason: string | undefined;
+  /** TLS on the local port, with a CA of this session; nobody gets in without. */
+  readonly tls?: boolean | undefined;
+  /** Users of this machine, beside the own one, who may connect. */
+  readonly allowedUids?: readonly number[] | undefined;
   readonly listen: { readonly type: 'tcp'; readonly port: number } | { readonly type: 'unix' };
   readonly version: string;
   readonly env: NodeJS.ProcessEnv;
@@ -121,6 +127,7 @@ export class ClientSession {
   #recording: ClientRecording | undefined;
   #control: ControlChannel | undefined;
   #localPort: LocalPort | undefined;
+  #caFile: string | undefined;
   #files: ConnectionFiles | undefined;
   #nextStream = CONTROL_STREAM + 1;
   #end: SessionEnd | undefined;
@@ -151,7 +158,8 @@ export class ClientSession {
   get facts(): ConnectionFacts {
     const { name, user, database } = this.reply.target;
     const { host, port } = this.#local.listener;
-    return { name, user, database, host, port, password: this.#password };
+    const caFile = this.#caFile;
+    return { name, user, database, host, port, password: this.#password, caFile };
   }
 
   get files(): ConnectionFiles {
@@ -191,10 +199,17 @@ export class ClientSession {
           message: error?.message ?? 'the connection to the gateway was lost',
         }),
     });
+    const { tls: wantsTls, allowedUids = [] } = this.#options;
+    const tls = wantsTls ? new LocalTls(Date.parse(reply.expiresAt)) : undefined;
+    if (tls !== undefined) {
+      this.#caFile = writeCaFile(this.#local.runtime, tls.ca);
+    }
     this.#localPort = new LocalPort({
       listener: this.#local.listener,
       user: reply.target.user,
       password: this.#password,
+      tls,
+      allowedUids,
       openTunnel: (kind, tunnelSignal) => this.#openStream(kind, tunnelSignal),
       ...(this.#options.events.onRefused ? { onRefused: this.#options.events.onRefused } : {}),
     });

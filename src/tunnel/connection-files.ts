@@ -17,6 +17,8 @@ export interface ConnectionFacts {
   readonly user: string;
   readonly database: string;
   readonly password: Secret<string>;
+  /** Of the session's own CA, for verify-full; undefined: the port offers no TLS. */
+  readonly caFile: string | undefined;
 }
 
 export interface ConnectionFiles {
@@ -47,12 +49,31 @@ export function writeConnectionFiles(directory: string, facts: ConnectionFacts):
     `passfile=${passwordFile}`,
     // On a socket libpq can check who listens (SO_PEERCRED): us and nobody else.
     ...(isSocket ? [`requirepeer=${userInfo().username}`] : []),
+    ...tlsSettings(facts).map(([name, value]) => `${name}=${value}`),
   ];
   const fields = [facts.host, String(facts.port), facts.database, facts.user];
   const entry = [...fields, facts.password.expose()].map(escapeField).join(':');
+  // The certificate names both, and libpq before 15 can only verify the second.
+  const byName = isSocket ? '' : `localhost${entry.slice(facts.host.length)}\n`;
   writeFileSync(serviceFile, `${lines.join('\n')}\n`, { mode: 0o600, flag: 'wx' });
-  writeFileSync(passwordFile, `${entry}\n`, { mode: 0o600, flag: 'wx' });
+  writeFileSync(passwordFile, `${entry}\n${byName}`, { mode: 0o600, flag: 'wx' });
   return { serviceFile, passwordFile };
+}
+
+/** A certificate is no secret; but whoever could replace it could take our place. */
+export function writeCaFile(directory: string, ca: string): string {
+  const caFile = join(directory, 'ca.pem');
+  writeFileSync(caFile, ca, { mode: 0o600, flag: 'wx' });
+  return caFile;
+}
+
+function tlsSettings({ caFile }: ConnectionFacts): readonly (readonly [string, string])[] {
+  return caFile === undefined
+    ? []
+    : [
+        ['sslmode', 'verify-full'],
+        ['sslrootcert', caFile],
+      ];
 }
 
 /** For DATABASE_URL and `--url`. */
@@ -62,7 +83,14 @@ export function connectionUrl(facts: ConnectionFacts): string {
   const database = encodeURIComponent(facts.database);
   return facts.host.startsWith('/')
     ? `postgresql://${login}@/${database}?host=${encodeURIComponent(facts.host)}&port=${facts.port}`
-    : `postgresql://${login}@${facts.host}:${facts.port}/${database}`;
+    : `postgresql://${login}@${facts.host}:${facts.port}/${database}${tlsQuery(facts)}`;
+}
+
+function tlsQuery(facts: ConnectionFacts): string {
+  const settings = tlsSettings(facts).map(
+    ([name, value]) => `${name}=${encodeURIComponent(value)}`,
+  );
+  return settings.length === 0 ? '' : `?${settings.join('&')}`;
 }
 
 function escapeField(text: string): string {

@@ -3,6 +3,7 @@
  * listened on must not leave a session behind. Who connects before it is served waits.
  */
 import { once } from 'node:events';
+import { chmodSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { HoopError } from '../errors.ts';
@@ -45,6 +46,10 @@ export class LocalListener {
           : { path: join(listen.directory, `.s.PGSQL.${SOCKET_PORT}`) },
       );
       await once(server, 'listening');
+      if (listen.type === 'unix') {
+        // Its 0700 directory is the gate; Node makes the socket with what the umask leaves.
+        chmodSync(join(listen.directory, `.s.PGSQL.${SOCKET_PORT}`), 0o600);
+      }
     } catch (cause) {
       throw cannotListen(listen, cause);
     }

@@ -3,9 +3,9 @@
  * client has proved that it knows the session's password. Nothing of it leaves this machine.
  *
  *   client                          hoop
- *     |-- SSLRequest, GSSENCRequest -->|  each at most once
- *     |<------------------------- 'N' -|
- *     |-- StartupMessage ------------->|
+ *     |-- SSLRequest, GSSENCRequest -->|  each at most once; a TLS handshake may come without
+ *     |<---------- 'S' and TLS, or 'N' |
+ *     |-- StartupMessage ------------->|  the user whose connection it is?
  *     |<--- (NegotiateProtocolVersion) |
  *     |<----------- AuthenticationSASL |
  *     |-- SASLInitialResponse -------->|
@@ -15,31 +15,35 @@
  */
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
 import { ProtocolError } from '../errors.ts';
 import { encodeAuthentication } from '../protocol/pg/authentication.ts';
 import type { CancelRequest } from '../protocol/pg/cancel-request.ts';
-import {
-  LATEST_MINOR_VERSION,
-  MAX_SASL_MESSAGE_LENGTH,
-  MAX_STARTUP_PACKET_LENGTH,
-  MIN_STARTUP_PACKET_LENGTH,
-} from '../protocol/pg/limits.ts';
+import { SCRAM_SHA_256_PLUS } from '../protocol/pg/channel-binding.ts';
+import { LATEST_MINOR_VERSION, MAX_SASL_MESSAGE_LENGTH } from '../protocol/pg/limits.ts';
 import { FRONTEND } from '../protocol/pg/message-types.ts';
 import { encodeNegotiateProtocolVersion } from '../protocol/pg/negotiate-protocol-version.ts';
 import { decodeSASLInitialResponse } from '../protocol/pg/sasl-initial-response.ts';
 import { scramServerFinal, scramServerFirst } from '../protocol/pg/scram-server.ts';
 import { SCRAM_SHA_256, type ScramVerifier } from '../protocol/pg/scram-sha-256.ts';
 import type { StartupMessage } from '../protocol/pg/startup-message.ts';
-import { decodeStartupPacket, type StartupPacket } from '../protocol/pg/startup-packet.ts';
 import { BYTES } from '../protocol/pg/text-codec.ts';
 import { encodeFatal } from './local-error-response.ts';
+import { type LocalConnection, malformed, readOpening } from './local-opening.ts';
 import { LocalRefusal } from './local-refusal.ts';
+import type { LocalTls } from './local-tls.ts';
 import { SocketReader } from './socket-reader.ts';
 
 export interface LocalLoginOptions {
   /** The one user name of this session. */
   readonly user: string;
   readonly verifier: ScramVerifier;
+  /** Then nothing goes on without it. */
+  readonly tls: LocalTls | undefined;
+  /** Throws LocalRefusal when it is another user of this machine. */
+  readonly checkPeer: () => Promise<void>;
+  /** The client has sent a whole packet: it is not one of those that only wait. */
+  readonly onSpoken: () => void;
   readonly signal: AbortSignal;
 }
 
@@ -54,97 +58,61 @@ export type LocalLogin =
 /** Bytes of randomness in our half of the nonce: SCRAM_RAW_NONCE_LEN in PostgreSQL. */
 const NONCE_LENGTH = 18;
 const PROTOCOL_OPTION = '_pq_.';
-const NOT_ENCRYPTED = Buffer.from('N');
 
-/** @throws LocalRefusal; or the reason of the signal. */
+/**
+ * @param connection its socket is replaced when TLS begins; what is said after a refusal must go
+ *   through the one that is there then.
+ * @throws LocalRefusal; or the reason of the signal.
+ */
 export async function logInLocally(
-  socket: Socket,
+  connection: LocalConnection,
   options: LocalLoginOptions,
 ): Promise<LocalLogin> {
-  using reader = new SocketReader(socket, options.signal);
-  const packet = await readOpening(socket, reader);
+  const packet = await readOpening(connection, options);
   if (packet === undefined) {
     return { type: 'closed' };
   }
+  options.onSpoken();
+  await options.checkPeer();
   if (packet.type === 'CancelRequest') {
     return { type: 'cancel', request: packet };
   }
+  requireUser(packet);
+  const { socket } = connection;
+  const channel = socket instanceof TLSSocket ? options.tls?.channel : undefined;
+  if (options.tls !== undefined && channel === undefined) {
+    throw withoutTls();
+  }
   const startup = negotiate(socket, packet);
-  await authenticate(socket, reader, packet, options);
+  using reader = new SocketReader(socket, options.signal);
+  await authenticate({ socket, reader, startup: packet, channel, options });
   return { type: 'session', startup };
 }
 
-/** The first packet that is no question about encryption. */
-async function readOpening(
-  socket: Socket,
-  reader: SocketReader,
-): Promise<StartupMessage | CancelRequest | undefined> {
-  const asked = new Set<string>();
-  while (true) {
-    const packet = await readStartupPacket(reader);
-    if (packet === undefined) {
-      return undefined;
-    }
-    if (packet.type !== 'SSLRequest' && packet.type !== 'GSSENCRequest') {
-      return packet;
-    }
-    if (asked.has(packet.type)) {
-      throw new LocalRefusal('garbage');
-    }
-    asked.add(packet.type);
-    socket.write(NOT_ENCRYPTED);
-  }
-}
-
-async function readStartupPacket(reader: SocketReader): Promise<StartupPacket | undefined> {
-  // One byte first: a TLS handshake shows by it, and may be shorter than four.
-  const first = await reader.exactly(1);
-  if (first === undefined) {
-    return undefined;
-  }
-  if (first[0] === TLS_HANDSHAKE) {
-    throw new LocalRefusal('direct TLS');
-  }
-  const others = await reader.exactly(3);
-  if (others === undefined) {
-    throw new LocalRefusal('garbage');
-  }
-  const head = Buffer.concat([first, others]);
-  const length = head.readUInt32BE();
-  if (length < MIN_STARTUP_PACKET_LENGTH || length > MAX_STARTUP_PACKET_LENGTH) {
-    throw new LocalRefusal(/^[A-Z]{3}/.test(head.toString('latin1')) ? 'HTTP' : 'garbage');
-  }
-  const body = await reader.exactly(length - 4);
-  if (body === undefined) {
-    throw new LocalRefusal('garbage');
-  }
-  checkMajorVersion(body);
-  try {
-    return decodeStartupPacket(body, BYTES);
-  } catch (error) {
-    throw malformed(error, 'invalid startup packet');
-  }
-}
-
-/** ContentType handshake(22): https://www.rfc-editor.org/rfc/rfc8446#section-5.1 */
-const TLS_HANDSHAKE = 0x16;
-/** Above it the "version" is the code of a request: 1234 in its upper half. */
-const REQUEST_MAJOR = 1234;
-
-/** In PostgreSQL's words, which old drivers look for. */
-function checkMajorVersion(body: Buffer): void {
-  const major = body.readUInt16BE(0);
-  const minor = body.readUInt16BE(2);
-  if (major !== 3 && major !== REQUEST_MAJOR) {
+function requireUser(startup: StartupMessage): void {
+  if ((startup.parameters.get('user') ?? '') === '') {
     throw new LocalRefusal(
-      'unsupported protocol version',
+      'malformed login',
       encodeFatal({
-        sqlState: '0A000',
-        message: `unsupported frontend protocol ${major}.${minor}: server supports 3.0 to 3.${LATEST_MINOR_VERSION}`,
+        sqlState: '28000',
+        message: 'no PostgreSQL user name specified in startup packet',
         code: 'HOOP_PROTOCOL',
       }),
     );
   }
+}
+
+function withoutTls(): LocalRefusal {
+  return new LocalRefusal(
+    'no TLS',
+    encodeFatal({
+      sqlState: '28000',
+      message: 'this port takes connections with TLS only',
+      detail: 'It was opened with "hoop connect --tls".',
+      hint: 'Connect with sslmode=verify-full and the sslrootcert that "hoop connect" has printed.',
+      code: 'HOOP_PROTOCOL',
+    }),
+  );
 }
 
 /**
@@ -173,19 +141,37 @@ function negotiate(socket: Socket, message: StartupMessage): StartupMessage {
  * A wrong user name goes through the same exchange, with the same salt, and fails where a wrong
  * password fails: from outside the two cannot be told apart.
  */
-async function authenticate(
-  socket: Socket,
-  reader: SocketReader,
-  startup: StartupMessage,
-  options: LocalLoginOptions,
-): Promise<void> {
+async function authenticate({
+  socket,
+  reader,
+  startup,
+  channel,
+  options,
+}: {
+  readonly socket: Socket;
+  readonly reader: SocketReader;
+  readonly startup: StartupMessage;
+  /** undefined: no TLS, so there is nothing to bind to. */
+  readonly channel: Uint8Array | undefined;
+  readonly options: LocalLoginOptions;
+}): Promise<void> {
   const { verifier } = options;
-  socket.write(encodeAuthentication({ type: 'AuthenticationSASL', mechanisms: [SCRAM_SHA_256] }));
+  const plusOffered = channel !== undefined;
+  const mechanisms = plusOffered ? [SCRAM_SHA_256_PLUS, SCRAM_SHA_256] : [SCRAM_SHA_256];
+  socket.write(encodeAuthentication({ type: 'AuthenticationSASL', mechanisms }));
   const user = startup.parameters.get('user');
   try {
-    const clientFirst = await readClientFirst(socket, reader);
-    const serverNonce = randomBytes(NONCE_LENGTH).toString('base64');
-    const first = scramServerFirst({ clientFirst, verifier, serverNonce, plusOffered: false });
+    const { mechanism, clientFirst } = await readClientFirst(socket, reader);
+    if (!mechanisms.includes(mechanism)) {
+      throw new ProtocolError('client selected an invalid SASL authentication mechanism');
+    }
+    const first = scramServerFirst({
+      clientFirst,
+      verifier,
+      serverNonce: randomBytes(NONCE_LENGTH).toString('base64'),
+      plusOffered,
+      channel: mechanism === SCRAM_SHA_256_PLUS ? channel : undefined,
+    });
     socket.write(
       encodeAuthentication({
         type: 'AuthenticationSASLContinue',
@@ -208,22 +194,22 @@ async function authenticate(
   }
 }
 
-async function readClientFirst(socket: Socket, reader: SocketReader): Promise<string> {
+async function readClientFirst(
+  socket: Socket,
+  reader: SocketReader,
+): Promise<{ readonly mechanism: string; readonly clientFirst: string }> {
   // A client that has no password closes here: libpq asks for one and comes again.
   const body = await readPasswordMessage(reader, 'no password');
   const { mechanism, data } = decodeSASLInitialResponse(body);
-  if (mechanism !== SCRAM_SHA_256) {
-    throw new ProtocolError('client selected an invalid SASL authentication mechanism');
-  }
   if (data !== null) {
-    return Buffer.from(data).toString('latin1');
+    return { mechanism, clientFirst: Buffer.from(data).toString('latin1') };
   }
   // No initial response: an empty challenge asks for it (src/backend/libpq/auth-sasl.c).
   socket.write(
     encodeAuthentication({ type: 'AuthenticationSASLContinue', data: new Uint8Array(0) }),
   );
   const response = await readPasswordMessage(reader, 'malformed login');
-  return response.toString('latin1');
+  return { mechanism, clientFirst: response.toString('latin1') };
 }
 
 async function readPasswordMessage(
@@ -259,18 +245,4 @@ function wrongPassword(user: string | undefined): LocalRefusal {
       code: 'HOOP_PROTOCOL',
     }),
   );
-}
-
-function malformed(error: unknown, message: string): unknown {
-  return error instanceof ProtocolError
-    ? new LocalRefusal(
-        'malformed login',
-        encodeFatal({
-          sqlState: '08P01',
-          message,
-          detail: `${error.message}.`,
-          code: 'HOOP_PROTOCOL',
-        }),
-      )
-    : error;
 }

@@ -15,17 +15,21 @@ import { BYTES } from '../protocol/pg/text-codec.ts';
 import type { Secret } from '../secret.ts';
 import { closeGently } from './close-gently.ts';
 import { LocalCancelKeys } from './local-cancel-keys.ts';
-import { fatalResponse } from './local-error-response.ts';
+import { encodeFatal, fatalResponse } from './local-error-response.ts';
 import type { LocalListener } from './local-listener.ts';
 import { type LocalLogin, logInLocally } from './local-login.ts';
+import type { LocalConnection } from './local-opening.ts';
+import { canTellPeers, endsOf, peerUid } from './local-peer.ts';
 import { LocalRefusal, type RefusalReason } from './local-refusal.ts';
+import type { LocalTls } from './local-tls.ts';
 import { relayConnection } from './relay-connection.ts';
 
 /** Total time from connect to login: a byte a second must not hold a place for ever. */
 const LOGIN_WITHIN_MS = 10_000;
 /**
- * Connections that have not logged in. At the limit the one that has waited longest has to go, so
- * that silent ones cannot keep the owner out: a login takes milliseconds.
+ * Connections that have not logged in. At the limit one has to go, so that they cannot keep the
+ * owner out: the one that has waited longest of those that have not said anything, or else of all,
+ * since a login takes milliseconds.
  */
 const MAX_LOGINS = 128;
 const SALT_LENGTH = 16;
@@ -38,6 +42,10 @@ export interface LocalPortOptions {
   /** A stream to the gateway, for plain protocol from the first packet on. */
   readonly openTunnel: (kind: 'postgres' | 'cancel', signal: AbortSignal) => Promise<Duplex>;
   readonly onRefused?: (reason: RefusalReason) => void;
+  /** Absent: the port offers no TLS. */
+  readonly tls?: LocalTls | undefined;
+  /** Users of this machine who may connect, beside our own and root; default: none. */
+  readonly allowedUids?: readonly number[];
   /** For tests. */
   readonly loginWithinMs?: number;
 }
@@ -48,7 +56,8 @@ export class LocalPort implements AsyncDisposable {
   readonly #cancelKeys = new LocalCancelKeys();
   readonly #closing = new AbortController();
   /** In order of arrival. */
-  readonly #logins = new Map<Socket, AbortController>();
+  readonly #logins = new Set<PendingLogin>();
+  #canTellPeers: Promise<boolean> | undefined;
   readonly #serving = new Set<Promise<void>>();
   readonly #refused = new Map<RefusalReason, number>();
 
@@ -79,8 +88,8 @@ export class LocalPort implements AsyncDisposable {
   /** No new connections; those that are logged in go on. */
   stopAccepting(): void {
     this.#options.listener.close();
-    for (const login of this.#logins.values()) {
-      login.abort(new HoopError('HOOP_SESSION_ENDED', 'the session is ending'));
+    for (const { controller } of this.#logins) {
+      controller.abort(new HoopError('HOOP_SESSION_ENDED', 'the session is ending'));
     }
   }
 
@@ -96,48 +105,83 @@ export class LocalPort implements AsyncDisposable {
   }
 
   #accept(socket: Socket): void {
-    const serving = this.#serve(socket)
-      .catch((error: unknown) => this.#fail(socket, error))
+    const connection: LocalConnection = { socket };
+    const serving = this.#serve(connection)
+      .catch((error: unknown) => this.#fail(connection.socket, error))
       .finally(() => {
         this.#serving.delete(serving);
       });
     this.#serving.add(serving);
   }
 
-  async #serve(socket: Socket): Promise<void> {
-    const login = await this.#logIn(socket);
+  async #serve(connection: LocalConnection): Promise<void> {
+    const login = await this.#logIn(connection);
     switch (login.type) {
       case 'closed':
-        socket.destroy();
+        connection.socket.destroy();
         return;
       case 'cancel':
-        await this.#cancel(socket, login.request);
+        await this.#cancel(connection.socket, login.request);
         return;
       case 'session':
-        await this.#connect(socket, login);
+        await this.#connect(connection.socket, login);
         return;
     }
   }
 
-  async #logIn(socket: Socket): Promise<LocalLogin> {
-    const [longest] = this.#logins;
-    if (longest !== undefined && this.#logins.size >= MAX_LOGINS) {
-      longest[1].abort(new LocalRefusal('too many connections'));
-      this.#logins.delete(longest[0]);
-    }
-    const controller = new AbortController();
+  async #logIn(connection: LocalConnection): Promise<LocalLogin> {
+    const { user, tls, loginWithinMs } = this.#options;
+    const { socket } = connection;
+    this.#makeRoom();
+    const pending = { controller: new AbortController(), isSilent: true };
+    const { controller } = pending;
     const timer = setTimeout(
       () => controller.abort(new LocalRefusal('login timeout')),
-      this.#options.loginWithinMs ?? LOGIN_WITHIN_MS,
+      loginWithinMs ?? LOGIN_WITHIN_MS,
     );
-    this.#logins.set(socket, controller);
+    this.#logins.add(pending);
     try {
-      const signal = AbortSignal.any([controller.signal, this.#closing.signal]);
-      const { user } = this.#options;
-      return await logInLocally(socket, { user, verifier: this.#verifier, signal });
+      return await logInLocally(connection, {
+        user,
+        verifier: this.#verifier,
+        tls,
+        checkPeer: () => this.#checkPeer(socket),
+        onSpoken: () => {
+          pending.isSilent = false;
+        },
+        signal: AbortSignal.any([controller.signal, this.#closing.signal]),
+      });
     } finally {
       clearTimeout(timer);
-      this.#logins.delete(socket);
+      this.#logins.delete(pending);
+    }
+  }
+
+  #makeRoom(): void {
+    if (this.#logins.size < MAX_LOGINS) {
+      return;
+    }
+    const [oldest] = this.#logins;
+    const goes = this.#logins.values().find(({ isSilent }) => isSilent) ?? oldest;
+    if (goes !== undefined) {
+      goes.controller.abort(new LocalRefusal('too many connections'));
+      this.#logins.delete(goes);
+    }
+  }
+
+  /** Where it cannot be known (not Linux, no /proc) the password is all there is. */
+  async #checkPeer(socket: Socket): Promise<void> {
+    const ends = endsOf(socket);
+    this.#canTellPeers ??= canTellPeers(this.host, this.port);
+    if (ends === undefined || !(await this.#canTellPeers)) {
+      return;
+    }
+    const uid = await peerUid(ends);
+    const own = process.getuid?.();
+    // Root could read the password out of our memory.
+    const isAllowed = uid === own || uid === 0;
+    if (!isAllowed && !(uid !== undefined && this.#options.allowedUids?.includes(uid))) {
+      throw anotherUser(uid);
     }
   }
 
@@ -199,4 +243,26 @@ export class LocalPort implements AsyncDisposable {
     }
     await closeGently(socket, error instanceof HoopError ? fatalResponse(error) : undefined);
   }
+}
+
+interface PendingLogin {
+  readonly controller: AbortController;
+  /** It has not sent one whole packet. */
+  isSilent: boolean;
+}
+
+/** @param uid undefined: the connection is in no table, so its other end has gone. */
+function anotherUser(uid: number | undefined): LocalRefusal {
+  return uid === undefined
+    ? new LocalRefusal('another user')
+    : new LocalRefusal(
+        'another user',
+        encodeFatal({
+          sqlState: '28000',
+          message: 'this port belongs to another user of this machine',
+          detail: `The connection comes from the user with uid ${uid}.`,
+          hint: `Open a session of your own with "hoop connect"; whoever opened this one can let you in with --allow-uid ${uid}.`,
+          code: 'HOOP_LOCAL_PORT',
+        }),
+      );
 }

@@ -2,6 +2,10 @@
 export type RefusalReason =
   | 'HTTP'
   | 'direct TLS'
+  | 'failed TLS handshake'
+  | 'data before TLS'
+  | 'no TLS'
+  | 'another user'
   | 'garbage'
   | 'unsupported protocol version'
   | 'malformed login'

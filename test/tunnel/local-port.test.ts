@@ -484,6 +484,7 @@ test('psql comes in through a unix socket, from a directory that only the owner 
       openTunnel,
     });
     expect(statSync(directory).mode & 0o777).toBe(0o700);
+    expect(statSync(join(directory, '.s.PGSQL.5432')).mode & 0o777).toBe(0o600);
     const { stdout } = await psql(
       '-d',
       `host=${unix.host} port=${unix.port} user=postgres dbname=postgres requirepeer=${userInfo().username}`,

@@ -1,5 +1,7 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
+import { decodeBackendKeyData } from '../../src/protocol/pg/backend-key-data.ts';
+import type { ChannelBinding } from '../../src/protocol/pg/channel-binding.ts';
 import { encodeSASLInitialResponse } from '../../src/protocol/pg/sasl-initial-response.ts';
 import { encodeSASLResponse } from '../../src/protocol/pg/sasl-response.ts';
 import {
@@ -104,26 +106,40 @@ export class RawClient {
   }
 
   /** From AuthenticationSASL to ReadyForQuery. @returns the types of all messages on the way. */
-  async finishLogin(password: string): Promise<string[]> {
-    const { state, serverFirst } = await this.#clientFirst();
+  async finishLogin(password: string, binding?: ChannelBinding): Promise<string[]> {
+    const messages = await this.#finish(password, binding);
+    return messages.map(({ type }) => String.fromCharCode(type));
+  }
+
+  /** The same. @returns the cancel key. */
+  async keyOf(password: string): Promise<{ processId: number; secretKey: Uint8Array }> {
+    const messages = await this.#finish(password);
+    const key = messages.find(({ type }) => String.fromCharCode(type) === 'K');
+    if (key === undefined) {
+      throw new Error('there was no BackendKeyData');
+    }
+    return decodeBackendKeyData(key.body);
+  }
+
+  async #finish(password: string, binding?: ChannelBinding): Promise<RawMessage[]> {
+    const { state, serverFirst } = await this.#clientFirst(undefined, binding);
     const final = await scramClientFinal(state, password, serverFirst);
     this.send(encodeSASLResponse({ data: Buffer.from(final.message) }));
-    const types: string[] = [];
-    while (types.at(-1) !== 'Z') {
-      const { type } = await this.message();
-      types.push(String.fromCharCode(type));
+    const messages: RawMessage[] = [];
+    while (messages.at(-1)?.type !== 'Z'.charCodeAt(0)) {
+      messages.push(await this.message());
     }
-    return types;
+    return messages;
   }
 
   async #clientFirst(
     nonce = 'fyko+d2lbbFgONRv9qkxdawL',
+    binding: ChannelBinding = { flag: 'n' },
   ): Promise<{ state: ScramClientState; serverFirst: string }> {
     await this.message();
-    const first = scramClientFirst(nonce);
-    this.send(
-      encodeSASLInitialResponse({ mechanism: 'SCRAM-SHA-256', data: Buffer.from(first.message) }),
-    );
+    const first = scramClientFirst(nonce, '', binding);
+    const mechanism = binding.flag === 'p' ? 'SCRAM-SHA-256-PLUS' : 'SCRAM-SHA-256';
+    this.send(encodeSASLInitialResponse({ mechanism, data: Buffer.from(first.message) }));
     const answer = await this.message();
     return { state: first.state, serverFirst: answer.body.subarray(4).toString('latin1') };
   }

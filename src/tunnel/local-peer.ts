@@ -1,0 +1,116 @@
+/**
+ * Which user of this machine a TCP connection comes from, as Linux shows it in /proc/net/tcp:
+ * https://www.kernel.org/doc/html/latest/networking/proc_net_tcp.html. It is a second gate before
+ * the password, for the connections of other users. (A unix socket has its 0700 directory; Node
+ * cannot ask SO_PEERCRED.)
+ */
+import { open } from 'node:fs/promises';
+import { isIPv4, type Socket } from 'node:net';
+import { endianness } from 'node:os';
+
+/** Java's clients use IPv6 sockets for everything, and stand in the second table. */
+const TABLES = ['/proc/net/tcp', '/proc/net/tcp6'];
+const LISTEN = '0A';
+const TIME_WAIT = '06';
+/** The kernel gives the table out in pieces; a row can slip between two of them. */
+const ATTEMPTS = 3;
+
+export interface TcpEnds {
+  /** IPv4 address and port of the end whose owner is asked for. */
+  readonly near: readonly [string, number];
+  readonly far: readonly [string, number];
+}
+
+/** @returns the uid; undefined: there is no such connection, or nobody holds its end any more. */
+export async function peerUid(ends: TcpEnds): Promise<number | undefined> {
+  for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
+    const uid = await findRow((row) => ownerOf(row, ends));
+    if (uid !== undefined) {
+      return uid;
+    }
+  }
+  return undefined;
+}
+
+/**
+ * Whether the tables can be relied on here: they show our own listening socket as ours. Not so on
+ * other systems, without /proc, and in sandboxes that have only some of it.
+ */
+export async function canTellPeers(host: string, port: number): Promise<boolean> {
+  const own = process.getuid?.();
+  const uid = await findRow((row) => {
+    const [, local, , state] = fields(row);
+    return state === LISTEN && local === tableEntry(host, port) ? uidOf(row) : undefined;
+  });
+  return uid !== undefined && uid === own;
+}
+
+/** The ends of an accepted connection, from the peer's side. */
+export function endsOf(socket: Socket): TcpEnds | undefined {
+  const { remoteAddress, remotePort, localAddress, localPort } = socket;
+  return remoteAddress === undefined ||
+    remotePort === undefined ||
+    localAddress === undefined ||
+    localPort === undefined
+    ? undefined
+    : { near: [remoteAddress, remotePort], far: [localAddress, localPort] };
+}
+
+/** @returns the uid of a row of /proc/net/tcp or tcp6, if it is about this end of the connection. */
+export function ownerOf(row: string, { near, far }: TcpEnds): number | undefined {
+  const [, local, remote, state] = fields(row);
+  const isIt = [tableEntry, mappedEntry].some(
+    (entry) => local === entry(...near) && remote === entry(...far),
+  );
+  // Nobody's socket any more: the kernel shows it as root's.
+  const isOrphan = state === TIME_WAIT || fields(row)[9] === '0';
+  return isIt && !isOrphan ? uidOf(row) : undefined;
+}
+
+/** sl, local_address, rem_address, st, queues, timer, retrnsmt, uid, timeout, inode, … */
+function fields(row: string): string[] {
+  return row.trim().split(/\s+/);
+}
+
+function uidOf(row: string): number | undefined {
+  const uid = fields(row)[7];
+  return uid !== undefined && /^\d{1,10}$/.test(uid) ? Number(uid) : undefined;
+}
+
+/** `0100007F:1538`: the address as the number that the processor makes of its bytes. */
+function tableEntry(host: string, port: number): string {
+  const bytes = isIPv4(host) ? host.split('.').map(Number) : [];
+  const ordered = endianness() === 'LE' ? bytes.toReversed() : bytes;
+  return `${hex(ordered)}:${port.toString(16).toUpperCase().padStart(4, '0')}`;
+}
+
+/** ::ffff:127.0.0.1, word by word. */
+function mappedEntry(host: string, port: number): string {
+  const marker = endianness() === 'LE' ? 'FFFF0000' : '0000FFFF';
+  return `${'0'.repeat(16)}${marker}${tableEntry(host, port)}`;
+}
+
+function hex(bytes: readonly number[]): string {
+  return Buffer.from(bytes).toString('hex').toUpperCase();
+}
+
+async function findRow<T>(find: (row: string) => T | undefined): Promise<T | undefined> {
+  for (const table of TABLES) {
+    try {
+      // Line by line: a busy machine has tens of thousands.
+      await using file = await open(table);
+      for await (const row of file.readLines()) {
+        const found = find(row);
+        if (found !== undefined) {
+          return found;
+        }
+      }
+    } catch (error) {
+      // No such table: no IPv6, or not Linux.
+      if (!(error instanceof Error && 'code' in error)) {
+        throw error;
+      }
+    }
+  }
+  return undefined;
+}
