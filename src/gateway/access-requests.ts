@@ -219,11 +219,19 @@ export class AccessRequests {
     }
     const details = this.#details(record);
     const commit = policy.current()?.commit;
-    if (details === undefined || commit === undefined) {
+    // After a restart an approved request comes again, and what counted then may not count now.
+    const needs = this.#needs(record);
+    const isSatisfied = needs?.every((need) => approvals.approvedBy(record, need) >= need.count);
+    if (details === undefined || commit === undefined || isSatisfied !== true) {
       return;
     }
     const { id, requester, target, reason = '' } = record;
     const grantedMs = clock();
+    // A crash may have come between the two steps below.
+    if (access.find(id) !== undefined) {
+      approvals.use(id);
+      return;
+    }
     // First the grant: if it cannot be written nothing was used, and nothing was given.
     access.give({
       id,

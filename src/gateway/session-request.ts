@@ -1,6 +1,7 @@
 /** What is checked of a session request before anything is made for it. */
 import { HoopError, ProtocolError } from '../errors.ts';
 import type { PolicyTarget } from '../policy/policy.ts';
+import { requestable } from '../policy/requestable.ts';
 import type { Grant } from '../policy/types.ts';
 import { checkProof } from '../recording/proof-of-possession.ts';
 import type { SessionRequest } from '../tunnel/api.ts';
@@ -52,7 +53,9 @@ export function authorizeSession(
   if (found === undefined) {
     throw new HoopError('HOOP_ACCESS_DENIED', `no access to target "${request.target}"`, {
       detail: `Policy commit ${commit.slice(0, 12)} does not give ${who.principal.name} anything there, or there is no such target.`,
-      hint: 'See what you can reach with `hoop targets`.',
+      hint: isRequestable(policy, who, request.target)
+        ? `Ask for it: \`hoop access list\` shows how, then \`hoop access request ${request.target}\`.`
+        : 'See what you can reach with `hoop targets`.',
     });
   }
   if (found.grant.requireReason && (request.reason ?? '').trim() === '') {
@@ -62,4 +65,8 @@ export function authorizeSession(
     });
   }
   return found;
+}
+
+function isRequestable(policy: GatewayPolicy, who: Authenticated, target: string): boolean {
+  return requestable(policy.inForce().policy, who.principal).some((one) => one.target === target);
 }

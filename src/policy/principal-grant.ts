@@ -66,6 +66,9 @@ export function principalGrant(
     passthrough,
     recording: target.recording,
     temporary: given.toSorted((a, b) => (a.id < b.id ? -1 : 1)),
+    requestable: requested
+      .filter(({ name }) => !given.some((grant) => grant.policy === name))
+      .map(({ name }) => name),
   };
   return {
     ...grant,

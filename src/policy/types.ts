@@ -132,6 +132,8 @@ export interface Grant {
   readonly recording: 'full';
   /** Temporary grants that are part of it; the grant is not to be used past their first expiry. */
   readonly temporary?: readonly TemporaryGrant[];
+  /** Policies that could be asked for and are not given now; for hints. */
+  readonly requestable?: readonly string[];
 }
 
 /** A refusal, ready for an ErrorResponse, an event and an agent to act on. */

@@ -55,7 +55,11 @@ describe('temporary access', () => {
     const client = await connected(connection.url);
     await client.query({ name: 'update', text: UPDATE }).then(
       () => expect.unreachable('nobody has given it yet'),
-      (error: unknown) => expect(error).toMatchObject({ code: '42501' }),
+      (error: unknown) =>
+        expect(error).toMatchObject({
+          code: '42501',
+          hint: expect.stringContaining('hoop access request prod-db --grant ticket-cleanup'),
+        }),
     );
 
     const id = await ask('1h');
@@ -147,7 +151,9 @@ rules: [{ allow: { verbs: [select], relations: [public.orders] } }]
 `,
       'policies/auditors.yaml': undefined,
     });
-    expect((await bench.psql('auditor', 'SELECT 1')).exitCode).toBe(255);
+    const before = await bench.psql('auditor', 'SELECT 1');
+    expect(before.exitCode).toBe(255);
+    expect(before.stderr).toContain('hoop access request prod-db');
     const asked = await bench.hoop(
       'auditor',
       'access',

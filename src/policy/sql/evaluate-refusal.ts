@@ -30,19 +30,21 @@ export function refusal(grant: Grant, text: RefusalText): Refusal {
     sqlState: text.sqlState ?? '42501',
     message: text.message,
     detail: joined(text.detail, by ? `${by} says so.` : `No rule of policy ${commit} allows it.`),
-    hint: text.hint ?? allowedInstead(grant),
+    hint: text.hint ?? joined(allowedInstead(grant), onRequest(grant)),
     position: text.position,
     rule: text.rule,
   };
 }
 
 /** "Allowed here: select on public.*; insert on public.orders." */
-function allowedInstead(grant: Grant): string {
+function allowedInstead(grant: Grant): string | undefined {
   const allowed = grant.rules
     .filter(({ effect }) => effect === 'allow')
     .map((rule) => describeConditions(rule));
   if (allowed.length === 0) {
-    return 'Ask the people who review the policy repository.';
+    return onRequest(grant) !== undefined
+      ? undefined
+      : 'Ask the people who review the policy repository.';
   }
   let hint = 'Allowed here: ';
   let shown = 0;
@@ -54,6 +56,16 @@ function allowedInstead(grant: Grant): string {
     shown += 1;
   }
   return shown < new Set(allowed).size ? `${hint}; and more (see \`hoop targets\`).` : `${hint}.`;
+}
+
+/** "More on request: hoop access request prod-db --grant fix-orders." */
+function onRequest({ target, requestable = [] }: Grant): string | undefined {
+  const [only, second] = requestable;
+  if (only === undefined) {
+    return undefined;
+  }
+  const grant = second === undefined ? ` --grant ${only}` : '';
+  return `More on request: see \`hoop access list\`, then \`hoop access request ${target}${grant}\`.`;
 }
 
 function joined(...sentences: (string | undefined)[]): string {
