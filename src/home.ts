@@ -4,7 +4,7 @@
  */
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { homedir, tmpdir, userInfo } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { HoopError } from './errors.ts';
 
 export interface Home {
@@ -27,7 +27,9 @@ export interface ClientConfig {
 export function locateHome(env: NodeJS.ProcessEnv): Home {
   const home = env['HOOP_HOME'];
   if (home) {
-    return { config: home, state: home, runtime: join(home, 'run') };
+    // Absolute, because it goes on to child processes, in PGPASSFILE for one.
+    const path = resolve(home);
+    return { config: path, state: path, runtime: join(path, 'run') };
   }
   return {
     config: join(env['XDG_CONFIG_HOME'] || join(homedir(), '.config'), 'hoop'),

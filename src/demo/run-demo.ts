@@ -1,6 +1,6 @@
 /** The three forms of `hoop demo`: guided, `--check`, `--json`. */
 import { existsSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { delimiter, join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Io } from '../commands/io.ts';
 import { HoopError } from '../errors.ts';
@@ -27,9 +27,10 @@ export async function runDemo(io: Io, options: RunDemoOptions): Promise<void> {
     });
   }
   await using demo = await startDemo({
-    ...(options.policy ? { policy: options.policy } : {}),
+    ...(options.policy ? { policy: resolve(io.cwd, options.policy) } : {}),
     ...(options.postgres ? { postgres: options.postgres } : {}),
-    ...(options.data ? { data: options.data } : {}),
+    // Child processes and the gateway's configuration have these paths, too.
+    ...(options.data ? { data: resolve(io.cwd, options.data) } : {}),
     note: options.json ? () => undefined : (text) => io.note(`${text} …`),
     signal: io.signal,
   });

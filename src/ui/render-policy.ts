@@ -47,7 +47,7 @@ export function renderPolicy(reply: Reply, verified: ClientPolicy): string {
     ['commit', plain(reply.commit)],
     ['date', localTime(verified.committedAt.getTime())],
     ['signer', plain(verified.signer)],
-    ['fetched', `${duration(reply.ageSeconds * 1000)} ago by the gateway`],
+    ['fetched', `${age(reply.ageSeconds)} ago by the gateway`],
     ['verified', source],
     ...(reply.problem === undefined ? [] : [['problem', plain(reply.problem)] as const]),
   ];
@@ -66,6 +66,10 @@ export function renderPolicyJson(reply: Reply, verified: ClientPolicy): string {
     ...(problem === undefined ? {} : { problem }),
   };
   return `${renderJson(document)}\n`;
+}
+
+function age(seconds: number): string {
+  return seconds < 60 ? `${seconds} s` : duration(seconds * 1000);
 }
 
 /** The place as editors and terminals link it, and the line with a mark below. */

@@ -1,0 +1,187 @@
+/** The other forms of `hoop demo`: on a terminal, on data that is kept, on other parts, as others. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { createInterface } from 'node:readline';
+import pg from 'pg';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { startEmbeddedPostgres } from '../../src/demo/embedded-postgres.ts';
+import { runHoop } from '../../src/demo/hoop-process.ts';
+import { TOUR } from '../../src/demo/tour.ts';
+
+const LAUNCHER = resolve('bin/hoop.js');
+const IS_ROOT = process.getuid?.() === 0;
+/** nobody: any user but root. */
+const ORDINARY = 65_534;
+
+let directory: string;
+/** What the demo leaves behind would be here. */
+let temporary: string;
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'hoop-forms-'));
+  temporary = join(directory, 'tmp');
+  mkdirSync(temporary);
+  // As root the server runs as nobody, who must be able to pass through.
+  chmodSync(directory, 0o711);
+  chmodSync(temporary, 0o711);
+});
+afterEach(() => {
+  rmSync(directory, { recursive: true, force: true });
+});
+
+interface Started {
+  readonly child: ChildProcess;
+  /** stdout and stderr. */
+  readonly output: () => string;
+  readonly closed: Promise<unknown[]>;
+}
+
+function startDemo(args: readonly string[], as?: { uid: number; gid: number }): Started {
+  const child = spawn(process.execPath, [LAUNCHER, 'demo', ...args], {
+    cwd: directory,
+    env: { ...process.env, TMPDIR: temporary, HOME: temporary },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    ...as,
+  });
+  return follow(child);
+}
+
+function follow(child: ChildProcess): Started {
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.on('data', (data) => {
+      output += String(data);
+    });
+  }
+  return { child, output: () => output, closed: once(child, 'close') };
+}
+
+async function wholeTour(args: readonly string[], as?: { uid: number; gid: number }) {
+  const demo = startDemo(['--check', ...args], as);
+  const [code] = await demo.closed;
+  expect(demo.output()).toContain('Every step is true.');
+  expect(code).toBe(0);
+  expect(readdirSync(temporary)).toEqual([]);
+}
+
+describe('on a terminal', () => {
+  /** A pseudo-terminal of util-linux: what is written to its stdin is typed. */
+  function startOnTerminal(): Started & { readonly type: (text: string) => void } {
+    const command = `${process.execPath} ${LAUNCHER} demo`;
+    const child = spawn('script', ['-qec', command, '/dev/null'], {
+      cwd: directory,
+      env: { ...process.env, TMPDIR: temporary, TERM: 'xterm-256color', NO_COLOR: '' },
+      stdio: ['pipe', 'pipe', 'pipe'],
+    });
+    return { ...follow(child), type: (text) => child.stdin?.write(text) };
+  }
+  const prompts = (screen: string): number => screen.split('Enter: go on').length - 1;
+
+  test('Enter leads through every step, and Ctrl-C at the end leaves nothing behind', async () => {
+    const demo = startOnTerminal();
+    for (let step = 1; step < TOUR.length; step += 1) {
+      await expect.poll(() => prompts(demo.output()), { timeout: 60_000 }).toBe(step);
+      demo.type('\r');
+    }
+    await expect
+      .poll(() => demo.output(), { timeout: 60_000 })
+      .toContain('are in force within 5 seconds');
+    const screen = demo.output();
+    expect(screen).toContain('Every step is true.');
+    expect(screen).toContain('\x1b[1m');
+    expect(prompts(screen)).toBe(TOUR.length - 1);
+    const home = /export HOOP_HOME=(\S+engineer)/.exec(screen)?.[1];
+    expect(existsSync(home ?? '')).toBe(true);
+    demo.type('\x03');
+    const [code] = await demo.closed;
+    expect(code).toBe(130);
+    expect(readdirSync(temporary)).toEqual([]);
+  }, 300_000);
+
+  test('q ends the tour and what was started stays; Ctrl-C in the middle of it ends all', async () => {
+    const demo = startOnTerminal();
+    await expect.poll(() => prompts(demo.output()), { timeout: 90_000 }).toBe(1);
+    demo.type('q\r');
+    await expect
+      .poll(() => demo.output(), { timeout: 30_000 })
+      .toContain(`Ended after step 1 of ${TOUR.length}.`);
+    await expect.poll(() => demo.output()).toContain('All of it stays up until Ctrl-C');
+    demo.type('\x03');
+    expect((await demo.closed)[0]).toBe(130);
+    const other = startOnTerminal();
+    await expect.poll(() => prompts(other.output()), { timeout: 90_000 }).toBe(1);
+    other.type('\x03');
+    expect((await other.closed)[0]).toBe(130);
+    expect(readdirSync(temporary)).toEqual([]);
+  }, 300_000);
+});
+
+test('--data keeps what was done, and the tour is true a second time on it', async () => {
+  await wholeTour(['--data', './kept']);
+  expect(readdirSync(join(directory, 'kept'))).toContain('gateway');
+  await wholeTour(['--data', './kept']);
+}, 300_000);
+
+test('--postgres takes another server, as its superuser', async () => {
+  await using server = await startEmbeddedPostgres();
+  await wholeTour(['--postgres', server.url()]);
+}, 240_000);
+
+test('--policy takes another policy, and --json says which targets it has', async () => {
+  const policy = join(directory, 'policy');
+  const files = {
+    'hoop.yaml': 'version: 1\norg: own\nidentityProviders: []\n',
+    'targets/shop.yaml':
+      'name: shop\nkind: postgres\ndatabase: shop\ncredential: shop\nrecording: full\n',
+    'policies/all.yaml':
+      'name: all\nwho: { groups: [engineering] }\ntargets: { names: [shop] }\nrules:\n  - name: read\n    allow: { verbs: [select], relations: [public.orders] }\n',
+  };
+  for (const [path, text] of Object.entries(files)) {
+    mkdirSync(join(policy, path, '..'), { recursive: true });
+    writeFileSync(join(policy, path), text);
+  }
+  const demo = startDemo(['--json', '--policy', './policy']);
+  const { stdout } = demo.child;
+  if (stdout === null) {
+    throw new Error('its output is a pipe');
+  }
+  const [line] = await once(createInterface({ input: stdout }), 'line');
+  const ready = JSON.parse(line);
+  expect(Object.keys(ready.targets)).toEqual(['shop']);
+  const home = ready.homes.engineer;
+  const psql = (sql: string) => runHoop(['connect', 'shop', '--', 'psql', '-XAtc', sql], { home });
+  expect(await psql('SELECT count(*) > 0 FROM orders')).toMatchObject({
+    exitCode: 0,
+    stdout: 't\n',
+  });
+  expect((await psql('SELECT 1 FROM customers')).stderr).toContain(
+    'HINT:  Allowed here: select on public.orders.',
+  );
+  const admin = new pg.Client({ connectionString: ready.targets.shop.adminUrl });
+  await admin.connect();
+  await admin.end();
+  demo.child.kill('SIGTERM');
+  await demo.closed;
+  expect(readdirSync(temporary)).toEqual([]);
+}, 180_000);
+
+test.runIf(IS_ROOT)(
+  'the tour is true for an ordinary user (the suite runs as root here; else every demo test is one)',
+  async () => {
+    chownSync(directory, ORDINARY, ORDINARY);
+    chownSync(temporary, ORDINARY, ORDINARY);
+    await wholeTour([], { uid: ORDINARY, gid: ORDINARY });
+  },
+  240_000,
+);
