@@ -61,7 +61,10 @@ export class ClientStream extends Duplex {
   #send(part: Buffer, done: ((error?: Error | null) => void) | undefined): void {
     const { carrier, record } = this.#options;
     if (!carrier.isOpen) {
-      throw this.#broken();
+      // The gateway has closed, or the connection broke: `#closed` is about to tell which. As with
+      // a server that has closed, what comes too late for it is lost, and not an error by itself.
+      done?.();
+      return;
     }
     record(UP, part);
     bytesPassed(part.length);

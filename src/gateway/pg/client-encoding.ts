@@ -6,6 +6,7 @@
  */
 import { ProtocolError } from '../../errors.ts';
 import { ENCODING_LABELS, encodingKey } from '../../protocol/pg/encoding-labels.ts';
+import { UndecodableText } from '../../protocol/pg/malformed-message.ts';
 import { BYTES, type TextCodec, UTF8 } from '../../protocol/pg/text-codec.ts';
 
 export interface ClientEncoding {
@@ -38,7 +39,7 @@ export function clientEncoding(name: string): ClientEncoding {
 const ASCII: TextCodec = {
   decode(bytes) {
     if (bytes.some((byte) => byte >= 0x80)) {
-      throw new ProtocolError('text has bytes beyond ASCII in an encoding that is not supported');
+      throw new UndecodableText('text has bytes beyond ASCII in an encoding that is not supported');
     }
     return BYTES.decode(bytes);
   },
@@ -52,7 +53,7 @@ function decoderCodec(label: string): TextCodec {
       try {
         return decoder.decode(bytes);
       } catch (cause) {
-        throw new ProtocolError('text is not valid in client_encoding', { cause });
+        throw new UndecodableText('text is not valid in client_encoding', { cause });
       }
     },
     encode: encodeAscii,

@@ -7,12 +7,15 @@ import { ProtocolError } from '../../errors.ts';
 import { decodeClose } from '../../protocol/pg/close.ts';
 import { decodeDescribe } from '../../protocol/pg/describe.ts';
 import { decodeEmpty } from '../../protocol/pg/empty-messages.ts';
+import { MalformedMessage, UndecodableText } from '../../protocol/pg/malformed-message.ts';
 import type { Handling, ScannedItem } from '../../protocol/pg/message-scanner.ts';
 import { FRONTEND, frontendName } from '../../protocol/pg/message-types.ts';
 import { decodeParse } from '../../protocol/pg/parse.ts';
 import { decodeQuery } from '../../protocol/pg/query.ts';
 import { Decider } from './decide.ts';
 import { deniedParse, deniedQuery } from './denial.ts';
+import { emptyMessage, malformedInstead, refusedEntry } from './malformed.ts';
+import type { Entry } from './pending-queue.ts';
 import { PortalSide } from './portal-side.ts';
 import { Refusals } from './refusals.ts';
 import { startRun } from './run.ts';
@@ -44,7 +47,8 @@ export class ClientSide {
 
   /** For the scanner. */
   decide(type: number): Handling {
-    if (frontendName(type) === undefined) {
+    const isKnown = frontendName(type) !== undefined && type !== FRONTEND.PasswordMessage;
+    if (!isKnown && !this.#state.options.grant().passthrough) {
       throw new ProtocolError(`invalid frontend message type ${type}`);
     }
     return type === FRONTEND.CopyData ? 'pass' : 'whole';
@@ -76,21 +80,77 @@ export class ClientSide {
       return undefined;
     }
     if (copy.isUndecided) await this.#state.waitForTarget(() => !copy.isUndecided);
-    if (copy.isReading) this.#duringCopy(item.type);
-    else await this.#request(item.type, item.body, item.bytes, at);
+    if (copy.isReading && (await this.#endsInCopy(item.type))) return undefined;
+    await this.#request(item.type, item.body, item.bytes, at);
     return undefined;
   }
 
-  /** What the target does with these in copy mode; see copy-guard.ts. */
-  #duringCopy(type: number): void {
-    if (type === FRONTEND.Flush) return;
-    if (type !== FRONTEND.Sync) {
-      throw new ProtocolError(`unexpected message type ${type} during COPY from stdin`);
+  /**
+   * What the target does with these in copy mode; see copy-guard.ts. Anything but Sync and Flush
+   * makes the copy fail, if it has not failed before: which of the two it is only the target knows.
+   * So it gets a message of the same type that it refuses in any mode.
+   * @returns whether that is the end of the message.
+   */
+  async #endsInCopy(type: number): Promise<boolean> {
+    const state = this.#state;
+    const { copy } = state;
+    if (type === FRONTEND.Flush) return true;
+    if (type === FRONTEND.Sync) {
+      copy.deferredSyncs += 1;
+      return true;
     }
-    this.#state.copy.deferredSync = true;
+    if (copy.isExtended) {
+      this.#refusedByTarget(emptyMessage(type));
+      copy.closed();
+      return true;
+    }
+    const denial = this.#refusals.byTarget();
+    const entry: Entry = {
+      ...refusedEntry(type),
+      origin: 'own',
+      segment: state.segment,
+      denial,
+    };
+    state.send(emptyMessage(type), entry);
+    state.sendSync(undefined, 'own');
+    copy.intruded(entry);
+    await state.waitForTarget(() => !copy.isUndecided);
+    return copy.intruderWasTaken;
   }
 
   async #request(type: number, body: Uint8Array, bytes: Uint8Array, at: number): Promise<void> {
+    try {
+      await this.#understood(type, body, bytes, at);
+    } catch (error) {
+      if (error instanceof MalformedMessage) this.#malformed(type, body, bytes);
+      else if (error instanceof UndecodableText) this.#portals.deny(this.#refusals.undecodable());
+      else throw error;
+    }
+  }
+
+  /** The target has words of its own for it, and what it does next is for it to say. */
+  #malformed(type: number, body: Uint8Array, bytes: Uint8Array): void {
+    const state = this.#state;
+    const message = malformedInstead(type, body) ?? bytes;
+    if (type === FRONTEND.Sync) state.sendSync(bytes);
+    else if (type !== FRONTEND.Query) this.#refusedByTarget(message);
+    else {
+      const denial = this.#refusals.byTarget();
+      const { segment } = state;
+      state.send(message, { ...refusedEntry(type), origin: 'client', segment, denial });
+    }
+  }
+
+  /** In the extended protocol: what follows up to Sync is skipped. */
+  #refusedByTarget(message: Uint8Array): void {
+    const state = this.#state;
+    const entry = { kind: 'describe', statement: undefined, portal: undefined } as const;
+    const denial = this.#refusals.byTarget();
+    state.send(message, { ...entry, origin: 'client', segment: state.segment, denial });
+    state.skipping = true;
+  }
+
+  async #understood(type: number, body: Uint8Array, bytes: Uint8Array, at: number): Promise<void> {
     const state = this.#state;
     if (type === FRONTEND.Sync) {
       decodeEmpty('Sync', body);
@@ -119,7 +179,8 @@ export class ClientSide {
       case FRONTEND.FunctionCall:
         return this.#functionCall(bytes, at);
       default:
-        throw new ProtocolError(`${frontendName(type)} has no place here`);
+        // Let through by a passthrough grant: whatever it is, the target has to make something of it.
+        state.toTarget.push(bytes);
     }
   }
 

@@ -11,15 +11,20 @@ export class CopyGuard {
   #entry: Entry | undefined;
   #opened = 0;
   #closed = 0;
-  /** A Sync that came in copy mode; it counts only if the copy fails before more data comes. */
-  deferredSync = false;
+  /** Syncs that came in copy mode; they count only if the copy fails before more data comes. */
+  deferredSyncs = 0;
+  /** A message that is none of a copy's, sent to a target in copy mode: it ends the copy. */
+  #intruder: Entry | undefined;
+  #intruderWasTaken = false;
 
   /** A statement that may read copy data has been sent. */
   expect(entry: Entry): void {
     this.#entry = entry;
     this.#opened = 0;
     this.#closed = 0;
-    this.deferredSync = false;
+    this.#intruder = undefined;
+    this.#intruderWasTaken = false;
+    this.deferredSyncs = 0;
   }
 
   /** CopyInResponse came. */
@@ -30,12 +35,31 @@ export class CopyGuard {
   /** The client sent CopyDone or CopyFail. */
   closed(): void {
     this.#closed += 1;
-    this.deferredSync = false;
+    this.deferredSyncs = 0;
   }
 
   /** The client sent CopyData. */
   continued(): void {
-    this.deferredSync = false;
+    this.deferredSyncs = 0;
+  }
+
+  intruded(entry: Entry): void {
+    this.#intruder = entry;
+    this.closed();
+  }
+
+  /**
+   * The copy failed over a message that has no place in it: the target has swallowed that message.
+   * @returns its entry, which gets no answer of its own.
+   */
+  takeIntruder(): Entry | undefined {
+    this.#intruderWasTaken = this.#intruder !== undefined;
+    return this.#intruder;
+  }
+
+  /** false: the copy had failed before, and the message in whose place it was sent is still due. */
+  get intruderWasTaken(): boolean {
+    return this.#intruderWasTaken;
   }
 
   /** The statement has been answered. */
@@ -51,6 +75,10 @@ export class CopyGuard {
   /** The target is reading copy data, and the client has not said that there is no more. */
   get isReading(): boolean {
     return this.#entry !== undefined && this.#opened > this.#closed;
+  }
+
+  isOf(entry: Entry): boolean {
+    return this.#entry === entry;
   }
 
   get isExtended(): boolean {

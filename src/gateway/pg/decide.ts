@@ -6,6 +6,7 @@
 import { HoopError } from '../../errors.ts';
 import type { AllowedStatement, Catalog, Verdict } from '../../policy/sql/types.ts';
 import type { Grant, Refusal } from '../../policy/types.ts';
+import type { NativeError } from '../to-error-response.ts';
 import { type Basis, type KnownStatement, type Place, samePlace } from './known-statement.ts';
 import { probe } from './probe.ts';
 import { changesNames, type NamesUsed, namesInOneText, SqlNames } from './sql-names.ts';
@@ -95,8 +96,13 @@ export class Decider {
       const again = round < MAX_ROUNDS && (await this.#learnMore({ verdict, names, lacksPlace }));
       if (this.#state.skipping) return { type: 'skipped' };
       if (again) continue;
-      if (lacksPlace && settings.transaction === 'failed') return { type: 'aborted' };
-      return { type: 'refused', verdict };
+      if (this.#isAborted(verdict, lacksPlace)) return { type: 'aborted' };
+      const absence = names.absence(verdict.refusal);
+      if (absence === undefined) return { type: 'refused', verdict };
+      return {
+        type: 'refused',
+        verdict: { ...verdict, refusal: inServersWords(verdict, absence) },
+      };
     }
   }
 
@@ -185,6 +191,18 @@ export class Decider {
     return true;
   }
 
+  /**
+   * In a failed transaction the target looks at nothing but the first word of a statement: it would
+   * not get as far as the names that cannot be told here.
+   */
+  #isAborted({ refusal, analysis }: Verdict & { effect: 'refuse' }, lacksPlace: boolean): boolean {
+    const { settings, queue } = this.#state;
+    if (settings.transaction !== 'failed') return false;
+    if (lacksPlace) return true;
+    const endsIt = analysis.some(({ protocol }) => protocol.transaction !== undefined);
+    return queue.length === 0 && refusal.code === 'HOOP_UNTRACEABLE' && !endsIt;
+  }
+
   /** Where names are looked up, if that is certain. */
   #place(): Place | undefined {
     return this.#state.isDisturbed ? undefined : this.#state.settings.place;
@@ -216,6 +234,7 @@ export class Decider {
         searchPath: known.place?.searchPath,
         role: known.place?.role,
         unsettled: settings.unsettled,
+        placeIsSteady: !settings.placeMoved,
         parameterTypes: request.parameterTypes,
         cursor: (name) => known.names.cursor(name),
         prepared: (name) => known.names.prepared(name),
@@ -244,6 +263,13 @@ export class Decider {
 
 function misses(verdict: Verdict & { effect: 'refuse' }): boolean {
   return verdict.analysis.some(({ opaque }) => opaque.some(({ missing }) => missing !== undefined));
+}
+
+function inServersWords(
+  { refusal }: Verdict & { effect: 'refuse' },
+  { sqlState, message }: NativeError,
+): Refusal {
+  return { ...refusal, sqlState, message, detail: undefined, hint: undefined, rule: undefined };
 }
 
 function unreadable(error: HoopError): Refusal {

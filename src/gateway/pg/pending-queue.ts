@@ -132,6 +132,12 @@ export class PendingQueue {
     return { skipped, foundSync: sync !== -1 };
   }
 
+  /** Takes out one that will not be answered. */
+  remove(entry: Entry): void {
+    this.#entries = this.#entries.slice(this.#head).filter((one) => one !== entry);
+    this.#head = 0;
+  }
+
   /** Call after every answer; wakes those whose condition has come true. */
   notify(): void {
     if (this.#waiters.length === 0) return;

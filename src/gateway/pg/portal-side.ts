@@ -1,5 +1,5 @@
 /** Bind and Execute: what runs must be what was checked, under the rules that hold now. */
-import { decodeBind } from '../../protocol/pg/bind.ts';
+import { decodeBindNames, readResultFormats } from '../../protocol/pg/bind.ts';
 import { encodeDescribe } from '../../protocol/pg/describe.ts';
 import { decodeExecute } from '../../protocol/pg/execute.ts';
 import type { NativeError } from '../to-error-response.ts';
@@ -26,18 +26,20 @@ export class PortalSide {
 
   async bind(body: Uint8Array, bytes: Uint8Array, at: number): Promise<void> {
     const state = this.#state;
-    const message = decodeBind(body, state.codec);
+    const message = decodeBindNames(body, state.codec);
     const found = await this.#find(state.statements, message.statement, unknownStatement);
     if (state.skipping) return;
     if (found.type !== 'known') {
-      return this.#deny(this.#refusals.native(noStatement(message.statement)));
+      return this.deny(this.#refusals.native(noStatement(message.statement)));
     }
     const statement = await this.#current(found.value, at, undefined);
     if (statement === undefined) return;
+    // The server looks the statement up before it reads on, and so do we.
+    const resultFormats = readResultFormats(body);
     state.statements.replace(message.statement, found.value, statement);
     const portal: KnownPortal = {
       statement,
-      formats: message.resultFormats,
+      formats: resultFormats,
       rows: 0,
       described: undefined,
       describedIn: undefined,
@@ -62,7 +64,7 @@ export class PortalSide {
     const portal = found.type === 'known' ? found.value : undefined;
     // Of a portal that was bound under a passthrough grant nothing is known to check it by.
     const isUnknown = portal?.statement.basis === undefined && !state.options.grant().passthrough;
-    if (portal === undefined || isUnknown) return this.#deny(this.#refusals.native(noPortal(name)));
+    if (portal === undefined || isUnknown) return this.deny(this.#refusals.native(noPortal(name)));
     const statement = await this.#current(portal.statement, at, portal);
     if (statement === undefined) return;
     const grant = state.options.grant();
@@ -113,7 +115,7 @@ export class PortalSide {
         return undefined;
       case 'refused':
       case 'aborted':
-        this.#deny(this.#refusals.denial(at, decided));
+        this.deny(this.#refusals.denial(at, decided));
         return undefined;
       default: {
         const [known] = knownStatements({ state, decided, text, at, parameterTypes });
@@ -140,7 +142,8 @@ export class PortalSide {
     });
   }
 
-  #deny(denial: Denial): void {
+  /** In place of any message of the extended protocol. */
+  deny(denial: Denial): void {
     const state = this.#state;
     state.send(deniedExecute(denial), {
       kind: 'execute',

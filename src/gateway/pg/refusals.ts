@@ -29,6 +29,20 @@ export class Refusals {
     return this.#create(error);
   }
 
+  /** The target refuses the message in its own words, which pass as they are. */
+  byTarget(): Denial {
+    return createDenial(new Uint8Array(0));
+  }
+
+  /** Text that is none in the encoding of the connection. */
+  undecodable(): Denial {
+    const { name } = this.#state.settings.encoding;
+    return this.native({
+      sqlState: '22021',
+      message: `invalid byte sequence for encoding "${name}"`,
+    });
+  }
+
   functionCall(at: number): Denial {
     const refusal: Refusal = {
       code: 'HOOP_MESSAGE_REFUSED',

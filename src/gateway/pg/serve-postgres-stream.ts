@@ -22,7 +22,7 @@
  */
 
 import { setTimeout as delay } from 'node:timers/promises';
-import { HoopError } from '../../errors.ts';
+import { HoopError, ProtocolError } from '../../errors.ts';
 import type { Refusal } from '../../policy/types.ts';
 import type { CancelRequest } from '../../protocol/pg/cancel-request.ts';
 import type { StartupMessage } from '../../protocol/pg/startup-message.ts';
@@ -183,7 +183,9 @@ class PostgresStream {
     const { rest, length } = first;
     const relay = new TargetRelay(state);
     this.#relay = relay;
-    const client = relayClient(state, { reader: this.#reader, rest, at: length });
+    const client = relayClient(state, { reader: this.#reader, rest, at: length }).catch(
+      (error: unknown) => afterAnswers(state, error),
+    );
     const closed = relay.closed.then(() => 'target closed' as const);
     // Whichever comes second has nobody to wait for it; its fault was that of the first.
     client.catch(() => undefined);
@@ -230,6 +232,15 @@ class PostgresStream {
       signal.removeEventListener('abort', abort);
     }
   }
+}
+
+/** What came before a message that ends the connection is answered first, as the server does it. */
+async function afterAnswers(state: StreamState, error: unknown): Promise<never> {
+  // In copy mode the target waits for the client, not we for the target.
+  if (error instanceof ProtocolError && !state.copy.isReading) {
+    await state.waitForTarget(() => state.queue.length === 0);
+  }
+  throw error;
 }
 
 /** @returns whether it resolved in time. */

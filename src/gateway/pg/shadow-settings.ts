@@ -118,6 +118,10 @@ export class ShadowSettings {
   ended(effect: ProtocolEffect, failed: boolean): void {
     if (movesPlace(effect) && !failed) this.#place = undefined;
     if (this.#placeMoved && endsTransaction(effect)) this.#place = undefined;
+    // Told only by the next ReadyForQuery, but what follows in the pipeline runs again.
+    if (!failed && this.transaction === 'failed' && endsTransaction(effect)) {
+      this.transaction = 'transaction';
+    }
   }
 
   ready(status: TransactionStatus, segment: number, nothingPending: boolean): void {

@@ -1,6 +1,7 @@
 /** Prepared statements and cursors as SQL names them, for a text that is being decided. */
 import type { AllowedStatement, Catalog } from '../../policy/sql/types.ts';
 import type { Refusal } from '../../policy/types.ts';
+import type { NativeError } from '../to-error-response.ts';
 import { type KnownStatement, type Place, samePlace } from './known-statement.ts';
 import type { StreamState } from './stream-state.ts';
 
@@ -25,6 +26,8 @@ export class SqlNames implements NamesUsed {
   readonly #catalog: Catalog;
   wereUsed = false;
   wereInDoubt = false;
+  /** A name that was asked for and that the target certainly does not have. */
+  #absent: { readonly reason: string; readonly error: NativeError } | undefined;
   readonly found = new Map<string, KnownStatement>();
   readonly outdated: ((decider: Renewer) => Promise<void>)[] = [];
 
@@ -37,7 +40,8 @@ export class SqlNames implements NamesUsed {
     this.wereUsed = true;
     const { statements, settings } = this.#state;
     const found = statements.lookup(name, NO_SEGMENT);
-    if (!this.#isCertain(found.type) || found.type !== 'known') return undefined;
+    if (!this.#isCertain(found.type)) return undefined;
+    if (found.type !== 'known') return this.#isAbsent('prepared statement', name, '26000');
     const { value } = found;
     // EXECUTE of an EXECUTE: what the inner name stands for is known only when it runs.
     if (value.usesNames) return undefined;
@@ -59,7 +63,8 @@ export class SqlNames implements NamesUsed {
     this.wereUsed = true;
     const { portals } = this.#state;
     const found = portals.lookup(name, NO_SEGMENT);
-    if (!this.#isCertain(found.type) || found.type !== 'known') return undefined;
+    if (!this.#isCertain(found.type)) return undefined;
+    if (found.type !== 'known') return this.#isAbsent('cursor', name, '34000');
     const { value } = found;
     if (value.statement.usesNames) return undefined;
     if (this.#holds(value.statement)) return value.statement.allowed;
@@ -69,6 +74,17 @@ export class SqlNames implements NamesUsed {
       else portals.replace(name, value, { ...value, statement });
     });
     return undefined;
+  }
+
+  /** @returns how the server says it, when the refusal is for want of a name that is not there. */
+  absence({ message }: Refusal): NativeError | undefined {
+    return this.#absent && message.endsWith(this.#absent.reason) ? this.#absent.error : undefined;
+  }
+
+  #isAbsent(kind: 'cursor' | 'prepared statement', name: string, sqlState: string): undefined {
+    const error = { sqlState, message: `${kind} "${name}" does not exist` };
+    // As the policy words it: of several names one may be missing and another one denied.
+    this.#absent ??= { reason: `the ${kind} ${name} is not known here`, error };
   }
 
   #isCertain(type: 'known' | 'absent' | 'unsettled'): boolean {

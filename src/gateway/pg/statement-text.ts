@@ -1,8 +1,8 @@
 /** The text of a statement before the policy sees it: whether it says to us what it says to the server. */
 import { isAscii } from 'node:buffer';
-import { ProtocolError } from '../../errors.ts';
 import type { Verdict } from '../../policy/sql/types.ts';
 import type { Refusal } from '../../policy/types.ts';
+import { UndecodableText } from '../../protocol/pg/malformed-message.ts';
 import { type Decided, refusedVerdict } from './decide.ts';
 import type { KnownStatement } from './known-statement.ts';
 import type { StreamState } from './stream-state.ts';
@@ -43,15 +43,11 @@ export async function checkText(
   try {
     return { type: 'text', text: decode() };
   } catch (error) {
-    if (error instanceof ProtocolError && isEncodingFault(error)) {
+    if (error instanceof UndecodableText) {
       return refused(invalidBytes(settings.encoding.name));
     }
     throw error;
   }
-}
-
-function isEncodingFault(error: ProtocolError): boolean {
-  return error.message.startsWith('text ');
 }
 
 /** One per statement that was let through; one for all of them under a passthrough grant. */

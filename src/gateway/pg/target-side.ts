@@ -16,7 +16,7 @@ import { decodeRowDescription } from '../../protocol/pg/row-description.ts';
 import { BYTES } from '../../protocol/pg/text-codec.ts';
 import { confirm, runEnded, runOf, verdictsOf, withdraw } from './confirmations.ts';
 import { answersDenial } from './denial.ts';
-import type { Entry } from './pending-queue.ts';
+import type { Entry, QueryEntry } from './pending-queue.ts';
 import { type Redaction, redactError, redactNotice, redactNotification } from './redact-report.ts';
 import { RowDelivery } from './row-delivery.ts';
 import type { StreamState } from './stream-state.ts';
@@ -149,6 +149,7 @@ export class TargetSide {
     const { queue, withholding } = this.#state;
     const entry = queue.head;
     const isVisible = entry?.origin === 'client' && !withholding;
+    if (entry?.denial !== undefined) throw outOfStep(entry, 'a message that it must refuse');
     if (entry?.kind === 'describe') queue.shift();
     else if (entry?.kind !== 'query' || type === BACKEND.NoData) throw outOfStep(entry, 'describe');
     if (type === BACKEND.NoData) return isVisible ? bytes : undefined;
@@ -191,17 +192,21 @@ export class TargetSide {
     const denial = entry?.denial;
     const answer = denial !== undefined && answersDenial(body, denial) ? denial.error : redacted;
     const isWithheld = entry?.origin === 'own' || this.#state.withholding;
-    if (entry !== undefined) this.#fail(entry, fields.get('C') ?? '');
+    if (entry !== undefined) this.#fail(entry, fields);
     return isWithheld ? undefined : answer;
   }
 
-  #fail(entry: Entry, sqlState: string): void {
+  #fail(entry: Entry, fields: ReadonlyMap<string, string>): void {
     const state = this.#state;
+    const sqlState = fields.get('C') ?? '';
     const run = runOf(entry);
     if (run !== undefined) runEnded(state, run, { sqlState });
-    if (entry.kind === 'query') entry.failed = true;
+    if (entry.kind === 'query') {
+      this.#copyFailed(entry, fields);
+      entry.failed = true;
+    }
     if (entry.kind === 'query' || entry.kind === 'function-call' || entry.kind === 'sync') return;
-    const syncCounts = state.copy.deferredSync && state.copy.isExtended;
+    const syncs = state.copy.isExtended ? state.copy.deferredSyncs : 0;
     // A failing Parse of the unnamed statement has dropped the old one before it failed.
     if (entry.kind === 'parse' && entry.name === '') state.statements.delete('');
     const { skipped, foundSync } = state.queue.skipToSync();
@@ -211,10 +216,26 @@ export class TargetSide {
     }
     if (foundSync) return;
     state.skipping = true;
-    if (!syncCounts) return;
-    // The client sent its Sync in copy mode, which has ended before it sent more: now it counts.
-    state.copy.deferredSync = false;
-    state.sendSync();
+    this.#sendDeferred(syncs);
+  }
+
+  /** A COPY of a simple Query has failed: what the client sent behind its data is due now. */
+  #copyFailed(entry: QueryEntry, fields: ReadonlyMap<string, string>): void {
+    const { copy, queue } = this.#state;
+    if (!copy.isOf(entry)) return;
+    const isIntrusion = fields.get('C') === '08P01' && fields.get('R') === 'CopyGetData';
+    const intruder = isIntrusion ? copy.takeIntruder() : undefined;
+    if (intruder !== undefined) queue.remove(intruder);
+    // In copy mode a Sync is ignored: after a cancel it is not known to have come later.
+    else if (fields.get('C') !== QUERY_CANCELED) this.#sendDeferred(copy.deferredSyncs);
+  }
+
+  /** The client sent its Sync in copy mode, which has ended before it sent more: now it counts. */
+  #sendDeferred(syncs: number): void {
+    const state = this.#state;
+    if (syncs === 0) return;
+    state.copy.deferredSyncs = 0;
+    for (let count = 0; count < syncs; count += 1) state.sendSync();
     state.releaseSoon();
   }
 
@@ -246,6 +267,7 @@ export class TargetSide {
   }
 }
 
+const QUERY_CANCELED = '57014';
 const NOTHING_DEFERRED = { values: false, userCode: false };
 
 function mayFireDeferred(entry: Entry | undefined, verdicts: readonly AllowedStatement[]): boolean {

@@ -122,6 +122,11 @@ class TextSession implements KnownStatements {
     }
   }
 
+  /** What this text did itself has made the place unknown already, and it stays so. */
+  get #isSteady(): boolean {
+    return this.#context.placeIsSteady ?? false;
+  }
+
   /** @returns whether a transaction ended that may take back a setting from before this text. */
   #transaction(effect: StatementAnalysis['protocol']['transaction']): boolean {
     switch (effect) {
@@ -133,10 +138,10 @@ class TextSession implements KnownStatements {
       case 'prepare': {
         const own = this.#ownTransaction;
         this.#ownTransaction = false;
-        return !own;
+        return !own && !this.#isSteady;
       }
       case 'rollback to':
-        return true;
+        return !this.#isSteady;
       default:
         return false;
     }

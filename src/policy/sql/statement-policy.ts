@@ -122,12 +122,16 @@ function judge(
   }
 }
 
+/** E'\\xff': the parser gives the server's words for it, and not its SQLSTATE. */
+const BAD_BYTES = /^invalid byte sequence for encoding /;
+const INVALID_ENCODING = '22021';
+
 function unparsed(outcome: Exclude<ParseOutcome, { type: 'tree' }>, grant: Grant): Refusal {
   if (outcome.type === 'syntax') {
     // Word for word what the server would have said: a typo must look as it always did.
     return {
       code: 'HOOP_UNPARSED',
-      sqlState: SYNTAX_ERROR,
+      sqlState: BAD_BYTES.test(outcome.message) ? INVALID_ENCODING : SYNTAX_ERROR,
       message: outcome.message,
       detail: undefined,
       hint: undefined,
@@ -178,6 +182,7 @@ function restOfKey(context: StatementContext, grant: Grant): string {
     context.searchPath ?? null,
     context.role ?? null,
     context.unsettled ?? false,
+    context.placeIsSteady ?? false,
     context.parameterTypes,
   ]);
 }

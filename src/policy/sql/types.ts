@@ -301,6 +301,8 @@ export interface StatementContext {
   readonly role: string | undefined;
   /** Names may have changed since the catalog was read (DDL not yet committed, user code). */
   readonly unsettled?: boolean;
+  /** Nothing in the open transaction has moved search_path or role: its end takes nothing back. */
+  readonly placeIsSteady?: boolean;
   /** Types of $1… as given in Parse; 0 = unspecified. */
   readonly parameterTypes: readonly number[];
   /** Masks of SQL-level cursors and prepared statements that the target has confirmed. */

@@ -32,6 +32,31 @@ export function decodeBind(body: Uint8Array, text: TextCodec = UTF8): Bind {
   return { type: 'Bind', portal, statement, parameterFormats, parameters, resultFormats };
 }
 
+/** Portal and statement; what stands behind them is not looked at. */
+export function decodeBindNames(
+  body: Uint8Array,
+  text: TextCodec = UTF8,
+): Pick<Bind, 'portal' | 'statement'> {
+  const reader = new MessageReader('Bind', body);
+  return { portal: reader.cstring(text), statement: reader.cstring(text) };
+}
+
+/** The formats at its end; checks the whole layout, and makes nothing of the values. */
+export function readResultFormats(body: Uint8Array): readonly FormatCode[] {
+  const reader = new MessageReader('Bind', body);
+  reader.skipString();
+  reader.skipString();
+  const formats = reader.u16();
+  reader.expect(formats, 2);
+  for (let index = 0; index < formats; index += 1) reader.i16();
+  const count = reader.u16();
+  reader.expect(count, 4);
+  for (let index = 0; index < count; index += 1) reader.skipValue();
+  const resultFormats = readFormats(reader);
+  reader.end();
+  return resultFormats;
+}
+
 export function encodeBind(message: Omit<Bind, 'type'>, text: TextCodec = UTF8): Uint8Array {
   const writer = new MessageWriter(FRONTEND.Bind)
     .cstring(message.portal, text)

@@ -1,4 +1,4 @@
-import { ProtocolError } from '../../errors.ts';
+import { MalformedMessage } from './malformed-message.ts';
 import { MessageReader } from './message-reader.ts';
 import { FRONTEND } from './message-types.ts';
 import { MessageWriter } from './message-writer.ts';
@@ -21,7 +21,7 @@ export function decodeClose(body: Uint8Array, text: TextCodec = UTF8): Close {
   const reader = new MessageReader('Close', body);
   const kind = reader.u8();
   if (kind !== STATEMENT && kind !== PORTAL) {
-    throw new ProtocolError(`Close is for neither a statement nor a portal: ${kind}`);
+    throw new MalformedMessage(`Close is for neither a statement nor a portal: ${kind}`);
   }
   const name = reader.cstring(text);
   reader.end();

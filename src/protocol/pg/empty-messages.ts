@@ -3,7 +3,7 @@
  * them, which checks that the body is empty.
  * https://www.postgresql.org/docs/current/protocol-message-formats.html
  */
-import { ProtocolError } from '../../errors.ts';
+import { MalformedMessage } from './malformed-message.ts';
 import { BACKEND, FRONTEND } from './message-types.ts';
 
 const FRONTEND_EMPTY = ['CopyDone', 'Flush', 'Sync', 'Terminate'] as const;
@@ -24,13 +24,13 @@ export interface EmptyMessage<Name extends string = EmptyFrontendName | EmptyBac
   readonly type: Name;
 }
 
-/** @throws ProtocolError if the body has any byte. */
+/** @throws MalformedMessage if the body has any byte. */
 export function decodeEmpty<Name extends EmptyFrontendName | EmptyBackendName>(
   name: Name,
   body: Uint8Array,
 ): EmptyMessage<Name> {
   if (body.length !== 0) {
-    throw new ProtocolError(`${name} has ${body.length} bytes too many`);
+    throw new MalformedMessage(`${name} has ${body.length} bytes too many`);
   }
   return { type: name };
 }

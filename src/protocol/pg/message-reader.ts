@@ -1,4 +1,4 @@
-import { ProtocolError } from '../../errors.ts';
+import { MalformedMessage } from './malformed-message.ts';
 import type { TextCodec } from './text-codec.ts';
 
 /**
@@ -53,43 +53,55 @@ export class MessageReader {
 
   /** Int32 length and so many bytes; -1 is NULL, any other negative length is refused. */
   value(): Uint8Array | null {
+    const length = this.#valueLength();
+    return length === -1 ? null : this.bytes(length);
+  }
+
+  /** As `value`, without a view of it. */
+  skipValue(): void {
+    const length = this.#valueLength();
+    if (length > 0) this.#take(length);
+  }
+
+  #valueLength(): number {
     const length = this.i32();
-    if (length === -1) {
-      return null;
+    if (length < -1) {
+      throw new MalformedMessage(`${this.#name} has a value of length ${length}`);
     }
-    if (length < 0) {
-      throw new ProtocolError(`${this.#name} has a value of length ${length}`);
-    }
-    return this.bytes(length);
+    return length;
   }
 
   /** String ended by NUL, which is read and not returned. */
   cstring(text: TextCodec): string {
+    const start = this.#at;
+    this.skipString();
+    return text.decode(this.#body.subarray(start, this.#at - 1));
+  }
+
+  skipString(): void {
     const end = this.#body.indexOf(0, this.#at);
     if (end === -1) {
-      throw new ProtocolError(`${this.#name} has a string without end`);
+      throw new MalformedMessage(`${this.#name} has a string without end`);
     }
-    const bytes = this.#body.subarray(this.#at, end);
     this.#at = end + 1;
-    return text.decode(bytes);
   }
 
   /** `count` items, of which each takes at least `minimumLength` bytes: refused before any is read. */
   expect(count: number, minimumLength: number): void {
     if (count * minimumLength > this.remaining) {
-      throw new ProtocolError(`${this.#name} is too short for its count of ${count}`);
+      throw new MalformedMessage(`${this.#name} is too short for its count of ${count}`);
     }
   }
 
   end(): void {
     if (this.remaining !== 0) {
-      throw new ProtocolError(`${this.#name} has ${this.remaining} bytes too many`);
+      throw new MalformedMessage(`${this.#name} has ${this.remaining} bytes too many`);
     }
   }
 
   #take(length: number): number {
     if (length > this.remaining) {
-      throw new ProtocolError(
+      throw new MalformedMessage(
         `${this.#name} ends early: ${length} bytes wanted, ${this.remaining} left`,
       );
     }

@@ -1,4 +1,5 @@
 import { ProtocolError } from '../../errors.ts';
+import { UndecodableText } from './malformed-message.ts';
 
 /**
  * How the text of a message is encoded. Names, SQL and error text are in the client_encoding of
@@ -23,7 +24,7 @@ export const UTF8: TextCodec = {
     try {
       return utf8Decoder.decode(bytes);
     } catch (cause) {
-      throw new ProtocolError('text is not valid UTF-8', { cause });
+      throw new UndecodableText('text is not valid UTF-8', { cause });
     }
   },
   encode(text) {

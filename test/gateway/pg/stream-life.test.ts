@@ -23,7 +23,7 @@ import {
 } from './raw-client.ts';
 import { hostAt, testTarget } from './test-target.ts';
 
-const { target, sql } = testTarget();
+const { target, sql, server } = testTarget();
 
 /** Backends that run a statement with this mark. */
 const running = async (mark: string): Promise<number> => {
@@ -274,10 +274,6 @@ describe('messages that are not understood', () => {
     ['an unknown type', message('~', Buffer.from('SELECT 1\0'))],
     ['a length below four', Buffer.from('5100000003', 'hex')],
     ['a length of two gigabytes', Buffer.from('517fffffff53454c454354', 'hex')],
-    ['a Query without its zero', message('Q', Buffer.from('SELECT 1'))],
-    ['a Query with a zero inside', message('Q', Buffer.from('SELECT 1\0; DROP TABLE x\0'))],
-    ['junk after the fields of Parse', message('P', Buffer.from('\0SELECT 1\0\0\0SELECT 2\0'))],
-    ['a Describe of neither kind', message('D', Buffer.from('Zx\0'))],
     ['a password out of place', message('p', Buffer.from('x\0'))],
   ];
   test.each(bad)('%s ends the connection with a reason', async (_title, bytes) => {
@@ -289,6 +285,28 @@ describe('messages that are not understood', () => {
     await bench.idle();
     expect(bench.failures).toEqual([]);
   });
+
+  const refusedByTarget: readonly (readonly [string, Uint8Array])[] = [
+    ['a Query without its zero', message('Q', Buffer.from('SELECT 1'))],
+    ['a Query with a zero inside', message('Q', Buffer.from('SELECT 1\0; DROP TABLE x\0'))],
+    ['junk after the fields of Parse', message('P', Buffer.from('\0SELECT 1\0\0\0SELECT 2\0'))],
+    ['a Describe of neither kind', message('D', Buffer.from('Zx\0'))],
+    ['an Execute without its limit', message('E', Buffer.from('\0'))],
+  ];
+  test.each(refusedByTarget)(
+    '%s gets an error of the server, which never sees it',
+    async (_title, bytes) => {
+      await using bench = await startBench({ target: target() });
+      await using client = await RawClient.open(bench.port);
+      client.send(bytes, sync);
+      await client.until((all) => all.filter(({ type }) => type === 'Z').length >= 2);
+      expect(errors(client.received)).toMatchObject([{ S: 'ERROR', C: '08P01' }]);
+      expect(rows(await client.ask([query('SELECT 1')]))).toContainEqual(['1']);
+      expect(server().log()).not.toContain('DROP TABLE x');
+      await bench[Symbol.asyncDispose]();
+      expect(bench.failures).toEqual([]);
+    },
+  );
 
   test('a Query above the limit is refused before it is collected', async () => {
     await using bench = await startBench({ target: target() });
