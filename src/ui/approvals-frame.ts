@@ -112,7 +112,7 @@ function listLines(
 }
 
 const MARK_WIDTH = 10;
-const LEFT_WIDTH = 13;
+const LEFT_WIDTH = 12;
 
 function listLine(
   state: ApprovalsState,
@@ -124,7 +124,11 @@ function listLine(
   const word = state.sending.has(approval.id) ? '… sending' : `${mark.sign} ${mark.word}`;
   const who = columns >= 70 ? padTo(truncate(approvalRequester(approval), 18), 18, 'left') : '';
   const target = columns >= 100 ? padTo(truncate(plain(approval.target), 14), 14, 'left') : '';
-  const left = padTo(truncate(timeLeft(approval, nowMs), LEFT_WIDTH), LEFT_WIDTH, 'right');
+  const left = padTo(
+    truncate(timeLeft(approval, nowMs).replace(/ left$/, ''), LEFT_WIDTH),
+    LEFT_WIDTH,
+    'right',
+  );
   const start = [isSelected ? '▶' : ' ', style[mark.tone](padTo(word, MARK_WIDTH, 'left'))];
   const middle = [who, target].filter((part) => part !== '');
   const used = [2 + MARK_WIDTH + 1, ...middle.map((part) => textWidth(part) + 1), LEFT_WIDTH + 1];

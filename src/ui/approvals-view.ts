@@ -149,7 +149,9 @@ function ApprovalsView({ feed, color, signal }: ApprovalsViewProps): ReactElemen
       exit();
       return;
     }
-    const pressed = controlKey(key) ?? (isTyping ? undefined : INPUTS[input]);
+    // Any key closes the help.
+    const other = current.current.help ? 'help' : undefined;
+    const pressed = controlKey(key) ?? (isTyping ? undefined : (INPUTS[input] ?? other));
     if (pressed !== undefined) {
       const outcome = pressApprovalsKey(current.current, pressed, frame.page);
       change(() => outcome.state);

@@ -62,7 +62,7 @@ describe('the frame', () => {
   test('shows the list, what is selected, and no control character', () => {
     const text = frame(LOADED).lines.join('\n');
     expect(text).toContain('Approvals: 3 waiting, 2 for you to decide');
-    expect(text).toMatch(/▶ ● waiting +devin for eve@exa… DELETE FROM .* 14 min left/);
+    expect(text).toMatch(/▶ ● waiting +devin for eve@exa… DELETE FROM .* 14 min$/m);
     expect(text).toContain('touches    delete on public.orders');
     // biome-ignore format: one class
     expect(text).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202e]/);
