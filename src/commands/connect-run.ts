@@ -16,7 +16,6 @@ import { nearestName } from '../ui/nearest-name.ts';
 import { plain } from '../ui/printable.ts';
 import { renderJson } from '../ui/render-json.ts';
 import { localTime, plural } from '../ui/times.ts';
-import { runCommand } from './connect-command.ts';
 import { requireProgram } from './find-program.ts';
 import type { Io } from './io.ts';
 
@@ -52,7 +51,7 @@ export async function runConnect(outer: Io, request: ConnectRequest): Promise<vo
   const json = jsonWriter(outer, request);
   const io = notesAs(outer, request, json);
   await using open = await openGateway(io);
-  const session = await connectSession({
+  const connecting = connectSession({
     open,
     target: request.target,
     reason: request.reason,
@@ -72,6 +71,11 @@ export async function runConnect(outer: Io, request: ConnectRequest): Promise<vo
       },
     },
   }).catch((error: unknown) => withNearestTarget(error, open, request.target, io.signal));
+  if (request.command.length > 0) {
+    // What runs a command takes as long to load as the gateway to answer: both at once.
+    void import('./connect-command.ts');
+  }
+  const session = await connecting;
   // Recordings of sessions whose upload failed: now the gateway is there.
   const pending = uploadPending({ open, except: session.id, note: io.note, signal: io.signal });
   let end: SessionEnd;
@@ -146,6 +150,7 @@ async function serveCommand(
     io.note(`the session has ended: ${plain(end.message)}`);
     closing = session.close();
   });
+  const { runCommand } = await import('./connect-command.ts');
   const status = await runCommand(io, command, session);
   io.setExitCode(status);
   json({ event: 'exited', status });
