@@ -90,7 +90,7 @@ export async function login(options: LoginOptions): Promise<LoginResult> {
       const whoami = await client.whoami(signal);
       const record = toTokenRecord(reply, key, Date.now());
       const tokenStore = await keepTokens({ home, config, gateway, record, note, signal });
-      writePin(home, gateway, pin);
+      await writePin(home, gateway, pin, signal);
       writeConfig(home, config);
       return {
         gateway,

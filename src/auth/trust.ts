@@ -12,6 +12,7 @@ import { fingerprintOf } from '../recording/ed25519.ts';
 import { fromBase64 } from '../recording/encoding.ts';
 import { openKeyring } from '../recording/keyring.ts';
 import type { InfoReply } from '../tunnel/api.ts';
+import { withStateLock } from './state-lock.ts';
 
 const GatewayPin = z.object({
   /** Name of the gateway, as its keyring gives it. */
@@ -131,9 +132,23 @@ export function checkSigners(
   }
 }
 
-export function writePin(home: Home, gatewayUrl: string, pin: GatewayPin): void {
+/** One process at a time: each writes the file with the pins of all gateways in it. */
+export function writePin(
+  home: Home,
+  gatewayUrl: string,
+  pin: GatewayPin,
+  signal: AbortSignal,
+): Promise<void> {
+  return withTrustLock(home, signal, () => replacePin(home, gatewayUrl, pin));
+}
+
+function withTrustLock<T>(home: Home, signal: AbortSignal, act: () => T): Promise<T> {
+  return withStateLock(join(home.state, 'trust.lock'), signal, async () => act());
+}
+
+function replacePin(home: Home, gatewayUrl: string, pin: GatewayPin): void {
   const pins = readTrust(home);
-  if (JSON.stringify(pins.get(gatewayUrl)) === JSON.stringify(pin)) {
+  if (isSamePin(pins.get(gatewayUrl), pin)) {
     return;
   }
   pins.set(gatewayUrl, pin);
@@ -142,16 +157,30 @@ export function writePin(home: Home, gatewayUrl: string, pin: GatewayPin): void 
   writeFileAtomic(trustPath(home), `${JSON.stringify(file, null, 2)}\n`);
 }
 
+function isSamePin(a: GatewayPin | undefined, b: GatewayPin): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
+}
+
 /** `checkGatewayKeys` against the file, and the file brought up to date. */
-export function checkAndPin(
+export async function checkAndPin(
   home: Home,
   gatewayUrl: string,
   info: InfoReply,
-  nowMs: number,
-): CheckedPin {
-  const checked = checkGatewayKeys(readTrust(home).get(gatewayUrl), gatewayUrl, info, nowMs);
-  writePin(home, gatewayUrl, checked.pin);
-  return checked;
+  options: { readonly nowMs: number; readonly signal: AbortSignal },
+): Promise<CheckedPin> {
+  const check = (): CheckedPin =>
+    checkGatewayKeys(readTrust(home).get(gatewayUrl), gatewayUrl, info, options.nowMs);
+  const checked = check();
+  if (isSamePin(readTrust(home).get(gatewayUrl), checked.pin)) {
+    return checked;
+  }
+  // Checked again under the lock: a newer keyring that another process has just pinned must not
+  // give way to the older one that was seen here.
+  return withTrustLock(home, options.signal, () => {
+    const current = check();
+    replacePin(home, gatewayUrl, current.pin);
+    return current;
+  });
 }
 
 /** @param rootKey base64 */

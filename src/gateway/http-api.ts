@@ -16,6 +16,7 @@ import {
   PATHS,
   type PolicyReply,
   SessionRequest,
+  type SessionShown,
   type SessionSummary,
   type SessionsReply,
   type TargetsReply,
@@ -214,9 +215,11 @@ export function createHttpApi(options: HttpApiOptions): Hono<Env> {
   );
   app.get(
     PATHS.session(':id'),
-    authenticated((c, who) =>
-      json(withPolicy(options.history, withLiveTotals(sessionOf(c, who, 'read').summary))),
-    ),
+    authenticated((c, who) => {
+      const summary = withLiveTotals(sessionOf(c, who, 'read').summary);
+      const session = withPolicy(options.history, summary);
+      return json({ v: API_VERSION, session } satisfies SessionShown);
+    }),
   );
   app.post(
     PATHS.end(':id'),

@@ -16,6 +16,7 @@
 import type { WebSocket } from 'ws';
 import { END_CODE, type StreamCarrier } from '../carrier/stream-carrier.ts';
 import { type ErrorCode, HoopError } from '../errors.ts';
+import type { StatementPolicy } from '../policy/sql/types.ts';
 import type { Grant, Principal } from '../policy/types.ts';
 import type { GatewayRecording } from '../recording/gateway-recording.ts';
 import { RecordingStopped } from '../recording/recording-stopped.ts';
@@ -38,7 +39,7 @@ import {
 } from './access-grants.ts';
 import { CutAgreement } from './cut-agreement.ts';
 import { errorFields, type Log } from './log.ts';
-import type { CatalogSource, PostgresTarget, StatementPolicy, TargetHost } from './pg/types.ts';
+import type { CatalogSource, PostgresTarget, TargetHost } from './pg/types.ts';
 import { SessionControl } from './session-control.ts';
 import type { SessionIndex } from './session-index.ts';
 import { SessionLimits } from './session-limits.ts';

@@ -1,6 +1,7 @@
 /** The streams of one live session: each a recorded Duplex with an engine on it. */
 import type { StreamCarrier } from '../carrier/stream-carrier.ts';
 import { HoopError } from '../errors.ts';
+import type { StatementPolicy } from '../policy/sql/types.ts';
 import type { Grant, Principal } from '../policy/types.ts';
 import {
   CONTROL_STREAM,
@@ -12,7 +13,7 @@ import type { Secret } from '../secret.ts';
 import { errorFields, type Log } from './log.ts';
 import { createCancelRegistry } from './pg/cancel-registry.ts';
 import { servePostgresStream } from './pg/serve-postgres-stream.ts';
-import type { CatalogSource, PostgresTarget, StatementPolicy, TargetHost } from './pg/types.ts';
+import type { CatalogSource, PostgresTarget, TargetHost } from './pg/types.ts';
 import { type StreamRecording, TunnelStream } from './tunnel-stream.ts';
 
 export type StreamKind = 'postgres' | 'cancel';

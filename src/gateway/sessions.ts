@@ -2,6 +2,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { HoopError } from '../errors.ts';
 import { maskedColumns } from '../policy/describe-grant.ts';
+import type { StatementPolicy } from '../policy/sql/types.ts';
 import type { Grant } from '../policy/types.ts';
 import { issueCertificate } from '../recording/certificate.ts';
 import type { GatewayKeys } from '../recording/gateway-keys.ts';
@@ -27,7 +28,7 @@ import type { GatewayPolicy } from './gateway-policy.ts';
 import type { Authenticated } from './identity/identity.ts';
 import { LiveSession } from './live-session.ts';
 import { errorFields, type Log } from './log.ts';
-import type { PostgresTarget, StatementPolicy } from './pg/types.ts';
+import type { PostgresTarget } from './pg/types.ts';
 import type { SessionIndex } from './session-index.ts';
 import type { SessionNonces } from './session-nonces.ts';
 import { authorizeSession, checkSessionRequest } from './session-request.ts';

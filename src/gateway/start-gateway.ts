@@ -172,7 +172,9 @@ export async function startGateway(
     nonces,
     targets: new Targets(config.addresses, credentials),
     catalogs,
-    statements: createStatementPolicy(parser),
+    statements: createStatementPolicy(parser, (fault) =>
+      log.error('statement.fault', errorFields(fault)),
+    ),
     maskKey,
     room,
     log,

@@ -71,10 +71,11 @@ export class TargetCatalogs implements AsyncDisposable {
 
   async #parse(text: string): Promise<unknown> {
     const outcome = await this.#parser.parse(text);
-    if (outcome.type !== 'tree') {
-      throw new HoopError('HOOP_UNPARSED', 'a definition in the catalog cannot be parsed');
+    // Too large or too deep is so for good, as is what is no SQL; a parser that broke is replaced.
+    if (outcome.type === 'refused' && outcome.reason === 'parser') {
+      throw new HoopError('HOOP_UNPARSED', 'a definition in the catalog could not be parsed');
     }
-    return outcome.tree;
+    return outcome.type === 'tree' ? outcome.tree : undefined;
   }
 }
 

@@ -215,6 +215,8 @@ export const SessionSummary = z.object({
   policySince: z.string().optional(),
 });
 export type SessionSummary = z.infer<typeof SessionSummary>;
+export const SessionShown = z.object({ v: z.literal(API_VERSION), session: SessionSummary });
+export type SessionShown = z.infer<typeof SessionShown>;
 export const SessionsReply = z.object({
   v: z.literal(API_VERSION),
   sessions: z.array(SessionSummary),

@@ -10,7 +10,6 @@
  */
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import type { Duplex } from 'node:stream';
 import type { OpenGateway } from '../auth/open-gateway.ts';
 import { HoopError } from '../errors.ts';
 import { ClientRecording } from '../recording/client-recording.ts';
@@ -22,7 +21,7 @@ import {
 } from '../recording/types.ts';
 import { Secret } from '../secret.ts';
 import { PATHS, type SessionReply, type ToClient } from './api.ts';
-import { ClientStream } from './client-stream.ts';
+import { ClientStreams } from './client-streams.ts';
 import {
   type ConnectionFacts,
   type ConnectionFiles,
@@ -81,7 +80,7 @@ const CLOSED_BY_OWNER: SessionEnd = {
 };
 
 /** Below HOOP_HOME: one directory per session that is not uploaded yet, or not pruned yet. */
-export function spoolDirectory(home: { readonly state: string }): string {
+export function spoolsOf(home: { readonly state: string }): string {
   return join(home.state, 'sessions');
 }
 
@@ -120,7 +119,6 @@ export class ClientSession {
   readonly #local: LocalSide;
   readonly #password = new Secret(randomBytes(PASSWORD_BYTES).toString('base64url'));
   readonly #lines = new EvidenceLines();
-  readonly #streams = new Map<number, ClientStream>();
   readonly #opener: StreamOpener;
   readonly #ended = Promise.withResolvers<SessionEnd>();
   readonly #gatewayClosing = Promise.withResolvers<void>();
@@ -129,7 +127,7 @@ export class ClientSession {
   #localPort: LocalPort | undefined;
   #caFile: string | undefined;
   #files: ConnectionFiles | undefined;
-  #nextStream = CONTROL_STREAM + 1;
+  #streams: ClientStreams | undefined;
   #end: SessionEnd | undefined;
   #closed: Promise<void> | undefined;
 
@@ -175,7 +173,7 @@ export class ClientSession {
     const { open } = this.#options;
     const { sessionKey, keyring, reply } = this.#requested;
     const recording = await ClientRecording.create({
-      directory: spoolDirectory(open.home),
+      directory: spoolsOf(open.home),
       session: this.id,
       gatewayUrl: open.gateway,
       certificate: reply.certificate,
@@ -204,13 +202,21 @@ export class ClientSession {
     if (tls !== undefined) {
       this.#caFile = writeCaFile(this.#local.runtime, tls.ca);
     }
+    const streams = new ClientStreams({
+      session: this.id,
+      recording,
+      openCarrier: (path, carrierSignal) => this.#opener.open(path, carrierSignal),
+      tell: (message) => this.#control?.send(message),
+      reason: () => (this.#end ? endError(this.#end) : undefined),
+    });
+    this.#streams = streams;
     this.#localPort = new LocalPort({
       listener: this.#local.listener,
       user: reply.target.user,
       password: this.#password,
       tls,
       allowedUids,
-      openTunnel: (kind, tunnelSignal) => this.#openStream(kind, tunnelSignal),
+      openTunnel: (kind, tunnelSignal) => streams.open(kind, tunnelSignal),
       ...(this.#options.events.onRefused ? { onRefused: this.#options.events.onRefused } : {}),
     });
   }
@@ -232,7 +238,7 @@ export class ClientSession {
       if (isGatewayThere) {
         this.#control?.send({ type: 'close' });
         await within(CLOSING_WITHIN_MS, this.#gatewayClosing.promise);
-        await within(FINISH_WITHIN_MS, this.#streamsClosed());
+        await within(FINISH_WITHIN_MS, this.#streams?.closed() ?? Promise.resolve());
       }
       await this.#localPort?.close(new HoopError('HOOP_SESSION_ENDED', end.message));
       if (isGatewayThere && !this.#recording?.stopped.aborted) {
@@ -242,51 +248,6 @@ export class ClientSession {
       this.#control?.close();
       await this.#recording?.close({ reason: end.reason });
       closeLocalSide(this.#local);
-    }
-  }
-
-  async #streamsClosed(): Promise<void> {
-    const closed = [...this.#streams.values()].map(
-      (stream) => new Promise<void>((resolve) => stream.once('close', () => resolve())),
-    );
-    await Promise.all(closed);
-  }
-
-  async #openStream(kind: 'postgres' | 'cancel', signal: AbortSignal): Promise<Duplex> {
-    const stream = this.#nextStream;
-    this.#nextStream += 1;
-    const path = `${PATHS.streams(this.id)}?stream=${stream}&kind=${kind}`;
-    const carrier = await this.#opener.open(path, signal);
-    const recording = this.#recording;
-    if (recording === undefined) {
-      throw new TypeError('streams are opened after the recording');
-    }
-    recording.openStream(stream, kind);
-    const duplex = new ClientStream({
-      carrier,
-      record: (direction, bytes) => recording.data(stream, direction, bytes),
-      reason: () => (this.#end ? endError(this.#end) : undefined),
-    });
-    this.#streams.set(stream, duplex);
-    carrier.once('close', () => {
-      this.#streams.delete(stream);
-      this.#streamClosed(recording, stream);
-    });
-    return duplex;
-  }
-
-  #streamClosed(recording: ClientRecording, stream: number): void {
-    if (recording.stopped.aborted) {
-      return;
-    }
-    try {
-      const totals = recording.closeStream(stream, { reason: 'closed' });
-      this.#control?.send({ type: 'streamEnd', ...totals });
-    } catch (error) {
-      // The recording has stopped over it, and ends the session.
-      if (!(error instanceof HoopError)) {
-        throw error;
-      }
     }
   }
 

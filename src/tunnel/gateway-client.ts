@@ -14,7 +14,8 @@ import {
   SealReply,
   SessionReply,
   type SessionRequest,
-  SessionSummary,
+  SessionShown,
+  type SessionSummary,
   SessionsReply,
   TargetsReply,
   TokenReply,
@@ -142,8 +143,9 @@ export class GatewayClient implements AsyncDisposable {
     return this.json(SessionsReply, { method: 'GET', path }, signal);
   }
 
-  session(id: string, signal: AbortSignal): Promise<SessionSummary> {
-    return this.json(SessionSummary, { method: 'GET', path: PATHS.session(id) }, signal);
+  async session(id: string, signal: AbortSignal): Promise<SessionSummary> {
+    const request = { method: 'GET', path: PATHS.session(id) } as const;
+    return (await this.json(SessionShown, request, signal)).session;
   }
 
   /** Ends a live session: one's own, or anybody's for an approver. Resolves when it is closed. */

@@ -58,7 +58,10 @@ async function requestUnderPolicyInForce(o: RequestSessionOptions): Promise<Requ
   const [info, inForce] = await Promise.all([o.client.info(o.signal), o.client.policy(o.signal)]);
   // The keys that the gateway names must come from the root that was pinned at login; a newer
   // keyring is remembered, so that an older one is refused from now on.
-  const { pin } = checkAndPin(o.home, o.gateway, info, Date.now());
+  const { pin } = await checkAndPin(o.home, o.gateway, info, {
+    nowMs: Date.now(),
+    signal: o.signal,
+  });
   const keyring = openKeyring(info.keyring, Buffer.from(pin.rootKey, 'base64'));
   const verify = (commit: string) => verifyGatewayPolicy({ ...o, reply: { commit } });
   let policy = await verify(inForce.commit);

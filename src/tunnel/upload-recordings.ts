@@ -8,7 +8,7 @@ import {
   type UploadReceipt,
   uploadSession,
 } from '../recording/upload-session.ts';
-import { spoolDirectory } from './connect-session.ts';
+import { spoolsOf } from './connect-session.ts';
 
 const ATTEMPTS = 4;
 const RETRY_AFTER_MS = 1_000;
@@ -21,7 +21,7 @@ export async function uploadRecording(options: {
   readonly note: (text: string) => void;
 }): Promise<UploadReceipt> {
   const { open, session, note } = options;
-  const directory = spoolDirectory(open.home);
+  const directory = spoolsOf(open.home);
   // Not the command's signal: Ctrl-C ended the session, the upload belongs to its end.
   const signal = AbortSignal.timeout(UPLOAD_WITHIN_MS);
   for (let attempt = 1; ; attempt += 1) {
@@ -55,7 +55,7 @@ export async function uploadPending(options: {
   readonly signal: AbortSignal;
 }): Promise<void> {
   const { open, except, note, signal } = options;
-  const directory = spoolDirectory(open.home);
+  const directory = spoolsOf(open.home);
   // Each by itself: one that cannot be settled must not keep the later ones here for ever.
   const failed = (session: string, error: unknown): void => {
     if (!signal.aborted) {

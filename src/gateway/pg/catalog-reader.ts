@@ -29,6 +29,8 @@ import type { CatalogSource } from './types.ts';
 const POLL_MILLISECONDS = 2000;
 /** Parsed view definitions and expressions that are kept; far above what databases have. */
 const MAX_PARSED_TEXTS = 20_000;
+/** Then a text that the parser cannot be asked about is taken for one without a tree. */
+const MAX_PARSE_ATTEMPTS = 3;
 
 export interface CatalogSourceOptions {
   /**
@@ -36,7 +38,10 @@ export interface CatalogSourceOptions {
    * one after another and must all use the same connection: the first sets its search_path.
    */
   readonly query: (sql: string) => Promise<readonly Row[]>;
-  /** The SQL parser's tree of a text; throws when it does not parse. */
+  /**
+   * The SQL parser's tree of a text; undefined when it does not parse (a newer server's syntax).
+   * Throws when that could not be found out, e.g. because the parser is being replaced.
+   */
   readonly parse: (sql: string) => Promise<unknown>;
   readonly pollMilliseconds?: number;
   /** Milliseconds of a clock that only goes forward. */
@@ -51,6 +56,8 @@ class CatalogReader implements CatalogSource {
   readonly #options: CatalogSourceOptions;
   readonly #now: () => number;
   readonly #parsed = new Map<string, unknown>();
+  /** Texts that the parser could not be asked about, and how often. */
+  readonly #failures = new Map<string, number>();
   #catalog: Catalog | undefined;
   #digest = '';
   #fingerprint = '';
@@ -101,12 +108,13 @@ class CatalogReader implements CatalogSource {
       const rows = await this.#read();
       const digest = createHash('sha256').update(JSON.stringify(rows)).digest('hex');
       if (!this.#catalog || digest !== this.#digest) {
-        await this.#parseTexts(rows);
+        const isComplete = await this.#parseTexts(rows);
         const generation = (this.#catalog?.generation ?? 0) + 1;
         this.#catalog = catalogSnapshot(rows, this.#texts(), generation);
-        this.#digest = digest;
+        // What the parser owes is asked of it again with the next look at the catalog.
+        this.#digest = isComplete ? digest : '';
       }
-      this.#fingerprint = fingerprint;
+      this.#fingerprint = this.#digest === '' ? '' : fingerprint;
     }
     this.#checkedAt = askedAt;
     return this.#catalog;
@@ -137,25 +145,38 @@ class CatalogReader implements CatalogSource {
     }
   }
 
-  async #parseTexts(rows: CatalogRows): Promise<void> {
+  /** @returns whether each text was parsed, or is known not to parse. */
+  async #parseTexts(rows: CatalogRows): Promise<boolean> {
     const definitions = rows.relations.flatMap((row) => row[6] ?? []);
     const expressions = rows.columns.flatMap((row) => (row[5] ? [`SELECT ${row[5]}`] : []));
     if (this.#parsed.size > MAX_PARSED_TEXTS) {
       this.#parsed.clear();
     }
+    let isComplete = true;
     for (const text of [...definitions, ...expressions]) {
       if (!this.#parsed.has(text)) {
-        this.#parsed.set(text, await this.#parse(text));
+        isComplete = (await this.#parse(text)) && isComplete;
       }
     }
+    return isComplete;
   }
 
-  /** A text that does not parse (a newer server's syntax) leaves its view opaque. */
-  async #parse(text: string): Promise<unknown> {
+  /** A text without a tree leaves its view opaque. @returns false: try again. */
+  async #parse(text: string): Promise<boolean> {
     try {
-      return await this.#options.parse(text);
+      this.#parsed.set(text, await this.#options.parse(text));
+      this.#failures.delete(text);
+      return true;
     } catch {
-      return undefined;
+      const failures = (this.#failures.get(text) ?? 0) + 1;
+      this.#failures.set(text, failures);
+      if (failures < MAX_PARSE_ATTEMPTS) {
+        return false;
+      }
+      // It may be this very text that breaks the parser.
+      this.#failures.delete(text);
+      this.#parsed.set(text, undefined);
+      return true;
     }
   }
 

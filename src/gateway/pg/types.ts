@@ -1,7 +1,7 @@
 /** What the Postgres engine needs from the rest of the gateway; nothing else reaches it. */
 import type { Duplex } from 'node:stream';
 import type { LoginMethod, SessionAttributes } from '../../policy/policy.ts';
-import type { Catalog, StatementContext, Verdict } from '../../policy/sql/types.ts';
+import type { Catalog, StatementPolicy } from '../../policy/sql/types.ts';
 import type { Grant, Principal } from '../../policy/types.ts';
 import type { EvidenceLine, RecordingEvent } from '../../recording/types.ts';
 import type { Secret } from '../../secret.ts';
@@ -60,11 +60,6 @@ export interface CatalogSource {
   refresh(): Promise<Catalog>;
   /** FINGERPRINT (catalog-queries.ts) as of the last reading; a connection on which it is the same sees the same. */
   fingerprint?(): string;
-}
-
-/** policy/sql façade: parses in the worker, analyses, evaluates; caches by its own keys. */
-export interface StatementPolicy {
-  decide(text: string, context: StatementContext, grant: Grant): Promise<Verdict>;
 }
 
 export interface PostgresStreamOptions {

@@ -2,7 +2,6 @@
  * Text to verdict: parse in the worker, analyse against the catalog, evaluate against the grant.
  * Trees are cached by text (in the parser), verdicts by everything that they depend on.
  */
-import type { StatementPolicy } from '../../gateway/pg/types.ts';
 import { SYNTAX_ERROR } from '../is-mistake.ts';
 import type { Grant, Refusal } from '../types.ts';
 import { analyseStatements } from './analyse-statements.ts';
@@ -12,13 +11,17 @@ import { MaskIndex } from './evaluate-masks.ts';
 import { refusal } from './evaluate-refusal.ts';
 import { builtin } from './guards.ts';
 import type { ParseOutcome, SqlParser } from './parser.ts';
-import type { StatementContext, Verdict } from './types.ts';
+import type { StatementContext, StatementPolicy, Verdict } from './types.ts';
 
 /** Verdicts kept, and the longest text of which one is kept (characters). */
 const MAX_VERDICTS = 2000;
 const MAX_CACHED_TEXT = 16 * 1024;
 
-export function createStatementPolicy(parser: Pick<SqlParser, 'parse'>): StatementPolicy {
+/** @param onFault told of faults of our own; the statement is refused then. */
+export function createStatementPolicy(
+  parser: Pick<SqlParser, 'parse'>,
+  onFault: (fault: Error) => void = () => undefined,
+): StatementPolicy {
   const verdicts = new Map<string, Verdict>();
   const indexes = new WeakMap<Grant, { catalog: StatementContext['catalog']; masks: MaskIndex }>();
 
@@ -72,8 +75,15 @@ export function createStatementPolicy(parser: Pick<SqlParser, 'parse'>): Stateme
       return { verdict: refused(unparsed(parsed, grant)), holdsFor: 'nothing' };
     }
     const watched = watchNames(context);
-    const masks = masksOf(grant, context.catalog);
-    const verdict = judge(parsed.tree, text, watched.context, grant, masks);
+    const masks = () => masksOf(grant, context.catalog);
+    const verdict = judge({
+      tree: parsed.tree,
+      text,
+      context: watched.context,
+      grant,
+      masks,
+      onFault,
+    });
     if (watched.used()) {
       // What a cursor or prepared statement is may be another thing the next time.
       return { verdict, holdsFor: 'nothing' };
@@ -91,21 +101,26 @@ export function createStatementPolicy(parser: Pick<SqlParser, 'parse'>): Stateme
   }
 }
 
-function judge(
-  tree: unknown,
-  text: string,
-  context: StatementContext,
-  grant: Grant,
-  masks: MaskIndex,
-): Verdict {
+function judge(request: {
+  readonly tree: unknown;
+  readonly text: string;
+  readonly context: StatementContext;
+  readonly grant: Grant;
+  readonly masks: () => MaskIndex;
+  readonly onFault: (fault: Error) => void;
+}): Verdict {
+  const { tree, text, context, grant, masks, onFault } = request;
   try {
     const analyses = analyseStatements(tree, text, context);
-    return evaluate(analyses, grant, { catalog: context.catalog, text, masks });
+    return evaluate(analyses, grant, { catalog: context.catalog, text, masks: masks() });
   } catch (error) {
     // Deep trees can still exhaust the stack of a walk. Any other fault of ours refuses too,
     // since the statement has not been understood.
     if (!(error instanceof Error)) {
       throw error;
+    }
+    if (!(error instanceof RangeError)) {
+      onFault(error);
     }
     return refused(
       refusal(grant, {

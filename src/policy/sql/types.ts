@@ -5,7 +5,15 @@
  * `StatementAnalysis` is what one parsed statement does, against one catalog and search_path.
  * `Verdict` is what the engine acts on. All of it is plain, immutable data.
  */
-import type { ApprovalTerms, DetectorName, MaskKind, Refusal, RuleRef, Verb } from '../types.ts';
+import type {
+  ApprovalTerms,
+  DetectorName,
+  Grant,
+  MaskKind,
+  Refusal,
+  RuleRef,
+  Verb,
+} from '../types.ts';
 
 // ---------------------------------------------------------------- catalog
 
@@ -308,4 +316,9 @@ export interface StatementContext {
   /** Masks of SQL-level cursors and prepared statements that the target has confirmed. */
   readonly cursor: (name: string) => AllowedStatement | undefined;
   readonly prepared: (name: string) => AllowedStatement | undefined;
+}
+
+/** Parses in the worker, analyses, evaluates; caches by its own keys. */
+export interface StatementPolicy {
+  decide(text: string, context: StatementContext, grant: Grant): Promise<Verdict>;
 }

@@ -200,6 +200,39 @@ describe('the catalog reader', () => {
     expect(queries).toHaveLength(asked + 2);
   });
 
+  test('a definition that could not be parsed once is parsed with the next look at the catalog', async () => {
+    let asked = 0;
+    let broken = 1;
+    const source = openCatalogSource({
+      query: (sql) => textRows(reader, sql),
+      parse: async (sql) => {
+        asked += 1;
+        if (broken > 0) {
+          broken -= 1;
+          throw new Error('the parser is being replaced');
+        }
+        return await parse(sql);
+      },
+    });
+    await source.current();
+    const first = asked;
+    await source.refresh();
+    expect(asked).toBe(first + 1);
+    // Nothing is owed now, and nothing has changed.
+    const catalog = await source.refresh();
+    expect(asked).toBe(first + 1);
+    expect(await source.current()).toBe(catalog);
+    // A text that breaks the parser each time is given up after a few attempts.
+    broken = Number.POSITIVE_INFINITY;
+    asked = 0;
+    await admin.query('CREATE VIEW app.breaks AS SELECT 1 AS one');
+    for (let i = 0; i < 5; i += 1) {
+      await source.refresh();
+    }
+    expect(asked).toBe(3);
+    await admin.query('DROP VIEW app.breaks');
+  });
+
   test('a failed read is reported to its caller and tried again by the next', async () => {
     let fails = true;
     const source = openCatalogSource({

@@ -11,7 +11,6 @@ import type {
   CatalogSource,
   PostgresStreamSummary,
   PostgresTarget,
-  StatementPolicy,
 } from '../../../src/gateway/pg/types.ts';
 import type {
   AllowedStatement,
@@ -19,6 +18,7 @@ import type {
   OutputColumn,
   ProtocolEffect,
   StatementContext,
+  StatementPolicy,
   Verdict,
 } from '../../../src/policy/sql/types.ts';
 import type { Grant, MaskKind, Refusal } from '../../../src/policy/types.ts';

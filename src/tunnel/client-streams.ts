@@ -1,0 +1,78 @@
+/** The streams of one session: opened at the gateway, recorded here, told of when they have ended. */
+import type { Duplex } from 'node:stream';
+import type { StreamCarrier } from '../carrier/stream-carrier.ts';
+import { HoopError } from '../errors.ts';
+import type { ClientRecording } from '../recording/client-recording.ts';
+import { CONTROL_STREAM } from '../recording/types.ts';
+import { PATHS, type ToGateway } from './api.ts';
+import { ClientStream } from './client-stream.ts';
+
+export interface ClientStreamsOptions {
+  readonly session: string;
+  readonly recording: Pick<ClientRecording, 'openStream' | 'data' | 'closeStream' | 'stopped'>;
+  readonly openCarrier: (path: string, signal: AbortSignal) => Promise<StreamCarrier>;
+  readonly tell: (message: ToGateway) => void;
+  /** Why the session is over, when it is. */
+  readonly reason: () => HoopError | undefined;
+}
+
+export class ClientStreams {
+  readonly #options: ClientStreamsOptions;
+  readonly #open = new Map<number, ClientStream>();
+  #next = CONTROL_STREAM + 1;
+
+  constructor(options: ClientStreamsOptions) {
+    this.#options = options;
+  }
+
+  /** @throws HoopError what the gateway says; the recording cannot be written */
+  async open(kind: 'postgres' | 'cancel', signal: AbortSignal): Promise<Duplex> {
+    const { session, recording, openCarrier, reason } = this.#options;
+    const stream = this.#next;
+    this.#next += 1;
+    const path = `${PATHS.streams(session)}?stream=${stream}&kind=${kind}`;
+    const carrier = await openCarrier(path, signal);
+    try {
+      recording.openStream(stream, kind);
+    } catch (error) {
+      // Nobody reads from it, and it would keep its place at the gateway until that gives up.
+      carrier.terminate();
+      throw error;
+    }
+    const duplex = new ClientStream({
+      carrier,
+      record: (direction, bytes) => recording.data(stream, direction, bytes),
+      reason,
+    });
+    this.#open.set(stream, duplex);
+    carrier.once('close', () => {
+      this.#open.delete(stream);
+      this.#ended(stream);
+    });
+    return duplex;
+  }
+
+  /** Resolves when each that is open now has closed. */
+  async closed(): Promise<void> {
+    await Promise.all(
+      [...this.#open.values()].map(
+        (stream) => new Promise<void>((resolve) => stream.once('close', () => resolve())),
+      ),
+    );
+  }
+
+  #ended(stream: number): void {
+    const { recording, tell } = this.#options;
+    if (recording.stopped.aborted) {
+      return;
+    }
+    try {
+      tell({ type: 'streamEnd', ...recording.closeStream(stream, { reason: 'closed' }) });
+    } catch (error) {
+      // The recording has stopped over it, and ends the session.
+      if (!(error instanceof HoopError)) {
+        throw error;
+      }
+    }
+  }
+}
