@@ -21,6 +21,8 @@ import { whoamiCommand } from './commands/whoami.ts';
 import { HoopError } from './errors.ts';
 import { packageVersion } from './package-version.ts';
 import { renderJson } from './ui/render-json.ts';
+import { terminalWidth } from './ui/terminal-width.ts';
+import { wrapWords } from './ui/wrap-words.ts';
 
 const SIGNALS = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 type Signal = keyof typeof SIGNALS;
@@ -88,7 +90,9 @@ export async function main(): Promise<void> {
     },
     note: (text) => {
       if (!settings.quiet) {
-        process.stderr.write(`hoop: ${text}\n`);
+        const width = terminalWidth(process.stderr, process.env);
+        const lines = wrapWords(text, width, { first: 'hoop: ', rest: 'hoop:   ' });
+        process.stderr.write(`${lines.join('\n')}\n`);
       }
     },
     setExitCode: (code) => {
@@ -115,7 +119,13 @@ export async function main(): Promise<void> {
     }
     const { renderError, exitCodeFor } = await import('./ui/render-error.ts');
     if (!(error instanceof HoopError && error.code === 'HOOP_INTERRUPTED')) {
-      process.stderr.write(renderError(error, { json: settings.json, color: io.color.stderr }));
+      process.stderr.write(
+        renderError(error, {
+          json: settings.json,
+          color: io.color.stderr,
+          width: terminalWidth(process.stderr, process.env),
+        }),
+      );
     }
     process.exitCode = settings.passThrough ? OWN_FAILURE : exitCodeFor(error);
   }

@@ -3,6 +3,7 @@ import { ApprovalsClient } from '../tunnel/approvals-client.ts';
 import { renderAccess } from '../ui/render-access.ts';
 import { renderJson } from '../ui/render-json.ts';
 import { styleFor } from '../ui/style.ts';
+import { terminalWidth } from '../ui/terminal-width.ts';
 import { normalized } from './approvals-source.ts';
 import type { Io } from './io.ts';
 
@@ -25,7 +26,7 @@ export async function listAccess(io: Io, flags: AccessListFlags): Promise<void> 
     { grants: shown, requests: approvals, requestable },
     {
       style: styleFor(io.color.stdout),
-      width: io.stdout.isTTY ? io.stdout.columns : undefined,
+      width: terminalWidth(io.stdout, io.env),
       nowMs: Date.now(),
     },
   );

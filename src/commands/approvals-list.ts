@@ -3,6 +3,7 @@ import { ApprovalsClient } from '../tunnel/approvals-client.ts';
 import { approvalLines, approvalTable } from '../ui/approval-lines.ts';
 import { renderJson } from '../ui/render-json.ts';
 import { styleFor } from '../ui/style.ts';
+import { terminalWidth } from '../ui/terminal-width.ts';
 import { findApproval } from './approvals-source.ts';
 import type { Io } from './io.ts';
 
@@ -28,7 +29,7 @@ export async function listApprovals(io: Io, flags: ListFlags): Promise<void> {
     return;
   }
   const style = styleFor(io.color.stdout);
-  const width = io.stdout.isTTY ? io.stdout.columns : undefined;
+  const width = terminalWidth(io.stdout, io.env);
   const lines = approvalTable(reply.approvals, { style, width }, Date.now());
   io.stdout.write(`${lines.join('\n')}\n`);
 }
@@ -41,6 +42,6 @@ export async function showApproval(io: Io, typed: string, flags: ShowFlags): Pro
     return;
   }
   const style = styleFor(io.color.stdout);
-  const width = io.stdout.isTTY ? io.stdout.columns : undefined;
+  const width = terminalWidth(io.stdout, io.env);
   io.stdout.write(`${approvalLines(approval, { style, width }, Date.now()).join('\n')}\n`);
 }

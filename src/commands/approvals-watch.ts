@@ -4,6 +4,7 @@ import { ApprovalsClient } from '../tunnel/approvals-client.ts';
 import { approvalChangeLine, approvalLines } from '../ui/approval-lines.ts';
 import { renderJson } from '../ui/render-json.ts';
 import { styleFor } from '../ui/style.ts';
+import { terminalWidth } from '../ui/terminal-width.ts';
 import { listApprovals } from './approvals-list.ts';
 import type { Io } from './io.ts';
 
@@ -65,7 +66,7 @@ async function wholeOf(
 
 function changeText(io: Io, approval: Approval, isNew: boolean): string {
   const style = styleFor(io.color.stdout);
-  const width = io.stdout.isTTY ? io.stdout.columns : undefined;
+  const width = terminalWidth(io.stdout, io.env);
   const lines = isNew
     ? [...approvalLines(approval, { style, width }, Date.now()), '']
     : [approvalChangeLine(approval, style)];

@@ -3,6 +3,7 @@ import { plain } from '../ui/printable.ts';
 import { renderJson } from '../ui/render-json.ts';
 import { sessionDetails, sessionTable } from '../ui/session-table.ts';
 import { styleFor } from '../ui/style.ts';
+import { terminalWidth } from '../ui/terminal-width.ts';
 import type { Io } from './io.ts';
 import { findSession } from './sessions-source.ts';
 
@@ -43,7 +44,7 @@ export async function listSessions(io: Io, flags: ListFlags): Promise<void> {
     return;
   }
   const style = styleFor(io.color.stdout);
-  const width = io.stdout.isTTY ? io.stdout.columns : undefined;
+  const width = terminalWidth(io.stdout, io.env);
   io.stdout.write(`${sessionTable(reply.sessions, { style, width }).join('\n')}\n`);
 }
 

@@ -10,6 +10,7 @@ import type { TimelineEntry } from '../replay/timeline.ts';
 import { renderJson } from '../ui/render-json.ts';
 import { collectReplay, type ReplayHeader } from '../ui/replay-model.ts';
 import { styleFor } from '../ui/style.ts';
+import { terminalWidth } from '../ui/terminal-width.ts';
 import { timeOf, transcriptLines } from '../ui/transcript.ts';
 import { verdictLine } from '../ui/verification-lines.ts';
 import type { Io } from './io.ts';
@@ -106,7 +107,7 @@ async function* transcript(
   speed: number | undefined,
 ): AsyncGenerator<string> {
   const style = styleFor(io.color.stdout);
-  const width = io.stdout.isTTY ? io.stdout.columns : undefined;
+  const width = terminalWidth(io.stdout, io.env);
   yield `${verdictLine(verification, style)}\n`;
   let startMs: number | undefined;
   let clockMs = 0;

@@ -2,6 +2,7 @@ import { HoopError } from '../errors.ts';
 import { type Verification, verifyBundle } from '../recording/verify.ts';
 import { renderJson } from '../ui/render-json.ts';
 import { styleFor } from '../ui/style.ts';
+import { terminalWidth } from '../ui/terminal-width.ts';
 import { verificationLines } from '../ui/verification-lines.ts';
 import type { Io } from './io.ts';
 import { openRecording } from './sessions-source.ts';
@@ -25,7 +26,8 @@ export async function verifySession(io: Io, typed: string, flags: VerifyFlags): 
     io.stdout.write(`${renderJson(verification)}\n`);
   } else {
     const style = styleFor(io.color.stdout);
-    io.stdout.write(`${verificationLines(verification, style).join('\n')}\n`);
+    const width = terminalWidth(io.stdout, io.env);
+    io.stdout.write(`${verificationLines(verification, style, width).join('\n')}\n`);
   }
   throwUnlessVerified(verification, recording.name);
 }

@@ -16,9 +16,12 @@ async function runTargets(io: Io, flags: TargetsFlags): Promise<void> {
   const { openGateway } = await import('../auth/open-gateway.ts');
   const { renderTargets } = await import('../ui/render-targets.ts');
   const { renderJson } = await import('../ui/render-json.ts');
+  const { terminalWidth } = await import('../ui/terminal-width.ts');
   await using open = await openGateway(io);
   const reply = await open.client.targets(io.signal);
   io.stdout.write(
-    flags.json === true ? `${renderJson(reply)}\n` : renderTargets(reply, io.color.stdout),
+    flags.json === true
+      ? `${renderJson(reply)}\n`
+      : renderTargets(reply, io.color.stdout, terminalWidth(io.stdout, io.env)),
   );
 }

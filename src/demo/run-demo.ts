@@ -5,6 +5,7 @@ import { createInterface } from 'node:readline';
 import type { Io } from '../commands/io.ts';
 import { HoopError } from '../errors.ts';
 import { renderJson } from '../ui/render-json.ts';
+import { terminalWidth } from '../ui/terminal-width.ts';
 import { DEMO_TARGET, type Demo, startDemo } from './demo.ts';
 import { LAUNCHER } from './hoop-process.ts';
 import { createTour, TOUR, TourFailure } from './tour.ts';
@@ -74,7 +75,7 @@ async function takeTour(io: Io, demo: Demo, mode: TourMode): Promise<number> {
       output: (text) => write(text.replace(/^(?=.)/gm, '  ')),
       finding: (text) => write(`  ${good('→')} ${text}\n`),
     },
-    { path: io.env['PATH'], signal: io.signal },
+    { path: io.env['PATH'], signal: io.signal, width: outputWidth(io) },
   );
   let failed = 0;
   let taken = 0;
@@ -116,6 +117,12 @@ async function takeTour(io: Io, demo: Demo, mode: TourMode): Promise<number> {
     taken === TOUR.length ? 'Every step is true.' : `Ended after step ${taken} of ${TOUR.length}.`;
   write(failed === 0 ? `\n${good(ended)}\n` : '');
   return failed;
+}
+
+/** Commands are shown indented by two. */
+function outputWidth(io: Io): number | undefined {
+  const width = terminalWidth(io.stdout, io.env);
+  return width === undefined ? undefined : width - 2;
 }
 
 /**

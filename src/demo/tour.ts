@@ -29,6 +29,8 @@ export interface Tour {
   readonly demo: Demo;
   readonly client: SqlClient;
   readonly signal: AbortSignal;
+  /** Columns for the output of commands; undefined: all that it takes. */
+  readonly width: number | undefined;
   /** Shows a command line as a user would type it. */
   command(text: string): void;
   /** Shows output of a command, as it was. */
@@ -284,7 +286,7 @@ async function hoop(
   if (show) {
     tour.command(`hoop ${args.map(quote).join(' ')}`);
   }
-  const run = await runHoop(args, { home: homeOf(tour), signal: tour.signal });
+  const run = await runHoop(args, { ...runOf(tour), home: homeOf(tour) });
   if (show) {
     tour.output(run.output);
   }
@@ -294,6 +296,12 @@ async function hoop(
     );
   }
   return run;
+}
+
+/** Output that is shown is made for the screen that it is shown on. */
+function runOf({ signal, width }: Tour) {
+  const variables = width === undefined ? {} : { HOOP_COLUMNS: String(width) };
+  return { signal, variables };
 }
 
 async function query(tour: Tour, statements: readonly string[]): Promise<HoopRun> {
@@ -306,8 +314,8 @@ async function query(tour: Tour, statements: readonly string[]): Promise<HoopRun
     ...tour.client.command(statements),
   ];
   const shown = statements.map((text) => `-c ${quote(text)}`).join(' \\\n       ');
-  tour.command(`hoop connect ${DEMO_TARGET} --reason "demo tour" -- psql ${shown}`);
-  const run = await runHoop(args, { home: homeOf(tour), signal: tour.signal });
+  tour.command(`hoop connect ${DEMO_TARGET} --reason "demo tour" -- psql \\\n       ${shown}`);
+  const run = await runHoop(args, { ...runOf(tour), home: homeOf(tour) });
   tour.output(run.output);
   return run;
 }
@@ -366,7 +374,8 @@ function refuseSecrets(text: string): void {
 }
 
 function expectText(text: string, part: string, failure: string): void {
-  if (!text.includes(part)) {
+  // On a terminal long lines are broken.
+  if (!text.replace(/\s+/g, ' ').includes(part)) {
     throw new TourFailure(`${failure} ("${part}" is not in the output)`);
   }
 }
@@ -390,12 +399,17 @@ function quote(text: string): string {
 export function createTour(
   demo: Demo,
   screen: Pick<Tour, 'command' | 'output' | 'finding'>,
-  options: { readonly path: string | undefined; readonly signal: AbortSignal },
+  options: {
+    readonly path: string | undefined;
+    readonly signal: AbortSignal;
+    readonly width: number | undefined;
+  },
 ): Tour {
   return {
     demo,
     client: chooseSqlClient(options.path),
     signal: options.signal,
+    width: options.width,
     notes: new Map(),
     ...screen,
   };

@@ -8,12 +8,15 @@ import { type ErrorCode, HoopError } from '../errors.ts';
 import { plain, plainLines } from './printable.ts';
 import { renderJson } from './render-json.ts';
 import { styleFor } from './style.ts';
+import { wrapWords } from './wrap-words.ts';
 
 export interface RenderErrorOptions {
   /** One JSON document instead of `hoop: …` lines. */
   readonly json: boolean;
   /** Whether stderr takes escape codes. */
   readonly color: boolean;
+  /** Columns of the terminal; undefined: no line is broken. */
+  readonly width?: number | undefined;
 }
 
 export type ExitCode = 1 | 2 | 3 | 4 | 5 | 130;
@@ -72,12 +75,20 @@ export function renderError(error: unknown, options: RenderErrorOptions): string
     return `${renderJson({ v: 1, error: { code, message, detail, hint } })}\n`;
   }
   const style = styleFor(options.color);
-  const lines = [`hoop: ${style.bold(style.red('error:'))} ${plain(shown.message)}`];
+  const lines: string[] = [];
+  const add = (word: string, paint: (text: string) => string, text: string): void => {
+    const [first = '', ...rest] = wrapWords(text, options.width, {
+      first: `hoop: ${word} `,
+      rest: 'hoop:   ',
+    });
+    lines.push(first.replace(word, paint(word)), ...rest);
+  };
+  add('error:', (text) => style.bold(style.red(text)), plain(shown.message));
   for (const line of splitLines(shown.detail)) {
-    lines.push(`hoop: ${style.bold('detail:')} ${line}`);
+    add('detail:', style.bold, line);
   }
   for (const line of splitLines(shown.hint)) {
-    lines.push(`hoop: ${style.bold(style.cyan('hint:'))} ${line}`);
+    add('hint:', (text) => style.bold(style.cyan(text)), line);
   }
   return `${lines.join('\n')}\n`;
 }

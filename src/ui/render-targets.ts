@@ -3,24 +3,28 @@ import type { TargetsReply } from '../tunnel/api.ts';
 import { plain } from './printable.ts';
 import { styleFor } from './style.ts';
 import { localTime } from './times.ts';
+import { wrapWords } from './wrap-words.ts';
 
 type Target = TargetsReply['targets'][number];
 
-export function renderTargets(reply: TargetsReply, color: boolean): string {
+export function renderTargets(reply: TargetsReply, color: boolean, width?: number): string {
   const style = styleFor(color);
   if (reply.targets.length === 0) {
     return 'No target is open to you. Ask the people who review the policy repository.\n';
   }
   const blocks = reply.targets.map((target) => {
     const title = `${style.bold(plain(target.name))}  ${plain(target.kind)}${labels(target)}`;
-    return [title, ...describe(target).map((line) => `  ${line}`)].join('\n');
+    return [
+      title,
+      ...describe(target).flatMap((line) => wrapWords(line, width, { first: '  ', rest: '    ' })),
+    ].join('\n');
   });
   const since =
     reply.inForceSince === undefined
       ? ''
       : `, in force since ${localTime(Date.parse(reply.inForceSince))}`;
   const policy = `policy ${plain(reply.commit.slice(0, 12))}${since}`;
-  return `${blocks.join('\n\n')}\n\n${style.dim(`${policy}; connect with: hoop connect NAME`)}\n`;
+  return `${blocks.join('\n\n')}\n\n${style.dim(policy)}\n${style.dim('connect with: hoop connect NAME')}\n`;
 }
 
 function describe(target: Target): string[] {

@@ -2,6 +2,7 @@
 import type { Check, Verification } from '../recording/verify.ts';
 import { plain } from './printable.ts';
 import type { Style } from './style.ts';
+import { wrapWords } from './wrap-words.ts';
 
 const SIGNS = {
   ok: { sign: '✓', word: 'ok', tone: 'green' },
@@ -15,16 +16,22 @@ const SIGNS = {
   { readonly sign: string; readonly word: string; readonly tone: keyof Style }
 >;
 
-export function verificationLines(verification: Verification, style: Style): string[] {
+export function verificationLines(
+  verification: Verification,
+  style: Style,
+  width?: number,
+): string[] {
   const { checks, session } = verification;
   const nameWidth = Math.max(0, ...checks.map(({ name }) => name.length));
   const wordWidth = Math.max(0, ...checks.map(({ status }) => SIGNS[status].word.length));
   return [
     ...(session === undefined ? [] : [`session ${plain(session)}`, '']),
-    ...checks.map(({ name, status, text }) => {
+    ...checks.flatMap(({ name, status, text }) => {
       const { sign, word, tone } = SIGNS[status];
       const mark = style[tone](`${sign} ${word.padEnd(wordWidth)}`);
-      return `${mark}  ${name.padEnd(nameWidth)}  ${plain(text)}`;
+      const indent = ' '.repeat(wordWidth + nameWidth + 6);
+      const [first = '', ...rest] = wrapWords(plain(text), width, { first: indent, rest: indent });
+      return [`${mark}  ${name.padEnd(nameWidth)}  ${first.trimStart()}`, ...rest];
     }),
     '',
     verdictLine(verification, style),

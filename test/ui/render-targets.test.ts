@@ -17,7 +17,8 @@ test('each target is shown with what one may do there and what is masked', () =>
   masked: public.customers.ssn (full)
   a reason is required: hoop connect --reason TEXT
 
-policy abcdef012345; connect with: hoop connect NAME
+policy abcdef012345
+connect with: hoop connect NAME
 `,
   );
 });
