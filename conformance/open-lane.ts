@@ -8,7 +8,7 @@ import { startDemo } from '../src/demo/demo.ts';
 import { startEmbeddedPostgres } from '../src/demo/embedded-postgres.ts';
 import { startHoop } from '../src/demo/hoop-process.ts';
 import { openTarget } from '../src/demo/sample-target.ts';
-import { TARGET, writePolicy } from './policies.ts';
+import { NAMEABLE_SQL, TARGET, writePolicy } from './policies.ts';
 import type { Lane, LaneName, ServerInstallation } from './suite.ts';
 
 export const DATABASE = 'regression';
@@ -79,11 +79,11 @@ async function throughHoop(
   postgres: string,
   own: { readonly user: string; readonly password: string },
 ): Promise<Lane> {
-  const settings = await runAdmin(postgres, [
-    "SELECT name FROM pg_settings WHERE context IN ('user', 'superuser', 'superuser-backend', 'backend')",
-  ]);
-  const names = settings.map((row) => String(Object.values(row)[0]));
-  const policy = writePolicy(name, DATABASE, names);
+  const rows = await runAdmin(postgres, [NAMEABLE_SQL]);
+  const named = (kind: string): string[] =>
+    rows.filter((row) => row['kind'] === kind).map(({ name }) => String(name));
+  const nameable = { settings: named('setting'), functions: named('function') };
+  const policy = writePolicy(name, DATABASE, nameable);
   stack.defer(() => rmSync(policy, { recursive: true, force: true }));
   const demo = stack.use(
     await startDemo({

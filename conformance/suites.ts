@@ -1,6 +1,9 @@
 import type { Suite } from './suite.ts';
+import { dumpRestore } from './suites/dump-restore.ts';
 import { isolation } from './suites/isolation.ts';
+import { pgbench } from './suites/pgbench.ts';
+import { psql } from './suites/psql.ts';
 import { regression } from './suites/regression.ts';
 
 /** In the order in which they run. */
-export const SUITES: readonly Suite[] = [regression, isolation];
+export const SUITES: readonly Suite[] = [psql, dumpRestore, pgbench, regression, isolation];
