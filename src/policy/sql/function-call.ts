@@ -6,6 +6,7 @@ import { checkFields } from './grammar.ts';
 import { derive, type Lineage, withOrigins } from './lineage.ts';
 import { findType } from './names.ts';
 import type { Scope } from './scope.ts';
+import { settingNamed } from './setting-name.ts';
 import type { StatementFacts } from './statement-facts.ts';
 import { type FieldsOf, literalText, type Node, namesOf } from './tree.ts';
 
@@ -29,7 +30,7 @@ export function functionCall(
   };
   const result = callFunction(facts, call) ?? notAFunction(facts, fields, call.args);
   if (names.at(-1) === 'set_config') {
-    noteSetConfig(facts, fields.args ?? []);
+    noteSetConfig(facts, fields.args ?? [], scope);
   }
   const filter = fields.agg_filter ? condition(facts, fields.agg_filter, scope) : [];
   const lineage = withOrigins(withOrigins(result.lineage, derive(ordered).origins), [
@@ -68,8 +69,12 @@ function notAFunction(
 }
 
 /** set_config('role', 'x', false) is SET ROLE x in the dress of an expression. */
-function noteSetConfig(facts: StatementFacts, args: readonly Node[]): void {
-  const name = literalText(args[0]);
+function noteSetConfig(
+  facts: StatementFacts,
+  args: readonly Node[],
+  scope: Scope | undefined,
+): void {
+  const name = literalText(args[0]) ?? settingNamed(args[0], scope);
   if (name === undefined) {
     facts.settings.push({ name: '*', value: undefined, local: false });
     facts.refuse('set_config() with a computed name can change any setting', {

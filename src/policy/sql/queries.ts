@@ -17,6 +17,7 @@ import {
 import { checkOperator } from './operators.ts';
 import { outputName } from './output-name.ts';
 import { findColumn, type QueryResult, type Scope } from './scope.ts';
+import { settingNameOf } from './setting-name.ts';
 import type { StatementFacts } from './statement-facts.ts';
 import { as, type FieldsOf, type Node, namesOf, tagOf } from './tree.ts';
 import { withQueries } from './with-queries.ts';
@@ -51,7 +52,8 @@ function plainSelect(facts: StatementFacts, fields: Select, outer: Scope | undef
   const scope: Scope = { ...base, windows: windowsOf(facts, fields.windowClause, base) };
   const conditions = new Set(from.conditions);
   addAll(conditions, condition(facts, fields.whereClause, scope));
-  const columns = targetColumns(facts, fields.targetList, scope);
+  const settingName = settingNameOf(facts, fields, from.tables);
+  const columns = targetColumns(facts, fields.targetList, { ...scope, settingName });
   for (const column of columns) {
     facts.noteRead(column.lineage);
   }

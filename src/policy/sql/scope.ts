@@ -36,6 +36,8 @@ export interface Scope {
   readonly ctes?: ReadonlyMap<string, Cte>;
   /** WINDOW clauses by name: what they partition and order by. */
   readonly windows?: ReadonlyMap<string, ReadonlySet<Origin>>;
+  /** Of the rows of pg_settings that this query looks at: all have this name (setting-name.ts). */
+  readonly settingName?: string | undefined;
 }
 
 /** What a query returns, and which values decided that it returns these rows. */

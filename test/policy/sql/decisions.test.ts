@@ -318,3 +318,34 @@ test('what reaches other servers is allowed by a rule that names the command, an
   const named = grantOf({ rules: ['allow *', 'allow create function'] });
   expect((await decide(inC, named)).effect).toBe('refuse');
 });
+
+test('the name of a setting may come from pg_settings where the query leaves it no choice', async () => {
+  const grant = grantOf({ rules: ['allow select', 'allow set restrict_nonsystem_relation_kind'] });
+  const settings = async (sql: string) => {
+    const verdict = await decide(sql, grant);
+    return verdict.effect === 'allow' && verdict.statements[0]?.analysis.protocol.settings;
+  };
+  const from = "set_config(name, 'view, foreign-table', false) FROM pg_settings";
+  const name = 'restrict_nonsystem_relation_kind';
+  for (const sql of [
+    `SELECT ${from} WHERE name = '${name}'`,
+    `SELECT pg_catalog.${from} WHERE name OPERATOR(pg_catalog.=) '${name}'`,
+  ]) {
+    expect(await settings(sql)).toEqual([{ name, value: 'view, foreign-table', local: false }]);
+  }
+  for (const sql of [
+    `SELECT ${from}`,
+    `SELECT ${from} WHERE name <> '${name}'`,
+    `SELECT ${from} WHERE name = '${name}' OR true`,
+    `SELECT ${from} WHERE NOT name = '${name}'`,
+    `SELECT ${from} WHERE setting = '${name}'`,
+    `SELECT ${from} AS pg_settings (a, name) WHERE name = '${name}'`,
+    `SELECT ${from}, pg_settings b WHERE name = '${name}'`,
+    `SELECT set_config(name || '', 'x', false) FROM pg_settings WHERE name = '${name}'`,
+    `SELECT (SELECT set_config(name, 'x', false) FROM (SELECT 'role' AS name) s) FROM pg_settings WHERE name = '${name}'`,
+    `SELECT set_config(name, 'x', false) FROM (SELECT 'role' AS name) pg_settings WHERE name = '${name}'`,
+    `SELECT ${from} WHERE name = 'role'`,
+  ]) {
+    expect(await settings(sql)).toBe(false);
+  }
+});
