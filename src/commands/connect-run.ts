@@ -186,6 +186,12 @@ function notesAs(io: Io, request: ConnectRequest, json: JsonWriter): Io {
 }
 
 function showEvidence(io: Io, json: JsonWriter, line: EvidenceLine): void {
+  if (line.type === 'access') {
+    const { change, grant, policy, message } = line;
+    json({ event: 'access', change, grant, policy, message });
+    io.note(plain(message));
+    return;
+  }
   if (line.type === 'denied') {
     json({
       event: 'denied',

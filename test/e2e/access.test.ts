@@ -1,5 +1,6 @@
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { startHoop } from '../../src/demo/hoop-process.ts';
 import { type Bench, openBench } from './demo-bench.ts';
 
 let bench: Bench;
@@ -101,6 +102,9 @@ describe('temporary access', () => {
     expect((await client.query('SELECT count(*) FROM orders')).rowCount).toBe(1);
     await client.end();
     await connection.close();
+    expect(
+      connection.lines.filter(({ event }) => event === 'access').map((line) => line['change']),
+    ).toEqual(['given', 'ended']);
 
     const sessions = await bench.sessions('engineer');
     const session = sessions.find((one) => one['id'] === connection.session);
@@ -176,6 +180,57 @@ rules: [{ allow: { verbs: [select], relations: [public.orders] } }]
       message: `the temporary grant ${id} (audit-orders) was revoked by auditor@example.com`,
     });
   }, 120_000);
+
+  test('a bot follows requests as NDJSON, and whoever waits is told of a denial', async () => {
+    const id = await ask('10m');
+    const lines: Record<string, unknown>[] = [];
+    await using watch = await startHoop(['approvals', 'watch', '--json'], 'approval', {
+      home: bench.home('dba'),
+      onLine: (line) => lines.push({ ...line }),
+    });
+    expect(watch.ready).toMatchObject({
+      v: 1,
+      approval: { id, state: 'waiting', kind: 'access', mayDecide: true },
+    });
+
+    const silent = await bench.hoop('dba', 'approvals', 'deny', id);
+    expect(silent.stderr).toContain('--reason');
+    expect(silent.exitCode).toBe(2);
+    const denied = await bench.hoop('dba', 'approvals', 'deny', id, '--reason', 'ask the owner');
+    expect(denied.stderr).toContain(`denied request ${id}`);
+    await expect
+      .poll(() => lines.map(({ approval }) => Object(approval).state), { timeout: 15_000 })
+      .toEqual(['waiting', 'denied']);
+
+    const waiting = bench.hoop(
+      'engineer',
+      ...['access', 'request', 'prod-db', '--for', '10m', '--reason', 'INC-4712', '--wait'],
+    );
+    await expect.poll(() => lines.length, { timeout: 15_000 }).toBe(3);
+    const next = String(Object(lines[2]?.['approval']).id);
+    await bench.hoop('dba', 'approvals', 'deny', next, '--reason', 'ask the owner');
+    const ended = await waiting;
+    expect(ended.stderr).toContain('was not granted: denied');
+    expect(ended.stderr).toContain('dba@example.com: ask the owner');
+    expect(ended.exitCode).toBe(4);
+  }, 120_000);
+
+  test('an id that nobody has, one that is none and one decided are errors of their own', async () => {
+    const unknown = await bench.hoop('dba', 'approvals', 'show', '222222222222');
+    expect(unknown.stderr).toContain('there is no such request');
+    expect(unknown.exitCode).toBe(1);
+    const garbage = await bench.hoop('dba', 'approvals', 'approve', '../../x');
+    expect(garbage.exitCode).toBe(2);
+    const empty = await bench.hoop('dba', 'approvals');
+    expect(empty.stderr).toContain('nothing waits');
+    expect(empty.exitCode).toBe(0);
+    const all = await bench.hoop('dba', 'approvals', 'list', '--all');
+    expect(all.stdout).toMatch(/denied +engineer@example.com +prod-db/);
+    const id = /^(\S+) +denied/m.exec(all.stdout)?.[1] ?? '';
+    const late = await bench.hoop('dba', 'approvals', 'approve', id);
+    expect(late.stderr).toContain('no longer waiting');
+    expect(late.exitCode).toBe(1);
+  }, 60_000);
 
   test('survives a restart of the gateway, and ends with the commit that no longer lists it', async () => {
     const id = await ask('1h');
