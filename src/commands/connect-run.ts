@@ -202,6 +202,17 @@ function showEvidence(io: Io, json: JsonWriter, line: EvidenceLine): void {
       rule: line.rule,
     });
     io.note(`denied: ${plain(line.message)}${line.rule ? ` (${plain(line.rule)})` : ''}`);
+  } else if (line.type === 'held') {
+    const { request, message, approvers, waits, until } = line;
+    json({ event: 'held', request, message, approvers, waits, until });
+    io.note(`held: ${plain(message)}; by ${plain(approvers)}, until ${plain(until)}`);
+  } else if (line.type === 'decided') {
+    const { request, outcome, by, message } = line;
+    json({ event: 'decided', request, outcome, by, message });
+    const names = by.length > 0 ? ` by ${by.map(plain).join(', ')}` : '';
+    io.note(
+      `decided: request ${plain(request)} ${outcome}${names}${message ? `: ${plain(message)}` : ''}`,
+    );
   }
 }
 

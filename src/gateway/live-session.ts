@@ -39,7 +39,7 @@ import {
 } from './access-grants.ts';
 import { CutAgreement } from './cut-agreement.ts';
 import { errorFields, type Log } from './log.ts';
-import type { CatalogSource, PostgresTarget, TargetHost } from './pg/types.ts';
+import type { CatalogSource, PostgresTarget, StatementApprovals, TargetHost } from './pg/types.ts';
 import { SessionControl } from './session-control.ts';
 import type { SessionIndex } from './session-index.ts';
 import { SessionLimits } from './session-limits.ts';
@@ -61,6 +61,7 @@ export interface LiveSessionOptions {
   readonly recording: GatewayRecording;
   readonly index: SessionIndex;
   readonly catalog: CatalogSource;
+  readonly approvals: StatementApprovals;
   /** Of one host, where the target has several. */
   readonly catalogOf: (host: TargetHost) => CatalogSource;
   readonly policy: StatementPolicy;
@@ -135,6 +136,7 @@ export class LiveSession {
       grant: () => this.#currentGrant(),
       recording,
       catalog: options.catalog,
+      approvals: options.approvals,
       catalogOf: options.catalogOf,
       policy: options.policy,
       maskKey: options.maskKey,

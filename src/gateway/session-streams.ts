@@ -13,7 +13,7 @@ import type { Secret } from '../secret.ts';
 import { errorFields, type Log } from './log.ts';
 import { createCancelRegistry } from './pg/cancel-registry.ts';
 import { servePostgresStream } from './pg/serve-postgres-stream.ts';
-import type { CatalogSource, PostgresTarget, TargetHost } from './pg/types.ts';
+import type { CatalogSource, PostgresTarget, StatementApprovals, TargetHost } from './pg/types.ts';
 import { type StreamRecording, TunnelStream } from './tunnel-stream.ts';
 
 export type StreamKind = 'postgres' | 'cancel';
@@ -30,6 +30,7 @@ export interface SessionStreamsOptions {
   readonly grant: () => Grant;
   readonly recording: StreamsRecording;
   readonly catalog: CatalogSource;
+  readonly approvals: StatementApprovals;
   /** Of one host, where the target has several. */
   readonly catalogOf: (host: TargetHost) => CatalogSource;
   readonly policy: StatementPolicy;
@@ -143,7 +144,7 @@ export class SessionStreams {
 
   async #runEngine(stream: number, client: TunnelStream): Promise<string> {
     const { target, principal, grant, policy, catalog, catalogOf, maskKey } = this.#options;
-    const { event, evidence, ending, recording } = this.#options;
+    const { event, evidence, ending, recording, approvals } = this.#options;
     const summary = await servePostgresStream({
       client,
       stream,
@@ -157,6 +158,7 @@ export class SessionStreams {
       policy,
       catalog,
       ...(target.hosts.length > 1 ? { catalogOf } : {}),
+      approvals,
       cancelKeys: this.#cancelKeys,
       maskKey,
       event,

@@ -23,6 +23,9 @@ import {
   accessEvent,
   accessGivenText,
 } from './access-grants.ts';
+import type { Approvals } from './approvals/approvals.ts';
+import type { Estimates } from './approvals/estimates.ts';
+import { statementApprovals } from './approvals/statement-approvals.ts';
 import type { DiskRoom } from './disk-room.ts';
 import type { GatewayPolicy } from './gateway-policy.ts';
 import type { Authenticated } from './identity/identity.ts';
@@ -46,6 +49,8 @@ export interface SessionsOptions {
   readonly targets: Targets;
   readonly catalogs: TargetCatalogs;
   readonly statements: StatementPolicy;
+  readonly approvals: Approvals;
+  readonly estimates: Estimates;
   readonly maskKey: Secret<Uint8Array>;
   readonly room: DiskRoom;
   readonly log: Log;
@@ -274,6 +279,15 @@ export class Sessions {
       recording,
       index,
       catalog: this.#options.catalogs.source(postgres),
+      approvals: statementApprovals({
+        approvals: this.#options.approvals,
+        estimates: this.#options.estimates,
+        session: id,
+        principal,
+        reason: request.reason,
+        target: postgres,
+        clock,
+      }),
       catalogOf: (host) => this.#options.catalogs.sourceOf(postgres, host),
       policy: this.#options.statements,
       maskKey: this.#options.maskKey,

@@ -17,6 +17,7 @@ import { AccessGrants } from './access-grants.ts';
 import { AccessRequests } from './access-requests.ts';
 import { ApprovalStore } from './approvals/approval-store.ts';
 import { Approvals } from './approvals/approvals.ts';
+import { Estimates } from './approvals/estimates.ts';
 import { SealedJson } from './approvals/sealed-json.ts';
 import type { GatewayConfig } from './config.ts';
 import { ConfigCredentialStore } from './credential-store.ts';
@@ -175,6 +176,8 @@ export async function startGateway(
     statements: createStatementPolicy(parser, (fault) =>
       log.error('statement.fault', errorFields(fault)),
     ),
+    approvals,
+    estimates: opened.use(new Estimates(log)),
     maskKey,
     room,
     log,

@@ -203,6 +203,9 @@ class EvidenceLines {
 const EVIDENCE_TYPES: ReadonlySet<unknown> = new Set<EvidenceLine['type']>([
   'reason',
   'denied',
+  'access',
+  'held',
+  'decided',
   'closing',
 ]);
 

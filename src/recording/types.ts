@@ -105,7 +105,7 @@ export type RecordingEvent =
       /** Counts the statements of this stream from 1; several in one Query share `at`. */
       readonly statement: number;
       /** `fail`: no decision of the policy. SQL that does not parse, or a name that does not exist. */
-      readonly effect: 'allow' | 'refuse' | 'fail';
+      readonly effect: 'allow' | 'approve' | 'refuse' | 'fail';
       readonly verbs: readonly string[];
       readonly relations: readonly string[];
       readonly columnsMasked: readonly string[];
@@ -136,6 +136,42 @@ export type RecordingEvent =
     }
   | { readonly type: 'cancel'; readonly stream: number; readonly forStream: number | undefined }
   | {
+      /** The message at `at` waits for a person, or has to be sent again once it is approved. */
+      readonly type: 'approval.held';
+      readonly stream: number;
+      readonly at: number;
+      readonly request: string;
+      readonly needs: readonly {
+        readonly rule: string;
+        readonly groups: readonly string[];
+        readonly count: number;
+      }[];
+      readonly waits: boolean;
+      readonly waitsUntilMs: number;
+      /** Digest of all that the approval is bound to, hex. */
+      readonly binding: string;
+      readonly policyCommit: string;
+    }
+  | {
+      readonly type: 'approval.vote';
+      readonly stream: number;
+      readonly at: number;
+      readonly request: string;
+      readonly by: { readonly issuer: string; readonly sub: string; readonly name: string };
+      readonly decision: 'approve' | 'deny';
+      readonly reason: string | undefined;
+      readonly votedMs: number;
+    }
+  | {
+      /** `released`: it goes to the target now. All others: it never did. */
+      readonly type: 'approval.end';
+      readonly stream: number;
+      readonly at: number;
+      readonly request: string;
+      readonly outcome: ApprovalOutcome;
+      readonly message: string | undefined;
+    }
+  | {
       readonly type: 'dispute';
       readonly epoch: number;
       readonly ours: string;
@@ -147,6 +183,9 @@ export type RecordingEvent =
       readonly server: string;
       readonly tls: boolean;
     };
+
+export const APPROVAL_OUTCOMES = ['released', 'denied', 'expired', 'withdrawn', 'void'] as const;
+export type ApprovalOutcome = (typeof APPROVAL_OUTCOMES)[number];
 
 /** A message on stream 0: JSON, one line each, agreed by both sides byte for byte. */
 export type EvidenceLine =
@@ -167,5 +206,27 @@ export type EvidenceLine =
       readonly grant: string;
       readonly policy: string;
       readonly message: string;
+    }
+  | {
+      readonly type: 'held';
+      readonly stream: number;
+      readonly at: number;
+      readonly request: string;
+      readonly message: string;
+      /** Who may approve, in words. */
+      readonly approvers: string;
+      readonly waits: boolean;
+      /** RFC 3339. */
+      readonly until: string;
+    }
+  | {
+      readonly type: 'decided';
+      readonly stream: number;
+      readonly at: number;
+      readonly request: string;
+      readonly outcome: ApprovalOutcome;
+      /** Names of those who approved, or of who denied. */
+      readonly by: readonly string[];
+      readonly message: string | undefined;
     }
   | { readonly type: 'closing'; readonly reason: EndReason; readonly message: string };

@@ -232,9 +232,28 @@ function evidence(line: EvidenceLine, timeMs: number): Evidence {
       };
     case 'access':
       return { ...none, timeMs, kind: 'access', code: line.grant, message: line.message };
+    case 'held':
+    case 'decided': {
+      const { stream, request } = line;
+      return {
+        type: 'evidence',
+        timeMs,
+        kind: line.type,
+        stream,
+        code: request,
+        message: said(line),
+      };
+    }
     case 'closing':
       return { ...none, timeMs, kind: 'closing', code: line.reason, message: line.message };
   }
+}
+
+function said(line: Extract<EvidenceLine, { type: 'held' | 'decided' }>): string {
+  if (line.type === 'held') return `${line.message}; by ${line.approvers}`;
+  const by = line.by.length > 0 ? ` by ${line.by.join(', ')}` : '';
+  const why = line.message === undefined ? '' : `: ${line.message}`;
+  return `request ${line.request} ${line.outcome}${by}${why}`;
 }
 
 const none = { type: 'evidence', stream: undefined, code: undefined } as const;

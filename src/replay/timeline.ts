@@ -105,7 +105,8 @@ export interface Parameter {
 }
 
 export interface Decision {
-  readonly effect: 'allow' | 'refuse' | 'fail';
+  /** `approve`: it may run once others have approved it; whether it did is said by its answer. */
+  readonly effect: 'allow' | 'approve' | 'refuse' | 'fail';
   readonly verbs: readonly string[];
   readonly relations: readonly string[];
   readonly columnsMasked: readonly string[];
@@ -200,7 +201,7 @@ interface AccessChange {
 export interface Evidence {
   readonly type: 'evidence';
   readonly timeMs: number;
-  readonly kind: 'reason' | 'denied' | 'access' | 'closing';
+  readonly kind: 'reason' | 'denied' | 'access' | 'held' | 'decided' | 'closing';
   readonly stream: number | undefined;
   readonly code: string | undefined;
   readonly message: string;

@@ -74,6 +74,8 @@ export const StatementPart = z.object({
   text: z.string(),
   /** In a list: `text` is the beginning and `parameters` are left out; ask for the one. */
   shortened: z.boolean().default(false),
+  /** Texts of the prepared statements that an EXECUTE in `text` runs. */
+  prepared: z.array(z.string()).default([]),
   parameters: z.array(ApprovalParameterSchema),
   verbs: z.array(z.string()),
   relations: z.array(z.string()),

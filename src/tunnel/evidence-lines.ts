@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { END_REASONS, type EvidenceLine } from '../recording/types.ts';
+import { APPROVAL_OUTCOMES, END_REASONS, type EvidenceLine } from '../recording/types.ts';
 
 /** The gateway's lines are short; a longer one is not for showing. */
 const MAX_LINE_BYTES = 64 * 1024;
@@ -45,6 +45,25 @@ const Line: z.ZodType<EvidenceLine, unknown> = z.discriminatedUnion('type', [
     grant: text,
     policy: text,
     message: text,
+  }),
+  z.object({
+    type: z.literal('held'),
+    stream: z.number(),
+    at: z.number(),
+    request: text,
+    message: text,
+    approvers: text,
+    waits: z.boolean(),
+    until: text,
+  }),
+  z.object({
+    type: z.literal('decided'),
+    stream: z.number(),
+    at: z.number(),
+    request: text,
+    outcome: z.enum(APPROVAL_OUTCOMES),
+    by: z.array(text),
+    message: maybe,
   }),
   z.object({ type: z.literal('closing'), reason: z.enum(END_REASONS), message: text }),
 ]);

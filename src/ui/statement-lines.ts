@@ -27,10 +27,12 @@ const OUTCOMES = {
   unanswered: { sign: '?', word: 'unanswered', tone: 'yellow' },
 } as const satisfies Record<Outcome, Mark>;
 
-const EFFECTS = { allow: 'ok', refuse: 'denied', fail: 'failed' } as const satisfies Record<
-  Decision['effect'],
-  Outcome
->;
+const EFFECTS = {
+  allow: OUTCOMES.ok,
+  approve: { sign: '…', word: 'needs approval', tone: 'yellow' },
+  refuse: OUTCOMES.denied,
+  fail: OUTCOMES.failed,
+} as const satisfies Record<Decision['effect'], Mark>;
 
 /** Sign and word of an outcome; the sign never stands alone. */
 export function markOf(statement: Statement): Mark {
@@ -113,8 +115,8 @@ function decisionLines(
   options: LineOptions,
 ): string[] {
   const { style } = options;
-  const refused = decision.effect !== 'allow';
-  const { word: plainWord, tone } = OUTCOMES[EFFECTS[decision.effect]];
+  const refused = decision.effect === 'refuse' || decision.effect === 'fail';
+  const { word: plainWord, tone } = EFFECTS[decision.effect];
   const word = style[tone](plainWord);
   const rules = decision.rules.map(({ id, file, line, grant }) => {
     const given = grant === undefined ? '' : `, temporary grant ${plain(grant)}`;

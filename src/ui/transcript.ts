@@ -96,9 +96,12 @@ export function transcriptLines(entry: TimelineEntry, options: TranscriptOptions
   }
 }
 
+/** Who was asked and what they said stands nowhere else. */
+const SHOWN_EVIDENCE: ReadonlySet<string> = new Set(['closing', 'held', 'decided']);
+
 /** A denial is shown with its statement and the reason at the top; both sides have signed them. */
 export function isSaidElsewhere(entry: TimelineEntry): boolean {
-  return entry.type === 'evidence' && entry.kind !== 'closing';
+  return entry.type === 'evidence' && !SHOWN_EVIDENCE.has(entry.kind);
 }
 
 /** When an entry happened; for a statement, when it began. */

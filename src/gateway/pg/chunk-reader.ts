@@ -9,6 +9,7 @@ export class ChunkReader {
   #chunks: Uint8Array[] = [];
   #waiting: ((chunk: Uint8Array | undefined) => void) | undefined;
   #isOver = false;
+  #watch: { left: number; readonly onEnd: () => void } | undefined;
 
   constructor(stream: Readable) {
     this.#stream = stream;
@@ -29,6 +30,24 @@ export class ChunkReader {
     });
   }
 
+  /**
+   * Goes on reading while nobody takes chunks, so that the end of the stream is noticed.
+   * @param limit bytes that are kept; beyond, what comes waits at the sender, and so does the end.
+   */
+  watch(limit: number, onEnd: () => void): Disposable {
+    const kept = this.#chunks.reduce((sum, { length }) => sum + length, 0);
+    const watch = { left: limit - kept, onEnd };
+    this.#watch = watch;
+    if (this.#isOver) onEnd();
+    else if (watch.left > 0) this.#stream.resume();
+    return {
+      [Symbol.dispose]: () => {
+        this.#watch = undefined;
+        if (this.#waiting === undefined) this.#stream.pause();
+      },
+    };
+  }
+
   /** Ends the wait of `next`, as if the stream had ended. */
   stop(): void {
     this.#end();
@@ -37,7 +56,8 @@ export class ChunkReader {
   #received(chunk: Uint8Array): void {
     const waiting = this.#waiting;
     this.#waiting = undefined;
-    this.#stream.pause();
+    if (this.#watch !== undefined) this.#watch.left -= chunk.length;
+    if (this.#watch === undefined || this.#watch.left <= 0) this.#stream.pause();
     if (waiting === undefined) this.#chunks.push(chunk);
     else waiting(chunk);
   }
@@ -46,5 +66,6 @@ export class ChunkReader {
     this.#isOver = true;
     this.#waiting?.(undefined);
     this.#waiting = undefined;
+    this.#watch?.onEnd();
   }
 }

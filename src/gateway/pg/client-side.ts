@@ -12,8 +12,10 @@ import type { Handling, ScannedItem } from '../../protocol/pg/message-scanner.ts
 import { FRONTEND, frontendName } from '../../protocol/pg/message-types.ts';
 import { decodeParse } from '../../protocol/pg/parse.ts';
 import { decodeQuery } from '../../protocol/pg/query.ts';
-import { Decider } from './decide.ts';
+import type { ChunkReader } from './chunk-reader.ts';
+import { type Decided, Decider } from './decide.ts';
 import { deniedParse, deniedQuery } from './denial.ts';
+import { Holds, needsApproval, policyChanged, runnable } from './holds.ts';
 import { emptyMessage, malformedInstead, refusedEntry } from './malformed.ts';
 import type { Entry } from './pending-queue.ts';
 import { PortalSide } from './portal-side.ts';
@@ -32,17 +34,24 @@ export class ClientSide {
   readonly #state: StreamState;
   readonly #decider: Decider;
   readonly #refusals: Refusals;
+  readonly #holds: Holds;
   readonly #portals: PortalSide;
   /** Bytes of the up stream before the message in hand. */
   #at: number;
 
-  /** @param at bytes of the up stream that came before the first message. */
-  constructor(state: StreamState, at: number) {
+  /** @param source `at`: bytes of the up stream that came before the first message. */
+  constructor(state: StreamState, source: { readonly reader: ChunkReader; readonly at: number }) {
     this.#state = state;
-    this.#at = at;
+    this.#at = source.at;
     this.#decider = new Decider(state);
     this.#refusals = new Refusals(state);
-    this.#portals = new PortalSide(state, this.#decider, this.#refusals);
+    this.#holds = new Holds(state, source.reader);
+    this.#portals = new PortalSide({
+      state,
+      decider: this.#decider,
+      refusals: this.#refusals,
+      holds: this.#holds,
+    });
   }
 
   /** For the scanner. */
@@ -186,18 +195,16 @@ export class ClientSide {
 
   async #query(body: Uint8Array, bytes: Uint8Array, at: number): Promise<void> {
     const state = this.#state;
-    const grant = state.options.grant();
     const checked = await checkText(state, body, () => decodeQuery(body, state.codec).sql);
     if (state.skipping) return;
     const decided =
-      checked.type === 'refused'
-        ? checked
-        : await this.#decider.decide({ text: checked.text, parameterTypes: [] });
+      checked.type === 'refused' ? checked : await this.#decideQuery(checked.text, at);
     const segment = state.segment;
     switch (decided.type) {
       case 'skipped':
         return;
       case 'refused':
+      case 'cancelled':
       case 'aborted': {
         const denial = this.#refusals.denial(at, decided);
         const entry = {
@@ -215,16 +222,42 @@ export class ClientSide {
       default: {
         const text = checked.type === 'refused' ? '' : checked.text;
         const known = knownStatements({ state, decided, text, at, parameterTypes: [] });
+        const grant = state.options.grant();
         const runs = known.map((statement) => startRun(statement, at, grant));
-        state.sendRuns(bytes, {
-          kind: 'query',
-          origin: 'client',
-          segment,
-          runs,
-          current: 0,
-          failed: false,
-        });
+        const isApproved = decided.type === 'allowed' && decided.first !== undefined;
+        state.sendRuns(
+          bytes,
+          { kind: 'query', origin: 'client', segment, runs, current: 0, failed: false },
+          isApproved,
+        );
       }
+    }
+  }
+
+  /** Several statements of one text are held as a whole, before any of them runs. */
+  async #decideQuery(text: string, at: number): Promise<Decided> {
+    const request = { text, parameterTypes: [] };
+    let decided: Decided = await this.#decider.decide(request);
+    if (decided.type !== 'allowed' || !needsApproval(decided)) return decided;
+    const first = this.#state.story.allowed(at, decided.statements);
+    const outcome = await this.#holds.pass({
+      at,
+      text,
+      isQuery: true,
+      again: async () => {
+        decided = await this.#decider.decide(request);
+        // A passthrough that has come since was not what the approval was given under.
+        if (decided.type === 'opaque') decided = { type: 'refused', verdict: policyChanged() };
+        return decided.type === 'allowed' ? runnable(decided) : undefined;
+      },
+    });
+    switch (outcome.type) {
+      case 'released':
+        return decided.type === 'allowed' ? { ...decided, first } : decided;
+      case 'refused again':
+        return decided;
+      default:
+        return outcome;
     }
   }
 
@@ -250,6 +283,7 @@ export class ClientSide {
       case 'skipped':
         return;
       case 'refused':
+      case 'cancelled':
       case 'aborted': {
         const denial = this.#refusals.denial(at, decided);
         state.send(deniedParse(denial, name, state.codec), {

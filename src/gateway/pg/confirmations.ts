@@ -65,7 +65,15 @@ function applyNames(state: StreamState, statement: KnownStatement, effect: Proto
   if (effect.prepare !== undefined) statements.set(effect.prepare, statement);
   if (effect.declareCursor !== undefined) {
     const formats = undefined;
-    const cursor = { statement, formats, rows: 0, described: undefined, describedIn: undefined };
+    const cursor = {
+      statement,
+      bound: undefined,
+      releasedUnder: undefined,
+      formats,
+      rows: 0,
+      described: undefined,
+      describedIn: undefined,
+    };
     portals.set(effect.declareCursor, cursor);
   }
 }

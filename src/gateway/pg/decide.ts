@@ -26,12 +26,16 @@ export type Decided =
       readonly basis: Basis;
       readonly grantGeneration: string;
       readonly names: NamesUsed;
+      /** Number of its first statement, when that is in the record already. */
+      readonly first?: number;
     }
   /** Not looked into: the grant is a passthrough. */
   | { readonly type: 'opaque'; readonly grantGeneration: string }
   | { readonly type: 'refused'; readonly verdict: Verdict & { effect: 'refuse' } }
   /** The transaction has failed and the policy cannot say more: the target will refuse anyway. */
   | { readonly type: 'aborted' }
+  /** Whoever sent it has cancelled it while it waited for approval. */
+  | { readonly type: 'cancelled' }
   /** An error came first; the target skips this message. */
   | { readonly type: 'skipped' };
 

@@ -1,4 +1,9 @@
-import type { AllowedStatement, Catalog, ProtocolEffect } from '../../policy/sql/types.ts';
+import type {
+  AllowedStatement,
+  ApprovalDemand,
+  Catalog,
+  ProtocolEffect,
+} from '../../policy/sql/types.ts';
 import type { FieldDescription } from '../../protocol/pg/row-description.ts';
 
 /** Where names of a statement are looked up, as the target itself has said. */
@@ -45,8 +50,21 @@ export interface KnownStatement {
   describedIn: number | undefined;
 }
 
+/** A Bind message that is kept, because its portal may have to wait for approval. */
+export interface BoundMessage {
+  readonly bytes: Uint8Array;
+  /** In which it was sent. */
+  readonly segment: number;
+  readonly parameterFormats: readonly number[];
+  readonly parameters: readonly (Uint8Array | null)[];
+}
+
 export interface KnownPortal {
   readonly statement: KnownStatement;
+  /** What an approver must see of it; undefined: no rule wanted that, or it was too large. */
+  readonly bound: BoundMessage | undefined;
+  /** Grant under which it was approved and has begun to run: a portal is approved once. */
+  releasedUnder: string | undefined;
   /** Delivered by earlier Executes. */
   rows: number;
   /** Result formats of Bind; undefined: a cursor of SQL, whose formats only the target knows. */
@@ -55,6 +73,18 @@ export interface KnownPortal {
   described: readonly FieldDescription[] | undefined;
   /** Segment in which a Describe of the portal was sent last. */
   describedIn: number | undefined;
+}
+
+/**
+ * Approvals that running it needs. A PREPARE in a Query only gives a statement a name: what it names
+ * is asked about each time it runs, by EXECUTE or by Bind and Execute.
+ */
+export function demandsOf(
+  allowed: AllowedStatement | undefined,
+  isQuery: boolean,
+): readonly ApprovalDemand[] {
+  const isPrepare = isQuery && allowed?.analysis.protocol.prepare !== undefined;
+  return isPrepare ? [] : (allowed?.approvals ?? []);
 }
 
 /** What a statement may do of which nothing is known. */

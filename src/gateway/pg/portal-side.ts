@@ -1,11 +1,12 @@
 /** Bind and Execute: what runs must be what was checked, under the rules that hold now. */
-import { decodeBindNames, readResultFormats } from '../../protocol/pg/bind.ts';
+import { decodeBind, decodeBindNames, readResultFormats } from '../../protocol/pg/bind.ts';
 import { encodeDescribe } from '../../protocol/pg/describe.ts';
 import { decodeExecute } from '../../protocol/pg/execute.ts';
 import type { NativeError } from '../to-error-response.ts';
 import type { Decider } from './decide.ts';
 import { type Denial, deniedExecute } from './denial.ts';
-import type { KnownPortal, KnownStatement } from './known-statement.ts';
+import { type Holds, keepBound, policyChanged, runnableStatement } from './holds.ts';
+import { demandsOf, type KnownPortal, type KnownStatement } from './known-statement.ts';
 import type { Lookup, NameTable } from './name-table.ts';
 import type { Refusals } from './refusals.ts';
 import { needsDescription } from './results.ts';
@@ -17,11 +18,18 @@ export class PortalSide {
   readonly #state: StreamState;
   readonly #decider: Decider;
   readonly #refusals: Refusals;
+  readonly #holds: Holds;
 
-  constructor(state: StreamState, decider: Decider, refusals: Refusals) {
-    this.#state = state;
-    this.#decider = decider;
-    this.#refusals = refusals;
+  constructor(parts: {
+    readonly state: StreamState;
+    readonly decider: Decider;
+    readonly refusals: Refusals;
+    readonly holds: Holds;
+  }) {
+    this.#state = parts.state;
+    this.#decider = parts.decider;
+    this.#refusals = parts.refusals;
+    this.#holds = parts.holds;
   }
 
   async bind(body: Uint8Array, bytes: Uint8Array, at: number): Promise<void> {
@@ -37,8 +45,11 @@ export class PortalSide {
     // The server looks the statement up before it reads on, and so do we.
     const resultFormats = readResultFormats(body);
     state.statements.replace(message.statement, found.value, statement);
+    const mayWait = demandsOf(statement.allowed, false).length > 0;
     const portal: KnownPortal = {
       statement,
+      bound: mayWait ? keepBound(decodeBind(body, state.codec), bytes, state.segment) : undefined,
+      releasedUnder: undefined,
       formats: resultFormats,
       rows: 0,
       described: undefined,
@@ -65,12 +76,57 @@ export class PortalSide {
     // Of a portal that was bound under a passthrough grant nothing is known to check it by.
     const isUnknown = portal?.statement.basis === undefined && !state.options.grant().passthrough;
     if (portal === undefined || isUnknown) return this.deny(this.#refusals.native(noPortal(name)));
-    const statement = await this.#current(portal.statement, at, portal);
+    let statement = await this.#current(portal.statement, at, portal);
+    if (statement === undefined) return;
+    const { generation } = state.options.grant();
+    const isReleased = portal.releasedUnder === generation;
+    const mustWait = !isReleased && demandsOf(statement.allowed, false).length > 0;
+    if (mustWait) statement = await this.#released(name, portal, statement, at);
     if (statement === undefined) return;
     const grant = state.options.grant();
     if (needsDescription(statement, grant)) this.#describe(name, portal, statement);
     const run = startRun(statement, at, grant, portal);
-    state.sendRuns(bytes, { kind: 'execute', origin: 'client', segment: state.segment, run });
+    const { segment } = state;
+    const isApproved = mustWait || isReleased;
+    state.sendRuns(bytes, { kind: 'execute', origin: 'client', segment, run }, isApproved);
+  }
+
+  /** @returns what runs now, approved; undefined when it was refused, or will be skipped. */
+  async #released(
+    name: string,
+    portal: KnownPortal,
+    statement: KnownStatement,
+    at: number,
+  ): Promise<KnownStatement | undefined> {
+    let latest: KnownStatement | undefined = statement;
+    const outcome = await this.#holds.pass({
+      at,
+      text: statement.source,
+      isQuery: false,
+      again: async () => {
+        latest = await this.#current(latest ?? statement, at, portal);
+        const runnable = latest && runnableStatement(latest);
+        if (latest !== undefined && runnable === undefined) this.#void(at);
+        return runnable;
+      },
+      portal: { name, known: portal },
+      parameterTypes: statement.parameterTypes,
+    });
+    switch (outcome.type) {
+      case 'released':
+        return latest;
+      case 'skipped':
+      case 'refused again':
+        return undefined;
+      default:
+        this.deny(this.#refusals.denial(at, outcome));
+        return undefined;
+    }
+  }
+
+  #void(at: number): undefined {
+    const refused = { type: 'refused', verdict: policyChanged() } as const;
+    this.deny(this.#refusals.denial(at, refused));
   }
 
   /** Looks a name up; where that is not certain, after the target has answered. */
@@ -114,6 +170,7 @@ export class PortalSide {
       case 'skipped':
         return undefined;
       case 'refused':
+      case 'cancelled':
       case 'aborted':
         this.deny(this.#refusals.denial(at, decided));
         return undefined;
@@ -159,7 +216,15 @@ export class PortalSide {
 
 function unknownPortal(grantGeneration: string): KnownPortal {
   const statement = unknownStatement(grantGeneration);
-  return { statement, formats: undefined, rows: 0, described: undefined, describedIn: undefined };
+  return {
+    statement,
+    bound: undefined,
+    releasedUnder: undefined,
+    formats: undefined,
+    rows: 0,
+    described: undefined,
+    describedIn: undefined,
+  };
 }
 
 function noStatement(name: string): NativeError {

@@ -11,6 +11,12 @@ const ABORTED: NativeError = {
   message: 'current transaction is aborted, commands ignored until end of transaction block',
 };
 
+/** Word for word what the server says to a cancel. */
+const CANCELLED: NativeError = {
+  sqlState: '57014',
+  message: 'canceling statement due to user request',
+};
+
 export class Refusals {
   readonly #state: StreamState;
 
@@ -18,8 +24,9 @@ export class Refusals {
     this.#state = state;
   }
 
-  denial(at: number, decided: Decided & { type: 'refused' | 'aborted' }): Denial {
+  denial(at: number, decided: Decided & { type: 'refused' | 'aborted' | 'cancelled' }): Denial {
     if (decided.type === 'aborted') return this.native(ABORTED);
+    if (decided.type === 'cancelled') return this.native(CANCELLED);
     this.#state.story.refused(at, decided.verdict);
     return this.#create(decided.verdict.refusal);
   }

@@ -27,7 +27,7 @@ export async function relayClient(
   state: StreamState,
   source: { readonly reader: ChunkReader; readonly rest: Uint8Array; readonly at: number },
 ): Promise<'terminated' | 'ended'> {
-  const side = new ClientSide(state, source.at);
+  const side = new ClientSide(state, source);
   const scanner = new MessageScanner({
     decide: (type) => side.decide(type),
     maxWholeLength: MAX_WHOLE_LENGTH,

@@ -113,7 +113,7 @@ class PostgresStream {
     this.#state = state;
     const greeting = greet(first.packet, target);
     const { cancelKeys, stream } = options;
-    cancelKeys.add(greeting.processId, greeting.secretKey, () => target.cancel(), stream);
+    cancelKeys.add(greeting.processId, greeting.secretKey, () => state.cancel(), stream);
     const unlisten = options.onGrantEnded?.(() => {
       // It fails only with the stream itself, or because no cancel got through: then it runs on.
       cancelWithoutRight(state).catch(() => undefined);

@@ -60,7 +60,8 @@ export function knownStatements(request: {
 }): readonly KnownStatement[] {
   const { state, decided, text, at, parameterTypes } = request;
   const statements = decided.type === 'allowed' ? decided.statements : [];
-  const first = state.story.allowed(at, statements);
+  const numbered = decided.type === 'allowed' ? decided.first : undefined;
+  const first = numbered ?? state.story.allowed(at, statements);
   const common = {
     source: text,
     parameterTypes,

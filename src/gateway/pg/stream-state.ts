@@ -3,7 +3,7 @@
 import { encodeEmptyFrontend } from '../../protocol/pg/empty-messages.ts';
 import { BYTES, type TextCodec } from '../../protocol/pg/text-codec.ts';
 import { CopyGuard } from './copy-guard.ts';
-import { effectsOf, type KnownPortal, type KnownStatement } from './known-statement.ts';
+import { demandsOf, effectsOf, type KnownPortal, type KnownStatement } from './known-statement.ts';
 import { NameTable } from './name-table.ts';
 import { OutputBatch } from './output-batch.ts';
 import { type Entry, type ExecuteEntry, PendingQueue, type QueryEntry } from './pending-queue.ts';
@@ -24,11 +24,11 @@ export class StreamState {
   readonly queue: PendingQueue;
   readonly statements = new NameTable<KnownStatement>(
     (name) => this.#serverName(name),
-    ({ source }) => source,
+    ({ source }) => source.length,
   );
   readonly portals = new NameTable<KnownPortal>(
     (name) => this.#serverName(name),
-    ({ statement }) => statement.source,
+    ({ statement, bound }) => statement.source.length + (bound?.bytes.length ?? 0),
   );
   readonly settings: ShadowSettings;
   readonly copy = new CopyGuard();
@@ -39,6 +39,10 @@ export class StreamState {
   segment = 0;
   /** What errors and notices at the end of the open transaction may show of its statements. */
   deferred = { values: false, userCode: false };
+  /** Withdraws the statement that waits for approval, if one does: it never reaches the target. */
+  withdrawHeld: (() => void) | undefined;
+  /** Bind and Execute messages of the client since the last Sync or Query. */
+  readonly inSegment = { binds: 0, runs: 0 };
   /** A cancel of the gateway's own is on its way. */
   stopping: Promise<void> | undefined;
   /** Extended messages were sent since the last Sync or Query. */
@@ -98,19 +102,33 @@ export class StreamState {
       if (this.settings.placeMoved) this.#disturbing.add(entry);
       this.segment += 1;
       this.segmentIsOpen = false;
+      this.inSegment.binds = 0;
+      this.inSegment.runs = 0;
       this.#unflushed = false;
     } else {
       this.segmentIsOpen = true;
       this.#unflushed = true;
+      if (entry.kind === 'bind' && entry.origin === 'client') this.inSegment.binds += 1;
+      if (entry.kind === 'execute' && entry.origin === 'client') this.inSegment.runs += 1;
     }
   }
 
-  /** A message that runs statements: notes at once what they may do, even if no answer comes. */
-  sendRuns(message: Uint8Array, entry: QueryEntry | (ExecuteEntry & { readonly run: Run })): void {
+  /**
+   * A message that runs statements: notes at once what they may do, even if no answer comes.
+   * @param isApproved what needs approval in it has just been approved.
+   */
+  sendRuns(
+    message: Uint8Array,
+    entry: QueryEntry | (ExecuteEntry & { readonly run: Run }),
+    isApproved: boolean,
+  ): void {
     let disturbs = false;
     let mayReadCopy = false;
     for (const { statement } of entry.kind === 'query' ? entry.runs : [entry.run]) {
       const { allowed } = statement;
+      if (!isApproved && demandsOf(allowed, entry.kind === 'query').length > 0) {
+        throw new Error('a statement that needs approval was about to run without');
+      }
       if (allowed?.redactErrors) {
         const userCode = this.deferred.userCode || allowed.analysis.protocol.runsUserCode;
         this.deferred = { values: true, userCode };
@@ -165,6 +183,12 @@ export class StreamState {
   /** As `release`, for callers that cannot wait: these are a few bytes. */
   releaseSoon(): void {
     this.release().catch((error: unknown) => this.ended.abort(error));
+  }
+
+  /** A CancelRequest: what is held never reaches the target, and so its cancel does not either. */
+  async cancel(): Promise<void> {
+    if (this.withdrawHeld === undefined) await this.target.cancel();
+    else this.withdrawHeld();
   }
 
   /**

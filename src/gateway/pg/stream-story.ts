@@ -3,9 +3,24 @@ import type { HitCounts } from '../../masking/detect-text.ts';
 import { isMistake } from '../../policy/is-mistake.ts';
 import type { AllowedStatement, StatementAnalysis, Verdict } from '../../policy/sql/types.ts';
 import type { Refusal, RuleRef } from '../../policy/types.ts';
-import type { RecordingEvent } from '../../recording/types.ts';
+import type { ApprovalOutcome, EvidenceLine, RecordingEvent } from '../../recording/types.ts';
 import type { Run } from './run.ts';
-import type { PostgresStreamOptions, PostgresStreamSummary } from './types.ts';
+import type {
+  ApprovalStanding,
+  AskedApproval,
+  PostgresStreamOptions,
+  PostgresStreamSummary,
+} from './types.ts';
+
+interface HeldMessage {
+  readonly at: number;
+  readonly asked: AskedApproval;
+  readonly needs: readonly { rule: string; groups: readonly string[]; count: number }[];
+  readonly message: string;
+  /** Who may approve, in words. */
+  readonly approvers: string;
+  readonly waits: boolean;
+}
 
 /** The record could not be written: nothing more may be forwarded. Wraps what the recorder threw. */
 export class RecordingFailed extends Error {
@@ -30,13 +45,62 @@ export class StreamStory {
   allowed(at: number, statements: readonly AllowedStatement[]): number {
     const first = this.#numbers + 1;
     if (statements.length === 0) this.#decision({ at, rules: [] });
-    for (const { analysis, masks, rules } of statements) {
+    for (const { analysis, masks, rules, approvals = [] } of statements) {
       const columns = (masks ?? []).flatMap((mask) => mask?.columns ?? []);
       const columnsMasked = [...new Set(columns.map(columnName))];
       const outputsMasked = (masks ?? []).flatMap((mask, index) => (mask ? [index] : []));
-      this.#decision({ at, analysis, rules, columnsMasked, outputsMasked });
+      const asking = approvals.map(({ rule }) => rule);
+      this.#decision({
+        at,
+        analysis,
+        rules: [...asking, ...rules.filter(({ id }) => !asking.some((rule) => rule.id === id))],
+        columnsMasked,
+        outputsMasked,
+        needsApproval: asking.length > 0,
+      });
     }
     return first;
+  }
+
+  /** A message waits for a person, or is to be sent again after approval. */
+  held(held: HeldMessage): void {
+    const { at, asked, needs, message, approvers, waits } = held;
+    const { stream } = this.#options;
+    const request = asked.id;
+    const { binding, waitsUntilMs } = asked;
+    const policyCommit = this.#options.grant().commit;
+    this.#write({
+      type: 'approval.held',
+      ...{ stream, at, request, needs, waits, waitsUntilMs, binding, policyCommit },
+    });
+    const until = new Date(waitsUntilMs).toISOString();
+    this.#say({ type: 'held', stream, at, request, message, approvers, waits, until });
+  }
+
+  /** What became of it, with everybody's word. */
+  decided(
+    at: number,
+    request: string,
+    end: {
+      readonly standing: Pick<ApprovalStanding, 'votes'>;
+      readonly outcome: ApprovalOutcome;
+      readonly message?: string | undefined;
+    },
+  ): void {
+    const { stream } = this.#options;
+    const { standing, outcome, message } = end;
+    for (const { by, decision, reason, atMs } of standing.votes) {
+      this.#write({
+        type: 'approval.vote',
+        ...{ stream, at, request, decision, reason },
+        by: { issuer: by.issuer, sub: by.sub, name: by.name },
+        votedMs: atMs,
+      });
+    }
+    this.#write({ type: 'approval.end', stream, at, request, outcome, message });
+    const counted = outcome === 'denied' ? 'deny' : 'approve';
+    const by = standing.votes.flatMap((vote) => (vote.decision === counted ? [vote.by.name] : []));
+    this.#say({ type: 'decided', stream, at, request, outcome, by, message });
   }
 
   refused(at: number, verdict: Verdict & { effect: 'refuse' }): void {
@@ -105,8 +169,10 @@ export class StreamStory {
     readonly rules: readonly RuleRef[];
     readonly columnsMasked?: readonly string[];
     readonly outputsMasked?: readonly number[];
+    readonly needsApproval?: boolean;
   }): void {
     const { at, analysis, refusal, rules, columnsMasked = [], outputsMasked = [] } = decision;
+    const unrefused = decision.needsApproval ? 'approve' : 'allow';
     this.#numbers += 1;
     const relations = [...(analysis?.reads ?? []), ...(analysis?.writes ?? [])];
     this.#write({
@@ -114,7 +180,7 @@ export class StreamStory {
       at,
       code: refusal?.code,
       columnsMasked,
-      effect: refusal === undefined ? 'allow' : isMistake(refusal) ? 'fail' : 'refuse',
+      effect: refusal === undefined ? unrefused : isMistake(refusal) ? 'fail' : 'refuse',
       message: refusal?.message,
       outputsMasked,
       policyCommit: this.#options.grant().commit,
@@ -131,17 +197,13 @@ export class StreamStory {
 
   #evidence(at: number, refusal: Refusal): void {
     const { code, message, detail, hint } = refusal;
+    const { stream } = this.#options;
+    this.#say({ type: 'denied', stream, at, code, message, detail, hint, rule: refusal.rule?.id });
+  }
+
+  #say(line: EvidenceLine): void {
     try {
-      this.#options.evidence({
-        type: 'denied',
-        stream: this.#options.stream,
-        at,
-        code,
-        message,
-        detail,
-        hint,
-        rule: refusal.rule?.id,
-      });
+      this.#options.evidence(line);
     } catch (error) {
       throw new RecordingFailed(error);
     }

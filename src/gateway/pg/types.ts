@@ -1,10 +1,16 @@
 /** What the Postgres engine needs from the rest of the gateway; nothing else reaches it. */
 import type { Duplex } from 'node:stream';
 import type { LoginMethod, SessionAttributes } from '../../policy/policy.ts';
-import type { Catalog, StatementPolicy } from '../../policy/sql/types.ts';
+import type {
+  ApprovalDemand,
+  Catalog,
+  StatementAnalysis,
+  StatementPolicy,
+} from '../../policy/sql/types.ts';
 import type { Grant, Principal } from '../../policy/types.ts';
 import type { EvidenceLine, RecordingEvent } from '../../recording/types.ts';
 import type { Secret } from '../../secret.ts';
+import type { ApprovalState } from '../../tunnel/approvals-api.ts';
 
 export interface TargetHost {
   readonly host: string;
@@ -62,6 +68,70 @@ export interface CatalogSource {
   fingerprint?(): string;
 }
 
+/** A parameter of Bind, for people to read and for the binding. */
+export interface ApprovalParameter {
+  readonly format: 'text' | 'hex' | 'null';
+  readonly value: string;
+  /** 0: Parse has not said it. */
+  readonly typeOid: number;
+}
+
+/** A message that must not run before others have approved it. */
+export interface ApprovalAsk {
+  readonly stream: number;
+  /** Offset of the message in the up stream. */
+  readonly at: number;
+  readonly text: string;
+  /** Texts of the prepared statements that an EXECUTE in it runs. */
+  readonly prepared: readonly string[];
+  readonly parameters: readonly ApprovalParameter[];
+  readonly demands: readonly ApprovalDemand[];
+  readonly analyses: readonly StatementAnalysis[];
+  readonly catalog: Catalog;
+  readonly searchPath: readonly string[] | undefined;
+  readonly role: string | undefined;
+  /** Locks are held while it waits. */
+  readonly inTransaction: boolean;
+  readonly policyCommit: string;
+}
+
+/** How a request stands. */
+export interface ApprovalStanding {
+  readonly state: ApprovalState;
+  readonly outcome: string | undefined;
+  readonly votes: readonly {
+    readonly by: { readonly issuer: string; readonly sub: string; readonly name: string };
+    readonly decision: 'approve' | 'deny';
+    readonly reason: string | undefined;
+    readonly atMs: number;
+  }[];
+}
+
+export interface AskedApproval {
+  readonly id: string;
+  readonly binding: string;
+  /** When it was asked: `waiting`, or of one that was asked for before also approved or denied. */
+  readonly standing: ApprovalStanding;
+  readonly waitsUntilMs: number;
+  /** Resolves when it is no longer waiting. */
+  readonly decided: Promise<ApprovalStanding>;
+  /** Uses it up. @returns undefined: it cannot be used (any more). */
+  use(): ApprovalStanding | undefined;
+  /** Without effect once it has ended. */
+  end(state: 'withdrawn' | 'void', outcome: string): void;
+}
+
+/** Requests for approval of one session. */
+export interface StatementApprovals {
+  /**
+   * Asks people. Where the rules say `wait: no`, one that was asked for before is found again.
+   * @throws HoopError HOOP_LIMIT
+   */
+  ask(ask: ApprovalAsk): AskedApproval;
+  /** Digest of all that an approval of this is bound to. */
+  bindingOf(ask: ApprovalAsk): string;
+}
+
 export interface PostgresStreamOptions {
   /**
    * The tunnel stream: plain protocol from StartupMessage (or CancelRequest) on, no SSLRequest and
@@ -80,6 +150,7 @@ export interface PostgresStreamOptions {
   readonly catalog: CatalogSource;
   /** Of the host that was connected to, where the target has several; default: `catalog`. */
   readonly catalogOf?: (host: TargetHost) => CatalogSource;
+  readonly approvals: StatementApprovals;
   readonly cancelKeys: CancelRegistry;
   /** Throws when it cannot be recorded: the stream must end, nothing may be forwarded. */
   readonly event: (event: RecordingEvent) => void;

@@ -8,7 +8,7 @@
 import { UNKNOWN_NAME } from '../is-mistake.ts';
 import { namesSchema, patternMatches } from '../patterns.ts';
 import type { Grant, Refusal } from '../types.ts';
-import { checkAccess, describeStatement } from './evaluate-access.ts';
+import { checkAccess } from './evaluate-access.ts';
 import { isUnrestricted, namesServerAccess } from './evaluate-functions.ts';
 import { MaskIndex, mustRedact, outputMask, refuseForMasks } from './evaluate-masks.ts';
 import { refusal } from './evaluate-refusal.ts';
@@ -66,15 +66,6 @@ function evaluateOne(
   const access = checkAccess(analysis, grant);
   if (access.effect === 'refuse') {
     return access.refusal;
-  }
-  const [demand] = access.approvals;
-  if (demand) {
-    return refusal(grant, {
-      code: 'HOOP_APPROVAL_UNAVAILABLE',
-      message: `${describeStatement(analysis)} needs an approval`,
-      rule: demand.rule,
-      hint: demand.hint,
-    });
   }
   const refused =
     refuseServerAccess(analysis, grant) ??

@@ -5,12 +5,14 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { Duplex } from 'node:stream';
+import { HoopError } from '../../../src/errors.ts';
 import { createCancelRegistry } from '../../../src/gateway/pg/cancel-registry.ts';
 import { servePostgresStream } from '../../../src/gateway/pg/serve-postgres-stream.ts';
 import type {
   CatalogSource,
   PostgresStreamSummary,
   PostgresTarget,
+  StatementApprovals,
 } from '../../../src/gateway/pg/types.ts';
 import type {
   AllowedStatement,
@@ -156,11 +158,19 @@ export function emptyCatalog(generation = 1): Catalog {
   };
 }
 
+const noApprovals: StatementApprovals = {
+  ask: () => {
+    throw new HoopError('HOOP_LIMIT', 'nobody approves anything in this test');
+  },
+  bindingOf: () => '',
+};
+
 export interface BenchOptions {
   readonly target: PostgresTarget;
   readonly script?: Script;
   readonly policy?: StatementPolicy;
   readonly catalog?: CatalogSource;
+  readonly approvals?: StatementApprovals;
   readonly grant?: () => Grant;
   /** Splits what goes to the engine into single bytes. */
   readonly byteAtATime?: boolean;
@@ -215,6 +225,7 @@ export async function startBench(options: BenchOptions): Promise<Bench> {
         current: () => Promise.resolve(catalog),
         refresh: () => Promise.resolve(catalog),
       },
+      approvals: options.approvals ?? noApprovals,
       cancelKeys,
       event: (event) => {
         options.onEvent?.(event);

@@ -4,7 +4,7 @@ import { NameTable } from '../../../src/gateway/pg/name-table.ts';
 test('the oldest names go when too much SQL stands behind all of them', () => {
   const table = new NameTable<string>(
     (name) => name,
-    (text) => text,
+    (text) => text.length,
   );
   const text = 'x'.repeat(1024 * 1024);
   for (let index = 0; index < 20; index += 1) table.set(`s${index}`, text);
@@ -18,7 +18,7 @@ test('the oldest names go when too much SQL stands behind all of them', () => {
 test('a statement that is made again counts once', () => {
   const table = new NameTable<string>(
     (name) => name,
-    (text) => text,
+    (text) => text.length,
   );
   table.set('first', 'SELECT 1');
   for (let index = 0; index < 40; index += 1) table.set('', 'x'.repeat(1024 * 1024));

@@ -86,7 +86,8 @@ function inWords(verdict: Verdict): string {
     return code === 'HOOP_UNPARSED' ? 'syntax' : `refuse ${code}`;
   }
   const masks = verdict.statements.at(-1)?.masks ?? [];
-  return ['allow', ...masks.map((mask) => mask?.mask ?? '-')].join(' ');
+  const waits = verdict.statements.some(({ approvals = [] }) => approvals.length > 0);
+  return [waits ? 'approve' : 'allow', ...masks.map((mask) => mask?.mask ?? '-')].join(' ');
 }
 
 describe.each([...grants.keys()])('for %s', (who) => {

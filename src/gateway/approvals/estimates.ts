@@ -1,0 +1,150 @@
+/**
+ * How many rows a statement that waits for approval is expected to touch: EXPLAIN, on a connection
+ * of its own, read-only, as the role of the session, and only where planning runs nothing but
+ * built-in code. Planning folds constants: it would run a function of the requester's own making
+ * with the requester's rights, before anybody has approved anything.
+ */
+
+import type { ApprovalEstimate } from '../../tunnel/approvals-api.ts';
+import { errorFields, type Log } from '../log.ts';
+import { connectTarget } from '../pg/target-connection.ts';
+import type { ApprovalAsk, PostgresTarget } from '../pg/types.ts';
+import { whyNotEstimated } from './why-not-estimated.ts';
+
+/** At one time, and waiting for their turn. */
+const MAX_RUNNING = 2;
+const MAX_QUEUED = 20;
+/** Longest that connecting and planning may take; the server itself stops after 2 s, or at a lock. */
+const WITHIN_MS = 5000;
+const STARTUP = new Map([
+  ['default_transaction_read_only', 'on'],
+  ['statement_timeout', '2000'],
+  ['lock_timeout', '500'],
+  ['idle_in_transaction_session_timeout', '5000'],
+  ['standard_conforming_strings', 'on'],
+  ['client_encoding', 'UTF8'],
+  ['application_name', 'hoop estimate'],
+]);
+/** Characters of a plan that an approver is shown. */
+const MAX_PLAN = 4000;
+
+export class Estimates implements Disposable {
+  readonly #log: Log;
+  readonly #closing = new AbortController();
+  readonly #queue: (() => Promise<void>)[] = [];
+  #running = 0;
+
+  constructor(log: Log) {
+    this.#log = log;
+  }
+
+  /** Calls back once, later; never throws. */
+  estimate(
+    target: PostgresTarget,
+    ask: ApprovalAsk,
+    onDone: (estimate: ApprovalEstimate) => void,
+  ): void {
+    const done = (estimate: ApprovalEstimate): void => {
+      if (this.#closing.signal.aborted) return;
+      try {
+        onDone(estimate);
+      } catch (error) {
+        this.#log.error('approval.estimate_failed', errorFields(error));
+      }
+    };
+    const why =
+      whyNotEstimated(ask) ??
+      (this.#queue.length >= MAX_QUEUED ? 'the gateway has too much to estimate' : undefined);
+    if (why !== undefined) {
+      queueMicrotask(() => done({ state: 'none', why }));
+      return;
+    }
+    this.#queue.push(async () => done(await this.#explain(target, ask)));
+    this.#next();
+  }
+
+  [Symbol.dispose](): void {
+    this.#closing.abort();
+    this.#queue.length = 0;
+  }
+
+  #next(): void {
+    if (this.#running >= MAX_RUNNING) return;
+    const job = this.#queue.shift();
+    if (job === undefined) return;
+    this.#running += 1;
+    void job().finally(() => {
+      this.#running -= 1;
+      this.#next();
+    });
+  }
+
+  async #explain(target: PostgresTarget, ask: ApprovalAsk): Promise<ApprovalEstimate> {
+    const within = AbortSignal.any([this.#closing.signal, AbortSignal.timeout(WITHIN_MS)]);
+    try {
+      await using connection = await connectTarget({ target, startup: STARTUP, signal: within });
+      const giveUp = (): void => {
+        connection.socket.destroy();
+      };
+      within.addEventListener('abort', giveUp, { once: true });
+      try {
+        const run = (sql: string): ReturnType<typeof connection.query> => connection.query(sql);
+        await run('BEGIN READ ONLY');
+        if (ask.role !== undefined && ask.role !== target.user) {
+          await run(`SET LOCAL ROLE ${identifier(ask.role)}`);
+        }
+        const path = (ask.searchPath ?? []).map(identifier).join(', ');
+        await run(`SET LOCAL search_path = ${path === '' ? "''" : path}`);
+        const subject = await prepare(run, ask);
+        const rows = await run(`EXPLAIN (FORMAT JSON) ${subject}`);
+        const text = await run(`EXPLAIN ${subject}`);
+        await run('ROLLBACK');
+        const plan = text.map(([line]) => line ?? '').join('\n');
+        return { state: 'known', rows: rowsOf(rows[0]?.[0] ?? ''), plan: plan.slice(0, MAX_PLAN) };
+      } finally {
+        within.removeEventListener('abort', giveUp);
+      }
+    } catch (error) {
+      // The server's message may quote values of the statement; the log has the reason without them.
+      this.#log.info('approval.not_estimated', errorFields(error));
+      return { state: 'none', why: 'the target could not plan it in time, or at all' };
+    }
+  }
+}
+
+/** With parameters it has to be prepared first. The text is one statement: the parser has said so. */
+async function prepare(
+  run: (sql: string) => Promise<unknown>,
+  { text, parameters }: ApprovalAsk,
+): Promise<string> {
+  if (parameters.length === 0) return text;
+  await run(`PREPARE hoop_estimate AS ${text}`);
+  const values = parameters.map(({ format, value }) =>
+    format === 'null' ? 'NULL' : literal(value),
+  );
+  return `EXECUTE hoop_estimate (${values.join(', ')})`;
+}
+
+function identifier(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
+}
+
+function literal(value: string): string {
+  return `'${value.replaceAll("'", "''")}'`;
+}
+
+/** Of what changes rows: the rows that it changes; of what reads: the rows that it returns. */
+function rowsOf(json: string): number {
+  const parsed: unknown = JSON.parse(json);
+  let plan: unknown = member(Array.isArray(parsed) ? parsed[0] : undefined, 'Plan');
+  while (member(plan, 'Node Type') === 'ModifyTable') {
+    const inner = member(plan, 'Plans');
+    plan = Array.isArray(inner) ? inner[0] : undefined;
+  }
+  const rows = member(plan, 'Plan Rows');
+  return typeof rows === 'number' ? rows : 0;
+}
+
+function member(value: unknown, name: string): unknown {
+  return typeof value === 'object' && value !== null ? Reflect.get(value, name) : undefined;
+}

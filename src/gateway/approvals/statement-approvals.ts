@@ -1,0 +1,190 @@
+/** What the Postgres engine asks about its statements, as requests of one session. */
+import { createHash } from 'node:crypto';
+import type { StatementAnalysis } from '../../policy/sql/types.ts';
+import type { Principal } from '../../policy/types.ts';
+import type { ApprovalEstimate, StatementPart } from '../../tunnel/approvals-api.ts';
+import type {
+  ApprovalAsk,
+  ApprovalStanding,
+  AskedApproval,
+  PostgresTarget,
+  StatementApprovals,
+} from '../pg/types.ts';
+import { type ApprovalRecord, isOpen } from './approval-record.ts';
+import type { Approvals } from './approvals.ts';
+import type { Estimates } from './estimates.ts';
+
+export interface StatementApprovalsOptions {
+  readonly approvals: Approvals;
+  readonly estimates: Estimates;
+  readonly session: string;
+  readonly principal: Principal;
+  /** Reason of the session. */
+  readonly reason: string | undefined;
+  readonly target: PostgresTarget;
+  /** Wall clock, ms. */
+  readonly clock: () => number;
+}
+
+/** What is held is used the moment that it is approved; this is for the way there. Seconds. */
+const HELD_USABLE_SECONDS = 60;
+
+export function statementApprovals(options: StatementApprovalsOptions): StatementApprovals {
+  const { approvals, principal } = options;
+  return {
+    bindingOf: (ask) => bindingOf(options, ask),
+    ask(ask) {
+      const waits = ask.demands.every(({ terms }) => terms.waits);
+      const binding = bindingOf(options, ask);
+      const known = waits ? undefined : askedBefore(options, binding);
+      const record = known ?? create(options, ask, binding, waits);
+      return asked(approvals, record);
+    },
+  };
+
+  function askedBefore(
+    { clock }: StatementApprovalsOptions,
+    binding: string,
+  ): ApprovalRecord | undefined {
+    const [last] = approvals.bound({ requester: principal, binding });
+    if (last === undefined || last.diesWithConnection) return undefined;
+    // Whoever was told no is not asked again for as long as the first request would have waited.
+    const isDenied = last.state === 'denied' && clock() < last.waitsUntilMs;
+    const nowMs = clock();
+    const isCurrent = last.state === 'waiting' ? nowMs < last.waitsUntilMs : true;
+    return (isOpen(last) && isCurrent) || isDenied ? last : undefined;
+  }
+}
+
+function create(
+  options: StatementApprovalsOptions,
+  ask: ApprovalAsk,
+  binding: string,
+  waits: boolean,
+): ApprovalRecord {
+  const { approvals, estimates, principal, session, target, reason } = options;
+  const terms = ask.demands.map((demand) => demand.terms);
+  const timeoutSeconds = Math.min(...terms.map((one) => one.timeoutSeconds));
+  const holds = waits && ask.inTransaction;
+  const waitsSeconds = Math.min(
+    timeoutSeconds,
+    ...(holds ? terms.map((one) => one.maxHoldSeconds) : []),
+  );
+  const part = statementPart(options, ask, waits);
+  const record = approvals.create({
+    kind: 'statement',
+    requester: principal,
+    target: target.name,
+    reason,
+    session,
+    diesWithConnection: waits,
+    needs: ask.demands.map((demand) => ({
+      rule: demand.rule.id,
+      groups: demand.terms.groups,
+      count: demand.terms.count,
+    })),
+    waitsSeconds,
+    usableSeconds: waits ? HELD_USABLE_SECONDS : timeoutSeconds,
+    policyCommit: ask.policyCommit,
+    binding,
+    details: part,
+  });
+  estimates.estimate(target, ask, (estimate: ApprovalEstimate) =>
+    approvals.setDetails(record.id, { ...part, estimate }),
+  );
+  return record;
+}
+
+function statementPart(
+  { session, target }: StatementApprovalsOptions,
+  ask: ApprovalAsk,
+  waits: boolean,
+): StatementPart {
+  const { stream, at, text, prepared, parameters, analyses, role, inTransaction } = ask;
+  return {
+    session,
+    stream,
+    at,
+    text,
+    prepared: [...prepared],
+    shortened: false,
+    parameters: [...parameters],
+    verbs: unique(analyses.flatMap(({ verbs }) => verbs)),
+    relations: unique(
+      analyses.flatMap(({ reads, writes }) =>
+        [...writes, ...reads].map(({ schema, name }) => `${schema}.${name}`),
+      ),
+    ),
+    database: target.database,
+    ...(role === undefined ? {} : { role }),
+    inTransaction,
+    waits,
+    estimate: { state: 'pending' },
+  };
+}
+
+/**
+ * Statement, parameters, who, for whom, where, under which policy and rules, and the very objects
+ * that its names mean: when one of these is another, it is another statement.
+ */
+function bindingOf(options: StatementApprovalsOptions, ask: ApprovalAsk): string {
+  const { principal, target } = options;
+  const bound = [
+    'hoop/approval-binding/v1',
+    [principal.issuer, principal.sub],
+    // The named agent that acts for the principal, when there are such.
+    null,
+    [target.name, target.database, target.user],
+    ask.policyCommit,
+    ask.demands.map(({ rule, terms }) => [rule.id, terms]),
+    ask.text,
+    ask.prepared,
+    ask.parameters.map(({ format, value, typeOid }) => [format, value, typeOid]),
+    ask.role ?? null,
+    objectsOf(ask),
+  ];
+  return createHash('sha256').update(JSON.stringify(bound)).digest('hex');
+}
+
+function objectsOf({ analyses, catalog }: ApprovalAsk): readonly string[] {
+  const relations = analyses.flatMap(({ reads, writes }) =>
+    [...reads, ...writes].map(({ oid }) => `relation ${oid}`),
+  );
+  const functions = analyses.flatMap((analysis) =>
+    ownFunctions(analysis).flatMap(({ schema, name }) =>
+      schema === undefined
+        ? [`function ${name}`]
+        : catalog.functions(schema, name).map(({ oid }) => `function ${oid}`),
+    ),
+  );
+  return unique([...relations, ...functions]).sort();
+}
+
+function ownFunctions({ functions }: StatementAnalysis): StatementAnalysis['functions'] {
+  return functions.filter(({ builtIn }) => !builtIn);
+}
+
+function asked(approvals: Approvals, record: ApprovalRecord): AskedApproval {
+  const { promise, resolve } = Promise.withResolvers<ApprovalStanding>();
+  if (record.diesWithConnection) {
+    const stop = approvals.listen(record.id, (now) => {
+      if (now.state !== 'waiting') {
+        stop();
+        resolve(now);
+      }
+    });
+  }
+  return {
+    id: record.id,
+    binding: record.binding,
+    standing: record,
+    waitsUntilMs: record.waitsUntilMs,
+    decided: promise,
+    use: () => approvals.use(record.id),
+    end: (state, outcome) => approvals.end(record.id, state, outcome),
+  };
+}
+
+function unique(values: readonly string[]): string[] {
+  return [...new Set(values)];
+}

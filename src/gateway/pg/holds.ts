@@ -1,0 +1,394 @@
+/**
+ * A statement that needs approval waits in the protocol:
+ *
+ *   client                      gateway                              approver
+ *     Query, Execute ─────────▶ Flush, all earlier answers
+ *     NoticeResponse ◀───────── request: who may approve, until when
+ *     (what follows waits: read ahead up to a limit, then in the socket)
+ *                                ◀──────────────────────────────────── approve, deny
+ *                               decided again; the very same? used up
+ *     its answer ◀────────────▶ to the target
+ *
+ * Cancel, disconnect, the end of the session and time withdraw it, and it never reaches the target.
+ * Nothing can dead-lock: everything that was sent before has been answered when the wait begins, and
+ * nothing is awaited whose cause is behind it in line.
+ */
+import { HoopError, ProtocolError } from '../../errors.ts';
+import type { AllowedStatement, Verdict } from '../../policy/sql/types.ts';
+import type { Refusal } from '../../policy/types.ts';
+import type { Bind } from '../../protocol/pg/bind.ts';
+import type { ApprovalOutcome } from '../../recording/types.ts';
+import {
+  approversOf,
+  changed,
+  heldMessage,
+  heldNotice,
+  notApproved,
+  pending,
+  tooLarge,
+  tooMany,
+} from './approval-texts.ts';
+import type { ChunkReader } from './chunk-reader.ts';
+import { type Decided, refusedVerdict } from './decide.ts';
+import {
+  type Basis,
+  type BoundMessage,
+  demandsOf,
+  type KnownPortal,
+  type KnownStatement,
+} from './known-statement.ts';
+import { StreamEnded } from './stream-ended.ts';
+import type { StreamState } from './stream-state.ts';
+import type { ApprovalAsk, ApprovalParameter, AskedApproval } from './types.ts';
+
+/**
+ * Bytes that are read ahead behind a held statement, so that a client that leaves is noticed.
+ * Beyond that they wait at the sender.
+ */
+const MAX_BEHIND_BYTES = 256 * 1024;
+/** What an approver can be expected to read. Characters of text, bytes of a Bind message. */
+const MAX_TEXT = 64 * 1024;
+const MAX_BOUND_BYTES = 64 * 1024;
+
+/** What a verdict says about a message that is to run. */
+export interface Runnable {
+  readonly statements: readonly AllowedStatement[];
+  readonly basis: Basis;
+  /** Texts of prepared statements that it executes. */
+  readonly prepared: readonly string[];
+}
+
+export interface HoldRequest {
+  readonly at: number;
+  readonly text: string;
+  readonly isQuery: boolean;
+  /** Decides it, by the catalog of now; undefined: it was refused, or will be skipped, and the caller knows. */
+  readonly again: () => Promise<Runnable | undefined>;
+  /** Of Execute. */
+  readonly portal?: { readonly name: string; readonly known: KnownPortal };
+  readonly parameterTypes?: readonly number[];
+}
+
+export type HoldOutcome =
+  /** It may run now; nothing may be awaited before it is sent. */
+  | { readonly type: 'released' }
+  /** `again` said no. */
+  | { readonly type: 'refused again' }
+  | (Decided & { readonly type: 'refused' | 'aborted' | 'cancelled' | 'skipped' });
+
+type Stop = 'cancelled' | 'gone';
+
+export class Holds {
+  readonly #state: StreamState;
+  readonly #reader: ChunkReader;
+
+  constructor(state: StreamState, reader: ChunkReader) {
+    this.#state = state;
+    this.#reader = reader;
+  }
+
+  /** Resolves when what is asked for may run, or may not. @throws StreamEnded, RecordingFailed */
+  async pass(request: HoldRequest): Promise<HoldOutcome> {
+    const state = this.#state;
+    const { settings, queue } = state;
+    await state.waitForTarget(() => queue.length === 0);
+    if (state.skipping) return { type: 'skipped' };
+    // A text that begins with ROLLBACK would run in part; nothing of it may before it is approved.
+    if (settings.transaction === 'failed') return { type: 'aborted' };
+    // The approval is bound to what the names mean now, not to a catalog of two seconds ago.
+    settings.catalogStale = true;
+    const first = await request.again();
+    if (first === undefined) return { type: 'refused again' };
+    const isBoundAgain = this.#canBindAgain(request);
+    const inTransaction = settings.transaction !== 'idle' || (state.segmentIsOpen && !isBoundAgain);
+    const ask = this.#ask(request, first, inTransaction);
+    if (ask.demands.length === 0) return { type: 'released' };
+    const limit = limitOf(ask, request.portal?.known);
+    if (limit !== undefined) return refused(tooLarge(ask, limit));
+    let asked: AskedApproval;
+    try {
+      asked = state.options.approvals.ask(ask);
+    } catch (error) {
+      if (!(error instanceof HoopError)) throw error;
+      return refused(tooMany(ask, error));
+    }
+    const waits = ask.demands.every(({ terms }) => terms.waits);
+    const needs = ask.demands.map(({ rule, terms }) => ({
+      rule: rule.id,
+      groups: terms.groups,
+      count: terms.count,
+    }));
+    if (asked.standing.state === 'waiting') {
+      const message = heldMessage(ask, asked);
+      const approvers = approversOf(ask);
+      state.story.held({ at: request.at, asked, needs, message, approvers, waits });
+    }
+    if (!waits) return this.#sentAgain(request, ask, asked);
+    return this.#wait(request, ask, asked, isBoundAgain);
+  }
+
+  /** `wait: no`: it runs if it was approved since it was sent before. */
+  async #sentAgain(
+    request: HoldRequest,
+    ask: ApprovalAsk,
+    asked: AskedApproval,
+  ): Promise<HoldOutcome> {
+    if (asked.standing.state === 'waiting') return refused(pending(ask, asked));
+    if (asked.standing.state !== 'approved')
+      return refused(notApproved(ask, asked, asked.standing));
+    return this.#release(request, ask, asked, () => undefined);
+  }
+
+  async #wait(
+    request: HoldRequest,
+    ask: ApprovalAsk,
+    asked: AskedApproval,
+    isBoundAgain: boolean,
+  ): Promise<HoldOutcome> {
+    const state = this.#state;
+    const stopped = Promise.withResolvers<Stop>();
+    let stop: Stop | undefined;
+    const end = (how: Stop): void => {
+      stop ??= how;
+      stopped.resolve(stop);
+    };
+    const over = (): void => end('gone');
+    state.withdrawHeld = () => end('cancelled');
+    state.ended.signal.addEventListener('abort', over, { once: true });
+    try {
+      using _ = this.#reader.watch(MAX_BEHIND_BYTES, over);
+      if (state.ended.signal.aborted) over();
+      state.toClient.push(heldNotice(ask, asked, state.codec));
+      await state.toClient.flush();
+      if (isBoundAgain) await this.#leaveTransaction();
+      const standing = await Promise.race([asked.decided, stopped.promise]);
+      if (typeof standing === 'string') return this.#withdraw(request.at, asked, standing);
+      if (standing.state !== 'approved') {
+        return this.#refuse(request.at, ask, asked, standing);
+      }
+      return await this.#release(request, ask, asked, () => stop);
+    } catch (error) {
+      asked.end('withdrawn', 'the connection has failed');
+      throw error;
+    } finally {
+      state.withdrawHeld = undefined;
+      state.ended.signal.removeEventListener('abort', over);
+    }
+  }
+
+  /** Decides again; when it is the very same, uses the approval up. */
+  async #release(
+    request: HoldRequest,
+    ask: ApprovalAsk,
+    asked: AskedApproval,
+    stopped: () => Stop | undefined,
+  ): Promise<HoldOutcome> {
+    const { settings, options, story } = this.#state;
+    // What the approver has seen may be minutes old: names are looked up in the catalog of now.
+    settings.catalogStale = true;
+    const latest = await request.again();
+    const stop = stopped();
+    if (latest === undefined) {
+      asked.end('void', 'it was refused when it was decided again');
+      this.#ended(request.at, asked, 'void', 'it was refused when it was decided again');
+      return { type: 'refused again' };
+    }
+    if (stop !== undefined) return this.#withdraw(request.at, asked, stop);
+    const now = this.#ask(request, latest, ask.inTransaction);
+    if (options.approvals.bindingOf(now) !== asked.binding) {
+      const why =
+        now.policyCommit === ask.policyCommit
+          ? 'the tables or functions that it names are no longer those that were approved'
+          : 'the policy has changed';
+      asked.end('void', why);
+      this.#ended(request.at, asked, 'void', why);
+      return refused(changed(ask, asked.id, why));
+    }
+    const used = asked.use();
+    if (used === undefined) {
+      const why = 'somebody who approved is no longer an approver, or its time was over';
+      this.#ended(request.at, asked, 'void', why);
+      return refused(changed(ask, asked.id, why));
+    }
+    story.decided(request.at, asked.id, { standing: used, outcome: 'released' });
+    const { portal } = request;
+    if (portal !== undefined) {
+      portal.known.releasedUnder = options.grant().generation;
+      this.#bindAgain(portal);
+    }
+    return { type: 'released' };
+  }
+
+  /** @throws StreamEnded when nobody is there to be told. */
+  #withdraw(at: number, asked: AskedApproval, how: Stop): HoldOutcome {
+    const isSession = this.#state.options.signal.aborted;
+    const why =
+      how === 'cancelled' ? 'canceled' : isSession ? 'the session ended' : 'the client left';
+    asked.end('withdrawn', why);
+    this.#ended(at, asked, 'withdrawn', why);
+    if (how === 'gone') throw new StreamEnded(why);
+    return { type: 'cancelled' };
+  }
+
+  #refuse(
+    at: number,
+    ask: ApprovalAsk,
+    asked: AskedApproval,
+    standing: AskedApproval['standing'],
+  ): HoldOutcome {
+    const { state, outcome } = standing;
+    const how = state === 'denied' || state === 'expired' || state === 'withdrawn' ? state : 'void';
+    const reason = standing.votes.findLast(({ decision }) => decision === 'deny')?.reason;
+    const message = outcome ?? reason;
+    this.#state.story.decided(at, asked.id, { standing, outcome: how, message });
+    // Who asked may withdraw it with `hoop approvals`, too.
+    if (state === 'withdrawn') return { type: 'cancelled' };
+    return refused(notApproved(ask, asked, standing));
+  }
+
+  #ended(at: number, { id }: AskedApproval, outcome: ApprovalOutcome, message: string): void {
+    this.#state.story.decided(at, id, { standing: { votes: [] }, outcome, message });
+    this.#state.story.written();
+  }
+
+  /**
+   * Parse and Bind take locks that last until Sync. Where the portal is all that there is in the
+   * transaction, the transaction is ended for the time of waiting and the portal bound again after.
+   */
+  #canBindAgain({ portal }: HoldRequest): boolean {
+    const { settings, inSegment, segment } = this.#state;
+    return (
+      portal?.known.bound?.segment === segment &&
+      settings.transaction === 'idle' &&
+      inSegment.binds === 1 &&
+      inSegment.runs === 0
+    );
+  }
+
+  async #leaveTransaction(): Promise<void> {
+    const state = this.#state;
+    state.sendSync(undefined, 'own');
+    await state.waitForTarget(() => state.queue.length === 0);
+  }
+
+  #bindAgain({ name, known }: NonNullable<HoldRequest['portal']>): void {
+    const state = this.#state;
+    if (known.bound === undefined || state.segmentIsOpen || state.settings.transaction !== 'idle') {
+      return;
+    }
+    const { segment } = state;
+    const entry = { kind: 'bind', origin: 'aside', name, portal: known, segment } as const;
+    state.send(known.bound.bytes, entry);
+    state.portals.announce(name, entry, known);
+  }
+
+  #ask(request: HoldRequest, runnable: Runnable, inTransaction: boolean): ApprovalAsk {
+    const { options } = this.#state;
+    const { statements, basis, prepared } = runnable;
+    const asking = statements.filter((one) => demandsOf(one, request.isQuery).length > 0);
+    const demands = new Map(
+      asking.flatMap((one) =>
+        demandsOf(one, request.isQuery).map((demand) => [demand.rule.id, demand] as const),
+      ),
+    );
+    const others = statements.filter((one) => !asking.includes(one));
+    return {
+      stream: options.stream,
+      at: request.at,
+      text: request.text,
+      prepared,
+      parameters: this.#parameters(request),
+      demands: [...demands.values()],
+      analyses: [...asking, ...others].map(({ analysis }) => analysis),
+      catalog: basis.catalog,
+      searchPath: basis.place?.searchPath,
+      role: basis.place?.role,
+      inTransaction,
+      policyCommit: options.grant().commit,
+    };
+  }
+
+  #parameters({ portal, parameterTypes = [] }: HoldRequest): readonly ApprovalParameter[] {
+    const { bound } = portal?.known ?? {};
+    if (bound === undefined) return [];
+    const { parameterFormats, parameters } = bound;
+    return parameters.map((value, index): ApprovalParameter => {
+      const format = parameterFormats.length === 1 ? parameterFormats[0] : parameterFormats[index];
+      const typeOid = parameterTypes[index] ?? 0;
+      if (value === null) return { format: 'null', value: '', typeOid };
+      const hex = { format: 'hex', value: Buffer.from(value).toString('hex'), typeOid } as const;
+      if (format === 1) return hex;
+      try {
+        return { format: 'text', value: this.#state.codec.decode(value), typeOid };
+      } catch (error) {
+        if (!(error instanceof ProtocolError)) throw error;
+        return hex;
+      }
+    });
+  }
+}
+
+function limitOf(ask: ApprovalAsk, portal: KnownPortal | undefined): string | undefined {
+  const length = [ask.text, ...ask.prepared].reduce((sum, text) => sum + text.length, 0);
+  if (length > MAX_TEXT) return `Its text has ${length} characters; an approver sees ${MAX_TEXT}.`;
+  // A cursor of SQL has no formats, and no parameters either.
+  if (portal !== undefined && portal.bound === undefined && portal.formats !== undefined) {
+    return `Its parameters have more than ${MAX_BOUND_BYTES} bytes, or were bound before the rule was there.`;
+  }
+  return undefined;
+}
+
+/** Keeps what an approver must see of a Bind; undefined when it is too much. */
+export function keepBound(
+  { parameterFormats, parameters }: Pick<Bind, 'parameterFormats' | 'parameters'>,
+  bytes: Uint8Array,
+  segment: number,
+): BoundMessage | undefined {
+  if (bytes.length > MAX_BOUND_BYTES) return undefined;
+  return {
+    // The chunk that it came in must not be kept with it.
+    bytes: Uint8Array.from(bytes),
+    segment,
+    parameterFormats,
+    parameters: parameters.map((value) => (value === null ? null : Uint8Array.from(value))),
+  };
+}
+
+function refused(refusal: Refusal): HoldOutcome {
+  return { type: 'refused', verdict: refusedVerdict(refusal) };
+}
+
+type Allowed = Decided & { readonly type: 'allowed' };
+
+/** Of a Query. */
+export function needsApproval({ statements }: Allowed): boolean {
+  return statements.some((statement) => demandsOf(statement, true).length > 0);
+}
+
+export function runnable({ statements, basis, names }: Allowed): Runnable {
+  const prepared = [...names.found.values()].map(({ source }) => source);
+  return { statements, basis, prepared };
+}
+
+/** A statement without a basis was let through unseen, and is never what was approved. */
+export function runnableStatement(statement: KnownStatement): Runnable | undefined {
+  const { allowed, basis, executes } = statement;
+  if (allowed === undefined || basis === undefined) return undefined;
+  return {
+    statements: [allowed],
+    basis,
+    prepared: executes === undefined ? [] : [executes.source],
+  };
+}
+
+export function policyChanged(): Verdict & { effect: 'refuse' } {
+  return refusedVerdict({
+    code: 'HOOP_APPROVAL_VOID',
+    sqlState: '42501',
+    message: 'the statement did not run: the approval is void',
+    detail: 'The policy has changed since it was asked for.',
+    hint: 'Send it again.',
+    position: undefined,
+    rule: undefined,
+  });
+}

@@ -1,0 +1,561 @@
+/** Statements that wait for approval: real policy, catalog, store and server; raw protocol. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import type { ApprovalRecord } from '../../../src/gateway/approvals/approval-record.ts';
+import { ApprovalStore } from '../../../src/gateway/approvals/approval-store.ts';
+import { Approvals } from '../../../src/gateway/approvals/approvals.ts';
+import { Estimates } from '../../../src/gateway/approvals/estimates.ts';
+import { SealedJson } from '../../../src/gateway/approvals/sealed-json.ts';
+import { statementApprovals } from '../../../src/gateway/approvals/statement-approvals.ts';
+import { IndexStore } from '../../../src/gateway/index-store.ts';
+import { openCatalogSource } from '../../../src/gateway/pg/catalog-reader.ts';
+import { connectTarget, type TargetConnection } from '../../../src/gateway/pg/target-connection.ts';
+import type { CatalogSource } from '../../../src/gateway/pg/types.ts';
+import { SqlParser } from '../../../src/policy/sql/parser.ts';
+import { createStatementPolicy } from '../../../src/policy/sql/statement-policy.ts';
+import type { ApprovalTerms, Grant, Principal } from '../../../src/policy/types.ts';
+import { encodeCancelRequest } from '../../../src/protocol/pg/cancel-request.ts';
+import { Secret } from '../../../src/secret.ts';
+import { StatementPart } from '../../../src/tunnel/approvals-api.ts';
+import { grantOf } from '../../policy/sql/grant-fixture.ts';
+import { collectLog } from '../collect-log.ts';
+import { type Bench, startBench } from './engine-bench.ts';
+import {
+  bind,
+  describePortal,
+  errors,
+  execute,
+  parse,
+  query,
+  RawClient,
+  type Received,
+  report,
+  rows,
+  status,
+  sync,
+} from './raw-client.ts';
+import { testTarget } from './test-target.ts';
+
+const { target, sql } = testTarget('SELECT 1');
+
+const erin = person('erin', ['engineering']);
+const ada = person('ada', ['leads']);
+
+function person(sub: string, groups: readonly string[]): Principal {
+  return {
+    kind: 'person',
+    issuer: 'https://idp.example',
+    sub,
+    name: `${sub}@example.org`,
+    email: undefined,
+    groups,
+    roles: [],
+  };
+}
+
+const parser = SqlParser.create();
+const policy = createStatementPolicy(parser);
+const log = collectLog().log;
+let directory: string;
+let index: IndexStore;
+let approvals: Approvals;
+let connection: TargetConnection;
+let catalog: CatalogSource;
+let commits = 0;
+
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'hoop-holds-'));
+  index = IndexStore.open(join(directory, 'index.sqlite'));
+  const store = new ApprovalStore(index, new SealedJson(new Secret(new Uint8Array(32))));
+  approvals = new Approvals({ store, log, clock: Date.now });
+  approvals.handle('statement', { needs: ({ needs }) => needs });
+  connection = await connectTarget({ target: target(), signal: AbortSignal.timeout(10_000) });
+  catalog = openCatalogSource({
+    query: (text) => connection.query(text),
+    parse: async (text) => {
+      const outcome = await parser.parse(text);
+      if (outcome.type !== 'tree') throw new TypeError('a definition does not parse');
+      return outcome.tree;
+    },
+  });
+});
+
+afterAll(async () => {
+  approvals[Symbol.dispose]();
+  index[Symbol.dispose]();
+  await connection.close();
+  await parser[Symbol.asyncDispose]();
+  await rm(directory, { recursive: true, force: true });
+});
+
+beforeEach(async () => {
+  index.database.exec('DELETE FROM approvals');
+  await sql('DROP TABLE IF EXISTS t; CREATE TABLE t (id int); INSERT INTO t VALUES (1), (2), (3)');
+});
+
+function grantWith(terms: Partial<ApprovalTerms> = {}): Grant {
+  commits += 1;
+  const grant = grantOf({
+    rules: ['allow select, insert, create table, drop table on public.*', 'approve delete'],
+  });
+  return {
+    ...grant,
+    commit: `commit-${commits}`,
+    generation: `generation-${commits}`,
+    rules: grant.rules.map((rule) =>
+      rule.approval === undefined ? rule : { ...rule, approval: { ...rule.approval, ...terms } },
+    ),
+  };
+}
+
+async function bench(grant: () => Grant): Promise<Bench & AsyncDisposable> {
+  const estimates = new Estimates(log);
+  const started = await startBench({
+    target: target(),
+    policy,
+    catalog,
+    grant,
+    approvals: statementApprovals({
+      approvals,
+      estimates,
+      session: 'session-1',
+      principal: erin,
+      reason: 'ticket 7',
+      target: target(),
+      clock: Date.now,
+    }),
+  });
+  return started;
+}
+
+const holding = (terms: Partial<ApprovalTerms> = {}): Promise<Bench> => {
+  const grant = grantWith(terms);
+  return bench(() => grant);
+};
+
+/** Resolves when the client has been told that its statement is held. @returns the request. */
+async function held(client: RawClient): Promise<string> {
+  await client.until((received) => received.some(({ type }) => type === 'N'));
+  return requestIn(
+    report(client.received.find(({ type }) => type === 'N')?.body ?? Buffer.alloc(0)),
+  );
+}
+
+function requestIn(fields: Record<string, string>): string {
+  return /request ([0-9a-z]{12})/.exec(`${fields['M']} ${fields['D']}`)?.[1] ?? 'none';
+}
+
+function approve(id: string): ApprovalRecord {
+  return approvals.decide(ada, id, { decision: 'approve' });
+}
+
+function stateOf(id: string): string {
+  return approvals.visible(erin, id).state;
+}
+
+/** What came with the login is set aside. */
+const greetings = new WeakMap<RawClient, readonly Received[]>();
+
+async function open(started: Bench): Promise<RawClient> {
+  const client = await RawClient.open(started.port);
+  greetings.set(client, client.received.splice(0));
+  return client;
+}
+
+const letters = (received: readonly Received[]): string =>
+  received.flatMap(({ type }) => (type === 'S' || type === 'A' ? [] : [type])).join(' ');
+
+const readyAgain = (count: number) => (received: readonly Received[]) =>
+  received.filter(({ type }) => type === 'Z').length >= count;
+
+function steps(started: Bench): string[] {
+  return started.events.flatMap((event) => {
+    switch (event.type) {
+      case 'decision':
+        return [`${event.effect}${event.code === undefined ? '' : ` ${event.code}`}`];
+      case 'approval.held':
+        return ['held'];
+      case 'approval.vote':
+        return [`${event.decision} by ${event.by.sub}`];
+      case 'approval.end':
+        return [event.outcome];
+      case 'result':
+        return [event.tag ?? 'no result'];
+      default:
+        return [];
+    }
+  });
+}
+
+test('a held Query tells who can approve and how, runs once approved, and what follows it waits', async () => {
+  await using started = await holding();
+  await using client = await open(started);
+  client.socket.write(query('DELETE FROM t WHERE id = 1'));
+  client.socket.write(query('SELECT count(*) FROM t'));
+  const id = await held(client);
+  const notice = report(client.received.find(({ type }) => type === 'N')?.body ?? Buffer.alloc(0));
+  expect(notice).toMatchObject({
+    S: 'NOTICE',
+    M: `DELETE on public.t is held for approval, request ${id}`,
+    H: `An approver decides: hoop approvals approve ${id}. A cancel withdraws it.`,
+    R: 'HOOP_APPROVAL_PENDING',
+  });
+  expect(notice['D']).toContain('p/rule-2 (policies/p.yaml:11) of policy commit-');
+  expect(notice['D']).toContain('by 1 of leads');
+  expect(await sql('SELECT count(*) FROM t')).toEqual([['3']]);
+  expect(letters(client.received)).toBe('N');
+  expect(StatementPart.parse(approvals.details(id))).toMatchObject({
+    text: 'DELETE FROM t WHERE id = 1',
+    verbs: ['delete'],
+    relations: ['public.t'],
+    inTransaction: false,
+    waits: true,
+  });
+  approve(id);
+  await client.until(readyAgain(2));
+  expect(letters(client.received)).toBe('N C Z T D C Z');
+  expect(rows(client.received)).toEqual([['2']]);
+  expect(stateOf(id)).toBe('used');
+  expect(steps(started).filter((step) => step !== 'allow')).toEqual([
+    'approve',
+    'held',
+    'approve by ada',
+    'released',
+    'DELETE 1',
+    'SELECT 1',
+  ]);
+  expect(started.evidence.map(({ type }) => type)).toEqual(['held', 'decided']);
+});
+
+test('a denial looks native, names who and why, without anything that moves a terminal', async () => {
+  await using started = await holding();
+  await using client = await open(started);
+  client.socket.write(query('DELETE FROM t'));
+  const id = await held(client);
+  approvals.decide(ada, id, { decision: 'deny', reason: 'no WHERE\u001b[2J\nin production' });
+  await client.until(readyAgain(1));
+  expect(letters(client.received)).toBe('N E Z');
+  expect(errors(client.received)[0]).toMatchObject({
+    S: 'ERROR',
+    C: '42501',
+    M: 'DELETE on public.t was not approved',
+    D: `ada@example.org denied request ${id}: no WHERE [2J in production.`,
+    R: 'HOOP_APPROVAL_DENIED',
+  });
+  expect(rows(await client.ask([query('SELECT count(*) FROM t')]))).toEqual([['3']]);
+  expect(steps(started).slice(0, 5)).toEqual([
+    'approve',
+    'held',
+    'deny by ada',
+    'denied',
+    'refuse HOOP_APPROVAL_DENIED',
+  ]);
+});
+
+test('several statements in one Query are held as a whole, before any of them runs', async () => {
+  await using started = await holding();
+  await using client = await open(started);
+  client.socket.write(query('INSERT INTO t VALUES (4); DELETE FROM t; SELECT count(*) FROM t'));
+  const id = await held(client);
+  expect(await sql('SELECT count(*) FROM t')).toEqual([['3']]);
+  approve(id);
+  await client.until(readyAgain(1));
+  expect(letters(client.received)).toBe('N C C T D C Z');
+  expect(rows(client.received)).toEqual([['0']]);
+});
+
+describe('in the extended protocol', () => {
+  const messages = [
+    parse('DELETE FROM t WHERE id = $1'),
+    bind({ values: ['2'] }),
+    describePortal(),
+    execute(),
+    sync,
+  ];
+
+  test('it waits at Execute, after the answers to what came before, and holds no lock', async () => {
+    await using started = await holding();
+    await using client = await open(started);
+    client.socket.write(Buffer.concat([...messages, query('SELECT count(*) FROM t')]));
+    const id = await held(client);
+    await client.until((received) => letters(received) === '1 2 n N');
+    expect(StatementPart.parse(approvals.details(id)).parameters).toEqual([
+      { format: 'text', value: '2', typeOid: 0 },
+    ]);
+    // The lock that Parse took would stop this; it does not wait, or the test would not end.
+    await sql("SET lock_timeout = '5s'; ALTER TABLE t ADD COLUMN IF NOT EXISTS note text");
+    await sql('ALTER TABLE t DROP COLUMN note');
+    approve(id);
+    await client.until(readyAgain(2));
+    expect(letters(client.received)).toBe('1 2 n N C Z T D C Z');
+    expect(await sql('SELECT id FROM t ORDER BY id')).toEqual([['1'], ['3']]);
+  });
+
+  test('after a denial the rest up to Sync is skipped, and the next pipeline runs', async () => {
+    await using started = await holding();
+    await using client = await open(started);
+    client.socket.write(
+      Buffer.concat([
+        ...messages.slice(0, -1),
+        parse('SELECT 1'),
+        bind(),
+        execute(),
+        sync,
+        parse('SELECT 7'),
+        bind(),
+        execute(),
+        sync,
+      ]),
+    );
+    const id = await held(client);
+    approvals.decide(ada, id, { decision: 'deny', reason: 'no' });
+    await client.until(readyAgain(2));
+    expect(letters(client.received)).toBe('1 2 n N E Z 1 2 D C Z');
+    expect(rows(client.received)).toEqual([['7']]);
+    expect(await sql('SELECT count(*) FROM t')).toEqual([['3']]);
+  });
+
+  test('in a pipeline that has run something it waits in that transaction, no longer than maxHold', async () => {
+    await using started = await holding({ maxHoldSeconds: 1 });
+    await using client = await open(started);
+    client.socket.write(
+      Buffer.concat([parse('INSERT INTO t VALUES (9)'), bind(), execute(), ...messages]),
+    );
+    await client.until(readyAgain(1));
+    expect(letters(client.received)).toBe('1 2 C 1 2 n N E Z');
+    expect(errors(client.received)[0]).toMatchObject({ R: 'HOOP_APPROVAL_EXPIRED', C: '42501' });
+    // The INSERT of the same pipeline is undone, as after any error.
+    expect(await sql('SELECT count(*) FROM t')).toEqual([['3']]);
+  });
+
+  test('a portal that is read in parts is approved once', async () => {
+    const grant = grantOf({ rules: ['approve select on public.t'] });
+    await using started = await bench(() => grant);
+    await using client = await open(started);
+    client.socket.write(
+      Buffer.concat([parse('SELECT id FROM t'), bind(), execute('', 2), execute('', 2), sync]),
+    );
+    approve(await held(client));
+    await client.until(readyAgain(1));
+    expect(letters(client.received)).toBe('1 2 N D D s D C Z');
+  });
+});
+
+describe('inside an open transaction', () => {
+  test('it may wait maxHold and no longer; then the transaction has failed as after any error', async () => {
+    await using started = await holding({ maxHoldSeconds: 1 });
+    await using client = await open(started);
+    await client.ask([query('BEGIN')]);
+    client.socket.write(query('DELETE FROM t'));
+    const answers = await client.ask([]);
+    expect(letters(answers)).toBe('N E Z');
+    expect(errors(answers)[0]?.['D']).toContain('inside an open transaction');
+    expect(status(answers)).toBe('E');
+    // Nothing is asked for what the server would refuse.
+    const again = await client.ask([query('DELETE FROM t')]);
+    expect(errors(again)[0]).toMatchObject({ C: '25P02' });
+    expect(status(await client.ask([query('ROLLBACK')]))).toBe('I');
+  });
+});
+
+describe('withdrawn, and never seen by the target:', () => {
+  function cancelKey(client: RawClient): Uint8Array {
+    const body = greetings.get(client)?.find(({ type }) => type === 'K')?.body ?? Buffer.alloc(8);
+    return encodeCancelRequest({
+      processId: body.readInt32BE(0),
+      secretKey: Uint8Array.from(body.subarray(4)),
+    });
+  }
+
+  test('a cancel', async () => {
+    await using started = await holding();
+    await using client = await open(started);
+    client.socket.write(query('DELETE FROM t'));
+    const id = await held(client);
+    connect(started.port, '127.0.0.1').end(cancelKey(client));
+    await client.until(readyAgain(1));
+    expect(errors(client.received)[0]).toMatchObject({
+      C: '57014',
+      M: 'canceling statement due to user request',
+    });
+    expect(stateOf(id)).toBe('withdrawn');
+    expect(() => approve(id)).toThrow('no longer waiting');
+    expect(rows(await client.ask([query('SELECT count(*) FROM t')]))).toEqual([['3']]);
+    expect(steps(started)).toContain('withdrawn');
+  });
+
+  test.each(['end', 'destroy'] as const)('the client leaves (%s)', async (how) => {
+    await using started = await holding();
+    const client = await open(started);
+    client.socket.write(query('DELETE FROM t'));
+    const id = await held(client);
+    if (how === 'end') client.socket.end(query('SELECT 1'));
+    else client.socket.destroy();
+    await started.idle();
+    expect(stateOf(id)).toBe('withdrawn');
+    expect(await sql('SELECT count(*) FROM t')).toEqual([['3']]);
+    expect(steps(started)).toEqual(['approve', 'held', 'withdrawn']);
+  });
+
+  test('the session ends', async () => {
+    await using started = await holding();
+    await using client = await open(started);
+    client.socket.write(query('DELETE FROM t'));
+    const id = await held(client);
+    started.session.abort(new Error('over'));
+    await started.idle();
+    expect(approvals.visible(erin, id)).toMatchObject({
+      state: 'withdrawn',
+      outcome: 'the session ended',
+    });
+    expect(await sql('SELECT count(*) FROM t')).toEqual([['3']]);
+  });
+
+  test('nobody answers in time', async () => {
+    await using started = await holding({ timeoutSeconds: 1 });
+    await using client = await open(started);
+    const answers = await client.ask([query('DELETE FROM t')]);
+    expect(errors(answers)[0]).toMatchObject({ R: 'HOOP_APPROVAL_EXPIRED', C: '42501' });
+    expect(await sql('SELECT count(*) FROM t')).toEqual([['3']]);
+  });
+});
+
+describe('decided again when it is released:', () => {
+  test('another policy voids it', async () => {
+    let grant = grantWith();
+    await using started = await bench(() => grant);
+    await using client = await open(started);
+    client.socket.write(query('DELETE FROM t'));
+    const id = await held(client);
+    grant = grantWith();
+    approve(id);
+    await client.until(readyAgain(1));
+    expect(errors(client.received)[0]).toMatchObject({
+      R: 'HOOP_APPROVAL_VOID',
+      D: `Request ${id}: the policy has changed.`,
+    });
+    expect(stateOf(id)).toBe('void');
+    expect(await sql('SELECT count(*) FROM t')).toEqual([['3']]);
+  });
+
+  test('what a policy denies by then is denied', async () => {
+    let grant = grantWith();
+    await using started = await bench(() => grant);
+    await using client = await open(started);
+    client.socket.write(query('DELETE FROM t'));
+    const id = await held(client);
+    grant = { ...grantOf({ rules: ['allow select', 'deny delete'] }), commit: 'later' };
+    approve(id);
+    await client.until(readyAgain(1));
+    expect(errors(client.received)[0]).toMatchObject({ R: 'HOOP_DENIED' });
+    expect(stateOf(id)).toBe('void');
+  });
+
+  test('another table of the same name voids it', async () => {
+    await using started = await holding();
+    await using client = await open(started);
+    client.socket.write(query('DELETE FROM t'));
+    const id = await held(client);
+    await sql('ALTER TABLE t RENAME TO old_t; CREATE TABLE t (id int); INSERT INTO t VALUES (5)');
+    approve(id);
+    await client.until(readyAgain(1));
+    expect(errors(client.received)[0]?.['D']).toBe(
+      `Request ${id}: the tables or functions that it names are no longer those that were approved.`,
+    );
+    expect(await sql('SELECT count(*) FROM t')).toEqual([['1']]);
+    await sql('DROP TABLE old_t');
+  });
+});
+
+describe('wait: no', () => {
+  test('fails with the request, runs once when it is sent again after approval', async () => {
+    await using started = await holding({ waits: false });
+    await using client = await open(started);
+    const first = await client.ask([query('DELETE FROM t WHERE id = 1')]);
+    expect(letters(first)).toBe('E Z');
+    expect(errors(first)[0]).toMatchObject({ C: '42501', R: 'HOOP_APPROVAL_PENDING' });
+    const id = requestIn(errors(first)[0] ?? {});
+    expect(errors(first)[0]?.['H']).toContain(`hoop approvals show ${id}`);
+    const second = await client.ask([query('DELETE FROM t WHERE id = 1')]);
+    expect(requestIn(errors(second)[0] ?? {})).toBe(id);
+    approve(id);
+    // What was approved is this text; the approval lasts over the end of the connection.
+    await using other = await open(started);
+    expect(errors(await other.ask([query('DELETE FROM t WHERE id = 2')]))).toHaveLength(1);
+    expect(letters(await other.ask([query('DELETE FROM t WHERE id = 1')]))).toBe('C Z');
+    const third = await other.ask([query('DELETE FROM t WHERE id = 1')]);
+    expect(errors(third)[0]).toMatchObject({ R: 'HOOP_APPROVAL_PENDING' });
+    expect(requestIn(errors(third)[0] ?? {})).not.toBe(id);
+    expect(await sql('SELECT id FROM t ORDER BY id')).toEqual([['2'], ['3']]);
+  });
+
+  test('an approval for one set of parameters is none for another', async () => {
+    await using started = await holding({ waits: false });
+    await using client = await open(started);
+    const send = (value: string): Promise<readonly Received[]> =>
+      client.ask([
+        parse('DELETE FROM t WHERE id = $1'),
+        bind({ values: [value] }),
+        execute(),
+        sync,
+      ]);
+    const id = requestIn(errors(await send('1'))[0] ?? {});
+    approve(id);
+    const other = errors(await send('2'))[0];
+    expect(other).toMatchObject({ R: 'HOOP_APPROVAL_PENDING' });
+    expect(requestIn(other ?? {})).not.toBe(id);
+    expect(letters(await send('1'))).toBe('1 2 C Z');
+    expect(await sql('SELECT id FROM t ORDER BY id')).toEqual([['2'], ['3']]);
+  });
+
+  test('whoever was told no is not asked for again at once', async () => {
+    await using started = await holding({ waits: false });
+    await using client = await open(started);
+    const first = await client.ask([query('DELETE FROM t')]);
+    const id = requestIn(errors(first)[0] ?? {});
+    approvals.decide(ada, id, { decision: 'deny', reason: 'add a WHERE' });
+    const second = await client.ask([query('DELETE FROM t')]);
+    expect(errors(second)[0]).toMatchObject({
+      R: 'HOOP_APPROVAL_DENIED',
+      D: `ada@example.org denied request ${id}: add a WHERE.`,
+    });
+  });
+});
+
+describe('prepared statements of SQL', () => {
+  test('PREPARE is not held; EXECUTE is, each time, and shows what it executes', async () => {
+    await using started = await holding();
+    await using client = await open(started);
+    const prepared = await client.ask([query('PREPARE d(int) AS DELETE FROM t WHERE id = $1')]);
+    expect(letters(prepared)).toBe('C Z');
+    client.socket.write(query('EXECUTE d(1)'));
+    const id = await held(client);
+    expect(StatementPart.parse(approvals.details(id))).toMatchObject({
+      text: 'EXECUTE d(1)',
+      prepared: ['PREPARE d(int) AS DELETE FROM t WHERE id = $1'],
+    });
+    approve(id);
+    await client.until((received) => letters(received).endsWith('N C Z'));
+    expect(await sql('SELECT count(*) FROM t')).toEqual([['2']]);
+  });
+
+  test('Bind and Execute of a name that PREPARE made are held', async () => {
+    await using started = await holding({ waits: false });
+    await using client = await open(started);
+    await client.ask([query('PREPARE d AS DELETE FROM t')]);
+    const answers = await client.ask([bind({ statement: 'd' }), execute(), sync]);
+    expect(errors(answers)[0]).toMatchObject({ R: 'HOOP_APPROVAL_PENDING' });
+    expect(await sql('SELECT count(*) FROM t')).toEqual([['3']]);
+  });
+});
+
+test('what an approver cannot be expected to read is refused', async () => {
+  await using started = await holding();
+  await using client = await open(started);
+  const text = `DELETE FROM t WHERE id IN (${Array.from({ length: 20_000 }, (_, id) => id).join()})`;
+  const answers = await client.ask([query(text)]);
+  expect(errors(answers)[0]).toMatchObject({ C: '54000', R: 'HOOP_TOO_LARGE' });
+});
