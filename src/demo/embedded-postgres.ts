@@ -174,7 +174,8 @@ async function canRun(file: string, account: Account | undefined): Promise<boole
   }
 }
 
-function createLibraryLinks(native: string): void {
+/** What the package leaves to its install script: links from the names of libraries to their files. */
+export function createLibraryLinks(native: string): void {
   const list: unknown = JSON.parse(readFileSync(join(native, 'pg-symlinks.json'), 'utf8'));
   if (!Array.isArray(list)) {
     return;
