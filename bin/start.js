@@ -1,7 +1,10 @@
 'use strict';
 
 var fs = require('fs');
+var os = require('os');
 var path = require('path');
+
+keepCompiledCode();
 
 if (fs.existsSync(path.join(__dirname, '..', 'dist', 'main.js'))) {
   void import('../dist/main.js').then((program) => program.main());
@@ -10,4 +13,22 @@ if (fs.existsSync(path.join(__dirname, '..', 'dist', 'main.js'))) {
     'hoop: error: this checkout is not built\nhoop: hint: Run `npm run build` first.\n',
   );
   process.exitCode = 1;
+}
+
+/** Compiled modules are kept for the next start: it saves a third of the time until main() runs. */
+function keepCompiledCode() {
+  var directory = process.env.HOOP_HOME
+    ? path.join(process.env.HOOP_HOME, 'code')
+    : path.join(process.env.XDG_CACHE_HOME || path.join(os.homedir(), '.cache'), 'hoop', 'code');
+  try {
+    fs.mkdirSync(directory, { recursive: true, mode: 448 });
+    var stat = fs.statSync(directory);
+    // What is in there runs as this user: nobody else may have put it there.
+    if (!process.getuid || (stat.uid === process.getuid() && (stat.mode & 63) === 0)) {
+      require('module').enableCompileCache(directory);
+    }
+  } catch (error) {
+    // No home, or a full disk: it starts as fast as it can.
+    void error;
+  }
 }

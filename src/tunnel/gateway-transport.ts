@@ -1,7 +1,6 @@
 /** One request to the gateway over HTTPS: deadlines, size limits, nonce, error bodies. No tokens. */
-import type { ClientRequest, IncomingMessage } from 'node:http';
-import { Agent, request as httpsRequest } from 'node:https';
 import type { Readable } from 'node:stream';
+import { Agent, request as undiciRequest } from 'undici';
 import { ERROR_CODES, type ErrorCode, HoopError } from '../errors.ts';
 import { ErrorBody } from './api.ts';
 import { describeNetworkError } from './network-error.ts';
@@ -10,9 +9,6 @@ const CONNECT_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 30_000;
 /** Between two pieces of a long download. */
 const STALL_TIMEOUT_MS = 45_000;
-/** A connection that rested longer may be gone without a word: some NAT has forgotten it. */
-const IDLE_MS = 4_000;
-const MAX_SOCKETS = 8;
 /** Lists of sessions and targets; downloads have limits of their own. */
 export const MAX_REPLY_BYTES = 8 * 1024 * 1024;
 
@@ -44,10 +40,13 @@ export class GatewayTransport implements AsyncDisposable {
     this.baseUrl = options.baseUrl;
     this.#userAgent = options.userAgent;
     this.#agent = new Agent({
-      keepAlive: true,
-      timeout: IDLE_MS,
-      maxSockets: MAX_SOCKETS,
-      ...(options.ca === undefined ? {} : { ca: options.ca }),
+      connect: {
+        timeout: CONNECT_TIMEOUT_MS,
+        ...(options.ca === undefined ? {} : { ca: options.ca }),
+      },
+      headersTimeout: REQUEST_TIMEOUT_MS,
+      bodyTimeout: STALL_TIMEOUT_MS,
+      connections: 8,
     });
   }
 
@@ -61,9 +60,7 @@ export class GatewayTransport implements AsyncDisposable {
       const reply = await this.#open(request, deadline);
       return await readBounded(reply, request.maxReplyBytes ?? MAX_REPLY_BYTES);
     } catch (error) {
-      throw deadline.aborted && !signal.aborted
-        ? this.#tooLate(error)
-        : this.#explain(error, signal);
+      throw this.#explain(error, signal);
     }
   }
 
@@ -77,13 +74,12 @@ export class GatewayTransport implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#agent.destroy();
+    await this.#agent.destroy();
   }
 
-  async #open(request: GatewayRequest, signal: AbortSignal): Promise<IncomingMessage> {
-    signal.throwIfAborted();
-    const sent = httpsRequest(`${this.baseUrl}${request.path}`, {
-      agent: this.#agent,
+  async #open(request: GatewayRequest, signal: AbortSignal): Promise<Readable> {
+    const reply = await undiciRequest(`${this.baseUrl}${request.path}`, {
+      dispatcher: this.#agent,
       method: request.method,
       headers: {
         'user-agent': this.#userAgent,
@@ -91,63 +87,33 @@ export class GatewayTransport implements AsyncDisposable {
         ...(request.body === undefined ? {} : { 'content-type': request.body.type }),
         ...request.headers,
       },
+      ...(request.body === undefined ? {} : { body: request.body.content }),
       signal,
     });
-    const answered = answer(sent);
-    sent.end(request.body?.content);
-    const reply = await answered;
-    reply.setTimeout(STALL_TIMEOUT_MS, () => reply.destroy(networkFault('HOOP_STALLED')));
     const nonce = reply.headers['dpop-nonce'];
     if (typeof nonce === 'string') {
       this.nonce = nonce;
     }
-    const status = reply.statusCode ?? 0;
-    if (status < 200 || status >= 300) {
-      throw parseRefusal(status, await readBounded(reply, MAX_REPLY_BYTES));
+    if (reply.statusCode < 200 || reply.statusCode >= 300) {
+      throw parseRefusal(reply.statusCode, await readBounded(reply.body, MAX_REPLY_BYTES));
     }
-    return reply;
-  }
-
-  #tooLate(cause: unknown): HoopError {
-    const seconds = REQUEST_TIMEOUT_MS / 1000;
-    return new HoopError(
-      'HOOP_UNREACHABLE',
-      `cannot reach gateway "${new URL(this.baseUrl).host}": no answer in ${seconds} s`,
-      { hint: 'Check the address and that the gateway is running.', cause },
-    );
+    return reply.body;
   }
 
   #explain(error: unknown, signal: AbortSignal): unknown {
     if (signal.aborted) {
       return signal.reason;
     }
+    if (error instanceof DOMException && error.name === 'TimeoutError') {
+      const seconds = REQUEST_TIMEOUT_MS / 1000;
+      return new HoopError(
+        'HOOP_UNREACHABLE',
+        `cannot reach gateway "${new URL(this.baseUrl).host}": no answer in ${seconds} s`,
+        { hint: 'Check the address and that the gateway is running.', cause: error },
+      );
+    }
     return describeNetworkError(this.baseUrl, error);
   }
-}
-
-/** The head of the reply; its body has not been read. */
-async function answer(sent: ClientRequest): Promise<IncomingMessage> {
-  const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
-  const inTime = (limitMs: number, code: string): NodeJS.Timeout =>
-    setTimeout(() => sent.destroy(networkFault(code)), limitMs);
-  const head = inTime(REQUEST_TIMEOUT_MS, 'HOOP_NO_ANSWER');
-  let connect: NodeJS.Timeout | undefined;
-  sent.once('socket', (socket) => {
-    if (socket.connecting) {
-      connect = inTime(CONNECT_TIMEOUT_MS, 'ETIMEDOUT');
-      socket.once('secureConnect', () => clearTimeout(connect));
-    }
-  });
-  sent.once('response', resolve).on('error', reject);
-  return await promise.finally(() => {
-    clearTimeout(head);
-    clearTimeout(connect);
-  });
-}
-
-/** @param code one that `describeNetworkError` knows. */
-function networkFault(code: string): Error {
-  return Object.assign(new Error(code), { code });
 }
 
 async function readBounded(body: Readable, limit: number): Promise<Uint8Array> {

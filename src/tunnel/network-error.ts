@@ -11,9 +11,12 @@ const REACH: Readonly<Record<string, string>> = {
   EHOSTUNREACH: 'there is no route to the host',
   ENETUNREACH: 'there is no route to the network',
   EADDRNOTAVAIL: 'the address is not available here',
-  // Our own, of gateway-transport.ts.
-  HOOP_NO_ANSWER: 'it did not answer in time',
-  HOOP_STALLED: 'it stopped in the middle of an answer',
+  UND_ERR_CONNECT_TIMEOUT: 'the connection timed out',
+  UND_ERR_HEADERS_TIMEOUT: 'it did not answer in time',
+  UND_ERR_BODY_TIMEOUT: 'it stopped in the middle of an answer',
+  UND_ERR_SOCKET: 'the connection was closed',
+  UND_ERR_CLOSED: 'the connection was closed',
+  UND_ERR_DESTROYED: 'the connection was closed',
 };
 
 const PRIVATE_CA =
@@ -87,7 +90,7 @@ export function describeNetworkError(gateway: string, error: unknown): HoopError
   });
 }
 
-/** Node tries several addresses and reports one AggregateError. */
+/** Node tries several addresses and reports one AggregateError; undici wraps what the socket said. */
 function findReason(error: unknown): unknown {
   if (error instanceof HoopError) {
     return error;

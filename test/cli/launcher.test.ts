@@ -1,6 +1,17 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -39,6 +50,26 @@ describe('the launcher', () => {
     expect(run.stdout).toBe(`${version}\n`);
     expect(run.stderr).toBe('');
     expect(run.status).toBe(0);
+  });
+
+  test('compiled modules are kept where only the user can write, and nowhere else', () => {
+    const run = (home: string) =>
+      spawnSync(process.execPath, ['bin/hoop.js', '--version'], {
+        encoding: 'utf8',
+        env: { ...process.env, HOOP_HOME: home, NODE_DISABLE_COMPILE_CACHE: undefined },
+      });
+    const own = join(directory, 'own');
+    expect(run(own).stdout).toBe(`${version}\n`);
+    expect(statSync(join(own, 'code')).mode & 0o777).toBe(0o700);
+    expect(readdirSync(join(own, 'code'))).not.toEqual([]);
+    const open = join(directory, 'open');
+    mkdirSync(join(open, 'code'), { recursive: true });
+    chmodSync(join(open, 'code'), 0o777);
+    expect(run(open).stdout).toBe(`${version}\n`);
+    expect(readdirSync(join(open, 'code'))).toEqual([]);
+    const broken = join(directory, 'broken');
+    writeFileSync(broken, 'no directory');
+    expect(run(broken)).toMatchObject({ stdout: `${version}\n`, stderr: '', status: 0 });
   });
 
   test('on an old Node it goes on with the runtime of the checkout, and returns its status', () => {
