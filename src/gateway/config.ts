@@ -1,9 +1,10 @@
 /** The gateway's own configuration: what is not policy. See docs for a commented example. */
 import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import { isAlias, isMap, isScalar, LineCounter, parseDocument, visit } from 'yaml';
 import { z } from 'zod';
 import { HoopError } from '../errors.ts';
+import { problemLine } from '../policy/load-policy.ts';
+import { readYaml, type YamlDocument } from '../policy/yaml-document.ts';
 
 export type PasswordSource =
   | { readonly from: 'env'; readonly name: string }
@@ -49,8 +50,6 @@ export interface GatewayConfig {
     readonly minFreePercent: number;
   };
 }
-
-const MAX_CONFIG_BYTES = 1024 * 1024;
 
 const Address = z.string().transform((text, context) => {
   const parsed = parseHostAndPort(text);
@@ -142,38 +141,21 @@ export async function readGatewayConfig(path: string): Promise<GatewayConfig> {
 }
 
 export function parseGatewayConfig(text: string, path: string): GatewayConfig {
-  if (text.length > MAX_CONFIG_BYTES) {
-    throw new HoopError('HOOP_CONFIG', `"${path}" is larger than ${MAX_CONFIG_BYTES} bytes`);
+  const read = readYaml(path, text);
+  if ('problems' in read) {
+    throw invalid(path, read.problems.map(problemLine));
   }
-  const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
-  const where = (offset: number): string => {
-    const { line, col } = lines.linePos(offset);
-    return `${path}:${line}:${col}`;
-  };
-  const [syntax] = document.errors;
-  if (syntax !== undefined) {
-    const [what = 'it is not valid YAML'] = syntax.message.split('\n');
-    throw new HoopError('HOOP_CONFIG', `${where(syntax.pos[0])}: ${lowerFirst(what)}`);
-  }
-  if (hasAlias(document)) {
-    throw new HoopError('HOOP_CONFIG', `"${path}" uses YAML aliases, which are not taken here`);
-  }
-  const parsed = ConfigFile.safeParse(document.toJS());
+  const { document } = read;
+  const parsed = ConfigFile.safeParse(document.value);
   if (!parsed.success) {
     // A misspelt key is the cause of the missing one, so it comes first.
     const issues = parsed.error.issues.toSorted(
       (a, b) => Number(b.code === 'unrecognized_keys') - Number(a.code === 'unrecognized_keys'),
     );
-    const problems = issues.map((issue) => {
-      const place = where(offsetOf(document, issue));
-      const key = issue.path.length > 0 ? `"${issue.path.join('.')}": ` : '';
-      const isAbsent = issue.message.endsWith('received undefined');
-      return `${place}: ${key}${isAbsent ? 'is missing' : lowerFirst(issue.message)}`;
-    });
-    throw new HoopError('HOOP_CONFIG', problems[0] ?? `"${path}" is not valid`, {
-      detail: problems.length > 1 ? `Also: ${problems.slice(1, 6).join('; ')}.` : undefined,
-    });
+    throw invalid(
+      path,
+      issues.map((issue) => issueLine(path, document, issue)),
+    );
   }
   return resolvePaths(parsed.data, dirname(resolve(path)));
 }
@@ -229,40 +211,20 @@ export function parseHostAndPort(text: string): HostAndPort | undefined {
   return host === undefined || port > 65_535 ? undefined : { host, port };
 }
 
-/** Where the wrong thing stands; an unknown key is itself what is wrong. */
-function offsetOf(document: ReturnType<typeof parseDocument>, issue: z.core.$ZodIssue): number {
-  const path: PropertyKey[] = [...issue.path];
-  if (issue.code === 'unrecognized_keys') {
-    const holder = path.length === 0 ? document.contents : document.getIn(path, true);
-    if (isMap(holder)) {
-      const pair = holder.items.find(
-        (item) => isScalar(item.key) && issue.keys.includes(String(item.key.value)),
-      );
-      if (pair !== undefined && isScalar(pair.key) && pair.key.range) {
-        return pair.key.range[0];
-      }
-    }
-  }
-  // What is missing has no place of its own: name the nearest thing that should hold it.
-  for (; path.length > 0; path.pop()) {
-    const node = document.getIn(path, true);
-    if (typeof node === 'object' && node !== null && 'range' in node) {
-      const { range } = node;
-      if (Array.isArray(range) && typeof range[0] === 'number') {
-        return range[0];
-      }
-    }
-  }
-  return 0;
+function issueLine(file: string, document: YamlDocument, issue: z.core.$ZodIssue): string {
+  const at = issue.path.filter((part) => typeof part !== 'symbol');
+  const [unknown] = issue.code === 'unrecognized_keys' ? issue.keys : [];
+  const place = unknown === undefined ? document.place(at) : document.placeOfKey(at, unknown);
+  const key = at.length > 0 ? `"${at.join('.')}": ` : '';
+  const isAbsent = issue.message.endsWith('received undefined');
+  const message = `${key}${isAbsent ? 'is missing' : lowerFirst(issue.message)}`;
+  return problemLine({ file, ...place, message });
 }
 
-/** Aliases make a small file large, and nobody needs them here. */
-function hasAlias(document: ReturnType<typeof parseDocument>): boolean {
-  let found = false;
-  visit(document, (_key, node) => {
-    found ||= isAlias(node);
+function invalid(path: string, problems: readonly string[]): HoopError {
+  return new HoopError('HOOP_CONFIG', problems[0] ?? `"${path}" is not valid`, {
+    detail: problems.length > 1 ? `Also: ${problems.slice(1, 6).join('; ')}.` : undefined,
   });
-  return found;
 }
 
 function lowerFirst(text: string): string {

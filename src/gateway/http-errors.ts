@@ -4,6 +4,7 @@ import { type ErrorCode, HoopError } from '../errors.ts';
 const STATUS: Partial<Record<ErrorCode, number>> = {
   HOOP_PROTOCOL: 400,
   HOOP_USAGE: 400,
+  HOOP_NOT_LOGGED_IN: 401,
   HOOP_PROOF_INVALID: 403,
   HOOP_ACCESS_DENIED: 403,
   HOOP_SESSION_UNKNOWN: 404,
@@ -27,6 +28,7 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
   HOOP_TARGET_LOGIN: 502,
   HOOP_TARGET_TLS: 502,
   HOOP_POLICY_MISSING: 503,
+  HOOP_IDP_UNREACHABLE: 503,
   HOOP_UNREACHABLE: 503,
   HOOP_DISK_FULL: 503,
   HOOP_RECORDING_WRITE: 503,
@@ -73,16 +75,20 @@ export function errorReply(error: unknown, requestId: string): ErrorReply {
       },
     };
   }
-  const { code, message, detail, hint } = error;
+  return { status: statusOf(error.code), body: errorBody(error) };
+}
+
+export function statusOf(code: ErrorCode): number {
+  return STATUS[code] ?? 500;
+}
+
+export function errorBody({ code, message, detail, hint }: HoopError): ErrorReply['body'] {
   return {
-    status: STATUS[code] ?? 500,
-    body: {
-      error: {
-        code,
-        message,
-        ...(detail === undefined ? {} : { detail }),
-        ...(hint === undefined ? {} : { hint }),
-      },
+    error: {
+      code,
+      message,
+      ...(detail === undefined ? {} : { detail }),
+      ...(hint === undefined ? {} : { hint }),
     },
   };
 }

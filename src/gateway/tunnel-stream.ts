@@ -6,7 +6,7 @@
 import { Duplex } from 'node:stream';
 import { END_CODE, isOrderlyEnd, type StreamCarrier } from '../carrier/stream-carrier.ts';
 import { bytesPassed } from '../passing-buffers.ts';
-import type { Direction } from '../recording/types.ts';
+import { type Direction, DOWN, UP } from '../recording/types.ts';
 
 /** What the stream needs of the session's recording. */
 export interface StreamRecording {
@@ -28,8 +28,6 @@ export interface TunnelStreamOptions {
   readonly onRecordingFault: (error: unknown) => void;
 }
 
-const UP = 0;
-const DOWN = 1;
 /** Bytes handed to the carrier and not sent yet, from which on a write waits for it. */
 const SEND_BUFFER_BYTES = 256 * 1024;
 const READ_BUFFER_BYTES = 256 * 1024;

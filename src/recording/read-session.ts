@@ -9,8 +9,8 @@ import { parseCanonicalJson } from './canonical-json.ts';
 import type { SessionCertificate } from './certificate.ts';
 import { ChunkMap, chunkPlaces } from './chunk-map.ts';
 import type { DataBody } from './data-body.ts';
-import { fromUtf8 } from './encoding.ts';
 import { readEventsMember } from './events-member.ts';
+import { EvidenceLines } from './evidence-lines.ts';
 import { FormatError } from './format-error.ts';
 import type { Manifest, StreamKind } from './manifest.ts';
 import { CONTROL_STREAM, type Direction, type EvidenceLine, type RecordingEvent } from './types.ts';
@@ -59,9 +59,6 @@ export interface SessionReading {
   /** Everything, in the order in which it was recorded; stream 0 as evidence lines. */
   timeline(): Iterable<TimelineItem>;
 }
-
-/** An evidence line is one JSON object; longer ones are not ours. */
-const MAX_LINE_BYTES = 64 * 1024;
 
 /** @throws HoopError HOOP_VERIFY_FAILED for what cannot be read */
 export function readSession(source: BundleSource): SessionReading {
@@ -178,48 +175,6 @@ class SessionReader {
     const bytes = parts.length === 1 && parts[0] ? parts[0] : Buffer.concat(parts);
     return { ...when, stream, direction, offset, bytes };
   }
-}
-
-/** Stream 0 in lines; a line that is no evidence is left out, since a client may write anything. */
-class EvidenceLines {
-  #rest = new Uint8Array(0);
-
-  *push(bytes: Uint8Array): Generator<EvidenceLine> {
-    let text = Buffer.concat([this.#rest, bytes]);
-    for (let end = text.indexOf(0x0a); end !== -1; end = text.indexOf(0x0a)) {
-      const line = parseEvidence(text.subarray(0, end));
-      text = text.subarray(end + 1);
-      if (line !== undefined) {
-        yield line;
-      }
-    }
-    if (text.length > MAX_LINE_BYTES) {
-      throw new FormatError('an evidence line is too long');
-    }
-    this.#rest = text;
-  }
-}
-
-const EVIDENCE_TYPES: ReadonlySet<unknown> = new Set<EvidenceLine['type']>([
-  'reason',
-  'denied',
-  'access',
-  'held',
-  'decided',
-  'closing',
-]);
-
-function parseEvidence(bytes: Uint8Array): EvidenceLine | undefined {
-  let value: unknown;
-  try {
-    value = JSON.parse(fromUtf8(bytes, 'an evidence line'));
-  } catch {
-    return undefined;
-  }
-  return isObject(value) && 'type' in value && EVIDENCE_TYPES.has(value.type)
-    ? // The gateway's own writing, covered by the signatures; shown, never acted on.
-      (value as EvidenceLine)
-    : undefined;
 }
 
 function parseEvent(body: Uint8Array): RecordingEvent {

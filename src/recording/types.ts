@@ -5,6 +5,8 @@
 
 /** 0 = up (client → gateway), 1 = down (gateway → client). */
 export type Direction = 0 | 1;
+export const UP = 0;
+export const DOWN = 1;
 
 /** Stream 0 carries the evidence lines of the control channel; 1… are local connections. */
 export const CONTROL_STREAM = 0;

@@ -6,7 +6,7 @@ import { Duplex } from 'node:stream';
 import { END_CODE, isOrderlyEnd, type StreamCarrier } from '../carrier/stream-carrier.ts';
 import { HoopError } from '../errors.ts';
 import { bytesPassed } from '../passing-buffers.ts';
-import type { Direction } from '../recording/types.ts';
+import { type Direction, DOWN, UP } from '../recording/types.ts';
 
 export interface ClientStreamOptions {
   readonly carrier: StreamCarrier;
@@ -16,8 +16,6 @@ export interface ClientStreamOptions {
   readonly reason: () => HoopError | undefined;
 }
 
-const UP = 0;
-const DOWN = 1;
 const READ_BUFFER_BYTES = 256 * 1024;
 /** Bytes handed to the carrier and not sent yet, from which on a write waits for it. */
 const SEND_BUFFER_BYTES = 256 * 1024;

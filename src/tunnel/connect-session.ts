@@ -13,6 +13,7 @@ import { join } from 'node:path';
 import type { OpenGateway } from '../auth/open-gateway.ts';
 import { HoopError } from '../errors.ts';
 import { ClientRecording } from '../recording/client-recording.ts';
+import { EvidenceLines } from '../recording/evidence-lines.ts';
 import {
   CONTROL_STREAM,
   END_REASONS,
@@ -29,7 +30,6 @@ import {
   writeConnectionFiles,
 } from './connection-files.ts';
 import { ControlChannel } from './control-channel.ts';
-import { EvidenceLines } from './evidence-lines.ts';
 import { LocalPort } from './local-port.ts';
 import type { RefusalReason } from './local-refusal.ts';
 import { closeLocalSide, type LocalSide, openLocalSide } from './local-side.ts';

@@ -1,4 +1,5 @@
 import { type ErrorCode, HoopError } from '../../errors.ts';
+import { errorBody, statusOf } from '../http-errors.ts';
 
 /** What a route handler of this folder answers; whoever mounts it writes it out. */
 export interface HttpReply {
@@ -8,25 +9,25 @@ export interface HttpReply {
   readonly body: unknown;
 }
 
-const STATUS: Partial<Record<ErrorCode, number>> = {
-  HOOP_USAGE: 400,
-  HOOP_NOT_LOGGED_IN: 401,
-  HOOP_TOO_LARGE: 413,
-  HOOP_LIMIT: 429,
-  HOOP_IDP_UNREACHABLE: 503,
-};
+/** What `Identity` itself throws beside HOOP_TOKEN_… and HOOP_PROOF_…. */
+const ABOUT_IDENTITY: ReadonlySet<ErrorCode> = new Set([
+  'HOOP_USAGE',
+  'HOOP_NOT_LOGGED_IN',
+  'HOOP_TOO_LARGE',
+  'HOOP_LIMIT',
+  'HOOP_IDP_UNREACHABLE',
+]);
 
 /** @returns undefined when the error is not about identity: somebody else must answer for it. */
 export function refusalReply(error: unknown, nonce: string): HttpReply | undefined {
   if (!(error instanceof HoopError)) {
     return undefined;
   }
-  const aboutIdentity =
-    error.code.startsWith('HOOP_TOKEN_') || error.code.startsWith('HOOP_PROOF_');
-  const status = aboutIdentity ? 401 : STATUS[error.code];
-  if (status === undefined) {
+  const isRefusal = error.code.startsWith('HOOP_TOKEN_') || error.code.startsWith('HOOP_PROOF_');
+  if (!isRefusal && !ABOUT_IDENTITY.has(error.code)) {
     return undefined;
   }
+  const status = isRefusal ? 401 : statusOf(error.code);
   return {
     status,
     headers: {
@@ -34,14 +35,7 @@ export function refusalReply(error: unknown, nonce: string): HttpReply | undefin
       'dpop-nonce': nonce,
       ...(status === 401 ? { 'www-authenticate': challenge(error.code) } : {}),
     },
-    body: {
-      error: {
-        code: error.code,
-        message: error.message,
-        ...(error.detail === undefined ? {} : { detail: error.detail }),
-        ...(error.hint === undefined ? {} : { hint: error.hint }),
-      },
-    },
+    body: errorBody(error),
   };
 }
 

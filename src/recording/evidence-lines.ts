@@ -1,11 +1,14 @@
 import { z } from 'zod';
-import { APPROVAL_OUTCOMES, END_REASONS, type EvidenceLine } from '../recording/types.ts';
+import { APPROVAL_OUTCOMES, END_REASONS, type EvidenceLine } from './types.ts';
 
 /** The gateway's lines are short; a longer one is not for showing. */
 const MAX_LINE_BYTES = 64 * 1024;
 const NEWLINE = 0x0a;
 
-/** Stream 0 as lines, for showing. What cannot be read is left out: the recording has it anyway. */
+/**
+ * Stream 0 as lines, for showing. What cannot be read is left out: the recording has it anyway, and
+ * a client may write there what it likes.
+ */
 export class EvidenceLines {
   #rest = Buffer.alloc(0);
 
