@@ -16,8 +16,9 @@ import type { ChunkReader } from './chunk-reader.ts';
 import { type Decided, Decider } from './decide.ts';
 import { deniedParse, deniedQuery } from './denial.ts';
 import { Holds, needsApproval, policyChanged, runnable } from './holds.ts';
-import { emptyMessage, malformedInstead, refusedEntry } from './malformed.ts';
-import type { Entry } from './pending-queue.ts';
+import { LargeMessages, mustPass } from './large-messages.ts';
+import { MisplacedMessages } from './misplaced-messages.ts';
+import { PassingMessages } from './passing-messages.ts';
 import { PortalSide } from './portal-side.ts';
 import { Refusals } from './refusals.ts';
 import { startRun } from './run.ts';
@@ -29,6 +30,7 @@ import type { StreamState } from './stream-state.ts';
  * a Sync in five bytes; real pipelines have some hundreds.
  */
 const MAX_PENDING = 20_000;
+const HEADER_LENGTH = 5;
 
 export class ClientSide {
   readonly #state: StreamState;
@@ -36,6 +38,9 @@ export class ClientSide {
   readonly #refusals: Refusals;
   readonly #holds: Holds;
   readonly #portals: PortalSide;
+  readonly #passing = new PassingMessages();
+  readonly #misplaced: MisplacedMessages;
+  readonly #large: LargeMessages;
   /** Bytes of the up stream before the message in hand. */
   #at: number;
 
@@ -52,15 +57,24 @@ export class ClientSide {
       refusals: this.#refusals,
       holds: this.#holds,
     });
+    this.#misplaced = new MisplacedMessages(state, this.#refusals);
+    this.#large = new LargeMessages(state, {
+      portals: this.#portals,
+      refusals: this.#refusals,
+      misplaced: this.#misplaced,
+    });
   }
 
   /** For the scanner. */
-  decide(type: number): Handling {
+  decide(type: number, bodyLength: number): Handling {
     const isKnown = frontendName(type) !== undefined && type !== FRONTEND.PasswordMessage;
     if (!isKnown && !this.#state.options.grant().passthrough) {
       throw new ProtocolError(`invalid frontend message type ${type}`);
     }
-    return type === FRONTEND.CopyData ? 'pass' : 'whole';
+    const isData = type === FRONTEND.CopyData;
+    if (!isData && !mustPass(type, bodyLength)) return 'whole';
+    this.#passing.announce(type, bodyLength + HEADER_LENGTH, isData);
+    return 'pass';
   }
 
   /** @returns 'terminated' after Terminate. */
@@ -75,8 +89,14 @@ export class ClientSide {
     const at = this.#at;
     this.#at += item.bytes.length;
     if (item.kind === 'pass') {
-      copy.continued();
-      if (!this.#state.skipping) this.#state.sendData(item.bytes);
+      let partAt = at;
+      for (const part of this.#passing.take(item.bytes)) {
+        if (part.type === FRONTEND.CopyData) {
+          copy.continued();
+          if (!this.#state.skipping) this.#state.sendData(part.bytes);
+        } else await this.#large.part(part, partAt);
+        partAt += part.bytes.length;
+      }
       return undefined;
     }
     if (item.type === FRONTEND.Terminate) {
@@ -88,75 +108,19 @@ export class ClientSide {
       if (!this.#state.skipping) this.#state.sendData(item.bytes);
       return undefined;
     }
-    if (copy.isUndecided) await this.#state.waitForTarget(() => !copy.isUndecided);
-    if (copy.isReading && (await this.#endsInCopy(item.type))) return undefined;
+    if (await this.#misplaced.isSpent(item.type)) return undefined;
     await this.#request(item.type, item.body, item.bytes, at);
     return undefined;
-  }
-
-  /**
-   * What the target does with these in copy mode; see copy-guard.ts. Anything but Sync and Flush
-   * makes the copy fail, if it has not failed before: which of the two it is only the target knows.
-   * So it gets a message of the same type that it refuses in any mode.
-   * @returns whether that is the end of the message.
-   */
-  async #endsInCopy(type: number): Promise<boolean> {
-    const state = this.#state;
-    const { copy } = state;
-    if (type === FRONTEND.Flush) return true;
-    if (type === FRONTEND.Sync) {
-      copy.deferredSyncs += 1;
-      return true;
-    }
-    if (copy.isExtended) {
-      this.#refusedByTarget(emptyMessage(type));
-      copy.closed();
-      return true;
-    }
-    const denial = this.#refusals.byTarget();
-    const entry: Entry = {
-      ...refusedEntry(type),
-      origin: 'own',
-      segment: state.segment,
-      denial,
-    };
-    state.send(emptyMessage(type), entry);
-    state.sendSync(undefined, 'own');
-    copy.intruded(entry);
-    await state.waitForTarget(() => !copy.isUndecided);
-    return copy.intruderWasTaken;
   }
 
   async #request(type: number, body: Uint8Array, bytes: Uint8Array, at: number): Promise<void> {
     try {
       await this.#understood(type, body, bytes, at);
     } catch (error) {
-      if (error instanceof MalformedMessage) this.#malformed(type, body, bytes);
+      if (error instanceof MalformedMessage) this.#misplaced.malformed(type, body, bytes);
       else if (error instanceof UndecodableText) this.#portals.deny(this.#refusals.undecodable());
       else throw error;
     }
-  }
-
-  /** The target has words of its own for it, and what it does next is for it to say. */
-  #malformed(type: number, body: Uint8Array, bytes: Uint8Array): void {
-    const state = this.#state;
-    const message = malformedInstead(type, body) ?? bytes;
-    if (type === FRONTEND.Sync) state.sendSync(bytes);
-    else if (type !== FRONTEND.Query) this.#refusedByTarget(message);
-    else {
-      const denial = this.#refusals.byTarget();
-      const { segment } = state;
-      state.send(message, { ...refusedEntry(type), origin: 'client', segment, denial });
-    }
-  }
-
-  /** In the extended protocol: what follows up to Sync is skipped. */
-  #refusedByTarget(message: Uint8Array): void {
-    const state = this.#state;
-    const entry = { kind: 'describe', statement: undefined, portal: undefined } as const;
-    const denial = this.#refusals.byTarget();
-    state.send(message, { ...entry, origin: 'client', segment: state.segment, denial });
-    state.skipping = true;
   }
 
   async #understood(type: number, body: Uint8Array, bytes: Uint8Array, at: number): Promise<void> {

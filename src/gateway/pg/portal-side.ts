@@ -2,6 +2,7 @@
 import { decodeBind, decodeBindNames, readResultFormats } from '../../protocol/pg/bind.ts';
 import { encodeDescribe } from '../../protocol/pg/describe.ts';
 import { decodeExecute } from '../../protocol/pg/execute.ts';
+import type { FormatCode } from '../../protocol/pg/format-code.ts';
 import type { NativeError } from '../to-error-response.ts';
 import type { Decider } from './decide.ts';
 import { type Denial, deniedExecute } from './denial.ts';
@@ -33,24 +34,49 @@ export class PortalSide {
   }
 
   async bind(body: Uint8Array, bytes: Uint8Array, at: number): Promise<void> {
+    const { portal, statement } = decodeBindNames(body, this.#state.codec);
+    const known = await this.statementFor(statement, at);
+    if (known === undefined) return;
+    // The server looks the statement up before it reads on, and so do we.
+    const formats = readResultFormats(body);
+    const { codec, segment } = this.#state;
+    const values = needsValues(known)
+      ? keepBound(decodeBind(body, codec), bytes, segment)
+      : undefined;
+    this.bound(bytes, { name: portal, known, formats, values });
+  }
+
+  /** @returns the statement that may be bound now; undefined when it was refused, or will be skipped. */
+  async statementFor(name: string, at: number): Promise<KnownStatement | undefined> {
     const state = this.#state;
-    const message = decodeBindNames(body, state.codec);
-    const found = await this.#find(state.statements, message.statement, unknownStatement);
-    if (state.skipping) return;
+    const found = await this.#find(state.statements, name, unknownStatement);
+    if (state.skipping) return undefined;
     if (found.type !== 'known') {
-      return this.deny(this.#refusals.native(noStatement(message.statement)));
+      this.deny(this.#refusals.native(noStatement(name)));
+      return undefined;
     }
     const statement = await this.#current(found.value, at, undefined);
-    if (statement === undefined) return;
-    // The server looks the statement up before it reads on, and so do we.
-    const resultFormats = readResultFormats(body);
-    state.statements.replace(message.statement, found.value, statement);
-    const mayWait = demandsOf(statement.allowed, false).length > 0;
+    if (statement !== undefined) state.statements.replace(name, found.value, statement);
+    return statement;
+  }
+
+  /** @param bytes of the Bind, or the last of them. */
+  bound(
+    bytes: Uint8Array,
+    made: {
+      readonly name: string;
+      readonly known: KnownStatement;
+      readonly formats: readonly FormatCode[];
+      /** For an approval. */
+      readonly values: KnownPortal['bound'];
+    },
+  ): void {
+    const state = this.#state;
     const portal: KnownPortal = {
-      statement,
-      bound: mayWait ? keepBound(decodeBind(body, state.codec), bytes, state.segment) : undefined,
+      statement: made.known,
+      bound: made.values,
+      formats: made.formats,
       releasedUnder: undefined,
-      formats: resultFormats,
       rows: 0,
       described: undefined,
       describedIn: undefined,
@@ -59,12 +85,12 @@ export class PortalSide {
     const entry = {
       kind: 'bind',
       origin: 'client',
-      name: message.portal,
+      name: made.name,
       portal,
       segment,
     } as const;
     state.send(bytes, entry);
-    state.portals.announce(message.portal, entry, portal);
+    state.portals.announce(made.name, entry, portal);
   }
 
   async execute(body: Uint8Array, bytes: Uint8Array, at: number): Promise<void> {
@@ -212,6 +238,11 @@ export class PortalSide {
     // The target refuses it for certain, and skips what follows up to Sync.
     state.skipping = true;
   }
+}
+
+/** What may have to wait for an approval is shown with its values. */
+export function needsValues({ allowed }: KnownStatement): boolean {
+  return demandsOf(allowed, false).length > 0;
 }
 
 function unknownPortal(grantGeneration: string): KnownPortal {

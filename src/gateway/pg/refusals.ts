@@ -50,6 +50,34 @@ export class Refusals {
     });
   }
 
+  /** @param limit bytes. */
+  tooLarge(at: number, limit: number): Denial {
+    const refusal: Refusal = {
+      code: 'HOOP_TOO_LARGE',
+      sqlState: '54000',
+      message: 'message is too large',
+      detail: `Statements may have ${limit} bytes here: they are read as a whole before they run.`,
+      hint: 'Send large values as parameters, or with COPY: their size is not limited.',
+      position: undefined,
+      rule: undefined,
+    };
+    return this.denial(at, { type: 'refused', verdict: refusedVerdict(refusal) });
+  }
+
+  /** An approver must see the values, and these are not kept. */
+  tooLargeToShow(at: number): Denial {
+    const refusal: Refusal = {
+      code: 'HOOP_TOO_LARGE',
+      sqlState: '54000',
+      message: 'values are too large to be shown for an approval',
+      detail: 'The statement needs an approval, and who approves it must see its values.',
+      hint: 'Send smaller values.',
+      position: undefined,
+      rule: undefined,
+    };
+    return this.denial(at, { type: 'refused', verdict: refusedVerdict(refusal) });
+  }
+
   functionCall(at: number): Denial {
     const refusal: Refusal = {
       code: 'HOOP_MESSAGE_REFUSED',

@@ -29,7 +29,7 @@ export async function relayClient(
 ): Promise<'terminated' | 'ended'> {
   const side = new ClientSide(state, source);
   const scanner = new MessageScanner({
-    decide: (type) => side.decide(type),
+    decide: (type, bodyLength) => side.decide(type, bodyLength),
     maxWholeLength: MAX_WHOLE_LENGTH,
   });
   let turnEnds = 0;

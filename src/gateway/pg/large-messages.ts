@@ -1,0 +1,73 @@
+/** Messages that are not collected: the values of a Bind pass, anything else is refused. */
+import { UndecodableText } from '../../protocol/pg/malformed-message.ts';
+import { FRONTEND } from '../../protocol/pg/message-types.ts';
+import { deniedQuery } from './denial.ts';
+import { LargeBind } from './large-bind.ts';
+import { refusedEntry } from './malformed.ts';
+import type { MisplacedMessages } from './misplaced-messages.ts';
+import type { PassingPart } from './passing-messages.ts';
+import type { PortalSide } from './portal-side.ts';
+import type { Refusals } from './refusals.ts';
+import type { StreamState } from './stream-state.ts';
+
+/**
+ * Longest message that is collected, bytes of its body. PostgreSQL takes up to 1 GiB; a statement of
+ * this size would take the memory of everyone else. The values of a Bind need not be collected.
+ */
+const MAX_COLLECTED = 64 * 1024 * 1024;
+const MAX_COLLECTED_BIND = 1024 * 1024;
+
+/** @param bodyLength bytes. */
+export function mustPass(type: number, bodyLength: number): boolean {
+  return bodyLength > (type === FRONTEND.Bind ? MAX_COLLECTED_BIND : MAX_COLLECTED);
+}
+
+export class LargeMessages {
+  readonly #state: StreamState;
+  readonly #portals: PortalSide;
+  readonly #refusals: Refusals;
+  readonly #misplaced: MisplacedMessages;
+  /** The Bind that is passing; undefined: what comes is dropped. */
+  #bind: LargeBind | undefined;
+
+  constructor(
+    state: StreamState,
+    parts: {
+      readonly portals: PortalSide;
+      readonly refusals: Refusals;
+      readonly misplaced: MisplacedMessages;
+    },
+  ) {
+    this.#state = state;
+    this.#portals = parts.portals;
+    this.#refusals = parts.refusals;
+    this.#misplaced = parts.misplaced;
+  }
+
+  /** Of a message that is not collected: the values of a Bind pass, anything else is refused. */
+  async part({ type, bytes, isFirst, isLast }: PassingPart, at: number): Promise<void> {
+    const state = this.#state;
+    if (isFirst) {
+      this.#bind = undefined;
+      if ((await this.#misplaced.isSpent(type)) || state.skipping) return;
+      if (type === FRONTEND.Bind)
+        this.#bind = new LargeBind(state, this.#portals, this.#refusals, at);
+      else this.#tooLarge(type, at);
+    }
+    try {
+      await this.#bind?.part(bytes, isLast);
+    } catch (error) {
+      if (!(error instanceof UndecodableText)) throw error;
+      this.#bind = undefined;
+      this.#portals.deny(this.#refusals.undecodable());
+    }
+  }
+
+  #tooLarge(type: number, at: number): void {
+    const state = this.#state;
+    const denial = this.#refusals.tooLarge(at, MAX_COLLECTED);
+    if (type !== FRONTEND.Query) return void this.#portals.deny(denial);
+    const entry = { ...refusedEntry(type), origin: 'client', segment: state.segment } as const;
+    state.send(deniedQuery(denial), { ...entry, denial });
+  }
+}
