@@ -24,8 +24,13 @@ export const dumpRestore: Suite = {
     const run = (name: string, args: readonly string[]): Promise<ProgramResult> =>
       context.runProgram(clientProgram(context.server, name), args, { cwd: scratch });
     const dump = async (name: string, args: readonly string[]): Promise<void> => {
-      outputs.set(name, shown(await run('pg_dump', args)));
+      outputs.set(
+        name,
+        shown(await run('pg_dump', [...(args.includes('--blobs') ? [] : ['--no-blobs']), ...args])),
+      );
     };
+    // Large objects are read by function call messages, which policy cannot see into: one case.
+    await dump('large objects', ['--table=shop.parent', '--blobs']);
     await dump('plain', []);
     await dump('plain, inserts', ['--inserts', '--rows-per-insert=3', '--column-inserts']);
     await dump('schema only, clean, create', [
@@ -64,7 +69,7 @@ async function straight(context: SuiteContext): Promise<string> {
     PGUSER: url.username,
     PGPASSWORD: url.password,
   };
-  return shown(await context.runProgram(program, [], { env }));
+  return shown(await context.runProgram(program, ['--no-blobs'], { env }));
 }
 
 function shown({ exitCode, stdout, stderr }: ProgramResult): string {

@@ -299,6 +299,7 @@ export class ClientSide {
     const state = this.#state;
     const entry = { origin: 'client', segment: state.segment } as const;
     if (state.options.grant().passthrough) {
+      state.story.opaque(at);
       state.settings.sent({ runsUserCode: true, changesCatalog: true }, state.segment);
       state.send(bytes, { ...entry, kind: 'function-call' });
       return;

@@ -61,7 +61,9 @@ export function knownStatements(request: {
   const { state, decided, text, at, parameterTypes } = request;
   const statements = decided.type === 'allowed' ? decided.statements : [];
   const numbered = decided.type === 'allowed' ? decided.first : undefined;
-  const first = numbered ?? state.story.allowed(at, statements);
+  const first =
+    numbered ??
+    (decided.type === 'opaque' ? state.story.opaque(at) : state.story.allowed(at, statements));
   const common = {
     source: text,
     parameterTypes,

@@ -1,6 +1,7 @@
 /** What one stream leaves in the record besides its bytes: decisions, results, denials, totals. */
 import type { HitCounts } from '../../masking/detect-text.ts';
 import { isMistake } from '../../policy/is-mistake.ts';
+import { builtin } from '../../policy/sql/guards.ts';
 import type { AllowedStatement, StatementAnalysis, Verdict } from '../../policy/sql/types.ts';
 import type { Refusal, RuleRef } from '../../policy/types.ts';
 import type { ApprovalOutcome, EvidenceLine, RecordingEvent } from '../../recording/types.ts';
@@ -101,6 +102,13 @@ export class StreamStory {
     const counted = outcome === 'denied' ? 'deny' : 'approve';
     const by = standing.votes.flatMap((vote) => (vote.decision === counted ? [vote.by.name] : []));
     this.#say({ type: 'decided', stream, at, request, outcome, by, message });
+  }
+
+  /** Let through without a look, by a passthrough grant. @returns its number. */
+  opaque(at: number): number {
+    const first = this.#numbers + 1;
+    this.#decision({ at, rules: [builtin('passthrough')] });
+    return first;
   }
 
   refused(at: number, verdict: Verdict & { effect: 'refuse' }): void {

@@ -3,7 +3,7 @@
  * the same messages with the same bytes in the same order.
  */
 import { describe, expect, test } from 'vitest';
-import { type Script, startBench } from './engine-bench.ts';
+import { type Script, startBench, testGrant } from './engine-bench.ts';
 import {
   bind,
   closePortal,
@@ -221,5 +221,69 @@ describe.each([false, true])('byte at a time: %s', (byteAtATime) => {
     const actual = await play(client, steps);
     expect(actual).toEqual(expected);
     expect(bench.failures).toEqual([]);
+  });
+});
+
+/** A call of the function with this OID, without arguments. */
+function functionCall(oid: number): Uint8Array {
+  const body = Buffer.alloc(10);
+  body.writeUInt32BE(oid, 0);
+  return message('F', body);
+}
+
+const PG_CLIENT_ENCODING = 810;
+const bytes = (hex: string): string => Buffer.from(hex, 'hex').toString('latin1');
+const rawQuery = (text: string): Uint8Array =>
+  message('Q', Buffer.concat([Buffer.from(text, 'latin1'), Buffer.alloc(1)]));
+const rawParse = (name: string, text: string): Uint8Array =>
+  message('P', Buffer.from(`${name}\0${text}\0\0\0`, 'latin1'));
+
+/** What no policy of rules lets through. */
+const unguarded: Record<string, readonly Step[]> = {
+  'SQL that no parser of ours would take': [
+    { send: [query('SELEC 1; \u0001')] },
+    { send: [parse('this is no SQL'), bind(), execute(), sync] },
+    { send: [query(`SELECT ${'('.repeat(3000)}1${')'.repeat(3000)}`)] },
+  ],
+  'settings that change how SQL is read': [
+    { send: [query('SET standard_conforming_strings = off')] },
+    { send: [query("SELECT 'a\\'; SELECT 1 --'")] },
+    { send: [query("SET backslash_quote = on; SELECT 'a\\'b'")] },
+  ],
+  'encodings in which a byte of a character looks like a backslash': [
+    { send: [query("SET client_encoding = 'SJIS'")] },
+    { send: [rawQuery(`SELECT '${bytes('835c')}', length('${bytes('835c')}')`)] },
+    { send: [rawParse(bytes('835c'), `SELECT '${bytes('835c')}'`), sync] },
+    { send: [query("SET client_encoding = 'UTF8'")] },
+    { send: [rawQuery(`SELECT '${bytes('ff')}'`)] },
+    { send: [rawParse(bytes('c3'), 'SELECT 1'), sync] },
+  ],
+  'function call messages': [
+    { send: [functionCall(PG_CLIENT_ENCODING)] },
+    { send: [functionCall(1)] },
+    { send: [query('BEGIN'), functionCall(1), functionCall(PG_CLIENT_ENCODING)], ready: 3 },
+    { send: [query('ROLLBACK')] },
+  ],
+};
+
+describe.each([false, true])('under a passthrough grant, byte at a time: %s', (byteAtATime) => {
+  test.each(Object.entries({ ...cases, ...unguarded }))('%s', async (_title, steps) => {
+    await using native = await direct();
+    const expected = await play(native, steps);
+    const grant = testGrant({ passthrough: true });
+    await using bench = await startBench({
+      ...{ target: target(), grant: () => grant, byteAtATime },
+      script: () => {
+        throw new Error('the policy is not asked');
+      },
+    });
+    await using client = await RawClient.open(bench.port);
+    expect(await play(client, steps)).toEqual(expected);
+    expect(bench.failures).toEqual([]);
+    const decisions = bench.events.filter(({ type }) => type === 'decision');
+    expect(decisions.length).toBeGreaterThan(0);
+    for (const decision of decisions) {
+      expect(decision).toMatchObject({ effect: 'allow', rules: [{ id: 'builtin/passthrough' }] });
+    }
   });
 });
