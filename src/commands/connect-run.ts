@@ -50,6 +50,8 @@ export async function runConnect(outer: Io, request: ConnectRequest): Promise<vo
   }
   const json = jsonWriter(outer, request);
   const io = notesAs(outer, request, json);
+  // For what an event has said already, where both would come on stderr.
+  const told: Io = io === outer ? io : { ...io, note: () => undefined };
   await using open = await openGateway(io);
   const connecting = connectSession({
     open,
@@ -63,7 +65,7 @@ export async function runConnect(outer: Io, request: ConnectRequest): Promise<vo
     carrier: io.env['HOOP_CARRIER'] === 'websocket' ? 'websocket' : 'auto',
     signal: io.signal,
     events: {
-      onEvidence: (line) => showEvidence(io, json, line),
+      onEvidence: (line) => showEvidence(told, json, line),
       onRefused: (reason) => io.note(`a local connection was refused: ${reason}`),
       onFallback: (because) => {
         json({ event: 'carrier', carrier: 'websocket', because });
@@ -82,14 +84,14 @@ export async function runConnect(outer: Io, request: ConnectRequest): Promise<vo
   try {
     show(io, request, session, json);
     end = await (request.command.length > 0
-      ? serveCommand(io, request, session, json)
+      ? serveCommand(told, request, session, json)
       : untilEnd(io, session));
   } finally {
     await session.close();
   }
   const refused = Object.fromEntries(session.refused);
   json({ event: 'closing', reason: end.reason, message: end.message, refused });
-  io.note(`session ended: ${plain(end.message)}`);
+  told.note(`session ended: ${plain(end.message)}`);
   noteRefused(io, session.refused);
   await pending;
   const receipt = await uploadRecording({ open, session: session.id, note: io.note });
@@ -239,7 +241,7 @@ function show(io: Io, request: ConnectRequest, session: ClientSession, json: Jso
     return;
   }
   const { limits } = reply;
-  io.note(`session ${reply.session} to ${plain(facts.name)}, recorded on both sides`);
+  io.note(`session ${reply.session} to ${plain(facts.name)} (recorded)`);
   io.note(
     `policy ${policy.commit.slice(0, 12)}, signed by ${plain(policy.signer)}, ${POLICY_SOURCES[policy.source]}`,
   );

@@ -167,6 +167,7 @@ describe('connect NAME --json -- COMMAND', () => {
     const denied = raw.find((line) => line.includes('"denied"'));
     expect(denied).toContain('\\u009b31m\\u202e');
     expect(raw.join('')).not.toMatch(/[\u007f-\u009f\u202e]/);
+    expect(raw.some((line) => line.includes('"note"') && line.includes('denied'))).toBe(false);
     expect(JSON.parse(denied ?? '{}')).toMatchObject({ event: 'denied', v: 1 });
   });
 });

@@ -69,7 +69,11 @@ export function guardSetting(
     const harmless = PARSING_DEFAULTS.get(setting) ?? [];
     return value !== undefined && harmless.includes(value.trim().toLowerCase())
       ? undefined
-      : refuse(setting, 'It changes how the server reads SQL, so that policy could not.');
+      : refuse(
+          setting,
+          'It changes how the server reads SQL, so that policy could not.',
+          harmless[0] === undefined ? undefined : `Leave it at ${harmless[0]}.`,
+        );
   }
   if (effect === 'encoding') {
     return value !== undefined && isSafeEncoding(value) ? undefined : refuseEncoding(value);

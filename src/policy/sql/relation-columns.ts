@@ -192,7 +192,10 @@ export function refuseSensitive(
     if (sensitive.server !== undefined) {
       facts.serverAccess.add(sensitive.server);
     }
-    facts.refuse(`${name}.${column} ${sensitive.reason}`, { location });
+    const hint = sensitive.isPart
+      ? `Select the other columns of ${name} by name, without ${column}.`
+      : undefined;
+    facts.refuse(`${name}.${column} ${sensitive.reason}`, { hint, location });
     return;
   }
 }

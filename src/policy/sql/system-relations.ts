@@ -57,6 +57,8 @@ const SENSITIVE: ReadonlyMap<string, SensitiveColumns> = new Map([
 export interface SensitiveColumn {
   readonly reason: string;
   readonly server: string | undefined;
+  /** The relation has other columns, which may be shown. */
+  readonly isPart: boolean;
 }
 
 /** @returns why this column of a system relation must not be shown while masks apply. */
@@ -65,7 +67,7 @@ export function sensitiveColumn(relation: string, column: string): SensitiveColu
   if (!known || (known.columns && !known.columns.has(column))) {
     return undefined;
   }
-  return { reason: known.reason, server: known.server };
+  return { reason: known.reason, server: known.server, isPart: known.columns !== undefined };
 }
 
 function some(reason: string, ...columns: string[]): SensitiveColumns {
