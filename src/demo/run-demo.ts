@@ -8,7 +8,8 @@ import { renderJson } from '../ui/render-json.ts';
 import { terminalWidth } from '../ui/terminal-width.ts';
 import { DEMO_TARGET, type Demo, startDemo } from './demo.ts';
 import { LAUNCHER } from './hoop-process.ts';
-import { createTour, TOUR, TourFailure } from './tour.ts';
+import { createTour, TOUR } from './tour.ts';
+import { TourFailure } from './tour-commands.ts';
 
 export interface RunDemoOptions {
   readonly check?: boolean;

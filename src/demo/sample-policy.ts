@@ -42,6 +42,8 @@ rules:
     allow: { verbs: [select], relations: ['public.*'] }
   - name: work-on-orders
     allow: { verbs: [insert, update], relations: [public.orders] }
+  - name: delete-orders
+    approve: { verbs: [delete], relations: [public.orders], qualified: true, approvers: [approvers] }
   - name: no-structure
     deny: { verbs: [drop, truncate, alter, create, grant, revoke] }
     hint: Changes of structure go through a migration; ask the dba group.

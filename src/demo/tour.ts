@@ -4,16 +4,25 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Demo } from './demo.ts';
 import { DEMO_TARGET } from './demo.ts';
-import { type HoopRun, runHoop, startHoop } from './hoop-process.ts';
+import { startHoop } from './hoop-process.ts';
 import { SAMPLE_CUSTOMERS } from './sample-data.ts';
 import { connectAdmin } from './sample-target.ts';
-import { chooseSqlClient, type SqlClient } from './sql-client.ts';
+import { chooseSqlClient } from './sql-client.ts';
+import { heldAndApproved } from './tour-approval.ts';
+import {
+  expectText,
+  field,
+  homeOf,
+  hoop,
+  note,
+  query,
+  type Tour,
+  TourFailure,
+  until,
+} from './tour-commands.ts';
 
-/** A commit is in force within 5 s; a slow machine gets more before we call it broken. */
-const POLICY_DEADLINE_MS = 15_000;
 const SAMPLE = SAMPLE_CUSTOMERS.slice(0, 3);
 
 export interface TourStep {
@@ -23,25 +32,6 @@ export interface TourStep {
   /** Does it, shows it, and throws a TourFailure when it is not as the title says. */
   readonly run: (tour: Tour) => Promise<void>;
 }
-
-/** What a step works with: the demo, and a screen that shows commands and their output. */
-export interface Tour {
-  readonly demo: Demo;
-  readonly client: SqlClient;
-  readonly signal: AbortSignal;
-  /** Columns for the output of commands; undefined: all that it takes. */
-  readonly width: number | undefined;
-  /** Shows a command line as a user would type it. */
-  command(text: string): void;
-  /** Shows output of a command, as it was. */
-  output(text: string): void;
-  /** Shows a conclusion in one line. */
-  finding(text: string): void;
-  /** What earlier steps leave for later ones. */
-  readonly notes: Map<string, string>;
-}
-
-export class TourFailure extends Error {}
 
 export const TOUR: readonly TourStep[] = [
   {
@@ -73,6 +63,12 @@ export const TOUR: readonly TourStep[] = [
     explanation:
       'The answer says which rule refused it and what to do instead, so that a person or an agent can act on it. The statement never reached the database.',
     run: denied,
+  },
+  {
+    title: 'A risky statement waits for a second person',
+    explanation:
+      'The policy lets engineers delete orders once an approver has looked. The DELETE waits in the connection, the client just sees it take a while; the dba sees the statement, who asks and why, and what it would do. Nobody approves their own.',
+    run: heldAndApproved,
   },
   {
     title: 'The local port is only for its owner',
@@ -277,62 +273,9 @@ rules: []
 
 // ---------------------------------------------------------------- what the steps share
 
-async function hoop(
-  tour: Tour,
-  args: readonly string[],
-  options: { readonly show?: boolean; readonly mayFail?: boolean } = {},
-): Promise<HoopRun> {
-  const show = options.show ?? true;
-  if (show) {
-    tour.command(`hoop ${args.map(quote).join(' ')}`);
-  }
-  const run = await runHoop(args, { ...runOf(tour), home: homeOf(tour) });
-  if (show) {
-    tour.output(run.output);
-  }
-  if (run.exitCode !== 0 && !options.mayFail) {
-    throw new TourFailure(
-      `"hoop ${args.join(' ')}" ended with ${run.exitCode}: ${run.stderr.trim()}`,
-    );
-  }
-  return run;
-}
-
-/** Output that is shown is made for the screen that it is shown on. */
-function runOf({ signal, width }: Tour) {
-  const variables = width === undefined ? {} : { HOOP_COLUMNS: String(width) };
-  return { signal, variables };
-}
-
-async function query(tour: Tour, statements: readonly string[]): Promise<HoopRun> {
-  const args = [
-    'connect',
-    DEMO_TARGET,
-    '--reason',
-    'demo tour',
-    '--',
-    ...tour.client.command(statements),
-  ];
-  const shown = statements.map((text) => `-c ${quote(text)}`).join(' \\\n       ');
-  tour.command(`hoop connect ${DEMO_TARGET} --reason "demo tour" -- psql \\\n       ${shown}`);
-  const run = await runHoop(args, { ...runOf(tour), home: homeOf(tour) });
-  tour.output(run.output);
-  return run;
-}
-
 async function commitInForce(tour: Tour): Promise<string> {
   const { stdout } = await hoop(tour, ['targets', '--json'], { show: false });
   return String(field(JSON.parse(stdout), 'commit'));
-}
-
-async function until(tour: Tour, test: () => Promise<boolean>, failure: string): Promise<void> {
-  const deadline = performance.now() + POLICY_DEADLINE_MS;
-  while (!(await test())) {
-    if (performance.now() > deadline) {
-      throw new TourFailure(failure);
-    }
-    await sleep(250, undefined, { signal: tour.signal });
-  }
 }
 
 function newestDeniedSession(json: string): string {
@@ -355,12 +298,6 @@ function sessionIds(json: string): string[] {
     : [];
 }
 
-function field(value: unknown, name: string): unknown {
-  return typeof value === 'object' && value !== null
-    ? Object.entries(value).find(([key]) => key === name)?.[1]
-    : undefined;
-}
-
 function refuseSecrets(text: string): void {
   for (const customer of SAMPLE_CUSTOMERS) {
     if (
@@ -371,29 +308,6 @@ function refuseSecrets(text: string): void {
       throw new TourFailure(`a secret of customer ${customer.id} came through`);
     }
   }
-}
-
-function expectText(text: string, part: string, failure: string): void {
-  // On a terminal long lines are broken.
-  if (!text.replace(/\s+/g, ' ').includes(part)) {
-    throw new TourFailure(`${failure} ("${part}" is not in the output)`);
-  }
-}
-
-function note(tour: Tour, name: string): string {
-  const value = tour.notes.get(name);
-  if (value === undefined) {
-    throw new TourFailure(`an earlier step left no ${name}`);
-  }
-  return value;
-}
-
-function homeOf(tour: Tour): string {
-  return tour.demo.homes['engineer'] ?? '';
-}
-
-function quote(text: string): string {
-  return /^[A-Za-z0-9_./:=@-]+$/.test(text) ? text : `"${text.replaceAll('"', '\\"')}"`;
 }
 
 export function createTour(
