@@ -51,7 +51,6 @@ const Grant = z.object({
   /** Who revoked it. */
   endedBy: z.string().optional(),
 });
-export type AccessGrantReply = z.infer<typeof Grant>;
 
 /** Grants newest first: one's own; approvers and auditors see everybody's. */
 export const AccessReply = z.object({
