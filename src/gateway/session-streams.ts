@@ -166,6 +166,12 @@ export class SessionStreams {
       evidence,
       signal: ending,
     });
+    const { problem } = summary;
+    if (problem?.code.startsWith('HOOP_TARGET_')) {
+      // The client has not been told the address, nor what the network said; here both help.
+      const hosts = target.hosts.map(({ host, port }) => `${host}:${port}`).join(', ');
+      this.#options.log.warn('target.failed', { stream, hosts, ...errorFields(problem) });
+    }
     return summary.reason;
   }
 

@@ -34,7 +34,7 @@ export async function readFirstPacket(reader: ChunkReader): Promise<FirstPacket>
   const packets = new StartupPacketReader();
   for (;;) {
     const chunk = await reader.next();
-    if (chunk === undefined) throw new StreamEnded('the client left before it asked for anything');
+    if (chunk === undefined) throw new StreamEnded('the client asked for nothing');
     const read = packets.push(chunk);
     if (read === undefined) continue;
     const { packet, bytes, rest } = read;

@@ -43,6 +43,8 @@ import { RecordingFailed, StreamStory } from './stream-story.ts';
 import { connectTarget, type TargetConnection } from './target-connection.ts';
 import type { PostgresStreamOptions, PostgresStreamSummary } from './types.ts';
 
+/** The CLI opens a stream when its client has logged in, and sends the first packet with it. */
+const STARTUP_WITHIN_MS = 10_000;
 /** How long either side may take to follow when the stream ends. */
 const CLOSE_TIMEOUT_MS = 1000;
 /** A client that closed its half may still read the answers to what it asked. */
@@ -64,7 +66,9 @@ export async function servePostgresStream(
     if (error instanceof StreamEnded) return stream.story.summary(error.message);
     const reason = options.signal.aborted ? endOfSession(options.signal) : error;
     await stream.sayFatal(reason instanceof HoopError ? reason : INTERNAL_FAULT);
-    if (reason instanceof HoopError) return stream.story.summary(reason.message);
+    if (reason instanceof HoopError) {
+      return { ...stream.story.summary(reason.message), problem: reason };
+    }
     throw error;
   } finally {
     await stream.close();
@@ -93,7 +97,7 @@ class PostgresStream {
   }
 
   async serve(): Promise<string> {
-    const first = await this.#untilOver(readFirstPacket(this.#reader));
+    const first = await this.#untilOver(this.#firstPacket());
     if (first.packet.type === 'CancelRequest') return this.#cancel(first.packet);
     const refused = refuseStartup(first.packet, this.#options);
     if (refused !== undefined) {
@@ -157,6 +161,17 @@ class PostgresStream {
     client.resume();
     await withinTime(Promise.race([promise, this.#clientGone.promise]), CLOSE_TIMEOUT_MS);
     client.destroy();
+  }
+
+  /** One that keeps a stream open and asks for nothing would hold a place of its session for ever. */
+  async #firstPacket(): Promise<FirstPacket> {
+    const limit = this.#options.startupWithinMs ?? STARTUP_WITHIN_MS;
+    const timer = setTimeout(() => this.#reader.stop(), limit);
+    try {
+      return await readFirstPacket(this.#reader);
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   async #cancel(request: CancelRequest): Promise<string> {

@@ -1,5 +1,6 @@
 /** What the Postgres engine needs from the rest of the gateway; nothing else reaches it. */
 import type { Duplex } from 'node:stream';
+import type { HoopError } from '../../errors.ts';
 import type { LoginMethod, SessionAttributes } from '../../policy/policy.ts';
 import type {
   ApprovalDemand,
@@ -162,6 +163,8 @@ export interface PostgresStreamOptions {
    * it. The same value hashes to the same text for as long as the key lives, so that joins work.
    */
   readonly maskKey: Secret<Uint8Array>;
+  /** For tests. */
+  readonly startupWithinMs?: number;
   /** Session end: the engine sends 57P01 with the reason where the protocol allows, then closes. */
   readonly signal: AbortSignal;
 }
@@ -171,4 +174,6 @@ export interface PostgresStreamSummary {
   readonly denied: number;
   readonly maskedValues: number;
   readonly reason: string;
+  /** What ended it, with its causes, which are for the operator alone. */
+  readonly problem?: HoopError;
 }

@@ -42,12 +42,13 @@ export function refuseStartupParameters(
 }
 
 /**
- * Words are split at white space, a backslash keeps the next character (pg_split_opts).
+ * Words are split at white space, a backslash keeps the next character (pg_split_opts). White space
+ * is what isspace() of C says: the blanks of Unicode are part of a word.
  * @returns undefined when there is any other switch: some change more than a setting.
  * https://www.postgresql.org/docs/18/libpq-connect.html#LIBPQ-CONNECT-OPTIONS
  */
 function startupOptions(text: string): [string, string][] | undefined {
-  const words = [...text.matchAll(/(?:\\[\s\S]|[^\\\s])+|\\$/g)].map(([word]) =>
+  const words = [...text.matchAll(/(?:\\[\s\S]|[^\\ \t\n\v\f\r])+|\\$/g)].map(([word]) =>
     word.replace(/\\([\s\S])/g, '$1'),
   );
   const options: [string, string][] = [];

@@ -174,6 +174,7 @@ export interface BenchOptions {
   readonly grant?: () => Grant;
   /** Splits what goes to the engine into single bytes. */
   readonly byteAtATime?: boolean;
+  readonly startupWithinMs?: number;
   /** Throws: the record cannot be written. */
   readonly onRecorded?: () => void;
   readonly onEvent?: (event: RecordingEvent) => void;
@@ -234,6 +235,9 @@ export async function startBench(options: BenchOptions): Promise<Bench> {
       recorded: () => options.onRecorded?.(),
       evidence: (line) => evidence.push(line),
       maskKey: new Secret(new Uint8Array(32).fill(7)),
+      ...(options.startupWithinMs === undefined
+        ? {}
+        : { startupWithinMs: options.startupWithinMs }),
       signal: session.signal,
     });
     summaries.push(summary);

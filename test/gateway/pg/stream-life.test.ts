@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import { HoopError } from '../../../src/errors.ts';
+import { errorFields } from '../../../src/gateway/log.ts';
 import { decodeBackendKeyData } from '../../../src/protocol/pg/backend-key-data.ts';
 import { encodeCancelRequest } from '../../../src/protocol/pg/cancel-request.ts';
 import { encodeStartupMessage } from '../../../src/protocol/pg/startup-message.ts';
@@ -102,6 +103,29 @@ describe('startup', () => {
     await using bench = await startBench({ target: { ...target(), hosts: [hostAt(1)] } });
     await using client = await RawClient.open(bench.port);
     expect(errors(client.received)[0]).toMatchObject({ M: 'cannot reach target "test-db"' });
+  });
+
+  test('that is not completed in time is closed, without a connection to the target', async () => {
+    await using bench = await startBench({ target: target(), startupWithinMs: 50 });
+    const socket = connect(bench.port, '127.0.0.1');
+    socket.write(Buffer.from('0000002000030000', 'hex'));
+    socket.resume();
+    await once(socket, 'close');
+    await bench.idle();
+    expect(bench.summaries).toMatchObject([{ reason: 'the client asked for nothing' }]);
+  });
+
+  test('tells the operator, and only the operator, where the target is not', async () => {
+    const hosts = [{ ...hostAt(1), shown: undefined }];
+    await using bench = await startBench({ target: { ...target(), hosts } });
+    await using client = await RawClient.open(bench.port);
+    await bench.idle();
+    expect(JSON.stringify(errors(client.received))).not.toContain('127.0.0.1');
+    const [summary] = bench.summaries;
+    expect(errorFields(summary?.problem)).toMatchObject({
+      code: 'HOOP_TARGET_UNREACHABLE',
+      cause: expect.stringContaining('127.0.0.1:1'),
+    });
   });
 
   test('with a long statement right behind it in one packet', async () => {

@@ -497,6 +497,83 @@ describe('a server that is after the password', () => {
   });
 });
 
+describe('the bytes of a server', () => {
+  /** What the server says to `user`, each byte by itself; and all of it. */
+  async function bytewise(heard: Buffer[]): Promise<{ readonly port: number } & AsyncDisposable> {
+    const sockets = new Set<Socket>();
+    const proxy = createServer({ noDelay: true }, (near) => {
+      const far = connect({ host: '127.0.0.1', port: server.port, noDelay: true });
+      for (const end of [near, far]) sockets.add(end.on('error', () => undefined));
+      near.on('data', (bytes) => far.write(bytes)).on('close', () => far.destroy());
+      far
+        .on('close', () => near.destroy())
+        .on('data', (bytes: Buffer) => {
+          heard.push(bytes);
+          for (const byte of bytes) near.write(Uint8Array.of(byte));
+        });
+    });
+    proxy.listen(0, '127.0.0.1');
+    await once(proxy, 'listening');
+    return {
+      port: (proxy.address() as AddressInfo).port,
+      async [Symbol.asyncDispose]() {
+        for (const socket of sockets) socket.destroy();
+        proxy.close();
+        await once(proxy, 'close');
+      },
+    };
+  }
+
+  test('may come one by one, with TLS and without', async () => {
+    await using slow = await bytewise([]);
+    for (const mode of ['disable', 'require'] as const) {
+      expect((await whoAmI({ port: slow.port, mode }))?.[0]).toBe('postgres');
+    }
+  });
+
+  test('may be wrong at any place: a clear error or a login, never anything else', async () => {
+    const heard: Buffer[] = [];
+    {
+      await using slow = await bytewise(heard);
+      const one = target({ port: slow.port, mode: 'disable', user: 'trusted' });
+      await using connection = await connectTarget({
+        target: one,
+        signal: AbortSignal.timeout(9000),
+      });
+      expect(connection.parameters.get('server_encoding')).toBe('UTF8');
+    }
+    const good = Buffer.concat(heard);
+    expect(good.length).toBeGreaterThan(200);
+    let answer = good;
+    const fake = createServer((socket) => {
+      socket.on('error', () => undefined).once('data', () => socket.end(answer));
+    });
+    fake.listen(0, '127.0.0.1');
+    await once(fake, 'listening');
+    const { port } = fake.address() as AddressInfo;
+    const codes = new Set<string>();
+    for (let at = 0; at < good.length; at += 1) {
+      for (const wrong of [0x00, 0xff]) {
+        answer = Buffer.from(good);
+        answer[at] = wrong;
+        try {
+          const one = target({ port, mode: 'disable', user: 'trusted' });
+          const connection = await connectTarget({
+            target: one,
+            signal: AbortSignal.timeout(9000),
+          });
+          connection.socket.destroy();
+        } catch (error) {
+          if (!(error instanceof HoopError)) throw error;
+          codes.add(error.code);
+        }
+      }
+    }
+    fake.close();
+    expect(codes).toEqual(new Set(['HOOP_TARGET_LOGIN', 'HOOP_TARGET_UNREACHABLE']));
+  });
+});
+
 test('where only the gateway knows the address, no error names it', async () => {
   const secret = [{ host: 'localhost', port: 1, shown: undefined }];
   const texts = await Promise.all(

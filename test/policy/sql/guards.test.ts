@@ -92,6 +92,11 @@ test.each<[string, Record<string, string>]>([
   ['JDBC', { DateStyle: 'ISO', TimeZone: 'UTC', extra_float_digits: '2', client_encoding: 'UTF8' }],
   ['options with -c', { options: '-c statement_timeout=5s -c search_path=a\\ b' }],
   ['options with --', { options: '--lock-timeout=1s' }],
+  ['options with a blank that is none to C', { options: '-c application_name=x\u00a0--role=a' }],
+  [
+    'options with every blank that is one',
+    { options: '\t-c\nwork_mem=1MB\v--lock_timeout=1s\f\r' },
+  ],
   ['no replication', { replication: 'false' }],
   ['a protocol extension', { '_pq_.x': '1' }],
 ])('a connection may start with %s', (_name, parameters) => {
@@ -102,6 +107,15 @@ test.each<[string, Record<string, string>]>([
   ['a role in options', { options: '-c role=admin' }],
   ['a role with blanks around', { options: '  -c   role=admin ' }],
   ['a role glued to -c', { options: '-crole=admin' }],
+  ['a role after a vertical tab', { options: '-c work_mem=1MB\v-crole=admin' }],
+  ['a switch among others', { options: '-c work_mem=1MB -O' }],
+  ['switches in one word', { options: '-Oc work_mem=1MB' }],
+  ['a backslash at the end', { options: '-c work_mem=1MB \\' }],
+  ['a name that is quoted', { options: '-c "role"=admin' }],
+  ['-c without anything', { options: '-c' }],
+  ['a word without a switch', { options: 'work_mem=1MB' }],
+  ['settings in capitals', { ROLE: 'admin' }],
+  ['a replication parameter in capitals, which is no setting', { REPLICATION: 'true' }],
   ['a role with dashes', { options: '--session-authorization=admin' }],
   ['strings that do not conform', { options: '-c standard_conforming_strings=off' }],
   [
