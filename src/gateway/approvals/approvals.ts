@@ -39,7 +39,7 @@ export interface ApprovalsOptions {
 /** Open requests of one person, of everyone, and how many one person may make in a minute. */
 export const MAX_OPEN_PER_PERSON = 20;
 const MAX_OPEN = 1000;
-const MAX_NEW_PER_MINUTE = 30;
+const MAX_NEW_PER_MINUTE = 60;
 const MINUTE_MS = 60_000;
 /** What ended is shown for this long, and the index keeps so many of it. */
 const KEEP_MS = 7 * 86_400_000;

@@ -232,7 +232,7 @@ test('one person cannot fill the list of everyone', () => {
 });
 
 test('making and withdrawing requests in a loop is stopped, too', () => {
-  const outcomes = Array.from({ length: 40 }, () =>
+  const outcomes = Array.from({ length: 70 }, () =>
     codeOf(() => approvals.end(approvals.create(request()).id, 'withdrawn', 'canceled')),
   );
   expect(outcomes.filter((outcome) => outcome === 'HOOP_LIMIT')).toHaveLength(10);
