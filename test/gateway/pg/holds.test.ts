@@ -552,6 +552,51 @@ describe('prepared statements of SQL', () => {
   });
 });
 
+describe('the estimated effect', () => {
+  async function estimateOf(messages: readonly Uint8Array[]) {
+    await using started = await holding();
+    await using client = await open(started);
+    client.send(messages);
+    const id = await held(client);
+    for (;;) {
+      const { cursor } = approvals.changes;
+      const { estimate } = StatementPart.parse(approvals.details(id));
+      if (estimate.state !== 'pending') return estimate;
+      await approvals.changes.since(cursor, AbortSignal.timeout(20_000));
+    }
+  }
+
+  test('is what the planner expects, with the parameters that were sent', async () => {
+    await sql('INSERT INTO t SELECT 7 FROM generate_series(1, 97); ANALYZE t');
+    const estimate = await estimateOf([
+      parse('DELETE FROM t WHERE id = $1'),
+      bind({ values: ['7'] }),
+      execute(),
+      sync,
+    ]);
+    expect(estimate).toMatchObject({ state: 'known', rows: 97 });
+    expect(estimate).toMatchObject({ plan: expect.stringContaining('Delete on t') });
+  });
+
+  test.each([
+    [
+      'a function of somebody',
+      'CREATE FUNCTION own(int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN INSERT INTO ran VALUES (1); RETURN 1; END $$; CREATE INDEX ON t (own(id))',
+      'DELETE FROM t',
+    ],
+    ['row security', 'ALTER TABLE t ENABLE ROW LEVEL SECURITY', 'DELETE FROM t'],
+    ['a volatile function', '', 'DELETE FROM t WHERE id < random()'],
+    ['a view', 'CREATE VIEW v AS SELECT * FROM t', 'DELETE FROM v'],
+    ['several statements', '', 'DELETE FROM t; SELECT 1'],
+  ])('is not made where there is %s', async (_what, setup, text) => {
+    await sql(`CREATE TABLE IF NOT EXISTS ran (id int); TRUNCATE t; ${setup}`);
+    const estimate = await estimateOf([query(text)]);
+    expect(estimate).toMatchObject({ state: 'none', why: expect.any(String) });
+    expect(await sql('SELECT count(*) FROM ran')).toEqual([['0']]);
+    await sql('DROP VIEW IF EXISTS v; DROP TABLE t; DROP FUNCTION IF EXISTS own');
+  });
+});
+
 test('what an approver cannot be expected to read is refused', async () => {
   await using started = await holding();
   await using client = await open(started);
