@@ -4,7 +4,8 @@
  */
 import { createHash } from 'node:crypto';
 import type { SigningKey } from '../recording/ed25519.ts';
-import { EndedRecording, listRecordings } from '../recording/ended-recording.ts';
+import { EndedRecording } from '../recording/ended-recording.ts';
+import { listRecordings } from '../recording/list-recordings.ts';
 import type { RecordingStore } from '../recording/recording-store.ts';
 import { errorFields, type Log } from './log.ts';
 import type { SessionIndex } from './session-index.ts';

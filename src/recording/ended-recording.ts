@@ -41,7 +41,6 @@ import {
   CLOSED_FILE,
   MANIFEST_FILE,
   type RecordingStore,
-  recordedSessions,
   recordingDirectory,
 } from './recording-store.ts';
 import { appendFrames, type FrameToAppend } from './recover-recording.ts';
@@ -361,29 +360,6 @@ function signingKeyFor({ store, gatewayKey }: EndedOptions, certificate: string)
     });
   }
   return retired;
-}
-
-export type RecordingState = 'unfinished' | 'ended' | 'complete';
-
-/** At the start of a gateway, when no session is live: `unfinished` ones died with the last one. */
-export async function listRecordings(
-  store: RecordingStore,
-): Promise<
-  { readonly session: string; readonly directory: string; readonly state: RecordingState }[]
-> {
-  const found = [];
-  for (const session of await recordedSessions(store)) {
-    const directory = recordingDirectory(store, session);
-    found.push({ session, directory, state: await stateOf(directory) });
-  }
-  return found;
-}
-
-async function stateOf(directory: string): Promise<RecordingState> {
-  if ((await readText(join(directory, MANIFEST_FILE))) !== undefined) {
-    return 'complete';
-  }
-  return (await readText(join(directory, CLOSED_FILE))) === undefined ? 'unfinished' : 'ended';
 }
 
 async function readText(path: string): Promise<string | undefined> {

@@ -2,12 +2,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { OpenGateway } from '../auth/open-gateway.ts';
 import { HoopError } from '../errors.ts';
-import {
-  pendingUploads,
-  pruneSpools,
-  type UploadReceipt,
-  uploadSession,
-} from '../recording/upload-session.ts';
+import { pendingUploads, pruneSpools } from '../recording/pending-uploads.ts';
+import { type UploadReceipt, uploadSession } from '../recording/upload-session.ts';
 import { spoolsOf } from './connect-session.ts';
 
 const ATTEMPTS = 4;

@@ -2,8 +2,9 @@
 import { randomBytes } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { bytesSource } from '../../src/recording/bundle-source.ts';
+import { pendingUploads, pruneSpools } from '../../src/recording/pending-uploads.ts';
 import { readSession } from '../../src/recording/read-session.ts';
-import { pendingUploads, pruneSpools, uploadSession } from '../../src/recording/upload-session.ts';
+import { uploadSession } from '../../src/recording/upload-session.ts';
 import { verifyBundle } from '../../src/recording/verify.ts';
 import { RecordingBench, readBundle, SessionPair, seededRandom } from './session-pair.ts';
 

@@ -10,9 +10,10 @@ import {
 } from '../../src/recording/client-recording.ts';
 import { generateSigningKey } from '../../src/recording/ed25519.ts';
 import { sha256 } from '../../src/recording/manifest.ts';
+import { pendingUploads } from '../../src/recording/pending-uploads.ts';
 import { RecordingStopped } from '../../src/recording/recording-stopped.ts';
 import { newSessionId } from '../../src/recording/session-id.ts';
-import { pendingUploads, uploadSession } from '../../src/recording/upload-session.ts';
+import { uploadSession } from '../../src/recording/upload-session.ts';
 import { RecordingBench, SessionPair } from './session-pair.ts';
 
 function offered(
@@ -112,7 +113,7 @@ describe('a cut', () => {
       recording.recorded([{ stream: 1, up: step * 10_000 }]);
     }
     recording.recorded([{ stream: 1, up: 5 << 20 }]);
-    await vi.waitUntil(() => cuts.length > 0);
+    await vi.waitUntil(() => cuts.length > 0, { timeout: 10_000 });
     expect(cuts).toMatchObject([{ streams: [{ stream: 1, up: 5 << 20, down: 0 }] }]);
   });
 

@@ -4,8 +4,9 @@ import { cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { bytesSource } from '../../src/recording/bundle-source.ts';
+import { pendingUploads } from '../../src/recording/pending-uploads.ts';
 import { newSessionId } from '../../src/recording/session-id.ts';
-import { pendingUploads, uploadSession } from '../../src/recording/upload-session.ts';
+import { uploadSession } from '../../src/recording/upload-session.ts';
 import { verifyBundle } from '../../src/recording/verify.ts';
 import { RecordingBench, readBundle, SessionPair, transportTo } from './session-pair.ts';
 

@@ -1,0 +1,65 @@
+/** Spools that sessions have left: those that are still to be sent, and those that can go. */
+import { rm } from 'node:fs/promises';
+import { HoopError } from '../errors.ts';
+import {
+  isClaimedByOther,
+  readReceipt,
+  readSpool,
+  spoolDirectory,
+  spooledSessions,
+} from './spool.ts';
+
+/** After the receipt the local copy is kept this long, for whoever wants to compare. */
+const KEEP_MS = 7 * 86_400_000;
+
+export interface PendingUpload {
+  readonly session: string;
+  readonly gatewayUrl: string;
+  readonly target: string;
+  readonly startedMs: number;
+}
+
+/**
+ * Spools without a receipt that no live process is using.
+ * @param onBroken told of those that cannot be read
+ */
+export async function pendingUploads(
+  directory: string,
+  onBroken: (session: string, error: HoopError) => void = () => undefined,
+): Promise<PendingUpload[]> {
+  const pending: PendingUpload[] = [];
+  for (const session of await spooledSessions(directory)) {
+    const spooled = spoolDirectory(directory, session);
+    try {
+      if (readReceipt(spooled) === undefined && !(await isClaimedByOther(spooled))) {
+        const { gatewayUrl, target, startedMs } = readSpool(spooled).spool;
+        pending.push({ session, gatewayUrl, target, startedMs });
+      }
+    } catch (error) {
+      if (!(error instanceof HoopError)) {
+        throw error;
+      }
+      // Without its files the process died making it, and nothing had been recorded yet.
+      if (error.code !== 'HOOP_SESSION_UNKNOWN') {
+        onBroken(session, error);
+      }
+    }
+  }
+  return pending;
+}
+
+/** Deletes spools whose receipt is a week old. @returns their sessions */
+export async function pruneSpools(directory: string, nowMs: number): Promise<string[]> {
+  const pruned: string[] = [];
+  for (const session of await spooledSessions(directory)) {
+    const spooled = spoolDirectory(directory, session);
+    const receipt = readReceipt(spooled);
+    if (receipt !== undefined && nowMs - receipt.receivedMs > KEEP_MS) {
+      // The key first: without it the rest is noise, also if this is interrupted.
+      await rm(`${spooled}/keys.json`, { force: true });
+      await rm(spooled, { recursive: true, force: true });
+      pruned.push(session);
+    }
+  }
+  return pruned;
+}
