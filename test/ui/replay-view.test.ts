@@ -1,4 +1,3 @@
-import { PassThrough, Writable } from 'node:stream';
 import { expect, test } from 'vitest';
 import { HoopError } from '../../src/errors.ts';
 import { buildTimeline } from '../../src/replay/build-timeline.ts';
@@ -6,52 +5,7 @@ import { collectReplay } from '../../src/ui/replay-model.ts';
 import { showReplay } from '../../src/ui/replay-view.ts';
 import { TERMINAL_RESET } from '../../src/ui/terminal-filter.ts';
 import { complete, query, RecordedStream, ready } from '../replay/recorded-stream.ts';
-
-/** A terminal as far as ink looks: it takes text, has a size, and gives keys. */
-class Screen extends Writable {
-  readonly isTTY = true;
-  readonly columns = 80;
-  readonly rows = 24;
-  text = '';
-  #waiting: { readonly wanted: string; readonly found: () => void } | undefined;
-
-  override _write(chunk: Buffer, _encoding: string, done: () => void): void {
-    this.text += chunk.toString();
-    if (this.#waiting && this.text.includes(this.#waiting.wanted)) {
-      this.#waiting.found();
-    }
-    done();
-  }
-
-  /** Resolves when this has been written since the last call. */
-  async until(wanted: string): Promise<void> {
-    if (!this.text.includes(wanted)) {
-      await new Promise<void>((found) => {
-        this.#waiting = { wanted, found };
-      });
-    }
-    this.#waiting = undefined;
-    this.text = '';
-  }
-}
-
-class Keyboard extends PassThrough {
-  readonly isTTY = true;
-  isRaw = false;
-
-  setRawMode(isRaw: boolean): this {
-    this.isRaw = isRaw;
-    return this;
-  }
-
-  ref(): this {
-    return this;
-  }
-
-  unref(): this {
-    return this;
-  }
-}
+import { Keyboard, Screen } from './ink-terminal.ts';
 
 function replay() {
   const stream = new RecordedStream()

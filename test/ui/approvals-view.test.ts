@@ -1,0 +1,95 @@
+import { expect, test } from 'vitest';
+import { HoopError } from '../../src/errors.ts';
+import { API_VERSION } from '../../src/tunnel/api.ts';
+import type { Approval, ApprovalsReply } from '../../src/tunnel/approvals-api.ts';
+import { type ApprovalsFeed, showApprovals } from '../../src/ui/approvals-view.ts';
+import { TERMINAL_RESET } from '../../src/ui/terminal-filter.ts';
+import { Keyboard, Screen } from './ink-terminal.ts';
+import { accessRequest, heldStatement } from './made-approval.ts';
+
+/** What the gateway says, in the order in which a test says it. */
+class Feed implements ApprovalsFeed {
+  readonly decisions: unknown[] = [];
+  #lists: (readonly Approval[] | HoopError)[] = [];
+  #more = Promise.withResolvers<void>();
+
+  say(list: readonly Approval[] | HoopError): void {
+    this.#lists.push(list);
+    this.#more.resolve();
+  }
+
+  async *follow(_query: object, signal: AbortSignal): AsyncGenerator<ApprovalsReply> {
+    const over = new Promise<void>((resolve) => {
+      signal.addEventListener('abort', () => resolve(), { once: true });
+    });
+    while (!signal.aborted) {
+      const next = this.#lists.shift();
+      if (next instanceof HoopError) throw next;
+      if (next !== undefined) yield { v: API_VERSION, cursor: 'c', approvals: [...next] };
+      if (this.#lists.length === 0) {
+        this.#more = Promise.withResolvers<void>();
+        await Promise.race([this.#more.promise, over]);
+      }
+    }
+  }
+
+  find(): Promise<Approval> {
+    return Promise.resolve(heldStatement());
+  }
+
+  decide(id: string, decision: object): Promise<Approval> {
+    this.decisions.push({ id, ...decision });
+    return Promise.resolve(heldStatement({ id, state: 'used', needs: [] }));
+  }
+}
+
+function open(feed: Feed, signal = new AbortController().signal) {
+  const screen = new Screen();
+  const keyboard = new Keyboard();
+  const over = showApprovals(feed, { stdout: screen, stdin: keyboard, color: false, signal });
+  return { screen, keyboard, over };
+}
+
+test('The view follows, approves what was shown with its binding, and leaves the terminal as it was', async () => {
+  const feed = new Feed();
+  const { screen, keyboard, over } = open(feed);
+  await screen.until('asking the gateway');
+  const held = heldStatement();
+  if (held.statement === undefined) throw new Error('no statement');
+  // Lists shorten; the whole statement is fetched when it is looked at.
+  feed.say([{ ...held, statement: { ...held.statement, text: 'DELETE …', shortened: true } }]);
+  await screen.until('WHERE id = $1');
+  keyboard.write('a');
+  await screen.until('Reason, if any');
+  for (const letter of 'ok q') keyboard.write(letter);
+  await screen.until('ok q');
+  keyboard.write('\r');
+  await screen.until('approved request 7k3mq9xw2c4d');
+  expect(feed.decisions).toEqual([
+    { id: held.id, decision: 'approve', binding: held.binding, reason: 'ok q' },
+  ]);
+  feed.say([accessRequest()]);
+  await screen.until('fix, for 2 h');
+  keyboard.write('q');
+  await over;
+  expect(screen.text.endsWith(TERMINAL_RESET)).toBe(true);
+});
+
+test('A gateway that cannot be reached is said, and asked again', async () => {
+  const feed = new Feed();
+  const { screen, keyboard, over } = open(feed);
+  feed.say(new HoopError('HOOP_UNREACHABLE', 'cannot reach the gateway'));
+  await screen.until('cannot reach the gateway');
+  feed.say([accessRequest()]);
+  await screen.until('fix for 2 h');
+  keyboard.write('q');
+  await over;
+}, 15_000);
+
+test('An interruption ends the view with its reason', async () => {
+  const stop = new AbortController();
+  const { screen, over } = open(new Feed(), stop.signal);
+  await screen.until('asking the gateway');
+  stop.abort(new HoopError('HOOP_INTERRUPTED', 'interrupted by SIGTERM'));
+  await expect(over).rejects.toMatchObject({ code: 'HOOP_INTERRUPTED' });
+});
