@@ -53,7 +53,7 @@ export const NAMEABLE_SQL = `
      AND proname ~ '^(pg_read_|pg_ls_|pg_stat_file|pg_current_logfile|pg_hba_|pg_ident_|lo_import|lo_export|pg_show_all|pg_reload|pg_rotate|pg_promote|pg_switch|pg_import|pg_backup|pg_start|pg_stop|pg_create_restore|pg_wal_replay|pg_stat_reset|pg_log_|brin_|gin_|pg_(create|drop|copy|advance)_)|replication_(slot|origin)'`;
 
 /** Not in pg_settings, or made by the suites. */
-const MORE_SETTINGS = ['role', 'session_authorization', 'plpgsql.extra_foo_warnings'];
+const MORE_SETTINGS = ['role', 'session_authorization', 'spec.session'];
 
 const NAMED_COMMANDS = [
   ...['extension', 'foreign data wrapper', 'server'],
