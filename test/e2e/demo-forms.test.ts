@@ -28,15 +28,24 @@ const ORDINARY = 65_534;
 let directory: string;
 /** What the demo leaves behind would be here. */
 let temporary: string;
+const started: Started[] = [];
 beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), 'hoop-forms-'));
   temporary = join(directory, 'tmp');
   mkdirSync(temporary);
+  mkdirSync(join(directory, 'home'));
   // As root the server runs as nobody, who must be able to pass through.
   chmodSync(directory, 0o711);
   chmodSync(temporary, 0o711);
 });
-afterEach(() => {
+afterEach(async () => {
+  // Where a test has failed its demo is still up.
+  for (const { child, closed } of started.splice(0)) {
+    if (child.exitCode === null && child.signalCode === null) {
+      child.kill('SIGTERM');
+      await closed;
+    }
+  }
   rmSync(directory, { recursive: true, force: true });
 });
 
@@ -50,7 +59,7 @@ interface Started {
 function startDemo(args: readonly string[], as?: { uid: number; gid: number }): Started {
   const child = spawn(process.execPath, [LAUNCHER, 'demo', ...args], {
     cwd: directory,
-    env: { ...process.env, TMPDIR: temporary, HOME: temporary },
+    env: { ...process.env, TMPDIR: temporary, HOME: join(directory, 'home'), XDG_CACHE_HOME: '' },
     stdio: ['ignore', 'pipe', 'pipe'],
     ...as,
   });
@@ -64,7 +73,9 @@ function follow(child: ChildProcess): Started {
       output += String(data);
     });
   }
-  return { child, output: () => output, closed: once(child, 'close') };
+  const demo = { child, output: () => output, closed: once(child, 'close') };
+  started.push(demo);
+  return demo;
 }
 
 async function wholeTour(args: readonly string[], as?: { uid: number; gid: number }) {
@@ -181,6 +192,7 @@ test.runIf(IS_ROOT)(
   async () => {
     chownSync(directory, ORDINARY, ORDINARY);
     chownSync(temporary, ORDINARY, ORDINARY);
+    chownSync(join(directory, 'home'), ORDINARY, ORDINARY);
     await wholeTour([], { uid: ORDINARY, gid: ORDINARY });
   },
   240_000,
