@@ -146,6 +146,7 @@ export class LiveSession {
       event: (event) => this.#event(event),
       evidence: (line) => this.#evidence(line),
       onActivity: () => this.#limits.active(),
+      onWaiting: () => this.#limits.waiting(),
       onRecordingFault: (error) => this.#recordingFailed(error),
       onClosed: (totals) => this.#tell({ type: 'streamEnd', ...totals }),
     });

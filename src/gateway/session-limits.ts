@@ -14,6 +14,7 @@ export class SessionLimits implements Disposable {
   readonly #options: SessionLimitsOptions;
   readonly #startedAt = performance.now();
   #activeAt = this.#startedAt;
+  #waiting = 0;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: SessionLimitsOptions) {
@@ -25,11 +26,21 @@ export class SessionLimits implements Disposable {
     this.#activeAt = performance.now();
   }
 
+  /** The client waits for other people, and is not idle. @returns how to say that it is over. */
+  waiting(): () => void {
+    this.#waiting += 1;
+    return () => {
+      this.#waiting -= 1;
+      this.active();
+    };
+  }
+
   /** Tells when a limit is reached, else looks again when the nearest one may be. */
   check(): void {
     clearTimeout(this.#timer);
     const { maxTimeSeconds, idleTimeSeconds } = this.#options.limits();
     const now = performance.now();
+    if (this.#waiting > 0) this.#activeAt = now;
     const untilExpiryMs = this.#startedAt + maxTimeSeconds * 1000 - now;
     const untilIdleMs = this.#activeAt + idleTimeSeconds * 1000 - now;
     if (untilExpiryMs <= 0) {

@@ -44,6 +44,8 @@ export interface SessionStreamsOptions {
   readonly evidence: (line: EvidenceLine) => void;
   /** A byte came from the client. */
   readonly onActivity: () => void;
+  /** A statement waits for approval. @returns how to say that it no longer does. */
+  readonly onWaiting: () => () => void;
   /** The recording refuses: the session cannot go on. */
   readonly onRecordingFault: (error: unknown) => void;
   /** A stream has closed, with these totals. */
@@ -144,7 +146,7 @@ export class SessionStreams {
 
   async #runEngine(stream: number, client: TunnelStream): Promise<string> {
     const { target, principal, grant, policy, catalog, catalogOf, maskKey } = this.#options;
-    const { event, evidence, ending, recording, approvals } = this.#options;
+    const { event, evidence, ending, recording, approvals, onWaiting } = this.#options;
     const summary = await servePostgresStream({
       client,
       stream,
@@ -159,6 +161,7 @@ export class SessionStreams {
       catalog,
       ...(target.hosts.length > 1 ? { catalogOf } : {}),
       approvals,
+      onWaiting,
       cancelKeys: this.#cancelKeys,
       maskKey,
       event,

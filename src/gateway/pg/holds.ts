@@ -154,6 +154,7 @@ export class Holds {
     };
     const over = (): void => end('gone');
     state.withdrawHeld = () => end('cancelled');
+    const waited = state.options.onWaiting?.();
     state.ended.signal.addEventListener('abort', over, { once: true });
     try {
       using _ = this.#reader.watch(MAX_BEHIND_BYTES, over);
@@ -171,6 +172,7 @@ export class Holds {
       asked.end('withdrawn', 'the connection has failed');
       throw error;
     } finally {
+      waited?.();
       state.withdrawHeld = undefined;
       state.ended.signal.removeEventListener('abort', over);
     }

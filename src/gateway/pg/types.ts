@@ -152,6 +152,8 @@ export interface PostgresStreamOptions {
   /** Of the host that was connected to, where the target has several; default: `catalog`. */
   readonly catalogOf?: (host: TargetHost) => CatalogSource;
   readonly approvals: StatementApprovals;
+  /** A statement waits for approval. @returns how to say that it no longer does. */
+  readonly onWaiting?: () => () => void;
   readonly cancelKeys: CancelRegistry;
   /** Throws when it cannot be recorded: the stream must end, nothing may be forwarded. */
   readonly event: (event: RecordingEvent) => void;
