@@ -176,6 +176,11 @@ function subjectLines(approval: Approval, options: LineOptions, fact: Fact): str
     ...statement.parameters.flatMap((parameter, index) =>
       indented(`$${index + 1} = ${parameterText(parameter)}`, options),
     ),
+    // What an EXECUTE runs is not in its text.
+    ...statement.prepared.flatMap((text) => [
+      'which runs:',
+      ...indented(text.trimEnd(), options).map((line) => options.style.bold(line)),
+    ]),
     '',
     ...fact('touches', `${verbs.join(', ')} on ${relations.join(', ') || 'no relation'}`),
     ...fact('database', `${statement.database}${role === undefined ? '' : `, as ${role}`}`),

@@ -47,7 +47,7 @@ export function approvalsFrame(
   const detail = room - list;
   // What is being decided about stays as it was when the key was pressed.
   const approval = state.deciding?.approval ?? selectedApproval(state);
-  const isWhole = (approval?.statement?.text.length ?? 0) <= MAX_TEXT;
+  const isWhole = hiddenLength(approval) === 0;
   const allLines = state.help ? helpLines(columns) : detailOf(approval, columns, style, nowMs);
   const maxScroll = Math.max(0, allLines.length - detail);
   const scroll = Math.min(state.scroll, maxScroll);
@@ -142,6 +142,20 @@ function listLine(
   return [...start, ...middle, painted, style.dim(left)].join(' ');
 }
 
+/** Characters of the statement, its parameters and what it executes that are left out here. */
+function hiddenLength(approval: Approval | undefined): number {
+  if (approval?.statement === undefined) {
+    return 0;
+  }
+  const { text, parameters, prepared } = approval.statement;
+  const rest = [...parameters.map(({ value }) => value), ...prepared];
+  const total = rest.reduce((sum, { length }) => sum + length, text.length);
+  if (total <= MAX_TEXT) {
+    return 0;
+  }
+  return total - Math.min(text.length, MAX_TEXT);
+}
+
 function detailOf(
   approval: Approval | undefined,
   columns: number,
@@ -152,10 +166,18 @@ function detailOf(
     return [];
   }
   const { statement } = approval;
-  const more = (statement?.text.length ?? 0) - MAX_TEXT;
+  const more = hiddenLength(approval);
   const cut =
     statement !== undefined && more > 0
-      ? { ...approval, statement: { ...statement, text: statement.text.slice(0, MAX_TEXT) } }
+      ? {
+          ...approval,
+          statement: {
+            ...statement,
+            text: statement.text.slice(0, MAX_TEXT),
+            parameters: [],
+            prepared: [],
+          },
+        }
       : approval;
   const lines = approvalLines(cut, { style, width: columns - 1 }, nowMs);
   return more > 0

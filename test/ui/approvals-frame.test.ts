@@ -146,5 +146,11 @@ describe('deciding', () => {
     const state = press(listArrived(FIRST_STATE, [long]), 'approve');
     expect(state.deciding).toBeUndefined();
     expect(state.message?.text).toContain('hoop approvals show');
+    const { prepared: _, ...statement } = HELD.statement;
+    const executes: Approval = {
+      ...HELD,
+      statement: { ...statement, prepared: ['x'.repeat(20_001)] },
+    };
+    expect(press(listArrived(FIRST_STATE, [executes]), 'approve').deciding).toBeUndefined();
   });
 });
