@@ -1,4 +1,5 @@
 import type { Suite } from './suite.ts';
+import { drivers } from './suites/drivers.ts';
 import { dumpRestore } from './suites/dump-restore.ts';
 import { isolation } from './suites/isolation.ts';
 import { pgbench } from './suites/pgbench.ts';
@@ -6,4 +7,11 @@ import { psql } from './suites/psql.ts';
 import { regression } from './suites/regression.ts';
 
 /** In the order in which they run. */
-export const SUITES: readonly Suite[] = [psql, dumpRestore, pgbench, regression, isolation];
+export const SUITES: readonly Suite[] = [
+  psql,
+  drivers,
+  dumpRestore,
+  pgbench,
+  regression,
+  isolation,
+];
