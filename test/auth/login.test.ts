@@ -294,7 +294,9 @@ expires  ${/expires {2}(.*)/.exec(stdout)?.[1]}
 tokens   file ${home.path}/tokens.json
 `,
     );
-    expect(stdout).toMatch(/expires {2}\S+Z \(in 11 h 59 min\)/);
+    expect(stdout).toMatch(
+      /expires {2}\d{4}-\d\d-\d\d \d\d:\d\d:\d\d[+-]\d\d(:\d\d)? \(in 11 h 59 min\)/,
+    );
     const json = JSON.parse((await run(whoamiCommand, ['--json'], home)).stdout);
     expect(json).toMatchObject({ v: 1, sub: 'auditor', roles: ['auditor'] });
     expect(json.tokenStore).toBe(`file ${home.path}/tokens.json`);
