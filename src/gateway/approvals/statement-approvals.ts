@@ -1,6 +1,7 @@
 /** What the Postgres engine asks about its statements, as requests of one session. */
 import { createHash } from 'node:crypto';
-import type { StatementAnalysis } from '../../policy/sql/types.ts';
+import { SESSION_TEMP } from '../../policy/sql/statement-facts.ts';
+import type { CatalogRelation, StatementAnalysis } from '../../policy/sql/types.ts';
 import type { Principal } from '../../policy/types.ts';
 import type { ApprovalEstimate, StatementPart } from '../../tunnel/approvals-api.ts';
 import type {
@@ -142,13 +143,17 @@ function bindingOf(options: StatementApprovalsOptions, ask: ApprovalAsk): string
     ask.parameters.map(({ format, value, typeOid }) => [format, value, typeOid]),
     ask.role ?? null,
     objectsOf(ask),
+    surroundingsOf(ask),
   ];
   return createHash('sha256').update(JSON.stringify(bound)).digest('hex');
 }
 
 function objectsOf({ analyses, catalog }: ApprovalAsk): readonly string[] {
   const relations = analyses.flatMap(({ reads, writes }) =>
-    [...reads, ...writes].map(({ oid }) => `relation ${oid}`),
+    [...reads, ...writes].flatMap(({ oid, via }) => [
+      ...relationOf(catalog.relationByOid(oid), oid),
+      ...(via === undefined ? [] : relationOf(catalog.relation(via.schema, via.name))),
+    ]),
   );
   const functions = analyses.flatMap((analysis) =>
     ownFunctions(analysis).flatMap(({ schema, name }) =>
@@ -158,6 +163,29 @@ function objectsOf({ analyses, catalog }: ApprovalAsk): readonly string[] {
     ),
   );
   return unique([...relations, ...functions]).sort();
+}
+
+/** CREATE OR REPLACE VIEW keeps the OID. */
+function relationOf(
+  relation: CatalogRelation | undefined,
+  oid: number | undefined = relation?.oid,
+): readonly string[] {
+  const definition = relation?.viewDefinition;
+  return [
+    `relation ${oid ?? 'unknown'}`,
+    ...(definition === undefined ? [] : [`view ${oid ?? 'unknown'} ${definition}`]),
+  ];
+}
+
+/**
+ * Where code that is not built in runs, what it does rests on more than the statement names: on its
+ * own text, which can be replaced in place, and that of what it calls; and on the search_path.
+ */
+function surroundingsOf({ analyses, catalog, searchPath }: ApprovalAsk): readonly unknown[] {
+  if (!analyses.some(({ protocol }) => protocol.runsUserCode)) return [];
+  // The temporary schema of another session of the same person has another number.
+  const path = searchPath?.map((schema) => (SESSION_TEMP.test(schema) ? 'pg_temp' : schema));
+  return [catalog.code ?? null, path ?? null];
 }
 
 function ownFunctions({ functions }: StatementAnalysis): StatementAnalysis['functions'] {

@@ -31,13 +31,15 @@ FROM pg_catalog.pg_attribute a
 WHERE a.attnum > 0 AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'c', 'S', 't')
 ORDER BY a.attrelid, a.attnum`;
 
-/** relation, bits of pg_trigger.tgtype (src/include/catalog/pg_trigger.h); only users' triggers */
+/** relation, bits of pg_trigger.tgtype (src/include/catalog/pg_trigger.h), digest; only users' triggers */
 export const TRIGGERS = `
-SELECT tgrelid, tgtype FROM pg_catalog.pg_trigger WHERE NOT tgisinternal ORDER BY oid`;
+SELECT t.tgrelid, t.tgtype, pg_catalog.md5(pg_catalog.to_jsonb(t)::pg_catalog.text)
+FROM pg_catalog.pg_trigger t WHERE NOT tgisinternal ORDER BY oid`;
 
-/** relation, event: 2 UPDATE, 3 INSERT, 4 DELETE; but for the rule that makes a view a view */
+/** relation, event: 2 UPDATE, 3 INSERT, 4 DELETE, digest; but for the rule that makes a view a view */
 export const RULES = `
-SELECT ev_class, ev_type FROM pg_catalog.pg_rewrite
+SELECT r.ev_class, r.ev_type, pg_catalog.md5(pg_catalog.to_jsonb(r)::pg_catalog.text)
+FROM pg_catalog.pg_rewrite r
 WHERE rulename <> '_RETURN' AND oid >= ${USER} ORDER BY oid`;
 
 /** referencing table, referenced table, action on DELETE, action on UPDATE */
@@ -53,13 +55,15 @@ WHERE c.relkind IN ('r', 'p', 'f') ORDER BY 1, 2`;
 
 /**
  * oid, schema, name, kind, volatility, result, returns set, argument types, language, security
- * definer, extension, variadic, defaults, all argument types, their modes, their names
+ * definer, extension, variadic, defaults, all argument types, their modes, their names, and of what
+ * is not built in a digest of everything, its body above all
  */
 export const FUNCTIONS = `
 SELECT p.oid, n.nspname, p.proname, p.prokind, p.provolatile, p.prorettype, p.proretset,
   p.proargtypes, l.lanname, p.prosecdef, e.extname, p.provariadic <> 0, p.pronargdefaults,
   pg_catalog.array_to_string(p.proallargtypes, ' '), pg_catalog.array_to_string(p.proargmodes, ''),
-  pg_catalog.array_to_json(p.proargnames)
+  pg_catalog.array_to_json(p.proargnames),
+  CASE WHEN p.oid >= ${USER} THEN pg_catalog.md5(pg_catalog.to_jsonb(p)::pg_catalog.text) END
 FROM pg_catalog.pg_proc p
   JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
   JOIN pg_catalog.pg_language l ON l.oid = p.prolang

@@ -1,4 +1,5 @@
 /** Rows of the system catalogs → the catalog that statements are judged by. */
+import { createHash } from 'node:crypto';
 import { isHarmlessExtension } from '../../policy/sql/functions-table.ts';
 import type {
   Catalog,
@@ -55,6 +56,7 @@ export function catalogSnapshot(
     majorVersion: Math.floor(number(server?.[0]) / 10_000),
     database: text(server?.[1]),
     eventTriggers: server?.[2] === 't',
+    code: codeDigest(rows),
     schemas: rows.schemas.map((row) => text(row[0])),
     relation: (schema, name) => relationByName.get(key(schema, name)),
     relationByOid: (oid) => relationByOid.get(oid),
@@ -69,6 +71,14 @@ export function catalogSnapshot(
       .filter((row) => !isHarmless(functionByOid.get(number(row[2]))))
       .map((row) => [number(row[0]), number(row[1])]),
   };
+}
+
+/** Whoever replaces a function keeps its OID: that it does something else shows here. */
+function codeDigest({ functions, triggers, rules }: CatalogRows): string {
+  const own = functions.flatMap((row) => (row[16] ? [[row[0], row[16]]] : []));
+  return createHash('sha256')
+    .update(JSON.stringify([own, triggers, rules]))
+    .digest('hex');
 }
 
 function catalogFunction(row: Row): CatalogFunction {

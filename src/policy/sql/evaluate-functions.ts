@@ -30,7 +30,7 @@ export function allowingCall(
     }
   }
   if (isUnrestricted(grant)) {
-    return null;
+    return temporaryFreedom(grant) ?? null;
   }
   return grant.rules.find(
     (rule) =>
@@ -89,6 +89,15 @@ export function isUnrestricted(grant: Grant): boolean {
     grant.rules.some((rule) => rule.verbs.includes('*') && coversAllRelations(rule)) &&
     grant.inference === 'allow'
   );
+}
+
+/**
+ * The rule of a temporary grant without which a grant that restricts nothing would restrict: what it
+ * alone let through must not outlive it. Standing rules come first.
+ */
+export function temporaryFreedom(grant: Grant): RuleRef | undefined {
+  const free = grant.rules.find((rule) => rule.verbs.includes('*') && coversAllRelations(rule));
+  return free?.rule.grant === undefined ? undefined : free.rule;
 }
 
 export function coversAllRelations(rule: StatementRule): boolean {

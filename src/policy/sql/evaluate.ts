@@ -7,9 +7,9 @@
  */
 import { UNKNOWN_NAME } from '../is-mistake.ts';
 import { namesSchema, patternMatches } from '../patterns.ts';
-import type { Grant, Refusal } from '../types.ts';
+import type { Grant, Refusal, RuleRef } from '../types.ts';
 import { checkAccess } from './evaluate-access.ts';
-import { isUnrestricted, namesServerAccess } from './evaluate-functions.ts';
+import { isUnrestricted, namesServerAccess, temporaryFreedom } from './evaluate-functions.ts';
 import { MaskIndex, mustRedact, outputMask, refuseForMasks } from './evaluate-masks.ts';
 import { refusal } from './evaluate-refusal.ts';
 import { builtin, guardSettings } from './guards.ts';
@@ -79,7 +79,7 @@ function evaluateOne(
   return (
     refuseCopyOut(analysis, grant, outputs) ?? {
       analysis,
-      rules: access.rules,
+      rules: [...access.rules, ...freedomOf(analysis, grant, access.rules)],
       ...(access.approvals.length === 0 ? {} : { approvals: access.approvals }),
       masks: outputs,
       detectors: grant.detectors,
@@ -87,6 +87,16 @@ function evaluateOne(
         mustRedact(analysis, masks, catalog) || (outputs ?? []).some((mask) => mask !== undefined),
     }
   );
+}
+
+/** What cannot be seen into, and runs because a temporary grant takes every restriction away. */
+function freedomOf(
+  { opaque }: StatementAnalysis,
+  grant: Grant,
+  rules: readonly RuleRef[],
+): readonly RuleRef[] {
+  const freedom = opaque.length > 0 && isUnrestricted(grant) ? temporaryFreedom(grant) : undefined;
+  return freedom === undefined || rules.includes(freedom) ? [] : [freedom];
 }
 
 /** Files and programs of the server: past every rule about relations. */

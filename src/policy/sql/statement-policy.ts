@@ -23,7 +23,20 @@ export function createStatementPolicy(
   onFault: (fault: Error) => void = () => undefined,
 ): StatementPolicy {
   const verdicts = new Map<string, Verdict>();
+  const identities = new WeakMap<StatementContext['catalog'], number>();
   const indexes = new WeakMap<Grant, { catalog: StatementContext['catalog']; masks: MaskIndex }>();
+
+  let catalogs = 0;
+  /** Each reader counts generations of its own: those of two users or hosts are not the same. */
+  const identityOf = (catalog: StatementContext['catalog']): number => {
+    const known = identities.get(catalog);
+    if (known !== undefined) {
+      return known;
+    }
+    catalogs += 1;
+    identities.set(catalog, catalogs);
+    return catalogs;
+  };
 
   const masksOf = (grant: Grant, catalog: StatementContext['catalog']): MaskIndex => {
     const known = indexes.get(grant);
@@ -44,7 +57,7 @@ export function createStatementPolicy(
         return (await decideAnew(text, context, grant)).verdict;
       }
       const shape = constantShape(text);
-      const rest = restOfKey(context, grant);
+      const rest = restOfKey(context, grant, identityOf(context.catalog));
       const shapeKey = shape === undefined ? undefined : `${rest}shape ${shape.key}`;
       const byShape = shapeKey === undefined ? undefined : verdicts.get(shapeKey);
       if (byShape) {
@@ -188,12 +201,11 @@ function watchNames(context: StatementContext): { context: StatementContext; use
 }
 
 /** The generation of a grant covers principal, target, policy commit and all of its rules. */
-function restOfKey(context: StatementContext, grant: Grant): string {
+function restOfKey(context: StatementContext, grant: Grant, catalog: number): string {
   return JSON.stringify([
     grant.generation,
     grant.target,
-    context.catalog.database,
-    context.catalog.generation,
+    catalog,
     context.searchPath ?? null,
     context.role ?? null,
     context.unsettled ?? false,

@@ -121,6 +121,8 @@ export interface Catalog {
   /** Casts that are not built in run user code: [source type, target type]. */
   readonly userCasts: readonly (readonly [number, number])[];
   readonly schemas: readonly string[];
+  /** Digest of all code that is not built in (functions, triggers, rules), down to its text. */
+  readonly code?: string;
   /** Event triggers exist: any DDL runs code that is not built in. */
   readonly eventTriggers?: boolean;
 }

@@ -470,6 +470,79 @@ describe('decided again when it is released:', () => {
   });
 });
 
+describe('what keeps its OID and does something else voids it:', () => {
+  const grant = (): Grant => {
+    commits += 1;
+    return {
+      ...grantOf({
+        rules: [
+          'allow select, delete, set on public.*',
+          'approve calls of public.clean',
+          'approve delete',
+        ],
+      }),
+      commit: `commit-${commits}`,
+      generation: `generation-${commits}`,
+    };
+  };
+  const clean = (body: string): string =>
+    `CREATE OR REPLACE FUNCTION clean() RETURNS int LANGUAGE sql AS '${body}; SELECT 1'`;
+  const view = (where: string): string =>
+    `CREATE OR REPLACE VIEW old AS SELECT id FROM t WHERE ${where}`;
+  const drop = 'DROP VIEW IF EXISTS old; DROP FUNCTION IF EXISTS clean, fire CASCADE';
+
+  test.each([
+    ['a function', clean('DELETE FROM t WHERE id = 1'), 'SELECT clean()', clean('DELETE FROM t')],
+    ['a view', view('id = 1'), 'DELETE FROM old', view('id > 0')],
+    [
+      'a table with a new trigger',
+      "CREATE FUNCTION fire() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN OLD; END'",
+      'DELETE FROM t WHERE id = 1',
+      'CREATE TRIGGER fire AFTER DELETE ON t FOR EACH ROW EXECUTE FUNCTION fire()',
+    ],
+  ])('%s', async (_, before, statement, after) => {
+    await sql(`${drop}; ${before}`);
+    const current = grant();
+    await using started = await bench(() => current);
+    await using client = await open(started);
+    client.socket.write(query(statement));
+    const id = await held(client);
+    await sql(after);
+    approve(id);
+    await client.until(readyAgain(1));
+    const left = await sql('SELECT count(*) FROM t');
+    await sql(drop);
+    expect(errors(client.received)[0]).toMatchObject({ R: 'HOOP_APPROVAL_VOID' });
+    expect(left).toEqual([['3']]);
+  });
+
+  test('code that looks names up elsewhere', async () => {
+    const waiting = grant();
+    const current: Grant = {
+      ...waiting,
+      rules: waiting.rules.map((rule) =>
+        rule.approval === undefined
+          ? rule
+          : { ...rule, approval: { ...rule.approval, waits: false } },
+      ),
+    };
+    await sql(`${drop}; ${clean('DELETE FROM t WHERE id = 1')};
+      CREATE SCHEMA IF NOT EXISTS elsewhere`);
+    await using started = await bench(() => current);
+    await using client = await open(started);
+    const ask = (): Promise<readonly Received[]> => client.ask([query('SELECT public.clean()')]);
+    const id = requestIn(errors(await ask())[0] ?? {});
+    approve(id);
+    await client.ask([query('SET search_path = elsewhere, public')]);
+    const other = errors(await ask())[0];
+    await client.ask([query('RESET search_path')]);
+    const same = letters(await ask());
+    await sql(`DROP SCHEMA elsewhere; ${drop}`);
+    expect(requestIn(other ?? {})).not.toBe(id);
+    expect(same).toBe('T D C Z');
+  });
+});
+
 describe('wait: no', () => {
   test('fails with the request, runs once when it is sent again after approval', async () => {
     await using started = await holding({ waits: false });

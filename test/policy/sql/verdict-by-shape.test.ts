@@ -96,3 +96,46 @@ test('another grant, search_path or role is another verdict', async () => {
   const verdict = await policy.decide(text(5), elsewhere, GRANT);
   expect(verdict.effect).toBe('refuse');
 });
+
+test('a verdict by one catalog is none by another that has counted as far', async () => {
+  await using parser = SqlParser.create({ workers: 1 });
+  const policy = createStatementPolicy(parser);
+  const { catalog } = bench.context;
+  // As read for another user or on another host, where DDL came at another time.
+  const other = {
+    ...catalog,
+    relation: (schema: string, name: string) =>
+      catalog.relation(schema, name === 'tasks' ? 'people' : name),
+  };
+  const texts = [
+    'select * from tasks',
+    ...[1, 2, 3].map((id) => `select * from tasks limit ${id}`),
+  ];
+  for (const text of texts) {
+    const plain = await policy.decide(text, bench.context, GRANT);
+    const masked = await policy.decide(text, { ...bench.context, catalog: other }, GRANT);
+    const hides = (verdict: Verdict): boolean =>
+      verdict.effect === 'allow' &&
+      verdict.statements.some(({ masks }) => masks?.some((mask) => mask !== undefined));
+    expect([hides(plain), hides(masked)], text).toEqual([false, true]);
+  }
+});
+
+test('what only a temporary grant lets through names it, so that it ends with it', async () => {
+  await using parser = SqlParser.create({ workers: 1 });
+  const policy = createStatementPolicy(parser);
+  const lasting = grantOf({ rules: ['allow select'] });
+  const free = grantOf({ rules: ['allow *'] });
+  const rules = free.rules.map((rule) => ({ ...rule, rule: { ...rule.rule, grant: 'g1' } }));
+  const grant = { ...lasting, generation: 'with g1', rules: [...lasting.rules, ...rules] };
+  const grants = async (text: string): Promise<unknown[]> => {
+    const verdict = await policy.decide(text, bench.context, grant);
+    return verdict.effect === 'allow'
+      ? verdict.statements.flatMap((one) => one.rules.map((rule) => rule.grant))
+      : [verdict.refusal];
+  };
+  expect(await grants('select name from people')).toEqual([undefined]);
+  expect(await grants('select get_secret(1)')).toContain('g1');
+  expect(await grants("select lower('a'), pg_cancel_backend(1)")).toContain('g1');
+  expect(await grants('select * from not_there')).toContain('g1');
+});
