@@ -102,7 +102,8 @@ WHERE oid >= ${USER} AND castfunc <> 0 ORDER BY oid`;
 
 /**
  * What runs when: kind (write, read, type), relation or type, function. Functions of their own in
- * constraints, defaults, indexes, row security policies and domains, also behind operators.
+ * constraints, defaults, indexes, partition keys, extended statistics, row security policies and
+ * domains, also behind operators.
  */
 export const CODE = `
 WITH code(kind, owner, class, object) AS (
@@ -116,6 +117,12 @@ WITH code(kind, owner, class, object) AS (
   UNION ALL
   SELECT 'write', i.indrelid, 'pg_catalog.pg_class'::pg_catalog.regclass, i.indexrelid
   FROM pg_catalog.pg_index i WHERE i.indexrelid >= ${USER}
+  UNION ALL
+  SELECT 'write', pt.partrelid, 'pg_catalog.pg_class'::pg_catalog.regclass, pt.partrelid
+  FROM pg_catalog.pg_partitioned_table pt
+  UNION ALL
+  SELECT 'write', st.stxrelid, 'pg_catalog.pg_statistic_ext'::pg_catalog.regclass, st.oid
+  FROM pg_catalog.pg_statistic_ext st
   UNION ALL
   SELECT 'read', p.polrelid, 'pg_catalog.pg_policy'::pg_catalog.regclass, p.oid
   FROM pg_catalog.pg_policy p
@@ -148,6 +155,7 @@ export const FINGERPRINT = `pg_catalog.concat_ws(',', ${[
   ['pg_trigger'],
   ['pg_policy'],
   ['pg_attrdef'],
+  ['pg_statistic_ext'],
   ['pg_extension'],
   ['pg_event_trigger'],
 ]

@@ -86,7 +86,7 @@ export function isUnrestricted(grant: Grant): boolean {
     grant.masks.length === 0 &&
     grant.detectors.length === 0 &&
     grant.rules.every(({ effect }) => effect === 'allow') &&
-    grant.rules.some((rule) => rule.verbs.includes('*') && coversAllRelations(rule)) &&
+    grant.rules.some(allowsEverything) &&
     grant.inference === 'allow'
   );
 }
@@ -96,8 +96,13 @@ export function isUnrestricted(grant: Grant): boolean {
  * alone let through must not outlive it. Standing rules come first.
  */
 export function temporaryFreedom(grant: Grant): RuleRef | undefined {
-  const free = grant.rules.find((rule) => rule.verbs.includes('*') && coversAllRelations(rule));
+  const free = grant.rules.find(allowsEverything);
   return free?.rule.grant === undefined ? undefined : free.rule;
+}
+
+/** A rule that asks for a WHERE restricts: code that cannot be read could do without one. */
+function allowsEverything(rule: StatementRule): boolean {
+  return rule.verbs.includes('*') && rule.qualified === undefined && coversAllRelations(rule);
 }
 
 export function coversAllRelations(rule: StatementRule): boolean {

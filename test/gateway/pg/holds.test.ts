@@ -670,6 +670,28 @@ describe('the estimated effect', () => {
   });
 });
 
+test.each([
+  ['statistics', 'CREATE TABLE t (id int); CREATE STATISTICS ON (id + own(1)), id FROM t'],
+  ['a partition key', 'CREATE TABLE t (id int) PARTITION BY RANGE ((id + own(1)))'],
+])('planning folds constants in %s, and so there is no estimate', async (_what, setup) => {
+  await sql(`DROP TABLE t; CREATE FUNCTION own(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT 1';
+    ${setup}`);
+  await using started = await holding();
+  await using client = await open(started);
+  client.send([query('DELETE FROM t')]);
+  const id = await held(client);
+  for (;;) {
+    const { cursor } = approvals.changes;
+    const { estimate } = StatementPart.parse(approvals.details(id));
+    if (estimate.state !== 'pending') {
+      expect(estimate).toEqual({ state: 'none', why: 't has code of its own' });
+      break;
+    }
+    await approvals.changes.since(cursor, AbortSignal.timeout(20_000));
+  }
+  await sql('DROP TABLE t; DROP FUNCTION own');
+});
+
 test('what an approver cannot be expected to read is refused', async () => {
   await using started = await holding();
   await using client = await open(started);

@@ -139,3 +139,15 @@ test('what only a temporary grant lets through names it, so that it ends with it
   expect(await grants("select lower('a'), pg_cancel_backend(1)")).toContain('g1');
   expect(await grants('select * from not_there')).toContain('g1');
 });
+
+test('where a WHERE is asked for, code that cannot be read is not let through', async () => {
+  await using parser = SqlParser.create({ workers: 1 });
+  const policy = createStatementPolicy(parser);
+  const grant = grantOf({ rules: ['allow * with WHERE'] });
+  const effect = async (text: string): Promise<string> =>
+    (await policy.decide(text, bench.context, grant)).effect;
+  expect(await effect('delete from people where id = 1')).toBe('allow');
+  expect(await effect('delete from people')).toBe('refuse');
+  expect(await effect("do 'begin delete from people; end'")).toBe('refuse');
+  expect(await effect('select get_secret(1)')).toBe('refuse');
+});
