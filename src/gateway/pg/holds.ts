@@ -263,6 +263,8 @@ export class Holds {
       portal?.known.bound?.segment === segment &&
       settings.transaction === 'idle' &&
       inSegment.binds === 1 &&
+      // The name in the Bind may mean another statement by now.
+      inSegment.renames === 0 &&
       inSegment.runs === 0
     );
   }

@@ -41,8 +41,8 @@ export class StreamState {
   deferred = { values: false, userCode: false };
   /** Withdraws the statement that waits for approval, if one does: it never reaches the target. */
   withdrawHeld: (() => void) | undefined;
-  /** Bind and Execute messages of the client since the last Sync or Query. */
-  readonly inSegment = { binds: 0, runs: 0 };
+  /** Of the client since the last Sync or Query: Bind, Parse and Close behind a Bind, Execute. */
+  readonly inSegment = { binds: 0, renames: 0, runs: 0 };
   /** A cancel of the gateway's own is on its way. */
   stopping: Promise<void> | undefined;
   /** Extended messages were sent since the last Sync or Query. */
@@ -103,12 +103,17 @@ export class StreamState {
       this.segment += 1;
       this.segmentIsOpen = false;
       this.inSegment.binds = 0;
+      this.inSegment.renames = 0;
       this.inSegment.runs = 0;
       this.#unflushed = false;
     } else {
       this.segmentIsOpen = true;
       this.#unflushed = true;
       if (entry.kind === 'bind' && entry.origin === 'client') this.inSegment.binds += 1;
+      const isRename = entry.kind === 'parse' || entry.kind === 'close';
+      if (isRename && entry.origin === 'client' && this.inSegment.binds > 0) {
+        this.inSegment.renames += 1;
+      }
       if (entry.kind === 'execute' && entry.origin === 'client') this.inSegment.runs += 1;
     }
   }

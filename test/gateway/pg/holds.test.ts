@@ -692,6 +692,21 @@ test.each([
   await sql('DROP TABLE t; DROP FUNCTION own');
 });
 
+test('a statement that is parsed behind the Bind of a held one is not what runs', async () => {
+  await using started = await holding();
+  await using client = await open(started);
+  client.send([
+    parse('DELETE FROM t WHERE id = 1'),
+    bind({ values: [] }),
+    parse('DELETE FROM t'),
+    execute(),
+    sync,
+  ]);
+  approve(await held(client));
+  await client.until(readyAgain(1));
+  expect(await sql('SELECT id FROM t ORDER BY id')).toEqual([['2'], ['3']]);
+});
+
 test('what an approver cannot be expected to read is refused', async () => {
   await using started = await holding();
   await using client = await open(started);
