@@ -277,9 +277,7 @@ export class Holds {
 
   #bindAgain({ name, known }: NonNullable<HoldRequest['portal']>): void {
     const state = this.#state;
-    if (known.bound === undefined || state.segmentIsOpen || state.settings.transaction !== 'idle') {
-      return;
-    }
+    if (known.bound === undefined || !state.isIdle) return;
     const { segment } = state;
     const entry = { kind: 'bind', origin: 'aside', name, portal: known, segment } as const;
     state.send(known.bound.bytes, entry);

@@ -130,7 +130,12 @@ export class PortalSide {
       text: statement.source,
       isQuery: false,
       again: async () => {
-        latest = await this.#current(latest ?? statement, at, portal);
+        // Where it will be bound again, names are looked up anew.
+        latest = await this.#current(
+          latest ?? statement,
+          at,
+          this.#state.isIdle ? undefined : portal,
+        );
         const runnable = latest && runnableStatement(latest);
         if (latest !== undefined && runnable === undefined) this.#void(at);
         return runnable;

@@ -87,6 +87,11 @@ export class StreamState {
     });
   }
 
+  /** No transaction is open at the target, nor will what was sent open one: portals are gone. */
+  get isIdle(): boolean {
+    return !this.segmentIsOpen && this.settings.transaction === 'idle';
+  }
+
   /** An effect on names or settings is under way. */
   get isDisturbed(): boolean {
     return this.#disturbing.size > 0;

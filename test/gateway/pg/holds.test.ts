@@ -707,6 +707,24 @@ test('a statement that is parsed behind the Bind of a held one is not what runs'
   expect(await sql('SELECT id FROM t ORDER BY id')).toEqual([['2'], ['3']]);
 });
 
+test('a held portal is not bound again where its names mean something else', async () => {
+  await using started = await holding();
+  await using client = await open(started);
+  const set = await client.ask([query('SET search_path = elsewhere, public')]);
+  expect(errors(set)).toEqual([]);
+  client.received.splice(0);
+  client.send([parse('DELETE FROM t'), bind({ values: [] }), execute(), sync]);
+  const id = await held(client);
+  await sql('CREATE SCHEMA elsewhere; CREATE TABLE elsewhere.t (id int)');
+  await sql('INSERT INTO elsewhere.t VALUES (9)');
+  approve(id);
+  await client.until((received) => received.some(({ type }) => type === 'Z'));
+  const left = await sql('SELECT count(*) FROM elsewhere.t');
+  await sql('DROP SCHEMA elsewhere CASCADE');
+  expect(left).toEqual([['1']]);
+  expect(stateOf(id)).toBe('void');
+});
+
 test('what an approver cannot be expected to read is refused', async () => {
   await using started = await holding();
   await using client = await open(started);
