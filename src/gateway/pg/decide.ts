@@ -84,7 +84,10 @@ export class Decider {
       if (verdict.effect === 'allow') {
         const { statements } = verdict;
         // What was just revoked must not be let through because it was asked before.
-        if (options.grant().generation !== grant.generation && round < MAX_ROUNDS) continue;
+        if (options.grant().generation !== grant.generation) {
+          if (round < MAX_ROUNDS) continue;
+          return { type: 'refused', verdict: refusedVerdict(grantMoves()) };
+        }
         if (names.wereUsed && statements.slice(0, -1).some(changesNames)) {
           return { type: 'refused', verdict: refusedVerdict(namesInOneText()) };
         }
@@ -274,6 +277,18 @@ function inServersWords(
   { sqlState, message }: NativeError,
 ): Refusal {
   return { ...refusal, sqlState, message, detail: undefined, hint: undefined, rule: undefined };
+}
+
+function grantMoves(): Refusal {
+  return {
+    code: 'HOOP_DENIED',
+    sqlState: '42501',
+    message: 'statement cannot be checked: what this session may do keeps changing',
+    detail: 'Each verdict was out of date before it could be used.',
+    hint: 'Try again in a moment.',
+    position: undefined,
+    rule: undefined,
+  };
 }
 
 function unreadable(error: HoopError): Refusal {

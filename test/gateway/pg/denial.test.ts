@@ -226,6 +226,28 @@ describe('at Bind and Execute', () => {
     expect(letters(again)).toBe('2 D C Z');
   });
 
+  test('a verdict that is always out of date is no verdict', async () => {
+    let generation = 1;
+    let moves = false;
+    const script: Script = () => {
+      if (moves) generation += 1;
+      return undefined;
+    };
+    await using bench = await startBench({
+      target: target(),
+      script,
+      grant: () => testGrant({ generation: `g${generation}` }),
+    });
+    await using client = await RawClient.open(bench.port);
+    expect(letters(await client.ask([query('SELECT 1')]))).toBe('T D C Z');
+    moves = true;
+    const refused = await client.ask([query('SELECT 2')]);
+    expect(letters(refused)).toBe('E Z');
+    expect(errors(refused)[0]?.['M']).toContain('keeps changing');
+    moves = false;
+    expect(letters(await client.ask([query('SELECT 3')]))).toBe('T D C Z');
+  });
+
   test('an open portal is refused when the grant changes between two Executes', async () => {
     let generation = 'g1';
     const script: Script = (text) =>
