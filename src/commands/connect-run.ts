@@ -207,7 +207,9 @@ function showEvidence(io: Io, json: JsonWriter, line: EvidenceLine): void {
   } else if (line.type === 'held') {
     const { request, message, approvers, waits, until } = line;
     json({ event: 'held', request, message, approvers, waits, until });
-    io.note(`held: ${plain(message)}; by ${plain(approvers)}, until ${plain(until)}`);
+    io.note(
+      `held: ${plain(message)}; by ${plain(approvers)}, until ${localTime(Date.parse(until))}`,
+    );
   } else if (line.type === 'decided') {
     const { request, outcome, by, message } = line;
     json({ event: 'decided', request, outcome, by, message });

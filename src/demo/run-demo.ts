@@ -182,6 +182,11 @@ ${alias}  export HOOP_HOME=${home}
   hoop sessions list
   hoop sessions replay last
 
+A second person is the dba, who decides what waits; as the engineer, in psql,
+DELETE FROM orders WHERE id = 17; waits for that (and see: hoop access list):
+
+  HOOP_HOME=${demo.homes['dba'] ?? ''} hoop approvals
+
 Or log in as somebody else (another HOOP_HOME) in your own browser:
 
   export HOOP_HOME=$(mktemp -d)

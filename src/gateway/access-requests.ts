@@ -277,11 +277,25 @@ function checkDuration(seconds: number, maxSeconds: number): void {
     const isLong = seconds > maxSeconds;
     throw new HoopError('HOOP_ACCESS_DENIED', `the time is too ${isLong ? 'long' : 'short'}`, {
       detail: isLong
-        ? `The policy gives this for at most ${maxSeconds} s; you asked for ${seconds} s.`
+        ? `The policy gives this for at most ${shortest(maxSeconds)}; you asked for ${shortest(seconds)}.`
         : `It would be over before you could use it; the least is ${MIN_SECONDS} s.`,
       hint: 'Ask for another time with --for.',
     });
   }
+}
+
+/** As it is typed after --for: `2h`, `90m`, `45s`. */
+function shortest(seconds: number): string {
+  for (const [unit, size] of [
+    ['d', 86_400],
+    ['h', 3600],
+    ['m', 60],
+  ] as const) {
+    if (seconds >= size && seconds % size === 0) {
+      return `${seconds / size}${unit}`;
+    }
+  }
+  return `${seconds}s`;
 }
 
 /** The person of the request, as far as policies match people. */

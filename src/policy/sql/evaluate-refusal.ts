@@ -3,7 +3,7 @@
  * rule, and what may be done instead. It names only what the statement itself names.
  */
 import { describeConditions } from '../describe-grant.ts';
-import type { Grant, Refusal, RuleRef } from '../types.ts';
+import type { Grant, Refusal, RuleRef, StatementRule } from '../types.ts';
 
 /** Characters. psql prints the hint on one line. */
 const MAX_HINT = 400;
@@ -30,7 +30,7 @@ export function refusal(grant: Grant, text: RefusalText): Refusal {
     sqlState: text.sqlState ?? '42501',
     message: text.message,
     detail: joined(text.detail, by ? `${by} says so.` : `No rule of policy ${commit} allows it.`),
-    hint: text.hint ?? joined(allowedInstead(grant), onRequest(grant)),
+    hint: text.hint ?? joined(allowedInstead(grant), onceApproved(grant), onRequest(grant)),
     position: text.position,
     rule: text.rule,
   };
@@ -38,24 +38,40 @@ export function refusal(grant: Grant, text: RefusalText): Refusal {
 
 /** "Allowed here: select on public.*; insert on public.orders." */
 function allowedInstead(grant: Grant): string | undefined {
-  const allowed = grant.rules
-    .filter(({ effect }) => effect === 'allow')
-    .map((rule) => describeConditions(rule));
-  if (allowed.length === 0) {
-    return onRequest(grant) !== undefined
+  return (
+    rulesWith('allow', 'Allowed here: ', grant) ??
+    (onceApproved(grant) !== undefined || onRequest(grant) !== undefined
       ? undefined
-      : 'Ask the people who review the policy repository.';
+      : 'Ask the people who review the policy repository.')
+  );
+}
+
+/** "Once approved: delete with WHERE on public.orders." */
+function onceApproved(grant: Grant): string | undefined {
+  return rulesWith('approve', 'Once approved: ', grant);
+}
+
+function rulesWith(
+  effect: StatementRule['effect'],
+  start: string,
+  grant: Grant,
+): string | undefined {
+  const texts = new Set(
+    grant.rules.filter((rule) => rule.effect === effect).map((rule) => describeConditions(rule)),
+  );
+  if (texts.size === 0) {
+    return undefined;
   }
-  let hint = 'Allowed here: ';
+  let hint = start;
   let shown = 0;
-  for (const text of new Set(allowed)) {
+  for (const text of texts) {
     if (hint.length + text.length > MAX_HINT) {
       break;
     }
     hint += shown === 0 ? text : `; ${text}`;
     shown += 1;
   }
-  return shown < new Set(allowed).size ? `${hint}; and more (see \`hoop targets\`).` : `${hint}.`;
+  return shown < texts.size ? `${hint}; and more (see \`hoop targets\`).` : `${hint}.`;
 }
 
 /** "More on request: hoop access request prod-db --grant fix-orders." */

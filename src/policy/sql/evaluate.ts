@@ -114,7 +114,7 @@ function refuseServerAccess(analysis: StatementAnalysis, grant: Grant): Refusal 
   });
 }
 
-const NOT_KNOWN = /^(?:(function|column|type) )?(.+) is not known$/;
+const NOT_KNOWN = /^(?:(function|column|type) )?(.+?)(?: of relation (.+))? is not known$/;
 
 /**
  * A name that the catalog does not have, which is nearly always a typo: told as the server tells
@@ -125,13 +125,13 @@ function refuseUnknownName(
   text: string | undefined,
 ): Refusal | undefined {
   for (const opaque of analysis.opaque) {
-    const [, said, name = ''] = NOT_KNOWN.exec(opaque.reason) ?? [];
+    const [, said, name = '', relation] = NOT_KNOWN.exec(opaque.reason) ?? [];
     const kind = said === 'function' || said === 'column' || said === 'type' ? said : 'relation';
     if (name !== '') {
       return {
         code: 'HOOP_UNTRACEABLE',
         sqlState: UNKNOWN_NAME[kind],
-        message: `${kind} ${kind === 'function' || (name.includes('.') && kind === 'column') ? name : `"${name}"`} does not exist`,
+        message: `${kind} ${kind === 'function' || (name.includes('.') && kind === 'column') ? name : `"${name}"`}${relation === undefined ? '' : ` of relation "${relation}"`} does not exist`,
         detail: undefined,
         hint: undefined,
         position: characterPosition(text, opaque),

@@ -120,7 +120,13 @@ export function flow(
   facts.noteStored(value);
   const written = target.columns.find((column) => column.name === name);
   if (name === undefined || !written) {
-    facts.refuse(`column ${name} of the target is not known`, { missing: name ?? '' });
+    const relation = target.relation?.name ?? target.name;
+    facts.refuse(
+      name === undefined
+        ? 'INSERT has more expressions than target columns'
+        : `column ${name} of relation ${relation} is not known`,
+      { missing: name ?? '' },
+    );
     return;
   }
   const before = flows.get(name);

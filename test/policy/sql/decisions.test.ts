@@ -132,7 +132,7 @@ test('a denial names the rule, its place, the commit, and what may be done inste
     sqlState: '42501',
     message: 'TRUNCATE on public.purchases is denied by policy',
     detail: 'Rule p/rule-6 (policies/p.yaml:15, policy 0123456789ab) says so.',
-    hint: 'Allowed here: select on public.*, reports.*, scratch.*, pg_temp.*; insert on public.*, scratch.*, pg_temp.*; update with WHERE on public.*; create table, drop table on scratch.*, pg_temp.*.',
+    hint: 'Allowed here: select on public.*, reports.*, scratch.*, pg_temp.*; insert on public.*, scratch.*, pg_temp.*; update with WHERE on public.*; create table, drop table on scratch.*, pg_temp.*. Once approved: delete.',
     position: undefined,
     rule: { id: 'p/rule-6', file: 'policies/p.yaml', line: 15 },
   });
@@ -175,6 +175,8 @@ test.each([
   ['SELECT p.nothing FROM purchases p', '42703'],
   ['SELECT id FROM reports.nothing', '42P01'],
   ['DELETE FROM nothing', '42P01'],
+  ['UPDATE purchases p SET nothing = 1 WHERE id = 1', '42703'],
+  ['INSERT INTO purchases (nothing) VALUES (1)', '42703'],
 ])('%s is told as the server tells it: %s', async (sql, code) => {
   const { message, position, sqlState } = await refusal('analyst', sql);
   // The reading of the catalog has set it to nothing.
