@@ -40,7 +40,7 @@ function listCommand(io: Io): Command {
 function revokeCommand(io: Io): Command {
   return new Command('revoke')
     .description('end a temporary grant at once, or withdraw a request for one')
-    .argument('<id>', 'id of the grant or request')
+    .argument('<request>', 'id of the grant or request')
     .action(async (id: string) => {
       const { revokeAccess } = await import('./access-list.ts');
       await revokeAccess(io, id);

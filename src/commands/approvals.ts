@@ -43,7 +43,7 @@ function watchCommand(io: Io): Command {
 function showCommand(io: Io): Command {
   return new Command('show')
     .description('show one request: statement, parameters, who asks, why, and who has decided')
-    .argument('<id>', ID_HELP)
+    .argument('<request>', ID_HELP)
     .option('--json', 'print one JSON document')
     .action(async (id: string, flags: import('./approvals-list.ts').ShowFlags) => {
       const { showApproval } = await import('./approvals-list.ts');
@@ -54,7 +54,7 @@ function showCommand(io: Io): Command {
 function approveCommand(io: Io): Command {
   return new Command('approve')
     .description('approve a statement or a request for access; not your own')
-    .argument('<id>', ID_HELP)
+    .argument('<request>', ID_HELP)
     .option('--reason <text>', 'why; whoever asked sees it, and it is recorded')
     .option('-y, --yes', 'do not ask again on a terminal')
     .option('--json', 'print the request as it is now, as one JSON document')
@@ -68,7 +68,7 @@ function approveCommand(io: Io): Command {
 function denyCommand(io: Io): Command {
   return new Command('deny')
     .description('deny a statement or a request for access')
-    .argument('<id>', ID_HELP)
+    .argument('<request>', ID_HELP)
     .requiredOption('--reason <text>', 'why; whoever asked sees it, and it is recorded')
     .option('--json', 'print the request as it is now, as one JSON document')
     .addHelpText('after', DECIDE_EXAMPLES)

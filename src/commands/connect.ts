@@ -28,7 +28,7 @@ export function connectCommand(io: Io): Command {
     .option('--url', 'print a DATABASE_URL (it holds the session’s password)')
     .option(
       '--json',
-      'print NDJSON: listening, denied, closing, uploaded; with a command on stderr',
+      'print NDJSON: listening, denied, held, decided, closing, uploaded, …; with a command on stderr',
     )
     .addHelpText('after', EXAMPLES)
     .action(async (target: string, command: string[], flags: ConnectFlags) => {

@@ -176,7 +176,7 @@ export const EndSessionRequest = z.object({
   reason: z
     .string()
     .max(500)
-    .regex(/^[^\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]*$/u)
+    .regex(/^[^\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]*$/u, 'one line without control characters')
     .optional(),
 });
 

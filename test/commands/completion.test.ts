@@ -29,6 +29,7 @@ describe('what could be typed next', () => {
     [['se'], ['sessions']],
     [['sessions', 're'], ['replay']],
     [['sessions', 'end', ''], ['last']],
+    [['approvals', 'show', ''], []],
     [
       ['sessions', 'replay', ''],
       ['last', ':files'],
