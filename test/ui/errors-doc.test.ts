@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { globSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { ERROR_CODES } from '../../src/errors.ts';
 
@@ -18,4 +18,18 @@ test('each entry says what, why and what to do', () => {
   for (const [code, entry] of entries) {
     expect(entry, code).toMatch(/^\*\*What:\*\* .+\n\*\*Why:\*\* .+\n\*\*What to do:\*\* .+$/m);
   }
+});
+
+test('every code is raised somewhere', () => {
+  // A list of codes, or a table by code, raises nothing.
+  const TABLES = ['src/errors.ts', 'src/gateway/http-errors.ts', 'src/ui/render-error.ts'];
+  const sources = globSync('src/**/*.{ts,tsx}')
+    .filter((file) => !TABLES.includes(file))
+    .map((file) => readFileSync(file, 'utf8').replaceAll(/^\s*(\*|\/\/).*$/gm, ''))
+    .join('\n');
+  const named = new Set(sources.match(/'HOOP_[A-Z_]+'/g));
+  // What the system itself refuses gets its code where errors are rendered.
+  const rendered = new Set(readFileSync('src/ui/render-error.ts', 'utf8').match(/'HOOP_[A-Z_]+'/g));
+  const raised = (code: string): boolean => named.has(`'${code}'`) || rendered.has(`'${code}'`);
+  expect(ERROR_CODES.filter((code) => !raised(code))).toEqual([]);
 });
