@@ -7,7 +7,8 @@
  *               without masks in reach ("allow") and with masks in reach ("masked")
  *
  * Figures depend on the machine; the ratios are what counts. Options: --rounds N, --seconds N,
- * --megabytes N, --only pgbench|latency|bulk|start|memory, --lane NAME (may be repeated), --json.
+ * --megabytes N, --only pgbench|latency|bulk|start|memory, --lane NAME (may be repeated), --cold
+ * (memory is not touched before bulk rows: see README.md), --json.
  */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -23,6 +24,7 @@ import { findPgbench, runPgbench } from './pgbench.ts';
 import { RawClient } from './raw-client.ts';
 import { startSshForward } from './ssh-forward.ts';
 import { median, percentile } from './statistics.ts';
+import { warmMemory } from './warm-memory.ts';
 
 const { values: flags } = parseArgs({
   options: {
@@ -31,6 +33,7 @@ const { values: flags } = parseArgs({
     megabytes: { type: 'string', default: '512' },
     only: { type: 'string' },
     lane: { type: 'string', multiple: true },
+    cold: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
   },
 });
@@ -202,6 +205,9 @@ async function bulk(lanes: readonly Lane[]): Promise<void> {
       // COPY is refused while masks are in reach, so that lane has no figure there.
       for (const lane of lanes.filter(({ name }) => work.masked || name !== 'hoop masked')) {
         const client = await RawClient.connect(lane.url);
+        if (!flags.cold) {
+          await warmMemory(interrupted.signal);
+        }
         const start = performance.now();
         const bytes = await client.query(work.sql);
         add(figure, lane, bytes / 1e6 / ((performance.now() - start) / 1000));
@@ -318,7 +324,7 @@ function report(memory: Record<string, number>): void {
       byLane: Object.fromEntries(figure.byLane),
     }));
     process.stdout.write(
-      `${JSON.stringify({ v: 1, commit, node: process.version, figures: results, memory })}\n`,
+      `${JSON.stringify({ v: 1, commit, node: process.version, cold: flags.cold, figures: results, memory })}\n`,
     );
     return;
   }
@@ -326,7 +332,7 @@ function report(memory: Record<string, number>): void {
   const cell = (value: number | undefined): string =>
     value === undefined ? '–' : value.toFixed(2);
   const lines = [
-    `commit ${commit}, Node ${process.version}, ${cpus().length} cores (${cpus()[0]?.model ?? '?'}), ${rounds} rounds, medians`,
+    `commit ${commit}, Node ${process.version}, ${cpus().length} cores (${cpus()[0]?.model ?? '?'}), ${rounds} rounds, medians, ${flags.cold ? 'cold' : 'warm'} memory`,
     '',
     `| work | unit | ${lanes.join(' | ')} | hoop allow / ssh -L | hoop allow / direct |`,
     `|---|---|${lanes.map(() => '---:|').join('')}---:|---:|`,
