@@ -91,7 +91,11 @@ export async function runConnect(outer: Io, request: ConnectRequest): Promise<vo
   }
   const refused = Object.fromEntries(session.refused);
   json({ event: 'closing', reason: end.reason, message: end.message, refused });
-  told.note(`session ended: ${plain(end.message)}`);
+  if (request.command.length === 0) {
+    // Why it ended is then said by the error below, once the recording is delivered.
+    const isAsked = end.reason === 'closed';
+    told.note(isAsked ? `session ended: ${plain(end.message)}` : 'the session has ended');
+  }
   noteRefused(io, session.refused);
   await pending;
   const receipt = await uploadRecording({ open, session: session.id, note: io.note });
@@ -157,7 +161,12 @@ async function serveCommand(
   io.setExitCode(status);
   json({ event: 'exited', status });
   await closing;
-  return early ?? { reason: 'closed', message: 'the command has ended' };
+  const end = early ?? { reason: 'closed', message: 'the command has ended' };
+  // What ended under the command was said when it did.
+  if (early === undefined) {
+    io.note(`session ended: ${end.message}`);
+  }
+  return end;
 }
 
 /** Somebody on this machine tried; each was said when it came, which may have scrolled away. */

@@ -27,10 +27,14 @@ async function runLogin(io: Io, flags: LoginFlags): Promise<void> {
   const { login } = await import('../auth/login.ts');
   const { openBrowser } = await import('../auth/open-browser.ts');
   const { HoopError } = await import('../errors.ts');
+  const { normalizeGatewayUrl } = await import('../tunnel/gateway-url.ts');
   const { renderLogin, renderLoginJson } = await import('../ui/render-login.ts');
   const home = locateHome(io.env);
   const config = readConfig(home, io.env);
-  const gateway = flags.gateway ?? config.gateway;
+  // What was typed just now is wrong usage; what is stored is a wrong configuration.
+  const typed =
+    flags.gateway === undefined ? undefined : normalizeGatewayUrl(flags.gateway, 'HOOP_USAGE');
+  const gateway = typed ?? config.gateway;
   if (gateway === undefined) {
     throw new HoopError('HOOP_USAGE', 'which gateway to log in to is not known', {
       hint: 'Name it once with `hoop login --gateway URL`, or try `hoop demo`.',

@@ -1,6 +1,6 @@
 import { createWriteStream } from 'node:fs';
 import { rename, rm, stat } from 'node:fs/promises';
-import { resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { openGateway } from '../auth/open-gateway.ts';
 import { HoopError } from '../errors.ts';
 import { renderJson } from '../ui/render-json.ts';
@@ -15,6 +15,9 @@ export interface DownloadFlags {
 }
 
 export async function downloadSession(io: Io, id: string, flags: DownloadFlags): Promise<void> {
+  if (flags.out !== undefined && flags.out !== '-') {
+    await checkPlace(resolve(io.cwd, flags.out));
+  }
   await using gateway = await openGateway(io);
   const session = await findSession(gateway.client, id, io.signal);
   if (flags.out === '-') {
@@ -49,4 +52,19 @@ export async function downloadSession(io: Io, id: string, flags: DownloadFlags):
   }
   io.note(`saved ${byteCount(size)}; check it with \`hoop sessions verify ${path}\``);
   io.stdout.write(`${path}\n`);
+}
+
+/** Before anything is asked of the gateway. @throws HoopError HOOP_USAGE */
+async function checkPlace(path: string): Promise<void> {
+  if ((await stat(path).catch(() => undefined))?.isDirectory()) {
+    throw new HoopError('HOOP_USAGE', `cannot save to "${path}": it is a directory`, {
+      hint: 'Name the file in it, too.',
+    });
+  }
+  const directory = dirname(path);
+  if (!(await stat(directory).catch(() => undefined))?.isDirectory()) {
+    throw new HoopError('HOOP_USAGE', `cannot save to "${path}": no directory "${directory}"`, {
+      hint: 'Make the directory first, or name another place with --out.',
+    });
+  }
 }

@@ -19,6 +19,8 @@ export const FULL_ID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f
 /** Shorter starts match by accident: the first eight digits change once a minute. */
 const ID_START = /^[0-9a-f][0-9a-f-]{3,35}$/;
 const CANDIDATES_SHOWN = 5;
+const ID_HINT =
+  'Give an id from `hoop sessions list`, its first characters (4 or more), or `last`.';
 
 /** What of the gateway's API finds a session. */
 export type SessionLookup = Pick<GatewayClient, 'session' | 'sessions'>;
@@ -34,10 +36,8 @@ export async function findSession(
   if (FULL_ID.test(wanted)) {
     return client.session(wanted, signal);
   }
-  if (wanted !== 'last' && !ID_START.test(wanted)) {
-    throw new HoopError('HOOP_USAGE', `"${typed}" is neither a session id nor a file`, {
-      hint: 'Give an id from `hoop sessions list`, its first characters (4 or more), or `last`.',
-    });
+  if (!isSessionWord(wanted)) {
+    throw new HoopError('HOOP_USAGE', `"${typed}" is not the id of a session`, { hint: ID_HINT });
   }
   if (wanted === 'last') {
     const { sessions } = await client.sessions({ ...among, limit: '1' }, signal);
@@ -68,6 +68,10 @@ export async function findSession(
     });
   }
   return only;
+}
+
+function isSessionWord(wanted: string): boolean {
+  return wanted === 'last' || ID_START.test(wanted);
 }
 
 /** @throws HoopError HOOP_VERIFY_INCOMPLETE while there is nothing that could be downloaded */
@@ -112,7 +116,12 @@ export async function openRecording(io: Io, typed: string): Promise<OpenedRecord
     };
   }
   if (/[/\\.]/.test(typed)) {
-    throw new HoopError('HOOP_USAGE', `no file "${typed}"`);
+    throw new HoopError('HOOP_USAGE', `there is no file "${typed}"`);
+  }
+  if (!isSessionWord(typed.toLowerCase())) {
+    throw new HoopError('HOOP_USAGE', `there is no file "${typed}", and it is no session id`, {
+      hint: ID_HINT,
+    });
   }
   await using gateway = await openGateway(io);
   const session = await findSession(gateway.client, typed, io.signal);

@@ -7,7 +7,9 @@ interface TargetsFlags {
 
 export function targetsCommand(io: Io): Command {
   return new Command('targets')
-    .description('list what you can reach, what you may do there and what is masked for you')
+    .description(
+      'list what you can reach or ask for, what you may do there and what is masked for you',
+    )
     .option('--json', 'print it as JSON')
     .action((flags: TargetsFlags) => runTargets(io, flags));
 }
@@ -17,11 +19,15 @@ async function runTargets(io: Io, flags: TargetsFlags): Promise<void> {
   const { renderTargets } = await import('../ui/render-targets.ts');
   const { renderJson } = await import('../ui/render-json.ts');
   const { terminalWidth } = await import('../ui/terminal-width.ts');
+  const { ApprovalsClient } = await import('../tunnel/approvals-client.ts');
   await using open = await openGateway(io);
-  const reply = await open.client.targets(io.signal);
+  const [reply, { requestable }] = await Promise.all([
+    open.client.targets(io.signal),
+    new ApprovalsClient(open.client).access(io.signal),
+  ]);
   io.stdout.write(
     flags.json === true
-      ? `${renderJson(reply)}\n`
-      : renderTargets(reply, io.color.stdout, terminalWidth(io.stdout, io.env)),
+      ? `${renderJson({ ...reply, requestable })}\n`
+      : renderTargets({ ...reply, requestable }, io.color.stdout, terminalWidth(io.stdout, io.env)),
   );
 }

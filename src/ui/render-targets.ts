@@ -1,16 +1,26 @@
 /** What `hoop targets` prints: for each target what one may do there, in words. */
+import type { AccessReply } from '../tunnel/access-api.ts';
 import type { TargetsReply } from '../tunnel/api.ts';
+import { spanOf } from './approval-lines.ts';
 import { plain } from './printable.ts';
-import { styleFor } from './style.ts';
+import { type Style, styleFor } from './style.ts';
 import { localTime } from './times.ts';
 import { wrapWords } from './wrap-words.ts';
 
 type Target = TargetsReply['targets'][number];
+type Requestable = AccessReply['requestable'][number];
 
-export function renderTargets(reply: TargetsReply, color: boolean, width?: number): string {
+export function renderTargets(
+  reply: TargetsReply & { readonly requestable: readonly Requestable[] },
+  color: boolean,
+  width?: number,
+): string {
   const style = styleFor(color);
+  const asking = requestableLines(reply.requestable, style, width);
   if (reply.targets.length === 0) {
-    return 'No target is open to you. Ask the people who review the policy repository.\n';
+    return asking.length === 0
+      ? 'No target is open to you. Ask the people who review the policy repository.\n'
+      : `No target is open to you now.\n\n${asking.join('\n')}\n`;
   }
   const blocks = reply.targets.map((target) => {
     const title = `${style.bold(plain(target.name))}  ${plain(target.kind)}${labels(target)}`;
@@ -24,7 +34,34 @@ export function renderTargets(reply: TargetsReply, color: boolean, width?: numbe
       ? ''
       : `, in force since ${localTime(Date.parse(reply.inForceSince))}`;
   const policy = `policy ${plain(reply.commit.slice(0, 12))}${since}`;
-  return `${blocks.join('\n\n')}\n\n${style.dim(policy)}\n${style.dim('connect with: hoop connect NAME')}\n`;
+  const below = [
+    ...(asking.length === 0 ? [] : [...asking, '']),
+    style.dim(policy),
+    style.dim('connect with: hoop connect NAME'),
+  ];
+  return `${blocks.join('\n\n')}\n\n${below.join('\n')}\n`;
+}
+
+/** Grants that nobody has until they ask; their targets need not be open to this person at all. */
+function requestableLines(
+  requestable: readonly Requestable[],
+  style: Style,
+  width: number | undefined,
+): string[] {
+  if (requestable.length === 0) {
+    return [];
+  }
+  return [
+    style.bold('on request, for a while'),
+    ...requestable.flatMap(({ target, policy, maxDurationSeconds, count, approvers, rules }) =>
+      wrapWords(
+        `${plain(target)}  ${plain(policy)}, up to ${spanOf(maxDurationSeconds * 1000)}, by ${count} of ${plain(approvers.join(', '))}: ${plain(rules.join('; '))}`,
+        width,
+        { first: '  ', rest: '    ' },
+      ),
+    ),
+    style.dim('ask with: hoop access request NAME --for TIME --reason TEXT'),
+  ];
 }
 
 function describe(target: Target): string[] {

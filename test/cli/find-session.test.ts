@@ -70,7 +70,10 @@ describe('finding a session by what a user types', () => {
   test('a start that no session has is unknown, and what is no id is wrong usage', async () => {
     await expect(find('0abc')).rejects.toMatchObject({ code: 'HOOP_SESSION_UNKNOWN' });
     for (const typed of ['', '019', 'prod-db', '../etc', '0199c2f4_']) {
-      await expect(find(typed), typed).rejects.toMatchObject({ code: 'HOOP_USAGE' });
+      await expect(find(typed), typed).rejects.toMatchObject({
+        code: 'HOOP_USAGE',
+        message: `"${typed}" is not the id of a session`,
+      });
     }
   });
 });

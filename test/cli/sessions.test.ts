@@ -150,12 +150,31 @@ describe('hoop sessions verify FILE', () => {
   test('a file that is not there and a file without keys are wrong usage', async () => {
     const missing = await runSessions(['verify', './none.tar'], { env: NO_HOME });
     expect(missing).toMatchObject({ status: 2, stdout: '' });
-    expect(missing.stderr).toContain('no file "./none.tar"');
+    expect(missing.stderr).toContain('there is no file "./none.tar"');
+    const neither = await runSessions(['replay', 'evidence'], { env: NO_HOME });
+    expect(neither).toMatchObject({ status: 2, stdout: '' });
+    expect(neither.stderr).toContain('there is no file "evidence", and it is no session id');
     const noKeys = await runSessions(['verify', made.bundle, '--trust', made.bundle], {
       env: NO_HOME,
     });
     expect(noKeys.status).toBe(2);
     expect(noKeys.stderr).toContain('holds no trusted keys');
+  });
+});
+
+describe('hoop sessions download --out', () => {
+  test.each([
+    [
+      'no/such/directory/file.tar',
+      /cannot save to ".*file\.tar": no directory ".*no\/such\/directory"/,
+    ],
+    ['.', /cannot save to ".*": it is a directory/],
+  ])('%s is wrong usage, and said before the gateway is asked', async (out, message) => {
+    const cwd = made.directory;
+    const result = await runSessions(['download', 'last', '--out', out], { env: NO_HOME, cwd });
+    expect(result).toMatchObject({ status: 2, stdout: '' });
+    expect(result.stderr).toMatch(message);
+    expect(result.stderr).toContain('hoop: hint: ');
   });
 });
 

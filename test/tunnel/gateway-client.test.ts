@@ -346,6 +346,7 @@ describe('the address of a gateway', () => {
     'http://gw.example.com',
     'ftp://gw',
     'https://user:secret@gw.example.com',
+    'http://user:secret@gw.example.com/path',
     'https://gw.example.com/path',
     'https://gw.example.com?x',
     '',
@@ -353,6 +354,9 @@ describe('the address of a gateway', () => {
   ])('%s is refused', (given) => {
     expect(() => normalizeGatewayUrl(given)).toThrow(
       expect.objectContaining({ code: 'HOOP_CONFIG' }),
+    );
+    expect(() => normalizeGatewayUrl(given, 'HOOP_USAGE')).toThrow(
+      expect.objectContaining({ code: 'HOOP_USAGE' }),
     );
     expect(() => normalizeGatewayUrl(given)).not.toThrow(/secret/);
   });

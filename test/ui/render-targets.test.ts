@@ -11,7 +11,9 @@ const target = {
 };
 
 test('each target is shown with what one may do there and what is masked', () => {
-  expect(renderTargets({ v: 1, commit: 'abcdef0123456789', targets: [target] }, false)).toBe(
+  expect(
+    renderTargets({ v: 1, commit: 'abcdef0123456789', targets: [target], requestable: [] }, false),
+  ).toBe(
     `prod-db  postgres  env=production
   staff/read: allow select on public.*
   masked: public.customers.ssn (full)
@@ -25,16 +27,43 @@ connect with: hoop connect NAME
 
 test('since when the policy is in force is said where the gateway says it', () => {
   const inForceSince = new Date().toISOString();
-  const text = renderTargets({ v: 1, commit: 'abcdef', inForceSince, targets: [target] }, false);
+  const text = renderTargets(
+    { v: 1, commit: 'abcdef', inForceSince, targets: [target], requestable: [] },
+    false,
+  );
   expect(text).toMatch(/policy abcdef, in force since \d{4}-\d\d-\d\d \d\d:\d\d/);
 });
 
 test('whoever may reach nothing is told whom to ask', () => {
-  expect(renderTargets({ v: 1, commit: 'a', targets: [] }, false)).toContain('No target is open');
+  expect(renderTargets({ v: 1, commit: 'a', targets: [], requestable: [] }, false)).toContain(
+    'No target is open',
+  );
 });
 
 test('escape sequences in what a policy author wrote do not reach the terminal', () => {
   const hostile = { ...target, description: 'x\x1b]0;owned\x07', labels: { a: '\x9b31m' } };
-  const text = renderTargets({ v: 1, commit: 'a', targets: [hostile] }, true);
+  const text = renderTargets({ v: 1, commit: 'a', targets: [hostile], requestable: [] }, true);
   expect(text).not.toMatch(/\x1b\]|\x07|\x9b/);
+});
+
+test('what can be asked for is listed, with who decides, where no target is open as well', () => {
+  const requestable = [
+    {
+      target: 'prod-db',
+      policy: 'fix-orders',
+      maxDurationSeconds: 7200,
+      approvers: ['dba', 'leads'],
+      count: 1,
+      rules: ['allow update on public.orders'],
+    },
+  ];
+  const lines = `on request, for a while
+  prod-db  fix-orders, up to 2 h, by 1 of dba, leads: allow update on public.orders
+ask with: hoop access request NAME --for TIME --reason TEXT
+`;
+  const reply = { v: 1, commit: 'a', requestable } as const;
+  expect(renderTargets({ ...reply, targets: [target] }, false)).toContain(`\n\n${lines}\npolicy a`);
+  expect(renderTargets({ ...reply, targets: [] }, false)).toBe(
+    `No target is open to you now.\n\n${lines}`,
+  );
 });
