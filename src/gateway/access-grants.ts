@@ -16,6 +16,7 @@ import type { Grant, Principal, TemporaryGrant } from '../policy/types.ts';
 import type { RecordingEvent } from '../recording/types.ts';
 import { type IndexStore, integer, optionalText, text } from './index-store.ts';
 import { errorFields, type Log } from './log.ts';
+import { utcTime } from './utc-time.ts';
 
 export type AccessEnd = 'expired' | 'revoked' | 'policy';
 
@@ -259,7 +260,7 @@ export function accessEvent(
 }
 
 export function accessGivenText({ id, policy, expiresMs }: AccessGrant): string {
-  return `the temporary grant ${id} (${policy}) holds until ${new Date(expiresMs).toISOString()}`;
+  return `the temporary grant ${id} (${policy}) holds until ${utcTime(expiresMs)}`;
 }
 
 /** Why it ended, for the session that used it and for lists. */

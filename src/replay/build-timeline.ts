@@ -9,7 +9,7 @@ import { ConnectionDecoder } from './connection-decoder.ts';
 import type { Budget } from './open-statement.ts';
 import { REPLAY_LIMITS, type ReplayLimits } from './replay-limits.ts';
 import { StatementLedger } from './statement-ledger.ts';
-import type { Evidence, TimelineEntry } from './timeline.ts';
+import type { ApprovalStep, Evidence, TimelineEntry } from './timeline.ts';
 
 /** What a recording holds, in the order in which it was written (`SessionReading.timeline()`). */
 export type RecordedItem =
@@ -60,6 +60,8 @@ class TimelineBuilder {
   readonly #others = new Set<number>();
   #finished: TimelineEntry[] = [];
   #statements = 0;
+  /** What both sides have signed as the reason of the end. */
+  #announced: { readonly reason: string; readonly message: string } | undefined;
 
   constructor(limits: ReplayLimits) {
     this.#limits = limits;
@@ -83,7 +85,7 @@ class TimelineBuilder {
         this.#event(item.event, item.timeMs);
         return;
       case 'evidence':
-        this.#add(evidence(item.line, item.timeMs));
+        this.#evidence(item.line, item.timeMs);
         return;
     }
   }
@@ -176,7 +178,14 @@ class TimelineBuilder {
       case 'session.close':
         // Whatever is still open ends before the session does.
         this.end();
-        this.#add({ type: event.type, timeMs, reason: event.reason, message: event.message });
+        this.#add({
+          type: event.type,
+          timeMs,
+          reason: event.reason,
+          message: event.message,
+          isAnnounced:
+            this.#announced?.reason === event.reason && this.#announced.message === event.message,
+        });
         return;
       case 'stream.open':
         if (event.kind === 'cancel') {
@@ -203,6 +212,18 @@ class TimelineBuilder {
     }
   }
 
+  #evidence(line: EvidenceLine, timeMs: number): void {
+    if (line.type === 'closing') {
+      this.#announced = { reason: line.reason, message: line.message };
+    }
+    const step = approvalStep(line, timeMs);
+    const statement =
+      step === undefined
+        ? undefined
+        : this.#connections.get(step.stream)?.ledger.approval(step.at, step.step);
+    this.#add({ ...evidence(line, timeMs), statement });
+  }
+
   #closeStream(event: Extract<RecordingEvent, { type: 'stream.close' }>, timeMs: number): void {
     const { stream, reason, up, down } = event;
     const connection = this.#connections.get(stream);
@@ -217,7 +238,25 @@ class TimelineBuilder {
   }
 }
 
-function evidence(line: EvidenceLine, timeMs: number): Evidence {
+function approvalStep(
+  line: EvidenceLine,
+  timeMs: number,
+): { readonly stream: number; readonly at: number; readonly step: ApprovalStep } | undefined {
+  switch (line.type) {
+    case 'held': {
+      const { type, stream, at, request, message, approvers, waits } = line;
+      return { stream, at, step: { type, timeMs, request, message, approvers, waits } };
+    }
+    case 'decided': {
+      const { type, stream, at, request, outcome, by, message } = line;
+      return { stream, at, step: { type, timeMs, request, outcome, by, message } };
+    }
+    default:
+      return undefined;
+  }
+}
+
+function evidence(line: EvidenceLine, timeMs: number): Omit<Evidence, 'statement'> {
   switch (line.type) {
     case 'reason':
       return { ...none, timeMs, kind: 'reason', message: line.text };

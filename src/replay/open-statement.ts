@@ -3,6 +3,7 @@ import type { DecodeText } from './client-encoding.ts';
 import type { ReplayLimits } from './replay-limits.ts';
 import { showValue } from './show-value.ts';
 import type {
+  ApprovalStep,
   Decision,
   Outcome,
   Parameter,
@@ -154,6 +155,8 @@ function isMasked(decision: Decision, index: number, name: string): boolean {
 
 /** Notices kept of one statement; `RAISE NOTICE` in a loop makes millions. */
 const MAX_NOTICES = 100;
+/** Steps kept of its approval; there are two. */
+const MAX_APPROVALS = 100;
 /** Results kept of one Query of many statements. */
 const MAX_RESULTS = 1000;
 
@@ -178,6 +181,7 @@ export class OpenStatement {
   readonly #new: NewStatement;
   readonly #parameters: readonly Parameter[];
   readonly #notices: ServerMessage[] = [];
+  readonly #approvals: ApprovalStep[] = [];
   #outcome: Outcome | undefined;
   #endMs: number | undefined;
 
@@ -193,6 +197,10 @@ export class OpenStatement {
     this.prepared = origin.prepared;
     this.#parameters = origin.parameters ?? [];
     this.offsets = origin.offsets ?? [start.at];
+  }
+
+  get number(): number {
+    return this.#new.number;
   }
 
   /** The newest result. */
@@ -216,6 +224,11 @@ export class OpenStatement {
     if (this.#notices.length < MAX_NOTICES) {
       this.#notices.push(message);
     }
+  }
+
+  /** @returns whether it is kept. */
+  approval(step: ApprovalStep): boolean {
+    return this.#approvals.length < MAX_APPROVALS && this.#approvals.push(step) > 0;
   }
 
   end(outcome: Outcome, timeMs: number | undefined): void {
@@ -244,6 +257,7 @@ export class OpenStatement {
       name: this.prepared?.name ?? '',
       parameters: this.#parameters,
       decisions,
+      approvals: this.#approvals,
       results: this.#results.map((result, index) =>
         result.finish(decisions[index] ?? decisions.at(-1), this.facts[index]),
       ),

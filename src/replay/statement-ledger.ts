@@ -5,7 +5,7 @@
 import type { RecordingEvent } from '../recording/types.ts';
 import type { OpenStatement } from './open-statement.ts';
 import { MAX_HELD, MAX_NAMES } from './replay-limits.ts';
-import type { Decision, Statement } from './timeline.ts';
+import type { ApprovalStep, Decision, Statement } from './timeline.ts';
 
 export class StatementLedger {
   readonly #emit: (statement: Statement) => void;
@@ -55,6 +55,12 @@ export class StatementLedger {
       this.#decisions.clear();
     }
     this.#decisions.set(at, [decision]);
+  }
+
+  /** @returns the number of the statement that shows it; undefined: there is none. */
+  approval(at: number, step: ApprovalStep): number | undefined {
+    const [statement] = this.#waiting.get(at) ?? [];
+    return statement?.approval(step) ? statement.number : undefined;
   }
 
   result(event: Extract<RecordingEvent, { type: 'result' }>): void {

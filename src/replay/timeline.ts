@@ -4,6 +4,8 @@
  * it must filter it (ui/printable.ts).
  */
 
+import type { ApprovalOutcome } from '../recording/types.ts';
+
 /** Times are milliseconds since the epoch, by the gateway's clock. */
 export type TimelineEntry =
   | SessionOpened
@@ -33,6 +35,8 @@ interface SessionClosed {
   readonly type: 'session.close';
   readonly timeMs: number;
   readonly reason: string;
+  /** A `closing` line of stream 0, which both sides signed, has said the same before. */
+  readonly isAnnounced: boolean;
   readonly message: string | undefined;
 }
 
@@ -90,6 +94,8 @@ export interface Statement {
   readonly name: string;
   readonly parameters: readonly Parameter[];
   readonly decisions: readonly Decision[];
+  /** Empty unless it had to wait for people. */
+  readonly approvals: readonly ApprovalStep[];
   readonly results: readonly Result[];
   readonly error: ServerMessage | undefined;
   readonly notices: readonly ServerMessage[];
@@ -122,6 +128,29 @@ export interface Decision {
   readonly message: string | undefined;
   readonly policyCommit: string;
 }
+
+/** A statement that waits for people, and what became of that; both sides have signed it. */
+export type ApprovalStep =
+  | {
+      readonly type: 'held';
+      readonly timeMs: number;
+      readonly request: string;
+      readonly message: string;
+      /** Who may approve, in words. */
+      readonly approvers: string;
+      /** false: it fails at once, to be sent again once approved. */
+      readonly waits: boolean;
+    }
+  | {
+      readonly type: 'decided';
+      readonly timeMs: number;
+      readonly request: string;
+      readonly outcome: ApprovalOutcome;
+      /** Names of those who approved, or of who denied. */
+      readonly by: readonly string[];
+      /** Their reasons, or why it ended. */
+      readonly message: string | undefined;
+    };
 
 export interface ResultColumn {
   readonly name: string;
@@ -184,7 +213,6 @@ interface Cancel {
   readonly forStream: number | undefined;
 }
 
-/** A line of stream 0, which both sides have signed. */
 /** A temporary grant became part of what the session may do, or ended. */
 interface AccessChange {
   readonly type: 'access';
@@ -198,6 +226,7 @@ interface AccessChange {
   readonly message: string;
 }
 
+/** A line of stream 0, which both sides have signed. */
 export interface Evidence {
   readonly type: 'evidence';
   readonly timeMs: number;
@@ -205,6 +234,8 @@ export interface Evidence {
   readonly stream: number | undefined;
   readonly code: string | undefined;
   readonly message: string;
+  /** Number of the statement among whose `approvals` it stands. */
+  readonly statement: number | undefined;
 }
 
 interface Dispute {

@@ -1,5 +1,12 @@
 /** One recorded statement as lines of text: for the transcript and for the replay view alike. */
-import type { Decision, Outcome, Result, ServerMessage, Statement } from '../replay/timeline.ts';
+import type {
+  ApprovalStep,
+  Decision,
+  Outcome,
+  Result,
+  ServerMessage,
+  Statement,
+} from '../replay/timeline.ts';
 import { plain, plainLines } from './printable.ts';
 import type { Style } from './style.ts';
 import { renderTable } from './table.ts';
@@ -27,6 +34,8 @@ const OUTCOMES = {
   unanswered: { sign: '?', word: 'unanswered', tone: 'yellow' },
 } as const satisfies Record<Outcome, Mark>;
 
+const APPROVED: Mark = { sign: '✓', word: 'approved', tone: 'green' };
+
 const EFFECTS = {
   allow: OUTCOMES.ok,
   approve: { sign: '…', word: 'needs approval', tone: 'yellow' },
@@ -40,7 +49,10 @@ export function markOf(statement: Statement): Mark {
     // Nobody has recorded a decision, so nobody has allowed it.
     return { sign: '✓', word: 'ran', tone: 'dim' };
   }
-  return OUTCOMES[statement.outcome];
+  const isApproved = statement.approvals.some(
+    (step) => step.type === 'decided' && step.outcome === 'released',
+  );
+  return statement.outcome === 'ok' && isApproved ? APPROVED : OUTCOMES[statement.outcome];
 }
 
 /** The statement on one line: white space runs together, everything else is shown. */
@@ -90,10 +102,42 @@ export function answerLines(statement: Statement, options: LineOptions): string[
     ...distinct(statement.decisions).flatMap((decision) =>
       decisionLines(decision, statement.error, options),
     ),
-    ...statement.notices.flatMap((notice) => messageLines(notice, options)),
+    ...statement.approvals.flatMap((step) => approvalStepLines(step, statement, options)),
+    ...statement.notices
+      .filter((notice) => !isOfHold(notice, statement))
+      .flatMap((notice) => messageLines(notice, options)),
     ...visibleResults(statement).flatMap((result) => resultLines(result, options)),
     ...(statement.error ? messageLines(statement.error, options) : []),
   ];
+}
+
+/** The hold, then what became of it, each with the time that had passed by then. */
+function approvalStepLines(
+  step: ApprovalStep,
+  { startMs }: Statement,
+  options: LineOptions,
+): string[] {
+  const after = duration(step.timeMs - startMs);
+  if (step.type === 'held') {
+    const word = step.waits ? 'held' : 'asked for';
+    const text = plain(`${step.message}; by ${step.approvers}`);
+    return breakLines(text, options, `${options.style.yellow(word)}: `, word.length + 2);
+  }
+  const released = step.outcome === 'released';
+  const word = released ? 'approved' : step.outcome;
+  const by = step.by.length > 0 ? ` by ${step.by.join(', ')}` : '';
+  const why = step.message === undefined ? '' : `: ${step.message}`;
+  return breakLines(
+    plain(`after ${after}${by}${why}`),
+    options,
+    `${options.style[released ? 'green' : 'red'](word)} `,
+    word.length + 1,
+  );
+}
+
+/** The notice of a hold has the words of the hold. */
+function isOfHold({ message }: ServerMessage, { approvals }: Statement): boolean {
+  return approvals.some((step) => step.type === 'held' && step.message === message);
 }
 
 /** A description that an error followed, before any row, is no result. */

@@ -15,6 +15,13 @@ export function localTime(ms: number): string {
   return `${day} ${time}${offset(date)}`;
 }
 
+/** Instants that stand in a text as JSON has them, for people. */
+export function localTimes(text: string): string {
+  return text.replace(/\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z(?!\w)/g, (instant) =>
+    localTime(Date.parse(instant)),
+  );
+}
+
 /** `03-01 14:05+01`, where there is no room for more. */
 export function shortLocalTime(ms: number): string {
   const text = localTime(ms);

@@ -10,9 +10,13 @@ import {
   summary,
 } from './statement-lines.ts';
 import { byteCount, elapsed, localTime } from './times.ts';
+import { wrapWords } from './wrap-words.ts';
 
 /** Indent of everything that belongs to the line above it. */
 const INDENT = '    ';
+const TIME_WIDTH = 10;
+/** Under the text beside a time. */
+const HANGING = ' '.repeat(TIME_WIDTH + 2);
 
 export interface TranscriptOptions extends LineOptions {
   /** Zero of the times shown. */
@@ -22,7 +26,11 @@ export interface TranscriptOptions extends LineOptions {
 /** @returns lines without line feeds; empty for what says nothing to a reader. */
 export function transcriptLines(entry: TimelineEntry, options: TranscriptOptions): string[] {
   const { style } = options;
-  const when = style.dim(elapsed(timeOf(entry) - options.startMs).padStart(10));
+  const when = style.dim(elapsed(timeOf(entry) - options.startMs).padStart(TIME_WIDTH));
+  const prose = (text: string): string[] => {
+    const lines = wrapWords(text, options.width, { first: HANGING, rest: HANGING });
+    return [when + (lines[0] ?? '').slice(TIME_WIDTH), ...lines.slice(1)];
+  };
   const line = (text: string) => `${when}  ${text}`;
   switch (entry.type) {
     case 'session.open': {
@@ -38,21 +46,21 @@ export function transcriptLines(entry: TimelineEntry, options: TranscriptOptions
       ];
     }
     case 'session.close': {
-      const why = entry.message ? `: ${plain(entry.message)}` : '';
-      return [line(`session ended (${plain(entry.reason)})${why}`)];
+      const why = entry.message && !entry.isAnnounced ? `: ${plain(entry.message)}` : '';
+      return prose(`session ended (${plain(entry.reason)})${why}`);
     }
     case 'connection.open': {
       const database = entry.database ? ` to ${plain(entry.database)}` : '';
       const application = entry.application ? ` by ${plain(entry.application)}` : '';
-      return [line(`connection ${entry.stream} opened${database}${application}`)];
+      return prose(`connection ${entry.stream} opened${database}${application}`);
     }
     case 'connection.close': {
       const volume = `${byteCount(entry.up)} sent, ${byteCount(entry.down)} received`;
-      return [line(`connection ${entry.stream} closed (${plain(entry.reason)}), ${volume}`)];
+      return prose(`connection ${entry.stream} closed (${plain(entry.reason)}), ${volume}`);
     }
     case 'target': {
       const tls = entry.tls ? 'with TLS' : 'without TLS';
-      return [line(`connection ${entry.stream} reached ${plain(entry.server)} ${tls}`)];
+      return prose(`connection ${entry.stream} reached ${plain(entry.server)} ${tls}`);
     }
     case 'statement': {
       const { sign, word, tone } = markOf(entry);
@@ -78,7 +86,7 @@ export function transcriptLines(entry: TimelineEntry, options: TranscriptOptions
     case 'access': {
       const approved = `approved by ${entry.approvedBy.map(plain).join(', ')}`;
       const why = entry.change === 'given' ? ` (${approved}; ${plain(entry.reason)})` : '';
-      return [line(`${plain(entry.message)}${why}`)];
+      return prose(`${plain(entry.message)}${why}`);
     }
     case 'cancel': {
       const what =
@@ -86,7 +94,7 @@ export function transcriptLines(entry: TimelineEntry, options: TranscriptOptions
       return [line(`cancel request for ${what}`)];
     }
     case 'evidence':
-      return isSaidElsewhere(entry) ? [] : [line(`${entry.kind}: ${plain(entry.message)}`)];
+      return isSaidElsewhere(entry) ? [] : prose(`${entry.kind}: ${plain(entry.message)}`);
     case 'dispute':
       return [line(style.red(`the two sides disagree after cut ${entry.epoch}`))];
     case 'unreadable': {
@@ -96,12 +104,13 @@ export function transcriptLines(entry: TimelineEntry, options: TranscriptOptions
   }
 }
 
-/** Who was asked and what they said stands nowhere else. */
-const SHOWN_EVIDENCE: ReadonlySet<string> = new Set(['closing', 'held', 'decided']);
-
-/** A denial is shown with its statement and the reason at the top; both sides have signed them. */
+/** A denial stands with its statement, as holds and decisions do, and the reason at the top. */
 export function isSaidElsewhere(entry: TimelineEntry): boolean {
-  return entry.type === 'evidence' && !SHOWN_EVIDENCE.has(entry.kind);
+  if (entry.type !== 'evidence') {
+    return false;
+  }
+  const isOfApproval = entry.kind === 'held' || entry.kind === 'decided';
+  return isOfApproval ? entry.statement !== undefined : entry.kind !== 'closing';
 }
 
 /** When an entry happened; for a statement, when it began. */

@@ -2,6 +2,7 @@
 import type { Check, Verification } from '../recording/verify.ts';
 import { plain } from './printable.ts';
 import type { Style } from './style.ts';
+import { localTimes } from './times.ts';
 import { wrapWords } from './wrap-words.ts';
 
 const SIGNS = {
@@ -30,7 +31,10 @@ export function verificationLines(
       const { sign, word, tone } = SIGNS[status];
       const mark = style[tone](`${sign} ${word.padEnd(wordWidth)}`);
       const indent = ' '.repeat(wordWidth + nameWidth + 6);
-      const [first = '', ...rest] = wrapWords(plain(text), width, { first: indent, rest: indent });
+      const [first = '', ...rest] = wrapWords(localTimes(plain(text)), width, {
+        first: indent,
+        rest: indent,
+      });
       return [`${mark}  ${name.padEnd(nameWidth)}  ${first.trimStart()}`, ...rest];
     }),
     '',

@@ -94,7 +94,7 @@ describe('psql', () => {
       statement: { text: 'DELETE FROM orders WHERE id = 1;', inTransaction: false },
     });
     expect(await orders()).toBe(before);
-    expect((await decide('dba', 'approve', id)).exitCode).toBe(0);
+    expect((await decide('dba', 'approve', id, '--reason', 'checked with Ada')).exitCode).toBe(0);
     const [exitCode] = await ended;
     expect(exitCode).toBe(0);
     expect(stdout).toMatch(/^DELETE 1$/m);
@@ -103,13 +103,14 @@ describe('psql', () => {
       request: id,
       outcome: 'released',
       by: [expect.stringContaining('dba')],
+      message: 'checked with Ada',
     });
     const { session } = connection;
     expect(await connection.close()).toBe(130);
 
     const replay = await bench.hoop('engineer', 'sessions', 'replay', session, '--no-tui');
     expect(replay.stdout).toContain(`is held for approval, request ${id}`);
-    expect(replay.stdout).toMatch(new RegExp(`request ${id} released by .*dba`));
+    expect(replay.stdout).toMatch(/approved after .* by dba.*: checked with Ada/);
     const verified = await bench.hoop('engineer', 'sessions', 'verify', session);
     expect(verified.exitCode).toBe(0);
   });

@@ -15,7 +15,7 @@ import { encodeReadyForQuery } from '../../src/protocol/pg/ready-for-query.ts';
 import { type Report, reportFields } from '../../src/protocol/pg/report-fields.ts';
 import { encodeRowDescription } from '../../src/protocol/pg/row-description.ts';
 import { encodeStartupMessage } from '../../src/protocol/pg/startup-message.ts';
-import type { RecordingEvent } from '../../src/recording/types.ts';
+import type { EvidenceLine, RecordingEvent } from '../../src/recording/types.ts';
 import type { RecordedItem } from '../../src/replay/build-timeline.ts';
 
 export const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text);
@@ -61,6 +61,11 @@ export class RecordedStream {
 
   event(event: RecordingEvent): this {
     this.items.push({ type: 'event', timeMs: this.#timeMs, event });
+    return this;
+  }
+
+  evidence(line: EvidenceLine): this {
+    this.items.push({ type: 'evidence', timeMs: this.#timeMs, line });
     return this;
   }
 

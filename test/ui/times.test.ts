@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { localTime, shortLocalTime } from '../../src/ui/times.ts';
+import { localTime, localTimes, shortLocalTime } from '../../src/ui/times.ts';
 
 const SUMMER = Date.UTC(2026, 6, 1, 22, 30, 5);
 const WINTER = Date.UTC(2026, 11, 31, 23, 59, 59);
@@ -26,5 +26,6 @@ describe('a time for people has the offset of its place and season, as PostgreSQ
     process.env['TZ'] = place;
     expect(localTime(SUMMER)).toBe(long);
     expect(shortLocalTime(WINTER)).toBe(short);
+    expect(localTimes('until 2026-07-01T22:30:05.000Z.')).toBe(`until ${long}.`);
   });
 });

@@ -6,6 +6,7 @@ import type { Refusal } from '../../policy/types.ts';
 import { encodeNoticeResponse } from '../../protocol/pg/notice-response.ts';
 import { reportFields } from '../../protocol/pg/report-fields.ts';
 import { BYTES, type TextCodec } from '../../protocol/pg/text-codec.ts';
+import { utcTime } from '../utc-time.ts';
 import type { ApprovalAsk, ApprovalStanding, AskedApproval } from './types.ts';
 
 /** E.g. `DELETE on public.orders`; of several statements the first that needs approval. */
@@ -31,13 +32,12 @@ export function heldMessage(ask: ApprovalAsk, { id }: AskedApproval): string {
 
 /** SQLSTATE 01000 is a warning without a class of its own; NOTICE is shown, and fails nothing. */
 export function heldNotice(ask: ApprovalAsk, asked: AskedApproval, codec: TextCodec): Uint8Array {
-  const until = new Date(asked.waitsUntilMs).toISOString().replace(/\.\d+Z$/, 'Z');
   const text = (value: string): string => value.toWellFormed().replaceAll('\0', '');
   const fields = reportFields({
     severity: 'NOTICE',
     sqlState: '00000',
     message: text(heldMessage(ask, asked)),
-    detail: text(`${rulesOf(ask)} It waits until ${until}.`),
+    detail: text(`${rulesOf(ask)} It waits until ${utcTime(asked.waitsUntilMs)}.`),
     hint: `An approver decides: hoop approvals approve ${asked.id}. A cancel withdraws it.`,
   });
   const all = new Map(fields).set('F', 'hoop').set('R', 'HOOP_APPROVAL_PENDING');

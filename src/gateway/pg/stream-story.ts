@@ -100,8 +100,10 @@ export class StreamStory {
     }
     this.#write({ type: 'approval.end', stream, at, request, outcome, message });
     const counted = outcome === 'denied' ? 'deny' : 'approve';
-    const by = standing.votes.flatMap((vote) => (vote.decision === counted ? [vote.by.name] : []));
-    this.#say({ type: 'decided', stream, at, request, outcome, by, message });
+    const votes = standing.votes.filter((vote) => vote.decision === counted);
+    const by = votes.map((vote) => vote.by.name);
+    const said = message ?? reasonsOf(votes);
+    this.#say({ type: 'decided', stream, at, request, outcome, by, message: said });
   }
 
   /** Let through without a look, by a passthrough grant. @returns its number. */
@@ -224,6 +226,16 @@ export class StreamStory {
       throw new RecordingFailed(error);
     }
   }
+}
+
+/** What people gave as reasons; with a name where there are several people. */
+function reasonsOf(votes: ApprovalStanding['votes']): string | undefined {
+  const given = votes.flatMap(({ by, reason }) => (reason ? [{ name: by.name, reason }] : []));
+  const [first] = given;
+  if (first === undefined) return undefined;
+  return votes.length === 1
+    ? first.reason
+    : given.map(({ name, reason }) => `${name}: ${reason}`).join('; ');
 }
 
 function columnName(column: { schema: string; name: string; column: string }): string {
