@@ -79,6 +79,15 @@ export class WireClient implements AsyncDisposable {
     } = {},
   ): Promise<WireClient> {
     const socket = connect({ host: address.host, port: address.port, allowHalfOpen: true });
+    return WireClient.logIn(socket, address, options);
+  }
+
+  /** The same, on a connection of another kind. */
+  static async logIn(
+    socket: Socket,
+    address: WireAddress,
+    options: Parameters<typeof WireClient.open>[1] = {},
+  ): Promise<WireClient> {
     await once(socket, 'connect');
     const client = new WireClient(socket, address);
     const parameters = new Map(

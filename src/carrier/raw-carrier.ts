@@ -5,6 +5,7 @@ import {
   encodeEnd,
   FRAME_HEADER_BYTES,
   FrameScanner,
+  HALF_CLOSE,
   MAX_DATA_BYTES,
   writeDataHeader,
 } from '../protocol/carrier/frames.ts';
@@ -89,6 +90,12 @@ export class RawCarrier extends EventEmitter<CarrierEvents> implements StreamCar
     socket.uncork();
   }
 
+  halfClose(): void {
+    if (this.isOpen) {
+      this.#socket.write(HALF_CLOSE);
+    }
+  }
+
   end(code: number): void {
     if (this.isOpen) {
       this.#sendEnd(code);
@@ -127,6 +134,8 @@ export class RawCarrier extends EventEmitter<CarrierEvents> implements StreamCar
       for (let item = this.#scanner.next(); item !== undefined; item = this.#scanner.next()) {
         if (item.kind === 'data') {
           this.emit('data', item.bytes);
+        } else if (item.kind === 'half-close') {
+          this.emit('halfClose');
         } else {
           // Answered as a WebSocket does it: with the same code, once all that was sent is out.
           this.#end(item.code);

@@ -24,6 +24,8 @@ const NO_CODE = 1005;
 export interface CarrierEvents {
   /** Bytes of the stream; a view of memory that nobody writes to again. */
   data: [bytes: Buffer];
+  /** The peer has no more data, and still takes ours. Data after it break that promise. */
+  halfClose: [];
   /** The peer sent something that is no data: a text message. Only a WebSocket can. */
   unsupported: [];
   /** Once, last: both sides have ended, with the peer's code, or the connection was lost. */
@@ -42,6 +44,8 @@ export interface StreamCarrier extends EventEmitter<CarrierEvents> {
    * @param done called when they are in the kernel, or with what prevented it.
    */
   send(bytes: Uint8Array, done?: (error: Error | undefined) => void): void;
+  /** No more data from here; the peer's still come. `end` has to follow some time. */
+  halfClose(): void;
   /**
    * Nothing more comes from here. What the peer sent before it heard of it still arrives; `close`
    * follows when the peer has answered, or has had its time. Without effect when not open.

@@ -2,6 +2,9 @@ import { EventEmitter } from 'node:events';
 import type { WebSocket } from 'ws';
 import type { CarrierEvents, StreamCarrier } from './stream-carrier.ts';
 
+/** A message of no bytes: a WebSocket has no half-closed state of its own. */
+const HALF_CLOSE = new Uint8Array(0);
+
 /** The carrier that every HTTP proxy knows: data are binary messages, an end is a close frame. */
 export class WebSocketCarrier extends EventEmitter<CarrierEvents> implements StreamCarrier {
   readonly #socket: WebSocket;
@@ -14,6 +17,8 @@ export class WebSocketCarrier extends EventEmitter<CarrierEvents> implements Str
         this.emit('unsupported');
       } else if (data.length > 0) {
         this.emit('data', data);
+      } else {
+        this.emit('halfClose');
       }
     });
     socket.on('close', (code) => this.emit('close', code));
@@ -39,6 +44,12 @@ export class WebSocketCarrier extends EventEmitter<CarrierEvents> implements Str
 
   send(bytes: Uint8Array, done?: (error: Error | undefined) => void): void {
     this.#socket.send(bytes, { binary: true, compress: false }, done);
+  }
+
+  halfClose(): void {
+    if (this.isOpen) {
+      this.#socket.send(HALF_CLOSE, { binary: true, compress: false });
+    }
   }
 
   end(code: number): void {

@@ -149,6 +149,7 @@ export class SessionStreams {
     const { event, evidence, ending, recording, approvals, onWaiting } = this.#options;
     const summary = await servePostgresStream({
       client,
+      clientLeft: client.left,
       stream,
       target,
       principal,

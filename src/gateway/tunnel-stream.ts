@@ -34,6 +34,7 @@ const READ_BUFFER_BYTES = 256 * 1024;
 
 export class TunnelStream extends Duplex {
   readonly #options: TunnelStreamOptions;
+  readonly #left = new AbortController();
   #paused = false;
   #held = false;
   /** Nobody reads any more: what still comes is recorded, so that the totals agree. */
@@ -49,8 +50,14 @@ export class TunnelStream extends Duplex {
     this.#options = options;
     options.carrier
       .on('data', (bytes) => this.#received(bytes))
+      .on('halfClose', () => this.#halfClosed())
       .on('unsupported', () => this.#refuse())
       .on('close', (code) => this.#closed(code));
+  }
+
+  /** Aborted when the client takes nothing any more; after a half-close it still does. */
+  get left(): AbortSignal {
+    return this.#left.signal;
   }
 
   override _read(): void {
@@ -155,13 +162,21 @@ export class TunnelStream extends Duplex {
     });
   }
 
+  /** What came before it may not have been read yet; should more come, it is recorded only. */
+  #halfClosed(): void {
+    if (!this.destroyed && !this.#finished) {
+      this.#finished = true;
+      this.push(null);
+    }
+  }
+
   #closed(code: number): void {
+    this.#left.abort();
     if (this.destroyed) {
       return;
     }
     if (isOrderlyEnd(code)) {
-      this.#finished = true;
-      this.push(null);
+      this.#halfClosed();
     } else {
       this.destroy(new Error(`the tunnel stream broke (${code})`));
     }

@@ -22,6 +22,8 @@ const SEND_BUFFER_BYTES = 256 * 1024;
 /** The gateway closes a stream with messages above 1 MiB. */
 const MAX_MESSAGE_BYTES = 512 * 1024;
 
+const NOTHING = new Uint8Array(0);
+
 export class ClientStream extends Duplex {
   readonly #options: ClientStreamOptions;
 
@@ -44,7 +46,17 @@ export class ClientStream extends Duplex {
     this.#options.carrier.resume();
   }
 
+  /** The local client has closed its half and still reads. `end` has to follow some time. */
+  halfClose(): void {
+    // As a write of nothing, it comes after all that was written before.
+    this.write(NOTHING, () => this.#options.carrier.halfClose());
+  }
+
   override _write(chunk: Buffer, _encoding: string, done: (error?: Error | null) => void): void {
+    if (chunk.length === 0) {
+      done();
+      return;
+    }
     try {
       for (let at = 0; at < chunk.length; at += MAX_MESSAGE_BYTES) {
         const isLast = at + MAX_MESSAGE_BYTES >= chunk.length;

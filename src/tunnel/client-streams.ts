@@ -1,5 +1,4 @@
 /** The streams of one session: opened at the gateway, recorded here, told of when they have ended. */
-import type { Duplex } from 'node:stream';
 import type { StreamCarrier } from '../carrier/stream-carrier.ts';
 import { HoopError } from '../errors.ts';
 import type { ClientRecording } from '../recording/client-recording.ts';
@@ -26,7 +25,7 @@ export class ClientStreams {
   }
 
   /** @throws HoopError what the gateway says; the recording cannot be written */
-  async open(kind: 'postgres' | 'cancel', signal: AbortSignal): Promise<Duplex> {
+  async open(kind: 'postgres' | 'cancel', signal: AbortSignal): Promise<ClientStream> {
     const { session, recording, openCarrier, reason } = this.#options;
     const stream = this.#next;
     this.#next += 1;

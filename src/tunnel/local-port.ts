@@ -5,7 +5,6 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
-import type { Duplex } from 'node:stream';
 import { HoopError } from '../errors.ts';
 import { type CancelRequest, encodeCancelRequest } from '../protocol/pg/cancel-request.ts';
 import { makeScramVerifier } from '../protocol/pg/scram-server.ts';
@@ -14,6 +13,7 @@ import { encodeStartupMessage } from '../protocol/pg/startup-message.ts';
 import { BYTES } from '../protocol/pg/text-codec.ts';
 import type { Secret } from '../secret.ts';
 import { closeGently } from './close-gently.ts';
+import type { Tunnel } from './half-close.ts';
 import { LocalCancelKeys } from './local-cancel-keys.ts';
 import { encodeFatal, fatalResponse } from './local-error-response.ts';
 import type { LocalListener } from './local-listener.ts';
@@ -40,7 +40,7 @@ export interface LocalPortOptions {
   readonly user: string;
   readonly password: Secret<string>;
   /** A stream to the gateway, for plain protocol from the first packet on. */
-  readonly openTunnel: (kind: 'postgres' | 'cancel', signal: AbortSignal) => Promise<Duplex>;
+  readonly openTunnel: (kind: 'postgres' | 'cancel', signal: AbortSignal) => Promise<Tunnel>;
   readonly onRefused?: (reason: RefusalReason) => void;
   /** Absent: the port offers no TLS. */
   readonly tls?: LocalTls | undefined;
@@ -206,7 +206,7 @@ export class LocalPort implements AsyncDisposable {
     await closeGently(socket);
   }
 
-  async #openTunnel(socket: Socket, kind: 'postgres' | 'cancel'): Promise<Duplex> {
+  async #openTunnel(socket: Socket, kind: 'postgres' | 'cancel'): Promise<Tunnel> {
     const gone = new AbortController();
     const onClose = (): void => gone.abort(new Error('the local client has gone'));
     socket.once('close', onClose);

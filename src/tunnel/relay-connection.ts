@@ -4,23 +4,25 @@
  * a message is complete: if the tunnel breaks then, the client can still be told why.
  */
 import type { Socket } from 'node:net';
-import type { Duplex } from 'node:stream';
 import { HoopError } from '../errors.ts';
 import { decodeBackendKeyData } from '../protocol/pg/backend-key-data.ts';
 import { MAX_CANCEL_KEY_LENGTH } from '../protocol/pg/limits.ts';
 import { MessageScanner } from '../protocol/pg/message-scanner.ts';
-import { BACKEND } from '../protocol/pg/message-types.ts';
+import { BACKEND, FRONTEND } from '../protocol/pg/message-types.ts';
 import { closeGently } from './close-gently.ts';
+import { type Tunnel, whileHalfClosed } from './half-close.ts';
 import type { LocalCancelKeys } from './local-cancel-keys.ts';
 import { fatalResponse } from './local-error-response.ts';
 import { pump } from './pump.ts';
 
+/** A type and a length; clients send it by itself. */
+const TERMINATE_LENGTH = 5;
 /** After the client has gone, the gateway has this long to end the stream. */
 const END_WITHIN_MS = 10_000;
 
 export async function relayConnection(connection: {
   readonly socket: Socket;
-  readonly tunnel: Duplex;
+  readonly tunnel: Tunnel;
   readonly cancelKeys: LocalCancelKeys;
 }): Promise<void> {
   const { socket, tunnel, cancelKeys } = connection;
@@ -38,9 +40,13 @@ export async function relayConnection(connection: {
       }
     }),
   );
-  // The client's end, clean or not, is the end of the stream. There is no half-closed state: a
-  // PostgreSQL server whose client has closed its side stops as well.
-  const up = pump(socket, tunnel).finally(() => tunnel.end());
+  let saidGoodbye = false;
+  const up = pump(socket, tunnel, (chunk) => {
+    saidGoodbye = chunk.length === TERMINATE_LENGTH && chunk[0] === FRONTEND.Terminate;
+  })
+    // Nearly all do, and then there is nothing to find out.
+    .then(() => (saidGoodbye ? undefined : whileHalfClosed(socket, tunnel)))
+    .finally(() => tunnel.end());
   const upEnded = up.catch(() => undefined).then(() => endSoon(tunnel));
   try {
     await down;
@@ -60,7 +66,7 @@ export async function relayConnection(connection: {
 }
 
 /** Waits for the stream's end, but not for ever. */
-async function endSoon(tunnel: Duplex): Promise<void> {
+async function endSoon(tunnel: Tunnel): Promise<void> {
   if (tunnel.closed) {
     return;
   }

@@ -82,6 +82,36 @@ describe.each(CARRIERS)('a stream over %s', (kind) => {
     expect((await buffer(stream)).toString()).toBe('last');
   });
 
+  test('a client that closes its half still gets answers, until it ends', async () => {
+    await using pair = await carrierPair(kind);
+    const { stream, recording } = open(pair.server);
+    pair.client.send(Buffer.from('last'));
+    pair.client.halfClose();
+    expect((await buffer(stream)).toString()).toBe('last');
+    expect(stream.left.aborted).toBe(false);
+    const answer = once(pair.client, 'data');
+    stream.write('answer');
+    expect(String((await answer)[0])).toBe('answer');
+    const left = once(stream.left, 'abort');
+    pair.client.end(1000);
+    await left;
+    expect(recording.down).toBe('answer');
+  });
+
+  test('what comes behind a half-close is recorded and goes nowhere', async () => {
+    await using pair = await carrierPair(kind);
+    const { stream, recording } = open(pair.server);
+    const read = buffer(stream);
+    pair.client.send(Buffer.from('said'));
+    pair.client.halfClose();
+    pair.client.halfClose();
+    pair.client.send(Buffer.from(', and more'));
+    pair.client.end(1000);
+    await once(stream.left, 'abort');
+    expect((await read).toString()).toBe('said');
+    expect(recording.up).toBe('said, and more');
+  });
+
   test('a broken connection is an error, not an end', async () => {
     await using pair = await carrierPair(kind);
     const { stream } = open(pair.server);

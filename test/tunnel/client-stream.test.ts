@@ -47,6 +47,27 @@ describe.each(CARRIERS)('the client’s end of a stream over %s', (kind) => {
     expect((await closed)[0]).toBe(1000);
   });
 
+  test('closes its half after all that was written, and goes on reading', async () => {
+    await using pair = await carrierPair(kind);
+    const { stream, up } = open(pair.client);
+    let received = 0;
+    pair.server.on('data', (bytes) => {
+      received += bytes.length;
+    });
+    const halfClosed = once(pair.server, 'halfClose');
+    stream.write(Buffer.alloc(3_000_000, 'x'));
+    stream.write('last');
+    stream.halfClose();
+    await halfClosed;
+    expect(received).toBe(3_000_004);
+    expect(up()).toHaveLength(3_000_004);
+    pair.server.send(Buffer.from('answer'));
+    expect(String((await once(stream, 'data'))[0])).toBe('answer');
+    const closed = once(pair.server, 'close');
+    stream.end();
+    expect((await closed)[0]).toBe(1000);
+  });
+
   test('ended by the local client, still takes what the gateway had to say', async () => {
     await using pair = await carrierPair(kind);
     const { stream, down } = open(pair.client);

@@ -47,8 +47,11 @@ import type { PostgresStreamOptions, PostgresStreamSummary } from './types.ts';
 const STARTUP_WITHIN_MS = 10_000;
 /** How long either side may take to follow when the stream ends. */
 const CLOSE_TIMEOUT_MS = 1000;
-/** A client that closed its half may still read the answers to what it asked. */
-const HALF_CLOSE_MS = 750;
+/**
+ * A client that left without Terminate: what it started has this long, so that a short statement of
+ * a program that does not wait ends as it does without a gateway. Then it is cancelled.
+ */
+const LEFT_MS = 500;
 
 /**
  * Serves one tunnel stream and returns when both sides are closed.
@@ -218,12 +221,26 @@ class PostgresStream {
         await withinTime(closed, CLOSE_TIMEOUT_MS);
         return 'the client closed the connection';
       case 'ended':
-        await withinTime(
-          state.waitForTarget(() => state.queue.length === 0),
-          HALF_CLOSE_MS,
-        );
+        await this.#halfClosed(state, closed);
         return 'the client closed the connection';
     }
+  }
+
+  /**
+   * The target is told as the client would tell it: it answers what it has got, fails a COPY that
+   * is not complete, and closes. A client that has only closed its half reads all of that.
+   */
+  async #halfClosed(state: StreamState, closed: Promise<unknown>): Promise<void> {
+    state.target.socket.end();
+    const { clientLeft } = this.#options;
+    const left = Promise.race([this.#clientGone.promise, whenAborted(clientLeft)]);
+    try {
+      await this.#untilAborted(Promise.race([closed, left]));
+    } catch (error) {
+      // It left before the answers came.
+      if (!(error instanceof StreamEnded)) throw error;
+    }
+    await withinTime(closed, LEFT_MS);
   }
 
   /** @throws the reason of the signal, or StreamEnded when the client is gone. */
@@ -256,6 +273,13 @@ async function afterAnswers(state: StreamState, error: unknown): Promise<never> 
     await state.waitForTarget(() => state.queue.length === 0);
   }
   throw error;
+}
+
+function whenAborted(signal: AbortSignal | undefined): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  if (signal?.aborted) resolve();
+  signal?.addEventListener('abort', () => resolve(), { once: true });
+  return promise;
 }
 
 /** @returns whether it resolved in time. */

@@ -140,6 +140,11 @@ export interface PostgresStreamOptions {
    * them. What is written to it is written to the record before it leaves, with all before it.
    */
   readonly client: Duplex;
+  /**
+   * Aborted when the client takes no answers any more. Absent: only an error or the close of
+   * `client` says so, and its end is that of a half.
+   */
+  readonly clientLeft?: AbortSignal;
   readonly stream: number;
   readonly target: PostgresTarget;
   readonly principal: Principal;

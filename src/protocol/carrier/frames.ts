@@ -1,9 +1,9 @@
 /**
  * The frames of the raw carrier: what is on a TLS connection after `Upgrade: hoop-stream/1`.
  *
- *   type  1 byte    0x44 'D' data, 0x45 'E' end, 0x48 'H' hello
+ *   type  1 byte    0x44 'D' data, 0x45 'E' end, 0x46 'F' half-close, 0x48 'H' hello
  *   length 3 bytes  of the body, big endian
- *   body            data: 1 byte or more of the stream; end: a code, 2 bytes; hello: nothing
+ *   body            data: 1 byte or more of the stream; end: a code, 2 bytes; others: nothing
  *
  * Data needs a frame only so that an end can be told from a connection that broke: a FIN, and in
  * TLS a close_notify, is also what a proxy sends when it gives up. The end frame carries the codes of
@@ -17,10 +17,12 @@ export const MAX_DATA_BYTES = 2 ** 24 - 1;
 const END_BODY_BYTES = 2;
 const MAX_CODE = 0xffff;
 
-const TYPE = { data: 0x44, end: 0x45, hello: 0x48 } as const;
+const TYPE = { data: 0x44, end: 0x45, halfClose: 0x46, hello: 0x48 } as const;
 
 /** The first frame of the gateway: what comes after the reply to the upgrade arrives unchanged. */
 export const HELLO: Uint8Array = Uint8Array.of(TYPE.hello, 0, 0, 0);
+/** No more data from here, but the other direction goes on. */
+export const HALF_CLOSE: Uint8Array = Uint8Array.of(TYPE.halfClose, 0, 0, 0);
 
 /**
  * The header of a data frame, into memory of the caller.
@@ -47,6 +49,7 @@ export function encodeEnd(code: number): Uint8Array {
 /** `bytes` are a view of the chunk that was fed, with its prototype: they are its owner's. */
 export type CarriedItem<Chunk extends Uint8Array> =
   | { readonly kind: 'data'; readonly bytes: Chunk }
+  | { readonly kind: 'half-close' }
   | { readonly kind: 'end'; readonly code: number };
 
 /**
@@ -91,9 +94,9 @@ export class FrameScanner<Chunk extends Uint8Array> {
         this.#at = end;
         return { kind: 'data', bytes: this.#subarray(chunk, start, end) };
       }
-      const code = this.#readFrame(chunk);
-      if (code !== undefined) {
-        return { kind: 'end', code };
+      const read = this.#readFrame(chunk);
+      if (read !== undefined) {
+        return read;
       }
     }
     this.#chunk = undefined;
@@ -101,7 +104,7 @@ export class FrameScanner<Chunk extends Uint8Array> {
   }
 
   /** One byte of a header or of an end frame at a time: there are six of them at most. */
-  #readFrame(chunk: Chunk): number | undefined {
+  #readFrame(chunk: Chunk): CarriedItem<Chunk> | undefined {
     const partial = this.#partial;
     partial[this.#partialLength] = chunk[this.#at] ?? 0;
     this.#partialLength += 1;
@@ -116,6 +119,10 @@ export class FrameScanner<Chunk extends Uint8Array> {
       this.#partialLength = 0;
       return undefined;
     }
+    if (type === TYPE.halfClose && length === 0) {
+      this.#partialLength = 0;
+      return { kind: 'half-close' };
+    }
     if (type !== TYPE.end || length !== END_BODY_BYTES) {
       throw new ProtocolError(`no frame of a stream has type ${type} and length ${length}`);
     }
@@ -123,6 +130,6 @@ export class FrameScanner<Chunk extends Uint8Array> {
       return undefined;
     }
     this.#hasEnded = true;
-    return (codeHigh << 8) | codeLow;
+    return { kind: 'end', code: (codeHigh << 8) | codeLow };
   }
 }

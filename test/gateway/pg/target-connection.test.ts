@@ -22,7 +22,10 @@ import { HoopError } from '../../../src/errors.ts';
 import { connectTarget } from '../../../src/gateway/pg/target-connection.ts';
 import type { PostgresTarget } from '../../../src/gateway/pg/types.ts';
 import { encodeSSLRequest } from '../../../src/protocol/pg/ssl-request.ts';
+import { encodeStartupMessage } from '../../../src/protocol/pg/startup-message.ts';
 import { Secret } from '../../../src/secret.ts';
+import { startBench } from './engine-bench.ts';
+import { query, RawClient, rows } from './raw-client.ts';
 import { hostAt, targetOf } from './test-target.ts';
 
 const ca = createCertificateAuthority();
@@ -631,4 +634,23 @@ test('cancel stops what the connection does', async () => {
   // One that arrives before the statement has begun is lost, as the protocol has it.
   while (!isOver) await connection.cancel();
   expect(await sleeping).toMatchObject({ cause: { code: '57014' } });
+});
+
+test('a client that closes its half gets its answers from a target with TLS too', async () => {
+  await using bench = await startBench({ target: target({ mode: 'require' }) });
+  const socket = connect({ port: bench.port, host: '127.0.0.1', allowHalfOpen: true });
+  const client = new RawClient(socket);
+  client.send(
+    encodeStartupMessage({
+      majorVersion: 3,
+      minorVersion: 0,
+      parameters: new Map([['user', 'x']]),
+    }),
+    query("SELECT repeat('x', 100000), g FROM pg_sleep(0.3), generate_series(1, 50) g"),
+  );
+  socket.end();
+  await client.closed();
+  expect(rows(client.received)).toHaveLength(50);
+  await bench.idle();
+  expect(bench.summaries).toMatchObject([{ reason: 'the client closed the connection' }]);
 });

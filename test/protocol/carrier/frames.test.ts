@@ -4,6 +4,7 @@ import {
   type CarriedItem,
   encodeEnd,
   FrameScanner,
+  HALF_CLOSE,
   HELLO,
   MAX_DATA_BYTES,
   writeDataHeader,
@@ -15,14 +16,27 @@ function scanner(): FrameScanner<Buffer> {
 
 /** What the frames say, whatever the pieces were: the bytes joined, and the end. */
 function read(chunks: readonly Buffer[]): { data: string; end: number | undefined } {
+  const { data, end } = readAll(chunks);
+  return { data, end };
+}
+
+function readAll(chunks: readonly Buffer[]): {
+  data: string;
+  end: number | undefined;
+  /** Bytes of data before each half-close. */
+  halfCloses: number[];
+} {
   const frames = scanner();
   const data: Buffer[] = [];
+  const halfCloses: number[] = [];
   let end: number | undefined;
   for (const chunk of chunks) {
     frames.feed(chunk);
     for (let item = frames.next(); item !== undefined; item = frames.next()) {
       if (item.kind === 'end') {
         end = item.code;
+      } else if (item.kind === 'half-close') {
+        halfCloses.push(Buffer.concat(data).length);
       } else {
         expect(item.bytes.buffer).toBe(chunk.buffer);
         expect(item.bytes.length).toBeGreaterThan(0);
@@ -30,7 +44,7 @@ function read(chunks: readonly Buffer[]): { data: string; end: number | undefine
       }
     }
   }
-  return { data: Buffer.concat(data).toString('latin1'), end };
+  return { data: Buffer.concat(data).toString('latin1'), end, halfCloses };
 }
 
 function frame(body: string): Buffer {
@@ -45,6 +59,7 @@ describe('the frames of the raw carrier', () => {
   test('have these bytes', () => {
     expect(frame('abc').toString('hex')).toBe('44000003616263');
     expect(Buffer.from(encodeEnd(1000)).toString('hex')).toBe('4500000203e8');
+    expect(Buffer.from(HALF_CLOSE).toString('hex')).toBe('46000000');
     expect(Buffer.from(HELLO).toString('hex')).toBe('48000000');
     const header = new Uint8Array(4);
     writeDataHeader(header, MAX_DATA_BYTES);
@@ -76,6 +91,14 @@ describe('the frames of the raw carrier', () => {
     ]);
   });
 
+  test('say where one direction ends and the other does not, however they are cut', () => {
+    const bytes = Buffer.concat([frame('SELECT 1'), HALF_CLOSE, encodeEnd(1000)]);
+    for (let at = 0; at <= bytes.length; at += 1) {
+      const parts = [bytes.subarray(0, at), bytes.subarray(at)];
+      expect(readAll(parts)).toEqual({ data: 'SELECT 1', end: 1000, halfCloses: [8] });
+    }
+  });
+
   test('that are cut off have no end', () => {
     for (let at = 0; at < STREAM.length; at += 1) {
       expect(read([STREAM.subarray(0, at)]).end).toBeUndefined();
@@ -85,6 +108,7 @@ describe('the frames of the raw carrier', () => {
   test.each([
     ['an unknown type', '58000001'],
     ['data of no bytes', '44000000'],
+    ['a half-close with a body', '4600000141'],
     ['an end of one byte', '4500000103'],
     ['an end of three bytes', '450000030003e8'],
     ['a hello that is not the first', '48000000'],
