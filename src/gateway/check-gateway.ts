@@ -58,7 +58,7 @@ export async function checkGateway(options: CheckGatewayOptions): Promise<CheckR
       return `commit ${found.commit.slice(0, 12)} signed by ${found.signer}`;
     }),
   );
-  const targets = new Targets(config.addresses, credentials);
+  const targets = new Targets(config, credentials);
   for (const target of policy?.targets.values() ?? []) {
     results.push(
       await attempt(`target ${target.name}`, async () => {

@@ -49,6 +49,10 @@ export interface GatewayConfig {
     /** Of the disk that holds dataDir; with less free no session begins. */
     readonly minFreePercent: number;
   };
+  readonly limits: {
+    /** Longest message that is collected before it is forwarded: a statement, a row to be masked. */
+    readonly messageMiB: number;
+  };
 }
 
 const Address = z.string().transform((text, context) => {
@@ -124,6 +128,10 @@ const ConfigFile = z.strictObject({
       minFreePercent: z.number().min(0).max(90).default(10),
     })
     .prefault({}),
+  // 1024: PostgreSQL sends and takes no longer message.
+  limits: z
+    .strictObject({ messageMiB: z.number().int().min(1).max(1024).default(64) })
+    .prefault({}),
 });
 
 /** @throws HOOP_CONFIG, naming file, line and column. */
@@ -191,6 +199,7 @@ function resolvePaths(file: z.infer<typeof ConfigFile>, base: string): GatewayCo
     addresses: file.addresses,
     credentials: Object.fromEntries(credentials),
     recording: file.recording,
+    limits: file.limits,
   };
 }
 

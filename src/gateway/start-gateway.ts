@@ -171,7 +171,7 @@ export async function startGateway(
     store,
     index,
     nonces,
-    targets: new Targets(config.addresses, credentials),
+    targets: new Targets(config, credentials),
     catalogs,
     statements: createStatementPolicy(parser, (fault) =>
       log.error('statement.fault', errorFields(fault)),

@@ -7,12 +7,19 @@ import type { GatewayConfig } from './config.ts';
 import type { CredentialStore } from './credential-store.ts';
 import type { PostgresTarget, TargetHost } from './pg/types.ts';
 
+const MIB = 1024 * 1024;
+
 export class Targets {
   readonly #addresses: GatewayConfig['addresses'];
+  readonly #maxMessageBytes: number;
   readonly #credentials: CredentialStore;
 
-  constructor(addresses: GatewayConfig['addresses'], credentials: CredentialStore) {
+  constructor(
+    { addresses, limits }: Pick<GatewayConfig, 'addresses' | 'limits'>,
+    credentials: CredentialStore,
+  ) {
     this.#addresses = addresses;
+    this.#maxMessageBytes = limits.messageMiB * MIB;
     this.#credentials = credentials;
   }
 
@@ -45,6 +52,7 @@ export class Targets {
       methods: target.loginMethods,
       tls: target.tls,
       connectTimeoutMs: target.connectTimeoutSeconds * 1000,
+      maxMessageBytes: this.#maxMessageBytes,
     };
   }
 

@@ -32,7 +32,17 @@ test('a minimal configuration gets defaults, and paths relative to its file', ()
     addresses: {},
     credentials: {},
     recording: { uploadWithinSeconds: 86_400, minFreePercent: 10 },
+    limits: { messageMiB: 64 },
   });
+});
+
+test('the longest message that is collected is a whole number of MiB up to what PostgreSQL sends', () => {
+  expect(parse(`${MINIMAL}limits: { messageMiB: 1024 }\n`).limits).toEqual({ messageMiB: 1024 });
+  for (const value of ['0', '1025', '1.5', '"64"']) {
+    expect(() => parse(`${MINIMAL}limits: { messageMiB: ${value} }\n`)).toThrow(
+      '"limits.messageMiB"',
+    );
+  }
 });
 
 test('addresses and credentials are read', () => {

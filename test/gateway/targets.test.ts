@@ -27,8 +27,10 @@ const credentials = {
   credential: async () => ({ user: 'app', password: undefined, clientCertificate: undefined }),
 };
 
+const limits = { messageMiB: 3 };
+
 test('addresses of the policy may be shown to clients', async () => {
-  const targets = new Targets({}, credentials);
+  const targets = new Targets({ addresses: {}, limits }, credentials);
   expect(await targets.resolve(target, { groups: [] })).toMatchObject({
     hosts: [
       { host: 'a.example', port: 5432, shown: 'a.example:5432' },
@@ -37,6 +39,7 @@ test('addresses of the policy may be shown to clients', async () => {
     sessionAttributes: 'primary',
     methods: ['scram-sha-256'],
     connectTimeoutMs: 3000,
+    maxMessageBytes: 3 * 1024 * 1024,
   });
 });
 
@@ -44,8 +47,12 @@ test('addresses of the configuration win, and are not shown', async () => {
   const one = [{ host: '10.0.0.1', port: 5432 }];
   const two = [...one, { host: '10.0.0.2', port: 5432 }];
   const resolve = async (addresses: typeof two) =>
-    (await new Targets({ 'prod-db': addresses }, credentials).resolve(target, { groups: [] }))
-      .hosts;
+    (
+      await new Targets({ addresses: { 'prod-db': addresses }, limits }, credentials).resolve(
+        target,
+        { groups: [] },
+      )
+    ).hosts;
   expect(await resolve(one)).toEqual([{ host: '10.0.0.1', port: 5432, shown: undefined }]);
   expect((await resolve(two)).map(({ shown }) => shown)).toEqual([
     'server 1 of 2',
@@ -54,7 +61,7 @@ test('addresses of the configuration win, and are not shown', async () => {
 });
 
 test('a target without any address is the operator\u2019s business', async () => {
-  const targets = new Targets({ toString: [] }, credentials);
+  const targets = new Targets({ addresses: { toString: [] }, limits }, credentials);
   await expect(targets.resolve({ ...target, addresses: [] }, { groups: [] })).rejects.toMatchObject(
     { code: 'HOOP_CONFIG', message: expect.stringContaining('no address') },
   );

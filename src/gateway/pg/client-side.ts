@@ -72,7 +72,8 @@ export class ClientSide {
       throw new ProtocolError(`invalid frontend message type ${type}`);
     }
     const isData = type === FRONTEND.CopyData;
-    if (!isData && !mustPass(type, bodyLength)) return 'whole';
+    const { maxMessageBytes } = this.#state.options.target;
+    if (!isData && !mustPass(type, bodyLength, maxMessageBytes)) return 'whole';
     this.#passing.announce(type, bodyLength + HEADER_LENGTH, isData);
     return 'pass';
   }

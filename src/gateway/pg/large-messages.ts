@@ -10,16 +10,15 @@ import type { PortalSide } from './portal-side.ts';
 import type { Refusals } from './refusals.ts';
 import type { StreamState } from './stream-state.ts';
 
-/**
- * Longest message that is collected, bytes of its body. PostgreSQL takes up to 1 GiB; a statement of
- * this size would take the memory of everyone else. The values of a Bind need not be collected.
- */
-const MAX_COLLECTED = 64 * 1024 * 1024;
+/** The values of a Bind need not be collected, and above this they are not. */
 const MAX_COLLECTED_BIND = 1024 * 1024;
 
-/** @param bodyLength bytes. */
-export function mustPass(type: number, bodyLength: number): boolean {
-  return bodyLength > (type === FRONTEND.Bind ? MAX_COLLECTED_BIND : MAX_COLLECTED);
+/**
+ * @param bodyLength bytes.
+ * @param limit bytes of the longest message that is collected.
+ */
+export function mustPass(type: number, bodyLength: number, limit: number): boolean {
+  return bodyLength > (type === FRONTEND.Bind ? Math.min(MAX_COLLECTED_BIND, limit) : limit);
 }
 
 export class LargeMessages {
@@ -45,14 +44,14 @@ export class LargeMessages {
   }
 
   /** Of a message that is not collected: the values of a Bind pass, anything else is refused. */
-  async part({ type, bytes, isFirst, isLast }: PassingPart, at: number): Promise<void> {
+  async part({ type, bytes, bodyLength, isFirst, isLast }: PassingPart, at: number): Promise<void> {
     const state = this.#state;
     if (isFirst) {
       this.#bind = undefined;
       if ((await this.#misplaced.isSpent(type)) || state.skipping) return;
       if (type === FRONTEND.Bind)
         this.#bind = new LargeBind(state, this.#portals, this.#refusals, at);
-      else this.#tooLarge(type, at);
+      else this.#tooLarge(type, bodyLength, at);
     }
     try {
       await this.#bind?.part(bytes, isLast);
@@ -63,9 +62,9 @@ export class LargeMessages {
     }
   }
 
-  #tooLarge(type: number, at: number): void {
+  #tooLarge(type: number, bodyLength: number, at: number): void {
     const state = this.#state;
-    const denial = this.#refusals.tooLarge(at, MAX_COLLECTED);
+    const denial = this.#refusals.tooLarge(at, bodyLength);
     if (type !== FRONTEND.Query) return void this.#portals.deny(denial);
     const entry = { ...refusedEntry(type), origin: 'client', segment: state.segment } as const;
     state.send(deniedQuery(denial), { ...entry, denial });

@@ -5,10 +5,14 @@
 export interface PassingPart {
   readonly type: number;
   readonly bytes: Uint8Array;
+  /** Of its message, without type and length; of several messages, of all with their headers. */
+  readonly bodyLength: number;
   /** The bytes are the first, the last of their message (of copy data: of several messages). */
   readonly isFirst: boolean;
   readonly isLast: boolean;
 }
+
+const HEADER_LENGTH = 5;
 
 interface Announced {
   readonly type: number;
@@ -44,7 +48,8 @@ export class PassingMessages {
       at += part.length;
       const isLast = message.left === 0;
       if (isLast) this.#announced.shift();
-      parts.push({ type: message.type, bytes: part, isFirst, isLast });
+      const bodyLength = message.length - HEADER_LENGTH;
+      parts.push({ type: message.type, bytes: part, bodyLength, isFirst, isLast });
     }
     return parts;
   }

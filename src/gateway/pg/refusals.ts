@@ -4,6 +4,7 @@ import { type NativeError, toErrorResponse } from '../to-error-response.ts';
 import { type Decided, refusedVerdict } from './decide.ts';
 import { createDenial, type Denial } from './denial.ts';
 import type { StreamState } from './stream-state.ts';
+import { tooLargeStatement } from './too-large.ts';
 
 /** In the server's words: nothing can be checked in a failed transaction, and nothing would run. */
 const ABORTED: NativeError = {
@@ -50,17 +51,9 @@ export class Refusals {
     });
   }
 
-  /** @param limit bytes. */
-  tooLarge(at: number, limit: number): Denial {
-    const refusal: Refusal = {
-      code: 'HOOP_TOO_LARGE',
-      sqlState: '54000',
-      message: 'message is too large',
-      detail: `Statements may have ${limit} bytes here: they are read as a whole before they run.`,
-      hint: 'Send large values as parameters, or with COPY: their size is not limited.',
-      position: undefined,
-      rule: undefined,
-    };
+  /** @param bodyLength bytes. */
+  tooLarge(at: number, bodyLength: number): Denial {
+    const refusal = tooLargeStatement(bodyLength, this.#state.options.target.maxMessageBytes);
     return this.denial(at, { type: 'refused', verdict: refusedVerdict(refusal) });
   }
 

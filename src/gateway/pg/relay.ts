@@ -5,12 +5,7 @@ import type { ChunkReader } from './chunk-reader.ts';
 import { ClientSide } from './client-side.ts';
 import type { StreamState } from './stream-state.ts';
 import { TargetSide } from './target-side.ts';
-
-/**
- * Longest message that is collected, bytes of its body. PostgreSQL takes up to 1 GiB; a statement,
- * the values of a Bind or a row to be masked of this size would take the memory of everyone else.
- */
-const MAX_WHOLE_LENGTH = 64 * 1024 * 1024;
+import { tooLargeToRead } from './too-large.ts';
 
 /**
  * Longest that one client may keep the thread, milliseconds. A pipeline of small statements whose
@@ -30,7 +25,7 @@ export async function relayClient(
   const side = new ClientSide(state, source);
   const scanner = new MessageScanner({
     decide: (type, bodyLength) => side.decide(type, bodyLength),
-    maxWholeLength: MAX_WHOLE_LENGTH,
+    maxWholeLength: state.options.target.maxMessageBytes,
   });
   let turnEnds = 0;
   let lastAt = 0;
@@ -67,13 +62,16 @@ export class TargetRelay {
   constructor(state: StreamState) {
     this.#state = state;
     const side = new TargetSide(state);
+    const { maxMessageBytes } = state.options.target;
     this.#scanner = new MessageScanner({
       decide: (type, bodyLength) => {
         const handling = this.#stopping === undefined ? side.decide(type) : 'whole';
         if (handling === 'pass') this.#passing += bodyLength + HEADER_LENGTH;
+        else if (bodyLength > maxMessageBytes)
+          throw tooLargeToRead(type, bodyLength, maxMessageBytes);
         return handling;
       },
-      maxWholeLength: MAX_WHOLE_LENGTH,
+      maxWholeLength: maxMessageBytes,
     });
     const { socket } = state.target;
     socket.on('data', (chunk: Uint8Array) => this.#relay(chunk, side));

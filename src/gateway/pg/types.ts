@@ -35,6 +35,11 @@ export interface PostgresTarget {
   readonly tls: TargetTls;
   /** For each host, from the first packet to ReadyForQuery. */
   readonly connectTimeoutMs: number;
+  /**
+   * Longest body of a message that is collected: a statement, a row to be masked. PostgreSQL takes
+   * up to 1 GiB; what is collected takes the memory of everyone else.
+   */
+  readonly maxMessageBytes: number;
 }
 
 export interface TargetTls {

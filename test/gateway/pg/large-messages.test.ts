@@ -101,3 +101,58 @@ describe('a Bind that is too large to be collected', () => {
     expect(rows(answers)).toEqual([[String(1024 * 1024), '3'], ['5']]);
   }, 60_000);
 });
+
+describe('the longest message that is collected is the operator\u2019s choice', () => {
+  const small = () => ({ ...target(), maxMessageBytes: 1024 * 1024 });
+  const masked = () => ({ masks: ['full' as const] });
+  const row = (length: number): Uint8Array => query(`SELECT repeat('x', ${length})`);
+
+  test('a row to be masked that is longer ends the connection, and the error names the limit', async () => {
+    await using bench = await startBench({ target: small(), script: masked, grant: () => MASKING });
+    await using client = await RawClient.open(bench.port);
+    expect(letters(await client.ask([row(1024 * 1024 - 6)]))).toBe('T D C Z');
+    client.send(row(1024 * 1024));
+    await client.closed();
+    expect(errors(client.received)).toMatchObject([
+      {
+        S: 'FATAL',
+        C: '54000',
+        R: 'HOOP_TOO_LARGE',
+        M: 'a row of 1048582 bytes is too large to be masked',
+        D: 'Rows with masked columns are read as a whole, up to 1 MiB (limits.messageMiB of the gateway).',
+      },
+    ]);
+    expect(rows(client.received).flat().join('')).not.toContain('x');
+  });
+
+  test('a row that nobody reads passes, whatever its length', async () => {
+    await using bench = await startBench({ target: small() });
+    await using client = await RawClient.open(bench.port);
+    const [[value] = []] = rows(await client.ask([row(5_000_000)]));
+    expect(value).toHaveLength(5_000_000);
+  });
+
+  test('a statement that is longer is refused, and the connection goes on', async () => {
+    await using bench = await startBench({ target: small() });
+    await using client = await RawClient.open(bench.port);
+    const long = `SELECT '${'x'.repeat(1024 * 1024)}'`;
+    for (const messages of [[query(long)], [parse(long), bind(), execute(), sync]]) {
+      const answers = await client.ask(messages);
+      expect(letters(answers)).toBe('E Z');
+      expect(errors(answers)).toMatchObject([
+        { S: 'ERROR', C: '54000', D: expect.stringContaining('up to 1 MiB (limits.messageMiB') },
+      ]);
+    }
+    expect(rows(await client.ask([query('SELECT 7')]))).toEqual([['7']]);
+  });
+
+  test('more of it lets longer statements through', async () => {
+    await using bench = await startBench({
+      target: { ...target(), maxMessageBytes: 70 * 1024 * 1024 },
+      grant: () => testGrant({ passthrough: true }),
+    });
+    await using client = await RawClient.open(bench.port);
+    const answers = await client.ask([query(`SELECT length('${'x'.repeat(65 * 1024 * 1024)}')`)]);
+    expect(rows(answers)).toEqual([[String(65 * 1024 * 1024)]]);
+  });
+});

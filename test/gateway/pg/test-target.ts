@@ -34,6 +34,7 @@ export function targetOf(
     methods: ['scram-sha-256', 'md5', 'password', 'none'],
     tls: { mode: 'prefer', ca: undefined, negotiation: 'postgres', channelBinding: 'prefer' },
     connectTimeoutMs: 5000,
+    maxMessageBytes: 64 * 1024 * 1024,
     ...changes,
   };
 }
