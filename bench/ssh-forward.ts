@@ -1,27 +1,25 @@
 /** `ssh -L` through a real sshd on loopback: the bare tunnel that everyone compares with. */
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { connect } from 'node:net';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { findProgram } from './find-program.ts';
 import { freePort } from './free-port.ts';
-
-const SSHD = '/usr/sbin/sshd';
-const START_TIMEOUT_MS = 10_000;
-
-export interface SshForward extends AsyncDisposable {
-  /** Local port that leads to the target. */
-  readonly port: number;
-}
+import { HelperProcess } from './helper-process.ts';
+import { knowsProcesses, processTree } from './process-figures.ts';
+import type { Tunnel, TunnelOptions } from './tunnel.ts';
 
 /** @returns undefined where no sshd is installed. */
-export async function startSshForward(targetPort: number): Promise<SshForward | undefined> {
-  if (!existsSync(SSHD)) {
+export async function startSshForward(options: TunnelOptions): Promise<Tunnel | undefined> {
+  const { targetPort, watchdog } = options;
+  const program = findProgram('sshd');
+  const ssh = findProgram('ssh');
+  if (!program || !ssh) {
     return undefined;
   }
+  await using stack = new AsyncDisposableStack();
   const directory = mkdtempSync(join(tmpdir(), 'hoop-bench-ssh-'));
+  stack.defer(() => rmSync(directory, { recursive: true, force: true }));
   const file = (name: string): string => join(directory, name);
   for (const name of ['host', 'user']) {
     execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', file(name)]);
@@ -43,55 +41,37 @@ export async function startSshForward(targetPort: number): Promise<SshForward | 
     // Debian's sshd wants its privilege separation directory, which its service makes.
     mkdirSync('/run/sshd', { recursive: true });
   }
-  const server = spawn(SSHD, ['-D', '-e', '-f', file('sshd_config')], { stdio: 'ignore' });
-  await answers(sshPort);
-  const options = [
+  const server = stack.use(
+    await HelperProcess.start({
+      program,
+      args: ['-D', '-e', '-f', file('sshd_config')],
+      port: sshPort,
+      watchdog,
+    }),
+  );
+  const known = [
     'StrictHostKeyChecking=no',
     `UserKnownHostsFile=${file('known')}`,
     'BatchMode=yes',
   ];
-  const client = spawn(
-    'ssh',
-    [
-      ...['-N', '-F', 'none', '-p', String(sshPort), '-i', file('user')],
-      ...options.flatMap((option) => ['-o', option]),
-      ...['-L', `127.0.0.1:${port}:127.0.0.1:${targetPort}`, `${userInfo().username}@127.0.0.1`],
-    ],
-    { stdio: 'ignore' },
+  const client = stack.use(
+    await HelperProcess.start({
+      program: ssh,
+      args: [
+        ...['-N', '-F', 'none', '-p', String(sshPort), '-i', file('user')],
+        ...known.flatMap((option) => ['-o', option]),
+        ...['-L', `127.0.0.1:${port}:127.0.0.1:${targetPort}`, `${userInfo().username}@127.0.0.1`],
+      ],
+      port,
+      watchdog,
+    }),
   );
-  await answers(port);
+  const owned = stack.move();
   return {
     port,
-    async [Symbol.asyncDispose]() {
-      await stop(client);
-      await stop(server);
-      rmSync(directory, { recursive: true, force: true });
-    },
+    clientEnd: [client.processId],
+    // sshd has a process or two for each connection, and this one is there by now.
+    serverEnd: knowsProcesses() ? processTree(server.processId) : [server.processId],
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
-}
-
-async function answers(port: number): Promise<void> {
-  const deadline = performance.now() + START_TIMEOUT_MS;
-  for (;;) {
-    const socket = connect(port, '127.0.0.1');
-    const open = await Promise.race([
-      once(socket, 'connect').then(() => true),
-      once(socket, 'close').then(() => false),
-    ]).catch(() => false);
-    socket.destroy();
-    if (open) {
-      return;
-    }
-    if (performance.now() > deadline) {
-      throw new Error(`nothing answers on port ${port}`);
-    }
-    await sleep(50);
-  }
-}
-
-async function stop(child: ChildProcess): Promise<void> {
-  if (child.exitCode === null && child.signalCode === null) {
-    child.kill('SIGTERM');
-    await once(child, 'exit');
-  }
 }

@@ -1,0 +1,115 @@
+/** What `npm run bench` can be asked for. */
+import { parseArgs } from 'node:util';
+
+/** In the order in which they run. */
+export const WORKS = [
+  'memory',
+  'idle',
+  'pgbench',
+  'latency',
+  'connect',
+  'copy-out',
+  'select',
+  'copy-in',
+  'columns',
+  'start',
+] as const;
+export type Work = (typeof WORKS)[number];
+
+export const LANES = [
+  'direct',
+  'ssh -L',
+  'stunnel',
+  'pgbouncer',
+  'hoop allow',
+  'hoop masked',
+] as const;
+export type LaneName = (typeof LANES)[number];
+
+/** The most that a policy may allow in one session. */
+export const MAX_CONNECTIONS = 1000;
+
+/** Names that stand for several. */
+const GROUPS: Readonly<Record<string, readonly Work[]>> = {
+  bulk: ['copy-out', 'select', 'copy-in', 'columns'],
+};
+
+export interface BenchOptions {
+  readonly rounds: number;
+  /** How long one run of pgbench takes. */
+  readonly seconds: number;
+  /** Size of one bulk transfer, 10⁶ bytes. */
+  readonly megabytes: number;
+  /** Numbers of clients that pgbench runs with. */
+  readonly clients: readonly number[];
+  readonly connections: number;
+  readonly works: readonly Work[];
+  readonly lanes: readonly LaneName[];
+  readonly cold: boolean;
+  readonly json: boolean;
+}
+
+/** Its message is for whoever typed it. */
+export class UnknownOption extends Error {}
+
+/** @throws UnknownOption */
+export function parseOptions(args: readonly string[]): BenchOptions {
+  const { values } = parse(args);
+  return {
+    rounds: count('rounds', values.rounds),
+    seconds: count('seconds', values.seconds),
+    megabytes: count('megabytes', values.megabytes),
+    clients: values.clients.map((text) => count('clients', text)),
+    connections: count('connections', values.connections, MAX_CONNECTIONS),
+    works: pick('only', WORKS, values.only),
+    lanes: pick('lane', LANES, values.lane),
+    cold: values.cold,
+    json: values.json,
+  };
+}
+
+function parse(args: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...args],
+      options: {
+        rounds: { type: 'string', default: '3' },
+        seconds: { type: 'string', default: '2' },
+        megabytes: { type: 'string', default: '512' },
+        clients: { type: 'string', multiple: true, default: ['1', '8', '32'] },
+        connections: { type: 'string', default: String(MAX_CONNECTIONS) },
+        only: { type: 'string', multiple: true },
+        lane: { type: 'string', multiple: true },
+        cold: { type: 'boolean', default: false },
+        json: { type: 'boolean', default: false },
+      },
+    });
+  } catch (cause) {
+    throw new UnknownOption(cause instanceof Error ? cause.message : 'unknown option', { cause });
+  }
+}
+
+function count(name: string, text: string, most = Number.MAX_SAFE_INTEGER): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || value < 1 || value > most) {
+    throw new UnknownOption(`--${name} takes a whole number from 1 to ${most}, not "${text}"`);
+  }
+  return value;
+}
+
+function pick<Name extends string>(
+  option: string,
+  known: readonly Name[],
+  given: readonly string[] | undefined,
+): readonly Name[] {
+  if (!given) {
+    return known;
+  }
+  const names = new Set(given.flatMap((name): readonly string[] => GROUPS[name] ?? [name]));
+  const unknown = [...names].find((name) => !known.some((one) => one === name));
+  if (unknown !== undefined) {
+    const all = [...known, ...(option === 'only' ? Object.keys(GROUPS) : [])];
+    throw new UnknownOption(`--${option} knows ${all.join(', ')}; not "${unknown}"`);
+  }
+  return known.filter((name) => names.has(name));
+}

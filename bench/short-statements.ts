@@ -1,0 +1,103 @@
+/** One-row statements and logins: what a tunnel adds to each. */
+import type { Figures } from './figures.ts';
+import type { Lane } from './lanes.ts';
+import type { BenchOptions } from './options.ts';
+import { findPgbench, runPgbench } from './pgbench.ts';
+import { knowsProcesses, settle } from './process-figures.ts';
+import { RawClient } from './raw-client.ts';
+import { percentile } from './statistics.ts';
+
+const QUERIES = 2000;
+const LOGINS = 60;
+/** Not counted at the start of each series: caches fill, code is compiled. */
+const WARM_UP_SHARE = 0.1;
+
+export interface ShortContext {
+  readonly options: BenchOptions;
+  readonly lanes: readonly Lane[];
+  readonly figures: Figures;
+  readonly say: (text: string) => void;
+}
+
+export async function pgbench(context: ShortContext): Promise<void> {
+  const { options, lanes, figures, say } = context;
+  const program = findPgbench();
+  if (!program) {
+    say(
+      'MISSING: all rows of pgbench, it is not installed (on Debian: apt-get install postgresql-contrib)',
+    );
+    return;
+  }
+  for (const mode of ['simple', 'prepared'] as const) {
+    for (const clients of options.clients) {
+      const work = `pgbench -S ${mode}, ${clients} client${clients > 1 ? 's' : ''}`;
+      for (let round = 0; round < options.rounds; round += 1) {
+        for (const lane of lanes) {
+          const run = { url: lane.url, mode, clients, seconds: options.seconds };
+          const { tps } = await runPgbench(program, run);
+          figures.add({ work, unit: 'tps', moreIsBetter: true }, lane.name, tps);
+          await rest(lane);
+        }
+      }
+      figures.tell(work);
+    }
+  }
+}
+
+/** Round trip of one SELECT that finds one row, one after the other on one connection. */
+export async function latency(context: ShortContext): Promise<void> {
+  await series('one-row query', 'µs', [50, 99], context, async (lane) => {
+    const client = await RawClient.connect(lane.url);
+    const times: number[] = [];
+    for (let i = 0; i < QUERIES; i += 1) {
+      const start = performance.now();
+      await client.query(`SELECT abalance FROM pgbench_accounts WHERE aid = ${1 + (i % 1000)}`);
+      times.push((performance.now() - start) * 1000);
+    }
+    client.close();
+    return times;
+  });
+}
+
+/** From the first packet to ReadyForQuery, SCRAM included, on a local port that is there already. */
+export async function connectLatency(context: ShortContext): Promise<void> {
+  await series('login on an open port', 'ms', [50], context, async (lane) => {
+    const times: number[] = [];
+    for (let i = 0; i < LOGINS; i += 1) {
+      const start = performance.now();
+      const client = await RawClient.connect(lane.url);
+      times.push(performance.now() - start);
+      client.close();
+    }
+    return times;
+  });
+}
+
+async function series(
+  name: string,
+  unit: string,
+  percentiles: readonly number[],
+  { options, lanes, figures }: ShortContext,
+  run: (lane: Lane) => Promise<readonly number[]>,
+): Promise<void> {
+  const works = percentiles.map((p) => ({ p, work: `${name}, p${p}` }));
+  for (let round = 0; round < options.rounds; round += 1) {
+    for (const lane of lanes) {
+      const all = await run(lane);
+      const times = all.slice(Math.ceil(all.length * WARM_UP_SHARE));
+      for (const { p, work } of works) {
+        figures.add({ work, unit, moreIsBetter: false }, lane.name, percentile(times, p));
+      }
+      await rest(lane);
+    }
+  }
+  figures.tell(...works.map(({ work }) => work));
+}
+
+/** The next lane must not pay for what this one has left to do. */
+async function rest(lane: Lane): Promise<void> {
+  const processes = [...lane.clientEnd, ...lane.serverEnd];
+  if (knowsProcesses() && processes.length > 0) {
+    await settle(processes);
+  }
+}
