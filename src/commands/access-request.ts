@@ -2,7 +2,7 @@ import { openGateway } from '../auth/open-gateway.ts';
 import { type ErrorCode, HoopError } from '../errors.ts';
 import type { Approval } from '../tunnel/approvals-api.ts';
 import { ApprovalsClient } from '../tunnel/approvals-client.ts';
-import { spanOf } from '../ui/approval-lines.ts';
+import { lackingNotes, spanOf } from '../ui/approval-lines.ts';
 import { plain } from '../ui/printable.ts';
 import { renderJson } from '../ui/render-json.ts';
 import type { Io } from './io.ts';
@@ -29,6 +29,9 @@ export async function requestAccess(io: Io, target: string, flags: RequestFlags)
   );
   io.stdout.write(flags.json ? `${renderJson({ v: 1, approval })}\n` : `${plain(approval.id)}\n`);
   io.note(`asked for ${describe(approval)}; it waits for ${approversOf(approval)}`);
+  for (const note of lackingNotes(approval)) {
+    io.note(note);
+  }
   io.note(`they decide with: hoop approvals approve ${plain(approval.id)}`);
   if (!flags.wait) {
     return;

@@ -286,6 +286,7 @@ export class Sessions {
         principal,
         reason: request.reason,
         target: postgres,
+        policy: this.#options.policy,
         clock,
       }),
       catalogOf: (host) => this.#options.catalogs.sourceOf(postgres, host),

@@ -18,6 +18,7 @@ import { AccessRequests } from './access-requests.ts';
 import { ApprovalStore } from './approvals/approval-store.ts';
 import { Approvals } from './approvals/approvals.ts';
 import { Estimates } from './approvals/estimates.ts';
+import { reconsiderStatements } from './approvals/policy-standing.ts';
 import { SealedJson } from './approvals/sealed-json.ts';
 import type { GatewayConfig } from './config.ts';
 import { ConfigCredentialStore } from './credential-store.ts';
@@ -132,16 +133,12 @@ export async function startGateway(
       clock,
     }),
   );
-  approvals.handle('statement', {
-    needs: ({ needs, policyCommit }) =>
-      policyCommit === policy.current()?.commit ? needs : undefined,
-  });
-  policy.onChange(({ commit }) =>
-    approvals.voidOpen(
-      'the policy has changed',
-      (record) => record.kind === 'statement' && record.policyCommit !== commit,
-    ),
-  );
+  // What was asked for counts: the binding has the terms, and is compared when it is used.
+  approvals.handle('statement', { needs: ({ needs }) => needs });
+  policy.onChange(() => reconsiderStatements(approvals, policy));
+  if (first !== undefined) {
+    reconsiderStatements(approvals, policy);
+  }
   const accessRequests = new AccessRequests({ policy, access, approvals, clock });
   const history = new PolicyHistory(database, clock);
   if (first !== undefined) {

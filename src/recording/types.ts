@@ -172,6 +172,8 @@ export type RecordingEvent =
       readonly request: string;
       readonly outcome: ApprovalOutcome;
       readonly message: string | undefined;
+      /** Of `released`: in force when it was decided again. */
+      readonly policyCommit?: string;
     }
   | {
       readonly type: 'dispute';

@@ -46,6 +46,11 @@ export const ApprovalNeedSchema = z.object({
   count: z.number().int().positive(),
   /** How many of them have, and still are in one of the groups. */
   approvedBy: z.number().int().nonnegative(),
+  /**
+   * Different people but who asked that are in one of the groups, as far as the gateway knows:
+   * those who have logged in. Absent in lists.
+   */
+  known: z.number().int().nonnegative().optional(),
 });
 
 /** A parameter of Bind as the requester sent it. */

@@ -136,7 +136,7 @@ export function approvalLines(approval: Approval, options: LineOptions, nowMs: n
     ...approval.needs.flatMap((need) =>
       fact(
         'needs',
-        `${need.count - need.approvedBy > 0 ? `${need.count - need.approvedBy} more of ` : 'enough of '}${need.groups.join(', ') || 'nobody'} (${need.rule}: ${need.approvedBy} of ${need.count})`,
+        `${need.count - need.approvedBy > 0 ? `${need.count - need.approvedBy} more of ` : 'enough of '}${need.groups.join(', ') || 'nobody'} (${need.rule}: ${need.approvedBy} of ${need.count})${lackingText(approval, need)}`,
       ),
     ),
     ...approval.votes.flatMap((vote) =>
@@ -147,6 +147,32 @@ export function approvalLines(approval: Approval, options: LineOptions, nowMs: n
     ),
     ...fact('policy', approval.policyCommit.slice(0, 12)),
   ];
+}
+
+/** What waits for people whom the gateway has never seen may wait for nobody. */
+function lackingText(
+  { state }: Pick<Approval, 'state'>,
+  { known, count }: Approval['needs'][number],
+): string {
+  if (state !== 'waiting' || known === undefined || known >= count) {
+    return '';
+  }
+  const who = known === 0 ? 'nobody but who asks' : `only ${known} but who asks`;
+  return `; of these ${who} has logged in to the gateway yet`;
+}
+
+/** The same, in a sentence, for whoever has just asked. */
+export function lackingNotes(approval: Approval): string[] {
+  return approval.needs.flatMap((need) => {
+    const { known, count, groups } = need;
+    return approval.state !== 'waiting' || known === undefined || known >= count
+      ? []
+      : [
+          plain(
+            `${known === 0 ? 'nobody else' : `only ${known} other${known === 1 ? '' : 's'}`} in ${groups.join(', ')} ${known > 1 ? 'have' : 'has'} logged in to the gateway yet: tell them`,
+          ),
+        ];
+  });
 }
 
 type Fact = (name: string, value: string | undefined) => string[];

@@ -22,7 +22,15 @@ rules:
 beforeAll(async () => {
   bench = await openBench();
   admin = await connected(bench.demo.target.adminUrl);
-  const files = { 'policies/orders-need-approval.yaml': POLICY };
+  await commitPolicy({ 'policies/orders-need-approval.yaml': POLICY });
+}, 120_000);
+
+afterAll(async () => {
+  await admin.end();
+  await bench[Symbol.asyncDispose]();
+});
+
+async function commitPolicy(files: Readonly<Record<string, string>>): Promise<void> {
   const commit = await bench.demo.policy.commit({ files, message: 'policy: approvals' });
   await vi.waitFor(
     async () => {
@@ -31,12 +39,7 @@ beforeAll(async () => {
     },
     { timeout: 20_000, interval: 500 },
   );
-}, 120_000);
-
-afterAll(async () => {
-  await admin.end();
-  await bench[Symbol.asyncDispose]();
-});
+}
 
 async function connected(connectionString: string): Promise<pg.Client> {
   const client = new pg.Client({ connectionString });
@@ -210,4 +213,37 @@ describe('the pg driver', () => {
       .toContain('HOOP_APPROVAL_ENDED');
     expect(await orders()).toBe(before);
   });
+});
+
+describe('a commit while a statement waits', () => {
+  const file = 'policies/orders-need-approval.yaml';
+  const denial =
+    '  - { name: no-deletes, deny: { verbs: [delete], relations: [public.orders] } }\n';
+
+  test('leaves it alone where it says the same about it, and ends it at once where it denies it', async () => {
+    await using connection = await bench.connect('engineer');
+    const client = await connected(connection.url);
+    const approved = client.query('DELETE FROM orders WHERE id = 6');
+    const first = (await event(connection, 'held'))['request'];
+    // Of other people, and rules of their own beside.
+    await commitPolicy({
+      'policies/sales.yaml':
+        'name: sales\nwho: { groups: [sales] }\ntargets: { names: [prod-db] }\nrules: [{ name: read, allow: { verbs: [select] } }]\n',
+    });
+    await commitPolicy({ [file]: `${POLICY}  - { name: look, allow: { verbs: [show] } }\n` });
+    expect((await decide('dba', 'approve', first)).exitCode).toBe(0);
+    expect((await approved).rowCount).toBe(1);
+
+    const seen = connection.lines.length;
+    const refused = client.query('DELETE FROM orders WHERE id = 7').then(
+      () => 'ran',
+      (error: pg.DatabaseError) => error.routine,
+    );
+    const second = (await event(connection, 'held', seen))['request'];
+    await commitPolicy({ [file]: POLICY + denial });
+    expect(await refused).toBe('HOOP_DENIED');
+    const { stdout } = await bench.hoop('dba', 'approvals', 'show', String(second), '--json');
+    expect(JSON.parse(stdout).approval.state).toBe('void');
+    await client.end();
+  }, 120_000);
 });

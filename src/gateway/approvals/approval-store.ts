@@ -137,6 +137,15 @@ export class ApprovalStore {
     return z.object({ groups: Groups }).parse(claims).groups;
   }
 
+  /** Of each person that this gateway knows, the newest. */
+  newestLogins(): { issuer: string; sub: string; groups: readonly string[] }[] {
+    return this.#statements.newestLogins.all().map((row) => ({
+      issuer: text(row['issuer']),
+      sub: text(row['sub']),
+      groups: z.object({ groups: Groups }).parse(JSON.parse(text(row['claims']))).groups,
+    }));
+  }
+
   #record(row: Row): ApprovalRecord {
     const id = text(row['id']);
     const optional = (name: string): number | undefined =>
@@ -219,6 +228,10 @@ function prepareAll({ database }: IndexStore) {
     latestLogin: prepare(
       `SELECT claims FROM refresh_families WHERE issuer = ? AND sub = ?
        ORDER BY created_ms DESC, rowid DESC LIMIT 1`,
+    ),
+    // With max() SQLite gives the other columns of that row.
+    newestLogins: prepare(
+      'SELECT issuer, sub, claims, max(created_ms) FROM refresh_families GROUP BY issuer, sub',
     ),
   };
 }

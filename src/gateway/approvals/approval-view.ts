@@ -33,6 +33,7 @@ export function approvalView(
       ...need,
       groups: [...need.groups],
       approvedBy: approvals.approvedBy(record, need),
+      ...(isListed ? {} : { known: approvals.known(record, need) }),
     })),
     votes: record.votes.map(({ by, decision, reason: why, atMs }) => ({
       by,

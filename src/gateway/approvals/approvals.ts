@@ -55,6 +55,8 @@ export class Approvals implements Disposable {
   readonly #options: ApprovalsOptions;
   readonly #handlers = new Map<ApprovalKind, ApprovalHandler>();
   readonly #listeners = new Map<string, (record: ApprovalRecord) => void>();
+  /** Of those who can decide about a request again. */
+  readonly #reconsider = new Map<string, () => void>();
   readonly #made = new Map<string, number[]>();
   #timer: NodeJS.Timeout | undefined;
 
@@ -151,6 +153,17 @@ export class Approvals implements Disposable {
     );
   }
 
+  /**
+   * Different people who could satisfy a need: all but who asked that have logged in to this
+   * gateway lately and were in one of its groups then.
+   */
+  known({ requester }: Pick<ApprovalRecord, 'requester'>, { groups }: ApprovalNeed): number {
+    return this.#options.store
+      .newestLogins()
+      .filter((login) => !isSameParty(login, requester))
+      .filter((login) => login.groups.some((group) => groups.includes(group))).length;
+  }
+
   /** How many different people have approved, as it counts now. */
   approvedBy(record: ApprovalRecord, need: ApprovalNeed): number {
     return approversOf(record, need, (vote) => this.#groupsOf(vote));
@@ -218,6 +231,29 @@ export class Approvals implements Disposable {
     for (const record of this.#options.store.open()) {
       if (isVoid(record)) this.#move(record, { state: 'void', outcome });
     }
+  }
+
+  /**
+   * A commit has come into force. What has to be decided again is by whoever waits for it, and is
+   * void where nobody does.
+   */
+  policyChanged(
+    kind: ApprovalKind,
+    judge: (record: ApprovalRecord) => 'keep' | 'decide again' | 'void',
+  ): void {
+    for (const record of this.#options.store.open()) {
+      const judgement = record.kind === kind ? judge(record) : 'keep';
+      if (judgement === 'keep') continue;
+      const reconsider = this.#reconsider.get(record.id);
+      if (reconsider === undefined || judgement === 'void') {
+        this.#move(record, { state: 'void', outcome: 'the policy has changed' });
+      } else reconsider();
+    }
+  }
+
+  /** Until the request ends. */
+  onPolicyChanged(id: string, listener: () => void): void {
+    this.#reconsider.set(id, listener);
   }
 
   /** @returns how to stop listening. One listener per request, called when its state changes. */
@@ -323,6 +359,7 @@ export class Approvals implements Disposable {
     });
     const now = moved ? store.find(record.id) : undefined;
     if (now === undefined) return undefined;
+    if (!isOpen(now)) this.#reconsider.delete(now.id);
     log.info('approval.state', { approval: now.id, state: now.state, outcome: now.outcome });
     this.changes.happened();
     this.#handlers.get(now.kind)?.onDecided?.(now);

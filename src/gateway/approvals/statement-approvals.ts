@@ -4,6 +4,7 @@ import { SESSION_TEMP } from '../../policy/sql/statement-facts.ts';
 import type { CatalogRelation, StatementAnalysis } from '../../policy/sql/types.ts';
 import type { Principal } from '../../policy/types.ts';
 import type { ApprovalEstimate, StatementPart } from '../../tunnel/approvals-api.ts';
+import { approvalTerms } from '../pg/approval-terms.ts';
 import type {
   ApprovalAsk,
   ApprovalStanding,
@@ -14,6 +15,7 @@ import type {
 import { type ApprovalRecord, isOpen } from './approval-record.ts';
 import type { Approvals } from './approvals.ts';
 import type { Estimates } from './estimates.ts';
+import { askedBy, type PolicyView } from './policy-standing.ts';
 
 export interface StatementApprovalsOptions {
   readonly approvals: Approvals;
@@ -23,6 +25,7 @@ export interface StatementApprovalsOptions {
   /** Reason of the session. */
   readonly reason: string | undefined;
   readonly target: PostgresTarget;
+  readonly policy: PolicyView;
   /** Wall clock, ms. */
   readonly clock: () => number;
 }
@@ -71,7 +74,10 @@ function create(
     timeoutSeconds,
     ...(holds ? terms.map((one) => one.maxHoldSeconds) : []),
   );
-  const part = statementPart(options, ask, waits);
+  const details = {
+    ...statementPart(options, ask, waits),
+    asked: askedBy(options.policy, principal, target.name),
+  };
   const record = approvals.create({
     kind: 'statement',
     requester: principal,
@@ -88,10 +94,10 @@ function create(
     usableSeconds: waits ? HELD_USABLE_SECONDS : timeoutSeconds,
     policyCommit: ask.policyCommit,
     binding,
-    details: part,
+    details,
   });
   estimates.estimate(target, ask, (estimate: ApprovalEstimate) =>
-    approvals.setDetails(record.id, { ...part, estimate }),
+    approvals.setDetails(record.id, { ...details, estimate }),
   );
   return record;
 }
@@ -125,19 +131,19 @@ function statementPart(
 }
 
 /**
- * Statement, parameters, who, for whom, where, under which policy and rules, and the very objects
- * that its names mean: when one of these is another, it is another statement.
+ * Statement, parameters, who, for whom, where, what the policy says about it, and the very objects
+ * that its names mean: when one of these is another, it is another statement. Not the commit: most
+ * commits say the same about it, and it is decided again under the one in force when it is used.
  */
 function bindingOf(options: StatementApprovalsOptions, ask: ApprovalAsk): string {
   const { principal, target } = options;
   const bound = [
-    'hoop/approval-binding/v1',
+    'hoop/approval-binding/v2',
     [principal.issuer, principal.sub],
     // The named agent that acts for the principal, when there are such.
     null,
     [target.name, target.database, target.user],
-    ask.policyCommit,
-    ask.demands.map(({ rule, terms }) => [rule.id, terms]),
+    approvalTerms(ask),
     ask.text,
     ask.prepared,
     ask.parameters.map(({ format, value, typeOid }) => [format, value, typeOid]),
@@ -194,7 +200,12 @@ function ownFunctions({ functions }: StatementAnalysis): StatementAnalysis['func
 
 function asked(approvals: Approvals, record: ApprovalRecord): AskedApproval {
   const { promise, resolve } = Promise.withResolvers<ApprovalStanding>();
+  let changed = Promise.withResolvers<void>();
   if (record.diesWithConnection) {
+    approvals.onPolicyChanged(record.id, () => {
+      changed.resolve();
+      changed = Promise.withResolvers();
+    });
     const stop = approvals.listen(record.id, (now) => {
       if (now.state !== 'waiting') {
         stop();
@@ -207,7 +218,11 @@ function asked(approvals: Approvals, record: ApprovalRecord): AskedApproval {
     binding: record.binding,
     standing: record,
     waitsUntilMs: record.waitsUntilMs,
+    lacking: record.needs
+      .map((need) => ({ ...need, known: approvals.known(record, need) }))
+      .filter(({ known, count }) => known < count),
     decided: promise,
+    policyChanged: () => changed.promise,
     use: () => approvals.use(record.id),
     end: (state, outcome) => approvals.end(record.id, state, outcome),
   };

@@ -37,7 +37,9 @@ export function heldNotice(ask: ApprovalAsk, asked: AskedApproval, codec: TextCo
     severity: 'NOTICE',
     sqlState: '00000',
     message: text(heldMessage(ask, asked)),
-    detail: text(`${rulesOf(ask)} It waits until ${utcTime(asked.waitsUntilMs)}.`),
+    detail: text(
+      `${rulesOf(ask)} ${lackingText(asked)}It waits until ${utcTime(asked.waitsUntilMs)}.`,
+    ),
     hint: `An approver decides: hoop approvals approve ${asked.id}. A cancel withdraws it.`,
   });
   const all = new Map(fields).set('F', 'hoop').set('R', 'HOOP_APPROVAL_PENDING');
@@ -50,11 +52,22 @@ export function heldNotice(ask: ApprovalAsk, asked: AskedApproval, codec: TextCo
   }
 }
 
-export function pending(ask: ApprovalAsk, { id }: AskedApproval): Refusal {
+/** Who waits should know that nobody may ever come. */
+function lackingText({ lacking }: AskedApproval): string {
+  return lacking
+    .map(({ groups, known }) => {
+      const who = known === 0 ? 'Nobody else' : `Only ${known} other${known === 1 ? '' : 's'}`;
+      return `${who} in ${groups.join(', ')} ${known > 1 ? 'have' : 'has'} logged in to this gateway yet. `;
+    })
+    .join('');
+}
+
+export function pending(ask: ApprovalAsk, asked: AskedApproval): Refusal {
+  const { id } = asked;
   return refusal(ask, {
     code: 'HOOP_APPROVAL_PENDING',
     message: `${whatNeedsApproval(ask)} needs approval, request ${id} is waiting`,
-    detail: rulesOf(ask),
+    detail: `${rulesOf(ask)} ${lackingText(asked)}`.trimEnd(),
     hint: `Send it again, with the same parameters, when \`hoop approvals show ${id}\` says approved; it runs once.`,
   });
 }

@@ -18,6 +18,7 @@ import type { AllowedStatement, Verdict } from '../../policy/sql/types.ts';
 import type { Refusal } from '../../policy/types.ts';
 import type { Bind } from '../../protocol/pg/bind.ts';
 import type { ApprovalOutcome } from '../../recording/types.ts';
+import { approvalTerms } from './approval-terms.ts';
 import {
   approversOf,
   changed,
@@ -162,7 +163,15 @@ export class Holds {
       state.toClient.push(heldNotice(ask, asked, state.codec));
       await state.toClient.flush();
       if (isBoundAgain) await this.#leaveTransaction();
-      const standing = await Promise.race([asked.decided, stopped.promise]);
+      let changed = asked.policyChanged();
+      let standing = await Promise.race([asked.decided, stopped.promise, changed]);
+      while (standing === undefined) {
+        // Before it is decided again: a commit that comes meanwhile counts, too.
+        changed = asked.policyChanged();
+        const over = await this.#reconsider(request, ask, asked, () => stop);
+        if (over !== undefined) return over;
+        standing = await Promise.race([asked.decided, stopped.promise, changed]);
+      }
       if (typeof standing === 'string') return this.#withdraw(request.at, asked, standing);
       if (standing.state !== 'approved') {
         return this.#refuse(request.at, ask, asked, standing);
@@ -178,15 +187,17 @@ export class Holds {
     }
   }
 
-  /** Decides again; when it is the very same, uses the approval up. */
-  async #release(
+  /**
+   * Decides again, by the policy and the catalog of now: what the approver sees may be minutes old.
+   * @returns how it ends; undefined: it is the very same, and waits on.
+   */
+  async #reconsider(
     request: HoldRequest,
     ask: ApprovalAsk,
     asked: AskedApproval,
     stopped: () => Stop | undefined,
-  ): Promise<HoldOutcome> {
-    const { settings, options, story } = this.#state;
-    // What the approver has seen may be minutes old: names are looked up in the catalog of now.
+  ): Promise<HoldOutcome | undefined> {
+    const { settings, options } = this.#state;
     settings.catalogStale = true;
     const latest = await request.again();
     const stop = stopped();
@@ -197,15 +208,26 @@ export class Holds {
     }
     if (stop !== undefined) return this.#withdraw(request.at, asked, stop);
     const now = this.#ask(request, latest, ask.inTransaction);
-    if (options.approvals.bindingOf(now) !== asked.binding) {
-      const why =
-        now.policyCommit === ask.policyCommit
-          ? 'the tables or functions that it names are no longer those that were approved'
-          : 'the policy has changed';
-      asked.end('void', why);
-      this.#ended(request.at, asked, 'void', why);
-      return refused(changed(ask, asked.id, why));
-    }
+    if (options.approvals.bindingOf(now) === asked.binding) return undefined;
+    const isSamePolicy = JSON.stringify(approvalTerms(now)) === JSON.stringify(approvalTerms(ask));
+    const why = isSamePolicy
+      ? 'the tables or functions that it names are no longer those that were approved'
+      : 'the policy has changed';
+    asked.end('void', why);
+    this.#ended(request.at, asked, 'void', why);
+    return refused(changed(ask, asked.id, why));
+  }
+
+  /** Decides again; when it is the very same, uses the approval up. */
+  async #release(
+    request: HoldRequest,
+    ask: ApprovalAsk,
+    asked: AskedApproval,
+    stopped: () => Stop | undefined,
+  ): Promise<HoldOutcome> {
+    const { options, story } = this.#state;
+    const over = await this.#reconsider(request, ask, asked, stopped);
+    if (over !== undefined) return over;
     const used = asked.use();
     if (used === undefined) {
       const why = 'somebody who approved is no longer an approver, or its time was over';
@@ -302,6 +324,8 @@ export class Holds {
       parameters: this.#parameters(request),
       demands: [...demands.values()],
       analyses: [...asking, ...others].map(({ analysis }) => analysis),
+      decided: statements,
+      maxRows: options.grant().limits.maxRows,
       catalog: basis.catalog,
       searchPath: basis.place?.searchPath,
       role: basis.place?.role,

@@ -98,7 +98,9 @@ export class StreamStory {
         votedMs: atMs,
       });
     }
-    this.#write({ type: 'approval.end', stream, at, request, outcome, message });
+    const policyCommit = this.#options.grant().commit;
+    const under = outcome === 'released' ? { policyCommit } : {};
+    this.#write({ type: 'approval.end', stream, at, request, outcome, message, ...under });
     const counted = outcome === 'denied' ? 'deny' : 'approve';
     const votes = standing.votes.filter((vote) => vote.decision === counted);
     const by = votes.map((vote) => vote.by.name);

@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream';
 import type { HoopError } from '../../errors.ts';
 import type { LoginMethod, SessionAttributes } from '../../policy/policy.ts';
 import type {
+  AllowedStatement,
   ApprovalDemand,
   Catalog,
   StatementAnalysis,
@@ -93,6 +94,10 @@ export interface ApprovalAsk {
   readonly parameters: readonly ApprovalParameter[];
   readonly demands: readonly ApprovalDemand[];
   readonly analyses: readonly StatementAnalysis[];
+  /** How its statements were decided. */
+  readonly decided: readonly Pick<AllowedStatement, 'masks' | 'detectors' | 'redactErrors'>[];
+  /** Rows that one statement may return. */
+  readonly maxRows: number | undefined;
   readonly catalog: Catalog;
   readonly searchPath: readonly string[] | undefined;
   readonly role: string | undefined;
@@ -119,8 +124,12 @@ export interface AskedApproval {
   /** When it was asked: `waiting`, or of one that was asked for before also approved or denied. */
   readonly standing: ApprovalStanding;
   readonly waitsUntilMs: number;
+  /** Needs for which too few people but who asks are known to the gateway. */
+  readonly lacking: readonly { readonly groups: readonly string[]; readonly known: number }[];
   /** Resolves when it is no longer waiting. */
   readonly decided: Promise<ApprovalStanding>;
+  /** Resolves at the next commit that may decide otherwise about it. */
+  policyChanged(): Promise<void>;
   /** Uses it up. @returns undefined: it cannot be used (any more). */
   use(): ApprovalStanding | undefined;
   /** Without effect once it has ended. */

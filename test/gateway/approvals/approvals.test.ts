@@ -200,6 +200,28 @@ test('an approver who has left the group since does not count at release', () =>
   expect(approvals.visible(erin, id)).toMatchObject({ state: 'void' });
 });
 
+test('who could approve is counted by the newest login of each person, without who asks', () => {
+  let logins = 0;
+  const login = (sub: string, groups: readonly string[]): void => {
+    logins += 1;
+    index.database
+      .prepare('INSERT INTO refresh_families VALUES (?, ?, ?, ?, 0, ?, ?, ?, ?, 0)')
+      .run(`f${logins}`, ISSUER, sub, 'jkt', now, now + logins, now, JSON.stringify({ groups }));
+  };
+  const record = approvals.create(request());
+  const known = () => record.needs.map((need) => approvals.known(record, need));
+  expect(known()).toEqual([0]);
+  login('erin', ['dba']);
+  login('ada', ['sales']);
+  expect(known()).toEqual([0]);
+  login('ada', ['dba', 'leads']);
+  login('ada', ['dba']);
+  login('bob', ['dba']);
+  expect(known()).toEqual([2]);
+  login('bob', ['sales']);
+  expect(known()).toEqual([1]);
+});
+
 test('what waits with a connection ends with the gateway; an approval to be used later survives, once', () => {
   const held = approvals.create(request({ diesWithConnection: true }));
   const later = approvals.create(request());

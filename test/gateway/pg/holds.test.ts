@@ -8,6 +8,10 @@ import type { ApprovalRecord } from '../../../src/gateway/approvals/approval-rec
 import { ApprovalStore } from '../../../src/gateway/approvals/approval-store.ts';
 import { Approvals } from '../../../src/gateway/approvals/approvals.ts';
 import { Estimates } from '../../../src/gateway/approvals/estimates.ts';
+import {
+  type PolicyView,
+  reconsiderStatements,
+} from '../../../src/gateway/approvals/policy-standing.ts';
 import { SealedJson } from '../../../src/gateway/approvals/sealed-json.ts';
 import { statementApprovals } from '../../../src/gateway/approvals/statement-approvals.ts';
 import { IndexStore } from '../../../src/gateway/index-store.ts';
@@ -65,6 +69,8 @@ let approvals: Approvals;
 let connection: TargetConnection;
 let catalog: CatalogSource;
 let commits = 0;
+/** Of the catalog: each time that something is decided again. */
+let readings = 0;
 
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'hoop-holds-'));
@@ -73,7 +79,7 @@ beforeAll(async () => {
   approvals = new Approvals({ store, log, clock: Date.now });
   approvals.handle('statement', { needs: ({ needs }) => needs });
   connection = await connectTarget({ target: target(), signal: AbortSignal.timeout(10_000) });
-  catalog = openCatalogSource({
+  const source = openCatalogSource({
     query: (text) => connection.query(text),
     parse: async (text) => {
       const outcome = await parser.parse(text);
@@ -81,6 +87,16 @@ beforeAll(async () => {
       return outcome.tree;
     },
   });
+  catalog = {
+    current: () => source.current(),
+    refresh: () => {
+      readings += 1;
+      return source.refresh();
+    },
+    ...(source.fingerprint === undefined
+      ? {}
+      : { fingerprint: () => source.fingerprint?.() ?? '' }),
+  };
 });
 
 afterAll(async () => {
@@ -112,6 +128,7 @@ function grantWith(terms: Partial<ApprovalTerms> = {}): Grant {
 }
 
 async function bench(grant: () => Grant): Promise<Bench & AsyncDisposable> {
+  const inForce: PolicyView = { grant: () => ({ grant: grant() }), identityProviders: () => [] };
   const estimates = new Estimates(log);
   const started = await startBench({
     target: target(),
@@ -125,6 +142,7 @@ async function bench(grant: () => Grant): Promise<Bench & AsyncDisposable> {
       principal: erin,
       reason: 'ticket 7',
       target: target(),
+      policy: inForce,
       clock: Date.now,
     }),
   });
@@ -205,6 +223,10 @@ test('a held Query tells who can approve and how, runs once approved, and what f
   });
   expect(notice['D']).toContain('p/rule-2 (policies/p.yaml:11) of policy commit-');
   expect(notice['D']).toContain('by 1 of leads');
+  // In this index nobody has ever logged in.
+  expect(notice['D']).toContain(
+    '. Nobody else in leads has logged in to this gateway yet. It waits until ',
+  );
   expect(await sql('SELECT count(*) FROM t')).toEqual([['3']]);
   expect(letters(client.received)).toBe('N');
   expect(StatementPart.parse(approvals.details(id))).toMatchObject({
@@ -424,7 +446,7 @@ describe('withdrawn, and never seen by the target:', () => {
 });
 
 describe('decided again when it is released:', () => {
-  test('another policy voids it', async () => {
+  test('a commit that says the same about it does not void it, and is named when it is released', async () => {
     let grant = grantWith();
     await using started = await bench(() => grant);
     await using client = await open(started);
@@ -433,12 +455,48 @@ describe('decided again when it is released:', () => {
     grant = grantWith();
     approve(id);
     await client.until(readyAgain(1));
+    expect(errors(client.received)).toEqual([]);
+    expect(started.events.find(({ type }) => type === 'approval.end')).toMatchObject({
+      outcome: 'released',
+      policyCommit: grant.commit,
+    });
+    expect(await sql('SELECT count(*) FROM t')).toEqual([['0']]);
+  });
+
+  test.each([
+    ['groups', { groups: ['dba', 'leads'] }],
+    ['count', { count: 2 }],
+    ['time', { timeoutSeconds: 7200 }],
+  ])('other terms (%s) void it', async (_, terms) => {
+    let grant = grantWith();
+    await using started = await bench(() => grant);
+    await using client = await open(started);
+    client.socket.write(query('DELETE FROM t'));
+    const id = await held(client);
+    grant = grantWith(terms);
+    approve(id);
+    await client.until(readyAgain(1));
     expect(errors(client.received)[0]).toMatchObject({
       R: 'HOOP_APPROVAL_VOID',
       D: `Request ${id}: the policy has changed.`,
     });
     expect(stateOf(id)).toBe('void');
     expect(await sql('SELECT count(*) FROM t')).toEqual([['3']]);
+  });
+
+  test('a mask that is gone voids what was to return masked values', async () => {
+    const masked = grantOf({ rules: ['approve select'], masks: ['public.t.id full'] });
+    const open_ = { ...grantOf({ rules: ['approve select'] }), commit: 'later', generation: 'g2' };
+    let grant: Grant = { ...masked, commit: 'earlier', generation: 'g1' };
+    await using started = await bench(() => grant);
+    await using client = await open(started);
+    client.socket.write(query('SELECT id FROM t'));
+    const id = await held(client);
+    grant = open_;
+    approve(id);
+    await client.until(readyAgain(1));
+    expect(errors(client.received)[0]).toMatchObject({ R: 'HOOP_APPROVAL_VOID' });
+    expect(rows(client.received)).toEqual([]);
   });
 
   test('what a policy denies by then is denied', async () => {
@@ -467,6 +525,116 @@ describe('decided again when it is released:', () => {
     );
     expect(await sql('SELECT count(*) FROM t')).toEqual([['1']]);
     await sql('DROP TABLE old_t');
+  });
+});
+
+describe('when a commit comes into force while it waits,', () => {
+  const later = (rules: readonly string[]): Grant => {
+    commits += 1;
+    const commit = `commit-${commits}`;
+    return { ...grantOf({ rules: [...rules] }), commit, generation: commit };
+  };
+  /** As the gateway tells it: sessions have the new grant by then. */
+  const tell = (grant: Grant): void =>
+    reconsiderStatements(approvals, {
+      grant: () => ({ grant }),
+      identityProviders: () => [],
+    });
+
+  test('that denies it, it is denied at once, whoever was about to decide', async () => {
+    let grant = grantWith();
+    await using started = await bench(() => grant);
+    await using client = await open(started);
+    client.socket.write(query('DELETE FROM t'));
+    const id = await held(client);
+    grant = later(['allow select', 'deny delete']);
+    tell(grant);
+    await client.until(readyAgain(1));
+    expect(errors(client.received)[0]).toMatchObject({ R: 'HOOP_DENIED' });
+    expect(stateOf(id)).toBe('void');
+  });
+
+  test('that needs no approval any more, it is void at once and can be sent again', async () => {
+    let grant = grantWith();
+    await using started = await bench(() => grant);
+    await using client = await open(started);
+    client.socket.write(query('DELETE FROM t'));
+    const id = await held(client);
+    grant = later(['allow select, delete']);
+    tell(grant);
+    await client.until(readyAgain(1));
+    expect(errors(client.received)[0]).toMatchObject({
+      R: 'HOOP_APPROVAL_VOID',
+      D: `Request ${id}: the policy has changed.`,
+    });
+    expect(await sql('SELECT count(*) FROM t')).toEqual([['3']]);
+    expect(letters(await client.ask([query('DELETE FROM t')]))).toContain('C');
+  });
+
+  test('with other rules beside, it is decided again and waits on, also in a second commit', async () => {
+    let grant = grantWith();
+    await using started = await bench(() => grant);
+    await using client = await open(started);
+    client.socket.write(query('DELETE FROM t'));
+    const id = await held(client);
+    for (const rule of ['deny truncate', 'deny drop']) {
+      const before = readings;
+      grant = {
+        ...grantWith(),
+        rules: [...grantWith().rules, ...grantOf({ rules: [rule] }).rules],
+      };
+      tell(grant);
+      await expect.poll(() => readings).toBeGreaterThan(before);
+      expect(stateOf(id)).toBe('waiting');
+    }
+    approve(id);
+    await client.until(readyAgain(1));
+    expect(errors(client.received)).toEqual([]);
+    expect(await sql('SELECT count(*) FROM t')).toEqual([['0']]);
+  });
+
+  test('with other approvers, what the old ones have said counts no longer', async () => {
+    let grant = grantWith({ count: 2 });
+    await using started = await bench(() => grant);
+    await using client = await open(started);
+    client.socket.write(query('DELETE FROM t'));
+    const id = await held(client);
+    approve(id);
+    grant = grantWith({ groups: ['dba'], count: 1 });
+    tell(grant);
+    await client.until(readyAgain(1));
+    expect(errors(client.received)[0]).toMatchObject({ R: 'HOOP_APPROVAL_VOID' });
+    expect(stateOf(id)).toBe('void');
+  });
+
+  test('wait: no: what is given stays the same, and the approval does; else it is void', async () => {
+    let grant = grantWith({ waits: false });
+    await using started = await bench(() => grant);
+    await using client = await open(started);
+    const id = requestIn(errors(await client.ask([query('DELETE FROM t')]))[0] ?? {});
+    approve(id);
+    grant = grantWith({ waits: false });
+    tell(grant);
+    expect(stateOf(id)).toBe('approved');
+    expect(errors(await client.ask([query('DELETE FROM t')]))).toEqual([]);
+    expect(stateOf(id)).toBe('used');
+    const second = requestIn(errors(await client.ask([query('DELETE FROM t')]))[0] ?? {});
+    tell({ ...grant, rules: [...grant.rules, ...grantOf({ rules: ['deny drop'] }).rules] });
+    expect(stateOf(second)).toBe('void');
+  });
+
+  test('that knows people in another way, nothing waits on', async () => {
+    const grant = grantWith();
+    await using started = await bench(() => grant);
+    await using client = await open(started);
+    client.socket.write(query('DELETE FROM t'));
+    const id = await held(client);
+    reconsiderStatements(approvals, {
+      grant: () => ({ grant }),
+      identityProviders: () => ['another'],
+    });
+    await client.until(readyAgain(1));
+    expect(stateOf(id)).toBe('void');
   });
 });
 
