@@ -121,8 +121,7 @@ function anythingConflicts(policy: Policy, document: PolicyDocument): PolicyProb
       // Whether someone will have it then is not certain; if so, it is void at run time.
       other.request === undefined &&
       guarded(other) &&
-      sameTarget(policy, document, other) &&
-      samePeople(document, other),
+      sameScope(policy, document, other),
   );
   return [
     ...problems,
@@ -145,6 +144,11 @@ export function guarded(document: PolicyDocument): boolean {
     document.inference === 'deny' ||
     document.rules.some(({ effect }) => effect !== 'allow')
   );
+}
+
+/** Whether both are certain to meet: for some people on some target. */
+export function sameScope(policy: Policy, a: PolicyDocument, b: PolicyDocument): boolean {
+  return sameTarget(policy, a, b) && samePeople(a, b);
 }
 
 function sameTarget(policy: Policy, a: PolicyDocument, b: PolicyDocument): boolean {

@@ -15,17 +15,20 @@ export function renderPolicyCheck(check: PolicyCheck, color: boolean): string {
   if (check.problems.length > 0) {
     return check.problems.map((problem) => renderProblem(problem, check, style)).join('');
   }
-  const { policy, commit, signer } = check;
+  const { policy, commit, signer, warnings } = check;
+  const warned = warnings.map((warning) =>
+    renderProblem({ ...warning, message: `warning: ${warning.message}` }, check, style),
+  );
   const counts = policy
     ? `${plural(policy.targets.size, 'target')}, ${policy.documents.length} ${policy.documents.length === 1 ? 'policy' : 'policies'}`
     : 'nothing';
   const source = commit === undefined ? '' : ` at commit ${commit.slice(0, 12)}`;
   const signed = signer === undefined ? '' : `, signed by ${plain(signer)}`;
-  return `${style.green('ok')}: ${counts}${source}${signed}\n`;
+  return `${warned.join('')}${style.green('ok')}: ${counts}${source}${signed}\n`;
 }
 
 export function renderPolicyCheckJson(check: PolicyCheck): string {
-  const { policy, problems, commit, signer } = check;
+  const { policy, problems, warnings, commit, signer } = check;
   const document = {
     v: 1,
     ok: problems.length === 0,
@@ -33,6 +36,7 @@ export function renderPolicyCheckJson(check: PolicyCheck): string {
     ...(signer === undefined ? {} : { signer }),
     ...(policy ? { targets: policy.targets.size, policies: policy.documents.length } : {}),
     problems,
+    warnings,
   };
   return `${renderJson(document)}\n`;
 }

@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { policyCommand } from '../../src/commands/policy.ts';
 import { samplePolicy } from '../../src/demo/sample-policy.ts';
 import { type CommandRun, runCommand } from '../auth/command-run.ts';
@@ -57,6 +57,54 @@ test('a problem is shown with its place, its line and a mark below', async () =>
   expect(error).toMatchObject({ code: 'HOOP_POLICY_INVALID', message: 'the policy has a problem' });
 });
 
+describe('a DO block beside an approval', () => {
+  const approving = `name: p
+who: { groups: [staff] }
+targets: { names: [db] }
+rules:
+  - { name: deletes, approve: { verbs: [delete], approvers: [dba] } }
+  - { name: code, allow: { verbs: [do] } }
+`;
+
+  test('is a way round it: a warning with its place, and no problem', async () => {
+    write({ ...MINIMAL, 'policies/p.yaml': approving });
+    const { stdout, error } = await run('check', directory);
+    expect(stdout).toContain('policies/p.yaml:6:1: warning: rule p/code allows "do", and nobody');
+    expect(stdout).toContain('that p/deletes asks for');
+    expect(stdout).toMatch(/ok: 1 target, 2 policies\n$/);
+    expect(error).toBeUndefined();
+    const json = JSON.parse((await run('check', directory, '--json')).stdout ?? '');
+    expect(json).toMatchObject({ ok: true, problems: [], warnings: [{ line: 6 }] });
+  });
+
+  test('is found across policies for the same people', async () => {
+    const [head = '', rest = ''] = approving.split('  - { name: code');
+    const other = head.replace('name: p', 'name: q').replace(/ {2}- .*\n/, '');
+    write({
+      ...MINIMAL,
+      'policies/p.yaml': head,
+      'policies/q.yaml': `${other}  - { name: code${rest}`,
+    });
+    expect((await run('check', directory)).stdout).toContain('rule q/code allows "do"');
+  });
+
+  test.each([
+    ['other people', approving.replace('staff', 'sales').replace(/ {2}- \{ name: code.*\n/, '')],
+    [
+      'approval of DO as well',
+      `${approving}  - { name: dos, approve: { verbs: [do], approvers: [dba] } }\n`,
+    ],
+    ['no approvals', approving.replace('approve:', 'allow:').replace(', approvers: [dba]', '')],
+    [
+      'a mask, because of which DO is refused',
+      `${approving}masks: [{ column: public.a.b, mask: full }]\n`,
+    ],
+  ])('is no matter with %s', async (_, text) => {
+    write({ ...MINIMAL, 'policies/p.yaml': text });
+    expect(await run('check', directory)).toMatchObject({ stdout: 'ok: 1 target, 2 policies\n' });
+  });
+});
+
 test('with --json all problems come as one document', async () => {
   write({ 'hoop.yaml': 'version: 1\n', 'agents/devin.yaml': 'x: 1\n' });
   const { stdout, error } = await run('check', directory, '--json');
@@ -77,6 +125,7 @@ test('with --json all problems come as one document', async () => {
         message: 'identityProviders: missing; expected a list',
       },
     ],
+    warnings: [],
   });
   expect(error).toMatchObject({ message: 'the policy has 2 problems' });
 });

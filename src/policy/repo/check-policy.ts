@@ -5,11 +5,14 @@ import { join } from 'node:path';
 import { HoopError } from '../../errors.ts';
 import { isPolicyPath, loadPolicy, POLICY_FOLDERS } from '../load-policy.ts';
 import type { Policy, PolicyProblem } from '../policy.ts';
+import { policyWarnings } from '../policy-warnings.ts';
 import { PolicyClone } from './policy-clone.ts';
 
 export interface PolicyCheck {
   readonly policy: Policy | undefined;
   readonly problems: readonly PolicyProblem[];
+  /** Valid, and perhaps not what was meant. */
+  readonly warnings: readonly PolicyProblem[];
   /** Text of the files, for excerpts. */
   readonly files: ReadonlyMap<string, string>;
   /** Where it came from: a directory, or a verified commit. */
@@ -42,6 +45,7 @@ export function checkDirectory(directory: string): PolicyCheck {
   return {
     policy: odd.length > 0 ? undefined : policy,
     problems: [...odd, ...problems],
+    warnings: policy === undefined ? [] : policyWarnings(policy),
     files,
     commit: undefined,
     signer: undefined,
@@ -61,7 +65,9 @@ export async function checkRepository(options: RepositoryCheck): Promise<PolicyC
     const verified =
       allowedSigners === undefined ? undefined : await clone.verify(commit, new Date(), signal);
     const files = await clone.readFiles(commit, isPolicyPath, signal);
-    return { ...loadPolicy(files), files, commit, signer: verified?.signer };
+    const loaded = loadPolicy(files);
+    const warnings = loaded.policy === undefined ? [] : policyWarnings(loaded.policy);
+    return { ...loaded, warnings, files, commit, signer: verified?.signer };
   } finally {
     rmSync(dir, { recursive: true, force: true });
   }

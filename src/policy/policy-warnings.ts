@@ -1,0 +1,51 @@
+/** What is valid and may not be what was meant: said by `hoop policy check`, refused by nothing. */
+import { sameScope } from './cross-check.ts';
+import type { Policy, PolicyDocument, PolicyProblem } from './policy.ts';
+import type { StatementRule } from './types.ts';
+
+/** Runs SQL of whoever sends it, which no rule sees. (What `call` runs somebody has made before.) */
+const DO = 'do';
+
+export function policyWarnings(policy: Policy): PolicyProblem[] {
+  return policy.documents.flatMap((document) =>
+    document.rules
+      .filter(({ effect }) => effect === 'allow')
+      .flatMap((rule) => wayRound(policy, document, rule)),
+  );
+}
+
+function wayRound(policy: Policy, document: PolicyDocument, rule: StatementRule): PolicyProblem[] {
+  if (!rule.verbs.includes(DO)) {
+    return [];
+  }
+  const others = policy.documents.filter(
+    (other) => other === document || sameScope(policy, document, other),
+  );
+  // Where something is masked, what cannot be seen into is refused anyway.
+  if (others.some(({ masks, detectors }) => masks.length + detectors.length > 0)) {
+    return [];
+  }
+  const rules = others.flatMap((other) => other.rules);
+  const asking = rules.filter((other) => other.effect === 'approve');
+  if (asking.length === 0 || rules.some(coversDo)) {
+    return [];
+  }
+  const ids = asking.map((other) => other.rule.id).join(', ');
+  const { id, file, line } = rule.rule;
+  return [
+    {
+      file,
+      line,
+      column: 1,
+      message: `rule ${id} allows "do", and nobody sees what a DO block does: it gets around the approval that ${ids} ${asking.length === 1 ? 'asks' : 'ask'} for; make "do" need approval as well, or leave it out`,
+    },
+  ];
+}
+
+/** It denies every DO, or holds it for approval. */
+function coversDo({ effect, verbs, relations, functions, qualified }: StatementRule): boolean {
+  const isUnconditional =
+    relations.length === 0 && functions.length === 0 && qualified === undefined;
+  const names = verbs.length === 0 || verbs.includes('*') || verbs.includes(DO);
+  return effect !== 'allow' && isUnconditional && names;
+}
