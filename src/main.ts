@@ -10,6 +10,7 @@ import { approvalsCommand } from './commands/approvals.ts';
 import { completeCommand, completionCommand } from './commands/completion.ts';
 import { connectCommand } from './commands/connect.ts';
 import { demoCommand } from './commands/demo.ts';
+import { doctorCommand } from './commands/doctor.ts';
 import { gatewayCommand } from './commands/gateway.ts';
 import type { Io } from './commands/io.ts';
 import { loginCommand } from './commands/login.ts';
@@ -154,7 +155,7 @@ function buildProgram(io: Io, json: boolean): Command {
     'Work:': [targetsCommand(io), connectCommand(io), accessCommand(io), approvalsCommand(io)],
     'Look back:': [sessionsCommand(io)],
     'Run it:': [policyCommand(io), gatewayCommand(io)],
-    'More:': [demoCommand(io), completionCommand(io)],
+    'More:': [demoCommand(io), doctorCommand(io), completionCommand(io)],
   };
   for (const [heading, commands] of Object.entries(groups)) {
     program.commandsGroup(heading);

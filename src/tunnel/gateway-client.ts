@@ -63,6 +63,11 @@ export class GatewayClient implements AsyncDisposable {
     });
   }
 
+  /** The gateway's clock as of its last answer, ms; undefined: it has not said it. */
+  get lastDateMs(): number | undefined {
+    return this.#transport.lastDateMs;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#transport[Symbol.asyncDispose]();
   }

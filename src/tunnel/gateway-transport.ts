@@ -33,6 +33,8 @@ export class GatewayTransport implements AsyncDisposable {
   readonly baseUrl: string;
   /** The last `DPoP-Nonce` of the gateway. */
   nonce: string | undefined;
+  /** The gateway's clock (in whole seconds, since 1970, ms), as of its last answer. */
+  lastDateMs: number | undefined;
   readonly #agent: Agent;
   readonly #userAgent: string;
 
@@ -93,6 +95,10 @@ export class GatewayTransport implements AsyncDisposable {
     const nonce = reply.headers['dpop-nonce'];
     if (typeof nonce === 'string') {
       this.nonce = nonce;
+    }
+    const { date } = reply.headers;
+    if (typeof date === 'string' && !Number.isNaN(Date.parse(date))) {
+      this.lastDateMs = Date.parse(date);
     }
     if (reply.statusCode < 200 || reply.statusCode >= 300) {
       throw parseRefusal(reply.statusCode, await readBounded(reply.body, MAX_REPLY_BYTES));

@@ -1,0 +1,247 @@
+/** What `hoop doctor` looks at, in the order in which one thing rests on another. */
+import { openGateway, readCa, requireGateway } from '../auth/open-gateway.ts';
+import { checkGatewayKeys, readTrust, rootKeyFingerprint } from '../auth/trust.ts';
+import { HoopError } from '../errors.ts';
+import { locateHome, readConfig } from '../home.ts';
+import { packageVersion } from '../package-version.ts';
+import { checkRepository } from '../policy/repo/check-policy.ts';
+import { pendingUploads } from '../recording/pending-uploads.ts';
+import type { InfoReply } from '../tunnel/api.ts';
+import { spoolsOf } from '../tunnel/connect-session.ts';
+import { GatewayClient } from '../tunnel/gateway-client.ts';
+import { verifyGatewayPolicy } from '../tunnel/verify-gateway-policy.ts';
+import { spanOf } from '../ui/approval-lines.ts';
+import { type DoctorCheck, passed } from '../ui/doctor-lines.ts';
+import { duration, localTime, plural } from '../ui/times.ts';
+import { requireProgram } from './find-program.ts';
+import type { Io } from './io.ts';
+
+/** Each check that asks somebody; a doctor that hangs tells nothing. */
+const CHECK_WITHIN_MS = 20_000;
+/** The gateway refuses proofs that are further off than 5 min (identity/dpop-proof.ts). */
+const MAX_SKEW_MS = 5 * 60_000;
+/** HTTP dates have whole seconds, and an answer takes time. */
+const NOTABLE_SKEW_MS = 30_000;
+const NODE_MAJOR = 24;
+
+export async function doctorChecks(io: Io): Promise<readonly DoctorCheck[]> {
+  const checks: DoctorCheck[] = [runtime()];
+  checks.push(program(io, 'git', 'without it the policy cannot be verified', 'failed'));
+  checks.push(program(io, 'ssh-keygen', 'without it the policy cannot be verified', 'failed'));
+  checks.push(program(io, 'psql', 'any other PostgreSQL client does as well', 'warning'));
+  const reached = await gateway(io);
+  checks.push(...reached.checks);
+  checks.push(...(reached.info === undefined ? [] : await login(io, reached.info)));
+  checks.push(await recordings(io));
+  return checks;
+}
+
+function runtime(): DoctorCheck {
+  const text = `hoop ${packageVersion()} on Node.js ${process.versions.node}`;
+  const isOld = Number.parseInt(process.versions.node, 10) < NODE_MAJOR;
+  return isOld
+    ? failed('runtime', text, `Install Node.js ${NODE_MAJOR} or newer.`)
+    : passed('runtime', text);
+}
+
+function program(io: Io, name: string, why: string, otherwise: 'failed' | 'warning'): DoctorCheck {
+  try {
+    requireProgram(name, { cwd: io.cwd, path: io.env['PATH'] });
+    return passed(name, 'found on PATH');
+  } catch (error) {
+    const hint = `Install "${name}": ${why}.`;
+    return { name, status: otherwise, text: explained(error).text, hint };
+  }
+}
+
+interface Reached {
+  readonly checks: readonly DoctorCheck[];
+  readonly info: InfoReply | undefined;
+}
+
+/** The configuration, the way to the gateway, its clock, its keys: all that needs no login. */
+async function gateway(io: Io): Promise<Reached> {
+  let baseUrl: string;
+  let client: GatewayClient;
+  try {
+    const config = readConfig(locateHome(io.env), io.env);
+    baseUrl = requireGateway(config);
+    client = new GatewayClient({ baseUrl, ca: readCa(config.ca) });
+  } catch (error) {
+    return { checks: [failedBy('gateway', error)], info: undefined };
+  }
+  await using _ = client;
+  const startedMs = Date.now();
+  let info: InfoReply;
+  try {
+    info = await client.info(withDeadline(io));
+  } catch (error) {
+    io.signal.throwIfAborted();
+    return { checks: [failedBy('gateway', error)], info: undefined };
+  }
+  const tookMs = Date.now() - startedMs;
+  const checks = [
+    passed('gateway', `${baseUrl} answers over TLS in ${duration(tookMs)}, hoop ${info.version}`),
+    clockCheck(client.lastDateMs, startedMs + tookMs / 2),
+    keys(io, baseUrl, info),
+  ];
+  return { checks, info };
+}
+
+export function clockCheck(theirsMs: number | undefined, oursMs: number): DoctorCheck {
+  if (theirsMs === undefined) {
+    return { name: 'clock', status: 'skipped', text: 'the gateway does not say its time' };
+  }
+  const skewMs = Math.abs(theirsMs - oursMs);
+  if (skewMs <= NOTABLE_SKEW_MS) {
+    return passed('clock', 'agrees with the gateway');
+  }
+  const direction = theirsMs > oursMs ? 'behind' : 'ahead of';
+  return {
+    name: 'clock',
+    status: skewMs >= MAX_SKEW_MS ? 'failed' : 'warning',
+    text: `this machine is ${spanOf(skewMs)} ${direction} the gateway`,
+    hint: `Set the clock (NTP); from ${spanOf(MAX_SKEW_MS)} on the gateway lets nobody in.`,
+  };
+}
+
+function keys(io: Io, baseUrl: string, info: InfoReply): DoctorCheck {
+  const name = 'keys';
+  try {
+    const pinned = readTrust(locateHome(io.env)).get(baseUrl);
+    const { pin, firstUse } = checkGatewayKeys(pinned, baseUrl, info, Date.now());
+    return firstUse
+      ? skipped(name, 'not known yet; the first login learns them')
+      : passed(name, `gateway "${pin.gateway}", root key ${rootKeyFingerprint(pin.rootKey)}`);
+  } catch (error) {
+    return failedBy(name, error);
+  }
+}
+
+/** What needs a login: it, where it is kept, and the policy. */
+async function login(io: Io, info: InfoReply): Promise<DoctorCheck[]> {
+  try {
+    await using open = await openGateway(io);
+    const who = await open.client.whoami(withDeadline(io));
+    return [
+      passed('login', `${who.name}, until ${localTime(Date.parse(who.expiresAt))}`),
+      passed('tokens', `in the ${open.tokens.store.description}`),
+      await policyInForce(io, open),
+      await policyRepository(io, info, open.pin.allowedSigners),
+    ];
+  } catch (error) {
+    io.signal.throwIfAborted();
+    return [failedBy('login', error), skipped('policy', 'needs a login')];
+  }
+}
+
+async function policyInForce(
+  io: Io,
+  open: Awaited<ReturnType<typeof openGateway>>,
+): Promise<DoctorCheck> {
+  const name = 'policy';
+  try {
+    const signal = withDeadline(io);
+    const reply = await open.client.policy(signal);
+    const verified = await verifyGatewayPolicy({ ...open, reply, env: io.env, signal });
+    const text = `commit ${reply.commit.slice(0, 12)}, signed by ${verified.signer}, verified here`;
+    return reply.problem === undefined
+      ? passed(name, text)
+      : {
+          name,
+          status: 'warning',
+          text: `${text}; a newer one is not in force: ${reply.problem}`,
+          hint: 'Tell those who review the policy.',
+        };
+  } catch (error) {
+    io.signal.throwIfAborted();
+    return failedBy(name, error);
+  }
+}
+
+/** Where this machine cannot fetch it the gateway sends it, so that this is no failure. */
+async function policyRepository(
+  io: Io,
+  { policy }: InfoReply,
+  allowedSigners: string,
+): Promise<DoctorCheck> {
+  const name = 'repository';
+  const { repository, branch } = policy;
+  if (repository === undefined) {
+    return skipped(name, 'only the gateway has it; it sends the policy');
+  }
+  try {
+    const { commit, signer } = await checkRepository({
+      ...{ repository, branch, allowedSigners, env: io.env },
+      signal: withDeadline(io),
+    });
+    return passed(name, `fetched, newest commit ${commit?.slice(0, 12)} by ${signer}`);
+  } catch (error) {
+    io.signal.throwIfAborted();
+    const { text, hint } = explained(error);
+    return {
+      name,
+      status: 'warning',
+      text,
+      hint: `The policy comes from the gateway instead, and is verified all the same.${hint === undefined ? '' : ` ${hint}`}`,
+    };
+  }
+}
+
+async function recordings(io: Io): Promise<DoctorCheck> {
+  const name = 'recordings';
+  const broken: string[] = [];
+  try {
+    const directory = spoolsOf(locateHome(io.env));
+    const waiting = await pendingUploads(directory, (session) => broken.push(session));
+    if (broken.length > 0) {
+      return failed(
+        name,
+        `${plural(broken.length, 'recording')} in "${directory}" cannot be read`,
+        'Keep the directory, and tell whoever runs the gateway.',
+      );
+    }
+    return waiting.length === 0
+      ? passed(name, 'none waits to be uploaded')
+      : {
+          name,
+          status: 'warning',
+          text: `${plural(waiting.length, 'recording')} not uploaded yet`,
+          hint: 'They are sent with your next `hoop connect` to their gateway.',
+        };
+  } catch (error) {
+    return failedBy(name, error);
+  }
+}
+
+function withDeadline({ signal }: Io): AbortSignal {
+  return AbortSignal.any([signal, AbortSignal.timeout(CHECK_WITHIN_MS)]);
+}
+
+function failed(name: string, text: string, hint: string): DoctorCheck {
+  return { name, status: 'failed', text, hint };
+}
+
+function skipped(name: string, text: string): DoctorCheck {
+  return { name, status: 'skipped', text };
+}
+
+/** @throws what is no error of hoop or of the system: a bug is not a finding. */
+function failedBy(name: string, error: unknown): DoctorCheck {
+  return { name, status: 'failed', ...explained(error) };
+}
+
+function explained(error: unknown): Pick<DoctorCheck, 'text' | 'hint' | 'code'> {
+  if (error instanceof HoopError) {
+    const { code, message, detail, hint } = error;
+    const advice = [detail, hint].filter((part) => part !== undefined).join(' ');
+    return { code, text: message, ...(advice === '' ? {} : { hint: advice }) };
+  }
+  if (error instanceof DOMException && error.name === 'TimeoutError') {
+    return { text: `no answer in ${duration(CHECK_WITHIN_MS)}`, hint: 'Try again later.' };
+  }
+  if (error instanceof Error && 'syscall' in error) {
+    return { text: error.message };
+  }
+  throw error;
+}

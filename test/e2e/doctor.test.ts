@@ -1,0 +1,108 @@
+/** `hoop doctor` as a person runs it, against a real gateway and what may be wrong with it. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { runHoop } from '../../src/demo/hoop-process.ts';
+import { type Bench, openBench } from './demo-bench.ts';
+
+let bench: Bench;
+let empty: string;
+beforeAll(async () => {
+  bench = await openBench();
+  empty = await mkdtemp(join(tmpdir(), 'hoop-doctor-'));
+}, 120_000);
+afterAll(async () => {
+  await bench[Symbol.asyncDispose]();
+  await rm(empty, { recursive: true, force: true });
+});
+
+interface Found {
+  readonly exitCode: number | null;
+  readonly stderr: string;
+  /** By name; of `ok` ones only the status. */
+  readonly checks: Readonly<Record<string, unknown>>;
+}
+
+async function doctor(home: string, variables: Record<string, string> = {}): Promise<Found> {
+  const run = await runHoop(['doctor', '--json'], { home, variables });
+  const document = JSON.parse(run.stdout);
+  expect(document).toMatchObject({ v: 1, ok: run.exitCode === 0 });
+  const checks = document.checks.map((check: { name: string; status: string }) => [
+    check.name,
+    check.status === 'ok' ? 'ok' : check,
+  ]);
+  return { exitCode: run.exitCode, stderr: run.stderr, checks: Object.fromEntries(checks) };
+}
+
+test('where nothing is wrong every check is ok, as text and as JSON', async () => {
+  const found = await doctor(bench.home('engineer'));
+  const names = 'runtime git ssh-keygen psql gateway clock keys login tokens policy repository';
+  expect(found.checks).toEqual(
+    Object.fromEntries([...names.split(' '), 'recordings'].map((name) => [name, 'ok'])),
+  );
+  expect(found).toMatchObject({ exitCode: 0, stderr: '' });
+  const { stdout, exitCode } = await bench.hoop('engineer', 'doctor');
+  expect(exitCode).toBe(0);
+  expect(stdout).toMatch(/^✓ ok {7}login {7}engineer@example\.com, until \d{4}-/m);
+  expect(stdout).not.toContain('\x1b');
+});
+
+test('a program that is missing is named, with what it is for', async () => {
+  const found = await doctor(bench.home('engineer'), { PATH: empty });
+  expect(found.exitCode).toBe(1);
+  expect(found.checks).toMatchObject({
+    git: { status: 'failed', hint: expect.stringContaining('Install "git"') },
+    psql: { status: 'warning' },
+    gateway: 'ok',
+    policy: { status: 'failed', code: 'HOOP_MISSING_PROGRAM' },
+  });
+  expect(JSON.parse(found.stderr).error.code).toBe('HOOP_CHECK_FAILED');
+});
+
+test('without a way to the gateway what rests on it is not looked at', async () => {
+  const home = bench.home('engineer');
+  const found = await doctor(home, { HOOP_GATEWAY: 'https://127.0.0.1:1' });
+  expect(found.exitCode).toBe(1);
+  expect(found.checks).toMatchObject({ gateway: { status: 'failed', code: 'HOOP_UNREACHABLE' } });
+  expect(found.checks).not.toHaveProperty('login');
+  expect((await doctor(empty)).checks).toMatchObject({
+    gateway: { code: 'HOOP_NOT_LOGGED_IN', hint: expect.stringContaining('hoop login') },
+  });
+});
+
+test('a gateway with another CA than ours is not believed', async () => {
+  const variables = { HOOP_GATEWAY: bench.demo.gateway, HOOP_TOKEN_STORE: 'file' };
+  expect((await doctor(empty, variables)).checks).toMatchObject({
+    gateway: { status: 'failed', code: 'HOOP_GATEWAY_TLS', hint: expect.stringContaining('--ca') },
+  });
+});
+
+test('a login that is over is said with how to get another', async () => {
+  await bench.hoop('auditor', 'logout');
+  const found = await doctor(bench.home('auditor'));
+  expect(found.exitCode).toBe(1);
+  expect(found.checks).toMatchObject({
+    gateway: 'ok',
+    login: { code: 'HOOP_NOT_LOGGED_IN', hint: expect.stringContaining('hoop login') },
+  });
+});
+
+test('recordings that were left behind, and commits that are not in force, are warnings', async () => {
+  await using connection = await bench.connect('engineer');
+  connection.service.kill('SIGKILL');
+  await connection.service.exited;
+  await bench.demo.policy.commit({ files: {}, message: 'policy: not signed', unsigned: true });
+  await vi.waitFor(
+    async () => {
+      const found = await doctor(bench.home('engineer'));
+      expect(found.exitCode).toBe(0);
+      expect(found.checks).toMatchObject({
+        policy: { status: 'warning', text: expect.stringContaining('is not signed') },
+        repository: { status: 'warning' },
+        recordings: { status: 'warning', text: '1 recording not uploaded yet' },
+      });
+    },
+    { timeout: 30_000, interval: 500 },
+  );
+}, 60_000);
