@@ -60,34 +60,20 @@ export class RawCarrier extends EventEmitter<CarrierEvents> implements StreamCar
     return this.#socket.writableLength;
   }
 
-  send(bytes: Uint8Array, done?: (error: Error | undefined) => void): void {
+  send(parts: readonly Uint8Array[], done?: (error: Error | undefined) => void): void {
     if (!this.isOpen) {
       done?.(new Error('the stream is closed'));
       return;
     }
-    const socket = this.#socket;
-    const sent = (error: Error | null | undefined): void => done?.(error ?? undefined);
-    if (bytes.length <= LARGEST_COPY) {
-      if (bytes.length === 0) {
-        sent(undefined);
-        return;
-      }
-      const frame = Buffer.allocUnsafe(FRAME_HEADER_BYTES + bytes.length);
-      writeDataHeader(frame, bytes.length);
-      frame.set(bytes, FRAME_HEADER_BYTES);
-      socket.write(frame, sent);
-      return;
+    const sent = done && ((error: Error | null | undefined): void => done(error ?? undefined));
+    const length = parts.reduce((sum, part) => sum + part.length, 0);
+    if (length === 0) {
+      sent?.(undefined);
+    } else if (length <= LARGEST_COPY) {
+      this.#socket.write(joinedFrame(parts, length), sent);
+    } else {
+      this.#sendLarge(parts, length, sent);
     }
-    // Corked: one write for TLS, so one run of full records and one system call.
-    socket.cork();
-    for (let at = 0; at < bytes.length; at += MAX_DATA_BYTES) {
-      const part = bytes.subarray(at, at + MAX_DATA_BYTES);
-      const header = Buffer.allocUnsafe(FRAME_HEADER_BYTES);
-      writeDataHeader(header, part.length);
-      socket.write(header);
-      socket.write(part, at + MAX_DATA_BYTES >= bytes.length ? sent : undefined);
-    }
-    socket.uncork();
   }
 
   halfClose(): void {
@@ -149,6 +135,31 @@ export class RawCarrier extends EventEmitter<CarrierEvents> implements StreamCar
     }
   }
 
+  /** Corked: one write for TLS, so one run of full records and one system call. */
+  #sendLarge(
+    parts: readonly Uint8Array[],
+    length: number,
+    sent: ((error: Error | null | undefined) => void) | undefined,
+  ): void {
+    const socket = this.#socket;
+    socket.cork();
+    if (length <= MAX_DATA_BYTES) {
+      socket.write(dataHeader(length));
+    }
+    for (const part of parts) {
+      for (let at = 0; at < part.length; at += MAX_DATA_BYTES) {
+        const piece = part.subarray(at, at + MAX_DATA_BYTES);
+        if (length > MAX_DATA_BYTES) {
+          socket.write(dataHeader(piece.length));
+        }
+        socket.write(piece);
+      }
+    }
+    // The write after the last: empty, it is done when they all are.
+    socket.write(NOTHING, sent);
+    socket.uncork();
+  }
+
   #sendEnd(code: number): void {
     if (!this.#hasSentEnd) {
       this.#hasSentEnd = true;
@@ -183,4 +194,23 @@ export class RawCarrier extends EventEmitter<CarrierEvents> implements StreamCar
       this.emit('close', END_CODE.broken);
     }
   }
+}
+
+const NOTHING = new Uint8Array(0);
+
+function dataHeader(length: number): Buffer {
+  const header = Buffer.allocUnsafe(FRAME_HEADER_BYTES);
+  writeDataHeader(header, length);
+  return header;
+}
+
+function joinedFrame(parts: readonly Uint8Array[], length: number): Buffer {
+  const frame = Buffer.allocUnsafe(FRAME_HEADER_BYTES + length);
+  writeDataHeader(frame, length);
+  let at = FRAME_HEADER_BYTES;
+  for (const part of parts) {
+    frame.set(part, at);
+    at += part.length;
+  }
+  return frame;
 }

@@ -14,8 +14,8 @@ import { FULL_RECORD_BYTES } from './record-joiner.ts';
 const SMALL_ARENA_BYTES = 16 * 1024;
 /** With less room than this a new arena begins; while much comes, with less than a full record. */
 const LEAST_ROOM_BYTES = 4 * 1024;
-/** A frame of the gateway is what it read at once from its target: two of them, and no more fits. */
-const BULK_ARENA_BYTES = 2 * (64 * 1024 + FRAME_HEADER_BYTES) + FULL_RECORD_BYTES - 1;
+/** What the gateway sends at once is what it read in one turn: four full reads, and no more fits. */
+const BULK_ARENA_BYTES = 4 * 64 * 1024 + FRAME_HEADER_BYTES + FULL_RECORD_BYTES - 1;
 
 export class RecordArena {
   readonly #onBytes: (bytes: Buffer) => void;

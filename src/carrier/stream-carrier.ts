@@ -40,10 +40,10 @@ export interface StreamCarrier extends EventEmitter<CarrierEvents> {
   /** Bytes that were given to `send` and are not in the kernel yet. */
   readonly unsentBytes: number;
   /**
-   * Sends bytes of the stream; they must not change any more.
+   * Sends bytes of the stream, one part behind the other; they must not change any more.
    * @param done called when they are in the kernel, or with what prevented it.
    */
-  send(bytes: Uint8Array, done?: (error: Error | undefined) => void): void;
+  send(parts: readonly Uint8Array[], done?: (error: Error | undefined) => void): void;
   /** No more data from here; the peer's still come. `end` has to follow some time. */
   halfClose(): void;
   /**

@@ -42,7 +42,9 @@ export class WebSocketCarrier extends EventEmitter<CarrierEvents> implements Str
     return this.#socket.bufferedAmount;
   }
 
-  send(bytes: Uint8Array, done?: (error: Error | undefined) => void): void {
+  send(parts: readonly Uint8Array[], done?: (error: Error | undefined) => void): void {
+    const [first] = parts;
+    const bytes = parts.length === 1 && first !== undefined ? first : Buffer.concat(parts);
     this.#socket.send(bytes, { binary: true, compress: false }, done);
   }
 

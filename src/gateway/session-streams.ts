@@ -167,6 +167,7 @@ export class SessionStreams {
       maskKey,
       event,
       recorded: () => recording.flush(),
+      whenRecorded: (forward) => recording.whenWritten(forward),
       evidence,
       signal: ending,
     });

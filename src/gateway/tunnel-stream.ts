@@ -1,7 +1,7 @@
 /**
  * One stream of a session as the engine sees it: a Duplex over its carrier, with the recording in
- * between. What is read has been given to the recording, which whoever forwards it flushes before;
- * what is written is recorded before it leaves.
+ * between. What is read has been given to the recording, and whoever forwards it waits until it is
+ * written; what is written here leaves when it is recorded, with what else the turn leaves.
  */
 import { Duplex } from 'node:stream';
 import { END_CODE, isOrderlyEnd, type StreamCarrier } from '../carrier/stream-carrier.ts';
@@ -11,9 +11,11 @@ import { type Direction, DOWN, UP } from '../recording/types.ts';
 /** What the stream needs of the session's recording. */
 export interface StreamRecording {
   /** Throws once the recording has stopped. */
-  data(stream: number, direction: Direction, bytes: Uint8Array): void;
+  data(stream: number, direction: Direction, ...parts: readonly Uint8Array[]): void;
   /** write(2) of everything before has returned when this returns. Throws as `data`. */
   flush(): void;
+  /** Calls back when it has returned, at the end of this turn of the event loop or before. */
+  whenWritten(forward: () => void): void;
   /** Defined while too much is not agreed yet: neither leg may go on until it resolves. */
   backpressure(): Promise<void> | undefined;
 }
@@ -28,13 +30,17 @@ export interface TunnelStreamOptions {
   readonly onRecordingFault: (error: unknown) => void;
 }
 
+type Done = (error?: Error | null) => void;
+
 /** Bytes handed to the carrier and not sent yet, from which on a write waits for it. */
-const SEND_BUFFER_BYTES = 256 * 1024;
+const SEND_BUFFER_BYTES = 512 * 1024;
 const READ_BUFFER_BYTES = 256 * 1024;
 
 export class TunnelStream extends Duplex {
   readonly #options: TunnelStreamOptions;
   readonly #left = new AbortController();
+  /** Bytes that leave when they are recorded. */
+  #unwritten = 0;
   #paused = false;
   #held = false;
   /** Nobody reads any more: what still comes is recorded, so that the totals agree. */
@@ -67,20 +73,15 @@ export class TunnelStream extends Duplex {
     }
   }
 
-  override _write(chunk: Buffer, _encoding: string, done: (error?: Error | null) => void): void {
-    const waiting = this.#options.recording.backpressure();
-    if (waiting === undefined) {
-      this.#send(chunk, done);
-    } else {
-      waiting.then(() => this.#send(chunk, done), done);
-    }
+  override _write(chunk: Buffer, _encoding: string, done: Done): void {
+    this.#sendAgreed([chunk], done);
   }
 
-  override _writev(
-    chunks: { chunk: Buffer; encoding: string }[],
-    done: (error?: Error | null) => void,
-  ): void {
-    this._write(Buffer.concat(chunks.map(({ chunk }) => chunk)), 'buffer', done);
+  override _writev(chunks: readonly { readonly chunk: Buffer }[], done: Done): void {
+    this.#sendAgreed(
+      chunks.map(({ chunk }) => chunk),
+      done,
+    );
   }
 
   override _final(done: (error?: Error | null) => void): void {
@@ -96,26 +97,38 @@ export class TunnelStream extends Duplex {
     done(error);
   }
 
-  #send(chunk: Buffer, done: (error?: Error | null) => void): void {
+  #sendAgreed(parts: readonly Buffer[], done: Done): void {
+    const waiting = this.#options.recording.backpressure();
+    if (waiting === undefined) {
+      this.#send(parts, done);
+    } else {
+      waiting.then(() => this.#send(parts, done), done);
+    }
+  }
+
+  #send(parts: readonly Buffer[], done: Done): void {
     const { carrier, recording, stream } = this.#options;
     if (!carrier.isOpen) {
       done(new Error('the tunnel stream is closed'));
       return;
     }
     try {
-      recording.data(stream, DOWN, chunk);
-      recording.flush();
+      recording.data(stream, DOWN, ...parts);
     } catch (error) {
       this.#options.onRecordingFault(error);
       done(error instanceof Error ? error : new Error('the recording stopped'));
       return;
     }
-    bytesPassed(chunk.length);
-    if (carrier.unsentBytes + chunk.length < SEND_BUFFER_BYTES) {
-      carrier.send(chunk);
+    const length = parts.reduce((sum, part) => sum + part.length, 0);
+    bytesPassed(length);
+    this.#unwritten += length;
+    const hasRoom = carrier.unsentBytes + this.#unwritten < SEND_BUFFER_BYTES;
+    recording.whenWritten(() => {
+      this.#unwritten -= length;
+      carrier.send(parts, hasRoom ? undefined : (error) => done(error ?? null));
+    });
+    if (hasRoom) {
       done();
-    } else {
-      carrier.send(chunk, (error) => done(error ?? null));
     }
   }
 
@@ -183,7 +196,15 @@ export class TunnelStream extends Duplex {
   }
 
   #endCarrier(code: number): void {
-    const { carrier } = this.#options;
+    const { carrier, recording } = this.#options;
+    if (this.#unwritten > 0) {
+      try {
+        recording.flush();
+      } catch (error) {
+        // What is not recorded does not leave; the peer is told all the same.
+        this.#options.onRecordingFault(error);
+      }
+    }
     carrier.end(code);
     if (!carrier.isClosed) {
       // Paused, it would never see the answer to its end.

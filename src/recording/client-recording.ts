@@ -20,7 +20,7 @@ import { claimSpool, createSpool, releaseSpool } from './spool.ts';
 import type { CutAck, CutProposal, Direction, EndReason, StreamOffsets } from './types.ts';
 
 /** A cut is proposed when this much is not covered … */
-const CUT_BYTES = 4 << 20;
+const CUT_BYTES = 8 << 20;
 /** … or this long after the first byte that is not. */
 const CUT_AFTER_MS = 5_000;
 /** The gateway's answer; it needs two syncs and some hashing. */
@@ -137,15 +137,34 @@ export class ClientRecording implements AsyncDisposable {
   }
 
   /**
-   * Up: when it is sent. Down: when it arrives, before it goes to the local client.
+   * Up: when it is sent. Down: when it arrives. What depends on it goes on by `whenWritten` or
+   * after `flush`.
    * @throws RecordingStopped once the session must end
    */
   data(stream: number, direction: Direction, bytes: Uint8Array): void {
     this.#stop.signal.throwIfAborted();
     this.#writer.data(stream, direction, bytes);
-    this.#writer.flush();
     this.#uncoveredBytes += bytes.length;
     this.#watch();
+  }
+
+  /**
+   * Calls back when write(2) of everything before has returned, at the latest at the end of this
+   * turn of the event loop; not at all when the session must end.
+   */
+  whenWritten(forward: () => void): void {
+    if (!this.#stop.signal.aborted) {
+      this.#writer.whenWritten(forward);
+    }
+  }
+
+  /**
+   * write(2) of everything before has returned when this returns.
+   * @throws RecordingStopped, HoopError HOOP_RECORDING_WRITE: nothing may go on any more
+   */
+  flush(): void {
+    this.#stop.signal.throwIfAborted();
+    this.#writer.flush();
   }
 
   /** The gateway has these up bytes on its disk. */

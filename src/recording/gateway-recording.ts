@@ -2,7 +2,8 @@
  * The gateway's record of one live session: the authoritative one.
  *
  *     data(), event()   what happens, in order
- *     flush()           it is written: called before anything is forwarded
+ *     whenWritten()     forwards what depends on it once it is written
+ *     flush()           it is written: for what cannot wait for the end of the turn
  *     onRecorded        what is on disk: the client may put it into a cut
  *     acceptCut()       the client's cut is checked against the files and countersigned
  *     backpressure()    too much is not agreed yet: neither leg may go on
@@ -123,15 +124,27 @@ export class GatewayRecording implements AsyncDisposable {
   }
 
   /**
-   * Appends; call `flush` before anything is forwarded that depends on it.
-   * @param bytes must not change until then
+   * Appends; what depends on it is forwarded by `whenWritten` or after `flush`.
+   * @param parts one behind the other; they must not change until then
    * @throws RecordingStopped once the session must end
    */
-  data(stream: number, direction: Direction, bytes: Uint8Array): void {
+  data(stream: number, direction: Direction, ...parts: readonly Uint8Array[]): void {
     this.#stop.signal.throwIfAborted();
-    this.#writer.data(stream, direction, bytes);
-    this.#unsealedBytes += bytes.length;
+    this.#writer.data(stream, direction, ...parts);
+    for (const part of parts) {
+      this.#unsealedBytes += part.length;
+    }
     this.#watchLag();
+  }
+
+  /**
+   * Calls back when write(2) of everything before has returned, at the latest at the end of this
+   * turn of the event loop; not at all when the session must end.
+   */
+  whenWritten(forward: () => void): void {
+    if (!this.#stop.signal.aborted) {
+      this.#writer.whenWritten(forward);
+    }
   }
 
   /**

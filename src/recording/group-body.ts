@@ -1,12 +1,12 @@
 /**
- * Body of a GROUP frame: what one step of one stream leaves in the record, in order. A statement
- * and the decision on it, or a result and the bytes of it, cost one frame instead of several.
+ * Body of a GROUP frame: what one turn of the event loop leaves in the record, of all streams, in
+ * order. Statements and the decisions on them, results and their bytes cost one frame together.
  *
  *     record: u8 type | u32 length | body [length]
  *
- * type is that of the frame which the record would be alone, DATA or EVENT; at most one is DATA.
- * In the `events` member of a bundle the DATA record has only the 13 bytes before the data, but
- * its length is that of the whole.
+ * type is that of the frame which the record would be alone, DATA or EVENT. In the `events` member
+ * of a bundle a DATA record has only the 13 bytes before the data, but its length is that of the
+ * whole.
  */
 import { ByteReader } from './byte-reader.ts';
 import { DATA_PREFIX_LENGTH, type DataBody, decodeDataBody } from './data-body.ts';
@@ -63,7 +63,6 @@ export function readGroup(
   data: 'whole' | 'left out',
 ): GroupRecord[] {
   const records: GroupRecord[] = [];
-  let hasData = false;
   for (let rest = wholeLength; rest > 0; ) {
     const head = new ByteReader(take(GROUP_RECORD_HEAD), 'a group');
     const type = head.u8();
@@ -74,8 +73,7 @@ export function readGroup(
     }
     if (type === FRAME_TYPES.event) {
       records.push({ type: 'event', body: take(length) });
-    } else if (type === FRAME_TYPES.data && !hasData && length >= DATA_PREFIX_LENGTH) {
-      hasData = true;
+    } else if (type === FRAME_TYPES.data && length >= DATA_PREFIX_LENGTH) {
       records.push(dataRecord(length, take, data));
     } else {
       throw new FormatError('a group holds what does not belong there');

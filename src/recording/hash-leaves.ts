@@ -87,7 +87,7 @@ export function* hashLeaves(job: LeafJob): Generator<void, Uint8Array<ArrayBuffe
   let at = 0;
   using files = new SegmentFiles(job.directory, job.dataKey);
   for (const run of job.runs) {
-    const reader = new RunReader(run.frames, files);
+    const reader = new RunReader(run, files);
     for (const [index, offset] of run.offsets.entries()) {
       const length = run.lengths[index] ?? 0;
       const { stream, direction, epoch } = run;
@@ -102,20 +102,21 @@ export function* hashLeaves(job: LeafJob): Generator<void, Uint8Array<ArrayBuffe
 
 /** Reads ranges of one stream and direction; ranges must not go back. */
 export class RunReader {
-  readonly #frames: FrameColumns;
+  readonly #run: Pick<LeafRun, 'stream' | 'direction' | 'frames'>;
   readonly #files: SegmentFiles;
   #frame = 0;
   #loaded = -1;
   #bytes: Uint8Array = new Uint8Array(0);
 
-  constructor(frames: FrameColumns, files: SegmentFiles) {
-    this.#frames = frames;
+  constructor(run: Pick<LeafRun, 'stream' | 'direction' | 'frames'>, files: SegmentFiles) {
+    this.#run = run;
     this.#files = files;
   }
 
   /** @throws FormatError when the frames do not hold all of [offset, offset + length) */
   *read(offset: number, length: number): Generator<Uint8Array> {
-    const { segments, positions, offsets, lengths } = this.#frames;
+    const { stream, direction, frames } = this.#run;
+    const { segments, positions, offsets, lengths } = frames;
     const end = offset + length;
     for (let at = offset; at < end; ) {
       while ((offsets[this.#frame] ?? Infinity) + (lengths[this.#frame] ?? 0) <= at) {
@@ -126,7 +127,9 @@ export class RunReader {
         throw new FormatError('the recording has a gap');
       }
       if (this.#loaded !== this.#frame) {
-        this.#bytes = this.#files.readData(segments[this.#frame] ?? 0, positions[this.#frame] ?? 0);
+        const place = { stream, direction, offset: start };
+        const [segment = 0, position = 0] = [segments[this.#frame], positions[this.#frame]];
+        this.#bytes = this.#files.readData(segment, position, place);
         this.#loaded = this.#frame;
         bytesPassed(this.#bytes.length);
         if (this.#bytes.length !== lengths[this.#frame]) {

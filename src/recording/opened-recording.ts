@@ -135,7 +135,9 @@ export function* readChunks(opened: OpenedRecording, dataKey: Uint8Array): Gener
   for (const place of opened.places) {
     const { stream, direction, offset, length } = place;
     const frames = opened.scan.index.slice(stream, direction, offset, offset + length);
-    const bytes = Buffer.concat([...new RunReader(frames, files).read(offset, length)]);
+    const bytes = Buffer.concat([
+      ...new RunReader({ stream, direction, frames }, files).read(offset, length),
+    ]);
     if (bytes.length !== length) {
       throw new FormatError(`chunk ${describePlace(place)} cannot be read`);
     }

@@ -2,7 +2,7 @@
 import type { KeyObject } from 'node:crypto';
 import { closeSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
-import { decodeDataBody } from './data-body.ts';
+import { type DataBody, decodeDataBody } from './data-body.ts';
 import { FormatError } from './format-error.ts';
 import {
   decodeFrameHeader,
@@ -15,6 +15,7 @@ import {
 import { decodeGroup } from './group-body.ts';
 import { segmentName } from './segment-writer.ts';
 
+const MAX_FRAME_LENGTH = FRAME_HEADER_LENGTH + MAX_BODY_LENGTH + FRAME_TRAILER_LENGTH;
 /** Of the small frames of one read-ahead; a larger frame is read as long as it is. */
 const READ_AHEAD = 128 * 1024;
 
@@ -23,6 +24,7 @@ export class SegmentFiles implements Disposable {
   readonly #dataKey: Uint8Array;
   readonly #open = new Map<number, { readonly fd: number; readonly key: KeyObject }>();
   readonly #window = Buffer.allocUnsafe(READ_AHEAD);
+  #large = Buffer.alloc(0);
   #windowSegment = 0;
   #windowStart = 0;
   #windowLength = 0;
@@ -32,8 +34,12 @@ export class SegmentFiles implements Disposable {
     this.#dataKey = dataKey;
   }
 
-  /** The bytes of a DATA frame, or of the DATA record of a group. The memory is the caller's. @throws FormatError */
-  readData(segment: number, position: number): Uint8Array {
+  /**
+   * The bytes of a DATA frame, or of the DATA record of a group that begins at this place of its
+   * stream. The memory is the caller's.
+   * @throws FormatError
+   */
+  readData(segment: number, position: number, place: Omit<DataBody, 'bytes'>): Uint8Array {
     const file = this.#file(segment);
     const header = decodeFrameHeader(this.#read(file.fd, segment, position, FRAME_HEADER_LENGTH));
     const length = FRAME_HEADER_LENGTH + header.bodyLength + FRAME_TRAILER_LENGTH;
@@ -42,11 +48,12 @@ export class SegmentFiles implements Disposable {
     if (header.type !== 'group') {
       return decodeDataBody(body).bytes;
     }
-    const record = decodeGroup(body).find(({ type }) => type === 'data');
-    if (record?.type !== 'data') {
-      throw new FormatError('a group has no data where some was recorded');
+    for (const record of decodeGroup(body)) {
+      if (record.type === 'data' && isAt(record.data, place)) {
+        return record.bytes;
+      }
     }
-    return record.bytes;
+    throw new FormatError('a group does not have the data that was recorded');
   }
 
   [Symbol.dispose](): void {
@@ -72,7 +79,10 @@ export class SegmentFiles implements Disposable {
   /** A view that is valid until the next read. */
   #read(fd: number, segment: number, position: number, length: number): Uint8Array {
     if (length > READ_AHEAD) {
-      const whole = Buffer.allocUnsafe(Math.min(length, MAX_BODY_LENGTH + 64));
+      if (this.#large.length < length) {
+        this.#large = Buffer.allocUnsafe(Math.min(2 * length, MAX_FRAME_LENGTH));
+      }
+      const whole = this.#large.subarray(0, length);
       fill(fd, whole, position, length);
       return whole;
     }
@@ -89,6 +99,14 @@ export class SegmentFiles implements Disposable {
     }
     return this.#window.subarray(from, from + length);
   }
+}
+
+function isAt(data: Omit<DataBody, 'bytes'>, place: Omit<DataBody, 'bytes'>): boolean {
+  return (
+    data.offset === place.offset &&
+    data.stream === place.stream &&
+    data.direction === place.direction
+  );
 }
 
 function fill(fd: number, target: Buffer, position: number, length: number): void {

@@ -26,7 +26,7 @@ export const SEGMENT_BYTES = 64 << 20;
 /** Group commit: a sync starts this long after the first byte that waits for one … */
 const SYNC_AFTER_MS = 100;
 /** … or as soon as this many wait. */
-const SYNC_AFTER_BYTES = 1 << 20;
+const SYNC_AFTER_BYTES = 8 << 20;
 
 const syncData = promisify(fdatasync);
 const syncAll = promisify(fsync);

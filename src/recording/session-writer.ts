@@ -36,7 +36,7 @@ interface Waiting {
   readonly length: number;
 }
 
-interface WaitingData {
+interface DataPlace {
   readonly stream: number;
   readonly direction: Direction;
   readonly offset: number;
@@ -49,16 +49,17 @@ export type SessionWriterOptions = Omit<SegmentWriterOptions, 'onSyncStart' | 'o
 };
 
 /**
- * What one step leaves is put into one frame: `data` and `event` only collect, and `flush` writes.
- * Whoever forwards something calls `flush` before; what nobody forwards is written in the same turn
- * of the event loop.
+ * What one turn of the event loop leaves, of all streams, is put into one frame: `data` and `event`
+ * only collect. What is written then goes on: `whenWritten` has it forwarded at the end of the turn,
+ * `flush` is for whoever cannot wait for that.
  */
 export class SessionWriter {
   readonly #writer: SegmentWriter;
   #waiting: Waiting[] = [];
   #waitingBytes = 0;
-  #waitingData: WaitingData | undefined;
-  #flushing: NodeJS.Immediate | undefined;
+  #waitingData: DataPlace[] = [];
+  #whenWritten: (() => void)[] = [];
+  #turnEnd: NodeJS.Immediate | undefined;
   readonly #streams = new Map<number, StreamState>([
     [CONTROL_STREAM, { up: 0, down: 0, open: true }],
   ]);
@@ -123,15 +124,26 @@ export class SessionWriter {
     return [...this.#streams.keys()].sort((a, b) => a - b).map((stream) => this.offsets(stream));
   }
 
-  data(stream: number, direction: Direction, bytes: Uint8Array): void {
+  /** @param parts one behind the other; they must not change until they are written. */
+  data(stream: number, direction: Direction, ...parts: readonly Uint8Array[]): void {
     const state = this.#open(stream);
-    if (bytes.length <= MAX_GROUPED_DATA_BYTES) {
-      this.#collectData(stream, state, direction, bytes);
+    const length = lengthOf(parts);
+    if (length === 0) {
+      return;
+    }
+    if (length <= MAX_GROUPED_DATA_BYTES) {
+      this.#collectData(stream, state, direction, parts, length);
       return;
     }
     this.flush();
-    for (let at = 0; at < bytes.length; at += MAX_DATA_BYTES) {
-      this.#dataFrame(stream, state, direction, bytes.subarray(at, at + MAX_DATA_BYTES));
+    if (length <= MAX_DATA_BYTES) {
+      this.#dataFrame(stream, state, direction, parts);
+      return;
+    }
+    for (const part of parts) {
+      for (let at = 0; at < part.length; at += MAX_DATA_BYTES) {
+        this.#dataFrame(stream, state, direction, [part.subarray(at, at + MAX_DATA_BYTES)]);
+      }
     }
   }
 
@@ -145,25 +157,32 @@ export class SessionWriter {
   }
 
   /**
-   * write(2) of everything before has returned when this returns.
+   * Calls back, in the order of the calls, when write(2) of everything before has returned: at the
+   * end of this turn of the event loop, or at the next `flush`. Never, when it cannot be written.
+   * @param forward does not throw
+   */
+  whenWritten(forward: () => void): void {
+    if (this.#waiting.length === 0 && this.#whenWritten.length === 0) {
+      forward();
+    } else {
+      this.#whenWritten.push(forward);
+    }
+  }
+
+  /**
+   * write(2) of everything before has returned when this returns, and what waited for it has gone on.
    * @throws HoopError HOOP_RECORDING_WRITE, then and for ever after
    */
   flush(): void {
-    const waiting = this.#waiting;
-    if (waiting.length === 0) {
-      return;
+    if (this.#waiting.length > 0) {
+      this.#writeWaiting();
     }
-    const data = this.#waitingData;
-    this.#waiting = [];
-    this.#waitingBytes = 0;
-    this.#waitingData = undefined;
-    const [only] = waiting;
-    const place =
-      waiting.length === 1 && only !== undefined
-        ? this.#writer.append(only.type, ...only.parts)
-        : this.#writer.append('group', ...waiting.flatMap(groupRecord));
-    if (data !== undefined) {
-      this.#written(data, place);
+    const forwards = this.#whenWritten;
+    if (forwards.length > 0) {
+      this.#whenWritten = [];
+      for (const forward of forwards) {
+        forward();
+      }
     }
   }
 
@@ -173,7 +192,7 @@ export class SessionWriter {
   }
 
   async close(): Promise<void> {
-    clearImmediate(this.#flushing);
+    clearImmediate(this.#turnEnd);
     try {
       this.flush();
     } catch {
@@ -182,26 +201,29 @@ export class SessionWriter {
     await this.#writer.close();
   }
 
-  #collectData(stream: number, state: StreamState, direction: Direction, bytes: Uint8Array): void {
-    if (this.#waitingData !== undefined) {
-      this.flush();
-    }
-    const offset = advance(state, direction, bytes.length);
-    this.#waitingData = { stream, direction, offset, length: bytes.length };
-    this.#collect('data', encodeDataPrefix(stream, direction, offset), bytes);
+  #collectData(
+    stream: number,
+    state: StreamState,
+    direction: Direction,
+    parts: readonly Uint8Array[],
+    length: number,
+  ): void {
+    const offset = advance(state, direction, length);
+    this.#waitingData.push({ stream, direction, offset, length });
+    this.#collect('data', encodeDataPrefix(stream, direction, offset), ...parts);
   }
 
   #collect(type: 'data' | 'event', ...parts: readonly Uint8Array[]): void {
     this.#writer.assertOpen();
-    const length = parts.reduce((sum, part) => sum + part.length, 0);
+    const length = lengthOf(parts);
     this.#waiting.push({ type, parts, length });
     this.#waitingBytes += length;
     if (this.#waitingBytes > MAX_WAITING_BYTES) {
       this.flush();
       return;
     }
-    this.#flushing ??= setImmediate(() => {
-      this.#flushing = undefined;
+    this.#turnEnd ??= setImmediate(() => {
+      this.#turnEnd = undefined;
       try {
         this.flush();
       } catch {
@@ -210,14 +232,39 @@ export class SessionWriter {
     });
   }
 
-  #dataFrame(stream: number, state: StreamState, direction: Direction, bytes: Uint8Array): void {
-    const offset = advance(state, direction, bytes.length);
-    const prefix = encodeDataPrefix(stream, direction, offset);
-    const place = this.#writer.append('data', prefix, bytes);
-    this.#written({ stream, direction, offset, length: bytes.length }, place);
+  #writeWaiting(): void {
+    const waiting = this.#waiting;
+    const data = this.#waitingData;
+    this.#waiting = [];
+    this.#waitingBytes = 0;
+    this.#waitingData = [];
+    const [only] = waiting;
+    const place =
+      waiting.length === 1 && only !== undefined
+        ? this.#writer.append(only.type, ...only.parts)
+        : this.#writer.append('group', ...waiting.flatMap(groupRecord));
+    for (const one of data) {
+      this.#written(one, place);
+    }
   }
 
-  #written({ stream, direction, offset, length }: WaitingData, place: FramePosition): void {
+  #dataFrame(
+    stream: number,
+    state: StreamState,
+    direction: Direction,
+    parts: readonly Uint8Array[],
+  ): void {
+    const length = lengthOf(parts);
+    const offset = advance(state, direction, length);
+    const place = this.#writer.append(
+      'data',
+      encodeDataPrefix(stream, direction, offset),
+      ...parts,
+    );
+    this.#written({ stream, direction, offset, length }, place);
+  }
+
+  #written({ stream, direction, offset, length }: DataPlace, place: FramePosition): void {
     this.index.add(stream, direction, offset, length, place);
     if (direction === 0) {
       this.#upBytes += length;
@@ -245,6 +292,10 @@ function advance(state: StreamState, direction: Direction, bytes: number): numbe
     state.down += bytes;
   }
   return offset;
+}
+
+function lengthOf(parts: readonly Uint8Array[]): number {
+  return parts.reduce((sum, part) => sum + part.length, 0);
 }
 
 function groupRecord({ type, parts, length }: Waiting): Uint8Array[] {

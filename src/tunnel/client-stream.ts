@@ -1,6 +1,7 @@
 /**
  * One stream of the session as the local port sees it: a Duplex over its carrier. What is written
- * is recorded as sent, what is read is recorded before the local client gets it.
+ * is recorded before it is sent, what is read before the local client gets it, each together with
+ * what else the turn of the event loop brings.
  */
 import { Duplex } from 'node:stream';
 import { END_CODE, isOrderlyEnd, type StreamCarrier } from '../carrier/stream-carrier.ts';
@@ -8,15 +9,25 @@ import { HoopError } from '../errors.ts';
 import { bytesPassed } from '../passing-buffers.ts';
 import { type Direction, DOWN, UP } from '../recording/types.ts';
 
+/** What the stream needs of the client's own recording. */
+export interface ClientStreamRecording {
+  /** Throws when it cannot be written any more. */
+  data(stream: number, direction: Direction, bytes: Uint8Array): void;
+  /** write(2) of everything before has returned when this returns. Throws as `data`. */
+  flush(): void;
+  /** Calls back when it has returned, at the end of this turn of the event loop or before. */
+  whenWritten(forward: () => void): void;
+}
+
 export interface ClientStreamOptions {
   readonly carrier: StreamCarrier;
-  /** Appends to the client's own recording; throws when it cannot be written. */
-  readonly record: (direction: Direction, bytes: Uint8Array) => void;
+  readonly stream: number;
+  readonly recording: ClientStreamRecording;
   /** Why the tunnel broke, when the session knows. */
   readonly reason: () => HoopError | undefined;
 }
 
-const READ_BUFFER_BYTES = 256 * 1024;
+const READ_BUFFER_BYTES = 512 * 1024;
 /** Bytes handed to the carrier and not sent yet, from which on a write waits for it. */
 const SEND_BUFFER_BYTES = 256 * 1024;
 /** The gateway closes a stream with messages above 1 MiB. */
@@ -26,6 +37,9 @@ const NOTHING = new Uint8Array(0);
 
 export class ClientStream extends Duplex {
   readonly #options: ClientStreamOptions;
+  /** Bytes up that leave, and bytes down that are given on, when they are recorded. */
+  #unwritten = 0;
+  #unread = 0;
 
   constructor(options: ClientStreamOptions) {
     super({
@@ -49,7 +63,10 @@ export class ClientStream extends Duplex {
   /** The local client has closed its half and still reads. `end` has to follow some time. */
   halfClose(): void {
     // As a write of nothing, it comes after all that was written before.
-    this.write(NOTHING, () => this.#options.carrier.halfClose());
+    this.write(NOTHING, () => {
+      this.#flush();
+      this.#options.carrier.halfClose();
+    });
   }
 
   override _write(chunk: Buffer, _encoding: string, done: (error?: Error | null) => void): void {
@@ -69,20 +86,23 @@ export class ClientStream extends Duplex {
 
   /** @param done called when more may come: at once, or when the carrier has caught up. */
   #send(part: Buffer, done: ((error?: Error | null) => void) | undefined): void {
-    const { carrier, record } = this.#options;
+    const { carrier, recording, stream } = this.#options;
     if (!carrier.isOpen) {
       // The gateway has closed, or the connection broke: `#closed` is about to tell which. As with
       // a server that has closed, what comes too late for it is lost, and not an error by itself.
       done?.();
       return;
     }
-    record(UP, part);
+    recording.data(stream, UP, part);
     bytesPassed(part.length);
-    if (carrier.unsentBytes + part.length < SEND_BUFFER_BYTES) {
-      carrier.send(part);
+    this.#unwritten += part.length;
+    const hasRoom = carrier.unsentBytes + this.#unwritten < SEND_BUFFER_BYTES;
+    recording.whenWritten(() => {
+      this.#unwritten -= part.length;
+      carrier.send([part], hasRoom ? undefined : (error) => done?.(error ?? null));
+    });
+    if (hasRoom) {
       done?.();
-    } else {
-      carrier.send(part, (error) => done?.(error ?? null));
     }
   }
 
@@ -95,12 +115,14 @@ export class ClientStream extends Duplex {
 
   /** No more from us; what the gateway still sends comes until it closes as well. */
   override _final(done: (error?: Error | null) => void): void {
+    this.#flush();
     this.#options.carrier.end(END_CODE.normal);
     done();
   }
 
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {
     const { carrier } = this.#options;
+    this.#flush();
     carrier.end(END_CODE.normal);
     // Paused, it would never see the answer to its end.
     carrier.resume();
@@ -108,19 +130,37 @@ export class ClientStream extends Duplex {
   }
 
   #received(data: Buffer): void {
+    const { carrier, recording, stream } = this.#options;
     try {
-      this.#options.record(DOWN, data);
+      recording.data(stream, DOWN, data);
     } catch (error) {
       this.destroy(error instanceof Error ? error : new Error('the recording stopped'));
       return;
     }
     bytesPassed(data.length);
-    if (!this.destroyed && !this.push(data)) {
-      this.#options.carrier.pause();
+    this.#unread += data.length;
+    recording.whenWritten(() => {
+      this.#unread -= data.length;
+      if (!this.destroyed && !this.push(data)) {
+        carrier.pause();
+      }
+    });
+  }
+
+  /** What waits for the recording goes on now; what cannot be recorded does not. */
+  #flush(): void {
+    if (this.#unwritten + this.#unread === 0) {
+      return;
+    }
+    try {
+      this.#options.recording.flush();
+    } catch (error) {
+      this.destroy(error instanceof Error ? error : new Error('the recording stopped'));
     }
   }
 
   #closed(code: number): void {
+    this.#flush();
     if (this.destroyed) {
       return;
     }

@@ -8,7 +8,10 @@ import { ClientStream } from './client-stream.ts';
 
 export interface ClientStreamsOptions {
   readonly session: string;
-  readonly recording: Pick<ClientRecording, 'openStream' | 'data' | 'closeStream' | 'stopped'>;
+  readonly recording: Pick<
+    ClientRecording,
+    'openStream' | 'data' | 'flush' | 'whenWritten' | 'closeStream' | 'stopped'
+  >;
   readonly openCarrier: (path: string, signal: AbortSignal) => Promise<StreamCarrier>;
   readonly tell: (message: ToGateway) => void;
   /** Why the session is over, when it is. */
@@ -38,11 +41,7 @@ export class ClientStreams {
       carrier.terminate();
       throw error;
     }
-    const duplex = new ClientStream({
-      carrier,
-      record: (direction, bytes) => recording.data(stream, direction, bytes),
-      reason,
-    });
+    const duplex = new ClientStream({ carrier, stream, recording, reason });
     this.#open.set(stream, duplex);
     carrier.once('close', () => {
       this.#open.delete(stream);

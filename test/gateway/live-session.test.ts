@@ -160,7 +160,7 @@ describe.each(CARRIERS)('the channels, streams over %s', (kind) => {
       // It has no messages of its own; for the engine this is one of length 0.
       stream.send(zeros);
     } else {
-      stream.carrier.send(zeros);
+      stream.carrier.send([zeros]);
     }
     await stream.closed;
     await session.message('streamEnd');

@@ -238,7 +238,7 @@ export class TestStream {
 
   send(bytes: Uint8Array): void {
     this.#recording.data(this.#stream, 0, bytes);
-    this.carrier.send(bytes);
+    this.carrier.send([bytes]);
   }
 
   /** Messages up to the first of this type, e.g. `Z`: [type, body] each. */

@@ -15,17 +15,32 @@ class TestRecording {
   gate: Promise<void> | undefined;
   fails = false;
 
-  data(_stream: number, direction: Direction, bytes: Uint8Array): void {
+  readonly #waiting: (() => void)[] = [];
+
+  data(_stream: number, direction: Direction, ...parts: readonly Uint8Array[]): void {
     if (this.fails) {
       throw new Error('disk full');
     }
-    this.chunks[direction].push(Uint8Array.from(bytes));
+    this.chunks[direction].push(Uint8Array.from(Buffer.concat(parts)));
   }
 
   flush(): void {
     if (this.fails) {
       throw new Error('disk full');
     }
+    for (const forward of this.#waiting.splice(0)) {
+      forward();
+    }
+  }
+
+  /** Not before the end of the turn, so that who does not wait is found out. */
+  whenWritten(forward: () => void): void {
+    this.#waiting.push(forward);
+    setImmediate(() => {
+      if (!this.fails) {
+        this.flush();
+      }
+    });
   }
 
   backpressure(): Promise<void> | undefined {
@@ -63,7 +78,7 @@ describe.each(CARRIERS)('a stream over %s', (kind) => {
   test('bytes go both ways and are in the recording before they go on', async () => {
     await using pair = await carrierPair(kind);
     const { stream, recording, activity } = open(pair.server);
-    pair.client.send(Buffer.from('up'));
+    pair.client.send([Buffer.from('up')]);
     const [read] = await once(stream, 'data');
     expect(String(read)).toBe('up');
     expect(recording.up).toBe('up');
@@ -77,7 +92,7 @@ describe.each(CARRIERS)('a stream over %s', (kind) => {
   test('a clean close by the client ends the readable side', async () => {
     await using pair = await carrierPair(kind);
     const { stream } = open(pair.server);
-    pair.client.send(Buffer.from('last'));
+    pair.client.send([Buffer.from('last')]);
     pair.client.end(1000);
     expect((await buffer(stream)).toString()).toBe('last');
   });
@@ -85,7 +100,7 @@ describe.each(CARRIERS)('a stream over %s', (kind) => {
   test('a client that closes its half still gets answers, until it ends', async () => {
     await using pair = await carrierPair(kind);
     const { stream, recording } = open(pair.server);
-    pair.client.send(Buffer.from('last'));
+    pair.client.send([Buffer.from('last')]);
     pair.client.halfClose();
     expect((await buffer(stream)).toString()).toBe('last');
     expect(stream.left.aborted).toBe(false);
@@ -102,10 +117,10 @@ describe.each(CARRIERS)('a stream over %s', (kind) => {
     await using pair = await carrierPair(kind);
     const { stream, recording } = open(pair.server);
     const read = buffer(stream);
-    pair.client.send(Buffer.from('said'));
+    pair.client.send([Buffer.from('said')]);
     pair.client.halfClose();
     pair.client.halfClose();
-    pair.client.send(Buffer.from(', and more'));
+    pair.client.send([Buffer.from(', and more')]);
     pair.client.end(1000);
     await once(stream.left, 'abort');
     expect((await read).toString()).toBe('said');
@@ -129,7 +144,7 @@ describe.each(CARRIERS)('a stream over %s', (kind) => {
     pair.client.on('data', (data) => {
       got.push(String(data));
       // Sent before the client has seen the close frame.
-      pair.client.send(Buffer.from('crossing'));
+      pair.client.send([Buffer.from('crossing')]);
     });
     const closed = once(pair.client, 'close');
     const serverClosed = once(pair.server, 'close');
@@ -163,7 +178,7 @@ describe.each(CARRIERS)('a stream over %s', (kind) => {
     recording.fails = true;
     const read: Buffer[] = [];
     stream.on('data', (chunk) => read.push(chunk));
-    pair.client.send(Buffer.from('DROP TABLE x'));
+    pair.client.send([Buffer.from('DROP TABLE x')]);
     pair.client.end(1000);
     await once(stream, 'end');
     expect(read).toEqual([]);
@@ -177,9 +192,9 @@ describe.each(CARRIERS)('a stream over %s', (kind) => {
     recording.gate = promise;
     stream.write('held');
     const firstUp = once(stream, 'data');
-    pair.client.send(Buffer.from('one'));
+    pair.client.send([Buffer.from('one')]);
     await firstUp;
-    pair.client.send(Buffer.from('two'));
+    pair.client.send([Buffer.from('two')]);
     // Paused, so what the client sends is not even read.
     expect(pair.server.isPaused).toBe(true);
     expect(recording.down).toBe('');
@@ -201,7 +216,7 @@ describe.each(CARRIERS)('a stream over %s', (kind) => {
     const send = (): void => {
       if (sent < total) {
         sent += chunk.length;
-        pair.client.send(chunk, send);
+        pair.client.send([chunk], send);
       }
     };
     send();
@@ -250,7 +265,7 @@ describe('a stream over raw', () => {
     const { stream, recording } = open(pair.server);
     stream.resume();
     const failed = once(stream, 'error');
-    pair.client.send(Buffer.from('whole'));
+    pair.client.send([Buffer.from('whole')]);
     // What a proxy does that gives up, and what TLS says with a close_notify.
     pair.socket.end();
     const [error] = await failed;
@@ -264,7 +279,7 @@ describe('a stream over raw', () => {
     stream.resume();
     const failed = once(stream, 'error');
     const closed = once(pair.client, 'close');
-    pair.client.send(Buffer.from('good'));
+    pair.client.send([Buffer.from('good')]);
     pair.socket.write(Buffer.from('GET / HTTP/1.1'));
     const [error] = await failed;
     expect(String(error)).toContain('broke (1002)');
@@ -276,7 +291,7 @@ describe('a stream over raw', () => {
     await using pair = await rawPair();
     const { stream, recording } = open(pair.server);
     const total = 20 * 1024 * 1024;
-    pair.client.send(Buffer.alloc(total, 'y'));
+    pair.client.send([Buffer.alloc(total, 'y')]);
     pair.client.end(1000);
     expect((await buffer(stream)).length).toBe(total);
     expect(recording.up.length).toBe(total);

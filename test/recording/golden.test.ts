@@ -276,7 +276,6 @@ describe('golden bytes', () => {
   });
 
   test.each([
-    ['two pieces of data', [...GROUP.slice(2), ...GROUP.slice(2)]],
     ['a record of another type', [Uint8Array.of(3, 0, 0, 0, 1), Uint8Array.of(0)]],
     ['a group in a group', [Uint8Array.of(6, 0, 0, 0, 0)]],
     ['data without its prefix', [Uint8Array.of(1, 0, 0, 0, 12), new Uint8Array(12)]],

@@ -158,6 +158,7 @@ export class SessionPair {
 
   up(stream: number, bytes: Uint8Array): void {
     this.client.data(stream, 0, bytes);
+    this.client.flush();
     this.gateway.data(stream, 0, bytes);
     this.gateway.flush();
   }
@@ -166,6 +167,7 @@ export class SessionPair {
     this.gateway.data(stream, 1, bytes);
     this.gateway.flush();
     this.client.data(stream, 1, bytes);
+    this.client.flush();
   }
 
   /** An orderly end on both sides. */

@@ -58,3 +58,57 @@ test('a session that ends in order is verified from its bundle', async () => {
     'session.close',
   ]);
 });
+
+test('what several streams leave in one turn is one frame, is agreed on, and reads back apart', async () => {
+  await using bench = await RecordingBench.create();
+  const pair = await SessionPair.open(bench);
+  const streams = [1, 2, 3];
+  for (const stream of streams) {
+    pair.openStream(stream);
+  }
+  await pair.gateway.synced();
+  const forwarded: string[] = [];
+  const said = (stream: number, turn: number): string => `stream ${stream}, turn ${turn};`;
+  for (let turn = 0; turn < 40; turn += 1) {
+    for (const stream of streams) {
+      const bytes = Buffer.from(said(stream, turn));
+      pair.client.data(stream, 0, bytes);
+      pair.gateway.data(stream, 0, bytes);
+      pair.gateway.data(stream, 1, bytes);
+      pair.client.data(stream, 1, bytes);
+      pair.gateway.whenWritten(() => forwarded.push(said(stream, turn)));
+    }
+    // Nothing goes on before it is written, and then all of it in order.
+    expect(forwarded).toHaveLength(turn * streams.length);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  const all = Array.from({ length: 40 }, (_, turn) => streams.map((id) => said(id, turn)));
+  expect(forwarded).toEqual(all.flat());
+  for (const stream of streams) {
+    pair.client.closeStream(stream, { reason: 'closed' });
+    pair.gateway.closeStream(stream, 'closed');
+  }
+  await pair.end();
+  const transport = await pair.transport();
+  await uploadSession({
+    directory: bench.spools,
+    session: pair.session,
+    gateway: transport,
+    signal: AbortSignal.timeout(10_000),
+  });
+  const bundle = await readBundle(transport.ended);
+  const result = verifyBundle(bytesSource(bundle), bench.trust);
+  expect(result.verdict).toBe('verified (two-sided, not logged)');
+  const chain = result.checks.find(({ name }) => name === 'head chain');
+  // One per turn, and what begins and ends the session; not 240.
+  expect(Number(/^(\d+) frames/.exec(chain?.text ?? '')?.[1])).toBeLessThan(60);
+  const reading = readSession(bytesSource(bundle));
+  for (const stream of streams) {
+    const pieces = [...(reading.streams[stream]?.pieces() ?? [])];
+    for (const direction of [0, 1]) {
+      const bytes = pieces.filter((piece) => piece.direction === direction);
+      const text = Buffer.concat(bytes.map((piece) => piece.bytes)).toString();
+      expect(text).toBe(all.map((turn) => turn[stream - 1]).join(''));
+    }
+  }
+});

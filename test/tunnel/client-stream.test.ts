@@ -3,21 +3,43 @@ import { buffer } from 'node:stream/consumers';
 import { describe, expect, test } from 'vitest';
 import type { StreamCarrier } from '../../src/carrier/stream-carrier.ts';
 import { HoopError } from '../../src/errors.ts';
-import { ClientStream } from '../../src/tunnel/client-stream.ts';
+import { ClientStream, type ClientStreamRecording } from '../../src/tunnel/client-stream.ts';
 import { CARRIERS, carrierPair } from '../gateway/carrier-pair.ts';
+
+/** More than this is written at once, as the recording does. */
+const COLLECTED_BYTES = 8 * 1024;
 
 function open(carrier: StreamCarrier, options: { fails?: boolean; reason?: HoopError } = {}) {
   const recorded: [Buffer[], Buffer[]] = [[], []];
-  const stream = new ClientStream({
-    carrier,
-    record: (direction, bytes) => {
+  const waiting: (() => void)[] = [];
+  let lastLength = 0;
+  const recording: ClientStreamRecording = {
+    data: (_stream, direction, bytes) => {
       if (options.fails) {
         throw new Error('disk full');
       }
       recorded[direction].push(Buffer.from(bytes));
+      lastLength = bytes.length;
+      if (bytes.length > COLLECTED_BYTES) {
+        recording.flush();
+      }
     },
-    reason: () => options.reason,
-  });
+    flush: () => {
+      for (const forward of waiting.splice(0)) {
+        forward();
+      }
+    },
+    // Small data not before the end of the turn, so that who does not wait is found out.
+    whenWritten: (forward) => {
+      if (waiting.length === 0 && lastLength > COLLECTED_BYTES) {
+        forward();
+        return;
+      }
+      waiting.push(forward);
+      setImmediate(() => recording.flush());
+    },
+  };
+  const stream = new ClientStream({ carrier, stream: 1, recording, reason: () => options.reason });
   stream.on('error', () => undefined);
   const text = (direction: 0 | 1): string => Buffer.concat(recorded[direction]).toString();
   return { stream, up: () => text(0), down: () => text(1) };
@@ -32,7 +54,7 @@ describe.each(CARRIERS)('the client’s end of a stream over %s', (kind) => {
     expect(up()).toBe('up');
     expect(String((await received)[0])).toBe('up');
     const read = once(stream, 'data');
-    pair.server.send(Buffer.from('down'));
+    pair.server.send([Buffer.from('down')]);
     expect(String((await read)[0])).toBe('down');
     expect(down()).toBe('down');
   });
@@ -41,7 +63,7 @@ describe.each(CARRIERS)('the client’s end of a stream over %s', (kind) => {
     await using pair = await carrierPair(kind);
     const { stream } = open(pair.client);
     const closed = once(pair.server, 'close');
-    pair.server.send(Buffer.from('goodbye'));
+    pair.server.send([Buffer.from('goodbye')]);
     pair.server.end(1000);
     expect((await buffer(stream)).toString()).toBe('goodbye');
     expect((await closed)[0]).toBe(1000);
@@ -61,7 +83,7 @@ describe.each(CARRIERS)('the client’s end of a stream over %s', (kind) => {
     await halfClosed;
     expect(received).toBe(3_000_004);
     expect(up()).toHaveLength(3_000_004);
-    pair.server.send(Buffer.from('answer'));
+    pair.server.send([Buffer.from('answer')]);
     expect(String((await once(stream, 'data'))[0])).toBe('answer');
     const closed = once(pair.server, 'close');
     stream.end();
@@ -74,7 +96,7 @@ describe.each(CARRIERS)('the client’s end of a stream over %s', (kind) => {
     const ended = buffer(stream);
     pair.server.on('data', () => {
       // Sent before the gateway has seen the end.
-      pair.server.send(Buffer.from('last'));
+      pair.server.send([Buffer.from('last')]);
     });
     stream.end('X');
     expect((await ended).toString()).toBe('last');
@@ -108,7 +130,7 @@ describe.each(CARRIERS)('the client’s end of a stream over %s', (kind) => {
     stream.on('data', (bytes: Buffer) => got.push(bytes));
     const closed = new Promise((resolve) => stream.once('close', resolve));
     const ended = once(pair.server, 'close');
-    pair.server.send(Buffer.from('secret'));
+    pair.server.send([Buffer.from('secret')]);
     await closed;
     stream.write('more');
     await ended;
@@ -124,13 +146,13 @@ describe.each(CARRIERS)('the client’s end of a stream over %s', (kind) => {
     const send = (): void => {
       if (sent < total) {
         sent += chunk.length;
-        pair.server.send(chunk, send);
+        pair.server.send([chunk], send);
       } else {
         pair.server.end(1000);
       }
     };
     stream.once('readable', send);
-    pair.server.send(Buffer.from('go'));
+    pair.server.send([Buffer.from('go')]);
     await expect.poll(() => pair.client.isPaused).toBe(true);
     expect(down().length).toBeLessThan(2 * 1024 * 1024);
     expect((await buffer(stream)).length).toBe(total + 2);

@@ -138,7 +138,7 @@ async function answers(carrier: StreamCarrier): Promise<void> {
   carrier.on('data', (bytes) => parts.push(bytes));
   const closed = once(carrier, 'close');
   carrier.resume();
-  carrier.send(encodeStartupMessage({ majorVersion: 3, minorVersion: 0, parameters }));
+  carrier.send([encodeStartupMessage({ majorVersion: 3, minorVersion: 0, parameters })]);
   expect((await closed)[0]).toBe(1000);
   expect(Buffer.concat(parts).toString('latin1')).toContain('FATAL');
 }

@@ -6,28 +6,41 @@ import type { Writable } from 'node:stream';
 import { joinViews } from '../../protocol/pg/message-scanner.ts';
 import { StreamEnded } from './stream-ended.ts';
 
-/** Above this, views that are not neighbours go out one by one instead of being copied together. */
-const LARGEST_COPY = 256 * 1024;
+/** Views of this size and more that are not neighbours are handed over one by one; less is copied together. */
+const LARGE_VIEW = 16 * 1024;
+
+/** What must be in the record before something is written. */
+export interface Recorded {
+  /** Has written the record when it returns; what it throws keeps everything from being written. */
+  readonly now: () => void;
+  /** Calls back when the record is written: at the end of this turn of the event loop, or before. */
+  readonly soon: (forward: () => void) => void;
+}
 
 export class OutputBatch {
   readonly #sink: Writable;
   readonly #ended: AbortSignal;
-  readonly #before: () => void;
+  readonly #recorded: Recorded | undefined;
   #views: Uint8Array[] = [];
   #length = 0;
+  #isDue = false;
 
   /**
    * @param ended aborts a wait for the other side to read.
-   * @param before called before something is written; what it throws keeps it from being written.
+   * @param recorded absent: the sink sees to it.
    */
-  constructor(sink: Writable, ended: AbortSignal, before: () => void) {
+  constructor(sink: Writable, ended: AbortSignal, recorded?: Recorded) {
     this.#sink = sink;
     this.#ended = ended;
-    this.#before = before;
+    this.#recorded = recorded;
   }
 
   get isEmpty(): boolean {
     return this.#length === 0;
+  }
+
+  get length(): number {
+    return this.#length;
   }
 
   /** @param view memory that nobody changes until it has been written. */
@@ -45,19 +58,44 @@ export class OutputBatch {
    */
   flush(): Promise<void> | undefined {
     if (this.#length === 0) return undefined;
+    if (!this.#sink.writable) throw new StreamEnded('the other side is closed');
+    this.#recorded?.now();
+    this.#write();
+    return this.#sink.writableNeedDrain ? this.#drained() : undefined;
+  }
+
+  /** As `flush`, but at the end of the turn, when what others leave in it is recorded as well. */
+  flushSoon(): Promise<void> | undefined {
+    if (this.#recorded === undefined) return this.flush();
+    if (this.#length === 0) return undefined;
+    if (!this.#sink.writable) throw new StreamEnded('the other side is closed');
+    if (!this.#isDue) {
+      this.#isDue = true;
+      this.#recorded.soon(() => {
+        this.#isDue = false;
+        // Closed meanwhile: whoever reads from it hears of it.
+        if (this.#sink.writable) this.#write();
+      });
+    }
+    return this.#sink.writableNeedDrain ? this.#drained() : undefined;
+  }
+
+  #write(): void {
     const views = this.#views;
     const length = this.#length;
     this.#views = [];
     this.#length = 0;
-    if (!this.#sink.writable) throw new StreamEnded('the other side is closed');
-    this.#before();
-    let more = true;
-    if (views.length === 1 || length > LARGEST_COPY) {
-      for (const view of views) more = this.#sink.write(view);
+    const [only] = views;
+    if (only === undefined) return;
+    if (views.length === 1) {
+      this.#sink.write(only);
+    } else if (length < views.length * LARGE_VIEW) {
+      this.#sink.write(concatenate(views, length));
     } else {
-      more = this.#sink.write(concatenate(views, length));
+      this.#sink.cork();
+      for (const view of views) this.#sink.write(view);
+      this.#sink.uncork();
     }
-    return more ? undefined : this.#drained();
   }
 
   #drained(): Promise<void> {

@@ -43,9 +43,10 @@ export async function relayClient(
       await nextTurn();
       turnEnds = performance.now() + TURN_MS;
     }
-    await state.toTarget.flush();
+    await state.toTarget.flushSoon();
     lastAt = performance.now();
   }
+  await state.toTarget.flush();
   return 'ended';
 }
 
@@ -56,6 +57,7 @@ export class TargetRelay {
   readonly #closed = Promise.withResolvers<void>();
   /** Bytes of a passing message that are still to come: an own message must not go in between. */
   #passing = 0;
+  #turnEnd: NodeJS.Immediate | undefined;
   #stopping: (() => void) | undefined;
   #isStopped = false;
 
@@ -75,7 +77,11 @@ export class TargetRelay {
     });
     const { socket } = state.target;
     socket.on('data', (chunk: Uint8Array) => this.#relay(chunk, side));
-    socket.on('end', () => this.#closed.resolve()).on('close', () => this.#closed.resolve());
+    const closed = (): void => {
+      this.#flush();
+      this.#closed.resolve();
+    };
+    socket.on('end', closed).on('close', closed);
   }
 
   /** Resolves when the target has closed; rejects with what made it impossible to go on. */
@@ -93,7 +99,6 @@ export class TargetRelay {
 
   #relay(chunk: Uint8Array, side: TargetSide): void {
     if (this.#isStopped) return;
-    const { socket } = this.#state.target;
     try {
       this.#scanner.feed(chunk);
       for (let item = this.#scanner.next(); item !== undefined; item = this.#scanner.next()) {
@@ -101,13 +106,27 @@ export class TargetRelay {
         else if (this.#stopping !== undefined) break;
         side.handle(item);
       }
-      const drained = this.#state.toClient.flush();
       if (this.#stopping !== undefined && this.#passing === 0) this.#stop();
+      // A full read: there is likely more in this turn, and what follows costs per piece.
+      const isFull = chunk.length >= FULL_READ && this.#state.toClient.length < LARGEST_PIECE;
+      if (!isFull || this.#isStopped) this.#flush();
+      else this.#turnEnd ??= setImmediate(() => this.#flush());
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  #flush(): void {
+    clearImmediate(this.#turnEnd);
+    this.#turnEnd = undefined;
+    const { toClient, target } = this.#state;
+    try {
+      const drained = toClient.flush();
       if (drained === undefined) return;
       // The client reads slowly: what the target sends next waits in the kernel.
-      socket.pause();
+      target.socket.pause();
       drained.then(
-        () => socket.resume(),
+        () => target.socket.resume(),
         (error: unknown) => this.#fail(error),
       );
     } catch (error) {
@@ -127,3 +146,7 @@ export class TargetRelay {
 }
 
 const HEADER_LENGTH = 5;
+/** What Node reads from a socket at once. */
+const FULL_READ = 64 * 1024;
+/** Pieces of so much are not made larger. */
+const LARGEST_PIECE = 192 * 1024;

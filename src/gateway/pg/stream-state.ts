@@ -68,10 +68,11 @@ export class StreamState {
     this.ended = parts.ended;
     this.queue = new PendingQueue(parts.ended.signal);
     this.settings = new ShadowSettings(parts.target.parameters);
-    this.toTarget = new OutputBatch(parts.target.socket, parts.ended.signal, () =>
-      this.story.written(),
-    );
-    this.toClient = new OutputBatch(parts.options.client, parts.ended.signal, () => undefined);
+    this.toTarget = new OutputBatch(parts.target.socket, parts.ended.signal, {
+      now: () => this.story.written(),
+      soon: parts.options.whenRecorded,
+    });
+    this.toClient = new OutputBatch(parts.options.client, parts.ended.signal);
   }
 
   /** For names and texts. Under a passthrough grant nothing is read, and any bytes may pass. */

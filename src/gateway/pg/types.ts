@@ -178,6 +178,8 @@ export interface PostgresStreamOptions {
   readonly event: (event: RecordingEvent) => void;
   /** Called before anything goes to the target. Throws when the record cannot be written. */
   readonly recorded: () => void;
+  /** Calls back when the record is written, at the end of this turn of the event loop or before. */
+  readonly whenRecorded: (forward: () => void) => void;
   readonly evidence: (line: EvidenceLine) => void;
   /**
    * Key of `mask: hash` (HMAC-SHA-256), 32 random bytes that belong to one gateway and never leave

@@ -233,6 +233,17 @@ export async function startBench(options: BenchOptions): Promise<Bench> {
         events.push(event);
       },
       recorded: () => options.onRecorded?.(),
+      whenRecorded: (forward) =>
+        setImmediate(() => {
+          try {
+            options.onRecorded?.();
+            forward();
+          } catch (error) {
+            // As a session does it: what cannot be recorded ends it.
+            failures.push(error);
+            session.abort(error);
+          }
+        }),
       evidence: (line) => evidence.push(line),
       maskKey: new Secret(new Uint8Array(32).fill(7)),
       ...(options.startupWithinMs === undefined
