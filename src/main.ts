@@ -89,6 +89,9 @@ export async function main(): Promise<void> {
         stderr: settings.color && mayColor(process.stderr),
       };
     },
+    get quiet() {
+      return settings.quiet;
+    },
     note: (text) => {
       if (!settings.quiet) {
         const width = terminalWidth(process.stderr, process.env);

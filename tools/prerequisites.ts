@@ -13,6 +13,8 @@ const PREREQUISITES: readonly Prerequisite[] = [
   { program: 'git', debianPackage: 'git', neededFor: 'the policy repository' },
   { program: 'ssh-keygen', debianPackage: 'openssh-client', neededFor: 'signed policy commits' },
   { program: 'psql', debianPackage: 'postgresql-client', neededFor: 'end-to-end sessions' },
+  { program: 'zsh', debianPackage: 'zsh', neededFor: 'completion' },
+  { program: 'fish', debianPackage: 'fish', neededFor: 'completion' },
   { program: 'script', debianPackage: 'bsdutils', neededFor: 'terminals that vanish' },
   { program: 'chromium', debianPackage: 'chromium', neededFor: 'the login page' },
   { program: 'dbus-run-session', debianPackage: 'dbus', neededFor: 'the OS keychain' },

@@ -189,10 +189,10 @@ function jsonWriter(io: Io, request: ConnectRequest): JsonWriter {
   };
 }
 
-/** Where stderr is NDJSON, notes are lines of it. */
+/** Where stderr is NDJSON, notes are lines of it; `--quiet` drops them and keeps what --json is for. */
 function notesAs(io: Io, request: ConnectRequest, json: JsonWriter): Io {
   return request.json && request.command.length > 0
-    ? { ...io, note: (message) => json({ event: 'note', message }) }
+    ? { ...io, note: (message) => (io.quiet ? undefined : json({ event: 'note', message })) }
     : io;
 }
 

@@ -21,6 +21,8 @@ export interface Io {
   readonly onSignal: (listener: (signal: NodeJS.Signals) => void) => () => void;
   /** Whether escape codes for colour may be written to each stream. */
   readonly color: { readonly stdout: boolean; readonly stderr: boolean };
+  /** `--quiet`: nothing is said that was not asked for. */
+  readonly quiet: boolean;
   /** One progress or warning line on stderr; nothing under `--quiet`. */
   readonly note: (text: string) => void;
   /**

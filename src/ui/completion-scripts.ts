@@ -30,7 +30,7 @@ _hoop() {
       ?*) candidates+=("\${\${line%%$'\\t'*}//:/\\\\:}:\${line#*$'\\t'}") ;;
     esac
   done
-  (( \${#candidates} )) && _describe 'hoop' candidates
+  if (( \${#candidates} )); then _describe 'hoop' candidates; fi
 }
 compdef _hoop hoop
 `;

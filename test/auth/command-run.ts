@@ -47,6 +47,7 @@ export async function runCommand(
     cwd: process.cwd(),
     signal: options.signal ?? new AbortController().signal,
     color: { stdout: false, stderr: false },
+    quiet: false,
     note: (text) => stderr.write(`hoop: ${text}\n`),
     onSignal: () => () => undefined,
     setExitCode: () => undefined,

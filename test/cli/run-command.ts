@@ -34,6 +34,7 @@ export async function runSessions(
     signal: options.signal ?? new AbortController().signal,
     onSignal: () => () => undefined,
     color: { stdout: false, stderr: false },
+    quiet: false,
     note: (text) => void err.write(`hoop: ${text}\n`),
     setExitCode: () => undefined,
   };

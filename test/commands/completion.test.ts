@@ -18,6 +18,11 @@ afterAll(() => {
   rmSync(directory, { recursive: true, force: true });
 });
 
+/** For shells that keep things in a home, and draw a line. */
+function shellEnv(): NodeJS.ProcessEnv {
+  return { ...env, HOME: directory, TERM: 'xterm', LC_ALL: 'C.UTF-8' };
+}
+
 function complete(...words: string[]): string[] {
   const args = ['complete', '--', ...words];
   const output = execFileSync('hoop', args, { env, encoding: 'utf8', stdio: 'pipe' });
@@ -73,6 +78,50 @@ test('bash completes with the script that it is given', () => {
   expect(execFileSync('bash', ['-c', script], { env, encoding: 'utf8' })).toBe(
     'replay\na recording.tar\ncomplete -F _hoop hoop\n',
   );
+});
+
+test('zsh completes at a Tab in a terminal', () => {
+  // Typed ahead: the editor reads it when it is there. What Tab completes is then run.
+  const script = `zmodload zsh/zpty
+    zpty shell zsh -f -i
+    zpty -w shell 'autoload -Uz compinit; compinit -u -d ${directory}/dump; source <(hoop completion zsh); bindkey -e'
+    zpty -w shell $'hoop completion ba\\t'
+    zpty -r shell text '*# bash completion for hoop*' && print completed
+    zpty -d shell`;
+  expect(execFileSync('zsh', ['-f', '-c', script], { env: shellEnv(), encoding: 'utf8' })).toBe(
+    'completed\n',
+  );
+}, 30_000);
+
+test('zsh offers what begins like it, files and commands where they belong', () => {
+  const script = `_describe() { print -l -- \${(P)2}; }; _files() { print files; }; _command_names() { print commands; }
+    compdef() { }; source <(hoop completion zsh)
+    words=(hoop sessions re); CURRENT=3; _hoop
+    words=(hoop sessions verify ''); CURRENT=4; _hoop
+    words=(hoop connect x -- ps); CURRENT=5; _hoop`;
+  const out = execFileSync('zsh', ['-f', '-c', script], { env: shellEnv(), encoding: 'utf8' });
+  expect(out.split('\n')).toEqual([
+    expect.stringMatching(/^replay:show what happened/),
+    'files',
+    'last:the newest session',
+    'commands',
+    '',
+  ]);
+});
+
+test('fish completes with descriptions, files and programs where they belong', () => {
+  writeFileSync(join(directory, 'evidence.tar'), '');
+  const script = `cd ${directory}; source (hoop completion fish | psub)
+    complete -C 'hoop sessions re'; complete -C 'hoop sessions verify evi'
+    complete -C 'hoop targets --js'; complete -C 'hoop connect x -- fis' | string match -r '^fish\\b'`;
+  const out = execFileSync('fish', ['-c', script], { env: shellEnv(), encoding: 'utf8' });
+  expect(out.split('\n')).toEqual([
+    expect.stringMatching(/^replay\tshow what happened/),
+    'evidence.tar',
+    '--json\tprint it as JSON',
+    'fish',
+    '',
+  ]);
 });
 
 test('a shell that is not known is wrong usage', () => {

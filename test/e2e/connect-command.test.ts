@@ -145,6 +145,22 @@ describe('connect NAME --json -- COMMAND', () => {
     expect(lines.at(-1)).toMatchObject({ event: 'uploaded', complete: true });
   });
 
+  test('--quiet leaves what the command prints, and of --json the lines that were asked for', async () => {
+    const command = ['--', 'sh', '-c', 'echo out; echo err >&2'];
+    const loud = await bench.hoop('engineer', 'connect', 'prod-db', '--json', ...command);
+    expect(ndjson(loud.stderr).some(({ event }) => event === 'note')).toBe(true);
+    const json = await bench.hoop('engineer', '-q', 'connect', 'prod-db', '--json', ...command);
+    expect(json.stdout).toBe('out\n');
+    expect(ndjson(json.stderr).map(({ event }) => event)).toEqual([
+      'listening',
+      'exited',
+      'closing',
+      'uploaded',
+    ]);
+    const plain = await bench.hoop('engineer', 'connect', 'prod-db', '--quiet', ...command);
+    expect(plain).toMatchObject({ exitCode: 0, stdout: 'out\n', stderr: 'err\n' });
+  });
+
   test('a name with a control character in a denial cannot act on a terminal', async () => {
     const name = '"x\u009b31m\u202e"';
     const admin = new pg.Client({ connectionString: bench.demo.target.adminUrl });

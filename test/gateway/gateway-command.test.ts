@@ -36,6 +36,7 @@ function run(args: readonly string[]) {
     cwd: bench.directory,
     signal: stop.signal,
     color: { stdout: false, stderr: false },
+    quiet: false,
     note: (line) => notes.push(line),
     onSignal: () => () => undefined,
     setExitCode: () => undefined,
