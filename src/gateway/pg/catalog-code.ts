@@ -1,33 +1,11 @@
 /** Code that is not built in and that reading or changing a relation runs. */
 import { isHarmlessExtension } from '../../policy/sql/functions-table.ts';
 import type { CatalogFunction, CatalogRelation, RowChange } from '../../policy/sql/types.ts';
-import { number, type Row, text } from './catalog-rows.ts';
-import type { CatalogRows } from './catalog-snapshot.ts';
+import { USER } from './catalog-queries.ts';
+import { number, text } from './catalog-rows.ts';
+import type { CatalogState } from './catalog-state.ts';
 
-export interface OwnCode {
-  readonly write: ReadonlySet<number>;
-  readonly read: ReadonlySet<number>;
-  readonly type: ReadonlySet<number>;
-}
-
-/** Relations and types with functions in their definition that are not built in. */
-export function ownCode(
-  rows: readonly Row[],
-  functions: ReadonlyMap<number, CatalogFunction>,
-): OwnCode {
-  const owners = { write: new Set<number>(), read: new Set<number>(), type: new Set<number>() };
-  for (const [kind, owner, called] of rows) {
-    if (!isHarmless(functions.get(number(called)))) {
-      const set = kind === 'type' ? owners.type : kind === 'read' ? owners.read : owners.write;
-      set.add(number(owner));
-    }
-  }
-  return owners;
-}
-
-export function isHarmless(called: CatalogFunction | undefined): boolean {
-  return called !== undefined && (called.oid < 16_384 || isHarmlessExtension(called.extension));
-}
+type CodeOn = NonNullable<CatalogRelation['codeOn']>;
 
 const ROW_BEFORE = 0b11;
 const INSTEAD = 0b100_0000;
@@ -48,73 +26,109 @@ const RULE_EVENTS: ReadonlyMap<string, RowChange> = new Map([
   ['3', 'insert'],
   ['4', 'delete'],
 ]);
+const CHANGES: readonly RowChange[] = ['insert', 'update', 'delete', 'truncate'];
+const NO_CODE: CodeOn = { runs: new Set(), altersRow: new Set() };
 
-interface CodeOn {
-  readonly runs: Set<RowChange>;
-  readonly altersRow: Set<RowChange>;
-}
-
-export const NO_CODE: NonNullable<CatalogRelation['codeOn']> = {
-  runs: new Set(),
-  altersRow: new Set(),
-};
-
-/** Which changes of which tables run code, and whether that code can alter the row. */
-export function codeByRelation(
-  rows: Pick<CatalogRows, 'triggers' | 'rules' | 'foreignKeys'>,
-  codeInValues: ReadonlySet<number>,
-): ReadonlyMap<number, NonNullable<CatalogRelation['codeOn']>> {
-  const all = new Map<number, CodeOn>();
-  const of = (oid: number): CodeOn => {
-    const known = all.get(oid) ?? { runs: new Set(), altersRow: new Set() };
-    all.set(oid, known);
-    return known;
+export class CatalogCode {
+  readonly #state: CatalogState;
+  readonly #lookup: {
+    readonly function: (oid: number) => CatalogFunction | undefined;
+    readonly typeRunsCode: (oid: number) => boolean;
   };
-  for (const oid of codeInValues) {
-    for (const change of ['insert', 'update'] as const) {
-      of(oid).runs.add(change);
-      of(oid).altersRow.add(change);
-    }
-  }
-  for (const row of rows.triggers) {
-    const bits = number(row[1]);
-    const before = (bits & ROW_BEFORE) === ROW_BEFORE || (bits & INSTEAD) !== 0;
-    for (const [bit, change] of TRIGGER_EVENTS) {
-      if ((bits & bit) !== 0) {
-        of(number(row[0])).runs.add(change);
-        if (before) of(number(row[0])).altersRow.add(change);
-      }
-    }
-  }
-  for (const row of rows.rules) {
-    const change = RULE_EVENTS.get(text(row[1]));
-    if (change) {
-      of(number(row[0])).runs.add(change);
-      of(number(row[0])).altersRow.add(change);
-    }
-  }
-  followForeignKeys(rows.foreignKeys, of);
-  return all;
-}
+  readonly #direct = new Map<number, CodeOn>();
 
-/** CASCADE and SET NULL change the referencing rows, and that runs the code there. */
-function followForeignKeys(foreignKeys: readonly Row[], of: (oid: number) => CodeOn): void {
-  const effects = foreignKeys.flatMap((row) => [
-    { key: row, cause: 'delete' as const, effect: REFERENTIAL.get(text(row[2])) },
-    {
-      key: row,
-      cause: 'update' as const,
-      effect: REFERENTIAL.has(text(row[3])) ? ('update' as const) : undefined,
+  constructor(
+    state: CatalogState,
+    lookup: {
+      readonly function: (oid: number) => CatalogFunction | undefined;
+      readonly typeRunsCode: (oid: number) => boolean;
     },
-  ]);
-  for (let grew = true; grew; ) {
-    grew = false;
-    for (const { key, cause, effect } of effects) {
-      const referenced = of(number(key[1])).runs;
-      if (effect && of(number(key[0])).runs.has(effect) && !referenced.has(cause)) {
-        referenced.add(cause);
-        grew = true;
+  ) {
+    this.#state = state;
+    this.#lookup = lookup;
+  }
+
+  isHarmless(functionOid: number): boolean {
+    const called = this.#lookup.function(functionOid);
+    return called !== undefined && (called.oid < USER || isHarmlessExtension(called.extension));
+  }
+
+  /** A row security policy calls code that is not built in. */
+  runsOnRead(relation: number): boolean {
+    return this.#has(relation, 'read');
+  }
+
+  /** A check of this domain does. */
+  runsInType(type: number): boolean {
+    return this.#has(type, 'type');
+  }
+
+  /** Which changes of the relation run code, and whether that code can alter the row. */
+  codeOn(relation: number): CodeOn {
+    const { altersRow } = this.#directly(relation);
+    const runs = CHANGES.filter((change) => this.#runs(relation, change, new Set()));
+    return runs.length === 0 ? NO_CODE : { runs: new Set(runs), altersRow };
+  }
+
+  #has(owner: number, kind: string): boolean {
+    const rows = this.#state.owned.code.get(owner) ?? [];
+    return rows.some((row) => row[1] === kind && !this.isHarmless(number(row[2])));
+  }
+
+  #directly(relation: number): CodeOn {
+    const known = this.#direct.get(relation);
+    if (known !== undefined) return known;
+    const { triggers, rules, columns } = this.#state.owned;
+    const runs = new Set<RowChange>();
+    const altersRow = new Set<RowChange>();
+    const isOwnType = (oid: number): boolean => oid >= USER && this.#lookup.typeRunsCode(oid);
+    const inValues =
+      this.#has(relation, 'write') ||
+      (columns.get(relation) ?? []).some((column) => isOwnType(number(column[3])));
+    if (inValues) {
+      for (const change of ['insert', 'update'] as const) {
+        runs.add(change);
+        altersRow.add(change);
       }
     }
+    for (const row of triggers.get(relation) ?? []) {
+      const bits = number(row[1]);
+      const before = (bits & ROW_BEFORE) === ROW_BEFORE || (bits & INSTEAD) !== 0;
+      for (const [bit, change] of TRIGGER_EVENTS) {
+        if ((bits & bit) !== 0) {
+          runs.add(change);
+          if (before) altersRow.add(change);
+        }
+      }
+    }
+    for (const row of rules.get(relation) ?? []) {
+      const change = RULE_EVENTS.get(text(row[1]));
+      if (change) {
+        runs.add(change);
+        altersRow.add(change);
+      }
+    }
+    const made = { runs, altersRow };
+    this.#direct.set(relation, made);
+    return made;
+  }
+
+  /** CASCADE and SET NULL change the referencing rows, and that runs the code there. */
+  #runs(relation: number, change: RowChange, seen: Set<string>): boolean {
+    const step = `${relation} ${change}`;
+    if (seen.has(step)) return false;
+    seen.add(step);
+    if (this.#directly(relation).runs.has(change)) return true;
+    if (change !== 'delete' && change !== 'update') return false;
+    const referencing = this.#state.indexes.referencing.get(String(relation)) ?? [];
+    return referencing.some((other) =>
+      (this.#state.owned.foreignKeys.get(other) ?? []).some((key) => {
+        if (number(key[1]) !== relation) return false;
+        const onDelete = REFERENTIAL.get(text(key[2]));
+        const onUpdate = REFERENTIAL.has(text(key[3])) ? 'update' : undefined;
+        const effect = change === 'delete' ? onDelete : onUpdate;
+        return effect !== undefined && this.#runs(other, effect, seen);
+      }),
+    );
   }
 }

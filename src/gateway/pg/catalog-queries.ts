@@ -1,167 +1,284 @@
 /**
- * The questions to the target's system catalogs, PostgreSQL 13 to 18. Names are qualified and the
- * connection runs with an empty search_path, so that definitions come back with qualified names.
+ * The questions to the target's system catalogs, PostgreSQL 13 to 18. They are also asked on
+ * connections of clients, whose search_path is theirs, so that everything in them is qualified,
+ * operators too. Definitions of views come back with names qualified as the search_path of the
+ * connection demands: the gateway's own has an empty one.
  */
 
 /** OIDs below belong to objects that initdb made (FirstNormalObjectId). */
-const USER = 16_384;
+export const USER = 16_384;
 
-export const SERVER = `
-SELECT pg_catalog.current_setting('server_version_num'), pg_catalog.current_database(),
-  EXISTS (SELECT 1 FROM pg_catalog.pg_event_trigger WHERE evtenabled <> 'D')`;
+const EQ = 'OPERATOR(pg_catalog.=)';
+const NE = 'OPERATOR(pg_catalog.<>)';
+const GE = 'OPERATOR(pg_catalog.>=)';
+const RELATION_KINDS = `ANY ('{r,p,v,m,f,c,S,t}'::pg_catalog."char"[])`;
 
-export const SCHEMAS = 'SELECT nspname FROM pg_catalog.pg_namespace ORDER BY oid';
+export interface SectionQuery {
+  /** Expressions; the first one is the object that the row belongs to. */
+  readonly columns: readonly string[];
+  readonly from: string;
+  readonly where?: string;
+  /** Expressions that keep rows of one object in order. */
+  readonly order?: string;
+}
 
-/** oid, schema, name, kind, row type, row security, view definition */
-export const RELATIONS = `
-SELECT c.oid, n.nspname, c.relname, c.relkind, c.reltype, c.relrowsecurity,
-  CASE WHEN c.relkind IN ('v', 'm') AND c.oid >= ${USER}
-       THEN pg_catalog.pg_get_viewdef(c.oid) END
-FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'c', 'S', 't')
-ORDER BY c.oid`;
+/** Rows that belong to one object each: a relation, a type, a function. */
+const OWNED = {
+  /** oid, schema, name, kind, row type, row security, view definition */
+  relations: {
+    columns: [
+      'c.oid',
+      'n.nspname',
+      'c.relname',
+      'c.relkind',
+      'c.reltype',
+      'c.relrowsecurity',
+      `CASE WHEN c.relkind ${EQ} ANY ('{v,m}'::pg_catalog."char"[]) AND c.oid ${GE} ${USER}::pg_catalog.oid
+       THEN pg_catalog.pg_get_viewdef(c.oid) END`,
+    ],
+    from: `pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid ${EQ} c.relnamespace`,
+    where: `c.relkind ${EQ} ${RELATION_KINDS}`,
+  },
+  /** relation, attnum, name, type, dropped, generation expression */
+  columns: {
+    columns: [
+      'a.attrelid',
+      'a.attnum',
+      'a.attname',
+      'a.atttypid',
+      'a.attisdropped',
+      `CASE WHEN a.attgenerated ${NE} ''::pg_catalog."char" THEN pg_catalog.pg_get_expr(d.adbin, d.adrelid) END`,
+    ],
+    from: `pg_catalog.pg_attribute a
+      JOIN pg_catalog.pg_class c ON c.oid ${EQ} a.attrelid
+      LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid ${EQ} a.attrelid AND d.adnum ${EQ} a.attnum`,
+    where: `a.attnum OPERATOR(pg_catalog.>) 0::pg_catalog.int2 AND c.relkind ${EQ} ${RELATION_KINDS}`,
+    order: 'a.attnum',
+  },
+  /** child, parent */
+  inherits: {
+    columns: ['i.inhrelid', 'i.inhparent'],
+    from: `pg_catalog.pg_inherits i JOIN pg_catalog.pg_class c ON c.oid ${EQ} i.inhrelid`,
+    where: `c.relkind ${EQ} ANY ('{r,p,f}'::pg_catalog."char"[])`,
+    order: 'i.inhparent',
+  },
+  /** relation, bits of pg_trigger.tgtype (src/include/catalog/pg_trigger.h), digest; only users' triggers */
+  triggers: {
+    columns: ['t.tgrelid', 't.tgtype', 'pg_catalog.md5(pg_catalog.to_jsonb(t)::pg_catalog.text)'],
+    from: 'pg_catalog.pg_trigger t',
+    where: 'NOT t.tgisinternal',
+    order: 't.oid',
+  },
+  /** relation, event: 2 UPDATE, 3 INSERT, 4 DELETE, digest; but for the rule that makes a view a view */
+  rules: {
+    columns: ['r.ev_class', 'r.ev_type', 'pg_catalog.md5(pg_catalog.to_jsonb(r)::pg_catalog.text)'],
+    from: 'pg_catalog.pg_rewrite r',
+    where: `r.rulename ${NE} '_RETURN'::pg_catalog.name AND r.oid ${GE} ${USER}::pg_catalog.oid`,
+    order: 'r.oid',
+  },
+  /** referencing table, referenced table, action on DELETE, action on UPDATE */
+  foreignKeys: {
+    columns: ['k.conrelid', 'k.confrelid', 'k.confdeltype', 'k.confupdtype'],
+    from: 'pg_catalog.pg_constraint k',
+    where: `k.contype ${EQ} 'f'::pg_catalog."char"`,
+    order: 'k.oid',
+  },
+  /**
+   * oid, schema, name, kind, volatility, result, returns set, argument types, language, security
+   * definer, extension, variadic, defaults, all argument types, their modes, their names, and of what
+   * is not built in a digest of everything, its body above all
+   */
+  functions: {
+    columns: [
+      'p.oid',
+      'n.nspname',
+      'p.proname',
+      'p.prokind',
+      'p.provolatile',
+      'p.prorettype',
+      'p.proretset',
+      'p.proargtypes',
+      'l.lanname',
+      'p.prosecdef',
+      'e.extname',
+      `p.provariadic ${NE} 0::pg_catalog.oid`,
+      'p.pronargdefaults',
+      `pg_catalog.array_to_string(p.proallargtypes, ' ')`,
+      `pg_catalog.array_to_string(p.proargmodes, '')`,
+      'pg_catalog.array_to_json(p.proargnames)',
+      `CASE WHEN p.oid ${GE} ${USER}::pg_catalog.oid THEN pg_catalog.md5(pg_catalog.to_jsonb(p)::pg_catalog.text) END`,
+    ],
+    from: `pg_catalog.pg_proc p
+      JOIN pg_catalog.pg_namespace n ON n.oid ${EQ} p.pronamespace
+      JOIN pg_catalog.pg_language l ON l.oid ${EQ} p.prolang
+      LEFT JOIN pg_catalog.pg_depend d ON d.classid ${EQ} 'pg_catalog.pg_proc'::pg_catalog.regclass::pg_catalog.oid
+        AND d.objid ${EQ} p.oid AND d.deptype ${EQ} 'e'::pg_catalog."char"
+      LEFT JOIN pg_catalog.pg_extension e ON e.oid ${EQ} d.refobjid`,
+  },
+  /**
+   * oid, schema, name, kind, relation, element, base, array, extension, whether input, output or a
+   * range's own functions are not built in
+   */
+  types: {
+    columns: [
+      't.oid',
+      'n.nspname',
+      't.typname',
+      't.typtype',
+      't.typrelid',
+      `CASE WHEN t.typcategory ${EQ} 'A'::pg_catalog."char" THEN t.typelem ELSE 0::pg_catalog.oid END`,
+      't.typbasetype',
+      't.typarray',
+      'e.extname',
+      `t.typinput::pg_catalog.oid ${GE} ${USER}::pg_catalog.oid OR t.typoutput::pg_catalog.oid ${GE} ${USER}::pg_catalog.oid
+      OR EXISTS (SELECT 1 FROM pg_catalog.pg_range r WHERE r.rngtypid ${EQ} t.oid
+        AND (r.rngcanonical::pg_catalog.oid ${GE} ${USER}::pg_catalog.oid
+          OR r.rngsubdiff::pg_catalog.oid ${GE} ${USER}::pg_catalog.oid OR r.rngsubopc ${GE} ${USER}::pg_catalog.oid))`,
+    ],
+    from: `pg_catalog.pg_type t
+      JOIN pg_catalog.pg_namespace n ON n.oid ${EQ} t.typnamespace
+      LEFT JOIN pg_catalog.pg_depend d ON d.classid ${EQ} 'pg_catalog.pg_type'::pg_catalog.regclass::pg_catalog.oid
+        AND d.objid ${EQ} t.oid AND d.deptype ${EQ} 'e'::pg_catalog."char"
+      LEFT JOIN pg_catalog.pg_extension e ON e.oid ${EQ} d.refobjid`,
+  },
+} as const satisfies Record<string, SectionQuery>;
 
-/** relation, attnum, name, type, dropped, generation expression */
-export const COLUMNS = `
-SELECT a.attrelid, a.attnum, a.attname, a.atttypid, a.attisdropped,
-  CASE WHEN a.attgenerated <> '' THEN pg_catalog.pg_get_expr(d.adbin, d.adrelid) END
-FROM pg_catalog.pg_attribute a
-  JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
-  LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
-WHERE a.attnum > 0 AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'c', 'S', 't')
-ORDER BY a.attrelid, a.attnum`;
-
-/** relation, bits of pg_trigger.tgtype (src/include/catalog/pg_trigger.h), digest; only users' triggers */
-export const TRIGGERS = `
-SELECT t.tgrelid, t.tgtype, pg_catalog.md5(pg_catalog.to_jsonb(t)::pg_catalog.text)
-FROM pg_catalog.pg_trigger t WHERE NOT tgisinternal ORDER BY oid`;
-
-/** relation, event: 2 UPDATE, 3 INSERT, 4 DELETE, digest; but for the rule that makes a view a view */
-export const RULES = `
-SELECT r.ev_class, r.ev_type, pg_catalog.md5(pg_catalog.to_jsonb(r)::pg_catalog.text)
-FROM pg_catalog.pg_rewrite r
-WHERE rulename <> '_RETURN' AND oid >= ${USER} ORDER BY oid`;
-
-/** referencing table, referenced table, action on DELETE, action on UPDATE */
-export const FOREIGN_KEYS = `
-SELECT conrelid, confrelid, confdeltype, confupdtype FROM pg_catalog.pg_constraint
-WHERE contype = 'f' ORDER BY oid`;
-
-/** child, parent */
-export const INHERITS = `
-SELECT inhrelid, inhparent FROM pg_catalog.pg_inherits i
-  JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid
-WHERE c.relkind IN ('r', 'p', 'f') ORDER BY 1, 2`;
+/** Lists that are read as a whole; they are short. */
+const WHOLE = {
+  server: {
+    columns: [
+      `pg_catalog.current_setting('server_version_num')`,
+      'pg_catalog.current_database()',
+      `EXISTS (SELECT 1 FROM pg_catalog.pg_event_trigger v WHERE v.evtenabled ${NE} 'D'::pg_catalog."char")`,
+    ],
+    from: 'pg_catalog.pg_database b',
+    where: `b.datname ${EQ} pg_catalog.current_database()`,
+  },
+  /** oid, name */
+  schemas: { columns: ['s.oid', 's.nspname'], from: 'pg_catalog.pg_namespace s', order: 's.oid' },
+  /** schema, name, left type, right type, function */
+  operators: {
+    columns: ['n.nspname', 'o.oprname', 'o.oprleft', 'o.oprright', 'o.oprcode::pg_catalog.oid'],
+    from: `pg_catalog.pg_operator o JOIN pg_catalog.pg_namespace n ON n.oid ${EQ} o.oprnamespace`,
+    where: `o.oid ${GE} ${USER}::pg_catalog.oid`,
+    order: 'o.oid',
+  },
+  /** source, target, function */
+  casts: {
+    columns: ['c.castsource', 'c.casttarget', 'c.castfunc'],
+    from: 'pg_catalog.pg_cast c',
+    where: `c.oid ${GE} ${USER}::pg_catalog.oid AND c.castfunc ${NE} 0::pg_catalog.oid`,
+    order: 'c.oid',
+  },
+} as const satisfies Record<string, SectionQuery>;
 
 /**
- * oid, schema, name, kind, volatility, result, returns set, argument types, language, security
- * definer, extension, variadic, defaults, all argument types, their modes, their names, and of what
- * is not built in a digest of everything, its body above all
- */
-export const FUNCTIONS = `
-SELECT p.oid, n.nspname, p.proname, p.prokind, p.provolatile, p.prorettype, p.proretset,
-  p.proargtypes, l.lanname, p.prosecdef, e.extname, p.provariadic <> 0, p.pronargdefaults,
-  pg_catalog.array_to_string(p.proallargtypes, ' '), pg_catalog.array_to_string(p.proargmodes, ''),
-  pg_catalog.array_to_json(p.proargnames),
-  CASE WHEN p.oid >= ${USER} THEN pg_catalog.md5(pg_catalog.to_jsonb(p)::pg_catalog.text) END
-FROM pg_catalog.pg_proc p
-  JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
-  JOIN pg_catalog.pg_language l ON l.oid = p.prolang
-  LEFT JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass
-    AND d.objid = p.oid AND d.deptype = 'e'
-  LEFT JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid
-ORDER BY p.oid`;
-
-/**
- * oid, schema, name, kind, relation, element, base, array, extension, whether input, output or a
- * range's own functions are not built in
- */
-export const TYPES = `
-SELECT t.oid, n.nspname, t.typname, t.typtype, t.typrelid,
-  CASE WHEN t.typcategory = 'A' THEN t.typelem ELSE 0 END, t.typbasetype, t.typarray, e.extname,
-  t.typinput >= ${USER} OR t.typoutput >= ${USER}
-  OR EXISTS (SELECT 1 FROM pg_catalog.pg_range r WHERE r.rngtypid = t.oid
-             AND (r.rngcanonical >= ${USER} OR r.rngsubdiff >= ${USER} OR r.rngsubopc >= ${USER}))
-FROM pg_catalog.pg_type t
-  JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
-  LEFT JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_type'::pg_catalog.regclass
-    AND d.objid = t.oid AND d.deptype = 'e'
-  LEFT JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid
-ORDER BY t.oid`;
-
-/** schema, name, left type, right type, function */
-export const OPERATORS = `
-SELECT n.nspname, o.oprname, o.oprleft, o.oprright, o.oprcode::pg_catalog.oid
-FROM pg_catalog.pg_operator o JOIN pg_catalog.pg_namespace n ON n.oid = o.oprnamespace
-WHERE o.oid >= ${USER} ORDER BY o.oid`;
-
-/** source, target, function */
-export const CASTS = `
-SELECT castsource, casttarget, castfunc FROM pg_catalog.pg_cast
-WHERE oid >= ${USER} AND castfunc <> 0 ORDER BY oid`;
-
-/**
- * What runs when: kind (write, read, type), relation or type, function. Functions of their own in
+ * What runs when: relation or type, kind (write, read, type), function. Functions of their own in
  * constraints, defaults, indexes, partition keys, extended statistics, row security policies and
  * domains, also behind operators.
  */
-export const CODE = `
-WITH code(kind, owner, class, object) AS (
-  SELECT CASE WHEN con.contypid <> 0 THEN 'type' ELSE 'write' END,
-    CASE WHEN con.contypid <> 0 THEN con.contypid ELSE con.conrelid END,
-    'pg_catalog.pg_constraint'::pg_catalog.regclass, con.oid
-  FROM pg_catalog.pg_constraint con WHERE con.contype = 'c'
-  UNION ALL
-  SELECT 'write', ad.adrelid, 'pg_catalog.pg_attrdef'::pg_catalog.regclass, ad.oid
-  FROM pg_catalog.pg_attrdef ad
-  UNION ALL
-  SELECT 'write', i.indrelid, 'pg_catalog.pg_class'::pg_catalog.regclass, i.indexrelid
-  FROM pg_catalog.pg_index i WHERE i.indexrelid >= ${USER}
-  UNION ALL
-  SELECT 'write', pt.partrelid, 'pg_catalog.pg_class'::pg_catalog.regclass, pt.partrelid
-  FROM pg_catalog.pg_partitioned_table pt
-  UNION ALL
-  SELECT 'write', st.stxrelid, 'pg_catalog.pg_statistic_ext'::pg_catalog.regclass, st.oid
-  FROM pg_catalog.pg_statistic_ext st
-  UNION ALL
-  SELECT 'read', p.polrelid, 'pg_catalog.pg_policy'::pg_catalog.regclass, p.oid
-  FROM pg_catalog.pg_policy p
-)
-SELECT DISTINCT c.kind, c.owner,
-  CASE WHEN d.refclassid = 'pg_catalog.pg_operator'::pg_catalog.regclass
-       THEN (SELECT o.oprcode::pg_catalog.oid FROM pg_catalog.pg_operator o WHERE o.oid = d.refobjid)
-       ELSE d.refobjid END
-FROM code c JOIN pg_catalog.pg_depend d ON d.classid = c.class AND d.objid = c.object
-WHERE d.refobjid >= ${USER} AND d.refclassid IN ('pg_catalog.pg_proc'::pg_catalog.regclass,
-  'pg_catalog.pg_operator'::pg_catalog.regclass)
-ORDER BY 1, 2, 3`;
+const CODE: readonly {
+  readonly kind: string;
+  readonly owner: string;
+  readonly catalog: string;
+  readonly object: string;
+  readonly where?: string;
+}[] = [
+  {
+    kind: 'write',
+    owner: 'x.conrelid',
+    catalog: 'pg_constraint',
+    object: 'x.oid',
+    where: `x.contype ${EQ} 'c'::pg_catalog."char" AND x.contypid ${EQ} 0::pg_catalog.oid`,
+  },
+  {
+    kind: 'type',
+    owner: 'x.contypid',
+    catalog: 'pg_constraint',
+    object: 'x.oid',
+    where: `x.contype ${EQ} 'c'::pg_catalog."char" AND x.contypid ${NE} 0::pg_catalog.oid`,
+  },
+  { kind: 'write', owner: 'x.adrelid', catalog: 'pg_attrdef', object: 'x.oid' },
+  {
+    kind: 'write',
+    owner: 'x.indrelid',
+    catalog: 'pg_index',
+    object: 'x.indexrelid',
+    where: `x.indexrelid ${GE} ${USER}::pg_catalog.oid`,
+  },
+  { kind: 'write', owner: 'x.partrelid', catalog: 'pg_partitioned_table', object: 'x.partrelid' },
+  { kind: 'write', owner: 'x.stxrelid', catalog: 'pg_statistic_ext', object: 'x.oid' },
+  { kind: 'read', owner: 'x.polrelid', catalog: 'pg_policy', object: 'x.oid' },
+];
+/** Objects whose dependencies are kept under another catalog's name. */
+const CLASS_OF: ReadonlyMap<string, string> = new Map([
+  ['pg_index', 'pg_class'],
+  ['pg_partitioned_table', 'pg_class'],
+]);
+
+export type OwnedSection = keyof typeof OWNED | 'code';
+export type WholeSection = keyof typeof WHOLE;
+export type Section = OwnedSection | WholeSection;
+
+export const OWNED_SECTIONS: readonly OwnedSection[] = [
+  'relations',
+  'columns',
+  'inherits',
+  'triggers',
+  'rules',
+  'foreignKeys',
+  'functions',
+  'types',
+  'code',
+];
+export const WHOLE_SECTIONS: readonly WholeSection[] = ['server', 'schemas', 'operators', 'casts'];
+
+/** @returns a query for rows of (section, JSON array of the texts of its columns). */
+export function sectionSql(section: Section, owners?: Iterable<number>): string {
+  const only = owners === undefined ? undefined : anyOf(owners);
+  if (section === 'code') return codeSql(only);
+  // Both tables have the same kind of entries.
+  const { columns, from, where, order }: SectionQuery =
+    section in WHOLE ? WHOLE[section as WholeSection] : OWNED[section as keyof typeof OWNED];
+  const conditions = [where, only && `${columns[0]} ${only}`].filter((one) => one !== undefined);
+  const texts = columns.map((one) => `(${one})::pg_catalog.text`);
+  return `SELECT '${section}'::pg_catalog.text, row.value FROM (SELECT pg_catalog.array_to_json(ARRAY[${texts.join(', ')}])::pg_catalog.text AS value
+FROM ${from}${conditions.length > 0 ? ` WHERE ${conditions.map((one) => `(${one})`).join(' AND ')}` : ''}
+ORDER BY ${order ?? columns[0]}) row`;
+}
+
+export function anyOf(oids: Iterable<number>): string {
+  return `${EQ} ANY ('{${[...oids].join(',')}}'::pg_catalog.oid[])`;
+}
+
+function codeSql(only: string | undefined): string {
+  const objects = CODE.map(({ kind, owner, catalog, object, where }) => {
+    const conditions = [where, only && `${owner} ${only}`].filter((one) => one !== undefined);
+    return `SELECT '${kind}'::pg_catalog.text AS kind, ${owner} AS owner,
+      'pg_catalog.${CLASS_OF.get(catalog) ?? catalog}'::pg_catalog.regclass::pg_catalog.oid AS class, ${object} AS object
+      FROM pg_catalog.${catalog} x${conditions.length > 0 ? ` WHERE ${conditions.join(' AND ')}` : ''}`;
+  });
+  const called = `CASE WHEN d.refclassid ${EQ} 'pg_catalog.pg_operator'::pg_catalog.regclass::pg_catalog.oid
+    THEN (SELECT o.oprcode::pg_catalog.oid FROM pg_catalog.pg_operator o WHERE o.oid ${EQ} d.refobjid)
+    ELSE d.refobjid END`;
+  return `SELECT 'code'::pg_catalog.text, pg_catalog.array_to_json(ARRAY[found.owner::pg_catalog.text, found.kind, found.called::pg_catalog.text])::pg_catalog.text
+FROM (SELECT DISTINCT c.owner, c.kind, ${called} AS called
+  FROM (${objects.join('\nUNION ALL ')}) c
+  JOIN pg_catalog.pg_depend d ON d.classid ${EQ} c.class AND d.objid ${EQ} c.object
+  WHERE d.refobjid ${GE} ${USER}::pg_catalog.oid AND d.refclassid ${EQ} ANY (ARRAY['pg_catalog.pg_proc'::pg_catalog.regclass::pg_catalog.oid,
+    'pg_catalog.pg_operator'::pg_catalog.regclass::pg_catalog.oid])
+  ORDER BY 1, 2, 3) found`;
+}
 
 /**
- * Changes whenever a row of these catalogs is written: every change makes a new row version with
- * its own place and transaction. (VACUUM and ANALYZE update in place and do not count.) It is also
- * asked on connections of clients, whose search_path is theirs, so that all of it is qualified.
+ * Relations whose definition is written with names of these objects: views by their rule, columns
+ * that are generated by their expression. A name in there changes without a change of the view.
  */
-export const FINGERPRINT = `pg_catalog.concat_ws(',', ${[
-  ['pg_class', 'oid'],
-  ['pg_attribute', 'attrelid'],
-  ['pg_proc', 'oid'],
-  ['pg_type', 'oid'],
-  ['pg_operator', 'oid'],
-  ['pg_cast', 'oid'],
-  ['pg_rewrite', 'oid'],
-  ['pg_constraint', 'oid'],
-  ['pg_namespace'],
-  ['pg_inherits'],
-  ['pg_trigger'],
-  ['pg_policy'],
-  ['pg_attrdef'],
-  ['pg_statistic_ext'],
-  ['pg_extension'],
-  ['pg_event_trigger'],
-]
-  .map(([catalog, oid]) => {
-    const users =
-      oid === undefined ? '' : ` WHERE x.${oid} OPERATOR(pg_catalog.>=) ${USER}::pg_catalog.oid`;
-    return `(SELECT pg_catalog.concat(pg_catalog.count(*), ':', pg_catalog.sum(pg_catalog.hashtext(pg_catalog.concat(x.ctid, x.xmin))::pg_catalog.int8)) FROM pg_catalog.${catalog} x${users})`;
-  })
-  .join(',\n')})`;
+export function dependentsSql(objects: Iterable<number>): string {
+  const named = `d.refclassid ${EQ} ANY (ARRAY['pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid,
+    'pg_catalog.pg_proc'::pg_catalog.regclass::pg_catalog.oid, 'pg_catalog.pg_type'::pg_catalog.regclass::pg_catalog.oid]) AND d.refobjid ${anyOf(objects)}`;
+  return `SELECT 'view'::pg_catalog.text, r.ev_class::pg_catalog.text FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_rewrite r ON r.oid ${EQ} d.objid
+  WHERE d.classid ${EQ} 'pg_catalog.pg_rewrite'::pg_catalog.regclass::pg_catalog.oid AND ${named}
+UNION SELECT 'column'::pg_catalog.text, a.adrelid::pg_catalog.text FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_attrdef a ON a.oid ${EQ} d.objid
+  WHERE d.classid ${EQ} 'pg_catalog.pg_attrdef'::pg_catalog.regclass::pg_catalog.oid AND ${named}`;
+}

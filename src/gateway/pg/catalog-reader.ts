@@ -1,41 +1,29 @@
-/** Reads the target's catalog on the gateway's own connection and notices when it changes. */
-import { createHash } from 'node:crypto';
-import type { Catalog } from '../../policy/sql/types.ts';
-import {
-  CASTS,
-  CODE,
-  COLUMNS,
-  FINGERPRINT,
-  FOREIGN_KEYS,
-  FUNCTIONS,
-  INHERITS,
-  OPERATORS,
-  RELATIONS,
-  RULES,
-  SCHEMAS,
-  SERVER,
-  TRIGGERS,
-  TYPES,
-} from './catalog-queries.ts';
+/**
+ * Reads the target's catalog on the gateway's own connection, notices when it changes, and reads
+ * again what has changed.
+ */
+import type { Catalog, ChangeScope } from '../../policy/sql/types.ts';
+import { BucketMap } from './bucket-map.ts';
+import { type Ask, findChanges, isUnchanged, readChanges } from './catalog-changes.ts';
+import { firstMarks, MARKS_SQL, widerScope } from './catalog-marks.ts';
+import { OWNED_SECTIONS, sectionSql, WHOLE_SECTIONS } from './catalog-queries.ts';
 import type { Row } from './catalog-rows.ts';
-import { type CatalogRows, catalogSnapshot } from './catalog-snapshot.ts';
-import { columnNamesIn } from './catalog-texts.ts';
+import { type CatalogState, type Changed, emptyState, withReading } from './catalog-state.ts';
+import { CatalogTexts } from './catalog-texts.ts';
+import { CatalogView, type TextsByRelation } from './catalog-view.ts';
 import type { CatalogSource } from './types.ts';
 
 /**
- * How long DDL of other sessions can go unnoticed. It bounds how stale a verdict can be, and costs
- * one query of a few milliseconds per interval while statements arrive.
+ * How long DDL of others, past every gateway session, can go unnoticed. It bounds how stale a
+ * verdict can be, and costs one query of a few milliseconds per interval while statements arrive.
  */
 const POLL_MILLISECONDS = 2000;
-/** Parsed view definitions and expressions that are kept; far above what databases have. */
-const MAX_PARSED_TEXTS = 20_000;
-/** Then a text that the parser cannot be asked about is taken for one without a tree. */
-const MAX_PARSE_ATTEMPTS = 3;
+const READ_COMMITTED: ReadonlySet<string> = new Set(['read committed', 'read uncommitted']);
 
 export interface CatalogSourceOptions {
   /**
-   * Runs one simple query on the gateway's own connection and returns its rows as text. Calls come
-   * one after another and must all use the same connection: the first sets its search_path.
+   * Runs one simple query on the gateway's own connection and returns the rows of its last
+   * statement as text. Calls come one after another.
    */
   readonly query: (sql: string) => Promise<readonly Row[]>;
   /**
@@ -52,43 +40,81 @@ export function openCatalogSource(options: CatalogSourceOptions): CatalogSource 
   return new CatalogReader(options);
 }
 
+interface Known {
+  readonly state: CatalogState;
+  readonly texts: TextsByRelation;
+  readonly catalog: Catalog;
+}
+
 class CatalogReader implements CatalogSource {
   readonly #options: CatalogSourceOptions;
   readonly #now: () => number;
-  readonly #parsed = new Map<string, unknown>();
-  /** Texts that the parser could not be asked about, and how often. */
-  readonly #failures = new Map<string, number>();
-  #catalog: Catalog | undefined;
-  #digest = '';
-  #fingerprint = '';
+  readonly #texts: CatalogTexts;
+  #known: Known | undefined;
+  /** Of catalogs that one connection alone sees: below zero. */
+  #ownGenerations = 0;
+  /** Columns included. */
   #checkedAt = Number.NEGATIVE_INFINITY;
+  /** A session of this gateway has changed it since. */
+  #stale: ChangeScope | undefined;
   /** Reads wait for each other: they share one connection. */
   #queue: Promise<unknown> = Promise.resolve();
 
   constructor(options: CatalogSourceOptions) {
     this.#options = options;
     this.#now = options.now ?? (() => performance.now());
+    this.#texts = new CatalogTexts(options.parse);
   }
 
   async current(): Promise<Catalog> {
     const interval = this.#options.pollMilliseconds ?? POLL_MILLISECONDS;
-    if (this.#catalog && this.#now() - this.#checkedAt < interval) {
-      return this.#catalog;
+    const isDue = this.#now() - this.#checkedAt >= interval;
+    if (this.#known && !isDue && this.#stale === undefined) {
+      return this.#known.catalog;
     }
     const asked = this.#now();
     return await this.#inTurn(async () => {
       // Another caller may have looked while this one waited.
-      const fresh = this.#catalog && this.#checkedAt >= asked;
-      return fresh && this.#catalog ? this.#catalog : await this.#check();
+      const isFresh = this.#checkedAt >= asked || (!isDue && this.#stale === undefined);
+      return this.#known && isFresh
+        ? this.#known.catalog
+        : await this.#check(isDue ? 'all' : (this.#stale ?? 'all'));
     });
   }
 
-  async refresh(): Promise<Catalog> {
-    return await this.#inTurn(() => this.#check());
+  async refresh(scope: ChangeScope = 'all'): Promise<Catalog> {
+    return await this.#inTurn(() => this.#check(widerScope(this.#stale, scope)));
   }
 
-  fingerprint(): string {
-    return this.#fingerprint;
+  lastRead(): Catalog | undefined {
+    return this.#known?.catalog;
+  }
+
+  invalidate(scope: ChangeScope): void {
+    this.#stale = widerScope(this.#stale, scope);
+  }
+
+  async seenBy(
+    ask: Ask,
+    scope: ChangeScope,
+    path: readonly string[],
+  ): Promise<{ readonly catalog: Catalog; readonly basedOn: number } | undefined> {
+    const known = this.#known;
+    if (known === undefined) return undefined;
+    const changes = await findChanges(known.state, scope, ask);
+    const { startedAt } = known.state.marks.server;
+    if (changes === undefined || changes.marks.server.startedAt !== startedAt) return undefined;
+    const basedOn = known.catalog.generation;
+    if (isUnchanged(changes)) return { catalog: known.catalog, basedOn };
+    // Else names are looked up in what is committed now, and queries see what was so before.
+    if (!READ_COMMITTED.has(changes.isolation)) return undefined;
+    const changed = await readChanges(known.state, changes, ask);
+    if (changed === undefined) return undefined;
+    // A definition that reads the same may mean something else where names are looked up elsewhere.
+    const { state, read } = changed;
+    const texts = await this.#texts.after(known.texts, { state, owners: read }, path);
+    this.#ownGenerations -= 1;
+    return { catalog: new CatalogView(state, texts, this.#ownGenerations), basedOn };
   }
 
   async #inTurn<T>(work: () => Promise<T>): Promise<T> {
@@ -98,93 +124,84 @@ class CatalogReader implements CatalogSource {
     return await turn;
   }
 
-  async #check(): Promise<Catalog> {
-    const { query } = this.#options;
+  async #check(scope: ChangeScope): Promise<Catalog> {
     const askedAt = this.#now();
-    await query("SET search_path = ''");
-    // Asked before reading: a change while we read is seen by the next check.
-    const fingerprint = (await query(`SELECT ${FINGERPRINT}`))[0]?.[0] ?? '';
-    if (!this.#catalog || fingerprint !== this.#fingerprint) {
-      const rows = await this.#read();
-      const digest = createHash('sha256').update(JSON.stringify(rows)).digest('hex');
-      if (!this.#catalog || digest !== this.#digest) {
-        const isComplete = await this.#parseTexts(rows);
-        const generation = (this.#catalog?.generation ?? 0) + 1;
-        this.#catalog = catalogSnapshot(rows, this.#texts(), generation);
-        // What the parser owes is asked of it again with the next look at the catalog.
-        this.#digest = isComplete ? digest : '';
-      }
-      this.#fingerprint = this.#digest === '' ? '' : fingerprint;
+    const stale = this.#stale;
+    // What comes from here on may come too late to be read now.
+    this.#stale = undefined;
+    try {
+      const { catalog } = (await this.#readChanges(scope)) ?? (await this.#readAll());
+      if (scope === 'all') this.#checkedAt = askedAt;
+      return catalog;
+    } catch (error) {
+      if (stale !== undefined) this.invalidate(stale);
+      throw error;
     }
-    this.#checkedAt = askedAt;
-    return this.#catalog;
+  }
+
+  /** @returns undefined: everything must be read. */
+  async #readChanges(scope: ChangeScope): Promise<Known | undefined> {
+    const known = this.#known;
+    if (known === undefined) return undefined;
+    const ask: Ask = (sql) => this.#options.query(`SET search_path = ''; ${sql}`);
+    const changes = await findChanges(known.state, scope, ask);
+    const { process, startedAt } = known.state.marks.server;
+    const server = changes?.marks.server;
+    if (changes === undefined || server?.process !== process || server.startedAt !== startedAt) {
+      return undefined;
+    }
+    if (isUnchanged(changes)) {
+      return await this.#learn(known, {
+        state: { ...known.state, marks: changes.marks },
+        owners: new Map(),
+        read: new Map(),
+        whole: new Set(),
+      });
+    }
+    const changed = await readChanges(known.state, changes, ask);
+    return changed && (await this.#learn(known, changed));
   }
 
   /** All catalogs as of one moment, as far as PostgreSQL gives that. */
-  async #read(): Promise<CatalogRows> {
+  async #readAll(): Promise<Known> {
     const { query } = this.#options;
+    await query("SET search_path = ''");
     await query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
+    const rows: Row[] = [];
+    let marks: ReturnType<typeof firstMarks>;
     try {
-      return {
-        server: await query(SERVER),
-        schemas: await query(SCHEMAS),
-        relations: await query(RELATIONS),
-        columns: await query(COLUMNS),
-        inherits: await query(INHERITS),
-        triggers: await query(TRIGGERS),
-        rules: await query(RULES),
-        foreignKeys: await query(FOREIGN_KEYS),
-        functions: await query(FUNCTIONS),
-        types: await query(TYPES),
-        operators: await query(OPERATORS),
-        casts: await query(CASTS),
-        code: await query(CODE),
-      };
+      marks = firstMarks(await query(MARKS_SQL));
+      for (const section of [...WHOLE_SECTIONS, ...OWNED_SECTIONS]) {
+        for (const row of await query(sectionSql(section))) rows.push(row);
+      }
     } finally {
       await query('ROLLBACK');
     }
-  }
-
-  /** @returns whether each text was parsed, or is known not to parse. */
-  async #parseTexts(rows: CatalogRows): Promise<boolean> {
-    const definitions = rows.relations.flatMap((row) => row[6] ?? []);
-    const expressions = rows.columns.flatMap((row) => (row[5] ? [`SELECT ${row[5]}`] : []));
-    if (this.#parsed.size > MAX_PARSED_TEXTS) {
-      this.#parsed.clear();
-    }
-    let isComplete = true;
-    for (const text of [...definitions, ...expressions]) {
-      if (!this.#parsed.has(text)) {
-        isComplete = (await this.#parse(text)) && isComplete;
-      }
-    }
-    return isComplete;
-  }
-
-  /** A text without a tree leaves its view opaque. @returns false: try again. */
-  async #parse(text: string): Promise<boolean> {
-    try {
-      this.#parsed.set(text, await this.#options.parse(text));
-      this.#failures.delete(text);
-      return true;
-    } catch {
-      const failures = (this.#failures.get(text) ?? 0) + 1;
-      this.#failures.set(text, failures);
-      if (failures < MAX_PARSE_ATTEMPTS) {
-        return false;
-      }
-      // It may be this very text that breaks the parser.
-      this.#failures.delete(text);
-      this.#parsed.set(text, undefined);
-      return true;
-    }
-  }
-
-  #texts() {
-    return {
-      view: (definition: string): unknown => this.#parsed.get(definition),
-      columnNames: (expression: string): readonly string[] | undefined =>
-        columnNamesIn(this.#parsed.get(`SELECT ${expression}`)),
+    const known = this.#known ?? {
+      state: emptyState(marks),
+      texts: BucketMap.empty(),
+      catalog: undefined,
     };
+    const owned = new Map(OWNED_SECTIONS.map((section) => [section, 'all' as const]));
+    const reading = { owned, whole: new Set(WHOLE_SECTIONS), rows };
+    return await this.#learn(known, withReading(known.state, reading, marks));
+  }
+
+  async #learn(
+    before: { readonly texts: TextsByRelation; readonly catalog: Catalog | undefined },
+    changed: Changed,
+  ): Promise<Known> {
+    const { state } = changed;
+    const texts = await this.#texts.after(before.texts, changed, undefined, 'again');
+    const isSame =
+      before.catalog !== undefined &&
+      texts === before.texts &&
+      changed.owners.size === 0 &&
+      changed.whole.size === 0;
+    const generation = (before.catalog?.generation ?? 0) + 1;
+    const catalog =
+      isSame && before.catalog ? before.catalog : new CatalogView(state, texts, generation);
+    this.#known = { state, texts, catalog };
+    return this.#known;
   }
 }

@@ -4,11 +4,11 @@
  * again. A refusal that remains is final.
  */
 import { HoopError } from '../../errors.ts';
-import type { AllowedStatement, Catalog, Verdict } from '../../policy/sql/types.ts';
+import type { AllowedStatement, Catalog, ChangeScope, Verdict } from '../../policy/sql/types.ts';
 import type { Grant, Refusal } from '../../policy/types.ts';
 import type { NativeError } from '../to-error-response.ts';
 import { type Basis, type KnownStatement, type Place, samePlace } from './known-statement.ts';
-import { probe } from './probe.ts';
+import { askAside, probe } from './probe.ts';
 import { changesNames, type NamesUsed, namesInOneText, SqlNames } from './sql-names.ts';
 import type { StreamState } from './stream-state.ts';
 
@@ -39,8 +39,8 @@ export type Decided =
   /** An error came first; the target skips this message. */
   | { readonly type: 'skipped' };
 
-/** Each round answers one question; there are three to ask. */
-const MAX_ROUNDS = 4;
+/** Each round answers one question; there are four to ask. */
+const MAX_ROUNDS = 5;
 const CACHED_VERDICT_TURNS = 16;
 /** A refusal makes the catalog be read again, but no client can make that happen all the time. */
 const REFRESH_INTERVAL_MS = 1000;
@@ -49,7 +49,7 @@ export class Decider {
   readonly #state: StreamState;
   #refreshedAt = Number.NEGATIVE_INFINITY;
   /** Of the catalog seen last. */
-  #generation: number | undefined;
+  #schemas: readonly string[] | undefined;
 
   constructor(state: StreamState) {
     this.#state = state;
@@ -79,10 +79,17 @@ export class Decider {
       }
       const place = request.place ?? this.#place();
       const names = new SqlNames(this.#state, catalog);
-      const verdict = await this.#ask(request, grant, { catalog, place, names });
+      const { catalogStale } = settings;
+      const unsettled = settings.unsettled ?? catalogStale;
+      const verdict = await this.#ask(request, grant, { catalog, place, names, unsettled });
       if (this.#state.skipping) return { type: 'skipped' };
       if (verdict.effect === 'allow') {
         const { statements } = verdict;
+        // What it touches is known, and recorded, only by the catalog of now.
+        if (catalogStale !== undefined && statements.some(isUnsettled)) {
+          await this.#lookAgain();
+          if (round < MAX_ROUNDS) continue;
+        }
         // What was just revoked must not be let through because it was asked before.
         if (options.grant().generation !== grant.generation) {
           if (round < MAX_ROUNDS) continue;
@@ -94,7 +101,12 @@ export class Decider {
         return {
           type: 'allowed',
           statements,
-          basis: { catalog, place },
+          basis: {
+            catalog,
+            place,
+            touches: settings.touches,
+            usesNoNames: unsettled !== undefined && !statements.some(isUnsettled),
+          },
           grantGeneration: grant.generation,
           names,
         };
@@ -121,10 +133,14 @@ export class Decider {
     const { basis } = statement;
     if (statement.grantGeneration !== this.#state.options.grant().generation) return false;
     if (basis === undefined) return true;
-    if ((await this.#catalog()).generation !== basis.catalog.generation) return false;
+    const { settings } = this.#state;
+    if (!basis.usesNoNames) {
+      if ((await this.#catalog()).generation !== basis.catalog.generation) return false;
+      if (!isBound && !settings.isCertain(basis.touches)) return false;
+    }
     if (isBound || basis.place === undefined) return true;
     const place = this.#place();
-    return place !== undefined && samePlace(basis.place, place) && !this.#state.settings.unsettled;
+    return place !== undefined && samePlace(basis.place, place);
   }
 
   /** Makes certain what named statements and portals are, before one is used. */
@@ -162,6 +178,10 @@ export class Decider {
     readonly lacksPlace: boolean;
   }): Promise<boolean> {
     const { settings, queue } = this.#state;
+    if (settings.catalogStale !== undefined) {
+      await this.#lookAgain();
+      return true;
+    }
     if (refused.lacksPlace || (refused.names.wereInDoubt && settings.namesInDoubt)) {
       if (settings.transaction === 'failed' && queue.length === 0) return false;
       await probe(this.#state);
@@ -175,7 +195,7 @@ export class Decider {
       for (const renew of refused.names.outdated) await renew(this);
       return true;
     }
-    if (settings.unsettled && (await this.#sameCatalog())) return true;
+    if (settings.unsettled && (await this.#lookWithin(settings.unsettled))) return true;
     if (!misses(refused.verdict) || performance.now() - this.#refreshedAt < REFRESH_INTERVAL_MS) {
       return false;
     }
@@ -184,18 +204,30 @@ export class Decider {
     return (await this.#state.options.catalog.refresh()).generation !== before;
   }
 
-  /** Whether code that ran in this transaction, such as a trigger, has left the catalog as it was. */
-  async #sameCatalog(): Promise<boolean> {
-    const { settings, options, skipping } = this.#state;
-    if (options.catalog.fingerprint === undefined || settings.transaction === 'failed')
-      return false;
-    if (settings.ownCatalog === undefined) await probe(this.#state);
-    const own = settings.ownCatalog;
-    if (own === undefined || skipping) return false;
-    if (own !== options.catalog.fingerprint()) await options.catalog.refresh();
-    if (own !== options.catalog.fingerprint()) return false;
-    settings.catalogIsUntouched();
+  /** The catalog as the open transaction sees it, after what ran in it: DDL, a trigger. */
+  async #lookWithin(scope: ChangeScope): Promise<boolean> {
+    const { settings, options, queue } = this.#state;
+    const { catalog: source } = options;
+    const isFailed = settings.transaction === 'failed' && queue.length === 0;
+    // The names in it may have no form in another encoding, which would fail the transaction.
+    if (source.seenBy === undefined || isFailed || !isUtf8(settings.encoding.name)) return false;
+    if (this.#place() === undefined) await probe(this.#state);
+    const place = this.#place();
+    if (place === undefined) return false;
+    await source.current();
+    const ask = (sql: string) => askAside(this.#state, sql);
+    const seen = await source.seenBy(ask, scope, place.searchPath);
+    if (seen === undefined || this.#state.skipping) return false;
+    settings.learnedCatalog(seen);
     return true;
+  }
+
+  /** Reads again what has changed since this session, or anyone, changed it. */
+  async #lookAgain(): Promise<void> {
+    const { settings, options } = this.#state;
+    const scope = settings.catalogStale;
+    settings.catalogStale = undefined;
+    await options.catalog.refresh(scope);
   }
 
   /**
@@ -217,21 +249,25 @@ export class Decider {
 
   async #catalog(): Promise<Catalog> {
     const { settings, options } = this.#state;
-    const isStale = settings.catalogStale;
-    settings.catalogStale = false;
-    const catalog = await (isStale ? options.catalog.refresh() : options.catalog.current());
+    // Where relations came and went, it is read again when a statement names one.
+    const last = settings.catalogStale === 'relations' ? options.catalog.lastRead?.() : undefined;
+    if (settings.catalogStale !== undefined && last === undefined) await this.#lookAgain();
+    const catalog = last ?? (await options.catalog.current());
     // Others may have made or dropped a schema of the search_path.
-    if (this.#generation !== catalog.generation && this.#generation !== undefined) {
-      settings.forgetPlace();
-    }
-    this.#generation = catalog.generation;
-    return catalog;
+    if (this.#schemas !== catalog.schemas && this.#schemas !== undefined) settings.forgetPlace();
+    this.#schemas = catalog.schemas;
+    return settings.ownCatalog(catalog.generation) ?? catalog;
   }
 
   async #ask(
     request: DecideRequest,
     grant: Grant,
-    known: { catalog: Catalog; place: Place | undefined; names: SqlNames },
+    known: {
+      catalog: Catalog;
+      place: Place | undefined;
+      names: SqlNames;
+      unsettled: ChangeScope | undefined;
+    },
   ): Promise<Verdict> {
     const { options, settings } = this.#state;
     const verdict = options.policy.decide(
@@ -240,7 +276,7 @@ export class Decider {
         catalog: known.catalog,
         searchPath: known.place?.searchPath,
         role: known.place?.role,
-        unsettled: settings.unsettled,
+        unsettled: known.unsettled,
         placeIsSteady: !settings.placeMoved,
         parameterTypes: request.parameterTypes,
         cursor: (name) => known.names.cursor(name),
@@ -266,6 +302,14 @@ export class Decider {
     if (!isSettled) await this.#state.release();
     return promise;
   }
+}
+
+function isUnsettled({ analysis }: AllowedStatement): boolean {
+  return analysis.opaque.some(({ unsettled }) => unsettled === true);
+}
+
+function isUtf8(name: string): boolean {
+  return /^(utf-?8|unicode)$/i.test(name);
 }
 
 function misses(verdict: Verdict & { effect: 'refuse' }): boolean {

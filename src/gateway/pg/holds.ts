@@ -97,7 +97,7 @@ export class Holds {
     // A text that begins with ROLLBACK would run in part; nothing of it may before it is approved.
     if (settings.transaction === 'failed') return { type: 'aborted' };
     // The approval is bound to what the names mean now, not to a catalog of two seconds ago.
-    settings.catalogStale = true;
+    settings.catalogStale = 'all';
     const first = await request.again();
     if (first === undefined) return { type: 'refused again' };
     const isBoundAgain = this.#canBindAgain(request);
@@ -198,7 +198,8 @@ export class Holds {
     stopped: () => Stop | undefined,
   ): Promise<HoldOutcome | undefined> {
     const { settings, options } = this.#state;
-    settings.catalogStale = true;
+    // What the approver has seen may be minutes old: names are looked up in the catalog of now.
+    settings.catalogStale = 'all';
     const latest = await request.again();
     const stop = stopped();
     if (latest === undefined) {

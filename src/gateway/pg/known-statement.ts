@@ -19,6 +19,10 @@ export interface Basis {
   readonly catalog: Catalog;
   /** undefined: the verdict was reached without it and does not depend on it. */
   readonly place: Place | undefined;
+  /** ShadowSettings.touches of then. */
+  readonly touches: number;
+  /** It was reached when no name was certain, and so it depends on none. */
+  readonly usesNoNames: boolean;
 }
 
 /** One statement that the policy let through. */

@@ -1,8 +1,7 @@
 /**
  * Asks the target, on the client's own connection, what it never reports: the schemas that names
  * are looked up in, the role, and (after code that may have changed them) the names of prepared
- * statements and cursors, and whether the catalog is the one that the gateway has read. The answers
- * stay in the gateway.
+ * statements and cursors. The answers stay in the gateway.
  */
 import { ProtocolError } from '../../errors.ts';
 import { encodeBind } from '../../protocol/pg/bind.ts';
@@ -10,7 +9,6 @@ import { encodeClose } from '../../protocol/pg/close.ts';
 import { decodeDataRow } from '../../protocol/pg/data-row.ts';
 import { encodeExecute } from '../../protocol/pg/execute.ts';
 import { encodeParse } from '../../protocol/pg/parse.ts';
-import { FINGERPRINT } from './catalog-queries.ts';
 import type { StreamState } from './stream-state.ts';
 
 /**
@@ -22,8 +20,6 @@ UNION ALL SELECT 'schemas', pg_catalog.array_to_json(pg_catalog.current_schemas(
 const NAMES = `
 UNION ALL SELECT 'statement', name, statement FROM pg_catalog.pg_prepared_statements
 UNION ALL SELECT 'cursor', name, statement FROM pg_catalog.pg_cursors`;
-const CATALOG = `
-UNION ALL SELECT 'catalog', ${FINGERPRINT}, NULL`;
 const NAME = 'hoop_probe';
 
 /**
@@ -36,17 +32,16 @@ export async function probe(state: StreamState): Promise<void> {
   if (state.skipping || settings.transaction === 'failed') return;
   const withNames = settings.namesInDoubt;
   const rows: (readonly [string, string, string | undefined])[] = [];
-  const sql = PLACE + (settings.unsettled ? CATALOG : '') + (withNames ? NAMES : '');
-  const completed = sendProbe(state, sql, (message) => {
-    const [kind, name, text] = decodeDataRow(message.subarray(5)).values.map(decodeText(state));
-    if (kind !== undefined && name !== undefined) rows.push([kind, name, text]);
-  });
-  await state.release();
-  await queue.wait(() => queue.length === 0);
-  if (!completed()) return;
+  const answered = await askAside(state, PLACE + (withNames ? NAMES : ''));
+  if (answered === undefined) return;
+  for (const [kind, name, text] of answered) {
+    if (typeof kind === 'string' && typeof name === 'string') {
+      rows.push([kind, name, text ?? undefined]);
+    }
+  }
   const answer = (kind: string): string | undefined => rows.find(([one]) => one === kind)?.[1];
   const place = { searchPath: schemaNames(answer('schemas')), role: answer('role') ?? '' };
-  settings.learned(place, answer('catalog'));
+  settings.learned(place);
   if (!withNames) return;
   settings.namesInDoubt = false;
   const sources = new Map(rows.map(([kind, name, text]) => [`${kind} ${name}`, text]));
@@ -57,6 +52,26 @@ export async function probe(state: StreamState): Promise<void> {
   state.portals.retain(
     (name, { statement }) => name === '' || sources.get(`cursor ${name}`) === statement.source,
   );
+}
+
+/**
+ * One statement of the gateway's own, when nothing is unanswered.
+ * @returns its rows; undefined: an error came first, or the transaction has failed.
+ */
+export async function askAside(
+  state: StreamState,
+  sql: string,
+): Promise<readonly (readonly (string | null)[])[] | undefined> {
+  const { settings, queue } = state;
+  await state.waitForTarget(() => queue.length === 0);
+  if (state.skipping || settings.transaction === 'failed') return undefined;
+  const rows: (readonly (string | null)[])[] = [];
+  const completed = sendProbe(state, sql, (message) => {
+    rows.push(decodeDataRow(message.subarray(5)).values.map(decodeText(state)));
+  });
+  await state.release();
+  await queue.wait(() => queue.length === 0);
+  return completed() ? rows : undefined;
 }
 
 /** @returns whether the probe was answered; call it when the queue is empty again. */
@@ -106,14 +121,14 @@ function schemaNames(json: string | undefined): readonly string[] {
   return Array.isArray(names) ? names.filter((name) => typeof name === 'string') : [];
 }
 
-function decodeText(state: StreamState): (value: Uint8Array | null) => string | undefined {
+function decodeText(state: StreamState): (value: Uint8Array | null) => string | null {
   return (value) => {
-    if (value === null) return undefined;
+    if (value === null) return null;
     try {
       return state.codec.decode(value);
     } catch (error) {
       // A text that cannot be read equals none of ours: its name becomes unknown.
-      if (error instanceof ProtocolError) return undefined;
+      if (error instanceof ProtocolError) return null;
       throw error;
     }
   };

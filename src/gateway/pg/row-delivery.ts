@@ -114,7 +114,7 @@ export class RowDelivery {
     state.story.withheld(run, refusal);
     state.withholding = true;
     // The lineage was made from a catalog that is out of date.
-    state.settings.catalogStale = true;
+    state.settings.catalogStale = 'all';
     if (entry?.kind === 'execute' && entry.segment === state.segment) state.skipping = true;
     if (refusal.code === 'HOOP_LIMIT') state.stopRunning(entry);
     return toErrorResponse(refusal, { codec: state.codec });

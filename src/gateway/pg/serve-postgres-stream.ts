@@ -131,6 +131,7 @@ class PostgresStream {
       return await this.#relayBoth(state, first);
     } finally {
       unlisten?.();
+      state.settings.end();
       cancelKeys.remove(greeting.processId);
     }
   }

@@ -4,10 +4,12 @@
  * ReadyForQuery; search_path (before 18) and the role it never reports. What cannot be known is
  * asked for (probe.ts); until then nothing may depend on it.
  */
-import type { ProtocolEffect } from '../../policy/sql/types.ts';
+import type { Catalog, ChangeScope, ProtocolEffect } from '../../policy/sql/types.ts';
 import type { TransactionStatus } from '../../protocol/pg/ready-for-query.ts';
+import { widerScope } from './catalog-marks.ts';
 import { type ClientEncoding, clientEncoding } from './client-encoding.ts';
 import type { Place } from './known-statement.ts';
+import type { SeenCatalog } from './types.ts';
 
 /** Settings that say where names are looked up. `*`: one whose name is computed. */
 const PLACE_SETTINGS = new Set(['search_path', 'role', 'session_authorization', 'all', '*']);
@@ -30,12 +32,12 @@ export class ShadowSettings {
   #place: Place | undefined;
   /** Something in this transaction moved the place: its end may move it back. */
   #placeMoved = false;
-  /** DDL or user code ran in this transaction: the catalog the gateway read is not what it sees. */
-  #catalogTouched = false;
-  /** FINGERPRINT as this connection sees it, since the last of that; undefined: not asked. */
-  #ownCatalog: string | undefined;
-  /** The catalog must be read again before the next verdict. */
-  catalogStale = false;
+  /** DDL or user code ran in this transaction: the catalog that the gateway read is not what it sees. */
+  #changed: ChangeScope | undefined;
+  /** What it sees since the last of that; undefined: not asked. */
+  #ownCatalog: SeenCatalog | undefined;
+  /** The catalog must be looked at again before a verdict rests on it. */
+  catalogStale: ChangeScope | undefined;
   /** User code may have made, dropped or replaced SQL-level names. */
   namesInDoubt = false;
   /**
@@ -44,7 +46,16 @@ export class ShadowSettings {
    */
   parserDoubt: number | undefined;
 
-  constructor(parameters: ReadonlyMap<string, string>) {
+  /** Counts what makes a verdict void that was reached while names were uncertain. */
+  touches = 0;
+  readonly #onChange: (scope: ChangeScope) => void;
+
+  /** @param onChange told when a transaction has ended that may have changed the catalog. */
+  constructor(
+    parameters: ReadonlyMap<string, string>,
+    onChange: (scope: ChangeScope) => void = () => undefined,
+  ) {
+    this.#onChange = onChange;
     this.encoding = clientEncoding(parameters.get('client_encoding') ?? 'UTF8');
     this.standardStrings = parameters.get('standard_conforming_strings') !== 'off';
   }
@@ -58,22 +69,38 @@ export class ShadowSettings {
   }
 
   /** The catalog may not show what names mean in this transaction. */
-  get unsettled(): boolean {
-    return this.#catalogTouched;
+  get unsettled(): ChangeScope | undefined {
+    return this.#ownCatalog === undefined ? this.#changed : undefined;
   }
 
-  learned(place: Place, ownCatalog: string | undefined): void {
+  /** Whether a verdict of then still rests on the same names. */
+  isCertain(touches: number): boolean {
+    const isUncertain = this.unsettled !== undefined || this.catalogStale !== undefined;
+    return !isUncertain || this.touches === touches;
+  }
+
+  /** What this transaction has changed so far. */
+  get changed(): ChangeScope | undefined {
+    return this.#changed;
+  }
+
+  learned(place: Place): void {
     this.#place = place;
-    this.#ownCatalog = ownCatalog;
   }
 
-  get ownCatalog(): string | undefined {
-    return this.#ownCatalog;
+  learnedCatalog(seen: SeenCatalog): void {
+    this.#ownCatalog = seen;
   }
 
-  /** What ran in this transaction, such as a trigger, has changed nothing in the catalog. */
-  catalogIsUntouched(): void {
-    this.#catalogTouched = false;
+  /** @param generation of the catalog that everyone sees: own changes are known on top of that one. */
+  ownCatalog(generation: number): Catalog | undefined {
+    if (this.#ownCatalog?.basedOn !== generation) this.#ownCatalog = undefined;
+    return this.#ownCatalog?.catalog;
+  }
+
+  /** The connection is over: what became of its transaction nobody tells. */
+  end(): void {
+    if (this.#changed !== undefined) this.#onChange(this.#changed);
   }
 
   /** Schemas came or went: which of the search_path exist must be asked again. */
@@ -102,9 +129,12 @@ export class ShadowSettings {
   sent(effect: ProtocolEffect, segment: number): void {
     if (movesPlace(effect)) this.#placeMoved = true;
     if (effect.changesCatalog || effect.runsUserCode) {
-      this.#catalogTouched = true;
-      this.#ownCatalog = undefined;
+      const isNarrow = effect.changes === 'relations' && !effect.runsUserCode;
+      this.#changed = isNarrow ? (this.#changed ?? 'relations') : 'all';
+      this.#forgetCatalog();
     }
+    // What was made may go again, and triggers that were put off run now.
+    if (endsTransaction(effect)) this.#forgetCatalog();
     if (effect.runsUserCode) {
       // Prepared statements outlive the error that rolls everything else back.
       this.namesInDoubt = true;
@@ -130,17 +160,26 @@ export class ShadowSettings {
     if (status !== 'idle') return;
     // The end of a transaction, an implicit one too, takes back what SET LOCAL did.
     if (this.#placeMoved) this.#place = undefined;
+    if (this.#changed !== undefined) {
+      this.catalogStale = widerScope(this.catalogStale, this.#changed);
+      this.#onChange(this.#changed);
+      this.#forgetCatalog();
+    }
     if (!nothingPending) return;
-    if (this.#catalogTouched) this.catalogStale = true;
     this.#placeMoved = false;
-    this.#catalogTouched = false;
+    this.#changed = undefined;
+  }
+
+  #forgetCatalog(): void {
+    this.#ownCatalog = undefined;
+    this.touches += 1;
   }
 }
 
 function movesPlace(effect: ProtocolEffect): boolean {
   return (
     effect.runsUserCode ||
-    effect.changesCatalog ||
+    (effect.changesCatalog && effect.changes !== 'relations') ||
     (effect.settings?.some(({ name }) => PLACE_SETTINGS.has(name)) ?? false)
   );
 }

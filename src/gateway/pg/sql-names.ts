@@ -97,7 +97,10 @@ export class SqlNames implements NamesUsed {
   #holds({ grantGeneration, basis }: KnownStatement): boolean {
     return (
       grantGeneration === this.#state.options.grant().generation &&
-      (basis === undefined || basis.catalog.generation === this.#catalog.generation)
+      (basis === undefined ||
+        basis.usesNoNames ||
+        (basis.catalog.generation === this.#catalog.generation &&
+          this.#state.settings.isCertain(basis.touches)))
     );
   }
 }

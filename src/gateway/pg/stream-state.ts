@@ -67,7 +67,9 @@ export class StreamState {
     this.story = parts.story;
     this.ended = parts.ended;
     this.queue = new PendingQueue(parts.ended.signal);
-    this.settings = new ShadowSettings(parts.target.parameters);
+    this.settings = new ShadowSettings(parts.target.parameters, (scope) =>
+      parts.options.catalog.invalidate?.(scope),
+    );
     this.toTarget = new OutputBatch(parts.target.socket, parts.ended.signal, {
       now: () => this.story.written(),
       soon: parts.options.whenRecorded,

@@ -6,6 +6,7 @@ import type {
   AllowedStatement,
   ApprovalDemand,
   Catalog,
+  ChangeScope,
   StatementAnalysis,
   StatementPolicy,
 } from '../../policy/sql/types.ts';
@@ -69,10 +70,30 @@ export interface CancelRegistry {
 /** The target's catalog, kept fresh by one connection of the gateway's own per target. */
 export interface CatalogSource {
   current(): Promise<Catalog>;
-  /** After DDL was committed here, or a name was not found: read again before the next verdict. */
-  refresh(): Promise<Catalog>;
-  /** FINGERPRINT (catalog-queries.ts) as of the last reading; a connection on which it is the same sees the same. */
-  fingerprint?(): string;
+  /** After DDL was committed here, or a name was not found: looks again what has changed. */
+  refresh(scope?: ChangeScope): Promise<Catalog>;
+  /** As `current` was the last time, whatever has happened since. */
+  lastRead?(): Catalog | undefined;
+  /** A session has changed it: nobody gets the one of before from `current`. */
+  invalidate?(scope: ChangeScope): void;
+  /**
+   * The catalog as another connection sees it in its open transaction.
+   * @param ask one statement on that connection; undefined: it was not answered.
+   * @param scope what its transaction has changed.
+   * @param path current_schemas(true) there.
+   * @returns undefined: it cannot be told.
+   */
+  seenBy?(
+    ask: (sql: string) => Promise<readonly (readonly (string | null)[])[] | undefined>,
+    scope: ChangeScope,
+    path: readonly string[],
+  ): Promise<SeenCatalog | undefined>;
+}
+
+export interface SeenCatalog {
+  readonly catalog: Catalog;
+  /** Generation of the one of `current` that it is made from. */
+  readonly basedOn: number;
 }
 
 /** A parameter of Bind, for people to read and for the binding. */

@@ -1,5 +1,6 @@
 /** Parse tree → what each statement of the text does. */
 
+import { makesRelationsOnly } from './change-scope.ts';
 import { concreteType } from './function-types.ts';
 import type { Lineage, NamedLineage } from './lineage.ts';
 import { settingEffect } from './settings-table.ts';
@@ -63,8 +64,11 @@ function analyseOne(
     facts.changesCatalog = true;
     facts.refuse('the statement is too large to be judged', { hint: 'Split it.' });
   }
+  const protocol = makesRelationsOnly(node)
+    ? { ...done.protocol, changes: 'relations' as const }
+    : done.protocol;
   const outputs = done.outputs ?? done.columns?.map((column) => outputOf(facts, column));
-  return facts.result(done.verb, outputs, done.protocol, range);
+  return facts.result(done.verb, outputs, protocol, range);
 }
 
 function outputOf(facts: StatementFacts, column: NamedLineage): OutputColumn {
@@ -110,7 +114,9 @@ class TextSession implements KnownStatements {
     const { protocol } = analysis;
     this.#names(analysis);
     if (protocol.changesCatalog || protocol.runsUserCode) {
-      this.#context = { ...this.#context, unsettled: true };
+      const isNarrow = protocol.changes === 'relations' && !protocol.runsUserCode;
+      const unsettled = isNarrow ? (this.#context.unsettled ?? 'relations') : 'all';
+      this.#context = { ...this.#context, unsettled };
     }
     const renames = (protocol.settings ?? []).some(({ name }) => {
       const effect = settingEffect(name);

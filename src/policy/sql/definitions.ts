@@ -3,7 +3,7 @@
 import { namedRelation } from './from-items.ts';
 import { callFunction } from './functions.ts';
 import { constant } from './lineage.ts';
-import { findTarget } from './names.ts';
+import { creationSchema, findInTheWay, findTarget } from './names.ts';
 import { checkOperator } from './operators.ts';
 import { descendants } from './relation-family.ts';
 import { settingEffect } from './settings-table.ts';
@@ -21,6 +21,12 @@ const SUBJECTS: ReadonlySet<string> = new Set([
   'objects',
   'sequence',
   'base',
+]);
+/** The field with the relation that a statement makes. */
+const MADE: ReadonlyMap<string, string> = new Map([
+  ['CreateStmt', 'relation'],
+  ['CreateSeqStmt', 'sequence'],
+  ['CompositeTypeStmt', 'typevar'],
 ]);
 /** Languages whose functions are server code, not SQL. */
 const SERVER_LANGUAGES: ReadonlySet<string> = new Set(['c', 'internal']);
@@ -52,11 +58,16 @@ export function definition(facts: StatementFacts, node: Node, kind: StatementKin
   }
   facts.changesCatalog ||= kind.changesCatalog;
   facts.runsUserCode ||= kind.changesCatalog && (facts.context.catalog.eventTriggers ?? false);
+  // Deferred triggers run now.
+  facts.runsUserCode ||= is(node, 'ConstraintsSetStmt');
   const [tag = '', fields] = Object.entries(node)[0] ?? [];
   // ALTER TABLE … ATTACH PARTITION and INHERIT change the other relation as well.
   const all = tag === 'AlterTableStmt' || tag === 'AlterPublicationStmt';
+  const made = MADE.get(tag);
   for (const [name, value] of Object.entries(fields ?? {})) {
-    collect(facts, value, all || SUBJECTS.has(name) ? 'write' : 'read');
+    const relation = name === made && rangeVarOf(Object(value));
+    if (relation) noteNew(facts, relation);
+    else collect(facts, value, all || SUBJECTS.has(name) ? 'write' : 'read');
   }
   if (is(node, 'DropStmt')) {
     for (const object of node.DropStmt.objects ?? []) {
@@ -147,24 +158,24 @@ function namedObject(
   });
 }
 
-/** A relation that the statement creates, changes or drops; it need not exist yet. */
-export function noteTarget(facts: StatementFacts, name: RangeVar): void {
+/** A relation that the statement makes: one of that name elsewhere in the search_path is not meant. */
+export function noteNew(facts: StatementFacts, name: RangeVar): void {
+  const found = findInTheWay(facts, name);
+  if (found) facts.noteWrite(found);
+  else facts.noteWriteOf(creationSchema(facts, name), name.relname ?? '');
+}
+
+/** A relation that the statement changes or drops; it need not exist. */
+function noteTarget(facts: StatementFacts, name: RangeVar): void {
   const found = findTarget(facts, name);
   if (!found) {
-    const schema = name.relpersistence === 't' ? 'pg_temp' : name.schemaname;
-    facts.noteWriteOf(schema ?? newObjectSchema(facts), name.relname ?? '');
+    facts.noteWriteOf(creationSchema(facts, name), name.relname ?? '');
     return;
   }
   facts.noteWrite(found);
   if ([found, ...descendants(facts.context.catalog, found)].some((one) => one.hasTriggersOrRules)) {
     facts.runsUserCode = true;
   }
-}
-
-/** Where an unqualified new object goes: the first schema that is not a system one. */
-function newObjectSchema(facts: StatementFacts): string {
-  const path = facts.context.searchPath ?? [];
-  return path.find((schema) => !schema.startsWith('pg_')) ?? '';
 }
 
 /**

@@ -62,7 +62,7 @@ export class MaskIndex {
     // A Set gives what is added while it is walked, too.
     for (const view of views) {
       for (const { schema, name } of view?.viewTree === undefined ? [] : tablesIn(view.viewTree)) {
-        const relation = this.#catalog.relation(schema, name);
+        const relation = this.#named(schema, name, view?.viewPath);
         if (relation && this.#relations.has(relation.oid)) {
           return true;
         }
@@ -70,6 +70,16 @@ export class MaskIndex {
       }
     }
     return false;
+  }
+
+  #named(
+    schema: string,
+    name: string,
+    path: readonly string[] = ['pg_catalog'],
+  ): CatalogRelation | undefined {
+    const schemas = schema === '' ? path : [schema];
+    const [found] = schemas.flatMap((one) => this.#catalog.relation(one, name) ?? []);
+    return found;
   }
 
   viewMask(relation: RelationFact): ColumnMask | undefined {
@@ -306,7 +316,7 @@ function refuseInference(
   );
 }
 
-/** Names in the definition of a view; all of them come out qualified. */
+/** Names in the definition of a view; '': not qualified. */
 function tablesIn(tree: unknown): { readonly schema: string; readonly name: string }[] {
   const found: { schema: string; name: string }[] = [];
   const open: unknown[] = [tree];

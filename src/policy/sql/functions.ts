@@ -2,7 +2,7 @@
 import { bestMatches, mayTake, resultOf } from './function-types.ts';
 import { builtInEffect, extensionReach, isHarmlessExtension } from './functions-table.ts';
 import { derive, type Lineage } from './lineage.ts';
-import { findFunctions, isBuiltIn } from './names.ts';
+import { findFunctions, isBuiltIn, refuseUnsettledCode } from './names.ts';
 import type { StatementFacts } from './statement-facts.ts';
 import type { CatalogFunction } from './types.ts';
 
@@ -22,6 +22,7 @@ export interface CallResult {
 /** @returns undefined when no function of that name takes so many arguments. */
 export function callFunction(facts: StatementFacts, call: Call): CallResult | undefined {
   const { candidates, name } = findFunctions(facts, call.names, call.args.length);
+  refuseUnsettledCode(facts, name, call.location);
   if (candidates.length === 0) {
     return undefined;
   }

@@ -14,6 +14,7 @@ interface RelationName {
   readonly catalogname?: string;
   readonly schemaname?: string;
   readonly relname?: string;
+  readonly relpersistence?: string;
   readonly location?: number;
 }
 
@@ -29,7 +30,7 @@ export function findRelation(
     facts.refuse(`database ${name.catalogname} is not this one`, { location });
     return undefined;
   }
-  refuseUnsettled(facts, relation, location);
+  if (name.schemaname !== 'pg_catalog') refuseUnsettled(facts, relation, location);
   if (name.schemaname !== undefined) {
     const schema = schemaNamed(facts, name.schemaname);
     const found = schema === undefined ? undefined : catalog.relation(schema, relation);
@@ -52,10 +53,11 @@ export function findRelation(
   return missing(facts, relation, location);
 }
 
-/** A relation that a command creates, drops or alters: it need not exist. */
+/** A relation that a command drops, alters or uses: it need not exist. */
 export function findTarget(facts: StatementFacts, name: RelationName): CatalogRelation | undefined {
   const { catalog } = facts.context;
   const relation = name.relname ?? '';
+  refuseUnsettled(facts, relation, name.location);
   const schemas =
     name.schemaname === undefined ? searchPath(facts) : [schemaNamed(facts, name.schemaname)];
   for (const schema of schemas ?? []) {
@@ -67,10 +69,29 @@ export function findTarget(facts: StatementFacts, name: RelationName): CatalogRe
   return undefined;
 }
 
+/** The schema that a new relation goes to; '' where it is not known. */
+export function creationSchema(facts: StatementFacts, name: RelationName): string {
+  if (name.relpersistence === 't') return 'pg_temp';
+  if (name.schemaname !== undefined) return name.schemaname;
+  // The first one that is not a system's.
+  const path = facts.context.searchPath ?? [];
+  return path.find((schema) => !schema.startsWith('pg_')) ?? '';
+}
+
+/** A relation that would be in the way of a new one, or that it replaces. */
+export function findInTheWay(
+  facts: StatementFacts,
+  name: RelationName,
+): CatalogRelation | undefined {
+  const schema = schemaNamed(facts, creationSchema(facts, name));
+  return schema === undefined
+    ? undefined
+    : facts.context.catalog.relation(schema, name.relname ?? '');
+}
+
 /** The schemas to search, the session's temporary one included; undefined = not known. */
 export function searchPath(facts: StatementFacts): readonly string[] | undefined {
-  // View definitions are read with an empty search_path: what is not qualified is built in.
-  return facts.view ? ['pg_catalog'] : facts.context.searchPath;
+  return facts.view ? facts.viewPath : facts.context.searchPath;
 }
 
 /** `pg_temp` is an alias of the session's own temporary schema. */
@@ -85,14 +106,24 @@ function missing(facts: StatementFacts, name: string, location: number | undefin
   return undefined;
 }
 
-/** After DDL that is not settled yet, names outside pg_catalog may mean something else. */
+/** After DDL that has not been read again, names outside pg_catalog may mean something else. */
 function refuseUnsettled(facts: StatementFacts, name: string, location: number | undefined): void {
   if (facts.context.unsettled && !facts.view) {
     facts.refuse(`${name} may have changed since the catalog was read`, {
       hint: 'Send it as a statement of its own, after the change is committed.',
       location,
+      unsettled: true,
     });
   }
+}
+
+/** As above, for functions and operators, built-in ones too: one of its own can take precedence. */
+export function refuseUnsettledCode(
+  facts: StatementFacts,
+  name: string,
+  location: number | undefined,
+): void {
+  if (facts.context.unsettled === 'all') refuseUnsettled(facts, name, location);
 }
 
 export interface FunctionSearch {
@@ -165,7 +196,9 @@ export function findType(
     });
     return undefined;
   }
-  if (!isBuiltIn(base)) {
+  // A row type of a table can take the place of a built-in type that is not looked up first.
+  const isCertain = names.length > 1 || searchPath(facts)?.[0] === 'pg_catalog';
+  if (!isBuiltIn(base) || !isCertain) {
     refuseUnsettled(facts, name, typeName.location);
   }
   if (base.runsUserCode) {

@@ -3,7 +3,7 @@ import { concreteType, hasUserCast, TYPE } from './function-types.ts';
 import { noteFunction } from './functions.ts';
 import { isHarmlessExtension } from './functions-table.ts';
 import type { Lineage } from './lineage.ts';
-import { functionSchemas, isBuiltIn } from './names.ts';
+import { functionSchemas, isBuiltIn, refuseUnsettledCode } from './names.ts';
 import type { StatementFacts } from './statement-facts.ts';
 import type { CatalogFunction } from './types.ts';
 
@@ -16,6 +16,7 @@ export function checkOperator(
 ): void {
   const name = qualified.at(-1) ?? '';
   const { catalog } = facts.context;
+  refuseUnsettledCode(facts, name, location);
   const functions = functionSchemas(facts, qualified)
     .flatMap((schema) => catalog.userOperators(schema, name))
     .filter((candidate) => !isHarmlessExtension(candidate.extension))

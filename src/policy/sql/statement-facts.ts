@@ -31,6 +31,9 @@ export class TooComplex extends Error {}
 
 export const SESSION_TEMP = /^pg_temp_\d+$/;
 
+/** View definitions are read with an empty search_path: what is not qualified is built in. */
+const BUILT_IN: readonly string[] = ['pg_catalog'];
+
 type Setting = NonNullable<ProtocolEffect['settings']>[number];
 
 /** The walks that expressions and FROM items start for the queries inside them. */
@@ -74,6 +77,8 @@ export class StatementFacts {
   parameterTypes: readonly number[];
   /** The view whose definition is being walked. */
   view: CatalogRelation | undefined;
+  /** Where names without a schema are looked up in its definition. */
+  viewPath: readonly string[] = BUILT_IN;
   /** Views looked through, by OID; undefined while (and if) their definition cannot be followed. */
   readonly views = new Map<number, readonly NamedLineage[] | undefined>();
   readonly #columns = new Map<string, ColumnOrigin>();
@@ -109,6 +114,7 @@ export class StatementFacts {
       location?: number | undefined;
       missing?: string;
       because?: Opaque['because'];
+      unsettled?: true;
     } = {},
   ): void {
     const { view } = this;
@@ -122,6 +128,7 @@ export class StatementFacts {
       location: view ? undefined : options.location,
       ...(options.missing !== undefined && !view ? { missing: options.missing } : {}),
       ...(options.because !== undefined ? { because: options.because } : {}),
+      ...(options.unsettled ? { unsettled: true } : {}),
     });
   }
 

@@ -208,7 +208,7 @@ function restOfKey(context: StatementContext, grant: Grant, catalog: number): st
     catalog,
     context.searchPath ?? null,
     context.role ?? null,
-    context.unsettled ?? false,
+    context.unsettled ?? null,
     context.placeIsSteady ?? false,
     context.parameterTypes,
   ]);

@@ -1,7 +1,7 @@
 /** One top-level statement: its verb, its result columns and its effect on the session. */
 import { insert, merge, remove, update } from './changes.ts';
 import { copy } from './copy-statement.ts';
-import { definition, noteTarget } from './definitions.ts';
+import { definition, noteNew } from './definitions.ts';
 import { functionCall } from './function-call.ts';
 import { checkFields, isSessionStatement } from './grammar.ts';
 import { constant, derive, type NamedLineage } from './lineage.ts';
@@ -101,7 +101,7 @@ function intoRelation(
   facts.changesCatalog = true;
   facts.noteStored(derive(columns.map((column) => column.lineage)));
   if (into.rel) {
-    noteTarget(facts, into.rel);
+    noteNew(facts, into.rel);
   }
 }
 
@@ -185,7 +185,7 @@ function createView(facts: StatementFacts, fields: FieldsOf<'ViewStmt'>): Statem
   // What the view shows is traced through its definition whenever it is read.
   innerQuery(facts, fields.query, undefined);
   if (fields.view) {
-    noteTarget(facts, fields.view);
+    noteNew(facts, fields.view);
   }
   return result('create view');
 }

@@ -41,6 +41,8 @@ export interface CatalogRelation {
   readonly viewDefinition: string | undefined;
   /** The parser's tree of `viewDefinition` (all names in it qualified); undefined = did not parse. */
   readonly viewTree?: unknown;
+  /** Schemas in which names of `viewDefinition` are looked up that are not qualified; default: pg_catalog. */
+  readonly viewPath?: readonly string[];
   /** OIDs of direct parents (inheritance and partitioning). */
   readonly parents: readonly number[];
   /** pg_type.oid of the row type. */
@@ -104,7 +106,10 @@ export interface CatalogType {
 }
 
 export interface Catalog {
-  /** Grows with every re-read that found a difference. Part of the verdict key. */
+  /**
+   * Another one for every re-read that found a difference; negative where one connection alone sees
+   * it, in its open transaction.
+   */
   readonly generation: number;
   /** server_version_num / 10000, e.g. 17. */
   readonly majorVersion: number;
@@ -181,6 +186,8 @@ export interface Opaque {
   readonly location: number | undefined;
   /** The name that the catalog does not know: a fresh catalog may. */
   readonly missing?: string;
+  /** The name may mean something else since the catalog was read: one of now would tell. */
+  readonly unsettled?: true;
   /**
    * The one thing that cannot be seen into. Where nothing is masked, a rule that names it (a
    * function by schema and name, DO and CALL by verb) accepts it; without it nothing does.
@@ -220,9 +227,18 @@ export interface ProtocolEffect {
   }[];
   /** Runs code that is not built in, so settings, search_path and role are unknown afterwards. */
   readonly runsUserCode: boolean;
-  /** Changes objects (DDL): the catalog is stale once this is committed, opaque until then. */
+  /** Changes objects (DDL): the catalog is stale from then on. */
   readonly changesCatalog: boolean;
+  /** What it changes, with `changesCatalog`; absent: anything. */
+  readonly changes?: 'relations';
 }
+
+/**
+ * How much of the catalog may be another one. `relations`: relations were made or dropped as a
+ * whole (CREATE TABLE, DROP VIEW), with what belongs to them; columns of other relations, functions
+ * and schemas are as they were.
+ */
+export type ChangeScope = 'relations' | 'all';
 
 export interface StatementAnalysis {
   readonly verb: Verb;
@@ -309,8 +325,8 @@ export interface StatementContext {
   readonly searchPath: readonly string[] | undefined;
   /** current_user if known. */
   readonly role: string | undefined;
-  /** Names may have changed since the catalog was read (DDL not yet committed, user code). */
-  readonly unsettled?: boolean;
+  /** Names may have changed since the catalog was read (DDL not yet read again, user code). */
+  readonly unsettled?: ChangeScope | undefined;
   /** Nothing in the open transaction has moved search_path or role: its end takes nothing back. */
   readonly placeIsSteady?: boolean;
   /** Types of $1… as given in Parse; 0 = unspecified. */

@@ -23,11 +23,13 @@ export function viewColumns(
     return undefined;
   }
   const verbs = [...facts.verbs];
-  const outer = facts.view;
+  const { view: outer, viewPath } = facts;
   // Columns behind a view belong to the view that the statement names.
   facts.view ??= view;
+  facts.viewPath = view.viewPath ?? ['pg_catalog'];
   const { columns } = select(facts, query, undefined);
   facts.view = outer;
+  facts.viewPath = viewPath;
   facts.verbs.splice(0, facts.verbs.length, ...verbs);
   facts.views.set(view.oid, columns);
   return columns;

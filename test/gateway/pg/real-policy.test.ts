@@ -129,7 +129,7 @@ describe('after a trigger in the same transaction', () => {
     expect(letters(await client.ask([query('ROLLBACK')]))).toBe('C Z');
   });
 
-  test('nothing is read by a name that it may have given to something else', async () => {
+  test('a name that it has given to something else is masked as that', async () => {
     await using started = await bench();
     await using client = await RawClient.open(started.port);
     await client.ask([query('SELECT v FROM one.view')]);
@@ -137,8 +137,7 @@ describe('after a trigger in the same transaction', () => {
     const made = await client.ask([query('INSERT INTO one.swapped VALUES (1)')]);
     expect(errors(made)).toEqual([]);
     const answers = await client.ask([query('SELECT v FROM one.view')]);
-    expect(shown(answers)).toBe(false);
-    expect(errors(answers)[0]).toMatchObject({ R: 'HOOP_UNTRACEABLE' });
+    expect(rows(answers)).toEqual([['****'], ['****']]);
     await client.ask([query('ROLLBACK')]);
     const again = await client.ask([query('SELECT v FROM one.view WHERE id = 1')]);
     expect(rows(again)).toEqual([['plain-1']]);

@@ -229,7 +229,7 @@ test('a verdict is remembered for the same catalog, path and grant, and for noth
   const other = [
     policy.decide(sql, context({ searchPath: ['reports'] }), grant),
     policy.decide(sql, context({ role: 'x' }), grant),
-    policy.decide(sql, context({ unsettled: true }), grant),
+    policy.decide(sql, context({ unsettled: 'all' }), grant),
     policy.decide(sql, context({ parameterTypes: [23] }), grant),
     policy.decide(sql, context(), { ...grant, generation: 'other' }),
   ];

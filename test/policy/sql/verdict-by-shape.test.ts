@@ -102,11 +102,15 @@ test('a verdict by one catalog is none by another that has counted as far', asyn
   const policy = createStatementPolicy(parser);
   const { catalog } = bench.context;
   // As read for another user or on another host, where DDL came at another time.
-  const other = {
-    ...catalog,
-    relation: (schema: string, name: string) =>
-      catalog.relation(schema, name === 'tasks' ? 'people' : name),
-  };
+  const relation = (schema: string, name: string) =>
+    catalog.relation(schema, name === 'tasks' ? 'people' : name);
+  const other = new Proxy(catalog, {
+    get(target, name) {
+      if (name === 'relation') return relation;
+      const value: unknown = Reflect.get(target, name, target);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
   const texts = [
     'select * from tasks',
     ...[1, 2, 3].map((id) => `select * from tasks limit ${id}`),
