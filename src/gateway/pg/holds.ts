@@ -198,7 +198,6 @@ export class Holds {
     stopped: () => Stop | undefined,
   ): Promise<HoldOutcome | undefined> {
     const { settings, options } = this.#state;
-    // What the approver has seen may be minutes old: names are looked up in the catalog of now.
     settings.catalogStale = 'all';
     const latest = await request.again();
     const stop = stopped();

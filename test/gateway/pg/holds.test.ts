@@ -93,9 +93,7 @@ beforeAll(async () => {
       readings += 1;
       return source.refresh();
     },
-    ...(source.fingerprint === undefined
-      ? {}
-      : { fingerprint: () => source.fingerprint?.() ?? '' }),
+    seenBy: async (...how) => await source.seenBy?.(...how),
   };
 });
 
