@@ -116,6 +116,7 @@ async function transfer(
   context: { readonly figures: Figures; readonly cold: boolean; readonly signal: AbortSignal },
 ): Promise<void> {
   const { figures } = context;
+  context.signal.throwIfAborted();
   const client = await RawClient.connect(lane.url);
   if (!context.cold) {
     await warmMemory(context.signal);

@@ -32,7 +32,7 @@ const say = (text: string): void => {
 };
 const interrupted = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  process.once(signal, () => interrupted.abort(new Error(signal)));
+  process.once(signal, () => interrupted.abort(signal));
 }
 
 try {
@@ -45,6 +45,9 @@ try {
 function explain(error: unknown): string {
   if (error instanceof UnknownOption) {
     return error.message;
+  }
+  if (interrupted.signal.aborted) {
+    return `stopped by ${String(interrupted.signal.reason)}`;
   }
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }
@@ -118,7 +121,7 @@ async function measureLanes(
   await using stack = new AsyncDisposableStack();
   const lanes = await openLanes(options.lanes, context, stack);
   const direct = directUrl(demo).href;
-  const short = { options, lanes, figures, say };
+  const short = { options, lanes, figures, say, signal };
   const parts: readonly (readonly [readonly Work[], () => Promise<void>])[] = [
     [['pgbench'], () => pgbench(short)],
     [['latency'], () => latency(short)],

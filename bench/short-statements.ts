@@ -17,10 +17,11 @@ export interface ShortContext {
   readonly lanes: readonly Lane[];
   readonly figures: Figures;
   readonly say: (text: string) => void;
+  readonly signal: AbortSignal;
 }
 
 export async function pgbench(context: ShortContext): Promise<void> {
-  const { options, lanes, figures, say } = context;
+  const { options, lanes, figures, say, signal } = context;
   const program = findPgbench();
   if (!program) {
     say(
@@ -33,6 +34,7 @@ export async function pgbench(context: ShortContext): Promise<void> {
       const work = `pgbench -S ${mode}, ${clients} client${clients > 1 ? 's' : ''}`;
       for (let round = 0; round < options.rounds; round += 1) {
         for (const lane of lanes) {
+          signal.throwIfAborted();
           const run = { url: lane.url, mode, clients, seconds: options.seconds };
           const { tps } = await runPgbench(program, run);
           figures.add({ work, unit: 'tps', moreIsBetter: true }, lane.name, tps);
@@ -77,12 +79,13 @@ async function series(
   name: string,
   unit: string,
   percentiles: readonly number[],
-  { options, lanes, figures }: ShortContext,
+  { options, lanes, figures, signal }: ShortContext,
   run: (lane: Lane) => Promise<readonly number[]>,
 ): Promise<void> {
   const works = percentiles.map((p) => ({ p, work: `${name}, p${p}` }));
   for (let round = 0; round < options.rounds; round += 1) {
     for (const lane of lanes) {
+      signal.throwIfAborted();
       const all = await run(lane);
       const times = all.slice(Math.ceil(all.length * WARM_UP_SHARE));
       for (const { p, work } of works) {
