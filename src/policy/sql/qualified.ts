@@ -12,9 +12,9 @@ import { as, type FieldsOf, is, literalText, type Node, namesOf } from './tree.t
 
 type Select = FieldsOf<'SelectStmt'>;
 
-/** Queries by name (WITH), and FROM items that are known to bring only a few rows. */
+/** Names of WITH queries, with whether they bring only a few rows, and FROM items that do. */
 export interface Surroundings {
-  readonly queries: ReadonlyMap<string, Node>;
+  readonly queries: ReadonlyMap<string, boolean>;
   readonly narrow: ReadonlySet<string>;
 }
 
@@ -35,14 +35,7 @@ export function surroundings(
   withClause: FieldsOf<'WithClause'> | undefined,
   from: readonly Node[] | undefined,
 ): Surroundings {
-  const queries = new Map<string, Node>();
-  for (const node of withClause?.ctes ?? []) {
-    const cte = as(node, 'CommonTableExpr');
-    if (cte?.ctequery) {
-      queries.set(cte.ctename ?? '', cte.ctequery);
-    }
-  }
-  const base = { queries, narrow: new Set<string>() };
+  const base = { queries: namedQueries(withClause, new Map()), narrow: new Set<string>() };
   for (const node of from ?? []) {
     const name = narrowItemName(node, base);
     if (name !== undefined) {
@@ -50,6 +43,27 @@ export function surroundings(
     }
   }
   return base;
+}
+
+/**
+ * Each query is looked at once, where it is defined: names in it mean what they mean there, it may
+ * name itself, and a chain of queries that use each other twice takes no exponential time.
+ */
+function namedQueries(
+  withClause: FieldsOf<'WithClause'> | undefined,
+  outer: ReadonlyMap<string, boolean>,
+): ReadonlyMap<string, boolean> {
+  const queries = new Map(outer);
+  const named = (withClause?.ctes ?? []).flatMap((node) => as(node, 'CommonTableExpr') ?? []);
+  if (withClause?.recursive) {
+    // Before its query and within it, nobody can tell what a name brings.
+    for (const { ctename } of named) queries.set(ctename ?? '', false);
+  }
+  for (const { ctename, ctequery } of named) {
+    const around = { queries, narrow: new Set<string>() };
+    queries.set(ctename ?? '', isNarrow(as(ctequery, 'SelectStmt'), around));
+  }
+  return queries;
 }
 
 /** The alias of a FROM item that brings only rows which the statement itself lists or narrows. */
@@ -60,9 +74,7 @@ function narrowItemName(node: Node, around: Surroundings): string | undefined {
   }
   const table = as(node, 'RangeVar');
   if (table) {
-    const inner =
-      table.schemaname === undefined ? around.queries.get(table.relname ?? '') : undefined;
-    const narrow = inner !== undefined && isNarrow(as(inner, 'SelectStmt'), around);
+    const narrow = table.schemaname === undefined && around.queries.get(table.relname ?? '');
     return narrow ? (table.alias?.aliasname ?? table.relname) : undefined;
   }
   const calls = as(node, 'RangeFunction');
@@ -83,16 +95,16 @@ function isNarrow(query: Select | undefined, around: Surroundings): boolean {
   if (!query) {
     return false;
   }
+  const inner: Surroundings = {
+    queries: namedQueries(query.withClause, around.queries),
+    narrow: new Set(),
+  };
   if (query.larg && query.rarg) {
-    return isNarrow(query.larg, around) && isNarrow(query.rarg, around);
+    return isNarrow(query.larg, inner) && isNarrow(query.rarg, inner);
   }
   if (query.limitCount && isFixed(query.limitCount)) {
     return true;
   }
-  const inner: Surroundings = {
-    queries: new Map([...around.queries, ...surroundings(query.withClause, []).queries]),
-    narrow: new Set(),
-  };
   const from = query.fromClause ?? [];
   return (
     from.every((item) => narrowItemName(item, inner) !== undefined) ||

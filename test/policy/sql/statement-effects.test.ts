@@ -320,6 +320,43 @@ describe('what a statement does', () => {
     expect((await one('EXPLAIN DELETE FROM tasks')).qualified).toBeUndefined();
   });
 
+  test('a query of WITH is narrow by what its names mean where it stands', async () => {
+    const chain = Array.from(
+      { length: 60 },
+      (_, i) => `c${i + 1} AS (SELECT a.id FROM c${i} a, c${i} b)`,
+    );
+    const cases: readonly (readonly [sql: string, qualified: boolean])[] = [
+      [
+        'WITH RECURSIVE k(id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM k WHERE id < 9) DELETE FROM tasks t USING k WHERE t.owner = k.id',
+        true,
+      ],
+      [
+        'WITH RECURSIVE k(id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM k) DELETE FROM tasks t USING k WHERE t.owner = k.id',
+        false,
+      ],
+      [
+        'WITH RECURSIVE a AS (SELECT id FROM b), b AS (SELECT id FROM a) DELETE FROM tasks t USING a WHERE t.owner = a.id',
+        false,
+      ],
+      // Within the query of x the name a is another one, which b does not use.
+      [
+        'WITH a AS (SELECT id FROM people), b AS (SELECT id FROM a) DELETE FROM tasks t USING (WITH a AS (SELECT 1 AS id) SELECT id FROM b) x WHERE t.owner = x.id',
+        false,
+      ],
+      [
+        'WITH a AS (SELECT 1 AS id), b AS (SELECT id FROM a) DELETE FROM tasks t USING b WHERE t.owner = b.id',
+        true,
+      ],
+      [
+        `WITH c0 AS (SELECT 1 AS id), ${chain.join(', ')} DELETE FROM tasks t USING c60 WHERE t.owner = c60.id`,
+        true,
+      ],
+    ];
+    for (const [sql, expected] of cases) {
+      expect((await one(sql)).qualified, sql).toBe(expected);
+    }
+  });
+
   test('columns that decide without being shown are inferred', async () => {
     const cases: readonly (readonly [sql: string, ...columns: string[]])[] = [
       ["SELECT id FROM people WHERE secret = 'x'", 'secret'],
