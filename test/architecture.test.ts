@@ -128,7 +128,7 @@ const PACKAGES: readonly {
   },
   {
     name: /^(ink|react)$/,
-    only: /^src\/ui\/(replay|approvals)-view/,
+    only: /^src\/ui\/screen\.ts/,
     because: 'it is bundled, and loaded only when it is drawn',
   },
   {

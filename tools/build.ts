@@ -1,4 +1,4 @@
-/** Makes dist/: TypeScript to JavaScript file by file, and each view with ink in one bundle. */
+/** Makes dist/: TypeScript to JavaScript file by file, and the screen with ink in one bundle. */
 import { execFileSync } from 'node:child_process';
 import { existsSync, globSync, renameSync, rmSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -19,9 +19,7 @@ if (isFresh()) {
     execFileSync(process.execPath, [compiler, '-p', 'tsconfig.build.json', '--outDir', fresh], {
       stdio: 'inherit',
     });
-    for (const view of ['replay-view', 'approvals-view']) {
-      await bundleView(view, fresh);
-    }
+    await bundleScreen(fresh);
     rmSync('dist', { recursive: true, force: true });
     renameSync(fresh, 'dist');
   } finally {
@@ -32,12 +30,12 @@ if (isFresh()) {
 
 /**
  * ink and react are 40 packages and take 0.3 s to import; bundled they take a third of that and
- * need not be installed by users. Only the view is bundled: project modules stay shared.
+ * need not be installed by users. Only what draws is bundled: project modules stay shared.
  */
-async function bundleView(name: string, outDirectory: string): Promise<void> {
+async function bundleScreen(outDirectory: string): Promise<void> {
   await build({
-    entryPoints: [`src/ui/${name}.ts`],
-    outfile: join(outDirectory, 'ui', `${name}.js`),
+    entryPoints: ['src/ui/screen.ts'],
+    outfile: join(outDirectory, 'ui', 'screen.js'),
     bundle: true,
     platform: 'node',
     format: 'esm',

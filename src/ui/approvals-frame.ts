@@ -8,61 +8,51 @@ import {
   timeLeft,
 } from './approval-lines.ts';
 import { type ApprovalsState, selectedApproval } from './approvals-state.ts';
+import { type Frame, firstShown, layFrame } from './frame.ts';
 import { plain } from './printable.ts';
-import type { FrameSize } from './replay-frame.ts';
+import type { ScreenSize } from './screen.ts';
 import type { Style } from './style.ts';
 import { padTo, textWidth, truncate } from './text-width.ts';
 
 export interface ApprovalsFrame {
   readonly lines: readonly string[];
-  readonly page: {
-    readonly detail: number;
-    readonly maxScroll: number;
+  readonly page: Frame['page'] & {
     /** The statement is shown to its end. */
     readonly isWhole: boolean;
   };
 }
 
-const MIN_COLUMNS = 40;
-const MIN_ROWS = 12;
-/** Header, a rule, message, keys. */
-const FIXED_LINES = 4;
-const MIN_LIST = 3;
+/** Of the room beside header and footer, at most. */
+const LIST_SHARE = 0.35;
 /** Characters of a statement that are laid out again at every tick. */
 const MAX_TEXT = 20_000;
 
 export function approvalsFrame(
   state: ApprovalsState,
-  size: FrameSize,
+  size: ScreenSize,
   style: Style,
   nowMs: number,
 ): ApprovalsFrame {
-  if (size.columns < MIN_COLUMNS || size.rows < MIN_ROWS) {
-    const lines = [`This needs ${MIN_COLUMNS}x${MIN_ROWS};`, 'q quits.'];
-    return { lines, page: { detail: 1, maxScroll: 0, isWhole: false } };
-  }
   const { columns } = size;
-  const room = size.rows - FIXED_LINES;
-  const list = Math.max(MIN_LIST, Math.min(state.approvals.length, Math.floor(room * 0.35)));
-  const detail = room - list;
   // What is being decided about stays as it was when the key was pressed.
   const approval = state.deciding?.approval ?? selectedApproval(state);
-  const isWhole = hiddenLength(approval) === 0;
-  const allLines = state.help ? helpLines(columns) : detailOf(approval, columns, style, nowMs);
-  const maxScroll = Math.max(0, allLines.length - detail);
-  const scroll = Math.min(state.scroll, maxScroll);
-  const shown = allLines.slice(scroll, scroll + detail);
-  const more =
-    maxScroll > 0 ? `lines ${scroll + 1}-${scroll + shown.length} of ${allLines.length}` : '';
-  const lines = [
-    headerLine(state, columns, style),
-    ...listLines(state, { count: list, columns, style, nowMs }),
-    rule(state.help ? 'keys' : (approval?.id ?? ''), more, columns, style),
-    ...fill(shown, detail),
-    messageLine(state, columns, style),
-    keysLine(state, columns, style),
-  ];
-  return { lines, page: { detail, maxScroll, isWhole } };
+  let isShown = false;
+  const { lines, page } = layFrame(size, style, () => {
+    isShown = true;
+    return {
+      header: [headerLine(state, columns, style)],
+      list: {
+        length: state.approvals.length,
+        share: LIST_SHARE,
+        lines: (count) => listLines(state, { count, columns, style, nowMs }),
+      },
+      title: state.help ? 'keys' : (approval?.id ?? ''),
+      detail: state.help ? helpLines(columns) : detailOf(approval, columns, style, nowMs),
+      scroll: state.scroll,
+      footer: [messageLine(state, columns, style), keysLine(state, columns, style)],
+    };
+  });
+  return { lines, page: { ...page, isWhole: isShown && hiddenLength(approval) === 0 } };
 }
 
 const HELP: readonly string[] = [
@@ -100,15 +90,13 @@ function listLines(
   const { approvals, selected } = state;
   if (approvals.length === 0) {
     const text = state.isLoaded ? '  What comes in appears here.' : '';
-    return fill([layout.style.dim(text)], layout.count);
+    return [layout.style.dim(text)];
   }
   const place = approvals.findIndex(({ id }) => id === selected);
-  const last = Math.max(0, approvals.length - layout.count);
-  const first = Math.max(0, Math.min(last, place - Math.floor(layout.count / 2)));
-  const lines = approvals
+  const first = firstShown(approvals.length, layout.count, place);
+  return approvals
     .slice(first, first + layout.count)
     .map((approval) => listLine(state, approval, layout));
-  return fill(lines, layout.count);
 }
 
 const MARK_WIDTH = 10;
@@ -210,15 +198,4 @@ function keysLine(state: ApprovalsState, columns: number, style: Style): string 
       ? `Enter ${state.deciding.decision}  Esc back`
       : '↑↓ select  a approve  d deny  [ ] scroll  ? help  q quit';
   return style.dim(truncate(keys, columns));
-}
-
-function rule(left: string, right: string, columns: number, style: Style): string {
-  const start = truncate(left === '' ? '──' : `── ${left} `, columns);
-  const end = right && textWidth(start) + textWidth(right) + 5 < columns ? ` ${right} ──` : '';
-  const fillWidth = Math.max(0, columns - textWidth(start) - textWidth(end));
-  return style.dim(`${start}${'─'.repeat(fillWidth)}${end}`);
-}
-
-function fill(lines: readonly string[], count: number): string[] {
-  return [...lines.slice(0, count), ...Array<string>(Math.max(0, count - lines.length)).fill('')];
 }

@@ -1,11 +1,8 @@
 /**
- * Approvals on a terminal, live. ink owns the screen and the keyboard; what is on the screen is a
- * function of the state (approvals-frame.ts), and so is what a key does (approvals-state.ts).
- * Loaded only when it is drawn: see tools/build.ts, which bundles this file with ink and react.
+ * Approvals on a terminal, live: what is on the screen is a function of the state
+ * (approvals-frame.ts), and so is what a key does (approvals-state.ts).
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Box, type Key, render, Text, useApp, useInput, useWindowSize } from 'ink';
-import { createElement, type ReactElement, useCallback, useEffect, useRef, useState } from 'react';
 import type { ApprovalsReply } from '../tunnel/approvals-api.ts';
 import { approvalsFrame } from './approvals-frame.ts';
 import {
@@ -20,8 +17,9 @@ import {
   typeReason,
   wholeArrived,
 } from './approvals-state.ts';
-import { FilteredOutput, type TerminalLike } from './filtered-output.ts';
-import { styleFor } from './style.ts';
+import type { TerminalLike } from './filtered-output.ts';
+import { type ScreenKey, type ScreenSize, showScreen } from './screen.ts';
+import { type Style, styleFor } from './style.ts';
 
 /** What the view needs of the gateway. */
 export interface ApprovalsFeed {
@@ -58,119 +56,117 @@ export async function showApprovals(
   feed: ApprovalsFeed,
   options: ApprovalsViewOptions,
 ): Promise<void> {
-  options.signal.throwIfAborted();
-  const closing = new AbortController();
-  const signal = AbortSignal.any([options.signal, closing.signal]);
-  const output = new FilteredOutput(options.stdout);
-  try {
-    const view = render(createElement(ApprovalsView, { feed, color: options.color, signal }), {
-      // ink wants the type of a TTY and uses columns, rows, isTTY, write and 'resize' of it.
-      stdout: output,
-      stdin: options.stdin,
-      exitOnCtrlC: true,
-      patchConsole: false,
-      interactive: true,
-      alternateScreen: true,
-      incrementalRendering: true,
-    });
-    const stop = () => view.unmount();
-    options.signal.addEventListener('abort', stop, { once: true });
-    await view.waitUntilExit();
-    options.signal.removeEventListener('abort', stop);
-  } finally {
-    closing.abort();
-    output.restore();
+  const view = new ApprovalsView(feed, styleFor(options.color));
+  await showScreen(
+    {
+      draw: (size) => view.draw(size),
+      press: (keys) => view.press(keys),
+      paste: (text) => view.paste(text),
+      start: (redraw, signal) => view.start(redraw, signal),
+    },
+    options,
+  );
+}
+
+class ApprovalsView {
+  readonly #feed: ApprovalsFeed;
+  readonly #style: Style;
+  #state = FIRST_STATE;
+  #page = { detail: 1, maxScroll: 0, isWhole: false };
+  /** The id of the request whose whole statement was asked for last. */
+  #wanted: string | undefined;
+  #redraw: () => void = () => undefined;
+  /** Until the view is started nothing is asked of the gateway. */
+  #signal = AbortSignal.abort();
+
+  constructor(feed: ApprovalsFeed, style: Style) {
+    this.#feed = feed;
+    this.#style = style;
   }
-  options.signal.throwIfAborted();
-}
 
-interface ApprovalsViewProps {
-  readonly feed: ApprovalsFeed;
-  readonly color: boolean;
-  readonly signal: AbortSignal;
-}
+  start(redraw: () => void, signal: AbortSignal): void {
+    this.#redraw = redraw;
+    this.#signal = signal;
+    const timer = setInterval(redraw, TICK_MS);
+    signal.addEventListener('abort', () => clearInterval(timer), { once: true });
+    void follow(this.#feed, signal, (step) => this.#change(step));
+  }
 
-function ApprovalsView({ feed, color, signal }: ApprovalsViewProps): ReactElement {
-  const { exit } = useApp();
-  const { columns, rows } = useWindowSize();
-  const [nowMs, setNowMs] = useState(Date.now);
-  // Several keys may come before the next drawing: each must see what the one before has done.
-  const current = useRef(FIRST_STATE);
-  const [state, show] = useState<ApprovalsState>(FIRST_STATE);
-  const change = useCallback((step: (before: ApprovalsState) => ApprovalsState): void => {
-    current.current = step(current.current);
-    show(current.current);
-  }, []);
+  draw(size: ScreenSize): readonly string[] {
+    const frame = approvalsFrame(this.#state, size, this.#style, Date.now());
+    this.#page = frame.page;
+    return frame.lines;
+  }
 
-  useEffect(() => {
-    const timer = setInterval(() => setNowMs(Date.now()), TICK_MS);
-    return () => clearInterval(timer);
-  }, []);
-
-  useEffect(() => {
-    void follow(feed, signal, change);
-  }, [feed, signal, change]);
-
-  const missing = missingWhole(state);
-  useEffect(() => {
-    if (missing !== undefined) {
-      feed.find(missing, signal).then(
-        (approval) => change((before) => wholeArrived(before, approval)),
-        // It may have ended meanwhile; the list will say so.
-        (error: unknown) => change((before) => ({ ...before, trouble: errorText(error) })),
-      );
+  press(keys: readonly ScreenKey[]): boolean {
+    const wasTyping = this.#state.deciding !== undefined;
+    for (const key of keys) {
+      const isTyping = this.#state.deciding !== undefined;
+      const pressed = approvalsKey(key, isTyping);
+      if (pressed === 'quit') {
+        return true;
+      }
+      // A terminal may not tell pastes from keys: what begins a decision must not send it as well.
+      if (pressed === 'enter' && isTyping && !wasTyping) {
+        return false;
+      }
+      // Any key closes the help.
+      const meant = pressed ?? (this.#state.help ? 'help' : undefined);
+      if (meant !== undefined) {
+        const outcome = pressApprovalsKey(this.#state, meant, this.#page);
+        this.#change(() => outcome.state);
+        if (outcome.send !== undefined) {
+          this.#send(outcome.send);
+          // Whatever was typed behind it was not meant for the next request.
+          return false;
+        }
+      } else if (isTyping && key.type === 'character') {
+        this.#change((before) => typeReason(before, key.character));
+      }
     }
-  }, [feed, signal, missing, change]);
+    return false;
+  }
 
-  const send = (decision: Decision): void => {
-    const { approval, reason } = decision;
-    feed
-      .decide(
-        approval.id,
-        {
-          decision: decision.decision,
-          binding: approval.binding,
-          ...(reason === undefined ? {} : { reason }),
-        },
-        signal,
-      )
-      .then(
-        (decided) => change((before) => decisionArrived(before, decision, { approval: decided })),
-        (error: unknown) =>
-          change((before) => decisionArrived(before, decision, { error: errorText(error) })),
-      );
-  };
+  /** Goes into a reason and does nothing else, whatever is in it. */
+  paste(text: string): void {
+    this.#change((before) => typeReason(before, text));
+  }
 
-  // One line less than the screen: a terminal that wraps the last line would scroll.
-  const frame = approvalsFrame(state, { columns, rows: rows - 1 }, styleFor(color), nowMs);
-  useInput((input, key) => {
-    const isTyping = current.current.deciding !== undefined;
-    if (!isTyping && input === 'q') {
-      exit();
+  #change(step: (before: ApprovalsState) => ApprovalsState): void {
+    this.#state = step(this.#state);
+    const missing = missingWhole(this.#state);
+    if (missing !== this.#wanted) {
+      this.#wanted = missing;
+      this.#fetchWhole(missing);
+    }
+    this.#redraw();
+  }
+
+  #fetchWhole(id: string | undefined): void {
+    if (id === undefined) {
       return;
     }
-    // Any key closes the help.
-    const other = current.current.help ? 'help' : undefined;
-    const pressed = controlKey(key) ?? (isTyping ? undefined : (INPUTS[input] ?? other));
-    if (pressed !== undefined) {
-      const outcome = pressApprovalsKey(current.current, pressed, frame.page);
-      change(() => outcome.state);
-      if (outcome.send !== undefined) {
-        send(outcome.send);
-      }
-    } else if (isTyping && !key.ctrl && !key.meta) {
-      change((before) => typeReason(before, input));
-    }
-  });
+    this.#feed.find(id, this.#signal).then(
+      (approval) => this.#change((before) => wholeArrived(before, approval)),
+      // It may have ended meanwhile; the list will say so.
+      (error: unknown) => this.#change((before) => ({ ...before, trouble: errorText(error) })),
+    );
+  }
 
-  return createElement(
-    Box,
-    { flexDirection: 'column' },
-    ...frame.lines.map((line, index) =>
-      // The place of a line on the screen is its identity.
-      createElement(Text, { key: index, wrap: 'truncate' }, line === '' ? ' ' : line),
-    ),
-  );
+  #send(decision: Decision): void {
+    const { approval, reason } = decision;
+    const said = {
+      decision: decision.decision,
+      binding: approval.binding,
+      ...(reason === undefined ? {} : { reason }),
+    };
+    this.#feed.decide(approval.id, said, this.#signal).then(
+      (decided) =>
+        this.#change((before) => decisionArrived(before, decision, { approval: decided })),
+      (error: unknown) =>
+        this.#change((before) => decisionArrived(before, decision, { error: errorText(error) })),
+    );
+  }
 }
 
 /** Runs until the signal is aborted; what goes wrong is shown, and tried again. */
@@ -197,7 +193,7 @@ function errorText(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-const INPUTS: Readonly<Record<string, ApprovalsKey>> = {
+const CHARACTERS: Readonly<Record<string, ApprovalsKey | 'quit'>> = {
   k: 'up',
   j: 'down',
   g: 'first',
@@ -208,32 +204,24 @@ const INPUTS: Readonly<Record<string, ApprovalsKey>> = {
   a: 'approve',
   d: 'deny',
   '?': 'help',
+  q: 'quit',
 };
 
-function controlKey(key: Key): ApprovalsKey | undefined {
-  if (key.upArrow) {
-    return 'up';
+const NAMED: Readonly<Record<string, ApprovalsKey>> = {
+  up: 'up',
+  down: 'down',
+  pageUp: 'scrollUp',
+  pageDown: 'scrollDown',
+  home: 'first',
+  end: 'last',
+  enter: 'enter',
+  escape: 'escape',
+  erase: 'erase',
+};
+
+function approvalsKey(key: ScreenKey, isTyping: boolean): ApprovalsKey | 'quit' | undefined {
+  if (key.type === 'named') {
+    return NAMED[key.name];
   }
-  if (key.downArrow) {
-    return 'down';
-  }
-  if (key.pageUp) {
-    return 'scrollUp';
-  }
-  if (key.pageDown) {
-    return 'scrollDown';
-  }
-  if (key.home) {
-    return 'first';
-  }
-  if (key.end) {
-    return 'last';
-  }
-  if (key.return) {
-    return 'enter';
-  }
-  if (key.escape) {
-    return 'escape';
-  }
-  return key.backspace || key.delete ? 'erase' : undefined;
+  return isTyping ? undefined : CHARACTERS[key.character];
 }

@@ -14,10 +14,16 @@ export interface TerminalLike extends Writable {
 export class FilteredOutput extends Writable {
   readonly #target: TerminalLike;
   readonly #filter = new TerminalFilter();
+  readonly #marksPastes: boolean;
 
-  constructor(target: TerminalLike) {
+  /** @param options.marksPastes the terminal is asked to (bracketed paste), until it is restored. */
+  constructor(target: TerminalLike, options: { readonly marksPastes: boolean }) {
     super({ decodeStrings: true });
     this.#target = target;
+    this.#marksPastes = options.marksPastes;
+    if (this.#marksPastes) {
+      target.write('\x1b[?2004h');
+    }
     target.on('resize', this.#onResize);
   }
 
@@ -40,7 +46,8 @@ export class FilteredOutput extends Writable {
   /** Leaves the terminal as a shell expects it. */
   restore(): void {
     this.#target.off('resize', this.#onResize);
-    this.#target.write(this.#filter.end());
+    // Not part of a reset in every terminal.
+    this.#target.write(`${this.#marksPastes ? '\x1b[?2004l' : ''}${this.#filter.end()}`);
   }
 
   readonly #onResize = () => {

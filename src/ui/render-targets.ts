@@ -55,7 +55,7 @@ function requestableLines(
     style.bold('on request, for a while'),
     ...requestable.flatMap(({ target, policy, maxDurationSeconds, count, approvers, rules }) =>
       wrapWords(
-        `${plain(target)}  ${plain(policy)}, up to ${spanOf(maxDurationSeconds * 1000)}, by ${count} of ${plain(approvers.join(', '))}: ${plain(rules.join('; '))}`,
+        `${plain(target)}: ${plain(policy)}, up to ${spanOf(maxDurationSeconds * 1000)}, by ${count} of ${plain(approvers.join(', '))} (${plain(rules.join('; '))})`,
         width,
         { first: '  ', rest: '    ' },
       ),

@@ -1,8 +1,10 @@
 /** One screen of the replay view as lines: state in, text out. */
 import type { TimelineEntry } from '../replay/timeline.ts';
+import { type Frame, firstShown, layFrame } from './frame.ts';
 import { plain } from './printable.ts';
 import type { ReplayModel } from './replay-model.ts';
 import type { ReplayState } from './replay-state.ts';
+import type { ScreenSize } from './screen.ts';
 import {
   answerLines,
   isMasked,
@@ -16,52 +18,28 @@ import { padTo, textWidth, truncate } from './text-width.ts';
 import { elapsed } from './times.ts';
 import { timeOf, transcriptLines } from './transcript.ts';
 
-export interface FrameSize {
-  readonly columns: number;
-  readonly rows: number;
-}
-
-export interface Frame {
-  readonly lines: readonly string[];
-  /** Lines of list and of detail that fit, and how far the detail can be scrolled: for the keys. */
-  readonly page: { readonly list: number; readonly detail: number; readonly maxScroll: number };
-}
-
-const MIN_COLUMNS = 40;
-const MIN_ROWS = 12;
-/** Header of two lines, a rule, progress, keys. */
-const FIXED_LINES = 5;
-const MIN_LIST = 3;
+/** Of the room beside header and footer, at most. */
+const LIST_SHARE = 0.4;
 
 export function replayFrame(
   model: ReplayModel,
   state: ReplayState,
-  size: FrameSize,
+  size: ScreenSize,
   style: Style,
 ): Frame {
-  if (size.columns < MIN_COLUMNS || size.rows < MIN_ROWS) {
-    const lines = [`This needs ${MIN_COLUMNS}x${MIN_ROWS};`, `q quits.`];
-    return { lines, page: { list: 1, detail: 1, maxScroll: 0 } };
-  }
   const { columns } = size;
-  const room = size.rows - FIXED_LINES;
-  const list = Math.max(MIN_LIST, Math.min(model.entries.length, Math.floor(room * 0.4)));
-  const detail = room - list;
-  const allLines = state.help ? HELP : detailLines(model, state, columns, style);
-  const maxScroll = Math.max(0, allLines.length - detail);
-  const scroll = Math.min(state.scroll, maxScroll);
-  const shown = allLines.slice(scroll, scroll + detail);
-  const more =
-    maxScroll > 0 ? `lines ${scroll + 1}-${scroll + shown.length} of ${allLines.length}` : '';
-  const lines = [
-    ...headerLines(model, columns, style),
-    ...listLines(model, state, { count: list, columns, style }),
-    rule(state.help ? 'keys' : titleOf(model, state), more, columns, style),
-    ...fill(shown, detail),
-    progressLine(model, state, columns, style),
-    keysLine(columns, style),
-  ];
-  return { lines, page: { list, detail, maxScroll } };
+  return layFrame(size, style, () => ({
+    header: headerLines(model, columns, style),
+    list: {
+      length: model.entries.length,
+      share: LIST_SHARE,
+      lines: (count) => listLines(model, state, { count, columns, style }),
+    },
+    title: state.help ? 'keys' : titleOf(model, state),
+    detail: state.help ? HELP : detailLines(model, state, columns, style),
+    scroll: state.scroll,
+    footer: [progressLine(model, state, columns, style), keysLine(columns, style)],
+  }));
 }
 
 const HELP: readonly string[] = [
@@ -100,15 +78,13 @@ function listLines(
 ): string[] {
   const { entries } = model;
   if (entries.length === 0) {
-    return fill(['  nothing happened in this session'], count);
+    return ['  nothing happened in this session'];
   }
-  const last = Math.max(0, entries.length - count);
-  const first = Math.max(0, Math.min(last, state.selected - Math.floor(count / 2)));
-  const lines = entries.slice(first, first + count).map((entry, index) => {
+  const first = firstShown(entries.length, count, state.selected);
+  return entries.slice(first, first + count).map((entry, index) => {
     const selected = first + index === state.selected;
     return listLine(entry, { model, state, selected, columns, style });
   });
-  return fill(lines, count);
 }
 
 interface ListLine {
@@ -200,13 +176,6 @@ function detailLines(
   ];
 }
 
-function rule(left: string, right: string, columns: number, style: Style): string {
-  const start = truncate(`── ${left} `, columns);
-  const end = right && textWidth(start) + textWidth(right) + 5 < columns ? ` ${right} ──` : '';
-  const fillWidth = Math.max(0, columns - textWidth(start) - textWidth(end));
-  return style.dim(`${start}${'─'.repeat(fillWidth)}${end}`);
-}
-
 function progressLine(model: ReplayModel, state: ReplayState, columns: number, style: Style) {
   const sign = state.playing ? '▶' : '❚❚';
   const left = `${padTo(sign, 2, 'left')} ${elapsed(state.timeMs)} `;
@@ -222,8 +191,4 @@ function keysLine(columns: number, style: Style): string {
   const keys = '↑↓ statement  space play  ←→ seek  [ ] scroll  n next denied  ? help  q quit';
   const short = '↑↓ select  space play  ? help  q quit';
   return style.dim(truncate(textWidth(keys) < columns ? keys : short, columns));
-}
-
-function fill(lines: readonly string[], count: number): string[] {
-  return [...lines.slice(0, count), ...Array<string>(Math.max(0, count - lines.length)).fill('')];
 }

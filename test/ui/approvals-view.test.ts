@@ -75,6 +75,57 @@ test('The view follows, approves what was shown with its binding, and leaves the
   expect(screen.text.endsWith(TERMINAL_RESET)).toBe(true);
 });
 
+async function openWith(approval: Approval) {
+  const feed = new Feed();
+  const opened = open(feed);
+  await opened.screen.until('asking the gateway');
+  feed.say([approval]);
+  await opened.screen.until(approval.id);
+  return { feed, ...opened };
+}
+
+test('Keys that come in one chunk count one by one, Enter among them', async () => {
+  const { feed, screen, keyboard, over } = await openWith(heldStatement());
+  keyboard.write('ax');
+  await screen.until('Reason, if any: x');
+  keyboard.write('\x7fok\rq');
+  await screen.until('approved request 7k3mq9xw2c4d');
+  expect(feed.decisions).toMatchObject([{ decision: 'approve', reason: 'ok' }]);
+  // What stood behind the Enter did nothing.
+  keyboard.write('?');
+  await screen.until('these keys');
+  keyboard.write('xq');
+  await over;
+});
+
+test('What begins a decision does not send it in the same chunk', async () => {
+  const { feed, screen, keyboard, over } = await openWith(heldStatement());
+  keyboard.write('ayes\r');
+  await screen.until('Reason, if any: yes');
+  keyboard.write('\x1b');
+  await screen.until('a approve');
+  keyboard.write('q');
+  await over;
+  expect(feed.decisions).toEqual([]);
+});
+
+test('What is pasted goes into a reason and never decides', async () => {
+  const { feed, screen, keyboard, over } = await openWith(heldStatement());
+  expect(screen.all).toContain('\x1b[?2004h');
+  keyboard.write('\x1b[200~a\r\x1b[201~');
+  keyboard.write('d');
+  await screen.until('Deny. Reason: ▏');
+  keyboard.write('\x1b[200~two\r\nlines q\x1b[201~');
+  await screen.until('two lines q');
+  expect(feed.decisions).toEqual([]);
+  keyboard.write('\r');
+  await screen.until('denied request');
+  expect(feed.decisions).toMatchObject([{ decision: 'deny', reason: 'two lines q' }]);
+  keyboard.write('q');
+  await over;
+  expect(screen.all).toContain('\x1b[?2004l');
+});
+
 test('A gateway that cannot be reached is said, and asked again', async () => {
   const feed = new Feed();
   const { screen, keyboard, over } = open(feed);

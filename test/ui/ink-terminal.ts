@@ -6,10 +6,13 @@ export class Screen extends Writable {
   readonly columns = 80;
   readonly rows = 24;
   text = '';
+  /** Since the beginning. */
+  all = '';
   #waiting: { readonly wanted: string; readonly found: () => void } | undefined;
 
   override _write(chunk: Buffer, _encoding: string, done: () => void): void {
     this.text += chunk.toString();
+    this.all += chunk.toString();
     if (this.#waiting && this.text.includes(this.#waiting.wanted)) {
       this.#waiting.found();
     }

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { buildTimeline } from '../../src/replay/build-timeline.ts';
-import { type Frame, replayFrame } from '../../src/ui/replay-frame.ts';
+import type { Frame } from '../../src/ui/frame.ts';
+import { replayFrame } from '../../src/ui/replay-frame.ts';
 import { collectReplay, type ReplayModel } from '../../src/ui/replay-model.ts';
 import {
   firstState,
