@@ -8,7 +8,7 @@
  *
  * The salt stops whoever sees a proof from guessing short rows.
  */
-import { createHash, createHmac, type KeyObject } from 'node:crypto';
+import { createHash, createHmac, type Hash, type KeyObject } from 'node:crypto';
 import { ByteWriter } from './byte-writer.ts';
 import { utf8 } from './encoding.ts';
 import { FormatError } from './format-error.ts';
@@ -16,6 +16,12 @@ import type { Direction, StreamOffsets } from './types.ts';
 
 /** A chunk never crosses a multiple of this in its own stream and direction. */
 export const CHUNK_BYTES = 65_536;
+
+/**
+ * In bulk, cuts are made at multiples of this in the stream, so that both sides know beforehand
+ * which cut a byte will belong to and can hash it as it passes. A multiple of a chunk.
+ */
+export const CUT_STEP_BYTES = 8 << 20;
 
 export const SALT_LENGTH = 16;
 
@@ -86,6 +92,20 @@ export function leafHash(
   place: ChunkPlace,
   parts: Iterable<Uint8Array>,
 ): Uint8Array {
+  const leaf = startLeaf(saltKey, place);
+  let total = 0;
+  for (const part of parts) {
+    leaf.update(part);
+    total += part.length;
+  }
+  if (total !== place.length) {
+    throw new RangeError(`chunk has ${total} bytes, its place says ${place.length}`);
+  }
+  return leaf.digest();
+}
+
+/** The hash of a leaf up to the bytes of its chunk. */
+export function startLeaf(saltKey: KeyObject, place: ChunkPlace): Hash {
   const { epoch, stream, direction, offset, length } = place;
   const position = new ByteWriter(13).u32(stream).u8(direction).u64(offset).finish();
   const salt = createHmac('sha256', saltKey).update(SALT_CONTEXT).update(position).digest();
@@ -96,16 +116,7 @@ export function leafHash(
     .bytes(position)
     .u32(length)
     .finish();
-  const leaf = createHash('sha256').update(head);
-  let total = 0;
-  for (const part of parts) {
-    leaf.update(part);
-    total += part.length;
-  }
-  if (total !== length) {
-    throw new RangeError(`chunk has ${total} bytes, its place says ${length}`);
-  }
-  return leaf.digest();
+  return createHash('sha256').update(head);
 }
 
 /** For people: `stream 2 down @2621440`. */

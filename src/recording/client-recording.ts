@@ -3,14 +3,16 @@
  * what the gateway says is recorded (up) and what has arrived here (down), and checks that the
  * gateway signs the same. A client without countersignature stops.
  */
-import { randomBytes } from 'node:crypto';
+import { createSecretKey, randomBytes } from 'node:crypto';
 import { HoopError } from '../errors.ts';
 import { openCertificate, type SessionCertificate } from './certificate.ts';
+import { CUT_STEP_BYTES } from './chunk.ts';
 import { encodeRecordedCut } from './cut.ts';
 import { CutProposer, type PendingCut } from './cut-proposer.ts';
 import type { SigningKey } from './ed25519.ts';
 import { sameBytes } from './encoding.ts';
 import { isListed, openKeyring } from './keyring.ts';
+import { LeafAhead } from './leaf-ahead.ts';
 import { LeafHasher } from './leaf-hasher.ts';
 import { sha256 } from './manifest.ts';
 import { RecordingStopped } from './recording-stopped.ts';
@@ -19,8 +21,12 @@ import { SessionWriter } from './session-writer.ts';
 import { claimSpool, createSpool, releaseSpool } from './spool.ts';
 import type { CutAck, CutProposal, Direction, EndReason, StreamOffsets } from './types.ts';
 
-/** A cut is proposed when this much is not covered … */
-const CUT_BYTES = 8 << 20;
+/** A cut is proposed when a stream has passed a multiple of CUT_STEP_BYTES, and with it is at least this … */
+const ALIGNED_CUT_BYTES = CUT_STEP_BYTES / 2;
+/** … or when this much is not covered, of many streams together … */
+const CUT_BYTES = 12 << 20;
+/** … which is looked at whenever this much more has passed … */
+const LOOK_EVERY_BYTES = 256 * 1024;
 /** … or this long after the first byte that is not. */
 const CUT_AFTER_MS = 5_000;
 /** The gateway's answer; it needs two syncs and some hashing. */
@@ -51,6 +57,7 @@ export class ClientRecording implements AsyncDisposable {
   readonly #system: RecordingSystem;
   readonly #writer: SessionWriter;
   readonly #hasher = new LeafHasher();
+  readonly #leaves: LeafAhead;
   readonly #proposer: CutProposer;
   readonly #stop = new AbortController();
   /** What the gateway has on its disk. */
@@ -60,6 +67,7 @@ export class ClientRecording implements AsyncDisposable {
   #pending: PendingCut | undefined;
   #proposing: Promise<void> | undefined;
   #uncoveredBytes = 0;
+  #lookAt = ALIGNED_CUT_BYTES;
   #cutTimer: NodeJS.Timeout | undefined;
   #answerTimer: NodeJS.Timeout | undefined;
   #isDue = false;
@@ -104,7 +112,9 @@ export class ClientRecording implements AsyncDisposable {
     this.certificate = certificate;
     this.#options = options;
     this.#system = options.system ?? realSystem;
+    this.#leaves = new LeafAhead(createSecretKey(saltKey));
     this.#writer = new SessionWriter({
+      leaves: this.#leaves,
       directory,
       session,
       side: 'client',
@@ -119,6 +129,7 @@ export class ClientRecording implements AsyncDisposable {
       gatewayKey: certificate.gatewayKey,
       source: { directory, dataKey, saltKey },
       hasher: this.#hasher,
+      ahead: this.#leaves,
     });
   }
 
@@ -206,6 +217,8 @@ export class ClientRecording implements AsyncDisposable {
       this.#writer.index.forget(stream, 0, up);
       this.#writer.index.forget(stream, 1, down);
     }
+    this.#leaves.forget(proposal.streams);
+    this.#lookAt = ALIGNED_CUT_BYTES;
     this.#proposer.commit(pending);
     this.#isDue = false;
     clearTimeout(this.#cutTimer);
@@ -265,7 +278,8 @@ export class ClientRecording implements AsyncDisposable {
   }
 
   #watch(): void {
-    if (this.#uncoveredBytes >= CUT_BYTES) {
+    if (this.#uncoveredBytes >= this.#lookAt) {
+      this.#lookAt = this.#uncoveredBytes + LOOK_EVERY_BYTES;
       this.#maybePropose();
     }
     this.#cutTimer ??= setTimeout(() => {
@@ -278,17 +292,22 @@ export class ClientRecording implements AsyncDisposable {
     if (this.#pending || this.#proposing || this.#closing || this.#stop.signal.aborted) {
       return;
     }
-    const streams = this.#coverable();
+    let streams = this.#coverable();
     if (this.#finished !== undefined && !this.#expectsMore()) {
       if (streams.length === 0) {
         this.#finished.resolve();
         this.#finished = undefined;
         return;
       }
-    } else if (this.#finished === undefined && !this.#isDue && this.#gainOf(streams) < CUT_BYTES) {
-      // What the gateway has not recorded does not count: it comes in small steps while the gateway
-      // is behind, and a cut for each of them would be one too many for it.
-      return;
+    } else if (this.#finished === undefined && !this.#isDue) {
+      const steps = this.#atSteps(streams);
+      if (this.#gainOf(steps) >= ALIGNED_CUT_BYTES) {
+        streams = steps;
+      } else if (this.#gainOf(streams) < CUT_BYTES) {
+        // What the gateway has not recorded does not count: it comes in small steps while the gateway
+        // is behind, and a cut for each of them would be one too many for it.
+        return;
+      }
     }
     if (streams.length === 0) {
       // Waits for the gateway's `recorded`, which comes here again.
@@ -301,6 +320,8 @@ export class ClientRecording implements AsyncDisposable {
 
   async #propose(streams: readonly StreamOffsets[]): Promise<void> {
     try {
+      this.#writer.flush();
+      this.#leaves.startEpoch(this.#proposer.ledger.epoch + 1, streams);
       // Signs nothing that is not on this disk either: after a crash the same bytes must be there.
       await this.#writer.sync();
       const pending = await this.#proposer.propose(
@@ -338,6 +359,19 @@ export class ClientRecording implements AsyncDisposable {
     return streams;
   }
 
+  /** The same up to the last multiple of CUT_STEP_BYTES. */
+  #atSteps(streams: readonly StreamOffsets[]): StreamOffsets[] {
+    return streams.flatMap(({ stream, up, down }) => {
+      const covered = this.#proposer.ledger.offsets(stream);
+      const steps = {
+        stream,
+        up: Math.max(covered.up, lastStep(up)),
+        down: Math.max(covered.down, lastStep(down)),
+      };
+      return steps.up > covered.up || steps.down > covered.down ? [steps] : [];
+    });
+  }
+
   /** Bytes that a cut of these streams would newly cover. */
   #gainOf(streams: readonly StreamOffsets[]): number {
     return streams.reduce((sum, { stream, up, down }) => {
@@ -369,6 +403,10 @@ export class ClientRecording implements AsyncDisposable {
     clearTimeout(this.#answerTimer);
     this.#stop.abort(new RecordingStopped(endReason, 'HOOP_EVIDENCE_MISMATCH', message));
   }
+}
+
+function lastStep(offset: number): number {
+  return Math.floor(offset / CUT_STEP_BYTES) * CUT_STEP_BYTES;
 }
 
 /** Everything that the signatures rest on must be what was pinned and asked for. */

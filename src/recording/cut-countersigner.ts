@@ -10,8 +10,10 @@ import type { DataIndex } from './data-index.ts';
 import { type SigningKey, signEd25519, verifyEd25519 } from './ed25519.ts';
 import { fromBase64, toBase64 } from './encoding.ts';
 import { FormatError } from './format-error.ts';
-import { type LeafJob, leafJob } from './hash-leaves.ts';
+import type { LeafJob } from './hash-leaves.ts';
+import type { LeafAhead } from './leaf-ahead.ts';
 import type { LeafHasher } from './leaf-hasher.ts';
+import { leavesOf } from './leaves-of.ts';
 import type { AgreedCut, CutAck, CutProposal, StreamOffsets } from './types.ts';
 
 export type CutOutcome =
@@ -48,6 +50,8 @@ export interface CountersignerOptions {
   readonly gatewayKey: SigningKey;
   readonly source: Pick<LeafJob, 'directory' | 'dataKey' | 'saltKey'>;
   readonly hasher: LeafHasher;
+  /** What was hashed while it was recorded; of a recording that has ended there is none. */
+  readonly ahead?: LeafAhead;
   /** Cuts that were agreed on before. */
   readonly ledger?: CutLedger;
   readonly last?: AgreedCut | undefined;
@@ -98,8 +102,7 @@ export class CutCountersigner {
     const { plan } = planned;
     // Sign nothing that is not on disk.
     await bytes.sync();
-    const job = leafJob(this.#options.source, plan.places, bytes.index);
-    const leaves = await this.#options.hasher.hash(job);
+    const leaves = await leavesOf(plan.places, bytes.index, this.#options);
     const result = this.ledger.evaluate(plan, leaves);
     const ours = toBase64(result.root);
     if (ours !== cut.root || result.treeSize !== cut.treeSize) {

@@ -6,8 +6,10 @@ import type { DataIndex } from './data-index.ts';
 import { type SigningKey, signEd25519, verifyEd25519 } from './ed25519.ts';
 import { fromBase64, toBase64 } from './encoding.ts';
 import { FormatError } from './format-error.ts';
-import { type LeafJob, leafJob } from './hash-leaves.ts';
+import type { LeafJob } from './hash-leaves.ts';
+import type { LeafAhead } from './leaf-ahead.ts';
 import type { LeafHasher } from './leaf-hasher.ts';
+import { leavesOf } from './leaves-of.ts';
 import type { CutAck, CutProposal, StreamOffsets } from './types.ts';
 
 export interface ProposerOptions {
@@ -16,6 +18,8 @@ export interface ProposerOptions {
   readonly gatewayKey: Uint8Array;
   readonly source: Pick<LeafJob, 'directory' | 'dataKey' | 'saltKey'>;
   readonly hasher: LeafHasher;
+  /** What was hashed while it was recorded; of a recording that has ended there is none. */
+  readonly ahead?: LeafAhead;
   readonly ledger?: CutLedger;
 }
 
@@ -41,8 +45,7 @@ export class CutProposer {
     nowMs: number,
   ): Promise<PendingCut> {
     const plan = this.ledger.plan(streams);
-    const job = leafJob(this.#options.source, plan.places, index);
-    const leaves = await this.#options.hasher.hash(job);
+    const leaves = await leavesOf(plan.places, index, this.#options);
     const result = this.ledger.evaluate(plan, leaves);
     const { epoch } = plan;
     const { treeSize, root } = result;

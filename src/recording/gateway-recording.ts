@@ -9,10 +9,12 @@
  *     backpressure()    too much is not agreed yet: neither leg may go on
  *     stopped           the session must end
  */
+import { createSecretKey } from 'node:crypto';
 import { HoopError } from '../errors.ts';
 import { type CutCheck, CutCountersigner, type CutOutcome } from './cut-countersigner.ts';
 import type { SigningKey } from './ed25519.ts';
 import { utf8 } from './encoding.ts';
+import { LeafAhead } from './leaf-ahead.ts';
 import { endBody } from './notice-bodies.ts';
 import { writePrivateFile } from './private-file.ts';
 import { type RecordingKeys, storeRecordingKeys } from './recording-keys.ts';
@@ -68,6 +70,7 @@ export class GatewayRecording implements AsyncDisposable {
   readonly #writer: SessionWriter;
   readonly #system: RecordingSystem;
   readonly #countersigner: CutCountersigner;
+  readonly #leaves: LeafAhead;
   readonly #signedCuts: SignedCuts;
   readonly #stop = new AbortController();
   readonly #budget: SmallCutBudget;
@@ -94,7 +97,9 @@ export class GatewayRecording implements AsyncDisposable {
     this.directory = directory;
     this.#system = options.system ?? realSystem;
     this.#budget = new SmallCutBudget(this.#system.nowMs());
+    this.#leaves = new LeafAhead(createSecretKey(keys.saltKey));
     this.#writer = new SessionWriter({
+      leaves: this.#leaves,
       directory,
       session,
       side: 'gateway',
@@ -110,6 +115,7 @@ export class GatewayRecording implements AsyncDisposable {
       gatewayKey: options.gatewayKey,
       source: { directory, dataKey: keys.dataKey, saltKey: keys.saltKey },
       hasher: options.store.hasher,
+      ahead: this.#leaves,
     });
   }
 
@@ -211,6 +217,10 @@ export class GatewayRecording implements AsyncDisposable {
       // Not lost: the client offers it again over HTTP.
       return Promise.reject(new HoopError('HOOP_SESSION_ENDED', 'the recording is closed'));
     }
+    // Now, not when it is agreed on: what comes meanwhile is beyond what the client has seen.
+    if (cut.epoch === this.#countersigner.ledger.epoch) {
+      this.#leaves.startEpoch(cut.epoch + 1, cut.streams);
+    }
     const outcome = this.#cutting.then(() => this.#acceptCut(cut));
     this.#cutting = outcome.catch(() => undefined);
     return outcome;
@@ -298,6 +308,7 @@ export class GatewayRecording implements AsyncDisposable {
       this.#writer.index.forget(stream, 0, up);
       this.#writer.index.forget(stream, 1, down);
     }
+    this.#leaves.forget(streams);
     this.#unsealedBytes -= bytes;
     clearTimeout(this.#lagTimer);
     this.#lagTimer = undefined;

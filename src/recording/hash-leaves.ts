@@ -47,7 +47,8 @@ export function leafJob(
       last !== undefined &&
       head?.stream === place.stream &&
       head.direction === place.direction &&
-      head.epoch === place.epoch
+      head.epoch === place.epoch &&
+      endOf(last.at(-1)) === place.offset
     ) {
       last.push(place);
     } else {
@@ -57,6 +58,10 @@ export function leafJob(
   }
   const { directory, dataKey, saltKey } = source;
   return { directory, dataKey, saltKey, bytes, runs: groups.map((group) => runOf(group, index)) };
+}
+
+function endOf(place: ChunkPlace | undefined): number {
+  return place === undefined ? 0 : place.offset + place.length;
 }
 
 function runOf(group: readonly ChunkPlace[], index: DataIndex): LeafRun {

@@ -8,6 +8,7 @@ import { DataIndex } from './data-index.ts';
 import { utf8 } from './encoding.ts';
 import { type FrameType, MAX_BODY_LENGTH, TAG_LENGTH } from './frame.ts';
 import { encodeGroupRecordHead } from './group-body.ts';
+import type { LeafAhead } from './leaf-ahead.ts';
 import { type FramePosition, SegmentWriter, type SegmentWriterOptions } from './segment-writer.ts';
 import {
   CONTROL_STREAM,
@@ -41,11 +42,14 @@ interface DataPlace {
   readonly direction: Direction;
   readonly offset: number;
   readonly length: number;
+  readonly parts: readonly Uint8Array[];
 }
 
 export type SessionWriterOptions = Omit<SegmentWriterOptions, 'onSyncStart' | 'onSynced'> & {
   /** The streams whose recorded offsets moved with this sync. */
   readonly onRecorded: (streams: readonly StreamOffsets[]) => void;
+  /** Hashes what has been written, in order; a reader of the files needs none. */
+  readonly leaves: LeafAhead;
 };
 
 /**
@@ -55,6 +59,7 @@ export type SessionWriterOptions = Omit<SegmentWriterOptions, 'onSyncStart' | 'o
  */
 export class SessionWriter {
   readonly #writer: SegmentWriter;
+  readonly #leaves: LeafAhead;
   #waiting: Waiting[] = [];
   #waitingBytes = 0;
   #waitingData: DataPlace[] = [];
@@ -71,6 +76,7 @@ export class SessionWriter {
   #downBytes = 0;
 
   constructor(options: SessionWriterOptions) {
+    this.#leaves = options.leaves;
     this.#writer = new SegmentWriter({
       ...options,
       onSyncStart: () => {
@@ -111,6 +117,7 @@ export class SessionWriter {
     const { up, down } = state;
     this.event({ type: 'stream.close', stream, up, down, reason });
     state.open = false;
+    this.#leaves.close(stream);
     return { stream, up, down };
   }
 
@@ -209,7 +216,7 @@ export class SessionWriter {
     length: number,
   ): void {
     const offset = advance(state, direction, length);
-    this.#waitingData.push({ stream, direction, offset, length });
+    this.#waitingData.push({ stream, direction, offset, length, parts });
     this.#collect('data', encodeDataPrefix(stream, direction, offset), ...parts);
   }
 
@@ -261,11 +268,13 @@ export class SessionWriter {
       encodeDataPrefix(stream, direction, offset),
       ...parts,
     );
-    this.#written({ stream, direction, offset, length }, place);
+    this.#written({ stream, direction, offset, length, parts }, place);
   }
 
-  #written({ stream, direction, offset, length }: DataPlace, place: FramePosition): void {
+  #written(data: DataPlace, place: FramePosition): void {
+    const { stream, direction, offset, length, parts } = data;
     this.index.add(stream, direction, offset, length, place);
+    this.#leaves.add(stream, direction, parts);
     if (direction === 0) {
       this.#upBytes += length;
     } else {

@@ -1,0 +1,111 @@
+import { createSecretKey, randomBytes } from 'node:crypto';
+import { describe, expect, test } from 'vitest';
+import {
+  CHUNK_BYTES,
+  type ChunkPlace,
+  CUT_STEP_BYTES,
+  chunksOfCut,
+  leafHash,
+} from '../../src/recording/chunk.ts';
+import { LeafAhead } from '../../src/recording/leaf-ahead.ts';
+import type { StreamOffsets } from '../../src/recording/types.ts';
+
+const KEY = createSecretKey(Buffer.alloc(32, 1));
+
+/** A stream of bytes down, cut where a test says, with what was hashed ahead. */
+class Bench {
+  readonly ahead = new LeafAhead(KEY);
+  readonly #bytes: Buffer[] = [];
+  #covered: StreamOffsets = { stream: 1, up: 0, down: 0 };
+  #epoch = 0;
+
+  add(length: number): void {
+    const bytes = randomBytes(length);
+    this.#bytes.push(bytes);
+    // In two parts, as they come from a socket.
+    const half = Math.floor(length / 3);
+    this.ahead.add(1, 1, [bytes.subarray(0, half), bytes.subarray(half)]);
+  }
+
+  /** How many of the chunks up to here were hashed ahead; each must be right. */
+  cut(down: number, late: () => void = () => undefined): { known: number; chunks: number } {
+    const to = { stream: 1, up: 0, down };
+    const places = chunksOfCut(this.#epoch, new Map([[1, this.#covered]]), [to]);
+    this.ahead.startEpoch(this.#epoch + 1, [to]);
+    late();
+    const all = Buffer.concat(this.#bytes);
+    const right = (place: ChunkPlace): Uint8Array =>
+      leafHash(KEY, place, [all.subarray(place.offset, place.offset + place.length)]);
+    const known = places.filter((place) => {
+      const leaf = this.ahead.take(place);
+      expect(leaf === undefined || Buffer.compare(leaf, right(place)) === 0).toBe(true);
+      return leaf !== undefined;
+    });
+    this.ahead.forget([to]);
+    this.#covered = to;
+    this.#epoch += 1;
+    return { known: known.length, chunks: places.length };
+  }
+}
+
+describe('leaves hashed ahead', () => {
+  test('are known for whole chunks, and not for the one that a cut ends in', () => {
+    const bench = new Bench();
+    bench.add(3 * CHUNK_BYTES + 10);
+    expect(bench.cut(3 * CHUNK_BYTES + 10)).toEqual({ known: 3, chunks: 4 });
+    // The next begins in the middle of a chunk, and that is known as well.
+    bench.add(2 * CHUNK_BYTES);
+    expect(bench.cut(5 * CHUNK_BYTES + 10)).toEqual({ known: 2, chunks: 3 });
+  });
+
+  test('are not given out for another cut than was assumed', () => {
+    const bench = new Bench();
+    bench.add(6 * CHUNK_BYTES);
+    // The cut goes less far than what was hashed under its number.
+    expect(bench.cut(2 * CHUNK_BYTES + 5)).toEqual({ known: 2, chunks: 3 });
+    bench.add(3 * CHUNK_BYTES);
+    // Four came too early, the three behind them are right.
+    expect(bench.cut(9 * CHUNK_BYTES)).toEqual({ known: 3, chunks: 7 });
+  });
+
+  test('are right for cuts at the steps of bulk, although more has come already', () => {
+    const bench = new Bench();
+    bench.add(CUT_STEP_BYTES + 5 * CHUNK_BYTES + 77);
+    const chunks = CUT_STEP_BYTES / CHUNK_BYTES;
+    expect(bench.cut(CUT_STEP_BYTES, () => bench.add(CHUNK_BYTES))).toEqual({
+      known: chunks,
+      chunks,
+    });
+    bench.add(2 * CUT_STEP_BYTES);
+    expect(bench.cut(2 * CUT_STEP_BYTES)).toEqual({ known: chunks, chunks });
+    expect(bench.cut(3 * CUT_STEP_BYTES)).toEqual({ known: chunks, chunks });
+  });
+
+  test('are right whatever is cut where', () => {
+    const bench = new Bench();
+    let recorded = 0;
+    let covered = 0;
+    let known = 0;
+    for (let round = 0; round < 60; round += 1) {
+      const length = Math.floor(Math.random() * 4 * CHUNK_BYTES) + 1;
+      bench.add(length);
+      recorded += length;
+      covered += 1 + Math.floor(Math.random() * (recorded - covered));
+      known += bench.cut(covered).known;
+    }
+    expect(known).toBeGreaterThan(0);
+  });
+
+  test('of a stream that has ended nothing is kept when it is covered', () => {
+    const ahead = new LeafAhead(KEY);
+    const place = { epoch: 0, stream: 5, direction: 0, offset: 0, length: CHUNK_BYTES } as const;
+    ahead.add(5, 0, [Buffer.alloc(CHUNK_BYTES + 1)]);
+    ahead.close(5);
+    expect(ahead.take(place)).toBeDefined();
+    ahead.forget([{ stream: 5, up: CHUNK_BYTES + 1, down: 0 }]);
+    expect(ahead.take(place)).toBeUndefined();
+    // A later one of this number would begin anew, which no session does.
+    ahead.add(5, 0, [Buffer.alloc(CHUNK_BYTES)]);
+    expect(ahead.take(place)).toBeDefined();
+  });
+});
