@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { HoopError } from '../errors.ts';
+import { encodeCancelPosition } from '../protocol/carrier/cancel-position.ts';
 import { type CancelRequest, encodeCancelRequest } from '../protocol/pg/cancel-request.ts';
 import { makeScramVerifier } from '../protocol/pg/scram-server.ts';
 import { MIN_SCRAM_ITERATIONS, type ScramVerifier } from '../protocol/pg/scram-sha-256.ts';
@@ -190,18 +191,21 @@ export class LocalPort implements AsyncDisposable {
     { startup }: Extract<LocalLogin, { type: 'session' }>,
   ): Promise<void> {
     const tunnel = await this.#openTunnel(socket, 'postgres');
-    tunnel.write(encodeStartupMessage(startup, BYTES));
-    await relayConnection({ socket, tunnel, cancelKeys: this.#cancelKeys });
+    const bytes = encodeStartupMessage(startup, BYTES);
+    tunnel.write(bytes);
+    const cancelKeys = this.#cancelKeys;
+    await relayConnection({ socket, tunnel, cancelKeys, startupBytes: bytes.length });
   }
 
   /** libpq waits for the connection to be closed as the sign that the request was dealt with. */
   async #cancel(socket: Socket, request: CancelRequest): Promise<void> {
-    if (!this.#cancelKeys.has(request.processId, request.secretKey)) {
+    const sentBytes = this.#cancelKeys.sentBytes(request.processId, request.secretKey);
+    if (sentBytes === undefined) {
       throw new LocalRefusal('unknown cancel key');
     }
     const tunnel = await this.#openTunnel(socket, 'cancel');
     tunnel.resume();
-    tunnel.write(encodeCancelRequest(request));
+    tunnel.write(Buffer.concat([encodeCancelRequest(request), encodeCancelPosition(sentBytes)]));
     await once(tunnel, 'close');
     await closeGently(socket);
   }

@@ -24,8 +24,11 @@ export async function relayConnection(connection: {
   readonly socket: Socket;
   readonly tunnel: Tunnel;
   readonly cancelKeys: LocalCancelKeys;
+  /** Of the StartupMessage, which has been sent. */
+  readonly startupBytes: number;
 }): Promise<void> {
   const { socket, tunnel, cancelKeys } = connection;
+  let sentBytes = connection.startupBytes;
   let processId: number | undefined;
   const scanner = new MessageScanner({
     decide: (type) => (type === BACKEND.BackendKeyData ? 'whole' : 'pass'),
@@ -36,12 +39,13 @@ export async function relayConnection(connection: {
       if (item.kind === 'message') {
         const key = decodeBackendKeyData(item.body);
         processId = key.processId;
-        cancelKeys.add(key.processId, key.secretKey);
+        cancelKeys.add(key.processId, key.secretKey, () => sentBytes);
       }
     }),
   );
   let saidGoodbye = false;
   const up = pump(socket, tunnel, (chunk) => {
+    sentBytes += chunk.length;
     saidGoodbye = chunk.length === TERMINATE_LENGTH && chunk[0] === FRONTEND.Terminate;
   })
     // Nearly all do, and then there is nothing to find out.

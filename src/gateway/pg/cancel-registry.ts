@@ -3,7 +3,7 @@ import type { CancelRegistry } from './types.ts';
 
 interface CancelKey {
   readonly secretKey: Uint8Array;
-  readonly cancel: () => Promise<void>;
+  readonly cancel: (sentBefore: number | undefined) => Promise<void>;
   readonly stream: number;
 }
 
@@ -17,10 +17,10 @@ export function createCancelRegistry(): CancelRegistry {
     remove(processId) {
       keys.delete(processId);
     },
-    async cancel(processId, secretKey) {
+    async cancel(processId, secretKey, sentBefore) {
       const key = keys.get(processId);
       if (key === undefined || !isEqual(key.secretKey, secretKey)) return undefined;
-      await key.cancel();
+      await key.cancel(sentBefore);
       return key.stream;
     },
   };

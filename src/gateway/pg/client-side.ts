@@ -80,10 +80,8 @@ export class ClientSide {
 
   /** @returns 'terminated' after Terminate. */
   async handle(item: ScannedItem): Promise<'terminated' | undefined> {
-    const { copy, stopping } = this.#state;
-    if (stopping !== undefined) await stopping;
-    this.#state.stopping = undefined;
-    const { queue } = this.#state;
+    const { copy, queue } = this.#state;
+    while (this.#state.stopping !== undefined) await this.#state.stopping;
     if (queue.length >= MAX_PENDING) {
       await this.#state.waitForTarget(() => queue.length < MAX_PENDING);
     }
@@ -109,8 +107,11 @@ export class ClientSide {
       if (!this.#state.skipping) this.#state.sendData(item.bytes);
       return undefined;
     }
-    if (await this.#misplaced.isSpent(item.type)) return undefined;
-    await this.#request(item.type, item.body, item.bytes, at);
+    this.#state.take(at);
+    if (!(await this.#misplaced.isSpent(item.type))) {
+      await this.#request(item.type, item.body, item.bytes, at);
+    }
+    this.#state.take(undefined);
     return undefined;
   }
 

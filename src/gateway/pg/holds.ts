@@ -154,7 +154,7 @@ export class Holds {
       stopped.resolve(stop);
     };
     const over = (): void => end('gone');
-    state.withdrawHeld = () => end('cancelled');
+    state.hold(() => end('cancelled'));
     const waited = state.options.onWaiting?.();
     state.ended.signal.addEventListener('abort', over, { once: true });
     try {
@@ -182,7 +182,7 @@ export class Holds {
       throw error;
     } finally {
       waited?.();
-      state.withdrawHeld = undefined;
+      state.hold(undefined);
       state.ended.signal.removeEventListener('abort', over);
     }
   }

@@ -24,6 +24,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { HoopError, ProtocolError } from '../../errors.ts';
 import type { Refusal } from '../../policy/types.ts';
+import { decodeCancelPosition } from '../../protocol/carrier/cancel-position.ts';
 import type { CancelRequest } from '../../protocol/pg/cancel-request.ts';
 import type { StartupMessage } from '../../protocol/pg/startup-message.ts';
 import { type NativeError, toErrorResponse } from '../to-error-response.ts';
@@ -101,7 +102,7 @@ class PostgresStream {
 
   async serve(): Promise<string> {
     const first = await this.#untilOver(this.#firstPacket());
-    if (first.packet.type === 'CancelRequest') return this.#cancel(first.packet);
+    if (first.packet.type === 'CancelRequest') return this.#cancel(first.packet, first.rest);
     const refused = refuseStartup(first.packet, this.#options);
     if (refused !== undefined) {
       await this.sayFatal(refused);
@@ -120,7 +121,12 @@ class PostgresStream {
     this.#state = state;
     const greeting = greet(first.packet, target);
     const { cancelKeys, stream } = options;
-    cancelKeys.add(greeting.processId, greeting.secretKey, () => state.cancel(), stream);
+    cancelKeys.add(
+      greeting.processId,
+      greeting.secretKey,
+      (sentBefore) => state.cancel(sentBefore),
+      stream,
+    );
     const unlisten = options.onGrantEnded?.(() => {
       // It fails only with the stream itself, or because no cancel got through: then it runs on.
       cancelWithoutRight(state).catch(() => undefined);
@@ -178,11 +184,11 @@ class PostgresStream {
     }
   }
 
-  async #cancel(request: CancelRequest): Promise<string> {
+  async #cancel(request: CancelRequest, rest: Uint8Array): Promise<string> {
     const { cancelKeys } = this.#options;
     const { processId, secretKey } = request;
     this.story.written();
-    const forStream = await cancelKeys.cancel(processId, secretKey);
+    const forStream = await cancelKeys.cancel(processId, secretKey, decodeCancelPosition(rest));
     this.story.cancelled(forStream);
     return forStream === undefined ? 'cancel with an unknown key' : 'cancel';
   }

@@ -39,11 +39,9 @@ export class StreamState {
   segment = 0;
   /** What errors and notices at the end of the open transaction may show of its statements. */
   deferred = { values: false, userCode: false };
-  /** Withdraws the statement that waits for approval, if one does: it never reaches the target. */
-  withdrawHeld: (() => void) | undefined;
   /** Of the client since the last Sync or Query: Bind, Parse and Close behind a Bind, Execute. */
   readonly inSegment = { binds: 0, renames: 0, runs: 0 };
-  /** A cancel of the gateway's own is on its way. */
+  /** A cancel is on its way to the target: what is sent now it might hit instead. */
   stopping: Promise<void> | undefined;
   /** Extended messages were sent since the last Sync or Query. */
   segmentIsOpen = false;
@@ -53,6 +51,14 @@ export class StreamState {
   withholding = false;
   /** The target may keep answers in its buffer until a Flush or Sync. */
   #unflushed = false;
+  /** Withdraws the statement that waits for approval, if one does: it never reaches the target. */
+  #withdrawHeld: (() => void) | undefined;
+  /** Offset in the up stream of the message that is being dealt with. */
+  #inHandAt: number | undefined;
+  /** Whoever waits for that hears of its end, and of a hold. */
+  #handChanged: PromiseWithResolvers<void> | undefined;
+  /** The segment of the client that was begun last, and the offset of its first message. */
+  readonly #begun = { segment: -1, at: 0 };
   /** Sent, and with an effect on names or settings that is not confirmed yet. */
   readonly #disturbing = new Set<Entry>();
 
@@ -105,6 +111,10 @@ export class StreamState {
     this.toTarget.push(message);
     this.queue.push(entry);
     if (disturbs) this.#disturbing.add(entry);
+    if (entry.origin === 'client' && this.#begun.segment !== entry.segment) {
+      this.#begun.segment = entry.segment;
+      this.#begun.at = this.#inHandAt ?? 0;
+    }
     if (entry.kind === 'sync' || entry.kind === 'query' || entry.kind === 'function-call') {
       // It may end an implicit transaction, and with it what SET LOCAL did.
       if (this.settings.placeMoved) this.#disturbing.add(entry);
@@ -198,10 +208,72 @@ export class StreamState {
     this.release().catch((error: unknown) => this.ended.abort(error));
   }
 
-  /** A CancelRequest: what is held never reaches the target, and so its cancel does not either. */
-  async cancel(): Promise<void> {
-    if (this.withdrawHeld === undefined) await this.target.cancel();
-    else this.withdrawHeld();
+  /** The message at this offset is being dealt with; undefined: it has been. */
+  take(at: number | undefined): void {
+    this.#inHandAt = at;
+    if (at === undefined) this.#noteHand();
+  }
+
+  /** The message in hand waits for approval; undefined: no longer. */
+  hold(withdraw: (() => void) | undefined): void {
+    this.#withdrawHeld = withdraw;
+    this.#noteHand();
+  }
+
+  /**
+   * A CancelRequest. It hits what it would hit directly: the first statement without an answer, if
+   * the client had sent it by then, also one that has not got to the target yet. What is held never
+   * reaches the target, and so its cancel does not either.
+   * @param sentBefore bytes of the up stream that had been sent when the client asked.
+   */
+  async cancel(sentBefore = Number.POSITIVE_INFINITY): Promise<void> {
+    while (!this.ended.signal.aborted) {
+      const isInHand = this.#inHandAt !== undefined && this.#inHandAt < sentBefore;
+      if (this.#withdrawHeld !== undefined) {
+        if (isInHand) this.#withdrawHeld();
+        return;
+      }
+      const head = this.queue.find(({ origin }) => origin === 'client');
+      if (head !== undefined) {
+        const isLater = head.segment === this.#begun.segment && this.#begun.at >= sentBefore;
+        if (!isLater) await this.#cancelAtTarget();
+        return;
+      }
+      if (!isInHand) return;
+      // It is being decided. A cancel that came before it would be lost, as one that comes after.
+      await this.#nextHand();
+    }
+  }
+
+  #noteHand(): void {
+    this.#handChanged?.resolve();
+    this.#handChanged = undefined;
+  }
+
+  async #nextHand(): Promise<void> {
+    const { signal } = this.ended;
+    this.#handChanged ??= Promise.withResolvers();
+    const { promise, resolve } = this.#handChanged;
+    const give = (): void => resolve();
+    signal.addEventListener('abort', give, { once: true });
+    await promise;
+    signal.removeEventListener('abort', give);
+  }
+
+  async #cancelAtTarget(): Promise<void> {
+    // What is in line comes first: it may be what is meant.
+    this.toTarget.flush()?.catch(() => undefined);
+    const cancelled = this.target.cancel();
+    this.#stop(cancelled);
+    await cancelled;
+  }
+
+  /** The client's next message waits for it, whatever becomes of it. */
+  #stop(cancelled: Promise<void>): void {
+    const over = Promise.allSettled([this.stopping, cancelled]).then(() => {
+      if (this.stopping === over) this.stopping = undefined;
+    });
+    this.stopping = over;
   }
 
   /**
@@ -211,7 +283,7 @@ export class StreamState {
   stopRunning(entry: Entry | undefined): void {
     if (this.queue.last?.segment !== entry?.segment) return;
     // When the cancel does not get through the statement runs to its end, unseen.
-    this.stopping = this.target.cancel().catch(() => undefined);
+    this.#stop(this.target.cancel());
   }
 
   /** Waits until `isDone`, which the target's answers bring about. */

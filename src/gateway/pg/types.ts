@@ -61,10 +61,22 @@ export interface ClientCertificate {
 
 /** The cancel keys that this gateway has given out, for one session. */
 export interface CancelRegistry {
-  add(processId: number, secretKey: Uint8Array, cancel: () => Promise<void>, stream: number): void;
+  add(
+    processId: number,
+    secretKey: Uint8Array,
+    cancel: (sentBefore: number | undefined) => Promise<void>,
+    stream: number,
+  ): void;
   remove(processId: number): void;
-  /** @returns the stream whose statement is being cancelled, or undefined: no such key here. */
-  cancel(processId: number, secretKey: Uint8Array): Promise<number | undefined>;
+  /**
+   * @param sentBefore bytes of the up stream that the client had sent when it asked; undefined: all.
+   * @returns the stream whose statement is being cancelled, or undefined: no such key here.
+   */
+  cancel(
+    processId: number,
+    secretKey: Uint8Array,
+    sentBefore?: number,
+  ): Promise<number | undefined>;
 }
 
 /** The target's catalog, kept fresh by one connection of the gateway's own per target. */

@@ -4,6 +4,7 @@ import { connect } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import { HoopError } from '../../../src/errors.ts';
 import { errorFields } from '../../../src/gateway/log.ts';
+import { encodeCancelPosition } from '../../../src/protocol/carrier/cancel-position.ts';
 import { decodeBackendKeyData } from '../../../src/protocol/pg/backend-key-data.ts';
 import { encodeCancelRequest } from '../../../src/protocol/pg/cancel-request.ts';
 import { encodeStartupMessage } from '../../../src/protocol/pg/startup-message.ts';
@@ -194,10 +195,69 @@ describe('cancel', () => {
     await using client = await RawClient.open(bench.port);
     client.send(query('DROP TABLE x'));
     await asked.promise;
-    await cancel(bench, keyOf(client));
+    const cancelled = cancel(bench, keyOf(client));
     thinking.resolve();
+    await cancelled;
     await client.until((all) => all.filter(({ type }) => type === 'Z').length === 2);
     expect(errors(client.received)[0]?.['R']).toBe('HOOP_DENIED');
+  });
+});
+
+describe('a cancel that says how much had been sent', () => {
+  async function cancelBehind(bench: Bench, client: RawClient, sentBytes: number): Promise<void> {
+    const socket = connect(bench.port, '127.0.0.1');
+    socket.write(
+      Buffer.concat([encodeCancelRequest(keyOf(client)), encodeCancelPosition(sentBytes)]),
+    );
+    socket.resume();
+    await once(socket, 'close');
+  }
+
+  test('does not hit a statement that was sent later', async () => {
+    await using bench = await startBench({ target: target() });
+    await using client = await RawClient.open(bench.port);
+    await client.ask([query('SELECT 1')]);
+    const sentBytes = client.socket.bytesWritten;
+    client.send(query("SELECT pg_sleep(0.5), 'slept' /* sleeper-5 */"));
+    await untilRunning('sleeper-5', 1);
+    await cancelBehind(bench, client, sentBytes);
+    await client.until((all) => all.filter(({ type }) => type === 'Z').length === 3);
+    expect(errors(client.received)).toEqual([]);
+  });
+
+  test('hits one that was sent before, and not the one behind it', async () => {
+    await using bench = await startBench({ target: target() });
+    await using client = await RawClient.open(bench.port);
+    client.send(query('SELECT pg_sleep(60) /* sleeper-6 */'));
+    await untilRunning('sleeper-6', 1);
+    const sentBytes = client.socket.bytesWritten;
+    const cancelled = cancelBehind(bench, client, sentBytes);
+    client.send(query("SELECT pg_sleep(0.2), 'slept'"));
+    await cancelled;
+    await client.until((all) => all.filter(({ type }) => type === 'Z').length === 3);
+    expect(errors(client.received)).toMatchObject([{ C: '57014' }]);
+    expect(rows(client.received)).toEqual([['', 'slept']]);
+  });
+
+  test('waits for a statement that is still being decided', async () => {
+    const thinking = Promise.withResolvers<void>();
+    const asked = Promise.withResolvers<void>();
+    await using bench = await startBench({
+      target: target(),
+      script: async () => {
+        asked.resolve();
+        await thinking.promise;
+        return {};
+      },
+    });
+    await using client = await RawClient.open(bench.port);
+    client.send(query('SELECT pg_sleep(60)'));
+    await asked.promise;
+    const cancelled = cancelBehind(bench, client, client.socket.bytesWritten);
+    thinking.resolve();
+    await cancelled;
+    await client.until((all) => all.filter(({ type }) => type === 'Z').length === 2);
+    expect(errors(client.received)).toMatchObject([{ C: '57014' }]);
   });
 });
 
