@@ -46,6 +46,15 @@ export class BucketMap<K extends number | string, V> {
     return own.size === 0 ? this : new BucketMap(buckets, size);
   }
 
+  keysOutside(keys: ReadonlySet<K>): K[] {
+    const outside: K[] = [];
+    for (const bucket of this.#buckets) {
+      if (bucket === undefined) continue;
+      for (const key of bucket.keys()) if (!keys.has(key)) outside.push(key);
+    }
+    return outside;
+  }
+
   *keys(): Generator<K> {
     for (const bucket of this.#buckets) if (bucket !== undefined) yield* bucket.keys();
   }

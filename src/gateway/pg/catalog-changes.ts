@@ -68,10 +68,12 @@ function hasRelations(section: OwnedSection): boolean {
 }
 
 /** What was there before, is another one now, and may stand in the text of a view. */
-function namedInTexts(before: CatalogState, { owners }: Changed): ReadonlySet<number> {
+function namedInTexts(before: CatalogState, { state, owners }: Changed): ReadonlySet<number> {
   return new Set(
     NAMED.flatMap((section) =>
-      [...(owners.get(section) ?? [])].filter((owner) => before.owned[section].has(owner)),
+      [...(owners.get(section) ?? [])].filter(
+        (owner) => before.owned[section].has(owner) && state.owned[section].has(owner),
+      ),
     ),
   );
 }

@@ -12,101 +12,14 @@
  */
 import type { ChangeScope } from '../../policy/sql/types.ts';
 import { BucketMap } from './bucket-map.ts';
-import { type OwnedSection, USER, type WholeSection } from './catalog-queries.ts';
+import type { OwnedSection, WholeSection } from './catalog-queries.ts';
 import type { Row } from './catalog-rows.ts';
-
-interface Tracked {
-  readonly name: string;
-  /** Tells its rows apart. */
-  readonly key: string;
-  /** The object that a row belongs to. */
-  readonly owner: string;
-  readonly where?: string;
-  /** What must be read again of the owner. */
-  readonly owned?: readonly OwnedSection[];
-  /** What must be read again as a whole. */
-  readonly whole?: WholeSection;
-}
-
-/** Whose rows come and go with the object that they belong to, and never alone: DROP COLUMN keeps the row. */
-const COLUMNS = 'pg_attribute';
-
-const users = (column: string): string =>
-  `x.${column} OPERATOR(pg_catalog.>=) ${USER}::pg_catalog.oid`;
-
-/** A catalog without `owned` and `whole` makes everything be read again. */
-const TRACKED: readonly Tracked[] = [
-  {
-    name: 'pg_class',
-    key: 'x.oid',
-    owner: 'x.oid',
-    where: users('oid'),
-    owned: ['relations', 'columns', 'inherits'],
-  },
-  {
-    name: COLUMNS,
-    key: 'x.attnum',
-    owner: 'x.attrelid',
-    where: `${users('attrelid')} AND x.attnum OPERATOR(pg_catalog.>) 0::pg_catalog.int2`,
-    owned: ['columns'],
-  },
-  { name: 'pg_type', key: 'x.oid', owner: 'x.oid', where: users('oid'), owned: ['types'] },
-  { name: 'pg_proc', key: 'x.oid', owner: 'x.oid', where: users('oid'), owned: ['functions'] },
-  {
-    name: 'pg_attrdef',
-    key: 'x.oid',
-    owner: 'x.adrelid',
-    owned: ['columns', 'code'],
-  },
-  {
-    name: 'pg_constraint',
-    key: 'x.oid',
-    // Of a domain when it is of no table.
-    owner:
-      'CASE WHEN x.conrelid OPERATOR(pg_catalog.=) 0::pg_catalog.oid THEN x.contypid ELSE x.conrelid END',
-    where: users('oid'),
-    owned: ['foreignKeys', 'code'],
-  },
-  {
-    name: 'pg_index',
-    key: 'x.indexrelid',
-    owner: 'x.indrelid',
-    where: users('indexrelid'),
-    owned: ['code'],
-  },
-  {
-    name: 'pg_rewrite',
-    key: 'x.oid',
-    owner: 'x.ev_class',
-    where: users('oid'),
-    owned: ['relations', 'rules'],
-  },
-  {
-    name: 'pg_trigger',
-    key: 'x.oid',
-    owner: 'x.tgrelid',
-    where: 'NOT x.tgisinternal',
-    owned: ['triggers'],
-  },
-  { name: 'pg_policy', key: 'x.oid', owner: 'x.polrelid', owned: ['code'] },
-  { name: 'pg_statistic_ext', key: 'x.oid', owner: 'x.stxrelid', owned: ['code'] },
-  { name: 'pg_partitioned_table', key: 'x.partrelid', owner: 'x.partrelid', owned: ['code'] },
-  {
-    name: 'pg_inherits',
-    key: "pg_catalog.concat(x.inhrelid, '<', x.inhparent)",
-    owner: 'x.inhrelid',
-    owned: ['inherits'],
-  },
-  { name: 'pg_operator', key: 'x.oid', owner: 'x.oid', where: users('oid'), whole: 'operators' },
-  { name: 'pg_cast', key: 'x.oid', owner: 'x.oid', where: users('oid'), whole: 'casts' },
-  { name: 'pg_namespace', key: 'x.oid', owner: 'x.oid', whole: 'schemas' },
-  { name: 'pg_event_trigger', key: 'x.oid', owner: 'x.oid', whole: 'server' },
-  { name: 'pg_extension', key: 'x.oid', owner: 'x.oid' },
-  { name: 'pg_language', key: 'x.oid', owner: 'x.oid' },
-];
+import { COLUMNS, TRACKED, type Tracked } from './catalog-tracked.ts';
 
 /** How many transactions may lie between two looks; ids are compared modulo 2^32. */
 const MAX_DISTANCE = 1_000_000_000n;
+/** Of this many newest rows of a catalog it is looked at once which ones there are; half is kept. */
+const MAX_YOUNG = 256;
 
 interface Version {
   readonly key: string;
@@ -121,7 +34,11 @@ interface Mark {
   readonly recent: ReadonlyMap<string, Version>;
   /** The owner of each row; undefined: not kept. */
   readonly rows: BucketMap<string, number> | undefined;
+  /** Those of them with the highest keys: what is dropped has mostly been made not long ago. */
+  readonly young: { readonly floor: number; readonly keys: ReadonlySet<string> };
 }
+
+const NONE_YOUNG: Mark['young'] = { floor: Number.POSITIVE_INFINITY, keys: new Set() };
 
 /** What was seen of each catalog. */
 export interface Marks {
@@ -139,10 +56,10 @@ export function widerScope(left: ChangeScope | undefined, right: ChangeScope): C
  * was started: after a failover or a crash transaction ids can stand for other transactions.
  */
 const MOMENT = `SELECT 'bound', pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())::pg_catalog.text,
-  pg_catalog.current_setting('transaction_isolation')
+  pg_catalog.current_setting('transaction_isolation'), NULL
 UNION ALL SELECT 'server', pg_catalog.pg_backend_pid()::pg_catalog.text, 
   (pg_catalog.date_part('epoch', pg_catalog.pg_postmaster_start_time())
-    OPERATOR(pg_catalog.*) 1000000::pg_catalog.float8)::pg_catalog.int8::pg_catalog.text`;
+    OPERATOR(pg_catalog.*) 1000000::pg_catalog.float8)::pg_catalog.int8::pg_catalog.text, NULL`;
 
 /** Reads marks from the beginning. @returns rows for `firstMarks`. */
 export const MARKS_SQL = `${TRACKED.map(
@@ -151,7 +68,7 @@ export const MARKS_SQL = `${TRACKED.map(
       name === COLUMNS
         ? 'NULL'
         : `pg_catalog.string_agg(pg_catalog.concat(${key}, ' ', ${owner}), ',')`
-    } FROM pg_catalog.${name} x${where === undefined ? '' : ` WHERE ${where}`}`,
+    }, NULL FROM pg_catalog.${name} x${where === undefined ? '' : ` WHERE ${where}`}`,
 ).join(' UNION ALL ')}
 UNION ALL ${MOMENT}`;
 
@@ -162,7 +79,7 @@ UNION ALL ${MOMENT}`;
 export function firstMarks(rows: readonly Row[]): Marks {
   const bound = BigInt(rows.find(([name]) => name === 'bound')?.[1] ?? '0');
   const byCatalog = new Map<string, Mark>(
-    TRACKED.map(({ name }) => {
+    TRACKED.map(({ name, key: ofRow }) => {
       const [, total, list] = rows.find(([one]) => one === name) ?? [];
       const pairs = (list ?? '').split(',').filter((one) => one !== '');
       const owners = pairs.map((pair) => {
@@ -170,10 +87,30 @@ export function firstMarks(rows: readonly Row[]): Marks {
         return [key, Number(owner)] as const;
       });
       const kept = name === COLUMNS ? undefined : BucketMap.empty<string, number>().with(owners);
-      return [name, { bound, total: Number(total ?? 0), recent: new Map(), rows: kept }];
+      return [
+        name,
+        {
+          bound,
+          total: Number(total ?? 0),
+          recent: new Map(),
+          rows: kept,
+          young: hasNumbers(ofRow) ? youngFrom(owners) : NONE_YOUNG,
+        },
+      ];
     }),
   );
   return { byCatalog, server: serverIn(rows) };
+}
+
+/** None yet, above all that there are. */
+function youngFrom(rows: readonly (readonly [string, number])[]): Mark['young'] {
+  const highest = rows.reduce((most, [key]) => Math.max(most, Number(key)), 0);
+  return { floor: highest + 1, keys: new Set() };
+}
+
+/** The key is a column, and not made of several. */
+function hasNumbers(key: string): boolean {
+  return key.startsWith('x.');
 }
 
 function serverIn(rows: readonly Row[]): Marks['server'] {
@@ -183,12 +120,17 @@ function serverIn(rows: readonly Row[]): Marks['server'] {
 
 /** @returns what to ask for `compareMarks`; the same marks must be given there. */
 export function changesSql(marks: Marks, scope: ChangeScope): string {
-  const parts = TRACKED.filter(({ name }) => isLookedAt(name, scope)).map(
+  const parts = TRACKED.filter((tracked) => isLookedAt(tracked, scope)).map(
     ({ name, key, owner, where }) => {
       const bound = BigInt.asUintN(32, marks.byCatalog.get(name)?.bound ?? 0n);
+      const { floor } = marks.byCatalog.get(name)?.young ?? NONE_YOUNG;
+      const young =
+        name === COLUMNS || floor === Number.POSITIVE_INFINITY
+          ? 'NULL'
+          : `pg_catalog.string_agg((${key})::pg_catalog.text, ' ') FILTER (WHERE ${key} OPERATOR(pg_catalog.>=) ${floor}::pg_catalog.oid)`;
       return `SELECT '${name}', pg_catalog.count(*)::pg_catalog.text,
   pg_catalog.string_agg(pg_catalog.concat(${key}, ' ', ${owner}, ' ', x.xmin, ' ', x.ctid), ';')
-    FILTER (WHERE pg_catalog.age(x.xmin) OPERATOR(pg_catalog.<=) (SELECT pg_catalog.age('${bound}'::pg_catalog.xid)))
+    FILTER (WHERE pg_catalog.age(x.xmin) OPERATOR(pg_catalog.<=) (SELECT pg_catalog.age('${bound}'::pg_catalog.xid))), ${young}
 FROM pg_catalog.${name} x${where === undefined ? '' : ` WHERE ${where}`}`;
     },
   );
@@ -197,8 +139,8 @@ UNION ALL ${MOMENT}`;
 }
 
 /** Where only relations came and went, no column of another one changed; columns are half of the work. */
-function isLookedAt(name: string, scope: ChangeScope): boolean {
-  return scope === 'all' || name !== COLUMNS;
+function isLookedAt({ withRelations }: Tracked, scope: ChangeScope): boolean {
+  return scope === 'all' || withRelations === true;
 }
 
 export interface Changes {
@@ -224,21 +166,28 @@ export function compareMarks(
   const byCatalog = new Map(before.byCatalog);
   const changed = new ChangedObjects();
   const fewer: string[] = [];
+  const dropped = new Set<number>();
   for (const tracked of TRACKED) {
-    if (!isLookedAt(tracked.name, scope)) continue;
+    if (!isLookedAt(tracked, scope)) continue;
     const mark = before.byCatalog.get(tracked.name);
-    const [, total, list] = rows.find(([name]) => name === tracked.name) ?? [];
+    const [, total, list, young] = rows.find(([name]) => name === tracked.name) ?? [];
     const distance = bound - (mark?.bound ?? 0n);
     if (mark === undefined || distance < 0n || distance > MAX_DISTANCE) return undefined;
-    const seen = compareOne(mark, Number(total), versionsIn(list ?? ''), bound);
+    const seen = compareOne(mark, {
+      total: Number(total),
+      recent: versionsIn(list ?? ''),
+      young: new Set((young ?? '').split(' ')),
+      bound,
+    });
     if (seen === undefined) return undefined;
+    if (tracked.name === 'pg_class') for (const key of seen.gone) dropped.add(Number(key));
     for (const owner of seen.owners) if (!changed.add(tracked, owner)) return undefined;
     if (seen.isFewer) fewer.push(tracked.name);
     byCatalog.set(tracked.name, seen.mark);
   }
   const marks = { byCatalog, server: serverIn(rows) };
   const { owned, whole } = changed;
-  return { marks, owned, whole, dropped: new Set(), fewer, isolation: isolation ?? '' };
+  return { marks, owned, whole, dropped, fewer, isolation: isolation ?? '' };
 }
 
 class ChangedObjects {
@@ -266,12 +215,24 @@ function versionsIn(list: string): ReadonlyMap<string, Version> {
   );
 }
 
-function compareOne(
-  mark: Mark,
-  total: number,
-  recent: ReadonlyMap<string, Version>,
-  bound: bigint,
-): { mark: Mark; owners: ReadonlySet<number>; isFewer: boolean } | undefined {
+interface Look {
+  readonly total: number;
+  readonly recent: ReadonlyMap<string, Version>;
+  /** Keys of the young ones that there are. */
+  readonly young: ReadonlySet<string>;
+  readonly bound: bigint;
+}
+
+interface Seen {
+  readonly mark: Mark;
+  readonly owners: ReadonlySet<number>;
+  /** Keys of rows that are no longer there. */
+  readonly gone: readonly string[];
+  /** Others are gone, too. */
+  readonly isFewer: boolean;
+}
+
+function compareOne(mark: Mark, { total, recent, young, bound }: Look): Seen | undefined {
   const owners = new Set<number>();
   const lostOld = mark.total - mark.recent.size - (total - recent.size);
   const keysBefore = new Set([...mark.recent.values()].map(({ key }) => key));
@@ -288,16 +249,42 @@ function compareOne(
     owners.add(owner);
     if (!keys.has(key)) gone.push(key);
   }
-  if (mark.rows !== undefined && lostOld < updated) return undefined;
-  const rows = mark.rows?.with([
-    ...gone.map((key) => [key, undefined] as const),
-    ...[...recent.values()].map(({ key, owner }) => [key, owner] as const),
-  ]);
-  return {
-    mark: { bound, total, recent: stillRecent(recent, bound), rows },
-    owners,
-    isFewer: mark.rows !== undefined && lostOld > updated,
+  const { rows } = mark;
+  if (rows === undefined) {
+    const next = { ...mark, bound, total, recent: stillRecent(recent, bound) };
+    return { mark: next, owners, gone: [], isFewer: false };
+  }
+  if (lostOld < updated) return undefined;
+  const youngGone = [...mark.young.keys].filter((key) => !young.has(key) && !keysBefore.has(key));
+  for (const key of youngGone) owners.add(rows.get(key) ?? 0);
+  gone.push(...youngGone);
+  const next: Mark = {
+    bound,
+    total,
+    recent: stillRecent(recent, bound),
+    rows: rows.with([
+      ...gone.map((key) => [key, undefined] as const),
+      ...[...recent.values()].map(({ key, owner }) => [key, owner] as const),
+    ]),
+    young: youngAfter(mark.young, gone, keys),
   };
+  return { mark: next, owners, gone, isFewer: lostOld > updated + youngGone.length };
+}
+
+function youngAfter(
+  { floor, keys }: Mark['young'],
+  gone: readonly string[],
+  seen: ReadonlySet<string>,
+): Mark['young'] {
+  const there = new Set(keys);
+  for (const key of gone) there.delete(key);
+  for (const key of seen) if (Number(key) >= floor) there.add(key);
+  if (there.size <= MAX_YOUNG) return { floor, keys: there };
+  const highest = [...there]
+    .map(Number)
+    .sort((a, b) => b - a)
+    .slice(0, MAX_YOUNG / 2);
+  return { floor: highest.at(-1) ?? floor, keys: new Set(highest.map(String)) };
 }
 
 function stillRecent(
@@ -324,20 +311,20 @@ export function withoutRows(changes: Changes, rows: readonly Row[]): Changes | u
   const changed = new ChangedObjects();
   for (const [section, owners] of changes.owned) changed.owned.set(section, new Set(owners));
   for (const section of changes.whole) changed.whole.add(section);
-  const dropped = new Set<number>();
+  const dropped = new Set(changes.dropped);
   for (const name of changes.fewer) {
     const tracked = TRACKED.find((one) => one.name === name);
     const mark = byCatalog.get(name);
     if (tracked === undefined || mark?.rows === undefined) return undefined;
     const there = new Set((rows.find(([one]) => one === name)?.[1] ?? '').split(' '));
-    const gone: string[] = [];
-    for (const [key, owner] of mark.rows.entries()) {
-      if (there.has(key)) continue;
-      gone.push(key);
+    const gone = mark.rows.keysOutside(there);
+    for (const key of gone) {
+      const owner = mark.rows.get(key) ?? 0;
       if (name === 'pg_class') dropped.add(owner);
       if (!changed.add(tracked, owner)) return undefined;
     }
-    byCatalog.set(name, { ...mark, rows: mark.rows.with(gone.map((key) => [key, undefined])) });
+    const rowsNow = mark.rows.with(gone.map((key) => [key, undefined]));
+    byCatalog.set(name, { ...mark, rows: rowsNow, young: youngAfter(mark.young, gone, new Set()) });
   }
   const { owned, whole } = changed;
   return { ...changes, marks: { ...changes.marks, byCatalog }, owned, whole, dropped, fewer: [] };

@@ -47,12 +47,13 @@ const OWNED = {
       'a.attname',
       'a.atttypid',
       'a.attisdropped',
-      `CASE WHEN a.attgenerated ${NE} ''::pg_catalog."char" THEN pg_catalog.pg_get_expr(d.adbin, d.adrelid) END`,
+      // Few are: a join would read all defaults.
+      `CASE WHEN a.attgenerated ${NE} ''::pg_catalog."char" THEN (SELECT pg_catalog.pg_get_expr(d.adbin, d.adrelid)
+        FROM pg_catalog.pg_attrdef d WHERE d.adrelid ${EQ} a.attrelid AND d.adnum ${EQ} a.attnum) END`,
     ],
-    from: `pg_catalog.pg_attribute a
-      JOIN pg_catalog.pg_class c ON c.oid ${EQ} a.attrelid
-      LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid ${EQ} a.attrelid AND d.adnum ${EQ} a.attnum`,
-    where: `a.attnum OPERATOR(pg_catalog.>) 0::pg_catalog.int2 AND c.relkind ${EQ} ${RELATION_KINDS}`,
+    from: 'pg_catalog.pg_attribute a',
+    where: `a.attnum OPERATOR(pg_catalog.>) 0::pg_catalog.int2
+      AND (SELECT c.relkind FROM pg_catalog.pg_class c WHERE c.oid ${EQ} a.attrelid) ${EQ} ${RELATION_KINDS}`,
     order: 'a.attnum',
   },
   /** child, parent */
