@@ -13,11 +13,15 @@ import type { Lane, LaneName, ServerInstallation } from './suite.ts';
 
 export const DATABASE = 'regression';
 /** Superuser on every lane, under the same name: it shows up in outputs. */
-const ROLE = 'conformance';
+export const ROLE = 'conformance';
 
 export interface OpenLane extends AsyncDisposable {
   readonly lane: Lane;
   readonly adminUrl: string;
+  /** HOOP_HOME of who may connect; undefined on the lane without hoop. */
+  readonly home: string | undefined;
+  /** Calls the listener with what the server writes to its log, until it is disposed of. */
+  onServerLog(listener: (text: string) => void): Disposable;
   /** Makes the database of the suites anew. */
   resetDatabase(): Promise<void>;
 }
@@ -31,11 +35,17 @@ export interface LaneOptions {
 
 export async function openLane(options: LaneOptions): Promise<OpenLane> {
   await using stack = new AsyncDisposableStack();
+  const listeners = new Set<(text: string) => void>();
   const server = stack.use(
     await startEmbeddedPostgres({
       native: options.server.root,
       // As pg_regress sets up an instance of its own, and room for its parallel groups.
-      settings: { max_prepared_transactions: '2', max_connections: '120' },
+      settings: {
+        ...{ max_prepared_transactions: '2', max_connections: '120', log_line_prefix: '%p ' },
+      },
+      onLog: (text) => {
+        for (const listener of listeners) listener(text);
+      },
       signal: options.signal,
     }),
   );
@@ -46,7 +56,7 @@ export async function openLane(options: LaneOptions): Promise<OpenLane> {
   await createDatabase(server.url());
   const admin = new URL(server.url(DATABASE));
   const own = { user: ROLE, password };
-  const lane =
+  const { lane, home } =
     options.name === 'direct'
       ? await direct(stack, options, server.url(), { ...own, port: server.port })
       : await throughHoop(stack, options, options.name, server.url(), own);
@@ -54,6 +64,11 @@ export async function openLane(options: LaneOptions): Promise<OpenLane> {
   return {
     lane,
     adminUrl: admin.href,
+    home,
+    onServerLog: (listener) => {
+      listeners.add(listener);
+      return { [Symbol.dispose]: () => void listeners.delete(listener) };
+    },
     resetDatabase: () => createDatabase(server.url()),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
@@ -64,13 +79,15 @@ async function direct(
   { name, signal }: LaneOptions,
   postgres: string,
   own: { readonly user: string; readonly password: string; readonly port: number },
-): Promise<Lane> {
+): Promise<Opened> {
   const directory = mkdtempSync(join(tmpdir(), 'hoop-conformance-'));
   stack.defer(() => rmSync(directory, { recursive: true, force: true }));
   // The demo leaves its sample database and role in the cluster, which suites can see.
   stack.use(await openTarget({ postgres, directory, signal }));
-  return toLane(name, { ...own, host: '127.0.0.1' });
+  return { lane: toLane(name, { ...own, host: '127.0.0.1' }), home: undefined };
 }
+
+type Opened = Pick<OpenLane, 'lane' | 'home'>;
 
 async function throughHoop(
   stack: AsyncDisposableStack,
@@ -78,7 +95,7 @@ async function throughHoop(
   name: 'passthrough' | 'strict',
   postgres: string,
   own: { readonly user: string; readonly password: string },
-): Promise<Lane> {
+): Promise<Opened> {
   const rows = await runAdmin(postgres, [NAMEABLE_SQL]);
   const named = (kind: string): string[] =>
     rows.filter((row) => row['kind'] === kind).map(({ name }) => String(name));
@@ -99,12 +116,8 @@ async function throughHoop(
     await startHoop(['connect', TARGET, '--json'], 'listening', { home, signal }),
   );
   const { user, password, host, port } = session.ready;
-  return toLane(name, {
-    user: String(user),
-    password: String(password),
-    host: String(host),
-    port: Number(port),
-  });
+  const at = { user: String(user), password: String(password), host: String(host) };
+  return { lane: toLane(name, { ...at, port: Number(port) }), home };
 }
 
 function toLane(

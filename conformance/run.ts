@@ -9,6 +9,7 @@
  *   --case NAME           repeated, where a suite can choose
  *   --lane NAME           passthrough or strict; default: both
  *   --once                not a second run straight on the server, which finds unstable cases
+ *   --seed N --seconds N  where the fuzzer begins, and for how long it goes on
  *   --output DIR          where outputs and diffs are left (default: a temporary directory)
  *   --json                the result as JSON
  *
@@ -36,6 +37,8 @@ const { values: flags } = parseArgs({
     case: { type: 'string', multiple: true, default: [] },
     lane: { type: 'string', multiple: true, default: ['passthrough', 'strict'] },
     once: { type: 'boolean', default: false },
+    seed: { type: 'string', default: '1' },
+    seconds: { type: 'string', default: '60' },
     output: { type: 'string' },
     json: { type: 'boolean', default: false },
   },
@@ -51,6 +54,7 @@ const say = (text: string): void => {
 const options: RunOptions = {
   source: flags.source,
   cases: flags.case,
+  fuzz: { seed: Number(flags.seed), seconds: Number(flags.seconds) },
   paths: Object.fromEntries(flags.path.map((text) => text.split(/=(.*)/s).slice(0, 2))),
 };
 const server = findInstallation(flags.postgres);
@@ -107,6 +111,8 @@ async function runSuite(suite: Suite, open: OpenLane): Promise<Outputs> {
   const context: SuiteContext = {
     lane: open.lane,
     adminUrl: open.adminUrl,
+    home: open.home,
+    onServerLog: open.onServerLog,
     options,
     server,
     scratch,

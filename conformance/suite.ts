@@ -30,12 +30,17 @@ export interface RunOptions {
   readonly paths: Readonly<Record<string, string>>;
   /** Cases to run, by name, where a suite can choose; empty: all. */
   readonly cases: readonly string[];
+  readonly fuzz: { readonly seed: number; readonly seconds: number };
 }
 
 export interface SuiteContext {
   readonly lane: Lane;
   /** The same database straight on the server, as superuser. */
   readonly adminUrl: string;
+  /** HOOP_HOME of who may connect; undefined on the lane without hoop. */
+  readonly home: string | undefined;
+  /** Calls the listener with what the server writes to its log, until it is disposed of. */
+  readonly onServerLog: (listener: (text: string) => void) => Disposable;
   readonly options: RunOptions;
   readonly server: ServerInstallation;
   /** An empty directory that the server's account may write to as well; removed afterwards. */

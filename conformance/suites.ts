@@ -1,6 +1,7 @@
 import type { Suite } from './suite.ts';
 import { drivers } from './suites/drivers.ts';
 import { dumpRestore } from './suites/dump-restore.ts';
+import { fuzz } from './suites/fuzz.ts';
 import { isolation } from './suites/isolation.ts';
 import { libpqTrace } from './suites/libpq-trace.ts';
 import { nodePostgres } from './suites/node-postgres.ts';
@@ -16,6 +17,7 @@ export const SUITES: readonly Suite[] = [
   nodePostgres,
   dumpRestore,
   pgbench,
+  fuzz,
   regression,
   isolation,
 ];

@@ -46,6 +46,8 @@ export interface EmbeddedPostgresOptions {
   readonly hba?: string;
   /** Another server: a directory with bin/initdb and bin/postgres. Default: the npm package's. */
   readonly native?: string;
+  /** Gets all that the server writes to its log, as it comes. */
+  readonly onLog?: (text: string) => void;
   /** Stops it when this process is killed. */
   readonly watchdog?: Watchdog;
   readonly signal?: AbortSignal;
@@ -280,6 +282,7 @@ function launch(s: StartOptions, port: number): Server {
     child.once('error', () => resolve(false));
     child.once('exit', () => resolve(false));
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      s.options.onLog?.(text);
       log = (log + text).slice(-65_536);
       if (log.includes('database system is ready to accept connections')) {
         resolve(true);

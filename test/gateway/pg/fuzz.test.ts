@@ -1,0 +1,138 @@
+/** Mutated SQL in random messages: what the server runs has been read and allowed, byte for byte. */
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { readCorpus } from '../../../conformance/fuzz/corpus.ts';
+import { type FuzzMessage, query, randomProgram } from '../../../conformance/fuzz/programs.ts';
+import { randomOf } from '../../../conformance/fuzz/random.ts';
+import { LOG_SETTINGS, parseServerLog } from '../../../conformance/fuzz/server-log.ts';
+import { type DecidedText, unparsedTexts } from '../../../conformance/fuzz/unparsed.ts';
+import {
+  type EmbeddedPostgres,
+  startEmbeddedPostgres,
+} from '../../../src/demo/embedded-postgres.ts';
+import { openCatalogSource } from '../../../src/gateway/pg/catalog-reader.ts';
+import { connectTarget, type TargetConnection } from '../../../src/gateway/pg/target-connection.ts';
+import type { CatalogSource } from '../../../src/gateway/pg/types.ts';
+import { SqlParser } from '../../../src/policy/sql/parser.ts';
+import { createStatementPolicy } from '../../../src/policy/sql/statement-policy.ts';
+import type { RecordingEvent } from '../../../src/recording/types.ts';
+import { grantOf } from '../../policy/sql/grant-fixture.ts';
+import { startBench } from './engine-bench.ts';
+import { RawClient } from './raw-client.ts';
+import { targetOf } from './test-target.ts';
+
+const SEED = 4;
+const PROGRAMS = 250;
+const grant = grantOf({ rules: ['allow *, do', 'allow calls of *.*'] });
+const parser = SqlParser.create();
+const corpus = readCorpus();
+
+let log = '';
+let onLog = (): void => undefined;
+let server: EmbeddedPostgres;
+let connection: TargetConnection;
+let catalog: CatalogSource;
+
+beforeAll(async () => {
+  server = await startEmbeddedPostgres({
+    settings: { ...LOG_SETTINGS, statement_timeout: '500' },
+    onLog: (text) => {
+      log += text;
+      onLog();
+    },
+  });
+  connection = await connectTarget({
+    target: targetOf(server),
+    signal: AbortSignal.timeout(10_000),
+  });
+  catalog = openCatalogSource({
+    query: (sql) => connection.query(sql),
+    parse: async (text) => {
+      const outcome = await parser.parse(text);
+      if (outcome.type !== 'tree') throw new TypeError('a definition does not parse');
+      return outcome.tree;
+    },
+  });
+});
+
+afterAll(async () => {
+  await connection.close();
+  await parser[Symbol.asyncDispose]();
+  await server[Symbol.asyncDispose]();
+});
+
+test('nothing reaches the server that was not read and allowed', async () => {
+  await using engine = await startBench({
+    target: targetOf(server),
+    policy: createStatementPolicy(parser),
+    catalog,
+    grant: () => grant,
+  });
+  const sent: (FuzzMessage & { readonly stream: number; readonly at: number })[] = [];
+  const random = randomOf(SEED);
+  const processIds: number[] = [];
+  let client: RawClient | undefined;
+  let stream = 0;
+  let at = 0;
+  const play = async (messages: readonly FuzzMessage[]): Promise<void> => {
+    if (client === undefined || client.isClosed) {
+      client = await RawClient.open(engine.port);
+      stream += 1;
+      at = STARTUP_LENGTH;
+      await play([query('SELECT pg_backend_pid()')]);
+      const [row] = client.received.filter(({ type }) => type === 'D');
+      processIds.push(Number(row?.body.subarray(6).toString()));
+    }
+    for (const message of messages) {
+      sent.push({ ...message, stream, at });
+      at += message.bytes.length;
+    }
+    const answers = await client.ask([messages.map(({ bytes }) => bytes)]);
+    // In copy mode the client would be waited for.
+    if (answers.some(({ type }) => type === 'G')) client.socket.destroy();
+  };
+  for (let program = 0; program < PROGRAMS; program += 1) {
+    await play(randomProgram(corpus, random));
+  }
+  await client?.[Symbol.asyncDispose]();
+  await engine.idle();
+  await logged('the end');
+
+  const decided = sent.map((message) => decidedText(message, engine.events));
+  const ran = parseServerLog(log).filter(({ processId }) => processIds.includes(processId));
+  expect(unparsedTexts(ran, decided)).toEqual([]);
+  expect(engine.failures).toEqual([]);
+  // And it is not because nothing was allowed, or everything.
+  const texts = decided.filter(({ text }) => text !== '');
+  expect(ran.length).toBeGreaterThan(PROGRAMS / 4);
+  expect(texts.filter(({ isAllowed }) => !isAllowed).length).toBeGreaterThan(PROGRAMS / 10);
+}, 120_000);
+
+/** Of RawClient's StartupMessage. */
+const STARTUP_LENGTH = Buffer.byteLength('....????user\0x\0database\0postgres\0\0');
+
+function decidedText(
+  message: FuzzMessage & { readonly stream: number; readonly at: number },
+  events: readonly RecordingEvent[],
+): DecidedText {
+  const decisions = events.flatMap((event) =>
+    event.type === 'decision' && event.stream === message.stream && event.at === message.at
+      ? [event.effect]
+      : [],
+  );
+  return {
+    text: message.text ?? '',
+    isSimple: message.isSimple,
+    isAllowed: decisions.length > 0 && decisions.every((effect) => effect === 'allow'),
+  };
+}
+
+/** The log comes through a pipe: what is asked last is seen last. */
+async function logged(mark: string): Promise<void> {
+  const seen = new Promise<void>((resolve) => {
+    onLog = () => {
+      if (log.includes(mark)) resolve();
+    };
+  });
+  await connection.query(`SELECT '${mark}'`);
+  await seen;
+}
