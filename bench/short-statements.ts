@@ -11,6 +11,9 @@ const QUERIES = 2000;
 const LOGINS = 60;
 /** Not counted at the start of each series: caches fill, code is compiled. */
 const WARM_UP_SHARE = 0.1;
+/** Run once in each lane and not counted: V8 takes some seconds to compile what is used most. */
+const WARM_UP_SECONDS = 5;
+const WARM_UP_CLIENTS = 8;
 
 export interface ShortContext {
   readonly options: BenchOptions;
@@ -30,6 +33,10 @@ export async function pgbench(context: ShortContext): Promise<void> {
     return;
   }
   for (const mode of ['simple', 'prepared'] as const) {
+    for (const { url } of lanes) {
+      signal.throwIfAborted();
+      await runPgbench(program, { url, mode, clients: WARM_UP_CLIENTS, seconds: WARM_UP_SECONDS });
+    }
     for (const clients of options.clients) {
       const work = `pgbench -S ${mode}, ${clients} client${clients > 1 ? 's' : ''}`;
       for (let round = 0; round < options.rounds; round += 1) {

@@ -39,6 +39,11 @@ export class StatementIndex {
   /** Of the pending ones, by session, stream and number. */
   #undone = new Map<string, Pending>();
   #touched = new Map<string, number>();
+  /** The same by identity: decisions of one verdict share their lists. */
+  #touchedBy = new WeakMap<
+    Decision['rules'],
+    { readonly decision: Decision; readonly id: number }
+  >();
   #timer: NodeJS.Timeout | undefined;
 
   constructor(store: IndexStore, clock: () => number, onFault: (error: unknown) => void) {
@@ -76,6 +81,7 @@ export class StatementIndex {
     } catch (error) {
       // Rows that were made in it are gone with it.
       this.#touched = new Map();
+      this.#touchedBy = new WeakMap();
       throw error;
     }
   }
@@ -188,7 +194,12 @@ export class StatementIndex {
     return inserted.changes === 0 ? undefined : inserted.lastInsertRowid;
   }
 
-  #touchedId({ verbs, relations, columnsMasked, rules }: Decision): number {
+  #touchedId(decision: Decision): number {
+    const { verbs, relations, columnsMasked, rules } = decision;
+    const same = this.#touchedBy.get(rules);
+    if (same !== undefined && hasSameLists(same.decision, decision)) {
+      return same.id;
+    }
     const all = JSON.stringify([verbs, relations, columnsMasked, rules]);
     let id = this.#touched.get(all);
     if (id === undefined) {
@@ -203,6 +214,7 @@ export class StatementIndex {
       }
       this.#touched.set(all, id);
     }
+    this.#touchedBy.set(rules, { decision, id });
     return id;
   }
 
@@ -237,6 +249,14 @@ export class StatementIndex {
     const row = this.#statements.statementId.get(session, event.stream, event.statement);
     return row === undefined ? undefined : integer(row['id']);
   }
+}
+
+function hasSameLists(one: Decision, other: Decision): boolean {
+  return (
+    one.verbs === other.verbs &&
+    one.relations === other.relations &&
+    one.columnsMasked === other.columnsMasked
+  );
 }
 
 function prepareAll({ database }: IndexStore) {

@@ -1,6 +1,6 @@
 /** The client's end of the upgrade that opens a raw carrier. */
 import { isIP } from 'node:net';
-import { connect, type TLSSocket } from 'node:tls';
+import { connect, createSecureContext, type SecureContext, type TLSSocket } from 'node:tls';
 import { RawCarrier } from '../carrier/raw-carrier.ts';
 import {
   encodeRawRequest,
@@ -74,7 +74,7 @@ export async function openRawCarrier(
     host,
     port: Number(url.port || 443),
     ...(isIP(host) ? {} : { servername: host }),
-    ...(client.ca === undefined ? {} : { ca: client.ca }),
+    secureContext: contextOf(client),
     ...(tlsSession === undefined ? {} : { session: tlsSession }),
     ALPNProtocols: ['http/1.1'],
     onread: { buffer: arena.buffer, callback: arena.filled },
@@ -120,6 +120,18 @@ export async function openRawCarrier(
   } finally {
     signal.removeEventListener('abort', abort);
   }
+}
+
+const CONTEXTS = new WeakMap<UpgradeClient, SecureContext>();
+
+/** One for all streams of a session: making it reads every root certificate again. */
+function contextOf(client: UpgradeClient): SecureContext {
+  let context = CONTEXTS.get(client);
+  if (context === undefined) {
+    context = createSecureContext(client.ca === undefined ? {} : { ca: client.ca });
+    CONTEXTS.set(client, context);
+  }
+  return context;
 }
 
 /** Resolves when the gateway's certificate has been checked. */

@@ -31,6 +31,17 @@ export class RecordingFailed extends Error {
   }
 }
 
+type Decision = Extract<RecordingEvent, { type: 'decision' }>;
+
+/** What of a decision is the same each time the statement runs. */
+interface DecisionFacts extends Pick<Decision, 'columnsMasked' | 'relations' | 'rules' | 'verbs'> {
+  readonly outputsMasked: readonly number[];
+  readonly needsApproval: boolean;
+}
+
+/** A verdict is kept and used again for each statement of its shape. */
+const FACTS = new WeakMap<AllowedStatement, DecisionFacts>();
+
 export class StreamStory {
   readonly #options: PostgresStreamOptions;
   #numbers = 0;
@@ -45,21 +56,8 @@ export class StreamStory {
   /** One event per statement of the text. @returns the number of the first. */
   allowed(at: number, statements: readonly AllowedStatement[]): number {
     const first = this.#numbers + 1;
-    if (statements.length === 0) this.#decision({ at, rules: [] });
-    for (const { analysis, masks, rules, approvals = [] } of statements) {
-      const columns = (masks ?? []).flatMap((mask) => mask?.columns ?? []);
-      const columnsMasked = [...new Set(columns.map(columnName))];
-      const outputsMasked = (masks ?? []).flatMap((mask, index) => (mask ? [index] : []));
-      const asking = approvals.map(({ rule }) => rule);
-      this.#decision({
-        at,
-        analysis,
-        rules: [...asking, ...rules.filter(({ id }) => !asking.some((rule) => rule.id === id))],
-        columnsMasked,
-        outputsMasked,
-        needsApproval: asking.length > 0,
-      });
-    }
+    if (statements.length === 0) this.#decision(at, factsOf({ rules: [] }));
+    for (const statement of statements) this.#decision(at, knownFacts(statement));
     return first;
   }
 
@@ -111,14 +109,15 @@ export class StreamStory {
   /** Let through without a look, by a passthrough grant. @returns its number. */
   opaque(at: number): number {
     const first = this.#numbers + 1;
-    this.#decision({ at, rules: [builtin('passthrough')] });
+    this.#decision(at, factsOf({ rules: [builtin('passthrough')] }));
     return first;
   }
 
   refused(at: number, verdict: Verdict & { effect: 'refuse' }): void {
     const { refusal } = verdict;
     const rules = refusal.rule === undefined ? [] : [refusal.rule];
-    this.#decision({ at, analysis: verdict.analysis[verdict.statement], refusal, rules });
+    const analysis = verdict.analysis[verdict.statement];
+    this.#decision(at, factsOf({ analysis, rules }), refusal);
     if (isMistake(refusal)) return;
     this.#denied += 1;
     this.#evidence(at, refusal);
@@ -127,7 +126,8 @@ export class StreamStory {
   /** A result that is withheld though its statement was allowed. */
   withheld(run: Run, refusal: Refusal): void {
     const rules = refusal.rule === undefined ? [] : [refusal.rule];
-    this.#decision({ at: run.at, analysis: run.statement.allowed?.analysis, refusal, rules });
+    const analysis = run.statement.allowed?.analysis;
+    this.#decision(run.at, factsOf({ analysis, rules }), refusal);
     this.#denied += 1;
     this.#evidence(run.at, refusal);
   }
@@ -174,19 +174,10 @@ export class StreamStory {
     };
   }
 
-  #decision(decision: {
-    readonly at: number;
-    readonly analysis?: StatementAnalysis | undefined;
-    readonly refusal?: Refusal;
-    readonly rules: readonly RuleRef[];
-    readonly columnsMasked?: readonly string[];
-    readonly outputsMasked?: readonly number[];
-    readonly needsApproval?: boolean;
-  }): void {
-    const { at, analysis, refusal, rules, columnsMasked = [], outputsMasked = [] } = decision;
-    const unrefused = decision.needsApproval ? 'approve' : 'allow';
+  #decision(at: number, facts: DecisionFacts, refusal?: Refusal): void {
+    const { columnsMasked, outputsMasked, relations, rules, verbs, needsApproval } = facts;
+    const unrefused = needsApproval ? 'approve' : 'allow';
     this.#numbers += 1;
-    const relations = [...(analysis?.reads ?? []), ...(analysis?.writes ?? [])];
     this.#write({
       // In this order their canonical form is written fastest.
       at,
@@ -196,14 +187,12 @@ export class StreamStory {
       message: refusal?.message,
       outputsMasked,
       policyCommit: this.#options.grant().commit,
-      relations: [...new Set(relations.map(({ schema, name }) => `${schema}.${name}`))],
-      rules: rules.map(({ id, file, line, grant }) =>
-        grant === undefined ? { file, id, line } : { file, grant, id, line },
-      ),
+      relations,
+      rules,
       statement: this.#numbers,
       stream: this.#options.stream,
       type: 'decision',
-      verbs: analysis?.verbs ?? [],
+      verbs,
     });
   }
 
@@ -238,6 +227,38 @@ function reasonsOf(votes: ApprovalStanding['votes']): string | undefined {
   return votes.length === 1
     ? first.reason
     : given.map(({ name, reason }) => `${name}: ${reason}`).join('; ');
+}
+
+function knownFacts(statement: AllowedStatement): DecisionFacts {
+  let facts = FACTS.get(statement);
+  if (facts === undefined) {
+    facts = factsOf(statement);
+    FACTS.set(statement, facts);
+  }
+  return facts;
+}
+
+function factsOf(decided: {
+  readonly analysis?: StatementAnalysis | undefined;
+  readonly rules: readonly RuleRef[];
+  readonly masks?: AllowedStatement['masks'];
+  readonly approvals?: AllowedStatement['approvals'];
+}): DecisionFacts {
+  const { analysis, masks = [], rules, approvals = [] } = decided;
+  const columns = masks.flatMap((mask) => mask?.columns ?? []);
+  const asking = approvals.map(({ rule }) => rule);
+  const all = [...asking, ...rules.filter(({ id }) => !asking.some((rule) => rule.id === id))];
+  const relations = [...(analysis?.reads ?? []), ...(analysis?.writes ?? [])];
+  return {
+    columnsMasked: [...new Set(columns.map(columnName))],
+    needsApproval: asking.length > 0,
+    outputsMasked: masks.flatMap((mask, index) => (mask ? [index] : [])),
+    relations: [...new Set(relations.map(({ schema, name }) => `${schema}.${name}`))],
+    rules: all.map(({ id, file, line, grant }) =>
+      grant === undefined ? { file, id, line } : { file, grant, id, line },
+    ),
+    verbs: analysis?.verbs ?? [],
+  };
 }
 
 function columnName(column: { schema: string; name: string; column: string }): string {
