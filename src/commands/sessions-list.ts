@@ -1,11 +1,14 @@
 import { openGateway } from '../auth/open-gateway.ts';
+import { HoopError } from '../errors.ts';
+import type { SessionSummary } from '../tunnel/api.ts';
+import type { GatewayClient } from '../tunnel/gateway-client.ts';
 import { plain } from '../ui/printable.ts';
 import { renderJson } from '../ui/render-json.ts';
 import { sessionDetails, sessionTable } from '../ui/session-table.ts';
 import { styleFor } from '../ui/style.ts';
 import { terminalWidth } from '../ui/terminal-width.ts';
 import type { Io } from './io.ts';
-import { findSession } from './sessions-source.ts';
+import { FULL_ID, findSession } from './sessions-source.ts';
 
 export interface ListFlags {
   readonly mine?: boolean;
@@ -39,7 +42,7 @@ export async function listSessions(io: Io, flags: ListFlags): Promise<void> {
     io.note(
       flags.target || flags.live
         ? `${none}${flags.target ? ` on target "${plain(flags.target)}"` : ''} that you may see`
-        : 'no sessions yet; `hoop connect NAME` makes one',
+        : 'no sessions of yours yet; `hoop connect NAME` makes one (approvers see everybody’s live ones with --live)',
     );
     return;
   }
@@ -50,10 +53,29 @@ export async function listSessions(io: Io, flags: ListFlags): Promise<void> {
 
 export async function showSession(io: Io, id: string, flags: ShowFlags): Promise<void> {
   await using gateway = await openGateway(io);
-  const session = await findSession(gateway.client, id, io.signal);
+  const session = await findShown(gateway.client, id, io.signal);
   if (flags.json) {
     io.stdout.write(`${renderJson({ v: 1, session })}\n`);
     return;
   }
   io.stdout.write(`${sessionDetails(session, styleFor(io.color.stdout)).join('\n')}\n`);
+}
+
+/** Approvers see others' sessions while they are live, which no list has unless it is asked for. */
+async function findShown(
+  client: GatewayClient,
+  id: string,
+  signal: AbortSignal,
+): Promise<SessionSummary> {
+  try {
+    return await findSession(client, id, signal);
+  } catch (error) {
+    const isUnknown = error instanceof HoopError && error.code === 'HOOP_SESSION_UNKNOWN';
+    if (!isUnknown || id === 'last' || FULL_ID.test(id.toLowerCase())) {
+      throw error;
+    }
+    return await findSession(client, id, signal, { live: '1' }).catch(() => {
+      throw error;
+    });
+  }
 }

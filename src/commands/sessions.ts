@@ -136,6 +136,9 @@ Examples:
   hoop sessions list --json | jq -r '.sessions[] | select(.denied > 0) | .id'`;
 
 const SHOW_EXAMPLES = `
+Your own; anybody's for auditors; for approvers those that are live; and while you may decide about
+a request, the session that it comes from.
+
 Examples:
   hoop sessions show last
   hoop sessions show 0199c2f4 --json`;

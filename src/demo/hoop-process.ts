@@ -43,6 +43,8 @@ export async function runHoop(
   options: HoopEnvironment & {
     readonly signal?: AbortSignal;
     readonly onStderr?: (line: string) => void;
+    /** Both, as they come. */
+    readonly onOutput?: (text: string) => void;
   },
 ): Promise<HoopRun> {
   const child = spawn(process.execPath, [LAUNCHER, ...args], {
@@ -56,6 +58,7 @@ export async function runHoop(
   try {
     let output = '';
     const append = (text: string): void => {
+      options.onOutput?.(text);
       if (output.length < MAX_OUTPUT_CHARACTERS) {
         output += text;
       }

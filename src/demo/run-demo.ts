@@ -8,6 +8,7 @@ import { renderJson } from '../ui/render-json.ts';
 import { terminalWidth } from '../ui/terminal-width.ts';
 import { DEMO_TARGET, type Demo, startDemo } from './demo.ts';
 import { LAUNCHER } from './hoop-process.ts';
+import { Pager } from './pager.ts';
 import { createTour, TOUR } from './tour.ts';
 import { TourFailure } from './tour-commands.ts';
 
@@ -57,6 +58,9 @@ export async function runDemo(io: Io, options: RunDemoOptions): Promise<void> {
   }
 }
 
+/** On fewer rows there would be more questions than text. */
+const MIN_ROWS = 12;
+
 interface TourMode {
   readonly guided: boolean;
   readonly json: boolean;
@@ -64,9 +68,18 @@ interface TourMode {
 
 async function takeTour(io: Io, demo: Demo, mode: TourMode): Promise<number> {
   const { bold, dim, good, bad } = colors(io.color.stdout);
+  let wantsMore = true;
+  const pager = new Pager({
+    write: (text) => io.stdout.write(text),
+    size: () => (mode.guided ? screenOf(io) : undefined),
+    more: async () => {
+      wantsMore = await pressEnter(io, 'more');
+      return wantsMore;
+    },
+  });
   const write = (text: string): void => {
     if (!mode.json) {
-      io.stdout.write(text);
+      pager.write(text);
     }
   };
   const tour = createTour(
@@ -110,13 +123,16 @@ async function takeTour(io: Io, demo: Demo, mode: TourMode): Promise<number> {
       problem === undefined ? `  ${good('✓ as it should be')}\n` : `  ${bad(`✗ ${problem}`)}\n`,
     );
     taken = index + 1;
-    if (mode.guided && taken < TOUR.length && !(await pressEnter(io))) {
+    await pager.settled();
+    if (!wantsMore || (mode.guided && taken < TOUR.length && !(await pressEnter(io, 'go on')))) {
       break;
     }
+    pager.newScreen();
   }
   const ended =
     taken === TOUR.length ? 'Every step is true.' : `Ended after step ${taken} of ${TOUR.length}.`;
   write(failed === 0 ? `\n${good(ended)}\n` : '');
+  await pager.settled();
   return failed;
 }
 
@@ -126,12 +142,21 @@ function outputWidth(io: Io): number | undefined {
   return width === undefined ? undefined : width - 2;
 }
 
+/** undefined: a terminal that does not know its size. */
+function screenOf({ stdout }: Io): { columns: number; rows: number } | undefined {
+  const { columns } = stdout;
+  const rows: unknown = Reflect.get(stdout, 'rows');
+  return columns !== undefined && columns > 0 && typeof rows === 'number' && rows >= MIN_ROWS
+    ? { columns, rows }
+    : undefined;
+}
+
 /**
  * The terminal stays in its own line mode: there Ctrl-C is a signal like everywhere else.
  * @returns false when the person wants no more of the tour: q, or Ctrl-D.
  */
-async function pressEnter(io: Io): Promise<boolean> {
-  io.stderr.write('\n  Enter: go on   q, Enter: end the tour ');
+async function pressEnter(io: Io, what: 'go on' | 'more'): Promise<boolean> {
+  io.stderr.write(`\n  Enter: ${what}   q, Enter: end the tour `);
   const { promise, resolve, reject } = Promise.withResolvers<boolean>();
   const lines = createInterface({ input: io.stdin, terminal: false });
   const interrupted = (): void => reject(io.signal.reason);

@@ -13,10 +13,18 @@ export async function heldAndApproved(tour: Tour): Promise<void> {
     `INSERT INTO orders VALUES (${ORDER}, 1, 0.01, 'open', '2026-01-05') ON CONFLICT DO NOTHING`,
   );
   const stop = new AbortController();
-  // Its output appears when it ends, after what the approver does meanwhile.
-  const run = query({ ...tour, signal: AbortSignal.any([tour.signal, stop.signal]) }, [DELETE]);
+  // What the client shows while it waits, and what it shows when it goes on.
+  let shown = '';
+  const show = (): void => {
+    tour.output(shown);
+    shown = '';
+  };
+  const signal = AbortSignal.any([tour.signal, stop.signal]);
+  const run = query({ ...tour, signal }, [DELETE], (text) => {
+    shown += text;
+  });
   try {
-    await decideAbout(tour, run);
+    await decideAbout(tour, run, { waiting: () => shown.includes('A cancel withdraws it'), show });
   } finally {
     // If something was not as it should be, nothing goes on waiting.
     stop.abort();
@@ -24,7 +32,14 @@ export async function heldAndApproved(tour: Tour): Promise<void> {
   }
 }
 
-async function decideAbout(tour: Tour, run: Promise<HoopRun>): Promise<void> {
+interface Client {
+  /** It has been told that its statement is held. */
+  readonly waiting: () => boolean;
+  /** Shows what it has printed since the last time. */
+  readonly show: () => void;
+}
+
+async function decideAbout(tour: Tour, run: Promise<HoopRun>, client: Client): Promise<void> {
   const ended = run.then(
     () => true,
     () => true,
@@ -33,7 +48,9 @@ async function decideAbout(tour: Tour, run: Promise<HoopRun>): Promise<void> {
   if (id === undefined) {
     throw new TourFailure(`the DELETE was not held: ${(await run).stderr.trim()}`);
   }
-  tour.finding(`it waits, as request ${id}`);
+  await until(tour, async () => client.waiting(), 'the client was not told that it waits');
+  client.show();
+  tour.finding(`it waits there, as request ${id}; meanwhile:`);
   const own = await hoop(tour, ['approvals', 'approve', id], { mayFail: true });
   if (own.exitCode !== 4) {
     throw new TourFailure(`who asked could decide (exit status ${own.exitCode})`);
@@ -47,6 +64,8 @@ async function decideAbout(tour: Tour, run: Promise<HoopRun>): Promise<void> {
   expectText(shown.stdout, 'demo tour', 'the approver does not see the reason');
   await hoop(tour, ['approvals', 'approve', id, '--reason', 'a test order'], { as: 'dba' });
   const { stdout, stderr, exitCode } = await run;
+  tour.finding('and the client goes on:');
+  client.show();
   if (exitCode !== 0) {
     throw new TourFailure(`the approved DELETE failed: ${stderr.trim()}`);
   }

@@ -54,8 +54,15 @@ export async function hoop(
 }
 
 /** Through a session of its own, with the SQL client of this machine. */
-export async function query(tour: Tour, statements: readonly string[]): Promise<HoopRun> {
+export async function query(
+  tour: Tour,
+  statements: readonly string[],
+  /** Takes the output as it comes; hoop's own notes are left out then. */
+  onOutput?: (text: string) => void,
+): Promise<HoopRun> {
+  const quiet = onOutput === undefined ? [] : ['--quiet'];
   const args = [
+    ...quiet,
     'connect',
     DEMO_TARGET,
     '--reason',
@@ -64,8 +71,15 @@ export async function query(tour: Tour, statements: readonly string[]): Promise<
     ...tour.client.command(statements),
   ];
   const shown = statements.map((text) => `-c ${quote(text)}`).join(' \\\n       ');
-  tour.command(`hoop connect ${DEMO_TARGET} --reason "demo tour" -- psql \\\n       ${shown}`);
-  const run = await runHoop(args, { ...runOf(tour), home: homeOf(tour) });
+  const hoopQuiet = ['hoop', ...quiet].join(' ');
+  tour.command(
+    `${hoopQuiet} connect ${DEMO_TARGET} --reason "demo tour" -- psql \\\n       ${shown}`,
+  );
+  const home = homeOf(tour);
+  if (onOutput !== undefined) {
+    return runHoop(args, { ...runOf(tour), home, onOutput });
+  }
+  const run = await runHoop(args, { ...runOf(tour), home });
   tour.output(run.output);
   return run;
 }

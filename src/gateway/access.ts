@@ -4,33 +4,71 @@ import type { Principal } from '../policy/types.ts';
 import { isSessionId } from '../recording/session-id.ts';
 import type { IndexedSession, SessionIndex } from './session-index.ts';
 
-/** own: what only the owner's client does. read: owner and auditors. end: owner and approvers. */
-export type SessionAccess = 'own' | 'read' | 'end';
+/**
+ * own: what only the owner's client does. read: its recording; owner and auditors. end: owner and
+ * approvers. show: what lists say of it; also approvers while it is live, and whoever may decide
+ * about a request of it that is open.
+ */
+export type SessionAccess = 'own' | 'read' | 'end' | 'show';
 
-const ROLE = { own: undefined, read: 'auditor', end: 'approver' } as const satisfies Record<
-  SessionAccess,
-  string | undefined
->;
+const ROLE = {
+  own: undefined,
+  read: 'auditor',
+  end: 'approver',
+  show: 'auditor',
+} as const satisfies Record<SessionAccess, string | undefined>;
 
-/** @throws HOOP_SESSION_UNKNOWN when there is none or it is somebody else's. */
+export interface SessionRights {
+  readonly index: SessionIndex;
+  /** Ids of the sessions whose open requests somebody may decide about. */
+  readonly decides: (principal: Principal) => ReadonlySet<string>;
+}
+
+/**
+ * @throws HOOP_SESSION_UNKNOWN when there is none or it is somebody else's; HOOP_ACCESS_DENIED when
+ * its recording is asked for by somebody who may know of it and no more.
+ */
 export function requireSession(
-  index: SessionIndex,
+  { index, decides }: SessionRights,
   principal: Principal,
   id: string,
   access: SessionAccess,
 ): IndexedSession {
   const session = isSessionId(id) ? index.find(id) : undefined;
-  const role = ROLE[access];
-  const isOwner = session?.issuer === principal.issuer && session.sub === principal.sub;
-  if (session === undefined || !(isOwner || (role && principal.roles.includes(role)))) {
-    throw new HoopError('HOOP_SESSION_UNKNOWN', 'there is no such session', {
-      hint: '`hoop sessions list` shows those that you may see.',
+  if (session === undefined) {
+    throw unknown();
+  }
+  const { issuer, sub } = principal;
+  if ((session.issuer === issuer && session.sub === sub) || hasRole(principal, ROLE[access])) {
+    return session;
+  }
+  const isLive = session.summary.state === 'live';
+  const maySee = (isLive && hasRole(principal, ROLE.end)) || decides(principal).has(id);
+  if (maySee && access === 'show') {
+    return session;
+  }
+  if (maySee && access === 'read') {
+    throw new HoopError('HOOP_ACCESS_DENIED', 'you may not read the recording of this session', {
+      detail: 'Its owner and auditors may.',
+      hint: `See what is known of it with \`hoop sessions show ${id}\`.`,
     });
   }
-  return session;
+  throw unknown();
 }
 
 /** Whose sessions are listed: everybody's for auditors; the live ones for who may end them, too. */
-export function maySeeAll({ roles }: Principal, live: boolean): boolean {
-  return roles.includes(ROLE.read) || (live && roles.includes(ROLE.end));
+export function maySeeAll(principal: Principal, live: boolean): boolean {
+  return hasRole(principal, ROLE.read) || (live && hasRole(principal, ROLE.end));
+}
+
+function hasRole({ roles }: Principal, role: string | undefined): boolean {
+  return role !== undefined && roles.includes(role);
+}
+
+function unknown(): HoopError {
+  return new HoopError('HOOP_SESSION_UNKNOWN', 'there is no such session', {
+    detail:
+      'Or it is not for you: its owner and auditors see a session, approvers while it is live (`--live`), and who may decide about a request of it while that waits.',
+    hint: '`hoop sessions list` shows those that you may see.',
+  });
 }

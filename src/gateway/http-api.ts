@@ -8,6 +8,7 @@ import { type Context, Hono } from 'hono';
 import { z } from 'zod';
 import { HoopError, ProtocolError } from '../errors.ts';
 import { describeRules, maskedColumns } from '../policy/describe-grant.ts';
+import type { Principal } from '../policy/types.ts';
 import { ACCESS_PATHS } from '../tunnel/access-api.ts';
 import {
   API_VERSION,
@@ -22,9 +23,10 @@ import {
   type TargetsReply,
 } from '../tunnel/api.ts';
 import { APPROVAL_PATHS } from '../tunnel/approvals-api.ts';
-import { maySeeAll, requireSession } from './access.ts';
+import { maySeeAll, requireSession, type SessionRights } from './access.ts';
 import type { AccessRequests } from './access-requests.ts';
 import { addAccessRoutes } from './access-routes.ts';
+import { isSameParty } from './approvals/approval-record.ts';
 import { addApprovalRoutes } from './approvals/approval-routes.ts';
 import type { Approvals } from './approvals/approvals.ts';
 import type { EndedRecordings } from './ended-recordings.ts';
@@ -137,8 +139,14 @@ export function createHttpApi(options: HttpApiOptions): Hono<Env> {
     return handler(c, who);
   };
 
+  const decides = (principal: Principal): ReadonlySet<string> => {
+    const open = approvals.list(principal, { isOpen: true, limit: Number.POSITIVE_INFINITY });
+    const others = open.filter(({ requester }) => !isSameParty(requester, principal));
+    return new Set(others.flatMap(({ session }) => session ?? []));
+  };
+  const rights: SessionRights = { index, decides };
   const sessionOf = (c: Ctx, who: Authenticated, access: Parameters<typeof requireSession>[3]) =>
-    requireSession(index, who.principal, c.req.param('id') ?? '', access);
+    requireSession(rights, who.principal, c.req.param('id') ?? '', access);
 
   /** The index learns a session's byte counts at its end. */
   const withLiveTotals = (summary: SessionSummary): SessionSummary => ({
@@ -216,7 +224,7 @@ export function createHttpApi(options: HttpApiOptions): Hono<Env> {
   app.get(
     PATHS.session(':id'),
     authenticated((c, who) => {
-      const summary = withLiveTotals(sessionOf(c, who, 'read').summary);
+      const summary = withLiveTotals(sessionOf(c, who, 'show').summary);
       const session = withPolicy(options.history, summary);
       return json({ v: API_VERSION, session } satisfies SessionShown);
     }),
@@ -235,7 +243,7 @@ export function createHttpApi(options: HttpApiOptions): Hono<Env> {
 
   addApprovalRoutes(app, { ...options, authenticated });
   addAccessRoutes(app, { approvals, access: options.accessRequests, authenticated });
-  addRecordingRoutes(app, { ...options, authenticated });
+  addRecordingRoutes(app, { ...options, rights, authenticated });
 
   refuseOtherMethods(app);
   return app;

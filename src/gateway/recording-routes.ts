@@ -9,13 +9,12 @@ import {
   type CutsReply,
   PATHS,
 } from '../tunnel/api.ts';
-import { requireSession } from './access.ts';
+import { requireSession, type SessionRights } from './access.ts';
 import type { EndedRecordings } from './ended-recordings.ts';
 import type { Env } from './http-api.ts';
 import { decodeText, readBody, readJson } from './http-body.ts';
 import { json, text } from './http-replies.ts';
 import type { Authenticated } from './identity/identity.ts';
-import type { SessionIndex } from './session-index.ts';
 import type { Sessions } from './sessions.ts';
 
 const KIB = 1024;
@@ -30,7 +29,7 @@ type Ctx = Context<Env>;
 
 export interface RecordingRoutesOptions {
   readonly sessions: Sessions;
-  readonly index: SessionIndex;
+  readonly rights: SessionRights;
   readonly ended: EndedRecordings;
   readonly authenticated: (
     handler: (c: Ctx, who: Authenticated) => Response | Promise<Response>,
@@ -38,9 +37,10 @@ export interface RecordingRoutesOptions {
 }
 
 export function addRecordingRoutes(app: Hono<Env>, options: RecordingRoutesOptions): void {
-  const { sessions, index, ended, authenticated } = options;
+  const { sessions, rights, ended, authenticated } = options;
+  const { index } = rights;
   const sessionOf = (c: Ctx, who: Authenticated, access: Parameters<typeof requireSession>[3]) =>
-    requireSession(index, who.principal, c.req.param('id') ?? '', access);
+    requireSession(rights, who.principal, c.req.param('id') ?? '', access);
   /** The recording of one's own session; waits for one that is just ending. */
   const endedOf = async (c: Ctx, who: Authenticated) => {
     const { id } = sessionOf(c, who, 'own').summary;

@@ -97,6 +97,16 @@ describe('psql', () => {
       statement: { text: 'DELETE FROM orders WHERE id = 1;', inTransaction: false },
     });
     expect(await orders()).toBe(before);
+    // Who decides may see what session it comes from; a colleague not even that there is one.
+    const start = connection.session.slice(0, 18);
+    for (const typed of [connection.session, start]) {
+      const seen = await bench.hoop('dba', 'sessions', 'show', typed);
+      expect(seen.stdout).toMatch(/^state +live$/m);
+      expect(seen.stdout).toMatch(/^reason +INC-7$/m);
+    }
+    const colleague = await bench.hoop('devin', 'sessions', 'show', connection.session);
+    expect(colleague.stderr).toContain('there is no such session');
+    expect(colleague.stderr).toContain('approvers while it is live (`--live`)');
     expect((await decide('dba', 'approve', id, '--reason', 'checked with Ada')).exitCode).toBe(0);
     const [exitCode] = await ended;
     expect(exitCode).toBe(0);

@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { HoopError } from '../../src/errors.ts';
 import { requireSession } from '../../src/gateway/access.ts';
 import { IndexStore } from '../../src/gateway/index-store.ts';
 import { SessionIndex } from '../../src/gateway/session-index.ts';
@@ -322,32 +323,45 @@ test('a failed transaction leaves nothing behind', () => {
   expect(index.find(ID)).toBeUndefined();
 });
 
-test('others’ sessions do not exist, but for auditors to read and approvers to end', () => {
-  start(ID, APPROVER);
-  const may = (who: Principal, access: 'own' | 'read' | 'end') => {
-    try {
-      requireSession(index, who, ID, access);
-      return true;
-    } catch (error) {
-      expect(error).toMatchObject({ code: 'HOOP_SESSION_UNKNOWN' });
-      return false;
-    }
-  };
-  expect(['own', 'read', 'revoke'].map((a) => may(APPROVER, a as 'own'))).toEqual([
-    true,
-    true,
-    true,
-  ]);
-  expect(['own', 'read', 'revoke'].map((a) => may(ENGINEER, a as 'own'))).toEqual([
-    false,
-    false,
-    false,
-  ]);
-  expect(['own', 'read', 'revoke'].map((a) => may(AUDITOR, a as 'own'))).toEqual([
-    false,
-    true,
-    false,
-  ]);
-  // Same subject at another issuer is somebody else.
-  expect(may({ ...APPROVER, issuer: 'https://evil.test', roles: [] }, 'read')).toBe(false);
+describe('a session of somebody else', () => {
+  const ACCESS = ['own', 'read', 'end', 'show'] as const;
+  const COLLEAGUE: Principal = { ...ENGINEER, sub: 'u4', name: 'colleague' };
+  /** @param decides whose open requests this person may decide about. */
+  const rights = (who: Principal, decides: readonly string[] = []) =>
+    Object.fromEntries(
+      ACCESS.map((access) => {
+        try {
+          requireSession({ index, decides: () => new Set(decides) }, who, ID, access);
+          return [access, true];
+        } catch (error) {
+          return [access, error instanceof HoopError ? error.code : error];
+        }
+      }),
+    );
+  const NOTHING = Object.fromEntries(ACCESS.map((access) => [access, 'HOOP_SESSION_UNKNOWN']));
+
+  beforeEach(() => start());
+
+  test('does not exist, nor for the same subject at another issuer', () => {
+    expect(rights(ENGINEER)).toEqual({ own: true, read: true, end: true, show: true });
+    expect(rights(COLLEAGUE)).toEqual(NOTHING);
+    expect(rights({ ...ENGINEER, issuer: 'https://evil.test' })).toEqual(NOTHING);
+  });
+
+  test('auditors read', () => {
+    expect(rights(AUDITOR)).toEqual({ ...NOTHING, read: true, show: true });
+  });
+
+  test('approvers end, and see while it is live; its recording is not for them', () => {
+    const live = { ...NOTHING, end: true, show: true, read: 'HOOP_ACCESS_DENIED' };
+    expect(rights(APPROVER)).toEqual(live);
+    index.end(ID, { endedMs: now, reason: 'closed', message: 'm', upBytes: 0, downBytes: 0 });
+    expect(rights(APPROVER)).toEqual({ ...NOTHING, end: true });
+  });
+
+  test('who may decide about a request of it sees, and does nothing else', () => {
+    const seen = { ...NOTHING, show: true, read: 'HOOP_ACCESS_DENIED' };
+    expect(rights(COLLEAGUE, [ID])).toEqual(seen);
+    expect(rights(COLLEAGUE, [OTHER_ID])).toEqual(NOTHING);
+  });
 });
