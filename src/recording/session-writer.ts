@@ -184,12 +184,15 @@ export class SessionWriter {
     if (this.#waiting.length > 0) {
       this.#writeWaiting();
     }
+    if (this.#whenWritten.length === 0) {
+      return;
+    }
     const forwards = this.#whenWritten;
-    if (forwards.length > 0) {
-      this.#whenWritten = [];
-      for (const forward of forwards) {
-        forward();
-      }
+    this.#whenWritten = [];
+    // A sync may have failed meanwhile: nothing goes on any more.
+    this.#writer.assertOpen();
+    for (const forward of forwards) {
+      forward();
     }
   }
 
@@ -242,6 +245,9 @@ export class SessionWriter {
   #writeWaiting(): void {
     const waiting = this.#waiting;
     const data = this.#waitingData;
+    const forwards = this.#whenWritten;
+    // What fails here is never written, and what waits for it never goes on.
+    this.#whenWritten = [];
     this.#waiting = [];
     this.#waitingBytes = 0;
     this.#waitingData = [];
@@ -250,6 +256,7 @@ export class SessionWriter {
       waiting.length === 1 && only !== undefined
         ? this.#writer.append(only.type, ...only.parts)
         : this.#writer.append('group', ...waiting.flatMap(groupRecord));
+    this.#whenWritten = forwards;
     for (const one of data) {
       this.#written(one, place);
     }

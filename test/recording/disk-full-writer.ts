@@ -6,16 +6,20 @@ import { randomBytes } from 'node:crypto';
 import { HoopError } from '../../src/errors.ts';
 import { RecordingBench, SessionPair } from './session-pair.ts';
 
-const [, , directory = ''] = process.argv;
+const [, , directory = '', piece = ''] = process.argv;
 const bench = await RecordingBench.openIn(directory);
 const pair = await SessionPair.open(bench);
 pair.gateway.openStream(1, 'postgres');
 let written = 0;
+let forwarded = 0;
 let code: string | undefined;
 while (code === undefined && written < 10_000_000) {
-  const bytes = randomBytes(50_000);
+  const bytes = randomBytes(Number(piece));
   try {
     pair.gateway.data(1, 1, bytes);
+    pair.gateway.whenWritten(() => {
+      forwarded += bytes.length;
+    });
     written += bytes.length;
   } catch (error) {
     code = error instanceof HoopError ? error.code : 'not a HoopError';
@@ -25,5 +29,6 @@ const { reason } = pair.gateway.stopped;
 await pair.gateway.close({ reason: 'recording_failed' });
 await pair.client.close({ reason: 'recording_failed' });
 const { session } = pair;
-process.stdout.write(`${JSON.stringify({ session, written, code, stopped: reason?.endReason })}\n`);
+const stopped = reason?.endReason;
+process.stdout.write(`${JSON.stringify({ session, written, forwarded, code, stopped })}\n`);
 await bench.store[Symbol.asyncDispose]();

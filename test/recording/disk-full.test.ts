@@ -6,16 +6,30 @@ import { RecordingBench } from './session-pair.ts';
 
 const run = promisify(execFile);
 
+/** RLIMIT_FSIZE of 1 MiB, as any user may set it; ignoring SIGXFSZ makes write(2) fail instead. */
+async function writeUntilFull(bench: RecordingBench, piece: number) {
+  const script = join(import.meta.dirname, 'disk-full-writer.ts');
+  const limited = 'trap "" XFSZ; ulimit -f 1024; exec "$0" "$@"';
+  const program = [process.execPath, script, bench.directory, String(piece)];
+  const { stdout } = await run('bash', ['-c', limited, ...program]);
+  return JSON.parse(stdout);
+}
+
 test('a full disk ends the recording, and every byte before is there', async () => {
   await using bench = await RecordingBench.create();
-  const script = join(import.meta.dirname, 'disk-full-writer.ts');
-  // RLIMIT_FSIZE of 1 MiB, as any user may set it; ignoring SIGXFSZ makes write(2) fail instead.
-  const limited = 'trap "" XFSZ; ulimit -f 1024; exec "$0" "$@"';
-  const { stdout } = await run('bash', ['-c', limited, process.execPath, script, bench.directory]);
-  const { session, written, code, stopped } = JSON.parse(stdout);
+  const { session, written, code, stopped } = await writeUntilFull(bench, 50_000);
   expect({ code, stopped }).toEqual({ code: 'HOOP_RECORDING_WRITE', stopped: 'recording_failed' });
   expect(written).toBeGreaterThan(900_000);
   const ended = await bench.ended(session);
   expect(ended.position().recorded).toContainEqual({ stream: 1, up: 0, down: written });
   expect(ended.endReason).toBe('gateway_crash');
+});
+
+test('of what waited together for a write that failed nothing goes on, not at the end either', async () => {
+  await using bench = await RecordingBench.create();
+  const { session, forwarded, code } = await writeUntilFull(bench, 3000);
+  expect(code).toBe('HOOP_RECORDING_WRITE');
+  expect(forwarded).toBeGreaterThan(900_000);
+  const ended = await bench.ended(session);
+  expect(ended.position().recorded).toContainEqual({ stream: 1, up: 0, down: forwarded });
 });
