@@ -3,7 +3,7 @@
  * same place leaves them. So each script is played with one of both at each place where SQL stands.
  */
 import { type Message, parse, query } from './messages.ts';
-import type { Script } from './script.ts';
+import { type Script, type Step, step } from './script.ts';
 
 /** What the server refuses by itself. */
 export const SYNTAX_ERROR = 'hoop_syntax';
@@ -42,6 +42,44 @@ export function withDenials(script: Script): readonly Pair[] {
     }
   }
   return pairs;
+}
+
+/** Within a text of several statements: it is refused as a whole, before its first one runs. */
+export function deniedWithin(): readonly Pair[] {
+  const insert = (id: number): string => `INSERT INTO t VALUES (${id}, 'd')`;
+  const count = step(query('SELECT count(*) FROM t WHERE id >= 970'));
+  const texts: Readonly<Record<string, (denied: string) => readonly Step[]>> = {
+    'in the middle': (x) => [step(query(`${insert(970)}; ${x}; ${insert(971)}`))],
+    'at the end': (x) => [step(query(`${insert(970)}; ${x}`), query('SELECT 1'))],
+    'behind BEGIN': (x) => [step(query(`BEGIN; ${insert(970)}; ${x}; COMMIT`))],
+    'behind COMMIT': (x) => [step(query('BEGIN')), step(query(`${insert(970)}; COMMIT; ${x}`))],
+    'in a transaction': (x) => [
+      step(query('BEGIN'), query(insert(970))),
+      step(query(`SELECT 1; ${x}; SELECT 2`), query('SELECT 3')),
+      step(query('ROLLBACK')),
+    ],
+    'in a failed transaction': (x) => [
+      step(query('BEGIN'), query('SELECT 1/0')),
+      step(query(`SELECT 1; ${x}`), query(`ROLLBACK; ${x}`)),
+      step(query('ROLLBACK')),
+    ],
+    'behind a savepoint': (x) => [
+      step(query('BEGIN'), query(insert(970)), query('SAVEPOINT s')),
+      step(query(`${insert(971)}; ${x}`), query('ROLLBACK TO s'), query('COMMIT')),
+    ],
+    'behind COPY': (x) => [step(query(`COPY t (id) FROM STDIN; ${x}`), query('SELECT 1'))],
+    'before COPY': (x) => [step(query(`${x}; COPY (SELECT 1) TO STDOUT`), query('SELECT 1'))],
+    'beside DISCARD ALL': (x) => [step(query(`${x}; DISCARD ALL`), query('DISCARD ALL'))],
+    'beside LISTEN': (x) => [step(query(`LISTEN a; ${x}`)), step(query("NOTIFY a, 'unheard'"))],
+  };
+  return Object.entries(texts).map(([where, make]) => {
+    const title = `several statements, denied ${where}`;
+    const script = (denied: string): Script => ({
+      title,
+      steps: [...make(denied), count, { send: [], after: 'settle' }],
+    });
+    return { title, direct: script(SYNTAX_ERROR), hoop: script(FORBIDDEN) };
+  });
 }
 
 function nameOf(message: Message): string {

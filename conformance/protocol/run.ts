@@ -12,7 +12,7 @@
  * Exit status 1 when anything differs.
  */
 import { parseArgs } from 'node:util';
-import { FORBIDDEN, SYNTAX_ERROR, withDenials } from './denied.ts';
+import { deniedWithin, FORBIDDEN, SYNTAX_ERROR, withDenials } from './denied.ts';
 import { type Case, difference, same, showScript, shrink } from './differential.ts';
 import { generate } from './generate.ts';
 import { LANES, openLanes } from './lanes.ts';
@@ -65,7 +65,7 @@ function* cases(): Generator<Case> {
       }
       if (suites.has('malformed')) yield* titled(MALFORMED).map((script) => same(lane, script));
     } else if (suites.has('denied')) {
-      for (const { direct, hoop } of titled(SCRIPTS.flatMap(withDenials))) {
+      for (const { direct, hoop } of titled([...deniedWithin(), ...SCRIPTS.flatMap(withDenials)])) {
         yield { lane, direct, hoop };
       }
     }

@@ -3,11 +3,19 @@
  * answers compared. A part of what `npm run differential` plays, which see.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { FORBIDDEN, SYNTAX_ERROR, withDenials } from '../../conformance/protocol/denied.ts';
+import { compare } from '../../conformance/protocol/compare.ts';
+import {
+  deniedWithin,
+  FORBIDDEN,
+  SYNTAX_ERROR,
+  withDenials,
+} from '../../conformance/protocol/denied.ts';
 import { type Case, difference, same } from '../../conformance/protocol/differential.ts';
 import { generate } from '../../conformance/protocol/generate.ts';
-import { type Lanes, openLanes } from '../../conformance/protocol/lanes.ts';
+import { LANES, type Lanes, openLanes } from '../../conformance/protocol/lanes.ts';
+import { encode, query } from '../../conformance/protocol/messages.ts';
 import { GUARDED, MALFORMED, SCRIPTS } from '../../conformance/protocol/scripts.ts';
+import { type WireAddress, WireClient } from '../../conformance/protocol/wire-client.ts';
 
 let lanes: Lanes;
 beforeAll(async () => {
@@ -15,7 +23,7 @@ beforeAll(async () => {
 }, 120_000);
 afterAll(async () => {
   await lanes[Symbol.asyncDispose]();
-});
+}, 120_000);
 
 const played = (one: Case): Promise<string | undefined> => difference(lanes, one);
 
@@ -40,8 +48,30 @@ describe('a denied statement leaves what a syntax error at the same place leaves
   const pairs = SCRIPTS.filter(({ title }) => title !== 'a deep pipeline')
     .flatMap(withDenials)
     .filter((_, index) => index % STRIDE === 0);
-  test.each(pairs)('$title', async ({ direct, hoop }) => {
+  test.each([...deniedWithin(), ...pairs])('$title', async ({ direct, hoop }) => {
     expect(await played({ lane: 'denying', direct, hoop })).toBeUndefined();
+  });
+});
+
+describe('a notification comes to a client that is idle', () => {
+  test('as directly, and while it is in a transaction only after that', async () => {
+    const heard = async (address: WireAddress) => {
+      await using client = await WireClient.open(address);
+      client.write(encode(query('LISTEN idle')));
+      await client.until(() => client.count('Z') === 2);
+      await lanes.admin("NOTIFY idle, 'while it does nothing'");
+      await client.until(() => client.count('A') === 1);
+      client.write(encode(query('BEGIN')));
+      await client.until(() => client.count('Z') === 3);
+      await lanes.admin("NOTIFY idle, 'within a transaction'");
+      client.write(Buffer.concat([query('SELECT 1/0'), query('ROLLBACK')].map(encode)));
+      await client.until(() => client.count('A') === 2 && client.count('Z') === 5);
+      return { received: [...client.received], marks: [], stuckAt: undefined, closed: false };
+    };
+    const direct = await heard(lanes.direct);
+    for (const lane of LANES) {
+      expect(compare(direct, await heard(lanes.hoop[lane]))).toBeUndefined();
+    }
   });
 });
 

@@ -4,7 +4,7 @@
  * tunnel it may be overtaken by the answer to what it was meant for and by the next statement,
  * which nobody wants cancelled; directly the way is too short for that.
  */
-export const CANCEL_POSITION_BYTES = 8;
+const CANCEL_POSITION_BYTES = 8;
 
 /** @param sentBytes of the up stream, its StartupMessage included. */
 export function encodeCancelPosition(sentBytes: number): Uint8Array {
