@@ -14,7 +14,7 @@ import { sha256 } from '../recording/manifest.ts';
 import { signProof } from '../recording/proof-of-possession.ts';
 import { API_VERSION, type SessionReply } from './api.ts';
 import type { GatewayClient } from './gateway-client.ts';
-import { verifyGatewayPolicy } from './verify-gateway-policy.ts';
+import { verifyGatewayPolicy, verifyLastPolicy } from './verify-gateway-policy.ts';
 
 export interface RequestSessionOptions {
   readonly client: Pick<GatewayClient, 'info' | 'policy' | 'policyBundle' | 'startSession'>;
@@ -55,7 +55,12 @@ export async function requestSession(o: RequestSessionOptions): Promise<Requeste
 }
 
 async function requestUnderPolicyInForce(o: RequestSessionOptions): Promise<RequestedSession> {
-  const [info, inForce] = await Promise.all([o.client.info(o.signal), o.client.policy(o.signal)]);
+  // git takes as long as the gateway: what it will name is likely known, and verified meanwhile.
+  const [info, inForce, last] = await Promise.all([
+    o.client.info(o.signal),
+    o.client.policy(o.signal),
+    verifyLastPolicy(o),
+  ]);
   // The keys that the gateway names must come from the root that was pinned at login; a newer
   // keyring is remembered, so that an older one is refused from now on.
   const { pin } = await checkAndPin(o.home, o.gateway, info, {
@@ -64,7 +69,7 @@ async function requestUnderPolicyInForce(o: RequestSessionOptions): Promise<Requ
   });
   const keyring = openKeyring(info.keyring, Buffer.from(pin.rootKey, 'base64'));
   const verify = (commit: string) => verifyGatewayPolicy({ ...o, reply: { commit } });
-  let policy = await verify(inForce.commit);
+  let policy = last?.commit === inForce.commit ? last : await verify(inForce.commit);
   const sessionKey = generateSigningKey();
   const clientNonce = randomBytes(16);
   const serverNonce = inForce.sessionNonce;

@@ -2,7 +2,11 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import type { Home } from '../home.ts';
-import { type ClientPolicy, verifyPolicyCommit } from '../policy/repo/client-policy.ts';
+import {
+  type ClientPolicy,
+  verifyAcceptedCommit,
+  verifyPolicyCommit,
+} from '../policy/repo/client-policy.ts';
 
 export interface GatewayPolicyOptions {
   readonly home: Home;
@@ -33,6 +37,28 @@ export function verifyGatewayPolicy(options: GatewayPolicyOptions): Promise<Clie
     env,
     signal,
   });
+}
+
+/**
+ * The policy that this gateway enforced last, as `verifyGatewayPolicy` would verify it.
+ * @returns undefined when there is none, or it is no longer good: the whole check will say why.
+ */
+export async function verifyLastPolicy(
+  options: Omit<GatewayPolicyOptions, 'client' | 'reply'>,
+): Promise<ClientPolicy | undefined> {
+  const { home, gateway, pin, env, signal } = options;
+  try {
+    return await verifyAcceptedCommit({
+      dir: gatewayPolicyDirectory(home, gateway),
+      repository: pin.policyRepository,
+      branch: pin.policyBranch,
+      allowedSigners: pin.allowedSigners,
+      env,
+      signal,
+    });
+  } catch {
+    return undefined;
+  }
 }
 
 /** One per gateway: their policies have nothing to do with each other. */

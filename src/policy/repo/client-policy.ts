@@ -56,6 +56,23 @@ export async function verifyPolicyCommit(options: ClientPolicyOptions): Promise<
   return { ...verified, source };
 }
 
+/**
+ * The commit that was accepted last, verified again: what the gateway names is mostly this one, and
+ * whoever asks for it need not wait for the answer first.
+ * @returns undefined when none was accepted yet.
+ * @throws as `verifyPolicyCommit`
+ */
+export async function verifyAcceptedCommit(
+  options: Omit<ClientPolicyOptions, 'commit' | 'bundle'>,
+): Promise<ClientPolicy | undefined> {
+  const { signal } = options;
+  const clone = await PolicyClone.open(options, signal);
+  const accepted = await clone.accepted(signal);
+  return accepted === undefined
+    ? undefined
+    : { ...(await clone.verify(accepted, undefined, signal)), source: 'local' };
+}
+
 async function fetchCommit(
   clone: PolicyClone,
   options: ClientPolicyOptions,

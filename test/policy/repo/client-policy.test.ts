@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { HoopError } from '../../../src/errors.ts';
 import {
   type ClientPolicyOptions,
+  verifyAcceptedCommit,
   verifyPolicyCommit,
 } from '../../../src/policy/repo/client-policy.ts';
 import { PolicyRepo } from '../../../src/policy/repo.ts';
@@ -151,4 +152,21 @@ test('two clients in one home do not disturb each other', async () => {
   const options = { commit, repository: fixture.tree, bundle: noBundle };
   const both = await Promise.all([client(fixture, key, options), client(fixture, key, options)]);
   expect(both.map((result) => result.commit)).toEqual([commit, commit]);
+});
+
+test('the commit accepted last can be verified before the gateway has answered, by today’s signers', async () => {
+  using fixture = new GitFixture();
+  const key = fixture.key('alice');
+  const known = { dir: fixture.path('client'), branch: 'main', env: process.env, signal: NEVER };
+  const alice = { ...known, allowedSigners: key.allowed() };
+  expect(await verifyAcceptedCommit(alice)).toBeUndefined();
+  const commit = fixture.commit(MINIMAL, { key });
+  await client(fixture, key, { commit, repository: fixture.tree, bundle: noBundle });
+  expect(await verifyAcceptedCommit(alice)).toMatchObject({
+    commit,
+    signer: 'alice@example.org',
+    source: 'local',
+  });
+  const bob = { ...known, allowedSigners: fixture.key('bob').allowed() };
+  await expect(verifyAcceptedCommit(bob)).rejects.toMatchObject({ code: 'HOOP_POLICY_SIGNER' });
 });
