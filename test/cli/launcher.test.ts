@@ -173,6 +173,17 @@ describe('wrong usage', () => {
     });
   });
 
+  test('an address that no gateway has is wrong usage where it was typed', () => {
+    const args = ['bin/hoop.js', 'login', '--gateway', 'ftp://gw.example.com'];
+    const env = { ...process.env, HOOP_HOME: join(directory, 'empty') };
+    const run = spawnSync(process.execPath, args, { encoding: 'utf8', env });
+    expect(run.stderr).toContain(
+      'hoop: error: the gateway address "ftp://gw.example.com" does not',
+    );
+    expect(run.stdout).toBe('');
+    expect(run.status).toBe(2);
+  });
+
   test('a command without a gateway says how to log in, also as JSON', () => {
     const env = { ...process.env, HOOP_HOME: join(directory, 'empty'), HOOP_GATEWAY: '' };
     const run = spawnSync(process.execPath, ['bin/hoop.js', 'targets'], { encoding: 'utf8', env });
