@@ -10,9 +10,7 @@ import { HoopError } from '../errors.ts';
 import { SqlParser } from '../policy/sql/parser.ts';
 import { createStatementPolicy } from '../policy/sql/statement-policy.ts';
 import { fingerprintOf } from '../recording/ed25519.ts';
-import type { GatewayKeys } from '../recording/gateway-keys.ts';
 import { openRecordingStore } from '../recording/recording-store.ts';
-import { API_VERSION, type InfoReply } from '../tunnel/api.ts';
 import { AccessGrants } from './access-grants.ts';
 import { AccessRequests } from './access-requests.ts';
 import { ApprovalStore } from './approvals/approval-store.ts';
@@ -31,6 +29,7 @@ import { createHttpApi } from './http-api.ts';
 import { listenHttps } from './https-listener.ts';
 import { Identity } from './identity/identity.ts';
 import { IndexStore } from './index-store.ts';
+import { infoReply } from './info-reply.ts';
 import { errorFields, type Log } from './log.ts';
 import { PolicyHistory } from './policy-history.ts';
 import { Readiness } from './readiness.ts';
@@ -297,32 +296,4 @@ async function readAllowedSigners(path: string): Promise<string> {
       cause,
     });
   }
-}
-
-function infoReply(from: {
-  readonly config: GatewayConfig;
-  readonly keys: GatewayKeys;
-  readonly policy: GatewayPolicy;
-  readonly allowedSigners: string;
-  readonly version: string;
-}): InfoReply {
-  const { config, keys, policy, allowedSigners, version } = from;
-  const { clientRepository, branch } = config.policy;
-  return {
-    v: API_VERSION,
-    gateway: config.name,
-    version,
-    identityProviders: policy.identityProviders().map(({ issuer, clientId, scopes }) => ({
-      issuer,
-      clientId,
-      scopes: [...scopes],
-    })),
-    rootKey: Buffer.from(keys.root).toString('base64'),
-    keyring: keys.keyring,
-    policy: {
-      ...(clientRepository === undefined ? {} : { repository: clientRepository }),
-      branch,
-      allowedSigners,
-    },
-  };
 }

@@ -10,9 +10,10 @@ import { namesSchema, patternMatches } from '../patterns.ts';
 import type { Grant, Refusal, RuleRef } from '../types.ts';
 import { checkAccess } from './evaluate-access.ts';
 import { isUnrestricted, namesServerAccess, temporaryFreedom } from './evaluate-functions.ts';
-import { MaskIndex, mustRedact, outputMask, refuseForMasks } from './evaluate-masks.ts';
+import { mustRedact, outputMask, refuseForMasks } from './evaluate-masks.ts';
 import { refusal } from './evaluate-refusal.ts';
 import { builtin, guardSettings } from './guards.ts';
+import { MaskIndex } from './mask-index.ts';
 import type {
   AllowedStatement,
   Catalog,

@@ -7,9 +7,9 @@ import type { Grant, Refusal } from '../types.ts';
 import { analyseStatements } from './analyse-statements.ts';
 import { constantShape } from './constant-shapes.ts';
 import { evaluate } from './evaluate.ts';
-import { MaskIndex } from './evaluate-masks.ts';
 import { refusal } from './evaluate-refusal.ts';
 import { builtin } from './guards.ts';
+import { MaskIndex } from './mask-index.ts';
 import type { ParseOutcome, SqlParser } from './parser.ts';
 import type { StatementContext, StatementPolicy, Verdict } from './types.ts';
 

@@ -1,0 +1,33 @@
+import type { GatewayKeys } from '../recording/gateway-keys.ts';
+import { API_VERSION, type InfoReply } from '../tunnel/api.ts';
+import type { GatewayConfig } from './config.ts';
+import type { GatewayPolicy } from './gateway-policy.ts';
+
+/** What the gateway tells whoever asks, before any login: who it is, and how its word is checked. */
+export function infoReply(from: {
+  readonly config: GatewayConfig;
+  readonly keys: GatewayKeys;
+  readonly policy: GatewayPolicy;
+  readonly allowedSigners: string;
+  readonly version: string;
+}): InfoReply {
+  const { config, keys, policy, allowedSigners, version } = from;
+  const { clientRepository, branch } = config.policy;
+  return {
+    v: API_VERSION,
+    gateway: config.name,
+    version,
+    identityProviders: policy.identityProviders().map(({ issuer, clientId, scopes }) => ({
+      issuer,
+      clientId,
+      scopes: [...scopes],
+    })),
+    rootKey: Buffer.from(keys.root).toString('base64'),
+    keyring: keys.keyring,
+    policy: {
+      ...(clientRepository === undefined ? {} : { repository: clientRepository }),
+      branch,
+      allowedSigners,
+    },
+  };
+}

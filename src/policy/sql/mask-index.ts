@@ -1,0 +1,113 @@
+/** Finds the mask of a column, and the relations that have masks. */
+import { stricterMask } from '../principal-grant.ts';
+import type { ColumnMask } from '../types.ts';
+import { relationFamily } from './relation-family.ts';
+import type { Catalog, CatalogRelation, ColumnFact, RelationFact } from './types.ts';
+
+/** Masks by column, followed along inheritance and partitions in both directions. */
+export class MaskIndex {
+  readonly #byOid = new Map<string, ColumnMask>();
+  readonly #byName = new Map<string, ColumnMask>();
+  readonly #relations = new Set<number>();
+  /** Views that a mask names: their columns are seen through, so such a mask finds nothing. */
+  readonly #views = new Map<number, ColumnMask>();
+  readonly #catalog: Catalog;
+  readonly isEmpty: boolean;
+
+  constructor(masks: readonly ColumnMask[], catalog: Catalog) {
+    this.#catalog = catalog;
+    this.isEmpty = masks.length === 0;
+    for (const mask of masks) {
+      this.#byName.set(nameKey(mask.schema, mask.relation, mask.column), mask);
+      const relation = catalog.relation(mask.schema, mask.relation);
+      if (!relation) {
+        continue;
+      }
+      if (relation.kind === 'v' || relation.kind === 'm') {
+        this.#views.set(relation.oid, mask);
+      }
+      for (const member of relationFamily(catalog, relation)) {
+        this.#relations.add(member.oid);
+        this.#put(member.oid, mask);
+      }
+    }
+  }
+
+  /** The mask of a base column. */
+  of(column: ColumnFact): ColumnMask | undefined {
+    const byOid = this.#byOid.get(oidKey(column.oid, column.column));
+    const byName = this.#byName.get(nameKey(column.schema, column.name, column.column));
+    return byOid && byName ? strictest([byOid, byName]) : (byOid ?? byName);
+  }
+
+  hasMasks(relation: Pick<RelationFact, 'oid'>): boolean {
+    return this.#relations.has(relation.oid);
+  }
+
+  /** Whether it is a view that reads a relation with masks. */
+  isBehind({ oid }: Pick<RelationFact, 'oid'>): boolean {
+    const views = new Set([this.#catalog.relationByOid(oid)]);
+    // A Set gives what is added while it is walked, too.
+    for (const view of views) {
+      for (const { schema, name } of view?.viewTree === undefined ? [] : tablesIn(view.viewTree)) {
+        const relation = this.#named(schema, name, view?.viewPath);
+        if (relation && this.#relations.has(relation.oid)) {
+          return true;
+        }
+        views.add(relation);
+      }
+    }
+    return false;
+  }
+
+  #named(
+    schema: string,
+    name: string,
+    path: readonly string[] = ['pg_catalog'],
+  ): CatalogRelation | undefined {
+    const schemas = schema === '' ? path : [schema];
+    const [found] = schemas.flatMap((one) => this.#catalog.relation(one, name) ?? []);
+    return found;
+  }
+
+  viewMask(relation: RelationFact): ColumnMask | undefined {
+    return this.#views.get(relation.oid);
+  }
+
+  #put(oid: number, mask: ColumnMask): void {
+    const key = oidKey(oid, mask.column);
+    const other = this.#byOid.get(key);
+    this.#byOid.set(key, other ? strictest([other, mask]) : mask);
+  }
+}
+
+export function strictest(masks: readonly ColumnMask[]): ColumnMask {
+  return masks.reduce((a, b) => (stricterMask(a.mask, b.mask) === a.mask ? a : b));
+}
+
+/** Names in the definition of a view; '': not qualified. */
+function tablesIn(tree: unknown): { readonly schema: string; readonly name: string }[] {
+  const found: { schema: string; name: string }[] = [];
+  const open: unknown[] = [tree];
+  for (let value = open.pop(); value !== undefined; value = open.pop()) {
+    if (typeof value !== 'object' || value === null) {
+      continue;
+    }
+    if ('RangeVar' in value) {
+      const { schemaname, relname }: { schemaname?: unknown; relname?: unknown } = Object(
+        value.RangeVar,
+      );
+      found.push({ schema: String(schemaname ?? ''), name: String(relname ?? '') });
+    }
+    open.push(...Object.values(value).filter((inner) => inner !== undefined));
+  }
+  return found;
+}
+
+function oidKey(oid: number, column: string): string {
+  return `${oid} ${column}`;
+}
+
+function nameKey(schema: string, relation: string, column: string): string {
+  return JSON.stringify([schema, relation, column]);
+}
