@@ -6,6 +6,8 @@ export default defineConfig({
     globalSetup: ['test/build-once.ts'],
     testTimeout: 30_000,
     hookTimeout: 60_000,
+    // What a test waits for comes late on a busy machine; vitest's 1 s would be an assertion on time.
+    expect: { poll: { timeout: 20_000 } },
     // Two cores: end-to-end files start servers of their own, so few files at a time.
     maxWorkers: 2,
   },
