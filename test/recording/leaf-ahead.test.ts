@@ -1,5 +1,6 @@
 import { createSecretKey, randomBytes } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
+import { randomOf } from '../../conformance/fuzz/random.ts';
 import {
   CHUNK_BYTES,
   type ChunkPlace,
@@ -11,6 +12,7 @@ import { LeafAhead } from '../../src/recording/leaf-ahead.ts';
 import type { StreamOffsets } from '../../src/recording/types.ts';
 
 const KEY = createSecretKey(Buffer.alloc(32, 1));
+const SEED = 7;
 
 /** A stream of bytes down, cut where a test says, with what was hashed ahead. */
 class Bench {
@@ -23,8 +25,8 @@ class Bench {
     const bytes = randomBytes(length);
     this.#bytes.push(bytes);
     // In two parts, as they come from a socket.
-    const half = Math.floor(length / 3);
-    this.ahead.add(1, 1, [bytes.subarray(0, half), bytes.subarray(half)]);
+    const third = Math.floor(length / 3);
+    this.ahead.add(1, 1, [bytes.subarray(0, third), bytes.subarray(third)]);
   }
 
   /** How many of the chunks up to here were hashed ahead; each must be right. */
@@ -83,14 +85,15 @@ describe('leaves hashed ahead', () => {
 
   test('are right whatever is cut where', () => {
     const bench = new Bench();
+    const random = randomOf(SEED);
     let recorded = 0;
     let covered = 0;
     let known = 0;
     for (let round = 0; round < 60; round += 1) {
-      const length = Math.floor(Math.random() * 4 * CHUNK_BYTES) + 1;
+      const length = random.below(4 * CHUNK_BYTES) + 1;
       bench.add(length);
       recorded += length;
-      covered += 1 + Math.floor(Math.random() * (recorded - covered));
+      covered += 1 + random.below(recorded - covered);
       known += bench.cut(covered).known;
     }
     expect(known).toBeGreaterThan(0);
