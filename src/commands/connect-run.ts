@@ -4,13 +4,9 @@ import { type OpenGateway, openGateway } from '../auth/open-gateway.ts';
 import { HoopError } from '../errors.ts';
 import { packageVersion } from '../package-version.ts';
 import type { EvidenceLine } from '../recording/types.ts';
-import {
-  type ClientSession,
-  connectSession,
-  endError,
-  type SessionEnd,
-} from '../tunnel/connect-session.ts';
+import { type ClientSession, connectSession } from '../tunnel/connect-session.ts';
 import { connectionUrl } from '../tunnel/connection-files.ts';
+import { endError, type SessionEnd } from '../tunnel/session-end.ts';
 import { uploadPending, uploadRecording } from '../tunnel/upload-recordings.ts';
 import { nearestName } from '../ui/nearest-name.ts';
 import { plain } from '../ui/printable.ts';

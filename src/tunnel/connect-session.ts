@@ -14,12 +14,7 @@ import type { OpenGateway } from '../auth/open-gateway.ts';
 import { HoopError } from '../errors.ts';
 import { ClientRecording } from '../recording/client-recording.ts';
 import { EvidenceLines } from '../recording/evidence-lines.ts';
-import {
-  CONTROL_STREAM,
-  END_REASONS,
-  type EndReason,
-  type EvidenceLine,
-} from '../recording/types.ts';
+import { CONTROL_STREAM, type EvidenceLine } from '../recording/types.ts';
 import { Secret } from '../secret.ts';
 import { PATHS, type SessionReply, type ToClient } from './api.ts';
 import { ClientStreams } from './client-streams.ts';
@@ -36,6 +31,7 @@ import { closeLocalSide, type LocalSide, openLocalSide } from './local-side.ts';
 import { LocalTls } from './local-tls.ts';
 import { openWebSocket } from './open-web-socket.ts';
 import { type RequestedSession, requestSession } from './request-session.ts';
+import { CLOSED_BY_OWNER, endError, endReason, type SessionEnd } from './session-end.ts';
 import { type CarrierChoice, StreamOpener } from './stream-opener.ts';
 
 /** From the end of the session to its last countersigned cut. */
@@ -67,17 +63,6 @@ export interface ConnectSessionOptions {
   readonly signal: AbortSignal;
   readonly events: SessionEvents;
 }
-
-export interface SessionEnd {
-  readonly reason: EndReason;
-  readonly message: string;
-}
-
-/** What an open psql is told on Ctrl-C: it has not ended itself, and its server has not failed. */
-const CLOSED_BY_OWNER: SessionEnd = {
-  reason: 'closed',
-  message: 'the hoop session was closed by its owner',
-};
 
 /** Below HOOP_HOME: one directory per session that is not uploaded yet, or not pruned yet. */
 export function spoolsOf(home: { readonly state: string }): string {
@@ -299,32 +284,6 @@ export class ClientSession {
       this.#ended.resolve(this.#end);
     }
   }
-}
-
-/** What a local client is told when the session has ended under it. */
-export function endError({ reason, message }: SessionEnd): HoopError {
-  const hint = 'Start a new session with `hoop connect`.';
-  switch (reason) {
-    case 'expired':
-      return new HoopError('HOOP_SESSION_EXPIRED', message, { hint });
-    case 'revoked':
-      return new HoopError('HOOP_SESSION_REVOKED', message);
-    case 'partition':
-      return new HoopError('HOOP_UNREACHABLE', message, { hint });
-    case 'disk_full':
-      return new HoopError('HOOP_DISK_FULL', message);
-    case 'recording_failed':
-      return new HoopError('HOOP_RECORDING_WRITE', message);
-    case 'disputed':
-      return new HoopError('HOOP_EVIDENCE_MISMATCH', message);
-    default:
-      return new HoopError('HOOP_SESSION_ENDED', message, { hint });
-  }
-}
-
-/** A reason that only a newer gateway knows is no "closed by you": the gateway has ended it. */
-export function endReason(text: string): EndReason {
-  return END_REASONS.find((reason) => reason === text) ?? 'gateway_shutdown';
 }
 
 /** Waits for something that the other side does, but not for ever. */
