@@ -20,7 +20,7 @@ import { WireClient } from '../../conformance/protocol/wire-client.ts';
 
 const MIB = 1024 * 1024;
 const STREAMS = 32;
-/** Of each stream in each process: its buffers, whose limits add up to less than half of it. */
+/** Of each stream in each process, all of its buffers: docs/gateway.md. */
 const STREAM_BYTES = 4 * MIB;
 /** Garbage of a process that has just moved a few hundred megabytes. */
 const SLACK_BYTES = 64 * MIB;
