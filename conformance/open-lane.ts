@@ -115,6 +115,15 @@ async function throughHoop(
   const session = stack.use(
     await startHoop(['connect', TARGET, '--json'], 'listening', { home, signal }),
   );
+  let isClosing = false;
+  stack.defer(() => {
+    isClosing = true;
+  });
+  // From then on every case differs, and only this says why.
+  void Promise.race([session.exited, demo.gatewayProcess().exited]).then(() => {
+    if (isClosing) return;
+    say(`${name}: hoop has ended: ${session.log()}\ngateway: ${demo.gatewayProcess().log()}`);
+  });
   const { user, password, host, port } = session.ready;
   const at = { user: String(user), password: String(password), host: String(host) };
   return { lane: toLane(name, { ...at, port: Number(port) }), home };
