@@ -420,7 +420,6 @@ export const SCRIPTS: readonly Script[] = [
     step(query('LISTEN a'), query("SET application_name = 'before'")),
     step(query('DECLARE h CURSOR WITH HOLD FOR SELECT id FROM t ORDER BY id')),
     step(query('CREATE TEMP TABLE gone (a int)'), parse('SELECT 1', 'p'), sync),
-    step(query('BEGIN'), query('DISCARD ALL'), query('ROLLBACK')),
     step(query('SELECT 1; DISCARD ALL')),
     step(run('SELECT 1'), run('DISCARD ALL'), sync),
     step(query('DISCARD ALL')),
