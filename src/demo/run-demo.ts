@@ -6,7 +6,9 @@ import type { Io } from '../commands/io.ts';
 import { HoopError } from '../errors.ts';
 import { renderJson } from '../ui/render-json.ts';
 import { terminalWidth } from '../ui/terminal-width.ts';
+import { wrapWords } from '../ui/wrap-words.ts';
 import { DEMO_TARGET, type Demo, startDemo } from './demo.ts';
+import { foldMessages } from './fold-messages.ts';
 import { LAUNCHER } from './hoop-process.ts';
 import { Pager } from './pager.ts';
 import { createTour, TOUR } from './tour.ts';
@@ -53,7 +55,6 @@ export async function runDemo(io: Io, options: RunDemoOptions): Promise<void> {
     );
   }
   if (guided) {
-    io.stdout.write(whatToTry(io, demo));
     await stayUp(io, demo);
   }
 }
@@ -86,8 +87,11 @@ async function takeTour(io: Io, demo: Demo, mode: TourMode): Promise<number> {
     demo,
     {
       command: (text) => write(`\n  ${bold(`$ ${text}`)}\n`),
-      output: (text) => write(text.replace(/^(?=.)/gm, '  ')),
-      finding: (text) => write(`  ${good('→')} ${text}\n`),
+      output: (text) => write(foldMessages(text, outputWidth(io)).replace(/^(?=.)/gm, '  ')),
+      finding: (text) => {
+        const lines = wrapWords(text, outputWidth(io), { first: '→ ', rest: '  ' });
+        write(`  ${good('→')} ${lines.join('\n  ').slice(2)}\n`);
+      },
     },
     { path: io.env['PATH'], signal: io.signal, width: outputWidth(io) },
   );
@@ -133,6 +137,13 @@ async function takeTour(io: Io, demo: Demo, mode: TourMode): Promise<number> {
     taken === TOUR.length ? 'Every step is true.' : `Ended after step ${taken} of ${TOUR.length}.`;
   write(failed === 0 ? `\n${good(ended)}\n` : '');
   await pager.settled();
+  if (mode.guided && failed === 0) {
+    // What the last step has shown must not scroll away under what comes now.
+    if (wantsMore && taken === TOUR.length) {
+      await pressEnter(io, 'what to try');
+    }
+    io.stdout.write(whatToTry(io, demo));
+  }
   return failed;
 }
 
@@ -155,8 +166,9 @@ function screenOf({ stdout }: Io): { columns: number; rows: number } | undefined
  * The terminal stays in its own line mode: there Ctrl-C is a signal like everywhere else.
  * @returns false when the person wants no more of the tour: q, or Ctrl-D.
  */
-async function pressEnter(io: Io, what: 'go on' | 'more'): Promise<boolean> {
-  io.stderr.write(`\n  Enter: ${what}   q, Enter: end the tour `);
+async function pressEnter(io: Io, what: 'go on' | 'more' | 'what to try'): Promise<boolean> {
+  const orEnd = what === 'what to try' ? '' : '   q, Enter: end the tour';
+  io.stderr.write(`\n  Enter: ${what}${orEnd} `);
   const { promise, resolve, reject } = Promise.withResolvers<boolean>();
   const lines = createInterface({ input: io.stdin, terminal: false });
   const interrupted = (): void => reject(io.signal.reason);
@@ -189,6 +201,7 @@ function readyLine(demo: Demo): Record<string, unknown> {
   };
 }
 
+/** Fits on a screen of 24 rows: on 80 columns nothing here scrolls off. */
 function whatToTry(io: Io, demo: Demo): string {
   // In a checkout there is no `hoop` on PATH.
   const isInstalled = (io.env['PATH'] ?? '')
@@ -196,15 +209,16 @@ function whatToTry(io: Io, demo: Demo): string {
     .some((entry) => existsSync(join(entry, 'hoop')));
   const alias = isInstalled ? '' : `  alias hoop="${LAUNCHER}"\n`;
   const home = demo.homes['engineer'] ?? '';
-  const passwords = demo.accounts.map(
-    (account) => `    ${account.name.padEnd(10)} ${account.password}`,
-  );
+  const passwords = demo.accounts
+    .map(({ name, password }) => `  ${name.padEnd(9)} ${password}`)
+    .map((account, index) => (index % 2 === 0 ? `  ${account}` : `  ${account}\n`))
+    .join('')
+    .trimEnd();
   return `
 All of it stays up until Ctrl-C. In another terminal:
 
 ${alias}  export HOOP_HOME=${home}
-  hoop connect ${DEMO_TARGET}
-  hoop sessions list
+  hoop connect ${DEMO_TARGET} -- psql
   hoop sessions replay last
 
 A second person is the dba, who decides what waits; as the engineer, in psql,
@@ -217,9 +231,7 @@ Or log in as somebody else (another HOOP_HOME) in your own browser:
   export HOOP_HOME=$(mktemp -d)
   hoop login --gateway ${demo.gateway} \\
     --ca ${demo.ca}
-
-  Accounts and their passwords for this start:
-${passwords.join('\n')}
+${passwords}
 
 The policy is in ${demo.policy.directory}; commits signed with
 ${demo.policy.signingKey} are in force within 5 seconds.

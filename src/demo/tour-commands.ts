@@ -39,7 +39,7 @@ export async function hoop(
   const show = options.show ?? true;
   if (show) {
     const who = options.as === undefined ? '' : `   # as the ${options.as}`;
-    tour.command(`hoop ${args.map(quote).join(' ')}${who}`);
+    tour.command(foldOptions(`hoop ${args.map(quote).join(' ')}${who}`, tour.width));
   }
   const run = await runHoop(args, { ...runOf(tour), home: homeOf(tour, options.as) });
   if (show) {
@@ -126,6 +126,14 @@ export function homeOf(tour: Tour, identity = 'engineer'): string {
 
 export function quote(text: string): string {
   return /^[A-Za-z0-9_./:=@-]+$/.test(text) ? text : `"${text.replaceAll('"', '\\"')}"`;
+}
+
+/** A long command line goes on before its first option, so that it can be pasted as it stands. */
+function foldOptions(text: string, width: number | undefined): string {
+  const prompt = '$ '.length;
+  return width !== undefined && text.length + prompt > width
+    ? text.replace(' --', ' \\\n       --')
+    : text;
 }
 
 /** Output that is shown is made for the screen that it is shown on. */

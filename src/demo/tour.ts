@@ -119,7 +119,7 @@ async function listTargets(tour: Tour): Promise<void> {
 
 async function queryWithMasks(tour: Tour): Promise<void> {
   const run = await query(tour, [
-    'SELECT id, full_name, email, card_number, ssn FROM customers ORDER BY id LIMIT 3',
+    'SELECT id, full_name, email, card_number, ssn\n           FROM customers ORDER BY id LIMIT 3',
   ]);
   for (const customer of SAMPLE) {
     expectText(run.stdout, customer.name, 'a name that is not masked is missing');
@@ -129,9 +129,9 @@ async function queryWithMasks(tour: Tour): Promise<void> {
 
 async function maskFollowsData(tour: Tour): Promise<void> {
   const run = await query(tour, [
-    "SELECT id, 'card: ' || payment_card AS note, orders FROM customer_overview ORDER BY id LIMIT 2",
+    "SELECT id, 'card: ' || payment_card AS note, orders\n           FROM customer_overview ORDER BY id LIMIT 2",
     'SELECT max(ssn) AS m, count(*) FROM customers',
-    'SELECT c.full_name, count(*) AS orders, sum(o.amount) FROM customers c JOIN orders o ON o.customer_id = c.id GROUP BY c.full_name ORDER BY 1 LIMIT 2',
+    'SELECT c.full_name, count(*) AS orders, sum(o.amount)\n           FROM customers c JOIN orders o ON o.customer_id = c.id\n           GROUP BY c.full_name ORDER BY 1 LIMIT 2',
   ]);
   refuseSecrets(run.stdout + run.stderr);
   expectText(run.stdout, String(SAMPLE_CUSTOMERS.length), 'count(*) did not come back');
