@@ -109,7 +109,9 @@ describe('on a terminal', () => {
     }
     const screen = demo.output();
     // What is written between two questions fits on the screen with them, and so does the end.
-    const texts = screen.slice(screen.indexOf('1/12')).split(/Enter: (?:go on|more|what to try)[^\n]*\n/);
+    const texts = screen
+      .slice(screen.indexOf('1/12'))
+      .split(/Enter: (?:go on|more|what to try)[^\n]*\n/);
     expect(texts.length).toBeGreaterThan(TOUR.length);
     for (const text of texts) {
       expect(text.split('\n').length).toBeLessThanOrEqual(24);
