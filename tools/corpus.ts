@@ -65,6 +65,7 @@ await roles.end();
 
 await using connections = new AsyncDisposableStack();
 const urls: Record<string, string> = {};
+let isDone = false;
 for (const profile of Object.keys(credentials)) {
   const connection = connections.use(
     await startHoop(['connect', profile, '--json'], 'listening', {
@@ -73,6 +74,12 @@ for (const profile of Object.keys(credentials)) {
     }),
   );
   urls[profile] = String(connection.ready['url']);
+  // Every case after that fails: whoever reads the result must see why.
+  void connection.exited.then(() => {
+    if (!isDone) {
+      say(`the session of ${profile} ended in the middle: ${connection.log()}`);
+    }
+  });
 }
 say('sessions are open; running the corpus');
 const runner = spawn(
@@ -95,3 +102,4 @@ const runner = spawn(
 process.exitCode = await new Promise<number>((resolve) =>
   runner.once('close', (code) => resolve(code ?? 1)),
 );
+isDone = true;
