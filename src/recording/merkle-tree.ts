@@ -18,7 +18,7 @@ export class CompactRange {
     return this.#size;
   }
 
-  /** @param leaf the leaf's hash (leaf.ts puts the 0x00 in front of what it hashes). */
+  /** @param leaf the leaf's hash (chunk.ts puts the 0x00 in front of what it hashes). */
   append(leaf: Uint8Array): void {
     if (leaf.length !== HASH_LENGTH) {
       throw new FormatError('a leaf is not 32 bytes');

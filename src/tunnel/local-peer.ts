@@ -2,7 +2,7 @@
  * Which user of this machine a TCP connection comes from, as Linux shows it in /proc/net/tcp:
  * https://www.kernel.org/doc/html/latest/networking/proc_net_tcp.html. It is a second gate before
  * the password, for the connections of other users. (A unix socket has its 0700 directory; Node
- * cannot ask SO_PEERCRED.)
+ * cannot ask SO_PEERCRED.) And it shows whether anybody still holds an end (half-close.ts).
  */
 import { open } from 'node:fs/promises';
 import { isIPv4, type Socket } from 'node:net';

@@ -2,6 +2,7 @@
 import { stricterMask } from '../principal-grant.ts';
 import type { ColumnMask } from '../types.ts';
 import { relationFamily } from './relation-family.ts';
+import { BUILT_IN_PATH } from './statement-facts.ts';
 import type { Catalog, CatalogRelation, ColumnFact, RelationFact } from './types.ts';
 
 /** Masks by column, followed along inheritance and partitions in both directions. */
@@ -63,7 +64,7 @@ export class MaskIndex {
   #named(
     schema: string,
     name: string,
-    path: readonly string[] = ['pg_catalog'],
+    path: readonly string[] = BUILT_IN_PATH,
   ): CatalogRelation | undefined {
     const schemas = schema === '' ? path : [schema];
     const [found] = schemas.flatMap((one) => this.#catalog.relation(one, name) ?? []);

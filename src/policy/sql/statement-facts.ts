@@ -32,7 +32,7 @@ export class TooComplex extends Error {}
 export const SESSION_TEMP = /^pg_temp_\d+$/;
 
 /** View definitions are read with an empty search_path: what is not qualified is built in. */
-const BUILT_IN: readonly string[] = ['pg_catalog'];
+export const BUILT_IN_PATH: readonly string[] = ['pg_catalog'];
 
 type Setting = NonNullable<ProtocolEffect['settings']>[number];
 
@@ -78,7 +78,7 @@ export class StatementFacts {
   /** The view whose definition is being walked. */
   view: CatalogRelation | undefined;
   /** Where names without a schema are looked up in its definition. */
-  viewPath: readonly string[] = BUILT_IN;
+  viewPath: readonly string[] = BUILT_IN_PATH;
   /** Views looked through, by OID; undefined while (and if) their definition cannot be followed. */
   readonly views = new Map<number, readonly NamedLineage[] | undefined>();
   readonly #columns = new Map<string, ColumnOrigin>();

@@ -1,6 +1,6 @@
 import type { NamedLineage } from './lineage.ts';
 import { select } from './queries.ts';
-import type { StatementFacts } from './statement-facts.ts';
+import { BUILT_IN_PATH, type StatementFacts } from './statement-facts.ts';
 import { as, type Node } from './tree.ts';
 import type { CatalogRelation } from './types.ts';
 
@@ -26,7 +26,7 @@ export function viewColumns(
   const { view: outer, viewPath } = facts;
   // Columns behind a view belong to the view that the statement names.
   facts.view ??= view;
-  facts.viewPath = view.viewPath ?? ['pg_catalog'];
+  facts.viewPath = view.viewPath ?? BUILT_IN_PATH;
   const { columns } = select(facts, query, undefined);
   facts.view = outer;
   facts.viewPath = viewPath;
