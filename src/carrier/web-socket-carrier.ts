@@ -45,6 +45,11 @@ export class WebSocketCarrier extends EventEmitter<CarrierEvents> implements Str
   send(parts: readonly Uint8Array[], done?: (error: Error | undefined) => void): void {
     const [first] = parts;
     const bytes = parts.length === 1 && first !== undefined ? first : Buffer.concat(parts);
+    if (bytes.length === 0) {
+      // It would be a half-close.
+      done?.(undefined);
+      return;
+    }
     this.#socket.send(bytes, { binary: true, compress: false }, done);
   }
 

@@ -113,6 +113,17 @@ describe.each(CARRIERS)('a stream over %s', (kind) => {
     expect(recording.down).toBe('answer');
   });
 
+  test('nothing that is sent is no half-close', async () => {
+    await using pair = await carrierPair(kind);
+    const { stream } = open(pair.server);
+    const read = buffer(stream);
+    pair.client.send([]);
+    pair.client.send([Buffer.alloc(0)]);
+    pair.client.send([Buffer.from('said')]);
+    pair.client.halfClose();
+    expect((await read).toString()).toBe('said');
+  });
+
   test('what comes behind a half-close is recorded and goes nowhere', async () => {
     await using pair = await carrierPair(kind);
     const { stream, recording } = open(pair.server);
