@@ -12,7 +12,7 @@ import {
   openFrame,
   segmentKey,
 } from './frame.ts';
-import { decodeGroup } from './group-body.ts';
+import { decodeGroup, type GroupRecord } from './group-body.ts';
 import { segmentName } from './segment-writer.ts';
 
 const MAX_FRAME_LENGTH = FRAME_HEADER_LENGTH + MAX_BODY_LENGTH + FRAME_TRAILER_LENGTH;
@@ -28,6 +28,9 @@ export class SegmentFiles implements Disposable {
   #windowSegment = 0;
   #windowStart = 0;
   #windowLength = 0;
+  /** The group that was read last: it can hold thousands of records, each read on its own. */
+  #group: { readonly segment: number; readonly position: number; at: number } | undefined;
+  #records: readonly GroupRecord[] = [];
 
   constructor(directory: string, dataKey: Uint8Array) {
     this.#directory = directory;
@@ -40,6 +43,9 @@ export class SegmentFiles implements Disposable {
    * @throws FormatError
    */
   readData(segment: number, position: number, place: Omit<DataBody, 'bytes'>): Uint8Array {
+    if (this.#group?.segment === segment && this.#group.position === position) {
+      return this.#recordAt(this.#group, place);
+    }
     const file = this.#file(segment);
     const header = decodeFrameHeader(this.#read(file.fd, segment, position, FRAME_HEADER_LENGTH));
     const length = FRAME_HEADER_LENGTH + header.bodyLength + FRAME_TRAILER_LENGTH;
@@ -48,8 +54,19 @@ export class SegmentFiles implements Disposable {
     if (header.type !== 'group') {
       return decodeDataBody(body).bytes;
     }
-    for (const record of decodeGroup(body)) {
-      if (record.type === 'data' && isAt(record.data, place)) {
+    this.#records = decodeGroup(body);
+    this.#group = { segment, position, at: 0 };
+    return this.#recordAt(this.#group, place);
+  }
+
+  /** Records are asked for in their order: the one that is looked for is near the one before. */
+  #recordAt(group: { at: number }, place: Omit<DataBody, 'bytes'>): Uint8Array {
+    const count = this.#records.length;
+    for (let step = 0; step < count; step += 1) {
+      const index = (group.at + step) % count;
+      const record = this.#records[index];
+      if (record?.type === 'data' && isAt(record.data, place)) {
+        group.at = index + 1;
         return record.bytes;
       }
     }
@@ -62,6 +79,8 @@ export class SegmentFiles implements Disposable {
     }
     this.#open.clear();
     this.#windowLength = 0;
+    this.#group = undefined;
+    this.#records = [];
   }
 
   #file(segment: number): { readonly fd: number; readonly key: KeyObject } {

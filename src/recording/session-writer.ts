@@ -117,7 +117,8 @@ export class SessionWriter {
     const { up, down } = state;
     this.event({ type: 'stream.close', stream, up, down, reason });
     state.open = false;
-    this.#leaves.close(stream);
+    // Its last bytes may still wait: hashed behind the close, they would begin the stream anew.
+    this.whenWritten(() => this.#leaves.close(stream));
     return { stream, up, down };
   }
 

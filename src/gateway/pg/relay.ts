@@ -93,7 +93,12 @@ export class TargetRelay {
   stopAtBoundary(): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#stopping = resolve;
-    if (this.#passing === 0) this.#stop();
+    if (this.#passing === 0) {
+      // What this turn has brought is still in hand, the end of a message of which the client has
+      // the beginning among it.
+      this.#flush();
+      this.#stop();
+    }
     return promise;
   }
 

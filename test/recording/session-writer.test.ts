@@ -1,0 +1,48 @@
+import { createSecretKey, randomBytes } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { LeafAhead } from '../../src/recording/leaf-ahead.ts';
+import { newSessionId } from '../../src/recording/session-id.ts';
+import { SessionWriter } from '../../src/recording/session-writer.ts';
+import type { Direction } from '../../src/recording/types.ts';
+
+/** Says in which order it was told what. */
+class NotedLeaves extends LeafAhead {
+  readonly told: string[] = [];
+
+  override add(stream: number, direction: Direction, parts: readonly Uint8Array[]): void {
+    this.told.push(`bytes of ${stream}`);
+    super.add(stream, direction, parts);
+  }
+
+  override close(stream: number): void {
+    this.told.push(`end of ${stream}`);
+    super.close(stream);
+  }
+}
+
+test('a stream that is closed in the turn of its last bytes ends behind them', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'hoop-session-writer-'));
+  const leaves = new NotedLeaves(createSecretKey(randomBytes(32)));
+  const writer = new SessionWriter({
+    directory,
+    session: newSessionId(Date.now(), randomBytes(16)),
+    side: 'gateway',
+    dataKey: randomBytes(32),
+    leaves,
+    onFailure: (error) => expect.unreachable(error.message),
+    onRecorded: () => undefined,
+  });
+  for (const stream of [1, 2]) {
+    writer.openStream(stream, 'cancel');
+    writer.data(stream, 0, randomBytes(24));
+    writer.closeStream(stream, 'closed');
+  }
+  await writer.sync();
+  await writer.close();
+  // Told of bytes after the end, it would keep something of every such stream for ever.
+  expect(leaves.told).toEqual(['bytes of 1', 'bytes of 2', 'end of 1', 'end of 2']);
+  await rm(directory, { recursive: true });
+});
