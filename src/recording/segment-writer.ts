@@ -122,13 +122,22 @@ export class SegmentWriter {
     const key = this.assertOpen();
     const seq = this.#seq;
     const timeUs = Math.max(0, this.#system.monotonicUs() - this.#startUs);
-    const frame = sealFrame(key, this.#segment, { type, seq, timeUs }, body);
+    const frame = this.#seal(key, { type, seq, timeUs }, body);
     const position = this.#position;
     this.#write(frame.parts, frame.length);
     this.#head = nextHead(this.#head, frameDigest(frame.parts));
     this.#seq += 1;
     this.#scheduleSync(frame.length);
     return { segment: this.#segment, position, length: frame.length, seq };
+  }
+
+  /** What cannot be a frame is missing for ever: nothing may be recorded behind it as if it were there. */
+  #seal(key: KeyObject, header: Parameters<typeof sealFrame>[2], body: readonly Uint8Array[]) {
+    try {
+      return sealFrame(key, this.#segment, header, body);
+    } catch (error) {
+      throw this.#fail(error);
+    }
   }
 
   /** @returns the key of the segment. @throws as `append` */

@@ -46,3 +46,31 @@ test('a stream that is closed in the turn of its last bytes ends behind them', a
   expect(leaves.told).toEqual(['bytes of 1', 'bytes of 2', 'end of 1', 'end of 2']);
   await rm(directory, { recursive: true });
 });
+
+test('what does not fit into a frame ends the recording: no gap, and nothing goes on behind it', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'hoop-session-writer-'));
+  const failures: string[] = [];
+  const writer = new SessionWriter({
+    directory,
+    session: newSessionId(Date.now(), randomBytes(16)),
+    side: 'gateway',
+    dataKey: randomBytes(32),
+    leaves: new LeafAhead(createSecretKey(randomBytes(32))),
+    onFailure: ({ code }) => failures.push(code),
+    onRecorded: () => undefined,
+  });
+  writer.openStream(1, 'postgres');
+  writer.data(1, 0, randomBytes(100));
+  const forwarded: string[] = [];
+  writer.whenWritten(() => forwarded.push('waited'));
+  const message = 'x'.repeat(2 << 20);
+  expect(() => writer.event({ type: 'session.close', reason: 'closed', message })).toThrow(
+    'the recording cannot be written',
+  );
+  // It would have an offset behind bytes that are not there.
+  expect(() => writer.data(1, 0, randomBytes(100))).toThrow('the recording cannot be written');
+  await writer.close();
+  expect(forwarded).toEqual([]);
+  expect(failures).toEqual(['HOOP_RECORDING_WRITE']);
+  await rm(directory, { recursive: true });
+});
