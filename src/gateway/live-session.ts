@@ -366,6 +366,9 @@ export class LiveSession {
       case 'cut':
         this.#cut(message.cut).catch((error: unknown) => this.#recordingFailed(error));
         return;
+      case 'caughtUp':
+        this.#options.recording.caughtUp();
+        return;
       case 'streamEnd':
         // The client's totals, for the log: what counts is the cut that both sign.
         this.#log.debug('stream.client_totals', {

@@ -178,6 +178,12 @@ export class ClientRecording implements AsyncDisposable {
     this.#writer.flush();
   }
 
+  /** Nothing has arrived or is known to be recorded that is not in a cut both have signed. */
+  get isCaughtUp(): boolean {
+    const isBusy = this.#pending !== undefined || this.#proposing !== undefined;
+    return !isBusy && this.#coverable().length === 0;
+  }
+
   /** The gateway has these up bytes on its disk. */
   recorded(streams: readonly { readonly stream: number; readonly up: number }[]): void {
     for (const { stream, up } of streams) {

@@ -198,6 +198,19 @@ export class GatewayRecording implements AsyncDisposable {
     return this.#writer.sync();
   }
 
+  /**
+   * The client has confirmed what has arrived at it, and its own reader stands still: what is on its
+   * way is not late. A client that says so and takes more all the same gets no further than without:
+   * MAX_UNSEALED_BYTES.
+   */
+  caughtUp(): void {
+    if (this.#lagTimer !== undefined) {
+      clearTimeout(this.#lagTimer);
+      this.#lagTimer = undefined;
+      this.#watchLag();
+    }
+  }
+
   /** undefined: go on. Else wait; it rejects when the session must end. */
   backpressure(): Promise<void> | undefined {
     if (!this.#isFull()) {

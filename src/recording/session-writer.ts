@@ -64,6 +64,7 @@ export class SessionWriter {
   #waitingBytes = 0;
   #waitingData: DataPlace[] = [];
   #whenWritten: (() => void)[] = [];
+  #isForwarding = false;
   #turnEnd: NodeJS.Immediate | undefined;
   readonly #streams = new Map<number, StreamState>([
     [CONTROL_STREAM, { up: 0, down: 0, open: true }],
@@ -170,7 +171,7 @@ export class SessionWriter {
    * @param forward does not throw
    */
   whenWritten(forward: () => void): void {
-    if (this.#waiting.length === 0 && this.#whenWritten.length === 0) {
+    if (this.#waiting.length === 0 && this.#whenWritten.length === 0 && !this.#isForwarding) {
       forward();
     } else {
       this.#whenWritten.push(forward);
@@ -185,15 +186,9 @@ export class SessionWriter {
     if (this.#waiting.length > 0) {
       this.#writeWaiting();
     }
-    if (this.#whenWritten.length === 0) {
-      return;
-    }
-    const forwards = this.#whenWritten;
-    this.#whenWritten = [];
-    // A sync may have failed meanwhile: nothing goes on any more.
-    this.#writer.assertOpen();
-    for (const forward of forwards) {
-      forward();
+    // Called by what goes on: the loop below goes on with what this has written, in its order.
+    while (!this.#isForwarding && this.#whenWritten.length > 0 && this.#waiting.length === 0) {
+      this.#forward();
     }
   }
 
@@ -241,6 +236,21 @@ export class SessionWriter {
         // Reported to onFailure, which ends the session.
       }
     });
+  }
+
+  #forward(): void {
+    const forwards = this.#whenWritten;
+    this.#whenWritten = [];
+    // A sync may have failed meanwhile: nothing goes on any more.
+    this.#writer.assertOpen();
+    this.#isForwarding = true;
+    try {
+      for (const forward of forwards) {
+        forward();
+      }
+    } finally {
+      this.#isForwarding = false;
+    }
   }
 
   #writeWaiting(): void {

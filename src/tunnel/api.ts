@@ -285,6 +285,8 @@ export type SealReply = z.infer<typeof SealReply>;
  */
 export const ToGateway = z.discriminatedUnion('type', [
   z.object({ type: z.literal('cut'), cut: CutProposalSchema }),
+  /** All that has arrived is confirmed; more does not arrive because a local client does not read. */
+  z.object({ type: z.literal('caughtUp') }),
   z.object({ type: z.literal('streamEnd'), stream: z.number(), up: z.number(), down: z.number() }),
   z.object({ type: z.literal('close') }),
 ]);

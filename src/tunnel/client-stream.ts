@@ -60,6 +60,11 @@ export class ClientStream extends Duplex {
     this.#options.carrier.resume();
   }
 
+  /** The local client does not read, and so nothing is read from the gateway. */
+  get isStanding(): boolean {
+    return this.#options.carrier.isPaused;
+  }
+
   /** The local client has closed its half and still reads. `end` has to follow some time. */
   halfClose(): void {
     // As a write of nothing, it comes after all that was written before.

@@ -10,7 +10,7 @@ export interface ClientStreamsOptions {
   readonly session: string;
   readonly recording: Pick<
     ClientRecording,
-    'openStream' | 'data' | 'flush' | 'whenWritten' | 'closeStream' | 'stopped'
+    'openStream' | 'data' | 'flush' | 'whenWritten' | 'closeStream' | 'stopped' | 'isCaughtUp'
   >;
   readonly openCarrier: (path: string, signal: AbortSignal) => Promise<StreamCarrier>;
   readonly tell: (message: ToGateway) => void;
@@ -18,10 +18,14 @@ export interface ClientStreamsOptions {
   readonly reason: () => HoopError | undefined;
 }
 
+/** The gateway waits 30 s for what it has sent to be confirmed. */
+const TELL_EVERY_MS = 10_000;
+
 export class ClientStreams {
   readonly #options: ClientStreamsOptions;
   readonly #open = new Map<number, ClientStream>();
   #next = CONTROL_STREAM + 1;
+  #standing: NodeJS.Timeout | undefined;
 
   constructor(options: ClientStreamsOptions) {
     this.#options = options;
@@ -43,8 +47,13 @@ export class ClientStreams {
     }
     const duplex = new ClientStream({ carrier, stream, recording, reason });
     this.#open.set(stream, duplex);
+    this.#standing ??= setInterval(() => this.#tellStanding(), TELL_EVERY_MS).unref();
     carrier.once('close', () => {
       this.#open.delete(stream);
+      if (this.#open.size === 0) {
+        clearInterval(this.#standing);
+        this.#standing = undefined;
+      }
       this.#ended(stream);
     });
     return duplex;
@@ -57,6 +66,15 @@ export class ClientStreams {
         (stream) => new Promise<void>((resolve) => stream.once('close', () => resolve())),
       ),
     );
+  }
+
+  /** Somebody looks at a page of a large result: nothing is wrong, and the session goes on. */
+  #tellStanding(): void {
+    const { recording, tell } = this.#options;
+    const stands = [...this.#open.values()].some((stream) => stream.isStanding);
+    if (stands && !recording.stopped.aborted && recording.isCaughtUp) {
+      tell({ type: 'caughtUp' });
+    }
   }
 
   #ended(stream: number): void {

@@ -157,6 +157,34 @@ describe('limits', () => {
     await pair.client.close({ reason: 'client_lost' });
   });
 
+  test('a client that has confirmed all it has and cannot take more is waited for', async () => {
+    await using bench = await RecordingBench.create();
+    const pair = await SessionPair.open(bench);
+    pair.connected = false;
+    pair.openStream(1);
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    try {
+      pair.gateway.data(1, 1, randomBytes(17 << 20));
+      for (let minute = 0; minute < 3; minute += 1) {
+        vi.advanceTimersByTime(20_000);
+        pair.gateway.caughtUp();
+        vi.advanceTimersByTime(20_000);
+        pair.gateway.caughtUp();
+        vi.advanceTimersByTime(20_000);
+        pair.gateway.caughtUp();
+      }
+      expect(pair.gateway.stopped.aborted).toBe(false);
+      // It gets nothing more for it, and silence still ends the session.
+      expect(pair.gateway.backpressure()).toBeInstanceOf(Promise);
+      vi.advanceTimersByTime(31_000);
+      expect(pair.gateway.stopped.reason).toMatchObject({ endReason: 'client_lost' });
+    } finally {
+      vi.useRealTimers();
+    }
+    await pair.gateway.close({ reason: 'client_lost' });
+    await pair.client.close({ reason: 'client_lost' });
+  });
+
   test('an idle client is left alone', async () => {
     await using bench = await RecordingBench.create();
     const pair = await SessionPair.open(bench);

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { WebSocketCarrier } from '../../src/carrier/web-socket-carrier.ts';
 import { ClientStreams } from '../../src/tunnel/client-streams.ts';
 import { webSocketPair } from '../gateway/web-socket-pair.ts';
@@ -10,6 +10,42 @@ beforeEach(async () => {
   bench = await RecordingBench.create();
 });
 afterEach(() => bench[Symbol.asyncDispose]());
+
+test('a local client that stands still is told of while there is nothing to confirm', async () => {
+  await using sockets = await webSocketPair();
+  const pair = await SessionPair.open(bench);
+  pair.connected = false;
+  const told: string[] = [];
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+  try {
+    const carrier = new WebSocketCarrier(sockets.client);
+    const streams = new ClientStreams({
+      session: pair.session,
+      recording: pair.client,
+      openCarrier: async () => carrier,
+      tell: ({ type }) => told.push(type),
+      reason: () => undefined,
+    });
+    const stream = await streams.open('postgres', AbortSignal.timeout(5000));
+    stream.on('error', () => undefined);
+    vi.advanceTimersByTime(60_000);
+    expect(told).toEqual([]);
+    carrier.pause();
+    vi.advanceTimersByTime(30_000);
+    expect(told).toEqual(['caughtUp', 'caughtUp', 'caughtUp']);
+    // What has arrived and is in no cut has to be confirmed first.
+    pair.client.data(1, 1, Buffer.from('a row'));
+    vi.advanceTimersByTime(60_000);
+    expect(told).toHaveLength(3);
+    const closed = new Promise((resolve) => stream.once('close', resolve));
+    carrier.terminate();
+    await closed;
+  } finally {
+    vi.useRealTimers();
+  }
+  await pair.client.close({ reason: 'closed' });
+  await pair.gateway.close({ reason: 'closed' });
+});
 
 test('a stream that cannot be recorded is cut off at once, not left open at the gateway', async () => {
   await using sockets = await webSocketPair();
