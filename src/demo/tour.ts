@@ -67,7 +67,7 @@ export const TOUR: readonly TourStep[] = [
   {
     title: 'A risky statement waits for a second person',
     explanation:
-      'The policy lets engineers delete orders once an approver has looked. The DELETE waits in the connection, the client just sees it take a while; the dba sees the statement, who asks and why, and what it would do. Nobody approves their own.',
+      'The policy lets engineers delete orders once an approver has looked. The DELETE waits in the connection, and the client is told so and waits with it; the dba sees the statement, who asks and why, and what it would do. Nobody approves their own.',
     run: heldAndApproved,
   },
   {

@@ -1,5 +1,5 @@
 /** What the two directions of one stream share. */
-
+import { setTimeout as delay } from 'node:timers/promises';
 import { encodeEmptyFrontend } from '../../protocol/pg/empty-messages.ts';
 import { BYTES, type TextCodec } from '../../protocol/pg/text-codec.ts';
 import { CopyGuard } from './copy-guard.ts';
@@ -16,6 +16,8 @@ import type { PostgresStreamOptions } from './types.ts';
 
 const FLUSH = encodeEmptyFrontend('Flush');
 const SYNC = encodeEmptyFrontend('Sync');
+/** A server that is not overloaded has read what was sent to it. */
+const CANCEL_AGAIN_MS = 100;
 
 export class StreamState {
   readonly options: PostgresStreamOptions;
@@ -227,6 +229,7 @@ export class StreamState {
    * @param sentBefore bytes of the up stream that had been sent when the client asked.
    */
   async cancel(sentBefore = Number.POSITIVE_INFINITY): Promise<void> {
+    let wasDecided = false;
     while (!this.ended.signal.aborted) {
       const isInHand = this.#inHandAt !== undefined && this.#inHandAt < sentBefore;
       if (this.#withdrawHeld !== undefined) {
@@ -237,9 +240,11 @@ export class StreamState {
       if (head !== undefined) {
         const isLater = head.segment === this.#begun.segment && this.#begun.at >= sentBefore;
         if (!isLater) await this.#cancelAtTarget();
+        if (!isLater && wasDecided) await this.#cancelAgain(head);
         return;
       }
       if (!isInHand) return;
+      wasDecided = true;
       // It is being decided. A cancel that came before it would be lost, as one that comes after.
       await this.#nextHand();
     }
@@ -266,6 +271,16 @@ export class StreamState {
     const cancelled = this.target.cancel();
     this.#stop(cancelled);
     await cancelled;
+  }
+
+  /**
+   * A server drops a cancel that comes before it has read the statement. Here that is likely: the
+   * statement has only just been sent.
+   */
+  async #cancelAgain(head: Entry): Promise<void> {
+    await delay(CANCEL_AGAIN_MS, undefined, { signal: this.ended.signal }).catch(() => undefined);
+    const isStillFirst = this.queue.find(({ origin }) => origin === 'client') === head;
+    if (isStillFirst && !this.ended.signal.aborted) await this.#cancelAtTarget();
   }
 
   /** The client's next message waits for it, whatever becomes of it. */
