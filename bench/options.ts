@@ -74,7 +74,7 @@ function parse(args: readonly string[]) {
       args: [...args],
       options: {
         rounds: { type: 'string', default: '3' },
-        seconds: { type: 'string', default: '2' },
+        seconds: { type: 'string', default: '4' },
         megabytes: { type: 'string', default: '512' },
         clients: { type: 'string', multiple: true, default: ['1', '8', '32'] },
         connections: { type: 'string', default: String(MAX_CONNECTIONS) },

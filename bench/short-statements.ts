@@ -11,8 +11,8 @@ const QUERIES = 2000;
 const LOGINS = 60;
 /** Not counted at the start of each series: caches fill, code is compiled. */
 const WARM_UP_SHARE = 0.1;
-/** Run once in each lane and not counted: V8 takes some seconds to compile what is used most. */
-const WARM_UP_SECONDS = 5;
+/** Run once in each lane and not counted: V8 takes some ten seconds to compile what is used most. */
+const WARM_UP_SECONDS = 10;
 const WARM_UP_CLIENTS = 8;
 
 export interface ShortContext {

@@ -65,6 +65,7 @@ export class SessionWriter {
   #waitingData: DataPlace[] = [];
   #whenWritten: (() => void)[] = [];
   #isForwarding = false;
+  #openStreams = 0;
   #turnEnd: NodeJS.Immediate | undefined;
   readonly #streams = new Map<number, StreamState>([
     [CONTROL_STREAM, { up: 0, down: 0, open: true }],
@@ -111,6 +112,7 @@ export class SessionWriter {
     }
     this.event({ type: 'stream.open', stream, kind });
     this.#streams.set(stream, { up: 0, down: 0, open: true });
+    this.#openStreams += 1;
   }
 
   closeStream(stream: number, reason: string): StreamOffsets {
@@ -118,6 +120,7 @@ export class SessionWriter {
     const { up, down } = state;
     this.event({ type: 'stream.close', stream, up, down, reason });
     state.open = false;
+    this.#openStreams -= 1;
     // Its last bytes may still wait: hashed behind the close, they would begin the stream anew.
     this.whenWritten(() => this.#leaves.close(stream));
     return { stream, up, down };
@@ -167,7 +170,8 @@ export class SessionWriter {
 
   /**
    * Calls back, in the order of the calls, when write(2) of everything before has returned: at the
-   * end of this turn of the event loop, or at the next `flush`. Never, when it cannot be written.
+   * end of this turn of the event loop, or at the next `flush`; at once while no other stream is open
+   * that could share the frame. Never, when it cannot be written.
    * @param forward does not throw
    */
   whenWritten(forward: () => void): void {
@@ -175,6 +179,9 @@ export class SessionWriter {
       forward();
     } else {
       this.#whenWritten.push(forward);
+      if (this.#openStreams <= 1) {
+        this.#flushQuietly();
+      }
     }
   }
 
@@ -230,12 +237,16 @@ export class SessionWriter {
     }
     this.#turnEnd ??= setImmediate(() => {
       this.#turnEnd = undefined;
-      try {
-        this.flush();
-      } catch {
-        // Reported to onFailure, which ends the session.
-      }
+      this.#flushQuietly();
     });
+  }
+
+  #flushQuietly(): void {
+    try {
+      this.flush();
+    } catch {
+      // Reported to onFailure, which ends the session.
+    }
   }
 
   #forward(): void {
