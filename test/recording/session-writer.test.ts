@@ -35,6 +35,9 @@ test('a stream that is closed in the turn of its last bytes ends behind them', a
     onFailure: (error) => expect.unreachable(error.message),
     onRecorded: () => undefined,
   });
+  // A stream that is alone waits for nothing.
+  writer.openStream(8, 'postgres');
+  writer.openStream(9, 'postgres');
   for (const stream of [1, 2]) {
     writer.openStream(stream, 'cancel');
     writer.data(stream, 0, randomBytes(24));
@@ -60,6 +63,7 @@ test('what does not fit into a frame ends the recording: no gap, and nothing goe
     onRecorded: () => undefined,
   });
   writer.openStream(1, 'postgres');
+  writer.openStream(2, 'postgres');
   writer.data(1, 0, randomBytes(100));
   const forwarded: string[] = [];
   writer.whenWritten(() => forwarded.push('waited'));
@@ -72,5 +76,37 @@ test('what does not fit into a frame ends the recording: no gap, and nothing goe
   await writer.close();
   expect(forwarded).toEqual([]);
   expect(failures).toEqual(['HOOP_RECORDING_WRITE']);
+  await rm(directory, { recursive: true });
+});
+
+test('what goes on waits for the end of the turn when streams can share it, and else not', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'hoop-session-writer-'));
+  const writer = new SessionWriter({
+    directory,
+    session: newSessionId(Date.now(), randomBytes(16)),
+    side: 'gateway',
+    dataKey: randomBytes(32),
+    leaves: new LeafAhead(createSecretKey(randomBytes(32))),
+    onFailure: (error) => expect.unreachable(error.message),
+    onRecorded: () => undefined,
+  });
+  const forwarded: number[] = [];
+  const say = (stream: number): void => {
+    writer.data(stream, 0, randomBytes(100));
+    writer.whenWritten(() => forwarded.push(stream));
+  };
+  writer.openStream(1, 'postgres');
+  say(1);
+  expect(forwarded).toEqual([1]);
+  writer.openStream(2, 'postgres');
+  say(2);
+  say(1);
+  expect(forwarded).toEqual([1]);
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(forwarded).toEqual([1, 2, 1]);
+  writer.closeStream(2, 'closed');
+  say(1);
+  expect(forwarded).toEqual([1, 2, 1, 1]);
+  await writer.close();
   await rm(directory, { recursive: true });
 });
