@@ -49,6 +49,13 @@ async function untilRunning(processId: number): Promise<void> {
     .toEqual([{ state: 'active' }]);
 }
 
+/** The server waits for what the client sends: inside of a COPY it has begun to read by then. */
+async function untilItReads(processId: number): Promise<void> {
+  const waiting = `SELECT count(*)::int AS n FROM pg_stat_activity
+    WHERE pid = ${processId} AND state = 'active' AND wait_event = 'ClientRead'`;
+  await expect.poll(async () => (await lanes.admin(waiting))[0]?.['n'], SOON).toBe(1);
+}
+
 function send(client: WireClient, ...messages: readonly (Message | readonly Message[])[]): void {
   client.write(Buffer.concat(messages.flat().map(encode)));
 }
@@ -142,6 +149,8 @@ async function play(address: WireAddress, one: End) {
   if (until !== undefined) await client.until(() => client.count(until) > 0);
   if (until !== undefined && until !== 'G') await client.until(() => client.count('Z') > ready);
   if (when === 'running') await untilRunning(processId);
+  // Its error names the line that it is at.
+  if (until === 'G' && end === TERMINATED) await untilItReads(processId);
   switch (end) {
     case 'half-close':
       client.socket.end();
