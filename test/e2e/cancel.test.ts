@@ -102,9 +102,12 @@ function send(client: WireClient, messages: readonly Message[]): void {
   client.write(Buffer.concat(messages.map(encode)));
 }
 
-async function untilActive(processId: number): Promise<void> {
+async function untilActive(
+  processId: number,
+  waitEvent: 'PgSleep' | 'ClientRead' = 'PgSleep',
+): Promise<void> {
   const state = `SELECT 1 FROM pg_stat_activity
-    WHERE pid = ${processId} AND state = 'active' AND wait_event = 'PgSleep'`;
+    WHERE pid = ${processId} AND state = 'active' AND wait_event = '${waitEvent}'`;
   await expect.poll(() => lanes.admin(state), { timeout: 20_000, interval: 20 }).toHaveLength(1);
 }
 
@@ -116,6 +119,8 @@ async function play(address: WireAddress, moment: Moment, minorVersion: number) 
   if (when === 'running') await untilActive(client.cancelKey.processId);
   else if (when === 'copying') await client.until(() => client.count('G') > 0);
   else await client.until(() => client.count('Z') === answered);
+  // A COPY names the line that it is at: it must have begun to read.
+  if (when === 'copying') await untilActive(client.cancelKey.processId, 'ClientRead');
   // When its connection is closed the cancel has been dealt with.
   await client.cancel();
   send(client, after);
