@@ -40,6 +40,7 @@ export const ERROR_CODES = [
   'HOOP_PROOF_REPLAYED',
   'HOOP_PROOF_NONCE',
   'HOOP_IDP_UNREACHABLE',
+  'HOOP_WORKLOAD_TOKEN',
   // the way to the gateway and to the target
   'HOOP_UNREACHABLE',
   'HOOP_GATEWAY_TLS',

@@ -1,0 +1,185 @@
+/**
+ * Everything that a workload provider may touch outside of its environment variables. Handed to
+ * it, so that a test can give it another file system or another metadata address.
+ */
+import { execFile } from 'node:child_process';
+import { open } from 'node:fs/promises';
+import { join } from 'node:path';
+import { HoopError } from '../../errors.ts';
+
+/** A metadata service is on the same host: whoever has not answered by now is not there. */
+export const PROBE_TIMEOUT_MS = 300;
+/** For a token once the platform is known to be there. */
+export const TOKEN_TIMEOUT_MS = 10_000;
+/** A token has some KiB, a metadata reply less. */
+const MAX_TEXT_BYTES = 64 * 1024;
+
+export interface HttpRequest {
+  readonly method?: 'GET' | 'POST' | 'PUT';
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string;
+  readonly timeoutMs?: number;
+}
+
+export interface HttpAnswer {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly text: string;
+}
+
+export interface ProgramRun {
+  readonly status: number;
+  readonly stdout: string;
+}
+
+export interface Probes {
+  /** @returns undefined when there is no such file, or it may not be read. @throws HoopError HOOP_TOO_LARGE */
+  readText(path: string): Promise<string | undefined>;
+  /** A field of /sys/class/dmi/id, trimmed: `product_name`, `sys_vendor`, `board_vendor`. */
+  dmi(field: string): Promise<string | undefined>;
+  /**
+   * No redirects, bounded reply; any status is an answer.
+   * @throws HoopError HOOP_UNREACHABLE, HOOP_TOO_LARGE
+   */
+  http(url: string, request: HttpRequest, signal: AbortSignal): Promise<HttpAnswer>;
+  /**
+   * Runs a program of the platform with our environment; stderr is thrown away.
+   * @returns undefined when there is no such program
+   */
+  run(
+    program: string,
+    args: readonly string[],
+    signal: AbortSignal,
+  ): Promise<ProgramRun | undefined>;
+  /** Milliseconds since 1970. */
+  now(): number;
+}
+
+export interface ProbesOptions {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Where absolute paths begin; for tests. */
+  readonly root?: string;
+}
+
+export function createProbes({ env, root = '/' }: ProbesOptions): Probes {
+  const readText = (path: string): Promise<string | undefined> => readBounded(join(root, path));
+  return {
+    readText,
+    dmi: async (field) => (await readText(`/sys/class/dmi/id/${field}`))?.trim(),
+    http: sendBounded,
+    run: (program, args, signal) => runProgram(program, args, env, signal),
+    now: Date.now,
+  };
+}
+
+async function readBounded(path: string): Promise<string | undefined> {
+  let handle: Awaited<ReturnType<typeof open>>;
+  try {
+    handle = await open(path);
+  } catch (error) {
+    if (isErrno(error, ['ENOENT', 'ENOTDIR', 'EACCES', 'EPERM', 'ENXIO'])) {
+      return undefined;
+    }
+    throw error;
+  }
+  try {
+    // Not `readFile`: a pipe or a device would never end.
+    const buffer = Buffer.alloc(MAX_TEXT_BYTES + 1);
+    const { bytesRead } = await handle.read(buffer, 0, buffer.length, 0);
+    if (bytesRead > MAX_TEXT_BYTES) {
+      throw new HoopError('HOOP_TOO_LARGE', `"${path}" is larger than a token can be`);
+    }
+    return buffer.toString('utf8', 0, bytesRead);
+  } catch (error) {
+    if (isErrno(error, ['EISDIR', 'ESPIPE', 'EACCES', 'EPERM', 'EIO', 'EINVAL'])) {
+      return undefined;
+    }
+    throw error;
+  } finally {
+    await handle.close();
+  }
+}
+
+async function sendBounded(
+  url: string,
+  request: HttpRequest,
+  signal: AbortSignal,
+): Promise<HttpAnswer> {
+  const timeout = AbortSignal.timeout(request.timeoutMs ?? TOKEN_TIMEOUT_MS);
+  try {
+    const response = await fetch(url, {
+      method: request.method ?? 'GET',
+      headers: { ...request.headers },
+      ...(request.body === undefined ? {} : { body: request.body }),
+      // A token or a secret of the platform goes where it was meant to go and nowhere else.
+      redirect: 'error',
+      signal: AbortSignal.any([signal, timeout]),
+    });
+    return {
+      status: response.status,
+      headers: response.headers,
+      text: await readBody(response),
+    };
+  } catch (cause) {
+    if (signal.aborted) {
+      throw signal.reason;
+    }
+    if (cause instanceof HoopError) {
+      throw cause;
+    }
+    throw new HoopError('HOOP_UNREACHABLE', `no answer from "${URL.parse(url)?.host ?? 'there'}"`, {
+      detail: timeout.aborted
+        ? `It has not answered within ${request.timeoutMs ?? TOKEN_TIMEOUT_MS} ms.`
+        : undefined,
+      cause,
+    });
+  }
+}
+
+async function readBody(response: Response): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of response.body ?? []) {
+    length += chunk.length;
+    if (length > MAX_TEXT_BYTES) {
+      throw new HoopError('HOOP_TOO_LARGE', 'the answer is larger than a token can be');
+    }
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+function runProgram(
+  program: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string | undefined>>,
+  signal: AbortSignal,
+): Promise<ProgramRun | undefined> {
+  return new Promise((resolve, reject) => {
+    const child = execFile(
+      program,
+      [...args],
+      { env: { ...env }, timeout: TOKEN_TIMEOUT_MS, maxBuffer: MAX_TEXT_BYTES, signal },
+      (error, stdout) => {
+        if (signal.aborted) {
+          reject(signal.reason);
+        } else if (isErrno(error, ['ENOENT', 'EACCES', 'ENOTDIR'])) {
+          resolve(undefined);
+        } else {
+          // A program that was killed for its time or its output has no status of its own.
+          resolve({ status: error === null ? 0 : (child.exitCode ?? 1), stdout });
+        }
+      },
+    );
+    child.stdin?.end();
+  });
+}
+
+function isErrno(error: unknown, codes: readonly string[]): boolean {
+  return (
+    error instanceof Error &&
+    'code' in error &&
+    typeof error.code === 'string' &&
+    codes.includes(error.code)
+  );
+}
