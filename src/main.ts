@@ -16,6 +16,7 @@ import type { Io } from './commands/io.ts';
 import { loginCommand } from './commands/login.ts';
 import { logoutCommand } from './commands/logout.ts';
 import { policyCommand } from './commands/policy.ts';
+import { runCommand } from './commands/run.ts';
 import { sessionsCommand } from './commands/sessions.ts';
 import { targetsCommand } from './commands/targets.ts';
 import { whoamiCommand } from './commands/whoami.ts';
@@ -111,7 +112,8 @@ export async function main(): Promise<void> {
     settings.quiet = options['quiet'] === true;
     settings.color = options['color'] !== false;
     settings.json = options['json'] === true;
-    settings.passThrough = command.name() === 'connect' && command.args.length > 1;
+    settings.passThrough =
+      command.name() === 'run' || (command.name() === 'connect' && command.args.length > 1);
   });
   try {
     await program.parseAsync(process.argv);
@@ -155,7 +157,13 @@ function buildProgram(io: Io, json: boolean): Command {
     .addHelpText('after', HELP_FOOTER);
   const groups: Readonly<Record<string, readonly Command[]>> = {
     'Log in:': [loginCommand(io), logoutCommand(io), whoamiCommand(io)],
-    'Work:': [targetsCommand(io), connectCommand(io), accessCommand(io), approvalsCommand(io)],
+    'Work:': [
+      targetsCommand(io),
+      connectCommand(io),
+      runCommand(io),
+      accessCommand(io),
+      approvalsCommand(io),
+    ],
     'Look back:': [sessionsCommand(io)],
     'Run it:': [policyCommand(io), gatewayCommand(io)],
     'More:': [demoCommand(io), doctorCommand(io), completionCommand(io)],
@@ -192,7 +200,7 @@ function wantsJson(argv: readonly string[]): boolean {
 
 const HELP_FOOTER = `
 Exit status: 0 ok, 1 failure, 2 wrong usage, 3 not logged in, 4 denied by policy,
-5 unreachable, 130 interrupted; \`connect NAME -- COMMAND\` gives the command's own, or 255.
+5 unreachable, 130 interrupted; \`run\` and \`connect NAME -- COMMAND\` give the command's own, or 255.
 
 New here?  hoop demo`;
 

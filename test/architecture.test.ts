@@ -95,8 +95,13 @@ const LAYERS: readonly {
   },
   {
     from: /^src\/(auth|tunnel)\//,
-    mayNotImport: /^src\/(commands|ui|demo|gateway)\//,
+    mayNotImport: /^src\/(commands|ui|demo|gateway|run)\//,
     because: 'the client must work where no gateway code is needed',
+  },
+  {
+    from: /^src\/run\//,
+    mayNotImport: /^src\/(commands|ui|demo|gateway)\//,
+    because: 'a run is sessions and an environment; who shows it and who grants it are others',
   },
   {
     from: /^src\/(?!commands\/|main\.ts)/,

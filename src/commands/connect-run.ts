@@ -12,6 +12,7 @@ import { nearestName } from '../ui/nearest-name.ts';
 import { plain } from '../ui/printable.ts';
 import { renderJson } from '../ui/render-json.ts';
 import { localTime, plural } from '../ui/times.ts';
+import { commandEnvironment } from './connect-command.ts';
 import { requireProgram } from './find-program.ts';
 import type { Io } from './io.ts';
 
@@ -71,7 +72,7 @@ export async function runConnect(outer: Io, request: ConnectRequest): Promise<vo
   }).catch((error: unknown) => withNearestTarget(error, open, request.target, io.signal));
   if (request.command.length > 0) {
     // What runs a command takes as long to load as the gateway to answer: both at once.
-    void import('./connect-command.ts');
+    void import('./run-child.ts');
   }
   const session = await connecting;
   // Recordings of sessions whose upload failed: now the gateway is there.
@@ -152,8 +153,8 @@ async function serveCommand(
     io.note(`the session has ended: ${plain(end.message)}`);
     closing = session.close();
   });
-  const { runCommand } = await import('./connect-command.ts');
-  const status = await runCommand(io, command, session);
+  const { runChild } = await import('./run-child.ts');
+  const status = await runChild(io, command, commandEnvironment(io.env, session));
   io.setExitCode(status);
   json({ event: 'exited', status });
   await closing;

@@ -321,6 +321,7 @@ function targetsReply({ policy, history }: HttpApiOptions, who: Authenticated): 
       name: target.name,
       kind: target.kind,
       ...(target.description === undefined ? {} : { description: target.description }),
+      database: target.database,
       labels: { ...target.labels },
       rules: describeRules(grant),
       masked: maskedColumns(grant),

@@ -122,6 +122,8 @@ export const TargetsReply = z.object({
       name: z.string(),
       kind: z.string(),
       description: z.string().optional(),
+      /** What clients connect to by name. */
+      database: z.string().optional(),
       labels: z.record(z.string(), z.string()),
       /** Rule ids and effects in words, e.g. "allow select on public.*". */
       rules: z.array(z.string()),

@@ -25,6 +25,7 @@ import {
   writeConnectionFiles,
 } from './connection-files.ts';
 import { ControlChannel } from './control-channel.ts';
+import type { Tunnel } from './half-close.ts';
 import { LocalPort } from './local-port.ts';
 import type { RefusalReason } from './local-refusal.ts';
 import { closeLocalSide, type LocalSide, openLocalSide } from './local-side.ts';
@@ -47,6 +48,11 @@ export interface SessionEvents {
   readonly onFallback?: (because: string) => void;
 }
 
+/** What a session needs of the port that its connections come from. */
+export type SessionPort = Pick<LocalPort, 'stopAccepting' | 'close' | 'refused'>;
+export type OpenTunnel = (kind: 'postgres' | 'cancel', signal: AbortSignal) => Promise<Tunnel>;
+export type AttachPort = (openTunnel: OpenTunnel) => SessionPort;
+
 export interface ConnectSessionOptions {
   readonly open: OpenGateway;
   readonly target: string;
@@ -55,7 +61,11 @@ export interface ConnectSessionOptions {
   readonly tls?: boolean | undefined;
   /** Users of this machine, beside the own one, who may connect. */
   readonly allowedUids?: readonly number[] | undefined;
-  readonly listen: { readonly type: 'tcp'; readonly port: number } | { readonly type: 'unix' };
+  readonly listen:
+    | { readonly type: 'tcp'; readonly port: number }
+    | { readonly type: 'unix' }
+    /** A port that is there already, and outlives the session. */
+    | { readonly type: 'attached'; readonly attach: AttachPort };
   readonly version: string;
   readonly env: NodeJS.ProcessEnv;
   readonly carrier: CarrierChoice;
@@ -72,7 +82,8 @@ export function spoolsOf(home: { readonly state: string }): string {
 /** @throws HoopError HOOP_LOCAL_PORT before the gateway is asked for anything; what it says */
 export async function connectSession(options: ConnectSessionOptions): Promise<ClientSession> {
   const { open, signal } = options;
-  const local = await openLocalSide(open.home, options.listen);
+  const { listen } = options;
+  const local = listen.type === 'attached' ? undefined : await openLocalSide(open.home, listen);
   let requested: RequestedSession;
   try {
     requested = await requestSession({
@@ -83,7 +94,9 @@ export async function connectSession(options: ConnectSessionOptions): Promise<Cl
       pin: open.pin,
     });
   } catch (error) {
-    closeLocalSide(local);
+    if (local !== undefined) {
+      closeLocalSide(local);
+    }
     throw error;
   }
   const session = new ClientSession(options, requested, local);
@@ -101,7 +114,7 @@ export class ClientSession {
   readonly policy: RequestedSession['policy'];
   readonly #options: ConnectSessionOptions;
   readonly #requested: RequestedSession;
-  readonly #local: LocalSide;
+  readonly #local: LocalSide | undefined;
   readonly #password = new Secret(randomBytes(PASSWORD_BYTES).toString('base64url'));
   readonly #lines = new EvidenceLines();
   readonly #opener: StreamOpener;
@@ -109,14 +122,14 @@ export class ClientSession {
   readonly #gatewayClosing = Promise.withResolvers<void>();
   #recording: ClientRecording | undefined;
   #control: ControlChannel | undefined;
-  #localPort: LocalPort | undefined;
+  #localPort: SessionPort | undefined;
   #caFile: string | undefined;
   #files: ConnectionFiles | undefined;
   #streams: ClientStreams | undefined;
   #end: SessionEnd | undefined;
   #closed: Promise<void> | undefined;
 
-  constructor(options: ConnectSessionOptions, requested: RequestedSession, local: LocalSide) {
+  constructor(options: ConnectSessionOptions, requested: RequestedSession, local?: LocalSide) {
     this.#options = options;
     this.#requested = requested;
     this.reply = requested.reply;
@@ -140,13 +153,13 @@ export class ClientSession {
 
   get facts(): ConnectionFacts {
     const { name, user, database } = this.reply.target;
-    const { host, port } = this.#local.listener;
+    const { host, port } = this.#ownSide().listener;
     const caFile = this.#caFile;
     return { name, user, database, host, port, password: this.#password, caFile };
   }
 
   get files(): ConnectionFiles {
-    this.#files ??= writeConnectionFiles(this.#local.runtime, this.facts);
+    this.#files ??= writeConnectionFiles(this.#ownSide().runtime, [this.facts]);
     return this.#files;
   }
 
@@ -182,11 +195,6 @@ export class ClientSession {
           message: error?.message ?? 'the connection to the gateway was lost',
         }),
     });
-    const { tls: wantsTls, allowedUids = [] } = this.#options;
-    const tls = wantsTls ? new LocalTls(Date.parse(reply.expiresAt)) : undefined;
-    if (tls !== undefined) {
-      this.#caFile = writeCaFile(this.#local.runtime, tls.ca);
-    }
     const streams = new ClientStreams({
       session: this.id,
       recording,
@@ -195,15 +203,35 @@ export class ClientSession {
       reason: () => (this.#end ? endError(this.#end) : undefined),
     });
     this.#streams = streams;
-    this.#localPort = new LocalPort({
-      listener: this.#local.listener,
-      user: reply.target.user,
+    const { listen } = this.#options;
+    const openTunnel: OpenTunnel = (kind, tunnelSignal) => streams.open(kind, tunnelSignal);
+    this.#localPort =
+      listen.type === 'attached' ? listen.attach(openTunnel) : this.#openPort(openTunnel);
+  }
+
+  #openPort(openTunnel: OpenTunnel): LocalPort {
+    const { tls: wantsTls, allowedUids = [], events } = this.#options;
+    const { runtime, listener } = this.#ownSide();
+    const tls = wantsTls ? new LocalTls(Date.parse(this.reply.expiresAt)) : undefined;
+    if (tls !== undefined) {
+      this.#caFile = writeCaFile(runtime, tls.ca);
+    }
+    return new LocalPort({
+      listener,
+      user: this.reply.target.user,
       password: this.#password,
       tls,
       allowedUids,
-      openTunnel: (kind, tunnelSignal) => streams.open(kind, tunnelSignal),
-      ...(this.#options.events.onRefused ? { onRefused: this.#options.events.onRefused } : {}),
+      openTunnel,
+      ...(events.onRefused ? { onRefused: events.onRefused } : {}),
     });
+  }
+
+  #ownSide(): LocalSide {
+    if (this.#local === undefined) {
+      throw new TypeError('the port of this session is not its own');
+    }
+    return this.#local;
   }
 
   /**
@@ -232,7 +260,9 @@ export class ClientSession {
     } finally {
       this.#control?.close();
       await this.#recording?.close({ reason: end.reason });
-      closeLocalSide(this.#local);
+      if (this.#local !== undefined) {
+        closeLocalSide(this.#local);
+      }
     }
   }
 

@@ -26,7 +26,21 @@ export interface ConnectionFiles {
   readonly passwordFile: string;
 }
 
-export function writeConnectionFiles(directory: string, facts: ConnectionFacts): ConnectionFiles {
+/** One service for each target, and what libpq asks the password file for. */
+export function writeConnectionFiles(
+  directory: string,
+  targets: readonly ConnectionFacts[],
+): ConnectionFiles {
+  const serviceFile = join(directory, 'pg_service.conf');
+  const passwordFile = join(directory, 'pgpass');
+  const services = targets.map((facts) => serviceOf(facts, passwordFile));
+  const options = { mode: 0o600, flag: 'wx' } as const;
+  writeFileSync(serviceFile, services.join('\n'), options);
+  writeFileSync(passwordFile, targets.map(passwordsOf).join(''), options);
+  return { serviceFile, passwordFile };
+}
+
+function serviceOf(facts: ConnectionFacts, passwordFile: string): string {
   const values = [facts.name, facts.host, facts.user, facts.database];
   if (values.some((value) => /[\p{Cc}]/u.test(value)) || facts.name.includes(']')) {
     throw new HoopError(
@@ -37,9 +51,6 @@ export function writeConnectionFiles(directory: string, facts: ConnectionFacts):
       },
     );
   }
-  const serviceFile = join(directory, 'pg_service.conf');
-  const passwordFile = join(directory, 'pgpass');
-  const isSocket = facts.host.startsWith('/');
   const lines = [
     `[${facts.name}]`,
     `host=${facts.host}`,
@@ -48,16 +59,22 @@ export function writeConnectionFiles(directory: string, facts: ConnectionFacts):
     `dbname=${facts.database}`,
     `passfile=${passwordFile}`,
     // On a socket libpq can check who listens (SO_PEERCRED): us and nobody else.
-    ...(isSocket ? [`requirepeer=${userInfo().username}`] : []),
+    ...(isSocket(facts) ? [`requirepeer=${userInfo().username}`] : []),
     ...tlsSettings(facts).map(([name, value]) => `${name}=${value}`),
   ];
+  return `${lines.join('\n')}\n`;
+}
+
+function passwordsOf(facts: ConnectionFacts): string {
   const fields = [facts.host, String(facts.port), facts.database, facts.user];
   const entry = [...fields, facts.password.expose()].map(escapeField).join(':');
   // The certificate names both, and libpq before 15 can only verify the second.
-  const byName = isSocket ? '' : `localhost${entry.slice(facts.host.length)}\n`;
-  writeFileSync(serviceFile, `${lines.join('\n')}\n`, { mode: 0o600, flag: 'wx' });
-  writeFileSync(passwordFile, `${entry}\n${byName}`, { mode: 0o600, flag: 'wx' });
-  return { serviceFile, passwordFile };
+  const byName = isSocket(facts) ? '' : `localhost${entry.slice(facts.host.length)}\n`;
+  return `${entry}\n${byName}`;
+}
+
+function isSocket({ host }: ConnectionFacts): boolean {
+  return host.startsWith('/');
 }
 
 /** A certificate is no secret; but whoever could replace it could take our place. */
@@ -81,7 +98,7 @@ export function connectionUrl(facts: ConnectionFacts): string {
   const user = encodeURIComponent(facts.user);
   const login = `${user}:${encodeURIComponent(facts.password.expose())}`;
   const database = encodeURIComponent(facts.database);
-  return facts.host.startsWith('/')
+  return isSocket(facts)
     ? `postgresql://${login}@/${database}?host=${encodeURIComponent(facts.host)}&port=${facts.port}`
     : `postgresql://${login}@${facts.host}:${facts.port}/${database}${tlsQuery(facts)}`;
 }

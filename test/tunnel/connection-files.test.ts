@@ -26,7 +26,7 @@ const FACTS = {
 };
 
 test('the files are for their owner, and the password is found by address and by name', () => {
-  const files = writeConnectionFiles(directory, FACTS);
+  const files = writeConnectionFiles(directory, [FACTS]);
   expect(readFileSync(files.passwordFile, 'utf8')).toBe(
     '127.0.0.1:5433:shop:app:p\\:w\nlocalhost:5433:shop:app:p\\:w\n',
   );
@@ -41,7 +41,7 @@ test('with TLS the service file and the URL ask for verify-full and name the CA'
   const caFile = writeCaFile(directory, 'the CA\n');
   expect(statSync(caFile).mode & 0o777).toBe(0o600);
   const facts = { ...FACTS, caFile };
-  const files = writeConnectionFiles(directory, facts);
+  const files = writeConnectionFiles(directory, [facts]);
   expect(readFileSync(files.serviceFile, 'utf8')).toContain(
     `sslmode=verify-full\nsslrootcert=${caFile}\n`,
   );

@@ -1,0 +1,57 @@
+/** The connections of one session on a port that outlives it: what ends them, and nobody else's. */
+import { once } from 'node:events';
+import { HoopError } from '../errors.ts';
+import type { OpenTunnel, SessionPort } from '../tunnel/connect-session.ts';
+import type { Tunnel } from '../tunnel/half-close.ts';
+
+const NONE: SessionPort['refused'] = new Map();
+
+export class AttachedTunnels {
+  readonly #open = new Set<Tunnel>();
+  #openTunnel: OpenTunnel | undefined;
+  #isEnding = false;
+
+  /** What the session sees of its port. */
+  attach(openTunnel: OpenTunnel): SessionPort {
+    this.#openTunnel = openTunnel;
+    return {
+      refused: NONE,
+      stopAccepting: () => {
+        this.#isEnding = true;
+      },
+      close: (reason) => this.#close(reason),
+    };
+  }
+
+  /** @throws HoopError HOOP_SESSION_ENDED; what the gateway says */
+  async open(kind: 'postgres' | 'cancel', signal: AbortSignal): Promise<Tunnel> {
+    if (this.#openTunnel === undefined || this.#isEnding) {
+      throw ending();
+    }
+    const tunnel = await this.#openTunnel(kind, signal);
+    this.#open.add(tunnel);
+    tunnel.once('close', () => this.#open.delete(tunnel));
+    if (this.#isEnding) {
+      tunnel.on('error', () => undefined);
+      tunnel.destroy(ending());
+    }
+    return tunnel;
+  }
+
+  async #close(reason?: HoopError): Promise<void> {
+    this.#isEnding = true;
+    const closed = [...this.#open].map((tunnel) =>
+      tunnel.closed ? undefined : once(tunnel, 'close'),
+    );
+    for (const tunnel of this.#open) {
+      tunnel.destroy(reason ?? ending());
+    }
+    await Promise.allSettled(closed);
+  }
+}
+
+function ending(): HoopError {
+  return new HoopError('HOOP_SESSION_ENDED', 'the session is ending', {
+    hint: 'Connect again: the run opens another one.',
+  });
+}

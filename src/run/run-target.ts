@@ -1,0 +1,191 @@
+/**
+ * One target of a run: a local port that is there from the start, and a session behind it that is
+ * opened when somebody has logged in on the port. A session that ends under the run (idle, its time
+ * is up) is followed by another when somebody connects again.
+ */
+import { randomBytes } from 'node:crypto';
+import type { OpenGateway } from '../auth/open-gateway.ts';
+import { HoopError } from '../errors.ts';
+import type { EvidenceLine } from '../recording/types.ts';
+import { Secret } from '../secret.ts';
+import { type ClientSession, connectSession } from '../tunnel/connect-session.ts';
+import type { ConnectionFacts } from '../tunnel/connection-files.ts';
+import type { Tunnel } from '../tunnel/half-close.ts';
+import { LocalListener } from '../tunnel/local-listener.ts';
+import { LocalPort } from '../tunnel/local-port.ts';
+import type { SessionEnd } from '../tunnel/session-end.ts';
+import type { CarrierChoice } from '../tunnel/stream-opener.ts';
+import { uploadRecording } from '../tunnel/upload-recordings.ts';
+import { AttachedTunnels } from './attached-tunnels.ts';
+
+const PASSWORD_BYTES = 24;
+/** The gateway logs in with the target's own role; the local port knows only this name. */
+const LOCAL_USER = 'hoop';
+
+export interface RunTargetEvents {
+  readonly onEvidence?: (target: string, line: EvidenceLine) => void;
+  readonly note: (text: string) => void;
+}
+
+export interface RunTargetOptions {
+  readonly open: OpenGateway;
+  readonly name: string;
+  readonly database: string;
+  readonly reason: string | undefined;
+  readonly version: string;
+  readonly env: NodeJS.ProcessEnv;
+  readonly carrier: CarrierChoice;
+  /** Called when a session is open, before any stream of it. */
+  readonly onSession: (session: ClientSession) => Promise<void>;
+  readonly events: RunTargetEvents;
+}
+
+export class RunTarget {
+  readonly facts: ConnectionFacts;
+  readonly #options: RunTargetOptions;
+  readonly #port: LocalPort;
+  readonly #closing = new AbortController();
+  #live: Promise<LiveSession> | undefined;
+  /** Sessions that have ended or are ending, until they are uploaded. */
+  readonly #settling = new Set<Promise<void>>();
+  readonly #failures: unknown[] = [];
+  #lastNote: string | undefined;
+
+  /** @throws HoopError HOOP_LOCAL_PORT */
+  static async listen(options: RunTargetOptions): Promise<RunTarget> {
+    return new RunTarget(options, await LocalListener.open({ type: 'tcp', port: 0 }));
+  }
+
+  private constructor(options: RunTargetOptions, listener: LocalListener) {
+    this.#options = options;
+    const password = new Secret(randomBytes(PASSWORD_BYTES).toString('base64url'));
+    const { name, database, events } = options;
+    const { host, port } = listener;
+    this.facts = { name, database, host, port, user: LOCAL_USER, password, caFile: undefined };
+    this.#port = new LocalPort({
+      listener,
+      user: LOCAL_USER,
+      password,
+      openTunnel: (kind, signal) => this.#openTunnel(kind, signal),
+      onRefused: (reason) => events.note(`a local connection to ${name} was refused: ${reason}`),
+    });
+  }
+
+  /** The session that is open now, or being opened. */
+  get session(): Promise<ClientSession | undefined> {
+    return Promise.resolve(this.#live).then(
+      (live) => live?.session,
+      () => undefined,
+    );
+  }
+
+  /**
+   * Closes the session and uploads what was recorded. Idempotent.
+   * @returns what could not be done
+   */
+  async close(): Promise<readonly unknown[]> {
+    this.#port.stopAccepting();
+    this.#closing.abort(new HoopError('HOOP_SESSION_ENDED', 'the run has ended'));
+    await this.#live?.then(
+      (live) => this.#settle(live),
+      () => undefined,
+    );
+    await Promise.all(this.#settling);
+    await this.#port.close();
+    return this.#failures;
+  }
+
+  async #openTunnel(kind: 'postgres' | 'cancel', signal: AbortSignal): Promise<Tunnel> {
+    this.#live ??= this.#open();
+    const { tunnels } = await whileNotAborted(this.#live, signal);
+    return tunnels.open(kind, signal);
+  }
+
+  async #open(): Promise<LiveSession> {
+    const { open, name, reason, version, env, carrier, events, onSession } = this.#options;
+    const tunnels = new AttachedTunnels();
+    try {
+      const session = await connectSession({
+        open,
+        target: name,
+        reason,
+        listen: { type: 'attached', attach: (openTunnel) => tunnels.attach(openTunnel) },
+        version,
+        env,
+        carrier,
+        signal: this.#closing.signal,
+        events: { onEvidence: (line) => events.onEvidence?.(name, line) },
+      });
+      const live = { session, tunnels };
+      void session.ended.then((end) => {
+        this.#noteEnd(end);
+        this.#settle(live);
+      });
+      await onSession(session);
+      this.#lastNote = undefined;
+      events.note(`session ${session.id} to ${name} (recorded)`);
+      return live;
+    } catch (error) {
+      this.#live = undefined;
+      const message = error instanceof Error ? error.message : String(error);
+      this.#noteOnce(`${name} cannot be opened: ${message}`);
+      throw error;
+    }
+  }
+
+  /** From here on the next connection opens another session. */
+  #settle({ session }: LiveSession): void {
+    this.#live = undefined;
+    const { open, name, events } = this.#options;
+    const settling = session
+      .close()
+      .then(() =>
+        uploadRecording({
+          open,
+          session: session.id,
+          note: (text) => events.note(`${name}: ${text}`),
+        }),
+      )
+      .then(
+        () => undefined,
+        (error: unknown) => {
+          this.#failures.push(error);
+        },
+      )
+      .finally(() => this.#settling.delete(settling));
+    this.#settling.add(settling);
+  }
+
+  #noteEnd(end: SessionEnd): void {
+    const { name, events } = this.#options;
+    events.note(`the session to ${name} has ended: ${end.message}`);
+  }
+
+  /** A program that tries again each second shall not fill the terminal. */
+  #noteOnce(text: string): void {
+    if (text !== this.#lastNote) {
+      this.#lastNote = text;
+      this.#options.events.note(text);
+    }
+  }
+}
+
+interface LiveSession {
+  readonly session: ClientSession;
+  readonly tunnels: AttachedTunnels;
+}
+
+/** One client that goes does not stop what others wait for. */
+async function whileNotAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const stop = (): void => reject(signal.reason);
+  signal.addEventListener('abort', stop, { once: true });
+  if (signal.aborted) {
+    stop();
+  }
+  try {
+    return await Promise.race([work, promise]);
+  } finally {
+    signal.removeEventListener('abort', stop);
+  }
+}
