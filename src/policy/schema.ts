@@ -4,7 +4,7 @@
  * a misspelt `mask` would otherwise be no mask.
  */
 import { z } from 'zod';
-import { isSafeProviderUrl } from './provider-url.ts';
+import { Groups, Issuer, Name, strict, Text } from './schema-parts.ts';
 
 /** Seconds; `90s`, `30m`, `8h`, `7d`. */
 const DURATION = /^([1-9][0-9]{0,5})(s|m|h|d)$/;
@@ -15,8 +15,6 @@ const DEFAULT_REQUEST_TIMEOUT_SECONDS = 86_400;
 const DEFAULT_APPROVAL_TIMEOUT_SECONDS = 15 * 60;
 /** Whoever needs a row that is locked waits as long as this. */
 const DEFAULT_MAX_HOLD_SECONDS = 30;
-
-const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 
 export const DETECTORS = [
   'card',
@@ -29,26 +27,6 @@ export const DETECTORS = [
   'private-key',
   'url-password',
 ] as const;
-
-/** Says which keys exist when one does not: the most common mistake by far. */
-function strict<const Shape extends z.ZodRawShape>(shape: Shape, description?: string) {
-  const known = Object.keys(shape).join(', ');
-  const object = z.strictObject(shape, {
-    error: (issue) =>
-      issue.code === 'unrecognized_keys'
-        ? `unknown key ${issue.keys.map((key) => `"${key}"`).join(', ')}; expected one of ${known}`
-        : undefined,
-  });
-  return description === undefined ? object : object.describe(description);
-}
-
-const Name = z
-  .string()
-  .regex(NAME, 'expected a name of up to 63 letters, digits, ".", "_" or "-"')
-  .describe('Up to 63 letters, digits, ".", "_" or "-".');
-
-const Text = z.string().min(1, 'expected some text').max(2000);
-const Groups = z.array(z.string().min(1)).min(1, 'expected at least one group').max(500);
 
 const Duration = z
   .string({ error: 'expected a duration such as "30m" or "8h"' })
@@ -83,8 +61,6 @@ const RequestFile = strict({
 }).describe(
   'Makes the policy one that nobody has until it was asked for (`hoop access request`) and approved.',
 );
-
-const Issuer = z.string().refine(isIssuer, 'expected an https URL without query or fragment');
 
 export const HoopFile = strict(
   {
@@ -333,17 +309,4 @@ export function parseAddress(text: string): { host: string; port: number } | und
   const host = parts?.[1] ?? parts?.[2];
   const port = Number(parts?.[4]);
   return host !== undefined && port >= 1 && port <= 65_535 ? { host, port } : undefined;
-}
-
-/** OpenID Connect Core §2, `iss`. */
-function isIssuer(text: string): boolean {
-  const url = URL.parse(text);
-  return (
-    url !== null &&
-    isSafeProviderUrl(text) &&
-    !text.includes('?') &&
-    !text.includes('#') &&
-    url.username === '' &&
-    url.password === ''
-  );
 }
