@@ -60,6 +60,8 @@ export const ERROR_CODES = [
   'HOOP_POLICY_MISSING',
   'HOOP_POLICY_MISMATCH',
   'HOOP_ACCESS_DENIED',
+  'HOOP_AGENT_UNKNOWN',
+  'HOOP_RUN_REFUSED',
   // decisions about a statement
   'HOOP_DENIED',
   'HOOP_NOT_ALLOWED',

@@ -2,6 +2,7 @@
 import { HoopError } from '../errors.ts';
 import type { Principal } from '../policy/types.ts';
 import { isSessionId } from '../recording/session-id.ts';
+import type { Authenticated } from './identity/identity.ts';
 import type { IndexedSession, SessionIndex } from './session-index.ts';
 
 /**
@@ -30,7 +31,7 @@ export interface SessionRights {
  */
 export function requireSession(
   { index, decides }: SessionRights,
-  principal: Principal,
+  { principal, run }: Pick<Authenticated, 'principal' | 'run'>,
   id: string,
   access: SessionAccess,
 ): IndexedSession {
@@ -39,6 +40,10 @@ export function requireSession(
     throw unknown();
   }
   const { issuer, sub } = principal;
+  // A run has its own sessions, and knows of no others of whoever started it.
+  if (run !== undefined && session.summary.run !== run.id) {
+    throw unknown();
+  }
   if ((session.issuer === issuer && session.sub === sub) || hasRole(principal, ROLE[access])) {
     return session;
   }

@@ -35,9 +35,11 @@ import { decodeText, readBody, readJson } from './http-body.ts';
 import { errorReply } from './http-errors.ts';
 import { bytes, json, reply } from './http-replies.ts';
 import type { Authenticated, Identity } from './identity/identity.ts';
+import { runRefused } from './identity/run-rights.ts';
 import { errorFields, type Log } from './log.ts';
 import type { PolicyHistory } from './policy-history.ts';
 import { addRecordingRoutes } from './recording-routes.ts';
+import { addRunRoutes } from './run-routes.ts';
 import type { SessionIndex } from './session-index.ts';
 import type { SessionNonces } from './session-nonces.ts';
 import type { Sessions } from './sessions.ts';
@@ -122,7 +124,7 @@ export function createHttpApi(options: HttpApiOptions): Hono<Env> {
 
   /** A route for those who are logged in; refusals of the login itself have their own headers. */
   type Handler = (c: Ctx, who: Authenticated) => Response | Promise<Response>;
-  const authenticated = (handler: Handler) => async (c: Ctx) => {
+  const alsoRuns = (handler: Handler) => async (c: Ctx) => {
     let who: Authenticated;
     try {
       who = await identity.authenticate(identityRequest(c));
@@ -138,6 +140,14 @@ export function createHttpApi(options: HttpApiOptions): Hono<Env> {
     }
     return handler(c, who);
   };
+  /** What is not said to be for runs, too, is not: a route that is added later is safe by itself. */
+  const authenticated = (handler: Handler) =>
+    alsoRuns((c, who) => {
+      if (who.run !== undefined) {
+        throw runRefused(`use ${c.req.method} ${c.req.path}`);
+      }
+      return handler(c, who);
+    });
 
   const decides = (principal: Principal): ReadonlySet<string> => {
     const open = approvals.list(principal, { isOpen: true, limit: Number.POSITIVE_INFINITY });
@@ -146,7 +156,7 @@ export function createHttpApi(options: HttpApiOptions): Hono<Env> {
   };
   const rights: SessionRights = { index, decides };
   const sessionOf = (c: Ctx, who: Authenticated, access: Parameters<typeof requireSession>[3]) =>
-    requireSession(rights, who.principal, c.req.param('id') ?? '', access);
+    requireSession(rights, who, c.req.param('id') ?? '', access);
 
   /** The index learns a session's byte counts at its end. */
   const withLiveTotals = (summary: SessionSummary): SessionSummary => ({
@@ -175,36 +185,36 @@ export function createHttpApi(options: HttpApiOptions): Hono<Env> {
 
   app.get(
     PATHS.whoami,
-    authenticated((_c, who) => json(identity.whoami(who))),
+    alsoRuns((_c, who) => json(identity.whoami(who))),
   );
   app.get(
     PATHS.policy,
-    authenticated((_c, who) => {
+    alsoRuns((_c, who) => {
       const sessionNonce = nonces.issue(who.family);
       return json({ ...policy.reply(), sessionNonce } satisfies PolicyReply);
     }),
   );
   app.get(
     PATHS.policyBundle,
-    authenticated(async () => bytes(await policy.bundle(options.signal))),
+    alsoRuns(async () => bytes(await policy.bundle(options.signal))),
   );
   app.get(
     PATHS.targets,
-    authenticated((_c, who) => json(targetsReply(options, who))),
+    alsoRuns((_c, who) => json(targetsReply(options, who))),
   );
 
   // ------------------------------------------------------------ sessions
 
   app.post(
     PATHS.sessions,
-    authenticated(async (c, who) => {
+    alsoRuns(async (c, who) => {
       const request = await readJson(c.req.raw, SessionRequest, MAX_REQUEST_BYTES);
       return json(await sessions.create(who, request), 201);
     }),
   );
   app.get(
     PATHS.sessions,
-    authenticated((c, who) => {
+    alsoRuns((c, who) => {
       const query = SessionsQuery.safeParse(c.req.query());
       if (!query.success) {
         throw new ProtocolError('the query is not valid');
@@ -214,7 +224,7 @@ export function createHttpApi(options: HttpApiOptions): Hono<Env> {
       const live = query.data.live === '1';
       const seesAll = mine !== '1' && maySeeAll(who.principal, live);
       const owner = seesAll ? undefined : { issuer, sub };
-      const found = index.list({ owner, target, live, limit });
+      const found = index.list({ owner, run: who.run?.id, target, live, limit });
       return json({
         v: API_VERSION,
         sessions: found.map(({ summary }) => withLiveTotals(summary)),
@@ -223,7 +233,7 @@ export function createHttpApi(options: HttpApiOptions): Hono<Env> {
   );
   app.get(
     PATHS.session(':id'),
-    authenticated((c, who) => {
+    alsoRuns((c, who) => {
       const summary = withLiveTotals(sessionOf(c, who, 'show').summary);
       const session = withPolicy(options.history, summary);
       return json({ v: API_VERSION, session } satisfies SessionShown);
@@ -231,7 +241,7 @@ export function createHttpApi(options: HttpApiOptions): Hono<Env> {
   );
   app.post(
     PATHS.end(':id'),
-    authenticated(async (c, who) => {
+    alsoRuns(async (c, who) => {
       const { id } = sessionOf(c, who, 'end').summary;
       const { reason } = await readJson(c.req.raw, EndSessionRequest, MAX_REQUEST_BYTES);
       const ended = await sessions.endBy(id, who, reason);
@@ -241,9 +251,10 @@ export function createHttpApi(options: HttpApiOptions): Hono<Env> {
     }),
   );
 
+  addRunRoutes(app, { identity, alsoRuns, identityRequest });
   addApprovalRoutes(app, { ...options, authenticated });
   addAccessRoutes(app, { approvals, access: options.accessRequests, authenticated });
-  addRecordingRoutes(app, { ...options, rights, authenticated });
+  addRecordingRoutes(app, { ...options, rights, authenticated, alsoRuns });
 
   refuseOtherMethods(app);
   return app;
@@ -258,6 +269,7 @@ const METHODS: readonly (readonly [string, string])[] = [
   [PATHS.whoami, 'GET'],
   [PATHS.policy, 'GET'],
   [PATHS.policyBundle, 'GET'],
+  [PATHS.runs, 'POST'],
   [PATHS.targets, 'GET'],
   [PATHS.sessions, 'GET, POST'],
   [PATHS.session(':id'), 'GET'],

@@ -19,7 +19,7 @@ export const MIGRATIONS: readonly string[] = [
     -- Login that opened it: revoking the login ends the session.
     family TEXT NOT NULL,
     reason TEXT,
-    -- Named agent of a run, and the run itself; unused until agents exist.
+    -- Named agent, and the run that opened it.
     agent TEXT,
     run TEXT,
     policy_commit TEXT NOT NULL,
@@ -210,5 +210,11 @@ export const MIGRATIONS: readonly string[] = [
     time_ms INTEGER NOT NULL,
     UNIQUE (approval, issuer, sub, decision)
   ) STRICT;
+  `,
+  `
+  -- Logins of runs: made from another login, which they end with. run is JSON.
+  ALTER TABLE refresh_families ADD COLUMN parent TEXT;
+  ALTER TABLE refresh_families ADD COLUMN run TEXT;
+  CREATE INDEX refresh_families_by_parent ON refresh_families (parent) WHERE parent IS NOT NULL;
   `,
 ];

@@ -50,6 +50,8 @@ export interface LiveSessionOptions {
   readonly principal: Principal;
   /** The login that opened it. */
   readonly family: string;
+  /** The run that the login is of. */
+  readonly run: string | undefined;
   readonly target: PostgresTarget;
   readonly grant: Grant;
   /** The grant's time is over: asks for `setGrant` with what is left, before it returns. */
@@ -98,6 +100,7 @@ export class LiveSession {
   readonly id: string;
   readonly principal: Principal;
   readonly family: string;
+  readonly run: string | undefined;
   readonly targetName: string;
   readonly #options: LiveSessionOptions;
   readonly #log: Log;
@@ -122,6 +125,7 @@ export class LiveSession {
     this.id = options.id;
     this.principal = options.principal;
     this.family = options.family;
+    this.run = options.run;
     this.targetName = options.target.name;
     this.#options = options;
     this.#grant = options.grant;

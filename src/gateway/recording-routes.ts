@@ -26,21 +26,22 @@ const LIMITS = {
 } as const;
 
 type Ctx = Context<Env>;
+type Handler = (c: Ctx, who: Authenticated) => Response | Promise<Response>;
 
 export interface RecordingRoutesOptions {
   readonly sessions: Sessions;
   readonly rights: SessionRights;
   readonly ended: EndedRecordings;
-  readonly authenticated: (
-    handler: (c: Ctx, who: Authenticated) => Response | Promise<Response>,
-  ) => (c: Ctx) => Promise<Response>;
+  readonly authenticated: (handler: Handler) => (c: Ctx) => Promise<Response>;
+  /** For the logins of runs, too. */
+  readonly alsoRuns: (handler: Handler) => (c: Ctx) => Promise<Response>;
 }
 
 export function addRecordingRoutes(app: Hono<Env>, options: RecordingRoutesOptions): void {
-  const { sessions, rights, ended, authenticated } = options;
+  const { sessions, rights, ended, authenticated, alsoRuns } = options;
   const { index } = rights;
   const sessionOf = (c: Ctx, who: Authenticated, access: Parameters<typeof requireSession>[3]) =>
-    requireSession(rights, who.principal, c.req.param('id') ?? '', access);
+    requireSession(rights, who, c.req.param('id') ?? '', access);
   /** The recording of one's own session; waits for one that is just ending. */
   const endedOf = async (c: Ctx, who: Authenticated) => {
     const { id } = sessionOf(c, who, 'own').summary;
@@ -56,7 +57,7 @@ export function addRecordingRoutes(app: Hono<Env>, options: RecordingRoutesOptio
 
   app.get(
     PATHS.cuts(':id'),
-    authenticated(async (c, who) => {
+    alsoRuns(async (c, who) => {
       const { id } = sessionOf(c, who, 'own').summary;
       if (sessions.find(id)?.isEnding === false) {
         const live: CutsReply = { v: API_VERSION, state: 'live', recorded: [], agreed: 0 };
@@ -67,7 +68,7 @@ export function addRecordingRoutes(app: Hono<Env>, options: RecordingRoutesOptio
   );
   app.post(
     PATHS.cuts(':id'),
-    authenticated(async (c, who) => {
+    alsoRuns(async (c, who) => {
       const cut = await readJson(c.req.raw, CutProposalSchema, LIMITS.cut);
       const id = await endedOf(c, who);
       const outcome = await ended.use(id, (recording) => recording.acceptCut(cut));
@@ -82,14 +83,14 @@ export function addRecordingRoutes(app: Hono<Env>, options: RecordingRoutesOptio
   );
   app.post(
     PATHS.seal(':id'),
-    authenticated(async (c, who) => {
+    alsoRuns(async (c, who) => {
       const id = await endedOf(c, who);
       return json(await ended.use(id, (recording) => recording.seal()));
     }),
   );
   app.post(
     PATHS.manifest(':id'),
-    authenticated(async (c, who) => {
+    alsoRuns(async (c, who) => {
       const envelope = decodeText(await readBody(c.req.raw, LIMITS.manifest));
       const id = await endedOf(c, who);
       return text(await ended.countersign(id, envelope));

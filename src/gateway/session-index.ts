@@ -12,6 +12,7 @@ export interface NewSession {
   readonly kind: string;
   readonly principal: Principal;
   readonly family: string;
+  readonly run: string | undefined;
   readonly reason: string | undefined;
   readonly policyCommit: string;
   readonly recording: string;
@@ -39,6 +40,8 @@ export interface IndexedSession {
 export interface SessionQuery {
   /** Only this person's; undefined: everybody's. */
   readonly owner: { readonly issuer: string; readonly sub: string } | undefined;
+  /** Only this run's. */
+  readonly run?: string | undefined;
   readonly target: string | undefined;
   /** Only those that have not ended. */
   readonly live?: boolean;
@@ -71,6 +74,8 @@ export class SessionIndex {
       session.principal.name,
       session.family,
       nullable(session.reason),
+      nullable(session.principal.agent),
+      nullable(session.run),
       session.policyCommit,
       session.recording,
       session.clientVersion,
@@ -162,6 +167,7 @@ export class SessionIndex {
     const rows = this.#statements.list.all({
       issuer: nullable(query.owner?.issuer),
       sub: nullable(query.owner?.sub),
+      run: nullable(query.run),
       target: nullable(query.target),
       live: query.live === true ? 1 : 0,
       limit: query.limit,
@@ -187,8 +193,8 @@ function prepareAll({ database }: IndexStore) {
   return {
     start: prepare(
       `INSERT INTO sessions (id, state, target, kind, principal_kind, issuer, sub, name, family,
-         reason, policy_commit, recording, client_version, started_ms, expires_ms)
-       VALUES (?, 'live', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+         reason, agent, run, policy_commit, recording, client_version, started_ms, expires_ms)
+       VALUES (?, 'live', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     ),
     end: prepare(
       `UPDATE sessions SET ended_ms = ?, end_reason = ?, end_message = ?, up_bytes = ?,
@@ -212,6 +218,7 @@ function prepareAll({ database }: IndexStore) {
     list: prepare(
       `SELECT * FROM sessions
        WHERE ($issuer IS NULL OR (issuer = $issuer AND sub = $sub))
+         AND ($run IS NULL OR run = $run)
          AND ($target IS NULL OR target = $target)
          AND ($live = 0 OR state = 'live')
        ORDER BY started_ms DESC, id DESC LIMIT $limit`,
@@ -231,6 +238,8 @@ function indexedSession(row: Record<string, unknown>): IndexedSession {
       id: text(row['id']),
       target: text(row['target']),
       principal: text(row['name']),
+      ...defined('agent', optionalText(row['agent'])),
+      ...defined('run', optionalText(row['run'])),
       ...defined('reason', optionalText(row['reason'])),
       startedAt: new Date(integer(row['started_ms'])).toISOString(),
       ...defined('endedAt', endedMs === undefined ? undefined : new Date(endedMs).toISOString()),

@@ -58,7 +58,7 @@ export function authorizeSession(
         : 'See what you can reach with `hoop targets`.',
     });
   }
-  if (found.grant.requireReason && (request.reason ?? '').trim() === '') {
+  if (found.grant.requireReason && (request.reason ?? who.run?.reason ?? '').trim() === '') {
     throw new HoopError('HOOP_ACCESS_DENIED', `target "${request.target}" needs a reason`, {
       detail: `Policy commit ${commit.slice(0, 12)} demands a reason for each session.`,
       hint: 'Give it with --reason TEXT.',

@@ -87,7 +87,8 @@ export class Sessions {
   /** @throws HOOP_SESSION_UNKNOWN, also for somebody else's: one cannot tell which. */
   ownedBy(who: Authenticated, id: string): LiveSession {
     const session = this.#live.get(id);
-    if (session === undefined || !isSamePerson(session.principal, who.principal)) {
+    const isOwn = session !== undefined && isSamePerson(session.principal, who.principal);
+    if (!isOwn || (who.run !== undefined && session.run !== who.run.id)) {
       throw new HoopError('HOOP_SESSION_UNKNOWN', 'there is no such live session');
     }
     return session;
@@ -195,6 +196,7 @@ export class Sessions {
     readonly kind: string;
   }): Promise<SessionReply> {
     const { who, request, clientKey, postgres, grant, kind } = start;
+    const reason = request.reason ?? who.run?.reason;
     const { store, index, clock, log, access } = this.#options;
     const keys = this.#options.keys();
     const { principal, family } = who;
@@ -239,7 +241,7 @@ export class Sessions {
         session: id,
         principal: { issuer: principal.issuer, sub: principal.sub, name: principal.name },
         target: postgres.name,
-        reason: request.reason,
+        reason,
         policyCommit: grant.commit,
       });
       index.start({
@@ -248,7 +250,8 @@ export class Sessions {
         kind,
         principal,
         family,
-        reason: request.reason,
+        run: who.run?.id,
+        reason,
         policyCommit: grant.commit,
         recording: grant.recording,
         clientVersion: request.cli.version,
@@ -271,11 +274,12 @@ export class Sessions {
       id,
       principal,
       family,
+      run: who.run?.id,
       target: postgres,
       grant,
       onGrantDue: () => access.endDue(),
       temporary: (temporary) => access.find(temporary),
-      reason: request.reason,
+      reason,
       recording,
       index,
       catalog: this.#options.catalogs.source(postgres),
@@ -284,7 +288,7 @@ export class Sessions {
         estimates: this.#options.estimates,
         session: id,
         principal,
-        reason: request.reason,
+        reason,
         target: postgres,
         policy: this.#options.policy,
         clock,

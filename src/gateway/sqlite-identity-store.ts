@@ -1,6 +1,6 @@
 /** Logins and used tokens in the index. Every write is durable when its promise resolves. */
 import type { IdentityStore, RefreshFamily, RevokedLogins } from './identity/identity-store.ts';
-import { type IndexStore, integer, text } from './index-store.ts';
+import { type IndexStore, integer, nullable, optionalText, text } from './index-store.ts';
 
 export class SqliteIdentityStore implements IdentityStore {
   readonly #store: IndexStore;
@@ -15,8 +15,9 @@ export class SqliteIdentityStore implements IdentityStore {
     return this.#statements.spendOnce.run(digest, Math.ceil(expiresAtMs)).changes === 1;
   }
 
-  async createFamily(family: RefreshFamily): Promise<void> {
-    this.#statements.createFamily.run(
+  async createFamily(family: RefreshFamily): Promise<boolean> {
+    const parent = nullable(family.parent);
+    const { changes } = this.#statements.createFamily.run(
       family.id,
       family.issuer,
       family.sub,
@@ -27,7 +28,19 @@ export class SqliteIdentityStore implements IdentityStore {
       family.expiresAtMs,
       family.claims,
       family.revoked ? 1 : 0,
+      parent,
+      nullable(family.run),
+      parent,
+      parent,
     );
+    return changes === 1;
+  }
+
+  async countRuns(
+    { issuer, sub }: { issuer: string; sub: string },
+    nowMs: number,
+  ): Promise<number> {
+    return integer(this.#statements.countRuns.get(issuer, sub, nowMs)?.['count']);
   }
 
   async readFamily(id: string): Promise<RefreshFamily | undefined> {
@@ -60,7 +73,13 @@ function prepareAll({ database }: IndexStore) {
     spendOnce: database.prepare('INSERT INTO spent VALUES (?, ?) ON CONFLICT DO NOTHING'),
     createFamily: database.prepare(
       `INSERT INTO refresh_families (id, issuer, sub, jkt, generation, rotated_ms, created_ms,
-         expires_ms, claims, revoked) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+         expires_ms, claims, revoked, parent, run)
+       SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
+       WHERE ? IS NULL OR EXISTS (SELECT 1 FROM refresh_families WHERE id = ? AND revoked = 0)`,
+    ),
+    countRuns: database.prepare(
+      `SELECT count(*) AS count FROM refresh_families
+       WHERE issuer = ? AND sub = ? AND run IS NOT NULL AND revoked = 0 AND expires_ms > ?`,
     ),
     readFamily: database.prepare('SELECT * FROM refresh_families WHERE id = ?'),
     advanceFamily: database.prepare(
@@ -68,9 +87,13 @@ function prepareAll({ database }: IndexStore) {
        WHERE id = ? AND generation = ? AND revoked = 0`,
     ),
     revokeFamily: database.prepare(
-      'UPDATE refresh_families SET revoked = 1 WHERE id = ? AND revoked = 0 RETURNING id',
+      `WITH RECURSIVE ended (id) AS (
+         SELECT ? UNION SELECT f.id FROM refresh_families f JOIN ended ON f.parent = ended.id)
+       UPDATE refresh_families SET revoked = 1
+       WHERE id IN (SELECT id FROM ended) AND revoked = 0 RETURNING id`,
     ),
     revokePerson: database.prepare(
+      // Runs have the issuer and subject of the login that they were made from.
       `UPDATE refresh_families SET revoked = 1 WHERE issuer = ? AND sub = ? AND revoked = 0
        RETURNING id`,
     ),
@@ -80,6 +103,8 @@ function prepareAll({ database }: IndexStore) {
 }
 
 function familyOf(row: Record<string, unknown>): RefreshFamily {
+  const parent = optionalText(row['parent']);
+  const run = optionalText(row['run']);
   return {
     id: text(row['id']),
     issuer: text(row['issuer']),
@@ -91,5 +116,7 @@ function familyOf(row: Record<string, unknown>): RefreshFamily {
     expiresAtMs: integer(row['expires_ms']),
     claims: text(row['claims']),
     revoked: integer(row['revoked']) === 1,
+    ...(parent === undefined ? {} : { parent }),
+    ...(run === undefined ? {} : { run }),
   };
 }

@@ -23,8 +23,13 @@ export interface Principal {
   readonly name: string;
   readonly email: string | undefined;
   readonly groups: readonly string[];
-  /** Roles from hoop.yaml that the groups give: 'auditor', 'approver'. */
+  /** Roles from hoop.yaml that the groups give: 'auditor', 'approver'. A run has none. */
   readonly roles: readonly string[];
+  /**
+   * Name of the agent that acts for whoever this is (agents/*.yaml); what it may do is what both
+   * may. Absent: nobody but the principal.
+   */
+  readonly agent?: string;
 }
 
 /**

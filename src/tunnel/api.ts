@@ -15,6 +15,7 @@ export const PATHS = {
   token: '/v1/token',
   logout: '/v1/logout',
   whoami: '/v1/whoami',
+  runs: '/v1/runs',
   policy: '/v1/policy',
   policyBundle: '/v1/policy/bundle',
   targets: '/v1/targets',
@@ -74,6 +75,42 @@ export const TokenReply = z.object({
 });
 export type TokenReply = z.infer<typeof TokenReply>;
 
+/** Texts of a command line, together; Linux itself allows 2 MiB, which no recognition needs. */
+const MAX_COMMAND_LENGTH = 32 * 1024;
+
+/**
+ * A login of its own for one run of a program (`hoop run`): a child of the caller's login that can
+ * do less. What it says of the program is a claim of the client.
+ */
+export const RunRequest = z.object({
+  v: z.literal(API_VERSION),
+  /** RFC 7638 thumbprint of the run's own key. */
+  jkt: z.string().regex(/^[A-Za-z0-9_-]{43}$/, 'expected a thumbprint'),
+  /** DPoP proof of that key for this request, with the caller's token as `ath`. */
+  proof: z.string().max(4096),
+  /** Name of an agent of the policy. Absent: recognised from the command, or none. */
+  agent: z.string().min(1).max(63).optional(),
+  command: z
+    .array(z.string())
+    .max(1024)
+    .refine((words) => words.join(' ').length <= MAX_COMMAND_LENGTH, 'the command is too long'),
+  /** Of the sessions of the run that bring none of their own. */
+  reason: z.string().max(2000).optional(),
+});
+export type RunRequest = z.infer<typeof RunRequest>;
+
+export const RunReply = z.object({
+  v: z.literal(API_VERSION),
+  run: z.string().refine(isSessionId),
+  /** The run that it was made in. */
+  parent: z.string().optional(),
+  agent: z.string().optional(),
+  token: TokenReply,
+  /** RFC 3339: end of the login. */
+  expiresAt: z.string(),
+});
+export type RunReply = z.infer<typeof RunReply>;
+
 export const WhoamiReply = z.object({
   v: z.literal(API_VERSION),
   kind: z.enum(['person', 'workload']),
@@ -83,6 +120,10 @@ export const WhoamiReply = z.object({
   email: z.string().optional(),
   groups: z.array(z.string()),
   roles: z.array(z.string()),
+  /** Name of the agent that acts for this principal. */
+  agent: z.string().optional(),
+  /** The run that the login belongs to, and the run that it was made in. */
+  run: z.object({ id: z.string(), parent: z.string().optional() }).optional(),
   /** RFC 3339. */
   expiresAt: z.string(),
 });
@@ -197,6 +238,10 @@ export const SessionSummary = z.object({
   id: z.string().refine(isSessionId),
   target: z.string(),
   principal: z.string(),
+  /** Name of the agent that acted for the principal. */
+  agent: z.string().optional(),
+  /** The run that opened it. */
+  run: z.string().optional(),
   reason: z.string().optional(),
   startedAt: z.string(),
   endedAt: z.string().optional(),

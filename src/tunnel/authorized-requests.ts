@@ -45,6 +45,23 @@ export class AuthorizedRequests {
     return this.#repeat(request, signal, (signed) => this.#transport.download(signed, signal));
   }
 
+  /**
+   * With a second proof in its body, by another key for the same request and token.
+   * @param body of a proof that is made anew for each attempt
+   */
+  sendWithProofOf(
+    other: DpopKey,
+    body: (proof: string) => NonNullable<GatewayRequest['body']>,
+    request: GatewayRequest,
+    signal: AbortSignal,
+  ): Promise<Uint8Array> {
+    const url = `${this.#transport.baseUrl}${request.path}`;
+    return this.#repeat(request, signal, (signed, { accessToken }) => {
+      const proof = this.#sign(request.method, url, { accessToken, key: other }).dpop;
+      return this.#transport.send({ ...signed, body: body(proof) }, signal);
+    });
+  }
+
   /** Where there is no session token yet or no more: the proof goes alone. */
   async postForm(
     path: string,
@@ -96,7 +113,7 @@ export class AuthorizedRequests {
   async #repeat<T>(
     request: GatewayRequest,
     signal: AbortSignal,
-    send: (request: GatewayRequest) => Promise<T>,
+    send: (request: GatewayRequest, credential: Credential) => Promise<T>,
   ): Promise<T> {
     const tokens = this.#requireTokens();
     const url = `${this.#transport.baseUrl}${request.path}`;
@@ -105,10 +122,8 @@ export class AuthorizedRequests {
     let mayFetchNonce = true;
     while (true) {
       try {
-        return await send({
-          ...request,
-          headers: { ...request.headers, ...this.#sign(request.method, url, credential) },
-        });
+        const headers = { ...request.headers, ...this.#sign(request.method, url, credential) };
+        return await send({ ...request, headers }, credential);
       } catch (error) {
         if (mayFetchNonce && isCode(error, 'HOOP_PROOF_NONCE')) {
           mayFetchNonce = false;

@@ -33,6 +33,12 @@ export function generateDpopKey(): DpopKey {
   return withPublicKey(generateKeyPairSync('ed25519').privateKey);
 }
 
+/** RFC 7638 §3: members in lexicographic order, no white space. */
+export function thumbprintOf({ x }: DpopKey): string {
+  const jwk = `{"crv":"Ed25519","kty":"OKP","x":"${x}"}`;
+  return createHash('sha256').update(jwk).digest('base64url');
+}
+
 /** PKCS #8, base64: what the token store keeps. */
 export function exportDpopKey(key: DpopKey): string {
   return key.privateKey.export({ type: 'pkcs8', format: 'der' }).toString('base64');

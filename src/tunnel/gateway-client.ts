@@ -11,6 +11,8 @@ import {
   InfoReply,
   PATHS,
   PolicyReply,
+  RunReply,
+  type RunRequest,
   SealReply,
   SessionReply,
   type SessionRequest,
@@ -22,7 +24,7 @@ import {
   WhoamiReply,
 } from './api.ts';
 import { AuthorizedRequests, type TokenSource } from './authorized-requests.ts';
-import type { DpopKey } from './dpop-key.ts';
+import { type DpopKey, thumbprintOf } from './dpop-key.ts';
 import { type GatewayRequest, GatewayTransport } from './gateway-transport.ts';
 
 /** A policy repository with its history. */
@@ -116,6 +118,18 @@ export class GatewayClient implements AsyncDisposable {
 
   whoami(signal: AbortSignal): Promise<WhoamiReply> {
     return this.json(WhoamiReply, { method: 'GET', path: PATHS.whoami }, signal);
+  }
+
+  /** A login for a run, bound to `key`, that ends with the one of this client. */
+  async startRun(
+    key: DpopKey,
+    run: Pick<RunRequest, 'agent' | 'command' | 'reason'>,
+    signal: AbortSignal,
+  ): Promise<RunReply> {
+    const jkt = thumbprintOf(key);
+    const body = (proof: string) => jsonBody({ v: API_VERSION, jkt, proof, ...run });
+    const request = { method: 'POST', path: PATHS.runs } as const;
+    return this.#parse(RunReply, await this.#requests.sendWithProofOf(key, body, request, signal));
   }
 
   policy(signal: AbortSignal): Promise<PolicyReply> {

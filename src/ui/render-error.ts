@@ -33,6 +33,7 @@ const EXIT_CODES: { readonly [code in ErrorCode]?: ExitCode } = {
   HOOP_TOKEN_TOO_OLD: 3,
   HOOP_TOKEN_REVOKED: 3,
   HOOP_ACCESS_DENIED: 4,
+  HOOP_RUN_REFUSED: 4,
   HOOP_DENIED: 4,
   HOOP_NOT_ALLOWED: 4,
   HOOP_UNPARSED: 4,

@@ -56,6 +56,7 @@ function start(id = ID, principal = ENGINEER, target = 'prod-db'): void {
     kind: 'postgres',
     principal,
     family: 'f1',
+    run: undefined,
     reason: 'look',
     policyCommit: 'c0ffee',
     recording: 'full',
@@ -327,10 +328,11 @@ describe('a session of somebody else', () => {
   const ACCESS = ['own', 'read', 'end', 'show'] as const;
   const COLLEAGUE: Principal = { ...ENGINEER, sub: 'u4', name: 'colleague' };
   /** @param decides whose open requests this person may decide about. */
-  const rights = (who: Principal, decides: readonly string[] = []) =>
+  const rights = (principal: Principal, decides: readonly string[] = [], run?: string) =>
     Object.fromEntries(
       ACCESS.map((access) => {
         try {
+          const who = { principal, ...(run === undefined ? {} : { run: { id: run, depth: 1 } }) };
           requireSession({ index, decides: () => new Set(decides) }, who, ID, access);
           return [access, true];
         } catch (error) {
@@ -357,6 +359,11 @@ describe('a session of somebody else', () => {
     expect(rights(APPROVER)).toEqual(live);
     index.end(ID, { endedMs: now, reason: 'closed', message: 'm', upBytes: 0, downBytes: 0 });
     expect(rights(APPROVER)).toEqual({ ...NOTHING, end: true });
+  });
+
+  test('does not exist for a run that has not opened it, whoever started the run', () => {
+    expect(rights(ENGINEER, [ID], 'another')).toEqual(NOTHING);
+    expect(rights(AUDITOR, [ID], 'another')).toEqual(NOTHING);
   });
 
   test('who may decide about a request of it sees, and does nothing else', () => {

@@ -28,10 +28,10 @@ export interface RequestChanges {
 /** Asks for a session as the CLI does, with what a test wants to be wrong. */
 export async function requestSession(
   bench: GatewayBench,
-  account: string,
+  account: string | GatewayClient,
   changes: RequestChanges = {},
 ): Promise<{ reply: SessionReply; key: SigningKey; client: GatewayClient }> {
-  const client = await bench.client(account);
+  const client = typeof account === 'string' ? await bench.client(account) : account;
   const policy = await client.policy(bench.signal);
   const key = generateSigningKey();
   const { proof, ...fields } = changes;
@@ -118,13 +118,14 @@ export class TestSession {
 
   static async open(
     bench: GatewayBench,
-    account: string,
+    account: string | GatewayClient,
     changes: RequestChanges = {},
   ): Promise<TestSession> {
     const { reply, key, client } = await requestSession(bench, account, changes);
     const info = await client.info(bench.signal);
     let control: WebSocket | undefined;
-    const spools = join(bench.directory, 'spools', account);
+    const whose = typeof account === 'string' ? account : 'run';
+    const spools = join(bench.directory, 'spools', whose);
     const recording = await ClientRecording.create({
       directory: spools,
       session: reply.session,

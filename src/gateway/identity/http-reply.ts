@@ -15,6 +15,7 @@ const ABOUT_IDENTITY: ReadonlySet<ErrorCode> = new Set([
   'HOOP_NOT_LOGGED_IN',
   'HOOP_TOO_LARGE',
   'HOOP_LIMIT',
+  'HOOP_RUN_REFUSED',
   'HOOP_IDP_UNREACHABLE',
 ]);
 

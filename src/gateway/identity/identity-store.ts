@@ -13,6 +13,10 @@ export interface RefreshFamily {
   /** JSON of `LoginClaims`: what the ID token said. */
   readonly claims: string;
   readonly revoked: boolean;
+  /** The login that it was made from and ends with. */
+  readonly parent?: string;
+  /** JSON of `RunOfLogin`: the login is that of a run. */
+  readonly run?: string;
 }
 
 /**
@@ -22,14 +26,20 @@ export interface RefreshFamily {
 export interface IdentityStore {
   /** @returns true for the first caller with this digest; it is remembered until `expiresAtMs`. */
   spendOnce(digest: string, expiresAtMs: number): Promise<boolean>;
-  createFamily(family: RefreshFamily): Promise<void>;
+  /** @returns false when its parent has ended: then nothing was stored */
+  createFamily(family: RefreshFamily): Promise<boolean>;
+  /** How many logins of runs of this principal have not ended. */
+  countRuns(principal: { issuer: string; sub: string }, nowMs: number): Promise<number>;
   readFamily(id: string): Promise<RefreshFamily | undefined>;
   /**
    * Compare and swap: generation + 1 if it still is `fromGeneration` and the family is not revoked.
    * @returns whether it was swapped
    */
   advanceFamily(id: string, fromGeneration: number, rotatedAtMs: number): Promise<boolean>;
-  /** @returns the ids that were live until now */
+  /**
+   * With all logins that were made from them, and from those.
+   * @returns the ids that were live until now
+   */
   revokeFamilies(which: RevokedLogins): Promise<readonly string[]>;
   /** Forgets digests and families whose `expiresAtMs` has passed. */
   prune(nowMs: number): Promise<void>;

@@ -17,7 +17,8 @@
 import { createHash, type KeyObject, randomBytes } from 'node:crypto';
 import { HoopError } from '../../errors.ts';
 import type { Principal } from '../../policy/types.ts';
-import { API_VERSION, type TokenReply, type WhoamiReply } from '../../tunnel/api.ts';
+import { newSessionId } from '../../recording/session-id.ts';
+import { API_VERSION, type RunReply, type TokenReply, type WhoamiReply } from '../../tunnel/api.ts';
 import { DpopNonces } from './dpop-nonce.ts';
 import { type ProofRequest, spendDpopProof, verifyDpopProof } from './dpop-proof.ts';
 import { type HttpReply, refusalReply } from './http-reply.ts';
@@ -28,6 +29,8 @@ import { JwksCache } from './jwks-cache.ts';
 import { LoginClaims, toPrincipal } from './login-claims.ts';
 import { type CurrentLogin, Logins } from './logins.ts';
 import { ProofReplays, type SpentProof } from './proof-replays.ts';
+import { type RunOfLogin, readRun } from './run-of-login.ts';
+import { runPrincipal, runRefused, shownRun } from './run-rights.ts';
 import { issueSessionToken, SESSION_TOKEN_SECONDS, verifySessionToken } from './session-token.ts';
 import { tokenError } from './token-error.ts';
 import { readForm, requireField } from './token-form.ts';
@@ -74,7 +77,21 @@ export interface Authenticated {
   /** End of the session token. The login may be renewed until `loginExpiresAtMs`. */
   readonly expiresAtMs: number;
   readonly loginExpiresAtMs: number;
+  /** The login is that of a run; `principal` has its agent and no roles. */
+  readonly run?: RunOfLogin;
 }
+
+/** What a run is asked for with; what it says of agent and reason was checked by the caller. */
+export interface RunStart {
+  /** Of the run's own key. */
+  readonly jkt: string;
+  readonly proof: string;
+  readonly agent: string | undefined;
+  readonly reason: string | undefined;
+}
+
+/** A run within a run within a run is plausible; a hundred are a program that calls itself. */
+const MAX_RUN_DEPTH = 16;
 
 export class Identity {
   readonly #options: IdentityOptions;
@@ -116,8 +133,12 @@ export class Identity {
         return { v: API_VERSION, ended: 0 };
       }
       this.#spendProof(proof);
+      const isAll = form.get('all') === 'true';
+      if (isAll && family.run !== undefined) {
+        throw runRefused('end other logins of the person');
+      }
       const ended = await this.revoke(
-        form.get('all') === 'true' ? { issuer: family.issuer, sub: family.sub } : { id: family.id },
+        isAll ? { issuer: family.issuer, sub: family.sub } : { id: family.id },
       );
       return { v: API_VERSION, ended: ended.length };
     });
@@ -135,9 +156,12 @@ export class Identity {
     const proof = await this.#verifyProof(request, { accessToken: token, jkt: claims.cnf.jkt });
     const family = this.#logins.requireLive(await store.readFamily(claims.sid));
     const login = this.#claimsOf(family);
+    const run = readRun(family);
     this.#spendProof(proof);
+    const principal = toPrincipal(login, this.#options.roles());
     return {
-      principal: toPrincipal(login, this.#options.roles()),
+      principal: run === undefined ? principal : runPrincipal(principal, run),
+      ...(run === undefined ? {} : { run }),
       family: family.id,
       jkt: claims.cnf.jkt,
       audience: login.audience,
@@ -159,7 +183,8 @@ export class Identity {
   }
 
   whoami(who: Authenticated): WhoamiReply {
-    const { kind, issuer, sub, name, email, groups, roles } = who.principal;
+    const { kind, issuer, sub, name, email, groups, roles, agent } = who.principal;
+    const { run } = who;
     return {
       v: API_VERSION,
       kind,
@@ -169,7 +194,51 @@ export class Identity {
       ...(email === undefined ? {} : { email }),
       groups: [...groups],
       roles: [...roles],
+      ...(agent === undefined ? {} : { agent }),
+      ...(run === undefined ? {} : { run: shownRun(run) }),
       expiresAt: new Date(who.loginExpiresAtMs).toISOString(),
+    };
+  }
+
+  /**
+   * A login for a run, made from the one of `request`, which `who` came from. The run's key proves
+   * itself for this request and this token, so that nobody can have a login bound to another's key.
+   * @throws HoopError HOOP_PROOF_…, HOOP_TOKEN_REVOKED, HOOP_LIMIT, HOOP_RUN_REFUSED
+   */
+  async startRun(
+    request: IdentityRequest,
+    who: Authenticated,
+    start: RunStart,
+  ): Promise<Omit<RunReply, 'v'>> {
+    const { store, clock } = this.#options;
+    if (start.jkt === who.jkt) {
+      throw tokenError('HOOP_PROOF_KEY', 'a run needs a key of its own');
+    }
+    const depth = (who.run?.depth ?? 0) + 1;
+    if (depth > MAX_RUN_DEPTH) {
+      throw new HoopError('HOOP_LIMIT', `runs are nested more than ${MAX_RUN_DEPTH} deep`);
+    }
+    const proof = await this.#verifyProof(
+      { ...request, dpop: start.proof },
+      { accessToken: readAuthorization(request.authorization), jkt: start.jkt },
+    );
+    const parent = this.#logins.requireLive(await store.readFamily(who.family));
+    this.#spendProof(proof);
+    const { agent, reason } = start;
+    const run: RunOfLogin = {
+      id: newSessionId(clock(), randomBytes(16)),
+      ...(who.run === undefined ? {} : { parent: who.run.id }),
+      ...(agent === undefined ? {} : { agent }),
+      ...(reason === undefined ? {} : { reason }),
+      depth,
+    };
+    const login = await this.#logins.startRun(parent, proof.jkt, run);
+    return {
+      run: run.id,
+      ...(run.parent === undefined ? {} : { parent: run.parent }),
+      ...(agent === undefined ? {} : { agent }),
+      token: await this.#tokens(login),
+      expiresAt: new Date(login.family.expiresAtMs).toISOString(),
     };
   }
 

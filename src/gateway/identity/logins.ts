@@ -1,11 +1,15 @@
 /** Logins and their refresh handles: one handle is good at a time, an older one ends the login. */
 import { type KeyObject, randomBytes } from 'node:crypto';
+import { HoopError } from '../../errors.ts';
 import type { IdentityStore, RefreshFamily, RevokedLogins } from './identity-store.ts';
 import type { LoginClaims } from './login-claims.ts';
 import { type RefreshHandle, RefreshHandles } from './refresh-handle.ts';
+import type { RunOfLogin } from './run-of-login.ts';
 import { tokenError } from './token-error.ts';
 
 const LOGIN_SECONDS = 12 * 60 * 60;
+/** Each is a row until the login ends. Far more than 20 at once, which is what people have. */
+const MAX_RUNS_PER_PERSON = 1000;
 /** For a client that lost the reply with its next handle. */
 const REFRESH_GRACE_MS = 30_000;
 
@@ -48,6 +52,40 @@ export class Logins {
       revoked: false,
     };
     await this.#options.store.createFamily(family);
+    return this.#current(family);
+  }
+
+  /**
+   * A login that is made from another: it says the same of the person and ends with it.
+   * @throws HoopError HOOP_TOKEN_REVOKED when that has ended meanwhile; HOOP_LIMIT
+   */
+  async startRun(parent: RefreshFamily, jkt: string, run: RunOfLogin): Promise<CurrentLogin> {
+    const { clock, store } = this.#options;
+    const nowMs = clock();
+    const { issuer, sub, claims, expiresAtMs } = this.requireLive(parent);
+    if ((await store.countRuns({ issuer, sub }, nowMs)) >= MAX_RUNS_PER_PERSON) {
+      throw new HoopError('HOOP_LIMIT', 'too many runs are under way', {
+        detail: `One person may have ${MAX_RUNS_PER_PERSON}. Those of programs that were killed count until their login ends.`,
+        hint: 'End them by ending the login: `hoop logout`, then `hoop login`.',
+      });
+    }
+    const family: RefreshFamily = {
+      id: randomBytes(16).toString('base64url'),
+      issuer,
+      sub,
+      jkt,
+      generation: 0,
+      rotatedAtMs: nowMs,
+      createdAtMs: nowMs,
+      expiresAtMs,
+      claims,
+      revoked: false,
+      parent: parent.id,
+      run: JSON.stringify(run),
+    };
+    if (!(await store.createFamily(family))) {
+      this.requireLive(undefined);
+    }
     return this.#current(family);
   }
 

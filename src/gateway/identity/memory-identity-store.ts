@@ -13,8 +13,22 @@ export class MemoryIdentityStore implements IdentityStore {
     return true;
   }
 
-  async createFamily(family: RefreshFamily): Promise<void> {
+  async createFamily(family: RefreshFamily): Promise<boolean> {
+    if (family.parent !== undefined && this.#families.get(family.parent)?.revoked !== false) {
+      return false;
+    }
     this.#families.set(family.id, family);
+    return true;
+  }
+
+  async countRuns(
+    { issuer, sub }: { issuer: string; sub: string },
+    nowMs: number,
+  ): Promise<number> {
+    const isLive = (one: RefreshFamily) => !one.revoked && one.expiresAtMs > nowMs;
+    return [...this.#families.values()].filter(
+      (one) => one.run !== undefined && isLive(one) && one.issuer === issuer && one.sub === sub,
+    ).length;
   }
 
   async readFamily(id: string): Promise<RefreshFamily | undefined> {
@@ -32,12 +46,18 @@ export class MemoryIdentityStore implements IdentityStore {
 
   async revokeFamilies(which: RevokedLogins): Promise<readonly string[]> {
     const revoked: string[] = [];
+    const ended = new Set<string>();
+    // In the order of insertion: a parent comes before its children.
     for (const family of this.#families.values()) {
       const matches =
         'id' in which
           ? family.id === which.id
           : family.issuer === which.issuer && family.sub === which.sub;
-      if (matches && !family.revoked) {
+      if (!matches && !ended.has(family.parent ?? '')) {
+        continue;
+      }
+      ended.add(family.id);
+      if (!family.revoked) {
         this.#families.set(family.id, { ...family, revoked: true });
         revoked.push(family.id);
       }

@@ -1,0 +1,27 @@
+/**
+ * What the login of a run is less than the login that it was made from: it opens sessions and looks
+ * after them, and nothing else. Who holds a run's token may be a program that somebody else talks
+ * to, so it decides about nothing and reads nothing that is not its own.
+ */
+import { HoopError } from '../../errors.ts';
+import type { Principal } from '../../policy/types.ts';
+import type { WhoamiReply } from '../../tunnel/api.ts';
+import type { RunOfLogin } from './run-of-login.ts';
+
+/** The groups stay, since they say what the person may do; what they give beyond targets does not. */
+export function runPrincipal(principal: Principal, { agent }: RunOfLogin): Principal {
+  return { ...principal, roles: [], ...(agent === undefined ? {} : { agent }) };
+}
+
+export function shownRun({ id, parent }: RunOfLogin): NonNullable<WhoamiReply['run']> {
+  return { id, ...(parent === undefined ? {} : { parent }) };
+}
+
+/** @param what it tried, e.g. `approve requests` */
+export function runRefused(what: string): HoopError {
+  return new HoopError('HOOP_RUN_REFUSED', `a run cannot ${what}`, {
+    detail:
+      'The login of a run opens sessions and looks after its own; everything else is for whoever started it.',
+    hint: 'Do it outside of the run, with your own login.',
+  });
+}

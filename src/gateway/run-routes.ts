@@ -1,0 +1,50 @@
+/** `POST /v1/runs`: a login of its own for one run of a program. */
+import type { Context, Hono } from 'hono';
+import { API_VERSION, PATHS, type RunReply, RunRequest } from '../tunnel/api.ts';
+import type { Env } from './http-api.ts';
+import { readJson } from './http-body.ts';
+import { json, reply } from './http-replies.ts';
+import type { Authenticated, Identity, IdentityRequest } from './identity/identity.ts';
+import { agentOfRun } from './run-agent.ts';
+
+type Ctx = Context<Env>;
+type Handler = (c: Ctx, who: Authenticated) => Response | Promise<Response>;
+
+export interface RunRoutesOptions {
+  readonly identity: Identity;
+  readonly alsoRuns: (handler: Handler) => (c: Ctx) => Promise<Response>;
+  readonly identityRequest: (c: Ctx) => IdentityRequest;
+}
+
+const MAX_BODY_BYTES = 128 * 1024;
+
+export function addRunRoutes(app: Hono<Env>, options: RunRoutesOptions): void {
+  const { identity, alsoRuns, identityRequest } = options;
+  app.post(
+    PATHS.runs,
+    alsoRuns(async (c, who) => {
+      const asked = await readJson(c.req.raw, RunRequest, MAX_BODY_BYTES);
+      const agent = agentOfRun(who, asked);
+      const reason = asked.reason?.trim() || who.run?.reason;
+      try {
+        const { jkt, proof } = asked;
+        const started = await identity.startRun(identityRequest(c), who, {
+          jkt,
+          proof,
+          agent,
+          reason,
+        });
+        const { run, parent } = started;
+        c.get('log').info('run.start', { run, parent, agent, principal: who.principal.name });
+        return json({ v: API_VERSION, ...started } satisfies RunReply, 201);
+      } catch (error) {
+        // With the challenge that asks for a nonce: the proof in the body may lack one, too.
+        const refusal = identity.refusal(error);
+        if (refusal === undefined) {
+          throw error;
+        }
+        return reply(refusal);
+      }
+    }),
+  );
+}
