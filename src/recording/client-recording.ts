@@ -4,6 +4,7 @@
  * gateway signs the same. A client without countersignature stops.
  */
 import { createSecretKey, randomBytes } from 'node:crypto';
+import { AwakeTimer } from '../awake-timer.ts';
 import { HoopError } from '../errors.ts';
 import { openCertificate, type SessionCertificate } from './certificate.ts';
 import { CUT_STEP_BYTES } from './chunk.ts';
@@ -69,7 +70,7 @@ export class ClientRecording implements AsyncDisposable {
   #uncoveredBytes = 0;
   #lookAt = ALIGNED_CUT_BYTES;
   #cutTimer: NodeJS.Timeout | undefined;
-  #answerTimer: NodeJS.Timeout | undefined;
+  #answerTimer: AwakeTimer | undefined;
   #isDue = false;
   #finished: PromiseWithResolvers<void> | undefined;
   #closing: Promise<void> | undefined;
@@ -205,7 +206,7 @@ export class ClientRecording implements AsyncDisposable {
       this.#halt('disputed', 'the gateway signed something else than was proposed');
       return;
     }
-    clearTimeout(this.#answerTimer);
+    this.#answerTimer?.[Symbol.dispose]();
     this.#pending = undefined;
     const { proposal } = pending;
     try {
@@ -266,9 +267,9 @@ export class ClientRecording implements AsyncDisposable {
 
   async #close(reason: EndReason): Promise<void> {
     clearTimeout(this.#cutTimer);
-    clearTimeout(this.#answerTimer);
+    this.#answerTimer?.[Symbol.dispose]();
     await this.#proposing;
-    clearTimeout(this.#answerTimer);
+    this.#answerTimer?.[Symbol.dispose]();
     try {
       this.#writer.event({ type: 'session.close', reason, message: undefined });
       await this.#writer.sync();
@@ -339,9 +340,9 @@ export class ClientRecording implements AsyncDisposable {
       this.#writer.append('cut', encodeRecordedCut({ type: 'proposed', proposal }));
       await this.#writer.sync();
       this.#pending = pending;
-      this.#answerTimer = setTimeout(() => {
+      this.#answerTimer = new AwakeTimer(MAX_ANSWER_MS, () => {
         this.#halt('client_lost', 'the gateway does not confirm the recording any more');
-      }, MAX_ANSWER_MS);
+      });
       this.#options.proposeCut(proposal);
     } catch (error) {
       this.#failed(
@@ -406,7 +407,7 @@ export class ClientRecording implements AsyncDisposable {
   }
 
   #halt(endReason: EndReason, message: string): void {
-    clearTimeout(this.#answerTimer);
+    this.#answerTimer?.[Symbol.dispose]();
     this.#stop.abort(new RecordingStopped(endReason, 'HOOP_EVIDENCE_MISMATCH', message));
   }
 }

@@ -89,6 +89,14 @@ export class CutCountersigner {
     return Math.max(0, bytes);
   }
 
+  /** Of these what the client has sent. */
+  upBytesOf(cut: CutProposal): number {
+    return cut.streams.reduce(
+      (sum, { stream, up }) => sum + up - this.ledger.offsets(stream).up,
+      0,
+    );
+  }
+
   /** @throws HoopError when the files cannot be read or synced */
   async check(cut: CutProposal, bytes: RecordedBytes): Promise<CutCheck> {
     if (this.#last !== undefined && isSameCut(this.#last.proposal, cut)) {

@@ -26,6 +26,7 @@ import { sameBytes, toBase64, utf8 } from './encoding.ts';
 import { retiredGatewayKey } from './gateway-keys.ts';
 import { type GatewayTail, signTail } from './gateway-tail.ts';
 import { dataKeyDigest, decodeManifest, encodeManifest, MANIFEST_TYPE } from './manifest.ts';
+import { hasRoomForLateCut } from './manifest-room.ts';
 import { endBody } from './notice-bodies.ts';
 import {
   type OpenedRecording,
@@ -46,6 +47,9 @@ import {
 import { appendFrames, type FrameToAppend } from './recover-recording.ts';
 import { SignedCuts } from './signed-cuts.ts';
 import type { CutProposal, EndReason } from './types.ts';
+
+/** Cuts after the end: one whose answer was lost, a last one, the same after a crash of the client. */
+const MAX_LATE_CUTS = 8;
 
 export interface EndedOptions {
   readonly store: RecordingStore;
@@ -245,6 +249,7 @@ export class EndedRecording {
         detail: 'What was not agreed on by then has been signed by the gateway alone.',
       });
     }
+    this.#checkLateCut(cut);
     if (check.type !== 'agreed') {
       const ours = check.type === 'differs' ? check.ours : check.message;
       const message =
@@ -256,6 +261,22 @@ export class EndedRecording {
     using signedCuts = new SignedCuts(this.#open.directory);
     signedCuts.add(cut.epoch, cut.treeSize, cut.root);
     return { type: 'ack', ack: signed.ack };
+  }
+
+  /** Each is paid for by reading the whole recording again; ours needs two. */
+  #checkLateCut(cut: CutProposal): void {
+    const { scan, agreed } = this.#opened;
+    const moves = agreed.reduce((sum, { proposal }) => sum + proposal.streams.length, 0);
+    const content = {
+      streams: scan.events.streams.size + 1,
+      cuts: agreed.length + 1,
+      moves: moves + cut.streams.length,
+    };
+    if (scan.lateCuts >= MAX_LATE_CUTS || !hasRoomForLateCut(content)) {
+      throw new HoopError('HOOP_LIMIT', 'the session has ended, and has had cuts enough since', {
+        detail: 'What they do not cover is signed by the gateway alone.',
+      });
+    }
   }
 
   async #seal(): Promise<GatewayFacts> {

@@ -10,11 +10,13 @@
  *     stopped           the session must end
  */
 import { createSecretKey } from 'node:crypto';
+import { AwakeTimer } from '../awake-timer.ts';
 import { HoopError } from '../errors.ts';
 import { type CutCheck, CutCountersigner, type CutOutcome } from './cut-countersigner.ts';
 import type { SigningKey } from './ed25519.ts';
 import { utf8 } from './encoding.ts';
 import { LeafAhead } from './leaf-ahead.ts';
+import { hasRoomToGoOn } from './manifest-room.ts';
 import { endBody } from './notice-bodies.ts';
 import { writePrivateFile } from './private-file.ts';
 import { type RecordingKeys, storeRecordingKeys } from './recording-keys.ts';
@@ -37,6 +39,7 @@ import {
   type EvidenceLine,
   type RecordingEvent,
   type StreamOffsets,
+  UP,
 } from './types.ts';
 
 export { newRecordingKeys } from './recording-keys.ts';
@@ -51,6 +54,10 @@ const MAX_LAG_MS = 30_000;
 const SMALL_CUT_BYTES = 1 << 20;
 const SMALL_CUT_BURST = 32;
 const SMALL_CUTS_PER_SECOND = 2;
+/** Cuts that came and are not answered; ours proposes one at a time. */
+const MAX_WAITING_CUTS = 8;
+
+const TOO_OFTEN = { type: 'refused', message: 'the client cuts too often' } as const;
 
 export interface GatewayRecordingOptions {
   readonly store: RecordingStore;
@@ -76,9 +83,14 @@ export class GatewayRecording implements AsyncDisposable {
   readonly #budget: SmallCutBudget;
   #onRecorded: (streams: { stream: number; up: number }[]) => void = () => undefined;
   #unsealedBytes = 0;
-  #lagTimer: NodeJS.Timeout | undefined;
+  /** Those of them that came from the client. */
+  #unsealedUpBytes = 0;
+  #lagTimer: AwakeTimer | undefined;
   #room: PromiseWithResolvers<void> | undefined;
   #cutting: Promise<unknown> = Promise.resolve();
+  #waitingCuts = 0;
+  /** What the manifest will have to name. */
+  readonly #named = { streams: 1, cuts: 0, moves: 0 };
   #closing: Promise<void> | undefined;
 
   /** The directory, the keys and the certificate are on disk when this resolves. */
@@ -139,6 +151,7 @@ export class GatewayRecording implements AsyncDisposable {
     this.#writer.data(stream, direction, ...parts);
     for (const part of parts) {
       this.#unsealedBytes += part.length;
+      this.#unsealedUpBytes += direction === UP ? part.length : 0;
     }
     this.#watchLag();
   }
@@ -178,6 +191,8 @@ export class GatewayRecording implements AsyncDisposable {
   /** @throws TypeError when the number was used before */
   openStream(stream: number, kind: 'postgres' | 'cancel'): void {
     this.#writer.openStream(stream, kind);
+    this.#named.streams += 1;
+    this.#checkRoom();
   }
 
   /** @returns the stream's totals */
@@ -200,12 +215,13 @@ export class GatewayRecording implements AsyncDisposable {
 
   /**
    * The client has confirmed what has arrived at it, and its own reader stands still: what is on its
-   * way is not late. A client that says so and takes more all the same gets no further than without:
-   * MAX_UNSEALED_BYTES.
+   * way is not late. What the client has sent cannot be on its way, and while anything of it is not
+   * in a cut this is not true, or is about to be: without a cut it asks for nothing more. What comes
+   * of that which it asked before ends at MAX_UNSEALED_BYTES.
    */
   caughtUp(): void {
-    if (this.#lagTimer !== undefined) {
-      clearTimeout(this.#lagTimer);
+    if (this.#lagTimer !== undefined && this.#unsealedUpBytes === 0) {
+      this.#lagTimer?.[Symbol.dispose]();
       this.#lagTimer = undefined;
       this.#watchLag();
     }
@@ -230,11 +246,22 @@ export class GatewayRecording implements AsyncDisposable {
       // Not lost: the client offers it again over HTTP.
       return Promise.reject(new HoopError('HOOP_SESSION_ENDED', 'the recording is closed'));
     }
+    if (this.#stop.signal.aborted) {
+      return Promise.reject(this.#stop.signal.reason);
+    }
+    if (this.#waitingCuts >= MAX_WAITING_CUTS) {
+      return Promise.resolve(this.#dispute(TOO_OFTEN, cut));
+    }
     // Now, not when it is agreed on: what comes meanwhile is beyond what the client has seen.
     if (cut.epoch === this.#countersigner.ledger.epoch) {
       this.#leaves.startEpoch(cut.epoch + 1, cut.streams);
     }
-    const outcome = this.#cutting.then(() => this.#acceptCut(cut));
+    this.#waitingCuts += 1;
+    const outcome = this.#cutting
+      .then(() => this.#acceptCut(cut))
+      .finally(() => {
+        this.#waitingCuts -= 1;
+      });
     this.#cutting = outcome.catch(() => undefined);
     return outcome;
   }
@@ -254,7 +281,7 @@ export class GatewayRecording implements AsyncDisposable {
 
   async #close(end: { readonly reason: EndReason; readonly message?: string | undefined }) {
     await this.#cutting;
-    clearTimeout(this.#lagTimer);
+    this.#lagTimer?.[Symbol.dispose]();
     const endedMs = this.#system.nowMs();
     try {
       const { reason, message } = end;
@@ -282,7 +309,7 @@ export class GatewayRecording implements AsyncDisposable {
     this.#stop.signal.throwIfAborted();
     const bytes = this.#countersigner.bytesOf(cut);
     if (bytes < SMALL_CUT_BYTES && !this.#budget.take(this.#system.nowMs())) {
-      return this.#dispute({ type: 'refused', message: 'the client cuts too often' }, cut);
+      return this.#dispute(TOO_OFTEN, cut);
     }
     const check = await this.#countersigner.check(cut, {
       recorded: (stream) => this.#writer.offsets(stream),
@@ -295,12 +322,16 @@ export class GatewayRecording implements AsyncDisposable {
     if (check.type !== 'agreed') {
       return this.#dispute(check, cut);
     }
+    const upBytes = this.#countersigner.upBytesOf(cut);
     const agreed = this.#countersigner.sign(check, this.#system.nowMs());
     this.#writer.append('cut', agreed.body);
     await this.#writer.sync();
     this.#signedCuts.add(cut.epoch, cut.treeSize, cut.root);
     this.#countersigner.commit(agreed);
-    this.#sealed(cut.streams, bytes);
+    this.#sealed(cut.streams, bytes, upBytes);
+    this.#named.cuts += 1;
+    this.#named.moves += cut.streams.length;
+    this.#checkRoom();
     return { type: 'ack', ack: agreed.ack };
   }
 
@@ -316,14 +347,15 @@ export class GatewayRecording implements AsyncDisposable {
     return { type: 'dispute', message, ours, theirs: cut.root };
   }
 
-  #sealed(streams: readonly StreamOffsets[], bytes: number): void {
+  #sealed(streams: readonly StreamOffsets[], bytes: number, upBytes: number): void {
     for (const { stream, up, down } of streams) {
       this.#writer.index.forget(stream, 0, up);
       this.#writer.index.forget(stream, 1, down);
     }
     this.#leaves.forget(streams);
     this.#unsealedBytes -= bytes;
-    clearTimeout(this.#lagTimer);
+    this.#unsealedUpBytes -= upBytes;
+    this.#lagTimer?.[Symbol.dispose]();
     this.#lagTimer = undefined;
     if (this.#unsealedBytes > 0) {
       this.#watchLag();
@@ -331,6 +363,18 @@ export class GatewayRecording implements AsyncDisposable {
     if (!this.#isFull()) {
       this.#room?.resolve();
       this.#room = undefined;
+    }
+  }
+
+  #checkRoom(): void {
+    if (!hasRoomToGoOn(this.#named)) {
+      const { streams, cuts } = this.#named;
+      const message = `the recording is full: its manifest names ${streams} connections and ${cuts} cuts`;
+      this.#halt(
+        new RecordingStopped('expired', 'HOOP_SESSION_EXPIRED', message, {
+          hint: 'Start the session again.',
+        }),
+      );
     }
   }
 
@@ -345,14 +389,14 @@ export class GatewayRecording implements AsyncDisposable {
   }
 
   #watchLag(): void {
-    this.#lagTimer ??= setTimeout(() => {
+    this.#lagTimer ??= new AwakeTimer(MAX_LAG_MS, () => {
       const message = `the client has not confirmed its recording for ${MAX_LAG_MS / 1000} s`;
       this.#halt(new RecordingStopped('client_lost', 'HOOP_EVIDENCE_MISMATCH', message));
-    }, MAX_LAG_MS);
+    });
   }
 
   #halt(reason: RecordingStopped): void {
-    clearTimeout(this.#lagTimer);
+    this.#lagTimer?.[Symbol.dispose]();
     this.#stop.abort(reason);
     this.#room?.reject(reason);
     this.#room = undefined;

@@ -33,6 +33,8 @@ export interface ScannedRecording {
   /** Recorded bytes of each stream, by number. */
   readonly offsets: ReadonlyMap<number, StreamOffsets>;
   readonly cuts: readonly RecordedCut[];
+  /** Of these, agreed on after the session had ended. */
+  readonly lateCuts: number;
   readonly events: ScannedEvents;
   readonly end: EndBody | undefined;
   /** Wall clock of the session.close event; of the last frame before a recovery. */
@@ -93,6 +95,7 @@ class Scan {
   readonly #offsets = new Map<number, StreamOffsets>();
   readonly #cuts: RecordedCut[] = [];
   readonly #streams = new Map<number, 'postgres' | 'cancel'>();
+  #lateCuts = 0;
   #close: ScannedEvents['close'];
   #maskedValues = 0;
   #end: EndBody | undefined;
@@ -147,6 +150,7 @@ class Scan {
       index: this.#index,
       offsets: this.#offsets,
       cuts: this.#cuts,
+      lateCuts: this.#lateCuts,
       events: {
         streams: this.#streams,
         close: this.#close,
@@ -202,6 +206,7 @@ class Scan {
         return;
       case 'cut':
         this.#cuts.push(decodeRecordedCut(body));
+        this.#lateCuts += this.#close === undefined ? 0 : 1;
         return;
       case 'end':
         this.#end = parseShape(EndBodyShape, parseCanonicalJson(body, 'an end'), 'an end');

@@ -3,6 +3,7 @@
  * stream 0, which are evidence and go into the recording as they are.
  */
 import type { WebSocket } from 'ws';
+import { AwakeTimer } from '../awake-timer.ts';
 import { ProtocolError } from '../errors.ts';
 import { type ToClient, ToClient as ToClientSchema, type ToGateway } from './api.ts';
 
@@ -15,23 +16,22 @@ export interface ControlChannelEvents {
 
 /** The gateway pings every 15 s: three in a row that do not come are a partition. */
 const SILENCE_MS = 45_000;
-const CHECK_EVERY_MS = 5_000;
 
 export class ControlChannel {
   readonly #socket: WebSocket;
   readonly #events: ControlChannelEvents;
-  readonly #timer: NodeJS.Timeout;
-  #heardAt = performance.now();
+  readonly #silence: AwakeTimer;
   #over = false;
 
-  constructor(socket: WebSocket, events: ControlChannelEvents) {
+  constructor(socket: WebSocket, events: ControlChannelEvents, silenceMs = SILENCE_MS) {
     this.#socket = socket;
     this.#events = events;
-    this.#timer = setInterval(() => this.#checkSilence(), CHECK_EVERY_MS);
-    socket.on('message', (data, isBinary) => this.#received(data, isBinary));
-    socket.on('ping', () => {
-      this.#heardAt = performance.now();
+    this.#silence = new AwakeTimer(silenceMs, () => {
+      this.#lose(undefined);
+      this.#socket.terminate();
     });
+    socket.on('message', (data, isBinary) => this.#received(data, isBinary));
+    socket.on('ping', () => this.#silence.restart());
     socket.on('error', () => socket.terminate());
     socket.on('close', () => this.#lose(undefined));
     socket.resume();
@@ -45,12 +45,12 @@ export class ControlChannel {
 
   close(): void {
     this.#over = true;
-    clearInterval(this.#timer);
+    this.#silence[Symbol.dispose]();
     this.#socket.close(1000);
   }
 
   #received(data: WebSocket.RawData, isBinary: boolean): void {
-    this.#heardAt = performance.now();
+    this.#silence.restart();
     if (!Buffer.isBuffer(data)) {
       return;
     }
@@ -69,15 +69,8 @@ export class ControlChannel {
     this.#events.onMessage(message);
   }
 
-  #checkSilence(): void {
-    if (performance.now() - this.#heardAt > SILENCE_MS) {
-      this.#lose(undefined);
-      this.#socket.terminate();
-    }
-  }
-
   #lose(error: Error | undefined): void {
-    clearInterval(this.#timer);
+    this.#silence[Symbol.dispose]();
     if (!this.#over) {
       this.#over = true;
       this.#events.onLost(error);

@@ -185,6 +185,66 @@ describe('limits', () => {
     await pair.client.close({ reason: 'client_lost' });
   });
 
+  test('a client that says it has confirmed all, and sends more without a cut, is ended as one that says nothing', async () => {
+    await using bench = await RecordingBench.create();
+    const pair = await SessionPair.open(bench);
+    pair.connected = false;
+    pair.openStream(1);
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    try {
+      pair.gateway.data(1, 1, randomBytes(1000));
+      vi.advanceTimersByTime(20_000);
+      pair.gateway.caughtUp();
+      vi.advanceTimersByTime(10_000);
+      pair.gateway.data(1, 0, Buffer.from('SELECT 1'));
+      pair.gateway.data(1, 1, randomBytes(1000));
+      pair.gateway.caughtUp();
+      vi.advanceTimersByTime(10_000);
+      pair.gateway.caughtUp();
+      expect(pair.gateway.stopped.aborted).toBe(false);
+      vi.advanceTimersByTime(10_000);
+      expect(pair.gateway.stopped.reason).toMatchObject({ endReason: 'client_lost' });
+    } finally {
+      vi.useRealTimers();
+    }
+    await pair.gateway.close({ reason: 'client_lost' });
+    await pair.client.close({ reason: 'client_lost' });
+  });
+
+  test('a reader that stands still for minutes keeps its session, also while rows trickle in behind it', async () => {
+    await using bench = await RecordingBench.create();
+    const pair = await SessionPair.open(bench);
+    pair.openStream(1);
+    pair.up(1, Buffer.from('SELECT slowly()'));
+    const cut = await pair.nextCut();
+    expect((await pair.gateway.acceptCut(cut)).type).toBe('ack');
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    try {
+      for (let step = 0; step < 60; step += 1) {
+        pair.gateway.data(1, 1, randomBytes(100_000));
+        vi.advanceTimersByTime(10_000);
+        pair.gateway.caughtUp();
+      }
+      expect(pair.gateway.stopped.aborted).toBe(false);
+    } finally {
+      vi.useRealTimers();
+    }
+    await pair.gateway.close({ reason: 'closed' });
+    await pair.client.close({ reason: 'closed' });
+  });
+
+  test('cuts that come faster than they can be answered end the session', async () => {
+    await using bench = await RecordingBench.create();
+    const pair = await pairWithBytes(bench);
+    const cut = await pair.nextCut();
+    const answers = Array.from({ length: 40 }, () => pair.gateway.acceptCut(cut));
+    const outcomes = await Promise.allSettled(answers);
+    expect(pair.gateway.stopped.reason).toMatchObject({ message: 'the client cuts too often' });
+    expect(outcomes.filter(({ status }) => status === 'rejected').length).toBeGreaterThan(30);
+    await pair.gateway.close({ reason: 'disputed' });
+    await pair.client.close({ reason: 'disputed' });
+  });
+
   test('an idle client is left alone', async () => {
     await using bench = await RecordingBench.create();
     const pair = await SessionPair.open(bench);

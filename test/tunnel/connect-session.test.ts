@@ -1,0 +1,39 @@
+import { cpSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { openGateway } from '../../src/auth/open-gateway.ts';
+import { scanRecording } from '../../src/recording/scan-recording.ts';
+import { readSpool, spoolDirectory } from '../../src/recording/spool.ts';
+import { connectSession, spoolsOf } from '../../src/tunnel/connect-session.ts';
+import { startGatewayBench } from '../gateway/gateway-bench.ts';
+
+test('what the gateway says is on disk before anybody is shown it', async () => {
+  await using bench = await startGatewayBench();
+  await bench.client('engineer');
+  const env = bench.environment('engineer');
+  await using open = await openGateway({ env });
+  const shown = Promise.withResolvers<string>();
+  const spools = join(bench.directory, 'as-it-was');
+  const session = await connectSession({
+    open,
+    target: 'prod-db',
+    reason: 'to see it written',
+    listen: { type: 'tcp', port: 0 },
+    version: '0.0.0-test',
+    env,
+    carrier: 'auto',
+    signal: bench.signal,
+    events: {
+      onEvidence: (line) => {
+        cpSync(spoolsOf(open.home), spools, { recursive: true });
+        shown.resolve(line.type);
+      },
+    },
+  });
+  expect(await shown.promise).toBe('reason');
+  const directory = spoolDirectory(spools, session.id);
+  const { dataKey } = readSpool(directory).keys;
+  const scan = await scanRecording({ directory, session: session.id, side: 'client', dataKey });
+  expect(scan.offsets.get(0)?.down).toBeGreaterThan(20);
+  await session.close();
+});
