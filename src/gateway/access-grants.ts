@@ -286,7 +286,8 @@ function longestNow(policy: Policy, grant: AccessGrant): number | undefined {
     target !== undefined &&
     isGivenBy(grant, document) &&
     documentCovers(document, target) &&
-    documentNames(document, grant.holder)
+    // Only people ask for access.
+    documentNames(document, { kind: 'person', ...grant.holder })
     ? document.request?.maxDurationSeconds
     : undefined;
 }

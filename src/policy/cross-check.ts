@@ -13,6 +13,7 @@ export function crossCheck(policy: Policy): PolicyProblem[] {
     ]),
     ...repeatedNames(policy.documents),
     ...repeatedIssuers(policy),
+    ...approvingWorkloads(policy),
   ];
 }
 
@@ -75,6 +76,20 @@ function repeatedNames(documents: readonly PolicyDocument[]): PolicyProblem[] {
       ? [at(document, 'name', `the policy "${document.name}" is already in ${other.file}`)]
       : [];
   });
+}
+
+/** An approval is a person's word: a job that could give it would approve what another job asks for. */
+function approvingWorkloads(policy: Policy): PolicyProblem[] {
+  return policy.workloads.flatMap(({ name, groups, line }) =>
+    groups
+      .filter((group) => policy.roles.approver.includes(group))
+      .map((group) => ({
+        file: 'hoop.yaml',
+        line,
+        column: 1,
+        message: `workloads: "${name}" would get the role approver from the group "${group}"; only people approve`,
+      })),
+  );
 }
 
 function repeatedIssuers(policy: Policy): PolicyProblem[] {

@@ -21,6 +21,7 @@ import type {
   StatementRule,
 } from './types.ts';
 import { isKnownVerb } from './verbs.ts';
+import { workloadRules } from './workloads/workload-rules.ts';
 import type { YamlDocument, YamlPath } from './yaml-document.ts';
 
 export interface Parsed<Value> {
@@ -37,10 +38,20 @@ const BUILT_IN_LIMITS: SessionLimits = {
   maxRows: undefined,
 };
 
-export function hoopSettings({ value }: Parsed<HoopFile>): Omit<Policy, 'targets' | 'documents'> {
+export function hoopSettings(
+  { file, value, document }: Parsed<HoopFile>,
+  problems: PolicyProblem[],
+): Omit<Policy, 'targets' | 'documents'> {
+  const report: Report = (path, message) => {
+    problems.push({ file, ...document.place(path), message });
+  };
   return {
     org: value.org,
     identityProviders: value.identityProviders,
+    workloads: workloadRules(value.workloads, {
+      report,
+      lineOf: (path) => document.place(path).line,
+    }),
     roles: {
       auditor: value.roles.auditor?.groups ?? [],
       approver: value.roles.approver?.groups ?? [],

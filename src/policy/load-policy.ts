@@ -47,7 +47,7 @@ export function loadPolicy(files: ReadonlyMap<string, string>): LoadResult {
     const folder = FILE_IN_FOLDER.exec(path)?.[1];
     if (path === 'hoop.yaml') {
       const parsed = parseFile(path, text, HoopFile, problems);
-      settings = parsed && hoopSettings(parsed);
+      settings = parsed && hoopSettings(parsed, problems);
     } else if (folder === 'targets') {
       const target = targetFrom(parseFile(path, text, TargetFile, problems));
       if (target) {

@@ -2,7 +2,7 @@
 import type { Policy, PolicyDocument, PolicyTarget, UserMatch } from './policy.ts';
 import type { Principal } from './types.ts';
 
-type Identified = Pick<Principal, 'issuer' | 'sub' | 'email' | 'groups'>;
+type Identified = Pick<Principal, 'kind' | 'issuer' | 'sub' | 'email' | 'groups'>;
 
 export function matchingDocuments(
   policy: Policy,
@@ -30,7 +30,8 @@ export function documentNames(document: PolicyDocument, principal: Identified): 
     return false;
   }
   return (
-    who.everyone ||
+    // A workload is named by its groups: whoever adds one should not have to read every policy.
+    (who.everyone && principal.kind === 'person') ||
     who.groups.some((group) => principal.groups.includes(group)) ||
     who.users.some((user) => userIs(user, principal))
   );

@@ -3,6 +3,7 @@
  * against a principal and a target. Nothing in here has been decided yet.
  */
 import type { ColumnMask, DetectorName, SessionLimits, StatementRule } from './types.ts';
+import type { WorkloadRule } from './workloads/workload-rule.ts';
 
 interface IdentityProvider {
   readonly issuer: string;
@@ -108,6 +109,7 @@ export interface PolicyDocument {
 export interface Policy {
   readonly org: string | undefined;
   readonly identityProviders: readonly IdentityProvider[];
+  readonly workloads: readonly WorkloadRule[];
   /** Groups that give each role. */
   readonly roles: { readonly auditor: readonly string[]; readonly approver: readonly string[] };
   readonly defaults: {

@@ -5,6 +5,7 @@
  */
 import { z } from 'zod';
 import { Groups, Issuer, Name, strict, Text } from './schema-parts.ts';
+import { Workload } from './workloads/workload-schema.ts';
 
 /** Seconds; `90s`, `30m`, `8h`, `7d`. */
 const DURATION = /^([1-9][0-9]{0,5})(s|m|h|d)$/;
@@ -80,6 +81,13 @@ export const HoopFile = strict(
         }),
       )
       .min(1, 'expected at least one identity provider'),
+    workloads: z
+      .array(Workload)
+      .max(500)
+      .default([])
+      .describe(
+        'Jobs and machines that log in with a token of their platform; the first that fits.',
+      ),
     roles: strict({
       auditor: strict({ groups: Groups }).optional().describe('May read all recordings.'),
       approver: strict({ groups: Groups }).optional().describe('May decide about held statements.'),
@@ -251,7 +259,7 @@ export const PolicyFile = strict(
     name: Name,
     description: Text.optional(),
     who: strict({
-      everyone: z.literal(true).optional().describe('Everyone who can log in.'),
+      everyone: z.literal(true).optional().describe('Every person who can log in.'),
       groups: Groups.optional(),
       users: z.array(User).min(1, 'expected at least one user').optional(),
       issuer: Issuer.optional().describe('Only principals of this identity provider.'),
