@@ -22,6 +22,7 @@ import { targetsCommand } from './commands/targets.ts';
 import { whoamiCommand } from './commands/whoami.ts';
 import { HoopError } from './errors.ts';
 import { packageVersion } from './package-version.ts';
+import { mayColor } from './ui/may-color.ts';
 import { renderJson } from './ui/render-json.ts';
 import { terminalWidth } from './ui/terminal-width.ts';
 import { wrapWords } from './ui/wrap-words.ts';
@@ -86,8 +87,8 @@ export async function main(): Promise<void> {
     },
     get color() {
       return {
-        stdout: settings.color && mayColor(process.stdout),
-        stderr: settings.color && mayColor(process.stderr),
+        stdout: settings.color && mayColor(process.stdout, process.env),
+        stderr: settings.color && mayColor(process.stderr, process.env),
       };
     },
     get quiet() {
@@ -210,8 +211,4 @@ function inheritSettings(command: Command, parent: Command): void {
   for (const child of command.commands) {
     inheritSettings(child, command);
   }
-}
-
-function mayColor(stream: { readonly isTTY?: boolean }): boolean {
-  return stream.isTTY === true && !process.env['NO_COLOR'] && process.env['TERM'] !== 'dumb';
 }

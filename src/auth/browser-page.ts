@@ -26,11 +26,11 @@ fieldset { margin: 22px 0 18px; padding: 0; border: 0; display: grid; gap: 8px; 
 legend, .field { display: block; margin-bottom: 6px; padding: 0; color: var(--ink); font-weight: 600; font-size: 14px; }
 .account { display: flex; align-items: center; gap: 12px; padding: 10px 14px; border: 1px solid var(--line); border-radius: 10px; cursor: pointer; }
 .account:has(:checked) { border-color: var(--accent); background: var(--tint); }
-.account:focus-within, input[type=password]:focus-visible, button:focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
+.account:focus-within, input:is([type=password], [type=text]):focus-visible, button:focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
 .account input { margin: 0; width: 18px; height: 18px; accent-color: var(--accent); outline: none; }
 .account strong { display: block; font-weight: 600; line-height: 1.35; }
 .account small { color: var(--soft); font-size: 13px; }
-input[type=password] { width: 100%; padding: 10px 12px; border: 1px solid var(--line); border-radius: 10px; background: var(--paper); color: var(--ink); font: inherit; }
+input:is([type=password], [type=text]) { width: 100%; padding: 10px 12px; border: 1px solid var(--line); border-radius: 10px; background: var(--paper); color: var(--ink); font: inherit; }
 .tip { margin: 6px 0 20px; font-size: 13px; }
 .alert { margin: 16px 0; padding: 10px 14px; border-radius: 10px; background: var(--bad-tint); color: var(--bad); font-weight: 600; }
 button { width: 100%; padding: 12px; border: 0; border-radius: 10px; background: var(--accent); color: var(--accent-ink); font: inherit; font-weight: 600; cursor: pointer; }

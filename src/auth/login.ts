@@ -6,6 +6,7 @@ import type { InfoReply, WhoamiReply } from '../tunnel/api.ts';
 import { generateDpopKey } from '../tunnel/dpop-key.ts';
 import { GatewayClient } from '../tunnel/gateway-client.ts';
 import { normalizeGatewayUrl } from '../tunnel/gateway-url.ts';
+import { type DeviceCode, loginWithDeviceCode } from './device-login.ts';
 import { readCa } from './open-gateway.ts';
 import { type LoginProvider, loginAtProvider } from './provider-login.ts';
 import { withStateLock } from './state-lock.ts';
@@ -33,6 +34,8 @@ export interface LoginOptions {
   readonly trust?: boolean | undefined;
   /** undefined: the user opens the URL. */
   readonly openBrowser: ((url: string) => Promise<boolean>) | undefined;
+  /** Given: a login with a code that is entered on another device. */
+  readonly showDeviceCode?: ((code: DeviceCode) => void) | undefined;
   /** `note` unless given. */
   readonly showUrl?: ((url: string) => void) | undefined;
   readonly note: (text: string) => void;
@@ -71,37 +74,36 @@ export async function login(options: LoginOptions): Promise<LoginResult> {
     note('compare it with what its administrator says; it is remembered from now on');
   }
   const key = generateDpopKey();
-  return await loginAtProvider(
-    {
-      provider: chooseProvider(info, options.issuer),
-      showUrl: options.showUrl ?? ((url) => note(`log in at ${url}`)),
-      openBrowser: options.openBrowser,
-      note,
-      signal,
-    },
-    async (idToken) => {
-      const reply = await anonymous.exchange(idToken, key, signal);
-      const credential = { accessToken: reply.access_token, key };
-      await using client = new GatewayClient({
-        baseUrl: gateway,
-        ca,
-        tokens: { current: async () => credential, renewed: async () => credential },
-      });
-      const whoami = await client.whoami(signal);
-      const record = toTokenRecord(reply, key, Date.now());
-      const tokenStore = await keepTokens({ home, config, gateway, record, note, signal });
-      await writePin(home, gateway, pin, signal);
-      writeConfig(home, config);
-      return {
-        gateway,
-        name: whoami.name,
-        whoami,
-        tokenStore,
-        firstUse,
-        rootKeyFingerprint: rootKeyFingerprint(pin.rootKey),
-      };
-    },
-  );
+  const provider = chooseProvider(info, options.issuer);
+  const use = async (idToken: string): Promise<LoginResult> => {
+    const reply = await anonymous.exchange(idToken, key, signal);
+    const credential = { accessToken: reply.access_token, key };
+    await using client = new GatewayClient({
+      baseUrl: gateway,
+      ca,
+      tokens: { current: async () => credential, renewed: async () => credential },
+    });
+    const whoami = await client.whoami(signal);
+    const record = toTokenRecord(reply, key, Date.now());
+    const tokenStore = await keepTokens({ home, config, gateway, record, note, signal });
+    await writePin(home, gateway, pin, signal);
+    writeConfig(home, config);
+    return {
+      gateway,
+      name: whoami.name,
+      whoami,
+      tokenStore,
+      firstUse,
+      rootKeyFingerprint: rootKeyFingerprint(pin.rootKey),
+    };
+  };
+  const { showDeviceCode } = options;
+  if (showDeviceCode !== undefined) {
+    return await use(await loginWithDeviceCode({ provider, showCode: showDeviceCode, signal }));
+  }
+  const showUrl = options.showUrl ?? ((url) => note(`log in at ${url}`));
+  const { openBrowser } = options;
+  return await loginAtProvider({ provider, showUrl, openBrowser, note, signal }, use);
 }
 
 function chooseProvider(info: InfoReply, issuer: string | undefined): LoginProvider {

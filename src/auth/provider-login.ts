@@ -45,7 +45,7 @@ export interface ProviderLoginOptions {
 export async function loginAtProvider<
   T extends { readonly name: string; readonly gateway: string },
 >(options: ProviderLoginOptions, use: (idToken: string) => Promise<T>): Promise<T> {
-  const server = await discover(options.provider);
+  const server = await discoverProvider(options.provider);
   const state = randomState();
   const nonce = randomNonce();
   const verifier = randomPKCECodeVerifier();
@@ -74,8 +74,13 @@ export async function loginAtProvider<
   }
 }
 
-/** Plain http only for a provider on this machine: anywhere else somebody in between could log in as anyone. */
-async function discover(provider: LoginProvider): Promise<Configuration> {
+/**
+ * Plain http only for a provider on this machine: anywhere else somebody in between could log in as anyone.
+ * @throws HoopError HOOP_LOGIN_FAILED, HOOP_IDP_UNREACHABLE
+ */
+export async function discoverProvider(
+  provider: Pick<LoginProvider, 'issuer' | 'clientId'>,
+): Promise<Configuration> {
   const issuer = URL.parse(provider.issuer);
   if (issuer === null || !isSafeProviderUrl(provider.issuer)) {
     throw new HoopError(
@@ -160,7 +165,8 @@ async function redeem(
   }
 }
 
-function describeFailure(cause: unknown): HoopError {
+/** What openid-client throws, in our words. */
+export function describeFailure(cause: unknown): HoopError {
   if (cause instanceof AuthorizationResponseError || cause instanceof ResponseBodyError) {
     return new HoopError(
       'HOOP_LOGIN_FAILED',

@@ -6,6 +6,7 @@ interface LoginFlags {
   readonly ca?: string;
   readonly issuer?: string;
   readonly browser: boolean;
+  readonly device?: boolean;
   readonly trust?: boolean;
   readonly json?: boolean;
 }
@@ -17,8 +18,10 @@ export function loginCommand(io: Io): Command {
     .option('--ca <file>', 'PEM file of the CA that signs the gateway’s certificate')
     .option('--issuer <url>', 'which identity provider, when the gateway has several')
     .option('--no-browser', 'only print the address to open')
+    .option('--device', 'log in with a code that you enter in a browser elsewhere')
     .option('--trust', 'accept changed keys of the gateway (compare the fingerprint first)')
     .option('--json', 'print who is logged in as JSON')
+    .addHelpText('after', EXAMPLES)
     .action((flags: LoginFlags) => runLogin(io, flags));
 }
 
@@ -28,7 +31,8 @@ async function runLogin(io: Io, flags: LoginFlags): Promise<void> {
   const { openBrowser } = await import('../auth/open-browser.ts');
   const { HoopError } = await import('../errors.ts');
   const { normalizeGatewayUrl } = await import('../tunnel/gateway-url.ts');
-  const { renderLogin, renderLoginJson } = await import('../ui/render-login.ts');
+  const { renderDeviceCode, renderLogin, renderLoginJson } = await import('../ui/render-login.ts');
+  const { isCi } = await import('../ui/may-color.ts');
   const home = locateHome(io.env);
   const config = readConfig(home, io.env);
   // What was typed just now is wrong usage; what is stored is a wrong configuration.
@@ -38,6 +42,18 @@ async function runLogin(io: Io, flags: LoginFlags): Promise<void> {
   if (gateway === undefined) {
     throw new HoopError('HOOP_USAGE', 'which gateway to log in to is not known', {
       hint: 'Name it once with `hoop login --gateway URL`, or try `hoop demo`.',
+    });
+  }
+  if (flags.device === true && !flags.browser) {
+    throw new HoopError('HOOP_USAGE', '--device and --no-browser exclude each other', {
+      detail: 'A login with --device opens no browser on this machine.',
+    });
+  }
+  // Whoever names the way can follow it; a job that opens a browser waits for nobody.
+  if (isCi(io.env) && flags.browser && flags.device !== true && io.stderr.isTTY !== true) {
+    throw new HoopError('HOOP_LOGIN_FAILED', 'there is nobody here to log in', {
+      detail: 'The variable CI is set, and there is no terminal.',
+      hint: 'A job needs no login: it is known by its own identity, see docs/ci.md.',
     });
   }
   const result = await login({
@@ -51,6 +67,9 @@ async function runLogin(io: Io, flags: LoginFlags): Promise<void> {
     openBrowser: flags.browser ? (url) => openBrowser(url, io.env) : undefined,
     // Not a note: without it nobody can log in, even under --quiet.
     showUrl: (url) => io.stderr.write(`hoop: log in at ${url}\n`),
+    showDeviceCode: flags.device
+      ? (code) => io.stderr.write(renderDeviceCode(gateway, code))
+      : undefined,
     note: io.note,
     signal: io.signal,
   });
@@ -60,3 +79,12 @@ async function runLogin(io: Io, flags: LoginFlags): Promise<void> {
       : renderLogin(result.gateway, result.whoami, result.tokenStore, new Date()),
   );
 }
+
+const EXAMPLES = `
+Examples:
+  hoop login --gateway https://hoop.example.com
+  hoop login --no-browser      # open the address on another screen of this machine
+  hoop login --device          # enter a code elsewhere; where the policy allows it
+
+A login with --device has no role (auditor, approver) and decides about no request.
+In CI no login is needed: see docs/ci.md.`;

@@ -28,7 +28,14 @@ export interface HoopEnvironment {
 }
 
 /** Variables of the person who runs the demo that would point its children elsewhere. */
-const FOREIGN = ['HOOP_GATEWAY', 'HOOP_CA', 'HOOP_HOME', 'HOOP_TOKEN_STORE', 'DATABASE_URL'];
+const FOREIGN = [
+  'HOOP_GATEWAY',
+  'HOOP_CA',
+  'HOOP_HOME',
+  'HOOP_TOKEN_STORE',
+  'DATABASE_URL',
+  'FORCE_COLOR',
+];
 
 export function childEnvironment(options: HoopEnvironment): NodeJS.ProcessEnv {
   const inherited = Object.entries(process.env).filter(

@@ -15,6 +15,7 @@ import { promisify } from 'node:util';
 import type { Provider } from 'oidc-provider';
 import { browserPageHeaders } from '../auth/browser-page.ts';
 import { HoopError } from '../errors.ts';
+import { devicePages } from './device-pages.ts';
 import { renderLoginPage, renderProblemPage } from './login-page.ts';
 import { createOidcStorage } from './oidc-storage.ts';
 import { PEER_PACKAGES } from './peer-packages.ts';
@@ -40,8 +41,13 @@ export interface OidcProviderOptions {
 export interface OidcProvider extends AsyncDisposable {
   readonly issuer: string;
   readonly clientId: string;
+  /** A client for the device flow alone; the sample policy does not name it. */
+  readonly deviceClientId: string;
   readonly accounts: readonly DemoAccount[];
 }
+
+const DEVICE_CLIENT_ID = 'hoop-device';
+const DEVICE_GRANT = 'urn:ietf:params:oauth:grant-type:device_code';
 
 const DEMO_ACCOUNTS: readonly Omit<DemoAccount, 'password'>[] = [
   {
@@ -112,7 +118,13 @@ export async function startOidcProvider(options: OidcProviderOptions = {}): Prom
       fail(response, error);
     });
   });
-  return { issuer, clientId, accounts, [Symbol.asyncDispose]: () => close(server) };
+  return {
+    issuer,
+    clientId,
+    deviceClientId: DEVICE_CLIENT_ID,
+    accounts,
+    [Symbol.asyncDispose]: () => close(server),
+  };
 }
 
 async function importPackage(): Promise<typeof import('oidc-provider')> {
@@ -170,6 +182,17 @@ function providerConfiguration(input: ConfigurationInput): Record<string, unknow
         id_token_signed_response_alg: 'ES256',
         require_auth_time: true,
       },
+      {
+        client_id: DEVICE_CLIENT_ID,
+        client_name: 'hoop on a machine without a browser',
+        application_type: 'native',
+        token_endpoint_auth_method: 'none',
+        grant_types: [DEVICE_GRANT],
+        response_types: [],
+        redirect_uris: [],
+        id_token_signed_response_alg: 'ES256',
+        require_auth_time: true,
+      },
     ],
     adapter: createOidcStorage(),
     jwks: { keys: [input.signingKey] },
@@ -188,6 +211,7 @@ function providerConfiguration(input: ConfigurationInput): Record<string, unknow
     features: {
       devInteractions: { enabled: false },
       rpInitiatedLogout: { enabled: false },
+      deviceFlow: { enabled: true, ...devicePages() },
     },
     interactions: { url: (_context: unknown, { uid }: { uid: string }) => `/login/${uid}` },
     renderError: (
@@ -200,6 +224,7 @@ function providerConfiguration(input: ConfigurationInput): Record<string, unknow
     ttl: {
       AccessToken: 60,
       AuthorizationCode: 60,
+      DeviceCode: 300,
       IdToken: input.idTokenTtlSeconds,
       Interaction: 600,
       Session: 600,
@@ -296,6 +321,11 @@ async function respond(
  * provider would first ask to log out.
  */
 function dropSessionCookie(request: IncomingMessage): void {
+  const { pathname } = new URL(request.url ?? '/', 'http://127.0.0.1');
+  // Entering a device code takes several requests, which the session holds together.
+  if (pathname.startsWith('/device/') || (pathname === '/device' && request.method === 'POST')) {
+    return;
+  }
   const kept = (request.headers.cookie ?? '')
     .split(/;\s*/)
     .filter((cookie) => cookie !== '' && !cookie.startsWith(SESSION_COOKIE));

@@ -144,7 +144,7 @@ export class AccessRequests {
     return (
       isSame(grant.holder, who) ||
       who.roles.includes('approver') ||
-      approvers.some((group) => who.groups.includes(group))
+      (!who.viaDevice && approvers.some((group) => who.groups.includes(group)))
     );
   }
 

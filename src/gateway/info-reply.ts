@@ -17,10 +17,13 @@ export function infoReply(from: {
     v: API_VERSION,
     gateway: config.name,
     version,
-    identityProviders: policy.identityProviders().map(({ issuer, clientId, scopes }) => ({
+    identityProviders: policy.identityProviders().map(({ issuer, clientId, scopes, device }) => ({
       issuer,
       clientId,
       scopes: [...scopes],
+      ...(device === undefined
+        ? {}
+        : { device: { clientId: device.clientId, scopes: [...(device.scopes ?? scopes)] } }),
     })),
     rootKey: Buffer.from(keys.root).toString('base64'),
     keyring: keys.keyring,

@@ -14,6 +14,7 @@ export function crossCheck(policy: Policy): PolicyProblem[] {
     ...repeatedNames(policy.documents),
     ...repeatedIssuers(policy),
     ...approvingWorkloads(policy),
+    ...sharedDeviceClients(policy),
   ];
 }
 
@@ -101,6 +102,18 @@ function repeatedIssuers(policy: Policy): PolicyProblem[] {
       line: 1,
       column: 1,
       message: `identityProviders: the issuer "${issuer}" is there twice`,
+    }));
+}
+
+/** One client for both would give the roles of a login in the browser to who was sent a code. */
+function sharedDeviceClients(policy: Policy): PolicyProblem[] {
+  return policy.identityProviders
+    .filter(({ clientId, device }) => device?.clientId === clientId)
+    .map(({ issuer }) => ({
+      file: 'hoop.yaml',
+      line: 1,
+      column: 1,
+      message: `identityProviders: "${issuer}" needs another client for device than its clientId`,
     }));
 }
 

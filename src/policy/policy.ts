@@ -11,6 +11,16 @@ interface IdentityProvider {
   readonly scopes: readonly string[];
   /** Names of the claims that hold these. */
   readonly claims: { readonly name: string; readonly email: string; readonly groups: string };
+  readonly device?: DeviceLogin | undefined;
+}
+
+/** How one may log in with a code that is entered on another device. */
+interface DeviceLogin {
+  /** Of its own, because the audience is all that tells such an ID token from others. */
+  readonly clientId: string;
+  readonly scopes?: readonly string[] | undefined;
+  /** The only ones that count; undefined: all. */
+  readonly groups?: readonly string[] | undefined;
 }
 
 type TlsMode = 'disable' | 'allow' | 'prefer' | 'require' | 'verify-ca' | 'verify-full';

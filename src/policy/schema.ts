@@ -78,6 +78,20 @@ export const HoopFile = strict(
             email: z.string().min(1).default('email'),
             groups: z.string().min(1).default('groups'),
           }).prefault({}),
+          device: strict({
+            clientId: z
+              .string()
+              .min(1)
+              .describe('A second client at the provider, for the device flow and nothing else.'),
+            scopes: z.array(z.string().min(1)).optional().describe('Default: those above.'),
+            groups: Groups.optional().describe(
+              'Only these groups count in such a login. Default: all that the token names.',
+            ),
+          })
+            .optional()
+            .describe(
+              'Allows `hoop login --device`. Such a login has no role and decides about no request.',
+            ),
         }),
       )
       .min(1, 'expected at least one identity provider'),

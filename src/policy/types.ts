@@ -30,6 +30,11 @@ export interface Principal {
    * may. Absent: nobody but the principal.
    */
   readonly agent?: string;
+  /**
+   * Logged in with a code that was entered on another device. Whoever sends somebody such a code
+   * gets the login, so it has no roles and decides about nothing.
+   */
+  readonly viaDevice?: true;
 }
 
 /**

@@ -49,6 +49,8 @@ export const InfoReply = z.object({
       issuer: z.string(),
       clientId: z.string(),
       scopes: z.array(z.string()),
+      /** Absent: no login by device code. */
+      device: z.object({ clientId: z.string(), scopes: z.array(z.string()) }).optional(),
     }),
   ),
   /** Ed25519 public key of the gateway's root, base64 of the raw 32 bytes. */
@@ -124,6 +126,8 @@ export const WhoamiReply = z.object({
   agent: z.string().optional(),
   /** The run that the login belongs to, and the run that it was made in. */
   run: z.object({ id: z.string(), parent: z.string().optional() }).optional(),
+  /** Logged in with a device code: without roles, and nobody's approver. */
+  viaDevice: z.literal(true).optional(),
   /** RFC 3339. */
   expiresAt: z.string(),
 });

@@ -1,4 +1,5 @@
 /** What `hoop login` and `hoop whoami` print. */
+import type { DeviceCode } from '../auth/device-login.ts';
 import type { WhoamiReply } from '../tunnel/api.ts';
 import { plain } from './printable.ts';
 import { renderJson } from './render-json.ts';
@@ -14,7 +15,7 @@ export function renderLogin(
     ['user', plain(who.name)],
     ['subject', `${plain(who.sub)} at ${plain(who.issuer)}`],
     ['groups', list(who.groups)],
-    ['roles', list(who.roles)],
+    ['roles', who.viaDevice ? 'none: logged in with a device code' : list(who.roles)],
     ['gateway', gateway],
     ['expires', `${localTime(Date.parse(who.expiresAt))} (${remaining(who.expiresAt, now)})`],
     ['tokens', plain(tokenStore)],
@@ -24,6 +25,18 @@ export function renderLogin(
 
 export function renderLoginJson(gateway: string, who: WhoamiReply, tokenStore: string): string {
   return `${renderJson({ ...who, gateway, tokenStore })}\n`;
+}
+
+/** With all that tells a code of one's own from one that somebody has sent. */
+export function renderDeviceCode(gateway: string, code: DeviceCode): string {
+  const lines = [
+    `open ${plain(code.verificationUri)}`,
+    `and enter the code ${plain(code.userCode)} by ${localTime(code.expiresAtMs)}`,
+    `it logs in this machine (${plain(code.place)}) at ${plain(gateway)}`,
+    `and asks for: ${list(code.scopes)}; such a login gives no role and no approvals`,
+    'enter it only because you have just typed this yourself',
+  ];
+  return lines.map((line) => `hoop: ${line}\n`).join('');
 }
 
 function list(names: readonly string[]): string {

@@ -1,37 +1,23 @@
-import { existsSync, mkdirSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Browser, chromium, type Page } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { loginCommand } from '../../src/commands/login.ts';
 import { type OidcProvider, startOidcProvider } from '../../src/demo/oidc-provider.ts';
+import { launchChromium } from './chromium.ts';
 import { type CommandRun, runCommand, temporaryHome } from './command-run.ts';
 import { startTestGateway, type TestGateway } from './test-gateway.ts';
 
 /** Set it to look at the pages. */
 const SCREENSHOTS = process.env['HOOP_TEST_SCREENSHOTS'];
-const CHROMIUM = process.env['HOOP_TEST_CHROMIUM'] ?? '/usr/bin/chromium';
 
 let provider: OidcProvider;
 let gateway: TestGateway;
 let browser: Browser;
 beforeAll(async () => {
-  if (!existsSync(CHROMIUM)) {
-    throw new Error(`no browser at ${CHROMIUM}; install one with \`apt-get install chromium\``);
-  }
   provider = await startOidcProvider();
   gateway = await startTestGateway(provider);
-  browser = await chromium.launch({
-    executablePath: CHROMIUM,
-    args: [
-      '--no-sandbox',
-      '--disable-gpu',
-      '--disable-background-networking',
-      '--disable-component-update',
-      '--disable-sync',
-      '--no-first-run',
-      '--disable-quic',
-    ],
-  });
+  browser = await launchChromium();
 });
 afterAll(async () => {
   await browser?.close();

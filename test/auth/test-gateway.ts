@@ -35,11 +35,13 @@ export interface TestGateway extends AsyncDisposable {
     | undefined;
 }
 
+const SCOPES = ['openid', 'email', 'profile', 'groups'];
 const YEAR_MS = 365 * 86_400_000;
 
 export async function startTestGateway(provider: {
   readonly issuer: string;
   readonly clientId: string;
+  readonly device?: { readonly clientId: string; readonly groups?: readonly string[] };
 }): Promise<TestGateway> {
   const directory = mkdtempSync(join(tmpdir(), 'hoop-test-gateway-'));
   const ca = createCertificateAuthority();
@@ -103,11 +105,16 @@ export async function startTestGateway(provider: {
 
 /** A gateway that was set up anew: other root, other keyring. */
 export function createInfo(
-  provider: { readonly issuer: string; readonly clientId: string },
+  provider: {
+    readonly issuer: string;
+    readonly clientId: string;
+    readonly device?: { readonly clientId: string };
+  },
   keyring: { readonly version?: number; readonly expiresMs?: number } = {},
   root = generateSigningKey(),
 ): InfoReply {
   const now = Math.floor(Date.now() / 1000) * 1000;
+  const device = provider.device && { clientId: provider.device.clientId, scopes: SCOPES };
   const key = {
     publicKey: generateSigningKey().publicKey,
     notBeforeMs: now,
@@ -117,7 +124,7 @@ export function createInfo(
     v: 1,
     gateway: 'test-gateway',
     version: '0.0.0',
-    identityProviders: [{ ...provider, scopes: ['openid', 'email', 'profile', 'groups'] }],
+    identityProviders: [{ ...provider, scopes: SCOPES, device }],
     rootKey: Buffer.from(root.publicKey).toString('base64'),
     keyring: signKeyring(
       {

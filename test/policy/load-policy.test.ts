@@ -370,3 +370,17 @@ test.each([
   const text = `name: other\nkind: postgres\ndatabase: shop\ncredential: app\n${line}\n`;
   expect(problems({ 'targets/other.yaml': text }).join('\n')).toContain(message);
 });
+
+test('a client for device codes must not be the one for the browser', () => {
+  const hoop = (device: string): string =>
+    `version: 1\nidentityProviders:\n  - { issuer: "https://idp.example", clientId: hoop, device: ${device} }\n`;
+  const problems = (device: string): string[] =>
+    loadPolicy(new Map([['hoop.yaml', hoop(device)]])).problems.map(problemLine);
+  expect(problems('{ clientId: hoop-device, groups: [engineering] }')).toEqual([]);
+  expect(problems('{ clientId: hoop }')).toEqual([
+    'hoop.yaml:1:1: identityProviders: "https://idp.example" needs another client for device than its clientId',
+  ]);
+  expect(problems('{}')).toEqual([
+    'hoop.yaml:3:62: identityProviders[0].device.clientId: missing; expected a string',
+  ]);
+});

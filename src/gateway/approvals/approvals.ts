@@ -307,10 +307,8 @@ export class Approvals implements Disposable {
     }
     if (who.kind !== 'person' || !isApprover(who, record)) {
       throw new HoopError('HOOP_ACCESS_DENIED', 'you may not decide about this request', {
-        detail:
-          who.kind === 'person'
-            ? 'None of your groups is an approver of it.'
-            : 'An approval is the word of a person, and this is a workload.',
+        detail: whyNotApprover(who),
+        ...(who.viaDevice ? { hint: 'Log in in a browser: `hoop login` without --device.' } : {}),
       });
     }
     if (record.state !== 'waiting') throw ended(record);
@@ -401,8 +399,19 @@ export class Approvals implements Disposable {
   }
 }
 
+/** A login that somebody else may have got by sending a code is nobody's word. */
 function isApprover(who: Principal, record: ApprovalRecord): boolean {
+  if (who.viaDevice) return false;
   return record.needs.some(({ groups }) => groups.some((group) => who.groups.includes(group)));
+}
+
+function whyNotApprover(who: Principal): string {
+  if (who.kind !== 'person') {
+    return 'An approval is the word of a person, and this is a workload.';
+  }
+  return who.viaDevice
+    ? 'A login with a device code decides about nothing, whose ever it is.'
+    : 'None of your groups is an approver of it.';
 }
 
 function deadlineOf(record: ApprovalRecord): number {

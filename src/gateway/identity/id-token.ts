@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import { compactVerify, errors } from 'jose';
 import { HoopError } from '../../errors.ts';
-import { DEFAULT_ALGORITHMS, type IdentityProvider } from './identity-provider.ts';
+import { DEFAULT_ALGORITHMS, type IdentityProvider, type LoginFlow } from './identity-provider.ts';
 import type { JwksCache } from './jwks-cache.ts';
 import { type JwtParts, splitJwt } from './jwt-parts.ts';
 import { type LoginClaims, mapLoginClaims } from './login-claims.ts';
@@ -37,10 +37,11 @@ export async function verifyIdToken(
   checkType(parts);
   const provider = findProvider(parts, context.providers);
   await checkSignature(token, parts, provider, context.keys);
-  checkAudience(parts.claims, provider.clientId);
+  const flow = checkAudience(parts.claims, provider);
   const expiresAt = checkTimes(parts.claims, Math.floor(context.nowMs / 1000));
   return {
     claims: mapLoginClaims(parts.claims, provider, {
+      flow,
       claimsSha256: createHash('sha256').update(parts.claimsBytes).digest('hex'),
       nowSeconds: Math.floor(context.nowMs / 1000),
     }),
@@ -106,9 +107,16 @@ async function checkSignature(
   }
 }
 
-function checkAudience(claims: JwtParts['claims'], clientId: string): void {
+/**
+ * Which of our clients it was made for. The client for device codes is looked for first: a token
+ * that names both is one of the kind that gives less.
+ */
+function checkAudience(claims: JwtParts['claims'], provider: IdentityProvider): LoginFlow {
   const audience = claims['aud'];
   const audiences: unknown[] = Array.isArray(audience) ? audience : [audience];
+  const device = provider.device?.clientId;
+  const flow = device !== undefined && audiences.includes(device) ? 'device' : 'browser';
+  const clientId = flow === 'device' ? device : provider.clientId;
   if (!audiences.includes(clientId)) {
     throw tokenError('HOOP_TOKEN_AUDIENCE', 'the ID token is meant for another application', {
       detail: `Its audience does not contain the client id "${clientId}".`,
@@ -120,6 +128,7 @@ function checkAudience(claims: JwtParts['claims'], clientId: string): void {
       detail: `Its authorized party (azp) is not the client id "${clientId}".`,
     });
   }
+  return flow;
 }
 
 /** @returns `exp`, in seconds */

@@ -12,6 +12,18 @@ export interface IdentityProvider {
     readonly email?: string;
     readonly groups?: string;
   };
+  /** undefined: no login by device code. */
+  readonly device?:
+    | { readonly clientId: string; readonly groups?: readonly string[] | undefined }
+    | undefined;
+}
+
+/** How somebody logged in, as the gateway can tell: by which client the ID token was made for. */
+export type LoginFlow = 'browser' | 'device';
+
+/** @returns the client id; undefined: this provider has no such logins (any more) */
+export function clientOf(provider: IdentityProvider, flow: LoginFlow): string | undefined {
+  return flow === 'device' ? provider.device?.clientId : provider.clientId;
 }
 
 /**

@@ -23,7 +23,7 @@ import { DpopNonces } from './dpop-nonce.ts';
 import { type ProofRequest, spendDpopProof, verifyDpopProof } from './dpop-proof.ts';
 import { type HttpReply, refusalReply } from './http-reply.ts';
 import { verifyIdToken } from './id-token.ts';
-import type { IdentityProvider } from './identity-provider.ts';
+import { clientOf, type IdentityProvider } from './identity-provider.ts';
 import type { IdentityStore, RefreshFamily, RevokedLogins } from './identity-store.ts';
 import { JwksCache } from './jwks-cache.ts';
 import { LoginClaims, toPrincipal } from './login-claims.ts';
@@ -155,10 +155,10 @@ export class Identity {
     });
     const proof = await this.#verifyProof(request, { accessToken: token, jkt: claims.cnf.jkt });
     const family = this.#logins.requireLive(await store.readFamily(claims.sid));
-    const login = this.#claimsOf(family);
     const run = readRun(family);
+    const { login, provider } = this.#claimsOf(family);
     this.#spendProof(proof);
-    const principal = toPrincipal(login, this.#options.roles());
+    const principal = toPrincipal(login, this.#options.roles(), provider);
     return {
       principal: run === undefined ? principal : runPrincipal(principal, run),
       ...(run === undefined ? {} : { run }),
@@ -183,7 +183,7 @@ export class Identity {
   }
 
   whoami(who: Authenticated): WhoamiReply {
-    const { kind, issuer, sub, name, email, groups, roles, agent } = who.principal;
+    const { kind, issuer, sub, name, email, groups, roles, agent, viaDevice } = who.principal;
     const { run } = who;
     return {
       v: API_VERSION,
@@ -196,6 +196,7 @@ export class Identity {
       roles: [...roles],
       ...(agent === undefined ? {} : { agent }),
       ...(run === undefined ? {} : { run: shownRun(run) }),
+      ...(viaDevice === true ? { viaDevice } : {}),
       expiresAt: new Date(who.loginExpiresAtMs).toISOString(),
     };
   }
@@ -312,16 +313,16 @@ export class Identity {
     };
   }
 
-  /** @throws HoopError HOOP_TOKEN_ISSUER when the policy no longer names the login's provider */
-  #claimsOf(family: RefreshFamily): LoginClaims {
+  /** @throws HoopError HOOP_TOKEN_ISSUER when the policy no longer gives the login's provider, or its kind of login */
+  #claimsOf(family: RefreshFamily): { login: LoginClaims; provider: IdentityProvider } {
     const provider = this.#options.providers().find(({ issuer }) => issuer === family.issuer);
-    const claims = LoginClaims.parse(JSON.parse(family.claims));
-    if (provider === undefined || provider.clientId !== claims.audience) {
+    const login = LoginClaims.parse(JSON.parse(family.claims));
+    if (provider === undefined || clientOf(provider, login.flow ?? 'browser') !== login.audience) {
       throw tokenError('HOOP_TOKEN_ISSUER', 'the login comes from an unknown issuer', {
-        detail: 'The policy in force no longer names its identity provider.',
+        detail: 'The policy in force no longer names its identity provider, or its client there.',
       });
     }
-    return claims;
+    return { login, provider };
   }
 
   #verifyProof(

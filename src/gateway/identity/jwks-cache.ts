@@ -124,6 +124,10 @@ export class JwksCache {
         throw new Error('the discovery document names another issuer');
       }
       const keys = KeySet.parse(await this.#fetchJson(discovery.jwks_uri, signal));
+      if (!keys.keys.some(isSigningKey)) {
+        // A fault at the provider: were it believed, the keys from before could not serve on.
+        throw new Error('the key set has no key to check signatures with');
+      }
       cached.lookup = createLocalJWKSet(keys);
       cached.fetchedAtMs = this.#options.clock();
     } catch (cause) {
@@ -157,6 +161,11 @@ export class JwksCache {
     }
     return JSON.parse(Buffer.concat(chunks).toString('utf8'));
   }
+}
+
+/** https://www.rfc-editor.org/rfc/rfc7517#section-4 */
+function isSigningKey(key: z.infer<typeof KeySet>['keys'][number]): boolean {
+  return ['RSA', 'EC', 'OKP'].includes(key.kty) && (key['use'] ?? 'sig') === 'sig';
 }
 
 async function find(

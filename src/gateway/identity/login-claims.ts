@@ -1,7 +1,7 @@
 /** What hoop keeps of an ID token for the time of a login. */
 import { z } from 'zod';
 import type { Principal } from '../../policy/types.ts';
-import type { IdentityProvider } from './identity-provider.ts';
+import { clientOf, type IdentityProvider, type LoginFlow } from './identity-provider.ts';
 import { tokenError } from './token-error.ts';
 
 /** OpenID Connect Core §2 limits `sub` to 255; the others are our own bounds for what is stored. */
@@ -21,6 +21,8 @@ export const LoginClaims = z.object({
   authTime: z.number(),
   /** hex, of the ID token's claims as they were sent. */
   claimsSha256: z.string(),
+  /** Absent: in a browser. */
+  flow: z.literal('device').optional(),
 });
 export type LoginClaims = z.infer<typeof LoginClaims>;
 
@@ -28,7 +30,11 @@ export type LoginClaims = z.infer<typeof LoginClaims>;
 export function mapLoginClaims(
   claims: Readonly<Record<string, unknown>>,
   provider: IdentityProvider,
-  facts: { readonly claimsSha256: string; readonly nowSeconds: number },
+  facts: {
+    readonly flow: LoginFlow;
+    readonly claimsSha256: string;
+    readonly nowSeconds: number;
+  },
 ): LoginClaims {
   const sub = claims['sub'];
   if (typeof sub !== 'string' || sub === '' || sub.length > MAX_SUBJECT_LENGTH) {
@@ -47,13 +53,14 @@ export function mapLoginClaims(
   const authTime = claims['auth_time'] ?? claims['iat'];
   return {
     issuer: provider.issuer,
-    audience: provider.clientId,
+    audience: clientOf(provider, facts.flow) ?? provider.clientId,
     sub,
     name,
     ...(email === undefined ? {} : { email }),
     groups: readGroups(claims, provider.claims?.groups ?? 'groups'),
     authTime: typeof authTime === 'number' ? authTime : facts.nowSeconds,
     claimsSha256: facts.claimsSha256,
+    ...(facts.flow === 'device' ? { flow: facts.flow } : {}),
   };
 }
 
@@ -61,18 +68,29 @@ export function mapLoginClaims(
 export function toPrincipal(
   claims: LoginClaims,
   roles: Readonly<Record<string, readonly string[]>>,
+  provider: IdentityProvider,
 ): Principal {
+  const isDevice = claims.flow === 'device';
+  const counting = isDevice ? provider.device?.groups : undefined;
   return {
     kind: 'person',
     issuer: claims.issuer,
     sub: claims.sub,
     name: claims.name,
     email: claims.email,
-    groups: claims.groups,
-    roles: Object.entries(roles)
-      .filter(([, groups]) => groups.some((group) => claims.groups.includes(group)))
-      .map(([role]) => role),
+    groups: counting ? claims.groups.filter((group) => counting.includes(group)) : claims.groups,
+    roles: isDevice ? [] : rolesOf(claims.groups, roles),
+    ...(isDevice ? { viaDevice: true } : {}),
   };
+}
+
+function rolesOf(
+  groups: readonly string[],
+  roles: Readonly<Record<string, readonly string[]>>,
+): string[] {
+  return Object.entries(roles)
+    .filter(([, giving]) => giving.some((group) => groups.includes(group)))
+    .map(([role]) => role);
 }
 
 function readText(claims: Readonly<Record<string, unknown>>, name: string): string | undefined {

@@ -111,6 +111,16 @@ test('who asked cannot approve, whatever they call themselves and whatever group
   expect(approvals.visible(erin, id).votes).toEqual([]);
 });
 
+test('an approver who came by device code neither sees nor decides; in a browser the same person does', () => {
+  const { id } = approvals.create(request());
+  const device = person('ada', ['dba'], { viaDevice: true });
+  expect(codeOf(() => approvals.decide(device, id, approve))).toBe('HOOP_APPROVAL_UNKNOWN');
+  expect(approvals.list(device, { isOpen: true, limit: 10 })).toEqual([]);
+  const own = person('erin', ['engineering'], { viaDevice: true });
+  expect(approvals.visible(own, id).id).toBe(id);
+  expect(approvals.decide(ada, id, approve).state).toBe('approved');
+});
+
 test('somebody with the same subject at another provider is somebody else', () => {
   const { id } = approvals.create(request());
   const other = person('erin', ['dba'], { issuer: 'https://other.example' });

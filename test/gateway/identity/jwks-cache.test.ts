@@ -70,15 +70,50 @@ describe('the keys of a provider', () => {
     expect(await exchangeStatus()).toBe(200);
   });
 
-  test.each(['down', 'wrong-issuer', 'huge', 'not-json', 'redirect'] as const)(
-    'that were never read are an error of their own: %s',
+  test.each(['not-json', 'empty', 'secrets-only', 'no-set', 'huge', 'wrong-issuer'] as const)(
+    'are not replaced by an answer that has none: %s',
     async (fault) => {
+      await exchangeStatus();
       bench.issuer.fault = fault;
-      const reply = await bench.exchange(await bench.idToken());
-      expect(reply.status).toBe(503);
-      expect(refusalOf(reply)).toContain('HOOP_IDP_UNREACHABLE');
+      bench.pass(HOUR);
+      expect(await exchangeStatus()).toBe(200);
+      // Rotated meanwhile: the new key is found as soon as the provider is well again.
+      bench.issuer.fault = 'none';
+      await bench.issuer.rotate('key-2');
+      bench.pass(MINUTE);
+      expect(await exchangeStatus()).toBe(200);
+      bench.issuer.fault = fault;
+      bench.pass(24 * HOUR);
+      expect((await bench.exchange(await bench.idToken())).status).toBe(503);
     },
   );
+
+  test('that change while the provider is down are not believed until it answers', async () => {
+    await exchangeStatus();
+    bench.issuer.fault = 'down';
+    await bench.issuer.rotate('key-2');
+    bench.pass(HOUR);
+    expect(refusalOf(await bench.exchange(await bench.idToken()))).toContain('HOOP_TOKEN_KEY');
+    bench.issuer.fault = 'none';
+    bench.pass(MINUTE);
+    expect(await exchangeStatus()).toBe(200);
+  });
+
+  test.each([
+    'down',
+    'wrong-issuer',
+    'huge',
+    'not-json',
+    'redirect',
+    'empty',
+    'secrets-only',
+    'no-set',
+  ] as const)('that were never read are an error of their own: %s', async (fault) => {
+    bench.issuer.fault = fault;
+    const reply = await bench.exchange(await bench.idToken());
+    expect(reply.status).toBe(503);
+    expect(refusalOf(reply)).toContain('HOOP_IDP_UNREACHABLE');
+  });
 
   test('are given up after five seconds when the provider says nothing', async () => {
     bench.issuer.fault = 'silent';

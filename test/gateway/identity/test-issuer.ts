@@ -26,7 +26,17 @@ export class TestIssuer implements AsyncDisposable {
   /** How often the key set was read. */
   fetches = 0;
   /** What to do instead of answering. */
-  fault: 'none' | 'down' | 'silent' | 'wrong-issuer' | 'huge' | 'not-json' | 'redirect' = 'none';
+  fault:
+    | 'none'
+    | 'down'
+    | 'silent'
+    | 'wrong-issuer'
+    | 'huge'
+    | 'not-json'
+    | 'redirect'
+    | 'empty'
+    | 'secrets-only'
+    | 'no-set' = 'none';
 
   private constructor(server: Server, issuer: string, key: TestKey) {
     this.#server = server;
@@ -58,13 +68,26 @@ export class TestIssuer implements AsyncDisposable {
         response.end('<html>captive portal</html>');
       } else if (isKeys) {
         const filler = self.fault === 'huge' ? 'x'.repeat(300 * 1024) : '';
-        response.end(JSON.stringify({ keys: self.published, filler }));
+        response.end(JSON.stringify({ ...self.#keySet(), filler }));
       } else {
         const named = self.fault === 'wrong-issuer' ? 'https://evil.example' : issuer;
         response.end(JSON.stringify({ issuer: named, jwks_uri: `${issuer}/keys` }));
       }
     });
     return self;
+  }
+
+  #keySet(): object {
+    switch (this.fault) {
+      case 'empty':
+        return { keys: [] };
+      case 'secrets-only':
+        return { keys: [{ kty: 'oct', k: 'c2VjcmV0', kid: 'key-1' }] };
+      case 'no-set':
+        return { error: 'try again later' };
+      default:
+        return { keys: this.published };
+    }
   }
 
   async rotate(kid: string, alg = 'ES256'): Promise<void> {
