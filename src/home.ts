@@ -22,7 +22,12 @@ export interface ClientConfig {
   readonly ca?: string;
   /** `file` keeps tokens out of the OS keychain. */
   readonly tokenStore?: 'keychain' | 'file';
+  /** What every `hoop run --fence` allows, hides, shows and lets be written. */
+  readonly fence?: Readonly<Partial<Record<FenceKey, readonly string[]>>>;
 }
+
+const FENCE_KEYS = ['allow', 'hide', 'show', 'write'] as const;
+type FenceKey = (typeof FENCE_KEYS)[number];
 
 export function locateHome(env: NodeJS.ProcessEnv): Home {
   const home = env['HOOP_HOME'];
@@ -88,17 +93,32 @@ function parseConfig(text: string, path: string): ClientConfig {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new HoopError('HOOP_CONFIG', `"${path}" must hold a JSON object`);
   }
-  const config: { gateway?: string; ca?: string; tokenStore?: 'keychain' | 'file' } = {};
+  const config: { -readonly [Key in keyof ClientConfig]: ClientConfig[Key] } = {};
   for (const [key, entry] of Object.entries(value)) {
     if ((key === 'gateway' || key === 'ca') && typeof entry === 'string') {
       config[key] = entry;
     } else if (key === 'tokenStore' && (entry === 'keychain' || entry === 'file')) {
       config.tokenStore = entry;
+    } else if (key === 'fence' && isFenceConfig(entry)) {
+      config.fence = entry;
     } else {
       throw new HoopError('HOOP_CONFIG', `"${path}" has an unknown or wrong setting "${key}"`, {
-        hint: 'Known settings are gateway, ca and tokenStore.',
+        hint: 'Known settings are gateway, ca, tokenStore and fence.',
       });
     }
   }
   return config;
+}
+
+function isFenceConfig(value: unknown): value is NonNullable<ClientConfig['fence']> {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    Object.entries(value).every(
+      ([key, entry]) =>
+        FENCE_KEYS.some((known) => known === key) &&
+        Array.isArray(entry) &&
+        entry.every((text) => typeof text === 'string'),
+    )
+  );
 }

@@ -16,6 +16,8 @@ const PREREQUISITES: readonly Prerequisite[] = [
   { program: 'zsh', debianPackage: 'zsh', neededFor: 'completion' },
   { program: 'fish', debianPackage: 'fish', neededFor: 'completion' },
   { program: 'script', debianPackage: 'bsdutils', neededFor: 'terminals that vanish' },
+  { program: 'bwrap', debianPackage: 'bubblewrap', neededFor: 'the fence' },
+  { program: 'python3', debianPackage: 'python3', neededFor: 'programs under hoop run' },
   { program: 'chromium', debianPackage: 'chromium', neededFor: 'the login page' },
   { program: 'dbus-run-session', debianPackage: 'dbus', neededFor: 'the OS keychain' },
   { program: 'gnome-keyring-daemon', debianPackage: 'gnome-keyring', neededFor: 'the OS keychain' },

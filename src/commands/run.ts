@@ -1,7 +1,8 @@
 import { Command } from 'commander';
 import type { Io } from './io.ts';
+import type { FenceFlags } from './run-fenced.ts';
 
-interface RunFlags {
+interface RunFlags extends FenceFlags {
   readonly target?: readonly string[];
   readonly agent?: string;
   readonly reason?: string;
@@ -14,13 +15,18 @@ export function runCommand(io: Io): Command {
     .option(
       '--target <name>',
       'reach this target (repeatable; default: all that you may reach)',
-      (name: string, before: readonly string[] = []) => [...before, name],
+      collect,
     )
     .option(
       '--agent <name>',
       'run as this agent of the policy (default: recognised by the command)',
     )
     .option('--reason <text>', 'why; recorded, and asked for by some targets')
+    .option('--fence', 'no network but the targets, no logins and keys of yours (Linux)')
+    .option('--fence-allow <host:port>', 'a host that the fence lets through (repeatable)', collect)
+    .option('--fence-write <path>', 'may be written, besides the working directory', collect)
+    .option('--fence-show <path>', 'is seen inside, although it is usually hidden', collect)
+    .option('--fence-hide <path>', 'is not seen inside', collect)
     .addHelpText('after', EXAMPLES)
     .action(async (command: string[], flags: RunFlags) => {
       const { runRun } = await import('./run-run.ts');
@@ -28,11 +34,16 @@ export function runCommand(io: Io): Command {
     });
 }
 
+function collect(value: string, before: readonly string[] = []): readonly string[] {
+  return [...before, value];
+}
+
 const EXAMPLES = `
 Examples:
   hoop run -- claude
   hoop run --target prod-db --reason INC-4711 -- ./report.py
   hoop run --agent devin -- devin
+  hoop run --fence --fence-allow api.anthropic.com -- claude
 
 The command finds PGHOST, PGPORT, PGUSER, PGDATABASE, PGPASSFILE, PGSERVICEFILE and DATABASE_URL of
 the first target, and HOOP_<TARGET>_URL of each. A session is opened when it first connects. Its exit

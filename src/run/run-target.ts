@@ -27,6 +27,11 @@ export interface RunTargetEvents {
   readonly note: (text: string) => void;
 }
 
+/** What a fence is to a run: ports of its loopback, not of ours. */
+export interface ListenerSource {
+  openListener(signal: AbortSignal): Promise<LocalListener>;
+}
+
 export interface RunTargetOptions {
   readonly open: OpenGateway;
   readonly name: string;
@@ -35,6 +40,10 @@ export interface RunTargetOptions {
   readonly version: string;
   readonly env: NodeJS.ProcessEnv;
   readonly carrier: CarrierChoice;
+  /** Where the child is, when it is not where we are. */
+  readonly fence?: ListenerSource | undefined;
+  /** Of the setting up. */
+  readonly signal: AbortSignal;
   /** Called when a session is open, before any stream of it. */
   readonly onSession: (session: ClientSession) => Promise<void>;
   readonly events: RunTargetEvents;
@@ -53,7 +62,11 @@ export class RunTarget {
 
   /** @throws HoopError HOOP_LOCAL_PORT */
   static async listen(options: RunTargetOptions): Promise<RunTarget> {
-    return new RunTarget(options, await LocalListener.open({ type: 'tcp', port: 0 }));
+    const { fence, signal } = options;
+    const listener = fence
+      ? await fence.openListener(signal)
+      : await LocalListener.open({ type: 'tcp', port: 0 });
+    return new RunTarget(options, listener);
   }
 
   private constructor(options: RunTargetOptions, listener: LocalListener) {

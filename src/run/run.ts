@@ -14,7 +14,7 @@ import { connectionUrl, writeConnectionFiles } from '../tunnel/connection-files.
 import { makeRuntimeDirectory } from '../tunnel/runtime-directory.ts';
 import type { CarrierChoice } from '../tunnel/stream-opener.ts';
 import type { EnvironmentPart } from './environment.ts';
-import { RunTarget, type RunTargetEvents } from './run-target.ts';
+import { type ListenerSource, RunTarget, type RunTargetEvents } from './run-target.ts';
 import { targetVariables } from './target-variable.ts';
 
 export interface RunOptions {
@@ -28,6 +28,8 @@ export interface RunOptions {
   readonly env: NodeJS.ProcessEnv;
   readonly carrier: CarrierChoice;
   readonly signal: AbortSignal;
+  /** Puts up a fence that shows the run's directory; absent: none. */
+  readonly fence?: ((directory: string) => Promise<ListenerSource>) | undefined;
   readonly events: RunTargetEvents;
 }
 
@@ -56,10 +58,12 @@ export class Run implements AsyncDisposable {
     const directory = makeRuntimeDirectory(open.home.runtime);
     const targets: RunTarget[] = [];
     try {
+      const fence = await options.fence?.(directory);
       for (const { name, database } of chosen) {
         targets.push(
           await RunTarget.listen({
             ...options,
+            fence,
             name,
             database: database ?? name,
             onSession: async (session) => {

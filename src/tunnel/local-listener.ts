@@ -22,13 +22,16 @@ const MAX_WAITING = 128;
 export class LocalListener {
   /** As libpq takes it: an address, or the directory of the socket. */
   readonly host: string;
+  /** It listens in another network namespace, where this process sees nobody else's sockets. */
+  readonly isElsewhere: boolean;
   readonly #server: Server;
   readonly #waiting = new Set<Socket>();
   #port = SOCKET_PORT;
   #accept: ((socket: Socket) => void) | undefined;
 
-  private constructor(host: string) {
+  private constructor(host: string, isElsewhere = false) {
     this.host = host;
+    this.isElsewhere = isElsewhere;
     this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
       this.#connected(socket);
     });
@@ -53,10 +56,18 @@ export class LocalListener {
     } catch (cause) {
       throw cannotListen(listen, cause);
     }
-    const address = server.address();
-    if (address !== null && typeof address === 'object') {
-      listener.#port = address.port;
+    listener.#takePort();
+    return listener;
+  }
+
+  /** @param from listens on loopback already, in the network of a fenced child. */
+  static async adopt(from: Server): Promise<LocalListener> {
+    const listener = new LocalListener(LOOPBACK, true);
+    listener.#server.listen(from);
+    if (!listener.#server.listening) {
+      await once(listener.#server, 'listening');
     }
+    listener.#takePort();
     return listener;
   }
 
@@ -83,6 +94,13 @@ export class LocalListener {
     this.#server.close();
     for (const socket of this.#waiting) {
       socket.destroy();
+    }
+  }
+
+  #takePort(): void {
+    const address = this.#server.address();
+    if (address !== null && typeof address === 'object') {
+      this.#port = address.port;
     }
   }
 

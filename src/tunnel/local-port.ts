@@ -170,8 +170,14 @@ export class LocalPort implements AsyncDisposable {
     }
   }
 
-  /** Where it cannot be known (not Linux, no /proc) the password is all there is. */
+  /**
+   * Where it cannot be known (not Linux, no /proc) the password is all there is; in the network of
+   * a fenced child there is nobody else.
+   */
   async #checkPeer(socket: Socket): Promise<void> {
+    if (this.#options.listener.isElsewhere) {
+      return;
+    }
     const ends = endsOf(socket);
     this.#canTellPeers ??= canTellPeers(this.host, this.port);
     if (ends === undefined || !(await this.#canTellPeers)) {

@@ -1,0 +1,81 @@
+/** The child of a run inside its fence: terminal, signals, exit status, as without one. */
+import type { OpenGateway } from '../auth/open-gateway.ts';
+import { HoopError } from '../errors.ts';
+import type { FencedCommand } from '../run/fence/fence.ts';
+import { RunFence } from '../run/fence/run-fence.ts';
+import { plain } from '../ui/printable.ts';
+import type { Io } from './io.ts';
+
+export interface FenceFlags {
+  readonly fence?: boolean;
+  readonly fenceAllow?: readonly string[];
+  readonly fenceHide?: readonly string[];
+  readonly fenceShow?: readonly string[];
+  readonly fenceWrite?: readonly string[];
+}
+
+/** @throws HoopError HOOP_USAGE: a fence is described and not asked for */
+export function checkFenceFlags(flags: FenceFlags): void {
+  const { fence, fenceAllow, fenceHide, fenceShow, fenceWrite } = flags;
+  if (!fence && [fenceAllow, fenceHide, fenceShow, fenceWrite].some((list) => list !== undefined)) {
+    throw new HoopError('HOOP_USAGE', 'the options of a fence are given without --fence', {
+      hint: 'Add --fence, or leave them out.',
+    });
+  }
+}
+
+/** @throws HoopError HOOP_FENCE, HOOP_USAGE */
+export async function openRunFence(
+  io: Io,
+  open: OpenGateway,
+  request: FenceFlags & { readonly directory: string },
+): Promise<RunFence> {
+  const configured = open.config.fence;
+  const fence = await RunFence.open({
+    env: io.env,
+    cwd: io.cwd,
+    home: open.home,
+    runDirectory: request.directory,
+    settings: {
+      allow: [...(configured?.allow ?? []), ...(request.fenceAllow ?? [])],
+      hide: [...(configured?.hide ?? []), ...(request.fenceHide ?? [])],
+      show: [...(configured?.show ?? []), ...(request.fenceShow ?? [])],
+      write: [...(configured?.write ?? []), ...(request.fenceWrite ?? [])],
+    },
+    signal: io.signal,
+  });
+  if (!fence.view.isCwdWritable) {
+    io.note(
+      plain(
+        `${fence.view.cwd} is not writable inside the fence: start the run in a project of yours`,
+      ),
+    );
+  }
+  return fence;
+}
+
+/** @returns the exit status, 128 + signal number when a signal ended it. */
+export async function runFenced(
+  io: Io,
+  fence: RunFence,
+  command: readonly string[],
+  env: NodeJS.ProcessEnv,
+): Promise<number> {
+  let fenced: FencedCommand | undefined;
+  const release = io.onSignal((signal) => {
+    // Ctrl-C reaches every process of the terminal by itself.
+    if (signal !== 'SIGINT' || !io.stdin.isTTY) {
+      fenced?.kill(signal);
+    }
+  });
+  try {
+    fenced = await fence.become(command, env);
+    return await fenced.exited;
+  } finally {
+    release();
+    const hosts = [...fence.refused].map(([host, times]) => `${times} × ${host}`);
+    if (hosts.length > 0) {
+      io.note(plain(`the fence let nothing through to: ${hosts.join(', ')}`));
+    }
+  }
+}

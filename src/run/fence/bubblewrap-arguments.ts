@@ -1,0 +1,42 @@
+/** The view of a fence as arguments of bwrap(1), which applies them in this order. */
+import type { FenceView } from './fence-view.ts';
+
+export interface BubblewrapOptions {
+  readonly view: FenceView;
+  /** Number of the descriptor that the seccomp filter is read from. */
+  readonly filterDescriptor: number;
+  /** Where XDG_RUNTIME_DIR is, made anew. */
+  readonly runtimeDirectory: string;
+}
+
+/** What NixOS and others keep in /run and programs are found through. */
+const SYSTEM_IN_RUN = ['/run/current-system', '/run/opengl-driver', '/run/systemd/resolve'];
+
+export function bubblewrapArguments(options: BubblewrapOptions): readonly string[] {
+  const { view, filterDescriptor, runtimeDirectory } = options;
+  const both = (flag: string, path: string): string[] => [flag, path, path];
+  return [
+    // A network with loopback only; abstract sockets, processes and shared memory of its own.
+    ...['--unshare-user', '--unshare-net', '--unshare-pid', '--unshare-ipc'],
+    '--unshare-cgroup-try',
+    // Root would keep what root can do, and could undo the mounts.
+    ...['--cap-drop', 'ALL'],
+    '--die-with-parent',
+    ...['--seccomp', String(filterDescriptor)],
+    ...both('--ro-bind', '/'),
+    ...['--dev', '/dev'],
+    ...['--proc', '/proc'],
+    ...view.privateDirectories.flatMap((path) => ['--perms', '1777', '--tmpfs', path]),
+    ...SYSTEM_IN_RUN.flatMap((path) => both('--ro-bind-try', path)),
+    ...['--perms', '0700', '--dir', runtimeDirectory],
+    ...view.readable.flatMap((path) => both('--ro-bind', path)),
+    ...view.writable.flatMap((path) => both('--bind', path)),
+    // A device on a mount that allows no devices cannot be opened, whoever one is.
+    ...view.hiddenFiles.flatMap((path) => ['--ro-bind', '/dev/null', path]),
+    ...view.hiddenDirectories.flatMap((path) => ['--perms', '0700', '--tmpfs', path]),
+    ...view.shown.flatMap(({ path, isWritable }) =>
+      both(isWritable ? '--bind' : '--ro-bind', path),
+    ),
+    ...['--chdir', view.cwd],
+  ];
+}

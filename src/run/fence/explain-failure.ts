@@ -1,0 +1,81 @@
+/**
+ * Why there is no fence here, and what to do about it. Nothing weaker is tried instead: who asks for
+ * a fence relies on it.
+ */
+import { existsSync, readFileSync } from 'node:fs';
+import { HoopError } from '../../errors.ts';
+
+/** What it is looked up in; for tests. */
+export interface System {
+  /** Text of a file, undefined when there is none. */
+  readonly read: (path: string) => string | undefined;
+  readonly exists: (path: string) => boolean;
+}
+
+export function notLinux(): HoopError {
+  return new HoopError('HOOP_FENCE', 'there is no fence on this system', {
+    detail: 'It is made of namespaces of the Linux kernel.',
+    hint: 'Run hoop in a Linux container or virtual machine, or leave out --fence.',
+  });
+}
+
+export function noFilter(machine: string): HoopError {
+  return new HoopError('HOOP_FENCE', `there is no fence on this machine (${machine})`, {
+    detail: 'Its system calls can be filtered on x86-64 and arm64 only.',
+  });
+}
+
+export function noBubblewrap(): HoopError {
+  return new HoopError('HOOP_FENCE', 'there is no fence without "bwrap"', {
+    detail: 'There is no such program on PATH; the package is called bubblewrap.',
+    hint: 'Install it: `apt install bubblewrap`, `dnf install bubblewrap`, `apk add bubblewrap`.',
+  });
+}
+
+/** @param said what bwrap wrote before it ended */
+export function explainFailure(said: string, system: System = REAL): HoopError {
+  const last = said.trim().split('\n').at(-1) ?? '';
+  return new HoopError('HOOP_FENCE', 'the fence could not be set up', {
+    detail: last === '' ? 'bwrap ended and said nothing.' : `It says: ${last}.`.replace('..', '.'),
+    hint: hintFor(last, system),
+  });
+}
+
+function hintFor(last: string, { read, exists }: System): string {
+  const setting = (path: string): string | undefined => read(`/proc/sys/${path}`)?.trim();
+  if (/^bwrap: Unknown option|invalid option/i.test(last)) {
+    return 'This bwrap is too old: hoop needs version 0.5 or newer.';
+  }
+  if (setting('kernel/apparmor_restrict_unprivileged_userns') === '1') {
+    // https://ubuntu.com/blog/ubuntu-23-10-restricted-unprivileged-user-namespaces
+    return (
+      'AppArmor keeps programs without a profile from making namespaces (Ubuntu 23.10 and newer). ' +
+      'docs/run.md has the profile that lets bwrap do it.'
+    );
+  }
+  if (setting('user/max_user_namespaces') === '0') {
+    return 'User namespaces are off: `sudo sysctl user.max_user_namespaces=15000` turns them on.';
+  }
+  if (setting('kernel/unprivileged_userns_clone') === '0') {
+    return 'User namespaces are off: `sudo sysctl kernel.unprivileged_userns_clone=1` turns them on.';
+  }
+  if (exists('/.dockerenv') || exists('/run/.containerenv')) {
+    return (
+      'In a container namespaces and /proc are usually restricted. Fence the container itself, or ' +
+      'start it with `--security-opt seccomp=unconfined --security-opt systempaths=unconfined`.'
+    );
+  }
+  return 'See the section about the fence in docs/run.md.';
+}
+
+const REAL: System = {
+  read: (path) => {
+    try {
+      return readFileSync(path, 'utf8');
+    } catch {
+      // A setting that this kernel does not have.
+      return undefined;
+    }
+  },
+  exists: existsSync,
+};

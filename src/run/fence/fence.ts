@@ -1,0 +1,265 @@
+/**
+ * A fence around one command: its own network with nothing in it but the listeners that hoop holds,
+ * its own processes, and the files that are meant for it. Made by bubblewrap, without root.
+ *
+ *   open     sh → bwrap → inside.ts                       the namespaces stand, nothing runs yet
+ *   listen   inside.ts listens, hoop gets the listener    hoop accepts from the child's network
+ *   become   inside.ts turns into the command             nothing of hoop is left inside
+ *
+ * What the listeners are for is the caller's: local ports of targets, the proxy to allowed hosts.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { accessSync, constants, readdirSync, readFileSync } from 'node:fs';
+import { Server } from 'node:net';
+import { constants as system } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { Writable } from 'node:stream';
+import { fileURLToPath } from 'node:url';
+import { HoopError } from '../../errors.ts';
+import { bubblewrapArguments } from './bubblewrap-arguments.ts';
+import { explainFailure, noBubblewrap, noFilter, notLinux } from './explain-failure.ts';
+import type { FromInside, ToInside } from './fence-messages.ts';
+import { type FenceView, type FenceViewOptions, fenceView } from './fence-view.ts';
+import { listeningSockets } from './listening-sockets.ts';
+import { systemCallFilter } from './system-call-filter.ts';
+
+/** From dist/ it is a .js file, from src/ (tests) a .ts file: as this one. */
+const INSIDE = fileURLToPath(new URL(`./inside${import.meta.url.slice(-3)}`, import.meta.url));
+const PACKAGE = fileURLToPath(new URL('../../..', import.meta.url));
+
+/** Descriptors of bwrap: 0 to 2, the channel to inside.ts, then what we add. */
+const STDERR = 4;
+const ARGUMENTS = 5;
+const FILTER = 6;
+const MAX_SAID_CHARACTERS = 16_384;
+
+/**
+ * Signals of the terminal, of its end and of a supervisor go to every process of the group: the
+ * command shall do what it does about them. bwrap, which only waits, would die and take it along.
+ * (inside.ts sets them to the default again: Node.js does for itself.)
+ */
+const DEAF = `trap '' HUP INT QUIT TERM; exec "$@"`;
+/** bwrap's own errors go to hoop, what the command says to where it belongs. */
+const OWN_STDERR = `exec 2>&${STDERR} ${STDERR}>&-; exec "$@"`;
+
+export interface FenceOptions extends Omit<FenceViewOptions, 'programs' | 'sockets'> {
+  readonly signal: AbortSignal;
+  /** Descriptors that become 0 to 2 of the command; default: our own. */
+  readonly stdio?: readonly [number, number, number];
+}
+
+export class Fence implements AsyncDisposable {
+  readonly view: FenceView;
+  readonly #child: ChildProcess;
+  readonly #ended: Promise<readonly [code: number | null, signal: NodeJS.Signals | null]>;
+  #said = '';
+  /** As seen from here; the command once it has become it. */
+  #innerProcess: number | undefined;
+
+  /** @throws HoopError HOOP_FENCE, HOOP_USAGE */
+  static async open(options: FenceOptions): Promise<Fence> {
+    if (process.platform !== 'linux') {
+      throw notLinux();
+    }
+    const filter = systemCallFilter(process.arch);
+    if (filter === undefined) {
+      throw noFilter(process.arch);
+    }
+    const program = findBubblewrap(options.env['PATH']);
+    const view = fenceView({
+      ...options,
+      programs: [process.execPath, PACKAGE],
+      sockets: listeningSockets(),
+    });
+    const fence = new Fence(program, view, filter, options);
+    try {
+      await fence.#receive(options.signal);
+    } catch (error) {
+      await fence[Symbol.asyncDispose]();
+      throw error;
+    }
+    fence.#innerProcess = innerProcess(fence.#child.pid);
+    return fence;
+  }
+
+  private constructor(program: string, view: FenceView, filter: Buffer, options: FenceOptions) {
+    const [input, output, errors] = options.stdio ?? [0, 1, 2];
+    const runtime = options.env['XDG_RUNTIME_DIR'] || `/run/user/${process.getuid?.()}`;
+    const args = bubblewrapArguments({
+      view,
+      filterDescriptor: FILTER,
+      runtimeDirectory: runtime.startsWith('/run/') ? runtime : '/run/user',
+    });
+    const inner = [process.execPath, '--disable-warning=ExperimentalWarning', INSIDE];
+    const command = [program, '--args', String(ARGUMENTS), '--', '/bin/sh', '-c', OWN_STDERR, 'sh'];
+    this.view = view;
+    this.#child = spawn('/bin/sh', ['-c', DEAF, 'sh', ...command, ...inner], {
+      // NODE_OPTIONS and the like are the command's, and would be read inside before the time.
+      env: { PATH: options.env['PATH'] },
+      stdio: [input, output, 'pipe', 'ipc', errors, 'pipe', 'pipe'],
+    });
+    this.#ended = once(this.#child, 'close').then(([code, signal]) => [code, signal]);
+    this.#child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      this.#said = (this.#said + text).slice(-MAX_SAID_CHARACTERS);
+    });
+    this.#write(ARGUMENTS, Buffer.from(args.map((word) => `${word}\0`).join('')));
+    this.#write(FILTER, filter);
+  }
+
+  /** A listener on a free port of the child's 127.0.0.1. Whoever takes it closes it. */
+  async listen(signal: AbortSignal): Promise<Server> {
+    this.#send({ type: 'listen' });
+    const server = await this.#receive(signal);
+    if (server === undefined) {
+      throw new HoopError('HOOP_FENCE', 'the fence gave no listener');
+    }
+    return server;
+  }
+
+  /**
+   * Runs the command inside. Once only.
+   * @throws HoopError HOOP_MISSING_PROGRAM
+   */
+  async become(command: readonly string[], env: NodeJS.ProcessEnv): Promise<FencedCommand> {
+    const variables = Object.entries(env).flatMap(([name, value]) =>
+      value === undefined ? [] : [[name, value]],
+    );
+    this.#send({
+      type: 'become',
+      command,
+      env: Object.fromEntries(variables),
+      cwd: this.view.cwd,
+    });
+    await Promise.race([this.#receive(undefined), once(this.#child, 'disconnect')]);
+    return { exited: this.#exitStatus(), kill: (signal) => this.#kill(signal) };
+  }
+
+  /** Ends what runs inside, all of it. Idempotent. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    // bwrap's end is the end of its first process, and with it of the namespace.
+    this.#child.kill('SIGKILL');
+    await this.#ended;
+  }
+
+  #send(message: ToInside): void {
+    // What cannot be sent any more shows as the end of the child, which is waited for.
+    this.#child.send(message, () => undefined);
+  }
+
+  /** The next thing that is said inside, with the listener that came with it. */
+  async #receive(signal: AbortSignal | undefined): Promise<Server | undefined> {
+    const over = new AbortController();
+    const wait = { signal: AbortSignal.any([over.signal, ...(signal ? [signal] : [])]) };
+    try {
+      const [message, handle] = await Promise.race([
+        once(this.#child, 'message', wait),
+        this.#ended.then(() => {
+          throw explainFailure(this.#said);
+        }),
+      ]);
+      requireSuccess(message);
+      return handle instanceof Server ? handle : undefined;
+    } catch (error) {
+      signal?.throwIfAborted();
+      throw error;
+    } finally {
+      over.abort();
+    }
+  }
+
+  async #exitStatus(): Promise<number> {
+    const [code, signal] = await this.#ended;
+    return code ?? 128 + (signal === null ? 0 : system.signals[signal]);
+  }
+
+  #kill(signal: NodeJS.Signals): void {
+    if (this.#innerProcess === undefined) {
+      this.#child.kill('SIGKILL');
+      return;
+    }
+    try {
+      process.kill(this.#innerProcess, signal);
+    } catch (error) {
+      // It has ended meanwhile, which is waited for elsewhere.
+      if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) {
+        throw error;
+      }
+    }
+  }
+
+  #write(descriptor: number, bytes: Buffer): void {
+    const pipe = this.#child.stdio[descriptor];
+    if (pipe instanceof Writable) {
+      // A bwrap that ends before it has read says why on stderr.
+      pipe.on('error', () => undefined);
+      pipe.end(bytes);
+    }
+  }
+}
+
+export interface FencedCommand {
+  /** 128 + signal number when a signal ended it. */
+  readonly exited: Promise<number>;
+  /** To the command itself, not to what is around it. */
+  readonly kill: (signal: NodeJS.Signals) => void;
+}
+
+function requireSuccess(message: FromInside): void {
+  if (message.type !== 'failed') {
+    return;
+  }
+  const details: Readonly<Record<string, string>> = {
+    ENOENT: 'Inside the fence there is no such program on PATH.',
+    EACCES: 'Inside the fence it is not executable.',
+  };
+  const detail = details[message.code];
+  throw detail === undefined
+    ? new HoopError('HOOP_FENCE', `no port could be opened inside the fence: ${message.code}`)
+    : new HoopError('HOOP_MISSING_PROGRAM', 'cannot run the command', {
+        detail,
+        hint: 'Show what it needs with --fence-show PATH.',
+      });
+}
+
+function findBubblewrap(path = ''): string {
+  const found = [...path.split(delimiter), '/usr/bin', '/bin']
+    .filter((directory) => directory !== '')
+    .map((directory) => join(directory, 'bwrap'))
+    .find((file) => {
+      try {
+        accessSync(file, constants.X_OK);
+        return true;
+      } catch {
+        // Not here.
+        return false;
+      }
+    });
+  if (found === undefined) {
+    throw noBubblewrap();
+  }
+  return found;
+}
+
+/** bwrap waits outside for the first process of the namespace, which waits for the command. */
+function innerProcess(outer: number | undefined): number | undefined {
+  const first = outer === undefined ? undefined : childOf(outer);
+  return first === undefined ? undefined : childOf(first);
+}
+
+function childOf(parent: number): number | undefined {
+  const processes = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
+  const found = processes.find((name) => {
+    try {
+      // The name of the program stands in parentheses and may hold anything; then state, parent.
+      const fields = readFileSync(`/proc/${name}/stat`, 'latin1')
+        .replace(/^.*\) /s, '')
+        .split(' ');
+      return Number(fields[1]) === parent;
+    } catch {
+      // It has ended meanwhile.
+      return false;
+    }
+  });
+  return found === undefined ? undefined : Number(found);
+}

@@ -1,0 +1,108 @@
+/** The fence of a run: its targets' ports and the proxy to allowed hosts inside, and what the command is told of it. */
+import { join } from 'node:path';
+import { LocalListener } from '../../tunnel/local-listener.ts';
+import type { EnvironmentPart } from '../environment.ts';
+import { type AllowedHost, parseAllowedHost } from './allowed-hosts.ts';
+import { EgressProxy } from './egress-proxy.ts';
+import { Fence, type FencedCommand, type FenceOptions } from './fence.ts';
+import type { FenceView } from './fence-view.ts';
+import { DEAD_VARIABLES } from './hidden-places.ts';
+
+/** What the configuration and the flags say about a fence. */
+export interface FenceSettings {
+  /** As `parseAllowedHost` takes them. */
+  readonly allow: readonly string[];
+  readonly hide: readonly string[];
+  readonly show: readonly string[];
+  readonly write: readonly string[];
+}
+
+export interface RunFenceOptions extends Omit<FenceOptions, keyof FenceSettings> {
+  readonly settings: FenceSettings;
+  /** Once for each host that is not let through. */
+  readonly onRefused?: (host: string, because: string) => void;
+}
+
+/** Where a fenced command keeps what it can do without tomorrow. */
+const TEMPORARY = '/tmp';
+
+export class RunFence implements AsyncDisposable {
+  readonly #fence: Fence;
+  readonly #proxy: EgressProxy;
+  readonly #proxyPort: number;
+
+  /** @throws HoopError HOOP_FENCE, HOOP_USAGE */
+  static async open(options: RunFenceOptions): Promise<RunFence> {
+    const { settings, signal, onRefused } = options;
+    const allowed: readonly AllowedHost[] = settings.allow.map(parseAllowedHost);
+    const fence = await Fence.open({ ...options, ...settings });
+    const proxy = new EgressProxy({ allowed, ...(onRefused ? { onRefused } : {}) });
+    try {
+      const listener = await fence.listen(signal);
+      const address = listener.address();
+      proxy.serve(listener);
+      const port = typeof address === 'object' && address !== null ? address.port : 0;
+      return new RunFence(fence, proxy, port);
+    } catch (error) {
+      await fence[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  private constructor(fence: Fence, proxy: EgressProxy, proxyPort: number) {
+    this.#fence = fence;
+    this.#proxy = proxy;
+    this.#proxyPort = proxyPort;
+  }
+
+  get view(): FenceView {
+    return this.#fence.view;
+  }
+
+  /** How often a host was not let through, by host and port. */
+  get refused(): ReadonlyMap<string, number> {
+    return this.#proxy.refused;
+  }
+
+  /** For the local port of a target: a port of the child's loopback. */
+  async openListener(signal: AbortSignal): Promise<LocalListener> {
+    return LocalListener.adopt(await this.#fence.listen(signal));
+  }
+
+  /** Variables that name what is not there inside. */
+  isDead(name: string): boolean {
+    return DEAD_VARIABLES.includes(name);
+  }
+
+  get environment(): EnvironmentPart {
+    const proxy = `http://127.0.0.1:${this.#proxyPort}`;
+    const direct = 'localhost,127.0.0.1,::1';
+    return {
+      HOOP_FENCE: '1',
+      HTTPS_PROXY: proxy,
+      https_proxy: proxy,
+      HTTP_PROXY: proxy,
+      http_proxy: proxy,
+      NO_PROXY: direct,
+      no_proxy: direct,
+      // Node.js 24 looks at the others only when it is told to.
+      NODE_USE_ENV_PROXY: '1',
+      TMPDIR: TEMPORARY,
+      // The person's own are not writable.
+      XDG_CACHE_HOME: join(TEMPORARY, '.cache'),
+      npm_config_cache: join(TEMPORARY, '.npm'),
+      PSQL_HISTORY: join(TEMPORARY, '.psql_history'),
+    };
+  }
+
+  /** Runs the command inside; once. @throws HoopError HOOP_MISSING_PROGRAM */
+  become(command: readonly string[], env: NodeJS.ProcessEnv): Promise<FencedCommand> {
+    return this.#fence.become(command, env);
+  }
+
+  /** Ends what runs inside. Idempotent. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#fence[Symbol.asyncDispose]();
+    await this.#proxy[Symbol.asyncDispose]();
+  }
+}
