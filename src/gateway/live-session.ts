@@ -107,6 +107,7 @@ export class LiveSession {
   readonly #ending = new AbortController();
   /** Aborted when nothing is waited for any longer. */
   readonly #cutOff = new AbortController();
+  readonly #over = new AbortController();
   readonly #limits: SessionLimits;
   readonly #streams: SessionStreams;
   readonly #agreement: CutAgreement;
@@ -170,6 +171,11 @@ export class LiveSession {
 
   get isEnding(): boolean {
     return this.#ended !== undefined;
+  }
+
+  /** Aborted when the session has ended and its recording is closed. */
+  get over(): AbortSignal {
+    return this.#over.signal;
   }
 
   /** Bytes recorded so far. */
@@ -242,9 +248,16 @@ export class LiveSession {
     this.#sendEvidence({ type: 'access', change, grant: id, policy, message });
   }
 
+  /** @throws HOOP_SESSION_ENDED */
+  checkLive(): void {
+    if (this.isEnding) {
+      throw new HoopError('HOOP_SESSION_ENDED', 'the session is ending');
+    }
+  }
+
   /** @throws HOOP_SESSION_ENDED when it ends or has a control channel already. */
   checkControl(): void {
-    this.#checkLive();
+    this.checkLive();
     if (this.#control !== undefined) {
       throw new HoopError('HOOP_SESSION_ENDED', 'the session has its control channel already');
     }
@@ -277,9 +290,9 @@ export class LiveSession {
     }
   }
 
-  /** @throws HOOP_SESSION_ENDED, HOOP_LIMIT, HOOP_PROTOCOL; called before the upgrade. */
+  /** @throws HOOP_SESSION_ENDED, HOOP_LIMIT, HOOP_PROTOCOL; called before it is accepted. */
   checkStream(stream: number, kind: StreamKind): void {
-    this.#checkLive();
+    this.checkLive();
     if (this.#control === undefined) {
       throw new HoopError('HOOP_PROTOCOL', 'a stream needs the control channel of its session');
     }
@@ -353,6 +366,7 @@ export class LiveSession {
     this.#log.info('session.ended', { reason, upBytes, downBytes });
     this.#tell({ type: 'closed' });
     this.#control?.close();
+    this.#over.abort();
     onEnded(this);
   }
 
@@ -478,11 +492,5 @@ export class LiveSession {
 
   #tell(message: ToClient): void {
     this.#control?.send(message);
-  }
-
-  #checkLive(): void {
-    if (this.isEnding) {
-      throw new HoopError('HOOP_SESSION_ENDED', 'the session is ending');
-    }
   }
 }

@@ -1,22 +1,23 @@
 /**
- * The routes that are upgraded: the control channel of a session, a WebSocket, and its streams, each
- * a WebSocket or a raw carrier as the client asks. Everything is checked before the upgrade, so that
- * a refusal is an HTTP status with the usual error body.
+ * The routes that are upgraded: the control channel of a session, a WebSocket; a connection for its
+ * streams; or a WebSocket for one of them, where nothing else gets through. Everything is checked
+ * before the upgrade, so that a refusal is an HTTP status with the usual error body.
  */
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
-import { RawCarrier } from '../carrier/raw-carrier.ts';
-import { encodeRawAccept, RAW_PROTOCOL } from '../carrier/raw-upgrade.ts';
 import { RecordJoiner } from '../carrier/record-joiner.ts';
-import type { StreamCarrier } from '../carrier/stream-carrier.ts';
+import { StreamConnection, type StreamRequest } from '../carrier/stream-connection.ts';
+import { encodeStreamAccept, STREAM_PROTOCOL } from '../carrier/stream-upgrade.ts';
 import { WebSocketCarrier } from '../carrier/web-socket-carrier.ts';
 import { HoopError, ProtocolError } from '../errors.ts';
 import { errorReply } from './http-errors.ts';
 import type { Authenticated, Identity } from './identity/identity.ts';
+import type { LiveSession } from './live-session.ts';
 import { errorFields, type Log } from './log.ts';
+import type { StreamKind } from './session-streams.ts';
 import type { Sessions } from './sessions.ts';
 
 export interface UpgradesOptions {
@@ -30,6 +31,8 @@ const MAX_MESSAGE_BYTES = 1024 * 1024;
 /** How long the closing handshake may take: up bytes are recorded until then. */
 const CLOSE_TIMEOUT_MS = 60_000;
 const MAX_STREAM = 2 ** 32 - 1;
+/** A client has one, and another when that has broken and nobody has noticed yet. */
+const MAX_STREAM_CONNECTIONS = 16;
 const ROUTE = /^\/v1\/sessions\/([^/]+)\/(control|streams)$/;
 
 /** Not a literal in the call: the published types lack closeTimeout. */
@@ -52,7 +55,7 @@ type Accept = (connection: Connection) => void;
 export class Upgrades {
   readonly #options: UpgradesOptions;
   readonly #server = new WebSocketServer(SERVER_OPTIONS);
-  readonly #raw = new Set<RawCarrier>();
+  readonly #connections = new Map<StreamConnection, LiveSession>();
 
   constructor(options: UpgradesOptions) {
     this.#options = options;
@@ -81,7 +84,7 @@ export class Upgrades {
 
   /** Cuts off what is left; the sessions have ended before. */
   close(): void {
-    for (const connection of [...this.#server.clients, ...this.#raw]) {
+    for (const connection of [...this.#server.clients, ...this.#connections.keys()]) {
       connection.terminate();
     }
     this.#server.close();
@@ -99,35 +102,76 @@ export class Upgrades {
       session.checkControl();
       return this.#webSocket((socket) => session.attachControl(socket));
     }
+    if (wantsStreams(request)) {
+      session.checkLive();
+      const open = [...this.#connections.values()].filter((other) => other === session).length;
+      if (open >= MAX_STREAM_CONNECTIONS) {
+        throw new HoopError(
+          'HOOP_LIMIT',
+          `the session has ${open} connections for streams already`,
+        );
+      }
+      return (connection) => this.#accept(connection, session);
+    }
     const { stream, kind } = readStreamQuery(url.searchParams);
     session.checkStream(stream, kind);
-    const open = (carrier: StreamCarrier): void => session.openStream(stream, kind, carrier);
-    return isRaw(request)
-      ? (connection) => open(this.#accept(connection))
-      : this.#webSocket((socket) => open(new WebSocketCarrier(socket)));
+    return this.#webSocket((socket) =>
+      session.openStream(stream, kind, new WebSocketCarrier(socket)),
+    );
   }
 
   #webSocket(use: (socket: WebSocket) => void): Accept {
     return ({ request, socket, head }) => this.#server.handleUpgrade(request, socket, head, use);
   }
 
-  #accept({ socket, head }: Connection): RawCarrier {
+  #accept({ socket, head }: Connection, session: LiveSession): void {
     if (socket instanceof Socket) {
-      // The timeouts of the HTTP server are over: a stream may be silent for as long as its session.
+      // The timeouts of the HTTP server are over: streams may be silent for as long as the session.
       socket.setTimeout(0).setNoDelay(true);
     }
-    socket.write(encodeRawAccept());
-    const joiner = new RecordJoiner((bytes) => carrier.receive(bytes));
-    // Before the carrier's own listeners: the last bytes first, then the end.
+    socket.write(encodeStreamAccept());
+    const joiner = new RecordJoiner((bytes) => connection.receive(bytes));
+    // Before the connection's own listeners: the last bytes first, then the end.
     socket.on('end', () => joiner.deliver()).on('close', () => joiner.deliver());
-    const carrier = new RawCarrier({ socket, endWithinMs: CLOSE_TIMEOUT_MS });
-    this.#raw.add(carrier);
-    socket.once('close', () => this.#raw.delete(carrier));
+    const connection = new StreamConnection({
+      socket,
+      endWithinMs: CLOSE_TIMEOUT_MS,
+      onOpen: (wanted) => this.#open(session, wanted),
+    });
+    this.#connections.set(connection, session);
+    const close = (): void => connection.close();
+    session.over.addEventListener('abort', close, { once: true });
+    socket.once('close', () => {
+      this.#connections.delete(connection);
+      session.over.removeEventListener('abort', close);
+    });
+    if (session.over.aborted) {
+      close();
+    }
     if (head.length > 0) {
       socket.unshift(head);
     }
     socket.on('data', (record: Buffer) => joiner.add(record));
-    return carrier;
+  }
+
+  #open(session: LiveSession, wanted: StreamRequest): void {
+    const { stream } = wanted;
+    let kind: StreamKind;
+    try {
+      kind = readKind(wanted.kind);
+      session.checkStream(stream, kind);
+    } catch (error) {
+      const requestId = randomUUID();
+      this.#options.log.info('stream.refused', {
+        request: requestId,
+        stream,
+        ...errorFields(error),
+      });
+      const { status, body } = errorReply(error, requestId);
+      wanted.refuse(Buffer.from(JSON.stringify({ status, body })));
+      return;
+    }
+    session.openStream(stream, kind, wanted.accept());
   }
 
   #authenticate(request: IncomingMessage, pathname: string): Promise<Authenticated> {
@@ -152,7 +196,7 @@ export class Upgrades {
       'dpop-nonce': this.#options.identity.nonceHeader(),
       'x-request-id': requestId,
       // So the client knows that it was we who refused, and not something on the way.
-      ...(isRaw(request) ? { upgrade: RAW_PROTOCOL } : {}),
+      ...(wantsStreams(request) ? { upgrade: STREAM_PROTOCOL } : {}),
       ...refusal?.headers,
     };
     const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
@@ -162,19 +206,22 @@ export class Upgrades {
   }
 }
 
-function isRaw({ method, headers }: IncomingMessage): boolean {
-  return method === 'GET' && headers.upgrade?.toLowerCase() === RAW_PROTOCOL;
+function wantsStreams({ method, headers }: IncomingMessage): boolean {
+  return method === 'GET' && headers.upgrade?.toLowerCase() === STREAM_PROTOCOL;
 }
 
-function readStreamQuery(query: URLSearchParams): { stream: number; kind: 'postgres' | 'cancel' } {
+function readStreamQuery(query: URLSearchParams): { stream: number; kind: StreamKind } {
   const number = query.get('stream') ?? '';
-  const kind = query.get('kind');
   const stream = Number(number);
   if (!/^[1-9]\d{0,9}$/.test(number) || stream > MAX_STREAM) {
     throw new ProtocolError('a stream has a number from 1 to 4294967295');
   }
+  return { stream, kind: readKind(query.get('kind')) };
+}
+
+function readKind(kind: string | null): StreamKind {
   if (kind !== 'postgres' && kind !== 'cancel') {
     throw new ProtocolError('a stream is of kind postgres or cancel');
   }
-  return { stream, kind };
+  return kind;
 }

@@ -3,16 +3,21 @@ import type { StreamCarrier } from '../carrier/stream-carrier.ts';
 import { HoopError } from '../errors.ts';
 import type { ClientRecording } from '../recording/client-recording.ts';
 import { CONTROL_STREAM } from '../recording/types.ts';
-import { PATHS, type ToGateway } from './api.ts';
+import type { ToGateway } from './api.ts';
 import { ClientStream } from './client-stream.ts';
 
+type StreamKind = 'postgres' | 'cancel';
+
 export interface ClientStreamsOptions {
-  readonly session: string;
   readonly recording: Pick<
     ClientRecording,
     'openStream' | 'data' | 'flush' | 'whenWritten' | 'closeStream' | 'stopped' | 'isCaughtUp'
   >;
-  readonly openCarrier: (path: string, signal: AbortSignal) => Promise<StreamCarrier>;
+  readonly openCarrier: (
+    stream: number,
+    kind: StreamKind,
+    signal: AbortSignal,
+  ) => Promise<StreamCarrier>;
   readonly tell: (message: ToGateway) => void;
   /** Why the session is over, when it is. */
   readonly reason: () => HoopError | undefined;
@@ -32,12 +37,11 @@ export class ClientStreams {
   }
 
   /** @throws HoopError what the gateway says; the recording cannot be written */
-  async open(kind: 'postgres' | 'cancel', signal: AbortSignal): Promise<ClientStream> {
-    const { session, recording, openCarrier, reason } = this.#options;
+  async open(kind: StreamKind, signal: AbortSignal): Promise<ClientStream> {
+    const { recording, openCarrier, reason } = this.#options;
     const stream = this.#next;
     this.#next += 1;
-    const path = `${PATHS.streams(session)}?stream=${stream}&kind=${kind}`;
-    const carrier = await openCarrier(path, signal);
+    const carrier = await openCarrier(stream, kind, signal);
     try {
       recording.openStream(stream, kind);
     } catch (error) {

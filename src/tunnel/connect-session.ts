@@ -137,6 +137,7 @@ export class ClientSession {
     this.#local = local;
     this.#opener = new StreamOpener({
       client: options.open.client,
+      session: requested.reply.session,
       choice: options.carrier,
       onFallback: (because) => options.events.onFallback?.(because),
     });
@@ -195,10 +196,10 @@ export class ClientSession {
           message: error?.message ?? 'the connection to the gateway was lost',
         }),
     });
+    this.#opener.prepare();
     const streams = new ClientStreams({
-      session: this.id,
       recording,
-      openCarrier: (path, carrierSignal) => this.#opener.open(path, carrierSignal),
+      openCarrier: (...wanted) => this.#opener.open(...wanted),
       tell: (message) => this.#control?.send(message),
       reason: () => (this.#end ? endError(this.#end) : undefined),
     });
@@ -259,6 +260,7 @@ export class ClientSession {
       }
     } finally {
       this.#control?.close();
+      this.#opener.close();
       await this.#recording?.close({ reason: end.reason });
       if (this.#local !== undefined) {
         closeLocalSide(this.#local);

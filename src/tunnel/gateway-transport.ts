@@ -1,6 +1,7 @@
 /** One request to the gateway over HTTPS: deadlines, size limits, nonce, error bodies. No tokens. */
 import type { Readable } from 'node:stream';
 import { Agent, request as undiciRequest } from 'undici';
+import { z } from 'zod';
 import { ERROR_CODES, type ErrorCode, HoopError } from '../errors.ts';
 import { ErrorBody } from './api.ts';
 import { describeNetworkError } from './network-error.ts';
@@ -136,6 +137,20 @@ async function readBounded(body: Readable, limit: number): Promise<Uint8Array> {
 }
 
 /** The body of a refusal, also of an upgrade, as the error that it tells. */
+const StreamRefusal = z.object({ status: z.number(), body: z.unknown() });
+
+/** What the gateway says to a stream that it does not open: the reply to a request, as JSON. */
+export function parseStreamRefusal(why: Uint8Array): HoopError {
+  let value: unknown;
+  try {
+    value = JSON.parse(Buffer.from(why).toString('utf8'));
+  } catch {
+    // Not from a hoop gateway; said below.
+  }
+  const { status, body } = StreamRefusal.safeParse(value).data ?? { status: 0, body: undefined };
+  return parseRefusal(status, Buffer.from(JSON.stringify(body ?? null)));
+}
+
 export function parseRefusal(status: number, body: Uint8Array): HoopError {
   let value: unknown;
   try {

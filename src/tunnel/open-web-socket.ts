@@ -4,7 +4,7 @@ import type { IncomingMessage } from 'node:http';
 import { WebSocket } from 'ws';
 import { parseRefusal } from './gateway-transport.ts';
 import { describeNetworkError } from './network-error.ts';
-import type { UpgradeClient } from './open-raw-carrier.ts';
+import type { UpgradeClient } from './open-stream-connection.ts';
 
 const HANDSHAKE_TIMEOUT_MS = 10_000;
 /** The gateway sends at most what it read at once from its target; this is far above. */

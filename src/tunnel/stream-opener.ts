@@ -1,68 +1,158 @@
 /**
- * Opens the streams of one session over the best carrier that gets through: the raw one, and once
- * that did not, WebSockets for the rest of the session.
+ * Opens the streams of one session: all on one connection, and where that does not get through, each
+ * on a WebSocket of its own.
  */
 import type { StreamCarrier } from '../carrier/stream-carrier.ts';
+import { type StreamConnection, StreamRefused } from '../carrier/stream-connection.ts';
 import { WebSocketCarrier } from '../carrier/web-socket-carrier.ts';
-import { parseRefusal } from './gateway-transport.ts';
-import { openRawCarrier, type RawUpgrade, type UpgradeClient } from './open-raw-carrier.ts';
+import { HoopError } from '../errors.ts';
+import { PATHS } from './api.ts';
+import { parseRefusal, parseStreamRefusal } from './gateway-transport.ts';
+import {
+  openStreamConnection,
+  type StreamUpgrade,
+  type UpgradeClient,
+} from './open-stream-connection.ts';
 import { openWebSocket } from './open-web-socket.ts';
 
 export type CarrierChoice = 'auto' | 'websocket';
 
 export interface StreamOpenerOptions {
   readonly client: UpgradeClient;
+  readonly session: string;
   readonly choice: CarrierChoice;
-  /** Once: the raw carrier did not get through, and why. */
+  /** Once: the connection for streams did not get through, and why. */
   readonly onFallback: (because: string) => void;
   /** Milliseconds; for tests. */
   readonly answerWithinMs?: number;
 }
 
+type Opened = StreamConnection | Extract<StreamUpgrade, { type: 'impassable' }>;
+
 export class StreamOpener {
   readonly #options: StreamOpenerOptions;
+  readonly #closed = new AbortController();
   #useWebSockets: boolean;
-  #tlsSession: Buffer | undefined;
+  #connection: Promise<Opened> | undefined;
 
   constructor(options: StreamOpenerOptions) {
     this.#options = options;
     this.#useWebSockets = options.choice === 'websocket';
   }
 
-  /**
-   * @param path with the query that names the stream
-   * @throws HoopError the gateway's own refusal, HOOP_UNREACHABLE, HOOP_GATEWAY_TLS
-   */
-  async open(path: string, signal: AbortSignal): Promise<StreamCarrier> {
-    const { client, onFallback } = this.#options;
-    if (this.#useWebSockets) {
-      return new WebSocketCarrier(await openWebSocket(client, path, signal));
+  /** Connects ahead of the first stream; what fails is said to whoever opens one. */
+  prepare(): void {
+    if (!this.#useWebSockets) {
+      this.#connect().catch(() => undefined);
     }
-    let upgrade = await this.#tryRaw(path, signal);
+  }
+
+  /** @throws HoopError the gateway's own refusal, HOOP_UNREACHABLE, HOOP_GATEWAY_TLS */
+  async open(stream: number, kind: string, signal: AbortSignal): Promise<StreamCarrier> {
+    if (!this.#useWebSockets) {
+      const opened = await unlessAborted(this.#connect(), signal);
+      if (!('type' in opened)) {
+        return openOn(opened, stream, kind, signal);
+      }
+      // What refused it may refuse everything: only a WebSocket that opens says that it was this.
+      const carrier = await this.#openWebSocket(stream, kind, signal);
+      if (!this.#useWebSockets) {
+        this.#useWebSockets = true;
+        this.#options.onFallback(opened.because);
+      }
+      return carrier;
+    }
+    return this.#openWebSocket(stream, kind, signal);
+  }
+
+  /** After the session: what was sent is out, nothing more comes. */
+  close(): void {
+    this.#closed.abort(new HoopError('HOOP_SESSION_ENDED', 'the session has ended'));
+    this.#connection?.then(
+      (opened) => {
+        if (!('type' in opened)) {
+          opened.close();
+        }
+      },
+      () => undefined,
+    );
+  }
+
+  /** The connection that there is, or a new one when it has been lost. */
+  #connect(): Promise<Opened> {
+    this.#connection ??= this.#tryConnect().then(
+      (opened) => {
+        if ('type' in opened) {
+          this.#connection = undefined;
+        } else {
+          opened.onceLost(() => {
+            this.#connection = undefined;
+          });
+        }
+        return opened;
+      },
+      (error: unknown) => {
+        this.#connection = undefined;
+        throw error;
+      },
+    );
+    return this.#connection;
+  }
+
+  async #tryConnect(): Promise<Opened> {
+    const { client } = this.#options;
+    let upgrade = await this.#upgrade();
     if (upgrade.type === 'refused' && client.upgradeRefused(upgrade.status, upgrade.headers)) {
-      upgrade = await this.#tryRaw(path, signal);
-    }
-    if (upgrade.type === 'open') {
-      return upgrade.carrier;
+      upgrade = await this.#upgrade();
     }
     if (upgrade.type === 'refused') {
       throw parseRefusal(upgrade.status, upgrade.body);
     }
-    // What refused it may refuse everything: only a WebSocket that opens says that it was this.
-    const socket = await openWebSocket(client, path, signal);
-    if (!this.#useWebSockets) {
-      this.#useWebSockets = true;
-      onFallback(upgrade.because);
-    }
-    return new WebSocketCarrier(socket);
+    return upgrade.type === 'open' ? upgrade.connection : upgrade;
   }
 
-  #tryRaw(path: string, signal: AbortSignal): Promise<RawUpgrade> {
-    const { client, answerWithinMs } = this.#options;
-    const onTlsSession = (session: Buffer): void => {
-      this.#tlsSession = session;
-    };
-    const tlsSession = this.#tlsSession;
-    return openRawCarrier({ client, path, tlsSession, onTlsSession, answerWithinMs }, signal);
+  #upgrade(): Promise<StreamUpgrade> {
+    const { client, session, answerWithinMs } = this.#options;
+    const path = PATHS.streams(session);
+    return openStreamConnection({ client, path, answerWithinMs }, this.#closed.signal);
+  }
+
+  async #openWebSocket(stream: number, kind: string, signal: AbortSignal): Promise<StreamCarrier> {
+    const { client, session } = this.#options;
+    const path = `${PATHS.streams(session)}?stream=${stream}&kind=${kind}`;
+    return new WebSocketCarrier(await openWebSocket(client, path, signal));
+  }
+}
+
+async function openOn(
+  connection: StreamConnection,
+  stream: number,
+  kind: string,
+  signal: AbortSignal,
+): Promise<StreamCarrier> {
+  try {
+    return await connection.open(stream, kind, signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    if (error instanceof StreamRefused) {
+      throw parseStreamRefusal(error.why);
+    }
+    throw new HoopError('HOOP_UNREACHABLE', 'the connection to the gateway was lost', {
+      hint: 'Connect again; if it stays so, start the session again with `hoop connect`.',
+      cause: error,
+    });
+  }
+}
+
+/** What others wait for too goes on when one of them gives up. */
+async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  signal.throwIfAborted();
+  const { promise, reject } = Promise.withResolvers<never>();
+  const abort = (): void => reject(signal.reason);
+  signal.addEventListener('abort', abort, { once: true });
+  try {
+    return await Promise.race([work, promise]);
+  } finally {
+    signal.removeEventListener('abort', abort);
   }
 }

@@ -4,7 +4,6 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { WebSocket } from 'ws';
 import type { StreamCarrier } from '../../src/carrier/stream-carrier.ts';
-import { WebSocketCarrier } from '../../src/carrier/web-socket-carrier.ts';
 import { encodeQuery } from '../../src/protocol/pg/query.ts';
 import { encodeStartupMessage } from '../../src/protocol/pg/startup-message.ts';
 import { ClientRecording } from '../../src/recording/client-recording.ts';
@@ -12,7 +11,7 @@ import { generateSigningKey, type SigningKey } from '../../src/recording/ed25519
 import { signProof } from '../../src/recording/proof-of-possession.ts';
 import { API_VERSION, PATHS, type SessionReply, ToClient } from '../../src/tunnel/api.ts';
 import type { GatewayClient } from '../../src/tunnel/gateway-client.ts';
-import { openRawCarrier } from '../../src/tunnel/open-raw-carrier.ts';
+import { StreamOpener } from '../../src/tunnel/stream-opener.ts';
 import type { CarrierKind } from './carrier-pair.ts';
 import type { GatewayBench } from './gateway-bench.ts';
 
@@ -67,21 +66,26 @@ export async function openSocket(
   return socket;
 }
 
-/** A stream's carrier, open. @throws Error with the status of a refused upgrade. */
+/** A stream's carrier, open. @throws HoopError what the gateway says */
 export async function openCarrier(
   bench: GatewayBench,
   client: GatewayClient,
-  { path, kind }: { readonly path: string; readonly kind: CarrierKind },
+  wanted: {
+    readonly session: string;
+    readonly stream: number;
+    readonly of?: string;
+    readonly kind: CarrierKind;
+  },
 ): Promise<StreamCarrier> {
-  if (kind === 'websocket') {
-    return new WebSocketCarrier(await openSocket(bench, client, path));
-  }
-  const request = { client, path, tlsSession: undefined, onTlsSession: () => undefined };
-  const upgrade = await openRawCarrier(request, bench.signal);
-  if (upgrade.type !== 'open') {
-    throw new Error(upgrade.type === 'refused' ? `refused: ${upgrade.status}` : upgrade.because);
-  }
-  return upgrade.carrier;
+  const opener = new StreamOpener({
+    client,
+    session: wanted.session,
+    choice: wanted.kind === 'websocket' ? 'websocket' : 'auto',
+    onFallback: (because) => {
+      throw new Error(because);
+    },
+  });
+  return opener.open(wanted.stream, wanted.of ?? 'postgres', bench.signal);
 }
 
 export class TestSession {
@@ -157,9 +161,12 @@ export class TestSession {
     return lines.map((line) => JSON.parse(line));
   }
 
-  async openStream(stream: number, kind: CarrierKind = 'raw'): Promise<TestStream> {
-    const path = `${PATHS.streams(this.id)}?stream=${stream}&kind=postgres`;
-    const carrier = await openCarrier(this.#bench, this.#client, { path, kind });
+  async openStream(stream: number, kind: CarrierKind = 'multiplexed'): Promise<TestStream> {
+    const carrier = await openCarrier(this.#bench, this.#client, {
+      session: this.id,
+      stream,
+      kind,
+    });
     this.recording.openStream(stream, 'postgres');
     const opened = new TestStream(carrier, stream, this.recording);
     this.#streams.set(

@@ -1,12 +1,11 @@
 import { once } from 'node:events';
 import { buffer } from 'node:stream/consumers';
 import { describe, expect, test } from 'vitest';
-import { RawCarrier } from '../../src/carrier/raw-carrier.ts';
 import type { StreamCarrier } from '../../src/carrier/stream-carrier.ts';
 import { WebSocketCarrier } from '../../src/carrier/web-socket-carrier.ts';
 import { TunnelStream } from '../../src/gateway/tunnel-stream.ts';
 import type { Direction } from '../../src/recording/types.ts';
-import { CARRIERS, carrierPair, rawPair } from './carrier-pair.ts';
+import { CARRIERS, carrierPair, connectionPair } from './carrier-pair.ts';
 import { webSocketPair } from './web-socket-pair.ts';
 
 /** Keeps what a recording is told, in order; holds the legs while `gate` is set. */
@@ -270,50 +269,44 @@ describe('a stream over websocket', () => {
   });
 });
 
-describe('a stream over raw', () => {
+describe('a stream over multiplexed', () => {
   test('that is closed without an end frame has broken, also between two frames', async () => {
-    await using pair = await rawPair();
-    const { stream, recording } = open(pair.server);
+    await using pair = await connectionPair();
+    const { client, server } = await pair.open(1);
+    const { stream, recording } = open(server);
     stream.resume();
     const failed = once(stream, 'error');
-    pair.client.send([Buffer.from('whole')]);
+    client.send([Buffer.from('whole')]);
+    await expect.poll(() => recording.up).toBe('whole');
     // What a proxy does that gives up, and what TLS says with a close_notify.
     pair.socket.end();
     const [error] = await failed;
     expect(String(error)).toContain('broke (1006)');
-    expect(recording.up).toBe('whole');
   });
 
-  test('is ended with 1002 by bytes that are no frame, and those before them count', async () => {
-    await using pair = await rawPair();
-    const { stream, recording } = open(pair.server);
+  test('breaks with 1002 by bytes that are no frame, and those before them count', async () => {
+    await using pair = await connectionPair();
+    const { client, server } = await pair.open(1);
+    const { stream, recording } = open(server);
     stream.resume();
     const failed = once(stream, 'error');
-    const closed = once(pair.client, 'close');
-    pair.client.send([Buffer.from('good')]);
-    pair.socket.write(Buffer.from('GET / HTTP/1.1'));
+    const closed = once(client, 'close');
+    client.send([Buffer.from('good')]);
+    setImmediate(() => pair.socket.write(Buffer.from('GET / HTTP/1.1')));
     const [error] = await failed;
     expect(String(error)).toContain('broke (1002)');
-    expect((await closed)[0]).toBe(1002);
+    expect((await closed)[0]).toBe(1006);
     expect(recording.up).toBe('good');
   });
 
   test('delivers a message of any size, in frames', async () => {
-    await using pair = await rawPair();
-    const { stream, recording } = open(pair.server);
+    await using pair = await connectionPair();
+    const { client, server } = await pair.open(1);
+    const { stream, recording } = open(server);
     const total = 20 * 1024 * 1024;
-    pair.client.send([Buffer.alloc(total, 'y')]);
-    pair.client.end(1000);
+    client.send([Buffer.alloc(total / 2, 'y'), Buffer.alloc(total / 2, 'z')]);
+    client.end(1000);
     expect((await buffer(stream)).length).toBe(total);
     expect(recording.up.length).toBe(total);
-  });
-
-  test('closes when the peer never answers its end', async () => {
-    await using pair = await rawPair();
-    pair.socket.pause();
-    const carrier = new RawCarrier({ socket: pair.socket, endWithinMs: 1 });
-    const closed = once(carrier, 'close');
-    carrier.end(1000);
-    expect((await closed)[0]).toBe(1006);
   });
 });

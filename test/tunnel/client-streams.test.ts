@@ -20,7 +20,6 @@ test('a local client that stands still is told of while there is nothing to conf
   try {
     const carrier = new WebSocketCarrier(sockets.client);
     const streams = new ClientStreams({
-      session: pair.session,
       recording: pair.client,
       openCarrier: async () => carrier,
       tell: ({ type }) => told.push(type),
@@ -51,7 +50,6 @@ test('a stream that cannot be recorded is cut off at once, not left open at the 
   await using sockets = await webSocketPair();
   const pair = await SessionPair.open(bench);
   const streams = new ClientStreams({
-    session: pair.session,
     recording: pair.client,
     openCarrier: async () => new WebSocketCarrier(sockets.client),
     tell: () => undefined,

@@ -6,14 +6,13 @@ import type { Duplex } from 'node:stream';
 import { connect } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openGateway } from '../../src/auth/open-gateway.ts';
-import { RawCarrier } from '../../src/carrier/raw-carrier.ts';
+import { MultiplexedStream } from '../../src/carrier/multiplexed-stream.ts';
 import type { StreamCarrier } from '../../src/carrier/stream-carrier.ts';
 import { WebSocketCarrier } from '../../src/carrier/web-socket-carrier.ts';
 import { createCertificateAuthority, issueServerCertificate } from '../../src/certificates.ts';
 import { encodeStartupMessage } from '../../src/protocol/pg/startup-message.ts';
-import { PATHS } from '../../src/tunnel/api.ts';
 import type { GatewayClient } from '../../src/tunnel/gateway-client.ts';
-import type { UpgradeClient } from '../../src/tunnel/open-raw-carrier.ts';
+import type { UpgradeClient } from '../../src/tunnel/open-stream-connection.ts';
 import { type CarrierChoice, StreamOpener } from '../../src/tunnel/stream-opener.ts';
 import { type GatewayBench, startGatewayBench } from '../gateway/gateway-bench.ts';
 import { TestSession } from '../gateway/test-session.ts';
@@ -49,7 +48,7 @@ const OBSTACLES: readonly (readonly [string, Treatment, string])[] = [
   ],
   [
     'switches and sends something else',
-    ({ socket }) => socket.write('HTTP/1.1 101 Ok\r\nupgrade: hoop-stream/1\r\n\r\nwhat?'),
+    ({ socket }) => socket.write('HTTP/1.1 101 Ok\r\nupgrade: hoop-streams/1\r\n\r\nwhat?'),
     'not what the gateway sends',
   ],
   ['is no HTTP server', ({ socket }) => socket.write('SSH-2.0-x\r\n\r\n'), 'not HTTP'],
@@ -60,6 +59,8 @@ interface Middlebox extends AsyncDisposable {
   readonly ca: string;
   /** Upgrades that were not to a WebSocket. */
   readonly raw: number;
+  /** Cuts off what goes through it. */
+  cut(): void;
 }
 
 /** Ends TLS, as a company's proxy does, and connects to the gateway by itself. */
@@ -99,6 +100,11 @@ async function openMiddlebox(treat: Treatment): Promise<Middlebox> {
     ca: authority.certificate,
     get raw() {
       return raw;
+    },
+    cut() {
+      for (const socket of sockets) {
+        socket.destroy();
+      }
     },
     async [Symbol.asyncDispose]() {
       for (const socket of sockets) {
@@ -146,7 +152,8 @@ async function answers(carrier: StreamCarrier): Promise<void> {
 async function withOpener(
   treat: Treatment,
   use: (opener: {
-    readonly open: (stream: number) => Promise<StreamCarrier>;
+    readonly open: (stream: number, kind?: string) => Promise<StreamCarrier>;
+    readonly opener: StreamOpener;
     readonly fallbacks: readonly string[];
     readonly middlebox: Middlebox;
   }) => Promise<void>,
@@ -159,26 +166,28 @@ async function withOpener(
   const fallbacks: string[] = [];
   const opener = new StreamOpener({
     client: through(middlebox, gateway.client),
+    session: session.id,
     choice,
     onFallback: (because) => fallbacks.push(because),
     answerWithinMs: 500,
   });
-  const open = (stream: number): Promise<StreamCarrier> =>
-    opener.open(`${PATHS.streams(session.id)}?stream=${stream}&kind=postgres`, bench.signal);
-  await use({ open, fallbacks, middlebox });
+  const open = (stream: number, kind = 'postgres'): Promise<StreamCarrier> =>
+    opener.open(stream, kind, bench.signal);
+  await use({ open, fallbacks, middlebox, opener });
+  opener.close();
   session.control.terminate();
 }
 
 describe('a stream', () => {
-  test('is carried raw where that gets through, also past something that ends TLS', async () => {
+  test('shares a connection with the others where that gets through, also past something that ends TLS', async () => {
     await withOpener(passes, async ({ open, fallbacks, middlebox }) => {
       const first = await open(1);
-      expect(first).toBeInstanceOf(RawCarrier);
+      expect(first).toBeInstanceOf(MultiplexedStream);
       await answers(first);
       await answers(await open(2));
       expect(fallbacks).toEqual([]);
-      // One more than streams: the nonce.
-      expect(middlebox.raw).toBe(3);
+      // One connection for both, and one that was refused for the nonce.
+      expect(middlebox.raw).toBe(2);
     });
   });
 
@@ -201,9 +210,9 @@ describe('a stream', () => {
 
   test('that the gateway refuses is refused, and no reason to fall back', async () => {
     await withOpener(passes, async ({ open, fallbacks }) => {
-      await expect(open(0)).rejects.toMatchObject({ code: 'HOOP_PROTOCOL' });
+      await expect(open(1, 'telnet')).rejects.toMatchObject({ code: 'HOOP_PROTOCOL' });
       const next = await open(1);
-      expect(next).toBeInstanceOf(RawCarrier);
+      expect(next).toBeInstanceOf(MultiplexedStream);
       await answers(next);
       expect(fallbacks).toEqual([]);
     });
@@ -214,14 +223,30 @@ describe('a stream', () => {
     const treat: Treatment = (upgrade) =>
       broken ? upgrade.socket.end(FORBIDDEN) : passes(upgrade);
     await withOpener(treat, async ({ open, fallbacks }) => {
-      await expect(open(0)).rejects.toMatchObject({ code: 'HOOP_PROTOCOL' });
+      await expect(open(1, 'telnet')).rejects.toMatchObject({ code: 'HOOP_PROTOCOL' });
       broken = false;
-      expect(await open(1)).toBeInstanceOf(RawCarrier);
+      expect(await open(1)).toBeInstanceOf(MultiplexedStream);
       expect(fallbacks).toEqual([]);
     });
   });
 
-  test('is not tried raw when WebSockets were asked for', async () => {
+  test('finds the connection that was made ahead, and a new one when that was lost', async () => {
+    await withOpener(passes, async ({ open, opener, middlebox, fallbacks }) => {
+      opener.prepare();
+      const first = await open(1);
+      expect(middlebox.raw).toBe(2);
+      const closed = once(first, 'close');
+      first.resume();
+      middlebox.cut();
+      expect((await closed)[0]).toBe(1006);
+      const next = await open(2);
+      await answers(next);
+      expect(middlebox.raw).toBe(3);
+      expect(fallbacks).toEqual([]);
+    });
+  });
+
+  test('goes over a WebSocket of its own when those were asked for', async () => {
     const choose = async ({
       open,
       middlebox,
@@ -239,8 +264,13 @@ describe('a stream', () => {
     await using gone = await openMiddlebox(passes);
     const client = through(gone, await bench.client('engineer'));
     await gone[Symbol.asyncDispose]();
-    const opener = new StreamOpener({ client, choice: 'auto', onFallback: () => undefined });
-    await expect(opener.open('/v1/x', bench.signal)).rejects.toMatchObject({
+    const opener = new StreamOpener({
+      client,
+      session: 'x',
+      choice: 'auto',
+      onFallback: () => undefined,
+    });
+    await expect(opener.open(1, 'postgres', bench.signal)).rejects.toMatchObject({
       code: 'HOOP_UNREACHABLE',
       message: expect.stringContaining('connection refused'),
     });
@@ -249,8 +279,13 @@ describe('a stream', () => {
   test('to a gateway with a certificate of somebody else is not opened', async () => {
     await using middlebox = await openMiddlebox(passes);
     const client = { ...through(middlebox, await bench.client('engineer')), ca: bench.ca };
-    const opener = new StreamOpener({ client, choice: 'auto', onFallback: () => undefined });
-    await expect(opener.open('/v1/x', bench.signal)).rejects.toMatchObject({
+    const opener = new StreamOpener({
+      client,
+      session: 'x',
+      choice: 'auto',
+      onFallback: () => undefined,
+    });
+    await expect(opener.open(1, 'postgres', bench.signal)).rejects.toMatchObject({
       code: 'HOOP_GATEWAY_TLS',
     });
     expect(middlebox.raw).toBe(0);
@@ -259,11 +294,17 @@ describe('a stream', () => {
   test('that nobody waits for any more is given up with the reason', async () => {
     await using middlebox = await openMiddlebox(() => undefined);
     const client = through(middlebox, await bench.client('engineer'));
-    const opener = new StreamOpener({ client, choice: 'auto', onFallback: () => undefined });
+    const opener = new StreamOpener({
+      client,
+      session: 'x',
+      choice: 'auto',
+      onFallback: () => undefined,
+    });
     const abort = new AbortController();
-    const opening = opener.open('/v1/x', abort.signal);
+    const opening = opener.open(1, 'postgres', abort.signal);
     await expect.poll(() => middlebox.raw).toBe(1);
     abort.abort(new Error('the local client has gone'));
     await expect(opening).rejects.toThrow('the local client has gone');
+    opener.close();
   });
 });

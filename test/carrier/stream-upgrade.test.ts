@@ -1,22 +1,26 @@
 import { describe, expect, test } from 'vitest';
-import { encodeRawAccept, encodeRawRequest, readReplyHead } from '../../src/carrier/raw-upgrade.ts';
+import {
+  encodeStreamAccept,
+  encodeStreamRequest,
+  readReplyHead,
+} from '../../src/carrier/stream-upgrade.ts';
 import { ProtocolError } from '../../src/errors.ts';
 
-describe('the upgrade to a raw carrier', () => {
+describe('the upgrade to a connection for streams', () => {
   test('is an HTTP/1.1 request', () => {
-    const request = encodeRawRequest('/v1/sessions/x/streams?stream=1', { host: 'gw', dpop: 'p' });
+    const request = encodeStreamRequest('/v1/sessions/x/streams', { host: 'gw', dpop: 'p' });
     expect(request.toString()).toBe(
-      'GET /v1/sessions/x/streams?stream=1 HTTP/1.1\r\nhost: gw\r\ndpop: p\r\nconnection: Upgrade\r\nupgrade: hoop-stream/1\r\n\r\n',
+      'GET /v1/sessions/x/streams HTTP/1.1\r\nhost: gw\r\ndpop: p\r\nconnection: Upgrade\r\nupgrade: hoop-streams/1\r\n\r\n',
     );
   });
 
   test.each(['a\r\nx: y', 'a\nb', 'a\0'])('cannot be given a header with a line break', (value) => {
-    expect(() => encodeRawRequest('/', { authorization: value })).toThrow(TypeError);
+    expect(() => encodeStreamRequest('/', { authorization: value })).toThrow(TypeError);
   });
 
   test('is accepted in one packet with the hello, and read wherever it is cut', () => {
-    const reply = Buffer.concat([encodeRawAccept(), Buffer.from('rest')]);
-    const length = encodeRawAccept().length - 4;
+    const reply = Buffer.concat([encodeStreamAccept(), Buffer.from('rest')]);
+    const length = encodeStreamAccept().length - 8;
     for (let at = 0; at <= reply.length; at += 1) {
       const head = readReplyHead(reply.subarray(0, at));
       if (at < length) {
@@ -24,12 +28,12 @@ describe('the upgrade to a raw carrier', () => {
       } else {
         expect(head).toEqual({
           status: 101,
-          headers: { connection: 'Upgrade', upgrade: 'hoop-stream/1' },
+          headers: { connection: 'Upgrade', upgrade: 'hoop-streams/1' },
           length,
         });
       }
     }
-    expect(reply.subarray(length).toString('latin1')).toBe('H\0\0\0rest');
+    expect(reply.subarray(length).toString('latin1')).toBe('H\0\0\0\0\0\0\0rest');
   });
 
   test('is read whatever the case of a name and the space before a value', () => {

@@ -1,14 +1,14 @@
-/** The client's end of the upgrade that opens a raw carrier. */
+/** The client's end of the upgrade that opens the connection for a session's streams. */
 import { isIP } from 'node:net';
-import { connect, createSecureContext, type SecureContext, type TLSSocket } from 'node:tls';
-import { RawCarrier } from '../carrier/raw-carrier.ts';
+import { connect, type TLSSocket } from 'node:tls';
+import { RecordArena } from '../carrier/record-arena.ts';
+import { StreamConnection } from '../carrier/stream-connection.ts';
 import {
-  encodeRawRequest,
-  RAW_PROTOCOL,
+  encodeStreamRequest,
   type ReplyHead,
   readReplyHead,
-} from '../carrier/raw-upgrade.ts';
-import { RecordArena } from '../carrier/record-arena.ts';
+  STREAM_PROTOCOL,
+} from '../carrier/stream-upgrade.ts';
 import { HELLO } from '../protocol/carrier/frames.ts';
 import type { GatewayClient } from './gateway-client.ts';
 import { describeNetworkError } from './network-error.ts';
@@ -21,8 +21,8 @@ const END_WITHIN_MS = 30_000;
 /** The body of a refusal; more is not read. */
 const MAX_REFUSAL_BYTES = 64 * 1024;
 
-export type RawUpgrade =
-  | { readonly type: 'open'; readonly carrier: RawCarrier }
+export type StreamUpgrade =
+  | { readonly type: 'open'; readonly connection: StreamConnection }
   /** The gateway has understood the upgrade, and says no. */
   | {
       readonly type: 'refused';
@@ -39,27 +39,22 @@ export type UpgradeClient = Pick<
   'baseUrl' | 'ca' | 'userAgent' | 'authHeaders' | 'upgradeRefused' | 'webSocketUrl'
 >;
 
-export interface RawUpgradeRequest {
+export interface StreamUpgradeRequest {
   readonly client: UpgradeClient;
   readonly path: string;
   /** Milliseconds; for tests. */
   readonly answerWithinMs?: number | undefined;
-  /** Of an earlier connection: saves the handshake its signatures. */
-  readonly tlsSession: Buffer | undefined;
-  readonly onTlsSession: (session: Buffer) => void;
 }
 
 /** @throws HoopError HOOP_UNREACHABLE, HOOP_GATEWAY_TLS when there is no connection at all. */
-export async function openRawCarrier(
-  { client, path, tlsSession, onTlsSession, answerWithinMs }: RawUpgradeRequest,
+export async function openStreamConnection(
+  { client, path, answerWithinMs }: StreamUpgradeRequest,
   signal: AbortSignal,
-): Promise<RawUpgrade> {
+): Promise<StreamUpgrade> {
   signal.throwIfAborted();
   const url = new URL(client.baseUrl);
-  // The proof is for the path without its query, as RFC 9449 §4.2 has it for htu.
-  const target = `${client.baseUrl}${path}`.replace(/\?.*$/, '');
-  const headers = await client.authHeaders('GET', target, signal);
-  const request = encodeRawRequest(path, {
+  const headers = await client.authHeaders('GET', `${client.baseUrl}${path}`, signal);
+  const request = encodeStreamRequest(path, {
     host: url.host,
     'user-agent': client.userAgent,
     ...headers,
@@ -74,14 +69,12 @@ export async function openRawCarrier(
     host,
     port: Number(url.port || 443),
     ...(isIP(host) ? {} : { servername: host }),
-    secureContext: contextOf(client),
-    ...(tlsSession === undefined ? {} : { session: tlsSession }),
+    ...(client.ca === undefined ? {} : { ca: client.ca }),
     ALPNProtocols: ['http/1.1'],
     onread: { buffer: arena.buffer, callback: arena.filled },
   };
   const socket = connect(options);
   socket.setNoDelay(true);
-  socket.on('session', onTlsSession);
   const abort = (): void => {
     socket.destroy();
   };
@@ -107,12 +100,12 @@ export async function openRawCarrier(
       socket.destroy();
       return answer;
     }
-    socket.pause();
-    // Before the carrier's own listeners: the last bytes first, then the end.
+    // Before the connection's own listeners: the last bytes first, then the end.
     socket.on('end', () => arena.deliver()).on('close', () => arena.deliver());
-    const carrier = new RawCarrier({ socket, endWithinMs: END_WITHIN_MS, first: answer.rest });
-    receive = (bytes) => carrier.receive(bytes);
-    return { type: 'open', carrier };
+    const connection = new StreamConnection({ socket, endWithinMs: END_WITHIN_MS });
+    receive = (bytes) => connection.receive(bytes);
+    connection.receive(answer.rest);
+    return { type: 'open', connection };
   } catch (error) {
     socket.destroy();
     signal.throwIfAborted();
@@ -120,18 +113,6 @@ export async function openRawCarrier(
   } finally {
     signal.removeEventListener('abort', abort);
   }
-}
-
-const CONTEXTS = new WeakMap<UpgradeClient, SecureContext>();
-
-/** One for all streams of a session: making it reads every root certificate again. */
-function contextOf(client: UpgradeClient): SecureContext {
-  let context = CONTEXTS.get(client);
-  if (context === undefined) {
-    context = createSecureContext(client.ca === undefined ? {} : { ca: client.ca });
-    CONTEXTS.set(client, context);
-  }
-  return context;
 }
 
 /** Resolves when the gateway's certificate has been checked. */
@@ -152,7 +133,7 @@ async function connected(socket: TLSSocket): Promise<void> {
 
 type Answer =
   | { readonly type: 'switched'; readonly rest: Buffer }
-  | Exclude<RawUpgrade, { type: 'open' }>;
+  | Exclude<StreamUpgrade, { type: 'open' }>;
 
 /** Collects the gateway's reply, which may come in any pieces. */
 class UpgradeReply {
@@ -184,14 +165,12 @@ class UpgradeReply {
       }
       return;
     }
-    if (headers['upgrade'] !== RAW_PROTOCOL) {
+    if (headers['upgrade'] !== STREAM_PROTOCOL) {
       this.fail('the upgrade was answered with another protocol');
+    } else if (!rest.subarray(0, HELLO.length).equals(HELLO.subarray(0, rest.length))) {
+      this.fail('what follows the upgrade is not what the gateway sends');
     } else if (rest.length >= HELLO.length) {
-      if (rest.subarray(0, HELLO.length).equals(HELLO)) {
-        this.#complete.resolve({ type: 'switched', rest: rest.subarray(HELLO.length) });
-      } else {
-        this.fail('what follows the upgrade is not what the gateway sends');
-      }
+      this.#complete.resolve({ type: 'switched', rest: rest.subarray(HELLO.length) });
     }
   }
 
@@ -200,7 +179,7 @@ class UpgradeReply {
     const head = this.#head;
     if (head === undefined || head.status === 101) {
       this.fail('the connection was closed instead of an answer to the upgrade');
-    } else if (head.headers['upgrade'] === RAW_PROTOCOL) {
+    } else if (head.headers['upgrade'] === STREAM_PROTOCOL) {
       const body = this.#bytes.subarray(head.length);
       this.#complete.resolve({ type: 'refused', status: head.status, headers: head.headers, body });
     } else {

@@ -1,9 +1,9 @@
 /**
- * The HTTP/1.1 upgrade that opens a raw carrier (RFC 9110 §7.8): what both ends write and read.
+ * The HTTP/1.1 upgrade that opens a connection for streams (RFC 9110 §7.8): what both ends write and read.
  *
- *   GET /v1/sessions/ID/streams?stream=N&kind=K      HTTP/1.1 101 Switching Protocols
+ *   GET /v1/sessions/ID/streams HTTP/1.1             HTTP/1.1 101 Switching Protocols
  *   connection: Upgrade                              connection: Upgrade
- *   upgrade: hoop-stream/1                           upgrade: hoop-stream/1
+ *   upgrade: hoop-streams/1                           upgrade: hoop-streams/1
  *   authorization, dpop: as any other request
  *                                                    hello frame, then frames both ways
  */
@@ -11,7 +11,7 @@ import { ProtocolError } from '../errors.ts';
 import { HELLO } from '../protocol/carrier/frames.ts';
 
 /** The name of the protocol with the version of its frames. */
-export const RAW_PROTOCOL = 'hoop-stream/1';
+export const STREAM_PROTOCOL = 'hoop-streams/1';
 
 /** Node's own limit for requests. */
 const MAX_HEAD_BYTES = 16 * 1024;
@@ -19,11 +19,11 @@ const END_OF_HEAD = '\r\n\r\n';
 const STATUS_LINE = /^HTTP\/1\.[01] (\d{3})(?: .*)?$/;
 
 /** The reply that switches, with the hello right behind it: one write, one packet. */
-export function encodeRawAccept(): Buffer {
+export function encodeStreamAccept(): Buffer {
   const lines = [
     'HTTP/1.1 101 Switching Protocols',
     'connection: Upgrade',
-    `upgrade: ${RAW_PROTOCOL}`,
+    `upgrade: ${STREAM_PROTOCOL}`,
   ];
   return Buffer.concat([Buffer.from(`${lines.join('\r\n')}${END_OF_HEAD}`, 'latin1'), HELLO]);
 }
@@ -32,14 +32,14 @@ export function encodeRawAccept(): Buffer {
  * @param target path and query
  * @throws TypeError for text that would end a header early
  */
-export function encodeRawRequest(
+export function encodeStreamRequest(
   target: string,
   headers: Readonly<Record<string, string>>,
 ): Buffer {
   const lines = Object.entries({
     ...headers,
     connection: 'Upgrade',
-    upgrade: RAW_PROTOCOL,
+    upgrade: STREAM_PROTOCOL,
   }).map(([name, value]) => `${name}: ${value}`);
   const all = [`GET ${target} HTTP/1.1`, ...lines];
   if (all.some((line) => /[\r\n\0]/.test(line))) {

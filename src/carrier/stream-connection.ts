@@ -1,0 +1,357 @@
+/**
+ * The TLS connection that carries all streams of a session, after the upgrade; either end. Streams
+ * share its records, its system calls and its congestion window; each has a window of its own, so
+ * that one that is not read holds up no other. docs/design/0045-carriers.md.
+ */
+import type { Duplex } from 'node:stream';
+import { ProtocolError } from '../errors.ts';
+import {
+  type CarriedItem,
+  encodeAccepted,
+  encodeOpen,
+  encodeRefused,
+  FRAME_HEADER_BYTES,
+  FrameScanner,
+  writeDataHeader,
+} from '../protocol/carrier/frames.ts';
+import { MultiplexedStream, type StreamLink } from './multiplexed-stream.ts';
+import { END_CODE, type StreamCarrier } from './stream-carrier.ts';
+
+/** Given to the socket and not in the kernel yet, from which on streams wait and take turns. */
+const ROOM_BYTES = 512 * 1024;
+/** Up to this, what a turn leaves is copied into one buffer, which is cheaper than several writes. */
+const LARGEST_COPY = 16 * 1024;
+/** More is written before the turn ends. */
+const LARGEST_BATCH = 256 * 1024;
+/** Of streams that one side has ended and the other has not, too. */
+const MAX_STREAMS = 4096;
+
+/** What the gateway says to a stream that it does not open. */
+export class StreamRefused extends Error {
+  readonly why: Uint8Array;
+
+  constructor(why: Uint8Array) {
+    super('the gateway refused the stream');
+    this.name = 'StreamRefused';
+    this.why = why;
+  }
+}
+
+export interface StreamRequest {
+  readonly stream: number;
+  /** Untrusted. */
+  readonly kind: string;
+  /** Exactly one of these, at once or later. */
+  accept(): StreamCarrier;
+  /** @param why 1 to 65535 bytes for `StreamRefused` */
+  refuse(why: Uint8Array): void;
+}
+
+export interface StreamConnectionOptions {
+  /** After the upgrade. Whoever reads it calls `receive`. */
+  readonly socket: Duplex;
+  /** How long the peer may take to answer the end of a stream. */
+  readonly endWithinMs: number;
+  /** The gateway's end: the CLI wants a stream. */
+  readonly onOpen?: (request: StreamRequest) => void;
+}
+
+type Done = (error: Error | undefined) => void;
+
+export class StreamConnection {
+  readonly #socket: Duplex;
+  readonly #endWithinMs: number;
+  readonly #onOpen: StreamConnectionOptions['onOpen'];
+  readonly #scanner = new FrameScanner<Buffer>((chunk, start, end) => chunk.subarray(start, end));
+  readonly #streams = new Map<number, MultiplexedStream>();
+  /** Of the CLI's: asked for, and not answered yet. */
+  readonly #asked = new Map<number, PromiseWithResolvers<void>>();
+  /** Of the gateway's: refused, and their end has not come yet. */
+  readonly #refused = new Set<number>();
+  readonly #waiting = new Set<MultiplexedStream>();
+  readonly #link: StreamLink;
+  #batch: Uint8Array[] = [];
+  #batchBytes = 0;
+  #batchDone: Done[] = [];
+  #isFlushPlanned = false;
+  #isClosed = false;
+  #onLost: () => void = () => undefined;
+
+  constructor({ socket, endWithinMs, onOpen }: StreamConnectionOptions) {
+    this.#socket = socket;
+    this.#endWithinMs = endWithinMs;
+    this.#onOpen = onOpen;
+    this.#link = this.#makeLink();
+    socket.on('end', () => this.#lost()).on('close', () => this.#lost());
+    socket.on('drain', () => this.#roomAgain());
+    // 'close' follows and says what there is to say; a listener keeps it from being thrown.
+    socket.on('error', () => socket.destroy());
+  }
+
+  get isOpen(): boolean {
+    return !this.#isClosed && this.#socket.writable;
+  }
+
+  /** Calls back when no stream can be opened on it any more. */
+  onceLost(listener: () => void): void {
+    this.#onLost = listener;
+    if (!this.isOpen) {
+      listener();
+    }
+  }
+
+  /**
+   * The CLI's end. @param stream a number that this session has not used, @param kind ASCII
+   * @throws StreamRefused; Error when the connection is lost, `signal.reason` when it is given up
+   */
+  async open(stream: number, kind: string, signal: AbortSignal): Promise<StreamCarrier> {
+    signal.throwIfAborted();
+    if (!this.isOpen || this.#streams.size >= MAX_STREAMS) {
+      throw new Error(this.isOpen ? 'too many streams' : 'the connection was lost');
+    }
+    const carrier = this.#add(stream, true);
+    const asked = Promise.withResolvers<void>();
+    this.#asked.set(stream, asked);
+    const giveUp = (): void => {
+      carrier.terminate();
+      asked.reject(signal.reason);
+    };
+    signal.addEventListener('abort', giveUp, { once: true });
+    this.#frame(encodeOpen(stream, kind));
+    try {
+      await asked.promise;
+      return carrier;
+    } finally {
+      this.#asked.delete(stream);
+      signal.removeEventListener('abort', giveUp);
+    }
+  }
+
+  /** Bytes from the connection, in order. Memory that nobody writes to again. */
+  receive(chunk: Buffer): void {
+    if (this.#isClosed) {
+      return;
+    }
+    try {
+      this.#scanner.feed(chunk);
+      for (let item = this.#scanner.next(); item !== undefined; item = this.#scanner.next()) {
+        this.#received(item);
+      }
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) {
+        throw error;
+      }
+      this.#lost(END_CODE.protocolError);
+    }
+  }
+
+  /** After all that was sent; the streams have ended, or end with it. */
+  close(): void {
+    this.#flush();
+    this.#socket.end(() => this.#socket.destroy());
+    // What still comes is dropped; paused, the connection would never see its end.
+    this.#socket.resume();
+  }
+
+  /** Cuts the connection off. */
+  terminate(): void {
+    this.#socket.destroy();
+  }
+
+  #makeLink(): StreamLink {
+    const connection = this;
+    return {
+      get isOpen() {
+        return connection.isOpen;
+      },
+      get hasRoom() {
+        return connection.#unsentBytes < ROOM_BYTES;
+      },
+      get unsentBytes() {
+        return connection.#unsentBytes;
+      },
+      data: (stream, parts, length, done) => this.#data(stream, parts, length, done),
+      frame: (bytes) => this.#frame(bytes),
+      whenRoom: (stream) => this.#waiting.add(stream),
+      forget: (stream) => {
+        this.#streams.delete(stream);
+      },
+    };
+  }
+
+  get #unsentBytes(): number {
+    return this.#batchBytes + this.#socket.writableLength;
+  }
+
+  #add(stream: number, paused: boolean): MultiplexedStream {
+    const endWithinMs = this.#endWithinMs;
+    const carrier = new MultiplexedStream({ stream, link: this.#link, endWithinMs, paused });
+    this.#streams.set(stream, carrier);
+    return carrier;
+  }
+
+  #received(item: CarriedItem<Buffer>): void {
+    if (item.kind === 'open') {
+      this.#opened(item.stream, item.streamKind);
+      return;
+    }
+    const stream = this.#streams.get(item.stream);
+    if (stream === undefined) {
+      if (item.kind === 'end' && this.#refused.delete(item.stream)) {
+        return;
+      }
+      if (item.kind === 'window') {
+        // Sent before its stream's end had come.
+        return;
+      }
+      throw new ProtocolError(`there is no stream ${item.stream}`);
+    }
+    switch (item.kind) {
+      case 'data':
+        stream.received(item.bytes);
+        return;
+      case 'window':
+        stream.receivedWindow(item.more);
+        return;
+      case 'half-close':
+        stream.receivedHalfClose();
+        return;
+      case 'end':
+        stream.receivedEnd(item.code);
+        return;
+      case 'accepted':
+        this.#answer(item.stream)?.resolve();
+        return;
+      case 'refused':
+        this.#answer(item.stream)?.reject(new StreamRefused(item.why));
+        stream.receivedEnd(END_CODE.broken);
+    }
+  }
+
+  /** @throws ProtocolError for an answer to what was not asked */
+  #answer(stream: number): PromiseWithResolvers<void> | undefined {
+    if (this.#onOpen !== undefined) {
+      throw new ProtocolError('only the gateway accepts and refuses');
+    }
+    // Absent: given up in between.
+    const asked = this.#asked.get(stream);
+    this.#asked.delete(stream);
+    return asked;
+  }
+
+  #opened(stream: number, kind: string): void {
+    const onOpen = this.#onOpen;
+    if (onOpen === undefined) {
+      throw new ProtocolError('only the CLI opens streams');
+    }
+    const count = this.#streams.size + this.#refused.size;
+    if (this.#streams.has(stream) || this.#refused.has(stream) || count >= MAX_STREAMS) {
+      throw new ProtocolError(`stream ${stream} cannot be opened`);
+    }
+    onOpen({
+      stream,
+      kind,
+      accept: () => {
+        this.#frame(encodeAccepted(stream));
+        return this.#add(stream, false);
+      },
+      refuse: (why) => {
+        this.#refused.add(stream);
+        this.#frame(encodeRefused(stream, why));
+      },
+    });
+  }
+
+  #data(stream: number, parts: readonly Uint8Array[], length: number, done?: Done): void {
+    const header = Buffer.allocUnsafe(FRAME_HEADER_BYTES);
+    writeDataHeader(header, stream, length);
+    this.#batch.push(header, ...parts);
+    this.#batchBytes += FRAME_HEADER_BYTES + length;
+    if (done !== undefined) {
+      this.#batchDone.push(done);
+    }
+    this.#flushSoon();
+  }
+
+  #frame(bytes: Uint8Array): void {
+    this.#batch.push(bytes);
+    this.#batchBytes += bytes.length;
+    this.#flushSoon();
+  }
+
+  /** What several streams send in one go is one write: one TLS record and one system call. */
+  #flushSoon(): void {
+    if (this.#batchBytes >= LARGEST_BATCH) {
+      this.#flush();
+    } else if (!this.#isFlushPlanned) {
+      this.#isFlushPlanned = true;
+      process.nextTick(() => {
+        this.#isFlushPlanned = false;
+        this.#flush();
+      });
+    }
+  }
+
+  #flush(): void {
+    const batch = this.#batch;
+    const dones = this.#batchDone;
+    const length = this.#batchBytes;
+    if (length === 0) {
+      return;
+    }
+    this.#batch = [];
+    this.#batchDone = [];
+    this.#batchBytes = 0;
+    const socket = this.#socket;
+    const done =
+      dones.length === 0
+        ? undefined
+        : (error: Error | null | undefined): void => {
+            for (const one of dones) {
+              one(error ?? undefined);
+            }
+          };
+    if (!socket.writable) {
+      done?.(new Error('the connection was lost'));
+    } else if (length <= LARGEST_COPY) {
+      socket.write(Buffer.concat(batch, length), done);
+    } else {
+      // Corked: one write for TLS, so one run of full records and one system call.
+      socket.cork();
+      const last = batch.length - 1;
+      for (const [at, part] of batch.entries()) {
+        socket.write(part, at === last ? done : undefined);
+      }
+      socket.uncork();
+    }
+  }
+
+  /** One piece of each stream that waits, round and round. */
+  #roomAgain(): void {
+    for (const stream of this.#waiting) {
+      if (this.#unsentBytes >= ROOM_BYTES) {
+        return;
+      }
+      // Those that have more add themselves again, behind the others.
+      this.#waiting.delete(stream);
+      stream.sendOne();
+    }
+  }
+
+  #lost(code: number = END_CODE.broken): void {
+    if (this.#isClosed) {
+      return;
+    }
+    this.#isClosed = true;
+    this.#socket.destroy();
+    this.#onLost();
+    this.#waiting.clear();
+    for (const asked of this.#asked.values()) {
+      asked.reject(new Error('the connection was lost'));
+    }
+    for (const stream of [...this.#streams.values()]) {
+      stream.lost(code);
+    }
+    this.#streams.clear();
+  }
+}
