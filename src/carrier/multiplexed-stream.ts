@@ -44,6 +44,10 @@ interface UnsentFrame {
 
 type Unread = Buffer | 'half-close' | { readonly endCode: number };
 
+/** Pieces up to this are copied together while they wait; larger ones are kept as they are. */
+const LARGEST_COPY = 8 * 1024;
+const COPIES_BYTES = 32 * 1024;
+
 /** One of several streams on a connection: `StreamConnection` has the connection. */
 export class MultiplexedStream extends EventEmitter<CarrierEvents> implements StreamCarrier {
   readonly #stream: number;
@@ -56,6 +60,9 @@ export class MultiplexedStream extends EventEmitter<CarrierEvents> implements St
   #window = WINDOW_BYTES;
   /** What came while paused. */
   #unread: Unread[] = [];
+  /** Room for small pieces, of which the last of `#unread` has the first bytes. */
+  #copies: Buffer | undefined;
+  #hasHalfClosed = false;
   /** Bytes that came for which the peer has not been given new ones; of them delivered. */
   #received = 0;
   #delivered = 0;
@@ -153,6 +160,7 @@ export class MultiplexedStream extends EventEmitter<CarrierEvents> implements St
       while (!this.#isPaused) {
         const next = this.#unread.shift();
         if (next === undefined) {
+          this.#copies = undefined;
           return;
         }
         this.#deliver(next);
@@ -176,7 +184,10 @@ export class MultiplexedStream extends EventEmitter<CarrierEvents> implements St
     if (this.#peerHasEnded) {
       throw new ProtocolError('a half-close after the end of a stream');
     }
-    this.#take('half-close');
+    if (!this.#hasHalfClosed) {
+      this.#hasHalfClosed = true;
+      this.#take('half-close');
+    }
   }
 
   /** @throws ProtocolError */
@@ -291,10 +302,38 @@ export class MultiplexedStream extends EventEmitter<CarrierEvents> implements St
       return;
     }
     if (this.#isPaused || this.#isDelivering) {
-      this.#unread.push(item);
+      this.#keep(item);
     } else {
       this.#deliver(item);
     }
+  }
+
+  /**
+   * A small piece is a view of all that came with it: kept as it is, it would keep memory many times
+   * its size, and a window of single bytes a million objects.
+   */
+  #keep(item: Unread): void {
+    const last = this.#unread.at(-1);
+    if (!Buffer.isBuffer(item) || item.length > LARGEST_COPY) {
+      this.#copies = undefined;
+      this.#unread.push(item);
+      return;
+    }
+    const copies = this.#copies;
+    if (copies === undefined || !Buffer.isBuffer(last) || last.buffer !== copies.buffer) {
+      this.#copies = Buffer.allocUnsafeSlow(COPIES_BYTES);
+      item.copy(this.#copies);
+      this.#unread.push(this.#copies.subarray(0, item.length));
+      return;
+    }
+    const length = last.length + item.length;
+    if (length > copies.length) {
+      this.#copies = undefined;
+      this.#keep(item);
+      return;
+    }
+    item.copy(copies, last.length);
+    this.#unread[this.#unread.length - 1] = copies.subarray(0, length);
   }
 
   #deliver(item: Unread): void {
@@ -326,6 +365,7 @@ export class MultiplexedStream extends EventEmitter<CarrierEvents> implements St
     this.#isCutOff = true;
     this.#hasEnded = true;
     this.#unread = [];
+    this.#copies = undefined;
     this.#unsentBytes = 0;
     const unsent = this.#unsent.splice(0);
     if (!this.#hasSentEnd) {

@@ -23,6 +23,8 @@ const ROOM_BYTES = 512 * 1024;
 const LARGEST_COPY = 16 * 1024;
 /** More is written before the turn ends. */
 const LARGEST_BATCH = 256 * 1024;
+/** Data wait for room; answers do not, and to a peer that reads none of them there is an end. */
+const MAX_UNSENT_BYTES = 8 * 1024 * 1024;
 /** Of streams that one side has ended and the other has not, too. */
 const MAX_STREAMS = 4096;
 
@@ -136,6 +138,9 @@ export class StreamConnection {
       this.#scanner.feed(chunk);
       for (let item = this.#scanner.next(); item !== undefined; item = this.#scanner.next()) {
         this.#received(item);
+        if (this.#socket.destroyed) {
+          return;
+        }
       }
     } catch (error) {
       if (!(error instanceof ProtocolError)) {
@@ -148,9 +153,12 @@ export class StreamConnection {
   /** After all that was sent; the streams have ended, or end with it. */
   close(): void {
     this.#flush();
-    this.#socket.end(() => this.#socket.destroy());
+    const socket = this.#socket;
+    const timer = setTimeout(() => socket.destroy(), this.#endWithinMs);
+    socket.once('close', () => clearTimeout(timer));
+    socket.end(() => socket.destroy());
     // What still comes is dropped; paused, the connection would never see its end.
-    this.#socket.resume();
+    socket.resume();
   }
 
   /** Cuts the connection off. */
@@ -274,6 +282,10 @@ export class StreamConnection {
   }
 
   #frame(bytes: Uint8Array): void {
+    if (this.#unsentBytes > MAX_UNSENT_BYTES) {
+      this.#socket.destroy();
+      return;
+    }
     this.#batch.push(bytes);
     this.#batchBytes += bytes.length;
     this.#flushSoon();

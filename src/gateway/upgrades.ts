@@ -31,6 +31,8 @@ const MAX_MESSAGE_BYTES = 1024 * 1024;
 /** How long the closing handshake may take: up bytes are recorded until then. */
 const CLOSE_TIMEOUT_MS = 60_000;
 const MAX_STREAM = 2 ** 32 - 1;
+/** Refused streams of one connection that are worth a line of the log each. */
+const MAX_REFUSALS_LOGGED = 100;
 /** A client has one, and another when that has broken and nobody has noticed yet. */
 const MAX_STREAM_CONNECTIONS = 16;
 const ROUTE = /^\/v1\/sessions\/([^/]+)\/(control|streams)$/;
@@ -133,10 +135,15 @@ export class Upgrades {
     const joiner = new RecordJoiner((bytes) => connection.receive(bytes));
     // Before the connection's own listeners: the last bytes first, then the end.
     socket.on('end', () => joiner.deliver()).on('close', () => joiner.deliver());
+    let refusals = 0;
     const connection = new StreamConnection({
       socket,
       endWithinMs: CLOSE_TIMEOUT_MS,
-      onOpen: (wanted) => this.#open(session, wanted),
+      onOpen: (wanted) => {
+        if (!this.#open(session, wanted, refusals < MAX_REFUSALS_LOGGED)) {
+          refusals += 1;
+        }
+      },
     });
     this.#connections.set(connection, session);
     const close = (): void => connection.close();
@@ -154,7 +161,8 @@ export class Upgrades {
     socket.on('data', (record: Buffer) => joiner.add(record));
   }
 
-  #open(session: LiveSession, wanted: StreamRequest): void {
+  /** @returns it is open */
+  #open(session: LiveSession, wanted: StreamRequest, logsRefusal: boolean): boolean {
     const { stream } = wanted;
     let kind: StreamKind;
     try {
@@ -162,16 +170,16 @@ export class Upgrades {
       session.checkStream(stream, kind);
     } catch (error) {
       const requestId = randomUUID();
-      this.#options.log.info('stream.refused', {
-        request: requestId,
-        stream,
-        ...errorFields(error),
-      });
+      if (logsRefusal) {
+        const fields = { request: requestId, stream, ...errorFields(error) };
+        this.#options.log.info('stream.refused', fields);
+      }
       const { status, body } = errorReply(error, requestId);
       wanted.refuse(Buffer.from(JSON.stringify({ status, body })));
-      return;
+      return false;
     }
     session.openStream(stream, kind, wanted.accept());
+    return true;
   }
 
   #authenticate(request: IncomingMessage, pathname: string): Promise<Authenticated> {

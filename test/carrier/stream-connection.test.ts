@@ -125,6 +125,63 @@ describe('the streams of one connection', () => {
     expect(got.length).toBe(3 * WINDOW_BYTES);
   });
 
+  test('that send single bytes to a paused reader cost it no more than their window', async () => {
+    await using pair = await connectionPair();
+    const { client, server } = await pair.open(1);
+    server.pause();
+    const pieces: number[] = [];
+    const shared = new Set<ArrayBufferLike>();
+    server.on('data', (bytes) => {
+      pieces.push(bytes.length);
+      shared.add(bytes.buffer);
+    });
+    for (let at = 0; at < 50_000; at += 1) {
+      client.send([Buffer.from([at % 256])]);
+    }
+    client.send([Buffer.alloc(20_000, 'l')]);
+    client.send([Buffer.from('end')]);
+    await settled(pair);
+    server.resume();
+    expect(pieces.reduce((sum, length) => sum + length, 0)).toBe(70_003);
+    expect(pieces.length).toBeLessThan(10);
+    expect(shared.size).toBeLessThan(10);
+  });
+
+  test('keep what waits in order, however small the pieces are', async () => {
+    await using pair = await connectionPair();
+    const { client, server } = await pair.open(1);
+    server.pause();
+    const got = collect(server);
+    let sent = '';
+    for (let at = 0; at < 400; at += 1) {
+      const piece = `${at};`.repeat(1 + ((at * 37) % 900));
+      sent += piece;
+      client.send([Buffer.from(piece)]);
+    }
+    const first = sent.slice(0, WINDOW_BYTES);
+    await settled(pair);
+    server.resume();
+    expect(got.text().slice(0, first.length)).toBe(first);
+    await expect.poll(() => got.length).toBe(sent.length);
+    expect(got.text()).toBe(sent);
+  });
+
+  test('close their half once, however often that is said', async () => {
+    await using pair = await connectionPair();
+    const { client, server } = await pair.open(1);
+    server.pause();
+    let count = 0;
+    server.on('halfClose', () => {
+      count += 1;
+    });
+    for (let at = 0; at < 1000; at += 1) {
+      client.halfClose();
+    }
+    await settled(pair);
+    server.resume();
+    expect(count).toBe(1);
+  });
+
   test('what waits for a paused reader is delivered before the end', async () => {
     await using pair = await connectionPair();
     const { client, server } = await pair.open(1);
@@ -268,6 +325,21 @@ describe('a connection whose peer breaks the rules is closed', () => {
     pair.socket.write(Buffer.concat(frames));
     expect((await closed)[0]).toBe(1002);
     expect(pair.kinds.length).toBe(4096);
+  });
+
+  test('answers that it does not read', async () => {
+    await using pair = await connectionPair();
+    const { server } = await pair.open(1);
+    pair.refusal = Buffer.alloc(60_000, 'n');
+    pair.socket.pause();
+    const closed = once(server, 'close');
+    const frames: Uint8Array[] = [];
+    for (let stream = 2; stream < 1000; stream += 1) {
+      frames.push(encodeOpen(stream, 'postgres'), encodeEnd(stream, 1000));
+    }
+    pair.socket.write(Buffer.concat(frames));
+    expect((await closed)[0]).toBe(1006);
+    expect(pair.kinds.length).toBeLessThan(400);
   });
 
   test('but not one that opens its window far, which changes nothing', async () => {

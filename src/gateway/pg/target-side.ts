@@ -12,18 +12,19 @@ import type { Handling, ScannedItem } from '../../protocol/pg/message-scanner.ts
 import { BACKEND, backendName } from '../../protocol/pg/message-types.ts';
 import { decodeParameterStatus } from '../../protocol/pg/parameter-status.ts';
 import { decodeReadyForQuery } from '../../protocol/pg/ready-for-query.ts';
-import { decodeRowDescription } from '../../protocol/pg/row-description.ts';
 import { BYTES } from '../../protocol/pg/text-codec.ts';
 import { confirm, runEnded, runOf, verdictsOf, withdraw } from './confirmations.ts';
 import { answersDenial } from './denial.ts';
 import type { Entry, QueryEntry } from './pending-queue.ts';
 import { type Redaction, redactError, redactNotice, redactNotification } from './redact-report.ts';
 import { RowDelivery } from './row-delivery.ts';
+import { RowDescriptions } from './row-descriptions.ts';
 import type { StreamState } from './stream-state.ts';
 
 export class TargetSide {
   readonly #state: StreamState;
   readonly #rows: RowDelivery;
+  readonly #descriptions = new RowDescriptions();
 
   constructor(state: StreamState) {
     this.#state = state;
@@ -154,7 +155,7 @@ export class TargetSide {
     else if (entry?.kind !== 'query' || type === BACKEND.NoData) throw outOfStep(entry, 'describe');
     if (type === BACKEND.NoData) return isVisible ? bytes : undefined;
     // Names need not be valid in client_encoding, and are handed on as they are.
-    const { fields } = decodeRowDescription(body, BYTES);
+    const fields = this.#descriptions.decode(body);
     const withheld = this.#rows.described(entry, fields);
     if (withheld !== undefined) return withheld;
     if (!isVisible) return undefined;
