@@ -15,6 +15,7 @@ import { localTime, plural } from '../ui/times.ts';
 import { commandEnvironment } from './connect-command.ts';
 import { requireProgram } from './find-program.ts';
 import type { Io } from './io.ts';
+import { promptFromFlags } from './prompt-flags.ts';
 
 /** Shown with NODE_DEBUG=hoop:tunnel. */
 const debug = debuglog('hoop:tunnel');
@@ -27,6 +28,8 @@ export interface ConnectRequest {
   readonly tls?: boolean;
   readonly allowUid?: readonly number[];
   readonly reason?: string;
+  readonly prompt?: string;
+  readonly promptFile?: string;
   readonly url?: boolean;
   readonly json?: boolean;
 }
@@ -45,6 +48,7 @@ export async function runConnect(outer: Io, request: ConnectRequest): Promise<vo
   if (program !== undefined) {
     requireProgram(program, { cwd: outer.cwd, path: outer.env['PATH'] });
   }
+  const prompt = await promptFromFlags(outer, request);
   const json = jsonWriter(outer, request);
   const io = notesAs(outer, request, json);
   // For what an event has said already, where both would come on stderr.
@@ -54,6 +58,7 @@ export async function runConnect(outer: Io, request: ConnectRequest): Promise<vo
     open,
     target: request.target,
     reason: request.reason,
+    prompt,
     tls: request.tls,
     allowedUids: request.allowUid,
     listen: request.socket ? { type: 'unix' } : { type: 'tcp', port: request.port ?? 0 },

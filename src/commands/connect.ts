@@ -7,6 +7,8 @@ interface ConnectFlags {
   readonly tls?: boolean;
   readonly allowUid?: readonly number[];
   readonly reason?: string;
+  readonly prompt?: string;
+  readonly promptFile?: string;
   readonly url?: boolean;
   readonly json?: boolean;
 }
@@ -25,6 +27,8 @@ export function connectCommand(io: Io): Command {
       collectUid,
     )
     .option('--reason <text>', 'why; recorded, and asked for by some targets')
+    .option('--prompt <text>', 'what this is done for, in full; recorded with each statement')
+    .option('--prompt-file <file>', 'the same, from a file')
     .option('--url', 'print a DATABASE_URL (it holds the session’s password)')
     .option(
       '--json',

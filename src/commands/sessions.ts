@@ -5,12 +5,13 @@ const DEFAULT_LIMIT = '50';
 
 export function sessionsCommand(io: Io): Command {
   return new Command('sessions')
-    .description('list, end, replay, verify and download sessions')
+    .description('list, end, replay, explain, verify and download sessions')
     .addHelpText('after', OVERVIEW)
     .addCommand(listCommand(io))
     .addCommand(showCommand(io))
     .addCommand(endCommand(io))
     .addCommand(replayCommand(io))
+    .addCommand(whyCommand(io))
     .addCommand(verifyCommand(io))
     .addCommand(downloadCommand(io));
 }
@@ -69,6 +70,26 @@ function replayCommand(io: Io): Command {
       const { replaySession } = await import('./sessions-replay.ts');
       await replaySession(io, source, flags);
     });
+}
+
+function whyCommand(io: Io): Command {
+  return new Command('why')
+    .description('show why a statement was sent: the prompt, the decision, and what came of it')
+    .argument('<id|file>', `${ID_HELP}, or a file from \`hoop sessions download\``)
+    .argument('[statement]', 'its number in the replay, or CONNECTION.STATEMENT; default: a list')
+    .option('--trust <file>', 'keys to check with: a copy of trust.json from a HOOP_HOME')
+    .option('--json', 'print one JSON document')
+    .addHelpText('after', WHY_EXAMPLES)
+    .action(
+      async (
+        source: string,
+        statement: string | undefined,
+        flags: import('./sessions-why.ts').WhyFlags,
+      ) => {
+        const { whySession } = await import('./sessions-why.ts');
+        await whySession(io, source, statement, flags);
+      },
+    );
 }
 
 function verifyCommand(io: Io): Command {
@@ -165,6 +186,16 @@ Examples:
   hoop sessions replay last
   hoop sessions replay 0199c2f4 --no-tui | less
   hoop sessions replay evidence.tar --json | jq 'select(.outcome == "denied") | .text'`;
+
+const WHY_EXAMPLES = `
+A prompt is what the client said it was doing, recorded when it said so: a claim, which both sides
+have signed as such. The rest is what the gateway decided and what crossed the tunnel.
+
+Examples:
+  hoop sessions why last
+  hoop sessions why last 7
+  hoop sessions why 0199c2f4:2.5
+  hoop sessions why evidence.tar 7 --json | jq -r '.statements[].prompts[0].text'`;
 
 const VERIFY_EXAMPLES = `
 Each check is printed with its result; a check that could not be made is never called ok.

@@ -77,7 +77,7 @@ export const MIGRATIONS: readonly string[] = [
     masked_values INTEGER,
     tag TEXT,
     sql_state TEXT,
-    -- The prompt in force, as a reference into the recording; unused until prompts exist.
+    -- The prompt in force, as a reference into the recording.
     prompt TEXT,
     UNIQUE (session, stream, statement)
   ) STRICT;

@@ -15,10 +15,11 @@
  */
 import type { WebSocket } from 'ws';
 import { END_CODE, type StreamCarrier } from '../carrier/stream-carrier.ts';
-import { type ErrorCode, HoopError } from '../errors.ts';
+import { type ErrorCode, HoopError, ProtocolError } from '../errors.ts';
 import type { StatementPolicy } from '../policy/sql/types.ts';
 import type { Grant, Principal } from '../policy/types.ts';
 import type { GatewayRecording } from '../recording/gateway-recording.ts';
+import { EVIDENCE_MESSAGE_BYTES, MAX_CLIENT_EVIDENCE_BYTES } from '../recording/prompt.ts';
 import { RecordingStopped } from '../recording/recording-stopped.ts';
 import {
   CONTROL_STREAM,
@@ -43,6 +44,7 @@ import type { CatalogSource, PostgresTarget, StatementApprovals, TargetHost } fr
 import { SessionControl } from './session-control.ts';
 import type { SessionIndex } from './session-index.ts';
 import { SessionLimits } from './session-limits.ts';
+import type { SessionPrompts } from './session-prompts.ts';
 import { SessionStreams, type StreamKind } from './session-streams.ts';
 
 export interface LiveSessionOptions {
@@ -60,6 +62,7 @@ export interface LiveSessionOptions {
   readonly temporary: (id: string) => AccessGrant | undefined;
   /** What the person gave; the first line of stream 0, so that both sides sign it. */
   readonly reason: string | undefined;
+  readonly prompts: SessionPrompts;
   readonly recording: GatewayRecording;
   readonly index: SessionIndex;
   readonly catalog: CatalogSource;
@@ -77,14 +80,6 @@ export interface LiveSessionOptions {
 
 /** The client has this long to open the control channel. */
 const CONTROL_WITHIN_MS = 30_000;
-/**
- * Bytes of stream 0 from the client, in a whole session. It is recorded at once and knows no
- * backpressure (the answers to cuts come on the same channel), so that without a limit a client
- * could fill disk and memory of the gateway. Ours sends none so far.
- */
-const MAX_CLIENT_EVIDENCE_BYTES = 4 << 20;
-/** What a message costs beside its bytes: a frame, its place in the index. */
-const MESSAGE_BYTES = 256;
 /** From the decision to end until the streams are cut off and the last cut is no longer awaited. */
 const END_WITHIN_MS = 10_000;
 
@@ -419,21 +414,32 @@ export class LiveSession {
   }
 
   #receivedEvidence(bytes: Uint8Array): void {
-    this.#evidenceBytes += MESSAGE_BYTES + bytes.length;
+    this.#evidenceBytes += EVIDENCE_MESSAGE_BYTES + bytes.length;
     if (this.#evidenceBytes > MAX_CLIENT_EVIDENCE_BYTES) {
       this.#endNow('client_lost', 'the client sent more evidence than any session has');
       this.#cutOff.abort();
       this.#control?.terminate();
       return;
     }
+    const { recording, prompts } = this.#options;
     try {
-      this.#options.recording.data(CONTROL_STREAM, 0, bytes);
+      recording.data(CONTROL_STREAM, 0, bytes);
+      if (prompts.received(bytes)) {
+        // The client waits for `recorded` before it lets anything run under it.
+        recording.synced().catch((error: unknown) => this.#recordingFailed(error));
+      }
     } catch (error) {
-      this.#recordingFailed(error);
+      if (error instanceof ProtocolError) {
+        this.#log.warn('control.protocol_error', errorFields(error));
+        this.#endNow('client_lost', error.message);
+      } else {
+        this.#recordingFailed(error);
+      }
     }
   }
 
-  #event(event: RecordingEvent): void {
+  #event(from: RecordingEvent): void {
+    const event = this.#options.prompts.stamp(from);
     this.#options.recording.event(event);
     this.#options.index.event(this.id, event);
     if (event.type === 'decision' && event.effect === 'refuse') {

@@ -34,6 +34,7 @@ import { errorFields, type Log } from './log.ts';
 import type { PostgresTarget } from './pg/types.ts';
 import type { SessionIndex } from './session-index.ts';
 import type { SessionNonces } from './session-nonces.ts';
+import { SessionPrompts } from './session-prompts.ts';
 import { authorizeSession, checkSessionRequest } from './session-request.ts';
 import type { TargetCatalogs } from './target-catalogs.ts';
 import type { Targets } from './targets.ts';
@@ -270,6 +271,7 @@ export class Sessions {
       await recording.close({ reason: 'recording_failed' });
       throw error;
     }
+    const prompts = new SessionPrompts();
     const session = new LiveSession({
       id,
       principal,
@@ -280,6 +282,7 @@ export class Sessions {
       onGrantDue: () => access.endDue(),
       temporary: (temporary) => access.find(temporary),
       reason,
+      prompts,
       recording,
       index,
       catalog: this.#options.catalogs.source(postgres),
@@ -289,6 +292,7 @@ export class Sessions {
         session: id,
         principal,
         reason,
+        prompt: () => prompts.current,
         target: postgres,
         policy: this.#options.policy,
         clock,

@@ -185,6 +185,7 @@ export class StatementIndex {
       nullable(decision.verbs[0]),
       nullable(decision.code),
       decision.policyCommit,
+      nullable(decision.prompt),
       this.#touchedId(decision),
       nullable(result?.rows),
       nullable(result?.maskedValues),
@@ -265,8 +266,8 @@ function prepareAll({ database }: IndexStore) {
     session: prepare('SELECT number FROM sessions WHERE id = ?'),
     decision: prepare(
       `INSERT INTO statements (session, stream, statement, at, time_ms, effect, verb, code,
-         policy_commit, touched, rows, masked_values, tag, sql_state)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+         policy_commit, prompt, touched, rows, masked_values, tag, sql_state)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
     ),
     touched: prepare('SELECT id FROM touched WHERE digest = ?'),
     addTouched: prepare('INSERT INTO touched (digest) VALUES (?)'),

@@ -1,23 +1,36 @@
 import { z } from 'zod';
-import { APPROVAL_OUTCOMES, END_REASONS, type EvidenceLine } from './types.ts';
+import { MAX_PROMPT_LINE_BYTES, PromptLineSchema } from './prompt.ts';
+import {
+  APPROVAL_OUTCOMES,
+  type Direction,
+  DOWN,
+  END_REASONS,
+  type EvidenceLine,
+} from './types.ts';
 
-/** The gateway's lines are short; a longer one is not for showing. */
-const MAX_LINE_BYTES = 64 * 1024;
+/** Prompts are the longest; a longer line is not for showing. */
+const MAX_LINE_BYTES = MAX_PROMPT_LINE_BYTES;
 const NEWLINE = 0x0a;
 
 /**
- * Stream 0 as lines, for showing. What cannot be read is left out: the recording has it anyway, and
- * a client may write there what it likes.
+ * One direction of stream 0 as lines, for showing. What cannot be read is left out: the recording
+ * has it anyway, and a client may write there what it likes. So are the gateway's lines where they
+ * come from the client: it must not say that its statement was approved.
  */
 export class EvidenceLines {
+  readonly #direction: Direction;
   #rest = Buffer.alloc(0);
+
+  constructor(direction: Direction = DOWN) {
+    this.#direction = direction;
+  }
 
   push(bytes: Uint8Array): EvidenceLine[] {
     const lines: EvidenceLine[] = [];
     let buffer = Buffer.concat([this.#rest, bytes]);
     for (let end = buffer.indexOf(NEWLINE); end >= 0; end = buffer.indexOf(NEWLINE)) {
       const line = parseLine(buffer.subarray(0, end).toString('utf8'));
-      if (line) {
+      if (line && (line.type === 'prompt') === (this.#direction !== DOWN)) {
         lines.push(line);
       }
       buffer = buffer.subarray(end + 1);
@@ -32,6 +45,7 @@ const text = z.string();
 const maybe = text.optional().transform((value) => value);
 const Line: z.ZodType<EvidenceLine, unknown> = z.discriminatedUnion('type', [
   z.object({ type: z.literal('reason'), text }),
+  PromptLineSchema,
   z.object({
     type: z.literal('denied'),
     stream: z.number(),

@@ -13,7 +13,14 @@ import { readEventsMember } from './events-member.ts';
 import { EvidenceLines } from './evidence-lines.ts';
 import { FormatError } from './format-error.ts';
 import type { Manifest, StreamKind } from './manifest.ts';
-import { CONTROL_STREAM, type Direction, type EvidenceLine, type RecordingEvent } from './types.ts';
+import {
+  CONTROL_STREAM,
+  type Direction,
+  DOWN,
+  type EvidenceLine,
+  type RecordingEvent,
+  UP,
+} from './types.ts';
 
 export interface Piece {
   /** Wall clock of the gateway. */
@@ -110,7 +117,7 @@ class SessionReader {
   }
 
   *timeline(withData: boolean): Generator<TimelineItem> {
-    const lines = [new EvidenceLines(), new EvidenceLines()] as const;
+    const lines = [new EvidenceLines(UP), new EvidenceLines(DOWN)] as const;
     for (const item of this.#records((stream) => withData || stream === CONTROL_STREAM)) {
       if (item.type === 'event') {
         yield item;

@@ -111,8 +111,10 @@ export type RecordingEvent =
       readonly verbs: readonly string[];
       readonly relations: readonly string[];
       readonly columnsMasked: readonly string[];
+      /** What comments of the statement say about where it comes from: claims of the client. */
+      readonly comments?: Readonly<Record<string, string>> | undefined;
       /** Indexes (from 0) of the output columns whose values are masked, for replay. */
-      readonly outputsMasked?: readonly number[];
+      readonly outputsMasked?: readonly number[] | undefined;
       readonly rules: readonly {
         readonly id: string;
         readonly file: string;
@@ -123,6 +125,8 @@ export type RecordingEvent =
       readonly code: string | undefined;
       readonly message: string | undefined;
       readonly policyCommit: string;
+      /** Id of the prompt that was in force: a line of stream 0, and a claim of the client. */
+      readonly prompt?: string;
     }
   | {
       readonly type: 'result';
@@ -194,6 +198,22 @@ export type ApprovalOutcome = (typeof APPROVAL_OUTCOMES)[number];
 /** A message on stream 0: JSON, one line each, agreed by both sides byte for byte. */
 export type EvidenceLine =
   | { readonly type: 'reason'; readonly text: string }
+  /** The only one that comes from the client: recording/prompt.ts. */
+  | {
+      readonly type: 'prompt';
+      /** Once in a session. */
+      readonly id: string;
+      readonly source: string;
+      /** The beginning, where the whole is longer than what is recorded. */
+      readonly text: string;
+      /** UTF-8 bytes of the whole. */
+      readonly bytes: number;
+      /** Of the whole, hex. */
+      readonly sha256: string;
+      /** Wall clock of the client. */
+      readonly sentMs: number;
+      readonly parent?: string | undefined;
+    }
   | {
       readonly type: 'denied';
       readonly stream: number;

@@ -4,12 +4,13 @@
  * (a statement when its answer is complete), `number` and the times say when they began.
  */
 import { HoopError } from '../errors.ts';
+import { isCut, type PromptLine } from '../recording/prompt.ts';
 import type { Direction, EvidenceLine, RecordingEvent } from '../recording/types.ts';
 import { ConnectionDecoder } from './connection-decoder.ts';
 import type { Budget } from './open-statement.ts';
 import { REPLAY_LIMITS, type ReplayLimits } from './replay-limits.ts';
 import { StatementLedger } from './statement-ledger.ts';
-import type { ApprovalStep, Evidence, TimelineEntry } from './timeline.ts';
+import type { ApprovalStep, Evidence, Prompt, TimelineEntry } from './timeline.ts';
 
 /** What a recording holds, in the order in which it was written (`SessionReading.timeline()`). */
 export type RecordedItem =
@@ -60,6 +61,8 @@ class TimelineBuilder {
   readonly #others = new Set<number>();
   #finished: TimelineEntry[] = [];
   #statements = 0;
+  /** Id of the prompt in force. */
+  #prompt: string | undefined;
   /** What both sides have signed as the reason of the end. */
   #announced: { readonly reason: string; readonly message: string } | undefined;
 
@@ -149,6 +152,7 @@ class TimelineBuilder {
         this.#statements += 1;
         return this.#statements;
       },
+      prompt: () => this.#prompt,
       onStartup: (parameters, timeMs) =>
         this.#add({
           type: 'connection.open',
@@ -213,6 +217,11 @@ class TimelineBuilder {
   }
 
   #evidence(line: EvidenceLine, timeMs: number): void {
+    if (line.type === 'prompt') {
+      this.#prompt = line.id;
+      this.#add(promptEntry(line, timeMs));
+      return;
+    }
     if (line.type === 'closing') {
       this.#announced = { reason: line.reason, message: line.message };
     }
@@ -256,7 +265,10 @@ function approvalStep(
   }
 }
 
-function evidence(line: EvidenceLine, timeMs: number): Omit<Evidence, 'statement'> {
+function evidence(
+  line: Exclude<EvidenceLine, { type: 'prompt' }>,
+  timeMs: number,
+): Omit<Evidence, 'statement'> {
   switch (line.type) {
     case 'reason':
       return { ...none, timeMs, kind: 'reason', message: line.text };
@@ -286,6 +298,11 @@ function evidence(line: EvidenceLine, timeMs: number): Omit<Evidence, 'statement
     case 'closing':
       return { ...none, timeMs, kind: 'closing', code: line.reason, message: line.message };
   }
+}
+
+function promptEntry(line: PromptLine, timeMs: number): Prompt {
+  const { type, id, source, text, bytes, sha256, sentMs, parent } = line;
+  return { type, timeMs, id, source, text, bytes, sha256, isCut: isCut(line), sentMs, parent };
 }
 
 function said(line: Extract<EvidenceLine, { type: 'held' | 'decided' }>): string {

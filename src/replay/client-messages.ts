@@ -107,6 +107,7 @@ export class ClientMessages {
       textLength: length,
       parameterTypes,
       fields: undefined,
+      prompt: this.#conversation.options.prompt(),
       decisions: [],
       runs: 0,
       error: undefined,

@@ -17,6 +17,8 @@ export interface ConversationOptions {
   readonly budget: Budget;
   /** The number of the next statement of the session. */
   readonly nextNumber: () => number;
+  /** Id of the prompt in force, by the place in the recording. */
+  readonly prompt: () => string | undefined;
   readonly onStartup: (parameters: ReadonlyMap<string, string>, timeMs: number) => void;
   /** The statement has its place; it goes on changing until `onEnd`. */
   readonly onBegin: (statement: OpenStatement) => void;
@@ -142,6 +144,7 @@ export class Conversation {
     text: { readonly shown: string; readonly length: number },
     { at, timeMs }: Place,
     origin: ConstructorParameters<typeof OpenStatement>[1] = {},
+    prompt: () => string | undefined = this.options.prompt,
   ): OpenStatement {
     const { stream, nextNumber, onBegin } = this.options;
     const statement = new OpenStatement(
@@ -152,6 +155,7 @@ export class Conversation {
         protocol,
         text: text.shown,
         textLength: text.length,
+        prompt: prompt(),
         startMs: timeMs,
       },
       origin,
@@ -177,7 +181,7 @@ export class Conversation {
   showPrepared(prepared: Prepared, outcome: Outcome, timeMs: number | undefined): void {
     const text = { shown: prepared.text, length: prepared.textLength };
     const place = { at: prepared.at, timeMs: prepared.startMs };
-    const statement = this.begin('extended', text, place, { prepared });
+    const statement = this.begin('extended', text, place, { prepared }, () => prepared.prompt);
     statement.error = prepared.error;
     prepared.runs += 1;
     this.finish(statement, outcome, timeMs);

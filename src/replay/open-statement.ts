@@ -34,6 +34,8 @@ export interface Prepared {
   readonly startMs: number;
   readonly text: string;
   readonly textLength: number;
+  /** In force when it came. */
+  readonly prompt: string | undefined;
   parameterTypes: readonly number[];
   /** After Describe of the statement. */
   fields: readonly FieldShape[] | undefined;
@@ -167,6 +169,7 @@ export interface NewStatement {
   readonly protocol: Statement['protocol'];
   readonly text: string;
   readonly textLength: number;
+  readonly prompt: string | undefined;
   readonly startMs: number;
 }
 
@@ -254,6 +257,8 @@ export class OpenStatement {
     return {
       type: 'statement',
       ...this.#new,
+      // The gateway's own word where it has decided about this very run.
+      prompt: own[0] === undefined ? this.#new.prompt : own[0].prompt,
       name: this.prepared?.name ?? '',
       parameters: this.#parameters,
       decisions,

@@ -33,8 +33,9 @@ export class StatementLedger {
 
   decision(event: Extract<RecordingEvent, { type: 'decision' }>): void {
     const { at, effect, verbs, relations, columnsMasked, outputsMasked } = event;
-    const { rules, code, message, policyCommit } = event;
+    const { rules, code, message, policyCommit, statement, comments, prompt } = event;
     const decision: Decision = {
+      statement,
       effect,
       verbs,
       relations,
@@ -44,6 +45,8 @@ export class StatementLedger {
       code,
       message,
       policyCommit,
+      comments,
+      prompt,
     };
     const known = this.#decisions.get(at);
     if (known) {

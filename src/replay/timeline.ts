@@ -17,6 +17,7 @@ export type TimelineEntry =
   | Notice
   | Cancel
   | AccessChange
+  | Prompt
   | Evidence
   | Dispute
   | Unreadable;
@@ -94,6 +95,8 @@ export interface Statement {
   readonly name: string;
   readonly parameters: readonly Parameter[];
   readonly decisions: readonly Decision[];
+  /** Id of the prompt that was in force when the message that began it came; a claim of the client. */
+  readonly prompt: string | undefined;
   /** Empty unless it had to wait for people. */
   readonly approvals: readonly ApprovalStep[];
   readonly results: readonly Result[];
@@ -111,6 +114,8 @@ export interface Parameter {
 }
 
 export interface Decision {
+  /** Counts the statements of the connection from 1, as the gateway decided them. */
+  readonly statement: number;
   /** `approve`: it may run once others have approved it; whether it did is said by its answer. */
   readonly effect: 'allow' | 'approve' | 'refuse' | 'fail';
   readonly verbs: readonly string[];
@@ -127,6 +132,10 @@ export interface Decision {
   readonly code: string | undefined;
   readonly message: string | undefined;
   readonly policyCommit: string;
+  /** What comments of the statement say; claims of the client. */
+  readonly comments: Readonly<Record<string, string>> | undefined;
+  /** Id of the prompt in force; a claim of the client. */
+  readonly prompt: string | undefined;
 }
 
 /** A statement that waits for people, and what became of that; both sides have signed it. */
@@ -224,6 +233,24 @@ interface AccessChange {
   readonly reason: string;
   readonly approvedBy: readonly string[];
   readonly message: string;
+}
+
+/** From here on another prompt is in force. Both sides have signed that the client has said it, no more. */
+export interface Prompt {
+  readonly type: 'prompt';
+  readonly timeMs: number;
+  readonly id: string;
+  readonly source: string;
+  /** The beginning, where the whole is longer than what is recorded. */
+  readonly text: string;
+  /** UTF-8 bytes of the whole. */
+  readonly bytes: number;
+  /** Of the whole, hex. */
+  readonly sha256: string;
+  readonly isCut: boolean;
+  /** By the clock of the client. */
+  readonly sentMs: number;
+  readonly parent: string | undefined;
 }
 
 /** A line of stream 0, which both sides have signed. */

@@ -71,6 +71,20 @@ export const ApprovalEstimateSchema = z.discriminatedUnion('state', [
 ]);
 export type ApprovalEstimate = z.infer<typeof ApprovalEstimateSchema>;
 
+/** Characters of a prompt that an approver sees; the recording has more of it. */
+export const MAX_APPROVAL_PROMPT = 4000;
+
+/** The prompt that was in force when the statement was held. */
+const ApprovalPrompt = z.object({
+  /** In the recording of the session. */
+  id: z.string(),
+  source: z.string(),
+  text: z.string(),
+  /** `text` is the beginning only. */
+  shortened: z.boolean(),
+});
+export type ApprovalPrompt = z.infer<typeof ApprovalPrompt>;
+
 export const StatementPart = z.object({
   session: z.string(),
   stream: z.number(),
@@ -92,6 +106,8 @@ export const StatementPart = z.object({
   /** false: `wait: no`; it failed, and runs when it is sent again. */
   waits: z.boolean(),
   estimate: ApprovalEstimateSchema,
+  /** A claim of the client; absent where none was given. */
+  prompt: ApprovalPrompt.optional(),
 });
 export type StatementPart = z.infer<typeof StatementPart>;
 
@@ -109,8 +125,6 @@ export const Approval = z.object({
   requester: Party,
   /** The named agent that acts for the requester, where one is known. */
   agent: z.string().optional(),
-  /** The prompt in force, where one is known. */
-  prompt: z.string().optional(),
   target: z.string(),
   /** Why the requester says they need it. */
   reason: z.string().optional(),

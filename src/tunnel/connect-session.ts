@@ -14,9 +14,11 @@ import type { OpenGateway } from '../auth/open-gateway.ts';
 import { HoopError } from '../errors.ts';
 import { ClientRecording } from '../recording/client-recording.ts';
 import { EvidenceLines } from '../recording/evidence-lines.ts';
+import type { PromptWords } from '../recording/prompt.ts';
 import { CONTROL_STREAM, type EvidenceLine } from '../recording/types.ts';
 import { Secret } from '../secret.ts';
 import { PATHS, type SessionReply, type ToClient } from './api.ts';
+import { ClientPrompts } from './client-prompts.ts';
 import { ClientStreams } from './client-streams.ts';
 import {
   type ConnectionFacts,
@@ -57,6 +59,8 @@ export interface ConnectSessionOptions {
   readonly open: OpenGateway;
   readonly target: string;
   readonly reason: string | undefined;
+  /** In force from the start. */
+  readonly prompt?: PromptWords | undefined;
   /** TLS on the local port, with a CA of this session; nobody gets in without. */
   readonly tls?: boolean | undefined;
   /** Users of this machine, beside the own one, who may connect. */
@@ -126,6 +130,7 @@ export class ClientSession {
   #caFile: string | undefined;
   #files: ConnectionFiles | undefined;
   #streams: ClientStreams | undefined;
+  #prompts: ClientPrompts | undefined;
   #end: SessionEnd | undefined;
   #closed: Promise<void> | undefined;
 
@@ -204,7 +209,14 @@ export class ClientSession {
       reason: () => (this.#end ? endError(this.#end) : undefined),
     });
     this.#streams = streams;
-    const { listen } = this.#options;
+    this.#prompts = new ClientPrompts({
+      recording,
+      send: (bytes) => this.#control?.sendEvidence(bytes) === true,
+    });
+    const { listen, prompt } = this.#options;
+    if (prompt !== undefined) {
+      await this.setPrompt(prompt, signal);
+    }
     const openTunnel: OpenTunnel = (kind, tunnelSignal) => streams.open(kind, tunnelSignal);
     this.#localPort =
       listen.type === 'attached' ? listen.attach(openTunnel) : this.#openPort(openTunnel);
@@ -236,6 +248,17 @@ export class ClientSession {
   }
 
   /**
+   * Resolves when the gateway has recorded the prompt: what is sent from then on runs under it.
+   * @throws HoopError HOOP_LIMIT, HOOP_SESSION_ENDED
+   */
+  async setPrompt(words: PromptWords, signal: AbortSignal): Promise<void> {
+    if (this.#prompts === undefined) {
+      throw new HoopError('HOOP_SESSION_ENDED', 'the session has not begun');
+    }
+    await this.#prompts.set(words, signal);
+  }
+
+  /**
    * Ends the session in order: no new connections, the gateway says goodbye on the open ones, the
    * last cut is countersigned. The recording is complete on disk afterwards. Idempotent.
    */
@@ -246,6 +269,7 @@ export class ClientSession {
 
   async #close(end: SessionEnd): Promise<void> {
     this.#end ??= end;
+    this.#prompts?.close(end.message);
     try {
       this.#localPort?.stopAccepting();
       const isGatewayThere = end.reason !== 'partition' && this.#control !== undefined;
@@ -272,6 +296,7 @@ export class ClientSession {
     switch (message.type) {
       case 'recorded':
         this.#recording?.recorded(message.streams);
+        this.#prompts?.recorded(message.streams);
         return;
       case 'cutAck':
         this.#recording?.acknowledge(message.ack);
@@ -314,6 +339,7 @@ export class ClientSession {
   #endNow(end: SessionEnd): void {
     this.#end ??= end;
     this.#gatewayClosing.resolve();
+    this.#prompts?.close(end.message);
     if (this.#closed === undefined) {
       this.#ended.resolve(this.#end);
     }

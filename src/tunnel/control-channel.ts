@@ -43,6 +43,15 @@ export class ControlChannel {
     }
   }
 
+  /** Bytes of stream 0, recorded already. @returns false: nothing can be said any more. */
+  sendEvidence(bytes: Uint8Array): boolean {
+    const isOpen = this.#socket.readyState === this.#socket.OPEN;
+    if (isOpen) {
+      this.#socket.send(bytes, { binary: true, compress: false });
+    }
+    return isOpen;
+  }
+
   close(): void {
     this.#over = true;
     this.#silence[Symbol.dispose]();

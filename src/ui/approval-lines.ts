@@ -131,7 +131,7 @@ export function approvalLines(approval: Approval, options: LineOptions, nowMs: n
     ...fact('target', approval.target),
     ...fact('since', since),
     ...fact('reason', approval.reason ?? 'none given'),
-    ...fact('prompt', approval.prompt),
+    ...fact('prompt', promptText(approval.statement?.prompt)),
     ...subjectLines(approval, options, fact),
     ...approval.needs.flatMap((need) =>
       fact(
@@ -147,6 +147,15 @@ export function approvalLines(approval: Approval, options: LineOptions, nowMs: n
     ),
     ...fact('policy', approval.policyCommit.slice(0, 12)),
   ];
+}
+
+/** Not a fact: whoever asks has typed it, or a program of theirs. */
+function promptText(prompt: StatementPart['prompt']): string | undefined {
+  if (prompt === undefined) {
+    return undefined;
+  }
+  const more = prompt.shortened ? ' …' : '';
+  return `${prompt.text.trim().replace(/\s+/g, ' ') || '(empty)'}${more} (as the client says)`;
 }
 
 /** What waits for people whom the gateway has never seen may wait for nobody. */

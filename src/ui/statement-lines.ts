@@ -149,7 +149,9 @@ function visibleResults({ results, error }: Statement): readonly Result[] {
 
 /** Several statements of one Query often have the same decision. */
 function distinct(decisions: readonly Decision[]): Decision[] {
-  const seen = new Map(decisions.map((decision) => [JSON.stringify(decision), decision]));
+  const seen = new Map(
+    decisions.map((decision) => [JSON.stringify({ ...decision, statement: 0 }), decision]),
+  );
   return [...seen.values()];
 }
 
@@ -179,6 +181,10 @@ function decisionLines(
   if (decision.columnsMasked.length > 0) {
     const columns = plain(decision.columnsMasked.join(', '));
     lines.push(...breakLines(columns, options, `${style.yellow('masked')}: `, 8));
+  }
+  const tags = Object.entries(decision.comments ?? {}).map(([key, value]) => `${key}=${value}`);
+  if (tags.length > 0) {
+    lines.push(...breakLines(plain(tags.join(', ')), options, 'says of itself: ', 16));
   }
   return lines;
 }

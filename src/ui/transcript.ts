@@ -1,6 +1,7 @@
 /** A recorded session as plain text, entry by entry: for pipes, files and `--no-tui`. */
 import type { TimelineEntry } from '../replay/timeline.ts';
 import { plain } from './printable.ts';
+import { promptHead, promptLines } from './prompt-lines.ts';
 import {
   answerLines,
   type LineOptions,
@@ -93,6 +94,15 @@ export function transcriptLines(entry: TimelineEntry, options: TranscriptOptions
         entry.forStream === undefined ? 'nothing that runs' : `connection ${entry.forStream}`;
       return [line(`cancel request for ${what}`)];
     }
+    case 'prompt':
+      return [
+        ...prose(promptHead(entry)),
+        ...promptLines(entry, {
+          style,
+          width: options.width === undefined ? undefined : options.width - INDENT.length,
+        }).map((text) => INDENT + text),
+        '',
+      ];
     case 'evidence':
       return isSaidElsewhere(entry) ? [] : prose(`${entry.kind}: ${plain(entry.message)}`);
     case 'dispute':

@@ -207,6 +207,20 @@ test('what a statement touched can be searched by relation, mask and class', () 
   expect({ ...row }).toEqual({ rows: 7, masked_values: 4, tag: 'SELECT 3' });
 });
 
+test('of a prompt the index has the id alone', () => {
+  start();
+  const asked: RecordingEvent = {
+    ...decision(1),
+    type: 'decision',
+    prompt: 'p1',
+  };
+  index.event(ID, asked);
+  index.event(ID, decision(2));
+  index.flush();
+  const rows = store.database.prepare('SELECT prompt FROM statements ORDER BY statement').all();
+  expect(rows.map((row) => row['prompt'])).toEqual(['p1', null]);
+});
+
 test('a result that comes in a later batch than its decision is added to its row', () => {
   start();
   index.event(ID, decision(1));

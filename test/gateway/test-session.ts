@@ -161,6 +161,23 @@ export class TestSession {
     return lines.map((line) => JSON.parse(line));
   }
 
+  /** Bytes on stream 0, as they are. */
+  say(bytes: Uint8Array | string): void {
+    const said = Buffer.from(bytes);
+    this.recording.data(0, 0, said);
+    this.control.send(said, { binary: true });
+  }
+
+  /** Resolves when the gateway has this many bytes of stream 0 on its disk. */
+  async recorded(up: number): Promise<void> {
+    const isRecorded = (message: ToClient): boolean =>
+      message.type === 'recorded' &&
+      message.streams.some((stream) => stream.stream === 0 && stream.up >= up);
+    while (!this.messages.some(isRecorded)) {
+      await once(this.control, 'message');
+    }
+  }
+
   async openStream(stream: number, kind: CarrierKind = 'multiplexed'): Promise<TestStream> {
     const carrier = await openCarrier(this.#bench, this.#client, {
       session: this.id,

@@ -22,7 +22,7 @@ test('An approver is shown statement, parameters, requester, agent, reason, prom
     'who        devin for eve@example.com',
     'target     prod-db',
     'reason     INC-4711',
-    'prompt     remove the test orders',
+    'prompt     remove the test orders (as the client says)',
     '40 s ago, 14 min left',
     'database   shop, as shop_app',
     'inside an open transaction, which holds locks',
@@ -40,9 +40,14 @@ test('An approver is shown statement, parameters, requester, agent, reason, prom
 });
 
 test('Nothing that a requester typed reaches the terminal as a control', () => {
+  const { statement } = heldStatement();
+  if (statement === undefined) throw new Error('no statement');
   const nasty = heldStatement({
     reason: 'a\u001b[31m\r\nrequest    fake',
-    prompt: '\u009b2J',
+    statement: {
+      ...statement,
+      prompt: { id: 'p1', source: 'flag', text: '\u009b2J\r\nwho        fake', shortened: true },
+    },
     target: 'x\u0007',
     requester: { issuer: 'i', sub: 's', name: '\u202eevil' },
     outcome: '\u001b]0;x\u0007',

@@ -10,7 +10,6 @@ export function heldStatement(changes: Partial<Approval> = {}): Approval {
     state: 'waiting',
     requester: { issuer: 'https://idp.example', sub: 'eve', name: 'eve@example.com' },
     agent: 'devin',
-    prompt: 'remove the test orders',
     target: 'prod-db',
     reason: 'INC-4711',
     createdAt: '2026-03-01T11:59:20Z',
@@ -46,13 +45,14 @@ export function heldStatement(changes: Partial<Approval> = {}): Approval {
       inTransaction: true,
       waits: true,
       estimate: { state: 'known', rows: 1, plan: 'Delete on orders' },
+      prompt: { id: 'p1', source: 'flag', text: 'remove the test orders', shortened: false },
     },
     ...changes,
   };
 }
 
 export function accessRequest(changes: Partial<Approval> = {}): Approval {
-  const { statement: _, agent: __, prompt: ___, ...rest } = heldStatement();
+  const { statement: _, agent: __, ...rest } = heldStatement();
   return {
     ...rest,
     id: '2222mq9xw2c4',

@@ -1,11 +1,17 @@
 /** A request as the API shows it to one person. */
 import type { Principal } from '../../policy/types.ts';
-import { AccessPart, type Approval, StatementPart } from '../../tunnel/approvals-api.ts';
+import {
+  AccessPart,
+  type Approval,
+  type ApprovalPrompt,
+  StatementPart,
+} from '../../tunnel/approvals-api.ts';
 import type { ApprovalRecord } from './approval-record.ts';
 import type { Approvals } from './approvals.ts';
 
 /** Characters of a statement that a list shows. */
 const MAX_LISTED_TEXT = 2000;
+const MAX_LISTED_PROMPT = 200;
 
 export function approvalView(
   approvals: Approvals,
@@ -50,14 +56,20 @@ export function approvalView(
 }
 
 function shortened(statement: StatementPart): StatementPart {
-  const { text, parameters } = statement;
-  if (text.length <= MAX_LISTED_TEXT && parameters.length === 0) return statement;
+  const { text, parameters, prompt } = statement;
+  const listed = prompt === undefined ? statement : { ...statement, prompt: shortPrompt(prompt) };
+  if (text.length <= MAX_LISTED_TEXT && parameters.length === 0) return listed;
   return {
-    ...statement,
+    ...listed,
     text: text.slice(0, MAX_LISTED_TEXT),
     parameters: [],
     shortened: true,
   };
+}
+
+function shortPrompt(prompt: ApprovalPrompt): ApprovalPrompt {
+  const text = prompt.text.slice(0, MAX_LISTED_PROMPT).toWellFormed();
+  return { ...prompt, text, shortened: prompt.shortened || prompt.text.length > MAX_LISTED_PROMPT };
 }
 
 function time(ms: number): string {

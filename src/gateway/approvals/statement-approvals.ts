@@ -3,7 +3,13 @@ import { createHash } from 'node:crypto';
 import { SESSION_TEMP } from '../../policy/sql/statement-facts.ts';
 import type { CatalogRelation, StatementAnalysis } from '../../policy/sql/types.ts';
 import type { Principal } from '../../policy/types.ts';
-import type { ApprovalEstimate, StatementPart } from '../../tunnel/approvals-api.ts';
+import { isCut, type PromptLine } from '../../recording/prompt.ts';
+import {
+  type ApprovalEstimate,
+  type ApprovalPrompt,
+  MAX_APPROVAL_PROMPT,
+  type StatementPart,
+} from '../../tunnel/approvals-api.ts';
 import { approvalTerms } from '../pg/approval-terms.ts';
 import type {
   ApprovalAsk,
@@ -24,6 +30,8 @@ export interface StatementApprovalsOptions {
   readonly principal: Principal;
   /** Reason of the session. */
   readonly reason: string | undefined;
+  /** The prompt in force. */
+  readonly prompt: () => PromptLine | undefined;
   readonly target: PostgresTarget;
   readonly policy: PolicyView;
   /** Wall clock, ms. */
@@ -103,10 +111,11 @@ function create(
 }
 
 function statementPart(
-  { session, target }: StatementApprovalsOptions,
+  { session, target, prompt }: StatementApprovalsOptions,
   ask: ApprovalAsk,
   waits: boolean,
 ): StatementPart {
+  const inForce = prompt();
   const { stream, at, text, prepared, parameters, analyses, role, inTransaction } = ask;
   return {
     session,
@@ -127,7 +136,15 @@ function statementPart(
     inTransaction,
     waits,
     estimate: { state: 'pending' },
+    ...(inForce === undefined ? {} : { prompt: shownPrompt(inForce) }),
   };
+}
+
+/** Not bound to: people say it anew, in other words, when they send a statement again. */
+function shownPrompt(prompt: PromptLine): ApprovalPrompt {
+  const { id, source } = prompt;
+  const text = prompt.text.slice(0, MAX_APPROVAL_PROMPT).toWellFormed();
+  return { id, source, text, shortened: text.length < prompt.text.length || isCut(prompt) };
 }
 
 /**

@@ -22,7 +22,7 @@ import { PassingMessages } from './passing-messages.ts';
 import { PortalSide } from './portal-side.ts';
 import { Refusals } from './refusals.ts';
 import { startRun } from './run.ts';
-import { checkText, knownStatements } from './statement-text.ts';
+import { type CheckedText, checkText, knownStatements } from './statement-text.ts';
 import type { StreamState } from './stream-state.ts';
 
 /**
@@ -172,7 +172,7 @@ export class ClientSide {
       case 'refused':
       case 'cancelled':
       case 'aborted': {
-        const denial = this.#refusals.denial(at, decided);
+        const denial = this.#refusals.denial(at, decided, textOf(checked));
         const entry = {
           kind: 'query',
           origin: 'client',
@@ -186,7 +186,7 @@ export class ClientSide {
         return;
       }
       default: {
-        const text = checked.type === 'refused' ? '' : checked.text;
+        const text = textOf(checked);
         const known = knownStatements({ state, decided, text, at, parameterTypes: [] });
         const grant = state.options.grant();
         const runs = known.map((statement) => startRun(statement, at, grant));
@@ -205,7 +205,7 @@ export class ClientSide {
     const request = { text, parameterTypes: [] };
     let decided: Decided = await this.#decider.decide(request);
     if (decided.type !== 'allowed' || !needsApproval(decided)) return decided;
-    const first = this.#state.story.allowed(at, decided.statements);
+    const first = this.#state.story.allowed(at, decided.statements, text);
     const outcome = await this.#holds.pass({
       at,
       text,
@@ -251,7 +251,7 @@ export class ClientSide {
       case 'refused':
       case 'cancelled':
       case 'aborted': {
-        const denial = this.#refusals.denial(at, decided);
+        const denial = this.#refusals.denial(at, decided, textOf(checked));
         state.send(deniedParse(denial, name, state.codec), {
           ...base,
           statement: undefined,
@@ -261,7 +261,7 @@ export class ClientSide {
         return;
       }
       default: {
-        const text = checked.type === 'refused' ? '' : checked.text;
+        const text = textOf(checked);
         const [statement] = knownStatements({ state, decided, text, at, parameterTypes });
         const entry = { ...base, statement };
         state.send(bytes, entry);
@@ -309,4 +309,8 @@ export class ClientSide {
     const denial = this.#refusals.functionCall(at);
     state.send(deniedQuery(denial), { ...entry, kind: 'function-call', denial });
   }
+}
+
+function textOf(checked: CheckedText): string {
+  return checked.type === 'refused' ? '' : checked.text;
 }

@@ -150,7 +150,7 @@ export class PortalSide {
       case 'refused again':
         return undefined;
       default:
-        this.deny(this.#refusals.denial(at, outcome));
+        this.deny(this.#refusals.denial(at, outcome, statement.source));
         return undefined;
     }
   }
@@ -203,7 +203,7 @@ export class PortalSide {
       case 'refused':
       case 'cancelled':
       case 'aborted':
-        this.deny(this.#refusals.denial(at, decided));
+        this.deny(this.#refusals.denial(at, decided, text));
         return undefined;
       default: {
         const [known] = knownStatements({ state, decided, text, at, parameterTypes });

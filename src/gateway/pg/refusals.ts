@@ -25,10 +25,15 @@ export class Refusals {
     this.#state = state;
   }
 
-  denial(at: number, decided: Decided & { type: 'refused' | 'aborted' | 'cancelled' }): Denial {
+  /** @param text of the statement, for what its comments say; empty where it is not at hand. */
+  denial(
+    at: number,
+    decided: Decided & { type: 'refused' | 'aborted' | 'cancelled' },
+    text = '',
+  ): Denial {
     if (decided.type === 'aborted') return this.native(ABORTED);
     if (decided.type === 'cancelled') return this.native(CANCELLED);
-    this.#state.story.refused(at, decided.verdict);
+    this.#state.story.refused(at, decided.verdict, text);
     return this.#create(decided.verdict.refusal);
   }
 

@@ -6,6 +6,7 @@ import { UndecodableText } from '../../protocol/pg/malformed-message.ts';
 import { type Decided, refusedVerdict } from './decide.ts';
 import type { KnownStatement } from './known-statement.ts';
 import type { StreamState } from './stream-state.ts';
+import { sliceOf } from './stream-story.ts';
 
 export type CheckedText =
   | { readonly type: 'text'; readonly text: string }
@@ -63,7 +64,9 @@ export function knownStatements(request: {
   const numbered = decided.type === 'allowed' ? decided.first : undefined;
   const first =
     numbered ??
-    (decided.type === 'opaque' ? state.story.opaque(at) : state.story.allowed(at, statements));
+    (decided.type === 'opaque'
+      ? state.story.opaque(at, text)
+      : state.story.allowed(at, statements, text));
   const common = {
     source: text,
     parameterTypes,
@@ -86,15 +89,10 @@ export function knownStatements(request: {
     usesNames: names.wereUsed,
     executes: names.found.get(allowed.analysis.protocol.execute ?? ''),
     number: first + index,
-    text: statements.length === 1 ? text : slice(text, allowed.analysis),
+    text: statements.length === 1 ? text : sliceOf(text, allowed.analysis),
     basis,
     allowed,
   }));
-}
-
-/** Positions of the parser count bytes of UTF-8. */
-function slice(text: string, { start, end }: { start: number; end: number }): string {
-  return Buffer.from(text).subarray(start, end).toString();
 }
 
 function refused(refusal: Refusal): CheckedText {

@@ -5,6 +5,7 @@ import { builtin } from '../../policy/sql/guards.ts';
 import type { AllowedStatement, StatementAnalysis, Verdict } from '../../policy/sql/types.ts';
 import type { Refusal, RuleRef } from '../../policy/types.ts';
 import type { ApprovalOutcome, EvidenceLine, RecordingEvent } from '../../recording/types.ts';
+import { commentTags } from './comment-tags.ts';
 import type { Run } from './run.ts';
 import type {
   ApprovalStanding,
@@ -54,10 +55,13 @@ export class StreamStory {
   }
 
   /** One event per statement of the text. @returns the number of the first. */
-  allowed(at: number, statements: readonly AllowedStatement[]): number {
+  allowed(at: number, statements: readonly AllowedStatement[], text: string): number {
     const first = this.#numbers + 1;
-    if (statements.length === 0) this.#decision(at, factsOf({ rules: [] }));
-    for (const statement of statements) this.#decision(at, knownFacts(statement));
+    if (statements.length === 0) this.#decision(at, factsOf({ rules: [] }), text);
+    for (const statement of statements) {
+      const own = statements.length === 1 ? text : sliceOf(text, statement.analysis);
+      this.#decision(at, knownFacts(statement), own);
+    }
     return first;
   }
 
@@ -107,17 +111,17 @@ export class StreamStory {
   }
 
   /** Let through without a look, by a passthrough grant. @returns its number. */
-  opaque(at: number): number {
+  opaque(at: number, text = ''): number {
     const first = this.#numbers + 1;
-    this.#decision(at, factsOf({ rules: [builtin('passthrough')] }));
+    this.#decision(at, factsOf({ rules: [builtin('passthrough')] }), text);
     return first;
   }
 
-  refused(at: number, verdict: Verdict & { effect: 'refuse' }): void {
+  refused(at: number, verdict: Verdict & { effect: 'refuse' }, text: string): void {
     const { refusal } = verdict;
     const rules = refusal.rule === undefined ? [] : [refusal.rule];
     const analysis = verdict.analysis[verdict.statement];
-    this.#decision(at, factsOf({ analysis, rules }), refusal);
+    this.#decision(at, factsOf({ analysis, rules }), text, refusal);
     if (isMistake(refusal)) return;
     this.#denied += 1;
     this.#evidence(at, refusal);
@@ -127,7 +131,7 @@ export class StreamStory {
   withheld(run: Run, refusal: Refusal): void {
     const rules = refusal.rule === undefined ? [] : [refusal.rule];
     const analysis = run.statement.allowed?.analysis;
-    this.#decision(run.at, factsOf({ analysis, rules }), refusal);
+    this.#decision(run.at, factsOf({ analysis, rules }), run.statement.text, refusal);
     this.#denied += 1;
     this.#evidence(run.at, refusal);
   }
@@ -174,15 +178,17 @@ export class StreamStory {
     };
   }
 
-  #decision(at: number, facts: DecisionFacts, refusal?: Refusal): void {
+  #decision(at: number, facts: DecisionFacts, text: string, refusal?: Refusal): void {
     const { columnsMasked, outputsMasked, relations, rules, verbs, needsApproval } = facts;
     const unrefused = needsApproval ? 'approve' : 'allow';
+    const comments = commentTags(text);
     this.#numbers += 1;
     this.#write({
       // In this order their canonical form is written fastest.
       at,
       code: refusal?.code,
       columnsMasked,
+      comments,
       effect: refusal === undefined ? unrefused : isMistake(refusal) ? 'fail' : 'refuse',
       message: refusal?.message,
       outputsMasked,
@@ -259,6 +265,14 @@ function factsOf(decided: {
     ),
     verbs: analysis?.verbs ?? [],
   };
+}
+
+/** Positions of the parser count bytes of UTF-8. */
+export function sliceOf(
+  text: string,
+  { start, end }: { readonly start: number; readonly end: number },
+): string {
+  return Buffer.from(text).subarray(start, end).toString();
 }
 
 function columnName(column: { schema: string; name: string; column: string }): string {

@@ -138,6 +138,7 @@ async function bench(grant: () => Grant): Promise<Bench & AsyncDisposable> {
       estimates,
       session: 'session-1',
       principal: erin,
+      prompt: () => undefined,
       reason: 'ticket 7',
       target: target(),
       policy: inForce,

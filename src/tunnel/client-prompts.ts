@@ -1,0 +1,119 @@
+/**
+ * The prompts of one session, the client's end: a line each on stream 0, in our own recording before
+ * it leaves. Whoever sets one waits until the gateway has it on its disk, and so in force: a
+ * statement goes another way through the tunnel and could overtake it.
+ */
+import { HoopError } from '../errors.ts';
+import type { ClientRecording } from '../recording/client-recording.ts';
+import {
+  EVIDENCE_MESSAGE_BYTES,
+  MAX_CLIENT_EVIDENCE_BYTES,
+  type PromptLine,
+  type PromptWords,
+  promptLine,
+} from '../recording/prompt.ts';
+import { CONTROL_STREAM, UP } from '../recording/types.ts';
+
+/** From here on prompts are recorded without their text; thousands of these still fit. */
+const TEXT_BUDGET_BYTES = MAX_CLIENT_EVIDENCE_BYTES / 2;
+
+export interface ClientPromptsOptions {
+  readonly recording: Pick<ClientRecording, 'data' | 'flush'>;
+  /** One binary message on the control channel. @returns false: nothing can be said any more. */
+  readonly send: (bytes: Uint8Array) => boolean;
+}
+
+interface Sent {
+  /** Offset in the up stream of stream 0 behind its line. */
+  readonly end: number;
+  readonly recorded: PromiseWithResolvers<void>;
+}
+
+export class ClientPrompts {
+  readonly #options: ClientPromptsOptions;
+  readonly #sent = new Map<string, Sent>();
+  /** Bytes of stream 0 that were sent. */
+  #up = 0;
+  #spent = 0;
+  #ended: HoopError | undefined;
+
+  constructor(options: ClientPromptsOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * A prompt that was set before is not sent again: an id is good once.
+   * @throws HoopError HOOP_LIMIT, HOOP_SESSION_ENDED
+   */
+  async set(words: PromptWords, signal: AbortSignal): Promise<void> {
+    const sent = this.#sent.get(words.id) ?? this.#send(words);
+    signal.throwIfAborted();
+    const { promise, reject } = Promise.withResolvers<void>();
+    const abort = (): void => reject(signal.reason);
+    signal.addEventListener('abort', abort, { once: true });
+    try {
+      await Promise.race([sent.recorded.promise, promise]);
+    } finally {
+      signal.removeEventListener('abort', abort);
+    }
+  }
+
+  /** The gateway has these up bytes on its disk. */
+  recorded(streams: readonly { readonly stream: number; readonly up: number }[]): void {
+    const up = streams.find(({ stream }) => stream === CONTROL_STREAM)?.up;
+    for (const { end, recorded } of up === undefined ? [] : this.#sent.values()) {
+      if (up !== undefined && end <= up) {
+        recorded.resolve();
+      }
+    }
+  }
+
+  /** Nothing is recorded any more. */
+  close(why: string): void {
+    this.#ended ??= new HoopError('HOOP_SESSION_ENDED', why);
+    for (const { recorded } of this.#sent.values()) {
+      recorded.reject(this.#ended);
+    }
+  }
+
+  #send(words: PromptWords): Sent {
+    if (this.#ended !== undefined) {
+      throw this.#ended;
+    }
+    const bytes = this.#line(words);
+    const { recording, send } = this.#options;
+    recording.data(CONTROL_STREAM, UP, bytes);
+    recording.flush();
+    this.#up += bytes.length;
+    this.#spent += EVIDENCE_MESSAGE_BYTES + bytes.length;
+    const sent: Sent = { end: this.#up, recorded: Promise.withResolvers() };
+    // Who waits gets the rejection; nobody may be waiting any more.
+    sent.recorded.promise.catch(() => undefined);
+    this.#sent.set(words.id, sent);
+    if (!send(bytes)) {
+      sent.recorded.reject(
+        new HoopError('HOOP_SESSION_ENDED', 'the connection to the gateway was lost'),
+      );
+    }
+    return sent;
+  }
+
+  #line(words: PromptWords): Buffer {
+    const whole = encode(promptLine(words));
+    if (this.#spent + whole.length <= TEXT_BUDGET_BYTES) {
+      return whole;
+    }
+    const bare = encode(promptLine(words, 0));
+    if (this.#spent + EVIDENCE_MESSAGE_BYTES + bare.length > MAX_CLIENT_EVIDENCE_BYTES) {
+      throw new HoopError('HOOP_LIMIT', 'the session has recorded as many prompts as it can', {
+        detail: `Prompts take up to ${MAX_CLIENT_EVIDENCE_BYTES >> 20} MiB of a session's recording.`,
+        hint: 'End the session and open another one.',
+      });
+    }
+    return bare;
+  }
+}
+
+function encode(line: PromptLine): Buffer {
+  return Buffer.from(`${JSON.stringify(line)}\n`);
+}

@@ -1,0 +1,23 @@
+/** A recorded prompt as lines of text. It is a claim, and always shown as one. */
+import type { Prompt } from '../replay/timeline.ts';
+import { plain, plainLines } from './printable.ts';
+import type { LineOptions } from './statement-lines.ts';
+import { wrap } from './text-width.ts';
+import { byteCount } from './times.ts';
+
+/** E.g. `prompt p3 from hook:claude-code, as the client says`. */
+export function promptHead({ id, source, parent }: Prompt): string {
+  const under = parent === undefined ? '' : `, under ${plain(parent)}`;
+  return `prompt ${plain(id)} from ${plain(source)}${under}, as the client says`;
+}
+
+export function promptLines(prompt: Prompt, { style, width }: LineOptions): string[] {
+  const text = plainLines(prompt.text.trimEnd()) || '(empty)';
+  const lines = text
+    .split('\n')
+    .flatMap((line) => (width === undefined ? [line] : wrap(line, width)));
+  const { isCut, bytes, sha256 } = prompt;
+  const kept = Buffer.byteLength(prompt.text);
+  const missing = `… the whole has ${byteCount(bytes)}, of which ${byteCount(kept)} are recorded; SHA-256 ${sha256}`;
+  return [...lines, ...(isCut ? [style.dim(missing)] : [])];
+}
