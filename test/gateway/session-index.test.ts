@@ -70,7 +70,7 @@ function decision(
   statement: number,
   effect: 'allow' | 'refuse' | 'fail' = 'allow',
   relation = 'public.customers',
-): RecordingEvent {
+): Extract<RecordingEvent, { type: 'decision' }> {
   return {
     type: 'decision',
     stream: 1,
@@ -209,12 +209,7 @@ test('what a statement touched can be searched by relation, mask and class', () 
 
 test('of a prompt the index has the id alone', () => {
   start();
-  const asked: RecordingEvent = {
-    ...decision(1),
-    type: 'decision',
-    prompt: 'p1',
-  };
-  index.event(ID, asked);
+  index.event(ID, { ...decision(1), prompt: 'p1' });
   index.event(ID, decision(2));
   index.flush();
   const rows = store.database.prepare('SELECT prompt FROM statements ORDER BY statement').all();
