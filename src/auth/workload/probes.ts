@@ -3,8 +3,10 @@
  * it, so that a test can give it another file system or another metadata address.
  */
 import { execFile } from 'node:child_process';
-import { open } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { access, lstat, open } from 'node:fs/promises';
 import { join } from 'node:path';
+import { Agent, fetch as fetchWith } from 'undici';
 import { HoopError } from '../../errors.ts';
 
 /** A metadata service is on the same host: whoever has not answered by now is not there. */
@@ -19,6 +21,8 @@ export interface HttpRequest {
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string;
   readonly timeoutMs?: number;
+  /** Past every proxy: a metadata service is on this host, and a proxy would see its answer. */
+  readonly direct?: boolean;
 }
 
 export interface HttpAnswer {
@@ -35,6 +39,13 @@ export interface ProgramRun {
 export interface Probes {
   /** @returns undefined when there is no such file, or it may not be read. @throws HoopError HOOP_TOO_LARGE */
   readText(path: string): Promise<string | undefined>;
+  /** Whether there is such a file; it may still be unreadable. */
+  exists(path: string): Promise<boolean>;
+  /**
+   * As `readText`, for a file whose content we act as: only from root or from ourselves.
+   * @throws HoopError HOOP_LOCAL_STATE when somebody else could have put it there
+   */
+  readToken(path: string): Promise<string | undefined>;
   /** A field of /sys/class/dmi/id, trimmed: `product_name`, `sys_vendor`, `board_vendor`. */
   dmi(field: string): Promise<string | undefined>;
   /**
@@ -42,6 +53,8 @@ export interface Probes {
    * @throws HoopError HOOP_UNREACHABLE, HOOP_TOO_LARGE
    */
   http(url: string, request: HttpRequest, signal: AbortSignal): Promise<HttpAnswer>;
+  /** As `http`. @returns undefined when nothing answers in time, or nothing that makes sense */
+  tryHttp(url: string, request: HttpRequest, signal: AbortSignal): Promise<HttpAnswer | undefined>;
   /**
    * Runs a program of the platform with our environment; stderr is thrown away.
    * @returns undefined when there is no such program
@@ -65,17 +78,33 @@ export function createProbes({ env, root = '/' }: ProbesOptions): Probes {
   const readText = (path: string): Promise<string | undefined> => readBounded(join(root, path));
   return {
     readText,
+    exists: (path) => exists(join(root, path)),
+    readToken: (path) => readBounded(join(root, path), { onlyOurs: true }),
     dmi: async (field) => (await readText(`/sys/class/dmi/id/${field}`))?.trim(),
     http: sendBounded,
+    tryHttp,
     run: (program, args, signal) => runProgram(program, args, env, signal),
     now: Date.now,
   };
 }
 
-async function readBounded(path: string): Promise<string | undefined> {
+async function exists(path: string): Promise<boolean> {
+  try {
+    await access(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function readBounded(path: string, { onlyOurs = false } = {}): Promise<string | undefined> {
   let handle: Awaited<ReturnType<typeof open>>;
   try {
-    handle = await open(path);
+    if (onlyOurs) {
+      checkOwner(path, await lstat(path));
+    }
+    // Else opening a pipe would wait for whoever writes to it.
+    handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (error) {
     if (isErrno(error, ['ENOENT', 'ENOTDIR', 'EACCES', 'EPERM', 'ENXIO'])) {
       return undefined;
@@ -83,6 +112,10 @@ async function readBounded(path: string): Promise<string | undefined> {
     throw error;
   }
   try {
+    if (onlyOurs) {
+      // What is open now: the name may have been pointed elsewhere since.
+      checkOwner(path, await handle.stat());
+    }
     // Not `readFile`: a pipe or a device would never end.
     const buffer = Buffer.alloc(MAX_TEXT_BYTES + 1);
     const { bytesRead } = await handle.read(buffer, 0, buffer.length, 0);
@@ -100,20 +133,57 @@ async function readBounded(path: string): Promise<string | undefined> {
   }
 }
 
+/**
+ * A link may be followed, as Kubernetes needs it, when root or we have made it.
+ * @throws HoopError HOOP_LOCAL_STATE
+ */
+function checkOwner(path: string, { mode, uid }: { mode: number; uid: number }): void {
+  const ours = process.getuid?.();
+  if (ours === undefined) {
+    // Windows, where neither means anything.
+    return;
+  }
+  const isLink = (mode & constants.S_IFMT) === constants.S_IFLNK;
+  const isOpen = !isLink && (mode & 0o002) !== 0;
+  if ((uid !== 0 && uid !== ours) || isOpen) {
+    throw new HoopError('HOOP_LOCAL_STATE', `the token file "${path}" is not ours`, {
+      detail: isOpen ? 'Everybody may write to it.' : 'It belongs to another user.',
+      hint: 'Whoever can change it decides whom this process acts as; give it to root or to this user.',
+    });
+  }
+}
+
+async function tryHttp(
+  url: string,
+  request: HttpRequest,
+  signal: AbortSignal,
+): Promise<HttpAnswer | undefined> {
+  try {
+    return await sendBounded(url, request, signal);
+  } catch (error) {
+    if (error instanceof HoopError && !signal.aborted) {
+      return undefined;
+    }
+    throw error;
+  }
+}
+
 async function sendBounded(
   url: string,
   request: HttpRequest,
   signal: AbortSignal,
 ): Promise<HttpAnswer> {
   const timeout = AbortSignal.timeout(request.timeoutMs ?? TOKEN_TIMEOUT_MS);
+  const direct = request.direct === true ? new Agent() : undefined;
   try {
-    const response = await fetch(url, {
+    const response = await fetchWith(url, {
       method: request.method ?? 'GET',
       headers: { ...request.headers },
       ...(request.body === undefined ? {} : { body: request.body }),
       // A token or a secret of the platform goes where it was meant to go and nowhere else.
       redirect: 'error',
       signal: AbortSignal.any([signal, timeout]),
+      ...(direct === undefined ? {} : { dispatcher: direct }),
     });
     return {
       status: response.status,
@@ -133,6 +203,8 @@ async function sendBounded(
         : undefined,
       cause,
     });
+  } finally {
+    await direct?.destroy();
   }
 }
 
@@ -159,7 +231,14 @@ function runProgram(
     const child = execFile(
       program,
       [...args],
-      { env: { ...env }, timeout: TOKEN_TIMEOUT_MS, maxBuffer: MAX_TEXT_BYTES, signal },
+      // SIGKILL: a program that does not listen would keep us waiting.
+      {
+        env: { ...env },
+        timeout: TOKEN_TIMEOUT_MS,
+        killSignal: 'SIGKILL',
+        maxBuffer: MAX_TEXT_BYTES,
+        signal,
+      },
       (error, stdout) => {
         if (signal.aborted) {
           reject(signal.reason);

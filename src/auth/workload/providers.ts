@@ -1,4 +1,14 @@
+import { aks } from './aks.ts';
+import { aws } from './aws.ts';
+import { azureAppService } from './azure-app-service.ts';
+import { azureVm } from './azure-vm.ts';
+import { buildkite } from './buildkite.ts';
+import { circleci } from './circleci.ts';
+import { devin } from './devin.ts';
+import { gcp } from './gcp.ts';
 import { github } from './github.ts';
+import { kubernetes } from './kubernetes.ts';
+import { spiffe } from './spiffe.ts';
 import type { WorkloadProvider } from './workload-provider.ts';
 
 /**
@@ -6,4 +16,16 @@ import type { WorkloadProvider } from './workload-provider.ts';
  * whose job it is, then the platform that its machine belongs to (a CI job in a Kubernetes pod on
  * a cloud machine is the job first).
  */
-export const WORKLOAD_PROVIDERS: readonly WorkloadProvider[] = [github];
+export const WORKLOAD_PROVIDERS: readonly WorkloadProvider[] = [
+  github,
+  circleci,
+  buildkite,
+  devin,
+  spiffe,
+  kubernetes,
+  aks,
+  azureAppService,
+  aws,
+  gcp,
+  azureVm,
+];
