@@ -221,13 +221,20 @@ async function readBody(response: Response): Promise<string> {
   return Buffer.concat(chunks).toString('utf8');
 }
 
-function runProgram(
+async function runProgram(
   program: string,
   args: readonly string[],
   env: Readonly<Record<string, string | undefined>>,
   signal: AbortSignal,
 ): Promise<ProgramRun | undefined> {
+  signal.throwIfAborted();
   return new Promise((resolve, reject) => {
+    // Not execFile's own: that sends SIGTERM, and waits for children that still hold its output.
+    const end = (): void => {
+      child.stdout?.destroy();
+      child.stderr?.destroy();
+      child.kill('SIGKILL');
+    };
     const child = execFile(
       program,
       [...args],
@@ -237,9 +244,9 @@ function runProgram(
         timeout: TOKEN_TIMEOUT_MS,
         killSignal: 'SIGKILL',
         maxBuffer: MAX_TEXT_BYTES,
-        signal,
       },
       (error, stdout) => {
+        signal.removeEventListener('abort', end);
         if (signal.aborted) {
           reject(signal.reason);
         } else if (isErrno(error, ['ENOENT', 'EACCES', 'ENOTDIR'])) {
@@ -250,6 +257,7 @@ function runProgram(
         }
       },
     );
+    signal.addEventListener('abort', end, { once: true });
     child.stdin?.end();
   });
 }

@@ -1,8 +1,12 @@
+import { execFileSync } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { circleci } from '../../../src/auth/workload/circleci.ts';
 import { TestIssuer } from '../../gateway/identity/test-issuer.ts';
 import { detect, found } from './test-platform.ts';
 import { type TestProgram, writeProgram } from './test-program.ts';
+import { TestRoot } from './test-root.ts';
 
 const AUDIENCE = 'https://gw.example.com/workload';
 const ORGANISATION = '6c5f7e2a-0000-4000-8000-000000000001';
@@ -10,6 +14,7 @@ const signal = AbortSignal.timeout(60_000);
 
 let issuer: TestIssuer;
 let program: TestProgram;
+let root: TestRoot;
 let env: Record<string, string>;
 beforeAll(async () => {
   issuer = await TestIssuer.start();
@@ -18,6 +23,7 @@ afterAll(async () => {
   await issuer[Symbol.asyncDispose]();
 });
 beforeEach(async () => {
+  root = new TestRoot();
   const token = await issuer.mint({
     iss: `https://oidc.circleci.com/org/${ORGANISATION}`,
     aud: AUDIENCE,
@@ -31,7 +37,10 @@ beforeEach(async () => {
   );
   env = { CIRCLECI: 'true', CIRCLE_WORKFLOW_JOB_ID: 'job-1', PATH: program.path };
 });
-afterEach(() => program[Symbol.dispose]());
+afterEach(() => {
+  program[Symbol.dispose]();
+  root[Symbol.dispose]();
+});
 
 describe('CircleCI', () => {
   test('gives a token for the audience that is asked for', async () => {
@@ -98,13 +107,20 @@ describe('CircleCI', () => {
     expect(JSON.stringify([error.message, error.detail, error.hint])).not.toContain('eyJ');
   });
 
-  test('a program that never ends and heeds no signal is left when the command ends', async () => {
-    program.become(`process.on('SIGTERM', () => {}); setInterval(() => {}, 1000);`);
+  test('a program that never ends and heeds no signal ends with the command', async () => {
+    const started = join(root.path, 'started');
+    execFileSync('mkfifo', [started]);
+    program.become(`
+      process.on('SIGTERM', () => {});
+      setInterval(() => {}, 1000);
+      require('node:fs').writeFileSync(${JSON.stringify(started)}, String(process.pid));`);
     const workload = await found(circleci, env);
     const controller = new AbortController();
     const fetched = workload.fetchToken(AUDIENCE, controller.signal);
+    const pid = Number(await readFile(started, 'utf8'));
     controller.abort(new Error('enough'));
     await expect(fetched).rejects.toThrow('enough');
+    expect(() => process.kill(pid, 0)).toThrow('ESRCH');
   });
 
   test('has another scope in another job', async () => {
