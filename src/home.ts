@@ -14,7 +14,12 @@ export interface Home {
   readonly state: string;
   /** Sockets and per-session files; emptied by the sessions themselves. */
   readonly runtime: string;
+  /** Id of the run that this program is part of, whose login it has. */
+  readonly run?: string;
 }
+
+/** In `HOOP_RUN_DIR`: where the run keeps its login. */
+export const RUN_FILE = 'run.json';
 
 export interface ClientConfig {
   readonly gateway?: string;
@@ -24,12 +29,20 @@ export interface ClientConfig {
   readonly tokenStore?: 'keychain' | 'file';
   /** What every `hoop run --fence` allows, hides, shows and lets be written. */
   readonly fence?: Readonly<Partial<Record<FenceKey, readonly string[]>>>;
+  /** What `hoop run` passes on or takes away beside its own list: names, or `NAME*`. */
+  readonly keepEnv?: readonly string[];
+  readonly dropEnv?: readonly string[];
 }
 
 const FENCE_KEYS = ['allow', 'hide', 'show', 'write'] as const;
 type FenceKey = (typeof FENCE_KEYS)[number];
 
+/** @throws HoopError HOOP_NOT_LOGGED_IN inside a run that has ended */
 export function locateHome(env: NodeJS.ProcessEnv): Home {
+  const run = env['HOOP_RUN_DIR'];
+  if (run) {
+    return homeOfRun(resolve(run));
+  }
   const home = env['HOOP_HOME'];
   if (home) {
     // Absolute, because it goes on to child processes, in PGPASSFILE for one.
@@ -43,6 +56,32 @@ export function locateHome(env: NodeJS.ProcessEnv): Home {
       ? join(env['XDG_RUNTIME_DIR'], 'hoop')
       : join(tmpdir(), `hoop-${userInfo().uid}`),
   };
+}
+
+/** Inside a run its login counts, and nobody's else: also not when the run has ended. */
+function homeOfRun(directory: string): Home {
+  let value: unknown;
+  try {
+    value = JSON.parse(readFileSync(join(directory, RUN_FILE), 'utf8'));
+  } catch (cause) {
+    throw new HoopError('HOOP_NOT_LOGGED_IN', 'the run that this program is part of has ended', {
+      detail: `HOOP_RUN_DIR names "${directory}", where no run is.`,
+      hint: 'Start it anew with `hoop run`; without HOOP_RUN_DIR your own login is used.',
+      cause,
+    });
+  }
+  if (
+    typeof value === 'object' &&
+    value !== null &&
+    'run' in value &&
+    typeof value.run === 'string' &&
+    'state' in value &&
+    typeof value.state === 'string'
+  ) {
+    const { run, state } = value;
+    return { config: state, state, runtime: directory, run };
+  }
+  throw new HoopError('HOOP_LOCAL_STATE', `"${join(directory, RUN_FILE)}" is damaged`);
 }
 
 /** config.json with `HOOP_GATEWAY` and `HOOP_CA` laid over it. */
@@ -101,9 +140,11 @@ function parseConfig(text: string, path: string): ClientConfig {
       config.tokenStore = entry;
     } else if (key === 'fence' && isFenceConfig(entry)) {
       config.fence = entry;
+    } else if ((key === 'keepEnv' || key === 'dropEnv') && isListOfText(entry)) {
+      config[key] = entry;
     } else {
       throw new HoopError('HOOP_CONFIG', `"${path}" has an unknown or wrong setting "${key}"`, {
-        hint: 'Known settings are gateway, ca, tokenStore and fence.',
+        hint: 'Known settings are gateway, ca, tokenStore, fence, keepEnv and dropEnv.',
       });
     }
   }
@@ -121,4 +162,8 @@ function isFenceConfig(value: unknown): value is NonNullable<ClientConfig['fence
         entry.every((text) => typeof text === 'string'),
     )
   );
+}
+
+function isListOfText(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((entry) => typeof entry === 'string');
 }

@@ -33,6 +33,8 @@ type Signal = keyof typeof SIGNALS;
 const ONE_REQUEST_MS = 500;
 /** A failure of hoop's own under a command whose status belongs to its child, as in ssh(1). */
 const OWN_FAILURE = 255;
+/** What only a child is told of. SIGWINCH reaches it by itself; SIGUSR1 is the debugger's of Node.js. */
+const CHILD_SIGNALS = ['SIGQUIT', 'SIGUSR2'] as const;
 
 export async function main(): Promise<void> {
   const settings = { quiet: false, color: true, json: false, passThrough: false };
@@ -41,6 +43,21 @@ export async function main(): Promise<void> {
   let interruptedBy: Signal | undefined;
   let interruptedAtMs = 0;
   let childListener: ((signal: NodeJS.Signals) => void) | undefined;
+  let endingSignal: NodeJS.Signals | undefined;
+  const passOn = (signal: NodeJS.Signals): void => childListener?.(signal);
+  // As a program does that knows nothing of the signal: the shell that waits for us sees it stop.
+  const stop = (processId: number): void => {
+    process.off('SIGTSTP', stopWithChild);
+    process.kill(processId, 'SIGTSTP');
+    if (childListener !== undefined) {
+      process.on('SIGTSTP', stopWithChild);
+    }
+  };
+  const stopWithChild = (): void => {
+    passOn('SIGTSTP');
+    stop(process.pid);
+    passOn('SIGCONT');
+  };
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     const handler = (): void => {
       if (childListener) {
@@ -81,9 +98,21 @@ export async function main(): Promise<void> {
     signal: interrupted.signal,
     onSignal: (listener) => {
       childListener = listener;
+      process.on('SIGTSTP', stopWithChild);
+      for (const signal of CHILD_SIGNALS) {
+        process.on(signal, passOn);
+      }
       return () => {
         childListener = undefined;
+        process.off('SIGTSTP', stopWithChild);
+        for (const signal of CHILD_SIGNALS) {
+          process.off(signal, passOn);
+        }
       };
+    },
+    suspend: () => stop(0),
+    endBySignal: (signal) => {
+      endingSignal = signal;
     },
     get color() {
       return {
@@ -139,6 +168,10 @@ export async function main(): Promise<void> {
   const isOwn = process.exitCode !== OWN_FAILURE && !settings.passThrough;
   if (interruptedBy && isOwn && !isStatusChosen) {
     process.exitCode = SIGNALS[interruptedBy];
+  }
+  if (endingSignal !== undefined && process.exitCode !== OWN_FAILURE) {
+    process.removeAllListeners(endingSignal);
+    process.kill(process.pid, endingSignal);
   }
 }
 

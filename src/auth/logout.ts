@@ -3,7 +3,7 @@ import { HoopError } from '../errors.ts';
 import { type ClientConfig, locateHome, readConfig } from '../home.ts';
 import { importDpopKey } from '../tunnel/dpop-key.ts';
 import { GatewayClient } from '../tunnel/gateway-client.ts';
-import { readCa, requireGateway } from './open-gateway.ts';
+import { readCa, requireGateway, requireNoRun } from './open-gateway.ts';
 import { withStateLock } from './state-lock.ts';
 import { tokenLockPath } from './stored-tokens.ts';
 import type { TokenRecord } from './token-record.ts';
@@ -27,6 +27,7 @@ export interface LogoutResult {
 
 export async function logout(options: LogoutOptions): Promise<LogoutResult> {
   const home = locateHome(options.env);
+  requireNoRun(home, 'logout');
   const config = readConfig(home, options.env);
   const gateway = requireGateway(config);
   return withStateLock(tokenLockPath(home), options.signal, async () => {

@@ -60,6 +60,16 @@ export function requireGateway(config: ClientConfig): string {
   return normalizeGatewayUrl(config.gateway);
 }
 
+/** Its login is not the person's to change, and the person's is not the run's. */
+export function requireNoRun(home: Home, command: 'login' | 'logout'): void {
+  if (home.run !== undefined) {
+    throw new HoopError('HOOP_USAGE', `no \`hoop ${command}\` inside a run`, {
+      detail: `This is run ${home.run}, which has a login of its own and ends with it.`,
+      hint: `Run it in a shell outside of \`hoop run\`.`,
+    });
+  }
+}
+
 /** @returns PEM text. @throws HoopError HOOP_CONFIG */
 export function readCa(path: string | undefined): string | undefined {
   if (path === undefined) {

@@ -142,6 +142,11 @@ export function writePin(
   return withTrustLock(home, signal, () => replacePin(home, gatewayUrl, pin));
 }
 
+/** For a new home, which nobody else knows of yet. */
+export function seedTrust(home: Home, gatewayUrl: string, pin: GatewayPin): void {
+  replacePin(home, gatewayUrl, pin);
+}
+
 function withTrustLock<T>(home: Home, signal: AbortSignal, act: () => T): Promise<T> {
   return withStateLock(join(home.state, 'trust.lock'), signal, async () => act());
 }

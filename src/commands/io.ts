@@ -16,9 +16,14 @@ export interface Io {
   readonly signal: AbortSignal;
   /**
    * While a child has the terminal its signals are its own business: from here on they go to the
-   * listener and abort nothing. @returns takes the listener away again.
+   * listener and abort nothing. SIGTSTP comes before this process stops, SIGCONT when it goes on.
+   * @returns takes the listener away again.
    */
   readonly onSignal: (listener: (signal: NodeJS.Signals) => void) => () => void;
+  /** Stops this process and its group, as Ctrl-Z does, until somebody lets them go on. */
+  readonly suspend: () => void;
+  /** When everything is done and nothing has failed, this signal ends the process. */
+  readonly endBySignal: (signal: NodeJS.Signals) => void;
   /** Whether escape codes for colour may be written to each stream. */
   readonly color: { readonly stdout: boolean; readonly stderr: boolean };
   /** `--quiet`: nothing is said that was not asked for. */

@@ -1,12 +1,38 @@
-/** Runs the child of a pass-through command: terminal, signals, exit status. */
+/**
+ * Runs the child of a pass-through command as if hoop were not there: its terminal, its signals,
+ * Ctrl-Z, and in the end its exit status or the signal that killed it.
+ */
 import { constants } from 'node:os';
-import { execa } from 'execa';
+import { execa, type Subprocess } from 'execa';
 import { HoopError } from '../errors.ts';
 import type { Io } from './io.ts';
+import { isForeground, isStopped } from './terminal-group.ts';
 
 const NOT_EXECUTABLE = 126;
+/** How often it is looked whether the child has stopped itself, as editors and pagers do. */
+const LOOK_EVERY_MS = 250;
+/** What a terminal sends to each process of its foreground group, the child among them. */
+const FROM_TERMINAL: ReadonlySet<NodeJS.Signals> = new Set([
+  'SIGINT',
+  'SIGQUIT',
+  'SIGTSTP',
+  'SIGCONT',
+]);
+/** Those that write a core of the process: ours would hold keys, and show nothing of the child. */
+const WITH_CORE: ReadonlySet<NodeJS.Signals> = new Set([
+  'SIGQUIT',
+  'SIGILL',
+  'SIGTRAP',
+  'SIGABRT',
+  'SIGBUS',
+  'SIGFPE',
+  'SIGSEGV',
+  'SIGXCPU',
+  'SIGXFSZ',
+  'SIGSYS',
+]);
 
-/** @returns the exit status, 128 + signal number when a signal ended it. */
+/** @returns the exit status, 128 + signal number when a signal ended it, which then ends us too. */
 export async function runChild(
   io: Io,
   command: readonly string[],
@@ -24,10 +50,11 @@ export async function runChild(
   });
   const release = io.onSignal((signal) => {
     // Ctrl-C reaches every process of the terminal by itself; psql makes a cancel of it.
-    if (signal !== 'SIGINT' || !io.stdin.isTTY) {
+    if (!(FROM_TERMINAL.has(signal) && isForeground(io))) {
       child.kill(signal);
     }
   });
+  const looking = lookForStop(io, child);
   try {
     const result = await child;
     if (result.code === 'ENOENT' || result.code === 'EACCES') {
@@ -38,12 +65,35 @@ export async function runChild(
             : 'It is not executable, or a directory on PATH may not be read.',
       });
     }
-    if (result.exitCode !== undefined) {
-      return result.exitCode;
-    }
-    const number = result.signal ? constants.signals[result.signal] : undefined;
-    return number === undefined ? NOT_EXECUTABLE : 128 + number;
+    return result.exitCode ?? killedBy(io, result.signal);
   } finally {
+    clearInterval(looking);
     release();
   }
+}
+
+function killedBy(io: Io, signal: NodeJS.Signals | undefined): number {
+  if (signal === undefined) {
+    return NOT_EXECUTABLE;
+  }
+  if (!WITH_CORE.has(signal)) {
+    io.endBySignal(signal);
+  }
+  return 128 + constants.signals[signal];
+}
+
+/**
+ * vi and less stop themselves, not us: without this the shell would wait for us, and the terminal
+ * would belong to nobody. `fg` lets the whole group go on.
+ */
+function lookForStop(io: Io, child: Pick<Subprocess, 'pid'>): NodeJS.Timeout | undefined {
+  const { pid } = child;
+  if (pid === undefined || !isForeground(io)) {
+    return undefined;
+  }
+  return setInterval(() => {
+    if (isStopped(pid) && isForeground(io)) {
+      io.suspend();
+    }
+  }, LOOK_EVERY_MS);
 }

@@ -3,6 +3,7 @@ import type { OpenGateway } from '../auth/open-gateway.ts';
 import { HoopError } from '../errors.ts';
 import type { FencedCommand } from '../run/fence/fence.ts';
 import { RunFence } from '../run/fence/run-fence.ts';
+import type { RunLogin } from '../run/run-login.ts';
 import { plain } from '../ui/printable.ts';
 import type { Io } from './io.ts';
 
@@ -28,7 +29,7 @@ export function checkFenceFlags(flags: FenceFlags): void {
 export async function openRunFence(
   io: Io,
   open: OpenGateway,
-  request: FenceFlags & { readonly directory: string },
+  request: FenceFlags & Pick<RunLogin, 'directory' | 'state'>,
 ): Promise<RunFence> {
   const configured = open.config.fence;
   const fence = await RunFence.open({
@@ -36,6 +37,7 @@ export async function openRunFence(
     cwd: io.cwd,
     home: open.home,
     runDirectory: request.directory,
+    runState: request.state,
     settings: {
       allow: [...(configured?.allow ?? []), ...(request.fenceAllow ?? [])],
       hide: [...(configured?.hide ?? []), ...(request.fenceHide ?? [])],

@@ -4,9 +4,10 @@ import { HoopError } from '../errors.ts';
 import { packageVersion } from '../package-version.ts';
 import { buildEnvironment } from '../run/environment.ts';
 import type { RunFence } from '../run/fence/run-fence.ts';
-import { removedVariables } from '../run/removed-variables.ts';
+import { RemovedVariables } from '../run/removed-variables.ts';
 import { Run } from '../run/run.ts';
 import { plain } from '../ui/printable.ts';
+import { renderRunEnvironment, renderRunEnvironmentJson } from '../ui/render-run-environment.ts';
 import { requireProgram } from './find-program.ts';
 import type { Io } from './io.ts';
 import { runChild } from './run-child.ts';
@@ -17,17 +18,15 @@ export interface RunRequest extends FenceFlags {
   readonly target?: readonly string[];
   readonly agent?: string;
   readonly reason?: string;
+  readonly keepEnv?: readonly string[];
+  readonly dropEnv?: readonly string[];
+  readonly printEnv?: boolean;
+  readonly json?: boolean;
 }
 
 export async function runRun(io: Io, request: RunRequest): Promise<void> {
-  const [program] = request.command;
-  if (program === undefined) {
-    throw new HoopError('HOOP_USAGE', 'no command given', {
-      hint: 'Write it behind `--`: `hoop run -- psql`.',
-    });
-  }
+  requireCommand(io, request);
   checkFenceFlags(request);
-  requireProgram(program, { cwd: io.cwd, path: io.env['PATH'] });
   const note = (text: string): void => io.note(plain(text));
   await using open = await openGateway(io);
   await using disposed = new AsyncDisposableStack();
@@ -43,27 +42,58 @@ export async function runRun(io: Io, request: RunRequest): Promise<void> {
     carrier: io.env['HOOP_CARRIER'] === 'websocket' ? 'websocket' : 'auto',
     signal: io.signal,
     fence: request.fence
-      ? async (directory) => {
-          around.fence = disposed.use(await openRunFence(io, open, { ...request, directory }));
+      ? async ({ directory, state }) => {
+          const where = { ...request, directory, state };
+          around.fence = disposed.use(await openRunFence(io, open, where));
           return around.fence;
         }
       : undefined,
     events: { note },
   });
   try {
+    const { keepEnv: keep = [], dropEnv: drop = [] } = request;
+    const { keepEnv = [], dropEnv = [] } = open.config;
     const { fence } = around;
-    const removed = removedVariables();
-    const { variables } = buildEnvironment(
+    const rules = new RemovedVariables({ keep, drop }, { keep: keepEnv, drop: dropEnv });
+    const environment = buildEnvironment(
       io.env,
-      { has: (name) => removed.has(name) || (fence?.isDead(name) ?? false) },
+      {
+        reason: (name, value) =>
+          fence?.isDead(name) ? 'not there in the fence' : rules.reason(name, value),
+      },
       [...run.environment, ...(fence ? [fence.environment] : [])],
     );
+    if (request.printEnv) {
+      const render = request.json ? renderRunEnvironmentJson : renderRunEnvironment;
+      io.stdout.write(render(environment));
+      return;
+    }
+    showRun(io, run);
     io.setExitCode(
       await (fence
-        ? runFenced(io, fence, request.command, variables)
-        : runChild(io, request.command, variables)),
+        ? runFenced(io, fence, request.command, environment.variables)
+        : runChild(io, request.command, environment.variables)),
     );
   } finally {
     await run.close();
+  }
+}
+
+function requireCommand(io: Io, { command, printEnv }: RunRequest): void {
+  const [program] = command;
+  if (program !== undefined) {
+    requireProgram(program, { cwd: io.cwd, path: io.env['PATH'] });
+  } else if (!printEnv) {
+    throw new HoopError('HOOP_USAGE', 'no command given', {
+      hint: 'Write it behind `--`: `hoop run -- psql`.',
+    });
+  }
+}
+
+function showRun(io: Io, { id, agent, targets, mainTarget }: Run): void {
+  const as = agent === undefined ? '' : ` as agent ${agent}`;
+  io.note(plain(`run ${id}${as}: ${targets.join(', ')} (opened when first used)`));
+  if (mainTarget === undefined) {
+    io.note('several targets and none is named: PGHOST and DATABASE_URL are not set');
   }
 }

@@ -6,12 +6,16 @@ interface RunFlags extends FenceFlags {
   readonly target?: readonly string[];
   readonly agent?: string;
   readonly reason?: string;
+  readonly keepEnv?: readonly string[];
+  readonly dropEnv?: readonly string[];
+  readonly printEnv?: boolean;
+  readonly json?: boolean;
 }
 
 export function runCommand(io: Io): Command {
   return new Command('run')
     .description('run an agent or a script that reaches its targets through hoop, without secrets')
-    .argument('<command...>', 'after `--`')
+    .argument('[command...]', 'after `--`')
     .option(
       '--target <name>',
       'reach this target (repeatable; default: all that you may reach)',
@@ -27,6 +31,14 @@ export function runCommand(io: Io): Command {
     .option('--fence-write <path>', 'may be written, besides the working directory', collect)
     .option('--fence-show <path>', 'is seen inside, although it is usually hidden', collect)
     .option('--fence-hide <path>', 'is not seen inside', collect)
+    .option('--keep-env <name>', 'pass this variable on (NAME or NAME*; repeatable)', collect)
+    .option(
+      '--drop-env <name>',
+      'do not pass this variable on (NAME or NAME*; repeatable)',
+      collect,
+    )
+    .option('--print-env', 'print what would be set, removed and kept, and run nothing')
+    .option('--json', 'with --print-env: print it as JSON; else errors as JSON')
     .addHelpText('after', EXAMPLES)
     .action(async (command: string[], flags: RunFlags) => {
       const { runRun } = await import('./run-run.ts');
@@ -46,5 +58,6 @@ Examples:
   hoop run --fence --fence-allow api.anthropic.com -- claude
 
 The command finds PGHOST, PGPORT, PGUSER, PGDATABASE, PGPASSFILE, PGSERVICEFILE and DATABASE_URL of
-the first target, and HOOP_<TARGET>_URL of each. A session is opened when it first connects. Its exit
-status is returned (255: a failure of hoop's own).`;
+the first target, and HOOP_<TARGET>_URL of each; inherited secrets are taken away (--print-env shows
+which). A session is opened when it first connects. Its exit status is returned (255: a failure of
+hoop's own).`;

@@ -5,19 +5,19 @@
  *   environment  what the child needs to find them
  *   close        ends the sessions, uploads what was recorded, removes the private directory
  */
-import { randomUUID } from 'node:crypto';
-import { rmSync } from 'node:fs';
 import type { OpenGateway } from '../auth/open-gateway.ts';
 import { HoopError } from '../errors.ts';
 import type { ClientSession } from '../tunnel/connect-session.ts';
 import { connectionUrl, writeConnectionFiles } from '../tunnel/connection-files.ts';
-import { makeRuntimeDirectory } from '../tunnel/runtime-directory.ts';
 import type { CarrierChoice } from '../tunnel/stream-opener.ts';
+import { uploadPending } from '../tunnel/upload-recordings.ts';
 import type { EnvironmentPart } from './environment.ts';
+import { RunLogin } from './run-login.ts';
 import { type ListenerSource, RunTarget, type RunTargetEvents } from './run-target.ts';
 import { targetVariables } from './target-variable.ts';
 
 export interface RunOptions {
+  /** Of whoever starts the run. */
   readonly open: OpenGateway;
   /** Empty: all that one may reach. The first is the default for PG* and DATABASE_URL. */
   readonly targets: readonly string[];
@@ -28,8 +28,10 @@ export interface RunOptions {
   readonly env: NodeJS.ProcessEnv;
   readonly carrier: CarrierChoice;
   readonly signal: AbortSignal;
-  /** Puts up a fence that shows the run's directory; absent: none. */
-  readonly fence?: ((directory: string) => Promise<ListenerSource>) | undefined;
+  /** Puts up a fence that shows the run's directories; absent: none. */
+  readonly fence?:
+    | ((run: Pick<RunLogin, 'directory' | 'state'>) => Promise<ListenerSource>)
+    | undefined;
   readonly events: RunTargetEvents;
 }
 
@@ -37,10 +39,8 @@ export interface RunOptions {
 export type SessionListener = (session: ClientSession) => Promise<void>;
 
 export class Run implements AsyncDisposable {
-  readonly id: string;
-  readonly agent: string | undefined;
-  /** 0700; what the child may know of its run. Removed at the end. */
-  readonly directory: string;
+  readonly #options: RunOptions;
+  readonly #login: RunLogin;
   readonly #targets: readonly RunTarget[];
   /** The target of PG* and DATABASE_URL. */
   readonly #main: RunTarget | undefined;
@@ -50,20 +50,20 @@ export class Run implements AsyncDisposable {
 
   /** @throws HoopError HOOP_ACCESS_DENIED, HOOP_USAGE, HOOP_LOCAL_PORT; what the gateway says */
   static async start(options: RunOptions): Promise<Run> {
-    const { open, signal } = options;
-    const reply = await open.client.targets(signal);
-    const chosen = chooseTargets(reply.targets, options);
-    const variables = targetVariables(chosen.map(({ name }) => name));
-    const listeners: SessionListener[] = [];
-    const directory = makeRuntimeDirectory(open.home.runtime);
+    const login = await RunLogin.start(options);
     const targets: RunTarget[] = [];
     try {
-      const fence = await options.fence?.(directory);
+      const fence = await options.fence?.(login);
+      const reply = await login.open.client.targets(options.signal);
+      const chosen = chooseTargets(reply.targets, options);
+      const variables = targetVariables(chosen.map(({ name }) => name));
+      const listeners: SessionListener[] = [];
       for (const { name, database } of chosen) {
         targets.push(
           await RunTarget.listen({
             ...options,
             fence,
+            open: login.open,
             name,
             database: database ?? name,
             onSession: async (session) => {
@@ -74,10 +74,10 @@ export class Run implements AsyncDisposable {
           }),
         );
       }
-      return new Run(options, { directory, targets, variables, listeners });
+      return new Run(options, { login, targets, variables, listeners });
     } catch (error) {
       await Promise.all(targets.map((target) => target.close()));
-      rmSync(directory, { recursive: true, force: true });
+      await login.end();
       throw error;
     }
   }
@@ -85,20 +85,48 @@ export class Run implements AsyncDisposable {
   private constructor(
     options: RunOptions,
     made: {
-      readonly directory: string;
+      readonly login: RunLogin;
       readonly targets: readonly RunTarget[];
       readonly variables: ReadonlyMap<string, string>;
       readonly listeners: SessionListener[];
     },
   ) {
-    this.id = randomUUID();
-    this.agent = options.agent;
-    this.directory = made.directory;
+    this.#options = options;
+    this.#login = made.login;
     this.#targets = made.targets;
     this.#listeners = made.listeners;
     const isOne = options.targets.length > 0 || made.targets.length === 1;
     this.#main = isOne ? made.targets[0] : undefined;
     this.#connection = this.#connectionPart(made.variables);
+  }
+
+  get id(): string {
+    return this.#login.id;
+  }
+
+  /** Named, or recognised by the gateway; undefined: none. */
+  get agent(): string | undefined {
+    return this.#login.agent;
+  }
+
+  /** The run that this one was started in. */
+  get parent(): string | undefined {
+    return this.#login.parent;
+  }
+
+  /** `HOOP_RUN_DIR`: 0700, for what the child shall find of its run. Removed at the end. */
+  get directory(): string {
+    return this.#login.directory;
+  }
+
+  /** The home of hoop commands inside the run: its tokens, the gateway's pin, their recordings. */
+  get state(): string {
+    return this.#login.state;
+  }
+
+  /** The gateway, with the run's login. */
+  get open(): OpenGateway {
+    return this.#login.open;
   }
 
   /** Names, the first is the main one if there is a main one. */
@@ -118,6 +146,7 @@ export class Run implements AsyncDisposable {
       {
         HOOP_RUN: this.id,
         HOOP_RUN_DIR: this.directory,
+        ...(this.parent === undefined ? {} : { HOOP_PARENT_RUN: this.parent }),
         ...(this.agent === undefined ? {} : { HOOP_AGENT: this.agent }),
       },
     ];
@@ -154,7 +183,12 @@ export class Run implements AsyncDisposable {
 
   async #close(): Promise<void> {
     const failures = await Promise.all(this.#targets.map((target) => target.close()));
-    rmSync(this.directory, { recursive: true, force: true });
+    await this.#login.end();
+    const { open, events, signal } = this.#options;
+    // Inside another run there is only its login, which may not touch what others have recorded.
+    if (open.home.run === undefined) {
+      await uploadPending({ open, note: events.note, signal });
+    }
     const [first] = failures.flat();
     if (first !== undefined) {
       throw first;

@@ -38,6 +38,8 @@ export interface GatewayClientOptions {
   /** Absent: only what needs no login. */
   readonly tokens?: TokenSource | undefined;
   readonly userAgent?: string | undefined;
+  /** Somebody else's connections, who also closes them. */
+  readonly transport?: GatewayTransport | undefined;
   /** Milliseconds; for tests. */
   readonly clock?: (() => number) | undefined;
 }
@@ -53,16 +55,24 @@ export class GatewayClient implements AsyncDisposable {
     this.baseUrl = options.baseUrl;
     this.ca = options.ca;
     this.userAgent = options.userAgent ?? 'hoop';
-    this.#transport = new GatewayTransport({
-      baseUrl: options.baseUrl,
-      ca: options.ca,
-      userAgent: this.userAgent,
-    });
+    this.#transport =
+      options.transport ??
+      new GatewayTransport({
+        baseUrl: options.baseUrl,
+        ca: options.ca,
+        userAgent: this.userAgent,
+      });
     this.#requests = new AuthorizedRequests({
       transport: this.#transport,
       tokens: options.tokens,
       clock: options.clock ?? Date.now,
     });
+  }
+
+  /** The same connections with another login; they are closed with this one. */
+  as(tokens: TokenSource): GatewayClient {
+    const { baseUrl, ca, userAgent } = this;
+    return new GatewayClient({ baseUrl, ca, userAgent, tokens, transport: this.#transport });
   }
 
   /** The gateway's clock as of its last answer, ms; undefined: it has not said it. */

@@ -50,6 +50,8 @@ export async function runCommand(
     quiet: false,
     note: (text) => stderr.write(`hoop: ${text}\n`),
     onSignal: () => () => undefined,
+    suspend: () => undefined,
+    endBySignal: () => undefined,
     setExitCode: () => undefined,
   };
   await create(io).exitOverride().parseAsync(args, { from: 'user' });

@@ -33,6 +33,8 @@ export async function runSessions(
     cwd: options.cwd ?? process.cwd(),
     signal: options.signal ?? new AbortController().signal,
     onSignal: () => () => undefined,
+    suspend: () => undefined,
+    endBySignal: () => undefined,
     color: { stdout: false, stderr: false },
     quiet: false,
     note: (text) => void err.write(`hoop: ${text}\n`),

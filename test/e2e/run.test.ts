@@ -1,6 +1,11 @@
 /** `hoop run` with the real gateway, PostgreSQL and programs that know nothing of hoop. */
+import { existsSync, readdirSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { LAUNCHER, runHoop } from '../../src/demo/hoop-process.ts';
 import { type Bench, openBench } from './demo-bench.ts';
+
+/** As a program inside the run starts it. */
+const HOOP = `'${process.execPath}' '${LAUNCHER}'`;
 
 let bench: Bench;
 beforeAll(async () => {
@@ -47,3 +52,98 @@ describe('sessions', () => {
     expect(result.stdout).toContain('five');
   });
 });
+
+describe('the environment', () => {
+  const secrets = {
+    GH_TOKEN: 'inherited-secret',
+    PGPASSWORD: 'inherited-secret',
+    PRIMARY: 'postgres://app:inherited-secret@db.internal/shop',
+    ANTHROPIC_API_KEY: 'of-the-agent',
+  };
+
+  test('inherited secrets are not there, and what leads to the targets is', async () => {
+    const result = await runHoop(['run', '--keep-env', 'GH_*', '--', 'env'], {
+      home: bench.home('engineer'),
+      variables: { ...secrets, NPM_TOKEN: 'inherited-too' },
+    });
+    const env = new Map(result.stdout.split('\n').map((line) => splitOnce(line)));
+    expect(env.get('GH_TOKEN')).toBe('inherited-secret');
+    expect(env.get('ANTHROPIC_API_KEY')).toBe('of-the-agent');
+    for (const name of ['NPM_TOKEN', 'PGPASSWORD', 'PRIMARY', 'HOOP_HOME']) {
+      expect(env.has(name), name).toBe(false);
+    }
+    expect(env.get('PGHOST')).toBe('127.0.0.1');
+    expect(env.get('PGDATABASE')).toBe('shop');
+    expect(env.get('HOOP_PROD_DB_URL')).toBe(env.get('DATABASE_URL'));
+    // All of it is removed with the run.
+    for (const name of ['PGPASSFILE', 'PGSERVICEFILE', 'HOOP_RUN_DIR']) {
+      expect(existsSync(env.get(name) ?? '/'), name).toBe(false);
+    }
+  });
+
+  test('--print-env says what is set, removed and kept, and shows no secret', async () => {
+    const result = await runHoop(['run', '--print-env', '--drop-env', 'LANG'], {
+      home: bench.home('engineer'),
+      variables: { ...secrets, LANG: 'C.UTF-8' },
+    });
+    expect(result.exitCode).toBe(0);
+    expect(result.stdout).toMatch(/^set {6}PGHOST=127\.0\.0\.1$/m);
+    expect(result.stdout).toMatch(
+      /^set {6}DATABASE_URL=postgresql:\/\/hoop:…@127\.0\.0\.1:\d+\/shop$/m,
+    );
+    expect(result.stdout).toContain('removed  GH_TOKEN (code host or registry)\n');
+    expect(result.stdout).toContain('removed  LANG (dropped by you)\n');
+    expect(result.stdout).toContain('kept     ANTHROPIC_API_KEY\n');
+    expect(result.stdout + result.stderr).not.toMatch(/inherited-secret|of-the-agent/);
+  });
+});
+
+describe('what runs inside', () => {
+  test('hoop there has the login of the run, and its sessions belong to it', async () => {
+    const script = [
+      `${HOOP} whoami --json`,
+      `${HOOP} connect prod-db -- psql -XAtc "SELECT 'inner'"`,
+      `${HOOP} sessions list --json`,
+      `${HOOP} login --gateway https://elsewhere; echo "login: $?"`,
+      'echo "run: $HOOP_RUN"',
+    ].join('\n');
+    const result = await run('--', 'sh', '-c', script);
+    const id = /^run: (.*)$/m.exec(result.stdout)?.[1];
+    expect(JSON.parse(result.stdout.split('\n')[0] ?? '')).toMatchObject({ run: { id } });
+    expect(result.stdout).toContain('inner\n');
+    // Of what others have done, and of what its own person has, a run knows nothing.
+    const list = JSON.parse(result.stdout.split('\n')[2] ?? '');
+    expect(list).toMatchObject({ sessions: [{ run: id }] });
+    expect(result.stdout).toContain('login: 2\n');
+    expect(result.stderr).toContain('no `hoop login` inside a run');
+    const [newest] = await bench.sessions('engineer');
+    expect(newest).toMatchObject({ run: id, state: 'uploaded' });
+  });
+
+  test('a run inside a run is linked to it, and ends before it', async () => {
+    const script = `${HOOP} run -- sh -c 'echo "$HOOP_RUN $HOOP_PARENT_RUN"; psql -XAtc "SELECT 7"'; echo "$HOOP_RUN"`;
+    const result = await run('--', 'sh', '-c', script);
+    const [first = '', seven, outer] = result.stdout.trim().split('\n');
+    const [inner, parent] = first.split(' ');
+    expect(seven).toBe('7');
+    expect(parent).toBe(outer);
+    expect(inner).not.toBe(outer);
+    expect((await bench.sessions('engineer'))[0]).toMatchObject({ run: inner, state: 'uploaded' });
+    expect(readdirSync(bench.home('engineer'))).not.toContain('runs');
+  });
+
+  test('when the run has ended nothing works with its directory, the person’s login neither', async () => {
+    const { stdout } = await run('--', 'sh', '-c', 'echo "$HOOP_RUN_DIR"');
+    const result = await runHoop(['whoami'], {
+      home: bench.home('engineer'),
+      variables: { HOOP_RUN_DIR: stdout.trim() },
+    });
+    expect(result.exitCode).toBe(3);
+    expect(result.stderr).toContain('the run that this program is part of has ended');
+  });
+});
+
+function splitOnce(line: string): [string, string] {
+  const at = line.indexOf('=');
+  return [line.slice(0, at), line.slice(at + 1)];
+}

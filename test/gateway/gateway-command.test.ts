@@ -39,6 +39,8 @@ function run(args: readonly string[]) {
     quiet: false,
     note: (line) => notes.push(line),
     onSignal: () => () => undefined,
+    suspend: () => undefined,
+    endBySignal: () => undefined,
     setExitCode: () => undefined,
   };
   const program = new Command('hoop').version('9.9.9').exitOverride();

@@ -17,8 +17,9 @@ export interface FenceViewOptions {
   readonly env: NodeJS.ProcessEnv;
   readonly cwd: string;
   readonly home: Home;
-  /** 0700, of this run: its token, its files. */
+  /** 0700, of this run: its sockets and files, and the home of hoop inside, with its token. */
   readonly runDirectory: string;
+  readonly runState: string;
   /** Of hoop itself: the Node.js that runs it and its package. */
   readonly programs: readonly string[];
   /** Paths of unix sockets that somebody listens on now. */
@@ -46,7 +47,7 @@ export interface FenceView {
 
 /** @throws HoopError HOOP_USAGE, HOOP_FENCE */
 export function fenceView(options: FenceViewOptions): FenceView {
-  const { env, home, runDirectory } = options;
+  const { env, home, runDirectory, runState } = options;
   const cwd = realpathSync(options.cwd);
   const homes = existing([homedir(), userInfo().homedir]);
   const privateDirectories = outermost(existing(PRIVATE));
@@ -86,7 +87,8 @@ export function fenceView(options: FenceViewOptions): FenceView {
     shown: [
       ...show.filter((path) => isInAny(path, covered)).map((path) => ({ path, isWritable: false })),
       ...write.filter((path) => isInAny(path, hidden)).map((path) => ({ path, isWritable: true })),
-      { path: runDirectory, isWritable: false },
+      { path: runDirectory, isWritable: true },
+      { path: runState, isWritable: true },
     ],
   };
 }

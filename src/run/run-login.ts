@@ -1,0 +1,164 @@
+/**
+ * The run's own login and the directories that programs inside the run find it by. The tokens are in
+ * a file which they share, under a lock: whoever uses them last renews them.
+ */
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { FileTokenStore } from '../auth/file-token-store.ts';
+import type { OpenGateway } from '../auth/open-gateway.ts';
+import { StoredTokens } from '../auth/stored-tokens.ts';
+import { type TokenRecord, toTokenRecord } from '../auth/token-record.ts';
+import { seedTrust } from '../auth/trust.ts';
+import { HoopError } from '../errors.ts';
+import { type ClientConfig, type Home, RUN_FILE, writeConfig } from '../home.ts';
+import { generateDpopKey, importDpopKey } from '../tunnel/dpop-key.ts';
+import { adoptRunState, makeRunState } from '../tunnel/run-states.ts';
+import { makeRuntimeDirectory } from '../tunnel/runtime-directory.ts';
+
+/** What the gateway takes of a command line, and shows of it. */
+const MAX_COMMAND_WORDS = 1024;
+const MAX_COMMAND_LENGTH = 32 * 1024;
+/** The login ends by itself when its parent's does; nobody waits long to end it earlier. */
+const LOGOUT_WITHIN_MS = 5_000;
+
+export interface RunLoginOptions {
+  /** Of whoever starts the run. */
+  readonly open: OpenGateway;
+  readonly agent: string | undefined;
+  readonly reason: string | undefined;
+  readonly command: readonly string[];
+  readonly signal: AbortSignal;
+}
+
+export class RunLogin {
+  readonly id: string;
+  readonly agent: string | undefined;
+  /** The run that it was made in. */
+  readonly parent: string | undefined;
+  /** `HOOP_RUN_DIR`: 0700, for sockets and files that end with the run. */
+  readonly directory: string;
+  /** The home of programs inside the run: tokens, pin, recordings. */
+  readonly state: string;
+  /** The gateway with the run's login; recordings of this process go to the home of whoever runs it. */
+  readonly open: OpenGateway;
+  readonly #outer: OpenGateway;
+  readonly #store: FileTokenStore;
+
+  /** @throws HoopError HOOP_AGENT_UNKNOWN, HOOP_NOT_LOGGED_IN; what the gateway says */
+  static async start(options: RunLoginOptions): Promise<RunLogin> {
+    const { open, agent, reason, signal } = options;
+    const key = generateDpopKey();
+    const reply = await open.client.startRun(
+      key,
+      {
+        command: boundedCommand(options.command),
+        ...(agent === undefined ? {} : { agent }),
+        ...(reason === undefined ? {} : { reason }),
+      },
+      signal,
+    );
+    const directory = makeRuntimeDirectory(open.home.runtime);
+    const record = toTokenRecord(reply.token, key, Date.now());
+    try {
+      const state = makeRunState(open.home, reply.run);
+      const login = new RunLogin({ open, directory, state, record, ...reply });
+      await login.#writeHome(record);
+      return login;
+    } catch (error) {
+      rmSync(directory, { recursive: true, force: true });
+      throw error;
+    }
+  }
+
+  private constructor(made: {
+    readonly open: OpenGateway;
+    readonly run: string;
+    readonly agent?: string | undefined;
+    readonly parent?: string | undefined;
+    readonly directory: string;
+    readonly state: string;
+    readonly record: TokenRecord;
+  }) {
+    const { open, run, agent, parent, directory, state, record } = made;
+    this.id = run;
+    this.agent = agent;
+    this.parent = parent;
+    this.directory = directory;
+    this.state = state;
+    this.#outer = open;
+    this.#store = new FileTokenStore(state);
+    const home: Home = { config: state, state, runtime: directory };
+    const config: ClientConfig = { gateway: open.gateway, tokenStore: 'file' };
+    const tokens = new StoredTokens({
+      home,
+      config,
+      gateway: open.gateway,
+      refresh: (token, key, signal) => open.client.refresh(token, key, signal),
+      clock: Date.now,
+    });
+    this.open = {
+      ...open,
+      client: open.client.as(tokens),
+      tokens: { store: this.#store, record },
+      // The connections are those of the outer one, who closes them.
+      [Symbol.asyncDispose]: async () => undefined,
+    };
+  }
+
+  async #writeHome(record: TokenRecord): Promise<void> {
+    const { gateway, pin } = this.open;
+    const { client } = this.#outer;
+    mkdirSync(this.state, { recursive: true, mode: 0o700 });
+    const ca = client.ca === undefined ? undefined : join(this.state, 'ca.pem');
+    if (ca !== undefined && client.ca !== undefined) {
+      writeFileSync(ca, client.ca, { mode: 0o600 });
+    }
+    const home: Home = { config: this.state, state: this.state, runtime: this.directory };
+    writeConfig(home, { gateway, tokenStore: 'file', ...(ca === undefined ? {} : { ca }) });
+    seedTrust(home, gateway, pin);
+    await this.#store.write(gateway, record);
+    const found = { v: 1, run: this.id, state: this.state };
+    writeFileSync(join(this.directory, RUN_FILE), `${JSON.stringify(found)}\n`, { mode: 0o600 });
+  }
+
+  /**
+   * Ends the login at the gateway, and removes what programs inside the run could find it by.
+   * @returns sessions that they have left behind, whose recordings are in the outer home now
+   */
+  async end(): Promise<readonly string[]> {
+    rmSync(this.directory, { recursive: true, force: true });
+    const record = await this.#store.read(this.open.gateway);
+    const adopted = await adoptRunState(this.#outer.home, this.state);
+    if (record !== undefined) {
+      await this.#logOut(record);
+    }
+    return adopted;
+  }
+
+  async #logOut(record: TokenRecord): Promise<void> {
+    const signal = AbortSignal.timeout(LOGOUT_WITHIN_MS);
+    try {
+      const key = importDpopKey(record.key);
+      await this.#outer.client.logout(record.refreshToken, key, signal);
+    } catch (error) {
+      // It has ended already, or the gateway cannot be told: it ends it with the outer login.
+      if (!(error instanceof HoopError) && !signal.aborted) {
+        throw error;
+      }
+    }
+  }
+}
+
+/** The gateway recognises an agent by its first words; what is behind them is for people. */
+function boundedCommand(command: readonly string[]): string[] {
+  const words: string[] = [];
+  let length = 0;
+  for (const word of command.slice(0, MAX_COMMAND_WORDS)) {
+    length += word.length + 1;
+    if (length > MAX_COMMAND_LENGTH) {
+      break;
+    }
+    words.push(word);
+  }
+  return words;
+}
