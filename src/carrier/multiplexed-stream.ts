@@ -4,7 +4,7 @@ import { encodeEnd, encodeHalfClose, encodeWindow } from '../protocol/carrier/fr
 import { type CarrierEvents, END_CODE, type StreamCarrier } from './stream-carrier.ts';
 
 /** How much of one direction of a stream may be on the way, or wait here for who does not read. */
-export const WINDOW_BYTES = 1024 * 1024;
+export const WINDOW_BYTES = 2 * 1024 * 1024;
 /** So much has been read before the peer is told of it. */
 const GRANT_BYTES = WINDOW_BYTES / 4;
 /** Streams take turns by pieces of at most this. */

@@ -18,7 +18,7 @@ import { MultiplexedStream, type StreamLink } from './multiplexed-stream.ts';
 import { END_CODE, type StreamCarrier } from './stream-carrier.ts';
 
 /** Given to the socket and not in the kernel yet, from which on streams wait and take turns. */
-const ROOM_BYTES = 512 * 1024;
+const ROOM_BYTES = 1024 * 1024;
 /** Up to this, what a turn leaves is copied into one buffer, which is cheaper than several writes. */
 const LARGEST_COPY = 16 * 1024;
 /** More is written before the turn ends. */
