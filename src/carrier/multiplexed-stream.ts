@@ -2,6 +2,8 @@ import { EventEmitter } from 'node:events';
 import { ProtocolError } from '../errors.ts';
 import { encodeEnd, encodeHalfClose, encodeWindow } from '../protocol/carrier/frames.ts';
 import { type CarrierEvents, END_CODE, type StreamCarrier } from './stream-carrier.ts';
+import { type Unread, UnreadItems } from './unread-items.ts';
+import { type Done, type UnsentData, type UnsentFrame, UnsentItems } from './unsent-items.ts';
 
 /** How much of one direction of a stream may be on the way, or wait here for who does not read. */
 export const WINDOW_BYTES = 2 * 1024 * 1024;
@@ -19,8 +21,7 @@ export interface StreamLink {
   readonly hasRoom: boolean;
   /** Bytes of all streams that were given to it and are not in the kernel yet. */
   readonly unsentBytes: number;
-  /** @param length of all parts, 1 byte or more. @param done as in `StreamCarrier.send` */
-  data(stream: number, parts: readonly Uint8Array[], length: number, done: Done | undefined): void;
+  data(stream: number, data: UnsentData): void;
   frame(bytes: Uint8Array): void;
   /** Calls `sendOne` when there is room again. */
   whenRoom(stream: MultiplexedStream): void;
@@ -28,40 +29,16 @@ export interface StreamLink {
   forget(stream: number): void;
 }
 
-type Done = (error: Error | undefined) => void;
-
-interface UnsentData {
-  parts: readonly Uint8Array[];
-  length: number;
-  readonly done: Done | undefined;
-}
-
-/** Goes behind the data before it, and needs no window. */
-interface UnsentFrame {
-  readonly frame: Uint8Array;
-  readonly isEnd: boolean;
-}
-
-type Unread = Buffer | 'half-close' | { readonly endCode: number };
-
-/** Pieces up to this are copied together while they wait; larger ones are kept as they are. */
-const LARGEST_COPY = 8 * 1024;
-const COPIES_BYTES = 32 * 1024;
-
 /** One of several streams on a connection: `StreamConnection` has the connection. */
 export class MultiplexedStream extends EventEmitter<CarrierEvents> implements StreamCarrier {
   readonly #stream: number;
   readonly #link: StreamLink;
   readonly #endWithinMs: number;
-  /** For which there was no window or no room. */
-  readonly #unsent: (UnsentData | UnsentFrame)[] = [];
-  #unsentBytes = 0;
+  readonly #unsent = new UnsentItems();
   /** What the peer takes still. */
   #window = WINDOW_BYTES;
   /** What came while paused. */
-  #unread: Unread[] = [];
-  /** Room for small pieces, of which the last of `#unread` has the first bytes. */
-  #copies: Buffer | undefined;
+  readonly #unread = new UnreadItems();
   #hasHalfClosed = false;
   /** Bytes that came for which the peer has not been given new ones; of them delivered. */
   #received = 0;
@@ -105,7 +82,7 @@ export class MultiplexedStream extends EventEmitter<CarrierEvents> implements St
   }
 
   get unsentBytes(): number {
-    return this.#unsentBytes + this.#link.unsentBytes;
+    return this.#unsent.bytes + this.#link.unsentBytes;
   }
 
   send(parts: readonly Uint8Array[], done?: Done): void {
@@ -118,9 +95,8 @@ export class MultiplexedStream extends EventEmitter<CarrierEvents> implements St
       done?.(undefined);
     } else if (this.#goesAtOnce(length)) {
       this.#window -= length;
-      this.#link.data(this.#stream, parts, length, done);
+      this.#link.data(this.#stream, { parts, length, done });
     } else {
-      this.#unsentBytes += length;
       this.#unsent.push({ parts, length, done });
       this.#sendOn();
     }
@@ -160,7 +136,6 @@ export class MultiplexedStream extends EventEmitter<CarrierEvents> implements St
       while (!this.#isPaused) {
         const next = this.#unread.shift();
         if (next === undefined) {
-          this.#copies = undefined;
           return;
         }
         this.#deliver(next);
@@ -221,17 +196,14 @@ export class MultiplexedStream extends EventEmitter<CarrierEvents> implements St
 
   /** One piece of what waits; asks for its next turn when there is more. */
   sendOne(): void {
-    const next = this.#unsent[0];
-    if (next === undefined) {
-      return;
-    }
-    if ('frame' in next) {
-      this.#unsent.shift();
+    const next = this.#unsent.take(Math.min(this.#window, PIECE_BYTES));
+    if (next !== undefined && 'frame' in next) {
       this.#sendFrame(next);
-    } else if (this.#window > 0) {
-      this.#sendPiece(next, Math.min(this.#window, PIECE_BYTES, next.length));
+    } else if (next !== undefined) {
+      this.#window -= next.length;
+      this.#link.data(this.#stream, next);
     }
-    if (this.#canSend) {
+    if (this.#unsent.canSend(this.#window)) {
       this.#link.whenRoom(this);
     }
   }
@@ -239,40 +211,18 @@ export class MultiplexedStream extends EventEmitter<CarrierEvents> implements St
   /** The usual case, in which nothing is kept. */
   #goesAtOnce(length: number): boolean {
     return (
-      this.#unsent.length === 0 &&
-      length <= this.#window &&
-      length <= PIECE_BYTES &&
-      this.#link.hasRoom
+      this.#unsent.isEmpty && length <= this.#window && length <= PIECE_BYTES && this.#link.hasRoom
     );
   }
 
-  get #canSend(): boolean {
-    const [next] = this.#unsent;
-    return next !== undefined && ('frame' in next || this.#window > 0);
-  }
-
   #sendOn(): void {
-    while (this.#canSend) {
+    while (this.#unsent.canSend(this.#window)) {
       if (!this.#link.hasRoom) {
         this.#link.whenRoom(this);
         return;
       }
       this.sendOne();
     }
-  }
-
-  #sendPiece(unsent: UnsentData, length: number): void {
-    this.#window -= length;
-    this.#unsentBytes -= length;
-    if (length === unsent.length) {
-      this.#unsent.shift();
-      this.#link.data(this.#stream, unsent.parts, length, unsent.done);
-      return;
-    }
-    const [piece, rest] = splitParts(unsent.parts, length);
-    unsent.parts = rest;
-    unsent.length -= length;
-    this.#link.data(this.#stream, piece, length, undefined);
   }
 
   #end(code: number): void {
@@ -282,10 +232,10 @@ export class MultiplexedStream extends EventEmitter<CarrierEvents> implements St
   }
 
   #sendBehind(unsent: UnsentFrame): void {
-    if (this.#unsent.length > 0) {
-      this.#unsent.push(unsent);
-    } else {
+    if (this.#unsent.isEmpty) {
       this.#sendFrame(unsent);
+    } else {
+      this.#unsent.push(unsent);
     }
   }
 
@@ -302,38 +252,10 @@ export class MultiplexedStream extends EventEmitter<CarrierEvents> implements St
       return;
     }
     if (this.#isPaused || this.#isDelivering) {
-      this.#keep(item);
+      this.#unread.push(item);
     } else {
       this.#deliver(item);
     }
-  }
-
-  /**
-   * A small piece is a view of all that came with it: kept as it is, it would keep memory many times
-   * its size, and a window of single bytes a million objects.
-   */
-  #keep(item: Unread): void {
-    const last = this.#unread.at(-1);
-    if (!Buffer.isBuffer(item) || item.length > LARGEST_COPY) {
-      this.#copies = undefined;
-      this.#unread.push(item);
-      return;
-    }
-    const copies = this.#copies;
-    if (copies === undefined || !Buffer.isBuffer(last) || last.buffer !== copies.buffer) {
-      this.#copies = Buffer.allocUnsafeSlow(COPIES_BYTES);
-      item.copy(this.#copies);
-      this.#unread.push(this.#copies.subarray(0, item.length));
-      return;
-    }
-    const length = last.length + item.length;
-    if (length > copies.length) {
-      this.#copies = undefined;
-      this.#keep(item);
-      return;
-    }
-    item.copy(copies, last.length);
-    this.#unread[this.#unread.length - 1] = copies.subarray(0, length);
   }
 
   #deliver(item: Unread): void {
@@ -364,19 +286,12 @@ export class MultiplexedStream extends EventEmitter<CarrierEvents> implements St
   #cutOff(): void {
     this.#isCutOff = true;
     this.#hasEnded = true;
-    this.#unread = [];
-    this.#copies = undefined;
-    this.#unsentBytes = 0;
-    const unsent = this.#unsent.splice(0);
+    this.#unread.clear();
+    this.#unsent.drop(new Error('the stream was cut off'));
     if (!this.#hasSentEnd) {
       this.#sendFrame({ frame: encodeEnd(this.#stream, END_CODE.broken), isEnd: true });
     }
     this.#forgetWhenOver();
-    for (const waiting of unsent) {
-      if ('done' in waiting) {
-        waiting.done?.(new Error('the stream was cut off'));
-      }
-    }
   }
 
   #close(code: number): void {
@@ -392,23 +307,4 @@ export class MultiplexedStream extends EventEmitter<CarrierEvents> implements St
       this.#link.forget(this.#stream);
     }
   }
-}
-
-function splitParts(
-  parts: readonly Uint8Array[],
-  length: number,
-): readonly [readonly Uint8Array[], readonly Uint8Array[]] {
-  const first: Uint8Array[] = [];
-  const rest: Uint8Array[] = [];
-  let left = length;
-  for (const part of parts) {
-    if (left > 0) {
-      first.push(part.subarray(0, left));
-    }
-    if (part.length > left) {
-      rest.push(part.subarray(left));
-    }
-    left = Math.max(0, left - part.length);
-  }
-  return [first, rest];
 }

@@ -16,13 +16,11 @@ import {
 } from '../protocol/carrier/frames.ts';
 import { MultiplexedStream, type StreamLink } from './multiplexed-stream.ts';
 import { END_CODE, type StreamCarrier } from './stream-carrier.ts';
+import type { UnsentData } from './unsent-items.ts';
+import { WriteBatch } from './write-batch.ts';
 
 /** Given to the socket and not in the kernel yet, from which on streams wait and take turns. */
 const ROOM_BYTES = 1024 * 1024;
-/** Up to this, what a turn leaves is copied into one buffer, which is cheaper than several writes. */
-const LARGEST_COPY = 16 * 1024;
-/** More is written before the turn ends. */
-const LARGEST_BATCH = 256 * 1024;
 /** Data wait for room; answers do not, and to a peer that reads none of them there is an end. */
 const MAX_UNSENT_BYTES = 8 * 1024 * 1024;
 /** Of streams that one side has ended and the other has not, too. */
@@ -58,8 +56,6 @@ export interface StreamConnectionOptions {
   readonly onOpen?: (request: StreamRequest) => void;
 }
 
-type Done = (error: Error | undefined) => void;
-
 export class StreamConnection {
   readonly #socket: Duplex;
   readonly #endWithinMs: number;
@@ -72,10 +68,7 @@ export class StreamConnection {
   readonly #refused = new Set<number>();
   readonly #waiting = new Set<MultiplexedStream>();
   readonly #link: StreamLink;
-  #batch: Uint8Array[] = [];
-  #batchBytes = 0;
-  #batchDone: Done[] = [];
-  #isFlushPlanned = false;
+  readonly #batch: WriteBatch;
   #isClosed = false;
   #onLost: () => void = () => undefined;
 
@@ -83,6 +76,7 @@ export class StreamConnection {
     this.#socket = socket;
     this.#endWithinMs = endWithinMs;
     this.#onOpen = onOpen;
+    this.#batch = new WriteBatch(socket);
     this.#link = this.#makeLink();
     socket.on('end', () => this.#lost()).on('close', () => this.#lost());
     socket.on('drain', () => this.#roomAgain());
@@ -152,7 +146,7 @@ export class StreamConnection {
 
   /** After all that was sent; the streams have ended, or end with it. */
   close(): void {
-    this.#flush();
+    this.#batch.flush();
     const socket = this.#socket;
     const timer = setTimeout(() => socket.destroy(), this.#endWithinMs);
     socket.once('close', () => clearTimeout(timer));
@@ -173,22 +167,18 @@ export class StreamConnection {
         return connection.isOpen;
       },
       get hasRoom() {
-        return connection.#unsentBytes < ROOM_BYTES;
+        return connection.#batch.unsentBytes < ROOM_BYTES;
       },
       get unsentBytes() {
-        return connection.#unsentBytes;
+        return connection.#batch.unsentBytes;
       },
-      data: (stream, parts, length, done) => this.#data(stream, parts, length, done),
+      data: (stream, data) => this.#data(stream, data),
       frame: (bytes) => this.#frame(bytes),
       whenRoom: (stream) => this.#waiting.add(stream),
       forget: (stream) => {
         this.#streams.delete(stream);
       },
     };
-  }
-
-  get #unsentBytes(): number {
-    return this.#batchBytes + this.#socket.writableLength;
   }
 
   #add(stream: number, paused: boolean): MultiplexedStream {
@@ -270,78 +260,24 @@ export class StreamConnection {
     });
   }
 
-  #data(stream: number, parts: readonly Uint8Array[], length: number, done?: Done): void {
+  #data(stream: number, { parts, length, done }: UnsentData): void {
     const header = Buffer.allocUnsafe(FRAME_HEADER_BYTES);
     writeDataHeader(header, stream, length);
-    this.#batch.push(header, ...parts);
-    this.#batchBytes += FRAME_HEADER_BYTES + length;
-    if (done !== undefined) {
-      this.#batchDone.push(done);
-    }
-    this.#flushSoon();
+    this.#batch.add([header, ...parts], FRAME_HEADER_BYTES + length, done);
   }
 
   #frame(bytes: Uint8Array): void {
-    if (this.#unsentBytes > MAX_UNSENT_BYTES) {
+    if (this.#batch.unsentBytes > MAX_UNSENT_BYTES) {
       this.#socket.destroy();
-      return;
-    }
-    this.#batch.push(bytes);
-    this.#batchBytes += bytes.length;
-    this.#flushSoon();
-  }
-
-  /** What several streams send in one go is one write: one TLS record and one system call. */
-  #flushSoon(): void {
-    if (this.#batchBytes >= LARGEST_BATCH) {
-      this.#flush();
-    } else if (!this.#isFlushPlanned) {
-      this.#isFlushPlanned = true;
-      process.nextTick(() => {
-        this.#isFlushPlanned = false;
-        this.#flush();
-      });
-    }
-  }
-
-  #flush(): void {
-    const batch = this.#batch;
-    const dones = this.#batchDone;
-    const length = this.#batchBytes;
-    if (length === 0) {
-      return;
-    }
-    this.#batch = [];
-    this.#batchDone = [];
-    this.#batchBytes = 0;
-    const socket = this.#socket;
-    const done =
-      dones.length === 0
-        ? undefined
-        : (error: Error | null | undefined): void => {
-            for (const one of dones) {
-              one(error ?? undefined);
-            }
-          };
-    if (!socket.writable) {
-      done?.(new Error('the connection was lost'));
-    } else if (length <= LARGEST_COPY) {
-      socket.write(Buffer.concat(batch, length), done);
     } else {
-      // Corked: one write for TLS, so one run of full records and one system call.
-      socket.cork();
-      const last = batch.length - 1;
-      for (const [at, part] of batch.entries()) {
-        socket.write(part, at === last ? done : undefined);
-      }
-      socket.uncork();
+      this.#batch.add([bytes], bytes.length);
     }
   }
 
   /** One piece of each stream that waits, round and round. */
   #roomAgain(): void {
     for (const stream of this.#waiting) {
-      if (this.#unsentBytes >= ROOM_BYTES) {
+      if (this.#batch.unsentBytes >= ROOM_BYTES) {
         return;
       }
       // Those that have more add themselves again, behind the others.
