@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
 interface Prerequisite {
+  /** A name on PATH, or a file. */
   readonly program: string;
   readonly debianPackage: string;
   readonly neededFor: string;
@@ -18,6 +19,11 @@ const PREREQUISITES: readonly Prerequisite[] = [
   { program: 'script', debianPackage: 'bsdutils', neededFor: 'terminals that vanish' },
   { program: 'bwrap', debianPackage: 'bubblewrap', neededFor: 'the fence' },
   { program: 'python3', debianPackage: 'python3', neededFor: 'programs under hoop run' },
+  {
+    program: '/usr/lib/python3/dist-packages/psycopg2',
+    debianPackage: 'python3-psycopg2',
+    neededFor: 'Python programs under hoop run',
+  },
   { program: 'chromium', debianPackage: 'chromium', neededFor: 'the login page' },
   { program: 'dbus-run-session', debianPackage: 'dbus', neededFor: 'the OS keychain' },
   { program: 'gnome-keyring-daemon', debianPackage: 'gnome-keyring', neededFor: 'the OS keychain' },
@@ -54,6 +60,9 @@ export function ensurePrerequisites(say: (text: string) => void): boolean {
 }
 
 export function isOnPath(program: string): boolean {
+  if (program.startsWith('/')) {
+    return existsSync(program);
+  }
   const directories = (process.env['PATH'] ?? '').split(delimiter);
   return directories.some((directory) => existsSync(join(directory, program)));
 }
