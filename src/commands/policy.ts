@@ -30,7 +30,7 @@ export function policyCommand(io: Io): Command {
     .description('print the JSON Schema of a policy file, for editors')
     .addArgument(
       new Argument('[file]', 'which kind of file')
-        .choices(['hoop', 'target', 'policy'])
+        .choices(['hoop', 'target', 'policy', 'agent'])
         .default('policy'),
     )
     .action((file: string) => runSchema(io, file));

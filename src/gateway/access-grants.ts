@@ -9,7 +9,7 @@
  */
 import type { StatementSync } from 'node:sqlite';
 import { z } from 'zod';
-import { documentCovers, documentNames } from '../policy/match.ts';
+import { documentCovers, mayAsk } from '../policy/match.ts';
 import type { Policy } from '../policy/policy.ts';
 import { isGivenBy } from '../policy/principal-grant.ts';
 import type { Grant, Principal, TemporaryGrant } from '../policy/types.ts';
@@ -241,7 +241,7 @@ export function firstExpiry({ temporary = [] }: Grant): number {
 }
 
 /** What holds between the moment at which nothing is left and the end of the session. */
-export function withoutRights(grant: Grant): Grant {
+export function withoutRights({ agent: _, ...grant }: Grant): Grant {
   return {
     ...grant,
     rules: [],
@@ -287,7 +287,7 @@ function longestNow(policy: Policy, grant: AccessGrant): number | undefined {
     isGivenBy(grant, document) &&
     documentCovers(document, target) &&
     // Only people ask for access.
-    documentNames(document, { kind: 'person', ...grant.holder })
+    mayAsk(document, { kind: 'person', ...grant.holder })
     ? document.request?.maxDurationSeconds
     : undefined;
 }

@@ -1,6 +1,14 @@
 /** Problems that no single file shows: names that lead nowhere, and grants that exclude each other. */
 import { documentCovers } from './match.ts';
-import type { Policy, PolicyDocument, PolicyProblem } from './policy.ts';
+import type {
+  Place,
+  Policy,
+  PolicyContent,
+  PolicyDocument,
+  PolicyProblem,
+  TargetMatch,
+  WhoMatch,
+} from './policy.ts';
 
 export function crossCheck(policy: Policy): PolicyProblem[] {
   return [
@@ -10,6 +18,7 @@ export function crossCheck(policy: Policy): PolicyProblem[] {
       ...unknownIssuers(policy, document),
       ...anythingConflicts(policy, document),
       ...withoutApprovers(document),
+      ...unknownAgents(policy, document),
     ]),
     ...repeatedNames(policy.documents),
     ...repeatedIssuers(policy),
@@ -18,15 +27,24 @@ export function crossCheck(policy: Policy): PolicyProblem[] {
   ];
 }
 
-function at(
-  document: PolicyDocument,
-  part: keyof PolicyDocument['places'],
+/** A file, and where its parts stand. */
+interface Placed<Part extends string> {
+  readonly file: string;
+  readonly places: Readonly<Record<Part, Place>>;
+}
+
+export function at<Part extends string>(
+  document: Placed<Part>,
+  part: Part,
   message: string,
 ): PolicyProblem {
   return { file: document.file, ...document.places[part], message };
 }
 
-function unknownTargets(policy: Policy, document: PolicyDocument): PolicyProblem[] {
+export function unknownTargets(
+  policy: Policy,
+  document: Placed<'targets'> & { readonly targets: TargetMatch },
+): PolicyProblem[] {
   return document.targets.names
     .filter((name) => name !== '*' && !policy.targets.has(name))
     .map((name) =>
@@ -36,24 +54,38 @@ function unknownTargets(policy: Policy, document: PolicyDocument): PolicyProblem
 
 /** With two providers, anyone who controls an account at one could take an address of the other. */
 function ambiguousEmails(policy: Policy, document: PolicyDocument): PolicyProblem[] {
-  if (policy.identityProviders.length < 2 || document.who.issuer !== undefined) {
+  return emailsWithoutIssuer(policy, document.who).map((message) =>
+    at(document, 'who', `who.${message}`),
+  );
+}
+
+/** @returns the end of the message for each */
+export function emailsWithoutIssuer(policy: Policy, who: WhoMatch): string[] {
+  if (policy.identityProviders.length < 2 || who.issuer !== undefined) {
     return [];
   }
-  return document.who.users
+  return who.users
     .filter((user) => 'email' in user && user.issuer === undefined)
-    .map(() =>
-      at(document, 'who', 'who.users: with several identity providers an email needs its issuer'),
-    );
+    .map(() => 'users: with several identity providers an email needs its issuer');
 }
 
 function unknownIssuers(policy: Policy, document: PolicyDocument): PolicyProblem[] {
+  return issuersNotKnown(policy, document.who).map((message) =>
+    at(document, 'who', `who: ${message}`),
+  );
+}
+
+export function issuersNotKnown(policy: Policy, who: WhoMatch): string[] {
   const known = new Set(policy.identityProviders.map(({ issuer }) => issuer));
-  const named = [document.who.issuer, ...document.who.users.map(({ issuer }) => issuer)];
-  return named
+  return [who.issuer, ...who.users.map(({ issuer }) => issuer)]
     .filter((issuer) => issuer !== undefined && !known.has(issuer))
-    .map((issuer) =>
-      at(document, 'who', `who: no identity provider in hoop.yaml has issuer "${issuer}"`),
-    );
+    .map((issuer) => `no identity provider in hoop.yaml has issuer "${issuer}"`);
+}
+
+function unknownAgents(policy: Policy, document: PolicyDocument): PolicyProblem[] {
+  return (document.who.agents ?? [])
+    .filter((name) => name !== '*' && !policy.agents.has(name))
+    .map((name) => at(document, 'who', `who.agents: there is no agent "${name}" in agents/`));
 }
 
 function withoutApprovers(document: PolicyDocument): PolicyProblem[] {
@@ -125,24 +157,10 @@ function anythingConflicts(policy: Policy, document: PolicyDocument): PolicyProb
   if (!document.anything) {
     return [];
   }
+  const own = anythingInOneFile(document);
   if (document.rules.length > 0) {
-    return [
-      at(
-        document,
-        'statements',
-        'statements: anything cannot stand together with rules in one policy',
-      ),
-    ];
+    return own;
   }
-  const problems = guarded(document)
-    ? [
-        at(
-          document,
-          'statements',
-          'statements: anything cannot stand together with masks, detectors or maxRows',
-        ),
-      ]
-    : [];
   const others = policy.documents.filter(
     (other) =>
       other !== document &&
@@ -152,7 +170,7 @@ function anythingConflicts(policy: Policy, document: PolicyDocument): PolicyProb
       sameScope(policy, document, other),
   );
   return [
-    ...problems,
+    ...own,
     ...others.map((other) =>
       at(
         document,
@@ -163,8 +181,20 @@ function anythingConflicts(policy: Policy, document: PolicyDocument): PolicyProb
   ];
 }
 
+export function anythingInOneFile(document: Placed<'statements'> & PolicyContent): PolicyProblem[] {
+  const forbidden =
+    document.rules.length > 0
+      ? 'rules in one file'
+      : guarded(document)
+        ? 'masks, detectors or maxRows'
+        : undefined;
+  return document.anything && forbidden !== undefined
+    ? [at(document, 'statements', `statements: anything cannot stand together with ${forbidden}`)]
+    : [];
+}
+
 /** Whether a policy needs statements to be understood. */
-export function guarded(document: PolicyDocument): boolean {
+export function guarded(document: PolicyContent): boolean {
   return (
     document.masks.length > 0 ||
     document.detectors.length > 0 ||
@@ -186,6 +216,9 @@ function sameTarget(policy: Policy, a: PolicyDocument, b: PolicyDocument): boole
 }
 
 function samePeople(a: PolicyDocument, b: PolicyDocument): boolean {
+  if (!meet(a.who.kinds, b.who.kinds) || !sameAgents(a.who.agents, b.who.agents)) {
+    return false;
+  }
   if (a.who.issuer !== undefined && b.who.issuer !== undefined && a.who.issuer !== b.who.issuer) {
     return false;
   }
@@ -197,4 +230,17 @@ function samePeople(a: PolicyDocument, b: PolicyDocument): boolean {
       b.who.users.some((other) => JSON.stringify(user) === JSON.stringify(other)),
     )
   );
+}
+
+/** undefined: any. */
+function meet(a: readonly string[] | undefined, b: readonly string[] | undefined): boolean {
+  return a === undefined || b === undefined || a.some((one) => b.includes(one));
+}
+
+/** What is for agents and what is for anybody meet only with an agent: people alone do not have it. */
+function sameAgents(a: readonly string[] | undefined, b: readonly string[] | undefined): boolean {
+  if (a === undefined || b === undefined) {
+    return a === b;
+  }
+  return a.includes('*') || b.includes('*') || meet(a, b);
 }

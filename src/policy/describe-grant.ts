@@ -2,12 +2,24 @@
 import { qualifiedName } from './patterns.ts';
 import type { ApprovalTerms, ColumnMask, Grant, StatementRule } from './types.ts';
 
-/** One line per rule, e.g. `engineers/read: allow select, insert on public.*`. */
+/**
+ * One line per rule, e.g. `engineers/read: allow select, insert on public.*`. With an agent: those
+ * of the principal; `describeAgentRules` has the other half.
+ */
 export function describeRules(grant: Grant): string[] {
   if (grant.passthrough) {
     return ['anything, unguarded'];
   }
-  return grant.rules.map(
+  return describeAll(grant.agent?.sides.principal ?? grant.rules);
+}
+
+/** What must allow it, too. */
+export function describeAgentRules({ agent, passthrough }: Grant): string[] {
+  return agent === undefined || passthrough ? [] : describeAll(agent.sides.agent);
+}
+
+function describeAll(rules: readonly StatementRule[]): string[] {
+  return rules.map(
     (rule) => `${rule.rule.id}: ${rule.effect} ${describeConditions(rule)}${approversOf(rule)}`,
   );
 }

@@ -1,14 +1,15 @@
 /** JSON Schemas of the policy files, for editors (yaml-language-server) and for agents. */
 import { z } from 'zod';
-import { HoopFile, PolicyFile, TargetFile } from './schema.ts';
+import { AgentFile, HoopFile, PolicyFile, TargetFile } from './schema.ts';
 
-export const POLICY_FILES = ['hoop', 'target', 'policy'] as const;
+export const POLICY_FILES = ['hoop', 'target', 'policy', 'agent'] as const;
 export type PolicyFileKind = (typeof POLICY_FILES)[number];
 
 const SCHEMAS = {
   hoop: { schema: HoopFile, title: 'hoop.yaml' },
   target: { schema: TargetFile, title: 'targets/*.yaml' },
   policy: { schema: PolicyFile, title: 'policies/*.yaml' },
+  agent: { schema: AgentFile, title: 'agents/*.yaml' },
 } as const satisfies Record<PolicyFileKind, { schema: z.ZodType; title: string }>;
 
 /** JSON Schema 2020-12 of what an author writes (defaults may be left out). */

@@ -4,10 +4,19 @@
  */
 import type { z } from 'zod';
 import { HoopError } from '../errors.ts';
+import { checkAgents } from './check-agents.ts';
+import type { Parsed } from './content-from-file.ts';
 import { crossCheck } from './cross-check.ts';
-import { documentFrom, hoopSettings, type Parsed, targetFrom } from './from-files.ts';
-import type { Policy, PolicyDocument, PolicyProblem, PolicyTarget } from './policy.ts';
-import { HoopFile, PolicyFile, TargetFile } from './schema.ts';
+import { agentFrom, documentFrom, hoopSettings, targetFrom } from './from-files.ts';
+import type {
+  AgentDocument,
+  Policy,
+  PolicyContent,
+  PolicyDocument,
+  PolicyProblem,
+  PolicyTarget,
+} from './policy.ts';
+import { AgentFile, HoopFile, PolicyFile, TargetFile } from './schema.ts';
 import { readYaml, type YamlDocument, type YamlPath } from './yaml-document.ts';
 
 export interface LoadResult {
@@ -19,7 +28,7 @@ export interface LoadResult {
 /** Problems in one error text; all of them are in the result of `loadPolicy`. */
 const MAX_SHOWN_PROBLEMS = 20;
 
-const FILE_IN_FOLDER = /^(targets|policies)\/([A-Za-z0-9][A-Za-z0-9._-]*)\.yaml$/;
+const FILE_IN_FOLDER = /^(targets|policies|agents)\/([A-Za-z0-9][A-Za-z0-9._-]*)\.yaml$/;
 export const POLICY_FOLDERS = ['targets', 'policies', 'agents', 'tests'];
 /** What people keep beside policy files and what no one takes for a policy. */
 const IGNORED = /(^|\/)(\.gitkeep|\.gitattributes|[^/]*\.md)$/;
@@ -38,6 +47,7 @@ export function loadPolicy(files: ReadonlyMap<string, string>): LoadResult {
   const problems: PolicyProblem[] = [];
   const targets = new Map<string, PolicyTarget>();
   let documents: PolicyDocument[] = [];
+  let agents: AgentDocument[] = [];
   let settings: ReturnType<typeof hoopSettings> | undefined;
 
   if (!files.has('hoop.yaml')) {
@@ -58,31 +68,50 @@ export function loadPolicy(files: ReadonlyMap<string, string>): LoadResult {
       if (document) {
         documents.push(document);
       }
+    } else if (folder === 'agents') {
+      const agent = agentFrom(parseFile(path, text, AgentFile, problems), problems);
+      if (agent) {
+        agents.push(agent);
+      }
     } else if (isPolicyPath(path)) {
       problems.push(misplaced(path));
     }
   }
   if (settings) {
     const byDefault = settings.roles.approver;
-    documents = documents.map((document) => withApprovers(document, byDefault));
-    problems.push(...crossCheck({ ...settings, targets, documents }));
+    documents = documents.map((document) =>
+      withTermsOf(withApprovers(document, byDefault), byDefault),
+    );
+    agents = agents.map((agent) => withApprovers(agent, byDefault));
   }
+  if (!settings) {
+    problems.sort(byPlace);
+    return { policy: undefined, problems };
+  }
+  const byName = new Map(agents.map((agent) => [agent.name, agent]));
+  const policy: Policy = { ...settings, targets, documents, agents: byName };
+  problems.push(...crossCheck(policy), ...checkAgents(policy, agents));
   problems.sort(byPlace);
-  return problems.length > 0 || !settings
-    ? { policy: undefined, problems }
-    : { policy: { ...settings, targets, documents }, problems: [] };
+  return problems.length > 0 ? { policy: undefined, problems } : { policy, problems: [] };
 }
 
-function withApprovers(document: PolicyDocument, byDefault: readonly string[]): PolicyDocument {
-  const { request } = document;
+function withApprovers<Content extends PolicyContent>(
+  document: Content,
+  byDefault: readonly string[],
+): Content {
   const rules = document.rules.map((rule) =>
     rule.approval === undefined || rule.approval.groups.length > 0
       ? rule
       : { ...rule, approval: { ...rule.approval, groups: byDefault } },
   );
+  return { ...document, rules };
+}
+
+function withTermsOf(document: PolicyDocument, byDefault: readonly string[]): PolicyDocument {
+  const { request } = document;
   return request === undefined || request.approvers.length > 0
-    ? { ...document, rules }
-    : { ...document, rules, request: { ...request, approvers: byDefault } };
+    ? document
+    : { ...document, request: { ...request, approvers: byDefault } };
 }
 
 /** @throws HoopError HOOP_POLICY_INVALID with every problem (up to 20) in its detail. */
@@ -108,16 +137,13 @@ function count(problems: number): string {
 }
 
 function misplaced(path: string): PolicyProblem {
-  if (path.startsWith('agents/')) {
-    return at(path, 'bundles for agents are not supported yet; give the agent rules in policies/');
-  }
   if (path.startsWith('tests/')) {
     return at(path, 'policy tests are not supported yet; remove the file or keep it elsewhere');
   }
   // Ignoring `policies/deny.yml` would drop a deny without a word.
   return at(
     path,
-    'not read from here; policies are policies/NAME.yaml and targets are targets/NAME.yaml',
+    'not read from here; policies are policies/NAME.yaml, targets are targets/NAME.yaml and agents are agents/NAME.yaml',
   );
 }
 

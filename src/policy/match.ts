@@ -1,5 +1,12 @@
 /** Which policies speak about a principal and a target. */
-import type { Policy, PolicyDocument, PolicyTarget, UserMatch } from './policy.ts';
+import type {
+  Policy,
+  PolicyDocument,
+  PolicyTarget,
+  TargetMatch,
+  UserMatch,
+  WhoMatch,
+} from './policy.ts';
 import type { Principal } from './types.ts';
 
 type Identified = Pick<Principal, 'kind' | 'issuer' | 'sub' | 'email' | 'groups'>;
@@ -14,8 +21,11 @@ export function matchingDocuments(
   );
 }
 
-export function documentCovers(document: PolicyDocument, target: PolicyTarget): boolean {
-  const { names, labels } = document.targets;
+export function documentCovers(
+  { targets }: { readonly targets: TargetMatch },
+  target: PolicyTarget,
+): boolean {
+  const { names, labels } = targets;
   if (names.includes('*') || names.includes(target.name)) {
     return true;
   }
@@ -23,9 +33,31 @@ export function documentCovers(document: PolicyDocument, target: PolicyTarget): 
   return wanted.length > 0 && wanted.every(([key, value]) => target.labels[key] === value);
 }
 
-/** Whether the policy is for these people; for a requestable one: whether they may ask. */
-export function documentNames(document: PolicyDocument, principal: Identified): boolean {
-  const { who } = document;
+/** Whether the policy is for this principal, and for the agent that acts for it. */
+function documentNames({ who }: PolicyDocument, principal: Principal): boolean {
+  return namesPeople(who, principal) && isOfKind(who, principal.kind) && hasAgent(who, principal);
+}
+
+/**
+ * Whether somebody may ask for a requestable policy. People ask, and no agents: one that is for
+ * agents alone is asked for by whoever they act for.
+ */
+export function mayAsk({ who }: PolicyDocument, principal: Identified): boolean {
+  return namesPeople(who, principal) && isOfKind(who, principal.kind);
+}
+
+function isOfKind({ kinds }: PolicyDocument['who'], kind: Principal['kind']): boolean {
+  return kinds === undefined || kinds.includes(kind);
+}
+
+function hasAgent({ agents }: PolicyDocument['who'], { agent }: Principal): boolean {
+  return (
+    agents === undefined ||
+    (agent !== undefined && (agents.includes('*') || agents.includes(agent)))
+  );
+}
+
+export function namesPeople(who: WhoMatch, principal: Identified): boolean {
   if (who.issuer !== undefined && who.issuer !== principal.issuer) {
     return false;
   }

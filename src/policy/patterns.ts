@@ -80,7 +80,7 @@ function partMatches(part: string, name: string): boolean {
 }
 
 /** Greedy `*` matching without a regular expression: linear, whatever the pattern. */
-function wildcardMatches(pattern: string, name: string): boolean {
+export function wildcardMatches(pattern: string, name: string): boolean {
   const pieces = pattern.split('*');
   const first = pieces[0] ?? '';
   const last = pieces[pieces.length - 1] ?? '';

@@ -2,7 +2,7 @@
  * The policy repository as values: what load-policy.ts makes of the YAML, before it is matched
  * against a principal and a target. Nothing in here has been decided yet.
  */
-import type { ColumnMask, DetectorName, SessionLimits, StatementRule } from './types.ts';
+import type { ColumnMask, DetectorName, Principal, SessionLimits, StatementRule } from './types.ts';
 import type { WorkloadRule } from './workloads/workload-rule.ts';
 
 interface IdentityProvider {
@@ -83,22 +83,24 @@ export interface RequestTerms {
   readonly timeoutSeconds: number;
 }
 
-export interface PolicyDocument {
-  readonly name: string;
-  readonly description: string | undefined;
-  readonly who: {
-    readonly everyone: boolean;
-    readonly groups: readonly string[];
-    readonly users: readonly UserMatch[];
-    /** Only principals of this identity provider. */
-    readonly issuer: string | undefined;
-  };
-  readonly targets: {
-    /** `*` is every target. */
-    readonly names: readonly string[];
-    /** All of them must be on the target. Empty together with `names`: never. */
-    readonly labels: Readonly<Record<string, string>>;
-  };
+/** Fits who fits one of the first three, and the last. */
+export interface WhoMatch {
+  readonly everyone: boolean;
+  readonly groups: readonly string[];
+  readonly users: readonly UserMatch[];
+  /** Only principals of this identity provider. */
+  readonly issuer: string | undefined;
+}
+
+export interface TargetMatch {
+  /** `*` is every target. */
+  readonly names: readonly string[];
+  /** All of them must be on the target. Empty together with `names`: never. */
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+/** What policies and agents give. */
+export interface PolicyContent {
   readonly rules: readonly StatementRule[];
   readonly masks: readonly ColumnMask[];
   readonly detectors: readonly DetectorName[];
@@ -107,6 +109,18 @@ export interface PolicyDocument {
   readonly inference: 'allow' | 'deny' | undefined;
   /** `statements: anything`. */
   readonly anything: boolean;
+}
+
+export interface PolicyDocument extends PolicyContent {
+  readonly name: string;
+  readonly description: string | undefined;
+  readonly who: WhoMatch & {
+    /** Only principals of these kinds. */
+    readonly kinds: readonly Principal['kind'][] | undefined;
+    /** Only while one of these agents acts for them; `*` is any. */
+    readonly agents: readonly string[] | undefined;
+  };
+  readonly targets: TargetMatch;
   /** Present: nobody has this policy before it was asked for and approved; `who` may ask. */
   readonly request: RequestTerms | undefined;
   /** Digest of what the policy gives; places, people and terms are not in it. */
@@ -114,6 +128,30 @@ export interface PolicyDocument {
   readonly file: string;
   /** Where the parts stand that are checked against other files. */
   readonly places: Readonly<Record<'name' | 'who' | 'targets' | 'statements' | 'request', Place>>;
+}
+
+/** How a command is recognised as that of an agent. */
+export interface AgentMatch {
+  /** In lower case, without folder. */
+  readonly programs: readonly string[];
+  /** Patterns; each must fit one of the arguments. Empty: any arguments. */
+  readonly arguments: readonly string[];
+}
+
+/** What an agent may do at most: what it does needs this and the rights of whoever it acts for. */
+export interface AgentDocument extends PolicyContent {
+  readonly name: string;
+  readonly description: string | undefined;
+  readonly match: readonly AgentMatch[];
+  /** Logins that are the agent itself. */
+  readonly identities: WhoMatch | undefined;
+  /** For whom it may act; undefined: for anybody, workloads too, because it only takes away. */
+  readonly who: WhoMatch | undefined;
+  readonly targets: TargetMatch;
+  readonly file: string;
+  readonly places: Readonly<
+    Record<'name' | 'match' | 'identities' | 'who' | 'targets' | 'statements', Place>
+  >;
 }
 
 export interface Policy {
@@ -129,10 +167,11 @@ export interface Policy {
   };
   readonly targets: ReadonlyMap<string, PolicyTarget>;
   readonly documents: readonly PolicyDocument[];
+  readonly agents: ReadonlyMap<string, AgentDocument>;
 }
 
 /** 1-based, both. */
-interface Place {
+export interface Place {
   readonly line: number;
   readonly column: number;
 }

@@ -1,32 +1,61 @@
 /** From the policy to what one principal may do on one target. */
 import { createHash } from 'node:crypto';
+import { anythingRule, type GrantContent, withAgent } from './agent-grant.ts';
+import { agentItself } from './agents.ts';
 import { guarded } from './cross-check.ts';
 import { matchingDocuments } from './match.ts';
 import type { Policy, PolicyDocument, PolicyTarget } from './policy.ts';
-import type {
-  ColumnMask,
-  Grant,
-  MaskKind,
-  Principal,
-  SessionLimits,
-  TemporaryGrant,
-} from './types.ts';
+import { strictestMasks } from './strictest-masks.ts';
+import type { Grant, Principal, SessionLimits, StatementRule, TemporaryGrant } from './types.ts';
 
 /**
- * When two policies mask one column, the one that shows less wins. A full mask shows that there
- * is a value and nothing of it; NULL could be mistaken for "no value", so it is second; a hash
- * tells equal values apart, a partial mask shows characters.
+ * With an agent: what both may do. A login that is the agent itself has it whoever says so.
+ * @returns undefined when the target is unknown or the principal (or its agent) has nothing on it.
  */
-const STRICTNESS: readonly MaskKind[] = ['partial', 'hash', 'null', 'full'];
-
-/** @returns undefined when the target is unknown or the principal has nothing on it. */
 export function principalGrant(
+  policy: Policy,
+  commit: string,
+  someone: Principal,
+  targetName: string,
+  temporary: readonly TemporaryGrant[] = [],
+): Grant | undefined {
+  const itself = agentItself(policy, someone)?.name;
+  const name = someone.agent ?? itself;
+  if (itself !== undefined && name !== itself) {
+    return undefined;
+  }
+  const principal = name === undefined ? someone : { ...someone, agent: name };
+  const own = ownGrant(policy, commit, principal, targetName, temporary);
+  if (own === undefined) {
+    return undefined;
+  }
+  const { sideRules: _, ...alone } = own;
+  if (name === undefined) {
+    return withGeneration(alone);
+  }
+  const agent = policy.agents.get(name);
+  const target = policy.targets.get(targetName);
+  const both =
+    agent === undefined || target === undefined
+      ? undefined
+      : withAgent(own, agent, principal, target);
+  return both && withGeneration(both);
+}
+
+function withGeneration(grant: GrantContent): Grant {
+  return {
+    ...grant,
+    generation: createHash('sha256').update(JSON.stringify(grant)).digest('base64url'),
+  };
+}
+
+function ownGrant(
   policy: Policy,
   commit: string,
   principal: Principal,
   targetName: string,
-  temporary: readonly TemporaryGrant[] = [],
-): Grant | undefined {
+  temporary: readonly TemporaryGrant[],
+): (GrantContent & { readonly sideRules: readonly StatementRule[] }) | undefined {
   const target = policy.targets.get(targetName);
   if (target === undefined) {
     return undefined;
@@ -35,10 +64,14 @@ export function principalGrant(
   const matching = matchingDocuments(policy, principal, target);
   const standing = matching.filter(({ request }) => request === undefined);
   const requested = matching.filter(({ request }) => request !== undefined);
+  const anythingRules = standing.filter(({ anything }) => anything).map((one) => anythingRule(one));
   const onRequest = requested.flatMap((document) => {
     const grants = temporary.filter((grant) => isGivenBy(grant, document));
     const [last] = grants.toSorted((a, b) => b.expiresMs - a.expiresMs);
     given.push(...grants);
+    if (last && document.anything) {
+      anythingRules.push(anythingRule(document, last.id));
+    }
     return last ? [named(document, last.id)] : [];
   });
   // Standing rules first: what they allow too does not depend on the temporary grant.
@@ -46,15 +79,17 @@ export function principalGrant(
   if (documents.length === 0) {
     return undefined;
   }
-  const passthrough =
-    documents.some(({ anything }) => anything) &&
-    !documents.some(guarded) &&
-    policy.defaults.limits.maxRows === undefined;
+  const unlimited = anythingRules.length > 0 && policy.defaults.limits.maxRows === undefined;
+  const passthrough = unlimited && !documents.some(guarded);
   const rules = documents.flatMap((document) => document.rules);
-  if (!passthrough && rules.every(({ effect }) => effect === 'deny')) {
+  // What agents alone are denied leaves the principal what it has: it is guarded, and not void.
+  const isFree =
+    unlimited && !documents.some((one) => one.who.agents === undefined && guarded(one));
+  const sideRules = isFree ? [...rules, ...anythingRules] : rules;
+  if (!passthrough && sideRules.every(({ effect }) => effect === 'deny')) {
     return undefined;
   }
-  const grant: Omit<Grant, 'generation'> = {
+  return {
     commit,
     target: target.name,
     rules,
@@ -69,10 +104,7 @@ export function principalGrant(
     requestable: requested
       .filter(({ name }) => !given.some((grant) => grant.policy === name))
       .map(({ name }) => name),
-  };
-  return {
-    ...grant,
-    generation: createHash('sha256').update(JSON.stringify(grant)).digest('base64url'),
+    sideRules,
   };
 }
 
@@ -130,28 +162,6 @@ export function credentialName(
     groups.some((group) => principal.groups.includes(group)),
   );
   return own?.credential ?? target.credential;
-}
-
-/** @returns the mask that shows less. */
-export function stricterMask(a: MaskKind, b: MaskKind): MaskKind {
-  return STRICTNESS.indexOf(a) >= STRICTNESS.indexOf(b) ? a : b;
-}
-
-function strictestMasks(masks: readonly ColumnMask[]): ColumnMask[] {
-  const byColumn = new Map<string, ColumnMask>();
-  for (const mask of masks) {
-    const key = JSON.stringify([mask.schema, mask.relation, mask.column]);
-    const other = byColumn.get(key);
-    byColumn.set(key, other ? stricterOf(other, mask) : mask);
-  }
-  return [...byColumn.values()];
-}
-
-function stricterOf(a: ColumnMask, b: ColumnMask): ColumnMask {
-  const stricter = stricterMask(a.mask, b.mask) === a.mask ? a : b;
-  const { write: _, ...rest } = stricter;
-  // Writing is allowed only where every policy that masks the column allows it.
-  return a.write === 'allow' && b.write === 'allow' ? { ...rest, write: 'allow' } : rest;
 }
 
 function smallestLimits(

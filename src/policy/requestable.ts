@@ -1,6 +1,6 @@
 /** What a principal may ask for: policies with `request` that name them and cover the target. */
 import { describeConditions } from './describe-grant.ts';
-import { matchingDocuments } from './match.ts';
+import { documentCovers, mayAsk } from './match.ts';
 import type { Policy, PolicyDocument, RequestTerms } from './policy.ts';
 import type { Principal } from './types.ts';
 
@@ -14,10 +14,12 @@ export interface Requestable {
 export function requestable(policy: Policy, principal: Principal): Requestable[] {
   return [...policy.targets.values()]
     .flatMap((target) =>
-      matchingDocuments(policy, principal, target).flatMap((document) =>
-        document.request === undefined
-          ? []
-          : [{ target: target.name, document, terms: document.request }],
+      policy.documents.flatMap((document) =>
+        document.request !== undefined &&
+        documentCovers(document, target) &&
+        mayAsk(document, principal)
+          ? [{ target: target.name, document, terms: document.request }]
+          : [],
       ),
     )
     .sort((a, b) => compare(a.target, b.target) || compare(a.document.name, b.document.name));

@@ -268,58 +268,117 @@ const User = z.union(
   { error: 'expected { email } or { issuer, sub }' },
 );
 
+const WHO = {
+  everyone: z.literal(true).optional().describe('Every person who can log in.'),
+  groups: Groups.optional(),
+  users: z.array(User).min(1, 'expected at least one user').optional(),
+  issuer: Issuer.optional().describe('Only principals of this identity provider.'),
+};
+
+const Targets = strict({
+  names: z.array(z.string()).min(1, 'expected at least one target name').optional(),
+  labels: z.record(Name, z.string()).optional().describe('All of them must be on the target.'),
+});
+
+/** What policies and agents give, in the same words. */
+const CONTENT = {
+  rules: z.array(Rule).max(1000).default([]),
+  masks: z
+    .array(
+      strict({
+        column: z.string().describe('schema.relation.column, as the catalog stores the names.'),
+        mask: z.enum(['full', 'partial', 'hash', 'null']),
+        write: z
+          .literal('allow')
+          .optional()
+          .describe('Whoever sees the mask may still write the column.'),
+      }),
+    )
+    .max(10_000)
+    .default([]),
+  detectors: z
+    .union([z.literal('all'), z.array(z.enum(DETECTORS))], {
+      error: `expected "all" or a list of ${DETECTORS.join(', ')}`,
+    })
+    .default([])
+    .describe('What is looked for in values that no mask names.'),
+  limits: Limits.prefault({}),
+  requireReason: z.boolean().default(false),
+  inference: z
+    .enum(['allow', 'deny'])
+    .optional()
+    .describe('Whether a masked column may be used in WHERE, JOIN, ORDER BY and GROUP BY.'),
+  statements: z
+    .literal('anything', { error: 'expected "anything"' })
+    .optional()
+    .describe('No parsing and no guards. Void together with any mask, deny, approve or maxRows.'),
+};
+
 export const PolicyFile = strict(
   {
     name: Name,
     description: Text.optional(),
     who: strict({
-      everyone: z.literal(true).optional().describe('Every person who can log in.'),
-      groups: Groups.optional(),
-      users: z.array(User).min(1, 'expected at least one user').optional(),
-      issuer: Issuer.optional().describe('Only principals of this identity provider.'),
+      ...WHO,
+      kinds: z
+        .array(z.enum(['person', 'workload']))
+        .min(1, 'expected person or workload')
+        .optional()
+        .describe('Only principals of this kind.'),
+      agents: z
+        .array(z.string())
+        .min(1, 'expected at least one agent')
+        .optional()
+        .describe('Only while one of these agents acts for them; "*" is any.'),
     }),
-    targets: strict({
-      names: z.array(z.string()).min(1, 'expected at least one target name').optional(),
-      labels: z.record(Name, z.string()).optional().describe('All of them must be on the target.'),
-    }),
+    targets: Targets,
     request: RequestFile.optional(),
-    rules: z.array(Rule).max(1000).default([]),
-    masks: z
-      .array(
-        strict({
-          column: z.string().describe('schema.relation.column, as the catalog stores the names.'),
-          mask: z.enum(['full', 'partial', 'hash', 'null']),
-          write: z
-            .literal('allow')
-            .optional()
-            .describe('Whoever sees the mask may still write the column.'),
-        }),
-      )
-      .max(10_000)
-      .default([]),
-    detectors: z
-      .union([z.literal('all'), z.array(z.enum(DETECTORS))], {
-        error: `expected "all" or a list of ${DETECTORS.join(', ')}`,
-      })
-      .default([])
-      .describe('What is looked for in values that no mask names.'),
-    limits: Limits.prefault({}),
-    requireReason: z.boolean().default(false),
-    inference: z
-      .enum(['allow', 'deny'])
-      .optional()
-      .describe('Whether a masked column may be used in WHERE, JOIN, ORDER BY and GROUP BY.'),
-    statements: z
-      .literal('anything', { error: 'expected "anything"' })
-      .optional()
-      .describe('No parsing and no guards. Void together with any mask, deny, approve or maxRows.'),
+    ...CONTENT,
   },
   'policies/*.yaml: who may do what on which targets.',
+);
+
+/** One program name as it is typed, without its folder. */
+const Program = z
+  .string()
+  .regex(/^[^\s/\\*]{1,100}$/, 'expected the name of a program, without folder and wildcards');
+
+const Match = strict({
+  program: z
+    .union([Program, z.array(Program).min(1, 'expected at least one program')])
+    .describe('Name of the program that is started, without folder; case does not matter.'),
+  arguments: z
+    .array(z.string().min(1).max(200))
+    .min(1, 'expected at least one argument, or no "arguments" for any')
+    .optional()
+    .describe('Each must be one of the arguments; * is any text.'),
+});
+
+export const AgentFile = strict(
+  {
+    name: Name,
+    description: Text.optional(),
+    match: z
+      .array(Match)
+      .max(100)
+      .default([])
+      .describe('How its command is recognised. None: it has to be named with --agent.'),
+    identities: strict({ groups: WHO.groups, users: WHO.users, issuer: WHO.issuer })
+      .optional()
+      .describe('Logins that are the agent itself and not of somebody for whom it acts.'),
+    who: strict(WHO).optional().describe('For whom it may act. Default: anybody, workloads too.'),
+    targets: Targets,
+    ...CONTENT,
+  },
+  'agents/*.yaml: what an agent may do at most, whoever it acts for.',
 );
 
 export type HoopFile = z.output<typeof HoopFile>;
 export type TargetFile = z.output<typeof TargetFile>;
 export type PolicyFile = z.output<typeof PolicyFile>;
+export type AgentFile = z.output<typeof AgentFile>;
+/** What files of both kinds have. */
+export type ContentFile = Pick<PolicyFile, 'name' | keyof typeof CONTENT>;
 export type RuleConditions = z.output<typeof Conditions>;
 export type ApproveFile = z.output<typeof Approve>;
 export type LimitsFile = z.output<typeof Limits>;

@@ -124,13 +124,32 @@ export interface TemporaryGrant {
   readonly expiresMs: number;
 }
 
+/**
+ * An agent acts for a principal: each of them has rules of its own, and a statement needs both. One
+ * list of both would let a rule of the one stand in for what the other lacks.
+ */
+export interface ActingAgent {
+  readonly name: string;
+  /** Of the policy repository. */
+  readonly file: string;
+  /** Name of the principal; untrusted text. */
+  readonly principal: string;
+  readonly sides: Readonly<Record<GrantSide, readonly StatementRule[]>>;
+  /** Whose rules the grant has; absent: it has none, and `sides` are asked one after the other. */
+  readonly side?: GrantSide;
+}
+
+export type GrantSide = 'principal' | 'agent';
+
 /** All that the policy at `commit` gives one principal on one target. */
 export interface Grant {
   readonly commit: string;
   /** Changes whenever anything below does; part of every cached verdict's key. */
   readonly generation: string;
   readonly target: string;
+  /** Empty with an agent: then `agent` has those of both sides. */
   readonly rules: readonly StatementRule[];
+  readonly agent?: ActingAgent;
   readonly masks: readonly ColumnMask[];
   readonly detectors: readonly DetectorName[];
   readonly limits: SessionLimits;

@@ -208,7 +208,7 @@ test.each([
   ['policies/p.yml', 'not read from here'],
   ['policies/team/p.yaml', 'not read from here'],
   ['targets/x.json', 'not read from here'],
-  ['agents/devin.yaml', 'bundles for agents are not supported yet'],
+  ['agents/devin.yml', 'not read from here'],
   ['tests/a.yaml', 'policy tests are not supported yet'],
 ])('%s is refused rather than ignored', (path, expected) => {
   expect(problems({ [path]: 'name: x\n' })).toEqual([
@@ -287,7 +287,7 @@ test('statements: anything stands alone', () => {
   expect(
     problems(policy('statements: anything\nrules: [{ allow: { verbs: [select] } }]\n')),
   ).toEqual([
-    'policies/p.yaml:4:13: statements: anything cannot stand together with rules in one policy',
+    'policies/p.yaml:4:13: statements: anything cannot stand together with rules in one file',
   ]);
   expect(
     problems({

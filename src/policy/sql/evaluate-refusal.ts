@@ -23,23 +23,51 @@ export interface RefusalText {
 export function refusal(grant: Grant, text: RefusalText): Refusal {
   const commit = grant.commit.slice(0, 12);
   const by = text.rule
-    ? `Rule ${text.rule.id} (${text.rule.file === 'builtin' ? '' : `${text.rule.file}:${text.rule.line}, `}policy ${commit})`
-    : undefined;
+    ? `Rule ${text.rule.id} (${text.rule.file === 'builtin' ? '' : `${text.rule.file}:${text.rule.line}, `}policy ${commit}) says so.`
+    : lacking(grant, commit);
   return {
     code: text.code,
     sqlState: text.sqlState ?? '42501',
     message: text.message,
-    detail: joined(text.detail, by ? `${by} says so.` : `No rule of policy ${commit} allows it.`),
-    hint: text.hint ?? joined(allowedInstead(grant), onceApproved(grant), onRequest(grant)),
+    detail: joined(askedBy(grant), text.detail, by),
+    hint:
+      text.hint ??
+      joined(allowedInstead(grant), onceApproved(grant), onRequest(grant), wayOut(grant)),
     position: text.position,
     rule: text.rule,
   };
 }
 
+/** "devin asks for ann@example.org." An agent must learn that it is not the person who is refused. */
+function askedBy({ agent }: Grant): string | undefined {
+  return agent && `Asked by ${agent.name} for ${agent.principal}.`;
+}
+
+/** Which of both sides has no rule. */
+function lacking({ agent }: Grant, commit: string): string {
+  switch (agent?.side) {
+    case 'agent':
+      return `No rule of agent ${agent.name} (${agent.file}, policy ${commit}) allows it.`;
+    case 'principal':
+      return `No rule of policy ${commit} allows it for ${agent.principal}.`;
+    case undefined:
+      return `No rule of policy ${commit} allows it.`;
+  }
+}
+
+/** Where the agent alone is what stands in the way: it is asked second. */
+function wayOut({ agent }: Grant): string | undefined {
+  return agent?.side === 'agent'
+    ? `${agent.principal} may do it without the agent, where that is right.`
+    : undefined;
+}
+
 /** "Allowed here: select on public.*; insert on public.orders." */
 function allowedInstead(grant: Grant): string | undefined {
+  const { agent } = grant;
+  const whom = agent?.side === 'agent' ? `for agent ${agent.name}` : 'here';
   return (
-    rulesWith('allow', 'Allowed here: ', grant) ??
+    rulesWith('allow', `Allowed ${whom}: `, grant) ??
     (onceApproved(grant) !== undefined || onRequest(grant) !== undefined
       ? undefined
       : 'Ask the people who review the policy repository.')
@@ -56,8 +84,11 @@ function rulesWith(
   start: string,
   grant: Grant,
 ): string | undefined {
+  // Of both sides at once nothing has been refused in particular: the agent is who reads it.
+  const { agent } = grant;
+  const rules = agent !== undefined && agent.side === undefined ? agent.sides.agent : grant.rules;
   const texts = new Set(
-    grant.rules.filter((rule) => rule.effect === effect).map((rule) => describeConditions(rule)),
+    rules.filter((rule) => rule.effect === effect).map((rule) => describeConditions(rule)),
   );
   if (texts.size === 0) {
     return undefined;
@@ -75,12 +106,16 @@ function rulesWith(
 }
 
 /** "More on request: hoop access request prod-db --grant fix-orders." */
-function onRequest({ target, requestable = [] }: Grant): string | undefined {
+function onRequest({ target, requestable = [], agent }: Grant): string | undefined {
   const [only, second] = requestable;
-  if (only === undefined) {
+  // What is asked for adds to what the principal has, and to nothing of the agent's.
+  if (only === undefined || agent?.side === 'agent') {
     return undefined;
   }
   const grant = second === undefined ? ` --grant ${only}` : '';
+  if (agent !== undefined) {
+    return `${agent.principal} can ask for more, outside of the run: \`hoop access request ${target}${grant}\`.`;
+  }
   return `More on request: see \`hoop access list\`, then \`hoop access request ${target}${grant}\`.`;
 }
 

@@ -5,6 +5,8 @@
  * The order is the order of what a user understands first: settings, rules, what cannot be
  * traced, masks. One refused statement refuses the whole text, before any of it runs.
  */
+
+import { grantSides } from '../grant-sides.ts';
 import { UNKNOWN_NAME } from '../is-mistake.ts';
 import { namesSchema, patternMatches } from '../patterns.ts';
 import type { Grant, Refusal, RuleRef } from '../types.ts';
@@ -37,15 +39,47 @@ export function evaluate(
   context: EvaluationContext,
 ): Verdict {
   const masks = context.masks ?? new MaskIndex(grant.masks, context.catalog);
+  const sides = grantSides(grant);
   const statements: AllowedStatement[] = [];
   for (const [index, analysis] of analyses.entries()) {
-    const outcome = evaluateOne(analysis, grant, { ...context, masks });
+    const outcome = evaluateSides(analysis, sides, { ...context, masks });
     if ('code' in outcome) {
       return { effect: 'refuse', refusal: outcome, statement: index, analysis: analyses };
     }
     statements.push(outcome);
   }
   return { effect: 'allow', statements };
+}
+
+/** An agent and whoever it acts for: each by its own rules, and what one of them refuses is refused. */
+function evaluateSides(
+  analysis: StatementAnalysis,
+  sides: readonly Grant[],
+  context: EvaluationContext & { readonly masks: MaskIndex },
+): AllowedStatement | Refusal {
+  let both: AllowedStatement | undefined;
+  for (const side of sides) {
+    const outcome = evaluateOne(analysis, side, context);
+    if ('code' in outcome) {
+      return outcome;
+    }
+    both = both === undefined ? outcome : joined(both, outcome);
+  }
+  if (both === undefined) {
+    throw new TypeError('a grant has at least one side');
+  }
+  return both;
+}
+
+/** Masks and detectors are those of both in either. */
+function joined(a: AllowedStatement, b: AllowedStatement): AllowedStatement {
+  const approvals = [...(a.approvals ?? []), ...(b.approvals ?? [])];
+  return {
+    ...a,
+    rules: [...a.rules, ...b.rules.filter(({ id }) => !a.rules.some((rule) => rule.id === id))],
+    ...(approvals.length === 0 ? {} : { approvals }),
+    redactErrors: a.redactErrors || b.redactErrors,
+  };
 }
 
 function evaluateOne(

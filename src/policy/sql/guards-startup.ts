@@ -1,4 +1,5 @@
 /** Parameters of the StartupMessage: each is a SET that no statement shows. */
+import { grantSides } from '../grant-sides.ts';
 import type { Grant, Refusal } from '../types.ts';
 import { builtin, guardSetting } from './guards.ts';
 
@@ -33,9 +34,14 @@ export function refuseStartupParameters(
     );
   }
   for (const [name, value] of [...parameters, ...options]) {
-    const refusal = NOT_SETTINGS.test(name) ? undefined : guardSetting(name, value, grant);
-    if (refusal) {
-      return refusal;
+    if (NOT_SETTINGS.test(name)) {
+      continue;
+    }
+    for (const side of grantSides(grant)) {
+      const refusal = guardSetting(name, value, side);
+      if (refusal) {
+        return refusal;
+      }
     }
   }
   return undefined;

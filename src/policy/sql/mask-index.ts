@@ -1,5 +1,5 @@
 /** Finds the mask of a column, and the relations that have masks. */
-import { stricterMask } from '../principal-grant.ts';
+import { stricterMask } from '../strictest-masks.ts';
 import type { ColumnMask } from '../types.ts';
 import { relationFamily } from './relation-family.ts';
 import { BUILT_IN_PATH } from './statement-facts.ts';

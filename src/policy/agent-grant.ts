@@ -1,0 +1,89 @@
+/**
+ * What an agent may do for a principal: what both may. Masks, detectors and limits of both hold at
+ * once and are put together here; rules are kept apart, and each statement is held against both.
+ */
+
+import { mayActFor } from './agents.ts';
+import { guarded } from './cross-check.ts';
+import { documentCovers } from './match.ts';
+import type { AgentDocument, PolicyTarget } from './policy.ts';
+import { strictestMasks } from './strictest-masks.ts';
+import type { Grant, Principal, SessionLimits, StatementRule } from './types.ts';
+
+export type GrantContent = Omit<Grant, 'generation'>;
+
+/** @returns undefined: the agent may not act for this principal, or nothing on this target. */
+export function withAgent(
+  own: GrantContent & {
+    /** Those of the principal beside an agent: `rules`, and what `statements: anything` gives. */
+    readonly sideRules: readonly StatementRule[];
+  },
+  agent: AgentDocument,
+  principal: Principal,
+  target: PolicyTarget,
+): GrantContent | undefined {
+  if (!mayActFor(agent, principal) || !documentCovers(agent, target)) {
+    return undefined;
+  }
+  const { sideRules, ...grant } = own;
+  const freely = agent.anything && !guarded(agent);
+  const rules = freely ? [anythingRule({ ...agent, name: `agents/${agent.name}` })] : agent.rules;
+  if (rules.every(({ effect }) => effect === 'deny')) {
+    return undefined;
+  }
+  return {
+    ...grant,
+    rules: [],
+    agent: {
+      name: agent.name,
+      file: agent.file,
+      principal: principal.name,
+      sides: { principal: sideRules, agent: rules },
+    },
+    masks: strictestMasks([...grant.masks, ...agent.masks]),
+    detectors: [...new Set([...grant.detectors, ...agent.detectors])].sort(),
+    limits: smallerLimits(grant.limits, agent.limits),
+    requireReason: grant.requireReason || agent.requireReason,
+    inference: agent.inference === 'deny' ? 'deny' : grant.inference,
+    // Without guards only where both sides say so.
+    passthrough: grant.passthrough && freely,
+  };
+}
+
+/**
+ * `statements: anything` of one side when the other one has rules: it restricts nothing, and the
+ * guards are on for the sake of the other.
+ */
+export function anythingRule(
+  { name, file, places }: Pick<AgentDocument, 'name' | 'file'> & Statements,
+  grant?: string,
+): StatementRule {
+  const rule = { id: `${name}/anything`, file, line: places.statements.line };
+  return {
+    effect: 'allow',
+    rule: grant === undefined ? rule : { ...rule, grant },
+    verbs: ['*'],
+    relations: [],
+    functions: [],
+    qualified: undefined,
+    hint: undefined,
+  };
+}
+
+interface Statements {
+  readonly places: { readonly statements: { readonly line: number } };
+}
+
+function smallerLimits(a: SessionLimits, b: Partial<SessionLimits>): SessionLimits {
+  const { maxTimeSeconds, idleTimeSeconds, maxConnections, maxRows } = a;
+  const least = Math.min(
+    maxRows ?? Number.POSITIVE_INFINITY,
+    b.maxRows ?? Number.POSITIVE_INFINITY,
+  );
+  return {
+    maxTimeSeconds: Math.min(maxTimeSeconds, b.maxTimeSeconds ?? maxTimeSeconds),
+    idleTimeSeconds: Math.min(idleTimeSeconds, b.idleTimeSeconds ?? idleTimeSeconds),
+    maxConnections: Math.min(maxConnections, b.maxConnections ?? maxConnections),
+    maxRows: Number.isFinite(least) ? least : undefined,
+  };
+}

@@ -1,0 +1,152 @@
+/** Rules, masks and limits, as policies and agents have them, from YAML to the types of policy.ts. */
+import { qualifiedName, splitColumn, splitPattern } from './patterns.ts';
+import type { PolicyContent } from './policy.ts';
+import {
+  type ApproveFile,
+  type ContentFile,
+  DETECTORS,
+  type LimitsFile,
+  type RuleConditions,
+} from './schema.ts';
+import type {
+  ApprovalTerms,
+  ColumnMask,
+  RuleEffect,
+  SessionLimits,
+  StatementRule,
+} from './types.ts';
+import { isKnownVerb } from './verbs.ts';
+import type { YamlDocument, YamlPath } from './yaml-document.ts';
+
+export interface Parsed<Value> {
+  readonly file: string;
+  readonly value: Value;
+  readonly document: YamlDocument;
+}
+
+export type Report = (path: YamlPath, message: string) => void;
+
+/** @param source what rule ids begin with */
+export function contentFrom(
+  parsed: Parsed<ContentFile>,
+  source: string,
+  report: Report,
+): PolicyContent {
+  const { value } = parsed;
+  return {
+    rules: rulesFrom(parsed, source, report),
+    masks: masksFrom(parsed, source, report),
+    detectors: value.detectors === 'all' ? DETECTORS : value.detectors,
+    limits: limitsFrom(value.limits),
+    requireReason: value.requireReason,
+    inference: value.inference,
+    anything: value.statements === 'anything',
+  };
+}
+
+function rulesFrom(
+  { file, value, document }: Parsed<ContentFile>,
+  source: string,
+  report: Report,
+): StatementRule[] {
+  const names = new Set<string>();
+  return value.rules.flatMap((rule, index) => {
+    const path = ['rules', index];
+    const name = rule.name ?? `rule-${index + 1}`;
+    if (names.has(name)) {
+      report(path, `rules[${index}]: the rule name "${name}" is already used in this file`);
+    }
+    names.add(name);
+    const effects = (['allow', 'deny', 'approve'] as const).flatMap((effect) => {
+      const conditions = rule[effect];
+      return conditions ? [{ effect, conditions }] : [];
+    });
+    const [only, second] = effects;
+    if (!only || second) {
+      report(path, `rules[${index}]: expected exactly one of allow, deny, approve`);
+      return [];
+    }
+    checkConditions(only.conditions, [...path, only.effect], report);
+    return [
+      {
+        effect: only.effect satisfies RuleEffect,
+        rule: { id: `${source}/${name}`, file, line: document.place(path).line },
+        verbs: only.conditions.verbs ?? [],
+        relations: only.conditions.relations ?? [],
+        functions: only.conditions.functions ?? [],
+        qualified: only.conditions.qualified,
+        hint: rule.hint,
+        ...(rule.approve === undefined ? {} : { approval: termsOf(rule.approve) }),
+      },
+    ];
+  });
+}
+
+function termsOf(approve: ApproveFile): ApprovalTerms {
+  return {
+    // The default is put in when hoop.yaml is known: load-policy.ts.
+    groups: approve.approvers ?? [],
+    count: approve.count,
+    timeoutSeconds: approve.timeout,
+    waits: approve.wait,
+    maxHoldSeconds: approve.maxHold,
+  };
+}
+
+function checkConditions(conditions: RuleConditions, path: YamlPath, report: Report): void {
+  const { verbs, relations, functions, qualified } = conditions;
+  if (!verbs && !functions) {
+    report(path, 'expected verbs (["*"] for any) or functions');
+  }
+  if (functions && (relations || qualified !== undefined)) {
+    report(path, 'a rule about functions cannot name relations or qualified; use two rules');
+  }
+  for (const [index, verb] of (verbs ?? []).entries()) {
+    if (!isKnownVerb(verb)) {
+      report([...path, 'verbs', index], `"${verb}" is no SQL command in lower case`);
+    }
+  }
+  for (const [index, pattern] of (relations ?? []).entries()) {
+    if (!splitPattern(pattern)) {
+      report([...path, 'relations', index], 'expected schema.relation, such as "public.*"');
+    }
+  }
+  for (const [index, pattern] of (functions ?? []).entries()) {
+    if (!splitPattern(pattern)) {
+      report([...path, 'functions', index], 'expected schema.function, such as "public.f_*"');
+    }
+  }
+}
+
+function masksFrom(
+  { file, value, document }: Parsed<ContentFile>,
+  source: string,
+  report: Report,
+): ColumnMask[] {
+  return value.masks.flatMap((mask, index) => {
+    const path = ['masks', index];
+    const column = splitColumn(mask.column);
+    if (!column || mask.column.includes('*')) {
+      report([...path, 'column'], 'expected schema.relation.column, such as public.customers.ssn');
+      return [];
+    }
+    const name = `${qualifiedName(column.schema, column.relation)}.${column.column}`;
+    return [
+      {
+        ...column,
+        mask: mask.mask,
+        ...(mask.write === 'allow' ? { write: 'allow' as const } : {}),
+        rule: { id: `${source}/mask ${name}`, file, line: document.place(path).line },
+      },
+    ];
+  });
+}
+
+export function limitsFrom(limits: LimitsFile): Partial<SessionLimits> {
+  return {
+    ...(limits.maxTime === undefined ? {} : { maxTimeSeconds: limits.maxTime }),
+    ...(limits.idleTime === undefined ? {} : { idleTimeSeconds: limits.idleTime }),
+    ...(limits.maxConnections === undefined ? {} : { maxConnections: limits.maxConnections }),
+    ...(limits.maxRows === undefined ? {} : { maxRows: limits.maxRows }),
+  };
+}

@@ -1,0 +1,31 @@
+/** Which mask holds where several name one column. */
+import type { ColumnMask, MaskKind } from './types.ts';
+
+/**
+ * When two policies mask one column, the one that shows less wins. A full mask shows that there
+ * is a value and nothing of it; NULL could be mistaken for "no value", so it is second; a hash
+ * tells equal values apart, a partial mask shows characters.
+ */
+const STRICTNESS: readonly MaskKind[] = ['partial', 'hash', 'null', 'full'];
+
+/** @returns the mask that shows less. */
+export function stricterMask(a: MaskKind, b: MaskKind): MaskKind {
+  return STRICTNESS.indexOf(a) >= STRICTNESS.indexOf(b) ? a : b;
+}
+
+export function strictestMasks(masks: readonly ColumnMask[]): ColumnMask[] {
+  const byColumn = new Map<string, ColumnMask>();
+  for (const mask of masks) {
+    const key = JSON.stringify([mask.schema, mask.relation, mask.column]);
+    const other = byColumn.get(key);
+    byColumn.set(key, other ? stricterOf(other, mask) : mask);
+  }
+  return [...byColumn.values()];
+}
+
+function stricterOf(a: ColumnMask, b: ColumnMask): ColumnMask {
+  const stricter = stricterMask(a.mask, b.mask) === a.mask ? a : b;
+  const { write: _, ...rest } = stricter;
+  // Writing is allowed only where every policy that masks the column allows it.
+  return a.write === 'allow' && b.write === 'allow' ? { ...rest, write: 'allow' } : rest;
+}
