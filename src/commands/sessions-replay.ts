@@ -2,6 +2,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { HoopError } from '../errors.ts';
+import { actorName } from '../policy/actor-name.ts';
 import { readSession, type SessionReading } from '../recording/read-session.ts';
 import { type Verification, verifyBundle } from '../recording/verify.ts';
 import { buildTimeline } from '../replay/build-timeline.ts';
@@ -83,7 +84,7 @@ function headerOf({ certificate }: SessionReading, verification: Verification): 
   return {
     session: certificate.session,
     target: certificate.target,
-    principal: certificate.name,
+    principal: actorName({ name: certificate.name, ...certificate.act }),
     reason: undefined,
     verdict: verification.verdict,
     verified,
@@ -92,8 +93,9 @@ function headerOf({ certificate }: SessionReading, verification: Verification): 
 
 function* jsonLines(reading: SessionReading, verification: Verification): Generator<string> {
   const { verdict, exitStatus } = verification;
-  const { session, target, name } = reading.certificate;
-  const head = { type: 'recording', session, target, principal: name, verdict, exitStatus };
+  const { session, target, name, act } = reading.certificate;
+  const who = { principal: name, agent: act?.agent, run: act?.run };
+  const head = { type: 'recording', session, target, ...who, verdict, exitStatus };
   yield `${renderJson({ v: 1, ...head })}\n`;
   for (const entry of buildTimeline(reading.timeline(), STREAMED_LIMITS)) {
     yield `${renderJson({ v: 1, ...entry })}\n`;

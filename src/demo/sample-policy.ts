@@ -58,6 +58,19 @@ rules:
   - name: edit-tickets
     allow: { verbs: [update], relations: [public.support_tickets] }
 `,
+    'agents/devin.yaml': `# What devin may do at most: hoop run -- devin, and the account devin itself.
+name: devin
+description: An AI agent that works on orders
+match: [{ program: devin }]
+identities: { groups: [agents] }
+targets: { names: [prod-db] }
+limits: { maxTime: 1h, maxRows: 10000 }
+rules:
+  - name: read-shop
+    allow: { verbs: [select], relations: ['public.*'] }
+  - name: work-on-orders
+    allow: { verbs: [insert, update, delete], relations: [public.orders] }
+`,
     'policies/auditors.yaml': `name: auditors
 who: { groups: [auditors] }
 targets: { names: [prod-db] }

@@ -3,6 +3,7 @@
  * sessions told at once. Without a commit in force nothing is allowed.
  */
 import { HoopError } from '../errors.ts';
+import { withOwnAgent } from '../policy/agents.ts';
 import type { Policy, PolicyTarget } from '../policy/policy.ts';
 import { grantedTargets, principalGrant } from '../policy/principal-grant.ts';
 import { type PolicyInForce, PolicyRepo } from '../policy/repo.ts';
@@ -132,6 +133,12 @@ export class GatewayPolicy {
 
   identityProviders(): Policy['identityProviders'] {
     return this.#repo.current()?.policy.identityProviders ?? [];
+  }
+
+  /** As the policy in force knows this principal: some are agents. */
+  withOwnAgent(principal: Principal): Principal {
+    const current = this.#repo.current();
+    return current === undefined ? principal : withOwnAgent(current.policy, principal);
   }
 
   roles(): Readonly<Record<string, readonly string[]>> {

@@ -7,7 +7,7 @@ import { randomUUID } from 'node:crypto';
 import { type Context, Hono } from 'hono';
 import { z } from 'zod';
 import { HoopError, ProtocolError } from '../errors.ts';
-import { describeRules, maskedColumns } from '../policy/describe-grant.ts';
+import { describeAgentRules, describeRules, maskedColumns } from '../policy/describe-grant.ts';
 import type { Principal } from '../policy/types.ts';
 import { ACCESS_PATHS } from '../tunnel/access-api.ts';
 import {
@@ -251,7 +251,7 @@ export function createHttpApi(options: HttpApiOptions): Hono<Env> {
     }),
   );
 
-  addRunRoutes(app, { identity, alsoRuns, identityRequest });
+  addRunRoutes(app, { identity, policy, alsoRuns, identityRequest });
   addApprovalRoutes(app, { ...options, authenticated });
   addAccessRoutes(app, { approvals, access: options.accessRequests, authenticated });
   addRecordingRoutes(app, { ...options, rights, authenticated, alsoRuns });
@@ -336,6 +336,7 @@ function targetsReply({ policy, history }: HttpApiOptions, who: Authenticated): 
       database: target.database,
       labels: { ...target.labels },
       rules: describeRules(grant),
+      ...(grant.agent === undefined ? {} : { agentRules: describeAgentRules(grant) }),
       masked: maskedColumns(grant),
       requireReason: grant.requireReason,
     })),

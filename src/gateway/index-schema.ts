@@ -217,4 +217,8 @@ export const MIGRATIONS: readonly string[] = [
   ALTER TABLE refresh_families ADD COLUMN run TEXT;
   CREATE INDEX refresh_families_by_parent ON refresh_families (parent) WHERE parent IS NOT NULL;
   `,
+  `
+  -- The session was opened by a login of the agent's own.
+  ALTER TABLE sessions ADD COLUMN agent_itself INTEGER NOT NULL DEFAULT 0;
+  `,
 ];

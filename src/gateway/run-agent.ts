@@ -1,22 +1,68 @@
-/** Which agent a run is of. */
+/** Which agent a run is of: the one that is named, else the one that the policy recognises. */
 import { HoopError } from '../errors.ts';
+import { mayActFor, recogniseAgents } from '../policy/agents.ts';
+import type { AgentDocument } from '../policy/policy.ts';
+import type { PolicyInForce } from '../policy/repo.ts';
+import type { Principal } from '../policy/types.ts';
 import type { RunRequest } from '../tunnel/api.ts';
-import type { Authenticated } from './identity/identity.ts';
 import { runRefused } from './identity/run-rights.ts';
 
-/** @throws HOOP_AGENT_UNKNOWN, HOOP_RUN_REFUSED */
+/**
+ * @param caller with the agent of its own run, or that it is itself: then the new run has it, too
+ * @throws HOOP_AGENT_UNKNOWN, HOOP_ACCESS_DENIED, HOOP_RUN_REFUSED, HOOP_USAGE
+ */
 export function agentOfRun(
-  { principal }: Authenticated,
+  { policy }: Pick<PolicyInForce, 'policy'>,
+  caller: Principal,
   asked: Pick<RunRequest, 'agent' | 'command'>,
 ): string | undefined {
-  if (principal.agent !== undefined) {
-    if (asked.agent !== undefined && asked.agent !== principal.agent) {
-      throw runRefused(`of agent "${principal.agent}" start one of another agent`);
+  if (caller.agent !== undefined) {
+    if (asked.agent !== undefined && asked.agent !== caller.agent) {
+      throw runRefused(`of agent "${caller.agent}" start one of another agent`);
     }
-    return principal.agent;
+    return caller.agent;
   }
-  if (asked.agent !== undefined) {
-    throw new HoopError('HOOP_AGENT_UNKNOWN', 'the policy names no such agent');
+  const known = [...policy.agents.values()];
+  const agent =
+    asked.agent === undefined
+      ? onlyOne(recogniseAgents({ agents: policy.agents }, asked.command))
+      : known.find(({ name }) => name === asked.agent);
+  if (agent === undefined) {
+    if (asked.agent === undefined) {
+      return undefined;
+    }
+    throw agentUnknown(known, caller);
   }
-  return undefined;
+  if (!mayActFor(agent, caller)) {
+    throw new HoopError('HOOP_ACCESS_DENIED', `agent "${agent.name}" may not act for you`, {
+      detail: `${agent.file} of the policy names for whom it may.`,
+      hint: listOf(known.filter((one) => mayActFor(one, caller))),
+    });
+  }
+  return agent.name;
+}
+
+/** @throws HOOP_USAGE */
+function onlyOne([agent, ...others]: readonly AgentDocument[]): AgentDocument | undefined {
+  if (agent !== undefined && others.length > 0) {
+    const names = [agent, ...others].map(({ name }) => name).join(', ');
+    throw new HoopError('HOOP_USAGE', 'the command is that of several agents', {
+      detail: `The policy knows it as that of ${names}.`,
+      hint: 'Name one with --agent NAME.',
+    });
+  }
+  return agent;
+}
+
+export function agentUnknown(known: readonly AgentDocument[], principal: Principal): HoopError {
+  return new HoopError('HOOP_AGENT_UNKNOWN', 'the policy has no agent of this name', {
+    hint: listOf(known.filter((one) => mayActFor(one, principal))),
+  });
+}
+
+function listOf(agents: readonly AgentDocument[]): string {
+  const names = agents.map(({ name }) => name).sort();
+  return names.length === 0
+    ? 'The policy has none for you: leave --agent out.'
+    : `Those for you are ${names.join(', ')}.`;
 }

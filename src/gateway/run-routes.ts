@@ -1,6 +1,7 @@
 /** `POST /v1/runs`: a login of its own for one run of a program. */
 import type { Context, Hono } from 'hono';
 import { API_VERSION, PATHS, type RunReply, RunRequest } from '../tunnel/api.ts';
+import type { GatewayPolicy } from './gateway-policy.ts';
 import type { Env } from './http-api.ts';
 import { readJson } from './http-body.ts';
 import { json, reply } from './http-replies.ts';
@@ -12,6 +13,7 @@ type Handler = (c: Ctx, who: Authenticated) => Response | Promise<Response>;
 
 export interface RunRoutesOptions {
   readonly identity: Identity;
+  readonly policy: GatewayPolicy;
   readonly alsoRuns: (handler: Handler) => (c: Ctx) => Promise<Response>;
   readonly identityRequest: (c: Ctx) => IdentityRequest;
 }
@@ -19,12 +21,12 @@ export interface RunRoutesOptions {
 const MAX_BODY_BYTES = 128 * 1024;
 
 export function addRunRoutes(app: Hono<Env>, options: RunRoutesOptions): void {
-  const { identity, alsoRuns, identityRequest } = options;
+  const { identity, policy, alsoRuns, identityRequest } = options;
   app.post(
     PATHS.runs,
     alsoRuns(async (c, who) => {
       const asked = await readJson(c.req.raw, RunRequest, MAX_BODY_BYTES);
-      const agent = agentOfRun(who, asked);
+      const agent = agentOfRun(policy.inForce(), who.principal, asked);
       const reason = asked.reason?.trim() || who.run?.reason;
       try {
         const { jkt, proof } = asked;

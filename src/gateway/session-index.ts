@@ -75,6 +75,7 @@ export class SessionIndex {
       session.family,
       nullable(session.reason),
       nullable(session.principal.agent),
+      session.principal.isAgent === true ? 1 : 0,
       nullable(session.run),
       session.policyCommit,
       session.recording,
@@ -193,8 +194,8 @@ function prepareAll({ database }: IndexStore) {
   return {
     start: prepare(
       `INSERT INTO sessions (id, state, target, kind, principal_kind, issuer, sub, name, family,
-         reason, agent, run, policy_commit, recording, client_version, started_ms, expires_ms)
-       VALUES (?, 'live', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+         reason, agent, agent_itself, run, policy_commit, recording, client_version, started_ms, expires_ms)
+       VALUES (?, 'live', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     ),
     end: prepare(
       `UPDATE sessions SET ended_ms = ?, end_reason = ?, end_message = ?, up_bytes = ?,
@@ -239,6 +240,7 @@ function indexedSession(row: Record<string, unknown>): IndexedSession {
       target: text(row['target']),
       principal: text(row['name']),
       ...defined('agent', optionalText(row['agent'])),
+      ...(integer(row['agent_itself']) === 1 ? { isAgent: true } : {}),
       ...defined('run', optionalText(row['run'])),
       ...defined('reason', optionalText(row['reason'])),
       startedAt: new Date(integer(row['started_ms'])).toISOString(),

@@ -1,12 +1,14 @@
 /** What is checked of a session request before anything is made for it. */
 import { HoopError, ProtocolError } from '../errors.ts';
+import { actorName } from '../policy/actor-name.ts';
 import type { PolicyTarget } from '../policy/policy.ts';
 import { requestable } from '../policy/requestable.ts';
-import type { Grant } from '../policy/types.ts';
+import type { Grant, Principal } from '../policy/types.ts';
 import { checkProof } from '../recording/proof-of-possession.ts';
 import type { SessionRequest } from '../tunnel/api.ts';
 import type { GatewayPolicy } from './gateway-policy.ts';
 import type { Authenticated } from './identity/identity.ts';
+import { agentUnknown } from './run-agent.ts';
 import type { SessionNonces } from './session-nonces.ts';
 
 const KEY_BYTES = 32;
@@ -49,14 +51,10 @@ export function authorizeSession(
       hint: 'Fetch and verify the policy again, then ask again.',
     });
   }
-  const found = policy.grant(who.principal, request.target);
+  const { principal } = who;
+  const found = policy.grant(principal, request.target);
   if (found === undefined) {
-    throw new HoopError('HOOP_ACCESS_DENIED', `no access to target "${request.target}"`, {
-      detail: `Policy commit ${commit.slice(0, 12)} does not give ${who.principal.name} anything there, or there is no such target.`,
-      hint: isRequestable(policy, who, request.target)
-        ? `Ask for it: \`hoop access list\` shows how, then \`hoop access request ${request.target}\`.`
-        : 'See what you can reach with `hoop targets`.',
-    });
+    throw noAccess(policy, principal, request.target);
   }
   if (found.grant.requireReason && (request.reason ?? who.run?.reason ?? '').trim() === '') {
     throw new HoopError('HOOP_ACCESS_DENIED', `target "${request.target}" needs a reason`, {
@@ -67,6 +65,36 @@ export function authorizeSession(
   return found;
 }
 
-function isRequestable(policy: GatewayPolicy, who: Authenticated, target: string): boolean {
-  return requestable(policy.inForce().policy, who.principal).some((one) => one.target === target);
+function noAccess(policy: GatewayPolicy, principal: Principal, target: string): HoopError {
+  const inForce = policy.inForce();
+  const commit = `Policy commit ${inForce.commit.slice(0, 12)}`;
+  const { agent: name, ...alone } = principal;
+  if (name === undefined) {
+    return new HoopError('HOOP_ACCESS_DENIED', `no access to target "${target}"`, {
+      detail: `${commit} does not give ${principal.name} anything there, or there is no such target.`,
+      hint: isRequestable(policy, principal, target)
+        ? `Ask for it: \`hoop access list\` shows how, then \`hoop access request ${target}\`.`
+        : 'See what you can reach with `hoop targets`.',
+    });
+  }
+  const agent = inForce.policy.agents.get(name);
+  if (agent === undefined) {
+    return agentUnknown([...inForce.policy.agents.values()], alone);
+  }
+  // What the principal alone has is not asked of an agent's own login: nobody stands behind it.
+  const isAgents = principal.isAgent !== true && policy.grant(alone, target) !== undefined;
+  return new HoopError(
+    'HOOP_ACCESS_DENIED',
+    `no access to target "${target}" for ${actorName(principal)}`,
+    {
+      detail: isAgents
+        ? `${commit} gives ${principal.name} something there, and agent ${name} (${agent.file}) nothing.`
+        : `${commit} does not give ${principal.name} anything there, or there is no such target.`,
+      hint: 'See what both may reach with `hoop targets`, in the run.',
+    },
+  );
+}
+
+function isRequestable(policy: GatewayPolicy, principal: Principal, target: string): boolean {
+  return requestable(policy.inForce().policy, principal).some((one) => one.target === target);
 }

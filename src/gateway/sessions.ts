@@ -3,13 +3,13 @@ import { createHash, randomBytes } from 'node:crypto';
 import { HoopError } from '../errors.ts';
 import { maskedColumns } from '../policy/describe-grant.ts';
 import type { StatementPolicy } from '../policy/sql/types.ts';
-import type { Grant } from '../policy/types.ts';
+import type { Grant, Principal } from '../policy/types.ts';
 import { issueCertificate } from '../recording/certificate.ts';
 import type { GatewayKeys } from '../recording/gateway-keys.ts';
 import { GatewayRecording, newRecordingKeys } from '../recording/gateway-recording.ts';
 import type { RecordingStore } from '../recording/recording-store.ts';
 import { newSessionId } from '../recording/session-id.ts';
-import type { EndReason } from '../recording/types.ts';
+import type { EndReason, RecordingEvent } from '../recording/types.ts';
 import type { Secret } from '../secret.ts';
 import {
   API_VERSION,
@@ -29,6 +29,7 @@ import { statementApprovals } from './approvals/statement-approvals.ts';
 import type { DiskRoom } from './disk-room.ts';
 import type { GatewayPolicy } from './gateway-policy.ts';
 import type { Authenticated } from './identity/identity.ts';
+import { shownRun } from './identity/run-rights.ts';
 import { LiveSession } from './live-session.ts';
 import { errorFields, type Log } from './log.ts';
 import type { PostgresTarget } from './pg/types.ts';
@@ -60,7 +61,10 @@ export interface SessionsOptions {
   readonly onEnded: () => void;
 }
 
-const MAX_SESSIONS_PER_PERSON = 20;
+type RecordedAgent = Extract<RecordingEvent, { type: 'session.open' }>['agent'];
+
+/** Twenty runs at once, of which some have several targets, and those of the person beside them. */
+const MAX_SESSIONS_PER_PERSON = 50;
 /** Each live session costs files, timers and up to 16 MiB that are not agreed on yet. */
 const MAX_SESSIONS = 500;
 /** A session that begins in the same millisecond as its certificate must not be too early for it. */
@@ -219,6 +223,14 @@ export class Sessions {
         authTime: who.authTime,
         claimsSha256: who.claimsSha256,
         jkt: who.jkt,
+        act:
+          principal.agent === undefined && who.run === undefined
+            ? undefined
+            : {
+                agent: principal.agent,
+                isAgent: principal.isAgent === true,
+                run: who.run?.id,
+              },
         target: postgres.name,
         policy: { commit: grant.commit, sha256: undefined },
         cli: { version: request.cli.version, sha256: undefined },
@@ -241,6 +253,8 @@ export class Sessions {
         type: 'session.open',
         session: id,
         principal: { issuer: principal.issuer, sub: principal.sub, name: principal.name },
+        agent: actingAgent(principal),
+        run: who.run && shownRun(who.run),
         target: postgres.name,
         reason,
         policyCommit: grant.commit,
@@ -312,6 +326,8 @@ export class Sessions {
       session: id,
       target: postgres.name,
       principal: principal.name,
+      agent: principal.agent,
+      run: who.run?.id,
       issuer: principal.issuer,
       sub: principal.sub,
       commit: grant.commit,
@@ -361,6 +377,12 @@ export class Sessions {
       this.#options.log.error('session.end_failed', { session: session.id, ...errorFields(error) });
     });
   }
+}
+
+function actingAgent({ agent, isAgent }: Principal): RecordedAgent | undefined {
+  return agent === undefined
+    ? undefined
+    : { name: agent, ...(isAgent === true ? { itself: true } : {}) };
 }
 
 function limitsReply({ limits }: Grant): SessionReply['limits'] {

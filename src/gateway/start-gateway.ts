@@ -187,6 +187,7 @@ export async function startGateway(
     origins: () => origins,
     providers: () => policy.identityProviders(),
     roles: () => policy.roles(),
+    withOwnAgent: (principal) => policy.withOwnAgent(principal),
     // That of the start: a new one ends all logins.
     signingKey: keys.get().gatewayKey.privateKey,
     store: identityStore,

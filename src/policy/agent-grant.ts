@@ -3,7 +3,7 @@
  * once and are put together here; rules are kept apart, and each statement is held against both.
  */
 
-import { mayActFor } from './agents.ts';
+import { isItself, mayActFor } from './agents.ts';
 import { guarded } from './cross-check.ts';
 import { documentCovers } from './match.ts';
 import type { AgentDocument, PolicyTarget } from './policy.ts';
@@ -38,6 +38,7 @@ export function withAgent(
       name: agent.name,
       file: agent.file,
       principal: principal.name,
+      isAgent: isItself(agent, principal),
       sides: { principal: sideRules, agent: rules },
     },
     masks: strictestMasks([...grant.masks, ...agent.masks]),

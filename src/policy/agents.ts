@@ -42,11 +42,17 @@ export function mayActFor(agent: AgentDocument, principal: Principal): boolean {
   return isItself(agent, principal) || agent.who === undefined || namesPeople(agent.who, principal);
 }
 
+/** With the agent whose own login it is, if it is one. */
+export function withOwnAgent(policy: Agents, principal: Principal): Principal {
+  const itself = agentItself(policy, principal);
+  return itself === undefined ? principal : { ...principal, agent: itself.name, isAgent: true };
+}
+
 /** @returns the agent whose own login it is */
 export function agentItself({ agents }: Agents, principal: Principal): AgentDocument | undefined {
   return [...agents.values()].find((agent) => isItself(agent, principal));
 }
 
-function isItself({ identities }: AgentDocument, principal: Principal): boolean {
+export function isItself({ identities }: AgentDocument, principal: Principal): boolean {
   return identities !== undefined && namesPeople(identities, principal);
 }

@@ -30,6 +30,8 @@ export interface Principal {
    * may. Absent: nobody but the principal.
    */
   readonly agent?: string;
+  /** The login is the agent's own; it acts for nobody else. */
+  readonly isAgent?: true;
   /**
    * Logged in with a code that was entered on another device. Whoever sends somebody such a code
    * gets the login, so it has no roles and decides about nothing.
@@ -134,6 +136,8 @@ export interface ActingAgent {
   readonly file: string;
   /** Name of the principal; untrusted text. */
   readonly principal: string;
+  /** The login is the agent's own: nobody stands behind it. */
+  readonly isAgent: boolean;
   readonly sides: Readonly<Record<GrantSide, readonly StatementRule[]>>;
   /** Whose rules the grant has; absent: it has none, and `sides` are asked one after the other. */
   readonly side?: GrantSide;

@@ -34,12 +34,24 @@ export interface SessionCertificate {
   /** Hex. */
   readonly claimsSha256: string;
   readonly jkt: string;
+  /**
+   * Who acts for the subject, as in RFC 8693 §4.1: the agent's name, and the run that it acts in.
+   * Absent: nobody but the subject.
+   */
+  readonly act?: ActingParty | undefined;
   readonly target: string;
   readonly policy: { readonly commit: string; readonly sha256: string | undefined };
   readonly cli: { readonly version: string; readonly sha256: string | undefined };
   readonly notBeforeMs: number;
   readonly notAfterMs: number;
   readonly clientNonce: Uint8Array;
+}
+
+export interface ActingParty {
+  readonly agent: string | undefined;
+  /** The login is the agent's own. */
+  readonly isAgent: boolean;
+  readonly run: string | undefined;
 }
 
 const Shape = z.strictObject({
@@ -56,6 +68,13 @@ const Shape = z.strictObject({
   auth_time: z.number().int().nonnegative(),
   claims_sha256: z.string(),
   jkt: z.string(),
+  act: z
+    .strictObject({
+      agent: z.string().optional(),
+      is_agent: z.literal(true).optional(),
+      run: z.string().optional(),
+    })
+    .optional(),
   target: z.string(),
   policy: z.strictObject({ commit: z.string(), sha256: z.string().optional() }),
   cli: z.strictObject({ version: z.string(), sha256: z.string().optional() }),
@@ -116,7 +135,7 @@ export function readCertificateUnverified(text: string): SessionCertificate {
 }
 
 function toJson(certificate: SessionCertificate): z.infer<typeof Shape> {
-  const { policy, cli } = certificate;
+  const { policy, cli, act } = certificate;
   return {
     v: 1,
     session_id: certificate.session,
@@ -131,12 +150,21 @@ function toJson(certificate: SessionCertificate): z.infer<typeof Shape> {
     auth_time: certificate.authTime,
     claims_sha256: certificate.claimsSha256,
     jkt: certificate.jkt,
+    ...(act === undefined ? {} : { act: actJson(act) }),
     target: certificate.target,
     policy: { commit: policy.commit, ...(policy.sha256 ? { sha256: policy.sha256 } : {}) },
     cli: { version: cli.version, ...(cli.sha256 ? { sha256: cli.sha256 } : {}) },
     nbf_ms: certificate.notBeforeMs,
     exp_ms: certificate.notAfterMs,
     client_nonce: toBase64(certificate.clientNonce),
+  };
+}
+
+function actJson({ agent, isAgent, run }: ActingParty): NonNullable<z.infer<typeof Shape>['act']> {
+  return {
+    ...(agent === undefined ? {} : { agent }),
+    ...(isAgent ? { is_agent: true } : {}),
+    ...(run === undefined ? {} : { run }),
   };
 }
 
@@ -154,6 +182,11 @@ function fromJson(json: z.infer<typeof Shape>): SessionCertificate {
     authTime: json.auth_time,
     claimsSha256: json.claims_sha256,
     jkt: json.jkt,
+    act: json.act && {
+      agent: json.act.agent,
+      isAgent: json.act.is_agent === true,
+      run: json.act.run,
+    },
     target: json.target,
     policy: { commit: json.policy.commit, sha256: json.policy.sha256 },
     cli: { version: json.cli.version, sha256: json.cli.sha256 },

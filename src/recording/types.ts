@@ -68,6 +68,10 @@ export type RecordingEvent =
       readonly type: 'session.open';
       readonly session: string;
       readonly principal: { readonly issuer: string; readonly sub: string; readonly name: string };
+      /** Name of the agent that acts, `itself` when the login is its own. */
+      readonly agent?: { readonly name: string; readonly itself?: true } | undefined;
+      /** The run that opened it, and the run that that one was started in. */
+      readonly run?: { readonly id: string; readonly parent?: string | undefined } | undefined;
       readonly target: string;
       readonly reason: string | undefined;
       readonly policyCommit: string;

@@ -174,9 +174,7 @@ class TimelineBuilder {
   #event(event: RecordingEvent, timeMs: number): void {
     switch (event.type) {
       case 'session.open': {
-        const { session, principal, target, reason, policyCommit } = event;
-        const { type } = event;
-        this.#add({ type, timeMs, session, principal, target, reason, policyCommit });
+        this.#add({ ...event, timeMs });
         return;
       }
       case 'session.close':

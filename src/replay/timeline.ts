@@ -27,6 +27,8 @@ interface SessionOpened {
   readonly timeMs: number;
   readonly session: string;
   readonly principal: { readonly issuer: string; readonly sub: string; readonly name: string };
+  readonly agent?: { readonly name: string; readonly itself?: true } | undefined;
+  readonly run?: { readonly id: string; readonly parent?: string | undefined } | undefined;
   readonly target: string;
   readonly reason: string | undefined;
   readonly policyCommit: string;

@@ -124,6 +124,8 @@ export const WhoamiReply = z.object({
   roles: z.array(z.string()),
   /** Name of the agent that acts for this principal. */
   agent: z.string().optional(),
+  /** The login is the agent's own. */
+  isAgent: z.literal(true).optional(),
   /** The run that the login belongs to, and the run that it was made in. */
   run: z.object({ id: z.string(), parent: z.string().optional() }).optional(),
   /** Logged in with a device code: without roles, and nobody's approver. */
@@ -172,6 +174,8 @@ export const TargetsReply = z.object({
       labels: z.record(z.string(), z.string()),
       /** Rule ids and effects in words, e.g. "allow select on public.*". */
       rules: z.array(z.string()),
+      /** With an agent: its own rules. What is done needs one of these and one of those. */
+      agentRules: z.array(z.string()).optional(),
       masked: z.array(MaskedColumn),
       requireReason: z.boolean(),
     }),
@@ -244,6 +248,8 @@ export const SessionSummary = z.object({
   principal: z.string(),
   /** Name of the agent that acted for the principal. */
   agent: z.string().optional(),
+  /** The login was the agent's own. */
+  isAgent: z.literal(true).optional(),
   /** The run that opened it. */
   run: z.string().optional(),
   reason: z.string().optional(),

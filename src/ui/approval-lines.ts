@@ -1,4 +1,5 @@
 /** Requests for approval as lines of text. Everything in them was typed by somebody else. */
+import { actorName } from '../policy/actor-name.ts';
 import type { Approval, StatementPart } from '../tunnel/approvals-api.ts';
 import { plain, plainLines } from './printable.ts';
 import type { LineOptions } from './statement-lines.ts';
@@ -45,7 +46,7 @@ export function approvalSubject(approval: Approval): string {
 
 /** Who asks: the person, and the agent that acts for them. */
 export function approvalRequester({ requester, agent }: Approval): string {
-  return plain(agent === undefined ? requester.name : `${agent} for ${requester.name}`);
+  return plain(actorName({ ...requester, agent }));
 }
 
 /** `4 min left`, `0:35 left`; empty when it waits no longer. */

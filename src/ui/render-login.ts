@@ -1,5 +1,6 @@
 /** What `hoop login` and `hoop whoami` print. */
 import type { DeviceCode } from '../auth/device-login.ts';
+import { actorName } from '../policy/actor-name.ts';
 import type { WhoamiReply } from '../tunnel/api.ts';
 import { plain } from './printable.ts';
 import { renderJson } from './render-json.ts';
@@ -12,15 +13,26 @@ export function renderLogin(
   now: Date,
 ): string {
   const lines: readonly (readonly [string, string])[] = [
-    ['user', plain(who.name)],
+    ['user', plain(actorName(who))],
     ['subject', `${plain(who.sub)} at ${plain(who.issuer)}`],
     ['groups', list(who.groups)],
     ['roles', who.viaDevice ? 'none: logged in with a device code' : list(who.roles)],
+    ...agentLines(who),
     ['gateway', gateway],
     ['expires', `${localTime(Date.parse(who.expiresAt))} (${remaining(who.expiresAt, now)})`],
     ['tokens', plain(tokenStore)],
   ];
   return `${lines.map(([name, value]) => `${name.padEnd(9)}${value}`).join('\n')}\n`;
+}
+
+function agentLines({ agent, isAgent, run }: WhoamiReply): (readonly [string, string])[] {
+  const nested = run?.parent === undefined ? '' : `, in run ${run.parent}`;
+  return [
+    ...(agent === undefined
+      ? []
+      : [['agent', plain(isAgent === true ? `${agent}, its own login` : agent)] as const]),
+    ...(run === undefined ? [] : [['run', plain(`${run.id}${nested}`)] as const]),
+  ];
 }
 
 export function renderLoginJson(gateway: string, who: WhoamiReply, tokenStore: string): string {

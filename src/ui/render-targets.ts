@@ -68,6 +68,7 @@ function describe(target: Target): string[] {
   return [
     ...(target.description === undefined ? [] : [plain(target.description)]),
     ...target.rules.map(plain),
+    ...agentLines(target),
     ...(target.masked.length === 0
       ? []
       : [
@@ -75,6 +76,13 @@ function describe(target: Target): string[] {
         ]),
     ...(target.requireReason ? ['a reason is required: hoop connect --reason TEXT'] : []),
   ];
+}
+
+/** Two lists: what is done needs one of each, and nobody could read them mixed. */
+function agentLines({ agentRules }: Target): string[] {
+  return agentRules === undefined
+    ? []
+    : ['and the agent, which needs a rule of its own:', ...agentRules.map(plain)];
 }
 
 function labels(target: Target): string {

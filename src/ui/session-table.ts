@@ -1,4 +1,5 @@
 /** Sessions as the gateway lists them. */
+import { actorName } from '../policy/actor-name.ts';
 import type { SessionSummary } from '../tunnel/api.ts';
 import { plain } from './printable.ts';
 import type { LineOptions } from './statement-lines.ts';
@@ -32,7 +33,7 @@ export function sessionTable(
     { title: 'STARTED', whole: true, cell: ({ startedAt }) => time(Date.parse(startedAt)) },
     { title: 'LASTED', align: 'right', whole: true, from: MEDIUM, cell: lasted },
     { title: 'TARGET', cell: ({ target }) => target },
-    { title: 'WHO', cell: ({ principal }) => principal },
+    { title: 'WHO', cell: whoOf },
     { title: 'STMTS', align: 'right', whole: true, cell: ({ statements }) => count(statements) },
     {
       title: 'DENIED',
@@ -70,7 +71,8 @@ export function sessionDetails(session: SessionSummary, style: Style): string[] 
   const facts: readonly (readonly [string, string])[] = [
     ['session', session.id],
     ['state', session.state],
-    ['who', session.principal],
+    ['who', whoOf(session)],
+    ...(session.run === undefined ? [] : [['run', session.run] as const]),
     ['target', session.target],
     ['reason', session.reason ?? '-'],
     ...(session.grants === undefined ? [] : [['grants', session.grants.join(', ')] as const]),
@@ -91,6 +93,10 @@ export function sessionDetails(session: SessionSummary, style: Style): string[] 
         ]),
   ];
   return facts.map(([name, value]) => `${style.bold(name.padEnd(11))}${plain(value)}`);
+}
+
+function whoOf({ principal, agent, isAgent }: SessionSummary): string {
+  return actorName({ name: principal, agent, isAgent });
 }
 
 function lasted({ startedAt, endedAt }: SessionSummary): string {

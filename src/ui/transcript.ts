@@ -1,4 +1,5 @@
 /** A recorded session as plain text, entry by entry: for pipes, files and `--no-tui`. */
+import { actorName } from '../policy/actor-name.ts';
 import type { TimelineEntry } from '../replay/timeline.ts';
 import { plain } from './printable.ts';
 import { promptHead, promptLines } from './prompt-lines.ts';
@@ -35,10 +36,12 @@ export function transcriptLines(entry: TimelineEntry, options: TranscriptOptions
   const line = (text: string) => `${when}  ${text}`;
   switch (entry.type) {
     case 'session.open': {
-      const { principal, target, policyCommit, session } = entry;
+      const { principal, agent, run, target, policyCommit, session } = entry;
+      const actor = { name: principal.name, agent: agent?.name, isAgent: agent?.itself };
       return [
         `${style.bold('session')}    ${plain(session)}`,
-        `${style.bold('who')}        ${plain(principal.name)} (${plain(principal.sub)} at ${plain(principal.issuer)})`,
+        `${style.bold('who')}        ${plain(actorName(actor))} (${plain(principal.sub)} at ${plain(principal.issuer)})`,
+        ...(run === undefined ? [] : [`${style.bold('run')}        ${plain(run.id)}`]),
         `${style.bold('target')}     ${plain(target)}`,
         ...(entry.reason ? [`${style.bold('reason')}     ${plain(entry.reason)}`] : []),
         `${style.bold('policy')}     ${plain(policyCommit)}`,

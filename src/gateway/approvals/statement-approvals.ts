@@ -89,6 +89,7 @@ function create(
   const record = approvals.create({
     kind: 'statement',
     requester: principal,
+    agent: principal.isAgent === true ? undefined : principal.agent,
     target: target.name,
     reason,
     session,
@@ -157,8 +158,7 @@ function bindingOf(options: StatementApprovalsOptions, ask: ApprovalAsk): string
   const bound = [
     'hoop/approval-binding/v2',
     [principal.issuer, principal.sub],
-    // The named agent that acts for the principal, when there are such.
-    null,
+    principal.agent ?? null,
     [target.name, target.database, target.user],
     approvalTerms(ask),
     ask.text,

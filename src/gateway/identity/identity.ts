@@ -47,6 +47,8 @@ export interface IdentityOptions {
   readonly providers: () => readonly IdentityProvider[];
   /** Role → groups that give it. */
   readonly roles: () => Readonly<Record<string, readonly string[]>>;
+  /** With its agent, if the policy in force says that the login is one. */
+  readonly withOwnAgent?: (principal: Principal) => Principal;
   /** Ed25519, private. */
   readonly signingKey: KeyObject;
   readonly store: IdentityStore;
@@ -158,7 +160,8 @@ export class Identity {
     const run = readRun(family);
     const { login, provider } = this.#claimsOf(family);
     this.#spendProof(proof);
-    const principal = toPrincipal(login, this.#options.roles(), provider);
+    const someone = toPrincipal(login, this.#options.roles(), provider);
+    const principal = this.#options.withOwnAgent?.(someone) ?? someone;
     return {
       principal: run === undefined ? principal : runPrincipal(principal, run),
       ...(run === undefined ? {} : { run }),
@@ -183,7 +186,8 @@ export class Identity {
   }
 
   whoami(who: Authenticated): WhoamiReply {
-    const { kind, issuer, sub, name, email, groups, roles, agent, viaDevice } = who.principal;
+    const { kind, issuer, sub, name, email, groups, roles } = who.principal;
+    const { agent, isAgent, viaDevice } = who.principal;
     const { run } = who;
     return {
       v: API_VERSION,
@@ -195,6 +199,7 @@ export class Identity {
       groups: [...groups],
       roles: [...roles],
       ...(agent === undefined ? {} : { agent }),
+      ...(isAgent === true ? { isAgent } : {}),
       ...(run === undefined ? {} : { run: shownRun(run) }),
       ...(viaDevice === true ? { viaDevice } : {}),
       expiresAt: new Date(who.loginExpiresAtMs).toISOString(),

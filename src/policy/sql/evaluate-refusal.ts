@@ -40,7 +40,9 @@ export function refusal(grant: Grant, text: RefusalText): Refusal {
 
 /** "devin asks for ann@example.org." An agent must learn that it is not the person who is refused. */
 function askedBy({ agent }: Grant): string | undefined {
-  return agent && `Asked by ${agent.name} for ${agent.principal}.`;
+  return agent === undefined || agent.isAgent
+    ? undefined
+    : `Asked by ${agent.name} for ${agent.principal}.`;
 }
 
 /** Which of both sides has no rule. */
@@ -57,7 +59,7 @@ function lacking({ agent }: Grant, commit: string): string {
 
 /** Where the agent alone is what stands in the way: it is asked second. */
 function wayOut({ agent }: Grant): string | undefined {
-  return agent?.side === 'agent'
+  return agent?.side === 'agent' && !agent.isAgent
     ? `${agent.principal} may do it without the agent, where that is right.`
     : undefined;
 }
