@@ -18,16 +18,19 @@ export interface AccessRoutesOptions {
   readonly access: AccessRequests;
   readonly approvals: Approvals;
   readonly authenticated: (handler: Handler) => (c: Ctx) => Promise<Response>;
+  /** For the logins of runs, too. */
+  readonly alsoRuns: (handler: Handler) => (c: Ctx) => Promise<Response>;
 }
 
 const MAX_BODY_BYTES = 16 * 1024;
 
 export function addAccessRoutes(app: Hono<Env>, options: AccessRoutesOptions): void {
-  const { access, approvals, authenticated } = options;
+  const { access, approvals, authenticated, alsoRuns } = options;
 
   app.get(
     ACCESS_PATHS.access,
-    authenticated((_c, { principal }) => json(access.reply(principal))),
+    // `hoop targets` says what can be asked for; a program learns nothing that the policy does not tell.
+    alsoRuns((_c, { principal }) => json(access.reply(principal))),
   );
   app.post(
     ACCESS_PATHS.access,

@@ -253,7 +253,7 @@ export function createHttpApi(options: HttpApiOptions): Hono<Env> {
 
   addRunRoutes(app, { identity, policy, alsoRuns, identityRequest });
   addApprovalRoutes(app, { ...options, authenticated });
-  addAccessRoutes(app, { approvals, access: options.accessRequests, authenticated });
+  addAccessRoutes(app, { approvals, access: options.accessRequests, authenticated, alsoRuns });
   addRecordingRoutes(app, { ...options, rights, authenticated, alsoRuns });
 
   refuseOtherMethods(app);

@@ -151,9 +151,9 @@ describe('a session of an agent', () => {
       message: 'no access to target "prod-db" for devin for engineer@example.com',
       detail: expect.stringContaining('agent devin (agents/devin.yaml) nothing'),
     });
-    await expect(
-      requestSession(own, started.client, { target: 'test-db' }),
-    ).rejects.toMatchObject({ code: 'HOOP_ACCESS_DENIED' });
+    await expect(requestSession(own, started.client, { target: 'test-db' })).rejects.toMatchObject({
+      code: 'HOOP_ACCESS_DENIED',
+    });
   });
 
   test('ends when its agent leaves the policy; the person’s goes on, and the run gets no other', async () => {

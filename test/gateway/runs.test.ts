@@ -84,7 +84,6 @@ describe('the login of a run is refused', () => {
     ['GET', `/v1/approvals/${NO_SESSION}`],
     ['DELETE', `/v1/approvals/${NO_SESSION}`],
     ['POST', `/v1/approvals/${NO_SESSION}/decision`],
-    ['GET', '/v1/access'],
     ['POST', '/v1/access'],
     ['DELETE', `/v1/access/${NO_SESSION}`],
     ['GET', `/v1/sessions/${NO_SESSION}/bundle`],

@@ -252,7 +252,7 @@ describe('with an agent a principal has', () => {
     expect(grant(admin, 'prod')).toBeUndefined();
     expect(grant(admin, 'test')).toBeDefined();
     expect(grant(someone(['staff'], { agent: 'claude' }), 'test')).toBeUndefined();
-    expect(grant(someone([], { agent: 'devin' }))).toBeUndefined();
+    expect(grant(someone([], { agent: 'devin' }), 'test')).toBeUndefined();
     expect(grantedTargets(policy, 'c', admin).map(({ target }) => target.name)).toEqual(['test']);
   });
 

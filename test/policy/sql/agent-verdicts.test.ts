@@ -87,7 +87,11 @@ describe('a statement of an agent is refused', () => {
   test.each([
     ['what only the agent may', 'SELECT id FROM "Odd Name"."My View"', 'HOOP_NOT_ALLOWED'],
     ['what only the person may', 'DELETE FROM tasks WHERE id = 1', 'HOOP_NOT_ALLOWED'],
-    ['what the agent may only with a condition', 'UPDATE tasks SET done = true', 'HOOP_NOT_ALLOWED'],
+    [
+      'what the agent may only with a condition',
+      'UPDATE tasks SET done = true',
+      'HOOP_NOT_ALLOWED',
+    ],
     [
       'a part of it that only one may, hidden in a CTE',
       'WITH gone AS (DELETE FROM tasks WHERE id = 1 RETURNING id) SELECT * FROM gone',
@@ -98,11 +102,7 @@ describe('a statement of an agent is refused', () => {
       'SELECT title FROM tasks; DELETE FROM tasks WHERE id = 1',
       'HOOP_NOT_ALLOWED',
     ],
-    [
-      'a setting that neither names',
-      "SET app.tenant = 'x'",
-      'HOOP_SETTING',
-    ],
+    ['a setting that neither names', "SET app.tenant = 'x'", 'HOOP_SETTING'],
   ])('%s', async (_title, sql, code) => {
     expect(await outcome(sql, both(PERSON, AGENT))).toEqual(expect.stringContaining(code));
   });
@@ -217,7 +217,9 @@ describe('a refusal says', () => {
   test('which rule of which file, for a deny of the agent', async () => {
     const grant = both(['allow *'], ['allow *', 'deny delete']);
     expect(await decide('DELETE FROM tasks WHERE id = 1', grant)).toMatchObject({
-      detail: expect.stringMatching(/^Asked by devin for ann@example\.org\. Rule agents\/devin\/rule /),
+      detail: expect.stringMatching(
+        /^Asked by devin for ann@example\.org\. Rule agents\/devin\/rule /,
+      ),
       rule: { id: 'agents/devin/rule' },
     });
   });
