@@ -3,7 +3,7 @@ import { debuglog } from 'node:util';
 import { type OpenGateway, openGateway } from '../auth/open-gateway.ts';
 import { HoopError } from '../errors.ts';
 import { packageVersion } from '../package-version.ts';
-import type { EvidenceLine } from '../recording/types.ts';
+import { type EvidenceLine, outcomeWord } from '../recording/types.ts';
 import { type ClientSession, connectSession } from '../tunnel/connect-session.ts';
 import { connectionUrl } from '../tunnel/connection-files.ts';
 import { endError, type SessionEnd } from '../tunnel/session-end.ts';
@@ -226,7 +226,7 @@ function showEvidence(io: Io, json: JsonWriter, line: EvidenceLine): void {
     json({ event: 'decided', request, outcome, by, message });
     const names = by.length > 0 ? ` by ${by.map(plain).join(', ')}` : '';
     io.note(
-      `decided: request ${plain(request)} ${outcome}${names}${message ? `: ${plain(message)}` : ''}`,
+      `decided: request ${plain(request)} ${outcomeWord(outcome)}${names}${message ? `: ${plain(message)}` : ''}`,
     );
   }
 }

@@ -168,6 +168,7 @@ function screenOf({ stdout }: Io): { columns: number; rows: number } | undefined
  */
 async function pressEnter(io: Io, what: 'go on' | 'more' | 'what to try'): Promise<boolean> {
   const orEnd = what === 'what to try' ? '' : '   q, Enter: end the tour';
+  await discardTyped(io);
   io.stderr.write(`\n  Enter: ${what}${orEnd} `);
   const { promise, resolve, reject } = Promise.withResolvers<boolean>();
   const lines = createInterface({ input: io.stdin, terminal: false });
@@ -181,6 +182,16 @@ async function pressEnter(io: Io, what: 'go on' | 'more' | 'what to try'): Promi
     io.signal.removeEventListener('abort', interrupted);
     lines.close();
   }
+}
+
+/** What was typed while nothing was asked answers nothing. */
+async function discardTyped({ stdin }: Io): Promise<void> {
+  const discard = (): void => undefined;
+  stdin.on('data', discard);
+  // What the terminal holds is read in the first turn that asks for it; the second is for its events.
+  for (let turn = 0; turn < 3; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+  stdin.off('data', discard);
+  stdin.pause();
 }
 
 /** The contract with programs that drive the demo; see docs/demo.md. */

@@ -7,6 +7,7 @@ import type { SigningKey } from '../recording/ed25519.ts';
 import { EndedRecording } from '../recording/ended-recording.ts';
 import { listRecordings } from '../recording/list-recordings.ts';
 import type { RecordingStore } from '../recording/recording-store.ts';
+import { CONTROL_STREAM } from '../recording/types.ts';
 import { errorFields, type Log } from './log.ts';
 import type { SessionIndex } from './session-index.ts';
 
@@ -101,7 +102,8 @@ export class EndedRecordings {
     let message = 'the gateway stopped without closing the session';
     try {
       const { recorded } = await this.use(session, (recording) => recording.position());
-      for (const { up, down } of recorded) {
+      for (const { stream, up, down } of recorded) {
+        if (stream === CONTROL_STREAM) continue;
         totals = { upBytes: totals.upBytes + up, downBytes: totals.downBytes + down };
       }
       log.warn('session.recovered', { session, ...totals });

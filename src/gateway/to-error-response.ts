@@ -9,6 +9,7 @@ import type { Refusal } from '../policy/types.ts';
 import { encodeErrorResponse } from '../protocol/pg/error-response.ts';
 import { reportFields } from '../protocol/pg/report-fields.ts';
 import { BYTES, type TextCodec, UTF8 } from '../protocol/pg/text-codec.ts';
+import { ServerRefusal } from './pg/target-errors.ts';
 
 /** An error in the server's own words, where the gateway answers in its place. */
 export interface NativeError {
@@ -52,6 +53,11 @@ const SQL_STATES: Readonly<Record<string, string>> = {
   HOOP_RESULT_MISMATCH: '42501',
 };
 const INTERNAL_ERROR = 'XX000';
+/**
+ * Of a server that takes nobody in at the moment: pools and libpq's waiting tools tell these from
+ * what will not pass, and they say nothing of the credential.
+ */
+const NOT_NOW: ReadonlySet<string> = new Set(['53200', '53300', '57P01', '57P02', '57P03']);
 
 export function toErrorResponse(
   problem: HoopError | Refusal | NativeError,
@@ -69,8 +75,18 @@ export function toErrorResponse(
 }
 
 function sqlStateOf(problem: HoopError | Refusal | NativeError): string {
-  if (problem instanceof HoopError) return SQL_STATES[problem.code] ?? INTERNAL_ERROR;
+  if (problem instanceof HoopError) {
+    return refusedFor(problem) ?? SQL_STATES[problem.code] ?? INTERNAL_ERROR;
+  }
   return /^[0-9A-Z]{5}$/.test(problem.sqlState) ? problem.sqlState : INTERNAL_ERROR;
+}
+
+/** Of several servers the first that may take one in later. */
+function refusedFor({ cause }: Error): string | undefined {
+  if (cause instanceof ServerRefusal)
+    return NOT_NOW.has(cause.sqlState) ? cause.sqlState : undefined;
+  const causes: readonly unknown[] = cause instanceof AggregateError ? cause.errors : [];
+  return causes.flatMap((one) => (one instanceof Error ? (refusedFor(one) ?? []) : []))[0];
 }
 
 /** Names come from the catalog and may not exist in client_encoding; an error must still go out. */

@@ -98,6 +98,7 @@ export class SessionWriter {
     return this.#writer.head;
   }
 
+  /** Of all connections; what the control channel says comes on top. */
   get upBytes(): number {
     return this.#upBytes;
   }
@@ -304,10 +305,9 @@ export class SessionWriter {
     const { stream, direction, offset, length, parts } = data;
     this.index.add(stream, direction, offset, length, place);
     this.#leaves.add(stream, direction, parts);
-    if (direction === 0) {
-      this.#upBytes += length;
-    } else {
-      this.#downBytes += length;
+    if (stream !== CONTROL_STREAM) {
+      this.#upBytes += direction === 0 ? length : 0;
+      this.#downBytes += direction === 1 ? length : 0;
     }
     this.#moved.add(stream);
   }

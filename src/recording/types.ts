@@ -199,6 +199,11 @@ export type RecordingEvent =
 export const APPROVAL_OUTCOMES = ['released', 'denied', 'expired', 'withdrawn', 'void'] as const;
 export type ApprovalOutcome = (typeof APPROVAL_OUTCOMES)[number];
 
+/** For people, who have heard of approving and not of releasing. */
+export function outcomeWord(outcome: ApprovalOutcome): string {
+  return outcome === 'released' ? 'approved' : outcome;
+}
+
 /** A message on stream 0: JSON, one line each, agreed by both sides byte for byte. */
 export type EvidenceLine =
   | { readonly type: 'reason'; readonly text: string }

@@ -5,7 +5,12 @@
  */
 import { HoopError } from '../errors.ts';
 import { isCut, type PromptLine } from '../recording/prompt.ts';
-import type { Direction, EvidenceLine, RecordingEvent } from '../recording/types.ts';
+import {
+  type Direction,
+  type EvidenceLine,
+  outcomeWord,
+  type RecordingEvent,
+} from '../recording/types.ts';
 import { ConnectionDecoder } from './connection-decoder.ts';
 import type { Budget } from './open-statement.ts';
 import { REPLAY_LIMITS, type ReplayLimits } from './replay-limits.ts';
@@ -307,7 +312,7 @@ function said(line: Extract<EvidenceLine, { type: 'held' | 'decided' }>): string
   if (line.type === 'held') return `${line.message}; by ${line.approvers}`;
   const by = line.by.length > 0 ? ` by ${line.by.join(', ')}` : '';
   const why = line.message === undefined ? '' : `: ${line.message}`;
-  return `request ${line.request} ${line.outcome}${by}${why}`;
+  return `request ${line.request} ${outcomeWord(line.outcome)}${by}${why}`;
 }
 
 const none = { type: 'evidence', stream: undefined, code: undefined } as const;

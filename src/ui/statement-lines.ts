@@ -1,4 +1,5 @@
 /** One recorded statement as lines of text: for the transcript and for the replay view alike. */
+import { outcomeWord } from '../recording/types.ts';
 import type {
   ApprovalStep,
   Decision,
@@ -123,14 +124,13 @@ function approvalStepLines(
     const text = plain(`${step.message}; by ${step.approvers}`);
     return breakLines(text, options, `${options.style.yellow(word)}: `, word.length + 2);
   }
-  const released = step.outcome === 'released';
-  const word = released ? 'approved' : step.outcome;
+  const word = outcomeWord(step.outcome);
   const by = step.by.length > 0 ? ` by ${step.by.join(', ')}` : '';
   const why = step.message === undefined ? '' : `: ${step.message}`;
   return breakLines(
     plain(`after ${after}${by}${why}`),
     options,
-    `${options.style[released ? 'green' : 'red'](word)} `,
+    `${options.style[step.outcome === 'released' ? 'green' : 'red'](word)} `,
     word.length + 1,
   );
 }

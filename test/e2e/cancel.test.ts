@@ -2,9 +2,8 @@
  * CancelRequest at any moment: directly and through the real gateway and CLI it must hit the same,
  * byte for byte, with keys of protocol 3.0 and 3.2; and nobody else's statement.
  */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { compare } from '../../conformance/protocol/compare.ts';
-import { type Lanes, openLanes } from '../../conformance/protocol/lanes.ts';
 import {
   bind,
   copyData,
@@ -19,14 +18,9 @@ import {
 } from '../../conformance/protocol/messages.ts';
 import { type WireAddress, WireClient } from '../../conformance/protocol/wire-client.ts';
 import { runHoop, startHoop } from '../../src/demo/hoop-process.ts';
+import { testLanes } from './test-lanes.ts';
 
-let lanes: Lanes;
-beforeAll(async () => {
-  lanes = await openLanes({ signal: new AbortController().signal });
-}, 120_000);
-afterAll(async () => {
-  await lanes[Symbol.asyncDispose]();
-});
+const { lanes, untilActive } = testLanes();
 
 interface Moment {
   readonly title: string;
@@ -102,21 +96,12 @@ function send(client: WireClient, messages: readonly Message[]): void {
   client.write(Buffer.concat(messages.map(encode)));
 }
 
-async function untilActive(
-  processId: number,
-  waitEvent: 'PgSleep' | 'ClientRead' = 'PgSleep',
-): Promise<void> {
-  const state = `SELECT 1 FROM pg_stat_activity
-    WHERE pid = ${processId} AND state = 'active' AND wait_event = '${waitEvent}'`;
-  await expect.poll(() => lanes.admin(state), { timeout: 20_000, interval: 20 }).toHaveLength(1);
-}
-
 async function play(address: WireAddress, moment: Moment, minorVersion: number) {
   await using client = await WireClient.open(address, { minorVersion });
   const { before, when, after = [], readies } = moment;
   send(client, before);
   const answered = 1 + before.filter(({ kind }) => kind === 'query' || kind === 'sync').length;
-  if (when === 'running') await untilActive(client.cancelKey.processId);
+  if (when === 'running') await untilActive(client.cancelKey.processId, 'PgSleep');
   else if (when === 'copying') await client.until(() => client.count('G') > 0);
   else await client.until(() => client.count('Z') === answered);
   // A COPY names the line that it is at: it must have begun to read.
@@ -132,10 +117,10 @@ describe.each(['anything', 'strict'] as const)(
   'under %s a cancel does what it does directly',
   (lane) => {
     test.each(MOMENTS)('$title', async (moment) => {
-      await lanes.reset();
-      const direct = await play(lanes.direct, moment, 0);
-      await lanes.reset();
-      const hoop = await play(lanes.hoop[lane], moment, 0);
+      await lanes().reset();
+      const direct = await play(lanes().direct, moment, 0);
+      await lanes().reset();
+      const hoop = await play(lanes().hoop[lane], moment, 0);
       expect(compare(direct, hoop)).toBeUndefined();
       expect(direct.received.filter(({ type }) => type === 'Z')).toHaveLength(moment.readies);
     });
@@ -146,10 +131,10 @@ describe('a key of protocol 3.2', () => {
   test.each(MOMENTS.filter(({ title }) => /^(during|while COPY)/.test(title)))(
     'has 32 bytes and cancels $title',
     async (moment) => {
-      await lanes.reset();
-      const direct = await play(lanes.direct, moment, 2);
-      await lanes.reset();
-      const hoop = await play(lanes.hoop.strict, moment, 2);
+      await lanes().reset();
+      const direct = await play(lanes().direct, moment, 2);
+      await lanes().reset();
+      const hoop = await play(lanes().hoop.strict, moment, 2);
       expect(compare(direct, hoop)).toBeUndefined();
       const key = hoop.received.find(({ type }) => type === 'K');
       expect(key?.body).toHaveLength(4 + 32);
@@ -157,14 +142,14 @@ describe('a key of protocol 3.2', () => {
   );
 
   test('has no effect when a byte is missing, changed or added, and another session’s has none', async () => {
-    const home = lanes.demo.homes['engineer'] ?? '';
+    const home = lanes().demo.homes['engineer'] ?? '';
     await using other = await startHoop(['connect', 'strict', '--json'], 'listening', { home });
     const url = new URL(String(other.ready['url']));
-    const there = { ...lanes.hoop.strict, port: Number(url.port), password: url.password };
+    const there = { ...lanes().hoop.strict, port: Number(url.port), password: url.password };
     await using stranger = await WireClient.open(there, { minorVersion: 2 });
-    await using own = await WireClient.open(lanes.hoop.strict, { minorVersion: 2 });
+    await using own = await WireClient.open(lanes().hoop.strict, { minorVersion: 2 });
     send(own, [query(SLEEP)]);
-    await untilActive(own.cancelKey.processId);
+    await untilActive(own.cancelKey.processId, 'PgSleep');
     const { processId, secretKey } = own.cancelKey;
     const changed = Buffer.from(secretKey);
     changed[31] = (changed[31] ?? 0) ^ 1;
@@ -181,13 +166,13 @@ describe('a key of protocol 3.2', () => {
 });
 
 test('a cancel is recorded with the connection that it was for', async () => {
-  const home = lanes.demo.homes['engineer'] ?? '';
+  const home = lanes().demo.homes['engineer'] ?? '';
   const service = await startHoop(['connect', 'strict', '--json'], 'listening', { home });
   const url = new URL(String(service.ready['url']));
-  const address = { ...lanes.hoop.strict, port: Number(url.port), password: url.password };
+  const address = { ...lanes().hoop.strict, port: Number(url.port), password: url.password };
   await using client = await WireClient.open(address);
   send(client, [query(SLEEP)]);
-  await untilActive(client.cancelKey.processId);
+  await untilActive(client.cancelKey.processId, 'PgSleep');
   await client.cancel();
   await client.until(() => client.count('Z') > 1);
   service.kill('SIGINT');
@@ -200,7 +185,7 @@ test('a cancel is recorded with the connection that it was for', async () => {
 }, 60_000);
 
 test('the cancel of one statement does not hit the next, whose client has waited for it', async () => {
-  await using client = await WireClient.open(lanes.hoop.strict);
+  await using client = await WireClient.open(lanes().hoop.strict);
   const ask = async (sql: string): Promise<boolean> => {
     const [ready, failed] = [client.count('Z'), client.count('E')];
     send(client, [query(sql)]);

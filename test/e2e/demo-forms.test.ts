@@ -129,6 +129,9 @@ describe('on a terminal', () => {
 
   test('q ends the tour and what was started stays; Ctrl-C in the middle of it ends all', async () => {
     const demo = startOnTerminal();
+    // Typed while nothing is asked: it answers nothing.
+    await expect.poll(() => demo.output(), { timeout: 90_000 }).toContain('1/12');
+    demo.type('\r');
     await expect.poll(() => prompts(demo.output()), { timeout: 90_000 }).toBe(1);
     demo.type('q\r');
     await expect

@@ -8,9 +8,9 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { compare } from '../../conformance/protocol/compare.ts';
-import { type Lane, type Lanes, openLanes } from '../../conformance/protocol/lanes.ts';
+import type { Lane } from '../../conformance/protocol/lanes.ts';
 import {
   bind,
   copyData,
@@ -26,34 +26,22 @@ import {
 } from '../../conformance/protocol/messages.ts';
 import { type WireAddress, WireClient } from '../../conformance/protocol/wire-client.ts';
 import { childEnvironment, runHoop, startHoop } from '../../src/demo/hoop-process.ts';
+import { testLanes } from './test-lanes.ts';
 
-let lanes: Lanes;
-beforeAll(async () => {
-  lanes = await openLanes({ signal: new AbortController().signal });
-}, 120_000);
-afterAll(async () => {
-  await lanes[Symbol.asyncDispose]();
-});
+const { lanes, untilActive } = testLanes();
 
 /** Far less than what the statements here would run for, far more than what an end takes. */
 const SOON = { timeout: 8000, interval: 20 };
 
 async function isThere(processId: number): Promise<boolean> {
-  const rows = await lanes.admin(`SELECT 1 FROM pg_stat_activity WHERE pid = ${processId}`);
+  const rows = await lanes().admin(`SELECT 1 FROM pg_stat_activity WHERE pid = ${processId}`);
   return rows.length > 0;
 }
 
 async function untilRunning(processId: number): Promise<void> {
   await expect
-    .poll(() => lanes.admin(`SELECT state FROM pg_stat_activity WHERE pid = ${processId}`), SOON)
+    .poll(() => lanes().admin(`SELECT state FROM pg_stat_activity WHERE pid = ${processId}`), SOON)
     .toEqual([{ state: 'active' }]);
-}
-
-/** The server waits for what the client sends: inside of a COPY it has begun to read by then. */
-async function untilItReads(processId: number): Promise<void> {
-  const waiting = `SELECT count(*)::int AS n FROM pg_stat_activity
-    WHERE pid = ${processId} AND state = 'active' AND wait_event = 'ClientRead'`;
-  await expect.poll(async () => (await lanes.admin(waiting))[0]?.['n'], SOON).toBe(1);
 }
 
 function send(client: WireClient, ...messages: readonly (Message | readonly Message[])[]): void {
@@ -148,9 +136,9 @@ async function play(address: WireAddress, one: End) {
   const { until, when, end } = one;
   if (until !== undefined) await client.until(() => client.count(until) > 0);
   if (until !== undefined && until !== 'G') await client.until(() => client.count('Z') > ready);
-  if (when === 'running') await untilRunning(processId);
+  if (when === 'running') await untilActive(processId, 'PgSleep');
   // Its error names the line that it is at.
-  if (until === 'G' && end === TERMINATED) await untilItReads(processId);
+  if (until === 'G' && end === TERMINATED) await untilActive(processId, 'ClientRead');
   switch (end) {
     case 'half-close':
       client.socket.end();
@@ -162,7 +150,7 @@ async function play(address: WireAddress, one: End) {
       send(client, terminate);
       break;
     case TERMINATED:
-      await lanes.admin(`SELECT pg_terminate_backend(${processId})`);
+      await lanes().admin(`SELECT pg_terminate_backend(${processId})`);
   }
   await client.over();
   await expect.poll(() => isThere(processId), SOON).toBe(false);
@@ -171,10 +159,10 @@ async function play(address: WireAddress, one: End) {
 
 describe.each(['anything', 'strict'] as const)('under %s, as directly, ends', (lane: Lane) => {
   test.each(ENDS)('a connection by $end: $title', async (one) => {
-    await lanes.reset();
-    const direct = await play(lanes.direct, one);
-    await lanes.reset();
-    const hoop = await play(lanes.hoop[lane], one);
+    await lanes().reset();
+    const direct = await play(lanes().direct, one);
+    await lanes().reset();
+    const hoop = await play(lanes().hoop[lane], one);
     expect(compare(direct, hoop, { anyLocation: lane === 'strict' })).toBeUndefined();
   });
 });
@@ -192,7 +180,7 @@ describe('a client that has gone', () => {
     ['while copying in', 'COPY t (id) FROM STDIN', (client: WireClient) => client.socket.destroy()],
     ['without reading', ENORMOUS, (client: WireClient) => client.socket.destroy()],
   ])('%s leaves no backend behind', async (_how, sql, leave) => {
-    const client = await WireClient.open(lanes.hoop.strict);
+    const client = await WireClient.open(lanes().hoop.strict);
     const { processId } = client.cancelKey;
     client.socket.pause();
     send(client, query(sql));
@@ -202,7 +190,7 @@ describe('a client that has gone', () => {
   });
 
   test('after it had closed its half leaves no backend behind', async () => {
-    const client = await WireClient.open(lanes.hoop.strict);
+    const client = await WireClient.open(lanes().hoop.strict);
     const { processId } = client.cancelKey;
     send(client, SLOW, query('SELECT pg_sleep(60)'));
     await untilRunning(processId);
@@ -215,7 +203,7 @@ describe('a client that has gone', () => {
   });
 
   test('as psql does when it is killed leaves no backend behind', async () => {
-    const { user, password, host, port, database } = lanes.hoop.strict;
+    const { user, password, host, port, database } = lanes().hoop.strict;
     const psql = spawn('psql', ['-X', '-c', 'SELECT pg_sleep(60) /* killed-psql */'], {
       env: {
         ...process.env,
@@ -228,7 +216,7 @@ describe('a client that has gone', () => {
       stdio: 'ignore',
     });
     const running = (): Promise<readonly unknown[]> =>
-      lanes.admin(
+      lanes().admin(
         "SELECT 1 FROM pg_stat_activity WHERE query LIKE '%killed-psql%' AND pid <> pg_backend_pid()",
       );
     await expect.poll(running, SOON).toHaveLength(1);
@@ -243,13 +231,13 @@ describe('on a unix socket', () => {
       ['connect', 'strict', '--json', '--socket'],
       'listening',
       {
-        home: lanes.demo.homes['engineer'] ?? '',
+        home: lanes().demo.homes['engineer'] ?? '',
       },
     );
     const { host, port, user, password, database } = service.ready;
     const path = join(String(host), `.s.PGSQL.${port}`);
     const client = await WireClient.logIn(connect({ path, allowHalfOpen: true }), {
-      ...lanes.direct,
+      ...lanes().direct,
       user: String(user),
       password: String(password),
       database: String(database),
@@ -270,10 +258,10 @@ function postmaster(backend: number): number {
 
 describe('when the CLI is killed', () => {
   test('no backend is left, and the recording says how each stream ended', async () => {
-    const home = lanes.demo.homes['engineer'] ?? '';
+    const home = lanes().demo.homes['engineer'] ?? '';
     await using service = await startHoop(['connect', 'strict', '--json'], 'listening', { home });
     const url = new URL(String(service.ready['url']));
-    const address = { ...lanes.hoop.strict, port: Number(url.port), password: url.password };
+    const address = { ...lanes().hoop.strict, port: Number(url.port), password: url.password };
     await using busy = await WireClient.open(address);
     await using idle = await WireClient.open(address);
     send(busy, query('SELECT pg_sleep(60)'));
@@ -301,17 +289,17 @@ describe('when the CLI is killed', () => {
 describe('when all connections end', () => {
   /** One client directly and one through hoop, told at the same moment. */
   async function told(act: (victim: number) => Promise<void> | void): Promise<void> {
-    const home = lanes.demo.homes['engineer'] ?? '';
+    const home = lanes().demo.homes['engineer'] ?? '';
     await using service = await startHoop(['connect', 'strict', '--json'], 'listening', { home });
     const url = new URL(String(service.ready['url']));
-    const address = { ...lanes.hoop.strict, port: Number(url.port), password: url.password };
-    await using direct = await WireClient.open(lanes.direct);
+    const address = { ...lanes().hoop.strict, port: Number(url.port), password: url.password };
+    await using direct = await WireClient.open(lanes().direct);
     await using hoop = await WireClient.open(address);
-    await using directBusy = await WireClient.open(lanes.direct);
+    await using directBusy = await WireClient.open(lanes().direct);
     await using hoopBusy = await WireClient.open(address);
     for (const client of [directBusy, hoopBusy]) {
       send(client, query('SELECT pg_sleep(60)'));
-      await untilRunning(client.cancelKey.processId);
+      await untilActive(client.cancelKey.processId, 'PgSleep');
     }
     await act(directBusy.cancelKey.processId);
     for (const client of [direct, hoop, directBusy, hoopBusy]) await client.over();
@@ -327,7 +315,7 @@ describe('when all connections end', () => {
     await expect
       .poll(
         () =>
-          WireClient.open(lanes.hoop.anything).then(async (client) => {
+          WireClient.open(lanes().hoop.anything).then(async (client) => {
             await client[Symbol.asyncDispose]();
             return client.count('Z') > 0;
           }),
@@ -337,7 +325,7 @@ describe('when all connections end', () => {
   }
 
   test('because a backend was killed, everyone is told so, and hoop serves again after it', async () => {
-    await using killed = await WireClient.open(lanes.direct);
+    await using killed = await WireClient.open(lanes().direct);
     const { processId } = killed.cancelKey;
     await told(() => {
       process.kill(processId, 'SIGKILL');
@@ -346,7 +334,7 @@ describe('when all connections end', () => {
   }, 60_000);
 
   test('because the gateway was killed, the client is told, idle backends go, and the session ends', async () => {
-    const home = lanes.demo.homes['engineer'] ?? '';
+    const home = lanes().demo.homes['engineer'] ?? '';
     const child = spawn(process.execPath, ['bin/hoop.js', 'connect', 'strict', '--json'], {
       env: childEnvironment({ home }),
       stdio: ['ignore', 'pipe', 'ignore'],
@@ -357,13 +345,13 @@ describe('when all connections end', () => {
     });
     await expect.poll(() => said, { timeout: 20_000 }).toContain('listening');
     const url = new URL(JSON.parse(said.split('\n')[0] ?? '').url);
-    const address = { ...lanes.hoop.strict, port: Number(url.port), password: url.password };
+    const address = { ...lanes().hoop.strict, port: Number(url.port), password: url.password };
     await using idle = await WireClient.open(address);
     await using busy = await WireClient.open(address);
     send(busy, query('SELECT pg_sleep(3)'));
     await untilRunning(busy.cancelKey.processId);
     const closed = once(child, 'close');
-    await lanes.demo.restartGateway('SIGKILL');
+    await lanes().demo.restartGateway('SIGKILL');
     await Promise.all([busy.over(), idle.over()]);
     for (const client of [busy, idle]) {
       const fatal = client.received.at(-1);

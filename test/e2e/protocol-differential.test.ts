@@ -2,7 +2,7 @@
  * The same messages to the server directly and through the real gateway and CLI, every byte of the
  * answers compared. A part of what `npm run differential` plays, which see.
  */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { compare } from '../../conformance/protocol/compare.ts';
 import {
   deniedWithin,
@@ -12,20 +12,15 @@ import {
 } from '../../conformance/protocol/denied.ts';
 import { type Case, difference, same } from '../../conformance/protocol/differential.ts';
 import { generate } from '../../conformance/protocol/generate.ts';
-import { LANES, type Lanes, openLanes } from '../../conformance/protocol/lanes.ts';
+import { LANES } from '../../conformance/protocol/lanes.ts';
 import { encode, query } from '../../conformance/protocol/messages.ts';
 import { GUARDED, MALFORMED, SCRIPTS } from '../../conformance/protocol/scripts.ts';
 import { type WireAddress, WireClient } from '../../conformance/protocol/wire-client.ts';
+import { testLanes } from './test-lanes.ts';
 
-let lanes: Lanes;
-beforeAll(async () => {
-  lanes = await openLanes({ signal: new AbortController().signal });
-}, 120_000);
-afterAll(async () => {
-  await lanes[Symbol.asyncDispose]();
-}, 120_000);
+const { lanes } = testLanes();
 
-const played = (one: Case): Promise<string | undefined> => difference(lanes, one);
+const played = (one: Case): Promise<string | undefined> => difference(lanes(), one);
 
 describe('under a grant that lets anything pass no byte differs', () => {
   test.each([...GUARDED, ...MALFORMED, ...SCRIPTS.slice(0, 4)])('$title', async (script) => {
@@ -59,18 +54,18 @@ describe('a notification comes to a client that is idle', () => {
       await using client = await WireClient.open(address);
       client.write(encode(query('LISTEN idle')));
       await client.until(() => client.count('Z') === 2);
-      await lanes.admin("NOTIFY idle, 'while it does nothing'");
+      await lanes().admin("NOTIFY idle, 'while it does nothing'");
       await client.until(() => client.count('A') === 1);
       client.write(encode(query('BEGIN')));
       await client.until(() => client.count('Z') === 3);
-      await lanes.admin("NOTIFY idle, 'within a transaction'");
+      await lanes().admin("NOTIFY idle, 'within a transaction'");
       client.write(Buffer.concat([query('SELECT 1/0'), query('ROLLBACK')].map(encode)));
       await client.until(() => client.count('A') === 2 && client.count('Z') === 5);
       return { received: [...client.received], marks: [], stuckAt: undefined, closed: false };
     };
-    const direct = await heard(lanes.direct);
+    const direct = await heard(lanes().direct);
     for (const lane of LANES) {
-      expect(compare(direct, await heard(lanes.hoop[lane]))).toBeUndefined();
+      expect(compare(direct, await heard(lanes().hoop[lane]))).toBeUndefined();
     }
   });
 });

@@ -39,8 +39,12 @@ export type Decided =
   /** An error came first; the target skips this message. */
   | { readonly type: 'skipped' };
 
-/** Each round answers one question; there are four to ask. */
-const MAX_ROUNDS = 5;
+/**
+ * Each round settles one thing, and the last one decides: what others changed, what the grant is,
+ * where names are looked up, which names there are, what they stand for, what the transaction has
+ * changed, and what the catalog lacks.
+ */
+const MAX_ROUNDS = 8;
 const CACHED_VERDICT_TURNS = 16;
 /** A refusal makes the catalog be read again, but no client can make that happen all the time. */
 const REFRESH_INTERVAL_MS = 1000;
@@ -237,7 +241,8 @@ export class Decider {
   #isAborted({ refusal, analysis }: Verdict & { effect: 'refuse' }, lacksPlace: boolean): boolean {
     const { settings, queue } = this.#state;
     if (settings.transaction !== 'failed') return false;
-    if (lacksPlace) return true;
+    // Refused wherever names are looked up: as a syntax error, that comes before the target looks.
+    if (lacksPlace) return refusal.code === 'HOOP_UNTRACEABLE';
     const endsIt = analysis.some(({ protocol }) => protocol.transaction !== undefined);
     return queue.length === 0 && refusal.code === 'HOOP_UNTRACEABLE' && !endsIt;
   }

@@ -42,6 +42,8 @@ export interface ExecuteEntry extends EntryBase {
   readonly run: Run | undefined;
   /** Takes the rows of the gateway's own Execute. */
   readonly onRow?: (dataRow: Uint8Array) => void;
+  /** It has ended without an error; there may have been no row. */
+  readonly onEnd?: () => void;
 }
 export interface CloseEntry extends EntryBase {
   readonly kind: 'close';

@@ -84,7 +84,7 @@ function sendProbe(
   // one would leave a transaction open.
   const origin = state.segmentIsOpen ? 'aside' : 'own';
   const base = { origin, segment: state.segment } as const;
-  const execute = { kind: 'execute', run: undefined, onRow, ...base } as const;
+  const execute = { kind: 'execute', run: undefined, ...base } as const;
   let answered = false;
   state.send(encodeParse({ statement: NAME, sql, parameterTypes: [] }), {
     kind: 'parse',
@@ -104,9 +104,9 @@ function sendProbe(
   );
   state.send(encodeExecute({ portal: NAME, maxRows: 0 }), {
     ...execute,
-    onRow(dataRow) {
+    onRow,
+    onEnd() {
       answered = true;
-      onRow(dataRow);
     },
   });
   for (const what of ['portal', 'statement'] as const) {

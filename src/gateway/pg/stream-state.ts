@@ -275,12 +275,13 @@ export class StreamState {
 
   /**
    * A server drops a cancel that comes before it has read the statement. Here that is likely: the
-   * statement has only just been sent.
+   * statement has only just been sent. With more in line the second one could hit what comes next.
    */
   async #cancelAgain(head: Entry): Promise<void> {
     await delay(CANCEL_AGAIN_MS, undefined, { signal: this.ended.signal }).catch(() => undefined);
     const isStillFirst = this.queue.find(({ origin }) => origin === 'client') === head;
-    if (isStillFirst && !this.ended.signal.aborted) await this.#cancelAtTarget();
+    const isAlone = this.queue.last?.segment === head.segment;
+    if (isStillFirst && isAlone && !this.ended.signal.aborted) await this.#cancelAtTarget();
   }
 
   /** The client's next message waits for it, whatever becomes of it. */

@@ -132,6 +132,7 @@ export class TargetSide {
     if (entry?.kind === 'execute') {
       this.#state.queue.shift();
       if (entry.run !== undefined) runEnded(this.#state, entry.run, end);
+      entry.onEnd?.();
       this.#state.settled(entry);
       return;
     }

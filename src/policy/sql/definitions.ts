@@ -1,10 +1,8 @@
 /** Statements that define, change or maintain objects: the relations they touch, the code they run. */
 
+import { hasCodeOn, noteCode } from './definition-code.ts';
 import { namedRelation } from './from-items.ts';
-import { callFunction } from './functions.ts';
-import { constant } from './lineage.ts';
 import { creationSchema, findInTheWay, findTarget } from './names.ts';
-import { checkOperator } from './operators.ts';
 import { descendants } from './relation-family.ts';
 import { settingEffect } from './settings-table.ts';
 import type { StatementFacts } from './statement-facts.ts';
@@ -173,15 +171,12 @@ function noteTarget(facts: StatementFacts, name: RangeVar): void {
     return;
   }
   facts.noteWrite(found);
-  if ([found, ...descendants(facts.context.catalog, found)].some((one) => one.hasTriggersOrRules)) {
-    facts.runsUserCode = true;
-  }
+  facts.runsUserCode ||= [found, ...descendants(facts.context.catalog, found)].some(hasCodeOn);
 }
 
 /**
- * Everything below a definition: relations, and functions and operators in defaults, constraints,
- * index expressions and bodies. Column types are not known here, so a name that could be user code
- * counts as user code.
+ * Everything below a definition: relations, and the code in defaults, constraints, index expressions
+ * and bodies.
  */
 function collect(facts: StatementFacts, value: unknown, use: 'read' | 'write'): void {
   if (typeof value !== 'object' || value === null) {
@@ -233,21 +228,7 @@ function noteUse(facts: StatementFacts, relation: RangeVar): void {
   const found = findTarget(facts, relation);
   if (found) {
     facts.noteRelation(found);
-  }
-}
-
-function noteCode(facts: StatementFacts, value: object): void {
-  if ('FuncCall' in value) {
-    const call: FieldsOf<'FuncCall'> = value.FuncCall ?? {};
-    const names = namesOf(call.funcname) ?? [];
-    const args = (call.args ?? []).map(() => constant());
-    if (!callFunction(facts, { names, args, location: call.location })) {
-      facts.refuse(`function ${names.join('.')} is not known`, { missing: names.join('.') });
-    }
-  }
-  if ('A_Expr' in value) {
-    const test: FieldsOf<'A_Expr'> = value.A_Expr ?? {};
-    const sides = [test.lexpr, test.rexpr].flatMap((side) => (side ? [constant()] : []));
-    checkOperator(facts, namesOf(test.name) ?? [], sides, test.location);
+    // A new partition looks for its rows in the default one, with the code of the key.
+    facts.runsUserCode ||= hasCodeOn(found);
   }
 }

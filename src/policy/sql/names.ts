@@ -211,7 +211,8 @@ export function findType(
   return isArray ? facts.context.catalog.typeByOid(base.arrayOid ?? 0) : base;
 }
 
-function typeNamed(
+/** Without a word when it is not known. */
+export function typeNamed(
   facts: StatementFacts,
   names: readonly string[],
   name: string,

@@ -259,6 +259,48 @@ describe('a cancel that says how much had been sent', () => {
     await client.until((all) => all.filter(({ type }) => type === 'Z').length === 2);
     expect(errors(client.received)).toMatchObject([{ C: '57014' }]);
   });
+
+  /** Takes the first cancel for a reason to stay a while. */
+  const STUBBORN = `DO $$ BEGIN PERFORM pg_sleep(60);
+    EXCEPTION WHEN query_canceled THEN PERFORM pg_sleep(0.5); END $$`;
+
+  async function cancelWhileDecided(...behind: readonly Uint8Array[]): Promise<RawClient> {
+    const thinking = Promise.withResolvers<void>();
+    const asked = Promise.withResolvers<void>();
+    await using bench = await startBench({
+      target: target(),
+      script: async () => {
+        asked.resolve();
+        await thinking.promise;
+        return {};
+      },
+    });
+    await using client = await RawClient.open(bench.port);
+    client.send(query(STUBBORN));
+    const sentBytes = client.socket.bytesWritten;
+    await asked.promise;
+    const cancelled = cancelBehind(bench, client, sentBytes);
+    client.send(...behind);
+    // A whole login takes longer than a packet that was sent before it.
+    await (await RawClient.open(bench.port))[Symbol.asyncDispose]();
+    thinking.resolve();
+    await cancelled;
+    await client.until(
+      (all) => all.filter(({ type }) => type === 'Z').length === 2 + behind.length,
+    );
+    return client;
+  }
+
+  test('is repeated for a statement that nothing stands behind', async () => {
+    const client = await cancelWhileDecided();
+    expect(errors(client.received)).toMatchObject([{ C: '57014' }]);
+  });
+
+  test('is not repeated where it could hit the statement behind', async () => {
+    const client = await cancelWhileDecided(query("SELECT pg_sleep(0.2), 'slept'"));
+    expect(errors(client.received)).toEqual([]);
+    expect(rows(client.received)).toEqual([['', 'slept']]);
+  });
 });
 
 describe('the end of the session', () => {

@@ -5,8 +5,12 @@ import {
   type EmbeddedPostgres,
   startEmbeddedPostgres,
 } from '../../../src/demo/embedded-postgres.ts';
+import { HoopError } from '../../../src/errors.ts';
 import { connectTarget } from '../../../src/gateway/pg/target-connection.ts';
 import type { PostgresTarget, TargetHost } from '../../../src/gateway/pg/types.ts';
+import { toErrorResponse } from '../../../src/gateway/to-error-response.ts';
+import { decodeErrorResponse } from '../../../src/protocol/pg/error-response.ts';
+import { BYTES } from '../../../src/protocol/pg/text-codec.ts';
 import { hostAt, targetOf } from './test-target.ts';
 
 /** Two servers with one password: one takes writes, one does not. */
@@ -118,6 +122,26 @@ describe('a host that cannot be used', () => {
         'server 2 of 2: The connection was refused: nothing listens there.',
     });
   });
+});
+
+test('that the server takes in nobody now is told in its own code, what it says of the credential is not', async () => {
+  const tls = { ...targetOf(writer).tls, mode: 'disable' } as const;
+  for (const [said, told] of [
+    ['57P03', '57P03'],
+    ['53300', '53300'],
+    ['28P01', '08001'],
+    ['3D000', '08001'],
+  ] as const) {
+    const refusing = await fakeServer((socket) => socket.end(errorResponse(said)));
+    for (const hosts of [[hostAt(refusing.port)], [hostAt(1), hostAt(refusing.port)]]) {
+      const error: unknown = await portOf(hosts, { tls }).catch((one: unknown) => one);
+      if (!(error instanceof HoopError)) throw error;
+      const { fields } = decodeErrorResponse(toErrorResponse(error).subarray(5), BYTES);
+      expect(fields.get('C')).toBe(told);
+      expect([...fields.values()].join(' ')).not.toContain('secret');
+    }
+    refusing.close();
+  }
 });
 
 test('an SQLSTATE that is none is not repeated', async () => {

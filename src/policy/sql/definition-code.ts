@@ -1,0 +1,59 @@
+/**
+ * Code that a definition runs now, over the rows that are there, or names for later: functions,
+ * operators, casts, operator classes. Column types are not known here, so a name that could be user
+ * code counts as user code.
+ */
+import { callFunction } from './functions.ts';
+import { constant } from './lineage.ts';
+import { typeNamed } from './names.ts';
+import { checkOperator } from './operators.ts';
+import type { StatementFacts } from './statement-facts.ts';
+import { type FieldsOf, namesOf } from './tree.ts';
+import type { CatalogRelation } from './types.ts';
+
+export function noteCode(facts: StatementFacts, value: object): void {
+  if ('FuncCall' in value) {
+    const call: FieldsOf<'FuncCall'> = value.FuncCall ?? {};
+    const names = namesOf(call.funcname) ?? [];
+    const args = (call.args ?? []).map(() => constant());
+    if (!callFunction(facts, { names, args, location: call.location })) {
+      facts.refuse(`function ${names.join('.')} is not known`, { missing: names.join('.') });
+    }
+  }
+  if ('A_Expr' in value) {
+    const test: FieldsOf<'A_Expr'> = value.A_Expr ?? {};
+    const sides = [test.lexpr, test.rexpr].flatMap((side) => (side ? [constant()] : []));
+    checkOperator(facts, namesOf(test.name) ?? [], sides, test.location);
+  }
+  if ('TypeCast' in value) {
+    const cast: FieldsOf<'TypeCast'> = value.TypeCast ?? {};
+    noteCast(facts, cast);
+  }
+  if ('IndexElem' in value) {
+    const element: FieldsOf<'IndexElem'> = value.IndexElem ?? {};
+    const opclass = namesOf(element.opclass) ?? [];
+    // What it calls is not in the catalog. Only a superuser can have made it.
+    facts.runsUserCode ||= opclass.length > 0 && opclass.at(-2) !== 'pg_catalog';
+  }
+}
+
+/** From what is not known; a name that means nothing yet may be made by what came before. */
+function noteCast(facts: StatementFacts, cast: FieldsOf<'TypeCast'>): void {
+  const names = namesOf(cast.typeName?.names) ?? [];
+  const type = typeNamed(facts, names, names.at(-1) ?? '');
+  if (type === undefined) {
+    facts.runsUserCode = true;
+    return;
+  }
+  const { userCasts } = facts.context.catalog;
+  if (type.runsUserCode || userCasts.some(([, to]) => to === type.oid)) {
+    facts.refuse(`the cast to ${type.schema}.${type.name} may run code that is not built in`, {
+      location: cast.location,
+    });
+  }
+}
+
+/** Whether a change of the relation, or of one that belongs to it, can run code that is not built in. */
+export function hasCodeOn({ hasTriggersOrRules, codeOn }: CatalogRelation): boolean {
+  return hasTriggersOrRules || (codeOn?.runs.size ?? 0) > 0;
+}
