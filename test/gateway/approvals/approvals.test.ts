@@ -204,7 +204,9 @@ test('an approver who has left the group since does not count at release', () =>
   expect(approvals.decide(ada, id, approve).state).toBe('approved');
   const claims = JSON.stringify({ groups: ['sales'] });
   index.database
-    .prepare('INSERT INTO refresh_families VALUES (?, ?, ?, ?, 0, ?, ?, ?, ?, 0)')
+    .prepare(
+      'INSERT INTO refresh_families (id, issuer, sub, jkt, generation, rotated_ms, created_ms, expires_ms, claims, revoked) VALUES (?, ?, ?, ?, 0, ?, ?, ?, ?, 0)',
+    )
     .run('f1', ISSUER, 'ada', 'jkt', now, now, now + 1000, claims);
   expect(approvals.use(id)).toBeUndefined();
   expect(approvals.visible(erin, id)).toMatchObject({ state: 'void' });
@@ -215,7 +217,9 @@ test('who could approve is counted by the newest login of each person, without w
   const login = (sub: string, groups: readonly string[]): void => {
     logins += 1;
     index.database
-      .prepare('INSERT INTO refresh_families VALUES (?, ?, ?, ?, 0, ?, ?, ?, ?, 0)')
+      .prepare(
+        'INSERT INTO refresh_families (id, issuer, sub, jkt, generation, rotated_ms, created_ms, expires_ms, claims, revoked) VALUES (?, ?, ?, ?, 0, ?, ?, ?, ?, 0)',
+      )
       .run(`f${logins}`, ISSUER, sub, 'jkt', now, now + logins, now, JSON.stringify({ groups }));
   };
   const record = approvals.create(request());
