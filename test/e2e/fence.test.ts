@@ -1,26 +1,359 @@
 /** `hoop run --fence` with a real bwrap: what is not there inside and there outside, and what works. */
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { homedir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type HoopRun, runHoop } from '../../src/demo/hoop-process.ts';
+import { childEnvironment, type HoopRun, LAUNCHER } from '../../src/demo/hoop-process.ts';
 import { type Bench, openBench } from './demo-bench.ts';
 
+const LOOK_AROUND = fileURLToPath(new URL('programs/look-around.mjs', import.meta.url));
+const SECRETS = [
+  '.ssh/id_ed25519',
+  '.pgpass',
+  '.pg_service.conf',
+  '.aws/credentials',
+  '.config/gcloud/application_default_credentials.json',
+  '.kube/config',
+  '.docker/config.json',
+  '.netrc',
+  '.git-credentials',
+  '.config/gh/hosts.yml',
+  '.npmrc',
+];
+
 let bench: Bench;
+/** Of a person with credentials; not below /tmp, which is private inside. */
+let home: string;
+let project: string;
 beforeAll(async () => {
   bench = await openBench();
+  home = mkdtempSync(join(homedir(), '.hoop-fence-'));
+  project = join(home, 'project');
+  for (const path of [...SECRETS, 'notes.txt', 'project/file.txt']) {
+    mkdirSync(dirname(join(home, path)), { recursive: true });
+    writeFileSync(join(home, path), 'secret\n');
+  }
+  execFileSync('cp', [LOOK_AROUND, project]);
 }, 120_000);
 afterAll(async () => {
+  rmSync(home, { recursive: true, force: true });
   await bench[Symbol.asyncDispose]();
 });
 
-/** A script under `hoop run`, with or without the fence. */
-function run(script: string, flags: readonly string[] = [], variables = {}): Promise<HoopRun> {
-  const args = ['run', '--target', 'prod-db', ...flags, '--', 'sh', '-c', script];
-  return runHoop(args, { home: bench.home('engineer'), variables });
+interface Options {
+  readonly fence?: boolean;
+  readonly flags?: readonly string[];
+  readonly variables?: Readonly<Record<string, string>>;
 }
 
-describe('programs reach the target from inside', () => {
+/** `hoop run -- COMMAND` in the project of the person, in the fence unless it says otherwise. */
+async function run(command: readonly string[], options: Options = {}): Promise<HoopRun> {
+  const { fence = true, flags = [], variables = {} } = options;
+  const args = ['run', '--target', 'prod-db', ...(fence ? ['--fence'] : []), ...flags];
+  const child = spawn(process.execPath, [LAUNCHER, ...args, '--', ...command], {
+    cwd: project,
+    env: {
+      ...childEnvironment({ home: bench.home('engineer'), variables }),
+      HOME: home,
+    },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.on('data', (text) => {
+    stdout += String(text);
+  });
+  child.stderr.on('data', (text) => {
+    stderr += String(text);
+  });
+  const [exitCode] = await once(child, 'close');
+  return { exitCode, stdout, stderr, output: stdout + stderr };
+}
+
+function sh(script: string, options: Options = {}): Promise<HoopRun> {
+  return run(['sh', '-c', script], options);
+}
+
+describe('what a program finds that looks for a way around hoop', () => {
+  let places: object;
+  let close: () => void;
+  beforeAll(async () => {
+    const byPath = createServer().listen(join(project, 'db.sock'));
+    const abstract = createServer().listen(`\0hoop-fence-test-${process.pid}`);
+    await Promise.all([once(byPath, 'listening'), once(abstract, 'listening')]);
+    close = () => {
+      byPath.close();
+      abstract.close();
+    };
+    const gateway = new URL(bench.demo.gateway);
+    const { host, port } = bench.demo.target;
+    places = {
+      connect: {
+        database: { host, port },
+        gateway: { host: gateway.hostname, port: Number(gateway.port) },
+        'socket of a path': { path: join(project, 'db.sock') },
+        'abstract socket': { path: `\0hoop-fence-test-${process.pid}` },
+      },
+      read: [
+        ...SECRETS.map((path) => join(home, path)),
+        join(bench.home('engineer'), 'config.json'),
+        join(home, 'notes.txt'),
+      ],
+      list: [bench.home('engineer'), bench.demo.directory, '/run', '/tmp', home],
+      write: [join(home, 'planted'), join(project, 'written')],
+      processes: [process.pid, bench.demo.gatewayProcess().processId],
+    };
+  });
+  afterAll(() => close());
+
+  const look = async (fence: boolean): Promise<Record<string, unknown>> => {
+    const command = [process.execPath, 'look-around.mjs', JSON.stringify(places)];
+    const { stdout, stderr } = await run(command, { fence });
+    expect(stderr).not.toContain('error');
+    return JSON.parse(stdout);
+  };
+
+  test('outside: all of it', async () => {
+    const found = await look(false);
+    const { processes, ...rest } = found;
+    expect(new Set(Object.values(rest))).toEqual(new Set(['ok']));
+    expect(processes).toHaveLength(2);
+  });
+
+  test('inside: the work, and nothing else', async () => {
+    const { processes, ...rest } = await look(true);
+    expect(processes).toEqual([]);
+    const there = Object.entries(rest)
+      .filter(([, outcome]) => outcome === 'ok')
+      .map(([name]) => name);
+    // In /run and /tmp there is what the fence itself has put there.
+    expect(there.sort()).toEqual([
+      'list /run'.replace('/', ''),
+      `list ${home.split('/').at(-1)}`,
+      'list tmp',
+      'read notes.txt',
+      'write written',
+    ].sort());
+    expect(rest).toMatchObject({ database: 'ECONNREFUSED', gateway: 'ECONNREFUSED' });
+    expect(rest).toMatchObject({ 'read .pgpass': 'EACCES', 'read id_ed25519': 'ENOENT' });
+  });
+
+  test('the login of the person opens nothing inside, and does outside', async () => {
+    const hoop = `env -u HOOP_RUN_DIR ${process.execPath} ${LAUNCHER}`;
+    const connect = `${hoop} connect prod-db -- true`;
+    const outside = await sh(connect, { fence: false });
+    expect(outside.exitCode).toBe(0);
+    const inside = await sh(`${connect}; echo "status $?"`);
+    expect(inside.stdout).toBe('status 255\n');
+    expect(inside.stderr).toContain('not logged in');
+  });
+
+  test('nothing of the terminal, the kernel’s keyrings and other machines’ sockets', async () => {
+    const script = `
+import ctypes, fcntl, socket, os
+libc = ctypes.CDLL(None, use_errno=True)
+def outcome(act):
+    try:
+        return act() or 'ok'
+    except OSError as error:
+        return os.strerror(error.errno)
+def keyctl():
+    if libc.syscall(250 if os.uname().machine == 'x86_64' else 219, 0, -3, 0) == -1:
+        raise OSError(ctypes.get_errno(), '')
+print(outcome(lambda: fcntl.ioctl(0, 0x5412, b'x')))
+print(outcome(lambda: socket.socket(40, 1)))
+print(outcome(keyctl))
+print(open('/proc/self/status').read().split('CapEff:')[1].split()[0])
+print(sorted(os.listdir('/proc/self/fd')))
+`;
+    const inside = await run(['/usr/bin/python3', '-c', script]);
+    expect(inside.stdout.split('\n').slice(0, 4)).toEqual([
+      'Operation not permitted',
+      'Address family not supported by protocol',
+      'Operation not permitted',
+      '0000000000000000',
+    ]);
+    // 3 is the directory that is listed.
+    expect(inside.stdout).toContain("['0', '1', '2', '3']");
+  });
+});
+
+describe('other hosts', () => {
+  test('are refused by name, address and rebinding, with the reason and what could be done', async () => {
+    const gatewayPort = new URL(bench.demo.gateway).port;
+    const urls = [
+      'https://example.com/',
+      `https://localhost:${gatewayPort}/v1/info`,
+      'https://169.254.169.254/latest/meta-data/',
+      `https://127.0.0.2:${gatewayPort}/v1/info`,
+    ];
+    const program = `
+      const { request } = require('node:http');
+      const proxy = new URL(process.env.HTTPS_PROXY);
+      (async () => {
+        for (const url of ${JSON.stringify(urls)}) {
+          const { hostname, port } = new URL(url);
+          const asked = request({ host: proxy.hostname, port: proxy.port, method: 'CONNECT', path: hostname + ':' + (port || 443) });
+          asked.end();
+          await new Promise((resolve) => {
+            asked.on('connect', (reply) => { console.log(reply.statusCode); resolve(); });
+          });
+        }
+      })();`;
+    // A name that is allowed and leads to this machine, as one that was rebound would.
+    const flags = [
+      '--fence-allow',
+      `localhost:${gatewayPort}`,
+      '--fence-allow',
+      '169.254.0.0/16',
+      '--fence-allow',
+      `127.0.0.0/8:${gatewayPort}`,
+    ];
+    const result = await run([process.execPath, '-e', program], { flags });
+    expect(result.stdout).toBe('403\n403\n403\n403\n');
+    expect(result.stderr).toContain('the fence let nothing through to: 1 × example.com:443');
+    expect(result.stderr).toContain(`1 × localhost:${gatewayPort}`);
+  });
+
+  test('are refused to programs that know proxies, in words', async () => {
+    const script = 'git ls-remote https://example.com/a.git 2>&1; echo "status $?"';
+    const result = await sh(script);
+    expect(result.stdout).toMatch(/403/);
+    expect(result.stdout).toMatch(/status (?!0)/);
+  });
+});
+
+describe('programs work inside', () => {
   test('psql, by its environment and by a URL', async () => {
     const script = 'psql -XAtc "SELECT 1" && psql -XAt "$HOOP_PROD_DB_URL" -c "SELECT 2"';
-    const result = await run(script, ['--fence']);
+    const result = await sh(script);
     expect(result).toMatchObject({ stdout: '1\n2\n', exitCode: 0 });
+  });
+
+  test('Python and Node.js with their usual drivers', async () => {
+    const python = `
+import psycopg2
+with psycopg2.connect('') as connection, connection.cursor() as cursor:
+    cursor.execute('SELECT 40 + %s', (2,))
+    print(cursor.fetchone()[0])`;
+    expect((await run(['/usr/bin/python3', '-c', python])).stdout).toBe('42\n');
+    const driver = fileURLToPath(import.meta.resolve('pg'));
+    const node = `
+      const { default: pg } = await import(${JSON.stringify(driver)});
+      const client = new pg.Client(process.env.DATABASE_URL);
+      await client.connect();
+      console.log((await client.query('SELECT 40 + $1::int AS n', [3])).rows[0].n);
+      await client.end();`;
+    const result = await run([process.execPath, '--input-type=module', '-e', node], {
+      flags: ['--fence-show', dirname(dirname(dirname(driver)))],
+    });
+    expect(result.stdout).toBe('43\n');
+  });
+
+  test('git, npm, files of the project, temporary files', async () => {
+    writeFileSync(
+      join(project, 'package.json'),
+      JSON.stringify({ name: 'a', version: '1.0.0', scripts: { test: 'echo tested > result.txt' } }),
+    );
+    const script = `set -e
+      git init -q . && git add file.txt
+      git -c user.name=a -c user.email=a@example.com commit -qm first
+      npm test --silent
+      cat result.txt
+      mktemp -d > /dev/null
+      echo more >> file.txt
+      git status --short file.txt`;
+    const result = await sh(script);
+    expect(result.output).toContain('tested\n M file.txt\n');
+    expect(result.exitCode).toBe(0);
+    expect(existsSync(join(project, '.git/refs/heads'))).toBe(true);
+  });
+
+  test('what is named may be written or is hidden', async () => {
+    mkdirSync(join(home, 'cache'));
+    const flags = ['--fence-write', '~/cache', '--fence-show', '~/.npmrc', '--fence-hide', '../notes.txt'];
+    const script = 'echo x > ~/cache/x && cat ~/.npmrc; cat ~/notes.txt; cat ~/.netrc; true';
+    const result = await sh(script, { flags });
+    expect(result.stdout).toBe('secret\n');
+    expect(result.stderr.match(/Permission denied/g)).toHaveLength(2);
+    expect(existsSync(join(home, 'cache/x'))).toBe(true);
+  });
+});
+
+describe('the command', () => {
+  test('gives its exit status, also when a signal ends it', async () => {
+    expect((await sh('exit 7')).exitCode).toBe(7);
+    expect((await sh('kill -TERM $$')).exitCode).toBe(143);
+    const missing = await run(['./no-such-program']);
+    expect(missing.exitCode).toBe(255);
+    expect(missing.stderr).toContain('HOOP_MISSING_PROGRAM'.length > 0 ? 'cannot run' : '');
+  });
+
+  test('is told of signals as it would be outside, and nothing is left when hoop is killed', async () => {
+    const start = (script: string) => {
+      const args = ['run', '--fence', '--', 'sh', '-c', script];
+      const child = spawn(process.execPath, [LAUNCHER, ...args], {
+        cwd: project,
+        env: { ...childEnvironment({ home: bench.home('engineer') }), HOME: home },
+        stdio: ['ignore', 'pipe', 'ignore'],
+      });
+      return { child, up: once(child.stdout, 'data'), closed: once(child, 'close') };
+    };
+    const polite = start(`trap 'exit 42' TERM; echo up; while :; do sleep 0.1; done`);
+    await polite.up;
+    polite.child.kill('SIGTERM');
+    expect((await polite.closed)[0]).toBe(42);
+    // Its output is closed by the last process that could write to it.
+    const deaf = start(`trap '' TERM HUP; echo up; sleep 600 & sleep 600`);
+    await deaf.up;
+    deaf.child.kill('SIGKILL');
+    await deaf.closed;
+  });
+
+  test('has a terminal, and Ctrl-C is its own', async () => {
+    const inner = `${process.execPath} ${LAUNCHER} -q run --fence -- sh -c 'trap "echo caught; exit 5" INT; stty size; tty >/dev/null; echo up; while :; do sleep 0.1; done'`;
+    const terminal = spawn('script', ['-qec', `stty rows 33 cols 77; ${inner}`, '/dev/null'], {
+      cwd: project,
+      env: { ...childEnvironment({ home: bench.home('engineer') }), HOME: home },
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    let shown = '';
+    terminal.stdout.on('data', (text) => {
+      shown += String(text);
+      if (String(text).includes('up')) {
+        terminal.stdin.write('\x03');
+      }
+    });
+    const [status] = await once(terminal, 'close');
+    expect(shown).toContain('33 77');
+    expect(shown).toContain('caught');
+    expect(status).toBe(5);
+  });
+});
+
+describe('without a fence nothing runs', () => {
+  test('when bwrap cannot make one, with what it said', async () => {
+    const fake = mkdtempSync(join(home, 'bin-'));
+    writeFileSync(
+      join(fake, 'bwrap'),
+      '#!/bin/sh\necho "bwrap: setting up uid map: Permission denied" >&2\nexit 1\n',
+    );
+    chmodSync(join(fake, 'bwrap'), 0o755);
+    const result = await sh('echo ran', {
+      variables: { PATH: `${fake}:${process.env['PATH']}` },
+    });
+    expect(result).toMatchObject({ stdout: '', exitCode: 255 });
+    expect(result.stderr).toContain('hoop: error: the fence could not be set up');
+    expect(result.stderr).toContain('setting up uid map: Permission denied');
+  });
+
+  test('when hosts and paths of a fence are given without it', async () => {
+    const result = await sh('echo ran', { fence: false, flags: ['--fence-allow', 'example.com'] });
+    expect(result).toMatchObject({ stdout: '', exitCode: 255 });
+    expect(result.stderr).toContain('without --fence');
   });
 });

@@ -1,5 +1,5 @@
 /** The view of a fence as arguments of bwrap(1), which applies them in this order. */
-import type { FenceView } from './fence-view.ts';
+import type { FenceView, Layer } from './fence-view.ts';
 
 export interface BubblewrapOptions {
   readonly view: FenceView;
@@ -14,7 +14,6 @@ const SYSTEM_IN_RUN = ['/run/current-system', '/run/opengl-driver', '/run/system
 
 export function bubblewrapArguments(options: BubblewrapOptions): readonly string[] {
   const { view, filterDescriptor, runtimeDirectory } = options;
-  const both = (flag: string, path: string): string[] => [flag, path, path];
   return [
     // A network with loopback only; abstract sockets, processes and shared memory of its own.
     ...['--unshare-user', '--unshare-net', '--unshare-pid', '--unshare-ipc'],
@@ -26,17 +25,27 @@ export function bubblewrapArguments(options: BubblewrapOptions): readonly string
     ...both('--ro-bind', '/'),
     ...['--dev', '/dev'],
     ...['--proc', '/proc'],
-    ...view.privateDirectories.flatMap((path) => ['--perms', '1777', '--tmpfs', path]),
+    ...view.layers.flatMap(mountsOf),
     ...SYSTEM_IN_RUN.flatMap((path) => both('--ro-bind-try', path)),
     ...['--perms', '0700', '--dir', runtimeDirectory],
-    ...view.readable.flatMap((path) => both('--ro-bind', path)),
-    ...view.writable.flatMap((path) => both('--bind', path)),
-    // A device on a mount that allows no devices cannot be opened, whoever one is.
-    ...view.hiddenFiles.flatMap((path) => ['--ro-bind', '/dev/null', path]),
-    ...view.hiddenDirectories.flatMap((path) => ['--perms', '0700', '--tmpfs', path]),
-    ...view.shown.flatMap(({ path, isWritable }) =>
-      both(isWritable ? '--bind' : '--ro-bind', path),
-    ),
     ...['--chdir', view.cwd],
   ];
+}
+
+function mountsOf({ path, as, isDirectory }: Layer): string[] {
+  switch (as) {
+    case 'readable':
+      return both('--ro-bind', path);
+    case 'writable':
+      return both('--bind', path);
+    case 'private':
+      return ['--perms', '1777', '--tmpfs', path];
+    case 'hidden':
+      // A device on a mount that allows no devices cannot be opened, whoever one is.
+      return isDirectory ? ['--perms', '0700', '--tmpfs', path] : ['--ro-bind', '/dev/null', path];
+  }
+}
+
+function both(flag: string, path: string): string[] {
+  return [flag, path, path];
 }

@@ -32,6 +32,8 @@ export interface EgressProxyOptions {
   readonly resolve?: (name: string) => Promise<readonly string[]>;
   /** Addresses of this machine. */
   readonly ownAddresses?: () => readonly string[];
+  /** For tests, which have no other host to connect to. */
+  readonly dial?: (address: string, port: number) => Promise<Socket>;
   /** Once for each host and port. */
   readonly onRefused?: (host: string, because: string) => void;
 }
@@ -119,7 +121,7 @@ export class EgressProxy implements AsyncDisposable {
     let failure: unknown;
     for (const address of addresses.slice(0, MAX_ADDRESSES)) {
       try {
-        return await connectTo(address, port);
+        return await (this.#options.dial ?? connectTo)(address, port);
       } catch (error) {
         failure = error;
       }

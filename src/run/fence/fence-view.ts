@@ -3,7 +3,6 @@
  * working directory and what was named, and what leads to other people's doors not there at all.
  */
 import { realpathSync, statSync } from 'node:fs';
-import { homedir, userInfo } from 'node:os';
 import { delimiter, isAbsolute, join, relative, resolve } from 'node:path';
 import { HoopError } from '../../errors.ts';
 import type { Home } from '../../home.ts';
@@ -17,6 +16,8 @@ export interface FenceViewOptions {
   readonly env: NodeJS.ProcessEnv;
   readonly cwd: string;
   readonly home: Home;
+  /** The person's home directories: of the environment, of the system's list of users. */
+  readonly homes: readonly string[];
   /** 0700, of this run: its sockets and files, and the home of hoop inside, with its token. */
   readonly runDirectory: string;
   readonly runState: string;
@@ -30,67 +31,124 @@ export interface FenceViewOptions {
   readonly write: readonly string[];
 }
 
-/** All paths are absolute, without links, and there. Later ones lie on top of earlier ones. */
+/** How a place looks inside; what no layer covers is readable as it is. */
+export type Appearance = 'private' | 'hidden' | 'readable' | 'writable';
+
+export interface Layer {
+  /** Absolute, without links, and there. */
+  readonly path: string;
+  readonly as: Appearance;
+  readonly isDirectory: boolean;
+}
+
 export interface FenceView {
   readonly cwd: string;
   readonly isCwdWritable: boolean;
-  /** Empty, and gone with the child. */
-  readonly privateDirectories: readonly string[];
-  /** Programs that would be covered. */
-  readonly readable: readonly string[];
-  readonly writable: readonly string[];
-  readonly hiddenDirectories: readonly string[];
-  readonly hiddenFiles: readonly string[];
-  /** What was named, and the run's own directory, although they lie in something hidden. */
-  readonly shown: readonly { readonly path: string; readonly isWritable: boolean }[];
+  /** From the outside inwards: of two that hold a file the one nearer to it decides. */
+  readonly layers: readonly Layer[];
 }
 
 /** @throws HoopError HOOP_USAGE, HOOP_FENCE */
 export function fenceView(options: FenceViewOptions): FenceView {
-  const { env, home, runDirectory, runState } = options;
+  const { env, home, runDirectory, runState, programs } = options;
   const cwd = realpathSync(options.cwd);
-  const homes = existing([homedir(), userInfo().homedir]);
-  const privateDirectories = outermost(existing(PRIVATE));
+  const homes = existing(options.homes);
+  const privates = existing(PRIVATE);
   const own = existing([home.config, home.state, home.runtime]);
   const show = options.show.map((path) => requireThere(path, options));
   const write = options.write.map((path) => requireThere(path, options));
   requireForeign([...show, ...write], own);
-
-  const isOpen = !covers(cwd, [...homes, ...privateDirectories]);
-  const git = isOpen ? gitDirectory(cwd) : undefined;
-  const writable = outermost([
-    ...(isOpen ? [cwd] : []),
-    ...(git !== undefined && !covers(git, [...homes, ...privateDirectories]) ? [git] : []),
-    ...write,
-  ]);
-  const places = existing([
+  const hide = existing([
     ...homes.flatMap((directory) => HIDDEN_IN_HOME.map((name) => join(directory, name))),
     ...HIDDEN_IN_SYSTEM,
-    ...MOVED_BY.flatMap((name) => (env[name] ?? '').split(delimiter)).filter(isAbsolute),
+    ...existing(MOVED_BY.flatMap((name) => (env[name] ?? '').split(delimiter)).filter(isAbsolute))
+      // Files of a tool in one's home directory do not make it the tool's.
+      .filter((path) => !covers(path, homes)),
     ...options.hide.map((path) => absolute(path, options)),
     ...options.sockets,
-  ]).filter((path) => ![...show, ...write].includes(path) && !covers(path, privateDirectories));
-  const isVisible = (path: string): boolean =>
-    !isInAny(path, privateDirectories) || isInAny(path, writable);
-  const hidden = outermost([...own, ...places].filter(isVisible));
-  requireVisible(cwd, hidden);
+  ]).filter((path) => path !== '/' && !privates.includes(path));
 
-  const covered = [...privateDirectories, ...hidden];
-  return {
-    cwd,
-    isCwdWritable: isInAny(cwd, writable),
-    privateDirectories,
-    readable: outermost(options.programs.filter((path) => isInAny(path, covered))),
-    writable,
-    hiddenDirectories: hidden.filter(isDirectory),
-    hiddenFiles: hidden.filter((path) => !isDirectory(path)),
-    shown: [
-      ...show.filter((path) => isInAny(path, covered)).map((path) => ({ path, isWritable: false })),
-      ...write.filter((path) => isInAny(path, hidden)).map((path) => ({ path, isWritable: true })),
-      { path: runDirectory, isWritable: true },
-      { path: runState, isWritable: true },
-    ],
-  };
+  const layers = new Layers();
+  layers.put('private', privates);
+  layers.put('hidden', hide);
+  layers.put('readable', show);
+  layers.put('writable', write);
+  layers.put('hidden', own);
+  requireVisible(cwd, layers);
+  // All of somebody's home, or of a directory that everybody uses, is no place to work in.
+  const isProject = !covers(cwd, [...homes, ...privates]);
+  const git = isProject ? gitDirectory(cwd) : undefined;
+  if (isProject) {
+    layers.put('writable', [cwd, ...(git === undefined ? [] : [git])]);
+  } else if (!covers(cwd, privates)) {
+    layers.reveal([cwd]);
+  }
+  layers.reveal(programs.map((path) => realpathSync(path)));
+  layers.put('writable', existing([runDirectory, runState]));
+  return { cwd, isCwdWritable: layers.at(cwd) === 'writable', layers: layers.ordered() };
+}
+
+class Layers {
+  readonly #byPath = new Map<string, Appearance>();
+
+  /** In place of what was said of the same paths before. */
+  put(as: Appearance, paths: readonly string[]): void {
+    for (const path of paths) {
+      this.#byPath.set(path, as);
+    }
+  }
+
+  /** Readable, unless they can be seen anyway. */
+  reveal(paths: readonly string[]): void {
+    for (const path of paths) {
+      if (isAbsent(this.at(path))) {
+        this.#byPath.set(path, 'readable');
+      }
+    }
+  }
+
+  at(path: string): Appearance {
+    return this.#byPath.get(path) ?? this.#around(path);
+  }
+
+  /** The layer that is nearest to `path`, wherever the one that hides it is. */
+  hiderOf(path: string): string | undefined {
+    const nearest = this.#nearest(path, true);
+    return nearest !== undefined && this.#byPath.get(nearest) === 'hidden' ? nearest : undefined;
+  }
+
+  /** Without those that change nothing. */
+  ordered(): readonly Layer[] {
+    return [...this.#byPath]
+      .filter(([path, as]) => {
+        const around = this.#around(path);
+        return as !== around && !(isAbsent(as) && isAbsent(around));
+      })
+      .map(([path, as]) => ({ path, as, isDirectory: statSync(path).isDirectory() }))
+      .sort((one, other) => depth(one.path) - depth(other.path));
+  }
+
+  #around(path: string): Appearance {
+    const nearest = this.#nearest(path, false);
+    return (nearest === undefined ? undefined : this.#byPath.get(nearest)) ?? 'readable';
+  }
+
+  #nearest(path: string, withItself: boolean): string | undefined {
+    return [...this.#byPath.keys()]
+      .filter((place) => isBelow(path, place) && (withItself || place !== path))
+      .reduce<string | undefined>(
+        (best, place) => (best === undefined || depth(place) > depth(best) ? place : best),
+        undefined,
+      );
+  }
+}
+
+function isAbsent(as: Appearance): boolean {
+  return as === 'private' || as === 'hidden';
+}
+
+function depth(path: string): number {
+  return path === '/' ? 0 : path.split('/').length;
 }
 
 function isInAny(path: string, places: readonly string[]): boolean {
@@ -108,13 +166,6 @@ function isBelow(path: string, place: string): boolean {
   return way === '' || !(way === '..' || way.startsWith('../'));
 }
 
-/** Without doubles, and without what lies in another of them. */
-function outermost(paths: readonly string[]): string[] {
-  return [...new Set(paths)].filter(
-    (path, _, all) => !all.some((other) => other !== path && isBelow(path, other)),
-  );
-}
-
 /** Where the links end: a mount on a link would be on something else. */
 function existing(paths: readonly string[]): string[] {
   return [...new Set(paths)].flatMap((path) => {
@@ -127,13 +178,9 @@ function existing(paths: readonly string[]): string[] {
   });
 }
 
-function isDirectory(path: string): boolean {
-  return statSync(path).isDirectory();
-}
-
-function absolute(path: string, { cwd }: FenceViewOptions): string {
-  const isHome = path === '~' || path.startsWith('~/');
-  return isHome ? join(homedir(), path.slice(1)) : resolve(cwd, path);
+function absolute(path: string, { cwd, homes: [home] }: FenceViewOptions): string {
+  const isInHome = path === '~' || path.startsWith('~/');
+  return isInHome && home !== undefined ? join(home, path.slice(1)) : resolve(cwd, path);
 }
 
 function requireThere(path: string, options: FenceViewOptions): string {
@@ -156,8 +203,8 @@ function requireForeign(paths: readonly string[], own: readonly string[]): void 
   }
 }
 
-function requireVisible(cwd: string, hidden: readonly string[]): void {
-  const place = hidden.find((path) => isBelow(cwd, path));
+function requireVisible(cwd: string, layers: Layers): void {
+  const place = layers.hiderOf(cwd);
   if (place !== undefined) {
     throw new HoopError('HOOP_FENCE', `the working directory is hidden inside the fence`, {
       detail: `"${place}" is one of the places that a fenced command does not see.`,

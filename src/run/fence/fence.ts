@@ -12,7 +12,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { accessSync, constants, readdirSync, readFileSync } from 'node:fs';
 import { Server } from 'node:net';
-import { constants as system } from 'node:os';
+import { homedir, constants as system, userInfo } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
@@ -43,7 +43,7 @@ const DEAF = `trap '' HUP INT QUIT TERM; exec "$@"`;
 /** bwrap's own errors go to hoop, what the command says to where it belongs. */
 const OWN_STDERR = `exec 2>&${STDERR} ${STDERR}>&-; exec "$@"`;
 
-export interface FenceOptions extends Omit<FenceViewOptions, 'programs' | 'sockets'> {
+export interface FenceOptions extends Omit<FenceViewOptions, 'homes' | 'programs' | 'sockets'> {
   readonly signal: AbortSignal;
   /** Descriptors that become 0 to 2 of the command; default: our own. */
   readonly stdio?: readonly [number, number, number];
@@ -69,6 +69,7 @@ export class Fence implements AsyncDisposable {
     const program = findBubblewrap(options.env['PATH']);
     const view = fenceView({
       ...options,
+      homes: [homedir(), userInfo().homedir],
       programs: [process.execPath, PACKAGE],
       sockets: listeningSockets(),
     });
