@@ -38,7 +38,7 @@ beforeAll(async () => {
     writeFileSync(join(home, path), 'secret\n');
   }
   execFileSync('cp', [LOOK_AROUND, project]);
-}, 120_000);
+}, 240_000);
 afterAll(async () => {
   rmSync(home, { recursive: true, force: true });
   await bench[Symbol.asyncDispose]();
