@@ -3,7 +3,7 @@
  * Ctrl-Z, and in the end its exit status or the signal that killed it.
  */
 import { constants } from 'node:os';
-import { execa, type Subprocess } from 'execa';
+import { execa } from 'execa';
 import { HoopError } from '../errors.ts';
 import type { Io } from './io.ts';
 import { isForeground, isStopped } from './terminal-group.ts';
@@ -49,8 +49,7 @@ export async function runChild(
     cleanup: false,
   });
   const release = io.onSignal((signal) => {
-    // Ctrl-C reaches every process of the terminal by itself; psql makes a cancel of it.
-    if (!(FROM_TERMINAL.has(signal) && isForeground(io))) {
+    if (!hasItAlready(io, signal)) {
       child.kill(signal);
     }
   });
@@ -72,6 +71,11 @@ export async function runChild(
   }
 }
 
+/** Ctrl-C reaches every process of the terminal by itself; psql makes a cancel of it. */
+export function hasItAlready(io: Io, signal: NodeJS.Signals): boolean {
+  return FROM_TERMINAL.has(signal) && isForeground(io);
+}
+
 function killedBy(io: Io, signal: NodeJS.Signals | undefined): number {
   if (signal === undefined) {
     return NOT_EXECUTABLE;
@@ -86,7 +90,10 @@ function killedBy(io: Io, signal: NodeJS.Signals | undefined): number {
  * vi and less stop themselves, not us: without this the shell would wait for us, and the terminal
  * would belong to nobody. `fg` lets the whole group go on.
  */
-function lookForStop(io: Io, child: Pick<Subprocess, 'pid'>): NodeJS.Timeout | undefined {
+export function lookForStop(
+  io: Io,
+  child: { readonly pid?: number | undefined },
+): NodeJS.Timeout | undefined {
   const { pid } = child;
   if (pid === undefined || !isForeground(io)) {
     return undefined;

@@ -6,6 +6,7 @@ import { RunFence } from '../run/fence/run-fence.ts';
 import type { RunLogin } from '../run/run-login.ts';
 import { plain } from '../ui/printable.ts';
 import type { Io } from './io.ts';
+import { hasItAlready, lookForStop } from './run-child.ts';
 
 export interface FenceFlags {
   readonly fence?: boolean;
@@ -65,15 +66,17 @@ export async function runFenced(
 ): Promise<number> {
   let fenced: FencedCommand | undefined;
   const release = io.onSignal((signal) => {
-    // Ctrl-C reaches every process of the terminal by itself.
-    if (signal !== 'SIGINT' || !io.stdin.isTTY) {
+    if (!hasItAlready(io, signal)) {
       fenced?.kill(signal);
     }
   });
+  let looking: NodeJS.Timeout | undefined;
   try {
     fenced = await fence.become(command, env);
+    looking = lookForStop(io, fenced);
     return await fenced.exited;
   } finally {
+    clearInterval(looking);
     release();
     const hosts = [...fence.refused].map(([host, times]) => `${times} × ${host}`);
     if (hosts.length > 0) {

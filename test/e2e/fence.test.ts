@@ -131,13 +131,15 @@ describe('what a program finds that looks for a way around hoop', () => {
       .filter(([, outcome]) => outcome === 'ok')
       .map(([name]) => name);
     // In /run and /tmp there is what the fence itself has put there.
-    expect(there.sort()).toEqual([
-      'list /run'.replace('/', ''),
-      `list ${home.split('/').at(-1)}`,
-      'list tmp',
-      'read notes.txt',
-      'write written',
-    ].sort());
+    expect(there.sort()).toEqual(
+      [
+        'list /run'.replace('/', ''),
+        `list ${home.split('/').at(-1)}`,
+        'list tmp',
+        'read notes.txt',
+        'write written',
+      ].sort(),
+    );
     expect(rest).toMatchObject({ database: 'ECONNREFUSED', gateway: 'ECONNREFUSED' });
     expect(rest).toMatchObject({ 'read .pgpass': 'EACCES', 'read id_ed25519': 'ENOENT' });
   });
@@ -257,7 +259,11 @@ with psycopg2.connect('') as connection, connection.cursor() as cursor:
   test('git, npm, files of the project, temporary files', async () => {
     writeFileSync(
       join(project, 'package.json'),
-      JSON.stringify({ name: 'a', version: '1.0.0', scripts: { test: 'echo tested > result.txt' } }),
+      JSON.stringify({
+        name: 'a',
+        version: '1.0.0',
+        scripts: { test: 'echo tested > result.txt' },
+      }),
     );
     const script = `set -e
       git init -q . && git add file.txt
@@ -275,7 +281,14 @@ with psycopg2.connect('') as connection, connection.cursor() as cursor:
 
   test('what is named may be written or is hidden', async () => {
     mkdirSync(join(home, 'cache'));
-    const flags = ['--fence-write', '~/cache', '--fence-show', '~/.npmrc', '--fence-hide', '../notes.txt'];
+    const flags = [
+      '--fence-write',
+      '~/cache',
+      '--fence-show',
+      '~/.npmrc',
+      '--fence-hide',
+      '../notes.txt',
+    ];
     const script = 'echo x > ~/cache/x && cat ~/.npmrc; cat ~/notes.txt; cat ~/.netrc; true';
     const result = await sh(script, { flags });
     expect(result.stdout).toBe('secret\n');

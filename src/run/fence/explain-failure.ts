@@ -50,7 +50,7 @@ function hintFor(last: string, { read, exists }: System): string {
     // https://ubuntu.com/blog/ubuntu-23-10-restricted-unprivileged-user-namespaces
     return (
       'AppArmor keeps programs without a profile from making namespaces (Ubuntu 23.10 and newer). ' +
-      'docs/run.md has the profile that lets bwrap do it.'
+      'docs/fence.md has the profile that lets bwrap do it.'
     );
   }
   if (setting('user/max_user_namespaces') === '0') {
@@ -65,7 +65,7 @@ function hintFor(last: string, { read, exists }: System): string {
       'start it with `--security-opt seccomp=unconfined --security-opt systempaths=unconfined`.'
     );
   }
-  return 'See the section about the fence in docs/run.md.';
+  return 'See the section about the fence in docs/fence.md.';
 }
 
 const REAL: System = {

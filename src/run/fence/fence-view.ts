@@ -15,7 +15,8 @@ const PRIVATE: readonly string[] = ['/tmp', '/var/tmp', '/run', '/var/run'];
 export interface FenceViewOptions {
   readonly env: NodeJS.ProcessEnv;
   readonly cwd: string;
-  readonly home: Home;
+  /** Where hoop keeps logins, this one's and what else the person may have. */
+  readonly hoopHomes: readonly Home[];
   /** The person's home directories: of the environment, of the system's list of users. */
   readonly homes: readonly string[];
   /** 0700, of this run: its sockets and files, and the home of hoop inside, with its token. */
@@ -50,11 +51,11 @@ export interface FenceView {
 
 /** @throws HoopError HOOP_USAGE, HOOP_FENCE */
 export function fenceView(options: FenceViewOptions): FenceView {
-  const { env, home, runDirectory, runState, programs } = options;
+  const { env, hoopHomes, runDirectory, runState, programs } = options;
   const cwd = realpathSync(options.cwd);
   const homes = existing(options.homes);
   const privates = existing(PRIVATE);
-  const own = existing([home.config, home.state, home.runtime]);
+  const own = existing(hoopHomes.flatMap(({ config, state, runtime }) => [config, state, runtime]));
   const show = options.show.map((path) => requireThere(path, options));
   const write = options.write.map((path) => requireThere(path, options));
   requireForeign([...show, ...write], own);

@@ -17,6 +17,7 @@ import { delimiter, join } from 'node:path';
 import { Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { HoopError } from '../../errors.ts';
+import { type Home, locateHome } from '../../home.ts';
 import { bubblewrapArguments } from './bubblewrap-arguments.ts';
 import { explainFailure, noBubblewrap, noFilter, notLinux } from './explain-failure.ts';
 import type { FromInside, ToInside } from './fence-messages.ts';
@@ -43,7 +44,9 @@ const DEAF = `trap '' HUP INT QUIT TERM; exec "$@"`;
 /** bwrap's own errors go to hoop, what the command says to where it belongs. */
 const OWN_STDERR = `exec 2>&${STDERR} ${STDERR}>&-; exec "$@"`;
 
-export interface FenceOptions extends Omit<FenceViewOptions, 'homes' | 'programs' | 'sockets'> {
+export interface FenceOptions
+  extends Omit<FenceViewOptions, 'hoopHomes' | 'homes' | 'programs' | 'sockets'> {
+  readonly home: Home;
   readonly signal: AbortSignal;
   /** Descriptors that become 0 to 2 of the command; default: our own. */
   readonly stdio?: readonly [number, number, number];
@@ -69,6 +72,7 @@ export class Fence implements AsyncDisposable {
     const program = findBubblewrap(options.env['PATH']);
     const view = fenceView({
       ...options,
+      hoopHomes: [options.home, ...homesOfHoop(options.env)],
       homes: [homedir(), userInfo().homedir],
       programs: [process.execPath, PACKAGE],
       sockets: listeningSockets(),
@@ -133,7 +137,11 @@ export class Fence implements AsyncDisposable {
       cwd: this.view.cwd,
     });
     await Promise.race([this.#receive(undefined), once(this.#child, 'disconnect')]);
-    return { exited: this.#exitStatus(), kill: (signal) => this.#kill(signal) };
+    return {
+      pid: this.#innerProcess,
+      exited: this.#exitStatus(),
+      kill: (signal) => this.#kill(signal),
+    };
   }
 
   /** Ends what runs inside, all of it. Idempotent. */
@@ -200,6 +208,8 @@ export class Fence implements AsyncDisposable {
 }
 
 export interface FencedCommand {
+  /** As seen from outside. */
+  readonly pid: number | undefined;
   /** 128 + signal number when a signal ended it. */
   readonly exited: Promise<number>;
   /** To the command itself, not to what is around it. */
@@ -221,6 +231,13 @@ function requireSuccess(message: FromInside): void {
         detail,
         hint: 'Show what it needs with --fence-show PATH.',
       });
+}
+
+/** Of the person, also when this is a run inside a run; and where they are without HOOP_HOME. */
+function homesOfHoop(env: NodeJS.ProcessEnv): readonly Home[] {
+  const { HOOP_RUN_DIR: _run, ...outside } = env;
+  const { HOOP_HOME: _home, ...usual } = outside;
+  return [locateHome(outside), locateHome(usual)];
 }
 
 function findBubblewrap(path = ''): string {
