@@ -101,9 +101,10 @@ describe('what a program finds that looks for a way around hoop', () => {
       read: [
         ...SECRETS.map((path) => join(home, path)),
         join(bench.home('engineer'), 'config.json'),
+        join(bench.home('engineer'), 'tokens.json'),
         join(home, 'notes.txt'),
       ],
-      list: [bench.home('engineer'), bench.demo.directory, '/run', '/tmp', home],
+      list: ['/run', '/tmp', home],
       write: [join(home, 'planted'), join(project, 'written')],
       processes: [process.pid, bench.demo.gatewayProcess().processId],
     };
@@ -133,7 +134,7 @@ describe('what a program finds that looks for a way around hoop', () => {
     // In /run and /tmp there is what the fence itself has put there.
     expect(there.sort()).toEqual(
       [
-        'list /run'.replace('/', ''),
+        'list run',
         `list ${home.split('/').at(-1)}`,
         'list tmp',
         'read notes.txt',
@@ -145,13 +146,17 @@ describe('what a program finds that looks for a way around hoop', () => {
   });
 
   test('the login of the person opens nothing inside, and does outside', async () => {
-    const hoop = `env -u HOOP_RUN_DIR ${process.execPath} ${LAUNCHER}`;
+    const person = `env -u HOOP_RUN_DIR HOOP_HOME=${bench.home('engineer')}`;
+    const hoop = `${person} ${process.execPath} ${LAUNCHER}`;
     const connect = `${hoop} connect prod-db -- true`;
     const outside = await sh(connect, { fence: false });
     expect(outside.exitCode).toBe(0);
     const inside = await sh(`${connect}; echo "status $?"`);
     expect(inside.stdout).toBe('status 255\n');
     expect(inside.stderr).toContain('not logged in');
+    // With the run's own login there is no way to the gateway, and no right either (see docs/run.md).
+    const approval = await sh(`${process.execPath} ${LAUNCHER} approvals list; echo "status $?"`);
+    expect(approval.stdout).toBe('status 5\n');
   });
 
   test('nothing of the terminal, the kernel’s keyrings and other machines’ sockets', async () => {
@@ -303,7 +308,7 @@ describe('the command', () => {
     expect((await sh('kill -TERM $$')).exitCode).toBe(143);
     const missing = await run(['./no-such-program']);
     expect(missing.exitCode).toBe(255);
-    expect(missing.stderr).toContain('HOOP_MISSING_PROGRAM'.length > 0 ? 'cannot run' : '');
+    expect(missing.stderr).toContain('cannot run');
   });
 
   test('is told of signals as it would be outside, and nothing is left when hoop is killed', async () => {
