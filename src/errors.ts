@@ -63,6 +63,8 @@ export const ERROR_CODES = [
   'HOOP_ACCESS_DENIED',
   'HOOP_AGENT_UNKNOWN',
   'HOOP_RUN_REFUSED',
+  'HOOP_RUN_GONE',
+  'HOOP_CONTEXT_REFUSED',
   // decisions about a statement
   'HOOP_DENIED',
   'HOOP_NOT_ALLOWED',

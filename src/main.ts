@@ -16,6 +16,7 @@ import type { Io } from './commands/io.ts';
 import { loginCommand } from './commands/login.ts';
 import { logoutCommand } from './commands/logout.ts';
 import { policyCommand } from './commands/policy.ts';
+import { promptCommand } from './commands/prompt.ts';
 import { runCommand } from './commands/run.ts';
 import { sessionsCommand } from './commands/sessions.ts';
 import { targetsCommand } from './commands/targets.ts';
@@ -195,6 +196,7 @@ function buildProgram(io: Io, json: boolean): Command {
       targetsCommand(io),
       connectCommand(io),
       runCommand(io),
+      promptCommand(io),
       accessCommand(io),
       approvalsCommand(io),
     ],

@@ -15,7 +15,7 @@ import { localTime, plural } from '../ui/times.ts';
 import { commandEnvironment } from './connect-command.ts';
 import { requireProgram } from './find-program.ts';
 import type { Io } from './io.ts';
-import { promptFromFlags } from './prompt-flags.ts';
+import { promptInForce } from './prompt-flags.ts';
 
 /** Shown with NODE_DEBUG=hoop:tunnel. */
 const debug = debuglog('hoop:tunnel');
@@ -48,7 +48,7 @@ export async function runConnect(outer: Io, request: ConnectRequest): Promise<vo
   if (program !== undefined) {
     requireProgram(program, { cwd: outer.cwd, path: outer.env['PATH'] });
   }
-  const prompt = await promptFromFlags(outer, request);
+  const prompt = await promptInForce(outer, request);
   const json = jsonWriter(outer, request);
   const io = notesAs(outer, request, json);
   // For what an event has said already, where both would come on stderr.

@@ -3,7 +3,9 @@ import { open } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { HoopError } from '../errors.ts';
 import type { PromptWords } from '../recording/prompt.ts';
+import { contextStatus, isInsideRun } from '../run/context-client.ts';
 import { MAX_PROMPT_INPUT_BYTES, newPrompt, promptTooLong } from '../tunnel/new-prompt.ts';
+import { plain } from '../ui/printable.ts';
 import type { Io } from './io.ts';
 
 export interface PromptFlags {
@@ -11,8 +13,36 @@ export interface PromptFlags {
   readonly promptFile?: string;
 }
 
-/** @throws HoopError HOOP_USAGE, HOOP_TOO_LARGE; what the system says about the file */
-export async function promptFromFlags(
+/**
+ * From the flags; inside a run it stands under the prompt in force outside, or is
+ * that one where none is given.
+ * @throws HoopError HOOP_USAGE, HOOP_TOO_LARGE; what the system says about the file
+ */
+export async function promptInForce(
+  io: Pick<Io, 'cwd' | 'env' | 'signal' | 'note'>,
+  flags: PromptFlags,
+): Promise<PromptWords | undefined> {
+  const own = await promptFromFlags(io, flags);
+  if (!isInsideRun(io.env)) {
+    return own;
+  }
+  let outer: Awaited<ReturnType<typeof contextStatus>>['prompt'];
+  try {
+    outer = (await contextStatus(io.env, io.signal)).prompt;
+  } catch (error) {
+    io.signal.throwIfAborted();
+    const why = error instanceof HoopError ? error.message : String(error);
+    io.note(`the prompt of the run around is not known: ${plain(why)}`);
+  }
+  if (outer === undefined) {
+    return own;
+  }
+  return own === undefined
+    ? newPrompt({ source: outer.source, text: outer.text, parent: outer.id })
+    : { ...own, parent: outer.id };
+}
+
+async function promptFromFlags(
   io: Pick<Io, 'cwd'>,
   { prompt, promptFile }: PromptFlags,
 ): Promise<PromptWords | undefined> {

@@ -10,10 +10,12 @@ import { plain } from '../ui/printable.ts';
 import { renderRunEnvironment, renderRunEnvironmentJson } from '../ui/render-run-environment.ts';
 import { requireProgram } from './find-program.ts';
 import type { Io } from './io.ts';
+import { type PromptFlags, promptInForce } from './prompt-flags.ts';
 import { runChild } from './run-child.ts';
+import { openRunContext, printBriefing } from './run-context.ts';
 import { checkFenceFlags, type FenceFlags, openRunFence, runFenced } from './run-fenced.ts';
 
-export interface RunRequest extends FenceFlags {
+export interface RunRequest extends FenceFlags, PromptFlags {
   readonly command: readonly string[];
   readonly target?: readonly string[];
   readonly agent?: string;
@@ -21,12 +23,14 @@ export interface RunRequest extends FenceFlags {
   readonly keepEnv?: readonly string[];
   readonly dropEnv?: readonly string[];
   readonly printEnv?: boolean;
+  readonly briefingOnly?: boolean;
   readonly json?: boolean;
 }
 
 export async function runRun(io: Io, request: RunRequest): Promise<void> {
   requireCommand(io, request);
   checkFenceFlags(request);
+  const prompt = await promptInForce(io, request);
   const note = (text: string): void => io.note(plain(text));
   await using open = await openGateway(io);
   await using disposed = new AsyncDisposableStack();
@@ -51,6 +55,11 @@ export async function runRun(io: Io, request: RunRequest): Promise<void> {
     events: { note },
   });
   try {
+    if (request.briefingOnly) {
+      await printBriefing(io, open, run, request.json === true);
+      return;
+    }
+    const context = disposed.use(await openRunContext(open, run, { prompt, signal: io.signal }));
     const { keepEnv: keep = [], dropEnv: drop = [] } = request;
     const { keepEnv = [], dropEnv = [] } = open.config;
     const { fence } = around;
@@ -61,7 +70,7 @@ export async function runRun(io: Io, request: RunRequest): Promise<void> {
         reason: (name, value) =>
           fence?.isDead(name) ? 'not there in the fence' : rules.reason(name, value),
       },
-      [...run.environment, ...(fence ? [fence.environment] : [])],
+      [...run.environment, context.environment, ...(fence ? [fence.environment] : [])],
     );
     if (request.printEnv) {
       const render = request.json ? renderRunEnvironmentJson : renderRunEnvironment;
@@ -79,11 +88,11 @@ export async function runRun(io: Io, request: RunRequest): Promise<void> {
   }
 }
 
-function requireCommand(io: Io, { command, printEnv }: RunRequest): void {
+function requireCommand(io: Io, { command, printEnv, briefingOnly }: RunRequest): void {
   const [program] = command;
   if (program !== undefined) {
     requireProgram(program, { cwd: io.cwd, path: io.env['PATH'] });
-  } else if (!printEnv) {
+  } else if (!printEnv && !briefingOnly) {
     throw new HoopError('HOOP_USAGE', 'no command given', {
       hint: 'Write it behind `--`: `hoop run -- psql`.',
     });

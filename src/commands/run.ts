@@ -9,6 +9,9 @@ interface RunFlags extends FenceFlags {
   readonly keepEnv?: readonly string[];
   readonly dropEnv?: readonly string[];
   readonly printEnv?: boolean;
+  readonly prompt?: string;
+  readonly promptFile?: string;
+  readonly briefingOnly?: boolean;
   readonly json?: boolean;
 }
 
@@ -26,6 +29,9 @@ export function runCommand(io: Io): Command {
       'run as this agent of the policy (default: recognised by the command)',
     )
     .option('--reason <text>', 'why; recorded, and asked for by some targets')
+    .option('--prompt <text>', 'what this is done for, in full; recorded with each statement')
+    .option('--prompt-file <file>', 'the same, from a file')
+    .option('--briefing-only', 'print what an agent has to know about its targets, and run nothing')
     .option('--fence', 'no network but the targets, no logins and keys of yours (Linux)')
     .option('--fence-allow <host:port>', 'a host that the fence lets through (repeatable)', collect)
     .option('--fence-write <path>', 'may be written, besides the working directory', collect)
@@ -38,7 +44,7 @@ export function runCommand(io: Io): Command {
       collect,
     )
     .option('--print-env', 'print what would be set, removed and kept, and run nothing')
-    .option('--json', 'with --print-env: print it as JSON; else errors as JSON')
+    .option('--json', 'with --print-env and --briefing-only: print it as JSON; else errors as JSON')
     .addHelpText('after', EXAMPLES)
     .action(async (command: string[], flags: RunFlags) => {
       const { runRun } = await import('./run-run.ts');

@@ -42,7 +42,7 @@ import { addRecordingRoutes } from './recording-routes.ts';
 import { addRunRoutes } from './run-routes.ts';
 import type { SessionIndex } from './session-index.ts';
 import type { SessionNonces } from './session-nonces.ts';
-import type { Sessions } from './sessions.ts';
+import { limitsReply, type Sessions } from './sessions.ts';
 
 export interface HttpApiOptions {
   readonly identity: Identity;
@@ -339,6 +339,7 @@ function targetsReply({ policy, history }: HttpApiOptions, who: Authenticated): 
       ...(grant.agent === undefined ? {} : { agentRules: describeAgentRules(grant) }),
       masked: maskedColumns(grant),
       requireReason: grant.requireReason,
+      limits: limitsReply(grant),
     })),
   };
 }

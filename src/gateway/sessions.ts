@@ -385,7 +385,7 @@ function actingAgent({ agent, isAgent }: Principal): RecordedAgent | undefined {
     : { name: agent, ...(isAgent === true ? { itself: true } : {}) };
 }
 
-function limitsReply({ limits }: Grant): SessionReply['limits'] {
+export function limitsReply({ limits }: Grant): SessionReply['limits'] {
   const { maxTimeSeconds, idleTimeSeconds, maxConnections, maxRows } = limits;
   return {
     maxTimeSeconds,

@@ -178,6 +178,8 @@ export const TargetsReply = z.object({
       agentRules: z.array(z.string()).optional(),
       masked: z.array(MaskedColumn),
       requireReason: z.boolean(),
+      /** Of a session. */
+      limits: LimitsReply.optional(),
     }),
   ),
 });

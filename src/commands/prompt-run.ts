@@ -1,0 +1,135 @@
+import { HoopError } from '../errors.ts';
+import { contextStatus, isInsideRun, postPrompt } from '../run/context-client.ts';
+import { PROMPT_ID, PROMPT_SOURCE } from '../run/context-messages.ts';
+import { MAX_PROMPT_INPUT_BYTES, promptTooLong } from '../tunnel/new-prompt.ts';
+import { plain } from '../ui/printable.ts';
+import { renderJson } from '../ui/render-json.ts';
+import { type HookName, hookAnswer, hookPrompt } from './hook-formats.ts';
+import type { Io } from './io.ts';
+
+export interface PromptFlags {
+  readonly hook?: HookName;
+  readonly strict?: boolean;
+  readonly source?: string;
+  readonly parent?: string;
+  readonly status?: boolean;
+  readonly json?: boolean;
+}
+
+/** Agents take it for "do not go on". */
+const HOOK_STOPS = 2;
+const HOOK_FAILED = 1;
+
+export async function runPrompt(
+  io: Io,
+  text: string | undefined,
+  flags: PromptFlags,
+): Promise<void> {
+  checkFlags(text, flags);
+  if (flags.hook !== undefined) {
+    return runHook(io, flags.hook, flags);
+  }
+  requireRun(io);
+  if (flags.status) {
+    return printStatus(io, flags);
+  }
+  const words = text ?? (await readInput(io));
+  const { source = 'command', parent } = flags;
+  const post = { text: words, source, ...(parent === undefined ? {} : { parent }) };
+  const reply = await postPrompt(io.env, post, io.signal);
+  if (flags.json) {
+    io.stdout.write(`${renderJson(reply)}\n`);
+  } else {
+    const where = reply.sessions === 0 ? 'for the sessions to come' : 'and recorded';
+    io.note(`prompt ${plain(reply.id)} is in force ${where}`);
+  }
+}
+
+/** The settings of an agent are the same inside and outside of a run: outside nothing happens. */
+async function runHook(io: Io, hook: HookName, { strict, parent }: PromptFlags): Promise<void> {
+  const input = await readInput(io);
+  if (isInsideRun(io.env)) {
+    try {
+      const text = hookPrompt(hook, input);
+      const post = { text, source: `hook:${hook}`, ...(parent === undefined ? {} : { parent }) };
+      await postPrompt(io.env, post, io.signal);
+    } catch (error) {
+      io.signal.throwIfAborted();
+      const problem = error instanceof HoopError ? error.message : String(error);
+      io.stderr.write(`hoop: error: the prompt is not recorded: ${plain(problem)}\n`);
+      io.setExitCode(strict ? HOOK_STOPS : HOOK_FAILED);
+      return;
+    }
+  }
+  io.stdout.write(hookAnswer(hook));
+}
+
+async function printStatus(io: Io, { json }: PromptFlags): Promise<void> {
+  const status = await contextStatus(io.env, io.signal);
+  if (json) {
+    io.stdout.write(`${renderJson(status)}\n`);
+    return;
+  }
+  const { run, agent, targets, prompt } = status;
+  const inForce =
+    prompt === undefined ? 'none' : `${prompt.id} from ${prompt.source}: ${prompt.text}`;
+  io.stdout.write(
+    [
+      `run      ${run}${agent === undefined ? '' : ` of ${agent}`}`,
+      `targets  ${targets.join(', ')}`,
+      `prompt   ${inForce}`,
+    ]
+      .map((line) => `${plain(line)}\n`)
+      .join(''),
+  );
+}
+
+function checkFlags(text: string | undefined, flags: PromptFlags): void {
+  const { hook, status, strict, source, parent } = flags;
+  if (hook !== undefined && (text !== undefined || source !== undefined || status)) {
+    throw new HoopError(
+      'HOOP_USAGE',
+      '--hook takes the prompt from standard input, and no --source',
+    );
+  }
+  if (strict && hook === undefined) {
+    throw new HoopError('HOOP_USAGE', '--strict is for --hook');
+  }
+  if (source !== undefined && !PROMPT_SOURCE.test(source)) {
+    throw new HoopError('HOOP_USAGE', `"${source}" cannot be a source`, {
+      hint: 'Lower-case letters, digits and dashes, up to 32; a colon may divide two of them.',
+    });
+  }
+  if (parent !== undefined && !PROMPT_ID.test(parent)) {
+    throw new HoopError('HOOP_USAGE', `"${parent}" is not the id of a prompt`);
+  }
+}
+
+function requireRun(io: Io): void {
+  if (!isInsideRun(io.env)) {
+    throw new HoopError('HOOP_USAGE', 'this is not inside a run', {
+      detail: 'HOOP_CONTEXT_URL is not set.',
+      hint: 'Start the program with `hoop run -- PROGRAM`; for one session use `hoop connect --prompt`.',
+    });
+  }
+}
+
+/** Bytes that are no UTF-8 become U+FFFD: a prompt that looks strange is better than none. */
+async function readInput(io: Io): Promise<string> {
+  if (io.stdin.isTTY) {
+    throw new HoopError('HOOP_USAGE', 'no prompt given', {
+      hint: 'Give it as an argument, or on standard input.',
+    });
+  }
+  const parts: Buffer[] = [];
+  let length = 0;
+  for await (const part of io.stdin) {
+    const bytes = Buffer.from(part);
+    length += bytes.length;
+    if (length > MAX_PROMPT_INPUT_BYTES) {
+      throw promptTooLong();
+    }
+    parts.push(bytes);
+  }
+  return Buffer.concat(parts).toString('utf8');
+}

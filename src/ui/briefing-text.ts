@@ -1,0 +1,106 @@
+/**
+ * A briefing as Markdown, for a system prompt: short, and the same for the same policy. Names and
+ * descriptions are the policy's, and each stays on its line: none begins a section of its own.
+ */
+import type { BriefedRequest, BriefedTarget, Briefing } from '../run/briefing.ts';
+import { plain } from './printable.ts';
+
+/** What a policy lists beyond this is said as a number. */
+const MAX_RULES = 40;
+const MAX_MASKS = 60;
+
+/** Markdown; ends with a line feed. */
+export function briefingText({ who, policy, targets, requestable }: Briefing): string {
+  const sections = [
+    `# Database access through hoop`,
+    `You act as ${plain(who)}. Every statement and its result is recorded and signed, together with the prompt in force.`,
+    ...targets.map(targetText),
+    DENIALS,
+    requestText(requestable),
+    PROMPTS,
+    `Policy ${policy.commit.slice(0, 12)}; it may change while you work.`,
+  ];
+  return `${sections.filter((section) => section !== '').join('\n\n')}\n`;
+}
+
+function targetText(target: BriefedTarget): string {
+  const { name, kind, description, connect, database, allowed, held, denied, masked } = target;
+  const about = description === undefined ? '' : `: ${plain(description)}`;
+  const where = [
+    ...(connect.urlVariable === undefined ? [] : [`the URL in \`${connect.urlVariable}\``]),
+    ...(connect.isDefault
+      ? ['`DATABASE_URL`, and PGHOST, PGPORT, PGUSER, PGDATABASE for psql and most drivers']
+      : []),
+  ].join('; also ');
+  const base = database === undefined ? '' : ` Database \`${plain(database)}\`.`;
+  return [
+    `## ${plain(name)} (${plain(kind)})${about}`,
+    `Connect with ${where || 'the service file in `PGSERVICEFILE`'}.${base} There is no other way in, and no password to look for.`,
+    ...list('Allowed', allowed),
+    ...list('Waits for a person to approve', held),
+    ...list('Denied', denied),
+    ...maskText(masked),
+    ...limitText(target.limits),
+    'What is not listed is denied.',
+  ].join('\n');
+}
+
+function list(title: string, rules: readonly string[]): string[] {
+  const shown = rules.slice(0, MAX_RULES).map((rule) => `- ${plain(rule)}`);
+  const more = rules.length - shown.length;
+  return rules.length === 0
+    ? []
+    : [`${title}:`, ...shown, ...(more > 0 ? [`- and ${more} more; see \`hoop targets\``] : [])];
+}
+
+function maskText(masked: BriefedTarget['masked']): string[] {
+  if (masked.length === 0) {
+    return [];
+  }
+  const shown = masked.slice(0, MAX_MASKS).map(({ column, mask }) => `${column} (${mask})`);
+  const more = masked.length - shown.length;
+  const rest = more > 0 ? `, and ${more} more` : '';
+  return [
+    `Masked: ${plain(shown.join(', '))}${rest}. You get replaced values; to filter, sort or join by the real ones is denied.`,
+  ];
+}
+
+function limitText(limits: BriefedTarget['limits']): string[] {
+  if (limits === undefined) {
+    return [];
+  }
+  const { maxTimeSeconds, idleTimeSeconds, maxConnections, maxRows } = limits;
+  const rows = maxRows === undefined ? '' : `, ${maxRows} rows a statement`;
+  return [
+    `Limits: ${maxConnections} connections${rows}; a session ends after ${minutes(maxTimeSeconds)}, or ${minutes(idleTimeSeconds)} idle.`,
+  ];
+}
+
+function minutes(seconds: number): string {
+  return seconds % 60 === 0 ? `${seconds / 60} min` : `${seconds} s`;
+}
+
+const DENIALS = `## When a statement is refused
+It fails as a PostgreSQL error, mostly SQLSTATE 42501, with the rule in DETAIL and what to do in HINT:
+
+    ERROR:  statement is not allowed
+    DETAIL:  It is denied by rule "policy/rule".
+    HINT:  What the people who wrote the rule say to do instead.
+
+Do not try to get around it by other words, functions or views: it will be refused too, and all of it is recorded. Follow the hint, do without, or ask. A statement that waits for approval shows a NOTICE with the request's id and goes on by itself once approved; do not send it again while it waits. Cancelling withdraws it.`;
+
+const PROMPTS = `## Say what you do
+Before you start on another task, run \`hoop prompt "what was asked for, and why"\`: approvers see it, and it stands with each statement.`;
+
+function requestText(requestable: readonly BriefedRequest[]): string {
+  if (requestable.length === 0) {
+    return '';
+  }
+  return [
+    '## More access, for a while',
+    'You cannot ask for it yourself. Ask the person you work for to run one of these, and say why:',
+    ...requestable.map(
+      ({ command, gives }) => `- \`${plain(command)}\` gives: ${plain(gives.join('; '))}`,
+    ),
+  ].join('\n');
+}
