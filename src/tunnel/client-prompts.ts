@@ -32,6 +32,8 @@ interface Sent {
 export class ClientPrompts {
   readonly #options: ClientPromptsOptions;
   readonly #sent = new Map<string, Sent>();
+  /** Those of them that are not recorded yet, in order. */
+  #unrecorded: Sent[] = [];
   /** Bytes of stream 0 that were sent. */
   #up = 0;
   #spent = 0;
@@ -61,17 +63,15 @@ export class ClientPrompts {
   /** The gateway has these up bytes on its disk. */
   recorded(streams: readonly { readonly stream: number; readonly up: number }[]): void {
     const up = streams.find(({ stream }) => stream === CONTROL_STREAM)?.up;
-    for (const { end, recorded } of up === undefined ? [] : this.#sent.values()) {
-      if (up !== undefined && end <= up) {
-        recorded.resolve();
-      }
+    while (up !== undefined && this.#unrecorded[0] !== undefined && this.#unrecorded[0].end <= up) {
+      this.#unrecorded.shift()?.recorded.resolve();
     }
   }
 
   /** Nothing is recorded any more. */
   close(why: string): void {
     this.#ended ??= new HoopError('HOOP_SESSION_ENDED', why);
-    for (const { recorded } of this.#sent.values()) {
+    for (const { recorded } of this.#unrecorded) {
       recorded.reject(this.#ended);
     }
   }
@@ -90,6 +90,7 @@ export class ClientPrompts {
     // Who waits gets the rejection; nobody may be waiting any more.
     sent.recorded.promise.catch(() => undefined);
     this.#sent.set(words.id, sent);
+    this.#unrecorded.push(sent);
     if (!send(bytes)) {
       sent.recorded.reject(
         new HoopError('HOOP_SESSION_ENDED', 'the connection to the gateway was lost'),

@@ -75,13 +75,14 @@ test('a session has room for the text of some, for the digests of many, and then
   const long = 'x'.repeat(40_000);
   let error: unknown;
   while (error === undefined) {
-    await set(words(long)).catch((caught: unknown) => {
+    const text = lines.length < 80 ? long : 'a short one';
+    await set(words(text)).catch((caught: unknown) => {
       error = caught;
     });
   }
   expect(error).toMatchObject({ code: 'HOOP_LIMIT' });
   expect(lines[0]?.text).toHaveLength(32 * 1024);
-  expect(lines.at(-1)).toMatchObject({ text: '', bytes: 40_000 });
+  expect(lines.at(-1)).toMatchObject({ text: '', bytes: 11 });
   expect(lines.length).toBeGreaterThan(1000);
   // What the gateway allows, counted as it counts.
   expect(sent() + 256 * lines.length).toBeLessThanOrEqual(4 << 20);
