@@ -51,11 +51,7 @@ export async function printBriefing(
   io.stdout.write(json ? `${renderJson({ v: 1, ...made })}\n` : briefingText(made));
 }
 
-async function briefingOf(
-  open: OpenGateway,
-  run: Run,
-  signal: AbortSignal,
-): Promise<Briefing> {
+async function briefingOf(open: OpenGateway, run: Run, signal: AbortSignal): Promise<Briefing> {
   const [reply, whoami, requestable] = await Promise.all([
     // With the login of the run: what it may do is less than what its person may.
     run.open.client.targets(signal),

@@ -35,7 +35,9 @@ test('the same facts make the same text, with each rule where it belongs', () =>
   expect(text).toContain('Waits for a person to approve:\n- engineers/deletes');
   expect(text).toContain('Denied:\n- engineers/no-structure');
   expect(text).toContain('Masked: public.customers.ssn (full).');
-  expect(text).toContain('2 connections, 1000 rows a statement; a session ends after 60 min, or 90 s');
+  expect(text).toContain(
+    '2 connections, 1000 rows a statement; a session ends after 60 min, or 90 s',
+  );
   expect(text).not.toContain('More access');
 });
 
@@ -64,8 +66,14 @@ test('a name or a description cannot add a section, or reach a terminal', () => 
 test('a policy of a thousand rules still fits into a system prompt', () => {
   const [target] = FACTS.targets;
   if (target === undefined) throw new Error('no target');
-  const rules = Array.from({ length: 1000 }, (_, index) => `many/r${index}: allow select on s.t${index}`);
-  const masked = Array.from({ length: 1000 }, (_, index) => ({ column: `s.t.c${index}`, mask: 'full' }));
+  const rules = Array.from(
+    { length: 1000 },
+    (_, index) => `many/r${index}: allow select on s.t${index}`,
+  );
+  const masked = Array.from({ length: 1000 }, (_, index) => ({
+    column: `s.t.c${index}`,
+    mask: 'full',
+  }));
   const text = briefingText(briefing({ ...FACTS, targets: [{ ...target, rules, masked }] }));
   expect(text.length).toBeLessThan(8000);
   expect(text).toContain('and 960 more');
