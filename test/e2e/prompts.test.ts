@@ -35,7 +35,7 @@ async function statements(): Promise<Record<string, unknown>[]> {
 test('a prompt given to connect is behind each statement, and is told as a claim', async () => {
   const file = join(directory, 'task.md');
   await writeFile(file, 'Which cities do\nour customers live in? \u001b[31m\u202e');
-  const command = ['--prompt-file', file, '--', 'psql', '-X', '-c', 'SELECT city FROM customers'];
+  const command = ['--prompt-file', file, '--', 'psql', '-X', '-c', 'SELECT id FROM public.orders'];
   const run = await bench.hoop('engineer', 'connect', 'prod-db', ...command);
   expect(run.exitCode).toBe(0);
   const [first] = await statements();
@@ -44,7 +44,7 @@ test('a prompt given to connect is behind each statement, and is told as a claim
   expect(found).toMatchObject([
     {
       prompts: [{ source: 'file', isCut: false, claimedBy: 'client' }],
-      statement: { text: 'SELECT city FROM customers', outcome: 'ok' },
+      statement: { text: 'SELECT id FROM public.orders', outcome: 'ok' },
     },
   ]);
   const { stdout: shown } = await bench.hoop('engineer', 'sessions', 'why', 'last', '1');
@@ -58,7 +58,7 @@ test('a prompt given to connect is behind each statement, and is told as a claim
     'last',
     '--no-tui',
   );
-  expect(replayed.indexOf('our customers live in?')).toBeLessThan(replayed.indexOf('SELECT city'));
+  expect(replayed.indexOf('our customers live in?')).toBeLessThan(replayed.indexOf('SELECT id'));
 });
 
 test('in a run the prompt changes when the agent says so, by command, hook and HTTP', async () => {
