@@ -141,6 +141,10 @@ export class GatewayPolicy {
     return current === undefined ? principal : withOwnAgent(current.policy, principal);
   }
 
+  workloads(): Policy['workloads'] {
+    return this.#repo.current()?.policy.workloads ?? [];
+  }
+
   roles(): Readonly<Record<string, readonly string[]>> {
     const roles = this.#repo.current()?.policy.roles;
     return roles === undefined ? {} : { auditor: roles.auditor, approver: roles.approver };

@@ -221,4 +221,14 @@ export const MIGRATIONS: readonly string[] = [
   -- The session was opened by a login of the agent's own.
   ALTER TABLE sessions ADD COLUMN agent_itself INTEGER NOT NULL DEFAULT 0;
   `,
+  `
+  -- Digests of workload tokens, and the key that each came with first.
+  CREATE TABLE bound_tokens (
+    digest TEXT PRIMARY KEY,
+    jkt TEXT NOT NULL,
+    expires_ms INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX bound_tokens_by_expiry ON bound_tokens (expires_ms);
+  CREATE INDEX refresh_families_by_principal ON refresh_families (issuer, sub);
+  `,
 ];

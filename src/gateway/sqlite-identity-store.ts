@@ -15,6 +15,11 @@ export class SqliteIdentityStore implements IdentityStore {
     return this.#statements.spendOnce.run(digest, Math.ceil(expiresAtMs)).changes === 1;
   }
 
+  async bindToken(digest: string, jkt: string, expiresAtMs: number): Promise<string> {
+    this.#statements.bindToken.run(digest, jkt, Math.ceil(expiresAtMs));
+    return text(this.#statements.boundTo.get(digest)?.['jkt']);
+  }
+
   async createFamily(family: RefreshFamily): Promise<boolean> {
     const parent = nullable(family.parent);
     const { changes } = this.#statements.createFamily.run(
@@ -52,6 +57,20 @@ export class SqliteIdentityStore implements IdentityStore {
     return this.#statements.advanceFamily.run(rotatedAtMs, id, fromGeneration).changes === 1;
   }
 
+  async extendFamily(
+    { issuer, sub, jkt }: Pick<RefreshFamily, 'issuer' | 'sub' | 'jkt'>,
+    to: Pick<RefreshFamily, 'claims' | 'expiresAtMs'>,
+    nowMs: number,
+  ): Promise<RefreshFamily | undefined> {
+    const row = this.#statements.findFamily.get(issuer, sub, jkt, nowMs);
+    if (row === undefined) {
+      return undefined;
+    }
+    const id = text(row['id']);
+    this.#statements.extendFamily.run(id, nowMs, to.claims, Math.floor(to.expiresAtMs), nowMs);
+    return this.readFamily(id);
+  }
+
   async revokeFamilies(which: RevokedLogins): Promise<readonly string[]> {
     const rows =
       'id' in which
@@ -63,6 +82,7 @@ export class SqliteIdentityStore implements IdentityStore {
   async prune(nowMs: number): Promise<void> {
     this.#store.transaction(() => {
       this.#statements.pruneUsed.run(nowMs);
+      this.#statements.pruneBound.run(nowMs);
       this.#statements.pruneFamilies.run(nowMs);
     });
   }
@@ -71,6 +91,21 @@ export class SqliteIdentityStore implements IdentityStore {
 function prepareAll({ database }: IndexStore) {
   return {
     spendOnce: database.prepare('INSERT INTO spent VALUES (?, ?) ON CONFLICT DO NOTHING'),
+    bindToken: database.prepare('INSERT INTO bound_tokens VALUES (?, ?, ?) ON CONFLICT DO NOTHING'),
+    boundTo: database.prepare('SELECT jkt FROM bound_tokens WHERE digest = ?'),
+    pruneBound: database.prepare('DELETE FROM bound_tokens WHERE expires_ms < ?'),
+    findFamily: database.prepare(
+      `SELECT id FROM refresh_families
+       WHERE issuer = ? AND sub = ? AND jkt = ? AND run IS NULL AND revoked = 0 AND expires_ms > ?
+       LIMIT 1`,
+    ),
+    extendFamily: database.prepare(
+      `WITH RECURSIVE extended (id) AS (
+         SELECT ? UNION SELECT f.id FROM refresh_families f JOIN extended ON f.parent = extended.id
+         WHERE f.revoked = 0 AND f.expires_ms > ?)
+       UPDATE refresh_families SET claims = ?, expires_ms = ?
+       WHERE id IN (SELECT id FROM extended) AND revoked = 0 AND expires_ms > ?`,
+    ),
     createFamily: database.prepare(
       `INSERT INTO refresh_families (id, issuer, sub, jkt, generation, rotated_ms, created_ms,
          expires_ms, claims, revoked, parent, run)

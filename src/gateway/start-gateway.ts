@@ -186,6 +186,7 @@ export async function startGateway(
   const identity = new Identity({
     origins: () => origins,
     providers: () => policy.identityProviders(),
+    workloads: () => policy.workloads(),
     roles: () => policy.roles(),
     withOwnAgent: (principal) => policy.withOwnAgent(principal),
     // That of the start: a new one ends all logins.

@@ -74,6 +74,8 @@ export const TokenReply = z.object({
   token_type: z.literal('DPoP'),
   expires_in: z.number(),
   refresh_token: z.string(),
+  /** Seconds until the login ends, which the handle renews tokens of. */
+  login_expires_in: z.number().optional(),
 });
 export type TokenReply = z.infer<typeof TokenReply>;
 
@@ -122,6 +124,16 @@ export const WhoamiReply = z.object({
   email: z.string().optional(),
   groups: z.array(z.string()),
   roles: z.array(z.string()),
+  /** Which entry of `workloads:` let it in, and why those that trust its issuer did or did not fit. */
+  workload: z
+    .object({
+      entry: z.string(),
+      platform: z.string(),
+      entries: z.array(
+        z.object({ name: z.string(), fits: z.boolean(), problems: z.array(z.string()) }),
+      ),
+    })
+    .optional(),
   /** Name of the agent that acts for this principal. */
   agent: z.string().optional(),
   /** The login is the agent's own. */

@@ -16,6 +16,8 @@ const ABOUT_IDENTITY: ReadonlySet<ErrorCode> = new Set([
   'HOOP_TOO_LARGE',
   'HOOP_LIMIT',
   'HOOP_RUN_REFUSED',
+  'HOOP_WORKLOAD_CLAIM',
+  'HOOP_WORKLOAD_EVENT',
   'HOOP_IDP_UNREACHABLE',
 ]);
 

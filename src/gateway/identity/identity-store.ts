@@ -26,6 +26,11 @@ export interface RefreshFamily {
 export interface IdentityStore {
   /** @returns true for the first caller with this digest; it is remembered until `expiresAtMs`. */
   spendOnce(digest: string, expiresAtMs: number): Promise<boolean>;
+  /**
+   * The first key that comes with a digest keeps it until `expiresAtMs`.
+   * @returns thumbprint of the key that has it now
+   */
+  bindToken(digest: string, jkt: string, expiresAtMs: number): Promise<string>;
   /** @returns false when its parent has ended: then nothing was stored */
   createFamily(family: RefreshFamily): Promise<boolean>;
   /** How many logins of runs of this principal have not ended. */
@@ -36,6 +41,16 @@ export interface IdentityStore {
    * @returns whether it was swapped
    */
   advanceFamily(id: string, fromGeneration: number, rotatedAtMs: number): Promise<boolean>;
+  /**
+   * The live login of this principal and key, if there is one, says `claims` and lasts until
+   * `expiresAtMs` from now on, and so do the logins of runs that were made from it.
+   * @returns it as it is now
+   */
+  extendFamily(
+    of: Pick<RefreshFamily, 'issuer' | 'sub' | 'jkt'>,
+    to: Pick<RefreshFamily, 'claims' | 'expiresAtMs'>,
+    nowMs: number,
+  ): Promise<RefreshFamily | undefined>;
   /**
    * With all logins that were made from them, and from those.
    * @returns the ids that were live until now

@@ -12,11 +12,16 @@
  *     │  handle n + proof             │
  *     ├──────── POST /v1/token ──────►│  n → n + 1, an older n ends the login
  *
+ * A workload sends a token of its platform instead (workload-token.ts), and again before its login
+ * ends.
+ *
  * https://www.rfc-editor.org/rfc/rfc8693 (exchange), https://www.rfc-editor.org/rfc/rfc9449 (DPoP)
  */
 import { createHash, type KeyObject, randomBytes } from 'node:crypto';
 import { HoopError } from '../../errors.ts';
 import type { Principal } from '../../policy/types.ts';
+import type { WorkloadMatch } from '../../policy/workloads/match-workload.ts';
+import type { WorkloadRule } from '../../policy/workloads/workload-rule.ts';
 import { newSessionId } from '../../recording/session-id.ts';
 import { API_VERSION, type RunReply, type TokenReply, type WhoamiReply } from '../../tunnel/api.ts';
 import { DpopNonces } from './dpop-nonce.ts';
@@ -34,10 +39,19 @@ import { runPrincipal, runRefused, shownRun } from './run-rights.ts';
 import { issueSessionToken, SESSION_TOKEN_SECONDS, verifySessionToken } from './session-token.ts';
 import { tokenError } from './token-error.ts';
 import { readForm, requireField } from './token-form.ts';
+import {
+  admitWorkload,
+  shownWorkload,
+  WorkloadClaims,
+  type WorkloadPolicy,
+} from './workload-login.ts';
+import { asWorkloadError, verifyWorkloadToken } from './workload-token.ts';
 
 const GRANT_REFRESH = 'refresh_token';
 const GRANT_EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
 const TYPE_ID_TOKEN = 'urn:ietf:params:oauth:token-type:id_token';
+/** RFC 8693 §3: any JWT; here the token of a workload's platform. */
+const TYPE_JWT = 'urn:ietf:params:oauth:token-type:jwt';
 const TYPE_ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token';
 
 export interface IdentityOptions {
@@ -55,6 +69,8 @@ export interface IdentityOptions {
   /** Milliseconds since 1970. */
   readonly clock: () => number;
   readonly fetch?: typeof fetch;
+  /** From the policy in force. Default: no workload logs in. */
+  readonly workloads?: () => readonly WorkloadRule[];
 }
 
 export interface IdentityRequest {
@@ -70,7 +86,7 @@ export interface Authenticated {
   /** Id of the login; `onRevoked` names it. */
   readonly family: string;
   readonly jkt: string;
-  /** Our client id at the identity provider. */
+  /** What the token was made out to: our client id at the identity provider. */
   readonly audience: string;
   /** Seconds. */
   readonly authTime: number;
@@ -79,9 +95,16 @@ export interface Authenticated {
   /** End of the session token. The login may be renewed until `loginExpiresAtMs`. */
   readonly expiresAtMs: number;
   readonly loginExpiresAtMs: number;
+  /** How the entries of the policy see a workload. */
+  readonly matches?: readonly WorkloadMatch[];
   /** The login is that of a run; `principal` has its agent and no roles. */
   readonly run?: RunOfLogin;
 }
+
+type LoginFacts = Pick<
+  Authenticated,
+  'principal' | 'audience' | 'authTime' | 'claimsSha256' | 'matches'
+>;
 
 /** What a run is asked for with; what it says of agent and reason was checked by the caller. */
 export interface RunStart {
@@ -157,19 +180,16 @@ export class Identity {
     });
     const proof = await this.#verifyProof(request, { accessToken: token, jkt: claims.cnf.jkt });
     const family = this.#logins.requireLive(await store.readFamily(claims.sid));
+    const { principal: someone, ...login } = this.#loginOf(family);
     const run = readRun(family);
-    const { login, provider } = this.#claimsOf(family);
     this.#spendProof(proof);
-    const someone = toPrincipal(login, this.#options.roles(), provider);
     const principal = this.#options.withOwnAgent?.(someone) ?? someone;
     return {
       principal: run === undefined ? principal : runPrincipal(principal, run),
       ...(run === undefined ? {} : { run }),
       family: family.id,
       jkt: claims.cnf.jkt,
-      audience: login.audience,
-      authTime: login.authTime,
-      claimsSha256: login.claimsSha256,
+      ...login,
       expiresAtMs: claims.exp * 1000,
       loginExpiresAtMs: family.expiresAtMs,
     };
@@ -188,7 +208,7 @@ export class Identity {
   whoami(who: Authenticated): WhoamiReply {
     const { kind, issuer, sub, name, email, groups, roles } = who.principal;
     const { agent, isAgent, viaDevice } = who.principal;
-    const { run } = who;
+    const { run, matches } = who;
     return {
       v: API_VERSION,
       kind,
@@ -202,6 +222,7 @@ export class Identity {
       ...(isAgent === true ? { isAgent } : {}),
       ...(run === undefined ? {} : { run: shownRun(run) }),
       ...(viaDevice === true ? { viaDevice } : {}),
+      ...(matches === undefined ? {} : { workload: shownWorkload(matches) }),
       expiresAt: new Date(who.loginExpiresAtMs).toISOString(),
     };
   }
@@ -259,9 +280,14 @@ export class Identity {
   }
 
   async #exchange(request: IdentityRequest, form: URLSearchParams): Promise<TokenReply> {
-    if (requireField(form, 'subject_token_type') !== TYPE_ID_TOKEN) {
+    const type = requireField(form, 'subject_token_type');
+    if (type === TYPE_JWT) {
+      return this.#exchangeWorkload(request, requireField(form, 'subject_token'));
+    }
+    if (type !== TYPE_ID_TOKEN) {
       throw tokenError('HOOP_TOKEN_TYPE', 'the token is not an ID token', {
-        detail: 'Access tokens are addressed to others; this gateway exchanges ID tokens only.',
+        detail:
+          'Access tokens are addressed to others; this gateway exchanges ID tokens, and JWTs of workloads.',
       });
     }
     const idToken = requireField(form, 'subject_token');
@@ -281,11 +307,34 @@ export class Identity {
     return this.#tokens(await this.#logins.start(claims, proof.jkt));
   }
 
+  /** The same token again works with the same key only, as often as it likes: GitLab has one for a job. */
+  async #exchangeWorkload(request: IdentityRequest, token: string): Promise<TokenReply> {
+    const proof = await this.#verifyProof(request, { accessToken: undefined, jkt: undefined });
+    const { claims, refusedAfterMs } = await verifyWorkloadToken(token, {
+      rules: this.#options.workloads?.() ?? [],
+      keys: this.#keys,
+      nowMs: this.#options.clock(),
+    }).catch((error: unknown) => {
+      throw asWorkloadError(error);
+    });
+    admitWorkload(claims, this.#workloadPolicy());
+    this.#spendProof(proof);
+    const { store } = this.#options;
+    if ((await store.bindToken(signedDigest(token), proof.jkt, refusedAfterMs)) !== proof.jkt) {
+      throw tokenError('HOOP_TOKEN_BOUND', 'the workload token belongs to another key', {
+        detail:
+          'Somebody has exchanged it before with a key of their own. If that was not this job, the token was stolen.',
+        hint: 'Processes that share one token must share HOOP_HOME, where the key is kept.',
+      });
+    }
+    return this.#tokens(await this.#logins.startOrExtend(claims, proof.jkt));
+  }
+
   async #refresh(request: IdentityRequest, form: URLSearchParams): Promise<TokenReply> {
     const handle = this.#logins.handles.decode(requireField(form, 'refresh_token'));
     const family = await this.#options.store.readFamily(handle.family);
     const proof = await this.#verifyProof(request, { accessToken: undefined, jkt: family?.jkt });
-    this.#claimsOf(this.#logins.requireLive(family));
+    this.#loginOf(this.#logins.requireLive(family));
     this.#spendProof(proof);
     return this.#tokens(await this.#logins.rotate(handle));
   }
@@ -315,13 +364,36 @@ export class Identity {
       token_type: 'DPoP',
       expires_in: exp - now,
       refresh_token: refreshHandle,
+      login_expires_in: Math.floor(family.expiresAtMs / 1000) - now,
     };
   }
 
-  /** @throws HoopError HOOP_TOKEN_ISSUER when the policy no longer gives the login's provider, or its kind of login */
-  #claimsOf(family: RefreshFamily): { login: LoginClaims; provider: IdentityProvider } {
+  /** @throws HoopError HOOP_TOKEN_ISSUER, HOOP_WORKLOAD_… when the policy no longer lets it in */
+  #loginOf(family: RefreshFamily): LoginFacts {
+    const stored: unknown = JSON.parse(family.claims);
+    const workload = WorkloadClaims.safeParse(stored);
+    if (workload.success) {
+      const { authTime, claimsSha256, audiences } = workload.data;
+      const admitted = admitWorkload(workload.data, this.#workloadPolicy());
+      return { ...admitted, audience: audiences.join(' '), authTime, claimsSha256 };
+    }
+    const { login, provider } = this.#claimsOf(family, stored);
+    const { audience, authTime, claimsSha256 } = login;
+    const principal = toPrincipal(login, this.#options.roles(), provider);
+    return { principal, audience, authTime, claimsSha256 };
+  }
+
+  #workloadPolicy(): WorkloadPolicy {
+    const { workloads, origins, roles } = this.#options;
+    return { rules: workloads?.() ?? [], origins: origins(), roles: roles() };
+  }
+
+  #claimsOf(
+    family: RefreshFamily,
+    stored: unknown,
+  ): { login: LoginClaims; provider: IdentityProvider } {
     const provider = this.#options.providers().find(({ issuer }) => issuer === family.issuer);
-    const login = LoginClaims.parse(JSON.parse(family.claims));
+    const login = LoginClaims.parse(stored);
     if (provider === undefined || clientOf(provider, login.flow ?? 'browser') !== login.audience) {
       throw tokenError('HOOP_TOKEN_ISSUER', 'the login comes from an unknown issuer', {
         detail: 'The policy in force no longer names its identity provider, or its client there.',

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { Principal } from '../../policy/types.ts';
 import { clientOf, type IdentityProvider, type LoginFlow } from './identity-provider.ts';
 import { tokenError } from './token-error.ts';
+import { isWorkloadName } from './workload-login.ts';
 
 /** OpenID Connect Core §2 limits `sub` to 255; the others are our own bounds for what is stored. */
 const MAX_SUBJECT_LENGTH = 255;
@@ -46,10 +47,12 @@ export function mapLoginClaims(
       ? undefined
       : readText(claims, provider.claims?.email ?? 'email');
   const name =
-    email ??
-    readText(claims, 'preferred_username') ??
-    readText(claims, provider.claims?.name ?? 'name') ??
-    sub;
+    [
+      email,
+      readText(claims, 'preferred_username'),
+      readText(claims, provider.claims?.name ?? 'name'),
+      // Nobody passes for a job by what he calls himself.
+    ].find((text) => text !== undefined && !isWorkloadName(text)) ?? sub;
   const authTime = claims['auth_time'] ?? claims['iat'];
   return {
     issuer: provider.issuer,

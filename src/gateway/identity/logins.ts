@@ -6,8 +6,11 @@ import type { LoginClaims } from './login-claims.ts';
 import { type RefreshHandle, RefreshHandles } from './refresh-handle.ts';
 import type { RunOfLogin } from './run-of-login.ts';
 import { tokenError } from './token-error.ts';
+import { type WorkloadClaims, workloadId } from './workload-login.ts';
 
 const LOGIN_SECONDS = 12 * 60 * 60;
+/** Short: machines stay, jobs do not, and the next token makes it last longer. */
+const WORKLOAD_LOGIN_SECONDS = 60 * 60;
 /** Each is a row until the login ends. Far more than 20 at once, which is what people have. */
 const MAX_RUNS_PER_PERSON = 1000;
 /** For a client that lost the reply with its next handle. */
@@ -56,6 +59,35 @@ export class Logins {
   }
 
   /**
+   * A workload proves again and again that it still runs: each token makes its login last longer,
+   * and the sessions and runs that hang on it go on.
+   */
+  async startOrExtend(claims: WorkloadClaims, jkt: string): Promise<CurrentLogin> {
+    const { clock, store } = this.#options;
+    const nowMs = clock();
+    const id = workloadId(claims);
+    const text = JSON.stringify(claims);
+    const expiresAtMs = nowMs + WORKLOAD_LOGIN_SECONDS * 1000;
+    const extended = await store.extendFamily({ ...id, jkt }, { claims: text, expiresAtMs }, nowMs);
+    if (extended !== undefined) {
+      return this.#current(this.requireLive(extended));
+    }
+    const family: RefreshFamily = {
+      id: randomBytes(16).toString('base64url'),
+      ...id,
+      jkt,
+      generation: 0,
+      rotatedAtMs: nowMs,
+      createdAtMs: nowMs,
+      expiresAtMs,
+      claims: text,
+      revoked: false,
+    };
+    await store.createFamily(family);
+    return this.#current(family);
+  }
+
+  /**
    * A login that is made from another: it says the same of the person and ends with it.
    * @throws HoopError HOOP_TOKEN_REVOKED when that has ended meanwhile; HOOP_LIMIT
    */
@@ -98,7 +130,7 @@ export class Logins {
     }
     if (family.expiresAtMs <= this.#options.clock()) {
       throw tokenError('HOOP_TOKEN_EXPIRED', 'the login has expired', {
-        detail: `A login lasts ${LOGIN_SECONDS / 3600} hours.`,
+        detail: `A login lasts ${LOGIN_SECONDS / 3600} hours, that of a job ${WORKLOAD_LOGIN_SECONDS / 60} minutes after its last token.`,
       });
     }
     return family;

@@ -3,6 +3,7 @@ import type { IdentityStore, RefreshFamily, RevokedLogins } from './identity-sto
 /** Forgets everything at the end of the process: for tests, and as the model of a durable store. */
 export class MemoryIdentityStore implements IdentityStore {
   readonly #used = new Map<string, number>();
+  readonly #bound = new Map<string, { readonly jkt: string; readonly expiresAtMs: number }>();
   readonly #families = new Map<string, RefreshFamily>();
 
   async spendOnce(digest: string, expiresAtMs: number): Promise<boolean> {
@@ -11,6 +12,12 @@ export class MemoryIdentityStore implements IdentityStore {
     }
     this.#used.set(digest, expiresAtMs);
     return true;
+  }
+
+  async bindToken(digest: string, jkt: string, expiresAtMs: number): Promise<string> {
+    const bound = this.#bound.get(digest) ?? { jkt, expiresAtMs };
+    this.#bound.set(digest, bound);
+    return bound.jkt;
   }
 
   async createFamily(family: RefreshFamily): Promise<boolean> {
@@ -44,6 +51,30 @@ export class MemoryIdentityStore implements IdentityStore {
     return true;
   }
 
+  async extendFamily(
+    of: Pick<RefreshFamily, 'issuer' | 'sub' | 'jkt'>,
+    to: Pick<RefreshFamily, 'claims' | 'expiresAtMs'>,
+    nowMs: number,
+  ): Promise<RefreshFamily | undefined> {
+    const isLive = (one: RefreshFamily) => !one.revoked && one.expiresAtMs > nowMs;
+    const found = [...this.#families.values()].find(
+      (one) =>
+        isLive(one) &&
+        one.run === undefined &&
+        one.issuer === of.issuer &&
+        one.sub === of.sub &&
+        one.jkt === of.jkt,
+    );
+    const extended = new Set([found?.id]);
+    for (const family of this.#families.values()) {
+      if (isLive(family) && (extended.has(family.id) || extended.has(family.parent))) {
+        extended.add(family.id);
+        this.#families.set(family.id, { ...family, ...to });
+      }
+    }
+    return found && this.#families.get(found.id);
+  }
+
   async revokeFamilies(which: RevokedLogins): Promise<readonly string[]> {
     const revoked: string[] = [];
     const ended = new Set<string>();
@@ -69,6 +100,11 @@ export class MemoryIdentityStore implements IdentityStore {
     for (const [digest, expiresAtMs] of this.#used) {
       if (expiresAtMs <= nowMs) {
         this.#used.delete(digest);
+      }
+    }
+    for (const [digest, { expiresAtMs }] of this.#bound) {
+      if (expiresAtMs <= nowMs) {
+        this.#bound.delete(digest);
       }
     }
     for (const family of this.#families.values()) {

@@ -6,6 +6,7 @@ import { Identity } from '../../../src/gateway/identity/identity.ts';
 import type { IdentityProvider } from '../../../src/gateway/identity/identity-provider.ts';
 import type { IdentityStore } from '../../../src/gateway/identity/identity-store.ts';
 import { MemoryIdentityStore } from '../../../src/gateway/identity/memory-identity-store.ts';
+import type { WorkloadRule } from '../../../src/policy/workloads/workload-rule.ts';
 import { ErrorBody, TokenReply } from '../../../src/tunnel/api.ts';
 import {
   createDpopProof,
@@ -19,6 +20,7 @@ export const GATEWAY = 'https://gw.example.com:8443';
 export const CLIENT_ID = 'hoop-cli';
 const EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
 const ID_TOKEN = 'urn:ietf:params:oauth:token-type:id_token';
+const JWT = 'urn:ietf:params:oauth:token-type:jwt';
 
 export class IdentityBench implements AsyncDisposable {
   readonly issuer: TestIssuer;
@@ -26,6 +28,7 @@ export class IdentityBench implements AsyncDisposable {
   readonly signingKey = generateKeyPairSync('ed25519').privateKey;
   readonly key = generateDpopKey();
   providers: IdentityProvider[];
+  workloads: readonly WorkloadRule[] = [];
   roles: Record<string, readonly string[]> = { auditor: ['auditors'], approver: ['approvers'] };
   identity: Identity;
   /** Stands still but for `pass`. */
@@ -107,6 +110,13 @@ export class IdentityBench implements AsyncDisposable {
     );
   }
 
+  exchangeWorkload(token: string, key: DpopKey = this.key): Promise<HttpReply> {
+    return this.post(
+      { grant_type: EXCHANGE, subject_token: token, subject_token_type: JWT },
+      this.proof({}, key),
+    );
+  }
+
   refresh(handle: string, dpop: string = this.proof()): Promise<HttpReply> {
     return this.post({ grant_type: 'refresh_token', refresh_token: handle }, dpop);
   }
@@ -135,6 +145,7 @@ export class IdentityBench implements AsyncDisposable {
       origins: () => [GATEWAY],
       providers: () => this.providers,
       roles: () => this.roles,
+      workloads: () => this.workloads,
       signingKey: this.signingKey,
       store: this.store,
       clock: () => this.now(),
