@@ -5,9 +5,12 @@ import { type ClientConfig, type Home, locateHome, readConfig } from '../home.ts
 import { GatewayClient } from '../tunnel/gateway-client.ts';
 import { normalizeGatewayUrl } from '../tunnel/gateway-url.ts';
 import { sweepRuntimeDirectories } from '../tunnel/runtime-directory.ts';
+import { chooseIdentity } from './choose-identity.ts';
 import { StoredTokens } from './stored-tokens.ts';
-import type { FoundTokens } from './token-stores.ts';
+import type { TokenRecord } from './token-record.ts';
+import { findTokens } from './token-stores.ts';
 import { type GatewayPin, pinnedGateway } from './trust.ts';
+import { openAsWorkload } from './workload/open-as-workload.ts';
 
 export interface OpenGateway extends AsyncDisposable {
   readonly client: GatewayClient;
@@ -17,18 +20,37 @@ export interface OpenGateway extends AsyncDisposable {
   readonly gateway: string;
   readonly pin: GatewayPin;
   /** Where the login is kept. */
-  readonly tokens: FoundTokens;
+  readonly tokens: {
+    readonly store: { readonly description: string };
+    readonly record?: TokenRecord;
+  };
+}
+
+interface OpeningIo {
+  readonly env: NodeJS.ProcessEnv;
+  readonly signal?: AbortSignal;
+  readonly note?: (text: string) => void;
 }
 
 /**
- * Nothing is sent yet.
+ * Nothing is sent yet, unless a workload comes to this gateway for the first time.
  * @throws HoopError HOOP_CONFIG, HOOP_NOT_LOGGED_IN, HOOP_LOCAL_STATE
  */
-export async function openGateway(io: { readonly env: NodeJS.ProcessEnv }): Promise<OpenGateway> {
+export async function openGateway(io: OpeningIo): Promise<OpenGateway> {
   const home = locateHome(io.env);
   sweepRuntimeDirectories(home.runtime);
   const config = readConfig(home, io.env);
   const gateway = requireGateway(config);
+  const ca = readCa(config.ca);
+  // What runs inside a run has the run's login, whatever stands in its environment.
+  if (home.run === undefined) {
+    const { env, note, signal = new AbortController().signal } = io;
+    const findLogin = () => findTokens(home, config, gateway);
+    const identity = await chooseIdentity({ env, findLogin, signal });
+    if (identity.kind === 'workload') {
+      return openAsWorkload(identity, { home, config, gateway, ca, env, note, signal });
+    }
+  }
   const source = new StoredTokens({
     home,
     config,
@@ -38,7 +60,7 @@ export async function openGateway(io: { readonly env: NodeJS.ProcessEnv }): Prom
   });
   const tokens = await source.find();
   const pin = pinnedGateway(home, gateway);
-  const client = new GatewayClient({ baseUrl: gateway, ca: readCa(config.ca), tokens: source });
+  const client = new GatewayClient({ baseUrl: gateway, ca, tokens: source });
   return {
     client,
     home,

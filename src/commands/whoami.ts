@@ -2,14 +2,16 @@ import { Command } from 'commander';
 import type { Io } from './io.ts';
 
 interface WhoamiFlags {
+  readonly explain?: boolean;
   readonly json?: boolean;
 }
 
 export function whoamiCommand(io: Io): Command {
   return new Command('whoami')
     .description('show who you are to the gateway, and where your tokens are kept')
+    .option('--explain', 'show which identities were looked for, and what the policy says of them')
     .option('--json', 'print it as JSON')
-    .action((flags: WhoamiFlags) => runWhoami(io, flags));
+    .action((flags: WhoamiFlags) => (flags.explain ? explain(io, flags) : runWhoami(io, flags)));
 }
 
 async function runWhoami(io: Io, flags: WhoamiFlags): Promise<void> {
@@ -23,4 +25,16 @@ async function runWhoami(io: Io, flags: WhoamiFlags): Promise<void> {
       ? renderLoginJson(open.gateway, whoami, description)
       : renderLogin(open.gateway, whoami, description, new Date()),
   );
+}
+
+async function explain(io: Io, flags: WhoamiFlags): Promise<void> {
+  const { explainIdentity } = await import('../auth/explain-identity.ts');
+  const { renderExplanation, renderExplanationJson } = await import('../ui/render-explanation.ts');
+  const explanation = await explainIdentity(io);
+  io.stdout.write(
+    flags.json === true ? renderExplanationJson(explanation) : renderExplanation(explanation),
+  );
+  if (explanation.error !== undefined) {
+    throw explanation.error;
+  }
 }

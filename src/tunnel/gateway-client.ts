@@ -104,6 +104,19 @@ export class GatewayClient implements AsyncDisposable {
     );
   }
 
+  /** A token of a workload's platform for a session token, bound to `key`. */
+  exchangeWorkload(token: string, key: DpopKey, signal: AbortSignal): Promise<TokenReply> {
+    return this.#postToken(
+      {
+        grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
+        subject_token: token,
+        subject_token_type: 'urn:ietf:params:oauth:token-type:jwt',
+      },
+      key,
+      signal,
+    );
+  }
+
   /** The refresh handle is spent by this; the reply holds the next one. */
   refresh(refreshToken: string, key: DpopKey, signal: AbortSignal): Promise<TokenReply> {
     return this.#postToken(

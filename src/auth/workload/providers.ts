@@ -7,6 +7,8 @@ import { circleci } from './circleci.ts';
 import { devin } from './devin.ts';
 import { gcp } from './gcp.ts';
 import { github } from './github.ts';
+import { gitlab } from './gitlab.ts';
+import { givenToken, tokenFile } from './given-token.ts';
 import { kubernetes } from './kubernetes.ts';
 import { spiffe } from './spiffe.ts';
 import type { WorkloadProvider } from './workload-provider.ts';
@@ -17,7 +19,10 @@ import type { WorkloadProvider } from './workload-provider.ts';
  * a cloud machine is the job first).
  */
 export const WORKLOAD_PROVIDERS: readonly WorkloadProvider[] = [
+  givenToken,
+  tokenFile,
   github,
+  gitlab,
   circleci,
   buildkite,
   devin,

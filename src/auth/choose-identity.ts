@@ -1,0 +1,78 @@
+/**
+ * As whom a command acts. In this order: what `HOOP_IDENTITY` says; a token that was handed to the
+ * process (`HOOP_TOKEN`, `HOOP_IDENTITY_TOKEN_FILE`); the login of `hoop login`; the platform on
+ * which it runs. Platforms are looked for only when nothing before gave anything.
+ */
+import { HoopError } from '../errors.ts';
+import type { SearchedTokens } from './token-stores.ts';
+import {
+  type ChosenWorkload,
+  EXPLICIT_PROVIDERS,
+  findWorkload,
+  identityChoice,
+  type ProviderReport,
+} from './workload/find-workload.ts';
+import { createProbes } from './workload/probes.ts';
+import type { WorkloadContext } from './workload/workload-provider.ts';
+
+export interface IdentityOptions {
+  readonly env: NodeJS.ProcessEnv;
+  /** Whether there is a login, and if not, why one could not be looked for. */
+  readonly findLogin: () => Promise<SearchedTokens>;
+  readonly signal: AbortSignal;
+}
+
+export type ChosenIdentity =
+  | { readonly kind: 'login'; readonly searched: SearchedTokens }
+  | ({ readonly kind: 'workload' } & ChosenWorkload);
+
+/** @throws HoopError HOOP_CONFIG, HOOP_WORKLOAD_TOKEN, HOOP_NOT_LOGGED_IN */
+export async function chooseIdentity(options: IdentityOptions): Promise<ChosenIdentity> {
+  const { env, findLogin, signal } = options;
+  const choice = identityChoice(env);
+  const context: WorkloadContext = { env, probes: createProbes({ env }) };
+  if (choice === 'login') {
+    return { kind: 'login', searched: await findLogin() };
+  }
+  if (choice !== undefined) {
+    const { chosen, reports } = await findWorkload(context, { only: [choice], signal });
+    if (chosen === undefined) {
+      throw notFound(choice, reports);
+    }
+    return { kind: 'workload', ...chosen };
+  }
+  const explicit = await findWorkload(context, { only: EXPLICIT_PROVIDERS, signal });
+  if (explicit.chosen !== undefined) {
+    return { kind: 'workload', ...explicit.chosen };
+  }
+  const wanted = explicit.reports.find(({ state }) => state === 'unusable');
+  if (wanted !== undefined) {
+    // Whoever names a token file does not want to be somebody else when it is missing.
+    throw notFound(wanted.name, [wanted]);
+  }
+  const searched = await findLogin();
+  if (searched.found !== undefined) {
+    return { kind: 'login', searched };
+  }
+  const { chosen, reports } = await findWorkload(context, { signal });
+  if (chosen !== undefined) {
+    return { kind: 'workload', ...chosen };
+  }
+  const unusable = reports.find(({ state }) => state === 'unusable');
+  if (unusable !== undefined) {
+    throw new HoopError('HOOP_NOT_LOGGED_IN', 'not logged in, and the platform gives no identity', {
+      detail: `${unusable.title}: ${unusable.because}.`,
+      hint: `${unusable.hint ?? ''} A person logs in with \`hoop login\`.`.trim(),
+    });
+  }
+  return { kind: 'login', searched };
+}
+
+function notFound(name: string, reports: readonly ProviderReport[]): HoopError {
+  const [report] = reports;
+  return new HoopError(
+    'HOOP_WORKLOAD_TOKEN',
+    `no identity from ${report?.title ?? name}: ${report?.because ?? 'it is not known here'}`,
+    { hint: report?.hint ?? '`hoop whoami --explain` shows what was looked for.' },
+  );
+}

@@ -1,0 +1,82 @@
+/** `hoop whoami --explain`: what was looked for, what was found, what was sent, what came of it. */
+import { HoopError } from '../errors.ts';
+import { locateHome, readConfig } from '../home.ts';
+import { claimText } from '../policy/workloads/claim-text.ts';
+import type { WhoamiReply } from '../tunnel/api.ts';
+import { chooseIdentity } from './choose-identity.ts';
+import { openGateway, requireGateway } from './open-gateway.ts';
+import { findTokens } from './token-stores.ts';
+import { findWorkload, type ProviderReport } from './workload/find-workload.ts';
+import { workloadAudience } from './workload/open-as-workload.ts';
+import { createProbes } from './workload/probes.ts';
+import { readClaims } from './workload/token-claims.ts';
+
+export interface IdentityExplanation {
+  readonly gateway: string;
+  /** HOOP_IDENTITY. */
+  readonly forced: string | undefined;
+  readonly login: { readonly found: boolean; readonly where?: string };
+  readonly platforms: readonly ProviderReport[];
+  /** `login`, the name of a platform, or undefined: nothing could be used. */
+  readonly used: string | undefined;
+  /** What the platform's token is asked for; undefined without a platform. */
+  readonly audience: string | undefined;
+  /** What the token says, printable and bounded; never the token. */
+  readonly claims: Readonly<Record<string, string>> | undefined;
+  readonly whoami: WhoamiReply | undefined;
+  readonly error: HoopError | undefined;
+}
+
+interface ExplainIo {
+  readonly env: NodeJS.ProcessEnv;
+  readonly signal: AbortSignal;
+  readonly note: (text: string) => void;
+}
+
+/** @throws HoopError HOOP_NOT_LOGGED_IN when no gateway is known; everything else is in the result */
+export async function explainIdentity(io: ExplainIo): Promise<IdentityExplanation> {
+  const { env, signal } = io;
+  const home = locateHome(env);
+  const config = readConfig(home, env);
+  const gateway = requireGateway(config);
+  const { found } = await findTokens(home, config, gateway);
+  const probes = createProbes({ env });
+  const { reports } = await findWorkload({ env, probes }, { all: true, signal });
+  const facts = {
+    gateway,
+    forced: env['HOOP_IDENTITY'] || undefined,
+    login: found === undefined ? { found: false } : { found: true, where: found.store.description },
+    platforms: reports,
+  };
+  let used: string | undefined;
+  let audience: string | undefined;
+  let claims: Readonly<Record<string, string>> | undefined;
+  try {
+    const findLogin = () => findTokens(home, config, gateway);
+    const identity = await chooseIdentity({ env, findLogin, signal });
+    if (identity.kind === 'workload') {
+      used = identity.provider.name;
+      audience = workloadAudience(gateway, env);
+      claims = shownClaims(await identity.workload.fetchToken(audience, signal));
+    } else if (identity.searched.found !== undefined) {
+      used = 'login';
+    }
+    await using open = await openGateway(io);
+    const whoami = await open.client.whoami(signal);
+    return { ...facts, used, audience, claims, whoami, error: undefined };
+  } catch (error) {
+    if (!(error instanceof HoopError) || signal.aborted) {
+      throw error;
+    }
+    return { ...facts, used, audience, claims, whoami: undefined, error };
+  }
+}
+
+function shownClaims(token: string): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    Object.entries(readClaims(token) ?? {}).map(([name, value]) => [
+      claimText(name),
+      claimText(value),
+    ]),
+  );
+}

@@ -1,0 +1,36 @@
+/**
+ * GitLab CI: tokens are not asked for but declared, with a fixed audience, under `id_tokens:` of the
+ * job, and stand in a variable. https://docs.gitlab.com/ci/secrets/id_token_authentication/
+ */
+import { requireTokenFor } from './token-claims.ts';
+import { absent, type WorkloadProvider } from './workload-provider.ts';
+
+/** The name that our documentation gives to the variable. */
+const VARIABLE = 'HOOP_ID_TOKEN';
+
+const HINT = `Declare it in the job: \`id_tokens: { ${VARIABLE}: { aud: GATEWAY/workload } }\`, with the address of your gateway.`;
+
+export const gitlab: WorkloadProvider = {
+  name: 'gitlab',
+  title: 'GitLab CI',
+  async detect({ env }) {
+    if (env['GITLAB_CI'] !== 'true') {
+      return absent('GITLAB_CI is not "true"');
+    }
+    const token = env[VARIABLE];
+    if (!token) {
+      return {
+        state: 'unusable',
+        because: `the job declares no ID token in ${VARIABLE}`,
+        hint: HINT,
+      };
+    }
+    return {
+      state: 'found',
+      because: `GITLAB_CI and ${VARIABLE} are set`,
+      // One token for the whole job: its other processes find the key that it came with.
+      scope: token,
+      fetchToken: async (audience) => requireTokenFor(gitlab, token, audience, { hint: HINT }),
+    };
+  },
+};

@@ -1,0 +1,81 @@
+/** The gateway for a workload: nobody has logged in here, so its keys may not be known yet. */
+import { HoopError } from '../../errors.ts';
+import type { ClientConfig, Home } from '../../home.ts';
+import { WORKLOAD_AUDIENCE_PATH } from '../../policy/workloads/workload-rule.ts';
+import { GatewayClient } from '../../tunnel/gateway-client.ts';
+import type { OpenGateway } from '../open-gateway.ts';
+import { checkAndPin, type GatewayPin, readTrust, rootKeyFingerprint } from '../trust.ts';
+import type { ChosenWorkload } from './find-workload.ts';
+import { WorkloadTokens } from './workload-tokens.ts';
+
+export interface WorkloadOpening {
+  readonly home: Home;
+  readonly config: ClientConfig;
+  /** Base URL. */
+  readonly gateway: string;
+  /** PEM text. */
+  readonly ca: string | undefined;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly note: ((text: string) => void) | undefined;
+  readonly signal: AbortSignal;
+}
+
+/** @throws HoopError HOOP_GATEWAY_KEY, HOOP_UNREACHABLE */
+export async function openAsWorkload(
+  chosen: ChosenWorkload,
+  opening: WorkloadOpening,
+): Promise<OpenGateway> {
+  const { home, config, gateway, ca, env } = opening;
+  const tokens = new WorkloadTokens({
+    home,
+    gateway,
+    chosen,
+    audience: workloadAudience(gateway, env),
+    exchange: (token, key, signal) => client.exchangeWorkload(token, key, signal),
+    refresh: (handle, key, signal) => client.refresh(handle, key, signal),
+    clock: Date.now,
+  });
+  const client = new GatewayClient({ baseUrl: gateway, ca, tokens });
+  try {
+    const pin = readTrust(home).get(gateway) ?? (await learnGateway(client, opening));
+    return {
+      client,
+      home,
+      config,
+      gateway,
+      pin,
+      tokens: { store: { description: `${tokens.description} (${chosen.provider.title})` } },
+      [Symbol.asyncDispose]: () => client[Symbol.asyncDispose](),
+    };
+  } catch (error) {
+    await client[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/** `HOOP_AUDIENCE` where an entry of the policy asks for another, as Azure may need. */
+export function workloadAudience(
+  gateway: string,
+  env: Readonly<Record<string, string | undefined>>,
+): string {
+  return env['HOOP_AUDIENCE'] || `${gateway}${WORKLOAD_AUDIENCE_PATH}`;
+}
+
+/** A fresh runner knows nothing: `HOOP_GATEWAY_KEY` is what a person would compare at `hoop login`. */
+async function learnGateway(client: GatewayClient, opening: WorkloadOpening): Promise<GatewayPin> {
+  const { home, gateway, env, note, signal } = opening;
+  const info = await client.info(signal);
+  const fingerprint = rootKeyFingerprint(info.rootKey);
+  const expected = env['HOOP_GATEWAY_KEY'];
+  if (expected && expected !== fingerprint) {
+    throw new HoopError('HOOP_GATEWAY_KEY', 'the gateway has another root key than expected', {
+      detail: `HOOP_GATEWAY_KEY is ${expected}; the gateway shows ${fingerprint}.`,
+      hint: 'Ask whoever runs the gateway before you change HOOP_GATEWAY_KEY.',
+    });
+  }
+  if (!expected) {
+    note?.(`gateway "${info.gateway}" has the root key ${fingerprint}, which nothing here knew`);
+    note?.('set HOOP_GATEWAY_KEY to this fingerprint, and it is compared');
+  }
+  return (await checkAndPin(home, gateway, info, { nowMs: Date.now(), signal })).pin;
+}

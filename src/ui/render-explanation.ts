@@ -1,0 +1,58 @@
+/** What `hoop whoami --explain` prints. */
+import type { IdentityExplanation } from '../auth/explain-identity.ts';
+import { plain } from './printable.ts';
+import { renderJson } from './render-json.ts';
+
+const STATES = { found: 'found', unusable: 'unusable', absent: 'not here' } as const;
+
+export function renderExplanation(explanation: IdentityExplanation): string {
+  const { gateway, forced, login, platforms, used, audience, claims, whoami, error } = explanation;
+  const lines = [
+    `gateway   ${gateway}`,
+    `asked for ${forced === undefined ? 'whatever is found (HOOP_IDENTITY is not set)' : plain(forced)}`,
+    `login     ${login.found ? plain(login.where ?? 'found') : 'none'}`,
+    'platforms',
+    ...platforms.flatMap(({ name, state, because, hint }) => [
+      `  ${name.padEnd(14)}${STATES[state]}: ${plain(because)}`,
+      ...(hint === undefined ? [] : [`  ${''.padEnd(14)}${plain(hint)}`]),
+    ]),
+    `used      ${used ?? 'nothing'}`,
+    ...(audience === undefined ? [] : [`audience  ${plain(audience)}`]),
+    ...(claims === undefined ? [] : ['claims of the token']),
+    ...Object.entries(claims ?? {}).map(([name, value]) => `  ${plain(name)}: ${plain(value)}`),
+  ];
+  if (whoami?.workload !== undefined) {
+    lines.push('entries of the policy');
+    for (const { name, fits, problems } of whoami.workload.entries) {
+      const isUsed = name === whoami.workload.entry;
+      const verdict = isUsed ? 'used' : fits ? 'fits, but another comes first' : 'does not fit';
+      lines.push(`  ${plain(name)}: ${verdict}`);
+      lines.push(...problems.map((problem) => `    ${plain(problem)}`));
+    }
+  }
+  if (whoami !== undefined) {
+    lines.push(
+      `you are   ${plain(whoami.name)}, in ${whoami.groups.map(plain).join(', ') || 'no group'}`,
+    );
+  }
+  if (error !== undefined) {
+    lines.push(`refused   ${plain(error.message)}`);
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+export function renderExplanationJson(explanation: IdentityExplanation): string {
+  const { error, ...rest } = explanation;
+  const shown =
+    error === undefined
+      ? {}
+      : {
+          error: {
+            code: error.code,
+            message: error.message,
+            detail: error.detail,
+            hint: error.hint,
+          },
+        };
+  return `${renderJson({ v: 1, ...rest, ...shown })}\n`;
+}

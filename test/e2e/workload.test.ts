@@ -1,0 +1,207 @@
+/** A CI job and a pod: nobody has logged in, and the token of the platform is enough. */
+import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { JWTPayload } from 'jose';
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { type HoopRun, runHoop } from '../../src/demo/hoop-process.ts';
+import { samplePolicy } from '../../src/demo/sample-policy.ts';
+import { TestPlatform } from '../auth/workload/test-platform.ts';
+import { type Bench, openBench } from './demo-bench.ts';
+
+let bench: Bench;
+let actions: TestPlatform;
+/** A runner that was made for this job. */
+let home: string;
+const homes: string[] = [];
+
+beforeAll(async () => {
+  bench = await openBench();
+  actions = await TestPlatform.start();
+  const { issuer } = bench.demo;
+  const hoop = samplePolicy({ issuer, clientId: 'hoop-cli' })['hoop.yaml'];
+  const entry = (name: string, platform: string, claims: object) =>
+    JSON.stringify({
+      name,
+      platform,
+      issuer: actions.issuer.issuer,
+      claims,
+      show: ['run_id'],
+      principal: `${name}/{run_id}`,
+      groups: ['engineering'],
+    });
+  const github = entry('deploy', 'github', { repository_id: '100', ref: 'refs/heads/main' });
+  const other = entry('release', 'github', { repository_id: '100', ref: 'refs/tags/v1' });
+  const commit = await bench.demo.policy.commit({
+    files: { 'hoop.yaml': `${hoop}workloads: [${github}, ${other}]\n` },
+    message: 'policy: CI',
+  });
+  await vi.waitFor(
+    async () => {
+      const { stdout } = await bench.hoop('engineer', 'targets', '--json');
+      expect(stdout).toContain(commit);
+    },
+    { timeout: 60_000, interval: 500 },
+  );
+}, 240_000);
+afterAll(async () => {
+  await bench[Symbol.asyncDispose]();
+  await actions[Symbol.asyncDispose]();
+  for (const path of homes) {
+    rmSync(path, { recursive: true, force: true });
+  }
+});
+beforeEach(() => {
+  home = mkdtempSync(join(tmpdir(), 'hoop-test-runner-'));
+  homes.push(home);
+  actions.requests.length = 0;
+  actions.answer = async ({ url }) => ({
+    body: JSON.stringify({ value: await token({ aud: url.searchParams.get('audience') ?? '' }) }),
+  });
+});
+
+function token(changes: JWTPayload = {}): Promise<string> {
+  const now = Math.floor(Date.now() / 1000);
+  return actions.issuer.mint({
+    iss: actions.issuer.issuer,
+    aud: `${bench.demo.gateway}/workload`,
+    sub: 'repo:org/app:ref:refs/heads/main',
+    repository_id: '100',
+    ref: 'refs/heads/main',
+    event_name: 'push',
+    run_id: '7',
+    iat: now,
+    exp: now + 300,
+    jti: `${Math.random()}`,
+    ...changes,
+  });
+}
+
+function step(variables: Record<string, string>, ...args: string[]): Promise<HoopRun> {
+  return runHoop(args, {
+    home,
+    variables: {
+      HOOP_GATEWAY: bench.demo.gateway,
+      HOOP_CA: bench.demo.ca,
+      HOOP_TOKEN_STORE: 'file',
+      ...variables,
+    },
+  });
+}
+
+function inActions(...args: string[]): Promise<HoopRun> {
+  return step(
+    {
+      GITHUB_ACTIONS: 'true',
+      ACTIONS_ID_TOKEN_REQUEST_URL: `${actions.url}/token?api-version=2.0`,
+      ACTIONS_ID_TOKEN_REQUEST_TOKEN: 'request-secret',
+    },
+    ...args,
+  );
+}
+
+describe('a step of GitHub Actions', () => {
+  test('works on the database without a login, as the workload that the policy names', async () => {
+    const psql = await inActions('connect', 'prod-db', '--', 'psql', '-XAtc', 'SELECT 42');
+    expect(psql).toMatchObject({ exitCode: 0, stdout: '42\n' });
+    const list = await inActions('sessions', 'list', '--json');
+    const [session] = JSON.parse(list.stdout).sessions;
+    expect(session).toMatchObject({ principal: 'workload:deploy/7', state: 'uploaded' });
+    const verified = await inActions('sessions', 'verify', session.id);
+    expect(verified.stdout + verified.stderr).toContain('workload:deploy/7');
+    expect(verified.exitCode).toBe(0);
+    // One token for all of it: the login is kept for the job.
+    expect(actions.requests).toHaveLength(1);
+  });
+
+  test('keeps its key where only its user can read it', async () => {
+    await inActions('whoami');
+    const directory = join(home, 'workloads');
+    expect(statSync(directory).mode & 0o777).toBe(0o700);
+    for (const name of readdirSync(directory)) {
+      expect(statSync(join(directory, name)).mode & 0o777).toBe(0o600);
+    }
+  });
+
+  test('explains which entry was used and why another was not', async () => {
+    const { stdout, exitCode } = await inActions('whoami', '--explain', '--json');
+    expect(exitCode).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({
+      used: 'github',
+      login: { found: false },
+      audience: `${bench.demo.gateway}/workload`,
+      claims: { ref: 'refs/heads/main', repository_id: '100' },
+      whoami: {
+        kind: 'workload',
+        workload: {
+          entry: 'deploy',
+          entries: [
+            { name: 'deploy', fits: true },
+            { name: 'release', fits: false, problems: [expect.stringContaining('"ref" is')] },
+          ],
+        },
+      },
+    });
+    expect(stdout).not.toContain('request-secret');
+  });
+
+  test('on another branch is refused with the claim that differs, and with status 4', async () => {
+    actions.answer = async () => ({
+      body: JSON.stringify({ value: await token({ ref: 'refs/heads/x:environment:prod' }) }),
+    });
+    const refused = await inActions('connect', 'prod-db', '--', 'psql', '-c', 'SELECT 1');
+    expect(refused.stderr).toContain('"ref" is "refs/heads/x:environment:prod"');
+    const explained = await inActions('whoami', '--explain');
+    expect(explained.exitCode).toBe(4);
+    expect(explained.stdout).toContain('ref: refs/heads/x:environment:prod');
+    expect(explained.stderr).toContain('no entry of workloads');
+  });
+
+  test('compares the root key of the gateway where it is told', async () => {
+    const wrong = await step(
+      { HOOP_TOKEN: await token(), HOOP_GATEWAY_KEY: 'SHA256:another' },
+      'whoami',
+    );
+    expect(wrong.stderr).toContain('another root key than expected');
+    expect(wrong.exitCode).not.toBe(0);
+  });
+});
+
+describe('a token that was handed over', () => {
+  test('serves all processes of the job, and nobody who has another key', async () => {
+    const given = { HOOP_TOKEN: await token() };
+    const both = await Promise.all([step(given, 'whoami'), step(given, 'whoami')]);
+    expect(both.map(({ exitCode }) => exitCode)).toEqual([0, 0]);
+    home = mkdtempSync(join(tmpdir(), 'hoop-test-thief-'));
+    homes.push(home);
+    const thief = await step(given, 'whoami');
+    expect(thief.stderr).toContain('belongs to another key');
+    expect(thief.exitCode).not.toBe(0);
+    expect(thief.output).not.toContain(given.HOOP_TOKEN.split('.')[2]);
+  });
+
+  test('for somebody else is not sent to the gateway', async () => {
+    const result = await step({ HOOP_TOKEN: await token({ aud: 'https://cluster' }) }, 'whoami');
+    expect(result.stderr).toContain('meant for somebody else');
+    expect(result.exitCode).toBe(3);
+  });
+
+  test('comes before a login, and HOOP_IDENTITY before both', async () => {
+    const variables = { HOOP_TOKEN: await token() };
+    home = bench.home('engineer');
+    const asJob = await step(variables, 'whoami', '--json');
+    expect(JSON.parse(asJob.stdout).kind).toBe('workload');
+    const asPerson = await step({ ...variables, HOOP_IDENTITY: 'login' }, 'whoami', '--json');
+    expect(JSON.parse(asPerson.stdout).kind).toBe('person');
+  });
+
+  test('is read from a file', async () => {
+    const path = join(home, 'token');
+    writeFileSync(path, `${await token()}\n`, { mode: 0o600 });
+    const result = await step({ HOOP_IDENTITY_TOKEN_FILE: path }, 'whoami');
+    expect(result.stdout).toContain('workload:deploy/7');
+    const missing = await step({ HOOP_IDENTITY_TOKEN_FILE: `${path}2` }, 'whoami');
+    expect(missing.exitCode).toBe(3);
+    expect(missing.stderr).toContain('is not there');
+  });
+});

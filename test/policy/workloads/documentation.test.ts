@@ -1,0 +1,25 @@
+import { readFileSync } from 'node:fs';
+import { expect, test } from 'vitest';
+import { loadPolicy, problemLine } from '../../../src/policy/load-policy.ts';
+import { PLATFORM_NAMES } from '../../../src/policy/workloads/platforms.ts';
+import { MINIMAL } from '../git-fixture.ts';
+
+const TEXT = readFileSync(new URL('../../../docs/workloads.md', import.meta.url), 'utf8');
+const BLOCKS = [...TEXT.matchAll(/```yaml\n([\s\S]*?)```/g)]
+  .map(([, block = '']) => block)
+  .filter((block) => /^workloads:/m.test(block));
+
+test.each(BLOCKS.map((block) => [/platform: (\w+)/.exec(block)?.[1] ?? '', block]))(
+  'the example for %s in docs/workloads.md is a policy without problems',
+  (_platform, block) => {
+    const hoop = `${MINIMAL['hoop.yaml']}${block}`;
+    const files = new Map(Object.entries({ ...MINIMAL, 'hoop.yaml': hoop }));
+    expect(loadPolicy(files).problems.map(problemLine)).toEqual([]);
+  },
+);
+
+test('docs/workloads.md has an example for each platform', () => {
+  for (const name of PLATFORM_NAMES) {
+    expect(BLOCKS.join('\n')).toContain(`platform: ${name}\n`);
+  }
+});
