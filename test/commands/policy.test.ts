@@ -106,23 +106,24 @@ rules:
 });
 
 test('with --json all problems come as one document', async () => {
-  write({ 'hoop.yaml': 'version: 1\n', 'agents/devin.yaml': 'x: 1\n' });
+  write({ 'hoop.yaml': 'version: 1\n', 'policies/p.yml': 'x: 1\n' });
   const { stdout, error } = await run('check', directory, '--json');
   expect(JSON.parse(stdout ?? '')).toEqual({
     v: 1,
     ok: false,
     problems: [
       {
-        file: 'agents/devin.yaml',
-        line: 1,
-        column: 1,
-        message: 'bundles for agents are not supported yet; give the agent rules in policies/',
-      },
-      {
         file: 'hoop.yaml',
         line: 1,
         column: 1,
         message: 'identityProviders: missing; expected a list',
+      },
+      {
+        file: 'policies/p.yml',
+        line: 1,
+        column: 1,
+        message:
+          'not read from here; policies are policies/NAME.yaml, targets are targets/NAME.yaml and agents are agents/NAME.yaml',
       },
     ],
     warnings: [],
