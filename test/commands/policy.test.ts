@@ -48,7 +48,7 @@ test('a problem is shown with its place, its line and a mark below', async () =>
   const { stdout, error } = await run('check', directory);
   expect(stdout).toBe(
     [
-      'policies/p.yaml:2:8: unknown key "grups"; expected one of everyone, groups, users, issuer',
+      'policies/p.yaml:2:8: unknown key "grups"; expected one of everyone, groups, users, issuer, kinds, agents',
       '    2 | who: { grups: [a] }',
       '      |        ^',
       '',

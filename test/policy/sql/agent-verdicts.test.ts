@@ -210,7 +210,7 @@ describe('a refusal says', () => {
     expect(await decide('INSERT INTO tasks (id) VALUES (9)', grant)).toMatchObject({
       detail:
         'Asked by devin for ann@example.org. No rule of policy 0123456789ab allows it for ann@example.org.',
-      hint: 'Allowed here: select on public.*; update, delete on public.tasks. ann@example.org can ask for more, outside of the run: `hoop access request db`.',
+      hint: 'Allowed here: select on public.*; update, delete on public.tasks. ann@example.org can ask for more, outside of the run: `hoop access request db --grant fix`.',
     });
   });
 
