@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { HoopError } from '../errors.ts';
+import { actorName } from '../policy/actor-name.ts';
 import { readSession } from '../recording/read-session.ts';
 import { verifyBundle } from '../recording/verify.ts';
 import { buildTimeline } from '../replay/build-timeline.ts';
@@ -48,9 +49,10 @@ export async function whySession(
   await using recording = await openRecording(io, asked.session);
   const verification = verifyBundle(recording.source, { roots, nowMs: Date.now() });
   const reading = readSession(recording.source);
-  const { session, target, name } = reading.certificate;
+  const { session, target, name, act } = reading.certificate;
+  const who = { principal: name, agent: act?.agent, run: act?.run };
   const { verdict, exitStatus } = verification;
-  const head = { v: 1, session, target, principal: name, verdict, exitStatus };
+  const head = { v: 1, session, target, ...who, verdict, exitStatus };
   const style = styleFor(io.color.stdout);
   const width = terminalWidth(io.stdout, io.env);
   const print = (json: object, lines: () => readonly string[]): void => {
@@ -73,7 +75,11 @@ export async function whySession(
       });
     }
     print({ statements: found.map(foundJson), more }, () =>
-      whyLines({ session, target, principal: name }, { found, more }, { style, width }),
+      whyLines(
+        { session, target, principal: actorName({ name, ...act }) },
+        { found, more },
+        { style, width },
+      ),
     );
   }
   if (exitStatus === 1) {
