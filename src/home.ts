@@ -119,7 +119,8 @@ export function isMissing(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'ENOENT';
 }
 
-function parseConfig(text: string, path: string): ClientConfig {
+/** @throws HoopError HOOP_CONFIG */
+export function parseConfig(text: string, path: string): ClientConfig {
   let value: unknown;
   try {
     value = JSON.parse(text);

@@ -8,6 +8,7 @@ import { Command, CommanderError } from 'commander';
 import { accessCommand } from './commands/access.ts';
 import { approvalsCommand } from './commands/approvals.ts';
 import { completeCommand, completionCommand } from './commands/completion.ts';
+import { configCommand } from './commands/config.ts';
 import { connectCommand } from './commands/connect.ts';
 import { demoCommand } from './commands/demo.ts';
 import { doctorCommand } from './commands/doctor.ts';
@@ -15,6 +16,7 @@ import { gatewayCommand } from './commands/gateway.ts';
 import type { Io } from './commands/io.ts';
 import { loginCommand } from './commands/login.ts';
 import { logoutCommand } from './commands/logout.ts';
+import { manCommand } from './commands/man.ts';
 import { policyCommand } from './commands/policy.ts';
 import { promptCommand } from './commands/prompt.ts';
 import { runCommand } from './commands/run.ts';
@@ -26,6 +28,7 @@ import { packageVersion } from './package-version.ts';
 import { mayColor } from './ui/may-color.ts';
 import { renderJson } from './ui/render-json.ts';
 import { terminalWidth } from './ui/terminal-width.ts';
+import { wrapHelp } from './ui/wrap-help.ts';
 import { wrapWords } from './ui/wrap-words.ts';
 
 const SIGNALS = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
@@ -176,7 +179,8 @@ export async function main(): Promise<void> {
   }
 }
 
-function buildProgram(io: Io, json: boolean): Command {
+/** @param json whether wrong usage is told as JSON */
+export function buildProgram(io: Io, json: boolean): Command {
   const program = new Command('hoop')
     .description('Work on production Postgres without holding the credential.')
     .version(packageVersion(), '-V, --version', 'print the version')
@@ -184,8 +188,10 @@ function buildProgram(io: Io, json: boolean): Command {
     .option('--no-color', 'no escape codes, even on a terminal')
     .showHelpAfterError(json ? false : 'hoop: hint: Run it with --help to see the options.')
     .exitOverride()
+    // Beside `connect [options] <target> [command...]` there are 38 columns left.
+    .configureHelp({ minWidthToWrap: 30 })
     .configureOutput({
-      writeOut: (text) => io.stdout.write(text),
+      writeOut: (text) => io.stdout.write(wrapHelp(text, HELP_WIDTH)),
       writeErr: (text) => io.stderr.write(text),
       outputError: (text, write) => write(usageError(text, json)),
     })
@@ -202,7 +208,7 @@ function buildProgram(io: Io, json: boolean): Command {
     ],
     'Look back:': [sessionsCommand(io)],
     'Run it:': [policyCommand(io), gatewayCommand(io)],
-    'More:': [demoCommand(io), doctorCommand(io), completionCommand(io)],
+    'More:': [demoCommand(io), doctorCommand(io), configCommand(io), completionCommand(io)],
   };
   for (const [heading, commands] of Object.entries(groups)) {
     program.commandsGroup(heading);
@@ -212,8 +218,9 @@ function buildProgram(io: Io, json: boolean): Command {
     }
   }
   program.helpCommand('help [command]', 'help for a command');
-  // What the completion scripts call; nobody types it.
+  // What the completion scripts and the build call; nobody types them.
   program.addCommand(completeCommand(io), { hidden: true });
+  program.addCommand(manCommand(io), { hidden: true });
   return program;
 }
 
@@ -234,6 +241,8 @@ function wantsJson(argv: readonly string[]): boolean {
   return argv.slice(0, end === -1 ? argv.length : end).includes('--json');
 }
 
+/** What commander takes where there is no terminal; wider is harder to read. */
+const HELP_WIDTH = 80;
 const HELP_FOOTER = `
 Exit status: 0 ok, 1 failure, 2 wrong usage, 3 not logged in, 4 denied by policy,
 5 unreachable, 130 interrupted; \`run\` and \`connect NAME -- COMMAND\` give the command's own, or 255.

@@ -1,8 +1,16 @@
 /** Makes dist/: TypeScript to JavaScript file by file, and the screen with ink in one bundle. */
 import { execFileSync } from 'node:child_process';
-import { existsSync, globSync, renameSync, rmSync, statSync } from 'node:fs';
+import {
+  existsSync,
+  globSync,
+  mkdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -20,6 +28,7 @@ if (isFresh()) {
       stdio: 'inherit',
     });
     await bundleScreen(fresh);
+    writeManPage(fresh);
     rmSync('dist', { recursive: true, force: true });
     renameSync(fresh, 'dist');
   } finally {
@@ -52,8 +61,17 @@ async function bundleScreen(outDirectory: string): Promise<void> {
   });
 }
 
+/** From the program that has just been built, so that it never says anything else. */
+function writeManPage(outDirectory: string): void {
+  const main = pathToFileURL(join(root, outDirectory, 'main.js')).href;
+  const script = `import(${JSON.stringify(main)}).then(({ main }) => main())`;
+  const text = execFileSync(process.execPath, ['-e', script, 'hoop', 'man'], { encoding: 'utf8' });
+  mkdirSync(join(outDirectory, 'man'), { recursive: true });
+  writeFileSync(join(outDirectory, 'man', 'hoop.1'), text);
+}
+
 function isFresh(): boolean {
-  if (!existsSync('dist/main.js')) {
+  if (!existsSync('dist/main.js') || !existsSync('dist/man/hoop.1')) {
     return false;
   }
   const built = statSync('dist/main.js').mtimeMs;

@@ -14,6 +14,7 @@ const PREREQUISITES: readonly Prerequisite[] = [
   { program: 'git', debianPackage: 'git', neededFor: 'the policy repository' },
   { program: 'ssh-keygen', debianPackage: 'openssh-client', neededFor: 'signed policy commits' },
   { program: 'psql', debianPackage: 'postgresql-client', neededFor: 'end-to-end sessions' },
+  { program: 'groff', debianPackage: 'groff-base', neededFor: 'the manual page' },
   { program: 'zsh', debianPackage: 'zsh', neededFor: 'completion' },
   { program: 'fish', debianPackage: 'fish', neededFor: 'completion' },
   { program: 'script', debianPackage: 'bsdutils', neededFor: 'terminals that vanish' },

@@ -13,6 +13,7 @@ const SERVICE = 'hoop';
 const KEYCHAIN_TIMEOUT_MS = 60_000;
 
 type Keyring = typeof import('@napi-rs/keyring');
+type Entry = InstanceType<Keyring['AsyncEntry']>;
 
 export class KeychainTokenStore implements TokenStore {
   readonly description: string;
@@ -40,15 +41,16 @@ export class KeychainTokenStore implements TokenStore {
   }
 
   /** Whether it really keeps things: a locked keychain reads as empty and fails only on writing. */
-  async probe(): Promise<void> {
+  async probe(withinMs = KEYCHAIN_TIMEOUT_MS): Promise<void> {
     const account = `probe ${randomBytes(8).toString('hex')}`;
     const value = randomBytes(16).toString('hex');
-    const stored = await this.#use(account, async (entry) => {
+    const setAndGet = async (entry: Entry) => {
       await entry.setPassword(value);
       const found = await entry.getPassword();
       await entry.deletePassword();
       return found;
-    });
+    };
+    const stored = await this.#use(account, setAndGet, withinMs);
     if (stored !== value) {
       throw unavailable(new Error('it did not give back what was stored'));
     }
@@ -77,7 +79,8 @@ export class KeychainTokenStore implements TokenStore {
 
   async #use<T>(
     account: string,
-    act: (entry: InstanceType<Keyring['AsyncEntry']>) => Promise<T>,
+    act: (entry: Entry) => Promise<T>,
+    withinMs = KEYCHAIN_TIMEOUT_MS,
   ): Promise<T> {
     const timeout = new AbortController();
     try {
@@ -87,8 +90,8 @@ export class KeychainTokenStore implements TokenStore {
       });
       return await Promise.race([
         act(entry),
-        delay(KEYCHAIN_TIMEOUT_MS, undefined, { signal: timeout.signal }).then(() => {
-          throw new Error('it did not answer within a minute');
+        delay(withinMs, undefined, { signal: timeout.signal }).then(() => {
+          throw new Error(`it did not answer within ${withinMs / 1000} s`);
         }),
       ]);
     } catch (cause) {

@@ -71,5 +71,6 @@ const REQUEST_EXAMPLES = `
 Prints the id of the request. Approvers see it in \`hoop approvals\`.
 
 Examples:
-  hoop access request prod-db --for 30m --reason INC-4711 --wait && hoop connect prod-db
-  id=$(hoop access request prod-db --for 1h --reason INC-4711 --grant fix-orders)`;
+  hoop access request prod-db --for 30m --reason INC-4711 --wait &&
+    hoop connect prod-db
+  id=$(hoop access request prod-db --for 1h --reason INC-47 --grant fix-orders)`;

@@ -47,6 +47,6 @@ Targets are those that the policy names, as this machine has last verified it; n
 over the network while you type.
 
 Examples:
-  source <(hoop completion bash)                    # in ~/.bashrc
-  source <(hoop completion zsh)                     # in ~/.zshrc, after compinit
+  source <(hoop completion bash)      # in ~/.bashrc
+  source <(hoop completion zsh)       # in ~/.zshrc, after compinit
   hoop completion fish > ~/.config/fish/completions/hoop.fish`;

@@ -16,11 +16,12 @@ import { commandEnvironment } from './connect-command.ts';
 import { requireProgram } from './find-program.ts';
 import type { Io } from './io.ts';
 import { promptInForce } from './prompt-flags.ts';
+import { openSummary, type SummaryFlags } from './summary-file.ts';
 
 /** Shown with NODE_DEBUG=hoop:tunnel. */
 const debug = debuglog('hoop:tunnel');
 
-export interface ConnectRequest {
+export interface ConnectRequest extends SummaryFlags {
   readonly target: string;
   readonly command: readonly string[];
   readonly port?: number;
@@ -49,6 +50,7 @@ export async function runConnect(outer: Io, request: ConnectRequest): Promise<vo
     requireProgram(program, { cwd: outer.cwd, path: outer.env['PATH'] });
   }
   const prompt = await promptInForce(outer, request);
+  const summary = openSummary(outer, request);
   const json = jsonWriter(outer, request);
   const io = notesAs(outer, request, json);
   // For what an event has said already, where both would come on stderr.
@@ -67,7 +69,10 @@ export async function runConnect(outer: Io, request: ConnectRequest): Promise<vo
     carrier: io.env['HOOP_CARRIER'] === 'websocket' ? 'websocket' : 'auto',
     signal: io.signal,
     events: {
-      onEvidence: (line) => showEvidence(told, json, line),
+      onEvidence: (line) => {
+        summary?.evidence(request.target, line);
+        showEvidence(told, json, line);
+      },
       onRefused: (reason) => io.note(`a local connection was refused: ${reason}`),
       onFallback: (because) => {
         json({ event: 'carrier', carrier: 'websocket', because });
@@ -79,14 +84,23 @@ export async function runConnect(outer: Io, request: ConnectRequest): Promise<vo
     // What runs a command takes as long to load as the gateway to answer: both at once.
     void import('./run-child.ts');
   }
+  let exitStatus: number | undefined;
+  const watched: Io = {
+    ...told,
+    setExitCode: (status) => {
+      exitStatus = status;
+      told.setExitCode(status);
+    },
+  };
   const session = await connecting;
+  summary?.opened(session);
   // Recordings of sessions whose upload failed: now the gateway is there.
   const pending = uploadPending({ open, except: session.id, note: io.note, signal: io.signal });
   let end: SessionEnd;
   try {
     show(io, request, session, json);
     end = await (request.command.length > 0
-      ? serveCommand(told, request, session, json)
+      ? serveCommand(watched, request, session, json)
       : untilEnd(io, session));
   } finally {
     await session.close();
@@ -100,7 +114,16 @@ export async function runConnect(outer: Io, request: ConnectRequest): Promise<vo
   }
   noteRefused(io, session.refused);
   await pending;
-  const receipt = await uploadRecording({ open, session: session.id, note: io.note });
+  const receipt = await uploadRecording({ open, session: session.id, note: io.note })
+    .then((done) => {
+      summary?.uploaded(done);
+      return done;
+    })
+    .catch((error: unknown) => {
+      summary?.notUploaded(session.id, error);
+      throw error;
+    })
+    .finally(() => summary?.write(open, exitStatus));
   json({
     event: 'uploaded',
     session: session.id,

@@ -10,6 +10,7 @@ interface ConnectFlags {
   readonly prompt?: string;
   readonly promptFile?: string;
   readonly url?: boolean;
+  readonly summary?: string | false;
   readonly json?: boolean;
 }
 
@@ -30,6 +31,8 @@ export function connectCommand(io: Io): Command {
     .option('--prompt <text>', 'what this is done for, in full; recorded with each statement')
     .option('--prompt-file <file>', 'the same, from a file')
     .option('--url', 'print a DATABASE_URL (it holds the session’s password)')
+    .option('--summary <file>', 'append what the session did to a file, as Markdown')
+    .option('--no-summary', 'no summary, also where GitHub Actions shows one')
     .option(
       '--json',
       'print NDJSON: listening, denied, held, decided, closing, uploaded, …; with a command on stderr',

@@ -13,6 +13,7 @@ import { verifyGatewayPolicy } from '../tunnel/verify-gateway-policy.ts';
 import { spanOf } from '../ui/approval-lines.ts';
 import { type DoctorCheck, passed } from '../ui/doctor-lines.ts';
 import { duration, localTime, plural } from '../ui/times.ts';
+import { certificateCheck, machineChecks, providerChecks } from './doctor-machine.ts';
 import { requireProgram } from './find-program.ts';
 import type { Io } from './io.ts';
 
@@ -25,13 +26,17 @@ const NOTABLE_SKEW_MS = 30_000;
 const NODE_MAJOR = 24;
 
 export async function doctorChecks(io: Io): Promise<readonly DoctorCheck[]> {
-  const checks: DoctorCheck[] = [runtime()];
+  const checks: DoctorCheck[] = [runtime(), ...(await machineChecks(io))];
   checks.push(program(io, 'git', 'without it the policy cannot be verified', 'failed'));
   checks.push(program(io, 'ssh-keygen', 'without it the policy cannot be verified', 'failed'));
   checks.push(program(io, 'psql', 'any other PostgreSQL client does as well', 'warning'));
   const reached = await gateway(io);
   checks.push(...reached.checks);
-  checks.push(...(reached.info === undefined ? [] : await login(io, reached.info)));
+  if (reached.info !== undefined) {
+    checks.push(await certificateCheck(io, reached.baseUrl));
+    checks.push(...(await providerChecks(reached.info, withDeadline(io))));
+    checks.push(...(await login(io, reached.info)));
+  }
   checks.push(await recordings(io));
   return checks;
 }
@@ -54,10 +59,13 @@ function program(io: Io, name: string, why: string, otherwise: 'failed' | 'warni
   }
 }
 
-interface Reached {
-  readonly checks: readonly DoctorCheck[];
-  readonly info: InfoReply | undefined;
-}
+type Reached =
+  | { readonly checks: readonly DoctorCheck[]; readonly info: undefined }
+  | {
+      readonly checks: readonly DoctorCheck[];
+      readonly info: InfoReply;
+      readonly baseUrl: string;
+    };
 
 /** The configuration, the way to the gateway, its clock, its keys: all that needs no login. */
 async function gateway(io: Io): Promise<Reached> {
@@ -85,7 +93,7 @@ async function gateway(io: Io): Promise<Reached> {
     clockCheck(client.lastDateMs, startedMs + tookMs / 2),
     keys(io, baseUrl, info),
   ];
-  return { checks, info };
+  return { checks, info, baseUrl };
 }
 
 export function clockCheck(theirsMs: number | undefined, oursMs: number): DoctorCheck {

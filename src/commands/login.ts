@@ -83,8 +83,8 @@ async function runLogin(io: Io, flags: LoginFlags): Promise<void> {
 const EXAMPLES = `
 Examples:
   hoop login --gateway https://hoop.example.com
-  hoop login --no-browser      # open the address on another screen of this machine
-  hoop login --device          # enter a code elsewhere; where the policy allows it
+  hoop login --no-browser   # open the address yourself, on this machine
+  hoop login --device       # enter a code elsewhere; where the policy allows it
 
 A login with --device has no role (auditor, approver) and decides about no request.
 In CI no login is needed: see docs/ci.md.`;

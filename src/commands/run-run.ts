@@ -14,8 +14,9 @@ import { type PromptFlags, promptInForce } from './prompt-flags.ts';
 import { runChild } from './run-child.ts';
 import { openRunContext, printBriefing } from './run-context.ts';
 import { checkFenceFlags, type FenceFlags, openRunFence, runFenced } from './run-fenced.ts';
+import { openSummary, type SummaryFlags } from './summary-file.ts';
 
-export interface RunRequest extends FenceFlags, PromptFlags {
+export interface RunRequest extends FenceFlags, PromptFlags, SummaryFlags {
   readonly command: readonly string[];
   readonly target?: readonly string[];
   readonly agent?: string;
@@ -32,6 +33,7 @@ export async function runRun(io: Io, request: RunRequest): Promise<void> {
   checkFenceFlags(request);
   const prompt = await promptInForce(io, request);
   const note = (text: string): void => io.note(plain(text));
+  const summary = request.printEnv ? undefined : openSummary(io, request);
   await using open = await openGateway(io);
   await using disposed = new AsyncDisposableStack();
   const around: { fence?: RunFence } = {};
@@ -52,8 +54,15 @@ export async function runRun(io: Io, request: RunRequest): Promise<void> {
           return around.fence;
         }
       : undefined,
-    events: { note },
+    events: {
+      note,
+      onOpened: (session) => summary?.opened(session),
+      onEvidence: (target, line) => summary?.evidence(target, line),
+      onUploaded: (receipt) => summary?.uploaded(receipt),
+      onNotUploaded: (session, error) => summary?.notUploaded(session, error),
+    },
   });
+  let status: number | undefined;
   try {
     if (request.briefingOnly) {
       await printBriefing(io, open, run, request.json === true);
@@ -78,13 +87,16 @@ export async function runRun(io: Io, request: RunRequest): Promise<void> {
       return;
     }
     showRun(io, run);
-    io.setExitCode(
-      await (fence
-        ? runFenced(io, fence, request.command, environment.variables)
-        : runChild(io, request.command, environment.variables)),
-    );
+    status = await (fence
+      ? runFenced(io, fence, request.command, environment.variables)
+      : runChild(io, request.command, environment.variables));
+    io.setExitCode(status);
   } finally {
-    await run.close();
+    try {
+      await run.close();
+    } finally {
+      await summary?.write(open, status);
+    }
   }
 }
 

@@ -13,6 +13,7 @@ interface RunFlags extends FenceFlags {
   readonly promptFile?: string;
   readonly briefingOnly?: boolean;
   readonly json?: boolean;
+  readonly summary?: string | false;
 }
 
 export function runCommand(io: Io): Command {
@@ -45,6 +46,8 @@ export function runCommand(io: Io): Command {
     )
     .option('--print-env', 'print what would be set, removed and kept, and run nothing')
     .option('--json', 'with --print-env and --briefing-only: print it as JSON; else errors as JSON')
+    .option('--summary <file>', 'append what the run did to a file, as Markdown')
+    .option('--no-summary', 'no summary, also where GitHub Actions shows one')
     .addHelpText('after', EXAMPLES)
     .action(async (command: string[], flags: RunFlags) => {
       const { runRun } = await import('./run-run.ts');

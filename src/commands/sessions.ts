@@ -185,7 +185,8 @@ The first 50 rows of each result are shown, and how many there were.
 Examples:
   hoop sessions replay last
   hoop sessions replay 0199c2f4 --no-tui | less
-  hoop sessions replay evidence.tar --json | jq 'select(.outcome == "denied") | .text'`;
+  hoop sessions replay evidence.tar --json |
+    jq 'select(.outcome == "denied") | .text'`;
 
 const WHY_EXAMPLES = `
 A prompt is what the client said it was doing, recorded when it said so: a claim, which both sides
@@ -195,7 +196,8 @@ Examples:
   hoop sessions why last
   hoop sessions why last 7
   hoop sessions why 0199c2f4:2.5
-  hoop sessions why evidence.tar 7 --json | jq -r '.statements[].prompts[0].text'`;
+  hoop sessions why evidence.tar 7 --json |
+    jq -r '.statements[].prompts[0].text'`;
 
 const VERIFY_EXAMPLES = `
 Each check is printed with its result; a check that could not be made is never called ok.

@@ -9,6 +9,7 @@ import type { Policy } from '../policy/policy.ts';
 import { PolicyRepo } from '../policy/repo.ts';
 import { type GatewayConfig, readGatewayConfig } from './config.ts';
 import { ConfigCredentialStore } from './credential-store.ts';
+import { checkDeviceGrant } from './identity/check-device-grant.ts';
 import { createLog } from './log.ts';
 import { connectTarget } from './pg/target-connection.ts';
 import { Targets } from './targets.ts';
@@ -58,6 +59,10 @@ export async function checkGateway(options: CheckGatewayOptions): Promise<CheckR
       return `commit ${found.commit.slice(0, 12)} signed by ${found.signer}`;
     }),
   );
+  for (const provider of policy?.identityProviders ?? []) {
+    const check = `provider ${provider.issuer}`;
+    results.push(await attempt(check, () => checkDeviceGrant(provider, signal)));
+  }
   const targets = new Targets(config, credentials);
   for (const target of policy?.targets.values() ?? []) {
     results.push(

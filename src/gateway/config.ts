@@ -31,6 +31,8 @@ export interface GatewayConfig {
   readonly listen: HostAndPort;
   /** What clients call it, without a trailing slash; undefined: the address it listens on. */
   readonly publicUrl: string | undefined;
+  /** Where people look at a session, with `{id}` in it; undefined: nowhere. */
+  readonly sessionUrl: string | undefined;
   readonly tls: CertificateFiles;
   readonly dataDir: string;
   readonly policy: {
@@ -87,6 +89,14 @@ const ConfigFile = z.strictObject({
   name: Name,
   listen: Address,
   publicUrl: PublicUrl.optional(),
+  sessionUrl: z
+    .string()
+    .max(1000)
+    .regex(
+      /^https:\/\/[\w.:-]+\/[\w./?=&%#~-]*\{id\}[\w./?=&%#~-]*$/,
+      'expected https://host/…{id}…',
+    )
+    .optional(),
   tls: z.strictObject({ cert: NonEmpty, key: NonEmpty }),
   dataDir: NonEmpty,
   policy: z.strictObject({
@@ -184,6 +194,7 @@ function resolvePaths(file: z.infer<typeof ConfigFile>, base: string): GatewayCo
     name: file.name,
     listen: file.listen,
     publicUrl: file.publicUrl,
+    sessionUrl: file.sessionUrl,
     tls: { certFile: at(file.tls.cert), keyFile: at(file.tls.key) },
     dataDir: at(file.dataDir),
     policy: {

@@ -26,6 +26,7 @@ export function infoReply(from: {
         : { device: { clientId: device.clientId, scopes: [...(device.scopes ?? scopes)] } }),
     })),
     rootKey: Buffer.from(keys.root).toString('base64'),
+    ...(config.sessionUrl === undefined ? {} : { sessionUrl: config.sessionUrl }),
     keyring: keys.keyring,
     policy: {
       ...(clientRepository === undefined ? {} : { repository: clientRepository }),

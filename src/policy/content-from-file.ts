@@ -88,7 +88,8 @@ function termsOf(approve: ApproveFile): ApprovalTerms {
     groups: approve.approvers ?? [],
     count: approve.count,
     timeoutSeconds: approve.timeout,
-    waits: approve.wait,
+    waits: approve.wait !== 'no',
+    ...(approve.wait === 'people' ? { waitsForPeopleOnly: true } : {}),
     maxHoldSeconds: approve.maxHold,
   };
 }

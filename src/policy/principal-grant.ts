@@ -81,7 +81,9 @@ function ownGrant(
   }
   const unlimited = anythingRules.length > 0 && policy.defaults.limits.maxRows === undefined;
   const passthrough = unlimited && !documents.some(guarded);
-  const rules = documents.flatMap((document) => document.rules);
+  const rules = documents.flatMap((document) =>
+    document.rules.map((rule) => ruleFor(rule, principal)),
+  );
   // What agents alone are denied leaves the principal what it has: it is guarded, and not void.
   const isFree =
     unlimited && !documents.some((one) => one.who.agents === undefined && guarded(one));
@@ -106,6 +108,14 @@ function ownGrant(
       .map(({ name }) => name),
     sideRules,
   };
+}
+
+/** Whether a held statement waits can depend on who sends it. */
+function ruleFor(rule: StatementRule, { kind }: Pick<Principal, 'kind'>): StatementRule {
+  const { approval } = rule;
+  return kind === 'workload' && approval?.waitsForPeopleOnly
+    ? { ...rule, approval: { ...approval, waits: false } }
+    : rule;
 }
 
 /** What was approved is what the policy in force still gives on request. */

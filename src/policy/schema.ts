@@ -243,10 +243,14 @@ const Approve = strict({
   ),
   // YAML 1.2 reads a bare no as text, and who writes it means false.
   wait: z
-    .union([z.boolean(), z.enum(['yes', 'no'])], { error: 'expected yes or no' })
+    .union([z.boolean(), z.enum(['yes', 'no', 'people'])], {
+      error: 'expected yes, no or people',
+    })
     .default(true)
-    .transform((value) => value === true || value === 'yes')
-    .describe('no: the statement fails at once and runs when it is sent again after approval.'),
+    .transform((value) => (typeof value === 'boolean' ? (value ? 'yes' : 'no') : value))
+    .describe(
+      'no: the statement fails at once and runs when it is sent again after approval. people: so for workloads only, whose jobs should not wait.',
+    ),
   maxHold: Duration.default(DEFAULT_MAX_HOLD_SECONDS).describe(
     'How long a statement may wait inside an open transaction, which holds locks; default "30s".',
   ),

@@ -85,6 +85,8 @@ export interface ApprovalTerms {
   readonly timeoutSeconds: number;
   /** false: the statement fails at once and runs when it is sent again after approval. */
   readonly waits: boolean;
+  /** A workload's statement fails at once: nobody sits at its terminal, and its minutes cost. */
+  readonly waitsForPeopleOnly?: true;
   /** How long a statement may wait inside an open transaction, whose locks others wait for. */
   readonly maxHoldSeconds: number;
 }

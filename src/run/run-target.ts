@@ -7,6 +7,7 @@ import { randomBytes } from 'node:crypto';
 import type { OpenGateway } from '../auth/open-gateway.ts';
 import { HoopError } from '../errors.ts';
 import type { EvidenceLine } from '../recording/types.ts';
+import type { UploadReceipt } from '../recording/upload-session.ts';
 import { Secret } from '../secret.ts';
 import { type ClientSession, connectSession } from '../tunnel/connect-session.ts';
 import type { ConnectionFacts } from '../tunnel/connection-files.ts';
@@ -24,6 +25,9 @@ const LOCAL_USER = 'hoop';
 
 export interface RunTargetEvents {
   readonly onEvidence?: (target: string, line: EvidenceLine) => void;
+  readonly onOpened?: (session: ClientSession) => void;
+  readonly onUploaded?: (receipt: UploadReceipt) => void;
+  readonly onNotUploaded?: (session: string, error: unknown) => void;
   readonly note: (text: string) => void;
 }
 
@@ -130,6 +134,7 @@ export class RunTarget {
         events: { onEvidence: (line) => events.onEvidence?.(name, line) },
       });
       const live = { session, tunnels };
+      events.onOpened?.(session);
       void session.ended.then((end) => {
         this.#noteEnd(end);
         this.#settle(live);
@@ -160,8 +165,9 @@ export class RunTarget {
         }),
       )
       .then(
-        () => undefined,
+        (receipt) => events.onUploaded?.(receipt),
         (error: unknown) => {
+          events.onNotUploaded?.(session.id, error);
           this.#failures.push(error);
         },
       )

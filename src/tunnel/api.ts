@@ -55,6 +55,8 @@ export const InfoReply = z.object({
   ),
   /** Ed25519 public key of the gateway's root, base64 of the raw 32 bytes. */
   rootKey: z.string(),
+  /** Where people look at a session, with `{id}` for its id; for the summaries of CI jobs. */
+  sessionUrl: z.string().startsWith('https://').max(1000).optional(),
   /** The C2SP signed note that lists the gateway's current keys, signed by the root. */
   keyring: z.string(),
   policy: z.object({

@@ -20,6 +20,7 @@ test('a minimal configuration gets defaults, and paths relative to its file', ()
     name: 'gw',
     listen: { host: '127.0.0.1', port: 0 },
     publicUrl: undefined,
+    sessionUrl: undefined,
     tls: { certFile: '/etc/hoop/gw.pem', keyFile: '/etc/hoop/gw.key' },
     dataDir: '/etc/hoop/data',
     policy: {

@@ -158,3 +158,24 @@ test('roles and credentials follow groups', () => {
   const test = policy.targets.get('test');
   expect(test && credentialName(test, someone(['staff']))).toBeUndefined();
 });
+
+test('wait: people lets a person wait and a workload fail at once', () => {
+  const files = {
+    ...FILES,
+    'policies/held.yaml': `name: held
+who: { groups: [held] }
+targets: { names: [prod] }
+rules:
+  - { name: p, approve: { verbs: [delete], wait: people } }
+  - { name: y, approve: { verbs: [update], wait: yes } }
+  - { name: n, approve: { verbs: [insert], wait: no } }
+`,
+  };
+  const held = requirePolicy(new Map(Object.entries(files)));
+  const waits = (kind: 'person' | 'workload') =>
+    principalGrant(held, 'c', someone(['held'], { kind }), 'prod')?.rules.map(
+      ({ approval }) => approval?.waits,
+    );
+  expect(waits('person')).toEqual([true, true, false]);
+  expect(waits('workload')).toEqual([false, true, false]);
+});

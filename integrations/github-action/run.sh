@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# Runs the commands of the job under hoop, and ends with their status.
+set -euo pipefail
+
+script="$(mktemp "$RUNNER_TEMP/hoop-run-XXXXXX")"
+trap 'rm -f "$script"' EXIT
+printf '%s\n' "$HOOP_INPUT_RUN" > "$script"
+
+arguments=(run)
+for target in $HOOP_INPUT_TARGETS; do
+  arguments+=(--target "$target")
+done
+if [[ -n "$HOOP_INPUT_AGENT" ]]; then
+  arguments+=(--agent "$HOOP_INPUT_AGENT")
+fi
+if [[ -n "$HOOP_INPUT_REASON" ]]; then
+  arguments+=(--reason "$HOOP_INPUT_REASON")
+fi
+# Empty is not the same as not set.
+if [[ -z "${HOOP_CA:-}" ]]; then
+  unset HOOP_CA
+fi
+unset HOOP_INPUT_RUN HOOP_INPUT_TARGETS HOOP_INPUT_AGENT HOOP_INPUT_REASON
+
+status=0
+# The same shell as that of a step.
+hoop "${arguments[@]}" -- bash --noprofile --norc -eo pipefail "$script" || status=$?
+echo "status=$status" >> "$GITHUB_OUTPUT"
+exit "$status"

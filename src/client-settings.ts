@@ -1,0 +1,71 @@
+/**
+ * What `hoop config` knows of each key of config.json: which values it takes, and which variable
+ * wins over it. Nothing secret is a setting.
+ */
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { HoopError } from './errors.ts';
+import type { ClientConfig } from './home.ts';
+import { normalizeGatewayUrl } from './tunnel/gateway-url.ts';
+
+export interface ClientSetting {
+  readonly description: string;
+  /** Wins over what is stored. */
+  readonly variable: string;
+  /** All that it takes; undefined: see `parse`. */
+  readonly choices?: readonly string[];
+  /** What is stored for what was typed. @throws HoopError HOOP_USAGE */
+  readonly parse: (text: string, cwd: string) => string;
+}
+
+/** Lists (of the fence, of variables) are edited in the file: they are no single values. */
+export type SettingName = Extract<keyof ClientConfig, 'gateway' | 'ca' | 'tokenStore'>;
+
+export const CLIENT_SETTINGS: Readonly<Record<SettingName, ClientSetting>> = {
+  gateway: {
+    description: 'address of the gateway',
+    variable: 'HOOP_GATEWAY',
+    parse: (text) => normalizeGatewayUrl(text, 'HOOP_USAGE'),
+  },
+  ca: {
+    description: 'PEM file of a private CA that signed its certificate',
+    variable: 'HOOP_CA',
+    parse: parseCa,
+  },
+  tokenStore: {
+    description: 'where tokens are kept; not set: the keychain, else a file',
+    variable: 'HOOP_TOKEN_STORE',
+    choices: ['keychain', 'file'],
+    parse: parseTokenStore,
+  },
+};
+
+export const CLIENT_SETTING_NAMES = Object.keys(CLIENT_SETTINGS).filter(isSettingName);
+
+export function isSettingName(name: string): name is SettingName {
+  return Object.hasOwn(CLIENT_SETTINGS, name);
+}
+
+/** Told now, not at the next login. */
+function parseCa(text: string, cwd: string): string {
+  const path = resolve(cwd, text);
+  let pem: string;
+  try {
+    pem = readFileSync(path, 'utf8');
+  } catch (cause) {
+    throw new HoopError('HOOP_USAGE', `cannot read the CA certificate "${path}"`, { cause });
+  }
+  if (!pem.includes('-----BEGIN CERTIFICATE-----')) {
+    throw new HoopError('HOOP_USAGE', `"${path}" holds no certificate in PEM form`);
+  }
+  return path;
+}
+
+function parseTokenStore(text: string): string {
+  if (text !== 'keychain' && text !== 'file') {
+    throw new HoopError('HOOP_USAGE', `tokenStore cannot be "${text}"`, {
+      hint: 'It takes keychain or file.',
+    });
+  }
+  return text;
+}

@@ -1,0 +1,62 @@
+import { Argument, Command } from 'commander';
+import { CLIENT_SETTING_NAMES } from '../client-settings.ts';
+import type { Io } from './io.ts';
+
+interface ConfigFlags {
+  readonly json?: boolean;
+}
+
+export function configCommand(io: Io): Command {
+  const config = new Command('config').description('show and change what hoop remembers here');
+  const key = (): Argument =>
+    new Argument('<key>', 'which setting').choices([...CLIENT_SETTING_NAMES]);
+  config
+    .command('list')
+    .description('all settings, their values, and where each comes from')
+    .option('--json', 'print one JSON document')
+    .action(async (flags: ConfigFlags) => {
+      const { listConfig } = await import('./config-run.ts');
+      listConfig(io, flags);
+    });
+  config
+    .command('get')
+    .description('the value that is in force; exit 1 when there is none')
+    .addArgument(key())
+    .option('--json', 'print one JSON document')
+    .action(async (name: string, flags: ConfigFlags) => {
+      const { getConfig } = await import('./config-run.ts');
+      getConfig(io, name, flags);
+    });
+  config
+    .command('set')
+    .description('remember a value')
+    .addArgument(key())
+    .argument('<value|file>', 'what it is to be')
+    .option('--json', 'print one JSON document')
+    .action(async (name: string, value: string, flags: ConfigFlags) => {
+      const { setConfig } = await import('./config-run.ts');
+      await setConfig(io, name, value, flags);
+    });
+  config
+    .command('unset')
+    .description('forget a value')
+    .addArgument(key())
+    .option('--json', 'print one JSON document')
+    .action(async (name: string, flags: ConfigFlags) => {
+      const { setConfig } = await import('./config-run.ts');
+      await setConfig(io, name, undefined, flags);
+    });
+  config.addHelpText('after', EXAMPLES);
+  return config;
+}
+
+const EXAMPLES = `
+Examples:
+  hoop config list
+  hoop config get gateway
+  hoop config set gateway https://hoop.example.com
+  hoop config set ca ./company-ca.pem
+  hoop config unset ca
+
+Settings stand in config.json (HOOP_HOME, else $XDG_CONFIG_HOME/hoop). No secret
+is among them. Variables such as HOOP_GATEWAY win over what is stored.`;

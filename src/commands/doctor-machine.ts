@@ -1,0 +1,193 @@
+/** What `hoop doctor` looks at of the machine itself, of the gateway's certificate and of the providers. */
+import { createCipheriv, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { rmSync } from 'node:fs';
+import { connect, DEFAULT_MAX_VERSION } from 'node:tls';
+import { KeychainTokenStore } from '../auth/keychain-token-store.ts';
+import { readCa } from '../auth/open-gateway.ts';
+import { HoopError } from '../errors.ts';
+import { locateHome, readConfig } from '../home.ts';
+import { isSafeProviderUrl } from '../policy/provider-url.ts';
+import { generateSigningKey, signEd25519, verifyEd25519 } from '../recording/ed25519.ts';
+import type { InfoReply } from '../tunnel/api.ts';
+import { LocalListener } from '../tunnel/local-listener.ts';
+import { makeRuntimeDirectory } from '../tunnel/runtime-directory.ts';
+import { type DoctorCheck, passed } from '../ui/doctor-lines.ts';
+import { localTime } from '../ui/times.ts';
+import type { Io } from './io.ts';
+
+/** A keychain that asks its owner for a password would keep the others waiting. */
+const KEYCHAIN_WITHIN_MS = 5_000;
+const TLS_WITHIN_MS = 10_000;
+const PROVIDER_WITHIN_MS = 10_000;
+/** Most CAs renew a third of a certificate's life before its end; what has less left was forgotten. */
+const CERTIFICATE_DAYS = 14;
+const DAY_MS = 86_400_000;
+
+export async function machineChecks(io: Io): Promise<DoctorCheck[]> {
+  return [cryptography(), await ports(io), await keychain(io), sshd()];
+}
+
+/** Builds of Node.js for special purposes leave some of it out. */
+function cryptography(): DoctorCheck {
+  const name = 'crypto';
+  const hint = 'Use an official build of Node.js, without a FIPS-only OpenSSL.';
+  try {
+    const key = generateSigningKey();
+    const message = randomBytes(32);
+    const signature = signEd25519(key, message);
+    createCipheriv('aes-256-gcm', randomBytes(32), randomBytes(12)).final();
+    const works =
+      verifyEd25519(key.publicKey, message, signature) && DEFAULT_MAX_VERSION === 'TLSv1.3';
+    const text = `OpenSSL ${process.versions.openssl}: Ed25519, AES-256-GCM, TLS 1.3`;
+    return works ? passed(name, text) : { name, status: 'failed', text: `not ${text}`, hint };
+  } catch (error) {
+    return { name, status: 'failed', text: messageOf(error), hint };
+  }
+}
+
+/** What `hoop connect` opens: a port of the loopback interface, or a socket in its directory. */
+async function ports(io: Io): Promise<DoctorCheck> {
+  const name = 'ports';
+  let directory: string | undefined;
+  try {
+    directory = makeRuntimeDirectory(locateHome(io.env).runtime);
+    for (const listen of [
+      { type: 'tcp', port: 0 },
+      { type: 'unix', directory },
+    ] as const) {
+      const listener = await LocalListener.open(listen);
+      listener.close();
+    }
+    return passed(name, 'ports of 127.0.0.1 and sockets can be opened');
+  } catch (error) {
+    const advice = error instanceof HoopError ? error.hint : undefined;
+    return {
+      name,
+      status: 'failed',
+      text: messageOf(error),
+      hint: advice ?? 'Check XDG_RUNTIME_DIR or HOOP_HOME, and what restricts programs here.',
+    };
+  } finally {
+    if (directory !== undefined) {
+      rmSync(directory, { recursive: true, force: true });
+    }
+  }
+}
+
+async function keychain(io: Io): Promise<DoctorCheck> {
+  const name = 'keychain';
+  const home = locateHome(io.env);
+  let tokenStore: string | undefined;
+  try {
+    ({ tokenStore } = readConfig(home, io.env));
+  } catch (error) {
+    if (!(error instanceof HoopError)) {
+      throw error;
+    }
+    // A configuration that cannot be read is a finding of its own, further below.
+  }
+  if (tokenStore === 'file') {
+    return { name, status: 'skipped', text: 'not used: tokens are kept in a file, as configured' };
+  }
+  try {
+    const store = await KeychainTokenStore.open(home.state);
+    await store.probe(KEYCHAIN_WITHIN_MS);
+    return passed(name, `the ${store.description} keeps what it is given`);
+  } catch (error) {
+    if (!(error instanceof HoopError)) {
+      throw error;
+    }
+    const isNeeded = tokenStore === 'keychain';
+    const instead = isNeeded ? '' : ' Tokens are kept in a 0600 file instead.';
+    return {
+      name,
+      status: isNeeded ? 'failed' : 'warning',
+      text: `${error.message}: ${error.detail ?? 'no reason given'}`,
+      hint: `${error.hint ?? ''}${instead}`,
+      code: error.code,
+    };
+  }
+}
+
+function sshd(): DoctorCheck {
+  return { name: 'sshd', status: 'skipped', text: 'there are no targets of this kind' };
+}
+
+/** How long the gateway's certificate is good: what has expired is told by the gateway's line. */
+export async function certificateCheck(io: Io, baseUrl: string): Promise<DoctorCheck> {
+  const name = 'tls';
+  const { hostname, port } = new URL(baseUrl);
+  const { ca } = readConfig(locateHome(io.env), io.env);
+  const host = hostname.replace(/^\[|\]$/g, '');
+  const pem = readCa(ca);
+  const socket = connect({
+    host,
+    port: Number(port || '443'),
+    ...(pem === undefined ? {} : { ca: pem }),
+    ...(/^[\d.]+$|:/.test(host) ? {} : { servername: host }),
+  });
+  try {
+    const signal = AbortSignal.any([io.signal, AbortSignal.timeout(TLS_WITHIN_MS)]);
+    await once(socket, 'secureConnect', { signal });
+    const endsMs = Date.parse(socket.getPeerCertificate().valid_to);
+    const text = `${socket.getProtocol()}, certificate until ${localTime(endsMs)}`;
+    return endsMs - Date.now() < CERTIFICATE_DAYS * DAY_MS
+      ? { name, status: 'warning', text, hint: 'Whoever runs the gateway should renew it now.' }
+      : passed(name, text);
+  } catch (error) {
+    io.signal.throwIfAborted();
+    const hint = 'The gateway answered a moment ago: try again, and check the way to it.';
+    return { name, status: 'warning', text: messageOf(error), hint };
+  } finally {
+    socket.destroy();
+  }
+}
+
+/** Where the browser goes at a login; with a login that lives it is not needed. */
+export function providerChecks(info: InfoReply, signal: AbortSignal): Promise<DoctorCheck[]> {
+  return Promise.all(
+    info.identityProviders.map(async ({ issuer, device }): Promise<DoctorCheck> => {
+      const name = 'provider';
+      try {
+        await readDiscovery(issuer, signal);
+        const also = device === undefined ? '' : '; --device is allowed';
+        return passed(name, `${issuer} answers${also}`);
+      } catch (error) {
+        signal.throwIfAborted();
+        return {
+          name,
+          status: 'warning',
+          text: `${issuer} cannot be used: ${messageOf(error)}`,
+          hint: 'New logins need it; those that exist go on. Check the way to it (proxy, VPN).',
+        };
+      }
+    }),
+  );
+}
+
+/** https://openid.net/specs/openid-connect-discovery-1_0.html#ProviderConfigurationValidation */
+async function readDiscovery(issuer: string, signal: AbortSignal): Promise<void> {
+  if (!isSafeProviderUrl(issuer)) {
+    throw new Error('it is neither https nor on this machine');
+  }
+  const address = `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`;
+  const response = await fetch(address, {
+    signal: AbortSignal.any([signal, AbortSignal.timeout(PROVIDER_WITHIN_MS)]),
+  });
+  const document: unknown = await response.json();
+  if (typeof document !== 'object' || document === null || !('issuer' in document)) {
+    throw new Error(`status ${response.status}, and no discovery document`);
+  }
+  if (document.issuer !== issuer) {
+    throw new Error('its discovery document is that of another issuer');
+  }
+}
+
+function messageOf(error: unknown): string {
+  if (error instanceof Error) {
+    // What fetch says is "fetch failed"; the reason stands below.
+    return error.cause instanceof Error ? error.cause.message : error.message;
+  }
+  return String(error);
+}

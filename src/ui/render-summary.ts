@@ -1,0 +1,124 @@
+/**
+ * What a job did through hoop, as Markdown: for the summary page of a CI system, or a file. Names and
+ * messages in it come from elsewhere, so nothing of them may be Markdown or HTML.
+ */
+import { plain } from './printable.ts';
+import { duration, plural } from './times.ts';
+
+export interface SummarisedSession {
+  readonly id: string;
+  readonly target: string;
+  readonly commit: string;
+  /** Absent: the gateway could not be asked. */
+  readonly principal?: string;
+  readonly statements?: number;
+  readonly maskedValues?: number;
+  readonly denied: number;
+  /** The first of them. */
+  readonly denials: readonly {
+    readonly code: string;
+    readonly message: string;
+    readonly rule: string | undefined;
+  }[];
+  readonly held: number;
+  /** Outcome → how many of the held: `released`, `expired`, … */
+  readonly decided: ReadonlyMap<string, number>;
+  readonly durationMs: number;
+  readonly recording:
+    | { readonly state: 'complete' | 'tail'; readonly cuts: number }
+    | { readonly state: 'kept'; readonly because: string };
+  readonly link?: string | undefined;
+}
+
+export interface JobSummary {
+  readonly gateway: string;
+  /** Of the command, where there was one. */
+  readonly exitStatus: number | undefined;
+  readonly sessions: readonly SummarisedSession[];
+  /** Sessions that are not shown, because they were too many. */
+  readonly more: number;
+}
+
+const HEADER = ['Session', 'Target', 'Statements', 'Denied', 'Held', 'Masked values', 'Time'];
+
+/** @returns text that ends with a line feed, and begins with one, to follow what others wrote */
+export function renderSummary(summary: JobSummary): string {
+  const { sessions, gateway, exitStatus, more } = summary;
+  const status = exitStatus === undefined ? '' : `; the command ended with ${exitStatus}`;
+  const lines = [
+    '',
+    '### hoop',
+    '',
+    `${plural(sessions.length + more, 'session')} at ${code(gateway)}${status}`,
+    '',
+  ];
+  if (sessions.length > 0) {
+    lines.push(row(HEADER), row(HEADER.map(() => '---')), ...sessions.map(sessionRow));
+    lines.push('', ...sessions.flatMap(details));
+  }
+  if (more > 0) {
+    lines.push(`${plural(more, 'more session')}: see ${code('hoop sessions list')}`, '');
+  }
+  return `${lines.join('\n').trimEnd()}\n`;
+}
+
+function sessionRow(session: SummarisedSession): string {
+  const { id, link, target, statements, denied, maskedValues, durationMs } = session;
+  return row([
+    link === undefined ? code(id) : `[${code(id)}](${link})`,
+    code(target),
+    String(statements ?? '?'),
+    denied > 0 ? `**${denied}**` : '0',
+    held(session),
+    String(maskedValues ?? '?'),
+    duration(durationMs),
+  ]);
+}
+
+function held({ held: count, decided }: SummarisedSession): string {
+  const outcomes = [...decided].map(([outcome, times]) => `${times} ${asText(outcome)}`);
+  return outcomes.length === 0 ? String(count) : `${count} (${outcomes.join(', ')})`;
+}
+
+function details(session: SummarisedSession): string[] {
+  const { id, principal, commit, recording, denials, denied } = session;
+  const who = principal === undefined ? '' : ` for ${code(principal)}`;
+  const left = denied - denials.length;
+  return [
+    `- ${code(id)}${who}, policy ${code(commit.slice(0, 12))}, ${recordingText(recording)}`,
+    ...denials.map(
+      (denial) =>
+        `  - denied: ${asText(denial.message)} (${code(denial.code)}${denial.rule === undefined ? '' : `, ${code(denial.rule)}`})`,
+    ),
+    ...(left > 0 && denials.length > 0 ? [`  - and ${left} more`] : []),
+  ];
+}
+
+function recordingText(recording: SummarisedSession['recording']): string {
+  switch (recording.state) {
+    case 'complete':
+      return `recording complete, signed by both sides (${plural(recording.cuts, 'cut')})`;
+    case 'tail':
+      return `recording signed by both sides up to cut ${recording.cuts}, then by the gateway only`;
+    case 'kept':
+      return `**recording not uploaded**: ${asText(recording.because)}`;
+  }
+}
+
+function row(cells: readonly string[]): string {
+  return `| ${cells.join(' | ')} |`;
+}
+
+/** As code, which shows everything as it is; a backtick in it would end it. */
+function code(text: string): string {
+  return `\`${plain(text).replaceAll('`', '´').replaceAll('|', '¦')}\``;
+}
+
+/** https://spec.commonmark.org/0.31.2/#backslash-escapes */
+function asText(text: string): string {
+  return plain(text)
+    .replaceAll('&', '&amp;')
+    .replaceAll('<', '&lt;')
+    .replace(/[\\`*_{}[\]()#+!|>~@-]/g, (character) => `\\${character}`)
+    .replace(/:\/\//g, ':\u200b//');
+}

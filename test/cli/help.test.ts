@@ -1,0 +1,82 @@
+/** What holds for all commands at once: their help fits a terminal, and hoop(1) has all of it. */
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { PassThrough, Writable } from 'node:stream';
+import type { Command } from 'commander';
+import { expect, test } from 'vitest';
+import type { Io } from '../../src/commands/io.ts';
+import { buildProgram } from '../../src/main.ts';
+import { textWidth } from '../../src/ui/text-width.ts';
+
+const WIDTH = 80;
+const MAN_PAGE = new URL('../../dist/man/hoop.1', import.meta.url).pathname;
+
+let written = '';
+const stdout = new Writable({
+  write(chunk, _encoding, done) {
+    written += String(chunk);
+    done();
+  },
+});
+const io: Io = {
+  stdout,
+  stderr: stdout,
+  stdin: new PassThrough(),
+  env: {},
+  cwd: '/',
+  signal: new AbortController().signal,
+  color: { stdout: false, stderr: false },
+  quiet: false,
+  note: () => undefined,
+  onSignal: () => () => undefined,
+  setExitCode: () => undefined,
+  suspend: () => undefined,
+  endBySignal: () => undefined,
+};
+
+function all(command: Command, path: string): { path: string; command: Command }[] {
+  const below = command.createHelp().visibleCommands(command);
+  return [
+    { path, command },
+    ...below
+      .filter((child) => child.name() !== 'help')
+      .flatMap((child) => all(child, `${path} ${child.name()}`)),
+  ];
+}
+
+const commands = all(buildProgram(io, false), 'hoop');
+
+function helpOf(command: Command): string {
+  written = '';
+  command.outputHelp();
+  return written;
+}
+
+test('there is help for more than thirty commands', () => {
+  expect(commands.length).toBeGreaterThan(30);
+});
+
+test.each(commands)('no line of `$path --help` is wider than 80 columns', ({ command }) => {
+  const wide = helpOf(command)
+    .split('\n')
+    .filter((line) => textWidth(line) > WIDTH);
+  expect(wide).toEqual([]);
+});
+
+test('hoop(1) is text that groff has nothing to say about', () => {
+  const warnings = execFileSync('groff', ['-man', '-Tutf8', '-ww', '-z', MAN_PAGE], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  expect(warnings).toBe('');
+});
+
+test('hoop(1) has every command with all of its options', () => {
+  const page = readFileSync(MAN_PAGE, 'utf8').replaceAll('\\-', '-');
+  for (const { command, path } of commands.slice(1)) {
+    expect(page).toContain(`.SS ${path}`);
+    for (const { flags, hidden } of command.options) {
+      expect(page, path).toContain(hidden ? '' : `.B ${flags}`);
+    }
+  }
+});
