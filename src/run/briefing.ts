@@ -71,7 +71,7 @@ export function briefing(facts: BriefingFacts): Briefing {
     requestable: requestable.map(({ target, policy, rules }) => ({
       target,
       policy,
-      command: `hoop access request ${target} --policy ${policy} --for 1h --reason TEXT`,
+      command: `hoop access request ${target} --grant ${policy} --for 1h --reason TEXT`,
       gives: rules,
     })),
     recorded: true,
