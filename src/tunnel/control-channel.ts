@@ -59,6 +59,10 @@ export class ControlChannel {
   }
 
   #received(data: WebSocket.RawData, isBinary: boolean): void {
+    // Closed by us: what was on its way has no recording any more to go into.
+    if (this.#over) {
+      return;
+    }
     this.#silence.restart();
     if (!Buffer.isBuffer(data)) {
       return;

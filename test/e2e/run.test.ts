@@ -10,7 +10,7 @@ const HOOP = `'${process.execPath}' '${LAUNCHER}'`;
 let bench: Bench;
 beforeAll(async () => {
   bench = await openBench();
-}, 120_000);
+}, 240_000);
 afterAll(async () => {
   await bench[Symbol.asyncDispose]();
 });
