@@ -40,4 +40,4 @@ Examples:
   hoop prompt "Find out why order 4711 was charged twice"
   hoop prompt < task.md
   hoop prompt --status
-  hoop prompt --hook claude-code    # in the agent's settings, see docs/agents.md`;
+  hoop prompt --hook claude-code   # in the agent's settings: docs/agents.md`;
