@@ -14,7 +14,9 @@ test.each(BLOCKS.map((block) => [/platform: (\w+)/.exec(block)?.[1] ?? '', block
   (_platform, block) => {
     const hoop = `${MINIMAL['hoop.yaml']}${block}`;
     const files = new Map(Object.entries({ ...MINIMAL, 'hoop.yaml': hoop }));
-    expect(loadPolicy(files).problems.map(problemLine)).toEqual([]);
+    const { policy, problems } = loadPolicy(files);
+    expect(problems.map(problemLine)).toEqual([]);
+    expect(policy?.workloads).toHaveLength(1);
   },
 );
 
