@@ -22,9 +22,10 @@ export interface IdentityOptions {
   readonly signal: AbortSignal;
 }
 
+/** `isImplied`: nobody asked for the platform that was found; a person may have meant to log in. */
 export type ChosenIdentity =
   | { readonly kind: 'login'; readonly searched: SearchedTokens }
-  | ({ readonly kind: 'workload' } & ChosenWorkload);
+  | ({ readonly kind: 'workload'; readonly isImplied: boolean } & ChosenWorkload);
 
 /** @throws HoopError HOOP_CONFIG, HOOP_WORKLOAD_TOKEN, HOOP_NOT_LOGGED_IN */
 export async function chooseIdentity(options: IdentityOptions): Promise<ChosenIdentity> {
@@ -39,11 +40,11 @@ export async function chooseIdentity(options: IdentityOptions): Promise<ChosenId
     if (chosen === undefined) {
       throw notFound(choice, reports);
     }
-    return { kind: 'workload', ...chosen };
+    return { kind: 'workload', isImplied: false, ...chosen };
   }
   const explicit = await findWorkload(context, { only: EXPLICIT_PROVIDERS, signal });
   if (explicit.chosen !== undefined) {
-    return { kind: 'workload', ...explicit.chosen };
+    return { kind: 'workload', isImplied: false, ...explicit.chosen };
   }
   const wanted = explicit.reports.find(({ state }) => state === 'unusable');
   if (wanted !== undefined) {
@@ -56,7 +57,7 @@ export async function chooseIdentity(options: IdentityOptions): Promise<ChosenId
   }
   const { chosen, reports } = await findWorkload(context, { signal });
   if (chosen !== undefined) {
-    return { kind: 'workload', ...chosen };
+    return { kind: 'workload', isImplied: true, ...chosen };
   }
   const unusable = reports.find(({ state }) => state === 'unusable');
   if (unusable !== undefined) {

@@ -1,6 +1,6 @@
 /** `hoop logout`: the login ends at the gateway first, then its tokens are removed here. */
 import { HoopError } from '../errors.ts';
-import { type ClientConfig, locateHome, readConfig } from '../home.ts';
+import { type ClientConfig, type Home, locateHome, readConfig } from '../home.ts';
 import { importDpopKey } from '../tunnel/dpop-key.ts';
 import { GatewayClient } from '../tunnel/gateway-client.ts';
 import { readCa, requireGateway, requireNoRun } from './open-gateway.ts';
@@ -8,6 +8,8 @@ import { withStateLock } from './state-lock.ts';
 import { tokenLockPath } from './stored-tokens.ts';
 import type { TokenRecord } from './token-record.ts';
 import { findTokens, removeTokens } from './token-stores.ts';
+import { identityChoice } from './workload/find-workload.ts';
+import { logoutWorkload } from './workload/workload-logout.ts';
 
 export interface LogoutOptions {
   readonly env: NodeJS.ProcessEnv;
@@ -30,14 +32,41 @@ export async function logout(options: LogoutOptions): Promise<LogoutResult> {
   requireNoRun(home, 'logout');
   const config = readConfig(home, options.env);
   const gateway = requireGateway(config);
+  const choice = identityChoice(options.env);
+  const asPerson = choice === undefined || choice === 'login';
+  const person = asPerson ? await logoutPerson({ home, config, gateway, options }) : NOT_LOGGED_IN;
+  if (choice === 'login') {
+    return { gateway, ...person };
+  }
+  const { env, all, signal } = options;
+  await using client = new GatewayClient({ baseUrl: gateway, ca: readCa(config.ca) });
+  const job = await logoutWorkload({ home, gateway, client, env, all, signal });
+  return job
+    ? {
+        gateway,
+        wasLoggedIn: true,
+        endedAtGateway: person.endedAtGateway || !person.wasLoggedIn,
+      }
+    : { gateway, ...person };
+}
+
+const NOT_LOGGED_IN = { wasLoggedIn: false, endedAtGateway: false } as const;
+
+function logoutPerson(from: {
+  readonly home: Home;
+  readonly config: ClientConfig;
+  readonly gateway: string;
+  readonly options: LogoutOptions;
+}): Promise<Omit<LogoutResult, 'gateway'>> {
+  const { home, config, gateway, options } = from;
   return withStateLock(tokenLockPath(home), options.signal, async () => {
     const { found } = await findTokens(home, config, gateway);
     if (found === undefined) {
-      return { gateway, wasLoggedIn: false, endedAtGateway: false };
+      return NOT_LOGGED_IN;
     }
     const endedAtGateway = await endAtGateway(gateway, config, found.record, options);
     await removeTokens(home, config, gateway);
-    return { gateway, wasLoggedIn: true, endedAtGateway };
+    return { wasLoggedIn: true, endedAtGateway };
   });
 }
 

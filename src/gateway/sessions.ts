@@ -35,6 +35,7 @@ import { errorFields, type Log } from './log.ts';
 import type { PostgresTarget } from './pg/types.ts';
 import type { SessionIndex } from './session-index.ts';
 import type { SessionNonces } from './session-nonces.ts';
+import { isSamePrincipal, SessionPlaces } from './session-places.ts';
 import { SessionPrompts } from './session-prompts.ts';
 import { authorizeSession, checkSessionRequest } from './session-request.ts';
 import type { TargetCatalogs } from './target-catalogs.ts';
@@ -63,10 +64,6 @@ export interface SessionsOptions {
 
 type RecordedAgent = Extract<RecordingEvent, { type: 'session.open' }>['agent'];
 
-/** Twenty runs at once, of which some have several targets, and those of the person beside them. */
-const MAX_SESSIONS_PER_PERSON = 50;
-/** Each live session costs files, timers and up to 16 MiB that are not agreed on yet. */
-const MAX_SESSIONS = 500;
 /** A session that begins in the same millisecond as its certificate must not be too early for it. */
 const CLOCK_SLACK_MS = 60_000;
 /** After its last possible moment a session may still cut, end and upload. */
@@ -75,8 +72,7 @@ const CERTIFICATE_SLACK_MS = 10 * 60_000;
 export class Sessions {
   readonly #options: SessionsOptions;
   readonly #live = new Map<string, LiveSession>();
-  /** Sessions that are being made, by person: they count towards the cap. */
-  readonly #starting = new Map<string, number>();
+  readonly #places = new SessionPlaces();
   #isClosing = false;
 
   constructor(options: SessionsOptions) {
@@ -92,7 +88,7 @@ export class Sessions {
   /** @throws HOOP_SESSION_UNKNOWN, also for somebody else's: one cannot tell which. */
   ownedBy(who: Authenticated, id: string): LiveSession {
     const session = this.#live.get(id);
-    const isOwn = session !== undefined && isSamePerson(session.principal, who.principal);
+    const isOwn = session !== undefined && isSamePrincipal(session.principal, who.principal);
     if (!isOwn || (who.run !== undefined && session.run !== who.run.id)) {
       throw new HoopError('HOOP_SESSION_UNKNOWN', 'there is no such live session');
     }
@@ -114,7 +110,7 @@ export class Sessions {
     const { nonces, policy, targets } = this.#options;
     const clientKey = checkSessionRequest(nonces, who, request);
     this.#options.room.checkForSession();
-    const release = this.#reserve(who);
+    const release = this.#places.reserve(who, [...this.#live.values()]);
     try {
       const { target, grant } = authorizeSession(policy, who, request);
       const postgres = await targets.resolve(target, who.principal);
@@ -134,7 +130,7 @@ export class Sessions {
       const when = session === undefined ? 'has ended' : 'is ending';
       throw new HoopError('HOOP_SESSION_ENDED', `the session ${when} already`);
     }
-    const isOwner = isSamePerson(session.principal, who.principal);
+    const isOwner = isSamePrincipal(session.principal, who.principal);
     const by = isOwner ? 'its owner' : who.principal.name;
     const why = reason?.trim() ? `: ${reason.trim()}` : '';
     const endReason = isOwner ? 'closed' : 'revoked';
@@ -166,30 +162,6 @@ export class Sessions {
       session.end('gateway_shutdown', 'the gateway is shutting down'),
     );
     await Promise.allSettled(ends);
-  }
-
-  /** Takes a place among the person's sessions. @returns how to give it back. */
-  #reserve(who: Authenticated): () => void {
-    const person = JSON.stringify([who.principal.issuer, who.principal.sub]);
-    const starting = this.#starting.get(person) ?? 0;
-    const live = [...this.#live.values()].filter((session) =>
-      isSamePerson(session.principal, who.principal),
-    ).length;
-    if (live + starting >= MAX_SESSIONS_PER_PERSON || this.#live.size >= MAX_SESSIONS) {
-      throw new HoopError('HOOP_LIMIT', 'too many sessions are open', {
-        detail: `One person may have ${MAX_SESSIONS_PER_PERSON}, the gateway ${MAX_SESSIONS}.`,
-        hint: 'End one of yours: `hoop sessions list` shows them.',
-      });
-    }
-    this.#starting.set(person, starting + 1);
-    return () => {
-      const left = (this.#starting.get(person) ?? 1) - 1;
-      if (left > 0) {
-        this.#starting.set(person, left);
-      } else {
-        this.#starting.delete(person);
-      }
-    };
   }
 
   async #start(start: {
@@ -365,7 +337,7 @@ export class Sessions {
 
   #accessChanged(grant: AccessGrant): void {
     for (const session of this.#live.values()) {
-      if (session.targetName === grant.target && isSamePerson(session.principal, grant.holder)) {
+      if (session.targetName === grant.target && isSamePrincipal(session.principal, grant.holder)) {
         const now = this.#options.policy.grant(session.principal, session.targetName);
         session.setGrant(now?.grant, grant);
       }
@@ -393,11 +365,4 @@ export function limitsReply({ limits }: Grant): SessionReply['limits'] {
     maxConnections,
     ...(maxRows === undefined ? {} : { maxRows }),
   };
-}
-
-function isSamePerson(
-  a: { readonly issuer: string; readonly sub: string },
-  b: { readonly issuer: string; readonly sub: string },
-): boolean {
-  return a.issuer === b.issuer && a.sub === b.sub;
 }

@@ -1,5 +1,5 @@
 /** A CI job and a pod: nobody has logged in, and the token of the platform is enough. */
-import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { JWTPayload } from 'jose';
@@ -167,6 +167,74 @@ describe('a step of GitHub Actions', () => {
   });
 });
 
+describe('hoop logout in a job', () => {
+  test('ends the login at the gateway as well, and the next step logs in anew', async () => {
+    const given = { HOOP_TOKEN: await token() };
+    expect((await step(given, 'whoami')).exitCode).toBe(0);
+    const kept = () =>
+      readdirSync(join(home, 'workloads')).map((name) =>
+        JSON.parse(readFileSync(join(home, 'workloads', name), 'utf8')),
+      );
+    const [before] = kept();
+    expect(before.login.accessToken).toEqual(expect.any(String));
+    const ended = await step(given, 'logout', '--json');
+    expect(JSON.parse(ended.stdout)).toMatchObject({ wasLoggedIn: true, endedAtGateway: true });
+    expect(kept()).toEqual([{ v: 1, key: before.key }]);
+    // What was copied before is good for nothing now.
+    const [name = ''] = readdirSync(join(home, 'workloads'));
+    const path = join(home, 'workloads', name);
+    writeFileSync(path, JSON.stringify(before), { mode: 0o600 });
+    const copied = await step(given, 'whoami');
+    expect(copied.exitCode).not.toBe(0);
+    expect(copied.stderr).toContain('the login has ended');
+    writeFileSync(path, JSON.stringify({ v: 1, key: before.key }), { mode: 0o600 });
+    expect((await step(given, 'whoami')).exitCode).toBe(0);
+    const [after] = kept();
+    expect(after.login.refreshToken).not.toBe(before.login.refreshToken);
+    expect((await step(given, 'logout')).stderr).toContain('logged out');
+    const nothing = await step(given, 'logout', '--json');
+    expect(JSON.parse(nothing.stdout)).toMatchObject({ wasLoggedIn: false });
+  });
+
+  test('leaves a person’s login alone when the job’s is named', async () => {
+    const variables = { HOOP_TOKEN: await token(), HOOP_IDENTITY: 'token' };
+    home = bench.home('engineer');
+    expect((await step(variables, 'whoami')).exitCode).toBe(0);
+    expect((await step(variables, 'logout')).stderr).toContain('logged out');
+    const person = await step({ HOOP_IDENTITY: 'login' }, 'whoami', '--json');
+    expect(JSON.parse(person.stdout).kind).toBe('person');
+  });
+});
+
+describe('a cloud machine', () => {
+  const machine = () => ({ AZURE_POD_IDENTITY_AUTHORITY_HOST: actions.url });
+
+  test('that has no identity tells a person about `hoop login`', async () => {
+    actions.answer = ({ url }) =>
+      url.pathname.startsWith('/metadata/instance')
+        ? { body: '{}' }
+        : {
+            status: 400,
+            body: '{"error":"invalid_request","error_description":"Identity not found"}',
+          };
+    const refused = await step(machine(), 'whoami');
+    expect(refused.exitCode).not.toBe(0);
+    expect(refused.stderr).toContain('A person logs in with `hoop login`.');
+  });
+
+  test('that no entry of the policy names does so, too, and not when its identity was asked for', async () => {
+    const given = await token({ repository_id: '999' });
+    actions.answer = () => ({
+      body: JSON.stringify({ access_token: given, token_type: 'Bearer' }),
+    });
+    const implied = await step(machine(), 'whoami');
+    expect(implied.stderr).toContain('A person logs in with `hoop login`.');
+    const asked = await step({ ...machine(), HOOP_IDENTITY: 'azure-vm' }, 'whoami');
+    expect(asked.exitCode).not.toBe(0);
+    expect(asked.stderr).not.toContain('hoop login');
+  });
+});
+
 describe('a token that was handed over', () => {
   test('serves all processes of the job, and nobody who has another key', async () => {
     const given = { HOOP_TOKEN: await token() };
@@ -185,6 +253,38 @@ describe('a token that was handed over', () => {
     expect(result.stderr).toContain('meant for somebody else');
     expect(result.exitCode).toBe(3);
   });
+
+  test('of a cluster’s API server never reaches the gateway, nor does one that names both', async () => {
+    // A gateway that keeps what it is sent, as a hostile one would.
+    const hostile = await TestPlatform.start();
+    try {
+      const cluster = 'https://kubernetes.default.svc.cluster.local';
+      const gateway = hostile.url;
+      for (const aud of [[cluster], [`${gateway}/workload`, cluster]]) {
+        const given = await token({ aud, sub: 'system:serviceaccount:shop:report' });
+        const path = join(home, 'api-token');
+        writeFileSync(path, given, { mode: 0o600 });
+        const pod = { HOOP_GATEWAY: gateway, KUBERNETES_SERVICE_HOST: '127.0.0.1' };
+        for (const variables of [
+          { ...pod, HOOP_IDENTITY_TOKEN_FILE: path },
+          { ...pod, HOOP_TOKEN: given },
+          { ...pod, HOOP_IDENTITY_TOKEN_FILE: path, HOOP_IDENTITY: 'kubernetes' },
+        ]) {
+          for (const args of [['whoami'], ['whoami', '--explain']]) {
+            const refused = await step(variables, ...args);
+            expect(refused.exitCode).not.toBe(0);
+            expect(refused.output).not.toContain(given.split('.')[2]);
+          }
+        }
+        const sent = hostile.requests.map(({ url, headers, body }) =>
+          JSON.stringify([url, headers, body]),
+        );
+        expect(sent.join('\n')).not.toContain(given.split('.')[2]);
+      }
+    } finally {
+      await hostile[Symbol.asyncDispose]();
+    }
+  }, 120_000);
 
   test('comes before a login, and HOOP_IDENTITY before both', async () => {
     const variables = { HOOP_TOKEN: await token() };

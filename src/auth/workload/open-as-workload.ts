@@ -6,6 +6,7 @@ import { GatewayClient } from '../../tunnel/gateway-client.ts';
 import type { OpenGateway } from '../open-gateway.ts';
 import { checkAndPin, type GatewayPin, readTrust, rootKeyFingerprint } from '../trust.ts';
 import type { ChosenWorkload } from './find-workload.ts';
+import { mentionLogin } from './mention-login.ts';
 import { WorkloadTokens } from './workload-tokens.ts';
 
 export interface WorkloadOpening {
@@ -22,16 +23,24 @@ export interface WorkloadOpening {
 
 /** @throws HoopError HOOP_GATEWAY_KEY, HOOP_UNREACHABLE */
 export async function openAsWorkload(
-  chosen: ChosenWorkload,
+  chosen: ChosenWorkload & { readonly isImplied: boolean },
   opening: WorkloadOpening,
 ): Promise<OpenGateway> {
   const { home, config, gateway, ca, env } = opening;
+  const said = chosen.isImplied ? mentionLogin : <T>(asking: Promise<T>) => asking;
+  const { workload } = chosen;
   const tokens = new WorkloadTokens({
     home,
     gateway,
-    chosen,
+    chosen: {
+      ...chosen,
+      workload: {
+        ...workload,
+        fetchToken: (audience, signal) => said(workload.fetchToken(audience, signal)),
+      },
+    },
     audience: workloadAudience(gateway, env),
-    exchange: (token, key, signal) => client.exchangeWorkload(token, key, signal),
+    exchange: (token, key, signal) => said(client.exchangeWorkload(token, key, signal)),
     refresh: (handle, key, signal) => client.refresh(handle, key, signal),
     clock: Date.now,
   });

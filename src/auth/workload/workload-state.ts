@@ -3,7 +3,7 @@
  * that a job on a machine that stays finds nothing of the one before; 0600 in a 0700 directory.
  */
 import { createHash } from 'node:crypto';
-import { lstatSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { HoopError } from '../../errors.ts';
@@ -29,6 +29,15 @@ export type WorkloadState = z.infer<typeof WorkloadState>;
 /** No token is good for longer, so no key is of use for longer. */
 const KEPT_MS = 25 * 60 * 60 * 1000;
 
+/** Whether any workload has logged in from here. */
+export function hasWorkloadState(home: Home): boolean {
+  return existsSync(directoryOf(home));
+}
+
+function directoryOf(home: Home): string {
+  return join(home.state, 'workloads');
+}
+
 export class WorkloadStateFile {
   readonly description: string;
   readonly lockPath: string;
@@ -38,7 +47,7 @@ export class WorkloadStateFile {
   /** @param scope everything that tells this workload at this gateway from others; may be secret */
   constructor(home: Home, scope: readonly string[]) {
     const name = createHash('sha256').update(JSON.stringify(scope)).digest('base64url');
-    this.#directory = join(home.state, 'workloads');
+    this.#directory = directoryOf(home);
     this.#path = join(this.#directory, `${name}.json`);
     this.lockPath = join(home.state, 'workloads.lock');
     this.description = `file ${this.#path}`;

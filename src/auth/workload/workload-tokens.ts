@@ -69,6 +69,28 @@ export class WorkloadTokens implements TokenSource {
     return toCredential(this.#state);
   }
 
+  /**
+   * Ends the login. The key stays: what the platform gave may be bound to it, and without the key
+   * the job could not log in again.
+   * @param end tells the gateway; when it fails, the login stays here as well
+   * @returns false when there was no login
+   */
+  logout(
+    end: (handle: string, key: DpopKey) => Promise<void>,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    return withStateLock(this.#file.lockPath, signal, async () => {
+      const known = this.#file.read();
+      if (known?.login === undefined || known.login.loginEndsAtMs <= this.#options.clock()) {
+        return false;
+      }
+      await end(known.login.refreshToken, importDpopKey(known.key));
+      this.#state = undefined;
+      this.#file.write({ v: 1, key: known.key });
+      return true;
+    });
+  }
+
   #isFresh(login: WorkloadLogin | undefined): boolean {
     const nowMs = this.#options.clock();
     return (
