@@ -85,7 +85,12 @@ export class FileTokenStore implements TokenStore {
       [this.#path, 'file'],
       [dirname(this.#path), 'directory'],
     ] as const) {
-      const { mode, uid } = lstatSync(path);
+      const stats = lstatSync(path);
+      if (what === 'file' && !stats.isFile()) {
+        // A program inside a run may write there: a pipe would be read for ever.
+        throw new HoopError('HOOP_LOCAL_STATE', `the token file "${path}" is not a file`);
+      }
+      const { mode, uid } = stats;
       const foreign = uid !== process.getuid?.();
       if ((mode & 0o077) !== 0 || foreign) {
         throw new HoopError('HOOP_LOCAL_STATE', `the token ${what} "${path}" is open to others`, {

@@ -43,26 +43,33 @@ export class RunLogin {
   readonly open: OpenGateway;
   readonly #outer: OpenGateway;
   readonly #store: FileTokenStore;
+  /** As it was at first. The file is the child's to write: what ends the login is not read there. */
+  readonly #record: TokenRecord;
 
   /** @throws HoopError HOOP_AGENT_UNKNOWN, HOOP_NOT_LOGGED_IN; what the gateway says */
   static async start(options: RunLoginOptions): Promise<RunLogin> {
     const { open, agent, reason, signal } = options;
     const key = generateDpopKey();
-    const reply = await open.client.startRun(
-      key,
-      {
-        command: boundedCommand(options.command),
-        ...(agent === undefined ? {} : { agent }),
-        ...(reason === undefined ? {} : { reason }),
-      },
-      signal,
-    );
     const directory = makeRuntimeDirectory(open.home.runtime);
-    const record = toTokenRecord(reply.token, key, Date.now());
     try {
+      const reply = await open.client.startRun(
+        key,
+        {
+          command: boundedCommand(options.command),
+          ...(agent === undefined ? {} : { agent }),
+          ...(reason === undefined ? {} : { reason }),
+        },
+        signal,
+      );
+      const record = toTokenRecord(reply.token, key, Date.now());
       const state = makeRunState(open.home, reply.run);
       const login = new RunLogin({ open, directory, state, record, ...reply });
-      await login.#writeHome(record);
+      try {
+        await login.#writeHome();
+      } catch (error) {
+        await login.end();
+        throw error;
+      }
       return login;
     } catch (error) {
       rmSync(directory, { recursive: true, force: true });
@@ -87,6 +94,7 @@ export class RunLogin {
     this.state = state;
     this.#outer = open;
     this.#store = new FileTokenStore(state);
+    this.#record = record;
     const home: Home = { config: state, state, runtime: directory };
     const config: ClientConfig = { gateway: open.gateway, tokenStore: 'file' };
     const tokens = new StoredTokens({
@@ -105,7 +113,7 @@ export class RunLogin {
     };
   }
 
-  async #writeHome(record: TokenRecord): Promise<void> {
+  async #writeHome(): Promise<void> {
     const { gateway, pin } = this.open;
     const { client } = this.#outer;
     mkdirSync(this.state, { recursive: true, mode: 0o700 });
@@ -116,7 +124,7 @@ export class RunLogin {
     const home: Home = { config: this.state, state: this.state, runtime: this.directory };
     writeConfig(home, { gateway, tokenStore: 'file', ...(ca === undefined ? {} : { ca }) });
     seedTrust(home, gateway, pin);
-    await this.#store.write(gateway, record);
+    await this.#store.write(gateway, this.#record);
     const found = { v: 1, run: this.id, state: this.state };
     writeFileSync(join(this.directory, RUN_FILE), `${JSON.stringify(found)}\n`, { mode: 0o600 });
   }
@@ -127,19 +135,19 @@ export class RunLogin {
    */
   async end(): Promise<readonly string[]> {
     rmSync(this.directory, { recursive: true, force: true });
-    const record = await this.#store.read(this.open.gateway);
-    const adopted = await adoptRunState(this.#outer.home, this.state);
-    if (record !== undefined) {
-      await this.#logOut(record);
+    try {
+      return await adoptRunState(this.#outer.home, this.state);
+    } finally {
+      await this.#logOut();
     }
-    return adopted;
   }
 
-  async #logOut(record: TokenRecord): Promise<void> {
+  async #logOut(): Promise<void> {
     const signal = AbortSignal.timeout(LOGOUT_WITHIN_MS);
+    const { key, refreshToken } = this.#record;
     try {
-      const key = importDpopKey(record.key);
-      await this.#outer.client.logout(record.refreshToken, key, signal);
+      // Any of its handles names the login, also one that was renewed long ago.
+      await this.#outer.client.logout(refreshToken, importDpopKey(key), signal);
     } catch (error) {
       // It has ended already, or the gateway cannot be told: it ends it with the outer login.
       if (!(error instanceof HoopError) && !signal.aborted) {

@@ -2,13 +2,16 @@
  * What programs inside a run keep on disk, `<state>/runs/<run>/`: the run's tokens, the pin of its
  * gateway, recordings. It is a home of its own, so that they never need the person's, and it is in
  * the state directory, so that recordings survive a `hoop run` that is killed.
+ *
+ * A fenced program may write here and nowhere near, and hoop reads it outside of the fence: a link
+ * is never followed, and what is no file is never opened.
  */
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { mkdir, readdir, rename, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isMissing } from '../home.ts';
 import { isRunning } from '../is-running.ts';
-import { isClaimedByOther, spoolDirectory, spooledSessions } from '../recording/spool.ts';
+import { isSessionId } from '../recording/session-id.ts';
+import { isClaimedByOther, spoolDirectory } from '../recording/spool.ts';
 
 /** Of `state`, wherever that is: a run inside a run has its own below that of the outer one. */
 interface State {
@@ -28,7 +31,7 @@ export function makeRunState(home: State, run: string): string {
 /** Directories of runs whose process was killed. */
 export async function abandonedRunStates(home: State): Promise<string[]> {
   const runs = join(home.state, 'runs');
-  return (await namesIn(runs)).map((name) => join(runs, name)).filter((one) => !isOwned(one));
+  return (await directoriesIn(runs)).map((name) => join(runs, name)).filter((one) => !isOwned(one));
 }
 
 /**
@@ -42,22 +45,27 @@ export async function adoptRunState(home: State, directory: string): Promise<str
     rmSync(join(directory, name), { force: true });
   }
   const adopted: string[] = [];
-  for (const inner of await namesIn(join(directory, 'runs'))) {
-    adopted.push(...(await adoptRunState(home, join(directory, 'runs', inner))));
+  const runs = join(directory, 'runs');
+  for (const inner of await directoriesIn(runs)) {
+    adopted.push(...(await adoptRunState(home, join(runs, inner))));
   }
   const from = join(directory, 'sessions');
   const to = join(home.state, 'sessions');
   await mkdir(to, { recursive: true, mode: 0o700 });
-  for (const session of await spooledSessions(from)) {
+  let isInUse = (await directoriesIn(runs)).length > 0;
+  for (const session of (await directoriesIn(from)).filter(isSessionId).sort()) {
     const spool = spoolDirectory(from, session);
-    if (!(await isClaimedByOther(spool))) {
+    if (!holdsOnlyFiles(spool)) {
+      continue;
+    }
+    if (await isClaimedByOther(spool)) {
+      isInUse = true;
+    } else if (!isThere(spoolDirectory(to, session))) {
       await rename(spool, spoolDirectory(to, session));
       adopted.push(session);
     }
   }
-  const isEmpty =
-    (await namesIn(join(directory, 'runs'))).length === 0 && (await namesIn(from)).length === 0;
-  if (isEmpty) {
+  if (!isInUse) {
     rmSync(directory, { recursive: true, force: true });
     await rmdir(join(home.state, 'runs')).catch(() => undefined);
   }
@@ -65,24 +73,28 @@ export async function adoptRunState(home: State, directory: string): Promise<str
 }
 
 function isOwned(directory: string): boolean {
-  try {
-    const processId = Number(readFileSync(join(directory, OWNER), 'utf8'));
-    return processId > 0 && isRunning(processId);
-  } catch (error) {
-    if (isMissing(error)) {
-      return false;
-    }
-    throw error;
-  }
+  const path = join(directory, OWNER);
+  const processId = isFile(path) ? Number(readFileSync(path, 'utf8')) : 0;
+  return processId > 0 && isRunning(processId);
 }
 
-async function namesIn(directory: string): Promise<string[]> {
-  try {
-    return await readdir(directory);
-  } catch (error) {
-    if (isMissing(error)) {
-      return [];
-    }
-    throw error;
+/** Names of the directories in `parent`, if that is one itself. */
+async function directoriesIn(parent: string): Promise<string[]> {
+  if (!lstatSync(parent, { throwIfNoEntry: false })?.isDirectory()) {
+    return [];
   }
+  const entries = await readdir(parent, { withFileTypes: true });
+  return entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
+}
+
+function holdsOnlyFiles(directory: string): boolean {
+  return readdirSync(directory).every((name) => isFile(join(directory, name)));
+}
+
+function isFile(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false })?.isFile() === true;
+}
+
+function isThere(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
 }

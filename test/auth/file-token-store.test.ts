@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -39,6 +40,15 @@ describe('the token file', () => {
     expect((await store.read('https://other'))?.accessToken).toBe('b');
     await store.remove('https://other');
     expect(existsSync(join(home.path, 'tokens.json'))).toBe(false);
+  });
+
+  test('is not used when it is a pipe, which would be read for ever', async () => {
+    using home = temporaryHome();
+    execFileSync('mkfifo', ['-m', '600', join(home.path, 'tokens.json')]);
+    await expect(new FileTokenStore(home.path).read(GATEWAY)).rejects.toMatchObject({
+      code: 'HOOP_LOCAL_STATE',
+      message: expect.stringContaining('is not a file'),
+    });
   });
 
   test.each([

@@ -1,5 +1,6 @@
 /** `hoop run` with the real gateway, PostgreSQL and programs that know nothing of hoop. */
 import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { LAUNCHER, runHoop } from '../../src/demo/hoop-process.ts';
 import { type Bench, openBench } from './demo-bench.ts';
@@ -140,6 +141,24 @@ describe('what runs inside', () => {
     });
     expect(result.exitCode).toBe(3);
     expect(result.stderr).toContain('the run that this program is part of has ended');
+  });
+
+  test('a copy of its login ends with it, also when the file is not there any more', async () => {
+    const copy = join(bench.demo.directory, 'copied-run');
+    const state = `${bench.home('engineer')}/runs/$HOOP_RUN`;
+    const { stdout } = await run(
+      '--',
+      'sh',
+      '-c',
+      `cp -a "${state}" '${copy}'; rm "${state}/tokens.json"; ls "${state}"`,
+    );
+    expect(stdout).toContain('config.json');
+    const result = await runHoop(['targets'], {
+      home: copy,
+      variables: { HOOP_CA: join(copy, 'ca.pem') },
+    });
+    expect(result.stderr).toContain('the login has ended');
+    expect(result.exitCode).toBe(3);
   });
 });
 
