@@ -1,8 +1,10 @@
 /**
  * The job summary of `hoop connect` and `hoop run`: collects what its sessions did and appends it
- * as Markdown to a file when the last of them is uploaded.
+ * as Markdown to a file when the last of them is uploaded. The file is opened before the command
+ * begins: one that may write there could put a link in its place and, out of a fence, have hoop
+ * write where the link leads, or a pipe that nobody reads.
  */
-import { appendFileSync } from 'node:fs';
+import { appendFileSync, openSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { OpenGateway } from '../auth/open-gateway.ts';
 import { HoopError } from '../errors.ts';
@@ -49,25 +51,32 @@ export function openSummary(io: Io, { summary }: SummaryFlags): SummaryFile | un
     return undefined;
   }
   if (summary !== undefined) {
-    const path = resolve(io.cwd, summary);
     // Before anything is done in the target: afterwards it would be too late to complain.
-    append(path, '');
-    return new SummaryFile(io, path);
+    return new SummaryFile(io, openToAppend(resolve(io.cwd, summary)));
   }
   const page = env['GITHUB_ACTIONS'] === 'true' ? env['GITHUB_STEP_SUMMARY'] : undefined;
   const path = env['HOOP_SUMMARY'] || page;
-  return path ? new SummaryFile(io, resolve(io.cwd, path)) : undefined;
+  if (!path) {
+    return undefined;
+  }
+  try {
+    return new SummaryFile(io, openToAppend(resolve(io.cwd, path)));
+  } catch (error) {
+    noteNone(io, error);
+    return undefined;
+  }
 }
 
 export class SummaryFile {
   readonly #io: Io;
-  readonly #path: string;
+  readonly #descriptor: number;
   readonly #tallies: Tally[] = [];
   #more = 0;
 
-  constructor(io: Io, path: string) {
+  /** @param descriptor open until this process ends */
+  constructor(io: Io, descriptor: number) {
     this.#io = io;
-    this.#path = path;
+    this.#descriptor = descriptor;
   }
 
   opened({ id, reply }: ClientSession): void {
@@ -138,10 +147,10 @@ export class SummaryFile {
     );
     const { gateway } = open;
     try {
-      append(this.#path, renderSummary({ gateway, exitStatus, sessions, more: this.#more }));
+      const text = renderSummary({ gateway, exitStatus, sessions, more: this.#more });
+      appendFileSync(this.#descriptor, text);
     } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
-      this.#io.note(`no job summary: ${plain(why)}`);
+      noteNone(this.#io, error);
     }
   }
 }
@@ -170,10 +179,15 @@ async function summarise(
   };
 }
 
+function noteNone(io: Io, error: unknown): void {
+  const why = error instanceof Error ? error.message : String(error);
+  io.note(`no job summary: ${plain(why)}`);
+}
+
 /** @throws HoopError HOOP_SYSTEM */
-function append(path: string, text: string): void {
+function openToAppend(path: string): number {
   try {
-    appendFileSync(path, text);
+    return openSync(path, 'a');
   } catch (cause) {
     throw new HoopError('HOOP_SYSTEM', `cannot write the job summary "${path}"`, {
       detail: cause instanceof Error ? `${cause.message}.` : undefined,

@@ -54,6 +54,14 @@ test('HOOP_SUMMARY names the file elsewhere; outside of CI nothing is written', 
   expect(existsSync(page)).toBe(false);
 });
 
+test('a command that puts a link in place of the file does not choose where hoop writes', async () => {
+  const file = join(bench.demo.directory, 'replaced.md');
+  const other = join(bench.demo.directory, 'other.txt');
+  const run = await hoop(['run', '--', 'ln', '-sf', other, file], { HOOP_SUMMARY: file });
+  expect(run.exitCode).toBe(0);
+  expect(existsSync(other)).toBe(false);
+});
+
 test('a file that cannot be written is told before the session begins', async () => {
   const before = (await bench.sessions('engineer')).length;
   const run = await hoop(['connect', 'prod-db', '--summary', '/no/such/place.md', '--', ...READ]);
