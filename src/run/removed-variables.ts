@@ -34,7 +34,8 @@ const RULES: readonly Rule[] = [
   },
   {
     reason: 'leads to a database',
-    names: /^(MYSQL_PWD|REDISCLI_AUTH|SQLCMDPASSWORD|SNOWSQL_PWD|SPRING_DATASOURCE_\w+)$/,
+    names:
+      /^(MYSQL_PWD|REDISCLI_AUTH|SQLCMDPASSWORD|SNOWSQL_PWD|SPRING_DATASOURCE_\w+|(\w+_)?CONNECTION_?STRINGS?(_\w+)?|(CUSTOM|SQL|SQLAZURE|MYSQL|POSTGRESQL)CONNSTR_\w+)$/,
   },
   // https://docs.aws.amazon.com/sdkref/latest/guide/environment-variables.html
   {
@@ -46,7 +47,7 @@ const RULES: readonly Rule[] = [
   {
     reason: 'cloud credential',
     names:
-      /^(GOOGLE_(APPLICATION_)?CREDENTIALS|GOOGLE_OAUTH_ACCESS_TOKEN|CLOUDSDK_AUTH_\w+|CLOUDSDK_CONFIG|GCLOUD_SERVICE_KEY)$/,
+      /^(GOOGLE_(APPLICATION_)?CREDENTIALS|GOOGLE_OAUTH_ACCESS_TOKEN|GOOGLE_GHA_CREDS_PATH|CLOUDSDK_AUTH_\w+|CLOUDSDK_CONFIG|GCLOUD_SERVICE_KEY)$/,
   },
   // https://learn.microsoft.com/dotnet/api/azure.identity.environmentcredential
   {
@@ -63,27 +64,27 @@ const RULES: readonly Rule[] = [
   {
     reason: 'identity of the CI job',
     names:
-      /^(ACTIONS_(ID_TOKEN_REQUEST_(TOKEN|URL)|RUNTIME_TOKEN)|CI_JOB_(TOKEN|JWT\w*)|\w*ID_TOKEN|CIRCLE_(OIDC_TOKEN\w*|TOKEN)|BUILDKITE_AGENT_(ACCESS_TOKEN|JOB_API_\w+)|BITBUCKET_STEP_OIDC_TOKEN|SYSTEM_ACCESSTOKEN|SYSTEM_OIDCREQUESTURI|VERCEL_OIDC_TOKEN|SPIFFE_ENDPOINT_SOCKET)$/,
+      /^(ACTIONS_(ID_TOKEN_REQUEST_(TOKEN|URL)|RUNTIME_TOKEN)|CI_JOB_(TOKEN|JWT\w*)|CI_(REPOSITORY_URL|BUILD_TOKEN)|\w*ID_TOKEN|DEVIN_OIDC_\w+|CIRCLE_(OIDC_TOKEN\w*|TOKEN)|BUILDKITE_AGENT_(ACCESS_TOKEN|JOB_API_\w+)|BITBUCKET_STEP_OIDC_TOKEN|SYSTEM_ACCESSTOKEN|SYSTEM_OIDCREQUESTURI|VERCEL_OIDC_TOKEN|SPIFFE_ENDPOINT_SOCKET)$/,
   },
   {
     reason: 'secret store',
     names:
-      /^(VAULT_TOKEN|OP_(SERVICE_ACCOUNT_TOKEN|CONNECT_TOKEN|SESSION_\w+)|BW_(SESSION|CLIENTSECRET|PASSWORD)|BWS_ACCESS_TOKEN|DOPPLER_TOKEN|INFISICAL_TOKEN|SOPS_AGE_KEY(_\w+)?|CONJUR_AUTHN_\w+|AKEYLESS_ACCESS_\w+)$/,
+      /^(VAULT_(TOKEN|SECRET_ID)|CONSUL_HTTP_TOKEN|NOMAD_TOKEN|OP_(SERVICE_ACCOUNT_TOKEN|CONNECT_TOKEN|SESSION_\w+)|BW_(SESSION|CLIENTSECRET|PASSWORD)|BWS_ACCESS_TOKEN|DOPPLER_TOKEN|INFISICAL_TOKEN|SOPS_AGE_KEY(_\w+)?|CONJUR_AUTHN_\w+|AKEYLESS_ACCESS_\w+)$/,
   },
   {
     reason: 'code host or registry',
     names:
-      /^((GH|GITHUB)_(\w+_)?(TOKEN|PAT)|GH_PAT|(GITLAB|GL|GITEA|FORGEJO|BITBUCKET)_(\w+_)?TOKEN|CI_(REGISTRY|DEPLOY)_PASSWORD|NPM_(\w+_)?TOKEN|NODE_AUTH_TOKEN|(PYPI|UV_PUBLISH|POETRY_PYPI)_\w*TOKEN\w*|CARGO_REGISTRY_TOKEN|GEM_HOST_API_KEY|RUBYGEMS_API_KEY|NUGET_API_KEY|DOCKER_AUTH_CONFIG)$/,
+      /^((GH|GITHUB)_(\w+_)?(TOKEN|PAT)|GH_PAT|(GITLAB|GL|GITEA|FORGEJO|BITBUCKET)_(\w+_)?TOKEN|CI_(REGISTRY|DEPLOY)_PASSWORD|AZURE_DEVOPS_EXT_(\w+_)?PAT|HOMEBREW_GITHUB_API_TOKEN|COMPOSER_AUTH|REGISTRY_AUTH_FILE|(\w+_)?NPM_(\w+_)?TOKEN|NPM_CONFIG_.*_AUTH(TOKEN)?|NODE_AUTH_TOKEN|(PYPI|UV_PUBLISH|POETRY_PYPI)_\w*TOKEN\w*|CARGO_REGISTRY_TOKEN|GEM_HOST_API_KEY|RUBYGEMS_API_KEY|NUGET_API_KEY|DOCKER_AUTH_CONFIG)$/,
   },
   {
     reason: 'ssh or Kubernetes',
     names:
-      /^(SSH_(AUTH_SOCK|AGENT_PID|ASKPASS\w*|PRIVATE_KEY\w*)|SSHPASS|GIT_(ASKPASS|SSH_COMMAND)|KUBECONFIG)$/,
+      /^(SSH_(AUTH_SOCK|AGENT_PID|ASKPASS\w*|PRIVATE_KEY\w*)|SSHPASS|GIT_(ASKPASS|SSH_COMMAND)|KUBECONFIG|HELM_KUBETOKEN)$/,
   },
   {
     reason: 'password or secret',
     names:
-      /(^|_)(PASSWORD|PASSWD|PASSPHRASE|SECRET|SECRET_KEY|PRIVATE_KEY)(_(FILE|PATH|BASE64|\d+))?$/,
+      /(^|_)(PASSWORD|PASSWD|PASSPHRASE|SECRET|SECRET_KEY|PRIVATE_KEY|MASTER_KEY)(_(FILE|PATH|BASE|BASE64|\d+))?$/,
   },
   { reason: 'of an outer hoop', names: /^HOOP_(?!CARRIER$)\w+$/ },
 ];
@@ -99,7 +100,11 @@ const HARMLESS: ReadonlySet<string> = new Set([
 
 /** A connection string is one under any name. Of proxies (http://user:pass@…) it is no business. */
 const DATABASE_URL =
-  /^(jdbc:)?(postgres(ql)?|cockroachdb|redshift|mysql|mariadb|mssql|sqlserver|oracle|mongodb(\+srv)?|rediss?|clickhouse|snowflake|amqps?)(\+\w+)?:/i;
+  /^\s*["']?(jdbc:)?(postgres(ql)?|cockroachdb|redshift|mysql|mariadb|mssql|sqlserver|oracle|mongodb(\+srv)?|rediss?|clickhouse|snowflake|amqps?)(\+\w+)?:/i;
+
+/** Of libpq (`host=… password=…`), of ODBC and .NET (`Server=…;Pwd=…`): a password beside a place. */
+const CONNECTION_PASSWORD = /(^|[\s;])(password|pwd)\s*=/i;
+const CONNECTION_PLACE = /(^|[\s;])(host|hostaddr|server|data source|addr|address)\s*=/i;
 
 export interface EnvironmentChoice {
   /** Names, or beginnings of names with `*` behind them. */
@@ -133,8 +138,14 @@ export class RemovedVariables {
     // Windows does not distinguish case, and neither do those who write `database_url`.
     const upper = name.toUpperCase();
     const rule = RULES.find(({ names }) => names.test(upper));
-    return rule?.reason ?? (DATABASE_URL.test(value) ? 'leads to a database' : undefined);
+    return rule?.reason ?? (leadsToDatabase(value) ? 'leads to a database' : undefined);
   }
+}
+
+function leadsToDatabase(value: string): boolean {
+  return (
+    DATABASE_URL.test(value) || (CONNECTION_PASSWORD.test(value) && CONNECTION_PLACE.test(value))
+  );
 }
 
 function matches(pattern: string, name: string): boolean {

@@ -16,6 +16,20 @@ test.each([
   ['database_url', 'leads to a database'],
   ['MYSQL_PWD', 'leads to a database'],
   ['REDIS_URL', 'leads to a database'],
+  ['ConnectionStrings__Default', 'leads to a database'],
+  ['POSTGRESQLCONNSTR_main', 'leads to a database'],
+  ['GOOGLE_GHA_CREDS_PATH', 'cloud credential'],
+  ['DEVIN_OIDC_TOKEN_FILE', 'identity of the CI job'],
+  ['CI_REPOSITORY_URL', 'identity of the CI job'],
+  ['VAULT_SECRET_ID', 'secret store'],
+  ['NOMAD_TOKEN', 'secret store'],
+  ['YARN_NPM_AUTH_TOKEN', 'code host or registry'],
+  ['npm_config_//registry.example.com/:_authToken', 'code host or registry'],
+  ['AZURE_DEVOPS_EXT_PAT', 'code host or registry'],
+  ['COMPOSER_AUTH', 'code host or registry'],
+  ['HELM_KUBETOKEN', 'ssh or Kubernetes'],
+  ['SECRET_KEY_BASE', 'password or secret'],
+  ['RAILS_MASTER_KEY', 'password or secret'],
   ['AWS_SECRET_ACCESS_KEY', 'cloud credential'],
   ['AWS_PROFILE', 'cloud credential'],
   ['AWS_CONTAINER_CREDENTIALS_FULL_URI', 'cloud credential'],
@@ -42,6 +56,14 @@ test.each([
 });
 
 test.each([
+  'host=db.internal user=app password=geheim',
+  'Server=db.internal;Database=shop;User Id=app;Pwd=geheim;',
+  '"postgres://app:geheim@db.internal/shop"',
+])('a connection string is not passed on under any name: %s', (value) => {
+  expect(DEFAULT.reason('MAIN', value)).toBe('leads to a database');
+});
+
+test.each([
   ['PATH', '/bin'],
   ['HOME', '/home/a'],
   ['TERM', 'xterm'],
@@ -65,6 +87,8 @@ test.each([
   ['USERNAME', 'a'],
   ['DB_NAME', 'shop'],
   ['HOOP_CARRIER', 'websocket'],
+  ['PROMPT', 'the password: ask for it'],
+  ['MAIL_SETTINGS', 'host=mail.example.com port=25'],
 ])('%s stays', (name, value) => {
   expect(DEFAULT.reason(name, value)).toBeUndefined();
 });

@@ -88,12 +88,13 @@ describe('what a fenced command sees', () => {
 
   test('credentials are hidden, also behind a link and where a variable has moved them', () => {
     make('person/.ssh/id_ed25519', 'person/.pgpass', 'person/dotfiles/aws/credentials');
-    make('elsewhere/kube/one', 'elsewhere/kube/two', 'person/keys/gcp.json');
+    make('elsewhere/kube/one', 'elsewhere/kube/two', 'person/keys/gcp.json', 'elsewhere/job-token');
     symlinkSync(join(home, 'dotfiles/aws'), join(home, '.aws'));
     const kubeconfig = ['one', 'two', 'three'].map((name) => join(root, 'elsewhere/kube', name));
     const env = {
       KUBECONFIG: kubeconfig.join(':'),
       GOOGLE_APPLICATION_CREDENTIALS: join(home, 'keys/gcp.json'),
+      HOOP_IDENTITY_TOKEN_FILE: join(root, 'elsewhere/job-token'),
     };
     expect(layers(view({ env, show: [root] }))).toEqual({
       'person/.config/hoop': 'hidden',
@@ -107,6 +108,7 @@ describe('what a fenced command sees', () => {
       'person/dotfiles/aws': 'hidden',
       'elsewhere/kube/one': 'hidden',
       'elsewhere/kube/two': 'hidden',
+      'elsewhere/job-token': 'hidden',
       'person/keys/gcp.json': 'hidden',
     });
   });
