@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Runs the commands of the job under hoop, and ends with their status.
-set -euo pipefail
+# -f: a target is a name, also when files here would fit it as a pattern.
+set -euf -o pipefail
 
 script="$(mktemp "$RUNNER_TEMP/hoop-run-XXXXXX")"
 trap 'rm -f "$script"' EXIT
