@@ -139,8 +139,9 @@ function speed(text: string): number {
 const ID_HELP = 'session id, the start of one, or `last` for the newest';
 
 const OVERVIEW = `
-A session is everything between \`hoop connect\` and its end. Both ends record what crossed the
-tunnel and sign the same hashes; the recording is one file that anyone can check offline.
+A session is everything between \`hoop connect\`, or the first use of a target in \`hoop run\`, and
+its end. Both ends record what crossed the tunnel and sign the same hashes; the recording is one
+file that anyone can check offline.
 
 Examples:
   hoop sessions list

@@ -7,14 +7,15 @@ const STATES = { found: 'found', unusable: 'unusable', absent: 'not here' } as c
 
 export function renderExplanation(explanation: IdentityExplanation): string {
   const { gateway, forced, login, platforms, used, audience, claims, whoami, error } = explanation;
+  const width = Math.max(0, ...platforms.map(({ name }) => name.length)) + 2;
   const lines = [
     `gateway   ${gateway}`,
     `asked for ${forced === undefined ? 'whatever is found (HOOP_IDENTITY is not set)' : plain(forced)}`,
     `login     ${login.found ? plain(login.where ?? 'found') : 'none'}`,
     'platforms',
     ...platforms.flatMap(({ name, state, because, hint }) => [
-      `  ${name.padEnd(14)}${STATES[state]}: ${plain(because)}`,
-      ...(hint === undefined ? [] : [`  ${''.padEnd(14)}${plain(hint)}`]),
+      `  ${name.padEnd(width)}${STATES[state]}: ${plain(because)}`,
+      ...(hint === undefined ? [] : [`  ${''.padEnd(width)}${plain(hint)}`]),
     ]),
     `used      ${used ?? 'nothing'}`,
     ...(audience === undefined ? [] : [`audience  ${plain(audience)}`]),
