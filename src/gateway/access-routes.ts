@@ -9,7 +9,7 @@ import type { Approvals } from './approvals/approvals.ts';
 import type { Env } from './http-api.ts';
 import { readJson } from './http-body.ts';
 import { json } from './http-replies.ts';
-import type { Authenticated } from './identity/identity.ts';
+import type { Authenticated, Identity } from './identity/identity.ts';
 
 type Ctx = Context<Env>;
 type Handler = (c: Ctx, who: Authenticated) => Response | Promise<Response>;
@@ -17,6 +17,7 @@ type Handler = (c: Ctx, who: Authenticated) => Response | Promise<Response>;
 export interface AccessRoutesOptions {
   readonly access: AccessRequests;
   readonly approvals: Approvals;
+  readonly identity: Pick<Identity, 'requireLive'>;
   readonly authenticated: (handler: Handler) => (c: Ctx) => Promise<Response>;
   /** For the logins of runs, too. */
   readonly alsoRuns: (handler: Handler) => (c: Ctx) => Promise<Response>;
@@ -25,17 +26,23 @@ export interface AccessRoutesOptions {
 const MAX_BODY_BYTES = 16 * 1024;
 
 export function addAccessRoutes(app: Hono<Env>, options: AccessRoutesOptions): void {
-  const { access, approvals, authenticated, alsoRuns } = options;
+  const { access, approvals, identity, authenticated, alsoRuns } = options;
 
   app.get(
     ACCESS_PATHS.access,
-    // `hoop targets` says what can be asked for; a program learns nothing that the policy does not tell.
-    alsoRuns((_c, { principal }) => json(access.reply(principal))),
+    // `hoop targets` says what can be asked for. Why somebody had more, and who agreed, is not for
+    // a program: it learns nothing that the policy does not tell.
+    alsoRuns((_c, { principal, run }) => {
+      const all = access.reply(principal);
+      return json(run === undefined ? all : { ...all, grants: [] });
+    }),
   );
   app.post(
     ACCESS_PATHS.access,
-    authenticated(async (c, { principal }) => {
+    authenticated(async (c, who) => {
+      const { principal } = who;
       const asked = await readJson(c.req.raw, AccessRequest, MAX_BODY_BYTES);
+      await identity.requireLive(who);
       const record = access.request(principal, asked);
       const approval = approvalView(approvals, record, principal, false);
       return json({ v: API_VERSION, approval } satisfies ApprovalReply, 201);

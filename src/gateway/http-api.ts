@@ -244,6 +244,7 @@ export function createHttpApi(options: HttpApiOptions): Hono<Env> {
     alsoRuns(async (c, who) => {
       const { id } = sessionOf(c, who, 'end').summary;
       const { reason } = await readJson(c.req.raw, EndSessionRequest, MAX_REQUEST_BYTES);
+      await identity.requireLive(who);
       const ended = await sessions.endBy(id, who, reason);
       const { endReason } = ended;
       c.get('log').info('session.ended_by', { session: id, by: who.principal.name, endReason });
@@ -253,7 +254,13 @@ export function createHttpApi(options: HttpApiOptions): Hono<Env> {
 
   addRunRoutes(app, { identity, policy, alsoRuns, identityRequest });
   addApprovalRoutes(app, { ...options, authenticated });
-  addAccessRoutes(app, { approvals, access: options.accessRequests, authenticated, alsoRuns });
+  addAccessRoutes(app, {
+    approvals,
+    access: options.accessRequests,
+    identity,
+    authenticated,
+    alsoRuns,
+  });
   addRecordingRoutes(app, { ...options, rights, authenticated, alsoRuns });
 
   refuseOtherMethods(app);

@@ -58,6 +58,8 @@ export interface SessionsOptions {
   readonly room: DiskRoom;
   readonly log: Log;
   readonly clock: () => number;
+  /** @throws HoopError when the login has ended. */
+  readonly requireLogin: (who: Authenticated) => Promise<void>;
   /** A session is closed and written. */
   readonly onEnded: () => void;
 }
@@ -309,6 +311,11 @@ export class Sessions {
     if (this.#isClosing) {
       this.#endLater(session, 'gateway_shutdown', 'the gateway is shutting down');
     }
+    // Before it was among the live ones no end of its login would have found it.
+    await this.#options.requireLogin(who).catch((error: unknown) => {
+      this.#endLater(session, 'revoked', 'the login was ended');
+      throw error;
+    });
     return {
       v: API_VERSION,
       session: id,

@@ -178,6 +178,7 @@ export async function startGateway(
     room,
     log,
     clock,
+    requireLogin: (who) => identity.requireLive(who),
     // A disputed session is signed at once, by the gateway alone.
     onEnded: () => signOverdue(),
   });

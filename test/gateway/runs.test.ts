@@ -1,4 +1,9 @@
+import { once } from 'node:events';
+import type { IncomingMessage } from 'node:http';
+import { request } from 'node:https';
+import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { logout } from '../../src/auth/logout.ts';
 import { API_VERSION, PATHS } from '../../src/tunnel/api.ts';
 import { ApprovalsClient } from '../../src/tunnel/approvals-client.ts';
 import { createDpopProof, generateDpopKey, thumbprintOf } from '../../src/tunnel/dpop-key.ts';
@@ -6,7 +11,7 @@ import type { GatewayClient } from '../../src/tunnel/gateway-client.ts';
 import { type GatewayBench, startGatewayBench } from './gateway-bench.ts';
 import { rawRequest } from './raw-request.ts';
 import { clientWith, startRun } from './run-client.ts';
-import { openSocket, requestSession, TestSession } from './test-session.ts';
+import { openSocket, requestSession, sessionRequest, TestSession } from './test-session.ts';
 
 const NO_SESSION = '01890a5d-ac96-774b-bcce-b302099a8057';
 
@@ -277,5 +282,66 @@ describe('when the login that a run was made from ends', () => {
       id: inner.reply.run,
       parent: outer.reply.run,
     });
+  });
+});
+
+describe('a request that is still being sent when its login ends', () => {
+  /** Sends what a login is known by, ends the login when the gateway has looked at it, sends the rest. */
+  async function sendLate(
+    own: GatewayBench,
+    client: GatewayClient,
+    path: string,
+    value: unknown,
+    endLogin: () => Promise<unknown>,
+  ): Promise<{ readonly status: number | undefined; readonly text: string }> {
+    const url = `${own.gateway().url}${path}`;
+    await client.whoami(own.signal);
+    const login = await client.authHeaders('POST', url, own.signal);
+    const body = JSON.stringify(value);
+    const sent = request(url, {
+      method: 'POST',
+      ca: own.ca,
+      agent: false,
+      headers: { ...login, 'content-length': Buffer.byteLength(body), expect: '100-continue' },
+    });
+    sent.flushHeaders();
+    await once(sent, 'continue');
+    // Behind it in the gateway's work.
+    await client.whoami(own.signal);
+    await endLogin();
+    sent.end(body);
+    const [reply] = (await once(sent, 'response')) as [IncomingMessage];
+    return { status: reply.statusCode, text: await text(reply) };
+  }
+  const ended = { status: 401, text: expect.stringContaining('HOOP_TOKEN_REVOKED') };
+
+  test('opens no session', async () => {
+    const { reply, key, client } = await startRun(bench, engineer);
+    const { request: asked } = await sessionRequest(bench, client);
+    const late = await sendLate(bench, client, PATHS.sessions, asked, () =>
+      client.logout(reply.token.refresh_token, key, bench.signal),
+    );
+    expect(late).toMatchObject(ended);
+    const { sessions } = await engineer.sessions({ live: '1' }, bench.signal);
+    expect(sessions.filter(({ run }) => run === reply.run)).toEqual([]);
+    await client[Symbol.asyncDispose]();
+  });
+
+  test.each([
+    [`/v1/approvals/${NO_SESSION}/decision`, { decision: 'approve' }],
+    ['/v1/access', { target: 'prod-db', durationSeconds: 60, reason: 'x' }],
+  ])('decides nothing and asks for nothing: %s', async (path, asked) => {
+    await using own = await startGatewayBench();
+    const client = await own.client('dba');
+    const body = { v: API_VERSION, ...asked };
+    const late = await sendLate(own, client, path, body, () =>
+      logout({
+        env: own.environment('dba'),
+        all: false,
+        note: () => undefined,
+        signal: own.signal,
+      }),
+    );
+    expect(late).toMatchObject(ended);
   });
 });

@@ -9,7 +9,13 @@ import { encodeStartupMessage } from '../../src/protocol/pg/startup-message.ts';
 import { ClientRecording } from '../../src/recording/client-recording.ts';
 import { generateSigningKey, type SigningKey } from '../../src/recording/ed25519.ts';
 import { signProof } from '../../src/recording/proof-of-possession.ts';
-import { API_VERSION, PATHS, type SessionReply, ToClient } from '../../src/tunnel/api.ts';
+import {
+  API_VERSION,
+  PATHS,
+  type SessionReply,
+  type SessionRequest,
+  ToClient,
+} from '../../src/tunnel/api.ts';
 import type { GatewayClient } from '../../src/tunnel/gateway-client.ts';
 import { StreamOpener } from '../../src/tunnel/stream-opener.ts';
 import type { CarrierKind } from './carrier-pair.ts';
@@ -31,6 +37,16 @@ export async function requestSession(
   changes: RequestChanges = {},
 ): Promise<{ reply: SessionReply; key: SigningKey; client: GatewayClient }> {
   const client = typeof account === 'string' ? await bench.client(account) : account;
+  const { request, key } = await sessionRequest(bench, client, changes);
+  return { reply: await client.startSession(request, bench.signal), key, client };
+}
+
+/** The request, not sent. */
+export async function sessionRequest(
+  bench: GatewayBench,
+  client: GatewayClient,
+  changes: RequestChanges = {},
+): Promise<{ request: SessionRequest; key: SigningKey }> {
   const policy = await client.policy(bench.signal);
   const key = generateSigningKey();
   const { proof, ...fields } = changes;
@@ -50,7 +66,7 @@ export async function requestSession(
     exporter: new Uint8Array(),
   });
   const request = { ...hello, proof: proof ?? signed };
-  return { reply: await client.startSession(request, bench.signal), key, client };
+  return { request, key };
 }
 
 /** A WebSocket of the session, open. @throws Error with the status of a refused upgrade. */

@@ -13,7 +13,7 @@ import {
 import type { Env } from '../http-api.ts';
 import { readJson } from '../http-body.ts';
 import { json } from '../http-replies.ts';
-import type { Authenticated } from '../identity/identity.ts';
+import type { Authenticated, Identity } from '../identity/identity.ts';
 import { isSameParty } from './approval-record.ts';
 import { approvalView } from './approval-view.ts';
 import type { Approvals } from './approvals.ts';
@@ -23,6 +23,7 @@ type Handler = (c: Ctx, who: Authenticated) => Response | Promise<Response>;
 
 export interface ApprovalRoutesOptions {
   readonly approvals: Approvals;
+  readonly identity: Pick<Identity, 'requireLive'>;
   /** Aborted when the gateway stops. */
   readonly signal: AbortSignal;
   readonly authenticated: (handler: Handler) => (c: Ctx) => Promise<Response>;
@@ -34,7 +35,7 @@ const MAX_POLLS_PER_PERSON = 10;
 const MAX_POLLS = 1000;
 
 export function addApprovalRoutes(app: Hono<Env>, options: ApprovalRoutesOptions): void {
-  const { approvals, authenticated } = options;
+  const { approvals, identity, authenticated } = options;
   const polls = new Map<string, number>();
 
   const view = (id: string, who: Authenticated): Response =>
@@ -78,6 +79,7 @@ export function addApprovalRoutes(app: Hono<Env>, options: ApprovalRoutesOptions
     APPROVAL_PATHS.decision(':id'),
     authenticated(async (c, who) => {
       const { v: _, ...said } = await readJson(c.req.raw, DecisionRequest, MAX_BODY_BYTES);
+      await identity.requireLive(who);
       if (said.decision === 'deny' && (said.reason ?? '').trim() === '') {
         throw new HoopError('HOOP_USAGE', 'a denial needs a reason', {
           hint: 'Whoever asked reads it: `hoop approvals deny ID --reason TEXT`.',

@@ -195,6 +195,14 @@ export class Identity {
     };
   }
 
+  /**
+   * Again, for what is done long after the request began: its body may come a minute later.
+   * @throws HoopError HOOP_TOKEN_REVOKED, HOOP_TOKEN_EXPIRED
+   */
+  async requireLive({ family }: Pick<Authenticated, 'family'>): Promise<void> {
+    this.#logins.requireLive(await this.#options.store.readFamily(family));
+  }
+
   /** @returns the reply for an error of `authenticate`; undefined: it is not about identity */
   refusal(error: unknown): HttpReply | undefined {
     return refusalReply(error, this.#nonces.issue());
