@@ -1,3 +1,5 @@
+import { unshared } from './unshared.ts';
+
 /** What came of a stream, in order. */
 export type Unread = Buffer | 'half-close' | { readonly endCode: number };
 
@@ -16,9 +18,12 @@ export class UnreadItems {
   #copies: Buffer | undefined;
 
   push(item: Unread): void {
-    if (!Buffer.isBuffer(item) || item.length > LARGEST_COPY) {
+    if (!Buffer.isBuffer(item)) {
       this.#copies = undefined;
       this.#items.push(item);
+    } else if (item.length > LARGEST_COPY) {
+      this.#copies = undefined;
+      this.#items.push(unshared(item));
     } else if (!this.#joined(item)) {
       this.#copies = Buffer.allocUnsafeSlow(COPIES_BYTES);
       item.copy(this.#copies);

@@ -5,6 +5,7 @@
  */
 import { Duplex } from 'node:stream';
 import { END_CODE, isOrderlyEnd, type StreamCarrier } from '../carrier/stream-carrier.ts';
+import { unshared } from '../carrier/unshared.ts';
 import { bytesPassed } from '../passing-buffers.ts';
 import { type Direction, DOWN, UP } from '../recording/types.ts';
 
@@ -147,7 +148,7 @@ export class TunnelStream extends Duplex {
     }
     bytesPassed(data.length);
     this.#options.onActivity();
-    if (!this.destroyed && !this.#finished && !this.push(data)) {
+    if (!this.destroyed && !this.#finished && !this.push(this.#toKeep(data))) {
       this.#paused = true;
       carrier.pause();
     }
@@ -155,6 +156,11 @@ export class TunnelStream extends Duplex {
     if (waiting !== undefined && !this.#held) {
       this.#hold(waiting);
     }
+  }
+
+  /** What the engine takes at once needs no copy. */
+  #toKeep(data: Buffer): Buffer {
+    return this.readableFlowing === true && this.readableLength === 0 ? data : unshared(data);
   }
 
   /** Stops reading until the two sides have agreed on enough of what is recorded. */

@@ -147,6 +147,27 @@ describe('the streams of one connection', () => {
     expect(shared.size).toBeLessThan(10);
   });
 
+  test('whose bytes come among much else keep none of that for a paused reader', async () => {
+    await using pair = await connectionPair();
+    const { server } = await pair.open(1);
+    server.pause();
+    const shared = new Set<ArrayBufferLike>();
+    let length = 0;
+    server.on('data', (bytes) => {
+      shared.add(bytes.buffer);
+      length += bytes.length;
+    });
+    // To a stream that there is not: a window costs its sender nothing, and is for nobody.
+    const nothing = Buffer.alloc(120_000).fill(encodeWindow(9, 1));
+    for (let count = 0; count < 100; count += 1) {
+      pair.server.receive(Buffer.concat([dataFrame(1, 9000), nothing]));
+    }
+    server.resume();
+    const kept = [...shared].reduce((sum, { byteLength }) => sum + byteLength, 0);
+    expect(length).toBe(900_000);
+    expect(kept).toBeLessThan(2 * length);
+  });
+
   test('keep what waits in order, however small the pieces are', async () => {
     await using pair = await connectionPair();
     const { client, server } = await pair.open(1);

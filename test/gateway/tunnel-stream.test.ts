@@ -4,6 +4,11 @@ import { describe, expect, test } from 'vitest';
 import type { StreamCarrier } from '../../src/carrier/stream-carrier.ts';
 import { WebSocketCarrier } from '../../src/carrier/web-socket-carrier.ts';
 import { TunnelStream } from '../../src/gateway/tunnel-stream.ts';
+import {
+  encodeWindow,
+  FRAME_HEADER_BYTES,
+  writeDataHeader,
+} from '../../src/protocol/carrier/frames.ts';
 import type { Direction } from '../../src/recording/types.ts';
 import { CARRIERS, carrierPair, connectionPair } from './carrier-pair.ts';
 import { webSocketPair } from './web-socket-pair.ts';
@@ -72,6 +77,27 @@ function open(carrier: StreamCarrier) {
   stream.on('error', () => stream.destroy());
   return { stream, recording, faults, activity: () => activity };
 }
+
+test('what waits for the engine is kept without what came around it', async () => {
+  await using pair = await connectionPair();
+  const { server } = await pair.open(1);
+  const { stream } = open(server);
+  const nothing = Buffer.alloc(15_996).fill(encodeWindow(9, 1));
+  const header = Buffer.alloc(FRAME_HEADER_BYTES);
+  writeDataHeader(header, 1, 1);
+  for (let count = 0; count < 1000; count += 1) {
+    pair.server.receive(Buffer.concat([header, Buffer.from('x'), nothing]));
+  }
+  const shared = new Set<ArrayBufferLike>();
+  let length = 0;
+  for (let piece = stream.read(1); piece !== null; piece = stream.read(1)) {
+    shared.add((piece as Buffer).buffer);
+    length += 1;
+  }
+  expect(length).toBe(1000);
+  const kept = [...shared].reduce((sum, { byteLength }) => sum + byteLength, 0);
+  expect(kept).toBeLessThan(1_000_000);
+});
 
 describe.each(CARRIERS)('a stream over %s', (kind) => {
   test('bytes go both ways and are in the recording before they go on', async () => {

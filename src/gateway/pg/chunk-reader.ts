@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import { unshared } from '../../carrier/unshared.ts';
 
 /**
  * Takes the chunks of a stream one by one as they came. (The stream's own async iterator joins what
@@ -58,7 +59,7 @@ export class ChunkReader {
     this.#waiting = undefined;
     if (this.#watch !== undefined) this.#watch.left -= chunk.length;
     if (this.#watch === undefined || this.#watch.left <= 0) this.#stream.pause();
-    if (waiting === undefined) this.#chunks.push(chunk);
+    if (waiting === undefined) this.#chunks.push(Buffer.isBuffer(chunk) ? unshared(chunk) : chunk);
     else waiting(chunk);
   }
 
