@@ -1,7 +1,7 @@
 /**
- * Everything that `hoop demo` needs, started on loopback: identity provider, PostgreSQL, policy
- * repository, gateway, and one logged-in HOOP_HOME for each identity. Also the bench on which the
- * end-to-end tests run.
+ * Everything that `hoop demo` needs, started on loopback: identity provider, token issuer of a CI,
+ * PostgreSQL, policy repository, gateway, and one logged-in HOOP_HOME for each identity. Also the
+ * bench on which the end-to-end tests run.
  *
  *   OIDC provider ──┐                        ┌── policy.git (signed commits)
  *                   ├── gateway (a process) ─┤
@@ -21,6 +21,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createCertificateAuthority, issueServerCertificate } from '../certificates.ts';
 import { HoopError } from '../errors.ts';
+import { startCiIssuer } from './ci-issuer.ts';
 import { completeLogin } from './complete-login.ts';
 import { type HoopService, runHoop, startHoop } from './hoop-process.ts';
 import { type DemoAccount, startOidcProvider } from './oidc-provider.ts';
@@ -62,6 +63,7 @@ export interface Demo extends AsyncDisposable {
   /** PEM file of the demo's private CA. */
   readonly ca: string;
   readonly issuer: string;
+  readonly ci: DemoCi;
   readonly policy: PolicyRepository;
   readonly target: DemoTarget;
   /** Names of all targets in the policy that stand for the demo's server. */
@@ -72,6 +74,15 @@ export interface Demo extends AsyncDisposable {
   gatewayProcess(): HoopService;
   /** Ends the gateway (gracefully or not) and starts it again on the same port and data. */
   restartGateway(signal?: NodeJS.Signals): Promise<void>;
+}
+
+/** A job of the CI: an empty home and the variables that a runner would set. */
+export interface DemoCi {
+  readonly issuer: string;
+  /** Logged in as nobody. */
+  readonly home: string;
+  /** The secret with which the job asks for tokens is among them. */
+  readonly env: Readonly<Record<string, string>>;
 }
 
 export async function startDemo(options: DemoOptions): Promise<Demo> {
@@ -93,8 +104,10 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
   chmodSync(directory, 0o711);
 
   note('starting the identity provider');
-  const provider = stack.use(await startOidcProvider(remembered(directory)));
-  remember(directory, provider);
+  const provider = stack.use(await startOidcProvider(remembered(directory, 'idp')));
+  remember(directory, 'idp', provider);
+  const ci = stack.use(await startCiIssuer(remembered(directory, 'ci')));
+  remember(directory, 'ci', ci);
 
   note(options.postgres ? 'preparing the sample data' : 'starting PostgreSQL');
   const target = stack.use(await openTarget({ ...options, directory, watchdog }));
@@ -104,7 +117,11 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
   const policyRoot = join(directory, 'policy');
   const source = options.policy
     ? readPolicyDirectory(options.policy, provider)
-    : { files: samplePolicy(provider), targets: [DEMO_TARGET], credentials: [DEMO_TARGET] };
+    : {
+        files: samplePolicy({ ...provider, ciIssuer: ci.issuer }),
+        targets: [DEMO_TARGET],
+        credentials: [DEMO_TARGET],
+      };
   const policy = existsSync(policyRoot)
     ? openPolicyRepository(policyRoot)
     : await createPolicyRepository(policyRoot, source.files);
@@ -147,11 +164,15 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
     accounts: provider.accounts,
     signal,
   });
+  const ciHome = join(directory, 'homes', 'ci');
+  mkdirSync(ciHome, { recursive: true, mode: 0o700 });
+  const ciEnv = { HOOP_GATEWAY: gateway, HOOP_CA: certificates.ca, HOOP_TOKEN_STORE: 'file' };
   const owned = stack.move();
   return {
     gateway,
     ca: certificates.ca,
     issuer: provider.issuer,
+    ci: { issuer: ci.issuer, home: ciHome, env: { ...ciEnv, ...ci.jobVariables } },
     policy,
     target,
     targetNames: source.targets,
@@ -255,14 +276,18 @@ function variableName(credential: string): string {
   return `HOOP_DEMO_${credential.toUpperCase().replace(/[^A-Z0-9]/g, '_')}_PASSWORD`;
 }
 
-/** A port and account passwords of an earlier start, so that `--data DIR` can go on. */
-function remembered(directory: string): { port?: number } {
-  const file = join(directory, 'idp-port');
+/** The port of an earlier start, which the policy names, so that `--data DIR` can go on. */
+function remembered(directory: string, service: 'idp' | 'ci'): { port?: number } {
+  const file = join(directory, `${service}-port`);
   return existsSync(file) ? { port: Number(readFileSync(file, 'utf8')) } : {};
 }
 
-function remember(directory: string, provider: { readonly issuer: string }): void {
-  writeFileSync(join(directory, 'idp-port'), new URL(provider.issuer).port);
+function remember(
+  directory: string,
+  service: 'idp' | 'ci',
+  { issuer }: { readonly issuer: string },
+): void {
+  writeFileSync(join(directory, `${service}-port`), new URL(issuer).port);
 }
 
 interface LogInOptions {

@@ -209,6 +209,7 @@ function readyLine(demo: Demo): Record<string, unknown> {
     signingKey: demo.policy.signingKey,
     targets: Object.fromEntries(targets),
     homes: demo.homes,
+    ci: demo.ci,
   };
 }
 

@@ -1,8 +1,11 @@
 /** The demo's policy, file by file, as it stands in the repository. */
+import { CI_JOB } from './ci-issuer.ts';
 
 export interface SamplePolicyOptions {
   readonly issuer: string;
   readonly clientId: string;
+  /** Of the CI whose jobs may read; without it there are no workloads. */
+  readonly ciIssuer?: string;
 }
 
 export function samplePolicy(options: SamplePolicyOptions): Record<string, string> {
@@ -17,7 +20,7 @@ identityProviders:
 roles:
   auditor: { groups: [auditors] }
   approver: { groups: [approvers] }
-`,
+${options.ciIssuer === undefined ? '' : workloads(options.ciIssuer)}`,
     'targets/prod-db.yaml': `# The address and the credential are the gateway's business: see its config.
 name: prod-db
 kind: postgres
@@ -71,6 +74,15 @@ rules:
   - name: work-on-orders
     allow: { verbs: [insert, update, delete], relations: [public.orders] }
 `,
+    'policies/ci.yaml': `name: ci
+description: What jobs of the CI may do; a report needs no names
+who: { groups: [ci] }
+targets: { names: [prod-db] }
+limits: { maxTime: 30m, maxConnections: 5 }
+rules:
+  - name: read-orders
+    allow: { verbs: [select], relations: [public.orders] }
+`,
     'policies/auditors.yaml': `name: auditors
 who: { groups: [auditors] }
 targets: { names: [prod-db] }
@@ -83,4 +95,16 @@ rules:
     allow: { verbs: [select], relations: [public.orders] }
 `,
   };
+}
+
+function workloads(issuer: string): string {
+  return `# Jobs log in with the token of their CI; nothing is stored there.
+workloads:
+  - name: nightly-report
+    platform: github
+    issuer: ${issuer}
+    claims: { repository_id: "${CI_JOB.repository_id}", ref: ${CI_JOB.ref} }
+    show: [repository, run_id]
+    groups: [ci]
+`;
 }

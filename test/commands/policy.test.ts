@@ -37,7 +37,7 @@ async function run(...args: string[]): Promise<Partial<CommandRun> & { error?: u
 
 test('the policy of the demo is without problems', async () => {
   write(samplePolicy({ issuer: 'http://127.0.0.1:1234', clientId: 'x' }));
-  expect(await run('check', directory)).toMatchObject({ stdout: 'ok: 1 target, 3 policies\n' });
+  expect(await run('check', directory)).toMatchObject({ stdout: 'ok: 1 target, 4 policies\n' });
 });
 
 test('a problem is shown with its place, its line and a mark below', async () => {

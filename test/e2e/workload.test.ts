@@ -13,11 +13,23 @@ let bench: Bench;
 let actions: TestPlatform;
 /** A runner that was made for this job. */
 let home: string;
+/** With the policy of the demo, before the tests change it. */
+let demoJob: HoopRun;
+let demoJobRefused: HoopRun;
 const homes: string[] = [];
 
 beforeAll(async () => {
   bench = await openBench();
   actions = await TestPlatform.start();
+  const { ci } = bench.demo;
+  demoJob = await runHoop(
+    ['connect', 'prod-db', '--', 'psql', '-XAtc', 'SELECT count(*) > 0 FROM orders'],
+    { home: ci.home, variables: ci.env },
+  );
+  demoJobRefused = await runHoop(
+    ['connect', 'prod-db', '--', 'psql', '-XAtc', 'SELECT full_name FROM customers'],
+    { home: ci.home, variables: ci.env },
+  );
   const { issuer } = bench.demo;
   const hoop = samplePolicy({ issuer, clientId: 'hoop-cli' })['hoop.yaml'];
   const entry = (name: string, platform: string, claims: object) =>
@@ -99,6 +111,12 @@ function inActions(...args: string[]): Promise<HoopRun> {
     ...args,
   );
 }
+
+test('the demo has a job of a CI, which may read orders and nothing else', () => {
+  expect(demoJob).toMatchObject({ exitCode: 0, stdout: 't\n' });
+  expect(demoJobRefused.exitCode).not.toBe(0);
+  expect(demoJobRefused.stderr).toContain('denied');
+});
 
 describe('a step of GitHub Actions', () => {
   test('works on the database without a login, as the workload that the policy names', async () => {
