@@ -1,4 +1,4 @@
-/** How long a person waits for `hoop connect` with a valid token. */
+/** How long one waits for `hoop connect` and `hoop run` with a valid token. */
 import { execFileSync } from 'node:child_process';
 import type { Demo } from '../src/demo/demo.ts';
 import { runHoop } from '../src/demo/hoop-process.ts';
@@ -15,6 +15,29 @@ export interface FirstRowContext {
 }
 
 const FIGURE = { work: 'start of the command to first row', unit: 'ms', moreIsBetter: false };
+
+const RUN = { work: 'hoop run -- true', unit: 'ms', moreIsBetter: false };
+/** Less than a second each: more of them than of what takes long. */
+const RUNS_PER_ROUND = 7;
+
+/** `true` alone, and as the command of `hoop run`, which opens no session for it. */
+export async function timeOfEmptyRun(context: FirstRowContext): Promise<void> {
+  const { demo, rounds, figures } = context;
+  const home = demo.homes['engineer'] ?? '';
+  for (let round = 0; round < rounds * RUNS_PER_ROUND; round += 1) {
+    const start = performance.now();
+    execFileSync('true');
+    const between = performance.now();
+    const run = await runHoop(['run', '--target', 'bench-allow', '--', 'true'], { home });
+    const end = performance.now();
+    if (run.exitCode !== 0) {
+      throw new Error(`hoop run failed: ${run.stderr.slice(-500)}`);
+    }
+    figures.add(RUN, 'direct', between - start);
+    figures.add(RUN, 'hoop allow', end - between);
+  }
+  figures.tell(RUN.work);
+}
 
 /** psql alone, and psql as the command of `hoop connect`. */
 export async function timeToFirstRow(context: FirstRowContext): Promise<void> {

@@ -11,7 +11,7 @@ import { prepareBenchData } from './bench-data.ts';
 import { writeBenchPolicy } from './bench-policy.ts';
 import { bulk } from './bulk.ts';
 import { Figures } from './figures.ts';
-import { timeToFirstRow } from './first-row.ts';
+import { timeOfEmptyRun, timeToFirstRow } from './first-row.ts';
 import { directUrl, type LaneContext, openHoop, openLanes } from './lanes.ts';
 import { memoryOfIdleConnections, memoryWhileStreaming, type Notes } from './memory.ts';
 import { type BenchOptions, parseOptions, UnknownOption, type Work } from './options.ts';
@@ -132,7 +132,11 @@ async function measureLanes(
     ],
     [
       ['start'],
-      () => timeToFirstRow({ demo, directUrl: direct, rounds: options.rounds, figures, say }),
+      async () => {
+        const context = { demo, directUrl: direct, rounds: options.rounds, figures, say };
+        await timeOfEmptyRun(context);
+        await timeToFirstRow(context);
+      },
     ],
   ];
   for (const [works, measure] of parts) {

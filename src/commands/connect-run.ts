@@ -4,6 +4,7 @@ import { type OpenGateway, openGateway } from '../auth/open-gateway.ts';
 import { HoopError } from '../errors.ts';
 import { packageVersion } from '../package-version.ts';
 import { type EvidenceLine, outcomeWord } from '../recording/types.ts';
+import { adoptAbandonedRuns } from '../run/abandoned-runs.ts';
 import { type ClientSession, connectSession } from '../tunnel/connect-session.ts';
 import { connectionUrl } from '../tunnel/connection-files.ts';
 import { endError, type SessionEnd } from '../tunnel/session-end.ts';
@@ -95,7 +96,9 @@ export async function runConnect(outer: Io, request: ConnectRequest): Promise<vo
   const session = await connecting;
   summary?.opened(session);
   // Recordings of sessions whose upload failed: now the gateway is there.
-  const pending = uploadPending({ open, except: session.id, note: io.note, signal: io.signal });
+  const pending = adoptAbandonedRuns({ open, note: io.note }).then(() =>
+    uploadPending({ open, except: session.id, note: io.note, signal: io.signal }),
+  );
   let end: SessionEnd;
   try {
     show(io, request, session, json);

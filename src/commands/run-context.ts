@@ -10,6 +10,7 @@ import type { EnvironmentPart } from '../run/environment.ts';
 import type { Run } from '../run/run.ts';
 import { RunPrompts } from '../run/run-prompts.ts';
 import { targetVariables } from '../run/target-variable.ts';
+import type { AccessReply } from '../tunnel/access-api.ts';
 import { ApprovalsClient } from '../tunnel/approvals-client.ts';
 import { briefingText } from '../ui/briefing-text.ts';
 import { renderJson } from '../ui/render-json.ts';
@@ -21,18 +22,33 @@ export interface RunContext extends AsyncDisposable {
   readonly environment: EnvironmentPart;
 }
 
+/**
+ * What one could ask for, from the gateway. It is asked with the login of whoever starts the run,
+ * while the run has none yet: so that the child waits for one answer less.
+ */
+export type Requestable = Promise<AccessReply['requestable']>;
+
+export function askForRequestable(open: OpenGateway, signal: AbortSignal): Requestable {
+  const asked = requestableOf(open, signal);
+  // Whoever waits for it is told; a run that does not start has another reason.
+  asked.catch(() => undefined);
+  return asked;
+}
+
 /** HOOP_CONTEXT_URL, HOOP_CONTEXT_TOKEN, HOOP_BRIEFING. */
 export async function openRunContext(
-  open: OpenGateway,
   run: Run,
-  { prompt, signal }: { readonly prompt: PromptWords | undefined; readonly signal: AbortSignal },
+  {
+    prompt,
+    requestable,
+  }: { readonly prompt: PromptWords | undefined; readonly requestable: Requestable },
 ): Promise<RunContext> {
   await using stack = new AsyncDisposableStack();
   const prompts = new RunPrompts(run, prompt);
   stack.defer(() => prompts.close());
   const endpoint = stack.use(await ContextEndpoint.open({ run, prompts }));
   const path = join(run.directory, BRIEFING_NAME);
-  await writeFile(path, briefingText(await briefingOf(open, run, signal)), { mode: 0o600 });
+  await writeFile(path, briefingText(briefingOf(run, await requestable)), { mode: 0o600 });
   const owned = stack.move();
   return {
     environment: { ...endpoint.environment, HOOP_BRIEFING: path },
@@ -43,26 +59,20 @@ export async function openRunContext(
 /** `hoop run --briefing-only`. */
 export async function printBriefing(
   io: Io,
-  open: OpenGateway,
   run: Run,
-  json: boolean,
+  { requestable, json }: { readonly requestable: Requestable; readonly json: boolean },
 ): Promise<void> {
-  const made = await briefingOf(open, run, io.signal);
+  const made = briefingOf(run, await requestable);
   io.stdout.write(json ? `${renderJson({ v: 1, ...made })}\n` : briefingText(made));
 }
 
-async function briefingOf(open: OpenGateway, run: Run, signal: AbortSignal): Promise<Briefing> {
-  const [reply, whoami, requestable] = await Promise.all([
-    // With the login of the run: what it may do is less than what its person may.
-    run.open.client.targets(signal),
-    run.open.client.whoami(signal),
-    requestableOf(open, signal),
-  ]);
+function briefingOf(run: Run, requestable: AccessReply['requestable']): Briefing {
+  const { reachable, whoami } = run;
   const agent = run.agent ?? whoami.agent;
   return briefing({
     who: agent === undefined ? whoami.name : `${agent} for ${whoami.name}`,
-    commit: reply.commit,
-    targets: reply.targets.filter(({ name }) => run.targets.includes(name)),
+    commit: reachable.commit,
+    targets: reachable.targets.filter(({ name }) => run.targets.includes(name)),
     main: run.mainTarget,
     variables: targetVariables(run.targets),
     requestable: requestable.filter(({ target }) => run.targets.includes(target)),
@@ -70,7 +80,10 @@ async function briefingOf(open: OpenGateway, run: Run, signal: AbortSignal): Pro
 }
 
 /** The login of a run may not see it; its person can. */
-async function requestableOf(open: OpenGateway, signal: AbortSignal) {
+async function requestableOf(
+  open: OpenGateway,
+  signal: AbortSignal,
+): Promise<AccessReply['requestable']> {
   try {
     return (await new ApprovalsClient(open.client).access(signal)).requestable;
   } catch (error) {

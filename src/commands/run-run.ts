@@ -12,7 +12,7 @@ import { requireProgram } from './find-program.ts';
 import type { Io } from './io.ts';
 import { type PromptFlags, promptInForce } from './prompt-flags.ts';
 import { runChild } from './run-child.ts';
-import { openRunContext, printBriefing } from './run-context.ts';
+import { askForRequestable, openRunContext, printBriefing } from './run-context.ts';
 import { checkFenceFlags, type FenceFlags, openRunFence, runFenced } from './run-fenced.ts';
 import { openSummary, type SummaryFlags } from './summary-file.ts';
 
@@ -37,6 +37,7 @@ export async function runRun(io: Io, request: RunRequest): Promise<void> {
   await using open = await openGateway(io);
   await using disposed = new AsyncDisposableStack();
   const around: { fence?: RunFence } = {};
+  const requestable = askForRequestable(open, io.signal);
   const run = await Run.start({
     open,
     targets: request.target ?? [],
@@ -65,10 +66,10 @@ export async function runRun(io: Io, request: RunRequest): Promise<void> {
   let status: number | undefined;
   try {
     if (request.briefingOnly) {
-      await printBriefing(io, open, run, request.json === true);
+      await printBriefing(io, run, { requestable, json: request.json === true });
       return;
     }
-    const context = disposed.use(await openRunContext(open, run, { prompt, signal: io.signal }));
+    const context = disposed.use(await openRunContext(run, { prompt, requestable }));
     const { keepEnv: keep = [], dropEnv: drop = [] } = request;
     const { keepEnv = [], dropEnv = [] } = open.config;
     const { fence } = around;

@@ -259,7 +259,7 @@ function verifyCuts(contents: BundleContents, tree: GrownTree, report: VerifyRep
 function unconfirmedText(epoch: number, total: number): string {
   return epoch === 0
     ? 'the client confirmed nothing: gateway only'
-    : `client stopped acknowledging after cut ${epoch - 1}: two-sided to cut ${epoch} of ${total}, then gateway only`;
+    : `client signed ${epoch} of ${total} cuts: two-sided up to cut ${epoch}, then gateway only`;
 }
 
 function badSignatures({ manifest, certificate }: BundleContents, cut: ManifestCut): string[] {

@@ -121,7 +121,5 @@ function sidesText(contents: BundleContents | undefined): string {
   if (both === cuts.length) {
     return 'one-sided';
   }
-  return both === 0
-    ? 'one-sided: gateway only'
-    : `two-sided to cut ${both} of ${cuts.length}, then gateway only`;
+  return both === 0 ? 'one-sided: gateway only' : `two-sided up to cut ${both}, then gateway only`;
 }

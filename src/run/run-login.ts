@@ -9,17 +9,15 @@ import type { OpenGateway } from '../auth/open-gateway.ts';
 import { StoredTokens } from '../auth/stored-tokens.ts';
 import { type TokenRecord, toTokenRecord } from '../auth/token-record.ts';
 import { seedTrust } from '../auth/trust.ts';
-import { HoopError } from '../errors.ts';
 import { type ClientConfig, type Home, RUN_FILE, writeConfig } from '../home.ts';
-import { generateDpopKey, importDpopKey } from '../tunnel/dpop-key.ts';
+import { generateDpopKey } from '../tunnel/dpop-key.ts';
 import { adoptRunState, makeRunState } from '../tunnel/run-states.ts';
 import { makeRuntimeDirectory } from '../tunnel/runtime-directory.ts';
+import { endRunLogin } from './end-run-login.ts';
 
 /** What the gateway takes of a command line, and shows of it. */
 const MAX_COMMAND_WORDS = 1024;
 const MAX_COMMAND_LENGTH = 32 * 1024;
-/** The login ends by itself when its parent's does; nobody waits long to end it earlier. */
-const LOGOUT_WITHIN_MS = 5_000;
 
 export interface RunLoginOptions {
   /** Of whoever starts the run. */
@@ -138,21 +136,8 @@ export class RunLogin {
     try {
       return await adoptRunState(this.#outer.home, this.state);
     } finally {
-      await this.#logOut();
-    }
-  }
-
-  async #logOut(): Promise<void> {
-    const signal = AbortSignal.timeout(LOGOUT_WITHIN_MS);
-    const { key, refreshToken } = this.#record;
-    try {
-      // Any of its handles names the login, also one that was renewed long ago.
-      await this.#outer.client.logout(refreshToken, importDpopKey(key), signal);
-    } catch (error) {
-      // It has ended already, or the gateway cannot be told: it ends it with the outer login.
-      if (!(error instanceof HoopError) && !signal.aborted) {
-        throw error;
-      }
+      // As it was at the start: any of its handles names the login.
+      await endRunLogin(this.#outer.client, this.#record);
     }
   }
 }

@@ -7,10 +7,12 @@
  */
 import type { OpenGateway } from '../auth/open-gateway.ts';
 import { HoopError } from '../errors.ts';
+import type { TargetsReply, WhoamiReply } from '../tunnel/api.ts';
 import type { ClientSession } from '../tunnel/connect-session.ts';
 import { connectionUrl, writeConnectionFiles } from '../tunnel/connection-files.ts';
 import type { CarrierChoice } from '../tunnel/stream-opener.ts';
 import { uploadPending } from '../tunnel/upload-recordings.ts';
+import { adoptAbandonedRuns } from './abandoned-runs.ts';
 import type { EnvironmentPart } from './environment.ts';
 import { RunLogin } from './run-login.ts';
 import { type ListenerSource, RunTarget, type RunTargetEvents } from './run-target.ts';
@@ -39,6 +41,9 @@ export interface RunOptions {
 export type SessionListener = (session: ClientSession) => Promise<void>;
 
 export class Run implements AsyncDisposable {
+  /** What the gateway says of the run's login, at its start. */
+  readonly reachable: TargetsReply;
+  readonly whoami: WhoamiReply;
   readonly #options: RunOptions;
   readonly #login: RunLogin;
   readonly #targets: readonly RunTarget[];
@@ -53,8 +58,12 @@ export class Run implements AsyncDisposable {
     const login = await RunLogin.start(options);
     const targets: RunTarget[] = [];
     try {
+      const { client } = login.open;
+      const asked = Promise.all([client.targets(options.signal), client.whoami(options.signal)]);
+      // A fence that fails is told first; then nobody asks for these.
+      asked.catch(() => undefined);
       const fence = await options.fence?.(login);
-      const reply = await login.open.client.targets(options.signal);
+      const [reply, whoami] = await asked;
       const chosen = chooseTargets(reply.targets, options);
       const variables = targetVariables(chosen.map(({ name }) => name));
       const listeners: SessionListener[] = [];
@@ -74,7 +83,7 @@ export class Run implements AsyncDisposable {
           }),
         );
       }
-      return new Run(options, { login, targets, variables, listeners });
+      return new Run(options, { login, reply, whoami, targets, variables, listeners });
     } catch (error) {
       await Promise.all(targets.map((target) => target.close()));
       await login.end();
@@ -86,6 +95,8 @@ export class Run implements AsyncDisposable {
     options: RunOptions,
     made: {
       readonly login: RunLogin;
+      readonly reply: TargetsReply;
+      readonly whoami: WhoamiReply;
       readonly targets: readonly RunTarget[];
       readonly variables: ReadonlyMap<string, string>;
       readonly listeners: SessionListener[];
@@ -93,6 +104,8 @@ export class Run implements AsyncDisposable {
   ) {
     this.#options = options;
     this.#login = made.login;
+    this.reachable = made.reply;
+    this.whoami = made.whoami;
     this.#targets = made.targets;
     this.#listeners = made.listeners;
     const isOne = options.targets.length > 0 || made.targets.length === 1;
@@ -187,6 +200,7 @@ export class Run implements AsyncDisposable {
     const { open, events, signal } = this.#options;
     // Inside another run there is only its login, which may not touch what others have recorded.
     if (open.home.run === undefined) {
+      await adoptAbandonedRuns({ open, note: events.note });
       await uploadPending({ open, note: events.note, signal });
     }
     const [first] = failures.flat();

@@ -4,6 +4,7 @@ import { Agent, request as undiciRequest } from 'undici';
 import { z } from 'zod';
 import { ERROR_CODES, type ErrorCode, HoopError } from '../errors.ts';
 import { ErrorBody } from './api.ts';
+import { connectAgain } from './connect-again.ts';
 import { describeNetworkError } from './network-error.ts';
 
 const CONNECT_TIMEOUT_MS = 10_000;
@@ -81,7 +82,7 @@ export class GatewayTransport implements AsyncDisposable {
   }
 
   async #open(request: GatewayRequest, signal: AbortSignal): Promise<Readable> {
-    const reply = await undiciRequest(`${this.baseUrl}${request.path}`, {
+    const options = {
       dispatcher: this.#agent,
       method: request.method,
       headers: {
@@ -92,7 +93,9 @@ export class GatewayTransport implements AsyncDisposable {
       },
       ...(request.body === undefined ? {} : { body: request.body.content }),
       signal,
-    });
+    };
+    const url = `${this.baseUrl}${request.path}`;
+    const reply = await connectAgain(() => undiciRequest(url, options), signal);
     const nonce = reply.headers['dpop-nonce'];
     if (typeof nonce === 'string') {
       this.nonce = nonce;

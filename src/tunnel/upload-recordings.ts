@@ -5,7 +5,6 @@ import { HoopError } from '../errors.ts';
 import { pendingUploads, pruneSpools } from '../recording/pending-uploads.ts';
 import { type UploadReceipt, uploadSession } from '../recording/upload-session.ts';
 import { spoolsOf } from './connect-session.ts';
-import { abandonedRunStates, adoptRunState } from './run-states.ts';
 
 const ATTEMPTS = 4;
 const RETRY_AFTER_MS = 1_000;
@@ -61,13 +60,10 @@ export async function uploadPending(options: {
     }
   };
   try {
-    for (const abandoned of await abandonedRunStates(open.home)) {
-      await adoptRunState(open.home, abandoned);
-    }
     await pruneSpools(directory, Date.now());
   } catch (error) {
     const reason = error instanceof Error ? error.message : 'unknown reason';
-    note(`old recordings could not be taken over or removed: ${reason}`);
+    note(`old recordings could not be removed: ${reason}`);
   }
   const pending = await pendingUploads(directory, failed).catch((error: unknown) => {
     note(

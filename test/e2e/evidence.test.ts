@@ -191,7 +191,7 @@ describe('evidence', () => {
     const file = await download(connection.session, 'lost.hoop');
     const run = await verifyOffline(file);
     expect(run.exitCode).toBe(2);
-    expect(run.stdout).toMatch(/two-sided to cut \d+( of \d+)?, then gateway only|one-sided/);
+    expect(run.stdout).toMatch(/two-sided up to cut \d+, then gateway only|one-sided/);
     // Its password file and socket went with the next command, which was none of its own.
     expect(readdirSync(runtime)).toEqual([]);
   }, 90_000);

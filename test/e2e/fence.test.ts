@@ -241,6 +241,17 @@ describe('programs work inside', () => {
     expect(result).toMatchObject({ stdout: '1\n2\n', exitCode: 0 });
   });
 
+  test('hoop prompt: the statement behind it is told with it', async () => {
+    const hoop = `${process.execPath} ${LAUNCHER}`;
+    const script = `${hoop} prompt "asked in the fence" >&2 && psql -XAtc "SELECT 'fenced'"`;
+    const result = await sh(script, { flags: ['--prompt', 'asked outside'] });
+    expect(result.stdout, result.stderr).toBe('fenced\n');
+    const why = await bench.hoop('engineer', 'sessions', 'why', 'last', '1', '--json');
+    expect(JSON.parse(why.stdout).statements).toMatchObject([
+      { statement: { text: "SELECT 'fenced'" }, prompts: [{ text: 'asked in the fence' }] },
+    ]);
+  });
+
   test('Python and Node.js with their usual drivers', async () => {
     const python = `
 import psycopg2

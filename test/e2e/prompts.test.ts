@@ -12,9 +12,9 @@ let directory: string;
 beforeAll(async () => {
   bench = await openBench();
   directory = await mkdtemp(join(tmpdir(), 'hoop-prompts-'));
-}, 120_000);
+}, 240_000);
 afterAll(async () => {
-  await bench[Symbol.asyncDispose]();
+  await bench?.[Symbol.asyncDispose]();
   await rm(directory, { recursive: true, force: true });
 });
 

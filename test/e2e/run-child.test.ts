@@ -140,7 +140,7 @@ describe('signals', () => {
       .toBe('client_lost');
     const lost = await verifyNewest();
     expect(lost.status).toBe(2);
-    expect(lost.text).toMatch(/two-sided to cut \d+( of \d+)?, then gateway only|one-sided/);
+    expect(lost.text).toMatch(/two-sided up to cut \d+, then gateway only|one-sided/);
     const next = startRun('true');
     expect(await next.ended).toEqual([0, null]);
     expect(next.errors()).toContain('is uploaded now');

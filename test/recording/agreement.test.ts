@@ -113,12 +113,12 @@ describe('agreement', () => {
     const result = verifyBundle(bundle, bench.trust);
     expect(result).toMatchObject({
       exitStatus: 2,
-      verdict: 'incomplete: two-sided to cut 1 of 2, then gateway only',
+      verdict: 'incomplete: two-sided up to cut 1, then gateway only',
     });
     const allowed = verifyBundle(bundle, { ...bench.trust, allowOneSided: true });
     expect(allowed).toMatchObject({
       exitStatus: 0,
-      verdict: 'verified (two-sided to cut 1 of 2, then gateway only, not logged)',
+      verdict: 'verified (two-sided up to cut 1, then gateway only, not logged)',
     });
     // Uploading again changes nothing.
     expect(await uploadSession(options)).toEqual(receipt);

@@ -47,14 +47,14 @@ test('an ended session that was not uploaded can be had at once, and is said to 
   const bundle = await readBundle(await bench.ended(pair.session));
   const result = verify(bundle);
   expect(result.verdict).toBe(
-    'incomplete: interim, two-sided to cut 1 of 2, then gateway only: the client may still deliver',
+    'incomplete: interim, two-sided up to cut 1, then gateway only: the client may still deliver',
   );
   expect(result.exitStatus).toBe(2);
   expect(result.checks.filter(({ status }) => status === 'failed')).toEqual([]);
   expect(result.checks.find(({ name }) => name === 'head chain')).toMatchObject({ status: 'ok' });
   expect(verify(bundle, true)).toMatchObject({
     exitStatus: 0,
-    verdict: 'verified (interim, two-sided to cut 1 of 2, then gateway only, not logged)',
+    verdict: 'verified (interim, two-sided up to cut 1, then gateway only, not logged)',
   });
   const reading = readSession(bytesSource(bundle));
   const bytes = Buffer.concat(
@@ -92,7 +92,7 @@ test('a session that was sealed and never signed can be had as well', async () =
   await ended.seal();
   const result = verify(await readBundle(ended));
   expect(result.exitStatus).toBe(2);
-  expect(result.verdict).toContain('two-sided to cut 1 of 2, then gateway only');
+  expect(result.verdict).toContain('two-sided up to cut 1, then gateway only');
   await client.close({ reason: 'client_lost' });
 });
 

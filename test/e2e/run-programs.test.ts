@@ -1,0 +1,174 @@
+/** Many runs at once, and those that are killed. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  chmodSync,
+  cpSync,
+  globSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { childEnvironment, type HoopRun, LAUNCHER, runHoop } from '../../src/demo/hoop-process.ts';
+import { type Bench, openBench } from './demo-bench.ts';
+
+let bench: Bench;
+let directory: string;
+beforeAll(async () => {
+  directory = mkdtempSync(join(tmpdir(), 'hoop-run-'));
+  bench = await openBench();
+}, 240_000);
+afterAll(async () => {
+  rmSync(directory, { recursive: true, force: true });
+  await bench?.[Symbol.asyncDispose]();
+});
+
+interface Live {
+  readonly child: ChildProcess;
+  readonly closed: Promise<unknown[]>;
+  printed(text: string): Promise<void>;
+  type(text: string): void;
+}
+
+/** `hoop run -- COMMAND`, with a standard input that stays open. */
+function start(...command: string[]): Live {
+  const child = spawn(
+    process.execPath,
+    [LAUNCHER, 'run', '--target', 'prod-db', '--', ...command],
+    { env: childEnvironment({ home: bench.home('engineer') }), stdio: ['pipe', 'pipe', 'ignore'] },
+  );
+  let shown = '';
+  child.stdout.on('data', (text) => {
+    shown += String(text);
+  });
+  // A child that is killed has closed it.
+  child.stdin.on('error', () => undefined);
+  return {
+    child,
+    closed: once(child, 'exit'),
+    printed: (text) => expect.poll(() => shown, { timeout: 60_000 }).toContain(text),
+    type: (text) => child.stdin.write(text),
+  };
+}
+
+async function newest(): Promise<Record<string, unknown>> {
+  return (await bench.sessions('engineer'))[0] ?? {};
+}
+
+/** `sessions verify` of what the gateway has, without the gateway. */
+async function verify(session: string): Promise<HoopRun> {
+  const file = join(directory, `${session}.hoop`);
+  rmSync(file, { force: true });
+  await bench.hoop('engineer', 'sessions', 'download', session, '--out', file);
+  return runHoop(['sessions', 'verify', file], {
+    home: bench.home('engineer'),
+    variables: { HOOP_GATEWAY: 'https://127.0.0.1:9' },
+  });
+}
+
+/** What the gateway has noted of the cuts that both sides have signed. */
+function signedCuts(session: string): string {
+  const files = globSync('**/signed.cuts', { cwd: bench.demo.directory });
+  const file = files.find((path) => path.includes(session));
+  return file === undefined ? '' : readFileSync(join(bench.demo.directory, file), 'utf8');
+}
+
+test('psql takes its script from standard input, as without hoop', async () => {
+  const psql = start('psql', '-XAt');
+  psql.type('SELECT 40 + 2;\n\\echo in :DBNAME\n');
+  await psql.printed('42\nin shop\n');
+  psql.child.stdin?.end();
+  expect(await psql.closed).toEqual([0, null]);
+}, 120_000);
+
+test('twenty runs at once each have their session, their answer and their recording', async () => {
+  const before = (await bench.sessions('engineer')).length;
+  const numbers = Array.from({ length: 20 }, (_, index) => index + 100);
+  const runs = await Promise.all(
+    numbers.map((number) =>
+      bench.hoop('engineer', 'run', '--', 'psql', '-XAtc', `SELECT ${number}`),
+    ),
+  );
+  const failed = runs.filter(({ exitCode }) => exitCode !== 0);
+  expect(failed.map(({ output }) => output)).toEqual([]);
+  expect(runs.map(({ stdout }) => stdout)).toEqual(numbers.map((number) => `${number}\n`));
+  const all = await bench.sessions('engineer');
+  const sessions = all.slice(0, all.length - before);
+  expect(sessions).toHaveLength(20);
+  expect(new Set(sessions.map(({ run }) => run)).size).toBe(20);
+  expect(new Set(sessions.map(({ state }) => state))).toEqual(new Set(['uploaded']));
+  const seventh = await verify(String(sessions[7]?.['id']));
+  expect(seventh.stdout).toContain('verified (two-sided');
+  expect(seventh.exitCode).toBe(0);
+}, 400_000);
+
+describe('kill -9', () => {
+  test('of the command in the middle of a statement leaves a recording that verifies', async () => {
+    const live = start('psql', '-XAt');
+    live.type("SELECT 'first';\n");
+    await live.printed('first');
+    live.type("SELECT pg_sleep(600), 'killed-in-run';\n");
+    await expect.poll(() => bench.running('killed-in-run'), { timeout: 30_000 }).toBe(1);
+    process.kill(commandOf(live.child.pid), 'SIGKILL');
+    expect(await live.closed).toEqual([null, 'SIGKILL']);
+    await expect.poll(() => bench.running('killed-in-run'), { timeout: 30_000 }).toBe(0);
+    const result = await verify(String((await newest())['id']));
+    expect(result.stdout).toContain('verified (two-sided');
+    expect(result.exitCode).toBe(0);
+  }, 180_000);
+
+  test('of hoop leaves one that verifies to the last cut and says so, and a login that the next run ends', async () => {
+    const live = start('psql', '-XAt');
+    live.type("SELECT 'before-' || 'the-cut';\n");
+    await live.printed('before-the-cut');
+    const session = String((await newest())['id']);
+    await expect.poll(() => signedCuts(session), { timeout: 60_000, interval: 200 }).not.toBe('');
+    live.type("SELECT 'after-' || 'the-cut';\n");
+    await live.printed('after-the-cut');
+    live.child.kill('SIGKILL');
+    await live.closed;
+    live.child.stdin?.end();
+    const ended = async () =>
+      (await bench.sessions('engineer')).find(({ id }) => id === session)?.['endReason'];
+    await expect.poll(ended, { timeout: 60_000, interval: 500 }).toBe('client_lost');
+
+    const result = await verify(session);
+    expect(result.stdout).toMatch(/two-sided up to cut \d+, then gateway only/);
+    expect(result.exitCode).toBe(2);
+    const replay = await bench.hoop('engineer', 'sessions', 'replay', session, '--no-tui');
+    expect(replay.stdout).toContain('before-the-cut');
+    expect(replay.stdout).toContain('after-the-cut');
+
+    const runs = join(bench.home('engineer'), 'runs');
+    const [left] = readdirSync(runs);
+    const state = join(runs, String(left));
+    const kept = join(directory, 'kept');
+    cpSync(state, kept, { recursive: true });
+    chmodSync(kept, 0o700);
+    const config = readFileSync(join(kept, 'config.json'), 'utf8');
+    writeFileSync(join(kept, 'config.json'), config.replaceAll(state, kept));
+    const asRun = () => runHoop(['whoami', '--json'], { home: kept });
+    const alive = await asRun();
+    expect(alive.exitCode, alive.output).toBe(0);
+    expect(JSON.parse(alive.stdout)).toMatchObject({ run: { id: left } });
+    const next = await bench.hoop('engineer', 'run', '--', 'true');
+    expect(next.exitCode, next.output).toBe(0);
+    expect(next.stderr).toContain(`earlier session ${session} is uploaded now`);
+    expect(await asRun()).toMatchObject({ exitCode: 3, stdout: '' });
+    // The key went with the process: nobody can sign the rest any more.
+    const delivered = await verify(session);
+    expect(delivered.stdout).toMatch(/incomplete: two-sided up to cut \d+, then gateway only$/m);
+    expect(delivered.exitCode).toBe(2);
+  }, 240_000);
+});
+
+function commandOf(hoop: number | undefined): number {
+  const children = readFileSync(`/proc/${hoop}/task/${hoop}/children`, 'utf8').trim().split(' ');
+  expect(children).toHaveLength(1);
+  return Number(children[0]);
+}
