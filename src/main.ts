@@ -146,8 +146,7 @@ export async function main(): Promise<void> {
     settings.quiet = options['quiet'] === true;
     settings.color = options['color'] !== false;
     settings.json = options['json'] === true;
-    settings.passThrough =
-      command.name() === 'run' || (command.name() === 'connect' && command.args.length > 1);
+    settings.passThrough = isPassThrough(command.name(), command.args.length, options);
   });
   try {
     await program.parseAsync(process.argv);
@@ -255,4 +254,17 @@ function inheritSettings(command: Command, parent: Command): void {
   for (const child of command.commands) {
     inheritSettings(child, command);
   }
+}
+
+/** Whether the status is that of a command which hoop runs. */
+function isPassThrough(
+  name: string,
+  words: number,
+  options: Readonly<Record<string, unknown>>,
+): boolean {
+  if (name === 'connect') {
+    return words > 1;
+  }
+  const isAsked = options['printEnv'] === true || options['briefingOnly'] === true;
+  return name === 'run' && words > 0 && !isAsked;
 }

@@ -1,5 +1,5 @@
 /** `--prompt TEXT` and `--prompt-file F`, where a command takes them. */
-import { open } from 'node:fs/promises';
+import { type FileHandle, open } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { HoopError } from '../errors.ts';
 import type { PromptWords } from '../recording/prompt.ts';
@@ -58,9 +58,20 @@ async function promptFromFlags(
   return newPrompt({ source: 'file', text: await readText(resolve(io.cwd, promptFile)) });
 }
 
+async function openFile(path: string): Promise<FileHandle> {
+  try {
+    return await open(path, 'r');
+  } catch (cause) {
+    throw new HoopError('HOOP_USAGE', `cannot read the prompt in "${path}"`, {
+      hint: 'Name a file that exists and that you may read, or give the text with --prompt.',
+      cause,
+    });
+  }
+}
+
 /** Bytes that are no UTF-8 become U+FFFD: a prompt that looks strange is better than none. */
 async function readText(path: string): Promise<string> {
-  const file = await open(path, 'r');
+  const file = await openFile(path);
   try {
     const parts: Buffer[] = [];
     let length = 0;

@@ -64,5 +64,5 @@ function listOf(agents: readonly AgentDocument[]): string {
   const names = agents.map(({ name }) => name).sort();
   return names.length === 0
     ? 'The policy has none for you: leave --agent out.'
-    : `Those for you are ${names.join(', ')}.`;
+    : `Yours: ${names.join(', ')}.`;
 }

@@ -102,6 +102,21 @@ describe('without a terminal, and without a login', () => {
     },
   );
 
+  test.each([
+    ['run -- true', 255],
+    ['run --print-env -- true', 3],
+    ['run --briefing-only', 3],
+    ['run', 2],
+    ['connect prod-db -- true', 255],
+    ['connect prod-db', 3],
+    ['run --prompt-file /nowhere/prompt -- true', 255],
+  ])('hoop %s ends with %d: a command’s own status is for where one is run', async (call, code) => {
+    const gateway = { HOOP_GATEWAY: 'https://127.0.0.1:9' };
+    const { status, stderr } = await hoop(call.split(' '), gateway);
+    expect(stderr).not.toContain('ENOENT');
+    expect(status).toBe(code);
+  });
+
   test('hoop login in a job says that jobs need none, and does not open a browser', async () => {
     const { status, stderr } = await hoop(['login', '--gateway', 'https://gw.invalid'], {});
     expect(status).toBe(1);

@@ -53,7 +53,7 @@ describe('the agent of a run', () => {
   test('that is unknown is refused, with those that are known to whoever asks', async () => {
     await expect(run({ agent: 'dewin' })).rejects.toMatchObject({
       code: 'HOOP_AGENT_UNKNOWN',
-      hint: 'Those for you are bot, devin.',
+      hint: 'Yours: bot, devin.',
     });
   });
 
@@ -171,7 +171,7 @@ describe('a session of an agent', () => {
     await session.finish();
     await expect(requestSession(own, started.client)).rejects.toMatchObject({
       code: 'HOOP_AGENT_UNKNOWN',
-      hint: 'Those for you are other.',
+      hint: 'Yours: other.',
     });
     expect((await person.session(persons.id, own.signal)).state).toBe('live');
     await persons.close();
