@@ -23,6 +23,8 @@ import { WriteBatch } from './write-batch.ts';
 const ROOM_BYTES = 1024 * 1024;
 /** Data wait for room; answers do not, and to a peer that reads none of them there is an end. */
 const MAX_UNSENT_BYTES = 8 * 1024 * 1024;
+/** Within what comes at once: each costs more here than to whoever asks. */
+const MAX_REFUSALS_AT_ONCE = 1000;
 /** Of streams that one side has ended and the other has not, too. */
 const MAX_STREAMS = 4096;
 
@@ -69,6 +71,7 @@ export class StreamConnection {
   readonly #waiting = new Set<MultiplexedStream>();
   readonly #link: StreamLink;
   readonly #batch: WriteBatch;
+  #refusals = 0;
   #isClosed = false;
   #onLost: () => void = () => undefined;
 
@@ -128,6 +131,7 @@ export class StreamConnection {
     if (this.#isClosed) {
       return;
     }
+    this.#refusals = 0;
     try {
       this.#scanner.feed(chunk);
       for (let item = this.#scanner.next(); item !== undefined; item = this.#scanner.next()) {
@@ -243,6 +247,9 @@ export class StreamConnection {
       throw new ProtocolError('only the CLI opens streams');
     }
     const count = this.#streams.size + this.#refused.size;
+    if (this.#refusals > MAX_REFUSALS_AT_ONCE) {
+      throw new ProtocolError('too many streams that are refused');
+    }
     if (this.#streams.has(stream) || this.#refused.has(stream) || count >= MAX_STREAMS) {
       throw new ProtocolError(`stream ${stream} cannot be opened`);
     }
@@ -254,6 +261,7 @@ export class StreamConnection {
         return this.#add(stream, false);
       },
       refuse: (why) => {
+        this.#refusals += 1;
         this.#refused.add(stream);
         this.#frame(encodeRefused(stream, why));
       },

@@ -348,6 +348,21 @@ describe('a connection whose peer breaks the rules is closed', () => {
     expect(pair.kinds.length).toBe(4096);
   });
 
+  test('a flood of streams that are refused', async () => {
+    await using pair = await connectionPair();
+    const { server } = await pair.open(1);
+    pair.refusal = Buffer.from('no');
+    const closed = once(server, 'close');
+    const frames: Uint8Array[] = [];
+    for (let stream = 2; stream < 3000; stream += 1) {
+      frames.push(encodeOpen(stream, 'postgres'), encodeEnd(stream, 1000));
+    }
+    // One chunk, as the joined records of TLS are.
+    pair.server.receive(Buffer.concat(frames));
+    expect((await closed)[0]).toBe(1002);
+    expect(pair.kinds.length).toBeLessThan(1100);
+  });
+
   test('answers that it does not read', async () => {
     await using pair = await connectionPair();
     const { server } = await pair.open(1);
