@@ -219,7 +219,9 @@ describe('the GitHub Action', () => {
     }
 
     test('runs the commands on the target, and the job has a summary', async () => {
-      const run = await job('psql -XAt -c "SELECT 40 + 2" \necho "input: ${HOOP_INPUT_RUN-none}"');
+      const run = await job(
+        'psql -XAt -c "SELECT 40 + 2" \necho "input: $(printenv HOOP_INPUT_RUN || echo none)"',
+      );
       expect(run.output).toContain('\n42\n');
       expect(run.output).toContain('input: none');
       expect(run.output).not.toContain('\x1b');

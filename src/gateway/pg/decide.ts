@@ -241,8 +241,7 @@ export class Decider {
   #isAborted({ refusal, analysis }: Verdict & { effect: 'refuse' }, lacksPlace: boolean): boolean {
     const { settings, queue } = this.#state;
     if (settings.transaction !== 'failed') return false;
-    // Refused wherever names are looked up: as a syntax error, that comes before the target looks.
-    if (lacksPlace) return refusal.code === 'HOOP_UNTRACEABLE';
+    if (lacksPlace) return true;
     const endsIt = analysis.some(({ protocol }) => protocol.transaction !== undefined);
     return queue.length === 0 && refusal.code === 'HOOP_UNTRACEABLE' && !endsIt;
   }
