@@ -1,4 +1,4 @@
-/** `hoop run` around its child: programs that know nothing of hoop, signals, kill -9. */
+/** `hoop run` around its child: programs that know nothing of hoop, signals, the terminal, kill -9. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
@@ -148,4 +148,38 @@ describe('signals', () => {
     expect(readdirSync(home)).not.toContain('runs');
     expect(readdirSync(join(home, 'run'))).toEqual([]);
   }, 120_000);
+});
+
+describe('on a terminal', () => {
+  test('Ctrl-Z stops the job, fg goes on, Ctrl-C is the child’s, and hoop writes nothing into its output', async () => {
+    const hoop = `'${process.execPath}' '${LAUNCHER}' -q run --`;
+    const terminal = start('script', ['-qfec', 'bash --norc --noediting -i', '/dev/null']);
+    const type = (text: string): void => void terminal.child.stdin?.write(text);
+    const sees = (text: string | RegExp): Promise<void> =>
+      expect.poll(terminal.output, { timeout: 60_000 }).toMatch(text);
+    type("PS1='ready> '\n");
+    await sees(/ready> $/);
+    type(`${hoop} sh -c 'echo started; exec cat'\n`);
+    await sees(/\nstarted\r/);
+    type('\u001a');
+    await sees(/Stopped[\s\S]*ready> $/);
+    type('fg\n');
+    type('again\n');
+    // Once from the terminal's echo, once from cat.
+    await sees(/again\r\n[\s\S]*again\r\n/);
+    type('\u0003');
+    // The terminal throws away what is typed before the shell has it back.
+    await sees(/\^C[\s\S]*ready> $/);
+    type('echo "status=$?"\n');
+    await sees('status=130');
+    // A program that stops itself, as editors do, does not leave the terminal to nobody.
+    type(`${hoop} sh -c 'echo "here-$((1+1))"; kill -STOP $$; echo "back-$((1+1))"; exit 4'\n`);
+    await sees('here-2');
+    await sees(/Stopped[\s\S]*Stopped[\s\S]*ready> $/);
+    type('fg\n');
+    await sees(/back-2[\s\S]*ready> $/);
+    type('echo "status=$?"; exit\n');
+    await sees('status=4');
+    await terminal.ended;
+  }, 180_000);
 });
