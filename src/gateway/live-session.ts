@@ -27,6 +27,7 @@ import {
   type EndReason,
   type EvidenceLine,
   type RecordingEvent,
+  type StreamKind,
 } from '../recording/types.ts';
 import type { Secret } from '../secret.ts';
 import type { ToClient, ToGateway } from '../tunnel/api.ts';
@@ -45,7 +46,7 @@ import { SessionControl } from './session-control.ts';
 import type { SessionIndex } from './session-index.ts';
 import { SessionLimits } from './session-limits.ts';
 import type { SessionPrompts } from './session-prompts.ts';
-import { SessionStreams, type StreamKind } from './session-streams.ts';
+import { SessionStreams } from './session-streams.ts';
 
 export interface LiveSessionOptions {
   readonly id: string;

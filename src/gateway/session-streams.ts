@@ -7,6 +7,7 @@ import {
   CONTROL_STREAM,
   type EvidenceLine,
   type RecordingEvent,
+  type StreamKind,
   type StreamOffsets,
 } from '../recording/types.ts';
 import type { Secret } from '../secret.ts';
@@ -15,8 +16,6 @@ import { createCancelRegistry } from './pg/cancel-registry.ts';
 import { servePostgresStream } from './pg/serve-postgres-stream.ts';
 import type { CatalogSource, PostgresTarget, StatementApprovals, TargetHost } from './pg/types.ts';
 import { type StreamRecording, TunnelStream } from './tunnel-stream.ts';
-
-export type StreamKind = 'postgres' | 'cancel';
 
 /** What the streams need of the session's recording. */
 interface StreamsRecording extends StreamRecording {

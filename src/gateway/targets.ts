@@ -28,6 +28,12 @@ export class Targets {
     target: PolicyTarget,
     principal: Pick<Principal, 'groups'>,
   ): Promise<PostgresTarget> {
+    if (target.kind !== 'postgres') {
+      throw new HoopError(
+        'HOOP_CONFIG',
+        `this gateway does not serve targets of kind ${target.kind}`,
+      );
+    }
     const hosts = this.#hosts(target);
     const name = credentialName(target, principal);
     if (hosts.length === 0 || name === undefined) {

@@ -13,11 +13,12 @@ import { StreamConnection, type StreamRequest } from '../carrier/stream-connecti
 import { encodeStreamAccept, STREAM_PROTOCOL } from '../carrier/stream-upgrade.ts';
 import { WebSocketCarrier } from '../carrier/web-socket-carrier.ts';
 import { HoopError, ProtocolError } from '../errors.ts';
+import type { StreamKind } from '../recording/types.ts';
 import { errorReply } from './http-errors.ts';
 import type { Authenticated, Identity } from './identity/identity.ts';
 import type { LiveSession } from './live-session.ts';
 import { errorFields, type Log } from './log.ts';
-import type { StreamKind } from './session-streams.ts';
+
 import type { Sessions } from './sessions.ts';
 
 export interface UpgradesOptions {

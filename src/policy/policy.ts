@@ -37,15 +37,12 @@ export type SessionAttributes =
 /** As in libpq's require_auth; `password-without-tls` is the clear text that nobody should see. */
 export type LoginMethod = 'scram-sha-256' | 'md5' | 'password' | 'password-without-tls' | 'none';
 
-export interface PolicyTarget {
+interface AnyTarget {
   readonly name: string;
-  readonly kind: 'postgres';
   readonly description: string | undefined;
   /** Empty: only the gateway's own configuration knows where it is. */
   readonly addresses: readonly { readonly host: string; readonly port: number }[];
-  readonly sessionAttributes: SessionAttributes;
   readonly connectTimeoutSeconds: number;
-  readonly database: string;
   /** Name of a credential in the gateway's configuration, for whom no entry below fits. */
   readonly credential: string | undefined;
   /** The first entry whose groups fit is taken. */
@@ -53,6 +50,16 @@ export interface PolicyTarget {
     readonly groups: readonly string[];
     readonly credential: string;
   }[];
+  readonly labels: Readonly<Record<string, string>>;
+  readonly recording: 'full';
+  readonly file: string;
+  readonly line: number;
+}
+
+export interface PostgresPolicyTarget extends AnyTarget {
+  readonly kind: 'postgres';
+  readonly sessionAttributes: SessionAttributes;
+  readonly database: string;
   readonly tls: {
     readonly mode: TlsMode;
     /** PEM of the CA, undefined: those that Node trusts. */
@@ -62,11 +69,19 @@ export interface PolicyTarget {
   };
   /** How the server may ask for the credential. */
   readonly loginMethods: readonly LoginMethod[];
-  readonly labels: Readonly<Record<string, string>>;
-  readonly recording: 'full';
-  readonly file: string;
-  readonly line: number;
 }
+
+/** A server that is reached with SSH. */
+export interface SshPolicyTarget extends AnyTarget {
+  readonly kind: 'ssh';
+  /**
+   * Host keys of which the server must show one, as in known_hosts: `ssh-ed25519 AAAA…`. Never
+   * learned: a key that is not here is refused.
+   */
+  readonly hostKeys: readonly string[];
+}
+
+export type PolicyTarget = PostgresPolicyTarget | SshPolicyTarget;
 
 export type UserMatch =
   | { readonly email: string; readonly issuer: string | undefined }

@@ -20,7 +20,14 @@ import { RecordingStopped } from './recording-stopped.ts';
 import { type RecordingSystem, realSystem } from './segment-writer.ts';
 import { SessionWriter } from './session-writer.ts';
 import { claimSpool, createSpool, releaseSpool } from './spool.ts';
-import type { CutAck, CutProposal, Direction, EndReason, StreamOffsets } from './types.ts';
+import type {
+  CutAck,
+  CutProposal,
+  Direction,
+  EndReason,
+  StreamKind,
+  StreamOffsets,
+} from './types.ts';
 
 /** A cut is proposed when a stream has passed a multiple of CUT_STEP_BYTES, and with it is at least this … */
 const ALIGNED_CUT_BYTES = CUT_STEP_BYTES / 2;
@@ -139,7 +146,7 @@ export class ClientRecording implements AsyncDisposable {
     return this.#stop.signal;
   }
 
-  openStream(stream: number, kind: 'postgres' | 'cancel'): void {
+  openStream(stream: number, kind: StreamKind): void {
     this.#writer.openStream(stream, kind);
   }
 

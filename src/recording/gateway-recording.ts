@@ -38,6 +38,7 @@ import {
   type EndReason,
   type EvidenceLine,
   type RecordingEvent,
+  type StreamKind,
   type StreamOffsets,
   UP,
 } from './types.ts';
@@ -189,7 +190,7 @@ export class GatewayRecording implements AsyncDisposable {
   }
 
   /** @throws TypeError when the number was used before */
-  openStream(stream: number, kind: 'postgres' | 'cancel'): void {
+  openStream(stream: number, kind: StreamKind): void {
     this.#writer.openStream(stream, kind);
     this.#named.streams += 1;
     this.#checkRoom();

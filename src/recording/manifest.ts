@@ -14,16 +14,20 @@ import { FormatError } from './format-error.ts';
 import { HASH_LENGTH } from './merkle-tree.ts';
 import { parseShape } from './parse-shape.ts';
 import { isSessionId } from './session-id.ts';
-import { END_REASONS, type EndReason, type StreamOffsets } from './types.ts';
+import {
+  END_REASONS,
+  type EndReason,
+  STREAM_KINDS,
+  type StreamKind,
+  type StreamOffsets,
+} from './types.ts';
 
 export const MANIFEST_TYPE = 'application/vnd.in-toto+json';
 const STATEMENT_TYPE = 'https://in-toto.io/Statement/v1';
 const PREDICATE_TYPE = 'urn:hoop:session-recording:v1';
 
-export type StreamKind = 'evidence' | 'postgres' | 'cancel';
-
 export interface ManifestStream extends StreamOffsets {
-  readonly kind: StreamKind;
+  readonly kind: 'evidence' | StreamKind;
 }
 
 export interface ManifestCut {
@@ -86,7 +90,7 @@ const Predicate = z.strictObject({
   streams: z.array(
     z.strictObject({
       id: Uint32,
-      kind: z.enum(['evidence', 'postgres', 'cancel']),
+      kind: z.enum(['evidence', ...STREAM_KINDS]),
       up_bytes: Decimal,
       down_bytes: Decimal,
     }),

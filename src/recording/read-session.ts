@@ -12,13 +12,14 @@ import type { DataBody } from './data-body.ts';
 import { readEventsMember } from './events-member.ts';
 import { EvidenceLines } from './evidence-lines.ts';
 import { FormatError } from './format-error.ts';
-import type { Manifest, StreamKind } from './manifest.ts';
+import type { Manifest } from './manifest.ts';
 import {
   CONTROL_STREAM,
   type Direction,
   DOWN,
   type EvidenceLine,
   type RecordingEvent,
+  type StreamKind,
   UP,
 } from './types.ts';
 

@@ -19,7 +19,7 @@ import { parseShape } from './parse-shape.ts';
 import { readSegment } from './read-segment.ts';
 import { decodeSegmentHeader, type RecordingSide, type SegmentHeader } from './segment-header.ts';
 import { segmentName } from './segment-writer.ts';
-import type { RecordingEvent, StreamOffsets } from './types.ts';
+import type { RecordingEvent, StreamKind, StreamOffsets } from './types.ts';
 
 export interface ScannedRecording {
   readonly directory: string;
@@ -53,7 +53,7 @@ export interface TornTail {
 
 /** What the events say that the end of a session needs; the events themselves stay in the file. */
 export interface ScannedEvents {
-  readonly streams: ReadonlyMap<number, 'postgres' | 'cancel'>;
+  readonly streams: ReadonlyMap<number, StreamKind>;
   readonly close: Extract<RecordingEvent, { type: 'session.close' }> | undefined;
   readonly maskedValues: number;
 }
@@ -94,7 +94,7 @@ class Scan {
   readonly #index = new DataIndex();
   readonly #offsets = new Map<number, StreamOffsets>();
   readonly #cuts: RecordedCut[] = [];
-  readonly #streams = new Map<number, 'postgres' | 'cancel'>();
+  readonly #streams = new Map<number, StreamKind>();
   #lateCuts = 0;
   #close: ScannedEvents['close'];
   #maskedValues = 0;

@@ -14,6 +14,7 @@ import {
   CONTROL_STREAM,
   type Direction,
   type RecordingEvent,
+  type StreamKind,
   type StreamOffsets,
 } from './types.ts';
 
@@ -107,7 +108,7 @@ export class SessionWriter {
     return this.#downBytes;
   }
 
-  openStream(stream: number, kind: 'postgres' | 'cancel'): void {
+  openStream(stream: number, kind: StreamKind): void {
     if (this.#streams.has(stream)) {
       throw new TypeError(`stream ${stream} was used before`);
     }

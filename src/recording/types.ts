@@ -8,6 +8,13 @@ export type Direction = 0 | 1;
 export const UP = 0;
 export const DOWN = 1;
 
+/**
+ * What a stream carries: PostgreSQL from the StartupMessage on, a CancelRequest, frames of
+ * protocol/ssh, or what the program of `hoop run` shows on its terminal (up only, for the record).
+ */
+export const STREAM_KINDS = ['postgres', 'cancel', 'ssh', 'terminal'] as const;
+export type StreamKind = (typeof STREAM_KINDS)[number];
+
 /** Stream 0 carries the evidence lines of the control channel; 1… are local connections. */
 export const CONTROL_STREAM = 0;
 
@@ -95,7 +102,7 @@ export type RecordingEvent =
       /** In words. */
       readonly message: string;
     }
-  | { readonly type: 'stream.open'; readonly stream: number; readonly kind: 'postgres' | 'cancel' }
+  | { readonly type: 'stream.open'; readonly stream: number; readonly kind: StreamKind }
   | {
       readonly type: 'stream.close';
       readonly stream: number;

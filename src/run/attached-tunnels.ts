@@ -1,6 +1,7 @@
 /** The connections of one session on a port that outlives it: what ends them, and nobody else's. */
 import { once } from 'node:events';
 import { HoopError } from '../errors.ts';
+import type { StreamKind } from '../recording/types.ts';
 import type { OpenTunnel, SessionPort } from '../tunnel/connect-session.ts';
 import type { Tunnel } from '../tunnel/half-close.ts';
 
@@ -24,7 +25,7 @@ export class AttachedTunnels {
   }
 
   /** @throws HoopError HOOP_SESSION_ENDED; what the gateway says */
-  async open(kind: 'postgres' | 'cancel', signal: AbortSignal): Promise<Tunnel> {
+  async open(kind: StreamKind, signal: AbortSignal): Promise<Tunnel> {
     if (this.#openTunnel === undefined || this.#isEnding) {
       throw ending();
     }

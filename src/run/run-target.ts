@@ -6,7 +6,7 @@
 import { randomBytes } from 'node:crypto';
 import type { OpenGateway } from '../auth/open-gateway.ts';
 import { HoopError } from '../errors.ts';
-import type { EvidenceLine } from '../recording/types.ts';
+import type { EvidenceLine, StreamKind } from '../recording/types.ts';
 import type { UploadReceipt } from '../recording/upload-session.ts';
 import { Secret } from '../secret.ts';
 import { type ClientSession, connectSession } from '../tunnel/connect-session.ts';
@@ -112,7 +112,7 @@ export class RunTarget {
     return this.#failures;
   }
 
-  async #openTunnel(kind: 'postgres' | 'cancel', signal: AbortSignal): Promise<Tunnel> {
+  async #openTunnel(kind: StreamKind, signal: AbortSignal): Promise<Tunnel> {
     this.#live ??= this.#open();
     const { tunnels } = await whileNotAborted(this.#live, signal);
     return tunnels.open(kind, signal);

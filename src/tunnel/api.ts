@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { isSessionId } from '../recording/session-id.ts';
+import { STREAM_KINDS } from '../recording/types.ts';
 
 export const API_VERSION = 1;
 
@@ -332,9 +333,7 @@ export const GatewayFacts = z.object({
   endedMs: z.number().int(),
   endReason: z.string(),
   maskedValues: z.number().int().nonnegative(),
-  streams: z.array(
-    z.object({ stream: z.number(), kind: z.enum(['evidence', 'postgres', 'cancel']) }),
-  ),
+  streams: z.array(z.object({ stream: z.number(), kind: z.enum(['evidence', ...STREAM_KINDS]) })),
   /** What was recorded after the last agreed cut: signed by the gateway alone. */
   tail: z
     .object({

@@ -2,11 +2,9 @@
 import type { StreamCarrier } from '../carrier/stream-carrier.ts';
 import { HoopError } from '../errors.ts';
 import type { ClientRecording } from '../recording/client-recording.ts';
-import { CONTROL_STREAM } from '../recording/types.ts';
+import { CONTROL_STREAM, type StreamKind } from '../recording/types.ts';
 import type { ToGateway } from './api.ts';
 import { ClientStream } from './client-stream.ts';
-
-type StreamKind = 'postgres' | 'cancel';
 
 export interface ClientStreamsOptions {
   readonly recording: Pick<

@@ -15,7 +15,7 @@ import { HoopError } from '../errors.ts';
 import { ClientRecording } from '../recording/client-recording.ts';
 import { EvidenceLines } from '../recording/evidence-lines.ts';
 import type { PromptWords } from '../recording/prompt.ts';
-import { CONTROL_STREAM, type EvidenceLine } from '../recording/types.ts';
+import { CONTROL_STREAM, type EvidenceLine, type StreamKind } from '../recording/types.ts';
 import { Secret } from '../secret.ts';
 import { PATHS, type SessionReply, type ToClient } from './api.ts';
 import { ClientPrompts } from './client-prompts.ts';
@@ -52,7 +52,7 @@ export interface SessionEvents {
 
 /** What a session needs of the port that its connections come from. */
 export type SessionPort = Pick<LocalPort, 'stopAccepting' | 'close' | 'refused'>;
-export type OpenTunnel = (kind: 'postgres' | 'cancel', signal: AbortSignal) => Promise<Tunnel>;
+export type OpenTunnel = (kind: StreamKind, signal: AbortSignal) => Promise<Tunnel>;
 export type AttachPort = (openTunnel: OpenTunnel) => SessionPort;
 
 export interface ConnectSessionOptions {

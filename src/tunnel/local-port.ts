@@ -12,6 +12,7 @@ import { makeScramVerifier } from '../protocol/pg/scram-server.ts';
 import { MIN_SCRAM_ITERATIONS, type ScramVerifier } from '../protocol/pg/scram-sha-256.ts';
 import { encodeStartupMessage } from '../protocol/pg/startup-message.ts';
 import { BYTES } from '../protocol/pg/text-codec.ts';
+import type { StreamKind } from '../recording/types.ts';
 import type { Secret } from '../secret.ts';
 import { closeGently } from './close-gently.ts';
 import type { Tunnel } from './half-close.ts';
@@ -41,7 +42,7 @@ export interface LocalPortOptions {
   readonly user: string;
   readonly password: Secret<string>;
   /** A stream to the gateway, for plain protocol from the first packet on. */
-  readonly openTunnel: (kind: 'postgres' | 'cancel', signal: AbortSignal) => Promise<Tunnel>;
+  readonly openTunnel: (kind: StreamKind, signal: AbortSignal) => Promise<Tunnel>;
   readonly onRefused?: (reason: RefusalReason) => void;
   /** Absent: the port offers no TLS. */
   readonly tls?: LocalTls | undefined;
@@ -216,7 +217,7 @@ export class LocalPort implements AsyncDisposable {
     await closeGently(socket);
   }
 
-  async #openTunnel(socket: Socket, kind: 'postgres' | 'cancel'): Promise<Tunnel> {
+  async #openTunnel(socket: Socket, kind: StreamKind): Promise<Tunnel> {
     const gone = new AbortController();
     const onClose = (): void => gone.abort(new Error('the local client has gone'));
     socket.once('close', onClose);

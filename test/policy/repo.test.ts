@@ -38,7 +38,7 @@ test('a signed commit comes into force, with its signer and date', async () => {
 
   expect(await repo.sync(NEVER)).toEqual({ changed: true, problem: undefined });
 
-  expect(repo.current()?.policy.targets.get('db')?.database).toBe('app');
+  expect(repo.current()?.policy.targets.get('db')).toMatchObject({ database: 'app' });
   expect(repo.reply()).toEqual({
     v: 1,
     commit,
