@@ -53,7 +53,7 @@ export type TimelineItem =
 
 export interface StreamReading {
   readonly stream: number;
-  readonly kind: StreamKind;
+  readonly kind: 'evidence' | StreamKind;
   /** Both directions, in the order in which they were recorded. */
   pieces(): Iterable<Piece>;
 }
