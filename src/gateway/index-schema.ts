@@ -231,4 +231,11 @@ export const MIGRATIONS: readonly string[] = [
   CREATE INDEX bound_tokens_by_expiry ON bound_tokens (expires_ms);
   CREATE INDEX refresh_families_by_principal ON refresh_families (issuer, sub);
   `,
+  `
+  -- Whose token it is, and whether a revocation has ended it with its login.
+  ALTER TABLE bound_tokens ADD COLUMN issuer TEXT NOT NULL DEFAULT '';
+  ALTER TABLE bound_tokens ADD COLUMN sub TEXT NOT NULL DEFAULT '';
+  ALTER TABLE bound_tokens ADD COLUMN revoked INTEGER NOT NULL DEFAULT 0;
+  CREATE INDEX bound_tokens_by_principal ON bound_tokens (issuer, sub);
+  `,
 ];

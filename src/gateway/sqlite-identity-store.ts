@@ -1,5 +1,10 @@
 /** Logins and used tokens in the index. Every write is durable when its promise resolves. */
-import type { IdentityStore, RefreshFamily, RevokedLogins } from './identity/identity-store.ts';
+import type {
+  BoundToken,
+  IdentityStore,
+  RefreshFamily,
+  RevokedLogins,
+} from './identity/identity-store.ts';
 import { type IndexStore, integer, nullable, optionalText, text } from './index-store.ts';
 
 export class SqliteIdentityStore implements IdentityStore {
@@ -15,9 +20,16 @@ export class SqliteIdentityStore implements IdentityStore {
     return this.#statements.spendOnce.run(digest, Math.ceil(expiresAtMs)).changes === 1;
   }
 
-  async bindToken(digest: string, jkt: string, expiresAtMs: number): Promise<string> {
-    this.#statements.bindToken.run(digest, jkt, Math.ceil(expiresAtMs));
-    return text(this.#statements.boundTo.get(digest)?.['jkt']);
+  async bindToken(token: BoundToken): Promise<{ jkt: string; revoked: boolean }> {
+    const { digest, issuer, sub, jkt, expiresAtMs } = token;
+    this.#statements.bindToken.run(digest, jkt, Math.ceil(expiresAtMs), issuer, sub);
+    const row = this.#statements.boundTo.get(digest);
+    return { jkt: text(row?.['jkt']), revoked: integer(row?.['revoked']) === 1 };
+  }
+
+  async revokeTokens(of: { issuer: string; sub: string; jkt?: string }): Promise<void> {
+    const jkt = nullable(of.jkt);
+    this.#statements.revokeTokens.run(of.issuer, of.sub, jkt, jkt);
   }
 
   async createFamily(family: RefreshFamily): Promise<boolean> {
@@ -91,8 +103,15 @@ export class SqliteIdentityStore implements IdentityStore {
 function prepareAll({ database }: IndexStore) {
   return {
     spendOnce: database.prepare('INSERT INTO spent VALUES (?, ?) ON CONFLICT DO NOTHING'),
-    bindToken: database.prepare('INSERT INTO bound_tokens VALUES (?, ?, ?) ON CONFLICT DO NOTHING'),
-    boundTo: database.prepare('SELECT jkt FROM bound_tokens WHERE digest = ?'),
+    bindToken: database.prepare(
+      `INSERT INTO bound_tokens (digest, jkt, expires_ms, issuer, sub) VALUES (?, ?, ?, ?, ?)
+       ON CONFLICT DO NOTHING`,
+    ),
+    boundTo: database.prepare('SELECT jkt, revoked FROM bound_tokens WHERE digest = ?'),
+    revokeTokens: database.prepare(
+      `UPDATE bound_tokens SET revoked = 1
+       WHERE issuer = ? AND sub = ? AND (? IS NULL OR jkt = ?)`,
+    ),
     pruneBound: database.prepare('DELETE FROM bound_tokens WHERE expires_ms < ?'),
     findFamily: database.prepare(
       `SELECT id FROM refresh_families

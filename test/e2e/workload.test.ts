@@ -214,6 +214,17 @@ describe('hoop logout in a job', () => {
     expect(JSON.parse(nothing.stdout)).toMatchObject({ wasLoggedIn: false });
   });
 
+  test('with --all ends the token as well, and the platform’s next one logs in', async () => {
+    const given = { HOOP_TOKEN: await token({ sub: 'repo:org/app:environment:revoked' }) };
+    expect((await step(given, 'whoami')).exitCode).toBe(0);
+    expect((await step(given, 'logout', '--all')).exitCode).toBe(0);
+    const again = await step(given, 'whoami', '--json');
+    expect(again.exitCode).toBe(3);
+    expect(again.stderr).toContain('HOOP_TOKEN_REVOKED');
+    const next = { HOOP_TOKEN: await token({ sub: 'repo:org/app:environment:revoked' }) };
+    expect((await step(next, 'whoami')).exitCode).toBe(0);
+  });
+
   test('leaves a person’s login alone when the job’s is named', async () => {
     const variables = { HOOP_TOKEN: await token(), HOOP_IDENTITY: 'token' };
     home = bench.home('engineer');

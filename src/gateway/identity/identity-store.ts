@@ -19,6 +19,18 @@ export interface RefreshFamily {
   readonly run?: string;
 }
 
+/** A workload's token that has bought a login. */
+export interface BoundToken {
+  /** hex, of what is signed */
+  readonly digest: string;
+  /** As in `RefreshFamily`, of the login. */
+  readonly issuer: string;
+  readonly sub: string;
+  readonly jkt: string;
+  /** The token is refused from then on. */
+  readonly expiresAtMs: number;
+}
+
 /**
  * What must survive a restart of the gateway: which ID tokens were spent, and which logins live.
  * Every promise resolves when the change is durable, or rejects and then nothing was granted.
@@ -28,9 +40,11 @@ export interface IdentityStore {
   spendOnce(digest: string, expiresAtMs: number): Promise<boolean>;
   /**
    * The first key that comes with a digest keeps it until `expiresAtMs`.
-   * @returns thumbprint of the key that has it now
+   * @returns the key that has it now, and whether the token was revoked since
    */
-  bindToken(digest: string, jkt: string, expiresAtMs: number): Promise<string>;
+  bindToken(token: BoundToken): Promise<Pick<BoundToken, 'jkt'> & { readonly revoked: boolean }>;
+  /** Of all keys when none is named. Tokens that come later are not meant. */
+  revokeTokens(of: Pick<BoundToken, 'issuer' | 'sub'> & { readonly jkt?: string }): Promise<void>;
   /** @returns false when its parent has ended: then nothing was stored */
   createFamily(family: RefreshFamily): Promise<boolean>;
   /** How many logins of runs of this principal have not ended. */

@@ -44,6 +44,7 @@ import {
   shownWorkload,
   WorkloadClaims,
   type WorkloadPolicy,
+  workloadId,
 } from './workload-login.ts';
 import { asWorkloadError, verifyWorkloadToken } from './workload-token.ts';
 
@@ -162,9 +163,10 @@ export class Identity {
       if (isAll && family.run !== undefined) {
         throw runRefused('end other logins of the person');
       }
-      const ended = await this.revoke(
-        isAll ? { issuer: family.issuer, sub: family.sub } : { id: family.id },
-      );
+      const ended = isAll
+        ? await this.revoke({ issuer: family.issuer, sub: family.sub })
+        : // A job that ends its own login may go on with its token: its next command logs in.
+          await this.#logins.end({ id: family.id });
       return { v: API_VERSION, ended: ended.length };
     });
   }
@@ -277,7 +279,10 @@ export class Identity {
     };
   }
 
-  /** @returns the logins that ended; each was also told to the listeners of `onRevoked` */
+  /**
+   * For good: a workload comes back with its platform's next token at the earliest.
+   * @returns the logins that ended; each was also told to the listeners of `onRevoked`
+   */
   revoke(which: RevokedLogins): Promise<readonly string[]> {
     return this.#logins.revoke(which);
   }
@@ -327,12 +332,23 @@ export class Identity {
     });
     admitWorkload(claims, this.#workloadPolicy());
     this.#spendProof(proof);
-    const { store } = this.#options;
-    if ((await store.bindToken(signedDigest(token), proof.jkt, refusedAfterMs)) !== proof.jkt) {
+    const bound = await this.#options.store.bindToken({
+      digest: signedDigest(token),
+      ...workloadId(claims),
+      jkt: proof.jkt,
+      expiresAtMs: refusedAfterMs,
+    });
+    if (bound.jkt !== proof.jkt) {
       throw tokenError('HOOP_TOKEN_BOUND', 'the workload token belongs to another key', {
         detail:
           'Somebody has exchanged it before with a key of their own. If that was not this job, the token was stolen.',
         hint: 'Processes that share one token must share HOOP_HOME, where the key is kept.',
+      });
+    }
+    if (bound.revoked) {
+      throw tokenError('HOOP_TOKEN_REVOKED', 'the workload token has ended with its login', {
+        detail: 'The login was revoked, and the tokens that it came from make no other.',
+        hint: 'A new token of the platform logs in again, as far as the policy lets it in.',
       });
     }
     return this.#tokens(await this.#logins.startOrExtend(claims, proof.jkt));

@@ -155,7 +155,24 @@ export class Logins {
     });
   }
 
+  /** With the workload's tokens that have bought it: else the next one of these would undo it. */
   async revoke(which: RevokedLogins): Promise<readonly string[]> {
+    const { store } = this.#options;
+    // The tokens first, so that there is no moment at which they could buy another.
+    if (!('id' in which)) {
+      await store.revokeTokens(which);
+      return this.end(which);
+    }
+    const family = await store.readFamily(which.id);
+    if (family !== undefined) {
+      const { issuer, sub, jkt } = family;
+      await store.revokeTokens({ issuer, sub, jkt });
+    }
+    return this.end(which);
+  }
+
+  /** @returns the logins that ended; each was also told to the listeners of `onRevoked` */
+  async end(which: RevokedLogins): Promise<readonly string[]> {
     const ended = await this.#options.store.revokeFamilies(which);
     for (const family of ended) {
       for (const listener of this.#listeners) {

@@ -1,9 +1,9 @@
-import type { IdentityStore, RefreshFamily, RevokedLogins } from './identity-store.ts';
+import type { BoundToken, IdentityStore, RefreshFamily, RevokedLogins } from './identity-store.ts';
 
 /** Forgets everything at the end of the process: for tests, and as the model of a durable store. */
 export class MemoryIdentityStore implements IdentityStore {
   readonly #used = new Map<string, number>();
-  readonly #bound = new Map<string, { readonly jkt: string; readonly expiresAtMs: number }>();
+  readonly #bound = new Map<string, BoundToken & { readonly revoked: boolean }>();
   readonly #families = new Map<string, RefreshFamily>();
 
   async spendOnce(digest: string, expiresAtMs: number): Promise<boolean> {
@@ -14,10 +14,19 @@ export class MemoryIdentityStore implements IdentityStore {
     return true;
   }
 
-  async bindToken(digest: string, jkt: string, expiresAtMs: number): Promise<string> {
-    const bound = this.#bound.get(digest) ?? { jkt, expiresAtMs };
-    this.#bound.set(digest, bound);
-    return bound.jkt;
+  async bindToken(token: BoundToken): Promise<{ jkt: string; revoked: boolean }> {
+    const bound = this.#bound.get(token.digest) ?? { ...token, revoked: false };
+    this.#bound.set(token.digest, bound);
+    return { jkt: bound.jkt, revoked: bound.revoked };
+  }
+
+  async revokeTokens(of: { issuer: string; sub: string; jkt?: string }): Promise<void> {
+    for (const token of this.#bound.values()) {
+      const isKey = of.jkt === undefined || of.jkt === token.jkt;
+      if (isKey && token.issuer === of.issuer && token.sub === of.sub) {
+        this.#bound.set(token.digest, { ...token, revoked: true });
+      }
+    }
   }
 
   async createFamily(family: RefreshFamily): Promise<boolean> {

@@ -162,6 +162,84 @@ describe('a workload', () => {
   });
 });
 
+describe('a login that is revoked', () => {
+  const other = generateDpopKey();
+  const signOut = async (handle: string, isAll: boolean) => {
+    const reply = await bench.identity.logout({
+      method: 'POST',
+      url: '/v1/logout',
+      dpop: bench.proof({ url: `${GATEWAY}/v1/logout` }),
+      body: new URLSearchParams({ token: handle, ...(isAll ? { all: 'true' } : {}) }).toString(),
+    });
+    expect(reply.status).toBe(200);
+  };
+  const REVOKED = '401 HOOP_TOKEN_REVOKED: the workload token has ended with its login';
+
+  test('takes the tokens of this subject with it, of every key, also across a restart', async () => {
+    const sub = 'repo:org/app:ref:refs/heads/main';
+    const [mine, theirs, stranger] = [
+      await bench.issuer.mint(job()),
+      await bench.issuer.mint(job()),
+      await bench.issuer.mint(job({ sub: `${sub}2` })),
+    ];
+    const { refresh_token } = tokens(await bench.exchangeWorkload(mine));
+    tokens(await bench.exchangeWorkload(theirs, other));
+    tokens(await bench.exchangeWorkload(stranger));
+    await signOut(refresh_token, true);
+    expect(refusalOf(await bench.exchangeWorkload(mine))).toBe(REVOKED);
+    expect(refusalOf(await bench.exchangeWorkload(theirs, other))).toBe(REVOKED);
+    const twin = `${mine.slice(0, mine.lastIndexOf('.'))}.${twinOf(mine.split('.')[2] ?? '')}`;
+    expect(refusalOf(await bench.exchangeWorkload(twin))).toBe(REVOKED);
+    bench.restart();
+    expect(refusalOf(await bench.exchangeWorkload(mine))).toBe(REVOKED);
+    // Another subject's token, and the next one that the platform signs for this.
+    tokens(await bench.exchangeWorkload(stranger));
+    tokens(await bench.exchangeWorkload(await bench.issuer.mint(job())));
+  });
+
+  test('stays so where the login itself has run out and is forgotten', async () => {
+    await using own = await IdentityBench.start();
+    own.workloads = workloadRulesOf({ ...DEPLOY, issuer: own.issuer.issuer });
+    const now = own.nowSeconds();
+    const token = await own.issuer.mint(
+      job({ iss: own.issuer.issuer, iat: now, exp: now + 6 * 3600 }),
+    );
+    tokens(await own.exchangeWorkload(token));
+    await own.identity.revoke({
+      issuer: own.issuer.issuer,
+      sub: 'repo:org/app:ref:refs/heads/main',
+    });
+    own.pass(5 * 3600_000);
+    await own.store.prune(own.now());
+    expect(refusalOf(await own.exchangeWorkload(token))).toBe(REVOKED);
+    own.pass(2 * 3600_000);
+    await own.store.prune(own.now());
+    expect(refusalOf(await own.exchangeWorkload(token))).toContain('HOOP_TOKEN_EXPIRED');
+  });
+
+  test('by a handle that two hold takes the tokens of its key, and no other job’s', async () => {
+    const mine = await bench.issuer.mint(job());
+    const parallel = await bench.issuer.mint(job());
+    const first = tokens(await bench.exchangeWorkload(mine));
+    tokens(await bench.exchangeWorkload(parallel, other));
+    const second = tokens(await bench.refresh(first.refresh_token));
+    tokens(await bench.refresh(second.refresh_token));
+    expect(refusalOf(await bench.refresh(first.refresh_token))).toContain('HOOP_TOKEN_REPLAYED');
+    expect(refusalOf(await bench.exchangeWorkload(mine))).toBe(REVOKED);
+    tokens(await bench.exchangeWorkload(parallel, other));
+  });
+
+  test('by the job’s own logout leaves it its token: the next command logs in', async () => {
+    const token = await bench.issuer.mint(job());
+    const { refresh_token, access_token } = tokens(await bench.exchangeWorkload(token));
+    await signOut(refresh_token, false);
+    await expect(bench.identity.authenticate(bench.request(access_token))).rejects.toMatchObject({
+      code: 'HOOP_TOKEN_REVOKED',
+    });
+    tokens(await bench.exchangeWorkload(token));
+  });
+});
+
 describe('a token is refused', () => {
   test.each<[string, Record<string, unknown>, string]>([
     ['for another audience', { aud: GATEWAY }, '401 HOOP_TOKEN_AUDIENCE'],
