@@ -345,7 +345,9 @@ describe('the command', () => {
 
   test('has a terminal, and Ctrl-C is its own', async () => {
     const inner = `${process.execPath} ${LAUNCHER} -q run --fence -- sh -c 'trap "echo caught; exit 5" INT; stty size; tty >/dev/null; echo up; while :; do sleep 0.1; done'`;
-    const terminal = spawn('script', ['-qec', `stty rows 33 cols 77; ${inner}`, '/dev/null'], {
+    // Without exec a dash would stay in between, die of the Ctrl-C itself and give its own status.
+    const shell = `stty rows 33 cols 77; exec ${inner}`;
+    const terminal = spawn('script', ['-qec', shell, '/dev/null'], {
       cwd: project,
       env: { ...childEnvironment({ home: bench.home('engineer') }), HOME: home },
       stdio: ['pipe', 'pipe', 'inherit'],

@@ -153,7 +153,7 @@ describe('signals', () => {
 describe('on a terminal', () => {
   test('Ctrl-Z stops the job, fg goes on, Ctrl-C is the child’s, and hoop writes nothing into its output', async () => {
     const hoop = `'${process.execPath}' '${LAUNCHER}' -q run --`;
-    const terminal = start('script', ['-qfec', 'bash --norc --noediting -i', '/dev/null']);
+    const terminal = start('script', ['-qfec', 'exec bash --norc --noediting -i', '/dev/null']);
     const type = (text: string): void => void terminal.child.stdin?.write(text);
     const sees = (text: string | RegExp): Promise<void> =>
       expect.poll(terminal.output, { timeout: 60_000 }).toMatch(text);
