@@ -12,7 +12,7 @@ import type { Principal } from '../policy/types.ts';
 import type { AccessReply, AccessRequest } from '../tunnel/access-api.ts';
 import { API_VERSION } from '../tunnel/api.ts';
 import type { AccessGrant, AccessGrants } from './access-grants.ts';
-import type { ApprovalNeed, ApprovalRecord } from './approvals/approval-record.ts';
+import { type ApprovalNeed, type ApprovalRecord, isOwnWord } from './approvals/approval-record.ts';
 import type { Approvals } from './approvals/approvals.ts';
 import type { GatewayPolicy } from './gateway-policy.ts';
 
@@ -144,7 +144,7 @@ export class AccessRequests {
     return (
       isSame(grant.holder, who) ||
       who.roles.includes('approver') ||
-      (!who.viaDevice && approvers.some((group) => who.groups.includes(group)))
+      (isOwnWord(who) && approvers.some((group) => who.groups.includes(group)))
     );
   }
 

@@ -3,7 +3,8 @@
  * sessions told at once. Without a commit in force nothing is allowed.
  */
 import { HoopError } from '../errors.ts';
-import { withOwnAgent } from '../policy/agents.ts';
+import { agentItself, withOwnAgent } from '../policy/agents.ts';
+import type { Identified } from '../policy/match.ts';
 import type { Policy, PolicyTarget } from '../policy/policy.ts';
 import { grantedTargets, principalGrant } from '../policy/principal-grant.ts';
 import { type PolicyInForce, PolicyRepo } from '../policy/repo.ts';
@@ -139,6 +140,12 @@ export class GatewayPolicy {
   withOwnAgent(principal: Principal): Principal {
     const current = this.#repo.current();
     return current === undefined ? principal : withOwnAgent(current.policy, principal);
+  }
+
+  /** Whether the policy in force knows the login as an agent's own. */
+  isAgent(someone: Identified): boolean {
+    const current = this.#repo.current();
+    return current !== undefined && agentItself(current.policy, someone) !== undefined;
   }
 
   workloads(): Policy['workloads'] {

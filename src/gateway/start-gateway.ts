@@ -128,6 +128,7 @@ export async function startGateway(
   const approvals = opened.use(
     new Approvals({
       store: new ApprovalStore(database, new SealedJson(maskKey)),
+      isAgent: (someone) => policy.isAgent(someone),
       log,
       clock,
     }),

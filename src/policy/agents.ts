@@ -1,5 +1,5 @@
 /** Which agent a command or a login is of, and for whom it may act. */
-import { namesPeople } from './match.ts';
+import { type Identified, namesPeople } from './match.ts';
 import { wildcardMatches } from './patterns.ts';
 import type { AgentDocument, AgentMatch, Policy } from './policy.ts';
 import type { Principal } from './types.ts';
@@ -42,17 +42,21 @@ export function mayActFor(agent: AgentDocument, principal: Principal): boolean {
   return isItself(agent, principal) || agent.who === undefined || namesPeople(agent.who, principal);
 }
 
-/** With the agent whose own login it is, if it is one. */
+/** With the agent whose own login it is, if it is one: then no approver, which is for people. */
 export function withOwnAgent(policy: Agents, principal: Principal): Principal {
   const itself = agentItself(policy, principal);
-  return itself === undefined ? principal : { ...principal, agent: itself.name, isAgent: true };
+  if (itself === undefined) {
+    return principal;
+  }
+  const roles = principal.roles.filter((role) => role !== 'approver');
+  return { ...principal, roles, agent: itself.name, isAgent: true };
 }
 
 /** @returns the agent whose own login it is */
-export function agentItself({ agents }: Agents, principal: Principal): AgentDocument | undefined {
+export function agentItself({ agents }: Agents, principal: Identified): AgentDocument | undefined {
   return [...agents.values()].find((agent) => isItself(agent, principal));
 }
 
-export function isItself({ identities }: AgentDocument, principal: Principal): boolean {
+export function isItself({ identities }: AgentDocument, principal: Identified): boolean {
   return identities !== undefined && namesPeople(identities, principal);
 }

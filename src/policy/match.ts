@@ -9,7 +9,8 @@ import type {
 } from './policy.ts';
 import type { Principal } from './types.ts';
 
-type Identified = Pick<Principal, 'kind' | 'issuer' | 'sub' | 'email' | 'groups'>;
+/** What policies know a principal by. */
+export type Identified = Pick<Principal, 'kind' | 'issuer' | 'sub' | 'email' | 'groups'>;
 
 export function matchingDocuments(
   policy: Policy,

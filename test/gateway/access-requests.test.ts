@@ -179,3 +179,39 @@ test('An approval that comes too late is refused', async () => {
   await expect.poll(() => stateOf('engineer', id), { timeout: 15_000 }).toBe('expired');
   await expect(approve('dba', id)).rejects.toMatchObject({ code: 'HOOP_APPROVAL_ENDED' });
 });
+
+test('An agent with a login of its own decides about nothing, though it is in an approver group', async () => {
+  const BOT = `name: bot
+identities: { users: [{ email: Auditor@example.com }] }
+targets: { names: [prod-db] }
+`;
+  await put({ 'policies/fix.yaml': FIX });
+  const half = await ask();
+  await approve('auditor', half);
+  const whole = await ask('devin');
+  await approve('auditor', whole);
+  await approve('dba', whole);
+  expect(await stateOf('devin', whole)).toBe('used');
+  await put({ 'agents/bot.yaml': BOT });
+  // What it said before it was an agent no longer counts, and it can say no more.
+  expect((await approve('dba', half)).state).toBe('waiting');
+  for (const decision of ['approve', 'deny'] as const) {
+    const refused = (await as('auditor')).decide(half, { decision, reason: 'no' }, bench.signal);
+    await expect(refused).rejects.toMatchObject({
+      code: 'HOOP_ACCESS_DENIED',
+      detail: 'An approval is the word of a person, and this is agent bot.',
+    });
+  }
+  await expect((await as('auditor')).revoke(whole, bench.signal)).rejects.toMatchObject({
+    code: 'HOOP_ACCESS_DENIED',
+  });
+  expect(await grantOf('devin', whole)).toMatchObject({ state: 'active' });
+  await (await as('devin')).revoke(whole, bench.signal);
+  await (await as('engineer')).revoke(half, bench.signal);
+  // And as a person again it does.
+  await put({ 'agents/bot.yaml': undefined });
+  const again = await ask();
+  await approve('dba', again);
+  expect((await approve('auditor', again)).state).toBe('used');
+  await (await as('engineer')).revoke(again, bench.signal);
+});

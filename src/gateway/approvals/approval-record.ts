@@ -1,4 +1,5 @@
 /** A request that waits for a person, as the gateway keeps it. */
+import type { Principal } from '../../policy/types.ts';
 import type { ApprovalKind, ApprovalState } from '../../tunnel/approvals-api.ts';
 
 /** Somebody by the subject that never changes; `name` is for people and untrusted. */
@@ -61,6 +62,14 @@ export function isSameParty(
   b: Pick<Party, 'issuer' | 'sub'>,
 ): boolean {
   return a.issuer === b.issuer && a.sub === b.sub;
+}
+
+/**
+ * Whether somebody speaks for themselves: not an agent, nor a login that somebody else may have got
+ * by sending a code.
+ */
+export function isOwnWord({ agent, viaDevice }: Pick<Principal, 'agent' | 'viaDevice'>): boolean {
+  return agent === undefined && viaDevice !== true;
 }
 
 export function isOpen({ state }: Pick<ApprovalRecord, 'state'>): boolean {

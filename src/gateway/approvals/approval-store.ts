@@ -1,5 +1,6 @@
 /** Requests and votes in the index. Every write is durable when the call returns. */
 import { z } from 'zod';
+import type { Identified } from '../../policy/match.ts';
 import { APPROVAL_KINDS, APPROVAL_STATES, type ApprovalState } from '../../tunnel/approvals-api.ts';
 import { type IndexStore, integer, nullable, optionalText, text } from '../index-store.ts';
 import type { ApprovalRecord, Party, Vote } from './approval-record.ts';
@@ -9,9 +10,19 @@ const Needs = z.array(
   z.object({ rule: z.string(), groups: z.array(z.string()), count: z.number() }),
 );
 const Groups = z.array(z.string());
+/** Of a login: what says who may decide. */
+const Claims = z.union([
+  z.object({ kind: z.literal('workload') }),
+  z.object({ email: z.string().optional(), groups: Groups }),
+]);
 const Kind = z.enum(APPROVAL_KINDS);
 const State = z.enum(APPROVAL_STATES);
 const Decision = z.enum(['approve', 'deny']);
+
+/** Somebody who has logged in, as policies know them. */
+export interface PersonLogin extends Identified {
+  readonly kind: 'person';
+}
 
 type Row = Record<string, unknown>;
 
@@ -127,23 +138,18 @@ export class ApprovalStore {
     this.#statements.pruneMany.run(keep);
   }
 
-  /** Groups of the newest login of somebody; undefined: there is none any more. */
-  latestGroups({ issuer, sub }: Party): readonly string[] | undefined {
+  /** The newest login of a person; undefined: there is none any more. */
+  latestLogin({ issuer, sub }: Party): PersonLogin | undefined {
     const row = this.#statements.latestLogin.get(issuer, sub);
-    if (row === undefined) {
-      return undefined;
-    }
-    const claims: unknown = JSON.parse(text(row['claims']));
-    return z.object({ groups: Groups }).parse(claims).groups;
+    return row === undefined ? undefined : personLogin(row);
   }
 
   /** Of each person that this gateway knows, the newest. */
-  newestLogins(): { issuer: string; sub: string; groups: readonly string[] }[] {
-    return this.#statements.newestLogins.all().map((row) => ({
-      issuer: text(row['issuer']),
-      sub: text(row['sub']),
-      groups: z.object({ groups: Groups }).parse(JSON.parse(text(row['claims']))).groups,
-    }));
+  newestLogins(): PersonLogin[] {
+    return this.#statements.newestLogins
+      .all()
+      .map(personLogin)
+      .filter((login) => login !== undefined);
   }
 
   #record(row: Row): ApprovalRecord {
@@ -172,6 +178,16 @@ export class ApprovalStore {
       votes: this.#statements.votes.all(id).map(voteOf),
     };
   }
+}
+
+/** @returns undefined for a workload: its groups are the policy's, and it decides about nothing */
+function personLogin(row: Row): PersonLogin | undefined {
+  const claims = Claims.parse(JSON.parse(text(row['claims'])));
+  if ('kind' in claims) {
+    return undefined;
+  }
+  const { email, groups } = claims;
+  return { kind: 'person', issuer: text(row['issuer']), sub: text(row['sub']), email, groups };
 }
 
 function partyOf(row: Row): Party {
@@ -226,7 +242,7 @@ function prepareAll({ database }: IndexStore) {
           ORDER BY ended_ms DESC LIMIT -1 OFFSET ?)`,
     ),
     latestLogin: prepare(
-      `SELECT claims FROM refresh_families WHERE issuer = ? AND sub = ?
+      `SELECT issuer, sub, claims FROM refresh_families WHERE issuer = ? AND sub = ?
        ORDER BY created_ms DESC, rowid DESC LIMIT 1`,
     ),
     // With max() SQLite gives the other columns of that row.

@@ -13,11 +13,12 @@ import {
   type ApprovalRecord,
   approversOf,
   isOpen,
+  isOwnWord,
   isSameParty,
   type NewApproval,
   type Vote,
 } from './approval-record.ts';
-import type { ApprovalStore } from './approval-store.ts';
+import type { ApprovalStore, PersonLogin } from './approval-store.ts';
 import { Changes } from './changes.ts';
 import { plainText } from './plain-text.ts';
 
@@ -31,6 +32,8 @@ export interface ApprovalHandler {
 
 export interface ApprovalsOptions {
   readonly store: ApprovalStore;
+  /** Whether the policy in force knows a login as an agent's own: that is nobody's word. */
+  readonly isAgent: (someone: PersonLogin) => boolean;
   readonly log: Log;
   /** Wall clock, ms. */
   readonly clock: () => number;
@@ -158,9 +161,10 @@ export class Approvals implements Disposable {
    * gateway lately and were in one of its groups then.
    */
   known({ requester }: Pick<ApprovalRecord, 'requester'>, { groups }: ApprovalNeed): number {
-    return this.#options.store
+    const { store, isAgent } = this.#options;
+    return store
       .newestLogins()
-      .filter((login) => !isSameParty(login, requester))
+      .filter((login) => !isSameParty(login, requester) && !isAgent(login))
       .filter((login) => login.groups.some((group) => groups.includes(group))).length;
   }
 
@@ -339,8 +343,11 @@ export class Approvals implements Disposable {
   }
 
   /** Somebody who has logged in since, and is in other groups now, counts as what they are now. */
-  #groupsOf(vote: Vote): readonly string[] {
-    return this.#options.store.latestGroups(vote.by) ?? vote.groups;
+  #groupsOf({ by, groups }: Vote): readonly string[] {
+    const { store, isAgent } = this.#options;
+    const { issuer, sub } = by;
+    const now = store.latestLogin(by) ?? { kind: 'person', issuer, sub, email: undefined, groups };
+    return isAgent(now) ? [] : now.groups;
   }
 
   #move(
@@ -399,15 +406,17 @@ export class Approvals implements Disposable {
   }
 }
 
-/** A login that somebody else may have got by sending a code is nobody's word. */
 function isApprover(who: Principal, record: ApprovalRecord): boolean {
-  if (who.viaDevice) return false;
+  if (!isOwnWord(who)) return false;
   return record.needs.some(({ groups }) => groups.some((group) => who.groups.includes(group)));
 }
 
 function whyNotApprover(who: Principal): string {
   if (who.kind !== 'person') {
     return 'An approval is the word of a person, and this is a workload.';
+  }
+  if (who.agent !== undefined) {
+    return `An approval is the word of a person, and this is agent ${who.agent}.`;
   }
   return who.viaDevice
     ? 'A login with a device code decides about nothing, whose ever it is.'

@@ -36,12 +36,15 @@ let index: IndexStore;
 let approvals: Approvals;
 let now: number;
 let commit: string;
+/** Subjects that the policy in force knows as agents. */
+let agents: Set<string>;
 const log = collectLog();
 
 beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), 'hoop-approvals-'));
   now = START;
   commit = 'c1';
+  agents = new Set();
   open();
 });
 
@@ -54,7 +57,8 @@ afterEach(() => {
 function open(): void {
   index = IndexStore.open(join(directory, 'index.sqlite'));
   const store = new ApprovalStore(index, new SealedJson(new Secret(new Uint8Array(32).fill(7))));
-  approvals = new Approvals({ store, log: log.log, clock: () => now });
+  const isAgent = ({ sub }: { sub: string }) => agents.has(sub);
+  approvals = new Approvals({ store, isAgent, log: log.log, clock: () => now });
   approvals.handle('statement', {
     needs: ({ needs, policyCommit }) => (policyCommit === commit ? needs : undefined),
   });
@@ -119,6 +123,30 @@ test('an approver who came by device code neither sees nor decides; in a browser
   const own = person('erin', ['engineering'], { viaDevice: true });
   expect(approvals.visible(own, id).id).toBe(id);
   expect(approvals.decide(ada, id, approve).state).toBe('approved');
+});
+
+test('an agent with a login of its own neither sees nor decides, whatever group it is in', () => {
+  const { id } = approvals.create(request({ agent: 'devin' }));
+  const bot = person('bot', ['dba'], { agent: 'devin', isAgent: true });
+  for (const decision of ['approve', 'deny'] as const) {
+    expect(codeOf(() => approvals.decide(bot, id, { decision }))).toBe('HOOP_APPROVAL_UNKNOWN');
+  }
+  expect(approvals.list(bot, { isOpen: true, limit: 10 })).toEqual([]);
+  const auditing = person('bot', ['dba'], { agent: 'devin', isAgent: true, roles: ['auditor'] });
+  expect(approvals.mayDecide(auditing, approvals.visible(auditing, id))).toBe(false);
+  expect(codeOf(() => approvals.decide(auditing, id, approve))).toBe('HOOP_ACCESS_DENIED');
+  expect(approvals.visible(erin, id)).toMatchObject({ state: 'waiting', votes: [] });
+});
+
+test('the word of a login that a commit has made an agent no longer counts', () => {
+  const two = [{ rule: 'p/deletes', groups: ['dba'], count: 2 }];
+  const half = approvals.create(request({ needs: two }));
+  const whole = approvals.create(request());
+  approvals.decide(ada, half.id, approve);
+  expect(approvals.decide(ada, whole.id, approve).state).toBe('approved');
+  agents.add('ada');
+  expect(approvals.decide(bob, half.id, approve).state).toBe('waiting');
+  expect(approvals.use(whole.id)).toBeUndefined();
 });
 
 test('somebody with the same subject at another provider is somebody else', () => {
@@ -234,6 +262,19 @@ test('who could approve is counted by the newest login of each person, without w
   expect(known()).toEqual([2]);
   login('bob', ['sales']);
   expect(known()).toEqual([1]);
+  agents.add('ada');
+  expect(known()).toEqual([0]);
+});
+
+test('a workload that has logged in is nobody who could approve', () => {
+  const claims = { kind: 'workload', issuer: ISSUER, sub: 'ci', claims: { groups: ['dba'] } };
+  index.database
+    .prepare(
+      'INSERT INTO refresh_families (id, issuer, sub, jkt, generation, rotated_ms, created_ms, expires_ms, claims, revoked) VALUES (?, ?, ?, ?, 0, ?, ?, ?, ?, 0)',
+    )
+    .run('f1', ISSUER, 'ci', 'jkt', now, now, now + 1000, JSON.stringify(claims));
+  const record = approvals.create(request());
+  expect(record.needs.map((need) => approvals.known(record, need))).toEqual([0]);
 });
 
 test('what waits with a connection ends with the gateway; an approval to be used later survives, once', () => {
