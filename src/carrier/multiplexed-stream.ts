@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events';
 import { ProtocolError } from '../errors.ts';
 import { encodeEnd, encodeHalfClose, encodeWindow } from '../protocol/carrier/frames.ts';
 import { type CarrierEvents, END_CODE, type StreamCarrier } from './stream-carrier.ts';
-import { type Unread, UnreadItems } from './unread-items.ts';
+import { UnreadItems } from './unread-items.ts';
 import { type Done, type UnsentData, type UnsentFrame, UnsentItems } from './unsent-items.ts';
 
 /** How much of one direction of a stream may be on the way, or wait here for who does not read. */
@@ -29,6 +29,9 @@ export interface StreamLink {
   forget(stream: number): void;
 }
 
+type Unread = Buffer | Mark;
+type Mark = 'half-close' | { readonly endCode: number };
+
 /** One of several streams on a connection: `StreamConnection` has the connection. */
 export class MultiplexedStream extends EventEmitter<CarrierEvents> implements StreamCarrier {
   readonly #stream: number;
@@ -38,7 +41,7 @@ export class MultiplexedStream extends EventEmitter<CarrierEvents> implements St
   /** What the peer takes still. */
   #window = WINDOW_BYTES;
   /** What came while paused. */
-  readonly #unread = new UnreadItems();
+  readonly #unread = new UnreadItems<Mark>();
   #hasHalfClosed = false;
   /** Bytes that came for which the peer has not been given new ones; of them delivered. */
   #received = 0;
@@ -227,7 +230,6 @@ export class MultiplexedStream extends EventEmitter<CarrierEvents> implements St
 
   #end(code: number): void {
     this.#hasEnded = true;
-    this.#endTimer ??= setTimeout(() => this.terminate(), this.#endWithinMs);
     this.#sendBehind({ frame: encodeEnd(this.#stream, code), isEnd: true });
   }
 
@@ -243,6 +245,7 @@ export class MultiplexedStream extends EventEmitter<CarrierEvents> implements St
     this.#link.frame(frame);
     if (isEnd) {
       this.#hasSentEnd = true;
+      this.#endTimer = setTimeout(() => this.terminate(), this.#endWithinMs);
       this.#forgetWhenOver();
     }
   }

@@ -25,8 +25,9 @@ const ROOM_BYTES = 1024 * 1024;
 const MAX_UNSENT_BYTES = 8 * 1024 * 1024;
 /** Within what comes at once: each costs more here than to whoever asks. */
 const MAX_REFUSALS_AT_ONCE = 1000;
-/** Of streams that one side has ended and the other has not, too. */
 const MAX_STREAMS = 4096;
+/** Those whose client has gone before it has taken all that was sent: each still holds some of it. */
+const MAX_ENDING = 256;
 
 /** What the gateway says to a stream that it does not open. */
 export class StreamRefused extends Error {
@@ -73,7 +74,7 @@ export class StreamConnection {
   readonly #batch: WriteBatch;
   #refusals = 0;
   #isClosed = false;
-  #onLost: () => void = () => undefined;
+  readonly #lostListeners: (() => void)[] = [];
 
   constructor({ socket, endWithinMs, onOpen }: StreamConnectionOptions) {
     this.#socket = socket;
@@ -91,11 +92,12 @@ export class StreamConnection {
     return !this.#isClosed && this.#socket.writable;
   }
 
-  /** Calls back when no stream can be opened on it any more. */
+  /** Calls back once, now if it has been lost already. */
   onceLost(listener: () => void): void {
-    this.#onLost = listener;
-    if (!this.isOpen) {
+    if (this.#isClosed) {
       listener();
+    } else {
+      this.#lostListeners.push(listener);
     }
   }
 
@@ -105,8 +107,8 @@ export class StreamConnection {
    */
   async open(stream: number, kind: string, signal: AbortSignal): Promise<StreamCarrier> {
     signal.throwIfAborted();
-    if (!this.isOpen || this.#streams.size >= MAX_STREAMS) {
-      throw new Error(this.isOpen ? 'too many streams' : 'the connection was lost');
+    if (!this.isOpen) {
+      throw new Error('the connection was lost');
     }
     const carrier = this.#add(stream, true);
     const asked = Promise.withResolvers<void>();
@@ -246,10 +248,10 @@ export class StreamConnection {
     if (onOpen === undefined) {
       throw new ProtocolError('only the CLI opens streams');
     }
-    const count = this.#streams.size + this.#refused.size;
-    if (this.#refusals > MAX_REFUSALS_AT_ONCE) {
-      throw new ProtocolError('too many streams that are refused');
+    if (this.#refusals > MAX_REFUSALS_AT_ONCE || this.#ending > MAX_ENDING) {
+      throw new ProtocolError('too many streams that are refused or not ended');
     }
+    const count = this.#streams.size + this.#refused.size;
     if (this.#streams.has(stream) || this.#refused.has(stream) || count >= MAX_STREAMS) {
       throw new ProtocolError(`stream ${stream} cannot be opened`);
     }
@@ -266,6 +268,14 @@ export class StreamConnection {
         this.#frame(encodeRefused(stream, why));
       },
     });
+  }
+
+  get #ending(): number {
+    let count = 0;
+    for (const stream of this.#streams.values()) {
+      count += stream.isClosed ? 1 : 0;
+    }
+    return count;
   }
 
   #data(stream: number, { parts, length, done }: UnsentData): void {
@@ -300,7 +310,9 @@ export class StreamConnection {
     }
     this.#isClosed = true;
     this.#socket.destroy();
-    this.#onLost();
+    for (const listener of this.#lostListeners.splice(0)) {
+      listener();
+    }
     this.#waiting.clear();
     for (const asked of this.#asked.values()) {
       asked.reject(new Error('the connection was lost'));

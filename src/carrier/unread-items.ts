@@ -1,23 +1,20 @@
 import { unshared } from './unshared.ts';
 
-/** What came of a stream, in order. */
-export type Unread = Buffer | 'half-close' | { readonly endCode: number };
-
 /** Pieces up to this are copied together; larger ones are kept as they are. */
 const LARGEST_COPY = 8 * 1024;
 const COPIES_BYTES = 32 * 1024;
 
 /**
- * What waits for whoever does not read a stream. A small piece is a view of all that came with it on
+ * What waits for whoever does not read a stream: bytes, and what else comes in their order. A small piece is a view of all that came with it on
  * the connection: kept as it is, it would keep memory many times its size, and a window of single
  * bytes a million objects.
  */
-export class UnreadItems {
-  readonly #items: Unread[] = [];
+export class UnreadItems<Other = never> {
+  readonly #items: (Buffer | Other)[] = [];
   /** Room for small pieces; the last item has the first bytes of it. */
   #copies: Buffer | undefined;
 
-  push(item: Unread): void {
+  push(item: Buffer | Other): void {
     if (!Buffer.isBuffer(item)) {
       this.#copies = undefined;
       this.#items.push(item);
@@ -31,12 +28,17 @@ export class UnreadItems {
     }
   }
 
-  shift(): Unread | undefined {
+  shift(): Buffer | Other | undefined {
     const next = this.#items.shift();
     if (this.#items.length === 0) {
       this.#copies = undefined;
     }
     return next;
+  }
+
+  /** How much memory waits, nearly. */
+  get bytes(): number {
+    return this.#items.reduce((sum, item) => sum + (Buffer.isBuffer(item) ? item.length : 0), 0);
   }
 
   clear(): void {

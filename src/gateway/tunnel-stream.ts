@@ -36,6 +36,8 @@ type Done = (error?: Error | null) => void;
 /** Bytes handed to the carrier and not sent yet, from which on a write waits for it. */
 const SEND_BUFFER_BYTES = 512 * 1024;
 const READ_BUFFER_BYTES = 256 * 1024;
+/** Pieces that wait for the engine; more wait in the carrier, which joins what is small. */
+const MAX_PIECES = 64;
 
 export class TunnelStream extends Duplex {
   readonly #options: TunnelStreamOptions;
@@ -44,6 +46,8 @@ export class TunnelStream extends Duplex {
   #unwritten = 0;
   #paused = false;
   #held = false;
+  /** Pushed since the engine last had taken all. */
+  #pieces = 0;
   /** Nobody reads any more: what still comes is recorded, so that the totals agree. */
   #finished = false;
 
@@ -68,10 +72,20 @@ export class TunnelStream extends Duplex {
   }
 
   override _read(): void {
-    if (this.#paused && !this.#held) {
+    if (this.#paused && !this.#held && this.#pieces < MAX_PIECES) {
       this.#paused = false;
       this.#options.carrier.resume();
     }
+  }
+
+  /** `_read` is not asked for again by what it was asked for in vain. */
+  override read(size?: number): Buffer | null {
+    const bytes: Buffer | null = super.read(size);
+    if (this.#pieces > 0 && this.readableLength === 0) {
+      this.#pieces = 0;
+      this._read();
+    }
+    return bytes;
   }
 
   override _write(chunk: Buffer, _encoding: string, done: Done): void {
@@ -148,9 +162,13 @@ export class TunnelStream extends Duplex {
     }
     bytesPassed(data.length);
     this.#options.onActivity();
-    if (!this.destroyed && !this.#finished && !this.push(this.#toKeep(data))) {
-      this.#paused = true;
-      carrier.pause();
+    if (!this.destroyed && !this.#finished) {
+      const hasRoom = this.push(this.#toKeep(data));
+      this.#pieces = this.readableLength === 0 ? 0 : this.#pieces + 1;
+      if (!hasRoom || this.#pieces >= MAX_PIECES) {
+        this.#paused = true;
+        carrier.pause();
+      }
     }
     const waiting = recording.backpressure();
     if (waiting !== undefined && !this.#held) {

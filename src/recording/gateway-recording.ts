@@ -221,10 +221,8 @@ export class GatewayRecording implements AsyncDisposable {
    * of that which it asked before ends at MAX_UNSEALED_BYTES.
    */
   caughtUp(): void {
-    if (this.#lagTimer !== undefined && this.#unsealedUpBytes === 0) {
-      this.#lagTimer?.[Symbol.dispose]();
-      this.#lagTimer = undefined;
-      this.#watchLag();
+    if (this.#unsealedUpBytes === 0) {
+      this.#lagTimer?.restart();
     }
   }
 

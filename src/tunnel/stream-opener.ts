@@ -27,7 +27,7 @@ export interface StreamOpenerOptions {
   readonly answerWithinMs?: number;
 }
 
-type Opened = StreamConnection | Extract<StreamUpgrade, { type: 'impassable' }>;
+type Opened = Exclude<StreamUpgrade, { type: 'refused' }>;
 
 export class StreamOpener {
   readonly #options: StreamOpenerOptions;
@@ -49,20 +49,25 @@ export class StreamOpener {
 
   /** @throws HoopError the gateway's own refusal, HOOP_UNREACHABLE, HOOP_GATEWAY_TLS */
   async open(stream: number, kind: string, signal: AbortSignal): Promise<StreamCarrier> {
-    if (!this.#useWebSockets) {
-      const opened = await unlessAborted(this.#connect(), signal);
-      if (!('type' in opened)) {
-        return openOn(opened, stream, kind, signal);
-      }
-      // What refused it may refuse everything: only a WebSocket that opens says that it was this.
+    if (this.#useWebSockets) {
+      return this.#openWebSocket(stream, kind, signal);
+    }
+    const opened = await unlessAborted(this.#connect(), signal);
+    if (opened.type === 'open') {
+      return openOn(opened.connection, stream, kind, signal);
+    }
+    // What refused it may refuse everything: only a WebSocket that opens says that it was this.
+    try {
       const carrier = await this.#openWebSocket(stream, kind, signal);
       if (!this.#useWebSockets) {
         this.#useWebSockets = true;
         this.#options.onFallback(opened.because);
       }
       return carrier;
+    } catch (error) {
+      this.#connection = undefined;
+      throw error;
     }
-    return this.#openWebSocket(stream, kind, signal);
   }
 
   /** After the session: what was sent is out, nothing more comes. */
@@ -70,32 +75,30 @@ export class StreamOpener {
     this.#closed.abort(new HoopError('HOOP_SESSION_ENDED', 'the session has ended'));
     this.#connection?.then(
       (opened) => {
-        if (!('type' in opened)) {
-          opened.close();
+        if (opened.type === 'open') {
+          opened.connection.close();
         }
       },
+      // Said to whoever wanted a stream.
       () => undefined,
     );
   }
 
-  /** The connection that there is, or a new one when it has been lost. */
+  /** The connection that there is or is being made; a new one when that has been lost. */
   #connect(): Promise<Opened> {
-    this.#connection ??= this.#tryConnect().then(
-      (opened) => {
-        if ('type' in opened) {
+    if (this.#connection === undefined) {
+      const connection = this.#tryConnect();
+      const forget = (): void => {
+        if (this.#connection === connection) {
           this.#connection = undefined;
-        } else {
-          opened.onceLost(() => {
-            this.#connection = undefined;
-          });
         }
-        return opened;
-      },
-      (error: unknown) => {
-        this.#connection = undefined;
-        throw error;
-      },
-    );
+      };
+      this.#connection = connection;
+      connection.then(
+        (opened) => opened.type === 'open' && opened.connection.onceLost(forget),
+        forget,
+      );
+    }
     return this.#connection;
   }
 
@@ -108,7 +111,7 @@ export class StreamOpener {
     if (upgrade.type === 'refused') {
       throw parseRefusal(upgrade.status, upgrade.body);
     }
-    return upgrade.type === 'open' ? upgrade.connection : upgrade;
+    return upgrade;
   }
 
   #upgrade(): Promise<StreamUpgrade> {

@@ -285,6 +285,34 @@ describe('the streams of one connection', () => {
     expect(got.text()).toBe('next');
   });
 
+  test('may take long to send what stands before their end', async () => {
+    await using pair = await connectionPair(1);
+    const { client, server } = await pair.open(1);
+    client.pause();
+    const got = collect(client);
+    const closed = once(client, 'close');
+    server.send([Buffer.alloc(3 * WINDOW_BYTES, 'x')]);
+    server.end(1000);
+    await settled(pair);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    client.resume();
+    expect((await closed)[0]).toBe(1000);
+    expect(got.length).toBe(3 * WINDOW_BYTES);
+  });
+
+  test('say once that their connection is lost, also to who asks late', async () => {
+    await using pair = await connectionPair();
+    const { client } = await pair.open(1);
+    const lost: string[] = [];
+    pair.client.onceLost(() => lost.push('early'));
+    const closed = once(client, 'close');
+    pair.client.terminate();
+    pair.client.onceLost(() => lost.push('between'));
+    await closed;
+    pair.client.onceLost(() => lost.push('late'));
+    expect(lost).toEqual(['early', 'between', 'late']);
+  });
+
   test('close when the peer never answers their end', async () => {
     await using pair = await connectionPair(1);
     const { client } = await pair.open(1);
@@ -346,6 +374,24 @@ describe('a connection whose peer breaks the rules is closed', () => {
     pair.socket.write(Buffer.concat(frames));
     expect((await closed)[0]).toBe(1002);
     expect(pair.kinds.length).toBe(4096);
+  });
+
+  test('streams that it leaves with all of their answers, again and again', async () => {
+    await using pair = await connectionPair();
+    const { server } = await pair.open(1);
+    const codes: number[] = [];
+    server.on('close', (code) => codes.push(code));
+    let opened = 1;
+    while (codes.length === 0 && opened < 600) {
+      opened += 1;
+      const { client, server: left } = await pair.open(opened);
+      client.pause();
+      left.send([Buffer.alloc(WINDOW_BYTES + 1)]);
+      client.end(1000);
+      await once(left, 'close');
+    }
+    expect(codes).toEqual([1002]);
+    expect(opened).toBeGreaterThan(250);
   });
 
   test('a flood of streams that are refused', async () => {

@@ -246,6 +246,19 @@ describe('a stream', () => {
     });
   });
 
+  test('does not wait again for what has not answered ahead of it', async () => {
+    const silent: Treatment = () => undefined;
+    await withOpener(silent, async ({ open, opener, middlebox, fallbacks }) => {
+      opener.prepare();
+      await expect.poll(() => middlebox.raw).toBe(1);
+      // The answer is overdue by now.
+      await new Promise((resolve) => setTimeout(resolve, 700));
+      expect(await open(1)).toBeInstanceOf(WebSocketCarrier);
+      expect(middlebox.raw).toBe(1);
+      expect(fallbacks).toEqual([expect.stringContaining('no answer')]);
+    });
+  });
+
   test('goes over a WebSocket of its own when those were asked for', async () => {
     const choose = async ({
       open,

@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import { unshared } from '../../carrier/unshared.ts';
+import { UnreadItems } from '../../carrier/unread-items.ts';
 
 /**
  * Takes the chunks of a stream one by one as they came. (The stream's own async iterator joins what
@@ -7,7 +7,7 @@ import { unshared } from '../../carrier/unshared.ts';
  */
 export class ChunkReader {
   readonly #stream: Readable;
-  #chunks: Uint8Array[] = [];
+  readonly #chunks = new UnreadItems();
   #waiting: ((chunk: Uint8Array | undefined) => void) | undefined;
   #isOver = false;
   #watch: { left: number; readonly onEnd: () => void } | undefined;
@@ -15,7 +15,7 @@ export class ChunkReader {
   constructor(stream: Readable) {
     this.#stream = stream;
     stream.pause();
-    stream.on('data', (chunk: Uint8Array) => this.#received(chunk));
+    stream.on('data', (chunk: Buffer) => this.#received(chunk));
     const end = (): void => this.#end();
     stream.on('end', end).on('close', end).on('error', end);
   }
@@ -36,8 +36,7 @@ export class ChunkReader {
    * @param limit bytes that are kept; beyond, what comes waits at the sender, and so does the end.
    */
   watch(limit: number, onEnd: () => void): Disposable {
-    const kept = this.#chunks.reduce((sum, { length }) => sum + length, 0);
-    const watch = { left: limit - kept, onEnd };
+    const watch = { left: limit - this.#chunks.bytes, onEnd };
     this.#watch = watch;
     if (this.#isOver) onEnd();
     else if (watch.left > 0) this.#stream.resume();
@@ -54,12 +53,12 @@ export class ChunkReader {
     this.#end();
   }
 
-  #received(chunk: Uint8Array): void {
+  #received(chunk: Buffer): void {
     const waiting = this.#waiting;
     this.#waiting = undefined;
     if (this.#watch !== undefined) this.#watch.left -= chunk.length;
     if (this.#watch === undefined || this.#watch.left <= 0) this.#stream.pause();
-    if (waiting === undefined) this.#chunks.push(Buffer.isBuffer(chunk) ? unshared(chunk) : chunk);
+    if (waiting === undefined) this.#chunks.push(chunk);
     else waiting(chunk);
   }
 
