@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { setTimeout } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { WINDOW_BYTES } from '../../src/carrier/multiplexed-stream.ts';
 import type { StreamCarrier } from '../../src/carrier/stream-carrier.ts';
@@ -294,7 +295,8 @@ describe('the streams of one connection', () => {
     server.send([Buffer.alloc(3 * WINDOW_BYTES, 'x')]);
     server.end(1000);
     await settled(pair);
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    // Longer than an end may take that is on its way.
+    await setTimeout(20);
     client.resume();
     expect((await closed)[0]).toBe(1000);
     expect(got.length).toBe(3 * WINDOW_BYTES);
@@ -384,14 +386,19 @@ describe('a connection whose peer breaks the rules is closed', () => {
     let opened = 1;
     while (codes.length === 0 && opened < 600) {
       opened += 1;
-      const { client, server: left } = await pair.open(opened);
+      const pairOfEnds = await pair.open(opened).catch(() => undefined);
+      if (pairOfEnds === undefined) {
+        break;
+      }
+      const { client, server: left } = pairOfEnds;
       client.pause();
       left.send([Buffer.alloc(WINDOW_BYTES + 1)]);
       client.end(1000);
       await once(left, 'close');
     }
-    expect(codes).toEqual([1002]);
+    await expect.poll(() => codes).toEqual([1002]);
     expect(opened).toBeGreaterThan(250);
+    expect(opened).toBeLessThan(300);
   });
 
   test('a flood of streams that are refused', async () => {
