@@ -4,6 +4,7 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     globalSetup: ['test/build-once.ts'],
+    setupFiles: ['test/plain-environment.ts'],
     testTimeout: 30_000,
     hookTimeout: 60_000,
     // What a test waits for comes late on a busy machine; vitest's 1 s would be an assertion on time.

@@ -7,7 +7,7 @@ import { generateDpopKey } from '../tunnel/dpop-key.ts';
 import { GatewayClient } from '../tunnel/gateway-client.ts';
 import { normalizeGatewayUrl } from '../tunnel/gateway-url.ts';
 import { type DeviceCode, loginWithDeviceCode } from './device-login.ts';
-import { readCa, requireNoRun } from './open-gateway.ts';
+import { readCa } from './open-gateway.ts';
 import { type LoginProvider, loginAtProvider } from './provider-login.ts';
 import { withStateLock } from './state-lock.ts';
 import { tokenLockPath } from './stored-tokens.ts';
@@ -58,7 +58,6 @@ export async function login(options: LoginOptions): Promise<LoginResult> {
   const { home, note, signal } = options;
   const gateway = normalizeGatewayUrl(options.gateway);
   const caPath = options.ca === undefined ? undefined : resolve(options.ca);
-  requireNoRun(home, 'login');
   const { ca: _, ...kept } = options.config;
   const config: ClientConfig = {
     ...kept,

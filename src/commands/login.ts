@@ -28,12 +28,15 @@ export function loginCommand(io: Io): Command {
 async function runLogin(io: Io, flags: LoginFlags): Promise<void> {
   const { locateHome, readConfig } = await import('../home.ts');
   const { login } = await import('../auth/login.ts');
+  const { requireNoRun } = await import('../auth/open-gateway.ts');
   const { openBrowser } = await import('../auth/open-browser.ts');
   const { HoopError } = await import('../errors.ts');
   const { normalizeGatewayUrl } = await import('../tunnel/gateway-url.ts');
   const { renderDeviceCode, renderLogin, renderLoginJson } = await import('../ui/render-login.ts');
   const { isCi } = await import('../ui/may-color.ts');
   const home = locateHome(io.env);
+  // Before everything that could be corrected: inside a run none of it would help.
+  requireNoRun(home, 'login');
   const config = readConfig(home, io.env);
   // What was typed just now is wrong usage; what is stored is a wrong configuration.
   const typed =

@@ -27,25 +27,15 @@ export interface HoopEnvironment {
   readonly variables?: Readonly<Record<string, string>>;
 }
 
-/** Variables of the person who runs the demo that would point its children elsewhere. */
-const FOREIGN = [
-  'HOOP_GATEWAY',
-  'HOOP_CA',
-  'HOOP_HOME',
-  'HOOP_RUN_DIR',
-  'HOOP_TOKEN_STORE',
-  'HOOP_TOKEN',
-  'HOOP_IDENTITY',
-  'HOOP_IDENTITY_TOKEN_FILE',
-  'HOOP_AUDIENCE',
-  'DATABASE_URL',
-  'FORCE_COLOR',
-];
+/**
+ * Variables of the person who runs the demo that would point its children elsewhere, or have them
+ * write where the person's own job reports.
+ */
+const FOREIGN =
+  /^(HOOP_(?!CARRIER$|COLUMNS$)\w+|PG[A-Z]+|DATABASE_URL|FORCE_COLOR|GITHUB_STEP_SUMMARY)$/;
 
 export function childEnvironment(options: HoopEnvironment): NodeJS.ProcessEnv {
-  const inherited = Object.entries(process.env).filter(
-    ([name]) => !FOREIGN.includes(name) && !/^PG[A-Z]+$/.test(name),
-  );
+  const inherited = Object.entries(process.env).filter(([name]) => !FOREIGN.test(name));
   return { ...Object.fromEntries(inherited), HOOP_HOME: options.home, ...options.variables };
 }
 
