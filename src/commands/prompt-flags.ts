@@ -4,6 +4,7 @@ import { resolve } from 'node:path';
 import { HoopError } from '../errors.ts';
 import type { PromptWords } from '../recording/prompt.ts';
 import { contextStatus, isInsideRun } from '../run/context-client.ts';
+import type { StatusReply } from '../run/context-messages.ts';
 import { MAX_PROMPT_INPUT_BYTES, newPrompt, promptTooLong } from '../tunnel/new-prompt.ts';
 import { plain } from '../ui/printable.ts';
 import type { Io } from './io.ts';
@@ -12,6 +13,8 @@ export interface PromptFlags {
   readonly prompt?: string;
   readonly promptFile?: string;
 }
+
+type OuterPrompt = NonNullable<StatusReply['prompt']>;
 
 /**
  * From the flags; inside a run it stands under the prompt in force outside, or is
@@ -26,7 +29,7 @@ export async function promptInForce(
   if (!isInsideRun(io.env)) {
     return own;
   }
-  let outer: Awaited<ReturnType<typeof contextStatus>>['prompt'];
+  let outer: OuterPrompt | undefined;
   try {
     outer = (await contextStatus(io.env, io.signal)).prompt;
   } catch (error) {
@@ -38,8 +41,18 @@ export async function promptInForce(
     return own;
   }
   return own === undefined
-    ? newPrompt({ source: outer.source, text: outer.text, parent: outer.id })
+    ? newPrompt({ ...outerWords(outer), parent: outer.id })
     : { ...own, parent: outer.id };
+}
+
+/** As far as it was told: of a long prompt that is the beginning, and what tells it from others. */
+function outerWords({
+  source,
+  text,
+  bytes,
+  sha256,
+}: OuterPrompt): Omit<PromptWords, 'id' | 'sentMs'> {
+  return { source, text, ...(Buffer.byteLength(text) < bytes ? { whole: { bytes, sha256 } } : {}) };
 }
 
 async function promptFromFlags(

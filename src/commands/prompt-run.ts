@@ -19,6 +19,8 @@ export interface PromptFlags {
 /** Agents take it for "do not go on". */
 const HOOK_STOPS = 2;
 const HOOK_FAILED = 1;
+/** Characters of the prompt in force; --json has more. */
+const MAX_SHOWN = 4000;
 
 export async function runPrompt(
   io: Io,
@@ -72,7 +74,7 @@ async function printStatus(io: Io, { json }: PromptFlags): Promise<void> {
   }
   const { run, agent, targets, prompt } = status;
   const inForce =
-    prompt === undefined ? 'none' : `${prompt.id} from ${prompt.source}: ${prompt.text}`;
+    prompt === undefined ? 'none' : `${prompt.id} from ${prompt.source}: ${beginning(prompt.text)}`;
   io.stdout.write(
     [
       `run      ${run}${agent === undefined ? '' : ` of ${agent}`}`,
@@ -82,6 +84,10 @@ async function printStatus(io: Io, { json }: PromptFlags): Promise<void> {
       .map((line) => `${plain(line)}\n`)
       .join(''),
   );
+}
+
+function beginning(text: string): string {
+  return text.length <= MAX_SHOWN ? text : `${text.slice(0, MAX_SHOWN).toWellFormed()}…`;
 }
 
 function checkFlags(text: string | undefined, flags: PromptFlags): void {

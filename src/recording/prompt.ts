@@ -34,6 +34,22 @@ export interface PromptWords {
   readonly sentMs: number;
   /** Id of the prompt that this one belongs to: of the run around, of the agent that started this one. */
   readonly parent?: string | undefined;
+  /** Of what `text` is only the beginning: where no more of it has come here. */
+  readonly whole?: Pick<PromptLine, 'bytes' | 'sha256'> | undefined;
+}
+
+const LIMIT = 'limit';
+
+/**
+ * What a session says last: there were further prompts and no room for them. Else the one before
+ * would seem to be in force. Clients make no ids like this one.
+ */
+export function limitLine(sentMs: number): PromptLine {
+  return promptLine({ id: LIMIT, source: LIMIT, text: '', sentMs });
+}
+
+export function isLimit({ id, bytes }: Pick<PromptLine, 'id' | 'bytes'>): boolean {
+  return id === LIMIT && bytes === 0;
 }
 
 /** @param keptBytes of the text at most; a session has a budget */
@@ -46,8 +62,7 @@ export function promptLine(words: PromptWords, keptBytes = MAX_PROMPT_BYTES): Pr
     id,
     source,
     text: beginningOf(whole, Math.min(keptBytes, MAX_PROMPT_BYTES)),
-    bytes: Buffer.byteLength(whole),
-    sha256: hash('sha256', whole),
+    ...(words.whole ?? { bytes: Buffer.byteLength(whole), sha256: hash('sha256', whole) }),
     sentMs,
     ...(parent === undefined ? {} : { parent }),
   };

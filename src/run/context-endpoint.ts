@@ -9,6 +9,7 @@ import { chmodSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { HoopError } from '../errors.ts';
+import { promptLine } from '../recording/prompt.ts';
 import { MAX_PROMPT_INPUT_BYTES, newPrompt, promptTooLong } from '../tunnel/new-prompt.ts';
 import {
   CONTEXT_HOST,
@@ -26,8 +27,6 @@ const SOCKET_NAME = 'context.sock';
 const MAX_CONNECTIONS = 32;
 /** Control characters take six bytes each as JSON; text that is mostly that is none. */
 const MAX_BODY_BYTES = 2 * MAX_PROMPT_INPUT_BYTES;
-/** Of a prompt that is read back. */
-const MAX_STATUS_TEXT = 4000;
 
 export interface ContextEndpointOptions {
   readonly run: Pick<Run, 'id' | 'agent' | 'directory' | 'targets'>;
@@ -129,19 +128,22 @@ export class ContextEndpoint implements AsyncDisposable {
   #status(): StatusReply {
     const { run, prompts } = this.#options;
     const { current } = prompts;
+    const line = current && promptLine(current);
     return {
       v: 1,
       run: run.id,
       ...(run.agent === undefined ? {} : { agent: run.agent }),
       targets: [...run.targets],
-      ...(current === undefined
+      ...(line === undefined
         ? {}
         : {
             prompt: {
-              id: current.id,
-              source: current.source,
-              text: current.text.slice(0, MAX_STATUS_TEXT).toWellFormed(),
-              sentMs: current.sentMs,
+              id: line.id,
+              source: line.source,
+              text: line.text,
+              bytes: line.bytes,
+              sha256: line.sha256,
+              sentMs: line.sentMs,
             },
           }),
     };

@@ -35,7 +35,17 @@ export const StatusReply = z.object({
   agent: z.string().optional(),
   targets: z.array(z.string()),
   prompt: z
-    .object({ id: z.string(), source: z.string(), text: z.string(), sentMs: z.number() })
+    .object({
+      id: z.string(),
+      source: z.string(),
+      /** The beginning, as much as is recorded. */
+      text: z.string(),
+      /** UTF-8 bytes of the whole. */
+      bytes: z.number().int().nonnegative(),
+      /** Of the whole, hex. */
+      sha256: z.string().regex(/^[0-9a-f]{64}$/),
+      sentMs: z.number(),
+    })
     .optional(),
 });
 export type StatusReply = z.infer<typeof StatusReply>;

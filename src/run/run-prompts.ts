@@ -49,7 +49,12 @@ export class RunPrompts {
     // Before anything is awaited: a session that is opened meanwhile begins with it.
     this.#current = words;
     const sessions = await this.#run.sessions();
-    await Promise.all(sessions.map((session) => this.#tell(session, words)));
+    // All of them, also where one has no room: when this is answered no session has another in force.
+    const told = await Promise.allSettled(sessions.map((session) => this.#tell(session, words)));
+    const failed = told.find((one) => one.status === 'rejected');
+    if (failed !== undefined) {
+      throw failed.reason;
+    }
     return sessions.length;
   }
 

@@ -7,6 +7,7 @@ import { HoopError } from '../errors.ts';
 import type { ClientRecording } from '../recording/client-recording.ts';
 import {
   EVIDENCE_MESSAGE_BYTES,
+  limitLine,
   MAX_CLIENT_EVIDENCE_BYTES,
   type PromptLine,
   type PromptWords,
@@ -38,17 +39,30 @@ export class ClientPrompts {
   #up = 0;
   #spent = 0;
   #ended: HoopError | undefined;
+  /** There was a prompt that had no room, and the recording says so. */
+  #full: Sent | undefined;
 
   constructor(options: ClientPromptsOptions) {
     this.#options = options;
   }
 
   /**
-   * A prompt that was set before is not sent again: an id is good once.
+   * A prompt that was set before is not sent again: an id is good once. Where there is no room for
+   * it, the one before is no longer in force when this rejects.
    * @throws HoopError HOOP_LIMIT, HOOP_SESSION_ENDED
    */
   async set(words: PromptWords, signal: AbortSignal): Promise<void> {
     const sent = this.#sent.get(words.id) ?? this.#send(words);
+    await this.#recorded(sent, signal);
+    if (sent === this.#full) {
+      throw new HoopError('HOOP_LIMIT', 'the session has recorded as many prompts as it can', {
+        detail: `Prompts take up to ${MAX_CLIENT_EVIDENCE_BYTES >> 20} MiB of a session's recording. From here on it says that there is none.`,
+        hint: 'End the session and open another one.',
+      });
+    }
+  }
+
+  async #recorded(sent: Sent, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     const { promise, reject } = Promise.withResolvers<void>();
     const abort = (): void => reject(signal.reason);
@@ -80,7 +94,17 @@ export class ClientPrompts {
     if (this.#ended !== undefined) {
       throw this.#ended;
     }
-    const bytes = this.#line(words);
+    const line = this.#full === undefined ? this.#line(words) : undefined;
+    if (line !== undefined) {
+      const sent = this.#sendLine(line);
+      this.#sent.set(words.id, sent);
+      return sent;
+    }
+    this.#full ??= this.#sendLine(encode(limitLine(words.sentMs)));
+    return this.#full;
+  }
+
+  #sendLine(bytes: Buffer): Sent {
     const { recording, send } = this.#options;
     recording.data(CONTROL_STREAM, UP, bytes);
     recording.flush();
@@ -89,7 +113,6 @@ export class ClientPrompts {
     const sent: Sent = { end: this.#up, recorded: Promise.withResolvers() };
     // Who waits gets the rejection; nobody may be waiting any more.
     sent.recorded.promise.catch(() => undefined);
-    this.#sent.set(words.id, sent);
     this.#unrecorded.push(sent);
     if (!send(bytes)) {
       sent.recorded.reject(
@@ -99,19 +122,16 @@ export class ClientPrompts {
     return sent;
   }
 
-  #line(words: PromptWords): Buffer {
+  /** @returns undefined: there is no room but for saying so */
+  #line(words: PromptWords): Buffer | undefined {
     const whole = encode(promptLine(words));
     if (this.#spent + whole.length <= TEXT_BUDGET_BYTES) {
       return whole;
     }
     const bare = encode(promptLine(words, 0));
-    if (this.#spent + EVIDENCE_MESSAGE_BYTES + bare.length > MAX_CLIENT_EVIDENCE_BYTES) {
-      throw new HoopError('HOOP_LIMIT', 'the session has recorded as many prompts as it can', {
-        detail: `Prompts take up to ${MAX_CLIENT_EVIDENCE_BYTES >> 20} MiB of a session's recording.`,
-        hint: 'End the session and open another one.',
-      });
-    }
-    return bare;
+    const last = encode(limitLine(words.sentMs));
+    const after = this.#spent + 2 * EVIDENCE_MESSAGE_BYTES + bare.length + last.length;
+    return after > MAX_CLIENT_EVIDENCE_BYTES ? undefined : bare;
   }
 }
 

@@ -6,7 +6,9 @@ import type { PromptWords } from '../recording/prompt.ts';
 export const MAX_PROMPT_INPUT_BYTES = 16 << 20;
 
 /** @param words what is said, with an id and a time that are made here */
-export function newPrompt(words: Pick<PromptWords, 'source' | 'text' | 'parent'>): PromptWords {
+export function newPrompt(
+  words: Pick<PromptWords, 'source' | 'text' | 'parent' | 'whole'>,
+): PromptWords {
   return { ...words, id: `p${randomBytes(8).toString('hex')}`, sentMs: Date.now() };
 }
 

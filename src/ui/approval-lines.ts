@@ -1,7 +1,9 @@
 /** Requests for approval as lines of text. Everything in them was typed by somebody else. */
 import { actorName } from '../policy/actor-name.ts';
+import { isLimit } from '../recording/prompt.ts';
 import type { Approval, StatementPart } from '../tunnel/approvals-api.ts';
 import { plain, plainLines } from './printable.ts';
+import { NO_ROOM } from './prompt-lines.ts';
 import type { LineOptions } from './statement-lines.ts';
 import type { Style } from './style.ts';
 import { renderTable, type TableColumn } from './table.ts';
@@ -154,6 +156,9 @@ export function approvalLines(approval: Approval, options: LineOptions, nowMs: n
 function promptText(prompt: StatementPart['prompt']): string | undefined {
   if (prompt === undefined) {
     return undefined;
+  }
+  if (isLimit({ id: prompt.id, bytes: prompt.text.length })) {
+    return NO_ROOM;
   }
   const more = prompt.shortened ? ' …' : '';
   return `${prompt.text.trim().replace(/\s+/g, ' ') || '(empty)'}${more} (as the client says)`;

@@ -1,17 +1,29 @@
 /** A recorded prompt as lines of text. It is a claim, and always shown as one. */
+import { isLimit } from '../recording/prompt.ts';
 import type { Prompt } from '../replay/timeline.ts';
 import { plain, plainLines } from './printable.ts';
 import type { LineOptions } from './statement-lines.ts';
 import { wrap } from './text-width.ts';
 import { byteCount } from './times.ts';
 
+/** For the statements after the last prompt that had room. */
+export const NO_ROOM =
+  'no prompt recorded, limit reached: there were more than a session has room for';
+
 /** E.g. `prompt p3 from hook:claude-code, as the client says`. */
-export function promptHead({ id, source, parent }: Prompt): string {
+export function promptHead(prompt: Prompt): string {
+  if (isLimit(prompt)) {
+    return NO_ROOM;
+  }
+  const { id, source, parent } = prompt;
   const under = parent === undefined ? '' : `, under ${plain(parent)}`;
   return `prompt ${plain(id)} from ${plain(source)}${under}, as the client says`;
 }
 
 export function promptLines(prompt: Prompt, { style, width }: LineOptions): string[] {
+  if (isLimit(prompt)) {
+    return [];
+  }
   const text = plainLines(prompt.text.trimEnd()) || '(empty)';
   const lines = text
     .split('\n')

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { SessionPrompts } from '../../src/gateway/session-prompts.ts';
 import type { PromptLine, PromptWords } from '../../src/recording/prompt.ts';
 import { ClientPrompts } from '../../src/tunnel/client-prompts.ts';
 import { newPrompt } from '../../src/tunnel/new-prompt.ts';
@@ -82,8 +83,70 @@ test('a session has room for the text of some, for the digests of many, and then
   }
   expect(error).toMatchObject({ code: 'HOOP_LIMIT' });
   expect(lines[0]?.text).toHaveLength(32 * 1024);
-  expect(lines.at(-1)).toMatchObject({ text: '', bytes: 11 });
+  expect(lines.at(-2)).toMatchObject({ text: '', bytes: 11 });
   expect(lines.length).toBeGreaterThan(1000);
   // What the gateway allows, counted as it counts.
   expect(sent() + 256 * lines.length).toBeLessThanOrEqual(4 << 20);
+});
+
+test('a prompt that has no room leaves none in force, not the one before it', async () => {
+  const { prompts, lines, record, set, sent } = opened();
+  const gateway = new SessionPrompts();
+  let read = 0;
+  const inForce = () => {
+    for (const line of lines.slice(read)) {
+      gateway.received(Buffer.from(`${JSON.stringify(line)}\n`));
+    }
+    read = lines.length;
+    return gateway.current;
+  };
+  const refused = async (text: string) => {
+    const done = prompts.set(words(text), signal);
+    record();
+    return done.then(
+      () => undefined,
+      (error: unknown) => error,
+    );
+  };
+  let last = words('the first');
+  await set(last);
+  let error: unknown;
+  while (error === undefined) {
+    expect(inForce()?.id).toBe(last.id);
+    last = words('x'.repeat(30_000));
+    error = await refused(last.text);
+    last = { ...last, id: lines.at(-1)?.id ?? '' };
+  }
+  expect(error).toMatchObject({ code: 'HOOP_LIMIT' });
+  expect(inForce()).toMatchObject({ id: 'limit', source: 'limit', text: '', bytes: 0 });
+  // Said once, and within what the gateway allows.
+  const bytes = sent();
+  expect(await refused('one more')).toMatchObject({ code: 'HOOP_LIMIT' });
+  expect(sent()).toBe(bytes);
+  expect(bytes + 256 * lines.length).toBeLessThanOrEqual(4 << 20);
+});
+
+test('a prompt that has no room is refused only when the gateway knows that none is in force', async () => {
+  const { prompts, lines, record, set } = opened();
+  const fill = async (): Promise<void> => {
+    for (;;) {
+      const done = prompts.set(words('x'.repeat(30_000)), signal);
+      if (lines.at(-1)?.id === 'limit') {
+        let isRefused = false;
+        const refused = done.catch(() => {
+          isRefused = true;
+        });
+        await Promise.resolve();
+        expect(isRefused).toBe(false);
+        record();
+        await refused;
+        expect(isRefused).toBe(true);
+        return;
+      }
+      record();
+      await done;
+    }
+  };
+  await set(words('a'));
+  await fill();
 });

@@ -1,0 +1,30 @@
+import { expect, test } from 'vitest';
+import { limitLine, type PromptLine, promptLine } from '../../src/recording/prompt.ts';
+import type { Prompt } from '../../src/replay/timeline.ts';
+import { promptHead, promptLines } from '../../src/ui/prompt-lines.ts';
+import { styleFor } from '../../src/ui/style.ts';
+
+const options = { style: styleFor(false), width: undefined };
+
+function shown(line: PromptLine): string[] {
+  const prompt: Prompt = { ...line, timeMs: 1, isCut: false, parent: undefined };
+  return [promptHead(prompt), ...promptLines(prompt, options)];
+}
+
+test('a prompt is shown as a claim', () => {
+  expect(shown(promptLine({ id: 'p1', source: 'flag', text: 'why\u001b[2J', sentMs: 1 }))).toEqual([
+    'prompt p1 from flag, as the client says',
+    'why⟪U+001B⟫[2J',
+  ]);
+});
+
+test('after the last prompt that had room there is none, and it says why', () => {
+  expect(shown(limitLine(1))).toEqual([
+    'no prompt recorded, limit reached: there were more than a session has room for',
+  ]);
+});
+
+test('a client that calls its prompt that hides nothing', () => {
+  const line = promptLine({ id: 'limit', source: 'limit', text: 'delete all', sentMs: 1 });
+  expect(shown(line)).toEqual(['prompt limit from limit, as the client says', 'delete all']);
+});
