@@ -15,7 +15,7 @@
  *     |<-- eof 0, close 0 ------------------|
  *     |-- close 0 ------------------------->|
  *
- * Channels have one number for both ends, given by the client, never used twice in a stream. Data
+ * A frame is `length | type | channel | body`, see frame-types.ts. Channels have one number for both ends, given by the client, never used twice in a stream. Data
  * and extended data together stay within the credit: `window` of open and opened, and of each
  * window frame. Everything else passes without credit, so that a signal overtakes nothing and yet
  * never waits for a reader.
@@ -27,8 +27,14 @@ export const CHANNEL_WINDOW_BYTES = 1024 * 1024;
 export const MAX_DATA_BYTES = 256 * 1024;
 /** Channels open at once in a stream. */
 export const MAX_CHANNELS = 64;
-/** A command, an environment variable, a path; OpenSSH takes 256 KiB in a packet, and ARG_MAX less. */
+/** A command, or the value of an environment variable; OpenSSH takes 256 KiB in a packet. */
 export const MAX_STRING_BYTES = 128 * 1024;
+/** A user, a host, a terminal, a signal: what is called by a name. */
+export const MAX_NAME_BYTES = 1024;
+/** For people: why something is refused or has ended. */
+export const MAX_MESSAGE_BYTES = 16 * 1024;
+/** RFC 4254 §8: five bytes for each of at most 160 modes. */
+export const MAX_MODES_BYTES = 1024;
 
 /** The first frame of either side. */
 export type HelloFrame =
