@@ -126,10 +126,12 @@ function joined(...parts: readonly Uint8Array[]): Uint8Array {
   return Uint8Array.from(Buffer.concat(parts));
 }
 
-const DIRECTIONS = [
+type Golden = readonly (readonly [UpFrame | DownFrame, string])[];
+
+const DIRECTIONS: readonly (readonly ['up' | 'down', Golden])[] = [
   ['up', UP],
   ['down', DOWN],
-] as const;
+];
 
 /** The same numbers for the same seed. */
 function randomNumbers(seed: number): (below: number) => number {
