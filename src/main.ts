@@ -25,6 +25,7 @@ import { targetsCommand } from './commands/targets.ts';
 import { whoamiCommand } from './commands/whoami.ts';
 import { HoopError } from './errors.ts';
 import { packageVersion } from './package-version.ts';
+import { neutraliseLogCommands, obeysOutput } from './ui/log-commands.ts';
 import { mayColor } from './ui/may-color.ts';
 import { renderJson } from './ui/render-json.ts';
 import { terminalWidth } from './ui/terminal-width.ts';
@@ -91,6 +92,9 @@ export async function main(): Promise<void> {
         throw error;
       }
     });
+    if (!stream.isTTY && obeysOutput(process.env)) {
+      neutraliseLogCommands(stream);
+    }
   }
 
   const io: Io = {

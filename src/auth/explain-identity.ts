@@ -1,6 +1,6 @@
 /** `hoop whoami --explain`: what was looked for, what was found, what was sent, what came of it. */
 import { HoopError } from '../errors.ts';
-import { locateHome, readConfig } from '../home.ts';
+import { type ClientConfig, locateHome, readConfig } from '../home.ts';
 import { claimText } from '../policy/workloads/claim-text.ts';
 import type { WhoamiReply } from '../tunnel/api.ts';
 import { chooseIdentity } from './choose-identity.ts';
@@ -12,7 +12,8 @@ import { createProbes } from './workload/probes.ts';
 import { readClaims } from './workload/token-claims.ts';
 
 export interface IdentityExplanation {
-  readonly gateway: string;
+  /** undefined: none is known. */
+  readonly gateway: string | undefined;
   /** HOOP_IDENTITY. */
   readonly forced: string | undefined;
   readonly login: { readonly found: boolean; readonly where?: string };
@@ -27,19 +28,24 @@ export interface IdentityExplanation {
   readonly error: HoopError | undefined;
 }
 
+const NO_TOKENS = { found: undefined, problem: undefined };
+
 interface ExplainIo {
   readonly env: NodeJS.ProcessEnv;
   readonly signal: AbortSignal;
   readonly note: (text: string) => void;
 }
 
-/** @throws HoopError HOOP_NOT_LOGGED_IN when no gateway is known; everything else is in the result */
+/** Where no gateway is known, what was looked for is told all the same. */
 export async function explainIdentity(io: ExplainIo): Promise<IdentityExplanation> {
   const { env, signal } = io;
   const home = locateHome(env);
   const config = readConfig(home, env);
-  const gateway = requireGateway(config);
-  const { found } = await findTokens(home, config, gateway);
+  const place = requireGatewayOr(config);
+  const gateway = place instanceof HoopError ? undefined : place;
+  const findLogin = async () =>
+    gateway === undefined ? NO_TOKENS : findTokens(home, config, gateway);
+  const { found } = await findLogin();
   const probes = createProbes({ env });
   const { reports } = await findWorkload({ env, probes }, { all: true, signal });
   const facts = {
@@ -52,14 +58,18 @@ export async function explainIdentity(io: ExplainIo): Promise<IdentityExplanatio
   let audience: string | undefined;
   let claims: Readonly<Record<string, string>> | undefined;
   try {
-    const findLogin = () => findTokens(home, config, gateway);
     const identity = await chooseIdentity({ env, findLogin, signal });
     if (identity.kind === 'workload') {
       used = identity.provider.name;
-      audience = workloadAudience(gateway, env);
-      claims = shownClaims(await identity.workload.fetchToken(audience, signal));
+      if (gateway !== undefined) {
+        audience = workloadAudience(gateway, env);
+        claims = shownClaims(await identity.workload.fetchToken(audience, signal));
+      }
     } else if (identity.searched.found !== undefined) {
       used = 'login';
+    }
+    if (place instanceof HoopError) {
+      throw place;
     }
     await using open = await openGateway(io);
     const whoami = await open.client.whoami(signal);
@@ -69,6 +79,17 @@ export async function explainIdentity(io: ExplainIo): Promise<IdentityExplanatio
       throw error;
     }
     return { ...facts, used, audience, claims, whoami: undefined, error };
+  }
+}
+
+function requireGatewayOr(config: ClientConfig): string | HoopError {
+  try {
+    return requireGateway(config);
+  } catch (error) {
+    if (error instanceof HoopError) {
+      return error;
+    }
+    throw error;
   }
 }
 

@@ -9,7 +9,7 @@ export function renderExplanation(explanation: IdentityExplanation): string {
   const { gateway, forced, login, platforms, used, audience, claims, whoami, error } = explanation;
   const width = Math.max(0, ...platforms.map(({ name }) => name.length)) + 2;
   const lines = [
-    `gateway   ${gateway}`,
+    `gateway   ${gateway === undefined ? 'none is known (HOOP_GATEWAY is not set)' : plain(gateway)}`,
     `asked for ${forced === undefined ? 'whatever is found (HOOP_IDENTITY is not set)' : plain(forced)}`,
     `login     ${login.found ? plain(login.where ?? 'found') : 'none'}`,
     'platforms',

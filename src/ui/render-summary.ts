@@ -65,7 +65,7 @@ export function renderSummary(summary: JobSummary): string {
 function sessionRow(session: SummarisedSession): string {
   const { id, link, target, statements, denied, maskedValues, durationMs } = session;
   return row([
-    link === undefined ? code(id) : `[${code(id)}](${link})`,
+    linked(code(id), link),
     code(target),
     String(statements ?? '?'),
     denied > 0 ? `**${denied}**` : '0',
@@ -109,6 +109,18 @@ function row(cells: readonly string[]): string {
   return `| ${cells.join(' | ')} |`;
 }
 
+/** The address comes from the gateway: what would end it, or the cell, is written in hexadecimal. */
+function linked(text: string, link: string | undefined): string {
+  if (link === undefined || !URL.canParse(link) || new URL(link).protocol !== 'https:') {
+    return text;
+  }
+  const address = new URL(link).href.replace(
+    /[^A-Za-z0-9%/:?#@!$&+,;=._~-]/g,
+    (character) => `%${character.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`,
+  );
+  return `[${text}](${address})`;
+}
+
 /** As code, which shows everything as it is; a backtick in it would end it. */
 function code(text: string): string {
   return `\`${plain(text).replaceAll('`', '´').replaceAll('|', '¦')}\``;
@@ -116,9 +128,12 @@ function code(text: string): string {
 
 /** https://spec.commonmark.org/0.31.2/#backslash-escapes */
 function asText(text: string): string {
-  return plain(text)
-    .replaceAll('&', '&amp;')
-    .replaceAll('<', '&lt;')
-    .replace(/[\\`*_{}[\]()#+!|>~@-]/g, (character) => `\\${character}`)
-    .replace(/:\/\//g, ':\u200b//');
+  return (
+    plain(text)
+      .replaceAll('&', '&amp;')
+      .replaceAll('<', '&lt;')
+      .replace(/[\\`*_{}[\]()#+!|>~@-]/g, (character) => `\\${character}`)
+      // What would become a link, or call somebody, without any mark around it.
+      .replace(/:\/\/|@|\bwww(?=\.)/gi, (start) => `${start[0]}\u200b${start.slice(1)}`)
+  );
 }

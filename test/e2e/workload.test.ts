@@ -163,6 +163,34 @@ describe('a step of GitHub Actions', () => {
     expect(stdout).not.toContain('request-secret');
   });
 
+  test('shows the platforms also where no gateway is named and nobody has logged in', async () => {
+    const nowhere = await runHoop(['whoami', '--explain'], {
+      home,
+      variables: { GITHUB_ACTIONS: 'true', HOOP_TOKEN_STORE: 'file' },
+    });
+    expect(nowhere.exitCode).toBe(3);
+    expect(nowhere.stdout).toContain('gateway   none is known');
+    expect(nowhere.stdout).toMatch(/^ {2}github +unusable: .*\n.*id-token/m);
+    expect(nowhere.stdout).toMatch(/^ {2}gitlab +not here: /m);
+    const bare = await runHoop(['whoami', '--explain', '--json'], { home, variables: {} });
+    expect(bare.exitCode).toBe(3);
+    const { gateway, login, platforms, error } = JSON.parse(bare.stdout);
+    expect([gateway, login.found, error.code]).toEqual([undefined, false, 'HOOP_NOT_LOGGED_IN']);
+    expect(platforms.length).toBeGreaterThan(9);
+    expect(actions.requests).toEqual([]);
+  });
+
+  test('has nothing of others interpreted by the runner', async () => {
+    const hostile = '##[error]x\n::set-output name=a::b';
+    actions.answer = async () => ({
+      body: JSON.stringify({ value: await token({ ref: hostile, '::notice::x': 'y' }) }),
+    });
+    const { stdout, stderr } = await inActions('whoami', '--explain');
+    expect(stdout).toContain('##⟪U+005B⟫error]x');
+    expect(stdout).toContain('  :⟪U+003A⟫notice::x: y');
+    expect(stdout + stderr).not.toMatch(/##\[|^\s*::/m);
+  });
+
   test('on another branch is refused with the claim that differs, and with status 4', async () => {
     actions.answer = async () => ({
       body: JSON.stringify({ value: await token({ ref: 'refs/heads/x:environment:prod' }) }),

@@ -85,5 +85,21 @@ test('nothing that comes from elsewhere is Markdown, HTML or an escape code', ()
   expect(text).not.toContain('](https://evil');
   expect(text).not.toMatch(/^# big/m);
   expect(text).not.toContain('\x1b');
-  expect(text).toContain('\\@all \\*bold\\*');
+  expect(text).toContain('\\@\u200ball \\*bold\\*');
+});
+
+test('an address in a message does not become a link', () => {
+  const message = 'see www.evil.example, HTTPS://evil.example or root@evil.example';
+  const text = render({ denied: 1, denials: [{ code: 'HOOP_DENIED', message, rule: undefined }] });
+  expect(text).toContain('w\u200bww.evil.example, HTTPS:\u200b//evil.example or root\\@\u200bevil');
+});
+
+test('the link of a session cannot leave its place, and is https or none', () => {
+  const hostile = 'https://audit.example.com/s) ![x](https://evil.example/a"|<b>';
+  expect(render({ link: hostile })).toContain(
+    `](https://audit.example.com/s%29%20!%5Bx%5D%28https://evil.example/a%22%7C%3Cb%3E) | \`prod-db\``,
+  );
+  for (const link of ['javascript:alert(1)', 'data:text/html,x', 'not a link']) {
+    expect(render({ link })).toContain(`| \`${SESSION.id}\` | \`prod-db\``);
+  }
 });
