@@ -2,6 +2,7 @@
  * Shapes shared by everything that writes, agrees on, carries or checks a recording.
  * Byte formats: docs/design/0002-recording.md.
  */
+import type { FileRecord } from './file-record.ts';
 
 /** 0 = up (client → gateway), 1 = down (gateway → client). */
 export type Direction = 0 | 1;
@@ -201,7 +202,12 @@ export type RecordingEvent =
       readonly stream: number;
       readonly server: string;
       readonly tls: boolean;
-    };
+    }
+  | ({
+      readonly type: 'ssh.file';
+      readonly stream: number;
+      readonly channel: number;
+    } & FileRecord);
 
 export const APPROVAL_OUTCOMES = ['released', 'denied', 'expired', 'withdrawn', 'void'] as const;
 export type ApprovalOutcome = (typeof APPROVAL_OUTCOMES)[number];
