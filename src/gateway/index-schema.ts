@@ -238,4 +238,8 @@ export const MIGRATIONS: readonly string[] = [
   ALTER TABLE bound_tokens ADD COLUMN revoked INTEGER NOT NULL DEFAULT 0;
   CREATE INDEX bound_tokens_by_principal ON bound_tokens (issuer, sub);
   `,
+  `
+  -- The run whose statement waits: all runs of somebody have a share of their requests.
+  ALTER TABLE approvals ADD COLUMN run TEXT;
+  `,
 ];

@@ -53,6 +53,8 @@ export interface LiveSessionOptions {
   readonly principal: Principal;
   /** The login that opened it. */
   readonly family: string;
+  /** The login that it was made from, where it is that of a run. */
+  readonly login: string;
   /** The run that the login is of. */
   readonly run: string | undefined;
   readonly target: PostgresTarget;
@@ -96,6 +98,7 @@ export class LiveSession {
   readonly id: string;
   readonly principal: Principal;
   readonly family: string;
+  readonly login: string;
   readonly run: string | undefined;
   readonly targetName: string;
   readonly #options: LiveSessionOptions;
@@ -122,6 +125,7 @@ export class LiveSession {
     this.id = options.id;
     this.principal = options.principal;
     this.family = options.family;
+    this.login = options.login;
     this.run = options.run;
     this.targetName = options.target.name;
     this.#options = options;

@@ -62,6 +62,31 @@ describe('a run', () => {
     await session.close();
   });
 
+  test('that opens sessions in a loop, by itself and by runs within it, leaves some to its person', async () => {
+    await using own = await startGatewayBench();
+    const person = await own.client('engineer');
+    await using outer = await startRun(own, person);
+    await using inner = await startRun(own, outer.client);
+    const opened: string[] = [];
+    const open = async (client: GatewayClient) => {
+      opened.push((await requestSession(own, client)).reply.session);
+    };
+    for (let made = 0; made < 40; made += 1) {
+      await open(made % 2 === 0 ? outer.client : inner.client);
+    }
+    for (const { client } of [outer, inner]) {
+      await expect(open(client)).rejects.toMatchObject({
+        code: 'HOOP_LIMIT',
+        detail: 'All runs of one person may have 40, so that there is room beside them.',
+      });
+    }
+    await open(person);
+    for (const id of opened) {
+      await person.endSession(id, own.signal);
+    }
+    await open(inner.client);
+  });
+
   test('ends with a logout of its own, and its sessions with it; the person’s do not', async () => {
     const { reply, key, client } = await startRun(bench, engineer);
     const session = await TestSession.open(bench, client);

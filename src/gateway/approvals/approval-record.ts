@@ -34,6 +34,8 @@ export interface NewApproval {
   readonly reason: string | undefined;
   /** Session that asks; when it `diesWith` its connection the request does not outlive a restart. */
   readonly session: string | undefined;
+  /** Run that the session is of. */
+  readonly run?: string | undefined;
   readonly diesWithConnection: boolean;
   readonly needs: readonly ApprovalNeed[];
   readonly waitsSeconds: number;

@@ -54,6 +54,7 @@ export class ApprovalStore {
       record.target,
       nullable(record.reason),
       nullable(record.session),
+      nullable(record.run),
       record.diesWithConnection ? 1 : 0,
       JSON.stringify(record.needs),
       record.policyCommit,
@@ -165,6 +166,7 @@ export class ApprovalStore {
       target: text(row['target']),
       reason: optionalText(row['reason']),
       session: optionalText(row['session']),
+      run: optionalText(row['run']),
       diesWithConnection: integer(row['dies_with_connection']) === 1,
       needs: Needs.parse(JSON.parse(text(row['needs']))),
       policyCommit: text(row['policy_commit']),
@@ -204,7 +206,7 @@ function voteOf(row: Row): Vote {
   };
 }
 
-const RECORD = `id, kind, state, issuer, sub, name, agent, target, reason, session,
+const RECORD = `id, kind, state, issuer, sub, name, agent, target, reason, session, run,
   dies_with_connection, needs, policy_commit, binding, created_ms, waits_until_ms, usable_seconds,
   usable_until_ms, ended_ms, outcome`;
 const OPEN = "state IN ('waiting', 'approved')";
@@ -214,8 +216,8 @@ function prepareAll({ database }: IndexStore) {
   return {
     insert: prepare(
       `INSERT INTO approvals (id, kind, state, issuer, sub, name, agent, target, reason, session,
-         dies_with_connection, needs, policy_commit, binding, created_ms, waits_until_ms,
-         usable_seconds, details) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+         run, dies_with_connection, needs, policy_commit, binding, created_ms, waits_until_ms,
+         usable_seconds, details) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     ),
     find: prepare(`SELECT ${RECORD} FROM approvals WHERE id = ?`),
     details: prepare('SELECT details FROM approvals WHERE id = ?'),

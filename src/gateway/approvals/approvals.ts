@@ -43,6 +43,9 @@ export interface ApprovalsOptions {
 export const MAX_OPEN_PER_PERSON = 20;
 const MAX_OPEN = 1000;
 const MAX_NEW_PER_MINUTE = 60;
+/** Of these, all runs of the person together: a program in a loop leaves some to them. */
+export const MAX_OPEN_OF_RUNS = 15;
+const MAX_NEW_OF_RUNS = 45;
 const MINUTE_MS = 60_000;
 /** What ended is shown for this long, and the index keeps so many of it. */
 const KEEP_MS = 7 * 86_400_000;
@@ -60,7 +63,7 @@ export class Approvals implements Disposable {
   readonly #listeners = new Map<string, (record: ApprovalRecord) => void>();
   /** Of those who can decide about a request again. */
   readonly #reconsider = new Map<string, () => void>();
-  readonly #made = new Map<string, number[]>();
+  readonly #made = new Map<string, { readonly atMs: number; readonly isRun: boolean }[]>();
   #timer: NodeJS.Timeout | undefined;
 
   /** Withdraws what a stopped gateway has left behind. */
@@ -281,21 +284,29 @@ export class Approvals implements Disposable {
     this.changes.happened();
   }
 
-  #checkLimits({ requester }: NewApproval, nowMs: number): void {
+  #checkLimits({ requester, run }: NewApproval, nowMs: number): void {
     const open = this.#options.store.open();
-    const own = open.filter((record) => isSameParty(record.requester, requester)).length;
-    if (own >= MAX_OPEN_PER_PERSON || open.length >= MAX_OPEN) {
+    const own = open.filter((record) => isSameParty(record.requester, requester));
+    if (own.length >= MAX_OPEN_PER_PERSON || open.length >= MAX_OPEN) {
       throw tooMany(`One person may have ${MAX_OPEN_PER_PERSON} open, the gateway ${MAX_OPEN}.`);
     }
+    const ofRuns = own.filter((record) => record.run !== undefined).length;
+    if (run !== undefined && ofRuns >= MAX_OPEN_OF_RUNS) {
+      throw tooMany(`All runs of one person may have ${MAX_OPEN_OF_RUNS} open.`);
+    }
     for (const [person, times] of this.#made) {
-      if ((times.at(-1) ?? 0) < nowMs - MINUTE_MS) this.#made.delete(person);
+      if ((times.at(-1)?.atMs ?? 0) < nowMs - MINUTE_MS) this.#made.delete(person);
     }
     const person = JSON.stringify([requester.issuer, requester.sub]);
-    const lately = (this.#made.get(person) ?? []).filter((time) => time > nowMs - MINUTE_MS);
+    const lately = (this.#made.get(person) ?? []).filter(({ atMs }) => atMs > nowMs - MINUTE_MS);
     if (lately.length >= MAX_NEW_PER_MINUTE) {
       throw tooMany(`One person may ask ${MAX_NEW_PER_MINUTE} times in a minute.`);
     }
-    this.#made.set(person, [...lately, nowMs]);
+    const isRun = run !== undefined;
+    if (isRun && lately.filter((one) => one.isRun).length >= MAX_NEW_OF_RUNS) {
+      throw tooMany(`All runs of one person may ask ${MAX_NEW_OF_RUNS} times in a minute.`);
+    }
+    this.#made.set(person, [...lately, { atMs: nowMs, isRun }]);
   }
 
   #checkVoter(

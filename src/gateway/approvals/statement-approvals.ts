@@ -27,6 +27,8 @@ export interface StatementApprovalsOptions {
   readonly approvals: Approvals;
   readonly estimates: Estimates;
   readonly session: string;
+  /** The run that the session is of. */
+  readonly run: string | undefined;
   readonly principal: Principal;
   /** Reason of the session. */
   readonly reason: string | undefined;
@@ -74,7 +76,7 @@ function create(
   binding: string,
   waits: boolean,
 ): ApprovalRecord {
-  const { approvals, estimates, principal, session, target, reason } = options;
+  const { approvals, estimates, principal, session, run, target, reason } = options;
   const terms = ask.demands.map((demand) => demand.terms);
   const timeoutSeconds = Math.min(...terms.map((one) => one.timeoutSeconds));
   const holds = waits && ask.inTransaction;
@@ -93,6 +95,7 @@ function create(
     target: target.name,
     reason,
     session,
+    run,
     diesWithConnection: waits,
     needs: ask.demands.map((demand) => ({
       rule: demand.rule.id,

@@ -265,6 +265,7 @@ export class Identity {
     const run: RunOfLogin = {
       id: newSessionId(clock(), randomBytes(16)),
       ...(who.run === undefined ? {} : { parent: who.run.id }),
+      login: who.run === undefined ? who.family : who.run.login,
       ...(agent === undefined ? {} : { agent }),
       ...(reason === undefined ? {} : { reason }),
       depth,

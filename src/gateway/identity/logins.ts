@@ -13,6 +13,8 @@ const LOGIN_SECONDS = 12 * 60 * 60;
 const WORKLOAD_LOGIN_SECONDS = 60 * 60;
 /** Each is a row until the login ends. Far more than 20 at once, which is what people have. */
 const MAX_RUNS_PER_PERSON = 1000;
+/** Of these, before no run may start another one: a program that calls itself leaves some. */
+const MAX_RUNS_BEFORE_NESTED = 800;
 /** For a client that lost the reply with its next handle. */
 const REFRESH_GRACE_MS = 30_000;
 
@@ -95,9 +97,10 @@ export class Logins {
     const { clock, store } = this.#options;
     const nowMs = clock();
     const { issuer, sub, claims, expiresAtMs } = this.requireLive(parent);
-    if ((await store.countRuns({ issuer, sub }, nowMs)) >= MAX_RUNS_PER_PERSON) {
+    const most = parent.run === undefined ? MAX_RUNS_PER_PERSON : MAX_RUNS_BEFORE_NESTED;
+    if ((await store.countRuns({ issuer, sub }, nowMs)) >= most) {
       throw new HoopError('HOOP_LIMIT', 'too many runs are under way', {
-        detail: `One person may have ${MAX_RUNS_PER_PERSON}. Those of programs that were killed count until their login ends.`,
+        detail: `One person may have ${MAX_RUNS_PER_PERSON}, and runs start no others beyond ${MAX_RUNS_BEFORE_NESTED}. Those of programs that were killed count until their login ends.`,
         hint: 'End them by ending the login: `hoop logout`, then `hoop login`.',
       });
     }

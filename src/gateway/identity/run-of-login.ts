@@ -6,6 +6,8 @@ export const RunOfLogin = z.object({
   id: z.string(),
   /** The run that it was made in. */
   parent: z.string().optional(),
+  /** Id of the login that is no run's and that it was made from in the end; not in older ones. */
+  login: z.string().optional(),
   /** Name of an agent of the policy, as it was when the run began. */
   agent: z.string().optional(),
   /** How deep runs are nested; 1: made from a login that is no run's. */

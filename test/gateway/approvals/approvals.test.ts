@@ -4,7 +4,11 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { NewApproval } from '../../../src/gateway/approvals/approval-record.ts';
 import { ApprovalStore } from '../../../src/gateway/approvals/approval-store.ts';
-import { Approvals, MAX_OPEN_PER_PERSON } from '../../../src/gateway/approvals/approvals.ts';
+import {
+  Approvals,
+  MAX_OPEN_OF_RUNS,
+  MAX_OPEN_PER_PERSON,
+} from '../../../src/gateway/approvals/approvals.ts';
 import { SealedJson } from '../../../src/gateway/approvals/sealed-json.ts';
 import { IndexStore } from '../../../src/gateway/index-store.ts';
 import type { Principal } from '../../../src/policy/types.ts';
@@ -306,6 +310,27 @@ test('one person cannot fill the list of everyone', () => {
   for (let made = 0; made < MAX_OPEN_PER_PERSON; made += 1) approvals.create(request());
   expect(codeOf(() => approvals.create(request()))).toBe('HOOP_LIMIT');
   expect(codeOf(() => approvals.create(request({ requester: bob })))).toBe('done');
+});
+
+test('runs of a person cannot fill what the person may have open, also after a restart', () => {
+  const ask = (run?: string) => codeOf(() => approvals.create(request({ run })));
+  for (let made = 0; made < MAX_OPEN_OF_RUNS; made += 1) expect(ask(`run-${made}`)).toBe('done');
+  reopen();
+  expect(ask('run-more')).toBe('HOOP_LIMIT');
+  for (let made = MAX_OPEN_OF_RUNS; made < MAX_OPEN_PER_PERSON; made += 1) {
+    expect(ask()).toBe('done');
+  }
+  expect(ask()).toBe('HOOP_LIMIT');
+});
+
+test('nor ask so often that the person cannot', () => {
+  const ask = (run?: string) =>
+    codeOf(() => approvals.end(approvals.create(request({ run })).id, 'withdrawn', 'canceled'));
+  const outcomes = Array.from({ length: 50 }, () => ask('run-1'));
+  expect(outcomes.filter((outcome) => outcome === 'HOOP_LIMIT')).toHaveLength(5);
+  expect(ask()).toBe('done');
+  now += 61_000;
+  expect(ask('run-1')).toBe('done');
 });
 
 test('making and withdrawing requests in a loop is stopped, too', () => {

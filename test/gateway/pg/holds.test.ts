@@ -137,6 +137,7 @@ async function bench(grant: () => Grant): Promise<Bench & AsyncDisposable> {
       approvals,
       estimates,
       session: 'session-1',
+      run: undefined,
       principal: erin,
       prompt: () => undefined,
       reason: 'ticket 7',
