@@ -89,7 +89,12 @@ const LAYERS: readonly {
     because: 'evidence is written and checked by the same code on both sides and offline',
   },
   {
-    from: /^src\/gateway\//,
+    from: /^src\/gateway\/search\//,
+    mayNotImport: /^src\/(commands|ui|demo|auth|tunnel\/(?!(api|search-api)\.ts))\//,
+    because: 'what a recording holds is read by the code that shows it',
+  },
+  {
+    from: /^src\/gateway\/(?!search\/)/,
     mayNotImport: /^src\/(commands|ui|demo|auth|replay|tunnel\/(?!(api|session-proof)\.ts))\//,
     because: 'the gateway runs without a client, a terminal or a demo',
   },

@@ -35,7 +35,9 @@ export async function completeWords(
   const subcommands = place.command
     .createHelp()
     .visibleCommands(place.command)
-    .map((command) => word(command.name(), command.description()));
+    .flatMap((command) =>
+      [command.name(), ...command.aliases()].map((name) => word(name, command.description())),
+    );
   const expected = place.command.registeredArguments[place.positionals];
   return [
     ...startingWith(typed, subcommands),
@@ -64,7 +66,9 @@ function walk(program: Command, before: readonly string[]): Place {
     } else if (current.startsWith('-')) {
       option = awaitsValue(command, current);
     } else {
-      const next = command.commands.find((child) => child.name() === current);
+      const next = command.commands.find(
+        (child) => child.name() === current || child.aliases().includes(current),
+      );
       command = next ?? command;
       positionals = next ? 0 : positionals + 1;
     }

@@ -5,10 +5,11 @@ const DEFAULT_LIMIT = '50';
 
 export function sessionsCommand(io: Io): Command {
   return new Command('sessions')
-    .description('list, end, replay, explain, verify and download sessions')
+    .description('list, search, end, replay, explain, verify and download sessions')
     .addHelpText('after', OVERVIEW)
     .addCommand(listCommand(io))
     .addCommand(showCommand(io))
+    .addCommand(searchCommand(io))
     .addCommand(endCommand(io))
     .addCommand(replayCommand(io))
     .addCommand(whyCommand(io))
@@ -43,8 +44,30 @@ function showCommand(io: Io): Command {
     });
 }
 
+function searchCommand(io: Io): Command {
+  return new Command('search')
+    .description('find what was done, in all sessions whose recordings you may read, newest first')
+    .argument('[text]', 'in statements, commands and bound values; without it the index is asked')
+    .option('--user <name>', 'only of this person or workload, by name or the part before the @')
+    .option('--target <name>', 'only on this target')
+    .option('--agent <name>', 'only what this agent did')
+    .option('--touches <name>', 'only what touched this relation, program, path or host:port')
+    .option('--since <time>', 'not before: 2h ago as `2h`, a day, or a time')
+    .option('--until <time>', 'not after')
+    .option('--denied', 'only what was refused')
+    .option('--limit <count>', 'at most so many', positiveInteger, Number(DEFAULT_LIMIT))
+    .option('--cursor <next>', 'go on where a search before this one ended: its `next`')
+    .option('--json', 'print one JSON document')
+    .addHelpText('after', SEARCH_EXAMPLES)
+    .action(async (text: string | undefined, flags: import('./sessions-search.ts').SearchFlags) => {
+      const { searchSessions } = await import('./sessions-search.ts');
+      await searchSessions(io, text, flags);
+    });
+}
+
 function endCommand(io: Io): Command {
   return new Command('end')
+    .alias('kill')
     .description('end a live session: your own, or anybody’s if you are an approver')
     .argument('<id>', 'session id, the start of one, or `last` for your newest')
     .option('--reason <text>', 'why; shown to its user and recorded on both sides')
@@ -145,6 +168,7 @@ file that anyone can check offline.
 
 Examples:
   hoop sessions list
+  hoop sessions search "drop table" --since 7d
   hoop sessions replay last
   hoop sessions download last --out evidence.tar
   hoop sessions verify evidence.tar`;
@@ -165,6 +189,18 @@ Examples:
   hoop sessions show last
   hoop sessions show 0199c2f4 --json`;
 
+const SEARCH_EXAMPLES = `
+Live sessions come first, then the one that ended last; in a session the newest is first. Case and
+white space do not count. Recordings are encrypted, so a text is looked for by opening them: the
+narrower by target, user or time, the sooner it is there. The gateway logs whose recordings were
+opened for it.
+
+Examples:
+  hoop sessions search "drop table" --since 7d
+  hoop sessions search 4711 --user ann --target prod-db
+  hoop sessions search --denied --since 2026-03-01 --json | jq '.hits[].session'
+  hoop sessions search --touches public.customers --agent devin`;
+
 const END_EXAMPLES = `
 Every connection of the session gets an error that says who ended it and why (SQLSTATE 57P01),
 and \`hoop connect\` ends with it; the recording is uploaded as after any other end. A new session
@@ -173,7 +209,9 @@ can be opened at once: to keep somebody out, change the policy.
 Examples:
   hoop sessions list --live
   hoop sessions end last
-  hoop sessions end 0199c2f4 --reason "INC-4711 is over"`;
+  hoop sessions kill 0199c2f4 --reason "INC-4711 is over"
+
+\`kill\` is another name for it. An approver can do it from any machine that is logged in.`;
 
 const REPLAY_EXAMPLES = `
 On a terminal this is a viewer (press ? in it for the keys); in a pipe, or with --no-tui, it is

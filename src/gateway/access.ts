@@ -52,6 +52,11 @@ export function requireSession(
   if (maySee && access === 'show') {
     return session;
   }
+  if (access === 'end' && (maySee || hasRole(principal, ROLE.show))) {
+    throw new HoopError('HOOP_ACCESS_DENIED', 'you may not end this session', {
+      detail: 'Its owner and approvers may.',
+    });
+  }
   if (maySee && access === 'read') {
     throw new HoopError('HOOP_ACCESS_DENIED', 'you may not read the recording of this session', {
       detail: 'Its owner and auditors may.',

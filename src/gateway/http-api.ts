@@ -23,6 +23,7 @@ import {
   type TargetsReply,
 } from '../tunnel/api.ts';
 import { APPROVAL_PATHS } from '../tunnel/approvals-api.ts';
+import { SEARCH_PATH } from '../tunnel/search-api.ts';
 import { maySeeAll, requireSession, type SessionRights } from './access.ts';
 import type { AccessRequests } from './access-requests.ts';
 import { addAccessRoutes } from './access-routes.ts';
@@ -40,6 +41,8 @@ import { errorFields, type Log } from './log.ts';
 import type { PolicyHistory } from './policy-history.ts';
 import { addRecordingRoutes } from './recording-routes.ts';
 import { addRunRoutes } from './run-routes.ts';
+import { addSearchRoutes } from './search/search-routes.ts';
+import type { SessionSearch } from './search/session-search.ts';
 import type { SessionIndex } from './session-index.ts';
 import type { SessionNonces } from './session-nonces.ts';
 import { limitsReply, type Sessions } from './sessions.ts';
@@ -50,6 +53,7 @@ export interface HttpApiOptions {
   readonly sessions: Sessions;
   readonly index: SessionIndex;
   readonly ended: EndedRecordings;
+  readonly search: SessionSearch;
   readonly nonces: SessionNonces;
   readonly approvals: Approvals;
   readonly accessRequests: AccessRequests;
@@ -262,6 +266,7 @@ export function createHttpApi(options: HttpApiOptions): Hono<Env> {
     alsoRuns,
   });
   addRecordingRoutes(app, { ...options, rights, authenticated, alsoRuns });
+  addSearchRoutes(app, { search: options.search, alsoRuns, signal: options.signal });
 
   refuseOtherMethods(app);
   return app;
@@ -281,6 +286,7 @@ const METHODS: readonly (readonly [string, string])[] = [
   [PATHS.sessions, 'GET, POST'],
   [PATHS.session(':id'), 'GET'],
   [PATHS.end(':id'), 'POST'],
+  [SEARCH_PATH, 'POST'],
   [APPROVAL_PATHS.approvals, 'GET'],
   [APPROVAL_PATHS.approval(':id'), 'GET, DELETE'],
   [APPROVAL_PATHS.decision(':id'), 'POST'],

@@ -242,4 +242,8 @@ export const MIGRATIONS: readonly string[] = [
   -- The run whose statement waits: all runs of somebody have a share of their requests.
   ALTER TABLE approvals ADD COLUMN run TEXT;
   `,
+  `
+  -- Searches go back in time by the end of sessions.
+  CREATE INDEX sessions_by_end ON sessions (ended_ms, id) WHERE ended_ms IS NOT NULL;
+  `,
 ];

@@ -33,6 +33,7 @@ import { infoReply } from './info-reply.ts';
 import { errorFields, type Log } from './log.ts';
 import { PolicyHistory } from './policy-history.ts';
 import { Readiness } from './readiness.ts';
+import { SessionSearch } from './search/session-search.ts';
 import { SessionIndex } from './session-index.ts';
 import { SessionNonces } from './session-nonces.ts';
 import { Sessions } from './sessions.ts';
@@ -198,12 +199,14 @@ export async function startGateway(
   });
   identity.onRevoked((family) => sessions.revokeLogin(family));
 
+  const search = opened.use(new SessionSearch({ database, index, store }));
   const api = createHttpApi({
     identity,
     policy,
     sessions,
     index,
     ended,
+    search,
     nonces,
     approvals,
     accessRequests,

@@ -58,7 +58,8 @@ export function* buildTimeline(
   yield* timeline.finished();
 }
 
-class TimelineBuilder {
+/** For whoever is given the items one by one. */
+export class TimelineBuilder {
   readonly #limits: ReplayLimits;
   readonly #budget: Budget;
   readonly #connections = new Map<number, Connection>();

@@ -117,7 +117,7 @@ function paintState(text: string, cell: string, style: Style): string {
 }
 
 /** The shortest start that tells these ids apart. */
-function uniqueLength(ids: readonly string[]): number {
+export function uniqueLength(ids: readonly string[]): number {
   for (let length = SHORT_ID; length < 36; length++) {
     if (new Set(ids.map((id) => id.slice(0, length))).size === new Set(ids).size) {
       return length;

@@ -166,16 +166,25 @@ describe('the life of a session', () => {
     expect(replay.stdout).toContain(endMessage);
   });
 
-  test('an approver ends another’s session; a colleague cannot, nor is one told of it', async () => {
+  test('an approver ends another’s session with its statement; a colleague cannot, nor is one told of it', async () => {
     await using connection = await bench.connect('engineer');
+    const client = new pg.Client({ connectionString: connection.url });
+    client.on('error', () => undefined);
+    await client.connect();
+    const cutOff = client.query('SELECT pg_sleep(600)').catch((error: unknown) => error);
+    await expect.poll(() => bench.running('pg_sleep(600)')).toBe(1);
     const colleague = await bench.hoop('devin', 'sessions', 'end', connection.session);
     expect(colleague.exitCode).toBe(1);
     expect(colleague.stderr).toContain('there is no such session');
     const live = await bench.hoop('dba', 'sessions', 'list', '--live', '--json');
     expect(live.stdout).toContain(connection.session);
     const start = connection.session.slice(0, 18);
-    const run = await bench.hoop('dba', 'sessions', 'end', start, '--reason', 'maintenance');
+    const run = await bench.hoop('dba', 'sessions', 'kill', start, '--reason', 'maintenance');
     expect(run.exitCode).toBe(0);
+    expect(await cutOff).toMatchObject({
+      code: '57P01',
+      message: expect.stringMatching(/ended by dba@\S+: maintenance$/),
+    });
     expect(run.stderr).toMatch(/ended by dba@\S+: maintenance/);
     expect(await connection.service.exited).toBe(4);
     expect(connection.lines.find(({ event }) => event === 'closing')).toMatchObject({

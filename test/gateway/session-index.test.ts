@@ -360,7 +360,13 @@ describe('a session of somebody else', () => {
   });
 
   test('auditors read', () => {
-    expect(rights(AUDITOR)).toEqual({ ...NOTHING, read: true, show: true });
+    expect(rights(AUDITOR)).toEqual({
+      ...NOTHING,
+      read: true,
+      show: true,
+      // They know of it: to be told that there is none would send them looking.
+      end: 'HOOP_ACCESS_DENIED',
+    });
   });
 
   test('approvers end, and see while it is live; its recording is not for them', () => {
@@ -376,7 +382,8 @@ describe('a session of somebody else', () => {
   });
 
   test('who may decide about a request of it sees, and does nothing else', () => {
-    const seen = { ...NOTHING, show: true, read: 'HOOP_ACCESS_DENIED' };
+    const denied = 'HOOP_ACCESS_DENIED';
+    const seen = { ...NOTHING, show: true, read: denied, end: denied };
     expect(rights(COLLEAGUE, [ID])).toEqual(seen);
     expect(rights(COLLEAGUE, [OTHER_ID])).toEqual(NOTHING);
   });

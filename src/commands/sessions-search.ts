@@ -1,0 +1,165 @@
+import { openGateway } from '../auth/open-gateway.ts';
+import { HoopError } from '../errors.ts';
+import { API_VERSION } from '../tunnel/api.ts';
+import { type GatewayClient, jsonBody } from '../tunnel/gateway-client.ts';
+import {
+  MAX_SEARCH_HITS,
+  MAX_SEARCH_TEXT,
+  SEARCH_PATH,
+  type SearchHit,
+  SearchReply,
+  type SearchRequest,
+} from '../tunnel/search-api.ts';
+import { plain } from '../ui/printable.ts';
+import { renderJson } from '../ui/render-json.ts';
+import { searchLines } from '../ui/search-lines.ts';
+import { styleFor } from '../ui/style.ts';
+import { terminalWidth } from '../ui/terminal-width.ts';
+import { localTime, plural } from '../ui/times.ts';
+import type { Io } from './io.ts';
+
+export interface SearchFlags {
+  readonly user?: string;
+  readonly target?: string;
+  readonly agent?: string;
+  readonly touches?: string;
+  readonly since?: string;
+  readonly until?: string;
+  readonly denied?: boolean;
+  readonly limit: number;
+  readonly cursor?: string;
+  readonly json?: boolean;
+}
+
+interface Found {
+  readonly hits: readonly SearchHit[];
+  readonly sessions: number;
+  readonly unread: SearchReply['unread'];
+  /** Where the next search would go on. */
+  readonly next: string | undefined;
+}
+
+export async function searchSessions(
+  io: Io,
+  text: string | undefined,
+  flags: SearchFlags,
+): Promise<void> {
+  const request = requestOf(text, flags, Date.now());
+  await using gateway = await openGateway(io);
+  const { hits, sessions, unread, next } = await search(io, gateway.client, request, flags);
+  if (flags.json) {
+    const more = next === undefined ? {} : { next };
+    io.stdout.write(`${renderJson({ v: 1, hits, sessions, unread, ...more })}\n`);
+    return;
+  }
+  if (hits.length > 0) {
+    const options = {
+      style: styleFor(io.color.stdout),
+      width: terminalWidth(io.stdout, io.env),
+    };
+    io.stdout.write(`${searchLines(hits, options).join('\n')}\n`);
+  } else {
+    io.note(`nothing found in ${plural(sessions, 'session')} that you may read`);
+  }
+  for (const { session, why } of unread) {
+    io.note(`session ${plain(session)} was not searched to its end: ${UNREAD[why]}`);
+  }
+  if (next !== undefined) {
+    io.note('there may be older ones: give a higher --limit, or --until');
+  }
+}
+
+const UNREAD = {
+  erased: 'its recording was erased',
+  damaged: 'its recording cannot be read',
+  'too large': 'it is too large; `hoop sessions replay` reads all of it',
+} as const;
+
+async function search(
+  io: Io,
+  client: GatewayClient,
+  request: Omit<SearchRequest, 'limit' | 'cursor'>,
+  flags: SearchFlags,
+): Promise<Found> {
+  // A session that ends meanwhile moves, and may come twice.
+  const hits = new Map<string, SearchHit>();
+  const unread: SearchReply['unread'] = [];
+  let sessions = 0;
+  let cursor = flags.cursor;
+  for (;;) {
+    const limit = Math.min(MAX_SEARCH_HITS, flags.limit - hits.size);
+    const body = jsonBody({ ...request, limit, ...(cursor === undefined ? {} : { cursor }) });
+    const asked = { method: 'POST', path: SEARCH_PATH, body } as const;
+    const reply = await client.json(SearchReply, asked, io.signal);
+    for (const hit of reply.hits) {
+      hits.set(`${hit.session} ${hit.number ?? hit.statement}`, hit);
+    }
+    sessions += reply.sessions;
+    unread.push(...reply.unread);
+    if (reply.next === undefined || hits.size >= flags.limit) {
+      return { hits: [...hits.values()], sessions, unread, next: reply.next };
+    }
+    cursor = reply.next;
+    const back =
+      reply.reached === undefined ? '' : `, back to ${localTime(Date.parse(reply.reached))}`;
+    io.note(`searched ${plural(sessions, 'session')}${back}: ${plural(hits.size, 'hit')} so far`);
+  }
+}
+
+/** @throws HoopError HOOP_USAGE */
+export function requestOf(
+  text: string | undefined,
+  flags: SearchFlags,
+  nowMs: number,
+): Omit<SearchRequest, 'limit' | 'cursor'> {
+  if (text !== undefined && (text.trim() === '' || text.length > MAX_SEARCH_TEXT)) {
+    throw new HoopError(
+      'HOOP_USAGE',
+      `the text to search for must have 1 to ${MAX_SEARCH_TEXT} characters`,
+    );
+  }
+  const { user, target, agent, touches, denied } = flags;
+  const sinceMs = flags.since === undefined ? undefined : instant(flags.since, '--since', nowMs);
+  const untilMs = flags.until === undefined ? undefined : instant(flags.until, '--until', nowMs);
+  return {
+    v: API_VERSION,
+    ...(text === undefined ? {} : { text }),
+    ...(user === undefined ? {} : { user }),
+    ...(target === undefined ? {} : { target }),
+    ...(agent === undefined ? {} : { agent }),
+    ...(touches === undefined ? {} : { touches }),
+    ...(sinceMs === undefined ? {} : { sinceMs }),
+    ...(untilMs === undefined ? {} : { untilMs }),
+    ...(denied === true ? { denied } : {}),
+  };
+}
+
+const UNIT_MS: Readonly<Record<string, number>> = {
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+};
+
+/** `2h` ago; a day, the whole of it; a time of it, of the place of whoever asks unless it says more. */
+function instant(typed: string, flag: '--since' | '--until', nowMs: number): number {
+  const [, count = '', unit = ''] = /^(\d{1,6})([smhd])$/.exec(typed) ?? [];
+  const factor = UNIT_MS[unit];
+  if (factor !== undefined) {
+    return Math.max(0, nowMs - Number(count) * factor);
+  }
+  const isDay = /^\d{4}-\d\d-\d\d$/.test(typed);
+  const isTime = /^\d{4}-\d\d-\d\d[T ]\d\d:\d\d/.test(typed);
+  const ms = Date.parse(isDay ? `${typed}T00:00` : typed.replace(' ', 'T'));
+  if ((!isDay && !isTime) || Number.isNaN(ms) || ms < 0) {
+    throw new HoopError('HOOP_USAGE', `"${typed}" is no time for ${flag}`, {
+      hint: 'Give how long ago (90s, 30m, 2h, 7d), a day (2026-03-01) or a time (2026-03-01T14:05).',
+    });
+  }
+  if (!isDay || flag === '--since') {
+    return ms;
+  }
+  // Not 24 hours: two days of the year are shorter and longer.
+  const next = new Date(ms);
+  return next.setDate(next.getDate() + 1) - 1;
+}

@@ -1,0 +1,95 @@
+/**
+ * The thread that opens recordings to look something up, so that no session waits meanwhile. There
+ * is one in a gateway and it does one job after the other: a search takes what is left of the
+ * machine, however many people search.
+ */
+import { Worker } from 'node:worker_threads';
+import { HoopError } from '../../errors.ts';
+import type { SearchJob, SearchResult } from './search-recording.ts';
+
+/** What the thread answers. */
+export type SearchAnswer =
+  | { readonly result: SearchResult }
+  | { readonly failed: 'erased' | 'stopped' }
+  | { readonly failed: 'damaged'; readonly message: string };
+
+/** Requests that wait for their turn. */
+const MAX_WAITING = 16;
+const MAX_HEAP_MIB = 512;
+
+export class SearchThread implements AsyncDisposable {
+  #worker: Worker | undefined;
+  #turn: Promise<unknown> = Promise.resolve();
+  #waiting = 0;
+
+  /**
+   * For all recordings of one request: nobody else's come between.
+   * @throws HoopError HOOP_LIMIT when too many wait; the signal's reason when it is aborted
+   */
+  async use<T>(
+    work: (search: (job: SearchJob) => Promise<SearchAnswer>) => Promise<T>,
+    signal: AbortSignal,
+  ): Promise<T> {
+    if (this.#waiting >= MAX_WAITING) {
+      throw new HoopError('HOOP_LIMIT', 'too many searches wait for their turn', {
+        hint: 'Try again in a moment, or narrow the search by target, user or time.',
+      });
+    }
+    this.#waiting += 1;
+    const before = this.#turn;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#turn = promise;
+    try {
+      await before;
+      signal.throwIfAborted();
+      return await work((job) => this.#search(job, signal));
+    } finally {
+      this.#waiting -= 1;
+      resolve();
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const worker = this.#worker;
+    this.#worker = undefined;
+    await worker?.terminate();
+  }
+
+  async #search(job: SearchJob, signal: AbortSignal): Promise<SearchAnswer> {
+    signal.throwIfAborted();
+    this.#worker ??= this.#start();
+    const worker = this.#worker;
+    const stop = () => worker.postMessage('stop');
+    const { promise, resolve } = Promise.withResolvers<SearchAnswer>();
+    // A recording that exhausts the thread's memory ends the thread, and nothing else.
+    const lost = () => resolve({ failed: 'damaged', message: 'the search thread ended' });
+    worker.once('message', resolve).once('exit', lost);
+    signal.addEventListener('abort', stop, { once: true });
+    worker.ref();
+    worker.postMessage(job);
+    try {
+      const answer = await promise;
+      signal.throwIfAborted();
+      return answer;
+    } finally {
+      signal.removeEventListener('abort', stop);
+      worker.off('message', resolve).off('exit', lost);
+      worker.unref();
+    }
+  }
+
+  #start(): Worker {
+    // The published package has .js files, a checkout runs the .ts files as they are.
+    const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+    const worker = new Worker(new URL(`./search-worker.${extension}`, import.meta.url), {
+      resourceLimits: { maxOldGenerationSizeMb: MAX_HEAP_MIB },
+    });
+    worker.on('error', () => undefined);
+    worker.on('exit', () => {
+      if (this.#worker === worker) {
+        this.#worker = undefined;
+      }
+    });
+    return worker;
+  }
+}

@@ -1,0 +1,324 @@
+/**
+ * Search over sessions. Without a text the index answers. With one the recordings of the sessions
+ * that the index leaves are decrypted and looked through, newest first, because the index has no
+ * SQL and no values; what was erased is not found. The work of one request has a limit, and the
+ * reply says where to go on.
+ */
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { Principal } from '../../policy/types.ts';
+import { loadRecordingKeys } from '../../recording/recording-keys.ts';
+import { type RecordingStore, recordingDirectory } from '../../recording/recording-store.ts';
+import { normalText } from '../../replay/text-match.ts';
+import { API_VERSION } from '../../tunnel/api.ts';
+import type { SearchHit, SearchReply, SearchRequest } from '../../tunnel/search-api.ts';
+import { maySeeAll } from '../access.ts';
+import type { Authenticated } from '../identity/identity.ts';
+import type { IndexStore } from '../index-store.ts';
+import { errorFields, type Log } from '../log.ts';
+import type { SessionIndex } from '../session-index.ts';
+import { type Cursor, decodeCursor, encodeCursor } from './search-cursor.ts';
+import { type FoundSession, SearchIndex, type SearchScope } from './search-index.ts';
+import type { SearchJob } from './search-recording.ts';
+import { type SearchAnswer, SearchThread } from './search-thread.ts';
+
+/** Sessions that the index is asked for at a time. */
+const PAGE = 50;
+/** Of one request: after it the reply says how far it came. */
+const MAX_SESSIONS = 500;
+const MAX_TIME_MS = 2000;
+/** Of one recording, its segment files; some seconds of work. */
+const MAX_RECORDING_BYTES = 1024 * 1024 * 1024;
+
+export interface SessionSearchOptions {
+  readonly database: IndexStore;
+  readonly index: SessionIndex;
+  readonly store: RecordingStore;
+  readonly maxRecordingBytes?: number;
+  readonly maxSessions?: number;
+}
+
+/** What one session gave. */
+interface Looked {
+  readonly hits: readonly SearchHit[];
+  readonly unread: SearchReply['unread'][number]['why'] | undefined;
+  /** There are more in it, before these. */
+  readonly within: Cursor['within'];
+}
+
+type Look = (session: FoundSession, within: Cursor['within'], room: number) => Promise<Looked>;
+
+export class SessionSearch implements AsyncDisposable {
+  readonly #options: SessionSearchOptions;
+  readonly #index: SearchIndex;
+  readonly #thread = new SearchThread();
+
+  constructor(options: SessionSearchOptions) {
+    this.#options = options;
+    this.#index = new SearchIndex(options.database);
+  }
+
+  /**
+   * The sessions whose recordings `who` may read: their own, for auditors all, for a run its own.
+   * @throws HoopError HOOP_LIMIT, HOOP_PROTOCOL for a cursor that is none; the signal's reason
+   */
+  async search(
+    who: Pick<Authenticated, 'principal' | 'run'>,
+    request: SearchRequest,
+    { log, signal }: { readonly log: Log; readonly signal: AbortSignal },
+  ): Promise<SearchReply> {
+    const scope = scopeOf(who, request);
+    const cursor = request.cursor === undefined ? undefined : decodeCursor(request.cursor);
+    const text = normalText(request.text ?? '');
+    this.#options.index.tryFlush();
+    const walk = (look: Look) => this.#walk(scope, cursor, request.limit, look);
+    const reply =
+      text === ''
+        ? await walk((...place) => this.#inIndex(scope, ...place))
+        : await this.#thread.use(
+            (search) =>
+              walk((session, within, room) => {
+                log.info('recording.searched', { session: session.id, by: who.principal.name });
+                const job = jobOf({ scope, text, session, within, room });
+                return this.#inRecording(session, job, { search, log });
+              }),
+            signal,
+          );
+    const { sessions, hits } = reply;
+    // Not what was looked for: that may be a value.
+    log.info('sessions.searched', {
+      by: who.principal.name,
+      byText: text !== '',
+      sessions,
+      hits: hits.length,
+    });
+    return reply;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#thread[Symbol.asyncDispose]();
+  }
+
+  async #walk(
+    scope: SearchScope,
+    cursor: Cursor | undefined,
+    limit: number,
+    look: Look,
+  ): Promise<SearchReply> {
+    const hits: SearchHit[] = [];
+    const unread: SearchReply['unread'][number][] = [];
+    const untilMs = performance.now() + MAX_TIME_MS;
+    const maxSessions = this.#options.maxSessions ?? MAX_SESSIONS;
+    let count = 0;
+    const ended = (next: Cursor | undefined): SearchReply => ({
+      v: API_VERSION,
+      hits,
+      sessions: count,
+      unread,
+      ...(next === undefined
+        ? {}
+        : {
+            reached: new Date(next.endedMs ?? next.startedMs).toISOString(),
+            next: encodeCursor(next),
+          }),
+    });
+    for (const { session, within } of this.#candidates(scope, cursor)) {
+      count += 1;
+      await nextTurn();
+      const looked = await look(session, within, limit - hits.length);
+      hits.push(...looked.hits);
+      if (looked.unread !== undefined) {
+        unread.push({ session: session.id, why: looked.unread });
+      }
+      const place = placeOf(session);
+      if (looked.within !== undefined) {
+        return ended({ ...place, within: looked.within });
+      }
+      if (hits.length >= limit || count >= maxSessions || performance.now() >= untilMs) {
+        return ended(place);
+      }
+    }
+    return ended(undefined);
+  }
+
+  *#candidates(
+    scope: SearchScope,
+    cursor: Cursor | undefined,
+  ): Generator<{ readonly session: FoundSession; readonly within: Cursor['within'] }> {
+    let after = cursor && { ...cursor, endedMs: cursor.endedMs ?? undefined };
+    const begun = cursor?.within && this.#index.session(scope, cursor.id);
+    if (begun) {
+      yield { session: begun, within: cursor.within };
+    }
+    for (;;) {
+      const page = this.#index.sessions(scope, after, PAGE);
+      for (const session of page) {
+        // It was live when the search came by, and has ended since.
+        if (session.id !== cursor?.id) {
+          yield { session, within: undefined };
+        }
+      }
+      const last = page.at(-1);
+      if (last === undefined || page.length < PAGE) {
+        return;
+      }
+      after = { endedMs: last.endedMs, startedMs: last.startedMs, id: last.id };
+    }
+  }
+
+  async #inIndex(
+    scope: SearchScope,
+    session: FoundSession,
+    within: Cursor['within'],
+    room: number,
+  ): Promise<Looked> {
+    const before = within !== undefined && 'timeMs' in within ? within : undefined;
+    const rows = await this.#index.statements(session.number, scope, before, room + 1);
+    const shown = rows.slice(0, room);
+    const last = shown.at(-1);
+    return {
+      hits: shown.map((row) => ({
+        ...ofSession(session),
+        statement: `${row.stream}.${row.statement}`,
+        time: new Date(row.timeMs).toISOString(),
+        effect: effectOf(row.effect),
+        ...(row.code === undefined ? {} : { code: row.code }),
+        verbs: [...row.verbs],
+        touches: [...row.touches],
+      })),
+      unread: undefined,
+      within:
+        rows.length > room && last
+          ? { timeMs: last.timeMs, stream: last.stream, statement: last.statement }
+          : undefined,
+    };
+  }
+
+  async #inRecording(
+    session: FoundSession,
+    job: Omit<SearchJob, 'directory' | 'dataKey' | 'maxBytes'>,
+    {
+      search,
+      log,
+    }: { readonly search: (job: SearchJob) => Promise<SearchAnswer>; readonly log: Log },
+  ): Promise<Looked> {
+    const { store, maxRecordingBytes } = this.#options;
+    const answer = await this.#opened(session.id, (dataKey) =>
+      search({
+        ...job,
+        directory: recordingDirectory(store, session.id),
+        dataKey,
+        maxBytes: maxRecordingBytes ?? MAX_RECORDING_BYTES,
+      }),
+    );
+    if ('failed' in answer) {
+      if (answer.failed === 'damaged') {
+        log.warn('recording.search_failed', { session: session.id, message: answer.message });
+      }
+      const unread = answer.failed === 'erased' ? 'erased' : 'damaged';
+      return { hits: [], unread, within: undefined };
+    }
+    const { found, more, isCut } = answer.result;
+    const last = found.at(-1);
+    return {
+      hits: found.map(({ number, id, timeMs, effect, code, verbs, touches, excerpt }) => ({
+        ...ofSession(session),
+        ...(id === undefined ? {} : { statement: id }),
+        number,
+        time: new Date(timeMs).toISOString(),
+        effect,
+        ...(code === undefined ? {} : { code }),
+        verbs: [...verbs],
+        touches: [...touches],
+        excerpt,
+      })),
+      unread: isCut ? 'too large' : undefined,
+      within: more && last ? { number: last.number } : undefined,
+    };
+  }
+
+  async #opened(
+    session: string,
+    search: (dataKey: Uint8Array) => Promise<SearchAnswer>,
+  ): Promise<SearchAnswer> {
+    let dataKey: Uint8Array;
+    try {
+      dataKey = loadRecordingKeys(this.#options.store.dataDir, session).dataKey;
+    } catch (error) {
+      const { code, message } = errorFields(error);
+      return code === 'HOOP_SESSION_UNKNOWN'
+        ? { failed: 'erased' }
+        : { failed: 'damaged', message: String(message) };
+    }
+    return search(dataKey);
+  }
+}
+
+function scopeOf(
+  {
+    principal,
+    run,
+  }: { readonly principal: Principal; readonly run?: { readonly id: string } | undefined },
+  request: SearchRequest,
+): SearchScope {
+  const { issuer, sub } = principal;
+  const { user, target, agent, touches, sinceMs, untilMs, denied } = request;
+  return {
+    owner: maySeeAll(principal, false) ? undefined : { issuer, sub },
+    run: run?.id,
+    user,
+    target,
+    agent,
+    touches,
+    sinceMs,
+    untilMs,
+    denied: denied === true,
+  };
+}
+
+function jobOf({
+  scope,
+  text,
+  session,
+  within,
+  room,
+}: {
+  readonly scope: SearchScope;
+  readonly text: string;
+  readonly session: FoundSession;
+  readonly within: Cursor['within'];
+  readonly room: number;
+}): Omit<SearchJob, 'directory' | 'dataKey' | 'maxBytes'> {
+  const { touches, sinceMs, untilMs, denied } = scope;
+  return {
+    session: session.id,
+    isLive: session.endedMs === undefined,
+    text,
+    touches,
+    sinceMs,
+    untilMs,
+    denied,
+    before: within !== undefined && 'number' in within ? within.number : undefined,
+    keep: room,
+  };
+}
+
+function placeOf({ endedMs, startedMs, id }: FoundSession): Cursor {
+  return { endedMs: endedMs ?? null, startedMs, id };
+}
+
+function ofSession({ id, target, principal, agent, isAgent, run }: FoundSession) {
+  return {
+    session: id,
+    target,
+    principal,
+    ...(agent === undefined ? {} : { agent }),
+    ...(isAgent ? { isAgent: true as const } : {}),
+    ...(run === undefined ? {} : { run }),
+  };
+}
+
+function effectOf(effect: string): SearchHit['effect'] {
+  return effect === 'allow' || effect === 'approve' || effect === 'refuse' || effect === 'fail'
+    ? effect
+    : 'none';
+}

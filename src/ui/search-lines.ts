@@ -1,0 +1,71 @@
+/** What a search has found, as lines: a hit's facts, and below them what was found. */
+import { actorName } from '../policy/actor-name.ts';
+import type { SearchHit } from '../tunnel/search-api.ts';
+import { plain } from './printable.ts';
+import { uniqueLength } from './session-table.ts';
+import type { LineOptions } from './statement-lines.ts';
+import type { Style } from './style.ts';
+import { textWidth, truncate } from './text-width.ts';
+import { localTime } from './times.ts';
+
+const INDENT = '    ';
+
+const EFFECTS = {
+  allow: { word: 'allowed', tone: 'green' },
+  approve: { word: 'needed approval', tone: 'yellow' },
+  refuse: { word: 'denied', tone: 'red' },
+  fail: { word: 'failed', tone: 'yellow' },
+  none: { word: 'not decided', tone: 'dim' },
+} as const satisfies Record<SearchHit['effect'], { word: string; tone: keyof Style }>;
+
+export function searchLines(hits: readonly SearchHit[], options: LineOptions): string[] {
+  const { style, width } = options;
+  const idLength = width === undefined ? 36 : uniqueLength(hits.map(({ session }) => session));
+  return hits.flatMap((hit) => {
+    const { word, tone } = EFFECTS[hit.effect];
+    const { principal: name, agent, isAgent } = hit;
+    const place = `${hit.session.slice(0, idLength)}:${hit.statement ?? hit.number ?? '?'}`;
+    const code = hit.code === undefined ? '' : ` (${plain(hit.code)})`;
+    const facts = [
+      localTime(Date.parse(hit.time)),
+      style.bold(plain(place)),
+      plain(actorName({ name, agent, isAgent })),
+      plain(hit.target),
+      `${style[tone](word)}${code}`,
+    ];
+    return [facts.join('  '), INDENT + whatLine(hit, options)];
+  });
+}
+
+function whatLine({ excerpt, verbs, touches }: SearchHit, { style, width }: LineOptions): string {
+  const room = width === undefined ? undefined : Math.max(20, width - INDENT.length);
+  if (excerpt === undefined) {
+    const what = plain(`${verbs.join(', ')} ${touches.join(', ')}`.trim()) || '(no relations)';
+    return style.dim(room === undefined ? what : truncate(what, room));
+  }
+  const label = excerpt.in === 'parameter' ? '(bound value) ' : '';
+  const [match, before, after] = [excerpt.match, excerpt.before, excerpt.after].map(plain);
+  if (room === undefined) {
+    return `${label}${before}${style.bold(match ?? '')}${after}`;
+  }
+  // What was found is in sight, and as much of what stands before it as leaves it there.
+  const found = truncate(match ?? '', room - label.length);
+  const left = Math.max(0, room - label.length - textWidth(found));
+  const start = lastOf(before ?? '', Math.ceil(left / 2));
+  const end = truncate(after ?? '', Math.max(0, left - textWidth(start)));
+  return `${style.dim(label)}${start}${style.bold(found)}${end}`;
+}
+
+function lastOf(text: string, room: number): string {
+  if (textWidth(text) <= room) {
+    return text;
+  }
+  let kept = '';
+  for (const character of [...text].reverse()) {
+    if (textWidth(character + kept) >= room) {
+      break;
+    }
+    kept = character + kept;
+  }
+  return room < 1 ? '' : `…${kept}`;
+}
