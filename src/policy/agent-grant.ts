@@ -7,8 +7,9 @@ import { isItself, mayActFor } from './agents.ts';
 import { guarded } from './cross-check.ts';
 import { documentCovers } from './match.ts';
 import type { AgentDocument, PolicyTarget } from './policy.ts';
+import type { SshRule } from './ssh/types.ts';
 import { strictestMasks } from './strictest-masks.ts';
-import type { Grant, Principal, SessionLimits, StatementRule } from './types.ts';
+import type { ActingAgent, Grant, Principal, SessionLimits, StatementRule } from './types.ts';
 
 export type GrantContent = Omit<Grant, 'generation'>;
 
@@ -26,6 +27,9 @@ export function withAgent(
     return undefined;
   }
   const { sideRules, ...grant } = own;
+  if (grant.ssh !== undefined) {
+    return onServer(grant, grant.ssh.rules, agent, principal);
+  }
   const freely = agent.anything && !guarded(agent);
   const rules = freely ? [anythingRule({ ...agent, name: `agents/${agent.name}` })] : agent.rules;
   if (rules.every(({ effect }) => effect === 'deny')) {
@@ -34,13 +38,7 @@ export function withAgent(
   return {
     ...grant,
     rules: [],
-    agent: {
-      name: agent.name,
-      file: agent.file,
-      principal: principal.name,
-      isAgent: isItself(agent, principal),
-      sides: { principal: sideRules, agent: rules },
-    },
+    agent: { ...acting(agent, principal), sides: { principal: sideRules, agent: rules } },
     masks: strictestMasks([...grant.masks, ...agent.masks]),
     detectors: [...new Set([...grant.detectors, ...agent.detectors])].sort(),
     limits: smallerLimits(grant.limits, agent.limits),
@@ -48,6 +46,40 @@ export function withAgent(
     inference: agent.inference === 'deny' ? 'deny' : grant.inference,
     // Without guards only where both sides say so.
     passthrough: grant.passthrough && freely,
+  };
+}
+
+/** `statements: anything` is about SQL, of agents too. */
+function onServer(
+  grant: GrantContent,
+  own: readonly SshRule[],
+  agent: AgentDocument,
+  principal: Principal,
+): GrantContent | undefined {
+  return agent.ssh.every(({ effect }) => effect === 'deny')
+    ? undefined
+    : {
+        ...grant,
+        ssh: { rules: [] },
+        agent: {
+          ...acting(agent, principal),
+          sides: { principal: [], agent: [] },
+          ssh: { principal: own, agent: agent.ssh },
+        },
+        limits: smallerLimits(grant.limits, agent.limits),
+        requireReason: grant.requireReason || agent.requireReason,
+      };
+}
+
+function acting(
+  agent: AgentDocument,
+  principal: Principal,
+): Pick<ActingAgent, 'name' | 'file' | 'principal' | 'isAgent'> {
+  return {
+    name: agent.name,
+    file: agent.file,
+    principal: principal.name,
+    isAgent: isItself(agent, principal),
   };
 }
 

@@ -8,10 +8,13 @@ import {
   type LimitsFile,
   type RuleConditions,
 } from './schema.ts';
+import { SSH_KEYS, sshRuleFrom } from './ssh/rule-from-file.ts';
+import type { SshRule } from './ssh/types.ts';
 import type {
   ApprovalTerms,
   ColumnMask,
   RuleEffect,
+  RuleRef,
   SessionLimits,
   StatementRule,
 } from './types.ts';
@@ -34,7 +37,7 @@ export function contentFrom(
 ): PolicyContent {
   const { value } = parsed;
   return {
-    rules: rulesFrom(parsed, source, report),
+    ...rulesFrom(parsed, source, report),
     masks: masksFrom(parsed, source, report),
     detectors: value.detectors === 'all' ? DETECTORS : value.detectors,
     limits: limitsFrom(value.limits),
@@ -48,9 +51,11 @@ function rulesFrom(
   { file, value, document }: Parsed<ContentFile>,
   source: string,
   report: Report,
-): StatementRule[] {
+): Pick<PolicyContent, 'rules' | 'ssh'> {
   const names = new Set<string>();
-  return value.rules.flatMap((rule, index) => {
+  const rules: StatementRule[] = [];
+  const ssh: SshRule[] = [];
+  for (const [index, rule] of value.rules.entries()) {
     const path = ['rules', index];
     const name = rule.name ?? `rule-${index + 1}`;
     if (names.has(name)) {
@@ -64,22 +69,44 @@ function rulesFrom(
     const [only, second] = effects;
     if (!only || second) {
       report(path, `rules[${index}]: expected exactly one of allow, deny, approve`);
-      return [];
+      continue;
     }
-    checkConditions(only.conditions, [...path, only.effect], report);
-    return [
-      {
-        effect: only.effect satisfies RuleEffect,
-        rule: { id: `${source}/${name}`, file, line: document.place(path).line },
-        verbs: only.conditions.verbs ?? [],
-        relations: only.conditions.relations ?? [],
-        functions: only.conditions.functions ?? [],
-        qualified: only.conditions.qualified,
-        hint: rule.hint,
-        ...(rule.approve === undefined ? {} : { approval: termsOf(rule.approve) }),
-      },
-    ];
-  });
+    const { conditions } = only;
+    const place = [...path, only.effect];
+    const common: RuleStart = {
+      effect: only.effect,
+      rule: { id: `${source}/${name}`, file, line: document.place(path).line },
+      hint: rule.hint,
+      ...(rule.approve === undefined ? {} : { approval: termsOf(rule.approve) }),
+    };
+    if (isAboutServers(conditions)) {
+      ssh.push(
+        ...sshRuleFrom(conditions, common, (key, message) => report([...place, ...key], message)),
+      );
+      continue;
+    }
+    checkConditions(conditions, place, report);
+    rules.push({
+      ...common,
+      verbs: conditions.verbs ?? [],
+      relations: conditions.relations ?? [],
+      functions: conditions.functions ?? [],
+      qualified: conditions.qualified,
+    });
+  }
+  return { rules, ssh };
+}
+
+/** What rules about statements and rules about servers have in common. */
+export interface RuleStart {
+  readonly effect: RuleEffect;
+  readonly rule: RuleRef;
+  readonly hint: string | undefined;
+  readonly approval?: ApprovalTerms;
+}
+
+function isAboutServers(conditions: RuleConditions): boolean {
+  return SSH_KEYS.some((key) => conditions[key] !== undefined);
 }
 
 function termsOf(approve: ApproveFile): ApprovalTerms {
@@ -97,7 +124,7 @@ function termsOf(approve: ApproveFile): ApprovalTerms {
 function checkConditions(conditions: RuleConditions, path: YamlPath, report: Report): void {
   const { verbs, relations, functions, qualified } = conditions;
   if (!verbs && !functions) {
-    report(path, 'expected verbs (["*"] for any) or functions');
+    report(path, 'expected verbs (["*"] for any) or functions, or ssh for servers');
   }
   if (functions && (relations || qualified !== undefined)) {
     report(path, 'a rule about functions cannot name relations or qualified; use two rules');

@@ -204,14 +204,15 @@ export function guarded(document: PolicyContent): boolean {
   );
 }
 
-/** Whether both are certain to meet: for some people on some target. */
+/** Whether both are certain to meet: for some people on some database. */
 export function sameScope(policy: Policy, a: PolicyDocument, b: PolicyDocument): boolean {
   return sameTarget(policy, a, b) && samePeople(a, b);
 }
 
 function sameTarget(policy: Policy, a: PolicyDocument, b: PolicyDocument): boolean {
   return [...policy.targets.values()].some(
-    (target) => documentCovers(a, target) && documentCovers(b, target),
+    (target) =>
+      target.kind === 'postgres' && documentCovers(a, target) && documentCovers(b, target),
   );
 }
 

@@ -1,5 +1,7 @@
 /** A grant in words, for `hoop targets`, the line that `connect` prints, and refusals. */
 import { qualifiedName } from './patterns.ts';
+import { describeSshRule } from './ssh/describe-rule.ts';
+import type { SshRule } from './ssh/types.ts';
 import type { ApprovalTerms, ColumnMask, Grant, StatementRule } from './types.ts';
 
 /**
@@ -10,21 +12,27 @@ export function describeRules(grant: Grant): string[] {
   if (grant.passthrough) {
     return ['anything, unguarded'];
   }
-  return describeAll(grant.agent?.sides.principal ?? grant.rules);
+  const { agent, ssh } = grant;
+  return ssh === undefined
+    ? describeAll(agent?.sides.principal ?? grant.rules)
+    : describeAll(agent?.ssh?.principal ?? ssh.rules);
 }
 
 /** What must allow it, too. */
 export function describeAgentRules({ agent, passthrough }: Grant): string[] {
-  return agent === undefined || passthrough ? [] : describeAll(agent.sides.agent);
+  return agent === undefined || passthrough
+    ? []
+    : describeAll(agent.ssh?.agent ?? agent.sides.agent);
 }
 
-function describeAll(rules: readonly StatementRule[]): string[] {
-  return rules.map(
-    (rule) => `${rule.rule.id}: ${rule.effect} ${describeConditions(rule)}${approversOf(rule)}`,
-  );
+function describeAll(rules: readonly (StatementRule | SshRule)[]): string[] {
+  return rules.map((rule) => {
+    const what = 'acts' in rule ? describeSshRule(rule) : describeConditions(rule);
+    return `${rule.rule.id}: ${rule.effect} ${what}${approversOf(rule)}`;
+  });
 }
 
-function approversOf({ approval }: StatementRule): string {
+function approversOf({ approval }: StatementRule | SshRule): string {
   return approval === undefined ? '' : ` (by ${describeApprovers([approval])})`;
 }
 

@@ -12,13 +12,9 @@ import type {
   PolicyTarget,
   WhoMatch,
 } from './policy.ts';
-import {
-  type AgentFile,
-  type HoopFile,
-  type PolicyFile,
-  parseAddress,
-  type TargetFile,
-} from './schema.ts';
+import type { AgentFile, HoopFile, PolicyFile } from './schema.ts';
+import { hostKey } from './ssh/host-key.ts';
+import { parseAddress, parseSshAddress, type TargetFile } from './target-schema.ts';
 import type { SessionLimits } from './types.ts';
 import { workloadRules } from './workloads/workload-rules.ts';
 import type { YamlPath } from './yaml-document.ts';
@@ -57,27 +53,59 @@ export function hoopSettings(
   };
 }
 
-export function targetFrom(parsed: Parsed<TargetFile> | undefined): PolicyTarget | undefined {
+export function targetFrom(
+  parsed: Parsed<TargetFile> | undefined,
+  problems: PolicyProblem[],
+): PolicyTarget | undefined {
   if (!parsed) {
     return undefined;
   }
   const { file, value, document } = parsed;
-  return {
+  const common = {
     name: value.name,
-    kind: value.kind,
     description: value.description,
-    addresses: [value.address ?? []].flat().flatMap((text) => parseAddress(text) ?? []),
-    sessionAttributes: value.targetSessionAttrs,
     connectTimeoutSeconds: value.connectTimeout,
-    database: value.database,
     credential: value.credential,
     credentials: value.credentials,
-    tls: { ...value.tls, ca: value.tls.ca },
-    loginMethods: value.requireAuth,
     labels: value.labels,
     recording: value.recording,
     file,
     line: document.place(['name']).line,
+  };
+  const addresses = [value.address ?? []].flat();
+  if (value.kind === 'postgres') {
+    return {
+      ...common,
+      kind: 'postgres',
+      addresses: addresses.flatMap((text) => parseAddress(text) ?? []),
+      sessionAttributes: value.targetSessionAttrs,
+      database: value.database,
+      tls: { ...value.tls, ca: value.tls.ca },
+      loginMethods: value.requireAuth,
+    };
+  }
+  const { logins = [] } = value;
+  const report: Report = (path, message) => {
+    problems.push({ file, ...document.place(path), message });
+  };
+  if (logins.length > 0 && (value.credential !== undefined || value.credentials.length > 0)) {
+    report(['logins'], 'logins: expected either logins, or credential and credentials');
+  }
+  for (const [index, { user }] of logins.entries()) {
+    if (logins.findIndex((login) => login.user === user) < index) {
+      report(['logins', index], `logins[${index}]: the user "${user}" is already in the list`);
+    }
+  }
+  return {
+    ...common,
+    kind: 'ssh',
+    addresses: addresses.flatMap((text) => parseSshAddress(text) ?? []),
+    hostKeys: value.hostKeys.flatMap((line) => hostKey(line) ?? []),
+    logins: logins.map(({ user, credential, groups }) => ({
+      user,
+      credential,
+      groups: groups ?? [],
+    })),
   };
 }
 
@@ -207,7 +235,11 @@ function checkTargets({ targets }: Pick<PolicyFile, 'targets'>, report: Report):
 
 /** The same for two policies that give the same, wherever their lines stand. */
 function definitionOf(content: PolicyContent): string {
-  const json = JSON.stringify(content, (key, value: unknown) => (key === 'rule' ? null : value));
+  const { ssh, ...sql } = content;
+  // Without rules about servers as it was before there were any: what was given then stays given.
+  const json = JSON.stringify(ssh.length === 0 ? sql : content, (key, value: unknown) =>
+    key === 'rule' ? null : value,
+  );
   return createHash('sha256').update(json).digest('base64url');
 }
 

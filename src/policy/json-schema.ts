@@ -1,6 +1,7 @@
 /** JSON Schemas of the policy files, for editors (yaml-language-server) and for agents. */
 import { z } from 'zod';
-import { AgentFile, HoopFile, PolicyFile, TargetFile } from './schema.ts';
+import { AgentFile, HoopFile, PolicyFile } from './schema.ts';
+import { TargetFile } from './target-schema.ts';
 
 export const POLICY_FILES = ['hoop', 'target', 'policy', 'agent'] as const;
 export type PolicyFileKind = (typeof POLICY_FILES)[number];

@@ -16,7 +16,9 @@ import type {
   PolicyProblem,
   PolicyTarget,
 } from './policy.ts';
-import { AgentFile, HoopFile, PolicyFile, TargetFile } from './schema.ts';
+import { AgentFile, HoopFile, PolicyFile } from './schema.ts';
+import { TargetFile } from './target-schema.ts';
+import type { ApprovalTerms } from './types.ts';
 import { readYaml, type YamlDocument, type YamlPath } from './yaml-document.ts';
 
 export interface LoadResult {
@@ -59,7 +61,7 @@ export function loadPolicy(files: ReadonlyMap<string, string>): LoadResult {
       const parsed = parseFile(path, text, HoopFile, problems);
       settings = parsed && hoopSettings(parsed, problems);
     } else if (folder === 'targets') {
-      const target = targetFrom(parseFile(path, text, TargetFile, problems));
+      const target = targetFrom(parseFile(path, text, TargetFile, problems), problems);
       if (target) {
         addTarget(targets, target, problems);
       }
@@ -99,12 +101,15 @@ function withApprovers<Content extends PolicyContent>(
   document: Content,
   byDefault: readonly string[],
 ): Content {
-  const rules = document.rules.map((rule) =>
+  const complete = <Rule extends { readonly approval?: ApprovalTerms }>(rule: Rule): Rule =>
     rule.approval === undefined || rule.approval.groups.length > 0
       ? rule
-      : { ...rule, approval: { ...rule.approval, groups: byDefault } },
-  );
-  return { ...document, rules };
+      : { ...rule, approval: { ...rule.approval, groups: byDefault } };
+  return {
+    ...document,
+    rules: document.rules.map(complete),
+    ssh: document.ssh.map(complete),
+  };
 }
 
 function withTermsOf(document: PolicyDocument, byDefault: readonly string[]): PolicyDocument {

@@ -1,6 +1,7 @@
 /** Which policies speak about a principal and a target. */
 import type {
   Policy,
+  PolicyContent,
   PolicyDocument,
   PolicyTarget,
   TargetMatch,
@@ -32,6 +33,16 @@ export function documentCovers(
   }
   const wanted = Object.entries(labels);
   return wanted.length > 0 && wanted.every(([key, value]) => target.labels[key] === value);
+}
+
+/** Whether it has anything to give on a target of this kind, once it covers it. */
+export function givesOn(
+  { rules, ssh, anything }: Pick<PolicyContent, 'rules' | 'ssh' | 'anything'>,
+  { kind }: Pick<PolicyTarget, 'kind'>,
+): boolean {
+  return kind === 'ssh'
+    ? ssh.some(({ effect }) => effect !== 'deny')
+    : anything || rules.some(({ effect }) => effect !== 'deny');
 }
 
 /** Whether the policy is for this principal, and for the agent that acts for it. */

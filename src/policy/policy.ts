@@ -2,6 +2,7 @@
  * The policy repository as values: what load-policy.ts makes of the YAML, before it is matched
  * against a principal and a target. Nothing in here has been decided yet.
  */
+import type { SshRule } from './ssh/types.ts';
 import type { ColumnMask, DetectorName, Principal, SessionLimits, StatementRule } from './types.ts';
 import type { WorkloadRule } from './workloads/workload-rule.ts';
 
@@ -79,6 +80,16 @@ export interface SshPolicyTarget extends AnyTarget {
    * learned: a key that is not here is refused.
    */
   readonly hostKeys: readonly string[];
+  /** Users that one can log in as, in place of `credential`; the first is the default. */
+  readonly logins: readonly SshLogin[];
+}
+
+export interface SshLogin {
+  readonly user: string;
+  /** Name of a credential in the gateway's configuration. */
+  readonly credential: string;
+  /** Who may log in as this user. Empty: everybody. */
+  readonly groups: readonly string[];
 }
 
 export type PolicyTarget = PostgresPolicyTarget | SshPolicyTarget;
@@ -117,6 +128,8 @@ export interface TargetMatch {
 /** What policies and agents give. */
 export interface PolicyContent {
   readonly rules: readonly StatementRule[];
+  /** Those about servers. */
+  readonly ssh: readonly SshRule[];
   readonly masks: readonly ColumnMask[];
   readonly detectors: readonly DetectorName[];
   readonly limits: Partial<SessionLimits>;

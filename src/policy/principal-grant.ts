@@ -3,10 +3,17 @@ import { createHash } from 'node:crypto';
 import { anythingRule, type GrantContent, withAgent } from './agent-grant.ts';
 import { agentItself } from './agents.ts';
 import { guarded } from './cross-check.ts';
-import { matchingDocuments } from './match.ts';
+import { givesOn, matchingDocuments } from './match.ts';
 import type { Policy, PolicyDocument, PolicyTarget } from './policy.ts';
 import { strictestMasks } from './strictest-masks.ts';
-import type { Grant, Principal, SessionLimits, StatementRule, TemporaryGrant } from './types.ts';
+import type {
+  ApprovalTerms,
+  Grant,
+  Principal,
+  SessionLimits,
+  StatementRule,
+  TemporaryGrant,
+} from './types.ts';
 
 /**
  * With an agent: what both may do. A login that is the agent itself has it whoever says so.
@@ -79,6 +86,24 @@ function ownGrant(
   if (documents.length === 0) {
     return undefined;
   }
+  const common = {
+    commit,
+    target: target.name,
+    limits: smallestLimits(policy.defaults.limits, documents),
+    requireReason: policy.defaults.requireReason || documents.some((d) => d.requireReason),
+    recording: target.recording,
+    temporary: given.toSorted((a, b) => (a.id < b.id ? -1 : 1)),
+    requestable: requested
+      .filter((document) => givesOn(document, target))
+      .filter(({ name }) => !given.some((grant) => grant.policy === name))
+      .map(({ name }) => name),
+  };
+  if (target.kind === 'ssh') {
+    const rules = documents.flatMap(({ ssh }) => ssh.map((rule) => ruleFor(rule, principal)));
+    return rules.every(({ effect }) => effect === 'deny')
+      ? undefined
+      : { ...common, ...WITHOUT_SQL, ssh: { rules } };
+  }
   const unlimited = anythingRules.length > 0 && policy.defaults.limits.maxRows === undefined;
   const passthrough = unlimited && !documents.some(guarded);
   const rules = documents.flatMap((document) =>
@@ -92,26 +117,31 @@ function ownGrant(
     return undefined;
   }
   return {
-    commit,
-    target: target.name,
+    ...common,
     rules,
     masks: strictestMasks(documents.flatMap((document) => document.masks)),
     detectors: [...new Set(documents.flatMap((document) => document.detectors))].sort(),
-    limits: smallestLimits(policy.defaults.limits, documents),
-    requireReason: policy.defaults.requireReason || documents.some((d) => d.requireReason),
     inference: inferenceOf(policy, documents),
     passthrough,
-    recording: target.recording,
-    temporary: given.toSorted((a, b) => (a.id < b.id ? -1 : 1)),
-    requestable: requested
-      .filter(({ name }) => !given.some((grant) => grant.policy === name))
-      .map(({ name }) => name),
     sideRules,
   };
 }
 
+/** Statements are not what servers have, and nothing in what they say is masked. */
+const WITHOUT_SQL = {
+  rules: [],
+  masks: [],
+  detectors: [],
+  inference: 'allow',
+  passthrough: false,
+  sideRules: [],
+} as const;
+
 /** Whether a held statement waits can depend on who sends it. */
-function ruleFor(rule: StatementRule, { kind }: Pick<Principal, 'kind'>): StatementRule {
+function ruleFor<Rule extends { readonly approval?: ApprovalTerms }>(
+  rule: Rule,
+  { kind }: Pick<Principal, 'kind'>,
+): Rule {
   const { approval } = rule;
   return kind === 'workload' && approval?.waitsForPeopleOnly
     ? { ...rule, approval: { ...approval, waits: false } }
@@ -132,6 +162,7 @@ function named(document: PolicyDocument, grant: string): PolicyDocument {
   return {
     ...document,
     rules: document.rules.map((rule) => ({ ...rule, rule: { ...rule.rule, grant } })),
+    ssh: document.ssh.map((rule) => ({ ...rule, rule: { ...rule.rule, grant } })),
     masks: document.masks.map((mask) => ({ ...mask, rule: { ...mask.rule, grant } })),
   };
 }

@@ -1,7 +1,8 @@
 /** What a principal may ask for: policies with `request` that name them and cover the target. */
 import { describeConditions } from './describe-grant.ts';
-import { documentCovers, mayAsk } from './match.ts';
+import { documentCovers, givesOn, mayAsk } from './match.ts';
 import type { Policy, PolicyDocument, RequestTerms } from './policy.ts';
+import { describeSshRule } from './ssh/describe-rule.ts';
 import type { Principal } from './types.ts';
 
 export interface Requestable {
@@ -17,6 +18,7 @@ export function requestable(policy: Policy, principal: Principal): Requestable[]
       policy.documents.flatMap((document) =>
         document.request !== undefined &&
         documentCovers(document, target) &&
+        givesOn(document, target) &&
         mayAsk(document, principal)
           ? [{ target: target.name, document, terms: document.request }]
           : [],
@@ -30,6 +32,7 @@ export function describeDocument(document: PolicyDocument): string[] {
   return [
     ...(document.anything ? ['anything, unguarded'] : []),
     ...document.rules.map((rule) => `${rule.effect} ${describeConditions(rule)}`),
+    ...document.ssh.map((rule) => `${rule.effect} ${describeSshRule(rule)}`),
   ];
 }
 

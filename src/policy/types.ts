@@ -3,6 +3,8 @@
  * target. Pure data: everything that decides about a statement works on these values.
  */
 
+import type { SshRule } from './ssh/types.ts';
+
 /** Where a rule stands, for denial texts, events and `explain`. */
 export interface RuleRef {
   /** `<policy name>/<rule name>`, or `builtin/<name>` for a guard that hoop brings itself. */
@@ -141,6 +143,8 @@ export interface ActingAgent {
   /** The login is the agent's own: nobody stands behind it. */
   readonly isAgent: boolean;
   readonly sides: Readonly<Record<GrantSide, readonly StatementRule[]>>;
+  /** The same on a server. */
+  readonly ssh?: Readonly<Record<GrantSide, readonly SshRule[]>>;
   /** Whose rules the grant has; absent: it has none, and `sides` are asked one after the other. */
   readonly side?: GrantSide;
 }
@@ -155,6 +159,8 @@ export interface Grant {
   readonly target: string;
   /** Empty with an agent: then `agent` has those of both sides. */
   readonly rules: readonly StatementRule[];
+  /** Present on a target of the kind ssh, and then all that there is; with an agent as above. */
+  readonly ssh?: { readonly rules: readonly SshRule[] };
   readonly agent?: ActingAgent;
   readonly masks: readonly ColumnMask[];
   readonly detectors: readonly DetectorName[];

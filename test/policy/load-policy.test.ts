@@ -60,7 +60,7 @@ test.each<[string, Record<string, string>, string]>([
   [
     'terms of approval on an allow rule',
     policy('rules:\n  - allow: { verbs: [select], count: 2 }\n'),
-    'policies/p.yaml:5:31: unknown key "count"; expected one of verbs, relations, functions, qualified',
+    'policies/p.yaml:5:31: unknown key "count"; expected one of verbs, relations, functions, qualified, ssh, users, commands, exact, paths, operations, destinations',
   ],
   [
     'an approval by nobody',
@@ -95,7 +95,7 @@ test.each<[string, Record<string, string>, string]>([
   [
     'a rule that would allow everything by saying nothing',
     policy('rules:\n  - allow: { relations: ["public.*"] }\n'),
-    'policies/p.yaml:5:12: expected verbs (["*"] for any) or functions',
+    'policies/p.yaml:5:12: expected verbs (["*"] for any) or functions, or ssh for servers',
   ],
   ...['metadata', 'off', 'ful'].map((mode): [string, Record<string, string>, string] => [
     `recording: ${mode}, since a session is recorded whole or not held at all`,
@@ -235,14 +235,15 @@ test('without hoop.yaml nothing is in force', () => {
 test('all problems of all files come at once', () => {
   const found = problems({
     'hoop.yaml': 'version: 2\nidentityProviders: []\n',
-    'targets/db.yaml': 'name: db\nkind: mysql\ndatabase: app\naddress: nowhere\n',
+    'targets/a.yaml': 'name: a\nkind: mysql\ndatabase: app\n',
+    'targets/db.yaml': 'name: db\nkind: postgres\ndatabase: app\naddress: nowhere\n',
     ...policy('rules: [{ allow: {} }]\n'),
   });
   expect(found).toEqual([
     'hoop.yaml:1:10: version: expected 1',
     'hoop.yaml:2:20: identityProviders: expected at least one identity provider',
-    'policies/p.yaml:4:18: expected verbs (["*"] for any) or functions',
-    'targets/db.yaml:2:7: kind: expected "postgres"',
+    'policies/p.yaml:4:18: expected verbs (["*"] for any) or functions, or ssh for servers',
+    'targets/a.yaml:2:7: kind: expected "postgres" or "ssh"',
     'targets/db.yaml:4:10: address: expected host:port',
   ]);
 });

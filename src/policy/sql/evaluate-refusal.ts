@@ -3,7 +3,7 @@
  * rule, and what may be done instead. It names only what the statement itself names.
  */
 import { describeConditions } from '../describe-grant.ts';
-import type { Grant, Refusal, RuleRef, StatementRule } from '../types.ts';
+import type { Grant, Refusal, RuleRef } from '../types.ts';
 
 /** Characters. psql prints the hint on one line. */
 const MAX_HINT = 400;
@@ -18,6 +18,8 @@ export interface RefusalText {
   readonly hint?: string | undefined;
   readonly sqlState?: string;
   readonly position?: number | undefined;
+  /** What rules of these effects cover, in words; absent: those of the grant about statements. */
+  readonly covered?: Readonly<Record<'allow' | 'approve', readonly string[]>>;
 }
 
 export function refusal(grant: Grant, text: RefusalText): Refusal {
@@ -32,7 +34,12 @@ export function refusal(grant: Grant, text: RefusalText): Refusal {
     detail: joined(askedBy(grant), text.detail, by),
     hint:
       text.hint ??
-      joined(allowedInstead(grant), onceApproved(grant), onRequest(grant), wayOut(grant)),
+      joined(
+        allowedInstead(grant, text),
+        onceApproved(grant, text),
+        onRequest(grant),
+        wayOut(grant),
+      ),
     position: text.position,
     rule: text.rule,
   };
@@ -65,32 +72,34 @@ function wayOut({ agent }: Grant): string | undefined {
 }
 
 /** "Allowed here: select on public.*; insert on public.orders." */
-function allowedInstead(grant: Grant): string | undefined {
+function allowedInstead(grant: Grant, text: RefusalText): string | undefined {
   const { agent } = grant;
   const whom = agent?.side === 'agent' ? `for agent ${agent.name}` : 'here';
   return (
-    rulesWith('allow', `Allowed ${whom}: `, grant) ??
-    (onceApproved(grant) !== undefined || onRequest(grant) !== undefined
+    rulesWith('allow', `Allowed ${whom}: `, grant, text) ??
+    (onceApproved(grant, text) !== undefined || onRequest(grant) !== undefined
       ? undefined
       : 'Ask the people who review the policy repository.')
   );
 }
 
 /** "Once approved: delete with WHERE on public.orders." */
-function onceApproved(grant: Grant): string | undefined {
-  return rulesWith('approve', 'Once approved: ', grant);
+function onceApproved(grant: Grant, text: RefusalText): string | undefined {
+  return rulesWith('approve', 'Once approved: ', grant, text);
 }
 
 function rulesWith(
-  effect: StatementRule['effect'],
+  effect: 'allow' | 'approve',
   start: string,
   grant: Grant,
+  { covered }: RefusalText,
 ): string | undefined {
   // Of both sides at once nothing has been refused in particular: the agent is who reads it.
   const { agent } = grant;
   const rules = agent !== undefined && agent.side === undefined ? agent.sides.agent : grant.rules;
   const texts = new Set(
-    rules.filter((rule) => rule.effect === effect).map((rule) => describeConditions(rule)),
+    covered?.[effect] ??
+      rules.filter((rule) => rule.effect === effect).map((rule) => describeConditions(rule)),
   );
   if (texts.size === 0) {
     return undefined;

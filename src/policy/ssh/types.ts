@@ -20,7 +20,7 @@ export const SFTP_OPERATIONS = [
 ] as const;
 export type SftpOperation = (typeof SFTP_OPERATIONS)[number];
 
-/** What is decided. Names of rules for it in YAML: policy/schema.ts. */
+/** What is decided. Names of rules for it in YAML: rule-schema.ts. */
 export type SshAct =
   | { readonly kind: 'shell' }
   /** The command as the client sent it; undefined text: it is not UTF-8, and no rule can speak of it. */
@@ -44,7 +44,9 @@ export interface SshRule {
   readonly users: readonly string[];
   /** Of exec: patterns over the parsed argv of each simple command. */
   readonly commands: readonly CommandPattern[];
-  /** Of files: absolute, `*` within a folder, `**` across. */
+  /** Of exec: the rule is about commands that cannot be read, and about no others. */
+  readonly unknown: boolean;
+  /** Of files, and of redirections in commands: absolute, `*` within a folder, `**` across. */
   readonly paths: readonly string[];
   readonly operations: readonly SftpOperation[];
   /** Of forwards: `host:port`, `*` for any port. */
@@ -54,8 +56,11 @@ export interface SshRule {
   readonly approval?: ApprovalTerms;
 }
 
-/** Words of an argv. `*` alone stands for one word, `**` at the end for any number of them. */
 export interface CommandPattern {
+  /**
+   * Words of an argv. `*` stands for any text within a word, alone for one word; `**` at the end
+   * for any number of words; a backslash makes a star, or a backslash, one of the text.
+   */
   readonly words: readonly string[];
   /** The whole command must be this and nothing else, and the gateway quotes it anew. */
   readonly exact: boolean;

@@ -1,0 +1,89 @@
+/** A connection through the server to somewhere else. */
+import { grantSides } from '../grant-sides.ts';
+import type { Grant, Refusal } from '../types.ts';
+import { leadsTo, mayLeadTo, normalHost } from './destinations.ts';
+import { demandOf, deniedBy, type SshCase, sshRefusal, unanswerable } from './ssh-refusal.ts';
+import type { SshAct, SshRule, SshVerdict } from './types.ts';
+
+type ForwardAct = Extract<SshAct, { kind: 'forward' }>;
+
+const DENIED = 'this forward is denied by policy';
+
+export function decideForward(one: SshCase, { host, port }: ForwardAct): SshVerdict {
+  const rules = forwards(one.rules);
+  const touches = [host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`];
+  const name = normalHost(host);
+  if (name === undefined) {
+    return {
+      effect: 'refuse',
+      refusal: sshRefusal(one, 'forward', {
+        code: 'HOOP_NOT_ALLOWED',
+        message: 'the destination of this forward is neither a host name nor an address',
+      }),
+      touches,
+    };
+  }
+  const denying = rules.find((rule) => rule.effect === 'deny' && speaksOf(rule, name, port));
+  if (denying !== undefined) {
+    return { effect: 'refuse', refusal: deniedBy(one, denying, DENIED), touches };
+  }
+  const approvals = rules.flatMap((rule) => (speaksOf(rule, name, port) ? demandOf(rule) : []));
+  const nobody = unanswerable(one, approvals, 'this forward');
+  if (nobody !== undefined) {
+    return { effect: 'refuse', refusal: nobody, touches };
+  }
+  const allowing = rules.find((rule) => rule.effect !== 'deny' && allows(rule, name, port));
+  if (allowing === undefined) {
+    return {
+      effect: 'refuse',
+      refusal: sshRefusal(one, 'forward', {
+        code: 'HOOP_NOT_ALLOWED',
+        message: 'this forward is not allowed by policy',
+      }),
+      touches,
+    };
+  }
+  const others = approvals.filter(({ rule }) => rule.id !== allowing.rule.id);
+  return {
+    effect: 'allow',
+    rules: [allowing.rule, ...others.map(({ rule }) => rule)],
+    ...(approvals.length === 0 ? {} : { approvals }),
+    touches,
+  };
+}
+
+/**
+ * Once the name is resolved: a deny rule that writes an address speaks of every name for it.
+ * @param address what the name resolved to
+ */
+export function deniedAddress(
+  grant: Grant,
+  user: string,
+  { host, port }: { readonly host: string; readonly port: number },
+): Refusal | undefined {
+  const address = normalHost(host);
+  for (const side of grantSides(grant)) {
+    const denying = forwards(side.ssh?.rules ?? []).find(
+      (rule) =>
+        rule.effect === 'deny' &&
+        (rule.users.length === 0 || rule.users.includes(user)) &&
+        (address === undefined || speaksOf(rule, address, port)),
+    );
+    if (denying !== undefined) {
+      return deniedBy({ grant: side }, denying, DENIED);
+    }
+  }
+  return undefined;
+}
+
+function forwards(rules: readonly SshRule[]): SshRule[] {
+  return rules.filter(({ acts }) => acts.includes('forward'));
+}
+
+function allows({ destinations }: SshRule, host: string, port: number): boolean {
+  return destinations.length === 0 || destinations.some((text) => leadsTo(text, host, port));
+}
+
+function speaksOf({ destinations }: SshRule, host: string, port: number): boolean {
+  return destinations.length === 0 || destinations.some((text) => mayLeadTo(text, host, port));
+}

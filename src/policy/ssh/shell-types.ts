@@ -1,0 +1,44 @@
+/** What is known of a command text before any rule is asked. Plain, immutable data. */
+
+/** Unknown: a variable, a substitution, a glob; `many`: none, one or several words. */
+export type ShellWord = string | { readonly unknown: 'one' | 'many' };
+
+/** A command that another one starts: `sudo`, `xargs`, `find -exec`. */
+export interface StartedBy {
+  /** Index in `commands`. */
+  readonly command: number;
+  /**
+   * The word of it at which this one begins; `all`: how much of it matters is not known; undefined:
+   * it is written in a text of its own (`sh -c`).
+   */
+  readonly at: number | 'all' | undefined;
+}
+
+export interface SimpleCommand {
+  /** The program and its arguments. */
+  readonly words: readonly ShellWord[];
+  /** `NAME=value` before it that may change what the program does; undefined: value not known. */
+  readonly assignments: readonly { readonly name: string; readonly value: string | undefined }[];
+  readonly startedBy: StartedBy | undefined;
+  /** Only reads a text of commands that are in the list themselves: needs no rule of its own. */
+  readonly isReader: boolean;
+}
+
+export interface ShellRedirection {
+  /** undefined: not known. */
+  readonly path: string | undefined;
+  readonly operations: readonly ('read' | 'write')[];
+}
+
+/** Something that may run anything. */
+export interface UnknownPart {
+  /** Part of a sentence: what it is, without a value of it. */
+  readonly reason: string;
+  readonly startedBy: StartedBy | undefined;
+}
+
+export interface ShellFacts {
+  readonly commands: readonly SimpleCommand[];
+  readonly redirections: readonly ShellRedirection[];
+  readonly unknown: readonly UnknownPart[];
+}
