@@ -21,19 +21,12 @@ import { encodeFatal, fatalResponse } from './local-error-response.ts';
 import type { LocalListener } from './local-listener.ts';
 import { type LocalLogin, logInLocally } from './local-login.ts';
 import type { LocalConnection } from './local-opening.ts';
-import { canTellPeers, endsOf, peerUid } from './local-peer.ts';
 import { LocalRefusal, type RefusalReason } from './local-refusal.ts';
 import type { LocalTls } from './local-tls.ts';
+import { PeerCheck } from './peer-check.ts';
+import { PendingLogins } from './pending-logins.ts';
 import { relayConnection } from './relay-connection.ts';
 
-/** Total time from connect to login: a byte a second must not hold a place for ever. */
-const LOGIN_WITHIN_MS = 10_000;
-/**
- * Connections that have not logged in. At the limit one has to go, so that they cannot keep the
- * owner out: the one that has waited longest of those that have not said anything, or else of all,
- * since a login takes milliseconds.
- */
-const MAX_LOGINS = 128;
 const SALT_LENGTH = 16;
 
 export interface LocalPortOptions {
@@ -57,14 +50,15 @@ export class LocalPort implements AsyncDisposable {
   readonly #verifier: ScramVerifier;
   readonly #cancelKeys = new LocalCancelKeys();
   readonly #closing = new AbortController();
-  /** In order of arrival. */
-  readonly #logins = new Set<PendingLogin>();
-  #canTellPeers: Promise<boolean> | undefined;
+  readonly #logins: PendingLogins;
+  readonly #peers: PeerCheck;
   readonly #serving = new Set<Promise<void>>();
   readonly #refused = new Map<RefusalReason, number>();
 
   constructor(options: LocalPortOptions) {
     this.#options = options;
+    this.#logins = new PendingLogins(options.loginWithinMs);
+    this.#peers = new PeerCheck(options.listener, options.allowedUids);
     this.#verifier = makeScramVerifier({
       password: options.password.expose(),
       salt: randomBytes(SALT_LENGTH),
@@ -90,9 +84,7 @@ export class LocalPort implements AsyncDisposable {
   /** No new connections; those that are logged in go on. */
   stopAccepting(): void {
     this.#options.listener.close();
-    for (const { controller } of this.#logins) {
-      controller.abort(new HoopError('HOOP_SESSION_ENDED', 'the session is ending'));
-    }
+    this.#logins.abort(new HoopError('HOOP_SESSION_ENDED', 'the session is ending'));
   }
 
   /** Ends all connections; those between two messages are told the reason. */
@@ -132,64 +124,27 @@ export class LocalPort implements AsyncDisposable {
   }
 
   async #logIn(connection: LocalConnection): Promise<LocalLogin> {
-    const { user, tls, loginWithinMs } = this.#options;
+    const { user, tls } = this.#options;
     const { socket } = connection;
-    this.#makeRoom();
-    const pending = { controller: new AbortController(), isSilent: true };
-    const { controller } = pending;
-    const timer = setTimeout(
-      () => controller.abort(new LocalRefusal('login timeout')),
-      loginWithinMs ?? LOGIN_WITHIN_MS,
-    );
-    this.#logins.add(pending);
+    const pending = this.#logins.add();
     try {
       return await logInLocally(connection, {
         user,
         verifier: this.#verifier,
         tls,
         checkPeer: () => this.#checkPeer(socket),
-        onSpoken: () => {
-          pending.isSilent = false;
-        },
-        signal: AbortSignal.any([controller.signal, this.#closing.signal]),
+        onSpoken: pending.spoken,
+        signal: AbortSignal.any([pending.signal, this.#closing.signal]),
       });
     } finally {
-      clearTimeout(timer);
-      this.#logins.delete(pending);
+      pending.over();
     }
   }
 
-  #makeRoom(): void {
-    if (this.#logins.size < MAX_LOGINS) {
-      return;
-    }
-    const [oldest] = this.#logins;
-    const goes = this.#logins.values().find(({ isSilent }) => isSilent) ?? oldest;
-    if (goes !== undefined) {
-      goes.controller.abort(new LocalRefusal('too many connections'));
-      this.#logins.delete(goes);
-    }
-  }
-
-  /**
-   * Where it cannot be known (not Linux, no /proc) the password is all there is; in the network of
-   * a fenced child there is nobody else.
-   */
   async #checkPeer(socket: Socket): Promise<void> {
-    if (this.#options.listener.isElsewhere) {
-      return;
-    }
-    const ends = endsOf(socket);
-    this.#canTellPeers ??= canTellPeers(this.host, this.port);
-    if (ends === undefined || !(await this.#canTellPeers)) {
-      return;
-    }
-    const uid = await peerUid(ends);
-    const own = process.getuid?.();
-    // Root could read the password out of our memory.
-    const isAllowed = uid === own || uid === 0;
-    if (!isAllowed && !(uid !== undefined && this.#options.allowedUids?.includes(uid))) {
-      throw anotherUser(uid);
+    const stranger = await this.#peers.stranger(socket);
+    if (stranger !== undefined) {
+      throw anotherUser(stranger.uid);
     }
   }
 
@@ -254,12 +209,6 @@ export class LocalPort implements AsyncDisposable {
     }
     await closeGently(socket, error instanceof HoopError ? fatalResponse(error) : undefined);
   }
-}
-
-interface PendingLogin {
-  readonly controller: AbortController;
-  /** It has not sent one whole packet. */
-  isSilent: boolean;
 }
 
 /** @param uid undefined: the connection is in no table, so its other end has gone. */

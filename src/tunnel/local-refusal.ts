@@ -13,6 +13,8 @@ export type RefusalReason =
   | 'wrong password'
   | 'login timeout'
   | 'too many connections'
+  | 'too many login attempts'
+  | 'weak algorithms'
   | 'unknown cancel key';
 
 export class LocalRefusal extends Error {

@@ -1,0 +1,260 @@
+/**
+ * The channels of one local connection that is logged in: what the client says becomes frames for
+ * the gateway, and the gateway's frames become what the client hears. What hoop does not carry is
+ * refused here, and the connection goes on.
+ */
+import { ProtocolError } from '../../errors.ts';
+import type { ClientMessage } from '../../protocol/ssh/client-message.ts';
+import {
+  CHANNEL_WINDOW_BYTES,
+  type ChannelRequest,
+  type ChannelTarget,
+  type DownFrame,
+  MAX_CHANNELS,
+  type UpFrame,
+} from '../../protocol/ssh/frame.ts';
+import { LocalChannel } from './local-channel.ts';
+import { MAX_PACKET_BYTES, type Ssh2Connection } from './ssh2-connection.ts';
+
+/** https://www.rfc-editor.org/rfc/rfc4254#section-5.1 */
+const OPEN_FAILURE = { prohibited: 1, unknownType: 3, shortage: 4 } as const;
+/** What OpenSSH says when it reads no more: PROTOCOL, section 2.1, in its sources. */
+const NO_MORE_READING = 'eow@openssh.com';
+
+/** What is not carried, and why, for whoever asked for it. */
+const NOT_CARRIED = {
+  remoteForward: 'remote forwarding (-R) is refused: nothing on the server may connect back to you',
+  agent: 'agent forwarding (-A) is refused: on the server others could use your keys',
+  x11: 'X11 forwarding (-X) is refused: the server could read your screen and keyboard',
+  streamlocal: 'forwarding to unix sockets of the server is refused: only host:port can be decided',
+  tunnel: 'tunnel devices (-w) are refused',
+} as const;
+type NotCarried = keyof typeof NOT_CARRIED;
+
+const GLOBAL_REQUESTS: Readonly<Record<string, NotCarried>> = {
+  'tcpip-forward': 'remoteForward',
+  'streamlocal-forward@openssh.com': 'remoteForward',
+};
+const CHANNEL_REQUESTS: Readonly<Record<string, NotCarried>> = {
+  'auth-agent-req@openssh.com': 'agent',
+  'x11-req': 'x11',
+};
+const CHANNELS: Readonly<Record<string, NotCarried>> = {
+  'direct-streamlocal@openssh.com': 'streamlocal',
+  'tun@openssh.com': 'tunnel',
+};
+
+export interface LocalChannelsOptions {
+  readonly connection: Ssh2Connection;
+  /** @throws RangeError what no frame can hold */
+  readonly toGateway: (frame: UpFrame) => void;
+  /** Somebody asked for what is not carried; each once. */
+  readonly onNotCarried: (why: string) => void;
+}
+
+type Opening = Extract<ClientMessage, { type: 'open' }>;
+
+export class LocalChannels {
+  readonly #options: LocalChannelsOptions;
+  readonly #opening = new Map<number, Opening>();
+  readonly #channels = new Map<number, LocalChannel>();
+  readonly #told = new Set<NotCarried>();
+  #next = 0;
+  #noMoreSessions = false;
+
+  constructor(options: LocalChannelsOptions) {
+    this.#options = options;
+  }
+
+  /** @throws ProtocolError */
+  fromClient(message: ClientMessage): void {
+    switch (message.type) {
+      case 'global':
+        this.#global(message);
+        return;
+      case 'open':
+        this.#open(message);
+        return;
+      case 'request':
+        this.#request(this.#channel(message.channel), message);
+        return;
+      case 'data':
+        this.#channel(message.channel).data(message.data);
+        return;
+      case 'window':
+        this.#channel(message.channel).adjusted(message.bytes);
+        this.flush();
+        return;
+      case 'eof':
+        this.#channel(message.channel).eof();
+        return;
+      case 'close':
+        this.#channel(message.channel).clientClosed();
+        this.#forget(message.channel);
+        return;
+      case 'ignored':
+        return;
+    }
+  }
+
+  /** @throws ProtocolError */
+  fromGateway(frame: Exclude<DownFrame, { type: 'hello' | 'disconnect' }>): void {
+    switch (frame.type) {
+      case 'opened':
+        this.#opened(frame);
+        return;
+      case 'openFailed': {
+        const { sender } = this.#takeOpening(frame.channel);
+        this.#refuseOpen(sender, frame.reason, frame.message);
+        return;
+      }
+      default:
+        this.#channel(frame.channel).received(frame);
+        this.flush();
+    }
+  }
+
+  /** The client's socket, or a window, has room again. */
+  flush(): void {
+    let hasMore = true;
+    while (hasMore) {
+      hasMore = false;
+      for (const [number, channel] of this.#channels) {
+        hasMore = channel.flush() || hasMore;
+        this.#forget(number);
+      }
+    }
+  }
+
+  #global({ name, wantReply }: Extract<ClientMessage, { type: 'global' }>): void {
+    if (name === 'no-more-sessions@openssh.com') {
+      this.#noMoreSessions = true;
+    }
+    this.#tell(GLOBAL_REQUESTS[name]);
+    // Also of keepalive@openssh.com: any answer is one.
+    if (wantReply) {
+      this.#options.connection.messages?.requestFailure();
+    }
+  }
+
+  #open(message: Opening): void {
+    const target = this.#target(message);
+    if (typeof target === 'number') {
+      const notCarried = CHANNELS[message.kind];
+      this.#tell(notCarried);
+      const otherwise = message.kind === 'session' ? 'you wanted no more' : 'not carried by hoop';
+      const words = notCarried === undefined ? otherwise : NOT_CARRIED[notCarried];
+      this.#refuseOpen(message.sender, target, words);
+      return;
+    }
+    if (this.#opening.size + this.#channels.size >= MAX_CHANNELS) {
+      const words = `hoop carries ${MAX_CHANNELS} channels on a connection`;
+      this.#refuseOpen(message.sender, OPEN_FAILURE.shortage, words);
+      return;
+    }
+    const channel = this.#next;
+    this.#opening.set(channel, message);
+    try {
+      this.#options.toGateway({ type: 'open', channel, target, window: CHANNEL_WINDOW_BYTES });
+      this.#next += 1;
+    } catch (error) {
+      requireUnframeable(error);
+      this.#opening.delete(channel);
+      this.#refuseOpen(message.sender, OPEN_FAILURE.prohibited, 'not a name that can be looked up');
+    }
+  }
+
+  /** @returns a reason: it is refused */
+  #target({ kind, destination }: Opening): ChannelTarget | number {
+    if (kind === 'session') {
+      return this.#noMoreSessions ? OPEN_FAILURE.prohibited : { kind: 'session' };
+    }
+    if (destination !== undefined) {
+      return { kind: 'direct-tcpip', ...destination };
+    }
+    return kind in CHANNELS ? OPEN_FAILURE.prohibited : OPEN_FAILURE.unknownType;
+  }
+
+  #opened({ channel, window }: Extract<DownFrame, { type: 'opened' }>): void {
+    const { connection, toGateway } = this.#options;
+    const opening = this.#takeOpening(channel);
+    this.#channels.set(
+      channel,
+      new LocalChannel({
+        number: channel,
+        client: opening.sender,
+        window: opening.window,
+        maxPacket: Math.min(opening.maxPacket, MAX_PACKET_BYTES),
+        isSession: opening.kind === 'session',
+        credit: window,
+        connection,
+        toGateway,
+      }),
+    );
+    connection.messages?.channelOpenConfirm(opening.sender, channel, window, MAX_PACKET_BYTES);
+  }
+
+  #request(channel: LocalChannel, message: Extract<ClientMessage, { type: 'request' }>): void {
+    const request = requestOf(message);
+    this.#tell(CHANNEL_REQUESTS[message.name]);
+    const { wantReply } = message;
+    try {
+      if (request !== undefined && channel.isSession) {
+        this.#options.toGateway({ type: 'request', channel: message.channel, wantReply, request });
+        return;
+      }
+    } catch (error) {
+      requireUnframeable(error);
+    }
+    if (wantReply) {
+      this.#options.connection.messages?.channelFailure(channel.client);
+    }
+  }
+
+  #channel(number: number): LocalChannel {
+    const channel = this.#channels.get(number);
+    if (channel === undefined) {
+      throw new ProtocolError(`there is no channel ${number}`);
+    }
+    return channel;
+  }
+
+  #takeOpening(number: number): Opening {
+    const opening = this.#opening.get(number);
+    if (opening === undefined) {
+      throw new ProtocolError(`nobody has asked for channel ${number}`);
+    }
+    this.#opening.delete(number);
+    return opening;
+  }
+
+  #forget(number: number): void {
+    if (this.#channels.get(number)?.isOver) {
+      this.#channels.delete(number);
+    }
+  }
+
+  #refuseOpen(client: number, reason: number, words: string): void {
+    this.#options.connection.messages?.channelOpenFail(client, reason, words);
+  }
+
+  #tell(what: NotCarried | undefined): void {
+    if (what !== undefined && !this.#told.has(what)) {
+      this.#told.add(what);
+      this.#options.onNotCarried(NOT_CARRIED[what]);
+    }
+  }
+}
+
+function requestOf({ name, request }: Extract<ClientMessage, { type: 'request' }>) {
+  // Nobody reads what the program writes: what the system would tell it by itself.
+  const pipe: ChannelRequest = { kind: 'signal', name: 'PIPE' };
+  return name === NO_MORE_READING ? pipe : request;
+}
+
+/** The encoder's word for what no frame can hold: a NUL in a name, a text that is too long. */
+function requireUnframeable(error: unknown): void {
+  if (!(error instanceof RangeError)) {
+    throw error;
+  }
+}

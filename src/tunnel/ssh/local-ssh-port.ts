@@ -1,0 +1,116 @@
+/**
+ * The local port of a server: who connects here has to show the user key of the session, and only
+ * then gets a stream through the tunnel. As local-port.ts, which is PostgreSQL's.
+ */
+import type { Socket } from 'node:net';
+import { HoopError } from '../../errors.ts';
+import type { StreamKind } from '../../recording/types.ts';
+import { closeGently } from '../close-gently.ts';
+import type { Tunnel } from '../half-close.ts';
+import type { LocalListener } from '../local-listener.ts';
+import { LocalRefusal, type RefusalReason } from '../local-refusal.ts';
+import { PeerCheck } from '../peer-check.ts';
+import { PendingLogins } from '../pending-logins.ts';
+import { serveSshConnection } from './serve-ssh-connection.ts';
+import type { SshKeyPair } from './ssh-keys.ts';
+
+export interface LocalSshPortOptions {
+  /** Bound already; nobody else serves it. */
+  readonly listener: LocalListener;
+  readonly hostKey: SshKeyPair;
+  readonly userKey: Pick<SshKeyPair, 'publicKey'>;
+  readonly openTunnel: (kind: StreamKind, signal: AbortSignal) => Promise<Tunnel>;
+  readonly onRefused?: ((reason: RefusalReason) => void) | undefined;
+  /** What ssh(1) does not tell, or not well. */
+  readonly onNote?: ((text: string) => void) | undefined;
+  /** Users of this machine who may connect, beside our own and root; default: none. */
+  readonly allowedUids?: readonly number[] | undefined;
+  /** For tests. */
+  readonly loginWithinMs?: number;
+}
+
+export class LocalSshPort implements AsyncDisposable {
+  readonly #options: LocalSshPortOptions;
+  readonly #closing = new AbortController();
+  readonly #logins: PendingLogins;
+  readonly #peers: PeerCheck;
+  readonly #serving = new Set<Promise<void>>();
+  readonly #refused = new Map<RefusalReason, number>();
+
+  constructor(options: LocalSshPortOptions) {
+    this.#options = options;
+    this.#logins = new PendingLogins(options.loginWithinMs);
+    this.#peers = new PeerCheck(options.listener, options.allowedUids);
+    options.listener.serve((socket) => this.serve(socket));
+  }
+
+  get refused(): ReadonlyMap<RefusalReason, number> {
+    return this.#refused;
+  }
+
+  /** Connections that are served now. */
+  get connections(): number {
+    return this.#serving.size;
+  }
+
+  /** No new connections; those that are logged in go on. */
+  stopAccepting(): void {
+    this.#options.listener.close();
+    this.#logins.abort(new HoopError('HOOP_SESSION_ENDED', 'the session is ending'));
+  }
+
+  /** Ends all connections; their clients are told the reason. */
+  async close(reason?: HoopError): Promise<void> {
+    this.stopAccepting();
+    this.#closing.abort(reason ?? new HoopError('HOOP_SESSION_ENDED', 'the session has ended'));
+    await Promise.all(this.#serving);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  /** A connection that came another way than over the listener. Resolves when it is over. */
+  serve(socket: Socket): Promise<void> {
+    const serving = this.#serve(socket)
+      .catch((error: unknown) => this.#fail(socket, error))
+      .finally(() => {
+        this.#serving.delete(serving);
+      });
+    this.#serving.add(serving);
+    return serving;
+  }
+
+  async #serve(socket: Socket): Promise<void> {
+    const { hostKey, userKey, openTunnel, onNote } = this.#options;
+    const pending = this.#logins.add();
+    try {
+      if ((await this.#peers.stranger(socket)) !== undefined) {
+        throw new LocalRefusal('another user');
+      }
+      await serveSshConnection({
+        socket,
+        hostKey,
+        userKey,
+        openTunnel: (signal) => openTunnel('ssh', signal),
+        onSpoken: pending.spoken,
+        onKnown: pending.over,
+        note: (text) => onNote?.(text),
+        signal: AbortSignal.any([pending.signal, this.#closing.signal]),
+      });
+    } finally {
+      pending.over();
+    }
+  }
+
+  async #fail(socket: Socket, error: unknown): Promise<void> {
+    if (!(error instanceof LocalRefusal)) {
+      this.#options.onNote?.(error instanceof Error ? error.message : String(error));
+      await closeGently(socket);
+      return;
+    }
+    this.#refused.set(error.reason, (this.#refused.get(error.reason) ?? 0) + 1);
+    this.#options.onRefused?.(error.reason);
+    socket.destroy();
+  }
+}

@@ -1,0 +1,340 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { connect, createServer, type Socket } from 'node:net';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { findProgram } from '../../../src/tunnel/ssh/ssh-files.ts';
+import { SshPortFixture } from './ssh-client.ts';
+
+const hasSsh = findProgram('ssh', process.env['PATH'] ?? '') !== undefined;
+
+let fixture: SshPortFixture;
+beforeEach(async () => {
+  fixture = await SshPortFixture.open();
+});
+afterEach(async () => {
+  await fixture[Symbol.asyncDispose]();
+});
+
+describe.skipIf(!hasSsh)('ssh(1) at the local port', () => {
+  test('a command has its output, its errors apart, and its status', async () => {
+    const ran = await fixture.ssh('web-1', 'echo out; echo err >&2; exit 7');
+    expect(ran).toEqual({ status: 7, stdout: 'out\n', stderr: 'err\n' });
+    expect(fixture.refusals).toEqual([]);
+  });
+
+  test('the login that is asked for on the target goes to the gateway', async () => {
+    await fixture.ssh('deploy@web-1', 'true');
+    const [hello] = fixture.frames;
+    expect(hello).toMatchObject({ type: 'hello', user: 'deploy' });
+    expect(hello?.type === 'hello' && hello.software).toMatch(/^OpenSSH/);
+  });
+
+  test('without a name it is the first on offer', async () => {
+    await fixture.ssh('web-1', 'true');
+    expect(fixture.frames[0]).toMatchObject({ user: 'hoop' });
+  });
+
+  test('standard input goes up, is ended, and the program still answers', async () => {
+    const bytes = randomBytes(3_000_000);
+    const sum = createHash('sha256').update(bytes).digest('hex');
+    const ran = await fixture.withInput(bytes, 'ssh', 'web-1', 'sha256sum; echo after');
+    expect(ran.stdout).toBe(`${sum}  -\nafter\n`);
+  });
+
+  test('binary data comes back as it went', async () => {
+    const bytes = randomBytes(5_000_000);
+    writeFileSync(join(fixture.directory, 'bytes'), bytes);
+    await fixture.sh('ssh web-1 cat <bytes >back 2>errors');
+    expect(readFileSync(join(fixture.directory, 'back')).equals(bytes)).toBe(true);
+  });
+
+  test('status 137 and an end by a signal are what ssh makes of them', async () => {
+    expect((await fixture.ssh('web-1', 'exit 137')).status).toBe(137);
+    const killed = await fixture.ssh('web-1', 'kill -KILL $$');
+    expect(killed.status).toBe(255);
+    expect(killed.stderr).toBe('');
+  });
+
+  test('who reads no more ends the program', async () => {
+    const ran = await fixture.sh('ssh web-1 yes | head -1; echo done');
+    expect(ran.stdout).toBe('y\ndone\n');
+    expect(fixture.frames).toContainEqual(
+      expect.objectContaining({ request: { kind: 'signal', name: 'PIPE' } }),
+    );
+  });
+
+  test('a command is passed on byte by byte, also where it is no UTF-8', async () => {
+    await fixture.sh(`ssh web-1 "printf '\\377' >/dev/null; : $(printf '\\351')"`);
+    const exec = fixture.frames.find((frame) => frame.type === 'request');
+    const command = exec?.request.kind === 'exec' ? exec.request.command : undefined;
+    expect(Buffer.from(command ?? []).toString('latin1')).toContain(': \xe9');
+  });
+
+  test('a terminal is asked for with its size and its modes', async () => {
+    await fixture.sh('script -qec "ssh -tt web-1 true" /dev/null');
+    const pty = fixture.frames.find(
+      (frame) => frame.type === 'request' && frame.request.kind === 'pty-req',
+    );
+    const request = pty?.type === 'request' && pty.request.kind === 'pty-req' && pty.request;
+    expect(request && request.modes.length).toBeGreaterThan(5);
+  });
+
+  test('ten programs run at once on one connection', async () => {
+    const socket = join(fixture.directory, 'master');
+    const master = ['-o', `ControlPath=${socket}`];
+    await fixture.ssh(
+      ...master,
+      '-o',
+      'ControlMaster=yes',
+      '-o',
+      'ControlPersist=yes',
+      'web-1',
+      'true',
+    );
+    const all = await Promise.all(
+      Array.from({ length: 10 }, (_, i) =>
+        fixture.ssh(...master, 'web-1', `cat /dev/null; echo ${i}`),
+      ),
+    );
+    expect(all.map(({ stdout }) => stdout)).toEqual(all.map((_, i) => `${i}\n`));
+    await fixture.ssh(...master, '-O', 'exit', 'web-1');
+    expect(fixture.targets.length).toBe(1);
+  });
+
+  test('keys are exchanged anew on the way, 100 MB in both directions', async () => {
+    const line = 'head -c 104857600 /dev/zero | ssh -o RekeyLimit=1M web-1 cat | sha256sum';
+    const direct = await fixture.sh('head -c 104857600 /dev/zero | sha256sum');
+    expect((await fixture.sh(line)).stdout).toBe(direct.stdout);
+  }, 120_000);
+
+  test('-L reaches what the gateway dials', async () => {
+    const server = createServer((socket) => socket.end('hello\n')).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const address = server.address();
+    const port = address !== null && typeof address === 'object' ? address.port : 0;
+    const ran = await fixture.ssh('-W', `127.0.0.1:${port}`, 'web-1');
+    expect(ran.stdout).toBe('hello\n');
+    server.close();
+  });
+
+  test('a forward that is refused says so, and the connection goes on', async () => {
+    fixture.intercept = (frame, target) => {
+      if (frame.type !== 'open' || frame.target.kind === 'session') {
+        return false;
+      }
+      target.send({
+        type: 'openFailed',
+        channel: frame.channel,
+        reason: 1,
+        message: 'db:5432 is not allowed (rule ops/no-db)',
+      });
+      return true;
+    };
+    const ran = await fixture.ssh('-W', 'db:5432', 'web-1');
+    expect(ran.stderr).toContain('db:5432 is not allowed (rule ops/no-db)');
+  });
+
+  test('-R, -A and -X are refused, which hoop says, and the command runs', async () => {
+    const ran = await fixture.run(
+      'env',
+      'DISPLAY=:0',
+      'ssh',
+      '-A',
+      '-X',
+      '-R',
+      '9:127.0.0.1:9',
+      'web-1',
+      'echo $DISPLAY ran',
+    );
+    expect(ran.stdout).toBe('ran\n');
+    expect(ran.status).toBe(0);
+    expect(fixture.notes.join('\n')).toContain('remote forwarding (-R) is refused');
+  });
+
+  test('a failure that the gateway tells before the login is shown by ssh', async () => {
+    fixture.intercept = (frame, target) => {
+      if (frame.type === 'hello') {
+        target.send({ type: 'disconnect', message: 'the host key of web-1 has changed' });
+      }
+      return frame.type === 'hello';
+    };
+    const ran = await fixture.ssh('web-1', 'true');
+    expect(ran.status).toBe(255);
+    expect(ran.stderr).toContain('hoop: the host key of web-1 has changed');
+    expect(fixture.notes.join('\n')).toContain('the host key of web-1 has changed');
+  });
+
+  test('an end in the middle is shown as well', async () => {
+    fixture.intercept = (frame, target) => {
+      if (frame.type === 'request' && frame.request.kind === 'exec') {
+        target.send({ type: 'disconnect', message: 'the session was ended by the auditor' });
+      }
+      return false;
+    };
+    const ran = await fixture.ssh('web-1', 'sleep 60');
+    expect(ran.status).toBe(255);
+    expect(ran.stderr).toContain('the session was ended by the auditor');
+  });
+
+  test('text on stderr and status 126 pass, as the gateway refuses with them', async () => {
+    fixture.intercept = (frame, target) => {
+      if (frame.type !== 'request' || frame.request.kind !== 'exec') {
+        return false;
+      }
+      const { channel } = frame;
+      const data = Buffer.from('hoop: denied by ops/no-rm\n');
+      target.send({ type: 'success', channel });
+      target.send({ type: 'stderr', channel, data });
+      target.send({ type: 'exitStatus', channel, status: 126 });
+      target.send({ type: 'eof', channel });
+      target.send({ type: 'close', channel });
+      return true;
+    };
+    const ran = await fixture.ssh('web-1', 'rm -rf /');
+    expect(ran).toEqual({ status: 126, stdout: '', stderr: 'hoop: denied by ops/no-rm\n' });
+  });
+
+  test('a login name with controls is refused', async () => {
+    const ran = await fixture.run('ssh', '-l', 'de\x1bploy', 'web-1', 'true');
+    expect(ran.status).toBe(255);
+    expect(fixture.targets).toEqual([]);
+  });
+});
+
+describe.skipIf(!hasSsh)('who does not get in', () => {
+  test('another key', async () => {
+    const other = join(fixture.directory, 'other');
+    await fixture.run('ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-f', other);
+    const ran = await fixture.ssh('-o', 'IdentityFile=none', '-i', other, 'web-1', 'true');
+    expect(ran.status).toBe(0);
+    const only = await fixture.run('/usr/bin/ssh', ...plain(), '-i', other, '127.0.0.1', 'true');
+    expect(only.status).toBe(255);
+    expect(only.stderr).toContain('Permission denied (publickey)');
+    expect(fixture.targets.length).toBe(1);
+  });
+
+  test('no key, a password, answers to questions', async () => {
+    for (const method of ['none', 'password', 'keyboard-interactive']) {
+      const ran = await fixture.run(
+        '/usr/bin/ssh',
+        ...plain(),
+        '-o',
+        `PreferredAuthentications=${method}`,
+        '127.0.0.1',
+        'true',
+      );
+      expect(ran.stderr).toContain('Permission denied (publickey)');
+    }
+    expect(fixture.targets).toEqual([]);
+  });
+
+  test('the seventh wrong key ends the connection', async () => {
+    const keys = Array.from({ length: 7 }, (_, i) => join(fixture.directory, `key-${i}`));
+    for (const key of keys) {
+      await fixture.run('ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-f', key);
+    }
+    const ran = await fixture.run(
+      '/usr/bin/ssh',
+      ...plain(),
+      ...keys.flatMap((key) => ['-i', key]),
+      '127.0.0.1',
+      'true',
+    );
+    expect(ran.stderr).toContain('too many login attempts');
+    expect(fixture.refusals).toEqual(['too many login attempts']);
+  });
+
+  test('clients with nothing but old algorithms', async () => {
+    for (const old of [
+      'Ciphers=aes128-cbc',
+      'Ciphers=chacha20-poly1305@openssh.com',
+      'Ciphers=aes128-ctr',
+      'HostKeyAlgorithms=rsa-sha2-512',
+      'KexAlgorithms=diffie-hellman-group14-sha256',
+    ]) {
+      const ran = await fixture.ssh('-o', old, 'web-1', 'true');
+      expect(ran.stderr).toContain('Unable to negotiate');
+    }
+    expect(new Set(fixture.refusals)).toEqual(new Set(['weak algorithms']));
+  });
+});
+
+/** A client that knows nothing of our files but the address. */
+function plain(): string[] {
+  return [
+    '-F',
+    'none',
+    '-p',
+    String(fixture.tcpPort),
+    '-o',
+    'StrictHostKeyChecking=no',
+    '-o',
+    'UserKnownHostsFile=/dev/null',
+    '-o',
+    'IdentitiesOnly=yes',
+    '-o',
+    'IdentityAgent=none',
+    '-o',
+    'BatchMode=yes',
+    '-o',
+    'LogLevel=ERROR',
+  ];
+}
+
+describe('what is no SSH client', () => {
+  test.each([
+    ['GET / HTTP/1.1\r\n', 'HTTP'],
+    ['SSH-1.99-old\r\n', 'garbage'],
+    ['\x16\x03\x01', 'garbage'],
+    [`SSH-2.0-${'x'.repeat(300)}\r\n`, 'garbage'],
+    ['SSH-2.0-\n', 'garbage'],
+  ])('%j is closed', async (sent, reason) => {
+    const refused = fixture.refused.promise;
+    const socket = await open();
+    socket.write(sent);
+    expect(await refused).toBe(reason);
+    await closed(socket);
+    expect(fixture.targets).toEqual([]);
+  });
+
+  test('who says nothing has to go', async () => {
+    await using impatient = await SshPortFixture.open({ loginWithinMs: 50 });
+    const refused = impatient.refused.promise;
+    const socket = connect(impatient.tcpPort, '127.0.0.1');
+    expect(await refused).toBe('login timeout');
+    await closed(socket);
+  });
+
+  test('who says only what it is has to go as well', async () => {
+    await using impatient = await SshPortFixture.open({ loginWithinMs: 50 });
+    const refused = impatient.refused.promise;
+    const socket = connect(impatient.tcpPort, '127.0.0.1');
+    socket.write('SSH-2.0-slow\r\n');
+    expect(await refused).toBe('login timeout');
+    await closed(socket);
+  });
+
+  test.skipIf(!hasSsh)('a thousand of them do not keep the owner out', async () => {
+    const silent = await Promise.all(Array.from({ length: 1000 }, () => open()));
+    expect((await fixture.ssh('web-1', 'echo in')).stdout).toBe('in\n');
+    for (const socket of silent) {
+      socket.destroy();
+    }
+  });
+});
+
+async function open(): Promise<Socket> {
+  const socket = connect(fixture.tcpPort, '127.0.0.1');
+  socket.on('error', () => undefined).resume();
+  await once(socket, 'connect');
+  return socket;
+}
+
+async function closed(socket: Socket): Promise<void> {
+  if (!socket.closed) {
+    socket.resume();
+    await once(socket, 'close');
+  }
+}
