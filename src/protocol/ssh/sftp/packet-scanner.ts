@@ -71,6 +71,11 @@ export class PacketScanner {
     return this.#at === this.#chunk.length && this.#partLength === 0 && this.#left === 0;
   }
 
+  /** Whether the beginning of a packet is out and its end is not: nothing may be put in between. */
+  get isInside(): boolean {
+    return this.#left > 0;
+  }
+
   /** The chunk must not change until `next` has given undefined. */
   feed(chunk: Uint8Array): void {
     if (this.#at !== this.#chunk.length) {

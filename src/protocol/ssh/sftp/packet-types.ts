@@ -69,4 +69,9 @@ export const OPEN_FLAG = {
 } as const;
 
 /** Type bits of permissions, POSIX. */
-export const FILE_TYPE = { mask: 0o170000, directory: 0o040000, link: 0o120000 } as const;
+export const FILE_TYPE = {
+  mask: 0o170000,
+  directory: 0o040000,
+  regular: 0o100000,
+  link: 0o120000,
+} as const;

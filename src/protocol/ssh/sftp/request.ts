@@ -23,7 +23,7 @@ export type SftpRequest =
   | { readonly type: 'close' | 'fstat' | 'readdir'; readonly handle: Uint8Array }
   | { readonly type: 'fsetstat'; readonly handle: Uint8Array; readonly attributes: Attributes }
   | {
-      readonly type: 'lstat' | 'stat' | 'opendir' | 'remove' | 'rmdir' | 'realpath' | 'readlink';
+      readonly type: 'lstat' | 'stat' | 'opendir' | 'remove' | 'rmdir' | 'readlink';
       readonly path: Uint8Array;
     }
   | {
@@ -31,6 +31,7 @@ export type SftpRequest =
       readonly path: Uint8Array;
       readonly attributes: Attributes;
     }
+  | { readonly type: 'realpath'; readonly path: Uint8Array }
   | { readonly type: 'rename'; readonly path: Uint8Array; readonly to: Uint8Array }
   /** `path` is made and has the text `to`. */
   | { readonly type: 'symlink'; readonly path: Uint8Array; readonly to: Uint8Array }

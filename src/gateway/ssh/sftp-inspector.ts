@@ -1,0 +1,554 @@
+/**
+ * Stands between the client and the target of a channel whose subsystem is sftp: every request is
+ * understood, decided, and sent to the target with the path that was decided. What is denied gets
+ * SSH_FX_PERMISSION_DENIED from here, and the channel goes on.
+ *
+ *   client              inspector                     target
+ *     |-- OPEN /a/../b ---->|-- LSTAT /a, LSTAT /b ---->|   where does it lead? (links: READLINK)
+ *     |                     |<-- ATTRS, ATTRS ----------|
+ *     |                     |   decide(read, /b)        |
+ *     |                     |-- OPEN /b --------------->|
+ *     |                     |<-- HANDLE ----------------|
+ *     |                     |-- FSTAT, LSTAT, FSTAT --->|   is it still that file?
+ *     |<-- HANDLE ----------|<-- ATTRS… ----------------|
+ *     |-- READ ------------>|-------------------------->|   as it came; data is hashed as it passes
+ *
+ * Requests are dealt with in their order: while one waits (for the target, for an approval) those
+ * behind it wait too, in what the client has credit for. Only one thing may then be under way, so a
+ * path is never resolved before the requests in front of it have reached the target.
+ */
+import { HoopError, ProtocolError } from '../../errors.ts';
+import type { Refusal } from '../../policy/types.ts';
+import { MalformedPacket } from '../../protocol/ssh/sftp/packet-reader.ts';
+import { PacketScanner, type SftpItem } from '../../protocol/ssh/sftp/packet-scanner.ts';
+import { REPLY, REQUEST, SFTP_VERSION, STATUS } from '../../protocol/ssh/sftp/packet-types.ts';
+import {
+  decodeExtensions,
+  decodeReply,
+  type Extension,
+  encodeReply,
+  encodeVersion,
+} from '../../protocol/ssh/sftp/reply.ts';
+import { decodeRequest, encodeInit, type SftpRequest } from '../../protocol/ssh/sftp/request.ts';
+import { ReorderRoom } from './sequential-hash.ts';
+import { EXTENSIONS } from './sftp-extensions.ts';
+import type { SftpFile } from './sftp-file.ts';
+import { handleField, SftpPathRequests } from './sftp-path-requests.ts';
+import { ChannelOver, fromBytes, SftpQuestions } from './sftp-questions.ts';
+import { SftpRun } from './sftp-run.ts';
+import type { SftpChannel } from './sftp-types.ts';
+
+/** Requests that the target has not answered; more of them wait here. sftp(1) has 64 under way. */
+const MAX_PENDING = 4096;
+/** Handles of one channel; sftp-server has as many as it may have files open, 1024 by default. */
+const MAX_HANDLES = 1024;
+/** Lines about refusals on stderr: a client that walks a whole tree would flood a terminal. */
+const MAX_SHOWN_REFUSALS = 20;
+
+/** A request of the client that the target has, or that is being dealt with. */
+type Pending =
+  | { readonly kind: 'read'; readonly file: SftpFile; readonly offset: bigint }
+  | { readonly kind: 'write'; readonly file: SftpFile; readonly length: number }
+  | { readonly kind: 'close'; readonly file: SftpFile }
+  /** Its answer passes, whatever it is. */
+  | { readonly kind: 'plain' }
+  /** Answered from here. */
+  | { readonly kind: 'ours' };
+
+export class SftpInspector {
+  readonly #channel: SftpChannel;
+  readonly #questions: SftpQuestions;
+  readonly #paths: SftpPathRequests;
+  readonly #room = new ReorderRoom();
+  readonly #files = new Map<string, SftpFile>();
+  readonly #pending = new Map<number, Pending>();
+
+  readonly #up = new PacketScanner((type) => (type === REQUEST.write ? 'stream' : 'whole'));
+  readonly #toTarget: SftpRun;
+  /** Not yet scanned; bounded by the credit that the engine gives. */
+  readonly #chunks: { readonly bytes: Uint8Array; readonly at: number }[] = [];
+  #chunk: { readonly bytes: Uint8Array; readonly at: number } | undefined;
+  #clientEnd: 'open' | 'ending' | 'ended' = 'open';
+  /** The WRITE whose data is passing; undefined: it is dropped. */
+  #writing: { readonly file: SftpFile; offset: bigint } | undefined;
+  #isBusy = false;
+  #isPumping = false;
+
+  readonly #down = new PacketScanner((type, id) => this.#downHandling(type, id));
+  readonly #toClient: SftpRun;
+  #reading: { readonly file: SftpFile; offset: bigint } | undefined;
+  /** Answers of ours that wait for the end of a packet of the target. */
+  readonly #answers: Uint8Array[] = [];
+
+  readonly #version = Promise.withResolvers<readonly Extension[]>();
+  #hello: 'none' | 'asked' | 'done' = 'none';
+  #shownRefusals = 0;
+  #isOver = false;
+
+  constructor(channel: SftpChannel) {
+    this.#channel = channel;
+    this.#toTarget = new SftpRun((bytes) => channel.toTarget(bytes));
+    this.#toClient = new SftpRun((bytes) => channel.toClient(bytes));
+    this.#questions = new SftpQuestions(
+      (bytes) => this.#toTarget.write(bytes),
+      (id) => this.#pending.has(id),
+    );
+    this.#paths = new SftpPathRequests({
+      channel,
+      questions: this.#questions,
+      room: this.#room,
+      answer: (id, packet) => this.#answer(id, packet),
+      deny: (id, refusal) => this.#deny(id, refusal),
+      addFile: (handle, file) => this.#addFile(handle, file),
+      hasRoom: () => this.#files.size < MAX_HANDLES,
+    });
+    this.#version.promise.catch(() => undefined);
+  }
+
+  /** @param at offset of the frame in the up stream */
+  fromClient(bytes: Uint8Array, at: number): void {
+    if (!this.#isOver && bytes.length > 0) {
+      this.#chunks.push({ bytes, at });
+      this.#pump();
+    }
+  }
+
+  clientEof(): void {
+    if (this.#clientEnd === 'open') {
+      this.#clientEnd = 'ending';
+      this.#pump();
+    }
+  }
+
+  fromTarget(bytes: Uint8Array): void {
+    if (this.#isOver) {
+      return;
+    }
+    try {
+      this.#down.feed(bytes);
+      for (let item = this.#down.next(); item !== undefined; item = this.#down.next()) {
+        this.#fromTarget(item);
+        this.#sendAnswers();
+      }
+      this.#toClient.flush();
+    } catch (error) {
+      this.#fail(error);
+    }
+    this.#pump();
+  }
+
+  targetDrained(): void {
+    this.#toTarget.isFull = false;
+    this.#pump();
+  }
+
+  clientDrained(): void {
+    this.#toClient.isFull = false;
+    this.#pump();
+  }
+
+  /** The channel is over, by whomever: files that are open are recorded as far as they came. */
+  ended(note = 'the channel ended before the file was closed'): void {
+    if (this.#isOver) {
+      return;
+    }
+    this.#isOver = true;
+    const closing = [...this.#pending.values()].flatMap((pending) =>
+      pending.kind === 'close' ? [pending.file] : [],
+    );
+    for (const file of [...this.#files.values(), ...closing]) {
+      this.#record(file, undefined, note);
+    }
+    this.#files.clear();
+    this.#pending.clear();
+    this.#chunks.length = 0;
+    this.#version.reject(new ChannelOver());
+    this.#questions.end();
+  }
+
+  // --- from the client
+
+  #pump(): void {
+    if (this.#isPumping) {
+      return;
+    }
+    this.#isPumping = true;
+    try {
+      while (this.#mayGoOn()) {
+        const item = this.#nextUp();
+        if (item === undefined) {
+          break;
+        }
+        this.#fromClient(item);
+      }
+      this.#toTarget.flush();
+    } catch (error) {
+      this.#fail(error);
+    } finally {
+      this.#isPumping = false;
+    }
+  }
+
+  #mayGoOn(): boolean {
+    return !(
+      this.#isOver ||
+      this.#isBusy ||
+      this.#toTarget.isFull ||
+      this.#toClient.isFull ||
+      this.#pending.size >= MAX_PENDING
+    );
+  }
+
+  #nextUp(): SftpItem | undefined {
+    for (;;) {
+      const item = this.#chunk === undefined ? undefined : this.#up.next();
+      if (item !== undefined) {
+        return item;
+      }
+      if (this.#chunk !== undefined) {
+        this.#toTarget.flush();
+        const { length } = this.#chunk.bytes;
+        this.#chunk = undefined;
+        this.#channel.consumed(length);
+      }
+      this.#chunk = this.#chunks.shift();
+      if (this.#chunk === undefined) {
+        if (this.#clientEnd === 'ending') {
+          this.#clientEnd = 'ended';
+          this.#channel.clientEnded();
+        }
+        return undefined;
+      }
+      this.#up.feed(this.#chunk.bytes);
+    }
+  }
+
+  #fromClient(item: SftpItem): void {
+    if (item.kind === 'data' || item.kind === 'pass') {
+      this.#writePiece(item.bytes);
+      return;
+    }
+    if (this.#questions.has(item.id)) {
+      // The client has come upon an id of ours: its turn is when that one is answered.
+      this.#wait(this.#questions.settled(item.id).then(() => this.#fromClient(item)));
+      return;
+    }
+    if (this.#hello !== 'done') {
+      this.#init(item);
+      return;
+    }
+    if (this.#pending.has(item.id)) {
+      throw new ProtocolError(`sftp request id ${item.id} is used twice at the same time`);
+    }
+    if (item.kind === 'head') {
+      this.#write(item);
+      return;
+    }
+    try {
+      const request = decodeRequest(item.type, item.body);
+      if (request === undefined) {
+        this.#status(item.id, STATUS.opUnsupported, `unknown request ${item.type}`);
+        return;
+      }
+      this.#request(item.id, request, item.bytes);
+    } catch (error) {
+      if (!(error instanceof MalformedPacket)) {
+        throw error;
+      }
+      this.#status(item.id, STATUS.badMessage, error.message);
+    }
+  }
+
+  /** The first packet. Whatever the client would like, version 3 is what is understood here. */
+  #init(item: Extract<SftpItem, { kind: 'packet' | 'head' }>): void {
+    if (this.#hello !== 'none' || item.type !== REQUEST.init || item.id < SFTP_VERSION) {
+      throw new ProtocolError('sftp begins with something else than INIT of version 3');
+    }
+    this.#hello = 'asked';
+    this.#toTarget.write(encodeInit(SFTP_VERSION));
+    this.#wait(this.#greet());
+  }
+
+  async #greet(): Promise<void> {
+    const offered = await this.#version.promise;
+    await this.#paths.start();
+    this.#hello = 'done';
+    const extensions = offered.filter(({ name }) => Object.hasOwn(EXTENSIONS, name));
+    this.#send(encodeVersion(SFTP_VERSION, extensions));
+  }
+
+  #request(id: number, request: SftpRequest, bytes: Uint8Array): void {
+    switch (request.type) {
+      case 'read': {
+        const file = this.#fileOf(id, request.handle, 'reads');
+        if (file !== undefined) {
+          file.readAsked(request.offset);
+          this.#forward(id, bytes, { kind: 'read', file, offset: request.offset });
+        }
+        return;
+      }
+      case 'close': {
+        const file = this.#fileOf(id, request.handle);
+        if (file !== undefined) {
+          this.#files.delete(fromBytes(request.handle));
+          this.#forward(id, bytes, { kind: 'close', file });
+        }
+        return;
+      }
+      case 'fstat':
+      case 'readdir':
+        if (this.#fileOf(id, request.handle) !== undefined) {
+          this.#forward(id, bytes, { kind: 'plain' });
+        }
+        return;
+      case 'fsetstat': {
+        const file = this.#fileOf(id, request.handle);
+        if (file !== undefined) {
+          this.#ours(id, () => this.#paths.setHandle(id, request, file, this.#at));
+        }
+        return;
+      }
+      case 'realpath':
+        this.#forward(id, bytes, { kind: 'plain' });
+        return;
+      case 'extended':
+        this.#extended(id, request, bytes);
+        return;
+      default:
+        this.#ours(id, () => this.#paths.handle(id, request, this.#at));
+    }
+  }
+
+  #extended(
+    id: number,
+    request: Extract<SftpRequest, { type: 'extended' }>,
+    bytes: Uint8Array,
+  ): void {
+    const use = Object.hasOwn(EXTENSIONS, request.name) ? EXTENSIONS[request.name] : undefined;
+    switch (use) {
+      case undefined:
+        this.#status(id, STATUS.opUnsupported, 'this extension is not available through hoop');
+        return;
+      case 'pass':
+        this.#forward(id, bytes, { kind: 'plain' });
+        return;
+      case 'handle': {
+        const handle = handleField(request);
+        if (this.#fileOf(id, handle) !== undefined) {
+          this.#forward(id, bytes, { kind: 'plain' });
+        }
+        return;
+      }
+      case 'rename':
+      case 'stat':
+        this.#ours(id, () => this.#paths.handleExtended(id, request, use, this.#at));
+    }
+  }
+
+  #write(item: Extract<SftpItem, { kind: 'head' }>): void {
+    const file = this.#fileOf(item.id, item.handle, 'writes');
+    this.#writing = undefined;
+    if (file !== undefined) {
+      this.#forward(item.id, item.bytes, { kind: 'write', file, length: item.dataLength });
+      this.#writing = { file, offset: item.offset };
+    }
+  }
+
+  #writePiece(bytes: Uint8Array): void {
+    const writing = this.#writing;
+    if (writing !== undefined) {
+      writing.file.writePiece(writing.offset, bytes);
+      writing.offset += BigInt(bytes.length);
+      this.#toTarget.add(bytes);
+    }
+  }
+
+  #fileOf(id: number, handle: Uint8Array, use?: 'reads' | 'writes'): SftpFile | undefined {
+    const file = this.#files.get(fromBytes(handle));
+    if (file === undefined) {
+      // A handle that the target gave to nobody here, or has taken back.
+      this.#status(id, STATUS.failure, 'no such handle');
+      return undefined;
+    }
+    if (use !== undefined && !file[use]) {
+      this.#status(id, STATUS.permissionDenied, 'the file was not opened for this');
+      return undefined;
+    }
+    return file;
+  }
+
+  #forward(id: number, bytes: Uint8Array, pending: Pending): void {
+    this.#pending.set(id, pending);
+    this.#toTarget.add(bytes);
+  }
+
+  #ours(id: number, work: () => Promise<void>): void {
+    this.#pending.set(id, { kind: 'ours' });
+    this.#wait(work());
+  }
+
+  /** Nothing else of the client is looked at meanwhile. */
+  #wait(work: Promise<void>): void {
+    this.#isBusy = true;
+    this.#toTarget.flush();
+    work.then(
+      () => {
+        this.#isBusy = false;
+        this.#pump();
+      },
+      (error: unknown) => this.#fail(error),
+    );
+  }
+
+  get #at(): number {
+    return this.#chunk?.at ?? 0;
+  }
+
+  // --- from the target
+
+  #downHandling(type: number, id: number): 'whole' | 'stream' | 'pass' {
+    if (this.#hello !== 'done' || this.#questions.has(id) || type === REPLY.status) {
+      return 'whole';
+    }
+    const pending = this.#pending.get(id);
+    const fits =
+      pending?.kind === 'plain'
+        ? type !== REPLY.data && type !== REPLY.handle && type !== REPLY.version
+        : pending?.kind === 'read' && type === REPLY.data;
+    if (!fits) {
+      throw new ProtocolError(`target sent an sftp reply of type ${type} that nobody asked for`);
+    }
+    if (type === REPLY.data) {
+      return 'stream';
+    }
+    this.#pending.delete(id);
+    return 'pass';
+  }
+
+  #fromTarget(item: SftpItem): void {
+    switch (item.kind) {
+      case 'pass':
+        this.#toClient.add(item.bytes);
+        return;
+      case 'data':
+        if (this.#reading !== undefined) {
+          this.#reading.file.readPiece(this.#reading.offset, item.bytes);
+          this.#reading.offset += BigInt(item.bytes.length);
+        }
+        this.#toClient.add(item.bytes);
+        return;
+      case 'head': {
+        const pending = this.#pending.get(item.id);
+        this.#pending.delete(item.id);
+        this.#reading =
+          pending?.kind === 'read' ? { file: pending.file, offset: pending.offset } : undefined;
+        this.#toClient.add(item.bytes);
+        return;
+      }
+      case 'packet':
+        this.#reply(item);
+    }
+  }
+
+  #reply(item: Extract<SftpItem, { kind: 'packet' }>): void {
+    if (this.#questions.has(item.id) && item.type !== REPLY.version) {
+      this.#questions.answer(item.type, item.id, item.body);
+      return;
+    }
+    if (this.#hello !== 'done') {
+      if (item.type !== REPLY.version || item.id !== SFTP_VERSION || this.#hello !== 'asked') {
+        throw new ProtocolError('the sftp server of the target does not speak version 3');
+      }
+      this.#version.resolve(
+        decodeExtensions(item.body).map(({ name, data }) => ({ name, data: data.slice() })),
+      );
+      return;
+    }
+    const pending = this.#pending.get(item.id);
+    const reply = decodeReply(item.type, item.body);
+    if (pending === undefined || pending.kind === 'ours' || reply?.type !== 'status') {
+      throw new ProtocolError(`target answered sftp request ${item.id}, which nobody made`);
+    }
+    this.#pending.delete(item.id);
+    if (pending.kind === 'read') {
+      pending.file.readStatus(reply.code);
+    } else if (pending.kind === 'write') {
+      pending.file.writeStatus(pending.length, reply.code);
+    } else if (pending.kind === 'close') {
+      this.#record(pending.file, reply.code, undefined);
+    }
+    this.#toClient.add(item.bytes);
+  }
+
+  // --- to the client
+
+  #answer(id: number, packet: Uint8Array): void {
+    this.#pending.delete(id);
+    this.#send(packet);
+  }
+
+  #status(id: number, code: number, message: string): void {
+    this.#answer(id, encodeReply(id, { type: 'status', code, message }));
+  }
+
+  #deny(id: number, refusal: Refusal): void {
+    const { message, detail, hint } = refusal;
+    this.#status(id, STATUS.permissionDenied, hint === undefined ? message : `${message}. ${hint}`);
+    this.#shownRefusals += 1;
+    if (this.#shownRefusals <= MAX_SHOWN_REFUSALS) {
+      const lines = [
+        `hoop: error: ${message}`,
+        ...(detail === undefined ? [] : [`hoop: detail: ${detail}`]),
+        ...(hint === undefined ? [] : [`hoop: hint: ${hint}`]),
+        ...(this.#shownRefusals === MAX_SHOWN_REFUSALS
+          ? ['hoop: further refusals on this connection are not shown']
+          : []),
+      ];
+      this.#channel.toStderr(lines.map((line) => `${line}\r\n`).join(''));
+    }
+  }
+
+  #send(packet: Uint8Array): void {
+    this.#answers.push(packet);
+    this.#sendAnswers();
+    this.#toClient.flush();
+  }
+
+  #sendAnswers(): void {
+    while (!this.#down.isInside && this.#answers.length > 0) {
+      const packet = this.#answers.shift();
+      if (packet !== undefined) {
+        this.#toClient.write(packet);
+      }
+    }
+  }
+
+  // --- files, the end
+
+  #addFile(handle: Uint8Array, file: SftpFile): void {
+    const key = fromBytes(handle);
+    if (this.#files.has(key)) {
+      throw new ProtocolError('target gave the same sftp handle twice');
+    }
+    this.#files.set(key, file);
+  }
+
+  #record(file: SftpFile, status: number | undefined, note: string | undefined): void {
+    const record = file.finish(status, note);
+    if (record !== undefined) {
+      this.#channel.record(record);
+    }
+  }
+
+  #fail(error: unknown): void {
+    if (this.#isOver || error instanceof ChannelOver) {
+      return;
+    }
+    const why =
+      error instanceof HoopError
+        ? error
+        : new HoopError('HOOP_INTERNAL', 'sftp cannot go on', { cause: error });
+    this.ended(why.message);
+    this.#channel.fail(why);
+  }
+}
