@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { HoopError } from '../errors.ts';
-import { actorName } from '../policy/actor-name.ts';
+import { actorName, requesterClaim } from '../policy/actor-name.ts';
 import { readSession, type SessionReading } from '../recording/read-session.ts';
 import { type Verification, verifyBundle } from '../recording/verify.ts';
 import { buildTimeline } from '../replay/build-timeline.ts';
@@ -84,7 +84,11 @@ function headerOf({ certificate }: SessionReading, verification: Verification): 
   return {
     session: certificate.session,
     target: certificate.target,
-    principal: actorName({ name: certificate.name, ...certificate.act }),
+    principal: actorName({
+      name: certificate.name,
+      requester: certificate.requester,
+      ...certificate.act,
+    }),
     reason: undefined,
     verdict: verification.verdict,
     verified,
@@ -93,8 +97,9 @@ function headerOf({ certificate }: SessionReading, verification: Verification): 
 
 function* jsonLines(reading: SessionReading, verification: Verification): Generator<string> {
   const { verdict, exitStatus } = verification;
-  const { session, target, name, act } = reading.certificate;
-  const who = { principal: name, agent: act?.agent, run: act?.run };
+  const { session, target, name, act, requester } = reading.certificate;
+  const whom = requesterClaim(requester);
+  const who = { principal: name, agent: act?.agent, ...whom, run: act?.run };
   const head = { type: 'recording', session, target, ...who, verdict, exitStatus };
   yield `${renderJson({ v: 1, ...head })}\n`;
   for (const entry of buildTimeline(reading.timeline(), STREAMED_LIMITS)) {

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { HoopError } from '../errors.ts';
-import { actorName } from '../policy/actor-name.ts';
+import { actorName, requesterClaim } from '../policy/actor-name.ts';
 import { readSession } from '../recording/read-session.ts';
 import { verifyBundle } from '../recording/verify.ts';
 import { buildTimeline } from '../replay/build-timeline.ts';
@@ -49,8 +49,9 @@ export async function whySession(
   await using recording = await openRecording(io, asked.session);
   const verification = verifyBundle(recording.source, { roots, nowMs: Date.now() });
   const reading = readSession(recording.source);
-  const { session, target, name, act } = reading.certificate;
-  const who = { principal: name, agent: act?.agent, run: act?.run };
+  const { session, target, name, act, requester } = reading.certificate;
+  const whom = requesterClaim(requester);
+  const who = { principal: name, agent: act?.agent, ...whom, run: act?.run };
   const { verdict, exitStatus } = verification;
   const head = { v: 1, session, target, ...who, verdict, exitStatus };
   const style = styleFor(io.color.stdout);
@@ -76,7 +77,7 @@ export async function whySession(
     }
     print({ statements: found.map(foundJson), more }, () =>
       whyLines(
-        { session, target, principal: actorName({ name, ...act }) },
+        { session, target, principal: actorName({ name, requester, ...act }) },
         { found, more },
         { style, width },
       ),

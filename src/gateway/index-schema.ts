@@ -246,4 +246,9 @@ export const MIGRATIONS: readonly string[] = [
   -- Searches go back in time by the end of sessions.
   CREATE INDEX sessions_by_end ON sessions (ended_ms, id) WHERE ended_ms IS NOT NULL;
   `,
+  `
+  -- For whom a workload works, as its issuer says.
+  ALTER TABLE sessions ADD COLUMN requester TEXT;
+  ALTER TABLE approvals ADD COLUMN requested_for TEXT;
+  `,
 ];

@@ -1,5 +1,6 @@
 /** Sessions, statements and cuts in the index. */
 import type { StatementSync } from 'node:sqlite';
+import { requesterClaim } from '../policy/actor-name.ts';
 import type { Principal } from '../policy/types.ts';
 import type { CutProposal, EndReason, RecordingEvent } from '../recording/types.ts';
 import type { SessionSummary } from '../tunnel/api.ts';
@@ -76,6 +77,7 @@ export class SessionIndex {
       nullable(session.reason),
       nullable(session.principal.agent),
       session.principal.isAgent === true ? 1 : 0,
+      nullable(session.principal.requester),
       nullable(session.run),
       session.policyCommit,
       session.recording,
@@ -194,8 +196,8 @@ function prepareAll({ database }: IndexStore) {
   return {
     start: prepare(
       `INSERT INTO sessions (id, state, target, kind, principal_kind, issuer, sub, name, family,
-         reason, agent, agent_itself, run, policy_commit, recording, client_version, started_ms, expires_ms)
-       VALUES (?, 'live', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+         reason, agent, agent_itself, requester, run, policy_commit, recording, client_version, started_ms, expires_ms)
+       VALUES (?, 'live', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     ),
     end: prepare(
       `UPDATE sessions SET ended_ms = ?, end_reason = ?, end_message = ?, up_bytes = ?,
@@ -241,6 +243,7 @@ function indexedSession(row: Record<string, unknown>): IndexedSession {
       principal: text(row['name']),
       ...defined('agent', optionalText(row['agent'])),
       ...(integer(row['agent_itself']) === 1 ? { isAgent: true } : {}),
+      ...requesterClaim(optionalText(row['requester'])),
       ...defined('run', optionalText(row['run'])),
       ...defined('reason', optionalText(row['reason'])),
       startedAt: new Date(integer(row['started_ms'])).toISOString(),

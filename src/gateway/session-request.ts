@@ -90,7 +90,9 @@ function noAccess(policy: GatewayPolicy, principal: Principal, target: string): 
       detail: isAgents
         ? `${commit} gives ${principal.name} something there, and agent ${name} (${agent.file}) nothing.`
         : `${commit} does not give ${principal.name} anything there, or there is no such target.`,
-      hint: 'See what both may reach with `hoop targets`, in the run.',
+      hint: principal.isAgent
+        ? 'See what you can reach with `hoop targets`.'
+        : 'See what both may reach with `hoop targets`, in the run.',
     },
   );
 }

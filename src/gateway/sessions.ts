@@ -1,6 +1,7 @@
 /** Makes sessions, finds them, and ends them when something outside of them says so. */
 import { createHash, randomBytes } from 'node:crypto';
 import { HoopError } from '../errors.ts';
+import { requesterClaim } from '../policy/actor-name.ts';
 import { maskedColumns } from '../policy/describe-grant.ts';
 import type { StatementPolicy } from '../policy/sql/types.ts';
 import type { Grant, Principal } from '../policy/types.ts';
@@ -205,6 +206,7 @@ export class Sessions {
                 isAgent: principal.isAgent === true,
                 run: who.run?.id,
               },
+        requester: principal.requester,
         target: postgres.name,
         policy: { commit: grant.commit, sha256: undefined },
         cli: { version: request.cli.version, sha256: undefined },
@@ -228,6 +230,7 @@ export class Sessions {
         session: id,
         principal: { issuer: principal.issuer, sub: principal.sub, name: principal.name },
         agent: actingAgent(principal),
+        ...requesterClaim(principal.requester),
         run: who.run && shownRun(who.run),
         target: postgres.name,
         reason,
@@ -303,6 +306,7 @@ export class Sessions {
       target: postgres.name,
       principal: principal.name,
       agent: principal.agent,
+      requester: principal.requester,
       run: who.run?.id,
       issuer: principal.issuer,
       sub: principal.sub,

@@ -74,12 +74,13 @@ function onServer(
 function acting(
   agent: AgentDocument,
   principal: Principal,
-): Pick<ActingAgent, 'name' | 'file' | 'principal' | 'isAgent'> {
+): Pick<ActingAgent, 'name' | 'file' | 'principal' | 'isAgent' | 'requester'> {
   return {
     name: agent.name,
     file: agent.file,
     principal: principal.name,
     isAgent: isItself(agent, principal),
+    ...(principal.requester === undefined ? {} : { requester: principal.requester }),
   };
 }
 

@@ -55,7 +55,9 @@ function documentNames({ who }: PolicyDocument, principal: Principal): boolean {
  * agents alone is asked for by whoever they act for.
  */
 export function mayAsk({ who }: PolicyDocument, principal: Identified): boolean {
-  return namesPeople(who, principal) && isOfKind(who, principal.kind);
+  return (
+    principal.kind === 'person' && namesPeople(who, principal) && isOfKind(who, principal.kind)
+  );
 }
 
 function isOfKind({ kinds }: PolicyDocument['who'], kind: Principal['kind']): boolean {

@@ -94,6 +94,8 @@ function ownGrant(
     recording: target.recording,
     temporary: given.toSorted((a, b) => (a.id < b.id ? -1 : 1)),
     requestable: requested
+      // A workload cannot ask, and nobody can ask for it.
+      .filter(() => principal.kind === 'person')
       .filter((document) => givesOn(document, target))
       .filter(({ name }) => !given.some((grant) => grant.policy === name))
       .map(({ name }) => name),

@@ -35,6 +35,11 @@ export interface Principal {
   /** The login is the agent's own; it acts for nobody else. */
   readonly isAgent?: true;
   /**
+   * For whom a workload works, by the word of its issuer: printable text, mostly an address. It gives
+   * nothing; the one thing that it takes is that this person approves what the workload asks for.
+   */
+  readonly requester?: string;
+  /**
    * Logged in with a code that was entered on another device. Whoever sends somebody such a code
    * gets the login, so it has no roles and decides about nothing.
    */
@@ -142,6 +147,8 @@ export interface ActingAgent {
   readonly principal: string;
   /** The login is the agent's own: nobody stands behind it. */
   readonly isAgent: boolean;
+  /** `Principal.requester`. */
+  readonly requester?: string;
   readonly sides: Readonly<Record<GrantSide, readonly StatementRule[]>>;
   /** The same on a server. */
   readonly ssh?: Readonly<Record<GrantSide, readonly SshRule[]>>;

@@ -39,6 +39,8 @@ export interface SessionCertificate {
    * Absent: nobody but the subject.
    */
   readonly act?: ActingParty | undefined;
+  /** For whom a workload works, as the issuer says; the gateway has checked that it says so. */
+  readonly requester?: string | undefined;
   readonly target: string;
   readonly policy: { readonly commit: string; readonly sha256: string | undefined };
   readonly cli: { readonly version: string; readonly sha256: string | undefined };
@@ -75,6 +77,7 @@ const Shape = z.strictObject({
       run: z.string().optional(),
     })
     .optional(),
+  requester: z.string().optional(),
   target: z.string(),
   policy: z.strictObject({ commit: z.string(), sha256: z.string().optional() }),
   cli: z.strictObject({ version: z.string(), sha256: z.string().optional() }),
@@ -151,6 +154,7 @@ function toJson(certificate: SessionCertificate): z.infer<typeof Shape> {
     claims_sha256: certificate.claimsSha256,
     jkt: certificate.jkt,
     ...(act === undefined ? {} : { act: actJson(act) }),
+    ...(certificate.requester === undefined ? {} : { requester: certificate.requester }),
     target: certificate.target,
     policy: { commit: policy.commit, ...(policy.sha256 ? { sha256: policy.sha256 } : {}) },
     cli: { version: cli.version, ...(cli.sha256 ? { sha256: cli.sha256 } : {}) },
@@ -187,6 +191,7 @@ function fromJson(json: z.infer<typeof Shape>): SessionCertificate {
       isAgent: json.act.is_agent === true,
       run: json.act.run,
     },
+    requester: json.requester,
     target: json.target,
     policy: { commit: json.policy.commit, sha256: json.policy.sha256 },
     cli: { version: json.cli.version, sha256: json.cli.sha256 },

@@ -78,6 +78,8 @@ export type RecordingEvent =
       readonly principal: { readonly issuer: string; readonly sub: string; readonly name: string };
       /** Name of the agent that acts, `itself` when the login is its own. */
       readonly agent?: { readonly name: string; readonly itself?: true } | undefined;
+      /** For whom a workload works, as the issuer of its token says. */
+      readonly requester?: { readonly name: string; readonly claimedBy: 'issuer' } | undefined;
       /** The run that opened it, and the run that that one was started in. */
       readonly run?: { readonly id: string; readonly parent?: string | undefined } | undefined;
       readonly target: string;

@@ -28,6 +28,8 @@ interface SessionOpened {
   readonly session: string;
   readonly principal: { readonly issuer: string; readonly sub: string; readonly name: string };
   readonly agent?: { readonly name: string; readonly itself?: true } | undefined;
+  /** For whom a workload works; a claim of its issuer. */
+  readonly requester?: { readonly name: string; readonly claimedBy: 'issuer' } | undefined;
   readonly run?: { readonly id: string; readonly parent?: string | undefined } | undefined;
   readonly target: string;
   readonly reason: string | undefined;

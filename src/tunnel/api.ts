@@ -118,6 +118,9 @@ export const RunReply = z.object({
 });
 export type RunReply = z.infer<typeof RunReply>;
 
+/** For whom a workload works, as the issuer of its token says. */
+export const Requester = z.object({ name: z.string(), claimedBy: z.literal('issuer') });
+
 export const WhoamiReply = z.object({
   v: z.literal(API_VERSION),
   kind: z.enum(['person', 'workload']),
@@ -141,6 +144,7 @@ export const WhoamiReply = z.object({
   agent: z.string().optional(),
   /** The login is the agent's own. */
   isAgent: z.literal(true).optional(),
+  requester: Requester.optional(),
   /** The run that the login belongs to, and the run that it was made in. */
   run: z.object({ id: z.string(), parent: z.string().optional() }).optional(),
   /** Logged in with a device code: without roles, and nobody's approver. */
@@ -267,6 +271,7 @@ export const SessionSummary = z.object({
   agent: z.string().optional(),
   /** The login was the agent's own. */
   isAgent: z.literal(true).optional(),
+  requester: Requester.optional(),
   /** The run that opened it. */
   run: z.string().optional(),
   reason: z.string().optional(),

@@ -3,7 +3,7 @@
  * Texts in here are what people and programs typed: a terminal gets them through the filter.
  */
 import { z } from 'zod';
-import { API_VERSION } from './api.ts';
+import { API_VERSION, Requester } from './api.ts';
 
 /** `:id` is an approval id. */
 export const APPROVAL_PATHS = {
@@ -125,6 +125,8 @@ export const Approval = z.object({
   requester: Party,
   /** The named agent that acts for the requester, where one is known. */
   agent: z.string().optional(),
+  /** For whom the requester works, where that is a workload: then they cannot decide about it. */
+  requestedFor: Requester.optional(),
   target: z.string(),
   /** Why the requester says they need it. */
   reason: z.string().optional(),

@@ -47,8 +47,8 @@ export function approvalSubject(approval: Approval): string {
 }
 
 /** Who asks: the person, and the agent that acts for them. */
-export function approvalRequester({ requester, agent }: Approval): string {
-  return plain(actorName({ ...requester, agent }));
+export function approvalRequester({ requester, agent, requestedFor }: Approval): string {
+  return plain(actorName({ ...requester, agent, requester: requestedFor }));
 }
 
 /** `4 min left`, `0:35 left`; empty when it waits no longer. */

@@ -95,8 +95,8 @@ export function sessionDetails(session: SessionSummary, style: Style): string[] 
   return facts.map(([name, value]) => `${style.bold(name.padEnd(11))}${plain(value)}`);
 }
 
-function whoOf({ principal, agent, isAgent }: SessionSummary): string {
-  return actorName({ name: principal, agent, isAgent });
+function whoOf({ principal, agent, isAgent, requester }: SessionSummary): string {
+  return actorName({ name: principal, agent, isAgent, requester });
 }
 
 function lasted({ startedAt, endedAt }: SessionSummary): string {

@@ -36,8 +36,8 @@ export function transcriptLines(entry: TimelineEntry, options: TranscriptOptions
   const line = (text: string) => `${when}  ${text}`;
   switch (entry.type) {
     case 'session.open': {
-      const { principal, agent, run, target, policyCommit, session } = entry;
-      const actor = { name: principal.name, agent: agent?.name, isAgent: agent?.itself };
+      const { principal, agent, requester, run, target, policyCommit, session } = entry;
+      const actor = { name: principal.name, agent: agent?.name, isAgent: agent?.itself, requester };
       return [
         `${style.bold('session')}    ${plain(session)}`,
         `${style.bold('who')}        ${plain(actorName(actor))} (${plain(principal.sub)} at ${plain(principal.issuer)})`,

@@ -44,8 +44,16 @@ beforeAll(async () => {
     });
   const github = entry('deploy', 'github', { repository_id: '100', ref: 'refs/heads/main' });
   const other = entry('release', 'github', { repository_id: '100', ref: 'refs/tags/v1' });
+  const devin = JSON.stringify({
+    name: 'devin',
+    platform: 'devin',
+    issuer: actions.issuer.issuer,
+    claims: { org_id: 'org-1' },
+    requester: 'user_email',
+    groups: ['agents'],
+  });
   const commit = await bench.demo.policy.commit({
-    files: { 'hoop.yaml': `${hoop}workloads: [${github}, ${other}]\n` },
+    files: { 'hoop.yaml': `${hoop}workloads: [${github}, ${other}, ${devin}]\n` },
     message: 'policy: CI',
   });
   await vi.waitFor(
@@ -210,6 +218,47 @@ describe('a step of GitHub Actions', () => {
     );
     expect(wrong.stderr).toContain('another root key than expected');
     expect(wrong.exitCode).not.toBe(0);
+  });
+});
+
+describe('an agent with a login of its own', () => {
+  test('is recorded with whom it works for, as its issuer says, and told so when it is denied', async () => {
+    const variables = {
+      HOOP_TOKEN: await token({
+        sub: 'devin:org-1',
+        repository_id: undefined,
+        org_id: 'org-1',
+        user_email: 'ann@example.com',
+      }),
+    };
+    const shown = 'workload:devin (for ann@example.com, says its issuer)';
+    const whoami = await step(variables, 'whoami');
+    expect(whoami.stdout).toContain(shown);
+    const psql = (sql: string) => step(variables, 'connect', 'prod-db', '--', 'psql', '-XAtc', sql);
+    expect(await psql('SELECT 42')).toMatchObject({ exitCode: 0, stdout: '42\n' });
+    // What people could ask for, it is not told to ask for, nor to be somebody else.
+    const denied = await psql('UPDATE support_tickets SET id = id');
+    expect(denied.stderr).toContain(`Asked by ${shown}.`);
+    expect(denied.stderr).toContain('Allowed here: select');
+    expect(denied.stderr).not.toMatch(/outside of the run|access request|without the agent/);
+    const nowhere = await step(variables, 'connect', 'other-db', '--', 'psql');
+    expect(nowhere.stderr).not.toMatch(/in the run|access request/);
+    const list = await step(variables, 'sessions', 'list');
+    expect(list.stdout).toContain('workload:devin (for ann@example.com');
+    const { sessions } = JSON.parse((await step(variables, 'sessions', 'list', '--json')).stdout);
+    const requester = { name: 'ann@example.com', claimedBy: 'issuer' };
+    expect(sessions[0]).toMatchObject({ principal: 'workload:devin', isAgent: true, requester });
+    const { id } = sessions[0];
+    expect((await step(variables, 'sessions', 'show', id)).stdout).toContain(shown);
+    const replay = await step(variables, 'sessions', 'replay', id);
+    expect(replay.stdout).toContain(`${shown} (devin:org-1 at `);
+    const lines = (await step(variables, 'sessions', 'replay', id, '--json')).stdout.split('\n');
+    expect(JSON.parse(lines[0] ?? '')).toMatchObject({ requester });
+    expect(lines.some((line) => line.includes('"session.open"') && line.includes('ann@'))).toBe(
+      true,
+    );
+    const why = await step(variables, 'sessions', 'why', id);
+    expect(why.exitCode).toBe(0);
   });
 });
 

@@ -30,6 +30,8 @@ export interface NewApproval {
   readonly kind: ApprovalKind;
   readonly requester: Party;
   readonly agent?: string | undefined;
+  /** `Principal.requester` of the requester. */
+  readonly requestedFor?: string | undefined;
   readonly target: string;
   readonly reason: string | undefined;
   /** Session that asks; when it `diesWith` its connection the request does not outlive a restart. */
@@ -72,6 +74,18 @@ export function isSameParty(
  */
 export function isOwnWord({ agent, viaDevice }: Pick<Principal, 'agent' | 'viaDevice'>): boolean {
   return agent === undefined && viaDevice !== true;
+}
+
+/**
+ * Whether somebody is whom the requester works for, as its issuer says. Without regard to case, and
+ * whoever has the address: a claim may take the right to decide, it never gives one.
+ */
+export function isRequestedFor(
+  { requestedFor }: Pick<ApprovalRecord, 'requestedFor'>,
+  { sub, name, email }: Pick<Principal, 'sub' | 'email'> & Partial<Pick<Principal, 'name'>>,
+): boolean {
+  const whom = requestedFor?.toLowerCase();
+  return whom !== undefined && [sub, name, email].some((one) => one?.toLowerCase() === whom);
 }
 
 export function isOpen({ state }: Pick<ApprovalRecord, 'state'>): boolean {

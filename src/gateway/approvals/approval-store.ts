@@ -51,6 +51,7 @@ export class ApprovalStore {
       requester.sub,
       requester.name,
       nullable(record.agent),
+      nullable(record.requestedFor),
       record.target,
       nullable(record.reason),
       nullable(record.session),
@@ -163,6 +164,7 @@ export class ApprovalStore {
       state: State.parse(row['state']),
       requester: partyOf(row),
       agent: optionalText(row['agent']),
+      requestedFor: optionalText(row['requested_for']),
       target: text(row['target']),
       reason: optionalText(row['reason']),
       session: optionalText(row['session']),
@@ -206,7 +208,7 @@ function voteOf(row: Row): Vote {
   };
 }
 
-const RECORD = `id, kind, state, issuer, sub, name, agent, target, reason, session, run,
+const RECORD = `id, kind, state, issuer, sub, name, agent, requested_for, target, reason, session, run,
   dies_with_connection, needs, policy_commit, binding, created_ms, waits_until_ms, usable_seconds,
   usable_until_ms, ended_ms, outcome`;
 const OPEN = "state IN ('waiting', 'approved')";
@@ -215,9 +217,9 @@ function prepareAll({ database }: IndexStore) {
   const prepare = (sql: string) => database.prepare(sql);
   return {
     insert: prepare(
-      `INSERT INTO approvals (id, kind, state, issuer, sub, name, agent, target, reason, session,
-         run, dies_with_connection, needs, policy_commit, binding, created_ms, waits_until_ms,
-         usable_seconds, details) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      `INSERT INTO approvals (id, kind, state, issuer, sub, name, agent, requested_for, target,
+         reason, session, run, dies_with_connection, needs, policy_commit, binding, created_ms, waits_until_ms,
+         usable_seconds, details) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     ),
     find: prepare(`SELECT ${RECORD} FROM approvals WHERE id = ?`),
     details: prepare('SELECT details FROM approvals WHERE id = ?'),

@@ -19,7 +19,7 @@ export function approvalView(
   who: Principal,
   isListed: boolean,
 ): Approval {
-  const { kind, usableUntilMs, endedMs, agent, reason, outcome } = record;
+  const { kind, usableUntilMs, endedMs, agent, requestedFor, reason, outcome } = record;
   const details = approvals.details(record.id);
   const statement = kind === 'statement' ? StatementPart.parse(details) : undefined;
   return {
@@ -28,6 +28,9 @@ export function approvalView(
     state: record.state,
     requester: record.requester,
     ...(agent === undefined ? {} : { agent }),
+    ...(requestedFor === undefined
+      ? {}
+      : { requestedFor: { name: requestedFor, claimedBy: 'issuer' as const } }),
     target: record.target,
     ...(reason === undefined ? {} : { reason }),
     createdAt: time(record.createdMs),

@@ -14,6 +14,7 @@ import {
   approversOf,
   isOpen,
   isOwnWord,
+  isRequestedFor,
   isSameParty,
   type NewApproval,
   type Vote,
@@ -154,6 +155,7 @@ export class Approvals implements Disposable {
       record.state === 'waiting' &&
       who.kind === 'person' &&
       !isSameParty(who, record.requester) &&
+      !isRequestedFor(record, who) &&
       isApprover(who, record) &&
       !record.votes.some(({ by, decision }) => decision === 'approve' && isSameParty(by, who))
     );
@@ -163,11 +165,15 @@ export class Approvals implements Disposable {
    * Different people who could satisfy a need: all but who asked that have logged in to this
    * gateway lately and were in one of its groups then.
    */
-  known({ requester }: Pick<ApprovalRecord, 'requester'>, { groups }: ApprovalNeed): number {
+  known(
+    record: Pick<ApprovalRecord, 'requester' | 'requestedFor'>,
+    { groups }: ApprovalNeed,
+  ): number {
     const { store, isAgent } = this.#options;
     return store
       .newestLogins()
-      .filter((login) => !isSameParty(login, requester) && !isAgent(login))
+      .filter((login) => !isSameParty(login, record.requester) && !isAgent(login))
+      .filter((login) => !isRequestedFor(record, login))
       .filter((login) => login.groups.some((group) => groups.includes(group))).length;
   }
 
@@ -314,7 +320,7 @@ export class Approvals implements Disposable {
     record: ApprovalRecord,
     said: { readonly decision: string; readonly binding?: string | undefined },
   ): void {
-    if (isSameParty(who, record.requester)) {
+    if (isSameParty(who, record.requester) || isRequestedFor(record, who)) {
       throw new HoopError('HOOP_APPROVAL_SELF', 'who asked cannot decide', {
         detail: 'An approval is the word of a second person.',
         hint: 'Ask another approver.',

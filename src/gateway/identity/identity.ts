@@ -19,6 +19,7 @@
  */
 import { createHash, type KeyObject, randomBytes } from 'node:crypto';
 import { HoopError } from '../../errors.ts';
+import { requesterClaim } from '../../policy/actor-name.ts';
 import type { Principal } from '../../policy/types.ts';
 import type { WorkloadMatch } from '../../policy/workloads/match-workload.ts';
 import type { WorkloadRule } from '../../policy/workloads/workload-rule.ts';
@@ -217,7 +218,7 @@ export class Identity {
 
   whoami(who: Authenticated): WhoamiReply {
     const { kind, issuer, sub, name, email, groups, roles } = who.principal;
-    const { agent, isAgent, viaDevice } = who.principal;
+    const { agent, isAgent, requester, viaDevice } = who.principal;
     const { run, matches } = who;
     return {
       v: API_VERSION,
@@ -230,6 +231,7 @@ export class Identity {
       roles: [...roles],
       ...(agent === undefined ? {} : { agent }),
       ...(isAgent === true ? { isAgent } : {}),
+      ...requesterClaim(requester),
       ...(run === undefined ? {} : { run: shownRun(run) }),
       ...(viaDevice === true ? { viaDevice } : {}),
       ...(matches === undefined ? {} : { workload: shownWorkload(matches) }),

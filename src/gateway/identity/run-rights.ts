@@ -22,6 +22,6 @@ export function runRefused(what: string): HoopError {
   return new HoopError('HOOP_RUN_REFUSED', `a run cannot ${what}`, {
     detail:
       'The login of a run opens sessions and looks after its own; everything else is for whoever started it.',
-    hint: 'Do it outside of the run, with your own login.',
+    hint: 'Whoever may, does it outside of the run, with a login of their own.',
   });
 }

@@ -67,7 +67,7 @@ export function admitWorkload(token: WorkloadClaims, policy: WorkloadPolicy): Ad
   if (fitting === undefined) {
     throw refusal(matches);
   }
-  const { rule, name } = fitting;
+  const { rule, name, requester } = fitting;
   return {
     matches,
     principal: {
@@ -75,6 +75,7 @@ export function admitWorkload(token: WorkloadClaims, policy: WorkloadPolicy): Ad
       ...workloadId(token),
       name: `${NAME_PREFIX}${name}`,
       email: undefined,
+      ...(requester === undefined ? {} : { requester }),
       groups: rule.groups,
       roles: Object.entries(policy.roles)
         // An approval is a person's word. `policy check` refuses such a group; this is for sure.

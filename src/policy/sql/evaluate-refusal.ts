@@ -47,9 +47,12 @@ export function refusal(grant: Grant, text: RefusalText): Refusal {
 
 /** "devin asks for ann@example.org." An agent must learn that it is not the person who is refused. */
 function askedBy({ agent }: Grant): string | undefined {
-  return agent === undefined || agent.isAgent
-    ? undefined
-    : `Asked by ${agent.name} for ${agent.principal}.`;
+  if (agent === undefined || (agent.isAgent && agent.requester === undefined)) {
+    return undefined;
+  }
+  const { name, isAgent, principal, requester } = agent;
+  const whom = requester === undefined ? '' : ` (for ${requester}, says its issuer)`;
+  return isAgent ? `Asked by ${principal}${whom}.` : `Asked by ${name} for ${principal}${whom}.`;
 }
 
 /** Which of both sides has no rule. */
@@ -124,7 +127,7 @@ function onRequest({ target, requestable = [], agent }: Grant): string | undefin
     return undefined;
   }
   const grant = second === undefined ? ` --grant ${only}` : '';
-  if (agent !== undefined) {
+  if (agent !== undefined && !agent.isAgent) {
     return `${agent.principal} can ask for more, outside of the run: \`hoop access request ${target}${grant}\`.`;
   }
   return `More on request: see \`hoop access list\`, then \`hoop access request ${target}${grant}\`.`;

@@ -23,6 +23,8 @@ export interface FittingWorkload {
   readonly rule: WorkloadRule;
   /** For people: the entry's `principal` with its claims put in. */
   readonly name: string;
+  /** For whom it works, as its issuer says; printable. */
+  readonly requester?: string;
 }
 
 export interface MisfittingWorkload {
@@ -87,7 +89,12 @@ function matchRule(
       applies((name) => readNamed(rule, token.claims, name)),
   );
   return pitfall === undefined
-    ? { fits: true, rule, name: nameOf(rule, token.claims) }
+    ? {
+        fits: true,
+        rule,
+        name: nameOf(rule, token.claims),
+        ...requesterOf(rule, token.claims),
+      }
     : misfit(rule, 'HOOP_WORKLOAD_EVENT', [
         `${pitfall.says}; the entry would have to list "${pitfall.claim}" to allow that`,
       ]);
@@ -134,6 +141,11 @@ function nameOf(rule: WorkloadRule, claims: TokenClaims): string {
   return rule.principal.replaceAll(PLACEHOLDER, (_, name: string) =>
     nameText(readNamed(rule, claims, name) ?? '-'),
   );
+}
+
+function requesterOf({ requester }: WorkloadRule, claims: TokenClaims): { requester?: string } {
+  const value = requester && readClaim(claims, requester.path);
+  return typeof value === 'string' && value.trim() !== '' ? { requester: claimText(value) } : {};
 }
 
 /** Claims of the entry by their name there, else by the platform's. */

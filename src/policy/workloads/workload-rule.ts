@@ -27,6 +27,8 @@ export interface WorkloadRule {
   readonly show: readonly { readonly name: string; readonly path: ClaimPath }[];
   /** `ci/{ref}`; names in braces are in `claims` or `show`. */
   readonly principal: string;
+  /** Says for whom the workload works. */
+  readonly requester: { readonly name: string; readonly path: ClaimPath } | undefined;
   readonly groups: readonly string[];
   readonly line: number;
 }

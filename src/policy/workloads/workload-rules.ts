@@ -51,6 +51,7 @@ export function workloadRules(
     checkClaims(entry, say);
     checkAudience(entry, say);
     checkPrincipal(entry, say);
+    checkRequester(entry, say);
     const issuer = issuerOf(entry, say);
     return issuer === undefined ? [] : [ruleOf(entry, issuer, lineOf(path))];
   });
@@ -77,6 +78,10 @@ function ruleOf(entry: WorkloadFile, issuer: string, line: number): WorkloadRule
     })),
     show: entry.show.map((name) => ({ name, path: claimPath(platform, name) })),
     principal: entry.principal ?? entry.name,
+    requester:
+      entry.requester === undefined
+        ? undefined
+        : { name: entry.requester, path: claimPath(platform, entry.requester) },
     groups: entry.groups,
     line,
   };
@@ -146,6 +151,19 @@ function checkAudience(entry: WorkloadFile, say: Say): void {
       FOREIGN_AUDIENCES.some((pattern) => pattern.test(audience)))
   ) {
     say('audience', 'tokens for it are handed out for another purpose; ask for one of your own');
+  }
+}
+
+/** It is shown as the issuer's word, so it must not be what the caller chooses. */
+function checkRequester({ platform, requester }: WorkloadFile, say: Say): void {
+  if (requester === undefined) {
+    return;
+  }
+  const path = claimPath(platform, requester);
+  for (const { claim, because } of PLATFORMS[platform].bars) {
+    if (isWithin(path, claimPath(platform, claim))) {
+      say('requester', `"${claim}" is not its issuer's word: ${because}`);
+    }
   }
 }
 

@@ -100,6 +100,9 @@ export const Workload = strict(
       .describe(
         'How it is called, e.g. "ci/{ref}", with claims from claims and show. Default: name.',
       ),
+    requester: ClaimName.optional().describe(
+      'The claim that says for whom it works, e.g. an address; recorded as the word of its issuer, decides nothing.',
+    ),
     groups: Groups,
   },
   'A job or a machine that logs in with a token of its platform.',

@@ -142,6 +142,28 @@ test('an agent with a login of its own neither sees nor decides, whatever group 
   expect(approvals.visible(erin, id)).toMatchObject({ state: 'waiting', votes: [] });
 });
 
+test('for whom a workload works, by its issuer’s word, does not decide what it asks for', () => {
+  const asked = request({ requester: person('ci', []), requestedFor: 'ADA@example.com' });
+  const record = approvals.create(asked);
+  const requester = { ...ada, name: 'Ada', email: 'ada@Example.com' };
+  expect(approvals.mayDecide(requester, record)).toBe(false);
+  for (const decision of ['approve', 'deny'] as const) {
+    expect(codeOf(() => approvals.decide(requester, record.id, { decision }))).toBe(
+      'HOOP_APPROVAL_SELF',
+    );
+  }
+  reopen();
+  approvals.handle('statement', { needs: ({ needs }) => needs });
+  expect(codeOf(() => approvals.decide(requester, record.id, approve))).toBe('HOOP_APPROVAL_SELF');
+  expect(approvals.decide(bob, record.id, approve)).toMatchObject({
+    state: 'approved',
+    requestedFor: 'ADA@example.com',
+  });
+  // A claim gives nothing: whoever it names sees no more than before.
+  const stranger = { ...person('zoe', []), email: 'ADA@example.com' };
+  expect(approvals.list(stranger, { isOpen: true, limit: 10 })).toEqual([]);
+});
+
 test('the word of a login that a commit has made an agent no longer counts', () => {
   const two = [{ rule: 'p/deletes', groups: ['dba'], count: 2 }];
   const half = approvals.create(request({ needs: two }));

@@ -73,6 +73,22 @@ describe('a workload', () => {
     });
   });
 
+  test('says for whom it works where the entry names the claim', async () => {
+    bench.workloads = workloadRulesOf({
+      ...DEPLOY,
+      issuer: bench.issuer.issuer,
+      requester: 'actor',
+    });
+    const token = await bench.issuer.mint(job({ actor: 'ann@example.com' }));
+    const reply = tokens(await bench.exchangeWorkload(token));
+    const who = await bench.identity.authenticate(bench.request(reply.access_token));
+    expect(who.principal).toMatchObject({ name: 'workload:ci/7', requester: 'ann@example.com' });
+    expect(who.principal.email).toBeUndefined();
+    expect(bench.identity.whoami(who)).toMatchObject({
+      requester: { name: 'ann@example.com', claimedBy: 'issuer' },
+    });
+  });
+
   test('goes on with its handle, and is out as soon as the policy drops its entry', async () => {
     const first = tokens(await bench.exchangeWorkload(await bench.issuer.mint(job())));
     const second = tokens(await bench.refresh(first.refresh_token));

@@ -210,3 +210,33 @@ test('the nearest miss is the one with the fewest claims that differ', () => {
 test('a wildcard in a claim of the token is text like any other', () => {
   expect(outcome(DEPLOY, token({ ...JOB, ref: '*' }))[0]).toContain('"ref" is "*"');
 });
+
+describe('for whom a workload works', () => {
+  const rules = rulesOf(`
+  - name: devin
+    platform: devin
+    issuer: https://app.devin.ai
+    claims: { org_id: org-1 }
+    requester: user_email
+    groups: [agents]
+`);
+  const requesterOf = (claims: TokenClaims) => {
+    const given = token({ org_id: 'org-1', ...claims }, { issuer: 'https://app.devin.ai' });
+    const [match] = matchWorkload(rules, given, [AUDIENCE]);
+    return match?.fits ? match.requester : 'does not fit';
+  };
+
+  test('is what the claim says that the entry names, as one printable line', () => {
+    expect(requesterOf({ user_email: 'ann@example.com' })).toBe('ann@example.com');
+    expect(requesterOf({ user_email: 'ann\u202e\n\u001b[2J@example.com' })).toBe(
+      'ann???[2J@example.com',
+    );
+    expect(requesterOf({ user_email: 'x'.repeat(5000) })?.length).toBeLessThan(200);
+  });
+
+  test('is not known where the claim is not there, or no text; the job comes in all the same', () => {
+    for (const claims of [{}, { user_email: '' }, { user_email: ['a'] }, { user_email: null }]) {
+      expect(requesterOf(claims)).toBeUndefined();
+    }
+  });
+});

@@ -36,6 +36,14 @@ describe('an entry of workloads', () => {
     ]);
   });
 
+  test('names no requester by a claim that the caller chooses', () => {
+    const devin = 'name: d, platform: devin, issuer: "https://d.example", groups: [ci]';
+    const { problems } = load(`{ ${devin}, claims: { org_id: o }, requester: /subject_keys/0 }`);
+    expect(problems).toEqual([expect.stringContaining("is not its issuer's word")]);
+    const { rules } = load(`{ ${devin}, claims: { org_id: o }, requester: user_email }`);
+    expect(rules[0]?.requester).toEqual({ name: 'user_email', path: ['user_email'] });
+  });
+
   test('knows where the claims of a platform stand', () => {
     const { rules, problems } = load(
       `{ name: k, platform: kubernetes, issuer: https://kubernetes.default.svc.cluster.local, groups: [ci], ${PINNED},
