@@ -29,7 +29,7 @@ export interface WhyFlags {
 }
 
 /** What a list shows; one statement at a time has it all. */
-const LISTED_LIMITS = { ...REPLAY_LIMITS, rows: 0, statementLength: 500 };
+const LISTED_LIMITS = { ...REPLAY_LIMITS, rows: 0, outputLength: 0, statementLength: 500 };
 const MAX_LISTED = 10_000;
 
 export async function whySession(

@@ -14,6 +14,7 @@ import {
 import { ConnectionDecoder } from './connection-decoder.ts';
 import type { Budget } from './open-statement.ts';
 import { REPLAY_LIMITS, type ReplayLimits } from './replay-limits.ts';
+import { SshConnection } from './ssh/ssh-connection.ts';
 import { StatementLedger } from './statement-ledger.ts';
 import type { ApprovalStep, Evidence, Prompt, TimelineEntry } from './timeline.ts';
 
@@ -37,9 +38,20 @@ const CONTROL_STREAM = 0;
 /** A session has few connections at a time; over its life there may be many. */
 const MAX_STREAMS = 100_000;
 
+/** What understands the bytes of one connection and the events about it. */
+interface Reading {
+  up(bytes: Uint8Array, timeMs: number): void;
+  down(bytes: Uint8Array, timeMs: number): void;
+  event(event: OfConnection, timeMs: number): void;
+  /** @returns the number of what shows it; undefined: nothing does. */
+  approval(at: number, step: ApprovalStep): number | undefined;
+  end(): void;
+}
+
+type OfConnection = Extract<RecordingEvent, { type: 'decision' | 'result' | 'ssh.file' }>;
+
 interface Connection {
-  readonly decoder: ConnectionDecoder;
-  readonly ledger: StatementLedger;
+  readonly reading: Reading;
   /** Bytes seen; where a message went wrong is not known more exactly. */
   readonly offsets: [up: number, down: number];
   readable: boolean;
@@ -63,7 +75,9 @@ export class TimelineBuilder {
   readonly #limits: ReplayLimits;
   readonly #budget: Budget;
   readonly #connections = new Map<number, Connection>();
-  /** Streams that are not decoded: cancel requests, and connections that are over. */
+  /** Streams that hold frames of protocol/ssh. */
+  readonly #ssh = new Set<number>();
+  /** Streams that are not decoded: cancel requests, terminals, and connections that are over. */
   readonly #others = new Set<number>();
   #finished: TimelineEntry[] = [];
   #statements = 0;
@@ -100,9 +114,8 @@ export class TimelineBuilder {
   }
 
   end(): void {
-    for (const connection of this.#connections.values()) {
-      connection.decoder.end();
-      connection.ledger.end();
+    for (const { reading } of this.#connections.values()) {
+      reading.end();
     }
     this.#connections.clear();
   }
@@ -124,17 +137,16 @@ export class TimelineBuilder {
     }
     try {
       if (direction === 0) {
-        connection.decoder.up(bytes, timeMs);
+        connection.reading.up(bytes, timeMs);
       } else {
-        connection.decoder.down(bytes, timeMs);
+        connection.reading.down(bytes, timeMs);
       }
     } catch (error) {
       if (!(error instanceof HoopError)) {
         throw error;
       }
       connection.readable = false;
-      connection.decoder.end();
-      connection.ledger.end();
+      connection.reading.end();
       const { message } = error;
       const side = direction === 0 ? 'up' : 'down';
       this.#add({ type: 'unreadable', timeMs, stream, direction: side, offset, message });
@@ -149,15 +161,24 @@ export class TimelineBuilder {
     if (this.#connections.size + this.#others.size >= MAX_STREAMS) {
       throw new HoopError('HOOP_TOO_LARGE', `recording has more than ${MAX_STREAMS} streams`);
     }
+    const reading = this.#ssh.has(stream) ? this.#sshReading(stream) : this.#postgres(stream);
+    const connection: Connection = { reading, offsets: [0, 0], readable: true };
+    this.#connections.set(stream, connection);
+    return connection;
+  }
+
+  readonly #nextNumber = (): number => {
+    this.#statements += 1;
+    return this.#statements;
+  };
+
+  #postgres(stream: number): Reading {
     const ledger = new StatementLedger((statement) => this.#add(statement));
     const decoder = new ConnectionDecoder({
       stream,
       limits: this.#limits,
       budget: this.#budget,
-      nextNumber: () => {
-        this.#statements += 1;
-        return this.#statements;
-      },
+      nextNumber: this.#nextNumber,
       prompt: () => this.#prompt,
       onStartup: (parameters, timeMs) =>
         this.#add({
@@ -172,9 +193,55 @@ export class TimelineBuilder {
       onEnd: (statement) => ledger.finish(statement),
       onNotice: (notice) => this.#add(notice),
     });
-    const connection: Connection = { decoder, ledger, offsets: [0, 0], readable: true };
-    this.#connections.set(stream, connection);
-    return connection;
+    return {
+      up: (bytes, timeMs) => decoder.up(bytes, timeMs),
+      down: (bytes, timeMs) => decoder.down(bytes, timeMs),
+      event: (event) => {
+        if (event.type === 'decision') {
+          ledger.decision(event);
+        } else if (event.type === 'result') {
+          ledger.result(event);
+        }
+      },
+      approval: (at, step) => ledger.approval(at, step),
+      end: () => {
+        decoder.end();
+        ledger.end();
+      },
+    };
+  }
+
+  #sshReading(stream: number): Reading {
+    const connection = new SshConnection({
+      stream,
+      limits: this.#limits,
+      budget: this.#budget,
+      nextNumber: this.#nextNumber,
+      prompt: () => this.#prompt,
+      onHello: (user, application, timeMs) =>
+        this.#add({
+          type: 'connection.open',
+          timeMs,
+          stream,
+          user,
+          database: undefined,
+          application,
+        }),
+      onEnd: (act) => this.#add(act),
+    });
+    return {
+      up: (bytes, timeMs) => connection.up(bytes, timeMs),
+      down: (bytes, timeMs) => connection.down(bytes, timeMs),
+      event: (event, timeMs) => {
+        if (event.type === 'decision') {
+          connection.decision(event, timeMs);
+        } else if (event.type === 'ssh.file') {
+          connection.file(event, timeMs);
+        }
+      },
+      approval: (at, step) => connection.approval(at, step),
+      end: () => connection.end(),
+    };
   }
 
   #event(event: RecordingEvent, timeMs: number): void {
@@ -196,8 +263,10 @@ export class TimelineBuilder {
         });
         return;
       case 'stream.open':
-        if (event.kind === 'cancel') {
+        if (event.kind === 'cancel' || event.kind === 'terminal') {
           this.#others.add(event.stream);
+        } else if (event.kind === 'ssh') {
+          this.#ssh.add(event.stream);
         }
         return;
       case 'stream.close':
@@ -207,10 +276,9 @@ export class TimelineBuilder {
         this.#add({ ...event, timeMs });
         return;
       case 'decision':
-        this.#connections.get(event.stream)?.ledger.decision(event);
-        return;
       case 'result':
-        this.#connections.get(event.stream)?.ledger.result(event);
+      case 'ssh.file':
+        this.#connections.get(event.stream)?.reading.event(event, timeMs);
         return;
       case 'access':
       case 'cancel':
@@ -233,7 +301,7 @@ export class TimelineBuilder {
     const statement =
       step === undefined
         ? undefined
-        : this.#connections.get(step.stream)?.ledger.approval(step.at, step.step);
+        : this.#connections.get(step.stream)?.reading.approval(step.at, step.step);
     this.#add({ ...evidence(line, timeMs), statement });
   }
 
@@ -243,9 +311,9 @@ export class TimelineBuilder {
     if (!connection) {
       return;
     }
-    connection.decoder.end();
-    connection.ledger.end();
+    connection.reading.end();
     this.#connections.delete(stream);
+    this.#ssh.delete(stream);
     this.#others.add(stream);
     this.#add({ type: 'connection.close', timeMs, stream, reason, up, down });
   }

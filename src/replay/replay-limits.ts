@@ -6,7 +6,9 @@ export interface ReplayLimits {
   readonly valueLength: number;
   /** Characters kept of one statement's text. */
   readonly statementLength: number;
-  /** Characters of rows kept in the whole session; after that rows are counted only. */
+  /** Bytes of output kept of one channel. */
+  readonly outputLength: number;
+  /** Characters of rows and output kept in the whole session; after that they are counted only. */
   readonly keptLength: number;
 }
 
@@ -14,6 +16,7 @@ export const REPLAY_LIMITS: ReplayLimits = {
   rows: 50,
   valueLength: 2000,
   statementLength: 20_000,
+  outputLength: 16 * 1024,
   // 64 Mi characters are 128 MiB at worst, beside React and the bundle itself.
   keptLength: 64 * 1024 * 1024,
 };
@@ -28,3 +31,9 @@ export const MAX_PENDING = 100_000;
 export const MAX_NAMES = 100_000;
 /** Finished statements that wait for the gateway's count of them. */
 export const MAX_HELD = 256;
+/** Channels of one connection that are open at once; a gateway allows far fewer. */
+export const MAX_OPEN_CHANNELS = 1024;
+/** Variables and requests kept of one channel. */
+export const MAX_OF_CHANNEL = 100;
+/** Decisions about files whose end is not recorded yet, of one connection. */
+export const MAX_OPEN_FILES = 10_000;

@@ -4,6 +4,7 @@
  * it must filter it (ui/printable.ts).
  */
 
+import type { FileRecord } from '../recording/file-record.ts';
 import type { ApprovalOutcome } from '../recording/types.ts';
 
 /** Times are milliseconds since the epoch, by the gateway's clock. */
@@ -90,8 +91,8 @@ export interface Statement {
   readonly stream: number;
   /** Offset in the up stream of the message that began it: Query, Execute, Parse or FunctionCall. */
   readonly at: number;
-  readonly protocol: 'simple' | 'extended' | 'function call';
-  /** SQL text, cut to the limit of the reader. */
+  readonly protocol: 'simple' | 'extended' | 'function call' | ActKind;
+  /** SQL text, or the command, the path, the `host:port`; cut to the limit of the reader. */
   readonly text: string;
   /** Bytes of the whole text. */
   readonly textLength: number;
@@ -109,6 +110,35 @@ export interface Statement {
   readonly outcome: Outcome;
   readonly startMs: number;
   readonly endMs: number | undefined;
+  /** What went over its channel: a shell, a command, a subsystem, a forward. */
+  readonly channel?: ChannelFacts | undefined;
+  /** What was done to a file, as the gateway saw it. */
+  readonly file?: FileRecord | undefined;
+}
+
+/** What is done on a server. `file`: within sftp. */
+export type ActKind = 'shell' | 'exec' | 'subsystem' | 'forward' | 'file';
+
+export interface ChannelFacts {
+  /** Number in its connection. */
+  readonly channel: number;
+  readonly terminal:
+    | { readonly term: string; readonly columns: number; readonly rows: number }
+    | undefined;
+  /** As the client asked for them. */
+  readonly environment: readonly (readonly [name: string, value: string])[];
+  readonly exit:
+    | { readonly status: number }
+    | { readonly signal: string; readonly coreDumped: boolean; readonly message: string }
+    | undefined;
+  /** Bytes. */
+  readonly input: number;
+  readonly output: number;
+  readonly errors: number;
+  /** How its output begins, errors among it; empty for what is not for reading. */
+  readonly text: string;
+  /** Bytes of output that `text` leaves out. */
+  readonly more: number;
 }
 
 export interface Parameter {

@@ -8,6 +8,7 @@ import type {
   ServerMessage,
   Statement,
 } from '../replay/timeline.ts';
+import { actLines, actSummary, actText, isAct } from './act-lines.ts';
 import { plain, plainLines } from './printable.ts';
 import type { Style } from './style.ts';
 import { renderTable } from './table.ts';
@@ -58,6 +59,9 @@ export function markOf(statement: Statement): Mark {
 
 /** The statement on one line: white space runs together, everything else is shown. */
 export function oneLine(statement: Statement): string {
+  if (isAct(statement)) {
+    return actText(statement);
+  }
   if (statement.protocol === 'function call') {
     return '(function call)';
   }
@@ -79,15 +83,17 @@ export function summary(statement: Statement): string {
     }
     return columns.length > 0 ? plural(rowCount, 'row') : plain(tag ?? '');
   });
-  const shown = parts.filter((part) => part !== '');
+  const shown = [...parts.filter((part) => part !== ''), ...actSummary(statement)];
   const took = statement.endMs === undefined ? [] : [duration(statement.endMs - statement.startMs)];
   return [...shown.slice(0, 3), ...(shown.length > 3 ? ['…'] : []), ...took].join(', ');
 }
 
 export function statementLines(statement: Statement, options: LineOptions): string[] {
   const cut = statement.textLength - Buffer.byteLength(statement.text);
+  const text =
+    isAct(statement) && statement.protocol !== 'exec' ? actText(statement) : statement.text;
   return [
-    ...breakLines(plainLines(statement.text.trimEnd()), options),
+    ...breakLines(plainLines(text.trimEnd()), options),
     ...(cut > 0 ? [`… ${byteCount(cut)} more of the statement`] : []),
   ];
 }
@@ -108,6 +114,7 @@ export function answerLines(statement: Statement, options: LineOptions): string[
       .filter((notice) => !isOfHold(notice, statement))
       .flatMap((notice) => messageLines(notice, options)),
     ...visibleResults(statement).flatMap((result) => resultLines(result, options)),
+    ...actLines(statement).flatMap((line) => breakLines(line, options)),
     ...(statement.error ? messageLines(statement.error, options) : []),
   ];
 }
@@ -238,7 +245,7 @@ export function messageLines(message: ServerMessage, options: LineOptions): stri
   const fatal = /^(ERROR|FATAL|PANIC)$/.test(message.severity);
   const head = `${plain(message.severity)}:`;
   const lines = breakLines(
-    `${plainLines(message.message)}${fatal ? ` (${plain(message.sqlState)})` : ''}`,
+    `${plainLines(message.message)}${fatal && message.sqlState !== '' ? ` (${plain(message.sqlState)})` : ''}`,
     options,
     `${fatal ? style.red(head) : style.yellow(head)}  `,
     message.severity.length + 3,

@@ -55,8 +55,9 @@ export function transcriptLines(entry: TimelineEntry, options: TranscriptOptions
     }
     case 'connection.open': {
       const database = entry.database ? ` to ${plain(entry.database)}` : '';
+      const user = entry.database === undefined && entry.user ? ` as ${plain(entry.user)}` : '';
       const application = entry.application ? ` by ${plain(entry.application)}` : '';
-      return prose(`connection ${entry.stream} opened${database}${application}`);
+      return prose(`connection ${entry.stream} opened${user}${database}${application}`);
     }
     case 'connection.close': {
       const volume = `${byteCount(entry.up)} sent, ${byteCount(entry.down)} received`;

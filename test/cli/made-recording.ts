@@ -14,7 +14,7 @@ import { openGatewayKeys } from '../../src/recording/gateway-keys.ts';
 import { GatewayRecording, newRecordingKeys } from '../../src/recording/gateway-recording.ts';
 import { openRecordingStore } from '../../src/recording/recording-store.ts';
 import { newSessionId } from '../../src/recording/session-id.ts';
-import type { CutProposal, EvidenceLine } from '../../src/recording/types.ts';
+import type { CutProposal, EvidenceLine, StreamKind } from '../../src/recording/types.ts';
 import { uploadSession } from '../../src/recording/upload-session.ts';
 import type { RecordedItem } from '../../src/replay/build-timeline.ts';
 
@@ -108,19 +108,23 @@ export async function makeRecording(
   const evidence = (line: EvidenceLine) => client.data(0, 1, gateway.evidence(line));
   evidence({ type: 'reason', text: 'TICKET-1' });
   const open = new Set<number>();
+  const kinds = new Map<number, StreamKind>();
   for (const item of items) {
     if (item.type === 'data') {
       const { stream, direction, bytes } = item.piece;
       if (!open.has(stream)) {
         open.add(stream);
-        gateway.openStream(stream, 'postgres');
-        client.openStream(stream, 'postgres');
+        const kind = kinds.get(stream) ?? 'postgres';
+        gateway.openStream(stream, kind);
+        client.openStream(stream, kind);
       }
       gateway.data(stream, direction, bytes);
       client.data(stream, direction, bytes);
     } else if (item.type === 'evidence') {
       evidence(item.line);
-    } else if (item.event.type !== 'stream.open' && item.event.type !== 'stream.close') {
+    } else if (item.event.type === 'stream.open') {
+      kinds.set(item.event.stream, item.event.kind);
+    } else if (item.event.type !== 'stream.close') {
       gateway.event(item.event);
     }
   }

@@ -47,6 +47,7 @@ export interface SearchResult {
 const LIMITS = {
   ...REPLAY_LIMITS,
   rows: 0,
+  outputLength: 0,
   statementLength: 4 * 1024 * 1024,
   valueLength: 64 * 1024,
   keptLength: Number.POSITIVE_INFINITY,
