@@ -1,6 +1,6 @@
 import { HoopError } from '../errors.ts';
 import { contextStatus, isInsideRun, postPrompt } from '../run/context-client.ts';
-import { PROMPT_ID, PROMPT_SOURCE } from '../run/context-messages.ts';
+import { isOwnSource, PROMPT_ID, PROMPT_SOURCE } from '../run/context-messages.ts';
 import { MAX_PROMPT_INPUT_BYTES, promptTooLong } from '../tunnel/new-prompt.ts';
 import { plain } from '../ui/printable.ts';
 import { renderJson } from '../ui/render-json.ts';
@@ -53,7 +53,7 @@ async function runHook(io: Io, hook: HookName, { strict, parent }: PromptFlags):
   if (isInsideRun(io.env)) {
     try {
       const text = hookPrompt(hook, input);
-      const post = { text, source: `hook:${hook}`, ...(parent === undefined ? {} : { parent }) };
+      const post = { text, hook, ...(parent === undefined ? {} : { parent }) };
       await postPrompt(io.env, post, io.signal);
     } catch (error) {
       io.signal.throwIfAborted();
@@ -104,6 +104,11 @@ function checkFlags(text: string | undefined, flags: PromptFlags): void {
   if (source !== undefined && !PROMPT_SOURCE.test(source)) {
     throw new HoopError('HOOP_USAGE', `"${source}" cannot be a source`, {
       hint: 'Lower-case letters, digits and dashes, up to 32; a colon may divide two of them.',
+    });
+  }
+  if (source !== undefined && isOwnSource(source)) {
+    throw new HoopError('HOOP_USAGE', `"${source}" is what hoop itself calls a source`, {
+      hint: 'Name the program or the place that the prompt comes from.',
     });
   }
   if (parent !== undefined && !PROMPT_ID.test(parent)) {

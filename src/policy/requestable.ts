@@ -29,11 +29,16 @@ export function requestable(policy: Policy, principal: Principal): Requestable[]
 
 /** What it gives, in words for whoever asks and whoever approves. */
 export function describeDocument(document: PolicyDocument): string[] {
+  const { agents } = document.who;
+  const through =
+    agents === undefined
+      ? ''
+      : ` (only through ${agents.includes('*') ? 'an agent' : agents.join(' or ')})`;
   return [
     ...(document.anything ? ['anything, unguarded'] : []),
     ...document.rules.map((rule) => `${rule.effect} ${describeConditions(rule)}`),
     ...document.ssh.map((rule) => `${rule.effect} ${describeSshRule(rule)}`),
-  ];
+  ].map((text) => `${text}${through}`);
 }
 
 function compare(a: string, b: string): number {

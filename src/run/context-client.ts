@@ -8,7 +8,7 @@ import {
   CONTEXT_HOST,
   CONTEXT_PATHS,
   ErrorReply,
-  type PromptPost,
+  type NewPromptPost,
   PromptReply,
   StatusReply,
   TOKEN_FILE,
@@ -26,7 +26,7 @@ export function isInsideRun(env: NodeJS.ProcessEnv): boolean {
 /** Resolves when the gateway has recorded it. @throws HoopError as the endpoint says; HOOP_RUN_GONE */
 export async function postPrompt(
   env: NodeJS.ProcessEnv,
-  post: PromptPost,
+  post: NewPromptPost,
   signal: AbortSignal,
 ): Promise<PromptReply> {
   return PromptReply.parse(await ask(env, 'POST', CONTEXT_PATHS.prompt, post, signal));

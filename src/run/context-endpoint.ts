@@ -97,8 +97,9 @@ export class ContextEndpoint implements AsyncDisposable {
     this.#check(request);
     const { method, url } = request;
     if (url === CONTEXT_PATHS.prompt && method === 'POST') {
-      const { text, ...words } = parsePost(request, await bodyOf(request));
-      const prompt = newPrompt({ ...words, text });
+      const { text, hook, ...words } = parsePost(request, await bodyOf(request));
+      const from = hook === undefined ? words.source : `hook:${hook}`;
+      const prompt = newPrompt({ ...words, source: from, text });
       const sessions = await this.#options.prompts.set(prompt);
       send(response, 200, { v: 1, id: prompt.id, bytes: Buffer.byteLength(text), sessions });
     } else if (url === CONTEXT_PATHS.status && method === 'GET') {
@@ -201,7 +202,7 @@ function parsePost({ headers }: IncomingMessage, body: Buffer): PromptPost {
   const post = isJson ? PromptPost.safeParse(parseJson(text)).data : PromptPost.parse({ text });
   if (post === undefined) {
     throw new HoopError('HOOP_USAGE', 'the body is not a prompt', {
-      hint: 'Send text, or JSON: {"text": …, "source": "name", "parent": "id of a prompt"}.',
+      hint: 'Send text, or JSON: {"text": …, "source": "name", "parent": "id of a prompt"}. Names that hoop uses itself (flag, file, hook, limit) are no sources.',
     });
   }
   if (Buffer.byteLength(post.text) > MAX_PROMPT_INPUT_BYTES) {

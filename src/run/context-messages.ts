@@ -10,14 +10,31 @@ export const CONTEXT_HOST = 'hoop';
 export const PROMPT_SOURCE = /^[a-z][a-z0-9-]{0,31}(:[a-z][a-z0-9-]{0,31})?$/;
 export const PROMPT_ID = /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/;
 
+/** What hoop itself says of where a prompt comes from; a program that names its own cannot. */
+const OWN_SOURCES = ['flag', 'file', 'hook', 'limit'];
+
+export function isOwnSource(source: string): boolean {
+  return OWN_SOURCES.some((own) => source === own || source.startsWith(`${own}:`));
+}
+
 /** Body of a POST with JSON; with any other type the body is the text. */
 export const PromptPost = z.strictObject({
   text: z.string(),
-  source: z.string().regex(PROMPT_SOURCE).default('endpoint'),
+  source: z
+    .string()
+    .regex(PROMPT_SOURCE)
+    .refine((source) => !isOwnSource(source))
+    .default('endpoint'),
+  /** Of `hoop prompt --hook`: the agent whose hook it is. As everything here, a claim of whoever sends it. */
+  hook: z
+    .string()
+    .regex(/^[a-z][a-z0-9-]{0,31}$/)
+    .optional(),
   /** Id of the prompt that it belongs to. */
   parent: z.string().regex(PROMPT_ID).optional(),
 });
 export type PromptPost = z.infer<typeof PromptPost>;
+export type NewPromptPost = z.input<typeof PromptPost>;
 
 export const PromptReply = z.object({
   v: z.literal(1),

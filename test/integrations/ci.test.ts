@@ -78,7 +78,12 @@ interface JobRun {
 /** As a runner does it: step by step, until one fails; PATH grows by what they add to it. */
 async function runAction(
   inputs: Readonly<Record<string, string>>,
-  job: { readonly home: string; readonly path: string },
+  job: {
+    readonly home: string;
+    readonly path: string;
+    /** Of the runner, beside those of every job. */
+    readonly variables?: Readonly<Record<string, string>>;
+  },
 ): Promise<JobRun> {
   const files = ['GITHUB_OUTPUT', 'GITHUB_PATH', 'GITHUB_STEP_SUMMARY'].map(
     (name): [string, string] => [name, join(directory, name)],
@@ -101,6 +106,7 @@ async function runAction(
       env: childEnvironment({
         home: job.home,
         variables: {
+          ...job.variables,
           ...Object.fromEntries(files),
           CI: 'true',
           GITHUB_ACTIONS: 'true',
@@ -130,7 +136,7 @@ function evaluate(value: string, inputs: Readonly<Record<string, string>>): stri
 /** `hoop` on PATH, as an installed package has it. */
 function installedHoop(): string {
   const bin = join(directory, 'bin');
-  mkdirSync(bin);
+  mkdirSync(bin, { recursive: true });
   writeFileSync(join(bin, 'hoop'), `#!/bin/sh\nexec "${process.execPath}" "${LAUNCHER}" "$@"\n`);
   chmodSync(join(bin, 'hoop'), 0o755);
   return [bin, dirname(process.execPath), '/usr/local/bin', '/usr/bin', '/bin'].join(':');
@@ -228,6 +234,39 @@ describe('the GitHub Action', () => {
       expect(run.status).toBe(0);
       expect(run.outputs).toBe('status=0\n');
       expect(run.summary).toContain('recording complete, signed by both sides');
+    });
+
+    test('is known by the token of its job: nobody has logged in, and there is no secret', async () => {
+      const { ACTIONS_ID_TOKEN_REQUEST_URL = '', ACTIONS_ID_TOKEN_REQUEST_TOKEN = '' } =
+        bench.demo.ci.env;
+      const home = join(directory, 'runner-home');
+      mkdirSync(home, { mode: 0o700 });
+      const sql = 'psql -XAt -v ON_ERROR_STOP=1 -c';
+      const run = await runAction(
+        {
+          gateway: bench.demo.gateway,
+          ca: bench.demo.ca,
+          targets: 'prod-db',
+          run: `${sql} "SELECT count(*) > 0 FROM orders"\n${sql} "SELECT full_name FROM customers"\necho on`,
+        },
+        {
+          home,
+          path: installedHoop(),
+          variables: { ACTIONS_ID_TOKEN_REQUEST_URL, ACTIONS_ID_TOKEN_REQUEST_TOKEN },
+        },
+      );
+      expect(run.output).toContain('\nt\n');
+      expect(run.output).toContain('SELECT on public.customers is not allowed');
+      expect(run.output).not.toContain('\non\n');
+      expect(run.status).not.toBe(0);
+      expect(run.summary).toContain('`workload:nightly-report`');
+      expect(run.output + run.summary).not.toContain(ACTIONS_ID_TOKEN_REQUEST_TOKEN);
+      const bare = await runAction(
+        { gateway: bench.demo.gateway, ca: bench.demo.ca, targets: 'prod-db', run: 'true' },
+        { home: mkdtempSync(join(directory, 'home-')), path: installedHoop() },
+      );
+      expect(bare.status).not.toBe(0);
+      expect(bare.output).toContain('id-token: write');
     });
 
     test('fails with the status of the command that failed, and says so in the summary', async () => {

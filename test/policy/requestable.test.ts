@@ -178,3 +178,22 @@ test('The check names a requestable `statements: anything` that standing masks m
     'policies/all.yaml:5: statements: anything is void, because policies/staff.yaml has masks, denies, approvals or limits for the same people and targets',
   ]);
 });
+
+test('what counts only while an agent acts says so, to who asks and to who approves', () => {
+  const { 'policies/all.yaml': _, ...others } = FILES;
+  const of = (agents: string) => {
+    const fix = FILES['policies/fix.yaml'].replace('[staff]', `[staff], agents: ${agents}`);
+    const policy = load({
+      ...others,
+      'policies/fix.yaml': fix,
+      'agents/devin.yaml':
+        'name: devin\ntargets: { names: [prod] }\nrules: [{ allow: { verbs: [select] } }]\n',
+      'agents/codex.yaml':
+        'name: codex\ntargets: { names: [prod] }\nrules: [{ allow: { verbs: [select] } }]\n',
+    });
+    return policy.documents.filter(({ name }) => name === 'fix').flatMap(describeDocument);
+  };
+  const rule = 'allow update, delete, select on public.orders';
+  expect(of('[devin, codex]')).toEqual([`${rule} (only through devin or codex)`]);
+  expect(of('["*"]')).toEqual([`${rule} (only through an agent)`]);
+});

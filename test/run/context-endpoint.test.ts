@@ -107,6 +107,29 @@ test('text is taken as it is, from any HTTP client', async () => {
   });
 });
 
+test.each(['hook', 'hook:claude-code', 'flag', 'file', 'limit', 'limit:x'])(
+  'a program cannot call its prompt "%s", which is what hoop says',
+  async (source) => {
+    const { env, prompts } = await openRun();
+    const headers = authorized(env, { 'content-type': 'application/json' });
+    const reply = await ask(env, { headers, body: JSON.stringify({ text: 'x', source }) });
+    expect(reply.status).toBe(400);
+    expect(prompts.current).toBeUndefined();
+  },
+);
+
+test('a source of its own is taken, and so is the hook of an agent', async () => {
+  const { env, prompts } = await openRun();
+  for (const source of ['slack', 'hooks', 'ci:flag', 'file-watcher']) {
+    await postPrompt(env, { text: 'x', source }, signal);
+    expect(prompts.current?.source).toBe(source);
+  }
+  await postPrompt(env, { text: 'x', hook: 'codex' }, signal);
+  expect(prompts.current?.source).toBe('hook:codex');
+  const wrong = postPrompt(env, { text: 'x', hook: 'codex:evil' }, signal);
+  await expect(wrong).rejects.toMatchObject({ code: 'HOOP_USAGE' });
+});
+
 test('a prompt of 10 MB is taken, one that is longer than 16 MiB is not', async () => {
   const { env, prompts } = await openRun();
   const long = await ask(env, { headers: authorized(env), body: 'x'.repeat(10_000_000) });
