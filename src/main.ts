@@ -21,6 +21,9 @@ import { policyCommand } from './commands/policy.ts';
 import { promptCommand } from './commands/prompt.ts';
 import { runCommand } from './commands/run.ts';
 import { sessionsCommand } from './commands/sessions.ts';
+import { separateRemoteCommand, sshCommand } from './commands/ssh.ts';
+import { sshConfigCommand } from './commands/ssh-config.ts';
+import { sshStdioCommand } from './commands/ssh-stdio.ts';
 import { targetsCommand } from './commands/targets.ts';
 import { whoamiCommand } from './commands/whoami.ts';
 import { HoopError } from './errors.ts';
@@ -103,6 +106,7 @@ export async function main(): Promise<void> {
     stdin: process.stdin,
     env: process.env,
     cwd: process.cwd(),
+    self: [process.execPath, ...process.argv.slice(1, 2)],
     signal: interrupted.signal,
     onSignal: (listener) => {
       childListener = listener;
@@ -153,7 +157,11 @@ export async function main(): Promise<void> {
     settings.passThrough = isPassThrough(command.name(), command.args.length, options);
   });
   try {
-    await program.parseAsync(process.argv);
+    const ssh = program.commands.find((command) => command.name() === 'ssh');
+    const words = process.argv.slice(2);
+    await program.parseAsync(ssh === undefined ? words : separateRemoteCommand(words, ssh), {
+      from: 'user',
+    });
   } catch (error) {
     if (error instanceof CommanderError) {
       // commander has printed it; help and version end with 0, a wrong call with 2.
@@ -204,6 +212,8 @@ export function buildProgram(io: Io, json: boolean): Command {
     'Work:': [
       targetsCommand(io),
       connectCommand(io),
+      sshCommand(io),
+      sshConfigCommand(io),
       runCommand(io),
       promptCommand(io),
       accessCommand(io),
@@ -221,7 +231,8 @@ export function buildProgram(io: Io, json: boolean): Command {
     }
   }
   program.helpCommand('help [command]', 'help for a command');
-  // What the completion scripts and the build call; nobody types them.
+  // What ssh, the completion scripts and the build call; nobody types them.
+  program.addCommand(sshStdioCommand(io), { hidden: true });
   program.addCommand(completeCommand(io), { hidden: true });
   program.addCommand(manCommand(io), { hidden: true });
   return program;
@@ -248,7 +259,8 @@ function wantsJson(argv: readonly string[]): boolean {
 const HELP_WIDTH = 80;
 const HELP_FOOTER = `
 Exit status: 0 ok, 1 failure, 2 wrong usage, 3 not logged in, 4 denied by policy,
-5 unreachable, 130 interrupted; \`run\` and \`connect NAME -- COMMAND\` give the command's own, or 255.
+5 unreachable, 130 interrupted; \`run\`, \`ssh\` and \`connect NAME -- COMMAND\` give the command's own,
+or 255.
 
 New here?  hoop demo`;
 
@@ -268,6 +280,9 @@ function isPassThrough(
 ): boolean {
   if (name === 'connect') {
     return words > 1;
+  }
+  if (name === 'ssh' || name === 'ssh-stdio') {
+    return true;
   }
   const isAsked = options['printEnv'] === true || options['briefingOnly'] === true;
   return name === 'run' && words > 0 && !isAsked;

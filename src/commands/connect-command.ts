@@ -1,6 +1,7 @@
 /** The environment of a command that is run on a session. */
 import type { ClientSession } from '../tunnel/connect-session.ts';
 import { connectionUrl } from '../tunnel/connection-files.ts';
+import { sshEnvironment } from '../tunnel/ssh/ssh-files.ts';
 
 /** What libpq and drivers would read besides what we set; anything left here leads elsewhere. */
 const INHERITED = /^PG[A-Z]+$|^DATABASE_URL$/;
@@ -10,6 +11,9 @@ export function commandEnvironment(
   env: NodeJS.ProcessEnv,
   session: ClientSession,
 ): NodeJS.ProcessEnv {
+  if (session.ssh !== undefined) {
+    return { ...env, ...sshEnvironment(session.ssh.files, env), HOOP_SESSION: session.id };
+  }
   const kept = Object.entries(env).filter(([name]) => HARMLESS.has(name) || !INHERITED.test(name));
   const { facts, files } = session;
   return {

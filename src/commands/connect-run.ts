@@ -8,15 +8,18 @@ import { adoptAbandonedRuns } from '../run/abandoned-runs.ts';
 import { type ClientSession, connectSession } from '../tunnel/connect-session.ts';
 import { connectionUrl } from '../tunnel/connection-files.ts';
 import { endError, type SessionEnd } from '../tunnel/session-end.ts';
+import { shellWord } from '../tunnel/ssh/ssh-files.ts';
 import { uploadPending, uploadRecording } from '../tunnel/upload-recordings.ts';
 import { nearestName } from '../ui/nearest-name.ts';
 import { plain } from '../ui/printable.ts';
 import { renderJson } from '../ui/render-json.ts';
-import { localTime, plural } from '../ui/times.ts';
+import { localTime } from '../ui/times.ts';
 import { commandEnvironment } from './connect-command.ts';
+import { showSsh } from './connect-ssh.ts';
 import { requireProgram } from './find-program.ts';
 import type { Io } from './io.ts';
 import { promptInForce } from './prompt-flags.ts';
+import { noteSession } from './session-notes.ts';
 import { openSummary, type SummaryFlags } from './summary-file.ts';
 
 /** Shown with NODE_DEBUG=hoop:tunnel. */
@@ -65,6 +68,7 @@ export async function runConnect(outer: Io, request: ConnectRequest): Promise<vo
     tls: request.tls,
     allowedUids: request.allowUid,
     listen: request.socket ? { type: 'unix' } : { type: 'tcp', port: request.port ?? 0 },
+    self: io.self,
     version: packageVersion(),
     env: io.env,
     carrier: io.env['HOOP_CARRIER'] === 'websocket' ? 'websocket' : 'auto',
@@ -75,6 +79,7 @@ export async function runConnect(outer: Io, request: ConnectRequest): Promise<vo
         showEvidence(told, json, line);
       },
       onRefused: (reason) => io.note(`a local connection was refused: ${reason}`),
+      onNote: (text) => io.note(plain(text)),
       onFallback: (because) => {
         json({ event: 'carrier', carrier: 'websocket', because });
         debug('streams go over WebSockets: %s', because);
@@ -205,7 +210,7 @@ function noteRefused(io: Io, refused: ClientSession['refused']): void {
   }
 }
 
-type JsonWriter = (line: Readonly<Record<string, unknown>>) => void;
+export type JsonWriter = (line: Readonly<Record<string, unknown>>) => void;
 
 /** With a command, stdout is the command's own, and its stderr is shared with us. */
 function jsonWriter(io: Io, request: ConnectRequest): JsonWriter {
@@ -258,7 +263,12 @@ function showEvidence(io: Io, json: JsonWriter, line: EvidenceLine): void {
 }
 
 function show(io: Io, request: ConnectRequest, session: ClientSession, json: JsonWriter): void {
-  const { reply, policy, facts } = session;
+  const { reply, policy } = session;
+  if (session.ssh !== undefined) {
+    showSsh(io, request, { session, ssh: session.ssh }, json);
+    return;
+  }
+  const { facts } = session;
   const url = connectionUrl(facts);
   // A command has the password in its environment; its stderr goes to logs that live longer.
   const secrets = request.command.length > 0 ? {} : { url, password: facts.password.expose() };
@@ -279,47 +289,26 @@ function show(io: Io, request: ConnectRequest, session: ClientSession, json: Jso
   if (request.json && request.command.length > 0) {
     return;
   }
-  const { limits } = reply;
-  io.note(`session ${reply.session} to ${plain(facts.name)} (recorded)`);
-  io.note(
-    `policy ${policy.commit.slice(0, 12)}, signed by ${plain(policy.signer)}, ${POLICY_SOURCES[policy.source]}`,
-  );
-  io.note(
+  noteSession(
+    io,
+    session,
     reply.masked.length > 0 ? `masked: ${plain(maskedText(reply.masked))}` : 'no column is masked',
-  );
-  io.note(
-    `until ${localTime(Date.parse(reply.expiresAt))}, ${minutes(limits.idleTimeSeconds)} idle, ${plural(limits.maxConnections, 'connection')}`,
   );
   if (request.command.length > 0 || request.json) {
     return;
   }
   if (facts.caFile !== undefined) {
-    io.note(`TLS only: sslmode=verify-full sslrootcert=${shellQuote(facts.caFile)}`);
+    io.note(`TLS only: sslmode=verify-full sslrootcert=${shellWord(facts.caFile)}`);
   }
   const pasted = request.url
     ? url
-    : `PGSERVICEFILE=${shellQuote(session.files.serviceFile)} psql service=${shellQuote(facts.name)}`;
+    : `PGSERVICEFILE=${shellWord(session.files.serviceFile)} psql service=${shellWord(facts.name)}`;
   io.stdout.write(`${pasted}\n`);
   io.note('Ctrl-C ends the session');
 }
-
-/** How the client came to trust the commit, in words. */
-const POLICY_SOURCES = {
-  local: 'verified here before',
-  repository: 'fetched and verified here',
-  gateway: 'sent by the gateway and verified here',
-} as const;
 
 function maskedText(masked: ClientSession['reply']['masked']): string {
   return masked
     .map(({ column, mask }) => (mask === 'full' ? column : `${column} (${mask})`))
     .join(', ');
-}
-
-function minutes(seconds: number): string {
-  return seconds % 60 === 0 ? `${seconds / 60} min` : `${seconds} s`;
-}
-
-function shellQuote(text: string): string {
-  return /^[\w./:@%+=-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }

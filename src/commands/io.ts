@@ -12,6 +12,8 @@ export interface Io {
   readonly stdin: Readable & { readonly isTTY?: boolean };
   readonly env: NodeJS.ProcessEnv;
   readonly cwd: string;
+  /** Words that run this program: for those that are to run it later, without a PATH of ours. */
+  readonly self: readonly string[];
   /** Aborted by SIGINT, SIGTERM and SIGHUP, with a HOOP_INTERRUPTED error that names the signal. */
   readonly signal: AbortSignal;
   /**

@@ -9,7 +9,6 @@ import { ContextEndpoint } from '../run/context-endpoint.ts';
 import type { EnvironmentPart } from '../run/environment.ts';
 import type { Run } from '../run/run.ts';
 import { RunPrompts } from '../run/run-prompts.ts';
-import { targetVariables } from '../run/target-variable.ts';
 import type { AccessReply } from '../tunnel/access-api.ts';
 import { ApprovalsClient } from '../tunnel/approvals-client.ts';
 import { briefingText } from '../ui/briefing-text.ts';
@@ -74,7 +73,7 @@ function briefingOf(run: Run, requestable: AccessReply['requestable']): Briefing
     commit: reachable.commit,
     targets: reachable.targets.filter(({ name }) => run.targets.includes(name)),
     main: run.mainTarget,
-    variables: targetVariables(run.targets),
+    variables: run.variables,
     requestable: requestable.filter(({ target }) => run.targets.includes(target)),
   });
 }

@@ -112,10 +112,10 @@ function requireCommand(io: Io, { command, printEnv, briefingOnly }: RunRequest)
   }
 }
 
-function showRun(io: Io, { id, agent, targets, mainTarget }: Run): void {
+function showRun(io: Io, { id, agent, targets, mainTarget, variables }: Run): void {
   const as = agent === undefined ? '' : ` as agent ${agent}`;
   io.note(plain(`run ${id}${as}: ${targets.join(', ')} (opened when first used)`));
-  if (mainTarget === undefined) {
-    io.note('several targets and none is named: PGHOST and DATABASE_URL are not set');
+  if (mainTarget === undefined && variables.size > 0) {
+    io.note('several databases and none is named: PGHOST and DATABASE_URL are not set');
   }
 }

@@ -9,12 +9,13 @@ import { HoopError } from '../errors.ts';
 import type { EvidenceLine, StreamKind } from '../recording/types.ts';
 import type { UploadReceipt } from '../recording/upload-session.ts';
 import { Secret } from '../secret.ts';
-import { type ClientSession, connectSession } from '../tunnel/connect-session.ts';
+import { type ClientSession, connectSession, type SessionPort } from '../tunnel/connect-session.ts';
 import type { ConnectionFacts } from '../tunnel/connection-files.ts';
 import type { Tunnel } from '../tunnel/half-close.ts';
 import { LocalListener } from '../tunnel/local-listener.ts';
 import { LocalPort } from '../tunnel/local-port.ts';
 import type { SessionEnd } from '../tunnel/session-end.ts';
+import type { SshFacts } from '../tunnel/ssh/ssh-files.ts';
 import type { CarrierChoice } from '../tunnel/stream-opener.ts';
 import { uploadRecording } from '../tunnel/upload-recordings.ts';
 import { AttachedTunnels } from './attached-tunnels.ts';
@@ -39,6 +40,8 @@ export interface ListenerSource {
 export interface RunTargetOptions {
   readonly open: OpenGateway;
   readonly name: string;
+  readonly kind: string;
+  /** Of a target of kind postgres. */
   readonly database: string;
   readonly reason: string | undefined;
   readonly version: string;
@@ -53,10 +56,16 @@ export interface RunTargetOptions {
   readonly events: RunTargetEvents;
 }
 
+/** What the child needs to find the target. */
+export type TargetFacts =
+  | { readonly kind: 'postgres'; readonly connection: ConnectionFacts }
+  | { readonly kind: 'ssh'; readonly ssh: SshFacts };
+
 export class RunTarget {
-  readonly facts: ConnectionFacts;
+  readonly name: string;
+  readonly facts: TargetFacts;
   readonly #options: RunTargetOptions;
-  readonly #port: LocalPort;
+  readonly #port: SessionPort;
   readonly #closing = new AbortController();
   #live: Promise<LiveSession> | undefined;
   /** Sessions that have ended or are ending, until they are uploaded. */
@@ -70,22 +79,53 @@ export class RunTarget {
     const listener = fence
       ? await fence.openListener(signal)
       : await LocalListener.open({ type: 'tcp', port: 0 });
-    return new RunTarget(options, listener);
+    if (options.kind !== 'ssh') {
+      return new RunTarget(options, (target) => target.#servePostgres(listener));
+    }
+    // Nobody else waits for an SSH server to be loaded.
+    const { serveSshTarget } = await import('./ssh-target.ts');
+    return new RunTarget(options, (target) =>
+      serveSshTarget({
+        name: options.name,
+        listener,
+        openTunnel: (kind, stop) => target.#openTunnel(kind, stop),
+        note: options.events.note,
+      }),
+    );
   }
 
-  private constructor(options: RunTargetOptions, listener: LocalListener) {
+  private constructor(
+    options: RunTargetOptions,
+    serve: (target: RunTarget) => { readonly facts: TargetFacts; readonly port: SessionPort },
+  ) {
     this.#options = options;
+    this.name = options.name;
+    const { facts, port } = serve(this);
+    this.facts = facts;
+    this.#port = port;
+  }
+
+  #servePostgres(listener: LocalListener): {
+    readonly facts: TargetFacts;
+    readonly port: LocalPort;
+  } {
     const password = new Secret(randomBytes(PASSWORD_BYTES).toString('base64url'));
-    const { name, database, events } = options;
+    const { name, database, events } = this.#options;
     const { host, port } = listener;
-    this.facts = { name, database, host, port, user: LOCAL_USER, password, caFile: undefined };
-    this.#port = new LocalPort({
-      listener,
-      user: LOCAL_USER,
-      password,
-      openTunnel: (kind, signal) => this.#openTunnel(kind, signal),
-      onRefused: (reason) => events.note(`a local connection to ${name} was refused: ${reason}`),
-    });
+    const user = LOCAL_USER;
+    return {
+      facts: {
+        kind: 'postgres',
+        connection: { name, database, host, port, user, password, caFile: undefined },
+      },
+      port: new LocalPort({
+        listener,
+        user,
+        password,
+        openTunnel: (kind, signal) => this.#openTunnel(kind, signal),
+        onRefused: (reason) => events.note(`a local connection to ${name} was refused: ${reason}`),
+      }),
+    };
   }
 
   /** The session that is open now, or being opened. */

@@ -9,7 +9,12 @@ import type { OpenGateway } from '../auth/open-gateway.ts';
 import { HoopError } from '../errors.ts';
 import type { TargetsReply, WhoamiReply } from '../tunnel/api.ts';
 import type { ClientSession } from '../tunnel/connect-session.ts';
-import { connectionUrl, writeConnectionFiles } from '../tunnel/connection-files.ts';
+import {
+  type ConnectionFacts,
+  connectionUrl,
+  writeConnectionFiles,
+} from '../tunnel/connection-files.ts';
+import { sshEnvironment, writeSshFiles } from '../tunnel/ssh/ssh-files.ts';
 import type { CarrierChoice } from '../tunnel/stream-opener.ts';
 import { uploadPending } from '../tunnel/upload-recordings.ts';
 import { adoptAbandonedRuns } from './abandoned-runs.ts';
@@ -47,8 +52,10 @@ export class Run implements AsyncDisposable {
   readonly #options: RunOptions;
   readonly #login: RunLogin;
   readonly #targets: readonly RunTarget[];
+  /** By target: the variable that holds its URL. Servers have none. */
+  readonly variables: ReadonlyMap<string, string>;
   /** The target of PG* and DATABASE_URL. */
-  readonly #main: RunTarget | undefined;
+  readonly #main: ConnectionFacts | undefined;
   readonly #connection: EnvironmentPart;
   readonly #listeners: SessionListener[];
   #closed: Promise<void> | undefined;
@@ -65,15 +72,18 @@ export class Run implements AsyncDisposable {
       const fence = await options.fence?.(login);
       const [reply, whoami] = await asked;
       const chosen = chooseTargets(reply.targets, options);
-      const variables = targetVariables(chosen.map(({ name }) => name));
+      const variables = targetVariables(
+        chosen.filter(({ kind }) => kind === 'postgres').map(({ name }) => name),
+      );
       const listeners: SessionListener[] = [];
-      for (const { name, database } of chosen) {
+      for (const { name, kind, database } of chosen) {
         targets.push(
           await RunTarget.listen({
             ...options,
             fence,
             open: login.open,
             name,
+            kind,
             database: database ?? name,
             onSession: async (session) => {
               for (const listener of listeners) {
@@ -108,9 +118,11 @@ export class Run implements AsyncDisposable {
     this.whoami = made.whoami;
     this.#targets = made.targets;
     this.#listeners = made.listeners;
-    const isOne = options.targets.length > 0 || made.targets.length === 1;
-    this.#main = isOne ? made.targets[0] : undefined;
-    this.#connection = this.#connectionPart(made.variables);
+    this.variables = made.variables;
+    const databases = this.#databases();
+    const isOne = options.targets.length > 0 || databases.length === 1;
+    this.#main = isOne ? databases[0] : undefined;
+    this.#connection = { ...this.#databasePart(databases), ...this.#sshPart() };
   }
 
   get id(): string {
@@ -144,12 +156,12 @@ export class Run implements AsyncDisposable {
 
   /** Names, the first is the main one if there is a main one. */
   get targets(): readonly string[] {
-    return this.#targets.map(({ facts }) => facts.name);
+    return this.#targets.map(({ name }) => name);
   }
 
-  /** Of PG* and DATABASE_URL; undefined: several, and none was named. */
+  /** Of PG* and DATABASE_URL; undefined: no database, or several and none was named. */
   get mainTarget(): string | undefined {
-    return this.#main?.facts.name;
+    return this.#main?.name;
   }
 
   /** For `buildEnvironment`: where the targets are, and which run this is. */
@@ -163,11 +175,6 @@ export class Run implements AsyncDisposable {
         ...(this.agent === undefined ? {} : { HOOP_AGENT: this.agent }),
       },
     ];
-  }
-
-  /** Addresses of the local ports: all that a fenced child has to reach. */
-  get ports(): readonly { readonly host: string; readonly port: number }[] {
-    return this.#targets.map(({ facts: { host, port } }) => ({ host, port }));
   }
 
   /** The sessions that are open now, or being opened. */
@@ -209,14 +216,22 @@ export class Run implements AsyncDisposable {
     }
   }
 
-  #connectionPart(variables: ReadonlyMap<string, string>): EnvironmentPart {
-    const all = this.#targets.map(({ facts }) => facts);
-    const files = writeConnectionFiles(this.directory, all);
-    const urls = all.flatMap((facts) => {
-      const variable = variables.get(facts.name);
+  #databases(): readonly ConnectionFacts[] {
+    return this.#targets.flatMap(({ facts }) =>
+      facts.kind === 'postgres' ? [facts.connection] : [],
+    );
+  }
+
+  #databasePart(databases: readonly ConnectionFacts[]): EnvironmentPart {
+    if (databases.length === 0) {
+      return {};
+    }
+    const files = writeConnectionFiles(this.directory, databases);
+    const urls = databases.flatMap((facts) => {
+      const variable = this.variables.get(facts.name);
       return variable === undefined ? [] : [[variable, connectionUrl(facts)]];
     });
-    const main = this.#main?.facts;
+    const main = this.#main;
     return {
       PGPASSFILE: files.passwordFile,
       PGSERVICEFILE: files.serviceFile,
@@ -232,6 +247,14 @@ export class Run implements AsyncDisposable {
           }),
     };
   }
+
+  #sshPart(): EnvironmentPart {
+    const { env } = this.#options;
+    const servers = this.#targets.flatMap(({ facts }) => (facts.kind === 'ssh' ? [facts.ssh] : []));
+    return servers.length === 0
+      ? {}
+      : sshEnvironment(writeSshFiles(this.directory, servers, env), env);
+  }
 }
 
 interface Reachable {
@@ -242,7 +265,7 @@ interface Reachable {
 }
 
 function chooseTargets(reachable: readonly Reachable[], options: RunOptions): Reachable[] {
-  const all = reachable.filter(({ kind }) => kind === 'postgres');
+  const all = reachable.filter(({ kind }) => kind === 'postgres' || kind === 'ssh');
   const chosen = [...new Set(options.targets)].map((name) => {
     const found = all.find((target) => target.name === name);
     if (found === undefined) {

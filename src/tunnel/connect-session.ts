@@ -35,6 +35,7 @@ import { LocalTls } from './local-tls.ts';
 import { openWebSocket } from './open-web-socket.ts';
 import { type RequestedSession, requestSession } from './request-session.ts';
 import { CLOSED_BY_OWNER, endError, endReason, type SessionEnd } from './session-end.ts';
+import type { OwnSshPort } from './ssh/own-ssh-port.ts';
 import { type CarrierChoice, StreamOpener } from './stream-opener.ts';
 
 /** From the end of the session to its last countersigned cut. */
@@ -46,6 +47,8 @@ const CLOSING_WITHIN_MS = 10_000;
 export interface SessionEvents {
   readonly onEvidence?: (line: EvidenceLine) => void;
   readonly onRefused?: (reason: RefusalReason) => void;
+  /** What a client of the local port does not tell, or not well. */
+  readonly onNote?: (text: string) => void;
   /** Streams go over WebSockets, because raw ones did not get through. */
   readonly onFallback?: (because: string) => void;
 }
@@ -70,6 +73,8 @@ export interface ConnectSessionOptions {
     | { readonly type: 'unix' }
     /** A port that is there already, and outlives the session. */
     | { readonly type: 'attached'; readonly attach: AttachPort };
+  /** Words that run this program: what reaches a unix socket for ssh(1). */
+  readonly self?: readonly string[] | undefined;
   readonly version: string;
   readonly env: NodeJS.ProcessEnv;
   readonly carrier: CarrierChoice;
@@ -129,6 +134,7 @@ export class ClientSession {
   #localPort: SessionPort | undefined;
   #caFile: string | undefined;
   #files: ConnectionFiles | undefined;
+  #ssh: OwnSshPort | undefined;
   #streams: ClientStreams | undefined;
   #prompts: ClientPrompts | undefined;
   #end: SessionEnd | undefined;
@@ -167,6 +173,11 @@ export class ClientSession {
   get files(): ConnectionFiles {
     this.#files ??= writeConnectionFiles(this.#ownSide().runtime, [this.facts]);
     return this.#files;
+  }
+
+  /** For clients of a server; undefined: the target is none, or its port not this session's. */
+  get ssh(): OwnSshPort | undefined {
+    return this.#ssh;
   }
 
   get refused(): ReadonlyMap<RefusalReason, number> {
@@ -219,12 +230,20 @@ export class ClientSession {
     }
     const openTunnel: OpenTunnel = (kind, tunnelSignal) => streams.open(kind, tunnelSignal);
     this.#localPort =
-      listen.type === 'attached' ? listen.attach(openTunnel) : this.#openPort(openTunnel);
+      listen.type === 'attached' ? listen.attach(openTunnel) : await this.#openPort(openTunnel);
   }
 
-  #openPort(openTunnel: OpenTunnel): LocalPort {
+  async #openPort(openTunnel: OpenTunnel): Promise<SessionPort> {
     const { tls: wantsTls, allowedUids = [], events } = this.#options;
-    const { runtime, listener } = this.#ownSide();
+    const local = this.#ownSide();
+    const { runtime, listener } = local;
+    if (this.reply.target.kind === 'ssh') {
+      const { name } = this.reply.target;
+      // Nobody else waits for an SSH server to be loaded.
+      const { openOwnSshPort } = await import('./ssh/own-ssh-port.ts');
+      this.#ssh = openOwnSshPort({ ...this.#options, local, name, openTunnel });
+      return this.#ssh.port;
+    }
     const tls = wantsTls ? new LocalTls(Date.parse(this.reply.expiresAt)) : undefined;
     if (tls !== undefined) {
       this.#caFile = writeCaFile(runtime, tls.ca);

@@ -75,6 +75,11 @@ export class LocalListener {
     return this.#port;
   }
 
+  /** Undefined: it is a port. */
+  get socketPath(): string | undefined {
+    return this.host === LOOPBACK ? undefined : join(this.host, `.s.PGSQL.${SOCKET_PORT}`);
+  }
+
   /** Connections that nobody serves yet. */
   get waiting(): number {
     return this.#waiting.size;

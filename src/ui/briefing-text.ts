@@ -12,10 +12,11 @@ const MAX_MASKS = 60;
 /** Markdown; ends with a line feed. */
 export function briefingText({ who, policy, targets, requestable }: Briefing): string {
   const sections = [
-    `# Database access through hoop`,
-    `You act as ${plain(who)}. Every statement and its result is recorded and signed, together with the prompt in force.`,
+    `# ${targets.some(isServer) ? 'Access' : 'Database access'} through hoop`,
+    `You act as ${plain(who)}. ${recorded(targets)} recorded and signed, together with the prompt in force.`,
     ...targets.map(targetText),
-    DENIALS,
+    ...(targets.every(isServer) ? [] : [DENIALS]),
+    ...(targets.some(isServer) ? [SERVER_DENIALS] : []),
     requestText(requestable),
     PROMPTS,
     `Policy ${policy.commit.slice(0, 12)}; it may change while you work.`,
@@ -23,19 +24,24 @@ export function briefingText({ who, policy, targets, requestable }: Briefing): s
   return `${sections.filter((section) => section !== '').join('\n\n')}\n`;
 }
 
+function isServer({ kind }: BriefedTarget): boolean {
+  return kind === 'ssh';
+}
+
+function recorded(targets: readonly BriefedTarget[]): string {
+  const statements = targets.every(isServer) ? [] : ['Every statement and its result is'];
+  const commands = targets.some(isServer)
+    ? ['Every command, what it prints and every file that is moved is']
+    : [];
+  return [...statements, ...commands].join(' recorded and signed. ');
+}
+
 function targetText(target: BriefedTarget): string {
-  const { name, kind, description, connect, database, allowed, held, denied, masked } = target;
+  const { name, kind, description, allowed, held, denied, masked } = target;
   const about = description === undefined ? '' : `: ${plain(description)}`;
-  const where = [
-    ...(connect.urlVariable === undefined ? [] : [`the URL in \`${connect.urlVariable}\``]),
-    ...(connect.isDefault
-      ? ['`DATABASE_URL`, and PGHOST, PGPORT, PGUSER, PGDATABASE for psql and most drivers']
-      : []),
-  ].join('; also ');
-  const base = database === undefined ? '' : ` Database \`${plain(database)}\`.`;
   return [
     `## ${plain(name)} (${plain(kind)})${about}`,
-    `Connect with ${where || 'the service file in `PGSERVICEFILE`'}.${base} There is no other way in, and no password to look for.`,
+    isServer(target) ? serverWay(target) : databaseWay(target),
     ...list('Allowed', allowed),
     ...list('Waits for a person to approve', held),
     ...list('Denied', denied),
@@ -43,6 +49,22 @@ function targetText(target: BriefedTarget): string {
     ...limitText(target.limits),
     'What is not listed is denied.',
   ].join('\n');
+}
+
+function serverWay({ name }: BriefedTarget): string {
+  const host = plain(name);
+  return `Connect with \`ssh ${host}\`, also \`scp\`, \`sftp\`, \`rsync\` and \`git\` with \`${host}\` as the host; \`ssh USER@${host}\` asks for another login. There is no other way in, and no key to look for.`;
+}
+
+function databaseWay({ connect, database }: BriefedTarget): string {
+  const where = [
+    ...(connect.urlVariable === undefined ? [] : [`the URL in \`${connect.urlVariable}\``]),
+    ...(connect.isDefault
+      ? ['`DATABASE_URL`, and PGHOST, PGPORT, PGUSER, PGDATABASE for psql and most drivers']
+      : []),
+  ].join('; also ');
+  const base = database === undefined ? '' : ` Database \`${plain(database)}\`.`;
+  return `Connect with ${where || 'the service file in `PGSERVICEFILE`'}.${base} There is no other way in, and no password to look for.`;
 }
 
 function list(title: string, rules: readonly string[]): string[] {
@@ -88,6 +110,9 @@ It fails as a PostgreSQL error, mostly SQLSTATE 42501, with the rule in DETAIL a
     HINT:  What the people who wrote the rule say to do instead.
 
 Do not try to get around it by other words, functions or views: it will be refused too, and all of it is recorded. Follow the hint, do without, or ask. A statement that waits for approval shows a NOTICE with the request's id and goes on by itself once approved; do not send it again while it waits. Cancelling withdraws it.`;
+
+const SERVER_DENIALS = `## When a command on a server is refused
+ssh ends with status 126, and stderr has the rule and what to do. Commands are decided by their words as written: keep them plain, without variables, globs or substitutions in the place of a program's name. Do not try another spelling: it will be refused too, and all of it is recorded. A command that waits for approval goes on by itself once approved.`;
 
 const PROMPTS = `## Say what you do
 Before you start on another task, run \`hoop prompt "what was asked for, and why"\`: approvers see it, and it stands with each statement.`;

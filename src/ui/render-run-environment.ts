@@ -16,6 +16,10 @@ const SHOWN: ReadonlySet<string> = new Set([
   'HOOP_PARENT_RUN',
   'HOOP_AGENT',
   'HOOP_BRIEFING',
+  'HOOP_SSH_CONFIG',
+  'GIT_SSH_COMMAND',
+  'RSYNC_RSH',
+  'ANSIBLE_SSH_COMMON_ARGS',
 ]);
 
 export function renderRunEnvironment(environment: RunEnvironment): string {

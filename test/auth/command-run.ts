@@ -50,6 +50,7 @@ export async function runCommand(
     quiet: false,
     note: (text) => stderr.write(`hoop: ${text}\n`),
     onSignal: () => () => undefined,
+    self: ['hoop'],
     suspend: () => undefined,
     endBySignal: () => undefined,
     setExitCode: () => undefined,

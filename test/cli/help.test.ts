@@ -30,6 +30,7 @@ const io: Io = {
   note: () => undefined,
   onSignal: () => () => undefined,
   setExitCode: () => undefined,
+  self: ['hoop'],
   suspend: () => undefined,
   endBySignal: () => undefined,
 };

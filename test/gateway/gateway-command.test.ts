@@ -39,6 +39,7 @@ function run(args: readonly string[]) {
     quiet: false,
     note: (line) => notes.push(line),
     onSignal: () => () => undefined,
+    self: ['hoop'],
     suspend: () => undefined,
     endBySignal: () => undefined,
     setExitCode: () => undefined,

@@ -41,6 +41,7 @@ test('a session that cannot be opened is an error of PostgreSQL to the client, a
   const target = await RunTarget.listen({
     open,
     name: 'prod-db',
+    kind: 'postgres',
     database: 'shop',
     reason: undefined,
     version: 'test',
@@ -50,9 +51,11 @@ test('a session that cannot be opened is an error of PostgreSQL to the client, a
     onSession: async () => undefined,
     events: { note: (text) => notes.push(text) },
   });
+  if (target.facts.kind !== 'postgres') throw new Error('not a database');
+  const facts = target.facts.connection;
   try {
     for (const _ of [1, 2]) {
-      const connection = new pg.Client({ connectionString: connectionUrl(target.facts) });
+      const connection = new pg.Client({ connectionString: connectionUrl(facts) });
       await expect(connection.connect()).rejects.toMatchObject({
         severity: 'FATAL',
         code: '08006',
@@ -61,7 +64,7 @@ test('a session that cannot be opened is an error of PostgreSQL to the client, a
     }
     expect(notes).toEqual([expect.stringContaining('prod-db cannot be opened: cannot reach')]);
     const wrong = new pg.Client({
-      connectionString: connectionUrl({ ...target.facts, user: 'somebody' }),
+      connectionString: connectionUrl({ ...facts, user: 'somebody' }),
     });
     await expect(wrong.connect()).rejects.toMatchObject({ code: '28P01' });
     expect(await target.close()).toEqual([]);

@@ -79,3 +79,18 @@ test('a policy of a thousand rules still fits into a system prompt', () => {
   expect(text).toContain('and 960 more');
   expect(text).toContain('and 940 more');
 });
+
+test('a server is reached by its name, and its refusals are explained as ssh shows them', () => {
+  const [target] = FACTS.targets;
+  if (target === undefined) throw new Error('no target');
+  const server = { ...target, name: 'web-1', kind: 'ssh', database: undefined, masked: [] };
+  const text = briefingText(briefing({ ...FACTS, targets: [server], main: undefined }));
+  expect(text).toContain('# Access through hoop');
+  expect(text).toContain('Connect with `ssh web-1`');
+  expect(text).toContain('status 126');
+  expect(text).not.toContain('PostgreSQL error');
+  const both = briefingText(briefing({ ...FACTS, targets: [target, server] }));
+  expect(both).toContain('HOOP_PROD_DB_URL');
+  expect(both).toContain('PostgreSQL error');
+  expect(both).toContain('status 126');
+});

@@ -48,9 +48,11 @@ export class LocalSshPort implements AsyncDisposable {
     return this.#refused;
   }
 
-  /** Connections that are served now. */
-  get connections(): number {
-    return this.#serving.size;
+  /** Resolves when no connection is served; new ones may come until it is closed. */
+  async idle(): Promise<void> {
+    while (this.#serving.size > 0) {
+      await Promise.race(this.#serving);
+    }
   }
 
   /** No new connections; those that are logged in go on. */

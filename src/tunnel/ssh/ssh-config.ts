@@ -48,9 +48,6 @@ export function sshHostBlock(host: SshHost): string {
     ['Compression', 'no'],
     ['ForwardAgent', 'no'],
     ['ForwardX11', 'no'],
-    // OpenSSH 10.1 warns of key exchanges that a quantum computer breaks. Nobody records loopback.
-    ['IgnoreUnknown', 'WarnWeakCrypto'],
-    ['WarnWeakCrypto', 'no'],
   ];
   const lines = settings.map(([key, value]) => `  ${key} ${value}`);
   return `Host ${hostPattern(name)}\n${lines.join('\n')}\n`;

@@ -1,0 +1,84 @@
+/** The work of `hoop ssh`: a session, the ssh of this machine in it, and its end. */
+import { openGateway } from '../auth/open-gateway.ts';
+import { HoopError } from '../errors.ts';
+import { packageVersion } from '../package-version.ts';
+import { type ClientSession, connectSession } from '../tunnel/connect-session.ts';
+import { findProgram } from '../tunnel/ssh/ssh-files.ts';
+import { uploadRecording } from '../tunnel/upload-recordings.ts';
+import { plain } from '../ui/printable.ts';
+import type { Io } from './io.ts';
+import { type PromptFlags, promptInForce } from './prompt-flags.ts';
+import { runChild } from './run-child.ts';
+
+export interface SshRequest extends PromptFlags {
+  /** With or without a login before it. */
+  readonly target: string;
+  readonly command: readonly string[];
+  /** For ssh(1), before the target. */
+  readonly flags: readonly string[];
+  readonly reason?: string;
+}
+
+export async function runSsh(io: Io, request: SshRequest): Promise<void> {
+  const program = requireSsh(io);
+  const { user, name } = splitTarget(request.target);
+  const prompt = await promptInForce(io, request);
+  // What is shown is ssh's; what goes wrong is said all the same.
+  const silent: Io = { ...io, note: () => undefined };
+  await using open = await openGateway(silent);
+  const session = await connectSession({
+    open,
+    target: name,
+    reason: request.reason,
+    prompt,
+    listen: { type: 'tcp', port: 0 },
+    self: io.self,
+    version: packageVersion(),
+    env: io.env,
+    carrier: io.env['HOOP_CARRIER'] === 'websocket' ? 'websocket' : 'auto',
+    signal: io.signal,
+    events: {
+      onRefused: (reason) => io.note(`a local connection was refused: ${reason}`),
+      onNote: (text) => io.note(plain(text)),
+    },
+  });
+  try {
+    const { configFile } = requireServer(session).files;
+    const words = [program, '-F', configFile, ...request.flags, user + name, ...remote(request)];
+    io.setExitCode(await runChild(io, words, { ...io.env, HOOP_SESSION: session.id }));
+  } finally {
+    await session.close();
+  }
+  await uploadRecording({ open, session: session.id, note: silent.note });
+}
+
+/** A command that begins with `-` is one of the server, and no option of ssh. */
+function remote({ command }: SshRequest): readonly string[] {
+  return command.length === 0 ? [] : ['--', ...command];
+}
+
+/** As ssh(1): the login is what stands before the last `@`. */
+export function splitTarget(target: string): { readonly user: string; readonly name: string } {
+  const at = target.lastIndexOf('@') + 1;
+  return { user: target.slice(0, at), name: target.slice(at) };
+}
+
+function requireSsh(io: Io): string {
+  const program = findProgram('ssh', io.env['PATH'] ?? '');
+  if (program === undefined) {
+    throw new HoopError('HOOP_MISSING_PROGRAM', 'there is no ssh on this machine', {
+      detail: 'hoop brings no SSH client of its own: it uses the one that you have.',
+      hint: 'Install OpenSSH’s client, e.g. `apt install openssh-client` or `dnf install openssh-clients`.',
+    });
+  }
+  return program;
+}
+
+export function requireServer({ ssh, reply }: ClientSession): NonNullable<ClientSession['ssh']> {
+  if (ssh === undefined) {
+    throw new HoopError('HOOP_USAGE', `"${plain(reply.target.name)}" is a database, not a server`, {
+      hint: `Connect to it with \`hoop connect ${plain(reply.target.name)}\`.`,
+    });
+  }
+  return ssh;
+}

@@ -1,0 +1,97 @@
+import { Command } from 'commander';
+import type { Io } from './io.ts';
+
+interface SshFlags {
+  readonly reason?: string;
+  readonly prompt?: string;
+  readonly promptFile?: string;
+  readonly l?: string;
+  readonly L?: readonly string[];
+  readonly D?: readonly string[];
+  readonly R?: readonly string[];
+  readonly o?: readonly string[];
+  readonly W?: string;
+}
+
+/** Flags of ssh(1) that need no value, and are passed on as they are. */
+const FLAGS = {
+  t: 'ask for a terminal (-tt: also without one here)',
+  T: 'ask for no terminal',
+  N: 'run no command: forward only',
+  n: 'take no input',
+  v: 'say what ssh does (-vv, -vvv: more)',
+  A: 'forward the agent (refused)',
+  X: 'forward X11 (refused)',
+} as const;
+
+export function sshCommand(io: Io): Command {
+  const command = new Command('ssh')
+    .description('open a shell on a server or run a command there, with the ssh of this machine')
+    .argument('<target>', 'a name from `hoop targets`; user@name asks for a login on it')
+    .argument('[command...]', 'run this instead of a shell')
+    .option('--reason <text>', 'why; recorded, and asked for by some targets')
+    .option('--prompt <text>', 'what this is done for, in full; recorded with the session')
+    .option('--prompt-file <file>', 'the same, from a file')
+    .option('-l <user>', 'the login on the target')
+    .option('-L <forward>', 'forward a local port: [address:]port:host:port', collect)
+    .option('-D <forward>', 'be a SOCKS proxy on a local port: [address:]port', collect)
+    .option('-R <forward>', 'forward a port of the server (refused)', collect)
+    .option('-W <host:port>', 'connect input and output to a host behind the target')
+    .option('-o <option>', 'an option of ssh_config(5)', collect)
+    .addHelpText('after', EXAMPLES);
+  const given: string[] = [];
+  for (const [flag, description] of Object.entries(FLAGS)) {
+    command.option(`-${flag}`, description);
+    command.on(`option:${flag}`, () => given.push(`-${flag}`));
+  }
+  return command.action(async (target: string, words: string[], flags: SshFlags) => {
+    const { runSsh } = await import('./ssh-run.ts');
+    const valued = (['L', 'D', 'R', 'o'] as const).flatMap((name) =>
+      (flags[name] ?? []).flatMap((value) => [`-${name}`, value]),
+    );
+    const single = (['l', 'W'] as const).flatMap((name) => {
+      const value = flags[name];
+      return value === undefined ? [] : [`-${name}`, value];
+    });
+    await runSsh(io, { ...flags, target, command: words, flags: [...given, ...valued, ...single] });
+  });
+}
+
+/**
+ * As ssh(1) reads its words: behind the name of the host everything is the command. commander would
+ * take the options of the command for ours.
+ */
+export function separateRemoteCommand(argv: readonly string[], command: Command): string[] {
+  const start = argv.findIndex((word) => !word.startsWith('-'));
+  if (argv[start] !== command.name()) {
+    return [...argv];
+  }
+  let at = start + 1;
+  for (; at < argv.length && argv[at]?.startsWith('-') && argv[at] !== '--'; at += 1) {
+    const word = argv[at] ?? '';
+    const takesNext = command.options.some(
+      ({ required, long, short }) => required && (word === long || word === short),
+    );
+    at += takesNext ? 1 : 0;
+  }
+  const behindTarget = at + 1;
+  const isSeparate = argv[at] === '--' || argv[behindTarget] === '--';
+  return behindTarget >= argv.length || isSeparate
+    ? [...argv]
+    : [...argv.slice(0, behindTarget), '--', ...argv.slice(behindTarget)];
+}
+
+function collect(value: string, before: readonly string[] = []): readonly string[] {
+  return [...before, value];
+}
+
+const EXAMPLES = `
+Examples:
+  hoop ssh web-1
+  hoop ssh deploy@web-1 systemctl status nginx
+  hoop ssh -L 8080:internal:80 -N web-1
+  tar -c site | hoop ssh web-1 tar -x -C /srv
+
+Opens a session, runs ssh in it, and ends it. Input, output, terminal and exit status are those of
+ssh; 255 is a failure of ssh or of hoop. For scp, sftp, rsync, git and plain ssh see
+"hoop ssh-config" and "hoop connect NAME -- COMMAND".`;
