@@ -56,9 +56,11 @@ export function sshHostBlock(host: SshHost): string {
 /** All other hosts as they are without us. */
 export function otherHosts(names: readonly string[], userConfig: string): string {
   const patterns = names.map(hostPattern).join(',');
+  // `Include` takes patterns, and only since OpenSSH 9.8 tokens.
+  const isPlain = !/["%*?[\]\p{Cc}]/u.test(userConfig);
   return [
     `Match !originalhost ${patterns}`,
-    `  Include ${pathValue(userConfig)}`,
+    ...(isPlain ? [`  Include "${userConfig}"`] : []),
     '  Include /etc/ssh/ssh_config',
     '',
   ].join('\n');

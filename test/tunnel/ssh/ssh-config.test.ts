@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -71,8 +71,8 @@ describe.skipIf(!hasSsh)('the configuration as ssh reads it', () => {
   });
 
   test('other hosts are as the user has them, and ours are not touched by that', () => {
-    const home = join(directory, 'home');
-    execFileSync('mkdir', ['-p', join(home, '.ssh')]);
+    const home = mkdtempSync(join(tmpdir(), 'hoop home-'));
+    mkdirSync(join(home, '.ssh'));
     writeFileSync(
       join(home, '.ssh', 'config'),
       'Host *\n  Port 99\n  ProxyJump bastion\n  User me\n',
@@ -90,6 +90,7 @@ describe.skipIf(!hasSsh)('the configuration as ssh reads it', () => {
       'hoop',
       false,
     ]);
+    rmSync(home, { recursive: true });
   });
 });
 
