@@ -240,14 +240,29 @@ export function buildProgram(io: Io, json: boolean): Command {
 
 /** commander's own words in our form. */
 function usageError(text: string, json: boolean): string {
-  const message = text.replace(/^error: /, '').trimEnd();
+  const { message, hint } = usageWords(text.replace(/^error: /, '').trimEnd());
   if (!json) {
-    return `hoop: error: ${message.replace(/^\((Did you mean .*\?)\)$/m, 'hoop: hint: $1')}\n`;
+    return `hoop: error: ${message}\n${hint === undefined ? '' : `hoop: hint: ${hint}\n`}`;
   }
-  const [first = '', suggestion] = message.split('\n');
-  const hint = suggestion?.replace(/^\((.*)\)$/, '$1') ?? 'See the options with --help.';
-  return `${renderJson({ v: 1, error: { code: 'HOOP_USAGE', message: first, hint } })}\n`;
+  const error = { code: 'HOOP_USAGE', message, hint: hint ?? 'See the options with --help.' };
+  return `${renderJson({ v: 1, error })}\n`;
 }
+
+function usageWords(text: string): { readonly message: string; readonly hint?: string } {
+  const choice = WRONG_CHOICE.exec(text);
+  if (choice !== null) {
+    const [, value = '', name = '', choices = ''] = choice;
+    return { message: `"${value}" is no ${name}`, hint: `It may be ${choices}.` };
+  }
+  const [message = '', suggestion] = text.split('\n');
+  return suggestion === undefined
+    ? { message }
+    : { message, hint: suggestion.replace(/^\((.*)\)$/, '$1') };
+}
+
+/** Of an argument that takes one of a few words; of options commander names the option first. */
+const WRONG_CHOICE =
+  /^command-argument value '(.*)' is invalid for argument '(.*)'\. Allowed choices are (.*)\.$/s;
 
 /** Asked of the words themselves: what commander refuses, it has not parsed. */
 function wantsJson(argv: readonly string[]): boolean {

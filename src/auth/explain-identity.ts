@@ -41,7 +41,7 @@ export async function explainIdentity(io: ExplainIo): Promise<IdentityExplanatio
   const { env, signal } = io;
   const home = locateHome(env);
   const config = readConfig(home, env);
-  const place = requireGatewayOr(config);
+  const place = requireGatewayOr(config, env);
   const gateway = place instanceof HoopError ? undefined : place;
   const findLogin = async () =>
     gateway === undefined ? NO_TOKENS : findTokens(home, config, gateway);
@@ -82,9 +82,9 @@ export async function explainIdentity(io: ExplainIo): Promise<IdentityExplanatio
   }
 }
 
-function requireGatewayOr(config: ClientConfig): string | HoopError {
+function requireGatewayOr(config: ClientConfig, env: NodeJS.ProcessEnv): string | HoopError {
   try {
-    return requireGateway(config);
+    return requireGateway(config, env);
   } catch (error) {
     if (error instanceof HoopError) {
       return error;

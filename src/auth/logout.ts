@@ -31,7 +31,7 @@ export async function logout(options: LogoutOptions): Promise<LogoutResult> {
   const home = locateHome(options.env);
   requireNoRun(home, 'logout');
   const config = readConfig(home, options.env);
-  const gateway = requireGateway(config);
+  const gateway = requireGateway(config, options.env);
   const choice = identityChoice(options.env);
   const asPerson = choice === undefined || choice === 'login';
   const person = asPerson ? await logoutPerson({ home, config, gateway, options }) : NOT_LOGGED_IN;

@@ -40,7 +40,7 @@ export async function openGateway(io: OpeningIo): Promise<OpenGateway> {
   const home = locateHome(io.env);
   sweepRuntimeDirectories(home.runtime);
   const config = readConfig(home, io.env);
-  const gateway = requireGateway(config);
+  const gateway = requireGateway(config, io.env);
   const ca = readCa(config.ca);
   // What runs inside a run has the run's login, whatever stands in its environment.
   if (home.run === undefined) {
@@ -58,7 +58,9 @@ export async function openGateway(io: OpeningIo): Promise<OpenGateway> {
     refresh: (refreshToken, key, signal) => client.refresh(refreshToken, key, signal),
     clock: Date.now,
   });
-  const tokens = await source.find();
+  const tokens = await source.find().catch((error: unknown) => {
+    throw withVariable(error, home, io.env);
+  });
   const pin = pinnedGateway(home, gateway);
   const client = new GatewayClient({ baseUrl: gateway, ca, tokens: source });
   return {
@@ -73,13 +75,29 @@ export async function openGateway(io: OpeningIo): Promise<OpenGateway> {
 }
 
 /** @throws HoopError HOOP_NOT_LOGGED_IN, HOOP_CONFIG */
-export function requireGateway(config: ClientConfig): string {
+export function requireGateway(config: ClientConfig, env: NodeJS.ProcessEnv): string {
   if (config.gateway === undefined) {
     throw new HoopError('HOOP_NOT_LOGGED_IN', 'not logged in to any gateway', {
       hint: 'Log in with `hoop login --gateway URL`, or try `hoop demo`.',
     });
   }
-  return normalizeGatewayUrl(config.gateway);
+  try {
+    return normalizeGatewayUrl(config.gateway);
+  } catch (error) {
+    throw withVariable(error, locateHome(env), env);
+  }
+}
+
+/** Who has forgotten a variable looks for the mistake where it is not. */
+function withVariable(error: unknown, home: Home, env: NodeJS.ProcessEnv): unknown {
+  if (!(error instanceof HoopError) || !env['HOOP_GATEWAY']) {
+    return error;
+  }
+  const stored = readConfig(home, {}).gateway;
+  const otherwise = stored === undefined ? '' : `; without it, it is ${stored}`;
+  const detail = `${error.detail ?? ''} The variable HOOP_GATEWAY names it${otherwise}.`.trim();
+  const { code, message, hint } = error;
+  return new HoopError(code, message, { detail, hint, cause: error });
 }
 
 /** Its login is not the person's to change, and the person's is not the run's. */

@@ -41,20 +41,15 @@ export function listConfig(io: Io, { json }: Flags): void {
     columns: [
       { title: 'key', whole: true },
       { title: 'value', whole: true },
-      { title: 'from' },
-      { title: 'what' },
+      { title: 'from', whole: true },
     ],
-    rows: settings.map(({ key, value, source }) => [
-      key,
-      value ?? '-',
-      source === 'file' ? file : source,
-      CLIENT_SETTINGS[key].description,
-    ]),
+    rows: settings.map(({ key, value, source }) => [key, value ?? '-', source]),
     width: terminalWidth(io.stdout, io.env),
     style: styleFor(io.color.stdout),
     look: 'list',
   });
-  io.stdout.write(`${lines.join('\n')}\n`);
+  // Beside the values its path would be cut.
+  io.stdout.write(`${lines.join('\n')}\n\nfile: ${plain(file)}\n`);
 }
 
 export function getConfig(io: Io, name: string, { json }: Flags): void {

@@ -1,5 +1,5 @@
 import { Argument, Command } from 'commander';
-import { CLIENT_SETTING_NAMES } from '../client-settings.ts';
+import { CLIENT_SETTING_NAMES, CLIENT_SETTINGS } from '../client-settings.ts';
 import type { Io } from './io.ts';
 
 interface ConfigFlags {
@@ -58,5 +58,8 @@ Examples:
   hoop config set ca ./company-ca.pem
   hoop config unset ca
 
-Settings stand in config.json (HOOP_HOME, else $XDG_CONFIG_HOME/hoop). No secret
-is among them. Variables such as HOOP_GATEWAY win over what is stored.`;
+Settings:
+${CLIENT_SETTING_NAMES.map((name) => `  ${name.padEnd(10)}  ${CLIENT_SETTINGS[name].description}`).join('\n')}
+
+They stand in config.json (HOOP_HOME, else $XDG_CONFIG_HOME/hoop). No secret is
+among them. Variables such as HOOP_GATEWAY win over what is stored.`;

@@ -1,4 +1,5 @@
 /** The work of `hoop connect`: a session, what is printed about it, a command if there is one. */
+import { basename } from 'node:path';
 import { debuglog } from 'node:util';
 import { type OpenGateway, openGateway } from '../auth/open-gateway.ts';
 import { HoopError } from '../errors.ts';
@@ -76,7 +77,7 @@ export async function runConnect(outer: Io, request: ConnectRequest): Promise<vo
     events: {
       onEvidence: (line) => {
         summary?.evidence(request.target, line);
-        showEvidence(told, json, line);
+        showEvidence(isTold(request, line) ? { ...told, note: () => undefined } : told, json, line);
       },
       onRefused: (reason) => io.note(`a local connection was refused: ${reason}`),
       onNote: (text) => io.note(plain(text)),
@@ -227,6 +228,14 @@ function notesAs(io: Io, request: ConnectRequest, json: JsonWriter): Io {
   return request.json && request.command.length > 0
     ? { ...io, note: (message) => (io.quiet ? undefined : json({ event: 'note', message })) }
     : io;
+}
+
+/**
+ * psql shows both on the stderr that it shares with us, as ERROR and as NOTICE, with all that is to
+ * be said. Of other programs nobody knows whether they show what the server tells them.
+ */
+function isTold({ command: [program = ''] }: ConnectRequest, { type }: EvidenceLine): boolean {
+  return (type === 'denied' || type === 'held') && basename(program) === 'psql';
 }
 
 function showEvidence(io: Io, json: JsonWriter, line: EvidenceLine): void {

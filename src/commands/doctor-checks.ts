@@ -73,7 +73,7 @@ async function gateway(io: Io): Promise<Reached> {
   let client: GatewayClient;
   try {
     const config = readConfig(locateHome(io.env), io.env);
-    baseUrl = requireGateway(config);
+    baseUrl = requireGateway(config, io.env);
     client = new GatewayClient({ baseUrl, ca: readCa(config.ca) });
   } catch (error) {
     return { checks: [failedBy('gateway', error)], info: undefined };

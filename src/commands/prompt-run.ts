@@ -3,6 +3,7 @@ import { contextStatus, isInsideRun, postPrompt } from '../run/context-client.ts
 import { isOwnSource, PROMPT_ID, PROMPT_SOURCE } from '../run/context-messages.ts';
 import { MAX_PROMPT_INPUT_BYTES, promptTooLong } from '../tunnel/new-prompt.ts';
 import { plain } from '../ui/printable.ts';
+import { promptSource } from '../ui/prompt-lines.ts';
 import { renderJson } from '../ui/render-json.ts';
 import { type HookName, hookAnswer, hookPrompt } from './hook-formats.ts';
 import type { Io } from './io.ts';
@@ -74,7 +75,9 @@ async function printStatus(io: Io, { json }: PromptFlags): Promise<void> {
   }
   const { run, agent, targets, prompt } = status;
   const inForce =
-    prompt === undefined ? 'none' : `${prompt.id} from ${prompt.source}: ${beginning(prompt.text)}`;
+    prompt === undefined
+      ? 'none'
+      : `${prompt.id} from ${promptSource(prompt.source)}: ${beginning(prompt.text)}`;
   io.stdout.write(
     [
       `run      ${run}${agent === undefined ? '' : ` of ${agent}`}`,

@@ -39,12 +39,26 @@ export async function runDemo(io: Io, options: RunDemoOptions): Promise<void> {
     note: options.json ? () => undefined : (text) => io.note(`${text} …`),
     signal: io.signal,
   });
+  try {
+    await showDemo(io, demo, { guided, takesTour, json: options.json === true });
+  } finally {
+    if (io.signal.aborted) {
+      io.note('stopping and cleaning up …');
+    }
+  }
+}
+
+async function showDemo(
+  io: Io,
+  demo: Demo,
+  { guided, takesTour, json }: TourMode & { readonly takesTour: boolean },
+): Promise<void> {
   if (!takesTour) {
     io.stdout.write(`${renderJson(readyLine(demo))}\n`);
     await stayUp(io, demo);
     return;
   }
-  const failed = await takeTour(io, demo, { guided, json: options.json === true });
+  const failed = await takeTour(io, demo, { guided, json });
   if (failed > 0) {
     throw new HoopError(
       'HOOP_VERIFY_FAILED',
@@ -172,7 +186,11 @@ async function pressEnter(io: Io, what: 'go on' | 'more' | 'what to try'): Promi
   io.stderr.write(`\n  Enter: ${what}${orEnd} `);
   const { promise, resolve, reject } = Promise.withResolvers<boolean>();
   const lines = createInterface({ input: io.stdin, terminal: false });
-  const interrupted = (): void => reject(io.signal.reason);
+  const interrupted = (): void => {
+    // What is said next does not stand behind the question.
+    io.stderr.write('\n');
+    reject(io.signal.reason);
+  };
   io.signal.addEventListener('abort', interrupted, { once: true });
   lines.once('line', (line) => resolve(!/^q/i.test(line.trim())));
   lines.once('close', () => resolve(false));
@@ -231,11 +249,11 @@ All of it stays up until Ctrl-C. In another terminal:
 
 ${alias}  export HOOP_HOME=${home}
   hoop connect ${DEMO_TARGET} -- psql
+  hoop run --agent devin -- psql      # the same, as an agent that acts for you
   hoop sessions replay last
 
 A second person is the dba, who decides what waits; as the engineer, in psql,
-DELETE FROM orders WHERE id = 17; waits for that (and see: hoop access list):
-
+DELETE FROM orders WHERE id = 17; waits for that:
   HOOP_HOME=${demo.homes['dba'] ?? ''} hoop approvals
 
 Or log in as somebody else (another HOOP_HOME) in your own browser:
@@ -264,7 +282,6 @@ async function stayUp(io: Io, demo: Demo): Promise<void> {
       detail: demo.gatewayProcess().log().trim().slice(-1500),
     });
   }
-  io.note('stopping and cleaning up …');
 }
 
 function colors(

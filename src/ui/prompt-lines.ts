@@ -10,6 +10,18 @@ import { byteCount } from './times.ts';
 export const NO_ROOM =
   'no prompt recorded, limit reached: there were more than a session has room for';
 
+/** Where our own client takes prompts from, as one types it; other names are shown as they are. */
+const SOURCES: ReadonlyMap<string, string> = new Map([
+  ['flag', '--prompt'],
+  ['file', '--prompt-file'],
+  ['command', '`hoop prompt`'],
+  ['endpoint', 'HOOP_CONTEXT_URL'],
+]);
+
+export function promptSource(source: string): string {
+  return SOURCES.get(source) ?? plain(source);
+}
+
 /** E.g. `prompt p3 from hook:claude-code, as the client says`. */
 export function promptHead(prompt: Prompt): string {
   if (isLimit(prompt)) {
@@ -17,7 +29,7 @@ export function promptHead(prompt: Prompt): string {
   }
   const { id, source, parent } = prompt;
   const under = parent === undefined ? '' : `, under ${plain(parent)}`;
-  return `prompt ${plain(id)} from ${plain(source)}${under}, as the client says`;
+  return `prompt ${plain(id)} from ${promptSource(source)}${under}, as the client says`;
 }
 
 export function promptLines(prompt: Prompt, { style, width }: LineOptions): string[] {

@@ -33,7 +33,8 @@ test('what is set is got, listed with where it comes from, and unset again', asy
     ],
   });
   const text = await config(['list']);
-  expect(text.stdout).toContain('gateway     https://gw.example.com');
+  expect(text.stdout).toMatch(/^gateway {5}https:\/\/gw\.example\.com {2}file$/m);
+  expect(text.stdout).toContain(`\n\nfile: ${home.path}/config.json\n`);
   expect(await config(['unset', 'gateway'])).toMatchObject({ exitCode: 0 });
   expect(await config(['get', 'gateway'])).toMatchObject({ exitCode: 1, stdout: '', stderr: '' });
   expect(JSON.parse((await config(['get', 'gateway', '--json'])).stdout)).toEqual({
@@ -61,8 +62,8 @@ test('a value that cannot be used is refused, and what was there stays', async (
     [['set', 'tokenStore', 'memory'], 'tokenStore cannot be "memory"'],
     [['set', 'ca', '/does/not/exist.pem'], 'cannot read the CA certificate'],
     [['set', 'ca', notPem], 'holds no certificate'],
-    [['set', 'token', 'x'], "'token' is invalid for argument 'key'"],
-    [['get', 'password'], "'password' is invalid for argument 'key'"],
+    [['set', 'token', 'x'], '"token" is no key\nhoop: hint: It may be gateway, ca, tokenStore.'],
+    [['get', 'password'], '"password" is no key'],
   ] as const) {
     const run = await config(args);
     expect(run.exitCode, args.join(' ')).toBe(2);
@@ -80,6 +81,32 @@ test('a CA is remembered by its whole path, and the file is nobody else’s', as
   const file = join(home.path, 'config.json');
   expect(JSON.parse(readFileSync(file, 'utf8'))).toEqual({ ca: pem });
   expect(statSync(file).mode & 0o777).toBe(0o600);
+});
+
+test('on a narrow screen nothing of it is cut', async () => {
+  const gateway = `https://${'long-name.'.repeat(8)}example.com`;
+  await config(['set', 'gateway', gateway]);
+  const { stdout } = await config(['list'], { HOOP_COLUMNS: '80', HOOP_TOKEN_STORE: 'file' });
+  expect(stdout).toContain(gateway);
+  expect(stdout).toMatch(/^tokenStore {2}file {2,}HOOP_TOKEN_STORE$/m);
+  expect(stdout).not.toContain('…');
+});
+
+test('a gateway that only the variable names is named with it, and what is used without it', async () => {
+  await config(['set', 'gateway', 'https://gw.example.com']);
+  const whoami = (gateway: string) =>
+    runHoop(['whoami'], {
+      home: home.path,
+      variables: { HOOP_GATEWAY: gateway, HOOP_IDENTITY: 'login', HOOP_TOKEN_STORE: 'file' },
+    });
+  const unknown = await whoami('bananas');
+  expect(unknown.exitCode).toBe(3);
+  expect(unknown.stderr).toContain('not logged in to "https://bananas"');
+  expect(unknown.stderr).toContain('The variable HOOP_GATEWAY names it');
+  expect(unknown.stderr).toContain('without it, it is https://gw.example.com');
+  const wrong = await whoami('https://');
+  expect(wrong.stderr).toContain('"https://" is not an address of a gateway');
+  expect(wrong.stderr).toContain('The variable HOOP_GATEWAY names it');
 });
 
 test('several at once each keep what the others set', async () => {

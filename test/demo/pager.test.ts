@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { Pager } from '../../src/demo/pager.ts';
 
 /** Each screen as an entry; a test says what its reader answers. */
@@ -58,4 +58,41 @@ test('an interruption at the question comes out where everything is awaited', as
   pager.write('4\n');
   await expect(pager.settled()).rejects.toThrow('interrupted');
   expect(screens).toEqual(['1\n', '']);
+});
+
+describe('on a screen of 24 rows', () => {
+  const lines = (count: number, from = 1): string =>
+    Array.from({ length: count }, (_, index) => `${from + index}\n`).join('');
+  const heights = (screens: string[]): number[] =>
+    screens.map((screen) => screen.split('\n').length - 1);
+
+  test('no page is left with a line or two: those before come along', async () => {
+    for (let count = 1; count <= 70; count += 1) {
+      const { pager, screens } = reader(24, []);
+      for (let line = 1; line <= count; line += 1) {
+        pager.write(`${line}\n`);
+      }
+      await pager.settled();
+      expect(screens.join('')).toBe(lines(count));
+      expect(Math.max(...heights(screens))).toBeLessThanOrEqual(22);
+      expect(count < 5 ? 5 : Math.min(...heights(screens))).toBeGreaterThanOrEqual(5);
+    }
+  });
+
+  test('only the last rows of a page wait for what comes after them', async () => {
+    const { pager, screens } = reader(24, []);
+    pager.write(lines(20));
+    expect(screens).toEqual([lines(17)]);
+    pager.write(lines(7, 21));
+    expect(screens).toEqual([lines(22), '']);
+    await pager.settled();
+    expect(screens).toEqual([lines(22), lines(5, 23)]);
+  });
+
+  test('a page ends before an empty line near its end', async () => {
+    const { pager, screens } = reader(24, []);
+    pager.write(`${lines(19)}\n${lines(12, 20)}`);
+    await pager.settled();
+    expect(screens).toEqual([lines(19), `\n${lines(12, 20)}`]);
+  });
 });

@@ -60,7 +60,10 @@ describe('evidence', () => {
 
   test('only what the policy refused counts as denied: in the list, in show, in notes and in the replay', async () => {
     const wrong = ['SELEC 1', 'SELECT nope FROM orders', 'SELECT * FROM nowhere', 'SELECT 1/0'];
-    const run = await bench.psql('engineer', ...wrong, 'TRUNCATE orders');
+    const commands = [...wrong, 'TRUNCATE orders'].flatMap((text) => ['-c', text]);
+    // Of a program that is not known to show what the server says.
+    const program = ['env', 'psql', '-X', ...commands];
+    const run = await bench.hoop('engineer', 'connect', 'prod-db', '--', ...program);
     expect(run.stderr.match(/hoop: denied: .*/g)).toEqual([
       expect.stringContaining('denied: TRUNCATE'),
     ]);
@@ -86,6 +89,12 @@ describe('evidence', () => {
     const transcript = await bench.hoop('engineer', 'sessions', 'replay', id);
     expect(transcript.stdout.match(/^\s*denied: /gm)).toHaveLength(1);
     expect(transcript.stdout).toMatch(/^\s*failed: HOOP_UNPARSED/m);
+  });
+
+  test('what psql says of a refusal is not said again', async () => {
+    const run = await bench.psql('engineer', 'TRUNCATE orders');
+    expect(run.stderr.match(/TRUNCATE on public\.orders/g)).toHaveLength(1);
+    expect(run.stderr).toContain('ERROR:');
   });
 
   test('an auditor may read the session, a colleague may not', async () => {

@@ -13,9 +13,20 @@ function shown(line: PromptLine): string[] {
 
 test('a prompt is shown as a claim', () => {
   expect(shown(promptLine({ id: 'p1', source: 'flag', text: 'why\u001b[2J', sentMs: 1 }))).toEqual([
-    'prompt p1 from flag, as the client says',
+    'prompt p1 from --prompt, as the client says',
     'why⟪U+001B⟫[2J',
   ]);
+});
+
+test.each([
+  ['file', '--prompt-file'],
+  ['command', '`hoop prompt`'],
+  ['hook:claude-code', 'hook:claude-code'],
+  ['constructor', 'constructor'],
+])('where it comes from is named as it is typed: %s', (source, name) => {
+  expect(shown(promptLine({ id: 'p1', source, text: 'x', sentMs: 1 }))[0]).toBe(
+    `prompt p1 from ${name}, as the client says`,
+  );
 });
 
 test('after the last prompt that had room there is none, and it says why', () => {
