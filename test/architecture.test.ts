@@ -109,6 +109,16 @@ const LAYERS: readonly {
     because: 'a run is sessions and an environment; who shows it and who grants it are others',
   },
   {
+    from: /^src\/replay\//,
+    mayNotImport: /^src\/(?!replay\/|protocol\/|recording\/|errors\.ts)/,
+    because: 'a recording is read as it was written, by people who have nothing but the file',
+  },
+  {
+    from: /^src\/ui\//,
+    mayNotImport: /^src\/(commands|demo|gateway|carrier|protocol|masking)\//,
+    because: 'what is shown was put together by others: it has no connection and no bytes to read',
+  },
+  {
     from: /^src\/(?!commands\/|main\.ts)/,
     mayNotImport: /^src\/(commands\/(?!io\.ts)|main\.ts)/,
     because: 'imports point downwards: commands are the top',

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { loginCommand } from '../../src/commands/login.ts';
 import { whoamiCommand } from '../../src/commands/whoami.ts';
 import { type OidcProvider, startOidcProvider } from '../../src/demo/oidc-provider.ts';
-import { launchChromium } from './chromium.ts';
+import { launchChromium, openPage } from './chromium.ts';
 import { type CommandRun, runCommand, type TemporaryHome, temporaryHome } from './command-run.ts';
 import { startTestGateway, type TestGateway } from './test-gateway.ts';
 
@@ -52,14 +52,8 @@ async function startLogin(at: TestGateway = gateway): Promise<Started> {
   });
   result.catch(asked.reject);
   const { address, code } = await asked.promise;
-  const context = await browser.newContext();
-  const page = await context.newPage();
-  const complaints: string[] = [];
-  page.on('console', (message) => {
-    if (message.type() === 'error' && !message.text().includes('status of 40')) {
-      complaints.push(message.text());
-    }
-  });
+  const opened = await openPage(browser);
+  const { page, complaints } = opened;
   await page.goto(address);
   return {
     home,
@@ -71,7 +65,7 @@ async function startLogin(at: TestGateway = gateway): Promise<Started> {
     [Symbol.asyncDispose]: async () => {
       abort.abort(new Error('the test is over'));
       await result.catch(() => undefined);
-      await context.close();
+      await opened[Symbol.asyncDispose]();
       home[Symbol.dispose]();
     },
   };

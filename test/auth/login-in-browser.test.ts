@@ -4,7 +4,7 @@ import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { loginCommand } from '../../src/commands/login.ts';
 import { type OidcProvider, startOidcProvider } from '../../src/demo/oidc-provider.ts';
-import { launchChromium } from './chromium.ts';
+import { launchChromium, openPage } from './chromium.ts';
 import { type CommandRun, runCommand, temporaryHome } from './command-run.ts';
 import { startTestGateway, type TestGateway } from './test-gateway.ts';
 
@@ -28,8 +28,7 @@ afterAll(async () => {
 interface Started extends AsyncDisposable {
   readonly page: Page;
   readonly result: Promise<CommandRun>;
-  /** What the page complained about: a blocked style, a script error. */
-  readonly complaints: string[];
+  readonly complaints: readonly string[];
 }
 
 /** `hoop login --no-browser`, and a browser at the address that it printed. */
@@ -52,18 +51,11 @@ async function startLogin(options: { dark?: boolean } = {}): Promise<Started> {
     },
   );
   result.catch(address.reject);
-  const context = await browser.newContext({
+  const opened = await openPage(browser, {
     viewport: { width: 900, height: 860 },
     colorScheme: options.dark === true ? 'dark' : 'light',
   });
-  const page = await context.newPage();
-  const complaints: string[] = [];
-  page.on('pageerror', (error) => complaints.push(error.message));
-  page.on('console', (message) => {
-    if (message.type() === 'error' && !message.text().includes('status of 40')) {
-      complaints.push(message.text());
-    }
-  });
+  const { page, complaints } = opened;
   await page.goto(await address.promise);
   return {
     page,
@@ -72,7 +64,7 @@ async function startLogin(options: { dark?: boolean } = {}): Promise<Started> {
     [Symbol.asyncDispose]: async () => {
       abort.abort(new Error('the test is over'));
       await result.catch(() => undefined);
-      await context.close();
+      await opened[Symbol.asyncDispose]();
       home[Symbol.dispose]();
     },
   };

@@ -1,12 +1,12 @@
 /** What holds for all commands at once: their help fits a terminal, and hoop(1) has all of it. */
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { PassThrough, Writable } from 'node:stream';
+import { Writable } from 'node:stream';
 import type { Command } from 'commander';
 import { expect, test } from 'vitest';
-import type { Io } from '../../src/commands/io.ts';
 import { buildProgram } from '../../src/main.ts';
 import { textWidth } from '../../src/ui/text-width.ts';
+import { silentIo } from './silent-io.ts';
 
 const WIDTH = 80;
 const MAN_PAGE = new URL('../../dist/man/hoop.1', import.meta.url).pathname;
@@ -18,22 +18,7 @@ const stdout = new Writable({
     done();
   },
 });
-const io: Io = {
-  stdout,
-  stderr: stdout,
-  stdin: new PassThrough(),
-  env: {},
-  cwd: '/',
-  signal: new AbortController().signal,
-  color: { stdout: false, stderr: false },
-  quiet: false,
-  note: () => undefined,
-  onSignal: () => () => undefined,
-  setExitCode: () => undefined,
-  self: ['hoop'],
-  suspend: () => undefined,
-  endBySignal: () => undefined,
-};
+const io = silentIo(stdout);
 
 function all(command: Command, path: string): { path: string; command: Command }[] {
   const below = command.createHelp().visibleCommands(command);

@@ -4,14 +4,13 @@
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import type { Command } from 'commander';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Io } from '../../src/commands/io.ts';
 import { childEnvironment, LAUNCHER } from '../../src/demo/hoop-process.ts';
 import { buildProgram } from '../../src/main.ts';
 import { type TemporaryHome, temporaryHome } from '../auth/command-run.ts';
+import { silentIo } from './silent-io.ts';
 
 /** These stay up by what they are for. */
 const STAY = ['demo', 'gateway start'];
@@ -46,22 +45,7 @@ async function hoop(args: readonly string[], variables: Record<string, string>):
   return { status, stdout: await stdout, stderr: await stderr };
 }
 
-const io: Io = {
-  stdout: new PassThrough(),
-  stderr: new PassThrough(),
-  stdin: new PassThrough(),
-  env: {},
-  cwd: '/',
-  signal: new AbortController().signal,
-  color: { stdout: false, stderr: false },
-  quiet: false,
-  note: () => undefined,
-  onSignal: () => () => undefined,
-  setExitCode: () => undefined,
-  self: ['hoop'],
-  suspend: () => undefined,
-  endBySignal: () => undefined,
-};
+const io = silentIo();
 
 /** With something for each argument and option that it cannot do without. */
 function calls(command: Command, path: readonly string[]): string[][] {

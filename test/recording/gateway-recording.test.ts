@@ -21,6 +21,32 @@ async function pairWithBytes(bench: RecordingBench): Promise<SessionPair> {
   return pair;
 }
 
+/** A client that is connected no more, and has a stream open. */
+async function silentPair(bench: RecordingBench): Promise<SessionPair> {
+  const pair = await SessionPair.open(bench);
+  pair.connected = false;
+  pair.openStream(1);
+  return pair;
+}
+
+async function closeBoth(
+  pair: SessionPair,
+  reason: 'closed' | 'disputed' | 'client_lost',
+): Promise<void> {
+  await pair.gateway.close({ reason });
+  await pair.client.close({ reason });
+}
+
+/** Time passes only where the test lets it. */
+async function onFakeTime(body: () => Promise<void> | void): Promise<void> {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  try {
+    await body();
+  } finally {
+    vi.useRealTimers();
+  }
+}
+
 function resign(
   pair: SessionPair,
   cut: CutProposal,
@@ -80,8 +106,7 @@ describe('acceptCut', () => {
     const first = await pair.gateway.acceptCut(cut);
     expect(first.type).toBe('ack');
     expect(await pair.gateway.acceptCut(cut)).toEqual(first);
-    await pair.gateway.close({ reason: 'closed' });
-    await pair.client.close({ reason: 'closed' });
+    await closeBoth(pair, 'closed');
   });
 
   test('covers what was there when the cut was made, also when more has come since', async () => {
@@ -91,8 +116,7 @@ describe('acceptCut', () => {
     const answer = pair.gateway.acceptCut(cut);
     pair.down(1, randomBytes(100_000));
     expect((await answer).type).toBe('ack');
-    await pair.gateway.close({ reason: 'closed' });
-    await pair.client.close({ reason: 'closed' });
+    await closeBoth(pair, 'closed');
   });
 
   test('refuses to be asked for many small cuts', async () => {
@@ -106,8 +130,7 @@ describe('acceptCut', () => {
       await pair.client.finish(AbortSignal.any([AbortSignal.timeout(5_000), pair.gateway.stopped]));
     }
     expect(pair.gateway.stopped.reason).toMatchObject({ message: 'the client cuts too often' });
-    await pair.gateway.close({ reason: 'disputed' });
-    await pair.client.close({ reason: 'disputed' });
+    await closeBoth(pair, 'disputed');
   });
 });
 
@@ -129,17 +152,13 @@ describe('limits', () => {
     expect((await pair.gateway.acceptCut(cut)).type).toBe('ack');
     await held;
     expect(pair.gateway.backpressure()).toBeUndefined();
-    await pair.gateway.close({ reason: 'closed' });
-    await pair.client.close({ reason: 'closed' });
+    await closeBoth(pair, 'closed');
   });
 
   test('a client that confirms nothing for 30 s ends the session', async () => {
     await using bench = await RecordingBench.create();
-    const pair = await SessionPair.open(bench);
-    pair.connected = false;
-    pair.openStream(1);
-    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
-    try {
+    const pair = await silentPair(bench);
+    await onFakeTime(async () => {
       pair.gateway.data(1, 1, randomBytes(17 << 20));
       const held = pair.gateway.backpressure();
       vi.advanceTimersByTime(29_000);
@@ -150,20 +169,14 @@ describe('limits', () => {
         code: 'HOOP_EVIDENCE_MISMATCH',
       });
       await expect(held).rejects.toBe(pair.gateway.stopped.reason);
-    } finally {
-      vi.useRealTimers();
-    }
-    await pair.gateway.close({ reason: 'client_lost' });
-    await pair.client.close({ reason: 'client_lost' });
+    });
+    await closeBoth(pair, 'client_lost');
   });
 
   test('a client that has confirmed all it has and cannot take more is waited for', async () => {
     await using bench = await RecordingBench.create();
-    const pair = await SessionPair.open(bench);
-    pair.connected = false;
-    pair.openStream(1);
-    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
-    try {
+    const pair = await silentPair(bench);
+    await onFakeTime(() => {
       pair.gateway.data(1, 1, randomBytes(17 << 20));
       for (let minute = 0; minute < 3; minute += 1) {
         vi.advanceTimersByTime(20_000);
@@ -178,20 +191,14 @@ describe('limits', () => {
       expect(pair.gateway.backpressure()).toBeInstanceOf(Promise);
       vi.advanceTimersByTime(31_000);
       expect(pair.gateway.stopped.reason).toMatchObject({ endReason: 'client_lost' });
-    } finally {
-      vi.useRealTimers();
-    }
-    await pair.gateway.close({ reason: 'client_lost' });
-    await pair.client.close({ reason: 'client_lost' });
+    });
+    await closeBoth(pair, 'client_lost');
   });
 
   test('a client that says it has confirmed all, and sends more without a cut, is ended as one that says nothing', async () => {
     await using bench = await RecordingBench.create();
-    const pair = await SessionPair.open(bench);
-    pair.connected = false;
-    pair.openStream(1);
-    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
-    try {
+    const pair = await silentPair(bench);
+    await onFakeTime(() => {
       pair.gateway.data(1, 1, randomBytes(1000));
       vi.advanceTimersByTime(20_000);
       pair.gateway.caughtUp();
@@ -204,11 +211,8 @@ describe('limits', () => {
       expect(pair.gateway.stopped.aborted).toBe(false);
       vi.advanceTimersByTime(10_000);
       expect(pair.gateway.stopped.reason).toMatchObject({ endReason: 'client_lost' });
-    } finally {
-      vi.useRealTimers();
-    }
-    await pair.gateway.close({ reason: 'client_lost' });
-    await pair.client.close({ reason: 'client_lost' });
+    });
+    await closeBoth(pair, 'client_lost');
   });
 
   test('a reader that stands still for minutes keeps its session, also while rows trickle in behind it', async () => {
@@ -218,19 +222,15 @@ describe('limits', () => {
     pair.up(1, Buffer.from('SELECT slowly()'));
     const cut = await pair.nextCut();
     expect((await pair.gateway.acceptCut(cut)).type).toBe('ack');
-    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
-    try {
+    await onFakeTime(() => {
       for (let step = 0; step < 60; step += 1) {
         pair.gateway.data(1, 1, randomBytes(100_000));
         vi.advanceTimersByTime(10_000);
         pair.gateway.caughtUp();
       }
       expect(pair.gateway.stopped.aborted).toBe(false);
-    } finally {
-      vi.useRealTimers();
-    }
-    await pair.gateway.close({ reason: 'closed' });
-    await pair.client.close({ reason: 'closed' });
+    });
+    await closeBoth(pair, 'closed');
   });
 
   test('cuts that come faster than they can be answered end the session', async () => {
@@ -241,19 +241,15 @@ describe('limits', () => {
     const outcomes = await Promise.allSettled(answers);
     expect(pair.gateway.stopped.reason).toMatchObject({ message: 'the client cuts too often' });
     expect(outcomes.filter(({ status }) => status === 'rejected').length).toBeGreaterThan(30);
-    await pair.gateway.close({ reason: 'disputed' });
-    await pair.client.close({ reason: 'disputed' });
+    await closeBoth(pair, 'disputed');
   });
 
   test('an idle client is left alone', async () => {
     await using bench = await RecordingBench.create();
     const pair = await SessionPair.open(bench);
-    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
-    try {
+    await onFakeTime(() => {
       vi.advanceTimersByTime(3_600_000);
-    } finally {
-      vi.useRealTimers();
-    }
+    });
     expect(pair.gateway.stopped.aborted).toBe(false);
     await pair.end();
   });
@@ -308,8 +304,7 @@ describe('a disk that fails', () => {
     expect(() => pair.gateway.data(1, 1, randomBytes(1))).toThrow(RecordingStopped);
     expect(() => pair.gateway.event({ type: 'cancel', stream: 1, forStream: undefined })).toThrow();
     await expect(pair.gateway.synced()).rejects.toMatchObject({ code: 'HOOP_RECORDING_WRITE' });
-    await pair.gateway.close({ reason: 'recording_failed' });
-    await pair.client.close({ reason: 'recording_failed' });
+    await closeBoth(pair, 'recording_failed');
     // What had been written is not lost for that: recovery settles it.
     const transport = await pair.transport();
     const receipt = await uploadSession({

@@ -9,28 +9,21 @@ import {
   type EmbeddedPostgres,
   startEmbeddedPostgres,
 } from '../../../src/demo/embedded-postgres.ts';
-import { openCatalogSource } from '../../../src/gateway/pg/catalog-reader.ts';
-import { connectTarget, type TargetConnection } from '../../../src/gateway/pg/target-connection.ts';
-import type { CatalogSource } from '../../../src/gateway/pg/types.ts';
-import { SqlParser } from '../../../src/policy/sql/parser.ts';
-import { createStatementPolicy } from '../../../src/policy/sql/statement-policy.ts';
 import type { RecordingEvent } from '../../../src/recording/types.ts';
 import { grantOf } from '../../policy/sql/grant-fixture.ts';
 import { startBench } from './engine-bench.ts';
 import { RawClient } from './raw-client.ts';
+import { realEngine } from './real-engine.ts';
 import { targetOf } from './test-target.ts';
 
 const SEED = 4;
 const PROGRAMS = 250;
 const grant = grantOf({ rules: ['allow *, do', 'allow calls of *.*'] });
-const parser = SqlParser.create();
 const corpus = readCorpus();
 
 let log = '';
 let onLog = (): void => undefined;
 let server: EmbeddedPostgres;
-let connection: TargetConnection;
-let catalog: CatalogSource;
 
 beforeAll(async () => {
   server = await startEmbeddedPostgres({
@@ -40,31 +33,18 @@ beforeAll(async () => {
       onLog();
     },
   });
-  connection = await connectTarget({
-    target: targetOf(server),
-    signal: AbortSignal.timeout(10_000),
-  });
-  catalog = openCatalogSource({
-    query: (sql) => connection.query(sql),
-    parse: async (text) => {
-      const outcome = await parser.parse(text);
-      if (outcome.type !== 'tree') throw new TypeError('a definition does not parse');
-      return outcome.tree;
-    },
-  });
 });
 
 afterAll(async () => {
-  await connection.close();
-  await parser[Symbol.asyncDispose]();
   await server[Symbol.asyncDispose]();
 });
+
+const real = realEngine(() => targetOf(server));
 
 test('nothing reaches the server that was not read and allowed', async () => {
   await using engine = await startBench({
     target: targetOf(server),
-    policy: createStatementPolicy(parser),
-    catalog,
+    ...real.parts(),
     grant: () => grant,
   });
   const sent: (FuzzMessage & { readonly stream: number; readonly at: number })[] = [];
@@ -133,6 +113,6 @@ async function logged(mark: string): Promise<void> {
       if (log.includes(mark)) resolve();
     };
   });
-  await connection.query(`SELECT '${mark}'`);
+  await real.connection().query(`SELECT '${mark}'`);
   await seen;
 }

@@ -15,7 +15,6 @@ import {
 import { SealedJson } from '../../../src/gateway/approvals/sealed-json.ts';
 import { statementApprovals } from '../../../src/gateway/approvals/statement-approvals.ts';
 import { IndexStore } from '../../../src/gateway/index-store.ts';
-import { openCatalogSource } from '../../../src/gateway/pg/catalog-reader.ts';
 import { connectTarget, type TargetConnection } from '../../../src/gateway/pg/target-connection.ts';
 import type { CatalogSource } from '../../../src/gateway/pg/types.ts';
 import { SqlParser } from '../../../src/policy/sql/parser.ts';
@@ -41,6 +40,7 @@ import {
   status,
   sync,
 } from './raw-client.ts';
+import { catalogOf } from './real-engine.ts';
 import { testTarget } from './test-target.ts';
 
 const { target, sql } = testTarget('SELECT 1');
@@ -79,14 +79,7 @@ beforeAll(async () => {
   approvals = new Approvals({ store, isAgent: () => false, log, clock: Date.now });
   approvals.handle('statement', { needs: ({ needs }) => needs });
   connection = await connectTarget({ target: target(), signal: AbortSignal.timeout(10_000) });
-  const source = openCatalogSource({
-    query: (text) => connection.query(text),
-    parse: async (text) => {
-      const outcome = await parser.parse(text);
-      if (outcome.type !== 'tree') throw new TypeError('a definition does not parse');
-      return outcome.tree;
-    },
-  });
+  const source = catalogOf(connection, parser);
   catalog = {
     current: () => source.current(),
     refresh: () => {

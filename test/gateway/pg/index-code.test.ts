@@ -1,13 +1,9 @@
 /** CREATE INDEX and CREATE TABLE … PARTITION OF run code over the rows that are there. */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { openCatalogSource } from '../../../src/gateway/pg/catalog-reader.ts';
-import { connectTarget, type TargetConnection } from '../../../src/gateway/pg/target-connection.ts';
-import type { CatalogSource } from '../../../src/gateway/pg/types.ts';
-import { SqlParser } from '../../../src/policy/sql/parser.ts';
-import { createStatementPolicy } from '../../../src/policy/sql/statement-policy.ts';
+import { describe, expect, test } from 'vitest';
 import { grantOf } from '../../policy/sql/grant-fixture.ts';
 import { startBench } from './engine-bench.ts';
 import { errors, query, RawClient, rows } from './raw-client.ts';
+import { realEngine } from './real-engine.ts';
 import { testTarget } from './test-target.ts';
 
 /** What runs puts the masked column under another name, which no look at relations shows. */
@@ -42,25 +38,7 @@ const { target } = testTarget(`
     PERFORM app.swap(); RETURN $1; END $$;
 `);
 
-const parser = SqlParser.create();
-let connection: TargetConnection;
-let catalog: CatalogSource;
-
-beforeAll(async () => {
-  connection = await connectTarget({ target: target(), signal: AbortSignal.timeout(10_000) });
-  catalog = openCatalogSource({
-    query: (text) => connection.query(text),
-    parse: async (text) => {
-      const outcome = await parser.parse(text);
-      if (outcome.type !== 'tree') throw new TypeError('a definition does not parse');
-      return outcome.tree;
-    },
-  });
-});
-afterAll(async () => {
-  await connection.close();
-  await parser[Symbol.asyncDispose]();
-});
+const real = realEngine(target);
 
 const CODE: Record<string, string> = {
   'a function in an expression': 'CREATE INDEX made ON app.t (app.code(id))',
@@ -82,8 +60,7 @@ describe('what an index runs does not pass unseen:', () => {
   test.each(Object.entries(CODE))('%s', async (_, text) => {
     await using engine = await startBench({
       target: target(),
-      policy: createStatementPolicy(parser),
-      catalog,
+      ...real.parts(),
       grant: () => grant,
     });
     await using client = await RawClient.open(engine.port);
@@ -100,8 +77,7 @@ describe('what an index runs does not pass unseen:', () => {
   test('an index of columns and built-in functions changes relations only', async () => {
     await using engine = await startBench({
       target: target(),
-      policy: createStatementPolicy(parser),
-      catalog,
+      ...real.parts(),
       grant: () => grant,
     });
     await using client = await RawClient.open(engine.port);

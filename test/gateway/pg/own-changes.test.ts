@@ -1,10 +1,5 @@
 /** DDL in a session, and statements that use what it made, under rules and masks that restrict. */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { openCatalogSource } from '../../../src/gateway/pg/catalog-reader.ts';
-import { connectTarget, type TargetConnection } from '../../../src/gateway/pg/target-connection.ts';
-import type { CatalogSource } from '../../../src/gateway/pg/types.ts';
-import { SqlParser } from '../../../src/policy/sql/parser.ts';
-import { createStatementPolicy } from '../../../src/policy/sql/statement-policy.ts';
+import { describe, expect, test } from 'vitest';
 import { grantOf } from '../../policy/sql/grant-fixture.ts';
 import { type Bench, startBench } from './engine-bench.ts';
 import {
@@ -19,6 +14,7 @@ import {
   run,
   sync,
 } from './raw-client.ts';
+import { realEngine } from './real-engine.ts';
 import { testTarget } from './test-target.ts';
 
 const { target, sql } = testTarget(`
@@ -48,31 +44,12 @@ const restricted = grantOf({
   rules: ['allow select, insert, create table, create table as, drop table on app.*, pg_temp.*'],
 });
 
-const parser = SqlParser.create();
-let connection: TargetConnection;
-let catalog: CatalogSource;
-
-beforeAll(async () => {
-  connection = await connectTarget({ target: target(), signal: AbortSignal.timeout(10_000) });
-  catalog = openCatalogSource({
-    query: (text) => connection.query(text),
-    parse: async (text) => {
-      const outcome = await parser.parse(text);
-      if (outcome.type !== 'tree') throw new TypeError('a definition does not parse');
-      return outcome.tree;
-    },
-  });
-});
-afterAll(async () => {
-  await connection.close();
-  await parser[Symbol.asyncDispose]();
-});
+const real = realEngine(target);
 
 const bench = (grant = masked): Promise<Bench> =>
   startBench({
     target: target(),
-    policy: createStatementPolicy(parser),
-    catalog,
+    ...real.parts(),
     grant: () => grant,
   });
 
@@ -329,7 +306,7 @@ describe('what is masked stays masked: ', () => {
         DROP TABLE IF EXISTS app.t; ALTER TABLE app.elsewhere RENAME TO t;
       END IF; END $$;
       CREATE OR REPLACE VIEW app.view AS SELECT id, v || '' AS v FROM app.t`);
-    await catalog.refresh();
+    await real.parts().catalog.refresh();
   });
 
   test('DDL of another session of the gateway counts at once', async () => {
@@ -360,7 +337,7 @@ describe('rules are asked about what is meant', () => {
     ]);
     expect(codes(answers).at(-1)).toBe('HOOP_NOT_ALLOWED');
     await sql('CREATE TABLE two.late2 (id int)');
-    await catalog.refresh();
+    await real.parts().catalog.refresh();
     expect(codes(await play(client, ['CREATE TABLE late2 (id int)']))).toEqual([
       'HOOP_NOT_ALLOWED',
     ]);

@@ -1,10 +1,5 @@
 /** The engine with the policy and the catalog that it has in production, not with scripted ones. */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { openCatalogSource } from '../../../src/gateway/pg/catalog-reader.ts';
-import { connectTarget, type TargetConnection } from '../../../src/gateway/pg/target-connection.ts';
-import type { CatalogSource } from '../../../src/gateway/pg/types.ts';
-import { SqlParser } from '../../../src/policy/sql/parser.ts';
-import { createStatementPolicy } from '../../../src/policy/sql/statement-policy.ts';
+import { describe, expect, test } from 'vitest';
 import { grantOf } from '../../policy/sql/grant-fixture.ts';
 import { type Bench, startBench } from './engine-bench.ts';
 import {
@@ -25,6 +20,7 @@ import {
   run,
   sync,
 } from './raw-client.ts';
+import { realEngine } from './real-engine.ts';
 import { testTarget } from './test-target.ts';
 
 const { target, direct } = testTarget(`
@@ -44,26 +40,7 @@ const { target, direct } = testTarget(`
 `);
 const grant = grantOf({ rules: ['allow *'], masks: ['two.t.v full'] });
 
-const parser = SqlParser.create();
-let connection: TargetConnection;
-let catalog: CatalogSource;
-
-beforeAll(async () => {
-  connection = await connectTarget({ target: target(), signal: AbortSignal.timeout(10_000) });
-  catalog = openCatalogSource({
-    query: (sql) => connection.query(sql),
-    parse: async (text) => {
-      const outcome = await parser.parse(text);
-      if (outcome.type !== 'tree') throw new TypeError('a definition does not parse');
-      return outcome.tree;
-    },
-  });
-});
-
-afterAll(async () => {
-  await connection.close();
-  await parser[Symbol.asyncDispose]();
-});
+const real = realEngine(target);
 
 test('a statement that is wrong by itself is recorded as failed, and only a refusal as denied', async () => {
   await using engine = await bench();
@@ -89,8 +66,7 @@ test('a statement that is wrong by itself is recorded as failed, and only a refu
 const bench = (): Promise<Bench> =>
   startBench({
     target: target(),
-    policy: createStatementPolicy(parser),
-    catalog,
+    ...real.parts(),
     grant: () => grant,
   });
 

@@ -8,7 +8,13 @@ import { encodeCancelPosition } from '../../../src/protocol/carrier/cancel-posit
 import { decodeBackendKeyData } from '../../../src/protocol/pg/backend-key-data.ts';
 import { encodeCancelRequest } from '../../../src/protocol/pg/cancel-request.ts';
 import { encodeStartupMessage } from '../../../src/protocol/pg/startup-message.ts';
-import { type Bench, startBench, testGrant } from './engine-bench.ts';
+import {
+  type Bench,
+  type Script,
+  type ScriptedStatement,
+  startBench,
+  testGrant,
+} from './engine-bench.ts';
 import {
   bind,
   errors,
@@ -52,6 +58,24 @@ async function cancel(
   socket.write(encodeCancelRequest(key));
   socket.resume();
   await once(socket, 'close');
+}
+
+interface HeldDecision {
+  readonly script: Script;
+  /** A statement is there to be decided. */
+  readonly asked: Promise<void>;
+  readonly decide: () => void;
+}
+
+function heldDecision(outcome: ScriptedStatement = {}): HeldDecision {
+  const thinking = Promise.withResolvers<void>();
+  const asked = Promise.withResolvers<void>();
+  const script = async (): Promise<ScriptedStatement> => {
+    asked.resolve();
+    await thinking.promise;
+    return outcome;
+  };
+  return { script, asked: asked.promise, decide: thinking.resolve };
 }
 
 describe('startup', () => {
@@ -182,21 +206,13 @@ describe('cancel', () => {
   });
 
   test('of a refused statement that has not been refused yet changes nothing', async () => {
-    const thinking = Promise.withResolvers<void>();
-    const asked = Promise.withResolvers<void>();
-    await using bench = await startBench({
-      target: target(),
-      script: async () => {
-        asked.resolve();
-        await thinking.promise;
-        return { deny: {} };
-      },
-    });
+    const { script, asked, decide } = heldDecision({ deny: {} });
+    await using bench = await startBench({ target: target(), script });
     await using client = await RawClient.open(bench.port);
     client.send(query('DROP TABLE x'));
-    await asked.promise;
+    await asked;
     const cancelled = cancel(bench, keyOf(client));
-    thinking.resolve();
+    decide();
     await cancelled;
     await client.until((all) => all.filter(({ type }) => type === 'Z').length === 2);
     expect(errors(client.received)[0]?.['R']).toBe('HOOP_DENIED');
@@ -240,21 +256,13 @@ describe('a cancel that says how much had been sent', () => {
   });
 
   test('waits for a statement that is still being decided', async () => {
-    const thinking = Promise.withResolvers<void>();
-    const asked = Promise.withResolvers<void>();
-    await using bench = await startBench({
-      target: target(),
-      script: async () => {
-        asked.resolve();
-        await thinking.promise;
-        return {};
-      },
-    });
+    const { script, asked, decide } = heldDecision();
+    await using bench = await startBench({ target: target(), script });
     await using client = await RawClient.open(bench.port);
     client.send(query('SELECT pg_sleep(60)'));
-    await asked.promise;
+    await asked;
     const cancelled = cancelBehind(bench, client, client.socket.bytesWritten);
-    thinking.resolve();
+    decide();
     await cancelled;
     await client.until((all) => all.filter(({ type }) => type === 'Z').length === 2);
     expect(errors(client.received)).toMatchObject([{ C: '57014' }]);
@@ -265,25 +273,17 @@ describe('a cancel that says how much had been sent', () => {
     EXCEPTION WHEN query_canceled THEN PERFORM pg_sleep(0.5); END $$`;
 
   async function cancelWhileDecided(...behind: readonly Uint8Array[]): Promise<RawClient> {
-    const thinking = Promise.withResolvers<void>();
-    const asked = Promise.withResolvers<void>();
-    await using bench = await startBench({
-      target: target(),
-      script: async () => {
-        asked.resolve();
-        await thinking.promise;
-        return {};
-      },
-    });
+    const { script, asked, decide } = heldDecision();
+    await using bench = await startBench({ target: target(), script });
     await using client = await RawClient.open(bench.port);
     client.send(query(STUBBORN));
     const sentBytes = client.socket.bytesWritten;
-    await asked.promise;
+    await asked;
     const cancelled = cancelBehind(bench, client, sentBytes);
     client.send(...behind);
     // A whole login takes longer than a packet that was sent before it.
     await (await RawClient.open(bench.port))[Symbol.asyncDispose]();
-    thinking.resolve();
+    decide();
     await cancelled;
     await client.until(
       (all) => all.filter(({ type }) => type === 'Z').length === 2 + behind.length,

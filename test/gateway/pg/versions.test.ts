@@ -16,7 +16,6 @@ import {
   type EmbeddedPostgres,
   startEmbeddedPostgres,
 } from '../../../src/demo/embedded-postgres.ts';
-import { openCatalogSource } from '../../../src/gateway/pg/catalog-reader.ts';
 import { connectTarget, type TargetConnection } from '../../../src/gateway/pg/target-connection.ts';
 import type { CatalogSource } from '../../../src/gateway/pg/types.ts';
 import { SqlParser } from '../../../src/policy/sql/parser.ts';
@@ -25,6 +24,7 @@ import { encodeCancelRequest } from '../../../src/protocol/pg/cancel-request.ts'
 import { grantOf } from '../../policy/sql/grant-fixture.ts';
 import { type Bench, startBench } from './engine-bench.ts';
 import { errors, query, RawClient, rows, run, sync } from './raw-client.ts';
+import { catalogOf } from './real-engine.ts';
 import { targetOf } from './test-target.ts';
 
 const named = (process.env['HOOP_TEST_POSTGRES'] ?? '').split(':').filter((path) => path !== '');
@@ -79,14 +79,7 @@ describe.each(servers)('$title', ({ native }) => {
     await using admin = await connectTarget({ target: targetOf(server), signal });
     await admin.query(SETUP);
     reader = await connectTarget({ target: targetOf(server), signal });
-    catalog = openCatalogSource({
-      query: (sql) => reader.query(sql),
-      parse: async (text) => {
-        const outcome = await parser.parse(text);
-        if (outcome.type !== 'tree') throw new TypeError('a definition does not parse');
-        return outcome.tree;
-      },
-    });
+    catalog = catalogOf(reader, parser);
   });
   afterAll(async () => {
     await reader?.close();
