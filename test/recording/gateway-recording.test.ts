@@ -8,7 +8,7 @@ import { toBase64 } from '../../src/recording/encoding.ts';
 import { readSession } from '../../src/recording/read-session.ts';
 import { RecordingStopped } from '../../src/recording/recording-stopped.ts';
 import { realSystem } from '../../src/recording/segment-writer.ts';
-import type { CutProposal } from '../../src/recording/types.ts';
+import type { CutProposal, EndReason } from '../../src/recording/types.ts';
 import { uploadSession } from '../../src/recording/upload-session.ts';
 import { verifyBundle } from '../../src/recording/verify.ts';
 import { RecordingBench, readBundle, SessionPair } from './session-pair.ts';
@@ -21,18 +21,14 @@ async function pairWithBytes(bench: RecordingBench): Promise<SessionPair> {
   return pair;
 }
 
-/** A client that is connected no more, and has a stream open. */
+/** A client that is connected no more. */
 async function silentPair(bench: RecordingBench): Promise<SessionPair> {
   const pair = await SessionPair.open(bench);
   pair.connected = false;
-  pair.openStream(1);
   return pair;
 }
 
-async function closeBoth(
-  pair: SessionPair,
-  reason: 'closed' | 'disputed' | 'client_lost',
-): Promise<void> {
+async function closeBoth(pair: SessionPair, reason: EndReason): Promise<void> {
   await pair.gateway.close({ reason });
   await pair.client.close({ reason });
 }
@@ -159,6 +155,7 @@ describe('limits', () => {
     await using bench = await RecordingBench.create();
     const pair = await silentPair(bench);
     await onFakeTime(async () => {
+      pair.openStream(1);
       pair.gateway.data(1, 1, randomBytes(17 << 20));
       const held = pair.gateway.backpressure();
       vi.advanceTimersByTime(29_000);
@@ -177,6 +174,7 @@ describe('limits', () => {
     await using bench = await RecordingBench.create();
     const pair = await silentPair(bench);
     await onFakeTime(() => {
+      pair.openStream(1);
       pair.gateway.data(1, 1, randomBytes(17 << 20));
       for (let minute = 0; minute < 3; minute += 1) {
         vi.advanceTimersByTime(20_000);
@@ -199,6 +197,7 @@ describe('limits', () => {
     await using bench = await RecordingBench.create();
     const pair = await silentPair(bench);
     await onFakeTime(() => {
+      pair.openStream(1);
       pair.gateway.data(1, 1, randomBytes(1000));
       vi.advanceTimersByTime(20_000);
       pair.gateway.caughtUp();
