@@ -5,14 +5,17 @@ import { join } from 'node:path';
 import type { Writable } from 'node:stream';
 import { createSecureContext } from 'node:tls';
 import { HoopError } from '../errors.ts';
-import type { Policy } from '../policy/policy.ts';
+import type { Policy, PostgresPolicyTarget, SshPolicyTarget } from '../policy/policy.ts';
+import { credentialName } from '../policy/principal-grant.ts';
 import { PolicyRepo } from '../policy/repo.ts';
 import { type GatewayConfig, readGatewayConfig } from './config.ts';
 import { ConfigCredentialStore } from './credential-store.ts';
 import { checkDeviceGrant } from './identity/check-device-grant.ts';
 import { createLog } from './log.ts';
 import { connectTarget } from './pg/target-connection.ts';
-import { Targets } from './targets.ts';
+import { connectSshTarget } from './ssh/connect-target.ts';
+import type { TargetHost } from './target-host.ts';
+import { type SessionTarget, Targets } from './targets.ts';
 
 export interface CheckResult {
   readonly check: string;
@@ -67,16 +70,51 @@ export async function checkGateway(options: CheckGatewayOptions): Promise<CheckR
   for (const target of policy?.targets.values() ?? []) {
     results.push(
       await attempt(`target ${target.name}`, async () => {
-        // Without groups: the credential that everybody gets who has no own.
-        const postgres = await targets.resolve(target, { groups: [] });
-        // Whoever runs the gateway may read in an error where it is; clients may not.
-        const hosts = postgres.hosts.map((one) => ({ ...one, shown: `${one.host}:${one.port}` }));
-        await using connection = await connectTarget({ target: { ...postgres, hosts }, signal });
-        return `${connection.server}, ${connection.tls ? 'TLS' : 'no TLS'}`;
+        return target.kind === 'postgres'
+          ? checkPostgres(targets, target, signal)
+          : checkSsh(targets, target, signal);
       }),
     );
   }
   return results;
+}
+
+async function checkPostgres(
+  targets: Targets,
+  target: PostgresPolicyTarget,
+  signal: AbortSignal,
+): Promise<string> {
+  // Without groups: the credential that everybody gets who has no own.
+  const postgres = await targets.postgres(target, { groups: [] });
+  await using connection = await connectTarget({
+    target: { ...postgres, hosts: shownHosts(postgres) },
+    signal,
+  });
+  return `${connection.server}, ${connection.tls ? 'TLS' : 'no TLS'}`;
+}
+
+async function checkSsh(
+  targets: Targets,
+  target: SshPolicyTarget,
+  signal: AbortSignal,
+): Promise<string> {
+  const credential = credentialName(target, { groups: [] });
+  const alone = credential === undefined ? [] : [{ user: undefined, credential }];
+  const ssh = await targets.ssh(target, target.logins.length > 0 ? target.logins : alone);
+  const hosts = shownHosts(ssh);
+  let software = '';
+  for (const login of ssh.logins) {
+    const connection = await connectSshTarget({ target: { ...ssh, hosts }, login, signal });
+    software = connection.software;
+    connection.client.on('error', () => undefined).end();
+    connection.socket.destroy();
+  }
+  return `${software}, logged in as ${ssh.logins.map(({ user }) => user).join(', ')}`;
+}
+
+/** Whoever runs the gateway may read in an error where it is; clients may not. */
+function shownHosts({ hosts }: SessionTarget): TargetHost[] {
+  return hosts.map((one) => ({ ...one, shown: `${one.host}:${one.port}` }));
 }
 
 async function fetchPolicy(config: GatewayConfig, env: NodeJS.ProcessEnv, signal: AbortSignal) {

@@ -14,6 +14,8 @@ export interface CredentialConfig {
   readonly user: string;
   readonly password: PasswordSource | undefined;
   readonly clientCertificate: CertificateFiles | undefined;
+  /** Of SSH: PEM or OpenSSH's format, without a passphrase. */
+  readonly privateKeyFile: string | undefined;
 }
 
 export interface CertificateFiles {
@@ -124,6 +126,7 @@ const ConfigFile = z.strictObject({
         user: z.string().min(1).max(63),
         password: Password.optional(),
         clientCertificate: z.strictObject({ cert: NonEmpty, key: NonEmpty }).optional(),
+        privateKeyFile: NonEmpty.optional(),
       }),
     )
     .default({}),
@@ -181,12 +184,16 @@ export function parseGatewayConfig(text: string, path: string): GatewayConfig {
 function resolvePaths(file: z.infer<typeof ConfigFile>, base: string): GatewayConfig {
   const at = (path: string): string => resolve(base, path);
   const credentials = Object.entries(file.credentials).map(
-    ([name, { user, password, clientCertificate: files }]): [string, CredentialConfig] => [
+    ([name, { user, password, clientCertificate: files, privateKeyFile }]): [
+      string,
+      CredentialConfig,
+    ] => [
       name,
       {
         user,
         password: password && passwordSource(password, at),
         clientCertificate: files && { certFile: at(files.cert), keyFile: at(files.key) },
+        privateKeyFile: privateKeyFile && at(privateKeyFile),
       },
     ],
   );

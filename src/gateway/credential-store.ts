@@ -11,6 +11,7 @@ export interface TargetCredential {
   readonly user: string;
   readonly password: Secret<string> | undefined;
   readonly clientCertificate: ClientCertificate | undefined;
+  readonly privateKey: Secret<string> | undefined;
 }
 
 export interface CredentialStore {
@@ -43,10 +44,11 @@ export class ConfigCredentialStore implements CredentialStore {
   async check(): Promise<void> {
     for (const [name, config] of Object.entries(this.#options.credentials)) {
       await this.credential(name);
-      const { password, clientCertificate } = config;
+      const { password, clientCertificate, privateKeyFile } = config;
       const secrets = [
         ...(password?.from === 'file' ? [password.path] : []),
         ...(clientCertificate === undefined ? [] : [clientCertificate.keyFile]),
+        ...(privateKeyFile === undefined ? [] : [privateKeyFile]),
       ];
       for (const file of secrets) {
         const { mode } = await stat(file);
@@ -75,6 +77,9 @@ export class ConfigCredentialStore implements CredentialStore {
       password: found.password && (await this.#password(name, found.password)),
       clientCertificate:
         found.clientCertificate && (await readCertificate(name, found.clientCertificate)),
+      privateKey: found.privateKeyFile
+        ? await readPrivateKey(name, found.privateKeyFile)
+        : undefined,
     };
   }
 
@@ -111,6 +116,20 @@ async function readCertificate(name: string, files: CertificateFiles): Promise<C
     );
   }
   return { certificate, privateKey };
+}
+
+async function readPrivateKey(name: string, path: string): Promise<Secret<string>> {
+  const text = await readPemFile(name, path);
+  if (!/^-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY-----/m.test(text)) {
+    throw new HoopError(
+      'HOOP_CONFIG',
+      `"${path}" of credential "${name}" does not hold a private key`,
+      {
+        hint: "PEM or OpenSSH's format, without a passphrase: the file that `ssh-keygen` makes, not the one that ends in .pub.",
+      },
+    );
+  }
+  return new Secret(text);
 }
 
 async function readPemFile(name: string, path: string): Promise<string> {

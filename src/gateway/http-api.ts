@@ -346,7 +346,7 @@ function targetsReply({ policy, history }: HttpApiOptions, who: Authenticated): 
       name: target.name,
       kind: target.kind,
       ...(target.description === undefined ? {} : { description: target.description }),
-      database: target.kind === 'postgres' ? target.database : '',
+      ...(target.kind === 'postgres' ? { database: target.database } : {}),
       labels: { ...target.labels },
       rules: describeRules(grant),
       ...(grant.agent === undefined ? {} : { agentRules: describeAgentRules(grant) }),

@@ -16,7 +16,6 @@
 import type { WebSocket } from 'ws';
 import { END_CODE, type StreamCarrier } from '../carrier/stream-carrier.ts';
 import { type ErrorCode, HoopError, ProtocolError } from '../errors.ts';
-import type { StatementPolicy } from '../policy/sql/types.ts';
 import type { Grant, Principal } from '../policy/types.ts';
 import type { GatewayRecording } from '../recording/gateway-recording.ts';
 import { EVIDENCE_MESSAGE_BYTES, MAX_CLIENT_EVIDENCE_BYTES } from '../recording/prompt.ts';
@@ -29,7 +28,6 @@ import {
   type RecordingEvent,
   type StreamKind,
 } from '../recording/types.ts';
-import type { Secret } from '../secret.ts';
 import type { ToClient, ToGateway } from '../tunnel/api.ts';
 import {
   type AccessGrant,
@@ -41,11 +39,11 @@ import {
 } from './access-grants.ts';
 import { CutAgreement } from './cut-agreement.ts';
 import { errorFields, type Log } from './log.ts';
-import type { CatalogSource, PostgresTarget, StatementApprovals, TargetHost } from './pg/types.ts';
 import { SessionControl } from './session-control.ts';
 import type { SessionIndex } from './session-index.ts';
 import { SessionLimits } from './session-limits.ts';
 import type { SessionPrompts } from './session-prompts.ts';
+import type { SessionService } from './session-service.ts';
 import { SessionStreams } from './session-streams.ts';
 
 export interface LiveSessionOptions {
@@ -57,7 +55,7 @@ export interface LiveSessionOptions {
   readonly login: string;
   /** The run that the login is of. */
   readonly run: string | undefined;
-  readonly target: PostgresTarget;
+  readonly service: SessionService;
   readonly grant: Grant;
   /** The grant's time is over: asks for `setGrant` with what is left, before it returns. */
   readonly onGrantDue: () => void;
@@ -68,12 +66,6 @@ export interface LiveSessionOptions {
   readonly prompts: SessionPrompts;
   readonly recording: GatewayRecording;
   readonly index: SessionIndex;
-  readonly catalog: CatalogSource;
-  readonly approvals: StatementApprovals;
-  /** Of one host, where the target has several. */
-  readonly catalogOf: (host: TargetHost) => CatalogSource;
-  readonly policy: StatementPolicy;
-  readonly maskKey: Secret<Uint8Array>;
   readonly log: Log;
   /** Wall clock, ms. */
   readonly clock: () => number;
@@ -127,7 +119,7 @@ export class LiveSession {
     this.family = options.family;
     this.login = options.login;
     this.run = options.run;
-    this.targetName = options.target.name;
+    this.targetName = options.service.target.name;
     this.#options = options;
     this.#grant = options.grant;
     this.#log = options.log.with({ session: options.id });
@@ -137,14 +129,9 @@ export class LiveSession {
     });
     this.#streams = new SessionStreams({
       principal: options.principal,
-      target: options.target,
+      service: options.service,
       grant: () => this.#currentGrant(),
       recording,
-      catalog: options.catalog,
-      approvals: options.approvals,
-      catalogOf: options.catalogOf,
-      policy: options.policy,
-      maskKey: options.maskKey,
       log: this.#log,
       ending: this.#ending.signal,
       cutOff: this.#cutOff.signal,

@@ -1,7 +1,7 @@
 /** The streams of one live session: each a recorded Duplex with an engine on it. */
 import type { StreamCarrier } from '../carrier/stream-carrier.ts';
 import { HoopError } from '../errors.ts';
-import type { StatementPolicy } from '../policy/sql/types.ts';
+import { decideSsh } from '../policy/ssh/decide-ssh.ts';
 import type { Grant, Principal } from '../policy/types.ts';
 import {
   CONTROL_STREAM,
@@ -10,11 +10,16 @@ import {
   type StreamKind,
   type StreamOffsets,
 } from '../recording/types.ts';
-import type { Secret } from '../secret.ts';
 import { errorFields, type Log } from './log.ts';
 import { createCancelRegistry } from './pg/cancel-registry.ts';
 import { servePostgresStream } from './pg/serve-postgres-stream.ts';
-import type { CatalogSource, PostgresTarget, StatementApprovals, TargetHost } from './pg/types.ts';
+import {
+  carries,
+  type PostgresService,
+  type SessionService,
+  type SshService,
+} from './session-service.ts';
+import { serveSshStream } from './ssh/serve-ssh-stream.ts';
 import { type StreamRecording, TunnelStream } from './tunnel-stream.ts';
 
 /** What the streams need of the session's recording. */
@@ -25,15 +30,9 @@ interface StreamsRecording extends StreamRecording {
 
 export interface SessionStreamsOptions {
   readonly principal: Principal;
-  readonly target: PostgresTarget;
+  readonly service: SessionService;
   readonly grant: () => Grant;
   readonly recording: StreamsRecording;
-  readonly catalog: CatalogSource;
-  readonly approvals: StatementApprovals;
-  /** Of one host, where the target has several. */
-  readonly catalogOf: (host: TargetHost) => CatalogSource;
-  readonly policy: StatementPolicy;
-  readonly maskKey: Secret<Uint8Array>;
   readonly log: Log;
   /** The session ends: engines say so to their clients and close. */
   readonly ending: AbortSignal;
@@ -52,6 +51,11 @@ export interface SessionStreamsOptions {
 }
 
 const MAX_CANCEL_STREAMS = 16;
+
+interface StreamSummary {
+  readonly reason: string;
+  readonly problem?: HoopError;
+}
 
 interface OpenStream {
   readonly kind: StreamKind;
@@ -78,6 +82,11 @@ export class SessionStreams {
   check(stream: number, kind: StreamKind): void {
     if (this.#seen.has(stream)) {
       throw new HoopError('HOOP_PROTOCOL', `stream ${stream} was opened before`);
+    }
+    const { service } = this.#options;
+    if (!carries(service, kind)) {
+      const { name } = service.target;
+      throw new HoopError('HOOP_PROTOCOL', `target "${name}" has no streams of kind ${kind}`);
     }
     const limit =
       kind === 'cancel' ? MAX_CANCEL_STREAMS : this.#options.grant().limits.maxConnections;
@@ -144,9 +153,27 @@ export class SessionStreams {
   }
 
   async #runEngine(stream: number, client: TunnelStream): Promise<string> {
-    const { target, principal, grant, policy, catalog, catalogOf, maskKey } = this.#options;
-    const { event, evidence, ending, recording, approvals, onWaiting } = this.#options;
-    const summary = await servePostgresStream({
+    const { service } = this.#options;
+    const summary =
+      service.kind === 'postgres'
+        ? await this.#servePostgres(service, stream, client)
+        : await this.#serveSsh(service, stream, client);
+    const { problem } = summary;
+    if (problem?.code.startsWith('HOOP_TARGET_')) {
+      // The client has not been told the address, nor what the network said; here both help.
+      const hosts = service.target.hosts.map(({ host, port }) => `${host}:${port}`).join(', ');
+      this.#options.log.warn('target.failed', { stream, hosts, ...errorFields(problem) });
+    }
+    return summary.reason;
+  }
+
+  #servePostgres(
+    { target, policy, catalog, catalogOf, approvals, maskKey }: PostgresService,
+    stream: number,
+    client: TunnelStream,
+  ): Promise<StreamSummary> {
+    const { principal, grant, event, evidence, ending, recording, onWaiting } = this.#options;
+    return servePostgresStream({
       client,
       clientLeft: client.left,
       stream,
@@ -170,13 +197,30 @@ export class SessionStreams {
       evidence,
       signal: ending,
     });
-    const { problem } = summary;
-    if (problem?.code.startsWith('HOOP_TARGET_')) {
-      // The client has not been told the address, nor what the network said; here both help.
-      const hosts = target.hosts.map(({ host, port }) => `${host}:${port}`).join(', ');
-      this.#options.log.warn('target.failed', { stream, hosts, ...errorFields(problem) });
-    }
-    return summary.reason;
+  }
+
+  #serveSsh(
+    { target, approvals, resolver }: SshService,
+    stream: number,
+    client: TunnelStream,
+  ): Promise<StreamSummary> {
+    const { grant, event, evidence, ending, recording, onWaiting } = this.#options;
+    return serveSshStream({
+      client,
+      clientLeft: client.left,
+      stream,
+      target,
+      grant,
+      decide: decideSsh,
+      approvals,
+      resolver,
+      onWaiting,
+      event,
+      recorded: () => recording.flush(),
+      whenRecorded: (forward) => recording.whenWritten(forward),
+      evidence,
+      signal: ending,
+    });
   }
 
   #ended(stream: number, reason: string): void {

@@ -24,23 +24,28 @@ import {
   accessEvent,
   accessGivenText,
 } from './access-grants.ts';
+import { actApprovals } from './approvals/act-approvals.ts';
 import type { Approvals } from './approvals/approvals.ts';
 import type { Estimates } from './approvals/estimates.ts';
-import { statementApprovals } from './approvals/statement-approvals.ts';
+import {
+  type StatementApprovalsOptions,
+  statementApprovals,
+} from './approvals/statement-approvals.ts';
 import type { DiskRoom } from './disk-room.ts';
 import type { GatewayPolicy } from './gateway-policy.ts';
 import type { Authenticated } from './identity/identity.ts';
 import { shownRun } from './identity/run-rights.ts';
 import { LiveSession } from './live-session.ts';
 import { errorFields, type Log } from './log.ts';
-import type { PostgresTarget } from './pg/types.ts';
 import type { SessionIndex } from './session-index.ts';
 import type { SessionNonces } from './session-nonces.ts';
 import { isSamePrincipal, SessionPlaces } from './session-places.ts';
 import { SessionPrompts } from './session-prompts.ts';
 import { authorizeSession, checkSessionRequest } from './session-request.ts';
+import type { SessionService } from './session-service.ts';
+import { systemResolver } from './ssh/name-resolver.ts';
 import type { TargetCatalogs } from './target-catalogs.ts';
-import type { Targets } from './targets.ts';
+import type { SessionTarget, Targets } from './targets.ts';
 
 export interface SessionsOptions {
   readonly policy: GatewayPolicy;
@@ -76,6 +81,7 @@ export class Sessions {
   readonly #options: SessionsOptions;
   readonly #live = new Map<string, LiveSession>();
   readonly #places = new SessionPlaces();
+  readonly #resolver = systemResolver();
   #isClosing = false;
 
   constructor(options: SessionsOptions) {
@@ -116,8 +122,8 @@ export class Sessions {
     const release = this.#places.reserve(who, [...this.#live.values()]);
     try {
       const { target, grant } = authorizeSession(policy, who, request);
-      const postgres = await targets.resolve(target, who.principal);
-      return await this.#start({ who, request, clientKey, postgres, grant, kind: target.kind });
+      const resolved = await targets.resolve(target, who.principal, grant);
+      return await this.#start({ who, request, clientKey, target: resolved, grant });
     } finally {
       release();
     }
@@ -171,11 +177,10 @@ export class Sessions {
     readonly who: Authenticated;
     readonly request: SessionRequest;
     readonly clientKey: Uint8Array;
-    readonly postgres: PostgresTarget;
+    readonly target: SessionTarget;
     readonly grant: Grant;
-    readonly kind: string;
   }): Promise<SessionReply> {
-    const { who, request, clientKey, postgres, grant, kind } = start;
+    const { who, request, clientKey, target, grant } = start;
     const reason = request.reason ?? who.run?.reason;
     const { store, index, clock, log, access } = this.#options;
     const keys = this.#options.keys();
@@ -207,7 +212,7 @@ export class Sessions {
                 run: who.run?.id,
               },
         requester: principal.requester,
-        target: postgres.name,
+        target: target.name,
         policy: { commit: grant.commit, sha256: undefined },
         cli: { version: request.cli.version, sha256: undefined },
         notBeforeMs: nowMs - CLOCK_SLACK_MS,
@@ -232,14 +237,14 @@ export class Sessions {
         agent: actingAgent(principal),
         ...requesterClaim(principal.requester),
         run: who.run && shownRun(who.run),
-        target: postgres.name,
+        target: target.name,
         reason,
         policyCommit: grant.commit,
       });
       index.start({
         id,
-        target: postgres.name,
-        kind,
+        target: target.name,
+        kind: target.kind,
         principal,
         family,
         run: who.run?.id,
@@ -269,7 +274,13 @@ export class Sessions {
       family,
       login: who.run?.login ?? family,
       run: who.run?.id,
-      target: postgres,
+      service: this.#service(target, {
+        session: id,
+        run: who.run?.id,
+        principal,
+        reason,
+        prompt: () => prompts.current,
+      }),
       grant,
       onGrantDue: () => access.endDue(),
       temporary: (temporary) => access.find(temporary),
@@ -277,22 +288,6 @@ export class Sessions {
       prompts,
       recording,
       index,
-      catalog: this.#options.catalogs.source(postgres),
-      approvals: statementApprovals({
-        approvals: this.#options.approvals,
-        estimates: this.#options.estimates,
-        session: id,
-        run: who.run?.id,
-        principal,
-        reason,
-        prompt: () => prompts.current,
-        target: postgres,
-        policy: this.#options.policy,
-        clock,
-      }),
-      catalogOf: (host) => this.#options.catalogs.sourceOf(postgres, host),
-      policy: this.#options.statements,
-      maskKey: this.#options.maskKey,
       log,
       clock,
       onEnded: () => {
@@ -303,7 +298,7 @@ export class Sessions {
     this.#live.set(id, session);
     log.info('session.start', {
       session: id,
-      target: postgres.name,
+      target: target.name,
       principal: principal.name,
       agent: principal.agent,
       requester: principal.requester,
@@ -313,7 +308,7 @@ export class Sessions {
       commit: grant.commit,
     });
     // While this was made the policy may have changed, or a shutdown have begun.
-    session.setGrant(this.#options.policy.grant(principal, postgres.name)?.grant);
+    session.setGrant(this.#options.policy.grant(principal, target.name)?.grant);
     if (this.#isClosing) {
       this.#endLater(session, 'gateway_shutdown', 'the gateway is shutting down');
     }
@@ -328,17 +323,31 @@ export class Sessions {
       certificate,
       saltKey: Buffer.from(recordingKeys.saltKey).toString('base64'),
       policy: { commit: grant.commit },
-      target: {
-        name: postgres.name,
-        kind,
-        database: postgres.database,
-        user: postgres.user,
-      },
+      target: targetReply(target),
       masked: maskedColumns(grant),
       detectors: [...grant.detectors],
       limits: limitsReply(grant),
       expiresAt: new Date(expiresMs).toISOString(),
       recording: grant.recording,
+    };
+  }
+
+  #service(
+    target: SessionTarget,
+    session: Pick<StatementApprovalsOptions, 'session' | 'run' | 'principal' | 'reason' | 'prompt'>,
+  ): SessionService {
+    const { approvals, estimates, policy, clock, catalogs, statements, maskKey } = this.#options;
+    if (target.kind === 'ssh') {
+      return { kind: 'ssh', target, approvals: actApprovals(), resolver: this.#resolver };
+    }
+    return {
+      kind: 'postgres',
+      target,
+      catalog: catalogs.source(target),
+      catalogOf: (host) => catalogs.sourceOf(target, host),
+      approvals: statementApprovals({ ...session, approvals, estimates, target, policy, clock }),
+      policy: statements,
+      maskKey,
     };
   }
 
@@ -362,6 +371,13 @@ export class Sessions {
       this.#options.log.error('session.end_failed', { session: session.id, ...errorFields(error) });
     });
   }
+}
+
+function targetReply(target: SessionTarget): SessionReply['target'] {
+  const { name } = target;
+  return target.kind === 'postgres'
+    ? { kind: 'postgres', name, database: target.database, user: target.user }
+    : { kind: 'ssh', name, users: target.logins.map(({ user }) => user) };
 }
 
 function actingAgent({ agent, isAgent }: Principal): RecordedAgent | undefined {

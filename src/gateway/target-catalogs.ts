@@ -7,7 +7,8 @@ import { HoopError } from '../errors.ts';
 import type { SqlParser } from '../policy/sql/parser.ts';
 import { openCatalogSource } from './pg/catalog-reader.ts';
 import { connectTarget, type TargetConnection } from './pg/target-connection.ts';
-import type { CatalogSource, PostgresTarget, TargetHost } from './pg/types.ts';
+import type { CatalogSource, PostgresTarget } from './pg/types.ts';
+import type { TargetHost } from './target-host.ts';
 
 type Rows = Awaited<ReturnType<TargetConnection['query']>>;
 

@@ -1,13 +1,19 @@
 /** From a target of the policy to where it is and how this gateway logs in there. */
 import { HoopError } from '../errors.ts';
-import type { PolicyTarget } from '../policy/policy.ts';
+import type { PolicyTarget, PostgresPolicyTarget, SshPolicyTarget } from '../policy/policy.ts';
 import { credentialName } from '../policy/principal-grant.ts';
-import type { Principal } from '../policy/types.ts';
+import { type LoginOnOffer, loginsOnOffer } from '../policy/ssh/logins.ts';
+import type { Grant, Principal } from '../policy/types.ts';
 import type { GatewayConfig } from './config.ts';
 import type { CredentialStore } from './credential-store.ts';
-import type { PostgresTarget, TargetHost } from './pg/types.ts';
+import type { PostgresTarget } from './pg/types.ts';
+import type { SshTarget, SshTargetLogin } from './ssh/types.ts';
+import type { TargetHost } from './target-host.ts';
 
 const MIB = 1024 * 1024;
+
+/** What a session is for. */
+export type SessionTarget = PostgresTarget | SshTarget;
 
 export class Targets {
   readonly #addresses: GatewayConfig['addresses'];
@@ -27,27 +33,26 @@ export class Targets {
   async resolve(
     target: PolicyTarget,
     principal: Pick<Principal, 'groups'>,
+    grant: Grant,
+  ): Promise<SessionTarget> {
+    return target.kind === 'postgres'
+      ? this.postgres(target, principal)
+      : this.ssh(target, loginsOnOffer(target, principal, grant));
+  }
+
+  /** @throws HOOP_CONFIG */
+  async postgres(
+    target: PostgresPolicyTarget,
+    principal: Pick<Principal, 'groups'>,
   ): Promise<PostgresTarget> {
-    if (target.kind !== 'postgres') {
-      throw new HoopError(
-        'HOOP_CONFIG',
-        `this gateway does not serve targets of kind ${target.kind}`,
-      );
-    }
     const hosts = this.#hosts(target);
     const name = credentialName(target, principal);
-    if (hosts.length === 0 || name === undefined) {
-      const missing = hosts.length === 0 ? 'address' : 'credential';
-      throw new HoopError(
-        'HOOP_CONFIG',
-        `the gateway has no ${missing} for target "${target.name}"`,
-        {
-          hint: `An operator adds it to ${target.file} in the policy or to the gateway configuration.`,
-        },
-      );
+    if (name === undefined) {
+      throw missing(target, 'credential');
     }
     const { user, password, clientCertificate } = await this.#credentials.credential(name);
     return {
+      kind: 'postgres',
       name: target.name,
       hosts,
       sessionAttributes: target.sessionAttributes,
@@ -62,17 +67,65 @@ export class Targets {
     };
   }
 
-  /** What the policy says about addresses everybody may read; what only we know they may not. */
+  /** @throws HOOP_CONFIG */
+  async ssh(target: SshPolicyTarget, offered: readonly LoginOnOffer[]): Promise<SshTarget> {
+    const hosts = this.#hosts(target);
+    if (offered.length === 0) {
+      throw missing(target, 'credential');
+    }
+    return {
+      kind: 'ssh',
+      name: target.name,
+      hosts,
+      hostKeys: target.hostKeys,
+      logins: await Promise.all(offered.map((login) => this.#login(login))),
+      connectTimeoutMs: target.connectTimeoutSeconds * 1000,
+    };
+  }
+
+  async #login({ user, credential: name }: LoginOnOffer): Promise<SshTargetLogin> {
+    const credentials = this.#credentials;
+    // Read now, too: that one is missing is seen before anybody connects.
+    const now = await credentials.credential(name);
+    if (now.password === undefined && now.privateKey === undefined) {
+      throw new HoopError(
+        'HOOP_CONFIG',
+        `credential "${name}" has neither a privateKeyFile nor a password`,
+        { hint: 'An operator adds one of them to the credential in the gateway configuration.' },
+      );
+    }
+    return {
+      user: user ?? now.user,
+      async credential() {
+        const { password, privateKey } = await credentials.credential(name);
+        return { password, privateKey };
+      },
+    };
+  }
+
+  /**
+   * What the policy says about addresses everybody may read; what only we know they may not.
+   * @throws HOOP_CONFIG for none
+   */
   #hosts(target: PolicyTarget): readonly TargetHost[] {
     const own = Object.hasOwn(this.#addresses, target.name)
       ? this.#addresses[target.name]
       : undefined;
-    if (own === undefined) {
+    if (own === undefined && target.addresses.length > 0) {
       return target.addresses.map((one) => ({ ...one, shown: `${one.host}:${one.port}` }));
+    }
+    if (own === undefined || own.length === 0) {
+      throw missing(target, 'address');
     }
     return own.map((one, index) => ({
       ...one,
       shown: own.length > 1 ? `server ${index + 1} of ${own.length}` : undefined,
     }));
   }
+}
+
+function missing(target: PolicyTarget, what: 'address' | 'credential'): HoopError {
+  return new HoopError('HOOP_CONFIG', `the gateway has no ${what} for target "${target.name}"`, {
+    hint: `An operator adds it to ${target.file} in the policy or to the gateway configuration.`,
+  });
 }

@@ -205,6 +205,34 @@ export type RecordingEvent =
       readonly server: string;
       readonly tls: boolean;
     }
+  /** A stream of the kind `ssh` has reached its server. */
+  | {
+      readonly type: 'ssh.target';
+      readonly stream: number;
+      /** Identification of its software; untrusted. */
+      readonly server: string;
+      /** Who the gateway is logged in as. */
+      readonly user: string;
+      /** Fingerprint of the host key that it showed, `SHA256:…`. */
+      readonly hostKey: string;
+    }
+  /** A channel is over, and this is what there was of it. */
+  | {
+      readonly type: 'ssh.channel';
+      readonly stream: number;
+      readonly channel: number;
+      /** Offset in the up stream of the frame that opened it. */
+      readonly at: number;
+      /** Bytes of data, without frames. */
+      readonly up: number;
+      readonly down: number;
+      readonly stderr: number;
+      readonly exitStatus?: number;
+      /** Without `SIG`. */
+      readonly exitSignal?: string;
+      /** Names of environment variables that the client sent and the target did not get. */
+      readonly dropped?: readonly string[];
+    }
   | ({
       readonly type: 'ssh.file';
       readonly stream: number;

@@ -230,7 +230,20 @@ export const SessionReply = z.object({
   /** base64 of the 32-byte salt key K. */
   saltKey: z.string(),
   policy: z.object({ commit: z.string() }),
-  target: z.object({ name: z.string(), kind: z.string(), database: z.string(), user: z.string() }),
+  target: z.discriminatedUnion('kind', [
+    z.object({
+      kind: z.literal('postgres'),
+      name: z.string(),
+      database: z.string(),
+      user: z.string(),
+    }),
+    z.object({
+      kind: z.literal('ssh'),
+      name: z.string(),
+      /** Who one can log in as; the first is for who does not say. */
+      users: z.array(z.string()),
+    }),
+  ]),
   masked: z.array(MaskedColumn),
   detectors: z.array(z.string()),
   limits: LimitsReply,

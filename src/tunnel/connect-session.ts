@@ -164,7 +164,7 @@ export class ClientSession {
   }
 
   get facts(): ConnectionFacts {
-    const { name, user, database } = this.reply.target;
+    const { name, user, database } = postgresOf(this.reply);
     const { host, port } = this.#ownSide().listener;
     const caFile = this.#caFile;
     return { name, user, database, host, port, password: this.#password, caFile };
@@ -250,7 +250,7 @@ export class ClientSession {
     }
     return new LocalPort({
       listener,
-      user: this.reply.target.user,
+      user: postgresOf(this.reply).user,
       password: this.#password,
       tls,
       allowedUids,
@@ -371,4 +371,13 @@ async function within(limitMs: number, work: Promise<void>): Promise<void> {
   const timer = setTimeout(resolve, limitMs);
   await Promise.race([work, promise]);
   clearTimeout(timer);
+}
+
+function postgresOf({
+  target,
+}: SessionReply): Extract<SessionReply['target'], { kind: 'postgres' }> {
+  if (target.kind !== 'postgres') {
+    throw new TypeError('only Postgres has a local port of this kind');
+  }
+  return target;
 }

@@ -20,11 +20,13 @@ function store(file: string, env: NodeJS.ProcessEnv = {}) {
       user: 'app',
       password: { from: 'file', path: join(directory, file) },
       clientCertificate: undefined,
+      privateKeyFile: undefined,
     },
     fromEnv: {
       user: 'ro',
       password: { from: 'env', name: 'RO_PASSWORD' },
       clientCertificate: undefined,
+      privateKeyFile: undefined,
     },
   } as const;
   return { credentials: new ConfigCredentialStore({ credentials, env, log }), events };
@@ -85,7 +87,9 @@ describe('a client certificate', () => {
     await writeFile(clientCertificate.certFile, cert);
     await writeFile(clientCertificate.keyFile, key);
     await chmod(clientCertificate.keyFile, mode);
-    const credentials = { app: { user: 'app', password: undefined, clientCertificate } };
+    const credentials = {
+      app: { user: 'app', password: undefined, clientCertificate, privateKeyFile: undefined },
+    };
     return { credentials: new ConfigCredentialStore({ credentials, env: {}, log }), events };
   }
 

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { Targets } from '../../src/gateway/targets.ts';
-import type { PolicyTarget } from '../../src/policy/policy.ts';
+import type { PostgresPolicyTarget } from '../../src/policy/policy.ts';
 
-const target: PolicyTarget = {
+const target: PostgresPolicyTarget = {
   name: 'prod-db',
   kind: 'postgres',
   description: undefined,
@@ -24,14 +24,19 @@ const target: PolicyTarget = {
 };
 
 const credentials = {
-  credential: async () => ({ user: 'app', password: undefined, clientCertificate: undefined }),
+  credential: async () => ({
+    user: 'app',
+    password: undefined,
+    clientCertificate: undefined,
+    privateKey: undefined,
+  }),
 };
 
 const limits = { messageMiB: 3 };
 
 test('addresses of the policy may be shown to clients', async () => {
   const targets = new Targets({ addresses: {}, limits }, credentials);
-  expect(await targets.resolve(target, { groups: [] })).toMatchObject({
+  expect(await targets.postgres(target, { groups: [] })).toMatchObject({
     hosts: [
       { host: 'a.example', port: 5432, shown: 'a.example:5432' },
       { host: 'b.example', port: 5433, shown: 'b.example:5433' },
@@ -48,7 +53,7 @@ test('addresses of the configuration win, and are not shown', async () => {
   const two = [...one, { host: '10.0.0.2', port: 5432 }];
   const resolve = async (addresses: typeof two) =>
     (
-      await new Targets({ addresses: { 'prod-db': addresses }, limits }, credentials).resolve(
+      await new Targets({ addresses: { 'prod-db': addresses }, limits }, credentials).postgres(
         target,
         { groups: [] },
       )
@@ -62,7 +67,7 @@ test('addresses of the configuration win, and are not shown', async () => {
 
 test('a target without any address is the operator\u2019s business', async () => {
   const targets = new Targets({ addresses: { toString: [] }, limits }, credentials);
-  await expect(targets.resolve({ ...target, addresses: [] }, { groups: [] })).rejects.toMatchObject(
-    { code: 'HOOP_CONFIG', message: expect.stringContaining('no address') },
-  );
+  await expect(
+    targets.postgres({ ...target, addresses: [] }, { groups: [] }),
+  ).rejects.toMatchObject({ code: 'HOOP_CONFIG', message: expect.stringContaining('no address') });
 });

@@ -3,23 +3,13 @@ import { createHash } from 'node:crypto';
 import { SESSION_TEMP } from '../../policy/sql/statement-facts.ts';
 import type { CatalogRelation, StatementAnalysis } from '../../policy/sql/types.ts';
 import type { Principal } from '../../policy/types.ts';
-import { isCut, type PromptLine } from '../../recording/prompt.ts';
-import {
-  type ApprovalEstimate,
-  type ApprovalPrompt,
-  MAX_APPROVAL_PROMPT,
-  type StatementPart,
-} from '../../tunnel/approvals-api.ts';
+import type { PromptLine } from '../../recording/prompt.ts';
+import type { ApprovalEstimate, StatementPart } from '../../tunnel/approvals-api.ts';
 import { approvalTerms } from '../pg/approval-terms.ts';
-import type {
-  ApprovalAsk,
-  ApprovalStanding,
-  AskedApproval,
-  PostgresTarget,
-  StatementApprovals,
-} from '../pg/types.ts';
-import { type ApprovalRecord, isOpen } from './approval-record.ts';
+import type { ApprovalAsk, PostgresTarget, StatementApprovals } from '../pg/types.ts';
+import type { ApprovalRecord } from './approval-record.ts';
 import type { Approvals } from './approvals.ts';
+import { askedApproval, askedBefore, HELD_USABLE_SECONDS, shownPrompt } from './asked-approval.ts';
 import type { Estimates } from './estimates.ts';
 import { askedBy, type PolicyView } from './policy-standing.ts';
 
@@ -40,9 +30,6 @@ export interface StatementApprovalsOptions {
   readonly clock: () => number;
 }
 
-/** What is held is used the moment that it is approved; this is for the way there. Seconds. */
-const HELD_USABLE_SECONDS = 60;
-
 export function statementApprovals(options: StatementApprovalsOptions): StatementApprovals {
   const { approvals, principal } = options;
   return {
@@ -50,24 +37,11 @@ export function statementApprovals(options: StatementApprovalsOptions): Statemen
     ask(ask) {
       const waits = ask.demands.every(({ terms }) => terms.waits);
       const binding = bindingOf(options, ask);
-      const known = waits ? undefined : askedBefore(options, binding);
+      const known = waits ? undefined : askedBefore({ ...options, requester: principal, binding });
       const record = known ?? create(options, ask, binding, waits);
-      return asked(approvals, record);
+      return askedApproval(approvals, record);
     },
   };
-
-  function askedBefore(
-    { clock }: StatementApprovalsOptions,
-    binding: string,
-  ): ApprovalRecord | undefined {
-    const [last] = approvals.bound({ requester: principal, binding });
-    if (last === undefined || last.diesWithConnection) return undefined;
-    // Whoever was told no is not asked again for as long as the first request would have waited.
-    const isDenied = last.state === 'denied' && clock() < last.waitsUntilMs;
-    const nowMs = clock();
-    const isCurrent = last.state === 'waiting' ? nowMs < last.waitsUntilMs : true;
-    return (isOpen(last) && isCurrent) || isDenied ? last : undefined;
-  }
 }
 
 function create(
@@ -145,13 +119,6 @@ function statementPart(
   };
 }
 
-/** Not bound to: people say it anew, in other words, when they send a statement again. */
-function shownPrompt(prompt: PromptLine): ApprovalPrompt {
-  const { id, source } = prompt;
-  const text = prompt.text.slice(0, MAX_APPROVAL_PROMPT).toWellFormed();
-  return { id, source, text, shortened: text.length < prompt.text.length || isCut(prompt) };
-}
-
 /**
  * Statement, parameters, who, for whom, where, what the policy says about it, and the very objects
  * that its names mean: when one of these is another, it is another statement. Not the commit: most
@@ -218,36 +185,6 @@ function surroundingsOf({ analyses, catalog, searchPath }: ApprovalAsk): readonl
 
 function ownFunctions({ functions }: StatementAnalysis): StatementAnalysis['functions'] {
   return functions.filter(({ builtIn }) => !builtIn);
-}
-
-function asked(approvals: Approvals, record: ApprovalRecord): AskedApproval {
-  const { promise, resolve } = Promise.withResolvers<ApprovalStanding>();
-  let changed = Promise.withResolvers<void>();
-  if (record.diesWithConnection) {
-    approvals.onPolicyChanged(record.id, () => {
-      changed.resolve();
-      changed = Promise.withResolvers();
-    });
-    const stop = approvals.listen(record.id, (now) => {
-      if (now.state !== 'waiting') {
-        stop();
-        resolve(now);
-      }
-    });
-  }
-  return {
-    id: record.id,
-    binding: record.binding,
-    standing: record,
-    waitsUntilMs: record.waitsUntilMs,
-    lacking: record.needs
-      .map((need) => ({ ...need, known: approvals.known(record, need) }))
-      .filter(({ known, count }) => known < count),
-    decided: promise,
-    policyChanged: () => changed.promise,
-    use: () => approvals.use(record.id),
-    end: (state, outcome) => approvals.end(record.id, state, outcome),
-  };
 }
 
 function unique(values: readonly string[]): string[] {

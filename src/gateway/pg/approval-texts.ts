@@ -6,8 +6,9 @@ import type { Refusal } from '../../policy/types.ts';
 import { encodeNoticeResponse } from '../../protocol/pg/notice-response.ts';
 import { reportFields } from '../../protocol/pg/report-fields.ts';
 import { BYTES, type TextCodec } from '../../protocol/pg/text-codec.ts';
+import type { ApprovalStanding, AskedApproval } from '../approvals/asked-approval.ts';
 import { utcTime } from '../utc-time.ts';
-import type { ApprovalAsk, ApprovalStanding, AskedApproval } from './types.ts';
+import type { ApprovalAsk } from './types.ts';
 
 /** E.g. `DELETE on public.orders`; of several statements the first that needs approval. */
 export function whatNeedsApproval(ask: ApprovalAsk): string {

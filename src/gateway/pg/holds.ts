@@ -18,6 +18,7 @@ import type { AllowedStatement, Verdict } from '../../policy/sql/types.ts';
 import type { Refusal } from '../../policy/types.ts';
 import type { Bind } from '../../protocol/pg/bind.ts';
 import type { ApprovalOutcome } from '../../recording/types.ts';
+import type { AskedApproval } from '../approvals/asked-approval.ts';
 import { approvalTerms } from './approval-terms.ts';
 import {
   approversOf,
@@ -40,7 +41,7 @@ import {
 } from './known-statement.ts';
 import { StreamEnded } from './stream-ended.ts';
 import type { StreamState } from './stream-state.ts';
-import type { ApprovalAsk, ApprovalParameter, AskedApproval } from './types.ts';
+import type { ApprovalAsk, ApprovalParameter } from './types.ts';
 
 /**
  * Bytes that are read ahead behind a held statement, so that a client that leaves is noticed.

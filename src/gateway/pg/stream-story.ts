@@ -5,14 +5,10 @@ import { builtin } from '../../policy/sql/guards.ts';
 import type { AllowedStatement, StatementAnalysis, Verdict } from '../../policy/sql/types.ts';
 import type { Refusal, RuleRef } from '../../policy/types.ts';
 import type { ApprovalOutcome, EvidenceLine, RecordingEvent } from '../../recording/types.ts';
+import type { ApprovalStanding, AskedApproval } from '../approvals/asked-approval.ts';
 import { commentTags } from './comment-tags.ts';
 import type { Run } from './run.ts';
-import type {
-  ApprovalStanding,
-  AskedApproval,
-  PostgresStreamOptions,
-  PostgresStreamSummary,
-} from './types.ts';
+import type { PostgresStreamOptions, PostgresStreamSummary } from './types.ts';
 
 interface HeldMessage {
   readonly at: number;

@@ -4,7 +4,7 @@
  * they stay in `cause`, which goes nowhere but the gateway's log.
  */
 import { type ErrorCode, HoopError } from '../../errors.ts';
-import type { PostgresTarget, TargetHost } from './types.ts';
+import type { TargetHost } from '../target-host.ts';
 
 const MESSAGES = {
   HOOP_TARGET_UNREACHABLE: 'cannot reach target',
@@ -25,7 +25,7 @@ export interface TargetFailure {
   readonly cause?: unknown;
 }
 
-export function targetError(target: PostgresTarget, failure: TargetFailure): HoopError {
+export function targetError(target: { readonly name: string }, failure: TargetFailure): HoopError {
   const { code, text, host, cause } = failure;
   return new HoopError(code, `${MESSAGES[code]} "${target.name}"`, {
     detail: host.shown === undefined ? text : `${host.shown}: ${text}`,

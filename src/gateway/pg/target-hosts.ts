@@ -10,11 +10,12 @@
  */
 import { HoopError, ProtocolError } from '../../errors.ts';
 import type { SessionAttributes } from '../../policy/policy.ts';
+import type { TargetHost } from '../target-host.ts';
 import { unfitFor } from './session-attributes.ts';
 import { networkText, ServerRefusal, targetError, tlsText } from './target-errors.ts';
 import { logInToTarget, type TargetLogin } from './target-login.ts';
 import { type Encryption, openTargetSocket, type TargetSocket } from './target-socket.ts';
-import type { PostgresTarget, TargetHost, TargetTls } from './types.ts';
+import type { PostgresTarget, TargetTls } from './types.ts';
 
 export interface LoggedInHost extends TargetSocket {
   readonly host: TargetHost;

@@ -25,10 +25,11 @@ import {
 import { SCRAM_SHA_256 } from '../../protocol/pg/scram-sha-256.ts';
 import { encodeStartupMessage } from '../../protocol/pg/startup-message.ts';
 import { BYTES } from '../../protocol/pg/text-codec.ts';
+import type { TargetHost } from '../target-host.ts';
 import { readMessage } from './read-message.ts';
 import { ServerRefusal, targetError } from './target-errors.ts';
 import type { TargetSocket } from './target-socket.ts';
-import type { PostgresTarget, TargetHost } from './types.ts';
+import type { PostgresTarget } from './types.ts';
 
 export interface TargetLogin {
   /** As of the first ReadyForQuery. */

@@ -13,16 +13,11 @@ import type {
 import type { Grant, Principal } from '../../policy/types.ts';
 import type { EvidenceLine, RecordingEvent } from '../../recording/types.ts';
 import type { Secret } from '../../secret.ts';
-import type { ApprovalState } from '../../tunnel/approvals-api.ts';
-
-export interface TargetHost {
-  readonly host: string;
-  readonly port: number;
-  /** How a client's error may call it. undefined: not at all, only the operator knows where it is. */
-  readonly shown: string | undefined;
-}
+import type { AskedApproval } from '../approvals/asked-approval.ts';
+import type { TargetHost } from '../target-host.ts';
 
 export interface PostgresTarget {
+  readonly kind: 'postgres';
   readonly name: string;
   /** At least one; tried in this order. */
   readonly hosts: readonly TargetHost[];
@@ -137,36 +132,6 @@ export interface ApprovalAsk {
   /** Locks are held while it waits. */
   readonly inTransaction: boolean;
   readonly policyCommit: string;
-}
-
-/** How a request stands. */
-export interface ApprovalStanding {
-  readonly state: ApprovalState;
-  readonly outcome: string | undefined;
-  readonly votes: readonly {
-    readonly by: { readonly issuer: string; readonly sub: string; readonly name: string };
-    readonly decision: 'approve' | 'deny';
-    readonly reason: string | undefined;
-    readonly atMs: number;
-  }[];
-}
-
-export interface AskedApproval {
-  readonly id: string;
-  readonly binding: string;
-  /** When it was asked: `waiting`, or of one that was asked for before also approved or denied. */
-  readonly standing: ApprovalStanding;
-  readonly waitsUntilMs: number;
-  /** Needs for which too few people but who asks are known to the gateway. */
-  readonly lacking: readonly { readonly groups: readonly string[]; readonly known: number }[];
-  /** Resolves when it is no longer waiting. */
-  readonly decided: Promise<ApprovalStanding>;
-  /** Resolves at the next commit that may decide otherwise about it. */
-  policyChanged(): Promise<void>;
-  /** Uses it up. @returns undefined: it cannot be used (any more). */
-  use(): ApprovalStanding | undefined;
-  /** Without effect once it has ended. */
-  end(state: 'withdrawn' | 'void', outcome: string): void;
 }
 
 /** Requests for approval of one session. */

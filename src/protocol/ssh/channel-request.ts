@@ -36,6 +36,7 @@ export function writeRequest(body: BodyWriter, request: ChannelRequest): void {
       body.number(request.milliseconds);
       return;
     case 'shell':
+    case 'eow':
       return;
   }
 }
@@ -67,6 +68,8 @@ export function readRequest(body: BodyReader): ChannelRequest {
       return { kind: 'signal', name: body.text(MAX_NAME_BYTES) };
     case REQUEST_TYPE.break:
       return { kind: 'break', milliseconds: body.number() };
+    case REQUEST_TYPE.eow:
+      return { kind: 'eow' };
     default:
       throw new ProtocolError(`no request of a channel has type ${type}`);
   }

@@ -51,6 +51,7 @@ export const REQUEST_TYPE = {
   subsystem: 6,
   signal: 7,
   break: 8,
+  eow: 9,
 } as const;
 
 type Lengths = readonly [least: number, most: number];

@@ -91,7 +91,9 @@ export type ChannelRequest =
   /** Without `SIG`. */
   | { readonly kind: 'signal'; readonly name: string }
   /** RFC 4335. */
-  | { readonly kind: 'break'; readonly milliseconds: number };
+  | { readonly kind: 'break'; readonly milliseconds: number }
+  /** OpenSSH's `eow@openssh.com`, without reply: who sends it reads no more. */
+  | { readonly kind: 'eow' };
 
 /** From the CLI to the gateway. */
 export type UpFrame =

@@ -7,7 +7,8 @@ import {
 } from '../../../src/demo/embedded-postgres.ts';
 import { HoopError } from '../../../src/errors.ts';
 import { connectTarget } from '../../../src/gateway/pg/target-connection.ts';
-import type { PostgresTarget, TargetHost } from '../../../src/gateway/pg/types.ts';
+import type { PostgresTarget } from '../../../src/gateway/pg/types.ts';
+import type { TargetHost } from '../../../src/gateway/target-host.ts';
 import { toErrorResponse } from '../../../src/gateway/to-error-response.ts';
 import { decodeErrorResponse } from '../../../src/protocol/pg/error-response.ts';
 import { BYTES } from '../../../src/protocol/pg/text-codec.ts';

@@ -5,7 +5,8 @@ import {
   startEmbeddedPostgres,
 } from '../../../src/demo/embedded-postgres.ts';
 import { connectTarget } from '../../../src/gateway/pg/target-connection.ts';
-import type { PostgresTarget, TargetHost } from '../../../src/gateway/pg/types.ts';
+import type { PostgresTarget } from '../../../src/gateway/pg/types.ts';
+import type { TargetHost } from '../../../src/gateway/target-host.ts';
 import { Secret } from '../../../src/secret.ts';
 import { RawClient } from './raw-client.ts';
 
@@ -27,6 +28,7 @@ export function targetOf(
     name: 'test-db',
     hosts: [hostAt(server.port)],
     sessionAttributes: 'any',
+    kind: 'postgres',
     database: 'postgres',
     user: server.user,
     password: new Secret(server.password),

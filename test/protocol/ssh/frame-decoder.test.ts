@@ -63,6 +63,7 @@ const UP: readonly (readonly [UpFrame, string])[] = [
   [request({ kind: 'subsystem', name: 'sftp' }), '0000000a 52 00000001 01 06 00000004 73667470'],
   [request({ kind: 'signal', name: 'INT' }, false), '00000009 52 00000001 00 07 00000003 494e54'],
   [request({ kind: 'break', milliseconds: 500 }), '00000006 52 00000001 01 08 000001f4'],
+  [request({ kind: 'eow' }, false), '00000002 52 00000001 00 09'],
   [{ type: 'data', channel: 7, data: Uint8Array.of(0, 0xff) }, '00000002 44 00000007 00ff'],
   [{ type: 'window', channel: 7, bytes: 65536 }, '00000004 57 00000007 00010000'],
   [{ type: 'eof', channel: 7 }, '00000000 46 00000007'],
@@ -265,7 +266,7 @@ describe('the decoder', () => {
     ['a window of 0', '00000004 57 00000001 00000000'],
     ['a hello on a channel', '00000008 48 00000001 00000000 00000000'],
     ['a flag of 2', '00000002 52 00000001 02 04'],
-    ['an unknown request', '00000002 52 00000001 01 09'],
+    ['an unknown request', '00000002 52 00000001 01 0a'],
     ['an unknown kind of channel', '00000005 4f 00000001 00100000 03'],
     [
       'a port of 65536',

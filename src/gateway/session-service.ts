@@ -1,0 +1,37 @@
+/** What serves the streams of a session, by the kind of its target. */
+import type { StatementPolicy } from '../policy/sql/types.ts';
+import type { StreamKind } from '../recording/types.ts';
+import type { Secret } from '../secret.ts';
+import type { CatalogSource, PostgresTarget, StatementApprovals } from './pg/types.ts';
+import type { NameResolver } from './ssh/name-resolver.ts';
+import type { SshApprovals, SshTarget } from './ssh/types.ts';
+import type { TargetHost } from './target-host.ts';
+
+export interface PostgresService {
+  readonly kind: 'postgres';
+  readonly target: PostgresTarget;
+  readonly catalog: CatalogSource;
+  /** Of one host, where the target has several. */
+  readonly catalogOf: (host: TargetHost) => CatalogSource;
+  readonly approvals: StatementApprovals;
+  readonly policy: StatementPolicy;
+  readonly maskKey: Secret<Uint8Array>;
+}
+
+export interface SshService {
+  readonly kind: 'ssh';
+  readonly target: SshTarget;
+  readonly approvals: SshApprovals;
+  readonly resolver: NameResolver;
+}
+
+export type SessionService = PostgresService | SshService;
+
+const STREAMS: Readonly<Record<SessionService['kind'], ReadonlySet<StreamKind>>> = {
+  postgres: new Set(['postgres', 'cancel']),
+  ssh: new Set(['ssh']),
+};
+
+export function carries(service: SessionService, kind: StreamKind): boolean {
+  return STREAMS[service.kind].has(kind);
+}

@@ -1,0 +1,426 @@
+/**
+ * One local SSH connection of a session, at the gateway: from its hello to its end.
+ *
+ *   client (ssh, through CLI and tunnel)     gateway                        target
+ *     hello {user} ───────────────────────▶   a login on offer?
+ *                                             host key pinned? credential ──▶
+ *     hello {server} ◀─────────────────────   logged in
+ *     open, request ──────────────────────▶   decided by policy ────────────▶
+ *     data ◀──────────────────────────────▶   recorded, within credit ◀────▶
+ *
+ * session-channel.ts and forward-channel.ts are the channels, target-channels.ts is the connection
+ * to the target. Frames of the client are dealt with when they are in the record; what the target
+ * says is recorded by the tunnel stream before it leaves.
+ */
+import { HoopError, ProtocolError } from '../../errors.ts';
+import { MAX_CHANNELS, MAX_MESSAGE_BYTES, type UpFrame } from '../../protocol/ssh/frame.ts';
+import { FrameDecoder } from '../../protocol/ssh/frame-decoder.ts';
+import { ActHold } from './act-hold.ts';
+import { connectSshTarget, type TargetConnection } from './connect-target.ts';
+import { ForwardChannel } from './forward-channel.ts';
+import { FrameWriter } from './frame-writer.ts';
+import { SessionChannel } from './session-channel.ts';
+import { RecordingFailed, SshStory } from './ssh-story.ts';
+import type { ChannelContext, StreamChannel } from './stream-channel.ts';
+import { TargetChannels } from './target-channels.ts';
+import { TargetWatch } from './target-watch.ts';
+import type {
+  SshStreamLimits,
+  SshStreamOptions,
+  SshStreamSummary,
+  SshTargetLogin,
+} from './types.ts';
+
+const LIMITS: SshStreamLimits = {
+  // The CLI opens a stream when its client has logged in, and says hello with it.
+  helloWithinMs: 10_000,
+  keepAliveMs: 15_000,
+  rekeyBytes: 1024 ** 3,
+  rekeyMs: 3_600_000,
+};
+
+/** How long either side may take to follow when the stream ends. */
+const CLOSE_WITHIN_MS = 2000;
+/** RFC 4254 §5.1. */
+const RESOURCE_SHORTAGE = 4;
+/** Of the local client's login name where nobody has chosen one. */
+const NO_USER = new Set(['', 'hoop']);
+
+/**
+ * Serves one tunnel stream and returns when both sides are closed.
+ * @throws what `event` or `evidence` threw, when the recording could not be written; a fault of the
+ *   gateway itself. Everything else has been told to the client and is in `reason`.
+ */
+export async function serveSshStream(options: SshStreamOptions): Promise<SshStreamSummary> {
+  const stream = new SshStream(options);
+  try {
+    return { reason: await stream.serve() };
+  } catch (error) {
+    if (error instanceof RecordingFailed) throw error.cause;
+    const reason = options.signal.aborted ? endOfSession(options.signal) : error;
+    stream.end(reason instanceof HoopError ? reason : INTERNAL_FAULT);
+    if (reason instanceof HoopError) return { reason: reason.message, problem: reason };
+    throw error;
+  } finally {
+    await stream.close();
+  }
+}
+
+const INTERNAL_FAULT = new HoopError('HOOP_INTERNAL', 'the gateway has an internal fault');
+
+class SshStream {
+  readonly #options: SshStreamOptions;
+  readonly #limits: SshStreamLimits;
+  readonly #story: SshStory;
+  readonly #writer: FrameWriter;
+  readonly #decoder = FrameDecoder.up();
+  readonly #channels = new Map<number, StreamChannel>();
+  /** Resolves with the reason of an orderly end. */
+  readonly #over = Promise.withResolvers<string>();
+  readonly #ended = new AbortController();
+  #chunks: Uint8Array[] = [];
+  #isDue = false;
+  #hasLeft = false;
+  #state: 'hello' | 'connecting' | 'open' | 'ended' = 'hello';
+  #highest = -1;
+  #connection: TargetConnection | undefined;
+  #targets: TargetChannels | undefined;
+  #watch: TargetWatch | undefined;
+  #user = '';
+
+  constructor(options: SshStreamOptions) {
+    this.#options = options;
+    this.#limits = { ...LIMITS, ...options.limits };
+    this.#story = new SshStory(options);
+    this.#writer = new FrameWriter(options.client, () => this.#connection?.socket.pause());
+    // It may fail before anybody waits for it.
+    this.#over.promise.catch(() => undefined);
+  }
+
+  async serve(): Promise<string> {
+    const { client, signal, clientLeft } = this.#options;
+    const timer = setTimeout(() => {
+      this.#fail(new ProtocolError('the client did not say hello in time'));
+    }, this.#limits.helloWithinMs);
+    const abort = (): void => this.#over.reject(signal.reason);
+    const left = (): void => this.#over.resolve('the client left');
+    signal.addEventListener('abort', abort, { once: true });
+    clientLeft.addEventListener('abort', left, { once: true });
+    client
+      .on('data', (chunk: Uint8Array) => this.#received(chunk))
+      .on('end', () => {
+        this.#hasLeft = true;
+        this.#processSoon();
+      })
+      .on('drain', () => this.#connection?.socket.resume())
+      .on('error', left)
+      .on('close', left);
+    try {
+      if (signal.aborted) abort();
+      return await this.#over.promise;
+    } finally {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', abort);
+      clientLeft.removeEventListener('abort', left);
+    }
+  }
+
+  /** Tells every channel, and the client, why it ends. */
+  end(reason: HoopError): void {
+    if (this.#state === 'ended') {
+      return;
+    }
+    const detail = reason.detail === undefined ? '' : `: ${reason.detail}`;
+    const message = `${reason.message}${detail}`;
+    try {
+      for (const channel of this.#channels.values()) {
+        channel.end(reason.message);
+      }
+      const hint = reason.hint === undefined ? '' : ` ${reason.hint}`;
+      const whole = Buffer.from(`${message}${hint}`)
+        .subarray(0, MAX_MESSAGE_BYTES - 4)
+        .toString();
+      this.#writer.write({ type: 'disconnect', message: whole.replaceAll('\0', '') });
+    } catch (error) {
+      // A client that does not read hears nothing any more, either.
+      if (!(error instanceof ProtocolError)) throw error;
+    }
+    this.#state = 'ended';
+  }
+
+  /** Resolves when both sides are closed; cuts off what does not follow. */
+  async close(): Promise<void> {
+    const { client } = this.#options;
+    this.#state = 'ended';
+    this.#ended.abort(new HoopError('HOOP_SESSION_ENDED', 'the connection has ended'));
+    this.#watch?.[Symbol.dispose]();
+    for (const channel of this.#channels.values()) {
+      channel.finish();
+    }
+    this.#channels.clear();
+    const connection = this.#connection;
+    connection?.socket.resume();
+    connection?.client.end();
+    if (!client.destroyed) {
+      const closed = new Promise<void>((resolve) => {
+        client.once('finish', () => resolve()).once('close', () => resolve());
+      });
+      client.end();
+      await within(closed, CLOSE_WITHIN_MS);
+    }
+    connection?.socket.destroy();
+  }
+
+  #fail(error: unknown): void {
+    this.#over.reject(error);
+  }
+
+  // -------------------------------------------------------------- frames of the client
+
+  #received(chunk: Uint8Array): void {
+    if (this.#state !== 'ended') {
+      this.#chunks.push(chunk);
+      this.#processSoon();
+    }
+  }
+
+  /** What the client has sent has effects only when it is in the record. */
+  #processSoon(): void {
+    if (!this.#isDue) {
+      this.#isDue = true;
+      this.#options.whenRecorded(() => {
+        this.#isDue = false;
+        this.#process();
+      });
+    }
+  }
+
+  #process(): void {
+    const chunks = this.#chunks;
+    this.#chunks = [];
+    try {
+      for (const chunk of chunks) {
+        this.#decoder.feed(chunk);
+        for (let frame = this.#decoder.next(); frame; frame = this.#decoder.next()) {
+          if (this.#state === 'ended') return;
+          this.#handle(frame, this.#decoder.frameStart);
+        }
+      }
+      if (this.#targets?.isFull) {
+        // Not a slow channel: the whole connection takes no more, and requests have no credit.
+        this.#options.client.pause();
+      }
+      if (this.#hasLeft) {
+        if (!this.#decoder.isBetweenFrames) {
+          throw new ProtocolError('the client left within a frame');
+        }
+        this.#over.resolve('the client closed the connection');
+      }
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  #handle(frame: UpFrame, at: number): void {
+    if (frame.type === 'hello') {
+      this.#hello(frame.user);
+      return;
+    }
+    if (this.#state !== 'open') {
+      throw new ProtocolError(`the client sent ${frame.type} before the connection was there`);
+    }
+    if (frame.type === 'open') {
+      this.#open(frame, at);
+      return;
+    }
+    const channel = this.#channels.get(frame.channel);
+    if (!channel?.isOpen) {
+      throw new ProtocolError(`the client sent ${frame.type} on a channel that is not open`);
+    }
+    switch (frame.type) {
+      case 'request':
+        channel.request(frame.request, frame.wantReply, at);
+        return;
+      case 'data':
+        channel.data(frame.data, at);
+        return;
+      case 'window':
+        channel.window(frame.bytes);
+        return;
+      case 'eof':
+        channel.eof();
+        return;
+      case 'close':
+        channel.close();
+        return;
+    }
+  }
+
+  #hello(user: string): void {
+    if (this.#state !== 'hello') {
+      throw new ProtocolError('the client said hello twice');
+    }
+    this.#state = 'connecting';
+    const login = this.#login(user);
+    this.#connect(login).catch((error: unknown) => this.#fail(error));
+  }
+
+  /** @throws HOOP_ACCESS_DENIED with the names on offer */
+  #login(user: string): SshTargetLogin {
+    const { logins, name } = this.#options.target;
+    const [first] = logins;
+    const login = NO_USER.has(user) ? first : logins.find((one) => one.user === user);
+    if (login === undefined) {
+      const names = logins.map((one) => one.user).join(', ');
+      throw new HoopError('HOOP_ACCESS_DENIED', `no login "${user}" on target "${name}"`, {
+        detail: `There is ${names || 'none'}.`,
+        hint: first && `Log in as one of these, for instance: ssh ${first.user}@${name}`,
+      });
+    }
+    return login;
+  }
+
+  async #connect(login: SshTargetLogin): Promise<void> {
+    const { target, signal } = this.#options;
+    this.#story.written();
+    const connection = await connectSshTarget({
+      target,
+      login,
+      signal: AbortSignal.any([signal, this.#ended.signal]),
+    });
+    if (this.#state === 'ended') {
+      connection.client.on('error', () => undefined).end();
+      connection.socket.destroy();
+      return;
+    }
+    this.#connected(connection, login.user);
+  }
+
+  #connected(connection: TargetConnection, user: string): void {
+    const { socket, client, software, fingerprint } = connection;
+    this.#connection = connection;
+    this.#user = user;
+    const lost = (cause: unknown): void => this.#fail(this.#targetLost(cause));
+    client.on('error', lost).on('close', () => lost(undefined));
+    this.#targets = new TargetChannels({
+      client,
+      socket,
+      onBytes: (bytes) => this.#watch?.passed(bytes),
+      onFault: (error) =>
+        this.#fail(error instanceof ProtocolError ? this.#targetLost(error) : error),
+    });
+    socket.on('drain', () => {
+      this.#options.client.resume();
+      this.#guard(() => this.#flush());
+    });
+    this.#watch = new TargetWatch({
+      socket,
+      protocol: this.#targets.protocol,
+      limits: this.#limits,
+      onSilent: () => lost(new Error('the server does not answer any more')),
+    });
+    this.#story.write({
+      type: 'ssh.target',
+      stream: this.#options.stream,
+      server: software,
+      user,
+      hostKey: fingerprint,
+    });
+    this.#state = 'open';
+    this.#writer.write({ type: 'hello', from: 'gateway', software: software.slice(0, 255) });
+  }
+
+  #targetLost(cause: unknown): HoopError {
+    const { name } = this.#options.target;
+    const text =
+      cause instanceof ProtocolError
+        ? `The server broke the protocol: ${cause.message}.`
+        : cause instanceof Error && /not answer/.test(cause.message)
+          ? 'It does not answer any more.'
+          : undefined;
+    return new HoopError('HOOP_TARGET_UNREACHABLE', `the connection to target "${name}" was lost`, {
+      ...(text === undefined ? {} : { detail: text }),
+      hint: 'Connect again; what ran there may have ended, or may still run.',
+      cause,
+    });
+  }
+
+  #open(frame: Extract<UpFrame, { type: 'open' }>, at: number): void {
+    const { channel: number, window, target } = frame;
+    const targets = this.#targets;
+    const connection = this.#connection;
+    if (targets === undefined || connection === undefined) {
+      throw new TypeError('a stream that is open has a connection');
+    }
+    if (number <= this.#highest) {
+      throw new ProtocolError(`the client opened channel ${number} again`);
+    }
+    this.#highest = number;
+    if (this.#channels.size >= MAX_CHANNELS) {
+      this.#writer.write({
+        type: 'openFailed',
+        channel: number,
+        reason: RESOURCE_SHORTAGE,
+        message: `the connection has ${MAX_CHANNELS} channels already`,
+      });
+      return;
+    }
+    const { decide, grant, approvals, onWaiting, stream, resolver } = this.#options;
+    const user = this.#user;
+    const context: ChannelContext = {
+      ...{ number, at, window, targets, user, story: this.#story, grant, resolver },
+      software: connection.software,
+      write: (down) => this.#writer.write(down),
+      decide: (act) => decide(grant(), user, act),
+      hold: (act, actAt) =>
+        new ActHold({
+          ...{ stream, at: actAt, act, user, approvals, onWaiting, story: this.#story },
+          decide: () => decide(grant(), user, act),
+          policyCommit: () => grant().commit,
+        }),
+      fail: (error) => this.#fail(error),
+      onOver: () => this.#forget(number),
+      signal: this.#ended.signal,
+    };
+    this.#story.written();
+    const channel =
+      target.kind === 'session' ? new SessionChannel(context) : new ForwardChannel(context, target);
+    if (!channel.isOver) {
+      this.#channels.set(number, channel);
+    }
+  }
+
+  #forget(number: number): void {
+    if (this.#channels.get(number)?.isOver) {
+      this.#channels.delete(number);
+    }
+  }
+
+  #flush(): void {
+    for (const channel of this.#channels.values()) {
+      channel.flush();
+    }
+  }
+
+  #guard(act: () => void): void {
+    try {
+      act();
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+}
+
+function endOfSession(signal: AbortSignal): HoopError {
+  const { reason }: { reason: unknown } = signal;
+  return reason instanceof HoopError
+    ? reason
+    : new HoopError('HOOP_SESSION_ENDED', 'the session has ended');
+}
+
+async function within(done: Promise<void>, ms: number): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, ms);
+  await Promise.race([done, promise]);
+  clearTimeout(timer);
+}

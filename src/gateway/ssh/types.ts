@@ -1,0 +1,110 @@
+/** What the SSH engine needs from the rest of the gateway; nothing else reaches it. */
+import type { Duplex } from 'node:stream';
+import type { HoopError } from '../../errors.ts';
+import type { ApprovalDemand } from '../../policy/sql/types.ts';
+import type { SshAct, SshVerdict } from '../../policy/ssh/types.ts';
+import type { Grant } from '../../policy/types.ts';
+import type { EvidenceLine, RecordingEvent } from '../../recording/types.ts';
+import type { Secret } from '../../secret.ts';
+import type { AskedApproval } from '../approvals/asked-approval.ts';
+import type { TargetHost } from '../target-host.ts';
+import type { NameResolver } from './name-resolver.ts';
+
+export interface SshTarget {
+  readonly kind: 'ssh';
+  readonly name: string;
+  /** At least one; tried in this order. */
+  readonly hosts: readonly TargetHost[];
+  /** As in known_hosts, without the name: `ssh-ed25519 AAAA…`. The server must show one of them. */
+  readonly hostKeys: readonly string[];
+  /** At least one: who this principal may log in as. The first is for who does not say. */
+  readonly logins: readonly SshTargetLogin[];
+  /** For each host, from the first packet to the end of the login. */
+  readonly connectTimeoutMs: number;
+}
+
+export interface SshTargetLogin {
+  readonly user: string;
+  /** Reads it anew for each connection. @throws HOOP_CONFIG */
+  readonly credential: () => Promise<SshCredential>;
+}
+
+export interface SshCredential {
+  readonly password: Secret<string> | undefined;
+  /** PEM or OpenSSH's format, without a passphrase. */
+  readonly privateKey: Secret<string> | undefined;
+}
+
+/** An act that must not happen before others have approved it. */
+export interface ActAsk {
+  readonly stream: number;
+  /** Offset in the up stream of the frame that asks for it. */
+  readonly at: number;
+  readonly act: SshAct;
+  /** Who it would be on the target. */
+  readonly user: string;
+  /** What is sent to the target, where it is not what the client sent. */
+  readonly command: string | undefined;
+  readonly demands: readonly ApprovalDemand[];
+  readonly touches: readonly string[];
+  readonly policyCommit: string;
+}
+
+/** Requests for approval of one session. */
+export interface SshApprovals {
+  /**
+   * Asks people. Where the rules say `wait: no`, one that was asked for before is found again.
+   * @throws HoopError HOOP_LIMIT
+   */
+  ask(ask: ActAsk): AskedApproval;
+  /** Digest of all that an approval of this is bound to. */
+  bindingOf(ask: ActAsk): string;
+}
+
+export interface SshStreamOptions {
+  /**
+   * The tunnel stream: frames of protocol/ssh. What is read from it is in the record, as `event`s
+   * are: `recorded` writes them. What is written to it is recorded before it leaves.
+   */
+  readonly client: Duplex;
+  /** Aborted when the client takes nothing any more. */
+  readonly clientLeft: AbortSignal;
+  readonly stream: number;
+  readonly target: SshTarget;
+  /** The grant in force now; it changes under a live session when a new policy commit arrives. */
+  readonly grant: () => Grant;
+  readonly decide: (grant: Grant, user: string, act: SshAct) => SshVerdict;
+  readonly approvals: SshApprovals;
+  /** Of names that are forwarded to. */
+  readonly resolver: NameResolver;
+  /** Something waits for approval. @returns how to say that it no longer does. */
+  readonly onWaiting?: () => () => void;
+  /** Throws when it cannot be recorded: the stream must end, nothing may be forwarded. */
+  readonly event: (event: RecordingEvent) => void;
+  /** Called before anything goes to the target. Throws when the record cannot be written. */
+  readonly recorded: () => void;
+  /** Calls back when the record is written, at the end of this turn of the event loop or before. */
+  readonly whenRecorded: (forward: () => void) => void;
+  readonly evidence: (line: EvidenceLine) => void;
+  /** Session end: the engine tells every channel why, then closes. */
+  readonly signal: AbortSignal;
+  /** For tests. */
+  readonly limits?: Partial<SshStreamLimits>;
+}
+
+export interface SshStreamLimits {
+  /** From the opening of the stream to the client's hello. */
+  readonly helloWithinMs: number;
+  /** Nothing heard from the target for so long: it is asked whether it is there. */
+  readonly keepAliveMs: number;
+  /** Bytes to and from the target after which keys are exchanged anew; RFC 4253 §9 says 1 GiB. */
+  readonly rekeyBytes: number;
+  /** The same, after so long. */
+  readonly rekeyMs: number;
+}
+
+export interface SshStreamSummary {
+  readonly reason: string;
+  /** What ended it, with its causes, which are for the operator alone. */
+  readonly problem?: HoopError;
+}

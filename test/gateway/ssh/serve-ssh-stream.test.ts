@@ -1,0 +1,46 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { findSshd } from '../../../src/demo/openssh-server.ts';
+import { grantOf } from '../../policy/ssh/ssh-fixture.ts';
+import { SshStreamBench } from './ssh-stream-bench.ts';
+
+let bench: SshStreamBench;
+
+describe.skipIf(findSshd() === undefined)('the SSH engine', () => {
+  beforeAll(async () => {
+    bench = await SshStreamBench.start();
+  });
+  afterAll(async () => {
+    await bench[Symbol.asyncDispose]();
+  });
+
+  test('runs a command with its input, both outputs and its status, in the order of RFC 4254', async () => {
+    const stream = await bench.connected();
+    const outcome = await stream.run(0, 'cat; echo problem >&2; exit 3', Buffer.from('input\n'));
+    expect(outcome).toMatchObject({ stderr: 'problem\n', status: 3 });
+    expect(outcome.stdout.toString()).toBe('input\n');
+    expect(outcome.order[0]).toBe('opened');
+    expect(outcome.order.at(-1)).toBe('close');
+    expect(stream.frames[0]).toMatchObject({
+      type: 'hello',
+      software: expect.stringContaining('OpenSSH'),
+    });
+    expect(stream.events).toMatchObject([
+      { type: 'ssh.target', user: bench.server.user, hostKey: expect.stringMatching(/^SHA256:/) },
+      { type: 'decision', effect: 'allow', verbs: ['exec'], statement: 1 },
+      { type: 'result', statement: 1, tag: 'exit 3' },
+      { type: 'ssh.channel', channel: 0, up: 6, down: 6, stderr: 8, exitStatus: 3 },
+    ]);
+  });
+
+  test('refuses what no rule allows on stderr, with status 126, and the connection goes on', async () => {
+    const grant = grantOf('{ name: shells, allow: { ssh: [shell] } }');
+    const stream = await bench.connected({ grant: () => grant });
+    const outcome = await stream.run(0, 'touch /tmp/never');
+    expect(outcome.stderr).toMatch(/^hoop: the command /);
+    expect(outcome.order).toEqual(['opened', 'success', 'stderr', 'exitStatus', 'eof', 'close']);
+    expect(outcome.status).toBe(126);
+    expect(stream.evidence).toMatchObject([{ type: 'denied', stream: 2 }]);
+    stream.open(1);
+    await stream.frame('opened', 1);
+  });
+});
