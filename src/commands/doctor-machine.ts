@@ -14,6 +14,7 @@ import { LocalListener } from '../tunnel/local-listener.ts';
 import { makeRuntimeDirectory } from '../tunnel/runtime-directory.ts';
 import { type DoctorCheck, passed } from '../ui/doctor-lines.ts';
 import { localTime } from '../ui/times.ts';
+import { sshChecks } from './doctor-ssh.ts';
 import type { Io } from './io.ts';
 
 /** A keychain that asks its owner for a password would keep the others waiting. */
@@ -25,7 +26,7 @@ const CERTIFICATE_DAYS = 14;
 const DAY_MS = 86_400_000;
 
 export async function machineChecks(io: Io): Promise<DoctorCheck[]> {
-  return [cryptography(), await ports(io), await keychain(io), sshd()];
+  return [cryptography(), await ports(io), await keychain(io), ...sshChecks(io)];
 }
 
 /** Builds of Node.js for special purposes leave some of it out. */
@@ -108,10 +109,6 @@ async function keychain(io: Io): Promise<DoctorCheck> {
       code: error.code,
     };
   }
-}
-
-function sshd(): DoctorCheck {
-  return { name: 'sshd', status: 'skipped', text: 'there are no targets of this kind' };
 }
 
 /** How long the gateway's certificate is good: what has expired is told by the gateway's line. */
