@@ -37,6 +37,7 @@ import { errorReply } from './http-errors.ts';
 import { bytes, json, reply } from './http-replies.ts';
 import type { Authenticated, Identity } from './identity/identity.ts';
 import { runRefused } from './identity/run-rights.ts';
+import { whoamiReply } from './identity/whoami-reply.ts';
 import { errorFields, type Log } from './log.ts';
 import type { PolicyHistory } from './policy-history.ts';
 import { addRecordingRoutes } from './recording-routes.ts';
@@ -189,7 +190,7 @@ export function createHttpApi(options: HttpApiOptions): Hono<Env> {
 
   app.get(
     PATHS.whoami,
-    alsoRuns((_c, who) => json(identity.whoami(who))),
+    alsoRuns((_c, who) => json(whoamiReply(who))),
   );
   app.get(
     PATHS.policy,

@@ -313,8 +313,9 @@ export class Sessions {
       this.#endLater(session, 'gateway_shutdown', 'the gateway is shutting down');
     }
     // Before it was among the live ones no end of its login would have found it.
-    await this.#options.requireLogin(who).catch((error: unknown) => {
-      this.#endLater(session, 'revoked', 'the login was ended');
+    await this.#options.requireLogin(who).catch(async (error: unknown) => {
+      // Whoever is refused must not see it live afterwards.
+      await this.#end(session, 'revoked', 'the login was ended');
       throw error;
     });
     return {
@@ -367,7 +368,12 @@ export class Sessions {
   }
 
   #endLater(session: LiveSession, reason: EndReason, message: string): void {
-    session.end(reason, message).catch((error: unknown) => {
+    void this.#end(session, reason, message);
+  }
+
+  /** Never rejects. */
+  async #end(session: LiveSession, reason: EndReason, message: string): Promise<void> {
+    await session.end(reason, message).catch((error: unknown) => {
       this.#options.log.error('session.end_failed', { session: session.id, ...errorFields(error) });
     });
   }

@@ -13,6 +13,7 @@ import { createCertificateAuthority, issueServerCertificate } from '../../src/ce
 import type { HttpReply } from '../../src/gateway/identity/http-reply.ts';
 import { Identity } from '../../src/gateway/identity/identity.ts';
 import { MemoryIdentityStore } from '../../src/gateway/identity/memory-identity-store.ts';
+import { whoamiReply } from '../../src/gateway/identity/whoami-reply.ts';
 import { generateSigningKey } from '../../src/recording/ed25519.ts';
 import { signKeyring } from '../../src/recording/keyring.ts';
 import { type InfoReply, PATHS } from '../../src/tunnel/api.ts';
@@ -90,7 +91,7 @@ export async function startTestGateway(provider: {
   app.get(PATHS.whoami, async (context) => {
     try {
       const who = await identity.authenticate(read(context));
-      return context.json(identity.whoami(who), 200, { 'dpop-nonce': identity.nonceHeader() });
+      return context.json(whoamiReply(who), 200, { 'dpop-nonce': identity.nonceHeader() });
     } catch (error) {
       const reply = identity.refusal(error);
       if (reply === undefined) {

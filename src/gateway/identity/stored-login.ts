@@ -1,0 +1,64 @@
+/**
+ * What a stored login is worth under the policy in force. It is asked at each use: a provider, a role
+ * or an entry of `workloads` that a commit takes away ends what it gave at once.
+ */
+import type { Principal } from '../../policy/types.ts';
+import type { WorkloadMatch } from '../../policy/workloads/match-workload.ts';
+import type { WorkloadRule } from '../../policy/workloads/workload-rule.ts';
+import { clientOf, type IdentityProvider } from './identity-provider.ts';
+import type { RefreshFamily } from './identity-store.ts';
+import { LoginClaims, toPrincipal } from './login-claims.ts';
+import { tokenError } from './token-error.ts';
+import { admitWorkload, WorkloadClaims, type WorkloadPolicy } from './workload-login.ts';
+
+/** What of the policy in force says who somebody is. */
+export interface LoginPolicy {
+  /** Base URLs under which clients may call this gateway. The first is its name in tokens. */
+  readonly origins: () => readonly string[];
+  readonly providers: () => readonly IdentityProvider[];
+  /** Role → groups that give it. */
+  readonly roles: () => Readonly<Record<string, readonly string[]>>;
+  /** Default: no workload logs in. */
+  readonly workloads?: () => readonly WorkloadRule[];
+}
+
+export interface LoginFacts {
+  readonly principal: Principal;
+  /** What the token was made out to: our client id at the identity provider. */
+  readonly audience: string;
+  /** Seconds. */
+  readonly authTime: number;
+  /** hex */
+  readonly claimsSha256: string;
+  /** How the entries of the policy see a workload. */
+  readonly matches?: readonly WorkloadMatch[];
+}
+
+/** @throws HoopError HOOP_TOKEN_ISSUER, HOOP_WORKLOAD_… when the policy no longer lets it in */
+export function loginFacts(family: RefreshFamily, policy: LoginPolicy): LoginFacts {
+  const stored: unknown = JSON.parse(family.claims);
+  const workload = WorkloadClaims.safeParse(stored);
+  if (workload.success) {
+    const { authTime, claimsSha256, audiences } = workload.data;
+    const admitted = admitWorkload(workload.data, workloadPolicy(policy));
+    return { ...admitted, audience: audiences.join(' '), authTime, claimsSha256 };
+  }
+  const login = LoginClaims.parse(stored);
+  const provider = policy.providers().find(({ issuer }) => issuer === family.issuer);
+  if (provider === undefined || clientOf(provider, login.flow ?? 'browser') !== login.audience) {
+    throw tokenError('HOOP_TOKEN_ISSUER', 'the login comes from an unknown issuer', {
+      detail: 'The policy in force no longer names its identity provider, or its client there.',
+    });
+  }
+  const { audience, authTime, claimsSha256 } = login;
+  return {
+    principal: toPrincipal(login, policy.roles(), provider),
+    audience,
+    authTime,
+    claimsSha256,
+  };
+}
+
+export function workloadPolicy({ workloads, origins, roles }: LoginPolicy): WorkloadPolicy {
+  return { rules: workloads?.() ?? [], origins: origins(), roles: roles() };
+}

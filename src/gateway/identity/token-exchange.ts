@@ -1,0 +1,126 @@
+/**
+ * A token from elsewhere for a login here: the ID token of a person, which buys one login, or the
+ * token of a workload's platform, which belongs to the first key that it comes with.
+ *
+ * https://www.rfc-editor.org/rfc/rfc8693
+ */
+import { createHash } from 'node:crypto';
+import { verifyIdToken } from './id-token.ts';
+import type { IdentityStore } from './identity-store.ts';
+import { JwksCache } from './jwks-cache.ts';
+import type { CurrentLogin, Logins } from './logins.ts';
+import type { SpentProof } from './proof-replays.ts';
+import { type LoginPolicy, workloadPolicy } from './stored-login.ts';
+import { tokenError } from './token-error.ts';
+import { requireField } from './token-form.ts';
+import { admitWorkload, workloadId } from './workload-login.ts';
+import { asWorkloadError, verifyWorkloadToken } from './workload-token.ts';
+
+const TYPE_ID_TOKEN = 'urn:ietf:params:oauth:token-type:id_token';
+/** RFC 8693 §3: any JWT; here the token of a workload's platform. */
+const TYPE_JWT = 'urn:ietf:params:oauth:token-type:jwt';
+
+export interface TokenExchangeOptions extends LoginPolicy {
+  readonly store: IdentityStore;
+  /** Milliseconds since 1970. */
+  readonly clock: () => number;
+  readonly fetch?: typeof fetch;
+}
+
+/** The proof that came with the request. It is verified first, and spent when its token is good. */
+export interface ExchangeProof {
+  readonly verify: () => Promise<SpentProof>;
+  readonly spend: (proof: SpentProof) => void;
+}
+
+export class TokenExchange {
+  readonly #options: TokenExchangeOptions;
+  readonly #logins: Logins;
+  readonly #keys: JwksCache;
+
+  constructor(options: TokenExchangeOptions, logins: Logins) {
+    this.#options = options;
+    this.#logins = logins;
+    this.#keys = new JwksCache({ clock: options.clock, fetch: options.fetch ?? fetch });
+  }
+
+  /** @throws HoopError HOOP_TOKEN_…, HOOP_WORKLOAD_…, HOOP_PROOF_… */
+  login(form: URLSearchParams, proof: ExchangeProof): Promise<CurrentLogin> {
+    const type = requireField(form, 'subject_token_type');
+    const token = requireField(form, 'subject_token');
+    switch (type) {
+      case TYPE_JWT:
+        return this.#workload(token, proof);
+      case TYPE_ID_TOKEN:
+        return this.#person(token, proof);
+      default:
+        throw tokenError('HOOP_TOKEN_TYPE', 'the token is not an ID token', {
+          detail:
+            'Access tokens are addressed to others; this gateway exchanges ID tokens, and JWTs of workloads.',
+        });
+    }
+  }
+
+  async #person(idToken: string, { verify, spend }: ExchangeProof): Promise<CurrentLogin> {
+    const { providers, clock, store } = this.#options;
+    // The proof first: a client that must come again for a nonce has not spent its token.
+    const proof = await verify();
+    const { claims, refusedAfterMs } = await verifyIdToken(idToken, {
+      providers: providers(),
+      keys: this.#keys,
+      nowMs: clock(),
+    });
+    spend(proof);
+    if (!(await store.spendOnce(signedDigest(idToken), refusedAfterMs))) {
+      throw tokenError('HOOP_TOKEN_REPLAYED', 'the ID token was used before', {
+        detail: 'Each ID token buys one login. If this was not you, somebody holds a copy of it.',
+      });
+    }
+    return this.#logins.start(claims, proof.jkt);
+  }
+
+  /** The same token again works with the same key only, as often as it likes: GitLab has one for a job. */
+  async #workload(token: string, { verify, spend }: ExchangeProof): Promise<CurrentLogin> {
+    const { workloads, clock, store } = this.#options;
+    const proof = await verify();
+    const { claims, refusedAfterMs } = await verifyWorkloadToken(token, {
+      rules: workloads?.() ?? [],
+      keys: this.#keys,
+      nowMs: clock(),
+    }).catch((error: unknown) => {
+      throw asWorkloadError(error);
+    });
+    admitWorkload(claims, workloadPolicy(this.#options));
+    spend(proof);
+    const bound = await store.bindToken({
+      digest: signedDigest(token),
+      ...workloadId(claims),
+      jkt: proof.jkt,
+      expiresAtMs: refusedAfterMs,
+    });
+    if (bound.jkt !== proof.jkt) {
+      throw tokenError('HOOP_TOKEN_BOUND', 'the workload token belongs to another key', {
+        detail:
+          'Somebody has exchanged it before with a key of their own. If that was not this job, the token was stolen.',
+        hint: 'Processes that share one token must share HOOP_HOME, where the key is kept.',
+      });
+    }
+    if (bound.revoked) {
+      throw tokenError('HOOP_TOKEN_REVOKED', 'the workload token has ended with its login', {
+        detail: 'The login was revoked, and the tokens that it came from make no other.',
+        hint: 'A new token of the platform logs in again, as far as the policy lets it in.',
+      });
+    }
+    return this.#logins.startOrExtend(claims, proof.jkt);
+  }
+}
+
+/**
+ * hex, of what is signed. Not of the whole token: an ECDSA signature has a twin (r, n − s) that is
+ * as good and that anybody can make, and a token with it must count as the same one.
+ */
+function signedDigest(token: string): string {
+  return createHash('sha256')
+    .update(token.slice(0, token.lastIndexOf('.')))
+    .digest('hex');
+}
