@@ -51,7 +51,9 @@ export async function resolvePath(
   let todo = components(asked.startsWith('/') ? asked : `${base}/${asked}`);
   for (let links = 0; links <= MAX_LINKS; links++) {
     if (tooLong(known, todo)) {
-      return { path: lexical(known, todo), failure: failure('the path is too long') };
+      // It goes nowhere; its beginning says whether the client may know that.
+      const beginning = todo.slice(0, MAX_COMPONENTS);
+      return { path: lexical(known, beginning), failure: failure('the path is too long') };
     }
     const { end, steps } = walk(known, todo, follow);
     const looked = await questions.lstat(steps.map(({ path }) => path));

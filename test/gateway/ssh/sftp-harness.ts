@@ -43,6 +43,8 @@ export interface Inspected {
 export interface SftpHarnessOptions {
   readonly decide?: (act: FileAct) => SshVerdict | Promise<SshVerdict>;
   readonly targetSoftware?: string;
+  /** Called before the inspector sees what the target says. */
+  readonly beforeReply?: () => void;
   /** Instead of OpenSSH's sftp-server. */
   readonly server?: readonly [string, ...string[]];
 }
@@ -170,7 +172,10 @@ export class SftpHarness implements AsyncDisposable {
     server.stdin.on('drain', () => inspector.targetDrained());
     // A client that is gone leaves bytes that nobody takes.
     server.stdin.on('error', () => undefined);
-    server.stdout.on('data', (bytes: Buffer) => inspector.fromTarget(bytes));
+    server.stdout.on('data', (bytes: Buffer) => {
+      this.#options.beforeReply?.();
+      inspector.fromTarget(bytes);
+    });
     server.stdout.on('end', () => {
       inspector.ended();
       socket.end();
