@@ -7,23 +7,34 @@ import { readSession, type SessionReading } from '../recording/read-session.ts';
 import { type Verification, verifyBundle } from '../recording/verify.ts';
 import { buildTimeline } from '../replay/build-timeline.ts';
 import { REPLAY_LIMITS } from '../replay/replay-limits.ts';
-import type { TimelineEntry } from '../replay/timeline.ts';
+import type { Statement, TimelineEntry } from '../replay/timeline.ts';
+import { actText, isPlayable } from '../ui/act-lines.ts';
 import { renderJson } from '../ui/render-json.ts';
-import { collectReplay, type ReplayHeader } from '../ui/replay-model.ts';
+import { collectReplay, type ReplayHeader, type ReplayModel } from '../ui/replay-model.ts';
 import { styleFor } from '../ui/style.ts';
 import { terminalWidth } from '../ui/terminal-width.ts';
 import { timeOf, transcriptLines } from '../ui/transcript.ts';
 import { verdictLine } from '../ui/verification-lines.ts';
 import type { Io } from './io.ts';
+import {
+  castLines,
+  findPlayable,
+  jsonItems,
+  type PlayFlags,
+  playAct,
+  playedLines,
+  rawOutput,
+  trackOf,
+} from './sessions-play.ts';
 import { openRecording } from './sessions-source.ts';
 import { trustedRoots } from './sessions-trust.ts';
 
-export interface ReplayFlags {
-  readonly speed?: number;
+export interface ReplayFlags extends PlayFlags {
   /** commander's form of --no-tui. */
   readonly tui: boolean;
   readonly json?: boolean;
   readonly raw?: boolean;
+  readonly asciicast?: boolean;
   readonly trust?: string;
 }
 
@@ -38,12 +49,14 @@ export async function replaySession(io: Io, typed: string, flags: ReplayFlags): 
   await using recording = await openRecording(io, typed);
   const verification = verifyBundle(recording.source, { roots, nowMs: Date.now() });
   const reading = readSession(recording.source);
-  if (flags.raw) {
+  if (flags.channel !== undefined || flags.asciicast) {
+    await showChannel(io, reading, verification, flags);
+  } else if (flags.raw) {
     await print(io, rawBytes(reading));
   } else if (flags.json) {
     await print(io, jsonLines(reading, verification));
-  } else if (flags.tui && io.stdout.isTTY && io.stdin.isTTY && io.env['TERM'] !== 'dumb') {
-    await showView(io, reading, verification, flags.speed);
+  } else if (hasScreen(io, flags)) {
+    await showView(io, reading, verification, flags);
   } else {
     await print(io, transcript(io, reading, verification, flags.speed));
   }
@@ -55,9 +68,58 @@ export async function replaySession(io: Io, typed: string, flags: ReplayFlags): 
   }
 }
 
+function hasScreen(io: Io, { tui }: ReplayFlags): boolean {
+  return tui && io.stdout.isTTY === true && io.stdin.isTTY === true && io.env['TERM'] !== 'dumb';
+}
+
+/** One shell or command, all of it. */
+async function showChannel(
+  io: Io,
+  reading: SessionReading,
+  verification: Verification,
+  flags: ReplayFlags,
+): Promise<void> {
+  const act = findPlayable(reading, flags.channel);
+  const track = trackOf(reading, act);
+  if (flags.raw) {
+    await print(io, rawOutput(track));
+  } else if (flags.asciicast) {
+    await print(io, castLines(track, { act, flags }));
+  } else if (flags.json) {
+    const { channel: _, ...facts } = act;
+    const head = [headLine(reading, verification), `${renderJson({ v: 1, ...facts })}\n`];
+    await print(io, chain(head, jsonItems(track, flags)));
+  } else if (hasScreen(io, flags) && flags.input !== true) {
+    await playAct(io, reading, { act, header: headerOf(reading, verification), flags });
+  } else {
+    const style = styleFor(io.color.stdout);
+    const head = [
+      `${verdictLine(verification, style)}\n`,
+      `${style.bold(`#${act.number} ${actText(act)}`)}\n`,
+    ];
+    await print(io, chain(head, playedLines(io, track, { act, flags })));
+  }
+}
+
+async function* chain(
+  head: readonly string[],
+  rest: Iterable<string> | AsyncIterable<string>,
+): AsyncGenerator<string> {
+  yield* head;
+  yield* rest;
+}
+
 function refuseImpossible(io: Io, flags: ReplayFlags): void {
-  if (flags.raw && flags.json) {
-    throw new HoopError('HOOP_USAGE', 'options --raw and --json exclude each other');
+  const forms = (['raw', 'json', 'asciicast'] as const).filter((form) => flags[form]);
+  if (forms.length > 1) {
+    const named = forms.map((form) => `--${form}`).join(' and ');
+    throw new HoopError('HOOP_USAGE', `options ${named} exclude each other`);
+  }
+  if (flags.input && flags.channel === undefined && !flags.asciicast) {
+    throw new HoopError('HOOP_USAGE', 'option --input needs --channel', {
+      detail:
+        'What was typed may hold passwords, so it is shown of one channel, and when asked for.',
+    });
   }
   if (flags.raw && io.stdout.isTTY) {
     throw new HoopError('HOOP_USAGE', 'option --raw is refused on a terminal', {
@@ -71,12 +133,34 @@ async function showView(
   io: Io,
   reading: SessionReading,
   verification: Verification,
-  speed: number | undefined,
+  flags: ReplayFlags,
 ): Promise<void> {
-  const model = collectReplay(headerOf(reading, verification), buildTimeline(reading.timeline()));
+  const header = headerOf(reading, verification);
+  const model = collectReplay(header, buildTimeline(reading.timeline()));
+  const only = onlyAct(model);
+  if (only !== undefined) {
+    await playAct(io, reading, { act: only, header, flags });
+    return;
+  }
   const { showReplay } = await import('../ui/replay-view.ts');
   const { stdout, stdin, signal, color } = io;
-  await showReplay(model, { stdout, stdin, signal, color: color.stdout, speed });
+  const options = { stdout, stdin, signal, color: color.stdout, speed: flags.speed };
+  let at: number | undefined;
+  for (;;) {
+    const chosen = await showReplay(model, { ...options, at });
+    if (chosen === undefined) {
+      return;
+    }
+    at = chosen.index;
+    await playAct(io, reading, { act: chosen.act, header, flags });
+  }
+}
+
+/** A session of one shell or one command is what happened in it. */
+function onlyAct({ entries, truncated }: ReplayModel): Statement | undefined {
+  const statements = entries.filter((entry) => entry.type === 'statement');
+  const [only] = statements;
+  return !truncated && statements.length === 1 && only && isPlayable(only) ? only : undefined;
 }
 
 function headerOf({ certificate }: SessionReading, verification: Verification): ReplayHeader {
@@ -95,13 +179,17 @@ function headerOf({ certificate }: SessionReading, verification: Verification): 
   };
 }
 
-function* jsonLines(reading: SessionReading, verification: Verification): Generator<string> {
+function headLine({ certificate }: SessionReading, verification: Verification): string {
   const { verdict, exitStatus } = verification;
-  const { session, target, name, act, requester } = reading.certificate;
+  const { session, target, name, act, requester } = certificate;
   const whom = requesterClaim(requester);
   const who = { principal: name, agent: act?.agent, ...whom, run: act?.run };
   const head = { type: 'recording', session, target, ...who, verdict, exitStatus };
-  yield `${renderJson({ v: 1, ...head })}\n`;
+  return `${renderJson({ v: 1, ...head })}\n`;
+}
+
+function* jsonLines(reading: SessionReading, verification: Verification): Generator<string> {
+  yield headLine(reading, verification);
   for (const entry of buildTimeline(reading.timeline(), STREAMED_LIMITS)) {
     yield `${renderJson({ v: 1, ...entry })}\n`;
   }

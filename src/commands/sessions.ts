@@ -84,6 +84,14 @@ function replayCommand(io: Io): Command {
     .description('show what happened in a session: statements, decisions, results, times')
     .argument('<id|file>', `${ID_HELP}, or a file from \`hoop sessions download\``)
     .option('--speed <factor>', 'play at this speed: 1 as it was, 10 ten times as fast', speed)
+    .option('--max-idle <seconds>', 'cut pauses of a terminal to this', idle, DEFAULT_IDLE)
+    .option(
+      '--channel <number>',
+      'all of one shell or command: its number in the replay',
+      actNumber,
+    )
+    .option('--input', 'with --channel: also what was typed, passwords included')
+    .option('--asciicast', 'print a shell or command as asciicast v2, for other players')
     .option('--no-tui', 'plain text, also on a terminal')
     .option('--json', 'print NDJSON, one entry a line')
     .option('--raw', 'print the bytes that the client received, unfiltered; not on a terminal')
@@ -159,6 +167,25 @@ function speed(text: string): number {
   return value;
 }
 
+function idle(text: string): number {
+  const value = Number(text);
+  if (!Number.isFinite(value) || value < 0 || value > 86_400) {
+    throw new InvalidArgumentError('Give seconds, from 0 to 86400.');
+  }
+  return value;
+}
+
+function actNumber(text: string): number {
+  const value = Number(/^#?(\d{1,15})$/.exec(text)?.[1]);
+  if (!Number.isSafeInteger(value) || value < 1) {
+    throw new InvalidArgumentError('Give its number in the replay, such as 3.');
+  }
+  return value;
+}
+
+/** Seconds. */
+const DEFAULT_IDLE = 2;
+
 const ID_HELP = 'session id, the start of one, or `last` for the newest';
 
 const OVERVIEW = `
@@ -219,11 +246,16 @@ plain text. The recording is verified first, and the result is shown. Whatever t
 contained, nothing but text and colours of hoop's own reaches the terminal.
 
 Signs: ✓ allowed, ✗ denied, ! failed, - skipped behind a failure, · prepared only, ? unanswered.
-The first 50 rows of each result are shown, and how many there were.
+The first 50 rows of each result are shown, and how many there were. Of a shell or a command on a
+server the beginning of its output is shown; --channel has all of it, line by line with its times,
+and on a terminal plays it as it was. What was typed is left out, because passwords are; --input
+shows it.
 
 Examples:
   hoop sessions replay last
   hoop sessions replay 0199c2f4 --no-tui | less
+  hoop sessions replay last --channel 3 --speed 4 --max-idle 1
+  hoop sessions replay last --channel 3 --asciicast > shell.cast
   hoop sessions replay evidence.tar --json |
     jq 'select(.outcome == "denied") | .text'`;
 

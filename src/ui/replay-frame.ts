@@ -48,6 +48,7 @@ const HELP: readonly string[] = [
   '  PgUp PgDn      a page of statements        n        next denied',
   '  [ ]            scroll the statement        q Esc    quit',
   '  Home End  g G  first, last                 ?        these keys',
+  '  Enter          play the output of a shell or a command',
   '',
   '  ✓ allowed  ✗ denied  ! failed  - skipped behind a failure',
   '  · prepared, not run  ? no answer recorded  [masked] values replaced',

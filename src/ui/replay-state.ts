@@ -37,12 +37,18 @@ const MAX_IDLE_MS = 3000;
 const MIN_SPEED = 0.25;
 const MAX_SPEED = 64;
 
-export function firstState(model: ReplayModel, speed: number | undefined): ReplayState {
+/** @param at the entry to begin with, of those who come back to it */
+export function firstState(
+  model: ReplayModel,
+  speed: number | undefined,
+  at?: number,
+): ReplayState {
+  const entry = at === undefined ? undefined : model.entries[at];
   return {
-    selected: 0,
-    timeMs: 0,
+    selected: at ?? 0,
+    timeMs: entry === undefined ? 0 : timeOf(entry) - model.startMs,
     // Someone who asks for a speed wants it to play.
-    playing: speed !== undefined && model.entries.length > 0,
+    playing: speed !== undefined && at === undefined && model.entries.length > 0,
     speed: speed ?? 1,
     scroll: 0,
     help: false,

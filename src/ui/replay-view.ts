@@ -2,6 +2,8 @@
  * The replay on a terminal: what is on the screen is a function of the state (replay-frame.ts),
  * and so is what a key does (replay-state.ts).
  */
+import type { Statement } from '../replay/timeline.ts';
+import { isPlayable } from './act-lines.ts';
 import type { TerminalLike } from './filtered-output.ts';
 import type { Frame } from './frame.ts';
 import { replayFrame } from './replay-frame.ts';
@@ -16,15 +18,33 @@ export interface ReplayViewOptions {
   readonly color: boolean;
   /** Playing starts at once at this speed; undefined: it waits. */
   readonly speed: number | undefined;
+  /** Entry that is looked at first; undefined: the first. */
+  readonly at?: number | undefined;
   readonly signal: AbortSignal;
+}
+
+/** What the viewer wants to see played. */
+export interface ChosenAct {
+  readonly act: Statement;
+  /** Of its entry. */
+  readonly index: number;
 }
 
 const TICK_MS = 100;
 
-/** Resolves when the viewer quits. @throws the signal's reason when it is aborted. */
-export async function showReplay(model: ReplayModel, options: ReplayViewOptions): Promise<void> {
+type Pressed = ReplayKey | 'quit' | 'enter';
+
+/**
+ * Resolves when the viewer quits, or chooses a shell or a command to be played.
+ * @throws the signal's reason when it is aborted.
+ */
+export async function showReplay(
+  model: ReplayModel,
+  options: ReplayViewOptions,
+): Promise<ChosenAct | undefined> {
   const style = styleFor(options.color);
-  let state = firstState(model, options.speed);
+  let state = firstState(model, options.speed, options.at);
+  let chosen: ChosenAct | undefined;
   let page: Frame['page'] = { list: 1, detail: 1, maxScroll: 0 };
   const draw = (size: ScreenSize): readonly string[] => {
     const frame = replayFrame(model, state, size, style);
@@ -36,6 +56,15 @@ export async function showReplay(model: ReplayModel, options: ReplayViewOptions)
       const pressed = replayKey(key);
       if (pressed === 'quit') {
         return true;
+      }
+      if (pressed === 'enter') {
+        const act = model.entries[state.selected];
+        if (!state.help && act?.type === 'statement' && isPlayable(act)) {
+          chosen = { act, index: state.selected };
+          return true;
+        }
+        state = { ...state, help: false };
+        continue;
       }
       // Any key closes the help.
       const meant = pressed ?? (state.help ? 'help' : undefined);
@@ -56,9 +85,10 @@ export async function showReplay(model: ReplayModel, options: ReplayViewOptions)
     signal.addEventListener('abort', () => clearInterval(timer), { once: true });
   };
   await showScreen({ draw, press, start }, options);
+  return chosen;
 }
 
-const CHARACTERS: Readonly<Record<string, ReplayKey | 'quit'>> = {
+const CHARACTERS: Readonly<Record<string, Pressed>> = {
   ' ': 'play',
   '+': 'faster',
   '=': 'faster',
@@ -76,7 +106,8 @@ const CHARACTERS: Readonly<Record<string, ReplayKey | 'quit'>> = {
   q: 'quit',
 };
 
-const NAMED: Readonly<Record<string, ReplayKey | 'quit'>> = {
+const NAMED: Readonly<Record<string, Pressed>> = {
+  enter: 'enter',
   up: 'up',
   down: 'down',
   left: 'back',
@@ -88,6 +119,6 @@ const NAMED: Readonly<Record<string, ReplayKey | 'quit'>> = {
   escape: 'quit',
 };
 
-function replayKey(key: ScreenKey): ReplayKey | 'quit' | undefined {
+function replayKey(key: ScreenKey): Pressed | undefined {
   return key.type === 'named' ? NAMED[key.name] : CHARACTERS[key.character];
 }

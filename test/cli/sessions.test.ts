@@ -12,6 +12,7 @@ import {
   ready,
   row,
 } from '../replay/recorded-stream.ts';
+import { exec, RecordedSsh } from '../replay/ssh/recorded-ssh.ts';
 import { type MadeRecording, makeRecording } from './made-recording.ts';
 import { runSessions } from './run-command.ts';
 
@@ -286,4 +287,103 @@ describe('without a login', () => {
       expect(result.stderr).toMatch(/^hoop: error: not logged in/);
     },
   );
+});
+
+describe('hoop sessions replay of a server', () => {
+  let server: MadeRecording;
+  const replay = (...args: string[]) =>
+    runSessions(['replay', server.bundle, '--trust', server.trust, ...args], { env: NO_HOME });
+  beforeAll(async () => {
+    const ssh = new RecordedSsh().hello().open(0).pty(0, 100, 40);
+    ssh
+      .request(0, { kind: 'shell' }, { verbs: ['shell'] })
+      .output(0, '$ ')
+      .wait(5000);
+    ssh.input(0, 's3cret\r').output(0, `${HOSTILE}hi\r\n$ `).resize(0, 120, 50).close(0, 0);
+    ssh.open(1).request(1, exec('uname -a'), { relations: ['uname'] });
+    ssh.output(1, 'Linux\n').output(1, 'careful\n', 'stderr').close(1, 0).open(2);
+    const denied = { effect: 'refuse', code: 'HOOP_NOT_ALLOWED', message: 'not rm' } as const;
+    ssh.request(2, exec('rm -rf /'), denied, 'failure').close(2, 126);
+    server = await makeRecording(ssh.items);
+  });
+  afterAll(async () => {
+    await server[Symbol.asyncDispose]();
+  });
+
+  test('is verified, and the transcript has shells, commands, decisions, exits and outputs', async () => {
+    const { stdout, stderr, status } = await replay();
+    expect({ stderr, status }).toEqual({ stderr: '', status: 0 });
+    expect(stdout).toMatch(/^✓ verified \(two-sided, not logged\)\n/);
+    expect(stdout).toContain('connection 1 opened as deploy by OpenSSH_9.2p1');
+    expect(stdout).toMatch(/#1 ✓ allowed on connection 1, exit 0, .* of output/);
+    expect(stdout).toContain('    (shell)\n');
+    expect(stdout).toContain('    terminal xterm-256color, 100×40\n');
+    expect(stdout).toContain('    uname -a\n');
+    expect(stdout).toContain('    │ Linux\n');
+    expect(stdout).toMatch(/#3 ✗ denied[^\n]*\n {4}rm -rf \/\n {4}denied: HOOP_NOT_ALLOWED/);
+    expect(stdout).not.toContain('s3cret');
+    expect(stdout).not.toMatch(/[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]/);
+  });
+
+  test('one channel as text has its times, errors apart; what was typed only when asked for', async () => {
+    const command = await replay('--channel', '2');
+    expect(command.stdout).toMatch(
+      /\n#2 uname -a\n +0:00\.000 {2}│ Linux\n +0:00\.000 {2}! careful\n$/,
+    );
+    const shell = await replay('--channel', '#1');
+    expect(shell.stdout).toContain('terminal of 120×50');
+    expect(shell.stdout).not.toContain('s3cret');
+    expect((await replay('--channel', '1', '--input')).stdout).toContain('> s3cret');
+    expect((await replay('--input')).stderr).toContain('option --input needs --channel');
+  });
+
+  test('what a terminal would act on is in the bytes, and in nothing that is shown', async () => {
+    const raw = await replay('--channel', '1', '--raw');
+    expect(raw.stdout).toContain('\x1b]52;c;cm0gLXJmIH4=\x07');
+    for (const form of [[], ['--asciicast'], ['--json']]) {
+      const { stdout } = await replay('--channel', '1', ...form);
+      expect(stdout).not.toMatch(/[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]/);
+    }
+    const cast = (await replay('--channel', '1', '--asciicast')).stdout.trimEnd().split('\n');
+    expect(JSON.parse(cast[0] ?? '')).toMatchObject({ version: 2, width: 100, height: 40 });
+    expect(cast.join()).not.toContain('52;c');
+  });
+
+  test('--json has acts as statements, and of one channel its pieces', async () => {
+    const all = (await replay('--json')).stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    const acts = all.filter(({ type }) => type === 'statement');
+    expect(acts).toMatchObject([
+      { number: 1, protocol: 'shell', channel: { exit: { status: 0 } } },
+      { number: 2, protocol: 'exec', text: 'uname -a', channel: { output: 6, errors: 8 } },
+      { number: 3, outcome: 'denied' },
+    ]);
+    const one = (await replay('--channel', '2', '--json')).stdout.trimEnd().split('\n');
+    expect(one.map((line) => JSON.parse(line)).slice(2)).toMatchObject([
+      { type: 'output', text: 'Linux\n' },
+      { type: 'errors', text: 'careful\n' },
+    ]);
+  });
+
+  test('without a number, or with one that is no channel, it says which there are', async () => {
+    const several = await replay('--asciicast');
+    expect(several).toMatchObject({ stdout: '', status: 2 });
+    expect(several.stderr).toContain('Say which with --channel: 1 ((shell)), 2 (uname -a).');
+    expect((await replay('--channel', '99')).stderr).toContain('#99 is not a channel');
+    const none = await runSessions(['replay', made.bundle, '--trust', made.trust, '--asciicast'], {
+      env: NO_HOME,
+    });
+    expect(none.stderr).toContain('there is no shell or command with output');
+  });
+
+  test('`why` says why a command was sent, and what came of it', async () => {
+    const { stdout } = await runSessions(['why', server.bundle, '2', '--trust', server.trust], {
+      env: NO_HOME,
+    });
+    expect(stdout).toContain('uname -a');
+    expect(stdout).toMatch(/allowed: by deploy\/run/);
+    expect(stdout).toContain('exit 0');
+  });
 });
