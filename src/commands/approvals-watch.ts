@@ -1,5 +1,5 @@
 import { openGateway } from '../auth/open-gateway.ts';
-import type { Approval } from '../tunnel/approvals-api.ts';
+import { type Approval, isShortened } from '../tunnel/approvals-api.ts';
 import { ApprovalsClient } from '../tunnel/approvals-client.ts';
 import { approvalChangeLine, approvalLines } from '../ui/approval-lines.ts';
 import { renderJson } from '../ui/render-json.ts';
@@ -61,7 +61,7 @@ async function wholeOf(
   approval: Approval,
   signal: AbortSignal,
 ): Promise<Approval> {
-  return approval.statement?.shortened === true ? client.find(approval.id, signal) : approval;
+  return isShortened(approval) ? client.find(approval.id, signal) : approval;
 }
 
 function changeText(io: Io, approval: Approval, isNew: boolean): string {

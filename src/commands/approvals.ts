@@ -101,7 +101,7 @@ request again whenever something about it changes. For a bot that tells a channe
 
   hoop approvals watch --json |
     jq --unbuffered -r '.approval | select(.state == "waiting" and .mayDecide)
-      | "\\(.requester.name): \\(.statement.text // .access.policy)"' |
+      | "\\(.requester.name): \\(.statement.text // .command.text // .access.policy)"' |
     while IFS= read -r line; do notify "$line"; done`;
 
 const DECIDE_EXAMPLES = `

@@ -251,4 +251,58 @@ export const MIGRATIONS: readonly string[] = [
   ALTER TABLE sessions ADD COLUMN requester TEXT;
   ALTER TABLE approvals ADD COLUMN requested_for TEXT;
   `,
+  `
+  -- Another kind: what is done on a server. SQLite cannot change a CHECK, so the table is made anew,
+  -- without one (approval-store.ts parses it); the votes are put aside, or they would go with it.
+  CREATE TABLE kept_votes AS SELECT * FROM approval_votes;
+  DROP TABLE approval_votes;
+  CREATE TABLE next_approvals (
+    id TEXT PRIMARY KEY,
+    kind TEXT NOT NULL,
+    state TEXT NOT NULL,
+    issuer TEXT NOT NULL,
+    sub TEXT NOT NULL,
+    name TEXT NOT NULL,
+    agent TEXT,
+    target TEXT NOT NULL,
+    reason TEXT,
+    session TEXT,
+    dies_with_connection INTEGER NOT NULL,
+    needs TEXT NOT NULL,
+    policy_commit TEXT NOT NULL,
+    binding TEXT NOT NULL,
+    created_ms INTEGER NOT NULL,
+    waits_until_ms INTEGER NOT NULL,
+    usable_seconds INTEGER NOT NULL,
+    usable_until_ms INTEGER,
+    ended_ms INTEGER,
+    outcome TEXT,
+    details BLOB NOT NULL,
+    run TEXT,
+    requested_for TEXT
+  ) STRICT;
+  INSERT INTO next_approvals SELECT id, kind, state, issuer, sub, name, agent, target, reason, session,
+    dies_with_connection, needs, policy_commit, binding, created_ms, waits_until_ms, usable_seconds,
+    usable_until_ms, ended_ms, outcome, details, run, requested_for FROM approvals;
+  DROP TABLE approvals;
+  ALTER TABLE next_approvals RENAME TO approvals;
+  CREATE INDEX approvals_open ON approvals (created_ms) WHERE state IN ('waiting', 'approved');
+  CREATE INDEX approvals_by_time ON approvals (created_ms);
+  CREATE INDEX approvals_by_end ON approvals (ended_ms);
+  CREATE INDEX approvals_by_binding ON approvals (issuer, sub, binding);
+  CREATE TABLE approval_votes (
+    approval TEXT NOT NULL REFERENCES approvals (id) ON DELETE CASCADE,
+    issuer TEXT NOT NULL,
+    sub TEXT NOT NULL,
+    name TEXT NOT NULL,
+    voter_groups TEXT NOT NULL,
+    decision TEXT NOT NULL CHECK (decision IN ('approve', 'deny')),
+    reason TEXT,
+    time_ms INTEGER NOT NULL,
+    UNIQUE (approval, issuer, sub, decision)
+  ) STRICT;
+  INSERT INTO approval_votes SELECT approval, issuer, sub, name, voter_groups, decision, reason,
+    time_ms FROM kept_votes;
+  DROP TABLE kept_votes;
+  `,
 ];

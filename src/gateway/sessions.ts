@@ -339,7 +339,12 @@ export class Sessions {
   ): SessionService {
     const { approvals, estimates, policy, clock, catalogs, statements, maskKey } = this.#options;
     if (target.kind === 'ssh') {
-      return { kind: 'ssh', target, approvals: actApprovals(), resolver: this.#resolver };
+      return {
+        kind: 'ssh',
+        target,
+        approvals: actApprovals({ ...session, approvals, target, policy, clock }),
+        resolver: this.#resolver,
+      };
     }
     return {
       kind: 'postgres',

@@ -136,6 +136,7 @@ export async function startGateway(
   );
   // What was asked for counts: the binding has the terms, and is compared when it is used.
   approvals.handle('statement', { needs: ({ needs }) => needs });
+  approvals.handle('command', { needs: ({ needs }) => needs });
   policy.onChange(() => reconsiderStatements(approvals, policy));
   if (first !== undefined) {
     reconsiderStatements(approvals, policy);

@@ -1,5 +1,5 @@
 /**
- * Requests that wait for a person, over HTTP: held statements and requests for temporary access.
+ * Requests that wait for a person, over HTTP: held statements and commands, and requests for temporary access.
  * Texts in here are what people and programs typed: a terminal gets them through the filter.
  */
 import { z } from 'zod';
@@ -15,7 +15,7 @@ export const APPROVAL_PATHS = {
 /** 60 random bits in Crockford's alphabet, lower case: short enough to type, not to be guessed. */
 export const APPROVAL_ID = /^[0-9abcdefghjkmnpqrstvwxyz]{12}$/;
 
-export const APPROVAL_KINDS = ['statement', 'access'] as const;
+export const APPROVAL_KINDS = ['statement', 'command', 'access'] as const;
 export type ApprovalKind = (typeof APPROVAL_KINDS)[number];
 
 /**
@@ -111,6 +111,29 @@ export const StatementPart = z.object({
 });
 export type StatementPart = z.infer<typeof StatementPart>;
 
+/** What somebody wants to do on a server. */
+export const CommandPart = z.object({
+  session: z.string(),
+  stream: z.number(),
+  /** Offset in the up stream of the frame that is held. */
+  at: z.number(),
+  /** `exec`, `shell`, `sftp`, `sftp write`, … */
+  verb: z.string(),
+  /** The command as it would reach the server; of other acts what it is about. */
+  text: z.string(),
+  /** In a list: `text` is the beginning; ask for the one. */
+  shortened: z.boolean().default(false),
+  /** Who it would be on the server. */
+  user: z.string(),
+  /** Programs, paths. */
+  touches: z.array(z.string()),
+  /** false: `wait: no`; it failed, and happens when it is asked for again. */
+  waits: z.boolean(),
+  /** A claim of the client; absent where none was given. */
+  prompt: ApprovalPrompt.optional(),
+});
+export type CommandPart = z.infer<typeof CommandPart>;
+
 export const AccessPart = z.object({
   policy: z.string(),
   durationSeconds: z.number(),
@@ -155,9 +178,15 @@ export const Approval = z.object({
   mayDecide: z.boolean(),
   /** Exactly the one of `kind`; absent once the gateway no longer keeps it. */
   statement: StatementPart.optional(),
+  command: CommandPart.optional(),
   access: AccessPart.optional(),
 });
 export type Approval = z.infer<typeof Approval>;
+
+/** The list has the beginning of it only. */
+export function isShortened({ statement, command }: Approval): boolean {
+  return (statement ?? command)?.shortened === true;
+}
 
 /** Query of the list. `after` and `wait` together make it a long poll. */
 export const ApprovalsQuery = z.object({

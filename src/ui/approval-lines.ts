@@ -1,7 +1,7 @@
 /** Requests for approval as lines of text. Everything in them was typed by somebody else. */
 import { actorName } from '../policy/actor-name.ts';
 import { isLimit } from '../recording/prompt.ts';
-import type { Approval, StatementPart } from '../tunnel/approvals-api.ts';
+import type { Approval, CommandPart, StatementPart } from '../tunnel/approvals-api.ts';
 import { plain, plainLines } from './printable.ts';
 import { NO_ROOM } from './prompt-lines.ts';
 import type { LineOptions } from './statement-lines.ts';
@@ -42,7 +42,8 @@ export function approvalSubject(approval: Approval): string {
     return plain(`${policy} for ${spanOf(durationSeconds * 1000)}`);
   }
   // One line shows no more than this; the text may be a megabyte.
-  const text = approval.statement?.text.slice(0, MAX_SUBJECT) ?? '(no longer kept)';
+  const { statement, command } = approval;
+  const text = (statement ?? command)?.text.slice(0, MAX_SUBJECT) ?? '(no longer kept)';
   return plain(text.trim().replace(/\s+/g, ' ')) || '(empty statement)';
 }
 
@@ -134,7 +135,7 @@ export function approvalLines(approval: Approval, options: LineOptions, nowMs: n
     ...fact('target', approval.target),
     ...fact('since', since),
     ...fact('reason', approval.reason ?? 'none given'),
-    ...fact('prompt', promptText(approval.statement?.prompt)),
+    ...fact('prompt', promptText((approval.statement ?? approval.command)?.prompt)),
     ...subjectLines(approval, options, fact),
     ...approval.needs.flatMap((need) =>
       fact(
@@ -193,15 +194,18 @@ export function lackingNotes(approval: Approval): string[] {
 type Fact = (name: string, value: string | undefined) => string[];
 
 function subjectLines(approval: Approval, options: LineOptions, fact: Fact): string[] {
-  const { access, statement } = approval;
+  const { access, statement, command } = approval;
   if (access !== undefined) {
     return [
       ...fact('asks for', `${access.policy}, for ${spanOf(access.durationSeconds * 1000)}`),
       ...access.rules.flatMap((rule) => fact('gives', rule)),
     ];
   }
+  if (command !== undefined) {
+    return commandLines(command, options, fact);
+  }
   if (statement === undefined) {
-    return fact('statement', 'no longer kept');
+    return fact(approval.kind, 'no longer kept');
   }
   const { role, estimate, verbs, relations } = statement;
   const waits = !statement.waits
@@ -226,6 +230,20 @@ function subjectLines(approval: Approval, options: LineOptions, fact: Fact): str
     ...fact('touches', `${verbs.join(', ')} on ${relations.join(', ') || 'no relation'}`),
     ...fact('database', `${statement.database}${role === undefined ? '' : `, as ${role}`}`),
     ...fact('session', statement.session),
+  ];
+}
+
+function commandLines(command: CommandPart, options: LineOptions, fact: Fact): string[] {
+  const { verb, text, user, touches, waits, session } = command;
+  return [
+    ...fact('waits', waits ? undefined : 'no: it has failed, and may be tried again once approved'),
+    ...fact('act', verb),
+    '',
+    ...indented(text.trimEnd(), options).map((line) => options.style.bold(line)),
+    '',
+    ...fact('touches', touches.join(', ')),
+    ...fact('login', user),
+    ...fact('session', session),
   ];
 }
 

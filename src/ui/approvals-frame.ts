@@ -132,6 +132,9 @@ function listLine(
 
 /** Characters of the statement, its parameters and what it executes that are left out here. */
 function hiddenLength(approval: Approval | undefined): number {
+  if (approval?.command !== undefined) {
+    return Math.max(0, approval.command.text.length - MAX_TEXT);
+  }
   if (approval?.statement === undefined) {
     return 0;
   }
@@ -153,7 +156,7 @@ function detailOf(
   if (approval === undefined) {
     return [];
   }
-  const { statement } = approval;
+  const { statement, command } = approval;
   const more = hiddenLength(approval);
   const cut =
     statement !== undefined && more > 0
@@ -166,7 +169,9 @@ function detailOf(
             prepared: [],
           },
         }
-      : approval;
+      : command !== undefined && more > 0
+        ? { ...approval, command: { ...command, text: command.text.slice(0, MAX_TEXT) } }
+        : approval;
   const lines = approvalLines(cut, { style, width: columns - 1 }, nowMs);
   return more > 0
     ? [...lines, style.yellow(`${more} characters more: hoop approvals show ${approval.id}`)]

@@ -1,5 +1,5 @@
 /** What the approvals view shows, and what each key, each news and each answer does to it. */
-import { type Approval, MAX_DECISION_REASON } from '../tunnel/approvals-api.ts';
+import { type Approval, isShortened, MAX_DECISION_REASON } from '../tunnel/approvals-api.ts';
 import { decisionText } from './approval-lines.ts';
 
 export type DecisionMode = 'approve' | 'deny';
@@ -82,18 +82,19 @@ export function listArrived(state: ApprovalsState, approvals: readonly Approval[
 /** What is looked at, with its whole statement where that has come. */
 export function selectedApproval(state: ApprovalsState): Approval | undefined {
   const listed = state.approvals.find(({ id }) => id === state.selected);
-  const whole = listed && state.whole.get(listed.id)?.statement;
-  if (listed?.statement === undefined || whole === undefined) {
-    return listed;
+  const whole = listed && state.whole.get(listed.id);
+  if (listed?.statement !== undefined && whole?.statement !== undefined) {
+    // The estimate comes later than the request.
+    const { estimate } = listed.statement;
+    return { ...listed, statement: { ...whole.statement, estimate } };
   }
-  // The estimate comes later than the request.
-  return { ...listed, statement: { ...whole, estimate: listed.statement.estimate } };
+  return listed && whole?.command ? { ...listed, command: whole.command } : listed;
 }
 
 /** The id of what is looked at and has not come whole. */
 export function missingWhole(state: ApprovalsState): string | undefined {
   const approval = selectedApproval(state);
-  return approval?.statement?.shortened === true ? approval.id : undefined;
+  return approval !== undefined && isShortened(approval) ? approval.id : undefined;
 }
 
 export function wholeArrived(state: ApprovalsState, approval: Approval): ApprovalsState {
@@ -177,8 +178,8 @@ function begin(state: ApprovalsState, decision: DecisionMode, isWhole: boolean):
   if (!approval.mayDecide) {
     return complain('you cannot decide about this one: it is your own, decided, or for others');
   }
-  if (decision === 'approve' && approval.statement?.shortened === true) {
-    return complain('the whole statement has not come yet');
+  if (decision === 'approve' && isShortened(approval)) {
+    return complain('the whole of it has not come yet');
   }
   if (decision === 'approve' && !isWhole) {
     return complain('too long to show here: hoop approvals show ID, then approve ID');

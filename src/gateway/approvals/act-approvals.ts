@@ -1,12 +1,114 @@
 /** What the SSH engine asks about what somebody wants to do on a server, as requests of one session. */
-import { HoopError } from '../../errors.ts';
-import type { SshApprovals } from '../ssh/types.ts';
+import { createHash } from 'node:crypto';
+import type { SshAct } from '../../policy/ssh/types.ts';
+import type { CommandPart } from '../../tunnel/approvals-api.ts';
+import { verbOf } from '../ssh/ssh-story.ts';
+import type { ActAsk, SshApprovals, SshTarget } from '../ssh/types.ts';
+import type { ApprovalRecord } from './approval-record.ts';
+import { askedApproval, askedBefore, HELD_USABLE_SECONDS, shownPrompt } from './asked-approval.ts';
+import { askedBy } from './policy-standing.ts';
+import type { StatementApprovalsOptions } from './statement-approvals.ts';
 
-export function actApprovals(): SshApprovals {
+export interface ActApprovalsOptions
+  extends Omit<StatementApprovalsOptions, 'estimates' | 'target'> {
+  readonly target: SshTarget;
+}
+
+export function actApprovals(options: ActApprovalsOptions): SshApprovals {
+  const { approvals, principal } = options;
   return {
-    bindingOf: () => '',
-    ask() {
-      throw new HoopError('HOOP_LIMIT', 'approvals on servers are not served yet');
+    bindingOf: (ask) => bindingOf(options, ask),
+    ask(ask) {
+      const waits = ask.demands.every(({ terms }) => terms.waits);
+      const binding = bindingOf(options, ask);
+      const known = waits ? undefined : askedBefore({ ...options, requester: principal, binding });
+      return askedApproval(approvals, known ?? create(options, ask, binding, waits));
     },
   };
+}
+
+function create(
+  options: ActApprovalsOptions,
+  ask: ActAsk,
+  binding: string,
+  waits: boolean,
+): ApprovalRecord {
+  const { approvals, principal, session, run, target, reason } = options;
+  const timeoutSeconds = Math.min(...ask.demands.map(({ terms }) => terms.timeoutSeconds));
+  return approvals.create({
+    kind: 'command',
+    requester: principal,
+    agent: principal.isAgent === true ? undefined : principal.agent,
+    requestedFor: principal.requester,
+    target: target.name,
+    reason,
+    session,
+    run,
+    diesWithConnection: waits,
+    needs: ask.demands.map(({ rule, terms }) => ({
+      rule: rule.id,
+      groups: terms.groups,
+      count: terms.count,
+    })),
+    waitsSeconds: timeoutSeconds,
+    usableSeconds: waits ? HELD_USABLE_SECONDS : timeoutSeconds,
+    policyCommit: ask.policyCommit,
+    binding,
+    details: {
+      ...commandPart(options, ask, waits),
+      asked: askedBy(options.policy, principal, target.name),
+    },
+  });
+}
+
+function commandPart(
+  { session, prompt }: ActApprovalsOptions,
+  { stream, at, act, command, user, touches }: ActAsk,
+  waits: boolean,
+): CommandPart {
+  const inForce = prompt();
+  return {
+    session,
+    stream,
+    at,
+    verb: verbOf(act),
+    text: command ?? textOf(act),
+    shortened: false,
+    user,
+    touches: [...touches],
+    waits,
+    ...(inForce === undefined ? {} : { prompt: shownPrompt(inForce) }),
+  };
+}
+
+function textOf(act: SshAct): string {
+  switch (act.kind) {
+    case 'shell':
+    case 'sftp':
+      return act.kind;
+    case 'exec':
+      return act.command ?? '';
+    case 'file':
+      return act.to === undefined ? act.path : `${act.path} → ${act.to}`;
+    case 'forward':
+      return `${act.host}:${act.port}`;
+  }
+}
+
+/**
+ * The act, who, for whom, where, as which user of the server, and what the policy says about it:
+ * when one of these is another, it is another act. What a command means on the server (its folder,
+ * its files, its PATH) nobody can bind.
+ */
+function bindingOf({ principal, target }: ActApprovalsOptions, ask: ActAsk): string {
+  const { act, user, command, demands } = ask;
+  const bound = [
+    'hoop/approval-binding/ssh/v1',
+    [principal.issuer, principal.sub],
+    principal.agent ?? null,
+    [target.name, user],
+    demands.map(({ rule, terms }) => [rule.id, rule.grant ?? null, terms]),
+    [act.kind, verbOf(act), textOf(act), command ?? null],
+  ];
+  return createHash('sha256').update(JSON.stringify(bound)).digest('hex');
 }

@@ -4,6 +4,7 @@ import {
   AccessPart,
   type Approval,
   type ApprovalPrompt,
+  CommandPart,
   StatementPart,
 } from '../../tunnel/approvals-api.ts';
 import type { ApprovalRecord } from './approval-record.ts';
@@ -22,6 +23,7 @@ export function approvalView(
   const { kind, usableUntilMs, endedMs, agent, requestedFor, reason, outcome } = record;
   const details = approvals.details(record.id);
   const statement = kind === 'statement' ? StatementPart.parse(details) : undefined;
+  const command = kind === 'command' ? CommandPart.parse(details) : undefined;
   return {
     id: record.id,
     kind,
@@ -54,6 +56,7 @@ export function approvalView(
     binding: record.binding,
     mayDecide: approvals.mayDecide(who, record),
     ...(statement === undefined ? {} : { statement: isListed ? shortened(statement) : statement }),
+    ...(command === undefined ? {} : { command: isListed ? shortCommand(command) : command }),
     ...(kind === 'access' ? { access: AccessPart.parse(details) } : {}),
   };
 }
@@ -67,6 +70,16 @@ function shortened(statement: StatementPart): StatementPart {
     text: text.slice(0, MAX_LISTED_TEXT),
     parameters: [],
     shortened: true,
+  };
+}
+
+function shortCommand(command: CommandPart): CommandPart {
+  const { text, prompt, shortened } = command;
+  return {
+    ...command,
+    text: text.slice(0, MAX_LISTED_TEXT).toWellFormed(),
+    shortened: shortened || text.length > MAX_LISTED_TEXT,
+    ...(prompt === undefined ? {} : { prompt: shortPrompt(prompt) }),
   };
 }
 

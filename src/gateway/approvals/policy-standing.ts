@@ -40,24 +40,26 @@ export function askedBy(policy: PolicyView, principal: Principal, target: string
 /** To be called when a commit has come into force, and for what a restarted gateway has kept. */
 export function reconsiderStatements(approvals: Approvals, policy: PolicyView): void {
   const providers = digest(policy.identityProviders());
-  approvals.policyChanged('statement', ({ id, requester, agent, requestedFor, target }) => {
-    const details = Asked.safeParse(approvals.details(id));
-    // How votes are counted rests on how people are known.
-    if (!details.success || details.data.asked.providers !== providers) {
-      return 'void';
-    }
-    const { kind, email, groups, standing: before } = details.data.asked;
-    const someone: Principal = {
-      ...requester,
-      kind,
-      email,
-      groups,
-      roles: [],
-      ...(requestedFor === undefined ? {} : { requester: requestedFor }),
-    };
-    const principal = agent === undefined ? someone : { ...someone, agent };
-    return standing(policy, principal, target) === before ? 'keep' : 'decide again';
-  });
+  for (const kind of ['statement', 'command'] as const) {
+    approvals.policyChanged(kind, ({ id, requester, agent, requestedFor, target }) => {
+      const details = Asked.safeParse(approvals.details(id));
+      // How votes are counted rests on how people are known.
+      if (!details.success || details.data.asked.providers !== providers) {
+        return 'void';
+      }
+      const { kind, email, groups, standing: before } = details.data.asked;
+      const someone: Principal = {
+        ...requester,
+        kind,
+        email,
+        groups,
+        roles: [],
+        ...(requestedFor === undefined ? {} : { requester: requestedFor }),
+      };
+      const principal = agent === undefined ? someone : { ...someone, agent };
+      return standing(policy, principal, target) === before ? 'keep' : 'decide again';
+    });
+  }
 }
 
 /** Of all that the policy gives somebody on a target: the same means the same decisions. */
