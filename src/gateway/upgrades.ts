@@ -13,7 +13,7 @@ import { StreamConnection, type StreamRequest } from '../carrier/stream-connecti
 import { encodeStreamAccept, STREAM_PROTOCOL } from '../carrier/stream-upgrade.ts';
 import { WebSocketCarrier } from '../carrier/web-socket-carrier.ts';
 import { HoopError, ProtocolError } from '../errors.ts';
-import type { StreamKind } from '../recording/types.ts';
+import { STREAM_KINDS, type StreamKind } from '../recording/types.ts';
 import { errorReply } from './http-errors.ts';
 import type { Authenticated, Identity } from './identity/identity.ts';
 import type { LiveSession } from './live-session.ts';
@@ -229,8 +229,9 @@ function readStreamQuery(query: URLSearchParams): { stream: number; kind: Stream
 }
 
 function readKind(kind: string | null): StreamKind {
-  if (kind !== 'postgres' && kind !== 'cancel') {
-    throw new ProtocolError('a stream is of kind postgres or cancel');
+  const known = STREAM_KINDS.find((one) => one === kind);
+  if (known === undefined) {
+    throw new ProtocolError(`a stream is of one of the kinds ${STREAM_KINDS.join(', ')}`);
   }
-  return kind;
+  return known;
 }
