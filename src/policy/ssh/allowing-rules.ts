@@ -6,7 +6,23 @@ import type { ShellFacts, ShellRedirection, SimpleCommand, StartedBy } from './s
 import type { CommandPattern, SshRule } from './types.ts';
 
 /** What only decides, or prints its own words, wherever one may run anything at all. */
-const FREE = new Set(['cd', 'pwd', 'true', 'false', ':', 'exit', 'echo', 'printf', 'test', '[']);
+const FREE = new Set([
+  'cd',
+  'pwd',
+  'true',
+  'false',
+  ':',
+  'exit',
+  'return',
+  'break',
+  'continue',
+  'shift',
+  'wait',
+  'echo',
+  'printf',
+  'test',
+  '[',
+]);
 
 /** @returns empty: it needs no rule; undefined: no rule allows it. */
 export function allowingCommand(
@@ -14,7 +30,7 @@ export function allowingCommand(
   facts: ShellFacts,
   rules: readonly SshRule[],
 ): readonly RuleRef[] | undefined {
-  if (command.isReader) {
+  if (command.isReader && command.assignments.length === 0) {
     return [];
   }
   const own = allowing(rules, (pattern) => fits(pattern, command));
@@ -62,6 +78,17 @@ function writtenOutBy(
 /** Whether the pattern has a word of its own for that place. */
 function says({ words }: CommandPattern, outer: SimpleCommand, at: number | 'all'): boolean {
   const own = words.slice(outer.assignments.length);
+  // A variable behind env or sudo is never what a star stands for.
+  const sets = outer.words.some(
+    (word, index) =>
+      typeof word === 'string' &&
+      /^[A-Za-z_]\w*=/.test(word) &&
+      (at === 'all' || index < at) &&
+      isOpen(own[index] ?? '*'),
+  );
+  if (sets) {
+    return false;
+  }
   const word = at === 'all' ? undefined : own[at];
   return at === 'all' ? !own.some(isOpen) : word !== undefined && !isOpen(word);
 }
@@ -86,27 +113,37 @@ function fits({ words }: CommandPattern, command: SimpleCommand): boolean {
 }
 
 function isFree({ words, assignments }: SimpleCommand): boolean {
-  const [program] = words;
-  return (
-    typeof program === 'string' &&
-    FREE.has(program) &&
-    assignments.length === 0 &&
-    words.every((word) => typeof word === 'string')
-  );
+  const [program, ...args] = words;
+  if (typeof program !== 'string' || !FREE.has(program) || assignments.length > 0) {
+    return false;
+  }
+  // A variable that is compared tells little; one that is printed may be a secret.
+  const isTest = program === 'test' || program === '[';
+  return args.every((word) => typeof word === 'string' || (isTest && word.unknown === 'one'));
 }
 
-/** Files are named in the rules that have commands; an allow rule without them needs no rule here. */
+/** One rule has to have both: the commands whose input or output it is, and the file. */
 export function allowingRedirection(
-  { path, operations }: ShellRedirection,
+  { path, operations, from, to }: ShellRedirection,
+  { commands }: ShellFacts,
   rules: readonly SshRule[],
 ): RuleRef | undefined {
-  return path === undefined
-    ? undefined
-    : rules.find(
-        ({ effect, commands, paths, operations: named }) =>
-          effect !== 'deny' &&
-          commands.length > 0 &&
-          paths.some((pattern) => pathMatches(pattern, path)) &&
-          operations.every((one) => named.length === 0 || named.includes(one)),
-      )?.rule;
+  const redirected = commands
+    .slice(from, to)
+    .filter(
+      ({ isReader, startedBy }) =>
+        !isReader && (startedBy === undefined || commands[startedBy.command]?.isReader !== false),
+    );
+  if (path === undefined || redirected.length === 0) {
+    return undefined;
+  }
+  return rules.find(
+    (rule) =>
+      rule.effect !== 'deny' &&
+      rule.paths.some((pattern) => pathMatches(pattern, path)) &&
+      operations.every((one) => rule.operations.length === 0 || rule.operations.includes(one)) &&
+      redirected.every((command) =>
+        rule.commands.some((pattern) => !pattern.exact && fits(pattern, command)),
+      ),
+  )?.rule;
 }

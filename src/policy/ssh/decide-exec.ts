@@ -7,7 +7,7 @@ import type { Refusal, RuleRef } from '../types.ts';
 import { allowingCommand, allowingRedirection, isWrittenOut } from './allowing-rules.ts';
 import { exactCommand } from './exact-command.ts';
 import { commandMayFit, MAYBE, NO, YES } from './match-command.ts';
-import { pathMayMatch } from './paths.ts';
+import { isNormalPath, pathMayMatch } from './paths.ts';
 import { shellFacts } from './shell-facts.ts';
 import type { ShellFacts, SimpleCommand } from './shell-types.ts';
 import { demandOf, deniedBy, type SshCase, sshRefusal, unanswerable } from './ssh-refusal.ts';
@@ -18,6 +18,7 @@ const MAX_TOUCHES = 32;
 const MAX_TOUCH = 128;
 
 const NOT_TEXT: ShellFacts = {
+  isSingle: false,
   commands: [],
   redirections: [],
   unknown: [{ reason: 'it is not UTF-8', startedBy: undefined }],
@@ -50,8 +51,12 @@ interface Allowed {
 
 function decide(one: SshCase, facts: ShellFacts): Allowed | Refusal {
   const { rules } = one;
+  const exact = exactCommand(facts, rules);
   // What a rule writes out word for word is no unknown, whatever it goes on to do.
-  const hidden = facts.unknown.filter(({ startedBy }) => !isWrittenOut(startedBy, facts, rules));
+  const hidden =
+    exact === undefined
+      ? facts.unknown.filter(({ startedBy }) => !isWrittenOut(startedBy, facts, rules))
+      : [];
   const denies = rules.filter(({ effect }) => effect === 'deny');
   const sure = denies.find((rule) => speaksOf(rule, facts, hidden.length > 0) === YES);
   if (sure !== undefined) {
@@ -74,7 +79,6 @@ function decide(one: SshCase, facts: ShellFacts): Allowed | Refusal {
   if (any !== undefined) {
     return { rules: distinct([any.rule, ...demanded]), approvals };
   }
-  const exact = exactCommand(facts, rules);
   if (exact !== undefined) {
     return { rules: distinct([exact.rule, ...demanded]), approvals, anew: exact.command };
   }
@@ -103,7 +107,7 @@ function allowingAll(one: SshCase, facts: ShellFacts): { readonly rules: RuleRef
     found.push(...rule);
   }
   for (const redirection of facts.redirections) {
-    const rule = allowingRedirection(redirection, one.rules);
+    const rule = allowingRedirection(redirection, facts, one.rules);
     if (rule === undefined) {
       const how = redirection.operations.includes('write') ? 'writing to' : 'reading from';
       return sshRefusal(one, 'exec', {
@@ -155,7 +159,7 @@ function speaksOf(rule: SshRule, facts: ShellFacts, isHidden: boolean): 0 | 1 | 
   }
   for (const { path } of facts.redirections) {
     const fits =
-      path === undefined || !path.startsWith('/')
+      path === undefined || !isNormalPath(path)
         ? MAYBE
         : rule.paths.some((pattern) => pathMayMatch(pattern, path))
           ? YES

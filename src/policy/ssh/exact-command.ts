@@ -1,6 +1,6 @@
 /** Commands that are exactly what a rule says, quoted anew: no shell can read them otherwise. */
 import type { RuleRef } from '../types.ts';
-import { commandFits } from './match-command.ts';
+import { commandFits, isOpen } from './match-command.ts';
 import type { ShellFacts } from './shell-types.ts';
 import type { SshRule } from './types.ts';
 
@@ -13,6 +13,7 @@ export function exactCommand(
   if (
     only === undefined ||
     second !== undefined ||
+    !facts.isSingle ||
     only.assignments.length > 0 ||
     facts.redirections.length > 0
   ) {
@@ -22,9 +23,14 @@ export function exactCommand(
   if (words.length < only.words.length || words.some((word) => /\p{Cc}/u.test(word))) {
     return undefined;
   }
+  // What starts something else in its turn has to stand there without a star.
+  const isAlone = facts.commands.length === 1 && facts.unknown.length === 0;
   const found = rules.find(
     ({ effect, commands }) =>
-      effect !== 'deny' && commands.some((one) => one.exact && commandFits(one.words, words)),
+      effect !== 'deny' &&
+      commands.some(
+        (one) => one.exact && (isAlone || !one.words.some(isOpen)) && commandFits(one.words, words),
+      ),
   );
   return found && { rule: found.rule, command: words.map(quoted).join(' ') };
 }

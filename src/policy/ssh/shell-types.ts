@@ -28,6 +28,9 @@ export interface ShellRedirection {
   /** undefined: not known. */
   readonly path: string | undefined;
   readonly operations: readonly ('read' | 'write')[];
+  /** Indexes in `commands` of those that it is for: from, and up to. */
+  readonly from: number;
+  readonly to: number;
 }
 
 /** Something that may run anything. */
@@ -38,6 +41,8 @@ export interface UnknownPart {
 }
 
 export interface ShellFacts {
+  /** The text is one simple command: no list, no pipe, not in the background. */
+  readonly isSingle: boolean;
   readonly commands: readonly SimpleCommand[];
   readonly redirections: readonly ShellRedirection[];
   readonly unknown: readonly UnknownPart[];

@@ -1,0 +1,29 @@
+/** Variables that a command sets, by what they can do to what runs after. */
+
+/** Change the language, the clock or the looks of what is printed. */
+const HARMLESS =
+  /^(?:LANG|LANGUAGE|LC_[A-Z]+|TZ|TERM|COLUMNS|LINES|NO_COLOR|FORCE_COLOR|CI|DEBIAN_FRONTEND)$/;
+
+/**
+ * A script's own, which no program is likely to look at: lower case, less those that zsh ties to
+ * PATH and the like, and proxies.
+ */
+const OWN =
+  /^(?!(?:path|fpath|cdpath|manpath|mailpath|module_path|argv|prompt|status|.*_proxy)$)[a-z_][a-z0-9_]*$/;
+
+/** Which programs run, what is loaded into them, or how the shell reads: whatever the command is. */
+const POWERFUL =
+  /^(?:PATH|IFS|ENV|CDPATH|GLOBIGNORE|FPATH|ZDOTDIR|SHELL|PROMPT_COMMAND|PS[0-9]|SHELLOPTS|BASHOPTS|BASH_.*|LD_.*|DYLD_.*|.*_PRELOAD|path|fpath)$/;
+
+export function isHarmless(name: string): boolean {
+  return HARMLESS.test(name);
+}
+
+/** Whether a script may set it for itself. */
+export function isOwn(name: string): boolean {
+  return HARMLESS.test(name) || OWN.test(name);
+}
+
+export function isPowerful(name: string): boolean {
+  return POWERFUL.test(name);
+}
