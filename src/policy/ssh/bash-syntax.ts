@@ -3,18 +3,11 @@
  * half a tree is none: an error anywhere in it, or a stretch of the text that no part of the tree
  * accounts for, and the text cannot be read.
  */
-import { forEachChild, parse } from 'unbash';
-
-export type {
-  CommandNode,
-  ParsedScript,
-  PipelineNode,
-  Redirection,
-  SyntaxNode,
-  WordPart,
-} from 'unbash';
 
 import type { ParsedScript, SyntaxNode } from 'unbash';
+import { forEachChild, parse } from 'unbash';
+
+export type { ParsedScript, SyntaxNode, WordPart } from 'unbash';
 
 /** Characters. A command that is longer is a program, and should be a file on the server. */
 export const MAX_COMMAND_LENGTH = 64 * 1024;
