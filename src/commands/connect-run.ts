@@ -19,25 +19,26 @@ import { commandEnvironment } from './connect-command.ts';
 import { showSsh } from './connect-ssh.ts';
 import { requireProgram } from './find-program.ts';
 import type { Io } from './io.ts';
-import { promptInForce } from './prompt-flags.ts';
+import { type PromptFlags, promptInForce } from './prompt-flags.ts';
 import { noteSession } from './session-notes.ts';
 import { openSummary, type SummaryFlags } from './summary-file.ts';
 
 /** Shown with NODE_DEBUG=hoop:tunnel. */
 const debug = debuglog('hoop:tunnel');
 
-export interface ConnectRequest extends SummaryFlags {
-  readonly target: string;
-  readonly command: readonly string[];
+export interface ConnectFlags extends PromptFlags, SummaryFlags {
   readonly port?: number;
   readonly socket?: boolean;
   readonly tls?: boolean;
   readonly allowUid?: readonly number[];
   readonly reason?: string;
-  readonly prompt?: string;
-  readonly promptFile?: string;
   readonly url?: boolean;
   readonly json?: boolean;
+}
+
+export interface ConnectRequest extends ConnectFlags {
+  readonly target: string;
+  readonly command: readonly string[];
 }
 
 export async function runConnect(outer: Io, request: ConnectRequest): Promise<void> {

@@ -1,18 +1,6 @@
 import { Command, InvalidArgumentError } from 'commander';
+import type { ConnectFlags } from './connect-run.ts';
 import type { Io } from './io.ts';
-
-interface ConnectFlags {
-  readonly port?: number;
-  readonly socket?: boolean;
-  readonly tls?: boolean;
-  readonly allowUid?: readonly number[];
-  readonly reason?: string;
-  readonly prompt?: string;
-  readonly promptFile?: string;
-  readonly url?: boolean;
-  readonly summary?: string | false;
-  readonly json?: boolean;
-}
 
 export function connectCommand(io: Io): Command {
   return new Command('connect')

@@ -5,9 +5,10 @@ import { HoopError } from '../errors.ts';
 import type { PromptWords } from '../recording/prompt.ts';
 import { contextStatus, isInsideRun } from '../run/context-client.ts';
 import type { StatusReply } from '../run/context-messages.ts';
-import { MAX_PROMPT_INPUT_BYTES, newPrompt, promptTooLong } from '../tunnel/new-prompt.ts';
+import { newPrompt } from '../tunnel/new-prompt.ts';
 import { plain } from '../ui/printable.ts';
 import type { Io } from './io.ts';
+import { readPrompt } from './read-prompt.ts';
 
 export interface PromptFlags {
   readonly prompt?: string;
@@ -82,25 +83,11 @@ async function openFile(path: string): Promise<FileHandle> {
   }
 }
 
-/** Bytes that are no UTF-8 become U+FFFD: a prompt that looks strange is better than none. */
 async function readText(path: string): Promise<string> {
   const file = await openFile(path);
   try {
-    const parts: Buffer[] = [];
-    let length = 0;
     // Not by its size: it may be a pipe.
-    for await (const part of file.createReadStream({ autoClose: false })) {
-      const bytes: unknown = part;
-      if (!Buffer.isBuffer(bytes)) {
-        throw new TypeError('text where bytes were asked for');
-      }
-      parts.push(bytes);
-      length += bytes.length;
-      if (length > MAX_PROMPT_INPUT_BYTES) {
-        throw promptTooLong();
-      }
-    }
-    return Buffer.concat(parts).toString('utf8');
+    return await readPrompt(file.createReadStream({ autoClose: false }));
   } finally {
     await file.close();
   }

@@ -1,14 +1,14 @@
 import { HoopError } from '../errors.ts';
 import { contextStatus, isInsideRun, postPrompt } from '../run/context-client.ts';
 import { isOwnSource, PROMPT_ID, PROMPT_SOURCE } from '../run/context-messages.ts';
-import { MAX_PROMPT_INPUT_BYTES, promptTooLong } from '../tunnel/new-prompt.ts';
 import { plain } from '../ui/printable.ts';
 import { promptSource } from '../ui/prompt-lines.ts';
 import { renderJson } from '../ui/render-json.ts';
 import { type HookName, hookAnswer, hookPrompt } from './hook-formats.ts';
 import type { Io } from './io.ts';
+import { readPrompt } from './read-prompt.ts';
 
-export interface PromptFlags {
+export interface PromptCommandFlags {
   readonly hook?: HookName;
   readonly strict?: boolean;
   readonly source?: string;
@@ -26,7 +26,7 @@ const MAX_SHOWN = 4000;
 export async function runPrompt(
   io: Io,
   text: string | undefined,
-  flags: PromptFlags,
+  flags: PromptCommandFlags,
 ): Promise<void> {
   checkFlags(text, flags);
   if (flags.hook !== undefined) {
@@ -49,7 +49,11 @@ export async function runPrompt(
 }
 
 /** The settings of an agent are the same inside and outside of a run: outside nothing happens. */
-async function runHook(io: Io, hook: HookName, { strict, parent }: PromptFlags): Promise<void> {
+async function runHook(
+  io: Io,
+  hook: HookName,
+  { strict, parent }: PromptCommandFlags,
+): Promise<void> {
   const input = await readInput(io);
   if (isInsideRun(io.env)) {
     try {
@@ -67,7 +71,7 @@ async function runHook(io: Io, hook: HookName, { strict, parent }: PromptFlags):
   io.stdout.write(hookAnswer(hook));
 }
 
-async function printStatus(io: Io, { json }: PromptFlags): Promise<void> {
+async function printStatus(io: Io, { json }: PromptCommandFlags): Promise<void> {
   const status = await contextStatus(io.env, io.signal);
   if (json) {
     io.stdout.write(`${renderJson(status)}\n`);
@@ -93,7 +97,7 @@ function beginning(text: string): string {
   return text.length <= MAX_SHOWN ? text : `${text.slice(0, MAX_SHOWN).toWellFormed()}…`;
 }
 
-function checkFlags(text: string | undefined, flags: PromptFlags): void {
+function checkFlags(text: string | undefined, flags: PromptCommandFlags): void {
   const { hook, status, strict, source, parent } = flags;
   if (hook !== undefined && (text !== undefined || source !== undefined || status)) {
     throw new HoopError(
@@ -128,22 +132,11 @@ function requireRun(io: Io): void {
   }
 }
 
-/** Bytes that are no UTF-8 become U+FFFD: a prompt that looks strange is better than none. */
-async function readInput(io: Io): Promise<string> {
-  if (io.stdin.isTTY) {
+function readInput({ stdin }: Io): Promise<string> {
+  if (stdin.isTTY) {
     throw new HoopError('HOOP_USAGE', 'no prompt given', {
       hint: 'Give it as an argument, or on standard input.',
     });
   }
-  const parts: Buffer[] = [];
-  let length = 0;
-  for await (const part of io.stdin) {
-    const bytes = Buffer.from(part);
-    length += bytes.length;
-    if (length > MAX_PROMPT_INPUT_BYTES) {
-      throw promptTooLong();
-    }
-    parts.push(bytes);
-  }
-  return Buffer.concat(parts).toString('utf8');
+  return readPrompt(stdin);
 }

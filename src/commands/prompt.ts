@@ -21,10 +21,12 @@ export function promptCommand(io: Io): Command {
     .option('--status', 'print the run and the prompt in force, and set none')
     .option('--json', 'print one JSON document')
     .addHelpText('after', EXAMPLES)
-    .action(async (text: string | undefined, flags: import('./prompt-run.ts').PromptFlags) => {
-      const { runPrompt } = await import('./prompt-run.ts');
-      await runPrompt(io, text, flags);
-    });
+    .action(
+      async (text: string | undefined, flags: import('./prompt-run.ts').PromptCommandFlags) => {
+        const { runPrompt } = await import('./prompt-run.ts');
+        await runPrompt(io, text, flags);
+      },
+    );
 }
 
 const EXAMPLES = `

@@ -16,8 +16,7 @@ import { askForRequestable, openRunContext, printBriefing } from './run-context.
 import { checkFenceFlags, type FenceFlags, openRunFence, runFenced } from './run-fenced.ts';
 import { openSummary, type SummaryFlags } from './summary-file.ts';
 
-export interface RunRequest extends FenceFlags, PromptFlags, SummaryFlags {
-  readonly command: readonly string[];
+export interface RunFlags extends FenceFlags, PromptFlags, SummaryFlags {
   readonly target?: readonly string[];
   readonly agent?: string;
   readonly reason?: string;
@@ -26,6 +25,10 @@ export interface RunRequest extends FenceFlags, PromptFlags, SummaryFlags {
   readonly printEnv?: boolean;
   readonly briefingOnly?: boolean;
   readonly json?: boolean;
+}
+
+export interface RunRequest extends RunFlags {
+  readonly command: readonly string[];
 }
 
 export async function runRun(io: Io, request: RunRequest): Promise<void> {

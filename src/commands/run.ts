@@ -1,20 +1,6 @@
 import { Command } from 'commander';
 import type { Io } from './io.ts';
-import type { FenceFlags } from './run-fenced.ts';
-
-interface RunFlags extends FenceFlags {
-  readonly target?: readonly string[];
-  readonly agent?: string;
-  readonly reason?: string;
-  readonly keepEnv?: readonly string[];
-  readonly dropEnv?: readonly string[];
-  readonly printEnv?: boolean;
-  readonly prompt?: string;
-  readonly promptFile?: string;
-  readonly briefingOnly?: boolean;
-  readonly json?: boolean;
-  readonly summary?: string | false;
-}
+import type { RunFlags } from './run-run.ts';
 
 export function runCommand(io: Io): Command {
   return new Command('run')
