@@ -121,6 +121,9 @@ describe('hoop sessions verify FILE', () => {
         expect(result.stderr).toMatch(/hoop: error: file ".*" is not a recording/);
         expect(result.stderr).not.toMatch(/tampered|altered|signed/);
       }
+      const asked = ['verify', path, '--trust', made.trust, '--json'];
+      const json = await runSessions(asked, { env: NO_HOME });
+      expect(json.stderr + json.stdout).toContain('HOOP_NOT_A_RECORDING');
     },
   );
 

@@ -35,6 +35,7 @@ test('a signed commit comes into force, with its signer and date', async () => {
   using _ = fixture;
   expect(repo.current()).toBeUndefined();
   expect(() => repo.reply()).toThrow('no policy is in force');
+  expect(() => repo.reply()).toThrow(expect.objectContaining({ code: 'HOOP_POLICY_MISSING' }));
 
   expect(await repo.sync(NEVER)).toEqual({ changed: true, problem: undefined });
 

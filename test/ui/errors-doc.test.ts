@@ -33,3 +33,14 @@ test('every code is raised somewhere', () => {
   const raised = (code: string): boolean => named.has(`'${code}'`) || rendered.has(`'${code}'`);
   expect(ERROR_CODES.filter((code) => !raised(code))).toEqual([]);
 });
+
+test('every code is provoked by a test that names it', () => {
+  // Of parts that are being built: their tests come with them.
+  const COMING = ['HOOP_TARGET_HOST_KEY'];
+  const tests = globSync('test/**/*.ts')
+    .filter((file) => !file.endsWith('errors-doc.test.ts'))
+    .map((file) => readFileSync(file, 'utf8').replaceAll(/^\s*(\*|\/\/).*$/gm, ''))
+    .join('\n');
+  const named = new Set(tests.match(/HOOP_[A-Z_]*[A-Z]\b/g));
+  expect(ERROR_CODES.filter((code) => !named.has(code) && !COMING.includes(code))).toEqual([]);
+});

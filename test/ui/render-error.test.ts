@@ -67,6 +67,9 @@ describe('errors that nobody expected', () => {
     const text = renderError(error, TEXT);
     expect(text).toContain("hoop: error: EACCES: permission denied, open '/etc/x'\n");
     expect(text).not.toContain('bug');
+    const json = renderError(error, { ...TEXT, json: true });
+    expect(JSON.parse(json).error).toMatchObject({ code: 'HOOP_SYSTEM' });
+    expect(exitCodeFor(error)).toBe(1);
   });
 
   test('secrets in texts that we did not write are removed', () => {

@@ -173,6 +173,19 @@ describe('approvals', () => {
     ]);
   });
 
+  test('that nobody could give are none, and the refusal says so', async () => {
+    const { agent, ...rest } = both(asking, ['allow select, delete']);
+    const principal = agent?.sides.principal.map((rule) =>
+      rule.approval === undefined ? rule : { ...rule, approval: { ...rule.approval, groups: [] } },
+    );
+    if (agent === undefined || principal === undefined) {
+      throw new TypeError('a grant of both sides');
+    }
+    const grant = { ...rest, agent: { ...agent, sides: { ...agent.sides, principal } } };
+    expect(await outcome(sql, grant)).toBe('HOOP_APPROVAL_UNAVAILABLE');
+    expect(await outcome('SELECT title FROM tasks', grant)).not.toBe('HOOP_APPROVAL_UNAVAILABLE');
+  });
+
   test('of one side are no right of the other', async () => {
     expect(await outcome(sql, both(asking, ['allow select']))).toBe('HOOP_NOT_ALLOWED');
     expect(await outcome(sql, both(['allow select'], asking))).toBe('HOOP_NOT_ALLOWED');

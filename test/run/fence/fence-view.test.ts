@@ -176,6 +176,7 @@ describe('what a fenced command sees', () => {
     make('person/.kube/work/');
     const cwd = join(home, '.kube/work');
     expect(() => view({ cwd })).toThrow('the working directory is hidden');
+    expect(() => view({ cwd })).toThrow(expect.objectContaining({ code: 'HOOP_FENCE' }));
     expect(() => view({ cwd: join(home, '.local/state/hoop') })).toThrow('hidden');
     expect(view({ cwd, show: [home, '~/.kube'] }).isCwdWritable).toBe(true);
   });
