@@ -274,8 +274,8 @@ function wantsJson(argv: readonly string[]): boolean {
 const HELP_WIDTH = 80;
 const HELP_FOOTER = `
 Exit status: 0 ok, 1 failure, 2 wrong usage, 3 not logged in, 4 denied by policy,
-5 unreachable, 130 interrupted; \`run\`, \`ssh\` and \`connect NAME -- COMMAND\` give the command's own,
-or 255.
+5 unreachable, 130 interrupted; \`run\`, \`ssh\` and \`connect NAME -- COMMAND\`
+give the command's own, or 255.
 
 New here?  hoop demo`;
 

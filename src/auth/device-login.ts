@@ -52,7 +52,7 @@ export async function loginWithDeviceCode(options: DeviceLoginOptions): Promise<
   if (device === undefined) {
     throw new HoopError('HOOP_LOGIN_FAILED', 'the policy does not allow a login by device code', {
       detail: `It names no client for that at the identity provider "${issuer}".`,
-      hint: 'Log in in a browser, with `hoop login`; with --no-browser on another screen of yours.',
+      hint: 'Run `hoop login`; with --no-browser you open the address yourself, where it can reach this machine’s loopback address (`ssh -L`).',
     });
   }
   const server = await discoverProvider({ issuer, clientId: device.clientId });

@@ -1,10 +1,13 @@
 import { openGateway } from '../auth/open-gateway.ts';
+import { HoopError } from '../errors.ts';
+import { APPROVAL_ID } from '../tunnel/approvals-api.ts';
 import { ApprovalsClient } from '../tunnel/approvals-client.ts';
+import { plain } from '../ui/printable.ts';
 import { renderAccess } from '../ui/render-access.ts';
 import { renderJson } from '../ui/render-json.ts';
 import { styleFor } from '../ui/style.ts';
 import { terminalWidth } from '../ui/terminal-width.ts';
-import { normalized } from './approvals-source.ts';
+import { MIN_PREFIX, normalized } from './approvals-source.ts';
 import type { Io } from './io.ts';
 
 export interface AccessListFlags {
@@ -39,7 +42,27 @@ export async function listAccess(io: Io, flags: AccessListFlags): Promise<void> 
 
 export async function revokeAccess(io: Io, typed: string): Promise<void> {
   await using gateway = await openGateway(io);
-  const id = normalized(typed);
-  await new ApprovalsClient(gateway.client).revoke(id, io.signal);
+  const client = new ApprovalsClient(gateway.client);
+  const wanted = normalized(typed);
+  const id = APPROVAL_ID.test(wanted) ? wanted : await grantThatBegins(client, wanted, io.signal);
+  await client.revoke(id, io.signal);
   io.note(`${id} is over`);
+}
+
+/** Of what holds now, as `hoop access list` shows it. */
+async function grantThatBegins(
+  client: ApprovalsClient,
+  wanted: string,
+  signal: AbortSignal,
+): Promise<string> {
+  const { grants } = await client.access(signal);
+  const found = grants.filter(({ id, state }) => state === 'active' && id.startsWith(wanted));
+  const [grant, other] = wanted.length < MIN_PREFIX ? [] : found;
+  if (grant === undefined || other !== undefined) {
+    const which = other === undefined ? 'no grant that holds now has' : 'several grants have';
+    throw new HoopError('HOOP_USAGE', `${which} an id that starts with "${plain(wanted)}"`, {
+      hint: `Give the id that \`hoop access list\` shows, or its first ${MIN_PREFIX} characters.`,
+    });
+  }
+  return grant.id;
 }

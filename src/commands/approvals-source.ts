@@ -2,7 +2,8 @@ import { HoopError } from '../errors.ts';
 import { APPROVAL_ID, type Approval } from '../tunnel/approvals-api.ts';
 import type { ApprovalsClient } from '../tunnel/approvals-client.ts';
 
-const MIN_PREFIX = 4;
+/** Of an id that is typed; fewer are too often wrong. */
+export const MIN_PREFIX = 4;
 const MAX_LISTED = '200';
 
 /** @param typed an id, or the start of one that waits. @throws HOOP_APPROVAL_UNKNOWN, HOOP_USAGE */

@@ -173,7 +173,10 @@ rules: [{ allow: { verbs: [select], relations: [public.orders] } }]
     await using connection = await bench.connect('auditor');
     const client = await connected(connection.url);
     expect((await client.query('SELECT count(*) FROM orders')).rowCount).toBe(1);
-    await bench.hoop('auditor', 'access', 'revoke', id);
+    const unknown = await bench.hoop('auditor', 'access', 'revoke', 'zzzz');
+    expect(unknown).toMatchObject({ exitCode: 2 });
+    expect(unknown.stderr).toContain('no grant that holds now has an id that starts with "zzzz"');
+    await bench.hoop('auditor', 'access', 'revoke', id.slice(0, 6));
     expect(await connection.service.exited).toBe(4);
     expect(connection.lines.find(({ event }) => event === 'closing')).toMatchObject({
       reason: 'revoked',
