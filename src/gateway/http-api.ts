@@ -240,7 +240,9 @@ export function createHttpApi(options: HttpApiOptions): Hono<Env> {
     PATHS.session(':id'),
     alsoRuns((c, who) => {
       const summary = withLiveTotals(sessionOf(c, who, 'show').summary);
-      const session = withPolicy(options.history, summary);
+      const acts = summary.kind === 'ssh' ? index.acts(summary.id) : undefined;
+      const shown = acts === undefined ? summary : { ...summary, acts };
+      const session = withPolicy(options.history, shown);
       return json({ v: API_VERSION, session } satisfies SessionShown);
     }),
   );

@@ -185,6 +185,14 @@ export class SessionIndex {
     return grants.length === 0 ? session : { ...session, summary: { ...session.summary, grants } };
   }
 
+  /** How often each kind of act was decided about; undefined when there was none. */
+  acts(id: string): Readonly<Record<string, number>> | undefined {
+    const rows = this.#statements.acts.all(id);
+    return rows.length === 0
+      ? undefined
+      : Object.fromEntries(rows.map((row) => [text(row['verb']), integer(row['count'])]));
+  }
+
   /** Ids of sessions that have not ended, oldest first. At start: those that a crash cut off. */
   live(): string[] {
     return this.#statements.live.all().map((row) => text(row['id']));
@@ -218,6 +226,10 @@ function prepareAll({ database }: IndexStore) {
     ),
     cut: prepare('INSERT INTO cuts VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING'),
     find: prepare('SELECT * FROM sessions WHERE id = ?'),
+    acts: prepare(
+      `SELECT coalesce(verb, '?') AS verb, count(*) AS count FROM statements
+       WHERE session = (SELECT number FROM sessions WHERE id = ?) GROUP BY 1 ORDER BY 1`,
+    ),
     list: prepare(
       `SELECT * FROM sessions
        WHERE ($issuer IS NULL OR (issuer = $issuer AND sub = $sub))
@@ -250,6 +262,7 @@ function indexedSession(row: Record<string, unknown>): IndexedSession {
       ...defined('endedAt', endedMs === undefined ? undefined : new Date(endedMs).toISOString()),
       ...defined('endReason', optionalText(row['end_reason'])),
       ...defined('endMessage', optionalText(row['end_message'])),
+      kind: text(row['kind']),
       // The table's CHECK allows these four and nothing else.
       state: state as SessionSummary['state'],
       statements: integer(row['statements']),

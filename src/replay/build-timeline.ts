@@ -48,7 +48,10 @@ interface Reading {
   end(): void;
 }
 
-type OfConnection = Extract<RecordingEvent, { type: 'decision' | 'result' | 'ssh.file' }>;
+type OfConnection = Extract<
+  RecordingEvent,
+  { type: 'decision' | 'result' | 'ssh.channel' | 'ssh.file' }
+>;
 
 interface Connection {
   readonly reading: Reading;
@@ -235,7 +238,11 @@ export class TimelineBuilder {
       event: (event, timeMs) => {
         if (event.type === 'decision') {
           connection.decision(event, timeMs);
-        } else if (event.type === 'ssh.file') {
+        } else if (event.type === 'result') {
+          connection.result(event);
+        } else if (event.type === 'ssh.channel') {
+          connection.told(event);
+        } else {
           connection.file(event, timeMs);
         }
       },
@@ -273,10 +280,12 @@ export class TimelineBuilder {
         this.#closeStream(event, timeMs);
         return;
       case 'target':
+      case 'ssh.target':
         this.#add({ ...event, timeMs });
         return;
       case 'decision':
       case 'result':
+      case 'ssh.channel':
       case 'ssh.file':
         this.#connections.get(event.stream)?.reading.event(event, timeMs);
         return;

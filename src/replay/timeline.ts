@@ -14,6 +14,7 @@ export type TimelineEntry =
   | ConnectionOpened
   | ConnectionClosed
   | TargetReached
+  | ServerReached
   | Statement
   | Notice
   | Cancel
@@ -65,6 +66,16 @@ interface ConnectionClosed {
   readonly down: number;
 }
 
+/** A server, with the key that it proved to have. */
+interface ServerReached {
+  readonly type: 'ssh.target';
+  readonly timeMs: number;
+  readonly stream: number;
+  readonly server: string;
+  readonly user: string;
+  readonly hostKey: string;
+}
+
 interface TargetReached {
   readonly type: 'target';
   readonly timeMs: number;
@@ -112,6 +123,8 @@ export interface Statement {
   readonly endMs: number | undefined;
   /** What went over its channel: a shell, a command, a subsystem, a forward. */
   readonly channel?: ChannelFacts | undefined;
+  /** Of a forward: what its name led to on the gateway, and was dialled. */
+  readonly address?: string | undefined;
   /** What was done to a file, as the gateway saw it. */
   readonly file?: FileRecord | undefined;
 }
@@ -127,6 +140,8 @@ export interface ChannelFacts {
     | undefined;
   /** As the client asked for them. */
   readonly environment: readonly (readonly [name: string, value: string])[];
+  /** Names of those that the target did not get. */
+  readonly dropped: readonly string[];
   readonly exit:
     | { readonly status: number }
     | { readonly signal: string; readonly coreDumped: boolean; readonly message: string }

@@ -302,6 +302,10 @@ export const SessionSummary = z.object({
   policyCommit: z.string(),
   /** Ids of the temporary grants that it had. */
   grants: z.array(z.string()).optional(),
+  /** Of its target: `postgres`, `ssh`. Absent from an older gateway. */
+  kind: z.string().optional(),
+  /** Of one session on a server, not in lists: how often each was decided about: shell, exec, forward, `sftp read`… */
+  acts: z.record(z.string(), z.number()).optional(),
   /** Of one session, not in lists: who signed that commit, and since when it was in force. */
   policySigner: z.string().optional(),
   policySince: z.string().optional(),

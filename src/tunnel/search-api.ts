@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import { isSessionId } from '../recording/session-id.ts';
-import { API_VERSION } from './api.ts';
+import { API_VERSION, Requester } from './api.ts';
 
 export const SEARCH_PATH = '/v1/search';
 
@@ -52,6 +52,7 @@ export const SearchHit = z.object({
   principal: z.string(),
   agent: z.string().optional(),
   isAgent: z.literal(true).optional(),
+  requester: Requester.optional(),
   run: z.string().optional(),
   /** CONNECTION.STATEMENT, as `hoop sessions why` takes it; absent: it was never decided. */
   statement: z.string().optional(),

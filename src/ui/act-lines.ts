@@ -80,13 +80,14 @@ function exitText({ exit }: ChannelFacts): string[] {
 export function actLines(act: Statement): string[] {
   const { channel, file } = act;
   return [
+    ...(act.address === undefined ? [] : [`led to ${plain(act.address)}`]),
     ...(channel === undefined ? [] : channelLines(act, channel)),
     ...(file === undefined ? [] : fileLines(file)),
   ];
 }
 
 function channelLines({ number }: Statement, channel: ChannelFacts): string[] {
-  const { terminal, environment, input, text, more, exit } = channel;
+  const { terminal, environment, dropped, input, text, more, exit } = channel;
   const lines = text === '' ? [] : outputLines(text);
   const hidden = lines.length - MAX_LINES;
   const left = [
@@ -97,7 +98,10 @@ function channelLines({ number }: Statement, channel: ChannelFacts): string[] {
     ...(terminal === undefined
       ? []
       : [`terminal ${plain(terminal.term)}, ${terminal.columns}×${terminal.rows}`]),
-    ...environment.map(([name, value]) => `asked for ${plain(name)}=${plain(value)}`),
+    ...environment.map(
+      ([name, value]) =>
+        `asked for ${plain(name)}=${plain(value)}${dropped.includes(name) ? ' (the server did not get it)' : ''}`,
+    ),
     ...(exit !== undefined && 'signal' in exit && exit.message !== '' ? [plain(exit.message)] : []),
     ...(input > 0 ? [`${byteCount(input)} of input`] : []),
     ...lines.slice(0, MAX_LINES).map((line) => `│ ${line}`),

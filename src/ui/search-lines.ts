@@ -23,13 +23,13 @@ export function searchLines(hits: readonly SearchHit[], options: LineOptions): s
   const idLength = width === undefined ? 36 : uniqueLength(hits.map(({ session }) => session));
   return hits.flatMap((hit) => {
     const { word, tone } = EFFECTS[hit.effect];
-    const { principal: name, agent, isAgent } = hit;
+    const { principal: name, agent, isAgent, requester } = hit;
     const place = `${hit.session.slice(0, idLength)}:${hit.statement ?? hit.number ?? '?'}`;
     const code = hit.code === undefined ? '' : ` (${plain(hit.code)})`;
     const facts = [
       localTime(Date.parse(hit.time)),
       style.bold(plain(place)),
-      plain(actorName({ name, agent, isAgent })),
+      plain(actorName({ name, agent, isAgent, requester })),
       plain(hit.target),
       `${style[tone](word)}${code}`,
     ];

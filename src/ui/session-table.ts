@@ -79,8 +79,10 @@ export function sessionDetails(session: SessionSummary, style: Style): string[] 
     ['started', localTime(Date.parse(session.startedAt))],
     ['ended', ended],
     ['lasted', lasted(session)],
-    ['statements', `${count(session.statements)}, ${count(session.denied)} denied`],
-    ['masked', plural(session.maskedValues, 'value')],
+    session.kind === 'ssh'
+      ? ['did', actsText(session)]
+      : ['statements', `${count(session.statements)}, ${count(session.denied)} denied`],
+    ...(session.kind === 'ssh' ? [] : [['masked', plural(session.maskedValues, 'value')] as const]),
     ['volume', `${byteCount(session.upBytes)} sent, ${byteCount(session.downBytes)} received`],
     ['policy', session.policyCommit],
     ...(session.policySince === undefined
@@ -93,6 +95,31 @@ export function sessionDetails(session: SessionSummary, style: Style): string[] 
         ]),
   ];
   return facts.map(([name, value]) => `${style.bold(name.padEnd(11))}${plain(value)}`);
+}
+
+const ACT_WORDS: Readonly<Record<string, string>> = {
+  shell: 'shell',
+  exec: 'command',
+  sftp: 'file transfer',
+  forward: 'forward',
+};
+
+/** E.g. `2 shells, 14 commands, 3 requests of files, 1 denied`. */
+function actsText({ acts = {}, statements, denied }: SessionSummary): string {
+  const files = Object.entries(acts).filter(([verb]) => verb.startsWith('sftp '));
+  const fileCount = files.reduce((sum, [, times]) => sum + times, 0);
+  const known = Object.entries(ACT_WORDS).flatMap(([verb, word]) =>
+    acts[verb] === undefined ? [] : [plural(acts[verb], word)],
+  );
+  const knownCount = Object.keys(ACT_WORDS).reduce((sum, verb) => sum + (acts[verb] ?? 0), 0);
+  const rest = statements - knownCount - fileCount;
+  return [
+    ...known,
+    ...(fileCount > 0 ? [`${plural(fileCount, 'request')} about files`] : []),
+    ...(rest > 0 ? [`${count(rest)} other`] : []),
+    ...(statements === 0 ? ['nothing'] : []),
+    `${count(denied)} denied`,
+  ].join(', ');
 }
 
 function whoOf({ principal, agent, isAgent, requester }: SessionSummary): string {

@@ -67,6 +67,12 @@ export function transcriptLines(entry: TimelineEntry, options: TranscriptOptions
       const tls = entry.tls ? 'with TLS' : 'without TLS';
       return prose(`connection ${entry.stream} reached ${plain(entry.server)} ${tls}`);
     }
+    case 'ssh.target': {
+      const { server, user, hostKey } = entry;
+      return prose(
+        `connection ${entry.stream} reached ${plain(server)} as ${plain(user)}, host key ${plain(hostKey)}`,
+      );
+    }
     case 'statement': {
       const { sign, word, tone } = markOf(entry);
       const took = summary(entry);

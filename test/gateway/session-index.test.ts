@@ -118,6 +118,7 @@ test('a session, its statements and its end come back as a summary', () => {
   });
   expect(index.find(ID)?.summary).toEqual({
     id: ID,
+    kind: 'postgres',
     target: 'prod-db',
     principal: 'engineer@example.com',
     reason: 'look',
@@ -133,6 +134,18 @@ test('a session, its statements and its end come back as a summary', () => {
     downBytes: 34,
     policyCommit: 'c0ffee',
   });
+});
+
+test('what was done on a server is counted by kind', () => {
+  start();
+  const act = (statement: number, verb: string) =>
+    index.event(ID, { ...decision(statement), verbs: [verb] });
+  for (const [at, verb] of ['exec', 'exec', 'shell', 'sftp read'].entries()) {
+    act(at + 1, verb);
+  }
+  index.flush();
+  expect(index.acts(ID)).toEqual({ exec: 2, shell: 1, 'sftp read': 1 });
+  expect(index.acts(OTHER_ID)).toBeUndefined();
 });
 
 describe('when the database is full', () => {

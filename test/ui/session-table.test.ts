@@ -56,6 +56,23 @@ describe('sessions as a list', () => {
     expect(lines).toContain('statements 1 234, 2 denied');
     expect(lines.every((line) => !line.includes('\n'))).toBe(true);
   });
+
+  test('a session on a server says what was done there', () => {
+    const acts = {
+      shell: 1,
+      exec: 14,
+      'sftp read': 2,
+      'sftp write': 3,
+      forward: 1,
+      'subsystem x': 1,
+    };
+    const server = { ...session, kind: 'ssh', statements: 22, acts };
+    expect(sessionDetails(server, style)).toContain(
+      'did        1 shell, 14 commands, 1 forward, 5 requests about files, 1 other, 2 denied',
+    );
+    const idle = { ...session, kind: 'ssh', statements: 0, denied: 0 };
+    expect(sessionDetails(idle, style)).toContain('did        nothing, 0 denied');
+  });
 });
 
 describe('times and amounts', () => {

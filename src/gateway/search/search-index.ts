@@ -34,6 +34,7 @@ export interface FoundSession extends SessionPlace {
   readonly principal: string;
   readonly agent: string | undefined;
   readonly isAgent: boolean;
+  readonly requester: string | undefined;
   readonly run: string | undefined;
 }
 
@@ -192,6 +193,7 @@ function foundSession(row: Record<string, unknown>): FoundSession {
     principal: text(row['name']),
     agent: optionalText(row['agent']),
     isAgent: integer(row['agent_itself']) === 1,
+    requester: optionalText(row['requester']),
     run: optionalText(row['run']),
     startedMs: integer(row['started_ms']),
     endedMs: row['ended_ms'] === null ? undefined : integer(row['ended_ms']),

@@ -5,6 +5,7 @@
  * reply says where to go on.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { requesterClaim } from '../../policy/actor-name.ts';
 import type { Principal } from '../../policy/types.ts';
 import { loadRecordingKeys } from '../../recording/recording-keys.ts';
 import { type RecordingStore, recordingDirectory } from '../../recording/recording-store.ts';
@@ -306,13 +307,15 @@ function placeOf({ endedMs, startedMs, id }: FoundSession): Cursor {
   return { endedMs: endedMs ?? null, startedMs, id };
 }
 
-function ofSession({ id, target, principal, agent, isAgent, run }: FoundSession) {
+function ofSession(session: FoundSession) {
+  const { id, target, principal, agent, isAgent, requester, run } = session;
   return {
     session: id,
     target,
     principal,
     ...(agent === undefined ? {} : { agent }),
     ...(isAgent ? { isAgent: true as const } : {}),
+    ...requesterClaim(requester),
     ...(run === undefined ? {} : { run }),
   };
 }

@@ -35,6 +35,8 @@ export class OpenAct {
   #outcome: Outcome | undefined;
   #error: ServerMessage | undefined;
   file: FileRecord | undefined;
+  /** Where a forward went. */
+  address: string | undefined;
 
   constructor(act: NewAct, limits: ReplayLimits) {
     this.#new = act;
@@ -105,6 +107,7 @@ export class OpenAct {
       outcome: this.isRefused ? 'denied' : (this.#outcome ?? 'unanswered'),
       endMs,
       ...(channel === undefined ? {} : { channel }),
+      ...(this.address === undefined ? {} : { address: this.address }),
       ...(this.file === undefined ? {} : { file: this.file }),
     };
   }
@@ -126,6 +129,11 @@ export class OpenChannel {
   readonly replies: (OpenAct | undefined)[] = [];
   terminal: ({ readonly term: string } & TerminalSize) | undefined;
   exit: ChannelFacts['exit'];
+  /** The gateway has closed it; what it says of the whole may come behind that. */
+  closedMs: number | undefined;
+  isTold = false;
+  /** Variables that the target did not get. */
+  dropped: readonly string[] = [];
   readonly #environment: (readonly [string, string])[] = [];
   #input = 0;
   #output = 0;
@@ -177,6 +185,7 @@ export class OpenChannel {
       channel: this.channel,
       terminal: this.terminal,
       environment: this.#environment,
+      dropped: this.dropped,
       exit: this.exit,
       input: this.#input,
       output: this.#output,

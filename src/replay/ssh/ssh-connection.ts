@@ -25,6 +25,8 @@ export interface SshConnectionOptions {
 }
 
 type DecisionEvent = Extract<RecordingEvent, { type: 'decision' }>;
+type ResultEvent = Extract<RecordingEvent, { type: 'result' }>;
+type ChannelEvent = Extract<RecordingEvent, { type: 'ssh.channel' }>;
 type FileEvent = Extract<RecordingEvent, { type: 'ssh.file' }>;
 
 export class SshConnection {
@@ -83,6 +85,26 @@ export class SshConnection {
     }
   }
 
+  /** Exit statuses are in the frames; where a forward went is said here. */
+  result({ at, tag }: ResultEvent): void {
+    const act = this.#acts.get(at);
+    if (act?.kind === 'forward') {
+      act.address = tag;
+    }
+  }
+
+  /** The gateway's word on a channel that is over. */
+  told({ channel: number, dropped }: ChannelEvent): void {
+    const channel = this.#channels.get(number);
+    if (channel !== undefined) {
+      channel.isTold = true;
+      channel.dropped = dropped ?? [];
+      if (channel.closedMs !== undefined) {
+        this.#close(channel, channel.closedMs);
+      }
+    }
+  }
+
   file(event: FileEvent, timeMs: number): void {
     const { type: _, stream: __, channel: ___, ...record } = event;
     const text = record.to === undefined ? record.path : `${record.path} ${record.to}`;
@@ -104,7 +126,7 @@ export class SshConnection {
   /** The recording of this connection ends here. */
   end(): void {
     for (const channel of this.#channels.values()) {
-      this.#endAct(channel, undefined);
+      this.#endAct(channel, channel.closedMs);
     }
     this.#channels.clear();
     for (const [key, file] of this.#files) {
@@ -118,6 +140,9 @@ export class SshConnection {
         this.#options.onHello(frame.user, frame.software, timeMs);
         return;
       case 'open': {
+        if (this.#channels.size >= MAX_OPEN_CHANNELS) {
+          this.#endClosed();
+        }
         if (this.#channels.size >= MAX_OPEN_CHANNELS) {
           throw new ProtocolError(`more than ${MAX_OPEN_CHANNELS} channels are open`);
         }
@@ -182,8 +207,10 @@ export class SshConnection {
     }
     if (frame.type === 'disconnect') {
       for (const channel of this.#channels.values()) {
-        channel.act?.fail(frame.message);
-        this.#endAct(channel, timeMs);
+        if (channel.closedMs === undefined) {
+          channel.act?.fail(frame.message);
+        }
+        this.#endAct(channel, channel.closedMs ?? timeMs);
       }
       this.#channels.clear();
       return;
@@ -221,7 +248,10 @@ export class SshConnection {
         return;
       }
       case 'close':
-        this.#close(channel, timeMs);
+        channel.closedMs ??= timeMs;
+        if (channel.isTold) {
+          this.#close(channel, timeMs);
+        }
         return;
       case 'window':
       case 'eof':
@@ -278,6 +308,15 @@ export class SshConnection {
   #close(channel: OpenChannel, timeMs: number): void {
     this.#endAct(channel, timeMs);
     this.#channels.delete(channel.channel);
+  }
+
+  /** Those that the gateway has said nothing more of. */
+  #endClosed(): void {
+    for (const channel of this.#channels.values()) {
+      if (channel.closedMs !== undefined) {
+        this.#close(channel, channel.closedMs);
+      }
+    }
   }
 
   #endAct(channel: OpenChannel, timeMs: number | undefined): void {

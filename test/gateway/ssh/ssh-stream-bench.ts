@@ -93,6 +93,7 @@ const NO_APPROVALS: SshApprovals = {
 };
 
 export class TestStream {
+  readonly number: number;
   /** The client's end. */
   readonly client: Duplex;
   readonly frames: DownFrame[] = [];
@@ -106,6 +107,7 @@ export class TestStream {
 
   constructor(number: number, changes: Partial<SshStreamOptions> & { readonly target: SshTarget }) {
     const [client, gateway] = duplexPair();
+    this.number = number;
     this.client = client;
     client.on('data', (chunk: Buffer) => {
       this.#decoder.feed(chunk);

@@ -4,7 +4,8 @@ import type { Statement } from '../../../src/replay/timeline.ts';
 import { bytes, exec, RecordedSsh } from './recorded-ssh.ts';
 
 function acts(items: readonly RecordedItem[]): Statement[] {
-  return [...buildTimeline(items)].filter((entry) => entry.type === 'statement');
+  const all = [...buildTimeline(items)].filter((entry) => entry.type === 'statement');
+  return all.sort((a, b) => a.number - b.number);
 }
 
 test('a command is an act: text, decision, exit status, bytes, beginning of its output', () => {
@@ -257,4 +258,46 @@ test('of a long output the beginning is kept and the rest counted', () => {
   expect(act?.channel?.output).toBe(1_000_000);
   expect(act?.channel?.text.length).toBe(16 * 1024);
   expect(act?.channel?.more).toBe(1_000_000 - 16 * 1024);
+});
+
+test('what the gateway says of a channel that is over stands with it, also behind its end', () => {
+  const ssh = new RecordedSsh().hello().open(0);
+  ssh.request(0, { kind: 'env', name: 'LD_PRELOAD', value: '/tmp/x.so' });
+  ssh.request(0, exec('id'), {}).close(0, 0);
+  const told = {
+    type: 'ssh.channel',
+    stream: 1,
+    channel: 0,
+    at: 0,
+    up: 0,
+    down: 0,
+    stderr: 0,
+  } as const;
+  ssh.event({ ...told, exitStatus: 0, dropped: ['LD_PRELOAD'] });
+  const destination = {
+    kind: 'direct-tcpip',
+    port: 5432,
+    originHost: '::1',
+    originPort: 1,
+  } as const;
+  const at = ssh.upOffset;
+  ssh.open(1, { ...destination, host: 'db' }).decision(at, { verbs: ['forward'] });
+  ssh.event({
+    type: 'result',
+    stream: 1,
+    at,
+    statement: 2,
+    rows: 0,
+    maskedValues: 0,
+    detected: {},
+    tag: '10.0.0.5',
+    sqlState: undefined,
+  });
+  expect(acts(ssh.close(1).items)).toMatchObject([
+    {
+      text: 'id',
+      channel: { environment: [['LD_PRELOAD', '/tmp/x.so']], dropped: ['LD_PRELOAD'] },
+    },
+    { text: 'db:5432', address: '10.0.0.5' },
+  ]);
 });
