@@ -148,6 +148,9 @@ function channelRequest(name: string, reader: PacketReader): ChannelRequest | un
       return { kind: 'subsystem', name: reader.text() };
     case 'signal':
       return { kind: 'signal', name: reader.text() };
+    // https://cvsweb.openbsd.org/src/usr.bin/ssh/PROTOCOL, section 2.1.
+    case 'eow@openssh.com':
+      return { kind: 'eow' };
     case 'break':
       return { kind: 'break', milliseconds: reader.uint32() };
     default:

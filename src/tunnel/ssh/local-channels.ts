@@ -7,7 +7,6 @@ import { ProtocolError } from '../../errors.ts';
 import type { ClientMessage } from '../../protocol/ssh/client-message.ts';
 import {
   CHANNEL_WINDOW_BYTES,
-  type ChannelRequest,
   type ChannelTarget,
   type DownFrame,
   MAX_CHANNELS,
@@ -18,8 +17,6 @@ import { MAX_PACKET_BYTES, type Ssh2Connection } from './ssh2-connection.ts';
 
 /** https://www.rfc-editor.org/rfc/rfc4254#section-5.1 */
 const OPEN_FAILURE = { prohibited: 1, unknownType: 3, shortage: 4 } as const;
-/** What OpenSSH says when it reads no more: PROTOCOL, section 2.1, in its sources. */
-const NO_MORE_READING = 'eow@openssh.com';
 
 /** What is not carried, and why, for whoever asked for it. */
 const NOT_CARRIED = {
@@ -195,7 +192,7 @@ export class LocalChannels {
   }
 
   #request(channel: LocalChannel, message: Extract<ClientMessage, { type: 'request' }>): void {
-    const request = requestOf(message);
+    const { request } = message;
     this.#tell(CHANNEL_REQUESTS[message.name]);
     const { wantReply } = message;
     try {
@@ -244,12 +241,6 @@ export class LocalChannels {
       this.#options.onNotCarried(NOT_CARRIED[what]);
     }
   }
-}
-
-function requestOf({ name, request }: Extract<ClientMessage, { type: 'request' }>) {
-  // Nobody reads what the program writes: what the system would tell it by itself.
-  const pipe: ChannelRequest = { kind: 'signal', name: 'PIPE' };
-  return name === NO_MORE_READING ? pipe : request;
 }
 
 /** The encoder's word for what no frame can hold: a NUL in a name, a text that is too long. */

@@ -169,6 +169,8 @@ class TargetChannel {
       this.#run('/bin/sh', ['-c', Buffer.from(request.command).toString('latin1')]);
     } else if (request.kind === 'shell') {
       this.#run('/bin/sh', []);
+    } else if (request.kind === 'eow') {
+      this.#child?.stdout.destroy();
     } else if (request.kind === 'subsystem') {
       this.#run('/usr/lib/openssh/sftp-server', []);
     } else if (request.kind === 'signal' && this.#child?.pid !== undefined) {
