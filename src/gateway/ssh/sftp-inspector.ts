@@ -30,6 +30,8 @@ import {
   encodeVersion,
 } from '../../protocol/ssh/sftp/reply.ts';
 import { decodeRequest, encodeInit, type SftpRequest } from '../../protocol/ssh/sftp/request.ts';
+import { type Chunk, ChunkQueue } from './chunk-queue.ts';
+import { refusalText, stderrLines } from './refusal-text.ts';
 import { ReorderRoom } from './sequential-hash.ts';
 import { EXTENSIONS } from './sftp-extensions.ts';
 import type { SftpFile } from './sftp-file.ts';
@@ -66,8 +68,8 @@ export class SftpInspector {
   readonly #up = new PacketScanner((type) => (type === REQUEST.write ? 'stream' : 'whole'));
   readonly #toTarget: SftpRun;
   /** Not yet scanned; bounded by the credit that the engine gives. */
-  readonly #chunks: { readonly bytes: Uint8Array; readonly at: number }[] = [];
-  #chunk: { readonly bytes: Uint8Array; readonly at: number } | undefined;
+  readonly #chunks = new ChunkQueue();
+  #chunk: Chunk | undefined;
   #clientEnd: 'open' | 'ending' | 'ended' = 'open';
   /** The WRITE whose data is passing; undefined: it is dropped. */
   #writing: { readonly file: SftpFile; offset: bigint } | undefined;
@@ -108,7 +110,7 @@ export class SftpInspector {
   /** @param at offset of the frame in the up stream */
   fromClient(bytes: Uint8Array, at: number): void {
     if (!this.#isOver && bytes.length > 0) {
-      this.#chunks.push({ bytes, at });
+      this.#chunks.push(bytes, at);
       this.#pump();
     }
   }
@@ -161,7 +163,7 @@ export class SftpInspector {
     }
     this.#files.clear();
     this.#pending.clear();
-    this.#chunks.length = 0;
+    this.#chunks.clear();
     this.#version.reject(new ChannelOver());
     this.#questions.end();
   }
@@ -492,19 +494,14 @@ export class SftpInspector {
   }
 
   #deny(id: number, refusal: Refusal): void {
-    const { message, detail, hint } = refusal;
+    const { message, hint } = refusal;
     this.#status(id, STATUS.permissionDenied, hint === undefined ? message : `${message}. ${hint}`);
     this.#shownRefusals += 1;
     if (this.#shownRefusals <= MAX_SHOWN_REFUSALS) {
-      const lines = [
-        `hoop: error: ${message}`,
-        ...(detail === undefined ? [] : [`hoop: detail: ${detail}`]),
-        ...(hint === undefined ? [] : [`hoop: hint: ${hint}`]),
-        ...(this.#shownRefusals === MAX_SHOWN_REFUSALS
-          ? ['hoop: further refusals on this connection are not shown']
-          : []),
-      ];
-      this.#channel.toStderr(lines.map((line) => `${line}\r\n`).join(''));
+      this.#channel.toStderr(refusalText(refusal, false));
+    }
+    if (this.#shownRefusals === MAX_SHOWN_REFUSALS) {
+      this.#channel.toStderr(stderrLines(['hoop: further refusals are not shown'], false));
     }
   }
 

@@ -37,7 +37,7 @@ export class SftpSession {
         flow.send({ type: 'data', channel: context.number, data: Uint8Array.from(bytes) });
         return flow.isDownEmpty;
       },
-      toStderr: (text) => flow.say('stderr', Buffer.from(text)),
+      toStderr: (text) => flow.say('stderr', text),
       consumed: (bytes) => flow.consumed(bytes),
       clientEnded: () => flow.endUp(),
       decide: (act, at) => this.#decide(act, at),

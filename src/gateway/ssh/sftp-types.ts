@@ -14,7 +14,7 @@ export interface SftpChannel {
   /** @returns false: no more answers of ours until `clientDrained`; the target's come as they are fed. */
   toClient(bytes: Uint8Array): boolean;
   /** For people: why something was refused, whole lines. sftp(1) never shows the text of a status. */
-  toStderr(text: string): void;
+  toStderr(text: Uint8Array): void;
   /** So many bytes of the client have been dealt with: the credit for them may be given back. */
   consumed(bytes: number): void;
   /** What the client has sent before its EOF has been dealt with. */

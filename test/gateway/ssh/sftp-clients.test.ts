@@ -221,7 +221,7 @@ describe('rules about paths', () => {
     expect(done.exitCode).toBe(0);
     expect(done.stderr).toContain('Permission denied');
     expect(harness.stderr).toContain('denied by rule "only open": read of');
-    expect(harness.stderr).toContain('hoop: hint: Ask the owners.');
+    expect(harness.stderr).toContain('hoop: Ask the owners.');
     expect(existsSync(join(harness.root, 'stolen'))).toBe(false);
     expect(existsSync(join(harness.root, 'open/folder'))).toBe(true);
   });

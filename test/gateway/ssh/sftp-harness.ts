@@ -128,7 +128,7 @@ export class SftpHarness implements AsyncDisposable {
         return more;
       },
       toStderr: (text) => {
-        this.stderr += text;
+        this.stderr += Buffer.from(text).toString();
       },
       consumed: (bytes) => {
         held -= bytes;
