@@ -31,7 +31,7 @@ import {
 } from '../../protocol/ssh/sftp/reply.ts';
 import { decodeRequest, encodeInit, type SftpRequest } from '../../protocol/ssh/sftp/request.ts';
 import { type Chunk, ChunkQueue } from './chunk-queue.ts';
-import { refusalText, stderrLines } from './refusal-text.ts';
+import { refusalText } from './refusal-text.ts';
 import { ReorderRoom } from './sequential-hash.ts';
 import { EXTENSIONS } from './sftp-extensions.ts';
 import type { SftpFile } from './sftp-file.ts';
@@ -44,7 +44,7 @@ import type { SftpChannel } from './sftp-types.ts';
 const MAX_PENDING = 4096;
 /** Handles of one channel; sftp-server has as many as it may have files open, 1024 by default. */
 const MAX_HANDLES = 1024;
-/** Lines about refusals on stderr: a client that walks a whole tree would flood a terminal. */
+/** Each is shown once on stderr: a client that walks a whole tree would flood a terminal. */
 const MAX_SHOWN_REFUSALS = 20;
 
 /** A request of the client that the target has, or that is being dealt with. */
@@ -84,7 +84,7 @@ export class SftpInspector {
 
   readonly #version = Promise.withResolvers<readonly Extension[]>();
   #hello: 'none' | 'asked' | 'done' = 'none';
-  #shownRefusals = 0;
+  readonly #shownRefusals = new Set<string>();
   #isOver = false;
 
   constructor(channel: SftpChannel) {
@@ -496,12 +496,11 @@ export class SftpInspector {
   #deny(id: number, refusal: Refusal): void {
     const { message, hint } = refusal;
     this.#status(id, STATUS.permissionDenied, hint === undefined ? message : `${message}. ${hint}`);
-    this.#shownRefusals += 1;
-    if (this.#shownRefusals <= MAX_SHOWN_REFUSALS) {
-      this.#channel.toStderr(refusalText(refusal, false));
-    }
-    if (this.#shownRefusals === MAX_SHOWN_REFUSALS) {
-      this.#channel.toStderr(stderrLines(['hoop: further refusals are not shown'], false));
+    const text = refusalText(refusal, false);
+    const key = Buffer.from(text).toString();
+    if (this.#shownRefusals.size < MAX_SHOWN_REFUSALS && !this.#shownRefusals.has(key)) {
+      this.#shownRefusals.add(key);
+      this.#channel.toStderr(text);
     }
   }
 
