@@ -1,17 +1,19 @@
 /** What is valid and may not be what was meant: said by `hoop policy check`, refused by nothing. */
 import { sameScope } from './cross-check.ts';
 import type { Policy, PolicyDocument, PolicyProblem } from './policy.ts';
+import { sshWarnings } from './ssh/ssh-warnings.ts';
 import type { StatementRule } from './types.ts';
 
 /** Runs SQL of whoever sends it, which no rule sees. (What `call` runs somebody has made before.) */
 const DO = 'do';
 
 export function policyWarnings(policy: Policy): PolicyProblem[] {
-  return policy.documents.flatMap((document) =>
+  const ways = policy.documents.flatMap((document) =>
     document.rules
       .filter(({ effect }) => effect === 'allow')
       .flatMap((rule) => wayRound(policy, document, rule)),
   );
+  return [...ways, ...sshWarnings(policy)];
 }
 
 function wayRound(policy: Policy, document: PolicyDocument, rule: StatementRule): PolicyProblem[] {

@@ -20,7 +20,7 @@ test('the examples in docs/policy.md are a policy without problems', () => {
     files.set(path, block);
   }
   files.set('targets/staging.yaml', 'name: staging-db\nkind: postgres\ndatabase: shop\n');
-  expect(files.size).toBe(8);
+  expect(files.size).toBe(9);
   expect(loadPolicy(files).problems.map(problemLine)).toEqual([]);
 });
 

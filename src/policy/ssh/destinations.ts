@@ -46,14 +46,19 @@ function dotted(high: string, low: string): string {
   return [a >> 8, a & 255, b >> 8, b & 255].join('.');
 }
 
-/** Whether an allow rule's destination is this host (in normal form) and port. */
+/**
+ * Whether an allow rule's destination is this host (in normal form) and port. What a machine offers
+ * to itself alone, and its cloud's metadata, are never just any host.
+ */
 export function leadsTo(text: string, host: string, port: number): boolean {
   const wanted = destination(text);
   if (wanted === undefined || (wanted.port !== undefined && wanted.port !== port)) {
     return false;
   }
   return (
-    wanted.host === '*' || wanted.host === host || (LOOPBACK.has(wanted.host) && LOOPBACK.has(host))
+    (wanted.host === '*' && !isItself(host) && !isLocal(host)) ||
+    wanted.host === host ||
+    (LOOPBACK.has(wanted.host) && LOOPBACK.has(host))
   );
 }
 
@@ -64,8 +69,7 @@ export function mayLeadTo(text: string, host: string, port: number): boolean {
     leadsTo(text, host, port) ||
     (wanted !== undefined &&
       (wanted.port === undefined || wanted.port === port) &&
-      isItself(wanted.host) &&
-      isItself(host))
+      (wanted.host === '*' || (isItself(wanted.host) && isItself(host))))
   );
 }
 
@@ -78,4 +82,9 @@ function isItself(host: string): boolean {
     host === '0.0.0.0' ||
     host === '::'
   );
+}
+
+/** Link-local (169.254.169.254 tells the machine's credentials in most clouds), and multicast. */
+function isLocal(host: string): boolean {
+  return /^(?:169\.254\.|2(?:2[4-9]|3\d)\.\d+\.\d+\.|fe[89ab][0-9a-f]:|ff[0-9a-f]{2}:)/.test(host);
 }

@@ -141,6 +141,30 @@ test('a deny of an address holds for the name that leads there', () => {
   expect(deniedAddress(grant, 'deploy', { host: '10.0.0.1', port: 80 })).toBeUndefined();
 });
 
+test('any host is any but the server itself and what its network tells it alone', () => {
+  const grant = grantOf('allow: { ssh: forward, destinations: ["*:80"] }');
+  const to = (host: string) => outcome(decide(grant, { kind: 'forward', host, port: 80 }));
+  expect(to('db.internal')).toBe('allow');
+  expect(to('10.0.0.1')).toBe('allow');
+  for (const host of [
+    'localhost',
+    '127.0.0.9',
+    '::1',
+    '0',
+    '169.254.169.254',
+    'fe80::1',
+    '224.0.0.1',
+    'ff02::1',
+  ]) {
+    expect(to(host), host).toBe('HOOP_NOT_ALLOWED');
+  }
+  const deny = grantOf('allow: { ssh: forward }', 'deny: { ssh: forward, destinations: ["*:22"] }');
+  expect(outcome(decide(deny, { kind: 'forward', host: '127.0.0.1', port: 22 }))).toBe(
+    'HOOP_DENIED',
+  );
+  expect(outcome(decide(deny, { kind: 'forward', host: '127.0.0.1', port: 23 }))).toBe('allow');
+});
+
 test('hosts have one normal form', () => {
   expect(normalHost('0x7f000001')).toBe('127.0.0.1');
   expect(normalHost('017700000001')).toBe('127.0.0.1');

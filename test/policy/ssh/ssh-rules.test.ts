@@ -1,5 +1,7 @@
 import { expect, test } from 'vitest';
 import { describeAgentRules, describeRules } from '../../../src/policy/describe-grant.ts';
+import { problemLine } from '../../../src/policy/load-policy.ts';
+import { policyWarnings } from '../../../src/policy/policy-warnings.ts';
 import { principalGrant } from '../../../src/policy/principal-grant.ts';
 import { describeDocument, requestable } from '../../../src/policy/requestable.ts';
 import { hostKey } from '../../../src/policy/ssh/host-key.ts';
@@ -255,6 +257,33 @@ test('rules about servers give nothing on databases, nor the other way round', (
     passthrough: false,
     ssh: { rules: [{ acts: ['shell'] }] },
   });
+});
+
+test('policy check warns of rules that give nothing, of unknown users and of shells beside denies', () => {
+  const warned = (files: Readonly<Record<string, string>>) =>
+    policyWarnings(policyOf(files)).map(problemLine);
+  expect(warned(policyFile('allow: { verbs: [select] }'))).toEqual([
+    'policies/p.yaml:5:1: rule p/rule-1 is about SQL, and all of the targets are servers: it gives nothing',
+  ]);
+  expect(warned(policyFile('allow: { ssh: shell, users: [deplyo] }'))).toEqual([
+    'policies/p.yaml:5:1: rule p/rule-1 names the user "deplyo", whom no target has in logins',
+  ]);
+  expect(
+    warned(policyFile('allow: { ssh: [shell, exec] }', 'deny: { ssh: exec, commands: ["rm **"] }')),
+  ).toEqual([
+    'policies/p.yaml:5:1: rule p/rule-1 allows a shell, in which any command can be run: it gets around p/rule-2; leave the shell out, or make it need approval',
+  ]);
+  const database = {
+    'targets/db.yaml': 'name: db\nkind: postgres\ndatabase: app\n',
+    'policies/d.yaml':
+      'name: d\nwho: { groups: [staff] }\ntargets: { names: [db] }\nrules:\n  - allow: { ssh: shell }\n',
+  };
+  expect(warned(database)).toEqual([
+    'policies/d.yaml:5:1: rule d/rule-1 is about servers, and none of the targets is one: it gives nothing',
+  ]);
+  expect(
+    warned(policyFile('allow: { ssh: exec, users: [deploy] }', 'deny: { ssh: shell }')),
+  ).toEqual([]);
 });
 
 test('logins on offer are those of the groups, less users that no rule speaks for', () => {
