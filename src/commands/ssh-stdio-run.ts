@@ -6,28 +6,16 @@ import { closeSync, openSync } from 'node:fs';
 import { connect, Socket } from 'node:net';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { openGateway } from '../auth/open-gateway.ts';
 import { withStateLock } from '../auth/state-lock.ts';
 import { HoopError } from '../errors.ts';
-import { type Home, locateHome } from '../home.ts';
-import { packageVersion } from '../package-version.ts';
-import { type ClientSession, connectSession } from '../tunnel/connect-session.ts';
-import { closeLocalSide, type LocalSide, openLocalSide } from '../tunnel/local-side.ts';
-import { keptSshKeys, sshPlaceOf } from '../tunnel/ssh/kept-ssh-keys.ts';
-import { LocalSshPort } from '../tunnel/ssh/local-ssh-port.ts';
-import { joinSession, publishSocket, withdrawSocket } from '../tunnel/ssh/shared-socket.ts';
-import { uploadRecording } from '../tunnel/upload-recordings.ts';
-import { plain } from '../ui/printable.ts';
+import { locateHome } from '../home.ts';
+import { joinSession, sshPlaceOf } from '../tunnel/ssh/shared-socket.ts';
 import type { Io } from './io.ts';
+import type { StdioRequest } from './shared-session.ts';
 
 const STDIN = 0;
 const STDOUT = 1;
 const STDERR = 2;
-
-interface StdioRequest {
-  readonly target: string;
-  readonly reason: string | undefined;
-}
 
 /** `--socket FILE`. @throws HoopError HOOP_LOCAL_PORT */
 export async function joinSocket(path: string): Promise<void> {
@@ -45,7 +33,12 @@ export async function runSshStdio(io: Io, request: StdioRequest): Promise<void> 
   const lock = join(sshPlaceOf(home, request.target), 'session.lock');
   const opened = await withStateLock(lock, io.signal, async () => {
     const other = await joinSession(home, request.target);
-    return other ?? SharedSession.open(io, home, request);
+    if (other !== undefined) {
+      return other;
+    }
+    // What only joins has nothing of this to load.
+    const { SharedSession } = await import('./shared-session.ts');
+    return SharedSession.open(io, home, request);
   });
   if (opened instanceof Socket) {
     await relay(opened);
@@ -63,96 +56,6 @@ export async function runSshStdio(io: Io, request: StdioRequest): Promise<void> 
     letGoOfStderr();
     await opened.close();
     release();
-  }
-}
-
-class SharedSession {
-  readonly socketPath: string;
-  readonly #home: Home;
-  readonly #target: string;
-  readonly #local: LocalSide;
-  readonly #port: LocalSshPort;
-  readonly #session: ClientSession;
-  readonly #open: Awaited<ReturnType<typeof openGateway>>;
-  readonly #ended = Promise.withResolvers<void>();
-
-  static async open(io: Io, home: Home, { target, reason }: StdioRequest): Promise<SharedSession> {
-    const silent = { ...io, note: () => undefined };
-    const keys = await keptSshKeys(home, target, io.signal);
-    const open = await openGateway(silent);
-    const local = await openLocalSide(open.home, { type: 'unix' });
-    const made: { port?: LocalSshPort } = {};
-    try {
-      const session = await connectSession({
-        open,
-        target,
-        reason,
-        listen: {
-          type: 'attached',
-          attach: (openTunnel) => {
-            made.port = new LocalSshPort({
-              ...keys,
-              listener: local.listener,
-              openTunnel,
-              onNote: (text) => io.note(plain(text)),
-            });
-            return made.port;
-          },
-        },
-        version: packageVersion(),
-        env: io.env,
-        carrier: io.env['HOOP_CARRIER'] === 'websocket' ? 'websocket' : 'auto',
-        signal: io.signal,
-        events: {},
-      });
-      if (session.reply.target.kind !== 'ssh' || made.port === undefined) {
-        await session.close();
-        throw new HoopError('HOOP_USAGE', `"${plain(target)}" is a database, not a server`);
-      }
-      return new SharedSession({ home, target, local, port: made.port, session, open });
-    } catch (error) {
-      closeLocalSide(local);
-      await open[Symbol.asyncDispose]();
-      throw error;
-    }
-  }
-
-  private constructor(made: {
-    readonly home: Home;
-    readonly target: string;
-    readonly local: LocalSide;
-    readonly port: LocalSshPort;
-    readonly session: ClientSession;
-    readonly open: Awaited<ReturnType<typeof openGateway>>;
-  }) {
-    this.#home = made.home;
-    this.#target = made.target;
-    this.#local = made.local;
-    this.#port = made.port;
-    this.#session = made.session;
-    this.#open = made.open;
-    this.socketPath = made.local.listener.socketPath ?? '';
-    publishSocket(this.#home, this.#target, this.socketPath);
-    void this.#session.ended.then(() => this.end());
-  }
-
-  /** As soon as possible, whoever uses it. */
-  end(): void {
-    this.#ended.resolve();
-  }
-
-  /** When nobody uses it any more. */
-  async close(): Promise<void> {
-    try {
-      await Promise.race([this.#port.idle(), this.#ended.promise]);
-      withdrawSocket(this.#home, this.#target, this.socketPath);
-      await this.#session.close();
-      // Kept for the next command when it fails: nobody is there to be told.
-      await uploadRecording({ open: this.#open, session: this.#session.id, note: () => undefined });
-    } finally {
-      closeLocalSide(this.#local);
-      await this.#open[Symbol.asyncDispose]();
-    }
   }
 }
 

@@ -7,7 +7,8 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { withStateLock } from '../../auth/state-lock.ts';
 import { readPrivateFile, writePrivateFile } from '../../recording/private-file.ts';
-import { knownHostsLine, requireHostName } from './ssh-config.ts';
+import { sshPlaceOf } from './shared-socket.ts';
+import { knownHostsLine } from './ssh-config.ts';
 import { generateSshKeys, readSshKeys, type SshKeyPair } from './ssh-keys.ts';
 
 export interface KeptSshKeys {
@@ -15,11 +16,6 @@ export interface KeptSshKeys {
   readonly userKey: SshKeyPair;
   readonly identityFile: string;
   readonly knownHostsFile: string;
-}
-
-/** Below the state directory: what is kept for one target. */
-export function sshPlaceOf(home: { readonly state: string }, target: string): string {
-  return join(home.state, 'ssh', requireHostName(target));
 }
 
 /** @throws HoopError HOOP_LOCAL_STATE, HOOP_CONFIG (others may read them), HOOP_LOCAL_PORT */

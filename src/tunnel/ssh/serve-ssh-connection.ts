@@ -202,11 +202,16 @@ class ServedConnection {
     this.#fail(this.#login === undefined ? handshakeRefusal(error) : undefined);
   }
 
+  /** What it sends goes out together: without its native part ssh2 writes a packet in four pieces. */
   #guarded(act: () => void): void {
+    const { socket } = this.#options;
+    socket.cork();
     try {
       act();
     } catch (error) {
       this.#fail(error);
+    } finally {
+      socket.uncork();
     }
   }
 

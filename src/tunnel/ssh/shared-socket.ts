@@ -7,11 +7,16 @@ import { readFileSync, rmSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { isMissing, writeFileAtomic } from '../../home.ts';
-import { sshPlaceOf } from './kept-ssh-keys.ts';
+import { requireHostName } from './ssh-config.ts';
 
 const FILE = 'socket';
 /** The other process speaks first (RFC 4253 §4.2); one that hangs is not waited for. */
 const GREETS_WITHIN_MS = 5_000;
+
+/** Below the state directory: what is kept for one target. @throws HoopError HOOP_LOCAL_PORT */
+export function sshPlaceOf(home: { readonly state: string }, target: string): string {
+  return join(home.state, 'ssh', requireHostName(target));
+}
 
 export function publishSocket(
   home: { readonly state: string },

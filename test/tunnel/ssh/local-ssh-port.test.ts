@@ -3,11 +3,15 @@ import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
+import ssh2, { type Client } from 'ssh2';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { CHANNEL_WINDOW_BYTES } from '../../../src/protocol/ssh/frame.ts';
 import { findProgram } from '../../../src/tunnel/ssh/ssh-files.ts';
 import { SshPortFixture } from './ssh-client.ts';
 
-const hasSsh = findProgram('ssh', process.env['PATH'] ?? '') !== undefined;
+const has = (program: string) => findProgram(program, process.env['PATH'] ?? '') !== undefined;
+const hasSsh = has('ssh');
+const POLL = { timeout: 20_000 };
 
 let fixture: SshPortFixture;
 beforeEach(async () => {
@@ -75,8 +79,9 @@ describe.skipIf(!hasSsh)('ssh(1) at the local port', () => {
     const pty = fixture.frames.find(
       (frame) => frame.type === 'request' && frame.request.kind === 'pty-req',
     );
-    const request = pty?.type === 'request' && pty.request.kind === 'pty-req' && pty.request;
-    expect(request && request.modes.length).toBeGreaterThan(5);
+    const modes =
+      pty?.type === 'request' && pty.request.kind === 'pty-req' ? pty.request.modes : [];
+    expect(modes.length).toBeGreaterThan(5);
   });
 
   test('ten programs run at once on one connection', async () => {
@@ -198,6 +203,90 @@ describe.skipIf(!hasSsh)('ssh(1) at the local port', () => {
     const ran = await fixture.run('ssh', '-l', 'de\x1bploy', 'web-1', 'true');
     expect(ran.status).toBe(255);
     expect(fixture.targets).toEqual([]);
+  });
+});
+
+describe.skipIf(!hasSsh || !has('tmux'))('a terminal', () => {
+  test('resizes, and Ctrl-C is a byte of it', async () => {
+    const tmux = (...args: string[]) =>
+      fixture.run('tmux', '-S', join(fixture.directory, 'tmux'), '-f', '/dev/null', ...args);
+    const command = `ssh -F '${fixture.files.configFile}' -t web-1 'cat >/dev/null'`;
+    await tmux('new-session', '-d', '-x', '80', '-y', '24', command);
+    try {
+      const requests = () =>
+        fixture.frames.flatMap((frame) => (frame.type === 'request' ? [frame.request] : []));
+      await expect.poll(requests, POLL).toContainEqual(expect.objectContaining({ kind: 'exec' }));
+      expect(requests()).toContainEqual(expect.objectContaining({ kind: 'pty-req', columns: 80 }));
+      await tmux('resize-window', '-x', '100', '-y', '40');
+      await expect
+        .poll(requests, POLL)
+        .toContainEqual(expect.objectContaining({ kind: 'window-change', columns: 100 }));
+      await tmux('send-keys', 'C-c');
+      const typed = () =>
+        fixture.frames.flatMap((frame) => (frame.type === 'data' ? [...frame.data] : []));
+      await expect.poll(typed, POLL).toEqual([3]);
+    } finally {
+      await tmux('kill-server');
+    }
+  });
+});
+
+describe('a client that does not keep to the rules', () => {
+  async function logIn(): Promise<{ client: Client; failed: Promise<Error> }> {
+    const client = new ssh2.Client();
+    const { promise: failed, resolve } = Promise.withResolvers<Error>();
+    client.on('error', resolve);
+    const ready = once(client, 'ready');
+    client.connect({
+      host: '127.0.0.1',
+      port: fixture.tcpPort,
+      username: 'hoop',
+      privateKey: fixture.userKey.privateKey.expose(),
+      algorithms: { cipher: ['aes128-gcm@openssh.com'], serverHostKey: ['ssh-ed25519'] },
+    });
+    await ready;
+    return { client, failed };
+  }
+
+  /** Of ssh2's inner side, which does what it is told. */
+  function messagesOf(client: Client): {
+    channelData(channel: number, data: Buffer): void;
+    channelEOF(channel: number): void;
+  } {
+    return Reflect.get(client, '_protocol');
+  }
+
+  async function openChannel(client: Client): Promise<number> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    client.exec('sleep 60', () => resolve());
+    await promise;
+    return 0;
+  }
+
+  test('more data than the window takes ends the connection, and is not kept', async () => {
+    const { client, failed } = await logIn();
+    const channel = await openChannel(client);
+    const block = Buffer.alloc(32 * 1024);
+    for (let sent = 0; sent <= CHANNEL_WINDOW_BYTES; sent += block.length) {
+      messagesOf(client).channelData(channel, block);
+    }
+    expect((await failed).message).toContain('data beyond the window of the channel');
+    const taken = fixture.frames.reduce(
+      (sum, frame) => sum + (frame.type === 'data' ? frame.data.length : 0),
+      0,
+    );
+    expect(taken).toBe(CHANNEL_WINDOW_BYTES);
+  });
+
+  test('so does data for a channel that there is not, and data after the end', async () => {
+    const first = await logIn();
+    messagesOf(first.client).channelData(7, Buffer.from('x'));
+    expect((await first.failed).message).toContain('there is no channel 7');
+    const second = await logIn();
+    const channel = await openChannel(second.client);
+    messagesOf(second.client).channelEOF(channel);
+    messagesOf(second.client).channelData(channel, Buffer.from('x'));
+    expect((await second.failed).message).toContain('data after the end of a channel');
   });
 });
 

@@ -145,7 +145,7 @@ describe('names of targets', () => {
 
   test('a path with a quote or a line feed is refused', () => {
     const via = { host: '127.0.0.1', port: 1 };
-    for (const path of ['/a"b', '/a\nb', '/${HOME}']) {
+    for (const path of ['/a"b', '/a\nb', '/$' + '{HOME}']) {
       expect(() =>
         sshHostBlock({ name: 'web-1', via, knownHostsFile: path, identityFile: '/i' }),
       ).toThrow('cannot stand in ssh_config');

@@ -1,0 +1,108 @@
+/** A session that `hoop ssh-stdio` has opened, for itself and for those that join it. */
+import { openGateway } from '../auth/open-gateway.ts';
+import { HoopError } from '../errors.ts';
+import type { Home } from '../home.ts';
+import { packageVersion } from '../package-version.ts';
+import { type ClientSession, connectSession } from '../tunnel/connect-session.ts';
+import { closeLocalSide, type LocalSide, openLocalSide } from '../tunnel/local-side.ts';
+import { keptSshKeys } from '../tunnel/ssh/kept-ssh-keys.ts';
+import { LocalSshPort } from '../tunnel/ssh/local-ssh-port.ts';
+import { publishSocket, withdrawSocket } from '../tunnel/ssh/shared-socket.ts';
+import { uploadRecording } from '../tunnel/upload-recordings.ts';
+import { plain } from '../ui/printable.ts';
+import type { Io } from './io.ts';
+
+export interface StdioRequest {
+  readonly target: string;
+  readonly reason: string | undefined;
+}
+
+export class SharedSession {
+  readonly socketPath: string;
+  readonly #home: Home;
+  readonly #target: string;
+  readonly #local: LocalSide;
+  readonly #port: LocalSshPort;
+  readonly #session: ClientSession;
+  readonly #open: Awaited<ReturnType<typeof openGateway>>;
+  readonly #ended = Promise.withResolvers<void>();
+
+  static async open(io: Io, home: Home, { target, reason }: StdioRequest): Promise<SharedSession> {
+    const silent = { ...io, note: () => undefined };
+    const keys = await keptSshKeys(home, target, io.signal);
+    const open = await openGateway(silent);
+    const local = await openLocalSide(open.home, { type: 'unix' });
+    const made: { port?: LocalSshPort } = {};
+    try {
+      const session = await connectSession({
+        open,
+        target,
+        reason,
+        listen: {
+          type: 'attached',
+          attach: (openTunnel) => {
+            made.port = new LocalSshPort({
+              ...keys,
+              listener: local.listener,
+              openTunnel,
+              onNote: (text) => io.note(plain(text)),
+            });
+            return made.port;
+          },
+        },
+        version: packageVersion(),
+        env: io.env,
+        carrier: io.env['HOOP_CARRIER'] === 'websocket' ? 'websocket' : 'auto',
+        signal: io.signal,
+        events: {},
+      });
+      if (session.reply.target.kind !== 'ssh' || made.port === undefined) {
+        await session.close();
+        throw new HoopError('HOOP_USAGE', `"${plain(target)}" is a database, not a server`);
+      }
+      return new SharedSession({ home, target, local, port: made.port, session, open });
+    } catch (error) {
+      closeLocalSide(local);
+      await open[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  private constructor(made: {
+    readonly home: Home;
+    readonly target: string;
+    readonly local: LocalSide;
+    readonly port: LocalSshPort;
+    readonly session: ClientSession;
+    readonly open: Awaited<ReturnType<typeof openGateway>>;
+  }) {
+    this.#home = made.home;
+    this.#target = made.target;
+    this.#local = made.local;
+    this.#port = made.port;
+    this.#session = made.session;
+    this.#open = made.open;
+    this.socketPath = made.local.listener.socketPath ?? '';
+    publishSocket(this.#home, this.#target, this.socketPath);
+    void this.#session.ended.then(() => this.end());
+  }
+
+  /** As soon as possible, whoever uses it. */
+  end(): void {
+    this.#ended.resolve();
+  }
+
+  /** When nobody uses it any more. */
+  async close(): Promise<void> {
+    try {
+      await Promise.race([this.#port.idle(), this.#ended.promise]);
+      withdrawSocket(this.#home, this.#target, this.socketPath);
+      await this.#session.close();
+      // Kept for the next command when it fails: nobody is there to be told.
+      await uploadRecording({ open: this.#open, session: this.#session.id, note: () => undefined });
+    } finally {
+      closeLocalSide(this.#local);
+      await this.#open[Symbol.asyncDispose]();
+    }
+  }
+}
