@@ -3,6 +3,7 @@ import { pipeline } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { HoopError } from '../errors.ts';
 import { actorName, requesterClaim } from '../policy/actor-name.ts';
+import { FrameDecoder } from '../protocol/ssh/frame-decoder.ts';
 import { readSession, type SessionReading } from '../recording/read-session.ts';
 import { type Verification, verifyBundle } from '../recording/verify.ts';
 import { buildTimeline } from '../replay/build-timeline.ts';
@@ -223,11 +224,27 @@ function endOf(entry: TimelineEntry): number {
   return entry.type === 'statement' ? (entry.endMs ?? entry.startMs) : entry.timeMs;
 }
 
-/** What the client received, connection after connection as it came; no evidence lines. */
+/** What the client received, connection after connection as it came; no evidence lines, no frames. */
 function* rawBytes(reading: SessionReading): Generator<Uint8Array> {
+  const servers = new Map(
+    reading.streams.flatMap(({ stream, kind }) =>
+      kind === 'ssh' ? [[stream, FrameDecoder.down()] as const] : [],
+    ),
+  );
   for (const item of reading.timeline()) {
     if (item.type === 'data' && item.piece.direction === 1) {
-      yield item.piece.bytes;
+      const { stream, bytes } = item.piece;
+      const frames = servers.get(stream);
+      if (frames === undefined) {
+        yield bytes;
+      } else {
+        frames.feed(bytes);
+        for (let frame = frames.next(); frame !== undefined; frame = frames.next()) {
+          if (frame.type === 'data' || frame.type === 'stderr') {
+            yield frame.data;
+          }
+        }
+      }
     }
   }
 }

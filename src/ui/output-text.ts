@@ -6,7 +6,7 @@ import { visible } from './printable.ts';
 import { TerminalFilter } from './terminal-filter.ts';
 
 /** What the filter lets through and is no text: it writes them whole. */
-const SEQUENCE = /\x1b(?:\[[0-9;:?]*[A-Za-z@]|\([0B]|[78])/g;
+const SEQUENCE = /\x1b(?:\[[0-9;:?]*[A-Za-z@]|\([0B]|[78DEM])/g;
 
 export class OutputText {
   readonly #filter = new TerminalFilter();

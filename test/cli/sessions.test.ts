@@ -343,6 +343,8 @@ describe('hoop sessions replay of a server', () => {
   test('what a terminal would act on is in the bytes, and in nothing that is shown', async () => {
     const raw = await replay('--channel', '1', '--raw');
     expect(raw.stdout).toContain('\x1b]52;c;cm0gLXJmIH4=\x07');
+    const all = await replay('--raw');
+    expect(all.stdout).toBe(`${raw.stdout}Linux\ncareful\n`);
     for (const form of [[], ['--asciicast'], ['--json']]) {
       const { stdout } = await replay('--channel', '1', ...form);
       expect(stdout).not.toMatch(/[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]/);

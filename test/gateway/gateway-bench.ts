@@ -10,6 +10,7 @@ import { openGateway } from '../../src/auth/open-gateway.ts';
 import { createCertificateAuthority, issueServerCertificate } from '../../src/certificates.ts';
 import { completeLogin } from '../../src/demo/complete-login.ts';
 import { type OidcProvider, startOidcProvider } from '../../src/demo/oidc-provider.ts';
+import type { OpensshServer } from '../../src/demo/openssh-server.ts';
 import { createPolicyRepository, type PolicyRepository } from '../../src/demo/policy-repository.ts';
 import { parseGatewayConfig } from '../../src/gateway/config.ts';
 import { type Gateway, startGateway } from '../../src/gateway/start-gateway.ts';
@@ -20,6 +21,8 @@ import { collectLog } from './collect-log.ts';
 export interface GatewayBenchOptions {
   /** Where the target is; absent: a port that nobody listens on. */
   readonly target?: { readonly host: string; readonly port: number; readonly password: string };
+  /** An OpenSSH server: target `web-1`, on which engineers may run commands. */
+  readonly server?: OpensshServer;
   /** Lines added to the configuration. */
   readonly config?: string;
   readonly headersTimeoutMs?: number;
@@ -58,8 +61,29 @@ rules:
     allow: { verbs: [select], relations: ['public.*'] }
 `;
 
-function policyFiles(issuer: string, clientId: string): Record<string, string> {
+const WEB = `name: web
+who: { groups: [engineering] }
+targets: { names: [web-1] }
+rules:
+  - { name: run, allow: { ssh: [shell, exec, sftp] } }
+`;
+
+function policyFiles(
+  issuer: string,
+  clientId: string,
+  server: OpensshServer | undefined,
+): Record<string, string> {
   return {
+    ...(server === undefined
+      ? {}
+      : {
+          'targets/web-1.yaml': `name: web-1
+kind: ssh
+hostKeys: ${JSON.stringify(server.hostKeys)}
+credential: web-1
+`,
+          'policies/web.yaml': WEB,
+        }),
     'hoop.yaml': `version: 1
 org: test
 identityProviders:
@@ -92,7 +116,7 @@ export async function startGatewayBench(options: GatewayBenchOptions = {}): Prom
   const abort = new AbortController();
   stack.defer(() => abort.abort());
   const provider = stack.use(await startOidcProvider());
-  const files = policyFiles(provider.issuer, provider.clientId);
+  const files = policyFiles(provider.issuer, provider.clientId, options.server);
   const policy = await createPolicyRepository(join(directory, 'policy'), files);
   const authority = createCertificateAuthority();
   const issued = issueServerCertificate(authority, { names: [], ips: ['127.0.0.1'] });
@@ -100,6 +124,12 @@ export async function startGatewayBench(options: GatewayBenchOptions = {}): Prom
   await writeFile(join(directory, 'cert.pem'), issued.certificate);
   await writeFile(join(directory, 'key.pem'), issued.privateKey, { mode: 0o600 });
   const { host, port } = options.target ?? { host: '127.0.0.1', port: 1 };
+  const { server } = options;
+  const address = server === undefined ? '' : `, web-1: "${server.host}:${server.port}"`;
+  const credential =
+    server === undefined
+      ? ''
+      : `, web-1: { user: ${server.user}, privateKeyFile: "${server.privateKeyFile}" }`;
   const repository = options.startWithoutPolicy ? join(directory, 'none') : policy.directory;
   const log = collectLog();
   const clock = { offsetMs: 0 };
@@ -115,8 +145,8 @@ policy:
   repository: ${repository}
   allowedSigners: ${policy.allowedSigners}
   pollSeconds: 0.2
-addresses: { prod-db: "${host}:${port}" }
-credentials: { prod-db: { user: postgres, password: { env: PROD_DB } } }
+addresses: { prod-db: "${host}:${port}"${address} }
+credentials: { prod-db: { user: postgres, password: { env: PROD_DB } }${credential} }
 ${options.config ?? ''}`;
     const started = await startGateway(parseGatewayConfig(text, join(directory, 'gateway.yaml')), {
       log: log.log,

@@ -194,13 +194,18 @@ export class TestSession {
     }
   }
 
-  async openStream(stream: number, kind: CarrierKind = 'multiplexed'): Promise<TestStream> {
+  async openStream(
+    stream: number,
+    kind: CarrierKind = 'multiplexed',
+    of: 'postgres' | 'ssh' = 'postgres',
+  ): Promise<TestStream> {
     const carrier = await openCarrier(this.#bench, this.#client, {
       session: this.id,
       stream,
       kind,
+      of,
     });
-    this.recording.openStream(stream, 'postgres');
+    this.recording.openStream(stream, of);
     const opened = new TestStream(carrier, stream, this.recording);
     this.#streams.set(
       stream,

@@ -20,7 +20,7 @@ const MAX_CELL_LENGTH = 16;
 const TAB = 8;
 
 const TOKEN =
-  /\x1b\[([0-9;:?]*)([A-Za-z@])|\x1b\(([0B])|\x1b([78])|([\n\r\t\b])|([^\x1b\n\r\t\b]+)|[\s\S]/gu;
+  /\x1b\[([0-9;:?]*)([A-Za-z@])|\x1b\(([0B])|\x1b([78DEM])|([\n\r\t\b])|([^\x1b\n\r\t\b]+)|[\s\S]/gu;
 
 /** DEC Special Graphics: https://vt100.net/docs/vt220-rm/table2-4.html */
 const LINE_DRAWING: Readonly<Record<string, string>> = Object.fromEntries(
@@ -102,6 +102,11 @@ export class TerminalScreen {
         this.#saved = { x: this.#x, y: this.#y, style: this.#style, draws: this.#draws };
       } else if (cursor === '8') {
         this.#restore();
+      } else if (cursor === 'M') {
+        this.#lineUp();
+      } else if (cursor !== undefined) {
+        this.#x = cursor === 'E' ? 0 : this.#x;
+        this.#lineFeed();
       }
     }
   }
@@ -313,6 +318,14 @@ export class TerminalScreen {
       this.#scroll(this.#top, 1);
     } else {
       this.#y = Math.min(this.#rows - 1, this.#y + 1);
+    }
+  }
+
+  #lineUp(): void {
+    if (this.#y === this.#top) {
+      this.#scroll(this.#top, -1);
+    } else {
+      this.#y = Math.max(0, this.#y - 1);
     }
   }
 

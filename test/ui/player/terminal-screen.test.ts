@@ -56,6 +56,11 @@ test.each([
     'shell\x1b[?1049h\x1b[1;1Heditor\x1b[?1049l$',
     ['shell$'],
   ],
+  [
+    'a line down, a new line, a line up',
+    'ab\x1bDc\x1bEd\x1bMe\x1b[1;1H\x1bMtop',
+    ['top', 'ab', ' ec', 'd'],
+  ],
   ['the cursor is saved', 'ab\x1b7\x1b[5;1Hx\x1b8c', ['abc', '', '', '', 'x']],
 ])('%s', (_what, text, lines) => {
   expect(shown(text)).toEqual(lines);

@@ -1,0 +1,161 @@
+/** A session on a real server through a gateway: recorded, shown, found, ended by somebody else. */
+import { once } from 'node:events';
+import { buffer } from 'node:stream/consumers';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import {
+  findSshd,
+  type OpensshServer,
+  startOpensshServer,
+} from '../../../src/demo/openssh-server.ts';
+import { encodeFrame } from '../../../src/protocol/ssh/encode-frame.ts';
+import {
+  CHANNEL_WINDOW_BYTES,
+  type DownFrame,
+  type UpFrame,
+} from '../../../src/protocol/ssh/frame.ts';
+import { FrameDecoder } from '../../../src/protocol/ssh/frame-decoder.ts';
+import { bytesSource } from '../../../src/recording/bundle-source.ts';
+import { readSession } from '../../../src/recording/read-session.ts';
+import { uploadSession } from '../../../src/recording/upload-session.ts';
+import { verifyBundle } from '../../../src/recording/verify.ts';
+import { buildTimeline } from '../../../src/replay/build-timeline.ts';
+import { API_VERSION } from '../../../src/tunnel/api.ts';
+import { jsonBody } from '../../../src/tunnel/gateway-client.ts';
+import { SEARCH_PATH, SearchReply } from '../../../src/tunnel/search-api.ts';
+import { exec } from '../../replay/ssh/recorded-ssh.ts';
+import { type GatewayBench, startGatewayBench } from '../gateway-bench.ts';
+import { TestSession, type TestStream } from '../test-session.ts';
+
+let server: OpensshServer;
+let bench: GatewayBench;
+
+/** The frames of a client. */
+class Client {
+  readonly #stream: TestStream;
+  readonly #decoder = FrameDecoder.down();
+  readonly #types: DownFrame['type'][] = [];
+
+  constructor(stream: TestStream) {
+    this.#stream = stream;
+    stream.carrier.on('data', (data: Uint8Array) => {
+      this.#decoder.feed(Uint8Array.from(data));
+      for (let frame = this.#decoder.next(); frame; frame = this.#decoder.next()) {
+        this.#types.push(frame.type);
+      }
+    });
+  }
+
+  send(...frames: UpFrame[]): void {
+    for (const frame of frames) {
+      this.#stream.send(Buffer.concat(encodeFrame(frame)));
+    }
+  }
+
+  async until(type: DownFrame['type']): Promise<void> {
+    while (!this.#types.includes(type)) {
+      await Promise.race([once(this.#stream.carrier, 'data'), this.#stream.closed]);
+      if (this.#stream.carrier.isClosed && !this.#types.includes(type)) {
+        throw new Error(`the stream ended before ${type}: ${this.#types.join(', ')}`);
+      }
+    }
+  }
+
+  /** Up to the answer. */
+  async start(command: string): Promise<void> {
+    this.send({ type: 'hello', from: 'client', user: '', software: 'test' });
+    await this.until('hello');
+    this.send({
+      type: 'open',
+      channel: 0,
+      target: { kind: 'session' },
+      window: CHANNEL_WINDOW_BYTES,
+    });
+    await this.until('opened');
+    this.send({ type: 'request', channel: 0, wantReply: true, request: exec(command) });
+    await this.until('success');
+  }
+}
+
+async function begin(
+  command: string,
+): Promise<{ session: TestSession; stream: TestStream; client: Client }> {
+  const session = await TestSession.open(bench, 'engineer', { target: 'web-1' });
+  const stream = await session.openStream(1, 'multiplexed', 'ssh');
+  const client = new Client(stream);
+  await client.start(command);
+  return { session, stream, client };
+}
+
+describe.skipIf(findSshd() === undefined)('a session on a server', () => {
+  beforeAll(async () => {
+    server = await startOpensshServer();
+    bench = await startGatewayBench({ server });
+  });
+  afterAll(async () => {
+    await bench?.[Symbol.asyncDispose]();
+    await server?.[Symbol.asyncDispose]();
+  });
+
+  test('is verified two-sided, shown with what was done, and found by its command', async () => {
+    const { session, stream, client } = await begin('echo ripe apricot');
+    client.send({ type: 'eof', channel: 0 });
+    await client.until('close');
+    client.send({ type: 'close', channel: 0 });
+    stream.carrier.end(1000);
+    await stream.closed;
+    await session.close();
+    const engineer = await bench.client('engineer');
+    await uploadSession({
+      directory: session.spools,
+      session: session.id,
+      gateway: engineer,
+      signal: bench.signal,
+    });
+    const shown = await engineer.session(session.id, bench.signal);
+    expect(shown).toMatchObject({ kind: 'ssh', statements: 1, denied: 0, acts: { exec: 1 } });
+    const body = jsonBody({ v: API_VERSION, limit: 10, text: 'Apricot' });
+    const request = { method: 'POST', path: SEARCH_PATH, body } as const;
+    const found = await engineer.json(SearchReply, request, bench.signal);
+    expect(found.hits).toMatchObject([
+      { session: session.id, target: 'web-1', statement: '1.1', effect: 'allow', verbs: ['exec'] },
+    ]);
+    expect(found.hits[0]?.excerpt).toMatchObject({
+      in: 'text',
+      before: 'echo ripe ',
+      match: 'apricot',
+    });
+    const bundle = await buffer(await engineer.bundle(session.id, bench.signal));
+    const source = bytesSource(bundle);
+    const { rootKey, gateway } = await engineer.info(bench.signal);
+    const root = { gateway, rootKey: Buffer.from(rootKey, 'base64'), keyringVersion: 0 };
+    const verified = verifyBundle(source, { roots: [root], nowMs: Date.now() });
+    expect(verified.verdict).toBe('verified (two-sided, not logged)');
+    const acts = [...buildTimeline(readSession(source).timeline())];
+    expect(acts.filter(({ type }) => type === 'statement')).toMatchObject([
+      {
+        text: 'echo ripe apricot',
+        outcome: 'ok',
+        channel: { text: 'ripe apricot\n', exit: { status: 0 } },
+      },
+    ]);
+  });
+
+  test('ends with its open command when an approver kills it, and says who and why', async () => {
+    const { session, stream } = await begin('sleep 600');
+    const dba = await bench.client('dba');
+    const killed = dba.endSession(session.id, bench.signal, 'INC-7');
+    await stream.closed;
+    await session.finish();
+    const endMessage = 'the hoop session was ended by dba@example.com: INC-7';
+    expect(await killed).toMatchObject({ endReason: 'revoked', endMessage });
+    expect(session.evidence.at(-1)).toMatchObject({
+      type: 'closing',
+      reason: 'revoked',
+      message: endMessage,
+    });
+    const auditor = await bench.client('auditor');
+    await expect(auditor.endSession(session.id, bench.signal)).rejects.toMatchObject({
+      code: 'HOOP_ACCESS_DENIED',
+    });
+  });
+});
