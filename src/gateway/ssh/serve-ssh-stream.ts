@@ -81,6 +81,7 @@ class SshStream {
   #chunks: Uint8Array[] = [];
   #isDue = false;
   #hasLeft = false;
+  #helloTimer: NodeJS.Timeout | undefined;
   #state: 'hello' | 'connecting' | 'open' | 'ended' = 'hello';
   #highest = -1;
   #connection: TargetConnection | undefined;
@@ -99,7 +100,7 @@ class SshStream {
 
   async serve(): Promise<string> {
     const { client, signal, clientLeft } = this.#options;
-    const timer = setTimeout(() => {
+    this.#helloTimer = setTimeout(() => {
       this.#fail(new ProtocolError('the client did not say hello in time'));
     }, this.#limits.helloWithinMs);
     const abort = (): void => this.#over.reject(signal.reason);
@@ -119,7 +120,7 @@ class SshStream {
       if (signal.aborted) abort();
       return await this.#over.promise;
     } finally {
-      clearTimeout(timer);
+      clearTimeout(this.#helloTimer);
       signal.removeEventListener('abort', abort);
       clientLeft.removeEventListener('abort', left);
     }
@@ -261,6 +262,7 @@ class SshStream {
       throw new ProtocolError('the client said hello twice');
     }
     this.#state = 'connecting';
+    clearTimeout(this.#helloTimer);
     const login = this.#login(user);
     this.#connect(login).catch((error: unknown) => this.#fail(error));
   }

@@ -36,11 +36,23 @@ describe.skipIf(findSshd() === undefined)('the SSH engine', () => {
     const grant = grantOf('{ name: shells, allow: { ssh: [shell] } }');
     const stream = await bench.connected({ grant: () => grant });
     const outcome = await stream.run(0, 'touch /tmp/never');
-    expect(outcome.stderr).toMatch(/^hoop: the command /);
+    expect(outcome.stderr).toMatch(/^hoop: touch is not allowed by policy/);
     expect(outcome.order).toEqual(['opened', 'success', 'stderr', 'exitStatus', 'eof', 'close']);
     expect(outcome.status).toBe(126);
     expect(stream.evidence).toMatchObject([{ type: 'denied', stream: 2 }]);
     stream.open(1);
     await stream.frame('opened', 1);
+  });
+
+  test('who says hello has all the time of the session', async () => {
+    const stream = await bench.connected({ limits: { helloWithinMs: 1000 } });
+    const outcome = await stream.run(0, 'sleep 1.2; echo done');
+    expect(outcome).toMatchObject({ status: 0, stderr: '' });
+    expect(outcome.stdout.toString()).toBe('done\n');
+  });
+
+  test('who says nothing is told so, and that is the end', async () => {
+    const stream = bench.stream({ limits: { helloWithinMs: 20 } });
+    expect((await stream.frame('disconnect')).message).toContain('did not say hello in time');
   });
 });
