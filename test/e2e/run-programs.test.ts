@@ -1,6 +1,4 @@
 /** Many runs at once, and those that are killed. */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import {
   chmodSync,
   cpSync,
@@ -14,8 +12,9 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { childEnvironment, type HoopRun, LAUNCHER, runHoop } from '../../src/demo/hoop-process.ts';
+import { type HoopRun, runHoop } from '../../src/demo/hoop-process.ts';
 import { type Bench, openBench } from './demo-bench.ts';
+import { type LiveProgram, newestSession, startRun, verifyOffline } from './live-program.ts';
 
 let bench: Bench;
 let directory: string;
@@ -28,48 +27,8 @@ afterAll(async () => {
   await bench?.[Symbol.asyncDispose]();
 });
 
-interface Live {
-  readonly child: ChildProcess;
-  readonly closed: Promise<unknown[]>;
-  printed(text: string): Promise<void>;
-  type(text: string): void;
-}
-
-/** `hoop run -- COMMAND`, with a standard input that stays open. */
-function start(...command: string[]): Live {
-  const child = spawn(
-    process.execPath,
-    [LAUNCHER, 'run', '--target', 'prod-db', '--', ...command],
-    { env: childEnvironment({ home: bench.home('engineer') }), stdio: ['pipe', 'pipe', 'ignore'] },
-  );
-  let shown = '';
-  child.stdout.on('data', (text) => {
-    shown += String(text);
-  });
-  // A child that is killed has closed it.
-  child.stdin.on('error', () => undefined);
-  return {
-    child,
-    closed: once(child, 'exit'),
-    printed: (text) => expect.poll(() => shown, { timeout: 60_000 }).toContain(text),
-    type: (text) => child.stdin.write(text),
-  };
-}
-
-async function newest(): Promise<Record<string, unknown>> {
-  return (await bench.sessions('engineer'))[0] ?? {};
-}
-
-/** `sessions verify` of what the gateway has, without the gateway. */
-async function verify(session: string): Promise<HoopRun> {
-  const file = join(directory, `${session}.hoop`);
-  rmSync(file, { force: true });
-  await bench.hoop('engineer', 'sessions', 'download', session, '--out', file);
-  return runHoop(['sessions', 'verify', file], {
-    home: bench.home('engineer'),
-    variables: { HOOP_GATEWAY: 'https://127.0.0.1:9' },
-  });
-}
+const start = (...command: string[]): LiveProgram => startRun(bench, ...command);
+const verify = (session: string): Promise<HoopRun> => verifyOffline(bench, directory, session);
 
 /** What the gateway has noted of the cuts that both sides have signed. */
 function signedCuts(session: string): string {
@@ -81,9 +40,9 @@ function signedCuts(session: string): string {
 test('psql takes its script from standard input, as without hoop', async () => {
   const psql = start('psql', '-XAt');
   psql.type('SELECT 40 + 2;\n\\echo in :DBNAME\n');
-  await psql.printed('42\nin shop\n');
+  await psql.sees('42\nin shop\n');
   psql.child.stdin?.end();
-  expect(await psql.closed).toEqual([0, null]);
+  expect(await psql.ended).toEqual([0, null]);
 }, 120_000);
 
 test('twenty runs at once each have their session, their answer and their recording', async () => {
@@ -111,13 +70,13 @@ describe('kill -9', () => {
   test('of the command in the middle of a statement leaves a recording that verifies', async () => {
     const live = start('psql', '-XAt');
     live.type("SELECT 'first';\n");
-    await live.printed('first');
+    await live.sees('first');
     live.type("SELECT pg_sleep(600), 'killed-in-run';\n");
     await expect.poll(() => bench.running('killed-in-run'), { timeout: 30_000 }).toBe(1);
     process.kill(commandOf(live.child.pid), 'SIGKILL');
-    expect(await live.closed).toEqual([null, 'SIGKILL']);
+    expect(await live.ended).toEqual([null, 'SIGKILL']);
     await expect.poll(() => bench.running('killed-in-run'), { timeout: 30_000 }).toBe(0);
-    const result = await verify(String((await newest())['id']));
+    const result = await verify(await newestSession(bench));
     expect(result.stdout).toContain('verified (two-sided');
     expect(result.exitCode).toBe(0);
   }, 180_000);
@@ -125,13 +84,13 @@ describe('kill -9', () => {
   test('of hoop leaves one that verifies to the last cut and says so, and a login that the next run ends', async () => {
     const live = start('psql', '-XAt');
     live.type("SELECT 'before-' || 'the-cut';\n");
-    await live.printed('before-the-cut');
-    const session = String((await newest())['id']);
+    await live.sees('before-the-cut');
+    const session = await newestSession(bench);
     await expect.poll(() => signedCuts(session), { timeout: 60_000, interval: 200 }).not.toBe('');
     live.type("SELECT 'after-' || 'the-cut';\n");
-    await live.printed('after-the-cut');
+    await live.sees('after-the-cut');
     live.child.kill('SIGKILL');
-    await live.closed;
+    await live.ended;
     live.child.stdin?.end();
     const ended = async () =>
       (await bench.sessions('engineer')).find(({ id }) => id === session)?.['endReason'];
@@ -160,6 +119,8 @@ describe('kill -9', () => {
     expect(next.exitCode, next.output).toBe(0);
     expect(next.stderr).toContain(`earlier session ${session} is uploaded now`);
     expect(await asRun()).toMatchObject({ exitCode: 3, stdout: '' });
+    expect(readdirSync(bench.home('engineer'))).not.toContain('runs');
+    expect(readdirSync(join(bench.home('engineer'), 'run'))).toEqual([]);
     // The key went with the process: nobody can sign the rest any more.
     const delivered = await verify(session);
     expect(delivered.stdout).toMatch(/incomplete: two-sided up to cut \d+, then gateway only$/m);
