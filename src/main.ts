@@ -42,10 +42,10 @@ const ONE_REQUEST_MS = 500;
 /** A failure of hoop's own under a command whose status belongs to its child, as in ssh(1). */
 const OWN_FAILURE = 255;
 /** What only a child is told of. SIGWINCH reaches it by itself; SIGUSR1 is the debugger's of Node.js. */
-const CHILD_SIGNALS = ['SIGQUIT', 'SIGUSR2'] as const;
+const CHILD_SIGNALS = ['SIGQUIT', 'SIGUSR2', 'SIGCONT'] as const;
 
 export async function main(): Promise<void> {
-  const settings = { quiet: false, color: true, json: false, passThrough: false };
+  const settings = { quiet: false, color: true, json: false, passThrough: false, raw: false };
   let isStatusChosen = false;
   const interrupted = new AbortController();
   let interruptedBy: Signal | undefined;
@@ -64,7 +64,6 @@ export async function main(): Promise<void> {
   const stopWithChild = (): void => {
     passOn('SIGTSTP');
     stop(process.pid);
-    passOn('SIGCONT');
   };
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     const handler = (): void => {
@@ -122,6 +121,9 @@ export async function main(): Promise<void> {
         }
       };
     },
+    setRaw: (isRaw) => {
+      settings.raw = isRaw;
+    },
     suspend: () => stop(0),
     endBySignal: (signal) => {
       endingSignal = signal;
@@ -139,7 +141,8 @@ export async function main(): Promise<void> {
       if (!settings.quiet) {
         const width = terminalWidth(process.stderr, process.env);
         const lines = wrapWords(text, width, { first: 'hoop: ', rest: 'hoop:   ' });
-        process.stderr.write(`${lines.join('\n')}\n`);
+        const end = settings.raw && process.stderr.isTTY ? '\r\n' : '\n';
+        process.stderr.write(lines.map((line) => `${line}${end}`).join(''));
       }
     },
     setExitCode: (code) => {

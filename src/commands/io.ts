@@ -6,7 +6,11 @@ import type { Readable, Writable } from 'node:stream';
  */
 export interface Io {
   /** The result and nothing else. */
-  readonly stdout: Writable & { readonly isTTY?: boolean; readonly columns?: number };
+  readonly stdout: Writable & {
+    readonly isTTY?: boolean;
+    readonly columns?: number;
+    readonly rows?: number;
+  };
   /** Progress, warnings, errors, prompts; every line starts with `hoop:`. */
   readonly stderr: Writable & { readonly isTTY?: boolean; readonly columns?: number };
   readonly stdin: Readable & { readonly isTTY?: boolean };
@@ -22,6 +26,8 @@ export interface Io {
    * @returns takes the listener away again.
    */
   readonly onSignal: (listener: (signal: NodeJS.Signals) => void) => () => void;
+  /** What is written on the terminal comes to it as it is: lines have to go back to its left themselves. */
+  readonly setRaw: (isRaw: boolean) => void;
   /** Stops this process and its group, as Ctrl-Z does, until somebody lets them go on. */
   readonly suspend: () => void;
   /** When everything is done and nothing has failed, this signal ends the process. */

@@ -2,13 +2,19 @@
  * Runs the child of a pass-through command as if hoop were not there: its terminal, its signals,
  * Ctrl-Z, and in the end its exit status or the signal that killed it.
  */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { constants } from 'node:os';
 import { execa } from 'execa';
 import { HoopError } from '../errors.ts';
+import { JOB_SHELL, Job, jobShell } from '../run/terminal/job-shell.ts';
+import type { ChildStdio } from '../run/terminal/pseudo-terminal.ts';
+import type { ChildTerminal } from './child-terminal.ts';
 import type { Io } from './io.ts';
 import { isForeground, isStopped } from './terminal-group.ts';
 
 const NOT_EXECUTABLE = 126;
+const STDERR = 2;
 /** How often it is looked whether the child has stopped itself, as editors and pagers do. */
 const LOOK_EVERY_MS = 250;
 /** What a terminal sends to each process of its foreground group, the child among them. */
@@ -32,12 +38,19 @@ const WITH_CORE: ReadonlySet<NodeJS.Signals> = new Set([
   'SIGSYS',
 ]);
 
-/** @returns the exit status, 128 + signal number when a signal ended it, which then ends us too. */
+/**
+ * @param terminal its own, which is recorded; absent: it has ours
+ * @returns the exit status, 128 + signal number when a signal ended it, which then ends us too.
+ */
 export async function runChild(
   io: Io,
   command: readonly string[],
   env: NodeJS.ProcessEnv,
+  terminal?: ChildTerminal,
 ): Promise<number> {
+  if (terminal !== undefined) {
+    return terminal.run(async () => startJob(io, command, env, terminal));
+  }
   const [program = '', ...args] = command;
   const child = execa(program, args, {
     stdio: 'inherit',
@@ -69,6 +82,39 @@ export async function runChild(
     clearInterval(looking);
     release();
   }
+}
+
+/** Its shell leads a session on the terminal that it is given. */
+function startJob(
+  io: Io,
+  command: readonly string[],
+  env: NodeJS.ProcessEnv,
+  { device, settings }: ChildTerminal,
+): Job {
+  const hasErrors = io.stderr.isTTY !== true;
+  const [shell = '', ...args] = jobShell(command, { terminal: device.path, settings, hasErrors });
+  const stdio: ChildStdio[] = [];
+  stdio[JOB_SHELL.orders] = 'pipe';
+  stdio[JOB_SHELL.terminal] = device.device;
+  stdio[JOB_SHELL.reports] = 'pipe';
+  if (hasErrors) {
+    stdio[JOB_SHELL.errors] = STDERR;
+  }
+  const child = spawn(shell, args, {
+    cwd: io.cwd,
+    env,
+    detached: true,
+    stdio: device.cover(stdio),
+  });
+  const { pid, stdin: orders, stderr: reports } = child;
+  if (orders === null || reports === null) {
+    throw new TypeError('a child process has no pipes');
+  }
+  // A shell passes on by which signal its job has ended: by dying of it, or as a status.
+  const ended = once(child, 'exit').then(() =>
+    child.signalCode === null ? (child.exitCode ?? 0) : 128 + constants.signals[child.signalCode],
+  );
+  return new Job({ pid, orders, reports, ended });
 }
 
 /** Ctrl-C reaches every process of the terminal by itself; psql makes a cancel of it. */

@@ -4,7 +4,9 @@ import { HoopError } from '../errors.ts';
 import type { FencedCommand } from '../run/fence/fence.ts';
 import { RunFence } from '../run/fence/run-fence.ts';
 import type { RunLogin } from '../run/run-login.ts';
+import { Job, jobShell } from '../run/terminal/job-shell.ts';
 import { plain } from '../ui/printable.ts';
+import type { ChildTerminal } from './child-terminal.ts';
 import type { Io } from './io.ts';
 import { hasItAlready, lookForStop } from './run-child.ts';
 
@@ -30,7 +32,8 @@ export function checkFenceFlags(flags: FenceFlags): void {
 export async function openRunFence(
   io: Io,
   open: OpenGateway,
-  request: FenceFlags & Pick<RunLogin, 'directory' | 'state'>,
+  request: FenceFlags &
+    Pick<RunLogin, 'directory' | 'state'> & { readonly terminal: ChildTerminal | undefined },
 ): Promise<RunFence> {
   const configured = open.config.fence;
   const fence = await RunFence.open({
@@ -46,6 +49,7 @@ export async function openRunFence(
       write: [...(configured?.write ?? []), ...(request.fenceWrite ?? [])],
     },
     signal: io.signal,
+    terminal: request.terminal?.device,
   });
   if (!fence.view.isCwdWritable) {
     io.note(
@@ -59,6 +63,40 @@ export async function openRunFence(
 
 /** @returns the exit status, 128 + signal number when a signal ended it. */
 export async function runFenced(
+  io: Io,
+  fence: RunFence,
+  command: readonly string[],
+  env: NodeJS.ProcessEnv,
+  terminal?: ChildTerminal,
+): Promise<number> {
+  try {
+    return await (terminal === undefined
+      ? runInTerminal(io, fence, command, env)
+      : terminal.run(() => startJob(fence, command, env, terminal)));
+  } finally {
+    const hosts = [...fence.refused].map(([host, times]) => `${times} × ${host}`);
+    if (hosts.length > 0) {
+      io.note(plain(`the fence let nothing through to: ${hosts.join(', ')}`));
+    }
+  }
+}
+
+async function startJob(
+  fence: RunFence,
+  command: readonly string[],
+  env: NodeJS.ProcessEnv,
+  { settings }: ChildTerminal,
+): Promise<Job> {
+  const shell = jobShell(command, { terminal: undefined, settings, hasErrors: false });
+  const { pid, exited: ended, orders, reports } = await fence.become(shell, env);
+  if (orders === null || reports === undefined) {
+    throw new TypeError('the fence was made without a terminal');
+  }
+  return new Job({ pid, orders, reports, ended });
+}
+
+/** In the terminal that hoop has. */
+async function runInTerminal(
   io: Io,
   fence: RunFence,
   command: readonly string[],
@@ -78,9 +116,5 @@ export async function runFenced(
   } finally {
     clearInterval(looking);
     release();
-    const hosts = [...fence.refused].map(([host, times]) => `${times} × ${host}`);
-    if (hosts.length > 0) {
-      io.note(plain(`the fence let nothing through to: ${hosts.join(', ')}`));
-    }
   }
 }

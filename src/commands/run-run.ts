@@ -8,6 +8,7 @@ import { RemovedVariables } from '../run/removed-variables.ts';
 import { Run } from '../run/run.ts';
 import { plain } from '../ui/printable.ts';
 import { renderRunEnvironment, renderRunEnvironmentJson } from '../ui/render-run-environment.ts';
+import { ChildTerminal } from './child-terminal.ts';
 import { requireProgram } from './find-program.ts';
 import type { Io } from './io.ts';
 import { type PromptFlags, promptInForce } from './prompt-flags.ts';
@@ -25,6 +26,8 @@ export interface RunFlags extends FenceFlags, PromptFlags, SummaryFlags {
   readonly printEnv?: boolean;
   readonly briefingOnly?: boolean;
   readonly json?: boolean;
+  /** commander's form of --no-terminal. */
+  readonly terminal?: boolean;
 }
 
 export interface RunRequest extends RunFlags {
@@ -40,6 +43,7 @@ export async function runRun(io: Io, request: RunRequest): Promise<void> {
   await using open = await openGateway(io);
   await using disposed = new AsyncDisposableStack();
   const around: { fence?: RunFence } = {};
+  const terminal = openTerminal(io, request);
   const requestable = askForRequestable(open, io.signal);
   const run = await Run.start({
     open,
@@ -53,7 +57,7 @@ export async function runRun(io: Io, request: RunRequest): Promise<void> {
     signal: io.signal,
     fence: request.fence
       ? async ({ directory, state }) => {
-          const where = { ...request, directory, state };
+          const where = { ...request, directory, state, terminal };
           around.fence = disposed.use(await openRunFence(io, open, where));
           return around.fence;
         }
@@ -68,6 +72,7 @@ export async function runRun(io: Io, request: RunRequest): Promise<void> {
   });
   let status: number | undefined;
   try {
+    terminal?.recordIn(run, note);
     if (request.briefingOnly) {
       await printBriefing(io, run, { requestable, json: request.json === true });
       return;
@@ -92,16 +97,30 @@ export async function runRun(io: Io, request: RunRequest): Promise<void> {
     }
     showRun(io, run);
     status = await (fence
-      ? runFenced(io, fence, request.command, environment.variables)
-      : runChild(io, request.command, environment.variables));
+      ? runFenced(io, fence, request.command, environment.variables, terminal)
+      : runChild(io, request.command, environment.variables, terminal));
     io.setExitCode(status);
   } finally {
     try {
+      await terminal?.close();
       await run.close();
     } finally {
       await summary?.write(open, status);
     }
   }
+}
+
+function openTerminal(io: Io, request: RunRequest): ChildTerminal | undefined {
+  const { terminal, command, printEnv, briefingOnly } = request;
+  if (terminal === false || command.length === 0 || printEnv || briefingOnly) {
+    return undefined;
+  }
+  const opened = ChildTerminal.open(io, request);
+  if (opened !== undefined && 'because' in opened) {
+    io.note(plain(`the terminal is not recorded: ${opened.because}`));
+    return undefined;
+  }
+  return opened;
 }
 
 function requireCommand(io: Io, { command, printEnv, briefingOnly }: RunRequest): void {

@@ -32,6 +32,7 @@ export function runCommand(io: Io): Command {
     )
     .option('--print-env', 'print what would be set, removed and kept, and run nothing')
     .option('--json', 'with --print-env and --briefing-only: print it as JSON; else errors as JSON')
+    .option('--no-terminal', 'do not record what the command shows on the terminal')
     .option('--summary <file>', 'append what the run did to a file, as Markdown')
     .option('--no-summary', 'no summary, also where GitHub Actions shows one')
     .addHelpText('after', EXAMPLES)

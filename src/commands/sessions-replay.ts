@@ -28,6 +28,7 @@ import {
   trackOf,
 } from './sessions-play.ts';
 import { openRecording } from './sessions-source.ts';
+import { replayTerminal } from './sessions-terminal.ts';
 import { trustedRoots } from './sessions-trust.ts';
 
 export interface ReplayFlags extends PlayFlags {
@@ -36,6 +37,7 @@ export interface ReplayFlags extends PlayFlags {
   readonly json?: boolean;
   readonly raw?: boolean;
   readonly asciicast?: boolean;
+  readonly terminal?: boolean;
   readonly trust?: string;
 }
 
@@ -50,7 +52,10 @@ export async function replaySession(io: Io, typed: string, flags: ReplayFlags): 
   await using recording = await openRecording(io, typed);
   const verification = verifyBundle(recording.source, { roots, nowMs: Date.now() });
   const reading = readSession(recording.source);
-  if (flags.channel !== undefined || flags.asciicast) {
+  if (flags.terminal) {
+    const { speed, asciicast = false } = flags;
+    await print(io, replayTerminal(io, reading, { speed, asciicast }));
+  } else if (flags.channel !== undefined || flags.asciicast) {
     await showChannel(io, reading, verification, flags);
   } else if (flags.raw) {
     await print(io, rawBytes(reading));
@@ -112,6 +117,11 @@ async function* chain(
 
 function refuseImpossible(io: Io, flags: ReplayFlags): void {
   const forms = (['raw', 'json', 'asciicast'] as const).filter((form) => flags[form]);
+  if (flags.terminal && (flags.raw || flags.json || flags.channel !== undefined)) {
+    throw new HoopError('HOOP_USAGE', 'option --terminal goes with --speed and --asciicast only', {
+      detail: 'It plays the terminal of the program, and not what went through the session.',
+    });
+  }
   if (forms.length > 1) {
     const named = forms.map((form) => `--${form}`).join(' and ');
     throw new HoopError('HOOP_USAGE', `options ${named} exclude each other`);

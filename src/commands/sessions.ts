@@ -94,6 +94,7 @@ function replayCommand(io: Io): Command {
     .option('--asciicast', 'print a shell or command as asciicast v2, for other players')
     .option('--no-tui', 'plain text, also on a terminal')
     .option('--json', 'print NDJSON, one entry a line')
+    .option('--terminal', 'play what the program of `hoop run` showed on its terminal')
     .option('--raw', 'print the bytes that the client received, unfiltered; not on a terminal')
     .option('--trust <file>', 'keys to check with: a copy of trust.json from a HOOP_HOME')
     .addHelpText('after', REPLAY_EXAMPLES)
@@ -256,6 +257,8 @@ Examples:
   hoop sessions replay 0199c2f4 --no-tui | less
   hoop sessions replay last --channel 3 --speed 4 --max-idle 1
   hoop sessions replay last --channel 3 --asciicast > shell.cast
+  hoop sessions replay last --terminal --speed 4
+  hoop sessions replay last --terminal --asciicast > last.cast
   hoop sessions replay evidence.tar --json |
     jq 'select(.outcome == "denied") | .text'`;
 

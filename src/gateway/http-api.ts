@@ -355,6 +355,7 @@ function targetsReply({ policy, history }: HttpApiOptions, who: Authenticated): 
       ...(grant.agent === undefined ? {} : { agentRules: describeAgentRules(grant) }),
       masked: maskedColumns(grant),
       requireReason: grant.requireReason,
+      ...(grant.terminal === undefined ? {} : { terminal: grant.terminal }),
       limits: limitsReply(grant),
     })),
   };

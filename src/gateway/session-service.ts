@@ -28,8 +28,8 @@ export interface SshService {
 export type SessionService = PostgresService | SshService;
 
 const STREAMS: Readonly<Record<SessionService['kind'], ReadonlySet<StreamKind>>> = {
-  postgres: new Set(['postgres', 'cancel']),
-  ssh: new Set(['ssh']),
+  postgres: new Set(['postgres', 'cancel', 'terminal']),
+  ssh: new Set(['ssh', 'terminal']),
 };
 
 export function carries(service: SessionService, kind: StreamKind): boolean {

@@ -19,6 +19,7 @@ import {
   type SessionService,
   type SshService,
 } from './session-service.ts';
+import { SessionTerminal } from './session-terminal.ts';
 import { serveSshStream } from './ssh/serve-ssh-stream.ts';
 import { type StreamRecording, TunnelStream } from './tunnel-stream.ts';
 
@@ -65,6 +66,7 @@ interface OpenStream {
 export class SessionStreams {
   readonly #options: SessionStreamsOptions;
   readonly #cancelKeys = createCancelRegistry();
+  readonly #terminal = new SessionTerminal();
   readonly #open = new Map<number, OpenStream>();
   readonly #grantEnded = new Set<() => void>();
   readonly #seen = new Set<number>([CONTROL_STREAM]);
@@ -83,13 +85,23 @@ export class SessionStreams {
     if (this.#seen.has(stream)) {
       throw new HoopError('HOOP_PROTOCOL', `stream ${stream} was opened before`);
     }
-    const { service } = this.#options;
+    const { service, grant } = this.#options;
     if (!carries(service, kind)) {
       const { name } = service.target;
       throw new HoopError('HOOP_PROTOCOL', `target "${name}" has no streams of kind ${kind}`);
     }
+    if (kind === 'terminal' && grant().terminal === 'off') {
+      throw new HoopError('HOOP_ACCESS_DENIED', 'the policy does not let terminals be recorded');
+    }
+    if (kind === 'terminal' && this.#terminal.isFull) {
+      throw new HoopError('HOOP_LIMIT', 'the session has recorded as much of terminals as it can');
+    }
     const limit =
-      kind === 'cancel' ? MAX_CANCEL_STREAMS : this.#options.grant().limits.maxConnections;
+      kind === 'terminal'
+        ? 1
+        : kind === 'cancel'
+          ? MAX_CANCEL_STREAMS
+          : this.#options.grant().limits.maxConnections;
     const open = [...this.#open.values()].filter((other) => other.kind === kind).length;
     if (open >= limit) {
       throw new HoopError('HOOP_LIMIT', `the session has ${limit} connections already`, {
@@ -104,7 +116,7 @@ export class SessionStreams {
     this.check(stream, kind);
     this.#options.recording.openStream(stream, kind);
     this.#seen.add(stream);
-    const done = this.#serve(stream, carrier);
+    const done = this.#serve(stream, kind, carrier);
     this.#open.set(stream, { kind, done });
     this.#options.log.info('stream.open', { stream, kind });
   }
@@ -121,20 +133,29 @@ export class SessionStreams {
     await Promise.all([...this.#open.values()].map(({ done }) => done));
   }
 
-  async #serve(stream: number, carrier: StreamCarrier): Promise<void> {
-    const { recording, log, cutOff, onActivity, onRecordingFault } = this.#options;
+  async #serve(stream: number, kind: StreamKind, carrier: StreamCarrier): Promise<void> {
+    const { recording, log, cutOff, ending, onActivity, onRecordingFault } = this.#options;
     // Not `once` of node:events: a frame that breaks the protocol is an 'error' first, and would
     // reject it while nobody waits, which ends the process.
     const { promise: carrierClosed, resolve } = Promise.withResolvers<void>();
     carrier.once('close', () => resolve());
     const terminate = (): void => carrier.terminate();
     cutOff.addEventListener('abort', terminate, { once: true });
-    const client = new TunnelStream({ carrier, stream, recording, onActivity, onRecordingFault });
+    const client = new TunnelStream({
+      carrier,
+      stream,
+      recording,
+      // Something that turns on a screen is nobody at work.
+      onActivity: kind === 'terminal' ? () => undefined : onActivity,
+      onRecordingFault,
+    });
     // The engine hears of it too; this listener stays when the engine has gone.
     client.on('error', (error) => log.debug('stream.broken', { stream, ...errorFields(error) }));
     let reason = 'failed';
     try {
-      reason = await this.#runEngine(stream, client);
+      reason = await (kind === 'terminal'
+        ? this.#terminal.record(client, ending)
+        : this.#runEngine(stream, client));
     } catch (error) {
       log.error('stream.failed', { stream, ...errorFields(error) });
       if (error instanceof HoopError) {
@@ -143,7 +164,7 @@ export class SessionStreams {
       }
     } finally {
       client.destroy();
-      if (cutOff.aborted) {
+      if (cutOff.aborted || (kind === 'terminal' && this.#terminal.isFull)) {
         terminate();
       }
       await carrierClosed;

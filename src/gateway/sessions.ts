@@ -330,6 +330,7 @@ export class Sessions {
       limits: limitsReply(grant),
       expiresAt: new Date(expiresMs).toISOString(),
       recording: grant.recording,
+      ...(grant.terminal === undefined ? {} : { terminal: grant.terminal }),
     };
   }
 

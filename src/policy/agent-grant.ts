@@ -9,6 +9,7 @@ import { documentCovers } from './match.ts';
 import type { AgentDocument, PolicyTarget } from './policy.ts';
 import type { SshRule } from './ssh/types.ts';
 import { strictestMasks } from './strictest-masks.ts';
+import { terminalOf } from './terminal-of.ts';
 import type { ActingAgent, Grant, Principal, SessionLimits, StatementRule } from './types.ts';
 
 export type GrantContent = Omit<Grant, 'generation'>;
@@ -44,6 +45,7 @@ export function withAgent(
     limits: smallerLimits(grant.limits, agent.limits),
     requireReason: grant.requireReason || agent.requireReason,
     inference: agent.inference === 'deny' ? 'deny' : grant.inference,
+    ...terminalOf(grant, agent),
     // Without guards only where both sides say so.
     passthrough: grant.passthrough && freely,
   };
@@ -68,6 +70,7 @@ function onServer(
         },
         limits: smallerLimits(grant.limits, agent.limits),
         requireReason: grant.requireReason || agent.requireReason,
+        ...terminalOf(grant, agent),
       };
 }
 

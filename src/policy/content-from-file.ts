@@ -43,6 +43,7 @@ export function contentFrom(
     limits: limitsFrom(value.limits),
     requireReason: value.requireReason,
     inference: value.inference,
+    ...(value.terminal === undefined ? {} : { terminal: value.terminal }),
     anything: value.statements === 'anything',
   };
 }

@@ -69,6 +69,7 @@ export function targetFrom(
     credentials: value.credentials,
     labels: value.labels,
     recording: value.recording,
+    ...(value.terminal === undefined ? {} : { terminal: value.terminal }),
     file,
     line: document.place(['name']).line,
   };

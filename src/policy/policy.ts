@@ -53,6 +53,7 @@ interface AnyTarget {
   }[];
   readonly labels: Readonly<Record<string, string>>;
   readonly recording: 'full';
+  readonly terminal?: 'off';
   readonly file: string;
   readonly line: number;
 }
@@ -135,6 +136,8 @@ export interface PolicyContent {
   readonly limits: Partial<SessionLimits>;
   readonly requireReason: boolean;
   readonly inference: 'allow' | 'deny' | undefined;
+  /** Present: what programs show on their terminal is not recorded. */
+  readonly terminal?: 'off';
   /** `statements: anything`. */
   readonly anything: boolean;
 }

@@ -6,6 +6,7 @@ import { guarded } from './cross-check.ts';
 import { givesOn, matchingDocuments } from './match.ts';
 import type { Policy, PolicyDocument, PolicyTarget } from './policy.ts';
 import { strictestMasks } from './strictest-masks.ts';
+import { terminalOf } from './terminal-of.ts';
 import type {
   ApprovalTerms,
   Grant,
@@ -92,6 +93,7 @@ function ownGrant(
     limits: smallestLimits(policy.defaults.limits, documents),
     requireReason: policy.defaults.requireReason || documents.some((d) => d.requireReason),
     recording: target.recording,
+    ...terminalOf(target, ...documents),
     temporary: given.toSorted((a, b) => (a.id < b.id ? -1 : 1)),
     requestable: requested
       // A workload cannot ask, and nobody can ask for it.

@@ -22,6 +22,10 @@ export const Name = z
   .describe('Up to 63 letters, digits, ".", "_" or "-".');
 
 export const Text = z.string().min(1, 'expected some text').max(2000);
+export const TerminalOff = z
+  .literal('off', { error: 'expected "off"' })
+  .optional()
+  .describe('What programs show on their terminal is not recorded.');
 export const Groups = z.array(z.string().min(1)).min(1, 'expected at least one group').max(500);
 
 export const Issuer = z

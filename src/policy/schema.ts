@@ -4,7 +4,7 @@
  * a misspelt `mask` would otherwise be no mask.
  */
 import { z } from 'zod';
-import { Groups, Issuer, Name, strict, Text } from './schema-parts.ts';
+import { Groups, Issuer, Name, strict, TerminalOff, Text } from './schema-parts.ts';
 import { SSH_CONDITIONS } from './ssh/rule-schema.ts';
 import { Workload } from './workloads/workload-schema.ts';
 
@@ -225,6 +225,7 @@ const CONTENT = {
     .enum(['allow', 'deny'])
     .optional()
     .describe('Whether a masked column may be used in WHERE, JOIN, ORDER BY and GROUP BY.'),
+  terminal: TerminalOff,
   statements: z
     .literal('anything', { error: 'expected "anything"' })
     .optional()

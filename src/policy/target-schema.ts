@@ -1,6 +1,6 @@
 /** targets/*.yaml as zod schemas: databases and servers. */
 import { z } from 'zod';
-import { Groups, Name, strict, Text } from './schema-parts.ts';
+import { Groups, Name, strict, TerminalOff, Text } from './schema-parts.ts';
 import { hostKey } from './ssh/host-key.ts';
 
 /** Servers of one target; each may take its whole connectTimeout. */
@@ -30,6 +30,7 @@ const COMMON = {
     .default([])
     .describe('Credentials by group; the first entry that fits is taken.'),
   labels: z.record(Name, z.string().max(200)).default({}),
+  terminal: TerminalOff,
   recording: z
     .literal('full', {
       error: 'expected "full": every session is recorded whole, there is no other way',

@@ -178,6 +178,8 @@ export interface Grant {
   /** `statements: anything`: no parsing, no guards. Void whenever any other policy applies. */
   readonly passthrough: boolean;
   readonly recording: 'full';
+  /** What programs show on their terminal is not recorded; absent: it is, where there is one. */
+  readonly terminal?: 'off';
   /** Temporary grants that are part of it; the grant is not to be used past their first expiry. */
   readonly temporary?: readonly TemporaryGrant[];
   /** Policies that could be asked for and are not given now; for hints. */

@@ -197,6 +197,8 @@ export const TargetsReply = z.object({
       agentRules: z.array(z.string()).optional(),
       masked: z.array(MaskedColumn),
       requireReason: z.boolean(),
+      /** Absent: what programs show on their terminal may be recorded. */
+      terminal: z.literal('off').optional(),
       /** Of a session. */
       limits: LimitsReply.optional(),
     }),
@@ -249,6 +251,8 @@ export const SessionReply = z.object({
   limits: LimitsReply,
   expiresAt: z.string(),
   recording: z.literal('full'),
+  /** Absent: what the program shows on its terminal may be recorded. */
+  terminal: z.literal('off').optional(),
 });
 export type SessionReply = z.infer<typeof SessionReply>;
 

@@ -10,6 +10,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
+import type { Duplex } from 'node:stream';
 import type { OpenGateway } from '../auth/open-gateway.ts';
 import { HoopError } from '../errors.ts';
 import { ClientRecording } from '../recording/client-recording.ts';
@@ -264,6 +265,21 @@ export class ClientSession {
       throw new TypeError('the port of this session is not its own');
     }
     return this.#local;
+  }
+
+  /**
+   * A stream for what the program shows, which is recorded and goes no further.
+   * @returns undefined: the policy wants none
+   * @throws HoopError HOOP_SESSION_ENDED; what the gateway says
+   */
+  async openTerminal(signal: AbortSignal): Promise<Duplex | undefined> {
+    if (this.reply.terminal === 'off') {
+      return undefined;
+    }
+    if (this.#streams === undefined || this.#end !== undefined) {
+      throw new HoopError('HOOP_SESSION_ENDED', 'the session is not open');
+    }
+    return this.#streams.open('terminal', signal);
   }
 
   /**

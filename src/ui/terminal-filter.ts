@@ -137,8 +137,9 @@ export class TerminalFilter {
     if (codePoint > 0x7e) {
       return text(codePoint);
     }
-    // Save and restore the cursor. `\` is the second half of the ST that ended a string.
-    return character === '7' || character === '8' ? `\x1b${character}` : '';
+    // Save and restore the cursor; a line down, a new line, a line up. `\` is the second half of the
+    // ST that ended a string.
+    return '78DEM'.includes(character) ? `\x1b${character}` : '';
   }
 
   #charset(codePoint: number): string {

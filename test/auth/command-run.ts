@@ -51,6 +51,7 @@ export async function runCommand(
     note: (text) => stderr.write(`hoop: ${text}\n`),
     onSignal: () => () => undefined,
     self: ['hoop'],
+    setRaw: () => undefined,
     suspend: () => undefined,
     endBySignal: () => undefined,
     setExitCode: () => undefined,

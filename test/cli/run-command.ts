@@ -34,6 +34,7 @@ export async function runSessions(
     signal: options.signal ?? new AbortController().signal,
     onSignal: () => () => undefined,
     self: ['hoop'],
+    setRaw: () => undefined,
     suspend: () => undefined,
     endBySignal: () => undefined,
     color: { stdout: false, stderr: false },

@@ -17,6 +17,7 @@ export function silentIo(output: Writable = new PassThrough()): Io {
     onSignal: () => () => undefined,
     setExitCode: () => undefined,
     self: ['hoop'],
+    setRaw: () => undefined,
     suspend: () => undefined,
     endBySignal: () => undefined,
   };

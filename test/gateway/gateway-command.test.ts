@@ -40,6 +40,7 @@ function run(args: readonly string[]) {
     note: (line) => notes.push(line),
     onSignal: () => () => undefined,
     self: ['hoop'],
+    setRaw: () => undefined,
     suspend: () => undefined,
     endBySignal: () => undefined,
     setExitCode: () => undefined,

@@ -9,6 +9,7 @@ import { encodeStartupMessage } from '../../src/protocol/pg/startup-message.ts';
 import { ClientRecording } from '../../src/recording/client-recording.ts';
 import { generateSigningKey, type SigningKey } from '../../src/recording/ed25519.ts';
 import { signProof } from '../../src/recording/proof-of-possession.ts';
+import type { StreamKind } from '../../src/recording/types.ts';
 import {
   API_VERSION,
   PATHS,
@@ -197,14 +198,10 @@ export class TestSession {
   async openStream(
     stream: number,
     kind: CarrierKind = 'multiplexed',
-    of: 'postgres' | 'ssh' = 'postgres',
+    of: StreamKind = 'postgres',
   ): Promise<TestStream> {
-    const carrier = await openCarrier(this.#bench, this.#client, {
-      session: this.id,
-      stream,
-      kind,
-      of,
-    });
+    const session = this.id;
+    const carrier = await openCarrier(this.#bench, this.#client, { session, stream, of, kind });
     this.recording.openStream(stream, of);
     const opened = new TestStream(carrier, stream, this.recording);
     this.#streams.set(

@@ -26,6 +26,7 @@ const KEPT: readonly (readonly [string, string])[] = [
   ['a repeat of up to 1000', 'x\x1b[1000b'],
   ['autowrap, cursor and alternate screen modes', '\x1b[?7l\x1b[?25l\x1b[?1049h'],
   ['save and restore of the cursor', '\x1b7\x1b8'],
+  ['a line down, a new line, a line up', '\x1bD\x1bE\x1bM'],
   ['line drawing', '\x1b(0lqk\x1b(B'],
 ];
 
@@ -146,7 +147,7 @@ describe('state between writes', () => {
 describe('random bytes', () => {
   /** All that may ever come out, as one expression. */
   const ALLOWED =
-    /^(?:[^\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]|[\t\n\r\b]|\x1b[78]|\x1b\([0B]|\x1b\[[0-9;:]*[A-HJKLMPX@STdfrbm]|\x1b\[\?(?:7|25|1049)(?:;(?:7|25|1049))*[hl])*$/u;
+    /^(?:[^\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]|[\t\n\r\b]|\x1b[78DEM]|\x1b\([0B]|\x1b\[[0-9;:]*[A-HJKLMPX@STdfrbm]|\x1b\[\?(?:7|25|1049)(?:;(?:7|25|1049))*[hl])*$/u;
   /** Bytes that make sequences likely. */
   const ALPHABET = [
     0x1b, 0x1b, 0x5b, 0x5b, 0x5d, 0x50, 0x3f, 0x3b, 0x31, 0x39, 0x30, 0x35, 0x6d, 0x68, 0x6e, 0x63,

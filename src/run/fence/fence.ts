@@ -10,14 +10,16 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { accessSync, constants, readdirSync, readFileSync } from 'node:fs';
+import { accessSync, constants } from 'node:fs';
 import { Server } from 'node:net';
 import { homedir, constants as system, userInfo } from 'node:os';
 import { delimiter, join } from 'node:path';
-import { Writable } from 'node:stream';
+import { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { HoopError } from '../../errors.ts';
 import { type Home, locateHome } from '../../home.ts';
+import { childOf } from '../child-of.ts';
+import type { ChildStdio, PseudoTerminal } from '../terminal/pseudo-terminal.ts';
 import { bubblewrapArguments } from './bubblewrap-arguments.ts';
 import { explainFailure, noBubblewrap, noFilter, notLinux } from './explain-failure.ts';
 import type { FromInside, ToInside } from './fence-messages.ts';
@@ -39,8 +41,9 @@ const MAX_SAID_CHARACTERS = 16_384;
  * Signals of the terminal, of its end and of a supervisor go to every process of the group: the
  * command shall do what it does about them. bwrap, which only waits, would die and take it along.
  * (inside.ts sets them to the default again: Node.js does for itself.)
+ * A terminal that the command shall have of its own becomes that of the session by being opened.
  */
-const DEAF = `trap '' HUP INT QUIT TERM; exec "$@"`;
+const DEAF = `if [ -n "$1" ]; then : <>"$1"; fi; shift; trap '' HUP INT QUIT TERM; exec "$@"`;
 /** bwrap's own errors go to hoop, what the command says to where it belongs. */
 const OWN_STDERR = `exec 2>&${STDERR} ${STDERR}>&-; exec "$@"`;
 
@@ -50,6 +53,8 @@ export interface FenceOptions
   readonly signal: AbortSignal;
   /** Descriptors that become 0 to 2 of the command; default: our own. */
   readonly stdio?: readonly [number, number, number];
+  /** Of its own for the command, which leads no session then but is a job: see jobShell. */
+  readonly terminal?: Pick<PseudoTerminal, 'path' | 'device' | 'cover'> | undefined;
 }
 
 export class Fence implements AsyncDisposable {
@@ -89,7 +94,9 @@ export class Fence implements AsyncDisposable {
   }
 
   private constructor(program: string, view: FenceView, filter: Buffer, options: FenceOptions) {
-    const [input, output, errors] = options.stdio ?? [0, 1, 2];
+    const { terminal } = options;
+    const [input, output, errors]: readonly [ChildStdio, ChildStdio, ChildStdio] =
+      terminal === undefined ? (options.stdio ?? [0, 1, 2]) : ['pipe', terminal.device, 'pipe'];
     const runtime = options.env['XDG_RUNTIME_DIR'] || `/run/user/${process.getuid?.()}`;
     const args = bubblewrapArguments({
       view,
@@ -99,10 +106,13 @@ export class Fence implements AsyncDisposable {
     const inner = [process.execPath, '--disable-warning=ExperimentalWarning', INSIDE];
     const command = [program, '--args', String(ARGUMENTS), '--', '/bin/sh', '-c', OWN_STDERR, 'sh'];
     this.view = view;
-    this.#child = spawn('/bin/sh', ['-c', DEAF, 'sh', ...command, ...inner], {
+    const path = terminal?.path ?? '';
+    const stdio: ChildStdio[] = [input, output, 'pipe', 'ipc', errors, 'pipe', 'pipe'];
+    this.#child = spawn('/bin/sh', ['-c', DEAF, 'sh', path, ...command, ...inner], {
+      detached: terminal !== undefined,
       // NODE_OPTIONS and the like are the command's, and would be read inside before the time.
       env: { PATH: options.env['PATH'] },
-      stdio: [input, output, 'pipe', 'ipc', errors, 'pipe', 'pipe'],
+      stdio: terminal === undefined ? stdio : terminal.cover(stdio),
     });
     this.#ended = once(this.#child, 'close').then(([code, signal]) => [code, signal]);
     this.#child.stderr?.setEncoding('utf8').on('data', (text: string) => {
@@ -139,6 +149,8 @@ export class Fence implements AsyncDisposable {
     await Promise.race([this.#receive(undefined), once(this.#child, 'disconnect')]);
     return {
       pid: this.#innerProcess,
+      orders: this.#child.stdin,
+      reports: this.#reports,
       exited: this.#exitStatus(),
       kill: (signal) => this.#kill(signal),
     };
@@ -149,6 +161,12 @@ export class Fence implements AsyncDisposable {
     // bwrap's end is the end of its first process, and with it of the namespace.
     this.#child.kill('SIGKILL');
     await this.#ended;
+  }
+
+  /** Stderr of the shell around the command. */
+  get #reports(): Readable | undefined {
+    const pipe = this.#child.stdio[STDERR];
+    return pipe instanceof Readable ? pipe : undefined;
   }
 
   #send(message: ToInside): void {
@@ -210,6 +228,9 @@ export class Fence implements AsyncDisposable {
 export interface FencedCommand {
   /** As seen from outside. */
   readonly pid: number | undefined;
+  /** With a terminal of its own: what the shell around it is told, and tells. */
+  readonly orders: Writable | null;
+  readonly reports: Readable | undefined;
   /** 128 + signal number when a signal ended it. */
   readonly exited: Promise<number>;
   /** To the command itself, not to what is around it. */
@@ -263,21 +284,4 @@ function findBubblewrap(path = ''): string {
 function innerProcess(outer: number | undefined): number | undefined {
   const first = outer === undefined ? undefined : childOf(outer);
   return first === undefined ? undefined : childOf(first);
-}
-
-function childOf(parent: number): number | undefined {
-  const processes = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
-  const found = processes.find((name) => {
-    try {
-      // The name of the program stands in parentheses and may hold anything; then state, parent.
-      const fields = readFileSync(`/proc/${name}/stat`, 'latin1')
-        .replace(/^.*\) /s, '')
-        .split(' ');
-      return Number(fields[1]) === parent;
-    } catch {
-      // It has ended meanwhile.
-      return false;
-    }
-  });
-  return found === undefined ? undefined : Number(found);
 }

@@ -1,0 +1,118 @@
+/** `hoop sessions replay --terminal`: what the program of a run showed, as it showed it. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { HoopError } from '../errors.ts';
+import {
+  type CastEvent,
+  type CastItem,
+  CastReader,
+  castEvent,
+  castHeader,
+  parseCastSize,
+} from '../recording/asciicast.ts';
+import type { SessionReading } from '../recording/read-session.ts';
+import { UP } from '../recording/types.ts';
+import { plain } from '../ui/printable.ts';
+import { TerminalFilter } from '../ui/terminal-filter.ts';
+import type { Io } from './io.ts';
+
+/** Nobody waits for somebody else's pauses. */
+const MAX_IDLE_MS = 3000;
+
+export interface TerminalReplay {
+  readonly speed: number | undefined;
+  /** The lines of asciicast, for other players. */
+  readonly asciicast: boolean;
+}
+
+export async function* replayTerminal(
+  io: Io,
+  reading: SessionReading,
+  { speed, asciicast }: TerminalReplay,
+): AsyncGenerator<string> {
+  const items = terminalItems(reading);
+  const first = items.next();
+  if (first.done) {
+    throw new HoopError('HOOP_USAGE', 'no terminal was recorded in this session', {
+      detail:
+        'There was none, as in a pipeline, it was opened with --no-terminal, or the policy says so.',
+    });
+  }
+  if (asciicast) {
+    yield lineOf(first.value);
+    for (const item of items) {
+      yield lineOf(item);
+    }
+    return;
+  }
+  yield* play(io, first.value, items, speed ?? (io.stdout.isTTY ? 1 : undefined));
+}
+
+async function* play(
+  io: Io,
+  first: CastItem,
+  rest: Iterable<CastItem>,
+  speed: number | undefined,
+): AsyncGenerator<string> {
+  const encoder = new TextEncoder();
+  const filter = new TerminalFilter();
+  let shownMs = 0;
+  noteSize(io, first);
+  yield* shown(first);
+  for (const item of rest) {
+    if (item.type === 'event' && speed !== undefined) {
+      const pauseMs = Math.min(MAX_IDLE_MS, Math.max(0, item.atMs - shownMs) / speed);
+      await sleep(pauseMs, undefined, { signal: io.signal });
+      shownMs = Math.max(shownMs, item.atMs);
+    }
+    yield* shown(item);
+  }
+  yield io.stdout.isTTY ? filter.end() : '';
+
+  function* shown(item: CastItem): Generator<string> {
+    if (item.type === 'event' && item.code === 'o') {
+      yield filter.write(encoder.encode(item.text));
+    } else if (item.type === 'event' && item.code === 'm') {
+      io.note(plain(item.text));
+    }
+  }
+}
+
+/** What was drawn for a larger screen is not itself on a smaller one. */
+function noteSize(io: Io, item: CastItem): void {
+  const { columns = 0, rows = 0, isTTY } = io.stdout;
+  if (isTTY && item.type === 'header' && (item.columns > columns || item.rows > rows)) {
+    io.note(
+      `recorded on a terminal of ${item.columns}×${item.rows}; this one is smaller: ${columns}×${rows}`,
+    );
+  }
+}
+
+/** The streams one after the other; there is one unless the client broke off. */
+function* terminalItems(reading: SessionReading): Generator<CastItem> {
+  for (const { kind, pieces } of reading.streams) {
+    if (kind === 'terminal') {
+      const reader = new CastReader();
+      for (const { direction, bytes } of pieces()) {
+        if (direction === UP) {
+          yield* reader.push(bytes).filter(isKnown);
+        }
+      }
+    }
+  }
+}
+
+/** A size that no terminal has is the client's joke. */
+function isKnown(item: CastItem): boolean {
+  return !isResize(item) || parseCastSize(item.text) !== undefined;
+}
+
+function isResize(item: CastItem): item is CastEvent {
+  return item.type === 'event' && item.code === 'r';
+}
+
+/** Written anew: what the client has sent may hold more than it should. */
+function lineOf(item: CastItem): string {
+  const line =
+    item.type === 'header' ? castHeader(item) : castEvent(item.atMs, item.code, item.text);
+  return line.toString();
+}
