@@ -117,8 +117,8 @@ function isFree({ words, assignments }: SimpleCommand): boolean {
   if (typeof program !== 'string' || !FREE.has(program) || assignments.length > 0) {
     return false;
   }
-  // A variable that is compared tells little; one that is printed may be a secret.
-  const isTest = program === 'test' || program === '[';
+  // A variable that is compared, or gone to, tells little; one that is printed may be a secret.
+  const isTest = program === 'test' || program === '[' || program === 'cd';
   return args.every((word) => typeof word === 'string' || (isTest && word.unknown === 'one'));
 }
 

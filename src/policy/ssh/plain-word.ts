@@ -33,6 +33,12 @@ export function plainText(text: string): string | undefined {
   let plain = '';
   let rest = text;
   while (rest !== '') {
+    const [run = ''] = /^[A-Za-z0-9_@%+,./:=^!-]*/.exec(rest) ?? [];
+    plain += run;
+    rest = rest.slice(run.length);
+    if (rest === '') {
+      break;
+    }
     const quoted =
       /^'([^']*)'/.exec(rest) ?? /^"((?:[^"\\$`]|\\[\s\S])*)"/.exec(rest) ?? ANSI_C.exec(rest);
     const [whole, inside = ''] = quoted ?? [];

@@ -9,7 +9,7 @@ function exec(grant: ReturnType<typeof grantOf>, command: string | undefined): s
 
 /** What a developer may do: read, look around, work with git and npm. */
 const DEVELOPER = grantOf(
-  'allow: { ssh: exec, commands: ["git **", "npm **", "ls **", "ps **", "grep **", "head **", "tail **", "df **", "free **", "wc **", "sort **", "uniq **", "cut **", "tr **", "awk **", "sed -n **", "journalctl **", "systemctl status *", "uptime", "date", "who", "id", "hostname", "uname **", "env", "du **", "stat *", "find **", "xargs **", "sleep *", "which *", "node --version", "NODE_ENV=production node /srv/app/cli.js **", "echo **", "sudo systemctl reload *", "sudo -u app /srv/app/bin/migrate", "bash /srv/app/deploy.sh **", "docker ps", "docker logs **", "timeout **", "nice **", "rsync --server **", "cd **"] }',
+  'allow: { ssh: exec, commands: ["git **", "npm **", "ls **", "ps **", "grep **", "head **", "tail **", "df **", "free **", "wc **", "sort **", "uniq **", "cut **", "tr **", "awk **", "sed -n **", "journalctl **", "systemctl status *", "uptime", "date", "who", "id", "hostname", "uname **", "env", "du **", "stat *", "find **", "xargs **", "sleep *", "which *", "node --version", "NODE_ENV=production node /srv/app/cli.js **", "echo **", "sudo systemctl reload *", "sudo -u app /srv/app/bin/migrate", "bash /srv/app/deploy.sh **", "docker ps", "docker logs **", "timeout **", "nice **", "rsync --server **"] }',
   'allow: { ssh: exec, commands: ["cat /var/log/*", "cat /srv/app/**", "less /var/log/**"] }',
   'allow: { ssh: exec, commands: ["tee /tmp/*", "sort **"], paths: ["/tmp/*", "/srv/app/out/**"] }',
   'deny: { ssh: exec, commands: ["rm **", "git push **"] }',
@@ -684,6 +684,25 @@ test('exact commands are all there is, and the gateway quotes them anew', () => 
   ]) {
     expect(sent(command), command).toMatch(/^HOOP_/);
   }
+});
+
+test.each([
+  ['(', 65_000],
+  ['$(', 32_000],
+  ['`', 65_000],
+  ['${x:-', 13_000],
+  ['$((', 20_000],
+  ['a;', 32_000],
+  ['a ', 32_000],
+  ['> b ', 16_000],
+  ['eval ', 13_000],
+  ['sudo ', 13_000],
+  ['[[ a && ', 8_000],
+  ['{a,', 20_000],
+  ['a <<E\n', 10_000],
+  ['a', 100_000],
+])('%j many times over is refused', (piece, times) => {
+  expect(exec(DEVELOPER, piece.repeat(times))).toMatch(/^HOOP_(NOT_ALLOWED|UNPARSED)$/);
 });
 
 test('an exact command that starts another one has no star to hide it', () => {
