@@ -13,6 +13,8 @@ export interface SearchJob {
   readonly isLive: boolean;
   /** Of segment files; what is behind is not read. */
   readonly maxBytes: number;
+  /** Of work; what is behind is not read. */
+  readonly maxMs: number;
   readonly text: string;
   readonly touches: string | undefined;
   readonly sinceMs: number | undefined;
@@ -79,8 +81,13 @@ export async function searchRecording(job: SearchJob, signal: AbortSignal): Prom
   const onCut = () => {
     isCut = true;
   };
+  const untilMs = performance.now() + job.maxMs;
   for await (const items of readSegments({ ...job, onCut })) {
     signal.throwIfAborted();
+    if (performance.now() > untilMs) {
+      isCut = true;
+      break;
+    }
     for (const item of items) {
       timeline.take(item);
     }

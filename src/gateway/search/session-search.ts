@@ -27,15 +27,14 @@ const PAGE = 50;
 /** Of one request: after it the reply says how far it came. */
 const MAX_SESSIONS = 500;
 const MAX_TIME_MS = 2000;
-/** Of one recording, its segment files; some seconds of work. */
+/** Of one recording, its segment files, and the time that it may take: a client waits for 30 s. */
 const MAX_RECORDING_BYTES = 1024 * 1024 * 1024;
+const MAX_RECORDING_MS = 10_000;
 
 export interface SessionSearchOptions {
   readonly database: IndexStore;
   readonly index: SessionIndex;
   readonly store: RecordingStore;
-  readonly maxRecordingBytes?: number;
-  readonly maxSessions?: number;
 }
 
 /** What one session gave. */
@@ -108,7 +107,6 @@ export class SessionSearch implements AsyncDisposable {
     const hits: SearchHit[] = [];
     const unread: SearchReply['unread'][number][] = [];
     const untilMs = performance.now() + MAX_TIME_MS;
-    const maxSessions = this.#options.maxSessions ?? MAX_SESSIONS;
     let count = 0;
     const ended = (next: Cursor | undefined): SearchReply => ({
       v: API_VERSION,
@@ -134,7 +132,7 @@ export class SessionSearch implements AsyncDisposable {
       if (looked.within !== undefined) {
         return ended({ ...place, within: looked.within });
       }
-      if (hits.length >= limit || count >= maxSessions || performance.now() >= untilMs) {
+      if (hits.length >= limit || count >= MAX_SESSIONS || performance.now() >= untilMs) {
         return ended(place);
       }
     }
@@ -196,19 +194,20 @@ export class SessionSearch implements AsyncDisposable {
 
   async #inRecording(
     session: FoundSession,
-    job: Omit<SearchJob, 'directory' | 'dataKey' | 'maxBytes'>,
+    job: Omit<SearchJob, 'directory' | 'dataKey' | 'maxBytes' | 'maxMs'>,
     {
       search,
       log,
     }: { readonly search: (job: SearchJob) => Promise<SearchAnswer>; readonly log: Log },
   ): Promise<Looked> {
-    const { store, maxRecordingBytes } = this.#options;
+    const { store } = this.#options;
     const answer = await this.#opened(session.id, (dataKey) =>
       search({
         ...job,
         directory: recordingDirectory(store, session.id),
         dataKey,
-        maxBytes: maxRecordingBytes ?? MAX_RECORDING_BYTES,
+        maxBytes: MAX_RECORDING_BYTES,
+        maxMs: MAX_RECORDING_MS,
       }),
     );
     if ('failed' in answer) {
@@ -288,7 +287,7 @@ function jobOf({
   readonly session: FoundSession;
   readonly within: Cursor['within'];
   readonly room: number;
-}): Omit<SearchJob, 'directory' | 'dataKey' | 'maxBytes'> {
+}): Omit<SearchJob, 'directory' | 'dataKey' | 'maxBytes' | 'maxMs'> {
   const { touches, sinceMs, untilMs, denied } = scope;
   return {
     session: session.id,
