@@ -13,6 +13,8 @@ interface Prerequisite {
 const PREREQUISITES: readonly Prerequisite[] = [
   { program: 'git', debianPackage: 'git', neededFor: 'the policy repository' },
   { program: 'ssh-keygen', debianPackage: 'openssh-client', neededFor: 'signed policy commits' },
+  // Depends on openssh-sftp-server, which the tests of sftp start by themselves.
+  { program: '/usr/sbin/sshd', debianPackage: 'openssh-server', neededFor: 'sessions on servers' },
   { program: 'psql', debianPackage: 'postgresql-client', neededFor: 'end-to-end sessions' },
   { program: 'groff', debianPackage: 'groff-base', neededFor: 'the manual page' },
   { program: 'zsh', debianPackage: 'zsh', neededFor: 'completion' },

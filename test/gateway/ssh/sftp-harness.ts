@@ -1,6 +1,6 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,7 +12,21 @@ import type { SshVerdict } from '../../../src/policy/ssh/types.ts';
 import { CHANNEL_WINDOW_BYTES } from '../../../src/protocol/ssh/frame.ts';
 import type { FileRecord } from '../../../src/recording/file-record.ts';
 
-const SFTP_SERVER = '/usr/lib/openssh/sftp-server';
+/** Debian, Fedora, macOS, Arch. */
+const SFTP_SERVERS = [
+  '/usr/lib/openssh/sftp-server',
+  '/usr/libexec/openssh/sftp-server',
+  '/usr/libexec/sftp-server',
+  '/usr/lib/ssh/sftp-server',
+];
+
+function sftpServer(): string {
+  const found = SFTP_SERVERS.find((path) => existsSync(path));
+  if (found === undefined) {
+    throw new Error('sftp-server is missing: apt-get install openssh-sftp-server');
+  }
+  return found;
+}
 
 export const ALLOW: SshVerdict = { effect: 'allow', rules: [], touches: [] };
 
@@ -113,7 +127,7 @@ export class SftpHarness implements AsyncDisposable {
   }
 
   #accept(socket: Socket): void {
-    const [command, ...args] = this.#options.server ?? [SFTP_SERVER];
+    const [command, ...args] = this.#options.server ?? [sftpServer()];
     const server = spawn(command, args, { cwd: this.root });
     let held = 0;
     let upOffset = 0;
