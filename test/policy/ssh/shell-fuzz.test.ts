@@ -160,7 +160,9 @@ function lookedForInSh(text: string, folder: string): string[] {
     encoding: 'utf8',
     stdio: ['ignore', 'ignore', 'pipe'],
   });
-  return [...stderr.matchAll(/^[^:]*: (?:line )?\d+: ([^:\n]+): (?:command )?not found$/gm)].map(([, name = '']) => name);
+  return [...stderr.matchAll(/^[^:]*: (?:line )?\d+: ([^:\n]+): (?:command )?not found$/gm)].map(
+    ([, name = '']) => name,
+  );
 }
 
 function isOneOf(argv: readonly string[], { commands }: ShellFacts): boolean {
