@@ -5,7 +5,7 @@
  */
 import { once } from 'node:events';
 import { connect as connectTcp, type Socket } from 'node:net';
-import { Client, type ConnectConfig } from 'ssh2';
+import ssh2, { type ConnectConfig } from 'ssh2';
 import { type ErrorCode, HoopError } from '../../errors.ts';
 import { networkText } from '../pg/target-errors.ts';
 import type { TargetHost } from '../target-host.ts';
@@ -13,7 +13,7 @@ import { fingerprint, isPinned, kindOf, pinnedText, signaturesFor } from './host
 import type { SshCredential, SshTarget, SshTargetLogin } from './types.ts';
 
 export interface TargetConnection {
-  readonly client: Client;
+  readonly client: InstanceType<typeof ssh2.Client>;
   readonly socket: Socket;
   /** Identification of the server's software, e.g. `OpenSSH_9.2p1`; untrusted. */
   readonly software: string;
@@ -125,7 +125,8 @@ async function logIn(
       hint: 'Name the host keys of the server under `hostKeys` in its file in the policy repository.',
     });
   }
-  const client = new Client();
+  checkPrivateKey(credential, target);
+  const client = new ssh2.Client();
   const outcome = Promise.withResolvers<void>();
   const abort = (): void => outcome.reject(signal.reason);
   signal.addEventListener('abort', abort, { once: true });
@@ -180,6 +181,20 @@ async function logIn(
     throw refused(cause, { target, host, login, didHandshake });
   } finally {
     signal.removeEventListener('abort', abort);
+  }
+}
+
+/** @throws HOOP_CONFIG */
+function checkPrivateKey(
+  { privateKey }: SshCredential,
+  { name }: ConnectTargetOptions['target'],
+): void {
+  const parsed = privateKey === undefined ? undefined : ssh2.utils.parseKey(privateKey.expose());
+  if (parsed instanceof Error) {
+    throw new HoopError('HOOP_CONFIG', `the private key for target "${name}" cannot be used`, {
+      detail: /encrypted|passphrase/i.test(parsed.message) ? 'It has a passphrase.' : undefined,
+      hint: "An operator gives the credential a key in PEM or OpenSSH's format, without a passphrase.",
+    });
   }
 }
 

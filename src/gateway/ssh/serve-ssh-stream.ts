@@ -54,15 +54,27 @@ const NO_USER = new Set(['', 'hoop']);
 export async function serveSshStream(options: SshStreamOptions): Promise<SshStreamSummary> {
   const stream = new SshStream(options);
   try {
-    return { reason: await stream.serve() };
+    return await served(stream, options);
   } catch (error) {
-    if (error instanceof RecordingFailed) throw error.cause;
-    const reason = options.signal.aborted ? endOfSession(options.signal) : error;
-    stream.end(reason instanceof HoopError ? reason : INTERNAL_FAULT);
-    if (reason instanceof HoopError) return { reason: reason.message, problem: reason };
-    throw error;
+    throw error instanceof RecordingFailed ? error.cause : error;
   } finally {
     await stream.close();
+  }
+}
+
+async function served(stream: SshStream, options: SshStreamOptions): Promise<SshStreamSummary> {
+  try {
+    const reason = await stream.serve();
+    stream.finish();
+    return { reason };
+  } catch (error) {
+    // Nothing more can be recorded, so nothing more is said.
+    if (error instanceof RecordingFailed) throw error;
+    const reason = options.signal.aborted ? endOfSession(options.signal) : error;
+    stream.end(reason instanceof HoopError ? reason : INTERNAL_FAULT);
+    stream.finish();
+    if (reason instanceof HoopError) return { reason: reason.message, problem: reason };
+    throw error;
   }
 }
 
@@ -149,15 +161,19 @@ class SshStream {
     this.#state = 'ended';
   }
 
+  /** Leaves what the record must know of the channels that are still there. @throws RecordingFailed */
+  finish(): void {
+    for (const channel of this.#channels.values()) {
+      channel.finish();
+    }
+  }
+
   /** Resolves when both sides are closed; cuts off what does not follow. */
   async close(): Promise<void> {
     const { client } = this.#options;
     this.#state = 'ended';
     this.#ended.abort(new HoopError('HOOP_SESSION_ENDED', 'the connection has ended'));
     this.#watch?.[Symbol.dispose]();
-    for (const channel of this.#channels.values()) {
-      channel.finish();
-    }
     this.#channels.clear();
     const connection = this.#connection;
     connection?.socket.resume();

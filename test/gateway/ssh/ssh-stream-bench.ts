@@ -97,6 +97,8 @@ export class TestStream {
   /** The client's end. */
   readonly client: Duplex;
   readonly frames: DownFrame[] = [];
+  /** Where a test reads the frames itself: those that it leaves. */
+  readonly kept: DownFrame[] = [];
   readonly events: RecordingEvent[] = [];
   readonly evidence: EvidenceLine[] = [];
   readonly done: Promise<SshStreamSummary>;
@@ -127,7 +129,10 @@ export class TestStream {
       decide: decideSsh,
       approvals: NO_APPROVALS,
       resolver: { resolve: async () => [] },
-      event: (event) => this.events.push(event),
+      event: (event) => {
+        this.events.push(event);
+        this.#wake();
+      },
       recorded: () => undefined,
       whenRecorded: (forward) => queueMicrotask(forward),
       evidence: (line) => this.evidence.push(line),
