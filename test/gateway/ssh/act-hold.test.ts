@@ -108,6 +108,7 @@ describe.skipIf(findSshd() === undefined)('a command that needs approval', () =>
       reason: 'INC-1',
       command: { verb: 'exec', text: 'echo "done"; cat', user: bench.server.user, waits: true },
     });
+    await stream.frame('stderr', 0);
     expect(stream.outcome(0).stderr).toContain(`held for approval, request ${id}`);
     expect(stream.outcome(0).stdout.length).toBe(0);
     approvals.decide(lead, id, { decision: 'approve', reason: 'go' });
