@@ -101,7 +101,8 @@ request again whenever something about it changes. For a bot that tells a channe
 
   hoop approvals watch --json |
     jq --unbuffered -r '.approval | select(.state == "waiting" and .mayDecide)
-      | "\\(.requester.name): \\(.statement.text // .command.text // .access.policy)"' |
+      | (.statement.text // .command.text // .access.policy) as $what
+      | "\\(.requester.name): \\($what)"' |
     while IFS= read -r line; do notify "$line"; done`;
 
 const DECIDE_EXAMPLES = `
