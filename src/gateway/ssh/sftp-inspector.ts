@@ -486,7 +486,9 @@ export class SftpInspector {
 
   #answer(id: number, packet: Uint8Array): void {
     this.#pending.delete(id);
-    this.#send(packet);
+    if (!this.#isOver) {
+      this.#send(packet);
+    }
   }
 
   #status(id: number, code: number, message: string): void {
@@ -494,6 +496,10 @@ export class SftpInspector {
   }
 
   #deny(id: number, refusal: Refusal): void {
+    if (this.#isOver) {
+      // It waited for people, and the client did not.
+      return;
+    }
     const { message, hint } = refusal;
     this.#status(id, STATUS.permissionDenied, hint === undefined ? message : `${message}. ${hint}`);
     const text = refusalText(refusal, false);

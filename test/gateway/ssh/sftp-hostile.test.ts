@@ -347,6 +347,26 @@ describe('flow', () => {
   });
 });
 
+test('a client that leaves while people decide gets nothing, and nothing is done', async () => {
+  const approval = Promise.withResolvers<SshVerdict>();
+  await using harness = await new SftpHarness({ decide: () => approval.promise }).listen();
+  const path = join(harness.root, 'file');
+  writeFileSync(path, 'text');
+  using client = await RawSftpClient.open(harness.socketPath);
+  client.send(encodeRequest(1, { type: 'remove', path: bytes(path) }));
+  await until(() => harness.acts.length === 1);
+  const [channel] = harness.channels;
+  channel?.inspector.ended();
+  approval.resolve(refuse('denied'));
+  await approval.promise;
+  channel?.server.stdin.end();
+  await client.ended();
+  expect(client.answers).toEqual([]);
+  expect(harness.stderr).toBe('');
+  expect(existsSync(path)).toBe(true);
+  expect(harness.failures).toEqual([]);
+});
+
 describe('what is hashed', () => {
   async function written(pieces: readonly (readonly [number, string])[], flags = WRITE_NEW) {
     await using harness = await new SftpHarness().listen();
