@@ -84,11 +84,30 @@ export async function playAct(
     readonly flags: PlayFlags;
   },
 ): Promise<void> {
+  const text = `#${act.number} ${actText(act)}`;
+  await playTrackOf(io, trackOf(reading, act), { text, header, flags });
+}
+
+/** Until the viewer quits. */
+export async function playTrackOf(
+  io: Io,
+  track: TerminalTrack,
+  {
+    text,
+    header,
+    flags,
+  }: {
+    /** What it is. */
+    readonly text: string;
+    readonly header: ReplayHeader;
+    readonly flags: PlayFlags;
+  },
+): Promise<void> {
   const { playTrack } = await import('../ui/player/player-view.ts');
   const { verdict, verified, principal, target } = header;
   const { stdout, stdin, signal, color } = io;
-  await playTrack(trackOf(reading, act), {
-    title: { text: `#${act.number} ${actText(act)}  ${target}  ${principal}`, verdict, verified },
+  await playTrack(track, {
+    title: { text: `${text}  ${target}  ${principal}`, verdict, verified },
     speed: flags.speed,
     maxIdleMs: flags.maxIdle * 1000,
     stdout,

@@ -24,11 +24,12 @@ import {
   type PlayFlags,
   playAct,
   playedLines,
+  playTrackOf,
   rawOutput,
   trackOf,
 } from './sessions-play.ts';
 import { openRecording } from './sessions-source.ts';
-import { replayTerminal } from './sessions-terminal.ts';
+import { replayTerminal, runTrack } from './sessions-terminal.ts';
 import { trustedRoots } from './sessions-trust.ts';
 
 export interface ReplayFlags extends PlayFlags {
@@ -54,7 +55,13 @@ export async function replaySession(io: Io, typed: string, flags: ReplayFlags): 
   const reading = readSession(recording.source);
   if (flags.terminal) {
     const { speed, asciicast = false } = flags;
-    await print(io, replayTerminal(io, reading, { speed, asciicast }));
+    const track = asciicast || !hasScreen(io, flags) ? undefined : runTrack(reading);
+    if (track === undefined) {
+      await print(io, replayTerminal(io, reading, { speed, asciicast }));
+    } else {
+      const header = headerOf(reading, verification);
+      await playTrackOf(io, track, { text: 'terminal of the run', header, flags });
+    }
   } else if (flags.channel !== undefined || flags.asciicast) {
     await showChannel(io, reading, verification, flags);
   } else if (flags.raw) {

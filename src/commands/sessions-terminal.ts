@@ -11,6 +11,7 @@ import {
 } from '../recording/asciicast.ts';
 import type { SessionReading } from '../recording/read-session.ts';
 import { UP } from '../recording/types.ts';
+import type { TerminalTrack, TrackItem } from '../replay/terminal-track.ts';
 import { plain } from '../ui/printable.ts';
 import { TerminalFilter } from '../ui/terminal-filter.ts';
 import type { Io } from './io.ts';
@@ -38,9 +39,10 @@ export async function* replayTerminal(
     });
   }
   if (asciicast) {
-    yield lineOf(first.value);
+    const filter = new TerminalFilter();
+    yield lineOf(first.value, filter);
     for (const item of items) {
-      yield lineOf(item);
+      yield lineOf(item, filter);
     }
     return;
   }
@@ -110,9 +112,39 @@ function isResize(item: CastItem): item is CastEvent {
   return item.type === 'event' && item.code === 'r';
 }
 
-/** Written anew: what the client has sent may hold more than it should. */
-function lineOf(item: CastItem): string {
-  const line =
-    item.type === 'header' ? castHeader(item) : castEvent(item.atMs, item.code, item.text);
-  return line.toString();
+/**
+ * Written anew: what the client has sent may hold more than it should, and another player hands
+ * what was shown to a terminal as it is.
+ */
+function lineOf(item: CastItem, filter: TerminalFilter): string {
+  if (item.type === 'header') {
+    return castHeader(item).toString();
+  }
+  const { atMs, code, text } = item;
+  return castEvent(atMs, code, code === 'o' ? filter.write(Buffer.from(text)) : text).toString();
+}
+
+/** For the player; undefined: there is none. Times are the client's. */
+export function runTrack(reading: SessionReading): TerminalTrack | undefined {
+  return terminalItems(reading).next().done === true
+    ? undefined
+    : { items: () => trackItems(terminalItems(reading)) };
+}
+
+function* trackItems(items: Iterable<CastItem>): Generator<TrackItem> {
+  let startMs = 0;
+  for (const item of items) {
+    if (item.type === 'header') {
+      startMs = item.startedMs;
+      yield { type: 'size', timeMs: startMs, columns: item.columns, rows: item.rows };
+      continue;
+    }
+    const timeMs = startMs + item.atMs;
+    const size = isResize(item) ? parseCastSize(item.text) : undefined;
+    if (size !== undefined) {
+      yield { type: 'size', timeMs, ...size };
+    } else if (item.code === 'o') {
+      yield { type: 'output', timeMs, bytes: Buffer.from(item.text) };
+    }
+  }
 }

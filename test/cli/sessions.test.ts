@@ -2,6 +2,10 @@ import { execFileSync } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { runTrack } from '../../src/commands/sessions-terminal.ts';
+import { castEvent, castHeader } from '../../src/recording/asciicast.ts';
+import { openBundleFile } from '../../src/recording/open-bundle-file.ts';
+import { readSession } from '../../src/recording/read-session.ts';
 import {
   columns,
   complete,
@@ -390,5 +394,57 @@ describe('hoop sessions replay of a server', () => {
     expect(stdout).toContain('uname -a');
     expect(stdout).toMatch(/allowed: by deploy\/run/);
     expect(stdout).toContain('exit 0');
+  });
+});
+
+describe('hoop sessions replay --terminal', () => {
+  const startedMs = Date.UTC(2026, 0, 1);
+  let run: MadeRecording;
+  beforeAll(async () => {
+    const lines = Buffer.concat([
+      castHeader({ columns: 90, rows: 30, startedMs }),
+      castEvent(500, 'o', `shown${HOSTILE}\r\n`),
+      castEvent(700, 'r', '100x40'),
+    ]);
+    const piece = { timeMs: startedMs, stream: 1, direction: 0, offset: 0, bytes: lines } as const;
+    run = await makeRecording([
+      {
+        type: 'event',
+        timeMs: startedMs,
+        event: { type: 'stream.open', stream: 1, kind: 'terminal' },
+      },
+      { type: 'data', piece },
+    ]);
+  });
+  afterAll(async () => {
+    await run[Symbol.asyncDispose]();
+  });
+
+  test('the file for other players has nothing that would act on a terminal', async () => {
+    const { stdout, status } = await runSessions(
+      ['replay', run.bundle, '--trust', run.trust, '--terminal', '--asciicast'],
+      { env: NO_HOME },
+    );
+    expect(status).toBe(0);
+    const [header = '', ...events] = stdout.trimEnd().split('\n');
+    expect(JSON.parse(header)).toMatchObject({ version: 2, width: 90, height: 30 });
+    expect(events.map((line) => JSON.parse(line))).toEqual([
+      [0.5, 'o', expect.stringMatching(/^shown[^\x1b\u009b]*\r\n$/)],
+      [0.7, 'r', '100x40'],
+    ]);
+    expect(stdout).not.toContain('52;c');
+  });
+
+  test('the player has its sizes and what was shown, in the time of the client', () => {
+    using source = openBundleFile(run.bundle);
+    const track = runTrack(readSession(source));
+    const items = [...(track?.items() ?? [])];
+    expect(items).toMatchObject([
+      { type: 'size', timeMs: startedMs, columns: 90, rows: 30 },
+      { type: 'output', timeMs: startedMs + 500 },
+      { type: 'size', timeMs: startedMs + 700, columns: 100, rows: 40 },
+    ]);
+    using other = openBundleFile(made.bundle);
+    expect(runTrack(readSession(other))).toBeUndefined();
   });
 });
