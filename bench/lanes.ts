@@ -39,7 +39,7 @@ export async function openLanes(
       lanes.push(await openHoop(name, context, stack));
     } else if (name === 'direct') {
       lanes.push({ name, url: directUrl(context.demo).href, clientEnd: [], serverEnd: [] });
-    } else {
+    } else if (name !== 'ssh -J') {
       const tunnel = await openTunnel(name, context);
       if (tunnel) {
         stack.use(tunnel);

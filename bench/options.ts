@@ -13,6 +13,11 @@ export const WORKS = [
   'copy-in',
   'columns',
   'start',
+  'ssh-exec',
+  'ssh-echo',
+  'ssh-copy',
+  'ssh-parallel',
+  'ssh-memory',
 ] as const;
 export type Work = (typeof WORKS)[number];
 
@@ -23,6 +28,7 @@ export const LANES = [
   'pgbouncer',
   'hoop allow',
   'hoop masked',
+  'ssh -J',
 ] as const;
 export type LaneName = (typeof LANES)[number];
 
@@ -32,6 +38,7 @@ export const MAX_CONNECTIONS = 1000;
 /** Names that stand for several. */
 const GROUPS: Readonly<Record<string, readonly Work[]>> = {
   bulk: ['copy-out', 'select', 'copy-in', 'columns'],
+  ssh: ['ssh-exec', 'ssh-echo', 'ssh-copy', 'ssh-parallel', 'ssh-memory'],
 };
 
 export interface BenchOptions {

@@ -17,6 +17,8 @@ const RATIOS: readonly (readonly [LaneName, LaneName])[] = [
   ['hoop allow', 'ssh -L'],
   ['hoop masked', 'ssh -L'],
   ['hoop masked', 'hoop allow'],
+  ['hoop allow', 'direct'],
+  ['hoop allow', 'ssh -J'],
 ];
 /** There is no other way to record. */
 const RECORDING = 'recording full, encrypted, two-sided';

@@ -6,6 +6,7 @@ import { execFileSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { type Demo, startDemo } from '../src/demo/demo.ts';
 import { startEmbeddedPostgres } from '../src/demo/embedded-postgres.ts';
+import { findSshd, type OpensshServer, startOpensshServer } from '../src/demo/openssh-server.ts';
 import { Watchdog } from '../src/demo/watchdog.ts';
 import { prepareBenchData } from './bench-data.ts';
 import { writeBenchPolicy } from './bench-policy.ts';
@@ -18,6 +19,8 @@ import { type BenchOptions, parseOptions, UnknownOption, type Work } from './opt
 import { knowsProcesses, residentKilobytes } from './process-figures.ts';
 import { renderJson, renderTable } from './report.ts';
 import { connectLatency, latency, pgbench } from './short-statements.ts';
+import { openSshLanes } from './ssh-lanes.ts';
+import { memoryWithStoppedReader, sshCopy, sshEcho, sshExec, sshParallel } from './ssh-work.ts';
 
 /** A gateway's default; each look starts five processes of git. */
 const POLICY_POLL_SECONDS = 5;
@@ -54,9 +57,11 @@ function explain(error: unknown): string {
 
 async function run(options: BenchOptions): Promise<void> {
   await using stack = new AsyncDisposableStack();
-  const policy = writeBenchPolicy();
-  stack.defer(() => rmSync(policy, { recursive: true, force: true }));
   const watchdog = stack.use(new Watchdog());
+  const sshServer =
+    findSshd() === undefined ? undefined : stack.use(await startOpensshServer({ watchdog }));
+  const policy = writeBenchPolicy(sshServer?.hostKeys);
+  stack.defer(() => rmSync(policy, { recursive: true, force: true }));
   // Not the demo's own server: that one logs each statement, for the tour.
   const server = stack.use(
     await startEmbeddedPostgres({
@@ -69,6 +74,7 @@ async function run(options: BenchOptions): Promise<void> {
     await startDemo({
       policy,
       postgres: server.url(),
+      ...(sshServer === undefined ? {} : { servers: { 'bench-ssh': sshServer } }),
       pollSeconds: POLICY_POLL_SECONDS,
       note: say,
       signal: interrupted.signal,
@@ -79,7 +85,13 @@ async function run(options: BenchOptions): Promise<void> {
   const notes = await measureMemory(options, context);
   const figures = new Figures(say);
   const peak = await measureLanes(options, context, figures);
-  const result = { commit: commit(), options, figures: figures.all, notes: { ...notes, ...peak } };
+  const ssh = await measureSsh(options, context, figures, sshServer);
+  const result = {
+    commit: commit(),
+    options,
+    figures: figures.all,
+    notes: { ...notes, ...peak, ...ssh },
+  };
   process.stdout.write(options.json ? renderJson(result) : renderTable(result));
 }
 
@@ -115,7 +127,9 @@ async function measureLanes(
   figures: Figures,
 ): Promise<Notes> {
   const { demo, say, signal } = context;
-  if (options.works.every((work) => work === 'memory' || work === 'idle')) {
+  if (
+    options.works.every((work) => work === 'memory' || work === 'idle' || work.startsWith('ssh-'))
+  ) {
     return {};
   }
   await using stack = new AsyncDisposableStack();
@@ -146,6 +160,39 @@ async function measureLanes(
     }
   }
   return knowsProcesses() ? { [PEAK]: peakMegabytes(demo) } : {};
+}
+
+/** Commands, files and connections over SSH. */
+async function measureSsh(
+  options: BenchOptions,
+  context: LaneContext,
+  figures: Figures,
+  server: OpensshServer | undefined,
+): Promise<Notes> {
+  const wanted = options.works.filter((work) => work.startsWith('ssh-'));
+  if (wanted.length === 0) {
+    return {};
+  }
+  if (server === undefined) {
+    context.say('MISSING: all about SSH, sshd is not installed (on Debian: openssh-server)');
+    return {};
+  }
+  await using stack = new AsyncDisposableStack();
+  const lanes = await openSshLanes(options.lanes, server, context, stack);
+  const ssh = { options, lanes, figures };
+  const parts = {
+    'ssh-exec': sshExec,
+    'ssh-echo': sshEcho,
+    'ssh-copy': sshCopy,
+    'ssh-parallel': sshParallel,
+  };
+  for (const [work, measure] of Object.entries(parts)) {
+    context.signal.throwIfAborted();
+    if (wanted.some((name) => name === work)) {
+      await measure(ssh);
+    }
+  }
+  return wanted.includes('ssh-memory') && knowsProcesses() ? memoryWithStoppedReader(lanes) : {};
 }
 
 function peakMegabytes(demo: Demo): number {

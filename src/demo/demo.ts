@@ -1,11 +1,11 @@
 /**
  * Everything that `hoop demo` needs, started on loopback: identity provider, token issuer of a CI,
- * PostgreSQL, policy repository, gateway, and one logged-in HOOP_HOME for each identity. Also the
- * bench on which the end-to-end tests run.
+ * PostgreSQL, an OpenSSH server where one is installed, policy repository, gateway, and one
+ * logged-in HOOP_HOME for each identity. Also the bench on which the end-to-end tests run.
  *
  *   OIDC provider ──┐                        ┌── policy.git (signed commits)
  *                   ├── gateway (a process) ─┤
- *   PostgreSQL ─────┘      │ TLS             └── dataDir (recordings, index, keys)
+ *   PostgreSQL, sshd┘      │ TLS             └── dataDir (recordings, index, keys)
  *                     homes/{dba,engineer,auditor,devin}
  */
 import {
@@ -19,17 +19,22 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createCertificateAuthority, issueServerCertificate } from '../certificates.ts';
 import { HoopError } from '../errors.ts';
 import { startCiIssuer } from './ci-issuer.ts';
 import { completeLogin } from './complete-login.ts';
+import {
+  credentialVariables,
+  type Servers,
+  writeCertificates,
+  writeGatewayConfig,
+} from './gateway-files.ts';
 import { type HoopService, runHoop, startHoop } from './hoop-process.ts';
 import { type DemoAccount, startOidcProvider } from './oidc-provider.ts';
+import { findSshd, type OpensshServer, startOpensshServer } from './openssh-server.ts';
 import { readPolicyDirectory } from './policy-directory.ts';
 import {
   createPolicyRepository,
   openPolicyRepository,
-  POLICY_BRANCH,
   type PolicyRepository,
 } from './policy-repository.ts';
 import { samplePolicy } from './sample-policy.ts';
@@ -37,6 +42,7 @@ import { type DemoTarget, openTarget } from './sample-target.ts';
 import { Watchdog } from './watchdog.ts';
 
 export const DEMO_TARGET = 'prod-db';
+export const DEMO_SERVER = 'web-1';
 
 export interface DemoOptions {
   /** A directory with another policy; its targets without an address get the demo's server. */
@@ -52,6 +58,8 @@ export interface DemoOptions {
   readonly credentials?: Readonly<
     Record<string, { readonly user: string; readonly password: string }>
   >;
+  /** Servers of another policy's targets, by name; their credentials have the same names. */
+  readonly servers?: Servers;
   /** How often the gateway looks for a new policy. Default 1, so that nobody waits in the tour. */
   readonly pollSeconds?: number;
   readonly note: (text: string) => void;
@@ -66,7 +74,9 @@ export interface Demo extends AsyncDisposable {
   readonly ci: DemoCi;
   readonly policy: PolicyRepository;
   readonly target: DemoTarget;
-  /** Names of all targets in the policy that stand for the demo's server. */
+  /** undefined: no OpenSSH server is installed, or another policy is in force. */
+  readonly server: OpensshServer | undefined;
+  /** Names of all targets in the policy that stand for the demo's database server. */
   readonly targetNames: readonly string[];
   readonly accounts: readonly DemoAccount[];
   readonly homes: Readonly<Record<string, string>>;
@@ -113,12 +123,18 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
   const target = stack.use(await openTarget({ ...options, directory, watchdog }));
   signal.throwIfAborted();
 
+  const own =
+    options.policy === undefined ? await openServer({ directory, watchdog, note }) : undefined;
+  const server = own && stack.use(own);
+  const servers: Servers =
+    server === undefined ? (options.servers ?? {}) : { [DEMO_SERVER]: server };
+
   note('writing the signed policy');
   const policyRoot = join(directory, 'policy');
   const source = options.policy
     ? readPolicyDirectory(options.policy, provider)
     : {
-        files: samplePolicy({ ...provider, ciIssuer: ci.issuer }),
+        files: samplePolicy({ ...provider, ciIssuer: ci.issuer, hostKeys: server?.hostKeys }),
         targets: [DEMO_TARGET],
         credentials: [DEMO_TARGET],
       };
@@ -126,7 +142,9 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
     ? openPolicyRepository(policyRoot)
     : await createPolicyRepository(policyRoot, source.files);
   const credentials = Object.fromEntries(
-    source.credentials.map((name) => [name, options.credentials?.[name] ?? target]),
+    source.credentials
+      .filter((name) => !Object.hasOwn(servers, name))
+      .map((name) => [name, options.credentials?.[name] ?? target]),
   );
 
   note('starting the gateway');
@@ -135,9 +153,10 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
     directory,
     policy,
     target,
-    targetNames: source.targets,
+    targetNames: source.targets.filter((name) => !Object.hasOwn(servers, name)),
     certificates,
     credentials,
+    servers,
     pollSeconds: options.pollSeconds ?? 1,
   });
   const variables = credentialVariables(credentials);
@@ -175,7 +194,8 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
     ci: { issuer: ci.issuer, home: ciHome, env: { ...ciEnv, ...ci.jobVariables } },
     policy,
     target,
-    targetNames: source.targets,
+    server,
+    targetNames: source.targets.filter((name) => !Object.hasOwn(servers, name)),
     accounts: provider.accounts,
     homes,
     directory,
@@ -192,88 +212,21 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
   };
 }
 
-interface Certificates {
-  readonly ca: string;
-  readonly certificate: string;
-  readonly key: string;
-}
-
-function writeCertificates(directory: string): Certificates {
-  const files = {
-    ca: join(directory, 'ca.pem'),
-    certificate: join(directory, 'gateway.pem'),
-    key: join(directory, 'gateway-key.pem'),
-  };
-  if (!existsSync(files.key)) {
-    const authority = createCertificateAuthority({ name: 'hoop demo CA' });
-    const server = issueServerCertificate(authority, { names: ['localhost'], ips: ['127.0.0.1'] });
-    writeFileSync(files.ca, authority.certificate);
-    writeFileSync(files.certificate, server.certificate);
-    writeFileSync(files.key, server.privateKey, { mode: 0o600 });
-  }
-  return files;
-}
-
-interface GatewayConfigOptions {
+/** @returns undefined where OpenSSH's server is not installed; the demo then has one target less. */
+async function openServer(options: {
   readonly directory: string;
-  readonly policy: PolicyRepository;
-  readonly target: DemoTarget;
-  readonly targetNames: readonly string[];
-  readonly certificates: Certificates;
-  readonly credentials: Credentials;
-  readonly pollSeconds: number;
-}
-
-type Credentials = Readonly<Record<string, { readonly user: string; readonly password: string }>>;
-
-/** Passwords go to the gateway by environment variables: the file may be looked at. */
-function writeGatewayConfig(o: GatewayConfigOptions): { file: string; fixPort(url: string): void } {
-  const file = join(o.directory, 'gateway.yaml');
-  const portFile = join(o.directory, 'gateway-port');
-  const { target } = o;
-  const write = (port: string): void => {
-    const lines = [
-      'version: 1',
-      'name: demo-gateway',
-      `listen: 127.0.0.1:${port}`,
-      `tls: { cert: ${o.certificates.certificate}, key: ${o.certificates.key} }`,
-      `dataDir: ${join(o.directory, 'gateway')}`,
-      // A laptop may well be nearly full, and the demo is small.
-      'recording: { minFreePercent: 1 }',
-      'policy:',
-      `  repository: ${o.policy.directory}`,
-      `  clientRepository: ${o.policy.directory}`,
-      `  branch: ${POLICY_BRANCH}`,
-      `  allowedSigners: ${o.policy.allowedSigners}`,
-      `  pollSeconds: ${o.pollSeconds}`,
-      'addresses:',
-      ...o.targetNames.map((name) => `  ${name}: ${target.host}:${target.port}`),
-      'credentials:',
-      ...Object.entries(o.credentials).map(
-        ([name, { user }]) =>
-          `  ${name}: { user: ${user}, password: { env: ${variableName(name)} } }`,
-      ),
-    ];
-    writeFileSync(file, `${lines.join('\n')}\n`);
-  };
-  write(existsSync(portFile) ? readFileSync(portFile, 'utf8') : '0');
-  return {
-    file,
-    fixPort: (url) => {
-      const { port } = new URL(url);
-      writeFileSync(portFile, port);
-      write(port);
-    },
-  };
-}
-
-function credentialVariables(credentials: Credentials): Record<string, string> {
-  const entries = Object.entries(credentials);
-  return Object.fromEntries(entries.map(([name, { password }]) => [variableName(name), password]));
-}
-
-function variableName(credential: string): string {
-  return `HOOP_DEMO_${credential.toUpperCase().replace(/[^A-Z0-9]/g, '_')}_PASSWORD`;
+  readonly watchdog: Watchdog;
+  readonly note: (text: string) => void;
+}): Promise<OpensshServer | undefined> {
+  const { directory, watchdog, note } = options;
+  if (findSshd() === undefined) {
+    note(
+      'no server to log in to: OpenSSH is not installed (on Debian: apt-get install openssh-server)',
+    );
+    return undefined;
+  }
+  note('starting an OpenSSH server');
+  return startOpensshServer({ directory: join(directory, 'sshd'), watchdog });
 }
 
 /** The port of an earlier start, which the policy names, so that `--data DIR` can go on. */

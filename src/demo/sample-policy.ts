@@ -6,6 +6,8 @@ export interface SamplePolicyOptions {
   readonly clientId: string;
   /** Of the CI whose jobs may read; without it there are no workloads. */
   readonly ciIssuer?: string;
+  /** Of the server that one can log in to; without them there is none. */
+  readonly hostKeys?: readonly string[] | undefined;
 }
 
 export function samplePolicy(options: SamplePolicyOptions): Record<string, string> {
@@ -93,6 +95,37 @@ masks:
 rules:
   - name: read-orders
     allow: { verbs: [select], relations: [public.orders] }
+`,
+    ...(options.hostKeys === undefined ? {} : serverPolicy(options.hostKeys)),
+  };
+}
+
+function serverPolicy(hostKeys: readonly string[]): Record<string, string> {
+  return {
+    'targets/web-1.yaml': `# A server: shells and commands over SSH. Another host key than these is refused.
+name: web-1
+kind: ssh
+description: The shop's web server
+credential: web-1
+hostKeys:
+${hostKeys.map((key) => `  - ${key}`).join('\n')}
+labels: { env: production }
+recording: full
+`,
+    'policies/servers.yaml': `name: servers
+who: { groups: [engineering, dba] }
+targets: { names: [web-1] }
+limits: { maxTime: 4h, idleTime: 30m, maxConnections: 20 }
+rules:
+  - name: shell
+    allow: { ssh: [shell, sftp] }
+  - name: commands
+    allow: { ssh: exec, commands: ['**'] }
+  - name: restarts
+    approve: { ssh: exec, commands: ['systemctl restart *'], approvers: [approvers] }
+  - name: no-deleting
+    deny: { ssh: exec, commands: ['rm **', 'sudo **'] }
+    hint: Move it to /tmp instead; it is cleaned up every night.
 `,
   };
 }

@@ -22,6 +22,7 @@ import {
   TourFailure,
   until,
 } from './tour-commands.ts';
+import { commandOnServer } from './tour-server.ts';
 
 const SAMPLE = SAMPLE_CUSTOMERS.slice(0, 3);
 
@@ -75,6 +76,12 @@ export const TOUR: readonly TourStep[] = [
     explanation:
       'Another program on this machine that finds the port gets nothing without the password.',
     run: localPortRefuses,
+  },
+  {
+    title: 'A server, too: commands over SSH',
+    explanation:
+      'The same login and the same policy. hoop ends the SSH connection on this machine, the gateway logs in to the server with a key that only it has; every channel is recorded on both sides, and a command is decided before it starts.',
+    run: commandOnServer,
   },
   {
     title: 'Replay: what was asked, what was decided, what came back',

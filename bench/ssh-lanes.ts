@@ -1,0 +1,89 @@
+/** The ways to the same server over SSH that are measured in turn. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { startHoop } from '../src/demo/hoop-process.ts';
+import { type OpensshServer, startOpensshServer } from '../src/demo/openssh-server.ts';
+import type { LaneContext } from './lanes.ts';
+import type { LaneName } from './options.ts';
+
+export interface SshLane {
+  readonly name: LaneName;
+  /** ssh_config in which `host` stands. */
+  readonly config: string;
+  readonly host: string;
+  /** Processes of hoop between client and server. */
+  readonly processes: { readonly gateway: number; readonly cli: number } | undefined;
+}
+
+export const SSH_LANES: readonly LaneName[] = ['direct', 'ssh -J', 'hoop allow'];
+/** What hoop's port speaks; other lanes get the same, so that no cipher is compared. */
+const CIPHER = 'aes128-gcm@openssh.com';
+const HOOP_TARGET = 'bench-ssh';
+
+/** Opens these lanes to the server; the caller's stack ends them. */
+export async function openSshLanes(
+  names: readonly LaneName[],
+  server: OpensshServer,
+  context: LaneContext,
+  stack: AsyncDisposableStack,
+): Promise<readonly SshLane[]> {
+  const directory = mkdtempSync(join(tmpdir(), 'hoop-bench-ssh-'));
+  stack.defer(() => rmSync(directory, { recursive: true, force: true }));
+  const jump = stack.use(await startOpensshServer({ watchdog: context.watchdog }));
+  const config = join(directory, 'config');
+  writeFileSync(
+    config,
+    [
+      ...hostLines('server', server, directory),
+      ...hostLines('jump', jump, directory),
+      ...hostLines('behind', server, directory),
+      '  ProxyJump jump',
+    ].join('\n'),
+  );
+  const lanes: SshLane[] = [];
+  for (const name of names.filter((one) => SSH_LANES.includes(one))) {
+    if (name === 'hoop allow') {
+      lanes.push(await openHoop(context, stack));
+    } else {
+      const host = name === 'direct' ? 'server' : 'behind';
+      lanes.push({ name, config, host, processes: undefined });
+    }
+  }
+  return lanes;
+}
+
+function hostLines(name: string, server: OpensshServer, directory: string): readonly string[] {
+  const known = join(directory, `known-${name}`);
+  writeFileSync(known, server.hostKeys.map((key) => `${name} ${key}\n`).join(''));
+  return [
+    `Host ${name}`,
+    `  HostName ${server.host}`,
+    `  Port ${server.port}`,
+    `  User ${server.user}`,
+    `  HostKeyAlias ${name}`,
+    `  UserKnownHostsFile ${known}`,
+    `  IdentityFile ${server.privateKeyFile}`,
+    '  IdentitiesOnly yes',
+    '  BatchMode yes',
+    `  Ciphers ${CIPHER}`,
+  ];
+}
+
+async function openHoop(
+  { demo, signal }: LaneContext,
+  stack: AsyncDisposableStack,
+): Promise<SshLane> {
+  const service = stack.use(
+    await startHoop(['connect', HOOP_TARGET, '--json'], 'listening', {
+      home: demo.homes['engineer'] ?? '',
+      signal,
+    }),
+  );
+  return {
+    name: 'hoop allow',
+    config: String(service.ready['sshConfig']),
+    host: HOOP_TARGET,
+    processes: { gateway: demo.gatewayProcess().processId, cli: service.processId },
+  };
+}
