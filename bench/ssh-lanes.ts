@@ -82,7 +82,7 @@ async function openHoop(
   );
   return {
     name: 'hoop allow',
-    config: String(service.ready['sshConfig']),
+    config: String(service.ready['config']),
     host: HOOP_TARGET,
     processes: { gateway: demo.gatewayProcess().processId, cli: service.processId },
   };

@@ -135,7 +135,7 @@ async function openHoop(stack: AsyncDisposableStack, scratch: string): Promise<r
     }),
   );
   // What follows the target's own block is for other hosts.
-  const [config = ''] = readFileSync(String(session.ready['sshConfig']), 'utf8').split(/^Match /m);
+  const [config = ''] = readFileSync(String(session.ready['config']), 'utf8').split(/^Match /m);
   const lines = [...config.matchAll(/^\s+(\w+)\s+(.+)$/gm)].map(([, name, value]) => [name, value]);
   // The first value that ssh finds counts, and these come before its file.
   return [...lines, ['ProxyCommand', 'none']].map(([name, value]) => `-o${name}=${value}`);

@@ -78,12 +78,6 @@ export const TOUR: readonly TourStep[] = [
     run: localPortRefuses,
   },
   {
-    title: 'A server, too: commands over SSH',
-    explanation:
-      'The same login and the same policy. hoop ends the SSH connection on this machine, the gateway logs in to the server with a key that only it has; every channel is recorded on both sides, and a command is decided before it starts.',
-    run: commandOnServer,
-  },
-  {
     title: 'Replay: what was asked, what was decided, what came back',
     explanation:
       'Both sides recorded the session; the client has uploaded its signed manifest and the gateway has compared and countersigned it.',
@@ -104,6 +98,12 @@ export const TOUR: readonly TourStep[] = [
     title: 'Did the engineer ever see a card number?',
     explanation: `The recording holds every byte that reached the client. None of the ${SAMPLE_CUSTOMERS.length} card numbers or social security numbers is in it.`,
     run: neverSeen,
+  },
+  {
+    title: 'A server, too: commands over SSH',
+    explanation:
+      'The same login and the same policy. hoop ends the SSH connection on this machine, the gateway logs in to the server with a key that only it has; every channel is recorded on both sides, and a command is decided before it starts.',
+    run: commandOnServer,
   },
   {
     title: 'The policy changes with a commit, in seconds',
