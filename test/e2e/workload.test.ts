@@ -123,7 +123,7 @@ function inActions(...args: string[]): Promise<HoopRun> {
 test('the demo has a job of a CI, which may read orders and nothing else', () => {
   expect(demoJob).toMatchObject({ exitCode: 0, stdout: 't\n' });
   expect(demoJobRefused.exitCode).not.toBe(0);
-  expect(demoJobRefused.stderr).toContain('denied');
+  expect(demoJobRefused.stderr).toContain('not allowed by policy');
 });
 
 describe('a step of GitHub Actions', () => {
@@ -164,6 +164,7 @@ describe('a step of GitHub Actions', () => {
           entries: [
             { name: 'deploy', fits: true },
             { name: 'release', fits: false, problems: [expect.stringContaining('"ref" is')] },
+            { name: 'devin', fits: false, problems: [expect.stringContaining('"org_id"')] },
           ],
         },
       },
