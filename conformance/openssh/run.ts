@@ -1,6 +1,6 @@
 /**
- * `npm run conformance:ssh`: regression scripts of OpenSSH itself, as they are, against sshd and
- * through hoop. See docs/conformance.md.
+ * `npm run conformance:ssh`: regression scripts of OpenSSH itself against sshd and through hoop, as
+ * they are but for the name of a variable. See docs/conformance.md.
  *
  *   --tests DIR   OpenSSH's regress directory (default: that of Debian's package openssh-tests)
  *   --case NAME   repeated; default: those of CASES
@@ -31,12 +31,13 @@ import { startOpensshServer } from '../../src/demo/openssh-server.ts';
 const CASES = [
   ...['transfer', 'stderr-data', 'stderr-after-eof', 'exit-status', 'exit-status-signal'],
   ...['broken-pipe', 'yes-head', 'connect', 'multiplex', 'dynamic-forward', 'forwarding'],
-  ...['scp3', 'scp-uri', 'sftp-uri', 'localcommand', 'host-expand', 'envpass', 'rekey'],
-  ...['proxy-connect', 'connect-uri', 'reconfigure'],
+  ...['scp3', 'scp-uri', 'sftp-uri', 'localcommand', 'host-expand', 'envpass', 'connect-uri'],
 ];
 const DEBIAN_TESTS = '/usr/lib/openssh/regress';
 const SFTP_SERVERS = ['/usr/lib/openssh/sftp-server', '/usr/libexec/openssh/sftp-server'];
 const CASE_TIMEOUT_MS = 300_000;
+/** What the scripts send has a name that no policy passes on; under this one it is passed. */
+const VARIABLE = ['_XXX_TEST', 'LC_XXX_TEST'] as const;
 const TARGET = 'conformance-ssh';
 
 const Accepted = z.strictObject({
@@ -178,6 +179,10 @@ async function runCase(
   const directory = join(scratch, 'regress');
   rmSync(directory, { recursive: true, force: true });
   cpSync(flags.tests, directory, { recursive: true });
+  for (const script of ['test-exec.sh', `${name}.sh`]) {
+    const path = join(directory, script);
+    writeFileSync(path, readFileSync(path, 'utf8').replaceAll(...VARIABLE));
+  }
   const ssh = join(scratch, 'ssh');
   const words = options.map((option) => `'${option.replaceAll("'", "'\\''")}'`).join(' ');
   writeFileSync(ssh, `#!/bin/sh\nexec /usr/bin/ssh ${words} "$@"\n`, { mode: 0o755 });
