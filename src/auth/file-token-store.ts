@@ -8,6 +8,9 @@ import { HoopError } from '../errors.ts';
 import { isMissing, writeFileAtomic } from '../home.ts';
 import { parseTokenRecord, type TokenRecord, type TokenStore } from './token-record.ts';
 
+/** One record for each gateway, of some kilobytes. */
+const MAX_FILE_BYTES = 4 << 20;
+
 export class FileTokenStore implements TokenStore {
   readonly description: string;
   readonly #path: string;
@@ -89,6 +92,9 @@ export class FileTokenStore implements TokenStore {
       if (what === 'file' && !stats.isFile()) {
         // A program inside a run may write there: a pipe would be read for ever.
         throw new HoopError('HOOP_LOCAL_STATE', `the token file "${path}" is not a file`);
+      }
+      if (what === 'file' && stats.size > MAX_FILE_BYTES) {
+        throw new HoopError('HOOP_LOCAL_STATE', `the token file "${path}" is too large`);
       }
       const { mode, uid } = stats;
       const foreign = uid !== process.getuid?.();

@@ -5,7 +5,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { constants } from 'node:os';
-import { execa } from 'execa';
 import { HoopError } from '../errors.ts';
 import { JOB_SHELL, Job, jobShell } from '../run/terminal/job-shell.ts';
 import type { ChildStdio } from '../run/terminal/pseudo-terminal.ts';
@@ -52,15 +51,7 @@ export async function runChild(
     return terminal.run(async () => startJob(io, command, env, terminal));
   }
   const [program = '', ...args] = command;
-  const child = execa(program, args, {
-    stdio: 'inherit',
-    cwd: io.cwd,
-    env,
-    extendEnv: false,
-    reject: false,
-    // A command that closes with its terminal decides itself what it does about signals.
-    cleanup: false,
-  });
+  const child = await startProgram(program, args, { stdio: 'inherit', cwd: io.cwd, env });
   const release = io.onSignal((signal) => {
     if (!hasItAlready(io, signal)) {
       child.kill(signal);
@@ -68,20 +59,63 @@ export async function runChild(
   });
   const looking = lookForStop(io, child);
   try {
-    const result = await child;
-    if (result.code === 'ENOENT' || result.code === 'EACCES') {
-      throw new HoopError('HOOP_MISSING_PROGRAM', `cannot run "${program}"`, {
-        detail:
-          result.code === 'ENOENT'
-            ? 'There is no such program on PATH.'
-            : 'It is not executable, or a directory on PATH may not be read.',
-      });
-    }
-    return result.exitCode ?? killedBy(io, result.signal);
+    const { code, signal } = await child.ended;
+    return code ?? killedBy(io, signal ?? undefined);
   } finally {
     clearInterval(looking);
     release();
   }
+}
+
+interface Started {
+  readonly pid: number | undefined;
+  kill(signal: NodeJS.Signals): void;
+  readonly ended: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>;
+}
+
+/** Windows has programs that are scripts, and a library that knows how they are started. */
+async function startProgram(
+  program: string,
+  args: readonly string[],
+  options: { readonly stdio: 'inherit'; readonly cwd: string; readonly env: NodeJS.ProcessEnv },
+): Promise<Started> {
+  if (process.platform !== 'win32') {
+    const child = spawn(program, args, options);
+    const ended = once(child, 'exit').then(
+      () => ({ code: child.exitCode, signal: child.signalCode }),
+      (error: unknown) => {
+        throw notRun(program, error);
+      },
+    );
+    return { pid: child.pid, kill: (signal) => void child.kill(signal), ended };
+  }
+  const { execa } = await import('execa');
+  // A command that closes with its terminal decides itself what it does about signals.
+  const child = execa(program, args, {
+    ...options,
+    extendEnv: false,
+    reject: false,
+    cleanup: false,
+  });
+  const ended = child.then((result) => {
+    if (result.code !== undefined) {
+      throw notRun(program, result);
+    }
+    return { code: result.exitCode ?? null, signal: result.signal ?? null };
+  });
+  return { pid: child.pid, kill: (signal) => void child.kill(signal), ended };
+}
+
+function notRun(program: string, error: unknown): unknown {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  return code === 'ENOENT' || code === 'EACCES'
+    ? new HoopError('HOOP_MISSING_PROGRAM', `cannot run "${program}"`, {
+        detail:
+          code === 'ENOENT'
+            ? 'There is no such program on PATH.'
+            : 'It is not executable, or a directory on PATH may not be read.',
+      })
+    : error;
 }
 
 /** Its shell leads a session on the terminal that it is given. */

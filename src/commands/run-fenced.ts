@@ -1,32 +1,14 @@
 /** The child of a run inside its fence: terminal, signals, exit status, as without one. */
 import type { OpenGateway } from '../auth/open-gateway.ts';
-import { HoopError } from '../errors.ts';
 import type { FencedCommand } from '../run/fence/fence.ts';
 import { RunFence } from '../run/fence/run-fence.ts';
 import type { RunLogin } from '../run/run-login.ts';
 import { Job, jobShell } from '../run/terminal/job-shell.ts';
 import { plain } from '../ui/printable.ts';
 import type { ChildTerminal } from './child-terminal.ts';
+import type { FenceFlags } from './fence-flags.ts';
 import type { Io } from './io.ts';
 import { hasItAlready, lookForStop } from './run-child.ts';
-
-export interface FenceFlags {
-  readonly fence?: boolean;
-  readonly fenceAllow?: readonly string[];
-  readonly fenceHide?: readonly string[];
-  readonly fenceShow?: readonly string[];
-  readonly fenceWrite?: readonly string[];
-}
-
-/** @throws HoopError HOOP_USAGE: a fence is described and not asked for */
-export function checkFenceFlags(flags: FenceFlags): void {
-  const { fence, fenceAllow, fenceHide, fenceShow, fenceWrite } = flags;
-  if (!fence && [fenceAllow, fenceHide, fenceShow, fenceWrite].some((list) => list !== undefined)) {
-    throw new HoopError('HOOP_USAGE', 'the options of a fence are given without --fence', {
-      hint: 'Add --fence, or leave them out.',
-    });
-  }
-}
 
 /** @throws HoopError HOOP_FENCE, HOOP_USAGE */
 export async function openRunFence(

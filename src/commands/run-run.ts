@@ -9,12 +9,12 @@ import { Run } from '../run/run.ts';
 import { plain } from '../ui/printable.ts';
 import { renderRunEnvironment, renderRunEnvironmentJson } from '../ui/render-run-environment.ts';
 import { ChildTerminal } from './child-terminal.ts';
+import { checkFenceFlags, type FenceFlags } from './fence-flags.ts';
 import { requireProgram } from './find-program.ts';
 import type { Io } from './io.ts';
 import { type PromptFlags, promptInForce } from './prompt-flags.ts';
 import { runChild } from './run-child.ts';
 import { askForRequestable, openRunContext, printBriefing } from './run-context.ts';
-import { checkFenceFlags, type FenceFlags, openRunFence, runFenced } from './run-fenced.ts';
 import { openSummary, type SummaryFlags } from './summary-file.ts';
 
 export interface RunFlags extends FenceFlags, PromptFlags, SummaryFlags {
@@ -57,6 +57,7 @@ export async function runRun(io: Io, request: RunRequest): Promise<void> {
     signal: io.signal,
     fence: request.fence
       ? async ({ directory, state }) => {
+          const { openRunFence } = await import('./run-fenced.ts');
           const where = { ...request, directory, state, terminal };
           around.fence = disposed.use(await openRunFence(io, open, where));
           return around.fence;
@@ -97,7 +98,13 @@ export async function runRun(io: Io, request: RunRequest): Promise<void> {
     }
     showRun(io, run);
     status = await (fence
-      ? runFenced(io, fence, request.command, environment.variables, terminal)
+      ? (await import('./run-fenced.ts')).runFenced(
+          io,
+          fence,
+          request.command,
+          environment.variables,
+          terminal,
+        )
       : runChild(io, request.command, environment.variables, terminal));
     io.setExitCode(status);
   } finally {

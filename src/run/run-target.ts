@@ -9,7 +9,7 @@ import { HoopError } from '../errors.ts';
 import type { EvidenceLine, StreamKind } from '../recording/types.ts';
 import type { UploadReceipt } from '../recording/upload-session.ts';
 import { Secret } from '../secret.ts';
-import { type ClientSession, connectSession, type SessionPort } from '../tunnel/connect-session.ts';
+import type { ClientSession, SessionPort } from '../tunnel/connect-session.ts';
 import type { ConnectionFacts } from '../tunnel/connection-files.ts';
 import type { Tunnel } from '../tunnel/half-close.ts';
 import { LocalListener } from '../tunnel/local-listener.ts';
@@ -162,6 +162,8 @@ export class RunTarget {
     const { open, name, reason, version, env, carrier, events, onSession } = this.#options;
     const tunnels = new AttachedTunnels();
     try {
+      // Loaded with the first connection: it is half of all code, and the child starts without it.
+      const { connectSession } = await import('../tunnel/connect-session.ts');
       const session = await connectSession({
         open,
         target: name,

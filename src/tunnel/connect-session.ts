@@ -9,7 +9,6 @@
  *   last cut, recording closed, upload        close
  */
 import { randomBytes } from 'node:crypto';
-import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import type { OpenGateway } from '../auth/open-gateway.ts';
 import { HoopError } from '../errors.ts';
@@ -36,6 +35,7 @@ import { LocalTls } from './local-tls.ts';
 import { openWebSocket } from './open-web-socket.ts';
 import { type RequestedSession, requestSession } from './request-session.ts';
 import { CLOSED_BY_OWNER, endError, endReason, type SessionEnd } from './session-end.ts';
+import { spoolsOf } from './spools-of.ts';
 import type { OwnSshPort } from './ssh/own-ssh-port.ts';
 import { type CarrierChoice, StreamOpener } from './stream-opener.ts';
 
@@ -82,11 +82,6 @@ export interface ConnectSessionOptions {
   /** Ends the setting up only; a running session is ended with `close`. */
   readonly signal: AbortSignal;
   readonly events: SessionEvents;
-}
-
-/** Below HOOP_HOME: one directory per session that is not uploaded yet, or not pruned yet. */
-export function spoolsOf(home: { readonly state: string }): string {
-  return join(home.state, 'sessions');
 }
 
 /** @throws HoopError HOOP_LOCAL_PORT before the gateway is asked for anything; what it says */

@@ -3,8 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { OpenGateway } from '../auth/open-gateway.ts';
 import { HoopError } from '../errors.ts';
 import { pendingUploads, pruneSpools } from '../recording/pending-uploads.ts';
-import { type UploadReceipt, uploadSession } from '../recording/upload-session.ts';
-import { spoolsOf } from './connect-session.ts';
+import type { UploadReceipt } from '../recording/upload-session.ts';
+import { spoolsOf } from './spools-of.ts';
 
 const ATTEMPTS = 4;
 const RETRY_AFTER_MS = 1_000;
@@ -17,6 +17,8 @@ export async function uploadRecording(options: {
   readonly note: (text: string) => void;
 }): Promise<UploadReceipt> {
   const { open, session, note } = options;
+  // Loaded where there is something to upload: a command that opened nothing need not wait for it.
+  const { uploadSession } = await import('../recording/upload-session.ts');
   const directory = spoolsOf(open.home);
   // Not the command's signal: Ctrl-C ended the session, the upload belongs to its end.
   const signal = AbortSignal.timeout(UPLOAD_WITHIN_MS);
@@ -76,6 +78,7 @@ export async function uploadPending(options: {
       continue;
     }
     try {
+      const { uploadSession } = await import('../recording/upload-session.ts');
       await uploadSession({ directory, session, gateway: open.client, signal });
       note(`the recording of the earlier session ${session} is uploaded now`);
     } catch (error) {

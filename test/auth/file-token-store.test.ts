@@ -1,5 +1,14 @@
 import { execFileSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { FileTokenStore } from '../../src/auth/file-token-store.ts';
@@ -40,6 +49,29 @@ describe('the token file', () => {
     expect((await store.read('https://other'))?.accessToken).toBe('b');
     await store.remove('https://other');
     expect(existsSync(join(home.path, 'tokens.json'))).toBe(false);
+  });
+
+  test.each([
+    [
+      'a link to another one',
+      (path: string) => symlinkSync('/etc/hostname', path),
+      'is not a file',
+    ],
+    [
+      'larger than any is',
+      (path: string) => {
+        writeFileSync(path, '', { mode: 0o600 });
+        truncateSync(path, 5 << 20);
+      },
+      'is too large',
+    ],
+  ])('is not used when it is %s: programs of a run write there', async (_what, make, said) => {
+    using home = temporaryHome();
+    make(join(home.path, 'tokens.json'));
+    await expect(new FileTokenStore(home.path).read(GATEWAY)).rejects.toMatchObject({
+      code: 'HOOP_LOCAL_STATE',
+      message: expect.stringContaining(said),
+    });
   });
 
   test('is not used when it is a pipe, which would be read for ever', async () => {

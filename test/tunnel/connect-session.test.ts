@@ -4,7 +4,8 @@ import { expect, test } from 'vitest';
 import { openGateway } from '../../src/auth/open-gateway.ts';
 import { scanRecording } from '../../src/recording/scan-recording.ts';
 import { readSpool, spoolDirectory } from '../../src/recording/spool.ts';
-import { connectSession, spoolsOf } from '../../src/tunnel/connect-session.ts';
+import { connectSession } from '../../src/tunnel/connect-session.ts';
+import { spoolsOf } from '../../src/tunnel/spools-of.ts';
 import { startGatewayBench } from '../gateway/gateway-bench.ts';
 
 test('what the gateway says is on disk before anybody is shown it', async () => {
