@@ -51,14 +51,17 @@ export async function runChild(
     return terminal.run(async () => startJob(io, command, env, terminal));
   }
   const [program = '', ...args] = command;
-  const child = await startProgram(program, args, { stdio: 'inherit', cwd: io.cwd, env });
+  let child: Started | undefined;
+  // Before it starts: a signal that comes right then would end us and leave it behind.
   const release = io.onSignal((signal) => {
     if (!hasItAlready(io, signal)) {
-      child.kill(signal);
+      child?.kill(signal);
     }
   });
-  const looking = lookForStop(io, child);
+  let looking: NodeJS.Timeout | undefined;
   try {
+    child = await startProgram(program, args, { stdio: 'inherit', cwd: io.cwd, env });
+    looking = lookForStop(io, child);
     const { code, signal } = await child.ended;
     return code ?? killedBy(io, signal ?? undefined);
   } finally {
