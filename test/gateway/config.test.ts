@@ -54,6 +54,7 @@ credentials:
   app: { user: app, password: { env: APP_PW } }
   ro: { user: ro, password: { file: ro.pw } }
   tls: { user: tls, clientCertificate: { cert: tls.pem, key: keys/tls.key } }
+  web: { user: deploy, privateKeyFile: keys/web.key }
 `);
   expect(config.publicUrl).toBe('https://gw.example.com');
   expect(config.addresses).toEqual({
@@ -68,16 +69,25 @@ credentials:
       user: 'app',
       password: { from: 'env', name: 'APP_PW' },
       clientCertificate: undefined,
+      privateKeyFile: undefined,
     },
     ro: {
       user: 'ro',
       password: { from: 'file', path: '/etc/hoop/ro.pw' },
       clientCertificate: undefined,
+      privateKeyFile: undefined,
     },
     tls: {
       user: 'tls',
       password: undefined,
       clientCertificate: { certFile: '/etc/hoop/tls.pem', keyFile: '/etc/hoop/keys/tls.key' },
+      privateKeyFile: undefined,
+    },
+    web: {
+      user: 'deploy',
+      password: undefined,
+      clientCertificate: undefined,
+      privateKeyFile: '/etc/hoop/keys/web.key',
     },
   });
 });

@@ -117,3 +117,43 @@ describe('a client certificate', () => {
     expect(JSON.stringify(error)).not.toContain('PRIVATE KEY');
   });
 });
+
+describe('a private key for SSH', () => {
+  const KEY = '-----BEGIN OPENSSH PRIVATE KEY-----\nc2VjcmV0\n-----END OPENSSH PRIVATE KEY-----\n';
+
+  async function key(text: string, mode = 0o600) {
+    const { log, events } = collectLog();
+    const privateKeyFile = join(directory, 'web.key');
+    await writeFile(privateKeyFile, text);
+    await chmod(privateKeyFile, mode);
+    const none = { password: undefined, clientCertificate: undefined };
+    const credentials = { web: { user: 'deploy', ...none, privateKeyFile } };
+    return {
+      credentials: new ConfigCredentialStore({ credentials, env: {}, log }),
+      events,
+      privateKeyFile,
+    };
+  }
+
+  test('is read at each use, and no text of it shows', async () => {
+    const { credentials, privateKeyFile } = await key(KEY);
+    const found = await credentials.credential('web');
+    expect(found.privateKey?.expose()).toBe(KEY);
+    expect(inspect(found)).not.toContain('c2VjcmV0');
+    await writeFile(privateKeyFile, KEY.replaceAll('OPENSSH', 'RSA'));
+    expect((await credentials.credential('web')).privateKey?.expose()).toContain('BEGIN RSA');
+  });
+
+  test('that others may read is warned about', async () => {
+    const made = await key(KEY, 0o640);
+    await made.credentials.check();
+    expect(made.events.map(({ event }) => event)).toEqual(['credential.file_mode']);
+  });
+
+  test('that is the public one, or none, is refused with what to do', async () => {
+    for (const text of ['ssh-ed25519 AAAA comment', '', 'x'.repeat(100_000)]) {
+      const { credentials } = await key(text);
+      await expect(credentials.credential('web')).rejects.toMatchObject({ code: 'HOOP_CONFIG' });
+    }
+  });
+});

@@ -1,6 +1,7 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { Targets } from '../../src/gateway/targets.ts';
-import type { PostgresPolicyTarget } from '../../src/policy/policy.ts';
+import type { PostgresPolicyTarget, SshPolicyTarget } from '../../src/policy/policy.ts';
+import { Secret } from '../../src/secret.ts';
 
 const target: PostgresPolicyTarget = {
   name: 'prod-db',
@@ -70,4 +71,69 @@ test('a target without any address is the operator\u2019s business', async () =>
   await expect(
     targets.postgres({ ...target, addresses: [] }, { groups: [] }),
   ).rejects.toMatchObject({ code: 'HOOP_CONFIG', message: expect.stringContaining('no address') });
+});
+
+describe('a server', () => {
+  const server: SshPolicyTarget = {
+    name: 'web-1',
+    kind: 'ssh',
+    description: undefined,
+    addresses: [{ host: 'web.example', port: 22 }],
+    connectTimeoutSeconds: 3,
+    credential: undefined,
+    credentials: [],
+    hostKeys: ['ssh-ed25519 AAAA'],
+    logins: [],
+    labels: {},
+    recording: 'full',
+    file: 'targets/web-1.yaml',
+    line: 1,
+  };
+  const offered = [
+    { user: undefined, credential: 'web' },
+    { user: 'root', credential: 'web-root' },
+  ];
+
+  function withKeys(privateKey: () => Secret<string> | undefined): Targets {
+    return new Targets(
+      { addresses: {}, limits },
+      {
+        credential: async (name) => ({
+          user: `${name}-user`,
+          password: undefined,
+          clientCertificate: undefined,
+          privateKey: privateKey(),
+        }),
+      },
+    );
+  }
+
+  test('has the logins on offer, by their own names where they have one', async () => {
+    const ssh = await withKeys(() => new Secret('key')).ssh(server, offered);
+    expect(ssh).toMatchObject({
+      kind: 'ssh',
+      hosts: [{ host: 'web.example', port: 22, shown: 'web.example:22' }],
+      hostKeys: ['ssh-ed25519 AAAA'],
+      connectTimeoutMs: 3000,
+    });
+    expect(ssh.logins.map(({ user }) => user)).toEqual(['web-user', 'root']);
+  });
+
+  test('gets a credential that was changed since without a new session', async () => {
+    let now = 'before';
+    const ssh = await withKeys(() => new Secret(now)).ssh(server, offered);
+    now = 'after';
+    expect((await ssh.logins[0]?.credential())?.privateKey?.expose()).toBe('after');
+  });
+
+  test('without a login, or one without a secret, is the operator\u2019s business', async () => {
+    await expect(withKeys(() => new Secret('key')).ssh(server, [])).rejects.toMatchObject({
+      code: 'HOOP_CONFIG',
+      message: expect.stringContaining('no credential'),
+    });
+    await expect(withKeys(() => undefined).ssh(server, offered)).rejects.toMatchObject({
+      code: 'HOOP_CONFIG',
+      message: expect.stringContaining('neither a privateKeyFile nor a password'),
+    });
+  });
 });

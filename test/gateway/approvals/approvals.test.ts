@@ -1,6 +1,7 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { NewApproval } from '../../../src/gateway/approvals/approval-record.ts';
 import { ApprovalStore } from '../../../src/gateway/approvals/approval-store.ts';
@@ -10,10 +11,14 @@ import {
   MAX_OPEN_PER_PERSON,
 } from '../../../src/gateway/approvals/approvals.ts';
 import { SealedJson } from '../../../src/gateway/approvals/sealed-json.ts';
+import { MIGRATIONS } from '../../../src/gateway/index-schema.ts';
 import { IndexStore } from '../../../src/gateway/index-store.ts';
 import type { Principal } from '../../../src/policy/types.ts';
 import { Secret } from '../../../src/secret.ts';
 import { collectLog } from '../collect-log.ts';
+
+/** Migrations before the one that lets requests have other kinds. */
+const KINDS_MIGRATION = MIGRATIONS.findIndex((sql) => sql.includes('kept_votes'));
 
 const ISSUER = 'https://idp.example';
 const START = Date.UTC(2030, 0, 1);
@@ -385,4 +390,29 @@ test('statements and values are not in the clear in the index, nor in the log', 
   );
   expect(stored.join()).not.toContain('customers');
   expect(log.text()).not.toContain('customers');
+});
+
+test('requests and votes of before there were commands are kept when the table is made anew', () => {
+  approvals[Symbol.dispose]();
+  index[Symbol.dispose]();
+  rmSync(directory, { recursive: true, force: true });
+  mkdirSync(directory);
+  const before = new DatabaseSync(join(directory, 'index.sqlite'));
+  for (const sql of MIGRATIONS.slice(0, KINDS_MIGRATION)) {
+    before.exec(sql);
+  }
+  const needs = JSON.stringify([{ rule: 'p/deletes', groups: ['dba'], count: 2 }]);
+  before.exec(`PRAGMA user_version = ${KINDS_MIGRATION};
+    INSERT INTO approvals (id, kind, state, issuer, sub, name, target, dies_with_connection, needs,
+      policy_commit, binding, created_ms, waits_until_ms, usable_seconds, details)
+    VALUES ('0123456789ab', 'statement', 'waiting', '${ISSUER}', 'erin', 'erin', 'prod-db', 0,
+      '${needs}', 'c1', 'b1', ${now}, ${now + 60_000}, 60, X'00');
+    INSERT INTO approval_votes (approval, issuer, sub, name, voter_groups, decision, time_ms)
+    VALUES ('0123456789ab', '${ISSUER}', 'ada', 'ada', '["dba"]', 'approve', ${now});`);
+  before.close();
+  open();
+  expect(approvals.visible(erin, '0123456789ab').votes).toMatchObject([{ by: { sub: 'ada' } }]);
+  expect(approvals.decide(bob, '0123456789ab', approve).state).toBe('approved');
+  approvals.handle('command', { needs: ({ needs: asked }) => asked });
+  expect(approvals.create(request({ kind: 'command', details: {} })).kind).toBe('command');
 });
