@@ -81,7 +81,10 @@ function reasonOf(part: WordPart): string[] {
     case 'BraceExpansion':
       return (part.parts ?? []).flatMap(reasonOf);
     case 'DoubleQuoted':
-      return part.parts.flatMap(reasonOf);
+      return part.parts.flatMap((child) => [
+        ...(hasQuotesWithin(child) ? [QUOTES_WITHIN] : []),
+        ...reasonOf(child),
+      ]);
     case 'AnsiCQuoted':
       // Where a shell does not know $'…', a quote behind a backslash ends it.
       return part.text.includes("\\'") ? ["a $'…' in it ends elsewhere for other shells"] : [];
@@ -99,6 +102,16 @@ function reasonOf(part: WordPart): string[] {
     case 'LocaleString':
       return ['a text in it is translated'];
   }
+}
+
+export const QUOTES_WITHIN = 'shells read the quotes in a variable of it in different ways';
+
+/**
+ * `"${x:-'$(rm)'}"`: between double quotes, and in a here-document, a single quote in a variable's
+ * default stands for itself in bash, opens a text in the pattern of `#`, and dash has ideas of its own.
+ */
+export function hasQuotesWithin(part: WordPart): boolean {
+  return part.type === 'ParameterExpansion' && /['"]/.test(part.text);
 }
 
 function reasonOfParameter({

@@ -123,6 +123,15 @@ export type Certainty = typeof NO | typeof MAYBE | typeof YES;
 export function commandMayFit(pattern: readonly string[], words: readonly ShellWord[]): Certainty {
   const open = pattern.at(-1) === '**';
   const fixed = open ? pattern.slice(0, -1) : pattern;
+  const [wanted] = fixed;
+  const [program] = words;
+  if (
+    wanted !== undefined &&
+    typeof program === 'string' &&
+    programMayFit(wanted, program) === NO
+  ) {
+    return NO;
+  }
   // best[j]: how sure it is that the pattern from its word i on fits the words from j on.
   let best: Certainty[] = [];
   for (let i = fixed.length; i >= 0; i -= 1) {

@@ -3,7 +3,13 @@
  * certain is in `unknown`; nothing is left out, so that a rule that denies finds it wherever it is.
  */
 import { isWhole, type ParsedScript, readBash, type SyntaxNode } from './bash-syntax.ts';
-import { readParts, readWord, type WordSink } from './bash-words.ts';
+import {
+  hasQuotesWithin,
+  QUOTES_WITHIN,
+  readParts,
+  readWord,
+  type WordSink,
+} from './bash-words.ts';
 import type {
   ShellFacts,
   ShellRedirection,
@@ -12,7 +18,7 @@ import type {
   StartedBy,
   UnknownPart,
 } from './shell-types.ts';
-import { isHarmless, isOwn, isPowerful } from './shell-variables.ts';
+import { hidesQuotes, isHarmless, isOwn, isPowerful } from './shell-variables.ts';
 import { startedCommand } from './started-command.ts';
 
 /** Texts within texts: `sh -c "sh -c …"`. */
@@ -20,6 +26,8 @@ const MAX_TEXTS = 8;
 const MAX_COMMANDS = 500;
 /** Of one command; each is held against every word of a pattern. */
 const MAX_WORDS = 4096;
+/** Of all of them, those that another one starts counted anew: `env env env … a a a`. */
+const MAX_ALL_WORDS = 16_384;
 /** Levels of substitutions, lists and blocks. */
 const MAX_DEPTH = 64;
 
@@ -35,6 +43,7 @@ class Reader {
   readonly #commands: SimpleCommand[] = [];
   readonly #redirections: ShellRedirection[] = [];
   readonly #unknown: UnknownPart[] = [];
+  #words = 0;
   #depth = 0;
   #isSingle = false;
 
@@ -83,6 +92,11 @@ class Reader {
   command(command: SimpleCommand): number | undefined {
     if (this.#commands.length >= MAX_COMMANDS) {
       this.unknown('it has too many commands');
+      return undefined;
+    }
+    this.#words += command.words.length;
+    if (this.#words > MAX_ALL_WORDS) {
+      this.unknown('it has too many words');
       return undefined;
     }
     return this.#commands.push(command) - 1;
@@ -271,6 +285,14 @@ class TextReader implements WordSink {
     to: number,
   ): void {
     if (redirection.type === 'HereDoc') {
+      if (!DELIMITER.test(redirection.delimiter?.text ?? '')) {
+        this.unknown('a text in it ends elsewhere for other shells');
+      }
+      for (const part of redirection.body.parts ?? []) {
+        if (hasQuotesWithin(part)) {
+          this.unknown(QUOTES_WITHIN);
+        }
+      }
       readParts(redirection.body, redirection.body.parts ?? [], this);
       return;
     }
@@ -362,7 +384,11 @@ class TextReader implements WordSink {
     }
     // Of an empty value the word is not there.
     const word = value.text === '' ? '' : readWord(value, this);
-    return { name, value: typeof word === 'string' ? word : undefined };
+    const text = typeof word === 'string' ? word : undefined;
+    if (hidesQuotes(name, text)) {
+      this.unknown('it sets a character set in which quotes can hide');
+    }
+    return { name, value: text };
   }
 
   #start(
@@ -387,6 +413,11 @@ class TextReader implements WordSink {
     const powerful = assignments.find(({ name }) => isPowerful(name));
     if (powerful !== undefined) {
       this.#reader.unknown(`it sets ${powerful.name}`, itself);
+    }
+    for (const { name, value } of started.inner?.flatMap((one) => one.assignments ?? []) ?? []) {
+      if (hidesQuotes(name, value)) {
+        this.unknown('it sets a character set in which quotes can hide');
+      }
     }
     for (const one of started.inner ?? []) {
       this.#reader.within(() => {
@@ -414,6 +445,9 @@ class TextReader implements WordSink {
     }
   }
 }
+
+/** Where a here-document ends, in a way that shells agree on: not `$'EOF'`, nor over two lines. */
+const DELIMITER = /^(?:[\w.-]+|\\[\w.-]+|'[\w. -]+'|"[\w. -]+")$/;
 
 /** What takes everything and has nothing, and what there is already. */
 const HARMLESS_FILES = new Set(['/dev/null', '/dev/stdout', '/dev/stderr', '/dev/stdin']);

@@ -15,8 +15,20 @@ const OWN =
 const POWERFUL =
   /^(?:PATH|IFS|ENV|CDPATH|GLOBIGNORE|FPATH|ZDOTDIR|SHELL|PROMPT_COMMAND|PS[0-9]|SHELLOPTS|BASHOPTS|BASH_.*|LD_.*|DYLD_.*|.*_PRELOAD|path|fpath)$/;
 
+/** Without a character set after the dot, Chinese may be Big5. */
+const KNOWN_LOCALE =
+  /^(?:|C|POSIX|(?!zh)[a-z]{2,3}(?:_[A-Z]{2})?(?:@\w+)?|\w+\.(?:utf-?8|iso-?8859-?\d{1,2})(?:@\w+)?)$/i;
+
 export function isHarmless(name: string): boolean {
   return HARMLESS.test(name);
+}
+
+/**
+ * Whether it is a locale in whose character set a quote or a backslash may be the second byte of a
+ * character (Big5, GBK, Shift JIS): bash then reads a text in another way than it was read here.
+ */
+export function hidesQuotes(name: string, value: string | undefined): boolean {
+  return /^(?:LANG|LC_[A-Z]+)$/.test(name) && (value === undefined || !KNOWN_LOCALE.test(value));
 }
 
 /** Whether a script may set it for itself. */

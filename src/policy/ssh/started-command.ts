@@ -189,7 +189,11 @@ function shell(name: string, words: readonly ShellWord[]): Started {
   return { text, isReader: true };
 }
 
-const ENDS = new Set([';', '+']);
+/** A plus ends it only behind `{}`; elsewhere it is an argument, as what follows it. */
+function isEnd(word: ShellWord, before: ShellWord | undefined): boolean {
+  return word === ';' || (word === '+' && before === '{}');
+}
+
 const EXEC = new Set(['-exec', '-execdir', '-ok', '-okdir']);
 const WRITES = new Set(['-fprint', '-fprint0', '-fls', '-fprintf']);
 /** Tests that take one word, whatever it is. */
@@ -211,10 +215,12 @@ function find(words: readonly ShellWord[]): Started {
       }
       at += 1;
     } else if (EXEC.has(word)) {
-      const end = words.findIndex(
-        (one, index) => index > at && typeof one === 'string' && ENDS.has(one),
-      );
+      const end = words.findIndex((one, index) => index > at && isEnd(one, words[index - 1]));
       const stop = end < 0 ? words.length : end;
+      if (words.slice(at + 1, stop).some((one) => typeof one !== 'string')) {
+        // It may be a semicolon, and what follows it another -exec.
+        return { ...NOT_WRITTEN, inner };
+      }
       inner.push({ words: words.slice(at + 1, stop).map(filledIn), at: at + 1 });
       at = stop;
     } else if (word === '-delete') {
