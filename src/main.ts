@@ -196,7 +196,7 @@ export async function main(): Promise<void> {
 /** @param json whether wrong usage is told as JSON */
 export function buildProgram(io: Io, json: boolean): Command {
   const program = new Command('hoop')
-    .description('Work on production Postgres without holding the credential.')
+    .description('Work on production Postgres and servers without holding the credential.')
     .version(packageVersion(), '-V, --version', 'print the version')
     .option('-q, --quiet', 'print errors only')
     .option('--no-color', 'no escape codes, even on a terminal')

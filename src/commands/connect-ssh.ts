@@ -1,6 +1,7 @@
 /** What `hoop connect` prints for a server. */
 import type { ClientSession } from '../tunnel/connect-session.ts';
 import type { OwnSshPort } from '../tunnel/ssh/own-ssh-port.ts';
+import { DEFAULT_SSH_USER } from '../tunnel/ssh/ssh-config.ts';
 import { shellWord } from '../tunnel/ssh/ssh-files.ts';
 import type { ConnectRequest, JsonWriter } from './connect-run.ts';
 import type { Io } from './io.ts';
@@ -23,7 +24,10 @@ export function showSsh(
     target: name,
     kind: 'ssh',
     ...('proxyCommand' in ssh.via ? {} : ssh.via),
+    user: DEFAULT_SSH_USER,
     config: configFile,
+    knownHosts: ssh.files.knownHostsFile,
+    identityFile: ssh.files.identityFiles[0],
     command: ['ssh', '-F', configFile, name],
     policy: { commit: policy.commit },
     expiresAt: reply.expiresAt,

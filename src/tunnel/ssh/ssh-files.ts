@@ -19,6 +19,9 @@ export interface SshFacts {
 
 export interface SshFiles {
   readonly configFile: string;
+  readonly knownHostsFile: string;
+  /** By the order of the targets. */
+  readonly identityFiles: readonly string[];
   /** Holds ssh, scp and sftp as wrappers; undefined: none of them is installed. */
   readonly programs: string | undefined;
 }
@@ -36,8 +39,9 @@ export function writeSshFiles(
   mkdirSync(place, { mode: 0o700 });
   const configFile = join(place, 'config');
   const knownHostsFile = join(place, 'known_hosts');
+  const identityFiles = targets.map((_target, index) => join(place, `id-${index + 1}`));
   const blocks = targets.map(({ name, via, userKey }, index) => {
-    const identityFile = join(place, `id-${index + 1}`);
+    const identityFile = identityFiles[index] ?? '';
     writeFileSync(identityFile, userKey.privateKey.expose(), OWN);
     return sshHostBlock({ name, via, knownHostsFile, identityFile });
   });
@@ -46,7 +50,8 @@ export function writeSshFiles(
   writeFileSync(configFile, [...blocks, others].join('\n'), OWN);
   const known = targets.map(({ name, hostKey }) => knownHostsLine(name, hostKey.publicKey));
   writeFileSync(knownHostsFile, known.join(''), OWN);
-  return { configFile, programs: writeWrappers(join(place, 'bin'), configFile, env['PATH'] ?? '') };
+  const programs = writeWrappers(join(place, 'bin'), configFile, env['PATH'] ?? '');
+  return { configFile, knownHostsFile, identityFiles, programs };
 }
 
 /** For a child that shall find the targets by their names alone. */
