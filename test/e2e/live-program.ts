@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect } from 'vitest';
+import { expect, onTestFinished } from 'vitest';
 import { childEnvironment, type HoopRun, LAUNCHER, runHoop } from '../../src/demo/hoop-process.ts';
 import type { Bench } from './demo-bench.ts';
 
@@ -36,6 +36,8 @@ export function startProgram(
     stdio: ['pipe', 'pipe', 'pipe'],
     detached: true,
   });
+  // What a test leaves when it fails: a terminal that goes takes along what runs on it.
+  onTestFinished(() => void child.kill('SIGKILL'));
   let output = '';
   let errors = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
