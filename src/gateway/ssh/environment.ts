@@ -5,7 +5,7 @@ import { hidesQuotes } from '../../policy/ssh/shell-variables.ts';
  * What loaders and shells obey (LD_PRELOAD, BASH_ENV, PATH) would be code of the client's choice in
  * a command that a rule has allowed.
  */
-const PASSED = /^(LANG|LC_[A-Z]+|TERM|COLORTERM)$/;
+const PASSED = /^(LANG|LC_[A-Z0-9_]+|TERM|COLORTERM)$/;
 const MAX_VALUE_BYTES = 4096;
 
 export function isPassed(name: string, value: string): boolean {

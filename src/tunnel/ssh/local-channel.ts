@@ -89,8 +89,11 @@ export class LocalChannel {
       throw new ProtocolError('a channel was closed twice');
     }
     this.#clientSaid = 'close';
-    // Nobody wants it any more.
-    this.#waiting.length = 0;
+    // Nobody wants data any more. How it ended is still waited for: whoever has closed because both
+    // directions had ended hears of the exit status afterwards (RFC 4254 §6.10).
+    const rest = this.#waiting.splice(0);
+    this.#waiting.push(...rest.filter((frame) => isOfTheEnd(frame)));
+    this.#sentOfFirst = 0;
     this.#send({ type: 'close', channel: this.#options.number });
   }
 
@@ -123,10 +126,8 @@ export class LocalChannel {
       case 'stderr':
         this.#credit.received(frame.data.length);
     }
-    if (this.#clientSaid !== 'close') {
+    if (this.#clientSaid !== 'close' || isOfTheEnd(frame)) {
       this.#wait(frame);
-    } else if (frame.type === 'close') {
-      this.#pass(frame);
     }
   }
 
@@ -231,4 +232,8 @@ export class LocalChannel {
   #send(frame: UpFrame): void {
     this.#options.toGateway(frame);
   }
+}
+
+function isOfTheEnd({ type }: Ordered): boolean {
+  return type === 'exitStatus' || type === 'exitSignal' || type === 'close';
 }

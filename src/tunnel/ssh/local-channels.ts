@@ -87,7 +87,7 @@ export class LocalChannels {
         return;
       case 'close':
         this.#channel(message.channel).clientClosed();
-        this.#forget(message.channel);
+        this.flush();
         return;
       case 'ignored':
         return;

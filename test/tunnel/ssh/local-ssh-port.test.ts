@@ -106,6 +106,15 @@ describe.skipIf(!hasSsh)('ssh(1) at the local port', () => {
     expect(fixture.targets.length).toBe(1);
   });
 
+  test('how a program ends is known after both directions have, on a shared connection too', async () => {
+    const master = ['-o', `ControlPath=${join(fixture.directory, 'ends')}`];
+    const persist = ['-o', 'ControlMaster=yes', '-o', 'ControlPersist=yes'];
+    await fixture.ssh(...master, ...persist, 'web-1', 'true');
+    const program = "exec sh -c 'exec > /dev/null 2>&1; sleep 1; exit 44'";
+    expect((await fixture.ssh(...master, 'web-1', program)).status).toBe(44);
+    await fixture.ssh(...master, '-O', 'exit', 'web-1');
+  });
+
   test('keys are exchanged anew on the way, 100 MB in both directions', async () => {
     const line = 'head -c 104857600 /dev/zero | ssh -o RekeyLimit=1M web-1 cat | sha256sum';
     const direct = await fixture.sh('head -c 104857600 /dev/zero | sha256sum');
