@@ -1,6 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { type OpensshServer, startOpensshServer } from '../../src/demo/openssh-server.ts';
+import type { OpensshServer } from '../../src/demo/openssh-server.ts';
 import { type Bench, openBench } from './demo-bench.ts';
 
 /** Rules for everybody in engineering: what the cases want, and a little that they do not. */
@@ -16,7 +14,7 @@ rules:
     allow: { ssh: [shell, exec, sftp] }
 `;
 
-/** A demo with a real sshd as the target `web-1`, for who is in engineering. */
+/** The demo, whose server `web-1` lets who is in engineering do what these rules say. */
 export interface SshBench extends AsyncDisposable {
   readonly bench: Bench;
   readonly server: OpensshServer;
@@ -24,32 +22,17 @@ export interface SshBench extends AsyncDisposable {
 
 export async function openSshBench(rules = RULES): Promise<SshBench> {
   await using stack = new AsyncDisposableStack();
-  const server = stack.use(await startOpensshServer());
   const bench = stack.use(await openBench());
   const { demo } = bench;
+  const { server } = demo;
+  if (server === undefined) {
+    throw new Error('the demo has no server: OpenSSH is not installed');
+  }
   await demo.policy.commit({
-    message: 'a server',
-    files: {
-      'targets/web-1.yaml': [
-        'name: web-1',
-        'kind: ssh',
-        'hostKeys:',
-        ...server.hostKeys.map((key) => `  - ${key}`),
-        'logins:',
-        `  - { user: ${server.user}, credential: web-1 }`,
-        '',
-      ].join('\n'),
-      'policies/servers.yaml': rules,
-    },
+    message: 'other rules for the server',
+    files: { 'policies/servers.yaml': rules },
   });
-  const file = join(demo.directory, 'gateway.yaml');
-  const config = readFileSync(file, 'utf8')
-    .replace('addresses:\n', `addresses:\n  web-1: ${server.host}:${server.port}\n`)
-    .replace(
-      'credentials:\n',
-      `credentials:\n  web-1: { user: ${server.user}, privateKeyFile: ${server.privateKeyFile} }\n`,
-    );
-  writeFileSync(file, config);
+  // In force at once.
   await demo.restartGateway();
   const owned = stack.move();
   return { bench, server, [Symbol.asyncDispose]: () => owned.disposeAsync() };
