@@ -180,7 +180,7 @@ export class SessionStreams {
         ? await this.#servePostgres(service, stream, client)
         : await this.#serveSsh(service, stream, client);
     const { problem } = summary;
-    if (problem?.code.startsWith('HOOP_TARGET_')) {
+    if (problem?.code.startsWith('HOOP_TARGET_') || problem?.code === 'HOOP_CONFIG') {
       // The client has not been told the address, nor what the network said; here both help.
       const hosts = service.target.hosts.map(({ host, port }) => `${host}:${port}`).join(', ');
       this.#options.log.warn('target.failed', { stream, hosts, ...errorFields(problem) });
@@ -232,6 +232,10 @@ export class SessionStreams {
       stream,
       target,
       grant,
+      onGrantEnded: (listener) => {
+        this.#grantEnded.add(listener);
+        return () => this.#grantEnded.delete(listener);
+      },
       decide: decideSsh,
       approvals,
       resolver,

@@ -4,11 +4,12 @@
  */
 import { HoopError, ProtocolError } from '../../errors.ts';
 import type { SshAct } from '../../policy/ssh/types.ts';
-import type { Refusal } from '../../policy/types.ts';
+import type { Refusal, RuleRef } from '../../policy/types.ts';
 import { CHANNEL_WINDOW_BYTES, type ChannelTarget } from '../../protocol/ssh/frame.ts';
 import { plainText } from '../approvals/plain-text.ts';
 import { ChannelFlow } from './channel-flow.ts';
 import { forwardAddresses, forwardDestination } from './forward-destination.ts';
+import { isWithoutRight } from './lost-right.ts';
 import { verbOf } from './ssh-story.ts';
 import type { ChannelContext, StreamChannel } from './stream-channel.ts';
 import type { TargetChannel } from './target-channels.ts';
@@ -27,6 +28,8 @@ export class ForwardChannel implements StreamChannel {
   #state: 'opening' | 'open' | 'failed' = 'opening';
   /** Of its decision. */
   #statement: number | undefined;
+  /** By which it was. */
+  #rules: readonly RuleRef[] = [];
   /** What was dialled. */
   #reached: string | undefined;
   #hasEnded = false;
@@ -92,6 +95,15 @@ export class ForwardChannel implements StreamChannel {
     this.#flow.flushUp();
   }
 
+  grantEnded(): void {
+    if (!this.#flow.hasSentClose && isWithoutRight(this.#rules, this.#context.grant())) {
+      this.#flow.send({ type: 'close', channel: this.#context.number });
+      this.#flow.dropUp();
+      this.#target?.close();
+      this.#mayBeOver();
+    }
+  }
+
   end(): void {
     this.#flow.send({ type: 'close', channel: this.#context.number });
     this.finish();
@@ -130,6 +142,7 @@ export class ForwardChannel implements StreamChannel {
       }
       addresses = await forwardAddresses({ destination, grant: grant(), user, resolver, signal });
       signal.throwIfAborted();
+      this.#rules = verdict.rules;
       this.#statement = story.allowed(at, verbOf(act), verdict);
       story.written();
     } catch (error) {

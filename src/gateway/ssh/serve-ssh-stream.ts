@@ -115,6 +115,7 @@ class SshStream {
     this.#helloTimer = setTimeout(() => {
       this.#fail(new ProtocolError('the client did not say hello in time'));
     }, this.#limits.helloWithinMs);
+    const stopListening = this.#options.onGrantEnded?.(() => this.#grantEnded());
     const abort = (): void => this.#over.reject(signal.reason);
     const left = (): void => this.#over.resolve('the client left');
     signal.addEventListener('abort', abort, { once: true });
@@ -133,6 +134,7 @@ class SshStream {
       return await this.#over.promise;
     } finally {
       clearTimeout(this.#helloTimer);
+      stopListening?.();
       signal.removeEventListener('abort', abort);
       clientLeft.removeEventListener('abort', left);
     }
@@ -412,6 +414,14 @@ class SshStream {
     if (this.#channels.get(number)?.isOver) {
       this.#channels.delete(number);
     }
+  }
+
+  #grantEnded(): void {
+    this.#guard(() => {
+      for (const channel of [...this.#channels.values()]) {
+        if (channel.isOpen) channel.grantEnded();
+      }
+    });
   }
 
   #flush(): void {

@@ -12,11 +12,12 @@
  */
 import { ProtocolError } from '../../errors.ts';
 import type { SshAct, SshVerdict } from '../../policy/ssh/types.ts';
-import type { Refusal } from '../../policy/types.ts';
+import type { Refusal, RuleRef } from '../../policy/types.ts';
 import { CHANNEL_WINDOW_BYTES, type ChannelRequest } from '../../protocol/ssh/frame.ts';
 import type { ActHold } from './act-hold.ts';
 import { ChannelFlow } from './channel-flow.ts';
 import { isPassed } from './environment.ts';
+import { isWithoutRight, RIGHT_ENDED } from './lost-right.ts';
 import { REFUSED_STATUS, refusalText, stderrLines } from './refusal-text.ts';
 import { ReplyOrder } from './reply-order.ts';
 import { SftpSession } from './sftp-session.ts';
@@ -46,6 +47,8 @@ export class SessionChannel implements StreamChannel {
   /** Of its decision. */
   #statement: number | undefined;
   #startedAt = 0;
+  /** By which it runs. */
+  #rules: readonly RuleRef[] = [];
   #hasPty = false;
   #sftp: SftpSession | undefined;
   #hasEnded = false;
@@ -177,6 +180,19 @@ export class SessionChannel implements StreamChannel {
     this.#flow.flushUp();
   }
 
+  grantEnded(): void {
+    if (this.#started !== 'running' || this.#flow.hasSentClose) {
+      return;
+    }
+    if (isWithoutRight(this.#rules, this.#context.grant())) {
+      this.#flow.say('stderr', stderrLines([RIGHT_ENDED], this.#hasPty));
+      this.#flow.send({ type: 'close', channel: this.#context.number });
+      this.#flow.dropUp();
+      this.#target?.close();
+      this.#mayBeOver();
+    }
+  }
+
   end(message: string): void {
     this.#hold?.withdraw('the session ended');
     if (this.#started === 'running' || this.#started === 'deciding') {
@@ -272,6 +288,7 @@ export class SessionChannel implements StreamChannel {
     at: number,
   ): void {
     this.#started = 'running';
+    this.#rules = verdict.rules;
     this.#startedAt = at;
     this.#context.story.written();
     if (request.kind === 'subsystem') {
