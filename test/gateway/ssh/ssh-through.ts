@@ -1,6 +1,8 @@
 import { duplexPair } from 'node:stream';
+import type { OpensshServer, OpensshServerOptions } from '../../../src/demo/openssh-server.ts';
 import { systemResolver } from '../../../src/gateway/ssh/name-resolver.ts';
 import { serveSshStream } from '../../../src/gateway/ssh/serve-ssh-stream.ts';
+import type { SshStreamLimits } from '../../../src/gateway/ssh/types.ts';
 import { decideSsh } from '../../../src/policy/ssh/decide-ssh.ts';
 import type { Grant } from '../../../src/policy/types.ts';
 import type { RecordingEvent } from '../../../src/recording/types.ts';
@@ -8,6 +10,12 @@ import { SshPortFixture } from '../../tunnel/ssh/ssh-client.ts';
 import { SshStreamBench } from './ssh-stream-bench.ts';
 
 type EventOf<T extends RecordingEvent['type']> = Extract<RecordingEvent, { readonly type: T }>;
+
+export interface ThroughOptions {
+  readonly nameServer?: string;
+  readonly server?: OpensshServerOptions | undefined;
+  readonly limits?: Partial<SshStreamLimits>;
+}
 
 /** OpenSSH's clients at the local port, the engine behind it, and OpenSSH's server behind that. */
 export class SshThrough implements AsyncDisposable {
@@ -21,12 +29,9 @@ export class SshThrough implements AsyncDisposable {
     this.#bench = bench;
   }
 
-  static async start(
-    grant: Grant,
-    options: { readonly nameServer?: string } = {},
-  ): Promise<SshThrough> {
+  static async start(grant: Grant, options: ThroughOptions = {}): Promise<SshThrough> {
     const local = await SshPortFixture.open();
-    const through = new SshThrough(local, await SshStreamBench.start());
+    const through = new SshThrough(local, await SshStreamBench.start(options.server));
     let stream = 0;
     local.openTunnel = async () => {
       const [client, gateway] = duplexPair();
@@ -54,11 +59,16 @@ export class SshThrough implements AsyncDisposable {
         whenRecorded: (forward) => queueMicrotask(forward),
         evidence: () => undefined,
         signal: new AbortController().signal,
+        ...(options.limits === undefined ? {} : { limits: options.limits }),
       });
       through.#streams.push(served.finally(() => gateway.end()).catch(() => undefined));
       return client;
     };
     return through;
+  }
+
+  get server(): OpensshServer {
+    return this.#bench.server;
   }
 
   /** Events of a type, after all connections have ended. */

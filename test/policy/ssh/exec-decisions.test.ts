@@ -619,6 +619,11 @@ test('what cannot be read waits for approval where a rule says so, and a deny st
   expect(exec(grant, 'ls "$X"')).toBe('allow');
   expect(exec(grant, '"$CMD"; rm x')).toBe('HOOP_DENIED');
   expect(exec(grant, '"$CMD"; reboot')).toBe('HOOP_NOT_ALLOWED');
+  const alone = grantOf('approve: { ssh: exec, commands: unknown }');
+  expect(exec(alone, '"$CMD" x')).toBe('held');
+  expect(exec(alone, 'if')).toBe('held');
+  expect(exec(alone, '"$CMD"; ls')).toBe('HOOP_NOT_ALLOWED');
+  expect(exec(alone, 'true')).toBe('HOOP_NOT_ALLOWED');
   const denied = grantOf(
     'allow: { ssh: exec }',
     '{ deny: { ssh: exec, commands: unknown }, hint: Write it out. }',

@@ -1,4 +1,5 @@
 import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -100,8 +101,10 @@ export class SshPortFixture implements AsyncDisposable {
   async withInput(input: Buffer, program: string, ...args: readonly string[]): Promise<Ran> {
     const child = spawn(program, args, { env: this.environment, cwd: this.directory });
     child.stdin.end(input);
+    const exit = once(child, 'exit');
     const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr)]);
-    return { status: child.exitCode, stdout, stderr };
+    const [status] = await exit;
+    return { status, stdout, stderr };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
