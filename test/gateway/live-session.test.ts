@@ -302,7 +302,8 @@ describe.each(CARRIERS)('a session, streams over %s', (kind) => {
   test('an approver may end it, an auditor and a colleague may not', async () => {
     const session = await TestSession.open(bench, 'engineer');
     for (const [as, status] of [
-      ['auditor', 404],
+      // Who may see it is told so; to others it is not there.
+      ['auditor', 403],
       ['devin', 404],
       ['dba', 200],
     ] as const) {
