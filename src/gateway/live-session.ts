@@ -191,6 +191,7 @@ export class LiveSession {
       ) {
         this.#streams.grantEnded();
       }
+      this.#streams.grantChanged();
     } else if (ended === undefined) {
       this.#endNow('revoked', 'the policy no longer gives access to the target');
     } else {

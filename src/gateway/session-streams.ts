@@ -69,6 +69,7 @@ export class SessionStreams {
   readonly #terminal = new SessionTerminal();
   readonly #open = new Map<number, OpenStream>();
   readonly #grantEnded = new Set<() => void>();
+  readonly #grantChanged = new Set<() => void>();
   readonly #seen = new Set<number>([CONTROL_STREAM]);
 
   constructor(options: SessionStreamsOptions) {
@@ -119,6 +120,13 @@ export class SessionStreams {
     const done = this.#serve(stream, kind, carrier);
     this.#open.set(stream, { kind, done });
     this.#options.log.info('stream.open', { stream, kind });
+  }
+
+  /** A commit, or the begin or end of a temporary grant: what goes on for long is decided again. */
+  grantChanged(): void {
+    for (const listener of this.#grantChanged) {
+      listener();
+    }
   }
 
   /** A temporary grant has ended: what runs only by it is cancelled. */
@@ -232,9 +240,9 @@ export class SessionStreams {
       stream,
       target,
       grant,
-      onGrantEnded: (listener) => {
-        this.#grantEnded.add(listener);
-        return () => this.#grantEnded.delete(listener);
+      onGrantChanged: (listener) => {
+        this.#grantChanged.add(listener);
+        return () => this.#grantChanged.delete(listener);
       },
       decide: decideSsh,
       approvals,

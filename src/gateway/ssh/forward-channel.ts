@@ -32,6 +32,8 @@ export class ForwardChannel implements StreamChannel {
   #rules: readonly RuleRef[] = [];
   /** What was dialled. */
   #reached: string | undefined;
+  /** What was decided. */
+  #acts: readonly SshAct[] = [];
   #hasEnded = false;
   #hasClosed = false;
   #isFinished = false;
@@ -95,8 +97,13 @@ export class ForwardChannel implements StreamChannel {
     this.#flow.flushUp();
   }
 
-  grantEnded(): void {
-    if (!this.#flow.hasSentClose && isWithoutRight(this.#rules, this.#context.grant())) {
+  reconsider(): void {
+    const { decide } = this.#context;
+    const isRefused = this.#acts.some((act) => {
+      const verdict = decide(act);
+      return verdict.effect === 'refuse' || verdict.approvals !== undefined;
+    });
+    if (isRefused && this.#state === 'open' && !this.#flow.hasSentClose) {
       this.#flow.send({ type: 'close', channel: this.#context.number });
       this.#flow.dropUp();
       this.#target?.close();
@@ -144,6 +151,7 @@ export class ForwardChannel implements StreamChannel {
       signal.throwIfAborted();
       this.#rules = verdict.rules;
       this.#statement = story.allowed(at, verbOf(act), verdict);
+      this.#acts = [{ kind: 'forward', ...destination }];
       story.written();
     } catch (error) {
       if (error instanceof HoopError && !signal.aborted) {

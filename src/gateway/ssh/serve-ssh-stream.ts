@@ -129,12 +129,19 @@ class SshStream {
       .on('drain', () => this.#connection?.socket.resume())
       .on('error', left)
       .on('close', left);
+    const unlisten = this.#options.onGrantChanged?.(() =>
+      this.#guard(() => {
+        for (const channel of this.#channels.values()) {
+          channel.reconsider();
+        }
+      }),
+    );
     try {
       if (signal.aborted) abort();
       return await this.#over.promise;
     } finally {
       clearTimeout(this.#helloTimer);
-      stopListening?.();
+      unlisten?.();
       signal.removeEventListener('abort', abort);
       clientLeft.removeEventListener('abort', left);
     }

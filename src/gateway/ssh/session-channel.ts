@@ -47,8 +47,8 @@ export class SessionChannel implements StreamChannel {
   /** Of its decision. */
   #statement: number | undefined;
   #startedAt = 0;
-  /** By which it runs. */
-  #rules: readonly RuleRef[] = [];
+  /** What runs, and whether people have approved it. */
+  #running: { readonly act: SshAct; readonly isApproved: boolean } | undefined;
   #hasPty = false;
   #sftp: SftpSession | undefined;
   #hasEnded = false;
@@ -180,16 +180,24 @@ export class SessionChannel implements StreamChannel {
     this.#flow.flushUp();
   }
 
-  grantEnded(): void {
-    if (this.#started !== 'running' || this.#flow.hasSentClose) {
+  reconsider(): void {
+    const running = this.#running;
+    if (running === undefined || this.#flow.hasSentClose || this.#hasClosed) {
       return;
     }
-    if (isWithoutRight(this.#rules, this.#context.grant())) {
-      this.#flow.say('stderr', stderrLines([RIGHT_ENDED], this.#hasPty));
-      this.#flow.send({ type: 'close', channel: this.#context.number });
-      this.#flow.dropUp();
-      this.#target?.close();
-      this.#mayBeOver();
+    const verdict = this.#context.decide(running.act);
+    const refusal =
+      verdict.effect === 'refuse'
+        ? verdict.refusal
+        : verdict.approvals !== undefined && !running.isApproved
+          ? NOW_HELD
+          : this.#sftp?.reconsider();
+    if (refusal !== undefined) {
+      const why = { ...refusal, message: `ended, because access has changed: ${refusal.message}` };
+      // What does not listen to a terminal, or to its input, hears this.
+      this.#target?.request({ kind: 'signal', name: 'TERM' });
+      this.#leave([refusalText(why, this.#hasPty)]);
+      this.#sftp?.end('access has changed');
     }
   }
 
@@ -275,6 +283,7 @@ export class SessionChannel implements StreamChannel {
       this.#refuse(verdict.refusal, reply);
     } else if (verdict.approvals === undefined) {
       this.#statement = this.#context.story.allowed(at, verbOf(act), verdict);
+      this.#running = { act, isApproved: false };
       this.#run(request, verdict, reply, at);
     } else {
       this.#ask(request, act, reply, at);
@@ -344,6 +353,7 @@ export class SessionChannel implements StreamChannel {
         }
         if (outcome.type === 'released') {
           this.#statement = this.#context.story.allowed(at, verbOf(act), outcome.verdict);
+          this.#running = { act, isApproved: true };
           this.#run(request, outcome.verdict, undefined, at);
         } else if (outcome.type === 'refused') {
           this.#context.story.refused(at, verbOf(act), outcome.refusal, outcome.touches);
@@ -376,6 +386,13 @@ export class SessionChannel implements StreamChannel {
     this.#mayBeOver();
   }
 }
+
+const NOW_HELD = {
+  message: 'it needs approval now',
+  detail: undefined,
+  hint: 'Ask for it again.',
+  rule: undefined,
+} as const;
 
 /** @returns a text: the name of a subsystem that there is no act for */
 function actOf(request: Start): SshAct | string {

@@ -38,7 +38,7 @@ import type { SftpFile } from './sftp-file.ts';
 import { handleField, SftpPathRequests } from './sftp-path-requests.ts';
 import { ChannelOver, fromBytes, SftpQuestions } from './sftp-questions.ts';
 import { SftpRun } from './sftp-run.ts';
-import type { SftpChannel } from './sftp-types.ts';
+import type { FileAct, SftpChannel } from './sftp-types.ts';
 
 /** Requests that the target has not answered; more of them wait here. sftp(1) has 64 under way. */
 const MAX_PENDING = 4096;
@@ -149,6 +149,15 @@ export class SftpInspector {
     this.#pump();
   }
 
+  /** What the open handles let the client do. */
+  get openFiles(): FileAct[] {
+    return [...this.#files.values()].flatMap(({ opened: { kind, path }, reads, writes }) => [
+      ...(kind === 'directory' ? [{ kind: 'file', operation: 'list', path } as const] : []),
+      ...(reads ? [{ kind: 'file', operation: 'read', path } as const] : []),
+      ...(writes ? [{ kind: 'file', operation: 'write', path } as const] : []),
+    ]);
+  }
+
   /** The channel is over, by whomever: files that are open are recorded as far as they came. */
   ended(note = 'the channel ended before the file was closed'): void {
     if (this.#isOver) {
@@ -197,6 +206,8 @@ export class SftpInspector {
       this.#isBusy ||
       this.#toTarget.isFull ||
       this.#toClient.isFull ||
+      // A client that takes half a packet, and asks on: nothing can be said to it.
+      this.#answers.length >= MAX_PENDING ||
       this.#pending.size >= MAX_PENDING
     );
   }

@@ -47,6 +47,18 @@ export class SftpSession {
     this.inspector = new SftpInspector(channel);
   }
 
+  /** Why a file that is open would not be opened now. */
+  reconsider(): Refusal | undefined {
+    const { decide } = this.#options.context;
+    for (const act of this.inspector.openFiles) {
+      const verdict = decide(act);
+      if (verdict.effect === 'refuse') {
+        return verdict.refusal;
+      }
+    }
+    return undefined;
+  }
+
   /** @param why a phrase; nothing that waits for approval is done any more */
   end(why: string): void {
     for (const hold of this.#holds) {

@@ -22,8 +22,8 @@ export interface StreamChannel {
   close(): void;
   /** The connection to the target takes more. */
   flush(): void;
-  /** What runs only by a temporary grant that is over ends, as after a close by the server. */
-  grantEnded(): void;
+  /** The grant is another one: what it does not allow any more ends here. */
+  reconsider(): void;
   /** The session ends: says why where somebody can read it. Nothing is called after it. */
   end(message: string): void;
   /** Leaves what the record must know of it; nobody is told anything. */

@@ -73,8 +73,8 @@ export interface SshStreamOptions {
   readonly target: SshTarget;
   /** The grant in force now; it changes under a live session when a new policy commit arrives. */
   readonly grant: () => Grant;
-  /** Calls the listener when a temporary grant has ended. @returns how to stop that. */
-  readonly onGrantEnded?: (listener: () => void) => () => void;
+  /** @returns how to stop listening */
+  readonly onGrantChanged?: (listener: () => void) => () => void;
   readonly decide: (grant: Grant, user: string, act: SshAct) => SshVerdict;
   readonly approvals: SshApprovals;
   /** Of names that are forwarded to. */

@@ -1,0 +1,89 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { findSshd } from '../../../src/demo/openssh-server.ts';
+import type { Grant } from '../../../src/policy/types.ts';
+import { grantOf } from '../../policy/ssh/ssh-fixture.ts';
+import { SshStreamBench, type TestStream } from './ssh-stream-bench.ts';
+
+const COMMANDS = 'allow: { ssh: exec, commands: ["cat **", "echo **"] }';
+const ALL = grantOf(COMMANDS, 'allow: { ssh: [shell, sftp, forward] }');
+
+let bench: SshStreamBench;
+
+/** A stream, and how its grant becomes another one. */
+async function changing(
+  grant: Grant,
+): Promise<{ stream: TestStream; change: (next: Grant) => void }> {
+  let now = grant;
+  let changed: (() => void) | undefined;
+  const stream = await bench.connected({
+    grant: () => now,
+    onGrantChanged: (listener) => {
+      changed = listener;
+      return () => undefined;
+    },
+  });
+  return {
+    stream,
+    change: (next) => {
+      now = next;
+      changed?.();
+    },
+  };
+}
+
+describe.skipIf(findSshd() === undefined)('when access changes while something runs', () => {
+  beforeAll(async () => {
+    bench = await SshStreamBench.start();
+  });
+  afterAll(async () => {
+    await bench[Symbol.asyncDispose]();
+  });
+
+  test('a shell that is not allowed any more ends, and a command that is goes on', async () => {
+    const { stream, change } = await changing(ALL);
+    stream.open(0);
+    stream.open(1);
+    await stream.frame('opened', 0);
+    await stream.frame('opened', 1);
+    stream.request(0, { kind: 'shell' });
+    await stream.frame('success', 0);
+    stream.exec(1, 'cat');
+    await stream.frame('success', 1);
+    change(grantOf(COMMANDS));
+    await stream.frame('close', 0);
+    expect(stream.outcome(0)).toMatchObject({
+      status: 126,
+      stderr: expect.stringMatching(/^hoop: ended, because access has changed: a shell is not/),
+    });
+    stream.send({ type: 'data', channel: 1, data: Buffer.from('still here') });
+    stream.send({ type: 'eof', channel: 1 });
+    await stream.frame('close', 1);
+    expect(stream.outcome(1)).toMatchObject({ status: 0, stdout: Buffer.from('still here') });
+  });
+
+  test('what needs approval from now on, and had none, ends', async () => {
+    const { stream, change } = await changing(ALL);
+    stream.open(0);
+    await stream.frame('opened', 0);
+    stream.request(0, { kind: 'shell' });
+    await stream.frame('success', 0);
+    change(grantOf(COMMANDS, 'approve: { ssh: shell, approvers: [leads] }'));
+    await stream.frame('close', 0);
+    expect(stream.outcome(0).stderr).toContain('it needs approval now');
+  });
+
+  test('a forward that is not allowed any more ends', async () => {
+    const { stream, change } = await changing(grantOf(COMMANDS, 'allow: { ssh: forward }'));
+    const { host, port } = bench.server;
+    stream.send({
+      type: 'open',
+      channel: 0,
+      window: 100_000,
+      target: { kind: 'direct-tcpip', host, port, originHost: '127.0.0.1', originPort: 1 },
+    });
+    await stream.frame('opened', 0);
+    await stream.frame('data', 0);
+    change(grantOf(COMMANDS));
+    await stream.frame('close', 0);
+  });
+});
