@@ -4,10 +4,14 @@
  * kept here is what came before the target takes it, within the credit that the client was given,
  * and what we say ourselves while the client has no room.
  */
+import { ProtocolError } from '../../errors.ts';
 import { ChannelCredit } from '../../protocol/ssh/channel-credit.ts';
 import { type DownFrame, MAX_DATA_BYTES } from '../../protocol/ssh/frame.ts';
 import { ByteQueue } from './byte-queue.ts';
 import type { TargetChannel } from './target-channels.ts';
+
+/** Frames that wait behind data: answers to what a client asks that takes no data. */
+const MAX_WAITING_FRAMES = 16_384;
 
 export interface ChannelFlowOptions {
   readonly number: number;
@@ -198,10 +202,17 @@ export class ChannelFlow {
     }
   }
 
-  /** Behind all data that waits; nothing is sent after `close`. */
+  /**
+   * Behind all data that waits; nothing is sent after `close`.
+   * @throws ProtocolError when the client gives no credit and asks on
+   */
   send(frame: ChannelFrame): void {
     if (!this.#hasSentClose) {
       this.#hasSentClose = frame.type === 'close';
+      const isReply = frame.type === 'success' || frame.type === 'failure';
+      if (isReply && this.#down.length >= MAX_WAITING_FRAMES) {
+        throw new ProtocolError('the client gives no credit for what it asks for');
+      }
       this.#down.push(frame);
       this.#flushDown();
     }

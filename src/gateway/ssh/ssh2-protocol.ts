@@ -12,6 +12,8 @@ import { HoopError } from '../../errors.ts';
 export interface Ssh2Protocol {
   /** Seals and sends; while keys are exchanged, when that is over. */
   send(length: number, fill: (packet: Buffer, at: number) => void): void;
+  /** Bytes that wait until keys are exchanged: a server may take its time, or all time. */
+  readonly waiting: number;
   /** Ignored while it goes on. */
   rekey(): void;
   /** Asks for an answer of any kind. */
@@ -71,16 +73,22 @@ export function ssh2Protocol(client: Client): Ssh2Protocol {
   if (!isInternals(internals) || !Array.isArray(callbacks)) {
     throw new HoopError('HOOP_INTERNAL', 'the installed version of ssh2 cannot be used');
   }
+  let waiting = 0;
   return {
+    get waiting() {
+      return internals._kexinit === undefined ? 0 : waiting;
+    },
     send(length, fill) {
       const { write } = internals._packetRW;
       const packet = write.alloc(length);
       fill(packet, write.allocStart);
       const sealed = write.finalize(packet);
       if (internals._kexinit === undefined) {
+        waiting = 0;
         internals._cipher.encrypt(sealed);
       } else {
         internals._queue ??= [];
+        waiting = (internals._queue.length === 0 ? 0 : waiting) + sealed.length;
         internals._queue.push(sealed);
       }
     },

@@ -98,7 +98,7 @@ export class TargetChannels {
 
   /** More should wait for `drain` of the socket. */
   get isFull(): boolean {
-    return this.#options.socket.writableLength >= SEND_BUFFER_BYTES;
+    return this.#options.socket.writableLength + this.#protocol.waiting >= SEND_BUFFER_BYTES;
   }
 
   /** @param window bytes of data that the target may send before it is given more */
