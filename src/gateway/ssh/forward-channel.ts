@@ -4,12 +4,11 @@
  */
 import { HoopError, ProtocolError } from '../../errors.ts';
 import type { SshAct } from '../../policy/ssh/types.ts';
-import type { Refusal, RuleRef } from '../../policy/types.ts';
+import type { Refusal } from '../../policy/types.ts';
 import { CHANNEL_WINDOW_BYTES, type ChannelTarget } from '../../protocol/ssh/frame.ts';
 import { plainText } from '../approvals/plain-text.ts';
 import { ChannelFlow } from './channel-flow.ts';
 import { forwardAddresses, forwardDestination } from './forward-destination.ts';
-import { isWithoutRight } from './lost-right.ts';
 import { verbOf } from './ssh-story.ts';
 import type { ChannelContext, StreamChannel } from './stream-channel.ts';
 import type { TargetChannel } from './target-channels.ts';
@@ -28,8 +27,6 @@ export class ForwardChannel implements StreamChannel {
   #state: 'opening' | 'open' | 'failed' = 'opening';
   /** Of its decision. */
   #statement: number | undefined;
-  /** By which it was. */
-  #rules: readonly RuleRef[] = [];
   /** What was dialled. */
   #reached: string | undefined;
   /** What was decided. */
@@ -149,7 +146,6 @@ export class ForwardChannel implements StreamChannel {
       }
       addresses = await forwardAddresses({ destination, grant: grant(), user, resolver, signal });
       signal.throwIfAborted();
-      this.#rules = verdict.rules;
       this.#statement = story.allowed(at, verbOf(act), verdict);
       this.#acts = [{ kind: 'forward', ...destination }];
       story.written();

@@ -115,7 +115,6 @@ class SshStream {
     this.#helloTimer = setTimeout(() => {
       this.#fail(new ProtocolError('the client did not say hello in time'));
     }, this.#limits.helloWithinMs);
-    const stopListening = this.#options.onGrantEnded?.(() => this.#grantEnded());
     const abort = (): void => this.#over.reject(signal.reason);
     const left = (): void => this.#over.resolve('the client left');
     signal.addEventListener('abort', abort, { once: true });
@@ -336,10 +335,13 @@ class SshStream {
       onFault: (error) =>
         this.#fail(error instanceof ProtocolError ? this.#targetLost(error) : error),
     });
-    socket.on('drain', () => {
+    const mayGoOn = (): void => {
       this.#options.client.resume();
       this.#guard(() => this.#flush());
-    });
+    };
+    socket.on('drain', mayGoOn);
+    // What waited while keys were exchanged may have left without a drain.
+    client.on('handshake', mayGoOn);
     this.#watch = new TargetWatch({
       socket,
       protocol: this.#targets.protocol,
@@ -421,14 +423,6 @@ class SshStream {
     if (this.#channels.get(number)?.isOver) {
       this.#channels.delete(number);
     }
-  }
-
-  #grantEnded(): void {
-    this.#guard(() => {
-      for (const channel of [...this.#channels.values()]) {
-        if (channel.isOpen) channel.grantEnded();
-      }
-    });
   }
 
   #flush(): void {

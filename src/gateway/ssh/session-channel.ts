@@ -12,12 +12,11 @@
  */
 import { ProtocolError } from '../../errors.ts';
 import type { SshAct, SshVerdict } from '../../policy/ssh/types.ts';
-import type { Refusal, RuleRef } from '../../policy/types.ts';
+import type { Refusal } from '../../policy/types.ts';
 import { CHANNEL_WINDOW_BYTES, type ChannelRequest } from '../../protocol/ssh/frame.ts';
 import type { ActHold } from './act-hold.ts';
 import { ChannelFlow } from './channel-flow.ts';
 import { isPassed } from './environment.ts';
-import { isWithoutRight, RIGHT_ENDED } from './lost-right.ts';
 import { REFUSED_STATUS, refusalText, stderrLines } from './refusal-text.ts';
 import { ReplyOrder } from './reply-order.ts';
 import { SftpSession } from './sftp-session.ts';
@@ -297,7 +296,6 @@ export class SessionChannel implements StreamChannel {
     at: number,
   ): void {
     this.#started = 'running';
-    this.#rules = verdict.rules;
     this.#startedAt = at;
     this.#context.story.written();
     if (request.kind === 'subsystem') {

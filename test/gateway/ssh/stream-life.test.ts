@@ -5,7 +5,6 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { findSshd } from '../../../src/demo/openssh-server.ts';
 import { HoopError } from '../../../src/errors.ts';
-import type { Grant } from '../../../src/policy/types.ts';
 import { grantOf } from '../../policy/ssh/ssh-fixture.ts';
 import { SshStreamBench, type TestStream } from './ssh-stream-bench.ts';
 
@@ -295,43 +294,6 @@ describe.skipIf(findSshd() === undefined)('an SSH stream', () => {
     stream.client.end();
     await expect(stream.done).resolves.toEqual({ reason: 'the client closed the connection' });
     expect(stream.events.at(-1)).toMatchObject({ type: 'ssh.channel' });
-  });
-
-  test('ends what runs only by a temporary grant when that is over, and nothing else', async () => {
-    const rules = ['{ name: runs, allow: { ssh: [exec] } }'];
-    const own = grantOf(...rules);
-    const [rule] = own.ssh?.rules ?? [];
-    const temporary = { id: 'g1', policy: 'p', definition: 'd', expiresMs: 1 };
-    const given: Grant = {
-      ...own,
-      temporary: [temporary],
-      ssh: { rules: rule === undefined ? [] : [{ ...rule, rule: { ...rule.rule, grant: 'g1' } }] },
-    };
-    let grant = given;
-    const listeners = new Set<() => void>();
-    const stream = await opened(
-      await bench.connected({
-        grant: () => grant,
-        onGrantEnded: (listener) => {
-          listeners.add(listener);
-          return () => listeners.delete(listener);
-        },
-      }),
-    );
-    const ready = (channel: number) =>
-      stream.until(() => (textOf(stream, channel) === 'ready\n' ? true : undefined));
-    stream.exec(0, 'echo ready; exec sleep 60');
-    await ready(0);
-    grant = own;
-    await opened(stream, 1);
-    stream.exec(1, 'echo ready; cat');
-    await ready(1);
-    for (const listener of listeners) listener();
-    await stream.frame('close', 0);
-    expect(stream.outcome(0).stderr).toBe('hoop: the access that allowed this has ended\n');
-    stream.send({ type: 'eof', channel: 1 });
-    await stream.frame('close', 1);
-    expect(stream.outcome(1)).toMatchObject({ status: 0, stderr: '' });
   });
 
   test('decides by the policy of the moment', async () => {
