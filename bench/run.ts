@@ -179,7 +179,7 @@ async function measureSsh(
   }
   await using stack = new AsyncDisposableStack();
   const lanes = await openSshLanes(options.lanes, server, context, stack);
-  const ssh = { options, lanes, figures };
+  const ssh = { options, lanes, figures, signal: context.signal };
   const parts = {
     'ssh-exec': sshExec,
     'ssh-echo': sshEcho,

@@ -12,6 +12,7 @@ import type { BenchOptions } from './options.ts';
 import { residentKilobytes } from './process-figures.ts';
 import type { SshLane } from './ssh-lanes.ts';
 import { percentile } from './statistics.ts';
+import { warmMemory } from './warm-memory.ts';
 
 const run = promisify(execFile);
 
@@ -19,6 +20,7 @@ export interface SshContext {
   readonly options: BenchOptions;
   readonly lanes: readonly SshLane[];
   readonly figures: Figures;
+  readonly signal: AbortSignal;
 }
 
 const EXECS_PER_ROUND = 10;
@@ -115,7 +117,7 @@ async function echoes(child: ChildProcess, count: number): Promise<readonly numb
 }
 
 /** One file, as scp does it by itself (SFTP). */
-export async function sshCopy({ options, lanes, figures }: SshContext): Promise<void> {
+export async function sshCopy({ options, lanes, figures, signal }: SshContext): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), 'hoop-bench-scp-'));
   const file = join(directory, 'file');
   const copy = join(directory, 'copy');
@@ -128,6 +130,9 @@ export async function sshCopy({ options, lanes, figures }: SshContext): Promise<
           [UP, file, `${host}:${copy}`],
           [DOWN, `${host}:${file}`, copy],
         ] as const) {
+          if (!options.cold) {
+            await warmMemory(signal);
+          }
           const ms = await milliseconds(() => run('scp', ['-q', '-F', config, from, to]));
           if (statSync(copy).size !== bytes) {
             throw new Error(`${name}: the copy has another size`);
