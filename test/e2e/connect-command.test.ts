@@ -108,7 +108,7 @@ test('targets are completed from the policy that was verified here, without a ne
   const offline = { HOOP_CA: '/nonexistent' };
   for (const words of [
     ['connect', 'pr'],
-    ['sessions', 'list', '--target', ''],
+    ['sessions', 'list', '--target', 'pro'],
   ]) {
     const args = ['complete', '--', ...words];
     const run = await runHoop(args, { home: bench.home('engineer'), variables: offline });
