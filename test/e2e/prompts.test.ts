@@ -179,6 +179,6 @@ test('the briefing says what the policy gives, and where it is', async () => {
   expect(JSON.parse(json.stdout)).toMatchObject({
     v: 1,
     recorded: true,
-    targets: [{ name: 'prod-db' }],
+    targets: [{ name: 'prod-db' }, { name: 'web-1' }],
   });
 });
