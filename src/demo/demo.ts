@@ -17,7 +17,7 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { HoopError } from '../errors.ts';
 import { startCiIssuer } from './ci-issuer.ts';
@@ -225,8 +225,21 @@ async function openServer(options: {
     );
     return undefined;
   }
+  if (!hasShell()) {
+    note('no server to log in to: this account has no shell');
+    return undefined;
+  }
   note('starting an OpenSSH server');
   return startOpensshServer({ directory: join(directory, 'sshd'), watchdog });
+}
+
+/** Accounts of services have none, and some users are in no list of accounts at all. */
+function hasShell(): boolean {
+  try {
+    return !/(^$|\/nologin$|\/false$)/.test(userInfo().shell ?? '');
+  } catch {
+    return false;
+  }
 }
 
 /** The port of an earlier start, which the policy names, so that `--data DIR` can go on. */
