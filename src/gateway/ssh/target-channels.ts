@@ -78,8 +78,10 @@ export class TargetChannels {
         options.onBytes(data.length);
         this.#with(id, (channel) => channel.onData(data));
       },
-      extendedData: (id, data, type) =>
-        this.#with(id, (channel) => channel.onExtendedData(data, type)),
+      extendedData: (id, data, type) => {
+        options.onBytes(data.length);
+        this.#with(id, (channel) => channel.onExtendedData(data, type));
+      },
       eof: (id) => this.#with(id, (channel) => channel.onEof()),
       close: (id) => {
         const channel = this.#channels.get(id);
