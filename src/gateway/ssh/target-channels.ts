@@ -164,6 +164,8 @@ export class TargetChannel {
   /** What it takes. */
   #toSend = 0;
   #hasEnded = false;
+  /** It has said how it ended. */
+  #hasExited = false;
   #isClosing = false;
 
   constructor(options: TargetChannelOptions) {
@@ -301,13 +303,21 @@ export class TargetChannel {
   onRequest(type: string, wantReply: boolean, data: unknown): void {
     this.#mustBeOpen();
     if (type === 'exit-status' && typeof data === 'number') {
-      this.#options.events.exitStatus(data);
+      this.#exited(() => this.#options.events.exitStatus(data));
     } else if (type === 'exit-signal' && isExitSignal(data)) {
       const { signal: name, coreDumped, errorMessage: message } = data;
-      this.#options.events.exitSignal({ name, coreDumped, message });
+      this.#exited(() => this.#options.events.exitSignal({ name, coreDumped, message }));
     } else if (wantReply && !this.#isClosing) {
       // OpenSSH asks this way, too, whether we are there; any answer will do.
       this.#options.send(failureMessage(this.#remote));
+    }
+  }
+
+  /** Once: no window counts it, and for a client that takes no data each more would be kept. */
+  #exited(tell: () => void): void {
+    if (!this.#hasExited) {
+      this.#hasExited = true;
+      tell();
     }
   }
 
