@@ -85,13 +85,14 @@ export async function forwardAddresses(options: {
  * Who owns a name says where it leads. To the target itself, or to what only its network card sees,
  * it may lead only if the policy would allow that address by itself.
  */
-function refusedAddress(
+export function refusedAddress(
   grant: Grant,
   user: string,
   { address, port }: { readonly address: string; readonly port: number },
 ): Refusal | undefined {
-  if (!isSpecial(address)) {
-    return deniedAddress(grant, user, { host: address, port });
+  const refusal = deniedAddress(grant, user, { host: address, port });
+  if (refusal !== undefined || !isSpecial(address)) {
+    return refusal;
   }
   const verdict = decideSsh(grant, user, { kind: 'forward', host: address, port });
   return verdict.effect === 'refuse' ? verdict.refusal : undefined;

@@ -1,5 +1,6 @@
 /** A connection through the server to somewhere else. */
 import { grantSides } from '../grant-sides.ts';
+import { refusal } from '../sql/evaluate-refusal.ts';
 import type { Grant, Refusal } from '../types.ts';
 import { leadsTo, mayLeadTo, normalHost } from './destinations.ts';
 import { demandOf, deniedBy, type SshCase, sshRefusal, unanswerable } from './ssh-refusal.ts';
@@ -53,7 +54,8 @@ export function decideForward(one: SshCase, { host, port }: ForwardAct): SshVerd
 }
 
 /**
- * Once the name is resolved: a deny rule that writes an address speaks of every name for it.
+ * Once the name is resolved: a rule that writes an address speaks of every name for it. One that
+ * wants an approval refuses, because a forward cannot wait.
  * @param address what the name resolved to
  */
 export function deniedAddress(
@@ -63,14 +65,24 @@ export function deniedAddress(
 ): Refusal | undefined {
   const address = normalHost(host);
   for (const side of grantSides(grant)) {
-    const denying = forwards(side.ssh?.rules ?? []).find(
+    const speaking = forwards(side.ssh?.rules ?? []).filter(
       (rule) =>
-        rule.effect === 'deny' &&
         (rule.users.length === 0 || rule.users.includes(user)) &&
         (address === undefined || speaksOf(rule, address, port)),
     );
+    const denying = speaking.find(({ effect }) => effect === 'deny');
     if (denying !== undefined) {
       return deniedBy({ grant: side }, denying, DENIED);
+    }
+    const asking = speaking.find(({ effect }) => effect === 'approve');
+    if (asking !== undefined) {
+      return refusal(side, {
+        code: 'HOOP_APPROVAL_UNAVAILABLE',
+        message: 'this forward needs an approval, and a forward cannot wait',
+        detail: 'The address that the name leads to is one of a rule that wants an approval.',
+        rule: asking.rule,
+        hint: asking.hint,
+      });
     }
   }
   return undefined;

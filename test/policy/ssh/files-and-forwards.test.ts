@@ -141,6 +141,17 @@ test('a deny of an address holds for the name that leads there', () => {
   expect(deniedAddress(grant, 'deploy', { host: '10.0.0.1', port: 80 })).toBeUndefined();
 });
 
+test('an approval of an address holds for the name that leads there', () => {
+  const grant = grantOf(
+    'allow: { ssh: forward, destinations: ["*:*"] }',
+    'approve: { ssh: forward, destinations: ["10.0.0.7:22", "localhost:22"], approvers: [leads] }',
+  );
+  const at = (host: string, port: number) => deniedAddress(grant, 'deploy', { host, port });
+  expect(at('10.0.0.7', 22)).toMatchObject({ code: 'HOOP_APPROVAL_UNAVAILABLE' });
+  expect(at('127.0.0.1', 22)).toMatchObject({ code: 'HOOP_APPROVAL_UNAVAILABLE' });
+  expect(at('10.0.0.7', 80)).toBeUndefined();
+});
+
 test('any host is any but the server itself and what its network tells it alone', () => {
   const grant = grantOf('allow: { ssh: forward, destinations: ["*:80"] }');
   const to = (host: string) => outcome(decide(grant, { kind: 'forward', host, port: 80 }));
