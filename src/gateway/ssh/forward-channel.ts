@@ -8,7 +8,12 @@ import type { Refusal } from '../../policy/types.ts';
 import { CHANNEL_WINDOW_BYTES, type ChannelTarget } from '../../protocol/ssh/frame.ts';
 import { plainText } from '../approvals/plain-text.ts';
 import { ChannelFlow } from './channel-flow.ts';
-import { forwardAddresses, forwardDestination } from './forward-destination.ts';
+import {
+  type ForwardDestination,
+  forwardAddresses,
+  forwardDestination,
+  refusedAddress,
+} from './forward-destination.ts';
 import { verbOf } from './ssh-story.ts';
 import type { ChannelContext, StreamChannel } from './stream-channel.ts';
 import type { TargetChannel } from './target-channels.ts';
@@ -30,7 +35,9 @@ export class ForwardChannel implements StreamChannel {
   /** What was dialled. */
   #reached: string | undefined;
   /** What was decided. */
-  #acts: readonly SshAct[] = [];
+  #destination: ForwardDestination | undefined;
+  /** Where it leads, of those that were found. */
+  #address: string | undefined;
   #hasEnded = false;
   #hasClosed = false;
   #isFinished = false;
@@ -95,12 +102,7 @@ export class ForwardChannel implements StreamChannel {
   }
 
   reconsider(): void {
-    const { decide } = this.#context;
-    const isRefused = this.#acts.some((act) => {
-      const verdict = decide(act);
-      return verdict.effect === 'refuse' || verdict.approvals !== undefined;
-    });
-    if (isRefused && this.#state === 'open' && !this.#flow.hasSentClose) {
+    if (this.#state === 'open' && !this.#flow.hasSentClose && !this.#isAllowed()) {
       this.#flow.send({ type: 'close', channel: this.#context.number });
       this.#flow.dropUp();
       this.#target?.close();
@@ -125,6 +127,21 @@ export class ForwardChannel implements StreamChannel {
     story.channel({ channel: number, at, ...this.#flow.totals });
   }
 
+  #isAllowed(): boolean {
+    const destination = this.#destination;
+    const address = this.#address;
+    if (destination === undefined || address === undefined) {
+      return true;
+    }
+    const { decide, grant, user } = this.#context;
+    const verdict = decide({ kind: 'forward', ...destination });
+    return (
+      verdict.effect !== 'refuse' &&
+      verdict.approvals === undefined &&
+      refusedAddress(grant(), user, { address, port: destination.port }) === undefined
+    );
+  }
+
   async #connect(asked: Destination): Promise<void> {
     const { at, story, decide, grant, user, resolver, signal } = this.#context;
     const act: SshAct = { kind: 'forward', host: asked.host, port: asked.port };
@@ -147,7 +164,7 @@ export class ForwardChannel implements StreamChannel {
       addresses = await forwardAddresses({ destination, grant: grant(), user, resolver, signal });
       signal.throwIfAborted();
       this.#statement = story.allowed(at, verbOf(act), verdict);
-      this.#acts = [{ kind: 'forward', ...destination }];
+      this.#destination = destination;
       story.written();
     } catch (error) {
       if (error instanceof HoopError && !signal.aborted) {
@@ -182,12 +199,15 @@ export class ForwardChannel implements StreamChannel {
       opened: (channel) => {
         this.#state = 'open';
         this.#target = channel;
+        this.#address = address;
         this.#reached = `${address}:${asked.port}`;
         this.#flow.attach(channel);
         // At once: the other end may speak first.
         write({ type: 'opened', channel: number, window: CHANNEL_WINDOW_BYTES });
         this.#flow.openGate();
         resolve(undefined);
+        // Names and connections take their time, and the grant may be another one by now.
+        this.reconsider();
       },
       openFailed: (_reason, message) => resolve(message || 'it was refused'),
       data: (bytes) => this.#flow.fromTarget('data', bytes),

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { findSshd } from '../../../src/demo/openssh-server.ts';
+import type { SshStreamOptions } from '../../../src/gateway/ssh/types.ts';
 import type { Grant } from '../../../src/policy/types.ts';
 import { grantOf } from '../../policy/ssh/ssh-fixture.ts';
 import { SshStreamBench, type TestStream } from './ssh-stream-bench.ts';
@@ -12,10 +13,12 @@ let bench: SshStreamBench;
 /** A stream, and how its grant becomes another one. */
 async function changing(
   grant: Grant,
+  changes: Partial<SshStreamOptions> = {},
 ): Promise<{ stream: TestStream; change: (next: Grant) => void }> {
   let now = grant;
   let changed: (() => void) | undefined;
   const stream = await bench.connected({
+    ...changes,
     grant: () => now,
     onGrantChanged: (listener) => {
       changed = listener;
@@ -84,6 +87,32 @@ describe.skipIf(findSshd() === undefined)('when access changes while something r
     await stream.frame('opened', 0);
     await stream.frame('data', 0);
     change(grantOf(COMMANDS));
+    await stream.frame('close', 0);
+  });
+
+  test('a forward that was allowed when it was asked for, and not when it is there, ends', async () => {
+    let whileLookedUp = (): void => undefined;
+    const { stream, change } = await changing(grantOf(COMMANDS, 'allow: { ssh: forward }'), {
+      resolver: {
+        resolve: () => {
+          whileLookedUp();
+          return Promise.resolve([bench.server.host]);
+        },
+      },
+    });
+    whileLookedUp = () => change(grantOf(COMMANDS));
+    stream.send({
+      type: 'open',
+      channel: 0,
+      window: 100_000,
+      target: {
+        kind: 'direct-tcpip',
+        host: 'db.internal',
+        port: bench.server.port,
+        originHost: '127.0.0.1',
+        originPort: 1,
+      },
+    });
     await stream.frame('close', 0);
   });
 });
