@@ -6,9 +6,19 @@ const MAX_LINE = 2000;
 /** As of a command that was found and cannot be run, POSIX 2.8.2. */
 export const REFUSED_STATUS = 126;
 
+export type RefusalWords = Pick<Refusal, 'message' | 'detail' | 'hint' | 'rule'>;
+
+/** Of what goes on, and needs an approval that it has not had. */
+export const NOW_HELD: RefusalWords = {
+  message: 'it needs approval now',
+  detail: undefined,
+  hint: 'Ask for it again.',
+  rule: undefined,
+};
+
 /** @param hasPty then nobody but us makes a carriage return of a line feed */
 export function refusalText(
-  { message, detail, hint, rule }: Pick<Refusal, 'message' | 'detail' | 'hint' | 'rule'>,
+  { message, detail, hint, rule }: RefusalWords,
   hasPty: boolean,
 ): Uint8Array {
   const place = rule === undefined ? '' : ` (rule ${rule.id}, ${rule.file}:${rule.line})`;

@@ -17,7 +17,7 @@ import { CHANNEL_WINDOW_BYTES, type ChannelRequest } from '../../protocol/ssh/fr
 import type { ActHold } from './act-hold.ts';
 import { ChannelFlow } from './channel-flow.ts';
 import { isPassed } from './environment.ts';
-import { REFUSED_STATUS, refusalText, stderrLines } from './refusal-text.ts';
+import { NOW_HELD, REFUSED_STATUS, refusalText, stderrLines } from './refusal-text.ts';
 import { ReplyOrder } from './reply-order.ts';
 import { SftpSession } from './sftp-session.ts';
 import { verbOf } from './ssh-story.ts';
@@ -384,13 +384,6 @@ export class SessionChannel implements StreamChannel {
     this.#mayBeOver();
   }
 }
-
-const NOW_HELD = {
-  message: 'it needs approval now',
-  detail: undefined,
-  hint: 'Ask for it again.',
-  rule: undefined,
-} as const;
 
 /** @returns a text: the name of a subsystem that there is no act for */
 function actOf(request: Start): SshAct | string {

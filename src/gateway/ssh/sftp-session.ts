@@ -5,7 +5,7 @@ import type { Refusal } from '../../policy/types.ts';
 import type { ActHold } from './act-hold.ts';
 import type { ChannelFlow } from './channel-flow.ts';
 import { describeAct } from './hold-texts.ts';
-import { stderrLines } from './refusal-text.ts';
+import { NOW_HELD, type RefusalWords, stderrLines } from './refusal-text.ts';
 import { SftpInspector } from './sftp-inspector.ts';
 import type { FileAct, SftpChannel } from './sftp-types.ts';
 import { verbOf } from './ssh-story.ts';
@@ -22,6 +22,8 @@ export class SftpSession {
   readonly inspector: SftpInspector;
   readonly #options: SftpSessionOptions;
   readonly #holds = new Set<ActHold>();
+  /** What people have approved; as much as they have patience for. */
+  readonly #approved = new Set<string>();
 
   constructor(options: SftpSessionOptions) {
     const { context, flow } = options;
@@ -48,12 +50,15 @@ export class SftpSession {
   }
 
   /** Why a file that is open would not be opened now. */
-  reconsider(): Refusal | undefined {
+  reconsider(): RefusalWords | undefined {
     const { decide } = this.#options.context;
     for (const act of this.inspector.openFiles) {
       const verdict = decide(act);
       if (verdict.effect === 'refuse') {
         return verdict.refusal;
+      }
+      if (verdict.approvals !== undefined && !this.#approved.has(keyOf(act))) {
+        return NOW_HELD;
       }
     }
     return undefined;
@@ -89,6 +94,7 @@ export class SftpSession {
     try {
       const outcome = await hold.pass((lines) => flow.say('stderr', stderrLines(lines, false)));
       if (outcome.type === 'released') {
+        this.#approved.add(keyOf(act));
         story.allowed(at, verbOf(act), outcome.verdict);
         story.written();
         return outcome.verdict;
@@ -101,6 +107,10 @@ export class SftpSession {
       this.#holds.delete(hold);
     }
   }
+}
+
+function keyOf({ operation, path }: FileAct): string {
+  return `${operation} ${path}`;
 }
 
 function withdrawn(act: FileAct): Refusal {
