@@ -56,6 +56,8 @@ const EXTENDED_DATA_STDERR = 1;
 const MAX_WINDOW = 0xffffffff;
 /** Bytes for the target that have not left yet, from which on nobody should add more. */
 const SEND_BUFFER_BYTES = 1024 * 1024;
+/** The same, of a server that asks on and on and does not read the answers. */
+const MAX_UNREAD_BYTES = 16 * 1024 * 1024;
 
 export class TargetChannels {
   readonly #options: TargetChannelsOptions;
@@ -100,7 +102,11 @@ export class TargetChannels {
 
   /** More should wait for `drain` of the socket. */
   get isFull(): boolean {
-    return this.#options.socket.writableLength + this.#protocol.waiting >= SEND_BUFFER_BYTES;
+    return this.#unreadBytes >= SEND_BUFFER_BYTES;
+  }
+
+  get #unreadBytes(): number {
+    return this.#options.socket.writableLength + this.#protocol.waiting;
   }
 
   /** @param window bytes of data that the target may send before it is given more */
@@ -135,6 +141,9 @@ export class TargetChannels {
   #send(message: Uint8Array): void {
     this.#options.onBytes(message.length);
     this.#protocol.send(message.length, (packet, at) => packet.set(message, at));
+    if (this.#unreadBytes > MAX_UNREAD_BYTES) {
+      this.#options.onFault(new ProtocolError('the server does not read what it asks for'));
+    }
   }
 
   #sendData(remote: number, data: Uint8Array): void {
