@@ -106,6 +106,7 @@ function bindingOf({ principal, target }: ActApprovalsOptions, ask: ActAsk): str
     'hoop/approval-binding/ssh/v1',
     [principal.issuer, principal.sub],
     principal.agent ?? null,
+    ...(principal.requester === undefined ? [] : [principal.requester]),
     [target.name, user],
     demands.map(({ rule, terms }) => [rule.id, rule.grant ?? null, terms]),
     [act.kind, verbOf(act), textOf(act), command ?? null],

@@ -12,7 +12,8 @@ import { Approvals } from '../../../src/gateway/approvals/approvals.ts';
 import { reconsiderStatements } from '../../../src/gateway/approvals/policy-standing.ts';
 import { SealedJson } from '../../../src/gateway/approvals/sealed-json.ts';
 import { IndexStore } from '../../../src/gateway/index-store.ts';
-import type { Grant } from '../../../src/policy/types.ts';
+import type { SshApprovals } from '../../../src/gateway/ssh/types.ts';
+import type { Grant, Principal } from '../../../src/policy/types.ts';
 import { Secret } from '../../../src/secret.ts';
 import { grantOf, principal } from '../../policy/ssh/ssh-fixture.ts';
 import { collectLog } from '../collect-log.ts';
@@ -35,21 +36,22 @@ const policy = {
   identityProviders: () => [],
 };
 
-function connected(): Promise<TestStream> {
-  return bench.connected({
-    grant: () => grant,
-    approvals: actApprovals({
-      approvals,
-      policy,
-      principal: erin,
-      session: 's1',
-      run: undefined,
-      reason: 'INC-1',
-      prompt: () => undefined,
-      target: bench.target(),
-      clock: Date.now,
-    }),
+function approvalsOf(who: Principal): SshApprovals {
+  return actApprovals({
+    approvals,
+    policy,
+    principal: who,
+    session: 's1',
+    run: undefined,
+    reason: 'INC-1',
+    prompt: () => undefined,
+    target: bench.target(),
+    clock: Date.now,
   });
+}
+
+function connected(): Promise<TestStream> {
+  return bench.connected({ grant: () => grant, approvals: approvalsOf(erin) });
 }
 
 /** Opens a channel and asks for the command in it. */
@@ -95,6 +97,22 @@ describe.skipIf(findSshd() === undefined)('a command that needs approval', () =>
     approvals[Symbol.dispose]();
     index[Symbol.dispose]();
     rmSync(directory, { recursive: true, force: true });
+  });
+
+  test('is bound to whom it is done for', () => {
+    const binding = (requester: string): string =>
+      approvalsOf({ ...erin, requester }).bindingOf({
+        stream: 1,
+        at: 0,
+        act: { kind: 'exec', command: 'id' },
+        user: 'deploy',
+        command: undefined,
+        demands: [],
+        touches: [],
+        policyCommit: 'c',
+      });
+    expect(binding('ada@example.org')).toBe(binding('ada@example.org'));
+    expect(binding('ada@example.org')).not.toBe(binding('bob@example.org'));
   });
 
   test('waits where it is, is seen whole with its login, and runs once it is approved', async () => {
