@@ -17,6 +17,7 @@ import {
   heldLines,
   heldMessage,
   notApproved,
+  notText,
   pending,
   tooLong,
   tooMany,
@@ -69,6 +70,9 @@ export class ActHold {
       return { type: 'released', verdict };
     }
     const ask = this.#ask(verdict, demands);
+    if (ask.act.kind === 'exec' && ask.act.command === undefined) {
+      return refused(ask, notText(ask));
+    }
     if (lengthOf(ask) > MAX_COMMAND) {
       return refused(ask, tooLong(ask));
     }

@@ -98,6 +98,16 @@ export function tooLong(ask: ActAsk): Refusal {
   });
 }
 
+/** Nor can one that is no text be shown: the approval would be of anything. */
+export function notText(ask: ActAsk): Refusal {
+  return refusal(ask, {
+    code: 'HOOP_APPROVAL_UNAVAILABLE',
+    message: 'the command needs approval and is not UTF-8, so that nobody can be shown it',
+    detail: rulesOf(ask),
+    hint: 'Write it in UTF-8, or put it into a script on the server, and run that.',
+  });
+}
+
 export function tooMany(
   ask: ActAsk,
   error: { readonly message: string; readonly detail?: string | undefined },

@@ -99,6 +99,19 @@ describe.skipIf(findSshd() === undefined)('a command that needs approval', () =>
     rmSync(directory, { recursive: true, force: true });
   });
 
+  test('and is no text is refused: nobody can be shown it', async () => {
+    const stream = await connected();
+    stream.open(0);
+    await stream.frame('opened', 0);
+    stream.request(0, { kind: 'exec', command: Uint8Array.of(0x69, 0x64, 0x20, 0xff) });
+    await stream.frame('close', 0);
+    expect(stream.outcome(0)).toMatchObject({
+      status: 126,
+      stderr: expect.stringContaining('is not UTF-8'),
+    });
+    expect(stream.events.some((event) => event.type === 'approval.held')).toBe(false);
+  });
+
   test('is bound to whom it is done for', () => {
     const binding = (requester: string): string =>
       approvalsOf({ ...erin, requester }).bindingOf({
