@@ -59,16 +59,23 @@ export interface UploadReceipt {
   readonly hasUnconfirmedTail: boolean;
 }
 
+/** Its session goes on in another process, or that one uploads what it has found left behind. */
+export class SpoolInUse extends HoopError {
+  constructor() {
+    super('HOOP_LOCAL_STATE', 'another process is using this recording', {
+      hint: 'Wait until it has ended.',
+    });
+  }
+}
+
 /**
  * @throws HoopError HOOP_EVIDENCE_MISMATCH when the gateway's word is not what it signed before;
- * HOOP_LOCAL_STATE when another process is at it; whatever the transport throws. The spool stays.
+ * SpoolInUse; whatever the transport throws. The spool stays.
  */
 export async function uploadSession(options: UploadOptions): Promise<UploadReceipt> {
   const directory = spoolDirectory(options.directory, options.session);
   if (await isClaimedByOther(directory)) {
-    throw new HoopError('HOOP_LOCAL_STATE', 'another process is using this recording', {
-      hint: 'Wait until it has ended.',
-    });
+    throw new SpoolInUse();
   }
   const { spool, keys } = readSpool(directory);
   claimSpool(directory);

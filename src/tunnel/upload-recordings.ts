@@ -18,7 +18,7 @@ export async function uploadRecording(options: {
 }): Promise<UploadReceipt> {
   const { open, session, note } = options;
   // Loaded where there is something to upload: a command that opened nothing need not wait for it.
-  const { uploadSession } = await import('../recording/upload-session.ts');
+  const { SpoolInUse, uploadSession } = await import('../recording/upload-session.ts');
   const directory = spoolsOf(open.home);
   // Not the command's signal: Ctrl-C ended the session, the upload belongs to its end.
   const signal = AbortSignal.timeout(UPLOAD_WITHIN_MS);
@@ -28,7 +28,8 @@ export async function uploadRecording(options: {
       note('recording uploaded and countersigned');
       return receipt;
     } catch (error) {
-      if (attempt === ATTEMPTS || !isPassing(error)) {
+      // Between the end of a session and this, another hoop may have found it left behind.
+      if (attempt === ATTEMPTS || !(isPassing(error) || error instanceof SpoolInUse)) {
         throw new HoopError(
           'HOOP_UPLOAD_FAILED',
           `the recording of session ${session} was not uploaded`,
@@ -73,16 +74,22 @@ export async function uploadPending(options: {
     );
     return [];
   });
+  if (pending.length === 0) {
+    return;
+  }
+  const { SpoolInUse, uploadSession } = await import('../recording/upload-session.ts');
   for (const { session, gatewayUrl } of pending) {
     if (session === except || gatewayUrl !== open.gateway || signal.aborted) {
       continue;
     }
     try {
-      const { uploadSession } = await import('../recording/upload-session.ts');
       await uploadSession({ directory, session, gateway: open.client, signal });
       note(`the recording of the earlier session ${session} is uploaded now`);
     } catch (error) {
-      failed(session, error);
+      // Whoever has it now uploads it.
+      if (!(error instanceof SpoolInUse)) {
+        failed(session, error);
+      }
     }
   }
 }
