@@ -192,7 +192,10 @@ async function measureSsh(
       await measure(ssh);
     }
   }
-  return wanted.includes('ssh-memory') && knowsProcesses() ? memoryWithStoppedReader(lanes) : {};
+  // Awaited here: the lanes are closed when this returns.
+  return wanted.includes('ssh-memory') && knowsProcesses()
+    ? await memoryWithStoppedReader(lanes)
+    : {};
 }
 
 function peakMegabytes(demo: Demo): number {

@@ -188,7 +188,8 @@ export async function memoryWithStoppedReader(lanes: readonly SshLane[]): Promis
     });
     const closed = once(child, 'close');
     let taken = 0;
-    await new Promise<void>((resolve) => {
+    await new Promise<void>((resolve, reject) => {
+      void closed.then(() => reject(new Error('ssh ended before its reader paused')));
       child.stdout.on('data', (chunk: Buffer) => {
         taken += chunk.length;
         if (taken >= READ_BEFORE_PAUSE_BYTES) {
