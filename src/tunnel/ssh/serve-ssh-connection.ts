@@ -228,11 +228,13 @@ class ServedConnection {
       this.#done.reject(error);
       return;
     }
-    if (error instanceof HoopError) {
+    // The tunnel's own errors, and a fault of ours: without words ssh(1) would only say that it was closed.
+    const why = error instanceof HoopError || !(error instanceof Error) ? error : lost(error);
+    if (why instanceof HoopError) {
       const reason =
-        error instanceof ProtocolError ? DISCONNECT.protocolError : DISCONNECT.byApplication;
-      this.#ssh.disconnect(reason, wordsOf(error));
-      this.#options.note(`an SSH connection was ended: ${error.message}`);
+        why instanceof ProtocolError ? DISCONNECT.protocolError : DISCONNECT.byApplication;
+      this.#ssh.disconnect(reason, wordsOf(why));
+      this.#options.note(`an SSH connection was ended: ${why.message}`);
     }
     this.#done.resolve();
   }
@@ -242,8 +244,8 @@ function wordsOf({ message, detail, hint }: HoopError): string {
   return [`hoop: ${message}`, detail, hint].filter((part) => part !== undefined).join('. ');
 }
 
-function lost(): HoopError {
-  return new HoopError('HOOP_UNREACHABLE', 'the connection to the gateway was lost');
+function lost(cause?: Error): HoopError {
+  return new HoopError('HOOP_UNREACHABLE', 'the connection to the gateway was lost', { cause });
 }
 
 /** Clients that offer only what is not offered here, and what is no SSH at all. */

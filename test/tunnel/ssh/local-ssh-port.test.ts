@@ -190,6 +190,20 @@ describe.skipIf(!hasSsh)('ssh(1) at the local port', () => {
     expect(ran.stderr).toContain('the session was ended by the auditor');
   });
 
+  test('a tunnel that breaks is told in words', async () => {
+    fixture.intercept = (frame, target) => {
+      const isExec = frame.type === 'request' && frame.request.kind === 'exec';
+      if (isExec) {
+        target.tunnel.destroy(new Error('read ECONNRESET'));
+      }
+      return isExec;
+    };
+    const ran = await fixture.ssh('web-1', 'sleep 60');
+    expect(ran.status).toBe(255);
+    expect(ran.stderr).toContain('the connection to the gateway was lost');
+    expect(fixture.notes.join('\n')).toContain('the connection to the gateway was lost');
+  });
+
   test('text on stderr and status 126 pass, as the gateway refuses with them', async () => {
     fixture.intercept = (frame, target) => {
       if (frame.type !== 'request' || frame.request.kind !== 'exec') {
