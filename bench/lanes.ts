@@ -3,6 +3,7 @@ import type { Demo } from '../src/demo/demo.ts';
 import { startHoop } from '../src/demo/hoop-process.ts';
 import { SAMPLE_DATABASE } from '../src/demo/sample-data.ts';
 import type { Watchdog } from '../src/demo/watchdog.ts';
+import { startNodeRelay } from './node-relay.ts';
 import type { LaneName } from './options.ts';
 import { startPgbouncer } from './pgbouncer.ts';
 import { startSshForward } from './ssh-forward.ts';
@@ -25,7 +26,13 @@ export interface LaneContext {
 }
 
 const HOOP_TARGETS = { 'hoop allow': 'bench-allow', 'hoop masked': 'bench-masked' } as const;
-const PACKAGES = { 'ssh -L': 'openssh-server', stunnel: 'stunnel4', pgbouncer: 'pgbouncer' };
+/** What a lane needs beside Node.js. */
+const PACKAGES = {
+  'ssh -L': 'openssh-server',
+  stunnel: 'stunnel4',
+  pgbouncer: 'pgbouncer',
+  'node relay': '',
+};
 
 /** Opens these lanes; the caller's stack ends them. One whose program is missing is left out. */
 export async function openLanes(
@@ -95,6 +102,8 @@ function openTunnel(
       return startSshForward(options);
     case 'stunnel':
       return startStunnelPair(options);
+    case 'node relay':
+      return startNodeRelay(options);
     case 'pgbouncer': {
       const { user, password } = demo.target;
       return startPgbouncer({ ...options, user, password, database: SAMPLE_DATABASE });

@@ -25,6 +25,7 @@ export const LANES = [
   'direct',
   'ssh -L',
   'stunnel',
+  'node relay',
   'pgbouncer',
   'hoop allow',
   'hoop masked',
