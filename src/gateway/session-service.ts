@@ -4,7 +4,7 @@ import type { StreamKind } from '../recording/types.ts';
 import type { Secret } from '../secret.ts';
 import type { CatalogSource, PostgresTarget, StatementApprovals } from './pg/types.ts';
 import type { NameResolver } from './ssh/name-resolver.ts';
-import type { SshApprovals, SshTarget } from './ssh/types.ts';
+import type { CurrentSshTarget, SshApprovals, SshTarget } from './ssh/types.ts';
 import type { TargetHost } from './target-host.ts';
 
 export interface PostgresService {
@@ -20,7 +20,9 @@ export interface PostgresService {
 
 export interface SshService {
   readonly kind: 'ssh';
+  /** As it was when the session began. */
   readonly target: SshTarget;
+  readonly currentTarget: CurrentSshTarget;
   readonly approvals: SshApprovals;
   readonly resolver: NameResolver;
 }

@@ -229,7 +229,7 @@ export class SessionStreams {
   }
 
   #serveSsh(
-    { target, approvals, resolver }: SshService,
+    { target, currentTarget, approvals, resolver }: SshService,
     stream: number,
     client: TunnelStream,
   ): Promise<StreamSummary> {
@@ -239,6 +239,7 @@ export class SessionStreams {
       clientLeft: client.left,
       stream,
       target,
+      currentTarget,
       grant,
       onGrantChanged: (listener) => {
         this.#grantChanged.add(listener);

@@ -31,6 +31,7 @@ import {
   type StatementApprovalsOptions,
   statementApprovals,
 } from './approvals/statement-approvals.ts';
+import { currentSshTarget } from './current-ssh-target.ts';
 import type { DiskRoom } from './disk-room.ts';
 import type { GatewayPolicy } from './gateway-policy.ts';
 import type { Authenticated } from './identity/identity.ts';
@@ -340,9 +341,12 @@ export class Sessions {
   ): SessionService {
     const { approvals, estimates, policy, clock, catalogs, statements, maskKey } = this.#options;
     if (target.kind === 'ssh') {
+      const { targets } = this.#options;
+      const { principal } = session;
       return {
         kind: 'ssh',
         target,
+        currentTarget: currentSshTarget({ policy, targets, principal, name: target.name }),
         approvals: actApprovals({ ...session, approvals, target, policy, clock }),
         resolver: this.#resolver,
       };

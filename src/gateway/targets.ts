@@ -96,6 +96,7 @@ export class Targets {
     }
     return {
       user: user ?? now.user,
+      credentialName: name,
       async credential() {
         const { password, privateKey } = await credentials.credential(name);
         return { password, privateKey };

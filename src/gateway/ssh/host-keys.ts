@@ -28,6 +28,11 @@ export function isPinned(pinned: readonly string[], shown: Uint8Array): boolean 
   });
 }
 
+/** @param shown of `fingerprint` */
+export function pinsFingerprint(pinned: readonly string[], shown: string): boolean {
+  return pinned.some((key) => fingerprint(keyBytes(key)) === shown);
+}
+
 /** As OpenSSH calls it: `SHA256:…`. */
 export function fingerprint(key: Uint8Array): string {
   return `SHA256:${createHash('sha256').update(key).digest('base64').replace(/=+$/, '')}`;

@@ -28,6 +28,7 @@ import type {
   SshStreamLimits,
   SshStreamOptions,
   SshStreamSummary,
+  SshTarget,
   SshTargetLogin,
 } from './types.ts';
 
@@ -99,7 +100,7 @@ class SshStream {
   #connection: TargetConnection | undefined;
   #targets: TargetChannels | undefined;
   #watch: TargetWatch | undefined;
-  #user = '';
+  #login: SshTargetLogin | undefined;
 
   constructor(options: SshStreamOptions) {
     this.#options = options;
@@ -130,6 +131,7 @@ class SshStream {
       .on('close', left);
     const unlisten = this.#options.onGrantChanged?.(() =>
       this.#guard(() => {
+        if (this.#isRevoked()) return;
         for (const channel of this.#channels.values()) {
           channel.reconsider();
         }
@@ -287,13 +289,25 @@ class SshStream {
     }
     this.#state = 'connecting';
     clearTimeout(this.#helloTimer);
-    const login = this.#login(user);
-    this.#connect(login).catch((error: unknown) => this.#fail(error));
+    this.#connect(user).catch((error: unknown) => this.#fail(error));
+  }
+
+  /** What the connection was made by has been taken away: it ends. */
+  #isRevoked(): boolean {
+    const login = this.#login;
+    const connection = this.#connection;
+    if (login === undefined || connection === undefined) {
+      return false;
+    }
+    const reason = this.#options.currentTarget?.revoked(login, connection.fingerprint);
+    if (reason !== undefined) {
+      this.#fail(reason);
+    }
+    return reason !== undefined;
   }
 
   /** @throws HOOP_ACCESS_DENIED with the names on offer */
-  #login(user: string): SshTargetLogin {
-    const { logins, name } = this.#options.target;
+  #loginOf(user: string, { logins, name }: SshTarget): SshTargetLogin {
     const [first] = logins;
     const login = NO_USER.has(user) ? first : logins.find((one) => one.user === user);
     if (login === undefined) {
@@ -306,8 +320,10 @@ class SshStream {
     return login;
   }
 
-  async #connect(login: SshTargetLogin): Promise<void> {
-    const { target, signal } = this.#options;
+  async #connect(user: string): Promise<void> {
+    const { currentTarget, signal } = this.#options;
+    const target = (await currentTarget?.now()) ?? this.#options.target;
+    const login = this.#loginOf(user, target);
     this.#story.written();
     const connection = await connectSshTarget({
       target,
@@ -319,13 +335,13 @@ class SshStream {
       connection.socket.destroy();
       return;
     }
-    this.#connected(connection, login.user);
+    this.#connected(connection, login);
   }
 
-  #connected(connection: TargetConnection, user: string): void {
+  #connected(connection: TargetConnection, login: SshTargetLogin): void {
     const { socket, client, software, fingerprint } = connection;
     this.#connection = connection;
-    this.#user = user;
+    this.#login = login;
     const lost = (cause: unknown): void => this.#fail(this.#targetLost(cause));
     client.on('error', lost).on('close', () => lost(undefined));
     this.#targets = new TargetChannels({
@@ -352,9 +368,11 @@ class SshStream {
       type: 'ssh.target',
       stream: this.#options.stream,
       server: software,
-      user,
+      user: login.user,
       hostKey: fingerprint,
     });
+    // Connecting takes its time, and the policy may be another one by now.
+    if (this.#isRevoked()) return;
     this.#state = 'open';
     this.#writer.write({ type: 'hello', from: 'gateway', software: software.slice(0, 255) });
   }
@@ -378,7 +396,8 @@ class SshStream {
     const { channel: number, window, target } = frame;
     const targets = this.#targets;
     const connection = this.#connection;
-    if (targets === undefined || connection === undefined) {
+    const user = this.#login?.user;
+    if (targets === undefined || connection === undefined || user === undefined) {
       throw new TypeError('a stream that is open has a connection');
     }
     if (number <= this.#highest) {
@@ -395,7 +414,6 @@ class SshStream {
       return;
     }
     const { decide, grant, approvals, onWaiting, stream, resolver } = this.#options;
-    const user = this.#user;
     const context: ChannelContext = {
       ...{ number, at, window, targets, user, story: this.#story, grant, resolver },
       software: connection.software,

@@ -25,8 +25,22 @@ export interface SshTarget {
 
 export interface SshTargetLogin {
   readonly user: string;
+  /** Its name in the policy. */
+  readonly credentialName: string;
   /** Reads it anew for each connection. @throws HOOP_CONFIG */
   readonly credential: () => Promise<SshCredential>;
+}
+
+/** The target as the policy of now has it: a commit may change it under a live session. */
+export interface CurrentSshTarget {
+  /** For a new connection. @throws HOOP_ACCESS_DENIED, HOOP_CONFIG */
+  now(): Promise<SshTarget>;
+  /**
+   * Whether what a connection was made by still holds; after each `onGrantChanged`.
+   * @param hostKey fingerprint of the key that the server showed
+   * @returns why it does not, for the client
+   */
+  revoked(login: SshTargetLogin, hostKey: string): HoopError | undefined;
 }
 
 export interface SshCredential {
@@ -71,6 +85,8 @@ export interface SshStreamOptions {
   readonly clientLeft: AbortSignal;
   readonly stream: number;
   readonly target: SshTarget;
+  /** Absent: the target stays as it is. */
+  readonly currentTarget?: CurrentSshTarget;
   /** The grant in force now; it changes under a live session when a new policy commit arrives. */
   readonly grant: () => Grant;
   /** @returns how to stop listening */

@@ -1,5 +1,4 @@
 /** A session on a real server through a gateway: recorded, shown, found, ended by somebody else. */
-import { once } from 'node:events';
 import { buffer } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
@@ -7,13 +6,6 @@ import {
   type OpensshServer,
   startOpensshServer,
 } from '../../../src/demo/openssh-server.ts';
-import { encodeFrame } from '../../../src/protocol/ssh/encode-frame.ts';
-import {
-  CHANNEL_WINDOW_BYTES,
-  type DownFrame,
-  type UpFrame,
-} from '../../../src/protocol/ssh/frame.ts';
-import { FrameDecoder } from '../../../src/protocol/ssh/frame-decoder.ts';
 import { bytesSource } from '../../../src/recording/bundle-source.ts';
 import { readSession } from '../../../src/recording/read-session.ts';
 import { uploadSession } from '../../../src/recording/upload-session.ts';
@@ -22,66 +14,19 @@ import { buildTimeline } from '../../../src/replay/build-timeline.ts';
 import { API_VERSION } from '../../../src/tunnel/api.ts';
 import { jsonBody } from '../../../src/tunnel/gateway-client.ts';
 import { SEARCH_PATH, SearchReply } from '../../../src/tunnel/search-api.ts';
-import { exec } from '../../replay/ssh/recorded-ssh.ts';
 import { type GatewayBench, startGatewayBench } from '../gateway-bench.ts';
 import { TestSession, type TestStream } from '../test-session.ts';
+import { FramesClient } from './frames-client.ts';
 
 let server: OpensshServer;
 let bench: GatewayBench;
 
-/** The frames of a client. */
-class Client {
-  readonly #stream: TestStream;
-  readonly #decoder = FrameDecoder.down();
-  readonly #types: DownFrame['type'][] = [];
-
-  constructor(stream: TestStream) {
-    this.#stream = stream;
-    stream.carrier.on('data', (data: Uint8Array) => {
-      this.#decoder.feed(Uint8Array.from(data));
-      for (let frame = this.#decoder.next(); frame; frame = this.#decoder.next()) {
-        this.#types.push(frame.type);
-      }
-    });
-  }
-
-  send(...frames: UpFrame[]): void {
-    for (const frame of frames) {
-      this.#stream.send(Buffer.concat(encodeFrame(frame)));
-    }
-  }
-
-  async until(type: DownFrame['type']): Promise<void> {
-    while (!this.#types.includes(type)) {
-      await Promise.race([once(this.#stream.carrier, 'data'), this.#stream.closed]);
-      if (this.#stream.carrier.isClosed && !this.#types.includes(type)) {
-        throw new Error(`the stream ended before ${type}: ${this.#types.join(', ')}`);
-      }
-    }
-  }
-
-  /** Up to the answer. */
-  async start(command: string): Promise<void> {
-    this.send({ type: 'hello', from: 'client', user: '', software: 'test' });
-    await this.until('hello');
-    this.send({
-      type: 'open',
-      channel: 0,
-      target: { kind: 'session' },
-      window: CHANNEL_WINDOW_BYTES,
-    });
-    await this.until('opened');
-    this.send({ type: 'request', channel: 0, wantReply: true, request: exec(command) });
-    await this.until('success');
-  }
-}
-
 async function begin(
   command: string,
-): Promise<{ session: TestSession; stream: TestStream; client: Client }> {
+): Promise<{ session: TestSession; stream: TestStream; client: FramesClient }> {
   const session = await TestSession.open(bench, 'engineer', { target: 'web-1' });
   const stream = await session.openStream(1, 'multiplexed', 'ssh');
-  const client = new Client(stream);
+  const client = new FramesClient(stream);
   await client.start(command);
   return { session, stream, client };
 }

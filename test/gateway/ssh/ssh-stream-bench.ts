@@ -52,7 +52,13 @@ export class SshStreamBench implements AsyncDisposable {
       name: 'web-1',
       hosts: [{ host, port, shown: undefined }],
       hostKeys,
-      logins: [{ user, credential: async () => ({ password: undefined, privateKey }) }],
+      logins: [
+        {
+          user,
+          credentialName: 'web-1',
+          credential: async () => ({ password: undefined, privateKey }),
+        },
+      ],
       connectTimeoutMs: 10_000,
       ...changes,
     };

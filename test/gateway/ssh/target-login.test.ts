@@ -66,6 +66,7 @@ function withPassword(password: string, privateKey?: string): SshTarget['logins'
   return [
     {
       user: 'deploy',
+      credentialName: 'web-1',
       credential: async () => ({
         password: new Secret(password),
         privateKey: privateKey === undefined ? undefined : new Secret(privateKey),
@@ -225,7 +226,8 @@ describe.skipIf(findSshd() === undefined)('the login on the target', () => {
 
   test('says what is wrong with a key that cannot be used', async () => {
     const privateKey = new Secret(makeKey('passphrase').private);
-    const logins = [{ user: 'x', credential: async () => ({ password: undefined, privateKey }) }];
+    const credential = async () => ({ password: undefined, privateKey });
+    const logins = [{ user: 'x', credentialName: 'web-1', credential }];
     const failure = await failureOf(toTarget({ logins }));
     expect(failure).toMatchObject({
       code: 'HOOP_CONFIG',
