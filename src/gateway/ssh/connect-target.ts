@@ -10,6 +10,7 @@ import { type ErrorCode, HoopError } from '../../errors.ts';
 import { networkText } from '../pg/target-errors.ts';
 import type { TargetHost } from '../target-host.ts';
 import { fingerprint, isPinned, kindOf, pinnedText, signaturesFor } from './host-keys.ts';
+import { declineGlobalRequests } from './ssh2-protocol.ts';
 import type { SshCredential, SshTarget, SshTargetLogin } from './types.ts';
 
 export interface TargetConnection {
@@ -165,6 +166,7 @@ async function logIn(
       keepaliveInterval: 0,
       ident: 'hoop',
     });
+    declineGlobalRequests(client);
     await outcome.promise;
     const software: unknown = Reflect.get(client, '_remoteVer');
     return {
@@ -176,7 +178,7 @@ async function logIn(
     };
   } catch (cause) {
     client.on('error', () => undefined);
-    if (signal.aborted) throw cause;
+    if (signal.aborted || cause instanceof HoopError) throw cause;
     if (isRefused && shown !== undefined) throw wrongHostKey(target, host, shown);
     throw refused(cause, { target, host, login, didHandshake });
   } finally {

@@ -38,6 +38,7 @@ const LIMITS: SshStreamLimits = {
   keepAliveMs: 15_000,
   rekeyBytes: 1024 ** 3,
   rekeyMs: 3_600_000,
+  unreadBytes: 16 * 1024 * 1024,
 };
 
 /** How long either side may take to follow when the stream ends. */
@@ -348,6 +349,7 @@ class SshStream {
       client,
       socket,
       onBytes: (bytes) => this.#watch?.passed(bytes),
+      maxUnreadBytes: this.#limits.unreadBytes,
       onFault: (error) =>
         this.#fail(error instanceof ProtocolError ? this.#targetLost(error) : error),
     });

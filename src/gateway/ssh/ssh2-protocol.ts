@@ -32,6 +32,10 @@ export interface ChannelHandlers {
   close(channel: number): void;
   request(channel: number, type: string, wantReply: boolean, data: unknown): void;
   reply(channel: number, isSuccess: boolean): void;
+  /** The server asks for something that is not about a channel; it wants to hear about it. */
+  globalRequest(): void;
+  /** The server wants to open a channel. */
+  open(remote: number): void;
 }
 
 interface PacketWriter {
@@ -48,6 +52,7 @@ interface Internals {
   readonly _cipher: { encrypt(packet: Buffer): void };
   rekey(): void;
   ping(): void;
+  requestFailure(): void;
 }
 
 const CHANNEL_HANDLERS = [
@@ -61,10 +66,14 @@ const CHANNEL_HANDLERS = [
   'CHANNEL_REQUEST',
   'CHANNEL_SUCCESS',
   'CHANNEL_FAILURE',
+  'CHANNEL_OPEN',
+  'GLOBAL_REQUEST',
 ];
 
 /** Answers to `ping` beyond which nobody waits for one. */
 const MAX_CALLBACKS = 1000;
+/** Servers ask nothing then; what comes with the end of the login is answered. */
+const MAX_ANSWERS_BEFORE_LOGIN = 100;
 
 /** @param client that has begun to connect. @throws HOOP_INTERNAL: another version of ssh2. */
 export function ssh2Protocol(client: Client): Ssh2Protocol {
@@ -104,6 +113,34 @@ export function ssh2Protocol(client: Client): Ssh2Protocol {
   };
 }
 
+/**
+ * Takes what a server may ask for outside of channels away from ssh2, which would keep a callback
+ * for each list of host keys (`hostkeys-00@openssh.com`), as many as a server likes to send, and
+ * ask for proofs of keys that nobody learns.
+ * @param client that has just begun to connect. @throws HOOP_INTERNAL
+ */
+export function declineGlobalRequests(client: Client): void {
+  const internals: unknown = Reflect.get(client, '_protocol');
+  if (!isInternals(internals)) {
+    throw new HoopError('HOOP_INTERNAL', 'the installed version of ssh2 cannot be used');
+  }
+  let answers = MAX_ANSWERS_BEFORE_LOGIN;
+  onGlobalRequest(internals, () => {
+    answers -= 1;
+    if (answers >= 0) {
+      internals.requestFailure();
+    }
+  });
+}
+
+function onGlobalRequest(internals: Internals, onAsked: () => void): void {
+  internals._handlers['GLOBAL_REQUEST'] = (_self: Internals, _name: string, wantReply: boolean) => {
+    if (wantReply) {
+      onAsked();
+    }
+  };
+}
+
 function handle(internals: Internals, to: ChannelHandlers): void {
   type Self = Internals;
   const own = internals._handlers;
@@ -129,6 +166,8 @@ function handle(internals: Internals, to: ChannelHandlers): void {
   ) => to.request(channel, type, wantReply, data);
   own['CHANNEL_SUCCESS'] = (_self: Self, channel: number) => to.reply(channel, true);
   own['CHANNEL_FAILURE'] = (_self: Self, channel: number) => to.reply(channel, false);
+  own['CHANNEL_OPEN'] = (_self: Self, { sender }: { sender: number }) => to.open(sender);
+  onGlobalRequest(internals, () => to.globalRequest());
 }
 
 function isInternals(value: unknown): value is Internals {
@@ -142,6 +181,7 @@ function isInternals(value: unknown): value is Internals {
   return (
     has(value, 'rekey', 'function') &&
     has(value, 'ping', 'function') &&
+    has(value, 'requestFailure', 'function') &&
     has(member('_cipher'), 'encrypt', 'function') &&
     has(write, 'alloc', 'function') &&
     has(write, 'finalize', 'function') &&

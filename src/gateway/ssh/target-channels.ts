@@ -13,6 +13,8 @@ import {
   eofMessage,
   failureMessage,
   openMessage,
+  prohibitedMessage,
+  requestFailureMessage,
   requestMessage,
   windowAdjustMessage,
   writeDataHeader,
@@ -46,6 +48,8 @@ export interface TargetChannelsOptions {
   readonly socket: Socket;
   /** Of everything that goes there or comes from there. */
   readonly onBytes: (bytes: number) => void;
+  /** Bytes that a server may not have read, which asks on and on. */
+  readonly maxUnreadBytes: number;
   /** ProtocolError: the target broke the protocol; or what an event threw. */
   readonly onFault: (error: unknown) => void;
 }
@@ -56,8 +60,6 @@ const EXTENDED_DATA_STDERR = 1;
 const MAX_WINDOW = 0xffffffff;
 /** Bytes for the target that have not left yet, from which on nobody should add more. */
 const SEND_BUFFER_BYTES = 1024 * 1024;
-/** The same, of a server that asks on and on and does not read the answers. */
-const MAX_UNREAD_BYTES = 16 * 1024 * 1024;
 
 export class TargetChannels {
   readonly #options: TargetChannelsOptions;
@@ -93,6 +95,8 @@ export class TargetChannels {
       request: (id, type, wantReply, data) =>
         this.#with(id, (channel) => channel.onRequest(type, wantReply, data)),
       reply: (id, isSuccess) => this.#with(id, (channel) => channel.onReply(isSuccess)),
+      globalRequest: () => this.#send(requestFailureMessage()),
+      open: (remote) => this.#send(prohibitedMessage(remote)),
     });
   }
 
@@ -141,7 +145,7 @@ export class TargetChannels {
   #send(message: Uint8Array): void {
     this.#options.onBytes(message.length);
     this.#protocol.send(message.length, (packet, at) => packet.set(message, at));
-    if (this.#unreadBytes > MAX_UNREAD_BYTES) {
+    if (this.#unreadBytes > this.#options.maxUnreadBytes) {
       this.#options.onFault(new ProtocolError('the server does not read what it asks for'));
     }
   }

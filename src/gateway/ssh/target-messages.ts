@@ -4,7 +4,9 @@ import type { ChannelRequest, ChannelTarget } from '../../protocol/ssh/frame.ts'
 
 /** RFC 4250 §4.1.2. */
 const MESSAGE = {
+  requestFailure: 82,
   open: 90,
+  openFailure: 92,
   windowAdjust: 93,
   data: 94,
   eof: 96,
@@ -14,6 +16,8 @@ const MESSAGE = {
 } as const;
 
 const MAX_STRING = 0xffffffff;
+/** SSH_OPEN_ADMINISTRATIVELY_PROHIBITED, RFC 4254 §5.1. */
+const PROHIBITED = 1;
 /** Of a data message: its type, the channel, the length. */
 export const DATA_HEADER_BYTES = 9;
 
@@ -30,6 +34,17 @@ export function openMessage(
     body.text(target.originHost, MAX_STRING).number(target.originPort);
   }
   return body.finish(0);
+}
+
+/** To what the server asks for outside of channels. */
+export function requestFailureMessage(): Uint8Array {
+  return new BodyWriter().byte(MESSAGE.requestFailure).finish(0);
+}
+
+/** Nothing on a server connects back. */
+export function prohibitedMessage(channel: number): Uint8Array {
+  const body = new BodyWriter().byte(MESSAGE.openFailure).number(channel).number(PROHIBITED);
+  return body.text('', 0).text('', 0).finish(0);
 }
 
 export function windowAdjustMessage(channel: number, bytes: number): Uint8Array {

@@ -119,6 +119,8 @@ export interface SshStreamLimits {
   readonly rekeyBytes: number;
   /** The same, after so long. */
   readonly rekeyMs: number;
+  /** Bytes for the target that wait, of a server that asks on and on and does not read the answers. */
+  readonly unreadBytes: number;
 }
 
 export interface SshStreamSummary {
