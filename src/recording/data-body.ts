@@ -16,12 +16,22 @@ export interface DataBody {
 
 export function encodeDataPrefix(stream: number, direction: Direction, offset: number): Uint8Array {
   const prefix = Buffer.allocUnsafe(DATA_PREFIX_LENGTH);
-  prefix.writeUInt32BE(stream, 0);
-  prefix.writeUInt8(direction, 4);
-  // Two halves instead of a BigInt: this runs for every frame.
-  prefix.writeUInt32BE(Math.floor(offset / 0x1_0000_0000), 5);
-  prefix.writeUInt32BE(offset >>> 0, 9);
+  writeDataPrefix(prefix, 0, stream, direction, offset);
   return prefix;
+}
+
+export function writeDataPrefix(
+  bytes: Buffer,
+  at: number,
+  stream: number,
+  direction: Direction,
+  offset: number,
+): void {
+  bytes.writeUInt32BE(stream, at);
+  bytes.writeUInt8(direction, at + 4);
+  // Two halves instead of a BigInt: this runs for every frame.
+  bytes.writeUInt32BE(Math.floor(offset / 0x1_0000_0000), at + 5);
+  bytes.writeUInt32BE(offset >>> 0, at + 9);
 }
 
 /** @throws FormatError */

@@ -12,6 +12,7 @@
  * chain (head-chain.ts) finds frames that were taken out or put in another order.
  */
 import {
+  type CipherGCM,
   createCipheriv,
   createDecipheriv,
   createSecretKey,
@@ -80,12 +81,14 @@ const COPY_BELOW = 8192;
 /**
  * Encrypts one frame. `body` is taken in parts so that 64 KiB of data need no copy.
  * @param header without the length, which follows from the body
+ * @param cipher of `frameCipher` for this key, segment and seq, not used before
  */
 export function sealFrame(
   key: KeyObject,
   segment: number,
   header: Omit<FrameHeader, 'bodyLength'>,
   body: readonly Uint8Array[],
+  cipher: CipherGCM = frameCipher(key, segment, header.seq),
 ): SealedFrame {
   let plainLength = 0;
   for (const part of body) {
@@ -96,21 +99,24 @@ export function sealFrame(
     throw new RangeError(`a frame body of ${plainLength} bytes is above the limit`);
   }
   return plainLength < COPY_BELOW
-    ? sealSmall(key, segment, { ...header, bodyLength }, body)
-    : sealLarge(key, segment, { ...header, bodyLength }, body);
+    ? sealSmall(cipher, { ...header, bodyLength }, body)
+    : sealLarge(cipher, { ...header, bodyLength }, body);
+}
+
+/** For one frame: it may be made before it is known what the frame will hold. */
+export function frameCipher(key: KeyObject, segment: number, seq: number): CipherGCM {
+  return createCipheriv('aes-256-gcm', key, nonceFor(segment, seq));
 }
 
 function sealSmall(
-  key: KeyObject,
-  segment: number,
+  cipher: CipherGCM,
   header: FrameHeader,
   body: readonly Uint8Array[],
 ): SealedFrame {
   const length = FRAME_HEADER_LENGTH + header.bodyLength + FRAME_TRAILER_LENGTH;
   const frame = Buffer.allocUnsafe(length);
   writeFrameHeader(frame, header);
-  const aad = frame.subarray(0, FRAME_HEADER_LENGTH);
-  const cipher = createCipheriv('aes-256-gcm', key, nonceFor(segment, header.seq)).setAAD(aad);
+  cipher.setAAD(frame.subarray(0, FRAME_HEADER_LENGTH));
   const plain = body.length === 1 && body[0] !== undefined ? body[0] : Buffer.concat(body);
   frame.set(cipher.update(plain), FRAME_HEADER_LENGTH);
   cipher.final();
@@ -121,13 +127,12 @@ function sealSmall(
 }
 
 function sealLarge(
-  key: KeyObject,
-  segment: number,
+  cipher: CipherGCM,
   header: FrameHeader,
   body: readonly Uint8Array[],
 ): SealedFrame {
   const head = encodeFrameHeader(header);
-  const cipher = createCipheriv('aes-256-gcm', key, nonceFor(segment, header.seq)).setAAD(head);
+  cipher.setAAD(head);
   const parts = [head, ...body.map((part) => cipher.update(part))];
   cipher.final();
   const trailer = Buffer.allocUnsafe(TAG_LENGTH + FRAME_TRAILER_LENGTH);

@@ -253,6 +253,7 @@ export class GatewayRecording implements AsyncDisposable {
     }
     // Now, not when it is agreed on: what comes meanwhile is beyond what the client has seen.
     if (cut.epoch === this.#countersigner.ledger.epoch) {
+      this.#writer.settle();
       this.#leaves.startEpoch(cut.epoch + 1, cut.streams);
     }
     this.#waitingCuts += 1;
@@ -379,7 +380,7 @@ export class GatewayRecording implements AsyncDisposable {
 
   #isFull(): boolean {
     return (
-      this.#unsealedBytes > MAX_UNSEALED_BYTES || this.#writer.index.frames > MAX_UNSEALED_FRAMES
+      this.#unsealedBytes > MAX_UNSEALED_BYTES || this.#writer.uncoveredFrames > MAX_UNSEALED_FRAMES
     );
   }
 

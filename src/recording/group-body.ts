@@ -29,9 +29,18 @@ export type GroupRecord =
 
 export function encodeGroupRecordHead(type: 'data' | 'event', length: number): Uint8Array {
   const head = Buffer.allocUnsafe(GROUP_RECORD_HEAD);
-  head.writeUInt8(FRAME_TYPES[type], 0);
-  head.writeUInt32BE(length, 1);
+  writeGroupRecordHead(head, 0, type, length);
   return head;
+}
+
+export function writeGroupRecordHead(
+  bytes: Buffer,
+  at: number,
+  type: 'data' | 'event',
+  length: number,
+): void {
+  bytes.writeUInt8(FRAME_TYPES[type], at);
+  bytes.writeUInt32BE(length, at + 1);
 }
 
 /** @throws FormatError */

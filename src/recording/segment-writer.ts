@@ -8,12 +8,12 @@
  *   pages and reports success the next time, so there is nothing to retry
  *   (https://wiki.postgresql.org/wiki/Fsync_Errors).
  */
-import type { KeyObject } from 'node:crypto';
+import type { CipherGCM, KeyObject } from 'node:crypto';
 import { closeSync, fdatasync, fsync, openSync, writeSync, writevSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { HoopError } from '../errors.ts';
-import { type FrameType, sealFrame, segmentKey } from './frame.ts';
+import { type FrameType, frameCipher, sealFrame, segmentKey } from './frame.ts';
 import { firstHead, frameDigest, NO_HEAD, nextHead } from './head-chain.ts';
 import {
   encodeSegmentHeader,
@@ -82,6 +82,10 @@ export class SegmentWriter {
   #seq: number;
   #syncedFrames: number;
   #head: Uint8Array;
+  /** Of the last frame, which is not in the head chain yet. */
+  #unchained: readonly Uint8Array[] | undefined;
+  /** For the next frame of this segment. */
+  #cipher: CipherGCM | undefined;
   #startUs = 0;
   #unsyncedBytes = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -101,6 +105,7 @@ export class SegmentWriter {
 
   /** h after the last frame. */
   get head(): Uint8Array {
+    this.#chain();
     return this.#head;
   }
 
@@ -125,16 +130,34 @@ export class SegmentWriter {
     const frame = this.#seal(key, { type, seq, timeUs }, body);
     const position = this.#position;
     this.#write(frame.parts, frame.length);
-    this.#head = nextHead(this.#head, frameDigest(frame.parts));
+    this.#chain();
+    this.#unchained = frame.parts;
     this.#seq += 1;
     this.#scheduleSync(frame.length);
     return { segment: this.#segment, position, length: frame.length, seq };
   }
 
+  /** Does now what else comes with the next `append`: when nobody waits for it. */
+  settle(): void {
+    this.#chain();
+    if (this.#key !== undefined && this.#failure === undefined && !this.#closed) {
+      this.#cipher ??= frameCipher(this.#key, this.#segment, this.#seq);
+    }
+  }
+
+  #chain(): void {
+    if (this.#unchained !== undefined) {
+      this.#head = nextHead(this.#head, frameDigest(this.#unchained));
+      this.#unchained = undefined;
+    }
+  }
+
   /** What cannot be a frame is missing for ever: nothing may be recorded behind it as if it were there. */
   #seal(key: KeyObject, header: Parameters<typeof sealFrame>[2], body: readonly Uint8Array[]) {
+    const cipher = this.#cipher;
+    this.#cipher = undefined;
     try {
-      return sealFrame(key, this.#segment, header, body);
+      return sealFrame(key, this.#segment, header, body, cipher);
     } catch (error) {
       throw this.#fail(error);
     }
@@ -189,7 +212,7 @@ export class SegmentWriter {
       session,
       segment,
       side,
-      previousHead: this.#head,
+      previousHead: this.head,
       startMs,
     });
     try {
@@ -203,6 +226,7 @@ export class SegmentWriter {
       throw this.#fail(error);
     }
     this.#segment = segment;
+    this.#cipher = undefined;
     this.#key = segmentKey(dataKey, segment);
     this.#position = 0;
     this.#startUs = this.#system.monotonicUs();

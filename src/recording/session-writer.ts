@@ -5,9 +5,7 @@
 import { canonicalJson } from './canonical-json.ts';
 import { DATA_PREFIX_LENGTH, encodeDataPrefix } from './data-body.ts';
 import { DataIndex } from './data-index.ts';
-import { utf8 } from './encoding.ts';
 import { type FrameType, MAX_BODY_LENGTH, TAG_LENGTH } from './frame.ts';
-import { encodeGroupRecordHead } from './group-body.ts';
 import type { LeafAhead } from './leaf-ahead.ts';
 import { type FramePosition, SegmentWriter, type SegmentWriterOptions } from './segment-writer.ts';
 import {
@@ -17,6 +15,7 @@ import {
   type StreamKind,
   type StreamOffsets,
 } from './types.ts';
+import { type DataPlace, type RecordedData, WaitingRecords } from './waiting-records.ts';
 
 /** Up to here data shares a frame with the events of its step; copying more costs more than a frame. */
 const MAX_GROUPED_DATA_BYTES = 8 * 1024;
@@ -31,19 +30,10 @@ interface StreamState {
   open: boolean;
 }
 
-/** What the next frame will hold. */
-interface Waiting {
-  readonly type: 'data' | 'event';
-  readonly parts: readonly Uint8Array[];
-  readonly length: number;
-}
-
-interface DataPlace {
-  readonly stream: number;
-  readonly direction: Direction;
-  readonly offset: number;
-  readonly length: number;
-  readonly parts: readonly Uint8Array[];
+/** Written, and neither in the index nor in the hashes of leaves. */
+interface Unsettled {
+  readonly data: readonly RecordedData[];
+  readonly place: FramePosition;
 }
 
 export type SessionWriterOptions = Omit<SegmentWriterOptions, 'onSyncStart' | 'onSynced'> & {
@@ -61,9 +51,8 @@ export type SessionWriterOptions = Omit<SegmentWriterOptions, 'onSyncStart' | 'o
 export class SessionWriter {
   readonly #writer: SegmentWriter;
   readonly #leaves: LeafAhead;
-  #waiting: Waiting[] = [];
-  #waitingBytes = 0;
-  #waitingData: DataPlace[] = [];
+  readonly #waiting = new WaitingRecords();
+  #unsettled: Unsettled[] = [];
   #whenWritten: (() => void)[] = [];
   #isForwarding = false;
   #openStreams = 0;
@@ -71,8 +60,7 @@ export class SessionWriter {
   readonly #streams = new Map<number, StreamState>([
     [CONTROL_STREAM, { up: 0, down: 0, open: true }],
   ]);
-  /** Frames that the next cuts may need. */
-  readonly index = new DataIndex();
+  readonly #index = new DataIndex();
   #moved = new Set<number>();
   #syncing: StreamOffsets[] = [];
   #upBytes = 0;
@@ -101,11 +89,24 @@ export class SessionWriter {
 
   /** Of all connections; what the control channel says comes on top. */
   get upBytes(): number {
+    this.settle();
     return this.#upBytes;
   }
 
   get downBytes(): number {
+    this.settle();
     return this.#downBytes;
+  }
+
+  /** Frames that the next cuts may need. */
+  get index(): DataIndex {
+    this.settle();
+    return this.#index;
+  }
+
+  /** How many these are, nearly. */
+  get uncoveredFrames(): number {
+    return this.#index.frames + this.#unsettled.length;
   }
 
   openStream(stream: number, kind: StreamKind): void {
@@ -124,7 +125,10 @@ export class SessionWriter {
     state.open = false;
     this.#openStreams -= 1;
     // Its last bytes may still wait: hashed behind the close, they would begin the stream anew.
-    this.whenWritten(() => this.#leaves.close(stream));
+    this.whenWritten(() => {
+      this.settle();
+      this.#leaves.close(stream);
+    });
     return { stream, up, down };
   }
 
@@ -162,7 +166,9 @@ export class SessionWriter {
   }
 
   event(event: RecordingEvent): void {
-    this.#collect('event', utf8(canonicalJson(event)));
+    this.#writer.assertOpen();
+    this.#waiting.event(canonicalJson(event));
+    this.#collected();
   }
 
   append(type: Exclude<FrameType, 'data' | 'event' | 'group'>, body: Uint8Array): void {
@@ -177,12 +183,12 @@ export class SessionWriter {
    * @param forward does not throw
    */
   whenWritten(forward: () => void): void {
-    if (this.#waiting.length === 0 && this.#whenWritten.length === 0 && !this.#isForwarding) {
+    if (this.#waiting.isEmpty && this.#whenWritten.length === 0 && !this.#isForwarding) {
       forward();
     } else {
       this.#whenWritten.push(forward);
       if (this.#openStreams <= 1) {
-        this.#flushQuietly();
+        this.#goOnQuietly();
       }
     }
   }
@@ -192,13 +198,26 @@ export class SessionWriter {
    * @throws HoopError HOOP_RECORDING_WRITE, then and for ever after
    */
   flush(): void {
-    if (this.#waiting.length > 0) {
-      this.#writeWaiting();
+    this.#goOn();
+    this.settle();
+  }
+
+  /**
+   * What is to be done about that which was written, and what nobody waits for: the index of frames,
+   * the head chain, the hashes of leaves. At the end of the turn, when it has gone on.
+   */
+  settle(): void {
+    const unsettled = this.#unsettled;
+    if (unsettled.length === 0) {
+      return;
     }
-    // Called by what goes on: the loop below goes on with what this has written, in its order.
-    while (!this.#isForwarding && this.#whenWritten.length > 0 && this.#waiting.length === 0) {
-      this.#forward();
+    this.#unsettled = [];
+    for (const { data, place } of unsettled) {
+      for (const { place: written, bytes } of data) {
+        this.#written(written, [bytes], place);
+      }
     }
+    this.#writer.settle();
   }
 
   sync(): Promise<void> {
@@ -224,30 +243,39 @@ export class SessionWriter {
     length: number,
   ): void {
     const offset = advance(state, direction, length);
-    this.#waitingData.push({ stream, direction, offset, length, parts });
-    this.#collect('data', encodeDataPrefix(stream, direction, offset), ...parts);
+    this.#writer.assertOpen();
+    this.#waiting.data({ stream, direction, offset, length, parts });
+    this.#collected();
   }
 
-  #collect(type: 'data' | 'event', ...parts: readonly Uint8Array[]): void {
-    this.#writer.assertOpen();
-    const length = lengthOf(parts);
-    this.#waiting.push({ type, parts, length });
-    this.#waitingBytes += length;
-    if (this.#waitingBytes > MAX_WAITING_BYTES) {
+  #collected(): void {
+    if (this.#waiting.bytes > MAX_WAITING_BYTES) {
       this.flush();
       return;
     }
     this.#turnEnd ??= setImmediate(() => {
       this.#turnEnd = undefined;
-      this.#flushQuietly();
+      this.#goOnQuietly();
+      // Behind what this has planned for the next tick: what several streams send goes out then.
+      process.nextTick(() => this.settle());
     });
   }
 
-  #flushQuietly(): void {
+  #goOnQuietly(): void {
     try {
-      this.flush();
+      this.#goOn();
     } catch {
       // Reported to onFailure, which ends the session.
+    }
+  }
+
+  #goOn(): void {
+    if (!this.#waiting.isEmpty) {
+      this.#writeWaiting();
+    }
+    // Called by what goes on: the loop below goes on with what this has written, in its order.
+    while (!this.#isForwarding && this.#whenWritten.length > 0 && this.#waiting.isEmpty) {
+      this.#forward();
     }
   }
 
@@ -267,23 +295,13 @@ export class SessionWriter {
   }
 
   #writeWaiting(): void {
-    const waiting = this.#waiting;
-    const data = this.#waitingData;
+    const { type, body, data } = this.#waiting.take();
     const forwards = this.#whenWritten;
     // What fails here is never written, and what waits for it never goes on.
     this.#whenWritten = [];
-    this.#waiting = [];
-    this.#waitingBytes = 0;
-    this.#waitingData = [];
-    const [only] = waiting;
-    const place =
-      waiting.length === 1 && only !== undefined
-        ? this.#writer.append(only.type, ...only.parts)
-        : this.#writer.append('group', ...waiting.flatMap(groupRecord));
+    const place = this.#writer.append(type, body);
     this.#whenWritten = forwards;
-    for (const one of data) {
-      this.#written(one, place);
-    }
+    this.#unsettled.push({ data, place });
   }
 
   #dataFrame(
@@ -299,12 +317,13 @@ export class SessionWriter {
       encodeDataPrefix(stream, direction, offset),
       ...parts,
     );
-    this.#written({ stream, direction, offset, length, parts }, place);
+    this.#written({ stream, direction, offset, length }, parts, place);
+    this.#writer.settle();
   }
 
-  #written(data: DataPlace, place: FramePosition): void {
-    const { stream, direction, offset, length, parts } = data;
-    this.index.add(stream, direction, offset, length, place);
+  #written(data: DataPlace, parts: readonly Uint8Array[], place: FramePosition): void {
+    const { stream, direction, offset, length } = data;
+    this.#index.add(stream, direction, offset, length, place);
     this.#leaves.add(stream, direction, parts);
     if (stream !== CONTROL_STREAM) {
       this.#upBytes += direction === 0 ? length : 0;
@@ -335,8 +354,4 @@ function advance(state: StreamState, direction: Direction, bytes: number): numbe
 
 function lengthOf(parts: readonly Uint8Array[]): number {
   return parts.reduce((sum, part) => sum + part.length, 0);
-}
-
-function groupRecord({ type, parts, length }: Waiting): Uint8Array[] {
-  return [encodeGroupRecordHead(type, length), ...parts];
 }
