@@ -4,16 +4,15 @@
  * the password, for the connections of other users. (A unix socket has its 0700 directory; Node
  * cannot ask SO_PEERCRED.) And it shows whether anybody still holds an end (half-close.ts).
  */
-import { open } from 'node:fs/promises';
 import { isIPv4, type Socket } from 'node:net';
 import { endianness } from 'node:os';
+import { readTables, TcpTables } from './tcp-tables.ts';
 
-/** Java's clients use IPv6 sockets for everything, and stand in the second table. */
-const TABLES = ['/proc/net/tcp', '/proc/net/tcp6'];
 const LISTEN = '0A';
 const TIME_WAIT = '06';
 /** The kernel gives the table out in pieces; a row can slip between two of them. */
 const ATTEMPTS = 3;
+const owners = new TcpTables<number>();
 
 export interface TcpEnds {
   /** IPv4 address and port of the end whose owner is asked for. */
@@ -24,7 +23,10 @@ export interface TcpEnds {
 /** @returns the uid; undefined: there is no such connection, or nobody holds its end any more. */
 export async function peerUid(ends: TcpEnds): Promise<number | undefined> {
   for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
-    const uid = await findRow((row) => ownerOf(row, ends));
+    const uid = await owners.ask({
+      addresses: addressesOf(ends),
+      answer: (row) => ownerOf(row, ends),
+    });
     if (uid !== undefined) {
       return uid;
     }
@@ -38,11 +40,16 @@ export async function peerUid(ends: TcpEnds): Promise<number | undefined> {
  */
 export async function canTellPeers(host: string, port: number): Promise<boolean> {
   const own = process.getuid?.();
-  const uid = await findRow((row) => {
-    const [, local, , state] = fields(row);
-    return state === LISTEN && local === tableEntry(host, port) ? uidOf(row) : undefined;
-  });
-  return uid !== undefined && uid === own;
+  const entry = tableEntry(host, port);
+  for await (const rows of readTables()) {
+    for (const row of rows) {
+      const [, local, , state] = fields(row);
+      if (state === LISTEN && local === entry) {
+        return uidOf(row) === own;
+      }
+    }
+  }
+  return false;
 }
 
 /** The ends of an accepted connection, from the peer's side. */
@@ -57,14 +64,17 @@ export function endsOf(socket: Socket): TcpEnds | undefined {
 }
 
 /** @returns the uid of a row of /proc/net/tcp or tcp6, if it is about this end of the connection. */
-export function ownerOf(row: string, { near, far }: TcpEnds): number | undefined {
+export function ownerOf(row: string, ends: TcpEnds): number | undefined {
   const [, local, remote, state] = fields(row);
-  const isIt = [tableEntry, mappedEntry].some(
-    (entry) => local === entry(...near) && remote === entry(...far),
-  );
+  const isIt = addressesOf(ends).includes(`${local} ${remote}`);
   // Nobody's socket any more: the kernel shows it as root's.
   const isOrphan = state === TIME_WAIT || fields(row)[9] === '0';
   return isIt && !isOrphan ? uidOf(row) : undefined;
+}
+
+/** As rows of either table have them. */
+function addressesOf({ near, far }: TcpEnds): readonly string[] {
+  return [tableEntry, mappedEntry].map((entry) => `${entry(...near)} ${entry(...far)}`);
 }
 
 /** sl, local_address, rem_address, st, queues, timer, retrnsmt, uid, timeout, inode, … */
@@ -92,25 +102,4 @@ function mappedEntry(host: string, port: number): string {
 
 function hex(bytes: readonly number[]): string {
   return Buffer.from(bytes).toString('hex').toUpperCase();
-}
-
-async function findRow<T>(find: (row: string) => T | undefined): Promise<T | undefined> {
-  for (const table of TABLES) {
-    try {
-      // Line by line: a busy machine has tens of thousands.
-      await using file = await open(table);
-      for await (const row of file.readLines()) {
-        const found = find(row);
-        if (found !== undefined) {
-          return found;
-        }
-      }
-    } catch (error) {
-      // No such table: no IPv6, or not Linux.
-      if (!(error instanceof Error && 'code' in error)) {
-        throw error;
-      }
-    }
-  }
-  return undefined;
 }
