@@ -1,7 +1,7 @@
 /** The differences that are accepted, each with its cause: `accepted.yaml`. */
 import { readFileSync } from 'node:fs';
 import { parse } from 'yaml';
-import { z } from 'zod';
+import * as z from 'zod';
 
 const Cause = z.strictObject({
   id: z.string(),

@@ -22,7 +22,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { execa } from 'execa';
 import { parse } from 'yaml';
-import { z } from 'zod';
+import * as z from 'zod';
 import { startDemo } from '../../src/demo/demo.ts';
 import { startHoop } from '../../src/demo/hoop-process.ts';
 import { startOpensshServer } from '../../src/demo/openssh-server.ts';

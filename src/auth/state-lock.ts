@@ -4,7 +4,7 @@
  */
 import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
+import type { DatabaseSync } from 'node:sqlite';
 import { setTimeout as delay } from 'node:timers/promises';
 import { HoopError } from '../errors.ts';
 
@@ -25,7 +25,9 @@ export async function withStateLock<T>(
 ): Promise<T> {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   closeSync(openSync(path, 'a', 0o600));
-  const database = new DatabaseSync(path, { timeout: 0 });
+  // A module for the few that change something: it would slow each start.
+  const sqlite = await import('node:sqlite');
+  const database = new sqlite.DatabaseSync(path, { timeout: 0 });
   try {
     const deadline = performance.now() + LOCK_TIMEOUT_MS;
     while (!tryLock(database)) {

@@ -1,5 +1,5 @@
 /** What is kept of a login on this machine: secrets all, and only together of use. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { HoopError } from '../errors.ts';
 import type { TokenReply } from '../tunnel/api.ts';
 import { type DpopKey, exportDpopKey } from '../tunnel/dpop-key.ts';

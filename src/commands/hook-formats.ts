@@ -7,7 +7,7 @@
  *     gemini-cli   BeforeAgent         stdout must be JSON
  *     cursor       beforeSubmitPrompt  stdout must be JSON that says to go on
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { HoopError } from '../errors.ts';
 
 export const HOOKS = ['claude-code', 'codex', 'gemini-cli', 'cursor'] as const;

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { readTrust } from '../auth/trust.ts';
 import { HoopError } from '../errors.ts';
 import { locateHome } from '../home.ts';

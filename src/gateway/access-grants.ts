@@ -8,7 +8,7 @@
  * later commit does again.
  */
 import type { StatementSync } from 'node:sqlite';
-import { z } from 'zod';
+import * as z from 'zod';
 import { documentCovers, mayAsk } from '../policy/match.ts';
 import type { Policy } from '../policy/policy.ts';
 import { isGivenBy } from '../policy/principal-grant.ts';

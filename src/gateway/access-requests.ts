@@ -4,7 +4,7 @@
  * what it gives: when a commit changes that, it is void, whoever has approved it by then.
  */
 import { createHash } from 'node:crypto';
-import { z } from 'zod';
+import * as z from 'zod';
 import { HoopError } from '../errors.ts';
 import type { PolicyDocument } from '../policy/policy.ts';
 import { describeDocument, type Requestable, requestable } from '../policy/requestable.ts';

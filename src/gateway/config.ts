@@ -1,7 +1,7 @@
 /** The gateway's own configuration: what is not policy. See docs for a commented example. */
 import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { HoopError } from '../errors.ts';
 import { problemLine } from '../policy/load-policy.ts';
 import { readYaml, type YamlDocument } from '../policy/yaml-document.ts';

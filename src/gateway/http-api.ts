@@ -5,7 +5,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { type Context, Hono } from 'hono';
-import { z } from 'zod';
+import * as z from 'zod';
 import { HoopError, ProtocolError } from '../errors.ts';
 import { describeAgentRules, describeRules, maskedColumns } from '../policy/describe-grant.ts';
 import type { Principal } from '../policy/types.ts';

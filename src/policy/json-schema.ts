@@ -1,5 +1,5 @@
 /** JSON Schemas of the policy files, for editors (yaml-language-server) and for agents. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { AgentFile, HoopFile, PolicyFile } from './schema.ts';
 import { TargetFile } from './target-schema.ts';
 

@@ -1,5 +1,5 @@
 /** What the schemas of several policy files are made of. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { isSafeProviderUrl } from './provider-url.ts';
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;

@@ -3,7 +3,7 @@
  * from the same source (json-schema.ts). Strict everywhere: an unknown key is an error, because
  * a misspelt `mask` would otherwise be no mask.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { Groups, Issuer, Name, strict, TerminalOff, Text } from './schema-parts.ts';
 import { SSH_CONDITIONS } from './ssh/rule-schema.ts';
 import { Workload } from './workloads/workload-schema.ts';

@@ -1,5 +1,5 @@
 /** targets/*.yaml as zod schemas: databases and servers. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { Groups, Name, strict, TerminalOff, Text } from './schema-parts.ts';
 import { hostKey } from './ssh/host-key.ts';
 

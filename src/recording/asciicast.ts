@@ -3,7 +3,7 @@
  * a header, then `[seconds, code, text]`. Times count from the header's, so that a line that is lost
  * moves no other.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 
 export interface CastHeader {
   readonly columns: number;

@@ -1,5 +1,5 @@
 /** The `keys` member: without it the contents can be read but neither leaves nor frames be checked. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { canonicalJson, parseCanonicalJson } from './canonical-json.ts';
 import { fromBase64, toBase64, utf8 } from './encoding.ts';
 import { parseShape } from './parse-shape.ts';

@@ -2,7 +2,7 @@
  * The session certificate: the gateway says whose session it is and which key speaks for the
  * client in it. DSSE over canonical JSON, signed by the session CA of the keyring.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { HoopError } from '../errors.ts';
 import { canonicalJson, parseCanonicalJson } from './canonical-json.ts';
 import { decodeEnvelope, encodeEnvelope, isSignedBy, signEnvelope } from './dsse.ts';

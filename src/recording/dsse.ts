@@ -4,7 +4,7 @@
  *
  * The envelope itself must be canonical JSON too, so that no byte of it can change unnoticed.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { canonicalJson, parseCanonicalJson } from './canonical-json.ts';
 import { keyId, type SigningKey, signEd25519, verifyEd25519 } from './ed25519.ts';
 import { fromBase64, toBase64, utf8 } from './encoding.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { MAX_PROMPT_LINE_BYTES, PromptLineSchema } from './prompt.ts';
 import {
   APPROVAL_OUTCOMES,

@@ -4,7 +4,7 @@
  * https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md
  */
 import { createHash } from 'node:crypto';
-import { z } from 'zod';
+import * as z from 'zod';
 import { canonicalJson, parseCanonicalJson } from './canonical-json.ts';
 import { MAX_CUT_STREAMS } from './cut.ts';
 import type { Envelope } from './dsse.ts';

@@ -1,5 +1,5 @@
 /** Bodies of the frames that speak about the recording itself: canonical JSON. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { canonicalJson } from './canonical-json.ts';
 import { utf8 } from './encoding.ts';
 import { END_REASONS, type EndReason } from './types.ts';

@@ -3,7 +3,7 @@
  * from the client, so that both sides sign it; a claim of the client, as the reason of a session is.
  */
 import { hash } from 'node:crypto';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { EvidenceLine } from './types.ts';
 
 export type PromptLine = Extract<EvidenceLine, { type: 'prompt' }>;

@@ -5,7 +5,7 @@
  */
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { HoopError } from '../errors.ts';
 import { canonicalJson, parseCanonicalJson } from './canonical-json.ts';
 import { fromBase64, toBase64, utf8 } from './encoding.ts';

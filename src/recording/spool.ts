@@ -15,7 +15,7 @@
 import { createPrivateKey } from 'node:crypto';
 import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { HoopError } from '../errors.ts';
 import { isMissing } from '../home.ts';
 import { isRunning } from '../is-running.ts';

@@ -1,5 +1,5 @@
 /** What the context endpoint of a run and its clients say to each other. */
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** In the run's directory: some agents take variables with TOKEN in their name from their children. */
 export const TOKEN_FILE = 'context.token';

@@ -1,5 +1,5 @@
 /** Just-in-time access over HTTP: what may be asked for, and what was given for a while. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { API_VERSION } from './api.ts';
 
 /** `:id` is that of the request, which the grant keeps. */

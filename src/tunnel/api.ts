@@ -2,7 +2,7 @@
  * What the CLI and the gateway say to each other over HTTP and on the control channel. Both ends
  * import these schemas; whatever arrives is `unknown` until it has been parsed with them.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { isSessionId } from '../recording/session-id.ts';
 import { STREAM_KINDS } from '../recording/types.ts';
 

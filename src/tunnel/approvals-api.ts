@@ -2,7 +2,7 @@
  * Requests that wait for a person, over HTTP: held statements and commands, and requests for temporary access.
  * Texts in here are what people and programs typed: a terminal gets them through the filter.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { API_VERSION, Requester } from './api.ts';
 
 /** `:id` is an approval id. */

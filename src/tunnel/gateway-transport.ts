@@ -1,7 +1,7 @@
 /** One request to the gateway over HTTPS: deadlines, size limits, nonce, error bodies. No tokens. */
 import type { Readable } from 'node:stream';
-import { Agent, request as undiciRequest } from 'undici';
-import { z } from 'zod';
+import { Agent } from 'undici';
+import * as z from 'zod';
 import { ERROR_CODES, type ErrorCode, HoopError } from '../errors.ts';
 import { ErrorBody } from './api.ts';
 import { connectAgain } from './connect-again.ts';
@@ -82,8 +82,10 @@ export class GatewayTransport implements AsyncDisposable {
   }
 
   async #open(request: GatewayRequest, signal: AbortSignal): Promise<Readable> {
+    const { origin, pathname, search } = new URL(`${this.baseUrl}${request.path}`);
     const options = {
-      dispatcher: this.#agent,
+      origin,
+      path: `${pathname}${search}`,
       method: request.method,
       headers: {
         'user-agent': this.#userAgent,
@@ -94,8 +96,7 @@ export class GatewayTransport implements AsyncDisposable {
       ...(request.body === undefined ? {} : { body: request.body.content }),
       signal,
     };
-    const url = `${this.baseUrl}${request.path}`;
-    const reply = await connectAgain(() => undiciRequest(url, options), signal);
+    const reply = await connectAgain(() => this.#agent.request(options), signal);
     const nonce = reply.headers['dpop-nonce'];
     if (typeof nonce === 'string') {
       this.nonce = nonce;

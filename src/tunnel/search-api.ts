@@ -2,7 +2,7 @@
  * Search over recorded sessions: who did what, where, when. Sent as POST, because the text that is
  * looked for may be a secret, and addresses end up in the logs of whatever stands in between.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { isSessionId } from '../recording/session-id.ts';
 import { API_VERSION, Requester } from './api.ts';
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { z } from 'zod';
+import * as z from 'zod';
 import { HoopError } from '../../src/errors.ts';
 import { parseJson, readBody, readJson } from '../../src/gateway/http-body.ts';
 import { errorReply } from '../../src/gateway/http-errors.ts';

@@ -20,7 +20,7 @@ import { dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { z } from 'zod';
+import * as z from 'zod';
 import { childEnvironment, LAUNCHER } from '../../src/demo/hoop-process.ts';
 import { type Bench, openBench } from '../e2e/demo-bench.ts';
 

@@ -5,7 +5,7 @@
  * https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html
  */
 import { isIPv4 } from 'node:net';
-import { z } from 'zod';
+import * as z from 'zod';
 import { Secret } from '../../secret.ts';
 import type { AwsCredentials } from './aws-signature.ts';
 import { PROBE_TIMEOUT_MS, type Probes } from './probes.ts';

@@ -5,7 +5,7 @@
  * https://github.com/CognitionAI/actions (shared/devin-oidc-cli.ts, setup-devin-oidc)
  * https://www.rfc-editor.org/rfc/rfc8693#section-2.1
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { isLoopbackProviderUrl } from '../../policy/provider-url.ts';
 import type { Probes } from './probes.ts';
 import { parseJson, readClaims, requireTokenFor, textClaim } from './token-claims.ts';

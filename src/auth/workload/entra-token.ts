@@ -2,7 +2,7 @@
  * The answer that the managed identity services of Azure have in common: an access token of Entra
  * for a "resource", which must be an application that the tenant knows.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import type { HttpAnswer } from './probes.ts';
 import { parseJson, requireTokenFor } from './token-claims.ts';
 import { type WorkloadProvider, workloadTokenError } from './workload-provider.ts';

@@ -2,7 +2,7 @@
  * GitHub Actions: a job with `permissions: id-token: write` may ask for tokens of any audience.
  * https://docs.github.com/en/actions/reference/security/oidc
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { isSafeProviderUrl } from '../../policy/provider-url.ts';
 import type { Probes } from './probes.ts';
 import { absent, type WorkloadProvider, workloadTokenError } from './workload-provider.ts';

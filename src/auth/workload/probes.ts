@@ -6,7 +6,6 @@ import { execFile } from 'node:child_process';
 import { constants } from 'node:fs';
 import { access, lstat, open } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Agent, fetch as fetchWith } from 'undici';
 import { HoopError } from '../../errors.ts';
 
 /** A metadata service is on the same host: whoever has not answered by now is not there. */
@@ -174,6 +173,8 @@ async function sendBounded(
   signal: AbortSignal,
 ): Promise<HttpAnswer> {
   const timeout = AbortSignal.timeout(request.timeoutMs ?? TOKEN_TIMEOUT_MS);
+  // All of it, which most commands need not wait for.
+  const { Agent, fetch: fetchWith } = await import('undici');
   const direct = request.direct === true ? new Agent() : undefined;
   try {
     const response = await fetchWith(url, {

@@ -1,5 +1,5 @@
 /** Requests and votes in the index. Every write is durable when the call returns. */
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Identified } from '../../policy/match.ts';
 import { APPROVAL_KINDS, APPROVAL_STATES, type ApprovalState } from '../../tunnel/approvals-api.ts';
 import { type IndexStore, integer, nullable, optionalText, text } from '../index-store.ts';

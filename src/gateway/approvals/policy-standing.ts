@@ -3,7 +3,7 @@
  * wait and decide: what is approved is decided again when it is used, whatever is said here.
  */
 import { createHash } from 'node:crypto';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Grant, Principal } from '../../policy/types.ts';
 import type { Approvals } from './approvals.ts';
 

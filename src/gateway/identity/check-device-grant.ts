@@ -3,7 +3,7 @@
  * code. Then whoever talks somebody into entering one gets a login with all roles, and the gateway
  * could not tell (docs/login.md).
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { HoopError } from '../../errors.ts';
 import { isSafeProviderUrl } from '../../policy/provider-url.ts';
 import type { IdentityProvider } from './identity-provider.ts';

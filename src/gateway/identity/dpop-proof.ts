@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { calculateJwkThumbprint, compactVerify, importJWK } from 'jose';
-import { z } from 'zod';
+import * as z from 'zod';
 import { HoopError } from '../../errors.ts';
 import type { DpopNonces } from './dpop-nonce.ts';
 import { type JwtParts, splitJwt } from './jwt-parts.ts';

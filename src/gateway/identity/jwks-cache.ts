@@ -3,7 +3,7 @@
  * of an issuer that the policy names; a token can never say where to look.
  */
 import { createLocalJWKSet, errors, type FlattenedJWSInput, type JWSHeaderParameters } from 'jose';
-import { z } from 'zod';
+import * as z from 'zod';
 import { HoopError } from '../../errors.ts';
 import { isSafeProviderUrl } from '../../policy/provider-url.ts';
 

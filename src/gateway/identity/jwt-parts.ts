@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { tokenError } from './token-error.ts';
 
 /** Tokens with many groups reach some 10 KiB; a proof has less than one. */

@@ -1,5 +1,5 @@
 /** What hoop keeps of an ID token for the time of a login. */
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Principal } from '../../policy/types.ts';
 import { clientOf, type IdentityProvider, type LoginFlow } from './identity-provider.ts';
 import { tokenError } from './token-error.ts';

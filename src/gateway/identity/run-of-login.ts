@@ -1,5 +1,5 @@
 /** What a login remembers when it is that of a run: never the command's arguments, which hold secrets. */
-import { z } from 'zod';
+import * as z from 'zod';
 
 export const RunOfLogin = z.object({
   /** UUIDv7. */

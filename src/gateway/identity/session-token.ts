@@ -4,7 +4,7 @@
  */
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import { CompactSign, compactVerify } from 'jose';
-import { z } from 'zod';
+import * as z from 'zod';
 import { splitJwt } from './jwt-parts.ts';
 import { tokenError } from './token-error.ts';
 

@@ -2,7 +2,7 @@
  * What is kept of a workload's token for the time of its login, and who that makes it. The entries
  * of the policy are asked again at each use, so that one that is removed ends what it gave at once.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { HoopError } from '../../errors.ts';
 import type { Principal } from '../../policy/types.ts';
 import {

@@ -2,7 +2,7 @@
  * Where a search goes on: behind a session, or in it. It comes from the client and is believed in
  * nothing but that; whoever asks sees what they may see, wherever they begin.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { ProtocolError } from '../../errors.ts';
 import { isSessionId } from '../../recording/session-id.ts';
 

@@ -1,5 +1,5 @@
 /** What rules about servers may say, as zod schemas: the same keys in allow, deny and approve. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { SFTP_OPERATIONS } from './types.ts';
 
 /** What people name; opening sftp and what is done with it are one to them. */

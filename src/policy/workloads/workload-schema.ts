@@ -1,5 +1,5 @@
 /** `workloads:` of hoop.yaml as its author writes it. What the parts mean together: workload-rules.ts. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { Groups, Issuer, Name, strict } from '../schema-parts.ts';
 import { PLATFORM_NAMES } from './platforms.ts';
 

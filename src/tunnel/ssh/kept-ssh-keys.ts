@@ -7,9 +7,10 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { withStateLock } from '../../auth/state-lock.ts';
 import { readPrivateFile, writePrivateFile } from '../../recording/private-file.ts';
+import { readSshKeys } from './read-ssh-keys.ts';
 import { sshPlaceOf } from './shared-socket.ts';
 import { knownHostsLine } from './ssh-config.ts';
-import { generateSshKeys, readSshKeys, type SshKeyPair } from './ssh-keys.ts';
+import { generateSshKeys, type SshKeyPair } from './ssh-keys.ts';
 
 export interface KeptSshKeys {
   readonly hostKey: SshKeyPair;

@@ -11,7 +11,6 @@ import type { LocalListener } from '../local-listener.ts';
 import { LocalRefusal, type RefusalReason } from '../local-refusal.ts';
 import { PeerCheck } from '../peer-check.ts';
 import { PendingLogins } from '../pending-logins.ts';
-import { serveSshConnection } from './serve-ssh-connection.ts';
 import type { SshKeyPair } from './ssh-keys.ts';
 
 export interface LocalSshPortOptions {
@@ -90,6 +89,8 @@ export class LocalSshPort implements AsyncDisposable {
       if ((await this.#peers.stranger(socket)) !== undefined) {
         throw new LocalRefusal('another user');
       }
+      // Loaded for who connects: a run opens its ports at its start, and most are not used.
+      const { serveSshConnection } = await import('./serve-ssh-connection.ts');
       await serveSshConnection({
         socket,
         hostKey,

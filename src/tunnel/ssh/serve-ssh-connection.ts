@@ -91,6 +91,10 @@ class ServedConnection {
       onError: (error) => this.#refusedBySsh2(error),
     });
     watchOpening(socket, (refusal) => this.#fail(refusal));
+    if (socket.destroyed) {
+      // Gone before this was loaded: it does not say so again.
+      this.#done.resolve();
+    }
     if (signal.aborted) {
       abort();
     }

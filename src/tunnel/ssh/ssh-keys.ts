@@ -1,7 +1,5 @@
 /** Ed25519 keys of the local side: one that the port shows, one that lets the user in. */
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
-import ssh2 from 'ssh2';
-import { HoopError } from '../../errors.ts';
 import { Secret } from '../../secret.ts';
 
 export interface SshKeyPair {
@@ -11,7 +9,7 @@ export interface SshKeyPair {
   readonly publicKey: string;
 }
 
-const SSH_KEY_TYPE = 'ssh-ed25519';
+export const SSH_KEY_TYPE = 'ssh-ed25519';
 /** Of the cipher `none`. */
 const UNENCRYPTED_BLOCK = 8;
 
@@ -61,17 +59,4 @@ function fields(...values: readonly (string | Buffer)[]): Buffer {
 /** What stands on the wire: RFC 8709 §4. */
 export function publicKeyBytes({ publicKey }: Pick<SshKeyPair, 'publicKey'>): Buffer {
   return Buffer.from(publicKey.split(' ')[1] ?? '', 'base64');
-}
-
-/** @throws HoopError HOOP_LOCAL_STATE it is no such key */
-export function readSshKeys(privateKey: string, path: string): SshKeyPair {
-  const parsed = ssh2.utils.parseKey(privateKey);
-  if (parsed instanceof Error || parsed.type !== SSH_KEY_TYPE || !parsed.isPrivateKey()) {
-    throw new HoopError('HOOP_LOCAL_STATE', `"${path}" is damaged`, {
-      detail: 'It is no Ed25519 key in the format of OpenSSH.',
-      hint: 'Remove it: another one is made, and nothing else depends on it.',
-    });
-  }
-  const publicKey = `${SSH_KEY_TYPE} ${parsed.getPublicSSH().toString('base64')}`;
-  return { privateKey: new Secret(privateKey), publicKey };
 }

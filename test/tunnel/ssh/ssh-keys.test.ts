@@ -3,7 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { generateSshKeys, publicKeyBytes, readSshKeys } from '../../../src/tunnel/ssh/ssh-keys.ts';
+import { readSshKeys } from '../../../src/tunnel/ssh/read-ssh-keys.ts';
+import { generateSshKeys, publicKeyBytes } from '../../../src/tunnel/ssh/ssh-keys.ts';
 
 test('every key is whole, also those with zeros at their ends, and is read back as it was', () => {
   for (let i = 0; i < 1500; i += 1) {
