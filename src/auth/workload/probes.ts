@@ -172,12 +172,12 @@ async function sendBounded(
   request: HttpRequest,
   signal: AbortSignal,
 ): Promise<HttpAnswer> {
+  // All of it, which most commands need not wait for; nor does the time for the answer count it.
+  const { default: undici } = await import('undici');
   const timeout = AbortSignal.timeout(request.timeoutMs ?? TOKEN_TIMEOUT_MS);
-  // All of it, which most commands need not wait for.
-  const { Agent, fetch: fetchWith } = await import('undici');
-  const direct = request.direct === true ? new Agent() : undefined;
+  const direct = request.direct === true ? new undici.Agent() : undefined;
   try {
-    const response = await fetchWith(url, {
+    const response = await undici.fetch(url, {
       method: request.method ?? 'GET',
       headers: { ...request.headers },
       ...(request.body === undefined ? {} : { body: request.body }),
