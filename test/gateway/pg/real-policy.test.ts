@@ -120,6 +120,70 @@ describe('after a trigger in the same transaction', () => {
   });
 });
 
+describe('DISCARD ALL', () => {
+  const BOUND = [bind({ statement: 's' }), execute(), sync];
+  const FROM_T = query('SELECT v FROM t WHERE id = 1');
+
+  /** Names of the protocol and of SQL, and a search_path, all of which a reset would forget. */
+  async function withState(port: number): Promise<RawClient> {
+    const client = await RawClient.open(port);
+    await client.ask([query('SET search_path = two')]);
+    await client.ask([parse('SELECT v FROM t WHERE id = 1', 's'), sync]);
+    await client.ask([query('PREPARE p AS SELECT v FROM t WHERE id = 2')]);
+    return client;
+  }
+
+  test.each([
+    ['as a Query', [query('DISCARD ALL')]],
+    ['as an extended message', [run('DISCARD ALL'), sync]],
+  ])(
+    '%s in a failed transaction is refused by the target, and nothing is forgotten here',
+    async (_title, discard) => {
+      await using started = await bench();
+      await using client = await withState(started.port);
+      await client.ask([query('BEGIN')]);
+      await client.ask([query('SELECT 1/0')]);
+      const refused = await client.ask(discard);
+      expect(letters(refused)).toBe('E Z');
+      expect(errors(refused)[0]).toMatchObject({ C: '25P02' });
+      expect(letters(await client.ask([query('ROLLBACK')]))).toBe('C Z');
+      expect(rows(await client.ask(BOUND))).toEqual([['****']]);
+      expect(rows(await client.ask([query('EXECUTE p')]))).toEqual([['****']]);
+      expect(rows(await client.ask([FROM_T]))).toEqual([['****']]);
+    },
+  );
+
+  test('behind an error in the same pipeline is skipped, and nothing is forgotten here', async () => {
+    await using started = await bench();
+    await using client = await withState(started.port);
+    const skipped = await client.ask([run('SELECT 1/0'), run('DISCARD ALL'), sync]);
+    expect(errors(skipped)).toMatchObject([{ C: '22012' }]);
+    expect(rows(await client.ask(BOUND))).toEqual([['****']]);
+    expect(rows(await client.ask([query('EXECUTE p')]))).toEqual([['****']]);
+    expect(rows(await client.ask([FROM_T]))).toEqual([['****']]);
+  });
+
+  test('in a transaction that has not failed is refused as well, and nothing is forgotten here', async () => {
+    await using started = await bench();
+    await using client = await withState(started.port);
+    await client.ask([query('BEGIN')]);
+    const refused = await client.ask([query('DISCARD ALL')]);
+    expect(errors(refused)).toMatchObject([{ C: '25001' }]);
+    await client.ask([query('ROLLBACK')]);
+    expect(rows(await client.ask(BOUND))).toEqual([['****']]);
+    expect(rows(await client.ask([FROM_T]))).toEqual([['****']]);
+  });
+
+  test('that the target has done is done here', async () => {
+    await using started = await bench();
+    await using client = await withState(started.port);
+    expect(letters(await client.ask([query('DISCARD ALL')]))).toBe('C Z');
+    expect(errors(await client.ask(BOUND))).toMatchObject([{ C: '26000' }]);
+    expect(letters(await client.ask([query('EXECUTE p')]))).toBe('E Z');
+    expect(errors(await client.ask([FROM_T]))).toMatchObject([{ C: '42P01' }]);
+  });
+});
+
 const LONG = 'n'.repeat(63);
 const NAMES = [
   '',
