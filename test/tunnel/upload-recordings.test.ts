@@ -1,6 +1,14 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { openGateway } from '../../src/auth/open-gateway.ts';
-import { uploadRecording } from '../../src/tunnel/upload-recordings.ts';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { renameSync, rmSync } from 'node:fs';
+import { open as openFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type OpenGateway, openGateway } from '../../src/auth/open-gateway.ts';
+import { releaseSpool, spoolDirectory } from '../../src/recording/spool.ts';
+import { connectSession } from '../../src/tunnel/connect-session.ts';
+import { spoolsOf } from '../../src/tunnel/spools-of.ts';
+import { uploadPending, uploadRecording } from '../../src/tunnel/upload-recordings.ts';
 import { type GatewayBench, startGatewayBench } from '../gateway/gateway-bench.ts';
 
 let bench: GatewayBench;
@@ -24,3 +32,109 @@ test('a recording that cannot be sent is an error that says where it is kept, an
   });
   expect(notes).toEqual([]);
 });
+
+/** Two hoops come to the same recording: one whose session it was, one that found it left behind. */
+describe('a recording that another process is at', () => {
+  test('is waited for by whoever had its session, and then sent', async () => {
+    await using open = await openGateway({ env: bench.environment('engineer') });
+    const left = await leftRecording(open);
+    await using other = await OtherProcess.start();
+    const notes: string[] = [];
+    const owner = askedOwner(left.directory);
+    const uploaded = uploadRecording({ ...left, open, note: (text) => notes.push(text) });
+    await owner.answers(`${other.id}`);
+    expect(notes).toEqual([]);
+    owner.remove();
+    releaseSpool(left.directory);
+    expect(await uploaded).toMatchObject({ session: left.session, hasUnconfirmedTail: false });
+    expect(notes).toEqual(['recording uploaded and countersigned']);
+  }, 60_000);
+
+  test('is left to it, without a word, by whoever only found it, and is no lost one', async () => {
+    await using open = await openGateway({ env: bench.environment('engineer') });
+    const left = await leftRecording(open);
+    await using other = await OtherProcess.start();
+    const notes: string[] = [];
+    const pending = () =>
+      uploadPending({ open, note: (text) => notes.push(text), signal: bench.signal });
+    const owner = askedOwner(left.directory);
+    const looked = pending();
+    // Nobody's when the recordings were listed, the other's a moment later.
+    await owner.answers('');
+    await owner.answers(`${other.id}`);
+    await looked;
+    expect(notes).toEqual([]);
+
+    owner.remove();
+    await writeFile(join(left.directory, 'owner'), `${other.id}`);
+    await pending();
+    expect(notes).toEqual([]);
+
+    await other[Symbol.asyncDispose]();
+    await pending();
+    expect(notes).toEqual([`the recording of the earlier session ${left.session} is uploaded now`]);
+  }, 60_000);
+});
+
+/** A session that has ended and whose recording has not been sent. */
+async function leftRecording(open: OpenGateway) {
+  const connected = await connectSession({
+    open,
+    target: 'prod-db',
+    reason: 'to leave a recording behind',
+    listen: { type: 'tcp', port: 0 },
+    version: '0.0.0-test',
+    env: bench.environment('engineer'),
+    carrier: 'auto',
+    signal: bench.signal,
+    events: {},
+  });
+  await connected.close();
+  return { session: connected.id, directory: spoolDirectory(spoolsOf(open.home), connected.id) };
+}
+
+/** The file that names the owner, as a pipe: whoever reads it gets an answer of our choice, then. */
+function askedOwner(directory: string) {
+  const pipe = join(directory, 'owner');
+  const next = join(directory, 'owner-next');
+  const make = (): void => {
+    execFileSync('mkfifo', [next]);
+    renameSync(next, pipe);
+  };
+  make();
+  return {
+    answers: async (text: string): Promise<void> => {
+      // Opens when somebody reads it. Whoever reads next must not come upon this one.
+      await using answer = await openFile(pipe, 'w');
+      make();
+      await answer.writeFile(text);
+    },
+    remove: (): void => rmSync(pipe),
+  };
+}
+
+class OtherProcess implements AsyncDisposable {
+  readonly #child;
+
+  private constructor(child: ReturnType<typeof spawn>) {
+    this.#child = child;
+  }
+
+  static async start(): Promise<OtherProcess> {
+    const child = spawn('sleep', ['600'], { stdio: 'ignore' });
+    await once(child, 'spawn');
+    return new OtherProcess(child);
+  }
+
+  get id(): number | undefined {
+    return this.#child.pid;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#child.exitCode === null && this.#child.signalCode === null) {
+      const closed = once(this.#child, 'close');
+      this.#child.kill();
+      await closed;
+    }
+  }
+}
