@@ -46,7 +46,7 @@ export async function openLanes(
       lanes.push(await openHoop(name, context, stack));
     } else if (name === 'direct') {
       lanes.push({ name, url: directUrl(context.demo).href, clientEnd: [], serverEnd: [] });
-    } else if (name !== 'ssh -J') {
+    } else if (name !== 'ssh -J' && name !== 'direct (defaults)') {
       const tunnel = await openTunnel(name, context);
       if (tunnel) {
         stack.use(tunnel);

@@ -30,6 +30,7 @@ export const LANES = [
   'hoop allow',
   'hoop masked',
   'ssh -J',
+  'direct (defaults)',
 ] as const;
 export type LaneName = (typeof LANES)[number];
 

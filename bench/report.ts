@@ -19,6 +19,8 @@ const RATIOS: readonly (readonly [LaneName, LaneName])[] = [
   ['hoop masked', 'hoop allow'],
   ['hoop allow', 'direct'],
   ['hoop allow', 'ssh -J'],
+  ['hoop allow', 'node relay'],
+  ['hoop allow', 'direct (defaults)'],
 ];
 /** There is no other way to record. */
 const RECORDING = 'recording full, encrypted, two-sided';

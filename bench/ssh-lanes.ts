@@ -16,8 +16,13 @@ export interface SshLane {
   readonly processes: { readonly gateway: number; readonly cli: number } | undefined;
 }
 
-export const SSH_LANES: readonly LaneName[] = ['direct', 'ssh -J', 'hoop allow'];
-/** What hoop's port speaks; other lanes get the same, so that no cipher is compared. */
+export const SSH_LANES: readonly LaneName[] = [
+  'direct',
+  'direct (defaults)',
+  'ssh -J',
+  'hoop allow',
+];
+/** What hoop's port speaks; other lanes get the same, so that no cipher is compared, but for one. */
 const CIPHER = 'aes128-gcm@openssh.com';
 const HOOP_TARGET = 'bench-ssh';
 
@@ -36,8 +41,12 @@ export async function openSshLanes(
     config,
     [
       ...hostLines('server', server, directory),
+      `  Ciphers ${CIPHER}`,
+      ...hostLines('defaults', server, directory),
       ...hostLines('jump', jump, directory),
+      `  Ciphers ${CIPHER}`,
       ...hostLines('behind', server, directory),
+      `  Ciphers ${CIPHER}`,
       '  ProxyJump jump',
     ].join('\n'),
   );
@@ -46,8 +55,7 @@ export async function openSshLanes(
     if (name === 'hoop allow') {
       lanes.push(await openHoop(context, stack));
     } else {
-      const host = name === 'direct' ? 'server' : 'behind';
-      lanes.push({ name, config, host, processes: undefined });
+      lanes.push({ name, config, host: hostOf(name), processes: undefined });
     }
   }
   return lanes;
@@ -66,8 +74,19 @@ function hostLines(name: string, server: OpensshServer, directory: string): read
     `  IdentityFile ${server.privateKeyFile}`,
     '  IdentitiesOnly yes',
     '  BatchMode yes',
-    `  Ciphers ${CIPHER}`,
   ];
+}
+
+/** As the configuration names it. */
+function hostOf(name: LaneName): string {
+  switch (name) {
+    case 'direct':
+      return 'server';
+    case 'direct (defaults)':
+      return 'defaults';
+    default:
+      return 'behind';
+  }
 }
 
 async function openHoop(
