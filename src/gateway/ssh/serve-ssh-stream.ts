@@ -16,6 +16,7 @@ import { HoopError, ProtocolError } from '../../errors.ts';
 import { MAX_CHANNELS, MAX_MESSAGE_BYTES, type UpFrame } from '../../protocol/ssh/frame.ts';
 import { FrameDecoder } from '../../protocol/ssh/frame-decoder.ts';
 import { ActHold } from './act-hold.ts';
+import { CommandPace } from './command-pace.ts';
 import { connectSshTarget, type TargetConnection } from './connect-target.ts';
 import { ForwardChannel } from './forward-channel.ts';
 import { FrameWriter } from './frame-writer.ts';
@@ -94,6 +95,9 @@ class SshStream {
   readonly #ended = new AbortController();
   #chunks: Uint8Array[] = [];
   #isDue = false;
+  readonly #pace = new CommandPace(performance.now());
+  /** Commands came too fast: what is behind them waits. */
+  #waiting: NodeJS.Timeout | undefined;
   #hasLeft = false;
   #helloTimer: NodeJS.Timeout | undefined;
   #state: 'hello' | 'connecting' | 'open' | 'ended' = 'hello';
@@ -143,6 +147,7 @@ class SshStream {
       return await this.#over.promise;
     } finally {
       clearTimeout(this.#helloTimer);
+      clearTimeout(this.#waiting);
       unlisten?.();
       signal.removeEventListener('abort', abort);
       clientLeft.removeEventListener('abort', left);
@@ -224,16 +229,22 @@ class SshStream {
   }
 
   #process(): void {
+    if (this.#waiting !== undefined) {
+      return;
+    }
     const chunks = this.#chunks;
     this.#chunks = [];
     try {
-      for (const chunk of chunks) {
-        this.#decoder.feed(chunk);
-        for (let frame = this.#decoder.next(); frame; frame = this.#decoder.next()) {
-          if (this.#state === 'ended') return;
-          this.#handle(frame, this.#decoder.frameStart);
+      this.#handleAll();
+      for (const [index, chunk] of chunks.entries()) {
+        if (this.#waiting !== undefined) {
+          this.#chunks = [...chunks.slice(index), ...this.#chunks];
+          return;
         }
+        this.#decoder.feed(chunk);
+        this.#handleAll();
       }
+      if (this.#waiting !== undefined || this.#state === 'ended') return;
       if (this.#targets?.isFull) {
         // Not a slow channel: the whole connection takes no more, and requests have no credit.
         this.#options.client.pause();
@@ -246,6 +257,30 @@ class SshStream {
       }
     } catch (error) {
       this.#fail(error);
+    }
+  }
+
+  /** Up to one after which everything has to wait. */
+  #handleAll(): void {
+    while (this.#waiting === undefined && this.#state !== 'ended') {
+      const frame = this.#decoder.next();
+      if (frame === undefined) {
+        return;
+      }
+      this.#handle(frame, this.#decoder.frameStart);
+    }
+  }
+
+  /** A command was read: the next one of this connection may have to wait, and others not. */
+  #keepPace(bytes: number): void {
+    const waitMs = this.#pace.read(bytes, performance.now());
+    if (waitMs > 0) {
+      this.#options.client.pause();
+      this.#waiting = setTimeout(() => {
+        this.#waiting = undefined;
+        this.#options.client.resume();
+        this.#process();
+      }, waitMs);
     }
   }
 
@@ -268,6 +303,9 @@ class SshStream {
     switch (frame.type) {
       case 'request':
         channel.request(frame.request, frame.wantReply, at);
+        if (frame.request.kind === 'exec') {
+          this.#keepPace(frame.request.command.length);
+        }
         return;
       case 'data':
         channel.data(frame.data, at);
@@ -354,7 +392,9 @@ class SshStream {
         this.#fail(error instanceof ProtocolError ? this.#targetLost(error) : error),
     });
     const mayGoOn = (): void => {
-      this.#options.client.resume();
+      if (this.#waiting === undefined) {
+        this.#options.client.resume();
+      }
       this.#guard(() => this.#flush());
     };
     socket.on('drain', mayGoOn);

@@ -132,47 +132,75 @@ export function commandMayFit(pattern: readonly string[], words: readonly ShellW
   ) {
     return NO;
   }
-  // best[j]: how sure it is that the pattern from its word i on fits the words from j on.
-  let best: Certainty[] = [];
-  for (let i = fixed.length; i >= 0; i -= 1) {
-    const after = best;
-    best = [];
-    for (let j = words.length; j >= 0; j -= 1) {
-      best[j] = sureness({ wanted: fixed[i], word: words[j], i, j, after, same: best, open });
+  // row[j]: how sure it is that the words up to j fit the pattern up to its word i. Forward, so that
+  // what does not begin as the pattern does costs nothing, however long it is.
+  let row = new Uint8Array(words.length + 1);
+  row[0] = YES;
+  let best: Certainty = NO;
+  for (let i = 0; i <= fixed.length; i += 1) {
+    const next = new Uint8Array(words.length + 1);
+    let isReached = false;
+    for (let j = 0; j <= words.length; j += 1) {
+      const sure = certainty(row[j]);
+      if (sure === NO) {
+        continue;
+      }
+      const word = words[j];
+      if (i === fixed.length && (open || word === undefined)) {
+        best = most(best, sure);
+      } else if (word !== undefined) {
+        isReached = step({ wanted: fixed[i], word, i, j, sure, row, next }) || isReached;
+      }
     }
+    if (!isReached) {
+      break;
+    }
+    row = next;
   }
-  return best[0] ?? NO;
+  return best;
 }
 
-function sureness(at: {
+/** @returns whether the next word of the pattern is reached */
+function step(at: {
   readonly wanted: string | undefined;
-  readonly word: ShellWord | undefined;
+  readonly word: ShellWord;
   readonly i: number;
   readonly j: number;
-  /** For the next word of the pattern, and for this one from later words on. */
-  readonly after: readonly Certainty[];
-  readonly same: readonly Certainty[];
-  readonly open: boolean;
-}): Certainty {
-  const { wanted, word, i, j, after, same, open } = at;
-  if (wanted === undefined && (open || word === undefined)) {
-    return YES;
-  }
-  if (word === undefined) {
-    return NO;
-  }
+  readonly sure: Certainty;
+  /** Of this word of the pattern, and of the next one. */
+  readonly row: Uint8Array;
+  readonly next: Uint8Array;
+}): boolean {
+  const { wanted, word, i, j, sure, row, next } = at;
   const isMany = typeof word !== 'string' && word.unknown === 'many';
-  const isOption = typeof word === 'string' && i > 0 && /^-./.test(word);
-  const found: Certainty[] = [
-    isMany ? least(MAYBE, same[j + 1] ?? NO) : NO,
-    isOption ? (same[j + 1] ?? NO) : NO,
-    isOption ? (same[j + 2] ?? NO) : NO,
-  ];
-  if (wanted !== undefined) {
-    const fits = i === 0 ? programMayFit(wanted, word) : wordMayFit(wanted, word);
-    found.push(least(fits, after[j + 1] ?? NO), isMany ? least(MAYBE, after[j] ?? NO) : NO);
+  if (isMany) {
+    reach(row, j + 1, least(MAYBE, sure));
+  } else if (typeof word === 'string' && i > 0 && word.length > 1 && word.startsWith('-')) {
+    reach(row, j + 1, sure);
+    reach(row, j + 2, sure);
   }
-  return found.includes(YES) ? YES : found.includes(MAYBE) ? MAYBE : NO;
+  if (wanted === undefined) {
+    return false;
+  }
+  const fits = least(i === 0 ? programMayFit(wanted, word) : wordMayFit(wanted, word), sure);
+  reach(next, j + 1, fits);
+  if (isMany) {
+    reach(next, j, least(MAYBE, sure));
+  }
+  return isMany || fits !== NO;
+}
+
+/** Behind the last word is nothing: it is not kept. */
+function reach(row: Uint8Array, j: number, sure: Certainty): void {
+  row[j] = most(certainty(row[j]), sure);
+}
+
+function certainty(value: number | undefined): Certainty {
+  return value === YES ? YES : value === MAYBE ? MAYBE : NO;
+}
+
+function most(a: Certainty, b: Certainty): Certainty {
+  return a > b ? a : b;
 }
 
 function least(a: Certainty, b: Certainty): Certainty {

@@ -24,6 +24,26 @@ describe.skipIf(findSshd() === undefined)('a client that asks for ever', () => {
     await bench[Symbol.asyncDispose]();
   });
 
+  test('for commands that take long to read waits, and is not refused; others do not wait', async () => {
+    const grant = grantOf('allow: { ssh: exec, commands: ["echo **"] }');
+    const greedy = await bench.connected({ grant: () => grant });
+    // sshd takes ten.
+    const count = 10;
+    for (let channel = 0; channel < count; channel += 1) {
+      greedy.open(channel);
+      await greedy.frame('opened', channel);
+    }
+    for (let channel = 0; channel < count; channel += 1) {
+      greedy.exec(channel, `echo ${'a;'.repeat(30_000)}`);
+    }
+    await greedy.frame('close', 0);
+    expect(greedy.outcome(0)).toMatchObject({ status: 126 });
+    const other = await bench.connected({ grant: () => grant });
+    expect(await other.run(0, 'echo in time')).toMatchObject({ status: 0 });
+    // The rest takes ten seconds at least.
+    expect(greedy.frames.filter(({ type }) => type === 'close').length).toBeLessThan(count);
+  });
+
   test('and gives no credit for what is said to it ends its own stream', async () => {
     const grant = grantOf('approve: { ssh: exec, approvers: [leads] }');
     const never = new Promise<never>(() => undefined);
