@@ -158,10 +158,8 @@ export class SessionWriter {
       this.#dataFrame(stream, state, direction, parts);
       return;
     }
-    for (const part of parts) {
-      for (let at = 0; at < part.length; at += MAX_DATA_BYTES) {
-        this.#dataFrame(stream, state, direction, [part.subarray(at, at + MAX_DATA_BYTES)]);
-      }
+    for (const frame of splitAt(parts, MAX_DATA_BYTES)) {
+      this.#dataFrame(stream, state, direction, frame);
     }
   }
 
@@ -350,6 +348,25 @@ function advance(state: StreamState, direction: Direction, bytes: number): numbe
     state.down += bytes;
   }
   return offset;
+}
+
+/** Pieces of so many bytes, and one with the rest; each of as many parts as it takes. */
+function splitAt(parts: readonly Uint8Array[], most: number): Uint8Array[][] {
+  const pieces: Uint8Array[][] = [[]];
+  let room = most;
+  for (const part of parts) {
+    for (let at = 0; at < part.length; ) {
+      if (room === 0) {
+        pieces.push([]);
+        room = most;
+      }
+      const taken = part.subarray(at, at + room);
+      pieces.at(-1)?.push(taken);
+      at += taken.length;
+      room -= taken.length;
+    }
+  }
+  return pieces;
 }
 
 function lengthOf(parts: readonly Uint8Array[]): number {

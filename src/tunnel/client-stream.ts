@@ -12,7 +12,7 @@ import { type Direction, DOWN, UP } from '../recording/types.ts';
 /** What the stream needs of the client's own recording. */
 export interface ClientStreamRecording {
   /** Throws when it cannot be written any more. */
-  data(stream: number, direction: Direction, bytes: Uint8Array): void;
+  data(stream: number, direction: Direction, ...parts: readonly Uint8Array[]): void;
   /** write(2) of everything before has returned when this returns. Throws as `data`. */
   flush(): void;
   /** Calls back when it has returned, at the end of this turn of the event loop or before. */
@@ -33,7 +33,12 @@ const SEND_BUFFER_BYTES = 256 * 1024;
 /** The gateway closes a stream with messages above 1 MiB. */
 const MAX_MESSAGE_BYTES = 512 * 1024;
 
+/** What is shorter is copied together: parts of a few bytes cost more than the copy. */
+const LEAST_IN_PARTS = 16 * 1024;
+
 const NOTHING = new Uint8Array(0);
+
+type Done = (error?: Error | null) => void;
 
 export class ClientStream extends Duplex {
   readonly #options: ClientStreamOptions;
@@ -74,7 +79,7 @@ export class ClientStream extends Duplex {
     });
   }
 
-  override _write(chunk: Buffer, _encoding: string, done: (error?: Error | null) => void): void {
+  override _write(chunk: Buffer, _encoding: string, done: Done): void {
     if (chunk.length === 0) {
       done();
       return;
@@ -82,15 +87,30 @@ export class ClientStream extends Duplex {
     try {
       for (let at = 0; at < chunk.length; at += MAX_MESSAGE_BYTES) {
         const isLast = at + MAX_MESSAGE_BYTES >= chunk.length;
-        this.#send(chunk.subarray(at, at + MAX_MESSAGE_BYTES), isLast ? done : undefined);
+        const part = chunk.subarray(at, at + MAX_MESSAGE_BYTES);
+        this.#send([part], part.length, isLast ? done : undefined);
       }
     } catch (error) {
       done(error instanceof Error ? error : new Error('the recording stopped'));
     }
   }
 
+  override _writev(chunks: readonly { readonly chunk: Buffer }[], done: Done): void {
+    const parts = chunks.map(({ chunk }) => chunk);
+    const length = parts.reduce((sum, part) => sum + part.length, 0);
+    if (length < LEAST_IN_PARTS || length > MAX_MESSAGE_BYTES) {
+      this._write(Buffer.concat(parts, length), 'buffer', done);
+      return;
+    }
+    try {
+      this.#send(parts, length, done);
+    } catch (error) {
+      done(error instanceof Error ? error : new Error('the recording stopped'));
+    }
+  }
+
   /** @param done called when more may come: at once, or when the carrier has caught up. */
-  #send(part: Buffer, done: ((error?: Error | null) => void) | undefined): void {
+  #send(parts: readonly Buffer[], length: number, done: Done | undefined): void {
     const { carrier, recording, stream } = this.#options;
     if (!carrier.isOpen) {
       // The gateway has closed, or the connection broke: `#closed` is about to tell which. As with
@@ -98,24 +118,17 @@ export class ClientStream extends Duplex {
       done?.();
       return;
     }
-    recording.data(stream, UP, part);
-    bytesPassed(part.length);
-    this.#unwritten += part.length;
+    recording.data(stream, UP, ...parts);
+    bytesPassed(length);
+    this.#unwritten += length;
     const hasRoom = carrier.unsentBytes + this.#unwritten < SEND_BUFFER_BYTES;
     recording.whenWritten(() => {
-      this.#unwritten -= part.length;
-      carrier.send([part], hasRoom ? undefined : (error) => done?.(error ?? null));
+      this.#unwritten -= length;
+      carrier.send(parts, hasRoom ? undefined : (error) => done?.(error ?? null));
     });
     if (hasRoom) {
       done?.();
     }
-  }
-
-  override _writev(
-    chunks: { chunk: Buffer; encoding: string }[],
-    done: (error?: Error | null) => void,
-  ): void {
-    this._write(Buffer.concat(chunks.map(({ chunk }) => chunk)), 'buffer', done);
   }
 
   /** No more from us; what the gateway still sends comes until it closes as well. */

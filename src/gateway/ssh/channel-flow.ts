@@ -239,8 +239,9 @@ export class ChannelFlow {
     this.#flushDown();
   }
 
+  /** By halves of its window, as credit goes to the client: each costs the target a packet. */
   #giveOwed(): void {
-    if (this.#down.length === 0 && this.#owedToTarget > 0) {
+    if (this.#down.length === 0 && this.#owedToTarget * 2 >= this.#options.window) {
       const bytes = this.#owedToTarget;
       this.#owedToTarget = 0;
       this.#target?.giveWindow(bytes);

@@ -16,6 +16,10 @@ export class ChunkQueue {
   /** Free bytes behind those of the last chunk; only of blocks of our own. */
   #room: Uint8Array = new Uint8Array(0);
 
+  get isEmpty(): boolean {
+    return this.#chunks.length === 0;
+  }
+
   push(bytes: Uint8Array, at: number): void {
     const last = this.#chunks.at(-1);
     if (last !== undefined && bytes.length <= this.#room.length) {

@@ -194,6 +194,7 @@ class SshStream {
     const connection = this.#connection;
     connection?.socket.resume();
     connection?.client.end();
+    this.#writer.flush();
     if (!client.destroyed) {
       const closed = new Promise<void>((resolve) => {
         client.once('finish', () => resolve()).once('close', () => resolve());

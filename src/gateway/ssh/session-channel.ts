@@ -145,7 +145,7 @@ export class SessionChannel implements StreamChannel {
     if (this.#sftp === undefined) {
       this.#flow.toTarget(bytes);
     } else {
-      this.#sftp.inspector.fromClient(Uint8Array.from(bytes), at);
+      this.#sftp.inspector.fromClient(bytes, at);
     }
   }
 

@@ -107,10 +107,15 @@ export class SftpInspector {
     this.#version.promise.catch(() => undefined);
   }
 
-  /** @param at offset of the frame in the up stream */
+  /**
+   * @param bytes may be a view of more memory than they are: what has to wait is copied, but for the
+   *   chunk that is under way
+   * @param at offset of the frame in the up stream
+   */
   fromClient(bytes: Uint8Array, at: number): void {
     if (!this.#isOver && bytes.length > 0) {
-      this.#chunks.push(bytes, at);
+      const goesOn = this.#chunk === undefined && this.#chunks.isEmpty && this.#mayGoOn();
+      this.#chunks.push(goesOn ? bytes : Uint8Array.from(bytes), at);
       this.#pump();
     }
   }

@@ -35,8 +35,7 @@ export class SftpSession {
         return flow.isUpEmpty;
       },
       toClient: (bytes) => {
-        // It may be a view of what is used again.
-        flow.send({ type: 'data', channel: context.number, data: Uint8Array.from(bytes) });
+        flow.send({ type: 'data', channel: context.number, data: bytes });
         return flow.isDownEmpty;
       },
       toStderr: (text) => flow.say('stderr', text),

@@ -66,6 +66,7 @@ export class TargetChannels {
   readonly #protocol: Ssh2Protocol;
   readonly #channels = new Map<number, TargetChannel>();
   #next = 0;
+  #isCorked = false;
 
   constructor(options: TargetChannelsOptions) {
     this.#options = options;
@@ -142,7 +143,21 @@ export class TargetChannels {
     }
   }
 
+  /** The packets of one call leave with one write: of a piece of data there are several. */
+  #cork(): void {
+    if (!this.#isCorked) {
+      this.#isCorked = true;
+      const { socket } = this.#options;
+      socket.cork();
+      process.nextTick(() => {
+        this.#isCorked = false;
+        socket.uncork();
+      });
+    }
+  }
+
   #send(message: Uint8Array): void {
+    this.#cork();
     this.#options.onBytes(message.length);
     this.#protocol.send(message.length, (packet, at) => packet.set(message, at));
     if (this.#unreadBytes > this.#options.maxUnreadBytes) {
@@ -151,6 +166,7 @@ export class TargetChannels {
   }
 
   #sendData(remote: number, data: Uint8Array): void {
+    this.#cork();
     this.#options.onBytes(data.length);
     this.#protocol.send(DATA_HEADER_BYTES + data.length, (packet, at) => {
       writeDataHeader(packet, at, remote, data.length);

@@ -38,17 +38,36 @@ export function encodeFrame(frame: UpFrame | DownFrame): readonly Uint8Array[] {
 }
 
 function dataParts(type: number, channel: number, data: Uint8Array): readonly Uint8Array[] {
-  if (data.length < 1 || data.length > MAX_DATA_BYTES) {
-    throw new RangeError(`a frame cannot have ${data.length} bytes of data`);
-  }
   const isShort = data.length <= COPIED_BYTES;
   const first = new Uint8Array(FRAME_HEADER_BYTES + (isShort ? data.length : 0));
-  writeHeader(first, type, channel, data.length);
+  writeDataHeader(first, type, channel, data.length);
   if (isShort) {
     first.set(data, FRAME_HEADER_BYTES);
     return [first];
   }
   return [first, data];
+}
+
+/**
+ * What stands before data that comes in several pieces.
+ * @param length of all of them
+ * @throws RangeError as `encodeFrame`
+ */
+export function encodeDataHeader(
+  type: 'data' | 'stderr',
+  channel: number,
+  length: number,
+): Uint8Array {
+  const header = new Uint8Array(FRAME_HEADER_BYTES);
+  writeDataHeader(header, FRAME_TYPE[type], channel, length);
+  return header;
+}
+
+function writeDataHeader(into: Uint8Array, type: number, channel: number, length: number): void {
+  if (length < 1 || length > MAX_DATA_BYTES) {
+    throw new RangeError(`a frame cannot have ${length} bytes of data`);
+  }
+  writeHeader(into, type, channel, length);
 }
 
 function writeHeader(into: Uint8Array, type: number, channel: number, length: number): void {

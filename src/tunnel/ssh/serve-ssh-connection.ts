@@ -7,9 +7,9 @@ import type { Socket } from 'node:net';
 import type { AuthContext } from 'ssh2';
 import { HoopError, ProtocolError } from '../../errors.ts';
 import { decodeClientMessage } from '../../protocol/ssh/client-message.ts';
-import { encodeFrame } from '../../protocol/ssh/encode-frame.ts';
 import type { DownFrame, UpFrame } from '../../protocol/ssh/frame.ts';
 import { FrameDecoder } from '../../protocol/ssh/frame-decoder.ts';
+import { SshFrameBatch } from '../../ssh-frame-batch.ts';
 import { closeGently } from '../close-gently.ts';
 import type { Tunnel } from '../half-close.ts';
 import { LocalRefusal, type RefusalReason } from '../local-refusal.ts';
@@ -64,6 +64,7 @@ class ServedConnection {
   readonly #decoder = FrameDecoder.down();
   #software = '';
   #tunnel: Tunnel | undefined;
+  #frames: SshFrameBatch | undefined;
   /** Waits for the gateway's hello. */
   #login: AuthContext | undefined;
   #channels: LocalChannels | undefined;
@@ -114,6 +115,7 @@ class ServedConnection {
       const { promise, resolve } = Promise.withResolvers<void>();
       const timer = setTimeout(() => tunnel.destroy(), END_WITHIN_MS);
       tunnel.once('close', resolve);
+      this.#frames?.flush();
       tunnel.end();
       // What still comes is for nobody.
       tunnel.removeAllListeners('data').resume();
@@ -141,6 +143,10 @@ class ServedConnection {
     const { socket, openTunnel } = this.#options;
     const tunnel = await openTunnel(this.#gone.signal);
     this.#tunnel = tunnel;
+    this.#frames = new SshFrameBatch(tunnel, (hasRoom) => {
+      // The gateway always reads: only the network can be slow, for all channels alike.
+      if (!hasRoom) socket.pause();
+    });
     tunnel
       .on('error', (error) => this.#fail(error))
       .on('drain', () => socket.resume())
@@ -187,17 +193,8 @@ class ServedConnection {
 
   /** @throws RangeError what no frame can hold */
   #send(frame: UpFrame): void {
-    const tunnel = this.#tunnel;
-    if (tunnel === undefined || !tunnel.writable) {
-      return;
-    }
-    let hasRoom = true;
-    for (const part of encodeFrame(frame)) {
-      hasRoom = tunnel.write(part);
-    }
-    if (!hasRoom) {
-      // The gateway always reads: only the network can be slow, for all channels alike.
-      this.#options.socket.pause();
+    if (this.#tunnel?.writable) {
+      this.#frames?.add(frame);
     }
   }
 

@@ -1,0 +1,127 @@
+/**
+ * Frames of protocol/ssh on their way into a tunnel stream, at either end of it. What follows costs
+ * per write (a frame of the recording, a write to the tunnel), and what servers and clients send are
+ * packets of 32 KiB: those that come in one turn of the event loop go on together, and data of one
+ * channel as one frame. Little leaves when the call is over that brought it: a typed byte waits for
+ * nothing.
+ */
+import type { Writable } from 'node:stream';
+import { encodeDataHeader, encodeFrame } from './protocol/ssh/encode-frame.ts';
+import { type DownFrame, MAX_DATA_BYTES, type UpFrame } from './protocol/ssh/frame.ts';
+import { FRAME_HEADER_BYTES } from './protocol/ssh/frame-types.ts';
+
+/** Whoever sends so much at once sends on: what else the turn brings is waited for. */
+const BULK_BYTES = 16 * 1024;
+/** More is not put together; the tunnel takes it in one piece. */
+const LARGEST_BATCH = 256 * 1024;
+
+type Frame = UpFrame | DownFrame;
+type DataFrame = Extract<Frame, { type: 'data' | 'stderr' }>;
+
+export class SshFrameBatch {
+  readonly #stream: Writable;
+  readonly #onWritten: (hasRoom: boolean) => void;
+  #parts: Uint8Array[] = [];
+  #bytes = 0;
+  /** The last of the frames, if more of its data may come: its header is not among the parts yet. */
+  #data: { readonly type: DataFrame['type']; readonly channel: number; length: number } | undefined;
+  #dataParts: Uint8Array[] = [];
+  #isTickDue = false;
+  #turnEnd: NodeJS.Immediate | undefined;
+
+  /** @param onWritten after each write; false: the stream would like to have no more for now */
+  constructor(stream: Writable, onWritten: (hasRoom: boolean) => void) {
+    this.#stream = stream;
+    this.#onWritten = onWritten;
+  }
+
+  /**
+   * Its data must not change any more.
+   * @throws RangeError for what no frame can hold; what `onWritten` throws
+   */
+  add(frame: Frame): void {
+    if (frame.type === 'data' || frame.type === 'stderr') {
+      this.#addData(frame);
+    } else {
+      const parts = encodeFrame(frame);
+      this.#sealData();
+      this.#push(parts);
+    }
+    if (this.#bytes >= LARGEST_BATCH) {
+      this.flush();
+    } else if (!this.#isTickDue && this.#turnEnd === undefined && this.#bytes > 0) {
+      this.#isTickDue = true;
+      process.nextTick(() => this.#callIsOver());
+    }
+  }
+
+  /** Now, whatever else may come. @throws what `onWritten` throws */
+  flush(): void {
+    clearImmediate(this.#turnEnd);
+    this.#turnEnd = undefined;
+    this.#sealData();
+    const parts = this.#parts;
+    this.#parts = [];
+    this.#bytes = 0;
+    const stream = this.#stream;
+    if (parts.length === 0 || !stream.writable) {
+      return;
+    }
+    let hasRoom = true;
+    stream.cork();
+    for (const part of parts) {
+      hasRoom = stream.write(part);
+    }
+    stream.uncork();
+    this.#onWritten(hasRoom);
+  }
+
+  #callIsOver(): void {
+    this.#isTickDue = false;
+    if (this.#bytes < BULK_BYTES) {
+      this.flush();
+    } else {
+      this.#turnEnd ??= setImmediate(() => this.flush());
+    }
+  }
+
+  #addData(frame: DataFrame): void {
+    const { type, channel, data } = frame;
+    const last = this.#data;
+    if (data.length === 0 || data.length > MAX_DATA_BYTES) {
+      throw new RangeError(`a frame cannot have ${data.length} bytes of data`);
+    }
+    const isMore =
+      last?.type === type &&
+      last.channel === channel &&
+      last.length + data.length <= MAX_DATA_BYTES;
+    if (last !== undefined && isMore && this.#bytes + data.length <= LARGEST_BATCH) {
+      last.length += data.length;
+    } else {
+      this.#sealData();
+      if (this.#bytes + FRAME_HEADER_BYTES + data.length > LARGEST_BATCH) {
+        this.flush();
+      }
+      this.#data = { type, channel, length: data.length };
+      this.#bytes += FRAME_HEADER_BYTES;
+    }
+    this.#dataParts.push(data);
+    this.#bytes += data.length;
+  }
+
+  #sealData(): void {
+    const data = this.#data;
+    if (data !== undefined) {
+      this.#parts.push(encodeDataHeader(data.type, data.channel, data.length), ...this.#dataParts);
+      this.#data = undefined;
+      this.#dataParts = [];
+    }
+  }
+
+  #push(parts: readonly Uint8Array[]): void {
+    for (const part of parts) {
+      this.#parts.push(part);
+      this.#bytes += part.length;
+    }
+  }
+}
