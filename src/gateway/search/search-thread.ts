@@ -4,7 +4,7 @@
  * machine, however many people search.
  */
 import { Worker } from 'node:worker_threads';
-import { HoopError } from '../../errors.ts';
+import { SearchQueue } from './search-queue.ts';
 import type { SearchJob, SearchResult } from './search-recording.ts';
 
 /** What the thread answers. */
@@ -13,40 +13,23 @@ export type SearchAnswer =
   | { readonly failed: 'erased' | 'stopped' }
   | { readonly failed: 'damaged'; readonly message: string };
 
-/** Requests that wait for their turn. */
-const MAX_WAITING = 16;
 const MAX_HEAP_MIB = 512;
 
 export class SearchThread implements AsyncDisposable {
   #worker: Worker | undefined;
-  #turn: Promise<unknown> = Promise.resolve();
-  #waiting = 0;
+  readonly #queue = new SearchQueue();
 
   /**
    * For all recordings of one request: nobody else's come between.
+   * @param who issuer and subject
    * @throws HoopError HOOP_LIMIT when too many wait; the signal's reason when it is aborted
    */
-  async use<T>(
+  use<T>(
+    who: string,
     work: (search: (job: SearchJob) => Promise<SearchAnswer>) => Promise<T>,
     signal: AbortSignal,
   ): Promise<T> {
-    if (this.#waiting >= MAX_WAITING) {
-      throw new HoopError('HOOP_LIMIT', 'too many searches wait for their turn', {
-        hint: 'Try again in a moment, or narrow the search by target, user or time.',
-      });
-    }
-    this.#waiting += 1;
-    const before = this.#turn;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#turn = promise;
-    try {
-      await before;
-      signal.throwIfAborted();
-      return await work((job) => this.#search(job, signal));
-    } finally {
-      this.#waiting -= 1;
-      resolve();
-    }
+    return this.#queue.inTurn(who, () => work((job) => this.#search(job, signal)), signal);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

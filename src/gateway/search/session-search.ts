@@ -75,6 +75,7 @@ export class SessionSearch implements AsyncDisposable {
       text === ''
         ? await walk((...place) => this.#inIndex(scope, ...place))
         : await this.#thread.use(
+            JSON.stringify([who.principal.issuer, who.principal.sub]),
             (search) =>
               walk((session, within, room) => {
                 log.info('recording.searched', { session: session.id, by: who.principal.name });
