@@ -7,7 +7,7 @@
  * nothing else.
  */
 import type { Hash, KeyObject } from 'node:crypto';
-import { CHUNK_BYTES, type ChunkPlace, CUT_STEP_BYTES, startLeaf } from './chunk.ts';
+import { CHUNK_BYTES, type ChunkPlace, CUT_STEP_BYTES, finishLeaf, startLeaf } from './chunk.ts';
 import type { Direction, StreamOffsets } from './types.ts';
 
 interface Progress {
@@ -125,7 +125,7 @@ export class LeafAhead {
       progress.at += length;
       if (progress.at === boundary && progress.chunk !== undefined) {
         const { place, hash } = progress.chunk;
-        progress.leaves.set(place.offset, { place, leaf: hash.digest() });
+        progress.leaves.set(place.offset, { place, leaf: finishLeaf(hash) });
         progress.chunk = undefined;
         progress.from = boundary;
       }

@@ -13,6 +13,7 @@ import { closeSync, fdatasync, fsync, openSync, writeSync, writevSync } from 'no
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { HoopError } from '../errors.ts';
+import { freeNow } from '../passing-buffers.ts';
 import { type FrameType, frameCipher, sealFrame, segmentKey } from './frame.ts';
 import { firstHead, frameDigest, NO_HEAD, nextHead } from './head-chain.ts';
 import {
@@ -27,6 +28,8 @@ export const SEGMENT_BYTES = 64 << 20;
 const SYNC_AFTER_MS = 100;
 /** … or as soon as this many wait. */
 const SYNC_AFTER_BYTES = 8 << 20;
+/** Later it would have left the processor's caches. */
+const CHAINED_AT_ONCE_ABOVE = 16 * 1024;
 
 const syncData = promisify(fdatasync);
 const syncAll = promisify(fsync);
@@ -132,6 +135,9 @@ export class SegmentWriter {
     this.#write(frame.parts, frame.length);
     this.#chain();
     this.#unchained = frame.parts;
+    if (frame.length > CHAINED_AT_ONCE_ABOVE) {
+      this.#chain();
+    }
     this.#seq += 1;
     this.#scheduleSync(frame.length);
     return { segment: this.#segment, position, length: frame.length, seq };
@@ -147,8 +153,12 @@ export class SegmentWriter {
 
   #chain(): void {
     if (this.#unchained !== undefined) {
-      this.#head = nextHead(this.#head, frameDigest(this.#unchained));
+      const parts = this.#unchained;
       this.#unchained = undefined;
+      this.#head = nextHead(this.#head, frameDigest(parts));
+      for (const part of parts) {
+        freeNow(part);
+      }
     }
   }
 
