@@ -14,8 +14,11 @@ import { FULL_RECORD_BYTES } from './record-joiner.ts';
 const SMALL_ARENA_BYTES = 16 * 1024;
 /** With less room than this a new arena begins; while much comes, with less than a full record. */
 const LEAST_ROOM_BYTES = 4 * 1024;
-/** What the gateway sends at once is what it read in one turn: four full reads, and no more fits. */
-const BULK_ARENA_BYTES = 4 * 64 * 1024 + FRAME_HEADER_BYTES + FULL_RECORD_BYTES - 1;
+/**
+ * What the gateway sends at once is what it read in one turn, four full reads. Room for two of them:
+ * where an arena ends, a piece is cut.
+ */
+const BULK_ARENA_BYTES = 2 * (4 * 64 * 1024 + FRAME_HEADER_BYTES) + FULL_RECORD_BYTES - 1;
 
 export class RecordArena {
   readonly #onBytes: (bytes: Buffer) => void;

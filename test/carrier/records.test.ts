@@ -95,16 +95,16 @@ describe('a joiner', () => {
     expect(pieces.length).toBeLessThan(TOTAL / RECORD);
   });
 
-  test('passes a small record through without a copy, and never collects more than 128 KiB', () => {
+  test('passes a small record through without a copy, and never collects more than 256 KiB', () => {
     const pieces: Buffer[] = [];
     const joiner = new RecordJoiner((bytes) => pieces.push(bytes));
     const small = Buffer.from('small');
     joiner.add(small);
     expect(pieces[0]).toBe(small);
-    for (let count = 0; count < 20; count += 1) {
+    for (let count = 0; count < 36; count += 1) {
       joiner.add(Buffer.alloc(RECORD));
     }
-    expect(pieces.map(({ length }) => length)).toEqual([5, 8 * RECORD, 8 * RECORD]);
+    expect(pieces.map(({ length }) => length)).toEqual([5, 16 * RECORD, 16 * RECORD]);
     joiner.add(small);
     expect(pieces.at(-1)?.length).toBe(4 * RECORD + small.length);
     joiner.deliver();
