@@ -92,17 +92,12 @@ export class ChannelFlow {
     this.flushUp();
   }
 
-  /** @returns what the client has sent before; nothing of it has gone to the target */
-  inspect(inspector: FlowInspector): Uint8Array[] {
+  /** Before anything has gone to the target. */
+  inspect(inspector: FlowInspector): void {
     this.#inspector = inspector;
-    const early: Uint8Array[] = [];
-    for (let part = this.#up.shift(MAX_DATA_BYTES); part; part = this.#up.shift(MAX_DATA_BYTES)) {
-      early.push(part);
-    }
     if (this.#upEnded === 'ending') {
       this.#upEnded = 'no';
     }
-    return early;
   }
 
   // -------------------------------------------------------------- client to target

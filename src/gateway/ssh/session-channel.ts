@@ -16,6 +16,7 @@ import type { Refusal } from '../../policy/types.ts';
 import { CHANNEL_WINDOW_BYTES, type ChannelRequest } from '../../protocol/ssh/frame.ts';
 import type { ActHold } from './act-hold.ts';
 import { ChannelFlow } from './channel-flow.ts';
+import { ChunkQueue } from './chunk-queue.ts';
 import { isPassed } from './environment.ts';
 import { NOW_HELD, REFUSED_STATUS, refusalText, stderrLines } from './refusal-text.ts';
 import { ReplyOrder } from './reply-order.ts';
@@ -49,6 +50,8 @@ export class SessionChannel implements StreamChannel {
   /** What runs, and whether people have approved it. */
   #running: { readonly act: SshAct; readonly isApproved: boolean } | undefined;
   #hasPty = false;
+  /** What came before anything runs, with its places; within the credit. */
+  readonly #early = new ChunkQueue();
   #sftp: SftpSession | undefined;
   #hasEnded = false;
   #hasClosed = false;
@@ -95,6 +98,9 @@ export class SessionChannel implements StreamChannel {
   }
 
   request(request: ChannelRequest, wantReply: boolean, at: number): void {
+    if (this.#hasClosed) {
+      throw new ProtocolError('the client asked for something after its close');
+    }
     const reply = wantReply ? this.#replies.next() : undefined;
     if (this.#flow.hasSentClose) {
       return;
@@ -142,10 +148,12 @@ export class SessionChannel implements StreamChannel {
       this.#hold.withdraw('Ctrl-C');
       return;
     }
-    if (this.#sftp === undefined) {
+    if (this.#sftp !== undefined) {
+      this.#sftp.inspector.fromClient(bytes, at);
+    } else if (this.#started === 'running') {
       this.#flow.toTarget(bytes);
     } else {
-      this.#sftp.inspector.fromClient(bytes, at);
+      this.#early.push(Uint8Array.from(bytes), at);
     }
   }
 
@@ -169,6 +177,7 @@ export class SessionChannel implements StreamChannel {
     this.#hasClosed = true;
     this.#hold?.withdraw('the client closed the channel');
     this.#sftp?.end('the client closed the channel');
+    this.#early.clear();
     this.#flow.dropUp();
     this.#flow.dropDown();
     this.#target?.close();
@@ -299,7 +308,11 @@ export class SessionChannel implements StreamChannel {
     this.#startedAt = at;
     this.#context.story.written();
     if (request.kind === 'subsystem') {
-      this.#inspect(at);
+      this.#inspect();
+    } else {
+      for (let early = this.#early.shift(); early; early = this.#early.shift()) {
+        this.#flow.toTarget(early.bytes);
+      }
     }
     const sent: Start =
       request.kind === 'exec' && verdict.command !== undefined
@@ -314,7 +327,7 @@ export class SessionChannel implements StreamChannel {
   }
 
   /** Looks into everything from the first byte on, also what came while it was decided. */
-  #inspect(at: number): void {
+  #inspect(): void {
     const flow = this.#flow;
     const sftp = new SftpSession({
       context: this.#context,
@@ -322,8 +335,9 @@ export class SessionChannel implements StreamChannel {
       fail: (error) => this.#leave([stderrLines([`hoop: ${error.message}`], false)]),
     });
     this.#sftp = sftp;
-    for (const bytes of flow.inspect(sftp.inspector)) {
-      sftp.inspector.fromClient(bytes, at);
+    flow.inspect(sftp.inspector);
+    for (let early = this.#early.shift(); early; early = this.#early.shift()) {
+      sftp.inspector.fromClient(early.bytes, early.at);
     }
     if (this.#hasEnded) {
       sftp.inspector.clientEof();
@@ -379,6 +393,7 @@ export class SessionChannel implements StreamChannel {
     this.#flow.send({ type: 'exitStatus', channel, status: REFUSED_STATUS });
     this.#flow.send({ type: 'eof', channel });
     this.#flow.send({ type: 'close', channel });
+    this.#early.clear();
     this.#flow.dropUp();
     this.#target?.close();
     this.#mayBeOver();

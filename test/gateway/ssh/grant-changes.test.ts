@@ -2,11 +2,24 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { findSshd } from '../../../src/demo/openssh-server.ts';
 import type { SshStreamOptions } from '../../../src/gateway/ssh/types.ts';
 import type { Grant } from '../../../src/policy/types.ts';
+import { OPEN_FLAG, REPLY } from '../../../src/protocol/ssh/sftp/packet-types.ts';
+import { encodeInit, encodeRequest } from '../../../src/protocol/ssh/sftp/request.ts';
 import { grantOf } from '../../policy/ssh/ssh-fixture.ts';
 import { SshStreamBench, type TestStream } from './ssh-stream-bench.ts';
 
 const COMMANDS = 'allow: { ssh: exec, commands: ["cat **", "echo **"] }';
 const ALL = grantOf(COMMANDS, 'allow: { ssh: [shell, sftp, forward] }');
+
+const HELD_ELSEWHERE =
+  'approve: { ssh: sftp, paths: ["/elsewhere/**"], operations: [read], approvers: [leads] }';
+const HELD_READING =
+  'approve: { ssh: sftp, paths: ["/etc/**"], operations: [read], approvers: [leads] }';
+
+/** Whether the second packet is there, and is a handle. */
+function isOpen(bytes: Buffer): boolean {
+  const second = bytes.length < 4 ? Number.POSITIVE_INFINITY : 4 + bytes.readUInt32BE(0);
+  return bytes[second + 4] === REPLY.handle;
+}
 
 let bench: SshStreamBench;
 
@@ -73,6 +86,26 @@ describe.skipIf(findSshd() === undefined)('when access changes while something r
     change(grantOf(COMMANDS, 'approve: { ssh: shell, approvers: [leads] }'));
     await stream.frame('close', 0);
     expect(stream.outcome(0).stderr).toContain('it needs approval now');
+  });
+
+  test('a file that is open and needs approval from now on, and had none, ends its channel', async () => {
+    const { stream, change } = await changing(ALL);
+    stream.open(0);
+    await stream.frame('opened', 0);
+    stream.request(0, { kind: 'subsystem', name: 'sftp' });
+    const path = Buffer.from('/etc/hostname');
+    const open = { type: 'open', path, flags: OPEN_FLAG.read, attributes: {} } as const;
+    for (const data of [encodeInit(3), encodeRequest(1, open)]) {
+      stream.send({ type: 'data', channel: 0, data });
+    }
+    await stream.until(() => (isOpen(stream.outcome(0).stdout) ? true : undefined));
+    change(grantOf(COMMANDS, 'allow: { ssh: sftp }', HELD_ELSEWHERE));
+    change(grantOf(COMMANDS, 'allow: { ssh: sftp }', HELD_READING));
+    await stream.frame('close', 0);
+    expect(stream.outcome(0)).toMatchObject({
+      status: 126,
+      stderr: expect.stringContaining('it needs approval now'),
+    });
   });
 
   test('a forward that is not allowed any more ends', async () => {

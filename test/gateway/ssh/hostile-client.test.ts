@@ -93,6 +93,17 @@ describe.skipIf(findSshd() === undefined)('a hostile client', () => {
     await brokenBy(stream, /not open/);
   });
 
+  test('that asks for a command behind its close is cut off, and nothing was allowed', async () => {
+    const stream = await withChannel();
+    const request = { kind: 'exec', command: Buffer.from('true') } as const;
+    stream.send(
+      { type: 'close', channel: 5 },
+      { type: 'request', channel: 5, wantReply: true, request },
+    );
+    await brokenBy(stream, /after its close/);
+    expect(stream.events.filter(({ type }) => type === 'decision')).toEqual([]);
+  });
+
   test('that sends data after its end, or ends twice, is cut off', async () => {
     const data = await withChannel();
     data.send({ type: 'eof', channel: 5 }, { type: 'data', channel: 5, data: Uint8Array.of(1) });

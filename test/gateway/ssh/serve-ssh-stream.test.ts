@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { findSshd } from '../../../src/demo/openssh-server.ts';
+import { encodeInit, encodeRequest } from '../../../src/protocol/ssh/sftp/request.ts';
 import { grantOf } from '../../policy/ssh/ssh-fixture.ts';
 import { SshStreamBench } from './ssh-stream-bench.ts';
 
@@ -32,6 +33,37 @@ describe.skipIf(findSshd() === undefined)('the SSH engine', () => {
     ]);
   });
 
+  test('gives a command what came before it was asked for', async () => {
+    const stream = await bench.connected();
+    stream.open(0);
+    await stream.frame('opened', 0);
+    stream.send({ type: 'data', channel: 0, data: Buffer.from('ear') });
+    stream.send({ type: 'data', channel: 0, data: Buffer.from('ly') });
+    stream.send({ type: 'eof', channel: 0 });
+    stream.exec(0, 'cat');
+    await stream.frame('close', 0);
+    expect(stream.outcome(0).stdout.toString()).toBe('early');
+  });
+
+  test('records what sftp was asked for at its place, also when that was before sftp itself', async () => {
+    const stream = await bench.connected();
+    stream.open(0);
+    await stream.frame('opened', 0);
+    const stat = encodeRequest(1, { type: 'stat', path: Buffer.from('/etc') });
+    stream.send({ type: 'data', channel: 0, data: encodeInit(3) });
+    stream.send({ type: 'data', channel: 0, data: stat });
+    stream.request(0, { kind: 'subsystem', name: 'sftp' });
+    const places = await stream.until(() => {
+      const all = stream.events.flatMap((event) =>
+        event.type === 'decision' ? [{ verb: event.verbs[0], at: event.at }] : [],
+      );
+      return all.length === 2 ? all : undefined;
+    });
+    const [sftp, file] = places;
+    expect([sftp?.verb, file?.verb]).toEqual(['sftp', 'sftp stat']);
+    expect(file?.at).toBeLessThan(sftp?.at ?? 0);
+  });
+
   test('refuses what no rule allows on stderr, with status 126, and the connection goes on', async () => {
     const grant = grantOf('{ name: shells, allow: { ssh: [shell] } }');
     const stream = await bench.connected({ grant: () => grant });
@@ -39,7 +71,7 @@ describe.skipIf(findSshd() === undefined)('the SSH engine', () => {
     expect(outcome.stderr).toMatch(/^hoop: touch is not allowed by policy/);
     expect(outcome.order).toEqual(['opened', 'success', 'stderr', 'exitStatus', 'eof', 'close']);
     expect(outcome.status).toBe(126);
-    expect(stream.evidence).toMatchObject([{ type: 'denied', stream: 2 }]);
+    expect(stream.evidence).toMatchObject([{ type: 'denied', stream: stream.number }]);
     stream.open(1);
     await stream.frame('opened', 1);
   });
