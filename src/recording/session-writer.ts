@@ -2,9 +2,10 @@
  * The part that both sides' recordings share: streams with offsets, data in frames, the index of
  * what no cut covers yet, and which offsets are safely on disk.
  */
-import { canonicalJson } from './canonical-json.ts';
+
 import { DATA_PREFIX_LENGTH, encodeDataPrefix } from './data-body.ts';
 import { DataIndex } from './data-index.ts';
+import { eventJson } from './event-json.ts';
 import { type FrameType, MAX_BODY_LENGTH, TAG_LENGTH } from './frame.ts';
 import type { LeafAhead } from './leaf-ahead.ts';
 import { type FramePosition, SegmentWriter, type SegmentWriterOptions } from './segment-writer.ts';
@@ -165,7 +166,7 @@ export class SessionWriter {
 
   event(event: RecordingEvent): void {
     this.#writer.assertOpen();
-    this.#waiting.event(canonicalJson(event));
+    this.#waiting.event(eventJson(event));
     this.#collected();
   }
 
