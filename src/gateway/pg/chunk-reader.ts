@@ -1,12 +1,17 @@
 import type { Readable } from 'node:stream';
 import { UnreadItems } from '../../carrier/unread-items.ts';
+import { unshared } from '../../carrier/unshared.ts';
 
 /**
  * Takes the chunks of a stream one by one as they came. (The stream's own async iterator joins what
- * has piled up, which copies it.) Between two calls of `next` the stream is paused.
+ * has piled up, which copies it.) Who takes chunks as they come does not have the stream paused and
+ * resumed for each; when one comes before it is asked for, the stream is paused until then.
  */
 export class ChunkReader {
   readonly #stream: Readable;
+  /** One that came before it was asked for; more come only while somebody watches. */
+  #early: Buffer | undefined;
+  /** Those behind it. */
   readonly #chunks = new UnreadItems();
   #waiting: ((chunk: Uint8Array | undefined) => void) | undefined;
   #isOver = false;
@@ -22,12 +27,13 @@ export class ChunkReader {
 
   /** @returns undefined when there is no more, because the stream ended or broke. */
   next(): Promise<Uint8Array | undefined> {
-    const chunk = this.#chunks.shift();
+    const chunk = this.#early ?? this.#chunks.shift();
+    this.#early = undefined;
     if (chunk !== undefined) return Promise.resolve(chunk);
     if (this.#isOver) return Promise.resolve(undefined);
     return new Promise((resolve) => {
       this.#waiting = resolve;
-      this.#stream.resume();
+      if (this.#stream.readableFlowing !== true) this.#stream.resume();
     });
   }
 
@@ -36,7 +42,7 @@ export class ChunkReader {
    * @param limit bytes that are kept; beyond, what comes waits at the sender, and so does the end.
    */
   watch(limit: number, onEnd: () => void): Disposable {
-    const watch = { left: limit - this.#chunks.bytes, onEnd };
+    const watch = { left: limit - (this.#early?.length ?? 0) - this.#chunks.bytes, onEnd };
     this.#watch = watch;
     if (this.#isOver) onEnd();
     else if (watch.left > 0) this.#stream.resume();
@@ -57,9 +63,11 @@ export class ChunkReader {
     const waiting = this.#waiting;
     this.#waiting = undefined;
     if (this.#watch !== undefined) this.#watch.left -= chunk.length;
-    if (this.#watch === undefined || this.#watch.left <= 0) this.#stream.pause();
-    if (waiting === undefined) this.#chunks.push(chunk);
-    else waiting(chunk);
+    const goesOn = this.#watch === undefined ? waiting !== undefined : this.#watch.left > 0;
+    if (!goesOn) this.#stream.pause();
+    if (waiting !== undefined) waiting(chunk);
+    else if (this.#early === undefined && this.#chunks.bytes === 0) this.#early = unshared(chunk);
+    else this.#chunks.push(chunk);
   }
 
   #end(): void {
