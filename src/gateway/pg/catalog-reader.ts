@@ -66,12 +66,21 @@ class CatalogReader implements CatalogSource {
     this.#texts = new CatalogTexts(options.parse);
   }
 
-  async current(): Promise<Catalog> {
+  fresh(): Catalog | undefined {
+    return this.#isDue || this.#stale !== undefined ? undefined : this.#known?.catalog;
+  }
+
+  get #isDue(): boolean {
     const interval = this.#options.pollMilliseconds ?? POLL_MILLISECONDS;
-    const isDue = this.#now() - this.#checkedAt >= interval;
-    if (this.#known && !isDue && this.#stale === undefined) {
-      return this.#known.catalog;
+    return this.#now() - this.#checkedAt >= interval;
+  }
+
+  async current(): Promise<Catalog> {
+    const fresh = this.fresh();
+    if (fresh !== undefined) {
+      return fresh;
     }
+    const isDue = this.#isDue;
     const asked = this.#now();
     return await this.#inTurn(async () => {
       // Another caller may have looked while this one waited.

@@ -22,7 +22,7 @@ import { PassingMessages } from './passing-messages.ts';
 import { PortalSide } from './portal-side.ts';
 import { Refusals } from './refusals.ts';
 import { startRun } from './run.ts';
-import { type CheckedText, checkText, knownStatements } from './statement-text.ts';
+import { type CheckedText, checkText, isPlain, knownStatements } from './statement-text.ts';
 import type { StreamState } from './stream-state.ts';
 
 /**
@@ -31,6 +31,7 @@ import type { StreamState } from './stream-state.ts';
  */
 const MAX_PENDING = 20_000;
 const HEADER_LENGTH = 5;
+const NO_TYPES: readonly number[] = [];
 
 export class ClientSide {
   readonly #state: StreamState;
@@ -78,26 +79,27 @@ export class ClientSide {
     return 'pass';
   }
 
-  /** @returns 'terminated' after Terminate. */
-  async handle(item: ScannedItem): Promise<'terminated' | undefined> {
-    const { copy, queue } = this.#state;
+  /** @returns 'terminated' after Terminate; a promise only where something has to be waited for. */
+  handle(item: ScannedItem): Promise<'terminated' | undefined> | 'terminated' | undefined {
+    const { queue, stopping } = this.#state;
+    const isReady = stopping === undefined && queue.length < MAX_PENDING;
+    return isReady ? this.#handle(item) : this.#handleWhenReady(item);
+  }
+
+  async #handleWhenReady(item: ScannedItem): Promise<'terminated' | undefined> {
+    const { queue } = this.#state;
     while (this.#state.stopping !== undefined) await this.#state.stopping;
     if (queue.length >= MAX_PENDING) {
       await this.#state.waitForTarget(() => queue.length < MAX_PENDING);
     }
+    return this.#handle(item);
+  }
+
+  #handle(item: ScannedItem): Promise<'terminated' | undefined> | 'terminated' | undefined {
+    const { copy } = this.#state;
     const at = this.#at;
     this.#at += item.bytes.length;
-    if (item.kind === 'pass') {
-      let partAt = at;
-      for (const part of this.#passing.take(item.bytes)) {
-        if (part.type === FRONTEND.CopyData) {
-          copy.continued();
-          if (!this.#state.skipping) this.#state.sendData(part.bytes);
-        } else await this.#large.part(part, partAt);
-        partAt += part.bytes.length;
-      }
-      return undefined;
-    }
+    if (item.kind === 'pass') return this.#pass(item.bytes, at);
     if (item.type === FRONTEND.Terminate) {
       this.#state.toTarget.push(item.bytes);
       return 'terminated';
@@ -108,55 +110,135 @@ export class ClientSide {
       return undefined;
     }
     this.#state.take(at);
-    if (!(await this.#misplaced.isSpent(item.type))) {
-      await this.#request(item.type, item.body, item.bytes, at);
-    }
+    const { type, body, bytes } = item;
+    const waits =
+      copy.isUndecided || copy.isReading
+        ? this.#requestUnlessSpent(type, body, bytes, at)
+        : this.#request(type, body, bytes, at);
+    if (waits !== undefined) return this.#taken(waits);
     this.#state.take(undefined);
     return undefined;
   }
 
-  async #request(type: number, body: Uint8Array, bytes: Uint8Array, at: number): Promise<void> {
-    try {
-      await this.#understood(type, body, bytes, at);
-    } catch (error) {
-      if (error instanceof MalformedMessage) this.#misplaced.malformed(type, body, bytes);
-      else if (error instanceof UndecodableText) this.#portals.deny(this.#refusals.undecodable());
-      else throw error;
+  async #taken(waits: Promise<void>): Promise<undefined> {
+    await waits;
+    this.#state.take(undefined);
+  }
+
+  async #pass(bytes: Uint8Array, at: number): Promise<undefined> {
+    const { copy } = this.#state;
+    let partAt = at;
+    for (const part of this.#passing.take(bytes)) {
+      if (part.type === FRONTEND.CopyData) {
+        copy.continued();
+        if (!this.#state.skipping) this.#state.sendData(part.bytes);
+      } else await this.#large.part(part, partAt);
+      partAt += part.bytes.length;
     }
   }
 
-  async #understood(type: number, body: Uint8Array, bytes: Uint8Array, at: number): Promise<void> {
+  async #requestUnlessSpent(
+    type: number,
+    body: Uint8Array,
+    bytes: Uint8Array,
+    at: number,
+  ): Promise<void> {
+    if (!(await this.#misplaced.isSpent(type))) await this.#request(type, body, bytes, at);
+  }
+
+  #request(
+    type: number,
+    body: Uint8Array,
+    bytes: Uint8Array,
+    at: number,
+  ): Promise<void> | undefined {
+    const failed = (error: unknown): void => {
+      if (error instanceof MalformedMessage) this.#misplaced.malformed(type, body, bytes);
+      else if (error instanceof UndecodableText) this.#portals.deny(this.#refusals.undecodable());
+      else throw error;
+    };
+    try {
+      return this.#understood(type, body, bytes, at)?.catch(failed);
+    } catch (error) {
+      failed(error);
+      return undefined;
+    }
+  }
+
+  #understood(
+    type: number,
+    body: Uint8Array,
+    bytes: Uint8Array,
+    at: number,
+  ): Promise<void> | undefined {
     const state = this.#state;
     if (type === FRONTEND.Sync) {
       decodeEmpty('Sync', body);
       state.sendSync(bytes);
-      return;
+      return undefined;
     }
     // The target discards everything up to Sync, and so it need not be decided.
-    if (state.skipping) return;
+    if (state.skipping) return undefined;
     switch (type) {
       case FRONTEND.Flush:
         decodeEmpty('Flush', body);
         state.sendFlush(bytes);
-        return;
+        return undefined;
       case FRONTEND.Query:
-        return this.#query(body, bytes, at);
+        return this.#queryAtOnce(body, bytes, at) ? undefined : this.#query(body, bytes, at);
       case FRONTEND.Parse:
-        return this.#parse(body, bytes, at);
+        return this.#parseAtOnce(body, bytes, at) ? undefined : this.#parse(body, bytes, at);
       case FRONTEND.Bind:
         return this.#portals.bind(body, bytes, at);
       case FRONTEND.Execute:
         return this.#portals.execute(body, bytes, at);
       case FRONTEND.Describe:
-        return this.#describe(body, bytes);
+        this.#describe(body, bytes);
+        return undefined;
       case FRONTEND.Close:
-        return this.#close(body, bytes);
+        this.#close(body, bytes);
+        return undefined;
       case FRONTEND.FunctionCall:
-        return this.#functionCall(bytes, at);
+        this.#functionCall(bytes, at);
+        return undefined;
       default:
         // Let through by a passthrough grant: whatever it is, the target has to make something of it.
         state.toTarget.push(bytes);
+        return undefined;
     }
+  }
+
+  /** @returns whether it was the usual case: a verdict that is kept, and nobody to be asked. */
+  #queryAtOnce(body: Uint8Array, bytes: Uint8Array, at: number): boolean {
+    const state = this.#state;
+    if (!isPlain(body)) return false;
+    const { sql: text } = decodeQuery(body, state.codec);
+    const decided = this.#decider.decideAtOnce({ text, parameterTypes: NO_TYPES });
+    if (decided === undefined || needsApproval(decided)) return false;
+    this.#sendQuery(bytes, at, { text, decided, isApproved: false });
+    return true;
+  }
+
+  #sendQuery(
+    bytes: Uint8Array,
+    at: number,
+    query: {
+      readonly text: string;
+      readonly decided: Decided & { type: 'allowed' | 'opaque' };
+      readonly isApproved: boolean;
+    },
+  ): void {
+    const state = this.#state;
+    const { segment } = state;
+    const { text, decided, isApproved } = query;
+    const known = knownStatements({ state, decided, text, at, parameterTypes: NO_TYPES });
+    const grant = state.options.grant();
+    const runs = known.map((statement) => startRun(statement, at, grant));
+    state.sendRuns(
+      bytes,
+      { kind: 'query', origin: 'client', segment, runs, current: 0, failed: false },
+      isApproved,
+    );
   }
 
   async #query(body: Uint8Array, bytes: Uint8Array, at: number): Promise<void> {
@@ -186,23 +268,15 @@ export class ClientSide {
         return;
       }
       default: {
-        const text = textOf(checked);
-        const known = knownStatements({ state, decided, text, at, parameterTypes: [] });
-        const grant = state.options.grant();
-        const runs = known.map((statement) => startRun(statement, at, grant));
         const isApproved = decided.type === 'allowed' && decided.first !== undefined;
-        state.sendRuns(
-          bytes,
-          { kind: 'query', origin: 'client', segment, runs, current: 0, failed: false },
-          isApproved,
-        );
+        this.#sendQuery(bytes, at, { text: textOf(checked), decided, isApproved });
       }
     }
   }
 
   /** Several statements of one text are held as a whole, before any of them runs. */
   async #decideQuery(text: string, at: number): Promise<Decided> {
-    const request = { text, parameterTypes: [] };
+    const request = { text, parameterTypes: NO_TYPES };
     let decided: Decided = await this.#decider.decide(request);
     if (decided.type !== 'allowed' || !needsApproval(decided)) return decided;
     const first = this.#state.story.allowed(at, decided.statements, text);
@@ -231,9 +305,7 @@ export class ClientSide {
     const state = this.#state;
     let name = '';
     let parameterTypes: readonly number[] = [];
-    // The OIDs behind the text may have any bytes.
-    const textEnd = body.indexOf(0, body.indexOf(0) + 1);
-    const checked = await checkText(state, body.subarray(0, Math.max(textEnd, 0)), () => {
+    const checked = await checkText(state, namesAndText(body), () => {
       const message = decodeParse(body, state.codec);
       name = message.statement;
       parameterTypes = message.parameterTypes;
@@ -261,13 +333,38 @@ export class ClientSide {
         return;
       }
       default: {
-        const text = textOf(checked);
-        const [statement] = knownStatements({ state, decided, text, at, parameterTypes });
-        const entry = { ...base, statement };
-        state.send(bytes, entry);
-        state.statements.announce(name, entry, statement);
+        this.#sendParse(bytes, at, { text: textOf(checked), decided, name, parameterTypes });
       }
     }
+  }
+
+  /** As `#queryAtOnce`. */
+  #parseAtOnce(body: Uint8Array, bytes: Uint8Array, at: number): boolean {
+    if (!isPlain(namesAndText(body))) return false;
+    const { sql: text, statement: name, parameterTypes } = decodeParse(body, this.#state.codec);
+    const decided = this.#decider.decideAtOnce({ text, parameterTypes });
+    if (decided === undefined) return false;
+    this.#sendParse(bytes, at, { text, decided, name, parameterTypes });
+    return true;
+  }
+
+  #sendParse(
+    bytes: Uint8Array,
+    at: number,
+    parse: {
+      readonly text: string;
+      readonly decided: Decided & { type: 'allowed' | 'opaque' };
+      readonly name: string;
+      readonly parameterTypes: readonly number[];
+    },
+  ): void {
+    const state = this.#state;
+    const { name } = parse;
+    const [statement] = knownStatements({ state, at, ...parse });
+    const { segment } = state;
+    const entry = { kind: 'parse', origin: 'client', name, segment, statement } as const;
+    state.send(bytes, entry);
+    state.statements.announce(name, entry, statement);
   }
 
   #describe(body: Uint8Array, bytes: Uint8Array): void {
@@ -309,6 +406,12 @@ export class ClientSide {
     const denial = this.#refusals.functionCall(at);
     state.send(deniedQuery(denial), { ...entry, kind: 'function-call', denial });
   }
+}
+
+/** What of a Parse is text; the OIDs behind it may have any bytes. */
+function namesAndText(body: Uint8Array): Uint8Array {
+  const textEnd = body.indexOf(0, body.indexOf(0) + 1);
+  return body.subarray(0, Math.max(textEnd, 0));
 }
 
 function textOf(checked: CheckedText): string {

@@ -46,6 +46,7 @@ export type Decided =
  */
 const MAX_ROUNDS = 8;
 const CACHED_VERDICT_TURNS = 16;
+const NO_NAMES: NamesUsed = { wereUsed: false, found: new Map() };
 /** A refusal makes the catalog be read again, but no client can make that happen all the time. */
 const REFRESH_INTERVAL_MS = 1000;
 
@@ -57,6 +58,41 @@ export class Decider {
 
   constructor(state: StreamState) {
     this.#state = state;
+  }
+
+  /**
+   * As `decide`, for the usual case: nothing is in doubt, nothing has to be asked for, and the
+   * verdict is kept. It saves a chain of promises per statement. undefined: `decide` has to find out.
+   */
+  decideAtOnce({
+    text,
+    parameterTypes,
+  }: DecideRequest): (Decided & { type: 'allowed' }) | undefined {
+    const { settings, options } = this.#state;
+    const grant = options.grant();
+    const place = this.#place();
+    const catalog = grant.passthrough || place === undefined ? undefined : this.#catalogAtOnce();
+    if (catalog === undefined || settings.unsettled !== undefined) return undefined;
+    const verdict = options.policy.known?.(
+      text,
+      {
+        catalog,
+        searchPath: place?.searchPath,
+        role: place?.role,
+        unsettled: undefined,
+        placeIsSteady: !settings.placeMoved,
+        parameterTypes,
+      },
+      grant,
+    );
+    if (verdict?.effect !== 'allow') return undefined;
+    return {
+      type: 'allowed',
+      statements: verdict.statements,
+      basis: { catalog, place, touches: settings.touches, usesNoNames: false },
+      grantGeneration: grant.generation,
+      names: NO_NAMES,
+    };
   }
 
   async decide(request: DecideRequest): Promise<Decided> {
@@ -145,6 +181,30 @@ export class Decider {
     if (isBound || basis.place === undefined) return true;
     const place = this.#place();
     return place !== undefined && samePlace(basis.place, place);
+  }
+
+  /** As `isCurrent`; undefined: that has to find out. */
+  isCurrentAtOnce(
+    { basis, grantGeneration }: KnownStatement,
+    isBound: boolean,
+  ): boolean | undefined {
+    if (grantGeneration !== this.#state.options.grant().generation) return false;
+    if (basis === undefined) return true;
+    if (!basis.usesNoNames) {
+      const catalog = this.#catalogAtOnce();
+      if (catalog === undefined) return undefined;
+      if (catalog.generation !== basis.catalog.generation) return false;
+      if (!isBound && !this.#state.settings.isCertain(basis.touches)) return false;
+    }
+    if (isBound || basis.place === undefined) return true;
+    const place = this.#place();
+    return place !== undefined && samePlace(basis.place, place);
+  }
+
+  /** What named statements and portals are is certain: `settleNames` has nothing to do. */
+  get namesAreSettled(): boolean {
+    const { settings, isDisturbed } = this.#state;
+    return !isDisturbed && !settings.namesInDoubt;
   }
 
   /** Makes certain what named statements and portals are, before one is used. */
@@ -249,6 +309,15 @@ export class Decider {
   /** Where names are looked up, if that is certain. */
   #place(): Place | undefined {
     return this.#state.isDisturbed ? undefined : this.#state.settings.place;
+  }
+
+  /** `#catalog`, where there is nothing to be read or forgotten. */
+  #catalogAtOnce(): Catalog | undefined {
+    const { settings, options } = this.#state;
+    if (settings.catalogStale !== undefined) return undefined;
+    const catalog = options.catalog.fresh?.();
+    if (catalog === undefined || this.#schemas !== catalog.schemas) return undefined;
+    return settings.ownCatalog(catalog.generation) ?? catalog;
   }
 
   async #catalog(): Promise<Catalog> {

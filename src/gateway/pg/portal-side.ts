@@ -33,10 +33,29 @@ export class PortalSide {
     this.#holds = parts.holds;
   }
 
-  async bind(body: Uint8Array, bytes: Uint8Array, at: number): Promise<void> {
+  /** @returns a promise only where something has to be waited for. */
+  bind(body: Uint8Array, bytes: Uint8Array, at: number): Promise<void> | undefined {
     const { portal, statement } = decodeBindNames(body, this.#state.codec);
+    const known = this.#knownAtOnce(this.#state.statements, statement);
+    if (known === undefined || this.#decider.isCurrentAtOnce(known, false) !== true) {
+      return this.#bindLater(body, bytes, at, portal, statement);
+    }
+    this.#bind(body, bytes, portal, known);
+    return undefined;
+  }
+
+  async #bindLater(
+    body: Uint8Array,
+    bytes: Uint8Array,
+    at: number,
+    portal: string,
+    statement: string,
+  ): Promise<void> {
     const known = await this.statementFor(statement, at);
-    if (known === undefined) return;
+    if (known !== undefined) this.#bind(body, bytes, portal, known);
+  }
+
+  #bind(body: Uint8Array, bytes: Uint8Array, portal: string, known: KnownStatement): void {
     // The server looks the statement up before it reads on, and so do we.
     const formats = readResultFormats(body);
     const { codec, segment } = this.#state;
@@ -93,9 +112,25 @@ export class PortalSide {
     state.portals.announce(made.name, entry, portal);
   }
 
-  async execute(body: Uint8Array, bytes: Uint8Array, at: number): Promise<void> {
+  /** @returns a promise only where something has to be waited for. */
+  execute(body: Uint8Array, bytes: Uint8Array, at: number): Promise<void> | undefined {
+    const { portal: name } = decodeExecute(body, this.#state.codec);
+    const portal = this.#knownAtOnce(this.#state.portals, name);
+    const statement = portal?.statement;
+    const isUsual =
+      statement?.basis !== undefined &&
+      !statement.usesNames &&
+      demandsOf(statement.allowed, false).length === 0 &&
+      this.#decider.isCurrentAtOnce(statement, true) === true;
+    if (portal === undefined || statement === undefined || !isUsual) {
+      return this.#executeLater(bytes, at, name);
+    }
+    this.#execute(bytes, at, { name, portal, statement, isApproved: false });
+    return undefined;
+  }
+
+  async #executeLater(bytes: Uint8Array, at: number, name: string): Promise<void> {
     const state = this.#state;
-    const { portal: name } = decodeExecute(body, state.codec);
     const found = await this.#find(state.portals, name, unknownPortal);
     if (state.skipping) return;
     const portal = found.type === 'known' ? found.value : undefined;
@@ -109,11 +144,26 @@ export class PortalSide {
     const mustWait = !isReleased && demandsOf(statement.allowed, false).length > 0;
     if (mustWait) statement = await this.#released(name, portal, statement, at);
     if (statement === undefined) return;
+    const isApproved = mustWait || isReleased;
+    this.#execute(bytes, at, { name, portal, statement, isApproved });
+  }
+
+  #execute(
+    bytes: Uint8Array,
+    at: number,
+    execution: {
+      readonly name: string;
+      readonly portal: KnownPortal;
+      readonly statement: KnownStatement;
+      readonly isApproved: boolean;
+    },
+  ): void {
+    const state = this.#state;
+    const { name, portal, statement, isApproved } = execution;
     const grant = state.options.grant();
     if (needsDescription(statement, grant)) this.#describe(name, portal, statement);
     const run = startRun(statement, at, grant, portal);
     const { segment } = state;
-    const isApproved = mustWait || isReleased;
     state.sendRuns(bytes, { kind: 'execute', origin: 'client', segment, run }, isApproved);
   }
 
@@ -158,6 +208,15 @@ export class PortalSide {
   #void(at: number): undefined {
     const refused = { type: 'refused', verdict: policyChanged() } as const;
     this.deny(this.#refusals.denial(at, refused));
+  }
+
+  /** What a name stands for, if that is certain now. */
+  #knownAtOnce<T>(table: NameTable<T>, name: string): T | undefined {
+    const state = this.#state;
+    const isCertain = name === '' || this.#decider.namesAreSettled;
+    if (!isCertain || state.options.grant().passthrough) return undefined;
+    const found = table.lookup(name, state.segment);
+    return found.type === 'known' ? found.value : undefined;
   }
 
   /** Looks a name up; where that is not certain, after the target has answered. */

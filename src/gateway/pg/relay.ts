@@ -36,14 +36,16 @@ export async function relayClient(
     // Between the two it has waited, and everyone else had their turn.
     if (now - lastAt > 1) turnEnds = now + TURN_MS;
     for (let item = scanner.next(); item !== undefined; item = scanner.next()) {
-      const end = await side.handle(item);
+      const handled = side.handle(item);
+      const end = handled instanceof Promise ? await handled : handled;
       if (end === undefined && performance.now() < turnEnds) continue;
       await state.toTarget.flush();
       if (end !== undefined) return end;
       await nextTurn();
       turnEnds = performance.now() + TURN_MS;
     }
-    await state.toTarget.flushSoon();
+    const drained = state.toTarget.flushSoon();
+    if (drained !== undefined) await drained;
     lastAt = performance.now();
   }
   await state.toTarget.flush();

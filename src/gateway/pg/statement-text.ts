@@ -51,6 +51,11 @@ export async function checkText(
   }
 }
 
+/** Whether the text in these bytes says the same to everybody: `checkText` would let it through. */
+export function isPlain(bytes: Uint8Array): boolean {
+  return isAscii(bytes) && !bytes.includes(BACKSLASH);
+}
+
 /** One per statement that was let through; one for all of them under a passthrough grant. */
 export function knownStatements(request: {
   readonly state: StreamState;

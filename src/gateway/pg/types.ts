@@ -77,6 +77,8 @@ export interface CancelRegistry {
 /** The target's catalog, kept fresh by one connection of the gateway's own per target. */
 export interface CatalogSource {
   current(): Promise<Catalog>;
+  /** The same, if nothing has to be read for it. */
+  fresh?(): Catalog | undefined;
   /** After DDL was committed here, or a name was not found: looks again what has changed. */
   refresh(scope?: ChangeScope): Promise<Catalog>;
   /** As `current` was the last time, whatever has happened since. */

@@ -5,6 +5,7 @@
 import { SYNTAX_ERROR } from '../is-mistake.ts';
 import type { Grant, Refusal } from '../types.ts';
 import { analyseStatements } from './analyse-statements.ts';
+import { Circumstances, type KeptContext } from './circumstances.ts';
 import { constantShape } from './constant-shapes.ts';
 import { evaluate } from './evaluate.ts';
 import { refusal } from './evaluate-refusal.ts';
@@ -17,6 +18,11 @@ import type { StatementContext, StatementPolicy, Verdict } from './types.ts';
 const MAX_VERDICTS = 2000;
 const MAX_CACHED_TEXT = 16 * 1024;
 
+interface Keys {
+  readonly shape: string | undefined;
+  readonly text: string;
+}
+
 /** @param onFault told of faults of our own; the statement is refused then. */
 export function createStatementPolicy(
   parser: Pick<SqlParser, 'parse'>,
@@ -24,6 +30,7 @@ export function createStatementPolicy(
 ): StatementPolicy {
   const verdicts = new Map<string, Verdict>();
   const identities = new WeakMap<StatementContext['catalog'], number>();
+  const circumstances = new Circumstances();
   const indexes = new WeakMap<Grant, { catalog: StatementContext['catalog']; masks: MaskIndex }>();
 
   let catalogs = 0;
@@ -48,7 +55,24 @@ export function createStatementPolicy(
     return masks;
   };
 
+  const keysOf = (text: string, context: KeptContext, grant: Grant): Keys => {
+    const shape = constantShape(text);
+    const rest = circumstances.numberOf(context, grant, identityOf(context.catalog));
+    return {
+      shape: shape === undefined ? undefined : `${rest} shape ${shape.key}`,
+      text: `${rest} text ${text}`,
+    };
+  };
+
+  const find = (keys: Keys): Verdict | undefined =>
+    (keys.shape === undefined ? undefined : verdicts.get(keys.shape)) ?? verdicts.get(keys.text);
+
   return {
+    known(text, context, grant) {
+      const isKept = !grant.passthrough && text.length <= MAX_CACHED_TEXT;
+      return isKept ? find(keysOf(text, context, grant)) : undefined;
+    },
+
     async decide(text, context, grant) {
       if (grant.passthrough) {
         return { effect: 'allow', statements: [] };
@@ -56,20 +80,13 @@ export function createStatementPolicy(
       if (text.length > MAX_CACHED_TEXT) {
         return (await decideAnew(text, context, grant)).verdict;
       }
-      const shape = constantShape(text);
-      const rest = restOfKey(context, grant, identityOf(context.catalog));
-      const shapeKey = shape === undefined ? undefined : `${rest}shape ${shape.key}`;
-      const byShape = shapeKey === undefined ? undefined : verdicts.get(shapeKey);
-      if (byShape) {
-        return byShape;
-      }
-      const textKey = `${rest}text ${text}`;
-      const byText = verdicts.get(textKey);
-      if (byText) {
-        return byText;
+      const keys = keysOf(text, context, grant);
+      const found = find(keys);
+      if (found !== undefined) {
+        return found;
       }
       const { verdict, holdsFor } = await decideAnew(text, context, grant);
-      const key = { text: textKey, shape: shapeKey, nothing: undefined }[holdsFor];
+      const key = holdsFor === 'nothing' ? undefined : keys[holdsFor];
       if (key !== undefined) {
         keep(verdicts, key, verdict);
       }
@@ -198,20 +215,6 @@ function watchNames(context: StatementContext): { context: StatementContext; use
     },
     used: () => used,
   };
-}
-
-/** The generation of a grant covers principal, target, policy commit and all of its rules. */
-function restOfKey(context: StatementContext, grant: Grant, catalog: number): string {
-  return JSON.stringify([
-    grant.generation,
-    grant.target,
-    catalog,
-    context.searchPath ?? null,
-    context.role ?? null,
-    context.unsettled ?? null,
-    context.placeIsSteady ?? false,
-    context.parameterTypes,
-  ]);
 }
 
 function keep(verdicts: Map<string, Verdict>, key: string, verdict: Verdict): void {

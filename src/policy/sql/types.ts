@@ -338,5 +338,11 @@ export interface StatementContext {
 
 /** Parses in the worker, analyses, evaluates; caches by its own keys. */
 export interface StatementPolicy {
+  /** The verdict of `decide`, if it is kept: at once. */
+  known?(
+    text: string,
+    context: Omit<StatementContext, 'cursor' | 'prepared'>,
+    grant: Grant,
+  ): Verdict | undefined;
   decide(text: string, context: StatementContext, grant: Grant): Promise<Verdict>;
 }
