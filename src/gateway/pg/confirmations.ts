@@ -44,12 +44,13 @@ export function runEnded(
   run: Run,
   end: { readonly tag?: string; readonly sqlState?: string },
 ): void {
-  for (const { effect } of effectsOf(run.statement)) {
+  const effects = effectsOf(run.statement);
+  for (const { effect } of effects) {
     state.settings.ended(effect, end.sqlState !== undefined);
   }
   if (run.portal !== undefined) run.portal.rows += run.rows;
   if (end.tag !== undefined) {
-    for (const { statement, effect } of effectsOf(run.statement)) {
+    for (const { statement, effect } of effects) {
       applyNames(state, statement, effect);
     }
   }

@@ -99,6 +99,10 @@ export function effectsOf(
   statement: KnownStatement,
 ): readonly { readonly statement: KnownStatement; readonly effect: ProtocolEffect }[] {
   if (statement.basis === undefined) return [{ statement, effect: UNKNOWN_EFFECT }];
+  const { allowed } = statement;
+  if (allowed !== undefined && statement.executes === undefined) {
+    return [{ statement, effect: allowed.analysis.protocol }];
+  }
   return [statement, statement.executes].flatMap((one) =>
     one?.allowed === undefined ? [] : [{ statement: one, effect: one.allowed.analysis.protocol }],
   );

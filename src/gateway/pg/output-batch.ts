@@ -24,6 +24,11 @@ export class OutputBatch {
   #views: Uint8Array[] = [];
   #length = 0;
   #isDue = false;
+  readonly #forward = (): void => {
+    this.#isDue = false;
+    // Closed meanwhile: whoever reads from it hears of it.
+    if (this.#sink.writable) this.#write();
+  };
 
   /**
    * @param ended aborts a wait for the other side to read.
@@ -71,11 +76,7 @@ export class OutputBatch {
     if (!this.#sink.writable) throw new StreamEnded('the other side is closed');
     if (!this.#isDue) {
       this.#isDue = true;
-      this.#recorded.soon(() => {
-        this.#isDue = false;
-        // Closed meanwhile: whoever reads from it hears of it.
-        if (this.#sink.writable) this.#write();
-      });
+      this.#recorded.soon(this.#forward);
     }
     return this.#sink.writableNeedDrain ? this.#drained() : undefined;
   }

@@ -160,7 +160,7 @@ export class TargetSide {
     const withheld = this.#rows.described(entry, fields);
     if (withheld !== undefined) return withheld;
     if (!isVisible) return undefined;
-    return this.#rows.cleanNames(fields, this.#redaction(entry).detectors) ?? bytes;
+    return this.#rows.cleanNames(fields, this.#state.options.grant().detectors) ?? bytes;
   }
 
   #copyBegins(direction: 'in' | 'out', bytes: Uint8Array): Uint8Array | undefined {
