@@ -1,5 +1,3 @@
-import { freeNow } from '../passing-buffers.ts';
-
 /** RFC 8446 §5.1, and what Node decrypts at once: after a full record there is likely another. */
 export const FULL_RECORD_BYTES = 16 * 1024;
 /** What is joined at most. */
@@ -22,7 +20,6 @@ export class RecordJoiner {
     this.#onBytes = onBytes;
   }
 
-  /** @param record not to be used any more: its memory may be gone. */
   add(record: Buffer): void {
     if (this.#length === 0 && record.length < FULL_RECORD_BYTES) {
       this.#onBytes(record);
@@ -45,15 +42,9 @@ export class RecordJoiner {
     }
     const [first] = this.#records;
     if (first !== undefined) {
-      const records = this.#records;
-      const bytes = records.length === 1 ? first : Buffer.concat(records, this.#length);
+      const bytes = this.#records.length === 1 ? first : Buffer.concat(this.#records, this.#length);
       this.#records = [];
       this.#length = 0;
-      if (records.length > 1) {
-        for (const record of records) {
-          freeNow(record);
-        }
-      }
       this.#onBytes(bytes);
     }
   }
