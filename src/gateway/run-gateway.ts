@@ -1,6 +1,7 @@
 /** A gateway for the life of a process: starts, says so, stops when it is told to. */
 import { once } from 'node:events';
 import type { Writable } from 'node:stream';
+import { limitYoungGeneration } from '../young-generation.ts';
 import { readGatewayConfig } from './config.ts';
 import { createLog } from './log.ts';
 import { type Gateway, startGateway } from './start-gateway.ts';
@@ -23,6 +24,7 @@ export async function runGateway(options: RunGatewayOptions): Promise<void> {
   const { stream, json, verbose } = options.log;
   const log = createLog({ stream, json, level: verbose ? 'debug' : 'info' });
   const config = await readGatewayConfig(options.configFile);
+  limitYoungGeneration();
   await using gateway = await startGateway(config, { log, env, signal, version });
   options.onListening(gateway);
   if (!signal.aborted) {
