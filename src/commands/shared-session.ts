@@ -8,9 +8,11 @@ import { closeLocalSide, type LocalSide, openLocalSide } from '../tunnel/local-s
 import { keptSshKeys } from '../tunnel/ssh/kept-ssh-keys.ts';
 import { LocalSshPort } from '../tunnel/ssh/local-ssh-port.ts';
 import { publishSocket, withdrawSocket } from '../tunnel/ssh/shared-socket.ts';
-import { uploadRecording } from '../tunnel/upload-recordings.ts';
+import { uploadPending, uploadRecording } from '../tunnel/upload-recordings.ts';
 import { plain } from '../ui/printable.ts';
 import type { Io } from './io.ts';
+
+const PENDING_WITHIN_MS = 300_000;
 
 export interface StdioRequest {
   readonly target: string;
@@ -99,7 +101,10 @@ export class SharedSession {
       withdrawSocket(this.#home, this.#target, this.socketPath);
       await this.#session.close();
       // Kept for the next command when it fails: nobody is there to be told.
-      await uploadRecording({ open: this.#open, session: this.#session.id, note: () => undefined });
+      const upload = { open: this.#open, note: () => undefined };
+      await uploadRecording({ ...upload, session: this.#session.id });
+      // Nobody waits any more: what earlier sessions left behind may take its time.
+      await uploadPending({ ...upload, signal: AbortSignal.timeout(PENDING_WITHIN_MS) });
     } finally {
       closeLocalSide(this.#local);
       await this.#open[Symbol.asyncDispose]();

@@ -4,7 +4,7 @@ import { HoopError } from '../errors.ts';
 import { packageVersion } from '../package-version.ts';
 import { type ClientSession, connectSession } from '../tunnel/connect-session.ts';
 import { findProgram } from '../tunnel/ssh/ssh-files.ts';
-import { uploadRecording } from '../tunnel/upload-recordings.ts';
+import { uploadPending, uploadRecording } from '../tunnel/upload-recordings.ts';
 import { plain } from '../ui/printable.ts';
 import type { Io } from './io.ts';
 import { type PromptFlags, promptInForce } from './prompt-flags.ts';
@@ -42,6 +42,14 @@ export async function runSsh(io: Io, request: SshRequest): Promise<void> {
       onNote: (text) => io.note(plain(text)),
     },
   });
+  // What earlier sessions left behind goes meanwhile, and waits for the next one if it takes longer.
+  const ended = new AbortController();
+  const pending = uploadPending({
+    open,
+    except: session.id,
+    note: silent.note,
+    signal: AbortSignal.any([io.signal, ended.signal]),
+  });
   try {
     const { configFile } = requireServer(session).files;
     const words = [program, '-F', configFile, ...request.flags, user + name, ...remote(request)];
@@ -49,7 +57,12 @@ export async function runSsh(io: Io, request: SshRequest): Promise<void> {
   } finally {
     await session.close();
   }
-  await uploadRecording({ open, session: session.id, note: silent.note });
+  try {
+    await uploadRecording({ open, session: session.id, note: silent.note });
+  } finally {
+    ended.abort();
+    await pending;
+  }
 }
 
 /** A command that begins with `-` is one of the server, and no option of ssh. */
