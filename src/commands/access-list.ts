@@ -40,13 +40,21 @@ export async function listAccess(io: Io, flags: AccessListFlags): Promise<void> 
   io.stdout.write(`${lines.join('\n')}\n`);
 }
 
-export async function revokeAccess(io: Io, typed: string): Promise<void> {
+export async function revokeAccess(
+  io: Io,
+  typed: string,
+  flags: { readonly json?: boolean },
+): Promise<void> {
   await using gateway = await openGateway(io);
   const client = new ApprovalsClient(gateway.client);
   const wanted = normalized(typed);
   const id = APPROVAL_ID.test(wanted) ? wanted : await grantThatBegins(client, wanted, io.signal);
   await client.revoke(id, io.signal);
-  io.note(`${id} is over`);
+  if (flags.json) {
+    io.stdout.write(`${renderJson({ v: 1, id, state: 'revoked' })}\n`);
+  } else {
+    io.note(`${id} is over`);
+  }
 }
 
 /** Of what holds now, as `hoop access list` shows it. */

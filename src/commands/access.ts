@@ -41,9 +41,10 @@ function revokeCommand(io: Io): Command {
   return new Command('revoke')
     .description('end a temporary grant at once, or withdraw a request for one')
     .argument('<request>', 'id of the grant or request')
-    .action(async (id: string) => {
+    .option('--json', 'print one JSON document')
+    .action(async (id: string, flags: { readonly json?: boolean }) => {
       const { revokeAccess } = await import('./access-list.ts');
-      await revokeAccess(io, id);
+      await revokeAccess(io, id, flags);
     });
 }
 

@@ -6,7 +6,7 @@ export function connectCommand(io: Io): Command {
   return new Command('connect')
     .description('open a local port to a target, or run a command on it')
     .argument('<target>', 'a name from `hoop targets`')
-    .argument('[command...]', 'after `--`: run this with PG* and DATABASE_URL set')
+    .argument('[command...]', 'after `--`: run this with PG* and DATABASE_URL, or ssh, set up')
     .option('--port <number>', 'listen on this port of 127.0.0.1 (default: a free one)', parsePort)
     .option('--socket', 'listen on a unix socket that only you can reach, instead of a port')
     .option('--tls', 'take TLS only, with a certificate and a CA of this session (verify-full)')
@@ -54,6 +54,7 @@ Examples:
   hoop connect prod-db --reason INC-4711 -- pg_dump --schema-only
   hoop connect prod-db --json
   hoop connect prod-db --tls
+  hoop connect web-1 -- rsync -a site/ web-1:/srv/site/
 
 Ctrl-C ends the session; the recording is uploaded then. With a command, the session ends with
 it, and its exit status is returned (255: a failure of hoop's own). stdout is the command's then:

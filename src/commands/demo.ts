@@ -16,7 +16,10 @@ export function demoCommand(io: Io): Command {
     )
     .option('--check', 'run the tour without a person; exit 0 when all of it is true, else 1')
     .option('--json', 'print one NDJSON line when all is up, and stay up until SIGTERM')
-    .option('--policy <dir>', 'use another policy directory (hoop.yaml, targets/, policies/)')
+    .option(
+      '--policy <dir>',
+      'use another policy directory (hoop.yaml, targets/, policies/); with --json',
+    )
     .option('--postgres <url>', 'use another PostgreSQL server, as a superuser')
     .option('--data <dir>', 'keep all state in this directory')
     .addHelpText('after', EXAMPLES)

@@ -190,8 +190,8 @@ const DEFAULT_IDLE = 2;
 const ID_HELP = 'session id, the start of one, or `last` for the newest';
 
 const OVERVIEW = `
-A session is everything between \`hoop connect\`, or the first use of a target in \`hoop run\`, and
-its end. Both ends record what crossed the tunnel and sign the same hashes; the recording is one
+A session is everything between \`hoop connect\` or \`hoop ssh\`, or the first use of a target in
+\`hoop run\` or by plain ssh, and its end. Both ends record what crossed the tunnel and sign the same hashes; the recording is one
 file that anyone can check offline.
 
 Examples:

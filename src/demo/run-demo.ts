@@ -7,7 +7,7 @@ import { HoopError } from '../errors.ts';
 import { renderJson } from '../ui/render-json.ts';
 import { terminalWidth } from '../ui/terminal-width.ts';
 import { wrapWords } from '../ui/wrap-words.ts';
-import { DEMO_TARGET, type Demo, startDemo } from './demo.ts';
+import { DEMO_SERVER, DEMO_TARGET, type Demo, startDemo } from './demo.ts';
 import { foldMessages } from './fold-messages.ts';
 import { LAUNCHER } from './hoop-process.ts';
 import { Pager } from './pager.ts';
@@ -250,7 +250,7 @@ All of it stays up until Ctrl-C. In another terminal:
 ${alias}  export HOOP_HOME=${home}
   hoop connect ${DEMO_TARGET} -- psql
   hoop run --agent devin -- psql      # the same, as an agent that acts for you
-  hoop sessions replay last
+${demo.server === undefined ? '' : `  hoop ssh ${DEMO_SERVER}\n`}  hoop sessions replay last
 
 A second person is the dba, who decides what waits; as the engineer, in psql,
 DELETE FROM orders WHERE id = 17; waits for that:

@@ -176,7 +176,8 @@ rules: [{ allow: { verbs: [select], relations: [public.orders] } }]
     const unknown = await bench.hoop('auditor', 'access', 'revoke', 'zzzz');
     expect(unknown).toMatchObject({ exitCode: 2 });
     expect(unknown.stderr).toContain('no grant that holds now has an id that starts with "zzzz"');
-    await bench.hoop('auditor', 'access', 'revoke', id.slice(0, 6));
+    const revoked = await bench.hoop('auditor', 'access', 'revoke', id.slice(0, 6), '--json');
+    expect(JSON.parse(revoked.stdout)).toEqual({ v: 1, id, state: 'revoked' });
     expect(await connection.service.exited).toBe(4);
     expect(connection.lines.find(({ event }) => event === 'closing')).toMatchObject({
       reason: 'revoked',
