@@ -4,6 +4,7 @@
  * kept here is what came before the target takes it, within the credit that the client was given,
  * and what we say ourselves while the client has no room.
  */
+import { unshared } from '../../carrier/unshared.ts';
 import { ProtocolError } from '../../errors.ts';
 import { ChannelCredit } from '../../protocol/ssh/channel-credit.ts';
 import { type DownFrame, MAX_DATA_BYTES } from '../../protocol/ssh/frame.ts';
@@ -210,6 +211,7 @@ export class ChannelFlow {
       }
       this.#down.push(frame);
       this.#flushDown();
+      this.#keepLast();
     }
   }
 
@@ -240,6 +242,16 @@ export class ChannelFlow {
       const bytes = this.#owedToTarget;
       this.#owedToTarget = 0;
       this.#target?.giveWindow(bytes);
+    }
+  }
+
+  /** What waits may be a few bytes in the middle of a large read. */
+  #keepLast(): void {
+    const last = this.#down.at(-1);
+    if (last?.type === 'data' || last?.type === 'stderr') {
+      const { buffer, byteOffset, length } = last.data;
+      const data = unshared(Buffer.from(buffer, byteOffset, length));
+      this.#down[this.#down.length - 1] = { ...last, data };
     }
   }
 

@@ -10,6 +10,7 @@ import { type ErrorCode, HoopError } from '../../errors.ts';
 import { networkText } from '../pg/target-errors.ts';
 import type { TargetHost } from '../target-host.ts';
 import { fingerprint, isPinned, kindOf, pinnedText, signaturesFor } from './host-keys.ts';
+import { ReadArena } from './read-arena.ts';
 import { declineGlobalRequests } from './ssh2-protocol.ts';
 import type { SshCredential, SshTarget, SshTargetLogin } from './types.ts';
 
@@ -97,14 +98,24 @@ async function openSocket(
   signal: AbortSignal,
 ): Promise<Socket> {
   signal.throwIfAborted();
-  const socket = connectTcp({
+  const arena = new ReadArena();
+  const socket: Socket = connectTcp({
     host: host.host,
     port: host.port,
     noDelay: true,
     // A target that is gone without a word (a firewall that forgot us) must be noticed while idle.
     keepAlive: true,
     keepAliveInitialDelay: KEEP_ALIVE_AFTER_MS,
+    onread: {
+      buffer: arena.buffer,
+      callback: (length) => {
+        socket.emit('data', arena.taken(length));
+        return true;
+      },
+    },
   });
+  // Nothing is kept for a listener: ssh2 resumes it when it listens.
+  socket.pause();
   try {
     await once(socket, 'connect', { signal });
     return socket;

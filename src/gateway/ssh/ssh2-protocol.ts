@@ -7,6 +7,7 @@
  */
 import type { Client } from 'ssh2';
 import { HoopError } from '../../errors.ts';
+import { Ssh2Ciphers } from '../../ssh2-ciphers.ts';
 
 /** Whose packets are sealed and opened by ssh2, and whose channels are not its own. */
 export interface Ssh2Protocol {
@@ -50,6 +51,7 @@ interface Internals {
   readonly _kexinit: unknown;
   _queue: Buffer[] | undefined;
   readonly _cipher: { encrypt(packet: Buffer): void };
+  readonly _decipher: unknown;
   rekey(): void;
   ping(): void;
   requestFailure(): void;
@@ -83,11 +85,13 @@ export function ssh2Protocol(client: Client): Ssh2Protocol {
     throw new HoopError('HOOP_INTERNAL', 'the installed version of ssh2 cannot be used');
   }
   let waiting = 0;
+  const ciphers = new Ssh2Ciphers();
   return {
     get waiting() {
       return internals._kexinit === undefined ? 0 : waiting;
     },
     send(length, fill) {
+      ciphers.tune(internals);
       const { write } = internals._packetRW;
       const packet = write.alloc(length);
       fill(packet, write.allocStart);

@@ -8,6 +8,7 @@ import type { Socket } from 'node:net';
 import ssh2, { type AuthContext, type Connection } from 'ssh2';
 import { FIRST_CONNECTION_MESSAGE } from '../../protocol/ssh/client-message.ts';
 import type { DownFrame } from '../../protocol/ssh/frame.ts';
+import { Ssh2Ciphers } from '../../ssh2-ciphers.ts';
 import type { SshKeyPair } from './ssh-keys.ts';
 
 /** Of ssh2's Protocol: https://github.com/mscdex/ssh2/blob/v1.17.0/lib/protocol/Protocol.js */
@@ -20,6 +21,7 @@ export interface Ssh2Protocol {
     };
   };
   readonly _cipher: { encrypt(packet: Buffer): void };
+  readonly _decipher: unknown;
   channelOpenConfirm(client: number, own: number, window: number, maxPacket: number): void;
   channelOpenFail(client: number, reason: number, message: string): void;
   channelData(client: number, data: Buffer): void;
@@ -121,8 +123,10 @@ export class Ssh2Connection {
         client.on('error', (error) => events.onError(error));
         client.on('authentication', (attempt) => events.onLogin(attempt));
         const protocol = protocolOf(client);
+        const ciphers = new Ssh2Ciphers();
         const before = protocol._onPayload;
         protocol._onPayload = (payload) => {
+          ciphers.tune(protocol);
           const [type = 0] = payload;
           if (type < FIRST_CONNECTION_MESSAGE) {
             return before(payload);
