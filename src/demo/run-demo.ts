@@ -257,7 +257,6 @@ DELETE FROM orders WHERE id = 17; waits for that:
   HOOP_HOME=${demo.homes['dba'] ?? ''} hoop approvals
 
 Or log in as somebody else (another HOOP_HOME) in your own browser:
-
   export HOOP_HOME=$(mktemp -d)
   hoop login --gateway ${demo.gateway} \\
     --ca ${demo.ca}
