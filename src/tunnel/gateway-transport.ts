@@ -1,5 +1,6 @@
 /** One request to the gateway over HTTPS: deadlines, size limits, nonce, error bodies. No tokens. */
 import type { Readable } from 'node:stream';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Agent } from 'undici';
 import * as z from 'zod';
 import { ERROR_CODES, type ErrorCode, HoopError } from '../errors.ts';
@@ -65,6 +66,9 @@ export class GatewayTransport implements AsyncDisposable {
       return await readBounded(reply, request.maxReplyBytes ?? MAX_REPLY_BYTES);
     } catch (error) {
       throw this.#explain(error, signal);
+    } finally {
+      // In this turn the connection is still that of the answer, and the next request would make one.
+      await nextTurn();
     }
   }
 
