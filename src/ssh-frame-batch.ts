@@ -6,6 +6,7 @@
  * nothing.
  */
 import type { Writable } from 'node:stream';
+import { fewParts } from './few-parts.ts';
 import { encodeDataHeader, encodeFrame } from './protocol/ssh/encode-frame.ts';
 import { type DownFrame, MAX_DATA_BYTES, type UpFrame } from './protocol/ssh/frame.ts';
 import { FRAME_HEADER_BYTES } from './protocol/ssh/frame-types.ts';
@@ -60,7 +61,7 @@ export class SshFrameBatch {
     clearImmediate(this.#turnEnd);
     this.#turnEnd = undefined;
     this.#sealData();
-    const parts = this.#parts;
+    const parts = fewParts(this.#parts);
     this.#parts = [];
     this.#bytes = 0;
     const stream = this.#stream;
@@ -105,6 +106,7 @@ export class SshFrameBatch {
       this.#data = { type, channel, length: data.length };
       this.#bytes += FRAME_HEADER_BYTES;
     }
+    this.#dataParts = fewParts(this.#dataParts);
     this.#dataParts.push(data);
     this.#bytes += data.length;
   }

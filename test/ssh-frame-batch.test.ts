@@ -46,6 +46,26 @@ describe('frames on their way into a tunnel stream', () => {
     expect(frames()).toEqual([{ type: 'data', channel: 3, data: Buffer.of(7) }]);
   });
 
+  test('byte for byte, it is the same in few pieces', async () => {
+    const { stream, frames } = receiver();
+    let pieces = 0;
+    const write = stream.write.bind(stream);
+    stream.write = (chunk: Buffer) => {
+      pieces += 1;
+      return write(chunk);
+    };
+    const batch = new SshFrameBatch(stream, () => undefined);
+    // Beyond what a call takes as arguments, in what one frame holds.
+    const sent = Buffer.alloc(200_000, 'byte for byte ');
+    for (let at = 0; at < sent.length; at += 1) {
+      batch.add({ type: 'data', channel: 0, data: sent.subarray(at, at + 1) });
+    }
+    batch.flush();
+    const got = frames().map((frame) => (frame.type === 'data' ? frame.data : Buffer.of()));
+    expect(Buffer.concat(got).equals(sent)).toBe(true);
+    expect(pieces).toBeLessThan(5000);
+  });
+
   test('packets of one turn are one write and one frame', async () => {
     const { stream, writes, frames } = receiver();
     const batch = new SshFrameBatch(stream, () => undefined);

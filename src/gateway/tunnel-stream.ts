@@ -6,6 +6,7 @@
 import { Duplex } from 'node:stream';
 import { END_CODE, isOrderlyEnd, type StreamCarrier } from '../carrier/stream-carrier.ts';
 import { unshared } from '../carrier/unshared.ts';
+import { fewParts } from '../few-parts.ts';
 import { bytesPassed } from '../passing-buffers.ts';
 import { type Direction, DOWN, UP } from '../recording/types.ts';
 
@@ -93,10 +94,7 @@ export class TunnelStream extends Duplex {
   }
 
   override _writev(chunks: readonly { readonly chunk: Buffer }[], done: Done): void {
-    this.#sendAgreed(
-      chunks.map(({ chunk }) => chunk),
-      done,
-    );
+    this.#sendAgreed(fewParts(chunks.map(({ chunk }) => chunk)), done);
   }
 
   override _final(done: (error?: Error | null) => void): void {

@@ -6,6 +6,7 @@
 import { Duplex } from 'node:stream';
 import { END_CODE, isOrderlyEnd, type StreamCarrier } from '../carrier/stream-carrier.ts';
 import { HoopError } from '../errors.ts';
+import { fewParts } from '../few-parts.ts';
 import { bytesPassed } from '../passing-buffers.ts';
 import { type Direction, DOWN, UP } from '../recording/types.ts';
 
@@ -96,7 +97,7 @@ export class ClientStream extends Duplex {
   }
 
   override _writev(chunks: readonly { readonly chunk: Buffer }[], done: Done): void {
-    const parts = chunks.map(({ chunk }) => chunk);
+    const parts = fewParts(chunks.map(({ chunk }) => chunk));
     const length = parts.reduce((sum, part) => sum + part.length, 0);
     if (length < LEAST_IN_PARTS || length > MAX_MESSAGE_BYTES) {
       this._write(Buffer.concat(parts, length), 'buffer', done);

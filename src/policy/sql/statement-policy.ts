@@ -17,6 +17,8 @@ import type { StatementContext, StatementPolicy, Verdict } from './types.ts';
 /** Verdicts kept, and the longest text of which one is kept (characters). */
 const MAX_VERDICTS = 2000;
 const MAX_CACHED_TEXT = 16 * 1024;
+/** The types of its parameters are part of what is kept by; a Parse may name 65535. */
+const MAX_CACHED_TYPES = 1000;
 
 interface Keys {
   readonly shape: string | undefined;
@@ -69,15 +71,15 @@ export function createStatementPolicy(
 
   return {
     known(text, context, grant) {
-      const isKept = !grant.passthrough && text.length <= MAX_CACHED_TEXT;
-      return isKept ? find(keysOf(text, context, grant)) : undefined;
+      const mayFind = !grant.passthrough && isKept(text, context);
+      return mayFind ? find(keysOf(text, context, grant)) : undefined;
     },
 
     async decide(text, context, grant) {
       if (grant.passthrough) {
         return { effect: 'allow', statements: [] };
       }
-      if (text.length > MAX_CACHED_TEXT) {
+      if (!isKept(text, context)) {
         return (await decideAnew(text, context, grant)).verdict;
       }
       const keys = keysOf(text, context, grant);
@@ -225,4 +227,8 @@ function keep(verdicts: Map<string, Verdict>, key: string, verdict: Verdict): vo
       verdicts.delete(oldest);
     }
   }
+}
+
+function isKept(text: string, { parameterTypes }: KeptContext): boolean {
+  return text.length <= MAX_CACHED_TEXT && parameterTypes.length <= MAX_CACHED_TYPES;
 }
