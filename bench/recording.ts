@@ -34,7 +34,7 @@ async function append(bench: RecordingBench, size: number): Promise<void> {
   const cpu = process.cpuUsage();
   const start = performance.now();
   for (let index = 0; index < count; index += 1) {
-    pair.gateway.data(1, 1, bytes);
+    pair.gateway.data(1, 1, [bytes]);
   }
   const ms = performance.now() - start;
   const { user, system } = process.cpuUsage(cpu);

@@ -6,7 +6,6 @@
  * nothing.
  */
 import type { Writable } from 'node:stream';
-import { fewParts } from './few-parts.ts';
 import { encodeDataHeader, encodeFrame } from './protocol/ssh/encode-frame.ts';
 import { type DownFrame, MAX_DATA_BYTES, type UpFrame } from './protocol/ssh/frame.ts';
 import { FRAME_HEADER_BYTES } from './protocol/ssh/frame-types.ts';
@@ -15,6 +14,8 @@ import { FRAME_HEADER_BYTES } from './protocol/ssh/frame-types.ts';
 const BULK_BYTES = 16 * 1024;
 /** More is not put together; the tunnel takes it in one piece. */
 const LARGEST_BATCH = 256 * 1024;
+/** Who sends byte by byte has them copied: a piece costs a hundred times the byte that is in it. */
+const MAX_PIECES = 1024;
 
 type Frame = UpFrame | DownFrame;
 type DataFrame = Extract<Frame, { type: 'data' | 'stderr' }>;
@@ -61,7 +62,7 @@ export class SshFrameBatch {
     clearImmediate(this.#turnEnd);
     this.#turnEnd = undefined;
     this.#sealData();
-    const parts = fewParts(this.#parts);
+    const parts = this.#parts;
     this.#parts = [];
     this.#bytes = 0;
     const stream = this.#stream;
@@ -106,7 +107,7 @@ export class SshFrameBatch {
       this.#data = { type, channel, length: data.length };
       this.#bytes += FRAME_HEADER_BYTES;
     }
-    this.#dataParts = fewParts(this.#dataParts);
+    this.#dataParts = inFewPieces(this.#dataParts);
     this.#dataParts.push(data);
     this.#bytes += data.length;
   }
@@ -114,6 +115,7 @@ export class SshFrameBatch {
   #sealData(): void {
     const data = this.#data;
     if (data !== undefined) {
+      this.#parts = inFewPieces(this.#parts);
       this.#parts.push(encodeDataHeader(data.type, data.channel, data.length), ...this.#dataParts);
       this.#data = undefined;
       this.#dataParts = [];
@@ -121,9 +123,14 @@ export class SshFrameBatch {
   }
 
   #push(parts: readonly Uint8Array[]): void {
+    this.#parts = inFewPieces(this.#parts);
     for (const part of parts) {
       this.#parts.push(part);
       this.#bytes += part.length;
     }
   }
+}
+
+function inFewPieces(pieces: Uint8Array[]): Uint8Array[] {
+  return pieces.length > MAX_PIECES ? [Buffer.concat(pieces)] : pieces;
 }

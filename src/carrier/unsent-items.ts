@@ -15,6 +15,9 @@ export interface UnsentFrame {
   readonly isEnd: boolean;
 }
 
+/** What waits is kept in no more parts: each costs a hundred bytes besides its own. */
+const MAX_PARTS = 1024;
+
 /** What of a stream cannot be sent yet, for want of window or of room on the connection. */
 export class UnsentItems {
   readonly #items: (UnsentData | UnsentFrame)[] = [];
@@ -30,8 +33,14 @@ export class UnsentItems {
   }
 
   push(item: UnsentData | UnsentFrame): void {
-    this.#items.push(item);
-    this.#bytes += 'frame' in item ? 0 : item.length;
+    if ('frame' in item) {
+      this.#items.push(item);
+      return;
+    }
+    const { parts, length } = item;
+    const isJoined = parts.length > MAX_PARTS;
+    this.#items.push(isJoined ? { ...item, parts: [Buffer.concat(parts, length)] } : item);
+    this.#bytes += length;
   }
 
   /** @param window bytes of data that may be sent */

@@ -3,6 +3,8 @@ import type { Done } from './unsent-items.ts';
 
 /** Up to this, what a turn leaves is copied into one buffer, which is cheaper than several writes. */
 const LARGEST_COPY = 16 * 1024;
+/** So are so many parts, whatever their size: each would be a write of its own. */
+const MAX_PARTS = 1024;
 /** More is written before the turn ends. */
 const LARGEST_BATCH = 256 * 1024;
 
@@ -25,7 +27,9 @@ export class WriteBatch {
 
   /** They leave together, behind what was added before. @param length of all parts */
   add(parts: readonly Uint8Array[], length: number, done?: Done): void {
-    this.#parts.push(...parts);
+    for (const part of parts) {
+      this.#parts.push(part);
+    }
     this.#bytes += length;
     if (done !== undefined) {
       this.#dones.push(done);
@@ -54,7 +58,7 @@ export class WriteBatch {
     const socket = this.#socket;
     if (!socket.writable) {
       done?.(new Error('the connection was lost'));
-    } else if (length <= LARGEST_COPY) {
+    } else if (length <= LARGEST_COPY || parts.length > MAX_PARTS) {
       socket.write(Buffer.concat(parts, length), done);
     } else {
       // Corked: one write for TLS, so one run of full records and one system call.

@@ -416,7 +416,7 @@ export class LiveSession {
     }
     const { recording, prompts } = this.#options;
     try {
-      recording.data(CONTROL_STREAM, 0, bytes);
+      recording.data(CONTROL_STREAM, 0, [bytes]);
       if (prompts.received(bytes)) {
         // The client waits for `recorded` before it lets anything run under it.
         recording.synced().catch((error: unknown) => this.#recordingFailed(error));

@@ -6,14 +6,13 @@
 import { Duplex } from 'node:stream';
 import { END_CODE, isOrderlyEnd, type StreamCarrier } from '../carrier/stream-carrier.ts';
 import { unshared } from '../carrier/unshared.ts';
-import { fewParts } from '../few-parts.ts';
 import { bytesPassed } from '../passing-buffers.ts';
 import { type Direction, DOWN, UP } from '../recording/types.ts';
 
 /** What the stream needs of the session's recording. */
 export interface StreamRecording {
   /** Throws once the recording has stopped. */
-  data(stream: number, direction: Direction, ...parts: readonly Uint8Array[]): void;
+  data(stream: number, direction: Direction, parts: readonly Uint8Array[]): void;
   /** write(2) of everything before has returned when this returns. Throws as `data`. */
   flush(): void;
   /** Calls back when it has returned, at the end of this turn of the event loop or before. */
@@ -94,7 +93,10 @@ export class TunnelStream extends Duplex {
   }
 
   override _writev(chunks: readonly { readonly chunk: Buffer }[], done: Done): void {
-    this.#sendAgreed(fewParts(chunks.map(({ chunk }) => chunk)), done);
+    this.#sendAgreed(
+      chunks.map(({ chunk }) => chunk),
+      done,
+    );
   }
 
   override _final(done: (error?: Error | null) => void): void {
@@ -126,7 +128,7 @@ export class TunnelStream extends Duplex {
       return;
     }
     try {
-      recording.data(stream, DOWN, ...parts);
+      recording.data(stream, DOWN, parts);
     } catch (error) {
       this.#options.onRecordingFault(error);
       done(error instanceof Error ? error : new Error('the recording stopped'));
@@ -153,7 +155,7 @@ export class TunnelStream extends Duplex {
   #received(data: Buffer): void {
     const { carrier, recording, stream } = this.#options;
     try {
-      recording.data(stream, UP, data);
+      recording.data(stream, UP, [data]);
     } catch (error) {
       this.#options.onRecordingFault(error);
       return;

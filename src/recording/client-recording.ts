@@ -160,9 +160,9 @@ export class ClientRecording implements AsyncDisposable {
    * after `flush`.
    * @throws RecordingStopped once the session must end
    */
-  data(stream: number, direction: Direction, ...parts: readonly Uint8Array[]): void {
+  data(stream: number, direction: Direction, parts: readonly Uint8Array[]): void {
     this.#stop.signal.throwIfAborted();
-    this.#writer.data(stream, direction, ...parts);
+    this.#writer.data(stream, direction, parts);
     for (const part of parts) {
       this.#uncoveredBytes += part.length;
     }

@@ -147,9 +147,9 @@ export class GatewayRecording implements AsyncDisposable {
    * @param parts one behind the other; they must not change until then
    * @throws RecordingStopped once the session must end
    */
-  data(stream: number, direction: Direction, ...parts: readonly Uint8Array[]): void {
+  data(stream: number, direction: Direction, parts: readonly Uint8Array[]): void {
     this.#stop.signal.throwIfAborted();
-    this.#writer.data(stream, direction, ...parts);
+    this.#writer.data(stream, direction, parts);
     for (const part of parts) {
       this.#unsealedBytes += part.length;
       this.#unsealedUpBytes += direction === UP ? part.length : 0;
@@ -184,7 +184,7 @@ export class GatewayRecording implements AsyncDisposable {
   /** Records the line on stream 0. @returns the bytes to send, as one binary control message. */
   evidence(line: EvidenceLine): Uint8Array {
     const bytes = utf8(`${JSON.stringify(line)}\n`);
-    this.data(CONTROL_STREAM, 1, bytes);
+    this.data(CONTROL_STREAM, 1, [bytes]);
     this.flush();
     return bytes;
   }

@@ -65,7 +65,7 @@ export async function appendFrames(
   });
   try {
     for (const [type, body] of frames) {
-      writer.append(type, body);
+      writer.append(type, [body]);
     }
     await writer.sync();
   } finally {

@@ -122,7 +122,7 @@ export class SegmentWriter {
   }
 
   /** @throws HoopError HOOP_RECORDING_WRITE, then and for ever after. */
-  append(type: FrameType, ...body: readonly Uint8Array[]): FramePosition {
+  append(type: FrameType, body: readonly Uint8Array[]): FramePosition {
     this.assertOpen();
     if (this.#position >= SEGMENT_BYTES) {
       this.#startSegment();

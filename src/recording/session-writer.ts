@@ -24,6 +24,8 @@ const MAX_GROUPED_DATA_BYTES = 8 * 1024;
 const MAX_WAITING_BYTES = 64 * 1024;
 /** Larger writes are split: a frame has a limit. */
 const MAX_DATA_BYTES = (MAX_BODY_LENGTH >> 1) - DATA_PREFIX_LENGTH - TAG_LENGTH;
+/** Each part is sealed, hashed and written by itself: many of a byte each cost more than a copy. */
+const MAX_PARTS = 1024;
 
 interface StreamState {
   up: number;
@@ -144,7 +146,7 @@ export class SessionWriter {
   }
 
   /** @param parts one behind the other; they must not change until they are written. */
-  data(stream: number, direction: Direction, ...parts: readonly Uint8Array[]): void {
+  data(stream: number, direction: Direction, parts: readonly Uint8Array[]): void {
     const state = this.#open(stream);
     const length = lengthOf(parts);
     if (length === 0) {
@@ -155,11 +157,12 @@ export class SessionWriter {
       return;
     }
     this.flush();
+    const few = parts.length > MAX_PARTS ? [Buffer.concat(parts, length)] : parts;
     if (length <= MAX_DATA_BYTES) {
-      this.#dataFrame(stream, state, direction, parts);
+      this.#dataFrame(stream, state, direction, few);
       return;
     }
-    for (const frame of splitAt(parts, MAX_DATA_BYTES)) {
+    for (const frame of splitAt(few, MAX_DATA_BYTES)) {
       this.#dataFrame(stream, state, direction, frame);
     }
   }
@@ -172,7 +175,7 @@ export class SessionWriter {
 
   append(type: Exclude<FrameType, 'data' | 'event' | 'group'>, body: Uint8Array): void {
     this.flush();
-    this.#writer.append(type, body);
+    this.#writer.append(type, [body]);
   }
 
   /**
@@ -298,7 +301,7 @@ export class SessionWriter {
     const forwards = this.#whenWritten;
     // What fails here is never written, and what waits for it never goes on.
     this.#whenWritten = [];
-    const place = this.#writer.append(type, body);
+    const place = this.#writer.append(type, [body]);
     this.#whenWritten = forwards;
     this.#unsettled.push({ data, place });
   }
@@ -311,11 +314,8 @@ export class SessionWriter {
   ): void {
     const length = lengthOf(parts);
     const offset = advance(state, direction, length);
-    const place = this.#writer.append(
-      'data',
-      encodeDataPrefix(stream, direction, offset),
-      ...parts,
-    );
+    const prefix = encodeDataPrefix(stream, direction, offset);
+    const place = this.#writer.append('data', [prefix, ...parts]);
     this.#written({ stream, direction, offset, length }, parts, place);
     this.#writer.settle();
   }

@@ -106,7 +106,7 @@ export class ClientPrompts {
 
   #sendLine(bytes: Buffer): Sent {
     const { recording, send } = this.#options;
-    recording.data(CONTROL_STREAM, UP, bytes);
+    recording.data(CONTROL_STREAM, UP, [bytes]);
     recording.flush();
     this.#up += bytes.length;
     this.#spent += EVIDENCE_MESSAGE_BYTES + bytes.length;

@@ -6,14 +6,13 @@
 import { Duplex } from 'node:stream';
 import { END_CODE, isOrderlyEnd, type StreamCarrier } from '../carrier/stream-carrier.ts';
 import { HoopError } from '../errors.ts';
-import { fewParts } from '../few-parts.ts';
 import { bytesPassed } from '../passing-buffers.ts';
 import { type Direction, DOWN, UP } from '../recording/types.ts';
 
 /** What the stream needs of the client's own recording. */
 export interface ClientStreamRecording {
   /** Throws when it cannot be written any more. */
-  data(stream: number, direction: Direction, ...parts: readonly Uint8Array[]): void;
+  data(stream: number, direction: Direction, parts: readonly Uint8Array[]): void;
   /** write(2) of everything before has returned when this returns. Throws as `data`. */
   flush(): void;
   /** Calls back when it has returned, at the end of this turn of the event loop or before. */
@@ -97,7 +96,7 @@ export class ClientStream extends Duplex {
   }
 
   override _writev(chunks: readonly { readonly chunk: Buffer }[], done: Done): void {
-    const parts = fewParts(chunks.map(({ chunk }) => chunk));
+    const parts = chunks.map(({ chunk }) => chunk);
     const length = parts.reduce((sum, part) => sum + part.length, 0);
     if (length < LEAST_IN_PARTS || length > MAX_MESSAGE_BYTES) {
       this._write(Buffer.concat(parts, length), 'buffer', done);
@@ -119,7 +118,7 @@ export class ClientStream extends Duplex {
       done?.();
       return;
     }
-    recording.data(stream, UP, ...parts);
+    recording.data(stream, UP, parts);
     bytesPassed(length);
     this.#unwritten += length;
     const hasRoom = carrier.unsentBytes + this.#unwritten < SEND_BUFFER_BYTES;
@@ -151,7 +150,7 @@ export class ClientStream extends Duplex {
   #received(data: Buffer): void {
     const { carrier, recording, stream } = this.#options;
     try {
-      recording.data(stream, DOWN, data);
+      recording.data(stream, DOWN, [data]);
     } catch (error) {
       this.destroy(error instanceof Error ? error : new Error('the recording stopped'));
       return;

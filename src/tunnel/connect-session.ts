@@ -346,7 +346,7 @@ export class ClientSession {
 
   #receivedEvidence(bytes: Uint8Array): void {
     try {
-      this.#recording?.data(CONTROL_STREAM, 1, bytes);
+      this.#recording?.data(CONTROL_STREAM, 1, [bytes]);
       // What is shown is on disk: a crash right after must not make it hearsay.
       this.#recording?.flush();
     } catch (error) {

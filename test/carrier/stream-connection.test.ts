@@ -57,6 +57,26 @@ describe('the streams of one connection', () => {
     expect(pair.kinds).toEqual(['postgres', 'postgres']);
   });
 
+  test.each([
+    ['more than goes at once', 300_000],
+    ['at once', 200_000],
+  ])('carry what is sent in pieces of a byte each: %s', async (_what, length) => {
+    await using pair = await connectionPair();
+    const { client, server } = await pair.open(1);
+    const got = collect(server);
+    const sent = Buffer.alloc(length, 'byte for byte ');
+    const done = new Promise<Error | undefined>((resolve) => {
+      client.send(
+        Array.from(sent, (_, at) => sent.subarray(at, at + 1)),
+        resolve,
+      );
+    });
+    server.resume();
+    expect(await done).toBeUndefined();
+    await settled(pair);
+    expect(got.text() === sent.toString()).toBe(true);
+  });
+
   test('that send in the same turn share one write', async () => {
     await using pair = await connectionPair();
     const streams = [await pair.open(1), await pair.open(2), await pair.open(3)];

@@ -105,7 +105,7 @@ export async function makeRecording(
     reason: 'TICKET-1',
     policyCommit: POLICY_COMMIT,
   });
-  const evidence = (line: EvidenceLine) => client.data(0, 1, gateway.evidence(line));
+  const evidence = (line: EvidenceLine) => client.data(0, 1, [gateway.evidence(line)]);
   evidence({ type: 'reason', text: 'TICKET-1' });
   const open = new Set<number>();
   const kinds = new Map<number, StreamKind>();
@@ -118,8 +118,8 @@ export async function makeRecording(
         gateway.openStream(stream, kind);
         client.openStream(stream, kind);
       }
-      gateway.data(stream, direction, bytes);
-      client.data(stream, direction, bytes);
+      gateway.data(stream, direction, [bytes]);
+      client.data(stream, direction, [bytes]);
     } else if (item.type === 'evidence') {
       evidence(item.line);
     } else if (item.event.type === 'stream.open') {

@@ -410,7 +410,7 @@ describe('a session ends', () => {
     const stream = await session.openStream(1);
     await stream.startUp(USER, 'postgres');
     // What the client claims to have received is not what it was sent.
-    session.recording.data(1, 1, Buffer.from('x'));
+    session.recording.data(1, 1, [Buffer.from('x')]);
     const client = await bench.client('engineer');
     session.control.send(JSON.stringify({ type: 'close' }));
     const closing = await session.message('closing');

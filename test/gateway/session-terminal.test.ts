@@ -67,7 +67,7 @@ test('too much of it ends it, and the session goes on', async () => {
   const stream = await openTerminal(session, 1);
   const piece = Buffer.alloc(512 * 1024, 'x');
   while (stream.carrier.isOpen) {
-    session.recording.data(1, 0, piece);
+    session.recording.data(1, 0, [piece]);
     session.recording.flush();
     await new Promise<void>((resolve) => {
       stream.carrier.send([piece], () => resolve());

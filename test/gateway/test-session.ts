@@ -181,7 +181,7 @@ export class TestSession {
   /** Bytes on stream 0, as they are. */
   say(bytes: Uint8Array | string): void {
     const said = Buffer.from(bytes);
-    this.recording.data(0, 0, said);
+    this.recording.data(0, 0, [said]);
     this.control.send(said, { binary: true });
   }
 
@@ -244,7 +244,7 @@ export class TestSession {
       throw new TypeError('fragments');
     }
     if (isBinary) {
-      this.recording.data(0, 1, data);
+      this.recording.data(0, 1, [data]);
       this.#evidence += data.toString();
       return;
     }
@@ -273,14 +273,14 @@ export class TestStream {
     this.#recording = recording;
     this.closed = once(carrier, 'close');
     carrier.on('data', (data) => {
-      recording.data(stream, 1, data);
+      recording.data(stream, 1, [data]);
       this.#buffer = Buffer.concat([this.#buffer, data]);
     });
     carrier.resume();
   }
 
   send(bytes: Uint8Array): void {
-    this.#recording.data(this.#stream, 0, bytes);
+    this.#recording.data(this.#stream, 0, [bytes]);
     this.carrier.send([bytes]);
   }
 

@@ -21,7 +21,7 @@ class TestRecording {
 
   readonly #waiting: (() => void)[] = [];
 
-  data(_stream: number, direction: Direction, ...parts: readonly Uint8Array[]): void {
+  data(_stream: number, direction: Direction, parts: readonly Uint8Array[]): void {
     if (this.fails) {
       throw new Error('disk full');
     }

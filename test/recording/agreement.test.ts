@@ -90,8 +90,8 @@ describe('agreement', () => {
     await pair.gateway.synced();
     // Gone: the gateway still records an answer, the client still a question.
     pair.connected = false;
-    pair.gateway.data(1, 1, randomBytes(5_000));
-    pair.client.data(1, 0, randomBytes(300));
+    pair.gateway.data(1, 1, [randomBytes(5_000)]);
+    pair.client.data(1, 0, [randomBytes(300)]);
     pair.client.closeStream(1, { reason: 'broken' });
     pair.gateway.closeStream(1, 'broken');
     await pair.gateway.close({ reason: 'partition' });
@@ -218,16 +218,16 @@ function* lane(
   let ahead = 0;
   let behind = 0;
   for (const piece of pieces(bytes, random, 150_000)) {
-    leader.data(stream, direction, piece);
+    leader.data(stream, direction, [piece]);
     ahead += piece.length;
     yield;
     while (behind < ahead && random() < 0.7) {
       // Never more than the leader had.
       const next = Math.min(ahead - behind, 1 + Math.floor(random() * 90_000));
-      follower.data(stream, direction, bytes.subarray(behind, behind + next));
+      follower.data(stream, direction, [bytes.subarray(behind, behind + next)]);
       behind += next;
       yield;
     }
   }
-  follower.data(stream, direction, bytes.subarray(behind));
+  follower.data(stream, direction, [bytes.subarray(behind)]);
 }

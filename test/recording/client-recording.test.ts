@@ -107,7 +107,7 @@ describe('a cut', () => {
     });
     recording.openStream(1, 'postgres');
     for (let mebibyte = 0; mebibyte < 8; mebibyte += 1) {
-      recording.data(1, 0, new Uint8Array(1 << 20));
+      recording.data(1, 0, [new Uint8Array(1 << 20)]);
     }
     for (let step = 1; step <= 100; step += 1) {
       recording.recorded([{ stream: 1, up: step * 10_000 }]);
@@ -129,7 +129,7 @@ describe('a cut', () => {
     pair.client.acknowledge({ ...outcome.ack, timeMs: outcome.ack.timeMs + 1 });
     expect(pair.client.stopped.reason).toBeInstanceOf(RecordingStopped);
     expect(pair.client.stopped.reason).toMatchObject({ endReason: 'disputed' });
-    expect(() => pair.client.data(1, 0, randomBytes(1))).toThrow(RecordingStopped);
+    expect(() => pair.client.data(1, 0, [randomBytes(1)])).toThrow(RecordingStopped);
     await pair.client.close({ reason: 'disputed' });
     await pair.gateway.close({ reason: 'client_lost' });
   });
@@ -156,9 +156,9 @@ describe('a cut', () => {
     const pair = await SessionPair.open(bench);
     pair.connected = false;
     pair.openStream(1);
-    pair.client.data(1, 0, randomBytes(500));
-    pair.gateway.data(1, 0, randomBytes(0));
-    pair.client.data(1, 1, randomBytes(50));
+    pair.client.data(1, 0, [randomBytes(500)]);
+    pair.gateway.data(1, 0, [randomBytes(0)]);
+    pair.client.data(1, 1, [randomBytes(50)]);
     pair.client.recorded([{ stream: 1, up: 120 }]);
     // The gateway has ended the stream and never saw the rest.
     pair.client.peerEnded(1, { up: 200, down: 50 });

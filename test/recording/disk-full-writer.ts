@@ -16,7 +16,7 @@ let code: string | undefined;
 while (code === undefined && written < 10_000_000) {
   const bytes = randomBytes(Number(piece));
   try {
-    pair.gateway.data(1, 1, bytes);
+    pair.gateway.data(1, 1, [bytes]);
     pair.gateway.whenWritten(() => {
       forwarded += bytes.length;
     });

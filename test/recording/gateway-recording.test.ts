@@ -83,7 +83,7 @@ describe('acceptCut', () => {
       const { reason } = pair.gateway.stopped;
       expect(reason).toBeInstanceOf(RecordingStopped);
       expect(reason).toMatchObject({ endReason: 'disputed', code: 'HOOP_EVIDENCE_MISMATCH' });
-      expect(() => pair.gateway.data(1, 0, randomBytes(1))).toThrow(RecordingStopped);
+      expect(() => pair.gateway.data(1, 0, [randomBytes(1)])).toThrow(RecordingStopped);
       await pair.gateway.close({ reason: 'disputed' });
       await pair.client.close({ reason: 'disputed' });
       const ended = await bench.ended(pair.session);
@@ -156,7 +156,7 @@ describe('limits', () => {
     const pair = await silentPair(bench);
     await onFakeTime(async () => {
       pair.openStream(1);
-      pair.gateway.data(1, 1, randomBytes(17 << 20));
+      pair.gateway.data(1, 1, [randomBytes(17 << 20)]);
       const held = pair.gateway.backpressure();
       vi.advanceTimersByTime(29_000);
       expect(pair.gateway.stopped.aborted).toBe(false);
@@ -175,7 +175,7 @@ describe('limits', () => {
     const pair = await silentPair(bench);
     await onFakeTime(() => {
       pair.openStream(1);
-      pair.gateway.data(1, 1, randomBytes(17 << 20));
+      pair.gateway.data(1, 1, [randomBytes(17 << 20)]);
       for (let minute = 0; minute < 3; minute += 1) {
         vi.advanceTimersByTime(20_000);
         pair.gateway.caughtUp();
@@ -201,12 +201,12 @@ describe('limits', () => {
     const pair = await silentPair(bench);
     await onFakeTime(() => {
       pair.openStream(1);
-      pair.gateway.data(1, 1, randomBytes(1000));
+      pair.gateway.data(1, 1, [randomBytes(1000)]);
       vi.advanceTimersByTime(20_000);
       pair.gateway.caughtUp();
       vi.advanceTimersByTime(10_000);
-      pair.gateway.data(1, 0, Buffer.from('SELECT 1'));
-      pair.gateway.data(1, 1, randomBytes(1000));
+      pair.gateway.data(1, 0, [Buffer.from('SELECT 1')]);
+      pair.gateway.data(1, 1, [randomBytes(1000)]);
       pair.gateway.caughtUp();
       vi.advanceTimersByTime(10_000);
       pair.gateway.caughtUp();
@@ -226,7 +226,7 @@ describe('limits', () => {
     expect((await pair.gateway.acceptCut(cut)).type).toBe('ack');
     await onFakeTime(() => {
       for (let step = 0; step < 60; step += 1) {
-        pair.gateway.data(1, 1, randomBytes(100_000));
+        pair.gateway.data(1, 1, [randomBytes(100_000)]);
         vi.advanceTimersByTime(10_000);
         pair.gateway.caughtUp();
       }
@@ -303,7 +303,7 @@ describe('a disk that fails', () => {
     });
     isBroken = false;
     expect(pair.gateway.stopped.reason).toMatchObject({ endReason: 'recording_failed' });
-    expect(() => pair.gateway.data(1, 1, randomBytes(1))).toThrow(RecordingStopped);
+    expect(() => pair.gateway.data(1, 1, [randomBytes(1)])).toThrow(RecordingStopped);
     expect(() => pair.gateway.event({ type: 'cancel', stream: 1, forStream: undefined })).toThrow();
     await expect(pair.gateway.synced()).rejects.toMatchObject({ code: 'HOOP_RECORDING_WRITE' });
     await closeBoth(pair, 'recording_failed');

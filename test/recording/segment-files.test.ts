@@ -25,8 +25,8 @@ test('a group of many records is decrypted once, and not for each of them again'
   writer.openStream(1, 'postgres');
   writer.openStream(2, 'postgres');
   for (let at = 0; at < 100; at += 1) {
-    writer.data(1, 0, Uint8Array.of(at));
-    writer.data(2, 1, Uint8Array.of(100 + at));
+    writer.data(1, 0, [Uint8Array.of(at)]);
+    writer.data(2, 1, [Uint8Array.of(100 + at)]);
   }
   await writer.sync();
   const places = ([1, 2] as const).map((stream) => {

@@ -157,23 +157,23 @@ export class SessionPair {
   }
 
   up(stream: number, bytes: Uint8Array): void {
-    this.client.data(stream, 0, bytes);
+    this.client.data(stream, 0, [bytes]);
     this.client.flush();
-    this.gateway.data(stream, 0, bytes);
+    this.gateway.data(stream, 0, [bytes]);
     this.gateway.flush();
   }
 
   down(stream: number, bytes: Uint8Array): void {
-    this.gateway.data(stream, 1, bytes);
+    this.gateway.data(stream, 1, [bytes]);
     this.gateway.flush();
-    this.client.data(stream, 1, bytes);
+    this.client.data(stream, 1, [bytes]);
     this.client.flush();
   }
 
   /** An orderly end on both sides. */
   async end(reason: EndReason = 'closed'): Promise<void> {
     const closing = this.gateway.evidence({ type: 'closing', reason, message: 'bye' });
-    this.client.data(0, 1, closing);
+    this.client.data(0, 1, [closing]);
     await this.client.finish(AbortSignal.timeout(20_000));
     await this.gateway.close({ reason });
     await this.client.close({ reason });

@@ -40,7 +40,7 @@ test('a stream that is closed in the turn of its last bytes ends behind them', a
   writer.openStream(9, 'postgres');
   for (const stream of [1, 2]) {
     writer.openStream(stream, 'cancel');
-    writer.data(stream, 0, randomBytes(24));
+    writer.data(stream, 0, [randomBytes(24)]);
     writer.closeStream(stream, 'closed');
   }
   await writer.sync();
@@ -64,7 +64,7 @@ test('what does not fit into a frame ends the recording: no gap, and nothing goe
   });
   writer.openStream(1, 'postgres');
   writer.openStream(2, 'postgres');
-  writer.data(1, 0, randomBytes(100));
+  writer.data(1, 0, [randomBytes(100)]);
   const forwarded: string[] = [];
   writer.whenWritten(() => forwarded.push('waited'));
   const message = 'x'.repeat(2 << 20);
@@ -72,7 +72,7 @@ test('what does not fit into a frame ends the recording: no gap, and nothing goe
     'the recording cannot be written',
   );
   // It would have an offset behind bytes that are not there.
-  expect(() => writer.data(1, 0, randomBytes(100))).toThrow('the recording cannot be written');
+  expect(() => writer.data(1, 0, [randomBytes(100)])).toThrow('the recording cannot be written');
   await writer.close();
   expect(forwarded).toEqual([]);
   expect(failures).toEqual(['HOOP_RECORDING_WRITE']);
@@ -92,7 +92,7 @@ test('what goes on waits for the end of the turn when streams can share it, and 
   });
   const forwarded: number[] = [];
   const say = (stream: number): void => {
-    writer.data(stream, 0, randomBytes(100));
+    writer.data(stream, 0, [randomBytes(100)]);
     writer.whenWritten(() => forwarded.push(stream));
   };
   writer.openStream(1, 'postgres');

@@ -34,7 +34,7 @@ async function shortenedSession(): Promise<SessionPair> {
   await pair.gateway.synced();
   await pair.client.finish(AbortSignal.timeout(10_000));
   pair.connected = false;
-  pair.client.data(1, 1, Buffer.from('what the gateway says it never sent'));
+  pair.client.data(1, 1, [Buffer.from('what the gateway says it never sent')]);
   await pair.gateway.close({ reason: 'gateway_crash' });
   await pair.client.close({ reason: 'partition' });
   return pair;
@@ -65,7 +65,7 @@ test('an upload after a break sends a cut, a seal and a manifest, and none of th
   await pair.gateway.synced();
   pair.connected = false;
   // On its way when the connection broke: the gateway never saw it.
-  pair.client.data(1, 0, Buffer.from('SELECT 2'));
+  pair.client.data(1, 0, [Buffer.from('SELECT 2')]);
   await pair.gateway.close({ reason: 'partition' });
   await pair.client.close({ reason: 'partition' });
   const gateway = transportTo(await bench.ended(pair.session));

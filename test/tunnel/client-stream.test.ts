@@ -14,11 +14,12 @@ function open(carrier: StreamCarrier, options: { fails?: boolean; reason?: HoopE
   const waiting: (() => void)[] = [];
   let lastLength = 0;
   const recording: ClientStreamRecording = {
-    data: (_stream, direction, bytes) => {
+    data: (_stream, direction, parts) => {
       if (options.fails) {
         throw new Error('disk full');
       }
-      recorded[direction].push(Buffer.from(bytes));
+      const bytes = Buffer.concat(parts);
+      recorded[direction].push(bytes);
       lastLength = bytes.length;
       if (bytes.length > COLLECTED_BYTES) {
         recording.flush();

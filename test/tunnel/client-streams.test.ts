@@ -33,7 +33,7 @@ test('a local client that stands still is told of while there is nothing to conf
     vi.advanceTimersByTime(30_000);
     expect(told).toEqual(['caughtUp', 'caughtUp', 'caughtUp']);
     // What has arrived and is in no cut has to be confirmed first.
-    pair.client.data(1, 1, Buffer.from('a row'));
+    pair.client.data(1, 1, [Buffer.from('a row')]);
     vi.advanceTimersByTime(60_000);
     expect(told).toHaveLength(3);
     const closed = new Promise((resolve) => stream.once('close', resolve));
