@@ -20,9 +20,16 @@ const MAX_PIECES = 1024;
 type Frame = UpFrame | DownFrame;
 type DataFrame = Extract<Frame, { type: 'data' | 'stderr' }>;
 
+export interface SshFrameBatchOptions {
+  /** After each write; false: the stream would like to have no more for now. */
+  readonly onWritten: (hasRoom: boolean) => void;
+  /** What is thrown where no caller is that could catch it: a fault of ours, which ends the stream. */
+  readonly onFault: (error: unknown) => void;
+}
+
 export class SshFrameBatch {
   readonly #stream: Writable;
-  readonly #onWritten: (hasRoom: boolean) => void;
+  readonly #options: SshFrameBatchOptions;
   #parts: Uint8Array[] = [];
   #bytes = 0;
   /** The last of the frames, if more of its data may come: its header is not among the parts yet. */
@@ -30,16 +37,16 @@ export class SshFrameBatch {
   #dataParts: Uint8Array[] = [];
   #isTickDue = false;
   #turnEnd: NodeJS.Immediate | undefined;
+  #isBroken = false;
 
-  /** @param onWritten after each write; false: the stream would like to have no more for now */
-  constructor(stream: Writable, onWritten: (hasRoom: boolean) => void) {
+  constructor(stream: Writable, options: SshFrameBatchOptions) {
     this.#stream = stream;
-    this.#onWritten = onWritten;
+    this.#options = options;
   }
 
   /**
    * Its data must not change any more.
-   * @throws RangeError for what no frame can hold; what `onWritten` throws
+   * @throws RangeError for what no frame can hold; as `flush`
    */
   add(frame: Frame): void {
     if (frame.type === 'data' || frame.type === 'stderr') {
@@ -57,7 +64,7 @@ export class SshFrameBatch {
     }
   }
 
-  /** Now, whatever else may come. @throws what `onWritten` throws */
+  /** Now, whatever else may come. @throws what the stream or `onWritten` throws */
   flush(): void {
     clearImmediate(this.#turnEnd);
     this.#turnEnd = undefined;
@@ -66,24 +73,44 @@ export class SshFrameBatch {
     this.#parts = [];
     this.#bytes = 0;
     const stream = this.#stream;
-    if (parts.length === 0 || !stream.writable) {
+    if (parts.length === 0 || !stream.writable || this.#isBroken) {
       return;
     }
+    this.#options.onWritten(this.#write(parts));
+  }
+
+  #write(parts: readonly Uint8Array[]): boolean {
+    const stream = this.#stream;
     let hasRoom = true;
-    stream.cork();
-    for (const part of parts) {
-      hasRoom = stream.write(part);
+    try {
+      stream.cork();
+      for (const part of parts) {
+        hasRoom = stream.write(part);
+      }
+      stream.uncork();
+      return hasRoom;
+    } catch (error) {
+      // Behind half a frame the next one would be taken for its data.
+      this.#isBroken = true;
+      throw error;
     }
-    stream.uncork();
-    this.#onWritten(hasRoom);
   }
 
   #callIsOver(): void {
     this.#isTickDue = false;
     if (this.#bytes < BULK_BYTES) {
-      this.flush();
+      this.#flushLater();
     } else {
-      this.#turnEnd ??= setImmediate(() => this.flush());
+      this.#turnEnd ??= setImmediate(() => this.#flushLater());
+    }
+  }
+
+  /** Called by the event loop, where what is thrown would end the process. */
+  #flushLater(): void {
+    try {
+      this.flush();
+    } catch (error) {
+      this.#options.onFault(error);
     }
   }
 

@@ -31,6 +31,16 @@ function receiver(): { stream: Writable; writes: Buffer[]; frames(): DownFrame[]
   return { stream, writes, frames };
 }
 
+function batchFor(
+  stream: Writable,
+  onWritten: (hasRoom: boolean) => void = () => undefined,
+): SshFrameBatch {
+  return new SshFrameBatch(stream, {
+    onWritten,
+    onFault: (error) => expect.unreachable(String(error)),
+  });
+}
+
 function data(channel: number, length: number, fill: number): DownFrame {
   return { type: 'data', channel, data: Buffer.alloc(length, fill) };
 }
@@ -38,7 +48,7 @@ function data(channel: number, length: number, fill: number): DownFrame {
 describe('frames on their way into a tunnel stream', () => {
   test('a byte leaves when the call is over that brought it, before the turn ends', async () => {
     const { stream, frames } = receiver();
-    const batch = new SshFrameBatch(stream, () => undefined);
+    const batch = batchFor(stream);
     batch.add(data(3, 1, 7));
     expect(frames()).toEqual([]);
     await Promise.resolve();
@@ -54,7 +64,7 @@ describe('frames on their way into a tunnel stream', () => {
       pieces += 1;
       return write(chunk);
     };
-    const batch = new SshFrameBatch(stream, () => undefined);
+    const batch = batchFor(stream);
     // Beyond what a call takes as arguments, in what one frame holds.
     const sent = Buffer.alloc(200_000, 'byte for byte ');
     for (let at = 0; at < sent.length; at += 1) {
@@ -68,7 +78,7 @@ describe('frames on their way into a tunnel stream', () => {
 
   test('packets of one turn are one write and one frame', async () => {
     const { stream, writes, frames } = receiver();
-    const batch = new SshFrameBatch(stream, () => undefined);
+    const batch = batchFor(stream);
     batch.add(data(0, 32_768, 1));
     // What follows comes with another read of the same turn.
     await new Promise<void>((resolve) => process.nextTick(resolve));
@@ -88,7 +98,7 @@ describe('frames on their way into a tunnel stream', () => {
 
   test('data, stderr, channels and what ends them keep their order', () => {
     const { stream, frames } = receiver();
-    const batch = new SshFrameBatch(stream, () => undefined);
+    const batch = batchFor(stream);
     const all: DownFrame[] = [
       data(0, 2000, 1),
       { type: 'stderr', channel: 0, data: Buffer.from('x') },
@@ -109,7 +119,7 @@ describe('frames on their way into a tunnel stream', () => {
 
   test('a frame has no more data than it may, and each byte is there once', () => {
     const { stream, frames } = receiver();
-    const batch = new SshFrameBatch(stream, () => undefined);
+    const batch = batchFor(stream);
     const packets = Array.from({ length: 40 }, (_, at) => Buffer.alloc(32_000 + at, at));
     for (const packet of packets) {
       batch.add({ type: 'data', channel: 0, data: packet });
@@ -127,7 +137,7 @@ describe('frames on their way into a tunnel stream', () => {
 
   test('what no frame can hold changes nothing of what waits', () => {
     const { stream, frames } = receiver();
-    const batch = new SshFrameBatch(stream, () => undefined);
+    const batch = batchFor(stream);
     batch.add(data(0, 5, 1));
     expect(() => batch.add({ type: 'openFailed', channel: 1, reason: 1, message: 'a\0b' })).toThrow(
       RangeError,
@@ -140,7 +150,7 @@ describe('frames on their way into a tunnel stream', () => {
   test('a stream that takes no more for now is told of, and one that is gone gets nothing', () => {
     const said: boolean[] = [];
     const full = new Writable({ highWaterMark: 10, write: () => undefined });
-    const batch = new SshFrameBatch(full, (hasRoom) => said.push(hasRoom));
+    const batch = batchFor(full, (hasRoom) => said.push(hasRoom));
     batch.add(data(0, 100, 1));
     batch.flush();
     expect(said).toEqual([false]);
@@ -148,5 +158,49 @@ describe('frames on their way into a tunnel stream', () => {
     batch.add(data(0, 100, 1));
     batch.flush();
     expect(said).toEqual([false]);
+  });
+
+  test.each([
+    ['a byte', 1],
+    ['what waits for the end of the turn', 20_000],
+  ])('a fault with %s, where nobody can catch it, is told', async (_what, length) => {
+    const { stream, frames } = receiver();
+    const faults: unknown[] = [];
+    const fault = new Error('a fault of ours');
+    const batch = new SshFrameBatch(stream, {
+      onWritten: () => {
+        throw fault;
+      },
+      onFault: (error) => faults.push(error),
+    });
+    batch.add(data(0, length, 1));
+    await nextTurn();
+    await nextTurn();
+    expect(faults).toEqual([fault]);
+    expect(frames()).toEqual([data(0, length, 1)]);
+    // Whoever calls catches by himself.
+    batch.add(data(0, 1, 1));
+    expect(() => batch.flush()).toThrow(fault);
+    expect(faults).toEqual([fault]);
+  });
+
+  test('behind a frame of which a part may be missing nothing follows', async () => {
+    const { stream, writes } = receiver();
+    const faults: unknown[] = [];
+    const batch = new SshFrameBatch(stream, {
+      onWritten: () => undefined,
+      onFault: (error) => faults.push(error),
+    });
+    const write = stream.write.bind(stream);
+    stream.write = () => {
+      throw new Error('a fault of ours');
+    };
+    batch.add(data(0, 10, 1));
+    await nextTurn();
+    expect(faults).toHaveLength(1);
+    stream.write = write;
+    batch.add(data(0, 10, 1));
+    batch.flush();
+    expect(writes).toEqual([]);
   });
 });

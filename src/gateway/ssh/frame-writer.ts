@@ -14,11 +14,20 @@ export class FrameWriter {
   readonly #client: Duplex;
   readonly #batch: SshFrameBatch;
 
-  /** @param onFull the client reads slowly: nothing more until `drain` of it. */
-  constructor(client: Duplex, onFull: () => void) {
+  /**
+   * @param on `full`: the client reads slowly, nothing more until `drain` of it; `fault`: of ours,
+   *   outside of any call
+   */
+  constructor(
+    client: Duplex,
+    on: { readonly full: () => void; readonly fault: (error: unknown) => void },
+  ) {
     this.#client = client;
-    this.#batch = new SshFrameBatch(client, (hasRoom) => {
-      if (!hasRoom) onFull();
+    this.#batch = new SshFrameBatch(client, {
+      onWritten: (hasRoom) => {
+        if (!hasRoom) on.full();
+      },
+      onFault: on.fault,
     });
   }
 

@@ -111,7 +111,10 @@ class SshStream {
     this.#options = options;
     this.#limits = { ...LIMITS, ...options.limits };
     this.#story = new SshStory(options);
-    this.#writer = new FrameWriter(options.client, () => this.#connection?.socket.pause());
+    this.#writer = new FrameWriter(options.client, {
+      full: () => this.#connection?.socket.pause(),
+      fault: (error) => this.#fail(error),
+    });
     // It may fail before anybody waits for it.
     this.#over.promise.catch(() => undefined);
   }
@@ -194,15 +197,18 @@ class SshStream {
     const connection = this.#connection;
     connection?.socket.resume();
     connection?.client.end();
-    this.#writer.flush();
-    if (!client.destroyed) {
-      const closed = new Promise<void>((resolve) => {
-        client.once('finish', () => resolve()).once('close', () => resolve());
-      });
-      client.end();
-      await within(closed, CLOSE_WITHIN_MS);
+    try {
+      this.#writer.flush();
+      if (!client.destroyed) {
+        const closed = new Promise<void>((resolve) => {
+          client.once('finish', () => resolve()).once('close', () => resolve());
+        });
+        client.end();
+        await within(closed, CLOSE_WITHIN_MS);
+      }
+    } finally {
+      connection?.socket.destroy();
     }
-    connection?.socket.destroy();
   }
 
   #fail(error: unknown): void {

@@ -143,9 +143,12 @@ class ServedConnection {
     const { socket, openTunnel } = this.#options;
     const tunnel = await openTunnel(this.#gone.signal);
     this.#tunnel = tunnel;
-    this.#frames = new SshFrameBatch(tunnel, (hasRoom) => {
+    this.#frames = new SshFrameBatch(tunnel, {
       // The gateway always reads: only the network can be slow, for all channels alike.
-      if (!hasRoom) socket.pause();
+      onWritten: (hasRoom) => {
+        if (!hasRoom) socket.pause();
+      },
+      onFault: (error) => this.#fail(error),
     });
     tunnel
       .on('error', (error) => this.#fail(error))

@@ -102,6 +102,8 @@ export class TestStream {
   readonly number: number;
   /** The client's end. */
   readonly client: Duplex;
+  /** What the engine has in its hands. */
+  readonly gateway: Duplex;
   readonly frames: DownFrame[] = [];
   /** Where a test reads the frames itself: those that it leaves. */
   readonly kept: DownFrame[] = [];
@@ -117,6 +119,7 @@ export class TestStream {
     const [client, gateway] = duplexPair();
     this.number = number;
     this.client = client;
+    this.gateway = gateway;
     client.on('data', (chunk: Buffer) => {
       this.#decoder.feed(chunk);
       for (let frame = this.#decoder.next(); frame; frame = this.#decoder.next()) {

@@ -322,6 +322,27 @@ describe.skipIf(findSshd() === undefined)('an SSH stream', () => {
     expect(await stream.run(1, 'true')).toMatchObject({ status: 126 });
   });
 
+  test('ends by a fault of the gateway when it writes, and nothing else does', async () => {
+    const other = await opened(await bench.connected());
+    other.exec(0, 'cat');
+    const stream = await opened(await bench.connected());
+    stream.exec(0, 'echo ready; exec cat');
+    await stream.until(() => (textOf(stream, 0) === 'ready\n' ? true : undefined));
+    const fault = new Error('a fault of ours');
+    stream.gateway.write = () => {
+      throw fault;
+    };
+    // What `cat` answers is written when the call is over that brought it.
+    stream.send({ type: 'data', channel: 0, data: Buffer.from('x') });
+    await expect(stream.done).rejects.toBe(fault);
+    expect(stream.events.slice(-2)).toMatchObject([
+      { type: 'result', statement: 1 },
+      { type: 'ssh.channel', channel: 0, up: 1 },
+    ]);
+    other.send({ type: 'data', channel: 0, data: Buffer.from('still here') });
+    await other.until(() => (textOf(other, 0) === 'still here' ? true : undefined));
+  });
+
   test('stops when something cannot be recorded, and nothing reaches the target', async () => {
     let isFull = false;
     const stream = await opened(
