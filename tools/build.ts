@@ -115,7 +115,8 @@ function ownUrls(): Plugin {
 
 /**
  * Node's own modules by `require`: `import` of one reads everything that it exports, and for
- * node:http that loads all of fetch, 30 ms of each start.
+ * node:http that loads all of fetch, 30 ms of each start. Only what is used is read from them: some
+ * of the rest loads more modules when it is looked at.
  */
 function builtInModules(): Plugin {
   return {
@@ -126,22 +127,36 @@ function builtInModules(): Plugin {
           ? { path: path.replace(/^(node:)?/, 'node:'), namespace: 'built-in' }
           : undefined,
       );
-      onLoad({ filter: /.*/, namespace: 'built-in' }, ({ path }) => ({
-        contents: `module.exports = require(${JSON.stringify(path)});`,
-        loader: 'js',
-      }));
+      onLoad({ filter: /.*/, namespace: 'built-in' }, ({ path }) => {
+        const names = Object.keys(process.getBuiltinModule(path) ?? {}).filter(
+          (name) => name !== 'default',
+        );
+        return {
+          contents: [
+            `const all = require(${JSON.stringify(path)});`,
+            'const read = (name) => all[name];',
+            'export default all;',
+            // Pure: esbuild leaves those out that nobody imports.
+            ...names.map((name) => `const $${name} = /* @__PURE__ */ read('${name}');`),
+            `export { ${names.map((name) => `$${name} as ${name}`).join(', ')} };`,
+          ].join('\n'),
+          loader: 'js',
+        };
+      });
     },
   };
 }
 
 function partOfUndici(): Plugin {
   const part = join(root, 'tools', 'undici-core.cjs');
+  const http2 = join(root, 'tools', 'undici-http2.cjs');
   return {
     name: 'part-of-undici',
     setup({ onResolve }) {
       onResolve({ filter: /^undici$/ }, ({ kind }) =>
         kind === 'import-statement' ? { path: part } : undefined,
       );
+      onResolve({ filter: /^\.\/client-h2\.js$/ }, () => ({ path: http2 }));
     },
   };
 }
@@ -195,6 +210,7 @@ function isFresh(): boolean {
     'tsconfig.json',
     'tools/build.ts',
     'tools/undici-core.cjs',
+    'tools/undici-http2.cjs',
   ];
   return inputs.every((file) => statSync(file).mtimeMs < built);
 }

@@ -5,15 +5,7 @@
  */
 import { HoopError } from '../errors.ts';
 import type { SearchedTokens } from './token-stores.ts';
-import {
-  type ChosenWorkload,
-  EXPLICIT_PROVIDERS,
-  findWorkload,
-  identityChoice,
-  type ProviderReport,
-} from './workload/find-workload.ts';
-import { createProbes } from './workload/probes.ts';
-import type { WorkloadContext } from './workload/workload-provider.ts';
+import type { ChosenWorkload, ProviderReport } from './workload/find-workload.ts';
 
 export interface IdentityOptions {
   readonly env: NodeJS.ProcessEnv;
@@ -27,11 +19,21 @@ export type ChosenIdentity =
   | { readonly kind: 'login'; readonly searched: SearchedTokens }
   | ({ readonly kind: 'workload'; readonly isImplied: boolean } & ChosenWorkload);
 
+/** Where none is set a login is all that counts, and the platforms are not even loaded. */
+const SAYS_WHO = ['HOOP_IDENTITY', 'HOOP_TOKEN', 'HOOP_IDENTITY_TOKEN_FILE'];
+
 /** @throws HoopError HOOP_CONFIG, HOOP_WORKLOAD_TOKEN, HOOP_NOT_LOGGED_IN */
 export async function chooseIdentity(options: IdentityOptions): Promise<ChosenIdentity> {
   const { env, findLogin, signal } = options;
+  const login = SAYS_WHO.some((name) => env[name]) ? undefined : await findLogin();
+  if (login?.found !== undefined) {
+    return { kind: 'login', searched: login };
+  }
+  const { EXPLICIT_PROVIDERS, findWorkload, identityChoice, openContext } = await import(
+    './workload/find-workload.ts'
+  );
   const choice = identityChoice(env);
-  const context: WorkloadContext = { env, probes: createProbes({ env }) };
+  const context = openContext(env);
   if (choice === 'login') {
     return { kind: 'login', searched: await findLogin() };
   }
@@ -51,7 +53,7 @@ export async function chooseIdentity(options: IdentityOptions): Promise<ChosenId
     // Whoever names a token file does not want to be somebody else when it is missing.
     throw notFound(wanted.name, [wanted]);
   }
-  const searched = await findLogin();
+  const searched = login ?? (await findLogin());
   if (searched.found !== undefined) {
     return { kind: 'login', searched };
   }

@@ -6,9 +6,8 @@ import type { WhoamiReply } from '../tunnel/api.ts';
 import { chooseIdentity } from './choose-identity.ts';
 import { openGateway, requireGateway } from './open-gateway.ts';
 import { findTokens } from './token-stores.ts';
-import { findWorkload, type ProviderReport } from './workload/find-workload.ts';
+import { findWorkload, openContext, type ProviderReport } from './workload/find-workload.ts';
 import { workloadAudience } from './workload/open-as-workload.ts';
-import { createProbes } from './workload/probes.ts';
 import { readClaims } from './workload/token-claims.ts';
 
 export interface IdentityExplanation {
@@ -46,8 +45,7 @@ export async function explainIdentity(io: ExplainIo): Promise<IdentityExplanatio
   const findLogin = async () =>
     gateway === undefined ? NO_TOKENS : findTokens(home, config, gateway);
   const { found } = await findLogin();
-  const probes = createProbes({ env });
-  const { reports } = await findWorkload({ env, probes }, { all: true, signal });
+  const { reports } = await findWorkload(openContext(env), { all: true, signal });
   const facts = {
     gateway,
     forced: env['HOOP_IDENTITY'] || undefined,

@@ -10,7 +10,6 @@ import { StoredTokens } from './stored-tokens.ts';
 import type { TokenRecord } from './token-record.ts';
 import { findTokens } from './token-stores.ts';
 import { type GatewayPin, pinnedGateway } from './trust.ts';
-import { openAsWorkload } from './workload/open-as-workload.ts';
 
 export interface OpenGateway extends AsyncDisposable {
   readonly client: GatewayClient;
@@ -48,6 +47,7 @@ export async function openGateway(io: OpeningIo): Promise<OpenGateway> {
     const findLogin = () => findTokens(home, config, gateway);
     const identity = await chooseIdentity({ env, findLogin, signal });
     if (identity.kind === 'workload') {
+      const { openAsWorkload } = await import('./workload/open-as-workload.ts');
       return openAsWorkload(identity, { home, config, gateway, ca, env, note, signal });
     }
   }

@@ -1,5 +1,6 @@
 /** Which platform we run on, and what was looked at on the way: for logging in, and for `--explain`. */
 import { HoopError } from '../../errors.ts';
+import { createProbes } from './probes.ts';
 import { WORKLOAD_PROVIDERS } from './providers.ts';
 import type {
   Detection,
@@ -37,6 +38,10 @@ export interface SearchOptions {
 
 /** Tokens that were handed to this process on purpose: these come before a login. */
 export const EXPLICIT_PROVIDERS: readonly string[] = ['token', 'token-file'];
+
+export function openContext(env: WorkloadContext['env']): WorkloadContext {
+  return { env, probes: createProbes({ env }) };
+}
 
 /** In the order of `WORKLOAD_PROVIDERS`; the first that is found is taken. */
 export async function findWorkload(

@@ -1,9 +1,8 @@
 /** `hoop logout` in a job: ends the login that its commands share. */
 import type { Home } from '../../home.ts';
 import type { GatewayClient } from '../../tunnel/gateway-client.ts';
-import { findWorkload, identityChoice } from './find-workload.ts';
+import { findWorkload, identityChoice, openContext } from './find-workload.ts';
 import { workloadAudience } from './open-as-workload.ts';
-import { createProbes } from './probes.ts';
 import { hasWorkloadState } from './workload-state.ts';
 import { WorkloadTokens } from './workload-tokens.ts';
 
@@ -29,10 +28,10 @@ export async function logoutWorkload(options: WorkloadLogout): Promise<boolean> 
     return false;
   }
   const choice = identityChoice(env);
-  const { chosen } = await findWorkload(
-    { env, probes: createProbes({ env }) },
-    { signal, ...(choice === undefined ? {} : { only: [choice] }) },
-  );
+  const { chosen } = await findWorkload(openContext(env), {
+    signal,
+    ...(choice === undefined ? {} : { only: [choice] }),
+  });
   if (chosen === undefined) {
     return false;
   }
