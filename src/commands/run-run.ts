@@ -14,7 +14,7 @@ import { requireProgram } from './find-program.ts';
 import type { Io } from './io.ts';
 import { type PromptFlags, promptInForce } from './prompt-flags.ts';
 import { runChild } from './run-child.ts';
-import { askForRequestable, openRunContext, printBriefing } from './run-context.ts';
+import { openRunContext, printBriefing } from './run-context.ts';
 import { openSummary, type SummaryFlags } from './summary-file.ts';
 
 export interface RunFlags extends FenceFlags, PromptFlags, SummaryFlags {
@@ -44,7 +44,6 @@ export async function runRun(io: Io, request: RunRequest): Promise<void> {
   await using disposed = new AsyncDisposableStack();
   const around: { fence?: RunFence } = {};
   const terminal = openTerminal(io, request);
-  const requestable = askForRequestable(open, io.signal);
   const run = await Run.start({
     open,
     targets: request.target ?? [],
@@ -75,10 +74,10 @@ export async function runRun(io: Io, request: RunRequest): Promise<void> {
   try {
     terminal?.recordIn(run, note);
     if (request.briefingOnly) {
-      await printBriefing(io, run, { requestable, json: request.json === true });
+      printBriefing(io, run, { json: request.json === true });
       return;
     }
-    const context = disposed.use(await openRunContext(run, { prompt, requestable }));
+    const context = disposed.use(await openRunContext(run, prompt));
     const { keepEnv: keep = [], dropEnv: drop = [] } = request;
     const { keepEnv = [], dropEnv = [] } = open.config;
     const { fence } = around;

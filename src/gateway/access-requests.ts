@@ -97,21 +97,26 @@ export class AccessRequests {
   }
 
   reply(who: Principal): AccessReply {
-    const { policy, access } = this.#options;
+    const { access } = this.#options;
     const seesAll = who.roles.includes('approver') || who.roles.includes('auditor');
     return {
       v: API_VERSION,
-      requestable: requestable(policy.inForce().policy, who).map(({ target, document, terms }) => ({
-        target,
-        policy: document.name,
-        ...(document.description === undefined ? {} : { description: document.description }),
-        maxDurationSeconds: terms.maxDurationSeconds,
-        approvers: [...terms.approvers],
-        count: terms.count,
-        rules: describeDocument(document),
-      })),
+      requestable: this.requestable(who),
       grants: access.list(seesAll ? undefined : who).map((grant) => grantReply(grant, who)),
     };
+  }
+
+  requestable(who: Principal): AccessReply['requestable'] {
+    const { policy } = this.#options.policy.inForce();
+    return requestable(policy, who).map(({ target, document, terms }) => ({
+      target,
+      policy: document.name,
+      ...(document.description === undefined ? {} : { description: document.description }),
+      maxDurationSeconds: terms.maxDurationSeconds,
+      approvers: [...terms.approvers],
+      count: terms.count,
+      rules: describeDocument(document),
+    }));
   }
 
   /**

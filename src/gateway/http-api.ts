@@ -7,7 +7,6 @@ import { randomUUID } from 'node:crypto';
 import { type Context, Hono } from 'hono';
 import * as z from 'zod';
 import { HoopError, ProtocolError } from '../errors.ts';
-import { describeAgentRules, describeRules, maskedColumns } from '../policy/describe-grant.ts';
 import type { Principal } from '../policy/types.ts';
 import { ACCESS_PATHS } from '../tunnel/access-api.ts';
 import {
@@ -20,7 +19,6 @@ import {
   type SessionShown,
   type SessionSummary,
   type SessionsReply,
-  type TargetsReply,
 } from '../tunnel/api.ts';
 import { APPROVAL_PATHS } from '../tunnel/approvals-api.ts';
 import { SEARCH_PATH } from '../tunnel/search-api.ts';
@@ -46,7 +44,8 @@ import { addSearchRoutes } from './search/search-routes.ts';
 import type { SessionSearch } from './search/session-search.ts';
 import type { SessionIndex } from './session-index.ts';
 import type { SessionNonces } from './session-nonces.ts';
-import { limitsReply, type Sessions } from './sessions.ts';
+import type { Sessions } from './sessions.ts';
+import { targetsReply } from './targets-reply.ts';
 
 export interface HttpApiOptions {
   readonly identity: Identity;
@@ -205,7 +204,7 @@ export function createHttpApi(options: HttpApiOptions): Hono<Env> {
   );
   app.get(
     PATHS.targets,
-    alsoRuns((_c, who) => json(targetsReply(options, who))),
+    alsoRuns((_c, who) => json(targetsReply(options, who.principal))),
   );
 
   // ------------------------------------------------------------ sessions
@@ -259,7 +258,7 @@ export function createHttpApi(options: HttpApiOptions): Hono<Env> {
     }),
   );
 
-  addRunRoutes(app, { identity, policy, alsoRuns, identityRequest });
+  addRunRoutes(app, { ...options, access: options.accessRequests, alsoRuns, identityRequest });
   addApprovalRoutes(app, { ...options, authenticated });
   addAccessRoutes(app, {
     approvals,
@@ -336,29 +335,6 @@ function withPolicy(history: PolicyHistory, summary: SessionSummary): SessionSum
         policySigner: period.signer,
         policySince: new Date(period.sinceMs).toISOString(),
       };
-}
-
-function targetsReply({ policy, history }: HttpApiOptions, who: Authenticated): TargetsReply {
-  const { commit } = policy.inForce();
-  const period = history.at(commit, Number.MAX_SAFE_INTEGER);
-  return {
-    v: API_VERSION,
-    commit,
-    ...(period === undefined ? {} : { inForceSince: new Date(period.sinceMs).toISOString() }),
-    targets: policy.granted(who.principal).map(({ target, grant }) => ({
-      name: target.name,
-      kind: target.kind,
-      ...(target.description === undefined ? {} : { description: target.description }),
-      ...(target.kind === 'postgres' ? { database: target.database } : {}),
-      labels: { ...target.labels },
-      rules: describeRules(grant),
-      ...(grant.agent === undefined ? {} : { agentRules: describeAgentRules(grant) }),
-      masked: maskedColumns(grant),
-      requireReason: grant.requireReason,
-      ...(grant.terminal === undefined ? {} : { terminal: grant.terminal }),
-      limits: limitsReply(grant),
-    })),
-  };
 }
 
 function identityRequest(c: Ctx) {

@@ -4,7 +4,7 @@ import { mayActFor, recogniseAgents } from '../policy/agents.ts';
 import type { AgentDocument } from '../policy/policy.ts';
 import type { PolicyInForce } from '../policy/repo.ts';
 import type { Principal } from '../policy/types.ts';
-import type { RunRequest } from '../tunnel/api.ts';
+import type { RunRequest } from '../tunnel/runs-api.ts';
 import { runRefused } from './identity/run-rights.ts';
 
 /**

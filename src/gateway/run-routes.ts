@@ -1,12 +1,17 @@
 /** `POST /v1/runs`: a login of its own for one run of a program. */
 import type { Context, Hono } from 'hono';
-import { API_VERSION, PATHS, type RunReply, RunRequest } from '../tunnel/api.ts';
+import { API_VERSION, PATHS } from '../tunnel/api.ts';
+import { type RunReply, RunRequest } from '../tunnel/runs-api.ts';
+import type { AccessRequests } from './access-requests.ts';
 import type { GatewayPolicy } from './gateway-policy.ts';
 import type { Env } from './http-api.ts';
 import { readJson } from './http-body.ts';
 import { json, reply } from './http-replies.ts';
 import type { Authenticated, Identity, IdentityRequest } from './identity/identity.ts';
+import { whoamiReply } from './identity/whoami-reply.ts';
+import type { PolicyHistory } from './policy-history.ts';
 import { agentOfRun } from './run-agent.ts';
+import { targetsReply } from './targets-reply.ts';
 
 type Ctx = Context<Env>;
 type Handler = (c: Ctx, who: Authenticated) => Response | Promise<Response>;
@@ -14,6 +19,8 @@ type Handler = (c: Ctx, who: Authenticated) => Response | Promise<Response>;
 export interface RunRoutesOptions {
   readonly identity: Identity;
   readonly policy: GatewayPolicy;
+  readonly history: PolicyHistory;
+  readonly access: AccessRequests;
   readonly alsoRuns: (handler: Handler) => (c: Ctx) => Promise<Response>;
   readonly identityRequest: (c: Ctx) => IdentityRequest;
 }
@@ -21,7 +28,7 @@ export interface RunRoutesOptions {
 const MAX_BODY_BYTES = 128 * 1024;
 
 export function addRunRoutes(app: Hono<Env>, options: RunRoutesOptions): void {
-  const { identity, policy, alsoRuns, identityRequest } = options;
+  const { identity, policy, access, alsoRuns, identityRequest } = options;
   app.post(
     PATHS.runs,
     alsoRuns(async (c, who) => {
@@ -36,9 +43,22 @@ export function addRunRoutes(app: Hono<Env>, options: RunRoutesOptions): void {
           agent,
           reason,
         });
-        const { run, parent } = started;
-        c.get('log').info('run.start', { run, parent, agent, principal: who.principal.name });
-        return json({ v: API_VERSION, ...started } satisfies RunReply, 201);
+        const { id, parent } = started.run;
+        c.get('log').info('run.start', { run: id, parent, agent, principal: who.principal.name });
+        return json(
+          {
+            v: API_VERSION,
+            run: id,
+            ...(parent === undefined ? {} : { parent }),
+            ...(agent === undefined ? {} : { agent }),
+            token: started.token,
+            expiresAt: new Date(started.who.loginExpiresAtMs).toISOString(),
+            whoami: whoamiReply(started.who),
+            reachable: targetsReply(options, started.who.principal),
+            requestable: access.requestable(who.principal),
+          } satisfies RunReply,
+          201,
+        );
       } catch (error) {
         // With the challenge that asks for a nonce: the proof in the body may lack one, too.
         const refusal = identity.refusal(error);

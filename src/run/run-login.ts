@@ -12,12 +12,9 @@ import { seedTrust } from '../auth/trust.ts';
 import { type ClientConfig, type Home, RUN_FILE, writeConfig } from '../home.ts';
 import { generateDpopKey } from '../tunnel/dpop-key.ts';
 import { adoptRunState, makeRunState } from '../tunnel/run-states.ts';
+import { MAX_COMMAND_LENGTH, MAX_COMMAND_WORDS, type RunReply } from '../tunnel/runs-api.ts';
 import { makeRuntimeDirectory } from '../tunnel/runtime-directory.ts';
 import { endRunLogin } from './end-run-login.ts';
-
-/** What the gateway takes of a command line, and shows of it. */
-const MAX_COMMAND_WORDS = 1024;
-const MAX_COMMAND_LENGTH = 32 * 1024;
 
 export interface RunLoginOptions {
   /** Of whoever starts the run. */
@@ -28,11 +25,15 @@ export interface RunLoginOptions {
   readonly signal: AbortSignal;
 }
 
+export type RunFacts = Pick<RunReply, 'whoami' | 'reachable' | 'requestable'>;
+
 export class RunLogin {
   readonly id: string;
   readonly agent: string | undefined;
   /** The run that it was made in. */
   readonly parent: string | undefined;
+  /** What the gateway says of the login, and what whoever starts the run may ask for. */
+  readonly facts: RunFacts;
   /** `HOOP_RUN_DIR`: 0700, for sockets and files that end with the run. */
   readonly directory: string;
   /** The home of programs inside the run: tokens, pin, recordings. */
@@ -61,7 +62,7 @@ export class RunLogin {
       );
       const record = toTokenRecord(reply.token, key, Date.now());
       const state = makeRunState(open.home, reply.run);
-      const login = new RunLogin({ open, directory, state, record, ...reply });
+      const login = new RunLogin({ open, directory, state, record, reply });
       try {
         await login.#writeHome();
       } catch (error) {
@@ -77,17 +78,16 @@ export class RunLogin {
 
   private constructor(made: {
     readonly open: OpenGateway;
-    readonly run: string;
-    readonly agent?: string | undefined;
-    readonly parent?: string | undefined;
+    readonly reply: RunReply;
     readonly directory: string;
     readonly state: string;
     readonly record: TokenRecord;
   }) {
-    const { open, run, agent, parent, directory, state, record } = made;
-    this.id = run;
-    this.agent = agent;
-    this.parent = parent;
+    const { open, reply, directory, state, record } = made;
+    this.id = reply.run;
+    this.agent = reply.agent;
+    this.parent = reply.parent;
+    this.facts = reply;
     this.directory = directory;
     this.state = state;
     this.#outer = open;
@@ -142,7 +142,7 @@ export class RunLogin {
   }
 }
 
-/** The gateway recognises an agent by its first words; what is behind them is for people. */
+/** What the gateway takes. It recognises an agent by its first words; what is behind them is for people. */
 function boundedCommand(command: readonly string[]): string[] {
   const words: string[] = [];
   let length = 0;

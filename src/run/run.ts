@@ -7,7 +7,6 @@
  */
 import type { OpenGateway } from '../auth/open-gateway.ts';
 import { HoopError } from '../errors.ts';
-import type { TargetsReply, WhoamiReply } from '../tunnel/api.ts';
 import type { ClientSession } from '../tunnel/connect-session.ts';
 import {
   type ConnectionFacts,
@@ -19,7 +18,7 @@ import type { CarrierChoice } from '../tunnel/stream-opener.ts';
 import { uploadPending } from '../tunnel/upload-recordings.ts';
 import { adoptAbandonedRuns } from './abandoned-runs.ts';
 import type { EnvironmentPart } from './environment.ts';
-import { RunLogin } from './run-login.ts';
+import { type RunFacts, RunLogin } from './run-login.ts';
 import { type ListenerSource, RunTarget, type RunTargetEvents } from './run-target.ts';
 import { targetVariables } from './target-variable.ts';
 
@@ -46,9 +45,6 @@ export interface RunOptions {
 export type SessionListener = (session: ClientSession) => Promise<void>;
 
 export class Run implements AsyncDisposable {
-  /** What the gateway says of the run's login, at its start. */
-  readonly reachable: TargetsReply;
-  readonly whoami: WhoamiReply;
   readonly #options: RunOptions;
   readonly #login: RunLogin;
   readonly #targets: readonly RunTarget[];
@@ -65,13 +61,8 @@ export class Run implements AsyncDisposable {
     const login = await RunLogin.start(options);
     const targets: RunTarget[] = [];
     try {
-      const { client } = login.open;
-      const asked = Promise.all([client.targets(options.signal), client.whoami(options.signal)]);
-      // A fence that fails is told first; then nobody asks for these.
-      asked.catch(() => undefined);
       const fence = await options.fence?.(login);
-      const [reply, whoami] = await asked;
-      const chosen = chooseTargets(reply.targets, options);
+      const chosen = chooseTargets(login.facts.reachable.targets, options);
       const variables = targetVariables(
         chosen.filter(({ kind }) => kind === 'postgres').map(({ name }) => name),
       );
@@ -93,7 +84,7 @@ export class Run implements AsyncDisposable {
           }),
         );
       }
-      return new Run(options, { login, reply, whoami, targets, variables, listeners });
+      return new Run(options, { login, targets, variables, listeners });
     } catch (error) {
       await Promise.all(targets.map((target) => target.close()));
       await login.end();
@@ -105,8 +96,6 @@ export class Run implements AsyncDisposable {
     options: RunOptions,
     made: {
       readonly login: RunLogin;
-      readonly reply: TargetsReply;
-      readonly whoami: WhoamiReply;
       readonly targets: readonly RunTarget[];
       readonly variables: ReadonlyMap<string, string>;
       readonly listeners: SessionListener[];
@@ -114,8 +103,6 @@ export class Run implements AsyncDisposable {
   ) {
     this.#options = options;
     this.#login = made.login;
-    this.reachable = made.reply;
-    this.whoami = made.whoami;
     this.#targets = made.targets;
     this.#listeners = made.listeners;
     this.variables = made.variables;
@@ -127,6 +114,11 @@ export class Run implements AsyncDisposable {
 
   get id(): string {
     return this.#login.id;
+  }
+
+  /** What the gateway says of the run's login, at its start. */
+  get facts(): RunFacts {
+    return this.#login.facts;
   }
 
   /** Named, or recognised by the gateway; undefined: none. */

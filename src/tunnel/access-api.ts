@@ -24,7 +24,8 @@ export const AccessRequest = z.object({
 });
 export type AccessRequest = z.infer<typeof AccessRequest>;
 
-const Requestable = z.object({
+/** What one may ask for. */
+export const Requestable = z.object({
   target: z.string(),
   policy: z.string(),
   description: z.string().optional(),
@@ -34,6 +35,7 @@ const Requestable = z.object({
   /** What it gives, in words. */
   rules: z.array(z.string()),
 });
+export type Requestable = z.infer<typeof Requestable>;
 
 const Grant = z.object({
   id: z.string(),

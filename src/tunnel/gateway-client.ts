@@ -11,8 +11,6 @@ import {
   InfoReply,
   PATHS,
   PolicyReply,
-  RunReply,
-  type RunRequest,
   SealReply,
   SessionReply,
   type SessionRequest,
@@ -26,6 +24,7 @@ import {
 import { AuthorizedRequests, type TokenSource } from './authorized-requests.ts';
 import { type DpopKey, thumbprintOf } from './dpop-key.ts';
 import { type GatewayRequest, GatewayTransport } from './gateway-transport.ts';
+import { RunReply, type RunRequest } from './runs-api.ts';
 
 /** A policy repository with its history. */
 const MAX_POLICY_BUNDLE_BYTES = 64 * 1024 * 1024;

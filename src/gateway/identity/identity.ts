@@ -21,11 +21,11 @@ import { type KeyObject, randomBytes } from 'node:crypto';
 import { HoopError } from '../../errors.ts';
 import type { Principal } from '../../policy/types.ts';
 import { newSessionId } from '../../recording/session-id.ts';
-import { API_VERSION, type RunReply, type TokenReply } from '../../tunnel/api.ts';
+import { API_VERSION, type TokenReply } from '../../tunnel/api.ts';
 import { DpopNonces } from './dpop-nonce.ts';
 import { type ProofRequest, spendDpopProof, verifyDpopProof } from './dpop-proof.ts';
 import { type HttpReply, refusalReply } from './http-reply.ts';
-import type { RevokedLogins } from './identity-store.ts';
+import type { RefreshFamily, RevokedLogins } from './identity-store.ts';
 import { type CurrentLogin, Logins } from './logins.ts';
 import { ProofReplays, type SpentProof } from './proof-replays.ts';
 import { type RunOfLogin, readRun } from './run-of-login.ts';
@@ -76,6 +76,13 @@ export interface RunStart {
   readonly reason: string | undefined;
 }
 
+export interface StartedRun {
+  readonly run: RunOfLogin;
+  readonly token: TokenReply;
+  /** Who the run acts as. */
+  readonly who: Authenticated;
+}
+
 /** A run within a run within a run is plausible; a hundred are a program that calls itself. */
 const MAX_RUN_DEPTH = 16;
 
@@ -103,7 +110,7 @@ export class Identity {
           verify: () => this.#verifyProof(request, { accessToken: undefined, jkt: undefined }),
           spend: (proof) => this.#spendProof(proof),
         });
-        return this.#tokens(login);
+        return (await this.#tokens(login)).reply;
       }
       if (grant === GRANT_REFRESH) {
         return this.#refresh(request, form);
@@ -146,17 +153,23 @@ export class Identity {
     });
     const proof = await this.#verifyProof(request, { accessToken: token, jkt: claims.cnf.jkt });
     const family = this.#logins.requireLive(await store.readFamily(claims.sid));
+    const who = this.#holderOf(family, claims.cnf.jkt, claims.exp);
+    this.#spendProof(proof);
+    return who;
+  }
+
+  /** @param exp end of the session token, in seconds since 1970 */
+  #holderOf(family: RefreshFamily, jkt: string, exp: number): Authenticated {
     const { principal: someone, ...login } = loginFacts(family, this.#options);
     const run = readRun(family);
-    this.#spendProof(proof);
     const principal = this.#options.withOwnAgent?.(someone) ?? someone;
     return {
       principal: run === undefined ? principal : runPrincipal(principal, run),
       ...(run === undefined ? {} : { run }),
       family: family.id,
-      jkt: claims.cnf.jkt,
+      jkt,
       ...login,
-      expiresAtMs: claims.exp * 1000,
+      expiresAtMs: exp * 1000,
       loginExpiresAtMs: family.expiresAtMs,
     };
   }
@@ -188,7 +201,7 @@ export class Identity {
     request: IdentityRequest,
     who: Authenticated,
     start: RunStart,
-  ): Promise<Omit<RunReply, 'v'>> {
+  ): Promise<StartedRun> {
     const { store, clock } = this.#options;
     if (start.jkt === who.jkt) {
       throw tokenError('HOOP_PROOF_KEY', 'a run needs a key of its own');
@@ -213,13 +226,9 @@ export class Identity {
       depth,
     };
     const login = await this.#logins.startRun(parent, proof.jkt, run);
-    return {
-      run: run.id,
-      ...(run.parent === undefined ? {} : { parent: run.parent }),
-      ...(agent === undefined ? {} : { agent }),
-      token: await this.#tokens(login),
-      expiresAt: new Date(login.family.expiresAtMs).toISOString(),
-    };
+    const { family } = login;
+    const { exp, reply } = await this.#tokens(login);
+    return { run, token: reply, who: this.#holderOf(family, family.jkt, exp) };
   }
 
   /**
@@ -241,10 +250,11 @@ export class Identity {
     const proof = await this.#verifyProof(request, { accessToken: undefined, jkt: family?.jkt });
     loginFacts(this.#logins.requireLive(family), this.#options);
     this.#spendProof(proof);
-    return this.#tokens(await this.#logins.rotate(handle));
+    return (await this.#tokens(await this.#logins.rotate(handle))).reply;
   }
 
-  async #tokens(login: CurrentLogin): Promise<TokenReply> {
+  /** @returns also when the session token ends, in seconds since 1970 */
+  async #tokens(login: CurrentLogin): Promise<{ reply: TokenReply; exp: number }> {
     const { family, refreshHandle } = login;
     const now = Math.floor(this.#options.clock() / 1000);
     const name = this.#name();
@@ -263,14 +273,15 @@ export class Identity {
       },
       this.#options.signingKey,
     );
-    return {
+    const reply = {
       access_token: accessToken,
       issued_token_type: TYPE_ACCESS_TOKEN,
       token_type: 'DPoP',
       expires_in: exp - now,
       refresh_token: refreshHandle,
       login_expires_in: Math.floor(family.expiresAtMs / 1000) - now,
-    };
+    } as const;
+    return { reply, exp };
   }
 
   #verifyProof(
