@@ -27,7 +27,7 @@ export const SEGMENT_BYTES = 64 << 20;
 /** Group commit: a sync starts this long after the first byte that waits for one … */
 const SYNC_AFTER_MS = 100;
 /** … or as soon as this many wait. */
-const SYNC_AFTER_BYTES = 8 << 20;
+export const SYNC_AFTER_BYTES = 8 << 20;
 /** Later it would have left the processor's caches. */
 const CHAINED_AT_ONCE_ABOVE = 16 * 1024;
 
@@ -295,6 +295,9 @@ export class SegmentWriter {
   async #runSync(): Promise<void> {
     clearTimeout(this.#timer);
     this.#timer = undefined;
+    // Now it is known to be under way: what is appended from here on begins no second one, which
+    // would take from this one what its owner has to tell.
+    await undefined;
     try {
       // May still append.
       this.#options.onSyncStart();

@@ -2,8 +2,10 @@ import { createSecretKey, randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { LeafAhead } from '../../src/recording/leaf-ahead.ts';
+import { realSystem, SYNC_AFTER_BYTES } from '../../src/recording/segment-writer.ts';
 import { newSessionId } from '../../src/recording/session-id.ts';
 import { SessionWriter } from '../../src/recording/session-writer.ts';
 import type { Direction } from '../../src/recording/types.ts';
@@ -47,6 +49,57 @@ test('a stream that is closed in the turn of its last bytes ends behind them', a
   await writer.close();
   // Told of bytes after the end, it would keep something of every such stream for ever.
   expect(leaves.told).toEqual(['bytes of 1', 'bytes of 2', 'end of 1', 'end of 2']);
+  await rm(directory, { recursive: true });
+});
+
+test('all that was recorded is told, also what is written when a sync begins', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'hoop-session-writer-'));
+  const begun = Promise.withResolvers<void>();
+  const disk = Promise.withResolvers<void>();
+  let isSlow = false;
+  const told = new Map<number, number>();
+  const writer = new SessionWriter({
+    directory,
+    session: newSessionId(Date.now(), randomBytes(16)),
+    side: 'gateway',
+    dataKey: randomBytes(32),
+    leaves: new LeafAhead(createSecretKey(randomBytes(32))),
+    onFailure: (error) => expect.unreachable(error.message),
+    onRecorded: (streams) => {
+      for (const { stream, up } of streams) {
+        told.set(stream, up);
+      }
+    },
+    system: {
+      ...realSystem,
+      syncData: (fd) => {
+        if (!isSlow) {
+          return realSystem.syncData(fd);
+        }
+        isSlow = false;
+        begun.resolve();
+        return disk.promise;
+      },
+    },
+  });
+  writer.openStream(1, 'postgres');
+  writer.openStream(2, 'postgres');
+  await writer.sync();
+  isSlow = true;
+  writer.data(1, 0, randomBytes(10));
+  await begun.promise;
+  // The disk is slow: so much comes meanwhile that the next sync begins with the end of this one,
+  // and what is not written yet then is written when it begins.
+  let written = 0;
+  for (; written <= SYNC_AFTER_BYTES; written += 1 << 20) {
+    writer.data(1, 0, Buffer.alloc(1 << 20));
+  }
+  writer.data(2, 0, randomBytes(50));
+  disk.resolve();
+  await setImmediate();
+  await writer.sync();
+  expect(Object.fromEntries(told)).toEqual({ 1: 10 + written, 2: 50 });
+  await writer.close();
   await rm(directory, { recursive: true });
 });
 
@@ -102,7 +155,7 @@ test('what goes on waits for the end of the turn when streams can share it, and 
   say(2);
   say(1);
   expect(forwarded).toEqual([1]);
-  await new Promise((resolve) => setImmediate(resolve));
+  await setImmediate();
   expect(forwarded).toEqual([1, 2, 1]);
   writer.closeStream(2, 'closed');
   say(1);
