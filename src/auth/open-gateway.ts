@@ -6,6 +6,7 @@ import { GatewayClient } from '../tunnel/gateway-client.ts';
 import { normalizeGatewayUrl } from '../tunnel/gateway-url.ts';
 import { sweepRuntimeDirectories } from '../tunnel/runtime-directory.ts';
 import { chooseIdentity } from './choose-identity.ts';
+import { keepNonce, readKeptNonce } from './kept-nonce.ts';
 import { StoredTokens } from './stored-tokens.ts';
 import type { TokenRecord } from './token-record.ts';
 import { findTokens } from './token-stores.ts';
@@ -62,7 +63,8 @@ export async function openGateway(io: OpeningIo): Promise<OpenGateway> {
     throw withVariable(error, home, io.env);
   });
   const pin = pinnedGateway(home, gateway);
-  const client = new GatewayClient({ baseUrl: gateway, ca, tokens: source });
+  const nonce = readKeptNonce(home, gateway);
+  const client = new GatewayClient({ baseUrl: gateway, ca, tokens: source, nonce });
   return {
     client,
     home,
@@ -70,7 +72,10 @@ export async function openGateway(io: OpeningIo): Promise<OpenGateway> {
     gateway,
     pin,
     tokens,
-    [Symbol.asyncDispose]: () => client[Symbol.asyncDispose](),
+    [Symbol.asyncDispose]: () => {
+      keepNonce(home, gateway, client.nonce);
+      return client[Symbol.asyncDispose]();
+    },
   };
 }
 

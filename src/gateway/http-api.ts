@@ -137,7 +137,7 @@ export function createHttpApi(options: HttpApiOptions): Hono<Env> {
       if (refusal === undefined) {
         throw error;
       }
-      // Every command begins with a request that fetches the nonce.
+      // A command that comes minutes after the one before begins with a request for the nonce.
       const isNonce = error instanceof HoopError && error.code === 'HOOP_PROOF_NONCE';
       c.get('log')[isNonce ? 'debug' : 'info']('http.unauthenticated', errorFields(error));
       return reply(refusal);

@@ -37,6 +37,8 @@ export interface GatewayClientOptions {
   /** Absent: only what needs no login. */
   readonly tokens?: TokenSource | undefined;
   readonly userAgent?: string | undefined;
+  /** Of an earlier answer; a wrong one costs a round trip. */
+  readonly nonce?: string | undefined;
   /** Somebody else's connections, who also closes them. */
   readonly transport?: GatewayTransport | undefined;
   /** Milliseconds; for tests. */
@@ -60,6 +62,7 @@ export class GatewayClient implements AsyncDisposable {
         baseUrl: options.baseUrl,
         ca: options.ca,
         userAgent: this.userAgent,
+        nonce: options.nonce,
       });
     this.#requests = new AuthorizedRequests({
       transport: this.#transport,
@@ -77,6 +80,11 @@ export class GatewayClient implements AsyncDisposable {
   /** The gateway's clock as of its last answer, ms; undefined: it has not said it. */
   get lastDateMs(): number | undefined {
     return this.#transport.lastDateMs;
+  }
+
+  /** For the next request's proof, also of another process. */
+  get nonce(): string | undefined {
+    return this.#transport.nonce;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -30,6 +30,8 @@ export interface GatewayTransportOptions {
   /** PEM. The only CA that is believed, when there is one. */
   readonly ca?: string | undefined;
   readonly userAgent: string;
+  /** To begin with. */
+  readonly nonce?: string | undefined;
 }
 
 export class GatewayTransport implements AsyncDisposable {
@@ -44,6 +46,7 @@ export class GatewayTransport implements AsyncDisposable {
   constructor(options: GatewayTransportOptions) {
     this.baseUrl = options.baseUrl;
     this.#userAgent = options.userAgent;
+    this.nonce = options.nonce;
     this.#agent = new Agent({
       connect: {
         timeout: CONNECT_TIMEOUT_MS,

@@ -315,6 +315,32 @@ tokens   file ${home.path}/tokens.json
     });
   });
 
+  test('begins with the nonce of the command before, while that is good', async () => {
+    using home = temporaryHome();
+    await login(home, 'dba');
+    let requests = 0;
+    gateway.intercept = (context) => {
+      requests += context.req.path === '/v1/whoami' ? 1 : 0;
+      return undefined;
+    };
+    const count = async (): Promise<number> => {
+      requests = 0;
+      await run(whoamiCommand, [], home);
+      return requests;
+    };
+    await count();
+    expect(await count()).toBe(1);
+    const file = join(home.path, 'nonce.json');
+    const kept = JSON.parse(readFileSync(file, 'utf8'));
+    writeFileSync(file, JSON.stringify({ ...kept, gateway: 'https://other.example.com' }));
+    expect(await count()).toBe(2);
+    writeFileSync(file, '{');
+    expect(await count()).toBe(2);
+    writeFileSync(file, JSON.stringify({ ...kept, nonce: 'of a gateway before it was restarted' }));
+    expect(await count()).toBe(2);
+    gateway.intercept = undefined;
+  });
+
   test('renews a token that has run out, once, and writes the new one', async () => {
     using home = temporaryHome();
     await login(home, 'dba');
