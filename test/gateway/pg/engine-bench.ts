@@ -16,7 +16,6 @@ import type {
 } from '../../../src/gateway/pg/types.ts';
 import type {
   AllowedStatement,
-  Catalog,
   OutputColumn,
   ProtocolEffect,
   StatementContext,
@@ -26,6 +25,7 @@ import type {
 import type { Grant, MaskKind, Refusal } from '../../../src/policy/types.ts';
 import type { EvidenceLine, RecordingEvent } from '../../../src/recording/types.ts';
 import { Secret } from '../../../src/secret.ts';
+import { emptyCatalog } from '../../policy/sql/empty-catalog.ts';
 
 const RULE = { id: 'test/rule', file: 'policies/test.yaml', line: 7 };
 
@@ -137,24 +137,6 @@ export function testGrant(changes: Partial<Grant> = {}): Grant {
     passthrough: false,
     recording: 'full',
     ...changes,
-  };
-}
-
-/** A catalog that knows nothing: what the script does not say is not known either. */
-export function emptyCatalog(generation = 1): Catalog {
-  return {
-    generation,
-    majorVersion: 18,
-    database: 'postgres',
-    relation: () => undefined,
-    relationByOid: () => undefined,
-    childrenOf: () => [],
-    functions: () => [],
-    type: () => undefined,
-    typeByOid: () => undefined,
-    userOperators: () => [],
-    userCasts: [],
-    schemas: [],
   };
 }
 

@@ -1,15 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import { Circumstances, type KeptContext } from '../../../src/policy/sql/circumstances.ts';
-import type { Catalog } from '../../../src/policy/sql/types.ts';
 import type { Grant } from '../../../src/policy/types.ts';
+import { emptyCatalog } from './empty-catalog.ts';
+import { grantOf } from './grant-fixture.ts';
 
-// Nothing of them is looked at but what is here.
-const CATALOG = { generation: 1 } as unknown as Catalog;
-const grant = (generation: string): Grant =>
-  ({ generation, target: 'prod-db' }) as unknown as Grant;
-const GRANT = grant('g-1');
+/** Another name is another generation. */
+const grant = (table: string): Grant => grantOf({ rules: [`allow select on public.${table}`] });
+const GRANT = grant('one');
 const CONTEXT: KeptContext = {
-  catalog: CATALOG,
+  catalog: emptyCatalog(),
   searchPath: ['pg_catalog', 'public'],
   role: 'app',
   placeIsSteady: true,
@@ -23,11 +22,11 @@ describe('what a verdict depends on besides its text', () => {
     expect(circumstances.numberOf({ ...CONTEXT, parameterTypes: [] }, GRANT, 1)).toBe(number);
     const elsewhere = { ...CONTEXT, searchPath: ['pg_catalog', 'public'] };
     expect(circumstances.numberOf(elsewhere, GRANT, 1)).toBe(number);
-    expect(circumstances.numberOf(CONTEXT, grant('g-1'), 1)).toBe(number);
+    expect(circumstances.numberOf(CONTEXT, grant('one'), 1)).toBe(number);
   });
 
   it.each<readonly [string, Partial<KeptContext>, Grant, number]>([
-    ['grant', {}, grant('g-2'), 1],
+    ['grant', {}, grant('other'), 1],
     ['catalog', {}, GRANT, 2],
     ['role', { role: 'other' }, GRANT, 1],
     ['role that is not known', { role: undefined }, GRANT, 1],
@@ -50,7 +49,7 @@ describe('what a verdict depends on besides its text', () => {
     const circumstances = new Circumstances();
     const numbers = new Set<number>();
     for (let count = 0; count < 5000; count += 1) {
-      numbers.add(circumstances.numberOf(CONTEXT, grant(`g-${count}`), 1));
+      numbers.add(circumstances.numberOf(CONTEXT, grant(`table_${count}`), 1));
     }
     expect(numbers.size).toBe(5000);
   });
