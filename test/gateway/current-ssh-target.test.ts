@@ -1,52 +1,36 @@
 /** What a policy commit means for sessions on servers that are open. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { findSshd, type OpensshServer, startOpensshServer } from '../../src/demo/openssh-server.ts';
+import { findSshd, type OpensshServer } from '../../src/demo/openssh-server.ts';
 import { HOST_KEY } from '../policy/ssh/ssh-fixture.ts';
-import { type GatewayBench, startGatewayBench } from './gateway-bench.ts';
-import { FramesClient } from './ssh/frames-client.ts';
-import { TestSession } from './test-session.ts';
+import { type BegunSession, SshGatewayBench } from './ssh/ssh-gateway-bench.ts';
 
+let bench: SshGatewayBench;
 let server: OpensshServer;
-let bench: GatewayBench;
 
 /** `targets/web-1.yaml` as a commit that is in force when this resolves. */
 async function setTarget(hostKeys: readonly string[], ...lines: readonly string[]): Promise<void> {
   const text = ['name: web-1', 'kind: ssh', `hostKeys: ${JSON.stringify(hostKeys)}`, ...lines];
-  const commit = await bench.policy.commit({
+  const commit = await bench.gateway.policy.commit({
     files: { 'targets/web-1.yaml': `${text.join('\n')}\n` },
     message: lines.join(' '),
   });
-  const client = await bench.client('engineer');
+  const client = await bench.gateway.client('engineer');
   await expect
-    .poll(async () => (await client.policy(bench.signal)).commit, { timeout: 20_000 })
+    .poll(async () => (await client.policy(bench.gateway.signal)).commit, { timeout: 20_000 })
     .toBe(commit);
 }
 
-/** A session in which `cat` runs, and a second stream of it. */
-async function live() {
-  const session = await TestSession.open(bench, 'engineer', { target: 'web-1' });
-  const stream = await session.openStream(1, 'multiplexed', 'ssh');
-  const client = new FramesClient(stream);
-  await client.start('cat');
-  return {
-    session,
-    stream,
-    client,
-    async another(number: number) {
-      const other = await session.openStream(number, 'multiplexed', 'ssh');
-      return { stream: other, client: new FramesClient(other) };
-    },
-  };
+function live(): Promise<BegunSession> {
+  return bench.begin('cat');
 }
 
 describe.skipIf(findSshd() === undefined)('a commit, for a session that is open', () => {
   beforeAll(async () => {
-    server = await startOpensshServer();
-    bench = await startGatewayBench({ server });
+    bench = await SshGatewayBench.start();
+    server = bench.server;
   });
   afterAll(async () => {
     await bench?.[Symbol.asyncDispose]();
-    await server?.[Symbol.asyncDispose]();
   });
   let change = 0;
   beforeEach(async () => {

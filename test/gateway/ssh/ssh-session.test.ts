@@ -1,11 +1,7 @@
 /** A session on a real server through a gateway: recorded, shown, found, ended by somebody else. */
 import { buffer } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import {
-  findSshd,
-  type OpensshServer,
-  startOpensshServer,
-} from '../../../src/demo/openssh-server.ts';
+import { findSshd } from '../../../src/demo/openssh-server.ts';
 import { bytesSource } from '../../../src/recording/bundle-source.ts';
 import { readSession } from '../../../src/recording/read-session.ts';
 import { uploadSession } from '../../../src/recording/upload-session.ts';
@@ -14,35 +10,23 @@ import { buildTimeline } from '../../../src/replay/build-timeline.ts';
 import { API_VERSION } from '../../../src/tunnel/api.ts';
 import { jsonBody } from '../../../src/tunnel/gateway-client.ts';
 import { SEARCH_PATH, SearchReply } from '../../../src/tunnel/search-api.ts';
-import { type GatewayBench, startGatewayBench } from '../gateway-bench.ts';
-import { TestSession, type TestStream } from '../test-session.ts';
-import { FramesClient } from './frames-client.ts';
+import type { GatewayBench } from '../gateway-bench.ts';
+import { SshGatewayBench } from './ssh-gateway-bench.ts';
 
-let server: OpensshServer;
+let servers: SshGatewayBench;
 let bench: GatewayBench;
-
-async function begin(
-  command: string,
-): Promise<{ session: TestSession; stream: TestStream; client: FramesClient }> {
-  const session = await TestSession.open(bench, 'engineer', { target: 'web-1' });
-  const stream = await session.openStream(1, 'multiplexed', 'ssh');
-  const client = new FramesClient(stream);
-  await client.start(command);
-  return { session, stream, client };
-}
 
 describe.skipIf(findSshd() === undefined)('a session on a server', () => {
   beforeAll(async () => {
-    server = await startOpensshServer();
-    bench = await startGatewayBench({ server });
+    servers = await SshGatewayBench.start();
+    bench = servers.gateway;
   });
   afterAll(async () => {
-    await bench?.[Symbol.asyncDispose]();
-    await server?.[Symbol.asyncDispose]();
+    await servers?.[Symbol.asyncDispose]();
   });
 
   test('is verified two-sided, shown with what was done, and found by its command', async () => {
-    const { session, stream, client } = await begin('echo ripe apricot');
+    const { session, stream, client } = await servers.begin('echo ripe apricot');
     client.send({ type: 'eof', channel: 0 });
     await client.until('close');
     client.send({ type: 'close', channel: 0 });
@@ -86,7 +70,7 @@ describe.skipIf(findSshd() === undefined)('a session on a server', () => {
   });
 
   test('ends with its open command when an approver kills it, and says who and why', async () => {
-    const { session, stream } = await begin('sleep 600');
+    const { session, stream } = await servers.begin('sleep 600');
     const dba = await bench.client('dba');
     const killed = dba.endSession(session.id, bench.signal, 'INC-7');
     await stream.closed;
