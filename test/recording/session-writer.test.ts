@@ -86,15 +86,15 @@ test('all that was recorded is told, also what is written when a sync begins', a
   writer.openStream(2, 'postgres');
   await writer.sync();
   isSlow = true;
-  writer.data(1, 0, randomBytes(10));
+  writer.data(1, 0, [randomBytes(10)]);
   await begun.promise;
   // The disk is slow: so much comes meanwhile that the next sync begins with the end of this one,
   // and what is not written yet then is written when it begins.
   let written = 0;
   for (; written <= SYNC_AFTER_BYTES; written += 1 << 20) {
-    writer.data(1, 0, Buffer.alloc(1 << 20));
+    writer.data(1, 0, [Buffer.alloc(1 << 20)]);
   }
-  writer.data(2, 0, randomBytes(50));
+  writer.data(2, 0, [randomBytes(50)]);
   disk.resolve();
   await setImmediate();
   await writer.sync();
