@@ -69,7 +69,10 @@ export async function openLane(options: LaneOptions): Promise<OpenLane> {
       listeners.add(listener);
       return { [Symbol.dispose]: () => void listeners.delete(listener) };
     },
-    resetDatabase: () => createDatabase(server.url()),
+    resetDatabase: async () => {
+      await endPreparedTransactions(admin.href);
+      await createDatabase(server.url());
+    },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }
@@ -136,6 +139,16 @@ function toLane(
   const { user, password, host, port } = at;
   const url = `postgresql://${user}:${encodeURIComponent(password)}@${host}:${port}/${DATABASE}`;
   return { name, host, port, user, password, database: DATABASE, url };
+}
+
+/** A suite may leave one, and a database with one cannot be dropped. */
+async function endPreparedTransactions(database: string): Promise<void> {
+  const left = await runAdmin(database, [
+    'SELECT gid FROM pg_prepared_xacts WHERE database = current_database()',
+  ]);
+  for (const { gid } of left) {
+    await runAdmin(database, [`ROLLBACK PREPARED ${pg.escapeLiteral(String(gid))}`]);
+  }
 }
 
 /** As pg_regress makes it. */
