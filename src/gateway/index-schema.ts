@@ -305,4 +305,8 @@ export const MIGRATIONS: readonly string[] = [
     time_ms FROM kept_votes;
   DROP TABLE kept_votes;
   `,
+  `
+  -- Something of a terminal of hoop run is in the recording.
+  ALTER TABLE sessions ADD COLUMN terminal INTEGER NOT NULL DEFAULT 0;
+  `,
 ];

@@ -139,6 +139,7 @@ export class LiveSession {
       evidence: (line) => this.#evidence(line),
       onActivity: () => this.#limits.active(),
       onWaiting: () => this.#limits.waiting(),
+      onTerminal: () => this.#indexed(() => options.index.terminal(options.id)),
       onRecordingFault: (error) => this.#recordingFailed(error),
       onClosed: (totals) => this.#tell({ type: 'streamEnd', ...totals }),
     });

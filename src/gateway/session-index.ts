@@ -117,6 +117,11 @@ export class SessionIndex {
     }
   }
 
+  /** What a program shows on its terminal is being recorded. */
+  terminal(id: string): void {
+    this.#statements.terminal.run(id);
+  }
+
   /** Both sides have signed the manifest. */
   uploaded(id: string, manifestSha256: string): void {
     this.#statements.uploaded.run(manifestSha256, id);
@@ -211,6 +216,7 @@ function prepareAll({ database }: IndexStore) {
       `UPDATE sessions SET ended_ms = ?, end_reason = ?, end_message = ?, up_bytes = ?,
          down_bytes = ?, state = ? WHERE id = ? AND state = 'live'`,
     ),
+    terminal: prepare('UPDATE sessions SET terminal = 1 WHERE id = ?'),
     uploaded: prepare(
       `UPDATE sessions SET manifest_sha256 = ?,
          state = CASE state WHEN 'disputed' THEN state ELSE 'uploaded' END WHERE id = ?`,
@@ -271,6 +277,7 @@ function indexedSession(row: Record<string, unknown>): IndexedSession {
       upBytes: integer(row['up_bytes']),
       downBytes: integer(row['down_bytes']),
       policyCommit: text(row['policy_commit']),
+      ...(integer(row['terminal']) === 1 ? { terminal: 'recorded' } : {}),
     },
   };
 }

@@ -45,6 +45,8 @@ export interface SessionStreamsOptions {
   readonly onActivity: () => void;
   /** A statement waits for approval. @returns how to say that it no longer does. */
   readonly onWaiting: () => () => void;
+  /** Something of a terminal has been recorded. */
+  readonly onTerminal: () => void;
   /** The recording refuses: the session cannot go on. */
   readonly onRecordingFault: (error: unknown) => void;
   /** A stream has closed, with these totals. */
@@ -66,7 +68,7 @@ interface OpenStream {
 export class SessionStreams {
   readonly #options: SessionStreamsOptions;
   readonly #cancelKeys = createCancelRegistry();
-  readonly #terminal = new SessionTerminal();
+  readonly #terminal: SessionTerminal;
   readonly #open = new Map<number, OpenStream>();
   readonly #grantEnded = new Set<() => void>();
   readonly #grantChanged = new Set<() => void>();
@@ -74,6 +76,7 @@ export class SessionStreams {
 
   constructor(options: SessionStreamsOptions) {
     this.#options = options;
+    this.#terminal = new SessionTerminal(options.onTerminal);
   }
 
   /** Numbers of all streams that there were, with that of the control channel. */

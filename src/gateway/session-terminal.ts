@@ -8,7 +8,13 @@ import type { Duplex } from 'node:stream';
 const MAX_BYTES = 65 << 20;
 
 export class SessionTerminal {
+  readonly #onFirst: () => void;
   #bytes = 0;
+
+  /** @param onFirst something of it is in the recording */
+  constructor(onFirst: () => void) {
+    this.#onFirst = onFirst;
+  }
 
   /** No more of it is taken. */
   get isFull(): boolean {
@@ -24,6 +30,9 @@ export class SessionTerminal {
     }
     try {
       for await (const bytes of client) {
+        if (this.#bytes === 0) {
+          this.#onFirst();
+        }
         this.#bytes += bytes.length;
         if (this.isFull) {
           return 'too much of the terminal';

@@ -274,6 +274,8 @@ export const SessionSummary = z.object({
   kind: z.string().optional(),
   /** Of one session on a server, not in lists: how often each was decided about: shell, exec, forward, `sftp read`… */
   acts: z.record(z.string(), z.number()).optional(),
+  /** What a program of `hoop run` showed on its terminal is in the recording, too. */
+  terminal: z.literal('recorded').optional(),
   /** Of one session, not in lists: who signed that commit, and since when it was in force. */
   policySigner: z.string().optional(),
   policySince: z.string().optional(),

@@ -84,6 +84,7 @@ export function sessionDetails(session: SessionSummary, style: Style): string[] 
       : ['statements', `${count(session.statements)}, ${count(session.denied)} denied`],
     ...(session.kind === 'ssh' ? [] : [['masked', plural(session.maskedValues, 'value')] as const]),
     ['volume', `${byteCount(session.upBytes)} sent, ${byteCount(session.downBytes)} received`],
+    ...(session.terminal === undefined ? [] : [['terminal', terminalText(session)] as const]),
     ['policy', session.policyCommit],
     ...(session.policySince === undefined
       ? []
@@ -95,6 +96,12 @@ export function sessionDetails(session: SessionSummary, style: Style): string[] 
         ]),
   ];
   return facts.map(([name, value]) => `${style.bold(name.padEnd(11))}${plain(value)}`);
+}
+
+/** A live session cannot be played yet. */
+function terminalText({ id, state }: SessionSummary): string {
+  const play = `hoop sessions replay ${id} --terminal`;
+  return state === 'live' ? `being recorded; when it has ended: ${play}` : `recorded; ${play}`;
 }
 
 const ACT_WORDS: Readonly<Record<string, string>> = {

@@ -163,12 +163,19 @@ describe('what is recorded', () => {
       const verified = await verifyOffline(bench, directory, await newestSession(bench));
       expect(verified.exitCode).toBe(0);
       expect(verified.stdout).toContain('3 streams');
+      const newest = await newestSession(bench);
+      const shown = await bench.hoop('engineer', 'sessions', 'show', newest);
+      expect(shown.stdout).toContain(`recorded; hoop sessions replay ${newest} --terminal`);
+      const listed = await bench.hoop('engineer', 'sessions', 'show', newest, '--json');
+      expect(JSON.parse(listed.stdout)).toMatchObject({ session: { terminal: 'recorded' } });
       type(`hoop -q run --no-terminal -- psql -XAtc "SELECT 'nothing'"\n`);
       await sees(/nothing[\s\S]*nothing\r[\s\S]*ready> $/);
       const id = await newestSession(bench);
       const none = await bench.hoop('engineer', 'sessions', 'replay', id, '--terminal');
       expect(none).toMatchObject({ exitCode: 2, stdout: '' });
       expect(none.stderr).toContain('no terminal was recorded in this session');
+      const without = await bench.hoop('engineer', 'sessions', 'show', id);
+      expect(without.stdout).not.toMatch(/^terminal/m);
       type('exit\n');
       await terminal.ended;
     },

@@ -31,11 +31,16 @@ test.each(CARRIERS)(
   async (kind) => {
     const session = await TestSession.open(bench, 'engineer');
     const stream = await openTerminal(session, 1, kind);
+    const gateway = await bench.client('engineer');
+    const said = async (): Promise<string | undefined> =>
+      (await gateway.session(session.id, bench.signal)).terminal;
+    // One that was opened and has shown nothing is nothing to play.
+    expect(await said()).toBeUndefined();
     stream.send(Buffer.from('shown'));
     stream.carrier.end(1000);
     await stream.closed;
+    expect(await said()).toBe('recorded');
     await session.close();
-    const gateway = await bench.client('engineer');
     const { spools: directory, id } = session;
     await uploadSession({ directory, session: id, gateway, signal: bench.signal });
     const bundle = await buffer(await gateway.bundle(id, bench.signal));

@@ -57,6 +57,17 @@ describe('sessions as a list', () => {
     expect(lines.every((line) => !line.includes('\n'))).toBe(true);
   });
 
+  test('a session with a recording of a terminal says how to play it', () => {
+    const recorded = { ...session, terminal: 'recorded' } as const;
+    expect(sessionDetails(recorded, style)).toContain(
+      `terminal   recorded; hoop sessions replay ${session.id} --terminal`,
+    );
+    expect(sessionDetails({ ...recorded, state: 'live' }, style)).toContain(
+      `terminal   being recorded; when it has ended: hoop sessions replay ${session.id} --terminal`,
+    );
+    expect(sessionDetails(session, style).join()).not.toContain('terminal');
+  });
+
   test('a session on a server says what was done there', () => {
     const acts = {
       shell: 1,
