@@ -14,24 +14,19 @@
  */
 import { HoopError, ProtocolError } from '../../errors.ts';
 import { MAX_CHANNELS, MAX_MESSAGE_BYTES, type UpFrame } from '../../protocol/ssh/frame.ts';
-import { FrameDecoder } from '../../protocol/ssh/frame-decoder.ts';
 import { ActHold } from './act-hold.ts';
-import { CommandPace } from './command-pace.ts';
+import { ClientFrames } from './client-frames.ts';
 import { connectSshTarget, type TargetConnection } from './connect-target.ts';
 import { ForwardChannel } from './forward-channel.ts';
 import { FrameWriter } from './frame-writer.ts';
+import { GrantedLogin } from './granted-login.ts';
 import { SessionChannel } from './session-channel.ts';
 import { RecordingFailed, SshStory } from './ssh-story.ts';
 import type { ChannelContext, StreamChannel } from './stream-channel.ts';
 import { TargetChannels } from './target-channels.ts';
+import { targetLost } from './target-lost.ts';
 import { TargetWatch } from './target-watch.ts';
-import type {
-  SshStreamLimits,
-  SshStreamOptions,
-  SshStreamSummary,
-  SshTarget,
-  SshTargetLogin,
-} from './types.ts';
+import type { SshStreamLimits, SshStreamOptions, SshStreamSummary } from './types.ts';
 
 const LIMITS: SshStreamLimits = {
   // The CLI opens a stream when its client has logged in, and says hello with it.
@@ -46,8 +41,6 @@ const LIMITS: SshStreamLimits = {
 const CLOSE_WITHIN_MS = 2000;
 /** RFC 4254 §5.1. */
 const RESOURCE_SHORTAGE = 4;
-/** Of the local client's login name where nobody has chosen one. */
-const NO_USER = new Set(['', 'hoop']);
 
 /**
  * Serves one tunnel stream and returns when both sides are closed.
@@ -88,24 +81,18 @@ class SshStream {
   readonly #limits: SshStreamLimits;
   readonly #story: SshStory;
   readonly #writer: FrameWriter;
-  readonly #decoder = FrameDecoder.up();
+  readonly #frames: ClientFrames;
   readonly #channels = new Map<number, StreamChannel>();
   /** Resolves with the reason of an orderly end. */
   readonly #over = Promise.withResolvers<string>();
   readonly #ended = new AbortController();
-  #chunks: Uint8Array[] = [];
-  #isDue = false;
-  readonly #pace = new CommandPace(performance.now());
-  /** Commands came too fast: what is behind them waits. */
-  #waiting: NodeJS.Timeout | undefined;
-  #hasLeft = false;
   #helloTimer: NodeJS.Timeout | undefined;
   #state: 'hello' | 'connecting' | 'open' | 'ended' = 'hello';
   #highest = -1;
   #connection: TargetConnection | undefined;
   #targets: TargetChannels | undefined;
   #watch: TargetWatch | undefined;
-  #login: SshTargetLogin | undefined;
+  #granted: GrantedLogin | undefined;
 
   constructor(options: SshStreamOptions) {
     this.#options = options;
@@ -114,6 +101,19 @@ class SshStream {
     this.#writer = new FrameWriter(options.client, {
       full: () => this.#connection?.socket.pause(),
       fault: (error) => this.#fail(error),
+    });
+    this.#frames = new ClientFrames({
+      client: options.client,
+      whenRecorded: options.whenRecorded,
+      onFrame: (frame, at) => this.#handle(frame, at),
+      onIdle: () => {
+        if (this.#targets?.isFull) {
+          // Not a slow channel: the whole connection takes no more, and requests have no credit.
+          options.client.pause();
+        }
+      },
+      onLeft: () => this.#over.resolve('the client closed the connection'),
+      onFault: (error) => this.#fail(error),
     });
     // It may fail before anybody waits for it.
     this.#over.promise.catch(() => undefined);
@@ -129,11 +129,6 @@ class SshStream {
     signal.addEventListener('abort', abort, { once: true });
     clientLeft.addEventListener('abort', left, { once: true });
     client
-      .on('data', (chunk: Uint8Array) => this.#received(chunk))
-      .on('end', () => {
-        this.#hasLeft = true;
-        this.#processSoon();
-      })
       .on('drain', () => this.#connection?.socket.resume())
       .on('error', left)
       .on('close', left);
@@ -150,7 +145,7 @@ class SshStream {
       return await this.#over.promise;
     } finally {
       clearTimeout(this.#helloTimer);
-      clearTimeout(this.#waiting);
+      this.#frames.end();
       unlisten?.();
       signal.removeEventListener('abort', abort);
       clientLeft.removeEventListener('abort', left);
@@ -215,82 +210,6 @@ class SshStream {
     this.#over.reject(error);
   }
 
-  // -------------------------------------------------------------- frames of the client
-
-  #received(chunk: Uint8Array): void {
-    if (this.#state !== 'ended') {
-      this.#chunks.push(chunk);
-      this.#processSoon();
-    }
-  }
-
-  /** What the client has sent has effects only when it is in the record. */
-  #processSoon(): void {
-    if (!this.#isDue) {
-      this.#isDue = true;
-      this.#options.whenRecorded(() => {
-        this.#isDue = false;
-        this.#process();
-      });
-    }
-  }
-
-  #process(): void {
-    if (this.#waiting !== undefined) {
-      return;
-    }
-    const chunks = this.#chunks;
-    this.#chunks = [];
-    try {
-      this.#handleAll();
-      for (const [index, chunk] of chunks.entries()) {
-        if (this.#waiting !== undefined) {
-          this.#chunks = [...chunks.slice(index), ...this.#chunks];
-          return;
-        }
-        this.#decoder.feed(chunk);
-        this.#handleAll();
-      }
-      if (this.#waiting !== undefined || this.#state === 'ended') return;
-      if (this.#targets?.isFull) {
-        // Not a slow channel: the whole connection takes no more, and requests have no credit.
-        this.#options.client.pause();
-      }
-      if (this.#hasLeft) {
-        if (!this.#decoder.isBetweenFrames) {
-          throw new ProtocolError('the client left within a frame');
-        }
-        this.#over.resolve('the client closed the connection');
-      }
-    } catch (error) {
-      this.#fail(error);
-    }
-  }
-
-  /** Up to one after which everything has to wait. */
-  #handleAll(): void {
-    while (this.#waiting === undefined && this.#state !== 'ended') {
-      const frame = this.#decoder.next();
-      if (frame === undefined) {
-        return;
-      }
-      this.#handle(frame, this.#decoder.frameStart);
-    }
-  }
-
-  /** A command was read: the next one of this connection may have to wait, and others not. */
-  #keepPace(bytes: number): void {
-    const waitMs = this.#pace.read(bytes, performance.now());
-    if (waitMs > 0) {
-      this.#options.client.pause();
-      this.#waiting = setTimeout(() => {
-        this.#waiting = undefined;
-        this.#options.client.resume();
-        this.#process();
-      }, waitMs);
-    }
-  }
-
   #handle(frame: UpFrame, at: number): void {
     if (frame.type === 'hello') {
       this.#hello(frame.user);
@@ -311,7 +230,7 @@ class SshStream {
       case 'request':
         channel.request(frame.request, frame.wantReply, at);
         if (frame.request.kind === 'exec') {
-          this.#keepPace(frame.request.command.length);
+          this.#frames.commandRead(frame.request.command.length);
         }
         return;
       case 'data':
@@ -340,55 +259,36 @@ class SshStream {
 
   /** What the connection was made by has been taken away: it ends. */
   #isRevoked(): boolean {
-    const login = this.#login;
     const connection = this.#connection;
-    if (login === undefined || connection === undefined) {
-      return false;
-    }
-    const reason = this.#options.currentTarget?.revoked(login, connection.fingerprint);
+    const reason = connection && this.#granted?.revoked(connection.fingerprint);
     if (reason !== undefined) {
       this.#fail(reason);
     }
     return reason !== undefined;
   }
 
-  /** @throws HOOP_ACCESS_DENIED with the names on offer */
-  #loginOf(user: string, { logins, name }: SshTarget): SshTargetLogin {
-    const [first] = logins;
-    const login = NO_USER.has(user) ? first : logins.find((one) => one.user === user);
-    if (login === undefined) {
-      const names = logins.map((one) => one.user).join(', ');
-      throw new HoopError('HOOP_ACCESS_DENIED', `no login "${user}" on target "${name}"`, {
-        detail: `There is ${names || 'none'}.`,
-        hint: first && `Log in as one of these, for instance: ssh ${first.user}@${name}`,
-      });
-    }
-    return login;
-  }
-
   async #connect(user: string): Promise<void> {
-    const { currentTarget, signal } = this.#options;
-    const target = (await currentTarget?.now()) ?? this.#options.target;
-    const login = this.#loginOf(user, target);
+    const granted = await GrantedLogin.of(user, this.#options);
     this.#story.written();
     const connection = await connectSshTarget({
-      target,
-      login,
-      signal: AbortSignal.any([signal, this.#ended.signal]),
+      target: granted.target,
+      login: granted.login,
+      signal: AbortSignal.any([this.#options.signal, this.#ended.signal]),
     });
     if (this.#state === 'ended') {
       connection.client.on('error', () => undefined).end();
       connection.socket.destroy();
       return;
     }
-    this.#connected(connection, login);
+    this.#connected(connection, granted);
   }
 
-  #connected(connection: TargetConnection, login: SshTargetLogin): void {
+  #connected(connection: TargetConnection, granted: GrantedLogin): void {
     const { socket, client, software, fingerprint } = connection;
     this.#connection = connection;
-    this.#login = login;
-    const lost = (cause: unknown): void => this.#fail(this.#targetLost(cause));
+    this.#granted = granted;
+    const { name } = this.#options.target;
+    const lost = (cause: unknown): void => this.#fail(targetLost(name, cause));
     client.on('error', lost).on('close', () => lost(undefined));
     this.#targets = new TargetChannels({
       client,
@@ -396,12 +296,10 @@ class SshStream {
       onBytes: (bytes) => this.#watch?.passed(bytes),
       maxUnreadBytes: this.#limits.unreadBytes,
       onFault: (error) =>
-        this.#fail(error instanceof ProtocolError ? this.#targetLost(error) : error),
+        this.#fail(error instanceof ProtocolError ? targetLost(name, error) : error),
     });
     const mayGoOn = (): void => {
-      if (this.#waiting === undefined) {
-        this.#options.client.resume();
-      }
+      this.#frames.resume();
       this.#guard(() => this.#flush());
     };
     socket.on('drain', mayGoOn);
@@ -417,7 +315,7 @@ class SshStream {
       type: 'ssh.target',
       stream: this.#options.stream,
       server: software,
-      user: login.user,
+      user: granted.login.user,
       hostKey: fingerprint,
     });
     // Connecting takes its time, and the policy may be another one by now.
@@ -426,26 +324,11 @@ class SshStream {
     this.#writer.write({ type: 'hello', from: 'gateway', software: software.slice(0, 255) });
   }
 
-  #targetLost(cause: unknown): HoopError {
-    const { name } = this.#options.target;
-    const text =
-      cause instanceof ProtocolError
-        ? `The server broke the protocol: ${cause.message}.`
-        : cause instanceof Error && /not answer/.test(cause.message)
-          ? 'It does not answer any more.'
-          : undefined;
-    return new HoopError('HOOP_TARGET_UNREACHABLE', `the connection to target "${name}" was lost`, {
-      ...(text === undefined ? {} : { detail: text }),
-      hint: 'Connect again; what ran there may have ended, or may still run.',
-      cause,
-    });
-  }
-
   #open(frame: Extract<UpFrame, { type: 'open' }>, at: number): void {
     const { channel: number, window, target } = frame;
     const targets = this.#targets;
     const connection = this.#connection;
-    const user = this.#login?.user;
+    const user = this.#granted?.login.user;
     if (targets === undefined || connection === undefined || user === undefined) {
       throw new TypeError('a stream that is open has a connection');
     }
