@@ -15,12 +15,16 @@ const ENOUGH_BYTES = 32 * 1024 * 1024;
 /** V8's own. */
 const GROWTH_FACTOR = 2;
 
+let isLimited = false;
+
 /** From now on. Only in V8 13, as the flags of bin/start.js: another would not know the flag. */
 export function limitYoungGeneration(): void {
-  if (!process.versions.v8.startsWith('13.')) {
+  if (isLimited || !process.versions.v8.startsWith('13.')) {
     return;
   }
-  let mayGrow = true;
+  isLimited = true;
+  // bin/start.js has it grow faster.
+  let mayGrow: boolean | undefined;
   const look = (): void => {
     const space = getHeapSpaceStatistics().find(({ space_name }) => space_name === 'new_space');
     const isSmall = (space?.space_size ?? 0) < ENOUGH_BYTES;
@@ -29,6 +33,7 @@ export function limitYoungGeneration(): void {
       setFlagsFromString(`--semi-space-growth-factor=${mayGrow ? GROWTH_FACTOR : 1}`);
     }
   };
+  look();
   // It grows by collections only.
   new PerformanceObserver(look).observe({ entryTypes: ['gc'] });
 }

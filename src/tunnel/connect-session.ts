@@ -17,6 +17,7 @@ import { EvidenceLines } from '../recording/evidence-lines.ts';
 import type { PromptWords } from '../recording/prompt.ts';
 import { CONTROL_STREAM, type EvidenceLine, type StreamKind } from '../recording/types.ts';
 import { Secret } from '../secret.ts';
+import { limitYoungGeneration } from '../young-generation.ts';
 import { PATHS, type SessionReply, type ToClient } from './api.ts';
 import { ClientPrompts } from './client-prompts.ts';
 import { ClientStreams } from './client-streams.ts';
@@ -86,8 +87,7 @@ export interface ConnectSessionOptions {
 
 /** @throws HoopError HOOP_LOCAL_PORT before the gateway is asked for anything; what it says */
 export async function connectSession(options: ConnectSessionOptions): Promise<ClientSession> {
-  const { open, signal } = options;
-  const { listen } = options;
+  const { open, signal, listen } = options;
   const local = listen.type === 'attached' ? undefined : await openLocalSide(open.home, listen);
   let requested: RequestedSession;
   try {
@@ -107,6 +107,7 @@ export async function connectSession(options: ConnectSessionOptions): Promise<Cl
   const session = new ClientSession(options, requested, local);
   try {
     await session.start(signal);
+    limitYoungGeneration();
     return session;
   } catch (error) {
     await session.close({ reason: 'client_lost', message: 'the session could not be set up' });
