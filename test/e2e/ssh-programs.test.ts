@@ -10,6 +10,9 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startHoop } from '../../src/demo/hoop-process.ts';
 import { findSshd } from '../../src/demo/openssh-server.ts';
+import { locateHome } from '../../src/home.ts';
+import { pendingUploads } from '../../src/recording/pending-uploads.ts';
+import { spoolsOf } from '../../src/tunnel/spools-of.ts';
 import { findProgram } from '../../src/tunnel/ssh/ssh-files.ts';
 import { openSshBench, type SshBench } from './ssh-bench.ts';
 
@@ -74,6 +77,52 @@ describe.skipIf(!hasServer)('a recording that was left behind', () => {
       return state();
     };
     await expect.poll(again, { timeout: 60_000 }).toBe('uploaded');
+  }, 180_000);
+
+  test('of plain ssh, whose upload failed, goes with the next plain ssh', async () => {
+    const { bench } = servers;
+    const spools = spoolsOf(locateHome({ HOOP_HOME: bench.home('engineer') }));
+    const left = async () => (await pendingUploads(spools)).map(({ session }) => session);
+    expect(await left()).toEqual([]);
+    // As printed, and then it says that it has ended: it goes on for longer than ssh, which hangs up.
+    const [, proxy = ''] = /ProxyCommand (.*)/.exec(readFileSync(config, 'utf8')) ?? [];
+    const ended = join(place, 'proxy-ended');
+    const script = `trap : HUP\n${proxy.replaceAll('%%', '%')}\necho $? >${ended}\n`;
+    writeFileSync(join(place, 'proxy'), script);
+    const ssh = spawn(
+      'ssh',
+      [
+        ...['-F', config, '-o', `ProxyCommand=sh ${join(place, 'proxy')}`],
+        ...['web-1', 'echo up; exec sleep 600'],
+      ],
+      { stdio: ['ignore', 'pipe', 'ignore'] },
+    );
+    let said = '';
+    ssh.stdout.setEncoding('utf8').on('data', (text: string) => {
+      said += text;
+    });
+    await expect.poll(() => said, { timeout: 60_000 }).toBe('up\n');
+    const [session] = await bench.sessions('engineer');
+    const exit = once(ssh, 'exit');
+    bench.demo.gatewayProcess().kill('SIGKILL');
+    expect((await exit)[0]).toBe(255);
+    await expect.poll(() => existsSync(ended), { timeout: 60_000 }).toBe(true);
+    expect(await left()).toEqual([session?.['id']]);
+    await bench.demo.restartGateway();
+    const again = await run('ssh', ['-F', config, 'web-1', 'echo out']);
+    expect(again).toMatchObject({ stdout: 'out\n', stderr: '' });
+    const now = async () => {
+      const all = await bench.sessions('engineer');
+      return all.slice(0, 2).map(({ id, state }) => [id === session?.['id'], state]);
+    };
+    await expect.poll(now, { timeout: 60_000, interval: 1000 }).toEqual([
+      [false, 'uploaded'],
+      [true, 'uploaded'],
+    ]);
+    expect(await left()).toEqual([]);
+    // What came before the gateway was gone is delivered, too.
+    const replayed = await bench.hoop('engineer', 'sessions', 'replay', String(session?.['id']));
+    expect(replayed.stdout).toMatch(/^.*echo up; exec sleep 600[\s\S]*\bup\b/m);
   }, 180_000);
 });
 
