@@ -15,6 +15,7 @@ import type { SshAct, SshVerdict } from '../../policy/ssh/types.ts';
 import type { Refusal } from '../../policy/types.ts';
 import { CHANNEL_WINDOW_BYTES, type ChannelRequest } from '../../protocol/ssh/frame.ts';
 import type { ActHold } from './act-hold.ts';
+import { type ChannelExit, exitFields, exitText } from './channel-exit.ts';
 import { ChannelFlow } from './channel-flow.ts';
 import { ChunkQueue } from './chunk-queue.ts';
 import { isPassed } from './environment.ts';
@@ -22,10 +23,9 @@ import { NOW_HELD, REFUSED_STATUS, refusalText, stderrLines } from './refusal-te
 import { ReplyOrder } from './reply-order.ts';
 import { SftpSession } from './sftp-session.ts';
 import { verbOf } from './ssh-story.ts';
+import { actOf, type StartRequest, unknownSubsystem } from './start-request.ts';
 import type { ChannelContext, StreamChannel } from './stream-channel.ts';
-import type { ExitSignal, TargetChannel } from './target-channels.ts';
-
-type Start = Extract<ChannelRequest, { kind: 'shell' | 'exec' | 'subsystem' }>;
+import type { TargetChannel } from './target-channels.ts';
 
 /** Names of dropped variables that are recorded. */
 const MAX_DROPPED = 32;
@@ -33,8 +33,6 @@ const MAX_DROPPED = 32;
 const ENDING_SIGNALS: ReadonlySet<string> = new Set(['HUP', 'INT', 'KILL', 'QUIT', 'TERM', 'PIPE']);
 /** What a terminal sends for Ctrl-C. */
 const CTRL_C = 0x03;
-
-const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 export class SessionChannel implements StreamChannel {
   readonly #context: ChannelContext;
@@ -56,7 +54,7 @@ export class SessionChannel implements StreamChannel {
   #hasEnded = false;
   #hasClosed = false;
   #isFinished = false;
-  #exit: { readonly status: number } | ExitSignal | undefined;
+  #exit: ChannelExit;
   readonly #dropped: string[] = [];
 
   constructor(context: ChannelContext) {
@@ -234,11 +232,7 @@ export class SessionChannel implements StreamChannel {
       channel: number,
       at,
       ...this.#flow.totals,
-      ...(exit === undefined
-        ? {}
-        : 'status' in exit
-          ? { exitStatus: exit.status }
-          : { exitSignal: exit.name }),
+      ...exitFields(exit),
       ...(this.#dropped.length === 0 ? {} : { dropped: this.#dropped }),
     });
   }
@@ -273,7 +267,11 @@ export class SessionChannel implements StreamChannel {
     }
   }
 
-  #start(request: Start, reply: ((isSuccess: boolean) => void) | undefined, at: number): void {
+  #start(
+    request: StartRequest,
+    reply: ((isSuccess: boolean) => void) | undefined,
+    at: number,
+  ): void {
     if (this.#started !== 'no') {
       reply?.(false);
       return;
@@ -281,8 +279,9 @@ export class SessionChannel implements StreamChannel {
     this.#started = 'deciding';
     const act = actOf(request);
     if (typeof act === 'string') {
-      this.#context.story.refused(at, `subsystem ${act.slice(0, 60)}`, unknown(act), []);
-      this.#refuse(unknown(act), reply);
+      const refusal = unknownSubsystem(act);
+      this.#context.story.refused(at, `subsystem ${act.slice(0, 60)}`, refusal, []);
+      this.#refuse(refusal, reply);
       return;
     }
     const verdict = this.#context.decide(act);
@@ -299,7 +298,7 @@ export class SessionChannel implements StreamChannel {
   }
 
   #run(
-    request: Start,
+    request: StartRequest,
     verdict: Extract<SshVerdict, { effect: 'allow' }>,
     reply: ((isSuccess: boolean) => void) | undefined,
     at: number,
@@ -314,7 +313,7 @@ export class SessionChannel implements StreamChannel {
         this.#flow.toTarget(early.bytes);
       }
     }
-    const sent: Start =
+    const sent: StartRequest =
       request.kind === 'exec' && verdict.command !== undefined
         ? { kind: 'exec', command: Buffer.from(verdict.command) }
         : request;
@@ -345,7 +344,7 @@ export class SessionChannel implements StreamChannel {
   }
 
   #ask(
-    request: Start,
+    request: StartRequest,
     act: SshAct,
     reply: ((isSuccess: boolean) => void) | undefined,
     at: number,
@@ -398,40 +397,4 @@ export class SessionChannel implements StreamChannel {
     this.#target?.close();
     this.#mayBeOver();
   }
-}
-
-/** @returns a text: the name of a subsystem that there is no act for */
-function actOf(request: Start): SshAct | string {
-  switch (request.kind) {
-    case 'shell':
-      return { kind: 'shell' };
-    case 'subsystem':
-      return request.name === 'sftp' ? { kind: 'sftp' } : request.name;
-    case 'exec':
-      try {
-        return { kind: 'exec', command: UTF8.decode(request.command) };
-      } catch {
-        // Not UTF-8; what it means on the target nobody can tell.
-        return { kind: 'exec', command: undefined };
-      }
-  }
-}
-
-function unknown(subsystem: string): Refusal {
-  return {
-    code: 'HOOP_NOT_ALLOWED',
-    sqlState: '42501',
-    message: `the subsystem "${subsystem}" is not available here`,
-    detail: undefined,
-    hint: 'The only subsystem that hoop can look into is sftp.',
-    position: undefined,
-    rule: undefined,
-  };
-}
-
-function exitText(exit: { readonly status: number } | ExitSignal | undefined): string | undefined {
-  if (exit === undefined) {
-    return undefined;
-  }
-  return 'status' in exit ? `exit ${exit.status}` : `signal ${exit.name}`;
 }
