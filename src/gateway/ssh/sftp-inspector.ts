@@ -22,31 +22,22 @@ import type { Refusal } from '../../policy/types.ts';
 import { MalformedPacket } from '../../protocol/ssh/sftp/packet-reader.ts';
 import { PacketScanner, type SftpItem } from '../../protocol/ssh/sftp/packet-scanner.ts';
 import { REPLY, REQUEST, SFTP_VERSION, STATUS } from '../../protocol/ssh/sftp/packet-types.ts';
-import {
-  decodeExtensions,
-  decodeReply,
-  type Extension,
-  encodeReply,
-  encodeVersion,
-} from '../../protocol/ssh/sftp/reply.ts';
+import { decodeReply, encodeReply, encodeVersion } from '../../protocol/ssh/sftp/reply.ts';
 import { decodeRequest, encodeInit, type SftpRequest } from '../../protocol/ssh/sftp/request.ts';
 import { type Chunk, ChunkQueue } from './chunk-queue.ts';
-import { refusalText } from './refusal-text.ts';
 import { ReorderRoom } from './sequential-hash.ts';
+import { SftpAnswers } from './sftp-answers.ts';
 import { EXTENSIONS } from './sftp-extensions.ts';
 import type { SftpFile } from './sftp-file.ts';
+import { SftpHandles } from './sftp-handles.ts';
+import { SftpHello } from './sftp-hello.ts';
 import { handleField, SftpPathRequests } from './sftp-path-requests.ts';
-import { ChannelOver, fromBytes, SftpQuestions } from './sftp-questions.ts';
+import { ChannelOver, SftpQuestions } from './sftp-questions.ts';
 import { SftpRun } from './sftp-run.ts';
 import type { FileAct, SftpChannel } from './sftp-types.ts';
 
 /** Requests that the target has not answered; more of them wait here. sftp(1) has 64 under way. */
 const MAX_PENDING = 4096;
-/** Handles of one channel; sftp-server has as many as it may have files open, 1024 by default. */
-const MAX_HANDLES = 1024;
-/** Each is shown once on stderr: a client that walks a whole tree would flood a terminal. */
-const MAX_SHOWN_REFUSALS = 20;
-
 /** A request of the client that the target has, or that is being dealt with. */
 type Pending =
   | { readonly kind: 'read'; readonly file: SftpFile; readonly offset: bigint }
@@ -62,7 +53,7 @@ export class SftpInspector {
   readonly #questions: SftpQuestions;
   readonly #paths: SftpPathRequests;
   readonly #room = new ReorderRoom();
-  readonly #files = new Map<string, SftpFile>();
+  readonly #handles = new SftpHandles();
   readonly #pending = new Map<number, Pending>();
 
   readonly #up = new PacketScanner((type) => (type === REQUEST.write ? 'stream' : 'whole'));
@@ -79,18 +70,20 @@ export class SftpInspector {
   readonly #down = new PacketScanner((type, id) => this.#downHandling(type, id));
   readonly #toClient: SftpRun;
   #reading: { readonly file: SftpFile; offset: bigint } | undefined;
-  /** Answers of ours that wait for the end of a packet of the target. */
-  readonly #answers: Uint8Array[] = [];
+  readonly #answers: SftpAnswers;
 
-  readonly #version = Promise.withResolvers<readonly Extension[]>();
-  #hello: 'none' | 'asked' | 'done' = 'none';
-  readonly #shownRefusals = new Set<string>();
+  readonly #hello = new SftpHello();
   #isOver = false;
 
   constructor(channel: SftpChannel) {
     this.#channel = channel;
     this.#toTarget = new SftpRun((bytes) => channel.toTarget(bytes));
     this.#toClient = new SftpRun((bytes) => channel.toClient(bytes));
+    this.#answers = new SftpAnswers({
+      toClient: this.#toClient,
+      down: this.#down,
+      toStderr: (text) => channel.toStderr(text),
+    });
     this.#questions = new SftpQuestions(
       (bytes) => this.#toTarget.write(bytes),
       (id) => this.#pending.has(id),
@@ -101,10 +94,9 @@ export class SftpInspector {
       room: this.#room,
       answer: (id, packet) => this.#answer(id, packet),
       deny: (id, refusal) => this.#deny(id, refusal),
-      addFile: (handle, file) => this.#addFile(handle, file),
-      hasRoom: () => this.#files.size < MAX_HANDLES,
+      addFile: (handle, file) => this.#handles.add(handle, file),
+      hasRoom: () => this.#handles.hasRoom,
     });
-    this.#version.promise.catch(() => undefined);
   }
 
   /**
@@ -135,7 +127,7 @@ export class SftpInspector {
       this.#down.feed(bytes);
       for (let item = this.#down.next(); item !== undefined; item = this.#down.next()) {
         this.#fromTarget(item);
-        this.#sendAnswers();
+        this.#answers.sendWaiting();
       }
       this.#toClient.flush();
     } catch (error) {
@@ -156,11 +148,7 @@ export class SftpInspector {
 
   /** What the open handles let the client do. */
   get openFiles(): FileAct[] {
-    return [...this.#files.values()].flatMap(({ opened: { kind, path }, reads, writes }) => [
-      ...(kind === 'directory' ? [{ kind: 'file', operation: 'list', path } as const] : []),
-      ...(reads ? [{ kind: 'file', operation: 'read', path } as const] : []),
-      ...(writes ? [{ kind: 'file', operation: 'write', path } as const] : []),
-    ]);
+    return this.#handles.acts;
   }
 
   /** The channel is over, by whomever: files that are open are recorded as far as they came. */
@@ -172,13 +160,12 @@ export class SftpInspector {
     const closing = [...this.#pending.values()].flatMap((pending) =>
       pending.kind === 'close' ? [pending.file] : [],
     );
-    for (const file of [...this.#files.values(), ...closing]) {
+    for (const file of [...this.#handles.clear(), ...closing]) {
       this.#record(file, undefined, note);
     }
-    this.#files.clear();
     this.#pending.clear();
     this.#chunks.clear();
-    this.#version.reject(new ChannelOver());
+    this.#hello.end();
     this.#questions.end();
   }
 
@@ -251,7 +238,7 @@ export class SftpInspector {
       this.#wait(this.#questions.settled(item.id).then(() => this.#fromClient(item)));
       return;
     }
-    if (this.#hello !== 'done') {
+    if (!this.#hello.isDone) {
       this.#init(item);
       return;
     }
@@ -277,22 +264,17 @@ export class SftpInspector {
     }
   }
 
-  /** The first packet. Whatever the client would like, version 3 is what is understood here. */
   #init(item: Extract<SftpItem, { kind: 'packet' | 'head' }>): void {
-    if (this.#hello !== 'none' || item.type !== REQUEST.init || item.id < SFTP_VERSION) {
-      throw new ProtocolError('sftp begins with something else than INIT of version 3');
-    }
-    this.#hello = 'asked';
+    this.#hello.asked(item);
     this.#toTarget.write(encodeInit(SFTP_VERSION));
     this.#wait(this.#greet());
   }
 
   async #greet(): Promise<void> {
-    const offered = await this.#version.promise;
+    const extensions = await this.#hello.extensions();
     await this.#paths.start();
-    this.#hello = 'done';
-    const extensions = offered.filter(({ name }) => Object.hasOwn(EXTENSIONS, name));
-    this.#send(encodeVersion(SFTP_VERSION, extensions));
+    this.#hello.done();
+    this.#answers.send(encodeVersion(SFTP_VERSION, extensions));
   }
 
   #request(id: number, request: SftpRequest, bytes: Uint8Array): void {
@@ -308,7 +290,7 @@ export class SftpInspector {
       case 'close': {
         const file = this.#fileOf(id, request.handle);
         if (file !== undefined) {
-          this.#files.delete(fromBytes(request.handle));
+          this.#handles.delete(request.handle);
           this.#forward(id, bytes, { kind: 'close', file });
         }
         return;
@@ -382,9 +364,8 @@ export class SftpInspector {
   }
 
   #fileOf(id: number, handle: Uint8Array, use?: 'reads' | 'writes'): SftpFile | undefined {
-    const file = this.#files.get(fromBytes(handle));
+    const file = this.#handles.find(handle);
     if (file === undefined) {
-      // A handle that the target gave to nobody here, or has taken back.
       this.#status(id, STATUS.failure, 'no such handle');
       return undefined;
     }
@@ -425,7 +406,7 @@ export class SftpInspector {
   // --- from the target
 
   #downHandling(type: number, id: number): 'whole' | 'stream' | 'pass' {
-    if (this.#hello !== 'done' || this.#questions.has(id) || type === REPLY.status) {
+    if (!this.#hello.isDone || this.#questions.has(id) || type === REPLY.status) {
       return 'whole';
     }
     const pending = this.#pending.get(id);
@@ -473,13 +454,8 @@ export class SftpInspector {
       this.#questions.answer(item.type, item.id, item.body);
       return;
     }
-    if (this.#hello !== 'done') {
-      if (item.type !== REPLY.version || item.id !== SFTP_VERSION || this.#hello !== 'asked') {
-        throw new ProtocolError('the sftp server of the target does not speak version 3');
-      }
-      this.#version.resolve(
-        decodeExtensions(item.body).map(({ name, data }) => ({ name, data: data.slice() })),
-      );
+    if (!this.#hello.isDone) {
+      this.#hello.answered(item);
       return;
     }
     const pending = this.#pending.get(item.id);
@@ -503,7 +479,7 @@ export class SftpInspector {
   #answer(id: number, packet: Uint8Array): void {
     this.#pending.delete(id);
     if (!this.#isOver) {
-      this.#send(packet);
+      this.#answers.send(packet);
     }
   }
 
@@ -518,38 +494,10 @@ export class SftpInspector {
     }
     const { message, hint } = refusal;
     this.#status(id, STATUS.permissionDenied, hint === undefined ? message : `${message}. ${hint}`);
-    const text = refusalText(refusal, false);
-    const key = Buffer.from(text).toString();
-    if (this.#shownRefusals.size < MAX_SHOWN_REFUSALS && !this.#shownRefusals.has(key)) {
-      this.#shownRefusals.add(key);
-      this.#channel.toStderr(text);
-    }
-  }
-
-  #send(packet: Uint8Array): void {
-    this.#answers.push(packet);
-    this.#sendAnswers();
-    this.#toClient.flush();
-  }
-
-  #sendAnswers(): void {
-    while (!this.#down.isInside && this.#answers.length > 0) {
-      const packet = this.#answers.shift();
-      if (packet !== undefined) {
-        this.#toClient.write(packet);
-      }
-    }
+    this.#answers.showRefusal(refusal);
   }
 
   // --- files, the end
-
-  #addFile(handle: Uint8Array, file: SftpFile): void {
-    const key = fromBytes(handle);
-    if (this.#files.has(key)) {
-      throw new ProtocolError('target gave the same sftp handle twice');
-    }
-    this.#files.set(key, file);
-  }
 
   #record(file: SftpFile, status: number | undefined, note: string | undefined): void {
     const record = file.finish(status, note);
