@@ -6,17 +6,15 @@
 import { createSecretKey, randomBytes } from 'node:crypto';
 import { AwakeTimer } from '../awake-timer.ts';
 import { HoopError } from '../errors.ts';
-import { openCertificate, type SessionCertificate } from './certificate.ts';
+import type { SessionCertificate } from './certificate.ts';
 import { CUT_STEP_BYTES } from './chunk.ts';
 import { encodeRecordedCut } from './cut.ts';
 import { CutProposer, type PendingCut } from './cut-proposer.ts';
 import type { SigningKey } from './ed25519.ts';
-import { sameBytes } from './encoding.ts';
-import { isListed, openKeyring } from './keyring.ts';
 import { LeafAhead } from './leaf-ahead.ts';
 import { LeafHasher } from './leaf-hasher.ts';
-import { sha256 } from './manifest.ts';
-import { RecordingStopped } from './recording-stopped.ts';
+import { openSessionCertificate } from './open-session-certificate.ts';
+import { RecordingStopped, stoppedByWrite } from './recording-stopped.ts';
 import { type RecordingSystem, realSystem } from './segment-writer.ts';
 import { SessionWriter } from './session-writer.ts';
 import { claimSpool, createSpool, releaseSpool } from './spool.ts';
@@ -28,6 +26,7 @@ import type {
   StreamKind,
   StreamOffsets,
 } from './types.ts';
+import { UncoveredOffsets } from './uncovered-offsets.ts';
 
 /** A cut is proposed when a stream has passed a multiple of CUT_STEP_BYTES, and with it is at least this … */
 const ALIGNED_CUT_BYTES = CUT_STEP_BYTES / 2;
@@ -68,10 +67,7 @@ export class ClientRecording implements AsyncDisposable {
   readonly #leaves: LeafAhead;
   readonly #proposer: CutProposer;
   readonly #stop = new AbortController();
-  /** What the gateway has on its disk. */
-  readonly #recordedUp = new Map<number, number>();
-  /** Totals of streams that the gateway has ended: more will never be recorded there. */
-  readonly #peerUp = new Map<number, number>();
+  readonly #uncovered: UncoveredOffsets;
   #pending: PendingCut | undefined;
   #proposing: Promise<void> | undefined;
   #uncoveredBytes = 0;
@@ -87,7 +83,7 @@ export class ClientRecording implements AsyncDisposable {
    * @throws HoopError HOOP_VERIFY_FAILED, HOOP_VERIFY_UNTRUSTED, HOOP_EVIDENCE_MISMATCH
    */
   static async create(options: ClientRecordingOptions): Promise<ClientRecording> {
-    const certificate = checkCertificate(options);
+    const certificate = openSessionCertificate(options);
     const system = options.system ?? realSystem;
     const dataKey = randomBytes(32);
     const { session, gatewayUrl, keyring, rootKey, saltKey, sessionKey } = options;
@@ -138,6 +134,10 @@ export class ClientRecording implements AsyncDisposable {
       source: { directory, dataKey, saltKey },
       hasher: this.#hasher,
       ahead: this.#leaves,
+    });
+    this.#uncovered = new UncoveredOffsets({
+      written: () => this.#writer.allOffsets(),
+      covered: (stream) => this.#proposer.ledger.offsets(stream),
     });
   }
 
@@ -191,20 +191,20 @@ export class ClientRecording implements AsyncDisposable {
   /** Nothing has arrived or is known to be recorded that is not in a cut both have signed. */
   get isCaughtUp(): boolean {
     const isBusy = this.#pending !== undefined || this.#proposing !== undefined;
-    return !isBusy && this.#coverable().length === 0;
+    return !isBusy && this.#uncovered.all().length === 0;
   }
 
   /** The gateway has these up bytes on its disk. */
   recorded(streams: readonly { readonly stream: number; readonly up: number }[]): void {
     for (const { stream, up } of streams) {
-      this.#recordedUp.set(stream, Math.max(up, this.#recordedUp.get(stream) ?? 0));
+      this.#uncovered.recorded(stream, up);
     }
     this.#maybePropose();
   }
 
   /** The gateway has ended a stream; its totals are final and recorded. */
   peerEnded(stream: number, totals: { readonly up: number; readonly down: number }): void {
-    this.#peerUp.set(stream, totals.up);
+    this.#uncovered.peerEnded(stream, totals.up);
     this.recorded([{ stream, up: totals.up }]);
   }
 
@@ -308,18 +308,18 @@ export class ClientRecording implements AsyncDisposable {
     if (this.#pending || this.#proposing || this.#closing || this.#stop.signal.aborted) {
       return;
     }
-    let streams = this.#coverable();
-    if (this.#finished !== undefined && !this.#expectsMore()) {
+    let streams = this.#uncovered.all();
+    if (this.#finished !== undefined && !this.#uncovered.expectsMore) {
       if (streams.length === 0) {
         this.#finished.resolve();
         this.#finished = undefined;
         return;
       }
     } else if (this.#finished === undefined && !this.#isDue) {
-      const steps = this.#atSteps(streams);
-      if (this.#gainOf(steps) >= ALIGNED_CUT_BYTES) {
+      const steps = this.#uncovered.atSteps(streams);
+      if (this.#uncovered.gainOf(steps) >= ALIGNED_CUT_BYTES) {
         streams = steps;
-      } else if (this.#gainOf(streams) < CUT_BYTES) {
+      } else if (this.#uncovered.gainOf(streams) < CUT_BYTES) {
         // What the gateway has not recorded does not count: it comes in small steps while the gateway
         // is behind, and a cut for each of them would be one too many for it.
         return;
@@ -362,83 +362,12 @@ export class ClientRecording implements AsyncDisposable {
     }
   }
 
-  /** The streams that a cut can move now, and how far. */
-  #coverable(): StreamOffsets[] {
-    const streams: StreamOffsets[] = [];
-    for (const { stream, up, down } of this.#writer.allOffsets()) {
-      const covered = this.#proposer.ledger.offsets(stream);
-      const safeUp = Math.max(covered.up, Math.min(up, this.#recordedUp.get(stream) ?? 0));
-      if (safeUp > covered.up || down > covered.down) {
-        streams.push({ stream, up: safeUp, down });
-      }
-    }
-    return streams;
-  }
-
-  /** The same up to the last multiple of CUT_STEP_BYTES. */
-  #atSteps(streams: readonly StreamOffsets[]): StreamOffsets[] {
-    return streams.flatMap(({ stream, up, down }) => {
-      const covered = this.#proposer.ledger.offsets(stream);
-      const steps = {
-        stream,
-        up: Math.max(covered.up, lastStep(up)),
-        down: Math.max(covered.down, lastStep(down)),
-      };
-      return steps.up > covered.up || steps.down > covered.down ? [steps] : [];
-    });
-  }
-
-  /** Bytes that a cut of these streams would newly cover. */
-  #gainOf(streams: readonly StreamOffsets[]): number {
-    return streams.reduce((sum, { stream, up, down }) => {
-      const covered = this.#proposer.ledger.offsets(stream);
-      return sum + up - covered.up + down - covered.down;
-    }, 0);
-  }
-
-  /** Whether up bytes are on their way of which the gateway has not said that they are recorded. */
-  #expectsMore(): boolean {
-    return this.#writer.allOffsets().some(({ stream, up }) => {
-      const expected = Math.min(up, this.#peerUp.get(stream) ?? up);
-      return (this.#recordedUp.get(stream) ?? 0) < expected;
-    });
-  }
-
   #failed(error: HoopError): void {
-    const { detail, hint } = error;
-    this.#stop.abort(
-      new RecordingStopped('recording_failed', error.code, error.message, {
-        detail,
-        hint,
-        cause: error,
-      }),
-    );
+    this.#stop.abort(stoppedByWrite(error));
   }
 
   #halt(endReason: EndReason, message: string): void {
     this.#answerTimer?.[Symbol.dispose]();
     this.#stop.abort(new RecordingStopped(endReason, 'HOOP_EVIDENCE_MISMATCH', message));
   }
-}
-
-function lastStep(offset: number): number {
-  return Math.floor(offset / CUT_STEP_BYTES) * CUT_STEP_BYTES;
-}
-
-/** Everything that the signatures rest on must be what was pinned and asked for. */
-function checkCertificate(options: ClientRecordingOptions): SessionCertificate {
-  const keyring = openKeyring(options.keyring, options.rootKey);
-  const certificate = openCertificate(options.certificate, keyring);
-  const fits =
-    certificate.session === options.session &&
-    sameBytes(certificate.clientKey, options.sessionKey.publicKey) &&
-    sameBytes(certificate.saltKeySha256, sha256(options.saltKey)) &&
-    isListed(keyring, 'gateway', certificate.gatewayKey, certificate.notBeforeMs);
-  if (!fits) {
-    throw new HoopError(
-      'HOOP_EVIDENCE_MISMATCH',
-      'the session certificate does not fit what was asked for',
-    );
-  }
-  return certificate;
 }

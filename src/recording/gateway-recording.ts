@@ -20,7 +20,7 @@ import { hasRoomToGoOn } from './manifest-room.ts';
 import { endBody } from './notice-bodies.ts';
 import { writePrivateFile } from './private-file.ts';
 import { type RecordingKeys, storeRecordingKeys } from './recording-keys.ts';
-import { RecordingStopped } from './recording-stopped.ts';
+import { RecordingStopped, stoppedByWrite } from './recording-stopped.ts';
 import {
   CERTIFICATE_FILE,
   CLOSED_FILE,
@@ -31,6 +31,7 @@ import {
 import { type RecordingSystem, realSystem } from './segment-writer.ts';
 import { SessionWriter } from './session-writer.ts';
 import { SignedCuts } from './signed-cuts.ts';
+import { SMALL_CUT_BYTES, SmallCutBudget } from './small-cut-budget.ts';
 import {
   CONTROL_STREAM,
   type CutProposal,
@@ -51,10 +52,6 @@ export const MAX_UNSEALED_BYTES = 16 << 20;
 const MAX_UNSEALED_FRAMES = 100_000;
 /** Bytes that wait longer than this for a cut end the session. */
 const MAX_LAG_MS = 30_000;
-/** Cuts that cover less than this count against the rate; those that cover more pay for themselves. */
-const SMALL_CUT_BYTES = 1 << 20;
-const SMALL_CUT_BURST = 32;
-const SMALL_CUTS_PER_SECOND = 2;
 /** Cuts that came and are not answered; ours proposes one at a time. */
 const MAX_WAITING_CUTS = 8;
 
@@ -400,35 +397,5 @@ export class GatewayRecording implements AsyncDisposable {
     this.#stop.abort(reason);
     this.#room?.reject(reason);
     this.#room = undefined;
-  }
-}
-
-function stoppedByWrite(error: HoopError): RecordingStopped {
-  const { detail, hint } = error;
-  return new RecordingStopped('recording_failed', error.code, error.message, {
-    detail,
-    hint,
-    cause: error,
-  });
-}
-
-/** A token bucket: how often a client may cut without much to cut. */
-class SmallCutBudget {
-  #tokens = SMALL_CUT_BURST;
-  #atMs: number;
-
-  constructor(nowMs: number) {
-    this.#atMs = nowMs;
-  }
-
-  take(nowMs: number): boolean {
-    const gained = (Math.max(0, nowMs - this.#atMs) / 1000) * SMALL_CUTS_PER_SECOND;
-    this.#tokens = Math.min(SMALL_CUT_BURST, this.#tokens + gained);
-    this.#atMs = nowMs;
-    if (this.#tokens < 1) {
-      return false;
-    }
-    this.#tokens -= 1;
-    return true;
   }
 }

@@ -16,3 +16,13 @@ export class RecordingStopped extends HoopError {
     this.endReason = endReason;
   }
 }
+
+/** The recording could not be written. */
+export function stoppedByWrite(error: HoopError): RecordingStopped {
+  const { detail, hint } = error;
+  return new RecordingStopped('recording_failed', error.code, error.message, {
+    detail,
+    hint,
+    cause: error,
+  });
+}
