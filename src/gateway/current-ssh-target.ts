@@ -1,7 +1,8 @@
 /**
- * The server of a live session as the policy of now has it. Logins, credentials and host keys are
- * looked up for each connection, and connections that are open are asked about after each commit: a
- * login or a key that was taken away must not last as long as somebody keeps a session open.
+ * The server of a live session as the policy of now has it. Addresses, logins, credentials and host
+ * keys are looked up for each connection, and connections that are open are asked about after each
+ * commit: what was taken away must not last as long as somebody keeps a session open. An address
+ * may be taken away because of what is behind it.
  */
 import { HoopError } from '../errors.ts';
 import { loginsOnOffer } from '../policy/ssh/logins.ts';
@@ -9,11 +10,12 @@ import type { Principal } from '../policy/types.ts';
 import type { GatewayPolicy } from './gateway-policy.ts';
 import { pinsFingerprint } from './ssh/host-keys.ts';
 import type { CurrentSshTarget, SshTargetLogin } from './ssh/types.ts';
+import { isSameHost } from './target-host.ts';
 import type { Targets } from './targets.ts';
 
 export interface CurrentTargetOptions {
   readonly policy: Pick<GatewayPolicy, 'grant'>;
-  readonly targets: Pick<Targets, 'ssh'>;
+  readonly targets: Pick<Targets, 'ssh' | 'hosts'>;
   readonly principal: Principal;
   readonly name: string;
 }
@@ -32,7 +34,7 @@ export function currentSshTarget(options: CurrentTargetOptions): CurrentSshTarge
       const { target, logins } = offer();
       return targets.ssh(target, logins);
     },
-    revoked(login, hostKey) {
+    revoked(login, { host, fingerprint }) {
       try {
         const { target, logins } = offer();
         if (!logins.some((one) => isSame(one, login))) {
@@ -41,7 +43,14 @@ export function currentSshTarget(options: CurrentTargetOptions): CurrentSshTarge
             `the policy no longer offers the login "${login.user}" on target "${name}"`,
           );
         }
-        return pinsFingerprint(target.hostKeys, hostKey)
+        if (!targets.hosts(target).some((one) => isSameHost(one, host))) {
+          return new HoopError(
+            'HOOP_ACCESS_DENIED',
+            `the policy has another address for target "${name}" now`,
+            { hint: 'Connect again.' },
+          );
+        }
+        return pinsFingerprint(target.hostKeys, fingerprint)
           ? undefined
           : new HoopError(
               'HOOP_TARGET_HOST_KEY',

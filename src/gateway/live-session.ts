@@ -193,6 +193,11 @@ export class LiveSession {
         this.#streams.grantEnded();
       }
       this.#streams.grantChanged();
+      const { service } = this.#options;
+      const changed = service.kind === 'postgres' ? service.changed() : undefined;
+      if (changed !== undefined) {
+        this.#endNow('revoked', changed);
+      }
     } else if (ended === undefined) {
       this.#endNow('revoked', 'the policy no longer gives access to the target');
     } else {

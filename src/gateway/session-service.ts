@@ -16,6 +16,8 @@ export interface PostgresService {
   readonly approvals: StatementApprovals;
   readonly policy: StatementPolicy;
   readonly maskKey: Secret<Uint8Array>;
+  /** Why the session cannot go on, if a commit has changed what it was made by. */
+  readonly changed: () => string | undefined;
 }
 
 export interface SshService {

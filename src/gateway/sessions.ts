@@ -31,6 +31,7 @@ import {
   type StatementApprovalsOptions,
   statementApprovals,
 } from './approvals/statement-approvals.ts';
+import { changedPostgresTarget } from './changed-postgres-target.ts';
 import { currentSshTarget } from './current-ssh-target.ts';
 import type { DiskRoom } from './disk-room.ts';
 import type { GatewayPolicy } from './gateway-policy.ts';
@@ -340,9 +341,9 @@ export class Sessions {
     session: Pick<StatementApprovalsOptions, 'session' | 'run' | 'principal' | 'reason' | 'prompt'>,
   ): SessionService {
     const { approvals, estimates, policy, clock, catalogs, statements, maskKey } = this.#options;
+    const { targets } = this.#options;
+    const { principal } = session;
     if (target.kind === 'ssh') {
-      const { targets } = this.#options;
-      const { principal } = session;
       return {
         kind: 'ssh',
         target,
@@ -359,6 +360,7 @@ export class Sessions {
       approvals: statementApprovals({ ...session, approvals, estimates, target, policy, clock }),
       policy: statements,
       maskKey,
+      changed: changedPostgresTarget({ policy, targets, principal, target }),
     };
   }
 

@@ -45,7 +45,7 @@ export class Targets {
     target: PostgresPolicyTarget,
     principal: Pick<Principal, 'groups'>,
   ): Promise<PostgresTarget> {
-    const hosts = this.#hosts(target);
+    const hosts = this.hosts(target);
     const name = credentialName(target, principal);
     if (name === undefined) {
       throw missing(target, 'credential');
@@ -57,6 +57,7 @@ export class Targets {
       hosts,
       sessionAttributes: target.sessionAttributes,
       database: target.database,
+      credentialName: name,
       user,
       password,
       clientCertificate,
@@ -69,7 +70,7 @@ export class Targets {
 
   /** @throws HOOP_CONFIG */
   async ssh(target: SshPolicyTarget, offered: readonly LoginOnOffer[]): Promise<SshTarget> {
-    const hosts = this.#hosts(target);
+    const hosts = this.hosts(target);
     if (offered.length === 0) {
       throw missing(target, 'credential');
     }
@@ -108,7 +109,7 @@ export class Targets {
    * What the policy says about addresses everybody may read; what only we know they may not.
    * @throws HOOP_CONFIG for none
    */
-  #hosts(target: PolicyTarget): readonly TargetHost[] {
+  hosts(target: PolicyTarget): readonly TargetHost[] {
     const own = Object.hasOwn(this.#addresses, target.name)
       ? this.#addresses[target.name]
       : undefined;

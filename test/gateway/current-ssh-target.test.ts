@@ -8,16 +8,36 @@ let bench: SshGatewayBench;
 let server: OpensshServer;
 
 /** `targets/web-1.yaml` as a commit that is in force when this resolves. */
-async function setTarget(hostKeys: readonly string[], ...lines: readonly string[]): Promise<void> {
+function setTarget(hostKeys: readonly string[], ...lines: readonly string[]): Promise<void> {
   const text = ['name: web-1', 'kind: ssh', `hostKeys: ${JSON.stringify(hostKeys)}`, ...lines];
-  const commit = await bench.gateway.policy.commit({
-    files: { 'targets/web-1.yaml': `${text.join('\n')}\n` },
-    message: lines.join(' '),
+  return commit({ 'targets/web-1.yaml': `${text.join('\n')}\n` });
+}
+
+/** `web-2` is the same server; its address is the policy's, while the gateway knows that of `web-1`. */
+function setAddresses(...addresses: readonly string[]): Promise<void> {
+  return commit({
+    'targets/web-2.yaml': [
+      'name: web-2',
+      'kind: ssh',
+      `address: ${JSON.stringify(addresses)}`,
+      `hostKeys: ${JSON.stringify(server.hostKeys)}`,
+      'credential: web-1',
+      '',
+    ].join('\n'),
+    'policies/web-2.yaml': `name: web-2
+who: { groups: [engineering] }
+targets: { names: [web-2] }
+rules: [{ name: run, allow: { ssh: [exec] } }]
+`,
   });
+}
+
+async function commit(files: Readonly<Record<string, string>>): Promise<void> {
+  const made = await bench.gateway.policy.commit({ files, message: 'another target' });
   const client = await bench.gateway.client('engineer');
   await expect
     .poll(async () => (await client.policy(bench.gateway.signal)).commit, { timeout: 20_000 })
-    .toBe(commit);
+    .toBe(made);
 }
 
 function live(): Promise<BegunSession> {
@@ -93,6 +113,39 @@ describe.skipIf(findSshd() === undefined)('a commit, for a session that is open'
     next.client.hello();
     expect((await next.client.until('disconnect')).message).toContain('not the host key');
     await next.stream.closed;
+    await session.close();
+  });
+
+  test('that adds an address, or tries them in another order, disturbs nobody', async () => {
+    const here = `127.0.0.1:${server.port}`;
+    await setAddresses(here);
+    const { session, stream, client } = await bench.begin('cat', 'web-2');
+    await setAddresses('127.0.0.1:1', here);
+    client.send({ type: 'data', channel: 0, data: Buffer.from('still here') });
+    client.send({ type: 'eof', channel: 0 });
+    await client.until('close');
+    expect(client.text('data')).toBe('still here');
+    stream.carrier.end(1000);
+    await session.close();
+  });
+
+  test('that takes the address away ends its connections, and new ones go to the new address', async () => {
+    await setAddresses(`127.0.0.1:${server.port}`);
+    const { session, stream, client, another } = await bench.begin('cat', 'web-2');
+    await setAddresses('127.0.0.1:1');
+    expect((await client.until('disconnect')).message).toContain(
+      'the policy has another address for target "web-2" now',
+    );
+    await stream.closed;
+    const next = await another(2);
+    next.client.hello();
+    expect((await next.client.until('disconnect')).message).toContain('cannot reach target');
+    await next.stream.closed;
+    await setAddresses(`127.0.0.1:${server.port}`);
+    const last = await another(3);
+    await last.client.start('true');
+    last.stream.carrier.end(1000);
+    await last.stream.closed;
     await session.close();
   });
 });

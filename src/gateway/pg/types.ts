@@ -24,6 +24,8 @@ export interface PostgresTarget {
   /** libpq's target_session_attrs. */
   readonly sessionAttributes: SessionAttributes;
   readonly database: string;
+  /** Of the policy: who one is there. */
+  readonly credentialName: string;
   readonly user: string;
   readonly password: Secret<string> | undefined;
   readonly clientCertificate: ClientCertificate | undefined;

@@ -1,5 +1,6 @@
 /** What a connection is made by, the target and a login on it, and whether that still holds. */
 import { HoopError } from '../../errors.ts';
+import type { TargetConnection } from './connect-target.ts';
 import type { CurrentSshTarget, SshTarget, SshTargetLogin } from './types.ts';
 
 /** Of the local client's login name where nobody has chosen one. */
@@ -37,12 +38,9 @@ export class GrantedLogin {
     return new GrantedLogin(target, loginOf(user, target), currentTarget);
   }
 
-  /**
-   * @param hostKey fingerprint of the key that the server showed
-   * @returns why what the connection was made by has been taken away
-   */
-  revoked(hostKey: string): HoopError | undefined {
-    return this.#current?.revoked(this.login, hostKey);
+  /** @returns why what the connection was made by has been taken away */
+  revoked(made: Pick<TargetConnection, 'host' | 'fingerprint'>): HoopError | undefined {
+    return this.#current?.revoked(this.login, made);
   }
 }
 

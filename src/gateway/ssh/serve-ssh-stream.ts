@@ -260,7 +260,7 @@ class SshStream {
   /** What the connection was made by has been taken away: it ends. */
   #isRevoked(): boolean {
     const connection = this.#connection;
-    const reason = connection && this.#granted?.revoked(connection.fingerprint);
+    const reason = connection && this.#granted?.revoked(connection);
     if (reason !== undefined) {
       this.#fail(reason);
     }

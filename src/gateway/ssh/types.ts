@@ -37,10 +37,13 @@ export interface CurrentSshTarget {
   now(): Promise<SshTarget>;
   /**
    * Whether what a connection was made by still holds; after each `onGrantChanged`.
-   * @param hostKey fingerprint of the key that the server showed
+   * @param server where it is, and the fingerprint of the key that it showed
    * @returns why it does not, for the client
    */
-  revoked(login: SshTargetLogin, hostKey: string): HoopError | undefined;
+  revoked(
+    login: SshTargetLogin,
+    server: { readonly host: TargetHost; readonly fingerprint: string },
+  ): HoopError | undefined;
 }
 
 export interface SshCredential {

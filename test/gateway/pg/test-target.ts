@@ -30,6 +30,7 @@ export function targetOf(
     sessionAttributes: 'any',
     kind: 'postgres',
     database: 'postgres',
+    credentialName: 'test-db',
     user: server.user,
     password: new Secret(server.password),
     clientCertificate: undefined,

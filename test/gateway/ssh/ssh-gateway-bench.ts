@@ -35,8 +35,8 @@ export class SshGatewayBench implements AsyncDisposable {
   }
 
   /** A session of an engineer in which the command runs, on stream 1. */
-  async begin(command: string): Promise<BegunSession> {
-    const session = await TestSession.open(this.gateway, 'engineer', { target: 'web-1' });
+  async begin(command: string, target = 'web-1'): Promise<BegunSession> {
+    const session = await TestSession.open(this.gateway, 'engineer', { target });
     const another = async (number: number): Promise<SshClientStream> => {
       const stream = await session.openStream(number, 'multiplexed', 'ssh');
       return { stream, client: new FramesClient(stream) };

@@ -1,0 +1,59 @@
+/**
+ * Whether a commit has changed what a session on a database was made by. Where the database is and
+ * how one logs in there is looked up once, when the session begins, and its client has been told
+ * database and role: so the session ends, and the next one has what is in force.
+ */
+import { isDeepStrictEqual } from 'node:util';
+import { HoopError } from '../errors.ts';
+import type { PostgresPolicyTarget } from '../policy/policy.ts';
+import { credentialName } from '../policy/principal-grant.ts';
+import type { Principal } from '../policy/types.ts';
+import type { GatewayPolicy } from './gateway-policy.ts';
+import type { PostgresTarget } from './pg/types.ts';
+import { isSameHost } from './target-host.ts';
+import type { Targets } from './targets.ts';
+
+export interface ChangedTargetOptions {
+  readonly policy: Pick<GatewayPolicy, 'grant'>;
+  readonly targets: Pick<Targets, 'hosts'>;
+  readonly principal: Principal;
+  /** As it was when the session began. */
+  readonly target: PostgresTarget;
+}
+
+/** @returns what to ask after each commit: why the session cannot go on, in words, if so */
+export function changedPostgresTarget(options: ChangedTargetOptions): () => string | undefined {
+  const { policy, targets, principal, target } = options;
+  const { name } = target;
+  const hasLostHost = (now: PostgresPolicyTarget): boolean => {
+    try {
+      const after = targets.hosts(now);
+      // One more, or another order, takes nothing away.
+      return !target.hosts.every((one) => after.some((other) => isSameHost(one, other)));
+    } catch (error) {
+      if (!(error instanceof HoopError)) throw error;
+      return true;
+    }
+  };
+  const changed = (now: PostgresPolicyTarget): string | undefined => {
+    if (hasLostHost(now)) return 'address';
+    if (now.database !== target.database) return 'database';
+    if (credentialName(now, principal) !== target.credentialName) return 'credential';
+    if (!isDeepStrictEqual(now.tls, target.tls)) return 'TLS setting';
+    if (!isDeepStrictEqual(new Set(now.loginMethods), new Set(target.methods))) {
+      return 'requireAuth';
+    }
+    return now.sessionAttributes === target.sessionAttributes ? undefined : 'targetSessionAttrs';
+  };
+  return () => {
+    const now = policy.grant(principal, name)?.target;
+    if (now === undefined) {
+      // Nothing is left to this principal there, which ends the session by itself.
+      return undefined;
+    }
+    const what = now.kind === 'postgres' ? changed(now) : 'kind';
+    return what === undefined
+      ? undefined
+      : `the policy has another ${what} for target "${name}" now: connect again`;
+  };
+}

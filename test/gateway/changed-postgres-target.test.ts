@@ -1,0 +1,83 @@
+/** What a policy commit means for sessions on databases that are open. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/demo/embedded-postgres.ts';
+import { ENGINEERS, type GatewayBench, startGatewayBench } from './gateway-bench.ts';
+import { TestSession } from './test-session.ts';
+
+let postgres: EmbeddedPostgres;
+let bench: GatewayBench;
+beforeAll(async () => {
+  postgres = await startEmbeddedPostgres();
+  bench = await startGatewayBench({ target: postgres });
+});
+afterAll(async () => {
+  await bench[Symbol.asyncDispose]();
+  await postgres[Symbol.asyncDispose]();
+});
+
+/** Its address is the policy's, while the gateway's configuration has that of `prod-db`. */
+async function setTarget(changes: Readonly<Record<string, unknown>> = {}): Promise<void> {
+  const target = {
+    name: 'shop',
+    kind: 'postgres',
+    address: [here()],
+    database: 'postgres',
+    credential: 'prod-db',
+    ...changes,
+  };
+  const made = await bench.policy.commit({
+    message: 'another target',
+    files: {
+      'targets/shop.yaml': JSON.stringify(target),
+      'policies/shop.yaml': ENGINEERS.replace('name: engineers', 'name: shop').replace(
+        'names: [prod-db]',
+        'names: [shop]',
+      ),
+    },
+  });
+  const client = await bench.client('engineer');
+  await expect
+    .poll(async () => (await client.policy(bench.signal)).commit, { timeout: 20_000 })
+    .toBe(made);
+}
+
+const here = (): string => `127.0.0.1:${postgres.port}`;
+
+describe('a commit, for a session that is open', () => {
+  test('that adds an address, or says the same in other words, disturbs nobody', async () => {
+    await setTarget();
+    const session = await TestSession.open(bench, 'engineer', { target: 'shop' });
+    const stream = await session.openStream(1);
+    await stream.startUp('postgres', 'postgres');
+    await setTarget({
+      address: ['127.0.0.1:1', here()],
+      description: 'The shop',
+      connectTimeout: '3s',
+      requireAuth: ['none', 'password', 'md5', 'scram-sha-256'],
+      credentials: [{ groups: ['dba'], credential: 'prod-db' }],
+    });
+    const types = (await stream.query('SELECT 1')).map(([type]) => type);
+    expect(types).toContain('D');
+    await session.close();
+  });
+
+  test.each([
+    ['address', { address: ['127.0.0.1:1'] }],
+    ['database', { database: 'template1' }],
+    ['credential', { credentials: [{ groups: ['engineering'], credential: 'other' }] }],
+    ['TLS setting', { tls: { mode: 'require' } }],
+    ['requireAuth', { requireAuth: ['scram-sha-256'] }],
+    ['targetSessionAttrs', { targetSessionAttrs: 'primary' }],
+  ])('that has another %s ends it, and says so', async (what, changes) => {
+    await setTarget();
+    const session = await TestSession.open(bench, 'engineer', { target: 'shop' });
+    const stream = await session.openStream(1);
+    await stream.startUp('postgres', 'postgres');
+    await setTarget(changes);
+    const message = `the policy has another ${what} for target "shop" now: connect again`;
+    expect(await session.message('closing')).toMatchObject({ reason: 'revoked', message });
+    const said = (await stream.readUntil('E')).map(([, body]) => body.toString()).join();
+    expect(said).toContain(message);
+    await session.finish();
+  });
+});
