@@ -9,6 +9,7 @@ import {
 } from '../../tunnel/approvals-api.ts';
 import type { ApprovalRecord } from './approval-record.ts';
 import type { Approvals } from './approvals.ts';
+import { mayDecide } from './may-decide.ts';
 
 /** Characters of a statement that a list shows. */
 const MAX_LISTED_TEXT = 2000;
@@ -54,7 +55,7 @@ export function approvalView(
     })),
     policyCommit: record.policyCommit,
     binding: record.binding,
-    mayDecide: approvals.mayDecide(who, record),
+    mayDecide: mayDecide(who, record),
     ...(statement === undefined ? {} : { statement: isListed ? shortened(statement) : statement }),
     ...(command === undefined ? {} : { command: isListed ? shortCommand(command) : command }),
     ...(kind === 'access' ? { access: AccessPart.parse(details) } : {}),

@@ -13,7 +13,6 @@ import {
   type ApprovalRecord,
   approversOf,
   isOpen,
-  isOwnWord,
   isRequestedFor,
   isSameParty,
   type NewApproval,
@@ -21,7 +20,9 @@ import {
 } from './approval-record.ts';
 import type { ApprovalStore, PersonLogin } from './approval-store.ts';
 import { Changes } from './changes.ts';
+import { alreadyEnded, checkVoter, isApprover } from './may-decide.ts';
 import { plainText } from './plain-text.ts';
+import { RequestLimits } from './request-limits.ts';
 
 /** What a kind of request adds. */
 export interface ApprovalHandler {
@@ -40,13 +41,6 @@ export interface ApprovalsOptions {
   readonly clock: () => number;
 }
 
-/** Open requests of one person, of everyone, and how many one person may make in a minute. */
-export const MAX_OPEN_PER_PERSON = 20;
-const MAX_OPEN = 1000;
-const MAX_NEW_PER_MINUTE = 60;
-/** Of these, all runs of the person together: a program in a loop leaves some to them. */
-export const MAX_OPEN_OF_RUNS = 15;
-const MAX_NEW_OF_RUNS = 45;
 const MINUTE_MS = 60_000;
 /** What ended is shown for this long, and the index keeps so many of it. */
 const KEEP_MS = 7 * 86_400_000;
@@ -64,7 +58,7 @@ export class Approvals implements Disposable {
   readonly #listeners = new Map<string, (record: ApprovalRecord) => void>();
   /** Of those who can decide about a request again. */
   readonly #reconsider = new Map<string, () => void>();
-  readonly #made = new Map<string, { readonly atMs: number; readonly isRun: boolean }[]>();
+  readonly #limits = new RequestLimits();
   #timer: NodeJS.Timeout | undefined;
 
   /** Withdraws what a stopped gateway has left behind. */
@@ -92,7 +86,7 @@ export class Approvals implements Disposable {
     const { store, clock, log } = this.#options;
     const { waitsSeconds, details, ...rest } = request;
     const nowMs = clock();
-    this.#checkLimits(request, nowMs);
+    this.#limits.take(request, store.open(), nowMs);
     const record: ApprovalRecord = {
       ...rest,
       id: newId(),
@@ -150,17 +144,6 @@ export class Approvals implements Disposable {
     return this.#options.store.bound(request.requester, request.binding);
   }
 
-  mayDecide(who: Principal, record: ApprovalRecord): boolean {
-    return (
-      record.state === 'waiting' &&
-      who.kind === 'person' &&
-      !isSameParty(who, record.requester) &&
-      !isRequestedFor(record, who) &&
-      isApprover(who, record) &&
-      !record.votes.some(({ by, decision }) => decision === 'approve' && isSameParty(by, who))
-    );
-  }
-
   /**
    * Different people who could satisfy a need: all but who asked that have logged in to this
    * gateway lately and were in one of its groups then.
@@ -198,10 +181,10 @@ export class Approvals implements Disposable {
     const { store, clock, log } = this.#options;
     this.#sweep();
     const record = this.visible(who, id);
-    this.#checkVoter(who, record, said);
+    checkVoter(who, record, said);
     if (this.#handlers.get(record.kind)?.needs(record) === undefined) {
       this.end(id, 'void', 'what was asked for is not to be had any more');
-      throw ended(this.visible(who, id));
+      throw alreadyEnded(this.visible(who, id));
     }
     store.vote(id, {
       by: { issuer: who.issuer, sub: who.sub, name: plainText(who.name, MAX_TEXT) },
@@ -290,60 +273,6 @@ export class Approvals implements Disposable {
     this.changes.happened();
   }
 
-  #checkLimits({ requester, run }: NewApproval, nowMs: number): void {
-    const open = this.#options.store.open();
-    const own = open.filter((record) => isSameParty(record.requester, requester));
-    if (own.length >= MAX_OPEN_PER_PERSON || open.length >= MAX_OPEN) {
-      throw tooMany(`One person may have ${MAX_OPEN_PER_PERSON} open, the gateway ${MAX_OPEN}.`);
-    }
-    const ofRuns = own.filter((record) => record.run !== undefined).length;
-    if (run !== undefined && ofRuns >= MAX_OPEN_OF_RUNS) {
-      throw tooMany(`All runs of one person may have ${MAX_OPEN_OF_RUNS} open.`);
-    }
-    for (const [person, times] of this.#made) {
-      if ((times.at(-1)?.atMs ?? 0) < nowMs - MINUTE_MS) this.#made.delete(person);
-    }
-    const person = JSON.stringify([requester.issuer, requester.sub]);
-    const lately = (this.#made.get(person) ?? []).filter(({ atMs }) => atMs > nowMs - MINUTE_MS);
-    if (lately.length >= MAX_NEW_PER_MINUTE) {
-      throw tooMany(`One person may ask ${MAX_NEW_PER_MINUTE} times in a minute.`);
-    }
-    const isRun = run !== undefined;
-    if (isRun && lately.filter((one) => one.isRun).length >= MAX_NEW_OF_RUNS) {
-      throw tooMany(`All runs of one person may ask ${MAX_NEW_OF_RUNS} times in a minute.`);
-    }
-    this.#made.set(person, [...lately, { atMs: nowMs, isRun }]);
-  }
-
-  #checkVoter(
-    who: Principal,
-    record: ApprovalRecord,
-    said: { readonly decision: string; readonly binding?: string | undefined },
-  ): void {
-    if (isSameParty(who, record.requester) || isRequestedFor(record, who)) {
-      throw new HoopError('HOOP_APPROVAL_SELF', 'who asked cannot decide', {
-        detail: 'An approval is the word of a second person.',
-        hint: 'Ask another approver.',
-      });
-    }
-    if (who.kind !== 'person' || !isApprover(who, record)) {
-      throw new HoopError('HOOP_ACCESS_DENIED', 'you may not decide about this request', {
-        detail: whyNotApprover(who),
-        ...(who.viaDevice ? { hint: 'Log in in a browser: `hoop login` without --device.' } : {}),
-      });
-    }
-    if (record.state !== 'waiting') throw ended(record);
-    if (said.binding !== undefined && said.binding !== record.binding) {
-      throw new HoopError('HOOP_APPROVAL_ENDED', 'the request is not the one that you were shown');
-    }
-    const voted = record.votes.some(({ by }) => isSameParty(by, who));
-    if (voted && said.decision === 'approve') {
-      throw new HoopError('HOOP_APPROVAL_VOTED', 'you have approved this request already', {
-        hint: 'Another approver must approve it, too.',
-      });
-    }
-  }
-
   #maySee(who: Principal, record: ApprovalRecord): boolean {
     return (
       isSameParty(who, record.requester) || isApprover(who, record) || who.roles.includes('auditor')
@@ -423,38 +352,8 @@ export class Approvals implements Disposable {
   }
 }
 
-function isApprover(who: Principal, record: ApprovalRecord): boolean {
-  if (!isOwnWord(who)) return false;
-  return record.needs.some(({ groups }) => groups.some((group) => who.groups.includes(group)));
-}
-
-function whyNotApprover(who: Principal): string {
-  if (who.kind !== 'person') {
-    return 'An approval is the word of a person, and this is a workload.';
-  }
-  if (who.agent !== undefined) {
-    return `An approval is the word of a person, and this is agent ${who.agent}.`;
-  }
-  return who.viaDevice
-    ? 'A login with a device code decides about nothing, whose ever it is.'
-    : 'None of your groups is an approver of it.';
-}
-
 function deadlineOf(record: ApprovalRecord): number {
   return record.state === 'waiting' ? record.waitsUntilMs : (record.usableUntilMs ?? 0);
-}
-
-function ended({ state, outcome }: ApprovalRecord): HoopError {
-  return new HoopError('HOOP_APPROVAL_ENDED', 'the request is no longer waiting', {
-    detail: `It is ${state}${outcome === undefined ? '' : `: ${outcome}`}.`,
-  });
-}
-
-function tooMany(detail: string): HoopError {
-  return new HoopError('HOOP_LIMIT', 'too many requests for approval', {
-    detail,
-    hint: 'Wait for decisions, or withdraw what is not needed any more.',
-  });
 }
 
 /** Crockford's alphabet: nothing that can be misread or spells words. */

@@ -5,11 +5,12 @@ import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { NewApproval } from '../../../src/gateway/approvals/approval-record.ts';
 import { ApprovalStore } from '../../../src/gateway/approvals/approval-store.ts';
+import { Approvals } from '../../../src/gateway/approvals/approvals.ts';
+import { mayDecide } from '../../../src/gateway/approvals/may-decide.ts';
 import {
-  Approvals,
   MAX_OPEN_OF_RUNS,
   MAX_OPEN_PER_PERSON,
-} from '../../../src/gateway/approvals/approvals.ts';
+} from '../../../src/gateway/approvals/request-limits.ts';
 import { SealedJson } from '../../../src/gateway/approvals/sealed-json.ts';
 import { MIGRATIONS } from '../../../src/gateway/index-schema.ts';
 import { IndexStore } from '../../../src/gateway/index-store.ts';
@@ -142,7 +143,7 @@ test('an agent with a login of its own neither sees nor decides, whatever group 
   }
   expect(approvals.list(bot, { isOpen: true, limit: 10 })).toEqual([]);
   const auditing = person('bot', ['dba'], { agent: 'devin', isAgent: true, roles: ['auditor'] });
-  expect(approvals.mayDecide(auditing, approvals.visible(auditing, id))).toBe(false);
+  expect(mayDecide(auditing, approvals.visible(auditing, id))).toBe(false);
   expect(codeOf(() => approvals.decide(auditing, id, approve))).toBe('HOOP_ACCESS_DENIED');
   expect(approvals.visible(erin, id)).toMatchObject({ state: 'waiting', votes: [] });
 });
@@ -151,7 +152,7 @@ test('for whom a workload works, by its issuer’s word, does not decide what it
   const asked = request({ requester: person('ci', []), requestedFor: 'ADA@example.com' });
   const record = approvals.create(asked);
   const requester = { ...ada, name: 'Ada', email: 'ada@Example.com' };
-  expect(approvals.mayDecide(requester, record)).toBe(false);
+  expect(mayDecide(requester, record)).toBe(false);
   for (const decision of ['approve', 'deny'] as const) {
     expect(codeOf(() => approvals.decide(requester, record.id, { decision }))).toBe(
       'HOOP_APPROVAL_SELF',

@@ -1,0 +1,68 @@
+/** Whose word counts about a request: a second person's, of one of its groups, once. */
+import { HoopError } from '../../errors.ts';
+import type { Principal } from '../../policy/types.ts';
+import { type ApprovalRecord, isOwnWord, isRequestedFor, isSameParty } from './approval-record.ts';
+
+export function isApprover(who: Principal, record: ApprovalRecord): boolean {
+  if (!isOwnWord(who)) return false;
+  return record.needs.some(({ groups }) => groups.some((group) => who.groups.includes(group)));
+}
+
+export function mayDecide(who: Principal, record: ApprovalRecord): boolean {
+  return (
+    record.state === 'waiting' &&
+    who.kind === 'person' &&
+    !isSameParty(who, record.requester) &&
+    !isRequestedFor(record, who) &&
+    isApprover(who, record) &&
+    !record.votes.some(({ by, decision }) => decision === 'approve' && isSameParty(by, who))
+  );
+}
+
+/** @throws HoopError HOOP_APPROVAL_…, HOOP_ACCESS_DENIED: why this word is not taken */
+export function checkVoter(
+  who: Principal,
+  record: ApprovalRecord,
+  said: { readonly decision: string; readonly binding?: string | undefined },
+): void {
+  if (isSameParty(who, record.requester) || isRequestedFor(record, who)) {
+    throw new HoopError('HOOP_APPROVAL_SELF', 'who asked cannot decide', {
+      detail: 'An approval is the word of a second person.',
+      hint: 'Ask another approver.',
+    });
+  }
+  if (who.kind !== 'person' || !isApprover(who, record)) {
+    throw new HoopError('HOOP_ACCESS_DENIED', 'you may not decide about this request', {
+      detail: whyNotApprover(who),
+      ...(who.viaDevice ? { hint: 'Log in in a browser: `hoop login` without --device.' } : {}),
+    });
+  }
+  if (record.state !== 'waiting') throw alreadyEnded(record);
+  if (said.binding !== undefined && said.binding !== record.binding) {
+    throw new HoopError('HOOP_APPROVAL_ENDED', 'the request is not the one that you were shown');
+  }
+  const voted = record.votes.some(({ by }) => isSameParty(by, who));
+  if (voted && said.decision === 'approve') {
+    throw new HoopError('HOOP_APPROVAL_VOTED', 'you have approved this request already', {
+      hint: 'Another approver must approve it, too.',
+    });
+  }
+}
+
+export function alreadyEnded({ state, outcome }: ApprovalRecord): HoopError {
+  return new HoopError('HOOP_APPROVAL_ENDED', 'the request is no longer waiting', {
+    detail: `It is ${state}${outcome === undefined ? '' : `: ${outcome}`}.`,
+  });
+}
+
+function whyNotApprover(who: Principal): string {
+  if (who.kind !== 'person') {
+    return 'An approval is the word of a person, and this is a workload.';
+  }
+  if (who.agent !== undefined) {
+    return `An approval is the word of a person, and this is agent ${who.agent}.`;
+  }
+  return who.viaDevice
+    ? 'A login with a device code decides about nothing, whose ever it is.'
+    : 'None of your groups is an approver of it.';
+}
