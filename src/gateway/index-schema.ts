@@ -309,4 +309,8 @@ export const MIGRATIONS: readonly string[] = [
   -- Something of a terminal of hoop run is in the recording.
   ALTER TABLE sessions ADD COLUMN terminal INTEGER NOT NULL DEFAULT 0;
   `,
+  `
+  -- Name of the run's program, as the client says it.
+  ALTER TABLE sessions ADD COLUMN program TEXT;
+  `,
 ];

@@ -1,5 +1,6 @@
 /** `POST /v1/runs`: a login of its own for one run of a program. */
 import type { Context, Hono } from 'hono';
+import { withoutFolder } from '../policy/agents.ts';
 import { API_VERSION, PATHS } from '../tunnel/api.ts';
 import { type RunReply, RunRequest } from '../tunnel/runs-api.ts';
 import type { AccessRequests } from './access-requests.ts';
@@ -26,6 +27,8 @@ export interface RunRoutesOptions {
 }
 
 const MAX_BODY_BYTES = 128 * 1024;
+/** Linux has no longer names of files. */
+const MAX_PROGRAM_LENGTH = 255;
 
 export function addRunRoutes(app: Hono<Env>, options: RunRoutesOptions): void {
   const { identity, policy, access, alsoRuns, identityRequest } = options;
@@ -35,16 +38,21 @@ export function addRunRoutes(app: Hono<Env>, options: RunRoutesOptions): void {
       const asked = await readJson(c.req.raw, RunRequest, MAX_BODY_BYTES);
       const agent = agentOfRun(policy.inForce(), who.principal, asked);
       const reason = asked.reason?.trim() || who.run?.reason;
+      // Arguments hold secrets; the name says which program it was.
+      const program =
+        withoutFolder(asked.command[0] ?? '').slice(0, MAX_PROGRAM_LENGTH) || undefined;
       try {
         const { jkt, proof } = asked;
         const started = await identity.startRun(identityRequest(c), who, {
           jkt,
           proof,
           agent,
+          program,
           reason,
         });
         const { id, parent } = started.run;
-        c.get('log').info('run.start', { run: id, parent, agent, principal: who.principal.name });
+        const principal = who.principal.name;
+        c.get('log').info('run.start', { run: id, parent, agent, program, principal });
         return json(
           {
             v: API_VERSION,

@@ -36,6 +36,7 @@ import { currentSshTarget } from './current-ssh-target.ts';
 import type { DiskRoom } from './disk-room.ts';
 import type { GatewayPolicy } from './gateway-policy.ts';
 import type { Authenticated } from './identity/identity.ts';
+import type { RunOfLogin } from './identity/run-of-login.ts';
 import { shownRun } from './identity/run-rights.ts';
 import { LiveSession } from './live-session.ts';
 import { errorFields, type Log } from './log.ts';
@@ -72,7 +73,9 @@ export interface SessionsOptions {
   readonly onEnded: () => void;
 }
 
-type RecordedAgent = Extract<RecordingEvent, { type: 'session.open' }>['agent'];
+type SessionOpened = Extract<RecordingEvent, { type: 'session.open' }>;
+type RecordedAgent = SessionOpened['agent'];
+type RecordedRun = NonNullable<SessionOpened['run']>;
 
 /** A session that begins in the same millisecond as its certificate must not be too early for it. */
 const CLOCK_SLACK_MS = 60_000;
@@ -238,7 +241,7 @@ export class Sessions {
         principal: { issuer: principal.issuer, sub: principal.sub, name: principal.name },
         agent: actingAgent(principal),
         ...requesterClaim(principal.requester),
-        run: who.run && shownRun(who.run),
+        run: who.run && recordedRun(who.run),
         target: target.name,
         reason,
         policyCommit: grant.commit,
@@ -250,6 +253,7 @@ export class Sessions {
         principal,
         family,
         run: who.run?.id,
+        program: who.run?.program,
         reason,
         policyCommit: grant.commit,
         recording: grant.recording,
@@ -396,6 +400,11 @@ function targetReply(target: SessionTarget): SessionReply['target'] {
   return target.kind === 'postgres'
     ? { kind: 'postgres', name, database: target.database, user: target.user }
     : { kind: 'ssh', name, users: target.logins.map(({ user }) => user) };
+}
+
+function recordedRun(run: RunOfLogin): RecordedRun {
+  const { program } = run;
+  return { ...shownRun(run), ...(program === undefined ? {} : { program }) };
 }
 
 function actingAgent({ agent, isAgent }: Principal): RecordedAgent | undefined {

@@ -6,10 +6,16 @@ import type { Principal } from './types.ts';
 
 type Agents = Pick<Policy, 'agents'>;
 
+/** `/usr/local/bin/Claude` → `Claude`. */
+export function withoutFolder(word: string): string {
+  return word.split(/[/\\]/).at(-1) ?? '';
+}
+
 /** `/usr/local/bin/Claude` → `claude`; the endings are those under which Windows starts programs. */
 export function programName(word: string): string {
-  const [name = ''] = word.split(/[/\\]/).slice(-1);
-  return name.toLowerCase().replace(/\.(exe|cmd|bat|ps1)$/, '');
+  return withoutFolder(word)
+    .toLowerCase()
+    .replace(/\.(exe|cmd|bat|ps1)$/, '');
 }
 
 /**

@@ -81,7 +81,14 @@ export type RecordingEvent =
       /** For whom a workload works, as the issuer of its token says. */
       readonly requester?: { readonly name: string; readonly claimedBy: 'issuer' } | undefined;
       /** The run that opened it, and the run that that one was started in. */
-      readonly run?: { readonly id: string; readonly parent?: string | undefined } | undefined;
+      readonly run?:
+        | {
+            readonly id: string;
+            readonly parent?: string | undefined;
+            /** Name of its program, without arguments: a claim of the client. */
+            readonly program?: string | undefined;
+          }
+        | undefined;
       readonly target: string;
       readonly reason: string | undefined;
       readonly policyCommit: string;

@@ -32,7 +32,14 @@ interface SessionOpened {
   readonly agent?: { readonly name: string; readonly itself?: true } | undefined;
   /** For whom a workload works; a claim of its issuer. */
   readonly requester?: { readonly name: string; readonly claimedBy: 'issuer' } | undefined;
-  readonly run?: { readonly id: string; readonly parent?: string | undefined } | undefined;
+  readonly run?:
+    | {
+        readonly id: string;
+        readonly parent?: string | undefined;
+        /** Name of its program; a claim of the client. */
+        readonly program?: string | undefined;
+      }
+    | undefined;
   readonly target: string;
   readonly reason: string | undefined;
   readonly policyCommit: string;

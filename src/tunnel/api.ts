@@ -255,6 +255,8 @@ export const SessionSummary = z.object({
   requester: Requester.optional(),
   /** The run that opened it. */
   run: z.string().optional(),
+  /** Name of the run's program, without arguments, as the client says. */
+  program: z.string().optional(),
   reason: z.string().optional(),
   startedAt: z.string(),
   endedAt: z.string().optional(),

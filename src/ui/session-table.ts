@@ -72,7 +72,7 @@ export function sessionDetails(session: SessionSummary, style: Style): string[] 
     ['session', session.id],
     ['state', session.state],
     ['who', whoOf(session)],
-    ...(session.run === undefined ? [] : [['run', session.run] as const]),
+    ...(session.run === undefined ? [] : [['run', runText(session.run, session.program)] as const]),
     ['target', session.target],
     ['reason', session.reason ?? '-'],
     ...(session.grants === undefined ? [] : [['grants', session.grants.join(', ')] as const]),
@@ -96,6 +96,11 @@ export function sessionDetails(session: SessionSummary, style: Style): string[] 
         ]),
   ];
   return facts.map(([name, value]) => `${style.bold(name.padEnd(11))}${plain(value)}`);
+}
+
+/** @param program its name, a claim of the client */
+export function runText(run: string, program: string | undefined): string {
+  return program === undefined ? run : `${run} (${program})`;
 }
 
 /** A live session cannot be played yet. */

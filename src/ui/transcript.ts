@@ -3,6 +3,7 @@ import { actorName } from '../policy/actor-name.ts';
 import type { TimelineEntry } from '../replay/timeline.ts';
 import { plain } from './printable.ts';
 import { promptHead, promptLines } from './prompt-lines.ts';
+import { runText } from './session-table.ts';
 import {
   answerLines,
   type LineOptions,
@@ -41,7 +42,9 @@ export function transcriptLines(entry: TimelineEntry, options: TranscriptOptions
       return [
         `${style.bold('session')}    ${plain(session)}`,
         `${style.bold('who')}        ${plain(actorName(actor))} (${plain(principal.sub)} at ${plain(principal.issuer)})`,
-        ...(run === undefined ? [] : [`${style.bold('run')}        ${plain(run.id)}`]),
+        ...(run === undefined
+          ? []
+          : [`${style.bold('run')}        ${plain(runText(run.id, run.program))}`]),
         `${style.bold('target')}     ${plain(target)}`,
         ...(entry.reason ? [`${style.bold('reason')}     ${plain(entry.reason)}`] : []),
         `${style.bold('policy')}     ${plain(policyCommit)}`,

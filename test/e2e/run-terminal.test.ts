@@ -166,6 +166,9 @@ describe('what is recorded', () => {
       const newest = await newestSession(bench);
       const shown = await bench.hoop('engineer', 'sessions', 'show', newest);
       expect(shown.stdout).toContain(`recorded; hoop sessions replay ${newest} --terminal`);
+      expect(shown.stdout).toMatch(/^run +\S+ \(sh\)$/m);
+      const replayed = await bench.hoop('engineer', 'sessions', 'replay', newest);
+      expect(replayed.stdout).toMatch(/^run +\S+ \(sh\)$/m);
       const listed = await bench.hoop('engineer', 'sessions', 'show', newest, '--json');
       expect(JSON.parse(listed.stdout)).toMatchObject({ session: { terminal: 'recorded' } });
       type(`hoop -q run --no-terminal -- psql -XAtc "SELECT 'nothing'"\n`);

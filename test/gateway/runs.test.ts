@@ -37,7 +37,8 @@ describe('a run', () => {
   });
 
   test('reads what it needs, and opens, sees and ends sessions of its own', async () => {
-    await using run = await startRun(bench, engineer, { reason: 'INC-9' });
+    const command = ['/opt/Tools/report.py', '--password', 'hunter2'];
+    await using run = await startRun(bench, engineer, { reason: 'INC-9', command });
     const { targets } = await run.client.targets(bench.signal);
     expect(targets.map(({ name }) => name)).toEqual(['prod-db']);
     expect((await run.client.policyBundle(bench.signal)).length).toBeGreaterThan(0);
@@ -50,7 +51,13 @@ describe('a run', () => {
     await session.finish();
     expect(await ended).toMatchObject({ endReason: 'closed' });
     expect(await run.client.position(session.id, bench.signal)).toMatchObject({ state: 'sealed' });
-    expect(await engineer.session(session.id, bench.signal)).toMatchObject({ run: run.reply.run });
+    const shown = await engineer.session(session.id, bench.signal);
+    // The name of the program; its arguments hold secrets.
+    expect(shown).toMatchObject({ run: run.reply.run, program: 'report.py' });
+    expect(bench.log.events).toContainEqual(
+      expect.objectContaining({ run: run.reply.run, program: 'report.py' }),
+    );
+    expect(JSON.stringify([shown, bench.log.events])).not.toMatch(/hunter2|\/opt\/Tools/);
   });
 
   test('can be made in a run, and is linked to it', async () => {

@@ -57,6 +57,11 @@ describe('sessions as a list', () => {
     expect(lines.every((line) => !line.includes('\n'))).toBe(true);
   });
 
+  test('a session of a run says which program it was', () => {
+    const ran = { ...session, run: 'r1', program: 'claude\x1b[2J' };
+    expect(sessionDetails(ran, style)).toContain('run        r1 (claude⟪U+001B⟫[2J)');
+  });
+
   test('a session with a recording of a terminal says how to play it', () => {
     const recorded = { ...session, terminal: 'recorded' } as const;
     expect(sessionDetails(recorded, style)).toContain(

@@ -73,6 +73,8 @@ export interface RunStart {
   readonly jkt: string;
   readonly proof: string;
   readonly agent: string | undefined;
+  /** Without its folder and its arguments. */
+  readonly program: string | undefined;
   readonly reason: string | undefined;
 }
 
@@ -216,12 +218,13 @@ export class Identity {
     );
     const parent = this.#logins.requireLive(await store.readFamily(who.family));
     this.#spendProof(proof);
-    const { agent, reason } = start;
+    const { agent, program, reason } = start;
     const run: RunOfLogin = {
       id: newSessionId(clock(), randomBytes(16)),
       ...(who.run === undefined ? {} : { parent: who.run.id }),
       login: who.run === undefined ? who.family : who.run.login,
       ...(agent === undefined ? {} : { agent }),
+      ...(program === undefined ? {} : { program }),
       ...(reason === undefined ? {} : { reason }),
       depth,
     };

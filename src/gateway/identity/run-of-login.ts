@@ -10,6 +10,8 @@ export const RunOfLogin = z.object({
   login: z.string().optional(),
   /** Name of an agent of the policy, as it was when the run began. */
   agent: z.string().optional(),
+  /** Name of the program, as the client says it; not in older ones. */
+  program: z.string().optional(),
   /** How deep runs are nested; 1: made from a login that is no run's. */
   depth: z.number(),
   /** Of sessions that bring none of their own. */
