@@ -1,7 +1,9 @@
 /** The choice of a carrier, with what may be between a client and a real gateway. */
 import { once } from 'node:events';
+import { rmSync } from 'node:fs';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { connect } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -10,6 +12,7 @@ import { MultiplexedStream } from '../../src/carrier/multiplexed-stream.ts';
 import type { StreamCarrier } from '../../src/carrier/stream-carrier.ts';
 import { WebSocketCarrier } from '../../src/carrier/web-socket-carrier.ts';
 import { createCertificateAuthority, issueServerCertificate } from '../../src/certificates.ts';
+import { locateHome } from '../../src/home.ts';
 import { encodeStartupMessage } from '../../src/protocol/pg/startup-message.ts';
 import type { GatewayClient } from '../../src/tunnel/gateway-client.ts';
 import type { UpgradeClient } from '../../src/tunnel/open-stream-connection.ts';
@@ -162,7 +165,9 @@ async function withOpener(
   await using middlebox = await openMiddlebox(treat);
   const session = await TestSession.open(bench, 'engineer');
   // A client that has no nonce yet: the first upgrade is refused for it, and sent again.
-  await using gateway = await openGateway({ env: bench.environment('engineer') });
+  const env = bench.environment('engineer');
+  rmSync(join(locateHome(env).state, 'nonce.json'), { force: true });
+  await using gateway = await openGateway({ env });
   const fallbacks: string[] = [];
   const opener = new StreamOpener({
     client: through(middlebox, gateway.client),
