@@ -399,7 +399,7 @@ function targetReply(target: SessionTarget): SessionReply['target'] {
   const { name } = target;
   return target.kind === 'postgres'
     ? { kind: 'postgres', name, database: target.database, user: target.user }
-    : { kind: 'ssh', name, users: target.logins.map(({ user }) => user) };
+    : { kind: 'ssh', name, users: target.logins.map(({ user }) => user), hearsNotCarried: true };
 }
 
 function recordedRun(run: RunOfLogin): RecordedRun {

@@ -136,8 +136,8 @@ export interface Statement {
   readonly file?: FileRecord | undefined;
 }
 
-/** What is done on a server. `file`: within sftp. */
-export type ActKind = 'shell' | 'exec' | 'subsystem' | 'forward' | 'file';
+/** What is done on a server. `file`: within sftp. `not carried`: refused by the client's hoop. */
+export type ActKind = 'shell' | 'exec' | 'subsystem' | 'forward' | 'file' | 'not carried';
 
 export interface ChannelFacts {
   /** Number in its connection. */

@@ -208,6 +208,8 @@ export const SessionReply = z.object({
       name: z.string(),
       /** Who one can log in as; the first is for who does not say. */
       users: z.array(z.string()),
+      /** It takes frames that tell of what the client has refused. Absent from an older gateway. */
+      hearsNotCarried: z.literal(true).optional(),
     }),
   ]),
   masked: z.array(MaskedColumn),

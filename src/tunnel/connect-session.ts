@@ -225,7 +225,10 @@ export class ClientSession {
     if (prompt !== undefined) {
       await this.setPrompt(prompt, signal);
     }
-    const openTunnel: OpenTunnel = (kind, tunnelSignal) => streams.open(kind, tunnelSignal);
+    const { target } = this.reply;
+    const hearsNotCarried = target.kind === 'ssh' && target.hearsNotCarried === true;
+    const openTunnel: OpenTunnel = async (kind, tunnelSignal) =>
+      Object.assign(await streams.open(kind, tunnelSignal), { hearsNotCarried });
     this.#localPort =
       listen.type === 'attached' ? listen.attach(openTunnel) : await this.#openPort(openTunnel);
   }

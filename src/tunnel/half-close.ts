@@ -10,8 +10,12 @@ import type { Duplex } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { endsOf, peerUid, type TcpEnds } from './local-peer.ts';
 
-/** `halfClose`: no more from us, but answers still come. Absent: it knows no such state. */
-export type Tunnel = Duplex & { readonly halfClose?: () => void };
+export type Tunnel = Duplex & {
+  /** No more from us, but answers still come. Absent: it knows no such state. */
+  readonly halfClose?: () => void;
+  /** The gateway knows the frame of protocol/ssh that tells of what was refused here. */
+  readonly hearsNotCarried?: boolean;
+};
 
 /** How often it is looked up whether a client that has closed its half is still there. */
 const LOOK_EVERY_MS = 250;

@@ -11,6 +11,7 @@ const ACT_KINDS: ReadonlySet<string> = new Set<ActKind>([
   'subsystem',
   'forward',
   'file',
+  'not carried',
 ]);
 
 /** Lines of output shown with an act; `--channel` has all of it. */

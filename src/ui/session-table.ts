@@ -114,6 +114,9 @@ const ACT_WORDS: Readonly<Record<string, string>> = {
   exec: 'command',
   sftp: 'file transfer',
   forward: 'forward',
+  'remote-forward': 'remote forward',
+  agent: 'agent forward',
+  x11: 'X11 forward',
 };
 
 /** E.g. `2 shells, 14 commands, 3 requests of files, 1 denied`. */

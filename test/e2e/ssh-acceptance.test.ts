@@ -451,13 +451,21 @@ describe.skipIf(!canRun)('forwards, agents, X11', () => {
       expect(
         recorded.acts.filter(({ protocol, text }) => protocol === 'forward' && text.endsWith(':9')),
       ).toEqual([]);
+      expect(recorded.act('remote forwarding (-R)')).toMatchObject({
+        protocol: 'not carried',
+        outcome: 'denied',
+      });
     });
   });
 
   test('22: -A, -X and an unknown subsystem are refused', async () => {
     const ran = await bench.run(
-      'ssh',
-      ['-F', main.config, '-A', '-X', 'web-1', 'echo "case-22 [$SSH_AUTH_SOCK$DISPLAY]"'],
+      'ssh-agent',
+      [
+        // Otherwise -A asks for nothing: there is no agent, or the configuration wants none.
+        ...['ssh', '-F', main.config, '-o', 'IdentityAgent=SSH_AUTH_SOCK'],
+        ...['-A', '-X', 'web-1', 'echo "case-22 [$SSH_AUTH_SOCK$DISPLAY]"'],
+      ],
       { variables: { DISPLAY: ':0' } },
     );
     expect(ran).toMatchObject({ status: 0, stdout: 'case-22 []\n' });
@@ -465,6 +473,9 @@ describe.skipIf(!canRun)('forwards, agents, X11', () => {
     expect(subsystem.status).not.toBe(0);
     recordedAs(22, (recorded) => {
       expect(recorded.act('case-22-nothing')).toMatchObject({ outcome: 'denied' });
+      for (const text of ['agent forwarding (-A)', 'X11 forwarding (-X)']) {
+        expect(recorded.act(text)).toMatchObject({ protocol: 'not carried', outcome: 'denied' });
+      }
     });
   });
 });

@@ -14,6 +14,7 @@
  */
 import { HoopError, ProtocolError } from '../../errors.ts';
 import { MAX_CHANNELS, MAX_MESSAGE_BYTES, type UpFrame } from '../../protocol/ssh/frame.ts';
+import type { NotCarried } from '../../protocol/ssh/not-carried.ts';
 import { ActHold } from './act-hold.ts';
 import { ClientFrames } from './client-frames.ts';
 import { connectSshTarget, type TargetConnection } from './connect-target.ts';
@@ -92,6 +93,7 @@ class SshStream {
   #connection: TargetConnection | undefined;
   #targets: TargetChannels | undefined;
   #watch: TargetWatch | undefined;
+  readonly #toldNotCarried = new Set<NotCarried>();
   #granted: GrantedLogin | undefined;
 
   constructor(options: SshStreamOptions) {
@@ -222,6 +224,10 @@ class SshStream {
       this.#open(frame, at);
       return;
     }
+    if (frame.type === 'notCarried') {
+      this.#notCarried(frame.what, at);
+      return;
+    }
     const channel = this.#channels.get(frame.channel);
     if (!channel?.isOpen) {
       throw new ProtocolError(`the client sent ${frame.type} on a channel that is not open`);
@@ -246,6 +252,15 @@ class SshStream {
         channel.close();
         return;
     }
+  }
+
+  /** What the client has refused by itself: for the record. */
+  #notCarried(what: NotCarried, at: number): void {
+    if (this.#toldNotCarried.has(what)) {
+      throw new ProtocolError(`the client told twice that it has refused ${what}`);
+    }
+    this.#toldNotCarried.add(what);
+    this.#story.notCarried(at, what);
   }
 
   #hello(user: string): void {

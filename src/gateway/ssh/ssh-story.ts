@@ -1,6 +1,7 @@
 /** What one SSH stream leaves in the record besides its bytes: decisions, results, denials, totals. */
 import type { SshAct, SshVerdict } from '../../policy/ssh/types.ts';
 import type { Refusal, RuleRef } from '../../policy/types.ts';
+import { NOT_CARRIED, type NotCarried } from '../../protocol/ssh/not-carried.ts';
 import type { FileRecord } from '../../recording/file-record.ts';
 import type { ApprovalOutcome, EvidenceLine, RecordingEvent } from '../../recording/types.ts';
 import type { ApprovalStanding, AskedApproval } from '../approvals/asked-approval.ts';
@@ -53,6 +54,12 @@ export class SshStory {
     const { stream } = this.#options;
     const { code, message, detail, hint } = refusal;
     this.#say({ type: 'denied', stream, at, code, message, detail, hint, rule: refusal.rule?.id });
+  }
+
+  /** The client has refused it, and says so: both sides have its frame, so nobody is told again. */
+  notCarried(at: number, what: NotCarried): void {
+    const refusal = { code: 'HOOP_DENIED', message: NOT_CARRIED[what].why } as const;
+    this.#decision(at, what, { effect: 'refuse', touches: [], rules: [], refusal });
   }
 
   /** @param how "exit 0", "signal TERM": what became of it, in words */
@@ -153,7 +160,7 @@ export class SshStory {
       readonly effect: 'allow' | 'approve' | 'refuse';
       readonly touches: readonly string[];
       readonly rules: readonly RuleRef[];
-      readonly refusal?: Refusal;
+      readonly refusal?: Pick<Refusal, 'code' | 'message'>;
     },
   ): number {
     const { effect, touches, rules, refusal } = decided;

@@ -9,7 +9,13 @@ import {
   MAX_NAME_BYTES,
   type UpFrame,
 } from './frame.ts';
-import { FRAME_TYPE, TARGET_TYPE } from './frame-types.ts';
+import { FRAME_TYPE, NOT_CARRIED_TYPE, TARGET_TYPE } from './frame-types.ts';
+import type { NotCarried } from './not-carried.ts';
+
+const NOT_CARRIED_CODES: ReadonlyMap<number, NotCarried> = new Map(
+  // Its own keys, which are what its type says.
+  Object.entries(NOT_CARRIED_TYPE).map(([what, code]) => [code, what as NotCarried]),
+);
 
 /** @throws ProtocolError */
 export function decodeUp(type: number, channel: number, bytes: Uint8Array): UpFrame {
@@ -41,9 +47,20 @@ function readUp(type: number, channel: number, body: BodyReader): UpFrame {
       const wantReply = body.flag();
       return { type: 'request', channel, wantReply, request: readRequest(body) };
     }
+    case FRAME_TYPE.notCarried:
+      return { type: 'notCarried', what: readNotCarried(body) };
     default:
       return readEither(type, channel, body);
   }
+}
+
+function readNotCarried(body: BodyReader): NotCarried {
+  const code = body.byte();
+  const what = NOT_CARRIED_CODES.get(code);
+  if (what === undefined) {
+    throw new ProtocolError(`nothing that is not carried has number ${code}`);
+  }
+  return what;
 }
 
 function readDown(type: number, channel: number, body: BodyReader): DownFrame {

@@ -9,7 +9,7 @@ import {
   MAX_NAME_BYTES,
   type UpFrame,
 } from './frame.ts';
-import { FRAME_HEADER_BYTES, FRAME_TYPE, TARGET_TYPE } from './frame-types.ts';
+import { FRAME_HEADER_BYTES, FRAME_TYPE, NOT_CARRIED_TYPE, TARGET_TYPE } from './frame-types.ts';
 
 /** Longest data that is copied behind its header: for less, one part costs less than two. */
 const COPIED_BYTES = 1024;
@@ -98,6 +98,9 @@ function writeBody(
     case 'request':
       body.flag(frame.wantReply);
       writeRequest(body, frame.request);
+      return;
+    case 'notCarried':
+      body.byte(NOT_CARRIED_TYPE[frame.what]);
       return;
     case 'window':
       body.number(frame.bytes);

@@ -9,7 +9,11 @@ import {
 } from './frame-types.ts';
 
 /** Frames that belong to no channel. */
-const OF_THE_STREAM: ReadonlySet<number> = new Set([FRAME_TYPE.hello, FRAME_TYPE.disconnect]);
+const OF_THE_STREAM: ReadonlySet<number> = new Set([
+  FRAME_TYPE.hello,
+  FRAME_TYPE.notCarried,
+  FRAME_TYPE.disconnect,
+]);
 
 /**
  * Finds the frames in one direction of a stream. Pulled: `feed` a chunk, then `next` until

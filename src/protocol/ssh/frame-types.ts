@@ -3,7 +3,7 @@
  *
  *   length   4 bytes  of the body
  *   type     1 byte
- *   channel  4 bytes  0 with hello and disconnect
+ *   channel  4 bytes  0 with hello, notCarried and disconnect
  *   body
  *
  * In bodies a number has 4 bytes, a flag one (0 or 1), a string its length and then its bytes. Text
@@ -16,6 +16,7 @@ import {
   MAX_NAME_BYTES,
   MAX_STRING_BYTES,
 } from './frame.ts';
+import type { NotCarried } from './not-carried.ts';
 
 export const FRAME_HEADER_BYTES = 9;
 
@@ -35,6 +36,7 @@ export const FRAME_TYPE = {
   exitStatus: 0x51,
   request: 0x52,
   success: 0x53,
+  notCarried: 0x55,
   window: 0x57,
   openFailed: 0x58,
   disconnect: 0x5a,
@@ -54,6 +56,14 @@ export const REQUEST_TYPE = {
   eow: 9,
 } as const;
 
+export const NOT_CARRIED_TYPE = {
+  'remote-forward': 1,
+  agent: 2,
+  x11: 3,
+  streamlocal: 4,
+  tunnel: 5,
+} as const satisfies Readonly<Record<NotCarried, number>>;
+
 type Lengths = readonly [least: number, most: number];
 
 const NUMBER = 4;
@@ -69,6 +79,7 @@ export const BODY_LENGTHS: Readonly<Record<FrameDirection, Readonly<Record<numbe
     [FRAME_TYPE.open]: [1 + NUMBER, 1 + NUMBER + 2 * (NAME + NUMBER)],
     // An environment variable is the longest, or a terminal's modes with its name and size.
     [FRAME_TYPE.request]: [2, 2 + NAME + 5 * NUMBER + MAX_MODES_BYTES + MAX_STRING_BYTES],
+    [FRAME_TYPE.notCarried]: [1, 1],
     [FRAME_TYPE.data]: DATA,
     [FRAME_TYPE.window]: ONE_NUMBER,
     [FRAME_TYPE.eof]: NONE,

@@ -8,6 +8,7 @@
  *     |<-- hello {server} ------------------|  or disconnect {message}
  *     |-- open 0 session ------------------>|
  *     |<-- opened 0 ------------------------|  or openFailed
+ *     |-- notCarried -R ------------------->|  refused here; for the record
  *     |-- request 0 exec "ls" (reply) ----->|  decided, perhaps held
  *     |<-- success 0 -----------------------|  or failure, with a text on stderr before it
  *     |<-- data 0, extended 0, window 0 ----|  within the credit that the receiver gave
@@ -20,6 +21,8 @@
  * window frame. Everything else passes without credit, so that a signal overtakes nothing and yet
  * never waits for a reader.
  */
+
+import type { NotCarried } from './not-carried.ts';
 
 /** Bytes of data on a channel before its receiver has to give more. */
 export const CHANNEL_WINDOW_BYTES = 1024 * 1024;
@@ -111,6 +114,11 @@ export type UpFrame =
       readonly wantReply: boolean;
       readonly request: ChannelRequest;
     }
+  /**
+   * Somebody asked for this, and the CLI has refused it: for the record, nothing follows from it.
+   * Each at most once in a stream; only to a gateway that says that it knows the frame.
+   */
+  | { readonly type: 'notCarried'; readonly what: NotCarried }
   | { readonly type: 'data'; readonly channel: number; readonly data: Uint8Array }
   | { readonly type: 'window'; readonly channel: number; readonly bytes: number }
   | { readonly type: 'eof'; readonly channel: number }

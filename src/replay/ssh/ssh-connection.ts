@@ -5,6 +5,7 @@
 import { ProtocolError } from '../../errors.ts';
 import type { ChannelRequest, DownFrame, UpFrame } from '../../protocol/ssh/frame.ts';
 import { FrameDecoder } from '../../protocol/ssh/frame-decoder.ts';
+import { NOT_CARRIED, type NotCarried } from '../../protocol/ssh/not-carried.ts';
 import type { RecordingEvent } from '../../recording/types.ts';
 import type { Budget } from '../open-statement.ts';
 import { MAX_OPEN_CHANNELS, MAX_OPEN_FILES, type ReplayLimits } from '../replay-limits.ts';
@@ -36,6 +37,7 @@ export class SshConnection {
   readonly #channels = new Map<number, OpenChannel>();
   /** By the offset of the frame that asked for them, while their channel is open. */
   readonly #acts = new Map<number, OpenAct>();
+  readonly #notCarried = new Map<NotCarried, OpenAct>();
   /** Within sftp; the end of a file comes when it is closed. Several requests may be in one frame. */
   readonly #files = new Map<string, OpenAct>();
 
@@ -71,6 +73,9 @@ export class SshConnection {
     const act = this.#acts.get(at);
     if (act !== undefined) {
       act.decide(decision);
+      if (act.kind === 'not carried') {
+        this.#endNotCarried(act, timeMs);
+      }
       return;
     }
     const key = keyOf(at, operationOf(event.verbs[0]), event.relations[0]);
@@ -132,6 +137,9 @@ export class SshConnection {
     for (const [key, file] of this.#files) {
       this.#endFile(key, file, undefined);
     }
+    for (const act of this.#notCarried.values()) {
+      this.#endNotCarried(act, undefined);
+    }
   }
 
   #fromClient(frame: UpFrame, at: number, timeMs: number): void {
@@ -165,6 +173,14 @@ export class SshConnection {
         }
         return;
       }
+      case 'notCarried':
+        // Again would be no client of ours.
+        if (!this.#notCarried.has(frame.what)) {
+          const act = this.#act('not carried', NOT_CARRIED[frame.what].name, at, timeMs);
+          this.#notCarried.set(frame.what, act);
+          this.#acts.set(at, act);
+        }
+        return;
       case 'data':
         this.#channels.get(frame.channel)?.input(frame.data);
         return;
@@ -303,6 +319,13 @@ export class SshConnection {
   #endFile(key: string, file: OpenAct, timeMs: number | undefined): void {
     this.#files.delete(key);
     this.#options.onEnd(file.finish(timeMs, undefined));
+  }
+
+  /** Once: by the gateway's decision, or where the recording ends without one. */
+  #endNotCarried(act: OpenAct, timeMs: number | undefined): void {
+    if (this.#acts.delete(act.at)) {
+      this.#options.onEnd(act.finish(timeMs, undefined));
+    }
   }
 
   #close(channel: OpenChannel, timeMs: number): void {

@@ -12,25 +12,16 @@ import {
   MAX_CHANNELS,
   type UpFrame,
 } from '../../protocol/ssh/frame.ts';
+import { NOT_CARRIED, type NotCarried } from '../../protocol/ssh/not-carried.ts';
 import { LocalChannel } from './local-channel.ts';
 import { MAX_PACKET_BYTES, type Ssh2Connection } from './ssh2-connection.ts';
 
 /** https://www.rfc-editor.org/rfc/rfc4254#section-5.1 */
 const OPEN_FAILURE = { prohibited: 1, unknownType: 3, shortage: 4 } as const;
 
-/** What is not carried, and why, for whoever asked for it. */
-const NOT_CARRIED = {
-  remoteForward: 'remote forwarding (-R) is refused: nothing on the server may connect back to you',
-  agent: 'agent forwarding (-A) is refused: on the server others could use your keys',
-  x11: 'X11 forwarding (-X) is refused: the server could read your screen and keyboard',
-  streamlocal: 'forwarding to unix sockets of the server is refused: only host:port can be decided',
-  tunnel: 'tunnel devices (-w) are refused',
-} as const;
-type NotCarried = keyof typeof NOT_CARRIED;
-
 const GLOBAL_REQUESTS: Readonly<Record<string, NotCarried>> = {
-  'tcpip-forward': 'remoteForward',
-  'streamlocal-forward@openssh.com': 'remoteForward',
+  'tcpip-forward': 'remote-forward',
+  'streamlocal-forward@openssh.com': 'remote-forward',
 };
 const CHANNEL_REQUESTS: Readonly<Record<string, NotCarried>> = {
   'auth-agent-req@openssh.com': 'agent',
@@ -45,6 +36,8 @@ export interface LocalChannelsOptions {
   readonly connection: Ssh2Connection;
   /** @throws RangeError what no frame can hold */
   readonly toGateway: (frame: UpFrame) => void;
+  /** It knows the frame that tells it of what was refused here. */
+  readonly gatewayHears: boolean;
   /** Somebody asked for what is not carried; each once. */
   readonly onNotCarried: (why: string) => void;
 }
@@ -140,7 +133,7 @@ export class LocalChannels {
       const notCarried = CHANNELS[message.kind];
       this.#tell(notCarried);
       const otherwise = message.kind === 'session' ? 'you wanted no more' : 'not carried by hoop';
-      const words = notCarried === undefined ? otherwise : NOT_CARRIED[notCarried];
+      const words = notCarried === undefined ? otherwise : NOT_CARRIED[notCarried].why;
       this.#refuseOpen(message.sender, target, words);
       return;
     }
@@ -238,7 +231,10 @@ export class LocalChannels {
   #tell(what: NotCarried | undefined): void {
     if (what !== undefined && !this.#told.has(what)) {
       this.#told.add(what);
-      this.#options.onNotCarried(NOT_CARRIED[what]);
+      this.#options.onNotCarried(NOT_CARRIED[what].why);
+      if (this.#options.gatewayHears) {
+        this.#options.toGateway({ type: 'notCarried', what });
+      }
     }
   }
 }

@@ -186,6 +186,7 @@ class ServedConnection {
       this.#channels = new LocalChannels({
         connection: this.#ssh,
         toGateway: (up) => this.#send(up),
+        gatewayHears: this.#tunnel?.hearsNotCarried === true,
         onNotCarried: this.#options.note,
       });
       this.#login?.accept();

@@ -36,6 +36,7 @@ describe.skipIf(findSshd() === undefined)('a hostile client', () => {
     ['open', [{ type: 'open', channel: 0, target: SESSION, window: 1 }]],
     ['data', [{ type: 'data', channel: 0, data: Uint8Array.of(1) }]],
     ['eof', [{ type: 'eof', channel: 0 }]],
+    ['what it has refused', [{ type: 'notCarried', what: 'agent' }]],
   ])('that sends %s before its hello is cut off, and the target hears nothing', async (_, sent) => {
     const stream = bench.stream();
     stream.send(...sent);
@@ -53,6 +54,18 @@ describe.skipIf(findSshd() === undefined)('a hostile client', () => {
     const stream = await bench.connected();
     stream.send(HELLO);
     await brokenBy(stream, /hello twice/);
+  });
+
+  test('that tells of more than there is to refuse is cut off, and leaves one decision of each', async () => {
+    const stream = await bench.connected();
+    stream.send({ type: 'notCarried', what: 'agent' }, { type: 'notCarried', what: 'x11' });
+    stream.send({ type: 'notCarried', what: 'agent' });
+    await brokenBy(stream, /told twice/);
+    const decisions = stream.events.filter(({ type }) => type === 'decision');
+    expect(decisions).toMatchObject([
+      { effect: 'refuse', verbs: ['agent'], relations: [], rules: [], code: 'HOOP_DENIED' },
+      { effect: 'refuse', verbs: ['x11'] },
+    ]);
   });
 
   test('that says nothing is cut off in time', async () => {

@@ -48,6 +48,29 @@ test('a command is an act: text, decision, exit status, bytes, beginning of its 
   });
 });
 
+test('what the client has refused by itself is an act of the connection, each once', () => {
+  const ssh = new RecordedSsh().hello();
+  const refused = { effect: 'refuse', code: 'HOOP_DENIED', verbs: ['agent'] } as const;
+  const at = ssh.upOffset;
+  ssh.up({ type: 'notCarried', what: 'agent' }).decision(at, refused);
+  // No gateway takes these, and a recording may be anybody's: nothing is piled up.
+  for (let more = 0; more < 1000; more += 1) {
+    ssh.up({ type: 'notCarried', what: 'agent' });
+  }
+  // The gateway had no time for this one.
+  ssh.up({ type: 'notCarried', what: 'x11' });
+  expect(acts(ssh.items)).toMatchObject([
+    {
+      number: 1,
+      protocol: 'not carried',
+      text: 'agent forwarding (-A)',
+      outcome: 'denied',
+      decisions: [{ code: 'HOOP_DENIED' }],
+    },
+    { number: 2, text: 'X11 forwarding (-X)', outcome: 'unanswered' },
+  ]);
+});
+
 test('a refused command is denied, and one after it on another channel stands for itself', () => {
   const ssh = new RecordedSsh().hello();
   const refused = { effect: 'refuse', code: 'HOOP_NOT_ALLOWED', message: 'not this' } as const;

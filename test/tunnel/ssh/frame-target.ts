@@ -91,6 +91,8 @@ export class FrameTarget {
         }
         return;
       }
+      case 'notCarried':
+        return;
       default:
         this.#channels.get(frame.channel)?.received(frame);
     }
@@ -127,7 +129,7 @@ class TargetChannel {
     socket.on('end', () => this.#last({ type: 'eof', channel }, { type: 'close', channel }));
   }
 
-  received(frame: Exclude<UpFrame, { type: 'hello' | 'open' }>): void {
+  received(frame: Exclude<UpFrame, { type: 'hello' | 'open' | 'notCarried' }>): void {
     switch (frame.type) {
       case 'request':
         this.#request(frame.request, frame.wantReply);

@@ -152,7 +152,11 @@ describe.skipIf(!hasSsh)('ssh(1) at the local port', () => {
     const ran = await fixture.run(
       'env',
       'DISPLAY=:0',
+      // Without an agent, or with what the configuration says of one, -A asks for nothing.
+      'ssh-agent',
       'ssh',
+      '-o',
+      'IdentityAgent=SSH_AUTH_SOCK',
       '-A',
       '-X',
       '-R',
@@ -163,6 +167,22 @@ describe.skipIf(!hasSsh)('ssh(1) at the local port', () => {
     expect(ran.stdout).toBe('ran\n');
     expect(ran.status).toBe(0);
     expect(fixture.notes.join('\n')).toContain('remote forwarding (-R) is refused');
+    const told = fixture.frames.filter(({ type }) => type === 'notCarried');
+    expect(told).toHaveLength(3);
+    expect(told).toEqual(
+      expect.arrayContaining([
+        { type: 'notCarried', what: 'remote-forward' },
+        { type: 'notCarried', what: 'agent' },
+        { type: 'notCarried', what: 'x11' },
+      ]),
+    );
+  });
+
+  test('an older gateway is not told of what is refused, which would end the connection', async () => {
+    fixture.hearsNotCarried = false;
+    const ran = await fixture.ssh('-R', '9:127.0.0.1:9', 'web-1', 'echo ran');
+    expect(ran.stdout).toBe('ran\n');
+    expect(fixture.frames.filter(({ type }) => type === 'notCarried')).toEqual([]);
   });
 
   test('a failure that the gateway tells before the login is shown by ssh', async () => {

@@ -32,10 +32,12 @@ export class SshPortFixture implements AsyncDisposable {
   refused = Promise.withResolvers<RefusalReason>();
   /** Given to each far end. */
   intercept: (frame: UpFrame, target: FrameTarget) => boolean = () => false;
+  /** A gateway of now. */
+  hearsNotCarried = true;
   openTunnel = async (): Promise<FrameTarget['tunnel']> => {
     const target = new FrameTarget({ intercept: (...seen) => this.intercept(...seen) });
     this.targets.push(target);
-    return target.tunnel;
+    return Object.assign(target.tunnel, { hearsNotCarried: this.hearsNotCarried });
   };
 
   static async open(options: { readonly loginWithinMs?: number } = {}): Promise<SshPortFixture> {

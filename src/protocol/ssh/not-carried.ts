@@ -1,0 +1,24 @@
+/** What SSH has and hoop does not carry: refused by the CLI, which tells the gateway for the record. */
+
+/** For people: what it is, and why it is refused. */
+export const NOT_CARRIED = {
+  'remote-forward': {
+    name: 'remote forwarding (-R)',
+    why: 'remote forwarding (-R) is refused: nothing on the server may connect back to you',
+  },
+  agent: {
+    name: 'agent forwarding (-A)',
+    why: 'agent forwarding (-A) is refused: on the server others could use your keys',
+  },
+  x11: {
+    name: 'X11 forwarding (-X)',
+    why: 'X11 forwarding (-X) is refused: the server could read your screen and keyboard',
+  },
+  streamlocal: {
+    name: 'forwarding to a unix socket',
+    why: 'forwarding to unix sockets of the server is refused: only host:port can be decided',
+  },
+  tunnel: { name: 'tunnel device (-w)', why: 'tunnel devices (-w) are refused' },
+} as const;
+
+export type NotCarried = keyof typeof NOT_CARRIED;
