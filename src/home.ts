@@ -2,7 +2,8 @@
  * Where the client keeps what: `HOOP_HOME` relocates all of it, else the XDG base directories.
  * https://specifications.freedesktop.org/basedir-spec/latest/
  */
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { homedir, tmpdir, userInfo } from 'node:os';
 import { join, resolve } from 'node:path';
 import { HoopError } from './errors.ts';
@@ -110,9 +111,15 @@ export function writeConfig(home: Home, config: ClientConfig): void {
 
 /** Writes a 0600 file so that a reader sees the old text or the new, never a part. */
 export function writeFileAtomic(path: string, text: string): void {
-  const temporary = `${path}.${process.pid}.tmp`;
-  writeFileSync(temporary, text, { mode: 0o600 });
-  renameSync(temporary, path);
+  const temporary = `${path}.${process.pid}.${randomBytes(6).toString('hex')}.tmp`;
+  try {
+    // Never through a link that lies there already.
+    writeFileSync(temporary, text, { mode: 0o600, flag: 'wx' });
+    renameSync(temporary, path);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
+  }
 }
 
 export function isMissing(error: unknown): boolean {

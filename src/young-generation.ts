@@ -23,8 +23,7 @@ export function limitYoungGeneration(): void {
     return;
   }
   isLimited = true;
-  // bin/start.js has it grow faster.
-  let mayGrow: boolean | undefined;
+  let mayGrow = true;
   const look = (): void => {
     const space = getHeapSpaceStatistics().find(({ space_name }) => space_name === 'new_space');
     const isSmall = (space?.space_size ?? 0) < ENOUGH_BYTES;
@@ -33,7 +32,6 @@ export function limitYoungGeneration(): void {
       setFlagsFromString(`--semi-space-growth-factor=${mayGrow ? GROWTH_FACTOR : 1}`);
     }
   };
-  look();
   // It grows by collections only.
   new PerformanceObserver(look).observe({ entryTypes: ['gc'] });
 }

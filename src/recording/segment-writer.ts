@@ -298,6 +298,9 @@ export class SegmentWriter {
     // Now it is known to be under way: what is appended from here on begins no second one, which
     // would take from this one what its owner has to tell.
     await undefined;
+    if (this.#failure !== undefined) {
+      throw this.#failure;
+    }
     try {
       // May still append.
       this.#options.onSyncStart();

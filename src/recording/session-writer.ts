@@ -30,6 +30,9 @@ const MAX_PARTS = 1024;
 interface StreamState {
   up: number;
   down: number;
+  /** What of these is written, and does not only wait. */
+  writtenUp: number;
+  writtenDown: number;
   open: boolean;
 }
 
@@ -60,9 +63,7 @@ export class SessionWriter {
   #isForwarding = false;
   #openStreams = 0;
   #turnEnd: NodeJS.Immediate | undefined;
-  readonly #streams = new Map<number, StreamState>([
-    [CONTROL_STREAM, { up: 0, down: 0, open: true }],
-  ]);
+  readonly #streams = new Map<number, StreamState>([[CONTROL_STREAM, newStream()]]);
   readonly #index = new DataIndex();
   #moved = new Set<number>();
   #syncing: StreamOffsets[] = [];
@@ -75,7 +76,7 @@ export class SessionWriter {
       ...options,
       onSyncStart: () => {
         this.flush();
-        this.#syncing = [...this.#moved].map((stream) => this.offsets(stream));
+        this.#syncing = [...this.#moved].map((stream) => this.#writtenOf(stream));
         this.#moved = new Set();
       },
       onSynced: () => {
@@ -117,7 +118,7 @@ export class SessionWriter {
       throw new TypeError(`stream ${stream} was used before`);
     }
     this.event({ type: 'stream.open', stream, kind });
-    this.#streams.set(stream, { up: 0, down: 0, open: true });
+    this.#streams.set(stream, newStream());
     this.#openStreams += 1;
   }
 
@@ -230,7 +231,10 @@ export class SessionWriter {
   async close(): Promise<void> {
     clearImmediate(this.#turnEnd);
     try {
-      this.flush();
+      // What goes on may record more.
+      do {
+        this.flush();
+      } while (!this.#waiting.isEmpty);
     } catch {
       // Reported to onFailure; what can be closed is closed.
     }
@@ -328,7 +332,20 @@ export class SessionWriter {
       this.#upBytes += direction === 0 ? length : 0;
       this.#downBytes += direction === 1 ? length : 0;
     }
-    this.#moved.add(stream);
+    const state = this.#streams.get(stream);
+    if (state !== undefined) {
+      if (direction === 0) {
+        state.writtenUp = offset + length;
+      } else {
+        state.writtenDown = offset + length;
+      }
+      this.#moved.add(stream);
+    }
+  }
+
+  #writtenOf(stream: number): StreamOffsets {
+    const { writtenUp, writtenDown } = this.#streams.get(stream) ?? newStream();
+    return { stream, up: writtenUp, down: writtenDown };
   }
 
   #open(stream: number): StreamState {
@@ -338,6 +355,10 @@ export class SessionWriter {
     }
     return state;
   }
+}
+
+function newStream(): StreamState {
+  return { up: 0, down: 0, writtenUp: 0, writtenDown: 0, open: true };
 }
 
 /** @returns the offset before */

@@ -87,7 +87,11 @@ export class RunLogin {
     this.id = reply.run;
     this.agent = reply.agent;
     this.parent = reply.parent;
-    this.facts = reply;
+    this.facts = {
+      whoami: reply.whoami,
+      reachable: reply.reachable,
+      requestable: reply.requestable,
+    };
     this.directory = directory;
     this.state = state;
     this.#outer = open;

@@ -66,7 +66,8 @@ export async function adoptRunState(home: State, directory: string): Promise<str
     }
   }
   if (!isInUse) {
-    rmSync(directory, { recursive: true, force: true });
+    // A command inside the run that ends just now may still write there.
+    rmSync(directory, { recursive: true, force: true, maxRetries: 3 });
     await rmdir(join(home.state, 'runs')).catch(() => undefined);
   }
   return adopted;

@@ -36,6 +36,26 @@ describe('a run', () => {
     expect(person.run).toBeUndefined();
   });
 
+  test.each(['engineer', 'dba'] as const)(
+    'of %s is told at its start what it would be answered, nested too',
+    async (name) => {
+      const person = await bench.client(name);
+      await using outer = await startRun(bench, person);
+      await using inner = await startRun(bench, outer.client);
+      const pairs = [
+        [outer, person],
+        [inner, outer.client],
+      ] as const;
+      for (const [{ client, reply }, parent] of pairs) {
+        expect(reply.whoami).toEqual(await client.whoami(bench.signal));
+        expect(reply.whoami.roles).toEqual([]);
+        expect(reply.reachable).toEqual(await client.targets(bench.signal));
+        const { requestable } = await new ApprovalsClient(parent).access(bench.signal);
+        expect(reply.requestable).toEqual(requestable);
+      }
+    },
+  );
+
   test('reads what it needs, and opens, sees and ends sessions of its own', async () => {
     const command = ['/opt/Tools/report.py', '--password', 'hunter2'];
     await using run = await startRun(bench, engineer, { reason: 'INC-9', command });

@@ -103,6 +103,81 @@ test('all that was recorded is told, also what is written when a sync begins', a
   await rm(directory, { recursive: true });
 });
 
+test('what only waits when a sync begins is not told as recorded by it', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'hoop-session-writer-'));
+  const told = Promise.withResolvers<number | undefined>();
+  const writer = new SessionWriter({
+    directory,
+    session: newSessionId(Date.now(), randomBytes(16)),
+    side: 'gateway',
+    dataKey: randomBytes(32),
+    leaves: new LeafAhead(createSecretKey(randomBytes(32))),
+    onFailure: (error) => expect.unreachable(error.message),
+    onRecorded: (streams) => told.resolve(streams.find(({ stream }) => stream === 2)?.up),
+    // Within the turn, so that nothing is written that waits for the end of it.
+    system: { ...realSystem, syncData: async () => undefined },
+  });
+  writer.openStream(1, 'postgres');
+  writer.openStream(2, 'postgres');
+  await writer.sync();
+  for (let written = 0; written < SYNC_AFTER_BYTES; written += 1 << 20) {
+    writer.data(1, 0, [Buffer.alloc(1 << 20)]);
+  }
+  writer.data(2, 0, [randomBytes(10)]);
+  // What goes on when that is written brings more.
+  writer.whenWritten(() => writer.data(2, 0, [randomBytes(1000)]));
+  expect(await told.promise).toBe(10);
+  await writer.close();
+  await rm(directory, { recursive: true });
+});
+
+test('what could not be written is not told as recorded by a sync that was due before', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'hoop-session-writer-'));
+  const told: number[] = [];
+  const writer = new SessionWriter({
+    directory,
+    session: newSessionId(Date.now(), randomBytes(16)),
+    side: 'gateway',
+    dataKey: randomBytes(32),
+    leaves: new LeafAhead(createSecretKey(randomBytes(32))),
+    onFailure: () => undefined,
+    onRecorded: (streams) => told.push(...streams.map(({ up }) => up)),
+  });
+  writer.openStream(1, 'postgres');
+  await writer.sync();
+  for (let written = 0; written < SYNC_AFTER_BYTES; written += 1 << 20) {
+    writer.data(1, 0, [Buffer.alloc(1 << 20)]);
+  }
+  const message = 'x'.repeat(2 << 20);
+  expect(() => writer.event({ type: 'session.close', reason: 'closed', message })).toThrow(
+    'the recording cannot be written',
+  );
+  expect(() => writer.data(1, 0, [randomBytes(100)])).toThrow('the recording cannot be written');
+  await writer.close();
+  expect(told).toEqual([]);
+  await rm(directory, { recursive: true });
+});
+
+test('what goes on at the end and records more is written, too', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'hoop-session-writer-'));
+  const writer = new SessionWriter({
+    directory,
+    session: newSessionId(Date.now(), randomBytes(16)),
+    side: 'gateway',
+    dataKey: randomBytes(32),
+    leaves: new LeafAhead(createSecretKey(randomBytes(32))),
+    onFailure: (error) => expect.unreachable(error.message),
+    onRecorded: () => undefined,
+  });
+  writer.openStream(1, 'postgres');
+  writer.openStream(2, 'postgres');
+  writer.data(1, 0, [randomBytes(10)]);
+  writer.whenWritten(() => writer.data(1, 1, [randomBytes(20)]));
+  await writer.close();
+  expect([writer.upBytes, writer.downBytes]).toEqual([10, 20]);
+  await rm(directory, { recursive: true });
+});
+
 test('what does not fit into a frame ends the recording: no gap, and nothing goes on behind it', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'hoop-session-writer-'));
   const failures: string[] = [];

@@ -230,8 +230,14 @@ export class Identity {
     };
     const login = await this.#logins.startRun(parent, proof.jkt, run);
     const { family } = login;
-    const { exp, reply } = await this.#tokens(login);
-    return { run, token: reply, who: this.#holderOf(family, family.jkt, exp) };
+    try {
+      const { exp, reply } = await this.#tokens(login);
+      return { run, token: reply, who: this.#holderOf(family, family.jkt, exp) };
+    } catch (error) {
+      // The policy may have changed meanwhile. Nobody else could end it: its handle was not sent.
+      await this.#logins.end({ id: family.id });
+      throw error;
+    }
   }
 
   /**

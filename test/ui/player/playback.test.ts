@@ -89,7 +89,7 @@ test('without a terminal each line begins at the left, as the local one makes it
 });
 
 test('100 MB go by in bounded memory, and the end is what the screen showed then', () => {
-  const block = Buffer.alloc(256 * 1024, 'x'.repeat(79) + '\n');
+  const block = Buffer.alloc(256 * 1024, `${'x'.repeat(79)}\n`);
   function* pieces(): Generator<TrackPiece> {
     const begin = new RecordedSsh().hello().open(0).request(0, exec('cat'), {});
     for (const item of begin.items) {
