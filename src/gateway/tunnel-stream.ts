@@ -117,7 +117,12 @@ export class TunnelStream extends Duplex {
     if (waiting === undefined) {
       this.#send(parts, done);
     } else {
-      waiting.then(() => this.#send(parts, done), done);
+      waiting
+        .then(() => this.#send(parts, done), done)
+        // A fault of ours ends this stream, and not the process.
+        .catch((error: unknown) =>
+          this.destroy(error instanceof Error ? error : new Error('the tunnel failed')),
+        );
     }
   }
 

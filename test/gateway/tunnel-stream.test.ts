@@ -243,6 +243,20 @@ describe.each(CARRIERS)('a stream over %s', (kind) => {
     expect(String((await down)[0])).toBe('held');
   });
 
+  test('a fault of ours in what waited ends the stream, and is nobody else’s', async () => {
+    await using pair = await carrierPair(kind);
+    const { stream, recording } = open(pair.server);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    recording.gate = promise;
+    recording.whenWritten = () => {
+      throw new Error('a fault of ours');
+    };
+    stream.write('held');
+    const failed = once(stream, 'error');
+    resolve();
+    expect(await failed).toMatchObject([{ message: 'a fault of ours' }]);
+  });
+
   test('an engine that does not read stops the client', async () => {
     await using pair = await carrierPair(kind);
     const { stream, recording } = open(pair.server);
