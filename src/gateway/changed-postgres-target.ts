@@ -39,7 +39,7 @@ export function changedPostgresTarget(options: ChangedTargetOptions): () => stri
     if (hasLostHost(now)) return 'address';
     if (now.database !== target.database) return 'database';
     if (credentialName(now, principal) !== target.credentialName) return 'credential';
-    if (!isDeepStrictEqual(now.tls, target.tls)) return 'TLS setting';
+    if (!isDeepStrictEqual(comparable(now.tls), comparable(target.tls))) return 'TLS setting';
     if (!isDeepStrictEqual(new Set(now.loginMethods), new Set(target.methods))) {
       return 'requireAuth';
     }
@@ -56,4 +56,9 @@ export function changedPostgresTarget(options: ChangedTargetOptions): () => stri
       ? undefined
       : `the policy has another ${what} for target "${name}" now: connect again`;
   };
+}
+
+/** YAML ends the same PEM with a line feed or without one. */
+function comparable(tls: PostgresTarget['tls']): PostgresTarget['tls'] {
+  return { ...tls, ca: tls.ca?.trimEnd() };
 }

@@ -6,10 +6,10 @@ export interface TargetHost {
   readonly shown: string | undefined;
 }
 
-/** Whether it is the same place, whatever it is called by. */
+/** Whether it is the same place, whatever it is called by; names are the same in any case (RFC 4343). */
 export function isSameHost(
   one: Pick<TargetHost, 'host' | 'port'>,
   other: Pick<TargetHost, 'host' | 'port'>,
 ): boolean {
-  return one.host === other.host && one.port === other.port;
+  return one.host.toLowerCase() === other.host.toLowerCase() && one.port === other.port;
 }

@@ -41,16 +41,21 @@ async function setTarget(changes: Readonly<Record<string, unknown>> = {}): Promi
     .toBe(made);
 }
 
+/** Nothing looks into it: the server has no TLS. */
+const CA = '-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----';
+
 const here = (): string => `127.0.0.1:${postgres.port}`;
 
 describe('a commit, for a session that is open', () => {
   test('that adds an address, or says the same in other words, disturbs nobody', async () => {
-    await setTarget();
+    await setTarget({ address: [here(), 'Standby.Example:5432'], tls: { ca: CA } });
     const session = await TestSession.open(bench, 'engineer', { target: 'shop' });
     const stream = await session.openStream(1);
     await stream.startUp('postgres', 'postgres');
     await setTarget({
-      address: ['127.0.0.1:1', here()],
+      address: ['127.0.0.1:1', 'standby.example:5432', here()],
+      // As `|` and `|-` of YAML have it.
+      tls: { ca: `${CA}\n`, mode: 'prefer' },
       description: 'The shop',
       connectTimeout: '3s',
       requireAuth: ['none', 'password', 'md5', 'scram-sha-256'],
