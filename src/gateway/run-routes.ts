@@ -38,9 +38,7 @@ export function addRunRoutes(app: Hono<Env>, options: RunRoutesOptions): void {
       const asked = await readJson(c.req.raw, RunRequest, MAX_BODY_BYTES);
       const agent = agentOfRun(policy.inForce(), who.principal, asked);
       const reason = asked.reason?.trim() || who.run?.reason;
-      // Arguments hold secrets; the name says which program it was.
-      const program =
-        withoutFolder(asked.command[0] ?? '').slice(0, MAX_PROGRAM_LENGTH) || undefined;
+      const program = recordedProgram(asked.command);
       try {
         const { jkt, proof } = asked;
         const started = await identity.startRun(identityRequest(c), who, {
@@ -77,4 +75,9 @@ export function addRunRoutes(app: Hono<Env>, options: RunRoutesOptions): void {
       }
     }),
   );
+}
+
+/** Arguments hold secrets; the name says which program it was. What is no whole text nobody could sign. */
+function recordedProgram([program = '']: readonly string[]): string | undefined {
+  return withoutFolder(program).slice(0, MAX_PROGRAM_LENGTH).toWellFormed() || undefined;
 }

@@ -24,8 +24,12 @@ export const RunRequest = z.object({
     .array(z.string())
     .max(MAX_COMMAND_WORDS)
     .refine((words) => words.join(' ').length <= MAX_COMMAND_LENGTH, 'the command is too long'),
-  /** Of the sessions of the run that bring none of their own. */
-  reason: z.string().max(2000).optional(),
+  /** Of the sessions of the run that bring none of their own. It is signed, so it has to be whole text. */
+  reason: z
+    .string()
+    .max(2000)
+    .refine((text) => text.isWellFormed(), 'expected text without half a surrogate pair')
+    .optional(),
 });
 export type RunRequest = z.infer<typeof RunRequest>;
 

@@ -80,6 +80,21 @@ describe('a run', () => {
     expect(JSON.stringify([shown, bench.log.events])).not.toMatch(/hunter2|\/opt\/Tools/);
   });
 
+  test('of a program whose name is no whole text opens sessions, and its reason must be one', async () => {
+    for (const [name, kept] of [
+      ['\ud800', '\ufffd'],
+      [`${'a'.repeat(254)}\u{1f600}`, `${'a'.repeat(254)}\ufffd`],
+    ] as const) {
+      await using run = await startRun(bench, engineer, { command: [name] });
+      const { reply } = await requestSession(bench, run.client);
+      const shown = await engineer.session(reply.session, bench.signal);
+      expect(shown).toMatchObject({ program: kept });
+    }
+    await expect(startRun(bench, engineer, { reason: '\ud800' })).rejects.toMatchObject({
+      code: 'HOOP_PROTOCOL',
+    });
+  });
+
   test('can be made in a run, and is linked to it', async () => {
     await using outer = await startRun(bench, engineer, { reason: 'INC-9' });
     await using inner = await startRun(bench, outer.client);
