@@ -19,18 +19,19 @@ import { MAX_PACKET_BYTES, type Ssh2Connection } from './ssh2-connection.ts';
 /** https://www.rfc-editor.org/rfc/rfc4254#section-5.1 */
 const OPEN_FAILURE = { prohibited: 1, unknownType: 3, shortage: 4 } as const;
 
-const GLOBAL_REQUESTS: Readonly<Record<string, NotCarried>> = {
-  'tcpip-forward': 'remote-forward',
-  'streamlocal-forward@openssh.com': 'remote-forward',
-};
-const CHANNEL_REQUESTS: Readonly<Record<string, NotCarried>> = {
-  'auth-agent-req@openssh.com': 'agent',
-  'x11-req': 'x11',
-};
-const CHANNELS: Readonly<Record<string, NotCarried>> = {
-  'direct-streamlocal@openssh.com': 'streamlocal',
-  'tun@openssh.com': 'tunnel',
-};
+// Maps, because names are the client's: an object also has "constructor".
+const GLOBAL_REQUESTS: ReadonlyMap<string, NotCarried> = new Map([
+  ['tcpip-forward', 'remote-forward'],
+  ['streamlocal-forward@openssh.com', 'remote-forward'],
+]);
+const CHANNEL_REQUESTS: ReadonlyMap<string, NotCarried> = new Map([
+  ['auth-agent-req@openssh.com', 'agent'],
+  ['x11-req', 'x11'],
+]);
+const CHANNELS: ReadonlyMap<string, NotCarried> = new Map([
+  ['direct-streamlocal@openssh.com', 'streamlocal'],
+  ['tun@openssh.com', 'tunnel'],
+]);
 
 export interface LocalChannelsOptions {
   readonly connection: Ssh2Connection;
@@ -120,7 +121,7 @@ export class LocalChannels {
     if (name === 'no-more-sessions@openssh.com') {
       this.#noMoreSessions = true;
     }
-    this.#tell(GLOBAL_REQUESTS[name]);
+    this.#tell(GLOBAL_REQUESTS.get(name));
     // Also of keepalive@openssh.com: any answer is one.
     if (wantReply) {
       this.#options.connection.messages?.requestFailure();
@@ -130,7 +131,7 @@ export class LocalChannels {
   #open(message: Opening): void {
     const target = this.#target(message);
     if (typeof target === 'number') {
-      const notCarried = CHANNELS[message.kind];
+      const notCarried = CHANNELS.get(message.kind);
       this.#tell(notCarried);
       const otherwise = message.kind === 'session' ? 'you wanted no more' : 'not carried by hoop';
       const words = notCarried === undefined ? otherwise : NOT_CARRIED[notCarried].why;
@@ -162,7 +163,7 @@ export class LocalChannels {
     if (destination !== undefined) {
       return { kind: 'direct-tcpip', ...destination };
     }
-    return kind in CHANNELS ? OPEN_FAILURE.prohibited : OPEN_FAILURE.unknownType;
+    return CHANNELS.has(kind) ? OPEN_FAILURE.prohibited : OPEN_FAILURE.unknownType;
   }
 
   #opened({ channel, window }: Extract<DownFrame, { type: 'opened' }>): void {
@@ -186,7 +187,7 @@ export class LocalChannels {
 
   #request(channel: LocalChannel, message: Extract<ClientMessage, { type: 'request' }>): void {
     const { request } = message;
-    this.#tell(CHANNEL_REQUESTS[message.name]);
+    this.#tell(CHANNEL_REQUESTS.get(message.name));
     const { wantReply } = message;
     try {
       if (request !== undefined && channel.isSession) {
