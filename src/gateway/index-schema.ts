@@ -313,4 +313,8 @@ export const MIGRATIONS: readonly string[] = [
   -- Name of the run's program, as the client says it.
   ALTER TABLE sessions ADD COLUMN program TEXT;
   `,
+  `
+  -- Id of the run that the session's run was started in.
+  ALTER TABLE sessions ADD COLUMN parent_run TEXT;
+  `,
 ];

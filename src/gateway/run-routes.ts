@@ -1,6 +1,8 @@
 /** `POST /v1/runs`: a login of its own for one run of a program. */
 import type { Context, Hono } from 'hono';
+import { HoopError } from '../errors.ts';
 import { withoutFolder } from '../policy/agents.ts';
+import type { Principal } from '../policy/types.ts';
 import { API_VERSION, PATHS } from '../tunnel/api.ts';
 import { type RunReply, RunRequest } from '../tunnel/runs-api.ts';
 import type { AccessRequests } from './access-requests.ts';
@@ -29,6 +31,8 @@ export interface RunRoutesOptions {
 const MAX_BODY_BYTES = 128 * 1024;
 /** Linux has no longer names of files. */
 const MAX_PROGRAM_LENGTH = 255;
+/** In a hint. */
+const MAX_NAMES = 20;
 
 export function addRunRoutes(app: Hono<Env>, options: RunRoutesOptions): void {
   const { identity, policy, access, alsoRuns, identityRequest } = options;
@@ -38,6 +42,7 @@ export function addRunRoutes(app: Hono<Env>, options: RunRoutesOptions): void {
       const asked = await readJson(c.req.raw, RunRequest, MAX_BODY_BYTES);
       const agent = agentOfRun(policy.inForce(), who.principal, asked);
       const reason = asked.reason?.trim() || who.run?.reason;
+      requireReachable(policy, { ...who.principal, ...(agent && { agent }) }, asked.targets);
       const program = recordedProgram(asked.command);
       try {
         const { jkt, proof } = asked;
@@ -47,6 +52,7 @@ export function addRunRoutes(app: Hono<Env>, options: RunRoutesOptions): void {
           agent,
           program,
           reason,
+          targets: asked.targets,
         });
         const { id, parent } = started.run;
         const principal = who.principal.name;
@@ -80,4 +86,24 @@ export function addRunRoutes(app: Hono<Env>, options: RunRoutesOptions): void {
 /** Arguments hold secrets; the name says which program it was. What is no whole text nobody could sign. */
 function recordedProgram([program = '']: readonly string[]): string | undefined {
   return withoutFolder(program).slice(0, MAX_PROGRAM_LENGTH).toWellFormed() || undefined;
+}
+
+/** Said before the run begins, with what it could reach. @throws HOOP_ACCESS_DENIED */
+function requireReachable(
+  policy: Pick<GatewayPolicy, 'granted'>,
+  principal: Principal,
+  asked: readonly string[] = [],
+): void {
+  const names = policy.granted(principal).map(({ target }) => target.name);
+  const missing = asked.find((name) => !names.includes(name));
+  if (missing !== undefined) {
+    const some = names.slice(0, MAX_NAMES).join(', ');
+    throw new HoopError('HOOP_ACCESS_DENIED', `no access to target "${missing}"`, {
+      detail: 'This run is given nothing there, or there is no such target.',
+      hint:
+        names.length === 0
+          ? 'It would reach none. What can be asked for: `hoop access list`.'
+          : `It may reach ${some}${names.length > MAX_NAMES ? ', …' : ''}.`,
+    });
+  }
 }

@@ -14,6 +14,8 @@ export interface NewSession {
   readonly principal: Principal;
   readonly family: string;
   readonly run: string | undefined;
+  /** The run that that one was started in. */
+  readonly parentRun: string | undefined;
   /** Name of the run's program. */
   readonly program: string | undefined;
   readonly reason: string | undefined;
@@ -81,6 +83,7 @@ export class SessionIndex {
       session.principal.isAgent === true ? 1 : 0,
       nullable(session.principal.requester),
       nullable(session.run),
+      nullable(session.parentRun),
       nullable(session.program),
       session.policyCommit,
       session.recording,
@@ -212,8 +215,8 @@ function prepareAll({ database }: IndexStore) {
   return {
     start: prepare(
       `INSERT INTO sessions (id, state, target, kind, principal_kind, issuer, sub, name, family,
-         reason, agent, agent_itself, requester, run, program, policy_commit, recording, client_version, started_ms, expires_ms)
-       VALUES (?, 'live', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+         reason, agent, agent_itself, requester, run, parent_run, program, policy_commit, recording, client_version, started_ms, expires_ms)
+       VALUES (?, 'live', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     ),
     end: prepare(
       `UPDATE sessions SET ended_ms = ?, end_reason = ?, end_message = ?, up_bytes = ?,
@@ -266,6 +269,7 @@ function indexedSession(row: Record<string, unknown>): IndexedSession {
       ...(integer(row['agent_itself']) === 1 ? { isAgent: true } : {}),
       ...requesterClaim(optionalText(row['requester'])),
       ...defined('run', optionalText(row['run'])),
+      ...defined('parentRun', optionalText(row['parent_run'])),
       ...defined('program', optionalText(row['program'])),
       ...defined('reason', optionalText(row['reason'])),
       startedAt: new Date(integer(row['started_ms'])).toISOString(),

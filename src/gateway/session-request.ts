@@ -67,6 +67,12 @@ export function authorizeSession(
 
 function noAccess(policy: GatewayPolicy, principal: Principal, target: string): HoopError {
   const inForce = policy.inForce();
+  if (principal.targets !== undefined && !principal.targets.includes(target)) {
+    return new HoopError('HOOP_ACCESS_DENIED', `no access to target "${target}" in this run`, {
+      detail: `It was started for ${principal.targets.join(', ')}, and what is inside it reaches nothing else.`,
+      hint: 'Whoever starts the run names its targets: `hoop run --target NAME`.',
+    });
+  }
   const commit = `Policy commit ${inForce.commit.slice(0, 12)}`;
   const { agent: name, ...alone } = principal;
   if (name === undefined) {

@@ -253,6 +253,7 @@ export class Sessions {
         principal,
         family,
         run: who.run?.id,
+        parentRun: who.run?.parent,
         program: who.run?.program,
         reason,
         policyCommit: grant.commit,

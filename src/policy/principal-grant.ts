@@ -27,6 +27,9 @@ export function principalGrant(
   targetName: string,
   temporary: readonly TemporaryGrant[] = [],
 ): Grant | undefined {
+  if (someone.targets !== undefined && !someone.targets.includes(targetName)) {
+    return undefined;
+  }
   const itself = agentItself(policy, someone)?.name;
   const name = someone.agent ?? itself;
   if (itself !== undefined && name !== itself) {

@@ -44,6 +44,8 @@ export interface Principal {
    * gets the login, so it has no roles and decides about nothing.
    */
   readonly viaDevice?: true;
+  /** Names of the only targets that there are for it: those that its run was started for. Absent: all. */
+  readonly targets?: readonly string[];
 }
 
 /**

@@ -22,6 +22,8 @@ export interface RunLoginOptions {
   readonly agent: string | undefined;
   readonly reason: string | undefined;
   readonly command: readonly string[];
+  /** Empty: all. */
+  readonly targets: readonly string[];
   readonly signal: AbortSignal;
 }
 
@@ -47,7 +49,7 @@ export class RunLogin {
 
   /** @throws HoopError HOOP_AGENT_UNKNOWN, HOOP_NOT_LOGGED_IN; what the gateway says */
   static async start(options: RunLoginOptions): Promise<RunLogin> {
-    const { open, agent, reason, signal } = options;
+    const { open, agent, reason, targets, signal } = options;
     const key = generateDpopKey();
     const directory = makeRuntimeDirectory(open.home.runtime);
     try {
@@ -57,6 +59,7 @@ export class RunLogin {
           command: boundedCommand(options.command),
           ...(agent === undefined ? {} : { agent }),
           ...(reason === undefined ? {} : { reason }),
+          ...(targets.length === 0 ? {} : { targets: [...new Set(targets)] }),
         },
         signal,
       );

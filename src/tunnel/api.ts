@@ -257,6 +257,8 @@ export const SessionSummary = z.object({
   requester: Requester.optional(),
   /** The run that opened it. */
   run: z.string().optional(),
+  /** The run that that one was started in. */
+  parentRun: z.string().optional(),
   /** Name of the run's program, without arguments, as the client says. */
   program: z.string().optional(),
   reason: z.string().optional(),

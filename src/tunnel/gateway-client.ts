@@ -153,7 +153,7 @@ export class GatewayClient implements AsyncDisposable {
   /** A login for a run, bound to `key`, that ends with the one of this client. */
   async startRun(
     key: DpopKey,
-    run: Pick<RunRequest, 'agent' | 'command' | 'reason'>,
+    run: Pick<RunRequest, 'agent' | 'command' | 'reason' | 'targets'>,
     signal: AbortSignal,
   ): Promise<RunReply> {
     const jkt = thumbprintOf(key);

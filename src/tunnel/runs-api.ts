@@ -7,6 +7,7 @@ import { API_VERSION, TargetsReply, TokenReply, WhoamiReply } from './api.ts';
 /** Texts of a command line, together; Linux itself allows 2 MiB, which no recognition needs. */
 export const MAX_COMMAND_LENGTH = 32 * 1024;
 export const MAX_COMMAND_WORDS = 1024;
+const MAX_TARGETS = 1000;
 
 /**
  * A login of its own for one run of a program (`hoop run`): a child of the caller's login that can
@@ -30,6 +31,8 @@ export const RunRequest = z.object({
     .max(2000)
     .refine((text) => text.isWellFormed(), 'expected text without half a surrogate pair')
     .optional(),
+  /** Names of the only targets that the run shall reach. Absent: all that the caller may. */
+  targets: z.array(z.string().min(1).max(200)).min(1).max(MAX_TARGETS).optional(),
 });
 export type RunRequest = z.infer<typeof RunRequest>;
 

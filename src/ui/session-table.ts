@@ -72,7 +72,14 @@ export function sessionDetails(session: SessionSummary, style: Style): string[] 
     ['session', session.id],
     ['state', session.state],
     ['who', whoOf(session)],
-    ...(session.run === undefined ? [] : [['run', runText(session.run, session.program)] as const]),
+    ...(session.run === undefined
+      ? []
+      : [
+          [
+            'run',
+            runText({ id: session.run, program: session.program, parent: session.parentRun }),
+          ] as const,
+        ]),
     ['target', session.target],
     ['reason', session.reason ?? '-'],
     ...(session.grants === undefined ? [] : [['grants', session.grants.join(', ')] as const]),
@@ -98,9 +105,15 @@ export function sessionDetails(session: SessionSummary, style: Style): string[] 
   return facts.map(([name, value]) => `${style.bold(name.padEnd(11))}${plain(value)}`);
 }
 
-/** @param program its name, a claim of the client */
-export function runText(run: string, program: string | undefined): string {
-  return program === undefined ? run : `${run} (${program})`;
+/** `program`: its name, a claim of the client. */
+export function runText(run: {
+  readonly id: string;
+  readonly program?: string | undefined;
+  readonly parent?: string | undefined;
+}): string {
+  const { id, program, parent } = run;
+  const named = program === undefined ? id : `${id} (${program})`;
+  return parent === undefined ? named : `${named}, in run ${parent}`;
 }
 
 /** A live session cannot be played yet. */

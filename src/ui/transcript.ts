@@ -42,9 +42,7 @@ export function transcriptLines(entry: TimelineEntry, options: TranscriptOptions
       return [
         `${style.bold('session')}    ${plain(session)}`,
         `${style.bold('who')}        ${plain(actorName(actor))} (${plain(principal.sub)} at ${plain(principal.issuer)})`,
-        ...(run === undefined
-          ? []
-          : [`${style.bold('run')}        ${plain(runText(run.id, run.program))}`]),
+        ...(run === undefined ? [] : [`${style.bold('run')}        ${plain(runText(run))}`]),
         `${style.bold('target')}     ${plain(target)}`,
         ...(entry.reason ? [`${style.bold('reason')}     ${plain(entry.reason)}`] : []),
         `${style.bold('policy')}     ${plain(policyCommit)}`,

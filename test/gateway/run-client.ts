@@ -15,7 +15,7 @@ export interface StartedRun extends AsyncDisposable {
 export async function startRun(
   bench: GatewayBench,
   parent: GatewayClient,
-  run: Partial<Pick<RunRequest, 'agent' | 'command' | 'reason'>> = {},
+  run: Partial<Pick<RunRequest, 'agent' | 'command' | 'reason' | 'targets'>> = {},
 ): Promise<StartedRun> {
   const key = generateDpopKey();
   const reply = await parent.startRun(key, { command: ['psql'], ...run }, bench.signal);

@@ -100,8 +100,50 @@ describe('a run', () => {
     await using inner = await startRun(bench, outer.client);
     expect(inner.reply.parent).toBe(outer.reply.run);
     const session = await TestSession.open(bench, inner.client);
-    expect((await inner.client.session(session.id, bench.signal)).reason).toBe('INC-9');
+    const { run, parent } = inner.reply;
+    expect(await inner.client.session(session.id, bench.signal)).toMatchObject({
+      ...{ reason: 'INC-9', run, parentRun: parent },
+    });
     await session.close();
+  });
+
+  test('reaches the targets that it was started for, and what is inside it no others', async () => {
+    await using own = await startGatewayBench();
+    const target = 'name: test-db\nkind: postgres\ndatabase: postgres\ncredential: prod-db\n';
+    const policy =
+      'name: both\nwho: { groups: [engineering] }\ntargets: { names: [test-db] }\nstatements: anything\n';
+    const files = { 'targets/test-db.yaml': target, 'policies/both.yaml': policy };
+    await own.policy.commit({ files, message: 'another target' });
+    await own.restart();
+    const person = await own.client('engineer');
+    const names = async (client: GatewayClient): Promise<string[]> =>
+      (await client.targets(own.signal)).targets.map(({ name }) => name);
+    expect(await names(person)).toEqual(expect.arrayContaining(['prod-db', 'test-db']));
+    await using outer = await startRun(own, person, { targets: ['prod-db'] });
+    await using inner = await startRun(own, outer.client);
+    await using same = await startRun(own, inner.client, { targets: ['prod-db'] });
+    for (const { client, reply } of [outer, inner, same]) {
+      expect(await names(client)).toEqual(['prod-db']);
+      expect(reply.reachable.targets.map(({ name }) => name)).toEqual(['prod-db']);
+      await requestSession(own, client, { target: 'prod-db' });
+      await expect(requestSession(own, client, { target: 'test-db' })).rejects.toMatchObject({
+        code: 'HOOP_ACCESS_DENIED',
+        message: 'no access to target "test-db" in this run',
+        detail: 'It was started for prod-db, and what is inside it reaches nothing else.',
+      });
+    }
+    await expect(
+      startRun(own, inner.client, { targets: ['prod-db', 'test-db'] }),
+    ).rejects.toMatchObject({
+      code: 'HOOP_ACCESS_DENIED',
+      message: 'no access to target "test-db"',
+      hint: 'It may reach prod-db.',
+    });
+    // Beside it nothing has changed.
+    await using wide = await startRun(own, person);
+    await expect(requestSession(own, wide.client, { target: 'test-db' })).rejects.toMatchObject({
+      message: 'the gateway has no address for target "test-db"',
+    });
   });
 
   test('that opens sessions in a loop, by itself and by runs within it, leaves some to its person', async () => {

@@ -57,6 +57,7 @@ function start(id = ID, principal = ENGINEER, target = 'prod-db'): void {
     principal,
     family: 'f1',
     run: undefined,
+    parentRun: undefined,
     program: undefined,
     reason: 'look',
     policyCommit: 'c0ffee',

@@ -58,8 +58,8 @@ describe('sessions as a list', () => {
   });
 
   test('a session of a run says which program it was', () => {
-    const ran = { ...session, run: 'r1', program: 'claude\x1b[2J' };
-    expect(sessionDetails(ran, style)).toContain('run        r1 (claude⟪U+001B⟫[2J)');
+    const ran = { ...session, run: 'r1', parentRun: 'r0', program: 'claude\x1b[2J' };
+    expect(sessionDetails(ran, style)).toContain('run        r1 (claude⟪U+001B⟫[2J), in run r0');
   });
 
   test('a session with a recording of a terminal says how to play it', () => {

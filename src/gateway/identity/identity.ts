@@ -29,7 +29,7 @@ import type { RefreshFamily, RevokedLogins } from './identity-store.ts';
 import { type CurrentLogin, Logins } from './logins.ts';
 import { ProofReplays, type SpentProof } from './proof-replays.ts';
 import { type RunOfLogin, readRun } from './run-of-login.ts';
-import { runPrincipal, runRefused } from './run-rights.ts';
+import { runPrincipal, runRefused, runTargets } from './run-rights.ts';
 import { issueSessionToken, SESSION_TOKEN_SECONDS, verifySessionToken } from './session-token.ts';
 import { type LoginFacts, loginFacts } from './stored-login.ts';
 import { tokenError } from './token-error.ts';
@@ -76,6 +76,8 @@ export interface RunStart {
   /** Without its folder and its arguments. */
   readonly program: string | undefined;
   readonly reason: string | undefined;
+  /** Names; undefined: all that the caller may reach. Never more than that. */
+  readonly targets: readonly string[] | undefined;
 }
 
 export interface StartedRun {
@@ -219,6 +221,7 @@ export class Identity {
     const parent = this.#logins.requireLive(await store.readFamily(who.family));
     this.#spendProof(proof);
     const { agent, program, reason } = start;
+    const targets = runTargets(start.targets, who.run?.targets);
     const run: RunOfLogin = {
       id: newSessionId(clock(), randomBytes(16)),
       ...(who.run === undefined ? {} : { parent: who.run.id }),
@@ -226,6 +229,7 @@ export class Identity {
       ...(agent === undefined ? {} : { agent }),
       ...(program === undefined ? {} : { program }),
       ...(reason === undefined ? {} : { reason }),
+      ...(targets === undefined ? {} : { targets: [...targets] }),
       depth,
     };
     const login = await this.#logins.startRun(parent, proof.jkt, run);

@@ -12,6 +12,8 @@ export const RunOfLogin = z.object({
   agent: z.string().optional(),
   /** Name of the program, as the client says it; not in older ones. */
   program: z.string().optional(),
+  /** Names of the only targets that it may reach; absent: all of its person's. Those it was started for. */
+  targets: z.array(z.string()).optional(),
   /** How deep runs are nested; 1: made from a login that is no run's. */
   depth: z.number(),
   /** Of sessions that bring none of their own. */

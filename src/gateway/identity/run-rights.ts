@@ -9,8 +9,23 @@ import type { WhoamiReply } from '../../tunnel/api.ts';
 import type { RunOfLogin } from './run-of-login.ts';
 
 /** The groups stay, since they say what the person may do; what they give beyond targets does not. */
-export function runPrincipal(principal: Principal, { agent }: RunOfLogin): Principal {
-  return { ...principal, roles: [], ...(agent === undefined ? {} : { agent }) };
+export function runPrincipal(principal: Principal, { agent, targets }: RunOfLogin): Principal {
+  return {
+    ...principal,
+    roles: [],
+    ...(agent === undefined ? {} : { agent }),
+    ...(targets === undefined ? {} : { targets }),
+  };
+}
+
+/** Of those that a run asks for, what the run that starts it has; undefined: all that there are. */
+export function runTargets(
+  asked: readonly string[] | undefined,
+  outer: readonly string[] | undefined,
+): readonly string[] | undefined {
+  return asked === undefined || outer === undefined
+    ? (asked ?? outer)
+    : asked.filter((name) => outer.includes(name));
 }
 
 export function shownRun({ id, parent }: RunOfLogin): NonNullable<WhoamiReply['run']> {
