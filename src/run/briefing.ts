@@ -31,12 +31,23 @@ export interface BriefedTarget {
   readonly description: string | undefined;
   readonly connect: { readonly urlVariable: string | undefined; readonly isDefault: boolean };
   readonly database: string | undefined;
+  /** Empty where `needsOneOfEach` is there: a rule of one side alone gives nothing. */
   readonly allowed: readonly string[];
   /** Wait for a person. */
   readonly held: readonly string[];
+  /** By whichever side. */
   readonly denied: readonly string[];
+  /** With an agent that has rules: what is done needs a rule of each. */
+  readonly needsOneOfEach:
+    | { readonly principal: BriefedSide; readonly agent: BriefedSide }
+    | undefined;
   readonly masked: TargetsReply['targets'][number]['masked'];
   readonly limits: TargetsReply['targets'][number]['limits'];
+}
+
+export interface BriefedSide {
+  readonly allowed: readonly string[];
+  readonly held: readonly string[];
 }
 
 export interface BriefedRequest {
@@ -44,6 +55,8 @@ export interface BriefedRequest {
   readonly policy: string;
   readonly command: string;
   readonly gives: readonly string[];
+  /** It adds to what the principal may do; what the agent has no rule for stays denied. */
+  readonly needsAgentRule: boolean;
 }
 
 export function briefing(facts: BriefingFacts): Briefing {
@@ -52,7 +65,7 @@ export function briefing(facts: BriefingFacts): Briefing {
     who,
     policy: { commit },
     targets: targets.map((target) => {
-      const { name, kind, description, database, rules, masked, limits } = target;
+      const { name, kind, description, database, masked, limits } = target;
       const urlVariable = variables.get(name);
       const isDefault = name === main;
       return {
@@ -61,9 +74,7 @@ export function briefing(facts: BriefingFacts): Briefing {
         description,
         connect: { urlVariable, isDefault },
         database,
-        allowed: rules.filter((rule) => effectOf(rule) === 'allow'),
-        held: rules.filter((rule) => effectOf(rule) === 'approve'),
-        denied: rules.filter((rule) => effectOf(rule) === 'deny'),
+        ...rulesOf(target),
         masked,
         limits,
       };
@@ -73,13 +84,50 @@ export function briefing(facts: BriefingFacts): Briefing {
       policy,
       command: `hoop access request ${target} --grant ${policy} --for 1h --reason TEXT`,
       gives: rules,
+      needsAgentRule: targets.some((one) => one.name === target && hasAgentRules(one)),
     })),
     recorded: true,
   };
 }
 
+type Target = TargetsReply['targets'][number];
+
+/**
+ * What both sides allow is not worked out: `select on public.*` and `anything with WHERE` have no
+ * common wording. A denial of either is one of both.
+ */
+function rulesOf(
+  target: Target,
+): Pick<BriefedTarget, 'allowed' | 'held' | 'denied' | 'needsOneOfEach'> {
+  const { rules, agentRules = [] } = target;
+  const denied = [...withEffect(rules, 'deny'), ...withEffect(agentRules, 'deny')];
+  return hasAgentRules(target)
+    ? {
+        allowed: [],
+        held: [],
+        denied,
+        needsOneOfEach: { principal: sideOf(rules), agent: sideOf(agentRules) },
+      }
+    : { ...sideOf(rules), denied, needsOneOfEach: undefined };
+}
+
+/** None: there is no agent, or neither side is restricted. */
+function hasAgentRules({ agentRules = [] }: Target): boolean {
+  return agentRules.length > 0;
+}
+
+function sideOf(rules: readonly string[]): BriefedSide {
+  return { allowed: withEffect(rules, 'allow'), held: withEffect(rules, 'approve') };
+}
+
+function withEffect(rules: readonly string[], effect: Effect): readonly string[] {
+  return rules.filter((rule) => effectOf(rule) === effect);
+}
+
+type Effect = 'allow' | 'approve' | 'deny';
+
 /** Rules come as `policy/rule: effect what`; what is not so (`anything, unguarded`) is allowed. */
-function effectOf(rule: string): 'allow' | 'approve' | 'deny' {
+function effectOf(rule: string): Effect {
   const effect = /^[^:]*: (allow|approve|deny)\b/.exec(rule)?.[1];
   return effect === 'approve' || effect === 'deny' ? effect : 'allow';
 }

@@ -37,14 +37,12 @@ function recorded(targets: readonly BriefedTarget[]): string {
 }
 
 function targetText(target: BriefedTarget): string {
-  const { name, kind, description, allowed, held, denied, masked } = target;
+  const { name, kind, description, masked } = target;
   const about = description === undefined ? '' : `: ${plain(description)}`;
   return [
     `## ${plain(name)} (${plain(kind)})${about}`,
     isServer(target) ? serverWay(target) : databaseWay(target),
-    ...list('Allowed', allowed),
-    ...list('Waits for a person to approve', held),
-    ...list('Denied', denied),
+    ...ruleText(target),
     ...maskText(masked),
     ...limitText(target.limits),
     'What is not listed is denied.',
@@ -65,6 +63,21 @@ function databaseWay({ connect, database }: BriefedTarget): string {
   ].join('; also ');
   const base = database === undefined ? '' : ` Database \`${plain(database)}\`.`;
   return `Connect with ${where || 'the service file in `PGSERVICEFILE`'}.${base} There is no other way in, and no password to look for.`;
+}
+
+function ruleText({ allowed, held, denied, needsOneOfEach }: BriefedTarget): string[] {
+  if (needsOneOfEach === undefined) {
+    return [...list('Allowed', allowed), ...list(WAITS, held), ...list('Denied', denied)];
+  }
+  const { principal, agent } = needsOneOfEach;
+  return [
+    ...list('Denied, whatever is listed below', denied),
+    EACH_NEEDS_A_RULE,
+    ...list('Allowed to whoever you act for', principal.allowed),
+    ...list(`${WAITS}, of whoever you act for`, principal.held),
+    ...list('And the agent, which needs a rule of its own. Allowed', agent.allowed),
+    ...list(`${WAITS}, of the agent`, agent.held),
+  ];
 }
 
 function list(title: string, rules: readonly string[]): string[] {
@@ -102,6 +115,11 @@ function minutes(seconds: number): string {
   return seconds % 60 === 0 ? `${seconds / 60} min` : `${seconds} s`;
 }
 
+const WAITS = 'Waits for a person to approve';
+
+const EACH_NEEDS_A_RULE =
+  'All that you do needs a rule of whoever you act for, and a rule of the agent: what one of the two has no rule for is denied. It waits for a person where either of them waits.';
+
 const DENIALS = `## When a statement is refused
 It fails as a PostgreSQL error, mostly SQLSTATE 42501, with the rule in DETAIL and what to do in HINT:
 
@@ -114,6 +132,9 @@ Do not try to get around it by other words, functions or views: it will be refus
 const SERVER_DENIALS = `## When a command on a server is refused
 ssh ends with status 126, and stderr has the rule and what to do. Commands are decided by their words as written: keep them plain, without variables, globs or substitutions in the place of a program's name. Do not try another spelling: it will be refused too, and all of it is recorded. A command that waits for approval goes on by itself once approved.`;
 
+const ONLY_WITH_AGENT_RULE =
+  'It adds nothing to the rules of the agent: what these do not allow stays denied to you, and is not worth asking for here.';
+
 const PROMPTS = `## Say what you do
 Before you start on another task, run \`hoop prompt "what was asked for, and why"\`: approvers see it, and it stands with each statement.`;
 
@@ -124,6 +145,7 @@ function requestText(requestable: readonly BriefedRequest[]): string {
   return [
     '## More access, for a while',
     'You cannot ask for it yourself. Ask the person you work for to run one of these, and say why:',
+    ...(requestable.some(({ needsAgentRule }) => needsAgentRule) ? [ONLY_WITH_AGENT_RULE] : []),
     ...requestable.map(
       ({ command, gives }) => `- \`${plain(command)}\` gives: ${plain(gives.join('; '))}`,
     ),

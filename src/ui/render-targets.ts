@@ -80,7 +80,8 @@ function describe(target: Target): string[] {
 
 /** Two lists: what is done needs one of each, and nobody could read them mixed. */
 function agentLines({ agentRules }: Target): string[] {
-  return agentRules === undefined
+  // An empty list: neither side is restricted.
+  return agentRules === undefined || agentRules.length === 0
     ? []
     : ['and the agent, which needs a rule of its own:', ...agentRules.map(plain)];
 }

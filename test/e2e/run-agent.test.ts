@@ -106,6 +106,24 @@ test('what is held waits for another identity: neither the run nor its person ca
   expect(stdout).toBe('released\n');
 }, 180_000);
 
+test('the briefing promises nothing that only the person has a rule for', async () => {
+  const flags = ['--agent', 'devin', '--target', 'prod-db', '--briefing-only'];
+  const only = await bench.hoop('engineer', 'run', ...flags);
+  expect(only.stdout).toBe((await asDevin('cat "$HOOP_BRIEFING"')).stdout);
+  expect(only.stdout).toContain(`You act as ${WHO}`);
+  expect(only.stdout).not.toMatch(/^(Allowed|Waits for a person to approve):$/m);
+  expect(only.stdout).toContain('of whoever you act for:\n- engineers/delete-orders');
+  expect(only.stdout).toContain(
+    'And the agent, which needs a rule of its own. Allowed:\n- agents/devin/read-shop',
+  );
+  expect(only.stdout).toContain('It adds nothing to the rules of the agent');
+  const json = await bench.hoop('engineer', 'run', ...flags, '--json');
+  expect(JSON.parse(json.stdout)).toMatchObject({
+    targets: [{ allowed: [], held: [], needsOneOfEach: { agent: { held: [expect.any(String)] } } }],
+    requestable: [{ needsAgentRule: true }],
+  });
+});
+
 test('the person’s own login is not narrowed while a run is open', async () => {
   await using connection = await bench.connect('engineer');
   const client = new pg.Client({ connectionString: connection.url });

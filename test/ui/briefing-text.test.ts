@@ -94,3 +94,88 @@ test('a server is reached by its name, and its refusals are explained as ssh sho
   expect(both).toContain('PostgreSQL error');
   expect(both).toContain('status 126');
 });
+
+const AGENT: BriefingFacts = {
+  ...FACTS,
+  requestable: [
+    {
+      target: 'prod-db',
+      policy: 'fix-orders',
+      maxDurationSeconds: 7200,
+      approvers: ['dba'],
+      count: 1,
+      rules: ['allow update on public.orders'],
+    },
+  ],
+  targets: FACTS.targets.map((target) => ({
+    ...target,
+    agentRules: [
+      'agents/narrow/read: allow select on public.orders',
+      'agents/narrow/inserts: approve insert (by 1 of leads)',
+      'agents/narrow/no-delete: deny delete',
+    ],
+  })),
+};
+
+test('of an agent both sides are told: what either denies is denied, and neither alone allows', () => {
+  const text = briefingText(briefing(AGENT));
+  expect(text).toContain(`Denied, whatever is listed below:
+- engineers/no-structure: deny drop, truncate
+- agents/narrow/no-delete: deny delete
+All that you do needs a rule of whoever you act for, and a rule of the agent`);
+  expect(text).toContain(`Allowed to whoever you act for:
+- engineers/read: allow select on public.*
+Waits for a person to approve, of whoever you act for:
+- engineers/deletes: approve delete on public.orders (by 1 of dba)
+And the agent, which needs a rule of its own. Allowed:
+- agents/narrow/read: allow select on public.orders
+Waits for a person to approve, of the agent:
+- agents/narrow/inserts: approve insert (by 1 of leads)
+`);
+  // These promise: what stands under them is so, whatever else is said.
+  expect(text).not.toMatch(/^(Allowed|Waits for a person to approve):$/m);
+});
+
+test('a program that reads what is allowed finds no promise of one side', () => {
+  const [target] = briefing(AGENT).targets;
+  expect(target).toMatchObject({
+    allowed: [],
+    held: [],
+    denied: ['engineers/no-structure: deny drop, truncate', 'agents/narrow/no-delete: deny delete'],
+    needsOneOfEach: {
+      principal: { allowed: ['engineers/read: allow select on public.*'] },
+      agent: { held: ['agents/narrow/inserts: approve insert (by 1 of leads)'] },
+    },
+  });
+});
+
+test('more access is not offered as if the agent could use all of it', () => {
+  expect(briefing(AGENT).requestable).toMatchObject([{ needsAgentRule: true }]);
+  expect(briefingText(briefing(AGENT))).toContain('It adds nothing to the rules of the agent');
+  const person = { ...AGENT, targets: FACTS.targets };
+  expect(briefing(person).requestable).toMatchObject([{ needsAgentRule: false }]);
+  expect(briefingText(briefing(person))).not.toContain('the agent');
+});
+
+test('where neither side is restricted the agent needs nothing of its own', () => {
+  const targets = FACTS.targets.map((target) => ({
+    ...target,
+    rules: ['anything, unguarded'],
+    agentRules: [],
+  }));
+  const text = briefingText(briefing({ ...AGENT, targets }));
+  expect(text).toContain('Allowed:\n- anything, unguarded\n');
+  expect(text).not.toContain('the agent');
+});
+
+test('two lists of a thousand rules still fit into a system prompt', () => {
+  const many = (name: string, effect: string) =>
+    Array.from({ length: 1000 }, (_, i) => `${name}/r${i}: ${effect} select on s.t${i}`);
+  const targets = FACTS.targets.map((target) => ({
+    ...target,
+    rules: [...many('engineers', 'allow'), ...many('engineers', 'deny')],
+    agentRules: [...many('agents/narrow', 'allow'), ...many('agents/narrow', 'deny')],
+  }));
+  const text = briefingText(briefing({ ...AGENT, targets }));
+  expect(text.length).toBeLessThan(10_000);
+});

@@ -25,6 +25,18 @@ connect with: hoop connect NAME
   );
 });
 
+test('what the agent needs is said apart, and not where neither side is restricted', () => {
+  const shown = (agentRules: string[]) =>
+    renderTargets(
+      { v: 1, commit: 'a', targets: [{ ...target, agentRules }], requestable: [] },
+      false,
+    );
+  expect(shown(['agents/narrow/no-delete: deny delete'])).toContain(
+    'and the agent, which needs a rule of its own:\n  agents/narrow/no-delete: deny delete\n',
+  );
+  expect(shown([])).not.toContain('the agent');
+});
+
 test('since when the policy is in force is said where the gateway says it', () => {
   const inForceSince = new Date().toISOString();
   const text = renderTargets(
