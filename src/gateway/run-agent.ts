@@ -5,7 +5,6 @@ import type { AgentDocument } from '../policy/policy.ts';
 import type { PolicyInForce } from '../policy/repo.ts';
 import type { Principal } from '../policy/types.ts';
 import type { RunRequest } from '../tunnel/runs-api.ts';
-import { runRefused } from './identity/run-rights.ts';
 
 /**
  * @param caller with the agent of its own run, or that it is itself: then the new run has it, too
@@ -18,7 +17,7 @@ export function agentOfRun(
 ): string | undefined {
   if (caller.agent !== undefined) {
     if (asked.agent !== undefined && asked.agent !== caller.agent) {
-      throw runRefused(`of agent "${caller.agent}" start one of another agent`);
+      throw notAnother(caller.agent, caller);
     }
     return caller.agent;
   }
@@ -40,6 +39,18 @@ export function agentOfRun(
     });
   }
   return agent.name;
+}
+
+/** Said to a run of an agent, and to a login that is the agent's own. */
+function notAnother(agent: string, { isAgent }: Principal): HoopError {
+  return new HoopError('HOOP_RUN_REFUSED', `agent "${agent}" cannot start runs of another agent`, {
+    detail: isAgent
+      ? 'This login is the agent’s own: every run that is started with it is of this agent.'
+      : 'This run is of that agent, and so is every run that is started within it.',
+    hint: isAgent
+      ? 'Leave --agent out, or use the login of somebody whom the other agent may act for.'
+      : 'Leave --agent out, or start the other agent outside of this run.',
+  });
 }
 
 /** @throws HOOP_USAGE */

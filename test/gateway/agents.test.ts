@@ -86,6 +86,8 @@ describe('the agent of a run', () => {
     expect(same.reply.parent).toBe(inner.reply.run);
     await expect(run({ agent: 'bot' }, outer.client)).rejects.toMatchObject({
       code: 'HOOP_RUN_REFUSED',
+      message: 'agent "devin" cannot start runs of another agent',
+      detail: 'This run is of that agent, and so is every run that is started within it.',
     });
     await using plain = await run({ command: ['make'] });
     await using narrower = await run({ agent: 'devin' }, plain.client);
@@ -197,6 +199,8 @@ describe('a login that is an agent itself', () => {
     const devin = await bench.client('devin');
     await expect(run({ agent: 'devin' }, devin)).rejects.toMatchObject({
       code: 'HOOP_RUN_REFUSED',
+      message: 'agent "bot" cannot start runs of another agent',
+      detail: expect.stringContaining('This login is the agent’s own'),
     });
     await using own = await run({ command: ['devin'] }, devin);
     expect(own.reply.agent).toBe('bot');
