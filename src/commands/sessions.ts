@@ -202,8 +202,9 @@ Examples:
   hoop sessions verify evidence.tar`;
 
 const LIST_EXAMPLES = `
-States: live (running), ended (the client has not delivered its record yet), uploaded (both
-records are there and agree), disputed (they do not agree).
+States: live (running), ended (the client has not delivered its record yet), uploaded (it
+has, and both agree as far as both have it; \`sessions verify\` says how far), disputed (they do
+not agree).
 
 Examples:
   hoop sessions list --target prod-db --limit 10
