@@ -18,7 +18,7 @@ export interface ClientSetting {
   readonly parse: (text: string, cwd: string) => string;
 }
 
-/** Lists (of the fence, of variables) are edited in the file: they are no single values. */
+/** Single values; see LIST_SETTING_NAMES for the others. */
 export type SettingName = Extract<keyof ClientConfig, 'gateway' | 'ca' | 'tokenStore'>;
 
 export const CLIENT_SETTINGS: Readonly<Record<SettingName, ClientSetting>> = {
@@ -41,6 +41,13 @@ export const CLIENT_SETTINGS: Readonly<Record<SettingName, ClientSetting>> = {
 };
 
 export const CLIENT_SETTING_NAMES = Object.keys(CLIENT_SETTINGS).filter(isSettingName);
+
+/** Lists, which are edited in the file. */
+export const LIST_SETTING_NAMES: readonly string[] = [
+  'fence',
+  'keepEnv',
+  'dropEnv',
+] satisfies readonly Exclude<keyof ClientConfig, SettingName>[];
 
 export function isSettingName(name: string): name is SettingName {
   return Object.hasOwn(CLIENT_SETTINGS, name);

@@ -5,6 +5,7 @@ import {
   CLIENT_SETTING_NAMES,
   CLIENT_SETTINGS,
   isSettingName,
+  LIST_SETTING_NAMES,
   type SettingName,
 } from '../client-settings.ts';
 import { HoopError } from '../errors.ts';
@@ -53,7 +54,7 @@ export function listConfig(io: Io, { json }: Flags): void {
 }
 
 export function getConfig(io: Io, name: string, { json }: Flags): void {
-  const { key, value, source } = settingOf(io, requireKey(name));
+  const { key, value, source } = settingOf(io, requireKey(io, name));
   if (json) {
     io.stdout.write(`${renderJson({ v: 1, key, value: value ?? null, source })}\n`);
   } else if (value !== undefined) {
@@ -71,7 +72,7 @@ export async function setConfig(
   text: string | undefined,
   { json }: Flags,
 ): Promise<void> {
-  const key = requireKey(name);
+  const key = requireKey(io, name);
   const value = text === undefined ? undefined : CLIENT_SETTINGS[key].parse(text, io.cwd);
   const home = locateHome(io.env);
   // Two at once would each write the file as they have read it.
@@ -103,7 +104,13 @@ function settingOf(io: Io, key: Key): Setting {
   return { key, value, source: stored === undefined ? 'default' : 'file' };
 }
 
-function requireKey(name: string): Key {
+function requireKey(io: Io, name: string): Key {
+  if (LIST_SETTING_NAMES.includes(name)) {
+    const file = join(locateHome(io.env).config, 'config.json');
+    throw new HoopError('HOOP_USAGE', `"${name}" holds lists, and is edited in the file`, {
+      hint: `The file is "${file}"; docs/login.md says what stands in it.`,
+    });
+  }
   if (!isSettingName(name)) {
     throw new HoopError('HOOP_USAGE', `there is no setting "${name}"`, {
       hint: `Settings are ${CLIENT_SETTING_NAMES.join(', ')}.`,

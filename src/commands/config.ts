@@ -1,5 +1,5 @@
 import { Argument, Command } from 'commander';
-import { CLIENT_SETTING_NAMES, CLIENT_SETTINGS } from '../client-settings.ts';
+import { CLIENT_SETTING_NAMES, CLIENT_SETTINGS, LIST_SETTING_NAMES } from '../client-settings.ts';
 import type { Io } from './io.ts';
 
 interface ConfigFlags {
@@ -8,8 +8,14 @@ interface ConfigFlags {
 
 export function configCommand(io: Io): Command {
   const config = new Command('config').description('show and change what hoop remembers here');
-  const key = (): Argument =>
-    new Argument('<key>', 'which setting').choices([...CLIENT_SETTING_NAMES]);
+  const key = (): Argument => {
+    const argument = new Argument('<key>', 'which setting').choices([...CLIENT_SETTING_NAMES]);
+    const choose = argument.parseArg;
+    // That a list is no choice here does not mean that there is no such setting: the work says more.
+    return argument.argParser((name, previous) =>
+      LIST_SETTING_NAMES.includes(name) ? name : choose?.(name, previous),
+    );
+  };
   config
     .command('list')
     .description('all settings, their values, and where each comes from')
@@ -61,5 +67,5 @@ Examples:
 Settings:
 ${CLIENT_SETTING_NAMES.map((name) => `  ${name.padEnd(10)}  ${CLIENT_SETTINGS[name].description}`).join('\n')}
 
-They stand in config.json (HOOP_HOME, else $XDG_CONFIG_HOME/hoop). No secret is
-among them. Variables such as HOOP_GATEWAY win over what is stored.`;
+They stand in config.json (HOOP_HOME, else $XDG_CONFIG_HOME/hoop), and so do the lists
+${LIST_SETTING_NAMES.join(', ')}, which are edited there. No secret is among them. Variables such as HOOP_GATEWAY win over what is stored.`;

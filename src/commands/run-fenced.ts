@@ -1,6 +1,7 @@
 /** The child of a run inside its fence: terminal, signals, exit status, as without one. */
 import type { OpenGateway } from '../auth/open-gateway.ts';
 import type { FencedCommand } from '../run/fence/fence.ts';
+import type { FenceView } from '../run/fence/fence-view.ts';
 import { RunFence } from '../run/fence/run-fence.ts';
 import type { RunLogin } from '../run/run-login.ts';
 import { Job, jobShell } from '../run/terminal/job-shell.ts';
@@ -33,14 +34,22 @@ export async function openRunFence(
     signal: io.signal,
     terminal: request.terminal?.device,
   });
-  if (!fence.view.isCwdWritable) {
-    io.note(
-      plain(
-        `${fence.view.cwd} is not writable inside the fence: start the run in a project of yours`,
-      ),
-    );
+  const problem = problemOfCwd(fence.view);
+  if (problem !== undefined) {
+    io.note(plain(`${problem}: start the run in a project of yours`));
   }
   return fence;
+}
+
+function problemOfCwd({ cwd, cwdIs }: FenceView): string | undefined {
+  switch (cwdIs) {
+    case 'writable':
+      return undefined;
+    case 'private':
+      return `${cwd} is the run's own inside the fence, and what is written there is gone with it`;
+    default:
+      return `${cwd} is not writable inside the fence`;
+  }
 }
 
 /** @returns the exit status, 128 + signal number when a signal ended it. */

@@ -16,6 +16,8 @@ const SHOWN: ReadonlySet<string> = new Set([
   'HOOP_PARENT_RUN',
   'HOOP_AGENT',
   'HOOP_BRIEFING',
+  // A socket or a port; what lets one in there is HOOP_CONTEXT_TOKEN.
+  'HOOP_CONTEXT_URL',
   'HOOP_SSH_CONFIG',
   'GIT_SSH_COMMAND',
   'RSYNC_RSH',

@@ -64,6 +64,8 @@ test('a value that cannot be used is refused, and what was there stays', async (
     [['set', 'ca', notPem], 'holds no certificate'],
     [['set', 'token', 'x'], '"token" is no key\nhoop: hint: It may be gateway, ca, tokenStore.'],
     [['get', 'password'], '"password" is no key'],
+    [['set', 'keepEnv', 'GH_TOKEN'], '"keepEnv" holds lists, and is edited in the file'],
+    [['get', 'fence'], join(home.path, 'config.json')],
   ] as const) {
     const run = await config(args);
     expect(run.exitCode, args.join(' ')).toBe(2);

@@ -1,7 +1,15 @@
 /** `hoop run --fence` with a real bwrap: what is not there inside and there outside, and what works. */
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:net';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -157,6 +165,37 @@ describe('what a program finds that looks for a way around hoop', () => {
     // With the run's own login there is no way to the gateway, and no right either (see docs/run.md).
     const approval = await sh(`${process.execPath} ${LAUNCHER} approvals list; echo "status $?"`);
     expect(approval.stdout).toBe('status 5\n');
+  });
+
+  test('the login of an approver approves nothing inside, and does outside', async () => {
+    await using connection = await bench.connect('engineer');
+    const held = spawn('psql', ['-Xc', 'DELETE FROM orders WHERE id = 1', connection.url], {
+      env: childEnvironment({ home: bench.home('engineer') }),
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    const deleted = held.stdout.setEncoding('utf8').toArray();
+    const find = () => connection.lines.find(({ event }) => event === 'held');
+    await expect.poll(find, { timeout: 20_000 }).toBeDefined();
+    const id = String(find()?.['request']);
+    const approver = bench.home('dba');
+    const hoop = `env -u HOOP_RUN_DIR HOOP_HOME=${approver} ${process.execPath} ${LAUNCHER}`;
+    const approve = `${hoop} approvals approve ${id}; echo "status $?"`;
+
+    const named = await sh(approve);
+    expect(named.stdout).toBe('status 3\n');
+    expect(named.stderr).toContain('not logged in');
+    const config = readFileSync(join(approver, 'config.json'), 'utf8');
+    // With all of the login, tokens and keys, there is still no way to the gateway.
+    const shown = await sh(`grep -o refreshToken ${approver}/tokens.json; ${approve}`, {
+      flags: ['--fence-write', approver, '--fence-show', JSON.parse(config).ca],
+    });
+    expect(shown.stdout).toBe('refreshToken\nstatus 5\n');
+    const pending = await bench.hoop('dba', 'approvals', 'list', '--json');
+    expect(JSON.parse(pending.stdout)).toMatchObject({ approvals: [{ id, state: 'waiting' }] });
+
+    const outside = await sh(approve, { fence: false });
+    expect(outside.stdout).toContain('status 0\n');
+    expect((await deleted).join('')).toBe('DELETE 1\n');
   });
 
   test('nothing of the terminal, the kernel’s keyrings and other machines’ sockets', async () => {
@@ -320,6 +359,36 @@ describe('the command', () => {
     const missing = await run(['./no-such-program']);
     expect(missing.exitCode).toBe(255);
     expect(missing.stderr).toContain('cannot run');
+  });
+
+  test('is named when it is there outside and hidden inside', async () => {
+    mkdirSync(join(home, '.ssh/bin'));
+    const program = join(home, '.ssh/bin/report');
+    const script = join(project, 'report.py');
+    for (const [path, text] of [
+      [program, '#!/bin/sh\necho ran'],
+      [script, `#!${program}\n`],
+    ] as const) {
+      writeFileSync(path, text);
+      chmodSync(path, 0o755);
+    }
+    for (const [command, variables] of [
+      [program, {}],
+      ['report', { PATH: `${dirname(program)}:${process.env['PATH']}` }],
+      ['./report.py', {}],
+    ] as const) {
+      const { exitCode, stderr } = await run([command], { variables });
+      expect(exitCode).toBe(255);
+      expect(stderr).toContain(`cannot run "${command}"`);
+      expect(stderr).toContain(
+        command === 'report'
+          ? 'no such program on PATH'
+          : `"${program}" is hidden inside the fence`,
+      );
+      expect(stderr).toContain('--fence-show');
+    }
+    const shown = await run([program], { flags: ['--fence-show', dirname(program)] });
+    expect(shown.stdout).toBe('ran\n');
   });
 
   test('is told of signals as it would be outside, and nothing is left when hoop is killed', async () => {

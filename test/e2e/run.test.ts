@@ -92,6 +92,8 @@ describe('the environment', () => {
     expect(result.stdout).toMatch(
       /^set {6}DATABASE_URL=postgresql:\/\/hoop:…@127\.0\.0\.1:\d+\/shop$/m,
     );
+    expect(result.stdout).toMatch(/^set {6}HOOP_CONTEXT_URL=unix:\/.*\.sock$/m);
+    expect(result.stdout).toContain('set      HOOP_CONTEXT_TOKEN=…\n');
     expect(result.stdout).toContain('removed  GH_TOKEN (code host or registry)\n');
     expect(result.stdout).toContain('removed  LANG (dropped by you)\n');
     expect(result.stdout).toContain('kept     ANTHROPIC_API_KEY\n');

@@ -4,6 +4,7 @@
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { HoopError } from '../../errors.ts';
+import type { Failure } from './fence-messages.ts';
 
 /** What it is looked up in; for tests. */
 export interface System {
@@ -29,6 +30,22 @@ export function noBubblewrap(): HoopError {
   return new HoopError('HOOP_FENCE', 'there is no fence without "bwrap"', {
     detail: 'There is no such program on PATH; the package is called bubblewrap.',
     hint: 'Install it: `apt install bubblewrap`, `dnf install bubblewrap`, `apk add bubblewrap`.',
+  });
+}
+
+/** A program that is there outside: that was asked before. */
+export function commandFailed(program: string, { code, interpreter }: Failure): HoopError {
+  const message = `cannot run "${program}"`;
+  if (code === 'EACCES') {
+    const detail = 'Inside the fence it is not executable.';
+    return new HoopError('HOOP_MISSING_PROGRAM', message, { detail });
+  }
+  const needed = interpreter ?? program;
+  return new HoopError('HOOP_MISSING_PROGRAM', message, {
+    detail: needed.includes('/')
+      ? `"${needed}" is hidden inside the fence or not there, or it is a link to such a place.`
+      : 'Inside the fence there is no such program on PATH.',
+    hint: 'Show the directory that it is installed in with --fence-show PATH.',
   });
 }
 

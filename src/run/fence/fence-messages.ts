@@ -13,5 +13,12 @@ export type FromInside =
   | { readonly type: 'ready' }
   /** With the listener. */
   | { readonly type: 'listening' }
-  /** ENOENT, EACCES: of the command; any other: of a listener. */
-  | { readonly type: 'failed'; readonly code: string };
+  /** Of a listener, when there is no program. */
+  | ({ readonly type: 'failed'; readonly program?: string } & Failure);
+
+export interface Failure {
+  /** Of a program: ENOENT, EACCES. */
+  readonly code: string;
+  /** Which its first line names, and which is not there. */
+  readonly interpreter?: string;
+}

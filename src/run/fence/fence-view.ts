@@ -44,7 +44,7 @@ export interface Layer {
 
 export interface FenceView {
   readonly cwd: string;
-  readonly isCwdWritable: boolean;
+  readonly cwdIs: Appearance;
   /** From the outside inwards: of two that hold a file the one nearer to it decides. */
   readonly layers: readonly Layer[];
 }
@@ -86,7 +86,7 @@ export function fenceView(options: FenceViewOptions): FenceView {
   }
   layers.reveal(programs.map((path) => realpathSync(path)));
   layers.put('writable', existing([runDirectory, runState]));
-  return { cwd, isCwdWritable: layers.at(cwd) === 'writable', layers: layers.ordered() };
+  return { cwd, cwdIs: layers.at(cwd), layers: layers.ordered() };
 }
 
 class Layers {

@@ -21,7 +21,13 @@ import { type Home, locateHome } from '../../home.ts';
 import { childOf } from '../child-of.ts';
 import type { ChildStdio, PseudoTerminal } from '../terminal/pseudo-terminal.ts';
 import { bubblewrapArguments } from './bubblewrap-arguments.ts';
-import { explainFailure, noBubblewrap, noFilter, notLinux } from './explain-failure.ts';
+import {
+  commandFailed,
+  explainFailure,
+  noBubblewrap,
+  noFilter,
+  notLinux,
+} from './explain-failure.ts';
 import type { FromInside, ToInside } from './fence-messages.ts';
 import { type FenceView, type FenceViewOptions, fenceView } from './fence-view.ts';
 import { listeningSockets } from './listening-sockets.ts';
@@ -241,17 +247,10 @@ function requireSuccess(message: FromInside): void {
   if (message.type !== 'failed') {
     return;
   }
-  const details: Readonly<Record<string, string>> = {
-    ENOENT: 'Inside the fence there is no such program on PATH.',
-    EACCES: 'Inside the fence it is not executable.',
-  };
-  const detail = details[message.code];
-  throw detail === undefined
-    ? new HoopError('HOOP_FENCE', `no port could be opened inside the fence: ${message.code}`)
-    : new HoopError('HOOP_MISSING_PROGRAM', 'cannot run the command', {
-        detail,
-        hint: 'Show what it needs with --fence-show PATH.',
-      });
+  const { program, code } = message;
+  throw program === undefined
+    ? new HoopError('HOOP_FENCE', `no port could be opened inside the fence: ${code}`)
+    : commandFailed(program, message);
 }
 
 /** Of the person, also when this is a run inside a run; and where they are without HOOP_HOME. */

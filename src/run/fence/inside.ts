@@ -18,7 +18,7 @@ import {
 } from 'node:fs';
 import { createServer } from 'node:net';
 import { delimiter, isAbsolute, join, resolve } from 'node:path';
-import type { FromInside, ToInside } from './fence-messages.ts';
+import type { Failure, FromInside, ToInside } from './fence-messages.ts';
 
 const LOOPBACK = '127.0.0.1';
 /** Connections that wait in the kernel until hoop accepts them. */
@@ -54,7 +54,7 @@ function become({ command, env, cwd }: Extract<ToInside, { type: 'become' }>): v
   const [program = '', ...args] = command;
   const file = findProgram(program, env['PATH'] ?? '', cwd);
   if (typeof file !== 'string') {
-    tell({ type: 'failed', code: file.code });
+    tell({ type: 'failed', program, ...file });
     return;
   }
   // Node ignores these two, and what is ignored stays so in another program; what has a listener
@@ -74,7 +74,7 @@ function become({ command, env, cwd }: Extract<ToInside, { type: 'become' }>): v
 }
 
 /** As execvp(3) looks. */
-function findProgram(program: string, path: string, cwd: string): string | { code: string } {
+function findProgram(program: string, path: string, cwd: string): string | Failure {
   const candidates = program.includes('/')
     ? [resolve(cwd, program)]
     : path
@@ -82,14 +82,18 @@ function findProgram(program: string, path: string, cwd: string): string | { cod
         .map((directory) =>
           join(isAbsolute(directory) ? directory : resolve(cwd, directory), program),
         );
-  let code = 'ENOENT';
+  let failure: Failure = { code: 'ENOENT' };
   for (const candidate of candidates) {
     try {
       if (statSync(candidate).isFile()) {
-        code = 'EACCES';
+        failure = { code: 'EACCES' };
         accessSync(candidate, constants.X_OK);
         const interpreter = interpreterOf(candidate);
-        if (interpreter === undefined || statSync(interpreter).isFile()) {
+        if (interpreter === undefined) {
+          return candidate;
+        }
+        failure = { code: 'ENOENT', interpreter };
+        if (statSync(interpreter).isFile()) {
           return candidate;
         }
       }
@@ -97,7 +101,7 @@ function findProgram(program: string, path: string, cwd: string): string | { cod
       // Not this one; the next may be.
     }
   }
-  return { code };
+  return failure;
 }
 
 /** Execve(2) with a missing interpreter would fail where there is no way back. */

@@ -83,7 +83,7 @@ const USUAL = {
 describe('what a fenced command sees', () => {
   test('the working directory is writable, hoop’s own places are hidden but for those of the run', () => {
     expect(layers(view())).toEqual(USUAL);
-    expect(view().isCwdWritable).toBe(true);
+    expect(view().cwdIs).toBe('writable');
   });
 
   test('credentials are hidden, also behind a link and where a variable has moved them', () => {
@@ -165,9 +165,16 @@ describe('what a fenced command sees', () => {
   });
 
   test('the home directory and what everybody uses is no place to work in', () => {
-    for (const cwd of [home, root, '/', '/tmp', '/run']) {
+    for (const [cwd, as] of [
+      [home, 'readable'],
+      [root, 'readable'],
+      ['/', 'readable'],
+      // The run's own: what is written there does not reach anybody.
+      ['/tmp', 'private'],
+      ['/run', 'private'],
+    ] as const) {
       const seen = view({ cwd });
-      expect(seen.isCwdWritable).toBe(false);
+      expect(seen.cwdIs).toBe(as);
       expect(layers(seen)).not.toHaveProperty(['person/project']);
     }
   });
@@ -178,7 +185,7 @@ describe('what a fenced command sees', () => {
     expect(() => view({ cwd })).toThrow('the working directory is hidden');
     expect(() => view({ cwd })).toThrow(expect.objectContaining({ code: 'HOOP_FENCE' }));
     expect(() => view({ cwd: join(home, '.local/state/hoop') })).toThrow('hidden');
-    expect(view({ cwd, show: [home, '~/.kube'] }).isCwdWritable).toBe(true);
+    expect(view({ cwd, show: [home, '~/.kube'] }).cwdIs).toBe('writable');
   });
 
   test('hoop’s own places cannot be shown, nor what is not there', () => {
@@ -248,7 +255,7 @@ test('bwrap gets the layers in their order, between the root and the place to st
   const args = bubblewrapArguments({
     view: {
       cwd: '/home/a/project',
-      isCwdWritable: true,
+      cwdIs: 'writable',
       layers: [
         { path: '/tmp', as: 'private', isDirectory: true },
         { path: '/home/a/.ssh', as: 'hidden', isDirectory: true },
