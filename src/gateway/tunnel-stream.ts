@@ -119,10 +119,7 @@ export class TunnelStream extends Duplex {
     } else {
       waiting
         .then(() => this.#send(parts, done), done)
-        // A fault of ours ends this stream, and not the process.
-        .catch((error: unknown) =>
-          this.destroy(error instanceof Error ? error : new Error('the tunnel failed')),
-        );
+        .catch((error: unknown) => this.#failed(error));
     }
   }
 
@@ -145,11 +142,21 @@ export class TunnelStream extends Duplex {
     const hasRoom = carrier.unsentBytes + this.#unwritten < SEND_BUFFER_BYTES;
     recording.whenWritten(() => {
       this.#unwritten -= length;
-      carrier.send(parts, hasRoom ? undefined : (error) => done(error ?? null));
+      try {
+        carrier.send(parts, hasRoom ? undefined : (error) => done(error ?? null));
+      } catch (error) {
+        // What other streams wait for goes on behind this, and must not be lost with it.
+        this.#failed(error);
+      }
     });
     if (hasRoom) {
       done();
     }
+  }
+
+  /** A fault of ours, where nobody could catch it, ends this stream, and not the process. */
+  #failed(error: unknown): void {
+    this.destroy(error instanceof Error ? error : new Error('the tunnel failed'));
   }
 
   #refuse(): void {

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { buffer } from 'node:stream/consumers';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import type { StreamCarrier } from '../../src/carrier/stream-carrier.ts';
 import { WebSocketCarrier } from '../../src/carrier/web-socket-carrier.ts';
 import { TunnelStream } from '../../src/gateway/tunnel-stream.ts';
@@ -255,6 +255,23 @@ describe.each(CARRIERS)('a stream over %s', (kind) => {
     const failed = once(stream, 'error');
     resolve();
     expect(await failed).toMatchObject([{ message: 'a fault of ours' }]);
+  });
+
+  test('a fault of ours in what has been written ends the stream, and others behind it go on', async () => {
+    await using pair = await carrierPair(kind);
+    const { stream, recording } = open(pair.server);
+    const send = vi.spyOn(pair.server, 'send').mockImplementation(() => {
+      throw new Error('a fault of ours');
+    });
+    const failed = once(stream, 'error');
+    stream.write('lost');
+    // As another stream of the session, whose bytes share the frame.
+    const { promise: wentOn, resolve } = Promise.withResolvers<void>();
+    recording.whenWritten(resolve);
+    expect(() => recording.flush()).not.toThrow();
+    await wentOn;
+    expect(await failed).toMatchObject([{ message: 'a fault of ours' }]);
+    expect(send).toHaveBeenCalledOnce();
   });
 
   test('an engine that does not read stops the client', async () => {
