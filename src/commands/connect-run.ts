@@ -1,7 +1,7 @@
 /** The work of `hoop connect`: a session, what is printed about it, a command if there is one. */
 import { basename } from 'node:path';
 import { debuglog } from 'node:util';
-import { type OpenGateway, openGateway } from '../auth/open-gateway.ts';
+import { openGateway } from '../auth/open-gateway.ts';
 import { HoopError } from '../errors.ts';
 import { packageVersion } from '../package-version.ts';
 import { type EvidenceLine, outcomeWord } from '../recording/types.ts';
@@ -11,7 +11,6 @@ import { connectionUrl } from '../tunnel/connection-files.ts';
 import { endError, type SessionEnd } from '../tunnel/session-end.ts';
 import { shellWord } from '../tunnel/ssh/ssh-files.ts';
 import { uploadPending, uploadRecording } from '../tunnel/upload-recordings.ts';
-import { nearestName } from '../ui/nearest-name.ts';
 import { plain } from '../ui/printable.ts';
 import { renderJson } from '../ui/render-json.ts';
 import { localTime } from '../ui/times.ts';
@@ -19,6 +18,7 @@ import { commandEnvironment } from './connect-command.ts';
 import { showSsh } from './connect-ssh.ts';
 import { requireProgram } from './find-program.ts';
 import type { Io } from './io.ts';
+import { withOtherTargets } from './other-targets.ts';
 import { type PromptFlags, promptInForce } from './prompt-flags.ts';
 import { noteSession } from './session-notes.ts';
 import { openSummary, type SummaryFlags } from './summary-file.ts';
@@ -87,7 +87,7 @@ export async function runConnect(outer: Io, request: ConnectRequest): Promise<vo
         debug('streams go over WebSockets: %s', because);
       },
     },
-  }).catch((error: unknown) => withNearestTarget(error, open, request.target, io.signal));
+  }).catch((error: unknown) => withOtherTargets(error, open, request.target, io.signal));
   if (request.command.length > 0) {
     // What runs a command takes as long to load as the gateway to answer: both at once.
     void import('./run-child.ts');
@@ -143,27 +143,6 @@ export async function runConnect(outer: Io, request: ConnectRequest): Promise<vo
   if (end.reason !== 'closed' && request.command.length === 0) {
     throw endError(end);
   }
-}
-
-/** A name that is not among those that one may reach: perhaps it is only misspelt. */
-async function withNearestTarget(
-  error: unknown,
-  open: OpenGateway,
-  typed: string,
-  signal: AbortSignal,
-): Promise<never> {
-  if (!(error instanceof HoopError) || error.code !== 'HOOP_ACCESS_DENIED') {
-    throw error;
-  }
-  const { targets } = await open.client.targets(signal);
-  const names = targets.map(({ name }) => name);
-  const nearest = names.includes(typed) ? undefined : nearestName(typed, names);
-  if (nearest === undefined) {
-    throw error;
-  }
-  const { code, message, detail } = error;
-  const hint = `Did you mean "${nearest}"? See what you can reach with \`hoop targets\`.`;
-  throw new HoopError(code, message, { detail, hint, cause: error });
 }
 
 /** Until Ctrl-C, or until the gateway or the recording ends it. */

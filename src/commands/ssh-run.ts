@@ -7,6 +7,7 @@ import { findProgram } from '../tunnel/ssh/ssh-files.ts';
 import { uploadPending, uploadRecording } from '../tunnel/upload-recordings.ts';
 import { plain } from '../ui/printable.ts';
 import type { Io } from './io.ts';
+import { withOtherTargets } from './other-targets.ts';
 import { type PromptFlags, promptInForce } from './prompt-flags.ts';
 import { runChild } from './run-child.ts';
 
@@ -41,7 +42,7 @@ export async function runSsh(io: Io, request: SshRequest): Promise<void> {
       onRefused: (reason) => io.note(`a local connection was refused: ${reason}`),
       onNote: (text) => io.note(plain(text)),
     },
-  });
+  }).catch((error: unknown) => withOtherTargets(error, open, name, io.signal));
   // What earlier sessions left behind goes meanwhile, and waits for the next one if it takes longer.
   const ended = new AbortController();
   const pending = uploadPending({

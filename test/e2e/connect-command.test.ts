@@ -60,13 +60,23 @@ describe('what cannot work is said before a session is opened', () => {
     expect(await bench.sessions('engineer')).toEqual(before);
   });
 
-  test('a target that is misspelt, with the one that was meant', async () => {
+  test('a target that is none, with the one that was meant or those that there are', async () => {
     const run = await bench.hoop('engineer', 'connect', 'prod-bd');
     expect(run.exitCode).toBe(4);
     expect(run.stderr).toContain('hoop: error: no access to target "prod-bd"');
     expect(run.stderr).toContain('hoop: hint: Did you mean "prod-db"?');
     const other = await bench.hoop('engineer', 'connect', 'elsewhere');
     expect(other.stderr).not.toContain('Did you mean');
+    for (const words of [
+      ['connect', 'elsewhere'],
+      ['run', '--target', 'elsewhere', '--', 'true'],
+      ['ssh', 'elsewhere'],
+    ]) {
+      const { stderr } = await bench.hoop('engineer', ...words);
+      expect(stderr.replaceAll(/\nhoop: {3}/g, ' '), words[0]).toMatch(
+        /hint: .*may reach .*prod-db.*\.\n/,
+      );
+    }
   });
 
   test('of two that want the same port one gets it, and the other opens no session', async () => {
