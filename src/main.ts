@@ -45,7 +45,8 @@ const OWN_FAILURE = 255;
 const CHILD_SIGNALS = ['SIGQUIT', 'SIGUSR2', 'SIGCONT'] as const;
 
 export async function main(): Promise<void> {
-  const settings = { quiet: false, color: true, json: false, passThrough: false, raw: false };
+  const settings = { quiet: false, color: true, json: false, raw: false };
+  let passThrough: PassThrough | undefined;
   let isStatusChosen = false;
   const interrupted = new AbortController();
   let interruptedBy: Signal | undefined;
@@ -157,7 +158,7 @@ export async function main(): Promise<void> {
     settings.quiet = options['quiet'] === true;
     settings.color = options['color'] !== false;
     settings.json = options['json'] === true;
-    settings.passThrough = isPassThrough(command.name(), command.args.length, options);
+    passThrough = passThroughOf(command.name(), command.args.length, options);
   });
   try {
     const ssh = program.commands.find((command) => command.name() === 'ssh');
@@ -181,9 +182,12 @@ export async function main(): Promise<void> {
         }),
       );
     }
-    process.exitCode = settings.passThrough ? OWN_FAILURE : exitCodeFor(error);
+    const isWrongCall = error instanceof HoopError && error.code === 'HOOP_USAGE';
+    // Once a command has run, its status was said: what comes then is no fault of the call.
+    const isUsage = isWrongCall && passThrough === 'command' && !isStatusChosen;
+    process.exitCode = passThrough === undefined || isUsage ? exitCodeFor(error) : OWN_FAILURE;
   }
-  const isOwn = process.exitCode !== OWN_FAILURE && !settings.passThrough;
+  const isOwn = process.exitCode !== OWN_FAILURE && passThrough === undefined;
   if (interruptedBy && isOwn && !isStatusChosen) {
     process.exitCode = SIGNALS[interruptedBy];
   }
@@ -278,7 +282,7 @@ const HELP_WIDTH = 80;
 const HELP_FOOTER = `
 Exit status: 0 ok, 1 failure, 2 wrong usage, 3 not logged in, 4 denied by policy,
 5 unreachable, 130 interrupted; \`run\`, \`ssh\` and \`connect NAME -- COMMAND\`
-give the command's own, or 255.
+give the command's own, or 255 (2 for wrong usage, but of \`ssh\`).
 
 New here?  hoop demo`;
 
@@ -290,18 +294,22 @@ function inheritSettings(command: Command, parent: Command): void {
   }
 }
 
-/** Whether the status is that of a command which hoop runs. */
-function isPassThrough(
+/**
+ * Whose status it is. ssh(1) ends with 255 for a wrong call too, and what calls it expects that: git
+ * and rsync take a 2 for one of the program on the server.
+ */
+type PassThrough = 'command' | 'ssh';
+
+/** @returns undefined: the status is hoop's own */
+function passThroughOf(
   name: string,
   words: number,
   options: Readonly<Record<string, unknown>>,
-): boolean {
-  if (name === 'connect') {
-    return words > 1;
-  }
+): PassThrough | undefined {
   if (name === 'ssh' || name === 'ssh-stdio') {
-    return true;
+    return 'ssh';
   }
   const isAsked = options['printEnv'] === true || options['briefingOnly'] === true;
-  return name === 'run' && words > 0 && !isAsked;
+  const isRun = name === 'run' && words > 0 && !isAsked;
+  return isRun || (name === 'connect' && words > 1) ? 'command' : undefined;
 }

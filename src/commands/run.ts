@@ -57,4 +57,4 @@ The command finds PGHOST, PGPORT, PGUSER, PGDATABASE, PGPASSFILE, PGSERVICEFILE 
 the first target, and HOOP_<TARGET>_URL of each; inherited secrets are taken away (--print-env shows
 which). Servers are reached with ssh, scp, sftp, git, rsync and Ansible by the target's name. A session
 is opened when it first connects. Its exit status is returned (255: a failure of
-hoop's own).`;
+hoop's own, 2: a wrong call).`;

@@ -18,7 +18,10 @@ const VARIABLES: readonly (readonly [string, string])[] = [
 const STATUSES: readonly (readonly [string, string])[] = [
   ['0', 'All is well.'],
   ['1', 'Failure.'],
-  ['2', 'Wrong usage; of sessions verify: the recording is not complete.'],
+  [
+    '2',
+    'Wrong usage, of connect NAME -- COMMAND and run too; of sessions verify: the recording is not complete.',
+  ],
   ['3', 'Not logged in.'],
   ['4', 'Denied by policy.'],
   ['5', 'The gateway, the target or the identity provider cannot be reached.'],

@@ -94,7 +94,14 @@ describe('without a terminal, and without a login', () => {
     ['run', 2],
     ['connect prod-db -- true', 255],
     ['connect prod-db', 3],
-    ['run --prompt-file /nowhere/prompt -- true', 255],
+    ['run --prompt-file /nowhere/prompt -- true', 2],
+    ['run --prompt a --prompt-file b -- true', 2],
+    ['run --fence-allow example.com -- true', 2],
+    ['connect prod-db --socket --port 1 -- true', 2],
+    ['connect prod-db --prompt a --prompt-file b -- true', 2],
+    ['run -- no-such-program', 255],
+    // As of ssh(1).
+    ['ssh --prompt a --prompt-file b web-1', 255],
   ])('hoop %s ends with %d: a command’s own status is for where one is run', async (call, code) => {
     const gateway = { HOOP_GATEWAY: 'https://127.0.0.1:9' };
     const { status, stderr } = await hoop(call.split(' '), gateway);
