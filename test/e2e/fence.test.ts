@@ -453,7 +453,7 @@ describe('without a fence nothing runs', () => {
 
   test('when hosts and paths of a fence are given without it', async () => {
     const result = await sh('echo ran', { fence: false, flags: ['--fence-allow', 'example.com'] });
-    expect(result).toMatchObject({ stdout: '', exitCode: 255 });
+    expect(result).toMatchObject({ stdout: '', exitCode: 2 });
     expect(result.stderr).toContain('without --fence');
   });
 });
