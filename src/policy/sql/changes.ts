@@ -4,8 +4,17 @@ import { expression } from './expressions.ts';
 import { fromList } from './from-items.ts';
 import { checkFields } from './grammar.ts';
 import type { Lineage } from './lineage.ts';
-import { isEffective, surroundings } from './qualified.ts';
-import { NO_RESULT, type QueryResult, type Scope, type Table } from './scope.ts';
+import { findTarget } from './names.ts';
+import type { ColumnsOf } from './narrow-items.ts';
+import { aboutTarget, isAnyEffective, isEffective } from './qualified.ts';
+import {
+  findCte,
+  NO_RESULT,
+  type QueryResult,
+  type Scope,
+  SYSTEM_COLUMNS,
+  type Table,
+} from './scope.ts';
 import type { StatementFacts } from './statement-facts.ts';
 import { as, type FieldsOf, type Node, tagOf } from './tree.ts';
 import { withQueries } from './with-queries.ts';
@@ -97,8 +106,9 @@ export function update(
   const scope = withQueries(facts, fields.withClause, outer);
   const target = writeTarget(facts, fields.relation, ['update']);
   const from = fromList(facts, fields.fromClause, scope);
-  const around = surroundings(fields.withClause, fields.fromClause);
-  facts.noteQualified(isEffective(fields.whereClause, around));
+  const narrowed = { relation: fields.relation, from: fields.fromClause ?? [] };
+  const about = aboutTarget(narrowed, fields.withClause, columnsOf(facts, scope));
+  facts.noteQualified(isEffective(fields.whereClause, about));
   if (!target) {
     return NO_RESULT;
   }
@@ -119,8 +129,9 @@ export function remove(
   const scope = withQueries(facts, fields.withClause, outer);
   const target = writeTarget(facts, fields.relation, ['delete']);
   const from = fromList(facts, fields.usingClause, scope);
-  const around = surroundings(fields.withClause, fields.usingClause);
-  facts.noteQualified(isEffective(fields.whereClause, around));
+  const narrowed = { relation: fields.relation, from: fields.usingClause ?? [] };
+  const about = aboutTarget(narrowed, fields.withClause, columnsOf(facts, scope));
+  facts.noteQualified(isEffective(fields.whereClause, about));
   if (!target) {
     return NO_RESULT;
   }
@@ -144,8 +155,8 @@ export function merge(
   }
   const inside = targetScope(target, from, scope);
   condition(facts, fields.joinCondition, inside);
-  const around = surroundings(fields.withClause, sources);
-  const joined = isEffective(fields.joinCondition, around);
+  const narrowed = { relation: fields.relation, from: sources };
+  const about = aboutTarget(narrowed, fields.withClause, columnsOf(facts, scope));
   const flows: Flows = new Map();
   for (const node of fields.mergeWhenClauses ?? []) {
     const clause = as(node, 'MergeWhenClause');
@@ -153,9 +164,13 @@ export function merge(
       facts.unknown(`${tagOf(node)} in MERGE`);
       continue;
     }
-    const narrowed = isEffective(clause.condition, around);
     const bySource = clause.matchKind === 'MERGE_WHEN_NOT_MATCHED_BY_SOURCE';
-    mergeAction(facts, clause, target, flows, inside, narrowed || (joined && !bySource));
+    const parts = bySource ? [clause.condition] : [fields.joinCondition, clause.condition];
+    const qualified = isAnyEffective(
+      parts.flatMap((part) => part ?? []),
+      about,
+    );
+    mergeAction(facts, clause, target, flows, inside, qualified);
   }
   return returning(facts, fields.returningClause, target, flows, from, scope);
 }
@@ -195,6 +210,21 @@ function mergeAction(
     default:
       facts.unknown(`MERGE … ${clause.commandType}`);
   }
+}
+
+/** For qualified.ts: system columns too, since a row can be named by its ctid. */
+function columnsOf(facts: StatementFacts, scope: Scope | undefined): ColumnsOf {
+  return (table) => {
+    const isQuery = table.schemaname === undefined && findCte(scope, table.relname ?? '');
+    const relation = isQuery ? undefined : findTarget(facts, table);
+    return (
+      relation &&
+      new Set([
+        ...relation.columns.flatMap(({ name, dropped }) => (dropped ? [] : name)),
+        ...SYSTEM_COLUMNS.keys(),
+      ])
+    );
+  };
 }
 
 /** SET a = …, (b, c) = (…), d[1] = …, e.f = … */

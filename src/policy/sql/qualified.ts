@@ -5,17 +5,28 @@
  * BETWEEN, a bound, LIKE with text in it, IS NULL, a boolean column, WHERE CURRENT OF. These do not
  * count, because they keep (nearly) every row or nobody can tell: constants and parameters alone,
  * a column against itself or a sibling, negations (`<>`, NOT IN, IS NOT NULL), bounds at the end
- * of the range (`id > 0`), joins to whole tables, subqueries that are not narrowed themselves.
+ * of the range (`id > 0`), joins to whole tables, subqueries that are not narrowed themselves, and
+ * tests of something beside the target (`UPDATE t … FROM v WHERE v.id = 1`).
  * Where we stop: a bound that happens to keep all rows (`created_at > '1900-01-01'`) counts.
  */
+import {
+  type ColumnsOf,
+  fromItems,
+  type Item,
+  isNarrowItem,
+  isSelfContained,
+  type Level,
+  ownerOf,
+  type Tie,
+} from './narrow-items.ts';
 import { as, type FieldsOf, is, literalText, type Node, namesOf } from './tree.ts';
 
 type Select = FieldsOf<'SelectStmt'>;
 
-/** Names of WITH queries, with whether they bring only a few rows, and FROM items that do. */
-export interface Surroundings {
-  readonly queries: ReadonlyMap<string, boolean>;
-  readonly narrow: ReadonlySet<string>;
+/** What a test is about: the item whose rows it should leave out, and what else is in sight. */
+interface About {
+  readonly subject: Item;
+  readonly level: Level;
 }
 
 /** Largest int4: an upper bound there, or a lower bound at or below zero, keeps every usual key. */
@@ -31,18 +42,78 @@ const KEEPING: ReadonlySet<string> = new Set([
   'md5',
 ]);
 
-export function surroundings(
+/** The target of an UPDATE, DELETE or MERGE, beside the items that it is joined with. */
+export function aboutTarget(
+  target: { readonly relation: FieldsOf<'RangeVar'> | undefined; readonly from: readonly Node[] },
   withClause: FieldsOf<'WithClause'> | undefined,
-  from: readonly Node[] | undefined,
-): Surroundings {
-  const base = { queries: namedQueries(withClause, new Map()), narrow: new Set<string>() };
-  for (const node of from ?? []) {
-    const name = narrowItemName(node, base);
-    if (name !== undefined) {
-      base.narrow.add(name);
+  columnsOf: ColumnsOf,
+): About {
+  const around = topLevel(columnsOf);
+  const queries = namedQueries(withClause, around);
+  const { relation } = target;
+  const subject: Item = {
+    name: relation?.alias?.aliasname ?? relation?.relname ?? '',
+    columns: relation && columnsOf(relation),
+  };
+  const level = levelOf(target.from, { ...around, queries });
+  const beside = { ...level, items: [subject, ...level.items] };
+  return { subject, level: grown(beside, []) };
+}
+
+function topLevel(columnsOf: ColumnsOf): Level {
+  return {
+    items: [],
+    narrow: new Set(),
+    ties: [],
+    outer: undefined,
+    queries: new Map(),
+    columnsOf,
+    budget: { left: BUDGET },
+  };
+}
+
+/**
+ * Conditions are looked at once for each item that they may narrow, and so are those in subqueries:
+ * a statement made for it would take for ever. Out of budget, nothing counts as narrowed.
+ */
+const BUDGET = 100_000;
+const WALK = 100;
+
+function spend({ budget }: Level, cost: number): boolean {
+  budget.left -= cost;
+  return budget.left > 0;
+}
+
+function levelOf(from: readonly Node[] | undefined, around: Level): Level {
+  const { found, ties } = fromItems(from, around);
+  const narrow = found.flatMap(({ item, node }) => (isNarrowNode(node, around) ? [item] : []));
+  const items = found.map(({ item }) => item);
+  return { ...around, items, narrow: new Set(narrow), ties };
+}
+
+/** Items that a condition narrows are narrow, and so are those that are equal to one of these. */
+function grown(level: Level, conditions: readonly Node[]): Level {
+  const narrow = new Set(level.narrow);
+  const after: Level = { ...level, narrow };
+  const all: readonly Tie[] = [
+    ...level.ties,
+    ...conditions.map((condition) => ({ condition, using: [], only: undefined })),
+  ];
+  for (let before = -1; before < narrow.size; ) {
+    before = narrow.size;
+    for (const subject of level.items) {
+      const isTied = all.some(
+        ({ condition, using, only }) =>
+          (only?.includes(subject) ?? true) &&
+          (isEffective(condition, { subject, level: after }) ||
+            using.some(
+              (side) => !side.includes(subject) && side.length === 1 && narrow.has(side[0] as Item),
+            )),
+      );
+      if (isTied) narrow.add(subject);
     }
   }
-  return base;
+  return after;
 }
 
 /**
@@ -51,130 +122,189 @@ export function surroundings(
  */
 function namedQueries(
   withClause: FieldsOf<'WithClause'> | undefined,
-  outer: ReadonlyMap<string, boolean>,
+  around: Level,
 ): ReadonlyMap<string, boolean> {
-  const queries = new Map(outer);
+  const queries = new Map(around.queries);
   const named = (withClause?.ctes ?? []).flatMap((node) => as(node, 'CommonTableExpr') ?? []);
   if (withClause?.recursive) {
     // Before its query and within it, nobody can tell what a name brings.
     for (const { ctename } of named) queries.set(ctename ?? '', false);
   }
   for (const { ctename, ctequery } of named) {
-    const around = { queries, narrow: new Set<string>() };
-    queries.set(ctename ?? '', isNarrow(as(ctequery, 'SelectStmt'), around));
+    queries.set(ctename ?? '', isNarrow(as(ctequery, 'SelectStmt'), { ...around, queries }));
   }
   return queries;
 }
 
-/** The alias of a FROM item that brings only rows which the statement itself lists or narrows. */
-function narrowItemName(node: Node, around: Surroundings): string | undefined {
+/** Whether a FROM item brings only rows which the statement itself lists or narrows. */
+function isNarrowNode(node: Node, around: Level): boolean {
   const query = as(node, 'RangeSubselect');
-  if (query) {
-    return isNarrow(as(query.subquery, 'SelectStmt'), around) ? query.alias?.aliasname : undefined;
-  }
+  // LATERAL: another one for each row of what stands beside it.
+  if (query) return !query.lateral && isNarrow(as(query.subquery, 'SelectStmt'), around);
   const table = as(node, 'RangeVar');
   if (table) {
-    const narrow = table.schemaname === undefined && around.queries.get(table.relname ?? '');
-    return narrow ? (table.alias?.aliasname ?? table.relname) : undefined;
+    return table.schemaname === undefined && around.queries.get(table.relname ?? '') === true;
   }
-  const calls = as(node, 'RangeFunction');
-  return calls && (calls.functions ?? []).every(isListing) ? calls.alias?.aliasname : undefined;
+  return as(node, 'RangeFunction')?.functions?.every((entry) => isListing(entry, around)) ?? false;
 }
 
 /** unnest($1) and the like: the rows are in the statement or its parameters. */
-function isListing(entry: Node): boolean {
+function isListing(entry: Node, level: Level): boolean {
   const call = as(as(entry, 'List')?.items?.[0], 'FuncCall');
   const name = namesOf(call?.funcname)?.at(-1) ?? '';
   return (
     ['unnest', 'string_to_table', 'jsonb_to_recordset', 'json_to_recordset'].includes(name) &&
-    (call?.args ?? []).every(isFixed)
+    (call?.args ?? []).every((argument) => isPlain(argument, level))
   );
 }
 
-function isNarrow(query: Select | undefined, around: Surroundings): boolean {
-  if (!query) {
+/** @param around what is in sight around it: a query that looks there is another one for each row. */
+function isNarrow(query: Select | undefined, around: Level): boolean {
+  if (!query || !spend(around, WALK) || !isSelfContained(query, around)) {
     return false;
   }
-  const inner: Surroundings = {
-    queries: namedQueries(query.withClause, around.queries),
-    narrow: new Set(),
-  };
+  const inside: Level = { ...around, queries: namedQueries(query.withClause, around) };
   if (query.larg && query.rarg) {
-    return isNarrow(query.larg, inner) && isNarrow(query.rarg, inner);
+    return isNarrow(query.larg, inside) && isNarrow(query.rarg, inside);
   }
-  if (query.limitCount && isFixed(query.limitCount)) {
+  if (isFewRows(query.limitCount)) {
     return true;
   }
-  const from = query.fromClause ?? [];
+  if ((query.targetList ?? []).some(multiplies)) {
+    return false;
+  }
+  const level = levelOf(query.fromClause, { ...inside, outer: around });
+  const { items, narrow } = grown(level, query.whereClause ? [query.whereClause] : []);
+  return items.every((item) => narrow.has(item));
+}
+
+/** A LIMIT above this is taken for no limit; so is NULL, which is LIMIT ALL. */
+const FEW_ROWS = 10_000;
+
+function isFewRows(node: Node | undefined): boolean {
+  if (is(node, 'TypeCast')) return isFewRows(node.TypeCast.arg);
+  const count = node && numberOf(node);
+  return is(node, 'ParamRef') || (count !== undefined && count <= FEW_ROWS);
+}
+
+/** Functions that make rows out of few: `SELECT generate_series(1, 1000000)`. */
+const MULTIPLYING = /^(?:generate_|unnest$|jsonb?_|regexp_|string_to_table$|_pg_expandarray$)/;
+
+function multiplies(node: Node): boolean {
+  const call = as(as(node, 'ResTarget')?.val ?? node, 'FuncCall');
+  if (call) {
+    return (
+      MULTIPLYING.test(namesOf(call.funcname)?.at(-1) ?? '') || (call.args ?? []).some(multiplies)
+    );
+  }
+  const value = as(node, 'ResTarget')?.val ?? node;
+  if (is(value, 'TypeCast')) return value.TypeCast.arg ? multiplies(value.TypeCast.arg) : false;
+  const known = ['A_Const', 'ColumnRef', 'ParamRef', 'SubLink', 'SQLValueFunction', 'SetToDefault'];
+  // What stands deeper (CASE, operators, fields of a record) is looked through by its text.
   return (
-    from.every((item) => narrowItemName(item, inner) !== undefined) ||
-    isEffective(query.whereClause, inner)
+    !known.some((tag) => tag in value) && /"FuncCall"/.test(JSON.stringify(value)) && deep(value)
   );
 }
 
-export function isEffective(node: Node | undefined, around: Surroundings): boolean {
-  if (!node) {
+function deep(node: Node): boolean {
+  const names = JSON.stringify(node).matchAll(/"sval":"([^"]*)"/g);
+  return [...names].some(([, name = '']) => MULTIPLYING.test(name));
+}
+
+export function isEffective(node: Node | undefined, about: About): boolean {
+  if (!node || !spend(about.level, 1)) {
     return false;
   }
   if (is(node, 'BoolExpr')) {
     const parts = node.BoolExpr.args ?? [];
-    if (node.BoolExpr.boolop === 'AND_EXPR') return parts.some((part) => isEffective(part, around));
-    if (node.BoolExpr.boolop === 'OR_EXPR') return parts.every((part) => isEffective(part, around));
-    return is(parts[0], 'ColumnRef');
+    if (node.BoolExpr.boolop === 'AND_EXPR') return isAnyEffective(parts, about);
+    if (node.BoolExpr.boolop === 'OR_EXPR') return parts.every((part) => isEffective(part, about));
+    return isOwn(parts[0], about);
   }
-  if (is(node, 'ColumnRef') || is(node, 'CurrentOfExpr')) {
+  if (is(node, 'CurrentOfExpr')) {
     return true;
   }
+  if (is(node, 'ColumnRef')) {
+    return isOwn(node, about);
+  }
   if (is(node, 'NullTest')) {
-    return node.NullTest.nulltesttype === 'IS_NULL' && is(node.NullTest.arg, 'ColumnRef');
+    return node.NullTest.nulltesttype === 'IS_NULL' && isOwn(node.NullTest.arg, about);
   }
   if (is(node, 'BooleanTest')) {
     const kind = node.BooleanTest.booltesttype;
-    return (kind === 'IS_TRUE' || kind === 'IS_FALSE') && is(node.BooleanTest.arg, 'ColumnRef');
+    return (kind === 'IS_TRUE' || kind === 'IS_FALSE') && isOwn(node.BooleanTest.arg, about);
   }
   if (is(node, 'SubLink')) {
-    return isEffectiveSubLink(node.SubLink, around);
+    return isEffectiveSubLink(node.SubLink, about);
   }
-  return is(node, 'A_Expr') && isEffectiveTest(node.A_Expr, around);
+  return is(node, 'A_Expr') && isEffectiveTest(node.A_Expr, about);
 }
 
-function isEffectiveSubLink(link: FieldsOf<'SubLink'>, around: Surroundings): boolean {
+/** Conditions that all hold: one may narrow an item that another one compares with. */
+export function isAnyEffective(parts: readonly Node[], { subject, level }: About): boolean {
+  const others = level.items.filter((item) => item !== subject);
+  const { narrow } = others.length > 0 ? grown({ ...level, items: others }, parts) : level;
+  // Names mean what they mean with the subject in sight.
+  const about = { subject, level: { ...level, narrow } };
+  return parts.some((part) => isEffective(part, about));
+}
+
+function isEffectiveSubLink(link: FieldsOf<'SubLink'>, about: About): boolean {
   const query = as(link.subselect, 'SelectStmt');
   if (link.subLinkType === 'EXISTS_SUBLINK') {
-    return isEffective(query?.whereClause, { ...around, narrow: new Set() });
+    return query !== undefined && existsFor(query, about);
   }
   const operator = namesOf(link.operName)?.at(-1) ?? '=';
   return (
     link.subLinkType === 'ANY_SUBLINK' &&
     operator === '=' &&
-    isColumnLike(link.testexpr) &&
-    isNarrow(query, around)
+    isColumnLike(link.testexpr, about) &&
+    isNarrow(query, about.level)
   );
 }
 
-function isEffectiveTest(test: FieldsOf<'A_Expr'>, around: Surroundings): boolean {
+/** Like a join with what it reads. With an aggregate or GROUP BY () it would always have a row. */
+function existsFor(query: Select, { subject, level: around }: About): boolean {
+  const isPlainList = !/"FuncCall"/.test(JSON.stringify(query.targetList ?? []));
+  if (query.larg || query.groupClause || query.havingClause || !isPlainList || !query.whereClause) {
+    return false;
+  }
+  if (!spend(around, WALK)) return false;
+  const queries = namedQueries(query.withClause, around);
+  const level = levelOf(query.fromClause, { ...around, queries, outer: around });
+  const about = { subject, level: grown(level, [query.whereClause]) };
+  return isEffective(query.whereClause, about);
+}
+
+function isEffectiveTest(test: FieldsOf<'A_Expr'>, about: About): boolean {
   const operator = namesOf(test.name)?.at(-1) ?? '';
   const { lexpr: left, rexpr: right } = test;
   switch (test.kind) {
     case 'AEXPR_OP':
-      return isEffectiveOperator(operator, left, right, around);
+      return isEffectiveOperator(operator, left, right, about);
     case 'AEXPR_OP_ANY':
     case 'AEXPR_NOT_DISTINCT':
       return (
-        (test.kind !== 'AEXPR_OP_ANY' || operator === '=') && isColumnLike(left) && isFixed(right)
+        (test.kind !== 'AEXPR_OP_ANY' || operator === '=') &&
+        isColumnLike(left, about) &&
+        isPlain(right, about.level)
       );
     case 'AEXPR_IN':
-      return operator === '=' && isColumnLike(left) && items(right).every(isFixed);
+      return (
+        operator === '=' &&
+        isColumnLike(left, about) &&
+        items(right).every((item) => isFixed(item, about.level))
+      );
     case 'AEXPR_LIKE':
     case 'AEXPR_ILIKE':
-      return !operator.startsWith('!') && isColumnLike(left) && hasText(right, /[^%_\\]/);
+      return !operator.startsWith('!') && isColumnLike(left, about) && hasText(right, /[^%_\\]/);
     case 'AEXPR_BETWEEN':
     case 'AEXPR_BETWEEN_SYM': {
       const [low, high] = items(right);
       return (
-        isColumnLike(left) &&
-        isFixed(low) &&
-        isFixed(high) &&
+        isColumnLike(left, about) &&
+        isPlain(low, about.level) &&
+        isPlain(high, about.level) &&
         (isBound(low, 'low') || isBound(high, 'high'))
       );
     }
@@ -187,17 +317,17 @@ function isEffectiveOperator(
   operator: string,
   left: Node | undefined,
   right: Node | undefined,
-  around: Surroundings,
+  about: About,
 ): boolean {
-  const column = isColumnLike(left) ? left : right;
+  const column = isColumnLike(left, about) ? left : right;
   const other = column === left ? right : left;
-  if (!isColumnLike(column)) {
+  if (!isColumnLike(column, about)) {
     return false;
   }
   if (operator === '=') {
-    return isFixed(other) || isNarrowColumn(column, around) || isNarrowColumn(other, around);
+    return isFixed(other, about.level) || isNarrowColumn(other, about);
   }
-  if (!isFixed(other)) {
+  if (!isPlain(other, about.level)) {
     return false;
   }
   const upward =
@@ -214,50 +344,69 @@ function isEffectiveOperator(
 }
 
 /** `v.id` where v brings only listed or narrowed rows. */
-function isNarrowColumn(node: Node | undefined, around: Surroundings): boolean {
-  const names = namesOf(as(node, 'ColumnRef')?.fields);
-  return names?.length === 2 && around.narrow.has(names[0] ?? '');
+function isNarrowColumn(node: Node | undefined, { subject, level }: About): boolean {
+  const owner = ownerOf(node, level);
+  return owner !== subject && isNarrowItem(owner, level);
+}
+
+/** A column of what the test should leave rows out of, and not of something beside it. */
+function isOwn(node: Node | undefined, { subject, level }: About): boolean {
+  return is(node, 'ColumnRef') && ownerOf(node, level) === subject;
 }
 
 /** A column, or something that still tells rows apart as the column does. */
-function isColumnLike(node: Node | undefined): boolean {
-  if (is(node, 'ColumnRef')) return true;
-  if (is(node, 'TypeCast')) return isColumnLike(node.TypeCast.arg);
-  if (is(node, 'CollateClause')) return isColumnLike(node.CollateClause.arg);
+function isColumnLike(node: Node | undefined, about: About): boolean {
+  if (is(node, 'ColumnRef')) return isOwn(node, about);
+  if (is(node, 'TypeCast')) return isColumnLike(node.TypeCast.arg, about);
+  if (is(node, 'CollateClause')) return isColumnLike(node.CollateClause.arg, about);
   if (is(node, 'A_Expr')) {
     const operator = namesOf(node.A_Expr.name)?.at(-1) ?? '';
-    return ['->', '->>', '#>', '#>>'].includes(operator) && isColumnLike(node.A_Expr.lexpr);
+    return ['->', '->>', '#>', '#>>'].includes(operator) && isColumnLike(node.A_Expr.lexpr, about);
   }
   if (is(node, 'FuncCall')) {
     const name = namesOf(node.FuncCall.funcname)?.at(-1) ?? '';
-    return KEEPING.has(name) && (node.FuncCall.args ?? []).some(isColumnLike);
+    return (
+      KEEPING.has(name) &&
+      (node.FuncCall.args ?? []).some((argument) => isColumnLike(argument, about))
+    );
   }
   return false;
 }
 
 /** A value that is the same for every row: no column in it, and no chance. */
-function isFixed(node: Node | undefined): boolean {
+function isFixed(node: Node | undefined, level: Level): boolean {
   if (!node) {
     return false;
   }
   if (is(node, 'A_Const') || is(node, 'ParamRef') || is(node, 'SQLValueFunction')) return true;
-  if (is(node, 'TypeCast')) return isFixed(node.TypeCast.arg);
-  if (is(node, 'A_ArrayExpr')) return (node.A_ArrayExpr.elements ?? []).every(isFixed);
+  if (is(node, 'TypeCast')) return isFixed(node.TypeCast.arg, level);
+  if (is(node, 'A_ArrayExpr'))
+    return (node.A_ArrayExpr.elements ?? []).every((one) => isFixed(one, level));
   if (is(node, 'A_Expr')) {
     return [node.A_Expr.lexpr, node.A_Expr.rexpr].every(
-      (side) => side === undefined || isFixed(side),
+      (side) => side === undefined || isFixed(side, level),
     );
   }
   if (is(node, 'FuncCall')) {
     const name = namesOf(node.FuncCall.funcname)?.at(-1) ?? '';
-    return !RANDOM.has(name) && (node.FuncCall.args ?? []).every(isFixed);
+    return !RANDOM.has(name) && (node.FuncCall.args ?? []).every((one) => isFixed(one, level));
   }
   // One value, unless it looks at the row: then its own WHERE names columns, and it may be anything.
   if (is(node, 'SubLink')) {
     const query = as(node.SubLink.subselect, 'SelectStmt');
-    return node.SubLink.subLinkType === 'EXPR_SUBLINK' && query?.whereClause === undefined;
+    return (
+      node.SubLink.subLinkType === 'EXPR_SUBLINK' &&
+      query !== undefined &&
+      query.whereClause === undefined &&
+      isSelfContained(query, level)
+    );
   }
   return false;
+}
+
+/** Nothing is read for it: what a query gathers (array_agg, min, max) can speak of all rows. */
+function isPlain(node: Node | undefined, level: Level): boolean {
+  return isFixed(node, level) && !/"SubLink"/.test(JSON.stringify(node));
 }
 
 function items(node: Node | undefined): readonly Node[] {

@@ -49,7 +49,7 @@ export interface QueryResult {
 export const NO_RESULT: QueryResult = { columns: [], conditions: new Set() };
 
 /** attnums of the columns that every table has (pg_attribute has them with these numbers). */
-const SYSTEM_COLUMNS: ReadonlyMap<string, number> = new Map([
+export const SYSTEM_COLUMNS: ReadonlyMap<string, number> = new Map([
   ['ctid', -1],
   ['xmin', -2],
   ['cmin', -3],

@@ -320,6 +320,66 @@ describe('what a statement does', () => {
     expect((await one('EXPLAIN DELETE FROM tasks')).qualified).toBeUndefined();
   });
 
+  test('a test of something beside the target narrows nothing, unless the target is tied to it', async () => {
+    const all = [
+      'FROM people p WHERE p.id = 1',
+      'FROM (VALUES (1)) v (k) WHERE v.k = 1',
+      'FROM (VALUES (1)) v (k) WHERE k = 1',
+      'FROM people p, pay WHERE p.id = 1 AND pay.pan = p.secret',
+      'FROM people p, LATERAL (SELECT p.id AS k) s WHERE s.k = tasks.owner',
+      'FROM people p, LATERAL (SELECT name AS k) s WHERE s.k = tasks.note',
+      'FROM people p LEFT JOIN pay ON p.id = 1 WHERE tasks.owner = p.id',
+      'FROM unnest((SELECT array_agg(id) FROM tasks)) v WHERE v = tasks.id',
+      'WHERE EXISTS (SELECT FROM people p WHERE p.id = 1)',
+      'WHERE EXISTS (SELECT FROM tasks t WHERE t.id = 1)',
+      'WHERE EXISTS (SELECT FROM tasks WHERE tasks.id = 1)',
+      'WHERE EXISTS (SELECT count(*) FROM people p WHERE p.id = tasks.owner AND p.id = 1)',
+      'WHERE EXISTS (SELECT 1 FROM people p WHERE p.id = tasks.owner AND p.id = 1 HAVING true)',
+      'WHERE id = (SELECT tasks.id)',
+      'WHERE id = (SELECT hours FROM people LIMIT 1)',
+      'WHERE id IN (SELECT tasks.id)',
+      'WHERE id IN (VALUES (tasks.id))',
+      'WHERE id IN (SELECT t.id FROM tasks t, people p WHERE p.id = 1)',
+      'WHERE id IN (SELECT generate_series(1, 1000000))',
+      'WHERE id IN (SELECT 0 + generate_series(1, 1000000))',
+      'WHERE id IN (SELECT unnest((SELECT array_agg(id) FROM tasks)))',
+      'WHERE id IN (SELECT id FROM tasks LIMIT ALL)',
+      'WHERE id IN (SELECT id FROM tasks LIMIT 1000000)',
+      'WHERE id = ANY ((SELECT array_agg(id) FROM tasks)::int[])',
+      'WHERE id BETWEEN (SELECT min(id) FROM tasks) AND (SELECT max(id) FROM tasks)',
+      'WHERE id <= (SELECT max(id) FROM tasks)',
+    ];
+    const some = [
+      "FROM people p WHERE p.id = owner AND mail = 'a@b'",
+      "FROM people p JOIN pay ON pay.pan = p.secret WHERE pay.pan = '4' AND tasks.owner = p.id",
+      'FROM people p LEFT JOIN pay ON pay.pan = p.secret WHERE p.id = 1 AND tasks.owner = p.id',
+      'FROM people p, (VALUES (1)) v (k) WHERE v.k = p.id AND p.id = tasks.owner',
+      'FROM people p WHERE tasks.id = 7 AND p.id = owner',
+      'FROM unnest($1::int[]) WHERE unnest = tasks.id',
+      'FROM (SELECT t.id FROM tasks t WHERE NOT t.done ORDER BY t.id LIMIT 10 FOR UPDATE) b WHERE b.id = tasks.id',
+      "WHERE ctid = '(0,1)'",
+      "WHERE EXISTS (SELECT 1 FROM people WHERE people.id = owner AND name = 'x')",
+      'WHERE EXISTS (SELECT FROM (VALUES (1), (2)) v (k) WHERE v.k = tasks.id)',
+      "WHERE owner IN (SELECT p.id FROM people p JOIN pay ON pay.pan = p.secret WHERE p.name = 'x')",
+      "WHERE id IN (SELECT t.id FROM tasks t JOIN people p USING (id) WHERE p.name = 'x')",
+      'WHERE id = (SELECT max(id) FROM tasks)',
+      'WHERE id IN (SELECT max(id) FROM tasks WHERE note = $1 GROUP BY owner)',
+    ];
+    for (const [texts, expected] of [
+      [all, false],
+      [some, true],
+    ] as const) {
+      for (const text of texts) {
+        const sql = `UPDATE tasks SET note = 'x' ${text}`;
+        expect((await one(sql)).qualified, sql).toBe(expected);
+      }
+    }
+    const deep = `${'EXISTS (SELECT FROM people a, people b, people c WHERE a.id = tasks.id AND '.repeat(40)}a.id = 1${')'.repeat(40)}`;
+    const before = performance.now();
+    expect((await one(`DELETE FROM tasks WHERE ${deep}`)).qualified).toBe(false);
+    expect(performance.now() - before).toBeLessThan(5000);
+  });
+
   test('a query of WITH is narrow by what its names mean where it stands', async () => {
     const chain = Array.from(
       { length: 60 },
