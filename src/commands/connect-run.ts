@@ -104,7 +104,7 @@ export async function runConnect(outer: Io, request: ConnectRequest): Promise<vo
   summary?.opened(session);
   // Recordings of sessions whose upload failed: now the gateway is there.
   const pending = adoptAbandonedRuns({ open, note: io.note }).then(() =>
-    uploadPending({ open, except: session.id, note: io.note, signal: io.signal }),
+    uploadPending({ open, except: [session.id], note: io.note, signal: io.signal }),
   );
   let end: SessionEnd;
   try {

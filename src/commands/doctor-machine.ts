@@ -14,6 +14,7 @@ import { LocalListener } from '../tunnel/local-listener.ts';
 import { makeRuntimeDirectory } from '../tunnel/runtime-directory.ts';
 import { type DoctorCheck, passed } from '../ui/doctor-lines.ts';
 import { localTime } from '../ui/times.ts';
+import { runChecks } from './doctor-run.ts';
 import { sshChecks } from './doctor-ssh.ts';
 import type { Io } from './io.ts';
 
@@ -26,7 +27,13 @@ const CERTIFICATE_DAYS = 14;
 const DAY_MS = 86_400_000;
 
 export async function machineChecks(io: Io): Promise<DoctorCheck[]> {
-  return [cryptography(), await ports(io), await keychain(io), ...sshChecks(io)];
+  return [
+    cryptography(),
+    await ports(io),
+    await keychain(io),
+    ...sshChecks(io),
+    ...(await runChecks(io)),
+  ];
 }
 
 /** Builds of Node.js for special purposes leave some of it out. */

@@ -47,7 +47,7 @@ export async function runSsh(io: Io, request: SshRequest): Promise<void> {
   const ended = new AbortController();
   const pending = uploadPending({
     open,
-    except: session.id,
+    except: [session.id],
     note: silent.note,
     signal: AbortSignal.any([io.signal, ended.signal]),
   });

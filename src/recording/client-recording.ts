@@ -17,7 +17,7 @@ import { openSessionCertificate } from './open-session-certificate.ts';
 import { RecordingStopped, stoppedByWrite } from './recording-stopped.ts';
 import { type RecordingSystem, realSystem } from './segment-writer.ts';
 import { SessionWriter } from './session-writer.ts';
-import { claimSpool, createSpool, releaseSpool } from './spool.ts';
+import { claimSpool, createSpool } from './spool.ts';
 import type {
   CutAck,
   CutProposal,
@@ -290,7 +290,8 @@ export class ClientRecording implements AsyncDisposable {
     }
     await this.#writer.close();
     await this.#hasher[Symbol.asyncDispose]();
-    releaseSpool(this.directory);
+    // The claim stays: who recorded it uploads it, and gives it up then, or by ending. Another hoop
+    // that looks between the two must not take it for left behind.
   }
 
   #watch(): void {

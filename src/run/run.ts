@@ -54,6 +54,8 @@ export class Run implements AsyncDisposable {
   readonly #main: ConnectionFacts | undefined;
   readonly #connection: EnvironmentPart;
   readonly #listeners: SessionListener[];
+  /** All sessions so far, also those that have ended. */
+  readonly #opened: readonly string[];
   #closed: Promise<void> | undefined;
 
   /** @throws HoopError HOOP_ACCESS_DENIED, HOOP_USAGE, HOOP_LOCAL_PORT; what the gateway says */
@@ -67,6 +69,7 @@ export class Run implements AsyncDisposable {
         chosen.filter(({ kind }) => kind === 'postgres').map(({ name }) => name),
       );
       const listeners: SessionListener[] = [];
+      const opened: string[] = [];
       for (const { name, kind, database } of chosen) {
         targets.push(
           await RunTarget.listen({
@@ -77,6 +80,7 @@ export class Run implements AsyncDisposable {
             kind,
             database: database ?? name,
             onSession: async (session) => {
+              opened.push(session.id);
               for (const listener of listeners) {
                 await listener(session);
               }
@@ -84,7 +88,7 @@ export class Run implements AsyncDisposable {
           }),
         );
       }
-      return new Run(options, { login, targets, variables, listeners });
+      return new Run(options, { login, targets, variables, listeners, opened });
     } catch (error) {
       await Promise.all(targets.map((target) => target.close()));
       await login.end();
@@ -99,12 +103,14 @@ export class Run implements AsyncDisposable {
       readonly targets: readonly RunTarget[];
       readonly variables: ReadonlyMap<string, string>;
       readonly listeners: SessionListener[];
+      readonly opened: readonly string[];
     },
   ) {
     this.#options = options;
     this.#login = made.login;
     this.#targets = made.targets;
     this.#listeners = made.listeners;
+    this.#opened = made.opened;
     this.variables = made.variables;
     const databases = this.#databases();
     const isOne = options.targets.length > 0 || databases.length === 1;
@@ -200,9 +206,12 @@ export class Run implements AsyncDisposable {
     // Inside another run there is only its login, which may not touch what others have recorded.
     if (open.home.run === undefined) {
       await adoptAbandonedRuns({ open, note: events.note });
-      await uploadPending({ open, note: events.note, signal });
+      await uploadPending({ open, except: this.#opened, note: events.note, signal });
     }
-    const [first] = failures.flat();
+    const [first, ...others] = failures.flat();
+    for (const other of others) {
+      events.note(other instanceof Error ? other.message : String(other));
+    }
     if (first !== undefined) {
       throw first;
     }

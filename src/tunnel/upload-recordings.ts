@@ -48,12 +48,12 @@ export async function uploadRecording(options: {
 /** Sends what earlier sessions left behind. Never fails: it is not what the user came for. */
 export async function uploadPending(options: {
   readonly open: OpenGateway;
-  /** The session that is running now. */
-  readonly except?: string;
+  /** Sessions of this command: their own end delivers them, or tells why not. */
+  readonly except?: readonly string[];
   readonly note: (text: string) => void;
   readonly signal: AbortSignal;
 }): Promise<void> {
-  const { open, except, note, signal } = options;
+  const { open, except = [], note, signal } = options;
   const directory = spoolsOf(open.home);
   // Each by itself: one that cannot be settled must not keep the later ones here for ever.
   const failed = (session: string, error: unknown): void => {
@@ -79,7 +79,7 @@ export async function uploadPending(options: {
   }
   const { SpoolInUse, uploadSession } = await import('../recording/upload-session.ts');
   for (const { session, gatewayUrl } of pending) {
-    if (session === except || gatewayUrl !== open.gateway || signal.aborted) {
+    if (except.includes(session) || gatewayUrl !== open.gateway || signal.aborted) {
       continue;
     }
     try {

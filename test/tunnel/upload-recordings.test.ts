@@ -1,7 +1,7 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { renameSync, rmSync } from 'node:fs';
-import { open as openFile, writeFile } from 'node:fs/promises';
+import { open as openFile, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type OpenGateway, openGateway } from '../../src/auth/open-gateway.ts';
@@ -75,6 +75,21 @@ describe('a recording that another process is at', () => {
     expect(notes).toEqual([`the recording of the earlier session ${left.session} is uploaded now`]);
   }, 60_000);
 });
+
+test('between the end of a session and its upload the recording is its process’s, and nobody else’s', async () => {
+  await using open = await openGateway({ env: bench.environment('engineer') });
+  const left = await leftRecording(open);
+  const owner = () => readFile(join(left.directory, 'owner'), 'utf8');
+  expect(await owner()).toBe(String(process.pid));
+  const notes: string[] = [];
+  const note = (text: string) => void notes.push(text);
+  // Nor by the command itself, which tells what came of it where it sends it.
+  await uploadPending({ open, except: [left.session], note, signal: bench.signal });
+  expect(notes).toEqual([]);
+  await uploadRecording({ ...left, open, note });
+  expect(notes).toEqual(['recording uploaded and countersigned']);
+  expect(await owner()).toBe('');
+}, 60_000);
 
 /** A session that has ended and whose recording has not been sent. */
 async function leftRecording(open: OpenGateway) {

@@ -260,7 +260,8 @@ function homesOfHoop(env: NodeJS.ProcessEnv): readonly Home[] {
   return [locateHome(outside), locateHome(usual)];
 }
 
-function findBubblewrap(path = ''): string {
+/** @throws HoopError HOOP_FENCE */
+export function findBubblewrap(path = ''): string {
   const found = [...path.split(delimiter), '/usr/bin', '/bin']
     .filter((directory) => directory !== '')
     .map((directory) => join(directory, 'bwrap'))

@@ -27,6 +27,8 @@ interface Binding {
   resize(master: number, columns: number, rows: number): void;
 }
 
+export const hasPseudoTerminals = process.platform === 'linux';
+
 export class PseudoTerminal {
   /** Of the program's end. */
   readonly path: string;
@@ -45,7 +47,7 @@ export class PseudoTerminal {
 
   /** @returns why there is none */
   static open(size: TerminalSize): PseudoTerminal | { readonly because: string } {
-    if (process.platform !== 'linux') {
+    if (!hasPseudoTerminals) {
       return { because: 'that is done on Linux only' };
     }
     try {
@@ -183,7 +185,8 @@ function writeSome(descriptor: number, bytes: Buffer): Promise<number> {
 }
 
 /** @throws what the module loader or the package says */
-function loadBinding(): Binding {
+/** @throws why there is none */
+export function loadBinding(): Binding {
   const load: unknown = createRequire(import.meta.url)(BINDING);
   const binding: unknown =
     isObject(load) && 'requireBinary' in load && typeof load.requireBinary === 'function'
