@@ -10,8 +10,12 @@ export type Candidate =
   | { readonly type: 'files' | 'commands' };
 
 export interface CompletionSources {
-  readonly targets: () => Promise<readonly string[]>;
+  /** What may stand for `<target>`. */
+  readonly target: Names;
+  readonly agent: Names;
 }
+
+type Names = () => Promise<readonly string[]>;
 
 /**
  * @param words what is typed after `hoop`; the last one is not finished, and may be empty
@@ -115,9 +119,8 @@ async function valueCandidates(
   const kinds = name.split('|');
   const words = [
     ...(kinds.includes('id') ? [word('last', 'the newest session')] : []),
-    ...(kinds.includes('target')
-      ? (await sources.targets()).map((target) => word(target, ''))
-      : []),
+    ...(kinds.includes('target') ? await sources.target() : []).map((one) => word(one, '')),
+    ...(kinds.includes('agent') ? await sources.agent() : []).map((one) => word(one, '')),
   ];
   const wantsFile = kinds.some((kind) => /^(file|dir|directory)$/.test(kind));
   return [...startingWith(typed, words), ...(wantsFile ? [{ type: 'files' as const }] : [])];
@@ -125,8 +128,8 @@ async function valueCandidates(
 
 /** `--target <name>` → `target`: the flag says more than the placeholder there. */
 function nameIn(flags: string): string {
-  const placeholder = /<([^>]+)>/.exec(flags)?.[1] ?? '';
-  return flags.includes('--target ') ? 'target' : placeholder;
+  const [, flag, placeholder = ''] = /(?:--([a-z-]+) )?<([^>]+)>/.exec(flags) ?? [];
+  return flag === 'target' || flag === 'agent' ? flag : placeholder;
 }
 
 function word(text: string, description: string): Candidate {

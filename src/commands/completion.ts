@@ -4,7 +4,9 @@ import type { Io } from './io.ts';
 
 export function completionCommand(io: Io): Command {
   return new Command('completion')
-    .description('print a script that completes hoop’s commands, options and targets in your shell')
+    .description(
+      'print a script that completes hoop’s commands, options, targets and agents in your shell',
+    )
     .addArgument(new Argument('<shell>', 'which shell').choices(['bash', 'zsh', 'fish']))
     .addHelpText('after', EXAMPLES)
     .action(async (shell: string) => {
@@ -22,10 +24,11 @@ export function completeCommand(io: Io): Command {
     .action(async (words: readonly string[], _flags: unknown, command: Command) => {
       const { completeWords } = await import('./complete-words.ts');
       const { plain } = await import('../ui/printable.ts');
-      const { knownTargets } = await import('../tunnel/known-targets.ts');
+      const { knownNames } = await import('../tunnel/known-names.ts');
       const program = command.parent ?? command;
       const candidates = await completeWords(program, words, {
-        targets: () => knownTargets(io.env, io.signal),
+        target: () => knownNames('targets', io.env, io.signal),
+        agent: () => knownNames('agents', io.env, io.signal),
       });
       io.stdout.write(candidates.map((one) => `${line(one, plain)}\n`).join(''));
     });
@@ -43,7 +46,7 @@ function line(candidate: Candidate, plain: (text: string) => string): string {
 }
 
 const EXAMPLES = `
-Targets are those that the policy names, as this machine has last verified it; nothing is asked
+Targets and agents are those that the policy names, as this machine has last verified it; nothing is asked
 over the network while you type.
 
 Examples:

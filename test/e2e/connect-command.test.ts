@@ -112,7 +112,7 @@ describe('what cannot work is said before a session is opened', () => {
   });
 });
 
-test('targets are completed from the policy that was verified here, without a network', async () => {
+test('targets and agents are completed from the policy that was verified here, without a network', async () => {
   // A session verifies the policy, and keeps it.
   await bench.hoop('engineer', 'connect', 'prod-db', '--', 'true');
   const offline = { HOOP_CA: '/nonexistent' };
@@ -123,6 +123,14 @@ test('targets are completed from the policy that was verified here, without a ne
     const args = ['complete', '--', ...words];
     const run = await runHoop(args, { home: bench.home('engineer'), variables: offline });
     expect(run).toMatchObject({ stdout: 'prod-db\t\n', stderr: '', exitCode: 0 });
+  }
+  for (const words of [
+    ['run', '--agent', ''],
+    ['sessions', 'search', '--agent', 'dev'],
+  ]) {
+    const args = ['complete', '--', ...words];
+    const run = await runHoop(args, { home: bench.home('engineer'), variables: offline });
+    expect(run).toMatchObject({ stdout: 'devin\t\n', stderr: '', exitCode: 0 });
   }
 });
 

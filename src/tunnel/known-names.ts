@@ -1,16 +1,23 @@
-/** Names of targets without asking anyone: from the policy that this machine has verified last. */
+/** Names of targets and agents without asking anyone: from the policy that this machine has verified last. */
 import { readTrust } from '../auth/trust.ts';
 import { locateHome, readConfig } from '../home.ts';
 import { PolicyClone } from '../policy/repo/policy-clone.ts';
 import { normalizeGatewayUrl } from './gateway-url.ts';
 import { gatewayPolicyDirectory } from './verify-gateway-policy.ts';
 
-const TARGET_FILE = /^targets\/[^/]+\.ya?ml$/;
+const FILES = {
+  targets: /^targets\/[^/]+\.ya?ml$/,
+  agents: /^agents\/[^/]+\.ya?ml$/,
+} as const;
 /** The key at the start of a line: nothing else of the file matters here. */
 const NAME = /^name:[ \t]*(["']?)([\w.-]+)\1[ \t]*(#.*)?$/m;
 
 /** @returns sorted; empty before the first login, and before the first session. */
-export async function knownTargets(env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<string[]> {
+export async function knownNames(
+  of: keyof typeof FILES,
+  env: NodeJS.ProcessEnv,
+  signal: AbortSignal,
+): Promise<string[]> {
   const home = locateHome(env);
   const config = readConfig(home, env);
   if (config.gateway === undefined) {
@@ -34,6 +41,6 @@ export async function knownTargets(env: NodeJS.ProcessEnv, signal: AbortSignal):
   if (commit === undefined) {
     return [];
   }
-  const files = await clone.readFiles(commit, (path) => TARGET_FILE.test(path), signal);
+  const files = await clone.readFiles(commit, (path) => FILES[of].test(path), signal);
   return [...files.values()].flatMap((text) => NAME.exec(text)?.[2] ?? []).sort();
 }
