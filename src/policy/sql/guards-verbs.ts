@@ -28,6 +28,8 @@ const BUILT_IN: ReadonlySet<string> = new Set([
   'savepoint',
   'set',
   'set constraints',
+  // The same as SET default_transaction_…, which is among the harmless settings.
+  'set session characteristics',
   'set transaction',
   'show',
   'start transaction',
