@@ -30,6 +30,14 @@ interface SessionBatch {
 /** Combinations of what statements touch whose row is known. */
 const MAX_KNOWN_TOUCHED = 10_000;
 
+/** What only a statement that was held before is refused with. */
+const AFTER_HOLD: ReadonlySet<string> = new Set([
+  'HOOP_APPROVAL_PENDING',
+  'HOOP_APPROVAL_DENIED',
+  'HOOP_APPROVAL_EXPIRED',
+  'HOOP_APPROVAL_VOID',
+]);
+
 export class StatementIndex {
   readonly #store: IndexStore;
   readonly #clock: () => number;
@@ -146,7 +154,7 @@ export class StatementIndex {
     } else {
       id = this.#insert(session, timeMs, decision, result);
       if (id !== undefined) {
-        batch.statements += 1;
+        batch.statements += this.#isOfTheLast(session, decision) ? 0 : 1;
         batch.denied += decision.effect === 'refuse' ? 1 : 0;
       }
     }
@@ -245,6 +253,19 @@ export class StatementIndex {
     return id;
   }
 
+  /**
+   * A statement that needed approval and did not get it, or whose result was withheld, is decided
+   * twice, under two numbers: it is one statement, denied. An Execute is held, and refused, behind
+   * the Parse that was decided. (Acts on servers are counted by what was asked for.)
+   */
+  #isOfTheLast(session: number, { stream, statement, at, effect, code }: Decision): boolean {
+    if (effect !== 'refuse') {
+      return false;
+    }
+    const isAnswer = AFTER_HOLD.has(code ?? '') ? 1 : 0;
+    return this.#statements.undone.get(session, stream, statement - 1, at, isAnswer) !== undefined;
+  }
+
   /** Of a statement that was decided in an earlier batch. */
   #idOf(session: number, event: Result): number | undefined {
     const row = this.#statements.statementId.get(session, event.stream, event.statement);
@@ -278,6 +299,12 @@ function prepareAll({ database }: IndexStore) {
     ),
     statementId: prepare(
       'SELECT id FROM statements WHERE session = ? AND stream = ? AND statement = ?',
+    ),
+    undone: prepare(
+      `SELECT 1 FROM statements JOIN sessions ON number = session
+       WHERE session = ? AND stream = ? AND statement = ? AND kind = 'postgres'
+         AND tag IS NULL AND sql_state IS NULL
+         AND ((at = ? AND effect IN ('allow', 'approve')) OR (effect = 'approve' AND ? = 1))`,
     ),
     // A portal that is executed in parts reports each part.
     result: prepare(

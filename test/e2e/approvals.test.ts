@@ -208,7 +208,16 @@ describe('the pg driver', () => {
     expect(await send(client, 2)).toMatchObject({ routine: 'HOOP_APPROVAL_PENDING' });
     expect(await send(client, 1)).toBe(1);
     expect(await send(client, 1)).toMatchObject({ routine: 'HOOP_APPROVAL_PENDING' });
+    // As one Query, too.
+    const query = client.query('DELETE FROM support_tickets WHERE id = 3');
+    await expect(query).rejects.toMatchObject({ routine: 'HOOP_APPROVAL_PENDING' });
     await client.end();
+    // Each that was sent is one, whether it ran or not.
+    await expect
+      .poll(async () =>
+        (await bench.sessions('engineer')).find(({ id }) => id === connection.session),
+      )
+      .toMatchObject({ statements: 4, denied: 3 });
   });
 
   test('a client that dies withdraws what it waited for', async () => {

@@ -56,14 +56,15 @@ interface Options {
   readonly fence?: boolean;
   readonly flags?: readonly string[];
   readonly variables?: Readonly<Record<string, string>>;
+  readonly cwd?: string;
 }
 
 /** `hoop run -- COMMAND` in the project of the person, in the fence unless it says otherwise. */
 async function run(command: readonly string[], options: Options = {}): Promise<HoopRun> {
-  const { fence = true, flags = [], variables = {} } = options;
+  const { fence = true, flags = [], variables = {}, cwd = project } = options;
   const args = ['run', '--target', 'prod-db', ...(fence ? ['--fence'] : []), ...flags];
   const child = spawn(process.execPath, [LAUNCHER, ...args, '--', ...command], {
-    cwd: project,
+    cwd,
     env: {
       ...childEnvironment({ home: bench.home('engineer'), variables }),
       HOME: home,
@@ -350,6 +351,17 @@ with psycopg2.connect('') as connection, connection.cursor() as cursor:
     expect(result.stderr.match(/Permission denied/g)).toHaveLength(2);
     expect(existsSync(join(home, 'cache/x'))).toBe(true);
   });
+});
+
+test('a run that is not started in a project is told what becomes of its files', async () => {
+  const name = `hoop-fence-test-${process.pid}`;
+  const inTmp = await sh(`echo kept > ${name} && cat ${name}`, { cwd: '/tmp' });
+  expect(inTmp.stdout).toBe('kept\n');
+  expect(inTmp.stderr).toContain("/tmp is the run's own inside the fence");
+  expect(existsSync(join('/tmp', name))).toBe(false);
+  const atHome = await sh(`echo kept > ${name} || echo refused`, { cwd: home });
+  expect(atHome.stdout).toBe('refused\n');
+  expect(atHome.stderr).toContain(`${home} is not writable inside the fence`);
 });
 
 describe('the command', () => {

@@ -138,6 +138,46 @@ test('a session, its statements and its end come back as a summary', () => {
   });
 });
 
+test('a statement that needs approval and is refused is one, also when it is sent again', () => {
+  start();
+  const asked = (statement: number, at: number) => ({
+    ...decision(statement),
+    effect: 'approve' as const,
+    at,
+  });
+  const refused = (statement: number, at: number, code: string) => ({
+    ...decision(statement, 'refuse'),
+    code,
+    at,
+  });
+  const counts = () => {
+    index.flush();
+    const { statements, denied } = index.find(ID)?.summary ?? {};
+    return [statements, denied];
+  };
+  // A Query: what is held and what is refused is the same message.
+  index.event(ID, asked(1, 10));
+  index.event(ID, refused(2, 10, 'HOOP_APPROVAL_PENDING'));
+  expect(counts()).toEqual([1, 1]);
+  // Sent again it is another, which runs.
+  index.event(ID, asked(3, 20));
+  expect(counts()).toEqual([2, 1]);
+  index.event(ID, result(3));
+  // Refused by the policy, behind one that has run.
+  index.event(ID, refused(4, 30, 'HOOP_DENIED'));
+  index.event(ID, refused(5, 30, 'HOOP_DENIED'));
+  expect(counts()).toEqual([4, 3]);
+  // A Parse that is asked about, and its Execute twice.
+  index.event(ID, asked(6, 40));
+  index.event(ID, refused(7, 50, 'HOOP_APPROVAL_DENIED'));
+  index.event(ID, refused(8, 60, 'HOOP_APPROVAL_DENIED'));
+  expect(counts()).toEqual([6, 5]);
+  // Nobody can approve it: that is said at once, of a statement of its own.
+  index.event(ID, asked(9, 70));
+  index.event(ID, refused(10, 80, 'HOOP_APPROVAL_UNAVAILABLE'));
+  expect(counts()).toEqual([8, 6]);
+});
+
 test('what was done on a server is counted by kind', () => {
   start();
   const act = (statement: number, verb: string) =>
