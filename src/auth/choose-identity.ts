@@ -9,6 +9,8 @@ import type { ChosenWorkload, ProviderReport } from './workload/find-workload.ts
 
 export interface IdentityOptions {
   readonly env: NodeJS.ProcessEnv;
+  /** Base URL; undefined: none is known. */
+  readonly gateway: string | undefined;
   /** Whether there is a login, and if not, why one could not be looked for. */
   readonly findLogin: () => Promise<SearchedTokens>;
   readonly signal: AbortSignal;
@@ -24,7 +26,7 @@ const SAYS_WHO = ['HOOP_IDENTITY', 'HOOP_TOKEN', 'HOOP_IDENTITY_TOKEN_FILE'];
 
 /** @throws HoopError HOOP_CONFIG, HOOP_WORKLOAD_TOKEN, HOOP_NOT_LOGGED_IN */
 export async function chooseIdentity(options: IdentityOptions): Promise<ChosenIdentity> {
-  const { env, findLogin, signal } = options;
+  const { env, gateway, findLogin, signal } = options;
   const login = SAYS_WHO.some((name) => env[name]) ? undefined : await findLogin();
   if (login?.found !== undefined) {
     return { kind: 'login', searched: login };
@@ -33,7 +35,7 @@ export async function chooseIdentity(options: IdentityOptions): Promise<ChosenId
     './workload/find-workload.ts'
   );
   const choice = identityChoice(env);
-  const context = openContext(env);
+  const context = openContext(env, gateway);
   if (choice === 'login') {
     return { kind: 'login', searched: await findLogin() };
   }

@@ -7,8 +7,8 @@ import { chooseIdentity } from './choose-identity.ts';
 import { openGateway, requireGateway } from './open-gateway.ts';
 import { findTokens } from './token-stores.ts';
 import { findWorkload, openContext, type ProviderReport } from './workload/find-workload.ts';
-import { workloadAudience } from './workload/open-as-workload.ts';
 import { readClaims } from './workload/token-claims.ts';
+import { workloadAudience } from './workload/workload-audience.ts';
 
 export interface IdentityExplanation {
   /** undefined: none is known. */
@@ -45,7 +45,7 @@ export async function explainIdentity(io: ExplainIo): Promise<IdentityExplanatio
   const findLogin = async () =>
     gateway === undefined ? NO_TOKENS : findTokens(home, config, gateway);
   const { found } = await findLogin();
-  const { reports } = await findWorkload(openContext(env), { all: true, signal });
+  const { reports } = await findWorkload(openContext(env, gateway), { all: true, signal });
   const facts = {
     gateway,
     forced: env['HOOP_IDENTITY'] || undefined,
@@ -56,7 +56,7 @@ export async function explainIdentity(io: ExplainIo): Promise<IdentityExplanatio
   let audience: string | undefined;
   let claims: Readonly<Record<string, string>> | undefined;
   try {
-    const identity = await chooseIdentity({ env, findLogin, signal });
+    const identity = await chooseIdentity({ env, gateway, findLogin, signal });
     if (identity.kind === 'workload') {
       used = identity.provider.name;
       if (gateway !== undefined) {

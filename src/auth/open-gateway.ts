@@ -46,7 +46,7 @@ export async function openGateway(io: OpeningIo): Promise<OpenGateway> {
   if (home.run === undefined) {
     const { env, note, signal = new AbortController().signal } = io;
     const findLogin = () => findTokens(home, config, gateway);
-    const identity = await chooseIdentity({ env, findLogin, signal });
+    const identity = await chooseIdentity({ env, gateway, findLogin, signal });
     if (identity.kind === 'workload') {
       const { openAsWorkload } = await import('./workload/open-as-workload.ts');
       return openAsWorkload(identity, { home, config, gateway, ca, env, note, signal });

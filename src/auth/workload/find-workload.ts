@@ -2,6 +2,7 @@
 import { HoopError } from '../../errors.ts';
 import { createProbes } from './probes.ts';
 import { WORKLOAD_PROVIDERS } from './providers.ts';
+import { workloadAudience } from './workload-audience.ts';
 import type {
   Detection,
   FoundWorkload,
@@ -39,8 +40,13 @@ export interface SearchOptions {
 /** Tokens that were handed to this process on purpose: these come before a login. */
 export const EXPLICIT_PROVIDERS: readonly string[] = ['token', 'token-file'];
 
-export function openContext(env: WorkloadContext['env']): WorkloadContext {
-  return { env, probes: createProbes({ env }) };
+/** @param gateway base URL; undefined: none is known */
+export function openContext(
+  env: WorkloadContext['env'],
+  gateway: string | undefined,
+): WorkloadContext {
+  const audience = gateway === undefined ? undefined : workloadAudience(gateway, env);
+  return { env, probes: createProbes({ env }), audience };
 }
 
 /** In the order of `WORKLOAD_PROVIDERS`; the first that is found is taken. */

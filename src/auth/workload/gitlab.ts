@@ -7,13 +7,12 @@ import { absent, type WorkloadProvider } from './workload-provider.ts';
 
 /** The name that our documentation gives to the variable. */
 const VARIABLE = 'HOOP_ID_TOKEN';
-
-const HINT = `Declare it in the job: \`id_tokens: { ${VARIABLE}: { aud: GATEWAY/workload } }\`, with the address of your gateway.`;
+const GIVEN = { title: VARIABLE, isGiven: true } as const;
 
 export const gitlab: WorkloadProvider = {
   name: 'gitlab',
   title: 'GitLab CI',
-  async detect({ env }) {
+  async detect({ env, audience }) {
     if (env['GITLAB_CI'] !== 'true') {
       return absent('GITLAB_CI is not "true"');
     }
@@ -22,7 +21,7 @@ export const gitlab: WorkloadProvider = {
       return {
         state: 'unusable',
         because: `the job declares no ID token in ${VARIABLE}`,
-        hint: HINT,
+        hint: declare(audience),
       };
     }
     return {
@@ -30,7 +29,14 @@ export const gitlab: WorkloadProvider = {
       because: `GITLAB_CI and ${VARIABLE} are set`,
       // One token for the whole job: its other processes find the key that it came with.
       scope: token,
-      fetchToken: async (audience) => requireTokenFor(gitlab, token, audience, { hint: HINT }),
+      fetchToken: async (wanted) =>
+        requireTokenFor(GIVEN, token, wanted, { hint: declare(wanted) }),
     };
   },
 };
+
+function declare(audience: string | undefined): string {
+  const aud = audience === undefined ? 'GATEWAY/workload' : JSON.stringify(audience);
+  const where = audience === undefined ? ', with the address of your gateway' : '';
+  return `Declare it in the job: \`id_tokens: { ${VARIABLE}: { aud: ${aud} } }\`${where}.`;
+}

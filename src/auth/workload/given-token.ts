@@ -5,6 +5,7 @@ import { absent, type WorkloadProvider, workloadTokenError } from './workload-pr
 export const givenToken: WorkloadProvider = {
   name: 'token',
   title: 'HOOP_TOKEN',
+  isGiven: true,
   async detect({ env }) {
     const token = env['HOOP_TOKEN'];
     return token
@@ -22,6 +23,7 @@ export const givenToken: WorkloadProvider = {
 export const tokenFile: WorkloadProvider = {
   name: 'token-file',
   title: 'HOOP_IDENTITY_TOKEN_FILE',
+  isGiven: true,
   async detect({ env, probes }) {
     const path = env['HOOP_IDENTITY_TOKEN_FILE'];
     if (!path) {

@@ -1,12 +1,12 @@
 /** The gateway for a workload: nobody has logged in here, so its keys may not be known yet. */
 import { HoopError } from '../../errors.ts';
 import type { ClientConfig, Home } from '../../home.ts';
-import { WORKLOAD_AUDIENCE_PATH } from '../../policy/workloads/workload-rule.ts';
 import { GatewayClient } from '../../tunnel/gateway-client.ts';
 import type { OpenGateway } from '../open-gateway.ts';
 import { checkAndPin, type GatewayPin, readTrust, rootKeyFingerprint } from '../trust.ts';
 import type { ChosenWorkload } from './find-workload.ts';
 import { mentionLogin } from './mention-login.ts';
+import { workloadAudience } from './workload-audience.ts';
 import { WorkloadTokens } from './workload-tokens.ts';
 
 export interface WorkloadOpening {
@@ -60,14 +60,6 @@ export async function openAsWorkload(
     await client[Symbol.asyncDispose]();
     throw error;
   }
-}
-
-/** `HOOP_AUDIENCE` where an entry of the policy asks for another, as Azure may need. */
-export function workloadAudience(
-  gateway: string,
-  env: Readonly<Record<string, string | undefined>>,
-): string {
-  return env['HOOP_AUDIENCE'] || `${gateway}${WORKLOAD_AUDIENCE_PATH}`;
 }
 
 /** A fresh runner knows nothing: `HOOP_GATEWAY_KEY` is what a person would compare at `hoop login`. */

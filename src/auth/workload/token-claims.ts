@@ -10,7 +10,7 @@ import { type WorkloadProvider, workloadTokenError } from './workload-provider.t
 const MAX_TOKEN_LENGTH = 16 * 1024;
 const COMPACT_JWT = /^[\w-]+\.([\w-]+)\.[\w-]+$/;
 
-type Named = Pick<WorkloadProvider, 'title'>;
+type Named = Pick<WorkloadProvider, 'title' | 'isGiven'>;
 
 /** @returns undefined when the text is not a signed JWT */
 export function readClaims(token: string): Readonly<Record<string, unknown>> | undefined {
@@ -41,12 +41,14 @@ export function requireTokenFor(
   const token = text.trim();
   const claims = readClaims(token);
   if (claims === undefined) {
-    throw workloadTokenError(provider, 'its answer is not a token', otherwise);
+    const what = provider.isGiven ? 'it is not a signed JWT' : 'its answer is not a token';
+    throw workloadTokenError(provider, what, otherwise);
   }
   const found = audiencesOf(claims);
   // One audience only: a token for two can be used by either at the other.
   if (found.length !== 1 || found[0] !== audience) {
-    throw workloadTokenError(provider, 'its token is meant for somebody else', {
+    const what = provider.isGiven ? 'it is meant' : 'its token is meant';
+    throw workloadTokenError(provider, `${what} for somebody else`, {
       detail: `Its audience is ${describe(found)}; the gateway takes tokens for "${audience}" only.`,
       ...otherwise,
     });

@@ -2,7 +2,7 @@
 import type { Home } from '../../home.ts';
 import type { GatewayClient } from '../../tunnel/gateway-client.ts';
 import { findWorkload, identityChoice, openContext } from './find-workload.ts';
-import { workloadAudience } from './open-as-workload.ts';
+import { workloadAudience } from './workload-audience.ts';
 import { hasWorkloadState } from './workload-state.ts';
 import { WorkloadTokens } from './workload-tokens.ts';
 
@@ -28,7 +28,7 @@ export async function logoutWorkload(options: WorkloadLogout): Promise<boolean> 
     return false;
   }
   const choice = identityChoice(env);
-  const { chosen } = await findWorkload(openContext(env), {
+  const { chosen } = await findWorkload(openContext(env, gateway), {
     signal,
     ...(choice === undefined ? {} : { only: [choice] }),
   });

@@ -8,6 +8,8 @@ import type { Probes } from './probes.ts';
 export interface WorkloadContext {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly probes: Probes;
+  /** What tokens must be made out to, for hints; undefined: no gateway is known. */
+  readonly audience: string | undefined;
 }
 
 export interface WorkloadProvider {
@@ -15,6 +17,8 @@ export interface WorkloadProvider {
   readonly name: string;
   /** For people: `GitHub Actions`. */
   readonly title: string;
+  /** The title is the variable in which somebody has put a token, or the name of its file. */
+  readonly isGiven?: true;
   /**
    * Costs nothing where the platform is not: variables first, then a file or DMI, and the network
    * (≤ `PROBE_TIMEOUT_MS`) only when one of these says that the platform is there.
@@ -62,11 +66,12 @@ export function absent(because: string): AbsentWorkload {
   return { state: 'absent', because };
 }
 
-/** The platform gave no token. Never quote what it answered: a token could be in it. */
+/** The platform gave no token, or what was given is none. Never quote what it answered: a token could be in it. */
 export function workloadTokenError(
-  provider: Pick<WorkloadProvider, 'title'>,
+  { title, isGiven }: Pick<WorkloadProvider, 'title' | 'isGiven'>,
   what: string,
   options: HoopErrorOptions = {},
 ): HoopError {
-  return new HoopError('HOOP_WORKLOAD_TOKEN', `${provider.title} gave no token: ${what}`, options);
+  const told = isGiven ? `the token of ${title} cannot be used` : `${title} gave no token`;
+  return new HoopError('HOOP_WORKLOAD_TOKEN', `${told}: ${what}`, options);
 }

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { openContext } from '../../../src/auth/workload/find-workload.ts';
 import { gitlab } from '../../../src/auth/workload/gitlab.ts';
 import { givenToken, tokenFile } from '../../../src/auth/workload/given-token.ts';
 import { detect, found, TestPlatform } from './test-platform.ts';
@@ -35,12 +36,22 @@ describe('GitLab', () => {
     expect(await detect(gitlab, { HOOP_ID_TOKEN: 'x' })).toMatchObject({ state: 'absent' });
   });
 
+  test('names the address of the gateway where it is known', async () => {
+    const context = openContext({ GITLAB_CI: 'true' }, 'https://gw.example.com');
+    expect(await gitlab.detect(context, signal)).toMatchObject({
+      hint: `Declare it in the job: \`id_tokens: { HOOP_ID_TOKEN: { aud: "${AUDIENCE}" } }\`.`,
+    });
+    expect(await detect(gitlab, { GITLAB_CI: 'true' })).toMatchObject({
+      hint: expect.stringContaining('with the address of your gateway.'),
+    });
+  });
+
   test('has a token for another audience when the job declares it wrongly, which is not sent', async () => {
     const token = await platform.issuer.mint({ aud: 'https://gitlab.com' });
     const job = await found(gitlab, { GITLAB_CI: 'true', HOOP_ID_TOKEN: token });
     await expect(job.fetchToken(AUDIENCE, signal)).rejects.toMatchObject({
       code: 'HOOP_WORKLOAD_TOKEN',
-      hint: expect.stringContaining('aud:'),
+      hint: expect.stringContaining(`aud: "${AUDIENCE}"`),
     });
   });
 });
@@ -71,7 +82,10 @@ describe('a token that was handed over', () => {
   test('that is no token is not sent', async () => {
     const given = await found(givenToken, { HOOP_TOKEN: 'hunter2' });
     const error = await given.fetchToken(AUDIENCE, signal).catch((reason: unknown) => reason);
-    expect(error).toMatchObject({ code: 'HOOP_WORKLOAD_TOKEN' });
+    expect(error).toMatchObject({
+      code: 'HOOP_WORKLOAD_TOKEN',
+      message: 'the token of HOOP_TOKEN cannot be used: it is not a signed JWT',
+    });
     expect(String(error)).not.toContain('hunter2');
   });
 });

@@ -77,7 +77,8 @@ export class TestPlatform implements AsyncDisposable {
 }
 
 export function contextOf(env: Readonly<Record<string, string>>, root?: string): WorkloadContext {
-  return { env, probes: createProbes({ env, ...(root === undefined ? {} : { root }) }) };
+  const probes = createProbes({ env, ...(root === undefined ? {} : { root }) });
+  return { env, probes, audience: undefined };
 }
 
 export function detect(
