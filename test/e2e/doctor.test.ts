@@ -1,5 +1,5 @@
 /** `hoop doctor` as a person runs it, against a real gateway and what may be wrong with it. */
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
@@ -65,6 +65,23 @@ test('a program that is missing is named, with what it is for', async () => {
     policy: { status: 'failed', code: 'HOOP_MISSING_PROGRAM' },
   });
   expect(JSON.parse(found.stderr).error.code).toBe('HOOP_CHECK_FAILED');
+});
+
+test('a fence that cannot be put up is a warning, with what bwrap said', async () => {
+  const fake = join(empty, 'fake-bwrap');
+  await mkdir(fake);
+  const script = '#!/bin/sh\necho "bwrap: setting up uid map: Permission denied" >&2\nexit 1\n';
+  await writeFile(join(fake, 'bwrap'), script, { mode: 0o755 });
+  const variables = { PATH: `${fake}:${process.env['PATH']}` };
+  const found = await doctor(bench.home('engineer'), variables);
+  expect(found.exitCode).toBe(0);
+  expect(found.checks).toMatchObject({
+    fence: {
+      status: 'warning',
+      code: 'HOOP_FENCE',
+      hint: expect.stringMatching(/Permission denied.*works without --fence/s),
+    },
+  });
 });
 
 test('without a way to the gateway what rests on it is not looked at', async () => {

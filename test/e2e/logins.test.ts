@@ -89,3 +89,15 @@ test('logout of one login ends its sessions, and those of the same person’s ot
   await client.end();
   expect((await bench.hoop('dba', 'whoami')).exitCode).toBe(0);
 }, 120_000);
+
+test('a run whose login was ended says once that its recording is not delivered', async () => {
+  const home = await logInElsewhere('dba', 'dba-3');
+  const statement = 'SELECT 4712, pg_sleep(60) FROM orders LIMIT 1';
+  const run = runHoop(['run', '--target', 'prod-db', '--', 'psql', '-Xc', statement], { home });
+  await expect.poll(() => bench.running('4712, pg_sleep'), { timeout: 20_000 }).toBe(1);
+  expect((await runHoop(['logout', '--all'], { home: bench.home('dba') })).exitCode).toBe(0);
+  const { exitCode, stderr } = await run;
+  expect(exitCode).toBe(255);
+  expect(stderr.match(/not uploaded/g), stderr).toHaveLength(1);
+  expect(stderr).not.toContain('earlier session');
+}, 120_000);
