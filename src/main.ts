@@ -295,8 +295,8 @@ function inheritSettings(command: Command, parent: Command): void {
 }
 
 /**
- * Whose status it is. ssh(1) ends with 255 for a wrong call too, and what calls it expects that: git
- * and rsync take a 2 for one of the program on the server.
+ * Whose status it is. ssh(1) ends with 255 for a wrong call too: what calls it takes every other
+ * status for that of the command on the server.
  */
 type PassThrough = 'command' | 'ssh';
 
