@@ -16,7 +16,10 @@ export async function withOtherTargets(
   if (!(error instanceof HoopError) || error.code !== 'HOOP_ACCESS_DENIED') {
     throw error;
   }
-  const { targets } = await open.client.targets(signal);
+  // Without an answer the refusal is told as it came: it is what counts.
+  const { targets } = await open.client.targets(signal).catch(() => {
+    throw error;
+  });
   const names = targets.map(({ name }) => name);
   // It is reached, and something else is missing: a reason, a login.
   if (names.includes(typed)) {

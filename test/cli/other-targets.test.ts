@@ -32,3 +32,8 @@ test('nothing is added where there is none, or where the target is one of them',
 test('a name that is nearly one of them is told alone', async () => {
   expect(await hintFor('prod-bd', ['prod-db', 'web-1'])).toContain('Did you mean "prod-db"?');
 });
+
+test('a gateway that does not answer takes nothing from the refusal', async () => {
+  const client = { targets: () => Promise.reject(new HoopError('HOOP_UNREACHABLE', 'gone')) };
+  await expect(withOtherTargets(REFUSED, { client } as never, 'x', signal)).rejects.toBe(REFUSED);
+});
