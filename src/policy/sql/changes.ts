@@ -6,7 +6,7 @@ import { checkFields } from './grammar.ts';
 import type { Lineage } from './lineage.ts';
 import { findTarget } from './names.ts';
 import type { ColumnsOf } from './narrow-items.ts';
-import { aboutTarget, isAnyEffective, isEffective } from './qualified.ts';
+import { aboutTarget, isAnyEffective, isEffective, proposesFewRows } from './qualified.ts';
 import {
   findCte,
   NO_RESULT,
@@ -56,6 +56,10 @@ export function insert(
   const filled = named.length > 0 ? 0 : rows.columns.length || names.length;
   for (const name of names.slice(0, filled)) {
     noteWritten(facts, target, name);
+  }
+  if (fields.onConflictClause?.action === 'ONCONFLICT_UPDATE') {
+    const columns = columnsOf(facts, scope);
+    facts.noteQualified(proposesFewRows(fields.selectStmt, fields.withClause, columns));
   }
   if (fields.onConflictClause) {
     onConflict(facts, fields.onConflictClause, target, flows, scope);

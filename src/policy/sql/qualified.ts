@@ -60,6 +60,20 @@ export function aboutTarget(
   return { subject, level: grown(beside, []) };
 }
 
+/**
+ * Whether an INSERT proposes only rows that it lists or narrows itself: ON CONFLICT DO UPDATE changes
+ * no more than one row for each of them. DEFAULT VALUES is one.
+ */
+export function proposesFewRows(
+  rows: Node | undefined,
+  withClause: FieldsOf<'WithClause'> | undefined,
+  columnsOf: ColumnsOf,
+): boolean {
+  const around = topLevel(columnsOf);
+  const queries = namedQueries(withClause, around);
+  return rows === undefined || isNarrow(as(rows, 'SelectStmt'), { ...around, queries });
+}
+
 function topLevel(columnsOf: ColumnsOf): Level {
   return {
     items: [],
@@ -170,7 +184,9 @@ function isNarrow(query: Select | undefined, around: Level): boolean {
   if (isFewRows(query.limitCount)) {
     return true;
   }
-  if ((query.targetList ?? []).some(multiplies)) {
+  // A single row of VALUES is planned as a SELECT without FROM, with functions that return sets.
+  const listed = (query.valuesLists ?? []).flatMap((row) => as(row, 'List')?.items ?? []);
+  if ([...(query.targetList ?? []), ...listed].some(multiplies)) {
     return false;
   }
   const level = levelOf(query.fromClause, { ...inside, outer: around });
@@ -189,12 +205,19 @@ function isFewRows(node: Node | undefined): boolean {
 
 /** Functions that make rows out of few: `SELECT generate_series(1, 1000000)`. */
 const MULTIPLYING = /^(?:generate_|unnest$|jsonb?_|regexp_|string_to_table$|_pg_expandarray$)/;
+/** Of these names, those that people write into rows and that give one value. */
+const SINGLE =
+  /^(?:jsonb?_(?:build_(?:array|object)|object|typeof)|jsonb_(?:set|insert)|regexp_replace)$/;
+
+function isMultiplying(name: string): boolean {
+  return MULTIPLYING.test(name) && !SINGLE.test(name);
+}
 
 function multiplies(node: Node): boolean {
   const call = as(as(node, 'ResTarget')?.val ?? node, 'FuncCall');
   if (call) {
     return (
-      MULTIPLYING.test(namesOf(call.funcname)?.at(-1) ?? '') || (call.args ?? []).some(multiplies)
+      isMultiplying(namesOf(call.funcname)?.at(-1) ?? '') || (call.args ?? []).some(multiplies)
     );
   }
   const value = as(node, 'ResTarget')?.val ?? node;
@@ -208,7 +231,7 @@ function multiplies(node: Node): boolean {
 
 function deep(node: Node): boolean {
   const names = JSON.stringify(node).matchAll(/"sval":"([^"]*)"/g);
-  return [...names].some(([, name = '']) => MULTIPLYING.test(name));
+  return [...names].some(([, name = '']) => isMultiplying(name));
 }
 
 export function isEffective(node: Node | undefined, about: About): boolean {

@@ -83,6 +83,10 @@ function set(facts: StatementFacts, fields: FieldsOf<'VariableSetStmt'>): Statem
 }
 
 function setVerb(kind: string | undefined, name: string): string {
+  // Back to whom the connection was opened as, which DISCARD ALL does, too; pools of Npgsql send it.
+  if (name === 'session_authorization' && (kind === 'VAR_SET_DEFAULT' || kind === 'VAR_RESET')) {
+    return 'reset';
+  }
   const verb = kind === 'VAR_RESET' || kind === 'VAR_RESET_ALL' ? 'reset' : 'set';
   if (name === 'role') return `${verb} role`;
   return name === 'session_authorization' ? `${verb} session authorization` : verb;

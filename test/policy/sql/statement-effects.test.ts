@@ -317,6 +317,26 @@ describe('what a statement does', () => {
       expect((await one(sql)).qualified, sql).toBe(expected);
     }
     expect((await one('SELECT 1')).qualified).toBeUndefined();
+    const upsert = (rows: string): string =>
+      `${rows} ON CONFLICT (id) DO UPDATE SET note = excluded.note`;
+    const upserts: readonly (readonly [sql: string, qualified: boolean | undefined])[] = [
+      [upsert("INSERT INTO tasks (id, note) VALUES (1, 'x'), ($1, 'y')"), true],
+      [upsert('INSERT INTO tasks DEFAULT VALUES'), true],
+      [upsert("INSERT INTO tasks (id, note) VALUES (1, jsonb_build_object('a', 1)::text)"), true],
+      [upsert("INSERT INTO tasks (id, note) VALUES (1 + abs(generate_series(1, 9)), 'x')"), false],
+      [upsert("INSERT INTO tasks (id, note) SELECT id, 'x' FROM people WHERE id = 7"), true],
+      [upsert("INSERT INTO tasks (id, note) SELECT unnest($1::int[]), 'x'"), false],
+      [upsert("INSERT INTO tasks (id, note) SELECT id, 'x' FROM tasks"), false],
+      [upsert("INSERT INTO tasks (id, note) SELECT id, 'x' FROM tasks WHERE true"), false],
+      [upsert("INSERT INTO tasks (id, note) SELECT g, 'x' FROM generate_series(1, 9) g"), false],
+      [upsert("WITH a AS (SELECT id FROM tasks) INSERT INTO tasks SELECT id, 'x' FROM a"), false],
+      [upsert("INSERT INTO tasks (id, note) VALUES (generate_series(1, 1000000), 'x')"), false],
+      [upsert('INSERT INTO tasks (id, note) TABLE people'), false],
+      ['INSERT INTO tasks (id) SELECT id FROM people ON CONFLICT DO NOTHING', undefined],
+    ];
+    for (const [sql, expected] of upserts) {
+      expect((await one(sql)).qualified, sql).toBe(expected);
+    }
     expect((await one('EXPLAIN DELETE FROM tasks')).qualified).toBeUndefined();
   });
 
