@@ -28,6 +28,7 @@ const PREREQUISITES: readonly Prerequisite[] = [
     neededFor: 'Python programs under hoop run',
   },
   { program: 'ansible', debianPackage: 'ansible-core', neededFor: 'playbooks on a server' },
+  { program: 'rsync', debianPackage: 'rsync', neededFor: 'copies to a server' },
   { program: 'sshfs', debianPackage: 'sshfs', neededFor: 'file systems of a server' },
   { program: 'fusermount3', debianPackage: 'fuse3', neededFor: 'file systems of a server' },
   { program: 'chromium', debianPackage: 'chromium', neededFor: 'the login page' },

@@ -1,10 +1,13 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { runGit } from '../../src/policy/repo/git.ts';
 import { PolicyRepo } from '../../src/policy/repo.ts';
 import { GitFixture, MINIMAL, NEVER, type SigningKey } from './git-fixture.ts';
 
 const NOW = Date.parse('2026-01-06T00:00:00Z');
+const OTHER = 'name: other\nkind: postgres\ndatabase: app\n';
 
 function open(fixture: GitFixture, allowedSigners: string, repository = fixture.tree) {
   return PolicyRepo.open(
@@ -48,6 +51,49 @@ test('a signed commit comes into force, with its signer and date', async () => {
     ageSeconds: 0,
   });
   expect(await repo.sync(NEVER)).toEqual({ changed: false, problem: undefined });
+});
+
+test('a lock that a killed git has left is removed once no git can have it any more', async () => {
+  const { fixture, key, repo } = await opened();
+  using _ = fixture;
+  await repo.sync(NEVER);
+  const locks = ['refs/hoop/incoming.lock', 'config.lock', 'packed-refs.lock'].map((name) =>
+    join(fixture.path('state'), 'policy.git', name),
+  );
+  for (const lock of locks) {
+    writeFileSync(lock, '');
+  }
+  const commit = fixture.commit({ 'targets/other.yaml': OTHER }, { key });
+  expect((await repo.sync(NEVER)).problem).toMatchObject({ code: 'HOOP_POLICY_FETCH' });
+  expect(locks.every((lock) => existsSync(lock))).toBe(true);
+  const before = new Date(Date.now() - 121_000);
+  for (const lock of locks) {
+    utimesSync(lock, before, before);
+  }
+  expect(await repo.sync(NEVER)).toEqual({ changed: true, problem: undefined });
+  expect(repo.current()?.commit).toBe(commit);
+});
+
+test('a git that is stopped gets the time to remove its locks, and goes in any case', async () => {
+  using fixture = new GitFixture();
+  const programs = fixture.path('programs');
+  mkdirSync(programs, { recursive: true });
+  const run = async (script: string): Promise<void> => {
+    const begun = join(programs, 'begun');
+    rmSync(begun, { force: true });
+    writeFileSync(join(programs, 'git'), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+    const stop = new AbortController();
+    const options = { gitDir: '/', args: ['status'], signal: stop.signal };
+    const env = { PATH: `${programs}:${process.env['PATH']}` };
+    const running = runGit({ ...options, env });
+    await expect.poll(() => existsSync(begun)).toBe(true);
+    stop.abort(new Error('stopped'));
+    await expect(running).rejects.toThrow('stopped');
+  };
+  const wait = `touch ${programs}/begun; while :; do sleep 0.05; done`;
+  await run(`trap 'touch ${programs}/cleaned; exit 1' TERM; ${wait}`);
+  expect(existsSync(join(programs, 'cleaned'))).toBe(true);
+  await run(`trap '' TERM; ${wait}`);
 });
 
 test('an unsigned commit is refused and the last good one stays in force', async () => {

@@ -11,7 +11,9 @@ import { HoopError } from '../../errors.ts';
 const MAX_GIT_OUTPUT = 64 * 1024 * 1024;
 const MAX_GIT_ERRORS = 64 * 1024;
 /** Milliseconds. A fetch over a bad line; everything else is local and takes a few. */
-const GIT_TIMEOUT_MS = 60_000;
+export const GIT_TIMEOUT_MS = 60_000;
+/** To remove its lock files, with which the next git could not write. */
+const STOP_WITHIN_MS = 2000;
 
 export interface GitRun {
   readonly status: number;
@@ -188,13 +190,19 @@ async function collect(child: ChildProcess, input: Uint8Array | undefined): Prom
 
 /** ssh and index-pack are children of git: all of the group must go. */
 function killGroup(child: ChildProcess): void {
+  signalGroup(child, 'SIGTERM');
+  const timer = setTimeout(() => signalGroup(child, 'SIGKILL'), STOP_WITHIN_MS);
+  child.once('close', () => clearTimeout(timer));
+}
+
+function signalGroup(child: ChildProcess, signal: NodeJS.Signals): void {
   if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) {
     return;
   }
   try {
-    process.kill(-child.pid, 'SIGKILL');
+    process.kill(-child.pid, signal);
   } catch {
-    child.kill('SIGKILL');
+    child.kill(signal);
   }
 }
 

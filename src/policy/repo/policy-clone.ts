@@ -7,6 +7,8 @@ import { randomUUID } from 'node:crypto';
 import {
   chmodSync,
   existsSync,
+  globSync,
+  lstatSync,
   mkdirSync,
   mkdtempSync,
   renameSync,
@@ -25,7 +27,7 @@ import {
   unsigned,
   wrongSigner,
 } from './commit-signature.ts';
-import { type GitRun, git, runGit } from './git.ts';
+import { GIT_TIMEOUT_MS, type GitRun, git, runGit } from './git.ts';
 import { branchRef, checkRepository } from './repository-url.ts';
 
 export interface CloneOptions {
@@ -47,6 +49,7 @@ export interface VerifiedCommit {
 /** SHA-1 or SHA-256 object names. */
 export const COMMIT_ID = /^([0-9a-f]{40}|[0-9a-f]{64})$/;
 
+const STALE_LOCK_MS = 2 * GIT_TIMEOUT_MS;
 const INCOMING = 'refs/hoop/incoming';
 const ACCEPTED = 'refs/hoop/accepted';
 
@@ -87,8 +90,23 @@ export class PolicyClone {
     }
   }
 
+  /**
+   * What a git that was killed has left, by a crash of its machine for one: nobody else would ever
+   * remove it, and no policy would come into force any more. No git of ours runs for so long.
+   */
+  #removeStaleLocks(): void {
+    for (const file of globSync('{*,refs/**/*}.lock', { cwd: this.#gitDir })) {
+      const path = join(this.#gitDir, file);
+      const stat = lstatSync(path, { throwIfNoEntry: false });
+      if (stat !== undefined && Date.now() - stat.mtimeMs > STALE_LOCK_MS) {
+        rmSync(path, { force: true });
+      }
+    }
+  }
+
   /** The newest commit of the branch, fetched. @throws HoopError HOOP_POLICY_FETCH */
   async fetch(repository: string, signal: AbortSignal): Promise<string> {
+    this.#removeStaleLocks();
     const url = checkRepository(repository);
     if (!url.startsWith('file:')) {
       return this.#fetch(url, signal);
@@ -108,6 +126,7 @@ export class PolicyClone {
 
   /** The same from a bundle that the gateway sent. */
   async fetchBundle(bundle: Uint8Array, signal: AbortSignal): Promise<string> {
+    this.#removeStaleLocks();
     const file = join(this.#options.dir, `incoming.${randomUUID()}.bundle`);
     writeFileSync(file, bundle, { mode: 0o600 });
     try {
