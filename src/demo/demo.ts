@@ -102,7 +102,8 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
   await using stack = new AsyncDisposableStack();
   stack.defer(() => {
     if (temporary) {
-      rmSync(directory, { recursive: true, force: true });
+      // A command that somebody has started here may be ending just now, and write as it does.
+      rmSync(directory, { recursive: true, force: true, maxRetries: 10 });
     }
   });
   const watchdog = stack.use(new Watchdog());

@@ -36,7 +36,7 @@ for (const id of processes.keys()) {
 }
 await gone();
 for (const path of directories) {
-  rmSync(path, { recursive: true, force: true });
+  rmSync(path, { recursive: true, force: true, maxRetries: 10 });
 }
 
 async function gone(): Promise<void> {
