@@ -54,7 +54,7 @@ function tuneCollector() {
     '--no-parallel-scavenge',
     // The buffers of a stream are freed by collections of the young generation. Without this all of
     // the heap is marked as well, for each few megabytes that pass.
-    '--heap-growing-percent=300', '--semi-space-growth-factor=8'
+    '--heap-growing-percent=300'
   ].forEach(function (flag) {
     require('v8').setFlagsFromString(flag);
   });

@@ -7,7 +7,7 @@ import { expect, test } from 'vitest';
 import { LeafAhead } from '../../src/recording/leaf-ahead.ts';
 import { realSystem, SYNC_AFTER_BYTES } from '../../src/recording/segment-writer.ts';
 import { newSessionId } from '../../src/recording/session-id.ts';
-import { SessionWriter } from '../../src/recording/session-writer.ts';
+import { SessionWriter, type SessionWriterOptions } from '../../src/recording/session-writer.ts';
 import type { Direction } from '../../src/recording/types.ts';
 
 /** Says in which order it was told what. */
@@ -25,17 +25,25 @@ class NotedLeaves extends LeafAhead {
   }
 }
 
-test('a stream that is closed in the turn of its last bytes ends behind them', async () => {
+async function openWriter(changes: Partial<SessionWriterOptions> = {}) {
   const directory = await mkdtemp(join(tmpdir(), 'hoop-session-writer-'));
-  const leaves = new NotedLeaves(createSecretKey(randomBytes(32)));
   const writer = new SessionWriter({
     directory,
     session: newSessionId(Date.now(), randomBytes(16)),
     side: 'gateway',
     dataKey: randomBytes(32),
-    leaves,
+    leaves: new LeafAhead(createSecretKey(randomBytes(32))),
     onFailure: (error) => expect.unreachable(error.message),
     onRecorded: () => undefined,
+    ...changes,
+  });
+  return { writer, directory };
+}
+
+test('a stream that is closed in the turn of its last bytes ends behind them', async () => {
+  const leaves = new NotedLeaves(createSecretKey(randomBytes(32)));
+  const { writer, directory } = await openWriter({
+    leaves,
   });
   // A stream that is alone waits for nothing.
   writer.openStream(8, 'postgres');
@@ -53,18 +61,11 @@ test('a stream that is closed in the turn of its last bytes ends behind them', a
 });
 
 test('all that was recorded is told, also what is written when a sync begins', async () => {
-  const directory = await mkdtemp(join(tmpdir(), 'hoop-session-writer-'));
   const begun = Promise.withResolvers<void>();
   const disk = Promise.withResolvers<void>();
   let isSlow = false;
   const told = new Map<number, number>();
-  const writer = new SessionWriter({
-    directory,
-    session: newSessionId(Date.now(), randomBytes(16)),
-    side: 'gateway',
-    dataKey: randomBytes(32),
-    leaves: new LeafAhead(createSecretKey(randomBytes(32))),
-    onFailure: (error) => expect.unreachable(error.message),
+  const { writer, directory } = await openWriter({
     onRecorded: (streams) => {
       for (const { stream, up } of streams) {
         told.set(stream, up);
@@ -104,15 +105,8 @@ test('all that was recorded is told, also what is written when a sync begins', a
 });
 
 test('what only waits when a sync begins is not told as recorded by it', async () => {
-  const directory = await mkdtemp(join(tmpdir(), 'hoop-session-writer-'));
   const told = Promise.withResolvers<number | undefined>();
-  const writer = new SessionWriter({
-    directory,
-    session: newSessionId(Date.now(), randomBytes(16)),
-    side: 'gateway',
-    dataKey: randomBytes(32),
-    leaves: new LeafAhead(createSecretKey(randomBytes(32))),
-    onFailure: (error) => expect.unreachable(error.message),
+  const { writer, directory } = await openWriter({
     onRecorded: (streams) => told.resolve(streams.find(({ stream }) => stream === 2)?.up),
     // Within the turn, so that nothing is written that waits for the end of it.
     system: { ...realSystem, syncData: async () => undefined },
@@ -132,14 +126,8 @@ test('what only waits when a sync begins is not told as recorded by it', async (
 });
 
 test('what could not be written is not told as recorded by a sync that was due before', async () => {
-  const directory = await mkdtemp(join(tmpdir(), 'hoop-session-writer-'));
   const told: number[] = [];
-  const writer = new SessionWriter({
-    directory,
-    session: newSessionId(Date.now(), randomBytes(16)),
-    side: 'gateway',
-    dataKey: randomBytes(32),
-    leaves: new LeafAhead(createSecretKey(randomBytes(32))),
+  const { writer, directory } = await openWriter({
     onFailure: () => undefined,
     onRecorded: (streams) => told.push(...streams.map(({ up }) => up)),
   });
@@ -159,16 +147,7 @@ test('what could not be written is not told as recorded by a sync that was due b
 });
 
 test('what goes on at the end and records more is written, too', async () => {
-  const directory = await mkdtemp(join(tmpdir(), 'hoop-session-writer-'));
-  const writer = new SessionWriter({
-    directory,
-    session: newSessionId(Date.now(), randomBytes(16)),
-    side: 'gateway',
-    dataKey: randomBytes(32),
-    leaves: new LeafAhead(createSecretKey(randomBytes(32))),
-    onFailure: (error) => expect.unreachable(error.message),
-    onRecorded: () => undefined,
-  });
+  const { writer, directory } = await openWriter();
   writer.openStream(1, 'postgres');
   writer.openStream(2, 'postgres');
   writer.data(1, 0, [randomBytes(10)]);
@@ -179,16 +158,9 @@ test('what goes on at the end and records more is written, too', async () => {
 });
 
 test('what does not fit into a frame ends the recording: no gap, and nothing goes on behind it', async () => {
-  const directory = await mkdtemp(join(tmpdir(), 'hoop-session-writer-'));
   const failures: string[] = [];
-  const writer = new SessionWriter({
-    directory,
-    session: newSessionId(Date.now(), randomBytes(16)),
-    side: 'gateway',
-    dataKey: randomBytes(32),
-    leaves: new LeafAhead(createSecretKey(randomBytes(32))),
+  const { writer, directory } = await openWriter({
     onFailure: ({ code }) => failures.push(code),
-    onRecorded: () => undefined,
   });
   writer.openStream(1, 'postgres');
   writer.openStream(2, 'postgres');
@@ -208,16 +180,7 @@ test('what does not fit into a frame ends the recording: no gap, and nothing goe
 });
 
 test('what goes on waits for the end of the turn when streams can share it, and else not', async () => {
-  const directory = await mkdtemp(join(tmpdir(), 'hoop-session-writer-'));
-  const writer = new SessionWriter({
-    directory,
-    session: newSessionId(Date.now(), randomBytes(16)),
-    side: 'gateway',
-    dataKey: randomBytes(32),
-    leaves: new LeafAhead(createSecretKey(randomBytes(32))),
-    onFailure: (error) => expect.unreachable(error.message),
-    onRecorded: () => undefined,
-  });
+  const { writer, directory } = await openWriter();
   const forwarded: number[] = [];
   const say = (stream: number): void => {
     writer.data(stream, 0, [randomBytes(100)]);

@@ -184,8 +184,7 @@ function writeSome(descriptor: number, bytes: Buffer): Promise<number> {
   });
 }
 
-/** @throws what the module loader or the package says */
-/** @throws why there is none */
+/** @throws what the module loader or the package says: why there is none */
 export function loadBinding(): Binding {
   const load: unknown = createRequire(import.meta.url)(BINDING);
   const binding: unknown =

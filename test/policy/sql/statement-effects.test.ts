@@ -332,6 +332,8 @@ describe('what a statement does', () => {
       [upsert("WITH a AS (SELECT id FROM tasks) INSERT INTO tasks SELECT id, 'x' FROM a"), false],
       [upsert("INSERT INTO tasks (id, note) VALUES (generate_series(1, 1000000), 'x')"), false],
       [upsert('INSERT INTO tasks (id, note) TABLE people'), false],
+      [upsert("INSERT INTO tasks (id, note) VALUES ((show_all()).id, 'x')"), false],
+      ['UPDATE tasks SET note = NULL WHERE id IN (SELECT (show_all()).id LIMIT 5)', false],
       ['INSERT INTO tasks (id) SELECT id FROM people ON CONFLICT DO NOTHING', undefined],
     ];
     for (const [sql, expected] of upserts) {
