@@ -7,7 +7,7 @@ import { closeSync, constants, write as fsWrite, openSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { devNull } from 'node:os';
 import { Writable } from 'node:stream';
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { setTimeout as delay } from 'node:timers/promises';
 import { ReadStream } from 'node:tty';
 import type { TerminalSize } from './terminal-recording.ts';
 
@@ -19,6 +19,8 @@ const TRY_AGAIN_MS = 10;
 /** After the program's end: for what it has still written, or what its children go on to write. */
 const QUIET_MS = 60;
 const DRAIN_WITHIN_MS = 1000;
+/** The program has stopped: for what is still on its way. */
+const CAUGHT_UP_QUIET_MS = 30;
 
 export type ChildStdio = IOType | 'ipc' | number;
 
@@ -111,15 +113,18 @@ export class PseudoTerminal {
     }
   }
 
-  /** Resolves when what the program has written until now was read. */
+  /**
+   * Resolves when what the program has written until now was read. The kernel brings it from one end
+   * of a terminal to the other in a thread of its own, so that it is written says little about when
+   * it can be read: it is over when nothing has come for a while.
+   */
   async caughtUp(): Promise<void> {
+    const untilMs = performance.now() + DRAIN_WITHIN_MS;
     let before: number;
     do {
       before = this.#lastMs;
-      // A turn of the event loop reads what is there.
-      await nextTurn();
-      await nextTurn();
-    } while (this.#lastMs !== before);
+      await delay(CAUGHT_UP_QUIET_MS);
+    } while (this.#lastMs !== before && performance.now() < untilMs);
   }
 
   /** As when somebody pulls the plug of a terminal: its programs get SIGHUP, and nothing to read. */
