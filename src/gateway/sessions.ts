@@ -1,16 +1,9 @@
 /** Makes sessions, finds them, and ends them when something outside of them says so. */
-import { createHash, randomBytes } from 'node:crypto';
 import { HoopError } from '../errors.ts';
-import { requesterClaim } from '../policy/actor-name.ts';
-import { maskedColumns } from '../policy/describe-grant.ts';
 import type { StatementPolicy } from '../policy/sql/types.ts';
-import type { Grant, Principal } from '../policy/types.ts';
-import { issueCertificate } from '../recording/certificate.ts';
 import type { GatewayKeys } from '../recording/gateway-keys.ts';
-import { GatewayRecording, newRecordingKeys } from '../recording/gateway-recording.ts';
 import type { RecordingStore } from '../recording/recording-store.ts';
-import { newSessionId } from '../recording/session-id.ts';
-import type { EndReason, RecordingEvent } from '../recording/types.ts';
+import type { EndReason } from '../recording/types.ts';
 import type { Secret } from '../secret.ts';
 import {
   API_VERSION,
@@ -18,12 +11,7 @@ import {
   type SessionReply,
   type SessionRequest,
 } from '../tunnel/api.ts';
-import {
-  type AccessGrant,
-  type AccessGrants,
-  accessEvent,
-  accessGivenText,
-} from './access-grants.ts';
+import type { AccessGrant, AccessGrants } from './access-grants.ts';
 import { actApprovals } from './approvals/act-approvals.ts';
 import type { Approvals } from './approvals/approvals.ts';
 import type { Estimates } from './approvals/estimates.ts';
@@ -31,19 +19,19 @@ import {
   type StatementApprovalsOptions,
   statementApprovals,
 } from './approvals/statement-approvals.ts';
+import { beginRecording, type SessionStart } from './begin-recording.ts';
 import { changedPostgresTarget } from './changed-postgres-target.ts';
 import { currentSshTarget } from './current-ssh-target.ts';
 import type { DiskRoom } from './disk-room.ts';
 import type { GatewayPolicy } from './gateway-policy.ts';
 import type { Authenticated } from './identity/identity.ts';
-import type { RunOfLogin } from './identity/run-of-login.ts';
-import { shownRun } from './identity/run-rights.ts';
 import { LiveSession } from './live-session.ts';
 import { errorFields, type Log } from './log.ts';
 import type { SessionIndex } from './session-index.ts';
 import type { SessionNonces } from './session-nonces.ts';
 import { isSamePrincipal, SessionPlaces } from './session-places.ts';
 import { SessionPrompts } from './session-prompts.ts';
+import { sessionReply } from './session-reply.ts';
 import { authorizeSession, checkSessionRequest } from './session-request.ts';
 import type { SessionService } from './session-service.ts';
 import { systemResolver } from './ssh/name-resolver.ts';
@@ -72,15 +60,6 @@ export interface SessionsOptions {
   /** A session is closed and written. */
   readonly onEnded: () => void;
 }
-
-type SessionOpened = Extract<RecordingEvent, { type: 'session.open' }>;
-type RecordedAgent = SessionOpened['agent'];
-type RecordedRun = NonNullable<SessionOpened['run']>;
-
-/** A session that begins in the same millisecond as its certificate must not be too early for it. */
-const CLOCK_SLACK_MS = 60_000;
-/** After its last possible moment a session may still cut, end and upload. */
-const CERTIFICATE_SLACK_MS = 10 * 60_000;
 
 export class Sessions {
   readonly #options: SessionsOptions;
@@ -178,102 +157,16 @@ export class Sessions {
     await Promise.allSettled(ends);
   }
 
-  async #start(start: {
-    readonly who: Authenticated;
-    readonly request: SessionRequest;
-    readonly clientKey: Uint8Array;
-    readonly target: SessionTarget;
-    readonly grant: Grant;
-  }): Promise<SessionReply> {
-    const { who, request, clientKey, target, grant } = start;
+  async #start(start: Omit<SessionStart, 'reason'>): Promise<SessionReply> {
+    const { who, request, target, grant } = start;
     const reason = request.reason ?? who.run?.reason;
     const { store, index, clock, log, access } = this.#options;
-    const keys = this.#options.keys();
     const { principal, family } = who;
-    const nowMs = clock();
-    const expiresMs = nowMs + grant.limits.maxTimeSeconds * 1000;
-    const id = newSessionId(nowMs, randomBytes(16));
-    const recordingKeys = newRecordingKeys();
-    const certificate = issueCertificate(
-      {
-        session: id,
-        gateway: keys.gateway,
-        clientKey,
-        gatewayKey: keys.gatewayKey.publicKey,
-        saltKeySha256: createHash('sha256').update(recordingKeys.saltKey).digest(),
-        issuer: principal.issuer,
-        subject: principal.sub,
-        name: principal.name,
-        audience: who.audience,
-        authTime: who.authTime,
-        claimsSha256: who.claimsSha256,
-        jkt: who.jkt,
-        act:
-          principal.agent === undefined && who.run === undefined
-            ? undefined
-            : {
-                agent: principal.agent,
-                isAgent: principal.isAgent === true,
-                run: who.run?.id,
-              },
-        requester: principal.requester,
-        target: target.name,
-        policy: { commit: grant.commit, sha256: undefined },
-        cli: { version: request.cli.version, sha256: undefined },
-        notBeforeMs: nowMs - CLOCK_SLACK_MS,
-        notAfterMs: expiresMs + CERTIFICATE_SLACK_MS,
-        clientNonce: Buffer.from(request.clientNonce, 'base64'),
-      },
-      keys.sessionCa,
+    const begun = await beginRecording(
+      { store, index, access, keys: this.#options.keys(), nowMs: clock() },
+      { ...start, reason },
     );
-    const recording = await GatewayRecording.create({
-      store,
-      session: id,
-      keys: recordingKeys,
-      clientKey,
-      gatewayKey: keys.gatewayKey,
-      certificate,
-    });
-    try {
-      recording.event({
-        type: 'session.open',
-        session: id,
-        principal: { issuer: principal.issuer, sub: principal.sub, name: principal.name },
-        agent: actingAgent(principal),
-        ...requesterClaim(principal.requester),
-        run: who.run && recordedRun(who.run),
-        target: target.name,
-        reason,
-        policyCommit: grant.commit,
-      });
-      index.start({
-        id,
-        target: target.name,
-        kind: target.kind,
-        principal,
-        family,
-        run: who.run?.id,
-        parentRun: who.run?.parent,
-        program: who.run?.program,
-        reason,
-        policyCommit: grant.commit,
-        recording: grant.recording,
-        clientVersion: request.cli.version,
-        startedMs: nowMs,
-        expiresMs,
-      });
-      for (const { id: temporary } of grant.temporary ?? []) {
-        const known = access.find(temporary);
-        if (known !== undefined) {
-          const event = accessEvent('given', known, accessGivenText(known));
-          recording.event(event);
-          index.event(id, event);
-        }
-      }
-    } catch (error) {
-      await recording.close({ reason: 'recording_failed' });
-      throw error;
-    }
+    const { id, recording } = begun;
     const prompts = new SessionPrompts();
     const session = new LiveSession({
       id,
@@ -325,20 +218,7 @@ export class Sessions {
       await this.#end(session, 'revoked', 'the login was ended');
       throw error;
     });
-    return {
-      v: API_VERSION,
-      session: id,
-      certificate,
-      saltKey: Buffer.from(recordingKeys.saltKey).toString('base64'),
-      policy: { commit: grant.commit },
-      target: targetReply(target),
-      masked: maskedColumns(grant),
-      detectors: [...grant.detectors],
-      limits: limitsReply(grant),
-      expiresAt: new Date(expiresMs).toISOString(),
-      recording: grant.recording,
-      ...(grant.terminal === undefined ? {} : { terminal: grant.terminal }),
-    };
+    return sessionReply(begun, target, grant);
   }
 
   #service(
@@ -394,32 +274,4 @@ export class Sessions {
       this.#options.log.error('session.end_failed', { session: session.id, ...errorFields(error) });
     });
   }
-}
-
-function targetReply(target: SessionTarget): SessionReply['target'] {
-  const { name } = target;
-  return target.kind === 'postgres'
-    ? { kind: 'postgres', name, database: target.database, user: target.user }
-    : { kind: 'ssh', name, users: target.logins.map(({ user }) => user), hearsNotCarried: true };
-}
-
-function recordedRun(run: RunOfLogin): RecordedRun {
-  const { program } = run;
-  return { ...shownRun(run), ...(program === undefined ? {} : { program }) };
-}
-
-function actingAgent({ agent, isAgent }: Principal): RecordedAgent | undefined {
-  return agent === undefined
-    ? undefined
-    : { name: agent, ...(isAgent === true ? { itself: true } : {}) };
-}
-
-export function limitsReply({ limits }: Grant): SessionReply['limits'] {
-  const { maxTimeSeconds, idleTimeSeconds, maxConnections, maxRows } = limits;
-  return {
-    maxTimeSeconds,
-    idleTimeSeconds,
-    maxConnections,
-    ...(maxRows === undefined ? {} : { maxRows }),
-  };
 }

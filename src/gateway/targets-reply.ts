@@ -4,7 +4,7 @@ import type { Principal } from '../policy/types.ts';
 import { API_VERSION, type TargetsReply } from '../tunnel/api.ts';
 import type { GatewayPolicy } from './gateway-policy.ts';
 import type { PolicyHistory } from './policy-history.ts';
-import { limitsReply } from './sessions.ts';
+import { limitsReply } from './session-reply.ts';
 
 export function targetsReply(
   {

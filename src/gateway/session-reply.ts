@@ -1,0 +1,44 @@
+/** What the client is told of the session that it was given, and of the limits of any. */
+import { maskedColumns } from '../policy/describe-grant.ts';
+import type { Grant } from '../policy/types.ts';
+import { API_VERSION, type SessionReply } from '../tunnel/api.ts';
+import type { BegunRecording } from './begin-recording.ts';
+import type { SessionTarget } from './targets.ts';
+
+export function sessionReply(
+  { id, certificate, saltKey, expiresMs }: BegunRecording,
+  target: SessionTarget,
+  grant: Grant,
+): SessionReply {
+  return {
+    v: API_VERSION,
+    session: id,
+    certificate,
+    saltKey: Buffer.from(saltKey).toString('base64'),
+    policy: { commit: grant.commit },
+    target: targetReply(target),
+    masked: maskedColumns(grant),
+    detectors: [...grant.detectors],
+    limits: limitsReply(grant),
+    expiresAt: new Date(expiresMs).toISOString(),
+    recording: grant.recording,
+    ...(grant.terminal === undefined ? {} : { terminal: grant.terminal }),
+  };
+}
+
+export function limitsReply({ limits }: Grant): SessionReply['limits'] {
+  const { maxTimeSeconds, idleTimeSeconds, maxConnections, maxRows } = limits;
+  return {
+    maxTimeSeconds,
+    idleTimeSeconds,
+    maxConnections,
+    ...(maxRows === undefined ? {} : { maxRows }),
+  };
+}
+
+function targetReply(target: SessionTarget): SessionReply['target'] {
+  const { name } = target;
+  return target.kind === 'postgres'
+    ? { kind: 'postgres', name, database: target.database, user: target.user }
+    : { kind: 'ssh', name, users: target.logins.map(({ user }) => user), hearsNotCarried: true };
+}
