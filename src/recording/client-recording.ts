@@ -14,7 +14,7 @@ import type { SigningKey } from './ed25519.ts';
 import { LeafAhead } from './leaf-ahead.ts';
 import { LeafHasher } from './leaf-hasher.ts';
 import { openSessionCertificate } from './open-session-certificate.ts';
-import { RecordingStopped, stoppedByWrite } from './recording-stopped.ts';
+import { RecordingStopped, stoppedByForward, stoppedByWrite } from './recording-stopped.ts';
 import { type RecordingSystem, realSystem } from './segment-writer.ts';
 import { SessionWriter } from './session-writer.ts';
 import { claimSpool, createSpool } from './spool.ts';
@@ -125,6 +125,7 @@ export class ClientRecording implements AsyncDisposable {
       dataKey,
       system: this.#system,
       onFailure: (error) => this.#failed(error),
+      onForwardFailed: (error) => this.#stop.abort(stoppedByForward(error)),
       onRecorded: () => undefined,
     });
     this.#proposer = new CutProposer({
@@ -186,6 +187,8 @@ export class ClientRecording implements AsyncDisposable {
   flush(): void {
     this.#stop.signal.throwIfAborted();
     this.#writer.flush();
+    // What waited for it may have stopped the session.
+    this.#stop.signal.throwIfAborted();
   }
 
   /** Nothing has arrived or is known to be recorded that is not in a cut both have signed. */

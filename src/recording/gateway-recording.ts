@@ -20,7 +20,7 @@ import { hasRoomToGoOn } from './manifest-room.ts';
 import { endBody } from './notice-bodies.ts';
 import { writePrivateFile } from './private-file.ts';
 import { type RecordingKeys, storeRecordingKeys } from './recording-keys.ts';
-import { RecordingStopped, stoppedByWrite } from './recording-stopped.ts';
+import { RecordingStopped, stoppedByForward, stoppedByWrite } from './recording-stopped.ts';
 import {
   CERTIFICATE_FILE,
   CLOSED_FILE,
@@ -116,6 +116,7 @@ export class GatewayRecording implements AsyncDisposable {
       dataKey: keys.dataKey,
       system: this.#system,
       onFailure: (error) => this.#halt(stoppedByWrite(error)),
+      onForwardFailed: (error) => this.#halt(stoppedByForward(error)),
       onRecorded: (streams) => this.#onRecorded(streams.map(({ stream, up }) => ({ stream, up }))),
     });
     this.#signedCuts = new SignedCuts(directory);
@@ -171,6 +172,8 @@ export class GatewayRecording implements AsyncDisposable {
   flush(): void {
     this.#stop.signal.throwIfAborted();
     this.#writer.flush();
+    // What waited for it may have stopped the session.
+    this.#stop.signal.throwIfAborted();
   }
 
   /** As `data`. @throws HoopError HOOP_RECORDING_WRITE */

@@ -26,3 +26,9 @@ export function stoppedByWrite(error: HoopError): RecordingStopped {
     cause: error,
   });
 }
+
+/** Something that was recorded did not go on, by a fault of ours: the record claims too much. */
+export function stoppedByForward(cause: unknown): RecordingStopped {
+  const message = 'what was recorded could not be passed on';
+  return new RecordingStopped('recording_failed', 'HOOP_INTERNAL', message, { cause });
+}

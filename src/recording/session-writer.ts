@@ -45,6 +45,11 @@ interface Unsettled {
 export type SessionWriterOptions = Omit<SegmentWriterOptions, 'onSyncStart' | 'onSynced'> & {
   /** The streams whose recorded offsets moved with this sync. */
   readonly onRecorded: (streams: readonly StreamOffsets[]) => void;
+  /**
+   * Called once, with what went wrong where something written was to go on: the record says that it
+   * did. Nothing goes on any more; what happens is still written.
+   */
+  readonly onForwardFailed: (error: unknown) => void;
   /** Hashes what has been written, in order; a reader of the files needs none. */
   readonly leaves: LeafAhead;
 };
@@ -61,6 +66,8 @@ export class SessionWriter {
   #unsettled: Unsettled[] = [];
   #whenWritten: (() => void)[] = [];
   #isForwarding = false;
+  #hasFailedToForward = false;
+  readonly #onForwardFailed: (error: unknown) => void;
   #openStreams = 0;
   #turnEnd: NodeJS.Immediate | undefined;
   readonly #streams = new Map<number, StreamState>([[CONTROL_STREAM, newStream()]]);
@@ -72,6 +79,7 @@ export class SessionWriter {
 
   constructor(options: SessionWriterOptions) {
     this.#leaves = options.leaves;
+    this.#onForwardFailed = options.onForwardFailed;
     this.#writer = new SegmentWriter({
       ...options,
       onSyncStart: () => {
@@ -182,12 +190,15 @@ export class SessionWriter {
   /**
    * Calls back, in the order of the calls, when write(2) of everything before has returned: at the
    * end of this turn of the event loop, or at the next `flush`; at once while no other stream is open
-   * that could share the frame. Never, when it cannot be written.
-   * @param forward does not throw
+   * that could share the frame. Never, when it cannot be written, nor behind one that threw.
+   * @param forward what it throws is for `onForwardFailed`: here it would meet another stream, or nobody
    */
   whenWritten(forward: () => void): void {
+    if (this.#hasFailedToForward) {
+      return;
+    }
     if (this.#waiting.isEmpty && this.#whenWritten.length === 0 && !this.#isForwarding) {
-      forward();
+      this.#forward(forward);
     } else {
       this.#whenWritten.push(forward);
       if (this.#openStreams <= 1) {
@@ -281,11 +292,11 @@ export class SessionWriter {
     }
     // Called by what goes on: the loop below goes on with what this has written, in its order.
     while (!this.#isForwarding && this.#whenWritten.length > 0 && this.#waiting.isEmpty) {
-      this.#forward();
+      this.#forwardAll();
     }
   }
 
-  #forward(): void {
+  #forwardAll(): void {
     const forwards = this.#whenWritten;
     this.#whenWritten = [];
     // A sync may have failed meanwhile: nothing goes on any more.
@@ -293,10 +304,22 @@ export class SessionWriter {
     this.#isForwarding = true;
     try {
       for (const forward of forwards) {
-        forward();
+        if (!this.#hasFailedToForward) {
+          this.#forward(forward);
+        }
       }
     } finally {
       this.#isForwarding = false;
+    }
+  }
+
+  #forward(forward: () => void): void {
+    try {
+      forward();
+    } catch (error) {
+      this.#hasFailedToForward = true;
+      this.#whenWritten = [];
+      this.#onForwardFailed(error);
     }
   }
 

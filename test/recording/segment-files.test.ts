@@ -20,6 +20,7 @@ test('a group of many records is decrypted once, and not for each of them again'
     dataKey,
     leaves: new LeafAhead(createSecretKey(randomBytes(32))),
     onFailure: (error) => expect.unreachable(error.message),
+    onForwardFailed: (error) => expect.unreachable(String(error)),
     onRecorded: () => undefined,
   });
   writer.openStream(1, 'postgres');

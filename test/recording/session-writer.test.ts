@@ -34,6 +34,7 @@ async function openWriter(changes: Partial<SessionWriterOptions> = {}) {
     dataKey: randomBytes(32),
     leaves: new LeafAhead(createSecretKey(randomBytes(32))),
     onFailure: (error) => expect.unreachable(error.message),
+    onForwardFailed: (error) => expect.unreachable(String(error)),
     onRecorded: () => undefined,
     ...changes,
   });
@@ -198,6 +199,54 @@ test('what goes on waits for the end of the turn when streams can share it, and 
   writer.closeStream(2, 'closed');
   say(1);
   expect(forwarded).toEqual([1, 2, 1, 1]);
+  await writer.close();
+  await rm(directory, { recursive: true });
+});
+
+test('what throws when it goes on is told once, nothing goes on behind it, and the rest is still written', async () => {
+  const failures: unknown[] = [];
+  const { writer, directory } = await openWriter({
+    onForwardFailed: (error) => failures.push(error),
+  });
+  const forwarded: number[] = [];
+  const fault = new TypeError('a fault of ours');
+  const say = (stream: number, forward: () => void): void => {
+    writer.data(stream, 0, [randomBytes(100)]);
+    writer.whenWritten(forward);
+  };
+  for (const stream of [1, 2, 3]) {
+    writer.openStream(stream, 'postgres');
+  }
+  say(1, () => forwarded.push(1));
+  say(2, () => {
+    throw fault;
+  });
+  say(3, () => forwarded.push(3));
+  await setImmediate();
+  expect(forwarded).toEqual([1]);
+  expect(failures).toEqual([fault]);
+  say(1, () => forwarded.push(1));
+  await writer.sync();
+  await writer.close();
+  expect(forwarded).toEqual([1]);
+  expect(failures).toEqual([fault]);
+  expect(writer.upBytes).toBe(400);
+  await rm(directory, { recursive: true });
+});
+
+test('what throws where it need not wait is told, too, and not thrown at who recorded it', async () => {
+  const failures: unknown[] = [];
+  const { writer, directory } = await openWriter({
+    onForwardFailed: (error) => failures.push(error),
+  });
+  const fault = new TypeError('a fault of ours');
+  writer.openStream(1, 'postgres');
+  writer.data(1, 0, [randomBytes(100_000)]);
+  writer.whenWritten(() => {
+    throw fault;
+  });
+  writer.whenWritten(() => expect.unreachable('nothing goes on behind it'));
+  expect(failures).toEqual([fault]);
   await writer.close();
   await rm(directory, { recursive: true });
 });

@@ -1,7 +1,10 @@
 import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { bytesSource } from '../../src/recording/bundle-source.ts';
 import { readSession } from '../../src/recording/read-session.ts';
+import { CLOSED_FILE } from '../../src/recording/recording-store.ts';
 import { uploadSession } from '../../src/recording/upload-session.ts';
 import { verifyBundle } from '../../src/recording/verify.ts';
 import { RecordingBench, readBundle, SessionPair } from './session-pair.ts';
@@ -144,3 +147,31 @@ test('what several streams leave in one turn is one frame, is agreed on, and rea
     }
   }
 });
+
+test.each(['gateway', 'client'] as const)(
+  'a fault of ours behind the record of the %s stops the session, and its record is closed in order',
+  async (side) => {
+    await using bench = await RecordingBench.create();
+    const pair = await SessionPair.open(bench);
+    for (const stream of [1, 2]) {
+      pair.openStream(stream);
+    }
+    const recording = pair[side];
+    recording.data(1, 0, [Buffer.from('lost on its way')]);
+    recording.whenWritten(() => {
+      throw new TypeError('a fault of ours');
+    });
+    recording.data(2, 0, [Buffer.from('behind it')]);
+    recording.whenWritten(() => expect.unreachable('nothing goes on behind it'));
+    expect(() => recording.flush()).toThrow('what was recorded could not be passed on');
+    expect(recording.stopped.reason).toMatchObject({
+      endReason: 'recording_failed',
+      code: 'HOOP_INTERNAL',
+      cause: { message: 'a fault of ours' },
+    });
+    expect(() => recording.data(1, 0, [Buffer.from('more')])).toThrow('could not be passed on');
+    await pair.gateway.close({ reason: 'recording_failed' });
+    await pair.client.close({ reason: 'recording_failed' });
+    expect(existsSync(join(pair.gateway.directory, CLOSED_FILE))).toBe(true);
+  },
+);
