@@ -165,7 +165,7 @@ export class TunnelStream extends Duplex {
   }
 
   #received(data: Buffer): void {
-    const { carrier, recording, stream } = this.#options;
+    const { recording, stream } = this.#options;
     try {
       recording.data(stream, UP, [data]);
     } catch (error) {
@@ -175,16 +175,25 @@ export class TunnelStream extends Duplex {
     bytesPassed(data.length);
     this.#options.onActivity();
     if (!this.destroyed && !this.#finished) {
-      const hasRoom = this.push(this.#toKeep(data));
-      this.#pieces = this.readableLength === 0 ? 0 : this.#pieces + 1;
-      if (!hasRoom || this.#pieces >= MAX_PIECES) {
-        this.#paused = true;
-        carrier.pause();
+      try {
+        this.#give(data);
+      } catch (error) {
+        // Other streams come on the same connection, and behind this on the same chunk of it.
+        this.#failed(error);
       }
     }
     const waiting = recording.backpressure();
     if (waiting !== undefined && !this.#held) {
       this.#hold(waiting);
+    }
+  }
+
+  #give(data: Buffer): void {
+    const hasRoom = this.push(this.#toKeep(data));
+    this.#pieces = this.readableLength === 0 ? 0 : this.#pieces + 1;
+    if (!hasRoom || this.#pieces >= MAX_PIECES) {
+      this.#paused = true;
+      this.#options.carrier.pause();
     }
   }
 

@@ -75,7 +75,7 @@ export class ClientStream extends Duplex {
     // As a write of nothing, it comes after all that was written before.
     this.write(NOTHING, () => {
       this.#flush();
-      this.#options.carrier.halfClose();
+      this.#guarded(() => this.#options.carrier.halfClose());
     });
   }
 
@@ -124,7 +124,9 @@ export class ClientStream extends Duplex {
     const hasRoom = carrier.unsentBytes + this.#unwritten < SEND_BUFFER_BYTES;
     recording.whenWritten(() => {
       this.#unwritten -= length;
-      carrier.send(parts, hasRoom ? undefined : (error) => done?.(error ?? null));
+      this.#guarded(() =>
+        carrier.send(parts, hasRoom ? undefined : (error) => done?.(error ?? null)),
+      );
     });
     if (hasRoom) {
       done?.();
@@ -159,10 +161,23 @@ export class ClientStream extends Duplex {
     this.#unread += data.length;
     recording.whenWritten(() => {
       this.#unread -= data.length;
-      if (!this.destroyed && !this.push(data)) {
-        carrier.pause();
-      }
+      this.#guarded(() => {
+        if (!this.destroyed && !this.push(data)) {
+          carrier.pause();
+        }
+      });
     });
+  }
+
+  /** A fault of ours, where nobody could catch it, ends this stream: not the session, nor the process. */
+  #guarded(step: () => void): void {
+    try {
+      step();
+    } catch (cause) {
+      this.destroy(
+        new HoopError('HOOP_INTERNAL', 'what was recorded could not be passed on', { cause }),
+      );
+    }
   }
 
   /** What waits for the recording goes on now; what cannot be recorded does not. */

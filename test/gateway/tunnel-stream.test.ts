@@ -274,6 +274,18 @@ describe.each(CARRIERS)('a stream over %s', (kind) => {
     expect(send).toHaveBeenCalledOnce();
   });
 
+  test('a fault of whoever reads it ends the stream, and not the connection', async () => {
+    await using pair = await carrierPair(kind);
+    const { stream, recording } = open(pair.server);
+    const failed = once(stream, 'error');
+    stream.once('data', () => {
+      throw new Error('a fault of ours');
+    });
+    pair.client.send([Buffer.from('up')]);
+    expect(await failed).toMatchObject([{ message: 'a fault of ours' }]);
+    expect(recording.up).toBe('up');
+  });
+
   test('an engine that does not read stops the client', async () => {
     await using pair = await carrierPair(kind);
     const { stream, recording } = open(pair.server);

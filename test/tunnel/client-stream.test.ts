@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { buffer } from 'node:stream/consumers';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import type { StreamCarrier } from '../../src/carrier/stream-carrier.ts';
 import { HoopError } from '../../src/errors.ts';
 import { ClientStream, type ClientStreamRecording } from '../../src/tunnel/client-stream.ts';
@@ -8,6 +8,12 @@ import { CARRIERS, carrierPair } from '../gateway/carrier-pair.ts';
 
 /** More than this is written at once, as the recording does. */
 const COLLECTED_BYTES = 8 * 1024;
+
+const NOT_PASSED_ON = {
+  code: 'HOOP_INTERNAL',
+  message: 'what was recorded could not be passed on',
+  cause: { message: 'a fault of ours' },
+};
 
 function open(carrier: StreamCarrier, options: { fails?: boolean; reason?: HoopError } = {}) {
   const recorded: [Buffer[], Buffer[]] = [[], []];
@@ -43,7 +49,7 @@ function open(carrier: StreamCarrier, options: { fails?: boolean; reason?: HoopE
   const stream = new ClientStream({ carrier, stream: 1, recording, reason: () => options.reason });
   stream.on('error', () => undefined);
   const text = (direction: 0 | 1): string => Buffer.concat(recorded[direction]).toString();
-  return { stream, up: () => text(0), down: () => text(1) };
+  return { stream, up: () => text(0), down: () => text(1), flush: () => recording.flush() };
 }
 
 describe.each(CARRIERS)('the client’s end of a stream over %s', (kind) => {
@@ -136,6 +142,43 @@ describe.each(CARRIERS)('the client’s end of a stream over %s', (kind) => {
     stream.write('more');
     await ended;
     expect(got).toEqual([]);
+  });
+
+  test('a fault of ours in sending what has been written ends the stream, and nobody else', async () => {
+    await using pair = await carrierPair(kind);
+    const { stream, flush } = open(pair.client);
+    vi.spyOn(pair.client, 'send').mockImplementation(() => {
+      throw new TypeError('a fault of ours');
+    });
+    const failed = once(stream, 'error');
+    stream.write('lost');
+    expect(flush).not.toThrow();
+    expect((await failed)[0]).toMatchObject(NOT_PASSED_ON);
+  });
+
+  test('a fault of ours in closing the half ends the stream', async () => {
+    await using pair = await carrierPair(kind);
+    const { stream } = open(pair.client);
+    vi.spyOn(pair.client, 'halfClose').mockImplementation(() => {
+      throw new TypeError('a fault of ours');
+    });
+    const failed = once(stream, 'error');
+    stream.halfClose();
+    expect((await failed)[0]).toMatchObject(NOT_PASSED_ON);
+  });
+
+  test('a fault of whoever reads it ends the stream, and nobody else', async () => {
+    await using pair = await carrierPair(kind);
+    const { stream, flush } = open(pair.client);
+    stream.on('data', () => {
+      throw new TypeError('a fault of ours');
+    });
+    const failed = once(stream, 'error');
+    const came = once(pair.client, 'data');
+    pair.server.send([Buffer.from('down')]);
+    await came;
+    expect(flush).not.toThrow();
+    expect((await failed)[0]).toMatchObject(NOT_PASSED_ON);
   });
 
   test('stops the gateway while the local client does not read', async () => {
