@@ -12,7 +12,7 @@ import * as z from 'zod';
 import { documentCovers, mayAsk } from '../policy/match.ts';
 import type { Policy } from '../policy/policy.ts';
 import { isGivenBy } from '../policy/principal-grant.ts';
-import type { Grant, Principal, TemporaryGrant } from '../policy/types.ts';
+import type { Principal, TemporaryGrant } from '../policy/types.ts';
 import type { RecordingEvent } from '../recording/types.ts';
 import { type IndexStore, integer, optionalText, text } from './index-store.ts';
 import { errorFields, type Log } from './log.ts';
@@ -233,22 +233,6 @@ export class AccessGrants implements Disposable {
       }
     }
   }
-}
-
-/** Wall clock, ms: when the first temporary grant in it ends. */
-export function firstExpiry({ temporary = [] }: Grant): number {
-  return Math.min(Number.POSITIVE_INFINITY, ...temporary.map(({ expiresMs }) => expiresMs));
-}
-
-/** What holds between the moment at which nothing is left and the end of the session. */
-export function withoutRights({ agent: _, ...grant }: Grant): Grant {
-  return {
-    ...grant,
-    rules: [],
-    passthrough: false,
-    temporary: [],
-    generation: `none after ${grant.generation}`,
-  };
 }
 
 export function accessEvent(

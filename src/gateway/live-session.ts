@@ -18,32 +18,19 @@ import { END_CODE, type StreamCarrier } from '../carrier/stream-carrier.ts';
 import { type ErrorCode, HoopError, ProtocolError } from '../errors.ts';
 import type { Grant, Principal } from '../policy/types.ts';
 import type { GatewayRecording } from '../recording/gateway-recording.ts';
-import { EVIDENCE_MESSAGE_BYTES, MAX_CLIENT_EVIDENCE_BYTES } from '../recording/prompt.ts';
 import { RecordingStopped } from '../recording/recording-stopped.ts';
-import {
-  CONTROL_STREAM,
-  type CutProposal,
-  type EndReason,
-  type EvidenceLine,
-  type RecordingEvent,
-  type StreamKind,
-} from '../recording/types.ts';
+import type { CutProposal, EndReason, StreamKind } from '../recording/types.ts';
 import type { ToClient, ToGateway } from '../tunnel/api.ts';
-import {
-  type AccessGrant,
-  accessEndText,
-  accessEvent,
-  accessGivenText,
-  firstExpiry,
-  withoutRights,
-} from './access-grants.ts';
+import { type AccessGrant, accessEndText } from './access-grants.ts';
 import { CutAgreement } from './cut-agreement.ts';
 import { errorFields, type Log } from './log.ts';
 import { SessionControl } from './session-control.ts';
+import { SessionGrant } from './session-grant.ts';
 import type { SessionIndex } from './session-index.ts';
 import { SessionLimits } from './session-limits.ts';
 import type { SessionPrompts } from './session-prompts.ts';
 import type { SessionService } from './session-service.ts';
+import { SessionStory } from './session-story.ts';
 import { SessionStreams } from './session-streams.ts';
 
 export interface LiveSessionOptions {
@@ -99,18 +86,16 @@ export class LiveSession {
   /** Aborted when nothing is waited for any longer. */
   readonly #cutOff = new AbortController();
   readonly #over = new AbortController();
+  readonly #grant: SessionGrant;
+  readonly #story: SessionStory;
   readonly #limits: SessionLimits;
   readonly #streams: SessionStreams;
   readonly #agreement: CutAgreement;
   readonly #controlTimer: NodeJS.Timeout;
-  #grant: Grant;
-  /** Wall clock, ms: from then on `#grant` must not be used. */
-  #grantUntilMs = Number.POSITIVE_INFINITY;
   #control: SessionControl | undefined;
   #ended: Promise<void> | undefined;
   /** The recording is being closed, or is closed: nothing more is agreed on here. */
   #isClosing = false;
-  #evidenceBytes = 0;
 
   constructor(options: LiveSessionOptions) {
     const { recording } = options;
@@ -121,22 +106,35 @@ export class LiveSession {
     this.run = options.run;
     this.targetName = options.service.target.name;
     this.#options = options;
-    this.#grant = options.grant;
+    this.#grant = new SessionGrant(options.grant, {
+      clock: options.clock,
+      onDue: options.onGrantDue,
+    });
     this.#log = options.log.with({ session: options.id });
+    this.#story = new SessionStory({
+      session: options.id,
+      recording,
+      index: options.index,
+      prompts: options.prompts,
+      log: this.#log,
+      reason: options.reason,
+      temporary: options.temporary,
+      onFault: (error) => this.#recordingFailed(error),
+    });
     this.#limits = new SessionLimits({
-      limits: () => this.#grant.limits,
+      limits: () => this.#grant.latest.limits,
       onReached: (reason, message) => this.#endNow(reason, message),
     });
     this.#streams = new SessionStreams({
       principal: options.principal,
       service: options.service,
-      grant: () => this.#currentGrant(),
+      grant: () => this.#grant.current(),
       recording,
       log: this.#log,
       ending: this.#ending.signal,
       cutOff: this.#cutOff.signal,
-      event: (event) => this.#event(event),
-      evidence: (line) => this.#evidence(line),
+      event: (event) => this.#story.event(event),
+      evidence: (line) => this.#story.evidence(line),
       onActivity: () => this.#limits.active(),
       onWaiting: () => this.#limits.waiting(),
       onTerminal: () => this.#indexed(() => options.index.terminal(options.id)),
@@ -152,7 +150,6 @@ export class LiveSession {
       CONTROL_WITHIN_MS,
     );
     this.#limits.check();
-    this.#grantUntilMs = firstExpiry(options.grant);
     recording.onRecorded((streams) => this.#tell({ type: 'recorded', streams }));
     recording.stopped.addEventListener('abort', () => this.#recordingStopped(), { once: true });
   }
@@ -181,15 +178,16 @@ export class LiveSession {
     if (this.isEnding) {
       return;
     }
-    const before = this.#grant;
-    this.#grant = grant ?? withoutRights(before);
-    this.#grantUntilMs = firstExpiry(this.#grant);
-    this.#tellAccess(before, this.#grant);
+    const change = this.#grant.set(grant);
+    for (const id of change.ended) {
+      this.#story.accessChanged('ended', id);
+    }
+    for (const id of change.given) {
+      this.#story.accessChanged('given', id);
+    }
     if (grant !== undefined) {
       this.#limits.check();
-      if (
-        before.temporary?.some(({ id }) => !this.#grant.temporary?.some((one) => one.id === id))
-      ) {
+      if (change.ended.length > 0) {
         this.#streams.grantEnded();
       }
       this.#streams.grantChanged();
@@ -204,42 +202,6 @@ export class LiveSession {
       const reason = ended.ended?.how === 'expired' ? 'expired' : 'revoked';
       this.#endNow(reason, accessEndText(ended));
     }
-  }
-
-  /** By the clock, not by a timer: a timer that is late must not lengthen a grant. */
-  #currentGrant(): Grant {
-    if (this.#options.clock() >= this.#grantUntilMs) {
-      this.#options.onGrantDue();
-    }
-    return this.#grant;
-  }
-
-  /** Both sides sign which temporary grants came and went. */
-  #tellAccess(before: Grant, after: Grant): void {
-    const had = before.temporary ?? [];
-    const has = after.temporary ?? [];
-    for (const { id } of had.filter((one) => !has.some((other) => other.id === one.id))) {
-      this.#accessChanged('ended', id);
-    }
-    for (const { id } of has.filter((one) => !had.some((other) => other.id === one.id))) {
-      this.#accessChanged('given', id);
-    }
-  }
-
-  #accessChanged(change: 'given' | 'ended', id: string): void {
-    const known = this.#options.temporary(id);
-    if (known === undefined || this.#options.recording.stopped.aborted) {
-      return;
-    }
-    const message = change === 'given' ? accessGivenText(known) : accessEndText(known);
-    const { policy } = known;
-    try {
-      this.#event(accessEvent(change, known, message));
-    } catch (error) {
-      this.#recordingFailed(error);
-      return;
-    }
-    this.#sendEvidence({ type: 'access', change, grant: id, policy, message });
   }
 
   /** @throws HOOP_SESSION_ENDED */
@@ -273,15 +235,7 @@ export class LiveSession {
       },
       onLost: (how) => this.#controlLost(how),
     });
-    if (this.#options.reason !== undefined) {
-      this.#sendEvidence({ type: 'reason', text: this.#options.reason });
-    }
-    // What began or ended before this channel was there; the events are in the recording already.
-    for (const { id, policy } of this.#grant.temporary ?? []) {
-      const known = this.#options.temporary(id);
-      const message = known === undefined ? '' : accessGivenText(known);
-      this.#sendEvidence({ type: 'access', change: 'given', grant: id, policy, message });
-    }
+    this.#story.begin(this.#control, this.#grant.latest);
   }
 
   /** @throws HOOP_SESSION_ENDED, HOOP_LIMIT, HOOP_PROTOCOL; called before it is accepted. */
@@ -327,7 +281,7 @@ export class LiveSession {
     this.#log.info('session.closing', { reason });
     const deadline = setTimeout(() => this.#cutOff.abort(), END_WITHIN_MS);
     try {
-      this.#sendEvidence({ type: 'closing', reason, message });
+      this.#story.tell({ type: 'closing', reason, message });
       this.#tell({ type: 'closing', reason, message });
       this.#ending.abort(new HoopError(END_CODES[reason] ?? 'HOOP_SESSION_ENDED', message));
       await this.#streams.closed();
@@ -413,19 +367,11 @@ export class LiveSession {
   }
 
   #receivedEvidence(bytes: Uint8Array): void {
-    this.#evidenceBytes += EVIDENCE_MESSAGE_BYTES + bytes.length;
-    if (this.#evidenceBytes > MAX_CLIENT_EVIDENCE_BYTES) {
-      this.#endNow('client_lost', 'the client sent more evidence than any session has');
-      this.#cutOff.abort();
-      this.#control?.terminate();
-      return;
-    }
-    const { recording, prompts } = this.#options;
     try {
-      recording.data(CONTROL_STREAM, 0, [bytes]);
-      if (prompts.received(bytes)) {
-        // The client waits for `recorded` before it lets anything run under it.
-        recording.synced().catch((error: unknown) => this.#recordingFailed(error));
+      if (!this.#story.received(bytes)) {
+        this.#endNow('client_lost', 'the client sent more evidence than any session has');
+        this.#cutOff.abort();
+        this.#control?.terminate();
       }
     } catch (error) {
       if (error instanceof ProtocolError) {
@@ -434,34 +380,6 @@ export class LiveSession {
       } else {
         this.#recordingFailed(error);
       }
-    }
-  }
-
-  #event(from: RecordingEvent): void {
-    const event = this.#options.prompts.stamp(from);
-    this.#options.recording.event(event);
-    this.#options.index.event(this.id, event);
-    if (event.type === 'decision' && event.effect === 'refuse') {
-      this.#log.info('statement.refused', {
-        stream: event.stream,
-        code: event.code,
-        rule: event.rules[0]?.id,
-      });
-    }
-  }
-
-  #evidence(line: EvidenceLine): void {
-    this.#control?.sendEvidence(this.#options.recording.evidence(line));
-  }
-
-  #sendEvidence(line: EvidenceLine): void {
-    if (this.#options.recording.stopped.aborted || this.#control === undefined) {
-      return;
-    }
-    try {
-      this.#evidence(line);
-    } catch (error) {
-      this.#recordingFailed(error);
     }
   }
 
