@@ -66,6 +66,7 @@ function withoutRights({ agent: _, ...grant }: Grant): Grant {
   return {
     ...grant,
     rules: [],
+    ...(grant.ssh === undefined ? {} : { ssh: { rules: [] } }),
     passthrough: false,
     temporary: [],
     generation: `none after ${grant.generation}`,

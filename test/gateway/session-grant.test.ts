@@ -1,5 +1,7 @@
 import { expect, test } from 'vitest';
 import { SessionGrant } from '../../src/gateway/session-grant.ts';
+import { decideSsh } from '../../src/policy/ssh/decide-ssh.ts';
+import type { SshRule } from '../../src/policy/ssh/types.ts';
 import type { Grant } from '../../src/policy/types.ts';
 import { testGrant } from './pg/engine-bench.ts';
 
@@ -58,6 +60,30 @@ test('where nothing is left no right is left, and verdicts of before do not coun
   });
   expect(generation).not.toBe('g');
   expect(limits.maxTimeSeconds).toBe(3600);
+});
+
+test('what is asked for on a server when the last grant is due is decided without it', () => {
+  const rule: SshRule = {
+    effect: 'allow',
+    rule: { id: 'ops#1', file: 'policies/ops.yaml', line: 1 },
+    acts: ['exec'],
+    users: [],
+    commands: [{ words: ['**'], exact: false }],
+    unknown: false,
+    paths: [],
+    operations: [],
+    destinations: [],
+    hint: undefined,
+  };
+  let nowMs = 999;
+  const grant = new SessionGrant(
+    { ...grantOf({ a: 1000 }), ssh: { rules: [rule] } },
+    { clock: () => nowMs, onDue: () => grant.set(undefined) },
+  );
+  const act = { kind: 'exec', command: 'uptime' } as const;
+  expect(decideSsh(grant.current(), 'deploy', act).effect).toBe('allow');
+  nowMs = 1000;
+  expect(decideSsh(grant.current(), 'deploy', act).effect).toBe('refuse');
 });
 
 function grantOf(untilMs: Readonly<Record<string, number>>): Grant {
