@@ -42,7 +42,9 @@ export async function* readSegment(path: string): AsyncGenerator<SegmentPart> {
       yield part;
       continue;
     }
-    if (position === size) {
+    // Without a header there is no segment yet, also where not a byte of it was written: the name is
+    // taken, and whoever appends must not begin a segment of that name.
+    if (position === size && position !== 0) {
       return;
     }
     if (start + filled >= size || (position === start && filled === WINDOW_BYTES)) {

@@ -12,6 +12,7 @@ import { listRecordings } from '../../src/recording/list-recordings.ts';
 import { readSession } from '../../src/recording/read-session.ts';
 import { recordingDirectory } from '../../src/recording/recording-store.ts';
 import { segmentName } from '../../src/recording/segment-writer.ts';
+import { spoolDirectory } from '../../src/recording/spool.ts';
 import { uploadSession } from '../../src/recording/upload-session.ts';
 import { verifyBundle } from '../../src/recording/verify.ts';
 import {
@@ -157,12 +158,24 @@ describe('torn ends', () => {
     expect(result.exitStatus).toBe(0);
   });
 
-  test('a segment that was created and not written is put aside', async () => {
+  test.each([17, 0])('a segment of which %d bytes were written is put aside', async (bytes) => {
     await using bench = await RecordingBench.create();
     const pair = await abandoned(bench, false);
-    await writeFile(join(pair.gateway.directory, segmentName(2)), Buffer.alloc(17));
+    await writeFile(join(pair.gateway.directory, segmentName(2)), Buffer.alloc(bytes));
     const ended = await bench.ended(pair.session);
     const { result } = await settle(bench, ended, pair.session);
+    expect(result.exitStatus).toBe(0);
+  });
+
+  test('a client whose disk was full at the end, too, settles when there is room again', async () => {
+    await using bench = await RecordingBench.create();
+    const pair = await abandoned(bench, false);
+    const spool = spoolDirectory(bench.spools, pair.session);
+    // The last cut needs a segment of its own, and not even its header could be written.
+    await writeFile(join(spool, segmentName(2)), '');
+    const ended = await bench.ended(pair.session);
+    const { receipt, result } = await settle(bench, ended, pair.session);
+    expect(receipt.cuts).toBe(1);
     expect(result.exitStatus).toBe(0);
   });
 
