@@ -59,12 +59,14 @@ async function runLogin(io: Io, flags: LoginFlags): Promise<void> {
       hint: 'A job needs no login: it is known by its own identity, see docs/ci.md.',
     });
   }
+  // The CA that is stored belongs to the gateway that is stored, also where that is named again, as
+  // the hint of a login that has ended does.
+  const isStored = typed === undefined || typed === readConfig(home, {}).gateway;
   const result = await login({
     home,
     config,
     gateway,
-    // The CA that is stored belongs to the gateway that is stored.
-    ca: flags.ca ?? (flags.gateway === undefined || io.env['HOOP_CA'] ? config.ca : undefined),
+    ca: flags.ca ?? (isStored || io.env['HOOP_CA'] ? config.ca : undefined),
     issuer: flags.issuer,
     trust: flags.trust,
     openBrowser: flags.browser ? (url) => openBrowser(url, io.env) : undefined,

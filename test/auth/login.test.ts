@@ -6,6 +6,7 @@ import { logoutCommand } from '../../src/commands/logout.ts';
 import { whoamiCommand } from '../../src/commands/whoami.ts';
 import { completeLogin } from '../../src/demo/complete-login.ts';
 import { type OidcProvider, startOidcProvider } from '../../src/demo/oidc-provider.ts';
+import { HoopError } from '../../src/errors.ts';
 import { type RunOptions, runCommand, type TemporaryHome, temporaryHome } from './command-run.ts';
 import { createInfo, startTestGateway, type TestGateway } from './test-gateway.ts';
 
@@ -91,6 +92,41 @@ describe('hoop login', () => {
       gateway: gateway.url,
     });
     expect(stderr).not.toContain('root key');
+  });
+
+  test('named as the hint names it, the remembered gateway keeps its private CA', async () => {
+    using home = temporaryHome();
+    await login(home, 'engineer');
+    await run(logoutCommand, [], home);
+    const ended: unknown = await run(whoamiCommand, [], home).catch((error: unknown) => error);
+    const hint = ended instanceof HoopError ? ended.hint : undefined;
+    const args = /^Log in with `hoop login (.*)`\.$/.exec(hint ?? '')?.[1]?.split(' ') ?? [];
+    expect(args).toEqual(['--gateway', gateway.url]);
+    const engineer = provider.accounts.find(({ name }) => name === 'engineer');
+    const visits: Promise<void>[] = [];
+    const again = await runCommand(loginCommand, ['--no-browser', ...args], {
+      env: home.env,
+      onStderr: (line) => {
+        const url = /log in at (\S+)/.exec(line)?.[1];
+        if (url !== undefined && engineer !== undefined) {
+          visits.push(completeLogin(url, engineer));
+        }
+      },
+    });
+    await Promise.all(visits);
+    expect(again.stdout).toMatch(/^user {5}engineer@example\.com$/m);
+    expect(JSON.parse(readFileSync(join(home.path, 'config.json'), 'utf8'))).toMatchObject({
+      ca: gateway.caFile,
+    });
+  });
+
+  test('does not take the CA of the remembered gateway for another one', async () => {
+    using home = temporaryHome();
+    await login(home, 'engineer');
+    const other = gateway.url.replace('127.0.0.1', 'localhost');
+    await expect(
+      run(loginCommand, ['--no-browser', '--gateway', other], home),
+    ).rejects.toMatchObject({ code: 'HOOP_GATEWAY_TLS' });
   });
 
   test('opens $BROWSER with the address', async () => {
