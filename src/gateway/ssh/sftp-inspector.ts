@@ -20,11 +20,10 @@
 import { HoopError, ProtocolError } from '../../errors.ts';
 import type { Refusal } from '../../policy/types.ts';
 import { MalformedPacket } from '../../protocol/ssh/sftp/packet-reader.ts';
-import { PacketScanner, type SftpItem } from '../../protocol/ssh/sftp/packet-scanner.ts';
-import { REPLY, REQUEST, SFTP_VERSION, STATUS } from '../../protocol/ssh/sftp/packet-types.ts';
-import { decodeReply, encodeReply, encodeVersion } from '../../protocol/ssh/sftp/reply.ts';
+import type { SftpItem } from '../../protocol/ssh/sftp/packet-scanner.ts';
+import { SFTP_VERSION, STATUS } from '../../protocol/ssh/sftp/packet-types.ts';
+import { encodeReply, encodeVersion } from '../../protocol/ssh/sftp/reply.ts';
 import { decodeRequest, encodeInit, type SftpRequest } from '../../protocol/ssh/sftp/request.ts';
-import { type Chunk, ChunkQueue } from './chunk-queue.ts';
 import { ReorderRoom } from './sequential-hash.ts';
 import { SftpAnswers } from './sftp-answers.ts';
 import { EXTENSIONS } from './sftp-extensions.ts';
@@ -33,20 +32,13 @@ import { SftpHandles } from './sftp-handles.ts';
 import { SftpHello } from './sftp-hello.ts';
 import { handleField, SftpPathRequests } from './sftp-path-requests.ts';
 import { ChannelOver, SftpQuestions } from './sftp-questions.ts';
+import { type PendingRequest, SftpReplies } from './sftp-replies.ts';
+import { SftpRequestQueue } from './sftp-request-queue.ts';
 import { SftpRun } from './sftp-run.ts';
 import type { FileAct, SftpChannel } from './sftp-types.ts';
 
 /** Requests that the target has not answered; more of them wait here. sftp(1) has 64 under way. */
 const MAX_PENDING = 4096;
-/** A request of the client that the target has, or that is being dealt with. */
-type Pending =
-  | { readonly kind: 'read'; readonly file: SftpFile; readonly offset: bigint }
-  | { readonly kind: 'write'; readonly file: SftpFile; readonly length: number }
-  | { readonly kind: 'close'; readonly file: SftpFile }
-  /** Its answer passes, whatever it is. */
-  | { readonly kind: 'plain' }
-  /** Answered from here. */
-  | { readonly kind: 'ours' };
 
 export class SftpInspector {
   readonly #channel: SftpChannel;
@@ -54,22 +46,16 @@ export class SftpInspector {
   readonly #paths: SftpPathRequests;
   readonly #room = new ReorderRoom();
   readonly #handles = new SftpHandles();
-  readonly #pending = new Map<number, Pending>();
 
-  readonly #up = new PacketScanner((type) => (type === REQUEST.write ? 'stream' : 'whole'));
   readonly #toTarget: SftpRun;
-  /** Not yet scanned; bounded by the credit that the engine gives. */
-  readonly #chunks = new ChunkQueue();
-  #chunk: Chunk | undefined;
-  #clientEnd: 'open' | 'ending' | 'ended' = 'open';
+  readonly #requests: SftpRequestQueue;
   /** The WRITE whose data is passing; undefined: it is dropped. */
   #writing: { readonly file: SftpFile; offset: bigint } | undefined;
   #isBusy = false;
   #isPumping = false;
 
-  readonly #down = new PacketScanner((type, id) => this.#downHandling(type, id));
   readonly #toClient: SftpRun;
-  #reading: { readonly file: SftpFile; offset: bigint } | undefined;
+  readonly #replies: SftpReplies;
   readonly #answers: SftpAnswers;
 
   readonly #hello = new SftpHello();
@@ -78,16 +64,23 @@ export class SftpInspector {
   constructor(channel: SftpChannel) {
     this.#channel = channel;
     this.#toTarget = new SftpRun((bytes) => channel.toTarget(bytes));
+    this.#requests = new SftpRequestQueue(channel, this.#toTarget);
     this.#toClient = new SftpRun((bytes) => channel.toClient(bytes));
-    this.#answers = new SftpAnswers({
-      toClient: this.#toClient,
-      down: this.#down,
-      toStderr: (text) => channel.toStderr(text),
-    });
     this.#questions = new SftpQuestions(
       (bytes) => this.#toTarget.write(bytes),
-      (id) => this.#pending.has(id),
+      (id) => this.#replies.isPending(id),
     );
+    this.#replies = new SftpReplies({
+      hello: this.#hello,
+      questions: this.#questions,
+      toClient: this.#toClient,
+      onClosed: (file, status) => this.#record(file, status, undefined),
+    });
+    this.#answers = new SftpAnswers({
+      toClient: this.#toClient,
+      down: this.#replies,
+      toStderr: (text) => channel.toStderr(text),
+    });
     this.#paths = new SftpPathRequests({
       channel,
       questions: this.#questions,
@@ -106,17 +99,14 @@ export class SftpInspector {
    */
   fromClient(bytes: Uint8Array, at: number): void {
     if (!this.#isOver && bytes.length > 0) {
-      const goesOn = this.#chunk === undefined && this.#chunks.isEmpty && this.#mayGoOn();
-      this.#chunks.push(goesOn ? bytes : Uint8Array.from(bytes), at);
+      this.#requests.push(bytes, at, this.#mayGoOn());
       this.#pump();
     }
   }
 
   clientEof(): void {
-    if (this.#clientEnd === 'open') {
-      this.#clientEnd = 'ending';
-      this.#pump();
-    }
+    this.#requests.end();
+    this.#pump();
   }
 
   fromTarget(bytes: Uint8Array): void {
@@ -124,11 +114,7 @@ export class SftpInspector {
       return;
     }
     try {
-      this.#down.feed(bytes);
-      for (let item = this.#down.next(); item !== undefined; item = this.#down.next()) {
-        this.#fromTarget(item);
-        this.#answers.sendWaiting();
-      }
+      this.#replies.receive(bytes, () => this.#answers.sendWaiting());
       this.#toClient.flush();
     } catch (error) {
       this.#fail(error);
@@ -157,14 +143,10 @@ export class SftpInspector {
       return;
     }
     this.#isOver = true;
-    const closing = [...this.#pending.values()].flatMap((pending) =>
-      pending.kind === 'close' ? [pending.file] : [],
-    );
-    for (const file of [...this.#handles.clear(), ...closing]) {
+    for (const file of [...this.#handles.clear(), ...this.#replies.end()]) {
       this.#record(file, undefined, note);
     }
-    this.#pending.clear();
-    this.#chunks.clear();
+    this.#requests.clear();
     this.#hello.end();
     this.#questions.end();
   }
@@ -178,7 +160,7 @@ export class SftpInspector {
     this.#isPumping = true;
     try {
       while (this.#mayGoOn()) {
-        const item = this.#nextUp();
+        const item = this.#requests.next();
         if (item === undefined) {
           break;
         }
@@ -200,32 +182,8 @@ export class SftpInspector {
       this.#toClient.isFull ||
       // A client that takes half a packet, and asks on: nothing can be said to it.
       this.#answers.length >= MAX_PENDING ||
-      this.#pending.size >= MAX_PENDING
+      this.#replies.size >= MAX_PENDING
     );
-  }
-
-  #nextUp(): SftpItem | undefined {
-    for (;;) {
-      const item = this.#chunk === undefined ? undefined : this.#up.next();
-      if (item !== undefined) {
-        return item;
-      }
-      if (this.#chunk !== undefined) {
-        this.#toTarget.flush();
-        const { length } = this.#chunk.bytes;
-        this.#chunk = undefined;
-        this.#channel.consumed(length);
-      }
-      this.#chunk = this.#chunks.shift();
-      if (this.#chunk === undefined) {
-        if (this.#clientEnd === 'ending') {
-          this.#clientEnd = 'ended';
-          this.#channel.clientEnded();
-        }
-        return undefined;
-      }
-      this.#up.feed(this.#chunk.bytes);
-    }
   }
 
   #fromClient(item: SftpItem): void {
@@ -242,7 +200,7 @@ export class SftpInspector {
       this.#init(item);
       return;
     }
-    if (this.#pending.has(item.id)) {
+    if (this.#replies.isPending(item.id)) {
       throw new ProtocolError(`sftp request id ${item.id} is used twice at the same time`);
     }
     if (item.kind === 'head') {
@@ -304,7 +262,7 @@ export class SftpInspector {
       case 'fsetstat': {
         const file = this.#fileOf(id, request.handle);
         if (file !== undefined) {
-          this.#ours(id, () => this.#paths.setHandle(id, request, file, this.#at));
+          this.#ours(id, () => this.#paths.setHandle(id, request, file, this.#requests.at));
         }
         return;
       }
@@ -315,7 +273,7 @@ export class SftpInspector {
         this.#extended(id, request, bytes);
         return;
       default:
-        this.#ours(id, () => this.#paths.handle(id, request, this.#at));
+        this.#ours(id, () => this.#paths.handle(id, request, this.#requests.at));
     }
   }
 
@@ -341,7 +299,7 @@ export class SftpInspector {
       }
       case 'rename':
       case 'stat':
-        this.#ours(id, () => this.#paths.handleExtended(id, request, use, this.#at));
+        this.#ours(id, () => this.#paths.handleExtended(id, request, use, this.#requests.at));
     }
   }
 
@@ -376,13 +334,13 @@ export class SftpInspector {
     return file;
   }
 
-  #forward(id: number, bytes: Uint8Array, pending: Pending): void {
-    this.#pending.set(id, pending);
+  #forward(id: number, bytes: Uint8Array, pending: PendingRequest): void {
+    this.#replies.expect(id, pending);
     this.#toTarget.add(bytes);
   }
 
   #ours(id: number, work: () => Promise<void>): void {
-    this.#pending.set(id, { kind: 'ours' });
+    this.#replies.expect(id, { kind: 'ours' });
     this.#wait(work());
   }
 
@@ -399,85 +357,10 @@ export class SftpInspector {
     );
   }
 
-  get #at(): number {
-    return this.#chunk?.at ?? 0;
-  }
-
-  // --- from the target
-
-  #downHandling(type: number, id: number): 'whole' | 'stream' | 'pass' {
-    if (!this.#hello.isDone || this.#questions.has(id) || type === REPLY.status) {
-      return 'whole';
-    }
-    const pending = this.#pending.get(id);
-    const fits =
-      pending?.kind === 'plain'
-        ? type !== REPLY.data && type !== REPLY.handle && type !== REPLY.version
-        : pending?.kind === 'read' && type === REPLY.data;
-    if (!fits) {
-      throw new ProtocolError(`target sent an sftp reply of type ${type} that nobody asked for`);
-    }
-    if (type === REPLY.data) {
-      return 'stream';
-    }
-    this.#pending.delete(id);
-    return 'pass';
-  }
-
-  #fromTarget(item: SftpItem): void {
-    switch (item.kind) {
-      case 'pass':
-        this.#toClient.add(item.bytes);
-        return;
-      case 'data':
-        if (this.#reading !== undefined) {
-          this.#reading.file.readPiece(this.#reading.offset, item.bytes);
-          this.#reading.offset += BigInt(item.bytes.length);
-        }
-        this.#toClient.add(item.bytes);
-        return;
-      case 'head': {
-        const pending = this.#pending.get(item.id);
-        this.#pending.delete(item.id);
-        this.#reading =
-          pending?.kind === 'read' ? { file: pending.file, offset: pending.offset } : undefined;
-        this.#toClient.add(item.bytes);
-        return;
-      }
-      case 'packet':
-        this.#reply(item);
-    }
-  }
-
-  #reply(item: Extract<SftpItem, { kind: 'packet' }>): void {
-    if (this.#questions.has(item.id) && item.type !== REPLY.version) {
-      this.#questions.answer(item.type, item.id, item.body);
-      return;
-    }
-    if (!this.#hello.isDone) {
-      this.#hello.answered(item);
-      return;
-    }
-    const pending = this.#pending.get(item.id);
-    const reply = decodeReply(item.type, item.body);
-    if (pending === undefined || pending.kind === 'ours' || reply?.type !== 'status') {
-      throw new ProtocolError(`target answered sftp request ${item.id}, which nobody made`);
-    }
-    this.#pending.delete(item.id);
-    if (pending.kind === 'read') {
-      pending.file.readStatus(reply.code);
-    } else if (pending.kind === 'write') {
-      pending.file.writeStatus(pending.length, reply.code);
-    } else if (pending.kind === 'close') {
-      this.#record(pending.file, reply.code, undefined);
-    }
-    this.#toClient.add(item.bytes);
-  }
-
   // --- to the client
 
   #answer(id: number, packet: Uint8Array): void {
-    this.#pending.delete(id);
+    this.#replies.answered(id);
     if (!this.#isOver) {
       this.#answers.send(packet);
     }
