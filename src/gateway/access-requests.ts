@@ -14,6 +14,7 @@ import { API_VERSION } from '../tunnel/api.ts';
 import type { AccessGrant, AccessGrants } from './access-grants.ts';
 import { type ApprovalNeed, type ApprovalRecord, isOwnWord } from './approvals/approval-record.ts';
 import type { Approvals } from './approvals/approvals.ts';
+import { isBlank } from './approvals/plain-text.ts';
 import type { GatewayPolicy } from './gateway-policy.ts';
 
 export interface AccessRequestsOptions {
@@ -63,7 +64,7 @@ export class AccessRequests {
     if (who.kind !== 'person') {
       throw new HoopError('HOOP_ACCESS_DENIED', 'only a person can ask for temporary access');
     }
-    if (asked.reason.trim() === '') {
+    if (isBlank(asked.reason)) {
       throw new HoopError('HOOP_USAGE', 'a request for access needs a reason', {
         hint: 'Give it with --reason TEXT.',
       });

@@ -1,6 +1,7 @@
 /** Bodies of requests: read up to a limit, parsed by a schema. */
 import type { z } from 'zod';
 import { HoopError, ProtocolError } from '../errors.ts';
+import { textIssue } from '../tunnel/free-text.ts';
 
 /** @throws HOOP_TOO_LARGE as soon as more than `limit` bytes are announced or have come. */
 export async function readBody(request: Request, limit: number): Promise<Uint8Array> {
@@ -20,7 +21,7 @@ export async function readBody(request: Request, limit: number): Promise<Uint8Ar
   return Buffer.concat(parts, length);
 }
 
-/** @throws HOOP_TOO_LARGE, HOOP_PROTOCOL naming the member that is wrong, never its value. */
+/** @throws HOOP_TOO_LARGE, HOOP_USAGE, HOOP_PROTOCOL naming the member that is wrong, never its value. */
 export async function readJson<T>(
   request: Request,
   schema: z.ZodType<T>,
@@ -40,9 +41,12 @@ export function parseJson<T>(text: string, schema: z.ZodType<T>): T {
   const parsed = schema.safeParse(value);
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
-    throw new ProtocolError('the message does not have the expected form', {
-      detail: issue && `At "${issue.path.join('.')}": ${issue.message}.`,
-    });
+    throw (
+      (issue && textIssue(issue)) ??
+      new ProtocolError('the message does not have the expected form', {
+        detail: issue && `At "${issue.path.join('.')}": ${issue.message}.`,
+      })
+    );
   }
   return parsed.data;
 }

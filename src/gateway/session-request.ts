@@ -6,6 +6,7 @@ import { requestable } from '../policy/requestable.ts';
 import type { Grant, Principal } from '../policy/types.ts';
 import { checkProof } from '../recording/proof-of-possession.ts';
 import type { SessionRequest } from '../tunnel/api.ts';
+import { isBlank } from './approvals/plain-text.ts';
 import type { GatewayPolicy } from './gateway-policy.ts';
 import type { Authenticated } from './identity/identity.ts';
 import { agentUnknown } from './run-agent.ts';
@@ -56,7 +57,7 @@ export function authorizeSession(
   if (found === undefined) {
     throw noAccess(policy, principal, request.target);
   }
-  if (found.grant.requireReason && (request.reason ?? who.run?.reason ?? '').trim() === '') {
+  if (found.grant.requireReason && isBlank(request.reason ?? who.run?.reason)) {
     throw new HoopError('HOOP_ACCESS_DENIED', `target "${request.target}" needs a reason`, {
       detail: `Policy commit ${commit.slice(0, 12)} demands a reason for each session.`,
       hint: 'Give it with --reason TEXT.',

@@ -11,6 +11,7 @@ import { type TokenRecord, toTokenRecord } from '../auth/token-record.ts';
 import { seedTrust } from '../auth/trust.ts';
 import { type ClientConfig, type Home, RUN_FILE, writeConfig } from '../home.ts';
 import { generateDpopKey } from '../tunnel/dpop-key.ts';
+import { checkReason } from '../tunnel/free-text.ts';
 import { adoptRunState, makeRunState } from '../tunnel/run-states.ts';
 import { MAX_COMMAND_LENGTH, MAX_COMMAND_WORDS, type RunReply } from '../tunnel/runs-api.ts';
 import { makeRuntimeDirectory } from '../tunnel/runtime-directory.ts';
@@ -50,6 +51,7 @@ export class RunLogin {
   /** @throws HoopError HOOP_AGENT_UNKNOWN, HOOP_NOT_LOGGED_IN; what the gateway says */
   static async start(options: RunLoginOptions): Promise<RunLogin> {
     const { open, agent, reason, targets, signal } = options;
+    checkReason(reason);
     const key = generateDpopKey();
     const directory = makeRuntimeDirectory(open.home.runtime);
     try {

@@ -1,6 +1,7 @@
 /** Just-in-time access over HTTP: what may be asked for, and what was given for a while. */
 import * as z from 'zod';
 import { API_VERSION } from './api.ts';
+import { freeText } from './free-text.ts';
 
 /** `:id` is that of the request, which the grant keeps. */
 export const ACCESS_PATHS = {
@@ -20,7 +21,7 @@ export const AccessRequest = z.object({
   policy: z.string().min(1).max(200).optional(),
   durationSeconds: z.number().int().positive().max(MAX_SECONDS),
   /** Approvers see it, and it is recorded. */
-  reason: z.string().max(MAX_ACCESS_REASON),
+  reason: freeText(MAX_ACCESS_REASON),
 });
 export type AccessRequest = z.infer<typeof AccessRequest>;
 

@@ -5,6 +5,7 @@
 import * as z from 'zod';
 import { isSessionId } from '../recording/session-id.ts';
 import { STREAM_KINDS } from '../recording/types.ts';
+import { freeLine, freeText, MAX_REASON } from './free-text.ts';
 
 export const API_VERSION = 1;
 
@@ -173,7 +174,7 @@ export type TargetsReply = z.infer<typeof TargetsReply>;
 export const SessionRequest = z.object({
   v: z.literal(API_VERSION),
   target: z.string(),
-  reason: z.string().max(2000).optional(),
+  reason: freeText(MAX_REASON).optional(),
   /** Session key, raw Ed25519 public key, base64. */
   clientKey: z.string(),
   /** base64 of 16 random bytes. */
@@ -228,11 +229,7 @@ export type SessionReply = z.infer<typeof SessionReply>;
  */
 export const EndSessionRequest = z.object({
   v: z.literal(API_VERSION),
-  reason: z
-    .string()
-    .max(500)
-    .regex(/^[^\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]*$/u, 'one line without control characters')
-    .optional(),
+  reason: freeLine(500).optional(),
 });
 
 export const EndSessionReply = z.object({

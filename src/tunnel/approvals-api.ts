@@ -4,6 +4,7 @@
  */
 import * as z from 'zod';
 import { API_VERSION, Requester } from './api.ts';
+import { freeText } from './free-text.ts';
 
 /** `:id` is an approval id. */
 export const APPROVAL_PATHS = {
@@ -217,7 +218,7 @@ export const DecisionRequest = z.object({
   v: z.literal(API_VERSION),
   decision: z.enum(['approve', 'deny']),
   /** Whoever asked sees it. A denial needs one. Control characters become spaces. */
-  reason: z.string().max(MAX_DECISION_REASON).optional(),
+  reason: freeText(MAX_DECISION_REASON).optional(),
   /** `binding` of what the approver has seen; when given it must still be that. */
   binding: z.string().optional(),
 });

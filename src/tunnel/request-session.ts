@@ -13,6 +13,7 @@ import { type Keyring, openKeyring } from '../recording/keyring.ts';
 import { sha256 } from '../recording/manifest.ts';
 import { signProof } from '../recording/proof-of-possession.ts';
 import { API_VERSION, type SessionReply } from './api.ts';
+import { checkReason } from './free-text.ts';
 import type { GatewayClient } from './gateway-client.ts';
 import { verifyGatewayPolicy, verifyLastPolicy } from './verify-gateway-policy.ts';
 
@@ -42,6 +43,7 @@ export interface RequestedSession {
 const ATTEMPTS = 3;
 
 export async function requestSession(o: RequestSessionOptions): Promise<RequestedSession> {
+  checkReason(o.reason);
   for (let attempt = 1; ; attempt += 1) {
     try {
       return await requestUnderPolicyInForce(o);

@@ -3,6 +3,7 @@ import * as z from 'zod';
 import { isSessionId } from '../recording/session-id.ts';
 import { Requestable } from './access-api.ts';
 import { API_VERSION, TargetsReply, TokenReply, WhoamiReply } from './api.ts';
+import { freeText, MAX_REASON } from './free-text.ts';
 
 /** Texts of a command line, together; Linux itself allows 2 MiB, which no recognition needs. */
 export const MAX_COMMAND_LENGTH = 32 * 1024;
@@ -25,12 +26,8 @@ export const RunRequest = z.object({
     .array(z.string())
     .max(MAX_COMMAND_WORDS)
     .refine((words) => words.join(' ').length <= MAX_COMMAND_LENGTH, 'the command is too long'),
-  /** Of the sessions of the run that bring none of their own. It is signed, so it has to be whole text. */
-  reason: z
-    .string()
-    .max(2000)
-    .refine((text) => text.isWellFormed(), 'expected text without half a surrogate pair')
-    .optional(),
+  /** Of the sessions of the run that bring none of their own. */
+  reason: freeText(MAX_REASON).optional(),
   /** Names of the only targets that the run shall reach. Absent: all that the caller may. */
   targets: z.array(z.string().min(1).max(200)).min(1).max(MAX_TARGETS).optional(),
 });

@@ -10,7 +10,13 @@ import { requestSession as requestSessionAsCli } from '../../src/tunnel/request-
 import { CARRIERS } from './carrier-pair.ts';
 import { ENGINEERS, type GatewayBench, startGatewayBench } from './gateway-bench.ts';
 import { rawRequest } from './raw-request.ts';
-import { openCarrier, openSocket, requestSession, TestSession } from './test-session.ts';
+import {
+  openCarrier,
+  openSocket,
+  requestSession,
+  sessionRequest,
+  TestSession,
+} from './test-session.ts';
 
 let postgres: EmbeddedPostgres;
 let bench: GatewayBench;
@@ -318,9 +324,35 @@ describe.each(CARRIERS)('a session, streams over %s', (kind) => {
     });
   });
 
+  test.each([
+    ['half a character', 'INC-\ud800', 'It holds half of a surrogate pair, which is no character.'],
+    ['more than is recorded', 'x'.repeat(2001), 'It is longer than 2000 characters.'],
+  ])(
+    'is not asked for with a reason of %s, and who asks is told',
+    async (_what, reason, detail) => {
+      const client = await bench.client('engineer');
+      const { request } = await sessionRequest(bench, client);
+      // As another client than ours would send it; ours has nothing to sign then.
+      await expect(client.startSession({ ...request, reason }, bench.signal)).rejects.toMatchObject(
+        {
+          code: 'HOOP_USAGE',
+          message: 'the reason cannot be recorded',
+          detail,
+        },
+      );
+    },
+  );
+
   test('a reason that would act on somebody else’s terminal is refused', async () => {
     const session = await TestSession.open(bench, 'engineer');
-    for (const reason of ['\u001b[2J', 'a\nb', '\u009b31m', '\u202egnp', 'x'.repeat(501)]) {
+    for (const reason of [
+      '\u001b[2J',
+      'a\nb',
+      '\u009b31m',
+      '\u202egnp',
+      'x'.repeat(501),
+      'INC-\ud800',
+    ]) {
       const reply = await rawRequest(bench, {
         method: 'POST',
         path: PATHS.end(session.id),

@@ -91,7 +91,8 @@ describe('a run', () => {
       expect(shown).toMatchObject({ program: kept });
     }
     await expect(startRun(bench, engineer, { reason: '\ud800' })).rejects.toMatchObject({
-      code: 'HOOP_PROTOCOL',
+      code: 'HOOP_USAGE',
+      message: 'the reason cannot be recorded',
     });
   });
 

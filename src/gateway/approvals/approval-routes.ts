@@ -17,6 +17,7 @@ import type { Authenticated, Identity } from '../identity/identity.ts';
 import { isSameParty } from './approval-record.ts';
 import { approvalView } from './approval-view.ts';
 import type { Approvals } from './approvals.ts';
+import { isBlank } from './plain-text.ts';
 
 type Ctx = Context<Env>;
 type Handler = (c: Ctx, who: Authenticated) => Response | Promise<Response>;
@@ -80,7 +81,7 @@ export function addApprovalRoutes(app: Hono<Env>, options: ApprovalRoutesOptions
     authenticated(async (c, who) => {
       const { v: _, ...said } = await readJson(c.req.raw, DecisionRequest, MAX_BODY_BYTES);
       await identity.requireLive(who);
-      if (said.decision === 'deny' && (said.reason ?? '').trim() === '') {
+      if (said.decision === 'deny' && isBlank(said.reason)) {
         throw new HoopError('HOOP_USAGE', 'a denial needs a reason', {
           hint: 'Whoever asked reads it: `hoop approvals deny ID --reason TEXT`.',
         });
