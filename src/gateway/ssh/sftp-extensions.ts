@@ -1,3 +1,6 @@
+import { PacketReader } from '../../protocol/ssh/sftp/packet-reader.ts';
+import type { SftpRequest } from '../../protocol/ssh/sftp/request.ts';
+
 /**
  * Extensions of OpenSSH (its file PROTOCOL, section 4) that a client may see and use. All others
  * are taken out of VERSION and answered with SSH_FX_OP_UNSUPPORTED, so that clients do without them:
@@ -21,3 +24,14 @@ export const EXTENSIONS: Readonly<Record<string, ExtensionUse>> = {
 };
 
 export type ExtensionUse = 'rename' | 'stat' | 'handle' | 'pass';
+
+/** @returns the only field of fsync and fstatvfs. @throws MalformedPacket */
+export function handleField({
+  name,
+  data,
+}: Extract<SftpRequest, { type: 'extended' }>): Uint8Array {
+  const reader = new PacketReader(name, data);
+  const handle = reader.string();
+  reader.end();
+  return handle;
+}

@@ -1,3 +1,7 @@
+/**
+ * The requests of an sftp channel that name files by path, and what is done to an open file by what
+ * was allowed for its path: decided first, then made again with the path that was decided.
+ */
 import type { SftpOperation } from '../../policy/ssh/types.ts';
 import type { Refusal } from '../../policy/types.ts';
 import { PacketReader } from '../../protocol/ssh/sftp/packet-reader.ts';
@@ -7,9 +11,9 @@ import { decodeReply, encodeReply } from '../../protocol/ssh/sftp/reply.ts';
 import type { SftpRequest } from '../../protocol/ssh/sftp/request.ts';
 import type { FileRecord } from '../../recording/file-record.ts';
 import type { ReorderRoom } from './sequential-hash.ts';
+import { type PathsQuestion, SftpDecidedPaths } from './sftp-decided-paths.ts';
 import { mayRead, mayWrite, SftpFile } from './sftp-file.ts';
 import { openDirectoryOnTarget, openOnTarget } from './sftp-open.ts';
-import { type Resolution, resolvePath } from './sftp-paths.ts';
 import { ChannelOver, fromBytes, type SftpQuestions, toBytes } from './sftp-questions.ts';
 import type { SftpChannel } from './sftp-types.ts';
 
@@ -29,18 +33,8 @@ export type PathRequest = Exclude<
   { type: 'read' | 'close' | 'fstat' | 'readdir' | 'fsetstat' | 'realpath' | 'extended' }
 >;
 
-/** A path of a request, and whether a link at its end is followed by what is done with it. */
-interface AskedPath {
-  readonly path: Uint8Array;
-  readonly follow: boolean;
-}
-
 /** What is decided, and then sent; paths of `send` are resolved, strings of bytes. */
-interface Step {
-  readonly id: number;
-  readonly at: number;
-  readonly operations: readonly SftpOperation[];
-  readonly asked: readonly AskedPath[];
+interface Step extends PathsQuestion {
   /** Whether a record is made of it. What only looks is a decision and nothing else. */
   readonly changes: boolean;
   readonly send: (path: string, to: string) => SftpRequest;
@@ -68,19 +62,19 @@ const OPERATIONS = {
 /** Each is decided with the path where it leads, and sent to the target with that path. */
 export class SftpPathRequests {
   readonly #options: PathRequestsOptions;
-  /** Where relative paths begin: sftp-server changes its directory never. undefined: unknown. */
-  #home: string | undefined;
+  readonly #paths: SftpDecidedPaths;
 
   constructor(options: PathRequestsOptions) {
     this.#options = options;
+    const { channel, questions, deny } = options;
+    const status = (id: number, code: number, message: string): void =>
+      this.#status(id, code, message);
+    this.#paths = new SftpDecidedPaths({ channel, questions, deny, status });
   }
 
   /** Once, before the first request. */
   async start(): Promise<void> {
-    const reply = await this.#options.questions.askFor({ type: 'realpath', path: toBytes('.') });
-    const [entry] = reply.type === 'name' ? reply.entries : [];
-    const home = entry === undefined ? undefined : fromBytes(entry.name);
-    this.#home = home?.startsWith('/') === true ? home : undefined;
+    await this.#paths.start();
   }
 
   async handle(id: number, request: PathRequest, at: number): Promise<void> {
@@ -171,16 +165,13 @@ export class SftpPathRequests {
   }
 
   async #step(step: Step): Promise<void> {
-    const allowed = await this.#allowed(step);
-    if (allowed === undefined) {
+    const decided = await this.#paths.decide(step);
+    if (decided === undefined) {
       return;
     }
-    const [path = '/', to = '/'] = allowed;
-    const record = {
-      at: step.at,
-      operation: step.operations[0] ?? '',
-      ...this.#said(step, allowed),
-    };
+    const { paths, said } = decided;
+    const [path = '/', to = '/'] = paths;
+    const record = { at: step.at, operation: step.operations[0] ?? '', ...said };
     await this.#relay(step.id, step.send(path, to), step.changes ? record : undefined);
   }
 
@@ -196,7 +187,7 @@ export class SftpPathRequests {
     // Bits of later versions mean nothing in this one.
     const flags = request.flags & Object.values(OPEN_FLAG).reduce((all, bit) => all | bit, 0);
     const makesOnly = (flags & OPEN_FLAG.create) !== 0 && (flags & OPEN_FLAG.exclusive) !== 0;
-    const step = {
+    const decided = await this.#paths.decide({
       id,
       at,
       operations: [
@@ -204,12 +195,12 @@ export class SftpPathRequests {
         ...(mayWrite(flags) ? ['write' as const] : []),
       ],
       asked: [{ path: request.path, follow: !makesOnly }],
-    };
-    const [path] = (await this.#allowed(step)) ?? [];
-    if (path === undefined) {
+    });
+    if (decided === undefined) {
       return;
     }
-    const said = this.#said(step, [path]);
+    const { paths, said } = decided;
+    const [path = '/'] = paths;
     const opened = await openOnTarget(this.#options, path, { ...request, flags });
     if ('failure' in opened) {
       const { failure, changed } = opened;
@@ -241,23 +232,24 @@ export class SftpPathRequests {
       this.#status(id, STATUS.failure, 'too many files are open on this connection');
       return;
     }
-    const step = {
+    const decided = await this.#paths.decide({
       id,
       at,
-      operations: ['list' as const],
+      operations: ['list'],
       asked: [{ path: request.path, follow: true }],
-    };
-    const [path] = (await this.#allowed(step)) ?? [];
-    if (path === undefined) {
+    });
+    if (decided === undefined) {
       return;
     }
+    const { paths, said } = decided;
+    const [path = '/'] = paths;
     const opened = await openDirectoryOnTarget(this.#options, path);
     if ('failure' in opened) {
       this.#status(id, opened.failure.code, opened.failure.message);
       return;
     }
     const file = new SftpFile(
-      { kind: 'directory', ...withAsked(this.#said(step, [path])), at, flags: 0, size: undefined },
+      { kind: 'directory', ...withAsked(said), at, flags: 0, size: undefined },
       this.#options.room,
     );
     this.#options.addFile(opened.handle, file);
@@ -289,65 +281,6 @@ export class SftpPathRequests {
     });
   }
 
-  /** @returns where the paths lead, or undefined: the client has its answer */
-  async #allowed(
-    step: Pick<Step, 'id' | 'at' | 'operations' | 'asked'>,
-  ): Promise<readonly string[] | undefined> {
-    const { id, at, operations } = step;
-    const resolutions = await this.#resolve(step);
-    const [path = '/', to] = resolutions.map((resolution) => shown(resolution.path));
-    let hasWaited = false;
-    for (const operation of operations) {
-      const verdict = await this.#options.channel.decide(
-        { kind: 'file', operation, path, ...(to === undefined ? {} : { to }) },
-        at,
-      );
-      if (verdict.effect === 'refuse') {
-        this.#options.deny(id, verdict.refusal);
-        return undefined;
-      }
-      hasWaited ||= (verdict.approvals ?? []).length > 0;
-    }
-    // Only now: what may not be touched does not say either whether it is there.
-    const failure = resolutions.find((resolution) => resolution.failure !== undefined)?.failure;
-    if (failure !== undefined) {
-      this.#status(id, failure.code, failure.message);
-      return undefined;
-    }
-    const paths = resolutions.map((resolution) => resolution.path);
-    if (hasWaited) {
-      const now = await this.#resolve(step);
-      if (now.some((resolution, index) => resolution.path !== paths[index])) {
-        this.#status(
-          id,
-          STATUS.permissionDenied,
-          'the path leads elsewhere than what was approved',
-        );
-        return undefined;
-      }
-    }
-    return paths;
-  }
-
-  async #resolve(step: Pick<Step, 'operations' | 'asked'>): Promise<readonly Resolution[]> {
-    const { questions } = this.#options;
-    const resolved: Resolution[] = [];
-    for (const { path, follow } of step.asked) {
-      const isText = step.operations[0] === 'symlink' && resolved.length === 1;
-      const base = isText ? parentOf(resolved[0]?.path ?? '/') : this.#home;
-      if (base === undefined && path[0] !== SLASH) {
-        const failure = { code: STATUS.noSuchFile, message: 'the target does not say where it is' };
-        resolved.push({ path: `/${fromBytes(path)}`, failure });
-        continue;
-      }
-      const options = { base: base ?? '/', follow, questions };
-      const resolution = await resolvePath(fromBytes(path), options);
-      // A link may lead nowhere.
-      resolved.push(isText ? { path: resolution.path } : resolution);
-    }
-    return resolved;
-  }
-
   /** @returns status of the target, undefined if it is no STATUS */
   async #relay(
     id: number,
@@ -372,40 +305,9 @@ export class SftpPathRequests {
     }
   }
 
-  #said(
-    step: Pick<Step, 'asked'>,
-    paths: readonly string[],
-  ): { readonly path: string; readonly to?: string; readonly asked?: string } {
-    const [path = '/', to] = paths.map(shown);
-    const asked = shown(fromBytes(step.asked[0]?.path ?? toBytes('')));
-    return {
-      path,
-      ...(to === undefined ? {} : { to }),
-      ...(asked === path ? {} : { asked }),
-    };
-  }
-
   #status(id: number, code: number, message: string): void {
     this.#options.answer(id, encodeReply(id, { type: 'status', code, message }));
   }
-}
-
-const SLASH = 0x2f;
-
-/** @returns the only field of fsync and fstatvfs. @throws MalformedPacket */
-export function handleField({
-  name,
-  data,
-}: Extract<SftpRequest, { type: 'extended' }>): Uint8Array {
-  const reader = new PacketReader(name, data);
-  const handle = reader.string();
-  reader.end();
-  return handle;
-}
-
-/** For policy, people and the recording. */
-function shown(path: string): string {
-  return Buffer.from(path, 'latin1').toString('utf8');
 }
 
 function withAsked(said: { readonly path: string; readonly asked?: string }): {
@@ -413,10 +315,6 @@ function withAsked(said: { readonly path: string; readonly asked?: string }): {
   readonly asked: string | undefined;
 } {
   return { path: said.path, asked: said.asked };
-}
-
-function parentOf(path: string): string {
-  return path.slice(0, path.lastIndexOf('/')) || '/';
 }
 
 function strings(values: readonly string[]): Uint8Array {
