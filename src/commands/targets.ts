@@ -25,9 +25,14 @@ async function runTargets(io: Io, flags: TargetsFlags): Promise<void> {
     open.client.targets(io.signal),
     new ApprovalsClient(open.client).access(io.signal),
   ]);
+  const inRun = open.home.run !== undefined;
   io.stdout.write(
     flags.json === true
       ? `${renderJson({ ...reply, requestable })}\n`
-      : renderTargets({ ...reply, requestable }, io.color.stdout, terminalWidth(io.stdout, io.env)),
+      : renderTargets(
+          { ...reply, requestable, inRun },
+          io.color.stdout,
+          terminalWidth(io.stdout, io.env),
+        ),
   );
 }

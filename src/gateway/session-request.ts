@@ -55,7 +55,7 @@ export function authorizeSession(
   const { principal } = who;
   const found = policy.grant(principal, request.target);
   if (found === undefined) {
-    throw noAccess(policy, principal, request.target);
+    throw noAccess(policy, who, request.target);
   }
   if (found.grant.requireReason && isBlank(request.reason ?? who.run?.reason)) {
     throw new HoopError('HOOP_ACCESS_DENIED', `target "${request.target}" needs a reason`, {
@@ -66,7 +66,11 @@ export function authorizeSession(
   return found;
 }
 
-function noAccess(policy: GatewayPolicy, principal: Principal, target: string): HoopError {
+function noAccess(
+  policy: GatewayPolicy,
+  { principal, run }: Pick<Authenticated, 'principal' | 'run'>,
+  target: string,
+): HoopError {
   const inForce = policy.inForce();
   if (principal.targets !== undefined && !principal.targets.includes(target)) {
     return new HoopError('HOOP_ACCESS_DENIED', `no access to target "${target}" in this run`, {
@@ -80,7 +84,7 @@ function noAccess(policy: GatewayPolicy, principal: Principal, target: string): 
     return new HoopError('HOOP_ACCESS_DENIED', `no access to target "${target}"`, {
       detail: `${commit} does not give ${principal.name} anything there, or there is no such target.`,
       hint: isRequestable(policy, principal, target)
-        ? `Ask for it: \`hoop access list\` shows how, then \`hoop access request ${target}\`.`
+        ? askingHint(principal, target, run !== undefined)
         : 'See what you can reach with `hoop targets`.',
     });
   }
@@ -102,6 +106,14 @@ function noAccess(policy: GatewayPolicy, principal: Principal, target: string): 
         : 'See what both may reach with `hoop targets`, in the run.',
     },
   );
+}
+
+/** The login of a run may not ask: what it could do with more is decided by whoever it works for. */
+function askingHint({ name }: Principal, target: string, inRun: boolean): string {
+  const command = `\`hoop access request ${target}\``;
+  return inRun
+    ? `${name} can ask for it, outside of the run: ${command}.`
+    : `Ask for it: \`hoop access list\` shows how, then ${command}.`;
 }
 
 function isRequestable(policy: GatewayPolicy, principal: Principal, target: string): boolean {

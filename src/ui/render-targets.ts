@@ -11,12 +11,16 @@ type Target = TargetsReply['targets'][number];
 type Requestable = AccessReply['requestable'][number];
 
 export function renderTargets(
-  reply: TargetsReply & { readonly requestable: readonly Requestable[] },
+  reply: TargetsReply & {
+    readonly requestable: readonly Requestable[];
+    /** What is shown is the reach of a run, whose login may not ask for more. */
+    readonly inRun?: boolean;
+  },
   color: boolean,
   width?: number,
 ): string {
   const style = styleFor(color);
-  const asking = requestableLines(reply.requestable, style, width);
+  const asking = requestableLines(reply, style, width);
   if (reply.targets.length === 0) {
     return asking.length === 0
       ? 'No target is open to you. Ask the people who review the policy repository.\n'
@@ -44,7 +48,10 @@ export function renderTargets(
 
 /** Grants that nobody has until they ask; their targets need not be open to this person at all. */
 function requestableLines(
-  requestable: readonly Requestable[],
+  {
+    requestable,
+    inRun = false,
+  }: { readonly requestable: readonly Requestable[]; readonly inRun?: boolean },
   style: Style,
   width: number | undefined,
 ): string[] {
@@ -60,7 +67,9 @@ function requestableLines(
         { first: '  ', rest: '    ' },
       ),
     ),
-    style.dim('ask with: hoop access request NAME --for TIME --reason TEXT'),
+    style.dim(
+      `${inRun ? 'you cannot ask in this run; whoever started it can, outside of it' : 'ask with'}: hoop access request NAME --for TIME --reason TEXT`,
+    ),
   ];
 }
 

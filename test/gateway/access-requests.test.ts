@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { ApprovalsClient } from '../../src/tunnel/approvals-client.ts';
 import { type GatewayBench, startGatewayBench } from './gateway-bench.ts';
+import { startRun } from './run-client.ts';
+import { requestSession } from './test-session.ts';
 
 const HOUR = 3600;
 const FIX = `name: fix
@@ -120,6 +122,26 @@ test('The same is not asked for twice while it waits, for another time neither',
   // Somebody else may ask for the same.
   await (await as('devin')).revoke(await ask('devin'), bench.signal);
   await (await as('engineer')).revoke(id, bench.signal);
+});
+
+test('Who has no access to a target is told to ask, and in a run who can, since its login may not', async () => {
+  await put({
+    'policies/audit.yaml': FIX.replace('name: fix', 'name: audit').replace(
+      'engineering, agents',
+      'auditors',
+    ),
+  });
+  const auditor = await bench.client('auditor');
+  await expect(requestSession(bench, auditor)).rejects.toMatchObject({
+    code: 'HOOP_ACCESS_DENIED',
+    hint: 'Ask for it: `hoop access list` shows how, then `hoop access request prod-db`.',
+  });
+  await using run = await startRun(bench, auditor);
+  await expect(requestSession(bench, run.client)).rejects.toMatchObject({
+    code: 'HOOP_ACCESS_DENIED',
+    hint: 'auditor@example.com can ask for it, outside of the run: `hoop access request prod-db`.',
+  });
+  await put({ 'policies/audit.yaml': undefined });
 });
 
 test('With several to choose from, one must be named', async () => {

@@ -78,4 +78,13 @@ ask with: hoop access request NAME --for TIME --reason TEXT
   expect(renderTargets({ ...reply, targets: [] }, false)).toBe(
     `No target is open to you now.\n\n${lines}`,
   );
+  // The login of a run may not ask: its agent is told who may.
+  expect(renderTargets({ ...reply, targets: [], inRun: true }, false)).toBe(
+    `No target is open to you now.
+
+on request, for a while
+  prod-db: fix-orders, up to 2 h, by 1 of dba, leads (allow update on public.orders)
+you cannot ask in this run; whoever started it can, outside of it: hoop access request NAME --for TIME --reason TEXT
+`,
+  );
 });
