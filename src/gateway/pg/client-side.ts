@@ -12,10 +12,11 @@ import type { Handling, ScannedItem } from '../../protocol/pg/message-scanner.ts
 import { FRONTEND, frontendName } from '../../protocol/pg/message-types.ts';
 import { decodeParse } from '../../protocol/pg/parse.ts';
 import { decodeQuery } from '../../protocol/pg/query.ts';
+import { needsApproval, runnable } from './approval-ask.ts';
 import type { ChunkReader } from './chunk-reader.ts';
 import { type Decided, Decider } from './decide.ts';
 import { deniedParse, deniedQuery } from './denial.ts';
-import { Holds, needsApproval, policyChanged, runnable } from './holds.ts';
+import { Holds, policyChanged } from './holds.ts';
 import { LargeMessages, mustPass } from './large-messages.ts';
 import { MisplacedMessages } from './misplaced-messages.ts';
 import { PassingMessages } from './passing-messages.ts';

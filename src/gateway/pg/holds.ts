@@ -13,12 +13,12 @@
  * Nothing can dead-lock: everything that was sent before has been answered when the wait begins, and
  * nothing is awaited whose cause is behind it in line.
  */
-import { HoopError, ProtocolError } from '../../errors.ts';
-import type { AllowedStatement, Verdict } from '../../policy/sql/types.ts';
+import { HoopError } from '../../errors.ts';
+import type { Verdict } from '../../policy/sql/types.ts';
 import type { Refusal } from '../../policy/types.ts';
-import type { Bind } from '../../protocol/pg/bind.ts';
 import type { ApprovalOutcome } from '../../recording/types.ts';
 import type { AskedApproval } from '../approvals/asked-approval.ts';
+import { approvalAsk, type HoldRequest, limitOf } from './approval-ask.ts';
 import { approvalTerms } from './approval-terms.ts';
 import {
   approversOf,
@@ -32,45 +32,15 @@ import {
 } from './approval-texts.ts';
 import type { ChunkReader } from './chunk-reader.ts';
 import { type Decided, refusedVerdict } from './decide.ts';
-import {
-  type Basis,
-  type BoundMessage,
-  demandsOf,
-  type KnownPortal,
-  type KnownStatement,
-} from './known-statement.ts';
 import { StreamEnded } from './stream-ended.ts';
 import type { StreamState } from './stream-state.ts';
-import type { ApprovalAsk, ApprovalParameter } from './types.ts';
+import type { ApprovalAsk } from './types.ts';
 
 /**
  * Bytes that are read ahead behind a held statement, so that a client that leaves is noticed.
  * Beyond that they wait at the sender.
  */
 const MAX_BEHIND_BYTES = 256 * 1024;
-/** What an approver can be expected to read. Characters of text, bytes of a Bind message. */
-const MAX_TEXT = 64 * 1024;
-const MAX_BOUND_BYTES = 64 * 1024;
-
-/** What a verdict says about a message that is to run. */
-export interface Runnable {
-  readonly statements: readonly AllowedStatement[];
-  readonly basis: Basis;
-  /** Texts of prepared statements that it executes. */
-  readonly prepared: readonly string[];
-}
-
-export interface HoldRequest {
-  readonly at: number;
-  readonly text: string;
-  readonly isQuery: boolean;
-  /** Decides it, by the catalog of now; undefined: it was refused, or will be skipped, and the caller knows. */
-  readonly again: () => Promise<Runnable | undefined>;
-  /** Of Execute. */
-  readonly portal?: { readonly name: string; readonly known: KnownPortal };
-  readonly parameterTypes?: readonly number[];
-}
-
 export type HoldOutcome =
   /** It may run now; nothing may be awaited before it is sent. */
   | { readonly type: 'released' }
@@ -103,7 +73,7 @@ export class Holds {
     if (first === undefined) return { type: 'refused again' };
     const isBoundAgain = this.#canBindAgain(request);
     const inTransaction = settings.transaction !== 'idle' || (state.segmentIsOpen && !isBoundAgain);
-    const ask = this.#ask(request, first, inTransaction);
+    const ask = approvalAsk(state, request, first, inTransaction);
     if (ask.demands.length === 0) return { type: 'released' };
     const limit = limitOf(ask, request.portal?.known);
     if (limit !== undefined) return refused(tooLarge(ask, limit));
@@ -208,7 +178,7 @@ export class Holds {
       return { type: 'refused again' };
     }
     if (stop !== undefined) return this.#withdraw(request.at, asked, stop);
-    const now = this.#ask(request, latest, ask.inTransaction);
+    const now = approvalAsk(this.#state, request, latest, ask.inTransaction);
     if (options.approvals.bindingOf(now) === asked.binding) return undefined;
     const isSamePolicy = JSON.stringify(approvalTerms(now)) === JSON.stringify(approvalTerms(ask));
     const why = isSamePolicy
@@ -306,106 +276,10 @@ export class Holds {
     state.send(known.bound.bytes, entry);
     state.portals.announce(name, entry, known);
   }
-
-  #ask(request: HoldRequest, runnable: Runnable, inTransaction: boolean): ApprovalAsk {
-    const { options } = this.#state;
-    const { statements, basis, prepared } = runnable;
-    const asking = statements.filter((one) => demandsOf(one, request.isQuery).length > 0);
-    const demands = new Map(
-      asking.flatMap((one) =>
-        demandsOf(one, request.isQuery).map((demand) => [demand.rule.id, demand] as const),
-      ),
-    );
-    const others = statements.filter((one) => !asking.includes(one));
-    return {
-      stream: options.stream,
-      at: request.at,
-      text: request.text,
-      prepared,
-      parameters: this.#parameters(request),
-      demands: [...demands.values()],
-      analyses: [...asking, ...others].map(({ analysis }) => analysis),
-      decided: statements,
-      maxRows: options.grant().limits.maxRows,
-      catalog: basis.catalog,
-      searchPath: basis.place?.searchPath,
-      role: basis.place?.role,
-      inTransaction,
-      policyCommit: options.grant().commit,
-    };
-  }
-
-  #parameters({ portal, parameterTypes = [] }: HoldRequest): readonly ApprovalParameter[] {
-    const { bound } = portal?.known ?? {};
-    if (bound === undefined) return [];
-    const { parameterFormats, parameters } = bound;
-    return parameters.map((value, index): ApprovalParameter => {
-      const format = parameterFormats.length === 1 ? parameterFormats[0] : parameterFormats[index];
-      const typeOid = parameterTypes[index] ?? 0;
-      if (value === null) return { format: 'null', value: '', typeOid };
-      const hex = { format: 'hex', value: Buffer.from(value).toString('hex'), typeOid } as const;
-      if (format === 1) return hex;
-      try {
-        return { format: 'text', value: this.#state.codec.decode(value), typeOid };
-      } catch (error) {
-        if (!(error instanceof ProtocolError)) throw error;
-        return hex;
-      }
-    });
-  }
-}
-
-function limitOf(ask: ApprovalAsk, portal: KnownPortal | undefined): string | undefined {
-  const length = [ask.text, ...ask.prepared].reduce((sum, text) => sum + text.length, 0);
-  if (length > MAX_TEXT) return `Its text has ${length} characters; an approver sees ${MAX_TEXT}.`;
-  // A cursor of SQL has no formats, and no parameters either.
-  if (portal !== undefined && portal.bound === undefined && portal.formats !== undefined) {
-    return `Its parameters have more than ${MAX_BOUND_BYTES} bytes, or were bound before the rule was there.`;
-  }
-  return undefined;
-}
-
-/** Keeps what an approver must see of a Bind; undefined when it is too much. */
-export function keepBound(
-  { parameterFormats, parameters }: Pick<Bind, 'parameterFormats' | 'parameters'>,
-  bytes: Uint8Array,
-  segment: number,
-): BoundMessage | undefined {
-  if (bytes.length > MAX_BOUND_BYTES) return undefined;
-  return {
-    // The chunk that it came in must not be kept with it.
-    bytes: Uint8Array.from(bytes),
-    segment,
-    parameterFormats,
-    parameters: parameters.map((value) => (value === null ? null : Uint8Array.from(value))),
-  };
 }
 
 function refused(refusal: Refusal): HoldOutcome {
   return { type: 'refused', verdict: refusedVerdict(refusal) };
-}
-
-type Allowed = Decided & { readonly type: 'allowed' };
-
-/** Of a Query. */
-export function needsApproval({ statements }: Allowed): boolean {
-  return statements.some((statement) => demandsOf(statement, true).length > 0);
-}
-
-export function runnable({ statements, basis, names }: Allowed): Runnable {
-  const prepared = [...names.found.values()].map(({ source }) => source);
-  return { statements, basis, prepared };
-}
-
-/** A statement without a basis was let through unseen, and is never what was approved. */
-export function runnableStatement(statement: KnownStatement): Runnable | undefined {
-  const { allowed, basis, executes } = statement;
-  if (allowed === undefined || basis === undefined) return undefined;
-  return {
-    statements: [allowed],
-    basis,
-    prepared: executes === undefined ? [] : [executes.source],
-  };
 }
 
 export function policyChanged(): Verdict & { effect: 'refuse' } {
