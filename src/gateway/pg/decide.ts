@@ -8,7 +8,8 @@ import type { AllowedStatement, Catalog, ChangeScope, Verdict } from '../../poli
 import type { Grant, Refusal } from '../../policy/types.ts';
 import type { NativeError } from '../to-error-response.ts';
 import { type Basis, type KnownStatement, type Place, samePlace } from './known-statement.ts';
-import { askAside, probe } from './probe.ts';
+import { probe } from './probe.ts';
+import { SeenCatalog } from './seen-catalog.ts';
 import { changesNames, type NamesUsed, namesInOneText, SqlNames } from './sql-names.ts';
 import type { StreamState } from './stream-state.ts';
 
@@ -47,17 +48,13 @@ export type Decided =
 const MAX_ROUNDS = 8;
 const CACHED_VERDICT_TURNS = 16;
 const NO_NAMES: NamesUsed = { wereUsed: false, found: new Map() };
-/** A refusal makes the catalog be read again, but no client can make that happen all the time. */
-const REFRESH_INTERVAL_MS = 1000;
-
 export class Decider {
   readonly #state: StreamState;
-  #refreshedAt = Number.NEGATIVE_INFINITY;
-  /** Of the catalog seen last. */
-  #schemas: readonly string[] | undefined;
+  readonly #seen: SeenCatalog;
 
   constructor(state: StreamState) {
     this.#state = state;
+    this.#seen = new SeenCatalog(state);
   }
 
   /**
@@ -70,8 +67,9 @@ export class Decider {
   }: DecideRequest): (Decided & { type: 'allowed' }) | undefined {
     const { settings, options } = this.#state;
     const grant = options.grant();
-    const place = this.#place();
-    const catalog = grant.passthrough || place === undefined ? undefined : this.#catalogAtOnce();
+    const place = this.#seen.place;
+    const catalog =
+      grant.passthrough || place === undefined ? undefined : this.#seen.currentAtOnce();
     if (catalog === undefined || settings.unsettled !== undefined) return undefined;
     const verdict = options.policy.known?.(
       text,
@@ -110,14 +108,14 @@ export class Decider {
     for (let round = 1; ; round += 1) {
       const grant = options.grant();
       if (grant.passthrough) return { type: 'opaque', grantGeneration: grant.generation };
-      const catalog = await this.#catalog();
+      const catalog = await this.#seen.current();
       // Outside a transaction asking first costs nothing. Inside, a snapshot taken for the asking
       // would break SET TRANSACTION, so the policy is asked first whether it needs to know.
       const isIdle = settings.transaction === 'idle' && queue.length === 0;
-      if (request.place === undefined && this.#place() === undefined && isIdle) {
+      if (request.place === undefined && this.#seen.place === undefined && isIdle) {
         await probe(this.#state);
       }
-      const place = request.place ?? this.#place();
+      const place = request.place ?? this.#seen.place;
       const names = new SqlNames(this.#state, catalog);
       const { catalogStale } = settings;
       const unsettled = settings.unsettled ?? catalogStale;
@@ -127,7 +125,7 @@ export class Decider {
         const { statements } = verdict;
         // What it touches is known, and recorded, only by the catalog of now.
         if (catalogStale !== undefined && statements.some(isUnsettled)) {
-          await this.#lookAgain();
+          await this.#seen.lookAgain();
           if (round < MAX_ROUNDS) continue;
         }
         // What was just revoked must not be let through because it was asked before.
@@ -175,11 +173,11 @@ export class Decider {
     if (basis === undefined) return true;
     const { settings } = this.#state;
     if (!basis.usesNoNames) {
-      if ((await this.#catalog()).generation !== basis.catalog.generation) return false;
+      if ((await this.#seen.current()).generation !== basis.catalog.generation) return false;
       if (!isBound && !settings.isCertain(basis.touches)) return false;
     }
     if (isBound || basis.place === undefined) return true;
-    const place = this.#place();
+    const place = this.#seen.place;
     return place !== undefined && samePlace(basis.place, place);
   }
 
@@ -191,13 +189,13 @@ export class Decider {
     if (grantGeneration !== this.#state.options.grant().generation) return false;
     if (basis === undefined) return true;
     if (!basis.usesNoNames) {
-      const catalog = this.#catalogAtOnce();
+      const catalog = this.#seen.currentAtOnce();
       if (catalog === undefined) return undefined;
       if (catalog.generation !== basis.catalog.generation) return false;
       if (!isBound && !this.#state.settings.isCertain(basis.touches)) return false;
     }
     if (isBound || basis.place === undefined) return true;
-    const place = this.#place();
+    const place = this.#seen.place;
     return place !== undefined && samePlace(basis.place, place);
   }
 
@@ -243,13 +241,13 @@ export class Decider {
   }): Promise<boolean> {
     const { settings, queue } = this.#state;
     if (settings.catalogStale !== undefined) {
-      await this.#lookAgain();
+      await this.#seen.lookAgain();
       return true;
     }
     if (refused.lacksPlace || (refused.names.wereInDoubt && settings.namesInDoubt)) {
       if (settings.transaction === 'failed' && queue.length === 0) return false;
       await probe(this.#state);
-      return this.#place() !== undefined;
+      return this.#seen.place !== undefined;
     }
     if (refused.names.wereInDoubt) {
       await this.#state.waitForTarget(() => queue.length === 0);
@@ -259,39 +257,8 @@ export class Decider {
       for (const renew of refused.names.outdated) await renew(this);
       return true;
     }
-    if (settings.unsettled && (await this.#lookWithin(settings.unsettled))) return true;
-    if (!misses(refused.verdict) || performance.now() - this.#refreshedAt < REFRESH_INTERVAL_MS) {
-      return false;
-    }
-    this.#refreshedAt = performance.now();
-    const before = (await this.#catalog()).generation;
-    return (await this.#state.options.catalog.refresh()).generation !== before;
-  }
-
-  /** The catalog as the open transaction sees it, after what ran in it: DDL, a trigger. */
-  async #lookWithin(scope: ChangeScope): Promise<boolean> {
-    const { settings, options, queue } = this.#state;
-    const { catalog: source } = options;
-    const isFailed = settings.transaction === 'failed' && queue.length === 0;
-    // The names in it may have no form in another encoding, which would fail the transaction.
-    if (source.seenBy === undefined || isFailed || !isUtf8(settings.encoding.name)) return false;
-    if (this.#place() === undefined) await probe(this.#state);
-    const place = this.#place();
-    if (place === undefined) return false;
-    await source.current();
-    const ask = (sql: string) => askAside(this.#state, sql);
-    const seen = await source.seenBy(ask, scope, place.searchPath);
-    if (seen === undefined || this.#state.skipping) return false;
-    settings.learnedCatalog(seen);
-    return true;
-  }
-
-  /** Reads again what has changed since this session, or anyone, changed it. */
-  async #lookAgain(): Promise<void> {
-    const { settings, options } = this.#state;
-    const scope = settings.catalogStale;
-    settings.catalogStale = undefined;
-    await options.catalog.refresh(scope);
+    if (settings.unsettled && (await this.#seen.lookWithin(settings.unsettled))) return true;
+    return misses(refused.verdict) && (await this.#seen.refresh());
   }
 
   /**
@@ -304,32 +271,6 @@ export class Decider {
     if (lacksPlace) return true;
     const endsIt = analysis.some(({ protocol }) => protocol.transaction !== undefined);
     return queue.length === 0 && refusal.code === 'HOOP_UNTRACEABLE' && !endsIt;
-  }
-
-  /** Where names are looked up, if that is certain. */
-  #place(): Place | undefined {
-    return this.#state.isDisturbed ? undefined : this.#state.settings.place;
-  }
-
-  /** `#catalog`, where there is nothing to be read or forgotten. */
-  #catalogAtOnce(): Catalog | undefined {
-    const { settings, options } = this.#state;
-    if (settings.catalogStale !== undefined) return undefined;
-    const catalog = options.catalog.fresh?.();
-    if (catalog === undefined || this.#schemas !== catalog.schemas) return undefined;
-    return settings.ownCatalog(catalog.generation) ?? catalog;
-  }
-
-  async #catalog(): Promise<Catalog> {
-    const { settings, options } = this.#state;
-    // Where relations came and went, it is read again when a statement names one.
-    const last = settings.catalogStale === 'relations' ? options.catalog.lastRead?.() : undefined;
-    if (settings.catalogStale !== undefined && last === undefined) await this.#lookAgain();
-    const catalog = last ?? (await options.catalog.current());
-    // Others may have made or dropped a schema of the search_path.
-    if (this.#schemas !== catalog.schemas && this.#schemas !== undefined) settings.forgetPlace();
-    this.#schemas = catalog.schemas;
-    return settings.ownCatalog(catalog.generation) ?? catalog;
   }
 
   async #ask(
@@ -379,10 +320,6 @@ export class Decider {
 
 function isUnsettled({ analysis }: AllowedStatement): boolean {
   return analysis.opaque.some(({ unsettled }) => unsettled === true);
-}
-
-function isUtf8(name: string): boolean {
-  return /^(utf-?8|unicode)$/i.test(name);
 }
 
 function misses(verdict: Verdict & { effect: 'refuse' }): boolean {
