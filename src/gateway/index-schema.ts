@@ -317,4 +317,9 @@ export const MIGRATIONS: readonly string[] = [
   -- Id of the run that the session's run was started in.
   ALTER TABLE sessions ADD COLUMN parent_run TEXT;
   `,
+  `
+  -- 1: the second decision about the statement before it, which was held, or whose result was
+  -- withheld. The two are one statement.
+  ALTER TABLE statements ADD COLUMN of_the_last INTEGER NOT NULL DEFAULT 0;
+  `,
 ];

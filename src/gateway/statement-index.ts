@@ -14,6 +14,8 @@ interface Pending {
   readonly session: string;
   readonly timeMs: number;
   readonly decision: Decision | undefined;
+  /** The decision before it on its connection, where that was pending and had no result. */
+  readonly last: Decision | undefined;
   /** A portal that is executed in parts reports each part. */
   result: Result | undefined;
 }
@@ -22,6 +24,7 @@ interface Pending {
 interface SessionBatch {
   /** undefined: the session is not in the index. */
   readonly number: number | undefined;
+  readonly isPostgres: boolean;
   statements: number;
   denied: number;
   maskedValues: number;
@@ -95,7 +98,8 @@ export class StatementIndex {
   }
 
   #add(session: string, event: Decision | Result): void {
-    const key = `${session} ${event.stream} ${event.statement}`;
+    const keyOf = (statement: number): string => `${session} ${event.stream} ${statement}`;
+    const key = keyOf(event.statement);
     if (event.type === 'result') {
       const before = this.#undone.get(key);
       if (before !== undefined) {
@@ -108,7 +112,9 @@ export class StatementIndex {
     const isDecision = event.type === 'decision';
     const decision = isDecision ? event : undefined;
     const result = isDecision ? undefined : event;
-    const entry: Pending = { session, timeMs: this.#clock(), decision, result };
+    // Now: by the time of the flush a result that came behind it is in the same entry.
+    const last = this.#undone.get(keyOf(event.statement - 1))?.decision;
+    const entry: Pending = { session, timeMs: this.#clock(), decision, last, result };
     this.#pending.push(entry);
     if (isDecision) {
       this.#undone.set(key, entry);
@@ -120,9 +126,10 @@ export class StatementIndex {
     for (const entry of pending) {
       let batch = batches.get(entry.session);
       if (batch === undefined) {
-        const number = this.#statements.session.get(entry.session)?.['number'];
+        const row = this.#statements.session.get(entry.session);
         batch = {
-          number: number === undefined ? undefined : integer(number),
+          number: row && integer(row['number']),
+          isPostgres: row?.['kind'] === 'postgres',
           statements: 0,
           denied: 0,
           maskedValues: 0,
@@ -138,7 +145,8 @@ export class StatementIndex {
     }
   }
 
-  #writeEntry({ timeMs, decision, result }: Pending, batch: SessionBatch, session: number): void {
+  #writeEntry(entry: Pending, batch: SessionBatch, session: number): void {
+    const { decision, result } = entry;
     let id: number | bigint | undefined;
     if (decision === undefined) {
       id = result && this.#idOf(session, result);
@@ -152,9 +160,10 @@ export class StatementIndex {
         );
       }
     } else {
-      id = this.#insert(session, timeMs, decision, result);
+      const isOfTheLast = batch.isPostgres && this.#isOfTheLast(session, decision, entry.last);
+      id = this.#insert(session, { ...entry, decision, isOfTheLast });
       if (id !== undefined) {
-        batch.statements += this.#isOfTheLast(session, decision) ? 0 : 1;
+        batch.statements += isOfTheLast ? 0 : 1;
         batch.denied += decision.effect === 'refuse' ? 1 : 0;
       }
     }
@@ -179,9 +188,15 @@ export class StatementIndex {
   /** @returns the row's id; undefined when it was there. */
   #insert(
     session: number,
-    timeMs: number,
-    decision: Decision,
-    result: Result | undefined,
+    {
+      timeMs,
+      decision,
+      result,
+      isOfTheLast,
+    }: Pick<Pending, 'timeMs' | 'result'> & {
+      readonly decision: Decision;
+      readonly isOfTheLast: boolean;
+    },
   ): number | bigint | undefined {
     const inserted = this.#statements.decision.run(
       session,
@@ -199,6 +214,7 @@ export class StatementIndex {
       nullable(result?.maskedValues),
       nullable(result?.tag),
       nullable(result?.sqlState),
+      isOfTheLast ? 1 : 0,
     );
     return inserted.changes === 0 ? undefined : inserted.lastInsertRowid;
   }
@@ -256,14 +272,23 @@ export class StatementIndex {
   /**
    * A statement that needed approval and did not get it, or whose result was withheld, is decided
    * twice, under two numbers: it is one statement, denied. An Execute is held, and refused, behind
-   * the Parse that was decided. (Acts on servers are counted by what was asked for.)
+   * the Parse that was decided. (An act on a server that is held is decided once, when it is over.)
+   * @param pending the one before, when it is not written yet
    */
-  #isOfTheLast(session: number, { stream, statement, at, effect, code }: Decision): boolean {
+  #isOfTheLast(session: number, decision: Decision, pending: Decision | undefined): boolean {
+    const { stream, statement, at, effect, code } = decision;
     if (effect !== 'refuse') {
       return false;
     }
-    const isAnswer = AFTER_HOLD.has(code ?? '') ? 1 : 0;
-    return this.#statements.undone.get(session, stream, statement - 1, at, isAnswer) !== undefined;
+    const last = pending ?? this.#statements.undone.get(session, stream, statement - 1);
+    switch (last?.['effect']) {
+      case 'approve':
+        return last['at'] === at || AFTER_HOLD.has(code ?? '');
+      case 'allow':
+        return last['at'] === at;
+      default:
+        return false;
+    }
   }
 
   /** Of a statement that was decided in an earlier batch. */
@@ -284,11 +309,11 @@ function hasSameLists(one: Decision, other: Decision): boolean {
 function prepareAll({ database }: IndexStore) {
   const prepare = (sql: string): StatementSync => database.prepare(sql);
   return {
-    session: prepare('SELECT number FROM sessions WHERE id = ?'),
+    session: prepare('SELECT number, kind FROM sessions WHERE id = ?'),
     decision: prepare(
       `INSERT INTO statements (session, stream, statement, at, time_ms, effect, verb, code,
-         policy_commit, prompt, touched, rows, masked_values, tag, sql_state)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+         policy_commit, prompt, touched, rows, masked_values, tag, sql_state, of_the_last)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
     ),
     touched: prepare('SELECT id FROM touched WHERE digest = ?'),
     addTouched: prepare('INSERT INTO touched (digest) VALUES (?)'),
@@ -301,10 +326,8 @@ function prepareAll({ database }: IndexStore) {
       'SELECT id FROM statements WHERE session = ? AND stream = ? AND statement = ?',
     ),
     undone: prepare(
-      `SELECT 1 FROM statements JOIN sessions ON number = session
-       WHERE session = ? AND stream = ? AND statement = ? AND kind = 'postgres'
-         AND tag IS NULL AND sql_state IS NULL
-         AND ((at = ? AND effect IN ('allow', 'approve')) OR (effect = 'approve' AND ? = 1))`,
+      `SELECT at, effect FROM statements
+       WHERE session = ? AND stream = ? AND statement = ? AND tag IS NULL AND sql_state IS NULL`,
     ),
     // A portal that is executed in parts reports each part.
     result: prepare(

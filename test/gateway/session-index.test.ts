@@ -5,6 +5,11 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { HoopError } from '../../src/errors.ts';
 import { requireSession } from '../../src/gateway/access.ts';
 import { IndexStore } from '../../src/gateway/index-store.ts';
+import {
+  type FoundStatement,
+  SearchIndex,
+  type SearchScope,
+} from '../../src/gateway/search/search-index.ts';
 import { SessionIndex } from '../../src/gateway/session-index.ts';
 import type { Principal } from '../../src/policy/types.ts';
 import type { RecordingEvent } from '../../src/recording/types.ts';
@@ -49,11 +54,16 @@ function open(): void {
   );
 }
 
-function start(id = ID, principal = ENGINEER, target = 'prod-db'): void {
+function start(
+  id = ID,
+  principal = ENGINEER,
+  target = 'prod-db',
+  kind: 'postgres' | 'ssh' = 'postgres',
+): void {
   index.start({
     id,
     target,
-    kind: 'postgres',
+    kind,
     principal,
     family: 'f1',
     run: undefined,
@@ -176,6 +186,118 @@ test('a statement that needs approval and is refused is one, also when it is sen
   index.event(ID, asked(9, 70));
   index.event(ID, refused(10, 80, 'HOOP_APPROVAL_UNAVAILABLE'));
   expect(counts()).toEqual([8, 6]);
+});
+
+describe('a search without a text', () => {
+  const asked = (statement: number, at: number, relation = 'public.customers') => ({
+    ...decision(statement, 'allow', relation),
+    effect: 'approve' as const,
+    at,
+  });
+  const refused = (statement: number, at: number, code: string) => ({
+    ...decision(statement, 'refuse'),
+    relations: [],
+    verbs: [],
+    code,
+    at,
+  });
+  const SCOPE: SearchScope = {
+    owner: undefined,
+    run: undefined,
+    user: undefined,
+    target: undefined,
+    agent: undefined,
+    touches: undefined,
+    sinceMs: undefined,
+    untilMs: undefined,
+    denied: false,
+  };
+
+  async function listed(scope: Partial<SearchScope> = {}, limit = 50) {
+    index.flush();
+    const all = { ...SCOPE, ...scope };
+    const search = new SearchIndex(store);
+    const number = search.session(all, ID)?.number ?? 0;
+    const found: FoundStatement[] = [];
+    for (;;) {
+      const page = await search.statements(number, all, found.at(-1), limit);
+      found.push(...page);
+      if (page.length < limit) {
+        return found.map(({ statement, effect, code, touches, timeMs }) => ({
+          ...{ statement, effect, code, touches, timeMs },
+        }));
+      }
+    }
+  }
+
+  test('lists a statement that was held and then refused once, as it is counted', async () => {
+    start();
+    const begun = now;
+    index.event(ID, asked(1, 10));
+    index.flush();
+    now += 60_000;
+    index.event(ID, refused(2, 10, 'HOOP_APPROVAL_DENIED'));
+    index.event(ID, asked(3, 20));
+    index.event(ID, result(3));
+    index.event(ID, asked(4, 30, 'public.orders'));
+    index.event(ID, refused(5, 40, 'HOOP_APPROVAL_DENIED'));
+    index.event(ID, refused(6, 50, 'HOOP_APPROVAL_DENIED'));
+    const touches = ['public.customers'];
+    const all = [
+      { statement: 6, effect: 'refuse', code: 'HOOP_APPROVAL_DENIED', touches: [], timeMs: now },
+      {
+        statement: 4,
+        effect: 'refuse',
+        code: 'HOOP_APPROVAL_DENIED',
+        touches: ['public.orders'],
+        timeMs: now,
+      },
+      { statement: 3, effect: 'approve', code: undefined, touches, timeMs: now },
+      // Asked for then, and refused a minute later.
+      {
+        statement: 1,
+        effect: 'refuse',
+        code: 'HOOP_APPROVAL_DENIED',
+        touches,
+        timeMs: begun,
+      },
+    ];
+    expect(await listed()).toEqual(all);
+    expect(await listed({}, 1)).toEqual(all);
+    expect(index.find(ID)?.summary.statements).toBe(all.length);
+    expect((await listed({ denied: true })).map(({ statement }) => statement)).toEqual([6, 4, 1]);
+    expect((await listed({ touches: 'public.orders' })).map(({ code }) => code)).toEqual([
+      'HOOP_APPROVAL_DENIED',
+    ]);
+  });
+
+  test('lists and counts a statement whose result was withheld once, however late its end comes', async () => {
+    start();
+    // All of one batch; then the end in a batch of its own.
+    for (const [first, flush] of [
+      [1, () => undefined],
+      [3, () => index.flush()],
+    ] as const) {
+      index.event(ID, { ...decision(first), at: first });
+      flush();
+      index.event(ID, refused(first + 1, first, 'HOOP_RESULT_MISMATCH'));
+      flush();
+      index.event(ID, result(first));
+    }
+    expect(await listed()).toMatchObject([
+      { statement: 3, effect: 'refuse', code: 'HOOP_RESULT_MISMATCH' },
+      { statement: 1, effect: 'refuse', code: 'HOOP_RESULT_MISMATCH' },
+    ]);
+    expect(index.find(ID)?.summary).toMatchObject({ statements: 2, denied: 2 });
+  });
+
+  test('lists acts on a server one by one: each is decided once', async () => {
+    start(ID, ENGINEER, 'web-1', 'ssh');
+    index.event(ID, decision(1));
+    index.event(ID, refused(2, 10, 'HOOP_APPROVAL_DENIED'));
+    expect((await listed()).map(({ statement }) => statement)).toEqual([2, 1]);
+    expect(index.find(ID)?.summary.statements).toBe(2);
+  });
 });
 
 test('what was done on a server is counted by kind', () => {

@@ -122,8 +122,10 @@ export class SearchIndex {
   }
 
   #found({ touched, ...row }: Row): FoundStatement {
-    const facts = (kind: string) =>
-      this.#prepared.facts.all(kind, touched, MAX_FACTS).map(({ name }) => text(name));
+    const facts = (kind: string): string[] => {
+      const names = touched.flatMap((id) => this.#prepared.facts.all(kind, id, MAX_FACTS));
+      return [...new Set(names.map(({ name }) => text(name)))].slice(0, MAX_FACTS);
+    };
     return { ...row, verbs: facts('verb'), touches: facts('relation') };
   }
 }
@@ -131,7 +133,8 @@ export class SearchIndex {
 interface Row extends StatementPlace {
   readonly effect: string;
   readonly code: string | undefined;
-  readonly touched: number;
+  /** Of each decision about it. */
+  readonly touched: readonly number[];
 }
 
 function rowOf(row: Record<string, unknown>): Row {
@@ -141,7 +144,9 @@ function rowOf(row: Record<string, unknown>): Row {
     statement: integer(row['statement']),
     effect: text(row['effect']),
     code: optionalText(row['code']),
-    touched: integer(row['touched']),
+    touched: [row['touched'], row['refused_touched']].flatMap((id) =>
+      id === null ? [] : integer(id),
+    ),
   };
 }
 
@@ -155,7 +160,7 @@ function isWanted(
     row.timeMs >= sinceMs &&
     row.timeMs <= untilMs &&
     (!denied || row.effect === 'refuse') &&
-    (touched === undefined || touched.has(row.touched)) &&
+    (touched === undefined || row.touched.some((id) => touched.has(id))) &&
     (before === undefined || newestFirst(before, row) < 0)
   );
 }
@@ -236,10 +241,16 @@ function prepareAll({ database }: IndexStore) {
        ORDER BY ended_ms DESC, id DESC LIMIT $limit`,
     ),
     one: prepare(`SELECT * FROM sessions WHERE id = $id AND ${FILTERS}`),
+    // What was refused after all is one statement, of the time when it was asked for.
     statements: prepare(
-      `SELECT time_ms, stream, statement, effect, code, touched FROM statements
-       WHERE session = $session AND (stream, statement) < ($stream, $statement)
-       ORDER BY stream DESC, statement DESC LIMIT $limit`,
+      `SELECT s.time_ms, s.stream, s.statement, coalesce(refusal.effect, s.effect) AS effect,
+         coalesce(refusal.code, s.code) AS code, s.touched, refusal.touched AS refused_touched
+       FROM statements s LEFT JOIN statements refusal
+         ON refusal.session = s.session AND refusal.stream = s.stream
+           AND refusal.statement = s.statement + 1 AND refusal.of_the_last = 1
+       WHERE s.session = $session AND s.of_the_last = 0
+         AND (s.stream, s.statement) < ($stream, $statement)
+       ORDER BY s.stream DESC, s.statement DESC LIMIT $limit`,
     ),
     touching: prepare("SELECT touched FROM touched_facts WHERE kind = 'relation' AND name = ?"),
     facts: prepare(
