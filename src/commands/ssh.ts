@@ -58,27 +58,33 @@ export function sshCommand(io: Io): Command {
 }
 
 /**
- * As ssh(1) reads its words: behind the name of the host everything is the command. commander would
- * take the options of the command for ours.
+ * As ssh(1) reads its words: options stand before the host or right behind it, and from the next word
+ * on everything is the command. commander would take the options of the command for ours.
  */
 export function separateRemoteCommand(argv: readonly string[], command: Command): string[] {
   const start = argv.findIndex((word) => !word.startsWith('-'));
   if (argv[start] !== command.name()) {
     return [...argv];
   }
-  let at = start + 1;
-  for (; at < argv.length && argv[at]?.startsWith('-') && argv[at] !== '--'; at += 1) {
-    const word = argv[at] ?? '';
+  const target = behindOptions(argv, start + 1, command);
+  const end = behindOptions(argv, target + 1, command);
+  const isSeparate = argv[target] === '--' || argv[end] === '--';
+  return end >= argv.length || isSeparate
+    ? [...argv]
+    : [...argv.slice(0, end), '--', ...argv.slice(end)];
+}
+
+/** The first place from `at` on that is no option, nor the value of one. */
+function behindOptions(argv: readonly string[], at: number, command: Command): number {
+  let next = at;
+  for (; next < argv.length && argv[next]?.startsWith('-') && argv[next] !== '--'; next += 1) {
+    const word = argv[next] ?? '';
     const takesNext = command.options.some(
       ({ required, long, short }) => required && (word === long || word === short),
     );
-    at += takesNext ? 1 : 0;
+    next += takesNext ? 1 : 0;
   }
-  const behindTarget = at + 1;
-  const isSeparate = argv[at] === '--' || argv[behindTarget] === '--';
-  return behindTarget >= argv.length || isSeparate
-    ? [...argv]
-    : [...argv.slice(0, behindTarget), '--', ...argv.slice(behindTarget)];
+  return next;
 }
 
 function collect(value: string, before: readonly string[] = []): readonly string[] {
@@ -92,6 +98,7 @@ Examples:
   hoop ssh -L 8080:internal:80 -N web-1
   tar -c site | hoop ssh web-1 tar -x -C /srv
 
-Opens a session, runs ssh in it, and ends it. Input, output, terminal and exit status are those of
+Options stand before the target or right behind it, as those of ssh; a command that begins with "-"
+stands behind "--". Opens a session, runs ssh in it, and ends it. Input, output, terminal and exit status are those of
 ssh; 255 is a failure of ssh or of hoop. For scp, sftp, rsync, git and plain ssh see
 "hoop ssh-config" and "hoop connect NAME -- COMMAND".`;
