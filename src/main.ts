@@ -160,16 +160,17 @@ export async function main(): Promise<void> {
     settings.json = options['json'] === true;
     passThrough = passThroughOf(command.name(), command.args.length, options);
   });
+  const words = process.argv.slice(2);
   try {
     const ssh = program.commands.find((command) => command.name() === 'ssh');
-    const words = process.argv.slice(2);
     await program.parseAsync(ssh === undefined ? words : separateRemoteCommand(words, ssh), {
       from: 'user',
     });
   } catch (error) {
     if (error instanceof CommanderError) {
-      // commander has printed it; help and version end with 0, a wrong call with 2.
-      process.exitCode = error.exitCode === 0 ? 0 : 2;
+      // commander has printed it; help and version end with 0, a wrong call with 2, of ssh with 255.
+      const isSsh = words.find((word) => !word.startsWith('-')) === 'ssh';
+      process.exitCode = error.exitCode === 0 ? 0 : isSsh ? OWN_FAILURE : 2;
       return;
     }
     const { renderError, exitCodeFor } = await import('./ui/render-error.ts');

@@ -102,6 +102,10 @@ describe('without a terminal, and without a login', () => {
     ['run -- no-such-program', 255],
     // As of ssh(1).
     ['ssh --prompt a --prompt-file b web-1', 255],
+    ['ssh -p 22 web-1', 255],
+    ['ssh', 255],
+    ['--quiet ssh', 255],
+    ['ssh --help', 0],
   ])('hoop %s ends with %d: a command’s own status is for where one is run', async (call, code) => {
     const gateway = { HOOP_GATEWAY: 'https://127.0.0.1:9' };
     const { status, stderr } = await hoop(call.split(' '), gateway);
