@@ -73,9 +73,11 @@ async function check(io: Io, options: StartOptions): Promise<void> {
   if (options.json === true) {
     io.stdout.write(`${renderJson({ v: 1, checks: results })}\n`);
   } else {
-    const { plain } = await import('../ui/printable.ts');
-    for (const { check: name, ok, text } of results) {
-      io.stdout.write(`${ok ? 'ok    ' : 'failed'}  ${plain(name)}: ${plain(text)}\n`);
+    const { plain, plainLines } = await import('../ui/printable.ts');
+    for (const { check: name, ok, text, hint } of results) {
+      const lines = plainLines(hint === undefined ? text : `${text}\n→ ${hint}`).split('\n');
+      const indented = lines.join(`\n${' '.repeat(8)}`);
+      io.stdout.write(`${ok ? 'ok    ' : 'failed'}  ${plain(name)}: ${indented}\n`);
     }
   }
   const failed = results.filter(({ ok }) => !ok).length;

@@ -10,6 +10,7 @@ import { credentialName } from '../policy/principal-grant.ts';
 import { PolicyRepo } from '../policy/repo.ts';
 import { type GatewayConfig, readGatewayConfig } from './config.ts';
 import { ConfigCredentialStore } from './credential-store.ts';
+import { checkDataDirectory } from './data-directory.ts';
 import { checkDeviceGrant } from './identity/check-device-grant.ts';
 import { createLog } from './log.ts';
 import { connectTarget } from './pg/target-connection.ts';
@@ -20,7 +21,9 @@ import { type SessionTarget, Targets } from './targets.ts';
 export interface CheckResult {
   readonly check: string;
   readonly ok: boolean;
+  /** One or more lines. */
   readonly text: string;
+  readonly hint?: string;
 }
 
 const CHECK_TIMEOUT_MS = 20_000;
@@ -49,6 +52,7 @@ export async function checkGateway(options: CheckGatewayOptions): Promise<CheckR
       createSecureContext({ cert, key });
       return 'certificate and key fit';
     }),
+    await attempt('data directory', () => checkDataDirectory(config.dataDir)),
     await attempt('credentials', async () => {
       await credentials.check();
       return `${Object.keys(config.credentials).length} can be read`;
@@ -147,7 +151,10 @@ async function attempt(check: string, work: () => Promise<string>): Promise<Chec
   } catch (error) {
     if (error instanceof HoopError || (error instanceof Error && 'code' in error)) {
       const detail = error instanceof HoopError ? error.detail : undefined;
-      return { check, ok: false, text: detail ? `${error.message}: ${detail}` : error.message };
+      const separator = detail?.includes('\n') ? ':\n' : ': ';
+      const text = detail ? `${error.message}${separator}${detail}` : error.message;
+      const hint = error instanceof HoopError ? error.hint : undefined;
+      return { check, ok: false, text, ...(hint === undefined ? {} : { hint }) };
     }
     throw error;
   }

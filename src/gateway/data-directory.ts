@@ -1,6 +1,7 @@
 /** The gateway's directory: index, keys, recordings, policy clone. One process at a time. */
 import { randomBytes } from 'node:crypto';
-import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { constants, existsSync, type Stats } from 'node:fs';
+import { access, mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { HoopError } from '../errors.ts';
 import { isMissing } from '../home.ts';
@@ -11,7 +12,7 @@ export interface DataDirectory {
   readonly keys: string;
   readonly index: string;
   readonly policy: string;
-  /** Nothing was there before. */
+  /** It has no root key yet; a start that failed before it had made one does not count. */
   readonly isNew: boolean;
 }
 
@@ -20,20 +21,10 @@ const MASK_KEY_BYTES = 32;
 /** @throws HOOP_LOCAL_STATE when it cannot be made or others may read it. */
 export async function openDataDirectory(path: string): Promise<DataDirectory> {
   const keys = join(path, 'keys');
-  let isNew: boolean;
   try {
     await mkdir(path, { recursive: true, mode: 0o700 });
-    isNew = (await mkdir(keys, { recursive: true, mode: 0o700 })) !== undefined;
-    const { mode } = await stat(path);
-    if ((mode & 0o077) !== 0) {
-      throw new HoopError(
-        'HOOP_LOCAL_STATE',
-        `other users can reach the data directory "${path}"`,
-        {
-          hint: `Make it private: chmod 700 ${path}`,
-        },
-      );
-    }
+    await mkdir(keys, { recursive: true, mode: 0o700 });
+    requirePrivate(path, await stat(path));
   } catch (cause) {
     if (cause instanceof HoopError) {
       throw cause;
@@ -45,8 +36,34 @@ export async function openDataDirectory(path: string): Promise<DataDirectory> {
     keys,
     index: join(path, 'index.sqlite'),
     policy: join(path, 'policy'),
-    isNew,
+    isNew: !existsSync(join(keys, 'root.pub')),
   };
+}
+
+/**
+ * What `openDataDirectory` would find; nothing is made.
+ * @returns what to say of it
+ * @throws HOOP_LOCAL_STATE when others may read it
+ */
+export async function checkDataDirectory(path: string): Promise<string> {
+  try {
+    requirePrivate(path, await stat(path));
+  } catch (error) {
+    if (isMissing(error)) {
+      return 'is made at the first start';
+    }
+    throw error;
+  }
+  await access(path, constants.R_OK | constants.W_OK | constants.X_OK);
+  return path;
+}
+
+function requirePrivate(path: string, { mode }: Stats): void {
+  if ((mode & 0o077) !== 0) {
+    throw new HoopError('HOOP_LOCAL_STATE', `other users can reach the data directory "${path}"`, {
+      hint: `Make it private: chmod 700 ${path}`,
+    });
+  }
 }
 
 /**

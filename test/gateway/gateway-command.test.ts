@@ -1,7 +1,8 @@
 /** `hoop gateway start` and `hoop gateway check` as commands: what they print and when they end. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { chmod, mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
@@ -10,6 +11,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { gatewayCommand } from '../../src/commands/gateway.ts';
 import type { Io } from '../../src/commands/io.ts';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/demo/embedded-postgres.ts';
+import { createPolicyRepository } from '../../src/demo/policy-repository.ts';
 import { type GatewayBench, startGatewayBench } from './gateway-bench.ts';
 
 let postgres: EmbeddedPostgres;
@@ -148,12 +150,65 @@ test('check tries certificate, credentials, policy and each target', async () =>
   const { checks } = JSON.parse(await text(stdout));
   expect(checks.map(({ check, ok }: { check: string; ok: boolean }) => [check, ok])).toEqual([
     ['tls', true],
+    ['data directory', true],
     ['credentials', true],
     ['policy', true],
     // The provider gives the browser's client no device codes.
     [expect.stringMatching(/^provider http:/), true],
     ['target prod-db', true],
   ]);
+});
+
+test('check writes each problem of a policy on a line of its own', async () => {
+  const root = join(bench.directory, 'broken');
+  await mkdir(root);
+  const broken = await createPolicyRepository(root, {
+    'hoop.yaml': 'version: 1\n',
+    'policies/broken.yaml': 'name: broken\nsubjects: {}\n',
+  });
+  const config = await writeConfig('six', (lines) =>
+    lines
+      .replace(bench.policy.directory, broken.directory)
+      .replace(bench.policy.allowedSigners, broken.allowedSigners),
+  );
+  const { done, stdout } = run(['check', '--config', config]);
+  const output = text(stdout);
+  await expect(done).rejects.toMatchObject({ code: 'HOOP_CONFIG' });
+  expect(await output).toMatch(/^failed {2}policy: the policy has .* problems:/m);
+  expect(await output).toMatch(/^ {8}policies\/broken\.yaml:1:1: who: missing/m);
+  expect(await output).not.toContain('U+000A');
+});
+
+test('check looks at the data directory as start does, and makes none', async () => {
+  const config = await writeConfig('seven');
+  const path = join(bench.directory, 'seven');
+  await chmod(path, 0o755);
+  const open = run(['check', '--config', config]);
+  const output = text(open.stdout);
+  await expect(open.done).rejects.toMatchObject({ code: 'HOOP_CONFIG' });
+  expect(await output).toMatch(
+    /^failed {2}data directory: other users can reach .*\n {8}→ Make it private: chmod 700/m,
+  );
+  await rm(path, { recursive: true });
+  const missing = run(['check', '--config', config]);
+  const later = text(missing.stdout);
+  await missing.done;
+  expect(await later).toContain('ok      data directory: is made at the first start\n');
+  expect(existsSync(path)).toBe(false);
+});
+
+test('a start that failed was not the first one: the next one still tells of the new root key', async () => {
+  const config = await writeConfig('eight');
+  const path = join(bench.directory, 'eight');
+  await chmod(path, 0o755);
+  await expect(run(['start', '--config', config]).done).rejects.toMatchObject({
+    code: 'HOOP_LOCAL_STATE',
+  });
+  await chmod(path, 0o700);
+  const { done, notes, stop } = run(['start', '--config', config]);
+  await expect.poll(() => notes.join('\n')).toContain('it has a new root key; tell your users');
+  stop.abort();
+  await done;
 });
 
 test('check names what does not work, and fails', async () => {
