@@ -5,7 +5,7 @@ import type { Approval, CommandPart, StatementPart } from '../tunnel/approvals-a
 import { plain, plainLines } from './printable.ts';
 import { NO_ROOM } from './prompt-lines.ts';
 import type { LineOptions } from './statement-lines.ts';
-import type { Style } from './style.ts';
+import type { Mark, Style } from './style.ts';
 import { renderTable, type TableColumn } from './table.ts';
 import { wrap } from './text-width.ts';
 import { count, localTime } from './times.ts';
@@ -14,12 +14,6 @@ import { count, localTime } from './times.ts';
 const WIDE = 100;
 const LABEL = 11;
 const MAX_SUBJECT = 500;
-
-interface Mark {
-  readonly sign: string;
-  readonly word: string;
-  readonly tone: keyof Style;
-}
 
 const MARKS = {
   waiting: { sign: '●', word: 'waiting', tone: 'yellow' },

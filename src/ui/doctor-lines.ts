@@ -1,7 +1,7 @@
 /** What `hoop doctor` found, a check a line, and under it what to do. */
 import { plain } from './printable.ts';
 import type { LineOptions } from './statement-lines.ts';
-import type { Style } from './style.ts';
+import type { Mark } from './style.ts';
 import { wrapWords } from './wrap-words.ts';
 
 export interface DoctorCheck {
@@ -20,10 +20,7 @@ const MARKS = {
   warning: { sign: '!', word: 'warning', tone: 'yellow' },
   failed: { sign: '✗', word: 'FAILED', tone: 'red' },
   skipped: { sign: '-', word: 'skipped', tone: 'dim' },
-} as const satisfies Record<
-  DoctorCheck['status'],
-  { readonly sign: string; readonly word: string; readonly tone: keyof Style }
->;
+} as const satisfies Record<DoctorCheck['status'], Mark>;
 
 const WORD_WIDTH = Math.max(...Object.values(MARKS).map(({ word }) => word.length));
 

@@ -10,7 +10,7 @@ import type {
 } from '../replay/timeline.ts';
 import { actLines, actSummary, actText, isAct } from './act-lines.ts';
 import { plain, plainLines } from './printable.ts';
-import type { Style } from './style.ts';
+import type { Mark, Style } from './style.ts';
 import { renderTable } from './table.ts';
 import { wrap } from './text-width.ts';
 import { byteCount, count, duration, plural } from './times.ts';
@@ -19,12 +19,6 @@ export interface LineOptions {
   readonly style: Style;
   /** Columns that a line may take; undefined: lines are not broken and not cut. */
   readonly width: number | undefined;
-}
-
-interface Mark {
-  readonly sign: string;
-  readonly word: string;
-  readonly tone: keyof Style;
 }
 
 const OUTCOMES = {

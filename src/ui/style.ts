@@ -8,6 +8,13 @@ export interface Style {
   readonly cyan: (text: string) => string;
 }
 
+/** How a state is shown: a sign, and a word for it, so that the colour never stands alone. */
+export interface Mark {
+  readonly sign: string;
+  readonly word: string;
+  readonly tone: keyof Style;
+}
+
 /** SGR codes: on, off. https://www.xfree86.org/current/ctlseqs.html */
 const CODES = {
   bold: [1, 22],

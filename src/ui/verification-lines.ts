@@ -1,7 +1,7 @@
 /** What was checked about a recording, and with which result. */
 import type { Check, Verification } from '../recording/verify.ts';
 import { plain } from './printable.ts';
-import type { Style } from './style.ts';
+import type { Mark, Style } from './style.ts';
 import { localTimes } from './times.ts';
 import { wrapWords } from './wrap-words.ts';
 
@@ -12,10 +12,7 @@ const SIGNS = {
   incomplete: { sign: '?', word: 'incomplete', tone: 'yellow' },
   untrusted: { sign: '?', word: 'untrusted', tone: 'yellow' },
   'not applicable': { sign: '-', word: 'not applicable', tone: 'dim' },
-} as const satisfies Record<
-  Check['status'],
-  { readonly sign: string; readonly word: string; readonly tone: keyof Style }
->;
+} as const satisfies Record<Check['status'], Mark>;
 
 export function verificationLines(
   verification: Verification,
