@@ -5,7 +5,7 @@
  */
 
 import type { FileRecord } from '../recording/file-record.ts';
-import type { ApprovalOutcome } from '../recording/types.ts';
+import type { ApprovalOutcome, RecordingEvent } from '../recording/types.ts';
 
 /** Times are milliseconds since the epoch, by the gateway's clock. */
 export type TimelineEntry =
@@ -24,25 +24,8 @@ export type TimelineEntry =
   | Dispute
   | Unreadable;
 
-interface SessionOpened {
-  readonly type: 'session.open';
+interface SessionOpened extends Extract<RecordingEvent, { type: 'session.open' }> {
   readonly timeMs: number;
-  readonly session: string;
-  readonly principal: { readonly issuer: string; readonly sub: string; readonly name: string };
-  readonly agent?: { readonly name: string; readonly itself?: true } | undefined;
-  /** For whom a workload works; a claim of its issuer. */
-  readonly requester?: { readonly name: string; readonly claimedBy: 'issuer' } | undefined;
-  readonly run?:
-    | {
-        readonly id: string;
-        readonly parent?: string | undefined;
-        /** Name of its program; a claim of the client. */
-        readonly program?: string | undefined;
-      }
-    | undefined;
-  readonly target: string;
-  readonly reason: string | undefined;
-  readonly policyCommit: string;
 }
 
 interface SessionClosed {
