@@ -17,11 +17,11 @@ import { HoopError } from '../../errors.ts';
 import type { Verdict } from '../../policy/sql/types.ts';
 import type { Refusal } from '../../policy/types.ts';
 import type { ApprovalOutcome } from '../../recording/types.ts';
+import { approversText } from '../approvals/approval-refusal.ts';
 import type { AskedApproval } from '../approvals/asked-approval.ts';
 import { approvalAsk, type HoldRequest, limitOf } from './approval-ask.ts';
 import { approvalTerms } from './approval-terms.ts';
 import {
-  approversOf,
   changed,
   heldMessage,
   heldNotice,
@@ -92,7 +92,7 @@ export class Holds {
     }));
     if (asked.standing.state === 'waiting') {
       const message = heldMessage(ask, asked);
-      const approvers = approversOf(ask);
+      const approvers = approversText(ask);
       state.story.held({ at: request.at, asked, needs, message, approvers, waits });
     }
     if (!waits) return this.#sentAgain(request, ask, asked);

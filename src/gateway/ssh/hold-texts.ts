@@ -1,7 +1,12 @@
 /** What whoever asked for something on a server is told about its approval. */
-import { describeApprovers } from '../../policy/describe-grant.ts';
 import type { SshAct } from '../../policy/ssh/types.ts';
 import type { Refusal } from '../../policy/types.ts';
+import {
+  approvalRefusal,
+  denialText,
+  lackingText,
+  rulesOf,
+} from '../approvals/approval-refusal.ts';
 import type { ApprovalStanding, AskedApproval } from '../approvals/asked-approval.ts';
 import { plainText } from '../approvals/plain-text.ts';
 import { utcTime } from '../utc-time.ts';
@@ -42,7 +47,7 @@ export function heldLines(ask: ActAsk, asked: AskedApproval): string[] {
 
 export function pending(ask: ActAsk, asked: AskedApproval): Refusal {
   const { id } = asked;
-  return refusal(ask, {
+  return approvalRefusal(ask, {
     code: 'HOOP_APPROVAL_PENDING',
     message: `${describeAct(ask.act)} needs approval, request ${id} is waiting`,
     detail: `${rulesOf(ask)} ${lackingText(asked)}`.trimEnd(),
@@ -57,18 +62,15 @@ export function notApproved(
 ): Refusal {
   const what = describeAct(ask.act);
   switch (standing.state) {
-    case 'denied': {
-      const vote = standing.votes.findLast(({ decision }) => decision === 'deny');
-      const why = vote?.reason === undefined ? '' : `: ${vote.reason}`;
-      return refusal(ask, {
+    case 'denied':
+      return approvalRefusal(ask, {
         code: 'HOOP_APPROVAL_DENIED',
         message: `${what} was not approved`,
-        detail: `${vote?.by.name ?? 'An approver'} denied request ${id}${why}${/[.!?]$/.test(why) ? '' : '.'}`,
+        detail: denialText(id, standing),
         hint: 'Talk to them before you ask again.',
       });
-    }
     case 'expired':
-      return refusal(ask, {
+      return approvalRefusal(ask, {
         code: 'HOOP_APPROVAL_EXPIRED',
         message: `${what} was not approved in time`,
         detail: `Nobody decided about request ${id}. ${rulesOf(ask)}`,
@@ -80,7 +82,7 @@ export function notApproved(
 }
 
 export function changed(ask: ActAsk, id: string, why: string): Refusal {
-  return refusal(ask, {
+  return approvalRefusal(ask, {
     code: 'HOOP_APPROVAL_VOID',
     message: `${describeAct(ask.act)} did not happen: the approval is void`,
     detail: `Request ${id}: ${why}.`,
@@ -90,7 +92,7 @@ export function changed(ask: ActAsk, id: string, why: string): Refusal {
 
 /** A command that no approver can be expected to read. */
 export function tooLong(ask: ActAsk): Refusal {
-  return refusal(ask, {
+  return approvalRefusal(ask, {
     code: 'HOOP_TOO_LARGE',
     message: 'the command needs approval and is too long to be shown',
     detail: rulesOf(ask),
@@ -100,7 +102,7 @@ export function tooLong(ask: ActAsk): Refusal {
 
 /** Nor can one that is no text be shown: the approval would be of anything. */
 export function notText(ask: ActAsk): Refusal {
-  return refusal(ask, {
+  return approvalRefusal(ask, {
     code: 'HOOP_APPROVAL_UNAVAILABLE',
     message: 'the command needs approval and is not UTF-8, so that nobody can be shown it',
     detail: rulesOf(ask),
@@ -112,41 +114,10 @@ export function tooMany(
   ask: ActAsk,
   error: { readonly message: string; readonly detail?: string | undefined },
 ): Refusal {
-  return refusal(ask, {
+  return approvalRefusal(ask, {
     code: 'HOOP_LIMIT',
     message: `${describeAct(ask.act)} needs approval, and ${error.message}`,
     detail: error.detail,
     hint: 'Wait for decisions, or withdraw what is not needed any more.',
   });
-}
-
-function rulesOf({ demands, policyCommit }: ActAsk): string {
-  const rules = demands.map(({ rule }) => `${rule.id} (${rule.file}:${rule.line})`);
-  const one = rules.length === 1;
-  const approvers = describeApprovers(demands.map(({ terms }) => terms));
-  return `${one ? 'Rule' : 'Rules'} ${rules.join(', ')} of policy ${policyCommit.slice(0, 12)} ${one ? 'asks' : 'ask'} for approval by ${approvers}.`;
-}
-
-/** Who waits should know that nobody may ever come. */
-function lackingText({ lacking }: AskedApproval): string {
-  return lacking
-    .map(({ groups, known }) => {
-      const who = known === 0 ? 'Nobody else' : `Only ${known} other${known === 1 ? '' : 's'}`;
-      return `${who} in ${groups.join(', ')} ${known > 1 ? 'have' : 'has'} logged in to this gateway yet. `;
-    })
-    .join('');
-}
-
-function refusal(
-  { demands }: ActAsk,
-  text: Pick<Refusal, 'code' | 'message' | 'detail'> & { readonly hint: string },
-): Refusal {
-  const [demand] = demands;
-  return {
-    ...text,
-    sqlState: '42501',
-    hint: demand?.hint ?? text.hint,
-    position: undefined,
-    rule: demand?.rule,
-  };
 }

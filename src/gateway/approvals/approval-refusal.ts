@@ -1,0 +1,56 @@
+/**
+ * What is the same in the words to whoever waits for an approval, be it a statement or something on
+ * a server: which rules ask for it, who is missing, who denied it, and the refusal around them.
+ */
+import { describeApprovers } from '../../policy/describe-grant.ts';
+import type { ApprovalDemand } from '../../policy/sql/types.ts';
+import type { Refusal } from '../../policy/types.ts';
+import type { ApprovalStanding, AskedApproval } from './asked-approval.ts';
+
+interface Ask {
+  readonly demands: readonly ApprovalDemand[];
+  readonly policyCommit: string;
+}
+
+export function approversText({ demands }: Pick<Ask, 'demands'>): string {
+  return describeApprovers(demands.map(({ terms }) => terms));
+}
+
+/** "Rule p/deletes (policies/p.yaml:12) of policy 0123 asks for approval by 1 of dba." */
+export function rulesOf({ demands, policyCommit }: Ask): string {
+  const rules = demands.map(({ rule }) => `${rule.id} (${rule.file}:${rule.line})`);
+  const one = rules.length === 1;
+  return `${one ? 'Rule' : 'Rules'} ${rules.join(', ')} of policy ${policyCommit.slice(0, 12)} ${one ? 'asks' : 'ask'} for approval by ${approversText({ demands })}.`;
+}
+
+/** Who waits should know that nobody may ever come. Sentences, each with a space behind it. */
+export function lackingText({ lacking }: AskedApproval): string {
+  return lacking
+    .map(({ groups, known }) => {
+      const who = known === 0 ? 'Nobody else' : `Only ${known} other${known === 1 ? '' : 's'}`;
+      return `${who} in ${groups.join(', ')} ${known > 1 ? 'have' : 'has'} logged in to this gateway yet. `;
+    })
+    .join('');
+}
+
+/** Who denied it, and why, as a sentence. */
+export function denialText(id: string, { votes }: ApprovalStanding): string {
+  const vote = votes.findLast(({ decision }) => decision === 'deny');
+  const why = vote?.reason === undefined ? '' : `: ${vote.reason}`;
+  return `${vote?.by.name ?? 'An approver'} denied request ${id}${why}${/[.!?]$/.test(why) ? '' : '.'}`;
+}
+
+/** A hint of the rule says more than ours. */
+export function approvalRefusal(
+  { demands }: Pick<Ask, 'demands'>,
+  text: Pick<Refusal, 'code' | 'message' | 'detail'> & { readonly hint: string },
+): Refusal {
+  const [demand] = demands;
+  return {
+    ...text,
+    sqlState: '42501',
+    hint: demand?.hint ?? text.hint,
+    position: undefined,
+    rule: demand?.rule,
+  };
+}
