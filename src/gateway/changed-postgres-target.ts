@@ -13,6 +13,8 @@ import type { PostgresTarget } from './pg/types.ts';
 import { isSameHost } from './target-host.ts';
 import type { Targets } from './targets.ts';
 
+const CERTIFICATE = /-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]*)-----END CERTIFICATE-----/g;
+
 export interface ChangedTargetOptions {
   readonly policy: Pick<GatewayPolicy, 'grant'>;
   readonly targets: Pick<Targets, 'hosts'>;
@@ -58,7 +60,17 @@ export function changedPostgresTarget(options: ChangedTargetOptions): () => stri
   };
 }
 
-/** YAML ends the same PEM with a line feed or without one. */
-function comparable(tls: PostgresTarget['tls']): PostgresTarget['tls'] {
-  return { ...tls, ca: tls.ca?.trimEnd() };
+/** In any order, with any line ends and words between them, the same CAs are trusted. */
+function comparable(tls: PostgresTarget['tls']): unknown {
+  return { ...tls, ca: tls.ca === undefined ? undefined : certificatesOf(tls.ca) };
+}
+
+function certificatesOf(pem: string): ReadonlySet<string> {
+  const certificates = new Set<string>();
+  const rest = pem.replace(CERTIFICATE, (_all, base64: string) => {
+    certificates.add(base64.replace(/\s/g, ''));
+    return '';
+  });
+  // Something else that begins there, or has no end: what Node makes of it is not known here.
+  return rest.includes('-----BEGIN') ? new Set([pem]) : certificates;
 }

@@ -1,3 +1,5 @@
+import { isIPv6, SocketAddress } from 'node:net';
+
 /** One place where a target can be reached. */
 export interface TargetHost {
   readonly host: string;
@@ -6,10 +8,18 @@ export interface TargetHost {
   readonly shown: string | undefined;
 }
 
-/** Whether it is the same place, whatever it is called by; names are the same in any case (RFC 4343). */
+/** Whether it is the same place, however it is written. */
 export function isSameHost(
   one: Pick<TargetHost, 'host' | 'port'>,
   other: Pick<TargetHost, 'host' | 'port'>,
 ): boolean {
-  return one.host.toLowerCase() === other.host.toLowerCase() && one.port === other.port;
+  return one.port === other.port && canonicalHost(one.host) === canonicalHost(other.host);
+}
+
+/** IPv6 as RFC 5952 has it; names are the same in any case (RFC 4343). */
+function canonicalHost(host: string): string {
+  // Of an address with an interface Node would give the address alone.
+  return isIPv6(host) && !host.includes('%')
+    ? new SocketAddress({ address: host, family: 'ipv6' }).address
+    : host.toLowerCase();
 }

@@ -43,19 +43,24 @@ async function setTarget(changes: Readonly<Record<string, unknown>> = {}): Promi
 
 /** Nothing looks into it: the server has no TLS. */
 const CA = '-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----';
+const OTHER_CA = '-----BEGIN CERTIFICATE-----\nMQ==\n-----END CERTIFICATE-----';
+/** Both, in another order, with other lines, and one of them twice. */
+const SAME_CAS = `${OTHER_CA}\n\n# ours\n${CA.replaceAll('\n', '\r\n')}\r\n${OTHER_CA}\n`;
 
 const here = (): string => `127.0.0.1:${postgres.port}`;
 
 describe('a commit, for a session that is open', () => {
   test('that adds an address, or says the same in other words, disturbs nobody', async () => {
-    await setTarget({ address: [here(), 'Standby.Example:5432'], tls: { ca: CA } });
+    await setTarget({
+      address: [here(), 'Standby.Example:5432', '[2001:DB8:0::1]:5432'],
+      tls: { ca: `${CA}\n${OTHER_CA}` },
+    });
     const session = await TestSession.open(bench, 'engineer', { target: 'shop' });
     const stream = await session.openStream(1);
     await stream.startUp('postgres', 'postgres');
     await setTarget({
-      address: ['127.0.0.1:1', 'standby.example:5432', here()],
-      // As `|` and `|-` of YAML have it.
-      tls: { ca: `${CA}\n`, mode: 'prefer' },
+      address: ['127.0.0.1:1', '[2001:db8::1]:5432', 'standby.example:5432', here()],
+      tls: { ca: SAME_CAS, mode: 'prefer' },
       description: 'The shop',
       connectTimeout: '3s',
       requireAuth: ['none', 'password', 'md5', 'scram-sha-256'],
@@ -71,6 +76,7 @@ describe('a commit, for a session that is open', () => {
     ['database', { database: 'template1' }],
     ['credential', { credentials: [{ groups: ['engineering'], credential: 'other' }] }],
     ['TLS setting', { tls: { mode: 'require' } }],
+    ['TLS setting', { tls: { ca: OTHER_CA } }],
     ['requireAuth', { requireAuth: ['scram-sha-256'] }],
     ['targetSessionAttrs', { targetSessionAttrs: 'primary' }],
   ])('that has another %s ends it, and says so', async (what, changes) => {
