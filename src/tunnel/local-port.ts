@@ -17,14 +17,13 @@ import type { Secret } from '../secret.ts';
 import { closeGently } from './close-gently.ts';
 import type { Tunnel } from './half-close.ts';
 import { LocalCancelKeys } from './local-cancel-keys.ts';
+import { LocalConnections } from './local-connections.ts';
 import { encodeFatal, fatalResponse } from './local-error-response.ts';
 import type { LocalListener } from './local-listener.ts';
 import { type LocalLogin, logInLocally } from './local-login.ts';
 import type { LocalConnection } from './local-opening.ts';
 import { LocalRefusal, type RefusalReason } from './local-refusal.ts';
 import type { LocalTls } from './local-tls.ts';
-import { PeerCheck } from './peer-check.ts';
-import { PendingLogins } from './pending-logins.ts';
 import { relayConnection } from './relay-connection.ts';
 
 const SALT_LENGTH = 16;
@@ -49,16 +48,12 @@ export class LocalPort implements AsyncDisposable {
   readonly #options: LocalPortOptions;
   readonly #verifier: ScramVerifier;
   readonly #cancelKeys = new LocalCancelKeys();
-  readonly #closing = new AbortController();
-  readonly #logins: PendingLogins;
-  readonly #peers: PeerCheck;
-  readonly #serving = new Set<Promise<void>>();
-  readonly #refused = new Map<RefusalReason, number>();
+  readonly #connections: LocalConnections;
 
   constructor(options: LocalPortOptions) {
     this.#options = options;
-    this.#logins = new PendingLogins(options.loginWithinMs);
-    this.#peers = new PeerCheck(options.listener, options.allowedUids);
+    const { listener, allowedUids, loginWithinMs, onRefused } = options;
+    this.#connections = new LocalConnections({ listener, allowedUids, loginWithinMs, onRefused });
     this.#verifier = makeScramVerifier({
       password: options.password.expose(),
       salt: randomBytes(SALT_LENGTH),
@@ -78,20 +73,17 @@ export class LocalPort implements AsyncDisposable {
 
   /** How often, by reason, since the port was opened. */
   get refused(): ReadonlyMap<RefusalReason, number> {
-    return this.#refused;
+    return this.#connections.refused;
   }
 
   /** No new connections; those that are logged in go on. */
   stopAccepting(): void {
-    this.#options.listener.close();
-    this.#logins.abort(new HoopError('HOOP_SESSION_ENDED', 'the session is ending'));
+    this.#connections.stopAccepting();
   }
 
   /** Ends all connections; those between two messages are told the reason. */
   async close(reason?: HoopError): Promise<void> {
-    this.stopAccepting();
-    this.#closing.abort(reason ?? new HoopError('HOOP_SESSION_ENDED', 'the session has ended'));
-    await Promise.all(this.#serving);
+    await this.#connections.close(reason);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -100,12 +92,9 @@ export class LocalPort implements AsyncDisposable {
 
   #accept(socket: Socket): void {
     const connection: LocalConnection = { socket };
-    const serving = this.#serve(connection)
-      .catch((error: unknown) => this.#fail(connection.socket, error))
-      .finally(() => {
-        this.#serving.delete(serving);
-      });
-    this.#serving.add(serving);
+    void this.#connections.serve(
+      this.#serve(connection).catch((error: unknown) => this.#fail(connection.socket, error)),
+    );
   }
 
   async #serve(connection: LocalConnection): Promise<void> {
@@ -126,7 +115,7 @@ export class LocalPort implements AsyncDisposable {
   async #logIn(connection: LocalConnection): Promise<LocalLogin> {
     const { user, tls } = this.#options;
     const { socket } = connection;
-    const pending = this.#logins.add();
+    const pending = this.#connections.login();
     try {
       return await logInLocally(connection, {
         user,
@@ -134,7 +123,7 @@ export class LocalPort implements AsyncDisposable {
         tls,
         checkPeer: () => this.#checkPeer(socket),
         onSpoken: pending.spoken,
-        signal: AbortSignal.any([pending.signal, this.#closing.signal]),
+        signal: AbortSignal.any([pending.signal, this.#connections.closing]),
       });
     } finally {
       pending.over();
@@ -142,7 +131,7 @@ export class LocalPort implements AsyncDisposable {
   }
 
   async #checkPeer(socket: Socket): Promise<void> {
-    const stranger = await this.#peers.stranger(socket);
+    const stranger = await this.#connections.stranger(socket);
     if (stranger !== undefined) {
       throw anotherUser(stranger.uid);
     }
@@ -173,20 +162,21 @@ export class LocalPort implements AsyncDisposable {
   }
 
   async #openTunnel(socket: Socket, kind: StreamKind): Promise<Tunnel> {
+    const { closing } = this.#connections;
     const gone = new AbortController();
     const onClose = (): void => gone.abort(new Error('the local client has gone'));
     socket.once('close', onClose);
     try {
-      const signal = AbortSignal.any([gone.signal, this.#closing.signal]);
+      const signal = AbortSignal.any([gone.signal, closing]);
       const tunnel = await this.#options.openTunnel(kind, signal);
       // Whoever reads it learns of errors; this keeps one from being thrown after that.
       tunnel.on('error', () => undefined);
       const destroy = (): void => {
-        tunnel.destroy(this.#closing.signal.reason);
+        tunnel.destroy(closing.reason);
       };
-      this.#closing.signal.addEventListener('abort', destroy, { once: true });
-      tunnel.once('close', () => this.#closing.signal.removeEventListener('abort', destroy));
-      if (this.#closing.signal.aborted) {
+      closing.addEventListener('abort', destroy, { once: true });
+      tunnel.once('close', () => closing.removeEventListener('abort', destroy));
+      if (closing.aborted) {
         // The port was closed while the tunnel opened: the listener came too late.
         destroy();
       }
@@ -198,8 +188,7 @@ export class LocalPort implements AsyncDisposable {
 
   async #fail(socket: Socket, error: unknown): Promise<void> {
     if (error instanceof LocalRefusal) {
-      this.#refused.set(error.reason, (this.#refused.get(error.reason) ?? 0) + 1);
-      this.#options.onRefused?.(error.reason);
+      this.#connections.countRefusal(error.reason);
       if (error.answer === undefined) {
         socket.destroy();
         return;

@@ -3,14 +3,13 @@
  * then gets a stream through the tunnel. As local-port.ts, which is PostgreSQL's.
  */
 import type { Socket } from 'node:net';
-import { HoopError } from '../../errors.ts';
+import type { HoopError } from '../../errors.ts';
 import type { StreamKind } from '../../recording/types.ts';
 import { closeGently } from '../close-gently.ts';
 import type { Tunnel } from '../half-close.ts';
+import { LocalConnections } from '../local-connections.ts';
 import type { LocalListener } from '../local-listener.ts';
 import { LocalRefusal, type RefusalReason } from '../local-refusal.ts';
-import { PeerCheck } from '../peer-check.ts';
-import { PendingLogins } from '../pending-logins.ts';
 import type { SshKeyPair } from './ssh-keys.ts';
 
 export interface LocalSshPortOptions {
@@ -30,41 +29,32 @@ export interface LocalSshPortOptions {
 
 export class LocalSshPort implements AsyncDisposable {
   readonly #options: LocalSshPortOptions;
-  readonly #closing = new AbortController();
-  readonly #logins: PendingLogins;
-  readonly #peers: PeerCheck;
-  readonly #serving = new Set<Promise<void>>();
-  readonly #refused = new Map<RefusalReason, number>();
+  readonly #connections: LocalConnections;
 
   constructor(options: LocalSshPortOptions) {
     this.#options = options;
-    this.#logins = new PendingLogins(options.loginWithinMs);
-    this.#peers = new PeerCheck(options.listener, options.allowedUids);
-    options.listener.serve((socket) => this.serve(socket));
+    const { listener, allowedUids, loginWithinMs, onRefused } = options;
+    this.#connections = new LocalConnections({ listener, allowedUids, loginWithinMs, onRefused });
+    listener.serve((socket) => this.serve(socket));
   }
 
   get refused(): ReadonlyMap<RefusalReason, number> {
-    return this.#refused;
+    return this.#connections.refused;
   }
 
   /** Resolves when no connection is served; new ones may come until it is closed. */
   async idle(): Promise<void> {
-    while (this.#serving.size > 0) {
-      await Promise.race(this.#serving);
-    }
+    await this.#connections.idle();
   }
 
   /** No new connections; those that are logged in go on. */
   stopAccepting(): void {
-    this.#options.listener.close();
-    this.#logins.abort(new HoopError('HOOP_SESSION_ENDED', 'the session is ending'));
+    this.#connections.stopAccepting();
   }
 
   /** Ends all connections; their clients are told the reason. */
   async close(reason?: HoopError): Promise<void> {
-    this.stopAccepting();
-    this.#closing.abort(reason ?? new HoopError('HOOP_SESSION_ENDED', 'the session has ended'));
-    await Promise.all(this.#serving);
+    await this.#connections.close(reason);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -73,20 +63,16 @@ export class LocalSshPort implements AsyncDisposable {
 
   /** A connection that came another way than over the listener. Resolves when it is over. */
   serve(socket: Socket): Promise<void> {
-    const serving = this.#serve(socket)
-      .catch((error: unknown) => this.#fail(socket, error))
-      .finally(() => {
-        this.#serving.delete(serving);
-      });
-    this.#serving.add(serving);
-    return serving;
+    return this.#connections.serve(
+      this.#serve(socket).catch((error: unknown) => this.#fail(socket, error)),
+    );
   }
 
   async #serve(socket: Socket): Promise<void> {
     const { hostKey, userKey, openTunnel, onNote } = this.#options;
-    const pending = this.#logins.add();
+    const pending = this.#connections.login();
     try {
-      if ((await this.#peers.stranger(socket)) !== undefined) {
+      if ((await this.#connections.stranger(socket)) !== undefined) {
         throw new LocalRefusal('another user');
       }
       // Loaded for who connects: a run opens its ports at its start, and most are not used.
@@ -99,7 +85,7 @@ export class LocalSshPort implements AsyncDisposable {
         onSpoken: pending.spoken,
         onKnown: pending.over,
         note: (text) => onNote?.(text),
-        signal: AbortSignal.any([pending.signal, this.#closing.signal]),
+        signal: AbortSignal.any([pending.signal, this.#connections.closing]),
       });
     } finally {
       pending.over();
@@ -112,8 +98,7 @@ export class LocalSshPort implements AsyncDisposable {
       await closeGently(socket);
       return;
     }
-    this.#refused.set(error.reason, (this.#refused.get(error.reason) ?? 0) + 1);
-    this.#options.onRefused?.(error.reason);
+    this.#connections.countRefusal(error.reason);
     socket.destroy();
   }
 }

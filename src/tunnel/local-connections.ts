@@ -1,0 +1,87 @@
+/**
+ * The connections to one local port, whatever protocol it speaks: who may come, who has not logged
+ * in yet, who was refused and why, and the end of them all.
+ */
+import type { Socket } from 'node:net';
+import { HoopError } from '../errors.ts';
+import type { LocalListener } from './local-listener.ts';
+import type { RefusalReason } from './local-refusal.ts';
+import { PeerCheck } from './peer-check.ts';
+import { type PendingLogin, PendingLogins } from './pending-logins.ts';
+
+export interface LocalConnectionsOptions {
+  readonly listener: LocalListener;
+  readonly allowedUids: readonly number[] | undefined;
+  /** For tests. */
+  readonly loginWithinMs: number | undefined;
+  readonly onRefused: ((reason: RefusalReason) => void) | undefined;
+}
+
+export class LocalConnections {
+  readonly #options: LocalConnectionsOptions;
+  readonly #closing = new AbortController();
+  readonly #logins: PendingLogins;
+  readonly #peers: PeerCheck;
+  readonly #serving = new Set<Promise<void>>();
+  readonly #refused = new Map<RefusalReason, number>();
+
+  constructor(options: LocalConnectionsOptions) {
+    this.#options = options;
+    this.#logins = new PendingLogins(options.loginWithinMs);
+    this.#peers = new PeerCheck(options.listener, options.allowedUids);
+  }
+
+  /** Aborted with the reason when all connections are to end. */
+  get closing(): AbortSignal {
+    return this.#closing.signal;
+  }
+
+  /** How often, by reason, since the port was opened. */
+  get refused(): ReadonlyMap<RefusalReason, number> {
+    return this.#refused;
+  }
+
+  /** @returns undefined: it comes from a user who may connect */
+  stranger(socket: Socket): ReturnType<PeerCheck['stranger']> {
+    return this.#peers.stranger(socket);
+  }
+
+  /** A place among those that have not logged in. */
+  login(): PendingLogin {
+    return this.#logins.add();
+  }
+
+  /** @param connection settles when it is over: `close` and `idle` wait for it */
+  serve(connection: Promise<void>): Promise<void> {
+    const serving = connection.finally(() => {
+      this.#serving.delete(serving);
+    });
+    this.#serving.add(serving);
+    return serving;
+  }
+
+  countRefusal(reason: RefusalReason): void {
+    this.#refused.set(reason, (this.#refused.get(reason) ?? 0) + 1);
+    this.#options.onRefused?.(reason);
+  }
+
+  /** Resolves when no connection is served; new ones may come until it is closed. */
+  async idle(): Promise<void> {
+    while (this.#serving.size > 0) {
+      await Promise.race(this.#serving);
+    }
+  }
+
+  /** No new connections; those that are logged in go on. */
+  stopAccepting(): void {
+    this.#options.listener.close();
+    this.#logins.abort(new HoopError('HOOP_SESSION_ENDED', 'the session is ending'));
+  }
+
+  /** Resolves when the last one is over. */
+  async close(reason?: HoopError): Promise<void> {
+    this.stopAccepting();
+    this.#closing.abort(reason ?? new HoopError('HOOP_SESSION_ENDED', 'the session has ended'));
+    await Promise.all(this.#serving);
+  }
+}
