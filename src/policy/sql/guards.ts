@@ -11,7 +11,11 @@ export function builtin(name: string): RuleRef {
   return { id: `builtin/${name}`, file: 'builtin', line: 0 };
 }
 
-/** Settings that change speed, formats and limits of one's own session, and nothing that guards rely on. */
+/**
+ * Settings that change speed, formats and limits of one's own session, and nothing that guards rely on.
+ * row_security is one of them: off, with which pg_dump starts, makes a query fail that would be
+ * filtered. Who is not filtered (BYPASSRLS, the owner without FORCE) is so with both values.
+ */
 const HARMLESS_SETTINGS: ReadonlySet<string> = new Set(
   `application_name array_nulls bytea_output check_function_bodies client_connection_check_interval
   client_min_messages commit_delay commit_siblings constraint_exclusion cpu_index_tuple_cost
@@ -36,7 +40,7 @@ const HARMLESS_SETTINGS: ReadonlySet<string> = new Set(
   max_parallel_workers max_parallel_workers_per_gather min_parallel_index_scan_size
   min_parallel_table_scan_size parallel_leader_participation parallel_setup_cost
   parallel_tuple_cost password_encryption plan_cache_mode quote_all_identifiers
-  random_page_cost recursive_worktable_factor search_path seed seq_page_cost statement_timeout
+  random_page_cost recursive_worktable_factor row_security search_path seed seq_page_cost statement_timeout
   synchronize_seqscans synchronous_commit tcp_keepalives_count tcp_keepalives_idle
   tcp_keepalives_interval tcp_user_timeout temp_buffers temp_tablespaces timezone
   timezone_abbreviations track_activities transaction_deferrable transaction_isolation

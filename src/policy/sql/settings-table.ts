@@ -9,7 +9,7 @@ export type SettingEffect =
   | 'identity'
   /** What an unqualified name means. */
   | 'names'
-  /** Switches off row security, triggers or protections, or loads code. */
+  /** Switches off triggers or protections, or loads code. */
   | 'guard'
   /** Makes the server send more of its inner life (query trees, debug messages). */
   | 'messages';
@@ -27,7 +27,6 @@ const EFFECTS: ReadonlyMap<string, SettingEffect> = new Map<string, SettingEffec
   ['role', 'identity'],
   ['session_authorization', 'identity'],
   ['search_path', 'names'],
-  ['row_security', 'guard'],
   ['session_replication_role', 'guard'],
   ['allow_system_table_mods', 'guard'],
   ['ignore_system_indexes', 'guard'],

@@ -21,6 +21,10 @@ test.each([
   ['client_encoding', 'UTF-8'],
   ['client_encoding', 'LATIN1'],
   ['client_min_messages', 'warning'],
+  ['row_security', 'off'],
+  ['row_security', 'FALSE'],
+  ['row_security', '0'],
+  ['row_security', 'on'],
 ])('every session may SET %s TO %s', (name, value) => {
   expect(guardSetting(name, value, plain)).toBeUndefined();
 });
@@ -38,7 +42,6 @@ test.each([
   ['role', 'postgres', 'HOOP_SETTING'],
   ['session_authorization', 'postgres', 'HOOP_SETTING'],
   ['session_replication_role', 'replica', 'HOOP_SETTING'],
-  ['row_security', 'off', 'HOOP_SETTING'],
   ['local_preload_libraries', 'x', 'HOOP_SETTING'],
   ['client_min_messages', 'debug5', 'HOOP_SETTING'],
   ['app.tenant', '1', 'HOOP_SETTING'],
