@@ -225,7 +225,8 @@ function columnsOf(facts: StatementFacts, scope: Scope | undefined): ColumnsOf {
       relation &&
       new Set([
         ...relation.columns.flatMap(({ name, dropped }) => (dropped ? [] : name)),
-        ...SYSTEM_COLUMNS.keys(),
+        // In a view their names mean those of a table around it.
+        ...(relation.kind === 'v' ? [] : SYSTEM_COLUMNS.keys()),
       ])
     );
   };

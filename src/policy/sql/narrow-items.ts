@@ -2,6 +2,8 @@
  * The items of a FROM list for `qualified.ts`: which of them a column belongs to, and what ties
  * them together. By names alone, and by the catalog's columns where it has the relation.
  */
+import { outputName } from './output-name.ts';
+import { SYSTEM_COLUMNS } from './scope.ts';
 import { as, type FieldsOf, is, type Node, namesOf, stringOf } from './tree.ts';
 
 export interface Item {
@@ -17,11 +19,18 @@ export interface Level {
   /** What ON and USING say about them. */
   readonly ties: readonly Tie[];
   readonly outer: Level | undefined;
-  /** Names of WITH queries, with whether they bring only a few rows. */
-  readonly queries: ReadonlyMap<string, boolean>;
+  /** WITH queries by their names. */
+  readonly queries: ReadonlyMap<string, NamedQuery>;
   readonly columnsOf: ColumnsOf;
   /** How much may still be looked at. */
   readonly budget: { left: number };
+}
+
+export interface NamedQuery {
+  /** It brings only a few rows. */
+  readonly narrow: boolean;
+  /** undefined: not known, it may have any. */
+  readonly columns: ReadonlySet<string> | undefined;
 }
 
 export type ColumnsOf = (table: FieldsOf<'RangeVar'>) => ReadonlySet<string> | undefined;
@@ -81,19 +90,70 @@ function functionName(node: Node): string | undefined {
 
 function itemColumns(
   node: Node,
-  { queries, columnsOf }: Pick<Level, 'queries' | 'columnsOf'>,
+  level: Pick<Level, 'queries' | 'columnsOf'>,
 ): ReadonlySet<string> | undefined {
   const fields: { alias?: FieldsOf<'Alias'> } = Object.values(node)[0] ?? {};
   const renamed = fields.alias?.colnames;
   const table = as(node, 'RangeVar');
   if (table) {
-    const isQuery = table.schemaname === undefined && queries.has(table.relname ?? '');
-    return isQuery || renamed ? undefined : columnsOf(table);
+    const query =
+      table.schemaname === undefined ? level.queries.get(table.relname ?? '') : undefined;
+    if (renamed) return undefined;
+    return query ? query.columns : level.columnsOf(table);
   }
-  const values = as(as(node, 'RangeSubselect')?.subquery, 'SelectStmt')?.valuesLists;
-  return renamed && (values || is(node, 'RangeFunction'))
+  const query = as(as(node, 'RangeSubselect')?.subquery, 'SelectStmt');
+  if (query) return outputColumns(query, renamed, level);
+  return renamed && is(node, 'RangeFunction')
     ? new Set(renamed.flatMap((name) => stringOf(name) ?? []))
     : undefined;
+}
+
+/**
+ * The names of a query's columns; undefined: not all are known.
+ * @param renamed names that an alias gives to the first of them
+ */
+export function outputColumns(
+  query: FieldsOf<'SelectStmt'> | undefined,
+  renamed: readonly Node[] | undefined,
+  level: Pick<Level, 'queries' | 'columnsOf'>,
+): ReadonlySet<string> | undefined {
+  const names = query && columnNames(query, level);
+  const given = (renamed ?? []).flatMap((name) => stringOf(name) ?? []);
+  return names && new Set([...given, ...names.slice(given.length)]);
+}
+
+function columnNames(
+  query: FieldsOf<'SelectStmt'>,
+  level: Pick<Level, 'queries' | 'columnsOf'>,
+): readonly string[] | undefined {
+  if (query.larg) return columnNames(query.larg, level);
+  const [row] = query.valuesLists ?? [];
+  if (row) return (as(row, 'List')?.items ?? []).map((_, index) => `column${index + 1}`);
+  const names = (query.targetList ?? []).map((node) => {
+    const target = as(node, 'ResTarget');
+    const last = as(target?.val, 'ColumnRef')?.fields?.at(-1);
+    const steps = as(target?.val, 'A_Indirection')?.indirection;
+    if (is(last, 'A_Star') || is(steps?.at(-1), 'A_Star')) return undefined;
+    return [target?.name ?? outputName(target?.val) ?? '?column?'];
+  });
+  if (names.length === 1 && names[0] === undefined) return starNames(query, level);
+  return names.includes(undefined) ? undefined : names.flatMap((name) => name ?? []);
+}
+
+/** `SELECT *` from one relation. Of several, columns that USING merges stand elsewhere. */
+function starNames(
+  { fromClause = [], targetList, withClause }: FieldsOf<'SelectStmt'>,
+  level: Pick<Level, 'queries' | 'columnsOf'>,
+): readonly string[] | undefined {
+  const [only, ...others] = fromClause;
+  const table = as(only, 'RangeVar');
+  const star = as(as(targetList?.[0], 'ResTarget')?.val, 'ColumnRef')?.fields;
+  // System columns are not among those of a star.
+  const columns =
+    others.length === 0 && table && star && !withClause
+      ? itemColumns({ RangeVar: table }, level)
+      : undefined;
+  return columns ? [...columns].filter((name) => !SYSTEM_COLUMNS.has(name)) : undefined;
 }
 
 /** The item that a column belongs to; undefined: none, or nobody can tell. */
@@ -133,33 +193,93 @@ function isColumnOutside(name: string, level: Level | undefined): boolean {
   return false;
 }
 
-/** Whether no column in it can belong to a query around it, so that it is the same for every row. */
+/**
+ * Whether no column in it can belong to a query around it, so that it is the same for every row.
+ * What its parts can see is told apart as the server does: a name that one query inside has may in
+ * another one mean a column outside.
+ */
 export function isSelfContained(query: FieldsOf<'SelectStmt'>, level: Level): boolean {
-  const references: string[][] = [];
-  const inside: Item[] = [];
-  const pending: unknown[] = [query];
-  for (let value = pending.pop(); value !== undefined; value = pending.pop()) {
-    if (Array.isArray(value)) {
-      pending.push(...value);
-      continue;
-    }
-    if (typeof value !== 'object' || value === null) continue;
-    const node = value as Node;
-    if (is(node, 'ColumnRef')) {
-      references.push((node.ColumnRef.fields ?? []).flatMap((field) => stringOf(field) ?? ['*']));
-      continue;
-    }
-    if (/^(?:Range|JoinExpr|JsonTable)/.test(Object.keys(node)[0] ?? '')) {
-      inside.push({ name: itemName(node), columns: itemColumns(node, level) });
-    }
-    pending.push(...Object.values(value));
+  return staysIn(query, [], level);
+}
+
+function staysIn(query: FieldsOf<'SelectStmt'>, outside: readonly Item[], around: Level): boolean {
+  const { withClause, larg, rarg, fromClause, ...parts } = query;
+  const level = withClause ? { ...around, queries: withNames(withClause, around) } : around;
+  const seen: Item[] = [];
+  return (
+    [larg, rarg].every((side) => side === undefined || staysIn(side, outside, level)) &&
+    readsOnly(withClause, outside, level) &&
+    (fromClause ?? []).every((node) => {
+      const items = fromStaysIn(node, outside, seen, level);
+      seen.push(...(items ?? []));
+      return items !== undefined;
+    }) &&
+    readsOnly(parts, [...outside, ...seen], level)
+  );
+}
+
+/** Its names hide those of tables; which columns they have is not looked at. */
+function withNames({ ctes = [] }: FieldsOf<'WithClause'>, { queries }: Level): Level['queries'] {
+  const names = ctes.flatMap((node) => as(node, 'CommonTableExpr')?.ctename ?? []);
+  return new Map([
+    ...queries,
+    ...names.map((name) => [name, { narrow: false, columns: undefined }] as const),
+  ]);
+}
+
+/**
+ * @param seen what stands before it in the same FROM: LATERAL and functions can look there
+ * @returns its items; undefined: it looks outside
+ */
+function fromStaysIn(
+  node: Node,
+  outside: readonly Item[],
+  seen: readonly Item[],
+  level: Level,
+): readonly Item[] | undefined {
+  const join = as(node, 'JoinExpr');
+  if (join) {
+    const left = join.larg ? fromStaysIn(join.larg, outside, seen, level) : [];
+    const right =
+      left && join.rarg ? fromStaysIn(join.rarg, outside, [...seen, ...left], level) : [];
+    const both = left && right && [...left, ...right];
+    if (!both || !readsOnly(join.quals, [...outside, ...both], level)) return undefined;
+    return join.alias ? [{ name: itemName(node), columns: undefined }] : both;
   }
-  return references.every((names) => {
-    const [name = '', qualifier] = [names.at(-1), names.at(-2)];
-    return qualifier === undefined
-      ? name === '*' ||
-          inside.some((item) => item.columns?.has(name)) ||
-          !isColumnOutside(name, level)
-      : inside.some((item) => item.name === qualifier);
-  });
+  const sample = as(node, 'RangeTableSample');
+  if (sample?.relation) {
+    const items = fromStaysIn(sample.relation, outside, seen, level);
+    return readsOnly(sample.args, [...outside, ...seen], level) ? items : undefined;
+  }
+  const query = as(node, 'RangeSubselect');
+  const inner = as(query?.subquery, 'SelectStmt');
+  const before = query && !query.lateral ? outside : [...outside, ...seen];
+  const stays = inner
+    ? staysIn(inner, before, level)
+    : is(node, 'RangeVar') || readsOnly(Object.values(node)[0], before, level);
+  return stays ? [{ name: itemName(node), columns: itemColumns(node, level) }] : undefined;
+}
+
+function readsOnly(value: unknown, inside: readonly Item[], level: Level): boolean {
+  if (Array.isArray(value)) {
+    return value.every((one) => readsOnly(one, inside, level));
+  }
+  if (typeof value !== 'object' || value === null) {
+    return true;
+  }
+  const node = value as Node;
+  if (is(node, 'SelectStmt')) {
+    return staysIn(node.SelectStmt, inside, level);
+  }
+  if (!is(node, 'ColumnRef')) {
+    return Object.values(value).every((one) => readsOnly(one, inside, level));
+  }
+  const names = (node.ColumnRef.fields ?? []).flatMap((field) => stringOf(field) ?? ['*']);
+  const [name = '', qualifier] = [names.at(-1), names.at(-2)];
+  if (names.length > 2) return false;
+  return qualifier === undefined
+    ? name === '*' ||
+        inside.some((item) => item.columns?.has(name)) ||
+        !isColumnOutside(name, level)
+    : inside.some((item) => item.name === qualifier);
 }

@@ -9,6 +9,7 @@
  * tests of something beside the target (`UPDATE t … FROM v WHERE v.id = 1`).
  * Where we stop: a bound that happens to keep all rows (`created_at > '1900-01-01'`) counts.
  */
+import { type About, isColumnLike, isOwn, isPieceOfColumn, isTruth } from './narrow-columns.ts';
 import {
   type ColumnsOf,
   fromItems,
@@ -16,31 +17,15 @@ import {
   isNarrowItem,
   isSelfContained,
   type Level,
+  type NamedQuery,
+  outputColumns,
   ownerOf,
   type Tie,
 } from './narrow-items.ts';
+import { hasText, isBound, isFixed, isPlain, numberOf, textOf } from './narrow-values.ts';
 import { as, type FieldsOf, is, literalText, type Node, namesOf } from './tree.ts';
 
 type Select = FieldsOf<'SelectStmt'>;
-
-/** What a test is about: the item whose rows it should leave out, and what else is in sight. */
-interface About {
-  readonly subject: Item;
-  readonly level: Level;
-}
-
-/** Largest int4: an upper bound there, or a lower bound at or below zero, keeps every usual key. */
-const TOP = 2_147_483_647;
-const RANDOM: ReadonlySet<string> = new Set(['random', 'random_normal', 'gen_random_uuid']);
-/** Functions under which equality still singles rows out. */
-const KEEPING: ReadonlySet<string> = new Set([
-  'lower',
-  'upper',
-  'btrim',
-  'date',
-  'date_trunc',
-  'md5',
-]);
 
 /** The target of an UPDATE, DELETE or MERGE, beside the items that it is joined with. */
 export function aboutTarget(
@@ -137,17 +122,33 @@ function grown(level: Level, conditions: readonly Node[]): Level {
 function namedQueries(
   withClause: FieldsOf<'WithClause'> | undefined,
   around: Level,
-): ReadonlyMap<string, boolean> {
+): ReadonlyMap<string, NamedQuery> {
   const queries = new Map(around.queries);
   const named = (withClause?.ctes ?? []).flatMap((node) => as(node, 'CommonTableExpr') ?? []);
   if (withClause?.recursive) {
     // Before its query and within it, nobody can tell what a name brings.
-    for (const { ctename } of named) queries.set(ctename ?? '', false);
+    for (const { ctename } of named) queries.set(ctename ?? '', UNKNOWN);
   }
-  for (const { ctename, ctequery } of named) {
-    queries.set(ctename ?? '', isNarrow(as(ctequery, 'SelectStmt'), { ...around, queries }));
+  for (const { ctename = '', ctequery, aliascolnames } of named) {
+    const query = as(ctequery, 'SelectStmt');
+    const level = { ...around, queries };
+    const narrow =
+      isNarrow(query, level) && !(withClause?.recursive && countsFar(query?.rarg, ctename));
+    queries.set(ctename, { narrow, columns: outputColumns(query, aliascolnames, level) });
   }
   return queries;
+}
+
+const UNKNOWN: NamedQuery = { narrow: false, columns: undefined };
+
+/** A query that takes up its own rows, up to a number: `SELECT n + 1 FROM t WHERE n < 10000000`. */
+function countsFar(again: Select | undefined, name: string): boolean {
+  const text = JSON.stringify(again ?? null);
+  const numbers = text.matchAll(/"(?:ival|fval|sval)":"?(\d[\d.e+]*)/gi);
+  return (
+    text.includes(`"relname":${JSON.stringify(name)}`) &&
+    [...numbers].some(([, number]) => Number(number) > FEW_ROWS)
+  );
 }
 
 /** Whether a FROM item brings only rows which the statement itself lists or narrows. */
@@ -157,14 +158,19 @@ function isNarrowNode(node: Node, around: Level): boolean {
   if (query) return !query.lateral && isNarrow(as(query.subquery, 'SelectStmt'), around);
   const table = as(node, 'RangeVar');
   if (table) {
-    return table.schemaname === undefined && around.queries.get(table.relname ?? '') === true;
+    return (
+      table.schemaname === undefined && around.queries.get(table.relname ?? '')?.narrow === true
+    );
   }
   return as(node, 'RangeFunction')?.functions?.every((entry) => isListing(entry, around)) ?? false;
 }
 
-/** unnest($1) and the like: the rows are in the statement or its parameters. */
 function isListing(entry: Node, level: Level): boolean {
-  const call = as(as(entry, 'List')?.items?.[0], 'FuncCall');
+  return isListingCall(as(as(entry, 'List')?.items?.[0], 'FuncCall'), level);
+}
+
+/** unnest($1) and the like: the rows are in the statement or its parameters. */
+function isListingCall(call: FieldsOf<'FuncCall'> | undefined, level: Level): boolean {
   const name = namesOf(call?.funcname)?.at(-1) ?? '';
   return (
     ['unnest', 'string_to_table', 'jsonb_to_recordset', 'json_to_recordset'].includes(name) &&
@@ -186,7 +192,7 @@ function isNarrow(query: Select | undefined, around: Level): boolean {
   }
   // A single row of VALUES is planned as a SELECT without FROM, with functions that return sets.
   const listed = (query.valuesLists ?? []).flatMap((row) => as(row, 'List')?.items ?? []);
-  if ([...(query.targetList ?? []), ...listed].some(multiplies)) {
+  if ([...(query.targetList ?? []), ...listed].some((value) => multiplies(value, around))) {
     return false;
   }
   const level = levelOf(query.fromClause, { ...inside, outer: around });
@@ -213,15 +219,19 @@ function isMultiplying(name: string): boolean {
   return MULTIPLYING.test(name) && !SINGLE.test(name);
 }
 
-function multiplies(node: Node): boolean {
+function multiplies(node: Node, level: Level): boolean {
   const call = as(as(node, 'ResTarget')?.val ?? node, 'FuncCall');
   if (call) {
     return (
-      isMultiplying(namesOf(call.funcname)?.at(-1) ?? '') || (call.args ?? []).some(multiplies)
+      !isListingCall(call, level) &&
+      (isMultiplying(namesOf(call.funcname)?.at(-1) ?? '') ||
+        (call.args ?? []).some((argument) => multiplies(argument, level)))
     );
   }
   const value = as(node, 'ResTarget')?.val ?? node;
-  if (is(value, 'TypeCast')) return value.TypeCast.arg ? multiplies(value.TypeCast.arg) : false;
+  if (is(value, 'TypeCast')) {
+    return value.TypeCast.arg ? multiplies(value.TypeCast.arg, level) : false;
+  }
   const known = ['A_Const', 'ColumnRef', 'ParamRef', 'SubLink', 'SQLValueFunction', 'SetToDefault'];
   // What stands deeper (CASE, operators, fields of a record) is looked through by its text.
   return (
@@ -241,21 +251,31 @@ export function isEffective(node: Node | undefined, about: About): boolean {
   if (is(node, 'BoolExpr')) {
     const parts = node.BoolExpr.args ?? [];
     if (node.BoolExpr.boolop === 'AND_EXPR') return isAnyEffective(parts, about);
-    if (node.BoolExpr.boolop === 'OR_EXPR') return parts.every((part) => isEffective(part, about));
-    return isOwn(parts[0], about);
+    if (node.BoolExpr.boolop === 'OR_EXPR') {
+      return parts.every((part) => isEffective(part, about)) && !leaveNoneOut(parts, about);
+    }
+    return isTruth(parts[0], about);
   }
   if (is(node, 'CurrentOfExpr')) {
     return true;
   }
-  if (is(node, 'ColumnRef')) {
-    return isOwn(node, about);
+  if (isTruth(node, about)) {
+    return true;
+  }
+  if (is(node, 'FuncCall')) {
+    const { funcname, args = [] } = node.FuncCall;
+    const isStart = namesOf(funcname)?.at(-1) === 'starts_with';
+    return isStart && isColumnLike(args[0], about) && hasText(args[1], /./);
   }
   if (is(node, 'NullTest')) {
     return node.NullTest.nulltesttype === 'IS_NULL' && isOwn(node.NullTest.arg, about);
   }
   if (is(node, 'BooleanTest')) {
     const kind = node.BooleanTest.booltesttype;
-    return (kind === 'IS_TRUE' || kind === 'IS_FALSE') && isOwn(node.BooleanTest.arg, about);
+    return (
+      (kind === 'IS_TRUE' && isEffective(node.BooleanTest.arg, about)) ||
+      (kind === 'IS_FALSE' && isTruth(node.BooleanTest.arg, about))
+    );
   }
   if (is(node, 'SubLink')) {
     return isEffectiveSubLink(node.SubLink, about);
@@ -281,9 +301,14 @@ function isEffectiveSubLink(link: FieldsOf<'SubLink'>, about: About): boolean {
   return (
     link.subLinkType === 'ANY_SUBLINK' &&
     operator === '=' &&
-    isColumnLike(link.testexpr, about) &&
+    (rowOf(link.testexpr) ?? [link.testexpr]).some((one) => isColumnLike(one, about)) &&
     isNarrow(query, about.level)
   );
+}
+
+/** The parts of `(a, b)`, as it is compared with a key of several columns. */
+function rowOf(node: Node | undefined): readonly Node[] | undefined {
+  return as(node, 'RowExpr')?.args;
 }
 
 /** Like a join with what it reads. With an aggregate or GROUP BY () it would always have a row. */
@@ -305,30 +330,41 @@ function isEffectiveTest(test: FieldsOf<'A_Expr'>, about: About): boolean {
   switch (test.kind) {
     case 'AEXPR_OP':
       return isEffectiveOperator(operator, left, right, about);
-    case 'AEXPR_OP_ANY':
-    case 'AEXPR_NOT_DISTINCT':
-      return (
-        (test.kind !== 'AEXPR_OP_ANY' || operator === '=') &&
-        isColumnLike(left, about) &&
-        isPlain(right, about.level)
-      );
-    case 'AEXPR_IN':
+    case 'AEXPR_OP_ANY': {
+      const listed = arrayQuery(right);
       return (
         operator === '=' &&
         isColumnLike(left, about) &&
-        items(right).every((item) => isFixed(item, about.level))
+        (listed ? isNarrow(listed, about.level) : isPlain(right, about.level))
       );
+    }
+    case 'AEXPR_NOT_DISTINCT':
+      return isColumnLike(left, about) && isPlain(right, about.level);
+    case 'AEXPR_IN': {
+      const values = items(right);
+      const isBoth = ['true', 'false'].every((one) =>
+        values.some((value) => literalText(value) === one),
+      );
+      return (
+        operator === '=' &&
+        !isBoth &&
+        values.every((value) => isEffectiveOperator('=', left, value, about))
+      );
+    }
     case 'AEXPR_LIKE':
     case 'AEXPR_ILIKE':
       return !operator.startsWith('!') && isColumnLike(left, about) && hasText(right, /[^%_\\]/);
     case 'AEXPR_BETWEEN':
     case 'AEXPR_BETWEEN_SYM': {
-      const [low, high] = items(right);
+      const ends = items(right);
+      const [first = Number.NaN, second = Number.NaN] = ends.map(numberOf);
+      const [low, high] =
+        test.kind === 'AEXPR_BETWEEN_SYM' && first > second ? ends.toReversed() : ends;
       return (
         isColumnLike(left, about) &&
         isPlain(low, about.level) &&
         isPlain(high, about.level) &&
-        (isBound(low, 'low') || isBound(high, 'high'))
+        (isBound(low, 'low', false) || isBound(high, 'high', false))
       );
     }
     default:
@@ -342,8 +378,20 @@ function isEffectiveOperator(
   right: Node | undefined,
   about: About,
 ): boolean {
+  const [row, others] = [rowOf(left), rowOf(right)];
+  if (row && others) {
+    // (a, b) = (1, 2) are two tests; of (a, b) > (1, 2) the first one decides.
+    const pairs = row.map((one, index) => [one, others[index]] as const);
+    return operator === '='
+      ? pairs.some(([one, other]) => isEffectiveOperator('=', one, other, about))
+      : isOrder(operator) &&
+          isEffectiveOperator(`${operator[0]}=`, pairs[0]?.[0], pairs[0]?.[1], about);
+  }
   const column = isColumnLike(left, about) ? left : right;
   const other = column === left ? right : left;
+  if (operator === '=' && isPieceOfColumn(left, right, about)) {
+    return true;
+  }
   if (!isColumnLike(column, about)) {
     return false;
   }
@@ -353,17 +401,87 @@ function isEffectiveOperator(
   if (!isPlain(other, about.level)) {
     return false;
   }
-  const upward =
-    (operator.startsWith('>') && column === left) || (operator.startsWith('<') && column !== left);
-  if (['<', '<=', '>', '>='].includes(operator)) {
-    return isBound(other, upward ? 'low' : 'high');
+  if (isOrder(operator)) {
+    const upward = operator.startsWith('>') === (column === left);
+    return isBound(other, upward ? 'low' : 'high', !operator.endsWith('='));
   }
   if (['~', '~*'].includes(operator)) {
     return hasText(other, /^\^?[\p{L}\p{N} _-]{2,}\$?$/u);
   }
+  if (operator === '^@') {
+    return column === left && hasText(other, /./);
+  }
   return (
-    ['@@', '&&', '?'].includes(operator) || (operator === '@>' && hasText(other, /[^{}[\]\s]/))
+    ['@@', '&&', '?', '?|', '?&'].includes(operator) ||
+    (operator === '@>' && hasText(other, /[^{}[\]\s]/))
   );
+}
+
+function isOrder(operator: string): boolean {
+  return ['<', '<=', '>', '>='].includes(operator);
+}
+
+/** The query of ARRAY(SELECT …). */
+function arrayQuery(node: Node | undefined): Select | undefined {
+  if (is(node, 'TypeCast')) return arrayQuery(node.TypeCast.arg);
+  const link = as(node, 'SubLink');
+  return link?.subLinkType === 'ARRAY_SUBLINK' ? as(link.subselect, 'SelectStmt') : undefined;
+}
+
+/** One of the conditions of an OR, about one expression. */
+interface Part {
+  readonly about: string;
+  /** Which of both truth values it asks for. */
+  readonly truth?: boolean;
+  readonly bound?: { readonly side: 'low' | 'high'; readonly at: Node | undefined };
+}
+
+/** `done OR NOT done`, `id < 5 OR id >= 5`: each of them leaves rows out, all together none. */
+function leaveNoneOut(conditions: readonly Node[], about: About): boolean {
+  const parts = conditions.flatMap((condition) => partsOf(condition, about));
+  return parts.some((one) =>
+    parts.some(
+      (other) =>
+        one.about === other.about &&
+        ((one.truth === true && other.truth === false) ||
+          (one.bound?.side === 'high' &&
+            other.bound?.side === 'low' &&
+            !isGap(one.bound.at, other.bound.at))),
+    ),
+  );
+}
+
+/** Whether there is anything above the one and below the other; one value alone is not much. */
+function isGap(high: Node | undefined, low: Node | undefined): boolean {
+  const [from, to] = [numberOf(high), numberOf(low)];
+  if (from !== undefined && to !== undefined) return from < to;
+  const [first, last] = [literalText(high), literalText(low)];
+  if (first !== undefined && last !== undefined) return first < last;
+  return textOf(high) !== textOf(low);
+}
+
+function partsOf(node: Node, about: About): readonly Part[] {
+  const { boolop, args = [] } = as(node, 'BoolExpr') ?? {};
+  if (boolop === 'OR_EXPR') return args.flatMap((part) => partsOf(part, about));
+  if (boolop === 'NOT_EXPR') return [{ about: textOf(args[0]), truth: false }];
+  if (is(node, 'BooleanTest')) {
+    return [
+      { about: textOf(node.BooleanTest.arg), truth: node.BooleanTest.booltesttype === 'IS_TRUE' },
+    ];
+  }
+  const test = as(node, 'A_Expr');
+  const operator = namesOf(test?.name)?.at(-1) ?? '';
+  if (test?.kind !== 'AEXPR_OP') {
+    return [{ about: textOf(node), truth: true }];
+  }
+  const isLeft = isColumnLike(test.lexpr, about);
+  const [column, at] = isLeft ? [test.lexpr, test.rexpr] : [test.rexpr, test.lexpr];
+  const value = operator === '=' ? literalText(at) : undefined;
+  if (value === 'true' || value === 'false') {
+    return [{ about: textOf(column), truth: value === 'true' }];
+  }
+  const side = operator.startsWith('>') === isLeft ? 'low' : 'high';
+  return isOrder(operator) ? [{ about: textOf(column), bound: { side, at } }] : [];
 }
 
 /** `v.id` where v brings only listed or narrowed rows. */
@@ -372,108 +490,6 @@ function isNarrowColumn(node: Node | undefined, { subject, level }: About): bool
   return owner !== subject && isNarrowItem(owner, level);
 }
 
-/** A column of what the test should leave rows out of, and not of something beside it. */
-function isOwn(node: Node | undefined, { subject, level }: About): boolean {
-  return is(node, 'ColumnRef') && ownerOf(node, level) === subject;
-}
-
-/** A column, or something that still tells rows apart as the column does. */
-function isColumnLike(node: Node | undefined, about: About): boolean {
-  if (is(node, 'ColumnRef')) return isOwn(node, about);
-  if (is(node, 'TypeCast')) return isColumnLike(node.TypeCast.arg, about);
-  if (is(node, 'CollateClause')) return isColumnLike(node.CollateClause.arg, about);
-  if (is(node, 'A_Expr')) {
-    const operator = namesOf(node.A_Expr.name)?.at(-1) ?? '';
-    return ['->', '->>', '#>', '#>>'].includes(operator) && isColumnLike(node.A_Expr.lexpr, about);
-  }
-  if (is(node, 'FuncCall')) {
-    const name = namesOf(node.FuncCall.funcname)?.at(-1) ?? '';
-    return (
-      KEEPING.has(name) &&
-      (node.FuncCall.args ?? []).some((argument) => isColumnLike(argument, about))
-    );
-  }
-  return false;
-}
-
-/** A value that is the same for every row: no column in it, and no chance. */
-function isFixed(node: Node | undefined, level: Level): boolean {
-  if (!node) {
-    return false;
-  }
-  if (is(node, 'A_Const') || is(node, 'ParamRef') || is(node, 'SQLValueFunction')) return true;
-  if (is(node, 'TypeCast')) return isFixed(node.TypeCast.arg, level);
-  if (is(node, 'A_ArrayExpr'))
-    return (node.A_ArrayExpr.elements ?? []).every((one) => isFixed(one, level));
-  if (is(node, 'A_Expr')) {
-    return [node.A_Expr.lexpr, node.A_Expr.rexpr].every(
-      (side) => side === undefined || isFixed(side, level),
-    );
-  }
-  if (is(node, 'FuncCall')) {
-    const name = namesOf(node.FuncCall.funcname)?.at(-1) ?? '';
-    return !RANDOM.has(name) && (node.FuncCall.args ?? []).every((one) => isFixed(one, level));
-  }
-  // One value, unless it looks at the row: then its own WHERE names columns, and it may be anything.
-  if (is(node, 'SubLink')) {
-    const query = as(node.SubLink.subselect, 'SelectStmt');
-    return (
-      node.SubLink.subLinkType === 'EXPR_SUBLINK' &&
-      query !== undefined &&
-      query.whereClause === undefined &&
-      isSelfContained(query, level)
-    );
-  }
-  return false;
-}
-
-/** Nothing is read for it: what a query gathers (array_agg, min, max) can speak of all rows. */
-function isPlain(node: Node | undefined, level: Level): boolean {
-  return isFixed(node, level) && !/"SubLink"/.test(JSON.stringify(node));
-}
-
 function items(node: Node | undefined): readonly Node[] {
   return as(node, 'List')?.items ?? [];
-}
-
-/** Text that the server would compare with: a parameter may hold any. */
-function hasText(node: Node | undefined, pattern: RegExp): boolean {
-  if (is(node, 'ParamRef')) {
-    return true;
-  }
-  const text = literalText(node);
-  return text !== undefined && pattern.test(text);
-}
-
-/** Whether a bound cuts anything off; what is not a plain number or text is taken to. */
-function isBound(node: Node | undefined, side: 'low' | 'high'): boolean {
-  const value = numberOf(node);
-  if (value !== undefined) {
-    return side === 'low' ? value > 0 : value < TOP;
-  }
-  const text = literalText(node);
-  if (text === undefined) {
-    return true;
-  }
-  const open = side === 'low' ? ['', '-infinity'] : ['infinity'];
-  return !open.includes(text.trim().toLowerCase());
-}
-
-/** The value of a numeric constant, simple arithmetic included. */
-function numberOf(node: Node | undefined): number | undefined {
-  if (is(node, 'A_Expr') && node.A_Expr.kind === 'AEXPR_OP') {
-    const operator = namesOf(node.A_Expr.name)?.at(-1);
-    const left = node.A_Expr.lexpr ? numberOf(node.A_Expr.lexpr) : 0;
-    const right = numberOf(node.A_Expr.rexpr);
-    if (left === undefined || right === undefined) return undefined;
-    if (operator === '-') return left - right;
-    if (operator === '+') return left + right;
-    return operator === '*' ? left * right : undefined;
-  }
-  const text = literalText(node);
-  if (text === undefined || text.trim() === '') {
-    return undefined;
-  }
-  const value = Number(text);
-  return Number.isNaN(value) ? undefined : value;
 }
