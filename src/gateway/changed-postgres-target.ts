@@ -5,10 +5,9 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import { HoopError } from '../errors.ts';
-import type { PostgresPolicyTarget } from '../policy/policy.ts';
+import type { PolicyTarget, PostgresPolicyTarget } from '../policy/policy.ts';
 import { credentialName } from '../policy/principal-grant.ts';
 import type { Principal } from '../policy/types.ts';
-import type { GatewayPolicy } from './gateway-policy.ts';
 import type { PostgresTarget } from './pg/types.ts';
 import { isSameHost } from './target-host.ts';
 import type { Targets } from './targets.ts';
@@ -16,16 +15,17 @@ import type { Targets } from './targets.ts';
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]*)-----END CERTIFICATE-----/g;
 
 export interface ChangedTargetOptions {
-  readonly policy: Pick<GatewayPolicy, 'grant'>;
   readonly targets: Pick<Targets, 'hosts'>;
   readonly principal: Principal;
   /** As it was when the session began. */
   readonly target: PostgresTarget;
 }
 
-/** @returns what to ask after each commit: why the session cannot go on, in words, if so */
-export function changedPostgresTarget(options: ChangedTargetOptions): () => string | undefined {
-  const { policy, targets, principal, target } = options;
+/** @returns what to ask after each commit, with the target of now: why the session cannot go on, in words, if so */
+export function changedPostgresTarget(
+  options: ChangedTargetOptions,
+): (now: PolicyTarget) => string | undefined {
+  const { targets, principal, target } = options;
   const { name } = target;
   const hasLostHost = (now: PostgresPolicyTarget): boolean => {
     try {
@@ -47,12 +47,7 @@ export function changedPostgresTarget(options: ChangedTargetOptions): () => stri
     }
     return now.sessionAttributes === target.sessionAttributes ? undefined : 'targetSessionAttrs';
   };
-  return () => {
-    const now = policy.grant(principal, name)?.target;
-    if (now === undefined) {
-      // Nothing is left to this principal there, which ends the session by itself.
-      return undefined;
-    }
+  return (now) => {
     const what = now.kind === 'postgres' ? changed(now) : 'kind';
     return what === undefined
       ? undefined

@@ -5,10 +5,10 @@
 import { HoopError } from '../errors.ts';
 import { agentItself, withOwnAgent } from '../policy/agents.ts';
 import type { Identified } from '../policy/match.ts';
-import type { Policy, PolicyTarget } from '../policy/policy.ts';
-import { grantedTargets, principalGrant } from '../policy/principal-grant.ts';
+import type { Policy } from '../policy/policy.ts';
+import { type GrantedTarget, grantedTargets, principalGrant } from '../policy/principal-grant.ts';
 import { type PolicyInForce, PolicyRepo } from '../policy/repo.ts';
-import type { Grant, Principal, TemporaryGrant } from '../policy/types.ts';
+import type { Principal, TemporaryGrant } from '../policy/types.ts';
 import type { PolicyReply } from '../tunnel/api.ts';
 import { errorFields, type Log } from './log.ts';
 
@@ -109,10 +109,7 @@ export class GatewayPolicy {
   }
 
   /** undefined: no such target, or nothing on it for this principal; one cannot tell which. */
-  grant(
-    principal: Principal,
-    targetName: string,
-  ): { target: PolicyTarget; grant: Grant } | undefined {
+  grant(principal: Principal, targetName: string): GrantedTarget | undefined {
     const { policy, commit } = this.inForce();
     const target = policy.targets.get(targetName);
     const grant = principalGrant(
@@ -125,7 +122,7 @@ export class GatewayPolicy {
     return target === undefined || grant === undefined ? undefined : { target, grant };
   }
 
-  granted(principal: Principal): readonly { target: PolicyTarget; grant: Grant }[] {
+  granted(principal: Principal): readonly GrantedTarget[] {
     const { policy, commit } = this.inForce();
     return grantedTargets(policy, commit, principal, (target) =>
       this.#options.temporary(principal, target),

@@ -16,6 +16,7 @@
 import type { WebSocket } from 'ws';
 import { END_CODE, type StreamCarrier } from '../carrier/stream-carrier.ts';
 import { type ErrorCode, HoopError, ProtocolError } from '../errors.ts';
+import type { GrantedTarget } from '../policy/principal-grant.ts';
 import type { Grant, Principal } from '../policy/types.ts';
 import type { GatewayRecording } from '../recording/gateway-recording.ts';
 import { RecordingStopped } from '../recording/recording-stopped.ts';
@@ -174,25 +175,25 @@ export class LiveSession {
    * to this principal here.
    * @param ended the temporary grant whose end is the cause
    */
-  setGrant(grant: Grant | undefined, ended?: AccessGrant): void {
+  setGrant(granted: GrantedTarget | undefined, ended?: AccessGrant): void {
     if (this.isEnding) {
       return;
     }
-    const change = this.#grant.set(grant);
+    const change = this.#grant.set(granted?.grant);
     for (const id of change.ended) {
       this.#story.accessChanged('ended', id);
     }
     for (const id of change.given) {
       this.#story.accessChanged('given', id);
     }
-    if (grant !== undefined) {
+    if (granted !== undefined) {
       this.#limits.check();
       if (change.ended.length > 0) {
         this.#streams.grantEnded();
       }
       this.#streams.grantChanged();
       const { service } = this.#options;
-      const changed = service.kind === 'postgres' ? service.changed() : undefined;
+      const changed = service.kind === 'postgres' ? service.changed(granted.target) : undefined;
       if (changed !== undefined) {
         this.#endNow('revoked', changed);
       }

@@ -90,16 +90,13 @@ function recordedProgram([program = '']: readonly string[]): string | undefined 
 
 /** Said before the run begins, with what it could reach. @throws HOOP_ACCESS_DENIED */
 function requireReachable(
-  policy: Pick<GatewayPolicy, 'granted'>,
+  policy: Pick<GatewayPolicy, 'grant' | 'granted'>,
   principal: Principal,
   asked: readonly string[] = [],
 ): void {
-  if (asked.length === 0) {
-    return;
-  }
-  const names = policy.granted(principal).map(({ target }) => target.name);
-  const missing = asked.find((name) => !names.includes(name));
+  const missing = asked.find((name) => policy.grant(principal, name) === undefined);
   if (missing !== undefined) {
+    const names = policy.granted(principal).map(({ target }) => target.name);
     const some = names.slice(0, MAX_NAMES).join(', ');
     throw new HoopError('HOOP_ACCESS_DENIED', `no access to target "${missing}"`, {
       detail: 'This run is given nothing there, or there is no such target.',

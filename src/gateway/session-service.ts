@@ -1,4 +1,5 @@
 /** What serves the streams of a session, by the kind of its target. */
+import type { PolicyTarget } from '../policy/policy.ts';
 import type { StatementPolicy } from '../policy/sql/types.ts';
 import type { StreamKind } from '../recording/types.ts';
 import type { Secret } from '../secret.ts';
@@ -17,7 +18,7 @@ export interface PostgresService {
   readonly policy: StatementPolicy;
   readonly maskKey: Secret<Uint8Array>;
   /** Why the session cannot go on, if a commit has changed what it was made by. */
-  readonly changed: () => string | undefined;
+  readonly changed: (now: PolicyTarget) => string | undefined;
 }
 
 export interface SshService {

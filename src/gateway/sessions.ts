@@ -208,7 +208,7 @@ export class Sessions {
       commit: grant.commit,
     });
     // While this was made the policy may have changed, or a shutdown have begun.
-    session.setGrant(this.#options.policy.grant(principal, target.name)?.grant);
+    session.setGrant(this.#options.policy.grant(principal, target.name));
     if (this.#isClosing) {
       this.#endLater(session, 'gateway_shutdown', 'the gateway is shutting down');
     }
@@ -245,13 +245,13 @@ export class Sessions {
       approvals: statementApprovals({ ...session, approvals, estimates, target, policy, clock }),
       policy: statements,
       maskKey,
-      changed: changedPostgresTarget({ policy, targets, principal, target }),
+      changed: changedPostgresTarget({ targets, principal, target }),
     };
   }
 
   #policyChanged(): void {
     for (const session of this.#live.values()) {
-      session.setGrant(this.#options.policy.grant(session.principal, session.targetName)?.grant);
+      session.setGrant(this.#options.policy.grant(session.principal, session.targetName));
     }
   }
 
@@ -259,7 +259,7 @@ export class Sessions {
     for (const session of this.#live.values()) {
       if (session.targetName === grant.target && isSamePrincipal(session.principal, grant.holder)) {
         const now = this.#options.policy.grant(session.principal, session.targetName);
-        session.setGrant(now?.grant, grant);
+        session.setGrant(now, grant);
       }
     }
   }
