@@ -60,7 +60,7 @@ class Reader {
   text(text: string, startedBy: StartedBy | undefined, texts: number): void {
     const script = texts > MAX_TEXTS ? 'it is nested too deeply' : readBash(text);
     if (typeof script === 'string') {
-      this.#unknown.push({ reason: script, startedBy: undefined });
+      this.unknown(script);
     } else if (isWhole(script, text)) {
       const [only, second] = script.commands;
       this.#isSingle ||=
@@ -77,6 +77,13 @@ class Reader {
   unknown(reason: string, startedBy?: StartedBy): void {
     if (this.#unknown.length < MAX_COMMANDS) {
       this.#unknown.push({ reason, startedBy });
+    } else if (this.#unknown.length === MAX_COMMANDS) {
+      // Started by nobody: each of those before it may stand in a rule, and what is left out here,
+      // which may be the notice that there are more commands, must not pass with them.
+      this.#unknown.push({
+        reason: 'it has too many parts that are not certain',
+        startedBy: undefined,
+      });
     }
   }
 

@@ -58,6 +58,26 @@ test('a command that starts itself again and again costs no more than its words'
   expect(unknown.map(({ reason }) => reason)).toContain('it has too many words');
 });
 
+describe('what rules write out, again and again, hides nothing behind it', () => {
+  const grant = grantOf(
+    'allow: { ssh: exec, commands: [". /srv/app/env", "PATH=/opt/bin sudo -i", "echo **"] }',
+    'allow: { ssh: exec, commands: ["PATH=/opt/bin sudo -i"], paths: ["/tmp/*"] }',
+    'deny: { ssh: exec, commands: ["rm **"] }',
+  );
+  const of = (command: string): string => outcome(decide(grant, { kind: 'exec', command }));
+
+  test('a command', () => {
+    expect(of('. /srv/app/env; '.repeat(400))).toBe('allow');
+    expect(of(`${'. /srv/app/env; '.repeat(500)}rm -rf /srv`)).toBe('HOOP_UNPARSED');
+  });
+
+  test('a file that is written to', () => {
+    const one = 'PATH=/opt/bin sudo -i >/tmp/a 2>/tmp/b; ';
+    expect(of(one.repeat(200))).toBe('allow');
+    expect(of(`${one.repeat(250)}echo x >/etc/passwd`)).toBe('HOOP_UNPARSED');
+  });
+});
+
 test('a locale in which quotes can hide is not passed on', () => {
   for (const value of ['zh_TW.BIG5', 'ja_JP.SJIS', 'zh_CN.GBK', 'zh_TW', '../../tmp/locale']) {
     expect(isPassed('LC_ALL', value), value).toBe(false);
