@@ -125,7 +125,7 @@ export function readCa(path: string | undefined): string | undefined {
     text = readFileSync(path, 'utf8');
   } catch (cause) {
     throw new HoopError('HOOP_CONFIG', `cannot read the CA certificate "${path}"`, {
-      hint: 'Name the PEM file with `hoop login --gateway URL --ca FILE`.',
+      hint: 'Name the PEM file with `hoop login --gateway URL --ca FILE`; HOOP_CA wins over it.',
       cause,
     });
   }

@@ -118,9 +118,23 @@ function systemError(error: unknown): Shown | undefined {
     code: 'HOOP_SYSTEM',
     message: withoutSecrets(error.message),
     detail: `The operating system refused "${String(error.syscall)}" with ${String(error.code)}.`,
-    hint: undefined,
+    hint: SYSTEM_HINTS[String(error.code)],
   };
 }
+
+const FULL =
+  'Make room on the disk that is full. What hoop keeps is in HOOP_HOME, or in the XDG directories.';
+const NOT_OURS = 'Look at who owns it, and at who you are here.';
+const TOO_MANY = 'Raise the limit of open files (`ulimit -n`).';
+const SYSTEM_HINTS: Readonly<Record<string, string>> = {
+  ENOSPC: FULL,
+  EDQUOT: FULL,
+  EROFS: 'Name a directory that can be written in HOOP_HOME, or in the XDG variables.',
+  EACCES: NOT_OURS,
+  EPERM: NOT_OURS,
+  EMFILE: TOO_MANY,
+  ENFILE: TOO_MANY,
+};
 
 function bug(error: unknown): Shown {
   const message = error instanceof Error ? error.message : String(error);

@@ -72,6 +72,17 @@ describe('errors that nobody expected', () => {
     expect(exitCodeFor(error)).toBe(1);
   });
 
+  test.each([
+    ['ENOSPC', /hint: Make room on the disk that is full\..* HOOP_HOME/],
+    ['EDQUOT', /hint: Make room on the disk that is full\..* HOOP_HOME/],
+    ['EROFS', /hint: Name a directory that can be written in HOOP_HOME/],
+    ['EACCES', /hint: Look at who owns it/],
+    ['EMFILE', /hint: Raise the limit of open files/],
+  ])('an error %s of the operating system comes with what to do', (code, hint) => {
+    const error = Object.assign(new Error(`${code}: so it is, write`), { code, syscall: 'write' });
+    expect(renderError(error, TEXT)).toMatch(hint);
+  });
+
   test('secrets in texts that we did not write are removed', () => {
     const secrets = [
       'eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiJhIn0.c2ln',
