@@ -49,12 +49,14 @@ test('psql in the run is denied and masked by the agent’s bundle, and the pers
   const script = `${PSQL} -c "SELECT full_name FROM customers WHERE id = 1"
 ${PSQL} -c "INSERT INTO orders SELECT * FROM orders WHERE false"
 ${PSQL} -c "SELECT count(*) FROM support_tickets"
-${HOOP} whoami`;
+${HOOP} whoami
+${HOOP} targets`;
   const run = await asDevin(script);
   expect(run.stdout).toMatch(/^\*+\n/);
   expect(run.stderr.match(/ERROR: {2}42501/g)).toHaveLength(2);
   expect(run.stderr).toContain(`Asked by ${WHO}`);
   expect(run.stdout).toContain(WHO);
+  expect(run.stdout).toContain('you cannot ask in this run; whoever started it can');
   const session = String((await bench.sessions('engineer'))[0]?.['id']);
 
   const own = await bench.psql(
