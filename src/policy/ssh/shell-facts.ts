@@ -10,144 +10,76 @@ import {
   readWord,
   type WordSink,
 } from './bash-words.ts';
-import type {
-  ShellFacts,
-  ShellRedirection,
-  ShellWord,
-  SimpleCommand,
-  StartedBy,
-  UnknownPart,
-} from './shell-types.ts';
+import { CollectedFacts } from './collected-facts.ts';
+import type { ShellFacts, ShellWord, SimpleCommand, StartedBy } from './shell-types.ts';
 import { hidesQuotes, isHarmless, isOwn, isPowerful } from './shell-variables.ts';
 import { startedCommand } from './started-command.ts';
 
 /** Texts within texts: `sh -c "sh -c …"`. */
 const MAX_TEXTS = 8;
-const MAX_COMMANDS = 500;
 /** Of one command; each is held against every word of a pattern. */
 const MAX_WORDS = 4096;
-/** Of all of them, those that another one starts counted anew: `env env env … a a a`. */
-const MAX_ALL_WORDS = 16_384;
-/** Levels of substitutions, lists and blocks. */
-const MAX_DEPTH = 64;
 
 type Node<Type extends SyntaxNode['type']> = Extract<SyntaxNode, { type: Type }>;
 
 export function shellFacts(text: string): ShellFacts {
-  const reader = new Reader();
-  reader.text(text, undefined, 0);
-  return reader.facts;
+  const facts = new CollectedFacts();
+  readText(facts, text, undefined, 0);
+  return facts.all;
 }
 
-class Reader {
-  readonly #commands: SimpleCommand[] = [];
-  readonly #redirections: ShellRedirection[] = [];
-  readonly #unknown: UnknownPart[] = [];
-  #words = 0;
-  #depth = 0;
-  #isSingle = false;
-
-  get facts(): ShellFacts {
-    return {
-      isSingle: this.#isSingle,
-      commands: this.#commands,
-      redirections: this.#redirections,
-      unknown: this.#unknown,
-    };
-  }
-
-  /** @param texts how many texts this one is in */
-  text(text: string, startedBy: StartedBy | undefined, texts: number): void {
-    const script = texts > MAX_TEXTS ? 'it is nested too deeply' : readBash(text);
-    if (typeof script === 'string') {
-      this.unknown(script);
-    } else if (isWhole(script, text)) {
-      const [only, second] = script.commands;
-      this.#isSingle ||=
-        texts === 0 &&
-        second === undefined &&
-        only?.command.type === 'Command' &&
-        only.background !== true;
-      new TextReader(this, text, startedBy, texts).script(script);
-    } else {
-      this.unknown('a part of it is not understood');
-    }
-  }
-
-  unknown(reason: string, startedBy?: StartedBy): void {
-    if (this.#unknown.length < MAX_COMMANDS) {
-      this.#unknown.push({ reason, startedBy });
-    } else if (this.#unknown.length === MAX_COMMANDS) {
-      // Started by nobody: each of those before it may stand in a rule, and what is left out here,
-      // which may be the notice that there are more commands, must not pass with them.
-      this.#unknown.push({
-        reason: 'it has too many parts that are not certain',
-        startedBy: undefined,
-      });
-    }
-  }
-
-  redirection(redirection: ShellRedirection): void {
-    if (this.#redirections.length === MAX_COMMANDS) {
-      this.unknown('it has too many redirections');
-    } else if (this.#redirections.length < MAX_COMMANDS) {
-      this.#redirections.push(redirection);
-    }
-  }
-
-  /** @returns its index. */
-  command(command: SimpleCommand): number | undefined {
-    if (this.#commands.length >= MAX_COMMANDS) {
-      this.unknown('it has too many commands');
-      return undefined;
-    }
-    this.#words += command.words.length;
-    if (this.#words > MAX_ALL_WORDS) {
-      this.unknown('it has too many words');
-      return undefined;
-    }
-    return this.#commands.push(command) - 1;
-  }
-
-  get count(): number {
-    return this.#commands.length;
-  }
-
-  within(action: () => void): void {
-    this.#depth += 1;
-    if (this.#depth > MAX_DEPTH) {
-      this.unknown('it is nested too deeply');
-    } else {
-      action();
-    }
-    this.#depth -= 1;
+/** @param texts how many texts this one is in */
+function readText(
+  facts: CollectedFacts,
+  text: string,
+  startedBy: StartedBy | undefined,
+  texts: number,
+): void {
+  const script = texts > MAX_TEXTS ? 'it is nested too deeply' : readBash(text);
+  if (typeof script === 'string') {
+    facts.unknown(script);
+  } else if (isWhole(script, text)) {
+    const [only, second] = script.commands;
+    facts.isSingle ||=
+      texts === 0 &&
+      second === undefined &&
+      only?.command.type === 'Command' &&
+      only.background !== true;
+    new TextReader(facts, text, startedBy, texts).script(script);
+  } else {
+    facts.unknown('a part of it is not understood');
   }
 }
 
 /** One text, and the scripts in its substitutions. */
 class TextReader implements WordSink {
   readonly source: string;
-  readonly #reader: Reader;
+  readonly #facts: CollectedFacts;
   readonly #startedBy: StartedBy | undefined;
   readonly #texts: number;
 
-  constructor(reader: Reader, source: string, startedBy: StartedBy | undefined, texts: number) {
+  constructor(
+    facts: CollectedFacts,
+    source: string,
+    startedBy: StartedBy | undefined,
+    texts: number,
+  ) {
     this.source = source;
-    this.#reader = reader;
+    this.#facts = facts;
     this.#startedBy = startedBy;
     this.#texts = texts;
   }
 
   unknown(reason: string): void {
-    this.#reader.unknown(reason);
+    this.#facts.unknown(reason);
   }
 
   script(script: ParsedScript): void {
     const reader =
       script.source === undefined
         ? this
-        : new TextReader(this.#reader, script.source, this.#startedBy, this.#texts);
-    this.#reader.within(() => {
+        : new TextReader(this.#facts, script.source, this.#startedBy, this.#texts);
+    this.#facts.within(() => {
       for (const { command } of script.commands) {
         reader.#node(command);
       }
@@ -155,7 +87,7 @@ class TextReader implements WordSink {
   }
 
   #list({ commands }: Node<'CompoundList'>): void {
-    this.#reader.within(() => {
+    this.#facts.within(() => {
       for (const { command } of commands) {
         this.#node(command);
       }
@@ -278,9 +210,9 @@ class TextReader implements WordSink {
     redirections: readonly (Node<'Redirect'> | Node<'HereString'> | Node<'HereDoc'>)[],
     action: () => void,
   ): void {
-    const from = this.#reader.count;
+    const from = this.#facts.count;
     action();
-    const to = this.#reader.count;
+    const to = this.#facts.count;
     for (const redirection of redirections) {
       this.#redirection(redirection, from, to);
     }
@@ -329,7 +261,7 @@ class TextReader implements WordSink {
       const operations = ([] as ('read' | 'write')[])
         .concat(/^(?:<|<>|<&)$/.test(operator) ? ['read'] : [])
         .concat(/^(?:<|<&)$/.test(operator) ? [] : ['write']);
-      this.#reader.redirection({ path, operations, from, to });
+      this.#facts.redirection({ path, operations, from, to });
     }
   }
 
@@ -409,7 +341,7 @@ class TextReader implements WordSink {
     }
     const started = startedCommand(words);
     const { isReader = false } = started;
-    const index = this.#reader.command({ words, assignments, startedBy, isReader });
+    const index = this.#facts.command({ words, assignments, startedBy, isReader });
     if (index === undefined) {
       return;
     }
@@ -419,7 +351,7 @@ class TextReader implements WordSink {
     }
     const powerful = assignments.find(({ name }) => isPowerful(name));
     if (powerful !== undefined) {
-      this.#reader.unknown(`it sets ${powerful.name}`, itself);
+      this.#facts.unknown(`it sets ${powerful.name}`, itself);
     }
     for (const { name, value } of started.inner?.flatMap((one) => one.assignments ?? []) ?? []) {
       if (hidesQuotes(name, value)) {
@@ -427,7 +359,7 @@ class TextReader implements WordSink {
       }
     }
     for (const one of started.inner ?? []) {
-      this.#reader.within(() => {
+      this.#facts.within(() => {
         this.#start(
           one.words,
           (one.assignments ?? []).filter(({ name }) => !isHarmless(name)),
@@ -439,16 +371,16 @@ class TextReader implements WordSink {
       this.#sets(name);
     }
     for (const file of started.writes ?? []) {
-      this.#reader.redirection({ path: file, operations: ['write'], from: index, to: index + 1 });
+      this.#facts.redirection({ path: file, operations: ['write'], from: index, to: index + 1 });
     }
     if (started.text !== undefined) {
       const { text } = started;
-      this.#reader.within(() => {
-        this.#reader.text(text, { command: index, at: undefined }, this.#texts + 1);
+      this.#facts.within(() => {
+        readText(this.#facts, text, { command: index, at: undefined }, this.#texts + 1);
       });
     }
     if (started.unknown !== undefined) {
-      this.#reader.unknown(started.unknown, { command: index, at: 'all' });
+      this.#facts.unknown(started.unknown, { command: index, at: 'all' });
     }
   }
 }
