@@ -271,24 +271,36 @@ function onRelations(analysis: StatementAnalysis): string {
 function notAllowed(part: Part, analysis: StatementAnalysis, grant: Grant): Refusal {
   const { verb, relation } = part;
   const on = relation ? ` on ${qualifiedName(relation.schema, relation.name)}` : '';
-  const unqualified =
-    CONDITIONAL.has(verb) && analysis.qualified !== true && withCondition(part, grant);
+  const lacksCondition = CONDITIONAL.has(verb) && analysis.qualified !== true;
+  const effect = lacksCondition ? effectWithCondition(part, grant) : undefined;
   return refusal(grant, {
     code: 'HOOP_NOT_ALLOWED',
-    message: unqualified
-      ? `${verb.toUpperCase()}${on} without an effective WHERE is not allowed by policy`
-      : `${verb.toUpperCase()}${on} is not allowed by policy`,
-    hint: unqualified ? 'Add a WHERE clause that names the rows.' : undefined,
+    message:
+      effect === undefined
+        ? `${verb.toUpperCase()}${on} is not allowed by policy`
+        : `${verb.toUpperCase()}${on} without an effective WHERE is not allowed by policy`,
+    hint: effect === undefined ? undefined : CONDITION_HINTS[effect],
   });
 }
 
-/** Whether the same statement with a condition would be allowed. */
-function withCondition(part: Part, grant: Grant): boolean {
-  return grant.rules.some(
-    (rule) =>
-      rule.effect === 'allow' &&
-      rule.qualified === true &&
-      rule.verbs.some((verb) => verbMatches(verb, part.verb)) &&
-      covers(rule, part.relation),
-  );
+const CONDITION_HINTS = {
+  allow: 'Add a WHERE clause that names the rows.',
+  approve: 'Add a WHERE clause that names the rows; an approver then decides about it.',
+} as const;
+
+/** What would become of the same statement with a condition; undefined: it would be refused as well. */
+function effectWithCondition(part: Part, grant: Grant): 'allow' | 'approve' | undefined {
+  const effects = grant.rules
+    .filter(
+      (rule) =>
+        rule.qualified === true &&
+        rule.verbs.some((verb) => verbMatches(verb, part.verb)) &&
+        covers(rule, part.relation),
+    )
+    .map(({ effect }) => effect);
+  if (effects.includes('deny')) {
+    return undefined;
+  }
+  // Approve beats allow.
+  return (['approve', 'allow'] as const).find((effect) => effects.includes(effect));
 }

@@ -153,6 +153,23 @@ test('what no rule allows says so, and what would', async () => {
   });
 });
 
+test('a statement without a WHERE that would wait with one is told what is missing', async () => {
+  const rules = ['allow select', 'approve update, delete with WHERE on public.purchases'];
+  const verdict = await decide('DELETE FROM purchases', grantOf({ rules }));
+  expect(verdict).toMatchObject({
+    effect: 'refuse',
+    refusal: {
+      message: 'DELETE on public.purchases without an effective WHERE is not allowed by policy',
+      hint: 'Add a WHERE clause that names the rows; an approver then decides about it.',
+    },
+  });
+  // Approve beats allow, with a WHERE as well.
+  const both = ['allow delete with WHERE', ...rules];
+  expect(await decide('DELETE FROM purchases', grantOf({ rules: both }))).toMatchObject({
+    refusal: { hint: 'Add a WHERE clause that names the rows; an approver then decides about it.' },
+  });
+});
+
 test('a refusal does not name what stands behind a view', async () => {
   const text = JSON.stringify(await refusal('reader', 'SELECT * FROM reports.key_names'));
   expect(text).toContain('SELECT on reports.key_names is denied');
