@@ -72,7 +72,7 @@ function remote({ command }: SshRequest): readonly string[] {
 }
 
 /** As ssh(1): the login is what stands before the last `@`. */
-export function splitTarget(target: string): { readonly user: string; readonly name: string } {
+function splitTarget(target: string): { readonly user: string; readonly name: string } {
   const at = target.lastIndexOf('@') + 1;
   return { user: target.slice(0, at), name: target.slice(at) };
 }
@@ -88,7 +88,7 @@ function requireSsh(io: Io): string {
   return program;
 }
 
-export function requireServer({ ssh, reply }: ClientSession): NonNullable<ClientSession['ssh']> {
+function requireServer({ ssh, reply }: ClientSession): NonNullable<ClientSession['ssh']> {
   if (ssh === undefined) {
     throw new HoopError('HOOP_USAGE', `"${plain(reply.target.name)}" is a database, not a server`, {
       hint: `Connect to it with \`hoop connect ${plain(reply.target.name)}\`.`,

@@ -124,7 +124,7 @@ export function homeOf(tour: Tour, identity = 'engineer'): string {
   return tour.demo.homes[identity] ?? '';
 }
 
-export function quote(text: string): string {
+function quote(text: string): string {
   return /^[A-Za-z0-9_./:=@-]+$/.test(text) ? text : `"${text.replaceAll('"', '\\"')}"`;
 }
 

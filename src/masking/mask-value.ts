@@ -8,7 +8,7 @@ import type { MaskKind } from '../policy/types.ts';
 import { asciiDigits } from './detectors/card.ts';
 
 /** The mark that stands for a masked text. */
-export const FULL_MASK = '****';
+const FULL_MASK = '****';
 
 /** 128 bits of the digest: enough against accidental equality, short enough for a table. */
 const HASH_BYTES = 16;

@@ -6,7 +6,7 @@ import type { BundleSource } from './bundle-source.ts';
 import { FormatError } from './format-error.ts';
 import { decodeTarHeader, TAR_BLOCK, TAR_END_LENGTH, tarMemberLength, tarPadding } from './tar.ts';
 
-export const MEMBER_ORDER = [
+const MEMBER_ORDER = [
   'manifest.dsse',
   'cert.dsse',
   'open.tlog-proof',

@@ -13,7 +13,7 @@ import type { Keyring } from './keyring.ts';
 import { parseShape } from './parse-shape.ts';
 import { isSessionId } from './session-id.ts';
 
-export const CERTIFICATE_TYPE = 'application/vnd.hoop.session-cert.v1+json';
+const CERTIFICATE_TYPE = 'application/vnd.hoop.session-cert.v1+json';
 
 export interface SessionCertificate {
   readonly session: string;

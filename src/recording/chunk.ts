@@ -23,7 +23,7 @@ export const CHUNK_BYTES = 65_536;
  */
 export const CUT_STEP_BYTES = 8 << 20;
 
-export const SALT_LENGTH = 16;
+const SALT_LENGTH = 16;
 
 const SALT_CONTEXT = utf8('hoop/salt/v1\0');
 const LEAF_CONTEXT = Buffer.concat([Uint8Array.of(0x00), utf8('hoop/chunk/v1\0')]);

@@ -37,7 +37,7 @@ const Shape = z.strictObject({
 });
 
 /** Pre-authentication encoding: what is signed. */
-export function preAuthEncoding(payloadType: string, payload: Uint8Array): Uint8Array {
+function preAuthEncoding(payloadType: string, payload: Uint8Array): Uint8Array {
   const head = `DSSEv1 ${utf8(payloadType).length} ${payloadType} ${payload.length} `;
   return Buffer.concat([utf8(head), payload]);
 }

@@ -10,7 +10,7 @@ import {
 import { fromBase64, toHex } from './encoding.ts';
 import { FormatError } from './format-error.ts';
 
-export const PUBLIC_KEY_LENGTH = 32;
+const PUBLIC_KEY_LENGTH = 32;
 export const SIGNATURE_LENGTH = 64;
 
 export interface SigningKey {
@@ -46,7 +46,7 @@ export function verifyEd25519(
 }
 
 /** @throws FormatError unless `raw` is 32 bytes. */
-export function publicKeyFromRaw(raw: Uint8Array): KeyObject {
+function publicKeyFromRaw(raw: Uint8Array): KeyObject {
   if (raw.length !== PUBLIC_KEY_LENGTH) {
     throw new FormatError(`a public key has ${raw.length} bytes instead of ${PUBLIC_KEY_LENGTH}`);
   }

@@ -47,7 +47,7 @@ import {
 export { newRecordingKeys } from './recording-keys.ts';
 
 /** Recorded and not covered by a cut; from here on the session waits for the client. */
-export const MAX_UNSEALED_BYTES = 16 << 20;
+const MAX_UNSEALED_BYTES = 16 << 20;
 /** The same in frames, for sessions of short messages: each costs memory until it is cut. */
 const MAX_UNSEALED_FRAMES = 100_000;
 /** Bytes that wait longer than this for a cut end the session. */

@@ -23,7 +23,7 @@ import {
 } from './segment-header.ts';
 
 /** Small enough to be moved and deleted in reasonable pieces. */
-export const SEGMENT_BYTES = 64 << 20;
+const SEGMENT_BYTES = 64 << 20;
 /** Group commit: a sync starts this long after the first byte that waits for one … */
 const SYNC_AFTER_MS = 100;
 /** … or as soon as this many wait. */

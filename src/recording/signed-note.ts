@@ -11,7 +11,7 @@ import { fromBase64, fromUtf8, toBase64, utf8 } from './encoding.ts';
 import { FormatError } from './format-error.ts';
 
 /** The spec's advice for servers: bound the size before parsing. */
-export const MAX_NOTE_BYTES = 1 << 20;
+const MAX_NOTE_BYTES = 1 << 20;
 const MAX_SIGNATURES = 16;
 const KEY_ID_LENGTH = 4;
 const ED25519 = 0x01;
@@ -30,7 +30,7 @@ interface NoteSignature {
 }
 
 /** SHA-256(name ‖ 0x0A ‖ 0x01 ‖ public key)[:4] */
-export function noteKeyId(name: string, publicKey: Uint8Array): Uint8Array {
+function noteKeyId(name: string, publicKey: Uint8Array): Uint8Array {
   const digest = createHash('sha256').update(`${name}\n`).update(Uint8Array.of(ED25519));
   return digest.update(publicKey).digest().subarray(0, KEY_ID_LENGTH);
 }

@@ -134,9 +134,9 @@ export const PolicyReply = z.object({
 });
 export type PolicyReply = z.infer<typeof PolicyReply>;
 
-export const MaskedColumn = z.object({ column: z.string(), mask: z.string() });
+const MaskedColumn = z.object({ column: z.string(), mask: z.string() });
 
-export const LimitsReply = z.object({
+const LimitsReply = z.object({
   maxTimeSeconds: z.number(),
   idleTimeSeconds: z.number(),
   maxConnections: z.number(),

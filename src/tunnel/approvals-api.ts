@@ -39,7 +39,7 @@ export type ApprovalState = (typeof APPROVAL_STATES)[number];
 const Party = z.object({ issuer: z.string(), sub: z.string(), name: z.string() });
 
 /** One rule that asks for approval; all of them must be satisfied. */
-export const ApprovalNeedSchema = z.object({
+const ApprovalNeedSchema = z.object({
   /** `<policy>/<rule>`. */
   rule: z.string(),
   groups: z.array(z.string()),
@@ -55,7 +55,7 @@ export const ApprovalNeedSchema = z.object({
 });
 
 /** A parameter of Bind as the requester sent it. */
-export const ApprovalParameterSchema = z.object({
+const ApprovalParameterSchema = z.object({
   /** `hex`: of the binary format. */
   format: z.enum(['text', 'hex', 'null']),
   value: z.string(),
@@ -63,7 +63,7 @@ export const ApprovalParameterSchema = z.object({
   typeOid: z.number(),
 });
 
-export const ApprovalEstimateSchema = z.discriminatedUnion('state', [
+const ApprovalEstimateSchema = z.discriminatedUnion('state', [
   z.object({ state: z.literal('pending') }),
   /** `rows`: what the planner expects to be returned or changed. `plan`: text of EXPLAIN. */
   z.object({ state: z.literal('known'), rows: z.number(), plan: z.string() }),

@@ -56,7 +56,7 @@ export function pump(
 }
 
 /** A stream was closed before its end; who closed it knows why. */
-export class ClosedStreamError extends Error {
+class ClosedStreamError extends Error {
   constructor() {
     super('the stream was closed');
     this.name = 'ClosedStreamError';

@@ -11,7 +11,7 @@ import { HoopError } from '../../errors.ts';
 /** A metadata service is on the same host: whoever has not answered by now is not there. */
 export const PROBE_TIMEOUT_MS = 300;
 /** For a token once the platform is known to be there. */
-export const TOKEN_TIMEOUT_MS = 10_000;
+const TOKEN_TIMEOUT_MS = 10_000;
 /** A token has some KiB, a metadata reply less. */
 const MAX_TEXT_BYTES = 64 * 1024;
 

@@ -56,7 +56,7 @@ export function requireTokenFor(
   return token;
 }
 
-export function audiencesOf(claims: Readonly<Record<string, unknown>>): readonly string[] {
+function audiencesOf(claims: Readonly<Record<string, unknown>>): readonly string[] {
   const audience = claims['aud'];
   const all: unknown[] = Array.isArray(audience) ? audience : [audience];
   return all.filter((name): name is string => typeof name === 'string');
@@ -71,7 +71,7 @@ export function textClaim(
   return typeof value === 'string' && value !== '' ? value : undefined;
 }
 
-export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 

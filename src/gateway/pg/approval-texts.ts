@@ -15,7 +15,7 @@ import { utcTime } from '../utc-time.ts';
 import type { ApprovalAsk } from './types.ts';
 
 /** E.g. `DELETE on public.orders`; of several statements the first that needs approval. */
-export function whatNeedsApproval(ask: ApprovalAsk): string {
+function whatNeedsApproval(ask: ApprovalAsk): string {
   const [analysis] = ask.analyses;
   return analysis === undefined ? 'the statement' : describeStatement(analysis);
 }

@@ -248,7 +248,7 @@ FROM ${from}${conditions.length > 0 ? ` WHERE ${conditions.map((one) => `(${one}
 ORDER BY ${order ?? columns[0]}) row`;
 }
 
-export function anyOf(oids: Iterable<number>): string {
+function anyOf(oids: Iterable<number>): string {
   return `${EQ} ANY ('{${[...oids].join(',')}}'::pg_catalog.oid[])`;
 }
 

@@ -79,7 +79,7 @@ function applyNames(state: StreamState, statement: KnownStatement, effect: Proto
   }
 }
 
-export function currentRun(entry: QueryEntry): Run | undefined {
+function currentRun(entry: QueryEntry): Run | undefined {
   return entry.failed ? undefined : entry.runs[entry.current];
 }
 

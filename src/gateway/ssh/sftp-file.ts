@@ -147,6 +147,6 @@ export function mayWrite(flags: number): boolean {
   return (flags & ~OPEN_FLAG.read) !== 0;
 }
 
-export function flagNames(flags: number): string[] {
+function flagNames(flags: number): string[] {
   return Object.entries(OPEN_FLAG).flatMap(([name, bit]) => ((flags & bit) === 0 ? [] : [name]));
 }

@@ -10,7 +10,7 @@ import { forEachChild, parse } from 'unbash';
 export type { ParsedScript, SyntaxNode, WordPart } from 'unbash';
 
 /** Characters. A command that is longer is a program, and should be a file on the server. */
-export const MAX_COMMAND_LENGTH = 64 * 1024;
+const MAX_COMMAND_LENGTH = 64 * 1024;
 
 /** @returns the reason, as part of a sentence, when it cannot be read. */
 export function readBash(text: string): ParsedScript | string {

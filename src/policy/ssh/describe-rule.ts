@@ -43,7 +43,7 @@ function ofList(texts: readonly string[]): string {
 }
 
 /** As it can stand in a rule: what came out of quotes goes into them again. */
-export function describePattern({ words }: CommandPattern): string {
+function describePattern({ words }: CommandPattern): string {
   return words
     .map((word) => (/^[A-Za-z0-9_@%+=:,./*-]+$/.test(word) ? word : quoted(word)))
     .join(' ');

@@ -3,7 +3,7 @@ import * as z from 'zod';
 import { SFTP_OPERATIONS } from './types.ts';
 
 /** What people name; opening sftp and what is done with it are one to them. */
-export const SSH_ACTS = ['shell', 'exec', 'sftp', 'forward'] as const;
+const SSH_ACTS = ['shell', 'exec', 'sftp', 'forward'] as const;
 
 const MAX_LIST = 1000;
 

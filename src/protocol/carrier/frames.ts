@@ -20,7 +20,7 @@ import { ProtocolError } from '../../errors.ts';
 export const FRAME_HEADER_BYTES = 8;
 /** What three bytes can say. No body of data is ever collected: it passes in pieces. */
 export const MAX_DATA_BYTES = 2 ** 24 - 1;
-export const MAX_REFUSAL_BYTES = 0xffff;
+const MAX_REFUSAL_BYTES = 0xffff;
 const MAX_KIND_BYTES = 16;
 const MAX_STREAM = 0xffffffff;
 const MAX_CODE = 0xffff;

@@ -67,7 +67,7 @@ export function otherHosts(names: readonly string[], userConfig: string): string
 }
 
 /** Not the name of any host: nobody else's key is looked for under it. */
-export function hostKeyAlias(name: string): string {
+function hostKeyAlias(name: string): string {
   return `hoop-${requireHostName(name)}`;
 }
 
