@@ -15,8 +15,6 @@ const SHOWN_LABELS: Readonly<Record<string, string>> = {
 
 export type DecodeText = (bytes: Uint8Array) => string;
 
-export const decodeUtf8: DecodeText = decoderFor('UTF8');
-
 /** @param encoding client_encoding as the client or ParameterStatus gave it; unknown ones read as UTF-8. */
 export function decoderFor(encoding: string): DecodeText {
   const label = SHOWN_LABELS[encodingKey(encoding)] ?? 'utf-8';

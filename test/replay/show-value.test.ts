@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { decoderFor, decodeUtf8 } from '../../src/replay/client-encoding.ts';
+import { decoderFor } from '../../src/replay/client-encoding.ts';
 import { showValue } from '../../src/replay/show-value.ts';
 import { RecordingProxy } from './recording-proxy.ts';
+
+const decodeUtf8 = decoderFor('UTF8');
 
 const bytes = (hex: string) => new Uint8Array(Buffer.from(hex, 'hex'));
 
