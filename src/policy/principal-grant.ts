@@ -194,13 +194,6 @@ export function grantedTargets(
     });
 }
 
-/** Roles of hoop.yaml that these groups give. */
-export function principalRoles(policy: Policy, groups: readonly string[]): string[] {
-  return Object.entries(policy.roles)
-    .filter(([, needed]) => needed.some((group: string) => groups.includes(group)))
-    .map(([role]) => role);
-}
-
 /** Name of the credential with which the gateway logs in to the target for this principal. */
 export function credentialName(
   target: PolicyTarget,

@@ -12,11 +12,11 @@ import { type Context, Hono } from 'hono';
 import { createCertificateAuthority, issueServerCertificate } from '../../src/certificates.ts';
 import type { HttpReply } from '../../src/gateway/identity/http-reply.ts';
 import { Identity } from '../../src/gateway/identity/identity.ts';
-import { MemoryIdentityStore } from '../../src/gateway/identity/memory-identity-store.ts';
 import { whoamiReply } from '../../src/gateway/identity/whoami-reply.ts';
 import { generateSigningKey } from '../../src/recording/ed25519.ts';
 import { signKeyring } from '../../src/recording/keyring.ts';
 import { type InfoReply, PATHS } from '../../src/tunnel/api.ts';
+import { MemoryIdentityStore } from '../gateway/identity/memory-identity-store.ts';
 import { listen } from './listen.ts';
 
 export interface TestGateway extends AsyncDisposable {

@@ -5,8 +5,8 @@ import {
   credentialName,
   grantedTargets,
   principalGrant,
-  principalRoles,
 } from '../../src/policy/principal-grant.ts';
+import { principalRoles } from '../../src/policy/principal-roles.ts';
 import type { Principal } from '../../src/policy/types.ts';
 
 const FILES = {
@@ -149,8 +149,8 @@ test('the generation of a grant changes with what it grants and with the commit'
 });
 
 test('roles and credentials follow groups', () => {
-  expect(principalRoles(policy, ['audit', 'leads'])).toEqual(['auditor', 'approver']);
-  expect(principalRoles(policy, ['staff'])).toEqual([]);
+  expect(principalRoles(policy.roles, ['audit', 'leads'])).toEqual(['auditor', 'approver']);
+  expect(principalRoles(policy.roles, ['staff'])).toEqual([]);
   const prod = policy.targets.get('prod');
   expect(prod && credentialName(prod, someone(['writers']))).toBe('writer');
   expect(prod && credentialName(prod, someone(['writers', 'dba']))).toBe('admin');

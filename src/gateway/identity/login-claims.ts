@@ -1,5 +1,6 @@
 /** What hoop keeps of an ID token for the time of a login. */
 import * as z from 'zod';
+import { principalRoles } from '../../policy/principal-roles.ts';
 import type { Principal } from '../../policy/types.ts';
 import { clientOf, type IdentityProvider, type LoginFlow } from './identity-provider.ts';
 import { tokenError } from './token-error.ts';
@@ -82,18 +83,9 @@ export function toPrincipal(
     name: claims.name,
     email: claims.email,
     groups: counting ? claims.groups.filter((group) => counting.includes(group)) : claims.groups,
-    roles: isDevice ? [] : rolesOf(claims.groups, roles),
+    roles: isDevice ? [] : principalRoles(roles, claims.groups),
     ...(isDevice ? { viaDevice: true } : {}),
   };
-}
-
-function rolesOf(
-  groups: readonly string[],
-  roles: Readonly<Record<string, readonly string[]>>,
-): string[] {
-  return Object.entries(roles)
-    .filter(([, giving]) => giving.some((group) => groups.includes(group)))
-    .map(([role]) => role);
 }
 
 function readText(claims: Readonly<Record<string, unknown>>, name: string): string | undefined {

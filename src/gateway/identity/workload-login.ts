@@ -4,6 +4,7 @@
  */
 import * as z from 'zod';
 import { HoopError } from '../../errors.ts';
+import { principalRoles } from '../../policy/principal-roles.ts';
 import type { Principal } from '../../policy/types.ts';
 import {
   matchWorkload,
@@ -77,11 +78,8 @@ export function admitWorkload(token: WorkloadClaims, policy: WorkloadPolicy): Ad
       email: undefined,
       ...(requester === undefined ? {} : { requester }),
       groups: rule.groups,
-      roles: Object.entries(policy.roles)
-        // An approval is a person's word. `policy check` refuses such a group; this is for sure.
-        .filter(([role]) => role !== 'approver')
-        .filter(([, groups]) => groups.some((group) => rule.groups.includes(group)))
-        .map(([role]) => role),
+      // An approval is a person's word. `policy check` refuses such a group; this is for sure.
+      roles: principalRoles(policy.roles, rule.groups).filter((role) => role !== 'approver'),
     },
   };
 }

@@ -5,7 +5,6 @@ import type { HttpReply } from '../../../src/gateway/identity/http-reply.ts';
 import { Identity } from '../../../src/gateway/identity/identity.ts';
 import type { IdentityProvider } from '../../../src/gateway/identity/identity-provider.ts';
 import type { IdentityStore } from '../../../src/gateway/identity/identity-store.ts';
-import { MemoryIdentityStore } from '../../../src/gateway/identity/memory-identity-store.ts';
 import type { WorkloadRule } from '../../../src/policy/workloads/workload-rule.ts';
 import { ErrorBody, TokenReply } from '../../../src/tunnel/api.ts';
 import {
@@ -14,6 +13,7 @@ import {
   generateDpopKey,
   type ProofFields,
 } from '../../../src/tunnel/dpop-key.ts';
+import { MemoryIdentityStore } from './memory-identity-store.ts';
 import { TestIssuer } from './test-issuer.ts';
 
 export const GATEWAY = 'https://gw.example.com:8443';

@@ -1,6 +1,11 @@
-import type { BoundToken, IdentityStore, RefreshFamily, RevokedLogins } from './identity-store.ts';
+import type {
+  BoundToken,
+  IdentityStore,
+  RefreshFamily,
+  RevokedLogins,
+} from '../../../src/gateway/identity/identity-store.ts';
 
-/** Forgets everything at the end of the process: for tests, and as the model of a durable store. */
+/** Forgets everything at the end of the process; the model of a durable store. */
 export class MemoryIdentityStore implements IdentityStore {
   readonly #used = new Map<string, number>();
   readonly #bound = new Map<string, BoundToken & { readonly revoked: boolean }>();
