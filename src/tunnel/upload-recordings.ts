@@ -40,6 +40,10 @@ export async function uploadRecording(options: {
           },
         );
       }
+      // Seconds in which nothing else is said.
+      if (attempt === 1 && isPassing(error)) {
+        note(`the recording is not delivered yet, trying again: ${error.message}`);
+      }
       await sleep(RETRY_AFTER_MS * attempt);
     }
   }
@@ -94,7 +98,7 @@ export async function uploadPending(options: {
   }
 }
 
-function isPassing(error: unknown): boolean {
+function isPassing(error: unknown): error is HoopError {
   return (
     error instanceof HoopError &&
     (error.code === 'HOOP_UNREACHABLE' || error.code === 'HOOP_GATEWAY_TLS')

@@ -5,8 +5,10 @@ import { open as openFile, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type OpenGateway, openGateway } from '../../src/auth/open-gateway.ts';
+import { HoopError } from '../../src/errors.ts';
 import { releaseSpool, spoolDirectory } from '../../src/recording/spool.ts';
 import { connectSession } from '../../src/tunnel/connect-session.ts';
+import type { GatewayClient } from '../../src/tunnel/gateway-client.ts';
 import { spoolsOf } from '../../src/tunnel/spools-of.ts';
 import { uploadPending, uploadRecording } from '../../src/tunnel/upload-recordings.ts';
 import { type GatewayBench, startGatewayBench } from '../gateway/gateway-bench.ts';
@@ -32,6 +34,32 @@ test('a recording that cannot be sent is an error that says where it is kept, an
   });
   expect(notes).toEqual([]);
 });
+
+test('who waits for a gateway that cannot be reached is told so once, and the recording is sent', async () => {
+  await using open = await openGateway({ env: bench.environment('engineer') });
+  const left = await leftRecording(open);
+  const { client } = open;
+  let failures = 2;
+  const away: GatewayClient = Object.assign(Object.create(client), {
+    position: async (...call: Parameters<GatewayClient['position']>) => {
+      failures -= 1;
+      if (failures >= 0) {
+        throw new HoopError('HOOP_UNREACHABLE', 'cannot reach gateway "gw": connection refused');
+      }
+      return client.position(...call);
+    },
+    proposeCut: client.proposeCut.bind(client),
+    seal: client.seal.bind(client),
+    putManifest: client.putManifest.bind(client),
+  });
+  const notes: string[] = [];
+  const note = (text: string) => void notes.push(text);
+  await uploadRecording({ ...left, open: { ...open, client: away }, note });
+  expect(notes).toEqual([
+    'the recording is not delivered yet, trying again: cannot reach gateway "gw": connection refused',
+    'recording uploaded and countersigned',
+  ]);
+}, 60_000);
 
 /** Two hoops come to the same recording: one whose session it was, one that found it left behind. */
 describe('a recording that another process is at', () => {
