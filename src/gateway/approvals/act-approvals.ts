@@ -5,6 +5,7 @@ import type { CommandPart } from '../../tunnel/approvals-api.ts';
 import { verbOf } from '../ssh/ssh-story.ts';
 import type { ActAsk, SshApprovals, SshTarget } from '../ssh/types.ts';
 import type { ApprovalRecord } from './approval-record.ts';
+import { needsOf } from './approval-refusal.ts';
 import { askedApproval, askedBefore, HELD_USABLE_SECONDS, shownPrompt } from './asked-approval.ts';
 import { askedBy } from './policy-standing.ts';
 import type { StatementApprovalsOptions } from './statement-approvals.ts';
@@ -45,11 +46,7 @@ function create(
     session,
     run,
     diesWithConnection: waits,
-    needs: ask.demands.map(({ rule, terms }) => ({
-      rule: rule.id,
-      groups: terms.groups,
-      count: terms.count,
-    })),
+    needs: needsOf(ask.demands),
     waitsSeconds: timeoutSeconds,
     usableSeconds: waits ? HELD_USABLE_SECONDS : timeoutSeconds,
     policyCommit: ask.policyCommit,

@@ -16,6 +16,13 @@ export function approversText({ demands }: Pick<Ask, 'demands'>): string {
   return describeApprovers(demands.map(({ terms }) => terms));
 }
 
+/** For the record, and for the request. */
+export function needsOf(
+  demands: readonly ApprovalDemand[],
+): { rule: string; groups: readonly string[]; count: number }[] {
+  return demands.map(({ rule, terms: { groups, count } }) => ({ rule: rule.id, groups, count }));
+}
+
 /** "Rule p/deletes (policies/p.yaml:12) of policy 0123 asks for approval by 1 of dba." */
 export function rulesOf({ demands, policyCommit }: Ask): string {
   const rules = demands.map(({ rule }) => `${rule.id} (${rule.file}:${rule.line})`);

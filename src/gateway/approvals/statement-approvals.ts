@@ -8,6 +8,7 @@ import type { ApprovalEstimate, StatementPart } from '../../tunnel/approvals-api
 import { approvalTerms } from '../pg/approval-terms.ts';
 import type { ApprovalAsk, PostgresTarget, StatementApprovals } from '../pg/types.ts';
 import type { ApprovalRecord } from './approval-record.ts';
+import { needsOf } from './approval-refusal.ts';
 import type { Approvals } from './approvals.ts';
 import { askedApproval, askedBefore, HELD_USABLE_SECONDS, shownPrompt } from './asked-approval.ts';
 import type { Estimates } from './estimates.ts';
@@ -72,11 +73,7 @@ function create(
     session,
     run,
     diesWithConnection: waits,
-    needs: ask.demands.map((demand) => ({
-      rule: demand.rule.id,
-      groups: demand.terms.groups,
-      count: demand.terms.count,
-    })),
+    needs: needsOf(ask.demands),
     waitsSeconds,
     usableSeconds: waits ? HELD_USABLE_SECONDS : timeoutSeconds,
     policyCommit: ask.policyCommit,

@@ -17,7 +17,6 @@ import { HoopError } from '../../errors.ts';
 import type { Verdict } from '../../policy/sql/types.ts';
 import type { Refusal } from '../../policy/types.ts';
 import type { ApprovalOutcome } from '../../recording/types.ts';
-import { approversText } from '../approvals/approval-refusal.ts';
 import type { AskedApproval } from '../approvals/asked-approval.ts';
 import { approvalAsk, type HoldRequest, limitOf } from './approval-ask.ts';
 import { approvalTerms } from './approval-terms.ts';
@@ -85,15 +84,9 @@ export class Holds {
       return refused(tooMany(ask, error));
     }
     const waits = ask.demands.every(({ terms }) => terms.waits);
-    const needs = ask.demands.map(({ rule, terms }) => ({
-      rule: rule.id,
-      groups: terms.groups,
-      count: terms.count,
-    }));
     if (asked.standing.state === 'waiting') {
-      const message = heldMessage(ask, asked);
-      const approvers = approversText(ask);
-      state.story.held({ at: request.at, asked, needs, message, approvers, waits });
+      const { demands } = ask;
+      state.story.held({ at: request.at, asked, demands, message: heldMessage(ask, asked) });
     }
     if (!waits) return this.#sentAgain(request, ask, asked);
     return this.#wait(request, ask, asked, isBoundAgain);
@@ -205,7 +198,7 @@ export class Holds {
       this.#ended(request.at, asked, 'void', why);
       return refused(changed(ask, asked.id, why));
     }
-    story.decided(request.at, asked.id, { standing: used, outcome: 'released' });
+    story.decided(request.at, asked.id, { votes: used.votes, outcome: 'released' });
     const { portal } = request;
     if (portal !== undefined) {
       portal.known.releasedUnder = options.grant().generation;
@@ -235,14 +228,14 @@ export class Holds {
     const how = state === 'denied' || state === 'expired' || state === 'withdrawn' ? state : 'void';
     const reason = standing.votes.findLast(({ decision }) => decision === 'deny')?.reason;
     const message = outcome ?? reason;
-    this.#state.story.decided(at, asked.id, { standing, outcome: how, message });
+    this.#state.story.decided(at, asked.id, { votes: standing.votes, outcome: how, message });
     // Who asked may withdraw it with `hoop approvals`, too.
     if (state === 'withdrawn') return { type: 'cancelled' };
     return refused(notApproved(ask, asked, standing));
   }
 
   #ended(at: number, { id }: AskedApproval, outcome: ApprovalOutcome, message: string): void {
-    this.#state.story.decided(at, id, { standing: { votes: [] }, outcome, message });
+    this.#state.story.decided(at, id, { votes: [], outcome, message });
     this.#state.story.written();
   }
 

@@ -27,6 +27,7 @@ import type { Refusal } from '../../policy/types.ts';
 import { decodeCancelPosition } from '../../protocol/carrier/cancel-position.ts';
 import type { CancelRequest } from '../../protocol/pg/cancel-request.ts';
 import type { StartupMessage } from '../../protocol/pg/startup-message.ts';
+import { RecordingFailed } from '../stream-record.ts';
 import { type NativeError, toErrorResponse } from '../to-error-response.ts';
 import { ChunkReader } from './chunk-reader.ts';
 import {
@@ -40,7 +41,7 @@ import { cancelWithoutRight } from './lost-rights.ts';
 import { relayClient, TargetRelay } from './relay.ts';
 import { StreamEnded } from './stream-ended.ts';
 import { StreamState } from './stream-state.ts';
-import { RecordingFailed, StreamStory } from './stream-story.ts';
+import { StreamStory } from './stream-story.ts';
 import { connectTarget, type TargetConnection } from './target-connection.ts';
 import type { PostgresStreamOptions, PostgresStreamSummary } from './types.ts';
 

@@ -4,29 +4,11 @@ import { isMistake } from '../../policy/is-mistake.ts';
 import { builtin } from '../../policy/sql/guards.ts';
 import type { AllowedStatement, StatementAnalysis, Verdict } from '../../policy/sql/types.ts';
 import type { Refusal, RuleRef } from '../../policy/types.ts';
-import type { ApprovalOutcome, EvidenceLine, RecordingEvent } from '../../recording/types.ts';
-import type { ApprovalStanding, AskedApproval } from '../approvals/asked-approval.ts';
+import type { RecordingEvent } from '../../recording/types.ts';
+import { type HeldEnd, type HeldRequest, StreamRecord } from '../stream-record.ts';
 import { commentTags } from './comment-tags.ts';
 import type { Run } from './run.ts';
 import type { PostgresStreamOptions, PostgresStreamSummary } from './types.ts';
-
-interface HeldMessage {
-  readonly at: number;
-  readonly asked: AskedApproval;
-  readonly needs: readonly { rule: string; groups: readonly string[]; count: number }[];
-  readonly message: string;
-  /** Who may approve, in words. */
-  readonly approvers: string;
-  readonly waits: boolean;
-}
-
-/** The record could not be written: nothing more may be forwarded. Wraps what the recorder threw. */
-export class RecordingFailed extends Error {
-  constructor(cause: unknown) {
-    super('the recording cannot be written', { cause });
-    this.name = 'RecordingFailed';
-  }
-}
 
 type Decision = Extract<RecordingEvent, { type: 'decision' }>;
 
@@ -41,6 +23,7 @@ const FACTS = new WeakMap<AllowedStatement, DecisionFacts>();
 
 export class StreamStory {
   readonly #options: PostgresStreamOptions;
+  readonly #record: StreamRecord;
   #numbers = 0;
   #statements = 0;
   #denied = 0;
@@ -48,6 +31,7 @@ export class StreamStory {
 
   constructor(options: PostgresStreamOptions) {
     this.#options = options;
+    this.#record = new StreamRecord(options);
   }
 
   /** One event per statement of the text. @returns the number of the first. */
@@ -61,49 +45,12 @@ export class StreamStory {
     return first;
   }
 
-  /** A message waits for a person, or is to be sent again after approval. */
-  held(held: HeldMessage): void {
-    const { at, asked, needs, message, approvers, waits } = held;
-    const { stream } = this.#options;
-    const request = asked.id;
-    const { binding, waitsUntilMs } = asked;
-    const policyCommit = this.#options.grant().commit;
-    this.#write({
-      type: 'approval.held',
-      ...{ stream, at, request, needs, waits, waitsUntilMs, binding, policyCommit },
-    });
-    const until = new Date(waitsUntilMs).toISOString();
-    this.#say({ type: 'held', stream, at, request, message, approvers, waits, until });
+  held(held: HeldRequest): void {
+    this.#record.held(held);
   }
 
-  /** What became of it, with everybody's word. */
-  decided(
-    at: number,
-    request: string,
-    end: {
-      readonly standing: Pick<ApprovalStanding, 'votes'>;
-      readonly outcome: ApprovalOutcome;
-      readonly message?: string | undefined;
-    },
-  ): void {
-    const { stream } = this.#options;
-    const { standing, outcome, message } = end;
-    for (const { by, decision, reason, atMs } of standing.votes) {
-      this.#write({
-        type: 'approval.vote',
-        ...{ stream, at, request, decision, reason },
-        by: { issuer: by.issuer, sub: by.sub, name: by.name },
-        votedMs: atMs,
-      });
-    }
-    const policyCommit = this.#options.grant().commit;
-    const under = outcome === 'released' ? { policyCommit } : {};
-    this.#write({ type: 'approval.end', stream, at, request, outcome, message, ...under });
-    const counted = outcome === 'denied' ? 'deny' : 'approve';
-    const votes = standing.votes.filter((vote) => vote.decision === counted);
-    const by = votes.map((vote) => vote.by.name);
-    const said = message ?? reasonsOf(votes);
-    this.#say({ type: 'decided', stream, at, request, outcome, by, message: said });
+  decided(at: number, request: string, end: HeldEnd): void {
+    this.#record.decided(at, request, end);
   }
 
   /** Let through without a look, by a passthrough grant. @returns its number. */
@@ -135,7 +82,7 @@ export class StreamStory {
   finished(run: Run, end: { tag?: string; sqlState?: string }): void {
     this.#statements += 1;
     this.#maskedValues += run.masker?.maskedValues ?? 0;
-    this.#write({
+    this.#record.write({
       at: run.at,
       detected: counts(run.masker?.detected),
       maskedValues: run.masker?.maskedValues ?? 0,
@@ -149,20 +96,16 @@ export class StreamStory {
   }
 
   target(server: string, tls: boolean): void {
-    this.#write({ type: 'target', stream: this.#options.stream, server, tls });
+    this.#record.write({ type: 'target', stream: this.#options.stream, server, tls });
   }
 
   cancelled(forStream: number | undefined): void {
-    this.#write({ type: 'cancel', stream: this.#options.stream, forStream });
+    this.#record.write({ type: 'cancel', stream: this.#options.stream, forStream });
   }
 
   /** Before anything goes to the target. @throws RecordingFailed */
   written(): void {
-    try {
-      this.#options.recorded();
-    } catch (error) {
-      throw new RecordingFailed(error);
-    }
+    this.#record.written();
   }
 
   summary(reason: string): PostgresStreamSummary {
@@ -179,7 +122,7 @@ export class StreamStory {
     const unrefused = needsApproval ? 'approve' : 'allow';
     const comments = commentTags(text);
     this.#numbers += 1;
-    this.#write({
+    this.#record.write({
       // In this order their canonical form is written fastest.
       at,
       code: refusal?.code,
@@ -201,34 +144,17 @@ export class StreamStory {
   #evidence(at: number, refusal: Refusal): void {
     const { code, message, detail, hint } = refusal;
     const { stream } = this.#options;
-    this.#say({ type: 'denied', stream, at, code, message, detail, hint, rule: refusal.rule?.id });
+    this.#record.say({
+      type: 'denied',
+      stream,
+      at,
+      code,
+      message,
+      detail,
+      hint,
+      rule: refusal.rule?.id,
+    });
   }
-
-  #say(line: EvidenceLine): void {
-    try {
-      this.#options.evidence(line);
-    } catch (error) {
-      throw new RecordingFailed(error);
-    }
-  }
-
-  #write(event: RecordingEvent): void {
-    try {
-      this.#options.event(event);
-    } catch (error) {
-      throw new RecordingFailed(error);
-    }
-  }
-}
-
-/** What people gave as reasons; with a name where there are several people. */
-function reasonsOf(votes: ApprovalStanding['votes']): string | undefined {
-  const given = votes.flatMap(({ by, reason }) => (reason ? [{ name: by.name, reason }] : []));
-  const [first] = given;
-  if (first === undefined) return undefined;
-  return votes.length === 1
-    ? first.reason
-    : given.map(({ name, reason }) => `${name}: ${reason}`).join('; ');
 }
 
 function knownFacts(statement: AllowedStatement): DecisionFacts {

@@ -7,7 +7,6 @@
  * never reaches the target.
  */
 import { HoopError } from '../../errors.ts';
-import { describeApprovers } from '../../policy/describe-grant.ts';
 import type { ApprovalDemand } from '../../policy/sql/types.ts';
 import type { SshAct, SshVerdict } from '../../policy/ssh/types.ts';
 import type { Refusal } from '../../policy/types.ts';
@@ -85,7 +84,8 @@ export class ActHold {
     }
     const waits = demands.every(({ terms }) => terms.waits);
     if (asked.standing.state === 'waiting') {
-      this.#held(ask, asked, waits);
+      const { story, at } = this.#options;
+      story.held({ at, asked, demands: ask.demands, message: heldMessage(ask, asked) });
     }
     if (!waits) {
       if (asked.standing.state === 'waiting') return refused(ask, pending(ask, asked));
@@ -180,22 +180,6 @@ export class ActHold {
     asked.end('void', why);
     this.#ended(asked, 'void', why);
     return refused(ask, changed(ask, asked.id, why));
-  }
-
-  #held(ask: ActAsk, asked: AskedApproval, waits: boolean): void {
-    const needs = ask.demands.map(({ rule, terms }) => ({
-      rule: rule.id,
-      groups: terms.groups,
-      count: terms.count,
-    }));
-    this.#options.story.held({
-      at: this.#options.at,
-      asked,
-      needs,
-      message: heldMessage(ask, asked),
-      approvers: describeApprovers(ask.demands.map(({ terms }) => terms)),
-      waits,
-    });
   }
 
   #ended({ id }: AskedApproval, outcome: 'withdrawn' | 'void', message: string): void {

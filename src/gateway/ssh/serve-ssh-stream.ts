@@ -15,6 +15,7 @@
 import { HoopError, ProtocolError } from '../../errors.ts';
 import { MAX_CHANNELS, MAX_MESSAGE_BYTES, type UpFrame } from '../../protocol/ssh/frame.ts';
 import type { NotCarried } from '../../protocol/ssh/not-carried.ts';
+import { RecordingFailed } from '../stream-record.ts';
 import { ActHold } from './act-hold.ts';
 import { ClientFrames } from './client-frames.ts';
 import { connectSshTarget, type TargetConnection } from './connect-target.ts';
@@ -22,7 +23,7 @@ import { ForwardChannel } from './forward-channel.ts';
 import { FrameWriter } from './frame-writer.ts';
 import { GrantedLogin } from './granted-login.ts';
 import { SessionChannel } from './session-channel.ts';
-import { RecordingFailed, SshStory } from './ssh-story.ts';
+import { SshStory } from './ssh-story.ts';
 import type { ChannelContext, StreamChannel } from './stream-channel.ts';
 import { TargetChannels } from './target-channels.ts';
 import { targetLost } from './target-lost.ts';

@@ -3,32 +3,25 @@ import type { SshAct, SshVerdict } from '../../policy/ssh/types.ts';
 import type { Refusal, RuleRef } from '../../policy/types.ts';
 import { NOT_CARRIED, type NotCarried } from '../../protocol/ssh/not-carried.ts';
 import type { FileRecord } from '../../recording/file-record.ts';
-import type { ApprovalOutcome, EvidenceLine, RecordingEvent } from '../../recording/types.ts';
-import type { ApprovalStanding, AskedApproval } from '../approvals/asked-approval.ts';
-import type { SshStreamOptions } from './types.ts';
+import type { RecordingEvent } from '../../recording/types.ts';
+import {
+  type HeldEnd,
+  type HeldRequest,
+  StreamRecord,
+  type StreamRecordOptions,
+} from '../stream-record.ts';
 
 type Allowed = Extract<SshVerdict, { effect: 'allow' }>;
 type ChannelEvent = Extract<RecordingEvent, { type: 'ssh.channel' }>;
 
-/** The record could not be written: nothing more may be forwarded. Wraps what the recorder threw. */
-export class RecordingFailed extends Error {
-  constructor(cause: unknown) {
-    super('the recording cannot be written', { cause });
-    this.name = 'RecordingFailed';
-  }
-}
-
-type SshStoryOptions = Pick<
-  SshStreamOptions,
-  'stream' | 'grant' | 'event' | 'evidence' | 'recorded'
->;
-
 export class SshStory {
-  readonly #options: SshStoryOptions;
+  readonly #options: StreamRecordOptions;
+  readonly #record: StreamRecord;
   #acts = 0;
 
-  constructor(options: SshStoryOptions) {
+  constructor(options: StreamRecordOptions) {
     this.#options = options;
+    this.#record = new StreamRecord(options);
   }
 
   /**
@@ -53,7 +46,16 @@ export class SshStory {
     this.#decision(at, verb, { effect: 'refuse', touches, rules, refusal });
     const { stream } = this.#options;
     const { code, message, detail, hint } = refusal;
-    this.#say({ type: 'denied', stream, at, code, message, detail, hint, rule: refusal.rule?.id });
+    this.#record.say({
+      type: 'denied',
+      stream,
+      at,
+      code,
+      message,
+      detail,
+      hint,
+      rule: refusal.rule?.id,
+    });
   }
 
   /** The client has refused it, and says so: both sides have its frame, so nobody is told again. */
@@ -85,72 +87,22 @@ export class SshStory {
     this.write({ type: 'ssh.file', stream: this.#options.stream, channel, ...record });
   }
 
-  /** An act waits for a person, or is to be asked for again after approval. */
-  held(held: {
-    readonly at: number;
-    readonly asked: AskedApproval;
-    readonly needs: readonly { rule: string; groups: readonly string[]; count: number }[];
-    readonly message: string;
-    readonly approvers: string;
-    readonly waits: boolean;
-  }): void {
-    const { at, asked, needs, message, approvers, waits } = held;
-    const { stream } = this.#options;
-    const { id: request, binding, waitsUntilMs } = asked;
-    const policyCommit = this.#options.grant().commit;
-    this.write({
-      type: 'approval.held',
-      ...{ stream, at, request, needs, waits, waitsUntilMs, binding, policyCommit },
-    });
-    const until = new Date(waitsUntilMs).toISOString();
-    this.#say({ type: 'held', stream, at, request, message, approvers, waits, until });
+  held(held: HeldRequest): void {
+    this.#record.held(held);
   }
 
-  /** What became of it, with everybody's word. */
-  decided(
-    at: number,
-    request: string,
-    end: {
-      readonly votes: ApprovalStanding['votes'];
-      readonly outcome: ApprovalOutcome;
-      readonly message?: string | undefined;
-    },
-  ): void {
-    const { stream } = this.#options;
-    const { votes, outcome, message } = end;
-    for (const { by, decision, reason, atMs } of votes) {
-      this.write({
-        type: 'approval.vote',
-        ...{ stream, at, request, decision, reason },
-        by: { issuer: by.issuer, sub: by.sub, name: by.name },
-        votedMs: atMs,
-      });
-    }
-    const policyCommit = this.#options.grant().commit;
-    const under = outcome === 'released' ? { policyCommit } : {};
-    this.write({ type: 'approval.end', stream, at, request, outcome, message, ...under });
-    const counted = outcome === 'denied' ? 'deny' : 'approve';
-    const by = votes.filter((vote) => vote.decision === counted).map((vote) => vote.by.name);
-    const said = message ?? votes.find((vote) => vote.decision === counted)?.reason;
-    this.#say({ type: 'decided', stream, at, request, outcome, by, message: said });
+  decided(at: number, request: string, end: HeldEnd): void {
+    this.#record.decided(at, request, end);
   }
 
   /** Before anything goes to the target. @throws RecordingFailed */
   written(): void {
-    try {
-      this.#options.recorded();
-    } catch (error) {
-      throw new RecordingFailed(error);
-    }
+    this.#record.written();
   }
 
   /** @throws RecordingFailed */
   write(event: RecordingEvent): void {
-    try {
-      this.#options.event(event);
-    } catch (error) {
-      throw new RecordingFailed(error);
-    }
+    this.#record.write(event);
   }
 
   #decision(
@@ -182,14 +134,6 @@ export class SshStory {
       verbs: [verb],
     });
     return this.#acts;
-  }
-
-  #say(line: EvidenceLine): void {
-    try {
-      this.#options.evidence(line);
-    } catch (error) {
-      throw new RecordingFailed(error);
-    }
   }
 }
 
