@@ -1,6 +1,6 @@
 /** CASE, subqueries, rows and arrays: expressions made of others with a shape of their own. */
 import { isStar } from './column-references.ts';
-import { chosen, expression, expressions, starColumns } from './expressions.ts';
+import { chosen, entries, expression, expressions, starColumns } from './expressions.ts';
 import { TYPE } from './function-types.ts';
 import { checkFields } from './grammar.ts';
 import { constant, derive, type Lineage, withOrigins } from './lineage.ts';
@@ -91,7 +91,7 @@ export function rowOf(
   scope: Scope | undefined,
 ): Lineage {
   checkFields(facts, 'RowExpr', fields);
-  const parts = (fields.args ?? []).flatMap((node) =>
+  const parts = entries(facts, fields.args, (node) =>
     isStar(node)
       ? (starColumns(facts, node, scope) ?? []).map((column) => column.lineage)
       : [expression(facts, node, scope)],

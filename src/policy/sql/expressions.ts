@@ -132,6 +132,30 @@ export function chosen(values: readonly Lineage[]): Lineage {
   return derive(values, typed.type, typed.fields);
 }
 
+/** MaxTupleAttributeNumber: target lists and ROW() of the server have no more entries. */
+const MAX_ENTRIES = 1664;
+
+/**
+ * Joins the entries of a target list or a row, of which a star gives many: `SELECT s.*, s.*` from a
+ * query that says the same, thirty times, would be more columns than there is memory.
+ */
+export function entries<T>(
+  facts: StatementFacts,
+  nodes: readonly Node[] | undefined,
+  entriesOf: (node: Node) => readonly T[],
+): T[] {
+  const all: T[] = [];
+  for (const node of nodes ?? []) {
+    const more = entriesOf(node);
+    if (all.length + more.length > MAX_ENTRIES) {
+      facts.refuse(`lists and rows can have at most ${MAX_ENTRIES} entries`);
+      break;
+    }
+    all.push(...more);
+  }
+  return all;
+}
+
 /** The columns that `*` and `t.*` stand for in a target list; undefined after saying why not. */
 export function starColumns(
   facts: StatementFacts,

@@ -1,7 +1,7 @@
 /** SELECT, VALUES, set operations and WITH: what comes out, and what decided about it. */
 import { isStar } from './column-references.ts';
 import { condition, windowOrigins } from './conditions.ts';
-import { expression, expressions, starColumns } from './expressions.ts';
+import { entries, expression, expressions, starColumns } from './expressions.ts';
 import { fromList } from './from-items.ts';
 import { TYPE } from './function-types.ts';
 import { checkFields } from './grammar.ts';
@@ -125,7 +125,7 @@ export function targetColumns(
   nodes: readonly Node[] | undefined,
   scope: Scope | undefined,
 ): NamedLineage[] {
-  return (nodes ?? []).flatMap((node) => {
+  return entries(facts, nodes, (node) => {
     const target = as(node, 'ResTarget');
     if (!target) {
       facts.unknown(`${tagOf(node)} in a target list`);
