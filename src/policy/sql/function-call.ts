@@ -1,14 +1,17 @@
 /** FuncCall nodes: arguments, aggregate clauses, and the calls that change the session. */
+
+import { isStar } from './column-references.ts';
 import { condition, windowOrigins } from './conditions.ts';
 import { expressions } from './expressions.ts';
+import { TYPE } from './function-types.ts';
 import { type CallResult, callFunction } from './functions.ts';
 import { checkFields } from './grammar.ts';
-import { derive, type Lineage, withOrigins } from './lineage.ts';
-import { findType } from './names.ts';
-import type { Scope } from './scope.ts';
+import { constant, derive, type Lineage, withOrigins } from './lineage.ts';
+import { findType, isBuiltIn } from './names.ts';
+import { findColumn, findTable, type Scope } from './scope.ts';
 import { settingNamed } from './setting-name.ts';
 import type { StatementFacts } from './statement-facts.ts';
-import { type FieldsOf, literalText, type Node, namesOf } from './tree.ts';
+import { as, type FieldsOf, literalText, type Node, namesOf, stringOf } from './tree.ts';
 
 export function functionCall(
   facts: StatementFacts,
@@ -28,9 +31,12 @@ export function functionCall(
     args: fields.agg_within_group ? [...args, ...ordered] : args,
     location: fields.location,
   };
-  const result = callFunction(facts, call) ?? notAFunction(facts, fields, call.args);
+  let result = callFunction(facts, call) ?? notAFunction(facts, fields, call.args);
   if (names.at(-1) === 'set_config') {
     noteSetConfig(facts, fields.args ?? [], scope);
+  }
+  if (isRowCount(facts, fields, scope) && result.functions.every(isBuiltIn)) {
+    result = { ...result, lineage: constant(TYPE.int8) };
   }
   const filter = fields.agg_filter ? condition(facts, fields.agg_filter, scope) : [];
   const lineage = withOrigins(withOrigins(result.lineage, derive(ordered).origins), [
@@ -38,6 +44,28 @@ export function functionCall(
     ...windowOrigins(facts, fields.over, scope),
   ]);
   return { ...result, lineage };
+}
+
+/** `count(t)`, `count(t.*)`: a row of a relation is never NULL, whatever is in it. */
+function isRowCount(
+  facts: StatementFacts,
+  fields: FieldsOf<'FuncCall'>,
+  scope: Scope | undefined,
+): boolean {
+  const [argument, second] = fields.args ?? [];
+  const names = namesOf(fields.funcname) ?? [];
+  const parts = as(argument, 'ColumnRef')?.fields ?? [];
+  const table = stringOf(parts[0]) ?? '';
+  const isRow =
+    parts.length === 1 ? findColumn(facts, scope, table) === undefined : isStar(argument);
+  return (
+    names.at(-1) === 'count' &&
+    second === undefined &&
+    !fields.agg_distinct &&
+    parts.length <= 2 &&
+    isRow &&
+    findTable(scope, table)?.relation !== undefined
+  );
 }
 
 /** No function of that name: `card(t)` is the column t.card, `text(x)` is a cast. */

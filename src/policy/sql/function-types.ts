@@ -161,6 +161,18 @@ function resultType(
   return facts.context.catalog.typeByOid(element)?.arrayOid || undefined;
 }
 
+/** Whether whatever can be called gives one value, of whichever type, and no row. */
+export function isScalarResult(
+  facts: StatementFacts,
+  functions: readonly CatalogFunction[],
+): boolean {
+  return functions.every(({ returnTypeOid }) => {
+    const type = concreteType(facts, returnTypeOid);
+    const isOpen = [ANY, TYPE.record].includes(type) || ANY_ELEMENT.has(type);
+    return !isOpen && isBuiltIn({ oid: type });
+  });
+}
+
 export function elementType(facts: StatementFacts, type: number | undefined): number | undefined {
   return facts.context.catalog.typeByOid(type ?? 0)?.elementOid || undefined;
 }

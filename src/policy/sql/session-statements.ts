@@ -83,8 +83,10 @@ function set(facts: StatementFacts, fields: FieldsOf<'VariableSetStmt'>): Statem
 }
 
 function setVerb(kind: string | undefined, name: string): string {
-  // Back to whom the connection was opened as, which DISCARD ALL does, too; pools of Npgsql send it.
-  if (name === 'session_authorization' && (kind === 'VAR_SET_DEFAULT' || kind === 'VAR_RESET')) {
+  // Back to whom the connection was opened as; pools send it, as they do DISCARD ALL. Not so SET ROLE
+  // NONE: it is the user who logged in, also where the database begins sessions with another role.
+  const isIdentity = name === 'session_authorization' || name === 'role';
+  if (isIdentity && (kind === 'VAR_SET_DEFAULT' || kind === 'VAR_RESET')) {
     return 'reset';
   }
   const verb = kind === 'VAR_RESET' || kind === 'VAR_RESET_ALL' ? 'reset' : 'set';

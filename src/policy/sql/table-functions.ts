@@ -1,13 +1,13 @@
 import { expression, expressions } from './expressions.ts';
 import { functionCall } from './function-call.ts';
-import { TYPE } from './function-types.ts';
+import { isScalarResult, TYPE } from './function-types.ts';
 import type { CallResult } from './functions.ts';
 import { checkFields } from './grammar.ts';
 import { constant, derive, type Lineage, type NamedLineage, withOrigins } from './lineage.ts';
 import { findType } from './names.ts';
 import { renameColumns, type Scope, type Table } from './scope.ts';
 import type { StatementFacts } from './statement-facts.ts';
-import { as, type FieldsOf, type Node, namesOf, tagOf } from './tree.ts';
+import { as, type FieldsOf, is, type Node, namesOf, tagOf } from './tree.ts';
 
 const XML = 142;
 /** Functions that make as many rows as a number says. */
@@ -108,7 +108,11 @@ function calledColumns(
     name: single || alias?.aliasname || name,
     lineage: { ...value, identity: undefined },
   };
-  const isRow = value.type === TYPE.record || value.type === undefined;
+  // Of several that it can mean, none may give a row: a series of dates is one of timestamps, too.
+  const isOpen =
+    value.type === undefined &&
+    (result.functions.length === 0 || !isScalarResult(facts, result.functions));
+  const isRow = !is(node, 'SQLValueFunction') && (value.type === TYPE.record || isOpen);
   return { columns: [column], incomplete: !isOne || (isRow && single === undefined) };
 }
 

@@ -26,6 +26,11 @@ const HONEST: Readonly<Record<string, readonly string[]>> = {
     'SELECT * FROM tasks WHERE hours > (SELECT avg(hours) FROM tasks)',
     'WITH big AS (SELECT owner, sum(hours) AS s FROM tasks GROUP BY 1) SELECT p.name, b.s FROM big b JOIN people p ON p.id = b.owner',
     'WITH RECURSIVE t AS (SELECT id, owner FROM tasks WHERE id = 1 UNION ALL SELECT o.id, o.owner FROM tasks o JOIN t ON o.id = t.id + 1) TABLE t',
+    'SELECT count(p), count(p.*), count(people.*) FROM people p, people',
+    'SELECT t.id, count(p.*) FROM tasks t LEFT JOIN people p ON p.id = t.owner GROUP BY t.id',
+    "SELECT * FROM generate_series('1990-01-01'::date, '1990-01-03', '1 day') d LEFT JOIN tasks t ON t.id = extract(day FROM d)",
+    "SELECT * FROM generate_series(now()::date, now()::date, interval '1 day')",
+    'SELECT * FROM current_date, localtimestamp AS at',
     "SELECT d::date, count(p.id) FROM generate_series('1990-01-01'::date, '1990-01-03', '1 day') d LEFT JOIN people p ON p.born = d GROUP BY d",
   ],
   computing: [

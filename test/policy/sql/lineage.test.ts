@@ -26,6 +26,14 @@ const CASES: Readonly<Record<string, readonly Case[]>> = {
     ['SELECT secret.secret FROM people secret', 'secret = people.secret'],
     ['SELECT "Se Cret" FROM "Odd Name"."My View"', 'Se Cret = people.secret'],
   ],
+  'a count of rows tells nothing of what is in them, and one of values does': [
+    ['SELECT count(p), count(p.*), count(*) FROM people p', 'count', 'count', 'count'],
+    ['SELECT count(p.secret) FROM people p', 'count < people.secret'],
+    ['SELECT count(secret) FROM pay secret', 'count'],
+    ['SELECT count(secret) FROM people secret', 'count < people.secret'],
+    ['SELECT count(q.*) FROM (SELECT secret FROM people) q', 'count < people.secret'],
+    ['SELECT count(DISTINCT q) FROM pay q', 'count < pay.*, pay.id, pay.month, pay.pan'],
+  ],
   'aliases rename and nothing else': [
     ['SELECT secret AS name FROM people', 'name = people.secret'],
     ['SELECT x FROM people AS p (a, b, c, x)', 'x = people.secret'],
