@@ -5,6 +5,7 @@
  */
 import { type Item, type Level, ownerOf } from './narrow-items.ts';
 import { isPlain } from './narrow-values.ts';
+import { outputName } from './output-name.ts';
 import { as, type FieldsOf, is, literalText, type Node, namesOf } from './tree.ts';
 
 /** What a test is about: the item whose rows it should leave out, and what else is in sight. */
@@ -18,11 +19,70 @@ const ALIKE: ReadonlySet<string> = new Set(['tableoid', 'xmin', 'xmax', 'cmin', 
 
 /** A column of what the test should leave rows out of, and not of something beside it. */
 export function isOwn(node: Node | undefined, { subject, level }: About): boolean {
+  const name = namesOf(as(node, 'ColumnRef')?.fields)?.at(-1) ?? '';
   return (
     is(node, 'ColumnRef') &&
-    !ALIKE.has(namesOf(node.ColumnRef.fields)?.at(-1) ?? '') &&
-    ownerOf(node, level) === subject
+    !ALIKE.has(name) &&
+    ownerOf(node, level) === subject &&
+    !subject.constant?.().has(name)
   );
+}
+
+/** They number rows or gather some: a test of what comes out leaves others out. */
+const RANKING: ReadonlySet<string> = new Set(['dense_rank', 'rank', 'row_number']);
+const GATHERING: ReadonlySet<string> = new Set(['avg', 'count', 'max', 'min', 'sum']);
+
+/** Whether an expression in the target list of a query tells its rows apart. */
+function isTelling(node: Node | undefined, level: Level): boolean {
+  const call = as(node, 'FuncCall');
+  const name = namesOf(call?.funcname)?.at(-1) ?? '';
+  if (call?.over && RANKING.has(name)) return true;
+  const gathered = call && GATHERING.has(name) ? call.args?.[0] : node;
+  return (
+    call?.agg_star === true ||
+    level.items.some((subject) => isColumnLike(gathered, { subject, level }))
+  );
+}
+
+/**
+ * Columns of a query that tell none of its rows apart: `SELECT id, 1 AS one FROM t`, of which a
+ * test `one = 1` keeps everything.
+ * @param renamed names that an alias gives to the first of them
+ */
+export function constantColumns(
+  query: FieldsOf<'SelectStmt'>,
+  renamed: readonly string[],
+  levelOf: (query: FieldsOf<'SelectStmt'>) => Level,
+): ReadonlySet<string> {
+  if (query.larg && query.rarg) {
+    // Names are those of the first; by position, so that all of the second may be any of them.
+    const [left, right] = [query.larg, query.rarg].map((side) =>
+      constantColumns(side, renamed, levelOf),
+    );
+    return new Set([...(left ?? []), ...(right?.size ? [...right, ...namesIn(query.larg)] : [])]);
+  }
+  const level = levelOf(query);
+  const found: string[] = [];
+  for (const [index, node] of (query.targetList ?? []).entries()) {
+    const target = as(node, 'ResTarget');
+    const steps = as(target?.val, 'ColumnRef')?.fields;
+    if (is(steps?.at(-1), 'A_Star')) {
+      const inner = level.items.flatMap((item) => [...(item.constant?.() ?? [])]);
+      found.push(...inner, ...(inner.length > 0 ? renamed : []));
+    } else if (!isTelling(target?.val, level)) {
+      found.push(renamed[index] ?? target?.name ?? outputName(target?.val) ?? '?column?');
+    }
+  }
+  return new Set(found);
+}
+
+function namesIn(query: FieldsOf<'SelectStmt'>): readonly string[] {
+  return query.larg
+    ? namesIn(query.larg)
+    : (query.targetList ?? []).flatMap((node) => {
+        const target = as(node, 'ResTarget');
+        return target?.name ?? outputName(target?.val) ?? [];
+      });
 }
 
 /** Functions under which equality still singles rows out, whatever their other arguments are. */

@@ -10,6 +10,8 @@ export interface Item {
   readonly name: string;
   /** undefined: not known, it may have any. */
   readonly columns: ReadonlySet<string> | undefined;
+  /** Of a query in FROM and of WITH: which of its columns tell none of its rows apart. */
+  readonly constant?: () => ReadonlySet<string>;
 }
 
 /** One query: what its columns can mean, and which items bring only rows that are listed or narrowed. */
@@ -31,6 +33,8 @@ export interface NamedQuery {
   readonly narrow: boolean;
   /** undefined: not known, it may have any. */
   readonly columns: ReadonlySet<string> | undefined;
+  /** As of an item. */
+  readonly constant?: () => ReadonlySet<string>;
 }
 
 export type ColumnsOf = (table: FieldsOf<'RangeVar'>) => ReadonlySet<string> | undefined;
@@ -51,13 +55,19 @@ export interface FromNode {
 export function fromItems(
   from: readonly Node[] | undefined,
   level: Pick<Level, 'queries' | 'columnsOf'>,
+  constantOf: (node: Node) => Item['constant'] = () => undefined,
 ): { readonly found: readonly FromNode[]; readonly ties: readonly Tie[] } {
   const found: FromNode[] = [];
   const ties: Tie[] = [];
   const walk = (node: Node | undefined): readonly Item[] => {
     const join = as(node, 'JoinExpr');
     if (!join || join.alias) {
-      const item = node && { name: itemName(node), columns: itemColumns(node, level) };
+      const constant = node && constantOf(node);
+      const item = node && {
+        name: itemName(node),
+        columns: itemColumns(node, level),
+        ...(constant && { constant }),
+      };
       if (node && item) found.push({ item, node });
       return item ? [item] : [];
     }
@@ -129,31 +139,35 @@ function columnNames(
   if (query.larg) return columnNames(query.larg, level);
   const [row] = query.valuesLists ?? [];
   if (row) return (as(row, 'List')?.items ?? []).map((_, index) => `column${index + 1}`);
+  // Once for all stars: `s.*, s.*` of `s.*, s.*`, and so on, would take for ever.
+  let items: readonly Item[] | undefined;
   const names = (query.targetList ?? []).map((node) => {
     const target = as(node, 'ResTarget');
-    const last = as(target?.val, 'ColumnRef')?.fields?.at(-1);
-    const steps = as(target?.val, 'A_Indirection')?.indirection;
-    if (is(last, 'A_Star') || is(steps?.at(-1), 'A_Star')) return undefined;
+    const steps = as(target?.val, 'ColumnRef')?.fields;
+    if (is(steps?.at(-1), 'A_Star')) {
+      // Names of its own WITH may hide those of tables.
+      items ??= query.withClause
+        ? []
+        : fromItems(query.fromClause, level).found.map(({ item }) => item);
+      return starNames(items, stringOf(steps?.at(-2)));
+    }
+    if (is(as(target?.val, 'A_Indirection')?.indirection?.at(-1), 'A_Star')) return undefined;
     return [target?.name ?? outputName(target?.val) ?? '?column?'];
   });
-  if (names.length === 1 && names[0] === undefined) return starNames(query, level);
   return names.includes(undefined) ? undefined : names.flatMap((name) => name ?? []);
 }
 
-/** `SELECT *` from one relation. Of several, columns that USING merges stand elsewhere. */
+/** `t.*`, or `*` of one relation: of several, columns that USING merges stand elsewhere. */
 function starNames(
-  { fromClause = [], targetList, withClause }: FieldsOf<'SelectStmt'>,
-  level: Pick<Level, 'queries' | 'columnsOf'>,
+  items: readonly Item[],
+  qualifier: string | undefined,
 ): readonly string[] | undefined {
-  const [only, ...others] = fromClause;
-  const table = as(only, 'RangeVar');
-  const star = as(as(targetList?.[0], 'ResTarget')?.val, 'ColumnRef')?.fields;
+  const [only, ...others] = items.filter(
+    ({ name }) => qualifier === undefined || name === qualifier,
+  );
+  if (others.length > 0 || !only?.columns) return undefined;
   // System columns are not among those of a star.
-  const columns =
-    others.length === 0 && table && star && !withClause
-      ? itemColumns({ RangeVar: table }, level)
-      : undefined;
-  return columns ? [...columns].filter((name) => !SYSTEM_COLUMNS.has(name)) : undefined;
+  return [...only.columns].filter((name) => !SYSTEM_COLUMNS.has(name));
 }
 
 /** The item that a column belongs to; undefined: none, or nobody can tell. */
@@ -221,7 +235,7 @@ function staysIn(query: FieldsOf<'SelectStmt'>, outside: readonly Item[], around
 /** Its names hide those of tables; which columns they have is not looked at. */
 function withNames({ ctes = [] }: FieldsOf<'WithClause'>, { queries }: Level): Level['queries'] {
   const names = ctes.flatMap((node) => as(node, 'CommonTableExpr')?.ctename ?? []);
-  return new Map([
+  return new Map<string, NamedQuery>([
     ...queries,
     ...names.map((name) => [name, { narrow: false, columns: undefined }] as const),
   ]);

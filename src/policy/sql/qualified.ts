@@ -6,10 +6,19 @@
  * count, because they keep (nearly) every row or nobody can tell: constants and parameters alone,
  * a column against itself or a sibling, negations (`<>`, NOT IN, IS NOT NULL), bounds at the end
  * of the range (`id > 0`), joins to whole tables, subqueries that are not narrowed themselves, and
- * tests of something beside the target (`UPDATE t … FROM v WHERE v.id = 1`).
+ * tests of something beside the target (`UPDATE t … FROM v WHERE v.id = 1`), tests of what a query
+ * sets for all of its rows (`(SELECT id, 1 AS one FROM t) v … WHERE v.one = 1`), and alternatives
+ * that leave nothing out together (`id < 5 OR id >= 5`).
  * Where we stop: a bound that happens to keep all rows (`created_at > '1900-01-01'`) counts.
  */
-import { type About, isColumnLike, isOwn, isPieceOfColumn, isTruth } from './narrow-columns.ts';
+import {
+  type About,
+  constantColumns,
+  isColumnLike,
+  isOwn,
+  isPieceOfColumn,
+  isTruth,
+} from './narrow-columns.ts';
 import {
   type ColumnsOf,
   fromItems,
@@ -84,10 +93,42 @@ function spend({ budget }: Level, cost: number): boolean {
 }
 
 function levelOf(from: readonly Node[] | undefined, around: Level): Level {
-  const { found, ties } = fromItems(from, around);
+  const { found, ties } = fromItems(from, around, (node) => constantOf(node, around));
   const narrow = found.flatMap(({ item, node }) => (isNarrowNode(node, around) ? [item] : []));
   const items = found.map(({ item }) => item);
   return { ...around, items, narrow: new Set(narrow), ties };
+}
+
+/** Worked out when it is asked for: most columns are never tested. */
+function constantOf(node: Node, around: Level): Item['constant'] {
+  const { subquery, alias } = as(node, 'RangeSubselect') ?? {};
+  const query = as(subquery, 'SelectStmt');
+  if (query) return constantIn(query, namesOf(alias?.colnames), around);
+  const table = as(node, 'RangeVar');
+  if (!table || table.schemaname !== undefined || table.alias?.colnames) return undefined;
+  return around.queries.get(table.relname ?? '')?.constant;
+}
+
+function constantIn(
+  query: Select | undefined,
+  renamed: readonly string[] | undefined,
+  around: Level,
+): NamedQuery['constant'] {
+  let known: ReadonlySet<string> | undefined;
+  const itemsOf = (inner: Select): Level => {
+    const queries = namedQueries(inner.withClause, around);
+    const level = { ...around, queries, outer: around };
+    const { found } = fromItems(inner.fromClause, level, (node) => constantOf(node, level));
+    // Out of budget, no column is anyone's.
+    const items = spend(around, WALK) ? found.map(({ item }) => item) : [];
+    return { ...level, items, narrow: new Set(), ties: [] };
+  };
+  return () => {
+    const columns =
+      known ?? (query ? constantColumns(query, renamed ?? [], itemsOf) : new Set<string>());
+    known = columns;
+    return columns;
+  };
 }
 
 /** Items that a condition narrows are narrow, and so are those that are equal to one of these. */
@@ -134,7 +175,12 @@ function namedQueries(
     const level = { ...around, queries };
     const narrow =
       isNarrow(query, level) && !(withClause?.recursive && countsFar(query?.rarg, ctename));
-    queries.set(ctename, { narrow, columns: outputColumns(query, aliascolnames, level) });
+    const constant = constantIn(query, namesOf(aliascolnames), {
+      ...level,
+      queries: new Map(queries),
+    });
+    const columns = outputColumns(query, aliascolnames, level);
+    queries.set(ctename, { narrow, columns, ...(constant && { constant }) });
   }
   return queries;
 }
@@ -187,7 +233,8 @@ function isNarrow(query: Select | undefined, around: Level): boolean {
   if (query.larg && query.rarg) {
     return isNarrow(query.larg, inside) && isNarrow(query.rarg, inside);
   }
-  if (isFewRows(query.limitCount)) {
+  // With ties there may be any number of them.
+  if (isFewRows(query.limitCount) && query.limitOption !== 'LIMIT_OPTION_WITH_TIES') {
     return true;
   }
   // A single row of VALUES is planned as a SELECT without FROM, with functions that return sets.

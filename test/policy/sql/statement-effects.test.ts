@@ -107,6 +107,9 @@ describe('what a statement does', () => {
       ['CALL f()', 'call'],
       ['SET work_mem = 1', 'set'],
       ['SET ROLE x', 'set role'],
+      ['SET ROLE NONE', 'set role'],
+      ['RESET ROLE', 'reset'],
+      ['SET role TO DEFAULT', 'reset'],
       ['SET SESSION AUTHORIZATION x', 'set session authorization'],
       ['SET TRANSACTION ISOLATION LEVEL SERIALIZABLE', 'set transaction'],
       ['RESET work_mem', 'reset'],
@@ -267,6 +270,10 @@ describe('what a statement does', () => {
       'id = (SELECT max(t.id) FROM tasks t WHERE t.owner = 1)',
       "id IN (SELECT id FROM (SELECT id FROM tasks WHERE note = 'x') s)",
       'ctid = ANY (ARRAY(SELECT ctid FROM tasks WHERE done LIMIT 100))',
+      'id IN (SELECT id FROM (SELECT id, row_number() OVER (PARTITION BY note ORDER BY id) AS n FROM tasks) s WHERE n > 1)',
+      'owner IN (SELECT owner FROM (SELECT owner, count(*) AS n FROM tasks GROUP BY owner) s WHERE n > 1)',
+      "id IN (SELECT id FROM (SELECT t.*, lower(t.note) AS l FROM tasks t) s WHERE l = 'x')",
+      "id IN (SELECT id FROM (SELECT * FROM (SELECT id, note FROM tasks) r) s WHERE note = 'x')",
     ];
     const unqualified = [
       'true',
@@ -372,6 +379,17 @@ describe('what a statement does', () => {
       'id = (WITH w AS (SELECT id AS k) SELECT k FROM w, tasks t WHERE t.id = 1)',
       'id = ANY (ARRAY(SELECT id FROM tasks))',
       'id = (WITH people AS (SELECT 1 AS a) SELECT id FROM people)',
+      // A column that is the same for all rows of a query leaves none of these out.
+      'id IN (SELECT id FROM (SELECT id, 1 AS c FROM tasks) s WHERE s.c = 1)',
+      'id IN (SELECT id FROM (SELECT id, 1 FROM tasks) s (id, c) WHERE c = 1)',
+      'id IN (SELECT id FROM (SELECT * FROM (SELECT id, 1 AS c FROM tasks) r) s WHERE c = 1)',
+      'id IN (SELECT id FROM (SELECT id, 5 AS c FROM people UNION ALL SELECT id, 1 FROM tasks) s WHERE c = 1)',
+      'id IN (SELECT id FROM (SELECT id, id AS c FROM people UNION ALL SELECT id, 1 FROM tasks) s WHERE c = 1)',
+      'id IN (SELECT id FROM (SELECT id, id * 0 AS z FROM tasks) s WHERE z = 0)',
+      'id IN (SELECT id FROM (SELECT id, max(1) OVER () AS m FROM tasks) s WHERE m = 1)',
+      'EXISTS (SELECT FROM (SELECT id, true AS yes FROM tasks) s WHERE s.id = tasks.id AND s.yes)',
+      'id IN (WITH s AS (SELECT id, 1 AS c FROM tasks) SELECT id FROM s WHERE c = 1)',
+      'id IN (SELECT id FROM tasks ORDER BY id * 0 FETCH FIRST 1 ROW WITH TIES)',
       'ctid = (SELECT ctid FROM harmless LIMIT 1)',
       'id = ANY (ARRAY(SELECT tasks.id LIMIT 1))',
     ];
@@ -536,8 +554,38 @@ describe('what a statement does', () => {
       }
     }
     const deep = `${'EXISTS (SELECT FROM people a, people b, people c WHERE a.id = tasks.id AND '.repeat(40)}a.id = 1${')'.repeat(40)}`;
+    const nest = (open: string, close: string, inner: string) =>
+      `id IN (${open.repeat(120)}${inner}${close.repeat(120)})`;
     const before = performance.now();
-    expect((await one(`DELETE FROM tasks WHERE ${deep}`)).qualified).toBe(false);
+    for (const where of [
+      deep,
+      nest('SELECT s.*, s.* FROM (', ') s', 'SELECT id FROM tasks'),
+      nest(
+        'SELECT id, c, c AS d FROM (',
+        ') s WHERE c = 1 AND c = d',
+        'SELECT id, 1 AS c, 1 AS d FROM tasks',
+      ),
+      nest('SELECT id FROM tasks WHERE id IN (', ')', 'SELECT id'),
+      nest('WITH s AS (', ') SELECT *, 1 AS c FROM s', 'SELECT id FROM tasks'),
+    ]) {
+      expect((await one(`DELETE FROM tasks WHERE ${where}`)).qualified).toBe(false);
+    }
+    expect(performance.now() - before).toBeLessThan(5000);
+  });
+
+  test('stars of stars are not followed past what the server takes', async () => {
+    const before = performance.now();
+    for (const [open, close] of [
+      ['SELECT s.*, s.* FROM (', ') s'],
+      ['SELECT ROW((s.r).*, (s.r).*) AS r FROM (', ') s'],
+    ] as const) {
+      const sql = `${open.repeat(40)}SELECT ROW(1, 2) AS r${close.repeat(40)}`;
+      const [analysis] = await bench.analyse(sql);
+      expect(analysis?.opaque[0]?.reason).toBe('lists and rows can have at most 1664 entries');
+      await expect(bench.really(sql)).rejects.toThrow('can have at most 1664 entries');
+    }
+    const wide = Array.from({ length: 1664 }, (_, index) => `${index} AS c${index}`).join(', ');
+    expect((await one(`SELECT s.* FROM (SELECT ${wide}) s`)).opaque).toEqual([]);
     expect(performance.now() - before).toBeLessThan(5000);
   });
 
