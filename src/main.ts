@@ -160,7 +160,7 @@ export async function main(): Promise<void> {
     settings.json = options['json'] === true;
     passThrough = passThroughOf(command.name(), command.args.length, options);
   });
-  const words = process.argv.slice(2);
+  const words = withoutHelpForNothing(process.argv.slice(2), program);
   try {
     const ssh = program.commands.find((command) => command.name() === 'ssh');
     await program.parseAsync(ssh === undefined ? words : separateRemoteCommand(words, ssh), {
@@ -293,6 +293,19 @@ function inheritSettings(command: Command, parent: Command): void {
   for (const child of command.commands) {
     inheritSettings(child, command);
   }
+}
+
+/** `help` for what is no command would show all that hoop has, and not that there is no such command. */
+function withoutHelpForNothing(words: readonly string[], program: Command): readonly string[] {
+  const at = words.findIndex((word) => !word.startsWith('-'));
+  const asked = words[at + 1];
+  const isNothing =
+    words[at] === 'help' &&
+    asked !== undefined &&
+    asked !== 'help' &&
+    !asked.startsWith('-') &&
+    !program.commands.some((command) => command.name() === asked);
+  return isNothing ? words.toSpliced(at, 1) : words;
 }
 
 /**

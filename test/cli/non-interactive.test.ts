@@ -87,6 +87,16 @@ describe('without a terminal, and without a login', () => {
     },
   );
 
+  test('help for what is no command says so, with the nearest one', async () => {
+    const { status, stdout, stderr } = await hoop(['help', 'conect'], {});
+    expect([status, stdout]).toEqual([2, '']);
+    expect(stderr).toContain(
+      "hoop: error: unknown command 'conect'\nhoop: hint: Did you mean connect?\n",
+    );
+    expect(stderr).not.toContain('Usage:');
+    expect(await hoop(['help', 'connect'], {})).toMatchObject({ status: 0, stderr: '' });
+  });
+
   test.each([
     ['run -- true', 255],
     ['run --print-env -- true', 3],
