@@ -15,10 +15,8 @@ import type { AccessGrant, AccessGrants } from './access-grants.ts';
 import { actApprovals } from './approvals/act-approvals.ts';
 import type { Approvals } from './approvals/approvals.ts';
 import type { Estimates } from './approvals/estimates.ts';
-import {
-  type StatementApprovalsOptions,
-  statementApprovals,
-} from './approvals/statement-approvals.ts';
+import type { SessionApprovalsOptions } from './approvals/session-approvals.ts';
+import { statementApprovals } from './approvals/statement-approvals.ts';
 import { beginRecording, type SessionStart } from './begin-recording.ts';
 import { changedPostgresTarget } from './changed-postgres-target.ts';
 import { currentSshTarget } from './current-ssh-target.ts';
@@ -223,7 +221,7 @@ export class Sessions {
 
   #service(
     target: SessionTarget,
-    session: Pick<StatementApprovalsOptions, 'session' | 'run' | 'principal' | 'reason' | 'prompt'>,
+    session: Pick<SessionApprovalsOptions, 'session' | 'run' | 'principal' | 'reason' | 'prompt'>,
   ): SessionService {
     const { approvals, estimates, policy, clock, catalogs, statements, maskKey } = this.#options;
     const { targets } = this.#options;

@@ -5,25 +5,20 @@ import type { CommandPart } from '../../tunnel/approvals-api.ts';
 import { verbOf } from '../ssh/ssh-story.ts';
 import type { ActAsk, SshApprovals, SshTarget } from '../ssh/types.ts';
 import type { ApprovalRecord } from './approval-record.ts';
-import { needsOf } from './approval-refusal.ts';
-import { askedApproval, askedBefore, HELD_USABLE_SECONDS, shownPrompt } from './asked-approval.ts';
+import { shownPrompt } from './asked-approval.ts';
 import { askedBy } from './policy-standing.ts';
-import type { StatementApprovalsOptions } from './statement-approvals.ts';
+import { askOnce, type SessionApprovalsOptions, sessionRequest } from './session-approvals.ts';
 
-export interface ActApprovalsOptions
-  extends Omit<StatementApprovalsOptions, 'estimates' | 'target'> {
+export interface ActApprovalsOptions extends SessionApprovalsOptions {
   readonly target: SshTarget;
 }
 
 export function actApprovals(options: ActApprovalsOptions): SshApprovals {
-  const { approvals, principal } = options;
   return {
     bindingOf: (ask) => bindingOf(options, ask),
     ask(ask) {
-      const waits = ask.demands.every(({ terms }) => terms.waits);
       const binding = bindingOf(options, ask);
-      const known = waits ? undefined : askedBefore({ ...options, requester: principal, binding });
-      return askedApproval(approvals, known ?? create(options, ask, binding, waits));
+      return askOnce(options, ask, binding, (waits) => create(options, ask, binding, waits));
     },
   };
 }
@@ -34,26 +29,13 @@ function create(
   binding: string,
   waits: boolean,
 ): ApprovalRecord {
-  const { approvals, principal, session, run, target, reason } = options;
-  const timeoutSeconds = Math.min(...ask.demands.map(({ terms }) => terms.timeoutSeconds));
+  const { approvals, policy, principal, target } = options;
   return approvals.create({
+    ...sessionRequest(options, ask, binding, waits),
     kind: 'command',
-    requester: principal,
-    agent: principal.isAgent === true ? undefined : principal.agent,
-    requestedFor: principal.requester,
-    target: target.name,
-    reason,
-    session,
-    run,
-    diesWithConnection: waits,
-    needs: needsOf(ask.demands),
-    waitsSeconds: timeoutSeconds,
-    usableSeconds: waits ? HELD_USABLE_SECONDS : timeoutSeconds,
-    policyCommit: ask.policyCommit,
-    binding,
     details: {
       ...commandPart(options, ask, waits),
-      asked: askedBy(options.policy, principal, target.name),
+      asked: askedBy(policy, principal, target.name),
     },
   });
 }

@@ -34,7 +34,7 @@ export interface NewApproval {
   readonly requestedFor?: string | undefined;
   readonly target: string;
   readonly reason: string | undefined;
-  /** Session that asks; when it `diesWith` its connection the request does not outlive a restart. */
+  /** Session that asks. With `diesWithConnection` the request does not outlive a restart. */
   readonly session: string | undefined;
   /** Run that the session is of. */
   readonly run?: string | undefined;

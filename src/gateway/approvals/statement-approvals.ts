@@ -2,45 +2,26 @@
 import { createHash } from 'node:crypto';
 import { SESSION_TEMP } from '../../policy/sql/statement-facts.ts';
 import type { CatalogRelation, StatementAnalysis } from '../../policy/sql/types.ts';
-import type { Principal } from '../../policy/types.ts';
-import type { PromptLine } from '../../recording/prompt.ts';
 import type { ApprovalEstimate, StatementPart } from '../../tunnel/approvals-api.ts';
 import { approvalTerms } from '../pg/approval-terms.ts';
 import type { ApprovalAsk, PostgresTarget, StatementApprovals } from '../pg/types.ts';
 import type { ApprovalRecord } from './approval-record.ts';
-import { needsOf } from './approval-refusal.ts';
-import type { Approvals } from './approvals.ts';
-import { askedApproval, askedBefore, HELD_USABLE_SECONDS, shownPrompt } from './asked-approval.ts';
+import { shownPrompt } from './asked-approval.ts';
 import type { Estimates } from './estimates.ts';
-import { askedBy, type PolicyView } from './policy-standing.ts';
+import { askedBy } from './policy-standing.ts';
+import { askOnce, type SessionApprovalsOptions, sessionRequest } from './session-approvals.ts';
 
-export interface StatementApprovalsOptions {
-  readonly approvals: Approvals;
+export interface StatementApprovalsOptions extends SessionApprovalsOptions {
   readonly estimates: Estimates;
-  readonly session: string;
-  /** The run that the session is of. */
-  readonly run: string | undefined;
-  readonly principal: Principal;
-  /** Reason of the session. */
-  readonly reason: string | undefined;
-  /** The prompt in force. */
-  readonly prompt: () => PromptLine | undefined;
   readonly target: PostgresTarget;
-  readonly policy: PolicyView;
-  /** Wall clock, ms. */
-  readonly clock: () => number;
 }
 
 export function statementApprovals(options: StatementApprovalsOptions): StatementApprovals {
-  const { approvals, principal } = options;
   return {
     bindingOf: (ask) => bindingOf(options, ask),
     ask(ask) {
-      const waits = ask.demands.every(({ terms }) => terms.waits);
       const binding = bindingOf(options, ask);
-      const known = waits ? undefined : askedBefore({ ...options, requester: principal, binding });
-      const record = known ?? create(options, ask, binding, waits);
-      return askedApproval(approvals, record);
+      return askOnce(options, ask, binding, (waits) => create(options, ask, binding, waits));
     },
   };
 }
@@ -51,35 +32,18 @@ function create(
   binding: string,
   waits: boolean,
 ): ApprovalRecord {
-  const { approvals, estimates, principal, session, run, target, reason } = options;
-  const terms = ask.demands.map((demand) => demand.terms);
-  const timeoutSeconds = Math.min(...terms.map((one) => one.timeoutSeconds));
+  const { approvals, estimates, policy, principal, target } = options;
+  const request = sessionRequest(options, ask, binding, waits);
   const holds = waits && ask.inTransaction;
   const waitsSeconds = Math.min(
-    timeoutSeconds,
-    ...(holds ? terms.map((one) => one.maxHoldSeconds) : []),
+    request.waitsSeconds,
+    ...(holds ? ask.demands.map(({ terms }) => terms.maxHoldSeconds) : []),
   );
   const details = {
     ...statementPart(options, ask, waits),
-    asked: askedBy(options.policy, principal, target.name),
+    asked: askedBy(policy, principal, target.name),
   };
-  const record = approvals.create({
-    kind: 'statement',
-    requester: principal,
-    agent: principal.isAgent === true ? undefined : principal.agent,
-    requestedFor: principal.requester,
-    target: target.name,
-    reason,
-    session,
-    run,
-    diesWithConnection: waits,
-    needs: needsOf(ask.demands),
-    waitsSeconds,
-    usableSeconds: waits ? HELD_USABLE_SECONDS : timeoutSeconds,
-    policyCommit: ask.policyCommit,
-    binding,
-    details,
-  });
+  const record = approvals.create({ ...request, kind: 'statement', waitsSeconds, details });
   estimates.estimate(target, ask, (estimate: ApprovalEstimate) =>
     approvals.setDetails(record.id, { ...details, estimate }),
   );

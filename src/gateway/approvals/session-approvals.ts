@@ -1,0 +1,76 @@
+/**
+ * What is the same in all requests for approval of one live session, be they about statements or
+ * about acts on a server: whose they are, what they belong to, how long they last, and that one
+ * which is sent again finds the request that it was asked for with.
+ */
+import type { ApprovalDemand } from '../../policy/sql/types.ts';
+import type { Principal } from '../../policy/types.ts';
+import type { PromptLine } from '../../recording/prompt.ts';
+import type { ApprovalRecord, NewApproval } from './approval-record.ts';
+import { needsOf } from './approval-refusal.ts';
+import type { Approvals } from './approvals.ts';
+import {
+  type AskedApproval,
+  askedApproval,
+  askedBefore,
+  HELD_USABLE_SECONDS,
+} from './asked-approval.ts';
+import type { PolicyView } from './policy-standing.ts';
+
+export interface SessionApprovalsOptions {
+  readonly approvals: Approvals;
+  readonly session: string;
+  /** The run that the session is of. */
+  readonly run: string | undefined;
+  readonly principal: Principal;
+  /** Reason of the session. */
+  readonly reason: string | undefined;
+  /** The prompt in force. */
+  readonly prompt: () => PromptLine | undefined;
+  readonly policy: PolicyView;
+  /** Wall clock, ms. */
+  readonly clock: () => number;
+}
+
+interface Ask {
+  readonly demands: readonly ApprovalDemand[];
+  readonly policyCommit: string;
+}
+
+/** @param create makes the request, when it was not asked for before */
+export function askOnce(
+  { approvals, clock, principal: requester }: SessionApprovalsOptions,
+  { demands }: Pick<Ask, 'demands'>,
+  binding: string,
+  create: (waits: boolean) => ApprovalRecord,
+): AskedApproval {
+  const waits = demands.every(({ terms }) => terms.waits);
+  const known = waits ? undefined : askedBefore({ approvals, clock, requester, binding });
+  return askedApproval(approvals, known ?? create(waits));
+}
+
+/** @param waits it is held, and dies with its connection */
+export function sessionRequest(
+  options: SessionApprovalsOptions & { readonly target: { readonly name: string } },
+  ask: Ask,
+  binding: string,
+  waits: boolean,
+): Omit<NewApproval, 'kind' | 'details'> {
+  const { principal, session, run, target, reason } = options;
+  const timeoutSeconds = Math.min(...ask.demands.map(({ terms }) => terms.timeoutSeconds));
+  return {
+    requester: principal,
+    agent: principal.isAgent === true ? undefined : principal.agent,
+    requestedFor: principal.requester,
+    target: target.name,
+    reason,
+    session,
+    run,
+    diesWithConnection: waits,
+    needs: needsOf(ask.demands),
+    waitsSeconds: timeoutSeconds,
+    usableSeconds: waits ? HELD_USABLE_SECONDS : timeoutSeconds,
+    policyCommit: ask.policyCommit,
+    binding,
+  };
+}
