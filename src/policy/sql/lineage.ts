@@ -56,6 +56,9 @@ export function oneOf(parts: readonly Lineage[]): Lineage {
   if (!first) {
     return constant();
   }
+  if (parts.every((part) => part === first)) {
+    return first;
+  }
   const same = parts.every((part) => part.identity === first.identity);
   const sameType = parts.every((part) => part.type === first.type);
   const fields = mergeFields(parts);
@@ -88,8 +91,22 @@ function mergeFields(parts: readonly Lineage[]): readonly NamedLineage[] | undef
   if (!first || shapes.some((shape) => shape?.length !== first.length)) {
     return undefined;
   }
-  return first.map((field, index) => ({
-    name: field.name,
-    lineage: oneOf(shapes.map((shape) => shape?.[index]?.lineage ?? constant())),
-  }));
+  return first.map(({ name }, index) =>
+    lazily(name, () => oneOf(shapes.map((shape) => shape?.[index]?.lineage ?? constant()))),
+  );
+}
+
+/**
+ * Worked out once, when it is asked for: a row can have the same row in it twice, which has another
+ * one twice, and so on, and most fields are never asked for.
+ */
+export function lazily(name: string, make: () => Lineage): NamedLineage {
+  let made: Lineage | undefined;
+  return {
+    name,
+    get lineage() {
+      made ??= make();
+      return made;
+    },
+  };
 }

@@ -2,6 +2,7 @@ import {
   type ColumnOrigin,
   constant,
   type Lineage,
+  lazily,
   type NamedLineage,
   type Origin,
 } from './lineage.ts';
@@ -53,19 +54,8 @@ function storedColumns(
   const family = relationFamily(facts.context.catalog, relation, only);
   return visibleColumns(relation).map((column) =>
     // A table can have a thousand partitions: only the columns that are used are worked out.
-    lazyColumn(column.name, () => storedColumn(facts, relation, column, family)),
+    lazily(column.name, () => storedColumn(facts, relation, column, family)),
   );
-}
-
-function lazyColumn(name: string, make: () => Lineage): NamedLineage {
-  let made: Lineage | undefined;
-  return {
-    name,
-    get lineage() {
-      made ??= make();
-      return made;
-    },
-  };
 }
 
 const COLUMNS_BY_NAME = new WeakMap<CatalogRelation, ReadonlyMap<string, CatalogColumn>>();

@@ -589,6 +589,19 @@ describe('what a statement does', () => {
     expect(performance.now() - before).toBeLessThan(5000);
   });
 
+  test('rows of the same row twice, and so on, are looked at once', async () => {
+    const rows = `${'SELECT ROW(r, r) AS r FROM ('.repeat(40)}SELECT id AS r FROM tasks${') s'.repeat(40)}`;
+    const before = performance.now();
+    for (const sql of [
+      `SELECT count(*) FROM (${rows}) s WHERE coalesce(r, r) IS NULL`,
+      `SELECT count(*) FROM (SELECT r FROM (${rows}) a UNION ALL SELECT r FROM (${rows}) b) c`,
+      `SELECT count(*) FROM (SELECT CASE WHEN true THEN a.r ELSE b.r END AS r FROM (${rows}) a, (${rows}) b) c`,
+    ]) {
+      expect((await one(sql)).opaque, sql).toEqual([]);
+    }
+    expect(performance.now() - before).toBeLessThan(5000);
+  });
+
   test('a query of WITH is narrow by what its names mean where it stands', async () => {
     const chain = Array.from(
       { length: 60 },
