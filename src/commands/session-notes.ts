@@ -22,7 +22,7 @@ export function noteSession(io: Io, { reply, policy }: ClientSession, masks?: st
     io.note(masks);
   }
   io.note(
-    `until ${localTime(Date.parse(reply.expiresAt))}, ${minutes(limits.idleTimeSeconds)} idle, ${plural(limits.maxConnections, 'connection')}`,
+    `ends ${localTime(Date.parse(reply.expiresAt))}, or after ${minutes(limits.idleTimeSeconds)} without use; at most ${plural(limits.maxConnections, 'connection')}`,
   );
 }
 
