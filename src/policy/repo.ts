@@ -60,9 +60,9 @@ export class PolicyRepo {
     this.#now = options.now ?? Date.now;
   }
 
-  /** Opens what was in force before; does not fetch. @throws HoopError HOOP_CONFIG, HOOP_MISSING_PROGRAM */
+  /** For the only process that uses the directory. Opens what was in force before; does not fetch. @throws HoopError HOOP_CONFIG, HOOP_MISSING_PROGRAM */
   static async open(options: PolicyRepoOptions, signal: AbortSignal): Promise<PolicyRepo> {
-    const clone = await PolicyClone.open(options, signal);
+    const clone = await PolicyClone.open({ ...options, isAlone: true }, signal);
     const repo = new PolicyRepo(options, clone);
     await repo.#restore(signal);
     return repo;

@@ -1,8 +1,9 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
 import { runGit } from '../../src/policy/repo/git.ts';
+import { PolicyClone } from '../../src/policy/repo/policy-clone.ts';
 import { PolicyRepo } from '../../src/policy/repo.ts';
 import { GitFixture, MINIMAL, NEVER, type SigningKey } from './git-fixture.ts';
 
@@ -53,25 +54,47 @@ test('a signed commit comes into force, with its signer and date', async () => {
   expect(await repo.sync(NEVER)).toEqual({ changed: false, problem: undefined });
 });
 
-test('a lock that a killed git has left is removed once no git can have it any more', async () => {
+const LOCKS = [
+  'refs/hoop/incoming.lock',
+  'refs/heads/main.lock',
+  'config.lock',
+  'packed-refs.lock',
+];
+
+test('a lock that a stopped git has left does not keep the next policy from coming into force', async () => {
   const { fixture, key, repo } = await opened();
   using _ = fixture;
   await repo.sync(NEVER);
-  const locks = ['refs/hoop/incoming.lock', 'config.lock', 'packed-refs.lock'].map((name) =>
-    join(fixture.path('state'), 'policy.git', name),
-  );
+  for (const name of LOCKS) {
+    writeFileSync(join(fixture.path('state'), 'policy.git', name), '');
+  }
+  const commit = fixture.commit({ 'targets/other.yaml': OTHER }, { key });
+  expect(await repo.sync(NEVER)).toEqual({ changed: true, problem: undefined });
+  expect(repo.current()?.commit).toBe(commit);
+});
+
+test('where several processes share a clone, a lock is removed once no git can have it any more', async () => {
+  const { fixture, key, commit: first } = await opened();
+  using _ = fixture;
+  const dir = fixture.path('shared');
+  const repository = fixture.tree;
+  const allowedSigners = key.allowed();
+  const { env } = process;
+  const clone = await PolicyClone.open({ dir, branch: 'main', allowedSigners, env }, NEVER);
+  expect(await clone.fetch(repository, NEVER)).toBe(first);
+  const locks = LOCKS.map((name) => join(dir, 'policy.git', name));
   for (const lock of locks) {
+    mkdirSync(dirname(lock), { recursive: true });
     writeFileSync(lock, '');
   }
   const commit = fixture.commit({ 'targets/other.yaml': OTHER }, { key });
-  expect((await repo.sync(NEVER)).problem).toMatchObject({ code: 'HOOP_POLICY_FETCH' });
+  await expect(clone.fetch(repository, NEVER)).rejects.toMatchObject({ code: 'HOOP_POLICY_FETCH' });
   expect(locks.every((lock) => existsSync(lock))).toBe(true);
   const before = new Date(Date.now() - 121_000);
   for (const lock of locks) {
     utimesSync(lock, before, before);
   }
-  expect(await repo.sync(NEVER)).toEqual({ changed: true, problem: undefined });
-  expect(repo.current()?.commit).toBe(commit);
+  expect(await clone.fetch(repository, NEVER)).toBe(commit);
 });
 
 test('a git that is stopped gets the time to remove its locks, and goes in any case', async () => {

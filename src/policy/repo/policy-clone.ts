@@ -37,6 +37,8 @@ export interface CloneOptions {
   /** Text of the allowed-signers file. */
   readonly allowedSigners: string;
   readonly env: NodeJS.ProcessEnv;
+  /** No other process uses the directory, and this one fetches when no other git of its runs. */
+  readonly isAlone?: boolean;
 }
 
 export interface VerifiedCommit {
@@ -91,14 +93,16 @@ export class PolicyClone {
   }
 
   /**
-   * What a git that was killed has left, by a crash of its machine for one: nobody else would ever
-   * remove it, and no policy would come into force any more. No git of ours runs for so long.
+   * What a git that was stopped or killed has left: it may be stopped before it knows that it has the
+   * lock. Nobody else would ever remove it, and no policy would come into force any more. Where others
+   * use the directory, only when no git of theirs can have it any more.
    */
   #removeStaleLocks(): void {
+    const { isAlone = false } = this.#options;
     for (const file of globSync('{*,refs/**/*}.lock', { cwd: this.#gitDir })) {
       const path = join(this.#gitDir, file);
       const stat = lstatSync(path, { throwIfNoEntry: false });
-      if (stat !== undefined && Date.now() - stat.mtimeMs > STALE_LOCK_MS) {
+      if (stat !== undefined && (isAlone || Date.now() - stat.mtimeMs > STALE_LOCK_MS)) {
         rmSync(path, { force: true });
       }
     }
