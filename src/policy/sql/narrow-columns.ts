@@ -96,23 +96,26 @@ const KEEPING: ReadonlySet<string> = new Set([
   'upper',
 ]);
 /** With one argument: with a second one, `round(x, -10)` is the same for all. */
-const MEASURING: ReadonlySet<string> = new Set([
+const ROUNDING: ReadonlySet<string> = new Set([
   'abs',
-  'cardinality',
   'ceil',
   'ceiling',
-  'char_length',
   'floor',
-  'jsonb_array_length',
-  'length',
-  'octet_length',
   'round',
   'trunc',
 ]);
-/** Their first argument says what of a time counts; of a century all rows are. */
-const OF_TIME: ReadonlySet<string> = new Set(['date_part', 'date_trunc', 'extract']);
-const FINE_UNIT =
-  /^(?:years?|isoyear|quarter|months?|weeks?|days?|dow|isodow|doy|hours?|minutes?|seconds?|epoch)$/i;
+/** Of the column as it is: every `md5(name)` and every `id::text` of a uuid has the same length. */
+const MEASURING: ReadonlySet<string> = new Set([
+  'cardinality',
+  'char_length',
+  'jsonb_array_length',
+  'length',
+  'octet_length',
+]);
+/** Of a century all rows are. */
+const TRUNCATED_TO = /^(?:year|quarter|month|week|day|hour|minute|second)s?$/i;
+/** Of a time as it is: the month of a time that is cut to its year, and the hour of a date, are the same for all. */
+const FIELD_OF_TIME = /^(?:years?|isoyear|quarter|months?|weeks?|days?|dow|isodow|doy|epoch)$/i;
 /** They can cut everything off: `left(x, 0)` is empty for all. */
 const CUTTING: ReadonlySet<string> = new Set([
   'left',
@@ -121,8 +124,8 @@ const CUTTING: ReadonlySet<string> = new Set([
   'substr',
   'substring',
 ]);
-/** As a format for numbers it is copied, letters and all. */
-const TIME_FORMAT = /^(?:I?YYYY|MM|DD|IW|Q|HH24|MI|SS|[-/: .])+$/;
+/** As a format for numbers it is copied, letters and all. Some of it must be of the day: dates have no hours. */
+const TIME_FORMAT = /^(?=.*[YMDIQ])(?:I?YYYY|MM|DD|IW|Q|HH24|MI|SS|[-/: .])+$/;
 const JSON_ACCESS: ReadonlySet<string> = new Set(['->', '->>', '#>', '#>>']);
 const CLOCKS: ReadonlySet<string> = new Set([
   'clock_timestamp',
@@ -135,10 +138,13 @@ const CLOCKS: ReadonlySet<string> = new Set([
 export function isColumnLike(node: Node | undefined, about: About): boolean {
   if (is(node, 'ColumnRef')) return isOwn(node, about);
   if (is(node, 'TypeCast')) {
-    return (
-      isColumnLike(node.TypeCast.arg, about) &&
-      (!isBooleanCast(node.TypeCast) || isJsonAccess(node.TypeCast.arg))
-    );
+    // Of one cast after the other, and of what was cut off before, the same may be left for all:
+    // `created::date::timestamp::time`.
+    const { arg, typeName } = node.TypeCast;
+    if (isJsonAccess(arg)) return isColumnLike(arg, about);
+    return isOwn(arg, about)
+      ? !isBooleanCast(node.TypeCast)
+      : namesOf(typeName?.names)?.at(-1) === 'date' && isMoment(arg, about);
   }
   if (is(node, 'CollateClause')) return isColumnLike(node.CollateClause.arg, about);
   if (is(node, 'A_Indirection')) {
@@ -205,8 +211,32 @@ function isColumnLikeCall(fields: FieldsOf<'FuncCall'>, about: About): boolean {
   const name = namesOf(fields.funcname)?.at(-1) ?? '';
   const args = fields.args ?? [];
   if (!isOfOneColumn(args, about)) return false;
-  if (OF_TIME.has(name)) return FINE_UNIT.test(literalText(args[0]) ?? '');
-  return MEASURING.has(name) ? args.length === 1 : KEEPING.has(name);
+  switch (name) {
+    case 'date_trunc':
+      return TRUNCATED_TO.test(literalText(args[0]) ?? '') && isMoment(args[1], about);
+    case 'date_part':
+    case 'extract':
+      return FIELD_OF_TIME.test(literalText(args[0]) ?? '') && isMoment(args[1], about);
+  }
+  if (MEASURING.has(name)) {
+    return args.length === 1 && (isOwn(args[0], about) || isJsonAccess(args[0]));
+  }
+  return ROUNDING.has(name) ? args.length === 1 : KEEPING.has(name);
+}
+
+/** A time or span of which nothing was cut off: the column, in some zone, or how long it is ago. */
+function isMoment(node: Node | undefined, about: About): boolean {
+  if (is(node, 'A_Expr')) {
+    const { lexpr, rexpr } = node.A_Expr;
+    return isColumnLike(node, about) && [lexpr, rexpr].some((side) => isOwn(side, about));
+  }
+  const { funcname, args = [] } = as(node, 'FuncCall') ?? {};
+  return (
+    isOwn(node, about) ||
+    (['age', 'timezone'].includes(namesOf(funcname)?.at(-1) ?? '') &&
+      isOfOneColumn(args, about) &&
+      args.some((argument) => isOwn(argument, about)))
+  );
 }
 
 function isOfOneColumn(args: readonly Node[], about: About): boolean {
@@ -226,7 +256,8 @@ export function isPieceOfColumn(
   const { funcname, args = [] } = as(node, 'FuncCall') ?? {};
   const name = namesOf(funcname)?.at(-1) ?? '';
   const text = literalText(value) ?? '';
-  if (!isOfOneColumn(args, about)) return false;
+  // As it is: the text of every time has a colon at the same place.
+  if (!isOfOneColumn(args, about) || !args.some((argument) => isOwn(argument, about))) return false;
   if (name === 'to_char') {
     return TIME_FORMAT.test(literalText(args[1]) ?? '') && /^[-\d/: .]+$/.test(text);
   }
@@ -252,6 +283,6 @@ function isBooleanCast(fields: FieldsOf<'TypeCast'>): boolean {
   return namesOf(fields.typeName?.names)?.at(-1) === 'bool';
 }
 
-function isJsonAccess(node: Node | undefined): boolean {
+export function isJsonAccess(node: Node | undefined): boolean {
   return JSON_ACCESS.has(namesOf(as(node, 'A_Expr')?.name)?.at(-1) ?? '');
 }

@@ -15,6 +15,7 @@ import {
   type About,
   constantColumns,
   isColumnLike,
+  isJsonAccess,
   isOwn,
   isPieceOfColumn,
   isTruth,
@@ -385,8 +386,14 @@ function isEffectiveTest(test: FieldsOf<'A_Expr'>, about: About): boolean {
         (listed ? isNarrow(listed, about.level) : isPlain(right, about.level))
       );
     }
-    case 'AEXPR_NOT_DISTINCT':
-      return isColumnLike(left, about) && isPlain(right, about.level);
+    case 'AEXPR_NOT_DISTINCT': {
+      // Of a key that no row has, NULL is what all rows have.
+      const isValue = is(right, 'ParamRef') || literalText(right) !== undefined;
+      return (
+        (isOwn(left, about) || (isValue && isColumnLike(left, about))) &&
+        isPlain(right, about.level)
+      );
+    }
     case 'AEXPR_IN': {
       const values = items(right);
       const isBoth = ['true', 'false'].every((one) =>
@@ -400,7 +407,13 @@ function isEffectiveTest(test: FieldsOf<'A_Expr'>, about: About): boolean {
     }
     case 'AEXPR_LIKE':
     case 'AEXPR_ILIKE':
-      return !operator.startsWith('!') && isColumnLike(left, about) && hasText(right, /[^%_\\]/);
+      // Of what a cast makes into text, all may have a sign in common: `created::text LIKE '%:%'`.
+      return (
+        !operator.startsWith('!') &&
+        isColumnLike(left, about) &&
+        (!is(left, 'TypeCast') || isJsonAccess(left.TypeCast.arg)) &&
+        hasText(right, /[^%_\\]/)
+      );
     case 'AEXPR_BETWEEN':
     case 'AEXPR_BETWEEN_SYM': {
       const ends = items(right);
