@@ -10,7 +10,14 @@ import type { AgentDocument, PolicyTarget } from './policy.ts';
 import type { SshRule } from './ssh/types.ts';
 import { strictestMasks } from './strictest-masks.ts';
 import { terminalOf } from './terminal-of.ts';
-import type { ActingAgent, Grant, Principal, SessionLimits, StatementRule } from './types.ts';
+import type {
+  ActingAgent,
+  ColumnMask,
+  Grant,
+  Principal,
+  SessionLimits,
+  StatementRule,
+} from './types.ts';
 
 export type GrantContent = Omit<Grant, 'generation'>;
 
@@ -40,15 +47,22 @@ export function withAgent(
     ...grant,
     rules: [],
     agent: { ...acting(agent, principal), sides: { principal: sideRules, agent: rules } },
-    masks: strictestMasks([...grant.masks, ...agent.masks]),
+    masks: masksOfBoth(grant, agent),
     detectors: [...new Set([...grant.detectors, ...agent.detectors])].sort(),
     limits: smallerLimits(grant.limits, agent.limits),
     requireReason: grant.requireReason || agent.requireReason,
-    inference: agent.inference === 'deny' ? 'deny' : grant.inference,
     ...terminalOf(grant, agent),
     // Without guards only where both sides say so.
     passthrough: grant.passthrough && freely,
   };
+}
+
+/** An agent of whom the policy says `inference: deny` computes with none of the masked columns. */
+function masksOfBoth(grant: Pick<Grant, 'masks'>, agent: AgentDocument): readonly ColumnMask[] {
+  const masks = strictestMasks([...grant.masks, ...agent.masks]);
+  return agent.inference === 'deny'
+    ? masks.map((mask) => ({ ...mask, inference: 'deny' as const }))
+    : masks;
 }
 
 /** `statements: anything` is about SQL, of agents too. */

@@ -147,6 +147,10 @@ function checkConditions(conditions: RuleConditions, path: YamlPath, report: Rep
   }
 }
 
+/** Write a guess, read its hash, compare it with the hashes of others: a dictionary. */
+const HASH_IS_READ_BACK =
+  'a column with mask: hash cannot have write: allow, because whoever writes a guess can compare its hash with those of others; use full or partial';
+
 function masksFrom(
   { file, value, document }: Parsed<ContentFile>,
   source: string,
@@ -160,11 +164,16 @@ function masksFrom(
       return [];
     }
     const name = `${qualifiedName(column.schema, column.relation)}.${column.column}`;
+    if (mask.mask === 'hash' && mask.write === 'allow') {
+      report([...path, 'write'], HASH_IS_READ_BACK);
+    }
     return [
       {
         ...column,
         mask: mask.mask,
         ...(mask.write === 'allow' ? { write: 'allow' as const } : {}),
+        // The default is put in when hoop.yaml is known: load-policy.ts.
+        inference: value.inference ?? 'deny',
         rule: { id: `${source}/mask ${name}`, file, line: document.place(path).line },
       },
     ];

@@ -18,7 +18,7 @@ import type {
 } from './policy.ts';
 import { AgentFile, HoopFile, PolicyFile } from './schema.ts';
 import { TargetFile } from './target-schema.ts';
-import type { ApprovalTerms } from './types.ts';
+import type { ApprovalTerms, ColumnMask } from './types.ts';
 import { readYaml, type YamlDocument, type YamlPath } from './yaml-document.ts';
 
 export interface LoadResult {
@@ -81,10 +81,11 @@ export function loadPolicy(files: ReadonlyMap<string, string>): LoadResult {
   }
   if (settings) {
     const byDefault = settings.roles.approver;
+    const { inference } = settings.defaults;
     documents = documents.map((document) =>
-      withTermsOf(withApprovers(document, byDefault), byDefault),
+      withTermsOf(withInference(withApprovers(document, byDefault), inference), byDefault),
     );
-    agents = agents.map((agent) => withApprovers(agent, byDefault));
+    agents = agents.map((agent) => withInference(withApprovers(agent, byDefault), inference));
   }
   if (!settings) {
     problems.sort(byPlace);
@@ -110,6 +111,14 @@ function withApprovers<Content extends PolicyContent>(
     rules: document.rules.map(complete),
     ssh: document.ssh.map(complete),
   };
+}
+
+function withInference<Content extends PolicyContent>(
+  document: Content,
+  byDefault: ColumnMask['inference'],
+): Content {
+  const inference = document.inference ?? byDefault;
+  return { ...document, masks: document.masks.map((mask) => ({ ...mask, inference })) };
 }
 
 function withTermsOf(document: PolicyDocument, byDefault: readonly string[]): PolicyDocument {

@@ -128,7 +128,6 @@ function ownGrant(
     rules,
     masks: strictestMasks(documents.flatMap((document) => document.masks)),
     detectors: [...new Set(documents.flatMap((document) => document.detectors))].sort(),
-    inference: inferenceOf(policy, documents),
     passthrough,
     sideRules,
   };
@@ -139,7 +138,6 @@ const WITHOUT_SQL = {
   rules: [],
   masks: [],
   detectors: [],
-  inference: 'allow',
   passthrough: false,
   sideRules: [],
 } as const;
@@ -219,12 +217,4 @@ function smallestLimits(
     maxConnections: smallest('maxConnections') ?? defaults.maxConnections,
     maxRows: smallest('maxRows'),
   };
-}
-
-function inferenceOf(policy: Policy, documents: readonly PolicyDocument[]): 'allow' | 'deny' {
-  const said = documents.map(({ inference }) => inference).filter((value) => value !== undefined);
-  if (said.includes('deny')) {
-    return 'deny';
-  }
-  return said.length > 0 ? 'allow' : policy.defaults.inference;
 }

@@ -110,7 +110,10 @@ export const HoopFile = strict(
     defaults: strict({
       limits: Limits.prefault({}),
       requireReason: z.boolean().default(false),
-      inference: z.enum(['allow', 'deny']).default('allow'),
+      inference: z
+        .enum(['allow', 'deny'])
+        .default('deny')
+        .describe('For the masks of files that do not say `inference` themselves.'),
     })
       .prefault({})
       .describe('What holds where no policy says otherwise.'),
@@ -224,7 +227,9 @@ const CONTENT = {
   inference: z
     .enum(['allow', 'deny'])
     .optional()
-    .describe('Whether a masked column may be used in WHERE, JOIN, ORDER BY and GROUP BY.'),
+    .describe(
+      'Whether statements may filter, sort, join and count by the columns that this file masks. Default: that of hoop.yaml, which is deny. Who may filter can guess.',
+    ),
   terminal: TerminalOff,
   statements: z
     .literal('anything', { error: 'expected "anything"' })

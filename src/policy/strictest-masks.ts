@@ -23,9 +23,12 @@ export function strictestMasks(masks: readonly ColumnMask[]): ColumnMask[] {
   return [...byColumn.values()];
 }
 
-function stricterOf(a: ColumnMask, b: ColumnMask): ColumnMask {
+/** What of both holds for a column that has both. */
+export function stricterOf(a: ColumnMask, b: ColumnMask): ColumnMask {
   const stricter = stricterMask(a.mask, b.mask) === a.mask ? a : b;
   const { write: _, ...rest } = stricter;
-  // Writing is allowed only where every policy that masks the column allows it.
-  return a.write === 'allow' && b.write === 'allow' ? { ...rest, write: 'allow' } : rest;
+  // What a mask gives is given only where every policy that masks the column gives it.
+  const inference = a.inference === 'allow' && b.inference === 'allow' ? 'allow' : 'deny';
+  const both = { ...rest, inference } as const;
+  return a.write === 'allow' && b.write === 'allow' ? { ...both, write: 'allow' } : both;
 }

@@ -68,6 +68,11 @@ export interface ColumnMask {
   readonly mask: MaskKind;
   /** `allow`: the principal may write what it cannot read. Default: writes are refused. */
   readonly write?: 'allow';
+  /**
+   * `deny`: a statement may carry the column to its output and compute nothing with it that the mask
+   * does not show. `allow`: it may filter, sort and count by it; who may filter can guess.
+   */
+  readonly inference: 'allow' | 'deny';
   readonly rule: RuleRef;
 }
 
@@ -175,8 +180,6 @@ export interface Grant {
   readonly detectors: readonly DetectorName[];
   readonly limits: SessionLimits;
   readonly requireReason: boolean;
-  /** `mask.inference`: whether a masked column may be used in predicates, ordering, grouping. */
-  readonly inference: 'allow' | 'deny';
   /** `statements: anything`: no parsing, no guards. Void whenever any other policy applies. */
   readonly passthrough: boolean;
   readonly recording: 'full';

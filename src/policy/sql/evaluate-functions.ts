@@ -86,8 +86,7 @@ export function isUnrestricted(grant: Grant): boolean {
     grant.masks.length === 0 &&
     grant.detectors.length === 0 &&
     grant.rules.every(({ effect }) => effect === 'allow') &&
-    grant.rules.some(allowsEverything) &&
-    grant.inference === 'allow'
+    grant.rules.some(allowsEverything)
   );
 }
 

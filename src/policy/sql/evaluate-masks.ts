@@ -222,10 +222,7 @@ function refuseInference(
   grant: Grant,
   masks: MaskIndex,
 ): Refusal | undefined {
-  if (grant.inference === 'allow') {
-    return undefined;
-  }
-  const mask = firstMask(analysis.columnsInferred, masks);
+  const mask = firstMask(analysis.columnsInferred, masks, ({ inference }) => inference === 'deny');
   return (
     mask &&
     refusal(grant, {

@@ -1,5 +1,5 @@
 /** Finds the mask of a column, and the relations that have masks. */
-import { stricterMask } from '../strictest-masks.ts';
+import { stricterOf } from '../strictest-masks.ts';
 import type { ColumnMask } from '../types.ts';
 import { relationFamily } from './relation-family.ts';
 import { BUILT_IN_PATH } from './statement-facts.ts';
@@ -83,7 +83,7 @@ export class MaskIndex {
 }
 
 export function strictest(masks: readonly ColumnMask[]): ColumnMask {
-  return masks.reduce((a, b) => (stricterMask(a.mask, b.mask) === a.mask ? a : b));
+  return masks.reduce(stricterOf);
 }
 
 /** Names in the definition of a view; '': not qualified. */

@@ -133,7 +133,6 @@ export function testGrant(changes: Partial<Grant> = {}): Grant {
     detectors: [],
     limits: { maxTimeSeconds: 3600, idleTimeSeconds: 600, maxConnections: 10, maxRows: undefined },
     requireReason: false,
-    inference: 'allow',
     passthrough: false,
     recording: 'full',
     ...changes,

@@ -29,7 +29,16 @@ const large = (portal = '', statement = '', formats: number[] = []): Uint8Array 
 const SQL = 'SELECT length($1::bytea), $2::int';
 const rule = { id: 'r', file: 'f', line: 1 };
 const MASKING = testGrant({
-  masks: [{ schema: 'public', relation: 'people', column: 'card', mask: 'full', rule }],
+  masks: [
+    {
+      schema: 'public',
+      relation: 'people',
+      column: 'card',
+      mask: 'full',
+      inference: 'allow',
+      rule,
+    },
+  ],
 });
 const script: Script = (text) => (/secret/.test(text) ? { deny: {} } : undefined);
 

@@ -37,6 +37,7 @@ const masksOf = (grant: Partial<Grant> = {}): Grant =>
         relation: 'people',
         column: 'card',
         mask: 'full',
+        inference: 'allow',
         rule: { id: 'r', file: 'f', line: 1 },
       },
     ],

@@ -37,6 +37,7 @@ const grant = testGrant({
       relation: 'secrets',
       column: 'v',
       mask: 'full',
+      inference: 'allow',
       rule: { id: 'r', file: 'f', line: 1 },
     },
   ],

@@ -24,11 +24,10 @@ export function grantOf(text: GrantText): Grant {
     generation: JSON.stringify(text),
     target: 'db',
     rules: (text.rules ?? []).map(ruleOf),
-    masks: (text.masks ?? []).map(maskOf),
+    masks: (text.masks ?? []).map((mask) => maskOf(mask, text.inference ?? 'allow')),
     detectors: text.detectors ?? [],
     limits: { maxTimeSeconds: 3600, idleTimeSeconds: 600, maxConnections: 5, maxRows: undefined },
     requireReason: false,
-    inference: text.inference ?? 'allow',
     passthrough: text.passthrough ?? false,
     recording: 'full',
   };
@@ -69,7 +68,7 @@ function effectOf(text: string | undefined): RuleEffect {
   throw new TypeError('no such rule');
 }
 
-function maskOf(text: string): ColumnMask {
+function maskOf(text: string, inference: ColumnMask['inference']): ColumnMask {
   const [name = '', kind = '', write] = text.split(' ');
   const column = splitColumn(name);
   const kinds: readonly MaskKind[] = ['full', 'partial', 'hash', 'null'];
@@ -81,6 +80,7 @@ function maskOf(text: string): ColumnMask {
     ...column,
     mask,
     ...(write === 'writable' ? { write: 'allow' as const } : {}),
+    inference,
     rule: { id: `p/mask ${name}`, file: 'policies/p.yaml', line: 5 },
   };
 }
