@@ -1,4 +1,5 @@
 /** A request for approval as the engine of a stream sees it: what it waits for, and how it stands. */
+import type { RowChanges } from '../../policy/sql/types.ts';
 import { isCut, type PromptLine } from '../../recording/prompt.ts';
 import {
   type ApprovalPrompt,
@@ -29,6 +30,8 @@ export interface AskedApproval {
   /** When it was asked: `waiting`, or of one that was asked for before also approved or denied. */
   readonly standing: ApprovalStanding;
   readonly waitsUntilMs: number;
+  /** What it covers; absent: it was not asked for because of a number of rows. See `isCovered`. */
+  readonly changes?: RowChanges;
   /** Needs for which too few people but who asks are known to the gateway. */
   readonly lacking: readonly { readonly groups: readonly string[]; readonly known: number }[];
   /** Resolves when it is no longer waiting. */

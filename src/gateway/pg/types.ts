@@ -7,6 +7,7 @@ import type {
   ApprovalDemand,
   Catalog,
   ChangeScope,
+  RowChanges,
   StatementAnalysis,
   StatementPolicy,
 } from '../../policy/sql/types.ts';
@@ -125,6 +126,13 @@ export interface ApprovalAsk {
   readonly prepared: readonly string[];
   readonly parameters: readonly ApprovalParameter[];
   readonly demands: readonly ApprovalDemand[];
+  /**
+   * Present where the demands are those of a row threshold. An approval covers what changes up to as
+   * many rows; `AskedApproval.changes` is what it was given for.
+   */
+  readonly changes?: RowChanges;
+  /** It fails at once and runs when it is sent again, whatever the rules say about waiting. */
+  readonly waits?: false;
   readonly analyses: readonly StatementAnalysis[];
   /** How its statements were decided. */
   readonly decided: readonly Pick<AllowedStatement, 'masks' | 'detectors' | 'redactErrors'>[];

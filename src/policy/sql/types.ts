@@ -240,6 +240,21 @@ export interface ProtocolEffect {
  */
 export type ChangeScope = 'relations' | 'all';
 
+/**
+ * Where it is to be seen how many rows a statement changes, once it has run.
+ *
+ * - `tag`: CommandComplete has the number.
+ * - `statistics`: the sum of what `pg_stat_get_xact_tuples_{inserted,updated,deleted}` of these
+ *   relations (partitions and children are listed) say afterwards and did not say before. `all`:
+ *   code of a table runs with it, so those of every table.
+ * - `nowhere`: it cannot be counted, and is not tried in order to count it.
+ */
+export type RowCountSource =
+  | { readonly from: 'tag' }
+  | { readonly from: 'statistics'; readonly relations: readonly number[] | 'all' }
+  /** @property why a phrase, e.g. `public.remote is a foreign table` */
+  | { readonly from: 'nowhere'; readonly why: string };
+
 export interface StatementAnalysis {
   readonly verb: Verb;
   /** Every verb inside, the top one first: CTEs, EXPLAIN ANALYZE, PREPARE, COPY (query), rules. */
@@ -263,6 +278,11 @@ export interface StatementAnalysis {
   readonly functions: readonly FunctionFact[];
   /** For UPDATE and DELETE anywhere inside: whether all have a WHERE that is not constantly true. */
   readonly qualified: boolean | undefined;
+  /**
+   * Absent: it changes no rows itself. Of PREPARE it says how those are counted that an EXECUTE
+   * changes.
+   */
+  readonly rowCount?: RowCountSource;
   /** Server-side file or program access, as a phrase for the denial, e.g. `COPY … TO PROGRAM`. */
   readonly serverAccess: readonly string[];
   /** undefined: returns no rows. */
@@ -291,10 +311,47 @@ export interface ApprovalDemand {
   readonly hint: string | undefined;
 }
 
+/**
+ * Above this many changed rows an allowed statement is decided differently. See decide-rows.ts for
+ * what becomes of a count.
+ */
+export interface RowThreshold {
+  /** Rows that may change without it; it applies to a count above. */
+  readonly above: number;
+  readonly rule: RuleRef;
+  readonly outcome:
+    | { readonly effect: 'hold'; readonly approvals: readonly ApprovalDemand[] }
+    /** Ready but for the count, which `decideRows` puts in. */
+    | { readonly effect: 'refuse'; readonly refusal: Refusal };
+}
+
+/** How many rows a statement would change, for rules and approvers, and how that is known. */
+export type RowChanges =
+  | {
+      /** It ran in a transaction that was rolled back, or is not committed yet. */
+      readonly counted: 'trial';
+      readonly rows: number;
+      /** Where it is known in which, most rows first. */
+      readonly relations: readonly {
+        readonly schema: string;
+        readonly name: string;
+        readonly rows: number;
+      }[];
+    }
+  /** The planner's estimate was so far above the limit that it was not tried. */
+  | { readonly counted: 'estimate'; readonly rows: number }
+  /** @property why a phrase: that of `RowCountSource`, or what was found when it ran */
+  | { readonly counted: 'not counted'; readonly why: string };
+
 export interface AllowedStatement {
   readonly analysis: StatementAnalysis;
   /** All of them must be satisfied each time it runs; absent: it may run at once. */
   readonly approvals?: readonly ApprovalDemand[];
+  /**
+   * Ascending by `above`; absent: its rows are not counted. Of several that a count exceeds all
+   * apply, and a refusal beats them. Together with `approvals` none of them holds.
+   */
+  readonly rowThresholds?: readonly RowThreshold[];
   /** The rules that allowed it. */
   readonly rules: readonly RuleRef[];
   /**
