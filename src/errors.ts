@@ -85,6 +85,7 @@ export const ERROR_CODES = [
   'HOOP_APPROVAL_EXPIRED',
   'HOOP_APPROVAL_VOID',
   'HOOP_LIMIT',
+  'HOOP_LOOKUPS',
   'HOOP_RESULT_MISMATCH',
   // deciding about a request
   'HOOP_APPROVAL_UNKNOWN',

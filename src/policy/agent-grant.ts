@@ -5,6 +5,7 @@
 
 import { isItself, mayActFor } from './agents.ts';
 import { guarded } from './cross-check.ts';
+import { columnName } from './describe-grant.ts';
 import { documentCovers } from './match.ts';
 import type { AgentDocument, PolicyTarget } from './policy.ts';
 import type { SshRule } from './ssh/types.ts';
@@ -57,12 +58,20 @@ export function withAgent(
   };
 }
 
-/** An agent of whom the policy says `inference: deny` computes with none of the masked columns. */
+/**
+ * An agent of whom the policy says `inference: deny` computes with none of the masked columns. It looks
+ * rows up by a masked value only where its own file says so, too: where a person asks for one customer,
+ * a program would go through a list.
+ */
 function masksOfBoth(grant: Pick<Grant, 'masks'>, agent: AgentDocument): readonly ColumnMask[] {
   const masks = strictestMasks([...grant.masks, ...agent.masks]);
-  return agent.inference === 'deny'
-    ? masks.map((mask) => ({ ...mask, inference: 'deny' as const }))
-    : masks;
+  const permitted = new Set(agent.masks.filter(({ lookup }) => lookup).map(columnName));
+  return masks.map((mask) => {
+    const { lookup, ...rest } = mask;
+    const inference = agent.inference === 'deny' ? 'deny' : mask.inference;
+    const may = lookup && permitted.has(columnName(mask));
+    return { ...rest, inference, ...(may ? { lookup } : {}) };
+  });
 }
 
 /** `statements: anything` is about SQL, of agents too. */
@@ -126,7 +135,7 @@ interface Statements {
 }
 
 function smallerLimits(a: SessionLimits, b: Partial<SessionLimits>): SessionLimits {
-  const { maxTimeSeconds, idleTimeSeconds, maxConnections, maxRows } = a;
+  const { maxTimeSeconds, idleTimeSeconds, maxConnections, maxRows, lookups } = a;
   const least = Math.min(
     maxRows ?? Number.POSITIVE_INFINITY,
     b.maxRows ?? Number.POSITIVE_INFINITY,
@@ -136,5 +145,6 @@ function smallerLimits(a: SessionLimits, b: Partial<SessionLimits>): SessionLimi
     idleTimeSeconds: Math.min(idleTimeSeconds, b.idleTimeSeconds ?? idleTimeSeconds),
     maxConnections: Math.min(maxConnections, b.maxConnections ?? maxConnections),
     maxRows: Number.isFinite(least) ? least : undefined,
+    lookups: Math.min(lookups, b.lookups ?? lookups),
   };
 }

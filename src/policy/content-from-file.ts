@@ -174,6 +174,7 @@ function masksFrom(
         ...(mask.write === 'allow' ? { write: 'allow' as const } : {}),
         // The default is put in when hoop.yaml is known: load-policy.ts.
         inference: value.inference ?? 'deny',
+        ...(mask.lookup === undefined ? {} : { lookup: mask.lookup }),
         rule: { id: `${source}/mask ${name}`, file, line: document.place(path).line },
       },
     ];
@@ -186,5 +187,6 @@ export function limitsFrom(limits: LimitsFile): Partial<SessionLimits> {
     ...(limits.idleTime === undefined ? {} : { idleTimeSeconds: limits.idleTime }),
     ...(limits.maxConnections === undefined ? {} : { maxConnections: limits.maxConnections }),
     ...(limits.maxRows === undefined ? {} : { maxRows: limits.maxRows }),
+    ...(limits.lookups === undefined ? {} : { lookups: limits.lookups }),
   };
 }

@@ -19,12 +19,16 @@ import type { SessionLimits } from './types.ts';
 import { workloadRules } from './workloads/workload-rules.ts';
 import type { YamlPath } from './yaml-document.ts';
 
-/** Where neither a policy nor hoop.yaml says more: a working day, and a lunch break. */
+/**
+ * Where neither a policy nor hoop.yaml says more: a working day, and a lunch break. Lookups: more than
+ * somebody in support needs, and far too few to try out what a value could be.
+ */
 const BUILT_IN_LIMITS: SessionLimits = {
   maxTimeSeconds: 8 * 3600,
   idleTimeSeconds: 3600,
   maxConnections: 20,
   maxRows: undefined,
+  lookups: 100,
 };
 
 export function hoopSettings(

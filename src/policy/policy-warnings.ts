@@ -1,5 +1,6 @@
 /** What is valid and may not be what was meant: said by `hoop policy check`, refused by nothing. */
 import { sameScope } from './cross-check.ts';
+import { columnName } from './describe-grant.ts';
 import type { Policy, PolicyDocument, PolicyProblem } from './policy.ts';
 import { sshWarnings } from './ssh/ssh-warnings.ts';
 import type { StatementRule } from './types.ts';
@@ -13,7 +14,21 @@ export function policyWarnings(policy: Policy): PolicyProblem[] {
       .filter(({ effect }) => effect === 'allow')
       .flatMap((rule) => wayRound(policy, document, rule)),
   );
-  return [...ways, ...sshWarnings(policy)];
+  return [...ways, ...pointlessLookups(policy), ...sshWarnings(policy)];
+}
+
+/** Where every comparison is allowed there is nothing that `lookup` adds, and nothing is counted. */
+function pointlessLookups(policy: Policy): PolicyProblem[] {
+  return [...policy.documents, ...policy.agents.values()].flatMap(({ masks }) =>
+    masks
+      .filter(({ lookup, inference }) => lookup === true && inference === 'allow')
+      .map(({ rule: { file, line }, ...mask }) => ({
+        file,
+        line,
+        column: 1,
+        message: `lookup: true on ${columnName(mask)} changes nothing, because inference: allow holds for it: any comparison is allowed, and none is counted; say inference: deny, or leave lookup out`,
+      })),
+  );
 }
 
 function wayRound(policy: Policy, document: PolicyDocument, rule: StatementRule): PolicyProblem[] {

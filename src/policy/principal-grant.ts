@@ -216,5 +216,6 @@ function smallestLimits(
     idleTimeSeconds: smallest('idleTimeSeconds') ?? defaults.idleTimeSeconds,
     maxConnections: smallest('maxConnections') ?? defaults.maxConnections,
     maxRows: smallest('maxRows'),
+    lookups: smallest('lookups') ?? defaults.lookups,
   };
 }

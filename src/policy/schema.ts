@@ -49,6 +49,14 @@ const Limits = strict({
     .max(1_000_000_000)
     .optional()
     .describe('Rows that one statement returns.'),
+  lookups: z
+    .int()
+    .min(0)
+    .max(1_000_000)
+    .optional()
+    .describe(
+      'Values a day that one person compares with columns whose mask says `lookup: true`; default 100.',
+    ),
 });
 
 const RequestFile = strict({
@@ -212,6 +220,12 @@ const CONTENT = {
           .literal('allow')
           .optional()
           .describe('Whoever sees the mask may still write the column.'),
+        lookup: z
+          .literal(true, { error: 'expected true, or no "lookup"' })
+          .optional()
+          .describe(
+            'Rows may be found by a value of the column (WHERE email = $1), `limits.lookups` values a day.',
+          ),
       }),
     )
     .max(10_000)

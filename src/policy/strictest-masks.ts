@@ -26,9 +26,16 @@ export function strictestMasks(masks: readonly ColumnMask[]): ColumnMask[] {
 /** What of both holds for a column that has both. */
 export function stricterOf(a: ColumnMask, b: ColumnMask): ColumnMask {
   const stricter = stricterMask(a.mask, b.mask) === a.mask ? a : b;
-  const { write: _, ...rest } = stricter;
+  const { write: _write, lookup: _lookup, ...rest } = stricter;
   // What a mask gives is given only where every policy that masks the column gives it.
   const inference = a.inference === 'allow' && b.inference === 'allow' ? 'allow' : 'deny';
-  const both = { ...rest, inference } as const;
+  const lookup =
+    inference === 'deny' && permitsLookup(a) && permitsLookup(b) ? { lookup: true as const } : {};
+  const both = { ...rest, inference, ...lookup } as const;
   return a.write === 'allow' && b.write === 'allow' ? { ...both, write: 'allow' } : both;
+}
+
+/** A file that lets its masked columns be filtered by anyhow does not stand in the way of lookups. */
+function permitsLookup({ inference, lookup }: ColumnMask): boolean {
+  return inference === 'allow' || lookup === true;
 }

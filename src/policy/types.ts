@@ -73,6 +73,8 @@ export interface ColumnMask {
    * does not show. `allow`: it may filter, sort and count by it; who may filter can guess.
    */
   readonly inference: 'allow' | 'deny';
+  /** With `inference: deny`: it may be compared with given values, so many a day (`limits.lookups`). */
+  readonly lookup?: true;
   readonly rule: RuleRef;
 }
 
@@ -129,6 +131,8 @@ export interface SessionLimits {
   readonly maxConnections: number;
   /** Rows that one statement may return; undefined = no limit. */
   readonly maxRows: number | undefined;
+  /** Values a day that a person may compare with columns whose mask says `lookup: true`. */
+  readonly lookups: number;
 }
 
 /** A requestable policy that approvers have given to one principal on one target for a while. */
@@ -208,6 +212,7 @@ export interface Refusal {
     | 'HOOP_APPROVAL_EXPIRED'
     | 'HOOP_APPROVAL_VOID'
     | 'HOOP_LIMIT'
+    | 'HOOP_LOOKUPS'
     | 'HOOP_RESULT_MISMATCH'
     | 'HOOP_TOO_LARGE';
   /** SQLSTATE: 42501 for denials, 42601 for the parser's own complaint, 54000 for caps. */

@@ -16,6 +16,7 @@ test('a session whose statement waits for approval is not idle, and is again whe
       idleTimeSeconds: 60,
       maxConnections: 1,
       maxRows: undefined,
+      lookups: 100,
     }),
     onReached: (reason) => reached.push(reason),
   });

@@ -223,7 +223,13 @@ describe('with an agent a principal has', () => {
 
   test('the smallest limits, the union of masks and detectors, the stricter setting', () => {
     expect(grant(ann)).toMatchObject({
-      limits: { maxTimeSeconds: 3600, idleTimeSeconds: 600, maxConnections: 5, maxRows: 500 },
+      limits: {
+        maxTimeSeconds: 3600,
+        idleTimeSeconds: 600,
+        maxConnections: 5,
+        maxRows: 500,
+        lookups: 100,
+      },
       detectors: ['card', 'ssn'],
       requireReason: true,
     });

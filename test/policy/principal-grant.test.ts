@@ -112,6 +112,7 @@ test('several policies for one person: rules and masks add up, limits shrink, th
     idleTimeSeconds: 3600,
     maxConnections: 5,
     maxRows: 1000,
+    lookups: 100,
   });
   expect(both?.requireReason).toBe(true);
   // Of two files that mask a column the one that says less decides.

@@ -320,7 +320,13 @@ describe('errors of a statement that evaluates masked columns', () => {
 });
 
 describe('a limit of rows', () => {
-  const limits = { maxTimeSeconds: 1, idleTimeSeconds: 1, maxConnections: 1, maxRows: 10 };
+  const limits = {
+    maxTimeSeconds: 1,
+    idleTimeSeconds: 1,
+    maxConnections: 1,
+    maxRows: 10,
+    lookups: 0,
+  };
   const grant = testGrant({ limits });
 
   test('lets a result of exactly so many rows through', async () => {
