@@ -14,7 +14,7 @@ import { checkAccess } from './evaluate-access.ts';
 import { isUnrestricted, namesServerAccess, temporaryFreedom } from './evaluate-functions.ts';
 import { mustRedact, outputMask, refuseForMasks } from './evaluate-masks.ts';
 import { refusal } from './evaluate-refusal.ts';
-import { builtin, guardSettings } from './guards.ts';
+import { builtin, deniesInference, guardSettings } from './guards.ts';
 import { MaskIndex } from './mask-index.ts';
 import type {
   AllowedStatement,
@@ -106,6 +106,7 @@ function evaluateOne(
     refuseServerAccess(analysis, grant) ??
     refuseOpaque(analysis, grant, context) ??
     refuseForMasks(analysis, grant, masks) ??
+    refuseHints(context.text, grant) ??
     refuseToasted(analysis, grant);
   if (refused) {
     return refused;
@@ -217,6 +218,21 @@ function isNamed({ because, missing }: Opaque, grant: Grant): boolean {
               namesSchema(pattern) && patternMatches(pattern, because.schema, because.function),
           )),
   );
+}
+
+/** pg_hint_plan takes a plan from a comment, as `enable_…` would choose it. */
+function refuseHints(text: string | undefined, grant: Grant): Refusal | undefined {
+  if (text?.includes('/*+') !== true || !deniesInference(grant.masks)) {
+    return undefined;
+  }
+  return refusal(grant, {
+    code: 'HOOP_DENIED',
+    message:
+      'a comment with hints for the planner is not possible while columns are masked for you',
+    detail: 'A plan sets the order of rows, which could be that of a masked column.',
+    hint: 'Leave out the comment that begins with "/*+".',
+    rule: builtin('plan-hints'),
+  });
 }
 
 /** Compressed values of wide columns, masked or not, stand in there as they are. */

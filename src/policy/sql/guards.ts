@@ -17,36 +17,25 @@ export function builtin(name: string): RuleRef {
  * filtered. Who is not filtered (BYPASSRLS, the owner without FORCE) is so with both values.
  */
 const HARMLESS_SETTINGS: ReadonlySet<string> = new Set(
-  `application_name array_nulls bytea_output check_function_bodies client_connection_check_interval
-  client_min_messages commit_delay commit_siblings constraint_exclusion cpu_index_tuple_cost
-  cpu_operator_cost cpu_tuple_cost cursor_tuple_fraction datestyle deadlock_timeout
-  default_statistics_target default_table_access_method default_tablespace
-  default_text_search_config default_toast_compression default_transaction_deferrable
-  default_transaction_isolation default_transaction_read_only effective_cache_size
-  effective_io_concurrency enable_async_append enable_bitmapscan enable_distinct_reordering
-  enable_gathermerge enable_group_by_reordering enable_hashagg enable_hashjoin
-  enable_incremental_sort enable_indexonlyscan enable_indexscan enable_material enable_memoize
-  enable_mergejoin enable_nestloop enable_parallel_append enable_parallel_hash
-  enable_partition_pruning enable_partitionwise_aggregate enable_partitionwise_join
-  enable_presorted_aggregate enable_self_join_elimination enable_seqscan enable_sort
-  enable_tidscan exit_on_error extra_float_digits force_parallel_mode from_collapse_limit
-  debug_parallel_query geqo geqo_effort geqo_generations geqo_pool_size geqo_seed
-  geqo_selection_bias geqo_threshold gin_fuzzy_search_limit gin_pending_list_limit
-  hash_mem_multiplier icu_validation_level idle_in_transaction_session_timeout
-  idle_session_timeout intervalstyle io_combine_limit jit jit_above_cost jit_expressions
-  jit_inline_above_cost jit_optimize_above_cost jit_tuple_deforming join_collapse_limit
-  lc_messages lc_monetary lc_numeric lc_time lock_timeout logical_decoding_work_mem
-  maintenance_io_concurrency maintenance_work_mem max_parallel_maintenance_workers
-  max_parallel_workers max_parallel_workers_per_gather min_parallel_index_scan_size
-  min_parallel_table_scan_size parallel_leader_participation parallel_setup_cost
-  parallel_tuple_cost password_encryption plan_cache_mode quote_all_identifiers
-  random_page_cost recursive_worktable_factor row_security search_path seed seq_page_cost statement_timeout
-  synchronize_seqscans synchronous_commit tcp_keepalives_count tcp_keepalives_idle
-  tcp_keepalives_interval tcp_user_timeout temp_buffers temp_tablespaces timezone
-  timezone_abbreviations track_activities transaction_deferrable transaction_isolation
-  transaction_read_only transaction_timeout vacuum_buffer_usage_limit vacuum_cost_delay
-  vacuum_cost_limit vacuum_freeze_min_age vacuum_freeze_table_age wal_skip_threshold work_mem
-  xmlbinary xmloption`.split(/\s+/),
+  `application_name array_nulls bytea_output check_function_bodies
+  client_connection_check_interval client_min_messages commit_delay commit_siblings datestyle
+  deadlock_timeout default_table_access_method default_tablespace default_text_search_config
+  default_toast_compression default_transaction_deferrable default_transaction_isolation
+  default_transaction_read_only effective_io_concurrency exit_on_error extra_float_digits
+  gin_fuzzy_search_limit gin_pending_list_limit icu_validation_level
+  idle_in_transaction_session_timeout idle_session_timeout intervalstyle io_combine_limit jit
+  jit_above_cost jit_expressions jit_inline_above_cost jit_optimize_above_cost
+  jit_tuple_deforming lc_messages lc_monetary lc_numeric lc_time lock_timeout
+  logical_decoding_work_mem maintenance_io_concurrency maintenance_work_mem
+  max_parallel_maintenance_workers max_parallel_workers password_encryption
+  quote_all_identifiers row_security search_path seed statement_timeout synchronize_seqscans
+  synchronous_commit tcp_keepalives_count tcp_keepalives_idle tcp_keepalives_interval
+  tcp_user_timeout temp_buffers temp_tablespaces timezone timezone_abbreviations
+  track_activities transaction_deferrable transaction_isolation transaction_read_only
+  transaction_timeout vacuum_buffer_usage_limit vacuum_cost_delay vacuum_cost_limit
+  vacuum_freeze_min_age vacuum_freeze_table_age wal_skip_threshold work_mem xmlbinary xmloption`.split(
+    /\s+/,
+  ),
 );
 
 /** Settings whose other value is what every client expects anyway. */
@@ -85,6 +74,15 @@ export function guardSetting(
   if (setting === 'client_min_messages' && /^debug/i.test(value ?? 'debug')) {
     return refuse(setting, 'Debug messages show what statements do inside.');
   }
+  if (effect === 'plan') {
+    return grant !== undefined && deniesInference(grant.masks)
+      ? refuse(
+          setting,
+          'It chooses the plan, and with it the order of rows: they could come in the order of a masked column.',
+          'Leave it as the server has it; ORDER BY a column that is not masked sets the order.',
+        )
+      : undefined;
+  }
   if (effect === 'names' || (effect === undefined && HARMLESS_SETTINGS.has(setting))) {
     return undefined;
   }
@@ -101,6 +99,11 @@ export function guardSetting(
       : 'It is not among the settings that every session may change.',
     `A policy rule can allow it: allow: { verbs: ["set ${setting}"] }.`,
   );
+}
+
+/** Whether there is a masked column that nothing may be learnt of but its mask. */
+export function deniesInference(masks: Grant['masks']): boolean {
+  return masks.some(({ inference }) => inference === 'deny');
 }
 
 /** For SET and set_config() in a statement. RESET gives back what the session began with. */

@@ -12,7 +12,12 @@ export type SettingEffect =
   /** Switches off triggers or protections, or loads code. */
   | 'guard'
   /** Makes the server send more of its inner life (query trees, debug messages). */
-  | 'messages';
+  | 'messages'
+  /**
+   * Chooses the plan, and so the order of rows that nobody has sorted: with `enable_seqscan` off
+   * they come as they stand in an index, which may be one on a masked column.
+   */
+  | 'plan';
 
 const EFFECTS: ReadonlyMap<string, SettingEffect> = new Map<string, SettingEffect>([
   ['standard_conforming_strings', 'parsing'],
@@ -51,7 +56,23 @@ const EFFECTS: ReadonlyMap<string, SettingEffect> = new Map<string, SettingEffec
   ['backtrace_functions', 'messages'],
 ]);
 
+/**
+ * work_mem is not one of them: pools and reports set it, and all that it chooses is whether rows
+ * that are grouped anyway are sorted or hashed. Nor is jit, which changes how a plan runs.
+ */
+const PLAN_SETTINGS: ReadonlySet<string> = new Set(
+  `constraint_exclusion cpu_index_tuple_cost cpu_operator_cost cpu_tuple_cost
+  cursor_tuple_fraction debug_parallel_query default_statistics_target effective_cache_size
+  force_parallel_mode from_collapse_limit geqo geqo_effort geqo_generations geqo_pool_size geqo_seed
+  geqo_selection_bias geqo_threshold hash_mem_multiplier join_collapse_limit
+  max_parallel_workers_per_gather min_parallel_index_scan_size min_parallel_table_scan_size
+  parallel_leader_participation parallel_setup_cost parallel_tuple_cost plan_cache_mode
+  random_page_cost recursive_worktable_factor seq_page_cost`.split(/\s+/),
+);
+
 /** @param name as in the catalog, lower case; `all` and `*` (unknown name) can be anything. */
 export function settingEffect(name: string): SettingEffect | undefined {
-  return EFFECTS.get(name.toLowerCase());
+  const setting = name.toLowerCase();
+  const choosesPlan = setting.startsWith('enable_') || PLAN_SETTINGS.has(setting);
+  return EFFECTS.get(setting) ?? (choosesPlan ? 'plan' : undefined);
 }

@@ -186,6 +186,11 @@ export class StatementFacts {
     }
   }
 
+  /** Of a statement that was judged before. */
+  noteInferredColumns(columns: readonly ColumnFact[]): void {
+    this.#import(this.inferred, columns);
+  }
+
   noteStored(lineage: Lineage): void {
     addAll(this.stored, lineage.origins);
     this.noteRead(lineage);

@@ -11,12 +11,10 @@ export function explain(
   fields: FieldsOf<'ExplainStmt'>,
   known: KnownStatements,
 ): StatementResult {
-  const runs = (fields.options ?? []).some((option) => {
-    const element = as(option, 'DefElem');
-    return element?.defname?.toLowerCase() === 'analyze' && !isOff(element.arg);
-  });
+  const runs = hasOption(fields, 'analyze');
   if (fields.query) {
     const inner = statement(facts, fields.query, known);
+    if (hasOption(fields, 'serialize', 'none')) noteSizes(facts, inner);
     if (runs) {
       facts.verb(inner.verb);
     } else {
@@ -29,8 +27,22 @@ export function explain(
   return result('explain', [{ name: 'QUERY PLAN', lineage: constant() }]);
 }
 
+/** @param none what turns it off, besides false */
+function hasOption(fields: FieldsOf<'ExplainStmt'>, name: string, none?: string): boolean {
+  return (fields.options ?? []).some((option) => {
+    const element = as(option, 'DefElem');
+    return element?.defname?.toLowerCase() === name && !isOff(element.arg, none);
+  });
+}
+
+/** SERIALIZE tells how many bytes the values would take: next to as many rows as one likes, each one's length. */
+function noteSizes(facts: StatementFacts, { columns, outputs }: StatementResult): void {
+  for (const { lineage } of columns ?? []) facts.noteInferred(lineage);
+  for (const { sources } of outputs ?? []) facts.noteInferredColumns(sources);
+}
+
 /** An option that PostgreSQL reads as false (defGetBoolean). */
-function isOff(node: Node | undefined): boolean {
+function isOff(node: Node | undefined, none = 'off'): boolean {
   if (node === undefined) {
     return false;
   }
@@ -39,7 +51,7 @@ function isOff(node: Node | undefined): boolean {
   if (integer) {
     return (integer.ival ?? 0) === 0;
   }
-  return ['false', 'off'].includes(String(text).toLowerCase());
+  return ['false', 'off', none].includes(String(text).toLowerCase());
 }
 
 export function prepare(
