@@ -67,8 +67,8 @@ function statementPart(
     parameters: [...parameters],
     verbs: unique(analyses.flatMap(({ verbs }) => verbs)),
     relations: unique(
-      analyses.flatMap(({ reads, writes }) =>
-        [...writes, ...reads].map(({ schema, name }) => `${schema}.${name}`),
+      analyses.flatMap(({ reads, writes, writesIndirectly = [] }) =>
+        [...writes, ...reads, ...writesIndirectly].map(({ schema, name }) => `${schema}.${name}`),
       ),
     ),
     database: target.database,
@@ -105,8 +105,8 @@ function bindingOf(options: StatementApprovalsOptions, ask: ApprovalAsk): string
 }
 
 function objectsOf({ analyses, catalog }: ApprovalAsk): readonly string[] {
-  const relations = analyses.flatMap(({ reads, writes }) =>
-    [...reads, ...writes].flatMap(({ oid, via }) => [
+  const relations = analyses.flatMap(({ reads, writes, writesIndirectly = [] }) =>
+    [...reads, ...writes, ...writesIndirectly].flatMap(({ oid, via }) => [
       ...relationOf(catalog.relationByOid(oid), oid),
       ...(via === undefined ? [] : relationOf(catalog.relation(via.schema, via.name))),
     ]),

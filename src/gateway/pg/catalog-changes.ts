@@ -87,6 +87,7 @@ async function readDependents(
     new Set(dependents.filter(([one]) => one === kind).map((row) => number(row[1])));
   const owned = new Map<OwnedSection, ReadonlySet<number>>([
     ['relations', of('view')],
+    ['rules', of('view')],
     ['columns', of('column')],
   ]);
   const queries = [...owned].flatMap(([section, owners]) =>

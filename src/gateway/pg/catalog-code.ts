@@ -1,6 +1,7 @@
 /** Code that is not built in and that reading or changing a relation runs. */
 import { isHarmlessExtension } from '../../policy/sql/functions-table.ts';
 import type { CatalogFunction, CatalogRelation, RowChange } from '../../policy/sql/types.ts';
+import { catalogForeignKey, RULE_EVENTS } from './catalog-consequences.ts';
 import { USER } from './catalog-queries.ts';
 import { number, text } from './catalog-rows.ts';
 import type { CatalogState } from './catalog-state.ts';
@@ -15,17 +16,6 @@ const TRIGGER_EVENTS: readonly (readonly [number, RowChange])[] = [
   [0b1_0000, 'update'],
   [0b10_0000, 'truncate'],
 ];
-/** What ON DELETE does to referencing rows: c CASCADE, n SET NULL, d SET DEFAULT. */
-const REFERENTIAL: ReadonlyMap<string, RowChange> = new Map([
-  ['c', 'delete'],
-  ['n', 'update'],
-  ['d', 'update'],
-]);
-const RULE_EVENTS: ReadonlyMap<string, RowChange> = new Map([
-  ['2', 'update'],
-  ['3', 'insert'],
-  ['4', 'delete'],
-]);
 const CHANGES: readonly RowChange[] = ['insert', 'update', 'delete', 'truncate'];
 const NO_CODE: CodeOn = { runs: new Set(), altersRow: new Set() };
 
@@ -122,10 +112,9 @@ export class CatalogCode {
     if (change !== 'delete' && change !== 'update') return false;
     const referencing = this.#state.indexes.referencing.get(String(relation)) ?? [];
     return referencing.some((other) =>
-      (this.#state.owned.foreignKeys.get(other) ?? []).some((key) => {
-        if (number(key[1]) !== relation) return false;
-        const onDelete = REFERENTIAL.get(text(key[2]));
-        const onUpdate = REFERENTIAL.has(text(key[3])) ? 'update' : undefined;
+      (this.#state.owned.foreignKeys.get(other) ?? []).some((row) => {
+        const { references, onDelete, onUpdate } = catalogForeignKey(row);
+        if (references !== relation) return false;
         const effect = change === 'delete' ? onDelete : onUpdate;
         return effect !== undefined && this.#runs(other, effect, seen);
       }),

@@ -70,16 +70,33 @@ const OWNED = {
     where: 'NOT t.tgisinternal',
     order: 't.oid',
   },
-  /** relation, event: 2 UPDATE, 3 INSERT, 4 DELETE, digest; but for the rule that makes a view a view */
+  /**
+   * relation, event: 2 UPDATE, 3 INSERT, 4 DELETE, digest, name, definition; but for the rule that
+   * makes a view a view
+   */
   rules: {
-    columns: ['r.ev_class', 'r.ev_type', 'pg_catalog.md5(pg_catalog.to_jsonb(r)::pg_catalog.text)'],
+    columns: [
+      'r.ev_class',
+      'r.ev_type',
+      'pg_catalog.md5(pg_catalog.to_jsonb(r)::pg_catalog.text)',
+      'r.rulename',
+      'pg_catalog.pg_get_ruledef(r.oid)',
+    ],
     from: 'pg_catalog.pg_rewrite r',
     where: `r.rulename ${NE} '_RETURN'::pg_catalog.name AND r.oid ${GE} ${USER}::pg_catalog.oid`,
     order: 'r.oid',
   },
-  /** referencing table, referenced table, action on DELETE, action on UPDATE */
+  /** referencing table, referenced table, action on DELETE, action on UPDATE, columns of both, name */
   foreignKeys: {
-    columns: ['k.conrelid', 'k.confrelid', 'k.confdeltype', 'k.confupdtype'],
+    columns: [
+      'k.conrelid',
+      'k.confrelid',
+      'k.confdeltype',
+      'k.confupdtype',
+      `pg_catalog.array_to_string(k.conkey, ' ')`,
+      `pg_catalog.array_to_string(k.confkey, ' ')`,
+      'k.conname',
+    ],
     from: 'pg_catalog.pg_constraint k',
     where: `k.contype ${EQ} 'f'::pg_catalog."char"`,
     order: 'k.oid',

@@ -1,4 +1,4 @@
-/** Parses the texts of the catalog: definitions of views and expressions of generated columns. */
+/** Parses the texts of the catalog: definitions of views and rules, expressions of generated columns. */
 import type { CatalogState, Changed } from './catalog-state.ts';
 import type { RelationTexts, TextsByRelation } from './catalog-view.ts';
 
@@ -29,6 +29,7 @@ export class CatalogTexts {
     const relations = new Set([
       ...(owners.get('relations') ?? []),
       ...(owners.get('columns') ?? []),
+      ...(owners.get('rules') ?? []),
       ...(owed === undefined ? [] : this.#owed.keys()),
     ]);
     const changes: (readonly [number, RelationTexts | undefined])[] = [];
@@ -70,22 +71,26 @@ export class CatalogTexts {
     };
     let tree: unknown;
     const columnNames = new Map<string, readonly string[] | undefined>();
+    const rules = new Map<string, unknown>();
     for (const { kind, sql } of textsOf(state, oid)) {
       if (kind === 'view') tree = await parse(sql);
+      else if (kind === 'rule') rules.set(sql, await parse(sql));
       else columnNames.set(sql, columnNamesIn(await parse(`SELECT ${sql}`)));
     }
-    return { texts: { tree, path, columnNames }, isComplete };
+    return { texts: { tree, path, columnNames, rules }, isComplete };
   }
 }
 
 function textsOf(
   state: CatalogState,
   oid: number,
-): readonly { readonly kind: 'view' | 'expression'; readonly sql: string }[] {
+): readonly { readonly kind: 'view' | 'rule' | 'expression'; readonly sql: string }[] {
   const definition = state.owned.relations.get(oid)?.[0]?.[6];
+  const rules = (state.owned.rules.get(oid) ?? []).flatMap((row) => row[4] ?? []);
   const expressions = (state.owned.columns.get(oid) ?? []).flatMap((row) => row[5] ?? []);
   return [
     ...(definition ? [{ kind: 'view' as const, sql: definition }] : []),
+    ...rules.map((sql) => ({ kind: 'rule' as const, sql })),
     ...expressions.map((sql) => ({ kind: 'expression' as const, sql })),
   ];
 }

@@ -13,6 +13,7 @@ import type {
 } from '../../policy/sql/types.ts';
 import type { BucketMap } from './bucket-map.ts';
 import { CatalogCode } from './catalog-code.ts';
+import { catalogForeignKey, catalogRules } from './catalog-consequences.ts';
 import { USER } from './catalog-queries.ts';
 import { flag, number, oids, type Row, text } from './catalog-rows.ts';
 import { type CatalogState, nameKey } from './catalog-state.ts';
@@ -23,6 +24,8 @@ export interface RelationTexts {
   readonly tree: unknown;
   /** Schemas that names without one in the definition are looked up in; undefined: there are none. */
   readonly path: readonly string[] | undefined;
+  /** The parser's tree of each definition of a rule; undefined: not parsed. */
+  readonly rules: ReadonlyMap<string, unknown>;
   /** Names of the columns that each expression uses; undefined: not parsed. */
   readonly columnNames: ReadonlyMap<string, readonly string[] | undefined>;
 }
@@ -156,9 +159,14 @@ export class CatalogView implements Catalog {
     const inOrder = (section: BucketMap<number, readonly Row[]>) =>
       [...section.entries()].sort(([a], [b]) => a - b).flatMap(([, rows]) => rows);
     const own = inOrder(functions).flatMap((row) => (row[16] ? [[row[0], row[16]]] : []));
-    return createHash('sha256')
-      .update(JSON.stringify([own, inOrder(triggers), inOrder(rules)]))
-      .digest('hex');
+    return (
+      createHash('sha256')
+        // How the definition of a rule is written depends on who asked for it.
+        .update(
+          JSON.stringify([own, inOrder(triggers), inOrder(rules).map((row) => row.slice(0, 3))]),
+        )
+        .digest('hex')
+    );
   }
 
   #function(oid: number): CatalogFunction | undefined {
@@ -192,6 +200,8 @@ export class CatalogView implements Catalog {
       ...(definition === undefined || texts?.path === undefined ? {} : { viewPath: texts.path }),
       columns: relationColumns(owned.columns.get(oid) ?? [], texts),
       referencedBy: (indexes.referencing.get(String(oid)) ?? []).slice(),
+      foreignKeys: (owned.foreignKeys.get(oid) ?? []).map(catalogForeignKey),
+      rules: catalogRules(owned.rules.get(oid) ?? [], texts),
       parents: (owned.inherits.get(oid) ?? []).map((parent) => number(parent[1])),
     };
   }

@@ -1,6 +1,7 @@
 /** Parse tree → what each statement of the text does. */
 
 import { makesRelationsOnly } from './change-scope.ts';
+import { noteConsequences } from './consequences.ts';
 import { concreteType } from './function-types.ts';
 import type { Lineage, NamedLineage } from './lineage.ts';
 import { settingEffect } from './settings-table.ts';
@@ -56,6 +57,7 @@ function analyseOne(
   let done: StatementResult = { verb: 'unknown', columns: undefined, protocol: {} };
   try {
     done = statement(facts, node, known);
+    noteConsequences(facts);
   } catch (error) {
     if (!(error instanceof TooComplex)) {
       throw error;

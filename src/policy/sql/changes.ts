@@ -253,9 +253,17 @@ function setColumns(
         flow(facts, target, flows, set.name, expression(facts, index, scope));
       }
     }
-    flow(facts, target, flows, set.name, assignedValue(facts, set.val, scope));
+    const value = assignedValue(facts, set.val, scope);
+    // A rule that updates a view writes all columns again, with what was in them.
+    if (facts.view && isUnchanged(target, set.name, value)) continue;
+    flow(facts, target, flows, set.name, value);
     noteWritten(facts, target, set.name);
   }
+}
+
+function isUnchanged(target: Table, name: string | undefined, value: Lineage): boolean {
+  const own = target.columns.find((column) => column.name === name)?.lineage.identity;
+  return own !== undefined && own === value.identity;
 }
 
 /** Of `(a, b) = (SELECT x, y)` the part for this column, where the parts can be told apart. */

@@ -16,7 +16,7 @@ import {
 import { refusal } from './evaluate-refusal.ts';
 import { builtin } from './guards.ts';
 import { isBuiltInVerb, isCodeVerb, isWritingVerb } from './guards-verbs.ts';
-import type { ApprovalDemand, RelationFact, StatementAnalysis } from './types.ts';
+import type { ApprovalDemand, IndirectWrite, RelationFact, StatementAnalysis } from './types.ts';
 
 export type Access =
   | {
@@ -176,7 +176,10 @@ function speaksOf(rule: StatementRule, analysis: StatementAnalysis): boolean {
       )
     );
   }
-  const { reads, writes } = analysis;
+  const { reads, writes, writesIndirectly = [] } = analysis;
+  if (writesIndirectly.some((write) => speaksOfIndirect(rule, write, analysis))) {
+    return true;
+  }
   const verbs = new Set([...analysis.verbs, ...(reads.length > 0 ? ['select'] : [])]);
   return [...verbs].some((verb) => {
     const relations =
@@ -186,6 +189,15 @@ function speaksOf(rule: StatementRule, analysis: StatementAnalysis): boolean {
     }
     return rule.effect === 'approve' ? holds(rule, verb, relations) : touches(rule, relations);
   });
+}
+
+/** What the server changes besides is as narrow as the statement that makes it do so. */
+function speaksOfIndirect(
+  rule: StatementRule,
+  write: IndirectWrite,
+  analysis: StatementAnalysis,
+): boolean {
+  return deniesVerb(rule, write.change, analysis) && touches(rule, [write]);
 }
 
 /**
@@ -236,9 +248,14 @@ function touches(rule: StatementRule, relations: readonly RelationFact[]): boole
 }
 
 function refusedBy(rule: StatementRule, analysis: StatementAnalysis, grant: Grant): Refusal {
+  const { writesIndirectly: _, ...alone } = analysis;
   return refusal(grant, {
     code: 'HOOP_DENIED',
     message: `${describeStatement(analysis)} is denied by policy`,
+    // Names only what the statement names.
+    detail: speaksOf(rule, alone)
+      ? undefined
+      : 'The server changes other rows with it: foreign keys, rules or partitions say so.',
     rule: rule.rule,
     hint: rule.hint,
   });

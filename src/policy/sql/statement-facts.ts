@@ -8,9 +8,11 @@ import type {
   CatalogRelation,
   ColumnFact,
   FunctionFact,
+  IndirectWrite,
   Opaque,
   ProtocolEffect,
   RelationFact,
+  RowChange,
   StatementAnalysis,
   StatementContext,
 } from './types.ts';
@@ -60,6 +62,9 @@ export class StatementFacts {
   readonly settings: Setting[] = [];
   readonly reads = new Map<string, RelationFact>();
   readonly writes = new Map<string, RelationFact>();
+  /** Relations whose rows the statement changes itself; what follows from it is worked out at the end. */
+  changed: { readonly relation: CatalogRelation; readonly change: RowChange }[] = [];
+  readonly writesIndirectly = new Map<string, IndirectWrite>();
   readonly columnsWritten = new Map<string, ColumnFact>();
   readonly read = new Set<Origin>();
   readonly inferred = new Set<Origin>();
@@ -75,7 +80,7 @@ export class StatementFacts {
   into: object | undefined;
   /** Types of $1…: of Parse, or of PREPARE name (…). */
   parameterTypes: readonly number[];
-  /** The view whose definition is being walked. */
+  /** The view whose definition is being walked, or the relation whose rules are. */
   view: CatalogRelation | undefined;
   /** Where names without a schema are looked up in its definition. */
   viewPath: readonly string[] = BUILT_IN_PATH;
@@ -118,7 +123,8 @@ export class StatementFacts {
     } = {},
   ): void {
     const { view } = this;
-    const through = view ? ` (in the view ${view.schema}.${view.name})` : '';
+    const kind = view && view.kind !== 'v' && view.kind !== 'm' ? 'a rule of' : 'the view';
+    const through = view ? ` (in ${kind} ${view.schema}.${view.name})` : '';
     if (this.opaque.some((other) => other.reason === reason + through)) {
       return;
     }
@@ -225,6 +231,19 @@ export class StatementFacts {
     this.writes.set(`${schema}.${name}`, { schema, name, oid: 0 });
   }
 
+  noteWriteIndirectly(
+    { schema, name, oid }: CatalogRelation,
+    change: RowChange,
+    via: IndirectWrite['via'],
+  ): void {
+    const key = `${oid} ${change}`;
+    if (!this.writesIndirectly.has(key)) {
+      const { context } = this;
+      const shown = publicSchemaName(context, schema);
+      this.writesIndirectly.set(key, { schema: shown, name, oid, change, via });
+    }
+  }
+
   noteColumnWritten(fact: ColumnFact): void {
     this.columnsWritten.set(`${fact.oid}.${fact.attnum}`, fact);
   }
@@ -233,6 +252,8 @@ export class StatementFacts {
   forgetWrites(): void {
     this.verbs.length = 0;
     this.writes.clear();
+    this.changed = [];
+    this.writesIndirectly.clear();
     this.targets.clear();
     this.columnsWritten.clear();
     this.stored.clear();
@@ -248,6 +269,9 @@ export class StatementFacts {
     }
     for (const fact of other.reads) this.reads.set(factKey(fact), fact);
     for (const fact of other.writes) this.writes.set(factKey(fact), fact);
+    for (const fact of other.writesIndirectly ?? []) {
+      this.writesIndirectly.set(`${fact.oid} ${fact.change}`, fact);
+    }
     for (const fact of other.functions) this.functions.set(`${fact.schema}.${fact.name}`, fact);
     for (const fact of other.columnsWritten) this.noteColumnWritten(fact);
     for (const access of other.serverAccess) this.serverAccess.add(access);
@@ -316,6 +340,9 @@ export class StatementFacts {
       verbs: [verb, ...this.verbs.filter((other) => other !== verb)],
       reads: [...this.reads.values()],
       writes: [...this.writes.values()],
+      ...(this.writesIndirectly.size === 0
+        ? {}
+        : { writesIndirectly: [...this.writesIndirectly.values()] }),
       columnsRead: columnFacts(this.read),
       columnsInferred: columnFacts(this.inferred),
       columnsWritten: [...this.columnsWritten.values()],

@@ -63,6 +63,32 @@ export interface CatalogRelation {
   readonly rowSecurityRunsUserCode?: boolean;
   /** OIDs of tables with foreign keys to this one: TRUNCATE … CASCADE empties them too. */
   readonly referencedBy?: readonly number[];
+  /** Its foreign keys to other tables. */
+  readonly foreignKeys?: readonly CatalogForeignKey[];
+  /** Rules of its own, but for what makes a view a view. */
+  readonly rules?: readonly CatalogRule[];
+}
+
+export interface CatalogForeignKey {
+  readonly name: string;
+  /** OID of the referenced table. */
+  readonly references: number;
+  /** attnums of the referencing columns, and of those that they reference, in the same order. */
+  readonly columns: readonly number[];
+  readonly referencedColumns: readonly number[];
+  /** What DELETE and UPDATE of a referenced row do to referencing ones; undefined: nothing. */
+  readonly onDelete: 'delete' | 'update' | undefined;
+  readonly onUpdate: 'update' | undefined;
+}
+
+/** CREATE RULE: statements that the server runs with, or in place of, a change. */
+export interface CatalogRule {
+  readonly name: string;
+  readonly event: RowChange;
+  /** The parser's tree of pg_get_ruledef, all names in it qualified; undefined: did not parse. */
+  readonly tree?: unknown;
+  /** Schemas in which names are looked up that are not qualified; default: pg_catalog. */
+  readonly path?: readonly string[];
 }
 
 export interface CatalogFunction {
@@ -143,6 +169,15 @@ export interface RelationFact {
    * Allow rules are asked about the view alone (as PostgreSQL asks its owner), deny rules about both.
    */
   readonly via?: { readonly schema: string; readonly name: string };
+}
+
+/**
+ * A change that the server makes besides: referential actions, actions of rules, partitions and
+ * children of what the statement names. `via` is what the statement names.
+ */
+export interface IndirectWrite extends RelationFact {
+  readonly change: RowChange;
+  readonly via: { readonly schema: string; readonly name: string };
 }
 
 export interface ColumnFact extends RelationFact {
@@ -261,6 +296,8 @@ export interface StatementAnalysis {
   readonly verbs: readonly Verb[];
   readonly reads: readonly RelationFact[];
   readonly writes: readonly RelationFact[];
+  /** What changes besides: deny and approve rules are asked about it, allow rules are not. */
+  readonly writesIndirectly?: readonly IndirectWrite[];
   readonly columnsRead: readonly ColumnFact[];
   /** Columns used in predicates, joins, ordering, grouping, DISTINCT: they show through inference. */
   readonly columnsInferred: readonly ColumnFact[];

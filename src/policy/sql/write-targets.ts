@@ -59,6 +59,9 @@ export function writeTarget(
     return undefined;
   }
   facts.noteWrite(relation);
+  for (const change of changes) {
+    for (const one of [relation, ...written]) facts.changed.push({ relation: one, change });
+  }
   for (const column of table.columns) {
     for (const origin of column.lineage.origins) {
       facts.targets.add(origin);

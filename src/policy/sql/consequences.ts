@@ -1,0 +1,131 @@
+/**
+ * What the server changes besides what a statement names: partitions and children, rows that refer
+ * to changed ones (ON DELETE CASCADE, SET NULL …), and what rules say. It counts as if it stood in
+ * the statement, with the relation that the statement names as the way there (`via`).
+ */
+import { descendants } from './relation-family.ts';
+import { ruleActions } from './rule-actions.ts';
+import type { StatementFacts } from './statement-facts.ts';
+import type { CatalogRelation, IndirectWrite, RowChange } from './types.ts';
+
+interface Step {
+  readonly relation: CatalogRelation;
+  readonly change: RowChange;
+  /** attnums that an UPDATE writes; undefined: any. */
+  readonly columns: ReadonlySet<number> | undefined;
+  readonly via: IndirectWrite['via'];
+}
+
+/** To be called when the statement has been walked; finds everything in `facts.changed`. */
+export function noteConsequences(facts: StatementFacts): void {
+  const seen = new Map<string, ReadonlySet<number> | undefined>();
+  const open: Step[] = [];
+  const add = (step: Step): void => {
+    const key = `${step.relation.oid} ${step.change}`;
+    if (seen.has(key) && isWithin(step.columns, seen.get(key))) return;
+    seen.set(key, seen.has(key) ? union(step.columns, seen.get(key)) : step.columns);
+    open.push({ ...step, columns: seen.get(key) });
+  };
+  const named = facts.changed;
+  for (const { relation, change } of named) {
+    const columns = change === 'update' ? writtenOf(facts, relation) : undefined;
+    add({ relation, change, columns, via: namedBy(facts, relation) });
+  }
+  for (let step = open.pop(); step !== undefined; step = open.pop()) {
+    const { via } = step;
+    for (const next of [...below(facts, step), ...referring(facts, step), ...ruled(facts, step)]) {
+      facts.noteWriteIndirectly(next.relation, next.change, via);
+      add({ ...next, via });
+    }
+  }
+}
+
+/** The view that leads to it, or itself. */
+function namedBy(facts: StatementFacts, relation: CatalogRelation): IndirectWrite['via'] {
+  const fact = [...facts.writes.values()].find(({ oid }) => oid === relation.oid);
+  return fact?.via ?? { schema: relation.schema, name: relation.name };
+}
+
+type Next = Omit<Step, 'via'>;
+
+/** INSERT goes on into partitions, UPDATE and DELETE to all that inherit. */
+function below(facts: StatementFacts, { relation, change, columns }: Step): Next[] {
+  if (change === 'insert' && relation.kind !== 'p') return [];
+  const { catalog } = facts.context;
+  const names = columns && namesOf(relation, columns);
+  return descendants(catalog, relation).map((child) => ({
+    relation: child,
+    change,
+    // A child has its own numbers for the same columns.
+    columns: names && numbersOf(child, names),
+  }));
+}
+
+/** Referential actions. */
+function referring(facts: StatementFacts, { relation, change, columns }: Step): Next[] {
+  const { catalog } = facts.context;
+  return (relation.referencedBy ?? []).flatMap((oid) => {
+    const other = catalog.relationByOid(oid);
+    return (other?.foreignKeys ?? []).flatMap((key): Next[] => {
+      const isReached =
+        change === 'delete' ||
+        (change === 'update' &&
+          key.referencedColumns.some((column) => columns?.has(column) ?? true));
+      const effect = change === 'delete' ? key.onDelete : key.onUpdate;
+      if (!other || key.references !== relation.oid || !isReached || effect === undefined) {
+        return [];
+      }
+      return [
+        {
+          relation: other,
+          change: effect,
+          columns: effect === 'update' ? new Set(key.columns) : undefined,
+        },
+      ];
+    });
+  });
+}
+
+/** Actions of rules, which can change anything. */
+function ruled(facts: StatementFacts, { relation, change, columns }: Step): Next[] {
+  return (relation.rules ?? [])
+    .filter(({ event }) => event === change)
+    .flatMap((rule) => ruleActions(facts, relation, rule, columns))
+    .map((changed) => ({
+      ...changed,
+      columns: changed.change === 'update' ? writtenOf(facts, changed.relation) : undefined,
+    }));
+}
+
+function writtenOf(facts: StatementFacts, relation: CatalogRelation): ReadonlySet<number> {
+  const written = [...facts.columnsWritten.values()].filter(({ oid }) => oid === relation.oid);
+  return new Set(written.map(({ attnum }) => attnum));
+}
+
+function namesOf(relation: CatalogRelation, columns: ReadonlySet<number>): ReadonlySet<string> {
+  return new Set(
+    relation.columns.filter(({ attnum }) => columns.has(attnum)).map(({ name }) => name),
+  );
+}
+
+function numbersOf(relation: CatalogRelation, names: ReadonlySet<string>): ReadonlySet<number> {
+  return new Set(
+    relation.columns.filter(({ name }) => names.has(name)).map(({ attnum }) => attnum),
+  );
+}
+
+function isWithin(
+  part: ReadonlySet<number> | undefined,
+  whole: ReadonlySet<number> | undefined,
+): boolean {
+  return (
+    whole === undefined || (part !== undefined && [...part].every((column) => whole.has(column)))
+  );
+}
+
+function union(
+  a: ReadonlySet<number> | undefined,
+  b: ReadonlySet<number> | undefined,
+): ReadonlySet<number> | undefined {
+  return a === undefined || b === undefined ? undefined : new Set([...a, ...b]);
+}

@@ -1,0 +1,34 @@
+-- What the server does besides: the database of consequences.test.ts and of its neighbours.
+CREATE SCHEMA app;
+CREATE SCHEMA audit;
+CREATE TABLE app.customers (id int PRIMARY KEY, code text UNIQUE, name text, pin text);
+CREATE TABLE audit.entries (
+  id int PRIMARY KEY,
+  customer int REFERENCES app.customers ON DELETE CASCADE,
+  code text REFERENCES app.customers (code) ON UPDATE CASCADE
+);
+CREATE TABLE audit.details (entry int REFERENCES audit.entries ON DELETE SET NULL, v text);
+CREATE TABLE audit.marks (entry int REFERENCES audit.entries ON DELETE SET DEFAULT);
+CREATE TABLE app.notes (customer int REFERENCES app.customers, v text);
+
+CREATE TABLE app.log (id int, v text);
+CREATE TABLE app.inbox (id int, v text);
+CREATE RULE clean AS ON INSERT TO app.inbox DO ALSO DELETE FROM audit.details WHERE v = new.v;
+CREATE TABLE app.keeper (id int PRIMARY KEY, secret text, name text);
+CREATE RULE keep AS ON UPDATE TO app.keeper WHERE old.name <> new.name
+  DO ALSO INSERT INTO app.log VALUES (old.id, old.name);
+CREATE TABLE app.leaky (id int PRIMARY KEY, secret text, name text);
+CREATE RULE leak AS ON UPDATE TO app.leaky DO ALSO INSERT INTO app.log VALUES (old.id, old.secret);
+CREATE FUNCTION app.purge(int) RETURNS int LANGUAGE sql AS 'DELETE FROM app.log; SELECT 1';
+CREATE TABLE app.calling (id int);
+CREATE RULE call AS ON INSERT TO app.calling DO ALSO SELECT app.purge(new.id);
+CREATE VIEW app.people AS SELECT id, name, secret FROM app.keeper WHERE id > 0;
+CREATE RULE change AS ON UPDATE TO app.people
+  DO INSTEAD UPDATE app.keeper SET id = new.id, name = new.name, secret = new.secret WHERE id = old.id;
+CREATE RULE tell AS ON DELETE TO app.people DO INSTEAD (DELETE FROM app.keeper WHERE id = old.id; NOTIFY gone);
+CREATE VIEW app.names AS SELECT id, name FROM app.customers;
+
+CREATE TABLE app.events (id int, at date) PARTITION BY RANGE (at);
+CREATE TABLE app.events_2024 PARTITION OF app.events FOR VALUES FROM ('2024-01-01') TO ('2025-01-01');
+CREATE TABLE app.base (id int);
+CREATE TABLE app.derived () INHERITS (app.base);
