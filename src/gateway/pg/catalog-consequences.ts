@@ -34,8 +34,6 @@ export function catalogRules(
   return rows.flatMap((row) => {
     const event = RULE_EVENTS.get(text(row[1]));
     if (event === undefined) return [];
-    const tree = texts?.rules.get(text(row[4]));
-    const path = texts?.path;
-    return [{ name: text(row[3]), event, tree, ...(path === undefined ? {} : { path }) }];
+    return [{ name: text(row[3]), event, tree: texts?.rules.get(text(row[4])) }];
   });
 }

@@ -197,7 +197,7 @@ export class CatalogView implements Catalog {
       rowSecurityRunsUserCode: rowSecurity && this.#code.runsOnRead(oid),
       viewDefinition: definition,
       ...(definition === undefined ? {} : { viewTree: texts?.tree }),
-      ...(definition === undefined || texts?.path === undefined ? {} : { viewPath: texts.path }),
+      ...(texts?.path === undefined ? {} : { viewPath: texts.path }),
       columns: relationColumns(owned.columns.get(oid) ?? [], texts),
       referencedBy: (indexes.referencing.get(String(oid)) ?? []).slice(),
       foreignKeys: (owned.foreignKeys.get(oid) ?? []).map(catalogForeignKey),

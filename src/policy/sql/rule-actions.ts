@@ -25,7 +25,7 @@ export function ruleActions(
   const verbs = [...facts.verbs];
   const writes = [...facts.writes];
   facts.view ??= relation;
-  facts.viewPath = rule.path ?? BUILT_IN_PATH;
+  facts.viewPath = relation.viewPath ?? BUILT_IN_PATH;
   facts.changed = [];
   const scope = rowScope(facts, relation, rule, columns);
   condition(facts, definition.whereClause, scope);

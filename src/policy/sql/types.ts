@@ -41,7 +41,7 @@ export interface CatalogRelation {
   readonly viewDefinition: string | undefined;
   /** The parser's tree of `viewDefinition` (all names in it qualified); undefined = did not parse. */
   readonly viewTree?: unknown;
-  /** Schemas in which names of `viewDefinition` are looked up that are not qualified; default: pg_catalog. */
+  /** Schemas in which names of `viewDefinition` and `rules` are looked up that are not qualified; default: pg_catalog. */
   readonly viewPath?: readonly string[];
   /** OIDs of direct parents (inheritance and partitioning). */
   readonly parents: readonly number[];
@@ -87,8 +87,6 @@ export interface CatalogRule {
   readonly event: RowChange;
   /** The parser's tree of pg_get_ruledef, all names in it qualified; undefined: did not parse. */
   readonly tree?: unknown;
-  /** Schemas in which names are looked up that are not qualified; default: pg_catalog. */
-  readonly path?: readonly string[];
 }
 
 export interface CatalogFunction {
