@@ -86,10 +86,10 @@ function onConflict(
     for (const node of clause.infer.indexElems ?? []) {
       const element = as(node, 'IndexElem');
       checkFields(facts, 'IndexElem', element ?? {});
-      facts.noteInferred(expression(facts, element?.expr, both));
+      facts.noteComputed(expression(facts, element?.expr, both), 'ON CONFLICT');
       // A conflict tells that the value is there already.
       const named = target.columns.find((column) => column.name === element?.name);
-      if (named) facts.noteInferred(named.lineage);
+      if (named) facts.noteComputed(named.lineage, 'ON CONFLICT');
     }
     condition(facts, clause.infer.whereClause, both);
   }

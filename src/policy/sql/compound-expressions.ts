@@ -1,6 +1,13 @@
 /** CASE, subqueries, rows and arrays: expressions made of others with a shape of their own. */
 import { isStar } from './column-references.ts';
-import { chosen, entries, expression, expressions, starColumns } from './expressions.ts';
+import {
+  chosen,
+  entries,
+  expression,
+  expressions,
+  noteUnified,
+  starColumns,
+} from './expressions.ts';
 import { TYPE } from './function-types.ts';
 import { checkFields } from './grammar.ts';
 import { constant, derive, type Lineage, withOrigins } from './lineage.ts';
@@ -30,17 +37,20 @@ export function caseOf(
     results.push(expression(facts, when.result, scope));
     if (fields.arg) {
       checkOperator(facts, ['='], [subject, condition], fields.location);
+      facts.tie(derive([subject, condition]).origins);
     }
   }
   if (fields.defresult) {
     results.push(expression(facts, fields.defresult, scope));
   }
   for (const condition of conditions) {
-    facts.noteInferred(condition);
+    facts.noteComputed(condition, 'a condition of CASE');
   }
+  noteUnified(facts, results, 'CASE');
   const value = chosen(results);
-  // Which branch was taken tells about the conditions, so they are sources like the results.
-  return derive([...conditions, ...results], value.type, value.fields);
+  // In a view, which branch was taken tells about the conditions, which the owner wrote.
+  const told = facts.view ? conditions : [];
+  return derive([...told, ...results], value.type, value.fields);
 }
 
 export function subLink(
@@ -50,30 +60,30 @@ export function subLink(
 ): Lineage {
   checkFields(facts, 'SubLink', fields);
   const inner = facts.walks.query(facts, fields.subselect, scope);
-  const rows = { ...constant(TYPE.bool), origins: inner.conditions };
   const values = inner.columns.map((column) => column.lineage);
+  // What the owner of a view tests is masked like the columns that are tested.
+  const tested = facts.view ? inner.conditions : [];
   switch (fields.subLinkType) {
     case 'EXISTS_SUBLINK':
-      return rows;
+      return withOrigins(constant(TYPE.bool), tested);
     case 'ANY_SUBLINK':
     case 'ALL_SUBLINK': {
       const test = expression(facts, fields.testexpr, scope);
       const operator = namesOf(fields.operName) ?? [];
       const sides = values.length === 1 ? [test, ...values] : [];
       checkOperator(facts, operator.length > 0 ? operator : ['='], sides, fields.location);
-      return derive([test, ...values], TYPE.bool);
+      return facts.test([test, ...values], 'a comparison with a subquery', TYPE.bool);
     }
     case 'EXPR_SUBLINK':
     case 'ARRAY_SUBLINK': {
       const value = derive(values);
       const [first] = values;
       // (SELECT 1 … WHERE …) is a test in the dress of a value.
-      const isTest = columnFacts(value.origins).length === 0;
-      const lineage = isTest ? withOrigins(value, inner.conditions) : value;
+      const told = columnFacts(value.origins).length === 0 ? tested : [];
       const isArray = fields.subLinkType === 'ARRAY_SUBLINK';
       const arrayType = facts.context.catalog.typeByOid(first?.type ?? 0)?.arrayOid;
       return {
-        ...lineage,
+        ...withOrigins(isArray || values.length > 1 ? value : (first ?? value), told),
         type: isArray ? arrayType || undefined : first?.type,
         // With several columns (UPDATE … SET (a, b) = (SELECT …)) it is a row.
         fields: values.length === 1 ? first?.fields : inner.columns,
@@ -112,6 +122,7 @@ export function arrayOf(
   const elements = expressions(facts, fields.elements, scope);
   // Literals alone make an array of text.
   const literals = elements.length > 0 && elements.every((one) => one.type === TYPE.unknown);
+  noteUnified(facts, elements, 'ARRAY');
   const common = literals ? constant(TYPE.text) : chosen(elements);
   const element = facts.context.catalog.typeByOid(common.type ?? 0);
   return derive(elements, element?.arrayOid || undefined, common.fields);

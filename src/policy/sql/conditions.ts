@@ -30,7 +30,7 @@ export function condition(
     });
   }
   const test = expression(facts, node, scope);
-  facts.noteInferred(test);
+  facts.noteComputed(test, 'a condition');
   facts.tie(test.origins);
   return test.origins;
 }
@@ -55,8 +55,10 @@ export function windowOrigins(
     ],
     scope,
   );
-  for (const part of parts) {
-    facts.noteInferred(part);
+  const partitions = window.partitionClause?.length ?? 0;
+  for (const [index, part] of parts.entries()) {
+    if (index < partitions) facts.noteGrouped(part, 'PARTITION BY');
+    else facts.noteComputed(part, 'ORDER BY of a window');
   }
   const named = [window.name, window.refname].flatMap((name) => {
     const origins = name === undefined ? undefined : windowNamed(scope, name);

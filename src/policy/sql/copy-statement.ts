@@ -70,7 +70,7 @@ function copyIn(
       columns: table?.columns ?? [],
       outer: undefined,
     };
-    facts.noteInferred(derive(expressions(facts, [fields.whereClause], scope)));
+    facts.noteComputed(derive(expressions(facts, [fields.whereClause], scope)), 'WHERE');
   }
 }
 

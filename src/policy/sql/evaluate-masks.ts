@@ -1,6 +1,7 @@
 /** Which columns are masked, where their values go, and what must therefore not happen. */
 import { columnName } from '../describe-grant.ts';
 import type { ColumnMask, Grant, Refusal } from '../types.ts';
+import { refuseInference } from './evaluate-inference.ts';
 import { refusal } from './evaluate-refusal.ts';
 import { builtin } from './guards.ts';
 import { isCodeVerb } from './guards-verbs.ts';
@@ -41,7 +42,7 @@ export function outputMask(output: OutputColumn, masks: MaskIndex): OutputMask |
 export function refuseForMasks(
   analysis: StatementAnalysis,
   grant: Grant,
-  masks: MaskIndex,
+  { masks, catalog }: { readonly masks: MaskIndex; readonly catalog: Catalog },
 ): Refusal | undefined {
   if (masks.isEmpty) {
     return undefined;
@@ -53,7 +54,7 @@ export function refuseForMasks(
     refuseWrites(analysis, grant, masks) ??
     refuseCopies(analysis, grant, masks) ??
     refuseShaping(analysis, grant, masks) ??
-    refuseInference(analysis, grant, masks)
+    refuseInference(analysis, grant, { masks, catalog })
   );
 }
 
@@ -212,24 +213,6 @@ function refuseShaping(
       message: `masked column ${columnName(mask)} must not set the number of rows or the time taken`,
       detail: 'The result would spell the value out.',
       hint: 'Select the rows without using this column there.',
-      rule: mask.rule,
-    })
-  );
-}
-
-function refuseInference(
-  analysis: StatementAnalysis,
-  grant: Grant,
-  masks: MaskIndex,
-): Refusal | undefined {
-  const mask = firstMask(analysis.columnsInferred, masks, ({ inference }) => inference === 'deny');
-  return (
-    mask &&
-    refusal(grant, {
-      code: 'HOOP_DENIED',
-      message: `masked column ${columnName(mask)} must not be used in conditions, joins or ordering`,
-      detail: 'The policy says inference: deny for it.',
-      hint: 'Filter and sort by columns that are not masked.',
       rule: mask.rule,
     })
   );

@@ -105,7 +105,7 @@ function evaluateOne(
   const refused =
     refuseServerAccess(analysis, grant) ??
     refuseOpaque(analysis, grant, context) ??
-    refuseForMasks(analysis, grant, masks) ??
+    refuseForMasks(analysis, grant, { masks, catalog }) ??
     refuseHints(context.text, grant) ??
     refuseToasted(analysis, grant);
   if (refused) {

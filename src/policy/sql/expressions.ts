@@ -5,12 +5,14 @@ import { windowOrigins } from './conditions.ts';
 import { functionCall } from './function-call.ts';
 import { elementType, hasUserCast, TYPE } from './function-types.ts';
 import { COMBINED, checkFields, type Part } from './grammar.ts';
-import { constant, derive, type Lineage, type NamedLineage, oneOf } from './lineage.ts';
+import { constant, derive, type Lineage, type NamedLineage, oneOf, unite } from './lineage.ts';
 import { findType } from './names.ts';
 import { checkOperator } from './operators.ts';
 import { rowTypeRelation, visibleColumns } from './relation-columns.ts';
 import { hasIncomplete, type Scope } from './scope.ts';
 import type { StatementFacts } from './statement-facts.ts';
+import { isString } from './string-types.ts';
+import { isStringOfColumn, onlyString } from './total-functions.ts';
 import { as, type FieldsOf, is, type Node, namesOf, stringOf, tagOf } from './tree.ts';
 
 export function expression(
@@ -57,7 +59,7 @@ function evaluate(facts: StatementFacts, node: Node, scope: Scope | undefined): 
   }
   if (is(node, 'GroupingFunc')) {
     checkFields(facts, 'GroupingFunc', node.GroupingFunc);
-    return derive(expressions(facts, node.GroupingFunc.args, scope), TYPE.int4);
+    return facts.test(expressions(facts, node.GroupingFunc.args, scope), 'GROUPING', TYPE.int4);
   }
   if (is(node, 'MultiAssignRef')) {
     checkFields(facts, 'MultiAssignRef', node.MultiAssignRef);
@@ -83,12 +85,7 @@ function ownValue(facts: StatementFacts, tag: string, fields: object): Lineage {
   return constant();
 }
 
-const BOOLEAN_NODES: ReadonlySet<string> = new Set([
-  'BoolExpr',
-  'BooleanTest',
-  'JsonIsPredicate',
-  'NullTest',
-]);
+const TESTS: ReadonlySet<string> = new Set(['BoolExpr', 'BooleanTest', 'JsonIsPredicate']);
 
 function combined(
   facts: StatementFacts,
@@ -98,7 +95,7 @@ function combined(
   scope: Scope | undefined,
 ): Lineage {
   const found: Lineage[] = [];
-  let type = BOOLEAN_NODES.has(tag) ? TYPE.bool : undefined;
+  let type: number | undefined;
   for (const [name, value] of Object.entries(fields ?? {})) {
     const part = name === 'location' || name === 'xpr' ? 'skip' : parts[name];
     if (part === undefined) {
@@ -117,19 +114,99 @@ function combined(
       found.push(...expressions(facts, nodes, scope));
     }
   }
-  if (tag === 'CollateClause' && found[0]) {
-    return found[0];
+  return resultOfNode(facts, tag, found, { type, fields });
+}
+
+function resultOfNode(
+  facts: StatementFacts,
+  tag: string,
+  found: readonly Lineage[],
+  { type, fields }: { readonly type: number | undefined; readonly fields: unknown },
+): Lineage {
+  const [first] = found;
+  if (first && tag === 'CollateClause') {
+    return first;
   }
-  if (tag === 'CoalesceExpr' || tag === 'MinMaxExpr') {
-    return chosen(found);
+  if (WRAPPERS.has(tag)) {
+    return first && found.length === 1
+      ? derive(found, first.type, first.fields)
+      : derive(found, type);
   }
-  return derive(found, type);
+  if (first && tag === 'NullTest') {
+    return facts.nullTest(first, 'IS NULL', TYPE.bool);
+  }
+  if (TESTS.has(tag)) {
+    return facts.test(found, NODE_WORDS[tag] ?? 'a test', TYPE.bool);
+  }
+  if (tag === 'CoalesceExpr') {
+    return coalesced(facts, argumentsOf(fields), found);
+  }
+  facts.combine(found);
+  facts.noteComputed(derive(found), NODE_WORDS[tag] ?? 'an expression');
+  return tag === 'MinMaxExpr' ? chosen(found) : derive(found, type);
+}
+
+/** Nodes around a value of which the node around them says what is done with it. */
+const WRAPPERS: ReadonlySet<string> = new Set([
+  'JsonArgument',
+  'JsonBehavior',
+  'JsonFormat',
+  'JsonKeyValue',
+  'JsonOutput',
+  'JsonReturning',
+  'JsonValueExpr',
+  'NamedArgExpr',
+  'ResTarget',
+  'SortBy',
+]);
+
+/** What these nodes are in a statement. */
+const NODE_WORDS: Readonly<Record<string, string>> = {
+  BoolExpr: 'a condition',
+  BooleanTest: 'IS TRUE',
+  JsonIsPredicate: 'IS JSON',
+  MinMaxExpr: 'GREATEST or LEAST',
+  XmlExpr: 'an XML expression',
+  XmlSerialize: 'XMLSERIALIZE',
+};
+
+function argumentsOf(fields: unknown): readonly Node[] {
+  const args: unknown = Object(fields).args;
+  return Array.isArray(args) ? args : [];
+}
+
+/** COALESCE(email, '') goes on: it is the string or a constant, and what of both is not shown. */
+function coalesced(
+  facts: StatementFacts,
+  nodes: readonly Node[],
+  found: readonly Lineage[],
+): Lineage {
+  const value = chosen(found);
+  if (onlyString(nodes, found) !== undefined) {
+    return isString(value.type) ? { ...value, identity: undefined, total: true } : value;
+  }
+  facts.combine(found);
+  facts.noteComputed(value, 'COALESCE');
+  return value;
 }
 
 /** One of several values; literals and NULL take the type of the others. */
 export function chosen(values: readonly Lineage[]): Lineage {
   const typed = oneOf(values.filter((value) => value.type !== TYPE.unknown));
   return derive(values, typed.type, typed.fields);
+}
+
+/**
+ * One of several values is carried on. The server converts them to one type where they differ, and
+ * a conversion can fail for some values and not for others.
+ */
+export function noteUnified(facts: StatementFacts, values: readonly Lineage[], by: string): void {
+  const typed = values.filter((value) => value.type !== TYPE.unknown);
+  const [first] = typed;
+  const isOne =
+    typed.every((value) => value.type !== undefined && value.type === first?.type) ||
+    typed.every((value) => isString(value.type));
+  if (!isOne) facts.noteComputed(derive(typed), by);
 }
 
 /** MaxTupleAttributeNumber: target lists and ROW() of the server have no more entries. */
@@ -195,7 +272,9 @@ export function indirection(
         scope,
       );
       const type = indices.is_slice ? value.type : elementType(facts, value.type);
+      facts.combine([value, ...inner]);
       value = derive([value, ...inner], type, value.fields);
+      facts.noteComputed(value, 'a subscript');
     } else if (!is(step, 'A_Star')) {
       facts.unknown('this subscript');
     }
@@ -223,6 +302,11 @@ function parameter(facts: StatementFacts, fields: FieldsOf<'ParamRef'>): Lineage
 }
 
 const COMPARISONS: ReadonlySet<string> = new Set(['=', '<>', '!=', '<', '>', '<=', '>=']);
+/** Built-in operators with two operands whose result is a boolean, whatever their types. */
+const TESTING: ReadonlySet<string> = new Set([
+  ...['~', '~*', '!~', '!~*', '~~', '~~*', '!~~', '!~~*', '^@', '~<~', '~<=~', '~>~', '~>=~'],
+  ...['@>', '<@', '&&', '?', '?|', '?&', '@?', '@@', '-|-', '*=', '*<>', '*<', '*>', '*<=', '*>='],
+]);
 
 function operation(
   facts: StatementFacts,
@@ -253,10 +337,52 @@ function operation(
       fields.location,
     );
   }
-  const isTest = fields.kind !== 'AEXPR_OP' || COMPARISONS.has(names.at(-1) ?? '');
-  const type = fields.kind === 'AEXPR_NULLIF' ? operands[0]?.type : isTest ? TYPE.bool : undefined;
-  return derive(operands, type);
+  return resultOfOperation(facts, fields, operands);
 }
+
+function resultOfOperation(
+  facts: StatementFacts,
+  { kind, name, lexpr, rexpr }: FieldsOf<'A_Expr'>,
+  operands: readonly Lineage[],
+): Lineage {
+  const operator = namesOf(name)?.at(-1) ?? '';
+  const by = OPERATION_WORDS[kind ?? ''] ?? `operator ${operator}`;
+  const [left, right] = operands;
+  if (kind === 'AEXPR_OP' && operator === '=' && left && right) {
+    if (facts.noteEquated([left, right], by)) {
+      facts.tie(unite(operands));
+      return constant(TYPE.bool);
+    }
+  }
+  const isTesting = COMPARISONS.has(operator) || (operands.length > 1 && TESTING.has(operator));
+  if (kind === 'AEXPR_OP' ? isTesting : kind !== 'AEXPR_NULLIF') {
+    return facts.test(operands, by, TYPE.bool);
+  }
+  const sides = [lexpr, rexpr].flatMap((side) => side ?? []);
+  if (operator === '||' && onlyString(sides, operands) !== undefined) {
+    return { ...derive(operands, TYPE.text), total: true };
+  }
+  // NULLIF compares, too.
+  if (kind === 'AEXPR_NULLIF') facts.tie(unite(operands));
+  else facts.combine(operands);
+  const value = derive(operands, kind === 'AEXPR_NULLIF' ? left?.type : undefined);
+  facts.noteComputed(value, by);
+  return value;
+}
+
+const OPERATION_WORDS: Readonly<Record<string, string>> = {
+  AEXPR_BETWEEN: 'BETWEEN',
+  AEXPR_BETWEEN_SYM: 'BETWEEN',
+  AEXPR_DISTINCT: 'IS DISTINCT FROM',
+  AEXPR_ILIKE: 'ILIKE',
+  AEXPR_IN: 'IN',
+  AEXPR_LIKE: 'LIKE',
+  AEXPR_NOT_BETWEEN: 'NOT BETWEEN',
+  AEXPR_NOT_BETWEEN_SYM: 'NOT BETWEEN',
+  AEXPR_NOT_DISTINCT: 'IS NOT DISTINCT FROM',
+  AEXPR_NULLIF: 'NULLIF',
+  AEXPR_SIMILAR: 'SIMILAR TO',
+};
 
 /** The common type of a list of literals, so that `x IN ('a', 'b')` compares with what x is. */
 function itemType(facts: StatementFacts, items: readonly Node[]): number | undefined {
@@ -282,6 +408,10 @@ function cast(
   }
   const row = rowTypeRelation(facts, type?.oid);
   const columns = row ? visibleColumns(row) : undefined;
+  if (isString(type?.oid) && isStringOfColumn(value)) {
+    return { ...derive([value], type?.oid), total: true };
+  }
+  facts.noteComputed(value, `a cast${type === undefined ? '' : ` to ${type.name}`}`);
   // ROW(a, b)::t keeps a and b apart; a text turned into a row does not.
   const apart = value.fields?.length === columns?.length ? value.fields : undefined;
   const shape = columns?.map((column, index) => ({

@@ -243,7 +243,9 @@ function mergedColumn(
   }
   checkOperator(facts, ['='], sides, undefined);
   const compared = derive(sides);
-  facts.noteInferred(compared);
+  const [first, second] = sides;
+  const isEquated = first && second && facts.noteEquated([first, second], `USING (${name})`);
+  if (!isEquated) facts.noteComputed(compared, `USING (${name})`);
   facts.tie(compared.origins);
   refuseSensitive(facts, compared, undefined);
   const kept = jointype === 'JOIN_RIGHT' ? sides[1] : sides[0];

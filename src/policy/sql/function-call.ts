@@ -4,13 +4,14 @@ import { isStar } from './column-references.ts';
 import { condition, windowOrigins } from './conditions.ts';
 import { expressions } from './expressions.ts';
 import { TYPE } from './function-types.ts';
-import { type CallResult, callFunction } from './functions.ts';
+import { type Call, type CallResult, callFunction } from './functions.ts';
 import { checkFields } from './grammar.ts';
 import { constant, derive, type Lineage, withOrigins } from './lineage.ts';
 import { findType, isBuiltIn } from './names.ts';
 import { findColumn, findTable, type Scope } from './scope.ts';
 import { settingNamed } from './setting-name.ts';
 import type { StatementFacts } from './statement-facts.ts';
+import { isStringOfColumn, totalArgument } from './total-functions.ts';
 import { as, type FieldsOf, literalText, type Node, namesOf, stringOf } from './tree.ts';
 
 export function functionCall(
@@ -23,27 +24,73 @@ export function functionCall(
   const args = expressions(facts, fields.args, scope);
   const ordered = expressions(facts, fields.agg_order, scope);
   for (const key of ordered) {
-    facts.noteInferred(key);
+    facts.noteComputed(key, 'ORDER BY of an aggregate');
   }
   // WITHIN GROUP: what is ordered is an argument of the function.
-  const call = {
-    names,
-    args: fields.agg_within_group ? [...args, ...ordered] : args,
-    location: fields.location,
-  };
-  let result = callFunction(facts, call) ?? notAFunction(facts, fields, call.args);
+  const all = fields.agg_within_group ? [...args, ...ordered] : args;
+  const known = knownCall(facts, fields, args, scope);
+  const call = { names, args: all, location: fields.location, node: fields, ...known };
+  const result = callFunction(facts, call) ?? notAFunction(facts, fields, all);
   if (names.at(-1) === 'set_config') {
     noteSetConfig(facts, fields.args ?? [], scope);
   }
-  if (isRowCount(facts, fields, scope) && result.functions.every(isBuiltIn)) {
-    result = { ...result, lineage: constant(TYPE.int8) };
-  }
   const filter = fields.agg_filter ? condition(facts, fields.agg_filter, scope) : [];
-  const lineage = withOrigins(withOrigins(result.lineage, derive(ordered).origins), [
-    ...filter,
-    ...windowOrigins(facts, fields.over, scope),
-  ]);
-  return { ...result, lineage };
+  const window = windowOrigins(facts, fields.over, scope);
+  // Which rows, and in which order, is no part of a value; in a view its owner says so.
+  const told = facts.view ? [...derive(ordered).origins, ...filter, ...window] : [];
+  const isBuiltInCall = result.functions.length > 0 && result.functions.every(isBuiltIn);
+  const lineage = isBuiltInCall ? (known?.result ?? result.lineage) : result.lineage;
+  return { ...result, lineage: withOrigins(lineage, told) };
+}
+
+/** Aggregates and window functions that give one of the values, or all, without a look at them. */
+const CARRYING: ReadonlySet<string> = new Set([
+  'any_value',
+  'array_agg',
+  'first_value',
+  'lag',
+  'last_value',
+  'lead',
+  'max',
+  'min',
+  'nth_value',
+]);
+
+/**
+ * Calls that do less with their arguments than compute: which arguments they carry or only count,
+ * and what comes out if the function is the built-in one (others are not let through unnamed).
+ */
+function knownCall(
+  facts: StatementFacts,
+  fields: FieldsOf<'FuncCall'>,
+  args: readonly Lineage[],
+  scope: Scope | undefined,
+): Pick<Call, 'carried'> & { readonly result?: Lineage } {
+  const name = namesOf(fields.funcname)?.at(-1) ?? '';
+  const [value] = args;
+  if (isRowCount(facts, fields, scope)) {
+    return { carried: new Set(args), result: constant(TYPE.int8) };
+  }
+  if (name === 'count' && value && args.length === 1) {
+    if (fields.agg_distinct) facts.noteGrouped(value, 'count(DISTINCT)');
+    const isGrouped = fields.agg_distinct && !facts.view;
+    const counted = isGrouped ? constant(TYPE.int8) : facts.nullTest(value, 'count()', TYPE.int8);
+    return { carried: new Set(args), result: counted };
+  }
+  const text = totalArgument(name, fields.args, args);
+  if (text) {
+    return { carried: new Set([text]), result: { ...derive(args, TYPE.text), total: true } };
+  }
+  const isJoined = name === 'string_agg' && as(fields.args?.[1], 'A_Const') !== undefined;
+  // A default of lag() can be of another type, to which the value is converted.
+  const isCarried = (CARRYING.has(name) && args.length < 3) || isJoined;
+  if (!value || fields.agg_distinct || !isCarried) {
+    return {};
+  }
+  const carried = { carried: new Set([value]) };
+  return name !== 'array_agg' && isStringOfColumn(value)
+    ? { ...carried, result: { ...derive(args, value.type), total: true } }
+    : carried;
 }
 
 /** `count(t)`, `count(t.*)`: a row of a relation is never NULL, whatever is in it. */
@@ -82,6 +129,7 @@ function notAFunction(
       return { lineage: field.lineage, functions: [] };
     }
     const type = findType(facts, { names: fields.funcname ?? [] });
+    facts.noteComputed(argument, `function ${names.join('.')}()`);
     return { lineage: derive(args, type?.oid), functions: [] };
   }
   facts.functions.set(names.join('.'), {

@@ -3,7 +3,7 @@ import { derive, type Lineage } from './lineage.ts';
 import { isBuiltIn } from './names.ts';
 import { rowTypeRelation, visibleColumns } from './relation-columns.ts';
 import type { StatementFacts } from './statement-facts.ts';
-import type { CatalogFunction } from './types.ts';
+import type { Catalog, CatalogFunction } from './types.ts';
 
 /** pg_type OIDs that are fixed in PostgreSQL's sources (src/include/catalog/pg_type.dat). */
 export const TYPE = {
@@ -49,9 +49,13 @@ export function mayTake(
 
 /** A domain converts as its base type does. */
 export function concreteType(facts: StatementFacts, oid: number | undefined): number {
+  return concreteTypeOf(facts.context.catalog, oid);
+}
+
+export function concreteTypeOf(catalog: Catalog, oid: number | undefined): number {
   let current = oid ?? 0;
   for (let depth = 0; depth < 32; depth++) {
-    const base = facts.context.catalog.typeByOid(current)?.baseOid;
+    const base = catalog.typeByOid(current)?.baseOid;
     if (!base) {
       break;
     }

@@ -1,7 +1,7 @@
 /** A function call: which functions it can mean, what they do, and what comes out. */
-import { bestMatches, mayTake, resultOf } from './function-types.ts';
+import { bestMatches, mayTake, resultOf, TYPE } from './function-types.ts';
 import { builtInEffect, extensionReach, isHarmlessExtension } from './functions-table.ts';
-import { derive, type Lineage } from './lineage.ts';
+import { derive, type Lineage, withOrigins } from './lineage.ts';
 import { findFunctions, isBuiltIn, refuseUnsettledCode } from './names.ts';
 import type { StatementFacts } from './statement-facts.ts';
 import type { CatalogFunction } from './types.ts';
@@ -11,6 +11,10 @@ export interface Call {
   readonly names: readonly string[];
   readonly args: readonly Lineage[];
   readonly location: number | undefined;
+  /** Arguments that come out as they are, or are counted: nothing is computed of them. */
+  readonly carried?: ReadonlySet<Lineage>;
+  /** The call in the tree: the rows that it makes. */
+  readonly node?: object;
 }
 
 export interface CallResult {
@@ -22,6 +26,11 @@ export interface CallResult {
 /** @returns undefined when no function of that name takes so many arguments. */
 export function callFunction(facts: StatementFacts, call: Call): CallResult | undefined {
   const { candidates, name } = findFunctions(facts, call.names, call.args.length);
+  const by = `function ${name}()`;
+  facts.combine(call.args);
+  for (const argument of call.args) {
+    if (!call.carried?.has(argument)) facts.noteComputed(argument, by);
+  }
   refuseUnsettledCode(facts, name, call.location);
   if (candidates.length === 0) {
     return undefined;
@@ -45,10 +54,24 @@ export function callFunction(facts: StatementFacts, call: Call): CallResult | un
   const possible = foreign.length > 0 ? candidates : bestMatches(facts, trusted, call.args);
   // How many rows unnest() makes of an array of rows says nothing of what is in these.
   const ofRows = name === 'unnest' && call.args[0]?.fields !== undefined;
-  if (possible.some((candidate) => candidate.returnsSet) && !ofRows) {
+  const makesRows = possible.some((candidate) => candidate.returnsSet);
+  if (makesRows && !ofRows) {
     facts.noteShaping(derive(call.args));
   }
-  return { lineage: resultOf(facts, name, call.args, possible), functions: possible };
+  const lineage = resultOf(facts, name, call.args, possible);
+  if (foreign.length === 0 && possible.every((one) => one.returnTypeOid === TYPE.bool)) {
+    return { lineage: facts.test(call.args, by, TYPE.bool), functions: possible };
+  }
+  // What it is compared with it can show: in a target list as in FROM.
+  const rows = makesRows ? [facts.rows(call.node ?? call, isCounting(name))] : [];
+  return { lineage: withOrigins(lineage, rows), functions: possible };
+}
+
+/** Functions that make as many rows as a number says. */
+const COUNTING: ReadonlySet<string> = new Set(['generate_series', 'generate_subscripts']);
+
+export function isCounting(name: string): boolean {
+  return COUNTING.has(name);
 }
 
 function noteUserFunction(

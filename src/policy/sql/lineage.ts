@@ -25,6 +25,11 @@ export interface Lineage {
   /** Set when the value is that of one base column, unchanged. */
   readonly identity: ColumnOrigin | undefined;
   readonly type: number | undefined;
+  /**
+   * Made of one string column by functions that fail for no value of it and whose result is as NULL
+   * as the column: masked whole it shows what the mask of the column shows (total-functions.ts).
+   */
+  readonly total?: true;
   /** The columns of a row (or of the rows in an array) where its shape is known. */
   readonly fields: readonly NamedLineage[] | undefined;
 }

@@ -1,7 +1,7 @@
 /** SELECT, VALUES, set operations and WITH: what comes out, and what decided about it. */
 import { isStar } from './column-references.ts';
 import { condition, windowOrigins } from './conditions.ts';
-import { entries, expression, expressions, starColumns } from './expressions.ts';
+import { entries, expression, expressions, noteUnified, starColumns } from './expressions.ts';
 import { fromList } from './from-items.ts';
 import { TYPE } from './function-types.ts';
 import { checkFields } from './grammar.ts';
@@ -73,16 +73,16 @@ function finish(
 ): QueryResult {
   for (const node of fields.sortClause ?? []) {
     const key = sortKey(facts, node, result.columns, scope);
-    facts.noteInferred(key);
+    facts.noteComputed(key, 'ORDER BY');
     // ORDER BY abs(n - secret) LIMIT 1 finds the secret as WHERE n = secret does.
     facts.tie(key.origins);
   }
   // DISTINCT without ON is a list with one empty node.
   for (const key of fields.distinctClause ?? []) {
     if (tagOf(key) === undefined) {
-      facts.noteInferred(derive(result.columns.map((column) => column.lineage)));
+      for (const { lineage } of result.columns) facts.noteGrouped(lineage, 'DISTINCT');
     } else {
-      facts.noteInferred(outputOrInput(facts, key, result.columns, scope));
+      facts.noteGrouped(outputOrInput(facts, key, result.columns, scope), 'DISTINCT ON');
     }
   }
   for (const limit of [fields.limitCount, fields.limitOffset]) {
@@ -213,7 +213,7 @@ function groupKey(
     isInput && !as(node, 'A_Const')
       ? expression(facts, node, scope)
       : outputOrInput(facts, node, columns, scope);
-  facts.noteInferred(key);
+  facts.noteGrouped(key, 'GROUP BY');
   return key.origins;
 }
 
@@ -222,10 +222,11 @@ function valuesRows(facts: StatementFacts, fields: Select, scope: Scope | undefi
     expressions(facts, as(list, 'List')?.items, scope),
   );
   const origin = facts.rows(fields, false);
-  const columns = (rows[0] ?? []).map((_, index) => ({
-    name: `column${index + 1}`,
-    lineage: withOrigins(oneOf(rows.map((row) => row[index] ?? constant())), [origin]),
-  }));
+  const columns = (rows[0] ?? []).map((_, index) => {
+    const values = rows.map((row) => row[index] ?? constant());
+    noteUnified(facts, values, 'VALUES of different types');
+    return { name: `column${index + 1}`, lineage: withOrigins(oneOf(values), [origin]) };
+  });
   for (const column of columns) {
     facts.noteRead(column.lineage);
   }
@@ -244,10 +245,13 @@ function combinedQueries(
   if (left.columns.length !== right.columns.length) {
     facts.refuse('the two sides of the set operation have different numbers of columns');
   }
-  const columns = unionColumns(left.columns, right.columns);
+  const columns = unionColumns(facts, left.columns, right.columns);
   const compares = fields.op !== 'SETOP_UNION' || fields.all !== true;
   if (compares) {
-    facts.noteInferred(derive(columns.map((column) => column.lineage)));
+    facts.noteComputed(
+      derive(columns.map((column) => column.lineage)),
+      SET_WORDS[fields.op ?? ''] ?? 'a set operation',
+    );
   }
   const conditions = new Set([...left.conditions, ...right.conditions]);
   if (fields.op !== 'SETOP_UNION') {
@@ -259,13 +263,21 @@ function combinedQueries(
   return finish(facts, fields, { columns, conditions }, scope);
 }
 
+const SET_WORDS: Readonly<Record<string, string>> = {
+  SETOP_UNION: 'UNION without ALL',
+  SETOP_INTERSECT: 'INTERSECT',
+  SETOP_EXCEPT: 'EXCEPT',
+};
+
 /** Row by row, one side or the other; named after the first. */
 export function unionColumns(
+  facts: StatementFacts,
   left: readonly NamedLineage[],
   right: readonly NamedLineage[],
 ): readonly NamedLineage[] {
   return left.map((column, index) => {
     const other = right[index]?.lineage;
+    if (other) noteUnified(facts, [column.lineage, other], 'UNION of different types');
     return { name: column.name, lineage: other ? oneOf([column.lineage, other]) : column.lineage };
   });
 }

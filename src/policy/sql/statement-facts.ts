@@ -1,7 +1,19 @@
 /** What the walk over one statement has found so far. */
 import type { Verb } from '../types.ts';
-import type { ColumnOrigin, Lineage, NamedLineage, Origin, RowOrigin } from './lineage.ts';
+import { ColumnUses } from './column-uses.ts';
+
+import {
+  type ColumnOrigin,
+  constant,
+  derive,
+  type Lineage,
+  type NamedLineage,
+  type Origin,
+  type RowOrigin,
+  unite,
+} from './lineage.ts';
 import type { QueryResult, Scope } from './scope.ts';
+import { isPlainString } from './string-types.ts';
 import { Ties } from './ties.ts';
 import type { Node } from './tree.ts';
 import type {
@@ -67,7 +79,7 @@ export class StatementFacts {
   readonly writesIndirectly = new Map<string, IndirectWrite>();
   readonly columnsWritten = new Map<string, ColumnFact>();
   readonly read = new Set<Origin>();
-  readonly inferred = new Set<Origin>();
+  readonly uses = new ColumnUses();
   readonly stored = new Set<Origin>();
   readonly shaping = new Set<Origin>();
   readonly evaluated = new Set<Origin>();
@@ -185,16 +197,67 @@ export class StatementFacts {
     }
   }
 
-  noteInferred(lineage: Lineage): void {
+  /**
+   * Something is computed of these values, by words of this statement: what the owner of a view
+   * wrote computes the same whoever asks.
+   * @param by where, in the words of SQL
+   */
+  noteComputed(lineage: Lineage, by: string): void {
     this.noteEvaluated(lineage);
-    if (!this.view) {
-      addAll(this.inferred, lineage.origins);
+    if (!this.view) this.uses.computed(lineage.origins, by);
+  }
+
+  /** Asked for being NULL. @returns the answer */
+  nullTest(value: Lineage, by: string, type: number): Lineage {
+    this.noteEvaluated(value);
+    if (this.view || value.identity === undefined) return this.test([value], by, type);
+    this.uses.nullTested(value.identity, by);
+    return constant(type);
+  }
+
+  /**
+   * A test of values, or a count of them: not one of the values itself, so no mask fits it. It is
+   * right, or it is refused. Generated rows among them would spell the values out.
+   */
+  test(values: readonly Lineage[], by: string, type: number): Lineage {
+    const tested = derive(values, type);
+    this.noteComputed(tested, by);
+    this.tie(tested.origins);
+    // What a view makes of a masked column is masked like the column.
+    return this.view ? tested : constant(type);
+  }
+
+  /** Values are made of several others: generated rows among them would spell them out. */
+  combine(values: readonly Lineage[]): void {
+    const origins = unite(values);
+    if ([...origins].some((origin) => origin.kind === 'rows' && origin.generated)) {
+      this.tie(origins);
     }
   }
 
   /** Of a statement that was judged before. */
-  noteInferredColumns(columns: readonly ColumnFact[]): void {
-    this.#import(this.inferred, columns);
+  noteComputedColumns(columns: readonly ColumnFact[], by: string): void {
+    this.uses.computed(
+      columns.map((fact) => this.#known(fact)),
+      by,
+    );
+  }
+
+  /** Rows with the same value are put together. */
+  noteGrouped(value: Lineage, by: string): void {
+    this.noteEvaluated(value);
+    if (this.view) return;
+    if (value.identity === undefined) this.uses.computed(value.origins, by);
+    else this.uses.grouped(value.identity, by);
+  }
+
+  /** `a.x = b.y`. @returns false: it is a comparison like any other. */
+  noteEquated([left, right]: readonly [Lineage, Lineage], by: string): boolean {
+    const isString = left.type === right.type && isPlainString(left.type);
+    if (this.view || !isString || !left.identity || !right.identity) return false;
+    this.noteEvaluated(derive([left, right]));
+    this.uses.equated([left.identity, right.identity], by);
+    return true;
   }
 
   noteStored(lineage: Lineage): void {
@@ -204,7 +267,7 @@ export class StatementFacts {
 
   noteShaping(lineage: Lineage): void {
     addAll(this.shaping, lineage.origins);
-    this.noteInferred(lineage);
+    this.noteComputed(lineage, 'the number of rows');
   }
 
   noteEvaluated(lineage: Lineage): void {
@@ -278,9 +341,9 @@ export class StatementFacts {
     this.opaque.push(...other.opaque.filter((reason) => !this.opaque.includes(reason)));
     this.settings.push(...(other.protocol.settings ?? []));
     this.#import(this.read, other.columnsRead);
-    this.#import(this.inferred, other.columnsInferred);
+    this.uses.include(other, (fact) => this.#known(fact));
     this.#import(this.stored, other.columnsStored ?? other.columnsRead);
-    this.#import(this.shaping, other.columnsShaping ?? other.columnsInferred);
+    this.#import(this.shaping, other.columnsShaping ?? []);
     this.#import(this.evaluated, other.columnsEvaluated ?? other.columnsRead);
     if (other.qualified !== undefined) {
       this.noteQualified(other.qualified);
@@ -291,12 +354,14 @@ export class StatementFacts {
 
   /** Columns of a statement that was judged before, by the facts of then. */
   #import(target: Set<Origin>, facts: readonly ColumnFact[]): void {
-    for (const fact of facts) {
-      const key = `${fact.oid}.${fact.attnum}`;
-      const origin = this.#columns.get(key) ?? { kind: 'column' as const, fact };
-      this.#columns.set(key, origin);
-      target.add(origin);
-    }
+    for (const fact of facts) target.add(this.#known(fact));
+  }
+
+  #known(fact: ColumnFact): ColumnOrigin {
+    const key = `${fact.oid}.${fact.attnum}`;
+    const origin = this.#columns.get(key) ?? { kind: 'column' as const, fact };
+    this.#columns.set(key, origin);
+    return origin;
   }
 
   /** One more UPDATE or DELETE: the statement is qualified when all of them are. */
@@ -344,7 +409,7 @@ export class StatementFacts {
         ? {}
         : { writesIndirectly: [...this.writesIndirectly.values()] }),
       columnsRead: columnFacts(this.read),
-      columnsInferred: columnFacts(this.inferred),
+      ...this.uses.result(),
       columnsWritten: [...this.columnsWritten.values()],
       columnsStored: kept,
       columnsShaping: columnFacts(this.shaping),

@@ -1,7 +1,7 @@
 import { expression, expressions } from './expressions.ts';
 import { functionCall } from './function-call.ts';
 import { isScalarResult, TYPE } from './function-types.ts';
-import type { CallResult } from './functions.ts';
+import { type CallResult, isCounting } from './functions.ts';
 import { checkFields } from './grammar.ts';
 import { constant, derive, type Lineage, type NamedLineage, withOrigins } from './lineage.ts';
 import { findType } from './names.ts';
@@ -10,8 +10,6 @@ import type { StatementFacts } from './statement-facts.ts';
 import { as, type FieldsOf, is, type Node, namesOf, tagOf } from './tree.ts';
 
 const XML = 142;
-/** Functions that make as many rows as a number says. */
-const COUNTING: ReadonlySet<string> = new Set(['generate_series', 'generate_subscripts']);
 
 export function functionItem(
   facts: StatementFacts,
@@ -86,7 +84,7 @@ function calledColumns(
     ? functionCall(facts, call, scope)
     : { lineage: expression(facts, node, scope), functions: [] };
   const name = functionName(node) ?? alias?.aliasname ?? '';
-  const rows = node ? facts.rows(node, COUNTING.has(name)) : undefined;
+  const rows = node ? facts.rows(node, isCounting(name)) : undefined;
   const rowed = (lineage: Lineage): Lineage => (rows ? withOrigins(lineage, [rows]) : lineage);
   const value = rowed(result.lineage);
   if (definitions && definitions.length > 0) {

@@ -210,6 +210,13 @@ export interface OutputColumn {
   readonly tied?: readonly ColumnFact[];
 }
 
+/** What a statement does with the value of a column. */
+export interface ColumnUse {
+  readonly column: ColumnFact;
+  /** Where, in the words of SQL: `ORDER BY`, `function lower()`, `operator ~~`. */
+  readonly by: string;
+}
+
 /** Why (part of) a statement cannot be traced; the engine refuses it while masks are in reach. */
 export interface Opaque {
   readonly reason: string;
@@ -297,8 +304,14 @@ export interface StatementAnalysis {
   /** What changes besides: deny and approve rules are asked about it, allow rules are not. */
   readonly writesIndirectly?: readonly IndirectWrite[];
   readonly columnsRead: readonly ColumnFact[];
-  /** Columns used in predicates, joins, ordering, grouping, DISTINCT: they show through inference. */
-  readonly columnsInferred: readonly ColumnFact[];
+  /** Base columns of whose values something is computed, instead of only carrying them to the output. */
+  readonly columnsComputed: readonly ColumnUse[];
+  /** Only asked for being NULL: `IS NULL`, `count(c)`. */
+  readonly columnsNullTested?: readonly ColumnUse[];
+  /** Only held against other rows of the same column: GROUP BY, DISTINCT, PARTITION BY. */
+  readonly columnsGrouped?: readonly ColumnUse[];
+  /** Two strings as they are stored, compared for equality: `a.email = b.email`, USING (email). */
+  readonly columnsEquated?: readonly (readonly [ColumnUse, ColumnUse])[];
   readonly columnsWritten: readonly ColumnFact[];
   /**
    * Base columns whose value can flow to where it outlives the statement: INSERT … SELECT, the

@@ -37,8 +37,8 @@ function hasOption(fields: FieldsOf<'ExplainStmt'>, name: string, none?: string)
 
 /** SERIALIZE tells how many bytes the values would take: next to as many rows as one likes, each one's length. */
 function noteSizes(facts: StatementFacts, { columns, outputs }: StatementResult): void {
-  for (const { lineage } of columns ?? []) facts.noteInferred(lineage);
-  for (const { sources } of outputs ?? []) facts.noteInferredColumns(sources);
+  for (const { lineage } of columns ?? []) facts.noteComputed(lineage, 'EXPLAIN SERIALIZE');
+  for (const { sources } of outputs ?? []) facts.noteComputedColumns(sources, 'EXPLAIN SERIALIZE');
 }
 
 /** An option that PostgreSQL reads as false (defGetBoolean). */

@@ -100,7 +100,7 @@ function allowed(text: string, one: ScriptedStatement, grant: Grant): AllowedSta
       reads: [],
       writes: [],
       columnsRead: [],
-      columnsInferred: [],
+      columnsComputed: [],
       columnsWritten: [],
       functions: [],
       qualified: undefined,

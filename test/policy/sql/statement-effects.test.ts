@@ -653,32 +653,68 @@ describe('what a statement does', () => {
     }
   });
 
-  test('columns that decide without being shown are inferred', async () => {
-    const cases: readonly (readonly [sql: string, ...columns: string[]])[] = [
-      ["SELECT id FROM people WHERE secret = 'x'", 'secret'],
-      ['SELECT id FROM people ORDER BY secret', 'secret'],
-      ['SELECT id AS x, secret FROM people ORDER BY 2', 'secret'],
-      ['SELECT count(*) FROM people GROUP BY secret', 'secret'],
-      ['SELECT secret AS g, count(*) FROM people GROUP BY g', 'secret'],
-      ['SELECT id FROM people GROUP BY id HAVING min(secret) IS NULL', 'id', 'secret'],
-      ['SELECT DISTINCT secret FROM people', 'secret'],
-      ['SELECT secret FROM people UNION SELECT mail FROM people', 'secret', 'mail'],
-      ['SELECT count(*) FILTER (WHERE secret IS NULL) FROM people', 'secret'],
-      ['SELECT rank() OVER (ORDER BY secret) FROM people', 'secret'],
-      ['SELECT CASE WHEN secret IS NULL THEN 1 END FROM people', 'secret'],
-      ['SELECT 1 FROM people p JOIN former_people f USING (secret)', 'secret'],
-      ['SELECT EXISTS (SELECT FROM people WHERE secret IS NULL)', 'secret'],
-      ["DELETE FROM people WHERE secret LIKE '7%'", 'secret'],
-      ["INSERT INTO people (id, secret) VALUES (1, 'x') ON CONFLICT (secret) DO NOTHING", 'secret'],
-      ["EXPLAIN SELECT 1 FROM people WHERE secret = 'x'", 'secret'],
-      ["COPY (SELECT 1 FROM people WHERE secret = 'x') TO STDOUT", 'secret'],
-      ["DECLARE c CURSOR FOR SELECT 1 FROM named WHERE code = 'x'", 'secret'],
-      ['SELECT secret FROM people'],
+  test('what a statement does with values besides carrying them is told, by kind and place', async () => {
+    const cases: readonly (readonly [sql: string, ...uses: string[]])[] = [
+      ["SELECT id FROM people WHERE secret = 'x'", 'computed secret: operator ='],
+      ['SELECT id FROM people ORDER BY secret', 'computed secret: ORDER BY'],
+      ['SELECT id AS x, secret FROM people ORDER BY 2', 'computed secret: ORDER BY'],
+      ['SELECT count(*) FROM people GROUP BY secret', 'grouped secret: GROUP BY'],
+      ['SELECT secret AS g, count(*) FROM people GROUP BY g', 'grouped secret: GROUP BY'],
+      ['SELECT DISTINCT secret FROM people', 'grouped secret: DISTINCT'],
+      ['SELECT count(DISTINCT secret) FROM people', 'grouped secret: count(DISTINCT)'],
+      ['SELECT count(secret) FROM people', 'null-tested secret: count()'],
+      ['SELECT id FROM people WHERE secret IS NOT NULL', 'null-tested secret: IS NULL'],
+      ['SELECT count(*) FILTER (WHERE secret IS NULL) FROM people', 'null-tested secret: IS NULL'],
+      ['SELECT rank() OVER (ORDER BY secret) FROM people', 'computed secret: ORDER BY of a window'],
+      ['SELECT count(*) OVER (PARTITION BY secret) FROM people', 'grouped secret: PARTITION BY'],
+      ["SELECT CASE WHEN secret LIKE 'a%' THEN 1 END FROM people", 'computed secret: LIKE'],
+      [
+        'SELECT EXISTS (SELECT FROM people WHERE length(secret) > 3)',
+        'computed secret: function length()',
+      ],
+      ["DELETE FROM people WHERE secret LIKE '7%'", 'computed secret: LIKE'],
+      [
+        "INSERT INTO people (id, secret) VALUES (1, 'x') ON CONFLICT (secret) DO NOTHING",
+        'computed secret: ON CONFLICT',
+      ],
+      ["EXPLAIN SELECT 1 FROM people WHERE secret = 'x'", 'computed secret: operator ='],
+      ["COPY (SELECT 1 FROM people WHERE secret = 'x') TO STDOUT", 'computed secret: operator ='],
+      ["DECLARE c CURSOR FOR SELECT 1 FROM named WHERE code = 'x'", 'computed secret: operator ='],
+      ['SELECT secret::int FROM people', 'computed secret: a cast to int4'],
+      ['SELECT secret COLLATE "C" FROM people'],
+      // Carried, or a total function of a string: nothing that the masked value would not show.
+      ['SELECT secret, (SELECT secret), ROW(id, secret), ARRAY[secret] FROM people'],
+      [
+        "SELECT lower(secret), upper(left(secret, 3)), coalesce(secret, ''), secret || 'x' FROM people",
+      ],
+      [
+        'SELECT CASE WHEN id > 3 THEN secret END, first_value(secret) OVER (ORDER BY id) FROM people',
+      ],
+      ['SELECT max(secret), array_agg(secret) FROM people GROUP BY id', 'grouped id: GROUP BY'],
+      ['SELECT count(*), count(people) FROM people'],
       ['SELECT id FROM recursive_view CROSS JOIN harmless'],
+      // Neither total nor of one string.
+      ["SELECT lower(secret || repeat('x', 9)) FROM people", 'computed secret: operator ||'],
+      ['SELECT replace(secret, $1, $2) FROM people', 'computed secret: function replace()'],
+      ["SELECT substring(secret, '^a') FROM people", 'computed secret: function substring()'],
+      ["SELECT nullif(secret, 'x') FROM people", 'computed secret: NULLIF'],
+      ["SELECT coalesce(secret, secret, '') FROM people", 'computed secret: COALESCE'],
     ];
-    for (const [sql, ...columns] of cases) {
-      const inferred = (await one(sql)).columnsInferred.filter((fact) => fact.name === 'people');
-      expect(inferred.map((fact) => fact.column).sort(), sql).toEqual([...columns].sort());
+    for (const [sql, ...uses] of cases) {
+      const found = await one(sql);
+      const words = (kind: string, list: StatementAnalysis['columnsComputed'] = []) =>
+        list
+          .filter(
+            ({ column }) =>
+              column.name === 'people' && (column.column === 'secret' || kind === 'grouped'),
+          )
+          .map(({ column, by }) => `${kind} ${column.column}: ${by}`);
+      const all = [
+        ...words('computed', found.columnsComputed),
+        ...words('grouped', found.columnsGrouped),
+        ...words('null-tested', found.columnsNullTested),
+      ];
+      expect(all, sql).toEqual(uses);
     }
   });
 

@@ -1,0 +1,70 @@
+/**
+ * `inference: deny`: a statement may depend on a masked value only as far as its masked form shows
+ * it. It may carry the column to its output, and compute with it only what the output shows anyway:
+ * whether a string is NULL, and where the mask is a hash, whether two are the same. No list of
+ * dangerous functions is needed for that: locks, statistics, errors and time tell of nothing that was
+ * not computed.
+ */
+import { columnName } from '../describe-grant.ts';
+import type { ColumnMask, Grant, Refusal } from '../types.ts';
+import { refusal } from './evaluate-refusal.ts';
+import { concreteTypeOf } from './function-types.ts';
+import type { MaskIndex } from './mask-index.ts';
+import { isPlainString, isString } from './string-types.ts';
+import type { Catalog, ColumnFact, ColumnUse, StatementAnalysis } from './types.ts';
+
+interface Known {
+  readonly masks: MaskIndex;
+  readonly catalog: Catalog;
+}
+
+export function refuseInference(
+  analysis: StatementAnalysis,
+  grant: Grant,
+  known: Known,
+): Refusal | undefined {
+  const uses = [
+    ...analysis.columnsComputed,
+    ...(analysis.columnsNullTested ?? []).filter(({ column }) => !showsNull(column, known)),
+    ...(analysis.columnsGrouped ?? []).filter(({ column }) => !showsSame(column, known)),
+    ...(analysis.columnsEquated ?? []).flatMap((pair) =>
+      pair.every(({ column }) => showsSame(column, known)) ? [] : pair,
+    ),
+  ];
+  for (const use of uses) {
+    const mask = denied(use.column, known);
+    if (mask) return computed(grant, mask, use);
+  }
+  return undefined;
+}
+
+function denied(column: ColumnFact, { masks }: Known): ColumnMask | undefined {
+  const mask = masks.of(column);
+  return mask?.inference === 'deny' ? mask : undefined;
+}
+
+/** A masked string is NULL when the value is; of other types every value is shown as NULL. */
+function showsNull(column: ColumnFact, known: Known): boolean {
+  return denied(column, known)?.mask !== 'null' && isString(typeOf(column, known));
+}
+
+/** Equal strings have equal hashes. */
+function showsSame(column: ColumnFact, known: Known): boolean {
+  return denied(column, known)?.mask === 'hash' && isPlainString(typeOf(column, known));
+}
+
+function typeOf({ oid, attnum }: ColumnFact, { catalog }: Known): number | undefined {
+  const relation = catalog.relationByOid(oid);
+  const column = relation?.columns.find((one) => one.attnum === attnum && !one.dropped);
+  return column && concreteTypeOf(catalog, column.typeOid);
+}
+
+function computed(grant: Grant, mask: ColumnMask, { by }: ColumnUse): Refusal {
+  return refusal(grant, {
+    code: 'HOOP_DENIED',
+    message: `masked column ${columnName(mask)} must not be computed with (${by})`,
+    detail: 'The result would tell about values that you see only masked.',
+    hint: 'Select the column as it is, and filter, join, sort and compute with columns that are not masked.',
+    rule: mask.rule,
+  });
+}
