@@ -1,11 +1,12 @@
 /** Finds the mask of a column, and the relations that have masks. */
 import { stricterOf } from '../strictest-masks.ts';
 import type { ColumnMask } from '../types.ts';
+import { withReferencing } from './referencing-masks.ts';
 import { relationFamily } from './relation-family.ts';
 import { BUILT_IN_PATH } from './statement-facts.ts';
 import type { Catalog, CatalogRelation, ColumnFact, RelationFact } from './types.ts';
 
-/** Masks by column, followed along inheritance and partitions in both directions. */
+/** Masks by column, followed along inheritance and partitions in both directions, and foreign keys. */
 export class MaskIndex {
   readonly #byOid = new Map<string, ColumnMask>();
   readonly #byName = new Map<string, ColumnMask>();
@@ -18,8 +19,10 @@ export class MaskIndex {
   constructor(masks: readonly ColumnMask[], catalog: Catalog) {
     this.#catalog = catalog;
     this.isEmpty = masks.length === 0;
-    for (const mask of masks) {
-      this.#byName.set(nameKey(mask.schema, mask.relation, mask.column), mask);
+    for (const mask of withReferencing(masks, catalog)) {
+      const name = nameKey(mask.schema, mask.relation, mask.column);
+      const other = this.#byName.get(name);
+      this.#byName.set(name, other ? stricterOf(other, mask) : mask);
       const relation = catalog.relation(mask.schema, mask.relation);
       if (!relation) {
         continue;
@@ -78,7 +81,7 @@ export class MaskIndex {
   #put(oid: number, mask: ColumnMask): void {
     const key = oidKey(oid, mask.column);
     const other = this.#byOid.get(key);
-    this.#byOid.set(key, other ? strictest([other, mask]) : mask);
+    this.#byOid.set(key, other ? stricterOf(other, mask) : mask);
   }
 }
 

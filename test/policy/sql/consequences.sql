@@ -32,3 +32,9 @@ CREATE TABLE app.events (id int, at date) PARTITION BY RANGE (at);
 CREATE TABLE app.events_2024 PARTITION OF app.events FOR VALUES FROM ('2024-01-01') TO ('2025-01-01');
 CREATE TABLE app.base (id int);
 CREATE TABLE app.derived () INHERITS (app.base);
+
+CREATE TABLE app.cards (pan text PRIMARY KEY, kind text, UNIQUE (kind, pan));
+CREATE TABLE app.payments (id int PRIMARY KEY, card text REFERENCES app.cards, amount int, UNIQUE (card));
+CREATE TABLE app.refunds (id int, card text REFERENCES app.payments (card));
+CREATE TABLE app.fees (kind text, card text, FOREIGN KEY (card, kind) REFERENCES app.cards (pan, kind));
+CREATE TABLE app.recent_payments () INHERITS (app.payments);
