@@ -53,7 +53,19 @@ export function describeConditions(rule: StatementRule): string {
   const qualified =
     rule.qualified === undefined ? '' : rule.qualified ? ' with WHERE' : ' without WHERE';
   const relations = rule.relations.length === 0 ? '' : ` on ${rule.relations.join(', ')}`;
-  return `${verbs || 'anything'}${qualified}${relations}`;
+  return `${verbs || 'anything'}${qualified}${rowsText(rule)}${relations}`;
+}
+
+function rowsText({ effect, rows }: StatementRule): string {
+  if (rows === undefined) return '';
+  return effect === 'allow'
+    ? ` of up to ${rowCountText(rows)}`
+    : ` of more than ${rowCountText(rows)}`;
+}
+
+/** `1 row`, `4,211 rows`. */
+export function rowCountText(rows: number): string {
+  return rows === 1 ? '1 row' : `${rows.toLocaleString('en-US')} rows`;
 }
 
 export function maskedColumns(grant: Pick<Grant, 'masks'>): { column: string; mask: string }[] {

@@ -115,8 +115,10 @@ export interface StatementRule {
   readonly relations: readonly RelationPattern[];
   /** `schema.name` patterns of functions called. Empty = the rule says nothing about functions. */
   readonly functions: readonly string[];
-  /** true: only DML with an effective WHERE; false: only DML without; undefined: both. */
+  /** true: only UPDATE and DELETE with a WHERE that is no constant; false: only without; undefined: both. */
   readonly qualified: boolean | undefined;
+  /** allow: up to so many rows may change; deny and approve: the rule is about what changes more. */
+  readonly rows?: number;
   /** Shown in HINT when the rule refuses. */
   readonly hint: string | undefined;
   /** Present with the effect `approve`. */

@@ -3,7 +3,7 @@ import { isHarmlessExtension } from '../../policy/sql/functions-table.ts';
 import type { CatalogFunction, CatalogRelation, RowChange } from '../../policy/sql/types.ts';
 import { catalogForeignKey, RULE_EVENTS } from './catalog-consequences.ts';
 import { USER } from './catalog-queries.ts';
-import { number, text } from './catalog-rows.ts';
+import { flag, number, text } from './catalog-rows.ts';
 import type { CatalogState } from './catalog-state.ts';
 
 type CodeOn = NonNullable<CatalogRelation['codeOn']>;
@@ -55,9 +55,11 @@ export class CatalogCode {
 
   /** Which changes of the relation run code, and whether that code can alter the row. */
   codeOn(relation: number): CodeOn {
-    const { altersRow } = this.#directly(relation);
+    const { altersRow, deferrable } = this.#directly(relation);
     const runs = CHANGES.filter((change) => this.#runs(relation, change, new Set()));
-    return runs.length === 0 ? NO_CODE : { runs: new Set(runs), altersRow };
+    return runs.length === 0
+      ? NO_CODE
+      : { runs: new Set(runs), altersRow, ...(deferrable?.size ? { deferrable } : {}) };
   }
 
   #has(owner: number, kind: string): boolean {
@@ -71,6 +73,7 @@ export class CatalogCode {
     const { triggers, rules, columns } = this.#state.owned;
     const runs = new Set<RowChange>();
     const altersRow = new Set<RowChange>();
+    const deferrable = new Set<RowChange>();
     const isOwnType = (oid: number): boolean => oid >= USER && this.#lookup.typeRunsCode(oid);
     const inValues =
       this.#has(relation, 'write') ||
@@ -88,6 +91,7 @@ export class CatalogCode {
         if ((bits & bit) !== 0) {
           runs.add(change);
           if (before) altersRow.add(change);
+          if (flag(row[3])) deferrable.add(change);
         }
       }
     }
@@ -98,7 +102,7 @@ export class CatalogCode {
         altersRow.add(change);
       }
     }
-    const made = { runs, altersRow };
+    const made = { runs, altersRow, deferrable };
     this.#direct.set(relation, made);
     return made;
   }

@@ -63,9 +63,17 @@ const OWNED = {
     where: `c.relkind ${EQ} ANY ('{r,p,f}'::pg_catalog."char"[])`,
     order: 'i.inhparent',
   },
-  /** relation, bits of pg_trigger.tgtype (src/include/catalog/pg_trigger.h), digest; only users' triggers */
+  /**
+   * relation, bits of pg_trigger.tgtype (src/include/catalog/pg_trigger.h), digest, deferrable; only
+   * users' triggers
+   */
   triggers: {
-    columns: ['t.tgrelid', 't.tgtype', 'pg_catalog.md5(pg_catalog.to_jsonb(t)::pg_catalog.text)'],
+    columns: [
+      't.tgrelid',
+      't.tgtype',
+      'pg_catalog.md5(pg_catalog.to_jsonb(t)::pg_catalog.text)',
+      't.tgdeferrable',
+    ],
     from: 'pg_catalog.pg_trigger t',
     where: 'NOT t.tgisinternal',
     order: 't.oid',

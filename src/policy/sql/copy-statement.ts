@@ -21,6 +21,7 @@ export function copy(facts: StatementFacts, fields: FieldsOf<'CopyStmt'>): State
   }
   const names = (fields.attlist ?? []).flatMap((node) => stringOf(node) ?? []);
   if (fields.is_from) {
+    facts.countIsInTag = true;
     copyIn(facts, fields, names);
     return result('copy', undefined, protocol);
   }

@@ -1,4 +1,5 @@
 /** What becomes of an allowed statement, now that it is known how many rows it changes. */
+import { rowCountText } from '../describe-grant.ts';
 import { qualifiedName } from '../patterns.ts';
 import type { Refusal } from '../types.ts';
 import type { AllowedStatement, ApprovalDemand, RowChanges, RowThreshold } from './types.ts';
@@ -51,7 +52,7 @@ export function describeChanges(changes: RowChanges): string {
     case 'trial':
       return `It would change ${rowsOf(changes)} (counted in a run that was rolled back; other rows may match later).`;
     case 'estimate':
-      return `It would change about ${count(changes.rows)} (estimated by the planner; it was not run).`;
+      return `It would change about ${rowCountText(changes.rows)} (estimated by the planner; it was not run).`;
     case 'not counted':
       return `The rows that it would change cannot be counted: ${changes.why}.`;
   }
@@ -59,13 +60,9 @@ export function describeChanges(changes: RowChanges): string {
 
 function rowsOf({ rows, relations }: Extract<RowChanges, { counted: 'trial' }>): string {
   const [only, ...others] = relations;
-  if (only === undefined) return count(rows);
+  if (only === undefined) return rowCountText(rows);
   const names = relations.map(
-    ({ schema, name, rows: some }) => `${count(some)} of ${qualifiedName(schema, name)}`,
+    ({ schema, name, rows: some }) => `${rowCountText(some)} of ${qualifiedName(schema, name)}`,
   );
-  return others.length === 0 ? (names[0] ?? '') : `${count(rows)}: ${names.join(', ')}`;
-}
-
-function count(rows: number): string {
-  return rows === 1 ? '1 row' : `${rows.toLocaleString('en-US')} rows`;
+  return others.length === 0 ? (names[0] ?? '') : `${rowCountText(rows)}: ${names.join(', ')}`;
 }

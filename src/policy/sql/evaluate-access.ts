@@ -24,8 +24,20 @@ export type Access =
       readonly rules: readonly RuleRef[];
       /** Not empty: allowed once all of these are satisfied. */
       readonly approvals: readonly ApprovalDemand[];
+      /** What allows parts of it only up to a number of rows. */
+      readonly limits: readonly RowLimit[];
+      /** Rules with `rows` that deny it, or hold it for approval, above that number. */
+      readonly above: readonly StatementRule[];
     }
   | { readonly effect: 'refuse'; readonly refusal: Refusal };
+
+export interface RowLimit {
+  readonly rows: number;
+  readonly rule: RuleRef;
+  readonly hint: string | undefined;
+  /** Smallest `rows` of the approve rules that allow the same part above their number. */
+  readonly heldAbove: number | undefined;
+}
 
 interface Part {
   readonly verb: string;
@@ -38,22 +50,28 @@ const SYSTEM = new Set([...STRUCTURE, 'pg_toast']);
 const CONDITIONAL = new Set(['update', 'delete', 'merge']);
 
 export function checkAccess(analysis: StatementAnalysis, grant: Grant): Access {
-  const denying = grant.rules.find((rule) => rule.effect === 'deny' && speaksOf(rule, analysis));
+  const speaking = grant.rules.filter(
+    (rule) => rule.effect !== 'allow' && speaksOf(rule, analysis),
+  );
+  const always = speaking.filter(({ rows }) => rows === undefined);
+  const denying = always.find(({ effect }) => effect === 'deny');
   if (denying) {
     return { effect: 'refuse', refusal: refusedBy(denying, analysis, grant) };
   }
-  const approvals = grant.rules.flatMap((rule) => demandOf(rule, analysis));
+  const approvals = always.map(demandOf);
   const unanswerable = approvals.find(({ terms }) => terms.groups.length === 0);
   if (unanswerable) {
     return { effect: 'refuse', refusal: withoutApprovers(unanswerable, analysis, grant) };
   }
   const rules = new Map<string, RuleRef>();
+  const limits: RowLimit[] = [];
   for (const part of partsOf(analysis)) {
-    const rule = allowing(part, analysis, grant);
-    if (!rule) {
+    const allowed = allowing(part, analysis, grant);
+    if (!allowed) {
       return { effect: 'refuse', refusal: notAllowed(part, analysis, grant) };
     }
-    rules.set(rule.id, rule);
+    rules.set(allowed.rule.id, allowed.rule);
+    limits.push(...(allowed.limit === undefined ? [] : [allowed.limit]));
   }
   for (const called of analysis.functions) {
     const rule = allowingCall(called, analysis, grant);
@@ -64,14 +82,12 @@ export function checkAccess(analysis: StatementAnalysis, grant: Grant): Access {
       rules.set(rule.id, rule);
     }
   }
-  return { effect: 'allow', rules: [...rules.values()], approvals };
+  const above = speaking.filter(({ rows }) => rows !== undefined);
+  return { effect: 'allow', rules: [...rules.values()], approvals, limits, above };
 }
 
-function demandOf(rule: StatementRule, analysis: StatementAnalysis): ApprovalDemand[] {
-  const { approval = NOBODY, hint } = rule;
-  return rule.effect === 'approve' && speaksOf(rule, analysis)
-    ? [{ rule: rule.rule, terms: approval, hint }]
-    : [];
+export function demandOf({ rule, approval = NOBODY, hint }: StatementRule): ApprovalDemand {
+  return { rule, terms: approval, hint };
 }
 
 const NOBODY: ApprovalTerms = {
@@ -106,17 +122,22 @@ function partsOf(analysis: StatementAnalysis): Part[] {
   return parts;
 }
 
-function allowing(part: Part, analysis: StatementAnalysis, grant: Grant): RuleRef | undefined {
+interface Allowing {
+  readonly rule: RuleRef;
+  readonly limit?: RowLimit;
+}
+
+function allowing(part: Part, analysis: StatementAnalysis, grant: Grant): Allowing | undefined {
   const { verb, relation } = part;
   const structural = relation === undefined || STRUCTURE.has(relation.schema);
   if (verb === 'select' && structural) {
     // SELECT version(), \d and what every client asks first.
     const reader = grant.rules.find((rule) => mayRead(rule));
     if (reader) {
-      return relation === undefined ? reader.rule : builtin('catalog');
+      return { rule: relation === undefined ? reader.rule : builtin('catalog') };
     }
   }
-  return grant.rules.find(
+  const rules = grant.rules.filter(
     (rule) =>
       rule.effect !== 'deny' &&
       rule.functions.length === 0 &&
@@ -125,7 +146,21 @@ function allowing(part: Part, analysis: StatementAnalysis, grant: Grant): RuleRe
       (rule.qualified === undefined ||
         !CONDITIONAL.has(verb) ||
         (analysis.qualified === true) === rule.qualified),
-  )?.rule;
+  );
+  return rules.find(({ rows }) => rows === undefined) ?? allowingSome(rules);
+}
+
+/** Of rules that allow a number of rows the one that allows most. */
+function allowingSome(rules: readonly StatementRule[]): Allowing | undefined {
+  const numbers = (effect: StatementRule['effect']): readonly number[] =>
+    rules.flatMap((rule) => (rule.effect === effect ? (rule.rows ?? []) : []));
+  const most = Math.max(...numbers('allow'));
+  const allowed = rules.find(({ effect, rows }) => effect === 'allow' && rows === most);
+  if (allowed === undefined) return undefined;
+  const { rule, hint } = allowed;
+  const held = numbers('approve');
+  const heldAbove = held.length === 0 ? undefined : Math.min(...held);
+  return { rule, limit: { rows: most, rule, hint, heldAbove } };
 }
 
 function mayRead(rule: StatementRule): boolean {
@@ -261,7 +296,7 @@ function refusedBy(rule: StatementRule, analysis: StatementAnalysis, grant: Gran
   });
 }
 
-function withoutApprovers(
+export function withoutApprovers(
   demand: ApprovalDemand,
   analysis: StatementAnalysis,
   grant: Grant,

@@ -99,12 +99,13 @@ export function temporaryFreedom(grant: Grant): RuleRef | undefined {
   return free?.rule.grant === undefined ? undefined : free.rule;
 }
 
-/** A rule that asks for a WHERE restricts: code that cannot be read could do without one. */
-function allowsEverything(rule: StatementRule): boolean {
-  return rule.verbs.includes('*') && rule.qualified === undefined && coversAllRelations(rule);
+/** A rule that asks for a WHERE, or counts, restricts: code that cannot be read could do without. */
+function allowsEverything({ verbs, qualified, rows, ...rule }: StatementRule): boolean {
+  const restricts = qualified !== undefined || rows !== undefined;
+  return verbs.includes('*') && !restricts && coversAllRelations(rule);
 }
 
-export function coversAllRelations(rule: StatementRule): boolean {
+export function coversAllRelations(rule: Pick<StatementRule, 'functions' | 'relations'>): boolean {
   return (
     rule.functions.length === 0 &&
     (rule.relations.length === 0 || rule.relations.includes('*') || rule.relations.includes('*.*'))

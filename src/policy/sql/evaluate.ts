@@ -16,6 +16,7 @@ import { mustRedact, outputMask, refuseForMasks } from './evaluate-masks.ts';
 import { refusal } from './evaluate-refusal.ts';
 import { builtin, deniesInference, guardSettings } from './guards.ts';
 import { MaskIndex } from './mask-index.ts';
+import { rowThresholds, settled } from './row-thresholds.ts';
 import type {
   AllowedStatement,
   Catalog,
@@ -46,7 +47,7 @@ export function evaluate(
     if ('code' in outcome) {
       return { effect: 'refuse', refusal: outcome, statement: index, analysis: analyses };
     }
-    statements.push(outcome);
+    statements.push(settled(outcome));
   }
   return { effect: 'allow', statements };
 }
@@ -74,10 +75,12 @@ function evaluateSides(
 /** Masks and detectors are those of both in either. */
 function joined(a: AllowedStatement, b: AllowedStatement): AllowedStatement {
   const approvals = [...(a.approvals ?? []), ...(b.approvals ?? [])];
+  const thresholds = [...(a.rowThresholds ?? []), ...(b.rowThresholds ?? [])];
   return {
     ...a,
     rules: [...a.rules, ...b.rules.filter(({ id }) => !a.rules.some((rule) => rule.id === id))],
     ...(approvals.length === 0 ? {} : { approvals }),
+    ...(thresholds.length === 0 ? {} : { rowThresholds: thresholds }),
     redactErrors: a.redactErrors || b.redactErrors,
   };
 }
@@ -112,11 +115,13 @@ function evaluateOne(
     return refused;
   }
   const outputs = analysis.outputs?.map((output) => outputMask(output, masks));
+  const thresholds = rowThresholds(analysis, grant, access);
   return (
     refuseCopyOut(analysis, grant, outputs) ?? {
       analysis,
       rules: [...access.rules, ...freedomOf(analysis, grant, access.rules)],
       ...(access.approvals.length === 0 ? {} : { approvals: access.approvals }),
+      ...(thresholds.length === 0 ? {} : { rowThresholds: thresholds }),
       masks: outputs,
       detectors: grant.detectors,
       redactErrors:

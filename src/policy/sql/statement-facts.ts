@@ -12,6 +12,7 @@ import {
   type RowOrigin,
   unite,
 } from './lineage.ts';
+import { changesRows, rowCountSource } from './row-count.ts';
 import type { QueryResult, Scope } from './scope.ts';
 import { isPlainString } from './string-types.ts';
 import { Ties } from './ties.ts';
@@ -25,6 +26,7 @@ import type {
   ProtocolEffect,
   RelationFact,
   RowChange,
+  RowCountSource,
   StatementAnalysis,
   StatementContext,
 } from './types.ts';
@@ -85,6 +87,11 @@ export class StatementFacts {
   readonly evaluated = new Set<Origin>();
   /** Columns of relations that are written: which rows change can tell what they are compared with. */
   readonly targets = new Set<Origin>();
+  /** How many INSERT, UPDATE, DELETE and MERGE there are in it. */
+  changeCount = 0;
+  /** The tag of CommandComplete has the number of rows that it changes. */
+  countIsInTag = false;
+  #preparedRowCount: RowCountSource | undefined;
   qualified: boolean | undefined;
   runsUserCode = false;
   changesCatalog = false;
@@ -320,6 +327,7 @@ export class StatementFacts {
     this.targets.clear();
     this.columnsWritten.clear();
     this.stored.clear();
+    this.changeCount = 0;
     this.qualified = undefined;
     this.changesCatalog = false;
   }
@@ -345,6 +353,7 @@ export class StatementFacts {
     this.#import(this.stored, other.columnsStored ?? other.columnsRead);
     this.#import(this.shaping, other.columnsShaping ?? []);
     this.#import(this.evaluated, other.columnsEvaluated ?? other.columnsRead);
+    this.#preparedRowCount = other.rowCount;
     if (other.qualified !== undefined) {
       this.noteQualified(other.qualified);
     }
@@ -385,6 +394,18 @@ export class StatementFacts {
     return this.#ties.tiedTo(new Set(generated));
   }
 
+  #rowCount(): RowCountSource {
+    return rowCountSource({
+      catalog: this.context.catalog,
+      changed: this.changed,
+      indirectly: [...this.writesIndirectly.values()],
+      isPlain: this.countIsInTag && this.changeCount <= 1,
+      opaque: this.opaque,
+      runsUserCode: this.runsUserCode,
+      prepared: this.#preparedRowCount,
+    });
+  }
+
   #relationFact(relation: CatalogRelation): RelationFact {
     const schema = publicSchemaName(this.context, relation.schema);
     const fact = { schema, name: relation.name, oid: relation.oid };
@@ -400,9 +421,10 @@ export class StatementFacts {
     addAll(this.shaping, this.#counted());
     const keeping = new Set([...this.stored, ...this.targets]);
     const kept = [...columnFacts(this.stored), ...this.tiedTo(keeping)];
+    const verbs = [verb, ...this.verbs.filter((other) => other !== verb)];
     return {
       verb,
-      verbs: [verb, ...this.verbs.filter((other) => other !== verb)],
+      verbs,
       reads: [...this.reads.values()],
       writes: [...this.writes.values()],
       ...(this.writesIndirectly.size === 0
@@ -416,6 +438,7 @@ export class StatementFacts {
       columnsEvaluated: columnFacts(this.evaluated),
       functions: [...this.functions.values()],
       qualified: this.qualified,
+      ...(changesRows({ verbs }) ? { rowCount: this.#rowCount() } : {}),
       serverAccess: [...this.serverAccess],
       outputs,
       opaque: this.opaque,

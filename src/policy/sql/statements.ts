@@ -43,6 +43,7 @@ export function statement(
   if (is(node, 'SelectStmt')) return selectStatement(facts, node.SelectStmt);
   const change = changeStatement(facts, node, undefined);
   if (change) {
+    facts.countIsInTag = true;
     const returns = returningOf(node);
     return result(change.verb, returns ? change.result.columns : undefined);
   }

@@ -57,6 +57,8 @@ export interface CatalogRelation {
     readonly runs: ReadonlySet<RowChange>;
     /** It can also change the row before RETURNING shows it. */
     readonly altersRow: ReadonlySet<RowChange>;
+    /** It can be put off until the transaction ends. */
+    readonly deferrable?: ReadonlySet<RowChange>;
   };
   readonly rowSecurity: boolean;
   /** Row security policies that call functions which are not built in: reading runs them. */

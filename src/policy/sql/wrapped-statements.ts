@@ -15,6 +15,7 @@ export function explain(
   if (fields.query) {
     const inner = statement(facts, fields.query, known);
     if (hasOption(fields, 'serialize', 'none')) noteSizes(facts, inner);
+    facts.countIsInTag = false;
     if (runs) {
       facts.verb(inner.verb);
     } else {
@@ -89,6 +90,7 @@ export function execute(
     });
   } else {
     facts.include(before);
+    facts.countIsInTag = true;
   }
   return {
     verb: 'execute',

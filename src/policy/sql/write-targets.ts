@@ -59,8 +59,10 @@ export function writeTarget(
     return undefined;
   }
   facts.noteWrite(relation);
+  facts.changeCount += 1;
+  const targets = [...new Set([relation, ...written, ...behindView(facts, table)])];
   for (const change of changes) {
-    for (const one of [relation, ...written]) facts.changed.push({ relation: one, change });
+    for (const one of targets) facts.changed.push({ relation: one, change });
   }
   for (const column of table.columns) {
     for (const origin of column.lineage.origins) {
@@ -71,13 +73,21 @@ export function writeTarget(
     noteSystemWrite(facts, relation);
   }
   // Triggers, rules and constraints of the target, of what is behind it, and of its partitions.
-  const members = [relation, ...written].flatMap((one) => [
-    one,
-    ...descendants(facts.context.catalog, one),
-  ]);
+  const members = targets.flatMap((one) => [one, ...descendants(facts.context.catalog, one)]);
   const code = members.map((member) => codeOn(member, changes));
   facts.runsUserCode ||= code.some((one) => one.runs);
   return { ...table, altersRow: code.some((one) => one.altersRow) };
+}
+
+/** Tables behind a view, also those that the statement reads besides. */
+function behindView(facts: StatementFacts, { relation, columns }: Table): CatalogRelation[] {
+  const { catalog } = facts.context;
+  const oids =
+    relation?.kind === 'v' ? columns.map(({ lineage }) => lineage.identity?.fact.oid) : [];
+  return [...new Set(oids)].flatMap((oid) => {
+    const table = oid === undefined ? undefined : catalog.relationByOid(oid);
+    return table ?? [];
+  });
 }
 
 function codeOn(relation: CatalogRelation, changes: readonly RowChange[]) {

@@ -9,7 +9,10 @@ import type {
 } from '../../../src/policy/types.ts';
 
 export interface GrantText {
-  /** `allow|deny|approve VERB, VERB [with WHERE|without WHERE] [on REL, REL]` or `… calls of FUNCTION`. */
+  /**
+   * `allow|deny|approve VERB, VERB [with WHERE|without WHERE] [up to N rows|above N rows] [on REL, REL]`
+   * or `… calls of FUNCTION`.
+   */
   readonly rules?: readonly string[];
   /** `schema.relation.column KIND [writable]` */
   readonly masks?: readonly string[];
@@ -41,11 +44,12 @@ export function grantOf(text: GrantText): Grant {
 
 function ruleOf(text: string, index: number): StatementRule {
   const parts =
-    /^(allow|deny|approve) (?:calls of (?<functions>.+)|(?<verbs>.+?)(?<where> with(?:out)? WHERE)?(?: on (?<relations>.+))?)$/.exec(
+    /^(allow|deny|approve) (?:calls of (?<functions>.+)|(?<verbs>.+?)(?<where> with(?:out)? WHERE)?(?: (?:up to|above) (?<rows>\d+) rows)?(?: on (?<relations>.+))?)$/.exec(
       text,
     );
   const list = (name: string): string[] => parts?.groups?.[name]?.split(/,\s*/) ?? [];
   const where = parts?.groups?.['where'];
+  const rows = parts?.groups?.['rows'];
   const effect = effectOf(parts?.[1]);
   return {
     effect,
@@ -54,6 +58,7 @@ function ruleOf(text: string, index: number): StatementRule {
     relations: list('relations'),
     functions: list('functions'),
     qualified: where === undefined ? undefined : where === ' with WHERE',
+    ...(rows === undefined ? {} : { rows: Number(rows) }),
     hint: undefined,
     ...(effect === 'approve' ? { approval: TERMS } : {}),
   };
