@@ -94,6 +94,13 @@ const OWNED = {
     where: `r.rulename ${NE} '_RETURN'::pg_catalog.name AND r.oid ${GE} ${USER}::pg_catalog.oid`,
     order: 'r.oid',
   },
+  /** relation, attribute numbers */
+  primaryKeys: {
+    columns: ['k.conrelid', `pg_catalog.array_to_string(k.conkey, ' ')`],
+    from: 'pg_catalog.pg_constraint k',
+    // One that is deferrable does not hold within a transaction.
+    where: `k.contype ${EQ} 'p'::pg_catalog."char" AND NOT k.condeferrable`,
+  },
   /** referencing table, referenced table, action on DELETE, action on UPDATE, columns of both, name */
   foreignKeys: {
     columns: [
@@ -252,6 +259,7 @@ export const OWNED_SECTIONS: readonly OwnedSection[] = [
   'inherits',
   'triggers',
   'rules',
+  'primaryKeys',
   'foreignKeys',
   'functions',
   'types',

@@ -58,6 +58,7 @@ export function emptyState(marks: Marks): CatalogState {
       inherits: owned(),
       triggers: owned(),
       rules: owned(),
+      primaryKeys: owned(),
       foreignKeys: owned(),
       functions: owned(),
       types: owned(),

@@ -62,7 +62,7 @@ export const TRACKED: readonly Tracked[] = [
     owner:
       'CASE WHEN x.conrelid OPERATOR(pg_catalog.=) 0::pg_catalog.oid THEN x.contypid ELSE x.conrelid END',
     where: users('oid'),
-    owned: ['foreignKeys', 'code'],
+    owned: ['primaryKeys', 'foreignKeys', 'code'],
     withRelations: true,
   },
   {

@@ -200,6 +200,7 @@ export class CatalogView implements Catalog {
       ...(texts?.path === undefined ? {} : { viewPath: texts.path }),
       columns: relationColumns(owned.columns.get(oid) ?? [], texts),
       referencedBy: (indexes.referencing.get(String(oid)) ?? []).slice(),
+      primaryKey: primaryKeyOf(owned.primaryKeys.get(oid)),
       foreignKeys: (owned.foreignKeys.get(oid) ?? []).map(catalogForeignKey),
       rules: catalogRules(owned.rules.get(oid) ?? [], texts),
       parents: (owned.inherits.get(oid) ?? []).map((parent) => number(parent[1])),
@@ -263,6 +264,11 @@ function catalogFunction(row: Row): CatalogFunction {
     defaults: number(row[12]),
     ...(outputs ? { outputs } : {}),
   };
+}
+
+function primaryKeyOf(rows: readonly Row[] | undefined): readonly number[] | undefined {
+  const [row] = rows ?? [];
+  return row && oids(row[1]);
 }
 
 /** OUT (o), INOUT (b) and TABLE (t) parameters. */

@@ -12,7 +12,7 @@ import { rowTypeRelation, visibleColumns } from './relation-columns.ts';
 import { hasIncomplete, type Scope } from './scope.ts';
 import type { StatementFacts } from './statement-facts.ts';
 import { isString } from './string-types.ts';
-import { isStringOfColumn, onlyString } from './total-functions.ts';
+import { isConstant, isStringOfColumn, storedStrings } from './total-functions.ts';
 import { as, type FieldsOf, is, type Node, namesOf, stringOf, tagOf } from './tree.ts';
 
 export function expression(
@@ -170,6 +170,10 @@ const NODE_WORDS: Readonly<Record<string, string>> = {
   XmlSerialize: 'XMLSERIALIZE',
 };
 
+function stored(nodes: readonly Node[], found: readonly Lineage[]): number {
+  return found.filter((_, index) => !isConstant(nodes[index])).length;
+}
+
 function argumentsOf(fields: unknown): readonly Node[] {
   const args: unknown = Object(fields).args;
   return Array.isArray(args) ? args : [];
@@ -182,8 +186,8 @@ function coalesced(
   found: readonly Lineage[],
 ): Lineage {
   const value = chosen(found);
-  if (onlyString(nodes, found) !== undefined) {
-    return isString(value.type) ? { ...value, identity: undefined, total: true } : value;
+  if (isString(value.type) && storedStrings(nodes, found)?.length === stored(nodes, found)) {
+    return { ...value, identity: undefined, total: true };
   }
   facts.combine(found);
   facts.noteComputed(value, 'COALESCE');
@@ -359,7 +363,11 @@ function resultOfOperation(
     return facts.test(operands, by, TYPE.bool);
   }
   const sides = [lexpr, rexpr].flatMap((side) => side ?? []);
-  if (operator === '||' && onlyString(sides, operands) !== undefined) {
+  const strings = operator === '||' ? storedStrings(sides, operands) : undefined;
+  if (strings) {
+    for (const operand of operands) {
+      if (!strings.includes(operand)) facts.noteComputed(operand, by);
+    }
     return { ...derive(operands, TYPE.text), total: true };
   }
   // NULLIF compares, too.

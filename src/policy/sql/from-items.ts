@@ -101,6 +101,7 @@ export function relationItem(
   const name = fields.relname ?? '';
   const cte = fields.schemaname === undefined ? findCte(scope, name) : undefined;
   if (cte) {
+    facts.noteReference(cte);
     const columns = cte.columns();
     if (!columns) {
       facts.refuse(`the query ${name} refers to itself in a way that cannot be followed`, {

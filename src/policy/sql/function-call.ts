@@ -11,7 +11,7 @@ import { findType, isBuiltIn } from './names.ts';
 import { findColumn, findTable, type Scope } from './scope.ts';
 import { settingNamed } from './setting-name.ts';
 import type { StatementFacts } from './statement-facts.ts';
-import { isStringOfColumn, totalArgument } from './total-functions.ts';
+import { isStringOfColumn, totalArguments } from './total-functions.ts';
 import { as, type FieldsOf, literalText, type Node, namesOf, stringOf } from './tree.ts';
 
 export function functionCall(
@@ -77,9 +77,9 @@ function knownCall(
     const counted = isGrouped ? constant(TYPE.int8) : facts.nullTest(value, 'count()', TYPE.int8);
     return { carried: new Set(args), result: counted };
   }
-  const text = totalArgument(name, fields.args, args);
-  if (text) {
-    return { carried: new Set([text]), result: { ...derive(args, TYPE.text), total: true } };
+  const strings = totalArguments(name, fields.args, args);
+  if (strings) {
+    return { carried: new Set(strings), result: { ...derive(args, TYPE.text), total: true } };
   }
   const isJoined = name === 'string_agg' && as(fields.args?.[1], 'A_Const') !== undefined;
   // A default of lag() can be of another type, to which the value is converted.

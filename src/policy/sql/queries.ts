@@ -5,6 +5,7 @@ import { entries, expression, expressions, noteUnified, starColumns } from './ex
 import { fromList } from './from-items.ts';
 import { TYPE } from './function-types.ts';
 import { checkFields } from './grammar.ts';
+import { noteGroupedRows } from './grouped-rows.ts';
 import {
   constant,
   derive,
@@ -57,9 +58,11 @@ function plainSelect(facts: StatementFacts, fields: Select, outer: Scope | undef
   for (const column of columns) {
     facts.noteRead(column.lineage);
   }
-  for (const key of fields.groupClause ?? []) {
-    addAll(conditions, groupKey(facts, key, columns, scope));
-  }
+  const keys = (fields.groupClause ?? []).map((key) => groupKey(facts, key, columns, scope));
+  const isPlain = !fields.groupClause?.some((key) => as(key, 'GroupingSet'));
+  if (isPlain) noteGroupedRows(facts, keys, 'GROUP BY');
+  else for (const key of keys) facts.noteGrouped(key, 'GROUP BY');
+  for (const key of keys) addAll(conditions, key.origins);
   addAll(conditions, condition(facts, fields.havingClause, scope));
   return finish(facts, fields, { columns, conditions }, scope);
 }
@@ -80,7 +83,11 @@ function finish(
   // DISTINCT without ON is a list with one empty node.
   for (const key of fields.distinctClause ?? []) {
     if (tagOf(key) === undefined) {
-      for (const { lineage } of result.columns) facts.noteGrouped(lineage, 'DISTINCT');
+      noteGroupedRows(
+        facts,
+        result.columns.map(({ lineage }) => lineage),
+        'DISTINCT',
+      );
     } else {
       facts.noteGrouped(outputOrInput(facts, key, result.columns, scope), 'DISTINCT ON');
     }
@@ -195,26 +202,21 @@ function groupKey(
   node: Node,
   columns: readonly NamedLineage[],
   scope: Scope,
-): ReadonlySet<Origin> {
+): Lineage {
   const set = as(node, 'GroupingSet');
   if (set) {
     checkFields(facts, 'GroupingSet', set);
     return facts.nested(() => {
-      const origins = new Set<Origin>();
-      for (const key of set.content ?? []) {
-        addAll(origins, groupKey(facts, key, columns, scope));
-      }
-      return origins;
+      const keys = (set.content ?? []).map((key) => groupKey(facts, key, columns, scope));
+      for (const key of keys) facts.noteGrouped(key, 'GROUP BY');
+      return derive(keys);
     });
   }
   const name = bareName(node);
   const isInput = name === undefined || findColumn(facts, scope, name) !== undefined;
-  const key =
-    isInput && !as(node, 'A_Const')
-      ? expression(facts, node, scope)
-      : outputOrInput(facts, node, columns, scope);
-  facts.noteGrouped(key, 'GROUP BY');
-  return key.origins;
+  return isInput && !as(node, 'A_Const')
+    ? expression(facts, node, scope)
+    : outputOrInput(facts, node, columns, scope);
 }
 
 function valuesRows(facts: StatementFacts, fields: Select, scope: Scope | undefined): QueryResult {

@@ -21,6 +21,7 @@ export function relationColumns(
   only: boolean,
 ): readonly NamedLineage[] {
   facts.noteRelation(relation);
+  facts.noteReference(relation);
   if (relation.kind === 't') {
     facts.refuse(`${relation.schema}.${relation.name} holds raw values of other tables`);
   }

@@ -108,6 +108,7 @@ export class StatementFacts {
   readonly #columns = new Map<string, ColumnOrigin>();
   readonly #rows = new Map<object, RowOrigin>();
   readonly #ties = new Ties();
+  readonly #references = new Map<object, number>();
   #nodes = 0;
   #depth = 0;
 
@@ -248,6 +249,20 @@ export class StatementFacts {
       columns.map((fact) => this.#known(fact)),
       by,
     );
+  }
+
+  /** Something in FROM is named: a relation, or a CTE. */
+  noteReference(what: CatalogRelation | object): void {
+    this.#references.set(what, (this.#references.get(what) ?? 0) + 1);
+  }
+
+  /** Whether all values of this relation so far are of the rows that one place in FROM gives. */
+  isReferencedOnce(relation: CatalogRelation): boolean {
+    const isTable = (what: object): boolean =>
+      'kind' in what && ['r', 'p'].includes(String(what.kind));
+    // A query or a view that is named twice gives the same rows twice.
+    const isRepeated = [...this.#references].some(([what, count]) => count > 1 && !isTable(what));
+    return this.#references.get(relation) === 1 && !isRepeated;
   }
 
   /** Rows with the same value are put together. */

@@ -1,21 +1,20 @@
 /**
- * Functions that may be computed over a masked string: for every value they succeed, take no
- * account of anything else, change nothing, and are NULL exactly when the value is. Their result,
- * masked whole, therefore shows what the mask of the column shows already. One string and constants
- * only, as they are written: of two strings one can be made to say something of the other, and
- * `lower(token || repeat('x', 1073741800))` fails for tokens of one length and not of another.
+ * Functions that may be computed over masked strings: for every value they succeed, change nothing,
+ * and are NULL exactly when the values are. Their result, masked whole, therefore shows what the
+ * masks of the columns show already. They take values as they are stored, each once, and constants as
+ * they are written: `lower(token || repeat('x', 1073741800))` fails for tokens of one length and not
+ * of another, and so does the thirtieth `a || a` of a `a || a`.
  *
  * Not here: replace() and lpad(), which can make more than fits; whatever takes a pattern, which can
  * take very long; nullif() and everything else whose NULL says something.
  */
-import type { Lineage } from './lineage.ts';
+import type { Lineage, Origin } from './lineage.ts';
 import { isString } from './string-types.ts';
 import { as, type Node } from './tree.ts';
 
+/** Of one string. */
 const TOTAL: ReadonlySet<string> = new Set([
   'btrim',
-  'concat',
-  'concat_ws',
   'initcap',
   'left',
   'lower',
@@ -29,28 +28,46 @@ const TOTAL: ReadonlySet<string> = new Set([
   'translate',
   'upper',
 ]);
+/** Of several. */
+const JOINING: ReadonlySet<string> = new Set(['concat', 'concat_ws']);
 
-/** @returns which argument is the string; undefined: the call is none of these. */
-export function totalArgument(
+/** @returns the strings among the arguments; undefined: the call is none of these. */
+export function totalArguments(
   name: string,
   nodes: readonly Node[] | undefined,
   args: readonly Lineage[],
-): Lineage | undefined {
+): readonly Lineage[] | undefined {
   const isSubstring = name === 'substring' && (nodes ?? []).slice(1).every(isInteger);
-  return TOTAL.has(name) || isSubstring ? onlyString(nodes, args) : undefined;
+  const strings =
+    TOTAL.has(name) || isSubstring || JOINING.has(name) ? storedStrings(nodes, args) : undefined;
+  return JOINING.has(name) || strings?.length === 1 ? strings : undefined;
 }
 
-/** The one value that is a string of a column, when all others are constants as written. */
-export function onlyString(
+/**
+ * The strings among values of which each is one that is stored, or a constant.
+ * @returns undefined when there is none, when something else is among them, or one of them twice
+ */
+export function storedStrings(
   nodes: readonly Node[] | undefined,
   args: readonly Lineage[],
-): Lineage | undefined {
-  const [value, second] = args.filter((_, index) => !isConstant(nodes?.[index]));
-  return value !== undefined && second === undefined && isStringOfColumn(value) ? value : undefined;
+): readonly Lineage[] | undefined {
+  const values = args.filter((_, index) => !isConstant(nodes?.[index]));
+  const strings = values.filter(isStringOfColumn);
+  const isStored = values.every((value) => value.identity !== undefined || value.total === true);
+  return isStored && strings.length > 0 && areApart(values) ? strings : undefined;
 }
 
 export function isStringOfColumn(value: Lineage): boolean {
   return isString(value.type) && (value.identity !== undefined || value.total === true);
+}
+
+function areApart(values: readonly Lineage[]): boolean {
+  const seen = new Set<Origin>();
+  for (const origin of values.flatMap((value) => [...value.origins])) {
+    if (seen.has(origin)) return false;
+    seen.add(origin);
+  }
+  return true;
 }
 
 export function isConstant(node: Node | undefined): boolean {

@@ -43,6 +43,8 @@ export interface CatalogRelation {
   readonly viewTree?: unknown;
   /** Schemas in which names of `viewDefinition` and `rules` are looked up that are not qualified; default: pg_catalog. */
   readonly viewPath?: readonly string[];
+  /** attnums of its primary key, if it holds at any time (not deferrable). */
+  readonly primaryKey?: readonly number[] | undefined;
   /** OIDs of direct parents (inheritance and partitioning). */
   readonly parents: readonly number[];
   /** pg_type.oid of the row type. */
