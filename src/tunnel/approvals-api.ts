@@ -72,6 +72,21 @@ const ApprovalEstimateSchema = z.discriminatedUnion('state', [
 ]);
 export type ApprovalEstimate = z.infer<typeof ApprovalEstimateSchema>;
 
+/** How many rows it would change, where the policy asks because of their number. */
+const RowChangesPart = z.discriminatedUnion('counted', [
+  /** It ran, and was rolled back. `relations`: most rows first. */
+  z.object({
+    counted: z.literal('trial'),
+    rows: z.number().int().nonnegative(),
+    relations: z.array(
+      z.object({ schema: z.string(), name: z.string(), rows: z.number().int().nonnegative() }),
+    ),
+  }),
+  z.object({ counted: z.literal('estimate'), rows: z.number().nonnegative() }),
+  /** `why` is a phrase. */
+  z.object({ counted: z.literal('not counted'), why: z.string() }),
+]);
+
 /** Characters of a prompt that an approver sees; the recording has more of it. */
 export const MAX_APPROVAL_PROMPT = 4000;
 
@@ -107,6 +122,8 @@ export const StatementPart = z.object({
   /** false: `wait: no`; it failed, and runs when it is sent again. */
   waits: z.boolean(),
   estimate: ApprovalEstimateSchema,
+  /** An approval covers what changes up to as many rows. */
+  changes: RowChangesPart.optional(),
   /** A claim of the client; absent where none was given. */
   prompt: ApprovalPrompt.optional(),
 });

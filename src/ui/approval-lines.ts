@@ -1,5 +1,6 @@
 /** Requests for approval as lines of text. Everything in them was typed by somebody else. */
 import { actorName } from '../policy/actor-name.ts';
+import { describeChanges } from '../policy/sql/decide-rows.ts';
 import { isLimit } from '../recording/prompt.ts';
 import type { Approval, CommandPart, StatementPart } from '../tunnel/approvals-api.ts';
 import { plain, plainLines } from './printable.ts';
@@ -201,7 +202,7 @@ function subjectLines(approval: Approval, options: LineOptions, fact: Fact): str
   if (statement === undefined) {
     return fact(approval.kind, 'no longer kept');
   }
-  const { role, estimate, verbs, relations } = statement;
+  const { role, estimate, changes, verbs, relations } = statement;
   const waits = !statement.waits
     ? 'no: it has failed, and may be sent again once approved'
     : statement.inTransaction
@@ -209,7 +210,7 @@ function subjectLines(approval: Approval, options: LineOptions, fact: Fact): str
       : undefined;
   return [
     ...fact('waits', waits),
-    ...fact('effect', effectText(estimate)),
+    ...fact('effect', changes === undefined ? effectText(estimate) : describeChanges(changes)),
     '',
     ...indented(statement.text.trimEnd(), options).map((line) => options.style.bold(line)),
     ...statement.parameters.flatMap((parameter, index) =>

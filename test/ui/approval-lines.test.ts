@@ -12,6 +12,7 @@ import { textWidth } from '../../src/ui/text-width.ts';
 import { accessRequest, heldStatement, NOW_MS } from './made-approval.ts';
 
 const PLAIN = { style: styleFor(false), width: 80 };
+const WIDE = { style: styleFor(false), width: undefined };
 // biome-ignore format: one class
 const CONTROLS = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202e]/;
 
@@ -37,6 +38,25 @@ test('An approver is shown statement, parameters, requester, agent, reason, prom
   ]) {
     expect(text).toContain(part);
   }
+});
+
+test('An approver is shown how many rows would change, and how they were counted', () => {
+  const { statement } = heldStatement();
+  if (statement === undefined) throw new Error('no statement');
+  const effect = (changes: typeof statement.changes) =>
+    approvalLines(heldStatement({ statement: { ...statement, changes } }), WIDE, NOW_MS).find(
+      (line) => line.startsWith('effect'),
+    );
+  const orders = { schema: 'public', name: 'orders', rows: 4211 };
+  expect(effect({ counted: 'trial', rows: 4211, relations: [orders] })).toBe(
+    'effect     It would change 4,211 rows of public.orders (counted in a run that was rolled back; other rows may match later).',
+  );
+  expect(effect({ counted: 'estimate', rows: 1_200_000 })).toBe(
+    'effect     It would change about 1,200,000 rows (estimated by the planner; it was not run).',
+  );
+  expect(effect({ counted: 'not counted', why: 'public.far is a foreign table' })).toBe(
+    'effect     The rows that it would change cannot be counted: public.far is a foreign table.',
+  );
 });
 
 test('Nothing that a requester typed reaches the terminal as a control', () => {

@@ -44,7 +44,11 @@ export interface AskedApproval {
   end(state: 'withdrawn' | 'void', outcome: string): void;
 }
 
-export function askedApproval(approvals: Approvals, record: ApprovalRecord): AskedApproval {
+export function askedApproval(
+  approvals: Approvals,
+  record: ApprovalRecord,
+  changes?: RowChanges,
+): AskedApproval {
   const { promise, resolve } = Promise.withResolvers<ApprovalStanding>();
   let changed = Promise.withResolvers<void>();
   if (record.diesWithConnection) {
@@ -64,6 +68,7 @@ export function askedApproval(approvals: Approvals, record: ApprovalRecord): Ask
     binding: record.binding,
     standing: record,
     waitsUntilMs: record.waitsUntilMs,
+    ...(changes === undefined ? {} : { changes }),
     lacking: record.needs
       .map((need) => ({ ...need, known: approvals.known(record, need) }))
       .filter(({ known, count }) => known < count),

@@ -3,10 +3,11 @@
  * about acts on a server: whose they are, what they belong to, how long they last, and that one
  * which is sent again finds the request that it was asked for with.
  */
-import type { ApprovalDemand } from '../../policy/sql/types.ts';
+import { isCovered } from '../../policy/sql/decide-rows.ts';
+import type { ApprovalDemand, RowChanges } from '../../policy/sql/types.ts';
 import type { Principal } from '../../policy/types.ts';
 import type { PromptLine } from '../../recording/prompt.ts';
-import type { ApprovalRecord, NewApproval } from './approval-record.ts';
+import { type ApprovalRecord, isOpen, type NewApproval } from './approval-record.ts';
 import { needsOf } from './approval-refusal.ts';
 import type { Approvals } from './approvals.ts';
 import {
@@ -16,6 +17,7 @@ import {
   HELD_USABLE_SECONDS,
 } from './asked-approval.ts';
 import type { PolicyView } from './policy-standing.ts';
+import { shownChanges } from './shown-changes.ts';
 
 export interface SessionApprovalsOptions {
   readonly approvals: Approvals;
@@ -35,18 +37,27 @@ export interface SessionApprovalsOptions {
 interface Ask {
   readonly demands: readonly ApprovalDemand[];
   readonly policyCommit: string;
+  readonly changes?: RowChanges;
+  readonly waits?: false;
 }
 
 /** @param create makes the request, when it was not asked for before */
 export function askOnce(
   { approvals, clock, principal: requester }: SessionApprovalsOptions,
-  { demands }: Pick<Ask, 'demands'>,
+  ask: Pick<Ask, 'demands' | 'changes' | 'waits'>,
   binding: string,
   create: (waits: boolean) => ApprovalRecord,
 ): AskedApproval {
-  const waits = demands.every(({ terms }) => terms.waits);
-  const known = waits ? undefined : askedBefore({ approvals, clock, requester, binding });
-  return askedApproval(approvals, known ?? create(waits));
+  const waits = ask.waits !== false && ask.demands.every(({ terms }) => terms.waits);
+  const before = waits ? undefined : askedBefore({ approvals, clock, requester, binding });
+  const shown = before && shownChanges(approvals, before);
+  const isTooFew =
+    ask.changes !== undefined && shown !== undefined && !isCovered(ask.changes, shown);
+  if (before === undefined || (isTooFew && isOpen(before))) {
+    if (before) approvals.end(before.id, 'void', 'it would change more rows by now');
+    return askedApproval(approvals, create(waits), ask.changes);
+  }
+  return askedApproval(approvals, before, shown);
 }
 
 /** @param waits it is held, and dies with its connection */

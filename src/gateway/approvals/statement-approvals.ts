@@ -1,7 +1,7 @@
 /** What the Postgres engine asks about its statements, as requests of one session. */
 import { createHash } from 'node:crypto';
 import { SESSION_TEMP } from '../../policy/sql/statement-facts.ts';
-import type { CatalogRelation, StatementAnalysis } from '../../policy/sql/types.ts';
+import type { CatalogRelation, RowChanges, StatementAnalysis } from '../../policy/sql/types.ts';
 import type { ApprovalEstimate, StatementPart } from '../../tunnel/approvals-api.ts';
 import { approvalTerms } from '../pg/approval-terms.ts';
 import type { ApprovalAsk, PostgresTarget, StatementApprovals } from '../pg/types.ts';
@@ -10,6 +10,9 @@ import { shownPrompt } from './asked-approval.ts';
 import type { Estimates } from './estimates.ts';
 import { askedBy } from './policy-standing.ts';
 import { askOnce, type SessionApprovalsOptions, sessionRequest } from './session-approvals.ts';
+
+/** Of those whose rows change, so many are named. */
+const MAX_RELATIONS = 20;
 
 export interface StatementApprovalsOptions extends SessionApprovalsOptions {
   readonly estimates: Estimates;
@@ -56,7 +59,7 @@ function statementPart(
   waits: boolean,
 ): StatementPart {
   const inForce = prompt();
-  const { stream, at, text, prepared, parameters, analyses, role, inTransaction } = ask;
+  const { stream, at, text, prepared, parameters, analyses, role, inTransaction, changes } = ask;
   return {
     session,
     stream,
@@ -76,8 +79,15 @@ function statementPart(
     inTransaction,
     waits,
     estimate: { state: 'pending' },
+    ...(changes === undefined ? {} : { changes: shownPart(changes) }),
     ...(inForce === undefined ? {} : { prompt: shownPrompt(inForce) }),
   };
+}
+
+function shownPart(changes: RowChanges): NonNullable<StatementPart['changes']> {
+  return changes.counted === 'trial'
+    ? { ...changes, relations: changes.relations.slice(0, MAX_RELATIONS) }
+    : changes;
 }
 
 /**

@@ -1,4 +1,5 @@
 /** What whoever sent a statement is told about its approval. */
+import { describeChanges } from '../../policy/sql/decide-rows.ts';
 import { describeStatement } from '../../policy/sql/evaluate-access.ts';
 import type { Refusal } from '../../policy/types.ts';
 import { encodeNoticeResponse } from '../../protocol/pg/notice-response.ts';
@@ -20,6 +21,11 @@ function whatNeedsApproval(ask: ApprovalAsk): string {
   return analysis === undefined ? 'the statement' : describeStatement(analysis);
 }
 
+/** A sentence with a space behind it, where the rules ask because of the number of rows. */
+function changesText({ changes }: ApprovalAsk): string {
+  return changes === undefined ? '' : `${describeChanges(changes)} `;
+}
+
 export function heldMessage(ask: ApprovalAsk, { id }: AskedApproval): string {
   return `${whatNeedsApproval(ask)} is held for approval, request ${id}`;
 }
@@ -32,7 +38,7 @@ export function heldNotice(ask: ApprovalAsk, asked: AskedApproval, codec: TextCo
     sqlState: '00000',
     message: text(heldMessage(ask, asked)),
     detail: text(
-      `${rulesOf(ask)} ${lackingText(asked)}It waits until ${utcTime(asked.waitsUntilMs)}.`,
+      `${changesText(ask)}${rulesOf(ask)} ${lackingText(asked)}It waits until ${utcTime(asked.waitsUntilMs)}.`,
     ),
     hint: `An approver decides: hoop approvals approve ${asked.id}. A cancel withdraws it.`,
   });
@@ -51,7 +57,7 @@ export function pending(ask: ApprovalAsk, asked: AskedApproval): Refusal {
   return approvalRefusal(ask, {
     code: 'HOOP_APPROVAL_PENDING',
     message: `${whatNeedsApproval(ask)} needs approval, request ${id} is waiting`,
-    detail: `${rulesOf(ask)} ${lackingText(asked)}`.trimEnd(),
+    detail: `${changesText(ask)}${rulesOf(ask)} ${lackingText(asked)}`.trimEnd(),
     hint: `Send it again, with the same parameters, when \`hoop approvals show ${id}\` says approved; it runs once.`,
   });
 }
