@@ -86,6 +86,7 @@ export const ERROR_CODES = [
   'HOOP_APPROVAL_VOID',
   'HOOP_LIMIT',
   'HOOP_LOOKUPS',
+  'HOOP_ROWS',
   'HOOP_RESULT_MISMATCH',
   // deciding about a request
   'HOOP_APPROVAL_UNKNOWN',

@@ -216,6 +216,7 @@ export interface Refusal {
     | 'HOOP_LIMIT'
     | 'HOOP_LOOKUPS'
     | 'HOOP_RESULT_MISMATCH'
+    | 'HOOP_ROWS'
     | 'HOOP_TOO_LARGE';
   /** SQLSTATE: 42501 for denials, 42601 for the parser's own complaint, 54000 for caps. */
   readonly sqlState: string;

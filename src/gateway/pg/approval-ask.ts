@@ -4,7 +4,8 @@
  * approver could not read is not asked.
  */
 import { ProtocolError } from '../../errors.ts';
-import type { AllowedStatement } from '../../policy/sql/types.ts';
+import { decideRows } from '../../policy/sql/decide-rows.ts';
+import type { AllowedStatement, ApprovalDemand, RowChanges } from '../../policy/sql/types.ts';
 import type { Bind } from '../../protocol/pg/bind.ts';
 import type { TextCodec } from '../../protocol/pg/text-codec.ts';
 import type { Decided } from './decide.ts';
@@ -39,9 +40,20 @@ export interface HoldRequest {
   /** Of Execute. */
   readonly portal?: { readonly name: string; readonly known: KnownPortal };
   readonly parameterTypes?: readonly number[];
+  /** It has been counted, or cannot be: what is asked for is that it may change so many rows. */
+  readonly counted?: CountedRequest;
 }
 
-type Allowed = Decided & { readonly type: 'allowed' };
+export interface CountedRequest {
+  readonly changes: RowChanges;
+  /**
+   * `left`: what it had done has been rolled back, and its transaction is over. `open`: it has run,
+   * and waits for no one: who has not agreed yet is asked, and it fails.
+   */
+  readonly transaction: 'left' | 'open' | 'not run';
+}
+
+export type Allowed = Decided & { readonly type: 'allowed' };
 
 /** Of a Query. */
 export function needsApproval({ statements }: Allowed): boolean {
@@ -70,12 +82,13 @@ export function approvalAsk(
   { statements, basis, prepared }: Runnable,
   inTransaction: boolean,
 ): ApprovalAsk {
-  const asking = statements.filter((one) => demandsOf(one, request.isQuery).length > 0);
+  const asking = statements.filter((one) => demandsBy(one, request).length > 0);
   const demands = new Map(
     asking.flatMap((one) =>
-      demandsOf(one, request.isQuery).map((demand) => [demand.rule.id, demand] as const),
+      demandsBy(one, request).map((demand) => [demand.rule.id, demand] as const),
     ),
   );
+  const { counted } = request;
   const others = statements.filter((one) => !asking.includes(one));
   return {
     stream: options.stream,
@@ -84,6 +97,8 @@ export function approvalAsk(
     prepared,
     parameters: parametersOf(request, codec),
     demands: [...demands.values()],
+    ...(counted === undefined ? {} : { changes: counted.changes }),
+    ...(counted?.transaction === 'open' ? { waits: false as const } : {}),
     analyses: [...asking, ...others].map(({ analysis }) => analysis),
     decided: statements,
     maxRows: options.grant().limits.maxRows,
@@ -93,6 +108,16 @@ export function approvalAsk(
     inTransaction,
     policyCommit: options.grant().commit,
   };
+}
+
+/** What has been counted has got the other approvals that it needs before it ran. */
+function demandsBy(
+  statement: AllowedStatement,
+  { counted, isQuery }: HoldRequest,
+): readonly ApprovalDemand[] {
+  if (counted === undefined) return demandsOf(statement, isQuery);
+  const decision = decideRows(statement, counted.changes);
+  return decision.effect === 'hold' ? decision.approvals : [];
 }
 
 function parametersOf(

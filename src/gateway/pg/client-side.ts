@@ -12,8 +12,9 @@ import type { Handling, ScannedItem } from '../../protocol/pg/message-scanner.ts
 import { FRONTEND, frontendName } from '../../protocol/pg/message-types.ts';
 import { decodeParse } from '../../protocol/pg/parse.ts';
 import { decodeQuery } from '../../protocol/pg/query.ts';
-import { needsApproval, runnable } from './approval-ask.ts';
+import { type Allowed, needsApproval, runnable } from './approval-ask.ts';
 import type { ChunkReader } from './chunk-reader.ts';
+import { CountedQueries } from './counted-queries.ts';
 import { type Decided, Decider } from './decide.ts';
 import { deniedParse, deniedQuery } from './denial.ts';
 import { Holds, policyChanged } from './holds.ts';
@@ -22,6 +23,7 @@ import { MisplacedMessages } from './misplaced-messages.ts';
 import { PassingMessages } from './passing-messages.ts';
 import { PortalSide } from './portal-side.ts';
 import { Refusals } from './refusals.ts';
+import { isAnyLimited } from './row-counts.ts';
 import { startRun } from './run.ts';
 import { type CheckedText, checkText, isPlain, knownStatements } from './statement-text.ts';
 import type { StreamState } from './stream-state.ts';
@@ -33,6 +35,15 @@ import type { StreamState } from './stream-state.ts';
 const MAX_PENDING = 20_000;
 const HEADER_LENGTH = 5;
 const NO_TYPES: readonly number[] = [];
+/** Everything else may end a transaction. */
+const CANNOT_COMMIT: ReadonlySet<number> = new Set([
+  FRONTEND.Parse,
+  FRONTEND.Bind,
+  FRONTEND.Describe,
+  FRONTEND.Execute,
+  FRONTEND.Close,
+  FRONTEND.Flush,
+]);
 
 export class ClientSide {
   readonly #state: StreamState;
@@ -43,6 +54,7 @@ export class ClientSide {
   readonly #passing = new PassingMessages();
   readonly #misplaced: MisplacedMessages;
   readonly #large: LargeMessages;
+  readonly #counted: CountedQueries;
   /** Bytes of the up stream before the message in hand. */
   #at: number;
 
@@ -60,6 +72,12 @@ export class ClientSide {
       holds: this.#holds,
     });
     this.#misplaced = new MisplacedMessages(state, this.#refusals);
+    state.trials.reader = source.reader;
+    this.#counted = new CountedQueries(state, {
+      decider: this.#decider,
+      refusals: this.#refusals,
+      holds: this.#holds,
+    });
     this.#large = new LargeMessages(state, {
       portals: this.#portals,
       refusals: this.#refusals,
@@ -108,7 +126,8 @@ export class ClientSide {
     if (item.type === FRONTEND.CopyDone || item.type === FRONTEND.CopyFail) {
       copy.closed();
       if (!this.#state.skipping) this.#state.sendData(item.bytes);
-      return undefined;
+      const after = this.#state.trials.afterCopy;
+      return after === undefined ? undefined : this.#afterCopy(after, at);
     }
     this.#state.take(at);
     const { type, body, bytes } = item;
@@ -119,6 +138,13 @@ export class ClientSide {
     if (waits !== undefined) return this.#taken(waits);
     this.#state.take(undefined);
     return undefined;
+  }
+
+  /** What a COPY has brought is counted when its last data is there. */
+  #afterCopy(after: () => Promise<void>, at: number): Promise<undefined> {
+    this.#state.trials.afterCopy = undefined;
+    this.#state.take(at);
+    return this.#taken(after());
   }
 
   async #taken(waits: Promise<void>): Promise<undefined> {
@@ -173,6 +199,9 @@ export class ClientSide {
     at: number,
   ): Promise<void> | undefined {
     const state = this.#state;
+    if (state.trials.isOpen && !CANNOT_COMMIT.has(type)) {
+      return state.trials.settled().then(() => this.#understood(type, body, bytes, at));
+    }
     if (type === FRONTEND.Sync) {
       decodeEmpty('Sync', body);
       state.sendSync(bytes);
@@ -215,7 +244,7 @@ export class ClientSide {
     if (!isPlain(body)) return false;
     const { sql: text } = decodeQuery(body, state.codec);
     const decided = this.#decider.decideAtOnce({ text, parameterTypes: NO_TYPES });
-    if (decided === undefined || needsApproval(decided)) return false;
+    if (decided === undefined || needsApproval(decided) || isAnyLimited(decided)) return false;
     this.#sendQuery(bytes, at, { text, decided, isApproved: false });
     return true;
   }
@@ -269,8 +298,13 @@ export class ClientSide {
         return;
       }
       default: {
+        const text = textOf(checked);
         const isApproved = decided.type === 'allowed' && decided.first !== undefined;
-        this.#sendQuery(bytes, at, { text: textOf(checked), decided, isApproved });
+        const send = (now: Allowed, isNowApproved: boolean): void =>
+          this.#sendQuery(bytes, at, { text, decided: now, isApproved: isNowApproved });
+        if (decided.type === 'allowed' && isAnyLimited(decided)) {
+          await this.#counted.query({ at, text, decided, isApproved, send });
+        } else this.#sendQuery(bytes, at, { text, decided, isApproved });
       }
     }
   }

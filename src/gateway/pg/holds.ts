@@ -14,11 +14,12 @@
  * nothing is awaited whose cause is behind it in line.
  */
 import { HoopError } from '../../errors.ts';
-import type { Verdict } from '../../policy/sql/types.ts';
+import { decideRows, isCovered } from '../../policy/sql/decide-rows.ts';
+import type { RowChanges, Verdict } from '../../policy/sql/types.ts';
 import type { Refusal } from '../../policy/types.ts';
 import type { ApprovalOutcome } from '../../recording/types.ts';
 import type { AskedApproval } from '../approvals/asked-approval.ts';
-import { approvalAsk, type HoldRequest, limitOf } from './approval-ask.ts';
+import { approvalAsk, type HoldRequest, limitOf, type Runnable } from './approval-ask.ts';
 import { approvalTerms } from './approval-terms.ts';
 import {
   changed,
@@ -42,7 +43,7 @@ import type { ApprovalAsk } from './types.ts';
 const MAX_BEHIND_BYTES = 256 * 1024;
 export type HoldOutcome =
   /** It may run now; nothing may be awaited before it is sent. */
-  | { readonly type: 'released' }
+  | { readonly type: 'released'; readonly covers: RowChanges | undefined }
   /** `again` said no. */
   | { readonly type: 'refused again' }
   | (Decided & { readonly type: 'refused' | 'aborted' | 'cancelled' | 'skipped' });
@@ -70,10 +71,13 @@ export class Holds {
     settings.catalogStale = 'all';
     const first = await request.again();
     if (first === undefined) return { type: 'refused again' };
-    const isBoundAgain = this.#canBindAgain(request);
+    const refusal = rowsRefusalOf(request, first);
+    if (refusal !== undefined) return refused(refusal);
+    const isLeft = request.counted?.transaction === 'left' && request.portal !== undefined;
+    const isBoundAgain = isLeft || this.#canBindAgain(request);
     const inTransaction = settings.transaction !== 'idle' || (state.segmentIsOpen && !isBoundAgain);
     const ask = approvalAsk(state, request, first, inTransaction);
-    if (ask.demands.length === 0) return { type: 'released' };
+    if (ask.demands.length === 0) return { type: 'released', covers: undefined };
     const limit = limitOf(ask, request.portal?.known);
     if (limit !== undefined) return refused(tooLarge(ask, limit));
     let asked: AskedApproval;
@@ -83,7 +87,7 @@ export class Holds {
       if (!(error instanceof HoopError)) throw error;
       return refused(tooMany(ask, error));
     }
-    const waits = ask.demands.every(({ terms }) => terms.waits);
+    const waits = ask.waits !== false && ask.demands.every(({ terms }) => terms.waits);
     if (asked.standing.state === 'waiting') {
       const { demands } = ask;
       state.story.held({ at: request.at, asked, demands, message: heldMessage(ask, asked) });
@@ -101,6 +105,10 @@ export class Holds {
     if (asked.standing.state === 'waiting') return refused(pending(ask, asked));
     if (asked.standing.state !== 'approved')
       return refused(notApproved(ask, asked, asked.standing));
+    const { changes } = ask;
+    if (changes !== undefined && !(asked.changes && isCovered(changes, asked.changes))) {
+      return refused(changed(ask, asked.id, 'it was approved for fewer rows'));
+    }
     return this.#release(request, ask, asked, () => undefined);
   }
 
@@ -126,7 +134,7 @@ export class Holds {
       if (state.ended.signal.aborted) over();
       state.toClient.push(heldNotice(ask, asked, state.codec));
       await state.toClient.flush();
-      if (isBoundAgain) await this.#leaveTransaction();
+      if (isBoundAgain && this.#state.segmentIsOpen) await this.#leaveTransaction();
       let changed = asked.policyChanged();
       let standing = await Promise.race([asked.decided, stopped.promise, changed]);
       while (standing === undefined) {
@@ -202,9 +210,10 @@ export class Holds {
     const { portal } = request;
     if (portal !== undefined) {
       portal.known.releasedUnder = options.grant().generation;
-      this.#bindAgain(portal);
+      // A portal that has run is in its transaction still.
+      if (request.counted?.transaction !== 'open') this.#bindAgain(portal);
     }
-    return { type: 'released' };
+    return { type: 'released', covers: asked.changes ?? ask.changes };
   }
 
   /** @throws StreamEnded when nobody is there to be told. */
@@ -269,6 +278,16 @@ export class Holds {
     state.send(known.bound.bytes, entry);
     state.portals.announce(name, entry, known);
   }
+}
+
+/** A policy that has changed since it was counted may refuse it. */
+function rowsRefusalOf({ counted }: HoldRequest, { statements }: Runnable): Refusal | undefined {
+  if (counted === undefined) return undefined;
+  for (const statement of statements) {
+    const decision = decideRows(statement, counted.changes);
+    if (decision.effect === 'refuse') return decision.refusal;
+  }
+  return undefined;
 }
 
 function refused(refusal: Refusal): HoldOutcome {

@@ -5,6 +5,7 @@ import type {
   ProtocolEffect,
 } from '../../policy/sql/types.ts';
 import type { FieldDescription } from '../../protocol/pg/row-description.ts';
+import type { RowTrial } from './row-trial.ts';
 
 /** Where names of a statement are looked up, as the target itself has said. */
 export interface Place {
@@ -77,6 +78,10 @@ export interface KnownPortal {
   described: readonly FieldDescription[] | undefined;
   /** Segment in which a Describe of the portal was sent last. */
   describedIn: number | undefined;
+  /** Its rows have been counted: it has run to its end, and its result is kept there. */
+  trial?: RowTrial;
+  /** Grant under which it was approved to run uncounted. */
+  uncounted?: string;
 }
 
 /**

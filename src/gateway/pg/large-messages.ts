@@ -48,6 +48,8 @@ export class LargeMessages {
     const state = this.#state;
     if (isFirst) {
       this.#bind = undefined;
+      // Once begun it passes piece by piece, and nothing of the gateway's own may come in between.
+      if (state.trials.isOpen) await state.trials.settled();
       if ((await this.#misplaced.isSpent(type)) || state.skipping) return;
       if (type === FRONTEND.Bind)
         this.#bind = new LargeBind(state, this.#portals, this.#refusals, at);

@@ -3,10 +3,23 @@
  * no request numbers: an answer belongs to the head of this queue, and that is how the gateway
  * knows whose it is.
  */
+import type { CountedQuery } from './counted-query.ts';
 import type { Denial } from './denial.ts';
 import type { KnownPortal, KnownStatement } from './known-statement.ts';
+import type { RowTrial } from './row-trial.ts';
 import type { Run } from './run.ts';
 import { StreamEnded } from './stream-ended.ts';
+
+/** What has to do with counting rows in an Execute. */
+export interface CountedExecution {
+  /** Absent: a statement beside those that are counted. */
+  readonly trial?: RowTrial;
+  /** The portal has run before, and what is left of its result is here. */
+  readonly isContinued?: boolean;
+  /** Of the client's Execute; 0 or less: no limit. */
+  readonly maxRows: number;
+  readonly query: CountedQuery | undefined;
+}
 
 interface EntryBase {
   /**
@@ -35,6 +48,8 @@ export interface DescribeEntry extends EntryBase {
   /** What the description teaches; both undefined: a name that is not known. */
   readonly statement: KnownStatement | undefined;
   readonly portal: KnownPortal | undefined;
+  /** Of a simple Query: that there are no columns is not said. */
+  readonly isOfQuery?: boolean;
 }
 export interface ExecuteEntry extends EntryBase {
   readonly kind: 'execute';
@@ -44,6 +59,7 @@ export interface ExecuteEntry extends EntryBase {
   readonly onRow?: (dataRow: Uint8Array) => void;
   /** It has ended without an error; there may have been no row. */
   readonly onEnd?: () => void;
+  readonly counted?: CountedExecution;
 }
 export interface CloseEntry extends EntryBase {
   readonly kind: 'close';
@@ -52,6 +68,7 @@ export interface CloseEntry extends EntryBase {
 }
 export interface SyncEntry extends EntryBase {
   readonly kind: 'sync';
+  readonly completes?: CountedQuery | undefined;
 }
 export interface QueryEntry extends EntryBase {
   readonly kind: 'query';

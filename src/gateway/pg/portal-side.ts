@@ -4,23 +4,30 @@ import { encodeDescribe } from '../../protocol/pg/describe.ts';
 import { decodeExecute } from '../../protocol/pg/execute.ts';
 import type { FormatCode } from '../../protocol/pg/format-code.ts';
 import type { NativeError } from '../to-error-response.ts';
-import { keepBound, runnableStatement } from './approval-ask.ts';
-import type { Decider } from './decide.ts';
+import { type CountedRequest, keepBound, runnableStatement } from './approval-ask.ts';
+import { CountedExecutes, type Execution, type Released } from './counted-executes.ts';
+import { type Decider, refusedVerdict } from './decide.ts';
 import { type Denial, deniedExecute } from './denial.ts';
 import { type Holds, policyChanged } from './holds.ts';
 import { demandsOf, type KnownPortal, type KnownStatement } from './known-statement.ts';
 import type { Lookup, NameTable } from './name-table.ts';
+import type { CountedExecution } from './pending-queue.ts';
 import type { Refusals } from './refusals.ts';
 import { needsDescription } from './results.ts';
+import { isLimited, mayBeHeld } from './row-counts.ts';
 import { startRun } from './run.ts';
 import { knownStatements, unknownStatement } from './statement-text.ts';
 import type { StreamState } from './stream-state.ts';
+
+/** All others could end a transaction, some of them within their own code. */
+const CANNOT_COMMIT = new Set(['select', 'insert', 'update', 'delete', 'merge']);
 
 export class PortalSide {
   readonly #state: StreamState;
   readonly #decider: Decider;
   readonly #refusals: Refusals;
   readonly #holds: Holds;
+  readonly #counted: CountedExecutes;
 
   constructor(parts: {
     readonly state: StreamState;
@@ -32,6 +39,14 @@ export class PortalSide {
     this.#decider = parts.decider;
     this.#refusals = parts.refusals;
     this.#holds = parts.holds;
+    this.#counted = new CountedExecutes(this.#state, {
+      execute: (...execution) => this.#execute(...execution),
+      released: (...request) => this.#released(...request),
+      refuse: (at, refusal, text) => {
+        const decided = { type: 'refused', verdict: refusedVerdict(refusal) } as const;
+        this.deny(this.#refusals.denial(at, decided, text));
+      },
+    });
   }
 
   /** @returns a promise only where something has to be waited for. */
@@ -60,9 +75,10 @@ export class PortalSide {
     // The server looks the statement up before it reads on, and so do we.
     const formats = readResultFormats(body);
     const { codec, segment } = this.#state;
-    const values = needsValues(known)
-      ? keepBound(decodeBind(body, codec), bytes, segment)
-      : undefined;
+    const values =
+      needsValues(known) || isApprovable(known)
+        ? keepBound(decodeBind(body, codec), bytes, segment)
+        : undefined;
     this.bound(bytes, { name: portal, known, formats, values });
   }
 
@@ -115,22 +131,29 @@ export class PortalSide {
 
   /** @returns a promise only where something has to be waited for. */
   execute(body: Uint8Array, bytes: Uint8Array, at: number): Promise<void> | undefined {
-    const { portal: name } = decodeExecute(body, this.#state.codec);
+    const { portal: name, maxRows } = decodeExecute(body, this.#state.codec);
     const portal = this.#knownAtOnce(this.#state.portals, name);
     const statement = portal?.statement;
     const isUsual =
       statement?.basis !== undefined &&
       !statement.usesNames &&
+      !isLimited(statement.allowed) &&
       demandsOf(statement.allowed, false).length === 0 &&
+      !this.#mustWait(statement) &&
       this.#decider.isCurrentAtOnce(statement, true) === true;
     if (portal === undefined || statement === undefined || !isUsual) {
-      return this.#executeLater(bytes, at, name);
+      return this.#executeLater(bytes, at, name, maxRows);
     }
-    this.#execute(bytes, at, { name, portal, statement, isApproved: false });
+    this.#execute(bytes, { at, name, portal, statement, isApproved: false });
     return undefined;
   }
 
-  async #executeLater(bytes: Uint8Array, at: number, name: string): Promise<void> {
+  /** Whether it could commit what is not counted yet. */
+  #mustWait({ allowed }: KnownStatement): boolean {
+    return this.#state.trials.isOpen && !CANNOT_COMMIT.has(allowed?.analysis.verb ?? '');
+  }
+
+  async #executeLater(bytes: Uint8Array, at: number, name: string, maxRows: number): Promise<void> {
     const state = this.#state;
     const found = await this.#find(state.portals, name, unknownPortal);
     if (state.skipping) return;
@@ -138,43 +161,39 @@ export class PortalSide {
     // Of a portal that was bound under a passthrough grant nothing is known to check it by.
     const isUnknown = portal?.statement.basis === undefined && !state.options.grant().passthrough;
     if (portal === undefined || isUnknown) return this.deny(this.#refusals.native(noPortal(name)));
-    let statement = await this.#current(portal.statement, at, portal);
-    if (statement === undefined) return;
+    const statement = await this.#current(portal.statement, at, portal);
+    if (statement !== undefined && this.#mustWait(statement)) await state.trials.settled();
+    if (statement === undefined || state.skipping) return;
     const { generation } = state.options.grant();
     const isReleased = portal.releasedUnder === generation;
     const mustWait = !isReleased && demandsOf(statement.allowed, false).length > 0;
-    if (mustWait) statement = await this.#released(name, portal, statement, at);
-    if (statement === undefined) return;
-    const isApproved = mustWait || isReleased;
-    this.#execute(bytes, at, { name, portal, statement, isApproved });
+    let execution: Execution = { at, name, portal, statement, isApproved: isReleased };
+    if (mustWait) {
+      const released = await this.#released(execution);
+      if (released === undefined) return;
+      execution = { ...execution, statement: released.statement, isApproved: true };
+    }
+    if (isLimited(execution.statement.allowed)) await this.#counted.execute(execution, maxRows);
+    else this.#execute(bytes, execution);
   }
 
-  #execute(
-    bytes: Uint8Array,
-    at: number,
-    execution: {
-      readonly name: string;
-      readonly portal: KnownPortal;
-      readonly statement: KnownStatement;
-      readonly isApproved: boolean;
-    },
-  ): void {
+  #execute(bytes: Uint8Array, execution: Execution, counted?: CountedExecution): void {
     const state = this.#state;
-    const { name, portal, statement, isApproved } = execution;
+    const { at, name, portal, statement, isApproved } = execution;
     const grant = state.options.grant();
     if (needsDescription(statement, grant)) this.#describe(name, portal, statement);
-    const run = startRun(statement, at, grant, portal);
+    const first = counted?.isContinued === true ? undefined : counted?.trial?.run;
+    const run = first ?? startRun(statement, at, grant, portal);
     const { segment } = state;
-    state.sendRuns(bytes, { kind: 'execute', origin: 'client', segment, run }, isApproved);
+    const entry = { kind: 'execute', origin: 'client', segment, run } as const;
+    state.sendRuns(bytes, counted === undefined ? entry : { ...entry, counted }, isApproved);
   }
 
   /** @returns what runs now, approved; undefined when it was refused, or will be skipped. */
   async #released(
-    name: string,
-    portal: KnownPortal,
-    statement: KnownStatement,
-    at: number,
-  ): Promise<KnownStatement | undefined> {
+    { name, portal, statement, at }: Execution,
+    counted?: CountedRequest,
+  ): Promise<Released | undefined> {
     let latest: KnownStatement | undefined = statement;
     const outcome = await this.#holds.pass({
       at,
@@ -193,10 +212,11 @@ export class PortalSide {
       },
       portal: { name, known: portal },
       parameterTypes: statement.parameterTypes,
+      ...(counted === undefined ? {} : { counted }),
     });
     switch (outcome.type) {
       case 'released':
-        return latest;
+        return latest && { statement: latest, covers: outcome.covers };
       case 'skipped':
       case 'refused again':
         return undefined;
@@ -308,6 +328,11 @@ export class PortalSide {
 /** What may have to wait for an approval is shown with its values. */
 export function needsValues({ allowed }: KnownStatement): boolean {
   return demandsOf(allowed, false).length > 0;
+}
+
+/** What may have to wait when its rows have been counted is bound again then. */
+function isApprovable({ allowed }: KnownStatement): boolean {
+  return allowed !== undefined && isLimited(allowed) && mayBeHeld(allowed);
 }
 
 function unknownPortal(grantGeneration: string): KnownPortal {

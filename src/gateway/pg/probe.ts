@@ -66,26 +66,37 @@ export async function askAside(
   await state.waitForTarget(() => queue.length === 0);
   if (state.skipping || settings.transaction === 'failed') return undefined;
   const rows: (readonly (string | null)[])[] = [];
-  const completed = sendProbe(state, sql, (message) => {
-    rows.push(decodeDataRow(message.subarray(5)).values.map(decodeText(state)));
+  let answered = false;
+  sendAside(state, {
+    sql,
+    // Within a segment of the client a Sync of ours would end its transaction; elsewhere a missing
+    // one would leave a transaction open.
+    origin: state.segmentIsOpen ? 'aside' : 'own',
+    onRow(message) {
+      rows.push(decodeDataRow(message.subarray(5)).values.map(decodeText(state)));
+    },
+    onEnd() {
+      answered = true;
+    },
   });
   await state.release();
   await queue.wait(() => queue.length === 0);
-  return completed() ? rows : undefined;
+  return answered && !state.skipping ? rows : undefined;
 }
 
-/** @returns whether the probe was answered; call it when the queue is empty again. */
-function sendProbe(
+/** A statement of the gateway's own; with the origin `own` it has a Sync of its own. */
+export function sendAside(
   state: StreamState,
-  sql: string,
-  onRow: (dataRow: Uint8Array) => void,
-): () => boolean {
-  // Within a segment of the client a Sync of ours would end its transaction; elsewhere a missing
-  // one would leave a transaction open.
-  const origin = state.segmentIsOpen ? 'aside' : 'own';
+  question: {
+    readonly sql: string;
+    readonly origin: 'aside' | 'own';
+    readonly onRow: (dataRow: Uint8Array) => void;
+    readonly onEnd: () => void;
+  },
+): void {
+  const { sql, origin, onRow, onEnd } = question;
   const base = { origin, segment: state.segment } as const;
   const execute = { kind: 'execute', run: undefined, ...base } as const;
-  let answered = false;
   state.send(encodeParse({ statement: NAME, sql, parameterTypes: [] }), {
     kind: 'parse',
     name: NAME,
@@ -102,18 +113,11 @@ function sendProbe(
     }),
     { kind: 'bind', name: NAME, portal: undefined, ...base },
   );
-  state.send(encodeExecute({ portal: NAME, maxRows: 0 }), {
-    ...execute,
-    onRow,
-    onEnd() {
-      answered = true;
-    },
-  });
+  state.send(encodeExecute({ portal: NAME, maxRows: 0 }), { ...execute, onRow, onEnd });
   for (const what of ['portal', 'statement'] as const) {
     state.send(encodeClose({ what, name: NAME }), { kind: 'close', what, name: NAME, ...base });
   }
   if (origin === 'own') state.sendSync(undefined, 'own');
-  return () => answered && !state.skipping;
 }
 
 function schemaNames(json: string | undefined): readonly string[] {

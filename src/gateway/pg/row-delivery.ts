@@ -22,7 +22,9 @@ export class RowDelivery {
   /** At the header of a DataRow. Rows that pass are counted here, since they are not seen again. */
   decide(entry: Entry | undefined): Handling {
     const run = runOf(entry);
-    if (run?.rowsAre !== 'pass' || run.rows >= run.maxRows) return 'whole';
+    if (run?.rowsAre !== 'pass' || run.rows >= run.maxRows || run.trial !== undefined) {
+      return 'whole';
+    }
     run.rows += 1;
     return 'pass';
   }
@@ -43,7 +45,10 @@ export class RowDelivery {
     const refusal = run.rowsAre === 'unknown' ? this.#describe(run) : undefined;
     if (refusal !== undefined) return this.#withhold(run, refusal, entry);
     run.rows += 1;
-    return run.masker?.rewrite(message) ?? message;
+    const row = run.masker?.rewrite(message) ?? message;
+    if (run.trial === undefined) return row;
+    run.trial.keep(row);
+    return undefined;
   }
 
   /**

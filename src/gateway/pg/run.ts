@@ -2,6 +2,7 @@ import type { RowMasker } from '../../masking/row-masker.ts';
 import type { Grant } from '../../policy/types.ts';
 import type { KnownPortal, KnownStatement } from './known-statement.ts';
 import { needsDescription } from './results.ts';
+import type { RowTrial } from './row-trial.ts';
 
 /** One execution of a statement: a statement of a Query, or an Execute. */
 export interface Run {
@@ -19,6 +20,8 @@ export interface Run {
   rowsAre: 'unknown' | 'pass' | 'mask';
   masker: RowMasker | undefined;
   rows: number;
+  /** Its rows wait there until it is known how many it changes. */
+  trial: RowTrial | undefined;
 }
 
 export function startRun(
@@ -38,5 +41,6 @@ export function startRun(
     rowsAre: needsDescription(statement, grant) ? 'unknown' : 'pass',
     masker: undefined,
     rows: 0,
+    trial: undefined,
   };
 }

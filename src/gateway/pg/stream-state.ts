@@ -3,10 +3,12 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { encodeEmptyFrontend } from '../../protocol/pg/empty-messages.ts';
 import { BYTES, type TextCodec } from '../../protocol/pg/text-codec.ts';
 import { CopyGuard } from './copy-guard.ts';
+import type { CountedQuery } from './counted-query.ts';
 import { demandsOf, effectsOf, type KnownPortal, type KnownStatement } from './known-statement.ts';
 import { NameTable } from './name-table.ts';
 import { OutputBatch } from './output-batch.ts';
 import { type Entry, type ExecuteEntry, PendingQueue, type QueryEntry } from './pending-queue.ts';
+import { RowTrials } from './row-trials.ts';
 import type { Run } from './run.ts';
 import { serverName } from './server-name.ts';
 import { ShadowSettings } from './shadow-settings.ts';
@@ -34,6 +36,7 @@ export class StreamState {
   );
   readonly settings: ShadowSettings;
   readonly copy = new CopyGuard();
+  readonly trials: RowTrials;
   readonly toTarget: OutputBatch;
   readonly toClient: OutputBatch;
   /** The stream is over; everything that waits gives up. */
@@ -78,6 +81,7 @@ export class StreamState {
     this.settings = new ShadowSettings(parts.target.parameters, (scope) =>
       parts.options.catalog.invalidate?.(scope),
     );
+    this.trials = new RowTrials(this);
     this.toTarget = new OutputBatch(parts.target.socket, parts.ended.signal, {
       now: () => this.story.written(),
       soon: parts.options.whenRecorded,
@@ -151,7 +155,8 @@ export class StreamState {
     let mayReadCopy = false;
     for (const { statement } of entry.kind === 'query' ? entry.runs : [entry.run]) {
       const { allowed } = statement;
-      if (!isApproved && demandsOf(allowed, entry.kind === 'query').length > 0) {
+      const isQuery = entry.kind === 'query' || entry.counted?.query !== undefined;
+      if (!isApproved && demandsOf(allowed, isQuery).length > 0) {
         throw new Error('a statement that needs approval was about to run without');
       }
       if (allowed?.redactErrors) {
@@ -171,9 +176,14 @@ export class StreamState {
     if (mayReadCopy) this.copy.expect(entry);
   }
 
-  sendSync(message: Uint8Array = SYNC, origin: 'client' | 'own' = 'client'): void {
+  /** @param completes the Query of the client that it is the end of. */
+  sendSync(
+    message: Uint8Array = SYNC,
+    origin: 'client' | 'own' = 'client',
+    completes?: CountedQuery,
+  ): void {
     this.skipping = false;
-    this.send(message, { kind: 'sync', origin, segment: this.segment });
+    this.send(message, { kind: 'sync', origin, segment: this.segment, completes });
   }
 
   /** The client's own Flush. */
@@ -299,6 +309,11 @@ export class StreamState {
   stopRunning(entry: Entry | undefined): void {
     if (this.queue.last?.segment !== entry?.segment) return;
     // When the cancel does not get through the statement runs to its end, unseen.
+    this.#stop(this.target.cancel());
+  }
+
+  /** Stops what is counted for too long. Nothing that could commit has been sent behind it. */
+  stopCounting(): void {
     this.#stop(this.target.cancel());
   }
 

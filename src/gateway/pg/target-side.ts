@@ -19,6 +19,7 @@ import type { Entry, QueryEntry } from './pending-queue.ts';
 import { type Redaction, redactError, redactNotice, redactNotification } from './redact-report.ts';
 import { RowDelivery } from './row-delivery.ts';
 import { RowDescriptions } from './row-descriptions.ts';
+import type { CountedEntry } from './row-trials.ts';
 import type { StreamState } from './stream-state.ts';
 
 export class TargetSide {
@@ -76,6 +77,10 @@ export class TargetSide {
       case BACKEND.CopyOutResponse:
         return this.#copyBegins('out', bytes);
       default: {
+        const { head } = queue;
+        if (type === BACKEND.CommandComplete && isCounted(head)) {
+          return this.#ranCounted(head, body, bytes);
+        }
         const isVisible = queue.head?.origin === 'client' && !withholding;
         this.#completed(type, body);
         return isVisible ? bytes : undefined;
@@ -119,6 +124,13 @@ export class TargetSide {
     }
   }
 
+  #ranCounted(entry: CountedEntry, body: Uint8Array, bytes: Uint8Array): Uint8Array | undefined {
+    const { queue, trials } = this.#state;
+    queue.shift();
+    this.#state.settled(entry);
+    return trials.completed(entry, decodeCommandComplete(body, BYTES).tag, bytes);
+  }
+
   #done(entry: Entry | undefined, kind: 'parse' | 'bind' | 'close'): void {
     if (entry?.kind !== kind || entry.denial !== undefined) throw outOfStep(entry, kind);
     this.#state.queue.shift();
@@ -154,7 +166,10 @@ export class TargetSide {
     if (entry?.denial !== undefined) throw outOfStep(entry, 'a message that it must refuse');
     if (entry?.kind === 'describe') queue.shift();
     else if (entry?.kind !== 'query' || type === BACKEND.NoData) throw outOfStep(entry, 'describe');
-    if (type === BACKEND.NoData) return isVisible ? bytes : undefined;
+    if (type === BACKEND.NoData) {
+      const isSaid = entry.kind === 'describe' && entry.isOfQuery !== true;
+      return isVisible && isSaid ? bytes : undefined;
+    }
     // Names need not be valid in client_encoding, and are handed on as they are.
     const fields = this.#descriptions.decode(body);
     const withheld = this.#rows.described(entry, fields);
@@ -192,7 +207,8 @@ export class TargetSide {
     // The server says why it closes the connection; nothing else follows.
     if (severity === 'FATAL' || severity === 'PANIC') return redacted;
     const denial = entry?.denial;
-    const answer = denial !== undefined && answersDenial(body, denial) ? denial.error : redacted;
+    const own = denial !== undefined && answersDenial(body, denial) ? denial.error : undefined;
+    const answer = own ?? this.#state.trials.overdue(fields.get('C') ?? '') ?? redacted;
     const isWithheld = entry?.origin === 'own' || this.#state.withholding;
     if (entry !== undefined) this.#fail(entry, fields);
     return isWithheld ? undefined : answer;
@@ -207,6 +223,7 @@ export class TargetSide {
       this.#copyFailed(entry, fields);
       entry.failed = true;
     }
+    if (entry.kind === 'sync') entry.completes?.commitFailed(sqlState);
     if (entry.kind === 'query' || entry.kind === 'function-call' || entry.kind === 'sync') return;
     const syncs = state.copy.isExtended ? state.copy.deferredSyncs : 0;
     // A failing Parse of the unnamed statement has dropped the old one before it failed.
@@ -216,9 +233,9 @@ export class TargetSide {
       withdraw(state, one);
       state.settled(one);
     }
-    if (foundSync) return;
-    state.skipping = true;
-    this.#sendDeferred(syncs);
+    if (!foundSync) state.skipping = true;
+    state.trials.failed(sqlState);
+    if (!foundSync) this.#sendDeferred(syncs);
   }
 
   /** A COPY of a simple Query has failed: what the client sent behind its data is due now. */
@@ -249,12 +266,13 @@ export class TargetSide {
     }
     state.queue.shift();
     state.settled(entry);
+    const last = entry.kind === 'sync' ? entry.completes?.ready() : undefined;
     const { status } = decodeReadyForQuery(body);
     state.settings.ready(status, entry.segment, state.queue.length === 0);
     if (status === 'idle' && state.queue.length === 0) state.deferred = NOTHING_DEFERRED;
     if (entry.origin !== 'client') return undefined;
     state.withholding = false;
-    return bytes;
+    return last === undefined ? bytes : Buffer.concat([last, bytes]);
   }
 
   #redaction(entry: Entry | undefined): Redaction {
@@ -278,6 +296,10 @@ function mayFireDeferred(entry: Entry | undefined, verdicts: readonly AllowedSta
     ({ analysis }) =>
       analysis.protocol.transaction !== undefined || analysis.verb.startsWith('set constraints'),
   );
+}
+
+function isCounted(entry: Entry | undefined): entry is CountedEntry {
+  return entry?.kind === 'execute' && entry.run !== undefined && entry.counted !== undefined;
 }
 
 function expectKind(entry: Entry | undefined, kind: Entry['kind']): void {

@@ -198,6 +198,8 @@ export interface PostgresStreamOptions {
   readonly maskKey: Secret<Uint8Array>;
   /** For tests. */
   readonly startupWithinMs?: number;
+  /** For tests. */
+  readonly countWithinMs?: number;
   /** Session end: the engine sends 57P01 with the reason where the protocol allows, then closes. */
   readonly signal: AbortSignal;
 }

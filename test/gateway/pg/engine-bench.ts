@@ -18,6 +18,8 @@ import type {
   AllowedStatement,
   OutputColumn,
   ProtocolEffect,
+  RowCountSource,
+  RowThreshold,
   StatementContext,
   StatementPolicy,
   Verdict,
@@ -37,6 +39,12 @@ export interface ScriptedStatement {
   readonly redactErrors?: boolean;
   readonly deny?: Partial<Refusal>;
   readonly needsPlace?: boolean;
+  /** Of its rows, and how they are counted. */
+  readonly rowThresholds?: readonly RowThreshold[];
+  readonly rowCount?: RowCountSource;
+  readonly verb?: string;
+  /** Where it stands in the text; default: it is all of it. */
+  readonly range?: readonly [start: number, end: number];
 }
 
 /** What the script says of a text; undefined = allowed, and nothing is known of it. */
@@ -95,7 +103,7 @@ function allowed(text: string, one: ScriptedStatement, grant: Grant): AllowedSta
   });
   return {
     analysis: {
-      verb: text.trim().split(/\s/)[0]?.toLowerCase() ?? '',
+      verb: one.verb ?? text.trim().split(/\s/)[0]?.toLowerCase() ?? '',
       verbs: [text.trim().split(/\s/)[0]?.toLowerCase() ?? ''],
       reads: [],
       writes: [],
@@ -107,11 +115,13 @@ function allowed(text: string, one: ScriptedStatement, grant: Grant): AllowedSta
       serverAccess: [],
       outputs: one.outputs ?? outputs,
       opaque: [],
+      ...(one.rowCount === undefined ? {} : { rowCount: one.rowCount }),
       protocol: { runsUserCode: false, changesCatalog: false, ...one.effect },
-      start: 0,
-      end: Buffer.byteLength(text),
+      start: one.range?.[0] ?? 0,
+      end: one.range?.[1] ?? Buffer.byteLength(text),
     },
     rules: [RULE],
+    ...(one.rowThresholds === undefined ? {} : { rowThresholds: one.rowThresholds }),
     masks: one.masks?.map((mask) => {
       if (mask === undefined || mask === 'derived') return undefined;
       // The part after `derived:` is one of the kinds, by the type above.
@@ -162,6 +172,7 @@ export interface BenchOptions {
   /** Splits what goes to the engine into single bytes. */
   readonly byteAtATime?: boolean;
   readonly startupWithinMs?: number;
+  readonly countWithinMs?: number;
   /** Throws: the record cannot be written. */
   readonly onRecorded?: () => void;
   readonly onEvent?: (event: RecordingEvent) => void;
@@ -236,6 +247,7 @@ export async function startBench(options: BenchOptions): Promise<Bench> {
       ...(options.startupWithinMs === undefined
         ? {}
         : { startupWithinMs: options.startupWithinMs }),
+      ...(options.countWithinMs === undefined ? {} : { countWithinMs: options.countWithinMs }),
       signal: session.signal,
     });
     summaries.push(summary);

@@ -1,0 +1,188 @@
+/**
+ * Execute of a statement whose rows are counted. It goes out without the client's row limit: an
+ * UPDATE … RETURNING changes all of its rows however few are asked for, and is not committed before
+ * they are counted. What the client asks for is handed out in its portions from what is kept.
+ */
+import { decideRows } from '../../policy/sql/decide-rows.ts';
+import type { RowChanges, RowCountSource } from '../../policy/sql/types.ts';
+import type { Refusal } from '../../policy/types.ts';
+import { encodeExecute } from '../../protocol/pg/execute.ts';
+import type { CountedRequest } from './approval-ask.ts';
+import { askCounters } from './ask-counters.ts';
+import { runEnded } from './confirmations.ts';
+import type { KnownPortal, KnownStatement } from './known-statement.ts';
+import type { CountedExecution } from './pending-queue.ts';
+import { countSource, mayBeHeld } from './row-counts.ts';
+import { RowTrial } from './row-trial.ts';
+import { startRun } from './run.ts';
+import type { StreamState } from './stream-state.ts';
+
+export interface Execution {
+  /** Byte offset of its message in the up stream. */
+  readonly at: number;
+  /** Of the portal. */
+  readonly name: string;
+  readonly portal: KnownPortal;
+  readonly statement: KnownStatement;
+  readonly isApproved: boolean;
+}
+
+export interface Released {
+  readonly statement: KnownStatement;
+  /** Rows that it may change by the approval. */
+  readonly covers: RowChanges | undefined;
+}
+
+interface Portals {
+  execute(bytes: Uint8Array, execution: Execution, counted?: CountedExecution): void;
+  /** Waits for an approval. @returns undefined: it was refused, or will be skipped. */
+  released(execution: Execution, counted: CountedRequest): Promise<Released | undefined>;
+  refuse(at: number, refusal: Refusal, text: string): void;
+}
+
+type Countable = Exclude<RowCountSource, { from: 'nowhere' }>;
+
+export class CountedExecutes {
+  readonly #state: StreamState;
+  readonly #portals: Portals;
+
+  constructor(state: StreamState, portals: Portals) {
+    this.#state = state;
+    this.#portals = portals;
+  }
+
+  /** @param maxRows as the client has asked. */
+  async execute(asked: Execution, maxRows: number): Promise<void> {
+    const { portal } = asked;
+    const { generation } = this.#state.options.grant();
+    if (portal.trial !== undefined) return this.#continue(asked, portal.trial, maxRows);
+    const source = countSource(asked.statement);
+    if (source.from !== 'nowhere') return this.#count(asked, source, maxRows);
+    if (portal.uncounted === generation) {
+      this.#portals.execute(this.#message(asked, maxRows), { ...asked, isApproved: true });
+    } else await this.#uncounted(asked, { counted: 'not counted', why: source.why }, maxRows);
+  }
+
+  /** The rest of a result that has been counted; the target says whether the portal is still there. */
+  #continue(execution: Execution, trial: RowTrial, maxRows: number): void {
+    const counted = { trial, isContinued: true, maxRows, query: undefined };
+    this.#portals.execute(this.#message(execution, 0), execution, counted);
+  }
+
+  /** What cannot be counted is not tried in order to find out. */
+  async #uncounted(execution: Execution, changes: RowChanges, maxRows: number): Promise<void> {
+    const { allowed, source } = execution.statement;
+    const decision = decideRows(allowed ?? {}, changes);
+    if (decision.effect === 'refuse') {
+      this.#portals.refuse(execution.at, decision.refusal, source);
+      return;
+    }
+    const released = await this.#portals.released(execution, { changes, transaction: 'not run' });
+    if (released === undefined) return;
+    execution.portal.uncounted = this.#state.options.grant().generation;
+    const { statement } = released;
+    const approved = { ...execution, statement, isApproved: true };
+    this.#portals.execute(this.#message(execution, maxRows), approved);
+  }
+
+  async #count(asked: Execution, source: Countable, maxRows: number): Promise<void> {
+    const { trials } = this.#state;
+    let execution = asked;
+    const canLeave = this.#isAlone(execution.portal);
+    let covered: RowChanges | undefined;
+    for (;;) {
+      const { allowed } = execution.statement;
+      if (allowed === undefined) throw new TypeError('a statement of which nothing is known');
+      const trial = this.#send(execution, source, covered, maxRows);
+      if (!mayBeHeld(allowed)) return;
+      if (allowed.analysis.protocol.copy !== undefined) {
+        trials.afterCopy = () => this.#decide(execution, trial, maxRows);
+        return;
+      }
+      await trials.settled();
+      if (trial.exceeded === undefined) return;
+      if (!canLeave) return this.#decide(execution, trial, maxRows);
+      await this.#leave(trial);
+      const counted = { changes: trial.exceeded, transaction: 'left' } as const;
+      const released = await this.#portals.released(execution, counted);
+      if (released === undefined) return;
+      covered = released.covers;
+      execution = { ...execution, statement: released.statement, isApproved: true };
+    }
+  }
+
+  #send(
+    execution: Execution,
+    source: Countable,
+    covered: RowChanges | undefined,
+    maxRows: number,
+  ): RowTrial {
+    const state = this.#state;
+    const { statement, at, portal } = execution;
+    const { allowed } = statement;
+    if (allowed === undefined) throw new TypeError('a statement of which nothing is known');
+    const run = startRun(statement, at, state.options.grant(), portal);
+    const trial = new RowTrial(run, allowed, source, { covered });
+    run.trial = trial;
+    state.trials.opened(trial);
+    if (source.from === 'statistics') {
+      askCounters(state, source, (counters) => {
+        trial.before = counters;
+      });
+    }
+    const counted = { trial, maxRows, query: undefined };
+    this.#portals.execute(this.#message(execution, 0), execution, counted);
+    if (source.from === 'statistics') {
+      askCounters(state, source, (counters) => {
+        trial.after = counters;
+        const answer = state.trials.counted(trial, maxRows);
+        if (answer !== undefined) state.toClient.push(answer);
+      });
+    }
+    portal.trial = trial;
+    return trial;
+  }
+
+  /**
+   * It stays where it is, in a transaction that does other things too: an approval that was given
+   * before lets it go on, otherwise it fails as any statement may.
+   */
+  async #decide(execution: Execution, trial: RowTrial, maxRows: number): Promise<void> {
+    const { trials, toClient } = this.#state;
+    await trials.settled();
+    const changes = trial.exceeded;
+    if (changes === undefined) return;
+    const released = await this.#portals.released(execution, { changes, transaction: 'open' });
+    if (released === undefined) {
+      runEnded(this.#state, trial.run, { sqlState: ROLLED_BACK });
+      return;
+    }
+    const answer = trials.handOut(trial, maxRows);
+    if (answer !== undefined) toClient.push(answer);
+    await toClient.flush();
+  }
+
+  /** All that there is in the transaction is this portal, which can be bound again. */
+  #isAlone({ bound }: KnownPortal): boolean {
+    const { settings, inSegment, segment } = this.#state;
+    const { binds, renames, runs } = inSegment;
+    const isOnly = bound?.segment === segment && binds === 1 && renames === 0 && runs === 0;
+    return isOnly && settings.transaction === 'idle';
+  }
+
+  /** Rolls back what it has done, so that nobody waits for its locks while people are asked. */
+  async #leave(trial: RowTrial): Promise<void> {
+    const state = this.#state;
+    state.trials.fail('own');
+    state.sendSync(undefined, 'own');
+    runEnded(state, trial.run, { sqlState: ROLLED_BACK });
+    await state.waitForTarget(() => state.queue.length === 0);
+  }
+
+  #message({ name }: Execution, maxRows: number): Uint8Array {
+    return encodeExecute({ portal: name, maxRows }, this.#state.codec);
+  }
+}
+
+/** transaction_rollback */
+const ROLLED_BACK = '40000';

@@ -1,0 +1,54 @@
+/** Why a statement whose rows are counted is refused, besides its count. */
+import { describeChanges } from '../../policy/sql/decide-rows.ts';
+import { describeStatement } from '../../policy/sql/evaluate-access.ts';
+import type { AllowedStatement, RowChanges } from '../../policy/sql/types.ts';
+import type { Refusal } from '../../policy/types.ts';
+
+function rowsRefusal(
+  allowed: AllowedStatement,
+  text: { readonly message: string; readonly detail: string; readonly hint: string },
+): Refusal {
+  const [threshold] = allowed.rowThresholds ?? [];
+  return {
+    ...text,
+    code: 'HOOP_ROWS',
+    sqlState: '42501',
+    position: undefined,
+    rule: threshold?.rule,
+  };
+}
+
+/** @param maxBytes of rows that are kept until the count is known. */
+export function resultTooLarge(allowed: AllowedStatement, maxBytes: number): Refusal {
+  return rowsRefusal(allowed, {
+    message: `${describeStatement(allowed.analysis)} was rolled back: its result is too large`,
+    detail: `The rows that it changes are counted first, and until then its result is kept: at most ${maxBytes / 1024 / 1024} MiB.`,
+    hint: 'Leave RETURNING out, or return fewer columns.',
+  });
+}
+
+export function countOverdue(allowed: AllowedStatement, limitMs: number): Refusal {
+  return rowsRefusal(allowed, {
+    message: `${describeStatement(allowed.analysis)} was rolled back: its rows were not counted in time`,
+    detail: `The rows that it changes are counted before it is committed, and that may take ${limitMs / 1000} s. It may have waited for a lock.`,
+    hint: 'Change fewer rows at a time.',
+  });
+}
+
+/** What an approver would be asked about one of several statements, which run together or not at all. */
+export function onlyAlone(allowed: AllowedStatement, changes: RowChanges): Refusal {
+  return rowsRefusal(allowed, {
+    message: `${describeStatement(allowed.analysis)} needs an approval, and stands in one text with others`,
+    detail: describeChanges(changes),
+    hint: 'Send it by itself.',
+  });
+}
+
+/** @param other what stands beside it, e.g. `commit`. */
+export function notAlone(allowed: AllowedStatement, other: string): Refusal {
+  return rowsRefusal(allowed, {
+    message: `${describeStatement(allowed.analysis)} cannot be counted in one text with ${other.toUpperCase()}`,
+    detail: 'The rows that it changes are counted before anything may commit them.',
+    hint: 'Send the statements one by one.',
+  });
+}

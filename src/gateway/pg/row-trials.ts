@@ -1,0 +1,196 @@
+/**
+ * The executions of one connection whose rows are being counted. As long as there is one, nothing is
+ * sent that could commit it; see docs/design/0032-row-limits.md.
+ */
+import type { Refusal } from '../../policy/types.ts';
+import { toErrorResponse } from '../to-error-response.ts';
+import type { ChunkReader } from './chunk-reader.ts';
+import { runEnded } from './confirmations.ts';
+import type { CountedQuery, EndedRun } from './counted-query.ts';
+import { createDenial, deniedExecute } from './denial.ts';
+import type { CountedExecution, ExecuteEntry } from './pending-queue.ts';
+import { countOverdue, onlyAlone } from './row-refusals.ts';
+import type { RowTrial } from './row-trial.ts';
+import type { Run } from './run.ts';
+import type { StreamState } from './stream-state.ts';
+
+/**
+ * Longest that the client's next message waits for a count, locks included. What runs so long and
+ * is then rolled back has blocked others for nothing.
+ */
+const COUNT_WITHIN_MS = 120_000;
+/** As much as behind a statement that waits for approval. */
+const MAX_BEHIND_BYTES = 256 * 1024;
+const QUERY_CANCELED = '57014';
+const NOTHING = new Uint8Array(0);
+
+/** An Execute that has to do with counting, and its execution. */
+export type CountedEntry = ExecuteEntry & {
+  readonly run: Run;
+  readonly counted: CountedExecution;
+};
+
+export class RowTrials {
+  readonly #state: StreamState;
+  readonly #open = new Set<RowTrial>();
+  /** The simple Query that runs as a pipeline of the gateway's own. */
+  query: CountedQuery | undefined;
+  /** What the client sends behind is read ahead, so that its leaving is noticed. */
+  reader: ChunkReader | undefined;
+  /** What is to be done when the client has sent the last data of a COPY that is counted. */
+  afterCopy: (() => Promise<void>) | undefined;
+
+  constructor(state: StreamState) {
+    this.#state = state;
+  }
+
+  /** Something that was sent is not counted yet. */
+  get isOpen(): boolean {
+    return this.#open.size > 0;
+  }
+
+  opened(trial: RowTrial): void {
+    this.#open.add(trial);
+  }
+
+  /** Waits until all that was sent is counted, or has failed. @throws StreamEnded */
+  settled(): Promise<void> {
+    return this.#within(() => !this.isOpen);
+  }
+
+  /** Waits for the end of that Query. @throws StreamEnded */
+  ended(query: CountedQuery): Promise<void> {
+    return this.#within(() => this.query !== query);
+  }
+
+  async #within(isDone: () => boolean): Promise<void> {
+    if (isDone()) return;
+    const timer = setTimeout(() => this.#stop(), this.#limitMs);
+    try {
+      using _ = this.reader?.watch(MAX_BEHIND_BYTES, () => this.#clientEnded());
+      await this.#state.waitForTarget(isDone);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  get #limitMs(): number {
+    return this.#state.options.countWithinMs ?? COUNT_WITHIN_MS;
+  }
+
+  /** It may still read what is answered. When it does not, nothing is committed any more. */
+  #clientEnded(): void {
+    const { options, ended } = this.#state;
+    const { clientLeft } = options;
+    const left = (): void => {
+      if (this.isOpen) ended.abort();
+    };
+    if (clientLeft?.aborted) left();
+    clientLeft?.addEventListener('abort', left, { once: true, signal: ended.signal });
+  }
+
+  #stop(): void {
+    for (const trial of this.#open) trial.isOverdue = true;
+    if (this.isOpen) this.#state.stopCounting();
+  }
+
+  /**
+   * CommandComplete.
+   * @returns what the client gets.
+   */
+  completed({ run, counted }: CountedEntry, tag: string, bytes: Uint8Array) {
+    const { trial, isContinued, maxRows } = counted;
+    const isShown = !this.#state.withholding;
+    const shown = { run, tag, rows: NOTHING, end: isShown ? bytes : NOTHING };
+    if (trial === undefined) return this.#ran(shown);
+    if (isContinued === true) {
+      return this.#ran(isShown ? { ...shown, ...trial.portion(maxRows) } : shown);
+    }
+    trial.tag = tag;
+    return trial.source.from === 'tag' ? this.counted(trial, maxRows) : undefined;
+  }
+
+  /** @returns the error in place of a cancel that is the gateway's own doing. */
+  overdue(sqlState: string): Uint8Array | undefined {
+    const overdue = [...this.#open].find(({ isOverdue }) => isOverdue);
+    if (overdue === undefined || sqlState !== QUERY_CANCELED) return undefined;
+    const refusal = countOverdue(overdue.allowed, this.#limitMs);
+    this.#state.story.withheld(overdue.run, refusal);
+    return toErrorResponse(refusal, { codec: this.#state.codec });
+  }
+
+  /**
+   * Its count is known.
+   * @returns what the client gets.
+   */
+  counted(trial: RowTrial, maxRows: number): Uint8Array | undefined {
+    this.#open.delete(trial);
+    const { changes } = trial;
+    const decision = trial.decide(changes);
+    if (this.#state.withholding) {
+      // The client has an error already; what is above its limit must not be committed either.
+      if (decision.effect !== 'allow') this.fail();
+      return this.#ran({ run: trial.run, tag: trial.tag ?? '', rows: NOTHING, end: NOTHING });
+    }
+    switch (decision.effect) {
+      case 'allow':
+        return this.handOut(trial, maxRows);
+      case 'hold':
+        if (!trial.isApprovable) return this.refuse(trial, onlyAlone(trial.allowed, changes));
+        trial.exceeded = changes;
+        return undefined;
+      case 'refuse':
+        return this.refuse(trial, decision.refusal);
+    }
+  }
+
+  /** @returns what the client gets of it now that it may have it. */
+  handOut(trial: RowTrial, maxRows: number): Uint8Array | undefined {
+    return this.#ran({ run: trial.run, tag: trial.tag ?? '', ...trial.portion(maxRows) });
+  }
+
+  #ran(ended: EndedRun): Uint8Array | undefined {
+    if (this.query !== undefined) return this.query.ran(ended);
+    runEnded(this.#state, ended.run, ended);
+    return Buffer.concat([ended.rows, ended.end]);
+  }
+
+  /**
+   * The client gets an error in place of what it was to get, and the transaction fails.
+   * @returns the error.
+   */
+  refuse(trial: RowTrial, refusal: Refusal): Uint8Array {
+    const state = this.#state;
+    state.story.withheld(trial.run, refusal);
+    runEnded(state, trial.run, { sqlState: refusal.sqlState });
+    state.withholding = true;
+    this.fail();
+    return toErrorResponse(refusal, { codec: state.codec });
+  }
+
+  /**
+   * Makes the transaction fail at the target, as any error would: with an Execute that it refuses.
+   * The Sync of this segment has not been sent, for it waits until all is counted.
+   */
+  fail(origin: 'aside' | 'own' = 'aside'): void {
+    const state = this.#state;
+    const denial = createDenial(new Uint8Array(0));
+    const { segment } = state;
+    state.send(deniedExecute(denial), { kind: 'execute', origin, segment, run: undefined, denial });
+    state.skipping = true;
+    if (origin === 'own') return;
+    if (this.query !== undefined) this.query.failed();
+    else state.releaseSoon();
+  }
+
+  /** An error of the target: nothing that was sent before the next Sync takes effect. */
+  failed(sqlState: string): void {
+    for (const trial of this.#open) {
+      // Its count was still to come.
+      if (trial.tag !== undefined) runEnded(this.#state, trial.run, { sqlState });
+    }
+    this.#open.clear();
+    this.afterCopy = undefined;
+    this.query?.failed();
+  }
+}

@@ -1,0 +1,512 @@
+/** Writes whose rows are counted before they may be committed: scripted rules, a real server. */
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import type { RowCountSource, RowThreshold } from '../../../src/policy/sql/types.ts';
+import { type Bench, type ScriptedStatement, startBench } from './engine-bench.ts';
+import {
+  bind,
+  closePortal,
+  copyDone,
+  describePortal,
+  errors,
+  execute,
+  flush,
+  letters,
+  message,
+  parse,
+  query,
+  RawClient,
+  type Received,
+  rows,
+  run,
+  status,
+  sync,
+  terminate,
+} from './raw-client.ts';
+import { testTarget } from './test-target.ts';
+
+const { target, sql } = testTarget(`
+  CREATE TABLE t (id int PRIMARY KEY, v int NOT NULL);
+  CREATE TABLE child (id int, t_id int REFERENCES t ON DELETE CASCADE);
+  CREATE TABLE late (id int, t_id int REFERENCES t DEFERRABLE INITIALLY DEFERRED);
+  CREATE FUNCTION wipe() RETURNS int LANGUAGE sql AS 'DELETE FROM t; SELECT 1';
+  CREATE TABLE audited (id int);
+  CREATE FUNCTION spread() RETURNS trigger LANGUAGE plpgsql AS
+    $$ BEGIN UPDATE t SET v = v + 1; RETURN NEW; END $$;
+  CREATE TRIGGER spreads BEFORE INSERT ON audited FOR EACH ROW EXECUTE FUNCTION spread();
+  CREATE TABLE ruled (id int);
+  CREATE RULE spreads AS ON INSERT TO ruled DO ALSO UPDATE t SET v = v + 1;
+`);
+
+const RULE = { id: 'test/rows', file: 'policies/test.yaml', line: 9 };
+const MAX_ROWS = 2;
+const REFUSED: RowThreshold = {
+  above: MAX_ROWS,
+  rule: RULE,
+  outcome: {
+    effect: 'refuse',
+    refusal: {
+      code: 'HOOP_DENIED',
+      sqlState: '42501',
+      message: 'more than 2 rows are denied by policy',
+      detail: 'Rule test/rows says so.',
+      hint: 'Change fewer.',
+      position: undefined,
+      rule: RULE,
+    },
+  },
+};
+
+/** Ends of statements of a text; the tests have no semicolons in literals. */
+function script(text: string): readonly ScriptedStatement[] {
+  let start = 0;
+  return text.split(';').flatMap((own) => {
+    const range = [start, start + own.length] as const;
+    start += own.length + 1;
+    return own.trim() === '' ? [] : [{ ...scripted(own), range }];
+  });
+}
+
+const VERB = /^\s*(?:explain analyze|with \w+ as \()?\s*(\w+)/i;
+
+function scripted(text: string): ScriptedStatement {
+  const first = /^\s*(\w+)/.exec(text)?.[1]?.toLowerCase() ?? '';
+  const verb = VERB.exec(text)?.[1]?.toLowerCase() ?? '';
+  const transaction = { begin: 'begin', commit: 'commit', rollback: 'rollback' }[first];
+  const effect =
+    first === 'copy'
+      ? { copy: { direction: 'in', format: 'text' } as const }
+      : transaction === undefined
+        ? {}
+        : // One of the three by the table above.
+          { transaction: transaction as 'begin' | 'commit' | 'rollback' };
+  const isWrite = ['insert', 'update', 'delete', 'merge', 'copy'].includes(verb);
+  const limited = { rowThresholds: [REFUSED], rowCount: sourceOf(text), effect };
+  return isWrite || text.includes('wipe()')
+    ? { verb: first === 'with' ? 'select' : first, ...limited }
+    : { verb: transaction ?? first, effect };
+}
+
+function sourceOf(text: string): RowCountSource {
+  if (text.includes('/* blind */'))
+    return { from: 'nowhere', why: 'public.far is a foreign table' };
+  const isTag = !/audited|ruled|child|with|explain|wipe/i.test(text);
+  return isTag ? { from: 'tag' } : { from: 'statistics', relations: 'all' };
+}
+
+let bench: Bench;
+let client: RawClient;
+
+beforeAll(async () => {
+  bench = await startBench({ target: target(), script });
+});
+
+afterAll(async () => {
+  await bench[Symbol.asyncDispose]();
+  expect(bench.failures).toEqual([]);
+});
+
+beforeEach(async () => {
+  await sql(`TRUNCATE t, child, late, audited, ruled;
+    INSERT INTO t SELECT n, 0 FROM generate_series(1, 5) n;
+    INSERT INTO child SELECT n, 1 FROM generate_series(1, 5) n`);
+  client = await RawClient.open(bench.port);
+  return async () => {
+    await client[Symbol.asyncDispose]();
+    await bench.idle();
+  };
+});
+
+const REFUSAL = { C: '42501', M: 'more than 2 rows are denied by policy' };
+const tags = (received: readonly Received[]): string[] =>
+  received
+    .filter(({ type }) => type === 'C')
+    .map(({ body }) => body.toString('latin1').replace('\0', ''));
+const changed = async (): Promise<number> =>
+  Number((await sql('SELECT count(*) FILTER (WHERE v > 0) + 5 - count(*) FROM t'))[0]?.[0]);
+
+describe('a simple Query outside of a transaction', () => {
+  test('commits what is within the limit, and answers as the server does', async () => {
+    const answers = await client.ask([query('UPDATE t SET v = 1 WHERE id <= 2')]);
+    expect(letters(answers)).toBe('C Z');
+    expect(tags(answers)).toEqual(['UPDATE 2']);
+    expect(status(answers)).toBe('I');
+    expect(await changed()).toBe(2);
+    const returning = await client.ask([query('UPDATE t SET v = 2 WHERE id <= 2 RETURNING id')]);
+    expect(letters(returning)).toBe('T D D C Z');
+  });
+
+  test('is rolled back above the limit, with the count in the error', async () => {
+    const answers = await client.ask([query('UPDATE t SET v = 1')]);
+    expect(letters(answers)).toBe('E Z');
+    expect(errors(answers)[0]).toMatchObject(REFUSAL);
+    expect(errors(answers)[0]?.['D']).toContain('It would change 5 rows');
+    expect(status(answers)).toBe('I');
+    expect(await changed()).toBe(0);
+    expect(letters(await client.ask([query('SELECT 1')]))).toBe('T D C Z');
+  });
+
+  test('shows nothing of RETURNING when it is above the limit', async () => {
+    const answers = await client.ask([query('DELETE FROM t RETURNING id')]);
+    expect(letters(answers)).toBe('T E Z');
+    expect(await changed()).toBe(0);
+  });
+
+  test('gets an error of the commit in place of the tag', async () => {
+    const answers = await client.ask([query('INSERT INTO late VALUES (1, 99) RETURNING 1')]);
+    expect(letters(answers)).toBe('T D E Z');
+    expect(errors(answers)[0]).toMatchObject({ C: '23503' });
+    expect(status(answers)).toBe('I');
+  });
+
+  test('gets its own error as it is, with the position', async () => {
+    const answers = await client.ask([query('UPDATE t SET nope = 1')]);
+    expect(letters(answers)).toBe('E Z');
+    expect(errors(answers)[0]).toMatchObject({ C: '42703', P: '14' });
+    expect(letters(await client.ask([query('UPDATE t SET v = 1 WHERE id = 1')]))).toBe('C Z');
+  });
+
+  test('leaves no unnamed statement behind that could be bound', async () => {
+    await client.ask([query('UPDATE t SET v = 1 WHERE id = 1')]);
+    const answers = await client.ask([bind(), execute(), sync]);
+    expect(errors(answers)[0]).toMatchObject({ C: '26000' });
+  });
+
+  test('runs in a row, sent at once', async () => {
+    const answers = await client.ask(
+      [query('UPDATE t SET v = 1 WHERE id = 1'), query('DELETE FROM t'), query('SELECT 1')],
+      3,
+    );
+    expect(letters(answers)).toBe('C Z E Z T D C Z');
+    expect(await changed()).toBe(1);
+  });
+
+  test('is rolled back when the client leaves before it is answered', async () => {
+    await sql(
+      'CREATE FUNCTION late() RETURNS int LANGUAGE sql AS $$ SELECT 1 FROM pg_sleep(60) $$',
+    );
+    const other = await RawClient.open(bench.port);
+    other.send(query('UPDATE t SET v = late() WHERE id = 1'));
+    for (let runs = 0; runs === 0; ) {
+      runs = (await sql("SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'")).length;
+    }
+    other.socket.resetAndDestroy();
+    for (let runs = 1; runs > 0; ) {
+      runs = (await sql("SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'")).length;
+    }
+    expect(await changed()).toBe(0);
+  });
+});
+
+describe('several statements of one text', () => {
+  test('are all committed, or none', async () => {
+    const some = await client.ask([
+      query('UPDATE t SET v = 1 WHERE id = 1; SELECT 7; UPDATE t SET v = 1 WHERE id = 2'),
+    ]);
+    expect(letters(some)).toBe('C T D C C Z');
+    expect(await changed()).toBe(2);
+    const none = await client.ask([
+      query('UPDATE t SET v = 1 WHERE id = 3; DELETE FROM t; UPDATE t SET v = 1 WHERE id = 4'),
+    ]);
+    expect(letters(none)).toBe('C E Z');
+    expect(errors(none)[0]).toMatchObject(REFUSAL);
+    expect(await changed()).toBe(2);
+  });
+
+  test('have their errors where they stand in the text', async () => {
+    const answers = await client.ask([
+      query('UPDATE t SET v = 1 WHERE id = 1; UPDATE t SET nope = 1'),
+    ]);
+    expect(letters(answers)).toBe('C E Z');
+    expect(errors(answers)[0]).toMatchObject({ C: '42703', P: '47' });
+    expect(await changed()).toBe(0);
+  });
+
+  test.each([
+    'UPDATE t SET v = 1; COMMIT',
+    'BEGIN; UPDATE t SET v = 1; COMMIT',
+    'UPDATE t SET v = 1; CALL p()',
+    'UPDATE t SET v = 1; VACUUM',
+  ])('are refused beside what may commit: %s', async (text) => {
+    const answers = await client.ask([query(text)]);
+    expect(letters(answers)).toBe('E Z');
+    expect(errors(answers)[0]).toMatchObject({
+      R: 'HOOP_ROWS',
+      H: 'Send the statements one by one.',
+    });
+    expect(status(answers)).toBe('I');
+    expect(await changed()).toBe(0);
+  });
+});
+
+describe('the extended protocol', () => {
+  test('a batch of small updates is committed at its Sync, as it was sent', async () => {
+    const small = Array.from({ length: 100 }, (_, n) => run(`UPDATE t SET v = ${n} WHERE id = 1`));
+    const answers = await client.ask([...small, sync]);
+    expect(letters(answers)).toBe(`${'1 2 C '.repeat(100)}Z`);
+    expect(await changed()).toBe(1);
+  });
+
+  test('one above the limit undoes the whole pipeline, and what follows is skipped', async () => {
+    const answers = await client.ask(
+      [
+        run('UPDATE t SET v = 1 WHERE id = 1'),
+        run('UPDATE t SET v = 1'),
+        run('UPDATE t SET v = 1 WHERE id = 2'),
+        sync,
+        run('SELECT 1'),
+        sync,
+      ],
+      2,
+    );
+    expect(letters(answers)).toMatch(/^1 2 C 1 2 E Z 1 2 D C Z$/);
+    expect(errors(answers)).toHaveLength(1);
+    expect(errors(answers)[0]).toMatchObject(REFUSAL);
+    expect(await changed()).toBe(0);
+  });
+
+  test('a row limit of Execute does not hide how many rows change', async () => {
+    const answers = await client.ask([
+      parse('UPDATE t SET v = 1 RETURNING id'),
+      bind(),
+      execute('', 1),
+      sync,
+    ]);
+    expect(letters(answers)).toBe('1 2 E Z');
+    expect(await changed()).toBe(0);
+  });
+
+  test('RETURNING is handed out in the portions that the client asks for', async () => {
+    const update = [parse('UPDATE t SET v = 1 WHERE id <= 2 RETURNING id'), bind()];
+    const answers = await client.ask([
+      ...update,
+      describePortal(),
+      execute('', 1),
+      execute('', 1),
+      execute('', 1),
+      execute('', 0),
+      sync,
+    ]);
+    expect(letters(answers)).toBe('1 2 T D s D s C C Z');
+    expect(rows(answers)).toEqual([['1'], ['2']]);
+    expect(tags(answers)).toEqual(['UPDATE 0', 'UPDATE 0']);
+    expect(await changed()).toBe(2);
+    const more = await client.ask([...update, execute('', 5), sync]);
+    expect(letters(more)).toBe('1 2 D D C Z');
+    expect(tags(more)).toEqual(['UPDATE 2']);
+  });
+
+  test('a portal that is closed and bound anew is counted anew', async () => {
+    const answers = await client.ask([
+      parse('UPDATE t SET v = 1 WHERE id <= 2 RETURNING id', 's'),
+      bind({ portal: 'p', statement: 's' }),
+      execute('p', 1),
+      closePortal('p'),
+      parse('UPDATE t SET v = 1 RETURNING id', 's2'),
+      bind({ portal: 'p', statement: 's2' }),
+      execute('p', 1),
+      sync,
+    ]);
+    expect(letters(answers)).toBe('1 2 D s 3 1 2 E Z');
+    expect(await changed()).toBe(0);
+  });
+
+  test.each([
+    ['COMMIT', [run('COMMIT')]],
+    ['PREPARE TRANSACTION', [run("PREPARE TRANSACTION 'x'")]],
+    ['CALL', [run('CALL p()')]],
+    ['a Query', [query('SELECT 1')]],
+    ['a Query that commits', [query('COMMIT')]],
+  ])('nothing that commits overtakes the count: %s', async (_, commits) => {
+    await client.ask([run('UPDATE t SET v = 1'), ...commits, sync]);
+    expect(await changed()).toBe(0);
+  });
+
+  test('what the client has not committed by Sync is not committed when it leaves', async () => {
+    client.send(run('UPDATE t SET v = 1 WHERE id = 1'), flush);
+    await client.until((all) => all.some(({ type }) => type === 'C'));
+    client.send(terminate);
+    await client.closed();
+    await bench.idle();
+    expect(await changed()).toBe(0);
+  });
+
+  test('a rejected Sync of the commit comes behind the tags, as from the server', async () => {
+    const answers = await client.ask([run('INSERT INTO late VALUES (1, 99)'), sync]);
+    expect(letters(answers)).toBe('1 2 C E Z');
+  });
+
+  test('a prepared statement is counted each time, with its values', async () => {
+    await client.ask([parse('UPDATE t SET v = 1 WHERE id <= $1', 's'), sync]);
+    const few = await client.ask([bind({ statement: 's', values: ['2'] }), execute(), sync]);
+    expect(letters(few)).toBe('2 C Z');
+    const many = await client.ask([bind({ statement: 's', values: ['4'] }), execute(), sync]);
+    expect(letters(many)).toBe('2 E Z');
+    expect(await changed()).toBe(2);
+  });
+});
+
+describe("the client's own transaction", () => {
+  test('goes on within the limit, and fails above it like after any error', async () => {
+    await client.ask([query('BEGIN')]);
+    const few = await client.ask([query('UPDATE t SET v = 1 WHERE id = 1')]);
+    expect(letters(few)).toBe('C Z');
+    expect(status(few)).toBe('T');
+    const many = await client.ask([query('UPDATE t SET v = 1')]);
+    expect(letters(many)).toBe('E Z');
+    expect(status(many)).toBe('E');
+    const after = await client.ask([query('SELECT 1'), query('COMMIT')], 2);
+    expect(errors(after)[0]).toMatchObject({ C: '25P02' });
+    expect(tags(after)).toEqual(['ROLLBACK']);
+    expect(await changed()).toBe(0);
+  });
+
+  test('a COMMIT sent right behind commits nothing that is above the limit', async () => {
+    const extended = await client.ask(
+      [query('BEGIN'), run('UPDATE t SET v = 1'), run('COMMIT'), sync, query('COMMIT')],
+      3,
+    );
+    expect(tags(extended).at(-1)).toBe('ROLLBACK');
+    const simple = await client.ask(
+      [query('BEGIN'), query('UPDATE t SET v = 1'), query('COMMIT')],
+      3,
+    );
+    expect(tags(simple)).toEqual(['BEGIN', 'ROLLBACK']);
+    expect(await changed()).toBe(0);
+  });
+
+  test('a savepoint of the client brings it back, without the write', async () => {
+    const answers = await client.ask(
+      [
+        query('BEGIN'),
+        query('SAVEPOINT a'),
+        query('UPDATE t SET v = 1'),
+        query('ROLLBACK TO a'),
+        query('UPDATE t SET v = 1 WHERE id = 1'),
+        query('COMMIT'),
+      ],
+      6,
+    );
+    expect(letters(answers)).toBe('C Z C Z E Z C Z C Z C Z');
+    expect(await changed()).toBe(1);
+  });
+});
+
+describe('where the tag is not the count', () => {
+  test.each([
+    ['a cascade', 'DELETE FROM t WHERE id = 1 /* child */'],
+    ['a trigger', 'INSERT INTO audited VALUES (1)'],
+    ['a rule', 'INSERT INTO ruled VALUES (1)'],
+    ['a writable CTE', 'WITH d AS (DELETE FROM t RETURNING id) SELECT 1'],
+    ['EXPLAIN ANALYZE', 'EXPLAIN ANALYZE UPDATE t SET v = 1'],
+    ['a function', 'SELECT wipe()'],
+  ])('%s is counted by the statistics, in both protocols', async (_, text) => {
+    const simple = await client.ask([query(text)]);
+    expect(errors(simple)[0]).toMatchObject(REFUSAL);
+    expect(letters(simple).replace('T ', '')).toBe('E Z');
+    const extended = await client.ask([run(text), sync]);
+    expect(letters(extended)).toBe('1 2 E Z');
+    expect(await changed()).toBe(0);
+    expect(await sql('SELECT count(*) FROM child')).toEqual([['5']]);
+  });
+
+  test('what is within the limit shows its result and is committed', async () => {
+    const text = 'WITH d AS (UPDATE t SET v = 1 WHERE id <= 2 RETURNING id) SELECT id FROM d';
+    const simple = await client.ask([query(text)]);
+    expect(letters(simple)).toBe('T D D C Z');
+    const extended = await client.ask([parse(text), bind(), execute('', 1), execute(), sync]);
+    expect(letters(extended)).toBe('1 2 D s D C Z');
+    expect(tags(extended)).toEqual(['SELECT 1']);
+    expect(await changed()).toBe(2);
+  });
+
+  test('operators of the client do not change the sum', async () => {
+    await sql(`CREATE SCHEMA evil;
+      CREATE FUNCTION evil.none(bigint, bigint) RETURNS bigint LANGUAGE sql AS 'SELECT 0::bigint';
+      CREATE OPERATOR evil.+ (LEFTARG = bigint, RIGHTARG = bigint, FUNCTION = evil.none);
+      CREATE FUNCTION evil.no("char", "char") RETURNS bool LANGUAGE sql AS 'SELECT false';
+      CREATE OPERATOR evil.= (LEFTARG = "char", RIGHTARG = "char", FUNCTION = evil.no)`);
+    await client.ask([query('SET search_path = evil, pg_catalog, public')]);
+    const answers = await client.ask([query('EXPLAIN ANALYZE DELETE FROM t')]);
+    expect(errors(answers)[0]).toMatchObject(REFUSAL);
+  });
+
+  test('what cannot be counted is not run', async () => {
+    const answers = await client.ask([query('UPDATE t SET v = 1 WHERE id = 1 /* blind */')]);
+    expect(errors(answers)[0]?.['D']).toContain('public.far is a foreign table');
+    const extended = await client.ask([run('UPDATE t SET v = 1 WHERE id = 1 /* blind */'), sync]);
+    expect(letters(extended)).toBe('1 2 E Z');
+    expect(await changed()).toBe(0);
+  });
+
+  test('a server that does not count is no way round', async () => {
+    await client.ask([query('SET track_counts = off')]);
+    const answers = await client.ask([query('EXPLAIN ANALYZE UPDATE t SET v = 1')]);
+    expect(errors(answers)[0]?.['D']).toContain('track_counts');
+    expect(await changed()).toBe(0);
+  });
+});
+
+describe('COPY FROM STDIN', () => {
+  const data = (from: number, to: number): Uint8Array => {
+    const lines = Array.from({ length: to - from + 1 }, (_, n) => `${from + n}\t0\n`);
+    return message('d', Buffer.from(lines.join('')));
+  };
+  const count = async (): Promise<unknown> => (await sql('SELECT count(*) FROM t'))[0]?.[0];
+  const copying = async (): Promise<void> => {
+    const from = client.received.length;
+    await client.until((all) => all.slice(from).some(({ type }) => type === 'G'));
+  };
+
+  test('is counted when its data is there', async () => {
+    client.send(query('COPY t FROM STDIN'));
+    await copying();
+    const some = await client.ask([data(10, 11), copyDone]);
+    expect(letters(some)).toBe('C Z');
+    expect(tags(some)).toEqual(['COPY 2']);
+    expect(await count()).toBe('7');
+    client.send(query('COPY t FROM STDIN'));
+    await copying();
+    const many = await client.ask([data(20, 21), data(22, 29), copyDone]);
+    expect(letters(many)).toBe('E Z');
+    expect(errors(many)[0]).toMatchObject(REFUSAL);
+    expect(status(many)).toBe('I');
+    expect(await count()).toBe('7');
+  });
+
+  test('is counted in the extended protocol, with its Sync right behind', async () => {
+    const many = await client.ask([run('COPY t FROM STDIN'), data(10, 19), copyDone, sync]);
+    expect(letters(many)).toBe('1 2 G E Z');
+    expect(await count()).toBe('5');
+    const some = await client.ask([run('COPY t FROM STDIN'), data(10, 11), copyDone, sync]);
+    expect(letters(some)).toBe('1 2 G C Z');
+    expect(await count()).toBe('7');
+  });
+
+  test('fails as it does directly, and the connection goes on', async () => {
+    client.send(query('COPY t FROM STDIN'));
+    await copying();
+    const answers = await client.ask([message('d', Buffer.from('x\n'))]);
+    expect(letters(answers)).toBe('E Z');
+    expect(errors(answers)[0]).toMatchObject({ C: '22P02' });
+    const after = await client.ask([data(10, 11), copyDone, query('SELECT 1')]);
+    expect(letters(after)).toBe('T D C Z');
+    client.send(query('COPY t FROM STDIN'));
+    await copying();
+    const failed = await client.ask([message('f', Buffer.from('no\0'))]);
+    expect(letters(failed)).toBe('E Z');
+    expect(letters(await client.ask([query('SELECT 1')]))).toBe('T D C Z');
+    expect(await count()).toBe('5');
+  });
+});
+
+test('a count that takes too long is stopped, and nothing is committed', async () => {
+  await using slow = await startBench({ target: target(), script, countWithinMs: 50 });
+  await using impatient = await RawClient.open(slow.port);
+  const text = 'UPDATE t SET v = (SELECT 1 FROM pg_sleep(60)) WHERE id = 1';
+  const simple = await impatient.ask([query(text)]);
+  expect(errors(simple)[0]).toMatchObject({ C: '42501', R: 'HOOP_ROWS' });
+  const extended = await impatient.ask([run(text), sync]);
+  expect(letters(extended)).toBe('1 2 E Z');
+  expect(errors(extended)[0]).toMatchObject({ R: 'HOOP_ROWS' });
+  expect(await changed()).toBe(0);
+});
