@@ -62,6 +62,42 @@ export class CatalogCode {
       : { runs: new Set(runs), altersRow, ...(deferrable?.size ? { deferrable } : {}) };
   }
 
+  /** Functions that are not built in, of constraints, indexes, partition keys and column types. */
+  checking(relation: number): readonly CatalogFunction[] {
+    const { columns } = this.#state.owned;
+    const types = (columns.get(relation) ?? [])
+      .filter((column) => !flag(column[4]))
+      .flatMap((column) => this.inType(number(column[3])));
+    return [...new Set([...this.#functions(relation, 'write').map(([, one]) => one), ...types])];
+  }
+
+  /** Those of defaults and of generated columns, with their attnum. */
+  inDefaults(relation: number): readonly (readonly [number, CatalogFunction])[] {
+    return this.#functions(relation, 'default');
+  }
+
+  /** Those of the checks of a domain, or of a part of the type. */
+  inType(type: number, open: Set<number> = new Set()): readonly CatalogFunction[] {
+    const [row] = this.#state.owned.types.get(type) ?? [];
+    if (type < USER || row === undefined || open.has(type)) return [];
+    open.add(type);
+    const columns = this.#state.owned.columns.get(number(row[4])) ?? [];
+    const parts = [number(row[5]), number(row[6]), ...columns.map((column) => number(column[3]))];
+    return [
+      ...this.#functions(type, 'type').map(([, one]) => one),
+      ...parts.flatMap((part) => this.inType(part, open)),
+    ];
+  }
+
+  #functions(owner: number, kind: string): (readonly [number, CatalogFunction])[] {
+    return (this.#state.owned.code.get(owner) ?? [])
+      .filter((row) => row[1] === kind && !this.isHarmless(number(row[2])))
+      .flatMap((row) => {
+        const called = this.#lookup.function(number(row[2]));
+        return called === undefined ? [] : [[number(row[3]), called] as const];
+      });
+  }
+
   #has(owner: number, kind: string): boolean {
     const rows = this.#state.owned.code.get(owner) ?? [];
     return rows.some((row) => row[1] === kind && !this.isHarmless(number(row[2])));
@@ -77,6 +113,7 @@ export class CatalogCode {
     const isOwnType = (oid: number): boolean => oid >= USER && this.#lookup.typeRunsCode(oid);
     const inValues =
       this.#has(relation, 'write') ||
+      this.#has(relation, 'default') ||
       (columns.get(relation) ?? []).some((column) => isOwnType(number(column[3])));
     if (inValues) {
       for (const change of ['insert', 'update'] as const) {

@@ -11,6 +11,7 @@ export const USER = 16_384;
 const EQ = 'OPERATOR(pg_catalog.=)';
 const NE = 'OPERATOR(pg_catalog.<>)';
 const GE = 'OPERATOR(pg_catalog.>=)';
+const PG_CLASS = `'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid`;
 const RELATION_KINDS = `ANY ('{r,p,v,m,f,c,S,t}'::pg_catalog."char"[])`;
 
 export interface SectionQuery {
@@ -116,6 +117,23 @@ const OWNED = {
     where: `k.contype ${EQ} 'f'::pg_catalog."char"`,
     order: 'k.oid',
   },
+  /** sequence, table that it belongs to, attnum there */
+  sequences: {
+    columns: ['s.seqrelid', 'd.refobjid', 'd.refobjsubid'],
+    from: `pg_catalog.pg_sequence s JOIN pg_catalog.pg_depend d
+      ON d.classid ${EQ} ${PG_CLASS} AND d.objid ${EQ} s.seqrelid AND d.refclassid ${EQ} ${PG_CLASS}
+        AND d.deptype ${EQ} ANY ('{a,i}'::pg_catalog."char"[])`,
+    where: 'd.refobjsubid OPERATOR(pg_catalog.>) 0',
+  },
+  /** table, sequence that a default of it draws from, attnum */
+  drawing: {
+    columns: ['x.adrelid', 'd.refobjid', 'x.adnum'],
+    from: `pg_catalog.pg_attrdef x JOIN pg_catalog.pg_depend d
+      ON d.classid ${EQ} 'pg_catalog.pg_attrdef'::pg_catalog.regclass::pg_catalog.oid AND d.objid ${EQ} x.oid
+        AND d.refclassid ${EQ} ${PG_CLASS} AND d.refobjsubid ${EQ} 0
+      JOIN pg_catalog.pg_sequence s ON s.seqrelid ${EQ} d.refobjid`,
+    order: 'x.adrelid, x.adnum, d.refobjid',
+  },
   /**
    * oid, schema, name, kind, volatility, result, returns set, argument types, language, security
    * definer, extension, variadic, defaults, all argument types, their modes, their names, and of what
@@ -206,7 +224,7 @@ const WHOLE = {
 } as const satisfies Record<string, SectionQuery>;
 
 /**
- * What runs when: relation or type, kind (write, read, type), function. Functions of their own in
+ * What runs when: relation or type, kind (write, default, read, type), function, column. Functions of their own in
  * constraints, defaults, indexes, partition keys, extended statistics, row security policies and
  * domains, also behind operators.
  */
@@ -215,6 +233,8 @@ const CODE: readonly {
   readonly owner: string;
   readonly catalog: string;
   readonly object: string;
+  /** attnum of the column that it is about. */
+  readonly column?: string;
   readonly where?: string;
 }[] = [
   {
@@ -231,7 +251,13 @@ const CODE: readonly {
     object: 'x.oid',
     where: `x.contype ${EQ} 'c'::pg_catalog."char" AND x.contypid ${NE} 0::pg_catalog.oid`,
   },
-  { kind: 'write', owner: 'x.adrelid', catalog: 'pg_attrdef', object: 'x.oid' },
+  {
+    kind: 'default',
+    owner: 'x.adrelid',
+    catalog: 'pg_attrdef',
+    object: 'x.oid',
+    column: 'x.adnum',
+  },
   {
     kind: 'write',
     owner: 'x.indrelid',
@@ -261,6 +287,8 @@ export const OWNED_SECTIONS: readonly OwnedSection[] = [
   'rules',
   'primaryKeys',
   'foreignKeys',
+  'sequences',
+  'drawing',
   'functions',
   'types',
   'code',
@@ -286,22 +314,23 @@ function anyOf(oids: Iterable<number>): string {
 }
 
 function codeSql(only: string | undefined): string {
-  const objects = CODE.map(({ kind, owner, catalog, object, where }) => {
+  const objects = CODE.map(({ kind, owner, catalog, object, column = '0', where }) => {
     const conditions = [where, only && `${owner} ${only}`].filter((one) => one !== undefined);
     return `SELECT '${kind}'::pg_catalog.text AS kind, ${owner} AS owner,
-      'pg_catalog.${CLASS_OF.get(catalog) ?? catalog}'::pg_catalog.regclass::pg_catalog.oid AS class, ${object} AS object
+      'pg_catalog.${CLASS_OF.get(catalog) ?? catalog}'::pg_catalog.regclass::pg_catalog.oid AS class, ${object} AS object,
+      ${column}::pg_catalog.int4 AS attnum
       FROM pg_catalog.${catalog} x${conditions.length > 0 ? ` WHERE ${conditions.join(' AND ')}` : ''}`;
   });
   const called = `CASE WHEN d.refclassid ${EQ} 'pg_catalog.pg_operator'::pg_catalog.regclass::pg_catalog.oid
     THEN (SELECT o.oprcode::pg_catalog.oid FROM pg_catalog.pg_operator o WHERE o.oid ${EQ} d.refobjid)
     ELSE d.refobjid END`;
-  return `SELECT 'code'::pg_catalog.text, pg_catalog.array_to_json(ARRAY[found.owner::pg_catalog.text, found.kind, found.called::pg_catalog.text])::pg_catalog.text
-FROM (SELECT DISTINCT c.owner, c.kind, ${called} AS called
+  return `SELECT 'code'::pg_catalog.text, pg_catalog.array_to_json(ARRAY[found.owner::pg_catalog.text, found.kind, found.called::pg_catalog.text, found.attnum::pg_catalog.text])::pg_catalog.text
+FROM (SELECT DISTINCT c.owner, c.kind, ${called} AS called, c.attnum
   FROM (${objects.join('\nUNION ALL ')}) c
   JOIN pg_catalog.pg_depend d ON d.classid ${EQ} c.class AND d.objid ${EQ} c.object
   WHERE d.refobjid ${GE} ${USER}::pg_catalog.oid AND d.refclassid ${EQ} ANY (ARRAY['pg_catalog.pg_proc'::pg_catalog.regclass::pg_catalog.oid,
     'pg_catalog.pg_operator'::pg_catalog.regclass::pg_catalog.oid])
-  ORDER BY 1, 2, 3) found`;
+  ORDER BY 1, 2, 3, 4) found`;
 }
 
 /**

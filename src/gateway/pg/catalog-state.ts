@@ -36,6 +36,9 @@ const INDEXES = {
   children: { section: 'inherits', key: (row: Row): string => text(row[1]) },
   /** By referenced table. */
   referencing: { section: 'foreignKeys', key: (row: Row): string => text(row[1]) },
+  /** Sequences by the table that they belong to; tables by the sequence that they draw from. */
+  ownSequences: { section: 'sequences', key: (row: Row): string => text(row[1]) },
+  drawnBy: { section: 'drawing', key: (row: Row): string => text(row[1]) },
 } as const satisfies Record<string, { section: OwnedSection; key: (row: Row) => string }>;
 
 type IndexName = keyof typeof INDEXES;
@@ -45,6 +48,8 @@ const INDEX_NAMES: readonly IndexName[] = [
   'types',
   'children',
   'referencing',
+  'ownSequences',
+  'drawnBy',
 ];
 
 export function emptyState(marks: Marks): CatalogState {
@@ -60,6 +65,8 @@ export function emptyState(marks: Marks): CatalogState {
       rules: owned(),
       primaryKeys: owned(),
       foreignKeys: owned(),
+      sequences: owned(),
+      drawing: owned(),
       functions: owned(),
       types: owned(),
       code: owned(),
@@ -71,6 +78,8 @@ export function emptyState(marks: Marks): CatalogState {
       types: index(),
       children: index(),
       referencing: index(),
+      ownSequences: index(),
+      drawnBy: index(),
     },
   };
 }

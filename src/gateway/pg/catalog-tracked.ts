@@ -52,7 +52,7 @@ export const TRACKED: readonly Tracked[] = [
     name: 'pg_attrdef',
     key: 'x.oid',
     owner: 'x.adrelid',
-    owned: ['columns', 'code'],
+    owned: ['columns', 'code', 'drawing'],
     withRelations: true,
   },
   {
@@ -87,6 +87,14 @@ export const TRACKED: readonly Tracked[] = [
     owner: 'x.tgrelid',
     where: 'NOT x.tgisinternal',
     owned: ['triggers'],
+    withRelations: true,
+  },
+  {
+    // ALTER SEQUENCE … OWNED BY writes it again.
+    name: 'pg_sequence',
+    key: 'x.seqrelid',
+    owner: 'x.seqrelid',
+    owned: ['sequences'],
     withRelations: true,
   },
   { name: 'pg_policy', key: 'x.oid', owner: 'x.polrelid', owned: ['code'] },

@@ -203,7 +203,33 @@ export class CatalogView implements Catalog {
       primaryKey: primaryKeyOf(owned.primaryKeys.get(oid)),
       foreignKeys: (owned.foreignKeys.get(oid) ?? []).map(catalogForeignKey),
       rules: catalogRules(owned.rules.get(oid) ?? [], texts),
+      ...(text(row[3]) === 'S' ? this.#sequence(oid) : this.#rowCode(oid)),
       parents: (owned.inherits.get(oid) ?? []).map((parent) => number(parent[1])),
+    };
+  }
+
+  #sequence(oid: number): Pick<CatalogRelation, 'sequenceOf' | 'drawnBy'> {
+    const [owner] = this.#state.owned.sequences.get(oid) ?? [];
+    return {
+      ...(owner === undefined ? {} : { sequenceOf: number(owner[1]) }),
+      drawnBy: this.#state.indexes.drawnBy.get(String(oid)) ?? [],
+    };
+  }
+
+  #rowCode(oid: number): Pick<CatalogRelation, 'checking' | 'defaults' | 'ownSequences'> {
+    const { owned, indexes } = this.#state;
+    const own = indexes.ownSequences.get(String(oid)) ?? [];
+    const functions = this.#code.inDefaults(oid).map(([attnum, called]) => ({ attnum, called }));
+    const draws = (owned.drawing.get(oid) ?? []).map((row) => ({
+      attnum: number(row[2]),
+      draws: number(row[1]),
+    }));
+    return {
+      checking: this.#code.checking(oid),
+      defaults: [...functions, ...draws],
+      ownSequences: own.flatMap((sequence) =>
+        (owned.sequences.get(sequence) ?? []).map((row) => ({ sequence, attnum: number(row[2]) })),
+      ),
     };
   }
 

@@ -4,23 +4,16 @@
  * the statement, with the relation that the statement names as the way there (`via`).
  */
 import { descendants } from './relation-family.ts';
+import { noteRowCode, type WrittenRows } from './row-code.ts';
 import { ruleActions } from './rule-actions.ts';
 import type { StatementFacts } from './statement-facts.ts';
-import type { CatalogRelation, IndirectWrite, RowChange } from './types.ts';
-
-interface Step {
-  readonly relation: CatalogRelation;
-  readonly change: RowChange;
-  /** attnums that an UPDATE writes; undefined: any. */
-  readonly columns: ReadonlySet<number> | undefined;
-  readonly via: IndirectWrite['via'];
-}
+import type { CatalogRelation, IndirectWrite } from './types.ts';
 
 /** To be called when the statement has been walked; finds everything in `facts.changed`. */
 export function noteConsequences(facts: StatementFacts): void {
   const seen = new Map<string, ReadonlySet<number> | undefined>();
-  const open: Step[] = [];
-  const add = (step: Step): void => {
+  const open: WrittenRows[] = [];
+  const add = (step: WrittenRows): void => {
     const key = `${step.relation.oid} ${step.change}`;
     if (seen.has(key) && isWithin(step.columns, seen.get(key))) return;
     seen.set(key, seen.has(key) ? union(step.columns, seen.get(key)) : step.columns);
@@ -28,11 +21,14 @@ export function noteConsequences(facts: StatementFacts): void {
   };
   const named = facts.changed;
   for (const { relation, change } of named) {
-    const columns = change === 'update' ? writtenOf(facts, relation) : undefined;
+    const isOnly = named.filter((one) => one.relation.oid === relation.oid).length === 1;
+    const written = isOnly || change === 'update' ? writtenOf(facts, relation) : new Set<number>();
+    const columns = change === 'delete' ? undefined : written;
     add({ relation, change, columns, via: namedBy(facts, relation) });
   }
   for (let step = open.pop(); step !== undefined; step = open.pop()) {
     const { via } = step;
+    noteRowCode(facts, step);
     for (const next of [...below(facts, step), ...referring(facts, step), ...ruled(facts, step)]) {
       facts.noteWriteIndirectly(next.relation, next.change, via);
       add({ ...next, via });
@@ -46,10 +42,10 @@ function namedBy(facts: StatementFacts, relation: CatalogRelation): IndirectWrit
   return fact?.via ?? { schema: relation.schema, name: relation.name };
 }
 
-type Next = Omit<Step, 'via'>;
+type Next = Omit<WrittenRows, 'via'>;
 
 /** INSERT goes on into partitions, UPDATE and DELETE to all that inherit. */
-function below(facts: StatementFacts, { relation, change, columns }: Step): Next[] {
+function below(facts: StatementFacts, { relation, change, columns }: WrittenRows): Next[] {
   if (change === 'insert' && relation.kind !== 'p') return [];
   const { catalog } = facts.context;
   const names = columns && namesOf(relation, columns);
@@ -58,11 +54,12 @@ function below(facts: StatementFacts, { relation, change, columns }: Step): Next
     change,
     // A child has its own numbers for the same columns.
     columns: names && numbersOf(child, names),
+    isBelow: true,
   }));
 }
 
 /** Referential actions. */
-function referring(facts: StatementFacts, { relation, change, columns }: Step): Next[] {
+function referring(facts: StatementFacts, { relation, change, columns }: WrittenRows): Next[] {
   const { catalog } = facts.context;
   return (relation.referencedBy ?? []).flatMap((oid) => {
     const other = catalog.relationByOid(oid);
@@ -87,13 +84,13 @@ function referring(facts: StatementFacts, { relation, change, columns }: Step): 
 }
 
 /** Actions of rules, which can change anything. */
-function ruled(facts: StatementFacts, { relation, change, columns }: Step): Next[] {
+function ruled(facts: StatementFacts, { relation, change, columns }: WrittenRows): Next[] {
   return (relation.rules ?? [])
     .filter(({ event }) => event === change)
     .flatMap((rule) => ruleActions(facts, relation, rule, columns))
     .map((changed) => ({
       ...changed,
-      columns: changed.change === 'update' ? writtenOf(facts, changed.relation) : undefined,
+      columns: changed.change === 'update' ? writtenOf(facts, changed.relation) : new Set(),
     }));
 }
 

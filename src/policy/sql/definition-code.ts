@@ -16,7 +16,8 @@ export function noteCode(facts: StatementFacts, value: object): void {
     const call: FieldsOf<'FuncCall'> = value.FuncCall ?? {};
     const names = namesOf(call.funcname) ?? [];
     const args = (call.args ?? []).map(() => constant());
-    if (!callFunction(facts, { names, args, location: call.location })) {
+    const { location } = call;
+    if (!callFunction(facts, { names, args, location, node: call, isDefined: true })) {
       facts.refuse(`function ${names.join('.')} is not known`, { missing: names.join('.') });
     }
   }

@@ -14,6 +14,7 @@ import {
   namesFunction,
 } from './evaluate-functions.ts';
 import { refusal } from './evaluate-refusal.ts';
+import { allowingUse, sequenceNotAllowed, speaksOfUse } from './evaluate-sequences.ts';
 import { builtin } from './guards.ts';
 import { isBuiltInVerb, isCodeVerb, isWritingVerb } from './guards-verbs.ts';
 import type { ApprovalDemand, IndirectWrite, RelationFact, StatementAnalysis } from './types.ts';
@@ -77,6 +78,15 @@ export function checkAccess(analysis: StatementAnalysis, grant: Grant): Access {
     const rule = allowingCall(called, analysis, grant);
     if (rule === undefined) {
       return { effect: 'refuse', refusal: callNotAllowed(called, grant) };
+    }
+    if (rule) {
+      rules.set(rule.id, rule);
+    }
+  }
+  for (const used of analysis.sequences ?? []) {
+    const rule = allowingUse(used, grant);
+    if (rule === undefined) {
+      return { effect: 'refuse', refusal: sequenceNotAllowed(used, grant) };
     }
     if (rule) {
       rules.set(rule.id, rule);
@@ -212,7 +222,10 @@ function speaksOf(rule: StatementRule, analysis: StatementAnalysis): boolean {
     );
   }
   const { reads, writes, writesIndirectly = [] } = analysis;
-  if (writesIndirectly.some((write) => speaksOfIndirect(rule, write, analysis))) {
+  if (
+    writesIndirectly.some((write) => speaksOfIndirect(rule, write, analysis)) ||
+    analysis.sequences?.some((used) => speaksOfUse(rule, used))
+  ) {
     return true;
   }
   const verbs = new Set([...analysis.verbs, ...(reads.length > 0 ? ['select'] : [])]);

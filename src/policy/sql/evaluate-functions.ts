@@ -7,7 +7,6 @@ import type { FunctionFact, StatementAnalysis } from './types.ts';
 
 /** Built-in functions that act on others; a rule must name them. */
 const ACTING = new Set(['pg_cancel_backend', 'pg_terminate_backend', 'pg_notify']);
-const COUNTING = new Set(['nextval', 'setval']);
 
 /** @returns null: nothing to ask. undefined: not allowed. */
 export function allowingCall(
@@ -16,16 +15,7 @@ export function allowingCall(
   grant: Grant,
 ): RuleRef | null | undefined {
   if (called.builtIn || called.harmless) {
-    if (COUNTING.has(called.name)) {
-      const writer = grant.rules.find(
-        (rule) =>
-          rule.effect !== 'deny' &&
-          rule.verbs.some((verb) => verbMatches(verb, 'insert') || verbMatches(verb, 'update')),
-      );
-      if (writer) {
-        return writer.rule;
-      }
-    } else if (!ACTING.has(called.name)) {
+    if (!ACTING.has(called.name)) {
       return null;
     }
   }
@@ -55,7 +45,7 @@ export function callNotAllowed(called: FunctionFact, grant: Grant): Refusal {
     message: `function ${name}() is not allowed by policy`,
     detail: called.builtIn
       ? 'It acts on more than its own result.'
-      : 'What a function does inside is not visible to policy, so a rule has to name it.',
+      : `${called.via === undefined ? '' : `Rows of ${qualifiedName(called.via.schema, called.via.name)} are written with it: it stands in a default, a check, an index or a domain. `}What a function does inside is not visible to policy, so a rule has to name it.`,
     hint: `A rule can allow it: allow: { functions: ["${name}"] }.`,
   });
 }

@@ -67,6 +67,7 @@ function evaluate(facts: StatementFacts, node: Node, scope: Scope | undefined): 
   }
   if (is(node, 'SQLValueFunction'))
     return ownValue(facts, 'SQLValueFunction', node.SQLValueFunction);
+  if (is(node, 'SetToDefault')) facts.usesDefaults = true;
   if (is(node, 'SetToDefault')) return ownValue(facts, 'SetToDefault', node.SetToDefault);
   if (is(node, 'CurrentOfExpr')) return ownValue(facts, 'CurrentOfExpr', node.CurrentOfExpr);
   if (is(node, 'MergeSupportFunc'))

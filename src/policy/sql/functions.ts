@@ -3,7 +3,9 @@ import { bestMatches, mayTake, resultOf, TYPE } from './function-types.ts';
 import { builtInEffect, extensionReach, isHarmlessExtension } from './functions-table.ts';
 import { derive, type Lineage, withOrigins } from './lineage.ts';
 import { findFunctions, isBuiltIn, refuseUnsettledCode } from './names.ts';
+import { isSequenceCall, noteSequenceCall } from './sequence-calls.ts';
 import type { StatementFacts } from './statement-facts.ts';
+import type { FieldsOf } from './tree.ts';
 import type { CatalogFunction } from './types.ts';
 
 export interface Call {
@@ -14,7 +16,9 @@ export interface Call {
   /** Arguments that come out as they are, or are counted: nothing is computed of them. */
   readonly carried?: ReadonlySet<Lineage>;
   /** The call in the tree: the rows that it makes. */
-  readonly node?: object;
+  readonly node?: FieldsOf<'FuncCall'>;
+  /** It stands in a definition: a default that draws from a sequence draws when rows are inserted. */
+  readonly isDefined?: true;
 }
 
 export interface CallResult {
@@ -49,6 +53,9 @@ export function callFunction(facts: StatementFacts, call: Call): CallResult | un
     noteTrusted(facts, trusted, builtIn);
   }
   if (builtIn.length > 0) {
+    if (isSequenceCall(name) && !(call.isDefined && name === 'nextval')) {
+      noteSequenceCall(facts, name, call.node?.args, call.location);
+    }
     applyEffect(facts, name, call, builtIn);
   }
   const possible = foreign.length > 0 ? candidates : bestMatches(facts, trusted, call.args);

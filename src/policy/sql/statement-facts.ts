@@ -27,6 +27,7 @@ import type {
   RelationFact,
   RowChange,
   RowCountSource,
+  SequenceFact,
   StatementAnalysis,
   StatementContext,
 } from './types.ts';
@@ -72,6 +73,9 @@ export class StatementFacts {
   readonly verbs: Verb[] = [];
   readonly opaque: Opaque[] = [];
   readonly functions = new Map<string, FunctionFact>();
+  readonly sequences = new Map<string, SequenceFact>();
+  /** DEFAULT stands somewhere in place of a value. */
+  usesDefaults = false;
   readonly serverAccess = new Set<string>();
   readonly settings: Setting[] = [];
   readonly reads = new Map<string, RelationFact>();
@@ -339,6 +343,7 @@ export class StatementFacts {
     this.writes.clear();
     this.changed = [];
     this.writesIndirectly.clear();
+    this.sequences.clear();
     this.targets.clear();
     this.columnsWritten.clear();
     this.stored.clear();
@@ -358,6 +363,7 @@ export class StatementFacts {
     for (const fact of other.writesIndirectly ?? []) {
       this.writesIndirectly.set(`${fact.oid} ${fact.change}`, fact);
     }
+    for (const fact of other.sequences ?? []) this.sequences.set(`${fact.oid} ${fact.use}`, fact);
     for (const fact of other.functions) this.functions.set(`${fact.schema}.${fact.name}`, fact);
     for (const fact of other.columnsWritten) this.noteColumnWritten(fact);
     for (const access of other.serverAccess) this.serverAccess.add(access);
@@ -421,6 +427,20 @@ export class StatementFacts {
     });
   }
 
+  noteSequence(sequence: CatalogRelation, use: SequenceFact['use']): void {
+    const { catalog } = this.context;
+    const { sequenceOf, drawnBy = [] } = sequence;
+    const tables = sequenceOf === undefined ? drawnBy : [sequenceOf];
+    this.sequences.set(`${sequence.oid} ${use}`, {
+      ...this.#relationFact(sequence),
+      use,
+      tables: tables.flatMap((oid) => {
+        const table = catalog.relationByOid(oid);
+        return table ? [this.#relationFact(table)] : [];
+      }),
+    });
+  }
+
   #relationFact(relation: CatalogRelation): RelationFact {
     const schema = publicSchemaName(this.context, relation.schema);
     const fact = { schema, name: relation.name, oid: relation.oid };
@@ -452,6 +472,7 @@ export class StatementFacts {
       columnsShaping: columnFacts(this.shaping),
       columnsEvaluated: columnFacts(this.evaluated),
       functions: [...this.functions.values()],
+      ...(this.sequences.size === 0 ? {} : { sequences: [...this.sequences.values()] }),
       qualified: this.qualified,
       ...(changesRows({ verbs }) ? { rowCount: this.#rowCount() } : {}),
       serverAccess: [...this.serverAccess],

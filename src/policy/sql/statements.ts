@@ -117,8 +117,11 @@ function changeStatement(
   node: Node,
   scope: Scope | undefined,
 ): Change | undefined {
-  if (is(node, 'InsertStmt'))
+  if (is(node, 'InsertStmt')) {
+    // DEFAULT VALUES.
+    facts.usesDefaults ||= node.InsertStmt.selectStmt === undefined;
     return { verb: 'insert', result: insert(facts, node.InsertStmt, scope) };
+  }
   if (is(node, 'UpdateStmt'))
     return { verb: 'update', result: update(facts, node.UpdateStmt, scope) };
   if (is(node, 'DeleteStmt'))

@@ -71,6 +71,19 @@ export interface CatalogRelation {
   readonly foreignKeys?: readonly CatalogForeignKey[];
   /** Rules of its own, but for what makes a view a view. */
   readonly rules?: readonly CatalogRule[];
+  /** Functions that are not built in and that every written row runs: checks, indexes, domains. */
+  readonly checking?: readonly CatalogFunction[];
+  /** Of defaults and generated columns: such functions, and OIDs of sequences that they draw from. */
+  readonly defaults?: readonly {
+    readonly attnum: number;
+    readonly called?: CatalogFunction;
+    readonly draws?: number;
+  }[];
+  /** Sequences that belong to its columns (serial, identity, OWNED BY). */
+  readonly ownSequences?: readonly { readonly attnum: number; readonly sequence: number }[];
+  /** Of a sequence: OID of the table that it belongs to, and of those whose defaults draw from it. */
+  readonly sequenceOf?: number;
+  readonly drawnBy?: readonly number[];
 }
 
 export interface CatalogForeignKey {
@@ -182,6 +195,13 @@ export interface IndirectWrite extends RelationFact {
   readonly via: { readonly schema: string; readonly name: string };
 }
 
+/** A use of a sequence: nextval(), setval(), currval(). */
+export interface SequenceFact extends RelationFact {
+  readonly use: 'nextval' | 'setval' | 'currval';
+  /** The table that it belongs to; without one those whose defaults draw from it. */
+  readonly tables: readonly RelationFact[];
+}
+
 export interface ColumnFact extends RelationFact {
   readonly column: string;
   readonly attnum: number;
@@ -194,6 +214,8 @@ export interface FunctionFact {
   readonly builtIn: boolean;
   /** Of an extension whose functions only compute from their arguments: counts as built in. */
   readonly harmless?: boolean;
+  /** The statement does not call it: a default, a check or an index of this relation does. */
+  readonly via?: { readonly schema: string; readonly name: string };
 }
 
 export interface OutputColumn {
@@ -328,6 +350,7 @@ export interface StatementAnalysis {
   /** Every column that an expression of the statement, or of a view in it, evaluates (and may fault on). */
   readonly columnsEvaluated?: readonly ColumnFact[];
   readonly functions: readonly FunctionFact[];
+  readonly sequences?: readonly SequenceFact[];
   /** For UPDATE and DELETE anywhere inside: whether all have a WHERE that is not constantly true. */
   readonly qualified: boolean | undefined;
   /**

@@ -38,3 +38,20 @@ CREATE TABLE app.payments (id int PRIMARY KEY, card text REFERENCES app.cards, a
 CREATE TABLE app.refunds (id int, card text REFERENCES app.payments (card));
 CREATE TABLE app.fees (kind text, card text, FOREIGN KEY (card, kind) REFERENCES app.cards (pan, kind));
 CREATE TABLE app.recent_payments () INHERITS (app.payments);
+
+CREATE TABLE app.orders (id serial PRIMARY KEY, nr int GENERATED ALWAYS AS IDENTITY, v text);
+CREATE TABLE audit.steps (id serial, v text);
+CREATE SEQUENCE app.tickets;
+CREATE SEQUENCE app."Odd Seq";
+CREATE SEQUENCE app.shared;
+CREATE TABLE app.first_user (id int DEFAULT nextval('app.shared'), v text);
+CREATE TABLE audit.second_user (id int DEFAULT nextval('app.shared'), v text);
+CREATE TABLE app.borrower (id int DEFAULT nextval('audit.steps_id_seq'), v text);
+CREATE FUNCTION app.make_id() RETURNS int LANGUAGE sql AS 'SELECT 1';
+CREATE FUNCTION app.is_fine(text) RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT true';
+CREATE FUNCTION app.shorter(text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT $1';
+CREATE TABLE app.made (id int DEFAULT app.make_id(), v text);
+CREATE TABLE app.controlled (id int, v text CHECK (app.is_fine(v)));
+CREATE DOMAIN app.fine AS text CHECK (app.is_fine(VALUE));
+CREATE TABLE app.typed (id int, v app.fine);
+CREATE TABLE app.computed (id int, v text, w text GENERATED ALWAYS AS (app.shorter(v)) STORED);

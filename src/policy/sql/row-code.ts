@@ -1,0 +1,48 @@
+/** Functions and sequences that the server uses for each row that is written, by what its owner wrote. */
+import type { StatementFacts } from './statement-facts.ts';
+import type { CatalogFunction, CatalogRelation, IndirectWrite, RowChange } from './types.ts';
+
+export interface WrittenRows {
+  readonly relation: CatalogRelation;
+  readonly change: RowChange;
+  /** attnums that get a value; undefined: any. */
+  readonly columns: ReadonlySet<number> | undefined;
+  readonly via: IndirectWrite['via'];
+  /** The rows come by way of a parent, whose defaults have been taken. */
+  readonly isBelow?: true;
+}
+
+export function noteRowCode(facts: StatementFacts, written: WrittenRows): void {
+  const { relation, change, columns, via, isBelow = false } = written;
+  if (change !== 'insert' && change !== 'update') return;
+  for (const called of relation.checking ?? []) noteOwnersCall(facts, called, via);
+  for (const { attnum, called, draws } of relation.defaults ?? []) {
+    const column = relation.columns.find((one) => one.attnum === attnum);
+    const isGenerated = column?.generatedFrom !== undefined;
+    // INSERT takes the default of what it gives no value; UPDATE only where it says DEFAULT.
+    const isTaken =
+      !isBelow && (facts.usesDefaults || (change === 'insert' && columns?.has(attnum) !== true));
+    if (called && (isGenerated || isTaken)) noteOwnersCall(facts, called, via);
+    if (draws !== undefined && isTaken) noteDraw(facts, relation, draws);
+  }
+}
+
+/** A sequence that belongs to nobody belongs to the tables that draw from it. */
+function noteDraw(facts: StatementFacts, relation: CatalogRelation, oid: number): void {
+  const sequence = facts.context.catalog.relationByOid(oid);
+  const owner = sequence?.sequenceOf;
+  if (sequence === undefined || owner === undefined || owner === relation.oid) return;
+  const { view } = facts;
+  facts.view ??= relation;
+  facts.noteSequence(sequence, 'nextval');
+  facts.view = view;
+}
+
+function noteOwnersCall(
+  facts: StatementFacts,
+  { schema, name }: CatalogFunction,
+  via: IndirectWrite['via'],
+): void {
+  const key = `${schema}.${name}`;
+  if (!facts.functions.has(key)) facts.functions.set(key, { schema, name, builtIn: false, via });
+}
