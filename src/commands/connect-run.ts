@@ -11,6 +11,7 @@ import { connectionUrl } from '../tunnel/connection-files.ts';
 import { endError, type SessionEnd } from '../tunnel/session-end.ts';
 import { shellWord } from '../tunnel/ssh/ssh-files.ts';
 import { uploadPending, uploadRecording } from '../tunnel/upload-recordings.ts';
+import { maskList, maskUses } from '../ui/mask-words.ts';
 import { plain } from '../ui/printable.ts';
 import { renderJson } from '../ui/render-json.ts';
 import { localTime } from '../ui/times.ts';
@@ -281,7 +282,9 @@ function show(io: Io, request: ConnectRequest, session: ClientSession, json: Jso
   noteSession(
     io,
     session,
-    reply.masked.length > 0 ? `masked: ${plain(maskedText(reply.masked))}` : 'no column is masked',
+    ...(reply.masked.length > 0
+      ? [`masked: ${plain(maskList(reply.masked))}`, ...maskUses(reply.masked).map(plain)]
+      : ['no column is masked']),
   );
   if (request.command.length > 0 || request.json) {
     return;
@@ -294,10 +297,4 @@ function show(io: Io, request: ConnectRequest, session: ClientSession, json: Jso
     : `PGSERVICEFILE=${shellWord(session.files.serviceFile)} psql service=${shellWord(facts.name)}`;
   io.stdout.write(`${pasted}\n`);
   io.note('Ctrl-C ends the session');
-}
-
-function maskedText(masked: ClientSession['reply']['masked']): string {
-  return masked
-    .map(({ column, mask }) => (mask === 'full' ? column : `${column} (${mask})`))
-    .join(', ');
 }

@@ -12,14 +12,18 @@ const POLICY_SOURCES = {
 } as const;
 
 /** @param masks what is masked, where something can be */
-export function noteSession(io: Io, { reply, policy }: ClientSession, masks?: string): void {
+export function noteSession(
+  io: Io,
+  { reply, policy }: ClientSession,
+  ...masks: readonly string[]
+): void {
   const { limits } = reply;
   io.note(`session ${reply.session} to ${plain(reply.target.name)} (recorded)`);
   io.note(
     `policy ${policy.commit.slice(0, 12)}, signed by ${plain(policy.signer)}, ${POLICY_SOURCES[policy.source]}`,
   );
-  if (masks !== undefined) {
-    io.note(masks);
+  for (const line of masks) {
+    io.note(line);
   }
   io.note(
     `ends ${localTime(Date.parse(reply.expiresAt))}, or after ${minutes(limits.idleTimeSeconds)} without use; at most ${plural(limits.maxConnections, 'connection')}`,

@@ -68,8 +68,16 @@ export function rowCountText(rows: number): string {
   return rows === 1 ? '1 row' : `${rows.toLocaleString('en-US')} rows`;
 }
 
-export function maskedColumns(grant: Pick<Grant, 'masks'>): { column: string; mask: string }[] {
-  return grant.masks.map((mask) => ({ column: columnName(mask), mask: mask.mask }));
+/** What is masked, and what may be done with it besides selecting it. */
+export function maskedColumns(
+  grant: Pick<Grant, 'masks'>,
+): { column: string; mask: string; inference: 'allow' | 'deny'; lookup?: true }[] {
+  return grant.masks.map((mask) => ({
+    column: columnName(mask),
+    mask: mask.mask,
+    inference: mask.inference,
+    ...(mask.lookup ? { lookup: true as const } : {}),
+  }));
 }
 
 export function columnName(column: Pick<ColumnMask, 'schema' | 'relation' | 'column'>): string {

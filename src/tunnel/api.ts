@@ -134,7 +134,14 @@ export const PolicyReply = z.object({
 });
 export type PolicyReply = z.infer<typeof PolicyReply>;
 
-const MaskedColumn = z.object({ column: z.string(), mask: z.string() });
+const MaskedColumn = z.object({
+  column: z.string(),
+  mask: z.string(),
+  /** Whether statements may filter by it and compute with it, or only select it. */
+  inference: z.enum(['allow', 'deny']),
+  /** It may be compared with whole values, `limits.lookups` a day. */
+  lookup: z.literal(true).optional(),
+});
 
 const LimitsReply = z.object({
   maxTimeSeconds: z.number(),

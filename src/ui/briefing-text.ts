@@ -3,6 +3,7 @@
  * descriptions are the policy's, and each stays on its line: none begins a section of its own.
  */
 import type { BriefedRequest, BriefedTarget, Briefing } from '../run/briefing.ts';
+import { maskList, maskUses } from './mask-words.ts';
 import { plain } from './printable.ts';
 
 /** What a policy lists beyond this is said as a number. */
@@ -92,11 +93,12 @@ function maskText(masked: BriefedTarget['masked']): string[] {
   if (masked.length === 0) {
     return [];
   }
-  const shown = masked.slice(0, MAX_MASKS).map(({ column, mask }) => `${column} (${mask})`);
+  const shown = masked.slice(0, MAX_MASKS);
   const more = masked.length - shown.length;
   const rest = more > 0 ? `, and ${more} more` : '';
   return [
-    `Masked: ${plain(shown.join(', '))}${rest}. You get replaced values; to filter, sort or join by the real ones is denied.`,
+    `Masked: ${plain(maskList(shown))}${rest}. You get replaced values: never write them back or take them for real.`,
+    ...maskUses(masked).map((use) => `- ${plain(use)}`),
   ];
 }
 

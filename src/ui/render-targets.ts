@@ -2,6 +2,7 @@
 import type { AccessReply } from '../tunnel/access-api.ts';
 import type { TargetsReply } from '../tunnel/api.ts';
 import { spanOf } from './approval-lines.ts';
+import { maskList, maskUses } from './mask-words.ts';
 import { plain } from './printable.ts';
 import { type Style, styleFor } from './style.ts';
 import { localTime } from './times.ts';
@@ -80,9 +81,7 @@ function describe(target: Target): string[] {
     ...agentLines(target),
     ...(target.masked.length === 0
       ? []
-      : [
-          `masked: ${target.masked.map(({ column, mask }) => plain(`${column} (${mask})`)).join(', ')}`,
-        ]),
+      : [`masked: ${plain(maskList(target.masked))}`, ...maskUses(target.masked).map(plain)]),
     ...(target.requireReason ? ['a reason is required: hoop connect --reason TEXT'] : []),
   ];
 }

@@ -37,7 +37,7 @@ describe('a session request', () => {
     expect(reply).toMatchObject({
       policy: { commit: (await client.policy(bench.signal)).commit },
       target: { name: 'prod-db', kind: 'postgres', database: 'postgres', user: 'postgres' },
-      masked: [{ column: 'public.customers.email', mask: 'full' }],
+      masked: [{ column: 'public.customers.email', mask: 'full', inference: 'deny' }],
       limits: { maxTimeSeconds: 3600, idleTimeSeconds: 600, maxConnections: 2 },
       recording: 'full',
     });

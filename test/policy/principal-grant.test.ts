@@ -103,8 +103,8 @@ test('several policies for one person: rules and masks add up, limits shrink, th
     'writers/rule-2: deny drop',
   ]);
   expect(both && maskedColumns(both)).toEqual([
-    { column: 'public.customers.email', mask: 'hash' },
-    { column: 'public.customers.ssn', mask: 'full' },
+    { column: 'public.customers.email', mask: 'hash', inference: 'deny' },
+    { column: 'public.customers.ssn', mask: 'full', inference: 'deny' },
   ]);
   expect(both?.masks.every(({ write }) => write === undefined)).toBe(true);
   expect(both?.limits).toEqual({

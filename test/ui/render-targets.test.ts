@@ -6,7 +6,7 @@ const target = {
   kind: 'postgres',
   labels: { env: 'production' },
   rules: ['staff/read: allow select on public.*'],
-  masked: [{ column: 'public.customers.ssn', mask: 'full' }],
+  masked: [{ column: 'public.customers.ssn', mask: 'full', inference: 'deny' as const }],
   requireReason: true,
 };
 
@@ -17,6 +17,7 @@ test('each target is shown with what one may do there and what is masked', () =>
     `prod-db  postgres  env=production
   staff/read: allow select on public.*
   masked: public.customers.ssn (full)
+  They may be selected as they are; filtering, sorting, joining and computing with them is denied
   a reason is required: hoop connect --reason TEXT
 
 policy abcdef012345

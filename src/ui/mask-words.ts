@@ -1,0 +1,43 @@
+/** What is masked for somebody, and what may be done with it: the same words on every screen. */
+
+export interface MaskWords {
+  readonly column: string;
+  readonly mask: string;
+  readonly inference: 'allow' | 'deny';
+  readonly lookup?: true | undefined;
+}
+
+/** `public.staff.email (partial), public.staff.token (full)` */
+export function maskList(masked: readonly MaskWords[]): string {
+  return masked.map(({ column, mask }) => `${column} (${mask})`).join(', ');
+}
+
+/** One line for each way in which masked columns may be used; all columns are in one of them. */
+export function maskUses(masked: readonly MaskWords[]): string[] {
+  const open = masked.filter(({ inference }) => inference === 'allow');
+  const closed = masked.filter(({ inference }) => inference === 'deny');
+  const lookups = closed.filter(({ lookup }) => lookup);
+  const line = (columns: readonly MaskWords[], of: string, words: string): string[] =>
+    columns.length === 0 ? [] : [`${columns.length === masked.length ? 'They' : of} ${words}`];
+  return [
+    ...line(
+      closed,
+      namesOf(closed),
+      'may be selected as they are; filtering, sorting, joining and computing with them is denied',
+    ),
+    ...line(
+      lookups,
+      namesOf(lookups),
+      'may be looked up by whole values (= and IN with constants), a limited number a day',
+    ),
+    ...line(
+      open,
+      namesOf(open),
+      'may be filtered, sorted and joined by: who may filter can guess the values',
+    ),
+  ];
+}
+
+function namesOf(masked: readonly MaskWords[]): string {
+  return masked.map(({ column }) => column).join(', ');
+}
