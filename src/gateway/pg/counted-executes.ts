@@ -88,7 +88,7 @@ export class CountedExecutes {
   async #count(asked: Execution, source: Countable, maxRows: number): Promise<void> {
     const { trials } = this.#state;
     let execution = asked;
-    const canLeave = this.#isAlone(execution.portal);
+    const isAlone = this.#isAlone(execution.portal);
     let covered: RowChanges | undefined;
     for (;;) {
       const { allowed } = execution.statement;
@@ -101,6 +101,8 @@ export class CountedExecutes {
       }
       await trials.settled();
       if (trial.exceeded === undefined) return;
+      // Known only now: a BEGIN right before it had not been answered.
+      const canLeave = isAlone && this.#state.settings.transaction === 'idle';
       if (!canLeave) return this.#decide(execution, trial, maxRows);
       await this.#leave(trial);
       const counted = { changes: trial.exceeded, transaction: 'left' } as const;
@@ -164,10 +166,9 @@ export class CountedExecutes {
 
   /** All that there is in the transaction is this portal, which can be bound again. */
   #isAlone({ bound }: KnownPortal): boolean {
-    const { settings, inSegment, segment } = this.#state;
+    const { inSegment, segment } = this.#state;
     const { binds, renames, runs } = inSegment;
-    const isOnly = bound?.segment === segment && binds === 1 && renames === 0 && runs === 0;
-    return isOnly && settings.transaction === 'idle';
+    return bound?.segment === segment && binds === 1 && renames === 0 && runs === 0;
   }
 
   /** Rolls back what it has done, so that nobody waits for its locks while people are asked. */

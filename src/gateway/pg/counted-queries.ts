@@ -98,8 +98,7 @@ export class CountedQueries {
         await this.#uncounted(request, allowed, { counted: 'not counted', why: source.why });
         return;
       }
-      const { settings, segmentIsOpen } = this.#state;
-      const canLeave = settings.transaction === 'idle' && !segmentIsOpen;
+      const isAlone = !this.#state.segmentIsOpen;
       const query = new CountedQuery(this.#state, 1);
       trials.query = query;
       const approval = { covered };
@@ -113,6 +112,8 @@ export class CountedQueries {
       if (mayBeHeld(allowed)) await trials.settled();
       const changes = trial?.exceeded;
       if (trial === undefined || changes === undefined) return trials.ended(query);
+      // Known only now: a BEGIN right before it had not been answered.
+      const canLeave = isAlone && this.#state.settings.transaction === 'idle';
       if (!canLeave) return this.#decide(request, query, trial);
       await this.#leave(query, trial);
       const released = await this.#released(request, { changes, transaction: 'left' });
