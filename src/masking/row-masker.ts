@@ -8,67 +8,37 @@
  * https://www.postgresql.org/docs/18/protocol-message-formats.html#PROTOCOL-MESSAGE-FORMATS-DATAROW
  */
 import { ProtocolError } from '../errors.ts';
-import type { DetectorName, MaskKind } from '../policy/types.ts';
+import { ColumnMasker, type ColumnMaskerOptions, type ResultColumn } from './column-masker.ts';
 import type { HitCounts } from './detect-text.ts';
-import { isDetectable, type ValueDetector, valueWithoutHits } from './detect-value.ts';
-import { maskValue } from './mask-value.ts';
 import { RowSlab } from './row-slab.ts';
-import { isBuiltInText } from './type-oids.ts';
-
-export interface ResultColumn {
-  readonly typeOid: number;
-  readonly format: 0 | 1;
-  /** undefined = not masked by a rule. */
-  readonly mask: MaskKind | undefined;
-  /** Computed, not stored in a column: numbers are then searched for card numbers too. */
-  readonly derived: boolean;
-}
-
-export interface RowMaskerOptions {
-  readonly columns: readonly ResultColumn[];
-  readonly detectors: ReadonlySet<DetectorName>;
-  readonly hashKey: Uint8Array;
-  /** Whether a type that is not built in is a plain string: citext, enums. */
-  readonly isText: (typeOid: number) => boolean;
-  /** Text in client_encoding; undefined where the bytes are no text. */
-  readonly decode: (bytes: Uint8Array) => string | undefined;
-  /** Whether client_encoding is UTF-8 (or SQL_ASCII, where it usually is). */
-  readonly isUtf8: boolean;
-}
 
 const HEADER = 5;
 const COUNT = 2;
 
-type ColumnWork = 'pass' | 'mask' | 'detect';
-
 export class RowMasker {
   readonly #columns: readonly ResultColumn[];
-  readonly #work: readonly ColumnWork[];
-  readonly #options: RowMaskerOptions;
-  readonly #detector: ValueDetector;
+  readonly #masker: ColumnMasker;
   /** Of the row in hand: undefined = unchanged. Reused, so that rows cost no arrays. */
   readonly #replacements: (Uint8Array | null | undefined)[];
   readonly #slab = new RowSlab();
-  /** Values masked by a rule so far; NULLs are not counted, they stay NULL. */
-  maskedValues = 0;
-  readonly detected: HitCounts = new Map();
 
-  constructor(options: RowMaskerOptions) {
-    this.#options = options;
+  constructor(options: ColumnMaskerOptions) {
+    this.#masker = new ColumnMasker(options);
     this.#columns = options.columns;
-    this.#work = options.columns.map((column) => workFor(column, options));
     this.#replacements = new Array(options.columns.length).fill(undefined);
-    this.#detector = {
-      detectors: options.detectors,
-      counts: this.detected,
-      isText: options.isText,
-      isUtf8: options.isUtf8,
-    };
   }
 
   /** No column needs work: rows may pass without being looked at. */
   get isIdle(): boolean {
-    return this.#work.every((work) => work === 'pass');
+    return this.#masker.isIdle;
+  }
+
+  get maskedValues(): number {
+    return this.#masker.maskedValues;
+  }
+
+  get detected(): HitCounts {
+    return this.#masker.detected;
   }
 
   /**
@@ -91,7 +61,7 @@ export class RowMasker {
       const end = offset + Math.max(length, 0);
       if (length < -1 || end > message.length) throw new ProtocolError('DataRow is cut short');
       const replacement =
-        length < 0 ? undefined : this.#replace(message.subarray(offset, end), index);
+        length < 0 ? undefined : this.#masker.replace(message.subarray(offset, end), index);
       this.#replacements[index] = replacement;
       if (replacement !== undefined) {
         changed = true;
@@ -102,22 +72,6 @@ export class RowMasker {
     if (offset !== message.length)
       throw new ProtocolError('DataRow has bytes after its last column');
     return changed ? this.#assemble(message, view, growth) : message;
-  }
-
-  #replace(value: Uint8Array, index: number): Uint8Array | null | undefined {
-    const work = this.#work[index];
-    const column = this.#columns[index];
-    if (work === 'pass' || column === undefined) return undefined;
-    if (work === 'mask' && column.mask !== undefined) {
-      this.maskedValues += 1;
-      return maskValue(value, {
-        mask: column.mask,
-        isText: isBuiltInText(column.typeOid) || this.#options.isText(column.typeOid),
-        key: this.#options.hashKey,
-        decode: this.#options.decode,
-      });
-    }
-    return valueWithoutHits(value, column.typeOid, column.format, this.#detector);
   }
 
   #assemble(message: Uint8Array, view: DataView, growth: number): Uint8Array {
@@ -147,10 +101,4 @@ export class RowMasker {
     }
     return out;
   }
-}
-
-function workFor(column: ResultColumn, options: RowMaskerOptions): ColumnWork {
-  if (column.mask !== undefined) return 'mask';
-  if (options.detectors.size === 0) return 'pass';
-  return isDetectable(column.typeOid, column.derived) ? 'detect' : 'pass';
 }

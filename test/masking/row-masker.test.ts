@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { ProtocolError } from '../../src/errors.ts';
-import { type ResultColumn, RowMasker } from '../../src/masking/row-masker.ts';
+import type { ResultColumn } from '../../src/masking/column-masker.ts';
+import { RowMasker } from '../../src/masking/row-masker.ts';
 import { TYPE } from '../../src/masking/type-oids.ts';
 import type { DetectorName } from '../../src/policy/types.ts';
 import { decodeDataRow, encodeDataRow } from '../../src/protocol/pg/data-row.ts';

@@ -3,7 +3,8 @@
  * target's RowDescription are two accounts of the same columns; where they disagree (DDL by others
  * a moment ago, or a fault of ours) no row may pass.
  */
-import { type ResultColumn, RowMasker } from '../../masking/row-masker.ts';
+import type { ResultColumn } from '../../masking/column-masker.ts';
+import { RowMasker } from '../../masking/row-masker.ts';
 import type {
   AllowedStatement,
   Catalog,

@@ -1,0 +1,106 @@
+/**
+ * What is done to the values of one result, column by column: masks that the verdict names,
+ * detectors for the others. Rows and COPY data come in different wrappings and show the same.
+ */
+import type { DetectorName, MaskKind } from '../policy/types.ts';
+import type { HitCounts } from './detect-text.ts';
+import { isDetectable, type ValueDetector, valueWithoutHits } from './detect-value.ts';
+import { maskValue } from './mask-value.ts';
+import { isBuiltInText, TYPE } from './type-oids.ts';
+
+export interface ResultColumn {
+  readonly typeOid: number;
+  readonly format: 0 | 1;
+  /** undefined = not masked by a rule. */
+  readonly mask: MaskKind | undefined;
+  /** Computed, not stored in a column: numbers are then searched for card numbers too. */
+  readonly derived: boolean;
+}
+
+export interface ColumnMaskerOptions {
+  readonly columns: readonly ResultColumn[];
+  readonly detectors: ReadonlySet<DetectorName>;
+  readonly hashKey: Uint8Array;
+  /** Whether a type that is not built in is a plain string: citext, enums. */
+  readonly isText: (typeOid: number) => boolean;
+  /** Text in client_encoding; undefined where the bytes are no text. */
+  readonly decode: (bytes: Uint8Array) => string | undefined;
+  /** Whether client_encoding is UTF-8 (or SQL_ASCII, where it usually is). */
+  readonly isUtf8: boolean;
+}
+
+type ColumnWork = 'pass' | 'mask' | 'detect';
+
+export class ColumnMasker {
+  readonly columns: readonly ResultColumn[];
+  /** Columns whose values must be looked at, in order. */
+  readonly busy: readonly number[];
+  readonly #work: readonly ColumnWork[];
+  readonly #options: ColumnMaskerOptions;
+  readonly #detector: ValueDetector;
+  /** Values masked by a rule so far; NULLs are not counted, they stay NULL. */
+  maskedValues = 0;
+  readonly detected: HitCounts = new Map();
+
+  constructor(options: ColumnMaskerOptions) {
+    this.#options = options;
+    this.columns = options.columns;
+    this.#work = options.columns.map((column) => workFor(column, options));
+    this.busy = this.#work.flatMap((work, index) => (work === 'pass' ? [] : [index]));
+    this.#detector = {
+      detectors: options.detectors,
+      counts: this.detected,
+      isText: options.isText,
+      isUtf8: options.isUtf8,
+    };
+  }
+
+  /** No column needs work: rows may pass without being looked at. */
+  get isIdle(): boolean {
+    return this.busy.length === 0;
+  }
+
+  /** Whether the column is masked as text, so that the mask tells NULL from a value. */
+  showsNull(index: number): boolean {
+    const column = this.columns[index];
+    return column?.mask !== undefined && column.mask !== 'null' && this.#isText(column.typeOid);
+  }
+
+  /**
+   * @param value not NULL, in the column's own format.
+   * @returns what stands in its place: null = NULL, undefined = it stays as it is.
+   */
+  replace(value: Uint8Array, index: number): Uint8Array | null | undefined {
+    const work = this.#work[index];
+    const column = this.columns[index];
+    if (work === 'pass' || column === undefined) return undefined;
+    if (work === 'mask' && column.mask !== undefined) {
+      this.maskedValues += 1;
+      return maskValue(value, {
+        mask: column.mask,
+        isText: this.#isText(column.typeOid),
+        key: this.#options.hashKey,
+        decode: this.#options.decode,
+      });
+    }
+    return valueWithoutHits(value, column.typeOid, column.format, this.#detector);
+  }
+
+  /** A name made from data is data too: of a header line. It counts as no value. */
+  replaceName(name: Uint8Array): Uint8Array | undefined {
+    const { detectors } = this.#options;
+    if (detectors.size === 0) return undefined;
+    const how = { ...this.#detector, counts: new Map() };
+    return valueWithoutHits(name, TYPE.text, 0, how) ?? undefined;
+  }
+
+  #isText(typeOid: number): boolean {
+    return isBuiltInText(typeOid) || this.#options.isText(typeOid);
+  }
+}
+
+function workFor(column: ResultColumn, options: ColumnMaskerOptions): ColumnWork {
+  if (column.mask !== undefined) return 'mask';
+  if (options.detectors.size === 0) return 'pass';
+  return isDetectable(column.typeOid, column.derived) ? 'detect' : 'pass';
+}
