@@ -9,8 +9,14 @@ export const UNKNOWN_NAME = {
 } as const;
 
 export const SYNTAX_ERROR = '42601';
+/** A view where a table has to be. */
+export const WRONG_OBJECT_TYPE = '42809';
 
-const MISTAKES: ReadonlySet<string> = new Set([SYNTAX_ERROR, ...Object.values(UNKNOWN_NAME)]);
+const MISTAKES: ReadonlySet<string> = new Set([
+  SYNTAX_ERROR,
+  WRONG_OBJECT_TYPE,
+  ...Object.values(UNKNOWN_NAME),
+]);
 
 /**
  * Whether the statement itself is wrong, so that it would fail on any server: no decision about

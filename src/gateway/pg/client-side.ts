@@ -11,12 +11,14 @@ import { MalformedMessage, UndecodableText } from '../../protocol/pg/malformed-m
 import type { Handling, ScannedItem } from '../../protocol/pg/message-scanner.ts';
 import { FRONTEND, frontendName } from '../../protocol/pg/message-types.ts';
 import { decodeParse } from '../../protocol/pg/parse.ts';
-import { decodeQuery } from '../../protocol/pg/query.ts';
+import { decodeQuery, encodeQuery } from '../../protocol/pg/query.ts';
 import { type Allowed, needsApproval, runnable } from './approval-ask.ts';
 import type { ChunkReader } from './chunk-reader.ts';
+import { confirmCopies } from './copy-confirmer.ts';
+import { needsReading } from './copy-out.ts';
 import { CountedQueries } from './counted-queries.ts';
 import { type Decided, Decider } from './decide.ts';
-import { deniedParse, deniedQuery } from './denial.ts';
+import { type Denial, deniedParse, deniedQuery } from './denial.ts';
 import { Holds, policyChanged } from './holds.ts';
 import { LargeMessages, mustPass } from './large-messages.ts';
 import { MisplacedMessages } from './misplaced-messages.ts';
@@ -24,7 +26,7 @@ import { PassingMessages } from './passing-messages.ts';
 import { PortalSide } from './portal-side.ts';
 import { Refusals } from './refusals.ts';
 import { isAnyLimited } from './row-counts.ts';
-import { startRun } from './run.ts';
+import { type Run, startRun } from './run.ts';
 import { type CheckedText, checkText, isPlain, knownStatements } from './statement-text.ts';
 import type { StreamState } from './stream-state.ts';
 
@@ -245,25 +247,27 @@ export class ClientSide {
     const { sql: text } = decodeQuery(body, state.codec);
     const decided = this.#decider.decideAtOnce({ text, parameterTypes: NO_TYPES });
     if (decided === undefined || needsApproval(decided) || isAnyLimited(decided)) return false;
-    this.#sendQuery(bytes, at, { text, decided, isApproved: false });
+    if (decided.statements.some(({ analysis }) => analysis.protocol.copy?.direction === 'out')) {
+      return false;
+    }
+    this.#sendQuery(bytes, this.#runsOf(text, decided, at), false);
     return true;
   }
 
-  #sendQuery(
-    bytes: Uint8Array,
+  #runsOf(
+    text: string,
+    decided: Decided & { type: 'allowed' | 'opaque' },
     at: number,
-    query: {
-      readonly text: string;
-      readonly decided: Decided & { type: 'allowed' | 'opaque' };
-      readonly isApproved: boolean;
-    },
-  ): void {
+  ): readonly Run[] {
     const state = this.#state;
-    const { segment } = state;
-    const { text, decided, isApproved } = query;
     const known = knownStatements({ state, decided, text, at, parameterTypes: NO_TYPES });
     const grant = state.options.grant();
-    const runs = known.map((statement) => startRun(statement, at, grant));
+    return known.map((statement) => startRun(statement, at, grant));
+  }
+
+  #sendQuery(bytes: Uint8Array, runs: readonly Run[], isApproved: boolean): void {
+    const state = this.#state;
+    const { segment } = state;
     state.sendRuns(
       bytes,
       { kind: 'query', origin: 'client', segment, runs, current: 0, failed: false },
@@ -277,35 +281,57 @@ export class ClientSide {
     if (state.skipping) return;
     const decided =
       checked.type === 'refused' ? checked : await this.#decideQuery(checked.text, at);
-    const segment = state.segment;
     switch (decided.type) {
       case 'skipped':
         return;
       case 'refused':
       case 'cancelled':
       case 'aborted': {
-        const denial = this.#refusals.denial(at, decided, textOf(checked));
-        const entry = {
-          kind: 'query',
-          origin: 'client',
-          segment,
-          denial,
-          runs: [],
-          current: 0,
-          failed: false,
-        } as const;
-        state.send(deniedQuery(denial), { ...entry });
+        this.#denyQuery(this.#refusals.denial(at, decided, textOf(checked)));
         return;
       }
       default: {
         const text = textOf(checked);
         const isApproved = decided.type === 'allowed' && decided.first !== undefined;
         const send = (now: Allowed, isNowApproved: boolean): void =>
-          this.#sendQuery(bytes, at, { text, decided: now, isApproved: isNowApproved });
+          this.#sendQuery(bytes, this.#runsOf(text, now, at), isNowApproved);
         if (decided.type === 'allowed' && isAnyLimited(decided)) {
           await this.#counted.query({ at, text, decided, isApproved, send });
-        } else this.#sendQuery(bytes, at, { text, decided, isApproved });
+          return;
+        }
+        const runs = this.#runsOf(text, decided, at);
+        const grant = state.options.grant();
+        if (!runs.some(({ statement }) => needsReading(statement, grant))) {
+          return this.#sendQuery(bytes, runs, isApproved);
+        }
+        await this.#copyQuery(bytes, runs, isApproved);
       }
+    }
+  }
+
+  #denyQuery(denial: Denial): void {
+    const { segment } = this.#state;
+    const entry = { kind: 'query', origin: 'client', segment, denial, runs: [] } as const;
+    this.#state.send(deniedQuery(denial), { ...entry, current: 0, failed: false });
+  }
+
+  /** A text with a COPY … TO STDOUT whose data is read: what it copies must be known before. */
+  async #copyQuery(bytes: Uint8Array, runs: readonly Run[], isApproved: boolean): Promise<void> {
+    const state = this.#state;
+    const confirmed = await confirmCopies(state, runs);
+    switch (confirmed.type) {
+      case 'ready': {
+        const { text } = confirmed;
+        const own = text === undefined ? undefined : encodeQuery({ sql: text }, state.codec);
+        return this.#sendQuery(own ?? bytes, runs, isApproved);
+      }
+      case 'refused':
+        return this.#denyQuery(this.#refusals.withheld(confirmed.run, confirmed.refusal));
+      case 'failed':
+        // The client has the error, and expects ReadyForQuery as after any Query.
+        return state.sendSync();
+      case 'skipped':
+        return;
     }
   }
 

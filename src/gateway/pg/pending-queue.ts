@@ -3,6 +3,7 @@
  * no request numbers: an answer belongs to the head of this queue, and that is how the gateway
  * knows whose it is.
  */
+import type { FieldDescription } from '../../protocol/pg/row-description.ts';
 import type { CountedQuery } from './counted-query.ts';
 import type { Denial } from './denial.ts';
 import type { KnownPortal, KnownStatement } from './known-statement.ts';
@@ -50,6 +51,8 @@ export interface DescribeEntry extends EntryBase {
   readonly portal: KnownPortal | undefined;
   /** Of a simple Query: that there are no columns is not said. */
   readonly isOfQuery?: boolean;
+  /** Takes the description that the gateway itself has asked for. */
+  readonly onFields?: (fields: readonly FieldDescription[]) => void;
 }
 export interface ExecuteEntry extends EntryBase {
   readonly kind: 'execute';

@@ -5,6 +5,8 @@ import { decodeExecute } from '../../protocol/pg/execute.ts';
 import type { FormatCode } from '../../protocol/pg/format-code.ts';
 import type { NativeError } from '../to-error-response.ts';
 import { type CountedRequest, keepBound, runnableStatement } from './approval-ask.ts';
+import { confirmCopies, sendCopyInPlace } from './copy-confirmer.ts';
+import { copiesOut, needsReading } from './copy-out.ts';
 import { CountedExecutes, type Execution, type Released } from './counted-executes.ts';
 import { type Decider, refusedVerdict } from './decide.ts';
 import { type Denial, deniedExecute } from './denial.ts';
@@ -138,6 +140,7 @@ export class PortalSide {
       statement?.basis !== undefined &&
       !statement.usesNames &&
       !isLimited(statement.allowed) &&
+      !copiesOut(statement) &&
       demandsOf(statement.allowed, false).length === 0 &&
       !this.#mustWait(statement) &&
       this.#decider.isCurrentAtOnce(statement, true) === true;
@@ -174,7 +177,32 @@ export class PortalSide {
       execution = { ...execution, statement: released.statement, isApproved: true };
     }
     if (isLimited(execution.statement.allowed)) await this.#counted.execute(execution, maxRows);
-    else this.#execute(bytes, execution);
+    else if (needsReading(execution.statement, state.options.grant())) {
+      await this.#copy(bytes, execution);
+    } else this.#execute(bytes, execution);
+  }
+
+  /** A COPY … TO STDOUT whose data is read: what it copies must be known before. */
+  async #copy(bytes: Uint8Array, execution: Execution): Promise<void> {
+    const state = this.#state;
+    const { at, portal, statement, isApproved } = execution;
+    const run = startRun(statement, at, state.options.grant(), portal);
+    const confirmed = await confirmCopies(state, [run]);
+    switch (confirmed.type) {
+      case 'ready': {
+        const { segment } = state;
+        if (confirmed.text !== undefined) {
+          return sendCopyInPlace(state, run, confirmed.text, isApproved);
+        }
+        const entry = { kind: 'execute', origin: 'client', segment, run } as const;
+        return state.sendRuns(bytes, entry, isApproved);
+      }
+      case 'refused':
+        return this.deny(this.#refusals.withheld(run, confirmed.refusal));
+      case 'failed':
+      case 'skipped':
+        return;
+    }
   }
 
   #execute(bytes: Uint8Array, execution: Execution, counted?: CountedExecution): void {

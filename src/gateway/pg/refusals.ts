@@ -3,6 +3,7 @@ import type { Refusal } from '../../policy/types.ts';
 import { type NativeError, toErrorResponse } from '../to-error-response.ts';
 import { type Decided, refusedVerdict } from './decide.ts';
 import { createDenial, type Denial } from './denial.ts';
+import type { Run } from './run.ts';
 import type { StreamState } from './stream-state.ts';
 import { tooLargeStatement } from './too-large.ts';
 
@@ -35,6 +36,12 @@ export class Refusals {
     if (decided.type === 'cancelled') return this.native(CANCELLED);
     this.#state.story.refused(at, decided.verdict, text);
     return this.#create(decided.verdict.refusal);
+  }
+
+  /** Its statement was allowed, and turned out to be another one before it was sent. */
+  withheld(run: Run, refusal: Refusal): Denial {
+    this.#state.story.withheld(run, refusal);
+    return this.#create(refusal);
   }
 
   /** An error that the server itself would give; it is no decision of the policy. */

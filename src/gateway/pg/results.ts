@@ -3,7 +3,7 @@
  * target's RowDescription are two accounts of the same columns; where they disagree (DDL by others
  * a moment ago, or a fault of ours) no row may pass.
  */
-import type { ResultColumn } from '../../masking/column-masker.ts';
+import type { ColumnMaskerOptions, ResultColumn } from '../../masking/column-masker.ts';
 import { RowMasker } from '../../masking/row-masker.ts';
 import type {
   AllowedStatement,
@@ -56,12 +56,15 @@ export function describeResult(result: DescribedResult): Refusal | undefined {
     statement.shape = fields;
     statement.shapeIsChecked = true;
   }
-  run.masker = createMasker(result, allowed, basis.catalog);
+  const masking = columnMaskerOptions(result, allowed, basis.catalog);
+  const masker = masking === undefined ? undefined : new RowMasker(masking);
+  run.masker = masker?.isIdle === false ? masker : undefined;
   run.rowsAre = run.masker === undefined ? 'pass' : 'mask';
   return undefined;
 }
 
-function disagreementOf(
+/** Whether the target describes the columns that the verdict rests on. @returns where it does not. */
+export function disagreementOf(
   allowed: AllowedStatement,
   fields: readonly FieldDescription[],
   catalog: Catalog,
@@ -106,11 +109,12 @@ function mismatch(detail: string): Refusal {
   };
 }
 
-function createMasker(
+/** What is done to the values of a result; undefined: nothing. */
+export function columnMaskerOptions(
   result: DescribedResult,
   allowed: AllowedStatement,
   catalog: Catalog,
-): RowMasker | undefined {
+): ColumnMaskerOptions | undefined {
   const detectors: ReadonlySet<DetectorName> = new Set(allowed.detectors);
   if (detectors.size === 0 && !allowed.masks?.some((mask) => mask !== undefined)) return undefined;
   const columns = result.fields.map((field, index): ResultColumn => {
@@ -123,15 +127,14 @@ function createMasker(
       derived: output?.kind !== 'identity',
     };
   });
-  const masker = new RowMasker({
+  return {
     columns,
     detectors,
     hashKey: result.hashKey,
     isText: (typeOid) => isStringType(typeOid, catalog),
     decode: (bytes) => decodeOrNothing(bytes, result.codec),
     isUtf8: result.codec === UTF8,
-  });
-  return masker.isIdle ? undefined : masker;
+  };
 }
 
 /**

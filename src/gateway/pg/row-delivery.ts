@@ -2,11 +2,14 @@
 import { ProtocolError } from '../../errors.ts';
 import { withoutHits } from '../../masking/detect-text.ts';
 import type { DetectorName, Grant, Refusal } from '../../policy/types.ts';
+import { decodeCopyResponse } from '../../protocol/pg/copy-response.ts';
 import type { Handling } from '../../protocol/pg/message-scanner.ts';
 import { encodeRowDescription, type FieldDescription } from '../../protocol/pg/row-description.ts';
 import { BYTES } from '../../protocol/pg/text-codec.ts';
 import { toErrorResponse } from '../to-error-response.ts';
 import { runOf } from './confirmations.ts';
+import { beginCopy } from './copy-out.ts';
+import { maskedWarning } from './copy-refusals.ts';
 import type { DescribeEntry, Entry, QueryEntry } from './pending-queue.ts';
 import { describeResult } from './results.ts';
 import type { Run } from './run.ts';
@@ -27,6 +30,11 @@ export class RowDelivery {
     }
     run.rows += 1;
     return 'pass';
+  }
+
+  /** At the header of a CopyData. */
+  decideCopy(entry: Entry | undefined): Handling {
+    return runOf(entry)?.rowsAre === 'pass' ? 'pass' : 'whole';
   }
 
   /**
@@ -60,6 +68,7 @@ export class RowDelivery {
     fields: readonly FieldDescription[],
   ): Uint8Array | undefined {
     if (entry.kind === 'describe') {
+      entry.onFields?.(fields);
       if (entry.portal !== undefined) entry.portal.described = fields;
       if (entry.statement !== undefined && !entry.statement.shapeIsChecked) {
         entry.statement.shape = fields;
@@ -71,6 +80,41 @@ export class RowDelivery {
     if (run.rowsAre === 'pass' || this.#state.withholding) return undefined;
     const refusal = this.#check(run, fields, undefined);
     return refusal === undefined ? undefined : this.#withhold(run, refusal, entry);
+  }
+
+  /**
+   * CopyOutResponse has come.
+   * @returns an error in its place, if the data must be withheld.
+   */
+  copyBegins(run: Run, body: Uint8Array, entry: Entry | undefined): Uint8Array | undefined {
+    const { options, codec } = this.#state;
+    const response = decodeCopyResponse('CopyOutResponse', body);
+    const refusal = beginCopy({
+      run,
+      response,
+      grant: options.grant(),
+      hashKey: options.maskKey.expose(),
+      codec,
+      maxRowBytes: options.target.maxMessageBytes,
+    });
+    if (refusal !== undefined) return this.#withhold(run, refusal, entry);
+    const { allowed } = run.statement;
+    const warning = run.copy && allowed && maskedWarning(allowed, codec);
+    if (warning !== undefined) this.#state.toClient.push(warning);
+    return undefined;
+  }
+
+  /** @param message a whole CopyData message. @returns what the client gets in its place. */
+  deliverCopy(message: Uint8Array, entry: Entry | undefined): Uint8Array | undefined {
+    const run = runOf(entry);
+    if (run?.copy === undefined) {
+      throw new ProtocolError('the target sent data of a COPY where none was due');
+    }
+    const rewritten = run.copy.rewrite(message);
+    run.rows = run.copy.rows;
+    if (!run.copy.isOverLimit) return rewritten;
+    if (rewritten !== undefined) this.#state.toClient.push(rewritten);
+    return this.#withhold(run, limitReached(this.#state.options.grant()), entry);
   }
 
   /** A name made from data is data too: `CREATE VIEW … AS %I`. */

@@ -28,6 +28,8 @@ export class ShadowSettings {
   transaction: TransactionStatus = 'idle';
   encoding: ClientEncoding;
   standardStrings: boolean;
+  /** What the client calls itself. */
+  applicationName: string;
   /** undefined: not known. */
   #place: Place | undefined;
   /** Something in this transaction moved the place: its end may move it back. */
@@ -58,6 +60,7 @@ export class ShadowSettings {
     this.#onChange = onChange;
     this.encoding = clientEncoding(parameters.get('client_encoding') ?? 'UTF8');
     this.standardStrings = parameters.get('standard_conforming_strings') !== 'off';
+    this.applicationName = parameters.get('application_name') ?? '';
   }
 
   get placeMoved(): boolean {
@@ -111,6 +114,7 @@ export class ShadowSettings {
   reported(name: string, value: string): void {
     if (name === 'client_encoding') this.encoding = clientEncoding(value);
     if (name === 'standard_conforming_strings') this.standardStrings = value !== 'off';
+    if (name === 'application_name') this.applicationName = value;
   }
 
   /** Whether a statement with this effect puts something in doubt for those that follow it. */

@@ -81,11 +81,12 @@ export class StreamStory {
 
   finished(run: Run, end: { tag?: string; sqlState?: string }): void {
     this.#statements += 1;
-    this.#maskedValues += run.masker?.maskedValues ?? 0;
+    const masker = run.masker ?? run.copy;
+    this.#maskedValues += masker?.maskedValues ?? 0;
     this.#record.write({
       at: run.at,
-      detected: counts(run.masker?.detected),
-      maskedValues: run.masker?.maskedValues ?? 0,
+      detected: counts(masker?.detected),
+      maskedValues: masker?.maskedValues ?? 0,
       rows: run.rows,
       sqlState: end.sqlState,
       statement: run.statement.number,

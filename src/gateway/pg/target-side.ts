@@ -14,12 +14,14 @@ import { decodeParameterStatus } from '../../protocol/pg/parameter-status.ts';
 import { decodeReadyForQuery } from '../../protocol/pg/ready-for-query.ts';
 import { BYTES } from '../../protocol/pg/text-codec.ts';
 import { confirm, runEnded, runOf, verdictsOf, withdraw } from './confirmations.ts';
+import { copiesOut, rowsOfTag } from './copy-out.ts';
 import { answersDenial } from './denial.ts';
 import type { Entry, QueryEntry } from './pending-queue.ts';
 import { type Redaction, redactError, redactNotice, redactNotification } from './redact-report.ts';
 import { RowDelivery } from './row-delivery.ts';
 import { RowDescriptions } from './row-descriptions.ts';
 import type { CountedEntry } from './row-trials.ts';
+import type { Run } from './run.ts';
 import type { StreamState } from './stream-state.ts';
 
 export class TargetSide {
@@ -36,7 +38,8 @@ export class TargetSide {
   decide(type: number): Handling {
     if (this.#state.withholding) return 'whole';
     if (type === BACKEND.DataRow) return this.#rows.decide(this.#state.queue.head);
-    return type === BACKEND.CopyData ? 'pass' : 'whole';
+    if (type === BACKEND.CopyData) return this.#rows.decideCopy(this.#state.queue.head);
+    return 'whole';
   }
 
   handle(item: ScannedItem): void {
@@ -73,9 +76,11 @@ export class TargetSide {
       case BACKEND.NoData:
         return this.#described(type, body, bytes);
       case BACKEND.CopyInResponse:
-        return this.#copyBegins('in', bytes);
+        return this.#copyBegins('in', bytes, body);
       case BACKEND.CopyOutResponse:
-        return this.#copyBegins('out', bytes);
+        return this.#copyBegins('out', bytes, body);
+      case BACKEND.CopyData:
+        return withholding ? undefined : this.#rows.deliverCopy(bytes, queue.head);
       default: {
         const { head } = queue;
         if (type === BACKEND.CommandComplete && isCounted(head)) {
@@ -115,7 +120,7 @@ export class TargetSide {
         expectKind(entry, 'describe');
         break;
       case BACKEND.CopyDone:
-      case BACKEND.CopyData:
+        if (!this.#state.withholding) runOf(entry)?.copy?.end();
         break;
       default:
         throw new ProtocolError(
@@ -143,7 +148,7 @@ export class TargetSide {
     if (entry?.denial !== undefined) throw outOfStep(entry, 'a statement that was refused');
     if (entry?.kind === 'execute') {
       this.#state.queue.shift();
-      if (entry.run !== undefined) runEnded(this.#state, entry.run, end);
+      if (entry.run !== undefined) this.#runEnded(entry.run, end);
       entry.onEnd?.();
       this.#state.settled(entry);
       return;
@@ -154,9 +159,14 @@ export class TargetSide {
     if (run === undefined || (isEmpty && end.tag !== undefined)) {
       throw outOfStep(entry, 'a statement that the parser did not see');
     }
-    runEnded(this.#state, run, end);
+    this.#runEnded(run, end);
     if (run.statement.basis === undefined) run.rows = 0;
     else entry.current += 1;
+  }
+
+  #runEnded(run: Run, end: { tag?: string }): void {
+    if (copiesOut(run.statement) && run.rowsAre === 'pass') run.rows = rowsOfTag(end.tag ?? '');
+    runEnded(this.#state, run, end);
   }
 
   #described(type: number, body: Uint8Array, bytes: Uint8Array): Uint8Array | undefined {
@@ -178,7 +188,11 @@ export class TargetSide {
     return this.#rows.cleanNames(fields, this.#state.options.grant().detectors) ?? bytes;
   }
 
-  #copyBegins(direction: 'in' | 'out', bytes: Uint8Array): Uint8Array | undefined {
+  #copyBegins(
+    direction: 'in' | 'out',
+    bytes: Uint8Array,
+    body: Uint8Array,
+  ): Uint8Array | undefined {
     const { queue, withholding, copy, toTarget } = this.#state;
     const run = runOf(queue.head);
     if (run === undefined) throw outOfStep(queue.head, 'execute');
@@ -188,7 +202,8 @@ export class TargetSide {
     }
     if (!withholding) {
       if (direction === 'in') copy.opened();
-      return bytes;
+      if (direction === 'in' || run.rowsAre === 'pass') return bytes;
+      return this.#rows.copyBegins(run, body, queue.head) ?? bytes;
     }
     // The client does not know that it should send data: the target must not wait for it.
     if (direction === 'in') {

@@ -20,7 +20,7 @@ export function tooLargeStatement(bodyLength: number, limit: number): Refusal {
 
 /** Of the target: it has begun to come, and nothing behind it can be read. */
 export function tooLargeToRead(type: number, bodyLength: number, limit: number): HoopError {
-  const isRow = type === BACKEND.DataRow;
+  const isRow = type === BACKEND.DataRow || type === BACKEND.CopyData;
   return new HoopError(
     'HOOP_TOO_LARGE',
     isRow

@@ -2,6 +2,7 @@
 
 import { makesRelationsOnly } from './change-scope.ts';
 import { noteConsequences } from './consequences.ts';
+import type { TextRange } from './copy-query.ts';
 import { concreteType } from './function-types.ts';
 import type { Lineage, NamedLineage } from './lineage.ts';
 import { settingEffect } from './settings-table.ts';
@@ -15,22 +16,35 @@ const encoder = new TextEncoder();
 
 /**
  * @param tree what libpg-query's parse() returned for `text`; its offsets are bytes of UTF-8
+ * @param copied where the queries of COPY (query) stand, by the index of their statement
  * @returns one analysis per statement, in order; a strange tree makes statements opaque, never throws
  */
 export function analyseStatements(
   tree: unknown,
   text: string,
   context: StatementContext,
+  copied: ReadonlyMap<number, TextRange> = new Map(),
 ): StatementAnalysis[] {
   const session = new TextSession(context);
   const length = encoder.encode(text).length;
-  return statementsOf(tree).map((raw) => {
-    const start = raw.stmt_location ?? 0;
-    const end = raw.stmt_len ? start + raw.stmt_len : length;
-    const analysis = analyseOne(raw.stmt, session.context(), session, { start, end });
+  return statementsOf(tree).map((raw, index) => {
+    const own = analyseOne(raw.stmt, session.context(), session, rangeOf(raw, length));
+    const analysis = withQuery(own, copied.get(index));
     session.after(analysis);
     return analysis;
   });
+}
+
+/** Bytes of UTF-8. */
+export function rangeOfStatement(tree: unknown, index: number, text: string): TextRange {
+  const raw = statementsOf(tree)[index];
+  const length = encoder.encode(text).length;
+  return raw === undefined ? { start: length, end: length } : rangeOf(raw, length);
+}
+
+function rangeOf(raw: RawStatement, length: number): TextRange {
+  const start = raw.stmt_location ?? 0;
+  return { start, end: raw.stmt_len ? start + raw.stmt_len : length };
 }
 
 interface RawStatement {
@@ -71,6 +85,13 @@ function analyseOne(
     : done.protocol;
   const outputs = done.outputs ?? done.columns?.map((column) => outputOf(facts, column));
   return facts.result(done.verb, outputs, protocol, range);
+}
+
+function withQuery(analysis: StatementAnalysis, range: TextRange | undefined): StatementAnalysis {
+  const { copy } = analysis.protocol;
+  if (range === undefined || copy === undefined) return analysis;
+  const source = { type: 'query', ...range } as const;
+  return { ...analysis, protocol: { ...analysis.protocol, copy: { ...copy, source } } };
 }
 
 function outputOf(facts: StatementFacts, column: NamedLineage): OutputColumn {

@@ -1,9 +1,10 @@
 /** COPY: relations and queries, in and out. */
 import { insert } from './changes.ts';
+import { copyOptions } from './copy-options.ts';
 import { expressions } from './expressions.ts';
 import { namedRelation } from './from-items.ts';
 import { constant, derive, type NamedLineage } from './lineage.ts';
-import type { Scope } from './scope.ts';
+import type { Scope, Table } from './scope.ts';
 import type { StatementFacts } from './statement-facts.ts';
 import { type Effect, innerQuery, result, type StatementResult } from './statements.ts';
 import { as, type FieldsOf, type Node, stringOf } from './tree.ts';
@@ -15,7 +16,10 @@ export function copy(facts: StatementFacts, fields: FieldsOf<'CopyStmt'>): State
     const way = fields.is_from ? 'FROM' : 'TO';
     facts.serverAccess.add(`COPY … ${way} ${fields.is_program ? 'PROGRAM' : 'a server file'}`);
   }
-  const protocol: Effect = { copy: { direction, format: copyFormat(fields.options) } };
+  const format = copyFormat(fields.options);
+  const options = fields.is_from ? undefined : copyOptions(fields.options);
+  const copy = { direction, format, ...(options && { options }) } as const;
+  const protocol: Effect = { copy };
   if (fields.query) {
     return result('copy', innerQuery(facts, fields.query, undefined).columns, protocol);
   }
@@ -26,20 +30,36 @@ export function copy(facts: StatementFacts, fields: FieldsOf<'CopyStmt'>): State
     return result('copy', undefined, protocol);
   }
   const table = fields.relation && namedRelation(facts, fields.relation);
-  const columns = table && copiedColumns(facts, table.columns, names);
+  const columns = table && copiedColumns(facts, table, names);
   for (const column of columns ?? []) {
     facts.noteRead(column.lineage);
   }
-  return result('copy', columns ?? [], protocol);
+  if (!table?.relation || !columns) {
+    return result('copy', columns ?? [], protocol);
+  }
+  const { schemaname, relname = '' } = fields.relation ?? {};
+  const source = {
+    type: 'table',
+    name: schemaname === undefined ? [relname] : [schemaname, relname],
+    columns: columns.map(({ name }) => name),
+    oid: table.relation.oid,
+  } as const;
+  return result('copy', columns, { copy: { ...copy, source } });
 }
 
+/** Without a list a COPY leaves generated columns out. */
 function copiedColumns(
   facts: StatementFacts,
-  all: readonly NamedLineage[],
+  { columns: all, relation }: Table,
   names: readonly string[],
 ): readonly NamedLineage[] {
   if (names.length === 0) {
-    return all;
+    const generated = new Set(
+      relation?.columns.flatMap(({ name, generatedFrom, dropped }) =>
+        generatedFrom === undefined || dropped ? [] : [name],
+      ),
+    );
+    return all.filter(({ name }) => !generated.has(name));
   }
   return names.map((name) => {
     const found = all.find((column) => column.name === name);

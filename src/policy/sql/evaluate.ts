@@ -11,20 +11,14 @@ import { UNKNOWN_NAME } from '../is-mistake.ts';
 import { namesSchema, patternMatches } from '../patterns.ts';
 import type { Grant, Refusal, RuleRef } from '../types.ts';
 import { checkAccess } from './evaluate-access.ts';
+import { refuseCopyOut } from './evaluate-copy.ts';
 import { isUnrestricted, namesServerAccess, temporaryFreedom } from './evaluate-functions.ts';
 import { mustRedact, outputMask, refuseForMasks } from './evaluate-masks.ts';
 import { refusal } from './evaluate-refusal.ts';
 import { builtin, deniesInference, guardSettings } from './guards.ts';
 import { MaskIndex } from './mask-index.ts';
 import { rowThresholds, settled } from './row-thresholds.ts';
-import type {
-  AllowedStatement,
-  Catalog,
-  Opaque,
-  OutputMask,
-  StatementAnalysis,
-  Verdict,
-} from './types.ts';
+import type { AllowedStatement, Catalog, Opaque, StatementAnalysis, Verdict } from './types.ts';
 
 export interface EvaluationContext {
   readonly catalog: Catalog;
@@ -117,7 +111,7 @@ function evaluateOne(
   const outputs = analysis.outputs?.map((output) => outputMask(output, masks));
   const thresholds = rowThresholds(analysis, grant, access);
   return (
-    refuseCopyOut(analysis, grant, outputs) ?? {
+    refuseCopyOut(analysis, grant, outputs, catalog) ?? {
       analysis,
       rules: [...access.rules, ...freedomOf(analysis, grant, access.rules)],
       ...(access.approvals.length === 0 ? {} : { approvals: access.approvals }),
@@ -250,28 +244,6 @@ function refuseToasted(analysis: StatementAnalysis, grant: Grant): Refusal | und
     code: 'HOOP_UNTRACEABLE',
     message: 'reading pg_toast is not possible while columns are masked for you',
     rule: builtin('untraceable'),
-  });
-}
-
-/** CopyData is not rewritten yet: only what needs no mask may leave that way. */
-function refuseCopyOut(
-  analysis: StatementAnalysis,
-  grant: Grant,
-  outputs: readonly (OutputMask | undefined)[] | undefined,
-): Refusal | undefined {
-  if (analysis.protocol.copy?.direction !== 'out') {
-    return undefined;
-  }
-  const masked = outputs?.find((mask) => mask !== undefined);
-  const guarded = grant.masks.length > 0 || grant.detectors.length > 0;
-  if (!masked && grant.detectors.length === 0 && !(guarded && outputs === undefined)) {
-    return undefined;
-  }
-  return refusal(grant, {
-    code: 'HOOP_UNTRACEABLE',
-    message: 'COPY TO is not possible while values have to be masked',
-    hint: 'Use SELECT; its result is masked. In psql: \\g FILE, or --csv.',
-    rule: masked?.rule ?? builtin('copy-out'),
   });
 }
 

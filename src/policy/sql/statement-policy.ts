@@ -4,9 +4,10 @@
  */
 import { SYNTAX_ERROR } from '../is-mistake.ts';
 import type { Grant, Refusal } from '../types.ts';
-import { analyseStatements } from './analyse-statements.ts';
+import { analyseStatements, rangeOfStatement } from './analyse-statements.ts';
 import { Circumstances, type KeptContext } from './circumstances.ts';
 import { constantShape } from './constant-shapes.ts';
+import { copiedQueries, isQuery, parenthesised, type TextRange } from './copy-query.ts';
 import { evaluate } from './evaluate.ts';
 import { refusal } from './evaluate-refusal.ts';
 import { builtin } from './guards.ts';
@@ -96,6 +97,22 @@ export function createStatementPolicy(
     },
   };
 
+  /** Where the query of each COPY (query) TO stands; one that is not certain is left out. */
+  async function rangesOfCopied(
+    tree: unknown,
+    text: string,
+  ): Promise<ReadonlyMap<number, TextRange>> {
+    const ranges = new Map<number, TextRange>();
+    for (const [index, query] of copiedQueries(tree)) {
+      const range = parenthesised(text, rangeOfStatement(tree, index, text));
+      if (range === undefined) continue;
+      const inner = Buffer.from(text).subarray(range.start, range.end).toString();
+      const parsed = await parser.parse(inner);
+      if (parsed.type === 'tree' && isQuery(parsed.tree, query)) ranges.set(index, range);
+    }
+    return ranges;
+  }
+
   /** @returns with the verdict, for which texts it will be the same under the same circumstances. */
   async function decideAnew(
     text: string,
@@ -111,6 +128,7 @@ export function createStatementPolicy(
     const verdict = judge({
       tree: parsed.tree,
       text,
+      copied: await rangesOfCopied(parsed.tree, text),
       context: watched.context,
       grant,
       masks,
@@ -136,14 +154,15 @@ export function createStatementPolicy(
 function judge(request: {
   readonly tree: unknown;
   readonly text: string;
+  readonly copied: ReadonlyMap<number, TextRange>;
   readonly context: StatementContext;
   readonly grant: Grant;
   readonly masks: () => MaskIndex;
   readonly onFault: (fault: Error) => void;
 }): Verdict {
-  const { tree, text, context, grant, masks, onFault } = request;
+  const { tree, text, copied, context, grant, masks, onFault } = request;
   try {
-    const analyses = analyseStatements(tree, text, context);
+    const analyses = analyseStatements(tree, text, context, copied);
     return evaluate(analyses, grant, { catalog: context.catalog, text, masks: masks() });
   } catch (error) {
     // Deep trees can still exhaust the stack of a walk. Any other fault of ours refuses too,

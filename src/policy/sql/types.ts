@@ -263,9 +263,42 @@ export interface Opaque {
     | { readonly verb: Verb };
 }
 
+/** Options of COPY … TO STDOUT, with what the server takes where the statement names none. */
+export interface CopyOptions {
+  readonly format: 'text' | 'csv' | 'binary';
+  /** One ASCII character each; quote and escape mean something in csv only. */
+  readonly delimiter: string;
+  readonly quote: string;
+  readonly escape: string;
+  readonly null: string;
+  readonly header: boolean;
+  readonly forceQuote: 'all' | readonly string[];
+  /** undefined: client_encoding. */
+  readonly encoding: string | undefined;
+}
+
+export type CopySource =
+  | {
+      readonly type: 'table';
+      /** As the statement writes it: with or without its schema. */
+      readonly name: readonly string[];
+      /** Those that are copied, in order. */
+      readonly columns: readonly string[];
+      readonly oid: number;
+    }
+  /** Where the query stands in the text; bytes of UTF-8. */
+  | { readonly type: 'query'; readonly start: number; readonly end: number };
+
 /** What the protocol engine itself must know of a statement. */
 export interface ProtocolEffect {
-  readonly copy?: { readonly direction: 'in' | 'out'; readonly format: 'text' | 'csv' | 'binary' };
+  readonly copy?: {
+    readonly direction: 'in' | 'out';
+    readonly format: 'text' | 'csv' | 'binary';
+    /** Of COPY … TO STDOUT; undefined: one of them is not understood. */
+    readonly options?: CopyOptions;
+    /** Of COPY … TO STDOUT; undefined: it cannot be told from the text. */
+    readonly source?: CopySource;
+  };
   /** SQL-level PREPARE name AS …; `inner` is the index of nothing: the outputs are this statement's. */
   readonly prepare?: string;
   readonly execute?: string;
