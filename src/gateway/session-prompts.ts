@@ -46,12 +46,13 @@ export class SessionPrompts {
     if (current === undefined || event.type !== 'decision') {
       return event;
     }
-    const { at, code, columnsMasked, comments, effect, message, outputsMasked } = event;
-    const { policyCommit, relations, rules, statement, stream, type, verbs } = event;
+    const { at, code, columnsComputed, columnsMasked, comments, effect, message } = event;
+    const { outputsMasked, policyCommit, relations, rules, statement, stream, type, verbs } = event;
     return {
       // In this order their canonical form is written fastest.
       at,
       code,
+      columnsComputed,
       columnsMasked,
       comments,
       effect,

@@ -14,7 +14,25 @@ export function policyWarnings(policy: Policy): PolicyProblem[] {
       .filter(({ effect }) => effect === 'allow')
       .flatMap((rule) => wayRound(policy, document, rule)),
   );
-  return [...ways, ...pointlessLookups(policy), ...sshWarnings(policy)];
+  return [...ways, ...openMasks(policy), ...pointlessLookups(policy), ...sshWarnings(policy)];
+}
+
+/** `inference: allow` is a choice: whoever makes it is told what it gives. */
+function openMasks(policy: Policy): PolicyProblem[] {
+  return [...policy.documents, ...policy.agents.values()].flatMap(({ file, masks }) => {
+    const open = masks.filter(({ inference }) => inference === 'allow');
+    const [first] = open;
+    return first === undefined
+      ? []
+      : [
+          {
+            file,
+            line: first.rule.line,
+            column: 1,
+            message: `inference: allow lets people filter by ${open.map(columnName).join(', ')}, and who may filter can guess the values, in seconds; say inference: deny, with lookup: true for columns by which rows are looked up`,
+          },
+        ];
+  });
 }
 
 /** Where every comparison is allowed there is nothing that `lookup` adds, and nothing is counted. */

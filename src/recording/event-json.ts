@@ -30,7 +30,9 @@ export function eventJson(event: RecordingEvent): string {
 /** Members in order; a member that is not here would be missing in the record. */
 function decisionJson(event: Decision): string {
   return (
-    `{"at":${event.at}${optional('code', event.code)},"columnsMasked":${kept(event.columnsMasked)}` +
+    `{"at":${event.at}${optional('code', event.code)}` +
+    `${event.columnsComputed === undefined ? '' : `,"columnsComputed":${kept(event.columnsComputed)}`}` +
+    `,"columnsMasked":${kept(event.columnsMasked)}` +
     `${event.comments === undefined ? '' : `,"comments":${canonicalJson(event.comments)}`}` +
     `,"effect":"${event.effect}"${optional('message', event.message)}` +
     `${event.outputsMasked === undefined ? '' : `,"outputsMasked":${kept(event.outputsMasked)}`}` +
@@ -56,6 +58,7 @@ type Written =
       keyof Decision,
       | 'at'
       | 'code'
+      | 'columnsComputed'
       | 'columnsMasked'
       | 'comments'
       | 'effect'

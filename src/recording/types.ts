@@ -131,6 +131,8 @@ export type RecordingEvent =
       readonly effect: 'allow' | 'approve' | 'refuse' | 'fail';
       readonly verbs: readonly string[];
       readonly relations: readonly string[];
+      /** Masked columns that it filtered by or computed with, as their masks let it. */
+      readonly columnsComputed?: readonly string[] | undefined;
       readonly columnsMasked: readonly string[];
       /** What comments of the statement say about where it comes from: claims of the client. */
       readonly comments?: Readonly<Record<string, string>> | undefined;

@@ -32,13 +32,14 @@ export class StatementLedger {
   }
 
   decision(event: Extract<RecordingEvent, { type: 'decision' }>): void {
-    const { at, effect, verbs, relations, columnsMasked, outputsMasked } = event;
+    const { at, effect, verbs, relations, columnsComputed, columnsMasked, outputsMasked } = event;
     const { rules, code, message, policyCommit, statement, comments, prompt } = event;
     const decision: Decision = {
       statement,
       effect,
       verbs,
       relations,
+      columnsComputed: columnsComputed ?? [],
       columnsMasked,
       outputsMasked,
       rules,

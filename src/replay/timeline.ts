@@ -159,6 +159,7 @@ export interface Decision {
   readonly effect: 'allow' | 'approve' | 'refuse' | 'fail';
   readonly verbs: readonly string[];
   readonly relations: readonly string[];
+  readonly columnsComputed: readonly string[];
   readonly columnsMasked: readonly string[];
   readonly outputsMasked: readonly number[] | undefined;
   readonly rules: readonly {

@@ -183,6 +183,10 @@ function decisionLines(
     const columns = plain(decision.columnsMasked.join(', '));
     lines.push(...breakLines(columns, options, `${style.yellow('masked')}: `, 8));
   }
+  if (decision.columnsComputed.length > 0) {
+    const columns = plain(decision.columnsComputed.join(', '));
+    lines.push(...breakLines(columns, options, `${style.yellow('computed with masked')}: `, 22));
+  }
   const tags = Object.entries(decision.comments ?? {}).map(([key, value]) => `${key}=${value}`);
   if (tags.length > 0) {
     lines.push(...breakLines(plain(tags.join(', ')), options, 'says of itself: ', 16));

@@ -36,6 +36,7 @@ const EVENTS: readonly RecordingEvent[] = [
   {
     ...DECISION,
     effect: 'refuse',
+    columnsComputed: ['public.staff.token'],
     code: 'HOOP_DENIED',
     message: 'no "quotes", no \u2028',
     comments: { traceparent: '00', application: 'shop' },

@@ -23,6 +23,7 @@ function decision(statement: number): Decision {
     effect: 'allow',
     verbs: [],
     relations: [],
+    columnsComputed: [],
     columnsMasked: [],
     outputsMasked: undefined,
     rules: [],

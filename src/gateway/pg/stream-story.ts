@@ -13,7 +13,8 @@ import type { PostgresStreamOptions, PostgresStreamSummary } from './types.ts';
 type Decision = Extract<RecordingEvent, { type: 'decision' }>;
 
 /** What of a decision is the same each time the statement runs. */
-interface DecisionFacts extends Pick<Decision, 'columnsMasked' | 'relations' | 'rules' | 'verbs'> {
+interface DecisionFacts
+  extends Pick<Decision, 'columnsComputed' | 'columnsMasked' | 'relations' | 'rules' | 'verbs'> {
   readonly outputsMasked: readonly number[];
   readonly needsApproval: boolean;
 }
@@ -119,7 +120,15 @@ export class StreamStory {
   }
 
   #decision(at: number, facts: DecisionFacts, text: string, refusal?: Refusal): void {
-    const { columnsMasked, outputsMasked, relations, rules, verbs, needsApproval } = facts;
+    const {
+      columnsComputed,
+      columnsMasked,
+      outputsMasked,
+      relations,
+      rules,
+      verbs,
+      needsApproval,
+    } = facts;
     const unrefused = needsApproval ? 'approve' : 'allow';
     const comments = commentTags(text);
     this.#numbers += 1;
@@ -127,6 +136,7 @@ export class StreamStory {
       // In this order their canonical form is written fastest.
       at,
       code: refusal?.code,
+      columnsComputed,
       columnsMasked,
       comments,
       effect: refusal === undefined ? unrefused : isMistake(refusal) ? 'fail' : 'refuse',
@@ -172,13 +182,15 @@ function factsOf(decided: {
   readonly rules: readonly RuleRef[];
   readonly masks?: AllowedStatement['masks'];
   readonly approvals?: AllowedStatement['approvals'];
+  readonly computed?: AllowedStatement['computed'];
 }): DecisionFacts {
-  const { analysis, masks = [], rules, approvals = [] } = decided;
+  const { analysis, masks = [], rules, approvals = [], computed } = decided;
   const columns = masks.flatMap((mask) => mask?.columns ?? []);
   const asking = approvals.map(({ rule }) => rule);
   const all = [...asking, ...rules.filter(({ id }) => !asking.some((rule) => rule.id === id))];
   const relations = [...(analysis?.reads ?? []), ...(analysis?.writes ?? [])];
   return {
+    columnsComputed: computed && [...new Set(computed.map(columnName))],
     columnsMasked: [...new Set(columns.map(columnName))],
     needsApproval: asking.length > 0,
     outputsMasked: masks.flatMap((mask, index) => (mask ? [index] : [])),

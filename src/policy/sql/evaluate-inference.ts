@@ -38,6 +38,21 @@ export function refuseInference(
   return undefined;
 }
 
+/** What the masks let it compute with: the record says so, because who may filter can guess. */
+export function computedWith(
+  analysis: StatementAnalysis,
+  masks: MaskIndex,
+): { readonly computed?: readonly ColumnFact[] } {
+  const uses = [
+    ...analysis.columnsComputed,
+    ...(analysis.columnsNullTested ?? []),
+    ...(analysis.columnsGrouped ?? []),
+    ...(analysis.columnsEquated ?? []).flat(),
+  ];
+  const computed = uses.flatMap(({ column }) => (masks.of(column) ? [column] : []));
+  return computed.length === 0 ? {} : { computed: [...new Set(computed)] };
+}
+
 function denied(column: ColumnFact, { masks }: Known): ColumnMask | undefined {
   const mask = masks.of(column);
   return mask?.inference === 'deny' ? mask : undefined;

@@ -13,6 +13,7 @@ import type { Grant, Refusal, RuleRef } from '../types.ts';
 import { checkAccess } from './evaluate-access.ts';
 import { refuseCopyOut } from './evaluate-copy.ts';
 import { isUnrestricted, namesServerAccess, temporaryFreedom } from './evaluate-functions.ts';
+import { computedWith } from './evaluate-inference.ts';
 import { mustRedact, outputMask, refuseForMasks } from './evaluate-masks.ts';
 import { refusal } from './evaluate-refusal.ts';
 import { builtin, deniesInference, guardSettings } from './guards.ts';
@@ -117,6 +118,7 @@ function evaluateOne(
       ...(access.approvals.length === 0 ? {} : { approvals: access.approvals }),
       ...(thresholds.length === 0 ? {} : { rowThresholds: thresholds }),
       masks: outputs,
+      ...computedWith(analysis, masks),
       detectors: grant.detectors,
       redactErrors:
         mustRedact(analysis, masks, catalog) || (outputs ?? []).some((mask) => mask !== undefined),

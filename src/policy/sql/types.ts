@@ -467,6 +467,8 @@ export interface AllowedStatement {
    * detectors are in reach and the outputs are not known, the verdict is a refusal instead.
    */
   readonly masks: readonly (OutputMask | undefined)[] | undefined;
+  /** Masked columns that it computes with, because their masks allow it; absent: none. */
+  readonly computed?: readonly ColumnFact[];
   /** Base column of each output, for the check against RowDescription (OID, attnum). */
   readonly detectors: readonly DetectorName[];
   /** Error and notice text may carry a masked value (casts, constraints): redact D, W and values. */

@@ -66,6 +66,7 @@ export class SshConnection {
     const { type: _, stream: __, at, ...rest } = event;
     const decision: Decision = {
       ...rest,
+      columnsComputed: event.columnsComputed ?? [],
       comments: event.comments,
       prompt: event.prompt,
       outputsMasked: event.outputsMasked,

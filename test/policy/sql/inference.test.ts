@@ -82,6 +82,11 @@ describe('where inference is denied, a statement may carry masked columns and co
     ];
     for (const [sql, masks] of right)
       expect(await decide(sql, 'allow'), sql).toBe(`allow ${masks}`);
+    const grant = grantOf({ rules: RULES, masks: MASKS, inference: 'allow' });
+    const filter = "SELECT id FROM staff WHERE token LIKE 'a%' AND name = 'x'";
+    const verdict = evaluate(await bench.analyse(filter), grant, { catalog: bench.catalog });
+    const [allowed] = verdict.effect === 'allow' ? verdict.statements : [];
+    expect(allowed?.computed?.map(({ column }) => column)).toEqual(['token']);
     const spelled = [
       'SELECT g FROM staff JOIN (SELECT generate_series(1, 9999) AS g) x ON pin = g',
       'SELECT g, pin = g FROM staff, generate_series(1, 9999) g',
