@@ -74,10 +74,11 @@ async function check(io: Io, options: StartOptions): Promise<void> {
     io.stdout.write(`${renderJson({ v: 1, checks: results })}\n`);
   } else {
     const { plain, plainLines } = await import('../ui/printable.ts');
-    for (const { check: name, ok, text, hint } of results) {
+    for (const { check: name, ok, warning, text, hint } of results) {
       const lines = plainLines(hint === undefined ? text : `${text}\n→ ${hint}`).split('\n');
       const indented = lines.join(`\n${' '.repeat(8)}`);
-      io.stdout.write(`${ok ? 'ok    ' : 'failed'}  ${plain(name)}: ${indented}\n`);
+      const state = ok ? (warning === true ? 'warn  ' : 'ok    ') : 'failed';
+      io.stdout.write(`${state}  ${plain(name)}: ${indented}\n`);
     }
   }
   const failed = results.filter(({ ok }) => !ok).length;

@@ -8,6 +8,8 @@ import { HoopError } from '../errors.ts';
 import type { Policy, PostgresPolicyTarget, SshPolicyTarget } from '../policy/policy.ts';
 import { credentialName } from '../policy/principal-grant.ts';
 import { PolicyRepo } from '../policy/repo.ts';
+import { findMaskAlerts, withMaskAlerts } from './check-masks.ts';
+import type { CheckResult } from './check-result.ts';
 import { type GatewayConfig, readGatewayConfig } from './config.ts';
 import { ConfigCredentialStore } from './credential-store.ts';
 import { checkDataDirectory } from './data-directory.ts';
@@ -17,14 +19,6 @@ import { connectTarget } from './pg/target-connection.ts';
 import { connectSshTarget } from './ssh/connect-target.ts';
 import type { TargetHost } from './target-host.ts';
 import { type SessionTarget, Targets } from './targets.ts';
-
-export interface CheckResult {
-  readonly check: string;
-  readonly ok: boolean;
-  /** One or more lines. */
-  readonly text: string;
-  readonly hint?: string;
-}
 
 const CHECK_TIMEOUT_MS = 20_000;
 
@@ -80,7 +74,18 @@ export async function checkGateway(options: CheckGatewayOptions): Promise<CheckR
       }),
     );
   }
-  return results;
+  if (policy === undefined) {
+    return results;
+  }
+  try {
+    const alerts = await findMaskAlerts({ policy, targets, dataDirectory: config.dataDir });
+    return results.map((result) => {
+      const own = alerts.filter(({ target }) => result.check === `target ${target}`);
+      return withMaskAlerts(result, own);
+    });
+  } catch (error) {
+    return [...results, await attempt('masks', () => Promise.reject(error))];
+  }
 }
 
 async function checkPostgres(

@@ -6,12 +6,15 @@ import { join } from 'node:path';
 import { HoopError } from '../errors.ts';
 import { isMissing } from '../home.ts';
 import { Secret } from '../secret.ts';
+import { maskBindingsPath } from './mask-bindings-file.ts';
 
 export interface DataDirectory {
   readonly path: string;
   readonly keys: string;
   readonly index: string;
   readonly policy: string;
+  /** See mask-bindings-file.ts. */
+  readonly maskBindings: string;
   /** It has no root key yet; a start that failed before it had made one does not count. */
   readonly isNew: boolean;
 }
@@ -36,6 +39,7 @@ export async function openDataDirectory(path: string): Promise<DataDirectory> {
     keys,
     index: join(path, 'index.sqlite'),
     policy: join(path, 'policy'),
+    maskBindings: maskBindingsPath(path),
     isNew: !existsSync(join(keys, 'root.pub')),
   };
 }

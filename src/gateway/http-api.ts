@@ -7,6 +7,7 @@ import { randomUUID } from 'node:crypto';
 import { type Context, Hono } from 'hono';
 import * as z from 'zod';
 import { HoopError, ProtocolError } from '../errors.ts';
+import type { MaskAlert } from '../policy/mask-alert.ts';
 import type { Principal } from '../policy/types.ts';
 import { ACCESS_PATHS } from '../tunnel/access-api.ts';
 import {
@@ -50,6 +51,8 @@ import { targetsReply } from './targets-reply.ts';
 export interface HttpApiOptions {
   readonly identity: Identity;
   readonly policy: GatewayPolicy;
+  /** Those that this principal may know of. */
+  readonly maskAlerts: (who: Principal) => readonly MaskAlert[];
   readonly sessions: Sessions;
   readonly index: SessionIndex;
   readonly ended: EndedRecordings;
@@ -195,7 +198,12 @@ export function createHttpApi(options: HttpApiOptions): Hono<Env> {
     PATHS.policy,
     alsoRuns((_c, who) => {
       const sessionNonce = nonces.issue(who.family);
-      return json({ ...policy.reply(), sessionNonce } satisfies PolicyReply);
+      const maskAlerts = options.maskAlerts(who.principal);
+      return json({
+        ...policy.reply(),
+        ...(maskAlerts.length === 0 ? {} : { maskAlerts }),
+        sessionNonce,
+      } satisfies PolicyReply);
     }),
   );
   app.get(

@@ -7,6 +7,8 @@ import type { Server } from 'node:https';
 import { isIPv6 } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
 import { HoopError } from '../errors.ts';
+import { maskedOn } from '../policy/masked-columns.ts';
+import type { PolicyInForce } from '../policy/repo.ts';
 import { SqlParser } from '../policy/sql/parser.ts';
 import { createStatementPolicy } from '../policy/sql/statement-policy.ts';
 import { fingerprintOf } from '../recording/ed25519.ts';
@@ -31,6 +33,9 @@ import { Identity } from './identity/identity.ts';
 import { IndexStore } from './index-store.ts';
 import { infoReply } from './info-reply.ts';
 import { errorFields, type Log } from './log.ts';
+import { MaskBindings } from './mask-bindings.ts';
+import { readMaskBindings, writeMaskBindings } from './mask-bindings-file.ts';
+import { MaskWatch } from './mask-watch.ts';
 import { PolicyHistory } from './policy-history.ts';
 import { Readiness } from './readiness.ts';
 import { SessionSearch } from './search/session-search.ts';
@@ -161,7 +166,25 @@ export async function startGateway(
     clock,
   });
   const parser = opened.use(SqlParser.create());
-  const catalogs = opened.use(new TargetCatalogs(parser));
+  const bindings = new MaskBindings({
+    bindings: readMaskBindings(directory.maskBindings),
+    write: (next) => writeMaskBindings(directory.maskBindings, next),
+    masked: (target) => maskedOn(policy.current()?.policy, target),
+    log,
+  });
+  const catalogs = opened.use(new TargetCatalogs(parser, (target) => bindings.of(target)));
+  const targets = new Targets(config, credentials);
+  const maskWatch = opened.use(new MaskWatch({ targets, catalogs, log }));
+  const bindMasks = ({ policy }: PolicyInForce): void => {
+    catalogs.masksChanged();
+    bindings.policyChanged();
+    maskWatch.policyChanged(policy);
+  };
+  // Before the sessions hear of a commit: what they decide rests on it.
+  policy.onChange(bindMasks);
+  if (first !== undefined) {
+    bindMasks(first);
+  }
   const nonces = new SessionNonces(clock);
   const sessions = new Sessions({
     policy,
@@ -170,7 +193,7 @@ export async function startGateway(
     store,
     index,
     nonces,
-    targets: new Targets(config, credentials),
+    targets,
     catalogs,
     statements: createStatementPolicy(parser, (fault) =>
       log.error('statement.fault', errorFields(fault)),
@@ -204,6 +227,13 @@ export async function startGateway(
   const api = createHttpApi({
     identity,
     policy,
+    maskAlerts: (who) => {
+      const alerts = bindings.alerts();
+      const seen = new Set(
+        alerts.length === 0 ? [] : policy.granted(who).map(({ target }) => target.name),
+      );
+      return alerts.filter(({ target }) => seen.has(target) || who.roles.length > 0);
+    },
     sessions,
     index,
     ended,

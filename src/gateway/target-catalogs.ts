@@ -7,7 +7,7 @@ import { HoopError } from '../errors.ts';
 import type { SqlParser } from '../policy/sql/parser.ts';
 import { openCatalogSource } from './pg/catalog-reader.ts';
 import { connectTarget, type TargetConnection } from './pg/target-connection.ts';
-import type { CatalogSource, PostgresTarget } from './pg/types.ts';
+import type { CatalogMasks, CatalogSource, PostgresTarget } from './pg/types.ts';
 import type { TargetHost } from './target-host.ts';
 
 type Rows = Awaited<ReturnType<TargetConnection['query']>>;
@@ -30,10 +30,21 @@ const STARTUP = new Map([
 
 export class TargetCatalogs implements AsyncDisposable {
   readonly #parser: SqlParser;
+  readonly #masksOf: ((target: string) => CatalogMasks) | undefined;
   readonly #entries = new Map<string, { source: CatalogSource; connection: CatalogConnection }>();
 
-  constructor(parser: SqlParser) {
+  /** @param masksOf what masks are bound to, by target; absent: there are none */
+  constructor(parser: SqlParser, masksOf?: (target: string) => CatalogMasks) {
     this.#parser = parser;
+    this.#masksOf = masksOf;
+  }
+
+  /** Other columns are masked now: none rests on what was found for those of before. */
+  masksChanged(): void {
+    for (const { source } of this.#entries.values()) {
+      // The least that makes it look again, and thereby bind them.
+      source.invalidate?.('relations');
+    }
   }
 
   source(target: PostgresTarget): CatalogSource {
@@ -51,6 +62,7 @@ export class TargetCatalogs implements AsyncDisposable {
       query: (sql) => connection.query(sql),
       parse: (text) => this.#parse(text),
       now: () => performance.now(),
+      ...(this.#masksOf === undefined ? {} : { masks: this.#masksOf(name) }),
     });
     this.#entries.set(key, { source, connection });
     return source;

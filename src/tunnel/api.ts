@@ -119,6 +119,14 @@ export const WhoamiReply = z.object({
 });
 export type WhoamiReply = z.infer<typeof WhoamiReply>;
 
+/** As in policy/mask-alert.ts. */
+const MaskAlertReply = z.object({
+  target: z.string(),
+  column: z.string(),
+  state: z.enum(['unresolved', 'moved']),
+  boundTo: z.array(z.string()).readonly(),
+});
+
 export const PolicyReply = z.object({
   v: z.literal(API_VERSION),
   commit: z.string(),
@@ -129,6 +137,8 @@ export const PolicyReply = z.object({
   ageSeconds: z.number(),
   /** Why the newest commit is not in force, when it is not. */
   problem: z.string().optional(),
+  /** Masks whose names are not right any more, on targets that this principal sees. Absent: none. */
+  maskAlerts: z.array(MaskAlertReply).readonly().optional(),
   /** base64 of 32 bytes for the proof of one session request; good once, for this login, 5 min. */
   sessionNonce: z.string(),
 });

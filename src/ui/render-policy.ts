@@ -1,4 +1,5 @@
 /** What `hoop policy check` and `hoop policy show` print. */
+import { maskAlertText } from '../policy/mask-alert.ts';
 import type { PolicyProblem } from '../policy/policy.ts';
 import type { PolicyCheck } from '../policy/repo/check-policy.ts';
 import type { ClientPolicy } from '../policy/repo/client-policy.ts';
@@ -54,12 +55,13 @@ export function renderPolicy(reply: Reply, verified: ClientPolicy): string {
     ['fetched', `${age(reply.ageSeconds)} ago by the gateway`],
     ['verified', source],
     ...(reply.problem === undefined ? [] : [['problem', plain(reply.problem)] as const]),
+    ...(reply.maskAlerts ?? []).map((alert) => ['mask', plain(maskAlertText(alert))] as const),
   ];
   return `${lines.map(([name, value]) => `${name.padEnd(10)}${value}`).join('\n')}\n`;
 }
 
 export function renderPolicyJson(reply: Reply, verified: ClientPolicy): string {
-  const { v, commit, ageSeconds, problem } = reply;
+  const { v, commit, ageSeconds, problem, maskAlerts } = reply;
   const document = {
     v,
     commit,
@@ -68,6 +70,7 @@ export function renderPolicyJson(reply: Reply, verified: ClientPolicy): string {
     ageSeconds,
     verified: verified.source,
     ...(problem === undefined ? {} : { problem }),
+    ...(maskAlerts === undefined ? {} : { maskAlerts }),
   };
   return `${renderJson(document)}\n`;
 }

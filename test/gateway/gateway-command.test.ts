@@ -157,6 +157,11 @@ test('check tries certificate, credentials, policy and each target', async () =>
     [expect.stringMatching(/^provider http:/), true],
     ['target prod-db', true],
   ]);
+  // The server has no such table: the target works, and its mask masks nothing.
+  expect(checks.at(-1)).toMatchObject({
+    warning: true,
+    text: expect.stringContaining('prod-db: there is no column public.customers.email; nothing'),
+  });
 });
 
 test('check writes each problem of a policy on a line of its own', async () => {

@@ -2,7 +2,7 @@
  * Reads the target's catalog on the gateway's own connection, notices when it changes, and reads
  * again what has changed.
  */
-import type { Catalog, ChangeScope } from '../../policy/sql/types.ts';
+import type { Catalog, ChangeScope, MaskBinding } from '../../policy/sql/types.ts';
 import { BucketMap } from './bucket-map.ts';
 import { type Ask, findChanges, isUnchanged, readChanges } from './catalog-changes.ts';
 import { firstMarks, MARKS_SQL, widerScope } from './catalog-marks.ts';
@@ -10,8 +10,9 @@ import { OWNED_SECTIONS, sectionSql, WHOLE_SECTIONS } from './catalog-queries.ts
 import type { Row } from './catalog-rows.ts';
 import { type CatalogState, type Changed, emptyState, withReading } from './catalog-state.ts';
 import { CatalogTexts } from './catalog-texts.ts';
-import { CatalogView, type TextsByRelation } from './catalog-view.ts';
-import type { CatalogSource } from './types.ts';
+import { CatalogView, type RelationTexts, type TextsByRelation } from './catalog-view.ts';
+import { readPlace } from './database-place.ts';
+import type { CatalogMasks, CatalogSource, DatabasePlace } from './types.ts';
 
 /**
  * How long DDL of others, past every gateway session, can go unnoticed. It bounds how stale a
@@ -31,6 +32,8 @@ export interface CatalogSourceOptions {
    * Throws when that could not be found out, e.g. because the parser is being replaced.
    */
   readonly parse: (sql: string) => Promise<unknown>;
+  /** Absent: masks hold for the names in the policy alone. */
+  readonly masks?: CatalogMasks;
   readonly pollMilliseconds?: number;
   /** Milliseconds of a clock that only goes forward. */
   readonly now?: () => number;
@@ -44,6 +47,10 @@ interface Known {
   readonly state: CatalogState;
   readonly texts: TextsByRelation;
   readonly catalog: Catalog;
+  /** Of the policy whose masks it is bound to. */
+  readonly masksRevision: number;
+  /** undefined: nobody asks for it. */
+  readonly place: DatabasePlace | undefined;
 }
 
 class CatalogReader implements CatalogSource {
@@ -123,7 +130,9 @@ class CatalogReader implements CatalogSource {
     const { state, read } = changed;
     const texts = await this.#texts.after(known.texts, { state, owners: read }, path);
     this.#ownGenerations -= 1;
-    return { catalog: new CatalogView(state, texts, this.#ownGenerations), basedOn };
+    // A transaction that may yet be rolled back binds nothing; what is bound holds in it.
+    const { maskBindings } = known.catalog;
+    return { catalog: new CatalogView(state, texts, this.#ownGenerations, maskBindings), basedOn };
   }
 
   async #inTurn<T>(work: () => Promise<T>): Promise<T> {
@@ -173,8 +182,9 @@ class CatalogReader implements CatalogSource {
 
   /** All catalogs as of one moment, as far as PostgreSQL gives that. */
   async #readAll(): Promise<Known> {
-    const { query } = this.#options;
+    const { query, masks } = this.#options;
     await query("SET search_path = ''");
+    const place = masks && (await readPlace(query));
     await query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
     const rows: Row[] = [];
     let marks: ReturnType<typeof firstMarks>;
@@ -186,10 +196,14 @@ class CatalogReader implements CatalogSource {
     } finally {
       await query('ROLLBACK');
     }
-    const known = this.#known ?? {
-      state: emptyState(marks),
-      texts: BucketMap.empty(),
-      catalog: undefined,
+    const known = {
+      ...(this.#known ?? {
+        state: emptyState(marks),
+        texts: BucketMap.empty<number, RelationTexts>(),
+        catalog: undefined,
+        masksRevision: 0,
+      }),
+      place,
     };
     const owned = new Map(OWNED_SECTIONS.map((section) => [section, 'all' as const]));
     const reading = { owned, whole: new Set(WHOLE_SECTIONS), rows };
@@ -197,7 +211,7 @@ class CatalogReader implements CatalogSource {
   }
 
   async #learn(
-    before: { readonly texts: TextsByRelation; readonly catalog: Catalog | undefined },
+    before: Omit<Known, 'state' | 'catalog'> & { readonly catalog: Catalog | undefined },
     changed: Changed,
   ): Promise<Known> {
     const { state } = changed;
@@ -208,9 +222,21 @@ class CatalogReader implements CatalogSource {
       changed.owners.size === 0 &&
       changed.whole.size === 0;
     const generation = (before.catalog?.generation ?? 0) + 1;
-    const catalog =
+    const { place } = before;
+    const masksRevision = this.#options.masks?.revision() ?? 0;
+    let catalog =
       isSame && before.catalog ? before.catalog : new CatalogView(state, texts, generation);
-    this.#known = { state, texts, catalog };
+    if (place && (catalog !== before.catalog || masksRevision !== before.masksRevision)) {
+      const bindings = this.#options.masks?.bind(catalog, place) ?? [];
+      if (catalog !== before.catalog || !sameBindings(bindings, catalog.maskBindings ?? [])) {
+        catalog = new CatalogView(state, texts, generation, bindings);
+      }
+    }
+    this.#known = { state, texts, catalog, masksRevision, place };
     return this.#known;
   }
+}
+
+function sameBindings(left: readonly MaskBinding[], right: readonly MaskBinding[]): boolean {
+  return JSON.stringify(left) === JSON.stringify(right);
 }

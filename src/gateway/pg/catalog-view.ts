@@ -10,6 +10,7 @@ import type {
   CatalogFunction,
   CatalogRelation,
   CatalogType,
+  MaskBinding,
 } from '../../policy/sql/types.ts';
 import type { BucketMap } from './bucket-map.ts';
 import { CatalogCode } from './catalog-code.ts';
@@ -41,6 +42,7 @@ interface UserOperator {
 
 export class CatalogView implements Catalog {
   readonly generation: number;
+  readonly maskBindings: readonly MaskBinding[];
   readonly #state: CatalogState;
   readonly #texts: TextsByRelation;
   readonly #code: CatalogCode;
@@ -51,8 +53,14 @@ export class CatalogView implements Catalog {
   #casts: Catalog['userCasts'] | undefined;
   #digest: string | undefined;
 
-  constructor(state: CatalogState, texts: TextsByRelation, generation: number) {
+  constructor(
+    state: CatalogState,
+    texts: TextsByRelation,
+    generation: number,
+    maskBindings: readonly MaskBinding[] = [],
+  ) {
     this.generation = generation;
+    this.maskBindings = maskBindings;
     this.#state = state;
     this.#texts = texts;
     this.#code = new CatalogCode(state, {

@@ -7,6 +7,7 @@ import type {
   ApprovalDemand,
   Catalog,
   ChangeScope,
+  MaskBinding,
   RowChanges,
   StatementAnalysis,
   StatementPolicy,
@@ -100,6 +101,26 @@ export interface CatalogSource {
     scope: ChangeScope,
     path: readonly string[],
   ): Promise<SeenCatalog | undefined>;
+}
+
+/** Which database it is that a catalog was read from. */
+export interface DatabasePlace {
+  /** pg_control_system(): the same for a primary and its standbys; undefined: it may not be asked. */
+  readonly system: string | undefined;
+  /** OID of the database. */
+  readonly database: number;
+  readonly isPrimary: boolean;
+}
+
+/** What the masks of a target are bound to. */
+export interface CatalogMasks {
+  /** Grows with each policy that comes into force. */
+  revision(): number;
+  /**
+   * Finds the masked columns in what was just read, and keeps that.
+   * @throws when it cannot be kept: the catalog must not be used then
+   */
+  bind(catalog: Catalog, place: DatabasePlace): readonly MaskBinding[];
 }
 
 export interface SeenCatalog {

@@ -1,8 +1,10 @@
 /** Finds the mask of a column, and the relations that have masks. */
+import { columnName } from '../describe-grant.ts';
 import { stricterOf } from '../strictest-masks.ts';
 import type { ColumnMask } from '../types.ts';
 import { withReferencing } from './referencing-masks.ts';
 import { relationFamily } from './relation-family.ts';
+import { columnOf, nameOf } from './resolve-masks.ts';
 import { BUILT_IN_PATH } from './statement-facts.ts';
 import type { Catalog, CatalogRelation, ColumnFact, RelationFact } from './types.ts';
 
@@ -19,21 +21,27 @@ export class MaskIndex {
   constructor(masks: readonly ColumnMask[], catalog: Catalog) {
     this.#catalog = catalog;
     this.isEmpty = masks.length === 0;
-    for (const mask of withReferencing(masks, catalog)) {
+    const { named, members } = boundMasks(masks, catalog);
+    for (const mask of withReferencing([...masks, ...named], catalog)) {
       const name = nameKey(mask.schema, mask.relation, mask.column);
       const other = this.#byName.get(name);
       this.#byName.set(name, other ? stricterOf(other, mask) : mask);
       const relation = catalog.relation(mask.schema, mask.relation);
-      if (!relation) {
-        continue;
+      if (relation) {
+        this.#putFamily(relation, mask.column, mask);
       }
-      if (relation.kind === 'v' || relation.kind === 'm') {
-        this.#views.set(relation.oid, mask);
-      }
-      for (const member of relationFamily(catalog, relation)) {
-        this.#relations.add(member.oid);
-        this.#put(member.oid, mask);
-      }
+    }
+    for (const { oid, mask } of members) {
+      this.#put({ oid }, mask.column, mask);
+    }
+  }
+
+  #putFamily(relation: CatalogRelation, column: string, mask: ColumnMask): void {
+    if (relation.kind === 'v' || relation.kind === 'm') {
+      this.#views.set(relation.oid, mask);
+    }
+    for (const member of relationFamily(this.#catalog, relation)) {
+      this.#put(member, column, mask);
     }
   }
 
@@ -78,11 +86,39 @@ export class MaskIndex {
     return this.#views.get(relation.oid);
   }
 
-  #put(oid: number, mask: ColumnMask): void {
-    const key = oidKey(oid, mask.column);
+  #put({ oid }: Pick<CatalogRelation, 'oid'>, column: string, mask: ColumnMask): void {
+    this.#relations.add(oid);
+    const key = oidKey(oid, column);
     const other = this.#byOid.get(key);
     this.#byOid.set(key, other ? stricterOf(other, mask) : mask);
   }
+}
+
+/**
+ * What the names stood for before, as masks of their names of now. The family of a renamed column
+ * is found by its new name; other members are bound each by itself, and are nobody's parent here.
+ */
+function boundMasks(masks: readonly ColumnMask[], catalog: Catalog) {
+  const named: ColumnMask[] = [];
+  const members: { readonly oid: number; readonly mask: ColumnMask }[] = [];
+  const byName = new Map(
+    masks.map((mask) => [nameKey(mask.schema, mask.relation, mask.column), mask]),
+  );
+  for (const binding of catalog.maskBindings ?? []) {
+    const { schema, relation, column } = binding.mask;
+    const mask = byName.get(nameKey(schema, relation, column));
+    const now = mask && columnOf(binding, catalog);
+    if (!now) {
+      continue;
+    }
+    const name = nameOf(now);
+    if (!binding.isNamed) {
+      members.push({ oid: binding.oid, mask: { ...mask, ...name } });
+    } else if (columnName(name) !== columnName(mask)) {
+      named.push({ ...mask, ...name });
+    }
+  }
+  return { named, members };
 }
 
 export function strictest(masks: readonly ColumnMask[]): ColumnMask {

@@ -171,6 +171,27 @@ export interface Catalog {
   readonly code?: string;
   /** Event triggers exist: any DDL runs code that is not built in. */
   readonly eventTriggers?: boolean;
+  /** What masks were bound to, under whatever name it is known now. */
+  readonly maskBindings?: readonly MaskBinding[];
+}
+
+/** A masked column by the names of the policy. */
+export interface MaskedName {
+  readonly schema: string;
+  readonly relation: string;
+  readonly column: string;
+}
+
+/**
+ * An attribute that a mask stood for once: it stays masked when it, its table or schema gets another
+ * name. Both numbers are the database's own for as long as the column exists.
+ */
+export interface MaskBinding {
+  readonly mask: MaskedName;
+  readonly oid: number;
+  readonly attnum: number;
+  /** The mask named this relation; false: a child, partition or parent of that one. */
+  readonly isNamed: boolean;
 }
 
 // ---------------------------------------------------------------- analysis
