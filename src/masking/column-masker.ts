@@ -2,9 +2,12 @@
  * What is done to the values of one result, column by column: masks that the verdict names,
  * detectors for the others. Rows and COPY data come in different wrappings and show the same.
  */
+import type { DocumentMask } from '../policy/sql/types.ts';
 import type { DetectorName, MaskKind } from '../policy/types.ts';
+import { BINARY_FORMAT, TEXT_FORMAT } from '../protocol/pg/format-code.ts';
 import type { HitCounts } from './detect-text.ts';
 import { isDetectable, type ValueDetector, valueWithoutHits } from './detect-value.ts';
+import { JsonDocumentMasker } from './json-document.ts';
 import { maskValue } from './mask-value.ts';
 import { isBuiltInText, TYPE } from './type-oids.ts';
 
@@ -13,6 +16,8 @@ export interface ResultColumn {
   readonly format: 0 | 1;
   /** undefined = not masked by a rule. */
   readonly mask: MaskKind | undefined;
+  /** JSON that is masked inside; `mask` is for a value that is not as it says. */
+  readonly document?: DocumentMask | undefined;
   /** Computed, not stored in a column: numbers are then searched for card numbers too. */
   readonly derived: boolean;
 }
@@ -29,6 +34,8 @@ export interface ColumnMaskerOptions {
   readonly isUtf8: boolean;
 }
 
+const JSONB_VERSION = 1;
+
 type ColumnWork = 'pass' | 'mask' | 'detect';
 
 export class ColumnMasker {
@@ -38,6 +45,7 @@ export class ColumnMasker {
   readonly #work: readonly ColumnWork[];
   readonly #options: ColumnMaskerOptions;
   readonly #detector: ValueDetector;
+  readonly #documents: readonly (JsonDocumentMasker | undefined)[];
   /** Values masked by a rule so far; NULLs are not counted, they stay NULL. */
   maskedValues = 0;
   readonly detected: HitCounts = new Map();
@@ -53,6 +61,7 @@ export class ColumnMasker {
       isText: options.isText,
       isUtf8: options.isUtf8,
     };
+    this.#documents = options.columns.map(({ document }) => this.#documentMasker(document));
   }
 
   /** No column needs work: rows may pass without being looked at. */
@@ -60,9 +69,10 @@ export class ColumnMasker {
     return this.busy.length === 0;
   }
 
-  /** Whether the column is masked as text, so that the mask tells NULL from a value. */
+  /** Whether the column is masked as text or JSON, so that the mask tells NULL from a value. */
   showsNull(index: number): boolean {
     const column = this.columns[index];
+    if (column?.document !== undefined) return true;
     return column?.mask !== undefined && column.mask !== 'null' && this.#isText(column.typeOid);
   }
 
@@ -75,15 +85,51 @@ export class ColumnMasker {
     const column = this.columns[index];
     if (work === 'pass' || column === undefined) return undefined;
     if (work === 'mask' && column.mask !== undefined) {
-      this.maskedValues += 1;
-      return maskValue(value, {
-        mask: column.mask,
-        isText: this.#isText(column.typeOid),
-        key: this.#options.hashKey,
-        decode: this.#options.decode,
-      });
+      return this.#maskedDocument(value, index) ?? this.#masked(value, column.mask, column.typeOid);
     }
     return valueWithoutHits(value, column.typeOid, column.format, this.#detector);
+  }
+
+  /** @param value undefined: it is no text. */
+  #masked(
+    value: Uint8Array | undefined,
+    mask: MaskKind,
+    typeOid: number | undefined,
+  ): Uint8Array | null {
+    this.maskedValues += 1;
+    if (value === undefined || typeOid === undefined) return null;
+    const { hashKey: key, decode } = this.#options;
+    return maskValue(value, { mask, isText: this.#isText(typeOid), key, decode });
+  }
+
+  #documentMasker(mask: DocumentMask | undefined): JsonDocumentMasker | undefined {
+    if (mask === undefined) return undefined;
+    const { decode, detectors } = this.#options;
+    return new JsonDocumentMasker({
+      mask,
+      decode,
+      maskText: (value, how) => this.#masked(value, how.mask, how.typeOid),
+      clean: (json) =>
+        detectors.size === 0
+          ? undefined
+          : (valueWithoutHits(json, TYPE.json, TEXT_FORMAT, this.#detector) ?? undefined),
+    });
+  }
+
+  /** @returns undefined where the value is no document of that shape: then all of it is masked. */
+  #maskedDocument(value: Uint8Array, index: number): Uint8Array | undefined {
+    const column = this.columns[index];
+    const before = this.maskedValues;
+    // The binary form of jsonb is one version byte and the text.
+    const isVersioned = column?.typeOid === TYPE.jsonb && column.format === BINARY_FORMAT;
+    const text = isVersioned ? value.subarray(1) : value;
+    const isKnown = !isVersioned || value[0] === JSONB_VERSION;
+    const result = isKnown ? this.#documents[index]?.rewrite(text) : undefined;
+    if (result === undefined) {
+      this.maskedValues = before;
+      return undefined;
+    }
+    return isVersioned ? Buffer.concat([value.subarray(0, 1), result]) : result;
   }
 
   /** A name made from data is data too: of a header line. It counts as no value. */

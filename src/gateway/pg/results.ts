@@ -124,6 +124,7 @@ export function columnMaskerOptions(
       typeOid: field.typeOid,
       format: format === BINARY_FORMAT ? BINARY_FORMAT : TEXT_FORMAT,
       mask: effectiveMask(allowed.masks?.[index], output),
+      document: allowed.masks?.[index]?.document,
       derived: output?.kind !== 'identity',
     };
   });

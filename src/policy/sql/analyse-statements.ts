@@ -3,13 +3,12 @@
 import { makesRelationsOnly } from './change-scope.ts';
 import { noteConsequences } from './consequences.ts';
 import type { TextRange } from './copy-query.ts';
-import { concreteType } from './function-types.ts';
-import type { Lineage, NamedLineage } from './lineage.ts';
+import { outputOf } from './output-column.ts';
 import { settingEffect } from './settings-table.ts';
-import { columnFacts, StatementFacts, TooComplex } from './statement-facts.ts';
+import { StatementFacts, TooComplex } from './statement-facts.ts';
 import { innerQuery, type KnownStatements, type StatementResult, statement } from './statements.ts';
 import type { Node } from './tree.ts';
-import type { OutputColumn, StatementAnalysis, StatementContext } from './types.ts';
+import type { StatementAnalysis, StatementContext } from './types.ts';
 import { viewColumns } from './views.ts';
 
 const encoder = new TextEncoder();
@@ -92,20 +91,6 @@ function withQuery(analysis: StatementAnalysis, range: TextRange | undefined): S
   if (range === undefined || copy === undefined) return analysis;
   const source = { type: 'query', ...range } as const;
   return { ...analysis, protocol: { ...analysis.protocol, copy: { ...copy, source } } };
-}
-
-function outputOf(facts: StatementFacts, column: NamedLineage): OutputColumn {
-  const { identity, type, origins }: Lineage = column.lineage;
-  const sources = columnFacts(origins);
-  const others = identity ? sources.filter((source) => source !== identity.fact) : sources;
-  return {
-    name: column.name,
-    kind: identity ? 'identity' : 'derived',
-    sources: identity ? [identity.fact, ...others] : others,
-    // RowDescription names the type behind a domain.
-    typeOid: type === undefined ? undefined : concreteType(facts, type),
-    tied: facts.tiedTo(origins),
-  };
 }
 
 /** What earlier statements of the same text did to the names that later ones use. */

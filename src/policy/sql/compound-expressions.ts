@@ -10,6 +10,7 @@ import {
 } from './expressions.ts';
 import { TYPE } from './function-types.ts';
 import { checkFields } from './grammar.ts';
+import { arrayShape, rowShape, surrounded } from './json-shape.ts';
 import { constant, derive, type Lineage, withOrigins } from './lineage.ts';
 import { checkOperator } from './operators.ts';
 import type { Scope } from './scope.ts';
@@ -50,7 +51,9 @@ export function caseOf(
   const value = chosen(results);
   // In a view, which branch was taken tells about the conditions, which the owner wrote.
   const told = facts.view ? conditions : [];
-  return derive([...told, ...results], value.type, value.fields);
+  const all = derive([...told, ...results], value.type, value.fields);
+  const document = value.document && surrounded(value.document, derive(told).origins);
+  return { ...all, document };
 }
 
 export function subLink(
@@ -82,11 +85,13 @@ export function subLink(
       const told = columnFacts(value.origins).length === 0 ? tested : [];
       const isArray = fields.subLinkType === 'ARRAY_SUBLINK';
       const arrayType = facts.context.catalog.typeByOid(first?.type ?? 0)?.arrayOid;
+      const document = isArray ? first?.document && arrayShape(first) : first?.document;
       return {
         ...withOrigins(isArray || values.length > 1 ? value : (first ?? value), told),
         type: isArray ? arrayType || undefined : first?.type,
         // With several columns (UPDATE … SET (a, b) = (SELECT …)) it is a row.
         fields: values.length === 1 ? first?.fields : inner.columns,
+        document: values.length === 1 ? document && surrounded(document, told) : undefined,
       };
     }
     default:
@@ -106,11 +111,8 @@ export function rowOf(
       ? (starColumns(facts, node, scope) ?? []).map((column) => column.lineage)
       : [expression(facts, node, scope)],
   );
-  return derive(
-    parts,
-    TYPE.record,
-    parts.map((lineage, index) => ({ name: `f${index + 1}`, lineage })),
-  );
+  const named = parts.map((lineage, index) => ({ name: `f${index + 1}`, lineage }));
+  return { ...derive(parts, TYPE.record, named), document: rowShape(named) };
 }
 
 export function arrayOf(
@@ -125,5 +127,6 @@ export function arrayOf(
   noteUnified(facts, elements, 'ARRAY');
   const common = literals ? constant(TYPE.text) : chosen(elements);
   const element = facts.context.catalog.typeByOid(common.type ?? 0);
-  return derive(elements, element?.arrayOid || undefined, common.fields);
+  const document = common.document && arrayShape(common);
+  return { ...derive(elements, element?.arrayOid || undefined, common.fields), document };
 }

@@ -1,6 +1,7 @@
 /** Which columns are masked, where their values go, and what must therefore not happen. */
 import { columnName } from '../describe-grant.ts';
 import type { ColumnMask, Grant, Refusal } from '../types.ts';
+import { documentMask } from './document-mask.ts';
 import { refuseInference } from './evaluate-inference.ts';
 import { refusal } from './evaluate-refusal.ts';
 import { builtin } from './guards.ts';
@@ -14,13 +15,21 @@ import type {
   OutputMask,
   RelationFact,
   StatementAnalysis,
+  ValueFact,
 } from './types.ts';
+
+/** A JSON document of which the places are known is masked inside. */
+export function outputMask(output: OutputColumn, masks: MaskIndex): OutputMask | undefined {
+  const whole = valueMask(output, masks);
+  const document = whole && documentMask(output, masks, valueMask);
+  return document ? { ...whole, mask: 'full', document } : whole;
+}
 
 /**
  * Identity keeps the mask's own kind. Anything computed is masked whole: the partial mask of
  * `substr(email, 3, 1)`, or its hash, would be the character itself.
  */
-export function outputMask(output: OutputColumn, masks: MaskIndex): OutputMask | undefined {
+function valueMask(output: ValueFact, masks: MaskIndex): OutputMask | undefined {
   const reaching = [...output.sources, ...(output.tied ?? [])].flatMap((column) => {
     const mask = masks.of(column);
     return mask ? [{ column, mask }] : [];

@@ -5,7 +5,26 @@ import { windowOrigins } from './conditions.ts';
 import { functionCall } from './function-call.ts';
 import { elementType, hasUserCast, TYPE } from './function-types.ts';
 import { COMBINED, checkFields, type Part } from './grammar.ts';
-import { constant, derive, type Lineage, type NamedLineage, oneOf, unite } from './lineage.ts';
+import { jsonConstructor } from './json-constructors.ts';
+import {
+  castDocument,
+  chosenDocument,
+  coalescedDocument,
+  JSONB_TYPE,
+  joinedDocuments,
+  literalDocument,
+  nullDeciders,
+} from './json-functions.ts';
+import { rowShape } from './json-shape.ts';
+import {
+  constant,
+  derive,
+  type Lineage,
+  type NamedLineage,
+  oneOf,
+  retyped,
+  unite,
+} from './lineage.ts';
 import { findType } from './names.ts';
 import { checkOperator } from './operators.ts';
 import { rowTypeRelation, visibleColumns } from './relation-columns.ts';
@@ -38,6 +57,8 @@ export function expressions(
 
 function evaluate(facts: StatementFacts, node: Node, scope: Scope | undefined): Lineage {
   const tag = tagOf(node) ?? '';
+  const document = jsonConstructor(facts, node, scope);
+  if (document) return document;
   const parts = COMBINED[tag];
   if (parts) {
     return combined(facts, tag, parts, Object.values(node)[0], scope);
@@ -88,7 +109,8 @@ function ownValue(facts: StatementFacts, tag: string, fields: object): Lineage {
 
 const TESTS: ReadonlySet<string> = new Set(['BoolExpr', 'BooleanTest', 'JsonIsPredicate']);
 
-function combined(
+/** A node whose value depends on all of its parts. */
+export function combined(
   facts: StatementFacts,
   tag: string,
   parts: Readonly<Record<string, Part>>,
@@ -134,7 +156,11 @@ function resultOfNode(
       : derive(found, type);
   }
   if (first && tag === 'NullTest') {
-    return facts.nullTest(first, 'IS NULL', TYPE.bool);
+    const deciders = nullDeciders(facts, first);
+    return derive(
+      deciders.map((value) => facts.nullTest(value, 'IS NULL', TYPE.bool)),
+      TYPE.bool,
+    );
   }
   if (TESTS.has(tag)) {
     return facts.test(found, NODE_WORDS[tag] ?? 'a test', TYPE.bool);
@@ -144,7 +170,7 @@ function resultOfNode(
   }
   facts.combine(found);
   facts.noteComputed(derive(found), NODE_WORDS[tag] ?? 'an expression');
-  return tag === 'MinMaxExpr' ? chosen(found) : derive(found, type);
+  return tag === 'MinMaxExpr' ? { ...chosen(found), document: undefined } : derive(found, type);
 }
 
 /** Nodes around a value of which the node around them says what is done with it. */
@@ -186,7 +212,10 @@ function coalesced(
   nodes: readonly Node[],
   found: readonly Lineage[],
 ): Lineage {
-  const value = chosen(found);
+  const value = coalescedDocument(chosen(found));
+  if (value.document) {
+    return value;
+  }
   if (isString(value.type) && storedStrings(nodes, found)?.length === stored(nodes, found)) {
     return { ...value, identity: undefined, total: true };
   }
@@ -198,7 +227,7 @@ function coalesced(
 /** One of several values; literals and NULL take the type of the others. */
 export function chosen(values: readonly Lineage[]): Lineage {
   const typed = oneOf(values.filter((value) => value.type !== TYPE.unknown));
-  return derive(values, typed.type, typed.fields);
+  return { ...derive(values, typed.type, typed.fields), document: chosenDocument(values) };
 }
 
 /**
@@ -292,7 +321,7 @@ function literal(facts: StatementFacts, fields: FieldsOf<'A_Const'>): Lineage {
   if (fields.ival) return constant(TYPE.int4);
   if (fields.fval) return constant(isInt8(fields.fval.fval ?? '') ? TYPE.int8 : TYPE.numeric);
   if (fields.boolval) return constant(TYPE.bool);
-  return constant(TYPE.unknown);
+  return { ...constant(TYPE.unknown), document: literalDocument(fields) };
 }
 
 /** Integers that do not fit into int4 come from the lexer as text. */
@@ -353,6 +382,10 @@ function resultOfOperation(
   const operator = namesOf(name)?.at(-1) ?? '';
   const by = OPERATION_WORDS[kind ?? ''] ?? `operator ${operator}`;
   const [left, right] = operands;
+  const document = kind === 'AEXPR_OP' && operator === '||' ? joinedDocuments(operands) : undefined;
+  if (document) {
+    return { ...derive(operands, JSONB_TYPE), document };
+  }
   if (kind === 'AEXPR_OP' && operator === '=' && left && right) {
     if (facts.noteEquated([left, right], by)) {
       facts.tie(unite(operands));
@@ -420,12 +453,18 @@ function cast(
   if (isString(type?.oid) && isStringOfColumn(value)) {
     return { ...derive([value], type?.oid), total: true };
   }
+  const held = castDocument(value, fields.typeName, type?.oid);
+  if (held) {
+    return { ...derive([value], type?.oid), document: held };
+  }
   facts.noteComputed(value, `a cast${type === undefined ? '' : ` to ${type.name}`}`);
   // ROW(a, b)::t keeps a and b apart; a text turned into a row does not.
   const apart = value.fields?.length === columns?.length ? value.fields : undefined;
   const shape = columns?.map((column, index) => ({
     name: column.name,
-    lineage: { ...(apart?.[index]?.lineage ?? derive([value])), type: column.typeOid },
+    lineage: retyped(apart?.[index]?.lineage ?? derive([value]), column.typeOid),
   }));
-  return derive([value], type?.oid, shape);
+  const isRow = type?.relationOid !== 0 && !fields.typeName?.arrayBounds;
+  const document = shape && apart && isRow ? rowShape(shape) : undefined;
+  return { ...derive([value], type?.oid, shape), document };
 }

@@ -83,11 +83,14 @@ export function aliased(
     return table;
   }
   checkFields(facts, 'Alias', alias);
+  const names = namesOf(alias.colnames) ?? [];
+  const isRenamed = names.some((name, index) => name !== table.columns[index]?.name);
   return {
     name: alias.aliasname,
     schema: undefined,
-    columns: renameColumns(table.columns, namesOf(alias.colnames) ?? []),
+    columns: renameColumns(table.columns, names),
     relation: table.relation,
+    namesRows: table.namesRows === true && !(table.relation && isRenamed),
   };
 }
 
@@ -108,7 +111,13 @@ export function relationItem(
         location: fields.location,
       });
     }
-    const table = { name, schema: undefined, columns: columns ?? [], relation: undefined };
+    const table = {
+      name,
+      schema: undefined,
+      columns: columns ?? [],
+      relation: undefined,
+      namesRows: true,
+    };
     return single(aliased(facts, table, fields.alias));
   }
   const table = namedRelation(facts, fields) ?? {
@@ -131,7 +140,8 @@ export function namedRelation(
     return undefined;
   }
   const columns = relationColumns(facts, relation, fields.inh !== true);
-  const table = { name: relation.name, schema: relation.schema, columns, relation };
+  const { name, schema } = relation;
+  const table = { name, schema, columns, relation, namesRows: true };
   return aliased(facts, table, fields.alias);
 }
 
@@ -147,6 +157,7 @@ function subqueryItem(
     schema: undefined,
     columns: query.columns,
     relation: undefined,
+    namesRows: true,
   };
   return { ...single(aliased(facts, table, fields.alias)), conditions: query.conditions };
 }
@@ -204,7 +215,13 @@ function joinItem(
   }
   const columns = [...merged, ...without(left.columns, shared), ...without(right.columns, shared)];
   if (fields.alias) {
-    const table = { name: undefined, schema: undefined, columns, relation: undefined };
+    const table = {
+      name: undefined,
+      schema: undefined,
+      columns,
+      relation: undefined,
+      namesRows: true,
+    };
     return { ...single(aliased(facts, table, fields.alias)), conditions: origins };
   }
   const using = fields.join_using_alias;

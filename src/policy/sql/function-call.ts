@@ -6,6 +6,7 @@ import { expressions } from './expressions.ts';
 import { TYPE } from './function-types.ts';
 import { type Call, type CallResult, callFunction } from './functions.ts';
 import { checkFields } from './grammar.ts';
+import { jsonFunction } from './json-functions.ts';
 import { constant, derive, type Lineage, withOrigins } from './lineage.ts';
 import { findType, isBuiltIn } from './names.ts';
 import { findColumn, findTable, type Scope } from './scope.ts';
@@ -28,7 +29,10 @@ export function functionCall(
   }
   // WITHIN GROUP: what is ordered is an argument of the function.
   const all = fields.agg_within_group ? [...args, ...ordered] : args;
-  const known = knownCall(facts, fields, args, scope);
+  const document = jsonFunction(facts, fields, args);
+  const known: KnownCall = document
+    ? { carried: new Set(args), isApart: true }
+    : knownCall(facts, fields, args, scope);
   const call = { names, args: all, location: fields.location, node: fields, ...known };
   const result = callFunction(facts, call) ?? notAFunction(facts, fields, all);
   if (names.at(-1) === 'set_config') {
@@ -39,8 +43,14 @@ export function functionCall(
   // Which rows, and in which order, is no part of a value; in a view its owner says so.
   const told = facts.view ? [...derive(ordered).origins, ...filter, ...window] : [];
   const isBuiltInCall = result.functions.length > 0 && result.functions.every(isBuiltIn);
-  const lineage = isBuiltInCall ? (known?.result ?? result.lineage) : result.lineage;
+  const lineage = isBuiltInCall
+    ? { ...(known.result ?? result.lineage), ...(document ? { document } : {}) }
+    : result.lineage;
   return { ...result, lineage: withOrigins(lineage, told) };
+}
+
+interface KnownCall extends Pick<Call, 'carried' | 'isApart'> {
+  readonly result?: Lineage;
 }
 
 /** Aggregates and window functions that give one of the values, or all, without a look at them. */
@@ -65,7 +75,7 @@ function knownCall(
   fields: FieldsOf<'FuncCall'>,
   args: readonly Lineage[],
   scope: Scope | undefined,
-): Pick<Call, 'carried'> & { readonly result?: Lineage } {
+): KnownCall {
   const name = namesOf(fields.funcname)?.at(-1) ?? '';
   const [value] = args;
   if (isRowCount(facts, fields, scope)) {
@@ -93,7 +103,7 @@ function knownCall(
     : carried;
 }
 
-/** `count(t)`, `count(t.*)`: a row of a relation is never NULL, whatever is in it. */
+/** `count(t)`, `count(t.*)`: a row of a relation or a query is never NULL, whatever is in it. */
 function isRowCount(
   facts: StatementFacts,
   fields: FieldsOf<'FuncCall'>,
@@ -103,6 +113,7 @@ function isRowCount(
   const names = namesOf(fields.funcname) ?? [];
   const parts = as(argument, 'ColumnRef')?.fields ?? [];
   const table = stringOf(parts[0]) ?? '';
+  const found = findTable(scope, table);
   const isRow =
     parts.length === 1 ? findColumn(facts, scope, table) === undefined : isStar(argument);
   return (
@@ -111,7 +122,7 @@ function isRowCount(
     !fields.agg_distinct &&
     parts.length <= 2 &&
     isRow &&
-    findTable(scope, table)?.relation !== undefined
+    (found?.relation !== undefined || found?.namesRows === true)
   );
 }
 

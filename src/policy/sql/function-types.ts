@@ -43,7 +43,9 @@ export function mayTake(
       // A bare literal prefers text over every other type (func_select_candidate, rule 4.f).
       return !trusted.some((other) => other.argTypeOids[index] === TYPE.text);
     }
-    return argument.type === declared || hasUserCast(facts, argument.type, declared);
+    // A row without a name becomes one of any row type.
+    const isRow = argument.type === TYPE.record && rowTypeRelation(facts, declared) !== undefined;
+    return isRow || argument.type === declared || hasUserCast(facts, argument.type, declared);
   });
 }
 

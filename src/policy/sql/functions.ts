@@ -15,6 +15,8 @@ export interface Call {
   readonly location: number | undefined;
   /** Arguments that come out as they are, or are counted: nothing is computed of them. */
   readonly carried?: ReadonlySet<Lineage>;
+  /** They stand beside each other in what comes out. */
+  readonly isApart?: boolean;
   /** The call in the tree: the rows that it makes. */
   readonly node?: FieldsOf<'FuncCall'>;
   /** It stands in a definition: a default that draws from a sequence draws when rows are inserted. */
@@ -31,7 +33,7 @@ export interface CallResult {
 export function callFunction(facts: StatementFacts, call: Call): CallResult | undefined {
   const { candidates, name } = findFunctions(facts, call.names, call.args.length);
   const by = `function ${name}()`;
-  facts.combine(call.args);
+  if (!call.isApart) facts.combine(call.args);
   for (const argument of call.args) {
     if (!call.carried?.has(argument)) facts.noteComputed(argument, by);
   }

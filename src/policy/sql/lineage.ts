@@ -1,4 +1,5 @@
 /** Where the value of an expression comes from. */
+import { type JsonShape, mergeShapes, surrounded } from './json-shape.ts';
 import type { ColumnFact } from './types.ts';
 
 /** A base column. One object per column and statement, so that sets compare by identity. */
@@ -32,6 +33,11 @@ export interface Lineage {
   readonly total?: true;
   /** The columns of a row (or of the rows in an array) where its shape is known. */
   readonly fields: readonly NamedLineage[] | undefined;
+  /**
+   * The JSON that this value holds, or that to_json() makes of it where it is a row or an array:
+   * only where it is known exactly, names included. What is made by `derive` has none.
+   */
+  readonly document?: JsonShape | undefined;
 }
 
 export interface NamedLineage {
@@ -72,6 +78,7 @@ export function oneOf(parts: readonly Lineage[]): Lineage {
     identity: same ? first.identity : undefined,
     type: sameType ? first.type : undefined,
     fields,
+    document: sameType ? mergeShapes(parts.map((part) => part.document)) : undefined,
   };
 }
 
@@ -86,8 +93,23 @@ export function unite(parts: Iterable<Lineage>): ReadonlySet<Origin> {
 }
 
 export function withOrigins(lineage: Lineage, more: Iterable<Origin>): Lineage {
-  const origins = new Set([...lineage.origins, ...more]);
-  return { ...lineage, origins };
+  const added = [...more];
+  const origins = new Set([...lineage.origins, ...added]);
+  const { document } = lineage;
+  return { ...lineage, origins, document: document && surrounded(document, added) };
+}
+
+/** The value as one of this type; of a document in it nothing is known if it had another one. */
+export function retyped(lineage: Lineage, type: number | undefined): Lineage {
+  return lineage.type === type ? lineage : { ...lineage, type, document: undefined };
+}
+
+/** The same value, and nothing known of the JSON in it. */
+export function withoutDocuments(lineage: Lineage): Lineage {
+  const fields = lineage.fields?.map((field) =>
+    lazily(field.name, () => withoutDocuments(field.lineage)),
+  );
+  return { ...lineage, fields, document: undefined };
 }
 
 function mergeFields(parts: readonly Lineage[]): readonly NamedLineage[] | undefined {

@@ -1,10 +1,14 @@
+import { concreteType } from './function-types.ts';
+import { arrayShape, type JsonShape, rowShape } from './json-shape.ts';
 import {
   type ColumnOrigin,
   constant,
+  derive,
   type Lineage,
   lazily,
   type NamedLineage,
   type Origin,
+  retyped,
 } from './lineage.ts';
 import { isBuiltIn } from './names.ts';
 import { relationFamily } from './relation-family.ts';
@@ -39,7 +43,7 @@ export function relationColumns(
   }
   return own.map((column, index) => {
     const inner = seen[index]?.lineage ?? constant();
-    return { name: column.name, lineage: { ...inner, type: column.typeOid } };
+    return { name: column.name, lineage: retyped(inner, column.typeOid) };
   });
 }
 
@@ -98,13 +102,21 @@ function storedColumn(
       }
     }
   }
+  const holding = new Set(origins);
   const fields = rowTypeFields(facts, column.typeOid, [own], 0);
   for (const field of fields ?? []) {
     for (const origin of field.lineage.origins) {
       origins.add(origin);
     }
   }
-  return { origins, identity: fields ? undefined : identity, type: column.typeOid, fields };
+  const document = fields && rowTypeShape(facts, column.typeOid, fields, holding);
+  return {
+    origins,
+    identity: fields ? undefined : identity,
+    type: column.typeOid,
+    fields,
+    document,
+  };
 }
 
 /**
@@ -131,7 +143,8 @@ export function rowTypeFields(
       const same = columnNamed(member, column.name);
       return same ? [facts.column(member, same.attnum, same.name)] : [];
     });
-    const origins = new Set<Origin>([origin, ...family, ...holders]);
+    const holding = new Set<Origin>([origin, ...family, ...holders]);
+    const origins = new Set(holding);
     for (const field of inner ?? []) {
       for (const other of field.lineage.origins) {
         origins.add(other);
@@ -139,9 +152,38 @@ export function rowTypeFields(
     }
     return {
       name: column.name,
-      lineage: { origins, identity: undefined, type: column.typeOid, fields: inner },
+      lineage: {
+        origins,
+        identity: undefined,
+        type: column.typeOid,
+        fields: inner,
+        document: inner && rowTypeShape(facts, column.typeOid, inner, holding),
+      },
     };
   });
+}
+
+/** What to_json() makes of a value of a row type, or of an array of such values. */
+function rowTypeShape(
+  facts: StatementFacts,
+  typeOid: number,
+  fields: readonly NamedLineage[],
+  holders: ReadonlySet<Origin>,
+): JsonShape | undefined {
+  const type = facts.context.catalog.typeByOid(concreteType(facts, typeOid));
+  if (type?.relationOid) {
+    return rowShape(fields, holders);
+  }
+  const row = facts.context.catalog.typeByOid(concreteType(facts, type?.elementOid));
+  if (!type || !row?.relationOid) {
+    return undefined;
+  }
+  const element = derive(
+    fields.map(({ lineage }) => lineage),
+    row.oid,
+    fields,
+  );
+  return arrayShape({ ...element, document: rowShape(fields, holders) }, holders);
 }
 
 export function rowTypeRelation(

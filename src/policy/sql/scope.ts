@@ -1,4 +1,5 @@
 /** Which columns and tables a name can mean at one place of a statement. */
+import { rowShape } from './json-shape.ts';
 import {
   constant,
   derive,
@@ -21,6 +22,12 @@ export interface Table {
   readonly incomplete?: boolean;
   /** Set for relations: system columns and the row type. */
   readonly relation: CatalogRelation | undefined;
+  /**
+   * A row of it has the names of `columns`, as those of subqueries have. A row of a relation has the
+   * names that the relation gives, whatever its alias says (before 13.5 and 14.1 those of the alias),
+   * and so has one of a function that returns such rows.
+   */
+  readonly namesRows?: boolean;
 }
 
 export interface Cte {
@@ -144,11 +151,12 @@ function systemColumn(facts: StatementFacts, table: Table, name: string): Lineag
  * is one of its sources.
  */
 export function wholeRow(facts: StatementFacts, table: Table): Lineage {
-  const row = derive(
+  const all = derive(
     table.columns.map((column) => column.lineage),
     table.relation?.rowTypeOid,
     table.columns,
   );
+  const row = { ...all, document: table.namesRows ? rowShape(table.columns) : undefined };
   return table.relation ? withOrigins(row, [facts.column(table.relation, 0, '*')]) : row;
 }
 

@@ -239,8 +239,8 @@ export interface FunctionFact {
   readonly via?: { readonly schema: string; readonly name: string };
 }
 
-export interface OutputColumn {
-  readonly name: string;
+/** Where a value comes from: of an output, or at one place of a JSON document. */
+export interface ValueFact {
   /**
    * identity: one base column, unchanged: `sources[0]`; further sources are the same column of its
    * inheritance parents, children and partitions.  derived: computed from `sources` (which may be
@@ -262,6 +262,33 @@ export interface ColumnUse {
   readonly column: ColumnFact;
   /** Where, in the words of SQL: `ORDER BY`, `function lower()`, `operator ~~`. */
   readonly by: string;
+}
+
+export interface OutputColumn extends ValueFact {
+  readonly name: string;
+  /** Set where the output is a JSON document of which it is known what stands where. */
+  readonly document?: DocumentFact;
+}
+
+/** The shape of a JSON document: of anything else in it nothing may be shown. NULL can be anywhere. */
+export interface DocumentFact {
+  /** What decides about it as a whole: filters, conditions, keys. */
+  readonly around: ValueFact;
+  readonly content:
+    | { readonly type: 'value'; readonly value: ValueFact }
+    | { readonly type: 'object'; readonly members: readonly DocumentMember[] }
+    /** Keys may be any. */
+    | { readonly type: 'map'; readonly values: DocumentFact }
+    | { readonly type: 'array'; readonly elements: DocumentFact }
+    | { readonly type: 'list'; readonly elements: readonly DocumentFact[] };
+  /** What is NULL in it is left out, so that its absence shows it. */
+  readonly leavesOutNull: boolean;
+}
+
+export interface DocumentMember {
+  readonly key: string;
+  readonly value: DocumentFact;
+  readonly optional: boolean;
 }
 
 /** Why (part of) a statement cannot be traced; the engine refuses it while masks are in reach. */
@@ -431,7 +458,34 @@ export interface OutputMask {
   /** The masked base columns whose values could reach here, for the record. */
   readonly columns: readonly ColumnFact[];
   readonly rule: RuleRef;
+  /** Set where the value is JSON that is masked inside; `mask` is for what does not fit it. */
+  readonly document?: DocumentMask;
 }
+
+/**
+ * What to do at which place of a JSON document; undefined entry = pass through untouched. It names
+ * all that can stand at a place: a document with anything else is masked whole. NULL stays NULL.
+ */
+export type DocumentMask =
+  | {
+      readonly type: 'value';
+      readonly mask: MaskKind;
+      readonly columns: readonly ColumnFact[];
+      readonly rule: RuleRef;
+      /** Of the SQL value: a string in JSON may stand for a date, which a mask shows as NULL. */
+      readonly typeOid: number | undefined;
+    }
+  | {
+      readonly type: 'object';
+      readonly members: readonly {
+        readonly key: string;
+        readonly mask: DocumentMask | undefined;
+        readonly optional: boolean;
+      }[];
+    }
+  | { readonly type: 'map'; readonly values: DocumentMask }
+  | { readonly type: 'array'; readonly elements: DocumentMask }
+  | { readonly type: 'list'; readonly elements: readonly (DocumentMask | undefined)[] };
 
 /** A rule that lets a statement run only after others have approved it. */
 export interface ApprovalDemand {

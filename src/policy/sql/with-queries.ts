@@ -1,7 +1,7 @@
 /** WITH: common table expressions, recursive and data-modifying ones included. */
 import { expressions } from './expressions.ts';
 import { checkFields } from './grammar.ts';
-import { derive, type NamedLineage, withOrigins } from './lineage.ts';
+import { derive, type NamedLineage, withOrigins, withoutDocuments } from './lineage.ts';
 import { type Cte, renameColumns, type Scope } from './scope.ts';
 import type { StatementFacts } from './statement-facts.ts';
 import { as, type FieldsOf, type Node, namesOf, tagOf } from './tree.ts';
@@ -104,7 +104,7 @@ function recursiveCte(facts: StatementFacts, fields: CteFields, scope: Scope): C
   };
 }
 
-/** Recursion can count, as generate_series() can. */
+/** Recursion can count, as generate_series() can, and put documents in documents without an end. */
 function counted(
   facts: StatementFacts,
   fields: CteFields,
@@ -113,7 +113,7 @@ function counted(
   const rows = facts.rows(fields, true);
   return columns.map((column) => ({
     name: column.name,
-    lineage: withOrigins(column.lineage, [rows]),
+    lineage: withOrigins(withoutDocuments(column.lineage), [rows]),
   }));
 }
 
