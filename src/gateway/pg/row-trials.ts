@@ -68,6 +68,7 @@ export class RowTrials {
     const timer = setTimeout(() => this.#stop(), this.#limitMs);
     try {
       using _ = this.reader?.watch(MAX_BEHIND_BYTES, () => this.#clientEnded());
+      this.#state.flushAnswers();
       await this.#state.waitForTarget(isDone);
     } finally {
       clearTimeout(timer);

@@ -312,6 +312,16 @@ export class StreamState {
     this.#stop(this.target.cancel());
   }
 
+  /**
+   * Lets the target answer what it has run, although the client has an error by now: of a result
+   * that was withheld the end is still to come.
+   */
+  flushAnswers(): void {
+    if (!this.#unflushed || this.queue.length === 0) return;
+    this.toTarget.push(FLUSH);
+    this.#unflushed = false;
+  }
+
   /** Stops what is counted for too long. Nothing that could commit has been sent behind it. */
   stopCounting(): void {
     this.#stop(this.target.cancel());

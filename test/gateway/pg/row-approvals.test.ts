@@ -217,7 +217,30 @@ describe('outside of a transaction', () => {
     expect(await sql('SELECT count(*) FROM parts')).toEqual([['18']]);
   });
 
-  test('a cancel, and a client that leaves, withdraw it', async () => {
+  test('SQL that reads from a portal of the protocol is no way round', async () => {
+    await using one = await started();
+    await using client = await opened(one);
+    const attack = async (how: string): Promise<void> => {
+      const answers = await client.ask(
+        [
+          query('BEGIN'),
+          parse('DELETE FROM parts RETURNING id'),
+          bind({ portal: 'p' }),
+          sync,
+          query(how),
+          query('COMMIT'),
+        ],
+        4,
+      );
+      expect(letters(answers)).toMatch(/^C Z 1 2 Z (T )?E Z C Z$/);
+      expect(await sql('SELECT count(*) FROM parts')).toEqual([['20']]);
+    };
+    await attack('FETCH 1 FROM p');
+    await attack('MOVE 1 IN p');
+    await attack('FETCH ALL FROM p');
+  });
+
+  test('a client that leaves withdraws it', async () => {
     await using one = await started();
     const client = await opened(one);
     client.send(query('UPDATE t SET v = 1 WHERE id <= 4'));

@@ -1,7 +1,9 @@
 /** Writes whose rows are counted before they may be committed: scripted rules, a real server. */
+import { connect } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { RowCountSource, RowThreshold } from '../../../src/policy/sql/types.ts';
-import { type Bench, type ScriptedStatement, startBench } from './engine-bench.ts';
+import { encodeCancelRequest } from '../../../src/protocol/pg/cancel-request.ts';
+import { type Bench, type ScriptedStatement, startBench, testGrant } from './engine-bench.ts';
 import {
   bind,
   closePortal,
@@ -16,6 +18,7 @@ import {
   query,
   RawClient,
   type Received,
+  report,
   rows,
   run,
   status,
@@ -24,7 +27,7 @@ import {
 } from './raw-client.ts';
 import { testTarget } from './test-target.ts';
 
-const { target, sql } = testTarget(`
+const { target, sql, direct } = testTarget(`
   CREATE TABLE t (id int PRIMARY KEY, v int NOT NULL);
   CREATE TABLE child (id int, t_id int REFERENCES t ON DELETE CASCADE);
   CREATE TABLE late (id int, t_id int REFERENCES t DEFERRABLE INITIALLY DEFERRED);
@@ -60,8 +63,8 @@ const REFUSED: RowThreshold = {
 function script(text: string): readonly ScriptedStatement[] {
   let start = 0;
   return text.split(';').flatMap((own) => {
-    const range = [start, start + own.length] as const;
-    start += own.length + 1;
+    const range = [start, start + Buffer.byteLength(own)] as const;
+    start = range[1] + 1;
     return own.trim() === '' ? [] : [{ ...scripted(own), range }];
   });
 }
@@ -497,6 +500,189 @@ describe('COPY FROM STDIN', () => {
     expect(letters(await client.ask([query('SELECT 1')]))).toBe('T D C Z');
     expect(await count()).toBe('5');
   });
+});
+
+describe('what comes in between', () => {
+  const sleeping = async (): Promise<void> => {
+    for (let found = 0; found === 0; ) {
+      found = (await sql("SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'")).length;
+    }
+  };
+  const SLOW = 'UPDATE t SET v = (SELECT 1 FROM pg_sleep(60)) WHERE id = 1';
+
+  test.each([
+    ['a Query', [query(SLOW)], 'E Z'],
+    ['an Execute with its Sync', [run(SLOW), sync], '1 2 E Z'],
+  ])('a cancel hits %s as it would directly', async (_, messages, expected) => {
+    const key = client.received.find(({ type }) => type === 'K')?.body ?? Buffer.alloc(8);
+    client.received.splice(0);
+    client.send(...messages);
+    await sleeping();
+    connect(bench.port, '127.0.0.1').end(
+      encodeCancelRequest({
+        processId: key.readInt32BE(0),
+        secretKey: Uint8Array.from(key.subarray(4)),
+      }),
+    );
+    await client.until((all) => all.some(({ type }) => type === 'Z'));
+    expect(letters(client.received)).toBe(expected);
+    expect(errors(client.received)[0]).toMatchObject({
+      C: '57014',
+      M: 'canceling statement due to user request',
+    });
+    expect(letters(await client.ask([query('UPDATE t SET v = 1 WHERE id = 1')]))).toBe('C Z');
+  });
+
+  test('the end of the session leaves nothing committed', async () => {
+    await using other = await startBench({ target: target(), script });
+    await using ended = await RawClient.open(other.port);
+    ended.send(query(SLOW));
+    await sleeping();
+    other.session.abort();
+    await ended.closed();
+    await other.idle();
+    expect(await changed()).toBe(0);
+  });
+
+  test('the loss of the target ends the connection', async () => {
+    await using other = await startBench({ target: target(), script });
+    await using lost = await RawClient.open(other.port);
+    lost.send(query(SLOW));
+    await sleeping();
+    await sql(
+      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'",
+    );
+    await lost.closed();
+    expect(errors(lost.received).at(-1)).toMatchObject({ C: '57P01' });
+    expect(await changed()).toBe(0);
+  });
+
+  test('a result that is cut off does not keep the count from coming', async () => {
+    const grant = testGrant();
+    const limits = { ...grant.limits, maxRows: 1 };
+    await using short = await startBench({
+      target: target(),
+      script,
+      grant: () => ({ ...grant, limits }),
+    });
+    await using reader = await RawClient.open(short.port);
+    const update = 'UPDATE t SET v = 1 WHERE id <= 2 RETURNING id';
+    const extended = await reader.ask([run(update), sync]);
+    expect(errors(extended)[0]).toMatchObject({ C: '54000' });
+    expect(errors(await reader.ask([query(update)]))[0]).toMatchObject({ C: '54000' });
+    const many = await reader.ask([run('UPDATE t SET v = 9 RETURNING id'), sync]);
+    expect(letters(many)).toBe('1 2 E Z');
+    expect(await sql('SELECT count(*) FROM t WHERE v = 9')).toEqual([['0']]);
+  });
+
+  test('a message that is none of a COPY ends the connection, as it does directly', async () => {
+    const from = client.received.length;
+    client.send(query('COPY t FROM STDIN'));
+    await client.until((all) => all.slice(from).some(({ type }) => type === 'G'));
+    client.send(message('d', Buffer.from('10\t0\n')), query('SELECT 1'));
+    await client.closed();
+    expect(errors(client.received)).toMatchObject([{ C: '08P01' }, { V: 'FATAL' }]);
+    expect(await sql('SELECT count(*) FROM t')).toEqual([['5']]);
+  });
+
+  test('a Sync within a COPY commits nothing', async () => {
+    const from = client.received.length;
+    client.send(query('COPY t FROM STDIN'));
+    await client.until((all) => all.slice(from).some(({ type }) => type === 'G'));
+    const lines = (first: number): Uint8Array =>
+      message('d', Buffer.from(`${first}\t0\n${first + 1}\t0\n`));
+    const answers = await client.ask([lines(10), sync, lines(20), sync, copyDone]);
+    expect(letters(answers)).toBe('E Z');
+    expect(errors(answers)[0]).toMatchObject(REFUSAL);
+    expect(await sql('SELECT count(*) FROM t')).toEqual([['5']]);
+  });
+
+  test('what is above the limit is in the record as refused, with its result', async () => {
+    const from = bench.events.length;
+    await client.ask([query('UPDATE t SET v = 1')]);
+    const told = bench.events
+      .slice(from)
+      .flatMap((event) =>
+        event.type === 'decision'
+          ? [event.effect]
+          : event.type === 'result'
+            ? [event.sqlState ?? event.tag]
+            : [],
+      );
+    expect(told).toEqual(['allow', 'refuse', '42501']);
+  });
+});
+
+describe('compared with the server itself', () => {
+  const many = 'INSERT INTO t SELECT n, n FROM generate_series(10, 11) n';
+  const sequences: readonly (readonly (Uint8Array | readonly Uint8Array[])[])[] = [
+    [query(many), query('UPDATE t SET v = 7 WHERE id < 3 RETURNING *'), query('DELETE FROM nope')],
+    [query("UPDATE t SET v = 'x' WHERE id = 1"), query('UPDATE t SET v = $1'), query('SELECT 1')],
+    [query('INSERT INTO t VALUES (1, 1)'), query('INSERT INTO t VALUES (90, 1) RETURNING id, 2.5')],
+    [query('INSERT INTO late VALUES (1, 99)'), query('INSERT INTO late VALUES (1, 1)')],
+    [query('BEGIN'), query('UPDATE t SET v = 3 WHERE id = 1'), query('x'), query(many)],
+    [query('BEGIN'), query(many), query('UPDATE t SET v = 1 WHERE id = 10'), query('COMMIT')],
+    [query('SELECT 1; UPDATE t SET v = 3 WHERE id = 1 RETURNING v; SELECT 2 AS b'), query(many)],
+    [query('UPDATE t SET v = 3 WHERE id = 1; SELECT nope'), query('DELETE FROM t WHERE id = 3')],
+    [query('DELETE FROM t WHERE id = 3 /* é 😀 */; DELETE FROM x'), query('SELECT 1')],
+    [query('BEGIN READ ONLY'), query(many), query('ROLLBACK'), query(many)],
+    [query('BEGIN'), run(many), sync, run('COMMIT'), sync, query('SELECT count(*) FROM t')],
+    [
+      parse('UPDATE t SET v = 1 WHERE id < 3 RETURNING id', 's'),
+      [bind({ portal: 'p', statement: 's' }), describePortal('p'), execute('p', 1), sync],
+      [query('BEGIN'), bind({ portal: 'p', statement: 's' }), execute('p', 1), sync],
+      [
+        execute('p', 1),
+        execute('p', 9),
+        sync,
+        execute('p'),
+        closePortal('p'),
+        sync,
+        query('COMMIT'),
+      ],
+    ],
+    [run(many), run('SELECT 1/0'), run(many), sync, run('DELETE FROM t WHERE id = 1'), sync],
+    [run(many), execute(), sync, query('SELECT count(*) FROM t')],
+    [query('COPY t FROM STDIN'), [message('d', Buffer.from('70\t1\n')), copyDone], query(many)],
+    [
+      query(
+        'EXPLAIN (ANALYZE, COSTS off, TIMING off, SUMMARY off, BUFFERS off) UPDATE t SET v = 1 WHERE id = 1',
+      ),
+    ],
+  ];
+  const comparable = (received: readonly Received[]): string[] =>
+    received
+      .filter(({ type }) => !'SKR'.includes(type))
+      .map(({ type, body }) => `${type} ${type === 'E' ? said(body) : body.toString('latin1')}`);
+  // A Query is told of its parameters in other words; see the design note.
+  const said = (body: Buffer): string => {
+    const { C, M, P } = report(body);
+    return C === '42P02' || C === '08P01' ? 'parameters' : `${C} ${M} ${P ?? ''}`;
+  };
+  const ready = (messages: readonly Uint8Array[]): number =>
+    messages.filter(([first]) => first === 0x51 || first === 0x53).length;
+
+  test.each(sequences.map((messages, index) => [index, messages] as const))(
+    'sequence %i looks the same, a byte at a time as well',
+    async (_, messages) => {
+      const flat = messages.flat() as Uint8Array[];
+      const play = async (player: RawClient): Promise<string[]> => {
+        await sql(
+          'TRUNCATE t, child, late; INSERT INTO t SELECT n, 0 FROM generate_series(1, 5) n',
+        );
+        player.received.splice(0);
+        await player.ask([flat], ready(flat));
+        const rest = await sql('SELECT * FROM t ORDER BY id');
+        return [...comparable(player.received), JSON.stringify(rest)];
+      };
+      await using itself = await direct();
+      const expected = await play(itself);
+      expect(await play(client)).toEqual(expected);
+      await using slow = await startBench({ target: target(), script, byteAtATime: true });
+      await using trickling = await RawClient.open(slow.port);
+      expect(await play(trickling)).toEqual(expected);
+    },
+  );
 });
 
 test('a count that takes too long is stopped, and nothing is committed', async () => {
