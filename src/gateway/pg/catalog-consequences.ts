@@ -1,5 +1,10 @@
 /** What the server does besides, as the catalog says: foreign keys and rules, from rows. */
-import type { CatalogForeignKey, CatalogRule, RowChange } from '../../policy/sql/types.ts';
+import type {
+  CatalogComparison,
+  CatalogForeignKey,
+  CatalogRule,
+  RowChange,
+} from '../../policy/sql/types.ts';
 import { number, oids, type Row, text } from './catalog-rows.ts';
 import type { RelationTexts } from './catalog-view.ts';
 
@@ -36,4 +41,13 @@ export function catalogRules(
     if (event === undefined) return [];
     return [{ name: text(row[3]), event, tree: texts?.rules.get(text(row[4])) }];
   });
+}
+
+export function catalogComparison(row: Row): CatalogComparison {
+  const kind = text(row[1]);
+  return {
+    kind: kind === 'unique' || kind === 'partition' || kind === 'policy' ? kind : 'check',
+    name: text(row[2]),
+    columns: [...new Set(oids(row[3]))],
+  };
 }

@@ -275,7 +275,72 @@ const CLASS_OF: ReadonlyMap<string, string> = new Map([
   ['pg_partitioned_table', 'pg_class'],
 ]);
 
-export type OwnedSection = keyof typeof OWNED | 'code';
+/**
+ * Columns that the server compares when a row is written: table, kind, name, attnums (0: the row).
+ * Of expressions pg_depend knows the columns.
+ */
+const COMPARISONS: readonly {
+  readonly kind: 'check' | 'unique' | 'partition' | 'policy';
+  readonly owner: string;
+  readonly name: string;
+  readonly from: string;
+  readonly columns: string;
+  readonly where: string;
+}[] = [
+  {
+    kind: 'check',
+    owner: 'x.conrelid',
+    name: 'x.conname',
+    from: 'pg_catalog.pg_constraint x',
+    columns: `pg_catalog.array_to_string(x.conkey, ' ')`,
+    where: `x.contype ${EQ} 'c'::pg_catalog."char" AND x.conrelid ${GE} ${USER}::pg_catalog.oid`,
+  },
+  {
+    // Exclusion constraints, too.
+    kind: 'unique',
+    owner: 'x.indrelid',
+    name: "''::pg_catalog.name",
+    from: 'pg_catalog.pg_index x',
+    columns: `pg_catalog.concat_ws(' ', pg_catalog.array_to_string((x.indkey::pg_catalog.int2[])[0:x.indnkeyatts OPERATOR(pg_catalog.-) 1], ' '),
+      CASE WHEN x.indexprs IS NOT NULL OR x.indpred IS NOT NULL THEN ${usedBy('pg_class', 'x.indexrelid', 'x.indrelid')} END)`,
+    where: `(x.indisunique OR x.indisexclusion) AND x.indexrelid ${GE} ${USER}::pg_catalog.oid`,
+  },
+  {
+    kind: 'partition',
+    owner: 'x.partrelid',
+    name: "''::pg_catalog.name",
+    from: 'pg_catalog.pg_partitioned_table x',
+    columns: `pg_catalog.concat_ws(' ', pg_catalog.array_to_string(x.partattrs::pg_catalog.int2[], ' '),
+      CASE WHEN x.partexprs IS NOT NULL THEN ${usedBy('pg_class', 'x.partrelid', 'x.partrelid')} END)`,
+    where: 'true',
+  },
+  {
+    kind: 'policy',
+    owner: 'x.polrelid',
+    name: 'x.polname',
+    from: 'pg_catalog.pg_policy x',
+    columns: usedBy('pg_policy', 'x.oid', 'x.polrelid'),
+    where: 'true',
+  },
+];
+
+function usedBy(catalog: string, object: string, relation: string): string {
+  return `(SELECT pg_catalog.string_agg(DISTINCT d.refobjsubid::pg_catalog.text, ' ') FROM pg_catalog.pg_depend d
+      WHERE d.classid ${EQ} 'pg_catalog.${catalog}'::pg_catalog.regclass::pg_catalog.oid AND d.objid ${EQ} ${object}
+        AND d.refclassid ${EQ} ${PG_CLASS} AND d.refobjid ${EQ} ${relation} AND d.refobjsubid OPERATOR(pg_catalog.>) 0)`;
+}
+
+function comparisonsSql(only: string | undefined): string {
+  const parts = COMPARISONS.map(
+    ({ kind, owner, name, from, columns, where }) =>
+      `SELECT ${owner} AS owner, '${kind}'::pg_catalog.text AS kind, (${name})::pg_catalog.text AS name, ${columns} AS columns
+      FROM ${from} WHERE ${where}${only === undefined ? '' : ` AND ${owner} ${only}`}`,
+  );
+  return `SELECT 'comparisons'::pg_catalog.text, pg_catalog.array_to_json(ARRAY[found.owner::pg_catalog.text, found.kind, found.name, found.columns])::pg_catalog.text
+FROM (${parts.join('\nUNION ALL ')} ORDER BY 1, 2, 3, 4) found`;
+}
+
+export type OwnedSection = keyof typeof OWNED | 'code' | 'comparisons';
 export type WholeSection = keyof typeof WHOLE;
 export type Section = OwnedSection | WholeSection;
 
@@ -292,6 +357,7 @@ export const OWNED_SECTIONS: readonly OwnedSection[] = [
   'functions',
   'types',
   'code',
+  'comparisons',
 ];
 export const WHOLE_SECTIONS: readonly WholeSection[] = ['server', 'schemas', 'operators', 'casts'];
 
@@ -299,6 +365,7 @@ export const WHOLE_SECTIONS: readonly WholeSection[] = ['server', 'schemas', 'op
 export function sectionSql(section: Section, owners?: Iterable<number>): string {
   const only = owners === undefined ? undefined : anyOf(owners);
   if (section === 'code') return codeSql(only);
+  if (section === 'comparisons') return comparisonsSql(only);
   // Both tables have the same kind of entries.
   const { columns, from, where, order }: SectionQuery =
     section in WHOLE ? WHOLE[section as WholeSection] : OWNED[section as keyof typeof OWNED];

@@ -70,6 +70,7 @@ export function emptyState(marks: Marks): CatalogState {
       functions: owned(),
       types: owned(),
       code: owned(),
+      comparisons: owned(),
     },
     whole: { server: [], schemas: [], operators: [], casts: [] },
     indexes: {

@@ -62,7 +62,7 @@ export const TRACKED: readonly Tracked[] = [
     owner:
       'CASE WHEN x.conrelid OPERATOR(pg_catalog.=) 0::pg_catalog.oid THEN x.contypid ELSE x.conrelid END',
     where: users('oid'),
-    owned: ['primaryKeys', 'foreignKeys', 'code'],
+    owned: ['primaryKeys', 'foreignKeys', 'code', 'comparisons'],
     withRelations: true,
   },
   {
@@ -70,7 +70,7 @@ export const TRACKED: readonly Tracked[] = [
     key: 'x.indexrelid',
     owner: 'x.indrelid',
     where: users('indexrelid'),
-    owned: ['code'],
+    owned: ['code', 'comparisons'],
     withRelations: true,
   },
   {
@@ -97,7 +97,7 @@ export const TRACKED: readonly Tracked[] = [
     owned: ['sequences'],
     withRelations: true,
   },
-  { name: 'pg_policy', key: 'x.oid', owner: 'x.polrelid', owned: ['code'] },
+  { name: 'pg_policy', key: 'x.oid', owner: 'x.polrelid', owned: ['code', 'comparisons'] },
   {
     name: 'pg_statistic_ext',
     key: 'x.oid',
@@ -109,7 +109,7 @@ export const TRACKED: readonly Tracked[] = [
     name: 'pg_partitioned_table',
     key: 'x.partrelid',
     owner: 'x.partrelid',
-    owned: ['code'],
+    owned: ['code', 'comparisons'],
     withRelations: true,
   },
   {

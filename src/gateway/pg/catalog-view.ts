@@ -14,7 +14,7 @@ import type {
 } from '../../policy/sql/types.ts';
 import type { BucketMap } from './bucket-map.ts';
 import { CatalogCode } from './catalog-code.ts';
-import { catalogForeignKey, catalogRules } from './catalog-consequences.ts';
+import { catalogComparison, catalogForeignKey, catalogRules } from './catalog-consequences.ts';
 import { USER } from './catalog-queries.ts';
 import { flag, number, oids, type Row, text } from './catalog-rows.ts';
 import { type CatalogState, nameKey } from './catalog-state.ts';
@@ -224,7 +224,9 @@ export class CatalogView implements Catalog {
     };
   }
 
-  #rowCode(oid: number): Pick<CatalogRelation, 'checking' | 'defaults' | 'ownSequences'> {
+  #rowCode(
+    oid: number,
+  ): Pick<CatalogRelation, 'checking' | 'comparisons' | 'defaults' | 'ownSequences'> {
     const { owned, indexes } = this.#state;
     const own = indexes.ownSequences.get(String(oid)) ?? [];
     const functions = this.#code.inDefaults(oid).map(([attnum, called]) => ({ attnum, called }));
@@ -233,6 +235,7 @@ export class CatalogView implements Catalog {
       draws: number(row[1]),
     }));
     return {
+      comparisons: (owned.comparisons.get(oid) ?? []).map(catalogComparison),
       checking: this.#code.checking(oid),
       defaults: [...functions, ...draws],
       ownSequences: own.flatMap((sequence) =>

@@ -50,12 +50,12 @@ export function insert(
     flow(facts, target, flows, names[index], column.lineage);
   });
   for (const name of named) {
-    noteWritten(facts, target, name);
+    noteWritten(facts, target, name, 'insert');
   }
   // Without a column list the columns that the rows fill, without rows (DEFAULT VALUES) all.
   const filled = named.length > 0 ? 0 : rows.columns.length || names.length;
   for (const name of names.slice(0, filled)) {
-    noteWritten(facts, target, name);
+    noteWritten(facts, target, name, 'insert');
   }
   if (fields.onConflictClause?.action === 'ONCONFLICT_UPDATE') {
     const columns = columnsOf(facts, scope);
@@ -207,7 +207,7 @@ function mergeAction(
       const names = named.length > 0 ? named : target.columns.map((column) => column.name);
       (clause.values ?? []).forEach((node, index) => {
         flow(facts, target, flows, names[index], expression(facts, node, scope));
-        noteWritten(facts, target, names[index]);
+        noteWritten(facts, target, names[index], 'insert');
       });
       return;
     }
@@ -257,7 +257,7 @@ function setColumns(
     // A rule that updates a view writes all columns again, with what was in them.
     if (facts.view && isUnchanged(target, set.name, value)) continue;
     flow(facts, target, flows, set.name, value);
-    noteWritten(facts, target, set.name);
+    noteWritten(facts, target, set.name, 'update');
   }
 }
 

@@ -32,6 +32,7 @@ export function condition(
   const test = expression(facts, node, scope);
   facts.noteComputed(test, 'a condition');
   facts.tie(test.origins);
+  facts.noteDeciding(test.origins);
   return test.origins;
 }
 

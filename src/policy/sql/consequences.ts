@@ -7,7 +7,8 @@ import { descendants } from './relation-family.ts';
 import { noteRowCode, type WrittenRows } from './row-code.ts';
 import { ruleActions } from './rule-actions.ts';
 import type { StatementFacts } from './statement-facts.ts';
-import type { CatalogRelation, IndirectWrite } from './types.ts';
+import type { CatalogRelation, IndirectWrite, RowChange } from './types.ts';
+import { noteComparisons } from './write-comparisons.ts';
 
 /** To be called when the statement has been walked; finds everything in `facts.changed`. */
 export function noteConsequences(facts: StatementFacts): void {
@@ -21,14 +22,22 @@ export function noteConsequences(facts: StatementFacts): void {
   };
   const named = facts.changed;
   for (const { relation, change } of named) {
-    const isOnly = named.filter((one) => one.relation.oid === relation.oid).length === 1;
-    const written = isOnly || change === 'update' ? writtenOf(facts, relation) : new Set<number>();
-    const columns = change === 'delete' ? undefined : written;
+    const same = (one: StatementFacts['changed'][number]) =>
+      one.relation.oid === relation.oid && one.change === change;
+    // Of two inserts each may leave out what the other one gives.
+    const isOnly = change !== 'insert' || named.filter(same).length === 1;
+    const columns =
+      change === 'delete'
+        ? undefined
+        : isOnly
+          ? writtenOf(facts, relation, change)
+          : new Set<number>();
     add({ relation, change, columns, via: namedBy(facts, relation) });
   }
   for (let step = open.pop(); step !== undefined; step = open.pop()) {
     const { via } = step;
     noteRowCode(facts, step);
+    noteComparisons(facts, step);
     for (const next of [...below(facts, step), ...referring(facts, step), ...ruled(facts, step)]) {
       facts.noteWriteIndirectly(next.relation, next.change, via);
       add({ ...next, via });
@@ -90,13 +99,17 @@ function ruled(facts: StatementFacts, { relation, change, columns }: WrittenRows
     .flatMap((rule) => ruleActions(facts, relation, rule, columns))
     .map((changed) => ({
       ...changed,
-      columns: changed.change === 'update' ? writtenOf(facts, changed.relation) : new Set(),
+      columns:
+        changed.change === 'update' ? writtenOf(facts, changed.relation, 'update') : new Set(),
     }));
 }
 
-function writtenOf(facts: StatementFacts, relation: CatalogRelation): ReadonlySet<number> {
-  const written = [...facts.columnsWritten.values()].filter(({ oid }) => oid === relation.oid);
-  return new Set(written.map(({ attnum }) => attnum));
+function writtenOf(
+  facts: StatementFacts,
+  { oid }: CatalogRelation,
+  change: RowChange,
+): ReadonlySet<number> {
+  return facts.writtenBy.get(`${oid} ${change}`) ?? new Set();
 }
 
 function namesOf(relation: CatalogRelation, columns: ReadonlySet<number>): ReadonlySet<string> {

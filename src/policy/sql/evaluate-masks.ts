@@ -2,6 +2,7 @@
 import { columnName } from '../describe-grant.ts';
 import type { ColumnMask, Grant, Refusal } from '../types.ts';
 import { documentMask } from './document-mask.ts';
+import { refuseComparisons } from './evaluate-comparisons.ts';
 import { refuseInference } from './evaluate-inference.ts';
 import { refusal } from './evaluate-refusal.ts';
 import { builtin } from './guards.ts';
@@ -63,7 +64,8 @@ export function refuseForMasks(
     refuseWrites(analysis, grant, masks) ??
     refuseCopies(analysis, grant, masks) ??
     refuseShaping(analysis, grant, masks) ??
-    refuseInference(analysis, grant, { masks, catalog })
+    refuseInference(analysis, grant, { masks, catalog }) ??
+    refuseComparisons(analysis, grant, masks)
   );
 }
 

@@ -265,6 +265,7 @@ function mergedColumn(
   const isEquated = first && second && facts.noteEquated([first, second], `USING (${name})`);
   if (!isEquated) facts.noteComputed(compared, `USING (${name})`);
   facts.tie(compared.origins);
+  facts.noteDeciding(compared.origins);
   refuseSensitive(facts, compared, undefined);
   const kept = jointype === 'JOIN_RIGHT' ? sides[1] : sides[0];
   const identity = jointype === 'JOIN_FULL' ? undefined : kept?.identity;

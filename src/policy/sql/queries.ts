@@ -79,6 +79,7 @@ function finish(
     facts.noteComputed(key, 'ORDER BY');
     // ORDER BY abs(n - secret) LIMIT 1 finds the secret as WHERE n = secret does.
     facts.tie(key.origins);
+    facts.noteDeciding(key.origins);
   }
   // DISTINCT without ON is a list with one empty node.
   for (const key of fields.distinctClause ?? []) {
@@ -254,6 +255,7 @@ function combinedQueries(
       derive(columns.map((column) => column.lineage)),
       SET_WORDS[fields.op ?? ''] ?? 'a set operation',
     );
+    for (const { lineage } of columns) facts.noteDeciding(lineage.origins);
   }
   const conditions = new Set([...left.conditions, ...right.conditions]);
   if (fields.op !== 'SETOP_UNION') {

@@ -21,17 +21,18 @@ export function ruleActions(
     );
     return [];
   }
-  const { view, viewPath, changed, qualified } = facts;
+  const { view, viewPath, changed, qualified, isRule } = facts;
   const verbs = [...facts.verbs];
   const writes = [...facts.writes];
   facts.view ??= relation;
   facts.viewPath = relation.viewPath ?? BUILT_IN_PATH;
   facts.changed = [];
   const scope = rowScope(facts, relation, rule, columns);
+  facts.isRule = true;
   condition(facts, definition.whereClause, scope);
   for (const action of definition.actions ?? []) walkAction(facts, action, scope);
   const found = facts.changed;
-  Object.assign(facts, { view, viewPath, changed, qualified });
+  Object.assign(facts, { view, viewPath, changed, qualified, isRule });
   facts.verbs.splice(0, facts.verbs.length, ...verbs);
   // What is written is told by `found`, with the verb that writes it.
   facts.writes.clear();

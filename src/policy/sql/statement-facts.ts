@@ -30,6 +30,7 @@ import type {
   SequenceFact,
   StatementAnalysis,
   StatementContext,
+  WriteComparison,
 } from './types.ts';
 
 /**
@@ -84,6 +85,13 @@ export class StatementFacts {
   changed: { readonly relation: CatalogRelation; readonly change: RowChange }[] = [];
   readonly writesIndirectly = new Map<string, IndirectWrite>();
   readonly columnsWritten = new Map<string, ColumnFact>();
+  /** attnums by the OID of the relation and the kind of change that writes them. */
+  readonly writtenBy = new Map<string, Set<number>>();
+  readonly writeComparisons = new Map<string, WriteComparison>();
+  readonly viewComparisons = new Map<
+    string,
+    NonNullable<StatementAnalysis['viewComparisons']>[number]
+  >();
   readonly read = new Set<Origin>();
   readonly uses = new ColumnUses();
   readonly stored = new Set<Origin>();
@@ -97,6 +105,8 @@ export class StatementFacts {
   countIsInTag = false;
   #preparedRowCount: RowCountSource | undefined;
   qualified: boolean | undefined;
+  /** What is walked is the action of a rule, with rows of the client's in it. */
+  isRule = false;
   runsUserCode = false;
   changesCatalog = false;
   /** The INTO of a SELECT INTO that is being handled: any other INTO is out of place. */
@@ -216,7 +226,7 @@ export class StatementFacts {
    */
   noteComputed(lineage: Lineage, by: string): void {
     this.noteEvaluated(lineage);
-    if (!this.view) this.uses.computed(lineage.origins, by);
+    if (!this.view || this.isRule) this.uses.computed(lineage.origins, by);
   }
 
   /** Asked for being NULL. @returns the answer */
@@ -333,7 +343,15 @@ export class StatementFacts {
     }
   }
 
-  noteColumnWritten(fact: ColumnFact): void {
+  noteWriteComparison(comparison: WriteComparison): void {
+    const { written, compared, by } = comparison;
+    const key = [written, compared].map(({ oid, attnum }) => `${oid}.${attnum}`).join(' ');
+    this.writeComparisons.set(`${key} ${by}`, comparison);
+  }
+
+  noteColumnWritten(fact: ColumnFact, change?: RowChange): void {
+    const key = `${fact.oid} ${change}`;
+    this.writtenBy.set(key, (this.writtenBy.get(key) ?? new Set()).add(fact.attnum));
     this.columnsWritten.set(`${fact.oid}.${fact.attnum}`, fact);
   }
 
@@ -344,6 +362,7 @@ export class StatementFacts {
     this.changed = [];
     this.writesIndirectly.clear();
     this.sequences.clear();
+    this.writeComparisons.clear();
     this.targets.clear();
     this.columnsWritten.clear();
     this.stored.clear();
@@ -362,6 +381,10 @@ export class StatementFacts {
     for (const fact of other.writes) this.writes.set(factKey(fact), fact);
     for (const fact of other.writesIndirectly ?? []) {
       this.writesIndirectly.set(`${fact.oid} ${fact.change}`, fact);
+    }
+    for (const one of other.writeComparisons ?? []) this.noteWriteComparison(one);
+    for (const { view, columns } of other.viewComparisons ?? []) {
+      this.#noteViewComparison(view, columns);
     }
     for (const fact of other.sequences ?? []) this.sequences.set(`${fact.oid} ${fact.use}`, fact);
     for (const fact of other.functions) this.functions.set(`${fact.schema}.${fact.name}`, fact);
@@ -402,6 +425,19 @@ export class StatementFacts {
   /** The values are compared with each other: each may show the others. */
   tie(origins: Iterable<Origin>): void {
     this.#ties.tie(origins);
+  }
+
+  /** Which rows there are, or which come first, depends on how these values compare. */
+  noteDeciding(origins: Iterable<Origin>): void {
+    const { view } = this;
+    if (!view) return;
+    this.#noteViewComparison({ schema: view.schema, name: view.name }, columnFacts(origins));
+  }
+
+  #noteViewComparison(view: RelationFact['via'], columns: readonly ColumnFact[]): void {
+    if (columns.length < 2) return;
+    const key = columns.map(({ oid, attnum }) => `${oid}.${attnum}`).join(' ');
+    this.viewComparisons.set(key, { view, columns });
   }
 
   /** The columns that comparisons connect with these values. */
@@ -468,6 +504,8 @@ export class StatementFacts {
       columnsRead: columnFacts(this.read),
       ...this.uses.result(),
       columnsWritten: [...this.columnsWritten.values()],
+      writeComparisons: listed(this.writeComparisons),
+      viewComparisons: listed(this.viewComparisons),
       columnsStored: kept,
       columnsShaping: columnFacts(this.shaping),
       columnsEvaluated: columnFacts(this.evaluated),
@@ -489,6 +527,11 @@ export class StatementFacts {
       end: range.end,
     };
   }
+}
+
+/** Nothing where there are none, as mostly. */
+function listed<Value>(values: ReadonlyMap<string, Value>): readonly Value[] | undefined {
+  return values.size === 0 ? undefined : [...values.values()];
 }
 
 export function columnFacts(origins: Iterable<Origin>): ColumnFact[] {

@@ -71,6 +71,8 @@ export interface CatalogRelation {
   readonly foreignKeys?: readonly CatalogForeignKey[];
   /** Rules of its own, but for what makes a view a view. */
   readonly rules?: readonly CatalogRule[];
+  /** What the server compares when a row is written. */
+  readonly comparisons?: readonly CatalogComparison[];
   /** Functions that are not built in and that every written row runs: checks, indexes, domains. */
   readonly checking?: readonly CatalogFunction[];
   /** Of defaults and generated columns: such functions, and OIDs of sequences that they draw from. */
@@ -96,6 +98,18 @@ export interface CatalogForeignKey {
   /** What DELETE and UPDATE of a referenced row do to referencing ones; undefined: nothing. */
   readonly onDelete: 'delete' | 'update' | undefined;
   readonly onUpdate: 'update' | undefined;
+}
+
+export interface CatalogComparison {
+  /**
+   * unique: with other rows (exclusion constraints, too); the others: columns of one row with each
+   * other, policy: of row security.
+   */
+  readonly kind: 'check' | 'unique' | 'partition' | 'policy';
+  /** Of a constraint or policy, else ''. */
+  readonly name: string;
+  /** attnums; 0: it is about the whole row, or an expression whose columns are listed. */
+  readonly columns: readonly number[];
 }
 
 /** CREATE RULE: statements that the server runs with, or in place of, a change. */
@@ -214,6 +228,14 @@ export interface RelationFact {
 export interface IndirectWrite extends RelationFact {
   readonly change: RowChange;
   readonly via: { readonly schema: string; readonly name: string };
+}
+
+/** What a write makes the server compare, by what the owner wrote: whether it succeeds tells of it. */
+export interface WriteComparison {
+  readonly written: ColumnFact;
+  readonly compared: ColumnFact;
+  /** A phrase, e.g. `the check app.staff.staff_check`. */
+  readonly by: string;
 }
 
 /** A use of a sequence: nextval(), setval(), currval(). */
@@ -420,6 +442,14 @@ export interface StatementAnalysis {
   /** Two strings as they are stored, compared for equality: `a.email = b.email`, USING (email). */
   readonly columnsEquated?: readonly (readonly [ColumnUse, ColumnUse])[];
   readonly columnsWritten: readonly ColumnFact[];
+  readonly writeComparisons?: readonly WriteComparison[] | undefined;
+  /** Columns that a view which is read compares with each other, by what its owner wrote. */
+  readonly viewComparisons?:
+    | readonly {
+        readonly view: RelationFact['via'];
+        readonly columns: readonly ColumnFact[];
+      }[]
+    | undefined;
   /**
    * Base columns whose value can flow to where it outlives the statement: INSERT … SELECT, the
    * right side of SET, CREATE TABLE AS, CREATE VIEW, set_config(). undefined = not known, so

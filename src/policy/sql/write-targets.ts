@@ -146,16 +146,21 @@ export function flow(
   flows.set(name, before ? derive([before, value]) : value);
 }
 
-export function noteWritten(facts: StatementFacts, target: Table, name: string | undefined): void {
+export function noteWritten(
+  facts: StatementFacts,
+  target: Table,
+  name: string | undefined,
+  change: 'insert' | 'update',
+): void {
   const { relation } = target;
   const own = relation?.columns.find((column) => column.name === name);
   if (relation && own) {
-    facts.noteColumnWritten(facts.column(relation, own.attnum, own.name).fact);
+    facts.noteColumnWritten(facts.column(relation, own.attnum, own.name).fact, change);
   }
   // Through a view: the base column that is written in truth.
   const behind = target.columns.find((column) => column.name === name)?.lineage.identity;
   if (behind) {
-    facts.noteColumnWritten(behind.fact);
+    facts.noteColumnWritten(behind.fact, change);
   }
 }
 

@@ -55,3 +55,27 @@ CREATE TABLE app.controlled (id int, v text CHECK (app.is_fine(v)));
 CREATE DOMAIN app.fine AS text CHECK (app.is_fine(VALUE));
 CREATE TABLE app.typed (id int, v app.fine);
 CREATE TABLE app.computed (id int, v text, w text GENERATED ALWAYS AS (app.shorter(v)) STORED);
+
+CREATE TABLE app.staff (
+  id int PRIMARY KEY, salary int, bonus int, email text UNIQUE, pin text, team int, seat int,
+  CONSTRAINT fair CHECK (bonus < salary), CONSTRAINT paid CHECK (salary > 0), CHECK (team > 0 AND seat > team),
+  UNIQUE (team, pin), double int GENERATED ALWAYS AS (seat * 2) STORED, CONSTRAINT twice CHECK (double <> salary)
+);
+CREATE UNIQUE INDEX ON app.staff (id) INCLUDE (salary);
+CREATE TABLE app.lowered (id int, email text, name text);
+CREATE UNIQUE INDEX ON app.lowered (lower(email));
+CREATE UNIQUE INDEX ON app.lowered (name) WHERE email > 'm';
+CREATE TABLE app.booked (room int, pin text, EXCLUDE USING btree (pin WITH =));
+CREATE TABLE app.parted (a int, pin int) PARTITION BY RANGE (a, pin);
+CREATE TABLE app.parted_low PARTITION OF app.parted FOR VALUES FROM (0, 0) TO (5, 5);
+CREATE TABLE app.rowed (a int, pin int, b int);
+ALTER TABLE app.rowed ENABLE ROW LEVEL SECURITY;
+CREATE POLICY above ON app.rowed USING (true) WITH CHECK (a < pin);
+CREATE TABLE app.guesses (v text);
+CREATE VIEW app.hits AS SELECT s.id FROM app.staff s JOIN app.guesses g ON g.v = s.pin;
+CREATE VIEW app.misses AS SELECT pin FROM app.staff EXCEPT SELECT v FROM app.guesses;
+CREATE VIEW app.exist AS SELECT id FROM app.staff s WHERE EXISTS (SELECT FROM app.guesses g WHERE g.v = s.pin);
+CREATE VIEW app.known AS SELECT s.id, s.pin FROM app.staff s WHERE s.pin <> '' AND s.id > 0;
+CREATE VIEW app.seats AS SELECT s.id, s.pin, n.v FROM app.staff s JOIN app.notes n ON n.customer = s.id;
+CREATE TABLE app.watched (id int, pin text);
+CREATE RULE watch AS ON UPDATE TO app.watched WHERE old.pin = new.pin DO ALSO INSERT INTO app.log VALUES (1, 'same');

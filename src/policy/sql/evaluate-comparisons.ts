@@ -1,0 +1,78 @@
+/**
+ * `inference: deny` where the owner wrote the comparison and the client gives the other side: checks,
+ * unique indexes, foreign keys, views that join a table which the client may write.
+ */
+import { columnName } from '../describe-grant.ts';
+import { patternMatches, qualifiedName } from '../patterns.ts';
+import type { ColumnMask, Grant, Refusal } from '../types.ts';
+import { verbMatches } from '../verbs.ts';
+import { refusal } from './evaluate-refusal.ts';
+import type { MaskIndex } from './mask-index.ts';
+import type { ColumnFact, StatementAnalysis } from './types.ts';
+
+export function refuseComparisons(
+  analysis: StatementAnalysis,
+  grant: Grant,
+  masks: MaskIndex,
+): Refusal | undefined {
+  for (const { written, compared, by } of analysis.writeComparisons ?? []) {
+    const mask = denied(compared, masks);
+    if (mask) return refuseWrite(grant, mask, written, by);
+  }
+  for (const { view, columns } of analysis.viewComparisons ?? []) {
+    const mask = columns.map((column) => denied(column, masks)).find((found) => found);
+    const own = columns.find((column) => !masks.of(column) && mayWrite(grant, column));
+    if (mask && own && view) return refuseView(grant, mask, own, view);
+  }
+  return undefined;
+}
+
+function denied(column: ColumnFact, masks: MaskIndex): ColumnMask | undefined {
+  const mask = masks.of(column);
+  return mask?.inference === 'deny' ? mask : undefined;
+}
+
+/** By any rule: the table can be filled by one statement, and the view read by another. */
+function mayWrite(grant: Grant, { schema, name }: ColumnFact): boolean {
+  const rules = [
+    ...grant.rules,
+    ...(grant.agent ? [...grant.agent.sides.principal, ...grant.agent.sides.agent] : []),
+  ];
+  return rules.some(
+    ({ effect, verbs, relations, functions }) =>
+      effect !== 'deny' &&
+      functions.length === 0 &&
+      verbs.some((verb) => ['insert', 'update', 'merge'].some((one) => verbMatches(verb, one))) &&
+      (relations.length === 0 || relations.some((one) => patternMatches(one, schema, name))),
+  );
+}
+
+function refuseWrite(grant: Grant, mask: ColumnMask, written: ColumnFact, by: string): Refusal {
+  const column = `${qualifiedName(written.schema, written.name)}.${written.column}`;
+  const what =
+    column === columnName(mask)
+      ? `masked column ${column} must not be written: ${by} compares it with the values that are there`
+      : `column ${column} must not be written: ${by} compares it with masked column ${columnName(mask)}`;
+  return refusal(grant, {
+    code: 'HOOP_MASKED_WRITE',
+    message: what,
+    detail: 'Whether the write succeeds would tell about values that you see only masked.',
+    hint: `Leave the column out, or ask someone for whom ${columnName(mask)} is not masked, or masked with inference: allow.`,
+    rule: mask.rule,
+  });
+}
+
+function refuseView(
+  grant: Grant,
+  mask: ColumnMask,
+  own: ColumnFact,
+  view: { readonly schema: string; readonly name: string },
+): Refusal {
+  return refusal(grant, {
+    code: 'HOOP_DENIED',
+    message: `view ${qualifiedName(view.schema, view.name)} compares masked column ${columnName(mask)} with a column that you may write`,
+    detail: `Its rows would tell whether a value that you write to ${qualifiedName(own.schema, own.name)} is the masked one.`,
+    hint: 'Select from the tables, without this comparison.',
+    rule: mask.rule,
+  });
+}

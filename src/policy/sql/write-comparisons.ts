@@ -1,0 +1,102 @@
+/**
+ * What the server compares when a row is written, by what the owner of the table wrote: the client
+ * gives one side, and whether the write succeeds tells of the other.
+ */
+import type { WrittenRows } from './row-code.ts';
+import type { StatementFacts } from './statement-facts.ts';
+import type { CatalogComparison, CatalogRelation, ColumnFact } from './types.ts';
+
+export function noteComparisons(facts: StatementFacts, written: WrittenRows): void {
+  const { relation, change } = written;
+  if (change !== 'insert' && change !== 'update') return;
+  const columns = withGenerated(relation, written.columns ?? allOf(relation));
+  for (const comparison of relation.comparisons ?? []) {
+    const compared = comparedBy(facts, comparison, written, columns);
+    note(facts, relation, comparison.columns, columns, compared, nameOf(comparison, relation));
+  }
+  for (const key of relation.foreignKeys ?? []) {
+    const other = facts.context.catalog.relationByOid(key.references);
+    for (const [index, column] of key.columns.entries()) {
+      const referenced = other && columnIn(facts, other, key.referencedColumns[index] ?? 0);
+      const own = columns.has(column) ? columnIn(facts, relation, column) : undefined;
+      const by = `the foreign key ${relation.schema}.${relation.name}.${key.name}`;
+      if (own && referenced) facts.noteWriteComparison({ written: own, compared: referenced, by });
+    }
+  }
+}
+
+/** attnums that the written ones are compared with. */
+function comparedBy(
+  facts: StatementFacts,
+  { kind, columns }: CatalogComparison,
+  { relation, change }: WrittenRows,
+  written: ReadonlySet<number>,
+): readonly number[] {
+  const all = columns.includes(0) && kind === 'check' ? [...allOf(relation)] : columns;
+  // Other rows have values of all columns; NULL, which a column gets that is left out, is none of them.
+  if (kind === 'unique') {
+    return change === 'insert' ? all.filter((column) => written.has(column)) : all;
+  }
+  // Of a new row the client gives all values.
+  if (change === 'insert') return [];
+  const updates = facts.changed.filter((one) => one.change === 'update');
+  return updates.length > 1 ? all : all.filter((column) => !written.has(column));
+}
+
+function note(
+  facts: StatementFacts,
+  relation: CatalogRelation,
+  columns: readonly number[],
+  written: ReadonlySet<number>,
+  compared: readonly number[],
+  by: string,
+): void {
+  const first = columns.includes(0)
+    ? [...written].find((column) => column > 0)
+    : columns.find((column) => written.has(column));
+  const own = first === undefined ? undefined : columnIn(facts, relation, first);
+  for (const column of own ? compared : []) {
+    const other = columnIn(facts, relation, column);
+    if (own && other) facts.noteWriteComparison({ written: own, compared: other, by });
+  }
+}
+
+function nameOf({ kind, name }: CatalogComparison, relation: CatalogRelation): string {
+  const table = `${relation.schema}.${relation.name}`;
+  switch (kind) {
+    case 'check':
+      return `the check ${table}.${name}`;
+    case 'unique':
+      return `a unique index or exclusion constraint of ${table}`;
+    case 'partition':
+      return `the partition key of ${table}`;
+    case 'policy':
+      return `the row security policy ${name} of ${table}`;
+  }
+}
+
+/** What is generated from a written column is written, too. */
+function withGenerated(
+  { columns }: CatalogRelation,
+  written: ReadonlySet<number>,
+): ReadonlySet<number> {
+  const generated = columns.filter(
+    ({ generatedFrom, generatedColumns }) =>
+      generatedFrom !== undefined &&
+      (generatedColumns?.some((column) => written.has(column)) ?? true),
+  );
+  return new Set([...written, ...generated.map(({ attnum }) => attnum)]);
+}
+
+function allOf({ columns }: CatalogRelation): ReadonlySet<number> {
+  return new Set(columns.flatMap(({ attnum, dropped }) => (dropped ? [] : attnum)));
+}
+
+function columnIn(
+  facts: StatementFacts,
+  relation: CatalogRelation,
+  attnum: number,
+): ColumnFact | undefined {
+  const column = relation.columns.find((one) => one.attnum === attnum && !one.dropped);
+  return column && facts.column(relation, attnum, column.name).fact;
+}
