@@ -93,6 +93,7 @@ function rulesFrom(
       relations: conditions.relations ?? [],
       functions: conditions.functions ?? [],
       qualified: conditions.qualified,
+      ...(conditions.rows === undefined ? {} : { rows: conditions.rows }),
     });
   }
   return { rules, ssh };
@@ -122,17 +123,25 @@ function termsOf(approve: ApproveFile): ApprovalTerms {
   };
 }
 
+/** Of whose statements the changed rows are counted. */
+const COUNTED: readonly string[] = ['insert', 'update', 'delete', 'merge', 'copy'];
+
 function checkConditions(conditions: RuleConditions, path: YamlPath, report: Report): void {
-  const { verbs, relations, functions, qualified } = conditions;
+  const { verbs, relations, functions, qualified, rows } = conditions;
   if (!verbs && !functions) {
     report(path, 'expected verbs (["*"] for any) or functions, or ssh for servers');
   }
-  if (functions && (relations || qualified !== undefined)) {
-    report(path, 'a rule about functions cannot name relations or qualified; use two rules');
+  if (functions && (relations || qualified !== undefined || rows !== undefined)) {
+    report(path, 'a rule about functions cannot name relations, qualified or rows; use two rules');
   }
   for (const [index, verb] of (verbs ?? []).entries()) {
     if (!isKnownVerb(verb)) {
       report([...path, 'verbs', index], `"${verb}" is no SQL command in lower case`);
+    } else if (rows !== undefined && !COUNTED.includes(verb)) {
+      report(
+        [...path, 'verbs', index],
+        `rows is for ${COUNTED.join(', ')}: the rows that ${verb === '*' ? 'any command' : verb.toUpperCase()} changes are not counted; use two rules`,
+      );
     }
   }
   for (const [index, pattern] of (relations ?? []).entries()) {

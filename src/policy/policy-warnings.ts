@@ -2,6 +2,7 @@
 import { sameScope } from './cross-check.ts';
 import { columnName } from './describe-grant.ts';
 import type { Policy, PolicyDocument, PolicyProblem } from './policy.ts';
+import { rowWarnings } from './row-warnings.ts';
 import { sshWarnings } from './ssh/ssh-warnings.ts';
 import type { StatementRule } from './types.ts';
 
@@ -14,7 +15,13 @@ export function policyWarnings(policy: Policy): PolicyProblem[] {
       .filter(({ effect }) => effect === 'allow')
       .flatMap((rule) => wayRound(policy, document, rule)),
   );
-  return [...ways, ...openMasks(policy), ...pointlessLookups(policy), ...sshWarnings(policy)];
+  return [
+    ...ways,
+    ...rowWarnings(policy),
+    ...openMasks(policy),
+    ...pointlessLookups(policy),
+    ...sshWarnings(policy),
+  ];
 }
 
 /** `inference: allow` is a choice: whoever makes it is told what it gives. */
@@ -78,9 +85,12 @@ function wayRound(policy: Policy, document: PolicyDocument, rule: StatementRule)
 }
 
 /** It denies every DO, or holds it for approval. */
-function coversDo({ effect, verbs, relations, functions, qualified }: StatementRule): boolean {
+function coversDo({ effect, verbs, relations, functions, ...when }: StatementRule): boolean {
   const isUnconditional =
-    relations.length === 0 && functions.length === 0 && qualified === undefined;
+    relations.length === 0 &&
+    functions.length === 0 &&
+    when.qualified === undefined &&
+    when.rows === undefined;
   const names = verbs.length === 0 || verbs.includes('*') || verbs.includes(DO);
   return effect !== 'allow' && isUnconditional && names;
 }

@@ -151,7 +151,17 @@ const CONDITIONS = {
   qualified: z
     .boolean()
     .optional()
-    .describe('true: UPDATE and DELETE with an effective WHERE only; false: without only.'),
+    .describe(
+      'true: UPDATE and DELETE with a WHERE that names a column only; false: without only.',
+    ),
+  rows: z
+    .int('expected a whole number, such as 100')
+    .min(0, 'expected 0 or more')
+    .max(1_000_000_000, 'expected at most 1000000000')
+    .optional()
+    .describe(
+      'allow: up to so many rows may change in one statement; deny, approve: when more would change.',
+    ),
   ...SSH_CONDITIONS,
 };
 const Conditions = strict(CONDITIONS);

@@ -4,17 +4,8 @@ import { expression } from './expressions.ts';
 import { fromList } from './from-items.ts';
 import { checkFields } from './grammar.ts';
 import type { Lineage } from './lineage.ts';
-import { findTarget } from './names.ts';
-import type { ColumnsOf } from './narrow-items.ts';
-import { aboutTarget, isAnyEffective, isEffective, proposesFewRows } from './qualified.ts';
-import {
-  findCte,
-  NO_RESULT,
-  type QueryResult,
-  type Scope,
-  SYSTEM_COLUMNS,
-  type Table,
-} from './scope.ts';
+import { isQualified } from './qualified.ts';
+import { NO_RESULT, type QueryResult, type Scope, type Table } from './scope.ts';
 import type { StatementFacts } from './statement-facts.ts';
 import { as, type FieldsOf, type Node, tagOf } from './tree.ts';
 import { withQueries } from './with-queries.ts';
@@ -58,8 +49,7 @@ export function insert(
     noteWritten(facts, target, name, 'insert');
   }
   if (fields.onConflictClause?.action === 'ONCONFLICT_UPDATE') {
-    const columns = columnsOf(facts, scope);
-    facts.noteQualified(proposesFewRows(fields.selectStmt, fields.withClause, columns));
+    facts.noteQualified(true);
   }
   if (fields.onConflictClause) {
     onConflict(facts, fields.onConflictClause, target, flows, scope);
@@ -110,9 +100,7 @@ export function update(
   const scope = withQueries(facts, fields.withClause, outer);
   const target = writeTarget(facts, fields.relation, ['update']);
   const from = fromList(facts, fields.fromClause, scope);
-  const narrowed = { relation: fields.relation, from: fields.fromClause ?? [] };
-  const about = aboutTarget(narrowed, fields.withClause, columnsOf(facts, scope));
-  facts.noteQualified(isEffective(fields.whereClause, about));
+  facts.noteQualified(isQualified(fields.whereClause));
   if (!target) {
     return NO_RESULT;
   }
@@ -133,9 +121,7 @@ export function remove(
   const scope = withQueries(facts, fields.withClause, outer);
   const target = writeTarget(facts, fields.relation, ['delete']);
   const from = fromList(facts, fields.usingClause, scope);
-  const narrowed = { relation: fields.relation, from: fields.usingClause ?? [] };
-  const about = aboutTarget(narrowed, fields.withClause, columnsOf(facts, scope));
-  facts.noteQualified(isEffective(fields.whereClause, about));
+  facts.noteQualified(isQualified(fields.whereClause));
   if (!target) {
     return NO_RESULT;
   }
@@ -159,8 +145,6 @@ export function merge(
   }
   const inside = targetScope(target, from, scope);
   condition(facts, fields.joinCondition, inside);
-  const narrowed = { relation: fields.relation, from: sources };
-  const about = aboutTarget(narrowed, fields.withClause, columnsOf(facts, scope));
   const flows: Flows = new Map();
   for (const node of fields.mergeWhenClauses ?? []) {
     const clause = as(node, 'MergeWhenClause');
@@ -170,10 +154,7 @@ export function merge(
     }
     const bySource = clause.matchKind === 'MERGE_WHEN_NOT_MATCHED_BY_SOURCE';
     const parts = bySource ? [clause.condition] : [fields.joinCondition, clause.condition];
-    const qualified = isAnyEffective(
-      parts.flatMap((part) => part ?? []),
-      about,
-    );
+    const qualified = isQualified(...parts);
     mergeAction(facts, clause, target, flows, inside, qualified);
   }
   return returning(facts, fields.returningClause, target, flows, from, scope);
@@ -214,22 +195,6 @@ function mergeAction(
     default:
       facts.unknown(`MERGE … ${clause.commandType}`);
   }
-}
-
-/** For qualified.ts: system columns too, since a row can be named by its ctid. */
-function columnsOf(facts: StatementFacts, scope: Scope | undefined): ColumnsOf {
-  return (table) => {
-    const isQuery = table.schemaname === undefined && findCte(scope, table.relname ?? '');
-    const relation = isQuery ? undefined : findTarget(facts, table);
-    return (
-      relation &&
-      new Set([
-        ...relation.columns.flatMap(({ name, dropped }) => (dropped ? [] : name)),
-        // In a view their names mean those of a table around it.
-        ...(relation.kind === 'v' ? [] : SYSTEM_COLUMNS.keys()),
-      ])
-    );
-  };
 }
 
 /** SET a = …, (b, c) = (…), d[1] = …, e.f = … */

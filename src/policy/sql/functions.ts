@@ -90,10 +90,6 @@ function noteUserFunction(
 ): void {
   facts.runsUserCode = true;
   noteFunction(facts, candidate, false);
-  if (candidate.returnsSet) {
-    // Of how many rows nobody can tell; qualified.ts knows the names of the built-in ones.
-    facts.noteQualified(false);
-  }
   const reach = extensionReach(candidate.extension);
   if (reach !== undefined) {
     facts.serverAccess.add(`${candidate.name}() (${reach})`);
