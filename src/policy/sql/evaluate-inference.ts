@@ -60,7 +60,11 @@ function denied(column: ColumnFact, { masks }: Known): ColumnMask | undefined {
 
 /** A masked string is NULL when the value is; of other types every value is shown as NULL. */
 function showsNull(column: ColumnFact, known: Known): boolean {
-  return denied(column, known)?.mask !== 'null' && isString(typeOf(column, known));
+  const type = typeOf(column, known);
+  const shown = known.catalog.typeByOid(type ?? 0);
+  // As for the masker: citext and enums are strings too.
+  const isText = isString(type) || shown?.name === 'citext' || shown?.kind === 'e';
+  return denied(column, known)?.mask !== 'null' && isText;
 }
 
 /** Equal strings have equal hashes. */
