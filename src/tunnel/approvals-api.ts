@@ -82,7 +82,6 @@ const RowChangesPart = z.discriminatedUnion('counted', [
       z.object({ schema: z.string(), name: z.string(), rows: z.number().int().nonnegative() }),
     ),
   }),
-  z.object({ counted: z.literal('estimate'), rows: z.number().nonnegative() }),
   /** `why` is a phrase. */
   z.object({ counted: z.literal('not counted'), why: z.string() }),
 ]);

@@ -202,7 +202,7 @@ function subjectLines(approval: Approval, options: LineOptions, fact: Fact): str
   if (statement === undefined) {
     return fact(approval.kind, 'no longer kept');
   }
-  const { role, estimate, changes, verbs, relations } = statement;
+  const { role, verbs, relations } = statement;
   const waits = !statement.waits
     ? 'no: it has failed, and may be sent again once approved'
     : statement.inTransaction
@@ -210,7 +210,7 @@ function subjectLines(approval: Approval, options: LineOptions, fact: Fact): str
       : undefined;
   return [
     ...fact('waits', waits),
-    ...fact('effect', changes === undefined ? effectText(estimate) : describeChanges(changes)),
+    ...fact('effect', effectText(statement)),
     '',
     ...indented(statement.text.trimEnd(), options).map((line) => options.style.bold(line)),
     ...statement.parameters.flatMap((parameter, index) =>
@@ -253,7 +253,16 @@ function parameterText({ format, value }: StatementPart['parameters'][number]): 
   }
 }
 
-function effectText(estimate: StatementPart['estimate']): string {
+function effectText({ estimate, changes }: StatementPart): string {
+  if (changes === undefined) return estimateText(estimate);
+  const counted = describeChanges(changes);
+  // What the planner expects is no count, and better than nothing.
+  return changes.counted === 'trial' || estimate.state !== 'known'
+    ? counted
+    : `${counted} (${estimateText(estimate)})`;
+}
+
+function estimateText(estimate: StatementPart['estimate']): string {
   switch (estimate.state) {
     case 'pending':
       return 'being estimated';

@@ -51,8 +51,6 @@ export function describeChanges(changes: RowChanges): string {
   switch (changes.counted) {
     case 'trial':
       return `It would change ${rowsOf(changes)} (counted in a run that was rolled back; other rows may match later).`;
-    case 'estimate':
-      return `It would change about ${rowCountText(changes.rows)} (estimated by the planner; it was not run).`;
     case 'not counted':
       return `The rows that it would change cannot be counted: ${changes.why}.`;
   }

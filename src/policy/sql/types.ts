@@ -551,8 +551,6 @@ export type RowChanges =
         readonly rows: number;
       }[];
     }
-  /** The planner's estimate was so far above the limit that it was not tried. */
-  | { readonly counted: 'estimate'; readonly rows: number }
   /** @property why a phrase: that of `RowCountSource`, or what was found when it ran */
   | { readonly counted: 'not counted'; readonly why: string };
 
