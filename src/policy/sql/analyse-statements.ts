@@ -67,6 +67,7 @@ function analyseOne(
   range: { readonly start: number; readonly end: number },
 ): StatementAnalysis {
   const facts = new StatementFacts(context, { query: innerQuery, view: viewColumns });
+  facts.root = node;
   let done: StatementResult = { verb: 'unknown', columns: undefined, protocol: {} };
   try {
     done = statement(facts, node, known);

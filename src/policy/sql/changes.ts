@@ -4,6 +4,7 @@ import { expression } from './expressions.ts';
 import { fromList } from './from-items.ts';
 import { checkFields } from './grammar.ts';
 import type { Lineage } from './lineage.ts';
+import { whereClause } from './lookups.ts';
 import { isQualified } from './qualified.ts';
 import { NO_RESULT, type QueryResult, type Scope, type Table } from './scope.ts';
 import type { StatementFacts } from './statement-facts.ts';
@@ -105,7 +106,7 @@ export function update(
     return NO_RESULT;
   }
   const inside = targetScope(target, from, scope);
-  condition(facts, fields.whereClause, inside);
+  whereClause(facts, fields.whereClause, inside);
   const flows: Flows = new Map();
   setColumns(facts, fields.targetList, target, flows, inside);
   return returning(facts, fields.returningClause, target, flows, from, scope);
@@ -125,7 +126,7 @@ export function remove(
   if (!target) {
     return NO_RESULT;
   }
-  condition(facts, fields.whereClause, targetScope(target, from, scope));
+  whereClause(facts, fields.whereClause, targetScope(target, from, scope));
   return returning(facts, fields.returningClause, target, new Map(), from, scope);
 }
 

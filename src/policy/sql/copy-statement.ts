@@ -21,6 +21,7 @@ export function copy(facts: StatementFacts, fields: FieldsOf<'CopyStmt'>): State
   const copy = { direction, format, ...(options && { options }) } as const;
   const protocol: Effect = { copy };
   if (fields.query) {
+    facts.mayLookUp = true;
     return result('copy', innerQuery(facts, fields.query, undefined).columns, protocol);
   }
   const names = (fields.attlist ?? []).flatMap((node) => stringOf(node) ?? []);

@@ -11,7 +11,7 @@ import { refusal } from './evaluate-refusal.ts';
 import { concreteTypeOf } from './function-types.ts';
 import type { MaskIndex } from './mask-index.ts';
 import { isPlainString, isString } from './string-types.ts';
-import type { Catalog, ColumnFact, ColumnUse, StatementAnalysis } from './types.ts';
+import type { Catalog, ColumnFact, StatementAnalysis } from './types.ts';
 
 interface Known {
   readonly masks: MaskIndex;
@@ -33,7 +33,7 @@ export function refuseInference(
   ];
   for (const use of uses) {
     const mask = denied(use.column, known);
-    if (mask) return computed(grant, mask, use);
+    if (mask) return inferenceRefusal(grant, mask, use.by);
   }
   return undefined;
 }
@@ -78,12 +78,19 @@ function typeOf({ oid, attnum }: ColumnFact, { catalog }: Known): number | undef
   return column && concreteTypeOf(catalog, column.typeOid);
 }
 
-function computed(grant: Grant, mask: ColumnMask, { by }: ColumnUse): Refusal {
+/** @param by where, in the words of SQL */
+export function inferenceRefusal(grant: Grant, mask: ColumnMask, by: string): Refusal {
   return refusal(grant, {
     code: 'HOOP_DENIED',
     message: `masked column ${columnName(mask)} must not be computed with (${by})`,
     detail: 'The result would tell about values that you see only masked.',
-    hint: 'Select the column as it is, and filter, join, sort and compute with columns that are not masked.',
+    hint: mask.lookup ? HOW_TO_LOOK_UP : OTHERWISE,
     rule: mask.rule,
   });
 }
+
+const OTHERWISE =
+  'Select the column as it is, and filter, join, sort and compute with columns that are not masked. Where rows have to be found by its values, ask the owner of the policy.';
+
+const HOW_TO_LOOK_UP =
+  'It can be compared with given values, which are counted: WHERE email = $1, lower(email) = lower($1), email IN ($1, $2) or email = ANY ($1), with AND to other conditions, without casts or COLLATE on the column. Write $1::text where a parameter stands more than once.';

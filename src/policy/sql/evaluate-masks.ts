@@ -4,6 +4,7 @@ import type { ColumnMask, Grant, Refusal } from '../types.ts';
 import { documentMask } from './document-mask.ts';
 import { refuseComparisons } from './evaluate-comparisons.ts';
 import { refuseInference } from './evaluate-inference.ts';
+import { refuseLookups } from './evaluate-lookups.ts';
 import { refusal } from './evaluate-refusal.ts';
 import { builtin } from './guards.ts';
 import { isCodeVerb } from './guards-verbs.ts';
@@ -65,7 +66,8 @@ export function refuseForMasks(
     refuseCopies(analysis, grant, masks) ??
     refuseShaping(analysis, grant, masks) ??
     refuseInference(analysis, grant, { masks, catalog }) ??
-    refuseComparisons(analysis, grant, masks)
+    refuseComparisons(analysis, grant, masks) ??
+    refuseLookups(analysis, grant, masks)
   );
 }
 

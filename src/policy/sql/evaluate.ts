@@ -14,6 +14,7 @@ import { checkAccess } from './evaluate-access.ts';
 import { refuseCopyOut } from './evaluate-copy.ts';
 import { isUnrestricted, namesServerAccess, temporaryFreedom } from './evaluate-functions.ts';
 import { computedWith } from './evaluate-inference.ts';
+import { countedLookups } from './evaluate-lookups.ts';
 import { mustRedact, outputMask, refuseForMasks } from './evaluate-masks.ts';
 import { refusal } from './evaluate-refusal.ts';
 import { builtin, deniesInference, guardSettings } from './guards.ts';
@@ -115,6 +116,7 @@ function evaluateOne(
     refuseCopyOut(analysis, grant, outputs, catalog) ?? {
       analysis,
       rules: [...access.rules, ...freedomOf(analysis, grant, access.rules)],
+      ...countedLookups(analysis, masks),
       ...(access.approvals.length === 0 ? {} : { approvals: access.approvals }),
       ...(thresholds.length === 0 ? {} : { rowThresholds: thresholds }),
       masks: outputs,

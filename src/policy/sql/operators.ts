@@ -15,13 +15,8 @@ export function checkOperator(
   location: number | undefined,
 ): void {
   const name = qualified.at(-1) ?? '';
-  const { catalog } = facts.context;
   refuseUnsettledCode(facts, name, location);
-  const functions = functionSchemas(facts, qualified)
-    .flatMap((schema) => catalog.userOperators(schema, name))
-    .filter((candidate) => !isHarmlessExtension(candidate.extension))
-    .filter((candidate) => mayOperate(facts, candidate, operands));
-  for (const candidate of functions) {
+  for (const candidate of userOperators(facts, qualified, operands)) {
     facts.runsUserCode = true;
     noteFunction(facts, candidate, isBuiltIn(candidate));
     facts.refuse(
@@ -33,6 +28,19 @@ export function checkOperator(
       },
     );
   }
+}
+
+/** The operators of that name that can be meant and are neither built in nor of a known extension. */
+export function userOperators(
+  facts: StatementFacts,
+  qualified: readonly string[],
+  operands: readonly Lineage[],
+): readonly CatalogFunction[] {
+  const name = qualified.at(-1) ?? '';
+  return functionSchemas(facts, qualified)
+    .flatMap((schema) => facts.context.catalog.userOperators(schema, name))
+    .filter((candidate) => !isHarmlessExtension(candidate.extension))
+    .filter((candidate) => mayOperate(facts, candidate, operands));
 }
 
 function mayOperate(

@@ -15,6 +15,7 @@ import {
   oneOf,
   withOrigins,
 } from './lineage.ts';
+import { whereClause } from './lookups.ts';
 import { checkOperator } from './operators.ts';
 import { outputName } from './output-name.ts';
 import { findColumn, type QueryResult, type Scope } from './scope.ts';
@@ -52,7 +53,7 @@ function plainSelect(facts: StatementFacts, fields: Select, outer: Scope | undef
   const base: Scope = { tables: from.tables, columns: from.columns, outer };
   const scope: Scope = { ...base, windows: windowsOf(facts, fields.windowClause, base) };
   const conditions = new Set(from.conditions);
-  addAll(conditions, condition(facts, fields.whereClause, scope));
+  addAll(conditions, whereClause(facts, fields.whereClause, scope));
   const settingName = settingNameOf(facts, fields, from.tables);
   const columns = targetColumns(facts, fields.targetList, { ...scope, settingName });
   for (const column of columns) {

@@ -18,10 +18,12 @@ import { isPlainString } from './string-types.ts';
 import { Ties } from './ties.ts';
 import type { Node } from './tree.ts';
 import type {
+  Candidates,
   CatalogRelation,
   ColumnFact,
   FunctionFact,
   IndirectWrite,
+  LookupFact,
   Opaque,
   ProtocolEffect,
   RelationFact,
@@ -99,6 +101,12 @@ export class StatementFacts {
   readonly evaluated = new Set<Origin>();
   /** Columns of relations that are written: which rows change can tell what they are compared with. */
   readonly targets = new Set<Origin>();
+  /** Comparisons that may be lookups, by node: a recursive query is walked more than once. */
+  readonly #lookups = new Map<object, { columns: Set<Origin>; candidates: Candidates }>();
+  /** The statement runs what it says now, and keeps none of it: its comparisons can be counted. */
+  mayLookUp = false;
+  /** The statement. */
+  root: object | undefined;
   /** How many INSERT, UPDATE, DELETE and MERGE there are in it. */
   changeCount = 0;
   /** The tag of CommandComplete has the number of rows that it changes. */
@@ -306,6 +314,15 @@ export class StatementFacts {
     this.noteComputed(lineage, 'the number of rows');
   }
 
+  noteLookup(node: object, columns: Iterable<Origin>, candidates: Candidates): void {
+    const known = this.#lookups.get(node);
+    if (known) {
+      addAll(known.columns, columns);
+    } else {
+      this.#lookups.set(node, { columns: new Set(columns), candidates });
+    }
+  }
+
   noteEvaluated(lineage: Lineage): void {
     addAll(this.evaluated, lineage.origins);
   }
@@ -371,8 +388,23 @@ export class StatementFacts {
     this.changesCatalog = false;
   }
 
-  /** Everything that a statement which was judged before does, now that this one runs it. */
-  include(other: StatementAnalysis): void {
+  /**
+   * Everything that a statement which was judged before does, now that this one runs it.
+   * @param candidatesOf of its lookups, now; undefined: they cannot be counted.
+   */
+  include(
+    other: StatementAnalysis,
+    candidatesOf: (lookup: LookupFact) => Candidates | undefined,
+  ): void {
+    for (const lookup of other.lookups ?? []) {
+      const candidates = candidatesOf(lookup);
+      if (candidates === undefined) {
+        this.noteComputedColumns(lookup.columns, 'operator =');
+      } else {
+        const columns = lookup.columns.map((fact) => this.#known(fact));
+        this.noteLookup(lookup, columns, candidates);
+      }
+    }
     for (const verb of other.verbs) {
       // It is run now, not named once more.
       if (verb !== 'prepare' && verb !== 'declare') this.verb(verb);
@@ -477,6 +509,14 @@ export class StatementFacts {
     });
   }
 
+  #lookupFacts(): Pick<StatementAnalysis, 'lookups'> {
+    const lookups = [...this.#lookups.values()].map(({ columns, candidates }) => ({
+      columns: columnFacts(columns),
+      candidates,
+    }));
+    return lookups.length === 0 ? {} : { lookups };
+  }
+
   #relationFact(relation: CatalogRelation): RelationFact {
     const schema = publicSchemaName(this.context, relation.schema);
     const fact = { schema, name: relation.name, oid: relation.oid };
@@ -511,6 +551,7 @@ export class StatementFacts {
       columnsEvaluated: columnFacts(this.evaluated),
       functions: [...this.functions.values()],
       ...(this.sequences.size === 0 ? {} : { sequences: [...this.sequences.values()] }),
+      ...this.#lookupFacts(),
       qualified: this.qualified,
       ...(changesRows({ verbs }) ? { rowCount: this.#rowCount() } : {}),
       serverAccess: [...this.serverAccess],

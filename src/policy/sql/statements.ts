@@ -41,6 +41,7 @@ export function statement(
     checkFields(facts, tag, fields ?? {});
   }
   if (is(node, 'SelectStmt')) return selectStatement(facts, node.SelectStmt);
+  facts.mayLookUp = CHANGES.has(tag);
   const change = changeStatement(facts, node, undefined);
   if (change) {
     facts.countIsInTag = true;
@@ -76,6 +77,7 @@ export function result(
 function selectStatement(facts: StatementFacts, fields: FieldsOf<'SelectStmt'>): StatementResult {
   const into = leftmost(fields).intoClause;
   facts.into = into;
+  facts.mayLookUp = into === undefined;
   const { columns } = select(facts, fields, undefined);
   if (!into) {
     return result('select', columns);
@@ -105,6 +107,13 @@ function intoRelation(
     noteNew(facts, into.rel);
   }
 }
+
+const CHANGES: ReadonlySet<string> = new Set([
+  'InsertStmt',
+  'UpdateStmt',
+  'DeleteStmt',
+  'MergeStmt',
+]);
 
 interface Change {
   readonly verb: string;

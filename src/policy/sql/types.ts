@@ -261,6 +261,17 @@ export interface FunctionFact {
   readonly via?: { readonly schema: string; readonly name: string };
 }
 
+/** How many values: known from the text, or as many as the array has that is bound to $parameter. */
+export type Candidates = number | { readonly parameter: number };
+
+/** A comparison of a column with given values, and of nothing else: `email = $1`. */
+export interface LookupFact {
+  /** The column, and the same column of inheritance parents, children and partitions. */
+  readonly columns: readonly ColumnFact[];
+  /** For each time that it runs. */
+  readonly candidates: Candidates;
+}
+
 /** Where a value comes from: of an output, or at one place of a JSON document. */
 export interface ValueFact {
   /**
@@ -460,6 +471,8 @@ export interface StatementAnalysis {
   readonly columnsShaping?: readonly ColumnFact[];
   /** Every column that an expression of the statement, or of a view in it, evaluates (and may fault on). */
   readonly columnsEvaluated?: readonly ColumnFact[];
+  /** Comparisons that show of a column no more than whether it has the given values; not in `columnsInferred`. */
+  readonly lookups?: readonly LookupFact[];
   readonly functions: readonly FunctionFact[];
   readonly sequences?: readonly SequenceFact[];
   /** For UPDATE and DELETE anywhere inside: whether all have a WHERE that is not constantly true. */
@@ -563,6 +576,8 @@ export interface AllowedStatement {
    * apply, and a refusal beats them. Together with `approvals` none of them holds.
    */
   readonly rowThresholds?: readonly RowThreshold[];
+  /** Comparisons with masked columns that count against `limits.lookups`; absent: none. */
+  readonly lookups?: readonly LookupFact[];
   /** The rules that allowed it. */
   readonly rules: readonly RuleRef[];
   /**

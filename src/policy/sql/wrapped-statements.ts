@@ -1,6 +1,7 @@
 /** Statements around other statements: EXPLAIN, PREPARE and EXECUTE, DECLARE and FETCH. */
 import { expressions } from './expressions.ts';
 import { constant } from './lineage.ts';
+import { arrayCandidates } from './lookup-values.ts';
 import { findType } from './names.ts';
 import type { StatementFacts } from './statement-facts.ts';
 import { type KnownStatements, result, type StatementResult, statement } from './statements.ts';
@@ -89,7 +90,12 @@ export function execute(
       hint: 'Prepare it again on this connection.',
     });
   } else {
-    facts.include(before);
+    // A value that the statement has declared as an array comes in one argument of EXECUTE.
+    facts.include(before, ({ candidates }) =>
+      typeof candidates === 'number'
+        ? candidates
+        : arrayCandidates(facts, withoutCast(fields.params?.[candidates.parameter - 1]), undefined),
+    );
     facts.countIsInTag = true;
   }
   return {
@@ -98,6 +104,10 @@ export function execute(
     outputs: before?.outputs,
     protocol: { execute: name },
   };
+}
+
+function withoutCast(node: Node | undefined): Node | undefined {
+  return as(node, 'TypeCast')?.arg ?? node;
 }
 
 export function declare(
@@ -128,7 +138,8 @@ export function fetch(
       hint: 'Declare it again on this connection.',
     });
   } else {
-    facts.include(cursor);
+    // Its rows were found, and its values counted, when it was declared.
+    facts.include(cursor, () => 0);
   }
   const verb = fields.ismove ? 'move' : 'fetch';
   const outputs = fields.ismove ? undefined : (cursor?.outputs ?? []);

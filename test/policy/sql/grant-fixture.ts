@@ -14,7 +14,7 @@ export interface GrantText {
    * or `… calls of FUNCTION`.
    */
   readonly rules?: readonly string[];
-  /** `schema.relation.column KIND [writable]` */
+  /** `schema.relation.column KIND [writable] [lookup]` */
   readonly masks?: readonly string[];
   readonly detectors?: Grant['detectors'];
   readonly inference?: 'allow' | 'deny';
@@ -80,7 +80,7 @@ function effectOf(text: string | undefined): RuleEffect {
 }
 
 function maskOf(text: string, inference: ColumnMask['inference']): ColumnMask {
-  const [name = '', kind = '', write] = text.split(' ');
+  const [name = '', kind = '', ...permitted] = text.split(' ');
   const column = splitColumn(name);
   const kinds: readonly MaskKind[] = ['full', 'partial', 'hash', 'null'];
   const mask = kinds.find((known) => known === kind);
@@ -90,7 +90,8 @@ function maskOf(text: string, inference: ColumnMask['inference']): ColumnMask {
   return {
     ...column,
     mask,
-    ...(write === 'writable' ? { write: 'allow' as const } : {}),
+    ...(permitted.includes('writable') ? { write: 'allow' as const } : {}),
+    ...(permitted.includes('lookup') ? { lookup: true as const } : {}),
     inference,
     rule: { id: `p/mask ${name}`, file: 'policies/p.yaml', line: 5 },
   };
