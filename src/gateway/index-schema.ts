@@ -322,4 +322,16 @@ export const MIGRATIONS: readonly string[] = [
   -- withheld. The two are one statement.
   ALTER TABLE statements ADD COLUMN of_the_last INTEGER NOT NULL DEFAULT 0;
   `,
+  `
+  -- Values of masked columns that somebody has looked up. day: since 1970, UTC.
+  CREATE TABLE lookups (
+    issuer TEXT NOT NULL,
+    sub TEXT NOT NULL,
+    target TEXT NOT NULL,
+    day INTEGER NOT NULL,
+    used INTEGER NOT NULL,
+    PRIMARY KEY (issuer, sub, target, day)
+  ) STRICT, WITHOUT ROWID;
+  ALTER TABLE sessions ADD COLUMN lookups INTEGER NOT NULL DEFAULT 0;
+  `,
 ];

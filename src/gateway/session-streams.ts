@@ -200,7 +200,7 @@ export class SessionStreams {
   }
 
   #servePostgres(
-    { target, policy, catalog, catalogOf, approvals, maskKey }: PostgresService,
+    { target, policy, catalog, catalogOf, approvals, lookups, maskKey }: PostgresService,
     stream: number,
     client: TunnelStream,
   ): Promise<StreamSummary> {
@@ -220,6 +220,7 @@ export class SessionStreams {
       catalog,
       ...(target.hosts.length > 1 ? { catalogOf } : {}),
       approvals,
+      lookups,
       onWaiting,
       cancelKeys: this.#cancelKeys,
       maskKey,

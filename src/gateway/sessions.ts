@@ -25,6 +25,7 @@ import type { GatewayPolicy } from './gateway-policy.ts';
 import type { Authenticated } from './identity/identity.ts';
 import { LiveSession } from './live-session.ts';
 import { errorFields, type Log } from './log.ts';
+import type { LookupBudget } from './lookups/lookup-budget.ts';
 import type { SessionIndex } from './session-index.ts';
 import type { SessionNonces } from './session-nonces.ts';
 import { isSamePrincipal, SessionPlaces } from './session-places.ts';
@@ -49,6 +50,7 @@ export interface SessionsOptions {
   readonly statements: StatementPolicy;
   readonly approvals: Approvals;
   readonly estimates: Estimates;
+  readonly lookups: LookupBudget;
   readonly maskKey: Secret<Uint8Array>;
   readonly room: DiskRoom;
   readonly log: Log;
@@ -241,6 +243,7 @@ export class Sessions {
       catalog: catalogs.source(target),
       catalogOf: (host) => catalogs.sourceOf(target, host),
       approvals: statementApprovals({ ...session, approvals, estimates, target, policy, clock }),
+      lookups: this.#options.lookups,
       policy: statements,
       maskKey,
       changed: changedPostgresTarget({ targets, principal, target }),

@@ -33,6 +33,7 @@ import { Identity } from './identity/identity.ts';
 import { IndexStore } from './index-store.ts';
 import { infoReply } from './info-reply.ts';
 import { errorFields, type Log } from './log.ts';
+import { StoredLookupBudget } from './lookups/stored-lookup-budget.ts';
 import { MaskBindings } from './mask-bindings.ts';
 import { readMaskBindings, writeMaskBindings } from './mask-bindings-file.ts';
 import { MaskWatch } from './mask-watch.ts';
@@ -200,6 +201,7 @@ export async function startGateway(
     ),
     approvals,
     estimates: opened.use(new Estimates(log)),
+    lookups: new StoredLookupBudget({ store: database, clock, log }),
     maskKey,
     room,
     log,

@@ -163,6 +163,17 @@ export type RecordingEvent =
       readonly tag: string | undefined;
       readonly sqlState: string | undefined;
     }
+  | {
+      /** The message at `at` was about to compare so many values with masked columns. */
+      readonly type: 'lookups';
+      readonly stream: number;
+      readonly at: number;
+      /** Of Execute; absent: those of a Query, together. */
+      readonly statement: number | undefined;
+      readonly candidates: number;
+      /** Of the day, after it. */
+      readonly left: number;
+    }
   | { readonly type: 'cancel'; readonly stream: number; readonly forStream: number | undefined }
   | {
       /** The message at `at` waits for a person, or has to be sent again once it is approved. */

@@ -4,6 +4,7 @@
  * time; while one waits for a verdict or for the target, those behind it wait in the socket.
  */
 import { ProtocolError } from '../../errors.ts';
+import type { Refusal } from '../../policy/types.ts';
 import { decodeClose } from '../../protocol/pg/close.ts';
 import { decodeDescribe } from '../../protocol/pg/describe.ts';
 import { decodeEmpty } from '../../protocol/pg/empty-messages.ts';
@@ -17,10 +18,13 @@ import type { ChunkReader } from './chunk-reader.ts';
 import { confirmCopies } from './copy-confirmer.ts';
 import { needsReading } from './copy-out.ts';
 import { CountedQueries } from './counted-queries.ts';
-import { type Decided, Decider } from './decide.ts';
+import { type Decided, Decider, refusedStatement } from './decide.ts';
 import { type Denial, deniedParse, deniedQuery } from './denial.ts';
 import { Holds, policyChanged } from './holds.ts';
 import { LargeMessages, mustPass } from './large-messages.ts';
+import { lookupsOf } from './lookup-count.ts';
+import { changedMeanwhile } from './lookup-texts.ts';
+import { Lookups } from './lookups.ts';
 import { MisplacedMessages } from './misplaced-messages.ts';
 import { PassingMessages } from './passing-messages.ts';
 import { PortalSide } from './portal-side.ts';
@@ -52,6 +56,7 @@ export class ClientSide {
   readonly #decider: Decider;
   readonly #refusals: Refusals;
   readonly #holds: Holds;
+  readonly #lookups: Lookups;
   readonly #portals: PortalSide;
   readonly #passing = new PassingMessages();
   readonly #misplaced: MisplacedMessages;
@@ -67,11 +72,13 @@ export class ClientSide {
     this.#decider = new Decider(state);
     this.#refusals = new Refusals(state);
     this.#holds = new Holds(state, source.reader);
+    this.#lookups = new Lookups(state);
     this.#portals = new PortalSide({
       state,
       decider: this.#decider,
       refusals: this.#refusals,
       holds: this.#holds,
+      lookups: this.#lookups,
     });
     this.#misplaced = new MisplacedMessages(state, this.#refusals);
     state.trials.reader = source.reader;
@@ -247,6 +254,7 @@ export class ClientSide {
     const { sql: text } = decodeQuery(body, state.codec);
     const decided = this.#decider.decideAtOnce({ text, parameterTypes: NO_TYPES });
     if (decided === undefined || needsApproval(decided) || isAnyLimited(decided)) return false;
+    if (decided.statements.some((statement) => lookupsOf(statement, true).length > 0)) return false;
     if (decided.statements.some(({ analysis }) => analysis.protocol.copy?.direction === 'out')) {
       return false;
     }
@@ -335,8 +343,40 @@ export class ClientSide {
     }
   }
 
-  /** Several statements of one text are held as a whole, before any of them runs. */
   async #decideQuery(text: string, at: number): Promise<Decided> {
+    const decided = await this.#approvedQuery(text, at);
+    return decided.type === 'allowed' ? this.#withLookups(text, at, decided) : decided;
+  }
+
+  /** The lookups of all its statements are counted as one, before any of them runs. */
+  async #withLookups(
+    text: string,
+    at: number,
+    decided: Decided & { type: 'allowed' },
+  ): Promise<Decided> {
+    const { statements } = decided;
+    if (!statements.some((statement) => lookupsOf(statement, true).length > 0)) return decided;
+    const candidates = this.#lookups.candidates(statements, undefined, true);
+    const refused = (refusal: Refusal): Decided => ({
+      type: 'refused',
+      verdict: refusedStatement(refusal, statements),
+    });
+    const refusal = await this.#lookups.spend({ at, candidates });
+    if (this.#state.skipping) return { type: 'skipped' };
+    if (refusal !== undefined) return refused(refusal);
+    // What is checked here is sent before anything else can happen.
+    if (this.#decider.isCurrentAtOnce(decided, false)) return decided;
+    if (decided.first !== undefined) return refused(changedMeanwhile());
+    const latest = await this.#decider.decide({ text, parameterTypes: NO_TYPES });
+    if (latest.type !== 'allowed') return latest;
+    const isSame =
+      !needsApproval(latest) &&
+      candidates === this.#lookups.candidates(latest.statements, undefined, true);
+    return isSame ? latest : refused(changedMeanwhile());
+  }
+
+  /** Several statements of one text are held as a whole, before any of them runs. */
+  async #approvedQuery(text: string, at: number): Promise<Decided> {
     const request = { text, parameterTypes: NO_TYPES };
     let decided: Decided = await this.#decider.decide(request);
     if (decided.type !== 'allowed' || !needsApproval(decided)) return decided;

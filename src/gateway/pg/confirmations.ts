@@ -70,6 +70,8 @@ function applyNames(state: StreamState, statement: KnownStatement, effect: Proto
       statement,
       bound: undefined,
       releasedUnder: undefined,
+      // By the DECLARE that has just run.
+      lookupsAreCounted: true,
       formats,
       rows: 0,
       described: undefined,

@@ -183,7 +183,7 @@ export class Decider {
 
   /** As `isCurrent`; undefined: that has to find out. */
   isCurrentAtOnce(
-    { basis, grantGeneration }: KnownStatement,
+    { basis, grantGeneration }: Pick<KnownStatement, 'basis' | 'grantGeneration'>,
     isBound: boolean,
   ): boolean | undefined {
     if (grantGeneration !== this.#state.options.grant().generation) return false;
@@ -359,4 +359,12 @@ function unreadable(error: HoopError): Refusal {
 
 export function refusedVerdict(refusal: Refusal): Verdict & { effect: 'refuse' } {
   return { effect: 'refuse', refusal, statement: 0, analysis: [] };
+}
+
+/** Of statements that the policy allows, and that do not run for another reason. */
+export function refusedStatement(
+  refusal: Refusal,
+  statements: readonly AllowedStatement[],
+): Verdict & { effect: 'refuse' } {
+  return { ...refusedVerdict(refusal), analysis: statements.map(({ analysis }) => analysis) };
 }

@@ -70,6 +70,8 @@ export interface KnownPortal {
   readonly bound: BoundMessage | undefined;
   /** Grant under which it was approved and has begun to run: a portal is approved once. */
   releasedUnder: string | undefined;
+  /** A portal runs once, however often it is asked for more rows: its lookups are counted. */
+  lookupsAreCounted: boolean;
   /** Delivered by earlier Executes. */
   rows: number;
   /** Result formats of Bind; undefined: a cursor of SQL, whose formats only the target knows. */

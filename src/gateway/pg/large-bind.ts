@@ -6,7 +6,7 @@ import { HoopError } from '../../errors.ts';
 import { decodeBindNames } from '../../protocol/pg/bind.ts';
 import { BindWalker } from '../../protocol/pg/bind-walker.ts';
 import type { KnownStatement } from './known-statement.ts';
-import { needsValues, type PortalSide } from './portal-side.ts';
+import { mustShowValues, type PortalSide } from './portal-side.ts';
 import type { Refusals } from './refusals.ts';
 import type { StreamState } from './stream-state.ts';
 
@@ -51,7 +51,7 @@ export class LargeBind {
     const names = decodeBindNames(head.subarray(HEADER_LENGTH, end + 1), this.#state.codec);
     const known = await this.#portals.statementFor(names.statement, this.#at);
     if (known === undefined) return;
-    if (needsValues(known)) return this.#portals.deny(this.#refusals.tooLargeToShow(this.#at));
+    if (mustShowValues(known)) return this.#portals.deny(this.#refusals.tooLargeToShow(this.#at));
     this.#bound = { ...names, known };
     this.#pass(head, head.subarray(end + 1), isLast);
   }

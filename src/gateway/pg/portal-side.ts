@@ -1,4 +1,5 @@
 /** Bind and Execute: what runs must be what was checked, under the rules that hold now. */
+import type { Refusal } from '../../policy/types.ts';
 import { decodeBind, decodeBindNames, readResultFormats } from '../../protocol/pg/bind.ts';
 import { encodeDescribe } from '../../protocol/pg/describe.ts';
 import { decodeExecute } from '../../protocol/pg/execute.ts';
@@ -8,10 +9,13 @@ import { type CountedRequest, keepBound, runnableStatement } from './approval-as
 import { confirmCopies, sendCopyInPlace } from './copy-confirmer.ts';
 import { copiesOut, needsReading } from './copy-out.ts';
 import { CountedExecutes, type Execution, type Released } from './counted-executes.ts';
-import { type Decider, refusedVerdict } from './decide.ts';
+import { type Decider, refusedStatement, refusedVerdict } from './decide.ts';
 import { type Denial, deniedExecute } from './denial.ts';
 import { type Holds, policyChanged } from './holds.ts';
 import { demandsOf, type KnownPortal, type KnownStatement } from './known-statement.ts';
+import { countsParameters, lookupsOf } from './lookup-count.ts';
+import { changedMeanwhile } from './lookup-texts.ts';
+import type { Lookups } from './lookups.ts';
 import type { Lookup, NameTable } from './name-table.ts';
 import type { CountedExecution } from './pending-queue.ts';
 import type { Refusals } from './refusals.ts';
@@ -30,12 +34,14 @@ export class PortalSide {
   readonly #refusals: Refusals;
   readonly #holds: Holds;
   readonly #counted: CountedExecutes;
+  readonly #lookups: Lookups;
 
   constructor(parts: {
     readonly state: StreamState;
     readonly decider: Decider;
     readonly refusals: Refusals;
     readonly holds: Holds;
+    readonly lookups: Lookups;
   }) {
     this.#state = parts.state;
     this.#decider = parts.decider;
@@ -49,6 +55,7 @@ export class PortalSide {
         this.deny(this.#refusals.denial(at, decided, text));
       },
     });
+    this.#lookups = parts.lookups;
   }
 
   /** @returns a promise only where something has to be waited for. */
@@ -105,7 +112,7 @@ export class PortalSide {
       readonly name: string;
       readonly known: KnownStatement;
       readonly formats: readonly FormatCode[];
-      /** For an approval. */
+      /** For an approval, or to be counted. */
       readonly values: KnownPortal['bound'];
     },
   ): void {
@@ -115,6 +122,7 @@ export class PortalSide {
       bound: made.values,
       formats: made.formats,
       releasedUnder: undefined,
+      lookupsAreCounted: false,
       rows: 0,
       described: undefined,
       describedIn: undefined,
@@ -143,6 +151,7 @@ export class PortalSide {
       !copiesOut(statement) &&
       demandsOf(statement.allowed, false).length === 0 &&
       !this.#mustWait(statement) &&
+      (portal?.lookupsAreCounted || lookupsOf(statement.allowed, false).length === 0) &&
       this.#decider.isCurrentAtOnce(statement, true) === true;
     if (portal === undefined || statement === undefined || !isUsual) {
       return this.#executeLater(bytes, at, name, maxRows);
@@ -176,6 +185,9 @@ export class PortalSide {
       if (released === undefined) return;
       execution = { ...execution, statement: released.statement, isApproved: true };
     }
+    const now = await this.#withLookups(execution);
+    if (now === undefined) return;
+    execution = { ...execution, statement: now };
     if (isLimited(execution.statement.allowed)) await this.#counted.execute(execution, maxRows);
     else if (needsReading(execution.statement, state.options.grant())) {
       await this.#copy(bytes, execution);
@@ -215,6 +227,41 @@ export class PortalSide {
     const { segment } = state;
     const entry = { kind: 'execute', origin: 'client', segment, run } as const;
     state.sendRuns(bytes, counted === undefined ? entry : { ...entry, counted }, isApproved);
+  }
+
+  /** @returns what runs now, its lookups counted; undefined when it was refused, or will be skipped. */
+  async #withLookups({
+    at,
+    portal,
+    statement,
+    isApproved,
+  }: Execution): Promise<KnownStatement | undefined> {
+    if (portal.lookupsAreCounted || lookupsOf(statement.allowed, false).length === 0) {
+      return statement;
+    }
+    const candidates = this.#candidates(portal, statement);
+    const refusal = await this.#lookups.spend({ at, statement: statement.number, candidates });
+    if (this.#state.skipping) return undefined;
+    if (refusal !== undefined) return this.#denyLookups(at, statement, refusal);
+    portal.lookupsAreCounted = candidates !== 0;
+    // What is checked here is sent before anything else can happen.
+    if (this.#decider.isCurrentAtOnce(statement, true)) return statement;
+    if (isApproved) return this.#denyLookups(at, statement, changedMeanwhile());
+    const latest = await this.#current(statement, at, portal);
+    if (latest === undefined) return undefined;
+    const isSame =
+      demandsOf(latest.allowed, false).length === 0 &&
+      candidates === this.#candidates(portal, latest);
+    return isSame ? latest : this.#denyLookups(at, statement, changedMeanwhile());
+  }
+
+  #candidates({ bound }: KnownPortal, { allowed }: KnownStatement): number | undefined {
+    return allowed === undefined ? 0 : this.#lookups.candidates([allowed], bound, false);
+  }
+
+  #denyLookups(at: number, { allowed, source }: KnownStatement, refusal: Refusal): undefined {
+    const verdict = refusedStatement(refusal, allowed === undefined ? [] : [allowed]);
+    this.deny(this.#refusals.denial(at, { type: 'refused', verdict }, source));
   }
 
   /** @returns what runs now, approved; undefined when it was refused, or will be skipped. */
@@ -353,8 +400,12 @@ export class PortalSide {
   }
 }
 
-/** What may have to wait for an approval is shown with its values. */
-export function needsValues({ allowed }: KnownStatement): boolean {
+/** What may have to wait for an approval is shown with its values; those of an array are counted. */
+function needsValues(statement: KnownStatement): boolean {
+  return mustShowValues(statement) || countsParameters(statement.allowed);
+}
+
+export function mustShowValues({ allowed }: KnownStatement): boolean {
   return demandsOf(allowed, false).length > 0;
 }
 
@@ -369,6 +420,7 @@ function unknownPortal(grantGeneration: string): KnownPortal {
     statement,
     bound: undefined,
     releasedUnder: undefined,
+    lookupsAreCounted: false,
     formats: undefined,
     rows: 0,
     described: undefined,

@@ -66,6 +66,7 @@ function prepare(state: StreamState, { statement, text, isShown }: SentStatement
     statement,
     bound: undefined,
     releasedUnder: undefined,
+    lookupsAreCounted: false,
     formats: [],
     rows: 0,
     described: undefined,

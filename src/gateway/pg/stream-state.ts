@@ -5,6 +5,7 @@ import { BYTES, type TextCodec } from '../../protocol/pg/text-codec.ts';
 import { CopyGuard } from './copy-guard.ts';
 import type { CountedQuery } from './counted-query.ts';
 import { demandsOf, effectsOf, type KnownPortal, type KnownStatement } from './known-statement.ts';
+import { lookupsOf } from './lookup-count.ts';
 import { NameTable } from './name-table.ts';
 import { OutputBatch } from './output-batch.ts';
 import { type Entry, type ExecuteEntry, PendingQueue, type QueryEntry } from './pending-queue.ts';
@@ -54,6 +55,8 @@ export class StreamState {
   skipping = false;
   /** A result was withheld: what the target answers before the next ReadyForQuery is, too. */
   withholding = false;
+  /** Offset of the message whose lookups were counted last. */
+  lookupsCountedAt: number | undefined;
   /** The target may keep answers in its buffer until a Flush or Sync. */
   #unflushed = false;
   /** Withdraws the statement that waits for approval, if one does: it never reaches the target. */
@@ -153,11 +156,16 @@ export class StreamState {
   ): void {
     let disturbs = false;
     let mayReadCopy = false;
-    for (const { statement } of entry.kind === 'query' ? entry.runs : [entry.run]) {
+    for (const run of entry.kind === 'query' ? entry.runs : [entry.run]) {
+      const { statement } = run;
       const { allowed } = statement;
       const isQuery = entry.kind === 'query' || entry.counted?.query !== undefined;
       if (!isApproved && demandsOf(allowed, isQuery).length > 0) {
         throw new Error('a statement that needs approval was about to run without');
+      }
+      const looksUp = lookupsOf(allowed, isQuery).some(({ candidates }) => candidates !== 0);
+      if (looksUp && !run.portal?.lookupsAreCounted && this.lookupsCountedAt !== run.at) {
+        throw new Error('a statement was about to look up values that nobody has counted');
       }
       if (allowed?.redactErrors) {
         const userCode = this.deferred.userCode || allowed.analysis.protocol.runsUserCode;

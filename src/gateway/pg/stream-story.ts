@@ -54,6 +54,12 @@ export class StreamStory {
     this.#record.decided(at, request, end);
   }
 
+  /** Values of masked columns that a statement is about to look up. */
+  lookedUp(at: number, statement: number | undefined, candidates: number, left: number): void {
+    const { stream } = this.#options;
+    this.#record.write({ type: 'lookups', stream, at, statement, candidates, left });
+  }
+
   /** Let through without a look, by a passthrough grant. @returns its number. */
   opaque(at: number, text = ''): number {
     const first = this.#numbers + 1;

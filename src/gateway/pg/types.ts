@@ -16,6 +16,7 @@ import type { Grant, Principal } from '../../policy/types.ts';
 import type { EvidenceLine, RecordingEvent } from '../../recording/types.ts';
 import type { Secret } from '../../secret.ts';
 import type { AskedApproval } from '../approvals/asked-approval.ts';
+import type { LookupBudget } from '../lookups/lookup-budget.ts';
 import type { TargetHost } from '../target-host.ts';
 
 export interface PostgresTarget {
@@ -202,6 +203,8 @@ export interface PostgresStreamOptions {
   /** Of the host that was connected to, where the target has several; default: `catalog`. */
   readonly catalogOf?: (host: TargetHost) => CatalogSource;
   readonly approvals: StatementApprovals;
+  /** Counts what is looked up of masked columns. */
+  readonly lookups: LookupBudget;
   /** A statement waits for approval. @returns how to say that it no longer does. */
   readonly onWaiting?: () => () => void;
   readonly cancelKeys: CancelRegistry;

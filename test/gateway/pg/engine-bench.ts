@@ -6,6 +6,7 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 import { HoopError } from '../../../src/errors.ts';
+import type { LookupBudget } from '../../../src/gateway/lookups/lookup-budget.ts';
 import { createCancelRegistry } from '../../../src/gateway/pg/cancel-registry.ts';
 import { servePostgresStream } from '../../../src/gateway/pg/serve-postgres-stream.ts';
 import type {
@@ -155,6 +156,10 @@ export function testGrant(changes: Partial<Grant> = {}): Grant {
   };
 }
 
+const noLookups: LookupBudget = {
+  spend: () => Promise.reject(new Error('nothing is looked up in this test')),
+};
+
 const noApprovals: StatementApprovals = {
   ask: () => {
     throw new HoopError('HOOP_LIMIT', 'nobody approves anything in this test');
@@ -168,6 +173,7 @@ export interface BenchOptions {
   readonly policy?: StatementPolicy;
   readonly catalog?: CatalogSource;
   readonly approvals?: StatementApprovals;
+  readonly lookups?: LookupBudget;
   readonly grant?: () => Grant;
   /** Splits what goes to the engine into single bytes. */
   readonly byteAtATime?: boolean;
@@ -225,6 +231,7 @@ export async function startBench(options: BenchOptions): Promise<Bench> {
         refresh: () => Promise.resolve(catalog),
       },
       approvals: options.approvals ?? noApprovals,
+      lookups: options.lookups ?? noLookups,
       cancelKeys,
       event: (event) => {
         options.onEvent?.(event);
