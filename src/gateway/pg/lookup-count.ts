@@ -12,13 +12,17 @@ const HEADER_LENGTH = 12;
 const DIMENSION_LENGTH = 8;
 const NULL_LENGTH = -1;
 
-/** A PREPARE in a Query only gives a statement a name: what it names is counted each time that it runs. */
+/**
+ * Those that count when it runs. A FETCH looks nothing up that its cursor has not; a PREPARE in a Query
+ * only gives a statement a name, and what it names is counted each time that it runs.
+ */
 export function lookupsOf(
   allowed: AllowedStatement | undefined,
   isQuery: boolean,
 ): readonly LookupFact[] {
   const isPrepare = isQuery && allowed?.analysis.protocol.prepare !== undefined;
-  return isPrepare ? [] : (allowed?.lookups ?? []);
+  const lookups = isPrepare ? [] : (allowed?.lookups ?? []);
+  return lookups.filter(({ candidates }) => candidates !== 0);
 }
 
 /** Whether the values of the Bind tell how many there are. */

@@ -163,7 +163,7 @@ export class StreamState {
       if (!isApproved && demandsOf(allowed, isQuery).length > 0) {
         throw new Error('a statement that needs approval was about to run without');
       }
-      const looksUp = lookupsOf(allowed, isQuery).some(({ candidates }) => candidates !== 0);
+      const looksUp = lookupsOf(allowed, isQuery).length > 0;
       if (looksUp && !run.portal?.lookupsAreCounted && this.lookupsCountedAt !== run.at) {
         throw new Error('a statement was about to look up values that nobody has counted');
       }
