@@ -95,7 +95,6 @@ describe('a lookup is', () => {
     ["EXPLAIN ANALYZE SELECT id FROM customers WHERE email IN ('a', 'b')", [2]],
     ["DECLARE c CURSOR FOR SELECT id FROM customers WHERE email = 'a'", [1]],
     ['PREPARE p (text) AS SELECT id FROM customers WHERE email = $1', [1]],
-    ["COPY (SELECT id FROM customers WHERE email = 'a') TO STDOUT", [1]],
     // Of each type that people mask, and literals as they are written.
     ["SELECT id FROM customers WHERE nick = 'Ann'", [1]],
     ['SELECT id FROM customers WHERE nick = $1 AND lower(nick) = $2', [1, 1]],
