@@ -76,6 +76,96 @@ describe('hits', () => {
   });
 });
 
+/** Each with the value in the middle: what stands beside it hides nothing. */
+const BESIDE = [
+  '(X)',
+  '"X"',
+  "'X'",
+  '[X]',
+  '{X}',
+  '<X>',
+  'card:X,exp',
+  'X.',
+  'X,',
+  'X;',
+  'X!',
+  '#X',
+  '*X*',
+  '_X_',
+  'no_X_x',
+  '=X=',
+  'a=X&b=1',
+  '?n=X',
+  '/pay/X/x',
+  '/pay/X',
+  'X|1',
+  '1|X|2',
+  'X:12',
+  '12:X',
+  '1,X,2',
+  '1;X;2',
+  '2026-01-01,X,9.99',
+  '(1,X,"x")',
+  '{1,X,NULL}',
+  '{"n":X,"m":1}',
+  '{"n":[1,X,2]}',
+  'n X.Next',
+  'x.X',
+  '...X...',
+  'n%3DX%26',
+  '%22X%22',
+  '\\tX\\n',
+  '\\"X\\"',
+  '\\u0022X\\u0022',
+  '\\x22X',
+  '\\042X',
+  '&quot;X&quot;',
+  '&#34;X&#34;',
+];
+
+describe('beside punctuation and escapes', () => {
+  const values: readonly (readonly [DetectorName, string])[] = [
+    ['card', '4539148803436467'],
+    ['card', '4539 1488 0343 6467'],
+    ['card', '4539-1488-0343-6467'],
+    ['ssn', '321-54-9876'],
+    ['iban', 'DE89370400440532013000'],
+    ['email', 'x@y.co'],
+    ['cloud-key', awsKey],
+  ];
+  test.each(values)('%s %s', (name, value) => {
+    for (const shape of BESIDE) {
+      const found = clean(shape.replace('X', value));
+      expect(found, shape).toContain(`[${name}]`);
+      expect(found, shape).not.toContain(value);
+    }
+  });
+
+  test('a JWT behind an underscore', () => {
+    expect(clean(`token_${jwt} x`)).toBe('token_[jwt] x');
+    expect(clean(`%22${jwt}%22`)).toBe('%22[jwt]%22');
+  });
+
+  test('all of a list', () => {
+    expect(clean('4539148803436467,4012888888881881;4539148803436467')).toBe(
+      '[card],[card];[card]',
+    );
+    expect(clean('4539148803436467,12/27')).toBe('[card],12/27');
+    expect(clean('4539148803436467,123')).toBe('[card],123');
+  });
+
+  test('a value whose separators are escaped', () => {
+    expect(clean('n=4539%201488%200343%206467&m')).toBe('n=[card]&m');
+    expect(clean('4539+1488+0343+6467')).toBe('[card]');
+    expect(clean('to ann%40example.com now')).toBe('to [email] now');
+    expect(clean('ann\\u0040example.com')).toBe('[email]');
+    expect(clean('\\u0034539148803436467')).toBe('[card]');
+    expect(clean('&#52;539148803436467')).toBe('[card]');
+    expect(clean('{4539,1488,"0343",6467}')).toBe('{[card]}');
+    expect(clean('("4539","1488","0343","6467")')).toBe('("[card]")');
+  });
+});
+
 describe('no hits', () => {
   const cases: readonly (readonly [string, string])[] = [
     ['an order number that fails Luhn', '4012888888881882'],
@@ -96,6 +186,13 @@ describe('no hits', () => {
     ['a semantic version', 'v1.2.3-rc.4+build.20241115'],
     ['coordinates', '{"lat":45.3914880343,"lon":-64.6700000001}'],
     ['a fraction whose digits pass', '0.4012888888881881'],
+    ['a fraction in a list', '7,0.4539148803436467,1'],
+    ['a fraction without a zero in front', '(.4539148803436467)'],
+    ['an amount with cents', '4539148803436467.25'],
+    ['an amount with cents in a list', '[1,4539148803436467.25,2]'],
+    ['a number in scientific notation', '4.539148803436467e15'],
+    ['a telephone number without a plus', '4915112345671'],
+    ['an escaped fraction', '%220.4539148803436467%22'],
     ['a user without a top-level domain', 'user@localhost'],
     ['an IBAN with wrong check digits', 'DE00370400440532013000'],
     ['zeros', '0000000000000000'],
@@ -137,6 +234,13 @@ test('the cost is linear for texts made to be slow', () => {
     'eyJ',
     '-----BEGIN PRIVATE',
     'secret ',
+    '_eyJ',
+    '%34',
+    '\\u0034,',
+    '4539,',
+    '.4539148803436466',
+    'a%40',
+    'AKIA&',
   ];
   // No clock here: a quadratic search would run into the test's own time limit.
   for (const unit of nasty) detectText(unit.repeat(Math.ceil(2_000_000 / unit.length)), ALL);

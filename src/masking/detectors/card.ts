@@ -13,7 +13,7 @@ const MAX_DIGITS = 19;
 const LOOSE_SEPARATOR =
   /^(?:[\s\u00ad\u200b-\u200f\u2010-\u2015\u2060\u2212\ufeff_-]|<\/?[a-z][a-z0-9]{0,9}>){1,3}$/i;
 /** These occur in numbers of many kinds, so only the exact grouping of a card counts. */
-const STRICT_SEPARATOR = /^[./:|*,]$/;
+const STRICT_SEPARATOR = /^(?:[./:|*+#]|["'\\]{0,2}[,;]["'\\]{0,2})$/;
 const CARD_GROUPINGS = new Set(['4,4,4,4', '4,6,5', '4,6,4', '4,4,4,4,3', '4,4,4,1', '4,4,5']);
 /** Lengths in hexadecimal of MD5, SHA-1, SHA-224, SHA-256, SHA-384 and SHA-512. */
 const DIGEST_LENGTHS = new Set([32, 40, 56, 64, 96, 128]);
@@ -37,7 +37,9 @@ function hasIssuerPrefix(digits: string, length: number): boolean {
   const two = Number(digits.slice(0, 2));
   const three = Number(digits.slice(0, 3));
   const four = Number(digits.slice(0, 4));
-  if (digits[0] === '4') return length === 13 || length === 16 || length === 19;
+  // Of 13 digits with 49 or 43 in front nearly all are telephone numbers, and no card is made.
+  if (digits[0] === '4' && length === 13) return two !== 49 && two !== 43;
+  if (digits[0] === '4') return length === 16 || length === 19;
   if (two === 34 || two === 37) return length === 15;
   if ((two >= 51 && two <= 55) || (four >= 2221 && four <= 2720)) return length === 16;
   if ((three >= 300 && three <= 305) || two === 36 || two === 38 || two === 39)
@@ -124,16 +126,21 @@ function isPlausible(text: string, groups: readonly Group[]): boolean {
     .slice(1)
     .map((group, index) => text.slice(groups[index]?.end ?? 0, group.start));
   if (separators.some((separator) => STRICT_SEPARATOR.test(separator))) {
-    return new Set(separators).size === 1 && CARD_GROUPINGS.has(sizes.join(','));
+    const kinds = new Set(separators.map((separator) => separator.replace(/["'\\]/g, '')));
+    return kinds.size === 1 && CARD_GROUPINGS.has(sizes.join(','));
   }
   return (sizes[0] ?? 0) >= 4 && sizes.every((size) => size >= 3);
 }
 
-/** `0.4539148803436467` is a number between 0 and 1; `4539148803436467.00` may well be a card. */
+/**
+ * `0.4539148803436467` is a number between 0 and 1; `4539148803436467.00` may well be a card. A comma
+ * is no decimal point: lists, CSV, arrays and rows have it between values, and no program writes
+ * sixteen decimals behind one.
+ */
 function isFraction(text: string, start: number, end: number): boolean {
-  if (/\p{Nd}[.,]$/u.test(text.slice(Math.max(0, start - 3), start))) return true;
-  if (text[start - 1] === '.' && start < 2) return true;
-  const after = /^[.,](\p{Nd}+)/u.exec(text.slice(end, end + 24));
+  if (/\p{Nd}\.$/u.test(text.slice(Math.max(0, start - 3), start))) return true;
+  if (text[start - 1] === '.' && !/[^\s,;:=([{"'-]/.test(text[start - 2] ?? ' ')) return true;
+  const after = /^\.(\p{Nd}+)/u.exec(text.slice(end, end + 24));
   return after !== null && /[^0]/.test(asciiDigits(after[1] ?? ''));
 }
 

@@ -6,10 +6,10 @@ import { asciiDigits } from './card.ts';
 import type { Hit } from './hit.ts';
 
 const DASHED =
-  /(?<![\p{L}\p{Nd}.-])(\p{Nd}{3})([\u2010-\u2015\u2212-]|[-\u200b-\u200f\u2060\ufeff]{2,3})(\p{Nd}{2})\2(\p{Nd}{4})(?![\p{L}\p{Nd}]|-\p{Nd}|\.\p{Nd})/gu;
+  /(?<![\p{L}\p{Nd}-]|\p{Nd}\.)(\p{Nd}{3})([\u2010-\u2015\u2212-]|[-\u200b-\u200f\u2060\ufeff]{2,3})(\p{Nd}{2})\2(\p{Nd}{4})(?![\p{L}\p{Nd}]|-\p{Nd}|\.\p{Nd})/gu;
 /** Three numbers with spaces between are common; only a word that announces one makes it an SSN. */
 const SPACED =
-  /(?<![\p{L}\p{Nd}.-])(\p{Nd}{3})([ \u00a0\u2007\u202f.])(\p{Nd}{2})\2(\p{Nd}{4})(?![\p{L}\p{Nd}])/gu;
+  /(?<![\p{L}\p{Nd}-]|\p{Nd}\.)(\p{Nd}{3})([ \u00a0\u2007\u202f.])(\p{Nd}{2})\2(\p{Nd}{4})(?![\p{L}\p{Nd}])/gu;
 const CUE = /\b(?:ssn|social|tin|itin)\b/i;
 
 export function findSocialSecurityNumbers(text: string, hits: Hit[]): void {

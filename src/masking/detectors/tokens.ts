@@ -2,7 +2,11 @@
 import type { DetectorName } from '../../policy/types.ts';
 import type { Hit } from './hit.ts';
 
-const JWT = /(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{2,}(?:\.[A-Za-z0-9_-]*){1,3}/g;
+/** Three parts or more; from the beginning of the run of characters, so that each is read once. */
+const JWT = /(?<![A-Za-z0-9_-])[A-Za-z0-9_-]{11,}\.[A-Za-z0-9_-]{2,}(?:\.[A-Za-z0-9_-]*){1,3}/g;
+/** `token_eyJ…`: where a header may begin in that run. */
+const HEADER_START = /(?:^|[_-])(?=eyJ)/g;
+const MAX_STARTS = 8;
 
 /** Each with the page that gives the format; the group, if any, is the part to hide. */
 const CLOUD_KEYS: readonly RegExp[] = [
@@ -36,9 +40,19 @@ const PRIVATE_KEY = /-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----/g;
 const PRIVATE_KEY_END = /-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----/g;
 
 export function findJwts(text: string, hits: Hit[]): void {
+  if (!text.includes('eyJ')) return;
   for (const match of text.matchAll(JWT)) {
-    if (!isJoseHeader(match[0].slice(0, match[0].indexOf('.')))) continue;
-    hits.push({ detector: 'jwt', start: match.index, end: match.index + match[0].length });
+    const header = match[0].slice(0, match[0].indexOf('.'));
+    for (const found of header.matchAll(HEADER_START).take(MAX_STARTS)) {
+      const start = found.index + found[0].length;
+      if (!isJoseHeader(header.slice(start))) continue;
+      hits.push({
+        detector: 'jwt',
+        start: match.index + start,
+        end: match.index + match[0].length,
+      });
+      break;
+    }
   }
 }
 
