@@ -4,19 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { MaskBindings } from '../../src/gateway/mask-bindings.ts';
-import {
-  maskBindingsPath,
-  readMaskBindings,
-  writeMaskBindings,
-} from '../../src/gateway/mask-bindings-file.ts';
+import { maskBindingsPath, readMaskBindings } from '../../src/gateway/mask-bindings-file.ts';
 import { connectTarget } from '../../src/gateway/pg/target-connection.ts';
 import { TargetCatalogs } from '../../src/gateway/target-catalogs.ts';
-import { splitColumn } from '../../src/policy/patterns.ts';
 import { SqlParser } from '../../src/policy/sql/parser.ts';
-import { createStatementPolicy } from '../../src/policy/sql/statement-policy.ts';
-import type { Catalog, MaskedName } from '../../src/policy/sql/types.ts';
-import { grantOf } from '../policy/sql/grant-fixture.ts';
 import { collectLog } from './collect-log.ts';
+import { MaskingGateway, maskedNames } from './masking-gateway.ts';
 import { testTarget } from './pg/test-target.ts';
 
 const { target, sql } = testTarget();
@@ -27,86 +20,22 @@ afterAll(async () => {
   rmSync(directory, { recursive: true, force: true });
 });
 
-function names(masks: readonly string[]): MaskedName[] {
-  return masks.flatMap((mask) => splitColumn(mask) ?? []);
-}
-
 let files = 0;
 
-/** A gateway as far as masks go; `again` is the same after a restart. */
-class Gateway implements AsyncDisposable {
-  readonly log = collectLog();
-  masks: readonly string[];
-  /** In their order; default: full. */
-  kinds: readonly string[] = [];
-  readonly bindings: MaskBindings;
-  readonly catalogs: TargetCatalogs;
-  readonly path: string;
-  readonly database: string;
-
-  constructor(masks: readonly string[], options: { path?: string; database?: string } = {}) {
-    files += 1;
-    this.masks = masks;
-    this.database = options.database ?? 'postgres';
-    this.path = options.path ?? maskBindingsPath(join(directory, String(files)));
-    this.bindings = new MaskBindings({
-      bindings: readMaskBindings(this.path),
-      write: (bindings) => writeMaskBindings(this.path, bindings),
-      masked: () => names(this.masks),
-      log: this.log.log,
-    });
-    this.catalogs = new TargetCatalogs(parser, (name) => this.bindings.of(name));
-  }
-
-  /** As it is now. */
-  catalog(): Promise<Catalog> {
-    return this.catalogs.source({ ...target(), database: this.database }).refresh();
-  }
-
-  policyChanged(masks: readonly string[]): void {
-    this.masks = masks;
-    this.catalogs.masksChanged();
-    this.bindings.policyChanged();
-  }
-
-  /** The mask of each result column, or why there is none. */
-  async verdict(text: string): Promise<unknown> {
-    const catalog = await this.catalog();
-    const policy = createStatementPolicy(parser);
-    const grant = grantOf({
-      rules: ['allow *'],
-      masks: this.masks.map((mask, index) => `${mask} ${this.kinds[index] ?? 'full'}`),
-    });
-    const verdict = await policy.decide(
-      text,
-      {
-        catalog,
-        searchPath: ['pg_catalog', 'public'],
-        role: 'postgres',
-        parameterTypes: [],
-        cursor: () => undefined,
-        prepared: () => undefined,
-      },
-      grant,
-    );
-    return verdict.effect === 'refuse'
-      ? verdict.refusal.code
-      : verdict.statements[0]?.masks?.map((one) => one?.mask ?? '-').join(' ');
-  }
-
-  boundTo(): unknown {
-    return this.bindings.alerts().map(({ state, boundTo }) => [state, ...boundTo]);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.catalogs[Symbol.asyncDispose]();
-  }
+function gatewayOf(
+  masks: readonly string[],
+  options: { path?: string; database?: string } = {},
+): MaskingGateway {
+  files += 1;
+  const { path = maskBindingsPath(join(directory, String(files))), database = 'postgres' } =
+    options;
+  return new MaskingGateway({ parser, target: { ...target(), database }, masks, path });
 }
 
 /** A schema of its own, with `staff (id, token)`, and a gateway that masks the token there. */
-async function staff(name: string): Promise<Gateway> {
+async function staff(name: string): Promise<MaskingGateway> {
   await sql(`CREATE SCHEMA ${name}; CREATE TABLE ${name}.staff (id int, token text, note text)`);
-  const gateway = new Gateway([`${name}.staff.token`]);
+  const gateway = gatewayOf([`${name}.staff.token`]);
   expect(await gateway.verdict(`SELECT id, token FROM ${name}.staff`)).toBe('- full');
   expect(gateway.boundTo()).toEqual([]);
   return gateway;
@@ -153,7 +82,7 @@ describe('a mask stays with the column that it was bound to', () => {
   test('when that happened while the gateway was not running', async () => {
     await using before = await staff('r5');
     await sql('ALTER TABLE r5.staff RENAME COLUMN token TO t2');
-    await using after = new Gateway(before.masks, { path: before.path });
+    await using after = gatewayOf(before.masks, { path: before.path });
     expect(await after.verdict('SELECT t2 FROM r5.staff')).toBe('full');
     expect(after.log.text()).toContain('mask.unresolved');
     expect(after.log.text()).toContain('r5.staff.t2');
@@ -172,7 +101,7 @@ describe('a mask stays with the column that it was bound to', () => {
     await sql(`CREATE SCHEMA r7; CREATE TABLE r7.pay (id int, pan text) PARTITION BY LIST (id);
       CREATE TABLE r7.one (other int, pan text, id int); ALTER TABLE r7.one DROP COLUMN other;
       ALTER TABLE r7.pay ATTACH PARTITION r7.one FOR VALUES IN (1)`);
-    await using gateway = new Gateway(['r7.pay.pan']);
+    await using gateway = gatewayOf(['r7.pay.pan']);
     expect(await gateway.verdict('SELECT pan FROM r7.one')).toBe('full');
     await sql(`ALTER TABLE r7.pay RENAME COLUMN pan TO p;
       CREATE TABLE r7.two PARTITION OF r7.pay FOR VALUES IN (2);
@@ -186,7 +115,7 @@ describe('a mask stays with the column that it was bound to', () => {
 
 test('when columns swap names, each keeps the stricter of the masks that it has had', async () => {
   await sql('CREATE SCHEMA s1; CREATE TABLE s1.t (a text, b text)');
-  await using gateway = new Gateway(['s1.t.a', 's1.t.b']);
+  await using gateway = gatewayOf(['s1.t.a', 's1.t.b']);
   gateway.kinds = ['full', 'partial'];
   expect(await gateway.verdict('SELECT a, b FROM s1.t')).toBe('full partial');
   await sql(`ALTER TABLE s1.t RENAME COLUMN a TO x; ALTER TABLE s1.t RENAME COLUMN b TO a;
@@ -197,7 +126,7 @@ test('when columns swap names, each keeps the stricter of the masks that it has 
 test('a column that references one which was renamed stays masked with it', async () => {
   await sql(`CREATE SCHEMA k1; CREATE TABLE k1.people (token text PRIMARY KEY);
     CREATE TABLE k1.visits (who text REFERENCES k1.people)`);
-  await using gateway = new Gateway(['k1.people.token']);
+  await using gateway = gatewayOf(['k1.people.token']);
   expect(await gateway.verdict('SELECT who FROM k1.visits')).toBe('full');
   await sql('ALTER TABLE k1.people RENAME COLUMN token TO t2');
   expect(await gateway.verdict('SELECT who FROM k1.visits')).toBe('full');
@@ -236,7 +165,7 @@ describe('a mask ends', () => {
 
 test('names that stand for nothing are told once, and only those that stand for something nowhere', async () => {
   await sql('CREATE SCHEMA n1; CREATE TABLE n1.t (v text)');
-  await using gateway = new Gateway(['n1.t.v', 'n1.t.tpyo', 'n1.nothing.v']);
+  await using gateway = gatewayOf(['n1.t.v', 'n1.t.tpyo', 'n1.nothing.v']);
   for (let look = 0; look < 3; look += 1) {
     expect(await gateway.verdict('SELECT v FROM n1.t')).toBe('full');
     await sql(`CREATE TABLE n1.more${look} ()`);
@@ -262,9 +191,9 @@ describe('numbers mean something in one database only', () => {
     await using gateway = await staff('d1');
     await sql('ALTER TABLE d1.staff RENAME COLUMN token TO t2');
     await gateway.catalog();
-    await using other = new Gateway(gateway.masks, { path: gateway.path, database: 'restored' });
+    await using other = gatewayOf(gateway.masks, { path: gateway.path, database: 'restored' });
     const { path } = other;
-    await using restored = new Gateway([], { database: 'restored' });
+    await using restored = gatewayOf([], { database: 'restored' });
     expect(await restored.verdict('SELECT 1')).toBe('-');
     // As a dump would make it: other numbers, the names of now.
     await using connection = await connectTarget({
@@ -302,7 +231,7 @@ describe('what cannot be kept is not relied on', () => {
       write: () => {
         throw new Error('no space left');
       },
-      masked: () => names(['f1.t.v']),
+      masked: () => maskedNames(['f1.t.v']),
       log: collectLog().log,
     });
     await using catalogs = new TargetCatalogs(parser, (name) => bindings.of(name));

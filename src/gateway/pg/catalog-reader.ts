@@ -2,7 +2,7 @@
  * Reads the target's catalog on the gateway's own connection, notices when it changes, and reads
  * again what has changed.
  */
-import type { Catalog, ChangeScope, MaskBinding } from '../../policy/sql/types.ts';
+import type { Catalog, ChangeScope, MaskBinding, MaskText } from '../../policy/sql/types.ts';
 import { BucketMap } from './bucket-map.ts';
 import { type Ask, findChanges, isUnchanged, readChanges } from './catalog-changes.ts';
 import { firstMarks, MARKS_SQL, widerScope } from './catalog-marks.ts';
@@ -12,6 +12,7 @@ import { type CatalogState, type Changed, emptyState, withReading } from './cata
 import { CatalogTexts } from './catalog-texts.ts';
 import { CatalogView, type RelationTexts, type TextsByRelation } from './catalog-view.ts';
 import { readPlace } from './database-place.ts';
+import { everyMaskText, readMaskTexts } from './mask-texts.ts';
 import type { CatalogMasks, CatalogSource, DatabasePlace } from './types.ts';
 
 /**
@@ -64,6 +65,8 @@ class CatalogReader implements CatalogSource {
   #checkedAt = Number.NEGATIVE_INFINITY;
   /** A session of this gateway has changed it since. */
   #stale: ChangeScope | undefined;
+  /** What texts of the catalog tell of masked columns could not be read the last time. */
+  #textsOwed = false;
   /** Reads wait for each other: they share one connection. */
   #queue: Promise<unknown> = Promise.resolve();
 
@@ -131,8 +134,8 @@ class CatalogReader implements CatalogSource {
     const texts = await this.#texts.after(known.texts, { state, owners: read }, path);
     this.#ownGenerations -= 1;
     // A transaction that may yet be rolled back binds nothing; what is bound holds in it.
-    const { maskBindings } = known.catalog;
-    return { catalog: new CatalogView(state, texts, this.#ownGenerations, maskBindings), basedOn };
+    const masks = masksOf(known.catalog);
+    return { catalog: new CatalogView(state, texts, this.#ownGenerations, masks), basedOn };
   }
 
   async #inTurn<T>(work: () => Promise<T>): Promise<T> {
@@ -226,10 +229,19 @@ class CatalogReader implements CatalogSource {
     const masksRevision = this.#options.masks?.revision() ?? 0;
     let catalog =
       isSame && before.catalog ? before.catalog : new CatalogView(state, texts, generation);
-    if (place && (catalog !== before.catalog || masksRevision !== before.masksRevision)) {
+    // A row was written that reads the same: the text of a default is in none of them.
+    const wasRead = changed.read.size > 0 || this.#textsOwed;
+    if (
+      place &&
+      (catalog !== before.catalog || wasRead || masksRevision !== before.masksRevision)
+    ) {
       const bindings = this.#options.masks?.bind(catalog, place) ?? [];
-      if (catalog !== before.catalog || !sameBindings(bindings, catalog.maskBindings ?? [])) {
-        catalog = new CatalogView(state, texts, generation, bindings);
+      const { query, parse } = this.#options;
+      const telling = await readMaskTexts({ bindings, catalog, query, parse });
+      this.#textsOwed = telling === undefined;
+      const found = { bindings, texts: telling ?? everyMaskText(bindings) };
+      if (catalog !== before.catalog || !isSameJson(found, masksOf(catalog))) {
+        catalog = new CatalogView(state, texts, generation, found);
       }
     }
     this.#known = { state, texts, catalog, masksRevision, place };
@@ -237,6 +249,13 @@ class CatalogReader implements CatalogSource {
   }
 }
 
-function sameBindings(left: readonly MaskBinding[], right: readonly MaskBinding[]): boolean {
+function masksOf({ maskBindings, maskTexts }: Catalog): {
+  readonly bindings: readonly MaskBinding[];
+  readonly texts: readonly MaskText[];
+} {
+  return { bindings: maskBindings ?? [], texts: maskTexts ?? [] };
+}
+
+function isSameJson(left: unknown, right: unknown): boolean {
   return JSON.stringify(left) === JSON.stringify(right);
 }

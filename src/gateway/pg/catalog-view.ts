@@ -11,6 +11,7 @@ import type {
   CatalogRelation,
   CatalogType,
   MaskBinding,
+  MaskText,
 } from '../../policy/sql/types.ts';
 import type { BucketMap } from './bucket-map.ts';
 import { CatalogCode } from './catalog-code.ts';
@@ -43,6 +44,7 @@ interface UserOperator {
 export class CatalogView implements Catalog {
   readonly generation: number;
   readonly maskBindings: readonly MaskBinding[];
+  readonly maskTexts: readonly MaskText[];
   readonly #state: CatalogState;
   readonly #texts: TextsByRelation;
   readonly #code: CatalogCode;
@@ -57,10 +59,14 @@ export class CatalogView implements Catalog {
     state: CatalogState,
     texts: TextsByRelation,
     generation: number,
-    maskBindings: readonly MaskBinding[] = [],
+    masks: {
+      readonly bindings: readonly MaskBinding[];
+      readonly texts: readonly MaskText[];
+    } = { bindings: [], texts: [] },
   ) {
     this.generation = generation;
-    this.maskBindings = maskBindings;
+    this.maskBindings = masks.bindings;
+    this.maskTexts = masks.texts;
     this.#state = state;
     this.#texts = texts;
     this.#code = new CatalogCode(state, {

@@ -11,6 +11,7 @@ import { UNKNOWN_NAME } from '../is-mistake.ts';
 import { namesSchema, patternMatches } from '../patterns.ts';
 import type { Grant, Refusal, RuleRef } from '../types.ts';
 import { checkAccess } from './evaluate-access.ts';
+import { refuseCatalogTexts } from './evaluate-catalog-texts.ts';
 import { refuseCopyOut } from './evaluate-copy.ts';
 import { isUnrestricted, namesServerAccess, temporaryFreedom } from './evaluate-functions.ts';
 import { computedWith } from './evaluate-inference.ts';
@@ -106,6 +107,7 @@ function evaluateOne(
     refuseOpaque(analysis, grant, context) ??
     refuseForMasks(analysis, grant, { masks, catalog }) ??
     refuseHints(context.text, grant) ??
+    refuseCatalogTexts(analysis, grant, catalog) ??
     refuseToasted(analysis, grant);
   if (refused) {
     return refused;

@@ -187,6 +187,25 @@ export interface Catalog {
   readonly eventTriggers?: boolean;
   /** What masks were bound to, under whatever name it is known now. */
   readonly maskBindings?: readonly MaskBinding[];
+  /** Texts of the catalog that hold a value of a bound column. */
+  readonly maskTexts?: readonly MaskText[];
+}
+
+/** Expressions and definitions that the system catalogs show: catalog-text-kinds.ts. */
+export type CatalogTextKind =
+  | 'default'
+  | 'missing'
+  | 'index'
+  | 'constraint'
+  | 'partition'
+  | 'statistics'
+  | 'policy'
+  | 'trigger'
+  | 'view';
+
+export interface MaskText {
+  readonly mask: MaskedName;
+  readonly kind: CatalogTextKind;
 }
 
 /** A masked column by the names of the policy. */

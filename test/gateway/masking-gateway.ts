@@ -1,0 +1,92 @@
+/** A gateway as far as the masks of one target go: catalog, bindings, verdicts. */
+import { MaskBindings } from '../../src/gateway/mask-bindings.ts';
+import { readMaskBindings, writeMaskBindings } from '../../src/gateway/mask-bindings-file.ts';
+import type { PostgresTarget } from '../../src/gateway/pg/types.ts';
+import { TargetCatalogs } from '../../src/gateway/target-catalogs.ts';
+import { splitColumn } from '../../src/policy/patterns.ts';
+import type { SqlParser } from '../../src/policy/sql/parser.ts';
+import { createStatementPolicy } from '../../src/policy/sql/statement-policy.ts';
+import type { Catalog, MaskedName } from '../../src/policy/sql/types.ts';
+import { grantOf } from '../policy/sql/grant-fixture.ts';
+import { collectLog } from './collect-log.ts';
+
+export function maskedNames(masks: readonly string[]): MaskedName[] {
+  return masks.flatMap((mask) => splitColumn(mask) ?? []);
+}
+
+export interface MaskingGatewayOptions {
+  readonly parser: SqlParser;
+  readonly target: PostgresTarget;
+  readonly masks: readonly string[];
+  /** Of the bindings. */
+  readonly path: string;
+}
+
+export class MaskingGateway implements AsyncDisposable {
+  readonly log = collectLog();
+  masks: readonly string[];
+  /** In their order; default: full. */
+  kinds: readonly string[] = [];
+  readonly bindings: MaskBindings;
+  readonly catalogs: TargetCatalogs;
+  readonly path: string;
+  readonly #options: MaskingGatewayOptions;
+
+  constructor(options: MaskingGatewayOptions) {
+    const { parser, masks, path } = options;
+    this.#options = options;
+    this.masks = masks;
+    this.path = path;
+    this.bindings = new MaskBindings({
+      bindings: readMaskBindings(path),
+      write: (bindings) => writeMaskBindings(path, bindings),
+      masked: () => maskedNames(this.masks),
+      log: this.log.log,
+    });
+    this.catalogs = new TargetCatalogs(parser, (name) => this.bindings.of(name));
+  }
+
+  /** As it is now. */
+  catalog(): Promise<Catalog> {
+    return this.catalogs.source(this.#options.target).refresh();
+  }
+
+  policyChanged(masks: readonly string[]): void {
+    this.masks = masks;
+    this.catalogs.masksChanged();
+    this.bindings.policyChanged();
+  }
+
+  /** The mask of each result column, or why there is none. */
+  async verdict(text: string): Promise<unknown> {
+    const catalog = await this.catalog();
+    const policy = createStatementPolicy(this.#options.parser);
+    const grant = grantOf({
+      rules: ['allow *'],
+      masks: this.masks.map((mask, index) => `${mask} ${this.kinds[index] ?? 'full'}`),
+    });
+    const verdict = await policy.decide(
+      text,
+      {
+        catalog,
+        searchPath: ['pg_catalog', 'public'],
+        role: 'postgres',
+        parameterTypes: [],
+        cursor: () => undefined,
+        prepared: () => undefined,
+      },
+      grant,
+    );
+    return verdict.effect === 'refuse'
+      ? verdict.refusal.code
+      : verdict.statements[0]?.masks?.map((one) => one?.mask ?? '-').join(' ');
+  }
+
+  boundTo(): unknown {
+    return this.bindings.alerts().map(({ state, boundTo }) => [state, ...boundTo]);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.catalogs[Symbol.asyncDispose]();
+  }
+}
