@@ -10,11 +10,10 @@ import {
   castDocument,
   chosenDocument,
   coalescedDocument,
-  JSONB_TYPE,
-  joinedDocuments,
   literalDocument,
   nullDeciders,
 } from './json-functions.ts';
+import { jsonOperation } from './json-operators.ts';
 import { rowShape } from './json-shape.ts';
 import {
   constant,
@@ -382,9 +381,9 @@ function resultOfOperation(
   const operator = namesOf(name)?.at(-1) ?? '';
   const by = OPERATION_WORDS[kind ?? ''] ?? `operator ${operator}`;
   const [left, right] = operands;
-  const document = kind === 'AEXPR_OP' && operator === '||' ? joinedDocuments(operands) : undefined;
-  if (document) {
-    return { ...derive(operands, JSONB_TYPE), document };
+  const json = kind === 'AEXPR_OP' ? jsonOperation(facts, operator, operands, rexpr) : undefined;
+  if (json) {
+    return json;
   }
   if (kind === 'AEXPR_OP' && operator === '=' && left && right) {
     if (facts.noteEquated([left, right], by)) {

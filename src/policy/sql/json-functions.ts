@@ -6,7 +6,6 @@ import { concreteType, elementType, hasUserCast, TYPE } from './function-types.t
 import {
   arrayShape,
   type JsonShape,
-  joinedMembers,
   literalShape,
   loosened,
   mergeShapes,
@@ -47,33 +46,6 @@ export function castDocument(
   const isJson =
     value.type !== undefined && (HOLDERS.has(value.type) || value.type === TYPE.unknown);
   return isJson && typeName && documentType(typeName, type) ? value.document : undefined;
-}
-
-/**
- * `a || b` of two objects has the members of both; where both have one, the second one's, which
- * may be missing there.
- */
-export function joinedDocuments(operands: readonly Lineage[]): JsonShape | undefined {
-  const [a, b] = operands;
-  const [left, right] = [a?.document, b?.document];
-  const isJsonb =
-    operands.every(({ type }) => type === JSONB_TYPE || type === TYPE.unknown) &&
-    operands.some(({ type }) => type === JSONB_TYPE);
-  const isStripped = left?.isStripped || right?.isStripped;
-  if (
-    !isJsonb ||
-    isStripped ||
-    left?.content.type !== 'object' ||
-    right?.content.type !== 'object'
-  ) {
-    return undefined;
-  }
-  const content = {
-    type: 'object' as const,
-    members: joinedMembers(left.content.members, right.content.members, 'and'),
-    leavesOutNull: left.content.leavesOutNull || right.content.leavesOutNull,
-  };
-  return surrounded(shape(content, left.around), right.around);
 }
 
 /** The document of CASE and COALESCE: all of `values` that are no constants must have one. */

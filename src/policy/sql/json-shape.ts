@@ -201,7 +201,7 @@ const MAX_LITERAL_LENGTH = 10_000;
 
 /** The JSON in a literal such as '[]'; undefined where it is none. */
 export function literalShape(text: string): JsonShape | undefined {
-  if (text.length > MAX_LITERAL_LENGTH || !/^\s*[[{]/.test(text)) {
+  if (text.length > MAX_LITERAL_LENGTH || !/^\s*(?:[[{]|null\s*$)/.test(text)) {
     return undefined;
   }
   let value: unknown;

@@ -33,6 +33,8 @@ const { target } = testTarget(`
   CREATE TABLE snapshots (id int, customer customers, history customers[]);
   INSERT INTO snapshots SELECT 1, c, ARRAY[c] FROM ONLY customers c WHERE id = 1;
   CREATE VIEW people (nr, mail) AS SELECT id, email FROM ONLY customers;
+  CREATE VIEW docs AS SELECT row_to_json(q) AS d, 1 AS n
+    FROM ONLY customers c, LATERAL (SELECT 6 AS id, c.token) q WHERE c.id = 1;
   CREATE TYPE swapped AS (f2 text, f1 text);
   CREATE DOMAIN label AS varchar(2);
 `);
@@ -150,6 +152,13 @@ describe('a document is masked inside, and nothing else of it is changed', () =>
     ['SELECT json_agg(email ORDER BY id) FROM ONLY customers', [EMAIL, null]],
     ['SELECT json_agg(born) FROM ONLY customers', [null, null]],
     ['SELECT to_json(email) FROM ONLY customers WHERE id = 1', EMAIL],
+    ['SELECT json_agg(c ORDER BY id) -> 0 FROM ONLY customers c', ROWS[0]],
+    ["SELECT row_to_json(c) -> 'email' FROM ONLY customers c WHERE id = 1", EMAIL],
+    [
+      "SELECT json_build_array(email, json_build_object('a', id)) -> 1 -> 'a' FROM ONLY customers c WHERE id = 1",
+      1,
+    ],
+    ['SELECT row_to_json(x) FROM docs x', { d: { id: 6, token: '****' }, n: 1 }],
     [
       "SELECT jsonb_build_object('a', id) || jsonb_build_object('b', email) FROM ONLY customers WHERE id = 1",
       { a: 1, b: EMAIL },
@@ -251,6 +260,17 @@ describe('what computes with a document computes with what is in it', () => {
     ['SELECT json_agg(c ORDER BY c.token) FROM customers c'],
     ['SELECT greatest(to_jsonb(c), to_jsonb(c)) FROM customers c'],
     ["SELECT coalesce(to_json(born), '0') FROM customers"],
+    ["SELECT coalesce(row_to_json(c) -> 'born', '0') FROM customers c"],
+    ['SELECT row_to_json(c) -> name FROM customers c'],
+    ['SELECT row_to_json(c) -> token FROM customers c'],
+    ['SELECT id FROM customers c WHERE to_json(born) IS NULL'],
+    ['SELECT id FROM (SELECT id, born FROM customers) q WHERE q IS NULL'],
+    ["SELECT JSON_OBJECT('n': note FORMAT JSON, 't': token) FROM customers"],
+    ['SELECT to_json(c)::varchar(20) FROM customers c'],
+    ["SELECT json_build_object(VARIADIC ARRAY['a', token]) FROM customers"],
+    ["SELECT jsonb_set(to_jsonb(c), '{token}', '1') FROM customers c"],
+    ["SELECT (to_jsonb(c))['token'] FROM customers c"],
+    ['CREATE TABLE stolen AS SELECT row_to_json(c) AS d FROM customers c'],
     ["SELECT row_to_json(c, token = 'SECRET-1') FROM customers c"],
     ['SELECT json_populate_record(NULL::swapped, row_to_json(c)) FROM customers c'],
     ['SELECT to_json(ROW(id::text, token)::swapped) FROM customers'],
