@@ -1,8 +1,9 @@
 /** The catalog shows how tables are defined, except where that holds a value of a masked column. */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
+import { connectTarget } from '../../../src/gateway/pg/target-connection.ts';
 import { SqlParser } from '../../../src/policy/sql/parser.ts';
 import { MaskingGateway } from '../masking-gateway.ts';
 import { testTarget } from './test-target.ts';
@@ -100,6 +101,39 @@ describe('everyday definitions are read as ever', () => {
     await using gateway = await made(definitions, ['p.token', 'h.token']);
     expect(await refused(gateway)).toEqual([]);
   });
+});
+
+test('tools look at a schema as ORMs make it', async () => {
+  await using gateway = await made(
+    `CREATE TABLE public.staff (id bigserial PRIMARY KEY, email varchar DEFAULT '' NOT NULL, token varchar,
+      role text DEFAULT 'user' CHECK (role IN ('user', 'admin')), CHECK (char_length(email) <= 255));
+     CREATE UNIQUE INDEX ON public.staff (email) WHERE token IS NOT NULL AND role <> 'admin'`,
+  );
+  gateway.policyChanged(['public.staff.email', 'public.staff.token']);
+  const file = readFileSync(new URL('introspection.sql', import.meta.url), 'utf8');
+  const asked = file.split('-- next\n');
+  expect(asked.length).toBeGreaterThan(20);
+  for (const ask of asked) {
+    expect([ask, await gateway.verdict(ask)]).toEqual([ask, expect.stringMatching(/^-( -)*$/)]);
+  }
+  expect(await refused(gateway)).toEqual([]);
+});
+
+test('a locked table keeps nobody waiting, and shows its definitions when they can be read again', async () => {
+  await using gateway = await made('CREATE TABLE $S.other (v text)');
+  expect(await refused(gateway)).toEqual([]);
+  const [masked = ''] = gateway.masks;
+  const table = masked.replace('.id', '');
+  await using migration = await connectTarget({
+    target: target(),
+    signal: AbortSignal.timeout(20_000),
+  });
+  await migration.query(`BEGIN; LOCK TABLE ${table} IN ACCESS EXCLUSIVE MODE`);
+  await sql(`ALTER TABLE ${table.replace('staff', 'other')} ADD COLUMN w int`);
+  expect(await gateway.verdict(`SELECT token, kind FROM ${table}`)).toBe('full -');
+  expect(await gateway.verdict('SELECT adbin FROM pg_attrdef')).toBe('HOOP_DENIED');
+  await migration.query('COMMIT');
+  expect(await refused(gateway)).toEqual([]);
 });
 
 describe('what holds a value of a masked column is not shown', () => {
