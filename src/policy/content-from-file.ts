@@ -1,5 +1,5 @@
 /** Rules, masks and limits, as policies and agents have them, from YAML to the types of policy.ts. */
-import { qualifiedName, splitColumn, splitPattern } from './patterns.ts';
+import { namesOne, qualifiedName, splitColumn, splitPattern } from './patterns.ts';
 import type { PolicyContent } from './policy.ts';
 import {
   type ApproveFile,
@@ -87,11 +87,13 @@ function rulesFrom(
       continue;
     }
     checkConditions(conditions, place, report);
+    checkMayShow(only.effect, conditions, place, report);
     rules.push({
       ...common,
       verbs: conditions.verbs ?? [],
       relations: conditions.relations ?? [],
       functions: conditions.functions ?? [],
+      ...(conditions.mayShow === undefined ? {} : { mayShow: conditions.mayShow }),
       qualified: conditions.qualified,
       ...(conditions.rows === undefined ? {} : { rows: conditions.rows }),
     });
@@ -125,6 +127,27 @@ function termsOf(approve: ApproveFile): ApprovalTerms {
 
 /** Of whose statements the changed rows are counted. */
 const COUNTED: readonly string[] = ['insert', 'update', 'delete', 'merge', 'copy'];
+
+/** A wildcard would name functions that nobody has made yet, and whoever makes them shows what they like. */
+function checkMayShow(
+  effect: RuleEffect,
+  { functions, mayShow }: RuleConditions,
+  path: YamlPath,
+  report: Report,
+): void {
+  if (mayShow === undefined) return;
+  if (effect === 'deny') {
+    report([...path, 'mayShow'], 'a rule that denies shows nothing');
+  }
+  if (!functions) {
+    report([...path, 'mayShow'], 'expected functions beside it: it is about what these return');
+  }
+  for (const [index, pattern] of (functions ?? []).entries()) {
+    if (splitPattern(pattern) && !namesOne(pattern)) {
+      report([...path, 'functions', index], 'with mayShow a function is written out, without "*"');
+    }
+  }
+}
 
 function checkConditions(conditions: RuleConditions, path: YamlPath, report: Report): void {
   const { verbs, relations, functions, qualified, rows } = conditions;

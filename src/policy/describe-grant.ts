@@ -48,7 +48,7 @@ export function describeApprovers(
 export function describeConditions(rule: StatementRule): string {
   const verbs = rule.verbs.length === 0 ? '' : rule.verbs.map(verbText).join(', ');
   if (rule.functions.length > 0) {
-    return `${verbs ? `${verbs} with ` : ''}calls of ${rule.functions.join(', ')}`;
+    return `${verbs ? `${verbs} with ` : ''}calls of ${rule.functions.join(', ')}${rule.mayShow ? ' (may return masked data)' : ''}`;
   }
   const qualified =
     rule.qualified === undefined ? '' : rule.qualified ? ' with WHERE' : ' without WHERE';

@@ -57,6 +57,16 @@ export function namesSchema(pattern: string): boolean {
   return parts !== undefined && (parts.schema.startsWith('"') || !parts.schema.includes('*'));
 }
 
+/** Schema and name are written out. */
+export function namesOne(pattern: string): boolean {
+  const parts = splitPattern(pattern);
+  return (
+    namesSchema(pattern) &&
+    parts !== undefined &&
+    (parts.name.startsWith('"') || !parts.name.includes('*'))
+  );
+}
+
 /** A part without wildcards that is exactly this name. */
 export function namesExactly(pattern: string, name: string): boolean {
   const parts = splitPattern(pattern);

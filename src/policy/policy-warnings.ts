@@ -17,11 +17,26 @@ export function policyWarnings(policy: Policy): PolicyProblem[] {
   );
   return [
     ...ways,
+    ...showing(policy),
     ...rowWarnings(policy),
     ...openMasks(policy),
     ...pointlessLookups(policy),
     ...sshWarnings(policy),
   ];
+}
+
+/** Nobody sees what a function returns: these are past every mask. */
+function showing(policy: Policy): PolicyProblem[] {
+  return [...policy.documents, ...policy.agents.values()].flatMap(({ rules }) =>
+    rules
+      .filter(({ mayShow }) => mayShow !== undefined)
+      .map(({ rule: { id, file, line }, functions }) => ({
+        file,
+        line,
+        column: 1,
+        message: `rule ${id}: ${functions.join(', ')} may return masked data in clear (mayShow: masked)`,
+      })),
+  );
 }
 
 /** `inference: allow` is a choice: whoever makes it is told what it gives. */

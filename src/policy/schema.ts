@@ -148,6 +148,12 @@ const CONDITIONS = {
     .min(1, 'expected at least one function')
     .optional()
     .describe('schema.name of functions called, with * as wildcard.'),
+  mayShow: z
+    .literal('masked', { error: 'expected masked' })
+    .optional()
+    .describe(
+      'The functions may be called although columns are masked, and may return masked data in clear.',
+    ),
   qualified: z
     .boolean()
     .optional()

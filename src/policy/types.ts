@@ -115,6 +115,8 @@ export interface StatementRule {
   readonly relations: readonly RelationPattern[];
   /** `schema.name` patterns of functions called. Empty = the rule says nothing about functions. */
   readonly functions: readonly string[];
+  /** With `functions`: these may return what is masked, so they can be called although masks are in force. */
+  readonly mayShow?: 'masked';
   /** true: only UPDATE and DELETE with a WHERE that is no constant; false: only without; undefined: both. */
   readonly qualified: boolean | undefined;
   /** allow: up to so many rows may change; deny and approve: the rule is about what changes more. */

@@ -8,7 +8,7 @@
 
 import { grantSides } from '../grant-sides.ts';
 import { UNKNOWN_NAME } from '../is-mistake.ts';
-import { namesSchema, patternMatches } from '../patterns.ts';
+import { namesSchema, patternMatches, qualifiedName } from '../patterns.ts';
 import type { Grant, Refusal, RuleRef } from '../types.ts';
 import { checkAccess } from './evaluate-access.ts';
 import { refuseCatalogTexts } from './evaluate-catalog-texts.ts';
@@ -193,7 +193,8 @@ function refuseOpaque(
     return undefined;
   }
   const guarded = grant.masks.length > 0 || grant.detectors.length > 0;
-  if (!guarded && (isUnrestricted(grant) || analysis.opaque.every((one) => isNamed(one, grant)))) {
+  const accepts = guarded ? isShowing : isNamed;
+  if ((!guarded && isUnrestricted(grant)) || analysis.opaque.every((one) => accepts(one, grant))) {
     return undefined;
   }
   return refusal(grant, {
@@ -202,7 +203,7 @@ function refuseOpaque(
     detail: guarded
       ? 'Some values are masked for you, and hoop must know where they go.'
       : 'hoop must know what a statement touches to hold it against the rules.',
-    hint: opaque.hint,
+    hint: guarded ? withMayShow(opaque) : opaque.hint,
     rule: builtin('untraceable'),
     position: characterPosition(context.text, opaque),
   });
@@ -223,6 +224,30 @@ function isNamed({ because, missing }: Opaque, grant: Grant): boolean {
               namesSchema(pattern) && patternMatches(pattern, because.schema, because.function),
           )),
   );
+}
+
+/** While values are masked: whether a rule says that this one function may show them. */
+function isShowing({ because, missing }: Opaque, grant: Grant): boolean {
+  return (
+    because !== undefined &&
+    missing === undefined &&
+    'function' in because &&
+    grant.rules.some(
+      ({ effect, functions, mayShow }) =>
+        effect !== 'deny' &&
+        mayShow === 'masked' &&
+        functions.some((pattern) => patternMatches(pattern, because.schema, because.function)),
+    )
+  );
+}
+
+function withMayShow({ because, hint }: Opaque): string | undefined {
+  if (because === undefined || !('function' in because) || because.schema === 'pg_catalog') {
+    return hint;
+  }
+  const name = qualifiedName(because.schema, because.function);
+  const option = `A rule can let it return what is masked: allow: { functions: ["${name}"], mayShow: masked }.`;
+  return hint === undefined ? option : `${hint} ${option}`;
 }
 
 /** pg_hint_plan takes a plan from a comment, as `enable_…` would choose it. */

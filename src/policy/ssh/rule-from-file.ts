@@ -21,7 +21,7 @@ export const SSH_KEYS: readonly SshKey[] = [
   'operations',
   'destinations',
 ];
-const SQL_KEYS = ['verbs', 'relations', 'functions', 'qualified', 'rows'] as const;
+const SQL_KEYS = ['verbs', 'relations', 'functions', 'mayShow', 'qualified', 'rows'] as const;
 
 /** @returns nothing when it is so wrong that there is no rule. */
 export function sshRuleFrom(

@@ -44,7 +44,7 @@ export function grantOf(text: GrantText): Grant {
 
 function ruleOf(text: string, index: number): StatementRule {
   const parts =
-    /^(allow|deny|approve) (?:calls of (?<functions>.+)|(?<verbs>.+?)(?<where> with(?:out)? WHERE)?(?: (?:up to|above) (?<rows>\d+) rows)?(?: on (?<relations>.+))?)$/.exec(
+    /^(allow|deny|approve) (?:calls of (?<functions>.+?)(?<shows> that may show)?|(?<verbs>.+?)(?<where> with(?:out)? WHERE)?(?: (?:up to|above) (?<rows>\d+) rows)?(?: on (?<relations>.+))?)$/.exec(
       text,
     );
   const list = (name: string): string[] => parts?.groups?.[name]?.split(/,\s*/) ?? [];
@@ -57,6 +57,7 @@ function ruleOf(text: string, index: number): StatementRule {
     verbs: list('verbs'),
     relations: list('relations'),
     functions: list('functions'),
+    ...(parts?.groups?.['shows'] ? { mayShow: 'masked' as const } : {}),
     qualified: where === undefined ? undefined : where === ' with WHERE',
     ...(rows === undefined ? {} : { rows: Number(rows) }),
     hint: undefined,
