@@ -33,6 +33,16 @@ const { target } = testTarget(`
   CREATE TABLE snapshots (id int, customer customers, history customers[]);
   INSERT INTO snapshots SELECT 1, c, ARRAY[c] FROM ONLY customers c WHERE id = 1;
   CREATE VIEW people (nr, mail) AS SELECT id, email FROM ONLY customers;
+  CREATE EXTENSION citext; CREATE EXTENSION hstore;
+  CREATE TYPE mood AS ENUM ('SECRET-mood', 'other'); CREATE TYPE odd AS ENUM ('SECRET-odd');
+  CREATE DOMAIN paper AS jsonb; CREATE DOMAIN phrase AS text;
+  CREATE TABLE kinds (id int, c citext, m mood, l phrase, v varchar(20), b char(12), n name, p paper,
+    h hstore, a text[], u uuid, x xml, o odd, y bytea, r int4range);
+  INSERT INTO kinds VALUES (1, 'SECRET-c', 'SECRET-mood', 'SECRET-l', 'SECRET-v', 'SECRET-b', 'SECRET-n',
+    '{"k": "SECRET-p"}', 'k=>SECRET-h', '{SECRET-a}', gen_random_uuid(), '<a>SECRET</a>', 'SECRET-odd',
+    'SECRET-y', '[1,2]');
+  CREATE FUNCTION told(odd) RETURNS json LANGUAGE sql AS 'SELECT to_json($1::text)';
+  CREATE CAST (odd AS json) WITH FUNCTION told(odd);
   CREATE VIEW docs AS SELECT row_to_json(q) AS d, 1 AS n
     FROM ONLY customers c, LATERAL (SELECT 6 AS id, c.token) q WHERE c.id = 1;
   CREATE TYPE swapped AS (f2 text, f1 text);
@@ -45,6 +55,9 @@ const grant = grantOf({
     'shop.customers.token full',
     'shop.customers.born full',
     'shop.customers.balance null',
+    ...['c', 'm', 'l', 'v', 'b', 'n', 'p', 'h', 'a', 'u', 'x', 'o', 'y', 'r'].map(
+      (column) => `shop.kinds.${column} hash`,
+    ),
   ],
   inference: 'deny',
 });
@@ -302,5 +315,29 @@ describe('COPY shows what SELECT shows', () => {
     expect(errors(received)).toEqual([]);
     const data = received.filter(({ type }) => type === 'd').map(({ body }) => body.toString());
     expect(data.join('')).toBe(`${lines.join('\n')}\n`);
+  });
+});
+
+describe('a value in JSON shows what the column shows', () => {
+  test.each(['c', 'm', 'l', 'v', 'b', 'n', 'p', 'h', 'a', 'u', 'x', 'y', 'r'])(
+    'of the column %s',
+    async (column) => {
+      const [[plain = null] = []] = await answer(`SELECT ${column} FROM kinds`);
+      const sql = `SELECT to_json(q), to_jsonb(q) FROM (SELECT ${column} FROM kinds) q`;
+      const [documents = []] = await answer(sql);
+      const shown = { [column]: plain };
+      expect(documents.map((document) => JSON.parse(document ?? ''))).toEqual([shown, shown]);
+    },
+  );
+
+  test.each([
+    'SELECT to_json(o) FROM kinds',
+    'SELECT row_to_json(k) FROM kinds k',
+    'SELECT json_agg(ARRAY[o]) FROM kinds',
+    "SELECT JSON_OBJECT('o': o) FROM kinds",
+  ])('a type with a cast to json of its own runs that: %s', async (sql) => {
+    const received = await client.ask([query(sql)]);
+    expect(errors(received)).toMatchObject([{ R: 'HOOP_UNTRACEABLE' }]);
+    expect(shows(received)).toBe(false);
   });
 });
