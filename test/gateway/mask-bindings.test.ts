@@ -8,8 +8,12 @@ import { maskBindingsPath, readMaskBindings } from '../../src/gateway/mask-bindi
 import { connectTarget } from '../../src/gateway/pg/target-connection.ts';
 import { TargetCatalogs } from '../../src/gateway/target-catalogs.ts';
 import { SqlParser } from '../../src/policy/sql/parser.ts';
+import { createStatementPolicy } from '../../src/policy/sql/statement-policy.ts';
+import { grantOf } from '../policy/sql/grant-fixture.ts';
 import { collectLog } from './collect-log.ts';
 import { MaskingGateway, maskedNames } from './masking-gateway.ts';
+import { startBench } from './pg/engine-bench.ts';
+import { query, RawClient, rows } from './pg/raw-client.ts';
 import { testTarget } from './pg/test-target.ts';
 
 const { target, sql } = testTarget();
@@ -130,6 +134,29 @@ test('a column that references one which was renamed stays masked with it', asyn
   expect(await gateway.verdict('SELECT who FROM k1.visits')).toBe('full');
   await sql('ALTER TABLE k1.people RENAME COLUMN token TO t2');
   expect(await gateway.verdict('SELECT who FROM k1.visits')).toBe('full');
+});
+
+test('a rename by somebody without masks, through the gateway, takes nothing from the masks of others', async () => {
+  await using gateway = await staff('h1');
+  await sql("INSERT INTO h1.staff VALUES (1, 'hidden-1', 'note')");
+  const parts = {
+    target: target(),
+    policy: createStatementPolicy(parser),
+    catalog: gateway.catalogs.source(target()),
+  };
+  const free = grantOf({ rules: ['allow *'] });
+  const masked = grantOf({ rules: ['allow *'], masks: ['h1.staff.token full'] });
+  await using owner = await startBench({ ...parts, grant: () => free });
+  await using analyst = await startBench({ ...parts, grant: () => masked });
+  await using renames = await RawClient.open(owner.port);
+  await using reads = await RawClient.open(analyst.port);
+  const shown = async (text: string) => rows(await reads.ask([query(text)]));
+  const before = await shown('SELECT token, note FROM h1.staff');
+  expect(before).toEqual([[expect.not.stringContaining('hidden'), 'note']]);
+  await renames.ask([query('BEGIN; ALTER TABLE h1.staff RENAME COLUMN token TO t2; COMMIT')]);
+  await renames.ask([query('ALTER TABLE h1.staff RENAME TO people')]);
+  expect(await shown('SELECT t2, note FROM h1.people')).toEqual(before);
+  expect(rows(await renames.ask([query('SELECT t2 FROM h1.people')]))).toEqual([['hidden-1']]);
 });
 
 describe('a mask ends', () => {
