@@ -147,12 +147,24 @@ export class SessionIndex {
     this.#statements.cut.run(session, cut.epoch, cut.treeSize, cut.root, cut.timeMs);
   }
 
-  /** Decisions and results of statements, and temporary grants; other events are not indexed. */
+  /** Decisions and results of statements, lookups, and temporary grants; other events are not indexed. */
   event(session: string, event: RecordingEvent): void {
     if (event.type === 'access' && event.change === 'given') {
       this.#statements.access.run(session, event.grant, this.#clock());
     }
+    if (event.type === 'lookups') {
+      this.#lookedUp(session, event.candidates);
+    }
     this.#statementIndex.event(session, event);
+  }
+
+  /** For lists alone: the budget has a count of its own, and the recording has each of them. */
+  #lookedUp(session: string, candidates: number): void {
+    try {
+      this.#statements.lookups.run(candidates, session);
+    } catch (error) {
+      this.#onFault(error);
+    }
   }
 
   /** Writes what is pending. @throws what SQLite says. */
@@ -232,6 +244,7 @@ function prepareAll({ database }: IndexStore) {
       `SELECT id FROM sessions WHERE manifest_sha256 IS NULL
          AND (state = 'disputed' OR (state = 'ended' AND ended_ms < ?))`,
     ),
+    lookups: prepare('UPDATE sessions SET lookups = lookups + ? WHERE id = ?'),
     access: prepare('INSERT INTO session_grants VALUES (?, ?, ?) ON CONFLICT DO NOTHING'),
     grants: prepare(
       'SELECT temporary_grant FROM session_grants WHERE session = ? ORDER BY since_ms',
@@ -282,6 +295,7 @@ function indexedSession(row: Record<string, unknown>): IndexedSession {
       statements: integer(row['statements']),
       denied: integer(row['denied']),
       maskedValues: integer(row['masked_values']),
+      ...(integer(row['lookups']) === 0 ? {} : { lookups: integer(row['lookups']) }),
       upBytes: integer(row['up_bytes']),
       downBytes: integer(row['down_bytes']),
       policyCommit: text(row['policy_commit']),

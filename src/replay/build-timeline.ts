@@ -50,7 +50,7 @@ interface Reading {
 
 type OfConnection = Extract<
   RecordingEvent,
-  { type: 'decision' | 'result' | 'ssh.channel' | 'ssh.file' }
+  { type: 'decision' | 'lookups' | 'result' | 'ssh.channel' | 'ssh.file' }
 >;
 
 interface Connection {
@@ -204,6 +204,8 @@ export class TimelineBuilder {
           ledger.decision(event);
         } else if (event.type === 'result') {
           ledger.result(event);
+        } else if (event.type === 'lookups') {
+          ledger.lookups(event);
         }
       },
       approval: (at, step) => ledger.approval(at, step),
@@ -242,7 +244,7 @@ export class TimelineBuilder {
           connection.result(event);
         } else if (event.type === 'ssh.channel') {
           connection.told(event);
-        } else {
+        } else if (event.type === 'ssh.file') {
           connection.file(event, timeMs);
         }
       },
@@ -284,6 +286,7 @@ export class TimelineBuilder {
         this.#add({ ...event, timeMs });
         return;
       case 'decision':
+      case 'lookups':
       case 'result':
       case 'ssh.channel':
       case 'ssh.file':

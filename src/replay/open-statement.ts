@@ -5,6 +5,7 @@ import { showValue } from './show-value.ts';
 import type {
   ApprovalStep,
   Decision,
+  LookupCount,
   Outcome,
   Parameter,
   Result,
@@ -180,6 +181,7 @@ export class OpenStatement {
   readonly #results: OpenResult[] = [];
   #last: OpenResult | undefined;
   readonly facts: ResultFacts[] = [];
+  lookups: LookupCount | undefined;
   error: ServerMessage | undefined;
   readonly #new: NewStatement;
   readonly #parameters: readonly Parameter[];
@@ -263,6 +265,7 @@ export class OpenStatement {
       parameters: this.#parameters,
       decisions,
       approvals: this.#approvals,
+      lookups: this.lookups,
       results: this.#results.map((result, index) =>
         result.finish(decisions[index] ?? decisions.at(-1), this.facts[index]),
       ),

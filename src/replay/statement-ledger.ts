@@ -67,6 +67,14 @@ export class StatementLedger {
     return statement?.approval(step) ? statement.number : undefined;
   }
 
+  /** Comes before the answer to the message that is counted. */
+  lookups({ at, candidates, left }: Extract<RecordingEvent, { type: 'lookups' }>): void {
+    const [statement] = this.#waiting.get(at) ?? [];
+    if (statement) {
+      statement.lookups = { candidates, left };
+    }
+  }
+
   result(event: Extract<RecordingEvent, { type: 'result' }>): void {
     const { rows, maskedValues, detected } = event;
     const statement = this.#waiting

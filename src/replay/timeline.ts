@@ -105,6 +105,8 @@ export interface Statement {
   readonly prompt: string | undefined;
   /** Empty unless it had to wait for people. */
   readonly approvals: readonly ApprovalStep[];
+  /** What it looked up of masked columns; absent: nothing. */
+  readonly lookups?: LookupCount | undefined;
   readonly results: readonly Result[];
   readonly error: ServerMessage | undefined;
   readonly notices: readonly ServerMessage[];
@@ -176,6 +178,12 @@ export interface Decision {
   readonly comments: Readonly<Record<string, string>> | undefined;
   /** Id of the prompt in force; a claim of the client. */
   readonly prompt: string | undefined;
+}
+
+/** Values that a statement compared with masked columns, and what was left of the day after it. */
+export interface LookupCount {
+  readonly candidates: number;
+  readonly left: number;
 }
 
 /** A statement that waits for people, and what became of that; both sides have signed it. */

@@ -285,6 +285,8 @@ export const SessionSummary = z.object({
   statements: z.number(),
   denied: z.number(),
   maskedValues: z.number(),
+  /** Values that were compared with masked columns by `lookup: true`. Absent: none. */
+  lookups: z.number().optional(),
   upBytes: z.number(),
   downBytes: z.number(),
   policyCommit: z.string(),

@@ -13,6 +13,8 @@ export interface SummarisedSession {
   readonly principal?: string;
   readonly statements?: number;
   readonly maskedValues?: number;
+  /** Values of masked columns; absent: none. */
+  readonly lookups?: number | undefined;
   readonly denied: number;
   /** The first of them. */
   readonly denials: readonly {
@@ -81,11 +83,14 @@ function held({ held: count, decided }: SummarisedSession): string {
 }
 
 function details(session: SummarisedSession): string[] {
-  const { id, principal, commit, recording, denials, denied } = session;
+  const { id, principal, commit, recording, denials, denied, lookups } = session;
   const who = principal === undefined ? '' : ` for ${code(principal)}`;
   const left = denied - denials.length;
   return [
     `- ${code(id)}${who}, policy ${code(commit.slice(0, 12))}, ${recordingText(recording)}`,
+    ...(lookups === undefined
+      ? []
+      : [`  - looked up: ${plural(lookups, 'value')} of masked columns`]),
     ...denials.map(
       (denial) =>
         `  - denied: ${asText(denial.message)} (${code(denial.code)}${denial.rule === undefined ? '' : `, ${code(denial.rule)}`})`,

@@ -90,6 +90,9 @@ export function sessionDetails(session: SessionSummary, style: Style): string[] 
       ? ['did', actsText(session)]
       : ['statements', `${count(session.statements)}, ${count(session.denied)} denied`],
     ...(session.kind === 'ssh' ? [] : [['masked', plural(session.maskedValues, 'value')] as const]),
+    ...(session.lookups === undefined
+      ? []
+      : [['looked up', `${plural(session.lookups, 'value')} of masked columns`] as const]),
     ['volume', `${byteCount(session.upBytes)} sent, ${byteCount(session.downBytes)} received`],
     ...(session.terminal === undefined ? [] : [['terminal', terminalText(session)] as const]),
     ['policy', session.policyCommit],

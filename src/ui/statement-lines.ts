@@ -3,6 +3,7 @@ import { outcomeWord } from '../recording/types.ts';
 import type {
   ApprovalStep,
   Decision,
+  LookupCount,
   Outcome,
   Result,
   ServerMessage,
@@ -103,6 +104,7 @@ export function answerLines(statement: Statement, options: LineOptions): string[
     ...distinct(statement.decisions).flatMap((decision) =>
       decisionLines(decision, statement.error, options),
     ),
+    ...(statement.lookups === undefined ? [] : [lookupLine(statement.lookups)]),
     ...statement.approvals.flatMap((step) => approvalStepLines(step, statement, options)),
     ...statement.notices
       .filter((notice) => !isOfHold(notice, statement))
@@ -111,6 +113,10 @@ export function answerLines(statement: Statement, options: LineOptions): string[
     ...actLines(statement).flatMap((line) => breakLines(line, options)),
     ...(statement.error ? messageLines(statement.error, options) : []),
   ];
+}
+
+function lookupLine({ candidates, left }: LookupCount): string {
+  return `looked up: ${plural(candidates, 'value')} of masked columns, ${count(left)} left of the day`;
 }
 
 /** The hold, then what became of it, each with the time that had passed by then. */

@@ -410,6 +410,15 @@ test('a result that comes in a later batch than its decision is added to its row
   expect(index.find(ID)?.summary).toMatchObject({ statements: 2, maskedValues: 4 });
 });
 
+test('values that were looked up add up in the session; without any nothing is said', () => {
+  start();
+  expect(index.find(ID)?.summary).not.toHaveProperty('lookups');
+  const event = { type: 'lookups', stream: 1, at: 0, statement: undefined } as const;
+  index.event(ID, { ...event, candidates: 1, left: 99 });
+  index.event(ID, { ...event, candidates: 3, left: 96 });
+  expect(index.find(ID)?.summary).toMatchObject({ lookups: 4 });
+});
+
 test('a combination whose row was rolled back is written again', () => {
   start();
   index.event(ID, decision(1));

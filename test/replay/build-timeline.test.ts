@@ -5,6 +5,8 @@ import { encodeEmptyBackend, encodeEmptyFrontend } from '../../src/protocol/pg/e
 import { buildTimeline, type RecordedItem } from '../../src/replay/build-timeline.ts';
 import { REPLAY_LIMITS } from '../../src/replay/replay-limits.ts';
 import type { Statement, TimelineEntry } from '../../src/replay/timeline.ts';
+import { answerLines } from '../../src/ui/statement-lines.ts';
+import { styleFor } from '../../src/ui/style.ts';
 import {
   bind,
   bindComplete,
@@ -77,6 +79,19 @@ describe('the simple protocol', () => {
     });
     expect(statement?.decisions[0]?.rules[0]?.id).toBe('engineers/read');
     expect((statement?.endMs ?? 0) - (statement?.startMs ?? 0)).toBe(12);
+  });
+
+  test('what a query looked up of masked columns is told with it', () => {
+    const stream = new RecordedStream().start();
+    const at = stream.upOffset;
+    stream.up(query("select id from users where email = 'x'")).decision(at);
+    const event = { type: 'lookups', stream: 1, at, statement: undefined } as const;
+    stream.event({ ...event, candidates: 1, left: 99 });
+    stream.down(columns(['id', INT4]), complete('SELECT 0'), ready()).result(at, { rows: 0 });
+    const [statement] = statements(stream.items);
+    expect(statement?.lookups).toEqual({ candidates: 1, left: 99 });
+    const lines = answerLines(statement ?? expect.fail(), { style: styleFor(false), width: 80 });
+    expect(lines).toContain('looked up: 1 value of masked columns, 99 left of the day');
   });
 
   test('without indexes in the decision a column under its own name is marked as masked', () => {

@@ -57,6 +57,13 @@ describe('sessions as a list', () => {
     expect(lines.every((line) => !line.includes('\n'))).toBe(true);
   });
 
+  test('values that were looked up are told where there were any', () => {
+    const title = 'looked up';
+    expect(sessionDetails(session, style).some((line) => line.startsWith(title))).toBe(false);
+    const lines = sessionDetails({ ...session, lookups: 3 }, style);
+    expect(lines).toContain('looked up  3 values of masked columns');
+  });
+
   test('a session of a run says which program it was', () => {
     const ran = { ...session, run: 'r1', parentRun: 'r0', program: 'claude\x1b[2J' };
     expect(sessionDetails(ran, style)).toContain('run        r1 (claude⟪U+001B⟫[2J), in run r0');

@@ -48,6 +48,7 @@ export function computedWith(
     ...(analysis.columnsNullTested ?? []),
     ...(analysis.columnsGrouped ?? []),
     ...(analysis.columnsEquated ?? []).flat(),
+    ...(analysis.lookups ?? []).flatMap(({ columns }) => columns.map((column) => ({ column }))),
   ];
   const computed = uses.flatMap(({ column }) => (masks.of(column) ? [column] : []));
   return computed.length === 0 ? {} : { computed: [...new Set(computed)] };
