@@ -49,6 +49,8 @@ rules:
     allow: { verbs: [insert, update], relations: [public.orders] }
   - name: delete-orders
     approve: { verbs: [delete], relations: [public.orders], qualified: true, approvers: [approvers] }
+  - name: change-many-orders
+    approve: { verbs: [update], relations: [public.orders], rows: 20, approvers: [approvers] }
   - name: no-structure
     deny: { verbs: [drop, truncate, alter, create, grant, revoke] }
     hint: Changes of structure go through a migration; ask the dba group.

@@ -166,6 +166,7 @@ test('the briefing says what the policy gives, and where it is', async () => {
     '`HOOP_PROD_DB_URL`',
     'engineers/read-shop: allow select on public.*',
     'Waits for a person to approve:\n- engineers/delete-orders',
+    'engineers/change-many-orders: approve update of more than 20 rows on public.orders',
     'Denied:\n- engineers/no-structure',
     'public.customers.card_number (full)',
     'ERROR:  ',
