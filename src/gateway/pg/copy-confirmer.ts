@@ -78,10 +78,11 @@ export async function confirmCopies(
     const confirmed = await confirm(state, run, runs.length === 1);
     if (confirmed.type !== 'ready') return confirmed;
     text = confirmed.text;
-    // What was just revoked must not be let through because it was asked before.
-    if (options.grant().generation !== grant.generation) {
-      return { type: 'refused', run, refusal: grantChanged() };
-    }
+  }
+  // What was just revoked must not be let through because it was asked before.
+  const [run] = runs;
+  if (run !== undefined && options.grant().generation !== grant.generation) {
+    return { type: 'refused', run, refusal: grantChanged() };
   }
   return text === undefined ? READY : { type: 'ready', text };
 }

@@ -1,4 +1,6 @@
 /** COPY … TO STDOUT with masks and detectors, against a real server. */
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Grant } from '../../../src/policy/types.ts';
 import { encodeCopyData } from '../../../src/protocol/pg/copy-data.ts';
@@ -352,6 +354,50 @@ test('pg_dump gets no masked values, and other programs are warned', async () =>
   expect(errors(answers)[0]?.['M']).toBe('pg_dump would write masked values as if they were real');
   const open = await dump.ask([query('COPY app.open TO stdout')]);
   expect([copied(open), warnings(open)]).toEqual(['1\tplain\n2\tplain\n', []]);
+});
+
+describe('programs', () => {
+  const run = promisify(execFile);
+  const psql = (...rest: string[]) =>
+    run('psql', [
+      '-X',
+      '-d',
+      `postgres://x@127.0.0.1:${engine.port}/postgres?sslmode=disable`,
+      ...rest,
+    ]);
+
+  test('psql: \\copy to, and COPY', async () => {
+    const out = await psql(
+      ...['-c', '\\copy app.people (id, card) to stdout with (format csv, header)'],
+      ...['-c', "COPY (SELECT id, email FROM app.people) TO STDOUT (DELIMITER '|', NULL '-')"],
+    );
+    expect(out.stdout).toBe('id,card\n1,****\n2,****\n3,****\n1|a***@***.com\n2|-\n3|****\n');
+    expect(out.stderr).toContain(
+      'WARNING:  1 column is masked in this copy: app.people.card\nDETAIL:  What is copied of them is not what the table holds.\n',
+    );
+  });
+});
+
+test('other encodings of the connection', async () => {
+  await using client = await RawClient.open(engine.port, { client_encoding: 'LATIN1' });
+  const answers = await client.ask([
+    query(
+      `COPY (SELECT 'caf' || chr(233) || ' ${CARD}', email FROM app.people ORDER BY id) TO STDOUT`,
+    ),
+  ]);
+  const data = Buffer.concat(answers.filter(({ type }) => type === 'd').map(({ body }) => body));
+  expect(data.toString('latin1').split('\n')[0]).toBe('caf\u00e9 [card]\ta***@***.com');
+});
+
+test('what its own transaction has changed is known', async () => {
+  await using client = await RawClient.open(engine.port);
+  await client.ask([query('BEGIN; CREATE TEMP TABLE mine AS SELECT 1 AS a, 2 AS b')]);
+  const copy = await client.ask([query('COPY mine TO STDOUT')]);
+  expect([errors(copy), copied(copy)]).toEqual([[], '1\t2\n']);
+  await client.ask([query('ALTER TABLE mine ADD c text DEFAULT 3')]);
+  const again = await client.ask([query('COPY mine TO STDOUT (HEADER)')]);
+  expect([errors(again), copied(again)]).toEqual([[], 'a\tb\tc\n1\t2\t3\n']);
+  await client.ask([query('ROLLBACK')]);
 });
 
 /**
