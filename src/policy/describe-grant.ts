@@ -69,14 +69,18 @@ export function rowCountText(rows: number): string {
 }
 
 /** What is masked, and what may be done with it besides selecting it. */
-export function maskedColumns(
-  grant: Pick<Grant, 'masks'>,
-): { column: string; mask: string; inference: 'allow' | 'deny'; lookup?: true }[] {
+export function maskedColumns(grant: Pick<Grant, 'masks' | 'limits'>): {
+  column: string;
+  mask: string;
+  inference: 'allow' | 'deny';
+  lookup?: true;
+  lookupsPerDay?: number;
+}[] {
   return grant.masks.map((mask) => ({
     column: columnName(mask),
     mask: mask.mask,
     inference: mask.inference,
-    ...(mask.lookup ? { lookup: true as const } : {}),
+    ...(mask.lookup ? { lookup: true as const, lookupsPerDay: grant.limits.lookups } : {}),
   }));
 }
 

@@ -151,6 +151,8 @@ const MaskedColumn = z.object({
   inference: z.enum(['allow', 'deny']),
   /** It may be compared with whole values, `limits.lookups` a day. */
   lookup: z.literal(true).optional(),
+  /** Of all such columns together. Absent from an older gateway. */
+  lookupsPerDay: z.number().optional(),
 });
 
 const LimitsReply = z.object({

@@ -5,6 +5,7 @@ export interface MaskWords {
   readonly mask: string;
   readonly inference: 'allow' | 'deny';
   readonly lookup?: true | undefined;
+  readonly lookupsPerDay?: number | undefined;
 }
 
 /** `public.staff.email (partial), public.staff.token (full)` */
@@ -28,7 +29,7 @@ export function maskUses(masked: readonly MaskWords[]): string[] {
     ...line(
       lookups,
       namesOf(lookups),
-      'may be looked up by whole values (= and IN with constants), a limited number a day',
+      `may be looked up by whole values (= and IN with constants), ${perDay(lookups)}`,
     ),
     ...line(
       open,
@@ -36,6 +37,10 @@ export function maskUses(masked: readonly MaskWords[]): string[] {
       'may be filtered, sorted and joined by: who may filter can guess the values',
     ),
   ];
+}
+
+function perDay([first]: readonly MaskWords[]): string {
+  return `${first?.lookupsPerDay ?? 'a limited number'} a day`;
 }
 
 function namesOf(masked: readonly MaskWords[]): string {

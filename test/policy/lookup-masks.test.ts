@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { maskedColumns } from '../../src/policy/describe-grant.ts';
 import { loadPolicy, problemLine } from '../../src/policy/load-policy.ts';
 import type { Policy } from '../../src/policy/policy.ts';
 import { policyWarnings } from '../../src/policy/policy-warnings.ts';
@@ -53,6 +54,19 @@ const lookups = (policy: Policy, agent?: string) =>
 const EMAIL = 'column: public.customers.email, mask: partial';
 const WITH = `masks: [{ ${EMAIL}, lookup: true }]\n`;
 const WITHOUT = `masks: [{ ${EMAIL} }]\n`;
+
+test('what is said of the mask has the number', () => {
+  const policy = policyOf(policyFile('support', `${WITH}limits: { lookups: 20 }\n`));
+  expect(maskedColumns(grantOf(policy))).toEqual([
+    {
+      column: 'public.customers.email',
+      mask: 'partial',
+      inference: 'deny',
+      lookup: true,
+      lookupsPerDay: 20,
+    },
+  ]);
+});
 
 test('a mask permits lookups where it says so, 100 a day unless a limit says otherwise', () => {
   const alone = policyOf(policyFile('support', WITH));

@@ -190,6 +190,7 @@ test('what may be done with masked columns is said as it is: carried, looked up,
     mask: 'partial',
     inference: 'deny',
     lookup: true,
+    lookupsPerDay: 20,
   } as const;
   const city = { column: 'public.t.city', mask: 'full', inference: 'allow' } as const;
   expect(words([city])).toContain(
@@ -198,6 +199,8 @@ test('what may be done with masked columns is said as it is: carried, looked up,
   expect(words([city])).not.toContain('denied; filtering');
   const both = words([email, city]);
   expect(both).toContain('- public.t.email may be selected as they are; filtering');
-  expect(both).toContain('- public.t.email may be looked up by whole values');
+  expect(both).toContain(
+    '- public.t.email may be looked up by whole values (= and IN with constants), 20 a day',
+  );
   expect(both).toContain('- public.t.city may be filtered');
 });
