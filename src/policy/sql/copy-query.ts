@@ -87,8 +87,9 @@ function statementsOf(tree: unknown): readonly Node[] {
   return Array.isArray(tree.stmts) ? tree.stmts.map((raw: { stmt: Node }) => raw.stmt) : [];
 }
 
+/** `location`, `stmt_len`, and the brackets of ARRAY and IN: `list_start`, `rexpr_list_end`. */
+const PLACES = /location$|^stmt_len$|list_(?:start|end)$/;
+
 function withoutPlaces(node: Node): string {
-  return JSON.stringify(node, (key, value: unknown) =>
-    key.endsWith('location') || key === 'stmt_len' ? undefined : value,
-  );
+  return JSON.stringify(node, (key, value: unknown) => (PLACES.test(key) ? undefined : value));
 }
