@@ -5,14 +5,14 @@ import { windowOrigins } from './conditions.ts';
 import { functionCall } from './function-call.ts';
 import { elementType, hasUserCast, TYPE } from './function-types.ts';
 import { COMBINED, checkFields, type Part } from './grammar.ts';
-import { jsonConstructor } from './json-constructors.ts';
 import {
   castDocument,
   chosenDocument,
   coalescedDocument,
   literalDocument,
   nullDeciders,
-} from './json-functions.ts';
+} from './json-carriers.ts';
+import { jsonConstructor } from './json-constructors.ts';
 import { jsonOperation } from './json-operators.ts';
 import { rowShape } from './json-shape.ts';
 import {

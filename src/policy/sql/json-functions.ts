@@ -3,17 +3,8 @@
  * that come out. They are those of PostgreSQL 13 to 18; every other function computes.
  */
 import { concreteType, elementType, hasUserCast, TYPE } from './function-types.ts';
-import {
-  arrayShape,
-  type JsonShape,
-  literalShape,
-  loosened,
-  mergeShapes,
-  rowShape,
-  shape,
-  surrounded,
-} from './json-shape.ts';
-import { constant, derive, type Lineage, type NamedLineage, oneOf } from './lineage.ts';
+import { arrayShape, type JsonShape, rowShape, shape, surrounded } from './json-shape.ts';
+import { derive, type Lineage, type NamedLineage, oneOf } from './lineage.ts';
 import type { StatementFacts } from './statement-facts.ts';
 import { as, type FieldsOf, type Node, namesOf } from './tree.ts';
 
@@ -26,7 +17,7 @@ const VARCHAR = 1043;
 const TEXT: ReadonlySet<number> = new Set([TYPE.text, TYPE.unknown, VARCHAR]);
 
 /** Types that hold the whole text of a document. */
-const HOLDERS: ReadonlySet<number> = new Set([JSON_TYPE, JSONB_TYPE, TYPE.text, VARCHAR]);
+export const HOLDERS: ReadonlySet<number> = new Set([JSON_TYPE, JSONB_TYPE, TYPE.text, VARCHAR]);
 
 /** Whether a value of this type, as it was written, can hold a document. */
 export function documentType(
@@ -35,72 +26,6 @@ export function documentType(
 ): boolean {
   const isCut = (typeName.typmods?.length ?? 0) > 0 || (typeName.arrayBounds?.length ?? 0) > 0;
   return type !== undefined && HOLDERS.has(type) && !isCut;
-}
-
-/** What becomes of a document in a cast; a row as a text is no JSON. */
-export function castDocument(
-  value: Lineage,
-  typeName: FieldsOf<'TypeName'> | undefined,
-  type: number | undefined,
-): JsonShape | undefined {
-  const isJson =
-    value.type !== undefined && (HOLDERS.has(value.type) || value.type === TYPE.unknown);
-  return isJson && typeName && documentType(typeName, type) ? value.document : undefined;
-}
-
-/** The document of CASE and COALESCE: all of `values` that are no constants must have one. */
-export function chosenDocument(values: readonly Lineage[]): JsonShape | undefined {
-  const documents = values.flatMap(({ document }) => document ?? []);
-  if (documents.length === 0) {
-    return undefined;
-  }
-  const typed = values.filter(({ type }) => type !== TYPE.unknown);
-  const others = values.filter(({ document }) => document === undefined);
-  if (
-    typed.some(({ type }) => type !== typed[0]?.type) ||
-    others.some(({ origins }) => origins.size > 0)
-  ) {
-    return undefined;
-  }
-  const merged = mergeShapes(documents);
-  return merged && others.length > 0 ? loosened(merged) : merged;
-}
-
-/** Which one COALESCE takes tells whether the first is NULL: only rows and arrays may say that. */
-export function coalescedDocument(value: Lineage): Lineage {
-  return value.document?.content.type === 'value' ? { ...value, document: undefined } : value;
-}
-
-/** Fields of rows in rows; with more of them the row counts as one value. */
-const MAX_NULL_TESTS = 2000;
-
-/**
- * What `IS NULL` asks of a value: a document that is an object or an array is as NULL as what
- * decides about it as a whole, and a row is NULL when its fields are.
- */
-export function nullDeciders(facts: StatementFacts, value: Lineage): readonly Lineage[] {
-  const found: Lineage[] = [];
-  const open = [value];
-  for (let next = open.pop(); next; next = open.pop()) {
-    const { document, fields } = next;
-    const isScalar = !document || document.content.type === 'value';
-    const isHeld = HOLDERS.has(concreteType(facts, next.type));
-    if (isScalar || (!isHeld && !(fields && document.content.type === 'object'))) {
-      found.push(next);
-    } else {
-      found.push({ ...constant(), origins: document.around });
-      open.push(...(isHeld ? [] : (fields ?? []).map(({ lineage }) => lineage)));
-    }
-    if (found.length + open.length > MAX_NULL_TESTS) {
-      return [value];
-    }
-  }
-  return found;
-}
-
-/** The JSON that a literal holds if it is taken for one. */
-export function literalDocument(fields: FieldsOf<'A_Const'>): JsonShape | undefined {
-  return fields.isnull ? shape({ type: 'null' }) : literalShape(fields.sval?.sval ?? '');
 }
 
 /** How the value stands in a document. */
@@ -238,6 +163,9 @@ function constantKey({ node, key }: JsonPair): string | undefined {
   return undefined;
 }
 
+/** Rows can have the same row in them twice, which has another one twice, and so on. */
+const MAX_FIELDS = 5000;
+
 /** A type of the database's own can have a cast to json, which to_json() then calls. */
 export function noteJsonCasts(facts: StatementFacts, values: readonly Lineage[]): void {
   const { catalog } = facts.context;
@@ -257,6 +185,10 @@ export function noteJsonCasts(facts: StatementFacts, values: readonly Lineage[])
     }
     for (const field of value.fields ?? []) {
       all.add(field.lineage);
+    }
+    if (all.size > MAX_FIELDS) {
+      facts.refuse('the rows in this JSON document have too many fields to look at');
+      return;
     }
   }
 }

@@ -4,6 +4,7 @@
  */
 import {
   constant,
+  derive,
   type Lineage,
   lazily,
   type NamedLineage,
@@ -17,6 +18,8 @@ export interface JsonShape {
   readonly content: JsonContent;
   /** Members that are NULL are left out of all objects in it. */
   readonly isStripped?: boolean;
+  /** Of arrays in arrays: what is in objects is worked out when it is asked for. */
+  readonly depth: number;
 }
 
 export type JsonContent =
@@ -42,8 +45,28 @@ export interface JsonMember extends NamedLineage {
 
 const NOTHING: ReadonlySet<Origin> = new Set();
 
+/** Deeper arrays count as one value: each query can put one more around those of another. */
+const MAX_DEPTH = 64;
+
 export function shape(content: JsonContent, around: ReadonlySet<Origin> = NOTHING): JsonShape {
-  return { around, content };
+  const inner = innerValues(content);
+  const depth = inner.reduce((most, { document }) => Math.max(most, 1 + (document?.depth ?? 0)), 0);
+  return depth > MAX_DEPTH
+    ? { around, content: { type: 'value', value: derive(inner) }, depth: 0 }
+    : { around, content, depth };
+}
+
+function innerValues(content: JsonContent): readonly Lineage[] {
+  switch (content.type) {
+    case 'map':
+      return [content.values];
+    case 'array':
+      return [content.elements];
+    case 'list':
+      return content.elements;
+    default:
+      return [];
+  }
 }
 
 /** What to_json() makes of a row: names must be those that the server uses. */
@@ -92,17 +115,31 @@ export function surrounded(document: JsonShape, by: Iterable<Origin>): JsonShape
 
 /** One of several documents; undefined where one is not known or they have nothing in common. */
 export function mergeShapes(documents: readonly (JsonShape | undefined)[]): JsonShape | undefined {
-  const [first, ...others] = documents;
+  const [first, ...others] = new Set(documents);
   return others.reduce<JsonShape | undefined>(
     (merged, other) => merged && other && mergeTwo(merged, other),
     first,
   );
 }
 
+/**
+ * Documents that were merged before: an array can have the same array in it twice, which has
+ * another one twice, and so on.
+ */
+const MERGED = new WeakMap<JsonShape, WeakMap<JsonShape, JsonShape | 'none'>>();
+
 function mergeTwo(a: JsonShape, b: JsonShape): JsonShape | undefined {
+  const known = MERGED.get(a) ?? new WeakMap<JsonShape, JsonShape | 'none'>();
+  MERGED.set(a, known);
+  const merged = known.get(b) ?? mergeAnew(a, b) ?? 'none';
+  known.set(b, merged);
+  return merged === 'none' ? undefined : merged;
+}
+
+function mergeAnew(a: JsonShape, b: JsonShape): JsonShape | undefined {
   const content = mergeContents(a.content, b.content);
   const isStripped = a.isStripped === true || b.isStripped === true;
-  return content && surrounded({ around: a.around, content, isStripped }, b.around);
+  return content && surrounded({ ...shape(content, a.around), isStripped }, b.around);
 }
 
 function mergeContents(a: JsonContent, b: JsonContent): JsonContent | undefined {
@@ -187,10 +224,7 @@ export function loosened(document: JsonShape): JsonShape {
         },
       };
     case 'list':
-      return {
-        ...document,
-        content: { type: 'array', elements: oneOf(content.elements), leavesOutNull: false },
-      };
+      return { ...document, ...arrayShape(oneOf(content.elements), document.around) };
     default:
       return document;
   }
