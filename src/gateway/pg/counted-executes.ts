@@ -4,16 +4,16 @@
  * they are counted. What the client asks for is handed out in its portions from what is kept.
  */
 import { decideRows } from '../../policy/sql/decide-rows.ts';
-import type { RowChanges, RowCountSource } from '../../policy/sql/types.ts';
+import type { RowChanges } from '../../policy/sql/types.ts';
 import type { Refusal } from '../../policy/types.ts';
 import { encodeExecute } from '../../protocol/pg/execute.ts';
 import type { CountedRequest } from './approval-ask.ts';
-import { askCounters } from './ask-counters.ts';
 import { runEnded } from './confirmations.ts';
 import type { KnownPortal, KnownStatement } from './known-statement.ts';
 import type { CountedExecution } from './pending-queue.ts';
 import { countSource, mayBeHeld } from './row-counts.ts';
-import { RowTrial } from './row-trial.ts';
+import { type Countable, RowTrial } from './row-trial.ts';
+import { ROLLED_BACK } from './row-trials.ts';
 import { startRun } from './run.ts';
 import type { StreamState } from './stream-state.ts';
 
@@ -39,8 +39,6 @@ interface Portals {
   released(execution: Execution, counted: CountedRequest): Promise<Released | undefined>;
   refuse(at: number, refusal: Refusal, text: string): void;
 }
-
-type Countable = Exclude<RowCountSource, { from: 'nowhere' }>;
 
 export class CountedExecutes {
   readonly #state: StreamState;
@@ -95,16 +93,14 @@ export class CountedExecutes {
       if (allowed === undefined) throw new TypeError('a statement of which nothing is known');
       const trial = this.#send(execution, source, covered, maxRows);
       if (!mayBeHeld(allowed)) return;
-      if (allowed.analysis.protocol.copy !== undefined) {
-        trials.afterCopy = () => this.#decide(execution, trial, maxRows);
-        return;
-      }
+      if (await trials.readsCopy(() => this.#decide(execution, trial, maxRows))) return;
       await trials.settled();
       if (trial.exceeded === undefined) return;
       // Known only now: a BEGIN right before it had not been answered.
       const canLeave = isAlone && this.#state.settings.transaction === 'idle';
       if (!canLeave) return this.#decide(execution, trial, maxRows);
-      await this.#leave(trial);
+      // So that nobody waits for its locks while people are asked.
+      await trials.rollBack(trial);
       const counted = { changes: trial.exceeded, transaction: 'left' } as const;
       const released = await this.#portals.released(execution, counted);
       if (released === undefined) return;
@@ -124,23 +120,13 @@ export class CountedExecutes {
     const { allowed } = statement;
     if (allowed === undefined) throw new TypeError('a statement of which nothing is known');
     const run = startRun(statement, at, state.options.grant(), portal);
-    const trial = new RowTrial(run, allowed, source, { covered });
-    run.trial = trial;
-    state.trials.opened(trial);
-    if (source.from === 'statistics') {
-      askCounters(state, source, (counters) => {
-        trial.before = counters;
-      });
-    }
+    const { segment } = state;
+    const approval = { covered };
+    const trial = new RowTrial({ run, allowed, source, approval, segment, query: undefined });
     const counted = { trial, maxRows, query: undefined };
-    this.#portals.execute(this.#message(execution, 0), execution, counted);
-    if (source.from === 'statistics') {
-      askCounters(state, source, (counters) => {
-        trial.after = counters;
-        const answer = state.trials.counted(trial, maxRows);
-        if (answer !== undefined) state.toClient.push(answer);
-      });
-    }
+    state.trials.run(trial, maxRows, () =>
+      this.#portals.execute(this.#message(execution, 0), execution, counted),
+    );
     portal.trial = trial;
     return trial;
   }
@@ -155,6 +141,7 @@ export class CountedExecutes {
     const changes = trial.exceeded;
     if (changes === undefined) return;
     const released = await this.#portals.released(execution, { changes, transaction: 'open' });
+    trials.decided(trial);
     if (released === undefined) {
       runEnded(this.#state, trial.run, { sqlState: ROLLED_BACK });
       return;
@@ -171,19 +158,7 @@ export class CountedExecutes {
     return bound?.segment === segment && binds === 1 && renames === 0 && runs === 0;
   }
 
-  /** Rolls back what it has done, so that nobody waits for its locks while people are asked. */
-  async #leave(trial: RowTrial): Promise<void> {
-    const state = this.#state;
-    state.trials.fail('own');
-    state.sendSync(undefined, 'own');
-    runEnded(state, trial.run, { sqlState: ROLLED_BACK });
-    await state.waitForTarget(() => state.queue.length === 0);
-  }
-
   #message({ name }: Execution, maxRows: number): Uint8Array {
     return encodeExecute({ portal: name, maxRows }, this.#state.codec);
   }
 }
-
-/** transaction_rollback */
-const ROLLED_BACK = '40000';

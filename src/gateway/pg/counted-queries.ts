@@ -14,6 +14,7 @@ import type { Refusals } from './refusals.ts';
 import { countSource, isLimited, mayBeHeld } from './row-counts.ts';
 import { notAlone, onlyAlone } from './row-refusals.ts';
 import type { RowTrial } from './row-trial.ts';
+import { ROLLED_BACK } from './row-trials.ts';
 import { sendStatement } from './send-statement.ts';
 import { knownStatements } from './statement-text.ts';
 import type { StreamState } from './stream-state.ts';
@@ -35,9 +36,6 @@ const MAY_STAND_BESIDE = new Set([
   ...['declare', 'fetch', 'close', 'set', 'reset', 'show', 'explain', 'lock', 'truncate'],
   ...['create table', 'create table as', 'create view', 'drop table', 'comment'],
 ]);
-
-/** transaction_rollback */
-const ROLLED_BACK = '40000';
 
 export class CountedQueries {
   readonly #state: StreamState;
@@ -105,17 +103,16 @@ export class CountedQueries {
       const sent = { ...request, query, statement, approval, isShown };
       const trial = sendStatement(this.#state, sent);
       isShown = true;
-      if (allowed.analysis.protocol.copy !== undefined) {
-        trials.afterCopy = () => this.#decide(request, query, trial);
-        return;
-      }
+      if (await trials.readsCopy(() => this.#decide(request, query, trial))) return;
       if (mayBeHeld(allowed)) await trials.settled();
       const changes = trial?.exceeded;
       if (trial === undefined || changes === undefined) return trials.ended(query);
       // Known only now: a BEGIN right before it had not been answered.
       const canLeave = isAlone && this.#state.settings.transaction === 'idle';
       if (!canLeave) return this.#decide(request, query, trial);
-      await this.#leave(query, trial);
+      // So that nobody waits for its locks while people are asked.
+      query.gone();
+      await trials.rollBack(trial);
       const released = await this.#released(request, { changes, transaction: 'left' });
       if (released === undefined) return;
       covered = released.covers;
@@ -156,6 +153,7 @@ export class CountedQueries {
     const changes = trial?.exceeded;
     if (trial !== undefined && changes !== undefined) {
       const released = await this.#released(request, { changes, transaction: 'open' });
+      trials.decided(trial);
       if (released === undefined) runEnded(this.#state, trial.run, { sqlState: ROLLED_BACK });
       else {
         const answer = trials.handOut(trial, 0);
@@ -163,16 +161,6 @@ export class CountedQueries {
       }
     }
     await trials.ended(query);
-  }
-
-  /** Rolls back what it has done, so that nobody waits for its locks while people are asked. */
-  async #leave(query: CountedQuery, trial: RowTrial): Promise<void> {
-    const state = this.#state;
-    query.gone();
-    state.trials.fail('own');
-    state.sendSync(undefined, 'own');
-    runEnded(state, trial.run, { sqlState: ROLLED_BACK });
-    await state.waitForTarget(() => state.queue.length === 0);
   }
 
   /** @returns undefined: it was refused, and the client knows. */

@@ -20,6 +20,8 @@ export interface EndedRun {
 }
 
 export class CountedQuery {
+  /** Of the pipeline that it is sent as. */
+  readonly segment: number;
   readonly #state: StreamState;
   /** Statements that have not been answered. */
   #left: number;
@@ -28,6 +30,7 @@ export class CountedQuery {
 
   constructor(state: StreamState, statements: number) {
     this.#state = state;
+    this.segment = state.segment;
     this.#left = statements;
   }
 

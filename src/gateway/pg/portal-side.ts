@@ -222,6 +222,8 @@ export class PortalSide {
     const { at, name, portal, statement, isApproved } = execution;
     const grant = state.options.grant();
     if (needsDescription(statement, grant)) this.#describe(name, portal, statement);
+    // What runs now may take long; what has been counted is told before.
+    if (counted === undefined && state.trials.isOpen) state.flushAnswers();
     const first = counted?.isContinued === true ? undefined : counted?.trial?.run;
     const run = first ?? startRun(statement, at, grant, portal);
     const { segment } = state;

@@ -7,6 +7,7 @@ import type { AllowedStatement, RowChanges, RowCountSource } from '../../policy/
 import { encodeCommandComplete } from '../../protocol/pg/command-complete.ts';
 import { encodeEmptyBackend } from '../../protocol/pg/empty-messages.ts';
 import { BYTES } from '../../protocol/pg/text-codec.ts';
+import type { CountedQuery } from './counted-query.ts';
 import {
   changesBetween,
   changesOfTag,
@@ -21,9 +22,26 @@ import type { Run } from './run.ts';
 const MAX_KEPT_BYTES = 64 * 1024 * 1024;
 const SUSPENDED = encodeEmptyBackend('PortalSuspended');
 
+/** Where a number is to be had. */
+export type Countable = Exclude<RowCountSource, { from: 'nowhere' }>;
+
+interface TrialOptions {
+  readonly run: Run;
+  readonly allowed: AllowedStatement;
+  readonly source: Countable;
+  /** Whether it can be approved, and what was approved already. */
+  readonly approval: { readonly covered: RowChanges | undefined } | 'none';
+  /** In which it is sent. */
+  readonly segment: number;
+  readonly query: CountedQuery | undefined;
+}
+
 export class RowTrial {
   readonly run: Run;
-  readonly source: Exclude<RowCountSource, { from: 'nowhere' }>;
+  readonly source: Countable;
+  readonly segment: number;
+  /** Whose statement it is. */
+  readonly query: CountedQuery | undefined;
   readonly #allowed: AllowedStatement;
   /** What an approval that was given for it covers. */
   readonly #covered: RowChanges | undefined;
@@ -44,13 +62,10 @@ export class RowTrial {
   #isTooLarge = false;
   #handedOut = 0;
 
-  constructor(
-    run: Run,
-    allowed: AllowedStatement,
-    source: Exclude<RowCountSource, { from: 'nowhere' }>,
-    approval: { readonly covered: RowChanges | undefined } | 'none',
-  ) {
+  constructor({ run, allowed, source, approval, segment, query }: TrialOptions) {
     this.run = run;
+    this.segment = segment;
+    this.query = query;
     this.isApprovable = approval !== 'none';
     this.#allowed = allowed;
     this.source = source;

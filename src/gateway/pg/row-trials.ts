@@ -4,6 +4,7 @@
  */
 import type { Refusal } from '../../policy/types.ts';
 import { toErrorResponse } from '../to-error-response.ts';
+import { askCounters } from './ask-counters.ts';
 import type { ChunkReader } from './chunk-reader.ts';
 import { runEnded } from './confirmations.ts';
 import type { CountedQuery, EndedRun } from './counted-query.ts';
@@ -22,6 +23,8 @@ const COUNT_WITHIN_MS = 120_000;
 /** As much as behind a statement that waits for approval. */
 const MAX_BEHIND_BYTES = 256 * 1024;
 const QUERY_CANCELED = '57014';
+/** transaction_rollback */
+export const ROLLED_BACK = '40000';
 const NOTHING = new Uint8Array(0);
 
 /** An Execute that has to do with counting, and its execution. */
@@ -44,18 +47,62 @@ export class RowTrials {
     this.#state = state;
   }
 
-  /** Something that was sent is not counted yet. */
+  /** Something that was sent is not counted yet, or not decided: nothing may commit it. */
   get isOpen(): boolean {
     return this.#open.size > 0;
   }
 
-  opened(trial: RowTrial): void {
+  get #isCounting(): boolean {
+    for (const { exceeded } of this.#open) if (exceeded === undefined) return true;
+    return false;
+  }
+
+  /**
+   * Runs it with the counters asked around it, where they count.
+   * @param maxRows of the client's Execute.
+   * @param execute sends the Execute.
+   */
+  run(trial: RowTrial, maxRows: number, execute: () => void): void {
+    const state = this.#state;
+    const { source } = trial;
     this.#open.add(trial);
+    trial.run.trial = trial;
+    if (source.from === 'tag') {
+      execute();
+      return;
+    }
+    askCounters(state, source, (counters) => {
+      trial.before = counters;
+    });
+    execute();
+    askCounters(state, source, (counters) => {
+      trial.after = counters;
+      const answer = this.#counted(trial, maxRows);
+      if (answer !== undefined) state.toClient.push(answer);
+    });
+  }
+
+  /** It was above its limit, and goes on, or something is in line that makes it fail. */
+  decided(trial: RowTrial): void {
+    this.#open.delete(trial);
   }
 
   /** Waits until all that was sent is counted, or has failed. @throws StreamEnded */
   settled(): Promise<void> {
-    return this.#within(() => !this.isOpen);
+    return this.#within(() => !this.#isCounting);
+  }
+
+  /**
+   * Whether what was just sent reads data of the client; of a COPY only the target can tell.
+   * @param afterCopy what is to be done when the client has sent all of it.
+   */
+  async readsCopy(afterCopy: () => Promise<void>): Promise<boolean> {
+    const { copy } = this.#state;
+    if (!copy.isUndecided) return false;
+    this.#state.flushAnswers();
+    await this.#state.waitForTarget(() => !copy.isUndecided);
+    if (copy.isReading) this.afterCopy = afterCopy;
+    return copy.isReading;
   }
 
   /** Waits for the end of that Query. @throws StreamEnded */
@@ -91,8 +138,9 @@ export class RowTrials {
   }
 
   #stop(): void {
+    if (!this.#isCounting) return;
     for (const trial of this.#open) trial.isOverdue = true;
-    if (this.isOpen) this.#state.stopCounting();
+    this.#state.stopCounting();
   }
 
   /**
@@ -103,18 +151,19 @@ export class RowTrials {
     const { trial, isContinued, maxRows } = counted;
     const isShown = !this.#state.withholding;
     const shown = { run, tag, rows: NOTHING, end: isShown ? bytes : NOTHING };
-    if (trial === undefined) return this.#ran(shown);
+    if (trial === undefined) return this.#ran(shown, counted.query);
     if (isContinued === true) {
-      return this.#ran(isShown ? { ...shown, ...trial.portion(maxRows) } : shown);
+      return this.#ran(isShown ? { ...shown, ...trial.portion(maxRows) } : shown, counted.query);
     }
     trial.tag = tag;
-    return trial.source.from === 'tag' ? this.counted(trial, maxRows) : undefined;
+    return trial.source.from === 'tag' ? this.#counted(trial, maxRows) : undefined;
   }
 
   /** @returns the error in place of a cancel that is the gateway's own doing. */
   overdue(sqlState: string): Uint8Array | undefined {
+    if (!this.isOpen || sqlState !== QUERY_CANCELED) return undefined;
     const overdue = [...this.#open].find(({ isOverdue }) => isOverdue);
-    if (overdue === undefined || sqlState !== QUERY_CANCELED) return undefined;
+    if (overdue === undefined) return undefined;
     const refusal = countOverdue(overdue.allowed, this.#limitMs);
     this.#state.story.withheld(overdue.run, refusal);
     return toErrorResponse(refusal, { codec: this.#state.codec });
@@ -124,34 +173,39 @@ export class RowTrials {
    * Its count is known.
    * @returns what the client gets.
    */
-  counted(trial: RowTrial, maxRows: number): Uint8Array | undefined {
-    this.#open.delete(trial);
+  #counted(trial: RowTrial, maxRows: number): Uint8Array | undefined {
     const { changes } = trial;
     const decision = trial.decide(changes);
+    const unseen = { run: trial.run, tag: trial.tag ?? '', rows: NOTHING, end: NOTHING };
+    // Something before it was above its limit, and what fails its transaction is in line.
+    if (!this.#open.has(trial)) return this.#ran(unseen, trial.query);
     if (this.#state.withholding) {
+      this.#open.delete(trial);
       // The client has an error already; what is above its limit must not be committed either.
-      if (decision.effect !== 'allow') this.fail();
-      return this.#ran({ run: trial.run, tag: trial.tag ?? '', rows: NOTHING, end: NOTHING });
+      if (decision.effect !== 'allow') this.#fail(trial);
+      return this.#ran(unseen, trial.query);
     }
+    if (decision.effect !== 'hold' || !trial.isApprovable) this.#open.delete(trial);
     switch (decision.effect) {
       case 'allow':
         return this.handOut(trial, maxRows);
       case 'hold':
-        if (!trial.isApprovable) return this.refuse(trial, onlyAlone(trial.allowed, changes));
+        if (!trial.isApprovable) return this.#refuse(trial, onlyAlone(trial.allowed, changes));
         trial.exceeded = changes;
         return undefined;
       case 'refuse':
-        return this.refuse(trial, decision.refusal);
+        return this.#refuse(trial, decision.refusal);
     }
   }
 
   /** @returns what the client gets of it now that it may have it. */
   handOut(trial: RowTrial, maxRows: number): Uint8Array | undefined {
-    return this.#ran({ run: trial.run, tag: trial.tag ?? '', ...trial.portion(maxRows) });
+    const ended = { run: trial.run, tag: trial.tag ?? '', ...trial.portion(maxRows) };
+    return this.#ran(ended, trial.query);
   }
 
-  #ran(ended: EndedRun): Uint8Array | undefined {
-    if (this.query !== undefined) return this.query.ran(ended);
+  #ran(ended: EndedRun, query: CountedQuery | undefined): Uint8Array | undefined {
+    if (query !== undefined) return query.ran(ended);
     runEnded(this.#state, ended.run, ended);
     return Buffer.concat([ended.rows, ended.end]);
   }
@@ -160,12 +214,12 @@ export class RowTrials {
    * The client gets an error in place of what it was to get, and the transaction fails.
    * @returns the error.
    */
-  refuse(trial: RowTrial, refusal: Refusal): Uint8Array {
+  #refuse(trial: RowTrial, refusal: Refusal): Uint8Array {
     const state = this.#state;
     state.story.withheld(trial.run, refusal);
     runEnded(state, trial.run, { sqlState: refusal.sqlState });
     state.withholding = true;
-    this.fail();
+    this.#fail(trial);
     return toErrorResponse(refusal, { codec: state.codec });
   }
 
@@ -173,25 +227,45 @@ export class RowTrials {
    * Makes the transaction fail at the target, as any error would: with an Execute that it refuses.
    * The Sync of this segment has not been sent, for it waits until all is counted.
    */
-  fail(origin: 'aside' | 'own' = 'aside'): void {
+  #fail({ query }: RowTrial): void {
+    this.#sendFailure('aside');
+    if (query !== undefined) query.failed();
+    else this.#state.releaseSoon();
+  }
+
+  /** Ends the transaction of one that is all that there is in it; nobody is told. */
+  async rollBack({ run }: RowTrial): Promise<void> {
+    const state = this.#state;
+    this.#sendFailure('own');
+    state.sendSync(undefined, 'own');
+    runEnded(state, run, { sqlState: ROLLED_BACK });
+    await state.waitForTarget(() => state.queue.length === 0);
+  }
+
+  #sendFailure(origin: 'aside' | 'own'): void {
     const state = this.#state;
     const denial = createDenial(new Uint8Array(0));
     const { segment } = state;
     state.send(deniedExecute(denial), { kind: 'execute', origin, segment, run: undefined, denial });
     state.skipping = true;
-    if (origin === 'own') return;
-    if (this.query !== undefined) this.query.failed();
-    else state.releaseSoon();
+    // Whatever they count, they are rolled back with it.
+    this.#forget(segment);
   }
 
   /** An error of the target: nothing that was sent before the next Sync takes effect. */
-  failed(sqlState: string): void {
-    for (const trial of this.#open) {
+  failed(segment: number, sqlState: string): void {
+    for (const { tag, exceeded, run } of this.#forget(segment)) {
       // Its count was still to come.
-      if (trial.tag !== undefined) runEnded(this.#state, trial.run, { sqlState });
+      if (tag !== undefined && exceeded === undefined) runEnded(this.#state, run, { sqlState });
     }
-    this.#open.clear();
-    this.afterCopy = undefined;
-    this.query?.failed();
+    if (segment === this.#state.segment) this.afterCopy = undefined;
+    if (this.query?.segment === segment) this.query.failed();
+  }
+
+  /** Those of later segments go on: an error is over with the Sync before them. */
+  #forget(segment: number): readonly RowTrial[] {
+    const gone = [...this.#open].filter((trial) => trial.segment === segment);
+    for (const trial of gone) this.#open.delete(trial);
+    return gone;
   }
 }

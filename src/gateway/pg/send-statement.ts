@@ -4,7 +4,6 @@ import { encodeBind } from '../../protocol/pg/bind.ts';
 import { encodeDescribe } from '../../protocol/pg/describe.ts';
 import { encodeExecute } from '../../protocol/pg/execute.ts';
 import { encodeParse } from '../../protocol/pg/parse.ts';
-import { askCounters } from './ask-counters.ts';
 import type { CountedQuery } from './counted-query.ts';
 import type { KnownPortal, KnownStatement } from './known-statement.ts';
 import { countSource, isLimited } from './row-counts.ts';
@@ -28,33 +27,25 @@ export interface SentStatement {
 
 /** @returns undefined: it is one beside those that are counted. */
 export function sendStatement(state: StreamState, sent: SentStatement): RowTrial | undefined {
-  const { at, query, statement, isApproved } = sent;
+  const { at, query, statement, isApproved, approval } = sent;
   const { allowed } = statement;
-  const run = startRun(statement, at, state.options.grant(), prepare(state, sent));
+  const portal = prepare(state, sent);
+  const run = startRun(statement, at, state.options.grant(), portal);
+  const { segment, trials } = state;
+  const execute = (trial?: RowTrial): void => {
+    const counted = { ...(trial === undefined ? {} : { trial }), maxRows: 0, query };
+    const entry = { kind: 'execute', origin: 'client', segment, run, counted } as const;
+    state.sendRuns(encodeExecute({ portal: '', maxRows: 0 }), entry, isApproved);
+  };
   const source = countSource(statement);
-  const isCounted = allowed !== undefined && isLimited(allowed) && source.from !== 'nowhere';
-  const trial = isCounted ? new RowTrial(run, allowed, source, sent.approval) : undefined;
-  if (trial !== undefined) {
-    run.trial = trial;
-    state.trials.opened(trial);
+  if (allowed === undefined || !isLimited(allowed) || source.from === 'nowhere') {
+    // What runs now may take long; what has been counted is told before.
+    if (trials.isOpen) state.flushAnswers();
+    execute();
+    return undefined;
   }
-  const byStatistics = isCounted && source.from === 'statistics' ? source : undefined;
-  if (trial !== undefined && byStatistics !== undefined) {
-    askCounters(state, byStatistics, (counters) => {
-      trial.before = counters;
-    });
-  }
-  const counted = trial === undefined ? { maxRows: 0, query } : { trial, maxRows: 0, query };
-  const { segment } = state;
-  const entry = { kind: 'execute', origin: 'client', segment, run, counted } as const;
-  state.sendRuns(encodeExecute({ portal: '', maxRows: 0 }), entry, isApproved);
-  if (trial !== undefined && byStatistics !== undefined) {
-    askCounters(state, byStatistics, (counters) => {
-      trial.after = counters;
-      const answer = state.trials.counted(trial, 0);
-      if (answer !== undefined) state.toClient.push(answer);
-    });
-  }
+  const trial = new RowTrial({ run, allowed, source, approval, segment, query });
+  trials.run(trial, 0, () => execute(trial));
   return trial;
 }
 

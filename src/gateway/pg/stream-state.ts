@@ -117,6 +117,8 @@ export class StreamState {
 
   /** Puts a message and what is expected in answer to it in line. */
   send(message: Uint8Array, entry: Entry, disturbs = false): void {
+    const ends = entry.kind === 'sync' || entry.kind === 'query' || entry.kind === 'function-call';
+    if (ends && this.trials.isOpen) throw new Error('rows that are not counted could be committed');
     this.toTarget.push(message);
     this.queue.push(entry);
     if (disturbs) this.#disturbing.add(entry);
@@ -124,7 +126,7 @@ export class StreamState {
       this.#begun.segment = entry.segment;
       this.#begun.at = this.#inHandAt ?? 0;
     }
-    if (entry.kind === 'sync' || entry.kind === 'query' || entry.kind === 'function-call') {
+    if (ends) {
       // It may end an implicit transaction, and with it what SET LOCAL did.
       if (this.settings.placeMoved) this.#disturbing.add(entry);
       this.segment += 1;

@@ -249,7 +249,7 @@ export class TargetSide {
       state.settled(one);
     }
     if (!foundSync) state.skipping = true;
-    state.trials.failed(sqlState);
+    state.trials.failed(entry.segment, sqlState);
     if (!foundSync) this.#sendDeferred(syncs);
   }
 

@@ -1,5 +1,8 @@
 /** Writes whose rows are counted before they may be committed: scripted rules, a real server. */
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { RowCountSource, RowThreshold } from '../../../src/policy/sql/types.ts';
 import { encodeCancelRequest } from '../../../src/protocol/pg/cancel-request.ts';
@@ -338,6 +341,42 @@ describe('the extended protocol', () => {
     expect(letters(answers)).toBe('1 2 C E Z');
   });
 
+  test('an error of an earlier segment that is still on its way lets nothing pass', async () => {
+    const answers = await client.ask(
+      [
+        run('SELECT 1 / 0'),
+        sync,
+        run('UPDATE t SET v = 1'),
+        sync,
+        query('SELECT 1 / 0'),
+        query('UPDATE t SET v = 1'),
+        run('SELECT nope'),
+        sync,
+        query('UPDATE t SET v = 1'),
+      ],
+      6,
+    );
+    expect(letters(answers)).toBe('1 E Z 1 2 E Z E Z E Z E Z E Z');
+    expect(await changed()).toBe(0);
+  });
+
+  test('several above the limit in one pipeline undo it once, and the next goes on', async () => {
+    const answers = await client.ask(
+      [
+        run('UPDATE t SET v = 1'),
+        run('EXPLAIN ANALYZE UPDATE t SET v = 2'),
+        run('UPDATE t SET v = 3'),
+        sync,
+        run('UPDATE t SET v = 4 WHERE id = 1'),
+        sync,
+        query('SELECT v FROM t WHERE v > 0'),
+      ],
+      3,
+    );
+    expect(letters(answers)).toBe('1 2 E Z 1 2 C Z T D C Z');
+    expect(rows(answers)).toEqual([['4']]);
+  });
+
   test('a prepared statement is counted each time, with its values', async () => {
     await client.ask([parse('UPDATE t SET v = 1 WHERE id <= $1', 's'), sync]);
     const few = await client.ask([bind({ statement: 's', values: ['2'] }), execute(), sync]);
@@ -483,6 +522,19 @@ describe('COPY FROM STDIN', () => {
     const some = await client.ask([run('COPY t FROM STDIN'), data(10, 11), copyDone, sync]);
     expect(letters(some)).toBe('1 2 G C Z');
     expect(await count()).toBe('7');
+  });
+
+  test('from a file of the server is counted without data of the client', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'hoop-rows-'));
+    const [few, many] = [join(directory, 'few'), join(directory, 'many')];
+    await writeFile(few, '10\t0\n');
+    await writeFile(many, '20\t0\n21\t0\n22\t0\n');
+    await chmod(directory, 0o755);
+    expect(letters(await client.ask([query(`COPY t FROM '${few}'`)]))).toBe('C Z');
+    expect(letters(await client.ask([query(`COPY t FROM '${many}'`)]))).toBe('E Z');
+    expect(letters(await client.ask([run(`COPY t FROM '${many}'`), sync]))).toBe('1 2 E Z');
+    expect(await count()).toBe('6');
+    await rm(directory, { recursive: true });
   });
 
   test('fails as it does directly, and the connection goes on', async () => {
