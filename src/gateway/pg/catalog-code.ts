@@ -71,6 +71,19 @@ export class CatalogCode {
     return [...new Set([...this.#functions(relation, 'write').map(([, one]) => one), ...types])];
   }
 
+  /** Trigger functions that run in place of a change of a view. */
+  insteadOf(relation: number): NonNullable<CatalogRelation['insteadOf']> {
+    const rows = this.#state.owned.triggers.get(relation) ?? [];
+    return rows.flatMap((row) => {
+      const called = this.#lookup.function(number(row[4]));
+      const bits = number(row[1]);
+      if (called === undefined || (bits & INSTEAD) === 0) return [];
+      return TRIGGER_EVENTS.flatMap(([bit, change]) =>
+        (bits & bit) === 0 ? [] : [{ change, called }],
+      );
+    });
+  }
+
   /** Those of defaults and of generated columns, with their attnum. */
   inDefaults(relation: number): readonly (readonly [number, CatalogFunction])[] {
     return this.#functions(relation, 'default');

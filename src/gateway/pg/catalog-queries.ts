@@ -65,8 +65,8 @@ const OWNED = {
     order: 'i.inhparent',
   },
   /**
-   * relation, bits of pg_trigger.tgtype (src/include/catalog/pg_trigger.h), digest, deferrable; only
-   * users' triggers
+   * relation, bits of pg_trigger.tgtype (src/include/catalog/pg_trigger.h), digest, deferrable,
+   * function; only users' triggers
    */
   triggers: {
     columns: [
@@ -74,6 +74,7 @@ const OWNED = {
       't.tgtype',
       'pg_catalog.md5(pg_catalog.to_jsonb(t)::pg_catalog.text)',
       't.tgdeferrable',
+      't.tgfoid',
     ],
     from: 'pg_catalog.pg_trigger t',
     where: 'NOT t.tgisinternal',
@@ -214,9 +215,9 @@ const WHOLE = {
     where: `o.oid ${GE} ${USER}::pg_catalog.oid`,
     order: 'o.oid',
   },
-  /** source, target, function */
+  /** source, target, function, context */
   casts: {
-    columns: ['c.castsource', 'c.casttarget', 'c.castfunc'],
+    columns: ['c.castsource', 'c.casttarget', 'c.castfunc', 'c.castcontext'],
     from: 'pg_catalog.pg_cast c',
     where: `c.oid ${GE} ${USER}::pg_catalog.oid AND c.castfunc ${NE} 0::pg_catalog.oid`,
     order: 'c.oid',

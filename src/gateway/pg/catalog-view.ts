@@ -142,6 +142,7 @@ export class CatalogView implements Catalog {
       baseOid: number(row[6]),
       arrayOid: number(row[7]),
       runsUserCode: oid >= USER && this.#runsCode(oid, new Set()),
+      ...(text(row[3]) === 'd' && oid >= USER ? { checking: this.#code.inType(oid) } : {}),
     };
     this.#types.set(oid, made);
     return made;
@@ -158,7 +159,12 @@ export class CatalogView implements Catalog {
   get userCasts(): Catalog['userCasts'] {
     this.#casts ??= this.#state.whole.casts
       .filter((row) => !this.#code.isHarmless(number(row[2])))
-      .map((row) => [number(row[0]), number(row[1])]);
+      .map((row) => ({
+        source: number(row[0]),
+        target: number(row[1]),
+        context: row[3] === 'i' ? 'implicit' : row[3] === 'a' ? 'assignment' : 'explicit',
+        called: this.#function(number(row[2])),
+      }));
     return this.#casts;
   }
 
@@ -216,6 +222,7 @@ export class CatalogView implements Catalog {
       referencedBy: (indexes.referencing.get(String(oid)) ?? []).slice(),
       primaryKey: primaryKeyOf(owned.primaryKeys.get(oid)),
       foreignKeys: (owned.foreignKeys.get(oid) ?? []).map(catalogForeignKey),
+      insteadOf: this.#code.insteadOf(oid),
       rules: catalogRules(owned.rules.get(oid) ?? [], texts),
       ...(text(row[3]) === 'S' ? this.#sequence(oid) : this.#rowCode(oid)),
       parents: (owned.inherits.get(oid) ?? []).map((parent) => number(parent[1])),

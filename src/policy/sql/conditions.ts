@@ -1,5 +1,7 @@
 /** Conditions and windows: what decides about rows without being shown itself. */
+import { noteAssigned } from './applied-casts.ts';
 import { expression, expressions } from './expressions.ts';
+import { TYPE } from './function-types.ts';
 import { checkFields } from './grammar.ts';
 import { constant, type Origin, unite } from './lineage.ts';
 import type { Scope } from './scope.ts';
@@ -30,6 +32,7 @@ export function condition(
     });
   }
   const test = expression(facts, node, scope);
+  noteAssigned(facts, test, TYPE.bool);
   facts.noteComputed(test, 'a condition');
   facts.tie(test.origins);
   facts.noteDeciding(test.origins);

@@ -3,13 +3,13 @@
  * operators, casts, operator classes. Column types are not known here, so a name that could be user
  * code counts as user code.
  */
-import { callFunction } from './functions.ts';
+import { callFunction, noteFunction } from './functions.ts';
 import { constant } from './lineage.ts';
-import { typeNamed } from './names.ts';
+import { findTarget, typeNamed } from './names.ts';
 import { checkOperator } from './operators.ts';
 import type { StatementFacts } from './statement-facts.ts';
-import { type FieldsOf, namesOf } from './tree.ts';
-import type { CatalogRelation } from './types.ts';
+import { as, type FieldsOf, type Node, namesOf } from './tree.ts';
+import type { CatalogFunction, CatalogRelation } from './types.ts';
 
 export function noteCode(facts: StatementFacts, value: object): void {
   if ('FuncCall' in value) {
@@ -47,11 +47,50 @@ function noteCast(facts: StatementFacts, cast: FieldsOf<'TypeCast'>): void {
     return;
   }
   const { userCasts } = facts.context.catalog;
-  if (type.runsUserCode || userCasts.some(([, to]) => to === type.oid)) {
+  if (type.runsUserCode || userCasts.some(({ target }) => target === type.oid)) {
     facts.refuse(`the cast to ${type.schema}.${type.name} may run code that is not built in`, {
       location: cast.location,
     });
   }
+}
+
+/** A new or validated constraint, and NOT NULL, are checked over every value of the domain that there is. */
+export function noteDomain(facts: StatementFacts, fields: FieldsOf<'AlterDomainStmt'>): void {
+  const names = namesOf(fields.typeName) ?? [];
+  const type = typeNamed(facts, names, names.at(-1) ?? '');
+  const checks = ['C', 'V', 'O'].includes(fields.subtype ?? '');
+  if (type === undefined || !checks) return;
+  facts.checkedDomain = type.oid;
+  if (type.runsUserCode) {
+    facts.runsUserCode = true;
+    for (const called of type.checking ?? []) noteDefinedCall(facts, called, fields.subtype);
+  }
+}
+
+/** CREATE_TABLE_LIKE_…: CONSTRAINTS, DEFAULTS, GENERATED, INDEXES. */
+const LIKE_CODE = 0b101_1100;
+
+/** Of a table that is made like another: its code comes along as if it were written out. */
+export function noteLike(facts: StatementFacts, elements: readonly Node[] | undefined): void {
+  for (const element of elements ?? []) {
+    const like = as(element, 'TableLikeClause');
+    const table = like?.relation && findTarget(facts, like.relation);
+    if (!table || ((like?.options ?? 0) & LIKE_CODE) === 0) continue;
+    const defaults = (table.defaults ?? []).flatMap(({ called }) => called ?? []);
+    for (const called of [...(table.checking ?? []), ...defaults]) noteDefinedCall(facts, called);
+  }
+}
+
+function noteDefinedCall(facts: StatementFacts, called: CatalogFunction, subtype?: string): void {
+  noteFunction(facts, called, false);
+  facts.refuse(
+    `function ${called.schema}.${called.name} is not built in, and what it reads cannot be seen from here`,
+    {
+      hint:
+        subtype === undefined ? 'Leave out INCLUDING DEFAULTS, GENERATED and the like.' : undefined,
+      because: { schema: called.schema, function: called.name },
+    },
+  );
 }
 
 /** Whether a change of the relation, or of one that belongs to it, can run code that is not built in. */

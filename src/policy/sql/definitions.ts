@@ -1,6 +1,6 @@
 /** Statements that define, change or maintain objects: the relations they touch, the code they run. */
 
-import { hasCodeOn, noteCode } from './definition-code.ts';
+import { hasCodeOn, noteCode, noteDomain, noteLike } from './definition-code.ts';
 import { namedRelation } from './from-items.ts';
 import { creationSchema, findInTheWay, findTarget } from './names.ts';
 import { descendants } from './relation-family.ts';
@@ -90,6 +90,12 @@ export function definition(facts: StatementFacts, node: Node, kind: StatementKin
   }
   if (is(node, 'AlterDatabaseSetStmt')) {
     noteDefaultSetting(facts, node.AlterDatabaseSetStmt.setstmt);
+  }
+  if (is(node, 'AlterDomainStmt')) {
+    noteDomain(facts, node.AlterDomainStmt);
+  }
+  if (is(node, 'CreateStmt')) {
+    noteLike(facts, node.CreateStmt.tableElts);
   }
   if (is(node, 'CreateFunctionStmt')) {
     noteLanguage(facts, node.CreateFunctionStmt.options);

@@ -8,7 +8,8 @@ import type { ColumnMask, Grant, Refusal } from '../types.ts';
 import { verbMatches } from '../verbs.ts';
 import { refusal } from './evaluate-refusal.ts';
 import type { MaskIndex } from './mask-index.ts';
-import type { ColumnFact, StatementAnalysis } from './types.ts';
+import { withReferencing } from './referencing-masks.ts';
+import type { Catalog, ColumnFact, StatementAnalysis } from './types.ts';
 
 export function refuseComparisons(
   analysis: StatementAnalysis,
@@ -25,6 +26,43 @@ export function refuseComparisons(
     if (mask && own && view) return refuseView(grant, mask, own, view);
   }
   return undefined;
+}
+
+/** ALTER DOMAIN … ADD CHECK compares every value of a masked column with what the statement says. */
+export function refuseDomain(
+  { checkedDomain }: StatementAnalysis,
+  grant: Grant,
+  catalog: Catalog,
+): Refusal | undefined {
+  if (checkedDomain === undefined) return undefined;
+  const mask = withReferencing(grant.masks, catalog).find(({ schema, relation, column }) => {
+    const found = catalog.relation(schema, relation)?.columns.find(({ name }) => name === column);
+    return found !== undefined && isMadeOf(catalog, found.typeOid, checkedDomain);
+  });
+  return (
+    mask &&
+    refusal(grant, {
+      code: 'HOOP_DENIED',
+      message: `a domain of masked column ${columnName(mask)} must not be changed`,
+      detail: 'Whether its values pass the check would tell about them.',
+      hint: `Ask someone for whom ${columnName(mask)} is not masked.`,
+      rule: mask.rule,
+    })
+  );
+}
+
+/** The type, what it is a domain, an array or a row of. */
+function isMadeOf(catalog: Catalog, type: number, domain: number): boolean {
+  const open = new Set([type]);
+  // A Set gives what is added while it is walked, too.
+  for (const oid of open) {
+    const { baseOid = 0, elementOid = 0, relationOid = 0 } = catalog.typeByOid(oid) ?? {};
+    const fields = catalog.relationByOid(relationOid)?.columns ?? [];
+    for (const part of [baseOid, elementOid, ...fields.map(({ typeOid }) => typeOid)]) {
+      if (part !== 0) open.add(part);
+    }
+  }
+  return open.has(domain);
 }
 
 function denied(column: ColumnFact, masks: MaskIndex): ColumnMask | undefined {

@@ -2,7 +2,7 @@
 import { columnName } from '../describe-grant.ts';
 import type { ColumnMask, Grant, Refusal } from '../types.ts';
 import { documentMask } from './document-mask.ts';
-import { refuseComparisons } from './evaluate-comparisons.ts';
+import { refuseComparisons, refuseDomain } from './evaluate-comparisons.ts';
 import { refuseInference } from './evaluate-inference.ts';
 import { refuseLookups } from './evaluate-lookups.ts';
 import { refusal } from './evaluate-refusal.ts';
@@ -61,6 +61,7 @@ export function refuseForMasks(
   return (
     refuseCode(analysis, grant) ??
     refuseStructure(analysis, grant, masks) ??
+    refuseDomain(analysis, grant, catalog) ??
     refuseViews(analysis, grant, masks) ??
     refuseWrites(analysis, grant, masks) ??
     refuseCopies(analysis, grant, masks) ??

@@ -1,4 +1,5 @@
 /** Where the value of each kind of expression comes from. */
+import { noteCommonType } from './applied-casts.ts';
 import { columnRef, fieldOf, isIncomplete } from './column-references.ts';
 import { arrayOf, caseOf, rowOf, subLink } from './compound-expressions.ts';
 import { windowOrigins } from './conditions.ts';
@@ -164,6 +165,9 @@ function resultOfNode(
   if (TESTS.has(tag)) {
     return facts.test(found, NODE_WORDS[tag] ?? 'a test', TYPE.bool);
   }
+  if (tag === 'CoalesceExpr' || tag === 'MinMaxExpr') {
+    noteCommonType(facts, found);
+  }
   if (tag === 'CoalesceExpr') {
     return coalesced(facts, argumentsOf(fields), found);
   }
@@ -234,6 +238,7 @@ export function chosen(values: readonly Lineage[]): Lineage {
  * a conversion can fail for some values and not for others.
  */
 export function noteUnified(facts: StatementFacts, values: readonly Lineage[], by: string): void {
+  noteCommonType(facts, values);
   const typed = values.filter((value) => value.type !== TYPE.unknown);
   const [first] = typed;
   const isOne =

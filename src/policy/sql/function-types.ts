@@ -68,7 +68,7 @@ export function concreteTypeOf(catalog: Catalog, oid: number | undefined): numbe
 
 export function hasUserCast(facts: StatementFacts, from: number, to: number): boolean {
   return facts.context.catalog.userCasts.some(
-    ([source, target]) => source === from && target === to,
+    ({ source, target }) => source === from && target === to,
   );
 }
 

@@ -1,4 +1,5 @@
 /** A function call: which functions it can mean, what they do, and what comes out. */
+import { notePassed } from './applied-casts.ts';
 import { bestMatches, mayTake, resultOf, TYPE } from './function-types.ts';
 import { builtInEffect, extensionReach, isHarmlessExtension } from './functions-table.ts';
 import { derive, type Lineage, withOrigins } from './lineage.ts';
@@ -61,6 +62,11 @@ export function callFunction(facts: StatementFacts, call: Call): CallResult | un
     applyEffect(facts, name, call, builtIn);
   }
   const possible = foreign.length > 0 ? candidates : bestMatches(facts, trusted, call.args);
+  if (foreign.length === 0) {
+    for (const [index, argument] of call.args.entries()) {
+      for (const one of possible) notePassed(facts, argument, one.argTypeOids[index]);
+    }
+  }
   // How many rows unnest() makes of an array of rows says nothing of what is in these.
   const ofRows = name === 'unnest' && call.args[0]?.fields !== undefined;
   const makesRows = possible.some((candidate) => candidate.returnsSet);

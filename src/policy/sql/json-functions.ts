@@ -169,7 +169,7 @@ const MAX_FIELDS = 5000;
 /** A type of the database's own can have a cast to json, which to_json() then calls. */
 export function noteJsonCasts(facts: StatementFacts, values: readonly Lineage[]): void {
   const { catalog } = facts.context;
-  if (!catalog.userCasts.some(([, target]) => JSON_TYPES.has(target))) {
+  if (!catalog.userCasts.some(({ target }) => JSON_TYPES.has(target))) {
     return;
   }
   const all = new Set(values);

@@ -1,4 +1,5 @@
 /** Operators, which are functions by another name. */
+import { noteOperands } from './applied-casts.ts';
 import { concreteType, hasUserCast, TYPE } from './function-types.ts';
 import { noteFunction } from './functions.ts';
 import { isHarmlessExtension } from './functions-table.ts';
@@ -16,6 +17,7 @@ export function checkOperator(
 ): void {
   const name = qualified.at(-1) ?? '';
   refuseUnsettledCode(facts, name, location);
+  noteOperands(facts, name, operands);
   for (const candidate of userOperators(facts, qualified, operands)) {
     facts.runsUserCode = true;
     noteFunction(facts, candidate, isBuiltIn(candidate));

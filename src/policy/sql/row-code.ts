@@ -14,6 +14,9 @@ export interface WrittenRows {
 
 export function noteRowCode(facts: StatementFacts, written: WrittenRows): void {
   const { relation, change, columns, via, isBelow = false } = written;
+  for (const instead of relation.insteadOf ?? []) {
+    if (instead.change === change) noteOwnersCall(facts, instead.called, via);
+  }
   if (change !== 'insert' && change !== 'update') return;
   for (const called of relation.checking ?? []) noteOwnersCall(facts, called, via);
   for (const { attnum, called, draws } of relation.defaults ?? []) {

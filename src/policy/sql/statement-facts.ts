@@ -115,6 +115,8 @@ export class StatementFacts {
   qualified: boolean | undefined;
   /** What is walked is the action of a rule, with rows of the client's in it. */
   isRule = false;
+  /** OID of a domain whose values are all checked now. */
+  checkedDomain: number | undefined;
   runsUserCode = false;
   changesCatalog = false;
   /** The INTO of a SELECT INTO that is being handled: any other INTO is out of place. */
@@ -553,6 +555,7 @@ export class StatementFacts {
       ...(this.sequences.size === 0 ? {} : { sequences: [...this.sequences.values()] }),
       ...this.#lookupFacts(),
       qualified: this.qualified,
+      ...(this.checkedDomain === undefined ? {} : { checkedDomain: this.checkedDomain }),
       ...(changesRows({ verbs }) ? { rowCount: this.#rowCount() } : {}),
       serverAccess: [...this.serverAccess],
       outputs,

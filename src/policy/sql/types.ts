@@ -71,6 +71,8 @@ export interface CatalogRelation {
   readonly foreignKeys?: readonly CatalogForeignKey[];
   /** Rules of its own, but for what makes a view a view. */
   readonly rules?: readonly CatalogRule[];
+  /** Of a view: functions of INSTEAD OF triggers, which are all that a change of it does. */
+  readonly insteadOf?: readonly { readonly change: RowChange; readonly called: CatalogFunction }[];
   /** What the server compares when a row is written. */
   readonly comparisons?: readonly CatalogComparison[];
   /** Functions that are not built in and that every written row runs: checks, indexes, domains. */
@@ -158,6 +160,17 @@ export interface CatalogType {
   readonly arrayOid?: number;
   /** Input, output or CHECK of this type runs code that is not built in. */
   readonly runsUserCode?: boolean;
+  /** Functions of the CHECKs that are not built in. */
+  readonly checking?: readonly CatalogFunction[];
+}
+
+export interface CatalogCast {
+  /** OIDs of types. */
+  readonly source: number;
+  readonly target: number;
+  /** Where the server applies it by itself: `assignment` to values that are stored, `implicit` anywhere. */
+  readonly context: 'explicit' | 'assignment' | 'implicit';
+  readonly called: CatalogFunction | undefined;
 }
 
 export interface Catalog {
@@ -178,8 +191,8 @@ export interface Catalog {
   typeByOid(oid: number): CatalogType | undefined;
   /** Operators that are not built in (OID >= 16384), by schema and name: the functions they call. */
   userOperators(schema: string, name: string): readonly CatalogFunction[];
-  /** Casts that are not built in run user code: [source type, target type]. */
-  readonly userCasts: readonly (readonly [number, number])[];
+  /** Casts by functions that are not built in. */
+  readonly userCasts: readonly CatalogCast[];
   readonly schemas: readonly string[];
   /** Digest of all code that is not built in (functions, triggers, rules), down to its text. */
   readonly code?: string;
@@ -494,6 +507,8 @@ export interface StatementAnalysis {
   readonly lookups?: readonly LookupFact[];
   readonly functions: readonly FunctionFact[];
   readonly sequences?: readonly SequenceFact[];
+  /** ALTER DOMAIN: OID of the domain whose values are all checked now. */
+  readonly checkedDomain?: number;
   /** For UPDATE and DELETE anywhere inside: whether all have a WHERE that is not constantly true. */
   readonly qualified: boolean | undefined;
   /**

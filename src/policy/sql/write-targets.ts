@@ -1,5 +1,6 @@
 /** The relation that a statement writes: what is behind it, what flows in, what RETURNING shows. */
 
+import { noteAssigned } from './applied-casts.ts';
 import { type FromItem, namedRelation } from './from-items.ts';
 import { checkFields } from './grammar.ts';
 import { derive, type Lineage, type NamedLineage, unite, withOrigins } from './lineage.ts';
@@ -142,6 +143,7 @@ export function flow(
     );
     return;
   }
+  noteAssigned(facts, value, written.lineage.type);
   const before = flows.get(name);
   flows.set(name, before ? derive([before, value]) : value);
 }

@@ -79,3 +79,15 @@ CREATE VIEW app.known AS SELECT s.id, s.pin FROM app.staff s WHERE s.pin <> '' A
 CREATE VIEW app.seats AS SELECT s.id, s.pin, n.v FROM app.staff s JOIN app.notes n ON n.customer = s.id;
 CREATE TABLE app.watched (id int, pin text);
 CREATE RULE watch AS ON UPDATE TO app.watched WHERE old.pin = new.pin DO ALSO INSERT INTO app.log VALUES (1, 'same');
+
+CREATE TYPE app.mood AS ENUM ('fine', 'bad');
+CREATE FUNCTION app.mood_text(app.mood) RETURNS text LANGUAGE sql AS $$ SELECT 'x' $$;
+CREATE FUNCTION app.text_mood(text) RETURNS app.mood LANGUAGE sql AS $$ SELECT 'fine'::app.mood $$;
+CREATE CAST (app.mood AS text) WITH FUNCTION app.mood_text(app.mood) AS IMPLICIT;
+CREATE CAST (text AS app.mood) WITH FUNCTION app.text_mood(text) AS ASSIGNMENT;
+CREATE TABLE app.moody (id int, m app.mood, v text, ms app.mood[]);
+CREATE VIEW app.triggered AS SELECT id, v FROM app.log;
+CREATE FUNCTION app.instead() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$;
+CREATE TRIGGER instead INSTEAD OF INSERT ON app.triggered FOR EACH ROW EXECUTE FUNCTION app.instead();
+CREATE DOMAIN app.code AS text;
+CREATE TABLE app.vault (id int, code app.code);

@@ -1,0 +1,109 @@
+/**
+ * Casts that are not built in and that the server applies by itself: to a value that is stored, to
+ * arguments and operands, and where several values become one. They are calls that nobody wrote.
+ */
+import { concreteType, elementType, TYPE } from './function-types.ts';
+import { noteFunction } from './functions.ts';
+import type { Lineage } from './lineage.ts';
+import { isBuiltIn } from './names.ts';
+import { rowTypeRelation, visibleColumns } from './relation-columns.ts';
+import type { StatementFacts } from './statement-facts.ts';
+import type { CatalogCast } from './types.ts';
+
+const COMPARISONS: ReadonlySet<string> = new Set(['=', '<>', '!=', '<', '>', '<=', '>=']);
+
+/** A value is stored in a column of that type, or taken for a condition. */
+export function noteAssigned(facts: StatementFacts, value: Lineage, to: number | undefined): void {
+  const casts = facts.context.catalog.userCasts.filter(({ context }) => context !== 'explicit');
+  if (casts.length === 0 || to === undefined) return;
+  refuseCasts(facts, casts, value, to);
+  // A row is converted field by field.
+  const columns = value.fields && visibleRow(facts, to);
+  for (const [index, column] of (columns ?? []).entries()) {
+    const field = value.fields?.[index]?.lineage;
+    if (field && field.type !== value.type) noteAssigned(facts, field, column);
+  }
+}
+
+/** A value is an argument of that type. */
+export function notePassed(facts: StatementFacts, value: Lineage, to: number | undefined): void {
+  const casts = implicitCasts(facts);
+  if (casts.length > 0 && to !== undefined) refuseCasts(facts, casts, value, to);
+}
+
+/** An operator is chosen by what its operands can be converted to. */
+export function noteOperands(
+  facts: StatementFacts,
+  name: string,
+  operands: readonly Lineage[],
+): void {
+  for (const cast of implicitCasts(facts)) {
+    for (const operand of operands) {
+      if (!isOf(facts, operand, cast.source)) continue;
+      const others = operands.filter((one) => one !== operand);
+      const isSame =
+        others.length > 0 && others.every((one) => one.type === operand.type && one.type);
+      // Types that are built in have operators of their own; others share those of any type.
+      const applies = isBuiltIn({ oid: cast.source })
+        ? others.some((one) => concreteType(facts, one.type) === cast.target)
+        : !(isSame && COMPARISONS.has(name));
+      if (applies) refuse(facts, cast);
+    }
+  }
+}
+
+/** Several values are made one of one type. */
+export function noteCommonType(facts: StatementFacts, values: readonly Lineage[]): void {
+  for (const cast of implicitCasts(facts)) {
+    const applies =
+      values.some((value) => isOf(facts, value, cast.source)) &&
+      values.some((value) => concreteType(facts, value.type) === cast.target);
+    if (applies) refuse(facts, cast);
+  }
+}
+
+function implicitCasts(facts: StatementFacts): readonly CatalogCast[] {
+  return facts.context.catalog.userCasts.filter(({ context }) => context === 'implicit');
+}
+
+function refuseCasts(
+  facts: StatementFacts,
+  casts: readonly CatalogCast[],
+  value: Lineage,
+  to: number,
+): void {
+  const targets = [concreteType(facts, to), elementType(facts, concreteType(facts, to))];
+  for (const cast of casts) {
+    const isElement = targets[1] === cast.target;
+    const from = isElement ? { ...value, type: elementType(facts, value.type) } : value;
+    if (targets.includes(cast.target) && isOf(facts, from, cast.source)) refuse(facts, cast);
+  }
+}
+
+/** Of what is computed by built-in operators the type is not known: then its columns tell. */
+function isOf(facts: StatementFacts, value: Lineage, source: number): boolean {
+  if (value.type === TYPE.unknown) return false;
+  if (value.type !== undefined) return concreteType(facts, value.type) === source;
+  const { catalog } = facts.context;
+  return [...value.origins].some((origin) => {
+    if (origin.kind !== 'column') return false;
+    const { oid, attnum } = origin.fact;
+    const column = catalog.relationByOid(oid)?.columns.find((one) => one.attnum === attnum);
+    return column !== undefined && concreteType(facts, column.typeOid) === source;
+  });
+}
+
+function visibleRow(facts: StatementFacts, type: number): number[] | undefined {
+  const relation = rowTypeRelation(facts, type);
+  return relation && visibleColumns(relation).map(({ typeOid }) => typeOid);
+}
+
+function refuse(facts: StatementFacts, { called }: CatalogCast): void {
+  facts.runsUserCode = true;
+  const name = called === undefined ? 'a function' : `${called.schema}.${called.name}`;
+  if (called) noteFunction(facts, called, false);
+  facts.refuse(`a value is converted by ${name}, which is not built in`, {
+    hint: 'Cast the value to the type of the column, argument or operand by way of text.',
+    ...(called ? { because: { schema: called.schema, function: called.name } } : {}),
+  });
+}
