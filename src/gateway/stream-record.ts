@@ -77,9 +77,8 @@ export class StreamRecord {
   /** @throws RecordingFailed */
   held({ at, asked, demands, message }: HeldRequest): void {
     const { stream } = this.#options;
-    const { id: request, binding, waitsUntilMs } = asked;
+    const { id: request, binding, waits, waitsUntilMs } = asked;
     const needs = needsOf(demands);
-    const waits = demands.every(({ terms }) => terms.waits);
     const policyCommit = this.#options.grant().commit;
     this.write({
       type: 'approval.held',

@@ -28,6 +28,7 @@ const ASKED: AskedApproval = {
   binding: 'b',
   standing: { state: 'waiting', outcome: undefined, votes: [] },
   waitsUntilMs: 0,
+  waits: true,
   lacking: [],
   decided: Promise.withResolvers<never>().promise,
   policyChanged: () => Promise.withResolvers<never>().promise,

@@ -30,6 +30,8 @@ export interface AskedApproval {
   /** When it was asked: `waiting`, or of one that was asked for before also approved or denied. */
   readonly standing: ApprovalStanding;
   readonly waitsUntilMs: number;
+  /** false: what was asked for has failed, and is to be sent again. */
+  readonly waits: boolean;
   /** What it covers; absent: it was not asked for because of a number of rows. See `isCovered`. */
   readonly changes?: RowChanges;
   /** Needs for which too few people but who asks are known to the gateway. */
@@ -68,6 +70,7 @@ export function askedApproval(
     binding: record.binding,
     standing: record,
     waitsUntilMs: record.waitsUntilMs,
+    waits: record.diesWithConnection,
     ...(changes === undefined ? {} : { changes }),
     lacking: record.needs
       .map((need) => ({ ...need, known: approvals.known(record, need) }))

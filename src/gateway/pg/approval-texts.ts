@@ -1,4 +1,5 @@
 /** What whoever sent a statement is told about its approval. */
+import { rowCountText } from '../../policy/describe-grant.ts';
 import { describeChanges } from '../../policy/sql/decide-rows.ts';
 import { describeStatement } from '../../policy/sql/evaluate-access.ts';
 import type { Refusal } from '../../policy/types.ts';
@@ -26,8 +27,14 @@ function changesText({ changes }: ApprovalAsk): string {
   return changes === undefined ? '' : `${describeChanges(changes)} `;
 }
 
+/** It stands in the record, where nobody can look the request up any more. */
+function numberOf({ changes }: ApprovalAsk): string {
+  if (changes === undefined) return '';
+  return changes.counted === 'trial' ? ` (${rowCountText(changes.rows)})` : ' (rows not counted)';
+}
+
 export function heldMessage(ask: ApprovalAsk, { id }: AskedApproval): string {
-  return `${whatNeedsApproval(ask)} is held for approval, request ${id}`;
+  return `${whatNeedsApproval(ask)}${numberOf(ask)} is held for approval, request ${id}`;
 }
 
 /** SQLSTATE 01000 is a warning without a class of its own; NOTICE is shown, and fails nothing. */

@@ -114,6 +114,8 @@ test('an approval is found again by what changes up to as many rows as were show
     'approved',
     trial(100),
   ]);
+  // The record must not say that a statement waits which has failed.
+  expect(again.waits).toBe(false);
   expect(again.use()?.state).toBe('used');
 });
 

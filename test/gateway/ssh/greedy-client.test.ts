@@ -53,6 +53,7 @@ describe.skipIf(findSshd() === undefined)('a client that asks for ever', () => {
         bindingOf: () => 'same',
         ask: (): AskedApproval => ({
           id: 'request',
+          waits: true,
           lacking: [],
           binding: 'same',
           waitsUntilMs: Date.now() + 60_000,
