@@ -60,7 +60,7 @@ test.each<[string, Record<string, string>, string]>([
   [
     'terms of approval on an allow rule',
     policy('rules:\n  - allow: { verbs: [select], count: 2 }\n'),
-    'policies/p.yaml:5:31: unknown key "count"; expected one of verbs, relations, functions, qualified, rows, ssh, users, commands, exact, paths, operations, destinations',
+    'policies/p.yaml:5:31: unknown key "count"; expected one of verbs, relations, functions, mayShow, qualified, rows, ssh, users, commands, exact, paths, operations, destinations',
   ],
   [
     'an approval by nobody',
