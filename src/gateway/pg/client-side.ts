@@ -364,8 +364,10 @@ export class ClientSide {
     const refusal = await this.#lookups.spend({ at, candidates });
     if (this.#state.skipping) return { type: 'skipped' };
     if (refusal !== undefined) return refused(refusal);
-    // What is checked here is sent before anything else can happen.
-    if (this.#decider.isCurrentAtOnce(decided, false)) return decided;
+    const isCurrent = await this.#decider.isStillCurrent(decided, false);
+    if (this.#state.skipping) return { type: 'skipped' };
+    // It is sent before anything else can happen.
+    if (isCurrent) return decided;
     if (decided.first !== undefined) return refused(changedMeanwhile());
     const latest = await this.#decider.decide({ text, parameterTypes: NO_TYPES });
     if (latest.type !== 'allowed') return latest;

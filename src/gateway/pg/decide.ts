@@ -167,7 +167,10 @@ export class Decider {
    * Whether what the verdict rests on is still so.
    * @param isBound the names in it have been looked up already, by Bind or DECLARE.
    */
-  async isCurrent(statement: KnownStatement, isBound: boolean): Promise<boolean> {
+  async isCurrent(
+    statement: Pick<KnownStatement, 'basis' | 'grantGeneration'>,
+    isBound: boolean,
+  ): Promise<boolean> {
     const { basis } = statement;
     if (statement.grantGeneration !== this.#state.options.grant().generation) return false;
     if (basis === undefined) return true;
@@ -197,6 +200,17 @@ export class Decider {
     if (isBound || basis.place === undefined) return true;
     const place = this.#seen.place;
     return place !== undefined && samePlace(basis.place, place);
+  }
+
+  /** `isCurrent` at the moment when it resolves, after something else was waited for. */
+  async isStillCurrent(
+    statement: Pick<KnownStatement, 'basis' | 'grantGeneration'>,
+    isBound: boolean,
+  ): Promise<boolean> {
+    const atOnce = this.isCurrentAtOnce(statement, isBound);
+    if (atOnce !== undefined) return atOnce;
+    const isCurrent = await this.isCurrent(statement, isBound);
+    return isCurrent && statement.grantGeneration === this.#state.options.grant().generation;
   }
 
   /** What named statements and portals are is certain: `settleNames` has nothing to do. */

@@ -246,8 +246,10 @@ export class PortalSide {
     if (this.#state.skipping) return undefined;
     if (refusal !== undefined) return this.#denyLookups(at, statement, refusal);
     portal.lookupsAreCounted = candidates !== 0;
-    // What is checked here is sent before anything else can happen.
-    if (this.#decider.isCurrentAtOnce(statement, true)) return statement;
+    const isCurrent = await this.#decider.isStillCurrent(statement, true);
+    if (this.#state.skipping) return undefined;
+    // It is sent before anything else can happen.
+    if (isCurrent) return statement;
     if (isApproved) return this.#denyLookups(at, statement, changedMeanwhile());
     const latest = await this.#current(statement, at, portal);
     if (latest === undefined) return undefined;

@@ -15,6 +15,7 @@ import {
 import { SealedJson } from '../../../src/gateway/approvals/sealed-json.ts';
 import { statementApprovals } from '../../../src/gateway/approvals/statement-approvals.ts';
 import { IndexStore } from '../../../src/gateway/index-store.ts';
+import { StoredLookupBudget } from '../../../src/gateway/lookups/stored-lookup-budget.ts';
 import { connectTarget, type TargetConnection } from '../../../src/gateway/pg/target-connection.ts';
 import type { CatalogSource } from '../../../src/gateway/pg/types.ts';
 import { SqlParser } from '../../../src/policy/sql/parser.ts';
@@ -126,6 +127,7 @@ async function bench(grant: () => Grant): Promise<Bench & AsyncDisposable> {
     policy,
     catalog,
     grant,
+    lookups: new StoredLookupBudget({ store: index, clock: Date.now, log }),
     approvals: statementApprovals({
       approvals,
       estimates,
@@ -268,6 +270,34 @@ test('a denial looks native, names who and why, without anything that moves a te
     'denied',
     'refuse HOOP_APPROVAL_DENIED',
   ]);
+});
+
+test('what is held looks nothing up before it is released, and nothing at all when it is denied', async () => {
+  const masked = grantOf({
+    rules: ['allow select', 'approve delete'],
+    masks: ['public.t.id full lookup'],
+    inference: 'deny',
+  });
+  const used = () =>
+    Number(index.database.prepare('SELECT sum(used) AS n FROM lookups').get()?.['n'] ?? 0);
+  await using started = await bench(() => masked);
+  await using client = await open(started);
+  const before = used();
+  client.socket.write(query('DELETE FROM t WHERE id = 1'));
+  const denied = await held(client);
+  expect(used()).toBe(before);
+  approvals.decide(ada, denied, { decision: 'deny', reason: 'no' });
+  await client.until(readyAgain(1));
+  expect(used()).toBe(before);
+  client.received.splice(0);
+  client.socket.write(
+    Buffer.concat([parse('DELETE FROM t WHERE id = $1'), bind({ values: ['2'] }), execute(), sync]),
+  );
+  approve(await held(client));
+  await client.until(readyAgain(1));
+  expect(letters(client.received)).toBe('1 2 N C Z');
+  expect(used()).toBe(before + 1);
+  expect(await sql('SELECT id FROM t ORDER BY id')).toEqual([['1'], ['3']]);
 });
 
 test('several statements in one Query are held as a whole, before any of them runs', async () => {
