@@ -16,6 +16,7 @@ import { decodeQuery, encodeQuery } from '../../protocol/pg/query.ts';
 import { type Allowed, needsApproval, runnable } from './approval-ask.ts';
 import type { ChunkReader } from './chunk-reader.ts';
 import { confirmCopies } from './copy-confirmer.ts';
+import { CopyIn } from './copy-in.ts';
 import { needsReading } from './copy-out.ts';
 import { CountedQueries } from './counted-queries.ts';
 import { type Decided, Decider, refusedStatement } from './decide.ts';
@@ -59,6 +60,7 @@ export class ClientSide {
   readonly #lookups: Lookups;
   readonly #portals: PortalSide;
   readonly #passing = new PassingMessages();
+  readonly #copyIn: CopyIn;
   readonly #misplaced: MisplacedMessages;
   readonly #large: LargeMessages;
   readonly #counted: CountedQueries;
@@ -71,6 +73,7 @@ export class ClientSide {
     this.#at = source.at;
     this.#decider = new Decider(state);
     this.#refusals = new Refusals(state);
+    this.#copyIn = new CopyIn(state, this.#refusals);
     this.#holds = new Holds(state, source.reader);
     this.#lookups = new Lookups(state);
     this.#portals = new PortalSide({
@@ -134,7 +137,7 @@ export class ClientSide {
     }
     if (item.type === FRONTEND.CopyDone || item.type === FRONTEND.CopyFail) {
       copy.closed();
-      if (!this.#state.skipping) this.#state.sendData(item.bytes);
+      if (!this.#state.skipping && !copy.isRefused) this.#state.sendData(item.bytes);
       const after = this.#state.trials.afterCopy;
       return after === undefined ? undefined : this.#afterCopy(after, at);
     }
@@ -167,7 +170,7 @@ export class ClientSide {
     for (const part of this.#passing.take(bytes)) {
       if (part.type === FRONTEND.CopyData) {
         copy.continued();
-        if (!this.#state.skipping) this.#state.sendData(part.bytes);
+        if (!this.#state.skipping) this.#copyIn.data(part.bytes, part.isLast);
       } else await this.#large.part(part, partAt);
       partAt += part.bytes.length;
     }

@@ -5,6 +5,8 @@
  * what it does.
  * https://www.postgresql.org/docs/18/protocol-flow.html#PROTOCOL-COPY
  */
+import { PlaceholderScanner } from '../../policy/placeholders.ts';
+import type { Denial } from './denial.ts';
 import type { Entry } from './pending-queue.ts';
 
 export class CopyGuard {
@@ -17,8 +19,17 @@ export class CopyGuard {
   #intruder: Entry | undefined;
   #intruderWasTaken = false;
 
-  /** A statement that may read copy data has been sent. */
-  expect(entry: Entry): void {
+  /** Looks through its data; undefined: nobody has to. */
+  #scanner: PlaceholderScanner | undefined;
+  #refused: Denial | undefined;
+
+  /**
+   * A statement that may read copy data has been sent.
+   * @param isSearched its data must not have what stands for masked values
+   */
+  expect(entry: Entry, isSearched = false): void {
+    this.#scanner = isSearched ? new PlaceholderScanner() : undefined;
+    this.#refused = undefined;
     this.#entry = entry;
     this.#opened = 0;
     this.#closed = 0;
@@ -41,6 +52,30 @@ export class CopyGuard {
   /** The client sent CopyData. */
   continued(): void {
     this.deferredSyncs = 0;
+  }
+
+  /** @returns as `PlaceholderScanner.feed`. */
+  search(data: Uint8Array): ReturnType<PlaceholderScanner['feed']> {
+    return this.#scanner?.feed(data);
+  }
+
+  /** The target gets CopyFail for it, and no more of its data; its error is the answer. */
+  refuse(denial: Denial): void {
+    this.#refused = denial;
+    this.#scanner = undefined;
+  }
+
+  get isRefused(): boolean {
+    return this.#refused !== undefined;
+  }
+
+  /** What reads the data. */
+  get entry(): Entry | undefined {
+    return this.#entry;
+  }
+
+  denialOf(entry: Entry | undefined): Denial | undefined {
+    return entry !== undefined && this.#entry === entry ? this.#refused : undefined;
   }
 
   intruded(entry: Entry): void {

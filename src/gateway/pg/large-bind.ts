@@ -3,6 +3,7 @@
  * its values pass as they come, and the formats at its end are picked up on the way.
  */
 import { HoopError } from '../../errors.ts';
+import { PlaceholderScanner } from '../../policy/placeholders.ts';
 import { decodeBindNames } from '../../protocol/pg/bind.ts';
 import { BindWalker } from '../../protocol/pg/bind-walker.ts';
 import type { KnownStatement } from './known-statement.ts';
@@ -24,6 +25,8 @@ export class LargeBind {
   readonly #walker = new BindWalker();
   /** Until both names are complete. */
   #head: Uint8Array | undefined = new Uint8Array(0);
+  readonly #scanner = new PlaceholderScanner();
+  #found: string | undefined;
   #bound: (Names & { readonly known: KnownStatement }) | undefined;
 
   /** @param at byte offset of the message in the up stream. */
@@ -60,6 +63,7 @@ export class LargeBind {
   #pass(bytes: Uint8Array, behindNames: Uint8Array, isLast: boolean): void {
     if (this.#bound === undefined) return;
     this.#walker.feed(behindNames);
+    this.#search(behindNames);
     if (!isLast) {
       this.#state.toTarget.push(bytes);
       return;
@@ -76,5 +80,12 @@ export class LargeBind {
       formats: this.#walker.resultFormats,
       values: undefined,
     });
+    this.#portals.refusesWriteBack(this.#found, this.#at, known);
+  }
+
+  /** For what masks have put in the place of values; its bytes come in parts. */
+  #search(bytes: Uint8Array): void {
+    if (this.#bound === undefined || !this.#portals.writesBack(this.#bound.known)) return;
+    this.#found ??= this.#scanner.search(bytes);
   }
 }

@@ -1,4 +1,7 @@
 /** Bind and Execute: what runs must be what was checked, under the rules that hold now. */
+
+import { placeholderInBytes } from '../../policy/placeholders.ts';
+import { mayWriteBack, refusePlaceholder } from '../../policy/sql/evaluate-placeholders.ts';
 import type { Refusal } from '../../policy/types.ts';
 import { decodeBind, decodeBindNames, readResultFormats } from '../../protocol/pg/bind.ts';
 import { encodeDescribe } from '../../protocol/pg/describe.ts';
@@ -65,7 +68,7 @@ export class PortalSide {
     if (known === undefined || this.#decider.isCurrentAtOnce(known, false) !== true) {
       return this.#bindLater(body, bytes, at, portal, statement);
     }
-    this.#bind(body, bytes, portal, known);
+    this.#bind(body, bytes, at, { portal, known });
     return undefined;
   }
 
@@ -77,18 +80,40 @@ export class PortalSide {
     statement: string,
   ): Promise<void> {
     const known = await this.statementFor(statement, at);
-    if (known !== undefined) this.#bind(body, bytes, portal, known);
+    if (known !== undefined) this.#bind(body, bytes, at, { portal, known });
   }
 
-  #bind(body: Uint8Array, bytes: Uint8Array, portal: string, known: KnownStatement): void {
+  #bind(
+    body: Uint8Array,
+    bytes: Uint8Array,
+    at: number,
+    { portal, known }: { readonly portal: string; readonly known: KnownStatement },
+  ): void {
     // The server looks the statement up before it reads on, and so do we.
     const formats = readResultFormats(body);
     const { codec, segment } = this.#state;
+    if (this.writesBack(known) && this.refusesWriteBack(placeholderInBytes(body), at, known)) {
+      return;
+    }
     const values =
       needsValues(known) || isApprovable(known)
         ? keepBound(decodeBind(body, codec), bytes, segment)
         : undefined;
     this.bound(bytes, { name: portal, known, formats, values });
+  }
+
+  /** Whether what it is given must be searched for what masks have put in the place of values. */
+  writesBack({ allowed }: KnownStatement): boolean {
+    return allowed !== undefined && mayWriteBack(allowed.analysis, this.#state.options.grant());
+  }
+
+  /** @returns whether it was refused, in place of the Bind. */
+  refusesWriteBack(placeholder: string | undefined, at: number, known: KnownStatement): boolean {
+    const refused = refusePlaceholder(placeholder, this.#state.options.grant());
+    if (refused === undefined) return false;
+    const decided = { type: 'refused', verdict: refusedVerdict(refused) } as const;
+    this.deny(this.#refusals.denial(at, decided, known.source));
+    return true;
   }
 
   /** @returns the statement that may be bound now; undefined when it was refused, or will be skipped. */

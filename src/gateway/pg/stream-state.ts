@@ -1,7 +1,10 @@
 /** What the two directions of one stream share. */
+
 import { setTimeout as delay } from 'node:timers/promises';
+import { mayWriteBack } from '../../policy/sql/evaluate-placeholders.ts';
 import { encodeEmptyFrontend } from '../../protocol/pg/empty-messages.ts';
 import { BYTES, type TextCodec } from '../../protocol/pg/text-codec.ts';
+import { verdictsOf } from './confirmations.ts';
 import { CopyGuard } from './copy-guard.ts';
 import type { CountedQuery } from './counted-query.ts';
 import { demandsOf, effectsOf, type KnownPortal, type KnownStatement } from './known-statement.ts';
@@ -183,7 +186,11 @@ export class StreamState {
         (statement.basis === undefined && /copy/i.test(statement.text));
     }
     this.send(message, entry, disturbs);
-    if (mayReadCopy) this.copy.expect(entry);
+    if (mayReadCopy) {
+      const grant = this.options.grant();
+      const isSearched = verdictsOf(entry).some(({ analysis }) => mayWriteBack(analysis, grant));
+      this.copy.expect(entry, isSearched);
+    }
   }
 
   /** @param completes the Query of the client that it is the end of. */

@@ -221,7 +221,7 @@ export class TargetSide {
     const redacted = redactError(body, this.#redaction(entry)) ?? bytes;
     // The server says why it closes the connection; nothing else follows.
     if (severity === 'FATAL' || severity === 'PANIC') return redacted;
-    const denial = entry?.denial;
+    const denial = entry?.denial ?? this.#state.copy.denialOf(entry);
     const own = denial !== undefined && answersDenial(body, denial) ? denial.error : undefined;
     const answer = own ?? this.#state.trials.overdue(fields.get('C') ?? '') ?? redacted;
     const isWithheld = entry?.origin === 'own' || this.#state.withholding;

@@ -10,6 +10,7 @@ import { innerQuery, type KnownStatements, type StatementResult, statement } fro
 import type { Node } from './tree.ts';
 import type { StatementAnalysis, StatementContext } from './types.ts';
 import { viewColumns } from './views.ts';
+import { writesValues, writtenPlaceholder } from './written-texts.ts';
 
 const encoder = new TextEncoder();
 
@@ -71,6 +72,9 @@ function analyseOne(
   let done: StatementResult = { verb: 'unknown', columns: undefined, protocol: {} };
   try {
     done = statement(facts, node, known);
+    if (writesValues([done.verb, ...facts.verbs])) {
+      facts.writesPlaceholder ??= writtenPlaceholder(node);
+    }
     noteConsequences(facts);
   } catch (error) {
     if (!(error instanceof TooComplex)) {

@@ -17,6 +17,7 @@ import { isUnrestricted, namesServerAccess, temporaryFreedom } from './evaluate-
 import { computedWith } from './evaluate-inference.ts';
 import { countedLookups } from './evaluate-lookups.ts';
 import { mustRedact, outputMask, refuseForMasks } from './evaluate-masks.ts';
+import { refusePlaceholder } from './evaluate-placeholders.ts';
 import { refusal } from './evaluate-refusal.ts';
 import { builtin, deniesInference, guardSettings } from './guards.ts';
 import { MaskIndex } from './mask-index.ts';
@@ -107,6 +108,7 @@ function evaluateOne(
     refuseOpaque(analysis, grant, context) ??
     refuseForMasks(analysis, grant, { masks, catalog }) ??
     refuseHints(context.text, grant) ??
+    refusePlaceholder(analysis.writesPlaceholder, grant) ??
     refuseCatalogTexts(analysis, grant, catalog) ??
     refuseToasted(analysis, grant);
   if (refused) {

@@ -118,6 +118,7 @@ export class StatementFacts {
   /** OID of a domain whose values are all checked now. */
   checkedDomain: number | undefined;
   runsUserCode = false;
+  writesPlaceholder: string | undefined;
   changesCatalog = false;
   /** The INTO of a SELECT INTO that is being handled: any other INTO is out of place. */
   into: object | undefined;
@@ -436,6 +437,7 @@ export class StatementFacts {
       this.noteQualified(other.qualified);
     }
     this.runsUserCode ||= other.protocol.runsUserCode;
+    this.writesPlaceholder ??= other.writesPlaceholder;
     this.changesCatalog ||= other.protocol.changesCatalog;
   }
 
@@ -557,6 +559,9 @@ export class StatementFacts {
       qualified: this.qualified,
       ...(this.checkedDomain === undefined ? {} : { checkedDomain: this.checkedDomain }),
       ...(changesRows({ verbs }) ? { rowCount: this.#rowCount() } : {}),
+      ...(this.writesPlaceholder === undefined
+        ? {}
+        : { writesPlaceholder: this.writesPlaceholder }),
       serverAccess: [...this.serverAccess],
       outputs,
       opaque: this.opaque,

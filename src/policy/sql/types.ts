@@ -516,6 +516,8 @@ export interface StatementAnalysis {
    * changes.
    */
   readonly rowCount?: RowCountSource;
+  /** A constant that it writes has this in it: what stands for a value that a detector took out. */
+  readonly writesPlaceholder?: string;
   /** Server-side file or program access, as a phrase for the denial, e.g. `COPY … TO PROGRAM`. */
   readonly serverAccess: readonly string[];
   /** undefined: returns no rows. */
