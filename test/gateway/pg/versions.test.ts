@@ -89,12 +89,7 @@ describe.each(servers)('$title', ({ native }) => {
 
   const bench = (masks: readonly string[] = MASKED): Promise<Bench> => {
     const grant = grantOf({
-      rules: [
-        'allow *',
-        'allow calls of shop.twice',
-        'deny truncate',
-        'deny delete without WHERE',
-      ],
+      rules: ['allow *', 'allow calls of shop.twice', 'deny truncate', 'deny delete without WHERE'],
       masks: [...masks],
     });
     return startBench({
