@@ -55,6 +55,10 @@ export class CountedQueries {
 
   async query(request: QueryRequest): Promise<void> {
     const { decided, text, at } = request;
+    const { queue } = this.#state;
+    // After an error in a pipeline the server skips a Query, which a Sync of ours would not be.
+    await this.#state.waitForTarget(() => queue.length === 0);
+    if (this.#state.skipping) return;
     const refusal = besideRefusal(decided.statements);
     if (refusal !== undefined) return this.#refuse(request, refusal);
     const known = knownStatements({ state: this.#state, decided, text, at, parameterTypes: [] });

@@ -252,14 +252,20 @@ export class RowTrials {
     this.#forget(segment);
   }
 
-  /** An error of the target: nothing that was sent before the next Sync takes effect. */
-  failed(segment: number, sqlState: string): void {
-    for (const { tag, exceeded, run } of this.#forget(segment)) {
-      // Its count was still to come.
-      if (tag !== undefined && exceeded === undefined) runEnded(this.#state, run, { sqlState });
+  /**
+   * An error of the target: nothing that was sent before the next Sync takes effect.
+   * @param segments that it skips; there is more than one where a Query stands in a pipeline.
+   */
+  failed(segments: ReadonlySet<number>, sqlState: string): void {
+    const { query } = this;
+    for (const segment of segments) {
+      for (const { tag, exceeded, run } of this.#forget(segment)) {
+        // Its count was still to come.
+        if (tag !== undefined && exceeded === undefined) runEnded(this.#state, run, { sqlState });
+      }
     }
-    if (segment === this.#state.segment) this.afterCopy = undefined;
-    if (this.query?.segment === segment) this.query.failed();
+    if (segments.has(this.#state.segment)) this.afterCopy = undefined;
+    if (query !== undefined && segments.has(query.segment)) query.failed();
   }
 
   /** Those of later segments go on: an error is over with the Sync before them. */

@@ -249,7 +249,7 @@ export class TargetSide {
       state.settled(one);
     }
     if (!foundSync) state.skipping = true;
-    state.trials.failed(entry.segment, sqlState);
+    state.trials.failed(new Set(skipped.map(({ segment }) => segment)), sqlState);
     if (!foundSync) this.#sendDeferred(syncs);
   }
 
