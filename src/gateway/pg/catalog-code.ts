@@ -62,7 +62,7 @@ export class CatalogCode {
       : { runs: new Set(runs), altersRow, ...(deferrable?.size ? { deferrable } : {}) };
   }
 
-  /** Functions that are not built in, of constraints, indexes, partition keys and column types. */
+  /** Functions that are not built in, of constraints and of column types. */
   checking(relation: number): readonly CatalogFunction[] {
     const { columns } = this.#state.owned;
     const types = (columns.get(relation) ?? [])
@@ -126,6 +126,7 @@ export class CatalogCode {
     const isOwnType = (oid: number): boolean => oid >= USER && this.#lookup.typeRunsCode(oid);
     const inValues =
       this.#has(relation, 'write') ||
+      this.#has(relation, 'index') ||
       this.#has(relation, 'default') ||
       (columns.get(relation) ?? []).some((column) => isOwnType(number(column[3])));
     if (inValues) {

@@ -225,7 +225,7 @@ const WHOLE = {
 } as const satisfies Record<string, SectionQuery>;
 
 /**
- * What runs when: relation or type, kind (write, default, read, type), function, column. Functions of their own in
+ * What runs when: relation or type, kind (write, index, default, read, type), function, column. Functions of their own in
  * constraints, defaults, indexes, partition keys, extended statistics, row security policies and
  * domains, also behind operators.
  */
@@ -260,14 +260,14 @@ const CODE: readonly {
     column: 'x.adnum',
   },
   {
-    kind: 'write',
+    kind: 'index',
     owner: 'x.indrelid',
     catalog: 'pg_index',
     object: 'x.indexrelid',
     where: `x.indexrelid ${GE} ${USER}::pg_catalog.oid`,
   },
-  { kind: 'write', owner: 'x.partrelid', catalog: 'pg_partitioned_table', object: 'x.partrelid' },
-  { kind: 'write', owner: 'x.stxrelid', catalog: 'pg_statistic_ext', object: 'x.oid' },
+  { kind: 'index', owner: 'x.partrelid', catalog: 'pg_partitioned_table', object: 'x.partrelid' },
+  { kind: 'index', owner: 'x.stxrelid', catalog: 'pg_statistic_ext', object: 'x.oid' },
   { kind: 'read', owner: 'x.polrelid', catalog: 'pg_policy', object: 'x.oid' },
 ];
 /** Objects whose dependencies are kept under another catalog's name. */

@@ -45,7 +45,7 @@ export function callNotAllowed(called: FunctionFact, grant: Grant): Refusal {
     message: `function ${name}() is not allowed by policy`,
     detail: called.builtIn
       ? 'It acts on more than its own result.'
-      : `${called.via === undefined ? '' : `Rows of ${qualifiedName(called.via.schema, called.via.name)} are written with it: it stands in a default, a check, an index or a domain. `}What a function does inside is not visible to policy, so a rule has to name it.`,
+      : `${called.via === undefined ? '' : `Rows of ${qualifiedName(called.via.schema, called.via.name)} are written with it: it stands in a default, a check, a domain, a generated column or a trigger. `}What a function does inside is not visible to policy, so a rule has to name it.`,
     hint: `A rule can allow it: allow: { functions: ["${name}"] }.`,
   });
 }

@@ -75,7 +75,7 @@ export interface CatalogRelation {
   readonly insteadOf?: readonly { readonly change: RowChange; readonly called: CatalogFunction }[];
   /** What the server compares when a row is written. */
   readonly comparisons?: readonly CatalogComparison[];
-  /** Functions that are not built in and that every written row runs: checks, indexes, domains. */
+  /** Functions that are not built in and that every written row runs: checks, domains. */
   readonly checking?: readonly CatalogFunction[];
   /** Of defaults and generated columns: such functions, and OIDs of sequences that they draw from. */
   readonly defaults?: readonly {
@@ -289,7 +289,7 @@ export interface FunctionFact {
   readonly builtIn: boolean;
   /** Of an extension whose functions only compute from their arguments: counts as built in. */
   readonly harmless?: boolean;
-  /** The statement does not call it: a default, a check or an index of this relation does. */
+  /** The statement does not call it: a default, a check or the like of this relation does. */
   readonly via?: { readonly schema: string; readonly name: string };
 }
 
