@@ -53,6 +53,7 @@ export function hoopSettings(
       limits: { ...BUILT_IN_LIMITS, ...limitsFrom(value.defaults.limits) },
       requireReason: value.defaults.requireReason,
       inference: value.defaults.inference,
+      notices: value.defaults.notices,
     },
   };
 }

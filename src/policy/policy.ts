@@ -195,6 +195,7 @@ export interface Policy {
     readonly limits: SessionLimits;
     readonly requireReason: boolean;
     readonly inference: 'allow' | 'deny';
+    readonly notices: 'on' | 'off';
   };
   readonly targets: ReadonlyMap<string, PolicyTarget>;
   readonly documents: readonly PolicyDocument[];

@@ -93,6 +93,7 @@ function ownGrant(
   const common = {
     commit,
     target: target.name,
+    ...(policy.defaults.notices === 'off' ? { notices: 'off' as const } : {}),
     limits: smallestLimits(policy.defaults.limits, documents),
     requireReason: policy.defaults.requireReason || documents.some((d) => d.requireReason),
     recording: target.recording,

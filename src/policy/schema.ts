@@ -122,6 +122,10 @@ export const HoopFile = strict(
         .enum(['allow', 'deny'])
         .default('deny')
         .describe('For the masks of files that do not say `inference` themselves.'),
+      notices: z
+        .enum(['on', 'off'])
+        .default('on')
+        .describe('A NOTICE names the masked columns of a result, once for each table.'),
     })
       .prefault({})
       .describe('What holds where no policy says otherwise.'),

@@ -188,6 +188,8 @@ export interface Grant {
   readonly detectors: readonly DetectorName[];
   readonly limits: SessionLimits;
   readonly requireReason: boolean;
+  /** Absent: results say once for each table of a connection which columns are masked. */
+  readonly notices?: 'off';
   /** `statements: anything`: no parsing, no guards. Void whenever any other policy applies. */
   readonly passthrough: boolean;
   readonly recording: 'full';

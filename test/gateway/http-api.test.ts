@@ -135,7 +135,9 @@ describe('with a login', () => {
     const reply = await rawRequest(bench, { path: PATHS.targets, as: 'engineer' });
     const { targets } = TargetsReply.parse(JSON.parse(reply.text));
     expect(targets.map(({ name }) => name)).toEqual(['prod-db']);
-    expect(targets[0]?.masked).toEqual([{ column: 'public.customers.email', mask: 'full', inference: 'deny' }]);
+    expect(targets[0]?.masked).toEqual([
+      { column: 'public.customers.email', mask: 'full', inference: 'deny' },
+    ]);
     const none = await rawRequest(bench, { path: PATHS.targets, as: 'auditor' });
     expect(TargetsReply.parse(JSON.parse(none.text)).targets).toEqual([]);
   });

@@ -1,9 +1,8 @@
 /** What is said of a COPY TO STDOUT that cannot be masked, and of one that is. */
 import type { AllowedStatement } from '../../policy/sql/types.ts';
 import type { Refusal } from '../../policy/types.ts';
-import { encodeNoticeResponse } from '../../protocol/pg/notice-response.ts';
-import { reportFields } from '../../protocol/pg/report-fields.ts';
-import { BYTES, type TextCodec } from '../../protocol/pg/text-codec.ts';
+import type { TextCodec } from '../../protocol/pg/text-codec.ts';
+import { encodeNotice } from './encode-notice.ts';
 
 const BASE = { sqlState: '42501', position: undefined, rule: undefined } as const;
 /** Names in a warning; a table has up to 1600 columns. */
@@ -91,21 +90,16 @@ export function maskedWarning(
   const columns = maskedColumns(statement);
   if (columns.length === 0) return undefined;
   const verb = columns.length === 1 ? 'column is' : 'columns are';
-  const fields = reportFields({
-    severity: 'WARNING',
-    sqlState: '01000',
-    message: `${columns.length} ${verb} masked in this copy: ${listed(columns)}`,
-    detail: 'What is copied of them is not what the table holds.',
-    hint: undefined,
-  });
-  const clean = new Map([...fields].map(([key, text]) => [key, text.replaceAll('\0', '')]));
-  try {
-    return encodeNoticeResponse({ fields: clean }, codec);
-  } catch {
-    // A name that does not exist in client_encoding; the warning must still go out.
-    const plain = new Map([...clean].map(([key, text]) => [key, text.replace(/[^ -~]/g, '?')]));
-    return encodeNoticeResponse({ fields: plain }, BYTES);
-  }
+  return encodeNotice(
+    {
+      severity: 'WARNING',
+      sqlState: '01000',
+      message: `${columns.length} ${verb} masked in this copy: ${listed(columns)}`,
+      detail: 'What is copied of them is not what the table holds.',
+      hint: undefined,
+    },
+    codec,
+  );
 }
 
 /** Table columns whose values are masked in it, named once. */

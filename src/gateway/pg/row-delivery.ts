@@ -148,13 +148,19 @@ export class RowDelivery {
     fields: readonly FieldDescription[],
     formats: readonly number[] | undefined,
   ): Refusal | undefined {
-    return describeResult({
+    const refusal = describeResult({
       run,
       fields,
       formats,
       hashKey: this.#state.options.maskKey.expose(),
       codec: this.#state.codec,
     });
+    const { allowed } = run.statement;
+    if (refusal === undefined && allowed !== undefined) {
+      const notice = this.#state.notices.about(allowed, this.#state.codec);
+      if (notice !== undefined) this.#state.toClient.push(notice);
+    }
+    return refusal;
   }
 
   /** The rest of the segment stays here: the client has got the error that it expects no more after. */

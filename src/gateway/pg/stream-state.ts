@@ -9,6 +9,7 @@ import { CopyGuard } from './copy-guard.ts';
 import type { CountedQuery } from './counted-query.ts';
 import { demandsOf, effectsOf, type KnownPortal, type KnownStatement } from './known-statement.ts';
 import { lookupsOf } from './lookup-count.ts';
+import { MaskNotices } from './mask-notices.ts';
 import { NameTable } from './name-table.ts';
 import { OutputBatch } from './output-batch.ts';
 import { type Entry, type ExecuteEntry, PendingQueue, type QueryEntry } from './pending-queue.ts';
@@ -41,6 +42,7 @@ export class StreamState {
   readonly settings: ShadowSettings;
   readonly copy = new CopyGuard();
   readonly trials: RowTrials;
+  readonly notices: MaskNotices;
   readonly toTarget: OutputBatch;
   readonly toClient: OutputBatch;
   /** The stream is over; everything that waits gives up. */
@@ -88,6 +90,7 @@ export class StreamState {
       parts.options.catalog.invalidate?.(scope),
     );
     this.trials = new RowTrials(this);
+    this.notices = new MaskNotices(parts.options.grant().notices !== 'off');
     this.toTarget = new OutputBatch(parts.target.socket, parts.ended.signal, {
       now: () => this.story.written(),
       soon: parts.options.whenRecorded,
@@ -172,6 +175,7 @@ export class StreamState {
       if (looksUp && !run.portal?.lookupsAreCounted && this.lookupsCountedAt !== run.at) {
         throw new Error('a statement was about to look up values that nobody has counted');
       }
+      if (allowed !== undefined) this.notices.sent(allowed);
       if (allowed?.redactErrors) {
         const userCode = this.deferred.userCode || allowed.analysis.protocol.runsUserCode;
         this.deferred = { values: true, userCode };

@@ -22,7 +22,7 @@ const HARMLESS_SETTINGS: ReadonlySet<string> = new Set(
   deadlock_timeout default_table_access_method default_tablespace default_text_search_config
   default_toast_compression default_transaction_deferrable default_transaction_isolation
   default_transaction_read_only effective_io_concurrency exit_on_error extra_float_digits
-  gin_fuzzy_search_limit gin_pending_list_limit icu_validation_level
+  gin_fuzzy_search_limit gin_pending_list_limit hoop.notices icu_validation_level
   idle_in_transaction_session_timeout idle_session_timeout intervalstyle io_combine_limit jit
   jit_above_cost jit_expressions jit_inline_above_cost jit_optimize_above_cost
   jit_tuple_deforming lc_messages lc_monetary lc_numeric lc_time lock_timeout

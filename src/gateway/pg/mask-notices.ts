@@ -1,0 +1,63 @@
+/**
+ * Tells who reads masked columns that they are masked, once for each relation of a connection: a tool
+ * that exports rows would otherwise end well with values that are none.
+ */
+import { qualifiedName } from '../../policy/patterns.ts';
+import type { AllowedStatement, OutputMask } from '../../policy/sql/types.ts';
+import type { TextCodec } from '../../protocol/pg/text-codec.ts';
+import { encodeNotice } from './encode-notice.ts';
+
+/** Its values are not looked at by the server: any name of two parts can be set. */
+const SETTING = 'hoop.notices';
+const OFF: ReadonlySet<string> = new Set(['off', 'false', 'no', '0']);
+const MAX_COLUMNS = 20;
+
+export class MaskNotices {
+  #isOn: boolean;
+  readonly #told = new Set<number>();
+
+  /** @param isOn as the policy says */
+  constructor(isOn: boolean) {
+    this.#isOn = isOn;
+  }
+
+  /** A statement is sent. It counts at once: what is at stake is a notice. */
+  sent({ analysis }: AllowedStatement): void {
+    for (const { name, value, reset } of analysis.protocol.settings ?? []) {
+      if (name === SETTING) this.#isOn = reset === true || !OFF.has((value ?? '').toLowerCase());
+    }
+  }
+
+  /** @returns the notice in front of a result; undefined: there is nothing new to say. */
+  about({ analysis, masks }: AllowedStatement, codec: TextCodec): Uint8Array | undefined {
+    if (!this.#isOn || masks === undefined) return undefined;
+    const columns = masks
+      .flatMap((mask) => mask?.columns.map((column) => ({ ...column, ...shownAs(mask) })) ?? [])
+      // Not its partitions and children, which have the same column.
+      .filter(({ oid }) => analysis.reads.some((read) => read.oid === oid))
+      .filter(({ oid }) => !this.#told.has(oid));
+    if (columns.length === 0) return undefined;
+    for (const { oid } of columns) this.#told.add(oid);
+    const names = [
+      ...new Set(
+        columns.map((one) => `${qualifiedName(one.schema, one.name)}.${one.column} (${one.shown})`),
+      ),
+    ];
+    const shown = names.slice(0, MAX_COLUMNS).join(', ');
+    const more = names.length > MAX_COLUMNS ? ` and ${names.length - MAX_COLUMNS} more` : '';
+    return encodeNotice(
+      {
+        severity: 'NOTICE',
+        sqlState: '00000',
+        message: `masked for you in this result: ${shown}${more}`,
+        detail: 'Their values are replaced. Do not write them back or take them for real.',
+        hint: 'This is said once for each table of a connection. SET hoop.notices = off switches it off.',
+      },
+      codec,
+    );
+  }
+}
+
+function shownAs({ mask, document }: OutputMask): { readonly shown: string } {
+  return { shown: document === undefined ? mask : 'in a document' };
+}
