@@ -18,7 +18,7 @@ import {
 import { whereClause } from './lookups.ts';
 import { checkOperator } from './operators.ts';
 import { outputName } from './output-name.ts';
-import { findColumn, type QueryResult, type Scope } from './scope.ts';
+import { isOwnColumn, type QueryResult, type Scope, SYSTEM_COLUMNS } from './scope.ts';
 import { settingNameOf } from './setting-name.ts';
 import type { StatementFacts } from './statement-facts.ts';
 import { as, type FieldsOf, type Node, namesOf, tagOf } from './tree.ts';
@@ -215,10 +215,12 @@ function groupKey(
     });
   }
   const name = bareName(node);
-  const isInput = name === undefined || findColumn(facts, scope, name) !== undefined;
-  return isInput && !as(node, 'A_Const')
-    ? expression(facts, node, scope)
-    : outputOrInput(facts, node, columns, scope);
+  const isInput = name === undefined || isOwnColumn(scope, name);
+  if (isInput && !as(node, 'A_Const')) return expression(facts, node, scope);
+  const key = outputOrInput(facts, node, columns, scope);
+  // Whether a system column is one of this query depends on where it comes from.
+  const mayBeSystem = name !== undefined && SYSTEM_COLUMNS.has(name);
+  return mayBeSystem ? oneOf([key, expression(facts, node, scope)]) : key;
 }
 
 function valuesRows(facts: StatementFacts, fields: Select, scope: Scope | undefined): QueryResult {

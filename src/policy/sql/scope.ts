@@ -88,7 +88,7 @@ export function findColumn(
     }
     const system = level.tables.flatMap((table) => systemColumn(facts, table, name) ?? []);
     if (system.length > 0) {
-      return oneOf(system);
+      return systemOrOuter(system, findColumn(facts, level.outer, name));
     }
     if (level.tables.some((table) => table.incomplete)) {
       // It may be a column of this level, so it must not be taken for one further out.
@@ -96,6 +96,19 @@ export function findColumn(
     }
   }
   return undefined;
+}
+
+/**
+ * Views have no system columns, and a bare name does not mean those of tables that are joined. There
+ * it can be a column further out, which may have any name.
+ */
+function systemOrOuter(system: readonly Lineage[], outer: Lineage | undefined): Lineage {
+  return outer ? derive([...system, outer]) : oneOf(system);
+}
+
+/** Whether a bare name is certainly a column of this query, not of one around it. */
+export function isOwnColumn(scope: Scope, name: string): boolean {
+  return scope.columns.some((column) => column.name === name);
 }
 
 export function findTable(
