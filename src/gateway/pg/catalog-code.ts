@@ -55,11 +55,17 @@ export class CatalogCode {
 
   /** Which changes of the relation run code, and whether that code can alter the row. */
   codeOn(relation: number): CodeOn {
-    const { altersRow, deferrable } = this.#directly(relation);
+    const { altersRow, deferrable, alteredBy, alteredOtherwise } = this.#directly(relation);
     const runs = CHANGES.filter((change) => this.#runs(relation, change, new Set()));
     return runs.length === 0
       ? NO_CODE
-      : { runs: new Set(runs), altersRow, ...(deferrable?.size ? { deferrable } : {}) };
+      : {
+          runs: new Set(runs),
+          altersRow,
+          ...(alteredBy?.length ? { alteredBy } : {}),
+          ...(alteredOtherwise?.size ? { alteredOtherwise } : {}),
+          ...(deferrable?.size ? { deferrable } : {}),
+        };
   }
 
   /** Functions that are not built in, of constraints and of column types. */
@@ -123,6 +129,8 @@ export class CatalogCode {
     const runs = new Set<RowChange>();
     const altersRow = new Set<RowChange>();
     const deferrable = new Set<RowChange>();
+    const alteredOtherwise = new Set<RowChange>();
+    const alteredBy: NonNullable<CodeOn['alteredBy']>[number][] = [];
     const isOwnType = (oid: number): boolean => oid >= USER && this.#lookup.typeRunsCode(oid);
     const inValues =
       this.#has(relation, 'write') ||
@@ -133,6 +141,7 @@ export class CatalogCode {
       for (const change of ['insert', 'update'] as const) {
         runs.add(change);
         altersRow.add(change);
+        alteredOtherwise.add(change);
       }
     }
     for (const row of triggers.get(relation) ?? []) {
@@ -141,7 +150,12 @@ export class CatalogCode {
       for (const [bit, change] of TRIGGER_EVENTS) {
         if ((bits & bit) !== 0) {
           runs.add(change);
-          if (before) altersRow.add(change);
+          if (before) {
+            const called = this.#lookup.function(number(row[4]));
+            altersRow.add(change);
+            if (called === undefined) alteredOtherwise.add(change);
+            else alteredBy.push({ change, called });
+          }
           if (flag(row[3])) deferrable.add(change);
         }
       }
@@ -151,9 +165,10 @@ export class CatalogCode {
       if (change) {
         runs.add(change);
         altersRow.add(change);
+        alteredOtherwise.add(change);
       }
     }
-    const made = { runs, altersRow, deferrable };
+    const made = { runs, altersRow, deferrable, alteredBy, alteredOtherwise };
     this.#direct.set(relation, made);
     return made;
   }

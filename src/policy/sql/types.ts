@@ -59,6 +59,12 @@ export interface CatalogRelation {
     readonly runs: ReadonlySet<RowChange>;
     /** It can also change the row before RETURNING shows it. */
     readonly altersRow: ReadonlySet<RowChange>;
+    /** Trigger functions that can; where anything else can too, they are not all (`otherwise`). */
+    readonly alteredBy?: readonly {
+      readonly change: RowChange;
+      readonly called: CatalogFunction;
+    }[];
+    readonly alteredOtherwise?: ReadonlySet<RowChange>;
     /** It can be put off until the transaction ends. */
     readonly deferrable?: ReadonlySet<RowChange>;
   };

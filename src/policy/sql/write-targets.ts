@@ -10,7 +10,7 @@ import { descendants } from './relation-family.ts';
 import { NO_RESULT, type QueryResult, type Scope, type Table } from './scope.ts';
 import type { StatementFacts } from './statement-facts.ts';
 import { as, type FieldsOf } from './tree.ts';
-import type { CatalogRelation, RowChange } from './types.ts';
+import type { CatalogFunction, CatalogRelation, RowChange } from './types.ts';
 
 /** What flows into each column of the target, by name. */
 export type Flows = Map<string, Lineage>;
@@ -33,8 +33,11 @@ export function mergeChanges(fields: FieldsOf<'MergeStmt'>): readonly RowChange[
 }
 
 export interface WriteTarget extends Table {
-  /** Code that is not built in can change rows before RETURNING shows them. */
-  readonly altersRow: boolean;
+  /**
+   * Code that is not built in can change rows before RETURNING shows them: trigger functions, or
+   * something without a name; undefined: there is none.
+   */
+  readonly alteredBy: readonly CatalogFunction[] | 'code' | undefined;
 }
 
 /** The relation that is written, with the tables behind it when it is a view. */
@@ -77,7 +80,10 @@ export function writeTarget(
   const members = targets.flatMap((one) => [one, ...descendants(facts.context.catalog, one)]);
   const code = members.map((member) => codeOn(member, changes));
   facts.runsUserCode ||= code.some((one) => one.runs);
-  return { ...table, altersRow: code.some((one) => one.altersRow) };
+  const alters = code.filter((one) => one.altersRow);
+  const isNamed = alters.every((one) => one.triggers !== undefined);
+  const alteredBy = isNamed ? [...new Set(alters.flatMap((one) => one.triggers ?? []))] : 'code';
+  return { ...table, alteredBy: alters.length === 0 ? undefined : alteredBy };
 }
 
 /** Tables behind a view, also those that the statement reads besides. */
@@ -91,14 +97,26 @@ function behindView(facts: StatementFacts, { relation, columns }: Table): Catalo
   });
 }
 
-function codeOn(relation: CatalogRelation, changes: readonly RowChange[]) {
+interface CodeOnChange {
+  readonly runs: boolean;
+  readonly altersRow: boolean;
+  /** Undefined: other code than triggers alters the row, too. */
+  readonly triggers: readonly CatalogFunction[] | undefined;
+}
+
+function codeOn(relation: CatalogRelation, changes: readonly RowChange[]): CodeOnChange {
   const known = relation.codeOn;
   if (!known) {
-    return { runs: relation.hasTriggersOrRules, altersRow: relation.hasTriggersOrRules };
+    const has = relation.hasTriggersOrRules;
+    return { runs: has, altersRow: has, triggers: undefined };
   }
+  const triggers = (known.alteredBy ?? []).filter(({ change }) => changes.includes(change));
+  const isOnlyThey =
+    triggers.length > 0 && !changes.some((change) => known.alteredOtherwise?.has(change));
   return {
     runs: changes.some((change) => known.runs.has(change)),
     altersRow: changes.some((change) => known.altersRow.has(change)),
+    triggers: isOnlyThey ? triggers.map(({ called }) => called) : undefined,
   };
 }
 
@@ -197,14 +215,6 @@ export function returning(
     return NO_RESULT;
   }
   checkFields(facts, 'ReturningClause', clause);
-  if (target.altersRow) {
-    facts.refuse(
-      'RETURNING shows what triggers, rules or functions of the target made of the row',
-      {
-        hint: 'Leave RETURNING out, and select the row afterwards.',
-      },
-    );
-  }
   const after = withFlows(target, flows);
   const names = new Map([
     ['RETURNING_OPTION_OLD', 'old'],
@@ -226,5 +236,39 @@ export function returning(
   for (const column of columns) {
     facts.noteRead(column.lineage);
   }
+  if (target.alteredBy !== undefined && !showKeysOnly(target, columns)) {
+    refuseAltered(facts, target.alteredBy);
+  }
   return { columns, conditions: new Set() };
+}
+
+/** Mappers of objects ask for the key of the row that they have inserted. */
+function showKeysOnly(target: WriteTarget, shown: readonly NamedLineage[]): boolean {
+  const { relation } = target;
+  const keys = new Set(
+    relation?.columns.flatMap(({ attnum, name }) =>
+      relation.primaryKey?.includes(attnum) ? [name] : [],
+    ),
+  );
+  const altered = new Set(
+    target.columns.flatMap(({ name, lineage }) => (keys.has(name) ? [] : [...lineage.origins])),
+  );
+  return shown.every(({ lineage }) => ![...lineage.origins].some((origin) => altered.has(origin)));
+}
+
+function refuseAltered(facts: StatementFacts, by: readonly CatalogFunction[] | 'code'): void {
+  const hint = 'Return the key alone (RETURNING id), and select the row afterwards.';
+  if (by === 'code') {
+    facts.refuse(
+      'RETURNING shows what triggers, rules or functions of the target made of the row',
+      { hint },
+    );
+    return;
+  }
+  for (const { schema, name } of by) {
+    facts.refuse(`RETURNING shows what the trigger function ${schema}.${name} made of the row`, {
+      hint,
+      because: { schema, function: name },
+    });
+  }
 }

@@ -131,7 +131,11 @@ describe('the catalog reader', () => {
     const catalog = await open().current();
     const code = (name: string) => catalog.relation('app', name)?.codeOn;
     expect(code('users')).toEqual({ runs: new Set(['update']), altersRow: new Set() });
-    expect(code('watched')).toEqual({ runs: new Set(['insert']), altersRow: new Set(['insert']) });
+    expect(code('watched')).toMatchObject({
+      runs: new Set(['insert']),
+      altersRow: new Set(['insert']),
+      alteredBy: [{ change: 'insert', called: { schema: 'app', name: 'note' } }],
+    });
     expect(code('coded_table')?.runs).toEqual(new Set(['insert', 'update']));
     expect(code('indexed')?.runs).toEqual(new Set(['insert', 'update']));
     expect(code('plain_table')?.runs).toEqual(new Set());

@@ -294,6 +294,30 @@ describe('what a statement does', () => {
     }
   });
 
+  test('RETURNING of the key goes on beside a trigger that can change the row', async () => {
+    const reasons = async (sql: string) => (await one(sql)).opaque.map(({ reason }) => reason);
+    const goesOn = [
+      "INSERT INTO audited (id, v) VALUES (1, 'x') RETURNING id",
+      "INSERT INTO audited VALUES (1, 'x') RETURNING id::text, 1 AS one, xmax = 0 AS fresh",
+      'INSERT INTO audited (id) SELECT id FROM tasks RETURNING audited.id',
+    ];
+    for (const sql of goesOn) expect(await reasons(sql), sql).toEqual([]);
+    const shows = [
+      "INSERT INTO audited (id, v) VALUES (1, 'x') RETURNING v",
+      "INSERT INTO audited (id, v) VALUES (1, 'x') RETURNING *",
+      "INSERT INTO audited (id, v) VALUES (1, 'x') RETURNING audited",
+      "INSERT INTO audited (id, v) VALUES (1, 'x') RETURNING id, upper(v)",
+      "WITH w AS (INSERT INTO audited VALUES (1, 'x') RETURNING *) SELECT v FROM w",
+    ];
+    for (const sql of shows) {
+      expect(await reasons(sql), sql).toEqual([
+        'RETURNING shows what the trigger function public.fill made of the row',
+      ]);
+      const [opaque] = (await one(sql)).opaque;
+      expect(opaque?.because).toEqual({ schema: 'public', function: 'fill' });
+    }
+  });
+
   test('settings are reported with their literal value, and unknown names as such', async () => {
     const settings = async (sql: string) => (await one(sql)).protocol.settings;
     expect(await settings('SET Search_Path TO a, "B"')).toEqual([
