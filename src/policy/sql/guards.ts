@@ -38,6 +38,8 @@ const HARMLESS_SETTINGS: ReadonlySet<string> = new Set(
   ),
 );
 
+const RESTRICTING = /^\s*view\s*,\s*foreign-table\s*$/;
+
 /** Settings whose other value is what every client expects anyway. */
 const PARSING_DEFAULTS: ReadonlyMap<string, readonly string[]> = new Map([
   ['standard_conforming_strings', ['on', 'true', 'yes', '1', 'tru', 'tr', 't', 'ye', 'y']],
@@ -67,6 +69,10 @@ export function guardSetting(
           'It changes how the server reads SQL, so that policy could not.',
           harmless[0] === undefined ? undefined : `Leave it at ${harmless[0]}.`,
         );
+  }
+  // pg_dump begins with it. Without a kind it would take back what the server restricts.
+  if (setting === 'restrict_nonsystem_relation_kind' && RESTRICTING.test(value ?? '')) {
+    return undefined;
   }
   if (effect === 'encoding') {
     return value !== undefined && isSafeEncoding(value) ? undefined : refuseEncoding(value);

@@ -2,6 +2,7 @@
 import { insert, merge, remove, update } from './changes.ts';
 import { copy } from './copy-statement.ts';
 import { definition, noteNew } from './definitions.ts';
+import { namedRelation } from './from-items.ts';
 import { functionCall } from './function-call.ts';
 import { checkFields, isSessionStatement } from './grammar.ts';
 import { constant, derive, type NamedLineage } from './lineage.ts';
@@ -224,7 +225,23 @@ function call(facts: StatementFacts, fields: FieldsOf<'CallStmt'>): StatementRes
   };
 }
 
+/** AccessShareLock in src/include/storage/lockdefs.h. */
+const ACCESS_SHARE = 1;
+
+/** LOCK … IN ACCESS SHARE MODE takes the lock that reading takes; pg_dump begins with it. */
+function lockLikeSelect(facts: StatementFacts, fields: FieldsOf<'LockStmt'>): StatementResult {
+  for (const node of fields.relations ?? []) {
+    const relation = is(node, 'RangeVar') ? namedRelation(facts, node.RangeVar) : undefined;
+    if (!is(node, 'RangeVar')) facts.unknown(`${tagOf(node)} in LOCK`);
+    else if (!relation) facts.refuse(`${node.RangeVar.relname} is not known`);
+  }
+  return result('select');
+}
+
 function defining(facts: StatementFacts, node: Node, known: KnownStatements): StatementResult {
+  if (is(node, 'LockStmt') && node.LockStmt.mode === ACCESS_SHARE) {
+    return lockLikeSelect(facts, node.LockStmt);
+  }
   const kind = statementKind(node);
   if (!kind) {
     const name = tagOf(node) ?? 'this statement';
