@@ -114,11 +114,16 @@ export function deniesInference(masks: Grant['masks']): boolean {
 
 /** For SET and set_config() in a statement. RESET gives back what the session began with. */
 export function guardSettings(
-  settings: readonly { name: string; value: string | undefined; reset?: boolean }[],
+  settings: readonly {
+    name: string;
+    value: string | undefined;
+    reset?: boolean;
+    unchanged?: boolean;
+  }[],
   grant: Grant,
 ): Refusal | undefined {
-  for (const { name, value, reset } of settings) {
-    const refusal = reset ? undefined : guardSetting(name, value, grant);
+  for (const { name, value, reset, unchanged } of settings) {
+    const refusal = reset || unchanged ? undefined : guardSetting(name, value, grant);
     if (refusal) {
       return refusal;
     }

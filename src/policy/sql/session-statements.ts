@@ -62,7 +62,11 @@ function set(facts: StatementFacts, fields: FieldsOf<'VariableSetStmt'>): Statem
     case 'VAR_SET_VALUE': {
       const values = (fields.args ?? []).map(literalText);
       const plain = values.every((value) => value !== undefined);
-      facts.settings.push({ name, value: plain ? values.join(', ') : undefined, local });
+      const value = plain ? values.join(', ') : undefined;
+      // Migration tools end with the role that they began with.
+      const isOwnRole = name === 'role' && value !== undefined && value === facts.context.role;
+      facts.settings.push({ name, value, local, ...(isOwnRole ? { unchanged: true } : {}) });
+      if (isOwnRole) return { verb: 'set', columns: undefined, protocol: {} };
       break;
     }
     case 'VAR_SET_DEFAULT':

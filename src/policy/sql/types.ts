@@ -442,6 +442,8 @@ export interface ProtocolEffect {
     readonly local: boolean;
     /** RESET, SET … TO DEFAULT. */
     readonly reset?: boolean;
+    /** It is so already: SET ROLE to the role that one has. */
+    readonly unchanged?: boolean;
   }[];
   /** Runs code that is not built in, so settings, search_path and role are unknown afterwards. */
   readonly runsUserCode: boolean;
