@@ -8,7 +8,7 @@ import {
   noteUnified,
   starColumns,
 } from './expressions.ts';
-import { TYPE } from './function-types.ts';
+import { elementType, TYPE } from './function-types.ts';
 import { checkFields } from './grammar.ts';
 import { arrayShape, rowShape, surrounded } from './json-shape.ts';
 import { constant, derive, type Lineage, withOrigins } from './lineage.ts';
@@ -85,6 +85,7 @@ export function subLink(
       const told = columnFacts(value.origins).length === 0 ? tested : [];
       const isArray = fields.subLinkType === 'ARRAY_SUBLINK';
       const arrayType = facts.context.catalog.typeByOid(first?.type ?? 0)?.arrayOid;
+      if (isArray && first) noteArrayOfArrays(facts, first);
       const document = isArray ? first?.document && arrayShape(first) : first?.document;
       return {
         ...withOrigins(isArray || values.length > 1 ? value : (first ?? value), told),
@@ -115,6 +116,12 @@ export function rowOf(
   return { ...derive(parts, TYPE.record, named), document: rowShape(named) };
 }
 
+/** It fails where the arrays in it are empty or of different sizes. */
+function noteArrayOfArrays(facts: StatementFacts, element: Lineage): void {
+  if (elementType(facts, element.type) !== undefined)
+    facts.noteComputed(element, 'ARRAY of arrays');
+}
+
 export function arrayOf(
   facts: StatementFacts,
   fields: FieldsOf<'A_ArrayExpr'>,
@@ -125,6 +132,10 @@ export function arrayOf(
   // Literals alone make an array of text.
   const literals = elements.length > 0 && elements.every((one) => one.type === TYPE.unknown);
   noteUnified(facts, elements, 'ARRAY');
+  for (const [index, element] of elements.entries()) {
+    const isWritten = as(fields.elements?.[index], 'A_ArrayExpr') !== undefined;
+    if (!isWritten) noteArrayOfArrays(facts, element);
+  }
   const common = literals ? constant(TYPE.text) : chosen(elements);
   const element = facts.context.catalog.typeByOid(common.type ?? 0);
   const document = common.document && arrayShape(common);

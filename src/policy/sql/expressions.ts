@@ -220,11 +220,24 @@ function coalesced(
     return value;
   }
   if (isString(value.type) && storedStrings(nodes, found)?.length === stored(nodes, found)) {
+    noteNullTests(facts, nodes, found);
     return { ...value, identity: undefined, total: true };
   }
   facts.combine(found);
   facts.noteComputed(value, 'COALESCE');
   return value;
+}
+
+/** Whether the next value is worked out, which can fail or take its time, says that this one is NULL. */
+function noteNullTests(
+  facts: StatementFacts,
+  nodes: readonly Node[],
+  found: readonly Lineage[],
+): void {
+  // 'x'::text::timestamptz::text is worked out when its turn comes, and fails then.
+  const isLiteral = (node: Node): boolean => !is(as(node, 'TypeCast')?.arg, 'TypeCast');
+  const last = nodes.findLastIndex((node) => !isConstant(node) || !isLiteral(node));
+  for (const { origins } of found.slice(0, last)) facts.noteNullTested(origins, 'COALESCE');
 }
 
 /** One of several values; literals and NULL take the type of the others. */

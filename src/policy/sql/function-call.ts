@@ -3,7 +3,7 @@
 import { isStar } from './column-references.ts';
 import { condition, windowOrigins } from './conditions.ts';
 import { expressions } from './expressions.ts';
-import { TYPE } from './function-types.ts';
+import { elementType, TYPE } from './function-types.ts';
 import { type Call, type CallResult, callFunction } from './functions.ts';
 import { checkFields } from './grammar.ts';
 import { jsonFunction } from './json-functions.ts';
@@ -93,7 +93,8 @@ function knownCall(
   }
   const isJoined = name === 'string_agg' && as(fields.args?.[1], 'A_Const') !== undefined;
   // A default of lag() can be of another type, to which the value is converted.
-  const isCarried = (CARRYING.has(name) && args.length < 3) || isJoined;
+  const isCarried =
+    (CARRYING.has(name) && args.length < 3 && !isComparing(facts, name, value)) || isJoined;
   if (!value || fields.agg_distinct || !isCarried) {
     return {};
   }
@@ -101,6 +102,15 @@ function knownCall(
   return name !== 'array_agg' && isStringOfColumn(value)
     ? { ...carried, result: { ...derive(args, value.type), total: true } }
     : carried;
+}
+
+/**
+ * Which of several values is the largest depends on what they are: next to a constant, that compares
+ * the column with it. An array of arrays fails where they are empty or of different sizes.
+ */
+function isComparing(facts: StatementFacts, name: string, value: Lineage | undefined): boolean {
+  if (name === 'max' || name === 'min') return value?.identity === undefined;
+  return name === 'array_agg' && elementType(facts, value?.type) !== undefined;
 }
 
 /** `count(t)`, `count(t.*)`: a row of a relation or a query is never NULL, whatever is in it. */

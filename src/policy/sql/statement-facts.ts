@@ -248,6 +248,14 @@ export class StatementFacts {
     return constant(type);
   }
 
+  /** As nullTest(), of strings that are as NULL as these columns. */
+  noteNullTested(origins: Iterable<Origin>, by: string): void {
+    if (this.view) return;
+    for (const origin of origins) {
+      if (origin.kind === 'column') this.uses.nullTested(origin, by);
+    }
+  }
+
   /**
    * A test of values, or a count of them: not one of the values itself, so no mask fits it. It is
    * right, or it is refused. Generated rows among them would spell the values out.

@@ -6,7 +6,9 @@
  * of another, and so does the thirtieth `a || a` of a `a || a`.
  *
  * Not here: replace() and lpad(), which can make more than fits; whatever takes a pattern, which can
- * take very long; nullif() and everything else whose NULL says something.
+ * take very long; nullif() and everything else whose NULL says something. Nor split_part(),
+ * translate() and trim() of given characters: how long a value is can be measured by the memory that it
+ * takes, and of these the length tells what is in it.
  */
 import type { Lineage, Origin } from './lineage.ts';
 import { isString } from './string-types.ts';
@@ -14,20 +16,17 @@ import { as, type Node } from './tree.ts';
 
 /** Of one string. */
 const TOTAL: ReadonlySet<string> = new Set([
-  'btrim',
   'initcap',
   'left',
   'lower',
-  'ltrim',
   'md5',
   'reverse',
   'right',
-  'rtrim',
-  'split_part',
   'substr',
-  'translate',
   'upper',
 ]);
+/** Of one string and nothing else: they take away blanks. */
+const TRIMMING: ReadonlySet<string> = new Set(['btrim', 'ltrim', 'rtrim']);
 /** Of several. */
 const JOINING: ReadonlySet<string> = new Set(['concat', 'concat_ws']);
 
@@ -38,8 +37,9 @@ export function totalArguments(
   args: readonly Lineage[],
 ): readonly Lineage[] | undefined {
   const isSubstring = name === 'substring' && (nodes ?? []).slice(1).every(isInteger);
-  const strings =
-    TOTAL.has(name) || isSubstring || JOINING.has(name) ? storedStrings(nodes, args) : undefined;
+  const isTrim = TRIMMING.has(name) && args.length === 1;
+  const isTotal = TOTAL.has(name) || isTrim || isSubstring || JOINING.has(name);
+  const strings = isTotal ? storedStrings(nodes, args) : undefined;
   return JOINING.has(name) || strings?.length === 1 ? strings : undefined;
 }
 
