@@ -2,6 +2,7 @@
 
 import { hasCodeOn, noteCode, noteDomain, noteLike } from './definition-code.ts';
 import { namedRelation } from './from-items.ts';
+import { noteClustered, noteIndexed } from './index-columns.ts';
 import { creationSchema, findInTheWay, findTarget } from './names.ts';
 import { descendants } from './relation-family.ts';
 import { settingEffect } from './settings-table.ts';
@@ -96,6 +97,12 @@ export function definition(facts: StatementFacts, node: Node, kind: StatementKin
   }
   if (is(node, 'CreateStmt')) {
     noteLike(facts, node.CreateStmt.tableElts);
+  }
+  if (is(node, 'IndexStmt')) {
+    noteIndexed(facts, node.IndexStmt);
+  }
+  if (is(node, 'ClusterStmt')) {
+    noteClustered(facts, node.ClusterStmt);
   }
   if (is(node, 'CreateFunctionStmt')) {
     noteLanguage(facts, node.CreateFunctionStmt.options);

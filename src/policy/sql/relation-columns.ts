@@ -51,7 +51,8 @@ export function visibleColumns(relation: CatalogRelation): readonly CatalogColum
   return relation.columns.filter((column) => column.attnum > 0 && !column.dropped);
 }
 
-function storedColumns(
+/** Of a table; that it is read is not noted. */
+export function storedColumns(
   facts: StatementFacts,
   relation: CatalogRelation,
   only: boolean,
