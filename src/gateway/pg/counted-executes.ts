@@ -54,7 +54,7 @@ export class CountedExecutes {
     const { portal } = asked;
     const { generation } = this.#state.options.grant();
     if (portal.trial !== undefined) return this.#continue(asked, portal.trial, maxRows);
-    const source = countSource(asked.statement);
+    const source = countSource(asked.statement, portal.statement);
     if (source.from !== 'nowhere') return this.#count(asked, source, maxRows);
     if (portal.uncounted === generation) {
       this.#portals.execute(this.#message(asked, maxRows), { ...asked, isApproved: true });

@@ -118,11 +118,19 @@ export function mayBeHeld({ rowThresholds = [] }: AllowedStatement): boolean {
   return rowThresholds.some(({ outcome }) => outcome.effect === 'hold');
 }
 
-/** Where the count of a limited statement is to be seen. */
-export function countSource({ allowed, executes }: KnownStatement): RowCountSource {
+/**
+ * Where the count of a limited statement is to be seen.
+ * @param bound as it was when its portal was bound.
+ */
+export function countSource(statement: KnownStatement, bound = statement): RowCountSource {
+  const { allowed, executes } = statement;
   if (allowed?.analysis.protocol.copy?.direction === 'out') {
     return { from: 'nowhere', why: 'its result is copied out before they are known' };
   }
   const source = allowed?.analysis.rowCount ?? executes?.allowed?.analysis.rowCount;
-  return source ?? { from: 'nowhere', why: 'nothing tells how many they are' };
+  if (source === undefined) return { from: 'nowhere', why: 'nothing tells how many they are' };
+  // A portal keeps the kind of result that it was bound with. Where EXECUTE ran a SELECT then and
+  // runs an UPDATE now, the number in the tag is that of the rows that are returned.
+  const isReplaced = executes?.number !== bound.executes?.number;
+  return isReplaced && source.from === 'tag' ? { from: 'statistics', relations: 'all' } : source;
 }

@@ -240,6 +240,28 @@ describe('outside of a transaction', () => {
     await attack('FETCH ALL FROM p');
   });
 
+  test('EXECUTE of a statement that was replaced once its portal was bound is no way round', async () => {
+    await using one = await started();
+    await using client = await opened(one);
+    const answers = await client.ask(
+      [
+        query('PREPARE s AS SELECT 1'),
+        query('BEGIN'),
+        parse('EXECUTE s'),
+        bind({ portal: 'p' }),
+        sync,
+        query('DEALLOCATE s'),
+        query('PREPARE s AS DELETE FROM parts'),
+        execute('p'),
+        sync,
+        query('COMMIT'),
+      ],
+      7,
+    );
+    expect(letters(answers)).toBe('C Z C Z 1 2 Z C Z C Z E Z C Z');
+    expect(await sql('SELECT count(*) FROM parts')).toEqual([['20']]);
+  });
+
   test('a client that leaves withdraws it', async () => {
     await using one = await started();
     const client = await opened(one);
