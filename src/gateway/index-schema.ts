@@ -334,4 +334,15 @@ export const MIGRATIONS: readonly string[] = [
   ) STRICT, WITHOUT ROWID;
   ALTER TABLE sessions ADD COLUMN lookups INTEGER NOT NULL DEFAULT 0;
   `,
+  `
+  -- Rows that somebody has changed, where a policy limits them. day: since 1970, UTC.
+  CREATE TABLE changed_rows (
+    issuer TEXT NOT NULL,
+    sub TEXT NOT NULL,
+    target TEXT NOT NULL,
+    day INTEGER NOT NULL,
+    used INTEGER NOT NULL,
+    PRIMARY KEY (issuer, sub, target, day)
+  ) STRICT, WITHOUT ROWID;
+  `,
 ];

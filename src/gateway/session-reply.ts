@@ -28,11 +28,14 @@ export function sessionReply(
 
 export function limitsReply({ limits }: Grant): SessionReply['limits'] {
   const { maxTimeSeconds, idleTimeSeconds, maxConnections, maxRows } = limits;
+  const { changedRowsPerTransaction, changedRowsPerDay } = limits;
   return {
     maxTimeSeconds,
     idleTimeSeconds,
     maxConnections,
     ...(maxRows === undefined ? {} : { maxRows }),
+    ...(changedRowsPerTransaction === undefined ? {} : { changedRowsPerTransaction }),
+    ...(changedRowsPerDay === undefined ? {} : { changedRowsPerDay }),
   };
 }
 

@@ -3,6 +3,7 @@ import type { PolicyTarget } from '../policy/policy.ts';
 import type { StatementPolicy } from '../policy/sql/types.ts';
 import type { StreamKind } from '../recording/types.ts';
 import type { Secret } from '../secret.ts';
+import type { ChangedRowsBudget } from './changed-rows/changed-rows-budget.ts';
 import type { LookupBudget } from './lookups/lookup-budget.ts';
 import type { CatalogSource, PostgresTarget, StatementApprovals } from './pg/types.ts';
 import type { NameResolver } from './ssh/name-resolver.ts';
@@ -17,6 +18,7 @@ export interface PostgresService {
   readonly catalogOf: (host: TargetHost) => CatalogSource;
   readonly approvals: StatementApprovals;
   readonly lookups: LookupBudget;
+  readonly changedRows: ChangedRowsBudget;
   readonly policy: StatementPolicy;
   readonly maskKey: Secret<Uint8Array>;
   /** Why the session cannot go on, if a commit has changed what it was made by. */

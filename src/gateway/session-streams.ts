@@ -200,7 +200,16 @@ export class SessionStreams {
   }
 
   #servePostgres(
-    { target, policy, catalog, catalogOf, approvals, lookups, maskKey }: PostgresService,
+    {
+      target,
+      policy,
+      catalog,
+      catalogOf,
+      approvals,
+      lookups,
+      changedRows,
+      maskKey,
+    }: PostgresService,
     stream: number,
     client: TunnelStream,
   ): Promise<StreamSummary> {
@@ -221,6 +230,7 @@ export class SessionStreams {
       ...(target.hosts.length > 1 ? { catalogOf } : {}),
       approvals,
       lookups,
+      changedRows,
       onWaiting,
       cancelKeys: this.#cancelKeys,
       maskKey,

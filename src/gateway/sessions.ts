@@ -19,6 +19,7 @@ import type { SessionApprovalsOptions } from './approvals/session-approvals.ts';
 import { statementApprovals } from './approvals/statement-approvals.ts';
 import { beginRecording, type SessionStart } from './begin-recording.ts';
 import { changedPostgresTarget } from './changed-postgres-target.ts';
+import type { ChangedRowsBudget } from './changed-rows/changed-rows-budget.ts';
 import { currentSshTarget } from './current-ssh-target.ts';
 import type { DiskRoom } from './disk-room.ts';
 import type { GatewayPolicy } from './gateway-policy.ts';
@@ -51,6 +52,7 @@ export interface SessionsOptions {
   readonly approvals: Approvals;
   readonly estimates: Estimates;
   readonly lookups: LookupBudget;
+  readonly changedRows: ChangedRowsBudget;
   readonly maskKey: Secret<Uint8Array>;
   readonly room: DiskRoom;
   readonly log: Log;
@@ -244,6 +246,7 @@ export class Sessions {
       catalogOf: (host) => catalogs.sourceOf(target, host),
       approvals: statementApprovals({ ...session, approvals, estimates, target, policy, clock }),
       lookups: this.#options.lookups,
+      changedRows: this.#options.changedRows,
       policy: statements,
       maskKey,
       changed: changedPostgresTarget({ targets, principal, target }),

@@ -20,6 +20,7 @@ import { Approvals } from './approvals/approvals.ts';
 import { Estimates } from './approvals/estimates.ts';
 import { reconsiderStatements } from './approvals/policy-standing.ts';
 import { SealedJson } from './approvals/sealed-json.ts';
+import { StoredChangedRowsBudget } from './changed-rows/stored-changed-rows-budget.ts';
 import type { GatewayConfig } from './config.ts';
 import { ConfigCredentialStore } from './credential-store.ts';
 import { CurrentKeys } from './current-keys.ts';
@@ -202,6 +203,7 @@ export async function startGateway(
     approvals,
     estimates: opened.use(new Estimates(log)),
     lookups: new StoredLookupBudget({ store: database, clock, log }),
+    changedRows: new StoredChangedRowsBudget({ store: database, clock, log }),
     maskKey,
     room,
     log,

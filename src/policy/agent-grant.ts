@@ -135,16 +135,21 @@ interface Statements {
 }
 
 function smallerLimits(a: SessionLimits, b: Partial<SessionLimits>): SessionLimits {
-  const { maxTimeSeconds, idleTimeSeconds, maxConnections, maxRows, lookups } = a;
-  const least = Math.min(
-    maxRows ?? Number.POSITIVE_INFINITY,
-    b.maxRows ?? Number.POSITIVE_INFINITY,
-  );
+  const { maxTimeSeconds, idleTimeSeconds, maxConnections, lookups } = a;
+  const least = (key: 'maxRows' | 'changedRowsPerTransaction' | 'changedRowsPerDay') => {
+    const smaller = Math.min(
+      a[key] ?? Number.POSITIVE_INFINITY,
+      b[key] ?? Number.POSITIVE_INFINITY,
+    );
+    return Number.isFinite(smaller) ? smaller : undefined;
+  };
   return {
     maxTimeSeconds: Math.min(maxTimeSeconds, b.maxTimeSeconds ?? maxTimeSeconds),
     idleTimeSeconds: Math.min(idleTimeSeconds, b.idleTimeSeconds ?? idleTimeSeconds),
     maxConnections: Math.min(maxConnections, b.maxConnections ?? maxConnections),
-    maxRows: Number.isFinite(least) ? least : undefined,
+    maxRows: least('maxRows'),
+    changedRowsPerTransaction: least('changedRowsPerTransaction'),
+    changedRowsPerDay: least('changedRowsPerDay'),
     lookups: Math.min(lookups, b.lookups ?? lookups),
   };
 }

@@ -219,6 +219,12 @@ export function limitsFrom(limits: LimitsFile): Partial<SessionLimits> {
     ...(limits.idleTime === undefined ? {} : { idleTimeSeconds: limits.idleTime }),
     ...(limits.maxConnections === undefined ? {} : { maxConnections: limits.maxConnections }),
     ...(limits.maxRows === undefined ? {} : { maxRows: limits.maxRows }),
+    ...(limits.changedRowsPerTransaction === undefined
+      ? {}
+      : { changedRowsPerTransaction: limits.changedRowsPerTransaction }),
+    ...(limits.changedRowsPerDay === undefined
+      ? {}
+      : { changedRowsPerDay: limits.changedRowsPerDay }),
     ...(limits.lookups === undefined ? {} : { lookups: limits.lookups }),
   };
 }

@@ -1,4 +1,5 @@
 /** Problems that no single file shows: names that lead nowhere, and grants that exclude each other. */
+
 import { documentCovers } from './match.ts';
 import type {
   Place,
@@ -9,6 +10,7 @@ import type {
   TargetMatch,
   WhoMatch,
 } from './policy.ts';
+import type { SessionLimits } from './types.ts';
 
 export function crossCheck(policy: Policy): PolicyProblem[] {
   return [
@@ -186,7 +188,7 @@ export function anythingInOneFile(document: Placed<'statements'> & PolicyContent
     document.rules.length > 0
       ? 'rules in one file'
       : guarded(document)
-        ? 'masks, detectors or maxRows'
+        ? 'masks, detectors or limits of rows'
         : undefined;
   return document.anything && forbidden !== undefined
     ? [at(document, 'statements', `statements: anything cannot stand together with ${forbidden}`)]
@@ -198,10 +200,16 @@ export function guarded(document: PolicyContent): boolean {
   return (
     document.masks.length > 0 ||
     document.detectors.length > 0 ||
-    document.limits.maxRows !== undefined ||
+    limitsRows(document.limits) ||
     document.inference === 'deny' ||
     document.rules.some(({ effect }) => effect !== 'allow')
   );
+}
+
+/** Whether rows are counted for it: those that come back, or those that change. */
+export function limitsRows(limits: Partial<SessionLimits>): boolean {
+  const { maxRows, changedRowsPerTransaction, changedRowsPerDay } = limits;
+  return [maxRows, changedRowsPerTransaction, changedRowsPerDay].some((one) => one !== undefined);
 }
 
 /** Whether both are certain to meet: for some people on some database. */

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { anythingRule, type GrantContent, withAgent } from './agent-grant.ts';
 import { agentItself } from './agents.ts';
-import { guarded } from './cross-check.ts';
+import { guarded, limitsRows } from './cross-check.ts';
 import { givesOn, matchingDocuments } from './match.ts';
 import type { Policy, PolicyDocument, PolicyTarget } from './policy.ts';
 import { strictestMasks } from './strictest-masks.ts';
@@ -112,7 +112,7 @@ function ownGrant(
       ? undefined
       : { ...common, ...WITHOUT_SQL, ssh: { rules } };
   }
-  const unlimited = anythingRules.length > 0 && policy.defaults.limits.maxRows === undefined;
+  const unlimited = anythingRules.length > 0 && !limitsRows(policy.defaults.limits);
   const passthrough = unlimited && !documents.some(guarded);
   const rules = documents.flatMap((document) =>
     document.rules.map((rule) => ruleFor(rule, principal)),
@@ -217,6 +217,8 @@ function smallestLimits(
     idleTimeSeconds: smallest('idleTimeSeconds') ?? defaults.idleTimeSeconds,
     maxConnections: smallest('maxConnections') ?? defaults.maxConnections,
     maxRows: smallest('maxRows'),
+    changedRowsPerTransaction: smallest('changedRowsPerTransaction'),
+    changedRowsPerDay: smallest('changedRowsPerDay'),
     lookups: smallest('lookups') ?? defaults.lookups,
   };
 }

@@ -39,6 +39,10 @@ const Duration = z
   })
   .refine((seconds) => seconds <= MAX_DURATION_SECONDS, 'expected at most 7 days');
 
+function changedRows(description: string) {
+  return z.int().min(0).max(1_000_000_000).optional().describe(description);
+}
+
 const Limits = strict({
   maxTime: Duration.optional().describe('The session ends after this time, e.g. "8h".'),
   idleTime: Duration.optional().describe('The session ends after this time without a byte sent.'),
@@ -49,6 +53,12 @@ const Limits = strict({
     .max(1_000_000_000)
     .optional()
     .describe('Rows that one statement returns.'),
+  changedRowsPerTransaction: changedRows(
+    'Rows that the statements of one transaction may change together.',
+  ),
+  changedRowsPerDay: changedRows(
+    'Rows that one person may change on one target in a day (UTC), in all sessions and with all agents.',
+  ),
   lookups: z
     .int()
     .min(0)
@@ -268,7 +278,9 @@ const CONTENT = {
   statements: z
     .literal('anything', { error: 'expected "anything"' })
     .optional()
-    .describe('No parsing and no guards. Void together with any mask, deny, approve or maxRows.'),
+    .describe(
+      'No parsing and no guards. Void together with any mask, deny, approve or limit of rows.',
+    ),
 };
 
 export const PolicyFile = strict(

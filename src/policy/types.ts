@@ -135,6 +135,10 @@ export interface SessionLimits {
   readonly maxConnections: number;
   /** Rows that one statement may return; undefined = no limit. */
   readonly maxRows: number | undefined;
+  /** Rows that the statements of a transaction may change together; undefined = no limit. */
+  readonly changedRowsPerTransaction?: number | undefined;
+  /** Rows that a person may change in a day of UTC; undefined = no limit. */
+  readonly changedRowsPerDay?: number | undefined;
   /** Values a day that a person may compare with columns whose mask says `lookup: true`. */
   readonly lookups: number;
 }

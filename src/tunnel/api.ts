@@ -160,6 +160,8 @@ const LimitsReply = z.object({
   idleTimeSeconds: z.number(),
   maxConnections: z.number(),
   maxRows: z.number().optional(),
+  changedRowsPerTransaction: z.number().optional(),
+  changedRowsPerDay: z.number().optional(),
 });
 
 export const TargetsReply = z.object({

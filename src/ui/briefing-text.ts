@@ -108,9 +108,17 @@ function limitText(limits: BriefedTarget['limits']): string[] {
   }
   const { maxTimeSeconds, idleTimeSeconds, maxConnections, maxRows } = limits;
   const rows = maxRows === undefined ? '' : `, ${maxRows} rows a statement`;
+  const changes = [
+    ...changesText(limits.changedRowsPerTransaction, 'transaction'),
+    ...changesText(limits.changedRowsPerDay, 'day (UTC, all sessions of the person)'),
+  ].join('');
   return [
-    `Limits: ${maxConnections} connections${rows}; a session ends after ${minutes(maxTimeSeconds)}, or ${minutes(idleTimeSeconds)} idle.`,
+    `Limits: ${maxConnections} connections${rows}${changes}; a session ends after ${minutes(maxTimeSeconds)}, or ${minutes(idleTimeSeconds)} idle.`,
   ];
+}
+
+function changesText(limit: number | undefined, per: string): string[] {
+  return limit === undefined ? [] : [`, ${limit} changed rows a ${per}`];
 }
 
 function minutes(seconds: number): string {

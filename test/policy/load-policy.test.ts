@@ -283,7 +283,7 @@ test('statements: anything stands alone', () => {
   expect(
     problems(policy('statements: anything\nmasks: [{ column: a.b.c, mask: full }]\n')),
   ).toEqual([
-    'policies/p.yaml:4:13: statements: anything cannot stand together with masks, detectors or maxRows',
+    'policies/p.yaml:4:13: statements: anything cannot stand together with masks, detectors or limits of rows',
   ]);
   expect(
     problems(policy('statements: anything\nrules: [{ allow: { verbs: [select] } }]\n')),

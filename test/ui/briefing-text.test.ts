@@ -41,6 +41,15 @@ test('the same facts make the same text, with each rule where it belongs', () =>
   expect(text).not.toContain('More access');
 });
 
+test('limits of changed rows are told, with what they add up', () => {
+  const [target] = FACTS.targets;
+  if (target?.limits === undefined) throw new Error('no limits');
+  const limits = { ...target.limits, changedRowsPerTransaction: 100, changedRowsPerDay: 500 };
+  expect(briefingText(briefing({ ...FACTS, targets: [{ ...target, limits }] }))).toContain(
+    ', 100 changed rows a transaction, 500 changed rows a day (UTC, all sessions of the person);',
+  );
+});
+
 test('a name or a description cannot add a section, or reach a terminal', () => {
   const [target] = FACTS.targets;
   if (target === undefined) throw new Error('no target');

@@ -52,6 +52,10 @@ export function runEnded(
   if (end.tag !== undefined) {
     for (const { statement, effect } of effects) {
       applyNames(state, statement, effect);
+      // In a pipeline no ReadyForQuery tells, and AND CHAIN begins the next one at once.
+      const { transaction } = effect;
+      if (transaction === 'commit' || transaction === 'rollback')
+        state.rowBudget.transactionEnded();
     }
   }
   state.story.finished(run, end);

@@ -3,7 +3,6 @@
  * UPDATE … RETURNING changes all of its rows however few are asked for, and is not committed before
  * they are counted. What the client asks for is handed out in its portions from what is kept.
  */
-import { decideRows } from '../../policy/sql/decide-rows.ts';
 import type { RowChanges } from '../../policy/sql/types.ts';
 import type { Refusal } from '../../policy/types.ts';
 import { encodeExecute } from '../../protocol/pg/execute.ts';
@@ -11,6 +10,7 @@ import type { CountedRequest } from './approval-ask.ts';
 import { runEnded } from './confirmations.ts';
 import type { KnownPortal, KnownStatement } from './known-statement.ts';
 import type { CountedExecution } from './pending-queue.ts';
+import { decideUncounted } from './row-budget.ts';
 import { countSource, mayBeHeld } from './row-counts.ts';
 import { type Countable, RowTrial } from './row-trial.ts';
 import { ROLLED_BACK } from './row-trials.ts';
@@ -70,7 +70,11 @@ export class CountedExecutes {
   /** What cannot be counted is not tried in order to find out. */
   async #uncounted(execution: Execution, changes: RowChanges, maxRows: number): Promise<void> {
     const { allowed, source } = execution.statement;
-    const decision = decideRows(allowed ?? {}, changes);
+    const decision = decideUncounted(allowed, changes, execution.isApproved);
+    if (decision.effect === 'allow') {
+      this.#portals.execute(this.#message(execution, maxRows), execution);
+      return;
+    }
     if (decision.effect === 'refuse') {
       this.#portals.refuse(execution.at, decision.refusal, source);
       return;
@@ -122,7 +126,9 @@ export class CountedExecutes {
     const run = startRun(statement, at, state.options.grant(), portal);
     const { segment } = state;
     const approval = { covered };
-    const trial = new RowTrial({ run, allowed, source, approval, segment, query: undefined });
+    const isReleased = execution.isApproved;
+    const options = { run, allowed, source, approval, segment, query: undefined, isReleased };
+    const trial = new RowTrial(options);
     const counted = { trial, maxRows, query: undefined };
     state.trials.run(trial, maxRows, () =>
       this.#portals.execute(this.#message(execution, 0), execution, counted),
@@ -141,12 +147,12 @@ export class CountedExecutes {
     const changes = trial.exceeded;
     if (changes === undefined) return;
     const released = await this.#portals.released(execution, { changes, transaction: 'open' });
-    trials.decided(trial);
     if (released === undefined) {
+      trials.decided(trial);
       runEnded(this.#state, trial.run, { sqlState: ROLLED_BACK });
       return;
     }
-    const answer = trials.handOut(trial, maxRows);
+    const answer = trials.released(trial, maxRows);
     if (answer !== undefined) toClient.push(answer);
     await toClient.flush();
   }

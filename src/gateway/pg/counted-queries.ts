@@ -1,5 +1,4 @@
 /** Query with statements whose rows are counted: sends it as a pipeline, and asks who may approve. */
-import { decideRows } from '../../policy/sql/decide-rows.ts';
 import type { AllowedStatement, RowChanges } from '../../policy/sql/types.ts';
 import type { Refusal } from '../../policy/types.ts';
 import type { Allowed } from './approval-ask.ts';
@@ -11,6 +10,7 @@ import { deniedExecute, deniedQuery } from './denial.ts';
 import { type Holds, policyChanged } from './holds.ts';
 import type { KnownStatement } from './known-statement.ts';
 import type { Refusals } from './refusals.ts';
+import { decideUncounted } from './row-budget.ts';
 import { countSource, isLimited, mayBeHeld } from './row-counts.ts';
 import { notAlone, onlyAlone } from './row-refusals.ts';
 import type { RowTrial } from './row-trial.ts';
@@ -74,7 +74,8 @@ export class CountedQueries {
       const source = countSource({ ...statement, allowed });
       if (source.from !== 'nowhere') continue;
       const changes = { counted: 'not counted', why: source.why } as const;
-      const decision = decideRows(allowed, changes);
+      const decision = decideUncounted(allowed, changes, request.isApproved);
+      if (decision.effect === 'allow') continue;
       const refusal = decision.effect === 'refuse' ? decision.refusal : onlyAlone(allowed, changes);
       return this.#refuse(request, refusal);
     }
@@ -140,7 +141,8 @@ export class CountedQueries {
     allowed: AllowedStatement,
     changes: RowChanges,
   ): Promise<void> {
-    const decision = decideRows(allowed, changes);
+    const decision = decideUncounted(allowed, changes, request.isApproved);
+    if (decision.effect === 'allow') return request.send(request.decided, request.isApproved);
     if (decision.effect === 'refuse') return this.#refuse(request, decision.refusal);
     const released = await this.#released(request, { changes, transaction: 'not run' });
     if (released !== undefined) request.send(released.decided, true);
@@ -157,10 +159,11 @@ export class CountedQueries {
     const changes = trial?.exceeded;
     if (trial !== undefined && changes !== undefined) {
       const released = await this.#released(request, { changes, transaction: 'open' });
-      trials.decided(trial);
-      if (released === undefined) runEnded(this.#state, trial.run, { sqlState: ROLLED_BACK });
-      else {
-        const answer = trials.handOut(trial, 0);
+      if (released === undefined) {
+        trials.decided(trial);
+        runEnded(this.#state, trial.run, { sqlState: ROLLED_BACK });
+      } else {
+        const answer = trials.released(trial, 0);
         if (answer !== undefined) toClient.push(answer);
       }
     }

@@ -1,14 +1,12 @@
 /** Why a statement with lookups did not run. */
 import type { Refusal } from '../../policy/types.ts';
-import type { LookupReceipt, LookupUse } from '../lookups/lookup-budget.ts';
+import type { DayReceipt } from '../day-budget.ts';
+import type { LookupUse } from '../lookups/lookup-budget.ts';
 import { utcTime } from '../utc-time.ts';
 
 type Texts = Pick<Refusal, 'message' | 'detail' | 'hint'>;
 
-export function usedUp(
-  { candidates, limit }: LookupUse,
-  { left, resetsMs }: LookupReceipt,
-): Refusal {
+export function usedUp({ candidates, limit }: LookupUse, { left, resetsMs }: DayReceipt): Refusal {
   const values = candidates === 1 ? 'one value' : `${candidates} values`;
   const rest = left === 0 ? 'none is left' : `${left} ${left === 1 ? 'is' : 'are'} left`;
   return refused({

@@ -4,7 +4,7 @@
  * has found out what it asked.
  */
 import type { Refusal } from '../../policy/types.ts';
-import type { LookupReceipt } from '../lookups/lookup-budget.ts';
+import type { DayReceipt } from '../day-budget.ts';
 import type { Runnable } from './approval-ask.ts';
 import type { KnownPortal } from './known-statement.ts';
 import { candidatesOf, lookupsOf } from './lookup-count.ts';
@@ -49,7 +49,7 @@ export class Lookups {
     const { options, story, ended } = this.#state;
     const { limits } = options.grant();
     const use = { candidates, limit: limits.lookups };
-    let receipt: LookupReceipt;
+    let receipt: DayReceipt;
     try {
       receipt = await options.lookups.spend(options.principal, options.target.name, use);
     } catch {

@@ -102,7 +102,8 @@ export function tagOfPortion(tag: string, rows: number): string {
 /** Whether its rows are counted before it may be committed. */
 export function isLimited(allowed: AllowedStatement | undefined): boolean {
   // PREPARE only gives a name: what it names is counted each time it runs.
-  return allowed?.rowThresholds !== undefined && allowed.analysis.protocol.prepare === undefined;
+  const isCounted = allowed?.rowThresholds !== undefined || allowed?.rowsAreBudgeted === true;
+  return isCounted && allowed.analysis.protocol.prepare === undefined;
 }
 
 export function isAnyLimited({

@@ -34,6 +34,8 @@ interface TrialOptions {
   /** In which it is sent. */
   readonly segment: number;
   readonly query: CountedQuery | undefined;
+  /** Somebody has let it run, as it was shown. */
+  readonly isReleased: boolean;
 }
 
 export class RowTrial {
@@ -53,6 +55,8 @@ export class RowTrial {
   exceeded: RowChanges | undefined;
   /** Whether a request for approval can be made for it, or it can only be refused. */
   readonly isApprovable: boolean;
+  /** Somebody has let it run: limits of changed rows count it, and do not refuse it. */
+  readonly isReleased: boolean;
   /** It was stopped, because it took too long. */
   isOverdue = false;
   /** Rows of a result beyond which it is refused for certain, and none is kept. */
@@ -62,7 +66,8 @@ export class RowTrial {
   #isTooLarge = false;
   #handedOut = 0;
 
-  constructor({ run, allowed, source, approval, segment, query }: TrialOptions) {
+  constructor({ run, allowed, source, approval, segment, query, isReleased }: TrialOptions) {
+    this.isReleased = isReleased;
     this.run = run;
     this.segment = segment;
     this.query = query;

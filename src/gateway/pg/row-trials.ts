@@ -2,6 +2,7 @@
  * The executions of one connection whose rows are being counted. As long as there is one, nothing is
  * sent that could commit it; see docs/design/0032-row-limits.md.
  */
+import type { RowChanges } from '../../policy/sql/types.ts';
 import type { Refusal } from '../../policy/types.ts';
 import { toErrorResponse } from '../to-error-response.ts';
 import { askCounters } from './ask-counters.ts';
@@ -82,7 +83,7 @@ export class RowTrials {
     });
   }
 
-  /** It was above its limit, and goes on, or something is in line that makes it fail. */
+  /** It was above its limit, and something is in line that makes it fail. */
   decided(trial: RowTrial): void {
     this.#open.delete(trial);
   }
@@ -182,13 +183,14 @@ export class RowTrials {
     if (this.#state.withholding) {
       this.#open.delete(trial);
       // The client has an error already; what is above its limit must not be committed either.
-      if (decision.effect !== 'allow') this.#fail(trial);
+      const isAbove = decision.effect !== 'allow' || this.#spend(trial, changes) !== undefined;
+      if (isAbove) this.#fail(trial);
       return this.#ran(unseen, trial.query);
     }
     if (decision.effect !== 'hold' || !trial.isApprovable) this.#open.delete(trial);
     switch (decision.effect) {
       case 'allow':
-        return this.handOut(trial, maxRows);
+        return this.#handOut(trial, maxRows, this.#spend(trial, changes));
       case 'hold':
         if (!trial.isApprovable) return this.#refuse(trial, onlyAlone(trial.allowed, changes));
         trial.exceeded = changes;
@@ -198,8 +200,22 @@ export class RowTrials {
     }
   }
 
-  /** @returns what the client gets of it now that it may have it. */
-  handOut(trial: RowTrial, maxRows: number): Uint8Array | undefined {
+  /**
+   * Somebody has let it go on where it stands, above its limit.
+   * @returns what the client gets of it.
+   */
+  released(trial: RowTrial, maxRows: number): Uint8Array | undefined {
+    this.decided(trial);
+    const refusal = this.#state.rowBudget.spend(trial.allowed, trial.changes, true);
+    return this.#handOut(trial, maxRows, refusal);
+  }
+
+  #spend({ allowed, isReleased }: RowTrial, changes: RowChanges): Refusal | undefined {
+    return this.#state.rowBudget.spend(allowed, changes, isReleased);
+  }
+
+  #handOut(trial: RowTrial, maxRows: number, refusal: Refusal | undefined): Uint8Array | undefined {
+    if (refusal !== undefined) return this.#refuse(trial, refusal);
     const ended = { run: trial.run, tag: trial.tag ?? '', ...trial.portion(maxRows) };
     return this.#ran(ended, trial.query);
   }

@@ -44,7 +44,10 @@ export function sendStatement(state: StreamState, sent: SentStatement): RowTrial
     execute();
     return undefined;
   }
-  const trial = new RowTrial({ run, allowed, source, approval, segment, query });
+  const trial = new RowTrial({
+    ...{ run, allowed, source, approval, segment, query },
+    isReleased: isApproved || (approval !== 'none' && approval.covered !== undefined),
+  });
   trials.run(trial, 0, () => execute(trial));
   return trial;
 }

@@ -13,6 +13,7 @@ import { MaskNotices } from './mask-notices.ts';
 import { NameTable } from './name-table.ts';
 import { OutputBatch } from './output-batch.ts';
 import { type Entry, type ExecuteEntry, PendingQueue, type QueryEntry } from './pending-queue.ts';
+import { RowBudget } from './row-budget.ts';
 import { RowTrials } from './row-trials.ts';
 import type { Run } from './run.ts';
 import { serverName } from './server-name.ts';
@@ -42,6 +43,7 @@ export class StreamState {
   readonly settings: ShadowSettings;
   readonly copy = new CopyGuard();
   readonly trials: RowTrials;
+  readonly rowBudget: RowBudget;
   readonly notices: MaskNotices;
   readonly toTarget: OutputBatch;
   readonly toClient: OutputBatch;
@@ -90,6 +92,7 @@ export class StreamState {
       parts.options.catalog.invalidate?.(scope),
     );
     this.trials = new RowTrials(this);
+    this.rowBudget = new RowBudget(parts.options);
     this.notices = new MaskNotices(parts.options.grant().notices !== 'off');
     this.toTarget = new OutputBatch(parts.target.socket, parts.ended.signal, {
       now: () => this.story.written(),

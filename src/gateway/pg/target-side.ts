@@ -284,6 +284,7 @@ export class TargetSide {
     const last = entry.kind === 'sync' ? entry.completes?.ready() : undefined;
     const { status } = decodeReadyForQuery(body);
     state.settings.ready(status, entry.segment, state.queue.length === 0);
+    if (status === 'idle') state.rowBudget.transactionEnded();
     if (status === 'idle' && state.queue.length === 0) state.deferred = NOTHING_DEFERRED;
     if (entry.origin !== 'client') return undefined;
     state.withholding = false;

@@ -16,6 +16,7 @@ import type { Grant, Principal } from '../../policy/types.ts';
 import type { EvidenceLine, RecordingEvent } from '../../recording/types.ts';
 import type { Secret } from '../../secret.ts';
 import type { AskedApproval } from '../approvals/asked-approval.ts';
+import type { ChangedRowsBudget } from '../changed-rows/changed-rows-budget.ts';
 import type { LookupBudget } from '../lookups/lookup-budget.ts';
 import type { TargetHost } from '../target-host.ts';
 
@@ -205,6 +206,8 @@ export interface PostgresStreamOptions {
   readonly approvals: StatementApprovals;
   /** Counts what is looked up of masked columns. */
   readonly lookups: LookupBudget;
+  /** Counts the rows that are changed in a day, where the policy limits them. */
+  readonly changedRows: ChangedRowsBudget;
   /** A statement waits for approval. @returns how to say that it no longer does. */
   readonly onWaiting?: () => () => void;
   readonly cancelKeys: CancelRegistry;

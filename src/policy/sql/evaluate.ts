@@ -21,7 +21,7 @@ import { refusePlaceholder } from './evaluate-placeholders.ts';
 import { refusal } from './evaluate-refusal.ts';
 import { builtin, deniesInference, guardSettings } from './guards.ts';
 import { MaskIndex } from './mask-index.ts';
-import { rowThresholds, settled } from './row-thresholds.ts';
+import { budgetedRows, rowThresholds, settled } from './row-thresholds.ts';
 import type { AllowedStatement, Catalog, Opaque, StatementAnalysis, Verdict } from './types.ts';
 
 export interface EvaluationContext {
@@ -45,7 +45,7 @@ export function evaluate(
     if ('code' in outcome) {
       return { effect: 'refuse', refusal: outcome, statement: index, analysis: analyses };
     }
-    statements.push(settled(outcome));
+    statements.push({ ...settled(outcome), ...budgetedRows(analysis, grant) });
   }
   return { effect: 'allow', statements };
 }

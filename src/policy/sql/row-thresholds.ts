@@ -69,6 +69,15 @@ function refused(text: Refusal): RowThreshold['outcome'] {
   return { effect: 'refuse', refusal: text };
 }
 
+/** Whatever the rules say, a limit of changed rows counts them. */
+export function budgetedRows(
+  analysis: StatementAnalysis,
+  { limits: { changedRowsPerTransaction, changedRowsPerDay } }: Grant,
+): Pick<AllowedStatement, 'rowsAreBudgeted'> {
+  const isLimited = changedRowsPerTransaction !== undefined || changedRowsPerDay !== undefined;
+  return isLimited && changesRows(analysis) ? { rowsAreBudgeted: true } : {};
+}
+
 /**
  * Thresholds in order. What needs approval anyway is not run to find out how much it changes, so
  * whoever would have to agree above some number is asked with the others, whatever the number is.

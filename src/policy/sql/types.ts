@@ -620,6 +620,8 @@ export interface AllowedStatement {
    * apply, and a refusal beats them. Together with `approvals` none of them holds.
    */
   readonly rowThresholds?: readonly RowThreshold[];
+  /** Its rows count against `limits.changedRowsPer…` each time it runs; absent: they do not. */
+  readonly rowsAreBudgeted?: true;
   /** Comparisons with masked columns that count against `limits.lookups`; absent: none. */
   readonly lookups?: readonly LookupFact[];
   /** The rules that allowed it. */

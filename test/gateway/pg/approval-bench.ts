@@ -13,7 +13,7 @@ import type { PostgresTarget } from '../../../src/gateway/pg/types.ts';
 import type { Grant, Principal } from '../../../src/policy/types.ts';
 import { Secret } from '../../../src/secret.ts';
 import { collectLog } from '../collect-log.ts';
-import { type Bench, startBench } from './engine-bench.ts';
+import { type Bench, type BenchOptions, startBench } from './engine-bench.ts';
 import { realEngine } from './real-engine.ts';
 
 export const erin = person('erin', ['engineering']);
@@ -34,7 +34,7 @@ function person(sub: string, groups: readonly string[]): Principal {
 export interface ApprovalBench {
   readonly approvals: () => Approvals;
   /** A session of erin's. */
-  readonly open: (grant: () => Grant) => Promise<Bench>;
+  readonly open: (grant: () => Grant, others?: Pick<BenchOptions, 'changedRows'>) => Promise<Bench>;
 }
 
 export function approvalBench(target: () => PostgresTarget): ApprovalBench {
@@ -57,8 +57,9 @@ export function approvalBench(target: () => PostgresTarget): ApprovalBench {
   });
   return {
     approvals: () => approvals,
-    open: (grant) =>
+    open: (grant, others = {}) =>
       startBench({
+        ...others,
         ...engine.parts(),
         target: target(),
         grant,

@@ -6,6 +6,7 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 import { HoopError } from '../../../src/errors.ts';
+import type { ChangedRowsBudget } from '../../../src/gateway/changed-rows/changed-rows-budget.ts';
 import type { LookupBudget } from '../../../src/gateway/lookups/lookup-budget.ts';
 import { createCancelRegistry } from '../../../src/gateway/pg/cancel-registry.ts';
 import { servePostgresStream } from '../../../src/gateway/pg/serve-postgres-stream.ts';
@@ -160,6 +161,12 @@ const noLookups: LookupBudget = {
   spend: () => Promise.reject(new Error('nothing is looked up in this test')),
 };
 
+const noChangedRows: ChangedRowsBudget = {
+  spend: () => {
+    throw new Error('no day limits changed rows in this test');
+  },
+};
+
 const noApprovals: StatementApprovals = {
   ask: () => {
     throw new HoopError('HOOP_LIMIT', 'nobody approves anything in this test');
@@ -174,6 +181,7 @@ export interface BenchOptions {
   readonly catalog?: CatalogSource;
   readonly approvals?: StatementApprovals;
   readonly lookups?: LookupBudget;
+  readonly changedRows?: ChangedRowsBudget;
   readonly grant?: () => Grant;
   /** Splits what goes to the engine into single bytes. */
   readonly byteAtATime?: boolean;
@@ -232,6 +240,7 @@ export async function startBench(options: BenchOptions): Promise<Bench> {
       },
       approvals: options.approvals ?? noApprovals,
       lookups: options.lookups ?? noLookups,
+      changedRows: options.changedRows ?? noChangedRows,
       cancelKeys,
       event: (event) => {
         options.onEvent?.(event);
