@@ -1,5 +1,4 @@
 /** Problems that no single file shows: names that lead nowhere, and grants that exclude each other. */
-
 import { documentCovers } from './match.ts';
 import type {
   Place,
