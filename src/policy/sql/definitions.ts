@@ -1,8 +1,8 @@
 /** Statements that define, change or maintain objects: the relations they touch, the code they run. */
 
 import { hasCodeOn, noteCode, noteDomain, noteLike } from './definition-code.ts';
+import { noteBounds, noteClustered, noteIndexed } from './definition-values.ts';
 import { namedRelation } from './from-items.ts';
-import { noteClustered, noteIndexed } from './index-columns.ts';
 import { creationSchema, findInTheWay, findTarget } from './names.ts';
 import { descendants } from './relation-family.ts';
 import { settingEffect } from './settings-table.ts';
@@ -97,6 +97,7 @@ export function definition(facts: StatementFacts, node: Node, kind: StatementKin
   }
   if (is(node, 'CreateStmt')) {
     noteLike(facts, node.CreateStmt.tableElts);
+    noteBounds(facts, node.CreateStmt);
   }
   if (is(node, 'IndexStmt')) {
     noteIndexed(facts, node.IndexStmt);

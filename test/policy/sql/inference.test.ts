@@ -22,6 +22,7 @@ const MASKS = [
   'public.staff.born full',
   'public.staff.vip full',
   'public.leads.tag hash',
+  'public.parted.code full',
 ];
 const RULES = ['allow *'];
 

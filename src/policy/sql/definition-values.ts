@@ -1,18 +1,23 @@
 /**
- * Of what an index is made: to build it the server compares the values of all rows with each other,
- * and works out its expressions and its predicate, which can fail. CLUSTER sorts the rows by an index.
+ * What definitions compute with the rows that are there: to build an index the server compares the
+ * values of all of them with each other, and works out its expressions and its predicate, which can
+ * fail. CLUSTER sorts the rows by an index. The bounds of a new partition are compared with the keys of
+ * the rows in the default one.
  */
 import { derive } from './lineage.ts';
 import { findTarget } from './names.ts';
-import { storedColumns } from './relation-columns.ts';
+import { storedColumns, visibleColumns } from './relation-columns.ts';
 import type { StatementFacts } from './statement-facts.ts';
-import { type FieldsOf, namesOf } from './tree.ts';
+import { as, type FieldsOf, namesOf } from './tree.ts';
+import type { CatalogColumn, CatalogRelation } from './types.ts';
 
 export function noteIndexed(facts: StatementFacts, fields: FieldsOf<'IndexStmt'>): void {
   const { indexParams, indexIncludingParams, whereClause } = fields;
   const names = new Set<string>();
   collectNames([indexParams, indexIncludingParams, whereClause], names);
-  noteColumns(facts, fields.relation, 'CREATE INDEX', names);
+  // The name of the table stands for all of the row.
+  const isWhole = names.has(fields.relation?.relname ?? '');
+  noteColumns(facts, fields.relation, 'CREATE INDEX', ({ name }) => isWhole || names.has(name));
 }
 
 /** Which columns the index has that it names, or that was used the last time, is not known here. */
@@ -20,19 +25,28 @@ export function noteClustered(facts: StatementFacts, fields: FieldsOf<'ClusterSt
   noteColumns(facts, fields.relation, 'CLUSTER');
 }
 
+export function noteBounds(facts: StatementFacts, fields: FieldsOf<'CreateStmt'>): void {
+  if (!fields.partbound || fields.partbound.is_default) return;
+  for (const parent of fields.inhRelations ?? []) {
+    noteColumns(facts, as(parent, 'RangeVar'), 'the bounds of a partition', (column, relation) => {
+      const keys = (relation.comparisons ?? []).filter(({ kind }) => kind === 'partition');
+      return keys.some(({ columns }) => columns.includes(column.attnum));
+    });
+  }
+}
+
 function noteColumns(
   facts: StatementFacts,
   name: FieldsOf<'RangeVar'> | undefined,
   by: string,
-  names?: ReadonlySet<string>,
+  isUsed: (column: CatalogColumn, relation: CatalogRelation) => boolean = () => true,
 ): void {
   const relation = name && findTarget(facts, name);
   if (!relation) return;
-  // The name of the table stands for all of the row.
-  const isWhole = names === undefined || names.has(relation.name);
-  const columns = storedColumns(facts, relation, false).filter(
-    (column) => isWhole || names.has(column.name),
+  const names = new Set(
+    visibleColumns(relation).flatMap((column) => (isUsed(column, relation) ? column.name : [])),
   );
+  const columns = storedColumns(facts, relation, false).filter((column) => names.has(column.name));
   facts.noteComputed(derive(columns.map(({ lineage }) => lineage)), by);
 }
 
