@@ -33,7 +33,20 @@ export interface QueryRequest {
 /** What may stand in one text with them: of everything else some kinds commit within themselves. */
 const MAY_STAND_BESIDE = new Set([
   ...['select', 'insert', 'update', 'delete', 'merge', 'execute', 'prepare', 'deallocate'],
-  ...['declare', 'fetch', 'close', 'set', 'reset', 'show', 'explain', 'lock', 'truncate'],
+  ...[
+    'declare',
+    'fetch',
+    'close',
+    'notify',
+    'listen',
+    'unlisten',
+    'set',
+    'reset',
+    'show',
+    'explain',
+    'lock',
+    'truncate',
+  ],
   ...['create table', 'create table as', 'create view', 'drop table', 'comment'],
 ]);
 

@@ -16,6 +16,16 @@ type Trial = Extract<RowChanges, { counted: 'trial' }>;
 /** Relations of initdb are below. */
 const FIRST_OWN_OID = 16_384;
 const TRACK_COUNTS = 'track_counts';
+/**
+ * What a transaction changes it has locked up to its end. So this finds what neither the gateway's
+ * catalog has yet nor a REPEATABLE READ snapshot: a partition that somebody has made meanwhile.
+ * TOAST tables have counters of their own, which are no rows of a statement.
+ */
+const CHANGED_BY_NOW = `SELECT l.relation FROM pg_catalog.pg_locks l
+WHERE l.pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid() AND l.locktype OPERATOR(pg_catalog.=) 'relation'
+AND l.mode OPERATOR(pg_catalog.<>) ALL ('{AccessShareLock,RowShareLock}'::pg_catalog.text[])
+AND l.relation OPERATOR(pg_catalog.>=) ${FIRST_OWN_OID}::pg_catalog.oid
+AND NOT EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid OPERATOR(pg_catalog.=) l.relation AND c.relkind OPERATOR(pg_catalog.<>) 'r')`;
 
 /**
  * Asks for the counters of the open transaction. They may hold what earlier transactions of the
@@ -28,16 +38,15 @@ export function countersSql({
 }: {
   readonly relations: readonly number[] | 'all';
 }): string {
-  const oid = relations === 'all' ? 'c.oid' : 'r.oid';
   const counters = ['inserted', 'updated', 'deleted'].map(
-    (what) => `pg_catalog.pg_stat_get_xact_tuples_${what}(${oid})::pg_catalog.text`,
+    (what) => `pg_catalog.pg_stat_get_xact_tuples_${what}(r.oid)::pg_catalog.text`,
   );
-  const from =
+  const known =
     relations === 'all'
-      ? `pg_catalog.pg_class c WHERE c.relkind OPERATOR(pg_catalog.=) 'r' AND c.oid OPERATOR(pg_catalog.>=) ${FIRST_OWN_OID}::pg_catalog.oid`
-      : `pg_catalog.unnest('{${relations.join(',')}}'::pg_catalog.oid[]) r (oid)`;
+      ? `SELECT c.oid FROM pg_catalog.pg_class c WHERE c.relkind OPERATOR(pg_catalog.=) 'r' AND c.oid OPERATOR(pg_catalog.>=) ${FIRST_OWN_OID}::pg_catalog.oid`
+      : `SELECT n.oid FROM pg_catalog.unnest('{${relations.join(',')}}'::pg_catalog.oid[]) n (oid)`;
   return `SELECT '${TRACK_COUNTS}', pg_catalog.current_setting('${TRACK_COUNTS}'), NULL, NULL
-UNION ALL SELECT ${oid}::pg_catalog.text, ${counters.join(', ')} FROM ${from}`;
+UNION ALL SELECT r.oid::pg_catalog.text, ${counters.join(', ')} FROM (${known} UNION ${CHANGED_BY_NOW}) r (oid)`;
 }
 
 /** @returns undefined: the server does not count. */

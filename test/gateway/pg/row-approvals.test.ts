@@ -262,6 +262,20 @@ describe('outside of a transaction', () => {
     expect(await sql('SELECT count(*) FROM parts')).toEqual([['20']]);
   });
 
+  test('a partition that neither the catalog nor the snapshot has is counted', async () => {
+    await using one = await started();
+    await using client = await opened(one);
+    await client.ask([query('BEGIN ISOLATION LEVEL REPEATABLE READ'), query('TABLE t')], 2);
+    await sql('CREATE TABLE parts_new PARTITION OF parts FOR VALUES FROM (100) TO (200)');
+    const many = 'INSERT INTO parts SELECT n, 0 FROM generate_series(101, 150) n RETURNING id';
+    const answers = await client.ask([query(`WITH x AS (${many}) SELECT 1`), query('COMMIT')], 2);
+    expect(errors(answers)[0]).toMatchObject({
+      D: expect.stringContaining('would change 50 rows'),
+    });
+    expect(await sql('SELECT count(*) FROM parts')).toEqual([['20']]);
+    await sql('DROP TABLE parts_new');
+  });
+
   test('a client that leaves withdraws it', async () => {
     await using one = await started();
     const client = await opened(one);

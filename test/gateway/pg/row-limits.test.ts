@@ -218,6 +218,14 @@ describe('several statements of one text', () => {
     expect(await changed()).toBe(2);
   });
 
+  test('stand beside what waits for the commit itself', async () => {
+    const answers = await client.ask([
+      query('UPDATE t SET v = 1 WHERE id = 1; NOTIFY ch; LISTEN ch; UNLISTEN ch'),
+    ]);
+    expect(letters(answers)).toBe('C C C C Z');
+    expect(await changed()).toBe(1);
+  });
+
   test('have their errors where they stand in the text', async () => {
     const answers = await client.ask([
       query('UPDATE t SET v = 1 WHERE id = 1; UPDATE t SET nope = 1'),
