@@ -242,6 +242,9 @@ describe('in a transaction', () => {
       expect(errors(answers)[0]?.['D']).toContain('cannot be counted: a trigger of public.loud');
     }
     expect(await sql('SELECT count(*) FROM loud')).toEqual([['0']]);
+    const copied = await client.ask([query('COPY (DELETE FROM t RETURNING id) TO STDOUT')]);
+    expect(errors(copied)[0]).toMatchObject({ R: 'HOOP_ROWS' });
+    expect(await changed()).toBe(0);
   });
 
   test('a limit that is far away changes nothing of what a client sees', async () => {
@@ -378,6 +381,17 @@ describe('what somebody approves', () => {
     await client.ask([query('ROLLBACK')]);
     expect(spent()).toBe(0);
     real.approvals().decide(ada, id, { decision: 'approve' });
+    await client.ask([query('BEGIN')]);
+    store[Symbol.dispose]();
+    const failed = await client.ask([query(update(1, 6))]);
+    openStore();
+    expect(errors(failed)[0]?.['M']).toContain('cannot be written down now');
+    expect(status(failed)).toBe('E');
+    await client.ask([query('ROLLBACK')]);
+    const [again] = errors(await client.ask([query('BEGIN'), query(update(1, 6))], 2));
+    const [, next = ''] = /request ([0-9a-z]{12})/.exec(`${again?.['M']} ${again?.['D']}`) ?? [];
+    real.approvals().decide(ada, next, { decision: 'approve' });
+    await client.ask([query('ROLLBACK')]);
     await client.ask([query('BEGIN')]);
     expect(letters(await client.ask([query(update(1, 6))]))).toBe('C Z');
     expect(spent()).toBe(6);
