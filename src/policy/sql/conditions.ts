@@ -61,8 +61,8 @@ export function windowOrigins(
   );
   const partitions = window.partitionClause?.length ?? 0;
   for (const [index, part] of parts.entries()) {
-    if (index < partitions) facts.noteGrouped(part, 'PARTITION BY');
-    else facts.noteComputed(part, 'ORDER BY of a window');
+    // Both sort the rows, and so they come out.
+    facts.noteComputed(part, index < partitions ? 'PARTITION BY' : 'ORDER BY of a window');
   }
   const named = [window.name, window.refname].flatMap((name) => {
     const origins = name === undefined ? undefined : windowNamed(scope, name);

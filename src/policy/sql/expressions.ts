@@ -148,7 +148,7 @@ function resultOfNode(
 ): Lineage {
   const [first] = found;
   if (first && tag === 'CollateClause') {
-    return first;
+    return { ...first, collated: true };
   }
   if (WRAPPERS.has(tag)) {
     return first && found.length === 1

@@ -1,23 +1,36 @@
-/** GROUP BY and DISTINCT: rows with the same values are put together, which tells that they are. */
+/**
+ * GROUP BY and DISTINCT: rows with the same values are put together, which tells that they are. And
+ * they come out in an order that the server takes from the values, sorted or by their hashes: with
+ * other columns as a ruler (`GROUP BY tag, g`) that order tells, off line, whether a guess is right.
+ */
 import type { Lineage } from './lineage.ts';
 import type { StatementFacts } from './statement-facts.ts';
 
 /**
- * Behind the primary key of its row a value puts nothing together that is not one row already; and
- * where the rows are sorted for it, they are sorted by the key. So `GROUP BY id, email` tells nothing
- * about the addresses, and `GROUP BY email, id` brings the rows in their order.
+ * A value behind the primary key of its row puts nothing together that is not one row already.
+ * @param isSettled whether the order of the rows does not depend on values of this relation that
+ *   stand behind its primary key
  */
 export function noteGroupedRows(
   facts: StatementFacts,
   values: readonly Lineage[],
   by: string,
+  isSettled: (relation: number) => boolean,
 ): void {
   const seen = new Map<number, Set<number>>();
   for (const value of values) {
-    if (!isKeyed(facts, value, seen)) facts.noteGrouped(value, by);
     const { fact } = value.identity ?? {};
+    if (!fact || !isKeyed(facts, value, seen) || !isSettled(fact.oid)) {
+      if (fact && values.every((other) => isOf(other, fact.oid))) facts.noteGrouped(value, by);
+      else facts.noteComputed(value, by);
+    }
     if (fact) seen.set(fact.oid, (seen.get(fact.oid) ?? new Set()).add(fact.attnum));
   }
+}
+
+/** Columns of one table, so that nothing else is a ruler. */
+function isOf({ identity, origins }: Lineage, oid: number): boolean {
+  return origins.size === 0 || identity?.fact.oid === oid;
 }
 
 function isKeyed(
@@ -34,4 +47,24 @@ function isKeyed(
   // Children have keys of their own, and the same numbers in them.
   const isAlone = relation.kind === 'p' || catalog.childrenOf(relation.oid).length === 0;
   return isAlone && facts.isReferencedOnce(relation);
+}
+
+/** Whether ORDER BY leaves nothing open: it has the key of this relation, and all other columns. */
+export function isOrdered(
+  facts: StatementFacts,
+  oid: number,
+  shown: readonly Lineage[],
+  sorted: readonly Lineage[],
+): boolean {
+  const keys = new Set(sorted.flatMap(({ identity }) => identity?.fact ?? []));
+  const primary = facts.context.catalog.relationByOid(oid)?.primaryKey ?? [];
+  const hasKey =
+    primary.length > 0 &&
+    primary.every((attnum) => [...keys].some((key) => key.oid === oid && key.attnum === attnum));
+  return (
+    hasKey &&
+    shown.every(
+      (one) => isOf(one, oid) || (one.identity !== undefined && keys.has(one.identity.fact)),
+    )
+  );
 }

@@ -31,6 +31,8 @@ export interface Lineage {
    * as the column: masked whole it shows what the mask of the column shows (total-functions.ts).
    */
   readonly total?: true;
+  /** Under a COLLATE of the statement: it may be equal to more than it is equal to as stored. */
+  readonly collated?: true;
   /** The columns of a row (or of the rows in an array) where its shape is known. */
   readonly fields: readonly NamedLineage[] | undefined;
   /**

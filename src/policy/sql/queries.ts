@@ -5,7 +5,7 @@ import { entries, expression, expressions, noteUnified, starColumns } from './ex
 import { fromList } from './from-items.ts';
 import { TYPE } from './function-types.ts';
 import { checkFields } from './grammar.ts';
-import { noteGroupedRows } from './grouped-rows.ts';
+import { isOrdered, noteGroupedRows } from './grouped-rows.ts';
 import {
   constant,
   derive,
@@ -61,8 +61,11 @@ function plainSelect(facts: StatementFacts, fields: Select, outer: Scope | undef
   }
   const keys = (fields.groupClause ?? []).map((key) => groupKey(facts, key, columns, scope));
   const isPlain = !fields.groupClause?.some((key) => as(key, 'GroupingSet'));
-  if (isPlain) noteGroupedRows(facts, keys, 'GROUP BY');
-  else for (const key of keys) facts.noteGrouped(key, 'GROUP BY');
+  // Of a table that stands here itself the server groups by the primary key alone.
+  const isHere = (oid: number): boolean =>
+    from.tables.some(({ relation }) => relation?.oid === oid);
+  if (isPlain) noteGroupedRows(facts, keys, 'GROUP BY', isHere);
+  else for (const key of keys) facts.noteComputed(key, 'GROUP BY');
   for (const key of keys) addAll(conditions, key.origins);
   addAll(conditions, condition(facts, fields.havingClause, scope));
   return finish(facts, fields, { columns, conditions }, scope);
@@ -75,8 +78,10 @@ function finish(
   result: QueryResult,
   scope: Scope | undefined,
 ): QueryResult {
+  const sorted: Lineage[] = [];
   for (const node of fields.sortClause ?? []) {
     const key = sortKey(facts, node, result.columns, scope);
+    sorted.push(key);
     facts.noteComputed(key, 'ORDER BY');
     // ORDER BY abs(n - secret) LIMIT 1 finds the secret as WHERE n = secret does.
     facts.tie(key.origins);
@@ -85,13 +90,11 @@ function finish(
   // DISTINCT without ON is a list with one empty node.
   for (const key of fields.distinctClause ?? []) {
     if (tagOf(key) === undefined) {
-      noteGroupedRows(
-        facts,
-        result.columns.map(({ lineage }) => lineage),
-        'DISTINCT',
-      );
+      const shown = result.columns.map(({ lineage }) => lineage);
+      noteGroupedRows(facts, shown, 'DISTINCT', (oid) => isOrdered(facts, oid, shown, sorted));
     } else {
-      facts.noteGrouped(outputOrInput(facts, key, result.columns, scope), 'DISTINCT ON');
+      // It sorts by these.
+      facts.noteComputed(outputOrInput(facts, key, result.columns, scope), 'DISTINCT ON');
     }
   }
   for (const limit of [fields.limitCount, fields.limitOffset]) {
@@ -210,7 +213,7 @@ function groupKey(
     checkFields(facts, 'GroupingSet', set);
     return facts.nested(() => {
       const keys = (set.content ?? []).map((key) => groupKey(facts, key, columns, scope));
-      for (const key of keys) facts.noteGrouped(key, 'GROUP BY');
+      for (const key of keys) facts.noteComputed(key, 'GROUP BY');
       return derive(keys);
     });
   }

@@ -302,14 +302,15 @@ export class StatementFacts {
   noteGrouped(value: Lineage, by: string): void {
     this.noteEvaluated(value);
     if (this.view) return;
-    if (value.identity === undefined) this.uses.computed(value.origins, by);
+    if (value.identity === undefined || value.collated) this.uses.computed(value.origins, by);
     else this.uses.grouped(value.identity, by);
   }
 
   /** `a.x = b.y`. @returns false: it is a comparison like any other. */
   noteEquated([left, right]: readonly [Lineage, Lineage], by: string): boolean {
     const isString = left.type === right.type && isPlainString(left.type);
-    if (this.view || !isString || !left.identity || !right.identity) return false;
+    const isCollated = left.collated ?? right.collated ?? false;
+    if (this.view || !isString || isCollated || !left.identity || !right.identity) return false;
     this.noteEvaluated(derive([left, right]));
     this.uses.equated([left.identity, right.identity], by);
     return true;

@@ -12,7 +12,7 @@
  */
 import type { Lineage, Origin } from './lineage.ts';
 import { isString } from './string-types.ts';
-import { as, type Node } from './tree.ts';
+import { as, is, type Node } from './tree.ts';
 
 /** Of one string. */
 const TOTAL: ReadonlySet<string> = new Set([
@@ -72,9 +72,12 @@ function areApart(values: readonly Lineage[]): boolean {
 
 export function isConstant(node: Node | undefined): boolean {
   const cast = as(node, 'TypeCast');
-  return cast
-    ? isConstant(cast.arg)
-    : as(node, 'A_Const') !== undefined || as(node, 'ParamRef') !== undefined;
+  if (cast) {
+    // 'x'::char(10485760) is longer than it looks; so is 1e131071.
+    return (cast.typeName?.typmods ?? []).length === 0 && isConstant(cast.arg);
+  }
+  const number = as(node, 'A_Const')?.fval?.fval ?? '';
+  return !/e/i.test(number) && (is(node, 'A_Const') || is(node, 'ParamRef'));
 }
 
 /** substring(text, text) takes a pattern; a parameter may turn out to be one. */

@@ -242,7 +242,7 @@ describe('what a statement does', () => {
       ['SELECT id FROM people WHERE secret IS NOT NULL', 'null-tested secret: IS NULL'],
       ['SELECT count(*) FILTER (WHERE secret IS NULL) FROM people', 'null-tested secret: IS NULL'],
       ['SELECT rank() OVER (ORDER BY secret) FROM people', 'computed secret: ORDER BY of a window'],
-      ['SELECT count(*) OVER (PARTITION BY secret) FROM people', 'grouped secret: PARTITION BY'],
+      ['SELECT count(*) OVER (PARTITION BY secret) FROM people', 'computed secret: PARTITION BY'],
       ["SELECT CASE WHEN secret LIKE 'a%' THEN 1 END FROM people", 'computed secret: LIKE'],
       [
         'SELECT EXISTS (SELECT FROM people WHERE length(secret) > 3)',
