@@ -24,7 +24,7 @@ export function maskUses(masked: readonly MaskWords[]): string[] {
     ...line(
       closed,
       namesOf(closed),
-      'may be selected as they are; filtering, sorting, joining and computing with them is denied',
+      'may be selected, but not filtered or sorted by, joined on or computed with',
     ),
     ...line(
       lookups,

@@ -207,7 +207,7 @@ test('what may be done with masked columns is said as it is: carried, looked up,
   );
   expect(words([city])).not.toContain('denied; filtering');
   const both = words([email, city]);
-  expect(both).toContain('- public.t.email may be selected as they are; filtering');
+  expect(both).toContain('- public.t.email may be selected, but not filtered');
   expect(both).toContain(
     '- public.t.email may be looked up by whole values (= and IN with constants), 20 a day',
   );

@@ -17,7 +17,7 @@ test('each target is shown with what one may do there and what is masked', () =>
     `prod-db  postgres  env=production
   staff/read: allow select on public.*
   masked: public.customers.ssn (full)
-  They may be selected as they are; filtering, sorting, joining and computing with them is denied
+  They may be selected, but not filtered or sorted by, joined on or computed with
   a reason is required: hoop connect --reason TEXT
 
 policy abcdef012345

@@ -139,6 +139,32 @@ describe('everyday statements go on', () => {
   });
 });
 
+test('a COPY whose rows are counted is refused as well, and the connection goes on', async () => {
+  const before = await bodies();
+  grant = grantOf({
+    rules: ['allow insert, copy up to 5 rows', 'allow select'],
+    detectors: ['card', 'email'],
+  });
+  try {
+    await using client = await RawClient.open(engine.port);
+    const received = await client.ask([
+      query('COPY app.notes FROM STDIN'),
+      encodeCopyData({ data: Buffer.from(`7\t${BACK}\t{}\n`) }),
+      copyDone,
+    ]);
+    expect(
+      errors(received)
+        .map((fields) => fields['M'] ?? '')
+        .join(),
+    ).toMatch(/a value to be written has \[card\] in it/);
+    expect(status(received)).toBe('I');
+    expect(errors(await client.ask([query('SELECT 1')]))).toEqual([]);
+  } finally {
+    grant = guarded;
+  }
+  expect(await bodies()).toBe(before);
+});
+
 test('every detector has its placeholder, and nothing else is one', () => {
   for (const name of DETECTORS) expect(placeholderIn(`a [${name}] b`)).toBe(`[${name}]`);
   expect(placeholderIn('[cards] [car d] card] [1]')).toBeUndefined();
