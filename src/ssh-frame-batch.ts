@@ -116,21 +116,22 @@ export class SshFrameBatch {
 
   #addData(frame: DataFrame): void {
     const { type, channel, data } = frame;
-    const last = this.#data;
     if (data.length === 0 || data.length > MAX_DATA_BYTES) {
       throw new RangeError(`a frame cannot have ${data.length} bytes of data`);
     }
+    if (this.#bytes > 0 && this.#bytes + FRAME_HEADER_BYTES + data.length > LARGEST_BATCH) {
+      // Whoever takes it may have frames of its own for here: what is open is looked at behind it.
+      this.flush();
+    }
+    const last = this.#data;
     const isMore =
       last?.type === type &&
       last.channel === channel &&
       last.length + data.length <= MAX_DATA_BYTES;
-    if (last !== undefined && isMore && this.#bytes + data.length <= LARGEST_BATCH) {
+    if (last !== undefined && isMore) {
       last.length += data.length;
     } else {
       this.#sealData();
-      if (this.#bytes + FRAME_HEADER_BYTES + data.length > LARGEST_BATCH) {
-        this.flush();
-      }
       this.#data = { type, channel, length: data.length };
       this.#bytes += FRAME_HEADER_BYTES;
     }

@@ -135,6 +135,30 @@ describe('frames on their way into a tunnel stream', () => {
     expect(() => batch.add(data(0, 0, 0))).toThrow(RangeError);
   });
 
+  test('frames that come while a batch is taken go behind it, and each byte is there once', () => {
+    const { stream, frames } = receiver();
+    const nested = [data(2, 1000, 7), { type: 'window', channel: 2, bytes: 5 } as const];
+    const batch = batchFor(stream, () => {
+      for (const frame of nested.splice(0)) {
+        batch.add(frame);
+      }
+    });
+    for (const fill of [1, 2, 3]) {
+      batch.add(data(0, 100_000, fill));
+    }
+    batch.flush();
+    expect(frames()).toEqual([
+      {
+        type: 'data',
+        channel: 0,
+        data: Buffer.concat([1, 2].map((at) => Buffer.alloc(100_000, at))),
+      },
+      data(2, 1000, 7),
+      { type: 'window', channel: 2, bytes: 5 },
+      data(0, 100_000, 3),
+    ]);
+  });
+
   test('what no frame can hold changes nothing of what waits', () => {
     const { stream, frames } = receiver();
     const batch = batchFor(stream);

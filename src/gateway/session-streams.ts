@@ -27,6 +27,8 @@ import { type StreamRecording, TunnelStream } from './tunnel-stream.ts';
 interface StreamsRecording extends StreamRecording {
   openStream(stream: number, kind: StreamKind): void;
   closeStream(stream: number, reason: string): StreamOffsets;
+  /** write(2) of everything before has returned when this returns. Throws as `data`. */
+  write(): void;
 }
 
 export interface SessionStreamsOptions {
@@ -235,7 +237,7 @@ export class SessionStreams {
       cancelKeys: this.#cancelKeys,
       maskKey,
       event,
-      recorded: () => recording.flush(),
+      recorded: () => recording.write(),
       whenRecorded: (forward) => recording.whenWritten(forward),
       evidence,
       signal: ending,
@@ -264,7 +266,7 @@ export class SessionStreams {
       resolver,
       onWaiting,
       event,
-      recorded: () => recording.flush(),
+      recorded: () => recording.write(),
       whenRecorded: (forward) => recording.whenWritten(forward),
       evidence,
       signal: ending,

@@ -3,7 +3,8 @@
  *
  *     data(), event()   what happens, in order
  *     whenWritten()     forwards what depends on it once it is written
- *     flush()           it is written: for what cannot wait for the end of the turn
+ *     write()           it is written: for what cannot wait for the end of the turn
+ *     flush()           and what waited for it has gone on: for what ends
  *     onRecorded        what is on disk: the client may put it into a cut
  *     acceptCut()       the client's cut is checked against the files and countersigned
  *     backpressure()    too much is not agreed yet: neither leg may go on
@@ -176,6 +177,12 @@ export class GatewayRecording implements AsyncDisposable {
     this.#stop.signal.throwIfAborted();
   }
 
+  /** As `flush`, but what waited goes on later: for whoever is in the middle of something. */
+  write(): void {
+    this.#stop.signal.throwIfAborted();
+    this.#writer.write();
+  }
+
   /** As `data`. @throws HoopError HOOP_RECORDING_WRITE */
   event(event: RecordingEvent): void {
     this.#writer.event(event);
@@ -185,7 +192,7 @@ export class GatewayRecording implements AsyncDisposable {
   evidence(line: EvidenceLine): Uint8Array {
     const bytes = utf8(`${JSON.stringify(line)}\n`);
     this.data(CONTROL_STREAM, 1, [bytes]);
-    this.flush();
+    this.write();
     return bytes;
   }
 

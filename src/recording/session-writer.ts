@@ -165,7 +165,8 @@ export class SessionWriter {
       this.#collectData(stream, state, direction, parts, length);
       return;
     }
-    this.flush();
+    // What waits goes on later: whoever records may be in the middle of sending what this is.
+    this.write();
     const few = parts.length > MAX_PARTS ? [Buffer.concat(parts, length)] : parts;
     if (length <= MAX_DATA_BYTES) {
       this.#dataFrame(stream, state, direction, few);
@@ -189,8 +190,10 @@ export class SessionWriter {
 
   /**
    * Calls back, in the order of the calls, when write(2) of everything before has returned: at the
-   * end of this turn of the event loop, or at the next `flush`; at once while no other stream is open
-   * that could share the frame. Never, when it cannot be written, nor behind one that threw.
+   * end of this turn of the event loop, or at the next `flush`; at once where nothing waits, or no
+   * other stream is open that could share the frame. Never, when it cannot be written, nor behind one
+   * that threw. Here, and in `data` and `event`, no other's callback runs: under somebody who is in
+   * the middle of sending it would send in between.
    * @param forward what it throws is for `onForwardFailed`: here it would meet another stream, or nobody
    */
   whenWritten(forward: () => void): void {
@@ -199,12 +202,24 @@ export class SessionWriter {
     }
     if (this.#waiting.isEmpty && this.#whenWritten.length === 0 && !this.#isForwarding) {
       this.#forward(forward);
-    } else {
-      this.#whenWritten.push(forward);
-      if (this.#openStreams <= 1) {
-        this.#goOnQuietly();
-      }
+      return;
     }
+    const isOnly = this.#whenWritten.push(forward) === 1;
+    this.#goOnAtTurnEnd();
+    if (this.#openStreams <= 1 && (isOnly || this.#isForwarding)) {
+      this.#goOnQuietly();
+    }
+  }
+
+  /**
+   * write(2) of everything before has returned when this returns; what waited for it goes on later.
+   * @throws HoopError HOOP_RECORDING_WRITE, then and for ever after
+   */
+  write(): void {
+    if (!this.#waiting.isEmpty) {
+      this.#writeWaiting();
+    }
+    this.settle();
   }
 
   /**
@@ -267,9 +282,12 @@ export class SessionWriter {
 
   #collected(): void {
     if (this.#waiting.bytes > MAX_WAITING_BYTES) {
-      this.flush();
-      return;
+      this.write();
     }
+    this.#goOnAtTurnEnd();
+  }
+
+  #goOnAtTurnEnd(): void {
     this.#turnEnd ??= setImmediate(() => {
       this.#turnEnd = undefined;
       this.#goOnQuietly();

@@ -203,6 +203,52 @@ test('what goes on waits for the end of the turn when streams can share it, and 
   await rm(directory, { recursive: true });
 });
 
+test('what waits goes on behind whoever records, and not in the middle of it', async () => {
+  const { writer, directory } = await openWriter();
+  const forwarded: string[] = [];
+  const say = (stream: number, length: number, name: string): void => {
+    const before = forwarded.length;
+    writer.data(stream, 1, [randomBytes(length)]);
+    // Who sends has its bytes in the record now, and not on their way: others' must wait.
+    expect(forwarded).toHaveLength(before);
+    writer.whenWritten(() => forwarded.push(name));
+    expect(forwarded.slice(before)).toEqual([]);
+  };
+  writer.openStream(1, 'ssh');
+  writer.openStream(2, 'ssh');
+  say(1, 10, 'small');
+  // Has a frame of its own, and what waited is written before it.
+  say(2, 100_000, 'large');
+  for (let at = 0; at < 12; at += 1) {
+    // Together more than may wait.
+    say(1, 8000, `${at}`);
+  }
+  writer.closeStream(2, 'closed');
+  // Alone now, but not the only one that waits.
+  say(1, 10, 'alone');
+  await setImmediate();
+  const numbers = Array.from({ length: 12 }, (_, at) => `${at}`);
+  expect(forwarded).toEqual(['small', 'large', ...numbers, 'alone']);
+  await writer.close();
+  await rm(directory, { recursive: true });
+});
+
+test('write has written what waits, and leaves it to go on later', async () => {
+  const { writer, directory } = await openWriter();
+  writer.openStream(1, 'ssh');
+  writer.openStream(2, 'ssh');
+  const forwarded: number[] = [];
+  writer.data(1, 0, [randomBytes(10)]);
+  writer.whenWritten(() => forwarded.push(1));
+  writer.write();
+  expect(writer.upBytes).toBe(10);
+  expect(forwarded).toEqual([]);
+  await setImmediate();
+  expect(forwarded).toEqual([1]);
+  await writer.close();
+  await rm(directory, { recursive: true });
+});
+
 test('what throws when it goes on is told once, nothing goes on behind it, and the rest is still written', async () => {
   const failures: unknown[] = [];
   const { writer, directory } = await openWriter({

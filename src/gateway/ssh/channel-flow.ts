@@ -255,24 +255,23 @@ export class ChannelFlow {
     }
   }
 
+  /** Takes each frame from the queue before it is written: no frame may go twice. */
   #flushDown(): void {
-    for (let first = this.#down[0]; first !== undefined; first = this.#down[0]) {
-      if (first.type === 'data' || first.type === 'stderr') {
-        const part = first.data.subarray(0, Math.min(this.#credit.toSend, MAX_DATA_BYTES));
-        if (part.length === 0) {
-          return;
-        }
-        this.#credit.sent(part.length);
-        this.#totals[first.type === 'data' ? 'down' : 'stderr'] += part.length;
-        this.#options.write({ ...first, data: part });
-        if (part.length < first.data.length) {
-          this.#down[0] = { ...first, data: first.data.subarray(part.length) };
-          continue;
-        }
-      } else {
+    for (let first = this.#down.shift(); first !== undefined; first = this.#down.shift()) {
+      if (first.type !== 'data' && first.type !== 'stderr') {
         this.#options.write(first);
+        continue;
       }
-      this.#down.shift();
+      const part = first.data.subarray(0, Math.min(this.#credit.toSend, MAX_DATA_BYTES));
+      if (part.length < first.data.length) {
+        this.#down.unshift({ ...first, data: first.data.subarray(part.length) });
+      }
+      if (part.length === 0) {
+        return;
+      }
+      this.#credit.sent(part.length);
+      this.#totals[first.type === 'data' ? 'down' : 'stderr'] += part.length;
+      this.#options.write({ ...first, data: part });
     }
   }
 }
