@@ -3,9 +3,10 @@ import { resolve } from 'node:path';
 import { HoopError } from '../errors.ts';
 import { type ClientConfig, type Home, writeConfig } from '../home.ts';
 import type { InfoReply, WhoamiReply } from '../tunnel/api.ts';
-import { generateDpopKey } from '../tunnel/dpop-key.ts';
+import { generateDpopKey, thumbprintOf } from '../tunnel/dpop-key.ts';
 import { GatewayClient } from '../tunnel/gateway-client.ts';
 import { normalizeGatewayUrl } from '../tunnel/gateway-url.ts';
+import { tokenNonce } from '../tunnel/login-nonce.ts';
 import { type DeviceCode, loginWithDeviceCode } from './device-login.ts';
 import { readCa } from './open-gateway.ts';
 import { type LoginProvider, loginAtProvider } from './provider-login.ts';
@@ -20,6 +21,9 @@ import {
   rootKeyFingerprint,
   writePin,
 } from './trust.ts';
+
+const GROUPS_HINT =
+  'whoever runs the provider adds the claim to the client’s ID tokens, or `claims.groups` and `scopes` in hoop.yaml name what it does send';
 
 export interface LoginOptions {
   readonly home: Home;
@@ -76,8 +80,9 @@ export async function login(options: LoginOptions): Promise<LoginResult> {
   }
   const key = generateDpopKey();
   const provider = chooseProvider(info, options.issuer);
+  const { loginNonce } = info;
   const use = async (idToken: string): Promise<LoginResult> => {
-    const reply = await anonymous.exchange(idToken, key, signal);
+    const reply = await anonymous.exchange(idToken, key, signal, loginNonce);
     const credential = { accessToken: reply.access_token, key };
     await using client = new GatewayClient({
       baseUrl: gateway,
@@ -85,6 +90,12 @@ export async function login(options: LoginOptions): Promise<LoginResult> {
       tokens: { current: async () => credential, renewed: async () => credential },
     });
     const whoami = await client.whoami(signal);
+    if (whoami.missingGroups !== undefined) {
+      note(
+        `the ID token has no "${whoami.missingGroups}" claim, so nothing that the policy gives to groups is yours`,
+      );
+      note(GROUPS_HINT);
+    }
     const record = toTokenRecord(reply, key, Date.now());
     const tokenStore = await keepTokens({ home, config, gateway, record, note, signal });
     await writePin(home, gateway, pin, signal);
@@ -104,7 +115,8 @@ export async function login(options: LoginOptions): Promise<LoginResult> {
   }
   const showUrl = options.showUrl ?? ((url) => note(`log in at ${url}`));
   const { openBrowser } = options;
-  return await loginAtProvider({ provider, showUrl, openBrowser, note, signal }, use);
+  const nonce = loginNonce === undefined ? undefined : tokenNonce(loginNonce, thumbprintOf(key));
+  return await loginAtProvider({ provider, showUrl, openBrowser, note, nonce, signal }, use);
 }
 
 function chooseProvider(info: InfoReply, issuer: string | undefined): LoginProvider {

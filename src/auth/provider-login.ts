@@ -35,6 +35,8 @@ export interface ProviderLoginOptions {
   /** undefined: the user opens it. */
   readonly openBrowser: ((url: string) => Promise<boolean>) | undefined;
   readonly note: (text: string) => void;
+  /** For the ID token; from `tokenNonce`. */
+  readonly nonce?: string | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -47,7 +49,7 @@ export async function loginAtProvider<
 >(options: ProviderLoginOptions, use: (idToken: string) => Promise<T>): Promise<T> {
   const server = await discoverProvider(options.provider);
   const state = randomState();
-  const nonce = randomNonce();
+  const nonce = options.nonce ?? randomNonce();
   const verifier = randomPKCECodeVerifier();
   await using listener = await startLoopbackListener(state);
   const url = buildAuthorizationUrl(server, {

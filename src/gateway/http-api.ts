@@ -36,6 +36,7 @@ import { errorReply } from './http-errors.ts';
 import { bytes, json, reply } from './http-replies.ts';
 import type { Authenticated, Identity } from './identity/identity.ts';
 import { runRefused } from './identity/run-rights.ts';
+import { MAX_FORM_LENGTH } from './identity/token-form.ts';
 import { whoamiReply } from './identity/whoami-reply.ts';
 import { errorFields, type Log } from './log.ts';
 import type { PolicyHistory } from './policy-history.ts';
@@ -69,7 +70,6 @@ export interface HttpApiOptions {
   readonly signal: AbortSignal;
 }
 
-const MAX_FORM_BYTES = 64 * 1024;
 const MAX_REQUEST_BYTES = 64 * 1024;
 const MAX_LISTED_SESSIONS = 1000;
 
@@ -180,11 +180,11 @@ export function createHttpApi(options: HttpApiOptions): Hono<Env> {
   });
   app.get(PATHS.info, () => json(options.info()));
   app.post(PATHS.token, async (c) => {
-    const body = decodeText(await readBody(c.req.raw, MAX_FORM_BYTES));
+    const body = decodeText(await readBody(c.req.raw, MAX_FORM_LENGTH));
     return reply(await identity.token({ ...identityRequest(c), body }));
   });
   app.post(PATHS.logout, async (c) => {
-    const body = decodeText(await readBody(c.req.raw, MAX_FORM_BYTES));
+    const body = decodeText(await readBody(c.req.raw, MAX_FORM_LENGTH));
     return reply(await identity.logout({ ...identityRequest(c), body }));
   });
 

@@ -10,8 +10,9 @@ export function infoReply(from: {
   readonly policy: GatewayPolicy;
   readonly allowedSigners: string;
   readonly version: string;
+  readonly loginNonce: string;
 }): InfoReply {
-  const { config, keys, policy, allowedSigners, version } = from;
+  const { config, keys, policy, allowedSigners, version, loginNonce } = from;
   const { clientRepository, branch } = config.policy;
   return {
     v: API_VERSION,
@@ -25,6 +26,7 @@ export function infoReply(from: {
         ? {}
         : { device: { clientId: device.clientId, scopes: [...(device.scopes ?? scopes)] } }),
     })),
+    loginNonce,
     rootKey: Buffer.from(keys.root).toString('base64'),
     ...(config.sessionUrl === undefined ? {} : { sessionUrl: config.sessionUrl }),
     keyring: keys.keyring,

@@ -220,6 +220,7 @@ export async function startGateway(
     workloads: () => policy.workloads(),
     roles: () => policy.roles(),
     withOwnAgent: (principal) => policy.withOwnAgent(principal),
+    onRefused: (error, login) => log.warn('login.refused', { ...errorFields(error), ...login }),
     // That of the start: a new one ends all logins.
     signingKey: keys.get().gatewayKey.privateKey,
     store: identityStore,
@@ -245,7 +246,15 @@ export async function startGateway(
     nonces,
     approvals,
     accessRequests,
-    info: () => infoReply({ config, keys: keys.get(), policy, allowedSigners, version }),
+    info: () =>
+      infoReply({
+        config,
+        keys: keys.get(),
+        policy,
+        allowedSigners,
+        version,
+        loginNonce: identity.loginNonce(),
+      }),
     unready: () => readiness.reasons(),
     history,
     log,

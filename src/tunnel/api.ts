@@ -55,6 +55,8 @@ export const InfoReply = z.object({
       device: z.object({ clientId: z.string(), scopes: z.array(z.string()) }).optional(),
     }),
   ),
+  /** For one login in a browser within ten minutes: login-nonce.ts. Absent from an older gateway. */
+  loginNonce: z.string().optional(),
   /** Ed25519 public key of the gateway's root, base64 of the raw 32 bytes. */
   rootKey: z.string(),
   /** Where people look at a session, with `{id}` for its id; for the summaries of CI jobs. */
@@ -114,6 +116,8 @@ export const WhoamiReply = z.object({
   run: z.object({ id: z.string(), parent: z.string().optional() }).optional(),
   /** Logged in with a device code: without roles, and nobody's approver. */
   viaDevice: z.literal(true).optional(),
+  /** The claim that the policy reads groups from, which the token of the login does not have. */
+  missingGroups: z.string().optional(),
   /** RFC 3339. */
   expiresAt: z.string(),
 });

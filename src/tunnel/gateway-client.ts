@@ -98,13 +98,22 @@ export class GatewayClient implements AsyncDisposable {
     return this.#parse(InfoReply, reply);
   }
 
-  /** An ID token for a session token, bound to `key`. */
-  exchange(idToken: string, key: DpopKey, signal: AbortSignal): Promise<TokenReply> {
+  /**
+   * An ID token for a session token, bound to `key`.
+   * @param loginNonce what its nonce was made from; a login by device code has none
+   */
+  exchange(
+    idToken: string,
+    key: DpopKey,
+    signal: AbortSignal,
+    loginNonce?: string,
+  ): Promise<TokenReply> {
     return this.#postToken(
       {
         grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
         subject_token: idToken,
         subject_token_type: 'urn:ietf:params:oauth:token-type:id_token',
+        ...(loginNonce === undefined ? {} : { login_nonce: loginNonce }),
       },
       key,
       signal,

@@ -78,7 +78,9 @@ export async function startTestGateway(provider: {
   };
 
   app.use(async (context, next) => (await gateway.intercept?.(context)) ?? (await next()));
-  app.get(PATHS.info, (context) => context.json(gateway.info));
+  app.get(PATHS.info, (context) =>
+    context.json({ ...gateway.info, loginNonce: identity.loginNonce() }),
+  );
   app.post(PATHS.token, async (context) => {
     const body = await context.req.text();
     gateway.grants.push(new URLSearchParams(body).get('grant_type') ?? '');

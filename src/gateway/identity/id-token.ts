@@ -5,11 +5,16 @@
 import { createHash } from 'node:crypto';
 import { compactVerify, errors } from 'jose';
 import { HoopError } from '../../errors.ts';
-import { DEFAULT_ALGORITHMS, type IdentityProvider, type LoginFlow } from './identity-provider.ts';
+import {
+  type IdentityProvider,
+  type LoginFlow,
+  SIGNATURE_ALGORITHMS,
+} from './identity-provider.ts';
 import type { JwksCache } from './jwks-cache.ts';
-import { type JwtParts, splitJwt } from './jwt-parts.ts';
+import { type JwtParts, MAX_PLATFORM_TOKEN_LENGTH, splitJwt } from './jwt-parts.ts';
 import { type LoginClaims, mapLoginClaims } from './login-claims.ts';
 import { tokenError } from './token-error.ts';
+import { refuseOtherTokens } from './token-marks.ts';
 
 /** How far clocks may differ. */
 const LEEWAY_SECONDS = 60;
@@ -20,12 +25,21 @@ export interface IdTokenContext {
   readonly providers: readonly IdentityProvider[];
   readonly keys: JwksCache;
   readonly nowMs: number;
+  /**
+   * Of a login in the browser: checks the `nonce` claim, and says when the nonce ends, ms.
+   * undefined: the token is one of a provider's answer to a refresh token, where nonces are optional.
+   */
+  readonly nonce: ((claim: unknown) => number) | undefined;
 }
 
 export interface VerifiedIdToken {
   readonly claims: LoginClaims;
   /** After this the token is refused by its own times; its digest can be forgotten. */
   readonly refusedAfterMs: number;
+  /** Seconds: when the provider made it. */
+  readonly issuedAt: number;
+  /** Of the login's nonce, ms; undefined: the login has none, as those by device code. */
+  readonly nonceEndsAtMs: number | undefined;
 }
 
 /** @throws HoopError HOOP_TOKEN_… */
@@ -33,12 +47,16 @@ export async function verifyIdToken(
   token: string,
   context: IdTokenContext,
 ): Promise<VerifiedIdToken> {
-  const parts = splitJwt(token, 'ID token');
+  const parts = splitJwt(token, 'ID token', MAX_PLATFORM_TOKEN_LENGTH);
   checkType(parts);
   const provider = findProvider(parts, context.providers);
   await checkSignature(token, parts, provider, context.keys);
   const flow = checkAudience(parts.claims, provider);
-  const expiresAt = checkTimes(parts.claims, Math.floor(context.nowMs / 1000));
+  // RFC 8628 has no nonce: those logins are told from access tokens by what they say alone.
+  const hasNonce = flow === 'browser' && context.nonce !== undefined;
+  refuseOtherTokens(parts.claims, { hasNonce });
+  const nonceEndsAtMs = hasNonce ? context.nonce?.(parts.claims['nonce']) : undefined;
+  const { expiresAt, issuedAt } = checkTimes(parts.claims, Math.floor(context.nowMs / 1000));
   return {
     claims: mapLoginClaims(parts.claims, provider, {
       flow,
@@ -46,6 +64,8 @@ export async function verifyIdToken(
       nowSeconds: Math.floor(context.nowMs / 1000),
     }),
     refusedAfterMs: (expiresAt + LEEWAY_SECONDS) * 1000,
+    issuedAt,
+    nonceEndsAtMs,
   };
 }
 
@@ -80,15 +100,14 @@ async function checkSignature(
   provider: IdentityProvider,
   keys: JwksCache,
 ): Promise<void> {
-  const algorithms = provider.algorithms ?? DEFAULT_ALGORITHMS;
-  // Whatever the policy lists: `none` and shared secrets are never a signature.
-  if (!algorithms.includes(header.alg) || !DEFAULT_ALGORITHMS.includes(header.alg)) {
+  // `none` and shared secrets are never a signature.
+  if (!SIGNATURE_ALGORITHMS.includes(header.alg)) {
     throw tokenError(
       'HOOP_TOKEN_ALGORITHM',
       'the ID token is signed in a way that is not allowed',
       {
-        detail: `Allowed for this identity provider: ${algorithms.join(', ')}.`,
-        hint: 'Set the client at the identity provider to an asymmetric signature such as RS256.',
+        detail: `Accepted are ${SIGNATURE_ALGORITHMS.join(', ')}.`,
+        hint: 'Set the client at the identity provider to sign its ID tokens with one of these, such as RS256.',
       },
     );
   }
@@ -131,8 +150,11 @@ function checkAudience(claims: JwtParts['claims'], provider: IdentityProvider): 
   return flow;
 }
 
-/** @returns `exp`, in seconds */
-function checkTimes(claims: JwtParts['claims'], now: number): number {
+/** @returns in seconds */
+function checkTimes(
+  claims: JwtParts['claims'],
+  now: number,
+): { readonly expiresAt: number; readonly issuedAt: number } {
   const expiresAt = readTime(claims, 'exp');
   const issuedAt = readTime(claims, 'iat');
   const notBefore = claims['nbf'] === undefined ? issuedAt : readTime(claims, 'nbf');
@@ -150,7 +172,7 @@ function checkTimes(claims: JwtParts['claims'], now: number): number {
       detail: `It must be exchanged within ${MAX_ID_TOKEN_AGE_SECONDS / 60} minutes of the login.`,
     });
   }
-  return expiresAt;
+  return { expiresAt, issuedAt };
 }
 
 function readTime(claims: JwtParts['claims'], name: string): number {

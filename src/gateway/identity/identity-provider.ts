@@ -4,9 +4,7 @@ export interface IdentityProvider {
   readonly issuer: string;
   /** Our public client there, and so the audience of its ID tokens. */
   readonly clientId: string;
-  /** Signature algorithms to accept; unless given, `DEFAULT_ALGORITHMS`. */
-  readonly algorithms?: readonly string[];
-  /** Names of the claims that hold these facts. */
+  /** Where the token has these facts: the name of a claim, or a JSON pointer such as `/realm_access/roles`. */
   readonly claims?: {
     readonly name?: string;
     readonly email?: string;
@@ -30,7 +28,7 @@ export function clientOf(provider: IdentityProvider, flow: LoginFlow): string | 
  * Asymmetric signatures only: with HS256 on the list, whoever knows the provider's public key
  * could make tokens by using it as the secret (https://www.rfc-editor.org/rfc/rfc8725#section-2.1).
  */
-export const DEFAULT_ALGORITHMS: readonly string[] = [
+export const SIGNATURE_ALGORITHMS: readonly string[] = [
   'RS256',
   'RS384',
   'RS512',

@@ -17,7 +17,7 @@
  *
  * https://www.rfc-editor.org/rfc/rfc8693 (exchange), https://www.rfc-editor.org/rfc/rfc9449 (DPoP)
  */
-import { type KeyObject, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { HoopError } from '../../errors.ts';
 import type { Principal } from '../../policy/types.ts';
 import { newSessionId } from '../../recording/session-id.ts';
@@ -28,6 +28,7 @@ import { type HttpReply, refusalReply } from './http-reply.ts';
 import type { RefreshFamily, RevokedLogins } from './identity-store.ts';
 import { type CurrentLogin, Logins } from './logins.ts';
 import { ProofReplays, type SpentProof } from './proof-replays.ts';
+import { type RefusedLogin, refusedRefresh, refusedToken } from './refused-login.ts';
 import { type RunOfLogin, readRun } from './run-of-login.ts';
 import { runPrincipal, runRefused, runTargets } from './run-rights.ts';
 import { issueSessionToken, SESSION_TOKEN_SECONDS, verifySessionToken } from './session-token.ts';
@@ -44,8 +45,8 @@ const TYPE_ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token';
 export interface IdentityOptions extends TokenExchangeOptions {
   /** With its agent, if the policy says that the login is one. */
   readonly withOwnAgent?: (principal: Principal) => Principal;
-  /** Ed25519, private. */
-  readonly signingKey: KeyObject;
+  /** A login was refused, or was not renewed. */
+  readonly onRefused?: (error: HoopError, login: RefusedLogin) => void;
 }
 
 export interface IdentityRequest {
@@ -109,15 +110,20 @@ export class Identity {
     return this.#answer(async () => {
       const form = readForm(request.body);
       const grant = requireField(form, 'grant_type');
-      if (grant === GRANT_EXCHANGE) {
-        const login = await this.#exchange.login(form, {
-          verify: () => this.#verifyProof(request, { accessToken: undefined, jkt: undefined }),
-          spend: (proof) => this.#spendProof(proof),
-        });
-        return (await this.#tokens(login)).reply;
-      }
-      if (grant === GRANT_REFRESH) {
-        return this.#refresh(request, form);
+      try {
+        if (grant === GRANT_EXCHANGE) {
+          const login = await this.#exchange.login(form, {
+            verify: () => this.#verifyProof(request, { accessToken: undefined, jkt: undefined }),
+            spend: (proof) => this.#spendProof(proof),
+          });
+          return (await this.#tokens(login)).reply;
+        }
+        if (grant === GRANT_REFRESH) {
+          return await this.#refresh(request, form);
+        }
+      } catch (error) {
+        await this.#tellRefused(error, form);
+        throw error;
       }
       throw new HoopError('HOOP_USAGE', 'the gateway does not know this grant type');
     });
@@ -189,6 +195,11 @@ export class Identity {
   /** @returns the reply for an error of `authenticate`; undefined: it is not about identity */
   refusal(error: unknown): HttpReply | undefined {
     return refusalReply(error, this.#nonces.issue());
+  }
+
+  /** For `InfoReply.loginNonce`. */
+  loginNonce(): string {
+    return this.#exchange.loginNonce();
   }
 
   /** Sent as `DPoP-Nonce` with every reply, it saves clients a round trip (RFC 9449 §8.2). */
@@ -264,6 +275,21 @@ export class Identity {
     loginFacts(this.#logins.requireLive(family), this.#options);
     this.#spendProof(proof);
     return (await this.#tokens(await this.#logins.rotate(handle))).reply;
+  }
+
+  async #tellRefused(error: unknown, form: URLSearchParams): Promise<void> {
+    const { onRefused, store } = this.#options;
+    // A client whose nonce is too old comes again with the one of the answer.
+    if (!(error instanceof HoopError) || error.code === 'HOOP_PROOF_NONCE') {
+      return;
+    }
+    const handle = form.get('refresh_token');
+    const family = handle === null ? undefined : await store.readFamily(handle.split('.')[1] ?? '');
+    const login =
+      family === undefined
+        ? refusedToken(form.get('subject_token'), error.code)
+        : refusedRefresh(family);
+    onRefused?.(error, login);
   }
 
   /** @returns also when the session token ends, in seconds since 1970 */

@@ -9,6 +9,11 @@ import { isSafeProviderUrl } from '../../policy/provider-url.ts';
 
 /** jose's defaults for remote key sets: https://github.com/panva/jose/blob/main/src/jwks/remote.ts */
 const JWKS_COOLDOWN_MS = 30_000;
+/**
+ * Readings for a key id that is not known, in a row; one more for each cooldown. A provider that has
+ * just rotated its keys is asked at once, and who forges key ids makes it no load.
+ */
+const UNKNOWN_KEY_READINGS = 4;
 const JWKS_MAX_AGE_MS = 10 * 60_000;
 const JWKS_TIMEOUT_MS = 5_000;
 /** How long keys serve on when the provider does not answer. */
@@ -26,6 +31,9 @@ interface CachedKeys {
   lookup: KeyLookup | undefined;
   fetchedAtMs: number;
   attemptedAtMs: number;
+  /** Readings for unknown key ids that are left, as of `readingsAtMs`. */
+  readings: number;
+  readingsAtMs: number;
   pending: Promise<void> | undefined;
 }
 
@@ -59,11 +67,10 @@ export class JwksCache {
     try {
       return await find(this.#usable(issuer, cached), header, token);
     } catch (error) {
-      // A provider that has just rotated its keys: look again, but not for every forged `kid`.
-      if (!isNoSuchKey(error) || this.#age(cached.attemptedAtMs) < JWKS_COOLDOWN_MS) {
+      if (!isNoSuchKey(error) || (cached.pending === undefined && !this.#takeReading(cached))) {
         throw error;
       }
-      await this.#refresh(issuer, cached);
+      await this.#loadOnce(issuer, cached);
       return find(this.#usable(issuer, cached), header, token);
     }
   }
@@ -77,6 +84,8 @@ export class JwksCache {
       lookup: undefined,
       fetchedAtMs: Number.NEGATIVE_INFINITY,
       attemptedAtMs: Number.NEGATIVE_INFINITY,
+      readings: UNKNOWN_KEY_READINGS,
+      readingsAtMs: this.#options.clock(),
       pending: undefined,
     };
     // Bounded: issuers come from the policy.
@@ -99,12 +108,30 @@ export class JwksCache {
     return cached.lookup;
   }
 
-  /** One fetch at a time for each issuer. A failure is an error only when no older keys may serve. */
+  /** A failure is an error only when no older keys may serve. */
   async #refresh(issuer: string, cached: CachedKeys): Promise<void> {
     const tooSoon = this.#age(cached.attemptedAtMs) < JWKS_COOLDOWN_MS;
     if (tooSoon && cached.pending === undefined && this.#isUsable(cached)) {
       return;
     }
+    await this.#loadOnce(issuer, cached);
+  }
+
+  #takeReading(cached: CachedKeys): boolean {
+    const earned = Math.floor(this.#age(cached.readingsAtMs) / JWKS_COOLDOWN_MS);
+    if (earned > 0) {
+      cached.readings = Math.min(UNKNOWN_KEY_READINGS, cached.readings + earned);
+      cached.readingsAtMs += earned * JWKS_COOLDOWN_MS;
+    }
+    if (cached.readings === 0) {
+      return false;
+    }
+    cached.readings -= 1;
+    return true;
+  }
+
+  /** One at a time. */
+  async #loadOnce(issuer: string, cached: CachedKeys): Promise<void> {
     cached.pending ??= this.#load(issuer, cached).finally(() => {
       cached.pending = undefined;
     });

@@ -1,8 +1,10 @@
 import * as z from 'zod';
 import { tokenError } from './token-error.ts';
 
-/** Tokens with many groups reach some 10 KiB; a proof has less than one. */
+/** The gateway's own tokens and proofs have less than one KiB. */
 const MAX_TOKEN_LENGTH = 16 * 1024;
+/** Those of others may name 1000 groups, the most that a login takes, of 60 characters each. */
+export const MAX_PLATFORM_TOKEN_LENGTH = 96 * 1024;
 
 /**
  * `crit` names extensions that change what a token means; none is understood here, so none is
@@ -25,13 +27,19 @@ export interface JwtParts {
 /**
  * Takes a compact JWS apart. Nothing is verified yet.
  * @param what for the message: `ID token`, `session token`, `DPoP proof`
+ * @param maxLength characters
  * @throws HoopError HOOP_TOKEN_MALFORMED
  */
-export function splitJwt(text: string, what: string): JwtParts {
+export function splitJwt(text: string, what: string, maxLength = MAX_TOKEN_LENGTH): JwtParts {
+  if (text.length > maxLength) {
+    throw tokenError('HOOP_TOKEN_MALFORMED', `the ${what} is too long`, {
+      detail: `It has ${text.length} characters, and ${maxLength} are the most that the gateway reads.`,
+      hint: 'Let the provider put fewer groups into it, such as those that the policy names.',
+    });
+  }
   const parts = text.split('.');
   const [header, payload, signature] = parts;
   if (
-    text.length > MAX_TOKEN_LENGTH ||
     parts.length !== 3 ||
     header === undefined ||
     payload === undefined ||
@@ -67,7 +75,7 @@ function parse<T>(schema: z.ZodType<T>, bytes: Uint8Array, what: string): T {
 
 function malformed(what: string, cause?: unknown): Error {
   return tokenError('HOOP_TOKEN_MALFORMED', `the ${what} is not a signed JSON web token`, {
-    detail: `A ${what} has three base64url parts of at most ${MAX_TOKEN_LENGTH} characters in all.`,
+    detail: `A ${what} has three base64url parts with dots between them.`,
     cause,
   });
 }

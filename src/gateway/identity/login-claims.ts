@@ -2,6 +2,7 @@
 import * as z from 'zod';
 import { principalRoles } from '../../policy/principal-roles.ts';
 import type { Principal } from '../../policy/types.ts';
+import { claimPath, readClaim } from '../../policy/workloads/claim-path.ts';
 import { clientOf, type IdentityProvider, type LoginFlow } from './identity-provider.ts';
 import { tokenError } from './token-error.ts';
 import { isWorkloadName } from './workload-login.ts';
@@ -25,6 +26,8 @@ export const LoginClaims = z.object({
   claimsSha256: z.string(),
   /** Absent: in a browser. */
   flow: z.literal('device').optional(),
+  /** The claim that the policy reads groups from, when the token does not have it. */
+  missingGroups: z.string().optional(),
 });
 export type LoginClaims = z.infer<typeof LoginClaims>;
 
@@ -54,6 +57,8 @@ export function mapLoginClaims(
       readText(claims, provider.claims?.name ?? 'name'),
       // Nobody passes for a job by what he calls himself.
     ].find((text) => text !== undefined && !isWorkloadName(text)) ?? sub;
+  const groupsClaim = provider.claims?.groups ?? 'groups';
+  const groups = readGroups(claims, groupsClaim);
   const authTime = claims['auth_time'] ?? claims['iat'];
   return {
     issuer: provider.issuer,
@@ -61,7 +66,8 @@ export function mapLoginClaims(
     sub,
     name,
     ...(email === undefined ? {} : { email }),
-    groups: readGroups(claims, provider.claims?.groups ?? 'groups'),
+    groups: groups ?? [],
+    ...(groups === undefined ? { missingGroups: groupsClaim } : {}),
     authTime: typeof authTime === 'number' ? authTime : facts.nowSeconds,
     claimsSha256: facts.claimsSha256,
     ...(facts.flow === 'device' ? { flow: facts.flow } : {}),
@@ -89,23 +95,29 @@ export function toPrincipal(
 }
 
 function readText(claims: Readonly<Record<string, unknown>>, name: string): string | undefined {
-  const value = Object.hasOwn(claims, name) ? claims[name] : undefined;
+  const value = readClaim(claims, claimPath('generic', name));
   return typeof value === 'string' && value !== '' && value.length <= MAX_TEXT_LENGTH
     ? value
     : undefined;
 }
 
-/** One group may come as a bare string. A claim of another shape is refused rather than read as "none". */
-function readGroups(claims: Readonly<Record<string, unknown>>, name: string): string[] {
-  const value = Object.hasOwn(claims, name) ? claims[name] : undefined;
-  const groups: unknown[] =
-    value === undefined || value === null ? [] : Array.isArray(value) ? value : [value];
+/**
+ * One group may come as a bare string. A claim of another shape is refused rather than read as "none".
+ * @returns undefined when the token has no such claim
+ */
+function readGroups(claims: Readonly<Record<string, unknown>>, name: string): string[] | undefined {
+  const value = readClaim(claims, claimPath('generic', name));
+  if (value === undefined || value === null) {
+    return undefined;
+  }
+  const groups: unknown[] = Array.isArray(value) ? value : [value];
   const texts = groups.filter(
     (group): group is string => typeof group === 'string' && group.length <= MAX_TEXT_LENGTH,
   );
   if (texts.length !== groups.length || texts.length > MAX_GROUPS) {
     throw tokenError('HOOP_TOKEN_CLAIM', `the ID token has no usable "${name}" claim`, {
-      detail: `It must be a list of at most ${MAX_GROUPS} names of groups.`,
+      detail: `It must be a list of at most ${MAX_GROUPS} names of groups, each of at most ${MAX_TEXT_LENGTH} characters.`,
+      hint: 'Let the provider put fewer groups into it, such as those that the policy names.',
     });
   }
   return [...new Set(texts)];

@@ -30,6 +30,8 @@ export interface LoginFacts {
   readonly authTime: number;
   /** hex */
   readonly claimsSha256: string;
+  /** The claim with groups that the token did not have. */
+  readonly missingGroups?: string;
   /** How the entries of the policy see a workload. */
   readonly matches?: readonly WorkloadMatch[];
 }
@@ -50,12 +52,13 @@ export function loginFacts(family: RefreshFamily, policy: LoginPolicy): LoginFac
       detail: 'The policy in force no longer names its identity provider, or its client there.',
     });
   }
-  const { audience, authTime, claimsSha256 } = login;
+  const { audience, authTime, claimsSha256, missingGroups } = login;
   return {
     principal: toPrincipal(login, policy.roles(), provider),
     audience,
     authTime,
     claimsSha256,
+    ...(missingGroups === undefined ? {} : { missingGroups }),
   };
 }
 

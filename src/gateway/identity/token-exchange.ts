@@ -4,15 +4,16 @@
  *
  * https://www.rfc-editor.org/rfc/rfc8693
  */
-import { createHash } from 'node:crypto';
+import { createHash, type KeyObject } from 'node:crypto';
 import { verifyIdToken } from './id-token.ts';
 import type { IdentityStore } from './identity-store.ts';
 import { JwksCache } from './jwks-cache.ts';
+import { LoginNonces } from './login-nonces.ts';
 import type { CurrentLogin, Logins } from './logins.ts';
 import type { SpentProof } from './proof-replays.ts';
 import { type LoginPolicy, workloadPolicy } from './stored-login.ts';
 import { tokenError } from './token-error.ts';
-import { requireField } from './token-form.ts';
+import { optionalField, requireField } from './token-form.ts';
 import { admitWorkload, workloadId } from './workload-login.ts';
 import { asWorkloadError, verifyWorkloadToken } from './workload-token.ts';
 
@@ -22,6 +23,8 @@ const TYPE_JWT = 'urn:ietf:params:oauth:token-type:jwt';
 
 export interface TokenExchangeOptions extends LoginPolicy {
   readonly store: IdentityStore;
+  /** Ed25519, private. */
+  readonly signingKey: KeyObject;
   /** Milliseconds since 1970. */
   readonly clock: () => number;
   readonly fetch?: typeof fetch;
@@ -37,11 +40,18 @@ export class TokenExchange {
   readonly #options: TokenExchangeOptions;
   readonly #logins: Logins;
   readonly #keys: JwksCache;
+  readonly #nonces: LoginNonces;
 
   constructor(options: TokenExchangeOptions, logins: Logins) {
     this.#options = options;
     this.#logins = logins;
     this.#keys = new JwksCache({ clock: options.clock, fetch: options.fetch ?? fetch });
+    this.#nonces = new LoginNonces(options.signingKey, options.clock);
+  }
+
+  /** For the ID token of one login. */
+  loginNonce(): string {
+    return this.#nonces.issue();
   }
 
   /** @throws HoopError HOOP_TOKEN_…, HOOP_WORKLOAD_…, HOOP_PROOF_… */
@@ -52,7 +62,7 @@ export class TokenExchange {
       case TYPE_JWT:
         return this.#workload(token, proof);
       case TYPE_ID_TOKEN:
-        return this.#person(token, proof);
+        return this.#person(token, optionalField(form, 'login_nonce'), proof);
       default:
         throw tokenError('HOOP_TOKEN_TYPE', 'the token is not an ID token', {
           detail:
@@ -61,19 +71,29 @@ export class TokenExchange {
     }
   }
 
-  async #person(idToken: string, { verify, spend }: ExchangeProof): Promise<CurrentLogin> {
+  async #person(
+    idToken: string,
+    nonce: string | undefined,
+    { verify, spend }: ExchangeProof,
+  ): Promise<CurrentLogin> {
     const { providers, clock, store } = this.#options;
     // The proof first: a client that must come again for a nonce has not spent its token.
     const proof = await verify();
-    const { claims, refusedAfterMs } = await verifyIdToken(idToken, {
+    const { claims, refusedAfterMs, nonceEndsAtMs } = await verifyIdToken(idToken, {
       providers: providers(),
       keys: this.#keys,
       nowMs: clock(),
+      nonce: (claim) => this.#nonces.check(nonce, claim, proof.jkt),
     });
     spend(proof);
-    if (!(await store.spendOnce(signedDigest(idToken), refusedAfterMs))) {
+    const isNew =
+      nonce === undefined ||
+      nonceEndsAtMs === undefined ||
+      (await store.spendOnce(nonceDigest(nonce), nonceEndsAtMs));
+    if (!isNew || !(await store.spendOnce(signedDigest(idToken), refusedAfterMs))) {
       throw tokenError('HOOP_TOKEN_REPLAYED', 'the ID token was used before', {
-        detail: 'Each ID token buys one login. If this was not you, somebody holds a copy of it.',
+        detail:
+          'Each ID token, and each nonce of one, buys one login. If this was not you, somebody holds a copy of it.',
       });
     }
     return this.#logins.start(claims, proof.jkt);
@@ -123,4 +143,9 @@ function signedDigest(token: string): string {
   return createHash('sha256')
     .update(token.slice(0, token.lastIndexOf('.')))
     .digest('hex');
+}
+
+/** No digest of a token can be the same: those are of texts with a dot. */
+function nonceDigest(nonce: string): string {
+  return createHash('sha256').update(`nonce ${nonce}`).digest('hex');
 }

@@ -1,7 +1,7 @@
 import { HoopError } from '../../errors.ts';
 
 /** One ID token and a few short fields. */
-const MAX_FORM_LENGTH = 64 * 1024;
+export const MAX_FORM_LENGTH = 128 * 1024;
 
 /** @throws HoopError HOOP_TOO_LARGE */
 export function readForm(body: string): URLSearchParams {
@@ -21,4 +21,9 @@ export function requireField(form: URLSearchParams, name: string): string {
     throw new HoopError('HOOP_USAGE', `the request needs the field "${name}" once`);
   }
   return value;
+}
+
+/** @throws HoopError HOOP_USAGE when it is given twice */
+export function optionalField(form: URLSearchParams, name: string): string | undefined {
+  return form.has(name) ? requireField(form, name) : undefined;
 }

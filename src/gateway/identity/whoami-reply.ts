@@ -8,7 +8,7 @@ import { shownWorkload } from './workload-login.ts';
 export function whoamiReply(who: Authenticated): WhoamiReply {
   const { kind, issuer, sub, name, email, groups, roles } = who.principal;
   const { agent, isAgent, requester, viaDevice } = who.principal;
-  const { run, matches } = who;
+  const { run, matches, missingGroups } = who;
   return {
     v: API_VERSION,
     kind,
@@ -23,6 +23,7 @@ export function whoamiReply(who: Authenticated): WhoamiReply {
     ...requesterClaim(requester),
     ...(run === undefined ? {} : { run: shownRun(run) }),
     ...(viaDevice === true ? { viaDevice } : {}),
+    ...(missingGroups === undefined ? {} : { missingGroups }),
     ...(matches === undefined ? {} : { workload: shownWorkload(matches) }),
     expiresAt: new Date(who.loginExpiresAtMs).toISOString(),
   };

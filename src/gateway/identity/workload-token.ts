@@ -14,9 +14,9 @@ import {
 import { HoopError } from '../../errors.ts';
 import { claimText } from '../../policy/workloads/claim-text.ts';
 import type { PinnedKeySet, WorkloadRule } from '../../policy/workloads/workload-rule.ts';
-import { DEFAULT_ALGORITHMS } from './identity-provider.ts';
+import { SIGNATURE_ALGORITHMS } from './identity-provider.ts';
 import type { JwksCache } from './jwks-cache.ts';
-import { type JwtParts, splitJwt } from './jwt-parts.ts';
+import { type JwtParts, MAX_PLATFORM_TOKEN_LENGTH, splitJwt } from './jwt-parts.ts';
 import { tokenError } from './token-error.ts';
 import type { WorkloadClaims } from './workload-login.ts';
 
@@ -48,7 +48,7 @@ export async function verifyWorkloadToken(
   token: string,
   context: WorkloadTokenContext,
 ): Promise<VerifiedWorkloadToken> {
-  const parts = splitJwt(token, 'workload token');
+  const parts = splitJwt(token, 'workload token', MAX_PLATFORM_TOKEN_LENGTH);
   checkHeader(parts);
   const trusted = candidates(parts, context.rules);
   const rule = await findSigner(token, parts, trusted, context.keys);
@@ -93,11 +93,11 @@ function checkHeader({ header }: JwtParts): void {
     });
   }
   // `none` and shared secrets are never a signature, whatever keys there are.
-  if (!DEFAULT_ALGORITHMS.includes(header.alg)) {
+  if (!SIGNATURE_ALGORITHMS.includes(header.alg)) {
     throw tokenError(
       'HOOP_TOKEN_ALGORITHM',
       'the workload token is signed in a way that is not allowed',
-      { detail: `Allowed are ${DEFAULT_ALGORITHMS.join(', ')}.` },
+      { detail: `Allowed are ${SIGNATURE_ALGORITHMS.join(', ')}.` },
     );
   }
 }

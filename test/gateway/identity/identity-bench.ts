@@ -1,6 +1,6 @@
 /** An Identity with its issuer, a clock that tests move, and a client that makes honest requests. */
 import { generateKeyPairSync, randomUUID } from 'node:crypto';
-import type { JWTPayload } from 'jose';
+import { decodeJwt, type JWTPayload } from 'jose';
 import type { HttpReply } from '../../../src/gateway/identity/http-reply.ts';
 import { Identity } from '../../../src/gateway/identity/identity.ts';
 import type { IdentityProvider } from '../../../src/gateway/identity/identity-provider.ts';
@@ -12,7 +12,9 @@ import {
   type DpopKey,
   generateDpopKey,
   type ProofFields,
+  thumbprintOf,
 } from '../../../src/tunnel/dpop-key.ts';
+import { tokenNonce } from '../../../src/tunnel/login-nonce.ts';
 import { MemoryIdentityStore } from './memory-identity-store.ts';
 import { TestIssuer } from './test-issuer.ts';
 
@@ -31,6 +33,10 @@ export class IdentityBench implements AsyncDisposable {
   workloads: readonly WorkloadRule[] = [];
   roles: Record<string, readonly string[]> = { auditor: ['auditors'], approver: ['approvers'] };
   identity: Identity;
+  /** What `onRefused` told. */
+  readonly refused: object[] = [];
+  /** What the gateway gave for the `nonce` in an ID token. */
+  readonly #loginNonces = new Map<unknown, string>();
   /** Stands still but for `pass`. */
   #nowMs = Date.now();
 
@@ -73,10 +79,19 @@ export class IdentityBench implements AsyncDisposable {
       iat: now,
       exp: now + 300,
       auth_time: now - 5,
+      nonce: this.nonce(),
       // Two tokens of one second must differ, as real ones do.
       jti: randomUUID(),
       ...changes,
     };
+  }
+
+  /** For an ID token of `key`'s login. */
+  nonce(key: DpopKey = this.key): string {
+    const given = this.identity.loginNonce();
+    const nonce = tokenNonce(given, thumbprintOf(key));
+    this.#loginNonces.set(nonce, given);
+    return nonce;
   }
 
   idToken(changes: Record<string, unknown> = {}): Promise<string> {
@@ -103,9 +118,19 @@ export class IdentityBench implements AsyncDisposable {
     });
   }
 
-  exchange(idToken: string, dpop: string = this.proof()): Promise<HttpReply> {
+  /** As `hoop login` does it: with the nonce that the token was asked for with. */
+  exchange(
+    idToken: string,
+    dpop: string = this.proof(),
+    loginNonce: string | undefined = this.#loginNonces.get(nonceOf(idToken)),
+  ): Promise<HttpReply> {
     return this.post(
-      { grant_type: EXCHANGE, subject_token: idToken, subject_token_type: ID_TOKEN },
+      {
+        grant_type: EXCHANGE,
+        subject_token: idToken,
+        subject_token_type: ID_TOKEN,
+        ...(loginNonce === undefined ? {} : { login_nonce: loginNonce }),
+      },
       dpop,
     );
   }
@@ -146,6 +171,7 @@ export class IdentityBench implements AsyncDisposable {
       providers: () => this.providers,
       roles: () => this.roles,
       workloads: () => this.workloads,
+      onRefused: ({ code }, login) => this.refused.push({ code, ...login }),
       signingKey: this.signingKey,
       store: this.store,
       clock: () => this.now(),
@@ -168,4 +194,12 @@ export function tokens(reply: HttpReply): TokenReply {
 export function refusalOf(reply: HttpReply): string {
   const { code, message } = ErrorBody.parse(reply.body).error;
   return `${reply.status} ${code}: ${message}`;
+}
+
+function nonceOf(idToken: string): unknown {
+  try {
+    return decodeJwt(idToken)['nonce'];
+  } catch {
+    return undefined;
+  }
 }

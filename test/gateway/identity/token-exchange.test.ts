@@ -163,6 +163,21 @@ describe('a token is refused', () => {
       '401 HOOP_TOKEN_TYPE: the token is not an ID token',
     ],
     [
+      'that is an access token of Keycloak, made out to us',
+      () => bench.idToken({ typ: 'Bearer', azp: 'hoop-cli', scope: 'openid email' }),
+      '401 HOOP_TOKEN_TYPE: the token is not an ID token',
+    ],
+    [
+      'that is a refresh token, or a logout token',
+      () => bench.idToken({ typ: 'Offline' }),
+      '401 HOOP_TOKEN_TYPE: the token is not an ID token',
+    ],
+    [
+      'that is an access token of Cognito',
+      () => bench.idToken({ token_use: 'access' }),
+      '401 HOOP_TOKEN_TYPE: the token is not an ID token',
+    ],
+    [
       'that is an opaque access token',
       async () => 'gho_16C7e42F292c6912E7710c838347Ae178B4a',
       '401 HOOP_TOKEN_MALFORMED: the ID token is not a signed JSON web token',
@@ -174,8 +189,13 @@ describe('a token is refused', () => {
     ],
     [
       'that is larger than any token',
-      () => bench.idToken({ groups: Array.from({ length: 2000 }, (_, i) => `group-${i}`) }),
-      '401 HOOP_TOKEN_MALFORMED: the ID token is not a signed JSON web token',
+      () => bench.idToken({ filler: 'x'.repeat(80_000) }),
+      '401 HOOP_TOKEN_MALFORMED: the ID token is too long',
+    ],
+    [
+      'with more groups than a login takes',
+      () => bench.idToken({ groups: Array.from({ length: 1001 }, (_, i) => `group-${i}`) }),
+      '401 HOOP_TOKEN_CLAIM: the ID token has no usable "groups" claim',
     ],
     [
       'with characters that base64url does not have',
@@ -275,7 +295,7 @@ describe('a request is refused', () => {
   });
 
   test('that is larger than a token needs', async () => {
-    const reply = await bench.post({ grant_type: 'x'.repeat(70_000) });
+    const reply = await bench.post({ grant_type: 'x'.repeat(140_000) });
     expect(refusalOf(reply)).toContain('413 HOOP_TOO_LARGE');
   });
 

@@ -343,8 +343,8 @@ describe('a token is refused', () => {
     }
   });
 
-  test('of 20 KB, and a request of a megabyte', async () => {
-    const large = await bench.issuer.mint(job({ filler: 'x'.repeat(20_000) }));
+  test('of 100 KB, and a request of a megabyte', async () => {
+    const large = await bench.issuer.mint(job({ filler: 'x'.repeat(75_000) }));
     expect(refusalOf(await bench.exchangeWorkload(large))).toContain('HOOP_TOKEN_MALFORMED');
     expect(refusalOf(await bench.exchangeWorkload('x'.repeat(1024 * 1024)))).toContain(
       '413 HOOP_TOO_LARGE',

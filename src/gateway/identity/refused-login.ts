@@ -1,0 +1,48 @@
+/** What the log says of a login that was refused: its code, and whose it would have been. */
+import { decodeJwt } from 'jose';
+import type { ErrorCode } from '../../errors.ts';
+import type { RefreshFamily } from './identity-store.ts';
+
+/** A name in a log line; longer ones are nobody's. */
+const MAX_LENGTH = 320;
+/** Refused before the signature was looked at, or for it: anybody can write what such a token says. */
+const BEFORE_SIGNATURE: ReadonlySet<ErrorCode> = new Set([
+  'HOOP_TOKEN_TYPE',
+  'HOOP_TOKEN_MALFORMED',
+  'HOOP_TOKEN_ISSUER',
+  'HOOP_TOKEN_ALGORITHM',
+  'HOOP_TOKEN_SIGNATURE',
+  'HOOP_TOKEN_KEY',
+  'HOOP_IDP_UNREACHABLE',
+]);
+
+export interface RefusedLogin {
+  readonly user?: string | undefined;
+  readonly issuer?: string | undefined;
+  readonly sub?: string | undefined;
+  /** Whether its issuer says so; else the token alone does. */
+  readonly verified?: boolean;
+}
+
+/** @param token as it was sent */
+export function refusedToken(token: string | null, code: ErrorCode): RefusedLogin {
+  try {
+    const claims = decodeJwt(token ?? '');
+    const user = claims['email'] ?? claims['preferred_username'] ?? claims['name'] ?? claims.sub;
+    const { iss, sub } = claims;
+    const verified = !BEFORE_SIGNATURE.has(code);
+    return { user: text(user), issuer: text(iss), sub: text(sub), verified };
+  } catch {
+    return { verified: false };
+  }
+}
+
+export function refusedRefresh({ issuer, sub, claims }: RefreshFamily): RefusedLogin {
+  const stored: unknown = JSON.parse(claims);
+  const name = typeof stored === 'object' && stored !== null && 'name' in stored && stored.name;
+  return { user: text(name) ?? sub, issuer, sub, verified: true };
+}
+
+function text(value: unknown): string | undefined {
+  return typeof value === 'string' ? value.slice(0, MAX_LENGTH) : undefined;
+}

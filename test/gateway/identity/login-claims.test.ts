@@ -1,0 +1,106 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { CLIENT_ID, IdentityBench, refusalOf } from './identity-bench.ts';
+
+let bench: IdentityBench;
+beforeEach(async () => {
+  bench = await IdentityBench.start();
+});
+afterEach(async () => {
+  await bench[Symbol.asyncDispose]();
+});
+
+function readGroupsFrom(groups: string): void {
+  bench.providers = [{ issuer: bench.issuer.issuer, clientId: CLIENT_ID, claims: { groups } }];
+}
+
+async function whoIs(claims: Record<string, unknown>) {
+  const { access_token } = await bench.login(claims);
+  return bench.identity.authenticate(bench.request(access_token));
+}
+
+describe('the groups of a login', () => {
+  test('may be 300 with names of 41 characters, or 1000 of 60', async () => {
+    for (const [count, length] of [
+      [300, 41],
+      [1000, 60],
+    ] as const) {
+      const groups = Array.from({ length: count }, (_, i) => `${i}-`.padEnd(length, 'x'));
+      expect((await whoIs({ groups })).principal.groups).toEqual(groups);
+    }
+  });
+
+  test('are read deep in the token where the policy has a JSON pointer', async () => {
+    readGroupsFrom('/realm_access/roles');
+    const who = await whoIs({ groups: ['other'], realm_access: { roles: ['dba', 'oncall'] } });
+    expect(who.principal.groups).toEqual(['dba', 'oncall']);
+    expect(who).not.toHaveProperty('missingGroups');
+  });
+
+  test('are read from a claim whose name is an address or has dots', async () => {
+    readGroupsFrom('https://example.com/groups');
+    const who = await whoIs({ 'https://example.com/groups': ['dba'] });
+    expect(who.principal.groups).toEqual(['dba']);
+    readGroupsFrom('/resource_access/my~1app/roles');
+    const deep = await whoIs({ resource_access: { 'my/app': { roles: ['dev'] } } });
+    expect(deep.principal.groups).toEqual(['dev']);
+  });
+
+  test('are none for a path that leads through something else, and the login says which', async () => {
+    readGroupsFrom('/realm_access/roles');
+    for (const claims of [{}, { realm_access: 'x' }, { realm_access: [] }, { realm_access: {} }]) {
+      const who = await whoIs({ ...claims, groups: ['dba'] });
+      expect(who.principal.groups).toEqual([]);
+      expect(who.missingGroups).toBe('/realm_access/roles');
+    }
+  });
+
+  test('are never read from what every object has', async () => {
+    readGroupsFrom('/constructor/name');
+    expect((await whoIs({})).principal.groups).toEqual([]);
+  });
+
+  test('that are there and empty are not missing', async () => {
+    expect(await whoIs({ groups: [] })).not.toHaveProperty('missingGroups');
+    expect((await whoIs({ groups: undefined })).missingGroups).toBe('groups');
+  });
+
+  test('of another shape are refused at the end of a path, too', async () => {
+    readGroupsFrom('/realm_access/roles');
+    const token = await bench.idToken({ realm_access: { roles: { dba: true } } });
+    expect(refusalOf(await bench.exchange(token))).toContain('HOOP_TOKEN_CLAIM');
+  });
+});
+
+describe('a refused login', () => {
+  test('is told with its code, its user, and whether the provider says so', async () => {
+    await bench.exchange(await bench.idToken({ nonce: undefined }));
+    await bench.exchange(`${(await bench.idToken()).slice(0, -8)}AAAAAAAA`);
+    await bench.exchange('not a token');
+    expect(bench.refused).toEqual([
+      expect.objectContaining({
+        code: 'HOOP_TOKEN_NONCE',
+        user: 'dana@example.com',
+        sub: 'u-1',
+        issuer: bench.issuer.issuer,
+        verified: true,
+      }),
+      expect.objectContaining({ user: 'dana@example.com', verified: false }),
+      { code: 'HOOP_TOKEN_MALFORMED', verified: false },
+    ]);
+  });
+
+  test('is one whose handle came back a second time', async () => {
+    const { refresh_token } = await bench.login();
+    await bench.refresh(refresh_token);
+    bench.pass(60_000);
+    await bench.refresh(refresh_token);
+    expect(bench.refused).toEqual([
+      expect.objectContaining({ code: 'HOOP_TOKEN_REPLAYED', user: 'dana@example.com' }),
+    ]);
+  });
+
+  test('is not one that only has to come again for a nonce', async () => {
+    await bench.exchange(await bench.idToken(), bench.proof({ nonce: undefined }));
+    expect(bench.refused).toEqual([]);
+  });
+});
