@@ -36,9 +36,9 @@ describe.runIf(process.versions.v8.startsWith('13.'))('the young generation', ()
   test('grows to what is enough and no further', async () => {
     const most = await mostBytes('limited');
     expect(most).toBeLessThan(TWICE);
-  }, 60_000);
+  });
 
   test('is not kept small by anything else', async () => {
     expect(await mostBytes('as it is')).toBeGreaterThan(TWICE);
-  }, 60_000);
+  });
 });

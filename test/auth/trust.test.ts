@@ -80,7 +80,7 @@ describe('the pins of a gateway', () => {
     });
     await Promise.all(writers);
     expect(readTrust(at).size).toBe(61);
-  }, 60_000);
+  });
 
   test('in a damaged file are an error, not a first use', async () => {
     using home = temporaryHome();

@@ -91,7 +91,7 @@ test('zsh completes at a Tab in a terminal', () => {
   expect(execFileSync('zsh', ['-f', '-c', script], { env: shellEnv(), encoding: 'utf8' })).toBe(
     'completed\n',
   );
-}, 30_000);
+});
 
 test('zsh offers what begins like it, files and commands where they belong', () => {
   const script = `_describe() { print -l -- \${(P)2}; }; _files() { print files; }; _command_names() { print commands; }

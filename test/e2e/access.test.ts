@@ -6,7 +6,7 @@ import { type Bench, openBench } from './demo-bench.ts';
 let bench: Bench;
 beforeAll(async () => {
   bench = await openBench();
-}, 120_000);
+});
 afterAll(async () => {
   await bench[Symbol.asyncDispose]();
 });
@@ -44,9 +44,7 @@ function json(text: string): Record<string, unknown> {
 async function commit(files: Record<string, string | undefined>): Promise<void> {
   const commit = await bench.demo.policy.commit({ files, message: 'policy: test' });
   await expect
-    .poll(async () => json((await bench.hoop('engineer', 'targets', '--json')).stdout)['commit'], {
-      timeout: 15_000,
-    })
+    .poll(async () => json((await bench.hoop('engineer', 'targets', '--json')).stdout)['commit'])
     .toBe(commit);
 }
 
@@ -87,12 +85,10 @@ describe('temporary access', () => {
 
     // A statement that runs when the right goes is stopped; one that was allowed is not again.
     const running = client.query(
-      'UPDATE support_tickets SET body = body WHERE id = 1 AND pg_sleep(600) IS NULL',
+      'UPDATE support_tickets SET body = body WHERE id = 1 AND pg_sleep(3600) IS NULL',
     );
     const stopped = expect(running).rejects.toMatchObject({ code: '57014' });
-    await expect
-      .poll(() => bench.running('pg_sleep(600)'), { timeout: 15_000, interval: 100 })
-      .toBe(1);
+    await expect.poll(() => bench.running('pg_sleep(3600)'), { interval: 100 }).toBe(1);
     const revoked = await bench.hoop('dba', 'access', 'revoke', id);
     expect(revoked.exitCode).toBe(0);
     await stopped;
@@ -116,7 +112,7 @@ describe('temporary access', () => {
     expect(replay.stdout).toContain(`${id} (ticket-cleanup) was revoked by dba@example.com`);
     const verified = await bench.hoop('engineer', 'sessions', 'verify', connection.session);
     expect(verified.exitCode).toBe(0);
-  }, 120_000);
+  });
 
   test('ends by itself, in a session that is open', async () => {
     const id = await ask('12s');
@@ -132,7 +128,6 @@ describe('temporary access', () => {
             (error: pg.DatabaseError) => error.code,
           ),
         {
-          timeout: 30_000,
           interval: 250,
         },
       )
@@ -143,7 +138,7 @@ describe('temporary access', () => {
     expect(json(list.stdout)['grants']).toContainEqual(
       expect.objectContaining({ id, state: 'expired', mine: true }),
     );
-  }, 120_000);
+  });
 
   test('a session that has nothing else ends with its grant', async () => {
     await commit({
@@ -183,7 +178,7 @@ rules: [{ allow: { verbs: [select], relations: [public.orders] } }]
       reason: 'revoked',
       message: `the temporary grant ${id} (audit-orders) was revoked by auditor@example.com`,
     });
-  }, 120_000);
+  });
 
   test('a bot follows requests as NDJSON, and whoever waits is told of a denial', async () => {
     const id = await ask('10m');
@@ -203,21 +198,21 @@ rules: [{ allow: { verbs: [select], relations: [public.orders] } }]
     const denied = await bench.hoop('dba', 'approvals', 'deny', id, '--reason', 'ask the owner');
     expect(denied.stderr).toContain(`denied request ${id}`);
     await expect
-      .poll(() => lines.map(({ approval }) => Object(approval).state), { timeout: 15_000 })
+      .poll(() => lines.map(({ approval }) => Object(approval).state))
       .toEqual(['waiting', 'denied']);
 
     const waiting = bench.hoop(
       'engineer',
       ...['access', 'request', 'prod-db', '--for', '10m', '--reason', 'INC-4712', '--wait'],
     );
-    await expect.poll(() => lines.length, { timeout: 15_000 }).toBe(3);
+    await expect.poll(() => lines.length).toBe(3);
     const next = String(Object(lines[2]?.['approval']).id);
     await bench.hoop('dba', 'approvals', 'deny', next, '--reason', 'ask the owner');
     const ended = await waiting;
     expect(ended.stderr).toContain('was not granted: denied');
     expect(ended.stderr).toContain('dba@example.com: ask the owner');
     expect(ended.exitCode).toBe(4);
-  }, 120_000);
+  });
 
   test('an id that nobody has, one that is none and one decided are errors of their own', async () => {
     const unknown = await bench.hoop('dba', 'approvals', 'show', '222222222222');
@@ -234,7 +229,7 @@ rules: [{ allow: { verbs: [select], relations: [public.orders] } }]
     const late = await bench.hoop('dba', 'approvals', 'approve', id);
     expect(late.stderr).toContain('no longer waiting');
     expect(late.exitCode).toBe(1);
-  }, 60_000);
+  });
 
   test('survives a restart of the gateway, and ends with the commit that no longer lists it', async () => {
     const id = await ask('1h');
@@ -253,5 +248,5 @@ rules: [{ allow: { verbs: [select], relations: [public.orders] } }]
     expect(json(list.stdout)['grants']).toContainEqual(
       expect.objectContaining({ id, state: 'policy' }),
     );
-  }, 120_000);
+  });
 });

@@ -2,8 +2,9 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import pg from 'pg';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { childEnvironment } from '../../src/demo/hoop-process.ts';
+import { waitFor } from '../wait-for.ts';
 import { type Bench, type Connection, openBench } from './demo-bench.ts';
 
 let bench: Bench;
@@ -23,7 +24,7 @@ beforeAll(async () => {
   bench = await openBench();
   admin = await connected(bench.demo.target.adminUrl);
   await commitPolicy({ 'policies/orders-need-approval.yaml': POLICY });
-}, 120_000);
+});
 
 afterAll(async () => {
   await admin.end();
@@ -32,13 +33,10 @@ afterAll(async () => {
 
 async function commitPolicy(files: Readonly<Record<string, string>>): Promise<void> {
   const commit = await bench.demo.policy.commit({ files, message: 'policy: approvals' });
-  await vi.waitFor(
-    async () => {
-      const { stdout } = await bench.hoop('engineer', 'targets', '--json');
-      expect(JSON.parse(stdout).commit).toBe(commit);
-    },
-    { timeout: 20_000, interval: 500 },
-  );
+  await waitFor(async () => {
+    const { stdout } = await bench.hoop('engineer', 'targets', '--json');
+    expect(JSON.parse(stdout).commit).toBe(commit);
+  });
 }
 
 async function connected(connectionString: string): Promise<pg.Client> {
@@ -56,7 +54,7 @@ async function orders(): Promise<number> {
 /** The next line of `connect --json` with this event, from `from` on. */
 async function event(connection: Connection, name: string, from = 0) {
   const find = () => connection.lines.slice(from).find((line) => line['event'] === name);
-  await expect.poll(find, { timeout: 20_000 }).toBeDefined();
+  await expect.poll(find).toBeDefined();
   return find() ?? {};
 }
 
@@ -83,7 +81,7 @@ describe('psql', () => {
     psql.stdin.end('DELETE FROM orders WHERE id = 1;\nSELECT count(*) FROM orders;\n');
     const held = await event(connection, 'held');
     const id = String(held['request']);
-    await expect.poll(() => stderr, { timeout: 10_000 }).toContain(`hoop approvals approve ${id}`);
+    await expect.poll(() => stderr).toContain(`hoop approvals approve ${id}`);
     expect(stderr).toContain(`DELETE on public.orders is held for approval, request ${id}`);
     expect(await orders()).toBe(before);
 
@@ -228,7 +226,7 @@ describe('the pg driver', () => {
     const { request } = await event(connection, 'held');
     Reflect.get(Reflect.get(client, 'connection'), 'stream').destroy();
     await expect
-      .poll(async () => (await decide('dba', 'approve', request)).stderr, { timeout: 10_000 })
+      .poll(async () => (await decide('dba', 'approve', request)).stderr)
       .toContain('HOOP_APPROVAL_ENDED');
     expect(await orders()).toBe(before);
   });
@@ -264,5 +262,5 @@ describe('a commit while a statement waits', () => {
     const { stdout } = await bench.hoop('dba', 'approvals', 'show', String(second), '--json');
     expect(JSON.parse(stdout).approval.state).toBe('void');
     await client.end();
-  }, 120_000);
+  });
 });

@@ -15,7 +15,7 @@ let directory: string;
 beforeAll(async () => {
   bench = await openBench();
   directory = mkdtempSync(join(tmpdir(), 'hoop-connect-'));
-}, 120_000);
+});
 afterAll(async () => {
   rmSync(directory, { recursive: true, force: true });
   await bench[Symbol.asyncDispose]();

@@ -104,7 +104,7 @@ describe('on a terminal', () => {
     const asked = (): number => demo.output().split(/Enter: (?:go on|more|what to try)/).length - 1;
     const isOver = (): boolean => demo.output().includes('are in force within 5 seconds');
     for (let answered = 0; !isOver(); answered += 1) {
-      await expect.poll(() => isOver() || asked() > answered, { timeout: 60_000 }).toBe(true);
+      await expect.poll(() => isOver() || asked() > answered).toBe(true);
       demo.type(isOver() ? '' : '\r');
     }
     const screen = demo.output();
@@ -125,39 +125,37 @@ describe('on a terminal', () => {
     const [code] = await demo.closed;
     expect(code).toBe(130);
     expect(readdirSync(temporary)).toEqual([]);
-  }, 300_000);
+  });
 
   test('q ends the tour and what was started stays; Ctrl-C in the middle of it ends all', async () => {
     const demo = startOnTerminal();
     // Typed while nothing is asked: it answers nothing.
-    await expect.poll(() => demo.output(), { timeout: 90_000 }).toContain(`1/${TOUR.length}`);
+    await expect.poll(() => demo.output()).toContain(`1/${TOUR.length}`);
     demo.type('\r');
-    await expect.poll(() => prompts(demo.output()), { timeout: 90_000 }).toBe(1);
+    await expect.poll(() => prompts(demo.output())).toBe(1);
     demo.type('q\r');
-    await expect
-      .poll(() => demo.output(), { timeout: 30_000 })
-      .toContain(`Ended after step 1 of ${TOUR.length}.`);
+    await expect.poll(() => demo.output()).toContain(`Ended after step 1 of ${TOUR.length}.`);
     await expect.poll(() => demo.output()).toContain('All of it stays up until Ctrl-C');
     demo.type('\x03');
     expect((await demo.closed)[0]).toBe(130);
     const other = startOnTerminal();
-    await expect.poll(() => prompts(other.output()), { timeout: 90_000 }).toBe(1);
+    await expect.poll(() => prompts(other.output())).toBe(1);
     other.type('\x03');
     expect((await other.closed)[0]).toBe(130);
     expect(readdirSync(temporary)).toEqual([]);
-  }, 300_000);
+  });
 });
 
 test('--data keeps what was done, and the tour is true a second time on it', async () => {
   await wholeTour(['--data', './kept']);
   expect(readdirSync(join(directory, 'kept'))).toContain('gateway');
   await wholeTour(['--data', './kept']);
-}, 300_000);
+});
 
 test('--postgres takes another server, as its superuser', async () => {
   await using server = await startEmbeddedPostgres();
   await wholeTour(['--postgres', server.url()]);
-}, 240_000);
+});
 
 test('--policy takes another policy, and --json says which targets it has', async () => {
   const policy = join(directory, 'policy');
@@ -195,7 +193,7 @@ test('--policy takes another policy, and --json says which targets it has', asyn
   demo.child.kill('SIGTERM');
   await demo.closed;
   expect(readdirSync(temporary)).toEqual([]);
-}, 180_000);
+});
 
 test.runIf(IS_ROOT)(
   'the tour is true for an ordinary user (the suite runs as root here; else every demo test is one)',
@@ -205,5 +203,4 @@ test.runIf(IS_ROOT)(
     chownSync(join(directory, 'home'), ORDINARY, ORDINARY);
     await wholeTour([], { uid: ORDINARY, gid: ORDINARY });
   },
-  240_000,
 );

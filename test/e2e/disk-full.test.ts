@@ -9,7 +9,7 @@ const run = promisify(execFile);
 let bench: Bench;
 beforeAll(async () => {
   bench = await openBench();
-}, 120_000);
+});
 afterAll(async () => {
   await bench[Symbol.asyncDispose]();
 });
@@ -34,4 +34,4 @@ test('a full disk on the client ends the session with the reason, and the record
   expect(next.exitCode).toBe(0);
   const [, session] = await bench.sessions('engineer');
   expect(session).toMatchObject({ state: 'uploaded' });
-}, 120_000);
+});

@@ -2,8 +2,9 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { runHoop } from '../../src/demo/hoop-process.ts';
+import { waitFor } from '../wait-for.ts';
 import { type Bench, openBench } from './demo-bench.ts';
 
 let bench: Bench;
@@ -11,7 +12,7 @@ let empty: string;
 beforeAll(async () => {
   bench = await openBench();
   empty = await mkdtemp(join(tmpdir(), 'hoop-doctor-'));
-}, 120_000);
+});
 afterAll(async () => {
   await bench[Symbol.asyncDispose]();
   await rm(empty, { recursive: true, force: true });
@@ -117,16 +118,13 @@ test('recordings that were left behind, and commits that are not in force, are w
   connection.service.kill('SIGKILL');
   await connection.service.exited;
   await bench.demo.policy.commit({ files: {}, message: 'policy: not signed', unsigned: true });
-  await vi.waitFor(
-    async () => {
-      const found = await doctor(bench.home('engineer'));
-      expect(found.exitCode).toBe(0);
-      expect(found.checks).toMatchObject({
-        policy: { status: 'warning', text: expect.stringContaining('is not signed') },
-        repository: { status: 'warning' },
-        recordings: { status: 'warning', text: '1 recording not uploaded yet' },
-      });
-    },
-    { timeout: 30_000, interval: 500 },
-  );
-}, 60_000);
+  await waitFor(async () => {
+    const found = await doctor(bench.home('engineer'));
+    expect(found.exitCode).toBe(0);
+    expect(found.checks).toMatchObject({
+      policy: { status: 'warning', text: expect.stringContaining('is not signed') },
+      repository: { status: 'warning' },
+      recordings: { status: 'warning', text: '1 recording not uploaded yet' },
+    });
+  });
+});

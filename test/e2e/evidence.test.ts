@@ -9,7 +9,7 @@ import { type Bench, openBench } from './demo-bench.ts';
 let bench: Bench;
 beforeAll(async () => {
   bench = await openBench();
-}, 120_000);
+});
 afterAll(async () => {
   await bench[Symbol.asyncDispose]();
 });
@@ -117,7 +117,7 @@ describe('evidence', () => {
       expect({ place, exitCode: run.exitCode }).not.toEqual({ place, exitCode: 0 });
       expect(run.stdout).not.toMatch(/^verified/m);
     }
-  }, 120_000);
+  });
 
   test('a cut tail is found', async () => {
     const file = await download(await recordedSession(), 'tail.hoop');
@@ -182,7 +182,7 @@ describe('evidence', () => {
       .at(-1);
     expect(last).toBeDefined();
     expect(recording).toContain(last);
-  }, 120_000);
+  });
 
   test('kill -9 of the client leaves a recording that verifies to the last cut and says so', async () => {
     const connection = await bench.connect('engineer');
@@ -195,7 +195,7 @@ describe('evidence', () => {
     connection.service.kill('SIGKILL');
     await connection.service.exited;
     await expect
-      .poll(async () => (await bench.sessions('engineer'))[0]?.['endReason'], { timeout: 60_000 })
+      .poll(async () => (await bench.sessions('engineer'))[0]?.['endReason'])
       .toBe('client_lost');
     const file = await download(connection.session, 'lost.hoop');
     const run = await verifyOffline(file);
@@ -203,5 +203,5 @@ describe('evidence', () => {
     expect(run.stdout).toMatch(/two-sided up to cut \d+, then gateway only|one-sided/);
     // Its password file and socket went with the next command, which was none of its own.
     expect(readdirSync(runtime)).toEqual([]);
-  }, 90_000);
+  });
 });

@@ -58,7 +58,7 @@ export function startProgram(
     output: () => output,
     errors: () => errors,
     type: (text) => void child.stdin.write(text),
-    sees: (text) => expect.poll(() => output, { timeout: 30_000 }).toMatch(text),
+    sees: (text) => expect.poll(() => output).toMatch(text),
   };
 }
 

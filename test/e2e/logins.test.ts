@@ -7,13 +7,10 @@ import { completeLogin } from '../../src/demo/complete-login.ts';
 import { runHoop } from '../../src/demo/hoop-process.ts';
 import { type Bench, openBench } from './demo-bench.ts';
 
-/** The promise: whoever is logged out has no connection left after this. */
-const WITHIN = { timeout: 5_000, interval: 50 };
-
 let bench: Bench;
 beforeAll(async () => {
   bench = await openBench();
-}, 120_000);
+});
 afterAll(async () => {
   await bench[Symbol.asyncDispose]();
 });
@@ -47,7 +44,7 @@ async function startLong(url: string): Promise<{ ended: () => string | undefined
   client.on('error', () => undefined);
   await client.connect();
   let ended: string | undefined;
-  client.query('SELECT 4711, pg_sleep(60) FROM orders LIMIT 1').then(
+  client.query('SELECT 4711, pg_sleep(3600) FROM orders LIMIT 1').then(
     () => {
       ended = 'done';
     },
@@ -55,7 +52,7 @@ async function startLong(url: string): Promise<{ ended: () => string | undefined
       ended = error instanceof Error && 'code' in error ? String(error.code) : String(error);
     },
   );
-  await expect.poll(() => bench.running('4711, pg_sleep'), { timeout: 20_000 }).toBe(1);
+  await expect.poll(() => bench.running('4711, pg_sleep')).toBe(1);
   return { ended: () => ended };
 }
 
@@ -65,14 +62,14 @@ test('logout --all elsewhere ends a session in the middle of a statement, within
   const long = await startLong(connection.url);
   const logout = await runHoop(['logout', '--all', '--json'], { home: elsewhere });
   expect(JSON.parse(logout.stdout)).toMatchObject({ endedAtGateway: true });
-  await expect.poll(long.ended, WITHIN).toBe('57P01');
-  await expect.poll(() => bench.running('4711, pg_sleep'), WITHIN).toBe(0);
+  await expect.poll(long.ended).toBe('57P01');
+  await expect.poll(() => bench.running('4711, pg_sleep')).toBe(0);
   // Exit 3 rather than 4: the recording could not be delivered with a login that is over.
   expect([3, 4, 1]).toContain(await connection.service.exited);
   expect((await bench.hoop('engineer', 'whoami')).exitCode).toBe(3);
   const [last] = (await bench.sessions('auditor')).filter(({ id }) => id === connection.session);
   expect(last).toMatchObject({ endReason: 'revoked', endMessage: 'the login was ended' });
-}, 120_000);
+});
 
 test('logout of one login ends its sessions, and those of the same person’s others go on', async () => {
   const first = await logInElsewhere('dba', 'dba-2');
@@ -81,23 +78,23 @@ test('logout of one login ends its sessions, and those of the same person’s ot
   await using own = await startHoop(['connect', 'prod-db', '--json'], 'listening', { home: first });
   const long = await startLong(String(own.ready['url']));
   expect((await runHoop(['logout'], { home: first })).exitCode).toBe(0);
-  await expect.poll(long.ended, WITHIN).toBe('57P01');
+  await expect.poll(long.ended).toBe('57P01');
   await own.exited;
   const client = new pg.Client({ connectionString: other.url });
   await client.connect();
   expect((await client.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }]);
   await client.end();
   expect((await bench.hoop('dba', 'whoami')).exitCode).toBe(0);
-}, 120_000);
+});
 
 test('a run whose login was ended says once that its recording is not delivered', async () => {
   const home = await logInElsewhere('dba', 'dba-3');
-  const statement = 'SELECT 4712, pg_sleep(60) FROM orders LIMIT 1';
+  const statement = 'SELECT 4712, pg_sleep(3600) FROM orders LIMIT 1';
   const run = runHoop(['run', '--target', 'prod-db', '--', 'psql', '-Xc', statement], { home });
-  await expect.poll(() => bench.running('4712, pg_sleep'), { timeout: 20_000 }).toBe(1);
+  await expect.poll(() => bench.running('4712, pg_sleep')).toBe(1);
   expect((await runHoop(['logout', '--all'], { home: bench.home('dba') })).exitCode).toBe(0);
   const { exitCode, stderr } = await run;
   expect(exitCode).toBe(255);
   expect(stderr.match(/not uploaded/g), stderr).toHaveLength(1);
   expect(stderr).not.toContain('earlier session');
-}, 120_000);
+});

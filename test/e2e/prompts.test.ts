@@ -12,7 +12,7 @@ let directory: string;
 beforeAll(async () => {
   bench = await openBench();
   directory = await mkdtemp(join(tmpdir(), 'hoop-prompts-'));
-}, 240_000);
+});
 afterAll(async () => {
   await bench?.[Symbol.asyncDispose]();
   await rm(directory, { recursive: true, force: true });
@@ -142,7 +142,7 @@ test('an approver sees the prompt of what is held', async () => {
   await client.connect();
   const deleted = client.query('DELETE FROM public.orders WHERE id = 1').catch(() => undefined);
   const held = () => connection.lines.find((line) => line['event'] === 'held');
-  await expect.poll(held, { timeout: 30_000 }).toBeDefined();
+  await expect.poll(held).toBeDefined();
   const id = String(held()?.['request']);
   const { stdout } = await bench.hoop('dba', 'approvals', 'show', id, '--json');
   expect(JSON.parse(stdout)).toMatchObject({

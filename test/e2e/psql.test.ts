@@ -10,7 +10,7 @@ import { type Bench, openBench } from './demo-bench.ts';
 let bench: Bench;
 beforeAll(async () => {
   bench = await openBench();
-}, 120_000);
+});
 afterAll(async () => {
   await bench[Symbol.asyncDispose]();
 });

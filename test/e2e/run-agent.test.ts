@@ -2,8 +2,9 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import pg from 'pg';
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { childEnvironment, LAUNCHER } from '../../src/demo/hoop-process.ts';
+import { waitFor } from '../wait-for.ts';
 import { type Bench, openBench } from './demo-bench.ts';
 
 /** Narrower than what its person may do in each way that a bundle knows. */
@@ -28,14 +29,11 @@ beforeAll(async () => {
   const files = { 'agents/devin.yaml': DEVIN };
   const commit = await bench.demo.policy.commit({ files, message: 'policy: a narrow devin' });
   // Not `expect.poll`, which is for tests only.
-  await vi.waitFor(
-    async () => {
-      const { stdout } = await bench.hoop('engineer', 'targets', '--json');
-      expect(JSON.parse(stdout).commit).toBe(commit);
-    },
-    { timeout: 60_000, interval: 500 },
-  );
-}, 240_000);
+  await waitFor(async () => {
+    const { stdout } = await bench.hoop('engineer', 'targets', '--json');
+    expect(JSON.parse(stdout).commit).toBe(commit);
+  });
+});
 afterAll(async () => {
   await bench?.[Symbol.asyncDispose]();
 });
@@ -94,7 +92,7 @@ test('what is held waits for another identity: neither the run nor its person ca
     stderr += String(text);
   });
   const held = () => /request (\w+)/.exec(stderr)?.[1];
-  await expect.poll(held, { timeout: 60_000 }).toBeDefined();
+  await expect.poll(held).toBeDefined();
   const id = String(held());
   const fromRun = await asDevin(`${HOOP} approvals approve ${id} --json`);
   expect(fromRun.exitCode).not.toBe(0);
@@ -106,7 +104,7 @@ test('what is held waits for another identity: neither the run nor its person ca
   expect((await bench.hoop('dba', 'approvals', 'approve', id)).exitCode).toBe(0);
   expect((await closed)[0], stderr).toBe(0);
   expect(stdout).toBe('released\n');
-}, 180_000);
+});
 
 test('the briefing promises nothing that only the person has a rule for', async () => {
   const flags = ['--agent', 'devin', '--target', 'prod-db', '--briefing-only'];
@@ -158,4 +156,4 @@ ${PSQL} -c "SELECT 2"`);
     'SELECT 1': 'the inner task',
     'SELECT 2': 'the outer task',
   });
-}, 120_000);
+});

@@ -11,7 +11,7 @@ let directory: string;
 beforeAll(async () => {
   directory = mkdtempSync(join(tmpdir(), 'hoop-run-'));
   bench = await openBench();
-}, 240_000);
+});
 afterAll(async () => {
   rmSync(directory, { recursive: true, force: true });
   await bench?.[Symbol.asyncDispose]();
@@ -37,7 +37,7 @@ describe('programs that know nothing of hoop', () => {
     const run = start(process.execPath, script);
     expect(await run.ended, run.errors()).toEqual([0, null]);
     expect(run.output()).toBe('[{"card_number":"****"}]\n42501\n');
-  }, 120_000);
+  });
 
   test('a Python script with psycopg2 connects with what libpq finds', async () => {
     const script = join(directory, 'report.py');
@@ -57,7 +57,7 @@ print(any("PASSWORD" in name for name in os.environ))
     const run = start('/usr/bin/python3', script);
     expect(await run.ended, run.errors()).toEqual([0, null]);
     expect(run.output()).toBe('True\nshop\nFalse\n');
-  }, 120_000);
+  });
 });
 
 describe('signals', () => {
@@ -66,11 +66,11 @@ describe('signals', () => {
     expect(await run.ended, run.errors()).toEqual([null, 'SIGKILL']);
     const result = await verifyOffline(bench, directory, await newestSession(bench));
     expect(result.output).toContain('verified (two-sided');
-  }, 120_000);
+  });
 
   test('a signal that would write a core of hoop is told by the exit status', async () => {
     expect(await start('sh', '-c', 'kill -SEGV $$').ended).toEqual([139, null]);
-  }, 120_000);
+  });
 
   test.each(['SIGTERM', 'SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGUSR2'] as const)(
     '%s reaches the child, and its exit status comes back',
@@ -81,6 +81,5 @@ describe('signals', () => {
       run.child.kill(signal);
       expect(await run.ended, run.errors()).toEqual([9, null]);
     },
-    120_000,
   );
 });

@@ -21,7 +21,7 @@ let directory: string;
 beforeAll(async () => {
   directory = mkdtempSync(join(tmpdir(), 'hoop-run-'));
   bench = await openBench();
-}, 240_000);
+});
 afterAll(async () => {
   rmSync(directory, { recursive: true, force: true });
   await bench?.[Symbol.asyncDispose]();
@@ -43,7 +43,7 @@ test('psql takes its script from standard input, as without hoop', async () => {
   await psql.sees('42\nin shop\n');
   psql.child.stdin?.end();
   expect(await psql.ended).toEqual([0, null]);
-}, 120_000);
+});
 
 test('twenty runs at once each have their session, their answer and their recording', async () => {
   const before = (await bench.sessions('engineer')).length;
@@ -64,29 +64,29 @@ test('twenty runs at once each have their session, their answer and their record
   const seventh = await verify(String(sessions[7]?.['id']));
   expect(seventh.stdout).toContain('verified (two-sided');
   expect(seventh.exitCode).toBe(0);
-}, 400_000);
+});
 
 describe('kill -9', () => {
   test('of the command in the middle of a statement leaves a recording that verifies', async () => {
     const live = start('psql', '-XAt');
     live.type("SELECT 'first';\n");
     await live.sees('first');
-    live.type("SELECT pg_sleep(600), 'killed-in-run';\n");
-    await expect.poll(() => bench.running('killed-in-run'), { timeout: 30_000 }).toBe(1);
+    live.type("SELECT pg_sleep(3600), 'killed-in-run';\n");
+    await expect.poll(() => bench.running('killed-in-run')).toBe(1);
     process.kill(commandOf(live.child.pid), 'SIGKILL');
     expect(await live.ended).toEqual([null, 'SIGKILL']);
-    await expect.poll(() => bench.running('killed-in-run'), { timeout: 30_000 }).toBe(0);
+    await expect.poll(() => bench.running('killed-in-run')).toBe(0);
     const result = await verify(await newestSession(bench));
     expect(result.stdout).toContain('verified (two-sided');
     expect(result.exitCode).toBe(0);
-  }, 180_000);
+  });
 
   test('of hoop leaves one that verifies to the last cut and says so, and a login that the next run ends', async () => {
     const live = start('psql', '-XAt');
     live.type("SELECT 'before-' || 'the-cut';\n");
     await live.sees('before-the-cut');
     const session = await newestSession(bench);
-    await expect.poll(() => signedCuts(session), { timeout: 60_000, interval: 200 }).not.toBe('');
+    await expect.poll(() => signedCuts(session), { interval: 200 }).not.toBe('');
     live.type("SELECT 'after-' || 'the-cut';\n");
     await live.sees('after-the-cut');
     live.child.kill('SIGKILL');
@@ -94,7 +94,7 @@ describe('kill -9', () => {
     live.child.stdin?.end();
     const ended = async () =>
       (await bench.sessions('engineer')).find(({ id }) => id === session)?.['endReason'];
-    await expect.poll(ended, { timeout: 60_000, interval: 500 }).toBe('client_lost');
+    await expect.poll(ended, { interval: 500 }).toBe('client_lost');
 
     const result = await verify(session);
     expect(result.stdout).toMatch(/two-sided up to cut \d+, then gateway only/);
@@ -125,7 +125,7 @@ describe('kill -9', () => {
     const delivered = await verify(session);
     expect(delivered.stdout).toMatch(/incomplete: two-sided up to cut \d+, then gateway only$/m);
     expect(delivered.exitCode).toBe(2);
-  }, 240_000);
+  });
 });
 
 function commandOf(hoop: number | undefined): number {

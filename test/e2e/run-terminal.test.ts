@@ -12,7 +12,7 @@ let directory: string;
 beforeAll(async () => {
   directory = mkdtempSync(join(tmpdir(), 'hoop-terminal-'));
   bench = await openBench();
-}, 240_000);
+});
 afterAll(async () => {
   rmSync(directory, { recursive: true, force: true });
   await bench?.[Symbol.asyncDispose]();
@@ -57,7 +57,7 @@ describe.each(['', '--no-terminal ', '--fence '])('hoop run %s', (flag) => {
     type('echo "status=$?"; exit\n');
     await sees('status=4');
     await terminal.ended;
-  }, 180_000);
+  });
 });
 
 describe('the terminal', () => {
@@ -80,7 +80,7 @@ describe('the terminal', () => {
     await sees(/a\nb[\s\S]*ready> $/);
     type('exit\n');
     await terminal.ended;
-  }, 120_000);
+  });
 
   test('is given back when the program is killed, and when hoop is told to end', async () => {
     const terminal = await shell();
@@ -95,7 +95,7 @@ describe('the terminal', () => {
     await sees('same-2');
     type('exit\n');
     await terminal.ended;
-  }, 120_000);
+  });
 
   test('goes on in the background, and is nobody’s there', async () => {
     const terminal = await shell();
@@ -116,7 +116,7 @@ describe('the terminal', () => {
     await sees('quiet-2');
     type('exit\n');
     await terminal.ended;
-  }, 120_000);
+  });
 
   test('that goes away takes the program with it', async () => {
     const terminal = await shell();
@@ -125,8 +125,8 @@ describe('the terminal', () => {
     const [, cat = ''] = /up-(\d+)-/.exec(terminal.output()) ?? [];
     terminal.child.kill('SIGKILL');
     await terminal.ended;
-    await expect.poll(() => isAlive(Number(cat)), { timeout: 30_000 }).toBe(false);
-  }, 120_000);
+    await expect.poll(() => isAlive(Number(cat))).toBe(false);
+  });
 });
 
 /** The package is optional: without it there is a line that says so. */
@@ -182,7 +182,6 @@ describe('what is recorded', () => {
       type('exit\n');
       await terminal.ended;
     },
-    180_000,
   );
 
   test('is nothing where there is no terminal', async () => {
@@ -192,7 +191,7 @@ describe('what is recorded', () => {
     const id = await newestSession(bench);
     const none = await bench.hoop('engineer', 'sessions', 'replay', id, '--terminal');
     expect(none.exitCode).toBe(2);
-  }, 120_000);
+  });
 });
 
 function isAlive(processId: number): boolean {

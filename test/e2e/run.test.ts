@@ -11,7 +11,7 @@ const HOOP = `'${process.execPath}' '${LAUNCHER}'`;
 let bench: Bench;
 beforeAll(async () => {
   bench = await openBench();
-}, 240_000);
+});
 afterAll(async () => {
   await bench[Symbol.asyncDispose]();
 });

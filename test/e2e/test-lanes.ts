@@ -18,10 +18,10 @@ export function testLanes(): TestLanes {
   let opened: Lanes | undefined;
   beforeAll(async () => {
     opened = await openLanes({ signal: new AbortController().signal });
-  }, 120_000);
+  });
   afterAll(async () => {
     await opened?.[Symbol.asyncDispose]();
-  }, 120_000);
+  });
   const lanes = (): Lanes => {
     if (opened === undefined) throw new Error('the lanes are not open yet');
     return opened;
@@ -31,9 +31,7 @@ export function testLanes(): TestLanes {
     async untilActive(processId, waitEvent) {
       const state = `SELECT 1 FROM pg_stat_activity
         WHERE pid = ${processId} AND state = 'active' AND wait_event = '${waitEvent}'`;
-      await expect
-        .poll(() => lanes().admin(state), { timeout: 20_000, interval: 20 })
-        .toHaveLength(1);
+      await expect.poll(() => lanes().admin(state), { interval: 20 }).toHaveLength(1);
     },
   };
 }

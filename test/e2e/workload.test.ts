@@ -3,10 +3,11 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { JWTPayload } from 'jose';
-import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type HoopRun, runHoop } from '../../src/demo/hoop-process.ts';
 import { samplePolicy } from '../../src/demo/sample-policy.ts';
 import { TestPlatform } from '../auth/workload/test-platform.ts';
+import { waitFor } from '../wait-for.ts';
 import { type Bench, openBench } from './demo-bench.ts';
 
 let bench: Bench;
@@ -56,14 +57,11 @@ beforeAll(async () => {
     files: { 'hoop.yaml': `${hoop}workloads: [${github}, ${other}, ${devin}]\n` },
     message: 'policy: CI',
   });
-  await vi.waitFor(
-    async () => {
-      const { stdout } = await bench.hoop('engineer', 'targets', '--json');
-      expect(stdout).toContain(commit);
-    },
-    { timeout: 60_000, interval: 500 },
-  );
-}, 240_000);
+  await waitFor(async () => {
+    const { stdout } = await bench.hoop('engineer', 'targets', '--json');
+    expect(stdout).toContain(commit);
+  });
+});
 afterAll(async () => {
   await bench[Symbol.asyncDispose]();
   await actions[Symbol.asyncDispose]();
@@ -391,7 +389,7 @@ describe('a token that was handed over', () => {
     } finally {
       await hostile[Symbol.asyncDispose]();
     }
-  }, 120_000);
+  });
 
   test('comes before a login, and HOOP_IDENTITY before both', async () => {
     const variables = { HOOP_TOKEN: await token() };

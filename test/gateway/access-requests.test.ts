@@ -1,5 +1,6 @@
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ApprovalsClient } from '../../src/tunnel/approvals-client.ts';
+import { waitFor } from '../wait-for.ts';
 import { type GatewayBench, startGatewayBench } from './gateway-bench.ts';
 import { startRun } from './run-client.ts';
 import { requestSession } from './test-session.ts';
@@ -19,7 +20,7 @@ let bench: GatewayBench;
 beforeAll(async () => {
   bench = await startGatewayBench();
   await put({ 'policies/fix.yaml': FIX });
-}, 60_000);
+});
 afterAll(async () => {
   await bench[Symbol.asyncDispose]();
 });
@@ -32,9 +33,7 @@ async function as(account: string): Promise<ApprovalsClient> {
 async function put(files: Record<string, string | undefined>): Promise<void> {
   const commit = await bench.policy.commit({ files, message: 'policy: test' });
   const client = await bench.client('dba');
-  await vi.waitFor(async () => expect((await client.policy(bench.signal)).commit).toBe(commit), {
-    timeout: 15_000,
-  });
+  await waitFor(async () => expect((await client.policy(bench.signal)).commit).toBe(commit));
 }
 
 const WHAT = { target: 'prod-db', durationSeconds: HOUR, reason: 'INC-4711' };
@@ -201,7 +200,7 @@ test('A request survives a restart of the gateway', async () => {
 test('An approval that comes too late is refused', async () => {
   await put({ 'policies/fix.yaml': FIX.replace('timeout: 1h', 'timeout: 1s') });
   const id = await ask();
-  await expect.poll(() => stateOf('engineer', id), { timeout: 15_000 }).toBe('expired');
+  await expect.poll(() => stateOf('engineer', id)).toBe('expired');
   await expect(approve('dba', id)).rejects.toMatchObject({ code: 'HOOP_APPROVAL_ENDED' });
 });
 

@@ -1,8 +1,9 @@
 /** An agent's statements through a real gateway to a real PostgreSQL, and who may approve them. */
 import pg from 'pg';
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/demo/embedded-postgres.ts';
 import { ApprovalsClient } from '../../src/tunnel/approvals-client.ts';
+import { waitFor } from '../wait-for.ts';
 import { type GatewayBench, startGatewayBench } from './gateway-bench.ts';
 import { startRun } from './run-client.ts';
 import { TestSession, type TestStream } from './test-session.ts';
@@ -36,7 +37,7 @@ beforeAll(async () => {
   await setup.connect();
   await setup.query('CREATE TABLE orders (id int); INSERT INTO orders VALUES (1)');
   await setup.end();
-}, 120_000);
+});
 afterAll(async () => {
   await bench[Symbol.asyncDispose]();
   await postgres[Symbol.asyncDispose]();
@@ -84,13 +85,10 @@ test('what an agent has asked for is not approved by who stands behind it, in an
   await using devin = await open('engineer', 'devin');
   const update = devin.stream.query('UPDATE orders SET id = 3 WHERE id = 1');
   const engineer = new ApprovalsClient(await bench.client('engineer'));
-  const approval = await vi.waitFor(
-    async () => {
-      const { approvals } = await engineer.list({ state: 'open' }, bench.signal);
-      return approvals[0] ?? expect.fail('nothing is held');
-    },
-    { timeout: 20_000, interval: 200 },
-  );
+  const approval = await waitFor(async () => {
+    const { approvals } = await engineer.list({ state: 'open' }, bench.signal);
+    return approvals[0] ?? expect.fail('nothing is held');
+  });
   expect(approval).toMatchObject({
     agent: 'devin',
     requester: { name: 'engineer@example.com' },

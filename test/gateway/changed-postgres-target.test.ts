@@ -36,9 +36,7 @@ async function setTarget(changes: Readonly<Record<string, unknown>> = {}): Promi
     },
   });
   const client = await bench.client('engineer');
-  await expect
-    .poll(async () => (await client.policy(bench.signal)).commit, { timeout: 20_000 })
-    .toBe(made);
+  await expect.poll(async () => (await client.policy(bench.signal)).commit).toBe(made);
 }
 
 /** Nothing looks into it: the server has no TLS. */

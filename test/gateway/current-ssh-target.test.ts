@@ -35,9 +35,7 @@ rules: [{ name: run, allow: { ssh: [exec] } }]
 async function commit(files: Readonly<Record<string, string>>): Promise<void> {
   const made = await bench.gateway.policy.commit({ files, message: 'another target' });
   const client = await bench.gateway.client('engineer');
-  await expect
-    .poll(async () => (await client.policy(bench.gateway.signal)).commit, { timeout: 20_000 })
-    .toBe(made);
+  await expect.poll(async () => (await client.policy(bench.gateway.signal)).commit).toBe(made);
 }
 
 function live(): Promise<BegunSession> {

@@ -186,13 +186,10 @@ test('a session whose client does not upload in time is signed by the gateway al
   expect((await client.position(session.id, hasty.signal)).state).toBe('ended');
   // Overdue sessions are looked for whenever one ends.
   await expect
-    .poll(
-      async () => {
-        await (await TestSession.open(hasty, 'engineer')).close();
-        return (await client.position(session.id, hasty.signal)).state;
-      },
-      { timeout: 20_000 },
-    )
+    .poll(async () => {
+      await (await TestSession.open(hasty, 'engineer')).close();
+      return (await client.position(session.id, hasty.signal)).state;
+    })
     .toBe('complete');
   expect((await rawRequest(hasty, bundle)).status).toBe(200);
 });

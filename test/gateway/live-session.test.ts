@@ -399,9 +399,7 @@ describe('a session ends', () => {
     const text = dba.replace(/limits: .*/, `limits: { ${limits} }`);
     await bench.policy.commit({ files: { 'policies/dba.yaml': text }, message: limits });
     // The next session must not be asked for under the commit before.
-    await expect
-      .poll(async () => (await client.policy(bench.signal)).commit, { timeout: 10_000 })
-      .not.toBe(before);
+    await expect.poll(async () => (await client.policy(bench.signal)).commit).not.toBe(before);
   }
 
   test.each([
@@ -474,15 +472,11 @@ describe('a policy change', () => {
       message: 'no more reading',
     });
     await expect
-      .poll(async () => (await stream.query("SELECT 'x'")).some(([type]) => type === 'E'), {
-        timeout: 10_000,
-      })
+      .poll(async () => (await stream.query("SELECT 'x'")).some(([type]) => type === 'E'))
       .toBe(true);
     await bench.policy.commit({ files: { 'policies/dba.yaml': dba }, message: 'back' });
     await expect
-      .poll(async () => (await stream.query("SELECT 'x'")).some(([type]) => type === 'D'), {
-        timeout: 10_000,
-      })
+      .poll(async () => (await stream.query("SELECT 'x'")).some(([type]) => type === 'D'))
       .toBe(true);
     await stream.end();
     await session.close();
@@ -505,7 +499,7 @@ describe('a policy change', () => {
             overtaken = true;
             await bench.policy.commit({ files: { 'README.md': 'new' }, message: 'in between' });
             await expect
-              .poll(async () => (await client.policy(signal)).commit, { timeout: 10_000 })
+              .poll(async () => (await client.policy(signal)).commit)
               .not.toBe(reply.commit);
           }
           return reply;
@@ -532,9 +526,7 @@ describe('a policy change', () => {
     await session.finish();
     await bench.policy.commit({ files: { 'policies/dba.yaml': dba }, message: 'back' });
     const client = await bench.client('dba');
-    await expect
-      .poll(async () => (await client.targets(bench.signal)).targets.length, { timeout: 10_000 })
-      .toBe(1);
+    await expect.poll(async () => (await client.targets(bench.signal)).targets.length).toBe(1);
   });
 
   test('that is not signed is reported, and the last good commit stays', async () => {
@@ -545,9 +537,7 @@ describe('a policy change', () => {
       message: 'unsigned',
       unsigned: true,
     });
-    await expect
-      .poll(async () => (await client.policy(bench.signal)).problem, { timeout: 10_000 })
-      .toBeDefined();
+    await expect.poll(async () => (await client.policy(bench.signal)).problem).toBeDefined();
     expect((await client.policy(bench.signal)).commit).toBe(before.commit);
     const { reply } = await requestSession(bench, 'engineer');
     await client.endSession(reply.session, bench.signal);

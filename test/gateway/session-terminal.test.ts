@@ -82,16 +82,14 @@ test('too much of it ends it, and the session goes on', async () => {
   await expect(openTerminal(session, 2)).rejects.toMatchObject({ code: 'HOOP_LIMIT' });
   await (await session.openStream(3)).startUp('postgres', 'postgres');
   await session.close();
-}, 60_000);
+});
 
 describe('where the policy says terminal: off', () => {
   const commit = async (text: string, message: string): Promise<void> => {
     const client = await bench.client('engineer');
     const before = (await client.policy(bench.signal)).commit;
     await bench.policy.commit({ files: { 'policies/engineers.yaml': text }, message });
-    await expect
-      .poll(async () => (await client.policy(bench.signal)).commit, { timeout: 10_000 })
-      .not.toBe(before);
+    await expect.poll(async () => (await client.policy(bench.signal)).commit).not.toBe(before);
   };
 
   test('the client is told before, and refused if it does not listen', async () => {
@@ -105,7 +103,7 @@ describe('where the policy says terminal: off', () => {
     await session.close();
     await commit(ENGINEERS, 'on');
     expect((await client.targets(bench.signal)).targets[0]?.terminal).toBeUndefined();
-  }, 60_000);
+  });
 
   test('what moves on a screen keeps no session from being idle', async () => {
     await commit(ENGINEERS.replace('idleTime: 10m', 'idleTime: 2s'), 'idle');
@@ -116,5 +114,5 @@ describe('where the policy says terminal: off', () => {
     clearInterval(spinner);
     await session.finish();
     await commit(ENGINEERS, 'as before');
-  }, 60_000);
+  });
 });

@@ -214,7 +214,7 @@ describe('the GitHub Action', () => {
     let bench: Bench;
     beforeAll(async () => {
       bench = await openBench();
-    }, 120_000);
+    });
     afterAll(async () => {
       await bench[Symbol.asyncDispose]();
     });

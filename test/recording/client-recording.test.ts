@@ -14,6 +14,7 @@ import { pendingUploads } from '../../src/recording/pending-uploads.ts';
 import { RecordingStopped } from '../../src/recording/recording-stopped.ts';
 import { newSessionId } from '../../src/recording/session-id.ts';
 import { uploadSession } from '../../src/recording/upload-session.ts';
+import { waitFor } from '../wait-for.ts';
 import { RecordingBench, SessionPair } from './session-pair.ts';
 
 function offered(
@@ -113,7 +114,7 @@ describe('a cut', () => {
       recording.recorded([{ stream: 1, up: step * 10_000 }]);
     }
     recording.recorded([{ stream: 1, up: 5 << 20 }]);
-    await vi.waitUntil(() => cuts.length > 0, { timeout: 10_000 });
+    await waitFor(() => expect(cuts).not.toEqual([]));
     expect(cuts).toMatchObject([{ streams: [{ stream: 1, up: 5 << 20, down: 0 }] }]);
   });
 
@@ -164,7 +165,7 @@ describe('a cut', () => {
     pair.client.peerEnded(1, { up: 200, down: 50 });
     const abort = new AbortController();
     const finished = pair.client.finish(abort.signal);
-    await vi.waitFor(() => expect(pair.cuts).toHaveLength(1), 5_000);
+    await waitFor(() => expect(pair.cuts).toHaveLength(1));
     expect(pair.cuts[0]?.streams).toEqual([{ stream: 1, up: 200, down: 50 }]);
     abort.abort();
     await finished;

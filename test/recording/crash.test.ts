@@ -240,5 +240,5 @@ describe('altered files', () => {
     // What lies after the signed cut (session.close and END) can be torn by a crash: recovered.
     const cutEnd = original.length - 400;
     expect(missed.filter((at) => at < cutEnd)).toEqual([]);
-  }, 120_000);
+  });
 });

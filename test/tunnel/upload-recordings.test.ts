@@ -59,7 +59,7 @@ test('who waits for a gateway that cannot be reached is told so once, and the re
     'the recording is not delivered yet, trying again: cannot reach gateway "gw": connection refused',
     'recording uploaded and countersigned',
   ]);
-}, 60_000);
+});
 
 /** Two hoops come to the same recording: one whose session it was, one that found it left behind. */
 describe('a recording that another process is at', () => {
@@ -76,7 +76,7 @@ describe('a recording that another process is at', () => {
     releaseSpool(left.directory);
     expect(await uploaded).toMatchObject({ session: left.session, hasUnconfirmedTail: false });
     expect(notes).toEqual(['recording uploaded and countersigned']);
-  }, 60_000);
+  });
 
   test('is left to it, without a word, by whoever only found it, and is no lost one', async () => {
     await using open = await openGateway({ env: bench.environment('engineer') });
@@ -101,7 +101,7 @@ describe('a recording that another process is at', () => {
     await other[Symbol.asyncDispose]();
     await pending();
     expect(notes).toEqual([`the recording of the earlier session ${left.session} is uploaded now`]);
-  }, 60_000);
+  });
 });
 
 test('between the end of a session and its upload the recording is its process’s, and nobody else’s', async () => {
@@ -117,7 +117,7 @@ test('between the end of a session and its upload the recording is its process�
   await uploadRecording({ ...left, open, note });
   expect(notes).toEqual(['recording uploaded and countersigned']);
   expect(await owner()).toBe('');
-}, 60_000);
+});
 
 /** A session that has ended and whose recording has not been sent. */
 async function leftRecording(open: OpenGateway) {

@@ -135,7 +135,7 @@ test('A gateway that cannot be reached is said, and asked again', async () => {
   await screen.until('fix for 2 h');
   keyboard.write('q');
   await over;
-}, 15_000);
+});
 
 test('An interruption ends the view with its reason', async () => {
   const stop = new AbortController();

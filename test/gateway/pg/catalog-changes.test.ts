@@ -177,7 +177,7 @@ describe('after each change', () => {
     }
     // A schema with another name, an extension that comes and goes.
     expect(readAll).toBe(3);
-  }, 120_000);
+  });
 
   test('the same, when several are looked at as one and others are still open', async () => {
     const admin = await connect();
@@ -200,7 +200,7 @@ describe('after each change', () => {
       const where = CHANGES.slice(index, index + 4).join('; ');
       expect(await dump(now, admin), where).toEqual(await dump(await fresh(), admin));
     }
-  }, 120_000);
+  });
 
   test('the same within a transaction, rolled back in part, before anyone else sees it', async () => {
     const admin = await connect();
@@ -231,7 +231,7 @@ describe('after each change', () => {
     await admin.query('COMMIT');
     expect(inside).toEqual(await dump(await fresh(), admin));
     expect(within?.catalog.generation).toBeLessThan(0);
-  }, 120_000);
+  });
 
   test('within a transaction that looks at the past only what is unchanged can be told', async () => {
     const admin = await connect();

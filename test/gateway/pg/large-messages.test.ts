@@ -108,7 +108,7 @@ describe('a Bind that is too large to be collected', () => {
     });
     const answers = await client.ask([parse(SQL), small, execute(), query('SELECT 5'), sync], 2);
     expect(rows(answers)).toEqual([[String(1024 * 1024), '3'], ['5']]);
-  }, 60_000);
+  });
 });
 
 describe('the longest message that is collected is the operator\u2019s choice', () => {

@@ -230,7 +230,7 @@ test('random programs show what the server shows, but for what is masked', async
   }
   expect(started.failures).toEqual([]);
   expect(compared).toBeGreaterThan(PROGRAMS * 5);
-}, 120_000);
+});
 
 const PROGRAMS = 60;
 

@@ -166,7 +166,6 @@ test.each(Array.from({ length: ROUNDS }, (_, round) => round + 1))(
     const got = await play(through, [...steps.flatMap(({ own }) => own), ...END]);
     expect(got).toBe(expected);
   },
-  10_000,
 );
 
 test.each(Array.from({ length: ROUNDS }, (_, round) => round + 1001))(
@@ -178,5 +177,4 @@ test.each(Array.from({ length: ROUNDS }, (_, round) => round + 1001))(
     await play(client, [...steps.flatMap(({ own }) => own), ...END]);
     expect(await sql('SELECT count(*) FROM t WHERE v >= 1000')).toEqual([['0']]);
   },
-  10_000,
 );

@@ -188,7 +188,7 @@ describe('a simple Query outside of a transaction', () => {
 
   test('is rolled back when the client leaves before it is answered', async () => {
     await sql(
-      'CREATE FUNCTION late() RETURNS int LANGUAGE sql AS $$ SELECT 1 FROM pg_sleep(60) $$',
+      'CREATE FUNCTION late() RETURNS int LANGUAGE sql AS $$ SELECT 1 FROM pg_sleep(3600) $$',
     );
     const other = await RawClient.open(bench.port);
     other.send(query('UPDATE t SET v = late() WHERE id = 1'));
@@ -568,7 +568,7 @@ describe('what comes in between', () => {
       found = (await sql("SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'")).length;
     }
   };
-  const SLOW = 'UPDATE t SET v = (SELECT 1 FROM pg_sleep(60)) WHERE id = 1';
+  const SLOW = 'UPDATE t SET v = (SELECT 1 FROM pg_sleep(3600)) WHERE id = 1';
 
   test.each([
     ['a Query', [query(SLOW)], 'E Z'],
@@ -748,7 +748,7 @@ describe('compared with the server itself', () => {
 test('a count that takes too long is stopped, and nothing is committed', async () => {
   await using slow = await startBench({ target: target(), script, countWithinMs: 50 });
   await using impatient = await RawClient.open(slow.port);
-  const text = 'UPDATE t SET v = (SELECT 1 FROM pg_sleep(60)) WHERE id = 1';
+  const text = 'UPDATE t SET v = (SELECT 1 FROM pg_sleep(3600)) WHERE id = 1';
   const simple = await impatient.ask([query(text)]);
   expect(errors(simple)[0]).toMatchObject({ C: '42501', R: 'HOOP_ROWS' });
   const extended = await impatient.ask([run(text), sync]);

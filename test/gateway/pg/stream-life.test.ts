@@ -188,7 +188,7 @@ describe('cancel', () => {
   test('stops the statement and leaves the connection', async () => {
     await using bench = await startBench({ target: target() });
     await using client = await RawClient.open(bench.port);
-    client.send(query('SELECT pg_sleep(60) /* sleeper-1 */'));
+    client.send(query('SELECT pg_sleep(3600) /* sleeper-1 */'));
     await untilRunning('sleeper-1', 1);
     await cancel(bench, keyOf(client));
     // The login's, and the one behind the error, which may come in a chunk of its own.
@@ -290,7 +290,7 @@ describe('a cancel that says how much had been sent', () => {
   test('hits one that was sent before, and not the one behind it', async () => {
     await using bench = await startBench({ target: target() });
     await using client = await RawClient.open(bench.port);
-    client.send(query('SELECT pg_sleep(60) /* sleeper-6 */'));
+    client.send(query('SELECT pg_sleep(3600) /* sleeper-6 */'));
     await untilRunning('sleeper-6', 1);
     const sentBytes = client.socket.bytesWritten;
     const cancelled = cancelBehind(bench, client, sentBytes);
@@ -305,7 +305,7 @@ describe('a cancel that says how much had been sent', () => {
     const { script, asked, decide } = heldDecision();
     await using bench = await startBench({ target: target(), script });
     await using client = await RawClient.open(bench.port);
-    client.send(query('SELECT pg_sleep(60)'));
+    client.send(query('SELECT pg_sleep(3600)'));
     await asked;
     const cancelled = cancelBehind(bench, client, client.socket.bytesWritten);
     decide();
@@ -338,7 +338,7 @@ describe('a cancel that says how much had been sent', () => {
   }
 
   test('is repeated for a statement that nothing stands behind', async () => {
-    const { client, cancels } = await cancelWhileDecided('SELECT pg_sleep(60)');
+    const { client, cancels } = await cancelWhileDecided('SELECT pg_sleep(3600)');
     expect(errors(client.received)).toMatchObject([{ C: '57014' }]);
     expect(cancels).toBe(2);
   });
@@ -356,7 +356,7 @@ describe('the end of the session', () => {
   test('is said between two messages, and the statement stops', async () => {
     await using bench = await startBench({ target: target() });
     await using client = await RawClient.open(bench.port);
-    client.send(query('SELECT pg_sleep(60) /* sleeper-3 */'));
+    client.send(query('SELECT pg_sleep(3600) /* sleeper-3 */'));
     await untilRunning('sleeper-3', 1);
     const reason = new HoopError('HOOP_SESSION_EXPIRED', 'the session has expired');
     bench.session.abort(reason);
@@ -407,7 +407,7 @@ describe('a side that leaves', () => {
   test('a client that is gone takes its running statement with it', async () => {
     await using bench = await startBench({ target: target() });
     const client = await RawClient.open(bench.port);
-    client.send(query('SELECT pg_sleep(60) /* sleeper-4 */'));
+    client.send(query('SELECT pg_sleep(3600) /* sleeper-4 */'));
     await untilRunning('sleeper-4', 1);
     client.socket.resetAndDestroy();
     await bench.idle();

@@ -627,7 +627,7 @@ test('cancel stops what the connection does', async () => {
     signal: AbortSignal.timeout(9000),
   });
   let isOver = false;
-  const sleeping = connection.query('SELECT pg_sleep(60)').catch((error: unknown) => {
+  const sleeping = connection.query('SELECT pg_sleep(3600)').catch((error: unknown) => {
     isOver = true;
     return error;
   });

@@ -236,7 +236,7 @@ describe.each(servers)('$title', ({ native }) => {
     await using engine = await bench();
     const client = await pgClient(engine.port);
     let isOver = false;
-    const sleeping = client.query('SELECT pg_sleep(60)').catch((error: unknown) => {
+    const sleeping = client.query('SELECT pg_sleep(3600)').catch((error: unknown) => {
       isOver = true;
       return error;
     });

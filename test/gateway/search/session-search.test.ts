@@ -49,7 +49,7 @@ beforeAll(async () => {
   const stream = await live.openStream(1);
   await stream.startUp('hoop', 'postgres');
   await stream.query("SELECT 'live apricot'");
-}, 60_000);
+});
 afterAll(async () => {
   await live?.close();
   await bench?.[Symbol.asyncDispose]();

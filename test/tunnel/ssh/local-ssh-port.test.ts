@@ -11,7 +11,6 @@ import { SshPortFixture } from './ssh-client.ts';
 
 const has = (program: string) => findProgram(program, process.env['PATH'] ?? '') !== undefined;
 const hasSsh = has('ssh');
-const POLL = { timeout: 20_000 };
 
 let fixture: SshPortFixture;
 beforeEach(async () => {
@@ -119,7 +118,7 @@ describe.skipIf(!hasSsh)('ssh(1) at the local port', () => {
     const line = 'head -c 104857600 /dev/zero | ssh -o RekeyLimit=1M web-1 cat | sha256sum';
     const direct = await fixture.sh('head -c 104857600 /dev/zero | sha256sum');
     expect((await fixture.sh(line)).stdout).toBe(direct.stdout);
-  }, 120_000);
+  });
 
   test('-L reaches what the gateway dials', async () => {
     const server = createServer((socket) => socket.end('hello\n')).listen(0, '127.0.0.1');
@@ -258,16 +257,16 @@ describe.skipIf(!hasSsh || !has('tmux'))('a terminal', () => {
     try {
       const requests = () =>
         fixture.frames.flatMap((frame) => (frame.type === 'request' ? [frame.request] : []));
-      await expect.poll(requests, POLL).toContainEqual(expect.objectContaining({ kind: 'exec' }));
+      await expect.poll(requests).toContainEqual(expect.objectContaining({ kind: 'exec' }));
       expect(requests()).toContainEqual(expect.objectContaining({ kind: 'pty-req', columns: 80 }));
       await tmux('resize-window', '-x', '100', '-y', '40');
       await expect
-        .poll(requests, POLL)
+        .poll(requests)
         .toContainEqual(expect.objectContaining({ kind: 'window-change', columns: 100 }));
       await tmux('send-keys', 'C-c');
       const typed = () =>
         fixture.frames.flatMap((frame) => (frame.type === 'data' ? [...frame.data] : []));
-      await expect.poll(typed, POLL).toEqual([3]);
+      await expect.poll(typed).toEqual([3]);
     } finally {
       await tmux('kill-server');
     }
