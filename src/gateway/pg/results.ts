@@ -28,7 +28,8 @@ const WHOLE_ROW = 0;
 export function needsDescription(statement: KnownStatement, grant: Grant): boolean {
   const { allowed, basis } = statement;
   if (basis === undefined) return false;
-  return allowed === undefined || grant.masks.length > 0 || allowed.detectors.length > 0;
+  if (allowed === undefined || grant.masks.length > 0 || allowed.detectors.length > 0) return true;
+  return allowed.masks?.some((mask) => mask !== undefined) === true;
 }
 
 export interface DescribedResult {

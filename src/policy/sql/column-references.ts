@@ -2,7 +2,7 @@
 import { callFunction } from './functions.ts';
 import { checkFields } from './grammar.ts';
 import { constant, derive, type Lineage, oneOf } from './lineage.ts';
-import { refuseSensitive } from './relation-columns.ts';
+import { refuseServerFiles } from './relation-columns.ts';
 import {
   columnOf,
   findColumn,
@@ -34,7 +34,7 @@ export function columnRef(
     }
     return constant();
   }
-  refuseSensitive(facts, found, fields.location);
+  refuseServerFiles(facts, found, fields.location);
   return found;
 }
 
@@ -122,7 +122,7 @@ export function fieldOf(facts: StatementFacts, value: Lineage, name: string): Li
   const found = value.fields?.filter((field) => field.name === name) ?? [];
   if (found.length > 0) {
     const field = oneOf(found.map((candidate) => candidate.lineage));
-    refuseSensitive(facts, field, undefined);
+    refuseServerFiles(facts, field, undefined);
     return field;
   }
   return attributeCall(facts, name, value, undefined) ?? derive([value]);

@@ -26,7 +26,7 @@ export function refuseCopyOut(
     return undefined;
   }
   const masked = outputs?.find((mask) => mask !== undefined);
-  const isGuarded = grant.masks.length > 0 || grant.detectors.length > 0;
+  const isGuarded = masked !== undefined || grant.masks.length + grant.detectors.length > 0;
   const isRead = masked !== undefined || grant.detectors.length > 0;
   const isCounted = grant.limits.maxRows !== undefined;
   if (!isGuarded && !isCounted) {

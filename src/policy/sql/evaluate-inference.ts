@@ -11,6 +11,7 @@ import { refusal } from './evaluate-refusal.ts';
 import { concreteTypeOf } from './function-types.ts';
 import type { MaskIndex } from './mask-index.ts';
 import { isPlainString, isString } from './string-types.ts';
+import { maskedSystemColumn } from './system-relations.ts';
 import type { Catalog, ColumnFact, StatementAnalysis } from './types.ts';
 
 interface Known {
@@ -85,10 +86,20 @@ export function inferenceRefusal(grant: Grant, mask: ColumnMask, by: string): Re
     code: 'HOOP_DENIED',
     message: `masked column ${columnName(mask)} must not be computed with (${by})`,
     detail: 'The result would tell about values that you see only masked.',
-    hint: mask.lookup ? HOW_TO_LOOK_UP : OTHERWISE,
+    hint: hintFor(mask),
     rule: mask.rule,
   });
 }
+
+function hintFor(mask: ColumnMask): string {
+  if (mask.lookup) return HOW_TO_LOOK_UP;
+  const { schema, relation: name, column } = mask;
+  const isSystem = maskedSystemColumn({ schema, name, column }) !== undefined;
+  return isSystem ? IN_SYSTEM_VIEWS : OTHERWISE;
+}
+
+const IN_SYSTEM_VIEWS =
+  'Select it as it is, or with left(), trim() or coalesce(), and filter, sort and group by the other columns of the view.';
 
 const OTHERWISE =
   'Select the column as it is, and filter, join, sort and compute with columns that are not masked. Where rows have to be found by its values, ask the owner of the policy.';

@@ -55,20 +55,28 @@ export function refuseForMasks(
   grant: Grant,
   { masks, catalog }: { readonly masks: MaskIndex; readonly catalog: Catalog },
 ): Refusal | undefined {
-  if (masks.isEmpty) {
-    return undefined;
-  }
   return (
-    refuseCode(analysis, grant) ??
-    refuseStructure(analysis, grant, masks) ??
-    refuseDomain(analysis, grant, catalog) ??
-    refuseViews(analysis, grant, masks) ??
-    refuseWrites(analysis, grant, masks) ??
+    (masks.isEmpty ? undefined : refuseForTables(analysis, grant, { masks, catalog })) ??
     refuseCopies(analysis, grant, masks) ??
     refuseShaping(analysis, grant, masks) ??
     refuseInference(analysis, grant, { masks, catalog }) ??
     refuseComparisons(analysis, grant, masks) ??
     refuseLookups(analysis, grant, masks)
+  );
+}
+
+/** What stands in the way of masks on columns of tables only. */
+function refuseForTables(
+  analysis: StatementAnalysis,
+  grant: Grant,
+  { masks, catalog }: { readonly masks: MaskIndex; readonly catalog: Catalog },
+): Refusal | undefined {
+  return (
+    refuseCode(analysis, grant) ??
+    refuseStructure(analysis, grant, masks) ??
+    refuseDomain(analysis, grant, catalog) ??
+    refuseViews(analysis, grant, masks) ??
+    refuseWrites(analysis, grant, masks)
   );
 }
 

@@ -22,14 +22,20 @@ import { refusal } from './evaluate-refusal.ts';
 import { builtin, deniesInference, guardSettings } from './guards.ts';
 import { MaskIndex } from './mask-index.ts';
 import { budgetedRows, rowThresholds, settled } from './row-thresholds.ts';
+import { systemMaskOf } from './system-relations.ts';
 import type { AllowedStatement, Catalog, Opaque, StatementAnalysis, Verdict } from './types.ts';
 
 export interface EvaluationContext {
   readonly catalog: Catalog;
   /** For positions in refusals. */
   readonly text?: string;
-  /** `new MaskIndex(grant.masks, catalog)`, when the caller keeps it. */
+  /** `maskIndexOf(grant, catalog)`, when the caller keeps it. */
   readonly masks?: MaskIndex;
+}
+
+/** What a grant masks: what it says, and what system views show of others unless it restricts nothing. */
+export function maskIndexOf(grant: Grant, catalog: Catalog): MaskIndex {
+  return new MaskIndex(grant.masks, catalog, !grantSides(grant).every(isUnrestricted));
 }
 
 export function evaluate(
@@ -37,7 +43,7 @@ export function evaluate(
   grant: Grant,
   context: EvaluationContext,
 ): Verdict {
-  const masks = context.masks ?? new MaskIndex(grant.masks, context.catalog);
+  const masks = context.masks ?? maskIndexOf(grant, context.catalog);
   const sides = grantSides(grant);
   const statements: AllowedStatement[] = [];
   for (const [index, analysis] of analyses.entries()) {
@@ -132,13 +138,14 @@ function evaluateOne(
   );
 }
 
-/** What cannot be seen into, and runs because a temporary grant takes every restriction away. */
+/** What cannot be seen into, or would be masked, and runs because a temporary grant takes every restriction away. */
 function freedomOf(
-  { opaque }: StatementAnalysis,
+  { opaque, columnsRead }: StatementAnalysis,
   grant: Grant,
   rules: readonly RuleRef[],
 ): readonly RuleRef[] {
-  const freedom = opaque.length > 0 && isUnrestricted(grant) ? temporaryFreedom(grant) : undefined;
+  const isFree = opaque.length > 0 || columnsRead.some((column) => systemMaskOf(column));
+  const freedom = isFree && isUnrestricted(grant) ? temporaryFreedom(grant) : undefined;
   return freedom === undefined || rules.includes(freedom) ? [] : [freedom];
 }
 

@@ -30,6 +30,7 @@ import { checkOperator } from './operators.ts';
 import { rowTypeRelation, visibleColumns } from './relation-columns.ts';
 import { hasIncomplete, type Scope } from './scope.ts';
 import type { StatementFacts } from './statement-facts.ts';
+import { asksForWords } from './statement-words.ts';
 import { isString } from './string-types.ts';
 import { isConstant, isStringOfColumn, storedStrings } from './total-functions.ts';
 import { as, type FieldsOf, is, type Node, namesOf, stringOf, tagOf } from './tree.ts';
@@ -388,6 +389,7 @@ function operation(
       fields.location,
     );
   }
+  if (asksForWords(facts, fields, scope)) return constant(TYPE.bool);
   return resultOfOperation(facts, fields, operands);
 }
 

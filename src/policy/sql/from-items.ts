@@ -5,7 +5,7 @@ import { checkFields } from './grammar.ts';
 import { derive, type Lineage, type NamedLineage, type Origin, oneOf } from './lineage.ts';
 import { findRelation } from './names.ts';
 import { checkOperator } from './operators.ts';
-import { refuseSensitive, relationColumns } from './relation-columns.ts';
+import { refuseServerFiles, relationColumns } from './relation-columns.ts';
 import { findCte, renameColumns, type Scope, type Table } from './scope.ts';
 import type { StatementFacts } from './statement-facts.ts';
 import { functionItem, jsonTableItem, xmlTableItem } from './table-functions.ts';
@@ -266,7 +266,7 @@ function mergedColumn(
   if (!isEquated) facts.noteComputed(compared, `USING (${name})`);
   facts.tie(compared.origins);
   facts.noteDeciding(compared.origins);
-  refuseSensitive(facts, compared, undefined);
+  refuseServerFiles(facts, compared, undefined);
   const kept = jointype === 'JOIN_RIGHT' ? sides[1] : sides[0];
   const identity = jointype === 'JOIN_FULL' ? undefined : kept?.identity;
   const { fields } = kept ?? compared;

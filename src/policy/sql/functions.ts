@@ -6,6 +6,7 @@ import { derive, type Lineage, withOrigins } from './lineage.ts';
 import { findFunctions, isBuiltIn, refuseUnsettledCode } from './names.ts';
 import { isSequenceCall, noteSequenceCall } from './sequence-calls.ts';
 import type { StatementFacts } from './statement-facts.ts';
+import { statisticsRows, statisticsViewOf } from './statement-statistics.ts';
 import type { FieldsOf } from './tree.ts';
 import type { CatalogFunction } from './types.ts';
 
@@ -43,7 +44,7 @@ export function callFunction(facts: StatementFacts, call: Call): CallResult | un
     return undefined;
   }
   const trusted = candidates.filter(
-    (candidate) => isBuiltIn(candidate) || isHarmlessExtension(candidate.extension),
+    (candidate) => isBuiltIn(candidate) || isHarmless(facts, candidate),
   );
   const foreign = candidates.filter(
     (candidate) => !trusted.includes(candidate) && mayTake(facts, candidate, call.args, trusted),
@@ -73,13 +74,30 @@ export function callFunction(facts: StatementFacts, call: Call): CallResult | un
   if (makesRows && !ofRows) {
     facts.noteShaping(derive(call.args));
   }
-  const lineage = resultOf(facts, name, call.args, possible);
+  const lineage =
+    statistics(facts, foreign.length > 0 ? [] : possible) ??
+    resultOf(facts, name, call.args, possible);
   if (foreign.length === 0 && possible.every((one) => one.returnTypeOid === TYPE.bool)) {
     return { lineage: facts.test(call.args, by, TYPE.bool), functions: possible };
   }
   // What it is compared with it can show: in a target list as in FROM.
   const rows = makesRows ? [facts.rows(call.node ?? call, isCounting(name))] : [];
   return { lineage: withOrigins(lineage, rows), functions: possible };
+}
+
+function isHarmless({ context }: StatementFacts, called: CatalogFunction): boolean {
+  return (
+    isHarmlessExtension(called.extension) ||
+    statisticsViewOf(called, context.catalog) !== undefined
+  );
+}
+
+function statistics(
+  facts: StatementFacts,
+  [called]: readonly CatalogFunction[],
+): Lineage | undefined {
+  const view = called && statisticsViewOf(called, facts.context.catalog);
+  return view && statisticsRows(facts, called, view);
 }
 
 /** Functions that make as many rows as a number says. */
@@ -126,7 +144,7 @@ export function noteFunction(facts: StatementFacts, used: CatalogFunction, built
     schema: used.schema,
     name: used.name,
     builtIn,
-    ...(isHarmlessExtension(used.extension) ? { harmless: true } : {}),
+    ...(isHarmless(facts, used) ? { harmless: true } : {}),
   });
 }
 

@@ -6,6 +6,7 @@ import { withReferencing } from './referencing-masks.ts';
 import { relationFamily } from './relation-family.ts';
 import { columnOf, nameOf } from './resolve-masks.ts';
 import { BUILT_IN_PATH } from './statement-facts.ts';
+import { systemMaskOf } from './system-relations.ts';
 import type { Catalog, CatalogRelation, ColumnFact, RelationFact } from './types.ts';
 
 /** Masks by column, followed along inheritance and partitions in both directions, and foreign keys. */
@@ -16,10 +17,14 @@ export class MaskIndex {
   /** Views that a mask names: their columns are seen through, so such a mask finds nothing. */
   readonly #views = new Map<number, ColumnMask>();
   readonly #catalog: Catalog;
+  readonly #coversSystem: boolean;
+  /** No column of a table is masked. */
   readonly isEmpty: boolean;
 
-  constructor(masks: readonly ColumnMask[], catalog: Catalog) {
+  /** @param coversSystem whether columns of system views that show data of others are masked, too */
+  constructor(masks: readonly ColumnMask[], catalog: Catalog, coversSystem = false) {
     this.#catalog = catalog;
+    this.#coversSystem = coversSystem;
     this.isEmpty = masks.length === 0;
     const { named, members } = boundMasks(masks, catalog);
     for (const mask of withReferencing([...masks, ...named], catalog)) {
@@ -49,7 +54,9 @@ export class MaskIndex {
   of(column: ColumnFact): ColumnMask | undefined {
     const byOid = this.#byOid.get(oidKey(column.oid, column.column));
     const byName = this.#byName.get(nameKey(column.schema, column.name, column.column));
-    return byOid && byName ? strictest([byOid, byName]) : (byOid ?? byName);
+    const named = byOid && byName ? strictest([byOid, byName]) : (byOid ?? byName);
+    const system = this.#coversSystem ? systemMaskOf(column) : undefined;
+    return system ?? named;
   }
 
   hasMasks(relation: Pick<RelationFact, 'oid'>): boolean {

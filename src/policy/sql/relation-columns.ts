@@ -13,7 +13,7 @@ import {
 import { isBuiltIn } from './names.ts';
 import { relationFamily } from './relation-family.ts';
 import type { StatementFacts } from './statement-facts.ts';
-import { sensitiveColumn } from './system-relations.ts';
+import { serverFileOf } from './system-relations.ts';
 import type { CatalogColumn, CatalogRelation } from './types.ts';
 
 /** Row types in row types; deeper than this the inner ones count as a whole. */
@@ -205,31 +205,20 @@ export function rowTypeRelation(
   return undefined;
 }
 
-/** Refuses a column of a system relation that shows data, statements or secrets. */
-export function refuseSensitive(
+/** Refuses a column of a system relation that shows files of the server. */
+export function refuseServerFiles(
   facts: StatementFacts,
   lineage: Lineage,
   location: number | undefined,
 ): void {
   for (const origin of lineage.origins) {
-    if (origin.kind !== 'column') {
+    const server = origin.kind === 'column' ? serverFileOf(origin.fact) : undefined;
+    if (origin.kind !== 'column' || server === undefined) {
       continue;
     }
-    const { name, column, schema } = origin.fact;
-    const sensitive = sensitiveColumn(name, column);
-    if (
-      !sensitive ||
-      (schema !== 'pg_catalog' && schema !== 'information_schema' && name !== 'pg_stat_statements')
-    ) {
-      continue;
-    }
-    if (sensitive.server !== undefined) {
-      facts.serverAccess.add(sensitive.server);
-    }
-    const hint = sensitive.isPart
-      ? `Select the other columns of ${name} by name, without ${column}.`
-      : undefined;
-    facts.refuse(`${name}.${column} ${sensitive.reason}`, { hint, location });
+    facts.serverAccess.add(server);
+    const { name, column } = origin.fact;
+    facts.refuse(`${name}.${column} reads server files`, { location });
     return;
   }
 }

@@ -8,10 +8,10 @@ import { analyseStatements, rangeOfStatement } from './analyse-statements.ts';
 import { Circumstances, type KeptContext } from './circumstances.ts';
 import { constantShape } from './constant-shapes.ts';
 import { copiedQueries, isQuery, parenthesised, type TextRange } from './copy-query.ts';
-import { evaluate } from './evaluate.ts';
+import { evaluate, maskIndexOf } from './evaluate.ts';
 import { refusal } from './evaluate-refusal.ts';
 import { builtin } from './guards.ts';
-import { MaskIndex } from './mask-index.ts';
+import type { MaskIndex } from './mask-index.ts';
 import type { ParseOutcome, SqlParser } from './parser.ts';
 import type { StatementContext, StatementPolicy, Verdict } from './types.ts';
 
@@ -53,7 +53,7 @@ export function createStatementPolicy(
     if (known?.catalog === catalog) {
       return known.masks;
     }
-    const masks = new MaskIndex(grant.masks, catalog);
+    const masks = maskIndexOf(grant, catalog);
     indexes.set(grant, { catalog, masks });
     return masks;
   };

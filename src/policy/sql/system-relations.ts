@@ -1,7 +1,12 @@
 /**
  * Columns of system relations that show table data, other people's statements, secrets or server
  * files. Everything else in pg_catalog and information_schema describes structure and may be read.
+ *
+ * All but the server's files count as masked columns that must not be computed with: a tool that
+ * shows them among others goes on, and sees no value (mask-index.ts).
  */
+import type { ColumnMask } from '../types.ts';
+import type { ColumnFact } from './types.ts';
 
 interface SensitiveColumns {
   /** undefined: all columns. */
@@ -32,8 +37,8 @@ const SAMPLED = [
 ];
 
 const SENSITIVE: ReadonlyMap<string, SensitiveColumns> = new Map([
-  ['pg_statistic', { columns: undefined, reason: STATISTICS }],
-  ['pg_statistic_ext_data', { columns: undefined, reason: STATISTICS }],
+  ['pg_statistic', some(STATISTICS, ...numbered('stanumbers'), ...numbered('stavalues'))],
+  ['pg_statistic_ext_data', some(STATISTICS, 'stxdmcv', 'stxdexpr')],
   ['pg_stats', some(STATISTICS, ...SAMPLED)],
   ['pg_stats_ext', some(STATISTICS, ...SAMPLED)],
   ['pg_stats_ext_exprs', some(STATISTICS, ...SAMPLED)],
@@ -54,20 +59,47 @@ const SENSITIVE: ReadonlyMap<string, SensitiveColumns> = new Map([
   ['pg_ident_file_mappings', file('pg_ident_file_mappings')],
 ]);
 
-export interface SensitiveColumn {
-  readonly reason: string;
-  readonly server: string | undefined;
-  /** The relation has other columns, which may be shown. */
-  readonly isPart: boolean;
+type SystemColumn = Pick<ColumnFact, 'schema' | 'name' | 'column'>;
+
+/** @returns a phrase for `serverAccess`: the column shows files of the server. */
+export function serverFileOf(column: SystemColumn): string | undefined {
+  return sensitive(column)?.server;
 }
 
-/** @returns why this column of a system relation must not be shown while masks apply. */
-export function sensitiveColumn(relation: string, column: string): SensitiveColumn | undefined {
-  const known = SENSITIVE.get(relation);
-  if (!known || (known.columns && !known.columns.has(column))) {
-    return undefined;
-  }
-  return { reason: known.reason, server: known.server, isPart: known.columns !== undefined };
+/** @returns what a column shows that is masked for whoever may not read everything, as a phrase. */
+export function maskedSystemColumn(column: SystemColumn): string | undefined {
+  const known = sensitive(column);
+  return known?.server === undefined ? known?.reason : undefined;
+}
+
+/** Whether it holds texts of statements: of any session, with values in them. */
+export function isStatementText(column: SystemColumn): boolean {
+  return maskedSystemColumn(column) === STATEMENTS;
+}
+
+/** Its mask; where it holds, it cannot be lifted by a policy. */
+export function systemMaskOf(column: SystemColumn): ColumnMask | undefined {
+  if (maskedSystemColumn(column) === undefined) return undefined;
+  return {
+    schema: column.schema,
+    relation: column.name,
+    column: column.column,
+    mask: 'full',
+    write: 'allow',
+    inference: 'deny',
+    rule: { id: 'builtin/system-columns', file: 'builtin', line: 0 },
+  };
+}
+
+function sensitive({ schema, name, column }: SystemColumn): SensitiveColumns | undefined {
+  const isSystem = schema === 'pg_catalog' || schema === 'information_schema';
+  const known = isSystem || name === 'pg_stat_statements' ? SENSITIVE.get(name) : undefined;
+  return known?.columns?.has(column) === false ? undefined : known;
+}
+
+/** pg_statistic has five slots, each with numbers and values of its own. */
+function numbered(name: string): string[] {
+  return [1, 2, 3, 4, 5].map((slot) => `${name}${slot}`);
 }
 
 function some(reason: string, ...columns: string[]): SensitiveColumns {

@@ -7,6 +7,7 @@ import pg from 'pg';
 import { startEmbeddedPostgres } from '../../../src/demo/embedded-postgres.ts';
 import { openCatalogSource } from '../../../src/gateway/pg/catalog-reader.ts';
 import { analyseStatements } from '../../../src/policy/sql/analyse-statements.ts';
+import { maskedSystemColumn } from '../../../src/policy/sql/system-relations.ts';
 import type {
   AllowedStatement,
   Catalog,
@@ -93,7 +94,11 @@ export function reasonsToAct(
   masked: ReadonlySet<string>,
 ): string[] {
   const hit = (facts: readonly ColumnFact[] | undefined) =>
-    (facts ?? []).some((fact) => masked.has(`${fact.schema}.${fact.name}.${fact.column}`));
+    (facts ?? []).some(
+      (fact) =>
+        masked.has(`${fact.schema}.${fact.name}.${fact.column}`) ||
+        maskedSystemColumn(fact) !== undefined,
+    );
   return analyses.flatMap((analysis) => {
     const reasons = analysis.opaque.map((opaque) => `opaque: ${opaque.reason}`);
     const outputs = analysis.outputs ?? [];
