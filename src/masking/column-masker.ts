@@ -18,6 +18,8 @@ export interface ResultColumn {
   readonly mask: MaskKind | undefined;
   /** JSON that is masked inside; `mask` is for a value that is not as it says. */
   readonly document?: DocumentMask | undefined;
+  /** A value that is not masked: what the client itself has sent. */
+  readonly own?: Uint8Array | undefined;
   /** Computed, not stored in a column: numbers are then searched for card numbers too. */
   readonly derived: boolean;
 }
@@ -84,7 +86,8 @@ export class ColumnMasker {
     const work = this.#work[index];
     const column = this.columns[index];
     if (work === 'pass' || column === undefined) return undefined;
-    if (work === 'mask' && column.mask !== undefined) {
+    const isOwn = column.own !== undefined && Buffer.compare(column.own, value) === 0;
+    if (work === 'mask' && column.mask !== undefined && !isOwn) {
       return this.#maskedDocument(value, index) ?? this.#masked(value, column.mask, column.typeOid);
     }
     return valueWithoutHits(value, column.typeOid, column.format, this.#detector);

@@ -3,7 +3,8 @@
  * that exports rows would otherwise end well with values that are none.
  */
 import { qualifiedName } from '../../policy/patterns.ts';
-import type { AllowedStatement, OutputMask } from '../../policy/sql/types.ts';
+import { maskedSystemColumn } from '../../policy/sql/system-relations.ts';
+import type { AllowedStatement, ColumnFact, OutputMask } from '../../policy/sql/types.ts';
 import type { TextCodec } from '../../protocol/pg/text-codec.ts';
 import { encodeNotice } from './encode-notice.ts';
 
@@ -50,12 +51,23 @@ export class MaskNotices {
         severity: 'NOTICE',
         sqlState: '00000',
         message: `masked for you in this result: ${shown}${more}`,
-        detail: 'Their values are replaced. Do not write them back or take them for real.',
+        detail: ['Their values are replaced. Do not write them back or take them for real.']
+          .concat(reasons(columns))
+          .join(' '),
         hint: 'This is said once for each table of a connection. SET hoop.notices = off switches it off.',
       },
       codec,
     );
   }
+}
+
+/** Of system views: no policy names these columns. */
+function reasons(columns: readonly ColumnFact[]): readonly string[] {
+  const sentences = columns.flatMap((column) => {
+    const reason = maskedSystemColumn(column);
+    return reason === undefined ? [] : `${column.name} ${reason}.`;
+  });
+  return [...new Set(sentences)];
 }
 
 function shownAs({ mask, document }: OutputMask): { readonly shown: string } {

@@ -5,6 +5,7 @@
  */
 import type { ColumnMaskerOptions, ResultColumn } from '../../masking/column-masker.ts';
 import { RowMasker } from '../../masking/row-masker.ts';
+import { isStatementText } from '../../policy/sql/system-relations.ts';
 import type {
   AllowedStatement,
   Catalog,
@@ -126,6 +127,7 @@ export function columnMaskerOptions(
       format: format === BINARY_FORMAT ? BINARY_FORMAT : TEXT_FORMAT,
       mask: effectiveMask(allowed.masks?.[index], output),
       document: allowed.masks?.[index]?.document,
+      own: ownText(result, output),
       derived: output?.kind !== 'identity',
     };
   });
@@ -150,6 +152,19 @@ function effectiveMask(
   if (mask === undefined) return undefined;
   if (mask.mask === 'null' || output?.kind === 'identity') return mask.mask;
   return 'full';
+}
+
+/**
+ * In pg_stat_activity stands the statement that reads it, which its sender may see. It is known by its
+ * text and not by its pid, because behind a pooler the pid that a client is told is not the session's.
+ */
+function ownText(
+  { run, codec }: DescribedResult,
+  output: OutputColumn | undefined,
+): Uint8Array | undefined {
+  const [source] = output?.kind === 'identity' ? output.sources : [];
+  const isStatement = source !== undefined && isStatementText(source);
+  return isStatement ? codec.encode(run.statement.source) : undefined;
 }
 
 /** citext and enums: text in both formats, with OIDs of their own. */

@@ -87,8 +87,7 @@ export function callFunction(facts: StatementFacts, call: Call): CallResult | un
 
 function isHarmless({ context }: StatementFacts, called: CatalogFunction): boolean {
   return (
-    isHarmlessExtension(called.extension) ||
-    statisticsViewOf(called, context.catalog) !== undefined
+    isHarmlessExtension(called.extension) || statisticsViewOf(called, context.catalog) !== undefined
   );
 }
 

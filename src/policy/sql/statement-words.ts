@@ -65,8 +65,7 @@ function isWord(node: Node | undefined): boolean {
 function unwrapped(node: Node | undefined): Node | undefined {
   const [value, fallback, ...more] = as(node, 'CoalesceExpr')?.args ?? [];
   const call = as(node, 'FuncCall');
-  const isWrapping =
-    call?.args?.length === 1 && WRAPPING.has(namesOf(call.funcname)?.at(-1) ?? '');
+  const isWrapping = call?.args?.length === 1 && WRAPPING.has(namesOf(call.funcname)?.at(-1) ?? '');
   if (isWord(fallback) && more.length === 0) return unwrapped(value);
   return isWrapping ? unwrapped(call.args?.[0]) : node;
 }
