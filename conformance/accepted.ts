@@ -27,7 +27,11 @@ const Accepted = z.strictObject({
 export type AcceptedDifferences = z.infer<typeof Accepted>;
 
 export function readAccepted(file: URL): AcceptedDifferences {
-  const accepted = Accepted.parse(parse(readFileSync(file, 'utf8')));
+  return parseAccepted(parse(readFileSync(file, 'utf8')));
+}
+
+export function parseAccepted(document: unknown): AcceptedDifferences {
+  const accepted = Accepted.parse(document);
   const known = new Set(accepted.causes.map(({ id }) => id));
   for (const difference of accepted.differences) {
     const unknown = difference.causes.find((id) => !known.has(id));

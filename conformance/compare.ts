@@ -39,6 +39,8 @@ export interface Comparison {
   readonly accepted: AcceptedDifferences;
   /** Outputs and diffs are left here. */
   readonly directory: string;
+  /** Each line that only hoop printed must be shown by a cause of the case's entry. */
+  readonly isEveryLineExplained?: boolean;
 }
 
 export function compareSuite(c: Comparison): ComparedSuite {
@@ -64,7 +66,12 @@ export function compareSuite(c: Comparison): ComparedSuite {
     );
     const again = c.again?.get(name);
     const entry = entries.get(name);
-    const isAccepted = entry !== undefined && shown.every((id) => entry.causes.includes(id));
+    const isExplained = (line: string): boolean =>
+      causesShown(c.accepted, [line]).some((id) => entry?.causes.includes(id) ?? false);
+    const isAccepted =
+      entry !== undefined &&
+      shown.every((id) => entry.causes.includes(id)) &&
+      (!c.isEveryLineExplained || hoopOnly.every(isExplained));
     const isUnstable = again !== undefined && again !== direct;
     const outcome =
       again === hoop || isUnstable ? 'unstable' : isAccepted ? 'accepted' : 'different';

@@ -6,13 +6,13 @@ import { join } from 'node:path';
 import pg from 'pg';
 import { startDemo } from '../src/demo/demo.ts';
 import { startEmbeddedPostgres } from '../src/demo/embedded-postgres.ts';
-import { startHoop } from '../src/demo/hoop-process.ts';
+import { type HoopService, startHoop } from '../src/demo/hoop-process.ts';
 import { openTarget } from '../src/demo/sample-target.ts';
 import { NAMEABLE_SQL, TARGET, writePolicy } from './policies.ts';
 import type { Lane, LaneName, ServerInstallation } from './suite.ts';
 
 export const DATABASE = 'regression';
-/** Superuser on every lane, under the same name: it shows up in outputs. */
+/** On every lane under the same name: it shows up in outputs. */
 export const ROLE = 'conformance';
 
 export interface OpenLane extends AsyncDisposable {
@@ -24,6 +24,14 @@ export interface OpenLane extends AsyncDisposable {
   onServerLog(listener: (text: string) => void): Disposable;
   /** Makes the database of the suites anew. */
   resetDatabase(): Promise<void>;
+  /** On the lanes through hoop a session of its own; else the lane itself. */
+  openSession(): Promise<LaneSession>;
+}
+
+interface LaneSession extends AsyncDisposable {
+  readonly lane: Lane;
+  /** Of the recording; undefined on the lane without hoop. */
+  readonly id: string | undefined;
 }
 
 export interface LaneOptions {
@@ -31,6 +39,10 @@ export interface LaneOptions {
   readonly server: ServerInstallation;
   readonly signal: AbortSignal;
   readonly say: (text: string) => void;
+  /** What ROLE is; default: as pg_regress runs, a superuser. */
+  readonly attributes?: 'SUPERUSER REPLICATION' | 'NOSUPERUSER';
+  /** A policy in place of that of the suites, for the strict lane. */
+  readonly strictPolicy?: string;
 }
 
 export async function openLane(options: LaneOptions): Promise<OpenLane> {
@@ -51,12 +63,12 @@ export async function openLane(options: LaneOptions): Promise<OpenLane> {
   );
   const password = randomBytes(18).toString('base64url');
   await runAdmin(server.url(), [
-    `CREATE ROLE ${ROLE} LOGIN SUPERUSER REPLICATION PASSWORD '${password}'`,
+    `CREATE ROLE ${ROLE} LOGIN ${options.attributes ?? 'SUPERUSER REPLICATION'} PASSWORD '${password}'`,
   ]);
   await createDatabase(server.url());
   const admin = new URL(server.url(DATABASE));
   const own = { user: ROLE, password };
-  const { lane, home } =
+  const { lane, home, openSession } =
     options.name === 'direct'
       ? await direct(stack, options, server.url(), { ...own, port: server.port })
       : await throughHoop(stack, options, options.name, server.url(), own);
@@ -65,6 +77,7 @@ export async function openLane(options: LaneOptions): Promise<OpenLane> {
     lane,
     adminUrl: admin.href,
     home,
+    openSession,
     onServerLog: (listener) => {
       listeners.add(listener);
       return { [Symbol.dispose]: () => void listeners.delete(listener) };
@@ -87,24 +100,29 @@ async function direct(
   stack.defer(() => rmSync(directory, { recursive: true, force: true }));
   // The demo leaves its sample database and role in the cluster, which suites can see.
   stack.use(await openTarget({ postgres, directory, signal }));
-  return { lane: toLane(name, { ...own, host: '127.0.0.1' }), home: undefined };
+  const lane = toLane(name, { ...own, host: '127.0.0.1' });
+  return {
+    lane,
+    home: undefined,
+    openSession: async () => ({
+      lane,
+      id: undefined,
+      [Symbol.asyncDispose]: async () => undefined,
+    }),
+  };
 }
 
-type Opened = Pick<OpenLane, 'lane' | 'home'>;
+type Opened = Pick<OpenLane, 'lane' | 'home' | 'openSession'>;
 
 async function throughHoop(
   stack: AsyncDisposableStack,
-  { signal, say }: LaneOptions,
+  { signal, say, strictPolicy }: LaneOptions,
   name: 'passthrough' | 'strict',
   postgres: string,
   own: { readonly user: string; readonly password: string },
 ): Promise<Opened> {
-  const rows = await runAdmin(postgres, [NAMEABLE_SQL]);
-  const named = (kind: string): string[] =>
-    rows.filter((row) => row['kind'] === kind).map(({ name }) => String(name));
-  const nameable = { settings: named('setting'), functions: named('function') };
-  const policy = writePolicy(name, DATABASE, nameable);
-  stack.defer(() => rmSync(policy, { recursive: true, force: true }));
+  const policy =
+    name === 'strict' && strictPolicy ? strictPolicy : await suitePolicy(stack, postgres, name);
   const demo = stack.use(
     await startDemo({
       policy,
@@ -115,9 +133,9 @@ async function throughHoop(
     }),
   );
   const home = demo.homes['engineer'] ?? '';
-  const session = stack.use(
-    await startHoop(['connect', TARGET, '--json'], 'listening', { home, signal }),
-  );
+  const connect = (): Promise<HoopService> =>
+    startHoop(['connect', TARGET, '--json'], 'listening', { home, signal });
+  const session = stack.use(await connect());
   let isClosing = false;
   stack.defer(() => {
     isClosing = true;
@@ -127,9 +145,39 @@ async function throughHoop(
     if (isClosing) return;
     say(`${name}: hoop has ended: ${session.log()}\ngateway: ${demo.gatewayProcess().log()}`);
   });
-  const { user, password, host, port } = session.ready;
+  return {
+    lane: laneOf(name, session),
+    home,
+    openSession: async () => {
+      const own = await connect();
+      const id = String(own.ready['session']);
+      return {
+        lane: laneOf(name, own),
+        id,
+        [Symbol.asyncDispose]: () => own[Symbol.asyncDispose](),
+      };
+    },
+  };
+}
+
+async function suitePolicy(
+  stack: AsyncDisposableStack,
+  postgres: string,
+  name: 'passthrough' | 'strict',
+): Promise<string> {
+  const rows = await runAdmin(postgres, [NAMEABLE_SQL]);
+  const named = (kind: string): string[] =>
+    rows.filter((row) => row['kind'] === kind).map(({ name }) => String(name));
+  const nameable = { settings: named('setting'), functions: named('function') };
+  const policy = writePolicy(name, DATABASE, nameable);
+  stack.defer(() => rmSync(policy, { recursive: true, force: true }));
+  return policy;
+}
+
+function laneOf(name: LaneName, { ready }: HoopService): Lane {
+  const { user, password, host, port } = ready;
   const at = { user: String(user), password: String(password), host: String(host) };
-  return { lane: toLane(name, { ...at, port: Number(port) }), home };
+  return toLane(name, { ...at, port: Number(port) });
 }
 
 function toLane(

@@ -9,6 +9,7 @@ import { settingEffect } from './settings-table.ts';
 import type { StatementFacts } from './statement-facts.ts';
 import type { StatementKind } from './statement-verbs.ts';
 import { as, type FieldsOf, is, literalText, type Node, namesOf, stringOf } from './tree.ts';
+import { noteTypeTargets } from './type-targets.ts';
 
 type RangeVar = FieldsOf<'RangeVar'>;
 
@@ -68,6 +69,7 @@ export function definition(facts: StatementFacts, node: Node, kind: StatementKin
     if (relation) noteNew(facts, relation);
     else collect(facts, value, all || SUBJECTS.has(name) ? 'write' : 'read');
   }
+  noteTypeTargets(facts, node);
   if (is(node, 'DropStmt')) {
     for (const object of node.DropStmt.objects ?? []) {
       namedObject(facts, object, node.DropStmt.removeType);

@@ -211,6 +211,16 @@ export function findType(
   return isArray ? facts.context.catalog.typeByOid(base.arrayOid ?? 0) : base;
 }
 
+/** A type that a command drops, alters or comments on: it need not exist. */
+export function findTypeTarget(
+  facts: StatementFacts,
+  names: readonly string[],
+): CatalogType | undefined {
+  const name = names.at(-1) ?? '';
+  refuseUnsettled(facts, name, undefined);
+  return typeNamed(facts, names, name);
+}
+
 /** Without a word when it is not known. */
 export function typeNamed(
   facts: StatementFacts,

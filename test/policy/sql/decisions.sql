@@ -23,3 +23,5 @@ CREATE DOMAIN pan AS text;
 CREATE TABLE agents (id int PRIMARY KEY);
 CREATE TABLE vault (pin text, agent int NOT NULL REFERENCES agents ON DELETE SET NULL);
 CREATE TABLE purchases_2 (id int PRIMARY KEY);
+CREATE TYPE level AS ENUM ('low');
+CREATE TYPE scratch.state AS ENUM ('new');

@@ -1,0 +1,1 @@
+create index concurrently payments_level on payments (level);

@@ -1,0 +1,187 @@
+/**
+ * `npm run conformance:tools`: tools that people use with PostgreSQL, installed from their
+ * registries, do their main work straight on a server, through hoop with a policy that allows
+ * everything, and through one with masks and rules (policy/). What they show is compared, and what
+ * hoop recorded is counted. A complete run writes docs/tools.md, which says more.
+ *
+ *   --only TOOL      repeated; default: all
+ *   --lane NAME      passthrough or strict; default: both
+ *   --packages DIR   where installations are kept (default: in the temporary directory)
+ *   --postgres DIR   the server: a directory with bin/postgres (default: Debian's newest)
+ *   --output DIR     where outputs and diffs are left
+ *   --json           the result as JSON
+ *
+ * Exit status 0: every tool ran, and accepted.yaml explains every difference and every refusal.
+ */
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { compareSuite } from '../compare.ts';
+import { findInstallation } from '../installation.ts';
+import { type OpenLane, openLane, ROLE, runAdmin } from '../open-lane.ts';
+import { runProgram } from '../program.ts';
+import type { LaneName, Outputs } from '../suite.ts';
+import { readAcceptedOfTools } from './accepted-refusals.ts';
+import { HERE, type Installation, install } from './install.ts';
+import { type RecordedSession, recordedSession } from './recorded-statements.ts';
+import { faultsOf, renderPage, renderSummary, type ToolResult, toolResult } from './report.ts';
+import type { SourceName, Tool } from './tool.ts';
+import { TOOLS } from './tools.ts';
+
+const { values: flags } = parseArgs({
+  options: {
+    only: { type: 'string', multiple: true },
+    lane: { type: 'string', multiple: true, default: ['passthrough', 'strict'] },
+    packages: { type: 'string', default: join(tmpdir(), 'hoop-conformance-tools') },
+    postgres: { type: 'string' },
+    output: { type: 'string' },
+    json: { type: 'boolean', default: false },
+  },
+});
+const INSTALL_TIMEOUT_MS = 1_800_000;
+const TOOL_TIMEOUT_MS = 600_000;
+const interrupted = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => interrupted.abort(new Error(signal)));
+}
+const { signal } = interrupted;
+const say = (text: string): void => {
+  process.stderr.write(`tools: ${text}\n`);
+};
+
+const server = findInstallation(flags.postgres);
+const accepted = readAcceptedOfTools(new URL('accepted.yaml', import.meta.url));
+const output = flags.output ?? mkdtempSync(join(tmpdir(), 'hoop-conformance-output-'));
+mkdirSync(output, { recursive: true });
+const wanted = TOOLS.filter(({ name }) => flags.only?.includes(name) ?? true);
+const unknown = flags.only?.filter((name) => !TOOLS.some((tool) => tool.name === name)) ?? [];
+if (unknown.length > 0) throw new Error(`no tool is called ${unknown.join(', ')}`);
+say(`PostgreSQL ${server.version}; outputs in ${output}`);
+
+const failed = new Map<SourceName, string>();
+const installed = await installAll();
+const tools = wanted.filter(({ source }) => source === 'server' || installed.has(source));
+const direct = await runLane('direct');
+const lanes = (['passthrough', 'strict'] as const).filter((name) => flags.lane.includes(name));
+const ran = new Map<LaneName, Map<string, Ran>>();
+for (const lane of lanes) ran.set(lane, await runLane(lane));
+
+const results: readonly ToolResult[] = wanted.map((tool) => {
+  const version =
+    tool.package === undefined
+      ? server.version
+      : (installed.get(tool.source)?.versions.get(tool.package) ?? '');
+  const missing = failed.get(tool.source);
+  const straight = direct.get(tool.name);
+  if (straight === undefined)
+    return { tool: tool.name, version, missing: missing ?? '', lanes: [] };
+  const compared = lanes.flatMap((lane) => {
+    const through = ran.get(lane)?.get(tool.name);
+    if (through === undefined) return [];
+    const suite = compareSuite({
+      ...{ suite: tool.name, lane, direct: straight.outputs, again: undefined },
+      ...{ hoop: through.outputs, accepted: accepted.differences, directory: output },
+      isEveryLineExplained: true,
+    });
+    return [toolResult(suite, through.recorded, accepted)];
+  });
+  return { tool: tool.name, version, missing: undefined, lanes: compared };
+});
+const isComplete = flags.only === undefined && lanes.length === 2;
+const faults = faultsOf(results, accepted, isComplete);
+if (isComplete) {
+  const page = renderPage(results, accepted, server.version);
+  writeFileSync(new URL('../../docs/tools.md', import.meta.url), page);
+}
+process.stdout.write(
+  flags.json
+    ? `${JSON.stringify({ v: 1, server: server.version, results, faults })}\n`
+    : renderSummary(results, faults),
+);
+process.exitCode = faults.length === 0 && results.length > 0 ? 0 : 1;
+
+/** Each source on its own: one that cannot be had leaves the tools of the others. */
+async function installAll(): Promise<ReadonlyMap<SourceName, Installation>> {
+  const done = new Map<SourceName, Installation>();
+  for (const source of new Set(wanted.map((tool) => tool.source))) {
+    if (source === 'server') continue;
+    say(`installing ${source}`);
+    try {
+      done.set(source, await install(source, flags.packages, runInstaller));
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      failed.set(source, why);
+      say(`NOT INSTALLED: ${source}: ${why}`);
+    }
+  }
+  return done;
+}
+
+async function runInstaller(
+  file: string,
+  args: readonly string[],
+  directory: string,
+): Promise<void> {
+  const nowhere = { name: 'direct', host: '', port: 0, user: '', password: '' } as const;
+  const lane = { ...nowhere, database: '', url: '' };
+  const options = { cwd: directory, timeoutMs: INSTALL_TIMEOUT_MS, lane, signal };
+  const { exitCode, stdout, stderr } = await runProgram(file, args, options);
+  if (exitCode !== 0) {
+    throw new Error(`${file} ${args[0] ?? ''} failed: ${(stderr || stdout).slice(-2000)}`);
+  }
+}
+
+interface Ran {
+  readonly outputs: Outputs;
+  readonly recorded: RecordedSession | undefined;
+}
+
+/** One lane after the other, each tool with the same database, made anew. */
+async function runLane(name: LaneName): Promise<Map<string, Ran>> {
+  const strictPolicy = join(HERE, 'policy');
+  const options = { name, server, signal, say, attributes: 'NOSUPERUSER', strictPolicy } as const;
+  await using open = await openLane(options);
+  const done = new Map<string, Ran>();
+  for (const tool of tools) {
+    const start = performance.now();
+    done.set(tool.name, await runTool(tool, open));
+    say(`${name}: ${tool.name} took ${Math.round((performance.now() - start) / 1000)} s`);
+  }
+  return done;
+}
+
+async function runTool(tool: Tool, open: OpenLane): Promise<Ran> {
+  await open.resetDatabase();
+  await runAdmin(open.adminUrl, [
+    `DO $$ BEGIN EXECUTE format('ALTER DATABASE %I OWNER TO ${ROLE}', current_database()); END $$`,
+    `ALTER SCHEMA public OWNER TO ${ROLE}`,
+    `SET ROLE ${ROLE}`,
+    readFileSync(join(HERE, 'schema.sql'), 'utf8'),
+  ]);
+  // The path shows up in outputs, so it is the same on every lane.
+  const scratch = join(output, 'scratch');
+  rmSync(scratch, { recursive: true, force: true });
+  mkdirSync(scratch, { recursive: true });
+  chmodSync(scratch, 0o700);
+  const session = await open.openSession();
+  const { lane } = session;
+  let outputs: Outputs;
+  try {
+    outputs = await tool.run({
+      lane,
+      server,
+      installed: installed.get(tool.source)?.directory ?? '',
+      scratch,
+      runProgram: (file, args, given) =>
+        runProgram(file, args, { timeoutMs: TOOL_TIMEOUT_MS, ...given, lane, signal }),
+    });
+  } finally {
+    await session[Symbol.asyncDispose]();
+  }
+  const recorded =
+    session.id === undefined || open.home === undefined
+      ? undefined
+      : await recordedSession(open.home, session.id, signal);
+  return { outputs, recorded };
+}
