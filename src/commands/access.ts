@@ -3,11 +3,16 @@ import type { Io } from './io.ts';
 
 export function accessCommand(io: Io): Command {
   return new Command('access')
-    .description('ask for temporary access, see what you have, and give it back')
+    .description(
+      'ask for temporary access, see what you have, give it back; block somebody at once',
+    )
     .addHelpText('after', OVERVIEW)
     .addCommand(requestCommand(io))
     .addCommand(listCommand(io))
-    .addCommand(revokeCommand(io));
+    .addCommand(revokeCommand(io))
+    .addCommand(blockCommand(io))
+    .addCommand(unblockCommand(io))
+    .addCommand(blocksCommand(io));
 }
 
 function requestCommand(io: Io): Command {
@@ -48,6 +53,43 @@ function revokeCommand(io: Io): Command {
     });
 }
 
+function blockCommand(io: Io): Command {
+  return new Command('block')
+    .description('keep somebody, or an agent, out at once: for approvers')
+    .argument('<who>', 'e-mail address, name or subject of a login, or name of an agent')
+    .option('--target <name>', 'only there; the login stays')
+    .option('--for <time>', 'how long: 90s, 30m, 2h, 1d; without, until somebody lifts it', seconds)
+    .requiredOption('--reason <text>', 'why; whoever is blocked reads it, and it is recorded')
+    .option('--json', 'print one JSON document')
+    .addHelpText('after', BLOCK_EXAMPLES)
+    .action(async (who: string, flags: import('./access-block.ts').BlockFlags) => {
+      const { blockAccess } = await import('./access-block.ts');
+      await blockAccess(io, who, flags);
+    });
+}
+
+function unblockCommand(io: Io): Command {
+  return new Command('unblock')
+    .description('lift a block: for approvers, never one of your own')
+    .argument('<block>', 'its id, the start of one, or whom it keeps out')
+    .option('--json', 'print one JSON document')
+    .action(async (block: string, flags: { readonly json?: boolean }) => {
+      const { unblockAccess } = await import('./access-block.ts');
+      await unblockAccess(io, block, flags);
+    });
+}
+
+function blocksCommand(io: Io): Command {
+  return new Command('blocks')
+    .description('list who is blocked; without a role, what keeps you out of a target')
+    .option('--all', 'also blocks that are over')
+    .option('--json', 'print one JSON document')
+    .action(async (flags: { readonly all?: boolean; readonly json?: boolean }) => {
+      const { listBlocks } = await import('./access-block.ts');
+      await listBlocks(io, flags);
+    });
+}
+
 const UNIT_SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 };
 
 function seconds(text: string): number {
@@ -67,6 +109,16 @@ Examples:
   hoop access list
   hoop access request prod-db --for 2h --reason "INC-4711: wrong totals"
   hoop access revoke 7k3mq9xw2c4d`;
+
+const BLOCK_EXAMPLES = `
+Sessions, runs and logins that it means end at once, and new ones are refused with the reason. It
+outlives restarts of the gateway and needs no policy commit. Write user:NAME or agent:NAME where a
+login and an agent have the same name.
+
+Examples:
+  hoop access block devin --reason "INC-4711: deletes rows"
+  hoop access block bo@acme.example --target prod-db --for 2h --reason "wait"
+  hoop access unblock devin`;
 
 const REQUEST_EXAMPLES = `
 Prints the id of the request. Approvers see it in \`hoop approvals\`.

@@ -8,19 +8,29 @@ import { FULL_ID, findSession } from './sessions-source.ts';
 
 export interface EndFlags {
   readonly reason?: string;
+  readonly login?: boolean;
   readonly json?: boolean;
 }
 
 export async function endSession(io: Io, typed: string, flags: EndFlags): Promise<void> {
   await using gateway = await openGateway(io);
   const id = await liveSession(gateway.client, typed, io.signal);
-  const ended = await gateway.client.endSession(id, io.signal, flags.reason);
+  const { reason, login } = flags;
+  const ended = await gateway.client.endSession(id, io.signal, {
+    ...(reason === undefined ? {} : { reason }),
+    ...(login === undefined ? {} : { login }),
+  });
   if (flags.json) {
     io.stdout.write(`${renderJson(ended)}\n`);
     return;
   }
   io.note(`session ${ended.session} has ended; its client was told: ${plain(ended.endMessage)}`);
+  if (ended.logins > 0) {
+    io.note(login ? 'its login has ended, with the sessions and runs of it' : RUN_ENDED);
+  }
 }
+
+const RUN_ENDED = 'its run has lost its login: what it started can open nothing more';
 
 /** `last` is the newest of one's own: nobody should end a colleague's by it. */
 async function liveSession(

@@ -71,6 +71,7 @@ function endCommand(io: Io): Command {
     .description('end a live session: your own, or anybody’s if you are an approver')
     .argument('<id>', 'session id, the start of one, or `last` for your newest')
     .option('--reason <text>', 'why; shown to its user and recorded on both sides')
+    .option('--login', 'end the login that opened it, too, with all its sessions and runs')
     .option('--json', 'print one JSON document')
     .addHelpText('after', END_EXAMPLES)
     .action(async (id: string, flags: import('./sessions-end.ts').EndFlags) => {
@@ -232,8 +233,9 @@ Examples:
 
 const END_EXAMPLES = `
 Every connection of the session gets an error that says who ended it and why (SQLSTATE 57P01),
-and \`hoop connect\` ends with it; the recording is uploaded as after any other end. A new session
-can be opened at once: to keep somebody out, change the policy.
+and \`hoop connect\` ends with it; the recording is uploaded as after any other end. A session of
+\`hoop run\` ends with the login of its run, so that the program cannot open another. Anybody else
+can: to keep somebody out, \`hoop access block\`.
 
 Examples:
   hoop sessions list --live

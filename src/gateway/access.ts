@@ -40,14 +40,17 @@ export function requireSession(
     throw unknown();
   }
   const { issuer, sub } = principal;
+  const isLive = session.summary.state === 'live';
   // A run has its own sessions, and knows of no others of whoever started it.
   if (run !== undefined && session.summary.run !== run.id) {
     throw unknown();
   }
-  if ((session.issuer === issuer && session.sub === sub) || hasRole(principal, ROLE[access])) {
+  const isOwn = session.issuer === issuer && session.sub === sub;
+  // Of what has ended an approver knows nothing, and must not learn it by trying to end it.
+  const byRole = hasRole(principal, ROLE[access]) && (access !== 'end' || isLive);
+  if (isOwn || byRole) {
     return session;
   }
-  const isLive = session.summary.state === 'live';
   const maySee = (isLive && hasRole(principal, ROLE.end)) || decides(principal).has(id);
   if (maySee && access === 'show') {
     return session;

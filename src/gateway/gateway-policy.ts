@@ -23,6 +23,8 @@ export interface GatewayPolicyOptions {
   readonly env: NodeJS.ProcessEnv;
   /** Temporary grants that hold now. */
   readonly temporary: (principal: Principal, target: string) => readonly TemporaryGrant[];
+  /** Somebody's word keeps this principal out of the target, whatever the policy gives. */
+  readonly isBlocked: (principal: Principal, target: string) => boolean;
   readonly log: Log;
 }
 
@@ -111,6 +113,9 @@ export class GatewayPolicy {
   /** undefined: no such target, or nothing on it for this principal; one cannot tell which. */
   grant(principal: Principal, targetName: string): GrantedTarget | undefined {
     const { policy, commit } = this.inForce();
+    if (this.#options.isBlocked(principal, targetName)) {
+      return undefined;
+    }
     const target = policy.targets.get(targetName);
     const grant = principalGrant(
       policy,
@@ -124,9 +129,10 @@ export class GatewayPolicy {
 
   granted(principal: Principal): readonly GrantedTarget[] {
     const { policy, commit } = this.inForce();
+    const { temporary, isBlocked } = this.#options;
     return grantedTargets(policy, commit, principal, (target) =>
-      this.#options.temporary(principal, target),
-    );
+      temporary(principal, target),
+    ).filter(({ target }) => !isBlocked(principal, target.name));
   }
 
   identityProviders(): Policy['identityProviders'] {

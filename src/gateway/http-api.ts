@@ -22,6 +22,7 @@ import {
   type SessionsReply,
 } from '../tunnel/api.ts';
 import { APPROVAL_PATHS } from '../tunnel/approvals-api.ts';
+import { BLOCK_PATHS } from '../tunnel/blocks-api.ts';
 import { SEARCH_PATH } from '../tunnel/search-api.ts';
 import { maySeeAll, requireSession, type SessionRights } from './access.ts';
 import type { AccessRequests } from './access-requests.ts';
@@ -29,6 +30,8 @@ import { addAccessRoutes } from './access-routes.ts';
 import { isSameParty } from './approvals/approval-record.ts';
 import { addApprovalRoutes } from './approvals/approval-routes.ts';
 import type { Approvals } from './approvals/approvals.ts';
+import { addBlockRoutes } from './blocks/block-routes.ts';
+import type { Blocks } from './blocks/blocks.ts';
 import type { EndedRecordings } from './ended-recordings.ts';
 import type { GatewayPolicy } from './gateway-policy.ts';
 import { decodeText, readBody, readJson } from './http-body.ts';
@@ -61,6 +64,7 @@ export interface HttpApiOptions {
   readonly nonces: SessionNonces;
   readonly approvals: Approvals;
   readonly accessRequests: AccessRequests;
+  readonly blocks: Blocks;
   readonly history: PolicyHistory;
   readonly info: () => InfoReply;
   /** Why the gateway cannot do its work now; empty: it can. */
@@ -257,11 +261,18 @@ export function createHttpApi(options: HttpApiOptions): Hono<Env> {
     PATHS.end(':id'),
     alsoRuns(async (c, who) => {
       const { id } = sessionOf(c, who, 'end').summary;
-      const { reason } = await readJson(c.req.raw, EndSessionRequest, MAX_REQUEST_BYTES);
+      const { reason, login } = await readJson(c.req.raw, EndSessionRequest, MAX_REQUEST_BYTES);
       await identity.requireLive(who);
-      const ended = await sessions.endBy(id, who, reason);
-      const { endReason } = ended;
-      c.get('log').info('session.ended_by', { session: id, by: who.principal.name, endReason });
+      if (login === true && who.run !== undefined) {
+        throw runRefused('end logins');
+      }
+      const ended = await sessions.endBy(id, who, {
+        ...(reason === undefined ? {} : { reason }),
+        ...(login === undefined ? {} : { login }),
+      });
+      const { endReason, logins } = ended;
+      const by = who.principal.name;
+      c.get('log').info('session.ended_by', { session: id, by, endReason, logins });
       return json(ended);
     }),
   );
@@ -275,6 +286,7 @@ export function createHttpApi(options: HttpApiOptions): Hono<Env> {
     authenticated,
     alsoRuns,
   });
+  addBlockRoutes(app, { ...options, authenticated });
   addRecordingRoutes(app, { ...options, rights, authenticated, alsoRuns });
   addSearchRoutes(app, { search: options.search, alsoRuns, signal: options.signal });
 
@@ -302,6 +314,8 @@ const METHODS: readonly (readonly [string, string])[] = [
   [APPROVAL_PATHS.decision(':id'), 'POST'],
   [ACCESS_PATHS.access, 'GET, POST'],
   [ACCESS_PATHS.grant(':id'), 'DELETE'],
+  [BLOCK_PATHS.blocks, 'GET, POST'],
+  [BLOCK_PATHS.block(':id'), 'DELETE'],
   [PATHS.cuts(':id'), 'GET, POST'],
   [PATHS.seal(':id'), 'POST'],
   [PATHS.manifest(':id'), 'POST'],

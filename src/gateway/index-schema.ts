@@ -345,4 +345,23 @@ export const MIGRATIONS: readonly string[] = [
     PRIMARY KEY (issuer, sub, target, day)
   ) STRICT, WITHOUT ROWID;
   `,
+  `
+  -- Who is kept out by an approver's word. No target: of everything.
+  CREATE TABLE blocks (
+    id TEXT PRIMARY KEY,
+    kind TEXT NOT NULL CHECK (kind IN ('login', 'agent')),
+    who TEXT NOT NULL,
+    subjects TEXT NOT NULL,
+    target TEXT,
+    reason TEXT NOT NULL,
+    by_issuer TEXT NOT NULL,
+    by_sub TEXT NOT NULL,
+    by_name TEXT NOT NULL,
+    created_ms INTEGER NOT NULL,
+    expires_ms INTEGER,
+    lifted_ms INTEGER,
+    lifted_by TEXT
+  ) STRICT;
+  CREATE INDEX blocks_by_time ON blocks (created_ms);
+  `,
 ];

@@ -6,6 +6,7 @@ import type { Principal } from '../policy/types.ts';
 import { API_VERSION, PATHS } from '../tunnel/api.ts';
 import { type RunReply, RunRequest } from '../tunnel/runs-api.ts';
 import type { AccessRequests } from './access-requests.ts';
+import type { Blocks } from './blocks/blocks.ts';
 import type { GatewayPolicy } from './gateway-policy.ts';
 import type { Env } from './http-api.ts';
 import { readJson } from './http-body.ts';
@@ -24,6 +25,7 @@ export interface RunRoutesOptions {
   readonly policy: GatewayPolicy;
   readonly history: PolicyHistory;
   readonly access: AccessRequests;
+  readonly blocks: Pick<Blocks, 'require'>;
   readonly alsoRuns: (handler: Handler) => (c: Ctx) => Promise<Response>;
   readonly identityRequest: (c: Ctx) => IdentityRequest;
 }
@@ -35,12 +37,13 @@ const MAX_PROGRAM_LENGTH = 255;
 const MAX_NAMES = 20;
 
 export function addRunRoutes(app: Hono<Env>, options: RunRoutesOptions): void {
-  const { identity, policy, access, alsoRuns, identityRequest } = options;
+  const { identity, policy, access, blocks, alsoRuns, identityRequest } = options;
   app.post(
     PATHS.runs,
     alsoRuns(async (c, who) => {
       const asked = await readJson(c.req.raw, RunRequest, MAX_BODY_BYTES);
       const agent = agentOfRun(policy.inForce(), who.principal, asked);
+      blocks.require({ ...who.principal, ...(agent && { agent }) });
       const reason = asked.reason?.trim() || who.run?.reason;
       requireReachable(policy, { ...who.principal, ...(agent && { agent }) }, asked.targets);
       const program = recordedProgram(asked.command);

@@ -18,6 +18,8 @@ import type { Estimates } from './approvals/estimates.ts';
 import type { SessionApprovalsOptions } from './approvals/session-approvals.ts';
 import { statementApprovals } from './approvals/statement-approvals.ts';
 import { beginRecording, type SessionStart } from './begin-recording.ts';
+import { type Block, blockText, meansPrincipal } from './blocks/block.ts';
+import type { Blocks } from './blocks/blocks.ts';
 import { changedPostgresTarget } from './changed-postgres-target.ts';
 import type { ChangedRowsBudget } from './changed-rows/changed-rows-budget.ts';
 import { currentSshTarget } from './current-ssh-target.ts';
@@ -41,6 +43,7 @@ import type { SessionTarget, Targets } from './targets.ts';
 export interface SessionsOptions {
   readonly policy: GatewayPolicy;
   readonly access: AccessGrants;
+  readonly blocks: Pick<Blocks, 'require'>;
   /** Those of now: they are renewed while the gateway runs. */
   readonly keys: () => GatewayKeys;
   readonly store: RecordingStore;
@@ -59,6 +62,8 @@ export interface SessionsOptions {
   readonly clock: () => number;
   /** @throws HoopError when the login has ended. */
   readonly requireLogin: (who: Authenticated) => Promise<void>;
+  /** @returns how many logins ended, with those that were made from it */
+  readonly endLogin: (family: string) => Promise<number>;
   /** A session is closed and written. */
   readonly onEnded: () => void;
 }
@@ -107,6 +112,7 @@ export class Sessions {
     this.#options.room.checkForSession();
     const release = this.#places.reserve(who, [...this.#live.values()]);
     try {
+      this.#options.blocks.require(who.principal, request.target);
       const { target, grant } = authorizeSession(policy, who, request);
       const resolved = await targets.resolve(target, who.principal, grant);
       return await this.#start({ who, request, clientKey, target: resolved, grant });
@@ -116,10 +122,15 @@ export class Sessions {
   }
 
   /**
-   * Ends one session from elsewhere, by its owner or an approver; resolves when it is closed.
+   * Ends one session from elsewhere, by its owner or an approver; resolves when it is closed. That
+   * of a run ends with the run's login: its next statement would open another session otherwise.
    * @throws HOOP_SESSION_ENDED when something else ends it, or has
    */
-  async endBy(id: string, who: Authenticated, reason?: string): Promise<EndSessionReply> {
+  async endBy(
+    id: string,
+    who: Authenticated,
+    { reason, login }: { readonly reason?: string; readonly login?: boolean },
+  ): Promise<EndSessionReply> {
     const session = this.#live.get(id);
     if (session === undefined || session.isEnding) {
       const when = session === undefined ? 'has ended' : 'is ending';
@@ -130,8 +141,13 @@ export class Sessions {
     const why = reason?.trim() ? `: ${reason.trim()}` : '';
     const endReason = isOwner ? 'closed' : 'revoked';
     const endMessage = `the hoop session was ended by ${by}${why}`;
-    await session.end(endReason, endMessage);
-    return { v: API_VERSION, session: id, endReason, endMessage };
+    // First the session: that its login has ended would be its reason otherwise.
+    const ended = session.end(endReason, endMessage);
+    const isRun = session.run !== undefined && who.run === undefined;
+    const family = login === true ? session.login : isRun ? session.family : undefined;
+    const logins = family === undefined ? 0 : await this.#options.endLogin(family);
+    await ended;
+    return { v: API_VERSION, session: id, endReason, endMessage, logins };
   }
 
   /** A login has ended: so do the sessions that it opened. */
@@ -141,6 +157,23 @@ export class Sessions {
         this.#endLater(session, 'revoked', 'the login was ended');
       }
     }
+  }
+
+  /**
+   * Ends the sessions of whom a new block keeps out.
+   * @returns how many
+   */
+  endBlocked(block: Block): number {
+    const blocked = [...this.#live.values()].filter(
+      ({ principal, targetName, isEnding }) =>
+        !isEnding &&
+        (block.target === undefined || block.target === targetName) &&
+        meansPrincipal(block, principal),
+    );
+    for (const session of blocked) {
+      this.#endLater(session, 'revoked', blockText(block));
+    }
+    return blocked.length;
   }
 
   /** Before the disk is full: afterwards their last cuts and ends could not be written. */

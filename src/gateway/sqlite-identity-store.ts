@@ -65,6 +65,10 @@ export class SqliteIdentityStore implements IdentityStore {
     return row && familyOf(row);
   }
 
+  async liveFamilies(nowMs: number): Promise<readonly RefreshFamily[]> {
+    return this.#statements.liveFamilies.all(nowMs).map(familyOf);
+  }
+
   async advanceFamily(id: string, fromGeneration: number, rotatedAtMs: number): Promise<boolean> {
     return this.#statements.advanceFamily.run(rotatedAtMs, id, fromGeneration).changes === 1;
   }
@@ -136,6 +140,9 @@ function prepareAll({ database }: IndexStore) {
        WHERE issuer = ? AND sub = ? AND run IS NOT NULL AND revoked = 0 AND expires_ms > ?`,
     ),
     readFamily: database.prepare('SELECT * FROM refresh_families WHERE id = ?'),
+    liveFamilies: database.prepare(
+      'SELECT * FROM refresh_families WHERE revoked = 0 AND expires_ms > ?',
+    ),
     advanceFamily: database.prepare(
       `UPDATE refresh_families SET generation = generation + 1, rotated_ms = ?
        WHERE id = ? AND generation = ? AND revoked = 0`,

@@ -20,6 +20,7 @@ import { Approvals } from './approvals/approvals.ts';
 import { Estimates } from './approvals/estimates.ts';
 import { reconsiderStatements } from './approvals/policy-standing.ts';
 import { SealedJson } from './approvals/sealed-json.ts';
+import { Blocks } from './blocks/blocks.ts';
 import { StoredChangedRowsBudget } from './changed-rows/stored-changed-rows-budget.ts';
 import type { GatewayConfig } from './config.ts';
 import { ConfigCredentialStore } from './credential-store.ts';
@@ -114,6 +115,12 @@ export async function startGateway(
   await ended.recover();
 
   const access = opened.use(new AccessGrants({ store: database, clock, log }));
+  const blocks = new Blocks({
+    store: database,
+    agents: () => new Set(policy.current()?.policy.agents.keys()),
+    clock,
+    log,
+  });
   const policy = await GatewayPolicy.open(
     {
       directory: directory.policy,
@@ -123,6 +130,7 @@ export async function startGateway(
       pollSeconds: config.policy.pollSeconds,
       env,
       temporary: (principal, target) => access.active(principal, target),
+      isBlocked: (principal, target) => blocks.find(principal, target) !== undefined,
       log,
     },
     signal,
@@ -191,6 +199,7 @@ export async function startGateway(
   const sessions = new Sessions({
     policy,
     access,
+    blocks,
     keys: () => keys.get(),
     store,
     index,
@@ -209,6 +218,7 @@ export async function startGateway(
     log,
     clock,
     requireLogin: (who) => identity.requireLive(who),
+    endLogin: async (family) => (await identity.revoke({ id: family })).length,
     // A disputed session is signed at once, by the gateway alone.
     onEnded: () => signOverdue(),
   });
@@ -221,6 +231,7 @@ export async function startGateway(
     roles: () => policy.roles(),
     withOwnAgent: (principal) => policy.withOwnAgent(principal),
     onRefused: (error, login) => log.warn('login.refused', { ...errorFields(error), ...login }),
+    requireUnblocked: (principal) => blocks.require(principal),
     // That of the start: a new one ends all logins.
     signingKey: keys.get().gatewayKey.privateKey,
     store: identityStore,
@@ -246,6 +257,7 @@ export async function startGateway(
     nonces,
     approvals,
     accessRequests,
+    blocks,
     info: () =>
       infoReply({
         config,

@@ -255,6 +255,8 @@ export type SessionReply = z.infer<typeof SessionReply>;
 export const EndSessionRequest = z.object({
   v: z.literal(API_VERSION),
   reason: freeLine(500).optional(),
+  /** Also the login that opened it, with all its sessions and runs. */
+  login: z.boolean().optional(),
 });
 
 export const EndSessionReply = z.object({
@@ -264,6 +266,8 @@ export const EndSessionReply = z.object({
   endReason: z.enum(['closed', 'revoked']),
   /** What its client, its connections and its recording were told. */
   endMessage: z.string(),
+  /** Logins that ended with it: of its run, or the one that was asked for, with those of its runs. */
+  logins: z.number(),
 });
 export type EndSessionReply = z.infer<typeof EndSessionReply>;
 

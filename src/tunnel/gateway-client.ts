@@ -207,8 +207,12 @@ export class GatewayClient implements AsyncDisposable {
   }
 
   /** Ends a live session: one's own, or anybody's for an approver. Resolves when it is closed. */
-  endSession(id: string, signal: AbortSignal, reason?: string): Promise<EndSessionReply> {
-    const body = jsonBody({ v: API_VERSION, ...(reason === undefined ? {} : { reason }) });
+  endSession(
+    id: string,
+    signal: AbortSignal,
+    asked: { readonly reason?: string; readonly login?: boolean } = {},
+  ): Promise<EndSessionReply> {
+    const body = jsonBody({ v: API_VERSION, ...asked });
     return this.json(EndSessionReply, { method: 'POST', path: PATHS.end(id), body }, signal);
   }
 

@@ -282,7 +282,7 @@ describe.each(CARRIERS)('a session, streams over %s', (kind) => {
     await stream.startUp(USER, 'postgres');
     const fatal = stream.readUntil('E');
     const client = await bench.client('engineer');
-    const revoked = client.endSession(session.id, bench.signal, 'lunch');
+    const revoked = client.endSession(session.id, bench.signal, { reason: 'lunch' });
     const report = (await fatal).at(-1)?.[1].toString();
     expect(report).toContain('FATAL');
     expect(report).toContain('57P01');

@@ -152,9 +152,9 @@ describe('a run', () => {
     const person = await own.client('engineer');
     await using outer = await startRun(own, person);
     await using inner = await startRun(own, outer.client);
-    const opened: string[] = [];
+    const opened: { client: GatewayClient; id: string }[] = [];
     const open = async (client: GatewayClient) => {
-      opened.push((await requestSession(own, client)).reply.session);
+      opened.push({ client, id: (await requestSession(own, client)).reply.session });
     };
     for (let made = 0; made < 40; made += 1) {
       await open(made % 2 === 0 ? outer.client : inner.client);
@@ -166,8 +166,8 @@ describe('a run', () => {
       });
     }
     await open(person);
-    for (const id of opened) {
-      await person.endSession(id, own.signal);
+    for (const { client, id } of opened) {
+      await client.endSession(id, own.signal);
     }
     await open(inner.client);
   });

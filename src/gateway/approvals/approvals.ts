@@ -3,11 +3,11 @@
  * business of its kind (a held statement, temporary access), which says what counts now and hears
  * of decisions; who may decide, and that nothing is decided or used twice, is decided here.
  */
-import { randomBytes } from 'node:crypto';
 import { HoopError } from '../../errors.ts';
 import type { Principal } from '../../policy/types.ts';
 import type { ApprovalKind, ApprovalState } from '../../tunnel/approvals-api.ts';
 import { errorFields, type Log } from '../log.ts';
+import { shortId } from '../short-id.ts';
 import {
   type ApprovalNeed,
   type ApprovalRecord,
@@ -89,7 +89,7 @@ export class Approvals implements Disposable {
     this.#limits.take(request, store.open(), nowMs);
     const record: ApprovalRecord = {
       ...rest,
-      id: newId(),
+      id: shortId(),
       state: 'waiting',
       reason: rest.reason === undefined ? undefined : plainText(rest.reason, MAX_TEXT),
       createdMs: nowMs,
@@ -354,12 +354,4 @@ export class Approvals implements Disposable {
 
 function deadlineOf(record: ApprovalRecord): number {
   return record.state === 'waiting' ? record.waitsUntilMs : (record.usableUntilMs ?? 0);
-}
-
-/** Crockford's alphabet: nothing that can be misread or spells words. */
-const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz';
-const ID_LENGTH = 12;
-
-function newId(): string {
-  return Array.from(randomBytes(ID_LENGTH), (byte) => ALPHABET[byte % 32]).join('');
 }

@@ -13,6 +13,7 @@ export interface HttpReply {
 const ABOUT_IDENTITY: ReadonlySet<ErrorCode> = new Set([
   'HOOP_USAGE',
   'HOOP_NOT_LOGGED_IN',
+  'HOOP_ACCESS_BLOCKED',
   'HOOP_TOO_LARGE',
   'HOOP_LIMIT',
   'HOOP_RUN_REFUSED',

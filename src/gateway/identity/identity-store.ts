@@ -50,6 +50,8 @@ export interface IdentityStore {
   /** How many logins of runs of this principal have not ended. */
   countRuns(principal: { issuer: string; sub: string }, nowMs: number): Promise<number>;
   readFamily(id: string): Promise<RefreshFamily | undefined>;
+  /** Those that are not revoked and not over. */
+  liveFamilies(nowMs: number): Promise<readonly RefreshFamily[]>;
   /**
    * Compare and swap: generation + 1 if it still is `fromGeneration` and the family is not revoked.
    * @returns whether it was swapped

@@ -47,6 +47,8 @@ export interface IdentityOptions extends TokenExchangeOptions {
   readonly withOwnAgent?: (principal: Principal) => Principal;
   /** A login was refused, or was not renewed. */
   readonly onRefused?: (error: HoopError, login: RefusedLogin) => void;
+  /** @throws HOOP_ACCESS_BLOCKED when this principal is kept out. */
+  readonly requireUnblocked?: (principal: Principal) => void;
 }
 
 export interface IdentityRequest {
@@ -116,6 +118,7 @@ export class Identity {
             verify: () => this.#verifyProof(request, { accessToken: undefined, jkt: undefined }),
             spend: (proof) => this.#spendProof(proof),
           });
+          await this.#refuseBlocked(login.family);
           return (await this.#tokens(login)).reply;
         }
         if (grant === GRANT_REFRESH) {
@@ -162,23 +165,60 @@ export class Identity {
       nowMs: clock(),
     });
     const proof = await this.#verifyProof(request, { accessToken: token, jkt: claims.cnf.jkt });
-    const family = this.#logins.requireLive(await store.readFamily(claims.sid));
+    const family = this.#requireLive(await store.readFamily(claims.sid));
     const who = this.#holderOf(family, claims.cnf.jkt, claims.exp);
     this.#spendProof(proof);
     return who;
   }
 
-  /** @param exp end of the session token, in seconds since 1970 */
-  #holderOf(family: RefreshFamily, jkt: string, exp: number): Authenticated {
+  /** @throws HoopError HOOP_TOKEN_ISSUER, HOOP_WORKLOAD_…, HOOP_ACCESS_BLOCKED */
+  #principalOf(family: RefreshFamily): LoginFacts & Pick<Authenticated, 'run'> {
     const { principal: someone, ...login } = loginFacts(family, this.#options);
     const run = readRun(family);
-    const principal = this.#options.withOwnAgent?.(someone) ?? someone;
+    const whole = this.#options.withOwnAgent?.(someone) ?? someone;
+    const principal = run === undefined ? whole : runPrincipal(whole, run);
+    this.#options.requireUnblocked?.(principal);
+    return { ...login, principal, ...(run === undefined ? {} : { run }) };
+  }
+
+  /** A block has ended the login as well: the block is what its holder should hear of. */
+  #requireLive(family: RefreshFamily | undefined): RefreshFamily {
+    if (family?.revoked === true) {
+      this.#principalOf(family);
+    }
+    return this.#logins.requireLive(family);
+  }
+
+  /** The login exists by then, and nobody has its handle. @throws HOOP_ACCESS_BLOCKED */
+  async #refuseBlocked(family: RefreshFamily): Promise<void> {
+    try {
+      this.#principalOf(family);
+    } catch (error) {
+      await this.#logins.end({ id: family.id });
+      throw error;
+    }
+  }
+
+  /** Who is logged in, runs included, as far as the policy in force lets them in. */
+  async principals(): Promise<
+    readonly { readonly family: string; readonly principal: Principal }[]
+  > {
+    const families = await this.#options.store.liveFamilies(this.#options.clock());
+    return families.flatMap((family) => {
+      try {
+        return [{ family: family.id, principal: this.#principalOf(family).principal }];
+      } catch {
+        return [];
+      }
+    });
+  }
+
+  /** @param exp end of the session token, in seconds since 1970 */
+  #holderOf(family: RefreshFamily, jkt: string, exp: number): Authenticated {
     return {
-      principal: run === undefined ? principal : runPrincipal(principal, run),
-      ...(run === undefined ? {} : { run }),
+      ...this.#principalOf(family),
       family: family.id,
       jkt,
-      ...login,
       expiresAtMs: exp * 1000,
       loginExpiresAtMs: family.expiresAtMs,
     };
@@ -272,7 +312,7 @@ export class Identity {
     const handle = this.#logins.handles.decode(requireField(form, 'refresh_token'));
     const family = await this.#options.store.readFamily(handle.family);
     const proof = await this.#verifyProof(request, { accessToken: undefined, jkt: family?.jkt });
-    loginFacts(this.#logins.requireLive(family), this.#options);
+    this.#principalOf(this.#requireLive(family));
     this.#spendProof(proof);
     return (await this.#tokens(await this.#logins.rotate(handle))).reply;
   }

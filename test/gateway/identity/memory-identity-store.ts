@@ -56,6 +56,10 @@ export class MemoryIdentityStore implements IdentityStore {
     return this.#families.get(id);
   }
 
+  async liveFamilies(nowMs: number): Promise<readonly RefreshFamily[]> {
+    return [...this.#families.values()].filter((one) => !one.revoked && one.expiresAtMs > nowMs);
+  }
+
   async advanceFamily(id: string, fromGeneration: number, rotatedAtMs: number): Promise<boolean> {
     const family = this.#families.get(id);
     if (family === undefined || family.revoked || family.generation !== fromGeneration) {

@@ -72,7 +72,7 @@ describe.skipIf(findSshd() === undefined)('a session on a server', () => {
   test('ends with its open command when an approver kills it, and says who and why', async () => {
     const { session, stream } = await servers.begin('sleep 600');
     const dba = await bench.client('dba');
-    const killed = dba.endSession(session.id, bench.signal, 'INC-7');
+    const killed = dba.endSession(session.id, bench.signal, { reason: 'INC-7' });
     await stream.closed;
     await session.finish();
     const endMessage = 'the hoop session was ended by dba@example.com: INC-7';

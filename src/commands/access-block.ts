@@ -1,0 +1,120 @@
+import { openGateway } from '../auth/open-gateway.ts';
+import { HoopError } from '../errors.ts';
+import { API_VERSION } from '../tunnel/api.ts';
+import { APPROVAL_ID } from '../tunnel/approvals-api.ts';
+import { BLOCK_PATHS, BlockReply, BlocksReply, type BlockView } from '../tunnel/blocks-api.ts';
+import { type GatewayClient, jsonBody } from '../tunnel/gateway-client.ts';
+import { plain } from '../ui/printable.ts';
+import { renderBlocks } from '../ui/render-blocks.ts';
+import { renderJson } from '../ui/render-json.ts';
+import { styleFor } from '../ui/style.ts';
+import { terminalWidth } from '../ui/terminal-width.ts';
+import { MIN_PREFIX, normalized } from './approvals-source.ts';
+import type { Io } from './io.ts';
+
+export interface BlockFlags {
+  readonly target?: string;
+  /** Seconds. */
+  readonly for?: number;
+  readonly reason: string;
+  readonly json?: boolean;
+}
+
+export async function blockAccess(io: Io, who: string, flags: BlockFlags): Promise<void> {
+  await using gateway = await openGateway(io);
+  const { target, for: durationSeconds, reason } = flags;
+  const body = jsonBody({
+    v: API_VERSION,
+    who,
+    reason,
+    ...(target === undefined ? {} : { target }),
+    ...(durationSeconds === undefined ? {} : { durationSeconds }),
+  });
+  const path = BLOCK_PATHS.blocks;
+  const reply = await gateway.client.json(BlockReply, { method: 'POST', path, body }, io.signal);
+  if (flags.json) {
+    io.stdout.write(`${renderJson(reply)}\n`);
+    return;
+  }
+  const { block, logins, sessions } = reply;
+  const what = block.kind === 'agent' ? `agent ${block.who}` : block.who;
+  const where = block.target === undefined ? '' : ` on ${block.target}`;
+  io.note(
+    plain(
+      `${what} is blocked${where}; ended: ${count(sessions, 'session')}, ${count(logins, 'login')}`,
+    ),
+  );
+  if (block.kind === 'login' && block.subjects.length === 0) {
+    io.note(
+      'nobody with this name has logged in yet: check how it is written in `hoop sessions list`',
+    );
+  }
+  io.note(`to lift it: hoop access unblock ${block.id}`);
+}
+
+export async function unblockAccess(
+  io: Io,
+  typed: string,
+  flags: { readonly json?: boolean },
+): Promise<void> {
+  await using gateway = await openGateway(io);
+  const id = await blockMeant(gateway.client, typed, io.signal);
+  const path = BLOCK_PATHS.block(id);
+  const reply = await gateway.client.json(BlockReply, { method: 'DELETE', path }, io.signal);
+  if (flags.json) {
+    io.stdout.write(`${renderJson(reply)}\n`);
+  } else {
+    io.note(plain(`${reply.block.who} is no longer blocked by ${id}; ended logins stay ended`));
+  }
+}
+
+export async function listBlocks(
+  io: Io,
+  flags: { readonly all?: boolean; readonly json?: boolean },
+): Promise<void> {
+  await using gateway = await openGateway(io);
+  const all = await blocksOf(gateway.client, io.signal);
+  const blocks = flags.all ? all : all.filter(({ state }) => state === 'active');
+  if (flags.json) {
+    io.stdout.write(`${renderJson({ v: 1, blocks })}\n`);
+    return;
+  }
+  if (blocks.length === 0) {
+    io.note('nobody is blocked, as far as you may know');
+    return;
+  }
+  const options = { style: styleFor(io.color.stdout), width: terminalWidth(io.stdout, io.env) };
+  io.stdout.write(`${renderBlocks(blocks, { ...options, nowMs: Date.now() }).join('\n')}\n`);
+}
+
+/** An id, the start of one, or whom it was typed for. */
+async function blockMeant(
+  client: GatewayClient,
+  typed: string,
+  signal: AbortSignal,
+): Promise<string> {
+  const wanted = normalized(typed);
+  if (APPROVAL_ID.test(wanted)) {
+    return wanted;
+  }
+  const active = (await blocksOf(client, signal)).filter(({ state }) => state === 'active');
+  const named = active.filter(({ who }) => who.toLowerCase() === typed.toLowerCase());
+  const byId = wanted.length < MIN_PREFIX ? [] : active.filter(({ id }) => id.startsWith(wanted));
+  const [block, other] = named.length > 0 ? named : byId;
+  if (block === undefined || other !== undefined) {
+    const which = other === undefined ? 'no block is' : 'several blocks are';
+    throw new HoopError('HOOP_USAGE', `${which} known as "${plain(typed)}"`, {
+      hint: 'Give the id that `hoop access blocks` shows.',
+    });
+  }
+  return block.id;
+}
+
+async function blocksOf(client: GatewayClient, signal: AbortSignal): Promise<readonly BlockView[]> {
+  const request = { method: 'GET', path: BLOCK_PATHS.blocks } as const;
+  return (await client.json(BlocksReply, request, signal)).blocks;
+}
+
+function count(number: number, what: string): string {
+  return `${number} ${what}${number === 1 ? '' : 's'}`;
+}

@@ -1,0 +1,86 @@
+/** The HTTP API of blocks: tunnel/blocks-api.ts. */
+import type { Context, Hono } from 'hono';
+import { API_VERSION } from '../../tunnel/api.ts';
+import { APPROVAL_ID } from '../../tunnel/approvals-api.ts';
+import {
+  BLOCK_PATHS,
+  type BlockReply,
+  BlockRequest,
+  type BlocksReply,
+} from '../../tunnel/blocks-api.ts';
+import type { Env } from '../http-api.ts';
+import { readJson } from '../http-body.ts';
+import { json } from '../http-replies.ts';
+import type { Authenticated, Identity } from '../identity/identity.ts';
+import type { Sessions } from '../sessions.ts';
+import { meansPrincipal } from './block.ts';
+import type { Blocks } from './blocks.ts';
+
+type Ctx = Context<Env>;
+type Handler = (c: Ctx, who: Authenticated) => Response | Promise<Response>;
+
+export interface BlockRoutesOptions {
+  readonly blocks: Blocks;
+  readonly identity: Pick<Identity, 'requireLive' | 'principals' | 'revoke'>;
+  readonly sessions: Pick<Sessions, 'endBlocked'>;
+  readonly authenticated: (handler: Handler) => (c: Ctx) => Promise<Response>;
+}
+
+const MAX_BODY_BYTES = 16 * 1024;
+
+export function addBlockRoutes(app: Hono<Env>, options: BlockRoutesOptions): void {
+  const { blocks, identity, sessions, authenticated } = options;
+  app.get(
+    BLOCK_PATHS.blocks,
+    authenticated((_c, { principal }) =>
+      json({ v: API_VERSION, blocks: [...blocks.list(principal)] } satisfies BlocksReply),
+    ),
+  );
+  app.post(
+    BLOCK_PATHS.blocks,
+    authenticated(async (c, who) => {
+      const asked = await readJson(c.req.raw, BlockRequest, MAX_BODY_BYTES);
+      await identity.requireLive(who);
+      // Before there is a block: afterwards nobody whom it means is logged in.
+      const known = await identity.principals();
+      const block = blocks.add(
+        who.principal,
+        asked,
+        known.map(({ principal }) => principal),
+      );
+      // Sessions first: that their login has ended as well would be their reason otherwise.
+      const ended = sessions.endBlocked(block);
+      const logins = block.target === undefined ? known : [];
+      let count = 0;
+      for (const { family, principal } of logins) {
+        if (meansPrincipal(block, principal)) {
+          count += (await identity.revoke({ id: family })).length;
+        }
+      }
+      blocks.keep(block);
+      return json(
+        {
+          v: API_VERSION,
+          block: blocks.view(block),
+          logins: count,
+          sessions: ended,
+        } satisfies BlockReply,
+        201,
+      );
+    }),
+  );
+  app.delete(
+    BLOCK_PATHS.block(':id'),
+    authenticated(async (c, who) => {
+      const id = c.req.param('id') ?? '';
+      await identity.requireLive(who);
+      const block = blocks.lift(who.principal, APPROVAL_ID.test(id) ? id : '');
+      return json({
+        v: API_VERSION,
+        block: blocks.view(block),
+        logins: 0,
+        sessions: 0,
+      } satisfies BlockReply);
+    }),
+  );
+}

@@ -1,0 +1,61 @@
+/** Somebody, or an agent, is kept out: at once, whatever the policy says. */
+import { HoopError } from '../../errors.ts';
+import type { Principal } from '../../policy/types.ts';
+import { utcTime } from '../utc-time.ts';
+
+type Subject = Pick<Principal, 'issuer' | 'sub'>;
+
+export interface Block {
+  readonly id: string;
+  readonly kind: 'login' | 'agent';
+  /** As it was typed: e-mail address, name or subject of a login; name of an agent. */
+  readonly who: string;
+  /** Logins that bore that name when it was made: a new name at the provider is no way out. */
+  readonly subjects: readonly Subject[];
+  /** undefined: everything, the login itself included. */
+  readonly target: string | undefined;
+  readonly reason: string;
+  readonly by: Subject & { readonly name: string };
+  readonly createdMs: number;
+  /** undefined: until it is lifted. */
+  readonly expiresMs: number | undefined;
+  readonly lifted: { readonly ms: number; readonly by: string } | undefined;
+}
+
+/** Whether it speaks of this principal, whatever its target. */
+export function meansPrincipal(
+  block: Pick<Block, 'kind' | 'who' | 'subjects'>,
+  principal: Pick<Principal, 'issuer' | 'sub' | 'name' | 'email' | 'requester' | 'agent'>,
+): boolean {
+  if (block.kind === 'agent') {
+    return principal.agent === block.who;
+  }
+  const who = block.who.toLowerCase();
+  const { issuer, sub, name, email, requester } = principal;
+  return (
+    block.subjects.some((one) => one.issuer === issuer && one.sub === sub) ||
+    // Rather one namesake too many, who can be let in again, than one login too few.
+    [sub, name, email, requester].some((text) => text?.toLowerCase() === who)
+  );
+}
+
+/** For whoever is kept out, sessions that end by it, and their recordings. */
+export function blockText({ id, kind, who, target, by, reason }: Block): string {
+  const what = kind === 'agent' ? `agent ${who} is blocked` : 'blocked';
+  const where = target === undefined ? '' : ` on target ${target}`;
+  return `${what}${where} by ${by.name}: ${reason} (block ${id})`;
+}
+
+export function blockedError(block: Block): HoopError {
+  const { kind, who, target, by, reason, expiresMs, id } = block;
+  const where = target === undefined ? '' : ` on target "${target}"`;
+  const until = expiresMs === undefined ? 'until it is lifted' : `until ${utcTime(expiresMs)}`;
+  return new HoopError(
+    'HOOP_ACCESS_BLOCKED',
+    kind === 'agent' ? `agent "${who}" is blocked${where}` : `you are blocked${where}`,
+    {
+      detail: `${by.name} blocked ${kind === 'agent' ? 'it' : 'you'} ${until}: ${reason}`,
+      hint: `An approver can lift it: \`hoop access unblock ${id}\`.`,
+    },
+  );
+}

@@ -1,0 +1,211 @@
+/**
+ * Who is kept out now. A block holds from the moment at which it is made, in live sessions too, and
+ * outlives a restart; a policy commit neither makes nor lifts one.
+ */
+import { HoopError } from '../../errors.ts';
+import type { Principal } from '../../policy/types.ts';
+import type { BlockRequest, BlockView } from '../../tunnel/blocks-api.ts';
+import type { IndexStore } from '../index-store.ts';
+import { errorFields, type Log } from '../log.ts';
+import { shortId } from '../short-id.ts';
+import { type Block, blockedError, meansPrincipal } from './block.ts';
+import { BlockStore } from './block-store.ts';
+
+export interface BlocksOptions {
+  readonly store: IndexStore;
+  /** Names of the agents of the policy in force. */
+  readonly agents: () => ReadonlySet<string>;
+  /** Wall clock, ms. */
+  readonly clock: () => number;
+  readonly log: Log;
+}
+
+/** More make each decision slow, and are a group to take out of the policy. */
+const MAX_ACTIVE = 1000;
+
+export class Blocks {
+  readonly #options: BlocksOptions;
+  readonly #store: BlockStore;
+  readonly #active = new Map<string, Block>();
+
+  constructor(options: BlocksOptions) {
+    this.#options = options;
+    this.#store = new BlockStore(options.store);
+    for (const block of this.#store.active(options.clock())) {
+      this.#active.set(block.id, block);
+    }
+  }
+
+  /** The block that keeps this principal out: of the target, or, without one, of everything. */
+  find(principal: Principal, target?: string): Block | undefined {
+    const nowMs = this.#options.clock();
+    for (const block of this.#active.values()) {
+      if (
+        (block.target === undefined || block.target === target) &&
+        !isOver(block, nowMs) &&
+        meansPrincipal(block, principal)
+      ) {
+        return block;
+      }
+    }
+    return undefined;
+  }
+
+  /** @throws HOOP_ACCESS_BLOCKED */
+  require(principal: Principal, target?: string): void {
+    const block = this.find(principal, target);
+    if (block !== undefined) {
+      throw blockedError(block);
+    }
+  }
+
+  /**
+   * @param known logins that are live
+   * @throws HOOP_ACCESS_DENIED, HOOP_USAGE, HOOP_LIMIT; what SQLite says: then it holds nevertheless,
+   *   until the gateway stops
+   */
+  add(by: Principal, asked: BlockRequest, known: readonly Principal[]): Block {
+    requireApprover(by);
+    this.#prune();
+    if (this.#active.size >= MAX_ACTIVE) {
+      throw new HoopError('HOOP_LIMIT', `there are ${MAX_ACTIVE} blocks already`);
+    }
+    const { kind, who } = this.#meaning(asked.who.trim(), known);
+    const { clock, log } = this.#options;
+    const createdMs = clock();
+    const named = { kind, who, subjects: kind === 'agent' ? [] : this.#store.subjectsNamed(who) };
+    const live = known.filter((one) => kind === 'login' && meansPrincipal(named, one));
+    const block: Block = {
+      id: shortId(),
+      ...named,
+      subjects: distinct([...named.subjects, ...live]),
+      target: asked.target,
+      reason: asked.reason.trim(),
+      by: { issuer: by.issuer, sub: by.sub, name: by.name },
+      createdMs,
+      expiresMs:
+        asked.durationSeconds === undefined ? undefined : createdMs + asked.durationSeconds * 1000,
+      lifted: undefined,
+    };
+    // First the right, then the record: a full disk must not keep anybody in.
+    this.#active.set(block.id, block);
+    const { id, target } = block;
+    log.info('access.blocked', { block: id, kind, who, target, by: by.name, sub: by.sub });
+    return block;
+  }
+
+  /** To be called when what the block ends was told. @throws what SQLite says */
+  keep(block: Block): void {
+    try {
+      this.#store.add(block);
+    } catch (error) {
+      this.#options.log.error('index.write_failed', errorFields(error));
+      throw error;
+    }
+  }
+
+  /** @throws HOOP_ACCESS_DENIED, HOOP_APPROVAL_UNKNOWN, HOOP_APPROVAL_ENDED */
+  lift(by: Principal, id: string): Block {
+    requireApprover(by);
+    const block = this.#active.get(id) ?? this.#store.list().find((one) => one.id === id);
+    if (block === undefined) {
+      throw new HoopError('HOOP_APPROVAL_UNKNOWN', 'there is no such block', {
+        hint: '`hoop access blocks` lists them.',
+      });
+    }
+    if (meansPrincipal(block, by)) {
+      throw new HoopError('HOOP_ACCESS_DENIED', 'nobody lifts a block of their own', {
+        hint: 'Another approver may.',
+      });
+    }
+    const nowMs = this.#options.clock();
+    if (block.lifted !== undefined || isOver(block, nowMs)) {
+      throw new HoopError('HOOP_APPROVAL_ENDED', 'the block is over already');
+    }
+    const lifted = { ms: nowMs, by: by.name };
+    // The other way round: what is not on disk would come back at the next start.
+    this.#store.lift(id, lifted);
+    this.#active.delete(id);
+    this.#options.log.info('access.unblocked', { block: id, who: block.who, by: by.name });
+    return { ...block, lifted };
+  }
+
+  /** Newest first: everybody's for approvers and auditors, else those that mean the caller. */
+  list(who: Principal): readonly BlockView[] {
+    const seesAll = who.roles.includes('approver') || who.roles.includes('auditor');
+    return this.#store
+      .list()
+      .filter((block) => seesAll || meansPrincipal(block, who))
+      .map((block) => this.view(block));
+  }
+
+  view(block: Block): BlockView {
+    const { id, kind, who, subjects, target, reason, by, createdMs, expiresMs, lifted } = block;
+    const isExpired = isOver(block, this.#options.clock());
+    return {
+      id,
+      kind,
+      who,
+      subjects: [...subjects],
+      ...(target === undefined ? {} : { target }),
+      reason,
+      blockedBy: by.name,
+      blockedAt: new Date(createdMs).toISOString(),
+      ...(expiresMs === undefined ? {} : { expiresAt: new Date(expiresMs).toISOString() }),
+      state: lifted !== undefined ? 'lifted' : isExpired ? 'expired' : 'active',
+      ...(lifted === undefined
+        ? {}
+        : { liftedBy: lifted.by, liftedAt: new Date(lifted.ms).toISOString() }),
+    };
+  }
+
+  #meaning(typed: string, known: readonly Principal[]): Pick<Block, 'kind' | 'who'> {
+    const [, prefix, rest = ''] = /^(user|agent):(.+)$/s.exec(typed) ?? [];
+    if (prefix !== undefined) {
+      return { kind: prefix === 'agent' ? 'agent' : 'login', who: rest };
+    }
+    if (!this.#options.agents().has(typed)) {
+      return { kind: 'login', who: typed };
+    }
+    const login = { kind: 'login', who: typed, subjects: [] } as const;
+    if (known.some((one) => one.isAgent !== true && meansPrincipal(login, one))) {
+      throw new HoopError('HOOP_USAGE', 'an agent and a login have this name', {
+        hint: `Write agent:${typed} or user:${typed}.`,
+      });
+    }
+    return { kind: 'agent', who: typed };
+  }
+
+  #prune(): void {
+    const nowMs = this.#options.clock();
+    for (const [id, block] of this.#active) {
+      if (isOver(block, nowMs)) {
+        this.#active.delete(id);
+      }
+    }
+  }
+}
+
+function isOver({ expiresMs }: Block, nowMs: number): boolean {
+  return expiresMs !== undefined && expiresMs <= nowMs;
+}
+
+/** @throws HOOP_ACCESS_DENIED */
+function requireApprover({ roles, isAgent, viaDevice }: Principal): void {
+  if (!roles.includes('approver') || isAgent === true || viaDevice === true) {
+    throw new HoopError(
+      'HOOP_ACCESS_DENIED',
+      'only an approver can block somebody or lift a block',
+      {
+        detail: 'The policy (hoop.yaml, `roles.approver`) names the groups whose members are.',
+      },
+    );
+  }
+}
+
+function distinct(subjects: readonly Pick<Principal, 'issuer' | 'sub'>[]): Block['subjects'] {
+  const all = new Map(
+    subjects.map(({ issuer, sub }) => [JSON.stringify([issuer, sub]), { issuer, sub }]),
+  );
+  return [...all.values()];
+}
