@@ -1,4 +1,5 @@
 /** One statement of a simple Query, as messages of the extended protocol. */
+import { TextBytes } from '../../policy/sql/text-bytes.ts';
 import type { RowChanges } from '../../policy/sql/types.ts';
 import { encodeBind } from '../../protocol/pg/bind.ts';
 import { encodeDescribe } from '../../protocol/pg/describe.ts';
@@ -10,7 +11,6 @@ import { countSource, isLimited } from './row-counts.ts';
 import { RowTrial } from './row-trial.ts';
 import { startRun } from './run.ts';
 import type { StreamState } from './stream-state.ts';
-import { sliceOf } from './stream-story.ts';
 
 export interface SentStatement {
   readonly at: number;
@@ -88,6 +88,6 @@ function prepare(state: StreamState, { statement, text, isShown }: SentStatement
 /** Behind as many spaces as there are characters before it: errors say where in the text they are. */
 function atItsPlace(text: string, { allowed, text: own }: KnownStatement): string {
   if (own === text || allowed === undefined) return text;
-  const before = sliceOf(text, { start: 0, end: allowed.analysis.start });
+  const before = new TextBytes(text).slice({ start: 0, end: allowed.analysis.start });
   return ' '.repeat([...before].length) + own;
 }

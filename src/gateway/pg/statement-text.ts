@@ -1,12 +1,12 @@
 /** The text of a statement before the policy sees it: whether it says to us what it says to the server. */
 import { isAscii } from 'node:buffer';
+import { TextBytes } from '../../policy/sql/text-bytes.ts';
 import type { Verdict } from '../../policy/sql/types.ts';
 import type { Refusal } from '../../policy/types.ts';
 import { UndecodableText } from '../../protocol/pg/malformed-message.ts';
 import { type Decided, refusedVerdict } from './decide.ts';
 import type { KnownStatement } from './known-statement.ts';
 import type { StreamState } from './stream-state.ts';
-import { sliceOf } from './stream-story.ts';
 
 export type CheckedText =
   | { readonly type: 'text'; readonly text: string }
@@ -89,12 +89,13 @@ export function knownStatements(request: {
     const nothing = { basis, allowed: undefined, usesNames: false, executes: undefined };
     return [{ ...common, ...nothing, number: first, text }];
   }
+  const bytes = statements.length > 1 ? new TextBytes(text) : undefined;
   return statements.map((allowed, index) => ({
     ...common,
     usesNames: names.wereUsed,
     executes: names.found.get(allowed.analysis.protocol.execute ?? ''),
     number: first + index,
-    text: statements.length === 1 ? text : sliceOf(text, allowed.analysis),
+    text: bytes === undefined ? text : bytes.slice(allowed.analysis),
     basis,
     allowed,
   }));

@@ -2,6 +2,7 @@
 import type { HitCounts } from '../../masking/detect-text.ts';
 import { isMistake } from '../../policy/is-mistake.ts';
 import { builtin } from '../../policy/sql/guards.ts';
+import { TextBytes } from '../../policy/sql/text-bytes.ts';
 import type { AllowedStatement, StatementAnalysis, Verdict } from '../../policy/sql/types.ts';
 import type { Refusal, RuleRef } from '../../policy/types.ts';
 import type { RecordingEvent } from '../../recording/types.ts';
@@ -39,8 +40,9 @@ export class StreamStory {
   allowed(at: number, statements: readonly AllowedStatement[], text: string): number {
     const first = this.#numbers + 1;
     if (statements.length === 0) this.#decision(at, factsOf({ rules: [] }), text);
+    const bytes = statements.length > 1 ? new TextBytes(text) : undefined;
     for (const statement of statements) {
-      const own = statements.length === 1 ? text : sliceOf(text, statement.analysis);
+      const own = bytes === undefined ? text : bytes.slice(statement.analysis);
       this.#decision(at, knownFacts(statement), own);
     }
     return first;
@@ -206,14 +208,6 @@ function factsOf(decided: {
     ),
     verbs: analysis?.verbs ?? [],
   };
-}
-
-/** Positions of the parser count bytes of UTF-8. */
-export function sliceOf(
-  text: string,
-  { start, end }: { readonly start: number; readonly end: number },
-): string {
-  return Buffer.from(text).subarray(start, end).toString();
 }
 
 function columnName(column: { schema: string; name: string; column: string }): string {

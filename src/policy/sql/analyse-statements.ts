@@ -10,13 +10,16 @@ import { innerQuery, type KnownStatements, type StatementResult, statement } fro
 import type { Node } from './tree.ts';
 import type { StatementAnalysis, StatementContext } from './types.ts';
 import { viewColumns } from './views.ts';
+import { WorkBudget } from './work-budget.ts';
 import { writesValues, writtenPlaceholder } from './written-texts.ts';
 
-const encoder = new TextEncoder();
+/** What a statement costs besides its nodes, in steps. */
+const STEPS_PER_STATEMENT = 10;
 
 /**
  * @param tree what libpg-query's parse() returned for `text`; its offsets are bytes of UTF-8
  * @param copied where the queries of COPY (query) stand, by the index of their statement
+ * @throws OverBudget when all statements together cost more than that
  * @returns one analysis per statement, in order; a strange tree makes statements opaque, never throws
  */
 export function analyseStatements(
@@ -24,22 +27,28 @@ export function analyseStatements(
   text: string,
   context: StatementContext,
   copied: ReadonlyMap<number, TextRange> = new Map(),
+  budget = new WorkBudget(),
 ): StatementAnalysis[] {
   const session = new TextSession(context);
-  const length = encoder.encode(text).length;
+  const length = Buffer.byteLength(text);
   return statementsOf(tree).map((raw, index) => {
-    const own = analyseOne(raw.stmt, session.context(), session, rangeOf(raw, length));
+    budget.spend(STEPS_PER_STATEMENT);
+    const range = rangeOf(raw, length);
+    const facts = new StatementFacts(
+      session.context(),
+      { query: innerQuery, view: viewColumns },
+      budget,
+    );
+    const own = analyseOne(raw.stmt, facts, session, range);
     const analysis = withQuery(own, copied.get(index));
     session.after(analysis);
     return analysis;
   });
 }
 
-/** Bytes of UTF-8. */
-export function rangeOfStatement(tree: unknown, index: number, text: string): TextRange {
-  const raw = statementsOf(tree)[index];
-  const length = encoder.encode(text).length;
-  return raw === undefined ? { start: length, end: length } : rangeOf(raw, length);
+/** @returns for each statement where it stands, in bytes of UTF-8 */
+export function rangesOfStatements(tree: unknown, textLength: number): readonly TextRange[] {
+  return statementsOf(tree).map((raw) => rangeOf(raw, textLength));
 }
 
 function rangeOf(raw: RawStatement, length: number): TextRange {
@@ -63,11 +72,11 @@ function statementsOf(tree: unknown): readonly RawStatement[] {
 
 function analyseOne(
   node: Node,
-  context: StatementContext,
+  facts: StatementFacts,
   known: KnownStatements,
-  range: { readonly start: number; readonly end: number },
+  range: TextRange,
 ): StatementAnalysis {
-  const facts = new StatementFacts(context, { query: innerQuery, view: viewColumns });
+  let isTooLarge = false;
   facts.root = node;
   let done: StatementResult = { verb: 'unknown', columns: undefined, protocol: {} };
   try {
@@ -83,12 +92,14 @@ function analyseOne(
     facts.runsUserCode = true;
     facts.changesCatalog = true;
     facts.refuse('the statement is too large to be judged', { hint: 'Split it.' });
+    isTooLarge = true;
   }
   const protocol = makesRelationsOnly(node)
     ? { ...done.protocol, changes: 'relations' as const }
     : done.protocol;
   const outputs = done.outputs ?? done.columns?.map((column) => outputOf(facts, column));
-  return facts.result(done.verb, outputs, protocol, range);
+  const analysis = facts.result(done.verb, outputs, protocol, range);
+  return isTooLarge ? { ...analysis, isTooLarge } : analysis;
 }
 
 function withQuery(analysis: StatementAnalysis, range: TextRange | undefined): StatementAnalysis {

@@ -84,6 +84,7 @@ export function starRow(
 ): Lineage | undefined {
   if (names.length === 0) {
     const columns = scope?.columns ?? [];
+    facts.spendOn(columns);
     return derive(
       columns.map((column) => column.lineage),
       undefined,

@@ -2,6 +2,7 @@
  * Where the query of `COPY (query) TO` stands in its text: the tree does not say. What is found by
  * counting parentheses counts only if the parser makes of it the very query of the COPY.
  */
+import type { TextBytes } from './text-bytes.ts';
 import { as, type Node } from './tree.ts';
 
 /** Bytes of UTF-8. */
@@ -15,14 +16,13 @@ const TOKEN =
   /\s+|--[^\n\r]*|[eE]'[^'\\]*(?:(?:\\[\s\S]|'')[^'\\]*)*'|'[^']*(?:''[^']*)*'|"[^"]*(?:""[^"]*)*"|\$(?:[A-Za-z_\x80-\xff][A-Za-z0-9_\x80-\xff]*)?\$|[A-Za-z_\x80-\xff][A-Za-z0-9_$\x80-\xff]*|\/\*|[\s\S]/y;
 
 /** Of what is in the parentheses of a statement that begins at `range.start`. */
-export function parenthesised(text: string, range: TextRange): TextRange | undefined {
-  // One character per byte, so that offsets are those of the parser.
-  const sql = Buffer.from(text).toString('latin1');
+export function parenthesised(text: TextBytes, range: TextRange): TextRange | undefined {
+  const sql = text.latin1(range);
   let open: number | undefined;
   let depth = 0;
   let words = 0;
-  let at = range.start;
-  while (at < range.end) {
+  let at = 0;
+  while (at < sql.length) {
     TOKEN.lastIndex = at;
     const token = TOKEN.exec(sql)?.[0] ?? '';
     if (token === '') return undefined;
@@ -33,7 +33,9 @@ export function parenthesised(text: string, range: TextRange): TextRange | undef
       depth += 1;
     } else if (token === ')') {
       depth -= 1;
-      if (depth === 0 && open !== undefined) return { start: open, end: at };
+      if (depth === 0 && open !== undefined) {
+        return { start: range.start + open, end: range.start + at };
+      }
     } else if (open === undefined && /^\w/.test(token)) {
       words += 1;
       if (words > 1) return undefined;

@@ -24,6 +24,7 @@ import { MaskIndex } from './mask-index.ts';
 import { budgetedRows, rowThresholds, settled } from './row-thresholds.ts';
 import { systemMaskOf } from './system-relations.ts';
 import type { AllowedStatement, Catalog, Opaque, StatementAnalysis, Verdict } from './types.ts';
+import type { WorkBudget } from './work-budget.ts';
 
 export interface EvaluationContext {
   readonly catalog: Catalog;
@@ -31,12 +32,18 @@ export interface EvaluationContext {
   readonly text?: string;
   /** `maskIndexOf(grant, catalog)`, when the caller keeps it. */
   readonly masks?: MaskIndex;
+  /** Default: as much as it takes. */
+  readonly budget?: WorkBudget;
 }
 
 /** What a grant masks: what it says, and what system views show of others unless it restricts nothing. */
 export function maskIndexOf(grant: Grant, catalog: Catalog): MaskIndex {
   return new MaskIndex(grant.masks, catalog, !grantSides(grant).every(isUnrestricted));
 }
+
+/** Of facts of a statement, held against the masks; of names, held against a rule. */
+const FACTS_PER_STEP = 8;
+const NAMES_PER_STEP = 16;
 
 export function evaluate(
   analyses: readonly StatementAnalysis[],
@@ -45,8 +52,10 @@ export function evaluate(
 ): Verdict {
   const masks = context.masks ?? maskIndexOf(grant, context.catalog);
   const sides = grantSides(grant);
+  const rules = sides.reduce((sum, side) => sum + side.rules.length, 0);
   const statements: AllowedStatement[] = [];
   for (const [index, analysis] of analyses.entries()) {
+    context.budget?.spend(stepsOf(analysis, rules));
     const outcome = evaluateSides(analysis, sides, { ...context, masks });
     if ('code' in outcome) {
       return { effect: 'refuse', refusal: outcome, statement: index, analysis: analyses };
@@ -54,6 +63,16 @@ export function evaluate(
     statements.push({ ...settled(outcome), ...budgetedRows(analysis, grant) });
   }
   return { effect: 'allow', statements };
+}
+
+function stepsOf(analysis: StatementAnalysis, rules: number): number {
+  const { reads, writes, functions, columnsRead, outputs = [] } = analysis;
+  const names = reads.length + writes.length + functions.length;
+  const sources = outputs.reduce(
+    (sum, { sources: from, tied }) => sum + 1 + from.length + (tied?.length ?? 0),
+    columnsRead.length,
+  );
+  return sources / FACTS_PER_STEP + (names * (rules + 1)) / NAMES_PER_STEP;
 }
 
 /** An agent and whoever it acts for: each by its own rules, and what one of them refuses is refused. */
@@ -98,6 +117,10 @@ function evaluateOne(
   const setting = guardSettings(analysis.protocol.settings ?? [], grant);
   if (setting) {
     return setting;
+  }
+  const tooLarge = refuseTooLarge(analysis, grant);
+  if (tooLarge) {
+    return tooLarge;
   }
   // Where nothing is restricted no verdict rests on names, and the server knows them better: those
   // made in this transaction, and the words in which it says that there are none.
@@ -152,7 +175,7 @@ function freedomOf(
 /** Files and programs of the server: past every rule about relations. */
 function refuseServerAccess(analysis: StatementAnalysis, grant: Grant): Refusal | undefined {
   const [what] = analysis.serverAccess;
-  const guarded = grant.masks.length > 0 || grant.detectors.length > 0;
+  const guarded = isGuarded(grant);
   if (what === undefined || (!guarded && namesServerAccess(grant, analysis))) {
     return undefined;
   }
@@ -162,6 +185,25 @@ function refuseServerAccess(analysis: StatementAnalysis, grant: Grant): Refusal 
     detail: 'It reaches files, programs or the administration of the server.',
     rule: builtin('server-access'),
   });
+}
+
+/** Before anything is said of verbs and relations: those behind the place where it was left are missing. */
+function refuseTooLarge({ isTooLarge }: StatementAnalysis, grant: Grant): Refusal | undefined {
+  if (!isTooLarge || (!isGuarded(grant) && isUnrestricted(grant))) {
+    return undefined;
+  }
+  return refusal(grant, {
+    code: 'HOOP_TOO_LARGE',
+    sqlState: '54000',
+    message: 'the statement is too large to be judged',
+    detail: 'It has too many parts, or too many inside each other.',
+    hint: 'Split it into smaller statements, or send the values as parameters.',
+    rule: builtin('untraceable'),
+  });
+}
+
+function isGuarded({ masks, detectors }: Grant): boolean {
+  return masks.length > 0 || detectors.length > 0;
 }
 
 const NOT_KNOWN = /^(?:(function|column|type) )?(.+?)(?: of relation (.+))? is not known$/;
@@ -201,7 +243,7 @@ function refuseOpaque(
   if (!opaque) {
     return undefined;
   }
-  const guarded = grant.masks.length > 0 || grant.detectors.length > 0;
+  const guarded = isGuarded(grant);
   const accepts = guarded ? isShowing : isNamed;
   if ((!guarded && isUnrestricted(grant)) || analysis.opaque.every((one) => accepts(one, grant))) {
     return undefined;

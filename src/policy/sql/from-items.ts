@@ -28,6 +28,8 @@ export function fromList(
   let all = NOTHING;
   for (const node of nodes ?? []) {
     all = beside(all, fromItem(facts, node, outer, all));
+    facts.spendOn(all.columns);
+    facts.spendOn(all.tables);
   }
   return all;
 }
@@ -140,6 +142,7 @@ export function namedRelation(
     return undefined;
   }
   const columns = relationColumns(facts, relation, fields.inh !== true);
+  facts.spendOn(columns);
   const { name, schema } = relation;
   const table = { name, schema, columns, relation, namesRows: true };
   return aliased(facts, table, fields.alias);
@@ -196,6 +199,8 @@ function joinItem(
   const seen = beside(before, left);
   const right = fields.rarg ? fromItem(facts, fields.rarg, outer, seen) : NOTHING;
   const both = beside(left, right);
+  facts.spendOn(both.columns);
+  facts.spendOn(both.tables);
   if (fields.isNatural && both.tables.some((table) => table.incomplete)) {
     facts.refuse('the columns that NATURAL JOIN compares are not known', {
       hint: 'Use JOIN … ON.',
@@ -213,7 +218,8 @@ function joinItem(
       origins.add(origin);
     }
   }
-  const columns = [...merged, ...without(left.columns, shared), ...without(right.columns, shared)];
+  const taken = new Set(shared);
+  const columns = [...merged, ...without(left.columns, taken), ...without(right.columns, taken)];
   if (fields.alias) {
     const table = {
       name: undefined,
@@ -238,9 +244,9 @@ function commonNames(left: FromItem, right: FromItem): string[] {
 
 function without(
   columns: readonly NamedLineage[],
-  names: readonly string[],
+  names: ReadonlySet<string>,
 ): readonly NamedLineage[] {
-  return columns.filter((column) => !names.includes(column.name));
+  return columns.filter((column) => !names.has(column.name));
 }
 
 /** The one column that USING (name) leaves of two: it can hold the value of either side. */

@@ -18,14 +18,26 @@ export function noteGroupedRows(
   isSettled: (relation: number) => boolean,
 ): void {
   const seen = new Map<number, Set<number>>();
+  // Asked once per relation: each looks at all values, of which a text can have tens of thousands.
+  const settled = once(isSettled);
+  const isAllOf = once((oid) => values.every((other) => isOf(other, oid)));
   for (const value of values) {
     const { fact } = value.identity ?? {};
-    if (!fact || !isKeyed(facts, value, seen) || !isSettled(fact.oid)) {
-      if (fact && values.every((other) => isOf(other, fact.oid))) facts.noteGrouped(value, by);
+    if (!fact || !isKeyed(facts, value, seen) || !settled(fact.oid)) {
+      if (fact && isAllOf(fact.oid)) facts.noteGrouped(value, by);
       else facts.noteComputed(value, by);
     }
     if (fact) seen.set(fact.oid, (seen.get(fact.oid) ?? new Set()).add(fact.attnum));
   }
+}
+
+function once(ask: (oid: number) => boolean): (oid: number) => boolean {
+  const answers = new Map<number, boolean>();
+  return (oid) => {
+    const known = answers.get(oid) ?? ask(oid);
+    answers.set(oid, known);
+    return known;
+  };
 }
 
 /** Columns of one table, so that nothing else is a ruler. */

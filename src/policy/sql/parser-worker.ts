@@ -1,20 +1,71 @@
 /**
  * The worker side of parser.ts: PostgreSQL's own parser (WASM), alone in a thread with a stack
  * of its own. It answers with the tree as JSON text: that is half the cost of a structured clone,
- * and JSON.parse on the other side does not recurse.
+ * and JSON.parse on the other side does not recurse. What costs more than others can wait for is
+ * judged here as well. Then nothing of the tree leaves, and the verdict goes in lots, each of which
+ * the other side takes when it is its turn.
  */
-import { isMainThread, parentPort } from 'node:worker_threads';
+import {
+  isMainThread,
+  type MessagePort,
+  parentPort,
+  receiveMessageOnPort,
+  workerData,
+} from 'node:worker_threads';
 import { hasSqlDetails, loadModule, parseSync } from 'libpg-query';
+import type { Grant, Refusal } from '../types.ts';
+import {
+  AskedCatalog,
+  askedContext,
+  type CatalogFacts,
+  type CatalogQuestion,
+  type ToldContext,
+} from './catalog-questions.ts';
+import type { TextRange } from './copy-query.ts';
+import { maskIndexOf } from './evaluate.ts';
+import { copiedTexts, isCopied, judgeStatements } from './judge-statements.ts';
+import type { MaskIndex } from './mask-index.ts';
+import type { StatementContext } from './types.ts';
+import { WorkBudget } from './work-budget.ts';
+
+/** What it is started with: where answers come, and what says that one is there. */
+export interface WorkerData {
+  readonly port: MessagePort;
+  readonly bell: Int32Array;
+}
 
 /** What the worker gets. */
 export interface ParseRequest {
   readonly id: number;
   readonly text: string;
   readonly maxDepth: number;
+  /** Of its JSON; a larger one is not sent. */
+  readonly maxTreeBytes: number;
+  readonly judge?: JudgeTask;
 }
 
-/** What it answers, once per request. */
+/** What is not in it is as it was the last time. */
+export interface JudgeTask {
+  readonly context: ToldContext;
+  readonly grant?: Grant;
+  readonly catalog?: CatalogFacts;
+}
+
+/** What it says: questions and lots as often as it likes, anything else once per request. */
 export type ParseAnswer =
+  | { readonly id: number; readonly type: 'question'; readonly question: CatalogQuestion }
+  /** AllowedStatement of a verdict that allows, StatementAnalysis of one that refuses. */
+  | { readonly id: number; readonly type: 'lot'; readonly statements: readonly unknown[] }
+  | { readonly id: number; readonly type: 'allowed'; readonly rss: number }
+  | {
+      readonly id: number;
+      readonly type: 'refused';
+      readonly refusal: Refusal;
+      readonly statement: number;
+      readonly fault: Error | undefined;
+      readonly rss: number;
+    }
+  | { readonly id: number; readonly type: 'large' }
   | { readonly id: number; readonly type: 'tree'; readonly json: string; readonly rss: number }
   | { readonly id: number; readonly type: 'depth' }
   | {
@@ -25,18 +76,42 @@ export type ParseAnswer =
       readonly cursor: number;
     };
 
+/** Statements of a lot: what the other side reads in one turn. */
+const LOT = 100;
+
+interface Known {
+  grant: Grant | undefined;
+  catalog: AskedCatalog | undefined;
+  masks: MaskIndex | undefined;
+}
+
 if (!isMainThread && parentPort) {
-  const port = parentPort;
+  const parent = parentPort;
+  // What parser.ts gives it.
+  const { port, bell } = workerData as WorkerData;
+  const known: Known = { grant: undefined, catalog: undefined, masks: undefined };
+  const ask = (question: ParseAnswer): unknown => {
+    Atomics.store(bell, 0, 0);
+    parent.postMessage(question);
+    Atomics.wait(bell, 0, 0);
+    return receiveMessageOnPort(port)?.message.answer;
+  };
   await loadModule();
-  port.on('message', (request: ParseRequest) => port.postMessage(answer(request)));
+  parent.on('message', (request: ParseRequest) => {
+    parent.postMessage(answer(request, known, ask));
+  });
 }
 
 /** Anything but a complaint of the parser about the text escapes, and ends this worker. */
-function answer({ id, text, maxDepth }: ParseRequest): ParseAnswer {
+function answer(
+  request: ParseRequest,
+  known: Known,
+  ask: (question: ParseAnswer) => unknown,
+): ParseAnswer {
+  const { id, text, maxDepth, maxTreeBytes, judge: task } = request;
   let tree: object;
   try {
-    // The binding refuses an empty text, which PostgreSQL does not.
-    tree = text === '' ? { stmts: [] } : parseSync(text);
+    tree = treeOf(text);
   } catch (error) {
     if (hasSqlDetails(error)) {
       const cursor = error.sqlDetails?.cursorPosition ?? 0;
@@ -47,7 +122,91 @@ function answer({ id, text, maxDepth }: ParseRequest): ParseAnswer {
   if (isDeeper(tree, maxDepth)) {
     return { id, type: 'depth' };
   }
-  return { id, type: 'tree', json: JSON.stringify(tree), rss: process.memoryUsage.rss() };
+  if (task !== undefined) {
+    return judge({ id, text, tree, task, known, ask });
+  }
+  const json = JSON.stringify(tree);
+  return json.length > maxTreeBytes
+    ? { id, type: 'large' }
+    : { id, type: 'tree', json, rss: process.memoryUsage.rss() };
+}
+
+function treeOf(text: string): object {
+  // The binding refuses an empty text, which PostgreSQL does not.
+  return text === '' ? { stmts: [] } : parseSync(text);
+}
+
+function judge(request: {
+  readonly id: number;
+  readonly text: string;
+  readonly tree: object;
+  readonly task: JudgeTask;
+  readonly known: Known;
+  readonly ask: (question: ParseAnswer) => unknown;
+}): ParseAnswer {
+  const { id, text, tree, task, known, ask } = request;
+  const question = (asked: CatalogQuestion): unknown =>
+    ask({ id, type: 'question', question: asked });
+  const { grant, catalog } = learn(known, task, question);
+  const context: StatementContext = askedContext(task.context, catalog, question);
+  let fault: Error | undefined;
+  const verdict = judgeStatements({
+    tree,
+    text,
+    copied: rangesOfCopied(tree, text),
+    context,
+    grant,
+    masks: () => {
+      known.masks ??= maskIndexOf(grant, catalog);
+      return known.masks;
+    },
+    budget: new WorkBudget(),
+    onFault: (error) => {
+      fault = error;
+    },
+  });
+  const isAllowed = verdict.effect === 'allow';
+  const statements: readonly unknown[] = isAllowed ? verdict.statements : verdict.analysis;
+  for (let at = 0; at < statements.length; at += LOT) {
+    ask({ id, type: 'lot', statements: statements.slice(at, at + LOT) });
+  }
+  const rss = process.memoryUsage.rss();
+  if (isAllowed) return { id, type: 'allowed', rss };
+  const { refusal, statement } = verdict;
+  return { id, type: 'refused', refusal, statement, fault, rss };
+}
+
+function learn(
+  known: Known,
+  task: JudgeTask,
+  ask: (question: CatalogQuestion) => unknown,
+): { readonly grant: Grant; readonly catalog: AskedCatalog } {
+  if (task.grant !== undefined || task.catalog !== undefined) known.masks = undefined;
+  known.grant = task.grant ?? known.grant;
+  if (task.catalog !== undefined) known.catalog = new AskedCatalog(task.catalog, ask);
+  const { grant, catalog } = known;
+  if (grant === undefined || catalog === undefined) {
+    throw new TypeError('the first text comes with a grant and a catalog');
+  }
+  catalog.ask = ask;
+  return { grant, catalog };
+}
+
+function rangesOfCopied(tree: object, text: string): ReadonlyMap<number, TextRange> {
+  const ranges = new Map<number, TextRange>();
+  for (const copied of copiedTexts(tree, text)) {
+    if (isCopied(copied, parsedOr(copied.text))) ranges.set(copied.index, copied.range);
+  }
+  return ranges;
+}
+
+function parsedOr(text: string): unknown {
+  try {
+    return treeOf(text);
+  } catch (error) {
+    if (hasSqlDetails(error)) return undefined;
+    throw error;
+  }
 }
 
 /** Level by level, without recursion. */

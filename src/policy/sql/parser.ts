@@ -5,9 +5,12 @@
  * and one large text is parsed at a time. What could not be parsed is refused by the caller.
  */
 import { setFlagsFromString } from 'node:v8';
-import { Worker } from 'node:worker_threads';
+import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
+import type { Grant } from '../types.ts';
+import { answerQuestion, factsOf, toldOf } from './catalog-questions.ts';
 import { type ConstantShape, ConstantShapes, constantShape } from './constant-shapes.ts';
-import type { ParseAnswer, ParseRequest } from './parser-worker.ts';
+import type { JudgeTask, ParseAnswer, ParseRequest, WorkerData } from './parser-worker.ts';
+import type { AllowedStatement, StatementAnalysis, StatementContext, Verdict } from './types.ts';
 
 export type ParseOutcome =
   /** The ParseResult of libpg-query. Shared by everyone who asks for this text: do not change it. */
@@ -17,6 +20,9 @@ export type ParseOutcome =
       /** Made from the tree of a text with other constants: whether their values have been read. */
       readonly wasRead?: () => boolean;
     }
+  | NotParsed;
+
+export type NotParsed =
   /** The parser's own message, as the server would say it. `position` is 1-based, in characters. */
   | { readonly type: 'syntax'; readonly message: string; readonly position: number | undefined }
   | {
@@ -26,7 +32,7 @@ export type ParseOutcome =
       readonly hint: string | undefined;
     };
 
-/** UTF-8 bytes of one Query or Parse. 1 MB of INSERT takes 0.3 s and 500 MB; nobody types more. */
+/** UTF-8 bytes of one Query or Parse. 1 MB of INSERT takes 0.5 s and 500 MB; nobody types more. */
 export const MAX_SQL_BYTES = 1024 * 1024;
 /**
  * Levels of the tree: about 1000 terms of a sum, 280 nested subqueries, 2000 UNIONs. The analysis
@@ -35,8 +41,11 @@ export const MAX_SQL_BYTES = 1024 * 1024;
 const MAX_TREE_DEPTH = 2000;
 /** Measured: 60 000 terms need more than 4 MB and fit in 16. */
 const WORKER_STACK_MB = 64;
-/** Texts above this wait for each other, so that memory is that of one. Bytes. */
-const LARGE_SQL_BYTES = 32 * 1024;
+/**
+ * Texts above this wait for each other, so that memory is that of one; the parser's slowest take a
+ * fifth of a second at this size. Bytes.
+ */
+const LARGE_SQL_BYTES = 16 * 1024;
 /**
  * V8's optimizing compiler takes 550 MB for half a second over the generated parser, and saves 2 of
  * 11 µs per statement. The first flag stands for the others, but only where a process starts with
@@ -47,6 +56,10 @@ const WASM_FLAGS = ['--liftoff-only', '--no-wasm-tier-up', '--no-wasm-dynamic-ti
 const MAX_RSS_GROWTH = 192 * 1024 * 1024;
 /** The scanner takes quadratic time for nested comments: 100 KB of them are 6 s. */
 const PARSE_TIMEOUT_MS = 5_000;
+/** Of parsing and judging; what a person or program waits for is done in a tenth of it. */
+const JUDGE_TIMEOUT_MS = 10_000;
+/** Of V8, in each thread; what the parser itself takes is apart. The tree of 1 MB of `(1),(1)` has 300. */
+const WORKER_HEAP_MB = 768;
 const START_TIMEOUT_MS = 20_000;
 /** Bytes of SQL and of tree JSON in the cache. */
 const MAX_CACHE_BYTES = 32 * 1024 * 1024;
@@ -66,11 +79,21 @@ export interface SqlParserOptions {
 interface Job {
   readonly text: string;
   readonly large: boolean;
-  readonly done: (outcome: ParseOutcome, bytes: number) => void;
+  readonly maxTreeBytes: number;
+  readonly judge?: { readonly context: StatementContext; readonly grant: Grant };
+  readonly done: (outcome: BoundedOutcome | JudgedOutcome, bytes: number) => void;
 }
 
 interface Thread {
   readonly worker: Worker;
+  /** Where the thread waits for the answers to its questions, and what wakes it up. */
+  readonly answers: MessagePort;
+  readonly bell: Int32Array;
+  /** What it has been told of last. */
+  grant: Grant | undefined;
+  catalog: StatementContext['catalog'] | undefined;
+  /** Statements of a verdict that come one lot after the other. */
+  lots: unknown[];
   job: Job | undefined;
   id: number;
   timer: NodeJS.Timeout | undefined;
@@ -78,30 +101,38 @@ interface Thread {
   rssBefore: number;
 }
 
-const BROKEN: ParseOutcome = {
+const BROKEN: NotParsed = {
   type: 'refused',
   reason: 'parser',
   message: 'the statement could not be parsed safely',
   hint: 'Split it into smaller statements.',
 };
-const TOO_LARGE: ParseOutcome = {
+const TOO_LARGE: NotParsed = {
   type: 'refused',
   reason: 'size',
   message: `the statement is larger than ${MAX_SQL_BYTES / 1024} KiB`,
   hint: 'Send the data with COPY … FROM STDIN, or with parameters in several statements.',
 };
-const TOO_DEEP: ParseOutcome = {
+const TOO_DEEP: NotParsed = {
   type: 'refused',
   reason: 'depth',
   message: 'the statement is nested too deeply',
   hint: 'Use IN, ANY or a VALUES list instead of long chains of operators or subqueries.',
 };
-const NOT_TEXT: ParseOutcome = {
+const NOT_TEXT: NotParsed = {
   type: 'refused',
   reason: 'parser',
   message: 'the statement contains characters that SQL text cannot hold',
   hint: undefined,
 };
+
+/** A tree, or that it is larger than whoever asked can take. */
+export type BoundedOutcome = ParseOutcome | { readonly type: 'large' };
+
+export type JudgedOutcome =
+  /** @property fault of our own, for which it was refused */
+  | { readonly type: 'judged'; readonly verdict: Verdict; readonly fault?: Error | undefined }
+  | NotParsed;
 
 export class SqlParser implements AsyncDisposable {
   readonly #size: number;
@@ -111,7 +142,7 @@ export class SqlParser implements AsyncDisposable {
   readonly #waiting: Job[] = [];
   readonly #cache = new Map<string, { outcome: ParseOutcome; bytes: number }>();
   readonly #shapes = new ConstantShapes();
-  readonly #pending = new Map<string, Promise<ParseOutcome>>();
+  readonly #pending = new Map<string, Promise<BoundedOutcome>>();
   #cacheBytes = 0;
   #closed = false;
   #replaced = 0;
@@ -133,7 +164,10 @@ export class SqlParser implements AsyncDisposable {
   }
 
   /** Never rejects: what could not be parsed is an outcome. */
-  parse(text: string): Promise<ParseOutcome> {
+  parse(text: string): Promise<ParseOutcome>;
+  /** @param maxTreeBytes of its JSON, which is read where this is called */
+  parse(text: string, maxTreeBytes: number): Promise<BoundedOutcome>;
+  parse(text: string, maxTreeBytes = Number.POSITIVE_INFINITY): Promise<BoundedOutcome> {
     const cached = this.#cache.get(text);
     if (cached) {
       // Most recently used last.
@@ -141,7 +175,7 @@ export class SqlParser implements AsyncDisposable {
       this.#cache.set(text, cached);
       return Promise.resolve(cached.outcome);
     }
-    const pending = this.#pending.get(text);
+    const pending = this.#pending.get(`${maxTreeBytes} ${text}`);
     if (pending) {
       return pending;
     }
@@ -154,9 +188,31 @@ export class SqlParser implements AsyncDisposable {
     if (refused) {
       return Promise.resolve(refused);
     }
-    const outcome = this.#enqueue(text, shape);
-    this.#pending.set(text, outcome);
+    const outcome = this.#enqueue(text, shape, maxTreeBytes);
+    this.#pending.set(`${maxTreeBytes} ${text}`, outcome);
     return outcome;
+  }
+
+  /**
+   * Parses and judges in the thread, whose tree is seen by nobody else. It asks for what it needs of
+   * the catalog. Never rejects.
+   */
+  judge(text: string, context: StatementContext, grant: Grant): Promise<JudgedOutcome> {
+    const refused = this.#refuse(text);
+    if (refused) {
+      return Promise.resolve(refused);
+    }
+    return new Promise((resolve) => {
+      this.#waiting.push({
+        text,
+        large: true,
+        maxTreeBytes: Number.POSITIVE_INFINITY,
+        judge: { context, grant },
+        // A thread with a task to judge answers with a verdict, or does not parse it.
+        done: (outcome) => resolve(outcome as JudgedOutcome),
+      });
+      this.#dispatch();
+    });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -168,7 +224,7 @@ export class SqlParser implements AsyncDisposable {
     await Promise.all(workers);
   }
 
-  #refuse(text: string): ParseOutcome | undefined {
+  #refuse(text: string): NotParsed | undefined {
     // A NUL would end the text for the parser and not for us; a lone surrogate has no UTF-8.
     if (text.includes('\0') || !text.isWellFormed()) {
       return NOT_TEXT;
@@ -179,14 +235,21 @@ export class SqlParser implements AsyncDisposable {
     return this.#closed || this.#waiting.length >= MAX_WAITING ? BROKEN : undefined;
   }
 
-  #enqueue(text: string, shape: ConstantShape | undefined): Promise<ParseOutcome> {
+  #enqueue(
+    text: string,
+    shape: ConstantShape | undefined,
+    maxTreeBytes: number,
+  ): Promise<BoundedOutcome> {
     return new Promise((resolve) => {
       this.#waiting.push({
         text,
         large: text.length > LARGE_SQL_BYTES,
+        maxTreeBytes,
         done: (outcome, bytes) => {
-          this.#pending.delete(text);
-          this.#remember(text, outcome, bytes);
+          this.#pending.delete(`${maxTreeBytes} ${text}`);
+          // Nobody has asked for a verdict.
+          if (outcome.type === 'judged') throw new TypeError('a verdict in place of a tree');
+          if (outcome.type !== 'large') this.#remember(text, outcome, bytes);
           if (shape !== undefined && outcome.type === 'tree') {
             this.#shapes.learn(shape, outcome.tree, bytes);
           }
@@ -219,15 +282,32 @@ export class SqlParser implements AsyncDisposable {
     }
     // In a checkout this file is TypeScript, which Node runs as it is; in dist/ both are compiled.
     const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+    const { port1: answers, port2: port } = new MessageChannel();
+    const bell = new Int32Array(new SharedArrayBuffer(4));
+    const workerData: WorkerData = { port, bell };
     const worker = new Worker(new URL(`./parser-worker.${extension}`, import.meta.url), {
       name: 'hoop-sql-parser',
-      resourceLimits: { stackSizeMb: this.#stackSizeMb },
+      resourceLimits: { stackSizeMb: this.#stackSizeMb, maxOldGenerationSizeMb: WORKER_HEAP_MB },
+      workerData,
+      transferList: [port],
       // Nothing of this process's flags, variables or output belongs in there.
       execArgv: [],
       env: {},
     });
-    const thread: Thread = { worker, job: undefined, id: 0, timer: undefined, rssBefore: 0 };
+    const thread: Thread = {
+      worker,
+      answers,
+      bell,
+      grant: undefined,
+      catalog: undefined,
+      lots: [],
+      job: undefined,
+      id: 0,
+      timer: undefined,
+      rssBefore: 0,
+    };
     this.#threads.add(thread);
+    answers.unref();
     worker.unref();
     worker.on('message', (answer: ParseAnswer) => this.#answered(thread, answer));
     worker.on('messageerror', () => this.#broke(thread));
@@ -240,14 +320,58 @@ export class SqlParser implements AsyncDisposable {
     thread.id += 1;
     thread.job = job;
     thread.rssBefore = job.large ? process.memoryUsage.rss() : 0;
-    const limit = thread.id === 1 ? START_TIMEOUT_MS : this.#timeoutMs;
+    const usual =
+      job.judge === undefined ? this.#timeoutMs : Math.max(this.#timeoutMs, JUDGE_TIMEOUT_MS);
+    const limit = thread.id === 1 ? START_TIMEOUT_MS : usual;
     thread.timer = setTimeout(() => this.#broke(thread), limit);
     thread.worker.ref();
-    const request: ParseRequest = { id: thread.id, text: job.text, maxDepth: MAX_TREE_DEPTH };
+    const { text, maxTreeBytes } = job;
+    const { id } = thread;
+    const judge = job.judge && this.#taskOf(thread, job.judge);
+    const request: ParseRequest = {
+      id,
+      text,
+      maxDepth: MAX_TREE_DEPTH,
+      maxTreeBytes,
+      ...(judge ? { judge } : {}),
+    };
     thread.worker.postMessage(request);
   }
 
+  /** Grant and catalog are told once, as long as they are the same. */
+  #taskOf(thread: Thread, { context, grant }: NonNullable<Job['judge']>): JudgeTask {
+    const isSameGrant = thread.grant === grant;
+    const isSameCatalog = thread.catalog === context.catalog;
+    thread.grant = grant;
+    thread.catalog = context.catalog;
+    thread.lots = [];
+    return {
+      context: toldOf(context),
+      ...(isSameGrant ? {} : { grant }),
+      ...(isSameCatalog ? {} : { catalog: factsOf(context.catalog) }),
+    };
+  }
+
+  /** The thread stands still until it has its answer, so questions come one by one. */
+  #asked(thread: Thread, asked: ParseAnswer & { type: 'question' | 'lot' }): void {
+    const judge = thread.job?.judge;
+    if (judge === undefined || asked.id !== thread.id) {
+      this.#broke(thread);
+      return;
+    }
+    let answer: unknown;
+    if (asked.type === 'lot') thread.lots.push(...asked.statements);
+    else answer = answerQuestion(asked.question, judge.context);
+    thread.answers.postMessage({ answer });
+    Atomics.store(thread.bell, 0, 1);
+    Atomics.notify(thread.bell, 0);
+  }
+
   #answered(thread: Thread, answer: ParseAnswer): void {
+    if (answer.type === 'question' || answer.type === 'lot') {
+      this.#asked(thread, answer);
+      return;
+    }
     const { job } = thread;
     if (!job || answer.id !== thread.id) {
       this.#broke(thread);
@@ -256,14 +380,16 @@ export class SqlParser implements AsyncDisposable {
     clearTimeout(thread.timer);
     thread.job = undefined;
     thread.worker.unref();
-    const bloated =
-      job.large && answer.type === 'tree' && answer.rss - thread.rssBefore > MAX_RSS_GROWTH;
+    const rss = 'rss' in answer ? answer.rss : 0;
+    const bloated = job.large && rss - thread.rssBefore > MAX_RSS_GROWTH;
     if (bloated) {
       // WASM memory never shrinks; only the end of its thread gives it back.
       this.#replaced += 1;
       void this.#drop(thread);
     }
-    job.done(...outcomeOf(answer));
+    const { lots } = thread;
+    thread.lots = [];
+    job.done(...outcomeOf(answer, lots));
     this.#dispatch();
   }
 
@@ -285,6 +411,7 @@ export class SqlParser implements AsyncDisposable {
     clearTimeout(thread.timer);
     thread.job?.done(BROKEN, 0);
     thread.job = undefined;
+    thread.answers.close();
     await thread.worker.terminate();
   }
 
@@ -306,8 +433,25 @@ export class SqlParser implements AsyncDisposable {
   }
 }
 
-function outcomeOf(answer: ParseAnswer): [ParseOutcome, number] {
+function outcomeOf(
+  answer: Exclude<ParseAnswer, { type: 'question' | 'lot' }>,
+  lots: readonly unknown[],
+): [BoundedOutcome | JudgedOutcome, number] {
   switch (answer.type) {
+    case 'large':
+      return [{ type: 'large' }, 0];
+    case 'allowed': {
+      // As the thread has sent them.
+      const statements = lots as readonly AllowedStatement[];
+      return [{ type: 'judged', verdict: { effect: 'allow', statements } }, 0];
+    }
+    case 'refused': {
+      // As the thread has sent them.
+      const analysis = lots as readonly StatementAnalysis[];
+      const { refusal, statement, fault } = answer;
+      const verdict: Verdict = { effect: 'refuse', refusal, statement, analysis };
+      return [{ type: 'judged', verdict, fault }, 0];
+    }
     case 'tree':
       return [{ type: 'tree', tree: JSON.parse(answer.json) }, answer.json.length];
     case 'depth':

@@ -34,17 +34,19 @@ import type {
   StatementContext,
   WriteComparison,
 } from './types.ts';
+import type { WorkBudget } from './work-budget.ts';
 
 /**
- * Nodes visited per statement, looking through views included. Views that use each other twice per
- * level would otherwise cost 2^levels.
+ * Nodes visited per statement, looking through views included: as many as a text of the longest
+ * kind has. Views that use each other twice per level would otherwise cost 2^levels.
  */
-const MAX_NODES = 200_000;
+const MAX_NODES = 1_000_000;
 /**
  * Expressions and queries inside each other. Each level costs a handful of stack frames; the
  * default stack of Node holds about ten times this.
  */
 const MAX_DEPTH = 800;
+const COLUMNS_PER_STEP = 8;
 
 /** Thrown when a statement is too large to judge; the façade makes it opaque. */
 export class TooComplex extends Error {}
@@ -73,6 +75,8 @@ export interface Walks {
 export class StatementFacts {
   readonly context: StatementContext;
   readonly walks: Walks;
+  /** Of the whole text. */
+  readonly budget: WorkBudget;
   readonly verbs: Verb[] = [];
   readonly opaque: Opaque[] = [];
   readonly functions = new Map<string, FunctionFact>();
@@ -137,15 +141,17 @@ export class StatementFacts {
   #nodes = 0;
   #depth = 0;
 
-  constructor(context: StatementContext, walks: Walks) {
+  constructor(context: StatementContext, walks: Walks, budget: WorkBudget) {
     this.context = context;
     this.walks = walks;
+    this.budget = budget;
     this.parameterTypes = context.parameterTypes;
   }
 
   /** Runs one level of the walk and keeps its depth and cost bounded. */
   nested<T>(walk: () => T): T {
     this.#nodes++;
+    this.budget.spend(1);
     if (this.#nodes > MAX_NODES || this.#depth > MAX_DEPTH) {
       throw new TooComplex();
     }
@@ -155,6 +161,11 @@ export class StatementFacts {
     } finally {
       this.#depth--;
     }
+  }
+
+  /** So many columns are copied, renamed or looked through. */
+  spendOn(columns: readonly unknown[]): void {
+    this.budget.spend(columns.length / COLUMNS_PER_STEP);
   }
 
   refuse(

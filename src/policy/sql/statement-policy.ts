@@ -4,16 +4,17 @@
  */
 import { SYNTAX_ERROR } from '../is-mistake.ts';
 import type { Grant, Refusal } from '../types.ts';
-import { analyseStatements, rangeOfStatement } from './analyse-statements.ts';
 import { Circumstances, type KeptContext } from './circumstances.ts';
 import { constantShape } from './constant-shapes.ts';
-import { copiedQueries, isQuery, parenthesised, type TextRange } from './copy-query.ts';
-import { evaluate, maskIndexOf } from './evaluate.ts';
+import type { TextRange } from './copy-query.ts';
+import { maskIndexOf } from './evaluate.ts';
 import { refusal } from './evaluate-refusal.ts';
 import { builtin } from './guards.ts';
+import { copiedTexts, isCopied, judgeStatements } from './judge-statements.ts';
 import type { MaskIndex } from './mask-index.ts';
-import type { ParseOutcome, SqlParser } from './parser.ts';
+import type { NotParsed, SqlParser } from './parser.ts';
 import type { StatementContext, StatementPolicy, Verdict } from './types.ts';
+import { OverBudget, WorkBudget } from './work-budget.ts';
 
 /** Verdicts kept, and the longest text of which one is kept (characters). */
 const MAX_VERDICTS = 2000;
@@ -26,10 +27,23 @@ interface Keys {
   readonly text: string;
 }
 
-/** @param onFault told of faults of our own; the statement is refused then. */
+/**
+ * What one text may cost where all sessions wait for it. Longer texts (characters), larger trees
+ * (bytes of JSON) and what takes more steps are judged in a thread of the parser.
+ */
+const MAX_TEXT_HERE = 32 * 1024;
+const MAX_TREE_HERE = 256 * 1024;
+export const MAX_STEPS_HERE = 5000;
+const LARGE = { type: 'large' } as const;
+
+/**
+ * @param onFault told of faults of our own; the statement is refused then.
+ * @param onWork told of the steps that each text has cost here.
+ */
 export function createStatementPolicy(
-  parser: Pick<SqlParser, 'parse'>,
+  parser: Pick<SqlParser, 'parse' | 'judge'>,
   onFault: (fault: Error) => void = () => undefined,
+  onWork: (steps: number) => void = () => undefined,
 ): StatementPolicy {
   const verdicts = new Map<string, Verdict>();
   const identities = new WeakMap<StatementContext['catalog'], number>();
@@ -103,14 +117,44 @@ export function createStatementPolicy(
     text: string,
   ): Promise<ReadonlyMap<number, TextRange>> {
     const ranges = new Map<number, TextRange>();
-    for (const [index, query] of copiedQueries(tree)) {
-      const range = parenthesised(text, rangeOfStatement(tree, index, text));
-      if (range === undefined) continue;
-      const inner = Buffer.from(text).subarray(range.start, range.end).toString();
-      const parsed = await parser.parse(inner);
-      if (parsed.type === 'tree' && isQuery(parsed.tree, query)) ranges.set(index, range);
+    for (const copied of copiedTexts(tree, text)) {
+      const parsed = await parser.parse(copied.text);
+      if (parsed.type === 'tree' && isCopied(copied, parsed.tree)) {
+        ranges.set(copied.index, copied.range);
+      }
     }
     return ranges;
+  }
+
+  /** @returns undefined: it takes longer than others can wait. */
+  async function judgeHere(
+    tree: unknown,
+    text: string,
+    context: StatementContext,
+    grant: Grant,
+  ): Promise<Verdict | undefined> {
+    const budget = new WorkBudget(MAX_STEPS_HERE);
+    try {
+      const masks = () => masksOf(grant, context.catalog);
+      const copied = await rangesOfCopied(tree, text);
+      return judgeStatements({ tree, text, copied, context, grant, masks, budget, onFault });
+    } catch (error) {
+      if (error instanceof OverBudget) return undefined;
+      throw error;
+    } finally {
+      onWork(budget.spent);
+    }
+  }
+
+  async function judgeElsewhere(
+    text: string,
+    context: StatementContext,
+    grant: Grant,
+  ): Promise<Verdict> {
+    const outcome = await parser.judge(text, context, grant);
+    if (outcome.type !== 'judged') return refused(unparsed(outcome, grant));
+    if (outcome.fault !== undefined) onFault(outcome.fault);
+    return outcome.verdict;
   }
 
   /** @returns with the verdict, for which texts it will be the same under the same circumstances. */
@@ -119,26 +163,21 @@ export function createStatementPolicy(
     context: StatementContext,
     grant: Grant,
   ): Promise<{ verdict: Verdict; holdsFor: 'text' | 'shape' | 'nothing' }> {
-    const parsed = await parser.parse(text);
-    if (parsed.type !== 'tree') {
+    const parsed = text.length > MAX_TEXT_HERE ? LARGE : await parser.parse(text, MAX_TREE_HERE);
+    if (parsed.type !== 'tree' && parsed.type !== 'large') {
       return { verdict: refused(unparsed(parsed, grant)), holdsFor: 'nothing' };
     }
     const watched = watchNames(context);
-    const masks = () => masksOf(grant, context.catalog);
-    const verdict = judge({
-      tree: parsed.tree,
-      text,
-      copied: await rangesOfCopied(parsed.tree, text),
-      context: watched.context,
-      grant,
-      masks,
-      onFault,
-    });
+    const here =
+      parsed.type === 'tree'
+        ? await judgeHere(parsed.tree, text, watched.context, grant)
+        : undefined;
+    const verdict = here ?? (await judgeElsewhere(text, watched.context, grant));
     if (watched.used()) {
       // What a cursor or prepared statement is may be another thing the next time.
       return { verdict, holdsFor: 'nothing' };
     }
-    if (parsed.wasRead === undefined) {
+    if (here === undefined || parsed.type !== 'tree' || parsed.wasRead === undefined) {
       return { verdict, holdsFor: 'text' };
     }
     // Of texts with changing constants none comes back: they would only push out others. But as
@@ -151,48 +190,11 @@ export function createStatementPolicy(
   }
 }
 
-function judge(request: {
-  readonly tree: unknown;
-  readonly text: string;
-  readonly copied: ReadonlyMap<number, TextRange>;
-  readonly context: StatementContext;
-  readonly grant: Grant;
-  readonly masks: () => MaskIndex;
-  readonly onFault: (fault: Error) => void;
-}): Verdict {
-  const { tree, text, copied, context, grant, masks, onFault } = request;
-  try {
-    const analyses = analyseStatements(tree, text, context, copied);
-    return evaluate(analyses, grant, { catalog: context.catalog, text, masks: masks() });
-  } catch (error) {
-    // Deep trees can still exhaust the stack of a walk. Any other fault of ours refuses too,
-    // since the statement has not been understood.
-    if (!(error instanceof Error)) {
-      throw error;
-    }
-    if (!(error instanceof RangeError)) {
-      onFault(error);
-    }
-    return refused(
-      refusal(grant, {
-        code: 'HOOP_UNTRACEABLE',
-        message: 'statement could not be analysed',
-        detail:
-          error instanceof RangeError
-            ? 'It is nested too deeply.'
-            : `Internal fault: ${error.name}.`,
-        hint: 'Split it into simpler statements.',
-        rule: builtin('untraceable'),
-      }),
-    );
-  }
-}
-
 /** E'\\xff': the parser gives the server's words for it, and not its SQLSTATE. */
 const BAD_BYTES = /^invalid byte sequence for encoding /;
 const INVALID_ENCODING = '22021';
 
-function unparsed(outcome: Exclude<ParseOutcome, { type: 'tree' }>, grant: Grant): Refusal {
+function unparsed(outcome: NotParsed, grant: Grant): Refusal {
   if (outcome.type === 'syntax') {
     // Word for word what the server would have said: a typo must look as it always did.
     return {

@@ -531,6 +531,8 @@ export interface StatementAnalysis {
   /** undefined: returns no rows. */
   readonly outputs: readonly OutputColumn[] | undefined;
   readonly opaque: readonly Opaque[];
+  /** It was not looked at to its end. */
+  readonly isTooLarge?: boolean;
   readonly protocol: ProtocolEffect;
   /** Byte range of this statement in the text. */
   readonly start: number;

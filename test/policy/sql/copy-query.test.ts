@@ -1,7 +1,8 @@
 import { afterAll, expect, test } from 'vitest';
-import { rangeOfStatement } from '../../../src/policy/sql/analyse-statements.ts';
+import { rangesOfStatements } from '../../../src/policy/sql/analyse-statements.ts';
 import { copiedQueries, isQuery, parenthesised } from '../../../src/policy/sql/copy-query.ts';
 import { SqlParser } from '../../../src/policy/sql/parser.ts';
+import { TextBytes } from '../../../src/policy/sql/text-bytes.ts';
 
 const parser = SqlParser.create();
 afterAll(() => parser[Symbol.asyncDispose]());
@@ -31,7 +32,9 @@ test.each([
     const found = [...copiedQueries(tree)];
     expect(found).toHaveLength(1);
     for (const [index, node] of found) {
-      const range = parenthesised(text, rangeOfStatement(tree, index, text));
+      const bytes = new TextBytes(text);
+      const whole = rangesOfStatements(tree, bytes.length)[index];
+      const range = whole && parenthesised(bytes, whole);
       const inner = Buffer.from(text).subarray(range?.start, range?.end).toString();
       expect(inner.trim()).toBe(query);
       expect(isQuery(await treeOf(inner), node)).toBe(true);
@@ -47,6 +50,6 @@ test('only a query in parentheses is one', async () => {
     'COPY t FROM STDIN',
   ]) {
     expect(copiedQueries(await treeOf(text)).size).toBe(0);
-    expect(parenthesised(text, { start: 0, end: text.length })).toBeUndefined();
+    expect(parenthesised(new TextBytes(text), { start: 0, end: text.length })).toBeUndefined();
   }
 });

@@ -26,10 +26,11 @@ async function decideAll(
   await using parser = SqlParser.create({ workers: 1 });
   let asked = 0;
   const policy = createStatementPolicy({
-    parse: (text) => {
+    parse: (text: string) => {
       asked += 1;
       return parser.parse(text);
     },
+    judge: (...task) => parser.judge(...task),
   });
   const verdicts: Verdict[] = [];
   for (const text of texts) {
