@@ -1,7 +1,9 @@
 /** The child of a run inside its fence: terminal, signals, exit status, as without one. */
 import type { OpenGateway } from '../auth/open-gateway.ts';
+import type { RunEnvironment } from '../run/environment.ts';
 import type { FencedCommand } from '../run/fence/fence.ts';
 import type { FenceView } from '../run/fence/fence-view.ts';
+import { isAgentKey } from '../run/fence/let-in-variables.ts';
 import { RunFence } from '../run/fence/run-fence.ts';
 import type { RunLogin } from '../run/run-login.ts';
 import { Job, jobShell } from '../run/terminal/job-shell.ts';
@@ -38,7 +40,26 @@ export async function openRunFence(
   if (problem !== undefined) {
     io.note(plain(`${problem}: start the run in a project of yours`));
   }
+  const { refusedGit } = fence.view;
+  if (refusedGit !== undefined) {
+    io.note(
+      plain(
+        `a .git file here names the repository ${refusedGit}, which does not name it back, or which ` +
+          `fenced commands could have made it name: it cannot be written inside. If it is yours: --fence-write ${refusedGit}`,
+      ),
+    );
+  }
   return fence;
+}
+
+/** An agent without its key fails in words of its own, which do not lead here. */
+export function noteAgentKeys(io: Io, { removed }: Pick<RunEnvironment, 'removed'>): void {
+  const keys = [...removed].flatMap(([name, reason]) =>
+    reason === 'not let into the fence' && isAgentKey(name) ? [`--env ${name}`] : [],
+  );
+  if (keys.length > 0) {
+    io.note(plain(`keys of agents stay outside of the fence; to let them in: ${keys.join(' ')}`));
+  }
 }
 
 function problemOfCwd({ cwd, cwdIs }: FenceView): string | undefined {

@@ -22,6 +22,8 @@ export interface RunFlags extends FenceFlags, PromptFlags, SummaryFlags {
   readonly agent?: string;
   readonly reason?: string;
   readonly keepEnv?: readonly string[];
+  /** The same by a shorter name. */
+  readonly env?: readonly string[];
   readonly dropEnv?: readonly string[];
   readonly printEnv?: boolean;
   readonly briefingOnly?: boolean;
@@ -37,6 +39,7 @@ export interface RunRequest extends RunFlags {
 export async function runRun(io: Io, request: RunRequest): Promise<void> {
   requireCommand(io, request);
   checkFenceFlags(request);
+  requireOutside(io);
   const prompt = await promptInForce(io, request);
   const note = (text: string): void => io.note(plain(text));
   const summary = request.printEnv ? undefined : openSummary(io, request);
@@ -78,7 +81,8 @@ export async function runRun(io: Io, request: RunRequest): Promise<void> {
       return;
     }
     const context = disposed.use(await openRunContext(run, prompt));
-    const { keepEnv: keep = [], dropEnv: drop = [] } = request;
+    const { keepEnv: kept = [], env: letIn = [], dropEnv: drop = [] } = request;
+    const keep = [...kept, ...letIn];
     const { keepEnv = [], dropEnv = [] } = open.config;
     const { fence } = around;
     const rules = new RemovedVariables({ keep, drop }, { keep: keepEnv, drop: dropEnv });
@@ -86,7 +90,7 @@ export async function runRun(io: Io, request: RunRequest): Promise<void> {
       io.env,
       {
         reason: (name, value) =>
-          fence?.isDead(name) ? 'not there in the fence' : rules.reason(name, value),
+          fence?.reasonAgainst(name, rules, value) ?? rules.reason(name, value),
       },
       [...run.environment, context.environment, ...(fence ? [fence.environment] : [])],
     );
@@ -96,6 +100,9 @@ export async function runRun(io: Io, request: RunRequest): Promise<void> {
       return;
     }
     showRun(io, run);
+    if (fence) {
+      (await import('./run-fenced.ts')).noteAgentKeys(io, environment);
+    }
     status = await (fence
       ? (await import('./run-fenced.ts')).runFenced(
           io,
@@ -127,6 +134,17 @@ function openTerminal(io: Io, request: RunRequest): ChildTerminal | undefined {
     return undefined;
   }
   return opened;
+}
+
+/** There is no way to the gateway, which would look like a failure of the network. */
+function requireOutside({ env }: Io): void {
+  if (env['HOOP_FENCE'] && env['HOOP_RUN_DIR']) {
+    throw new HoopError('HOOP_FENCE', 'a fence keeps this run from starting another', {
+      detail:
+        'This program is inside of a `hoop run --fence`, from where the gateway is not reached.',
+      hint: 'Use the connections that are in the environment, or start the run outside of the fence.',
+    });
+  }
 }
 
 function requireCommand(io: Io, { command, printEnv, briefingOnly }: RunRequest): void {

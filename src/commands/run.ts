@@ -30,6 +30,7 @@ export function runCommand(io: Io): Command {
       'do not pass this variable on (NAME or NAME*; repeatable)',
       collect,
     )
+    .option('--env <name>', 'the same; a fence lets in only what is named or harmless', collect)
     .option('--print-env', 'print what would be set, removed and kept, and run nothing')
     .option('--json', 'with --print-env and --briefing-only: print it as JSON; else errors as JSON')
     .option('--no-terminal', 'do not record what the command shows on the terminal')

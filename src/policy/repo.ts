@@ -148,7 +148,7 @@ export class PolicyRepo {
     if (tip === this.#inForce?.commit) {
       return;
     }
-    const accepted = await this.#clone.accepted(signal);
+    const accepted = await this.#clone.lastAccepted(signal);
     if (accepted !== undefined && !(await this.#clone.follows(tip, accepted, signal))) {
       throw new HoopError('HOOP_POLICY_REWOUND', 'the history of the policy was rewound', {
         detail: `Commit ${tip.slice(0, 12)} does not follow ${accepted.slice(0, 12)}, which was in force.`,

@@ -17,6 +17,7 @@ export type RemovalReason =
   | 'password or secret'
   | 'of an outer hoop'
   | 'not there in the fence'
+  | 'not let into the fence'
   | 'dropped by you';
 
 interface Rule {
@@ -120,6 +121,14 @@ export class RemovedVariables {
   /** What is typed goes before what is configured; in each, `drop` before `keep`. */
   constructor(typed: EnvironmentChoice = NO_CHOICE, configured: EnvironmentChoice = NO_CHOICE) {
     this.#choices = [typed, configured];
+  }
+
+  /** Somebody has said so, and has not said before that it is dropped. */
+  isKept(name: string): boolean {
+    const said = this.#choices.find(({ keep, drop }) =>
+      [...keep, ...drop].some((pattern) => matches(pattern, name)),
+    );
+    return said !== undefined && !said.drop.some((pattern) => matches(pattern, name));
   }
 
   /** @returns undefined: the child gets it */

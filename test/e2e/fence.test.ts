@@ -7,6 +7,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readFileSync,
+  renameSync,
   rmSync,
   writeFileSync,
 } from 'node:fs';
@@ -151,7 +152,7 @@ describe('what a program finds that looks for a way around hoop', () => {
       ].sort(),
     );
     expect(rest).toMatchObject({ database: 'ECONNREFUSED', gateway: 'ECONNREFUSED' });
-    expect(rest).toMatchObject({ 'read .pgpass': 'EACCES', 'read id_ed25519': 'ENOENT' });
+    expect(rest).toMatchObject({ 'read .pgpass': 'ENOENT', 'read id_ed25519': 'ENOENT' });
   });
 
   test('the login of the person opens nothing inside, and does outside', async () => {
@@ -348,8 +349,93 @@ with psycopg2.connect('') as connection, connection.cursor() as cursor:
     const script = 'echo x > ~/cache/x && cat ~/.npmrc; cat ~/notes.txt; cat ~/.netrc; true';
     const result = await sh(script, { flags });
     expect(result.stdout).toBe('secret\n');
-    expect(result.stderr.match(/Permission denied/g)).toHaveLength(2);
+    expect(result.stderr.match(/No such file or directory/g)).toHaveLength(2);
     expect(existsSync(join(home, 'cache/x'))).toBe(true);
+  });
+});
+
+describe('the environment', () => {
+  const variables = {
+    STRIPE_API_KEY: 'sk_live_1',
+    SLACK_BOT_TOKEN: 'xoxb-1',
+    HF_TOKEN: 'hf_1',
+    ANTHROPIC_API_KEY: 'sk-ant-1',
+    LANG: 'C.UTF-8',
+  };
+  const script = 'env | grep -c "sk_live\\|xoxb\\|hf_1\\|sk-ant"; echo $LANG $STRIPE_API_KEY';
+
+  test('of a fence is what is on the list, with the key of an agent told of', async () => {
+    const outside = await sh(script, { variables, fence: false });
+    expect(outside.stdout).toBe('4\nC.UTF-8 sk_live_1\n');
+    const inside = await sh(script, { variables });
+    expect(inside.stdout).toBe('0\nC.UTF-8\n');
+    expect(inside.stderr).toContain('--env ANTHROPIC_API_KEY');
+    expect(inside.stderr).not.toContain('sk-ant-1');
+  });
+
+  test('has what --env names', async () => {
+    const flags = ['--env', 'STRIPE_API_KEY', '--env', 'ANTHROPIC_API_KEY'];
+    const inside = await sh(script, { variables, flags });
+    expect(inside.stdout).toBe('2\nC.UTF-8 sk_live_1\n');
+    expect(inside.stderr).not.toContain('--env');
+  });
+});
+
+test('a run inside of a fence is told that it is the fence', async () => {
+  const hoop = `${process.execPath} ${LAUNCHER}`;
+  const inside = await sh(`${hoop} run --fence -- true; ${hoop} run -- true; true`);
+  expect(inside.stderr.match(/a fence keeps this run from starting another/g)).toHaveLength(2);
+});
+
+describe('what is planted or changed around a run', () => {
+  test('a .git file that names itself back opens no other repository to the next run', async () => {
+    const git = (...args: string[]) => execFileSync('git', args, { cwd: home, stdio: 'pipe' });
+    git('init', '-q', 'victim');
+    git(
+      '-C',
+      'victim',
+      '-c',
+      'user.name=a',
+      '-c',
+      'user.email=a@b',
+      'commit',
+      '-q',
+      '--allow-empty',
+      '-m',
+      'x',
+    );
+    mkdirSync(join(home, 'work'));
+    const cwd = join(home, 'work');
+    const victim = join(home, 'victim/.git');
+    const planted = `mkdir own && echo "gitdir: ${cwd}/own" > .git && echo "${cwd}/.git" > own/gitdir && echo "${victim}" > own/commondir`;
+    expect((await sh(planted, { cwd })).exitCode).toBe(0);
+    const next = await sh(`touch ${victim}/written && echo written || echo refused`, { cwd });
+    expect(next.stdout).toBe('refused\n');
+    expect(next.stderr).toContain(victim);
+  });
+
+  test('a hidden file that is replaced outside, and one that is made, do not appear', async () => {
+    const script = `echo up; read -r go; cat ~/.netrc ~/.pypirc ~/.config/gh/hosts.yml; true`;
+    const args = ['run', '--target', 'prod-db', '--fence', '--', 'sh', '-c', script];
+    const child = spawn(process.execPath, [LAUNCHER, ...args], {
+      cwd: project,
+      env: { ...childEnvironment({ home: bench.home('engineer') }), HOME: home },
+      stdio: ['pipe', 'pipe', 'pipe'],
+    });
+    const errors = child.stderr.setEncoding('utf8').toArray();
+    let shown = '';
+    child.stdout.on('data', (text) => {
+      shown += String(text);
+    });
+    await once(child.stdout, 'data');
+    for (const name of ['.netrc', '.config/gh/hosts.yml', '.pypirc']) {
+      writeFileSync(join(home, `${name}.new`), 'renewed\n');
+      renameSync(join(home, `${name}.new`), join(home, name));
+    }
+    child.stdin.end('go\n');
+    await once(child, 'close');
+    expect(shown).toBe('up\n');
+    expect((await errors).join('').match(/No such file/g)).toHaveLength(3);
   });
 });
 

@@ -44,13 +44,14 @@ export async function verifyPolicyCommit(options: ClientPolicyOptions): Promise<
     return { ...(await clone.verify(commit, undefined, signal)), source: 'local' };
   }
   const source = await fetchCommit(clone, options);
-  if (accepted !== undefined && !(await clone.follows(commit, accepted, signal))) {
+  const before = await clone.lastAccepted(signal);
+  if (before !== undefined && !(await clone.follows(commit, before, signal))) {
     throw new HoopError('HOOP_POLICY_REWOUND', 'the gateway enforces an older policy than before', {
-      detail: `Commit ${commit.slice(0, 12)} does not follow ${accepted.slice(0, 12)}, which this client has seen in force.`,
+      detail: `Commit ${commit.slice(0, 12)} does not follow ${before.slice(0, 12)}, which this client has seen in force.`,
       hint: 'Ask whoever runs the gateway; nothing was sent to the target.',
     });
   }
-  const fresh = accepted === undefined ? undefined : new Date(now());
+  const fresh = before === undefined || before === commit ? undefined : new Date(now());
   const verified = await clone.verify(commit, fresh, signal);
   await clone.accept(commit, signal);
   return { ...verified, source };

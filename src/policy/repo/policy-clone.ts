@@ -11,6 +11,7 @@ import {
   lstatSync,
   mkdirSync,
   mkdtempSync,
+  readFileSync,
   renameSync,
   rmSync,
   writeFileSync,
@@ -19,6 +20,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { HoopError } from '../../errors.ts';
 import { withoutExpiredKeys } from './allowed-signers.ts';
+import { isCleanClone } from './clean-clone.ts';
 import { parseListing, splitBlobs } from './commit-files.ts';
 import {
   commitTime,
@@ -70,10 +72,31 @@ export class PolicyClone {
     const clone = new PolicyClone(options);
     mkdirSync(options.dir, { recursive: true, mode: 0o700 });
     chmodSync(options.dir, 0o700);
+    if (existsSync(join(clone.#gitDir, 'HEAD')) && !isCleanClone(clone.#gitDir)) {
+      clone.#putAway();
+    }
     if (!existsSync(join(clone.#gitDir, 'HEAD'))) {
       await clone.#create(signal);
     }
     return clone;
+  }
+
+  /**
+   * Somebody has written there: no git is run on it. The next fetch brings everything again, and only
+   * the commit that was in force is remembered, so that history still goes forward from it.
+   */
+  #putAway(): void {
+    const accepted = acceptedIn(this.#gitDir);
+    if (accepted !== undefined) {
+      writeFileSync(this.#before, `${accepted}\n`, { mode: 0o600 });
+    }
+    const away = join(this.#options.dir, `unclean.${randomUUID()}`);
+    renameSync(this.#gitDir, away);
+    rmSync(away, { recursive: true, force: true });
+  }
+
+  get #before(): string {
+    return join(this.#options.dir, 'accepted-before');
   }
 
   /** Beside, then in its place: another hoop may be doing the same. */
@@ -157,9 +180,15 @@ export class PolicyClone {
     return status === 0 ? stdout.toString('latin1').trim() : undefined;
   }
 
+  /** The commit from which history may only go forward; it need not be here any more. */
+  async lastAccepted(signal: AbortSignal): Promise<string | undefined> {
+    return (await this.accepted(signal)) ?? commitIn(this.#before);
+  }
+
   /** Makes the commit the one from which history may only go forward. */
   async accept(commit: string, signal: AbortSignal): Promise<void> {
     await this.#git(['update-ref', '--end-of-options', ACCEPTED, commit], signal);
+    rmSync(this.#before, { force: true });
   }
 
   /** Whether `commit` is known here, and is `ancestor` or comes after it. */
@@ -292,6 +321,22 @@ export class PolicyClone {
   ): Promise<GitRun> {
     return runGit({ gitDir: this.#gitDir, args, env: this.#options.env, signal, ...more });
   }
+}
+
+/** Without git, of a clone that nobody vouches for. */
+function acceptedIn(gitDir: string): string | undefined {
+  const packed = new RegExp(`^([0-9a-f]{40,64}) ${ACCEPTED}$`, 'm');
+  return commitIn(join(gitDir, ACCEPTED)) ?? packed.exec(textOf(join(gitDir, 'packed-refs')))?.[1];
+}
+
+function commitIn(path: string): string | undefined {
+  const text = textOf(path).trim();
+  return COMMIT_ID.test(text) ? text : undefined;
+}
+
+/** Empty when there is no such file. */
+function textOf(path: string): string {
+  return lstatSync(path, { throwIfNoEntry: false })?.isFile() ? readFileSync(path, 'utf8') : '';
 }
 
 function requireCommitId(text: string): string {

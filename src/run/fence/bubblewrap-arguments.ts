@@ -1,8 +1,10 @@
 /** The view of a fence as arguments of bwrap(1), which applies them in this order. */
-import type { FenceView, Layer } from './fence-view.ts';
+import { join } from 'node:path';
+import type { FenceView } from './fence-view.ts';
+import type { Layer } from './layers.ts';
 
 export interface BubblewrapOptions {
-  readonly view: FenceView;
+  readonly view: Pick<FenceView, 'cwd' | 'layers'>;
   /** Number of the descriptor that the seccomp filter is read from. */
   readonly filterDescriptor: number;
   /** Where XDG_RUNTIME_DIR is, made anew. */
@@ -26,13 +28,17 @@ export function bubblewrapArguments(options: BubblewrapOptions): readonly string
     ...['--dev', '/dev'],
     ...['--proc', '/proc'],
     ...view.layers.flatMap(mountsOf),
+    // What is written there would not be kept: it is refused. After the mounts in it, which bwrap
+    // makes places for.
+    ...view.layers.flatMap(({ path, as }) => (as === 'cut' ? ['--remount-ro', path] : [])),
     ...SYSTEM_IN_RUN.flatMap((path) => both('--ro-bind-try', path)),
     ...['--perms', '0700', '--dir', runtimeDirectory],
     ...['--chdir', view.cwd],
   ];
 }
 
-function mountsOf({ path, as, isDirectory }: Layer): string[] {
+function mountsOf(layer: Layer): string[] {
+  const { path, as, isDirectory } = layer;
   switch (as) {
     case 'readable':
       return both('--ro-bind', path);
@@ -43,7 +49,20 @@ function mountsOf({ path, as, isDirectory }: Layer): string[] {
     case 'hidden':
       // A device on a mount that allows no devices cannot be opened, whoever one is.
       return isDirectory ? ['--perms', '0700', '--tmpfs', path] : ['--ro-bind', '/dev/null', path];
+    case 'cut':
+      return cut(layer);
   }
+}
+
+function cut({ path, entries = [], mode = 0o700 }: Layer): string[] {
+  return [
+    ...['--perms', mode.toString(8).padStart(4, '0'), '--tmpfs', path],
+    ...entries.flatMap(({ name, target }) =>
+      target === undefined
+        ? both('--ro-bind-try', join(path, name))
+        : ['--symlink', target, join(path, name)],
+    ),
+  ];
 }
 
 function both(flag: string, path: string): string[] {

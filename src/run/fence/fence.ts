@@ -30,6 +30,7 @@ import {
 } from './explain-failure.ts';
 import type { FromInside, ToInside } from './fence-messages.ts';
 import { type FenceView, type FenceViewOptions, fenceView } from './fence-view.ts';
+import { readKnown, recordKnown } from './known-places.ts';
 import { listeningSockets } from './listening-sockets.ts';
 import { systemCallFilter } from './system-call-filter.ts';
 
@@ -54,7 +55,7 @@ const DEAF = `if [ -n "$1" ]; then : <>"$1"; fi; shift; trap '' HUP INT QUIT TER
 const OWN_STDERR = `exec 2>&${STDERR} ${STDERR}>&-; exec "$@"`;
 
 export interface FenceOptions
-  extends Omit<FenceViewOptions, 'hoopHomes' | 'homes' | 'programs' | 'sockets'> {
+  extends Omit<FenceViewOptions, 'ownPlaces' | 'homes' | 'programs' | 'sockets' | 'known'> {
   readonly home: Home;
   readonly signal: AbortSignal;
   /** Descriptors that become 0 to 2 of the command; default: our own. */
@@ -81,13 +82,7 @@ export class Fence implements AsyncDisposable {
       throw noFilter(process.arch);
     }
     const program = findBubblewrap(options.env['PATH']);
-    const view = fenceView({
-      ...options,
-      hoopHomes: [options.home, ...homesOfHoop(options.env)],
-      homes: [homedir(), userInfo().homedir],
-      programs: [process.execPath, PACKAGE],
-      sockets: listeningSockets(),
-    });
+    const view = decideView(options);
     const fence = new Fence(program, view, filter, options);
     try {
       await fence.#receive(options.signal);
@@ -253,8 +248,47 @@ function requireSuccess(message: FromInside): void {
     : commandFailed(program, message);
 }
 
+/**
+ * What is mapped is decided and written down before anything runs inside. Where another run begins
+ * meanwhile in the same place, what it has written down goes first.
+ */
+function decideView(options: FenceOptions): FenceView {
+  const homes = homesOfHoop(options.env);
+  const [ours] = homes;
+  const sockets = listeningSockets([options.cwd]);
+  for (;;) {
+    const known = readKnown(homes);
+    const view = fenceView({
+      ...options,
+      ownPlaces: [
+        ...[options.home, ...homes].flatMap(({ config, state, runtime }) => [
+          config,
+          state,
+          runtime,
+        ]),
+        codeCache(options.env),
+      ],
+      homes: [homedir(), userInfo().homedir],
+      programs: [process.execPath, PACKAGE],
+      sockets,
+      known,
+    });
+    recordKnown(ours, known, view.known);
+    const after = readKnown(homes);
+    const expected = [...known.places, ...view.known.places].map(({ path }) => path);
+    if (after.places.every(({ path }) => expected.includes(path))) {
+      return view;
+    }
+  }
+}
+
+/** Code of hoop's own, compiled (bin/start.js): it runs whatever is there. */
+function codeCache(env: NodeJS.ProcessEnv): string {
+  return join(env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'hoop');
+}
+
 /** Of the person, also when this is a run inside a run; and where they are without HOOP_HOME. */
-function homesOfHoop(env: NodeJS.ProcessEnv): readonly Home[] {
+function homesOfHoop(env: NodeJS.ProcessEnv): readonly [Home, Home] {
   const { HOOP_RUN_DIR: _run, ...outside } = env;
   const { HOOP_HOME: _home, ...usual } = outside;
   return [locateHome(outside), locateHome(usual)];

@@ -2,38 +2,102 @@
  * Where git keeps the history of a working directory, when that is somewhere else: above it, or with
  * the main checkout of a linked worktree. A commit has to write there.
  * https://git-scm.com/docs/gitrepository-layout
+ *
+ * A pointer (a `.git` file, or a link) is only followed as far as nobody inside could have made it
+ * up: the repository itself has to name the worktree, and what fenced commands could write before
+ * may lead to nothing but what they could write then.
  */
-import { readFileSync, realpathSync, statSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { lstatSync, readFileSync, realpathSync, type Stats, statSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
+import { isBelow } from './is-below.ts';
+import type { KnownPlace } from './known-places.ts';
 
-/** @returns absolute, without links; undefined: none, or it is below `cwd` anyway. */
-export function gitDirectory(cwd: string): string | undefined {
+export interface GitDirectory {
+  /** Absolute, without links; undefined: none, or it is below `cwd` anyway. */
+  readonly path?: string;
+  /** What a pointer names that is not followed. */
+  readonly refused?: string;
+}
+
+/** @param places what fenced commands could write before */
+export function gitDirectory(cwd: string, places: readonly KnownPlace[]): GitDirectory {
+  const known = places.find(({ path }) => path === cwd)?.git;
+  if (known !== undefined && isRepository(known)) {
+    return { path: known };
+  }
   for (let directory = cwd; ; directory = dirname(directory)) {
     const path = join(directory, '.git');
-    const found = isDirectory(path) ? path : linkedRepository(path);
-    if (found !== undefined && isRepository(found)) {
-      return directory === cwd && found === path ? undefined : realpathSync(found);
+    const kind = kindOf(path);
+    if (kind?.isDirectory() && isRepository(path)) {
+      return directory === cwd ? {} : { path };
+    }
+    const pointer = kind?.isDirectory() ? undefined : pointerOf(path);
+    if (pointer !== undefined) {
+      return isHonest(pointer, places)
+        ? { path: pointer.repository }
+        : { refused: pointer.repository };
     }
     if (directory === dirname(directory)) {
-      return undefined;
+      return {};
     }
   }
 }
 
-/**
- * The `.git` file of a worktree names `REPOSITORY/worktrees/NAME`, and there a file names it back.
- * A file that came with somebody's archive could name anything: it is not named back.
- */
-function linkedRepository(file: string): string | undefined {
-  const target = /^gitdir: (.+)$/m.exec(textOf(file))?.[1];
-  if (target === undefined) {
+function kindOf(path: string): Stats | undefined {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false });
+  } catch {
+    // Below a file there is nothing, and nothing that could be followed.
     return undefined;
   }
-  const own = resolve(dirname(file), target);
-  const back = textOf(join(own, 'gitdir')).trim();
-  const common = textOf(join(own, 'commondir')).trim();
-  const isNamedBack = back !== '' && resolve(own, back) === file;
-  return isNamedBack && common !== '' ? resolve(own, common) : undefined;
+}
+
+interface Pointer {
+  readonly repository: string;
+  /** Files that say so. */
+  readonly by: readonly string[];
+  /** The repository itself says that this is its worktree. */
+  readonly isNamedBack: boolean;
+}
+
+function pointerOf(path: string): Pointer | undefined {
+  const target = /^gitdir: (.+)$/m.exec(textOf(path))?.[1];
+  if (target === undefined) {
+    const linked = realDirectory(path);
+    return linked !== undefined && isRepository(linked)
+      ? { repository: linked, by: [path], isNamedBack: false }
+      : undefined;
+  }
+  const own = realDirectory(resolve(dirname(path), target));
+  const common = own === undefined ? '' : textOf(join(own, 'commondir')).trim();
+  const repository = own === undefined ? undefined : realDirectory(resolve(own, common));
+  if (own === undefined || common === '' || repository === undefined || !isRepository(repository)) {
+    return undefined;
+  }
+  const back = resolve(own, textOf(join(own, 'gitdir')).trim());
+  return {
+    repository,
+    by: [path, own],
+    isNamedBack:
+      own === join(repository, 'worktrees', basename(own)) &&
+      basename(back) === '.git' &&
+      realDirectory(dirname(back)) === dirname(path),
+  };
+}
+
+/** From where fenced commands could write it leads to nothing that they could not write then. */
+function isHonest(
+  { repository, by, isNamedBack }: Pointer,
+  places: readonly KnownPlace[],
+): boolean {
+  return (
+    isNamedBack &&
+    by.every((file) =>
+      places
+        .filter(({ path }) => isBelow(file, path))
+        .every(({ path, git }) => isBelow(repository, path) || repository === git),
+    )
+  );
 }
 
 /** As git itself looks (is_git_directory in setup.c). */
@@ -49,12 +113,22 @@ function isDirectory(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
 }
 
+function realDirectory(path: string): string | undefined {
+  try {
+    const real = realpathSync(path);
+    return isDirectory(real) ? real : undefined;
+  } catch {
+    // Not there, or where we cannot look.
+    return undefined;
+  }
+}
+
 /** Empty when there is no such file. */
 function textOf(path: string): string {
   try {
-    return readFileSync(path, 'utf8');
+    return statSync(path).isFile() ? readFileSync(path, 'utf8') : '';
   } catch {
-    // A directory, or nothing at all: no repository either way.
+    // Nothing at all: no repository either way.
     return '';
   }
 }

@@ -2,19 +2,122 @@
  * Unix sockets that somebody on this machine has bound to a path now: an agent's, a database's, a
  * container engine's. Whoever sees the path can connect, read-only mount or not.
  * https://www.kernel.org/doc/html/latest/filesystems/proc.html (/proc/net/unix)
+ *
+ * The table says what was bound, which need not be where the socket is: a name may be relative to
+ * where its process was then, and a socket can be renamed and have other names. So the directories
+ * of its process, of the names and of the work are looked through as well.
  */
-import { readFileSync } from 'node:fs';
+import { lstatSync, readdirSync, readFileSync, readlinkSync, realpathSync } from 'node:fs';
+import { dirname, isAbsolute, join, normalize } from 'node:path';
 
 /** Num, RefCount, Protocol, Flags, Type, St, Inode, Path. A path may hold blanks. */
-const ROW = /^[0-9a-f]+: [0-9A-F]+ [0-9A-F]+ [0-9A-F]+ [0-9A-F]+ [0-9A-F]+ +\d+ (\/.*)$/;
+const ROW = /^[0-9a-f]+: [0-9A-F]+ [0-9A-F]+ [0-9A-F]+ [0-9A-F]+ [0-9A-F]+ +(\d+) (.+)$/;
+/** Of a directory that is looked through: what is beyond is not found. */
+const MAX_LOOKED_AT = 20_000;
+/** Sockets of programs do not stand in there, and much else does. */
+const NOT_LOOKED_THROUGH: ReadonlySet<string> = new Set(['node_modules', 'objects', '.venv']);
 
-/** Absolute paths; abstract sockets (`@…`) belong to the network namespace. */
-export function listeningSockets(): readonly string[] {
-  return pathsIn(readFileSync('/proc/net/unix', 'utf8'));
+export interface BoundSocket {
+  readonly inode: string;
+  /** As it was bound; abstract ones (`@…`) belong to the network namespace and are left out. */
+  readonly path: string;
+}
+
+/** @param places that can be written inside: they are looked through for sockets of any name */
+export function listeningSockets(places: readonly string[]): readonly string[] {
+  const bound = socketsIn(readFileSync('/proc/net/unix', 'utf8'));
+  const absolute = bound.filter(({ path }) => isAbsolute(path));
+  const relative = bound.filter(({ path }) => !isAbsolute(path));
+  const directories = relative.length === 0 ? new Map<string, string>() : directoriesOfHolders();
+  const names = [
+    ...absolute.map(({ path }) => path),
+    ...relative.flatMap(({ inode, path }) => {
+      const directory = directories.get(inode);
+      return directory === undefined ? [] : [normalize(join(directory, path))];
+    }),
+  ];
+  const around = relative.flatMap(({ inode }) => directories.get(inode) ?? []);
+  const linked = absolute.flatMap(({ path }) => (hasOtherNames(path) ? [dirname(path)] : []));
+  return [
+    ...new Set([
+      ...names,
+      ...[...around, ...linked].flatMap((directory) => socketsBelow(directory, 1)),
+      ...places.flatMap((place) => socketsBelow(place, Number.POSITIVE_INFINITY)),
+    ]),
+  ];
 }
 
 /** @param table text of /proc/net/unix */
-export function pathsIn(table: string): readonly string[] {
-  const paths = table.split('\n').flatMap((line) => ROW.exec(line)?.[1] ?? []);
-  return [...new Set(paths)];
+export function socketsIn(table: string): readonly BoundSocket[] {
+  return table.split('\n').flatMap((line) => {
+    const [, inode = '', path = ''] = ROW.exec(line) ?? [];
+    return path === '' || path.startsWith('@') ? [] : [{ inode, path }];
+  });
+}
+
+/** Of the processes that hold sockets, as far as we may look: number of the socket to directory. */
+function directoriesOfHolders(): Map<string, string> {
+  const found = new Map<string, string>();
+  for (const id of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+    try {
+      const directory = readlinkSync(`/proc/${id}/cwd`);
+      for (const descriptor of readdirSync(`/proc/${id}/fd`)) {
+        const inode = /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/${id}/fd/${descriptor}`))?.[1];
+        if (inode !== undefined) {
+          found.set(inode, directory);
+        }
+      }
+    } catch {
+      // It has ended meanwhile, or is somebody else's.
+    }
+  }
+  return found;
+}
+
+function hasOtherNames(path: string): boolean {
+  const stat = statOf(path);
+  return stat === undefined || stat.nlink > 1;
+}
+
+/** @param depth how many levels of directories are looked at */
+function socketsBelow(top: string, depth: number): string[] {
+  const found: string[] = [];
+  const rest = [{ directory: realOf(top), left: depth }];
+  for (let looked = 0; rest.length > 0 && looked < MAX_LOOKED_AT; ) {
+    const { directory, left } = rest.shift() ?? { directory: undefined, left: 0 };
+    for (const entry of directory === undefined ? [] : entriesOf(directory)) {
+      looked += 1;
+      if (entry.isSocket() && directory !== undefined) {
+        found.push(join(directory, entry.name));
+      } else if (entry.isDirectory() && left > 1 && !NOT_LOOKED_THROUGH.has(entry.name)) {
+        rest.push({ directory: join(entry.parentPath, entry.name), left: left - 1 });
+      }
+    }
+  }
+  return found;
+}
+
+function entriesOf(directory: string) {
+  try {
+    return readdirSync(directory, { withFileTypes: true });
+  } catch {
+    // Gone, a file, or not for us to see.
+    return [];
+  }
+}
+
+function realOf(path: string): string | undefined {
+  try {
+    return realpathSync(path);
+  } catch {
+    return undefined;
+  }
+}
+
+function statOf(path: string) {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false });
+  } catch {
+    return undefined;
+  }
 }

@@ -2,11 +2,13 @@
 import { join } from 'node:path';
 import { LocalListener } from '../../tunnel/local-listener.ts';
 import type { EnvironmentPart } from '../environment.ts';
+import type { RemovalReason, RemovedVariables } from '../removed-variables.ts';
 import { type AllowedHost, parseAllowedHost } from './allowed-hosts.ts';
 import { EgressProxy } from './egress-proxy.ts';
 import { Fence, type FencedCommand, type FenceOptions } from './fence.ts';
 import type { FenceView } from './fence-view.ts';
 import { DEAD_VARIABLES } from './hidden-places.ts';
+import { isLetIn } from './let-in-variables.ts';
 
 /** What the configuration and the flags say about a fence. */
 export interface FenceSettings {
@@ -69,9 +71,16 @@ export class RunFence implements AsyncDisposable {
     return LocalListener.adopt(await this.#fence.listen(signal));
   }
 
-  /** Variables that name what is not there inside. */
-  isDead(name: string): boolean {
-    return DEAD_VARIABLES.includes(name);
+  /**
+   * Why a variable does not go inside, if it is not kept by name.
+   * @returns undefined: it goes in
+   */
+  reasonAgainst(name: string, rules: RemovedVariables, value: string): RemovalReason | undefined {
+    if (DEAD_VARIABLES.includes(name)) {
+      return 'not there in the fence';
+    }
+    const isIn = isLetIn(name) || rules.isKept(name);
+    return rules.reason(name, value) ?? (isIn ? undefined : 'not let into the fence');
   }
 
   get environment(): EnvironmentPart {

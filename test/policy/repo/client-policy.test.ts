@@ -1,5 +1,17 @@
-import { expect, test } from 'vitest';
+import { execFileSync } from 'node:child_process';
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  renameSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
 import { HoopError } from '../../../src/errors.ts';
+import { isCleanClone } from '../../../src/policy/repo/clean-clone.ts';
 import {
   type ClientPolicyOptions,
   verifyAcceptedCommit,
@@ -169,4 +181,90 @@ test('the commit accepted last can be verified before the gateway has answered, 
   });
   const bob = { ...known, allowedSigners: fixture.key('bob').allowed() };
   await expect(verifyAcceptedCommit(bob)).rejects.toMatchObject({ code: 'HOOP_POLICY_SIGNER' });
+});
+
+describe('a clone that somebody has written to', () => {
+  /** Ways in which git would run a program, or believe what it is told about the history. */
+  const PLANTED: Readonly<Record<string, (clone: string, program: string) => void>> = {
+    'core.alternateRefsCommand': (clone, program) => {
+      appendFileSync(join(clone, 'config'), `\talternateRefsCommand = ${program}\n`);
+      writeFileSync(join(clone, 'objects/info/alternates'), `${clone}/objects\n`);
+    },
+    'uploadpack of a remote': (clone, program) =>
+      appendFileSync(
+        join(clone, 'config'),
+        `[url "fake:"]\n\tinsteadOf = /\n[remote "fake:"]\n\tuploadpack = ${program}\n`,
+      ),
+    'a hook': (clone, program) => {
+      mkdirSync(join(clone, 'hooks'));
+      symlinkSync(program, join(clone, 'hooks/reference-transaction'));
+    },
+    'an include': (clone, program) => {
+      appendFileSync(join(clone, 'config'), '[include]\n\tpath = more\n');
+      writeFileSync(join(clone, 'more'), `[core]\n\tfsmonitor = ${program}\n`);
+    },
+    'a file that leads elsewhere': (clone) => writeFileSync(join(clone, 'commondir'), '/tmp\n'),
+    'a history that is cut off': (clone) => writeFileSync(join(clone, 'shallow'), ''),
+    'objects behind a link': (clone) => {
+      renameSync(join(clone, 'objects'), `${clone}-objects`);
+      symlinkSync(`${clone}-objects`, join(clone, 'objects'));
+    },
+  };
+
+  test.each(Object.keys(PLANTED))('runs nothing and is made anew: %s', async (name) => {
+    using fixture = new GitFixture();
+    const key = fixture.key('alice');
+    const commit = fixture.commit(MINIMAL, { key });
+    const ran = fixture.path('ran');
+    const program = fixture.path('program');
+    writeFileSync(program, `#!/bin/sh\necho ran >> ${ran}\n`, { mode: 0o755 });
+    const options = { repository: fixture.tree, bundle: noBundle };
+    await client(fixture, key, { ...options, commit });
+    const clone = join(fixture.path('client'), 'policy.git');
+    PLANTED[name]?.(clone, program);
+    const next = fixture.commit({ 'README.md': 'two' }, { key });
+    expect(await client(fixture, key, { ...options, commit: next })).toMatchObject({
+      commit: next,
+      source: 'repository',
+    });
+    expect(existsSync(ran)).toBe(false);
+    expect(isCleanClone(clone)).toBe(true);
+  });
+
+  test('still knows from where history may only go forward', async () => {
+    using fixture = new GitFixture();
+    const key = fixture.key('alice');
+    const first = fixture.commit(MINIMAL, { key });
+    const second = fixture.commit({ 'README.md': 'two' }, { key });
+    const options = { repository: fixture.tree, bundle: noBundle };
+    await client(fixture, key, { ...options, commit: second });
+    writeFileSync(join(fixture.path('client'), 'policy.git/shallow'), '');
+    await expect(client(fixture, key, { ...options, commit: first })).rejects.toMatchObject({
+      code: 'HOOP_POLICY_REWOUND',
+    });
+    expect(await client(fixture, key, { ...options, commit: second })).toMatchObject({
+      commit: second,
+    });
+  });
+
+  test('is not what a clone is that was only used', async () => {
+    using fixture = new GitFixture();
+    const key = fixture.key('alice');
+    const options = { repository: fixture.tree, bundle: noBundle };
+    const clone = join(fixture.path('client'), 'policy.git');
+    await client(fixture, key, { ...options, commit: fixture.commit(MINIMAL, { key }) });
+    const marker = statSync(clone).ino;
+    for (const text of ['two', 'three']) {
+      await client(fixture, key, {
+        ...options,
+        commit: fixture.commit({ 'README.md': text }, { key }),
+      });
+    }
+    execFileSync('git', ['--git-dir', clone, 'pack-refs', '--all']);
+    await client(fixture, key, {
+      ...options,
+      commit: fixture.commit({ 'README.md': '4' }, { key }),
+    });
+    expect(statSync(clone).ino).toBe(marker);
+  });
 });

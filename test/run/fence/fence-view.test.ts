@@ -1,7 +1,16 @@
-import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { bubblewrapArguments } from '../../../src/run/fence/bubblewrap-arguments.ts';
 import {
@@ -9,7 +18,9 @@ import {
   type FenceViewOptions,
   fenceView,
 } from '../../../src/run/fence/fence-view.ts';
-import { pathsIn } from '../../../src/run/fence/listening-sockets.ts';
+import { isBelow } from '../../../src/run/fence/is-below.ts';
+import type { Known } from '../../../src/run/fence/known-places.ts';
+import { listeningSockets, socketsIn } from '../../../src/run/fence/listening-sockets.ts';
 
 let root: string;
 let home: string;
@@ -43,13 +54,12 @@ function view(options: Partial<FenceViewOptions> = {}): FenceView {
   return fenceView({
     env: {},
     cwd: join(home, 'project'),
-    hoopHomes: [
-      {
-        config: join(home, '.config/hoop'),
-        state: join(home, '.local/state/hoop'),
-        runtime: join(root, 'runtime/hoop'),
-      },
+    ownPlaces: [
+      join(home, '.config/hoop'),
+      join(home, '.local/state/hoop'),
+      join(root, 'runtime/hoop'),
     ],
+    known: { places: [], links: [] },
     homes: [home],
     runDirectory: join(root, 'runtime/hoop/mine'),
     runState: join(home, '.local/state/hoop/runs/mine'),
@@ -62,59 +72,131 @@ function view(options: Partial<FenceViewOptions> = {}): FenceView {
   });
 }
 
-/** Layers below the test's directory, by path in it. */
-function layers({ layers: all }: FenceView): Record<string, string> {
-  return Object.fromEntries(
-    all
-      .filter(({ path }) => path.startsWith(`${root}/`))
-      .map(({ path, as }) => [path.slice(root.length + 1), as]),
-  );
+type Looks = 'gone' | 'empty' | 'readable' | 'writable' | 'private';
+
+/** How paths in the test's directory look inside, by the mounts that are put on one after another. */
+function looks(view: FenceView, ...paths: readonly string[]): Record<string, Looks> {
+  return Object.fromEntries(paths.map((path) => [path, look(view, join(root, path))]));
+}
+
+function look({ layers }: FenceView, path: string): Looks {
+  const layer = layers.findLast((one) => isBelow(path, one.path));
+  if (layer === undefined) {
+    return 'readable';
+  }
+  const rest = relative(layer.path, path);
+  switch (layer.as) {
+    case 'private':
+      return layer.path === path ? 'private' : 'gone';
+    case 'hidden':
+      return rest === '' ? 'empty' : 'gone';
+    case 'cut':
+      return rest === '' || layer.entries?.some(({ name }) => name === rest.split('/')[0])
+        ? 'readable'
+        : 'gone';
+    default:
+      return layer.as;
+  }
 }
 
 const USUAL = {
   person: 'readable',
-  'person/.config/hoop': 'hidden',
-  'person/.local/state/hoop': 'hidden',
+  'person/.config/hoop': 'gone',
+  'person/.local/state/hoop/tokens.json': 'gone',
   'person/project': 'writable',
   'person/.local/state/hoop/runs/mine': 'writable',
   'runtime/hoop/mine': 'writable',
-};
+} as const;
+
+function expectLooks(view: FenceView, expected: Readonly<Record<string, Looks>>): void {
+  expect(looks(view, ...Object.keys(expected))).toEqual(expected);
+}
 
 describe('what a fenced command sees', () => {
   test('the working directory is writable, hoop’s own places are hidden but for those of the run', () => {
-    expect(layers(view())).toEqual(USUAL);
+    make('person/.local/state/hoop/tokens.json');
+    expectLooks(view(), USUAL);
     expect(view().cwdIs).toBe('writable');
   });
 
   test('credentials are hidden, also behind a link and where a variable has moved them', () => {
     make('person/.ssh/id_ed25519', 'person/.pgpass', 'person/dotfiles/aws/credentials');
     make('elsewhere/kube/one', 'elsewhere/kube/two', 'person/keys/gcp.json', 'elsewhere/job-token');
+    make('elsewhere/kube/notes', 'person/dotfiles/vimrc', 'person/keys/notes');
     symlinkSync(join(home, 'dotfiles/aws'), join(home, '.aws'));
+    symlinkSync(join(home, 'dotfiles/vimrc'), join(home, '.vimrc'));
     const kubeconfig = ['one', 'two', 'three'].map((name) => join(root, 'elsewhere/kube', name));
     const env = {
       KUBECONFIG: kubeconfig.join(':'),
       GOOGLE_APPLICATION_CREDENTIALS: join(home, 'keys/gcp.json'),
       HOOP_IDENTITY_TOKEN_FILE: join(root, 'elsewhere/job-token'),
     };
-    expect(layers(view({ env, show: [root] }))).toEqual({
-      'person/.config/hoop': 'hidden',
-      'person/.local/state/hoop': 'hidden',
+    const seen = view({ env, show: [root] });
+    expectLooks(seen, {
       'person/project': 'writable',
-      'runtime/hoop': 'hidden',
-      'person/.local/state/hoop/runs/mine': 'writable',
+      'runtime/hoop/other': 'gone',
       'runtime/hoop/mine': 'writable',
-      'person/.ssh': 'hidden',
-      'person/.pgpass': 'hidden',
-      'person/dotfiles/aws': 'hidden',
-      'elsewhere/kube/one': 'hidden',
-      'elsewhere/kube/two': 'hidden',
-      'elsewhere/job-token': 'hidden',
-      'person/keys/gcp.json': 'hidden',
+      'person/.ssh': 'gone',
+      'person/.pgpass': 'gone',
+      'person/.aws': 'gone',
+      'person/dotfiles/aws': 'gone',
+      'elsewhere/kube/one': 'gone',
+      'elsewhere/kube/two': 'gone',
+      'elsewhere/job-token': 'gone',
+      'person/keys/gcp.json': 'gone',
+      'elsewhere/kube/notes': 'readable',
+      'person/dotfiles/vimrc': 'readable',
+      'person/keys/notes': 'readable',
+      'person/.vimrc': 'readable',
+    });
+    const ofHome = seen.layers.find(({ path }) => path === home);
+    expect(ofHome?.entries).toContainEqual({
+      name: '.vimrc',
+      target: join(home, 'dotfiles/vimrc'),
     });
   });
 
+  test('what is not there yet, or is replaced, has no name inside', () => {
+    make('person/.config/tool/', 'person/.local/share/tool/');
+    expectLooks(view({ env: { NETRC: join(root, 'person/.config/tool/netrc') } }), {
+      'person/.pgpass': 'gone',
+      'person/.config/gh': 'gone',
+      'person/.local/share/keyrings': 'gone',
+      // Written beside and renamed, as programs renew a key.
+      'person/.pgpass.new': 'gone',
+      'person/.config/tool': 'readable',
+      'person/.config/tool/netrc': 'gone',
+      'person/.local/share/tool': 'readable',
+    });
+  });
+
+  test('what a hidden or a protected place stands in cannot be renamed where it may be written', () => {
+    make('person/.config/tool/deep/secret', 'person/.config/other/');
+    const seen = view({ write: ['~/.config'], hide: ['~/.config/tool/deep/secret'] });
+    expectLooks(seen, {
+      'person/.config/other': 'writable',
+      'person/.config/tool/deep/secret': 'empty',
+      'person/.config/hoop': 'empty',
+    });
+    const mounted = seen.layers.map(({ path }) => path);
+    expect(mounted).toEqual(
+      expect.arrayContaining(
+        ['', '/tool', '/tool/deep'].map((path) => join(home, '.config') + path),
+      ),
+    );
+    expect(mounted).not.toContain(join(home, '.config/other'));
+  });
+
+  test('places of hoop that are not there yet are made where a command could make them', () => {
+    rmSync(join(home, '.config/hoop'), { recursive: true });
+    expectLooks(view({ write: ['~/.config'] }), { 'person/.config/hoop': 'empty' });
+    rmSync(join(home, '.config/hoop'), { recursive: true });
+    view();
+    expect(existsSync(join(home, '.config/hoop'))).toBe(false);
+  });
+
   test('a variable that names the home directory does not hide it', () => {
-    expect(layers(view({ env: { DOCKER_CONFIG: home, PGSYSCONFDIR: root } }))).toEqual(USUAL);
+    expectLooks(view({ env: { DOCKER_CONFIG: home, PGSYSCONFDIR: root } }), USUAL);
   });
 
   test('the nearest of two layers decides, and it is put on last', () => {
@@ -124,43 +206,46 @@ describe('what a fenced command sees', () => {
       show: [home, '~/.docker/cli'],
       write: [join(home, 'project/vault/key')],
     });
-    expect(layers(shown)).toEqual({
+    expectLooks(shown, {
       ...USUAL,
-      'person/.docker': 'hidden',
+      'person/.docker/config.json': 'gone',
       'person/.docker/cli': 'readable',
-      'person/project/vault': 'hidden',
+      'person/project/vault': 'empty',
       'person/project/vault/key': 'writable',
     });
     const paths = shown.layers.map(({ path }) => path);
-    expect(paths.indexOf(join(home, '.docker'))).toBeLessThan(
-      paths.indexOf(join(home, '.docker/cli')),
-    );
+    expect(paths.indexOf(home)).toBeLessThan(paths.indexOf(join(home, '.docker/cli')));
   });
 
   test('what is shown or written by name is not hidden', () => {
     make('person/.npmrc', 'person/.kube/config');
-    expect(layers(view({ show: [home, '~/.npmrc'], write: ['~/.kube'] }))).toEqual({
+    expectLooks(view({ show: [home, '~/.npmrc'], write: ['~/.kube'] }), {
       ...USUAL,
-      'person/.kube': 'writable',
+      'person/.npmrc': 'readable',
+      'person/.kube/config': 'writable',
     });
   });
 
   test('sockets that somebody listens on are hidden, in the working directory as well', () => {
     make('person/project/db/.s.PGSQL.5432', 'person/app.sock', 'tmp-like/agent.sock');
     const sockets = ['person/project/db/.s.PGSQL.5432', 'person/app.sock', 'tmp-like/agent.sock'];
-    expect(layers(view({ sockets: sockets.map((path) => join(root, path)) }))).toEqual({
+    expectLooks(view({ sockets: sockets.map((path) => join(root, path)) }), {
       ...USUAL,
-      'person/project/db/.s.PGSQL.5432': 'hidden',
-      'person/app.sock': 'hidden',
+      'person/project/db/.s.PGSQL.5432': 'empty',
+      'person/app.sock': 'gone',
     });
   });
 
-  test('programs of hoop are seen where they would be covered, and do not cover the work', () => {
+  test('programs of hoop are seen where they would be covered, and cannot be written', () => {
     make('opt/hoop/', 'person/project/node_modules/hoop/', 'person/lib/hoop/');
     const programs = ['opt/hoop/', 'person/project/node_modules/hoop', 'person/lib/hoop'];
-    expect(layers(view({ programs: programs.map((path) => join(root, path)) }))).toEqual({
+    expectLooks(view({ programs: programs.map((path) => join(root, path)) }), {
       ...USUAL,
       'opt/hoop': 'readable',
+      'person/lib/hoop': 'readable',
+      // The next hoop that is started there has all rights.
+      'person/project/node_modules/hoop': 'readable',
+      'person/project/node_modules/other': 'writable',
     });
   });
 
@@ -175,7 +260,7 @@ describe('what a fenced command sees', () => {
     ] as const) {
       const seen = view({ cwd });
       expect(seen.cwdIs).toBe(as);
-      expect(layers(seen)).not.toHaveProperty(['person/project']);
+      expectLooks(seen, { 'person/project': 'readable' });
     }
   });
 
@@ -198,7 +283,7 @@ describe('what a fenced command sees', () => {
       expect(() => view({ write: [place] })).toThrow('cannot be shown');
     }
     // Around them is another thing: they stay hidden in it.
-    expect(layers(view({ write: ['~/.config'] }))['person/.config/hoop']).toBe('hidden');
+    expectLooks(view({ write: ['~/.config'] }), { 'person/.config/hoop': 'empty' });
     expect(() => view({ write: ['~/nowhere'] })).toThrow('is not there');
   });
 });
@@ -209,37 +294,136 @@ describe('git', () => {
     execFileSync('git', [...identity, ...args], { cwd: join(root, cwd), stdio: 'pipe' });
   }
 
-  test('can commit from a directory below the top, and from a linked worktree', () => {
-    make('person/repo/sub/');
-    git('person/repo', 'init', '-q');
-    git('person/repo', 'commit', '-q', '--allow-empty', '-m', 'first');
+  /** As `Fence` does for each run: what was found is known to those that come later. */
+  function nextRun(options: Partial<FenceViewOptions>): FenceView {
+    const { places, links } = view(options).known;
+    before = { places: [...before.places, ...places], links: [...before.links, ...links] };
+    return view({ ...options, known: before });
+  }
+  let before: Known;
+  beforeEach(() => {
+    before = { places: [], links: [] };
+    make('person/repo/sub/', 'person/secret/');
+    for (const repository of ['person/repo', 'person/secret']) {
+      git(repository, 'init', '-q');
+      git(repository, 'commit', '-q', '--allow-empty', '-m', 'first');
+    }
     git('person/repo', 'worktree', 'add', '-q', '../other');
-    expect(layers(view({ cwd: join(home, 'repo/sub') }))).toMatchObject({
-      'person/repo/sub': 'writable',
+  });
+
+  test('can commit from a directory below the top, and from a linked worktree, each time', () => {
+    for (const run of [view, nextRun, nextRun]) {
+      expectLooks(run({ cwd: join(home, 'repo/sub') }), {
+        'person/repo/sub': 'writable',
+        'person/repo/.git': 'writable',
+        'person/repo/file': 'readable',
+      });
+      expectLooks(run({ cwd: join(home, 'other') }), {
+        'person/other': 'writable',
+        'person/repo/.git': 'writable',
+      });
+      expectLooks(run({ cwd: join(home, 'repo') }), { 'person/repo': 'writable' });
+    }
+  });
+
+  test('can commit from a worktree that a fenced command has made in its own directory', () => {
+    nextRun({ cwd: join(home, 'repo') });
+    git('person/repo', 'worktree', 'add', '-q', 'trees/one');
+    expectLooks(nextRun({ cwd: join(home, 'repo/trees/one') }), {
+      'person/repo/trees/one': 'writable',
       'person/repo/.git': 'writable',
     });
-    expect(layers(view({ cwd: join(home, 'other') }))).toMatchObject({
-      'person/other': 'writable',
-      'person/repo/.git': 'writable',
-    });
-    expect(layers(view({ cwd: join(home, 'repo') }))).toMatchObject({ 'person/repo': 'writable' });
+    // And from one of the person's, of a repository that fenced commands could write.
+    git('person/repo', 'worktree', 'add', '-q', '../third');
+    expectLooks(nextRun({ cwd: join(home, 'third') }), { 'person/repo/.git': 'writable' });
   });
 
   test('a .git file that came with an archive does not make anything writable', () => {
-    make('person/repo/');
-    git('person/repo', 'init', '-q');
-    writeFileSync(join(home, 'project/.git'), `gitdir: ${join(home, 'repo/.git')}\n`);
-    expect(layers(view())).toEqual(USUAL);
-    // Named back, as a worktree is, but what it leads to is no repository.
+    const project = join(home, 'project');
     make('person/project/fake/');
-    writeFileSync(join(home, 'project/.git'), 'gitdir: fake\n');
-    writeFileSync(join(home, 'project/fake/gitdir'), join(home, 'project/.git'));
-    writeFileSync(join(home, 'project/fake/commondir'), home);
-    expect(layers(view())).toEqual(USUAL);
+    const forms = [
+      () => writeFileSync(join(project, '.git'), `gitdir: ${join(home, 'secret/.git')}\n`),
+      // Named back, as a worktree is, but what it leads to is no repository.
+      () => {
+        writeFileSync(join(project, '.git'), 'gitdir: fake\n');
+        writeFileSync(join(project, 'fake/gitdir'), join(project, '.git'));
+        writeFileSync(join(project, 'fake/commondir'), home);
+      },
+      // Named back, by what came with it.
+      () => writeFileSync(join(project, 'fake/commondir'), join(home, 'secret/.git')),
+      () => {
+        rmSync(join(project, '.git'));
+        symlinkSync(join(home, 'secret/.git'), join(project, '.git'));
+      },
+    ];
+    for (const form of forms) {
+      form();
+      for (const cwd of [project, join(project, 'fake')]) {
+        expectLooks(view({ cwd }), { 'person/secret/.git': 'readable' });
+      }
+    }
+    expect(view({ cwd: join(project, 'fake') }).refusedGit).toBe(join(home, 'secret/.git'));
+  });
+
+  test('what a fenced command has planted does not open another repository to the next', () => {
+    // It could write the directory, and the repository of another run.
+    nextRun({ cwd: join(home, 'project') });
+    nextRun({ cwd: join(home, 'repo') });
+    const own = join(home, 'repo/.git/worktrees/planted');
+    mkdirSync(own);
+    writeFileSync(join(home, 'project/.git'), `gitdir: ${own}\n`);
+    writeFileSync(join(own, 'gitdir'), `${join(home, 'project/.git')}\n`);
+    writeFileSync(join(own, 'commondir'), '../..\n');
+    const seen = nextRun({ cwd: join(home, 'project') });
+    expectLooks(seen, { 'person/repo/.git': 'readable' });
+    expect(seen.refusedGit).toBe(join(home, 'repo/.git'));
+    // A worktree that was one before stays one, wherever its file leads now.
+    nextRun({ cwd: join(home, 'other') });
+    writeFileSync(join(home, 'other/.git'), `gitdir: ${join(home, 'secret/.git')}\n`);
+    expectLooks(nextRun({ cwd: join(home, 'other') }), {
+      'person/repo/.git': 'writable',
+      'person/secret/.git': 'readable',
+    });
+  });
+
+  test('a repository that is hidden stays hidden', () => {
+    make('person/.local/state/hoop/policy.git/');
+    git('person/.local/state/hoop/policy.git', 'init', '-q', '--bare');
+    const worktrees = join(home, '.local/state/hoop/policy.git/worktrees/one');
+    mkdirSync(worktrees, { recursive: true });
+    writeFileSync(join(worktrees, 'gitdir'), join(home, 'project/.git'));
+    writeFileSync(join(worktrees, 'commondir'), '../..');
+    writeFileSync(join(home, 'project/.git'), `gitdir: ${worktrees}\n`);
+    expectLooks(view(), { 'person/.local/state/hoop/policy.git': 'gone' });
   });
 });
 
-test('the table of unix sockets gives the paths, with blanks, and no abstract names', () => {
+describe('links on the way to what is named', () => {
+  test('that a fenced command could have made lead nowhere else', () => {
+    make('person/project/data/', 'person/secret/');
+    const first = view({ write: ['data'] }).known;
+    rmSync(join(home, 'project/data'), { recursive: true });
+    symlinkSync(join(home, 'secret'), join(home, 'project/data'));
+    for (const options of [{ write: ['data'] }, { show: ['data/.'] }]) {
+      expect(() => view({ ...options, known: first })).toThrow('over a link');
+    }
+    expect(() => view({ write: ['~/secret'], known: first })).not.toThrow();
+  });
+
+  test('that the person made before go on, and only where they led then', () => {
+    make('elsewhere/data/', 'person/secret/');
+    symlinkSync(join(root, 'elsewhere/data'), join(home, 'project/data'));
+    const { known } = view({ write: ['data'] });
+    expect(view({ write: ['data'], known }).layers).toContainEqual(
+      expect.objectContaining({ path: join(root, 'elsewhere/data'), as: 'writable' }),
+    );
+    rmSync(join(home, 'project/data'));
+    symlinkSync(join(home, 'secret'), join(home, 'project/data'));
+    expect(() => view({ write: ['data'], known })).toThrow('over a link');
+  });
+});
+
+test('the table of unix sockets gives paths, with blanks and relative ones, and no abstract names', () => {
   const table = `Num       RefCount Protocol Flags    Type St Inode Path
 ffff9a2a4c1f1000: 00000002 00000000 00010000 0001 01 23456 /run/user/1000/bus
 0000000000000000: 00000002 00000000 00010000 0001 01 23457 @/tmp/.X11-unix/X0
@@ -248,14 +432,53 @@ ffff9a2a4c1f1000: 00000002 00000000 00010000 0001 01 23456 /run/user/1000/bus
 0000000000000000: 00000002 00000000 00010000 0001 01     7 /home/a b/c.sock
 0000000000000000: 00000002 00000000 00010000 0001 01     8 relative.sock
 `;
-  expect(pathsIn(table)).toEqual(['/run/user/1000/bus', '/home/a b/c.sock']);
+  expect(socketsIn(table)).toEqual([
+    { inode: '23456', path: '/run/user/1000/bus' },
+    { inode: '23459', path: '/run/user/1000/bus' },
+    { inode: '7', path: '/home/a b/c.sock' },
+    { inode: '8', path: 'relative.sock' },
+  ]);
+});
+
+test('sockets are found that were bound by a relative path, renamed or linked', async () => {
+  make('service/', 'other/', 'person/project/deep/down/');
+  const script = `
+    const { createServer } = require('node:net');
+    const { linkSync, renameSync } = require('node:fs');
+    const path = require('node:path');
+    const root = ${JSON.stringify(root)};
+    const bind = (name) => new Promise((done) => createServer().listen(name, done));
+    (async () => {
+      await bind('relative.sock');
+      await bind(path.join(root, 'other/first.sock'));
+      linkSync(path.join(root, 'other/first.sock'), path.join(root, 'other/second.sock'));
+      linkSync(path.join(root, 'other/first.sock'), path.join(root, 'person/project/deep/down/third'));
+      await bind(path.join(root, 'other/before.sock'));
+      renameSync(path.join(root, 'other/before.sock'), path.join(root, 'other/after.sock'));
+      console.log('up');
+    })();`;
+  const service = spawn(process.execPath, ['-e', script], {
+    cwd: join(root, 'service'),
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  await once(service.stdout, 'data');
+  const found = listeningSockets([join(home, 'project')]).map((path) => relative(root, path));
+  service.kill();
+  expect(found).toEqual(
+    expect.arrayContaining([
+      'service/relative.sock',
+      'other/first.sock',
+      'other/second.sock',
+      'other/after.sock',
+      'person/project/deep/down/third',
+    ]),
+  );
 });
 
 test('bwrap gets the layers in their order, between the root and the place to start in', () => {
   const args = bubblewrapArguments({
     view: {
       cwd: '/home/a/project',
-      cwdIs: 'writable',
       layers: [
         { path: '/tmp', as: 'private', isDirectory: true },
         { path: '/home/a/.ssh', as: 'hidden', isDirectory: true },

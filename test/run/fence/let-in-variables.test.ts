@@ -1,0 +1,38 @@
+import { expect, test } from 'vitest';
+import { isAgentKey, isLetIn } from '../../../src/run/fence/let-in-variables.ts';
+
+test.each([
+  'PATH',
+  'HOME',
+  'TERM',
+  'LANG',
+  'LC_ALL',
+  'VIRTUAL_ENV',
+  'PYTHONPATH',
+  'ANTHROPIC_MODEL',
+])('%s goes into a fence', (name) => {
+  expect(isLetIn(name)).toBe(true);
+});
+
+test.each([
+  'STRIPE_API_KEY',
+  'SLACK_BOT_TOKEN',
+  'HF_TOKEN',
+  'DATADOG_API_KEY',
+  'ANTHROPIC_API_KEY',
+  'OPENAI_API_KEY',
+  'GITHUB_TOKEN',
+  'HTTP_PROXY',
+  'LD_PRELOAD',
+  'BASH_ENV',
+  'BASH_FUNC_ls%%',
+  'NAME_OF_NOBODY',
+  'path',
+])('%s does not', (name) => {
+  expect(isLetIn(name)).toBe(false);
+});
+
+test('keys of agents are known, because a run without one has to say so', () => {
+  expect(['ANTHROPIC_API_KEY', 'CLAUDE_CODE_OAUTH_TOKEN'].map(isAgentKey)).toEqual([true, true]);
+  expect(['STRIPE_API_KEY', 'ANTHROPIC_MODEL'].map(isAgentKey)).toEqual([false, false]);
+});
