@@ -27,6 +27,17 @@ const PREREQUISITES: readonly Prerequisite[] = [
     debianPackage: 'python3-psycopg2',
     neededFor: 'Python programs under hoop run',
   },
+  {
+    program: '/usr/lib/python3/dist-packages/paramiko',
+    debianPackage: 'python3-paramiko',
+    neededFor: 'SSH clients other than OpenSSH',
+  },
+  {
+    program: 'dbclient',
+    debianPackage: 'dropbear-bin',
+    neededFor: 'SSH clients other than OpenSSH',
+  },
+  { program: 'curl', debianPackage: 'curl', neededFor: 'SSH clients other than OpenSSH' },
   { program: 'ansible', debianPackage: 'ansible-core', neededFor: 'playbooks on a server' },
   { program: 'rsync', debianPackage: 'rsync', neededFor: 'copies to a server' },
   { program: 'sshfs', debianPackage: 'sshfs', neededFor: 'file systems of a server' },

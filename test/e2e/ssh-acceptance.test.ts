@@ -145,11 +145,7 @@ describe.skipIf(!canRun)('who gets in', () => {
   });
 
   test('6: clients that know only old algorithms are refused', async () => {
-    const old = [
-      'Ciphers=aes128-cbc',
-      'Ciphers=chacha20-poly1305@openssh.com',
-      'HostKeyAlgorithms=ssh-rsa',
-    ];
+    const old = ['Ciphers=aes128-cbc', 'Ciphers=aes192-ctr', 'HostKeyAlgorithms=ssh-rsa'];
     for (const setting of old) {
       const ran = await ssh('-o', setting, 'web-1', 'echo case-6');
       expect(ran.status, setting).toBe(255);

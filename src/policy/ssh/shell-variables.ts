@@ -25,10 +25,13 @@ export function isHarmless(name: string): boolean {
 
 /**
  * Whether it is a locale in whose character set a quote or a backslash may be the second byte of a
- * character (Big5, GBK, Shift JIS): bash then reads a text in another way than it was read here.
+ * character (Big5, GBK, Shift JIS): bash then reads a text in another way than it was read here. Only
+ * these three say how characters are read; programs have given other LC_ names meanings of their own.
  */
 export function hidesQuotes(name: string, value: string | undefined): boolean {
-  return /^(?:LANG|LC_[A-Z]+)$/.test(name) && (value === undefined || !KNOWN_LOCALE.test(value));
+  return (
+    /^(?:LANG|LC_ALL|LC_CTYPE)$/.test(name) && (value === undefined || !KNOWN_LOCALE.test(value))
+  );
 }
 
 /** Whether a script may set it for itself. */

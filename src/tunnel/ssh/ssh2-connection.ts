@@ -1,18 +1,20 @@
 /**
  * One local connection as ssh2 serves it: transport, key exchange and the syntax of logins (RFC
  * 4253, 4252). What comes after the login goes around ssh2: its channels do not enforce windows,
- * drop data, and cannot carry all that ssh(1) says. This is the only file that touches what ssh2
- * keeps private (1.17.0, pinned): the way of a decrypted payload, and the packets of its writer.
+ * drop data, and cannot carry all that ssh(1) says. With ssh2-offer.ts this is the only file that touches
+ * what ssh2 keeps private (1.17.0, pinned): the way of a decrypted payload, and the packets of its writer.
  */
 import type { Socket } from 'node:net';
 import ssh2, { type AuthContext, type Connection } from 'ssh2';
 import { FIRST_CONNECTION_MESSAGE } from '../../protocol/ssh/client-message.ts';
 import type { DownFrame } from '../../protocol/ssh/frame.ts';
 import { Ssh2Ciphers } from '../../ssh2-ciphers.ts';
+import { OFFERED_UNSEEN } from './offered-algorithms.ts';
 import type { SshKeyPair } from './ssh-keys.ts';
+import { holdOffer, type OfferingProtocol, withGuess } from './ssh2-offer.ts';
 
 /** Of ssh2's Protocol: https://github.com/mscdex/ssh2/blob/v1.17.0/lib/protocol/Protocol.js */
-export interface Ssh2Protocol {
+export interface Ssh2Protocol extends OfferingProtocol {
   _onPayload: (payload: Buffer) => unknown;
   readonly _packetRW: {
     readonly write: {
@@ -20,8 +22,6 @@ export interface Ssh2Protocol {
       readonly allocStartKEX: number;
     };
   };
-  readonly _cipher: { encrypt(packet: Buffer): void };
-  readonly _decipher: unknown;
   channelOpenConfirm(client: number, own: number, window: number, maxPacket: number): void;
   channelOpenFail(client: number, reason: number, message: string): void;
   channelData(client: number, data: Buffer): void;
@@ -49,7 +49,14 @@ const METHODS = [
   'exitStatus',
   'exitSignal',
   'requestFailure',
+  'rekey',
   '_onPayload',
+] as const satisfies readonly (keyof Ssh2Protocol)[];
+const OBJECTS = [
+  '_packetRW',
+  '_cipher',
+  '_decipher',
+  '_offer',
 ] as const satisfies readonly (keyof Ssh2Protocol)[];
 
 /**
@@ -58,13 +65,10 @@ const METHODS = [
  * for which clients have exceptions.
  */
 const IDENTIFICATION = 'OpenSSH_9.9 hoop';
-/** GCM is what Terrapin (CVE-2023-48795) does not reach, with strict key exchange and without. */
+/** Ciphers and MACs depend on the client: ssh2-offer.ts puts in those of offered-algorithms.ts. */
 const ALGORITHMS = {
   kex: ['curve25519-sha256', 'curve25519-sha256@libssh.org', 'ecdh-sha2-nistp256'],
   serverHostKey: ['ssh-ed25519'],
-  cipher: ['aes128-gcm@openssh.com', 'aes256-gcm@openssh.com'],
-  // GCM needs none, and what needs one is not offered.
-  hmac: ['hmac-sha2-256-etm@openssh.com'],
   compress: ['none'],
 } as const;
 /** 24 days, the longest that a timer takes: a client that is stopped (Ctrl-Z) is not gone. */
@@ -112,8 +116,8 @@ export class Ssh2Connection {
         algorithms: {
           kex: [...ALGORITHMS.kex],
           serverHostKey: [...ALGORITHMS.serverHostKey],
-          cipher: [...ALGORITHMS.cipher],
-          hmac: [...ALGORITHMS.hmac],
+          cipher: [...OFFERED_UNSEEN.cipher],
+          hmac: [...OFFERED_UNSEEN.mac],
           compress: [...ALGORITHMS.compress],
         },
         keepaliveInterval: NO_KEEPALIVE_MS,
@@ -123,13 +127,14 @@ export class Ssh2Connection {
         client.on('error', (error) => events.onError(error));
         client.on('authentication', (attempt) => events.onLogin(attempt));
         const protocol = protocolOf(client);
+        socket.once('close', holdOffer(protocol));
         const ciphers = new Ssh2Ciphers();
         const before = protocol._onPayload;
         protocol._onPayload = (payload) => {
           ciphers.tune(protocol);
           const [type = 0] = payload;
           if (type < FIRST_CONNECTION_MESSAGE) {
-            return before(payload);
+            return withGuess(protocol, payload, before);
           }
           events.onMessage(payload);
           // Anything else would stop its decoder.
@@ -221,7 +226,9 @@ function isProtocol(value: unknown): value is Ssh2Protocol {
     typeof value === 'object' &&
     value !== null &&
     METHODS.every((name) => typeof Reflect.get(value, name) === 'function') &&
-    typeof Reflect.get(value, '_packetRW') === 'object' &&
-    typeof Reflect.get(value, '_cipher') === 'object'
+    OBJECTS.every((name) => {
+      const member: unknown = Reflect.get(value, name);
+      return typeof member === 'object' && member !== null;
+    })
   );
 }

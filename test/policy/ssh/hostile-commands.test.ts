@@ -81,7 +81,12 @@ describe('what rules write out, again and again, hides nothing behind it', () =>
 test('a locale in which quotes can hide is not passed on', () => {
   for (const value of ['zh_TW.BIG5', 'ja_JP.SJIS', 'zh_CN.GBK', 'zh_TW', '../../tmp/locale']) {
     expect(isPassed('LC_ALL', value), value).toBe(false);
+    expect(isPassed('LC_CTYPE', value), value).toBe(false);
+    // Says nothing of how characters are read, nor where files are.
+    expect(isPassed('LC_REASON', value), value).toBe(true);
   }
+  expect(isPassed('LC_MESSAGES', '../../tmp/locale')).toBe(false);
+  expect(isPassed('LC_MESSAGES', 'ja_JP.SJIS')).toBe(true);
   for (const value of ['C', 'C.UTF-8', 'en_US.UTF-8', 'de_DE@euro', 'zh_CN.utf8', 'en_US', '']) {
     expect(isPassed('LANG', value), value).toBe(true);
   }

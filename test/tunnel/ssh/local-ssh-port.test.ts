@@ -378,8 +378,7 @@ describe.skipIf(!hasSsh)('who does not get in', () => {
   test('clients with nothing but old algorithms', async () => {
     for (const old of [
       'Ciphers=aes128-cbc',
-      'Ciphers=chacha20-poly1305@openssh.com',
-      'Ciphers=aes128-ctr',
+      'Ciphers=aes192-ctr',
       'HostKeyAlgorithms=rsa-sha2-512',
       'KexAlgorithms=diffie-hellman-group14-sha256',
     ]) {
