@@ -52,6 +52,7 @@ export async function main(): Promise<void> {
   let interruptedBy: Signal | undefined;
   let interruptedAtMs = 0;
   let childListener: ((signal: NodeJS.Signals) => void) | undefined;
+  let hangupListener: (() => void) | undefined;
   let endingSignal: NodeJS.Signals | undefined;
   const passOn = (signal: NodeJS.Signals): void => childListener?.(signal);
   // As a program does that knows nothing of the signal: the shell that waits for us sees it stop.
@@ -70,6 +71,10 @@ export async function main(): Promise<void> {
     const handler = (): void => {
       if (childListener) {
         childListener(signal);
+        return;
+      }
+      if (signal === 'SIGHUP' && hangupListener) {
+        hangupListener();
         return;
       }
       if (interruptedBy === signal) {
@@ -120,6 +125,12 @@ export async function main(): Promise<void> {
         for (const signal of CHILD_SIGNALS) {
           process.off(signal, passOn);
         }
+      };
+    },
+    onHangup: (listener) => {
+      hangupListener = listener;
+      return () => {
+        hangupListener = undefined;
       };
     },
     setRaw: (isRaw) => {

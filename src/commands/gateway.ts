@@ -15,7 +15,7 @@ export function gatewayCommand(io: Io): Command {
   const gateway = new Command('gateway').description('run a gateway next to the targets');
   gateway
     .command('start')
-    .description('serve until a signal arrives; then end all sessions and stop')
+    .description('serve until a signal arrives, then end all sessions and stop; SIGHUP reloads')
     .requiredOption('--config <file>', 'gateway configuration (YAML)')
     .option('--json', 'print events as JSON lines, log as JSON even on a terminal')
     .option('--verbose', 'log at level debug')
@@ -42,6 +42,7 @@ async function start(io: Io, options: StartOptions): Promise<void> {
       json: json || io.stderr.isTTY !== true,
       verbose: options.verbose === true,
     },
+    onReload: (listener) => io.onHangup(listener),
     onListening({ url, name, rootKeyFingerprint, firstStart }) {
       if (json) {
         const keys = { rootKeyFingerprint, firstStart };

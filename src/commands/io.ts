@@ -26,6 +26,12 @@ export interface Io {
    * @returns takes the listener away again.
    */
   readonly onSignal: (listener: (signal: NodeJS.Signals) => void) => () => void;
+  /**
+   * From here on SIGHUP goes to the listener and aborts nothing: for servers, which read their
+   * configuration again.
+   * @returns takes the listener away again.
+   */
+  readonly onHangup: (listener: () => void) => () => void;
   /** What is written on the terminal comes to it as it is: lines have to go back to its left themselves. */
   readonly setRaw: (isRaw: boolean) => void;
   /** Stops this process and its group, as Ctrl-Z does, until somebody lets them go on. */

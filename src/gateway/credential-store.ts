@@ -36,13 +36,20 @@ const MAX_PEM_FILE_BYTES = 64 * 1024;
  */
 export class ConfigCredentialStore implements CredentialStore {
   readonly #options: CredentialStoreOptions;
+  #credentials: CredentialStoreOptions['credentials'];
 
   constructor(options: CredentialStoreOptions) {
     this.#options = options;
+    this.#credentials = options.credentials;
+  }
+
+  /** All of them, in the place of those of now. They were checked. */
+  replace(credentials: CredentialStoreOptions['credentials']): void {
+    this.#credentials = credentials;
   }
 
   async check(): Promise<void> {
-    for (const [name, config] of Object.entries(this.#options.credentials)) {
+    for (const [name, config] of Object.entries(this.#credentials)) {
       await this.credential(name);
       const { password, clientCertificate, privateKeyFile } = config;
       const secrets = [
@@ -64,9 +71,7 @@ export class ConfigCredentialStore implements CredentialStore {
   }
 
   async credential(name: string): Promise<TargetCredential> {
-    const found = Object.hasOwn(this.#options.credentials, name)
-      ? this.#options.credentials[name]
-      : undefined;
+    const found = Object.hasOwn(this.#credentials, name) ? this.#credentials[name] : undefined;
     if (found === undefined) {
       throw new HoopError('HOOP_CONFIG', `the gateway has no credential "${name}"`, {
         hint: 'An operator adds it under "credentials" in the gateway configuration.',

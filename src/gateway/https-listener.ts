@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises';
 import type { IncomingMessage, RequestListener } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { Duplex } from 'node:stream';
+import { createSecureContext } from 'node:tls';
 import { HoopError } from '../errors.ts';
 import type { HostAndPort } from './config.ts';
 
@@ -28,17 +29,12 @@ const BAD_REQUEST = 'HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-le
 /** @throws HOOP_CONFIG for certificate or key, HOOP_LOCAL_STATE when the port cannot be had. */
 export async function listenHttps(options: HttpsListenerOptions): Promise<Server> {
   const timeoutMs = options.headersTimeoutMs ?? HEADERS_TIMEOUT_MS;
-  const [cert, key] = await Promise.all([
-    readPem(options.tls.certFile, 'certificate'),
-    readPem(options.tls.keyFile, 'key'),
-  ]);
+  const certificate = await readServerCertificate(options.tls);
   let server: Server;
   try {
     server = createServer(
       {
-        cert,
-        key,
-        minVersion: 'TLSv1.3',
+        ...certificate,
         ALPNProtocols: ['http/1.1'],
         handshakeTimeout: timeoutMs,
         maxHeaderSize: MAX_HEADER_BYTES,
@@ -52,10 +48,7 @@ export async function listenHttps(options: HttpsListenerOptions): Promise<Server
       options.onRequest,
     );
   } catch (cause) {
-    throw new HoopError('HOOP_CONFIG', 'the TLS certificate and key cannot be used together', {
-      detail: `Certificate "${options.tls.certFile}", key "${options.tls.keyFile}".`,
-      cause,
-    });
+    throw notTogether(options.tls, cause);
   }
   server.maxConnections = MAX_CONNECTIONS;
   server.on('upgrade', options.onUpgrade);
@@ -79,6 +72,34 @@ export async function listenHttps(options: HttpsListenerOptions): Promise<Server
     });
   }
   return server;
+}
+
+/** What `Server.setSecureContext` takes, too. @throws HOOP_CONFIG */
+export async function readServerCertificate(tls: HttpsListenerOptions['tls']): Promise<{
+  readonly cert: Buffer;
+  readonly key: Buffer;
+  readonly minVersion: 'TLSv1.3';
+}> {
+  const [cert, key] = await Promise.all([
+    readPem(tls.certFile, 'certificate'),
+    readPem(tls.keyFile, 'key'),
+  ]);
+  try {
+    createSecureContext({ cert, key });
+  } catch (cause) {
+    throw notTogether(tls, cause);
+  }
+  return { cert, key, minVersion: 'TLSv1.3' };
+}
+
+function notTogether(
+  { certFile, keyFile }: HttpsListenerOptions['tls'],
+  cause: unknown,
+): HoopError {
+  return new HoopError('HOOP_CONFIG', 'the TLS certificate and key cannot be used together', {
+    detail: `Certificate "${certFile}", key "${keyFile}".`,
+    cause,
+  });
 }
 
 async function readPem(path: string, what: string): Promise<Buffer> {

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import type { Writable } from 'node:stream';
 import { limitYoungGeneration } from '../young-generation.ts';
 import { readGatewayConfig } from './config.ts';
-import { createLog } from './log.ts';
+import { createLog, errorFields } from './log.ts';
 import { type Gateway, startGateway } from './start-gateway.ts';
 
 export interface RunGatewayOptions {
@@ -13,6 +13,8 @@ export interface RunGatewayOptions {
   /** Aborted: end all sessions and stop. */
   readonly signal: AbortSignal;
   readonly log: { readonly stream: Writable; readonly json: boolean; readonly verbose: boolean };
+  /** Calls the listener each time the configuration shall be read again. @returns ends that */
+  readonly onReload: (listener: () => void) => () => void;
   readonly onListening: (gateway: Gateway) => void;
   /** The signal has come, sessions are ending. */
   readonly onStopping: () => void;
@@ -25,7 +27,20 @@ export async function runGateway(options: RunGatewayOptions): Promise<void> {
   const log = createLog({ stream, json, level: verbose ? 'debug' : 'info' });
   const config = await readGatewayConfig(options.configFile);
   limitYoungGeneration();
+  const started = Promise.withResolvers<Gateway>();
+  // Nobody may ever ask.
+  started.promise.catch(() => undefined);
+  let reloaded: Promise<unknown> = started.promise;
+  const release = options.onReload(() => {
+    // One after the other: the last word counts.
+    reloaded = reloaded
+      .then(async () => (await started.promise).reload(await readGatewayConfig(options.configFile)))
+      .catch((error: unknown) => log.error('config.reload_failed', errorFields(error)));
+  });
+  using stack = new DisposableStack();
+  stack.defer(release);
   await using gateway = await startGateway(config, { log, env, signal, version });
+  started.resolve(gateway);
   options.onListening(gateway);
   if (!signal.aborted) {
     await once(signal, 'abort');

@@ -77,7 +77,7 @@ export class Sessions {
 
   constructor(options: SessionsOptions) {
     this.#options = options;
-    options.policy.onChange(() => this.#policyChanged());
+    options.policy.onChange(() => this.reconsider());
     options.access.onChange((grant) => this.#accessChanged(grant));
   }
 
@@ -183,6 +183,13 @@ export class Sessions {
     }
   }
 
+  /** A commit, or the gateway's configuration, has changed what sessions rest on. */
+  reconsider(): void {
+    for (const session of this.#live.values()) {
+      session.setGrant(this.#options.policy.grant(session.principal, session.targetName));
+    }
+  }
+
   /** No new sessions; ends all, resolves when each is closed and written. */
   async close(): Promise<void> {
     this.#isClosing = true;
@@ -284,12 +291,6 @@ export class Sessions {
       maskKey,
       changed: changedPostgresTarget({ targets, principal, target }),
     };
-  }
-
-  #policyChanged(): void {
-    for (const session of this.#live.values()) {
-      session.setGrant(this.#options.policy.grant(session.principal, session.targetName));
-    }
   }
 
   #accessChanged(grant: AccessGrant): void {

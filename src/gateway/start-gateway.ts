@@ -41,6 +41,7 @@ import { readMaskBindings, writeMaskBindings } from './mask-bindings-file.ts';
 import { MaskWatch } from './mask-watch.ts';
 import { PolicyHistory } from './policy-history.ts';
 import { Readiness } from './readiness.ts';
+import { reloadConfig } from './reload-config.ts';
 import { SessionSearch } from './search/session-search.ts';
 import { SessionIndex } from './session-index.ts';
 import { SessionNonces } from './session-nonces.ts';
@@ -68,6 +69,8 @@ export interface Gateway extends AsyncDisposable {
   /** `SHA256:` and base64 of the hash of the raw root key, for people to compare. */
   readonly rootKeyFingerprint: string;
   readonly firstStart: boolean;
+  /** Takes over what may change while it runs. @throws HOOP_CONFIG: then all is as it was */
+  reload(config: GatewayConfig): Promise<void>;
   /** Ends all sessions, closes everything. Idempotent, never rejects. */
   close(): Promise<void>;
 }
@@ -317,6 +320,12 @@ export async function startGateway(
   const resources = opened.move();
   log.info('gateway.started', { gateway: config.name, url, version });
 
+  let inUse = config;
+  const reload = async (next: GatewayConfig): Promise<void> => {
+    await reloadConfig({ credentials, targets, server, env, log }, inUse, next);
+    inUse = next;
+    sessions.reconsider();
+  };
   let closed: Promise<void> | undefined;
   const close = (): Promise<void> => {
     closed ??= resources.disposeAsync().then(
@@ -330,6 +339,7 @@ export async function startGateway(
     name: config.name,
     rootKeyFingerprint: fingerprintOf(keys.get().root),
     firstStart: directory.isNew,
+    reload,
     close,
     [Symbol.asyncDispose]: close,
   };

@@ -16,7 +16,7 @@ const MIB = 1024 * 1024;
 export type SessionTarget = PostgresTarget | SshTarget;
 
 export class Targets {
-  readonly #addresses: GatewayConfig['addresses'];
+  #addresses: GatewayConfig['addresses'];
   readonly #maxMessageBytes: number;
   readonly #credentials: CredentialStore;
 
@@ -27,6 +27,11 @@ export class Targets {
     this.#addresses = addresses;
     this.#maxMessageBytes = limits.messageMiB * MIB;
     this.#credentials = credentials;
+  }
+
+  /** All of them, in the place of those of now. */
+  replaceAddresses(addresses: GatewayConfig['addresses']): void {
+    this.#addresses = addresses;
   }
 
   /** @throws HOOP_CONFIG when address or credential is missing: the operator's business. */

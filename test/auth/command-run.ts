@@ -50,6 +50,7 @@ export async function runCommand(
     quiet: false,
     note: (text) => stderr.write(`hoop: ${text}\n`),
     onSignal: () => () => undefined,
+    onHangup: () => () => undefined,
     self: ['hoop'],
     setRaw: () => undefined,
     suspend: () => undefined,

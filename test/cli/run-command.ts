@@ -33,6 +33,7 @@ export async function runSessions(
     cwd: options.cwd ?? process.cwd(),
     signal: options.signal ?? new AbortController().signal,
     onSignal: () => () => undefined,
+    onHangup: () => () => undefined,
     self: ['hoop'],
     setRaw: () => undefined,
     suspend: () => undefined,

@@ -15,6 +15,7 @@ export function silentIo(output: Writable = new PassThrough()): Io {
     quiet: false,
     note: () => undefined,
     onSignal: () => () => undefined,
+    onHangup: () => () => undefined,
     setExitCode: () => undefined,
     self: ['hoop'],
     setRaw: () => undefined,

@@ -42,6 +42,8 @@ export interface GatewayBench extends AsyncDisposable {
   readonly disk: { freePercent: number };
   readonly signal: AbortSignal;
   gateway(): Gateway;
+  /** Of the gateway, as it was at its last start. */
+  configText(): string;
   /** Closes the gateway and starts it again on the same port and data. */
   restart(): Promise<void>;
   /** HOOP_HOME and the like, for code that runs as this account. */
@@ -135,8 +137,9 @@ export async function startGatewayBench(options: GatewayBenchOptions = {}): Prom
   const clock = { offsetMs: 0 };
   const disk = { freePercent: 50 };
   let listenPort = '0';
+  let configText = '';
   const launch = async (): Promise<Gateway> => {
-    const text = `version: 1
+    configText = `version: 1
 name: test-gateway
 listen: 127.0.0.1:${listenPort}
 tls: { cert: cert.pem, key: key.pem }
@@ -148,17 +151,20 @@ policy:
 addresses: { prod-db: "${host}:${port}"${address} }
 credentials: { prod-db: { user: postgres, password: { env: PROD_DB } }${credential} }
 ${options.config ?? ''}`;
-    const started = await startGateway(parseGatewayConfig(text, join(directory, 'gateway.yaml')), {
-      log: log.log,
-      env: { ...process.env, PROD_DB: options.target?.password ?? 'unused' },
-      signal: abort.signal,
-      version: '0.0.0-test',
-      clock: () => Date.now() + clock.offsetMs,
-      freePercent: () => disk.freePercent,
-      ...(options.headersTimeoutMs === undefined
-        ? {}
-        : { headersTimeoutMs: options.headersTimeoutMs }),
-    });
+    const started = await startGateway(
+      parseGatewayConfig(configText, join(directory, 'gateway.yaml')),
+      {
+        log: log.log,
+        env: { ...process.env, PROD_DB: options.target?.password ?? 'unused' },
+        signal: abort.signal,
+        version: '0.0.0-test',
+        clock: () => Date.now() + clock.offsetMs,
+        freePercent: () => disk.freePercent,
+        ...(options.headersTimeoutMs === undefined
+          ? {}
+          : { headersTimeoutMs: options.headersTimeoutMs }),
+      },
+    );
     listenPort = new URL(started.url).port;
     return started;
   };
@@ -205,6 +211,7 @@ ${options.config ?? ''}`;
     signal: abort.signal,
     environment,
     gateway: () => gateway,
+    configText: () => configText,
     async restart() {
       await gateway.close();
       gateway = await launch();

@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { chmod, mkdir, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
@@ -41,6 +41,7 @@ function run(args: readonly string[]) {
     quiet: false,
     note: (line) => notes.push(line),
     onSignal: () => () => undefined,
+    onHangup: () => () => undefined,
     self: ['hoop'],
     setRaw: () => undefined,
     suspend: () => undefined,
@@ -99,6 +100,30 @@ test('start prints where it listens, serves, and ends when it is told to', async
     'gateway.stopped',
   ]);
   expect(await log).not.toContain(postgres.password);
+});
+
+test('SIGHUP stops no gateway: it reads its configuration again, and keeps what it has if that has a mistake', async () => {
+  const config = join(bench.directory, await writeConfig('by-hangup'));
+  const start = ['bin/hoop.js', 'gateway', 'start', '--json', '--config', config];
+  const child = spawn(process.execPath, start, {
+    env: { ...process.env, PROD_DB: postgres.password },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const ended = once(child, 'close');
+  let log = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    log += text;
+  });
+  await once(child.stdout, 'data');
+  const valid = await readFile(config, 'utf8');
+  await writeFile(config, 'version: 2\n');
+  child.kill('SIGHUP');
+  await expect.poll(() => log, { timeout: 30_000 }).toContain('config.reload_failed');
+  await writeFile(config, valid);
+  child.kill('SIGHUP');
+  await expect.poll(() => log, { timeout: 30_000 }).toContain('config.reloaded');
+  child.kill('SIGTERM');
+  expect(await ended).toEqual([0, null]);
 });
 
 test.each(['SIGTERM', 'SIGINT'] as const)(
