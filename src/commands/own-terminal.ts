@@ -5,21 +5,28 @@
  */
 import { spawnSync } from 'node:child_process';
 import type { TerminalSize } from '../run/terminal/terminal-recording.ts';
+import { findProgram } from '../tunnel/ssh/ssh-files.ts';
 import type { Io } from './io.ts';
 
 export class OwnTerminal {
   /** As stty takes them: what the keys of this terminal do. */
   readonly settings: string;
   readonly #io: Io;
+  readonly #program: string;
 
   /** @returns undefined: there is none, or no stty */
   static open(io: Io): OwnTerminal | undefined {
-    const settings = stty('-g');
-    return settings === undefined ? undefined : new OwnTerminal(io, settings.trim());
+    // Looked for once: later, a program that runs may have put another one on PATH.
+    const program = findProgram('stty', io.env['PATH'] ?? '');
+    const settings = program === undefined ? undefined : stty(program, '-g');
+    return program === undefined || settings === undefined
+      ? undefined
+      : new OwnTerminal(io, program, settings.trim());
   }
 
-  private constructor(io: Io, settings: string) {
+  private constructor(io: Io, program: string, settings: string) {
     this.#io = io;
+    this.#program = program;
     this.settings = settings;
   }
 
@@ -34,7 +41,7 @@ export class OwnTerminal {
    * @returns the size as it is now; who was stopped was told nothing of a change
    */
   giveAway(): TerminalSize {
-    const said = stty('raw', '-echo', '-iexten', 'size');
+    const said = stty(this.#program, 'raw', '-echo', '-iexten', 'size');
     this.#io.setRaw(true);
     const [, rows, columns] = /^(\d+) (\d+)$/.exec(said?.trim() ?? '') ?? [];
     return Number(rows) > 0 && Number(columns) > 0
@@ -44,12 +51,12 @@ export class OwnTerminal {
 
   takeBack(): void {
     this.#io.setRaw(false);
-    stty(this.settings);
+    stty(this.#program, this.settings);
   }
 }
 
-function stty(...args: readonly string[]): string | undefined {
-  const { status, stdout } = spawnSync('stty', args, {
+function stty(program: string, ...args: readonly string[]): string | undefined {
+  const { status, stdout } = spawnSync(program, args, {
     stdio: ['inherit', 'pipe', 'ignore'],
     encoding: 'utf8',
   });

@@ -35,6 +35,8 @@ export interface RunTargetEvents {
 /** What a fence is to a run: ports of its loopback, not of ours. */
 export interface ListenerSource {
   openListener(signal: AbortSignal): Promise<LocalListener>;
+  /** Of the person's PATH, what the command cannot have put programs into. */
+  pathOutside(path: string): string;
 }
 
 export interface RunTargetOptions {
@@ -158,8 +160,14 @@ export class RunTarget {
     return tunnels.open(kind, signal);
   }
 
+  /** Of git and what else hoop runs for a session, while the command runs. */
+  #ownEnvironment(): NodeJS.ProcessEnv {
+    const { env, fence } = this.#options;
+    return fence === undefined ? env : { ...env, PATH: fence.pathOutside(env['PATH'] ?? '') };
+  }
+
   async #open(): Promise<LiveSession> {
-    const { open, name, reason, version, env, carrier, events, onSession } = this.#options;
+    const { open, name, reason, version, carrier, events, onSession } = this.#options;
     const tunnels = new AttachedTunnels();
     try {
       // Loaded with the first connection: it is half of all code, and the child starts without it.
@@ -170,7 +178,7 @@ export class RunTarget {
         reason,
         listen: { type: 'attached', attach: (openTunnel) => tunnels.attach(openTunnel) },
         version,
-        env,
+        env: this.#ownEnvironment(),
         carrier,
         signal: this.#closing.signal,
         events: { onEvidence: (line) => events.onEvidence?.(name, line) },

@@ -414,6 +414,23 @@ describe('what is planted or changed around a run', () => {
     expect(next.stderr).toContain(victim);
   });
 
+  test('a program that a command puts on PATH is not run by hoop itself', async () => {
+    // As `npm run` and virtual environments put directories of a project in front.
+    const bin = join(project, 'bin');
+    mkdirSync(bin, { recursive: true });
+    const PATH = `${bin}:${process.env['PATH']}`;
+    const mark = join(home, 'ran-outside');
+    const script = `for name in git ssh-keygen bwrap stty; do
+      printf '#!/bin/sh\\ntrue 2>/dev/null > ${mark}\\nexec /usr/bin/%s "$@"\\n' $name > bin/$name; chmod +x bin/$name; done
+      bin/git --version && psql -XAtc 'SELECT 1'`;
+    for (const _run of ['plants', 'next']) {
+      const result = await sh(script, { variables: { PATH } });
+      expect(result.stdout).toMatch(/^git version .*\n1\n$/);
+      expect(existsSync(mark)).toBe(false);
+    }
+    rmSync(bin, { recursive: true });
+  });
+
   test('a hidden file that is replaced outside, and one that is made, do not appear', async () => {
     const script = `echo up; read -r go; cat ~/.netrc ~/.pypirc ~/.config/gh/hosts.yml; true`;
     const args = ['run', '--target', 'prod-db', '--fence', '--', 'sh', '-c', script];

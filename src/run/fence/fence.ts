@@ -30,8 +30,9 @@ import {
 } from './explain-failure.ts';
 import type { FromInside, ToInside } from './fence-messages.ts';
 import { type FenceView, type FenceViewOptions, fenceView } from './fence-view.ts';
-import { readKnown, recordKnown } from './known-places.ts';
+import { type Known, readKnown, recordKnown } from './known-places.ts';
 import { listeningSockets } from './listening-sockets.ts';
+import { pathOutside } from './path-outside.ts';
 import { systemCallFilter } from './system-call-filter.ts';
 
 /** From dist/ it is a .js file, from src/ (tests) a .ts file: as this one. */
@@ -81,8 +82,9 @@ export class Fence implements AsyncDisposable {
     if (filter === undefined) {
       throw noFilter(process.arch);
     }
-    const program = findBubblewrap(options.env['PATH']);
-    const view = decideView(options);
+    const { view, known } = decideView(options);
+    const writable = [...known.places, ...view.known.places];
+    const program = findBubblewrap(pathOutside(options.env['PATH'] ?? '', writable));
     const fence = new Fence(program, view, filter, options);
     try {
       await fence.#receive(options.signal);
@@ -252,7 +254,7 @@ function requireSuccess(message: FromInside): void {
  * What is mapped is decided and written down before anything runs inside. Where another run begins
  * meanwhile in the same place, what it has written down goes first.
  */
-function decideView(options: FenceOptions): FenceView {
+function decideView(options: FenceOptions): { readonly view: FenceView; readonly known: Known } {
   const homes = homesOfHoop(options.env);
   const [ours] = homes;
   const sockets = listeningSockets([options.cwd]);
@@ -277,7 +279,7 @@ function decideView(options: FenceOptions): FenceView {
     const after = readKnown(homes);
     const expected = [...known.places, ...view.known.places].map(({ path }) => path);
     if (after.places.every(({ path }) => expected.includes(path))) {
-      return view;
+      return { view, known };
     }
   }
 }
