@@ -17,6 +17,7 @@ import { type Case, difference, same, showScript, shrink } from './differential.
 import { generate } from './generate.ts';
 import { LANES, openLanes } from './lanes.ts';
 import { GUARDED, MALFORMED, SCRIPTS } from './scripts.ts';
+import { IN_TURN } from './scripts-in-turn.ts';
 
 const { values: flags } = parseArgs({
   options: {
@@ -58,6 +59,7 @@ function* cases(): Generator<Case> {
   const titled = <T extends { title: string }>(all: readonly T[]): readonly T[] =>
     all.filter(({ title }) => title.includes(flags.only));
   for (const lane of wanted) {
+    if (suites.has('scripts')) yield* titled(IN_TURN).map((script) => same(lane, script));
     if (lane !== 'denying') {
       if (suites.has('scripts')) yield* titled(SCRIPTS).map((script) => same(lane, script));
       if (suites.has('scripts') && lane === 'anything') {

@@ -15,6 +15,7 @@ import { generate } from '../../conformance/protocol/generate.ts';
 import { LANES } from '../../conformance/protocol/lanes.ts';
 import { encode, query } from '../../conformance/protocol/messages.ts';
 import { GUARDED, MALFORMED, SCRIPTS } from '../../conformance/protocol/scripts.ts';
+import { IN_TURN } from '../../conformance/protocol/scripts-in-turn.ts';
 import { type WireAddress, WireClient } from '../../conformance/protocol/wire-client.ts';
 import { testLanes } from './test-lanes.ts';
 
@@ -34,6 +35,12 @@ describe('under a policy that allows all no answer differs', () => {
   });
   test.each(MALFORMED)('$title', async (script) => {
     expect(await played(same('strict', script))).toBeUndefined();
+  });
+});
+
+describe('of several statements each is decided when those before it have run', () => {
+  test.each(IN_TURN)('$title', async (script) => {
+    expect(await played(same('denying', script))).toBeUndefined();
   });
 });
 

@@ -4,7 +4,6 @@
  * time; while one waits for a verdict or for the target, those behind it wait in the socket.
  */
 import { ProtocolError } from '../../errors.ts';
-import type { Refusal } from '../../policy/types.ts';
 import { decodeClose } from '../../protocol/pg/close.ts';
 import { decodeDescribe } from '../../protocol/pg/describe.ts';
 import { decodeEmpty } from '../../protocol/pg/empty-messages.ts';
@@ -13,22 +12,23 @@ import type { Handling, ScannedItem } from '../../protocol/pg/message-scanner.ts
 import { FRONTEND, frontendName } from '../../protocol/pg/message-types.ts';
 import { decodeParse } from '../../protocol/pg/parse.ts';
 import { decodeQuery, encodeQuery } from '../../protocol/pg/query.ts';
-import { type Allowed, needsApproval, runnable } from './approval-ask.ts';
+import { type Allowed, needsApproval } from './approval-ask.ts';
 import type { ChunkReader } from './chunk-reader.ts';
 import { confirmCopies } from './copy-confirmer.ts';
 import { CopyIn } from './copy-in.ts';
 import { needsReading } from './copy-out.ts';
 import { CountedQueries } from './counted-queries.ts';
-import { type Decided, Decider, refusedStatement } from './decide.ts';
+import { type Decided, Decider } from './decide.ts';
 import { type Denial, deniedParse, deniedQuery } from './denial.ts';
-import { Holds, policyChanged } from './holds.ts';
+import { Holds } from './holds.ts';
 import { LargeMessages, mustPass } from './large-messages.ts';
 import { lookupsOf } from './lookup-count.ts';
-import { changedMeanwhile } from './lookup-texts.ts';
 import { Lookups } from './lookups.ts';
 import { MisplacedMessages } from './misplaced-messages.ts';
 import { PassingMessages } from './passing-messages.ts';
 import { PortalSide } from './portal-side.ts';
+import { QueryDecisions } from './query-decisions.ts';
+import { QuerySequences } from './query-sequences.ts';
 import { Refusals } from './refusals.ts';
 import { isAnyLimited } from './row-counts.ts';
 import { type Run, startRun } from './run.ts';
@@ -56,14 +56,14 @@ export class ClientSide {
   readonly #state: StreamState;
   readonly #decider: Decider;
   readonly #refusals: Refusals;
-  readonly #holds: Holds;
-  readonly #lookups: Lookups;
+  readonly #decisions: QueryDecisions;
   readonly #portals: PortalSide;
   readonly #passing = new PassingMessages();
   readonly #copyIn: CopyIn;
   readonly #misplaced: MisplacedMessages;
   readonly #large: LargeMessages;
   readonly #counted: CountedQueries;
+  readonly #sequences: QuerySequences;
   /** Bytes of the up stream before the message in hand. */
   #at: number;
 
@@ -74,21 +74,26 @@ export class ClientSide {
     this.#decider = new Decider(state);
     this.#refusals = new Refusals(state);
     this.#copyIn = new CopyIn(state, this.#refusals);
-    this.#holds = new Holds(state, source.reader);
-    this.#lookups = new Lookups(state);
+    const holds = new Holds(state, source.reader);
+    const lookups = new Lookups(state);
+    this.#decisions = new QueryDecisions(state, { decider: this.#decider, holds, lookups });
     this.#portals = new PortalSide({
       state,
       decider: this.#decider,
       refusals: this.#refusals,
-      holds: this.#holds,
-      lookups: this.#lookups,
+      holds,
+      lookups,
     });
     this.#misplaced = new MisplacedMessages(state, this.#refusals);
     state.trials.reader = source.reader;
     this.#counted = new CountedQueries(state, {
       decider: this.#decider,
       refusals: this.#refusals,
-      holds: this.#holds,
+      holds,
+    });
+    this.#sequences = new QuerySequences(state, {
+      decisions: this.#decisions,
+      refusals: this.#refusals,
     });
     this.#large = new LargeMessages(state, {
       portals: this.#portals,
@@ -291,10 +296,14 @@ export class ClientSide {
     const checked = await checkText(state, body, () => decodeQuery(body, state.codec).sql);
     if (state.skipping) return;
     const decided =
-      checked.type === 'refused' ? checked : await this.#decideQuery(checked.text, at);
+      checked.type === 'refused' ? checked : await this.#decisions.decide(checked.text, at);
     switch (decided.type) {
       case 'skipped':
         return;
+      case 'in turn': {
+        const { statements } = decided;
+        return this.#sequences.run({ at, text: textOf(checked), statements });
+      }
       case 'refused':
       case 'cancelled':
       case 'aborted': {
@@ -343,67 +352,6 @@ export class ClientSide {
         return state.sendSync();
       case 'skipped':
         return;
-    }
-  }
-
-  async #decideQuery(text: string, at: number): Promise<Decided> {
-    const decided = await this.#approvedQuery(text, at);
-    return decided.type === 'allowed' ? this.#withLookups(text, at, decided) : decided;
-  }
-
-  /** The lookups of all its statements are counted as one, before any of them runs. */
-  async #withLookups(
-    text: string,
-    at: number,
-    decided: Decided & { type: 'allowed' },
-  ): Promise<Decided> {
-    const { statements } = decided;
-    if (!statements.some((statement) => lookupsOf(statement, true).length > 0)) return decided;
-    const candidates = this.#lookups.candidates(statements, undefined, true);
-    const refused = (refusal: Refusal): Decided => ({
-      type: 'refused',
-      verdict: refusedStatement(refusal, statements),
-    });
-    const refusal = await this.#lookups.spend({ at, candidates });
-    if (this.#state.skipping) return { type: 'skipped' };
-    if (refusal !== undefined) return refused(refusal);
-    const isCurrent = await this.#decider.isStillCurrent(decided, false);
-    if (this.#state.skipping) return { type: 'skipped' };
-    // It is sent before anything else can happen.
-    if (isCurrent) return decided;
-    if (decided.first !== undefined) return refused(changedMeanwhile());
-    const latest = await this.#decider.decide({ text, parameterTypes: NO_TYPES });
-    if (latest.type !== 'allowed') return latest;
-    const isSame =
-      !needsApproval(latest) &&
-      candidates === this.#lookups.candidates(latest.statements, undefined, true);
-    return isSame ? latest : refused(changedMeanwhile());
-  }
-
-  /** Several statements of one text are held as a whole, before any of them runs. */
-  async #approvedQuery(text: string, at: number): Promise<Decided> {
-    const request = { text, parameterTypes: NO_TYPES };
-    let decided: Decided = await this.#decider.decide(request);
-    if (decided.type !== 'allowed' || !needsApproval(decided)) return decided;
-    const first = this.#state.story.allowed(at, decided.statements, text);
-    const outcome = await this.#holds.pass({
-      at,
-      text,
-      isQuery: true,
-      again: async () => {
-        decided = await this.#decider.decide(request);
-        // A passthrough that has come since was not what the approval was given under.
-        if (decided.type === 'opaque') decided = { type: 'refused', verdict: policyChanged() };
-        return decided.type === 'allowed' ? runnable(decided) : undefined;
-      },
-    });
-    switch (outcome.type) {
-      case 'released':
-        return decided.type === 'allowed' ? { ...decided, first } : decided;
-      case 'refused again':
-        return decided;
-      default:
-        return outcome;
     }
   }
 

@@ -1,4 +1,6 @@
 /** Query with statements whose rows are counted: sends it as a pipeline, and asks who may approve. */
+
+import { TextBytes } from '../../policy/sql/text-bytes.ts';
 import type { AllowedStatement, RowChanges } from '../../policy/sql/types.ts';
 import type { Refusal } from '../../policy/types.ts';
 import type { Allowed } from './approval-ask.ts';
@@ -12,11 +14,12 @@ import type { KnownStatement } from './known-statement.ts';
 import type { Refusals } from './refusals.ts';
 import { decideUncounted } from './row-budget.ts';
 import { countSource, isLimited, mayBeHeld } from './row-counts.ts';
-import { notAlone, onlyAlone } from './row-refusals.ts';
+import { changedBeside, onlyAlone } from './row-refusals.ts';
 import type { RowTrial } from './row-trial.ts';
 import { ROLLED_BACK } from './row-trials.ts';
-import { sendStatement } from './send-statement.ts';
+import { openBlock, sendStatement } from './send-statement.ts';
 import { knownStatements } from './statement-text.ts';
+import { mustStandApart } from './statements-in-turn.ts';
 import type { StreamState } from './stream-state.ts';
 
 export interface QueryRequest {
@@ -29,26 +32,6 @@ export interface QueryRequest {
   /** Sends it as it came. */
   readonly send: (decided: Allowed, isApproved: boolean) => void;
 }
-
-/** What may stand in one text with them: of everything else some kinds commit within themselves. */
-const MAY_STAND_BESIDE = new Set([
-  ...['select', 'insert', 'update', 'delete', 'merge', 'execute', 'prepare', 'deallocate'],
-  ...[
-    'declare',
-    'fetch',
-    'close',
-    'notify',
-    'listen',
-    'unlisten',
-    'set',
-    'reset',
-    'show',
-    'explain',
-    'lock',
-    'truncate',
-  ],
-  ...['create table', 'create table as', 'create view', 'drop table', 'comment'],
-]);
 
 export class CountedQueries {
   readonly #state: StreamState;
@@ -72,8 +55,8 @@ export class CountedQueries {
     // After an error in a pipeline the server skips a Query, which a Sync of ours would not be.
     await this.#state.waitForTarget(() => queue.length === 0);
     if (this.#state.skipping) return;
-    const refusal = besideRefusal(decided.statements);
-    if (refusal !== undefined) return this.#refuse(request, refusal);
+    // It was not so when it was approved as a whole.
+    if (mustStandApart(decided.statements)) return this.#refuse(request, changedBeside());
     const known = knownStatements({ state: this.#state, decided, text, at, parameterTypes: [] });
     const [only] = known;
     if (known.length === 1 && only !== undefined) await this.#one(request, only);
@@ -82,6 +65,7 @@ export class CountedQueries {
 
   /** All of it or nothing, so what needs a decision of somebody else is asked for by itself only. */
   async #several(request: QueryRequest, known: readonly KnownStatement[]): Promise<void> {
+    const { text } = request;
     for (const { allowed, ...statement } of known) {
       if (allowed === undefined || !isLimited(allowed)) continue;
       const source = countSource({ ...statement, allowed });
@@ -94,8 +78,10 @@ export class CountedQueries {
     }
     const query = new CountedQuery(this.#state, known.length);
     this.#state.trials.query = query;
+    openBlock(this.#state);
     for (const statement of known) {
-      sendStatement(this.#state, { ...request, query, statement, approval: 'none' });
+      const sql = atItsPlace(text, statement);
+      sendStatement(this.#state, { ...request, query, statement, sql, approval: 'none' });
     }
     await this.#state.trials.ended(query);
   }
@@ -118,7 +104,7 @@ export class CountedQueries {
       const query = new CountedQuery(this.#state, 1);
       trials.query = query;
       const approval = { covered };
-      const sent = { ...request, query, statement, approval, isShown };
+      const sent = { ...request, sql: request.text, query, statement, approval, isShown };
       const trial = sendStatement(this.#state, sent);
       isShown = true;
       if (await trials.readsCopy(() => this.#decide(request, query, trial))) return;
@@ -242,12 +228,9 @@ export class CountedQueries {
   }
 }
 
-/** @returns why what stands beside a counted statement must not. */
-function besideRefusal(statements: readonly AllowedStatement[]): Refusal | undefined {
-  const limited = statements.find(isLimited);
-  if (statements.length < 2 || limited === undefined) return undefined;
-  const other = statements.find(
-    ({ analysis }) => !MAY_STAND_BESIDE.has(analysis.verb) || analysis.protocol.copy !== undefined,
-  );
-  return other === undefined ? undefined : notAlone(limited, other.analysis.verb);
+/** Behind as many spaces as there are characters before it: errors say where in the text they are. */
+function atItsPlace(text: string, { allowed, text: own }: KnownStatement): string {
+  if (own === text || allowed === undefined) return text;
+  const before = new TextBytes(text).slice({ start: 0, end: allowed.analysis.start });
+  return ' '.repeat([...before].length) + own;
 }

@@ -23,6 +23,8 @@ export class CountedQuery {
   /** Of the pipeline that it is sent as. */
   readonly segment: number;
   readonly #state: StreamState;
+  /** Characters of the text before the statement that was sent last, where each is sent by itself. */
+  before = 0;
   /** Statements that have not been answered. */
   #left: number;
   #last: EndedRun | undefined;
@@ -32,6 +34,11 @@ export class CountedQuery {
     this.#state = state;
     this.segment = state.segment;
     this.#left = statements;
+  }
+
+  /** Its Sync has not been sent: more of it may run. */
+  get isOpen(): boolean {
+    return !this.#isClosing;
   }
 
   /** A statement has run, and may be committed. @returns what the client gets now. */
@@ -75,7 +82,13 @@ export class CountedQuery {
   /** ReadyForQuery has come. @returns what the client gets before it. */
   ready(): Uint8Array | undefined {
     this.gone();
+    return this.committed();
+  }
+
+  /** @returns the end of its last statement, which the client gets now. */
+  committed(): Uint8Array | undefined {
     const last = this.#last;
+    this.#last = undefined;
     if (last === undefined) return undefined;
     runEnded(this.#state, last.run, last);
     return last.end;

@@ -111,7 +111,7 @@ export class Decider {
       const catalog = await this.#seen.current();
       // Outside a transaction asking first costs nothing. Inside, a snapshot taken for the asking
       // would break SET TRANSACTION, so the policy is asked first whether it needs to know.
-      const isIdle = settings.transaction === 'idle' && queue.length === 0;
+      const isIdle = this.#state.isIdle && queue.length === 0;
       if (request.place === undefined && this.#seen.place === undefined && isIdle) {
         await probe(this.#state);
       }
@@ -134,7 +134,8 @@ export class Decider {
           return { type: 'refused', verdict: refusedVerdict(grantMoves()) };
         }
         if (names.wereUsed && statements.slice(0, -1).some(changesNames)) {
-          return { type: 'refused', verdict: refusedVerdict(namesInOneText()) };
+          const verdict = refusedStatement(namesInOneText(), statements);
+          return { type: 'refused', verdict: { ...verdict, statement: statements.length - 1 } };
         }
         return {
           type: 'allowed',

@@ -5,7 +5,7 @@ import type { AllowedStatement, RowChanges } from '../../policy/sql/types.ts';
 import type { Refusal } from '../../policy/types.ts';
 
 function rowsRefusal(
-  allowed: AllowedStatement,
+  allowed: Pick<AllowedStatement, 'rowThresholds'>,
   text: { readonly message: string; readonly detail: string; readonly hint: string },
 ): Refusal {
   const [threshold] = allowed.rowThresholds ?? [];
@@ -44,11 +44,14 @@ export function onlyAlone(allowed: AllowedStatement, changes: RowChanges): Refus
   });
 }
 
-/** @param other what stands beside it, e.g. `commit`. */
-export function notAlone(allowed: AllowedStatement, other: string): Refusal {
-  return rowsRefusal(allowed, {
-    message: `${describeStatement(allowed.analysis)} cannot be counted in one text with ${other.toUpperCase()}`,
-    detail: 'The rows that it changes are counted before anything may commit them.',
-    hint: 'Send the statements one by one.',
-  });
+/** What was approved as a whole can be run only statement by statement by now. */
+export function changedBeside(): Refusal {
+  return rowsRefusal(
+    {},
+    {
+      message: 'statements cannot be counted in one text',
+      detail: 'The policy or the catalog has changed since they were approved.',
+      hint: 'Send the statements one by one.',
+    },
+  );
 }

@@ -106,6 +106,17 @@ export class RowTrials {
     return copy.isReading;
   }
 
+  /** Waits until the target has answered what it has got of that Query. @throws StreamEnded */
+  answered(query: CountedQuery): Promise<void> {
+    return this.#within(() => this.query !== query || this.#state.queue.length === 0);
+  }
+
+  /** The client has got an error that the target knows nothing of: there it fails, too. */
+  abandon(query: CountedQuery): void {
+    this.#sendFailure('aside');
+    query.failed();
+  }
+
   /** Waits for the end of that Query. @throws StreamEnded */
   ended(query: CountedQuery): Promise<void> {
     return this.#within(() => this.query !== query);
@@ -132,7 +143,7 @@ export class RowTrials {
     const { options, ended } = this.#state;
     const { clientLeft } = options;
     const left = (): void => {
-      if (this.isOpen) ended.abort();
+      if (this.isOpen || this.query?.isOpen === true) ended.abort();
     };
     if (clientLeft?.aborted) left();
     clientLeft?.addEventListener('abort', left, { once: true, signal: ended.signal });

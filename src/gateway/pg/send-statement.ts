@@ -1,5 +1,4 @@
 /** One statement of a simple Query, as messages of the extended protocol. */
-import { TextBytes } from '../../policy/sql/text-bytes.ts';
 import type { RowChanges } from '../../policy/sql/types.ts';
 import { encodeBind } from '../../protocol/pg/bind.ts';
 import { encodeDescribe } from '../../protocol/pg/describe.ts';
@@ -7,15 +6,16 @@ import { encodeExecute } from '../../protocol/pg/execute.ts';
 import { encodeParse } from '../../protocol/pg/parse.ts';
 import type { CountedQuery } from './counted-query.ts';
 import type { KnownPortal, KnownStatement } from './known-statement.ts';
+import { sendAside } from './probe.ts';
 import { countSource, isLimited } from './row-counts.ts';
 import { RowTrial } from './row-trial.ts';
-import { startRun } from './run.ts';
+import { type Run, startRun } from './run.ts';
 import type { StreamState } from './stream-state.ts';
 
 export interface SentStatement {
   readonly at: number;
-  /** Of the whole Query. */
-  readonly text: string;
+  /** What the target gets: its text, behind as much as stands before it in the Query. */
+  readonly sql: string;
   readonly statement: KnownStatement;
   readonly query: CountedQuery;
   readonly isApproved: boolean;
@@ -23,6 +23,20 @@ export interface SentStatement {
   readonly approval: { readonly covered: RowChanges | undefined } | 'none';
   /** The client has the description of its result already. */
   readonly isShown?: boolean;
+  /** What is known already of the execution. */
+  readonly run?: Run;
+}
+
+/**
+ * Begins the implicit transaction block that a Query of several statements has: LOCK, DECLARE, SET
+ * LOCAL and others want one. In a pipeline the server has it from the end of the first Execute on.
+ * SHOW takes no snapshot, after which SET TRANSACTION would fail.
+ */
+export function openBlock(state: StreamState): void {
+  if (state.settings.transaction === 'failed') return;
+  const unseen = (): void => undefined;
+  const sql = 'SHOW server_version_num';
+  sendAside(state, { sql, origin: 'aside', onRow: unseen, onEnd: unseen });
 }
 
 /** @returns undefined: it is one beside those that are counted. */
@@ -30,7 +44,7 @@ export function sendStatement(state: StreamState, sent: SentStatement): RowTrial
   const { at, query, statement, isApproved, approval } = sent;
   const { allowed } = statement;
   const portal = prepare(state, sent);
-  const run = startRun(statement, at, state.options.grant(), portal);
+  const run = sent.run ?? startRun(statement, at, state.options.grant(), portal);
   const { segment, trials } = state;
   const execute = (trial?: RowTrial): void => {
     const counted = { ...(trial === undefined ? {} : { trial }), maxRows: 0, query };
@@ -53,7 +67,7 @@ export function sendStatement(state: StreamState, sent: SentStatement): RowTrial
 }
 
 /** Parse, Bind and Describe under the names that a Query makes free anyway. */
-function prepare(state: StreamState, { statement, text, isShown }: SentStatement): KnownPortal {
+function prepare(state: StreamState, { statement, sql, isShown }: SentStatement): KnownPortal {
   const { segment, codec } = state;
   const base = { origin: 'aside', segment, name: '' } as const;
   const portal: KnownPortal = {
@@ -67,7 +81,6 @@ function prepare(state: StreamState, { statement, text, isShown }: SentStatement
     describedIn: undefined,
   };
   const parse = { ...base, kind: 'parse', statement } as const;
-  const sql = atItsPlace(text, statement);
   state.send(encodeParse({ statement: '', sql, parameterTypes: [] }, codec), parse);
   state.statements.announce('', parse, statement);
   const bind = { ...base, kind: 'bind', portal } as const;
@@ -83,11 +96,4 @@ function prepare(state: StreamState, { statement, text, isShown }: SentStatement
     isOfQuery: true,
   });
   return portal;
-}
-
-/** Behind as many spaces as there are characters before it: errors say where in the text they are. */
-function atItsPlace(text: string, { allowed, text: own }: KnownStatement): string {
-  if (own === text || allowed === undefined) return text;
-  const before = new TextBytes(text).slice({ start: 0, end: allowed.analysis.start });
-  return ' '.repeat([...before].length) + own;
 }

@@ -250,6 +250,11 @@ export class StreamState {
     if (at === undefined) this.#noteHand();
   }
 
+  /** More of the message in hand has been sent: that is what a cancel waits for. */
+  handedOn(): void {
+    this.#noteHand();
+  }
+
   /** The message in hand waits for approval; undefined: no longer. */
   hold(withdraw: (() => void) | undefined): void {
     this.#withdrawHeld = withdraw;

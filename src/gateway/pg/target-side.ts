@@ -16,6 +16,7 @@ import { BYTES } from '../../protocol/pg/text-codec.ts';
 import { confirm, runEnded, runOf, verdictsOf, withdraw } from './confirmations.ts';
 import { copiesOut, rowsOfTag } from './copy-out.ts';
 import { answersDenial } from './denial.ts';
+import { movedPosition } from './moved-position.ts';
 import type { Entry, QueryEntry } from './pending-queue.ts';
 import { type Redaction, redactError, redactNotice, redactNotification } from './redact-report.ts';
 import { RowDelivery } from './row-delivery.ts';
@@ -62,10 +63,10 @@ export class TargetSide {
       case BACKEND.ParameterStatus: {
         const { name, value } = decodeParameterStatus(body, BYTES);
         settings.reported(name, value);
-        return bytes;
+        return this.#behindLast(bytes);
       }
       case BACKEND.NoticeResponse:
-        return redactNotice(body, this.#redaction(queue.head)) ?? bytes;
+        return this.#atItsPlace(redactNotice(body, this.#redaction(queue.head)) ?? bytes);
       case BACKEND.NotificationResponse:
         return redactNotification(body, options.grant().detectors) ?? bytes;
       case BACKEND.ErrorResponse:
@@ -127,6 +128,18 @@ export class TargetSide {
           `the target sent ${backendName(type) ?? `message type ${type}`}, which has no place here`,
         );
     }
+  }
+
+  /**
+   * Settings are reported right before ReadyForQuery, behind the last CommandComplete of a Query;
+   * before 14 when they change.
+   */
+  #behindLast(report: Uint8Array): Uint8Array {
+    const { queue, target } = this.#state;
+    const isLate = Number.parseInt(target.parameters.get('server_version') ?? '', 10) >= 14;
+    const last =
+      isLate && queue.head?.kind === 'sync' ? queue.head.completes?.committed() : undefined;
+    return last === undefined ? report : Buffer.concat([last, report]);
   }
 
   #ranCounted(entry: CountedEntry, body: Uint8Array, bytes: Uint8Array): Uint8Array | undefined {
@@ -218,7 +231,7 @@ export class TargetSide {
     const { fields } = decodeErrorResponse(body, BYTES);
     const severity = fields.get('V') ?? fields.get('S') ?? '';
     const entry = queue.head;
-    const redacted = redactError(body, this.#redaction(entry)) ?? bytes;
+    const redacted = this.#atItsPlace(redactError(body, this.#redaction(entry)) ?? bytes);
     // The server says why it closes the connection; nothing else follows.
     if (severity === 'FATAL' || severity === 'PANIC') return redacted;
     const denial = entry?.denial ?? this.#state.copy.denialOf(entry);
@@ -227,6 +240,10 @@ export class TargetSide {
     const isWithheld = entry?.origin === 'own' || this.#state.withholding;
     if (entry !== undefined) this.#fail(entry, fields);
     return isWithheld ? undefined : answer;
+  }
+
+  #atItsPlace(report: Uint8Array): Uint8Array {
+    return movedPosition(report, this.#state.trials.query?.before ?? 0);
   }
 
   #fail(entry: Entry, fields: ReadonlyMap<string, string>): void {

@@ -5,6 +5,7 @@ import { noteBounds, noteClustered, noteIndexed } from './definition-values.ts';
 import { namedRelation } from './from-items.ts';
 import { creationSchema, findInTheWay, findTarget } from './names.ts';
 import { descendants } from './relation-family.ts';
+import { columnsBehind } from './renamed-view.ts';
 import { settingEffect } from './settings-table.ts';
 import type { StatementFacts } from './statement-facts.ts';
 import type { StatementKind } from './statement-verbs.ts';
@@ -43,6 +44,8 @@ const RELATION_KINDS: ReadonlySet<string> = new Set([
   'OBJECT_TRIGGER',
   'OBJECT_VIEW',
 ]);
+/** `ALTER TABLE` renames views, too. */
+const RENAMES_RELATION: ReadonlySet<string> = new Set(['OBJECT_VIEW', 'OBJECT_TABLE']);
 /** Objects that hang below a relation: `DROP TRIGGER t ON r` names them as [r, t]. */
 const BELOW_RELATION: ReadonlySet<string> = new Set([
   'OBJECT_COLUMN',
@@ -84,6 +87,9 @@ export function definition(facts: StatementFacts, node: Node, kind: StatementKin
   if (is(node, 'SecLabelStmt')) {
     namedObject(facts, node.SecLabelStmt.object, node.SecLabelStmt.objtype);
   }
+  if (is(node, 'RenameStmt') && RENAMES_RELATION.has(node.RenameStmt.renameType ?? '')) {
+    noteRenamed(facts);
+  }
   if (is(node, 'RefreshMatViewStmt') && node.RefreshMatViewStmt.relation) {
     // It runs the view's query, with the functions in it.
     namedRelation(facts, node.RefreshMatViewStmt.relation);
@@ -109,6 +115,14 @@ export function definition(facts: StatementFacts, node: Node, kind: StatementKin
   }
   if (is(node, 'CreateFunctionStmt')) {
     noteLanguage(facts, node.CreateFunctionStmt.options);
+  }
+}
+
+function noteRenamed(facts: StatementFacts): void {
+  for (const { oid } of facts.writes.values()) {
+    const view = facts.context.catalog.relationByOid(oid);
+    const columns = view?.kind === 'v' ? columnsBehind(facts, view) : undefined;
+    if (columns !== undefined) facts.viewsRenamed.push({ oid, columns });
   }
 }
 

@@ -330,12 +330,17 @@ export function describeStatement(analysis: StatementAnalysis): string {
 
 function onRelations(analysis: StatementAnalysis): string {
   const relation = [...analysis.writes, ...analysis.reads].find(({ via }) => via === undefined);
-  return relation ? ` on ${qualifiedName(relation.schema, relation.name)}` : '';
+  return relation ? ` on ${shownName(relation)}` : '';
+}
+
+/** Where no schema of the search_path is there, or it is not known, the name stands alone. */
+function shownName({ schema, name }: RelationFact): string {
+  return schema === '' ? `"${name}"` : qualifiedName(schema, name);
 }
 
 function notAllowed(part: Part, analysis: StatementAnalysis, grant: Grant): Refusal {
   const { verb, relation } = part;
-  const on = relation ? ` on ${qualifiedName(relation.schema, relation.name)}` : '';
+  const on = relation ? ` on ${shownName(relation)}` : '';
   const lacksCondition = CONDITIONAL.has(verb) && analysis.qualified !== true;
   const effect = lacksCondition ? effectWithCondition(part, grant) : undefined;
   return refusal(grant, {

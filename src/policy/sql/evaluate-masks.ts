@@ -149,7 +149,9 @@ function refuseStructure(
   }
   const moves = analysis.verb.startsWith('alter ');
   const relation = analysis.writes.find(
-    (relation) => masks.hasMasks(relation) || (moves && masks.isBehind(relation)),
+    (relation) =>
+      masks.hasMasks(relation) ||
+      (moves && masks.isBehind(relation) && !isRenamedWithoutMasks(relation, analysis, masks)),
   );
   return (
     relation &&
@@ -161,6 +163,16 @@ function refuseStructure(
       rule: builtin('masked-structure'),
     })
   );
+}
+
+/** A view of masked tables that has nothing of a masked column in it, not even in a condition. */
+function isRenamedWithoutMasks(
+  { oid }: RelationFact,
+  { viewsRenamed = [] }: StatementAnalysis,
+  masks: MaskIndex,
+): boolean {
+  const renamed = viewsRenamed.find((view) => view.oid === oid);
+  return renamed !== undefined && firstMask(renamed.columns, masks) === undefined;
 }
 
 function refuseViews(
@@ -199,6 +211,15 @@ function refuseWrites(
   );
 }
 
+const IN_VIEW = {
+  detail: 'A statement that is on its way by then would show it as it is under the new name.',
+  hint: 'Leave the column out. A view made by somebody who sees the column unmasked shows you its mask.',
+};
+const IN_COPY = {
+  detail: 'The copy would be outside of the mask.',
+  hint: 'Leave the column out, or select it without storing it. Somebody who sees it unmasked can make the copy, under a policy that masks the column of the new table as well.',
+};
+
 function refuseCopies(
   analysis: StatementAnalysis,
   grant: Grant,
@@ -214,9 +235,10 @@ function refuseCopies(
     mask &&
     refusal(grant, {
       code: 'HOOP_MASKED_WRITE',
-      message: `masked column ${columnName(mask)} must not be copied`,
-      detail: 'The copy would be outside of the mask.',
-      hint: 'Leave the column out, or select it without storing it.',
+      message: definesView
+        ? `masked column ${columnName(mask)} must not be put into a view`
+        : `masked column ${columnName(mask)} must not be copied`,
+      ...(definesView ? IN_VIEW : IN_COPY),
       rule: mask.rule,
     })
   );

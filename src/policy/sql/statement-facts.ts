@@ -119,6 +119,8 @@ export class StatementFacts {
   qualified: boolean | undefined;
   /** What is walked is the action of a rule, with rows of the client's in it. */
   isRule = false;
+  /** Views that it gives another name, where they can be followed. */
+  readonly viewsRenamed: NonNullable<StatementAnalysis['viewsRenamed']>[number][] = [];
   /** OID of a domain whose values are all checked now. */
   checkedDomain: number | undefined;
   runsUserCode = false;
@@ -576,6 +578,7 @@ export class StatementFacts {
       functions: [...this.functions.values()],
       ...(this.sequences.size === 0 ? {} : { sequences: [...this.sequences.values()] }),
       ...this.#lookupFacts(),
+      ...(this.viewsRenamed.length === 0 ? {} : { viewsRenamed: this.viewsRenamed }),
       qualified: this.qualified,
       ...(this.checkedDomain === undefined ? {} : { checkedDomain: this.checkedDomain }),
       ...(changesRows({ verbs }) ? { rowCount: this.#rowCount() } : {}),

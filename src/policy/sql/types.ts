@@ -515,6 +515,11 @@ export interface StatementAnalysis {
   readonly lookups?: readonly LookupFact[];
   readonly functions: readonly FunctionFact[];
   readonly sequences?: readonly SequenceFact[];
+  /** Views that get another name, with all that their definitions read; one that cannot be followed is left out. */
+  readonly viewsRenamed?: readonly {
+    readonly oid: number;
+    readonly columns: readonly ColumnFact[];
+  }[];
   /** ALTER DOMAIN: OID of the domain whose values are all checked now. */
   readonly checkedDomain?: number;
   /** For UPDATE and DELETE anywhere inside: whether all have a WHERE that is not constantly true. */

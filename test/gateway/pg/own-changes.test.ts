@@ -289,7 +289,10 @@ const TRICKS: Record<string, readonly string[]> = {
 };
 
 describe('what is masked stays masked: ', () => {
-  test.each(Object.entries(TRICKS))('%s', async (_, texts) => {
+  const inOneText = Object.entries(TRICKS).map(
+    ([title, texts]) => [`${title}, in one text`, [texts.join('; ')]] as const,
+  );
+  test.each([...Object.entries(TRICKS), ...inOneText])('%s', async (_, texts) => {
     await using engine = await bench();
     await using client = await RawClient.open(engine.port);
     const answers = await play(client, texts);

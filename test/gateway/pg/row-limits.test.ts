@@ -236,19 +236,40 @@ describe('several statements of one text', () => {
   });
 
   test.each([
-    'UPDATE t SET v = 1; COMMIT',
-    'BEGIN; UPDATE t SET v = 1; COMMIT',
-    'UPDATE t SET v = 1; CALL p()',
-    'UPDATE t SET v = 1; VACUUM',
-  ])('are refused beside what may commit: %s', async (text) => {
+    ['UPDATE t SET v = 1; COMMIT', 'E Z', 'I'],
+    ['BEGIN; UPDATE t SET v = 1; COMMIT', 'C E Z', 'E'],
+    ['UPDATE t SET v = 1; CALL p()', 'E Z', 'I'],
+    ['ALTER TABLE t ADD x int; UPDATE t SET v = 1', 'C E Z', 'I'],
+  ])('are counted before what may commit them is sent: %s', async (text, expected, end) => {
     const answers = await client.ask([query(text)]);
-    expect(letters(answers)).toBe('E Z');
-    expect(errors(answers)[0]).toMatchObject({
-      R: 'HOOP_ROWS',
-      H: 'Send the statements one by one.',
-    });
-    expect(status(answers)).toBe('I');
+    expect(letters(answers)).toBe(expected);
+    expect(errors(answers)[0]).toMatchObject(REFUSAL);
+    expect(status(answers)).toBe(end);
+    await client.ask([query('ROLLBACK')]);
     expect(await changed()).toBe(0);
+  });
+
+  test('beside what may commit them change what the limit permits', async () => {
+    const few = 'UPDATE t SET v = 1 WHERE id < 3';
+    for (const text of [`BEGIN; ${few}; COMMIT`, `${few}; COMMIT; SELECT 1`]) {
+      const answers = await client.ask([query(text)]);
+      expect([errors(answers), status(answers)]).toEqual([[], 'I']);
+      expect(await changed()).toBe(2);
+    }
+    const answers = await client.ask([query(`ALTER TABLE t ADD x int; ${few}; SELECT x FROM t`)]);
+    expect(errors(answers)).toEqual([]);
+    await sql('ALTER TABLE t DROP x');
+  });
+
+  test('find the transaction block that LOCK, DECLARE and SET LOCAL want', async () => {
+    const few = 'UPDATE t SET v = 1 WHERE id < 3';
+    const answers = await client.ask([
+      query(
+        `LOCK t; ${few}; DECLARE c CURSOR FOR SELECT 7; FETCH c; SET LOCAL work_mem = 64; ${few}`,
+      ),
+    ]);
+    expect(answers.map(({ type }) => type).join(' ')).toBe('C C C T D C C C Z');
+    expect(await changed()).toBe(2);
   });
 });
 
