@@ -36,13 +36,15 @@ export interface Lanes extends AsyncDisposable {
   reset(): Promise<void>;
 }
 
-export async function openLanes(options: { readonly signal: AbortSignal }): Promise<Lanes> {
+export async function openLanes(options: {
+  readonly signal: AbortSignal;
+  /** Of the server: see `startDemo`. */
+  readonly template?: string;
+}): Promise<Lanes> {
   const policy = writePolicy();
   await using stack = new AsyncDisposableStack();
   stack.defer(() => rmSync(policy, { recursive: true, force: true }));
-  const demo = stack.use(
-    await startDemo({ policy, note: () => undefined, signal: options.signal }),
-  );
+  const demo = stack.use(await startDemo({ ...options, policy, note: () => undefined }));
   let admin: Awaited<ReturnType<typeof connectAdmin>> | undefined;
   stack.defer(() => admin?.end());
   const run = async (sql: string): Promise<readonly Readonly<Record<string, unknown>>[]> => {

@@ -34,7 +34,7 @@ export interface Received {
 /** Longest body that is kept as it is. */
 const KEEP_BYTES = 64 * 1024;
 /** Nothing here takes this long unless an answer never comes. */
-const ANSWER_WITHIN_MS = 20_000;
+const ANSWER_WITHIN_MS = 120_000;
 const HEADER_LENGTH = 5;
 
 export class WireTimeout extends Error {

@@ -49,6 +49,8 @@ export interface DemoOptions {
   readonly policy?: string;
   /** A PostgreSQL server to use instead of the embedded one, as a superuser or owner. */
   readonly postgres?: string;
+  /** Of the embedded PostgreSQL server: the `template` that it is copied from. */
+  readonly template?: string;
   /** Keeps all state here. Default: a temporary directory that is removed at the end. */
   readonly data?: string;
   /**

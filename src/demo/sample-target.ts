@@ -28,6 +28,8 @@ export interface TargetOptions {
   /** Another policy brings its own database: no sample data then. */
   readonly policy?: string;
   readonly data?: string;
+  /** Of the embedded server: see there. */
+  readonly template?: string;
   readonly watchdog?: Watchdog;
   readonly signal: AbortSignal;
 }
@@ -40,7 +42,13 @@ export async function openTarget(options: TargetOptions): Promise<DemoTarget> {
   }
   const server = await startEmbeddedPostgres({
     dataDirectory: join(options.directory, 'postgres'),
-    settings: { log_statement: 'all', log_min_duration_statement: '-1' },
+    settings: {
+      log_statement: 'all',
+      log_min_duration_statement: '-1',
+      // What goes with the demo need not survive a loss of power.
+      ...(options.data === undefined ? { fsync: 'off' } : {}),
+    },
+    ...(options.template === undefined ? {} : { template: options.template }),
     ...(options.watchdog === undefined ? {} : { watchdog: options.watchdog }),
     signal: options.signal,
   });

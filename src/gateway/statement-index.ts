@@ -331,8 +331,8 @@ function prepareAll({ database }: IndexStore) {
     ),
     // A portal that is executed in parts reports each part.
     result: prepare(
-      `UPDATE statements SET rows = coalesce(rows, 0) + ?1, tag = ?3, sql_state = ?4,
-         masked_values = coalesce(masked_values, 0) + ?2 WHERE id = ?5`,
+      `UPDATE statements SET rows = coalesce(rows, 0) + ?,
+         masked_values = coalesce(masked_values, 0) + ?, tag = ?, sql_state = ? WHERE id = ?`,
     ),
     count: prepare(
       `UPDATE sessions SET statements = statements + ?, denied = denied + ?,

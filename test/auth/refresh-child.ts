@@ -3,7 +3,7 @@ import { openGateway } from '../../src/auth/open-gateway.ts';
 
 try {
   await using open = await openGateway(process);
-  const who = await open.client.whoami(AbortSignal.timeout(20_000));
+  const who = await open.client.whoami(new AbortController().signal);
   process.stdout.write(who.sub);
 } catch (error) {
   process.stdout.write(error instanceof Error && 'code' in error ? `${error.code}` : `${error}`);

@@ -25,7 +25,7 @@ async function within(current: ReturnType<typeof newPrompt>, flags: { prompt?: s
   const io = {
     cwd: directory,
     env: { ...endpoint.environment },
-    signal: AbortSignal.timeout(30_000),
+    signal: new AbortController().signal,
     note: () => undefined,
   };
   const words = await promptInForce(io, flags);

@@ -3,10 +3,15 @@ import { connect as connectSocket, type Socket } from 'node:net';
 import pg from 'pg';
 import { type Demo, startDemo } from '../../src/demo/demo.ts';
 import { type HoopRun, type HoopService, runHoop, startHoop } from '../../src/demo/hoop-process.ts';
+import { postgresTemplate } from '../postgres-template.ts';
 
 /** One demo for a test file: `const bench = await openBench()` in beforeAll, dispose in afterAll. */
 export async function openBench(): Promise<Bench> {
-  const demo = await startDemo({ note: () => undefined, signal: new AbortController().signal });
+  const demo = await startDemo({
+    template: await postgresTemplate(),
+    note: () => undefined,
+    signal: new AbortController().signal,
+  });
   return new Bench(demo);
 }
 

@@ -16,9 +16,9 @@ import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import pg from 'pg';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { startEmbeddedPostgres } from '../../src/demo/embedded-postgres.ts';
 import { runHoop } from '../../src/demo/hoop-process.ts';
 import { TOUR } from '../../src/demo/tour.ts';
+import { startTestPostgres } from '../postgres-template.ts';
 
 const LAUNCHER = resolve('bin/hoop.js');
 const IS_ROOT = process.getuid?.() === 0;
@@ -153,7 +153,7 @@ test('--data keeps what was done, and the tour is true a second time on it', asy
 });
 
 test('--postgres takes another server, as its superuser', async () => {
-  await using server = await startEmbeddedPostgres();
+  await using server = await startTestPostgres();
   await wholeTour(['--postgres', server.url()]);
 });
 

@@ -17,6 +17,7 @@ import {
   sync,
 } from '../../conformance/protocol/messages.ts';
 import { WireClient } from '../../conformance/protocol/wire-client.ts';
+import { postgresTemplate } from '../postgres-template.ts';
 
 const MIB = 1024 * 1024;
 const STREAMS = 32;
@@ -30,7 +31,10 @@ const PATIENCE_MS = 300_000;
 
 let lanes: Lanes;
 beforeAll(async () => {
-  lanes = await openLanes({ signal: new AbortController().signal });
+  lanes = await openLanes({
+    template: await postgresTemplate(),
+    signal: new AbortController().signal,
+  });
   await lanes.admin(`CREATE TABLE slow (v text);
     CREATE FUNCTION wait_for_it() RETURNS trigger LANGUAGE plpgsql AS
       $$ BEGIN PERFORM pg_advisory_xact_lock_shared(7); RETURN NULL; END $$;

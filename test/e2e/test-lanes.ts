@@ -1,6 +1,7 @@
 /** The real gateway and CLI beside their server, for one test file. */
 import { afterAll, beforeAll, expect } from 'vitest';
 import { type Lanes, openLanes } from '../../conformance/protocol/lanes.ts';
+import { postgresTemplate } from '../postgres-template.ts';
 
 /** What a backend waits for: asleep within a statement, for what the client sends. */
 type WaitEvent = 'PgSleep' | 'ClientRead';
@@ -17,7 +18,10 @@ export interface TestLanes {
 export function testLanes(): TestLanes {
   let opened: Lanes | undefined;
   beforeAll(async () => {
-    opened = await openLanes({ signal: new AbortController().signal });
+    opened = await openLanes({
+      template: await postgresTemplate(),
+      signal: new AbortController().signal,
+    });
   });
   afterAll(async () => {
     await opened?.[Symbol.asyncDispose]();

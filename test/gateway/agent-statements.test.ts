@@ -1,8 +1,9 @@
 /** An agent's statements through a real gateway to a real PostgreSQL, and who may approve them. */
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/demo/embedded-postgres.ts';
+import type { EmbeddedPostgres } from '../../src/demo/embedded-postgres.ts';
 import { ApprovalsClient } from '../../src/tunnel/approvals-client.ts';
+import { startTestPostgres } from '../postgres-template.ts';
 import { waitFor } from '../wait-for.ts';
 import { type GatewayBench, startGatewayBench } from './gateway-bench.ts';
 import { startRun } from './run-client.ts';
@@ -24,7 +25,7 @@ rules:
 let postgres: EmbeddedPostgres;
 let bench: GatewayBench;
 beforeAll(async () => {
-  postgres = await startEmbeddedPostgres();
+  postgres = await startTestPostgres();
   bench = await startGatewayBench({ target: postgres });
   const files = {
     'policies/engineers.yaml': STAFF,

@@ -1,13 +1,14 @@
 /** What a policy commit means for sessions on databases that are open. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/demo/embedded-postgres.ts';
+import type { EmbeddedPostgres } from '../../src/demo/embedded-postgres.ts';
+import { startTestPostgres } from '../postgres-template.ts';
 import { ENGINEERS, type GatewayBench, startGatewayBench } from './gateway-bench.ts';
 import { TestSession } from './test-session.ts';
 
 let postgres: EmbeddedPostgres;
 let bench: GatewayBench;
 beforeAll(async () => {
-  postgres = await startEmbeddedPostgres();
+  postgres = await startTestPostgres();
   bench = await startGatewayBench({ target: postgres });
 });
 afterAll(async () => {

@@ -10,14 +10,15 @@ import { Command } from 'commander';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { gatewayCommand } from '../../src/commands/gateway.ts';
 import type { Io } from '../../src/commands/io.ts';
-import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/demo/embedded-postgres.ts';
+import type { EmbeddedPostgres } from '../../src/demo/embedded-postgres.ts';
 import { createPolicyRepository } from '../../src/demo/policy-repository.ts';
+import { startTestPostgres } from '../postgres-template.ts';
 import { type GatewayBench, startGatewayBench } from './gateway-bench.ts';
 
 let postgres: EmbeddedPostgres;
 let bench: GatewayBench;
 beforeAll(async () => {
-  postgres = await startEmbeddedPostgres();
+  postgres = await startTestPostgres();
   bench = await startGatewayBench();
 });
 afterAll(async () => {

@@ -3,10 +3,11 @@ import { once } from 'node:events';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { logout } from '../../src/auth/logout.ts';
 import { openGateway } from '../../src/auth/open-gateway.ts';
-import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/demo/embedded-postgres.ts';
+import type { EmbeddedPostgres } from '../../src/demo/embedded-postgres.ts';
 import { uploadSession } from '../../src/recording/upload-session.ts';
 import { PATHS } from '../../src/tunnel/api.ts';
 import { requestSession as requestSessionAsCli } from '../../src/tunnel/request-session.ts';
+import { startTestPostgres } from '../postgres-template.ts';
 import { CARRIERS } from './carrier-pair.ts';
 import { ENGINEERS, type GatewayBench, startGatewayBench } from './gateway-bench.ts';
 import { rawRequest } from './raw-request.ts';
@@ -21,7 +22,7 @@ import {
 let postgres: EmbeddedPostgres;
 let bench: GatewayBench;
 beforeAll(async () => {
-  postgres = await startEmbeddedPostgres();
+  postgres = await startTestPostgres();
   bench = await startGatewayBench({ target: postgres });
 });
 afterAll(async () => {

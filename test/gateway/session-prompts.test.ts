@@ -2,18 +2,19 @@
 import { once } from 'node:events';
 import { buffer } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/demo/embedded-postgres.ts';
+import type { EmbeddedPostgres } from '../../src/demo/embedded-postgres.ts';
 import { bytesSource } from '../../src/recording/bundle-source.ts';
 import { type PromptLine, promptLine } from '../../src/recording/prompt.ts';
 import { readSession, type SessionReading } from '../../src/recording/read-session.ts';
 import { buildTimeline } from '../../src/replay/build-timeline.ts';
+import { startTestPostgres } from '../postgres-template.ts';
 import { type GatewayBench, startGatewayBench } from './gateway-bench.ts';
 import { TestSession } from './test-session.ts';
 
 let postgres: EmbeddedPostgres;
 let bench: GatewayBench;
 beforeAll(async () => {
-  postgres = await startEmbeddedPostgres();
+  postgres = await startTestPostgres();
   bench = await startGatewayBench({ target: postgres });
 });
 afterAll(async () => {

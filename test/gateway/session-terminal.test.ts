@@ -1,10 +1,11 @@
 /** What a program shows on its terminal, at the gateway; the client is the test's own. */
 import { buffer } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/demo/embedded-postgres.ts';
+import type { EmbeddedPostgres } from '../../src/demo/embedded-postgres.ts';
 import { bytesSource } from '../../src/recording/bundle-source.ts';
 import { readSession } from '../../src/recording/read-session.ts';
 import { uploadSession } from '../../src/recording/upload-session.ts';
+import { startTestPostgres } from '../postgres-template.ts';
 import { CARRIERS, type CarrierKind } from './carrier-pair.ts';
 import { ENGINEERS, type GatewayBench, startGatewayBench } from './gateway-bench.ts';
 import { TestSession, type TestStream } from './test-session.ts';
@@ -12,7 +13,7 @@ import { TestSession, type TestStream } from './test-session.ts';
 let postgres: EmbeddedPostgres;
 let bench: GatewayBench;
 beforeAll(async () => {
-  postgres = await startEmbeddedPostgres();
+  postgres = await startTestPostgres();
   bench = await startGatewayBench({ target: postgres });
 });
 afterAll(async () => {

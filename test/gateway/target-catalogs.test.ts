@@ -1,13 +1,13 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { expect, test } from 'vitest';
-import { startEmbeddedPostgres } from '../../src/demo/embedded-postgres.ts';
 import { TargetCatalogs } from '../../src/gateway/target-catalogs.ts';
 import { SqlParser } from '../../src/policy/sql/parser.ts';
+import { startTestPostgres } from '../postgres-template.ts';
 import { hostAt, targetOf } from './pg/test-target.ts';
 
 test('a query that is never answered does not hold up the end of the gateway', async () => {
-  await using postgres = await startEmbeddedPostgres();
+  await using postgres = await startTestPostgres();
   await using parser = SqlParser.create();
   // The way to the target: forgets what the target says from the moment it is told to.
   const sockets: Socket[] = [];

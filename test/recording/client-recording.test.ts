@@ -182,7 +182,7 @@ describe('upload', () => {
     pair.down(1, randomBytes(100));
     await pair.end();
     const transport = await pair.transport();
-    const signal = AbortSignal.timeout(5_000);
+    const signal = new AbortController().signal;
     const { directory, session } = { directory: bench.spools, session: pair.session };
     for (const [changes, message] of [
       [{ agreed: 0 }, /it has lost or made up signatures/],
@@ -209,7 +209,7 @@ describe('upload', () => {
       ...transport,
       putManifest: (_session: string, envelope: string) => Promise.resolve(envelope),
     };
-    const signal = AbortSignal.timeout(5_000);
+    const signal = new AbortController().signal;
     const options = { directory: bench.spools, session: pair.session, gateway, signal };
     await expect(uploadSession(options)).rejects.toThrow(
       'the gateway did not countersign the manifest that it was given',
@@ -235,7 +235,7 @@ describe('upload', () => {
         directory: bench.spools,
         session: pair.session,
         gateway: transport,
-        signal: AbortSignal.timeout(1_000),
+        signal: new AbortController().signal,
       }),
     ).rejects.toMatchObject({ code: 'HOOP_LOCAL_STATE' });
     await pair.end();
@@ -253,7 +253,7 @@ describe('countersigning', () => {
     await other.end();
     const transport = await pair.transport();
     const otherTransport = await other.transport();
-    const signal = AbortSignal.timeout(5_000);
+    const signal = new AbortController().signal;
     let envelope = '';
     const capture = {
       ...otherTransport,

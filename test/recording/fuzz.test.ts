@@ -92,7 +92,7 @@ function survive(decode: (bytes: Uint8Array) => unknown, bytes: Uint8Array): boo
 }
 
 describe('every decoder', () => {
-  const seed = Date.now() % 1e9;
+  const seed = 20261123;
 
   for (const [name, { from, decode }] of Object.entries(DECODERS)) {
     test(`${name}: truncated at every byte`, () => {

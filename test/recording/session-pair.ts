@@ -174,7 +174,7 @@ export class SessionPair {
   async end(reason: EndReason = 'closed'): Promise<void> {
     const closing = this.gateway.evidence({ type: 'closing', reason, message: 'bye' });
     this.client.data(0, 1, [closing]);
-    await this.client.finish(AbortSignal.timeout(20_000));
+    await this.client.finish(new AbortController().signal);
     await this.gateway.close({ reason });
     await this.client.close({ reason });
   }

@@ -9,7 +9,7 @@ import { contextStatus, postPrompt } from '../../src/run/context-client.ts';
 import { ContextEndpoint } from '../../src/run/context-endpoint.ts';
 import { RunPrompts } from '../../src/run/run-prompts.ts';
 
-const signal = AbortSignal.timeout(120_000);
+const signal = new AbortController().signal;
 let opened: AsyncDisposableStack;
 beforeEach(() => {
   opened = new AsyncDisposableStack();

@@ -1,11 +1,12 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { afterAll, beforeAll } from 'vitest';
-import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/demo/embedded-postgres.ts';
+import type { EmbeddedPostgres } from '../../src/demo/embedded-postgres.ts';
 import { Secret } from '../../src/secret.ts';
 import { LocalListener } from '../../src/tunnel/local-listener.ts';
 import { LocalPort, type LocalPortOptions } from '../../src/tunnel/local-port.ts';
 import type { RefusalReason } from '../../src/tunnel/local-refusal.ts';
+import { startTestPostgres } from '../postgres-template.ts';
 
 export const PASSWORD = 'c2Vzc2lvbi1wYXNzd29yZA';
 export const USER = 'postgres';
@@ -23,7 +24,7 @@ export function localBench(): (
 ) => Promise<LocalBench> {
   let server: EmbeddedPostgres | undefined;
   beforeAll(async () => {
-    server = await startEmbeddedPostgres({ hba: 'host all all 127.0.0.1/32 trust\n' });
+    server = await startTestPostgres({ hba: 'host all all 127.0.0.1/32 trust\n' });
   });
   afterAll(async () => {
     await server?.[Symbol.asyncDispose]();

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/demo/embedded-postgres.ts';
+import type { EmbeddedPostgres } from '../../src/demo/embedded-postgres.ts';
 import { HoopError } from '../../src/errors.ts';
 import { encodeCancelRequest } from '../../src/protocol/pg/cancel-request.ts';
 import { encodeGSSENCRequest } from '../../src/protocol/pg/gssenc-request.ts';
@@ -22,6 +22,7 @@ import { Secret } from '../../src/secret.ts';
 import { type ListenOn, LocalListener } from '../../src/tunnel/local-listener.ts';
 import { LocalPort, type LocalPortOptions } from '../../src/tunnel/local-port.ts';
 import type { RefusalReason } from '../../src/tunnel/local-refusal.ts';
+import { startTestPostgres } from '../postgres-template.ts';
 import { RawClient } from './raw-client.ts';
 
 /** In the gateway's place: a real server that asks for no password, reached over plain TCP. */
@@ -34,7 +35,7 @@ let nextRefusal: PromiseWithResolvers<void>;
 const PASSWORD = 'c2Vzc2lvbi1wYXNzd29yZA';
 
 beforeAll(async () => {
-  server = await startEmbeddedPostgres({ hba: 'host all all 127.0.0.1/32 trust\n' });
+  server = await startTestPostgres({ hba: 'host all all 127.0.0.1/32 trust\n' });
 });
 afterAll(async () => {
   await server[Symbol.asyncDispose]();

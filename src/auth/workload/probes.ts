@@ -8,8 +8,11 @@ import { access, lstat, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { HoopError } from '../../errors.ts';
 
-/** A metadata service is on the same host: whoever has not answered by now is not there. */
-export const PROBE_TIMEOUT_MS = 300;
+/**
+ * A metadata service is on the same host: whoever has not answered by now is not there. Only asked
+ * where the platform has said that it is one, so the time is for a host whose CPUs are all taken.
+ */
+export const PROBE_TIMEOUT_MS = 2000;
 /** For a token once the platform is known to be there. */
 const TOKEN_TIMEOUT_MS = 10_000;
 /** A token has some KiB, a metadata reply less. */

@@ -148,10 +148,14 @@ class PostgresStream {
     const { client } = this.#options;
     const codec = this.#state?.settings.encoding.codec;
     const atBoundary = this.#relay?.stopAtBoundary() ?? Promise.resolve();
-    const isAtBoundary = await withinTime(atBoundary, CLOSE_TIMEOUT_MS);
+    const isAtBoundary = await withinTime(atBoundary, this.#closeWithinMs);
     if (isAtBoundary && client.writable) {
       client.write(toErrorResponse(problem, { severity: 'FATAL', codec }));
     }
+  }
+
+  get #closeWithinMs(): number {
+    return this.#options.closeWithinMs ?? CLOSE_TIMEOUT_MS;
   }
 
   async close(): Promise<void> {
@@ -163,14 +167,14 @@ class PostgresStream {
       const { socket } = state.target;
       // A backend notices a lost connection only when it writes: what it still runs is stopped.
       const isBusy = state.queue.length > 0 && !socket.destroyed && !socket.readableEnded;
-      if (isBusy) await withinTime(state.target.cancel(), CLOSE_TIMEOUT_MS);
+      if (isBusy) await withinTime(state.target.cancel(), this.#closeWithinMs);
       socket.destroy();
     }
     if (client.destroyed) return;
     const { promise, resolve } = Promise.withResolvers<void>();
     client.end(() => resolve());
     client.resume();
-    await withinTime(Promise.race([promise, this.#clientGone.promise]), CLOSE_TIMEOUT_MS);
+    await withinTime(Promise.race([promise, this.#clientGone.promise]), this.#closeWithinMs);
     client.destroy();
   }
 
@@ -226,7 +230,7 @@ class PostgresStream {
       case 'target closed':
         return 'the target closed the connection';
       case 'terminated':
-        await withinTime(closed, CLOSE_TIMEOUT_MS);
+        await withinTime(closed, this.#closeWithinMs);
         return 'the client closed the connection';
       case 'ended':
         await this.#halfClosed(state, closed);

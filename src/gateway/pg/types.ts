@@ -226,6 +226,8 @@ export interface PostgresStreamOptions {
   /** For tests. */
   readonly startupWithinMs?: number;
   /** For tests. */
+  readonly closeWithinMs?: number;
+  /** For tests. */
   readonly countWithinMs?: number;
   /** Session end: the engine sends 57P01 with the reason where the protocol allows, then closes. */
   readonly signal: AbortSignal;

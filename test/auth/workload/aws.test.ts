@@ -7,7 +7,7 @@ import { detect, found, type PlatformRequest, TestPlatform } from './test-platfo
 import { TestRoot } from './test-root.ts';
 
 const AUDIENCE = 'https://gw.example.com/workload';
-const signal = AbortSignal.timeout(60_000);
+const signal = new AbortController().signal;
 /** As the container endpoint and IMDS spell them. */
 const ROLE = { AccessKeyId: 'ASIAROLE', SecretAccessKey: 'role-secret', Token: 'session-secret' };
 const SESSION = 'imds-session-token-secret';

@@ -7,7 +7,7 @@ import { TestRoot } from './test-root.ts';
 const AUDIENCE = 'https://gw.example.com/workload';
 const TENANT = '72f988bf-0000-4000-8000-000000000001';
 const ASSET_TAG = '7783-7084-3265-9085-8269-3286-77';
-const signal = AbortSignal.timeout(60_000);
+const signal = new AbortController().signal;
 
 let azure: TestPlatform;
 let root: TestRoot;

@@ -5,7 +5,7 @@ import { detect, found } from './test-platform.ts';
 import { type TestProgram, writeProgram } from './test-program.ts';
 
 const AUDIENCE = 'https://gw.example.com/workload';
-const signal = AbortSignal.timeout(60_000);
+const signal = new AbortController().signal;
 
 let issuer: TestIssuer;
 let program: TestProgram;

@@ -10,7 +10,7 @@ import { TestRoot } from './test-root.ts';
 
 const AUDIENCE = 'https://gw.example.com/workload';
 const ORGANISATION = '6c5f7e2a-0000-4000-8000-000000000001';
-const signal = AbortSignal.timeout(60_000);
+const signal = new AbortController().signal;
 
 let issuer: TestIssuer;
 let program: TestProgram;

@@ -6,7 +6,7 @@ import { TestRoot } from './test-root.ts';
 const AUDIENCE = 'https://gw.example.com/workload';
 const ACCOUNT = '/computeMetadata/v1/instance/service-accounts/default';
 const FLAVOR = { 'metadata-flavor': 'Google' };
-const signal = AbortSignal.timeout(60_000);
+const signal = new AbortController().signal;
 
 let metadata: TestPlatform;
 let root: TestRoot;

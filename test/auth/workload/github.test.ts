@@ -4,7 +4,7 @@ import { HoopError } from '../../../src/errors.ts';
 import { detect, found, TestPlatform } from './test-platform.ts';
 
 const AUDIENCE = 'https://gw.example.com/workload';
-const signal = AbortSignal.timeout(60_000);
+const signal = new AbortController().signal;
 
 let actions: TestPlatform;
 let env: Record<string, string>;

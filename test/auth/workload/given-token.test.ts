@@ -8,7 +8,7 @@ import { givenToken, tokenFile } from '../../../src/auth/workload/given-token.ts
 import { detect, found, TestPlatform } from './test-platform.ts';
 
 const AUDIENCE = 'https://gw.example.com/workload';
-const signal = AbortSignal.timeout(60_000);
+const signal = new AbortController().signal;
 
 let platform: TestPlatform;
 let directory: string;

@@ -86,7 +86,7 @@ export function detect(
   env: Readonly<Record<string, string>>,
   root?: string,
 ): Promise<Detection> {
-  return provider.detect(contextOf(env, root), AbortSignal.timeout(10_000));
+  return provider.detect(contextOf(env, root), new AbortController().signal);
 }
 
 export async function found(

@@ -2,14 +2,12 @@
 import { loadModule, parse } from 'libpg-query';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import {
-  type EmbeddedPostgres,
-  startEmbeddedPostgres,
-} from '../../../src/demo/embedded-postgres.ts';
+import type { EmbeddedPostgres } from '../../../src/demo/embedded-postgres.ts';
 import { openCatalogSource } from '../../../src/gateway/pg/catalog-reader.ts';
 import type { CatalogSource } from '../../../src/gateway/pg/types.ts';
 import type { Catalog } from '../../../src/policy/sql/types.ts';
 import { textRows } from '../../policy/sql/sql-bench.ts';
+import { startTestPostgres } from '../../postgres-template.ts';
 
 const SCHEMA = `
 CREATE SCHEMA one; CREATE SCHEMA two;
@@ -137,7 +135,7 @@ async function connect(): Promise<pg.Client> {
 
 beforeAll(async () => {
   await loadModule();
-  server = await startEmbeddedPostgres();
+  server = await startTestPostgres();
 });
 afterAll(async () => {
   await Promise.all(clients.map((client) => client.end()));

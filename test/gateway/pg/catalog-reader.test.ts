@@ -1,12 +1,10 @@
 import { loadModule, parse } from 'libpg-query';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import {
-  type EmbeddedPostgres,
-  startEmbeddedPostgres,
-} from '../../../src/demo/embedded-postgres.ts';
+import type { EmbeddedPostgres } from '../../../src/demo/embedded-postgres.ts';
 import { openCatalogSource } from '../../../src/gateway/pg/catalog-reader.ts';
 import { textRows } from '../../policy/sql/sql-bench.ts';
+import { startTestPostgres } from '../../postgres-template.ts';
 
 const SCHEMA = `
 CREATE SCHEMA app;
@@ -51,7 +49,7 @@ describe('the catalog reader', () => {
 
   beforeAll(async () => {
     await loadModule();
-    server = await startEmbeddedPostgres();
+    server = await startTestPostgres();
     admin = new pg.Client({ connectionString: server.url('postgres') });
     reader = new pg.Client({ connectionString: server.url('postgres') });
     await admin.connect();

@@ -186,6 +186,7 @@ export interface BenchOptions {
   /** Splits what goes to the engine into single bytes. */
   readonly byteAtATime?: boolean;
   readonly startupWithinMs?: number;
+  readonly closeWithinMs?: number;
   readonly countWithinMs?: number;
   /** Throws: the record cannot be written. */
   readonly onRecorded?: () => void;
@@ -263,6 +264,7 @@ export async function startBench(options: BenchOptions): Promise<Bench> {
       ...(options.startupWithinMs === undefined
         ? {}
         : { startupWithinMs: options.startupWithinMs }),
+      ...(options.closeWithinMs === undefined ? {} : { closeWithinMs: options.closeWithinMs }),
       ...(options.countWithinMs === undefined ? {} : { countWithinMs: options.countWithinMs }),
       signal: session.signal,
     });

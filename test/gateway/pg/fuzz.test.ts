@@ -5,12 +5,10 @@ import { type FuzzMessage, query, randomProgram } from '../../../conformance/fuz
 import { randomOf } from '../../../conformance/fuzz/random.ts';
 import { LOG_SETTINGS, parseServerLog } from '../../../conformance/fuzz/server-log.ts';
 import { type DecidedText, unparsedTexts } from '../../../conformance/fuzz/unparsed.ts';
-import {
-  type EmbeddedPostgres,
-  startEmbeddedPostgres,
-} from '../../../src/demo/embedded-postgres.ts';
+import type { EmbeddedPostgres } from '../../../src/demo/embedded-postgres.ts';
 import type { RecordingEvent } from '../../../src/recording/types.ts';
 import { grantOf } from '../../policy/sql/grant-fixture.ts';
+import { startTestPostgres } from '../../postgres-template.ts';
 import { startBench } from './engine-bench.ts';
 import { RawClient } from './raw-client.ts';
 import { realEngine } from './real-engine.ts';
@@ -26,7 +24,7 @@ let onLog = (): void => undefined;
 let server: EmbeddedPostgres;
 
 beforeAll(async () => {
-  server = await startEmbeddedPostgres({
+  server = await startTestPostgres({
     settings: { ...LOG_SETTINGS, statement_timeout: '500' },
     onLog: (text) => {
       log += text;

@@ -52,7 +52,10 @@ export function message(type: string, body: Uint8Array): Uint8Array {
 export class RawClient implements AsyncDisposable {
   readonly socket: Socket;
   readonly received: Received[] = [];
-  #buffer = Buffer.alloc(0);
+  #chunks: Buffer[] = [];
+  #length = 0;
+  /** How many bytes the next message has, as far as it is known: its type and length at least. */
+  #wanted = 5;
   #wake: () => void = () => undefined;
   #isClosed = false;
 
@@ -120,15 +123,28 @@ export class RawClient implements AsyncDisposable {
   }
 
   #take(chunk: Buffer): void {
-    this.#buffer = Buffer.concat([this.#buffer, chunk]);
-    while (this.#buffer.length >= 5) {
-      const length = this.#buffer.readInt32BE(1);
-      if (this.#buffer.length < length + 1) break;
-      const type = String.fromCharCode(this.#buffer[0] ?? 0);
-      this.received.push({ type, body: this.#buffer.subarray(5, length + 1) });
-      this.#buffer = this.#buffer.subarray(length + 1);
+    this.#chunks.push(chunk);
+    this.#length += chunk.length;
+    // A long message comes in many chunks: they are put together once, when it is there.
+    if (this.#length >= this.#wanted) {
+      this.#read(Buffer.concat(this.#chunks));
     }
     this.#wake();
+  }
+
+  #read(bytes: Buffer): void {
+    let rest = bytes;
+    this.#wanted = 5;
+    while (rest.length >= this.#wanted) {
+      this.#wanted = rest.readInt32BE(1) + 1;
+      if (rest.length < this.#wanted) break;
+      const type = String.fromCharCode(rest[0] ?? 0);
+      this.received.push({ type, body: rest.subarray(5, this.#wanted) });
+      rest = rest.subarray(this.#wanted);
+      this.#wanted = 5;
+    }
+    this.#chunks = [rest];
+    this.#length = rest.length;
   }
 }
 

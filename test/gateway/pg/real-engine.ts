@@ -40,7 +40,7 @@ export function realEngine(target: () => PostgresTarget): RealEngine {
   beforeAll(async () => {
     const connection = await connectTarget({
       target: target(),
-      signal: AbortSignal.timeout(10_000),
+      signal: new AbortController().signal,
     });
     opened = { connection, catalog: catalogOf(connection, parser) };
   });

@@ -35,7 +35,7 @@ import { hostAt, testTarget } from './test-target.ts';
 /** https://www.postgresql.org/docs/current/protocol-message-formats.html */
 const CANCEL_REQUEST_CODE = 80877102;
 
-const { target, sql, server } = testTarget();
+const { target, sql, server, direct } = testTarget();
 
 /** Backends that run a statement with this mark. */
 const running = async (mark: string): Promise<number> => {
@@ -46,8 +46,18 @@ const running = async (mark: string): Promise<number> => {
 };
 
 const untilRunning = async (mark: string, count: number): Promise<void> => {
-  while ((await running(mark)) !== count);
+  await expect.poll(() => running(mark)).toBe(count);
 };
+
+/** A statement of the target that ends when it is told to, and no sooner. */
+async function holdStatements(): Promise<{ held: string; release: () => Promise<void> }> {
+  const holder = await direct();
+  await holder.ask([query('SELECT pg_advisory_lock(4711)')]);
+  return {
+    held: "SELECT pg_advisory_lock(4711), 'done'",
+    release: () => holder[Symbol.asyncDispose](),
+  };
+}
 
 function keyOf(client: RawClient): { processId: number; secretKey: Uint8Array } {
   const key = client.received.find(({ type }) => type === 'K');
@@ -201,9 +211,11 @@ describe('cancel', () => {
   test('with a wrong key does nothing', async () => {
     await using bench = await startBench({ target: target() });
     await using client = await RawClient.open(bench.port);
-    client.send(query("SELECT pg_sleep(0.3), 'slept' /* sleeper-2 */"));
+    const { held, release } = await holdStatements();
+    client.send(query(`${held} /* sleeper-2 */`));
     await untilRunning('sleeper-2', 1);
     await cancel(bench, { ...keyOf(client), secretKey: Uint8Array.of(1, 2, 3, 4) });
+    await release();
     await client.until((all) => all.filter(({ type }) => type === 'Z').length === 2);
     expect(errors(client.received)).toEqual([]);
     expect(bench.events).toContainEqual({ type: 'cancel', stream: 2, forStream: undefined });
@@ -280,9 +292,11 @@ describe('a cancel that says how much had been sent', () => {
     await using client = await RawClient.open(bench.port);
     await client.ask([query('SELECT 1')]);
     const sentBytes = client.socket.bytesWritten;
-    client.send(query("SELECT pg_sleep(0.5), 'slept' /* sleeper-5 */"));
+    const { held, release } = await holdStatements();
+    client.send(query(`${held} /* sleeper-5 */`));
     await untilRunning('sleeper-5', 1);
     await cancelBehind(bench, client, sentBytes);
+    await release();
     await client.until((all) => all.filter(({ type }) => type === 'Z').length === 3);
     expect(errors(client.received)).toEqual([]);
   });
@@ -370,7 +384,7 @@ describe('the end of the session', () => {
   });
 
   test('in the middle of a large result leaves whole messages only', async () => {
-    await using bench = await startBench({ target: target() });
+    await using bench = await startBench({ target: target(), closeWithinMs: 300_000 });
     await using client = await RawClient.open(bench.port);
     client.send(query("SELECT repeat('x', 5000000), g FROM generate_series(1, 100) g"));
     await client.until((all) => all.some(({ type }) => type === 'D'));

@@ -14,16 +14,14 @@ import {
   issueClientCertificate,
   issueServerCertificate,
 } from '../../../src/certificates.ts';
-import {
-  type EmbeddedPostgres,
-  startEmbeddedPostgres,
-} from '../../../src/demo/embedded-postgres.ts';
+import type { EmbeddedPostgres } from '../../../src/demo/embedded-postgres.ts';
 import { HoopError } from '../../../src/errors.ts';
 import { connectTarget } from '../../../src/gateway/pg/target-connection.ts';
 import type { PostgresTarget } from '../../../src/gateway/pg/types.ts';
 import { encodeSSLRequest } from '../../../src/protocol/pg/ssl-request.ts';
 import { encodeStartupMessage } from '../../../src/protocol/pg/startup-message.ts';
 import { Secret } from '../../../src/secret.ts';
+import { startTestPostgres } from '../../postgres-template.ts';
 import { startBench } from './engine-bench.ts';
 import { query, RawClient, rows } from './raw-client.ts';
 import { hostAt, targetOf } from './test-target.ts';
@@ -35,7 +33,7 @@ let server: EmbeddedPostgres;
 beforeAll(async () => {
   // The name is localhost alone, so that 127.0.0.1 is a host that the certificate does not name.
   const { certificate, privateKey } = issueServerCertificate(ca, { names: ['localhost'], ips: [] });
-  server = await startEmbeddedPostgres({
+  server = await startTestPostgres({
     hba: [
       'host all md5_user 127.0.0.1/32 md5',
       'hostssl all clear_user 127.0.0.1/32 password',
@@ -56,7 +54,10 @@ beforeAll(async () => {
   for (const file of ['server.crt', 'server.key', 'root.crt']) {
     chownSync(join(server.dataDirectory, file), uid, gid);
   }
-  await using admin = await connectTarget({ target: target(), signal: AbortSignal.timeout(9000) });
+  await using admin = await connectTarget({
+    target: target(),
+    signal: new AbortController().signal,
+  });
   for (const sql of [
     "SET password_encryption = 'md5'",
     "CREATE ROLE md5_user LOGIN PASSWORD 'md5-pw'",
@@ -117,7 +118,7 @@ async function whoAmI(changes: Changes): Promise<readonly (string | null)[] | un
 async function rowOf(changes: Changes): Promise<readonly (string | null)[] | undefined> {
   await using connection = await connectTarget({
     target: target(changes),
-    signal: AbortSignal.timeout(9000),
+    signal: new AbortController().signal,
   });
   const [row] = await connection.query(
     'SELECT current_user, ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()',
@@ -188,7 +189,7 @@ describe('TLS', () => {
   });
 
   test('require refuses a server without TLS, prefer goes on', async () => {
-    await using plain = await startEmbeddedPostgres();
+    await using plain = await startTestPostgres();
     const changes = { port: plain.port, password: plain.password };
     await expect(whoAmI({ ...changes, mode: 'require' })).rejects.toMatchObject({
       code: 'HOOP_TARGET_TLS',
@@ -405,7 +406,7 @@ describe('a server that is no server', () => {
     try {
       return await connectTarget({
         target: { ...target({ ...changes, port }), connectTimeoutMs: 300 },
-        signal: AbortSignal.timeout(9000),
+        signal: new AbortController().signal,
       }).catch((error: unknown) => error);
     } finally {
       fake.close();
@@ -541,7 +542,7 @@ describe('the bytes of a server', () => {
       const one = target({ port: slow.port, mode: 'disable', user: 'trusted' });
       await using connection = await connectTarget({
         target: one,
-        signal: AbortSignal.timeout(9000),
+        signal: new AbortController().signal,
       });
       expect(connection.parameters.get('server_encoding')).toBe('UTF8');
     }
@@ -563,7 +564,7 @@ describe('the bytes of a server', () => {
           const one = target({ port, mode: 'disable', user: 'trusted' });
           const connection = await connectTarget({
             target: one,
-            signal: AbortSignal.timeout(9000),
+            signal: new AbortController().signal,
           });
           connection.socket.destroy();
         } catch (error) {
@@ -588,9 +589,10 @@ test('where only the gateway knows the address, no error names it', async () => 
         hosts: [{ ...hostAt(server.port), shown: undefined }],
       },
     ].map(async (one) => {
-      const error = await connectTarget({ target: one, signal: AbortSignal.timeout(9000) }).catch(
-        (reason: unknown) => reason,
-      );
+      const error = await connectTarget({
+        target: one,
+        signal: new AbortController().signal,
+      }).catch((reason: unknown) => reason);
       if (!(error instanceof HoopError)) throw new Error('it should not connect');
       return [error.message, error.detail, error.hint].join(' ');
     }),
@@ -612,7 +614,7 @@ test('an aborted signal ends the attempt with its reason', async () => {
 test('query gives rows of text and the error of the server as one of ours', async () => {
   await using connection = await connectTarget({
     target: target(),
-    signal: AbortSignal.timeout(9000),
+    signal: new AbortController().signal,
   });
   expect(await connection.query("SELECT 1, NULL; SELECT 'x'")).toEqual([['x']]);
   await expect(connection.query('SELEC')).rejects.toMatchObject({
@@ -624,7 +626,7 @@ test('query gives rows of text and the error of the server as one of ours', asyn
 test('cancel stops what the connection does', async () => {
   await using connection = await connectTarget({
     target: target(),
-    signal: AbortSignal.timeout(9000),
+    signal: new AbortController().signal,
   });
   let isOver = false;
   const sleeping = connection.query('SELECT pg_sleep(3600)').catch((error: unknown) => {

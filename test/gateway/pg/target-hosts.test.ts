@@ -1,10 +1,7 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import {
-  type EmbeddedPostgres,
-  startEmbeddedPostgres,
-} from '../../../src/demo/embedded-postgres.ts';
+import type { EmbeddedPostgres } from '../../../src/demo/embedded-postgres.ts';
 import { HoopError } from '../../../src/errors.ts';
 import { connectTarget } from '../../../src/gateway/pg/target-connection.ts';
 import type { PostgresTarget } from '../../../src/gateway/pg/types.ts';
@@ -12,6 +9,7 @@ import type { TargetHost } from '../../../src/gateway/target-host.ts';
 import { toErrorResponse } from '../../../src/gateway/to-error-response.ts';
 import { decodeErrorResponse } from '../../../src/protocol/pg/error-response.ts';
 import { BYTES } from '../../../src/protocol/pg/text-codec.ts';
+import { startTestPostgres } from '../../postgres-template.ts';
 import { hostAt, targetOf } from './test-target.ts';
 
 /** Two servers with one password: one takes writes, one does not. */
@@ -21,8 +19,8 @@ let reader: EmbeddedPostgres;
 const TRUST = 'host all all 127.0.0.1/32 trust\nhost all all ::1/128 trust\n';
 
 beforeAll(async () => {
-  writer = await startEmbeddedPostgres({ hba: TRUST });
-  reader = await startEmbeddedPostgres({
+  writer = await startTestPostgres({ hba: TRUST });
+  reader = await startTestPostgres({
     hba: TRUST,
     settings: { default_transaction_read_only: 'on' },
   });
@@ -34,7 +32,7 @@ afterAll(async () => {
 
 async function portOf(hosts: readonly TargetHost[], changes: Partial<PostgresTarget> = {}) {
   const target = targetOf(writer, { hosts, connectTimeoutMs: 1000, ...changes });
-  await using connection = await connectTarget({ target, signal: AbortSignal.timeout(20_000) });
+  await using connection = await connectTarget({ target, signal: new AbortController().signal });
   expect(connection.server).toBe(`127.0.0.1:${connection.host.port}`);
   return connection.host.port;
 }

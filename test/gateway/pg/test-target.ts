@@ -1,13 +1,11 @@
 /** A real server of its own for one test file. */
 import { afterAll, beforeAll } from 'vitest';
-import {
-  type EmbeddedPostgres,
-  startEmbeddedPostgres,
-} from '../../../src/demo/embedded-postgres.ts';
+import type { EmbeddedPostgres } from '../../../src/demo/embedded-postgres.ts';
 import { connectTarget } from '../../../src/gateway/pg/target-connection.ts';
 import type { PostgresTarget } from '../../../src/gateway/pg/types.ts';
 import type { TargetHost } from '../../../src/gateway/target-host.ts';
 import { Secret } from '../../../src/secret.ts';
+import { startTestPostgres } from '../../postgres-template.ts';
 import { RawClient } from './raw-client.ts';
 
 export interface TestTarget {
@@ -36,7 +34,7 @@ export function targetOf(
     clientCertificate: undefined,
     methods: ['scram-sha-256', 'md5', 'password', 'none'],
     tls: { mode: 'prefer', ca: undefined, negotiation: 'postgres', channelBinding: 'prefer' },
-    connectTimeoutMs: 5000,
+    connectTimeoutMs: 60_000,
     maxMessageBytes: 64 * 1024 * 1024,
     ...changes,
   };
@@ -56,12 +54,12 @@ export function testTarget(setup = ''): TestTarget {
   const sql: TestTarget['sql'] = async (text) => {
     await using connection = await connectTarget({
       target: target(),
-      signal: AbortSignal.timeout(10_000),
+      signal: new AbortController().signal,
     });
     return await connection.query(text);
   };
   beforeAll(async () => {
-    server = await startEmbeddedPostgres();
+    server = await startTestPostgres();
     if (setup !== '') await sql(setup);
   });
   afterAll(async () => {
@@ -74,7 +72,7 @@ export function testTarget(setup = ''): TestTarget {
     direct: async () => {
       const connection = await connectTarget({
         target: target(),
-        signal: AbortSignal.timeout(10_000),
+        signal: new AbortController().signal,
       });
       return new RawClient(connection.socket);
     },

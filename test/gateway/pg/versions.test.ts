@@ -12,16 +12,14 @@ import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import {
-  type EmbeddedPostgres,
-  startEmbeddedPostgres,
-} from '../../../src/demo/embedded-postgres.ts';
+import type { EmbeddedPostgres } from '../../../src/demo/embedded-postgres.ts';
 import { connectTarget, type TargetConnection } from '../../../src/gateway/pg/target-connection.ts';
 import type { CatalogSource } from '../../../src/gateway/pg/types.ts';
 import { SqlParser } from '../../../src/policy/sql/parser.ts';
 import { createStatementPolicy } from '../../../src/policy/sql/statement-policy.ts';
 import { encodeCancelRequest } from '../../../src/protocol/pg/cancel-request.ts';
 import { grantOf } from '../../policy/sql/grant-fixture.ts';
+import { startTestPostgres } from '../../postgres-template.ts';
 import { type Bench, startBench } from './engine-bench.ts';
 import { errors, query, RawClient, rows, run, sync } from './raw-client.ts';
 import { catalogOf } from './real-engine.ts';
@@ -74,8 +72,8 @@ describe.each(servers)('$title', ({ native }) => {
   let catalog: CatalogSource;
 
   beforeAll(async () => {
-    server = await startEmbeddedPostgres(native === undefined ? {} : { native });
-    const signal = AbortSignal.timeout(20_000);
+    server = await startTestPostgres(native === undefined ? {} : { native });
+    const signal = new AbortController().signal;
     await using admin = await connectTarget({ target: targetOf(server), signal });
     await admin.query(SETUP);
     reader = await connectTarget({ target: targetOf(server), signal });
@@ -116,7 +114,7 @@ describe.each(servers)('$title', ({ native }) => {
     );
 
   test('is logged in to, and says what it is', async () => {
-    const signal = AbortSignal.timeout(10_000);
+    const signal = new AbortController().signal;
     // Before version 14 the server does not report this and has to be asked.
     const target = targetOf(server, { sessionAttributes: 'read-write' });
     await using connection = await connectTarget({ target, signal });

@@ -2,15 +2,13 @@ import { readdirSync, rmSync, statSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { requestOf } from '../../../src/commands/sessions-search.ts';
-import {
-  type EmbeddedPostgres,
-  startEmbeddedPostgres,
-} from '../../../src/demo/embedded-postgres.ts';
+import type { EmbeddedPostgres } from '../../../src/demo/embedded-postgres.ts';
 import { API_VERSION } from '../../../src/tunnel/api.ts';
 import type { GatewayClient } from '../../../src/tunnel/gateway-client.ts';
 import { jsonBody } from '../../../src/tunnel/gateway-client.ts';
 import { SEARCH_PATH, SearchReply, type SearchRequest } from '../../../src/tunnel/search-api.ts';
 import { runSessions } from '../../cli/run-command.ts';
+import { startTestPostgres } from '../../postgres-template.ts';
 import { bind, execute, parse, sync } from '../../replay/recorded-stream.ts';
 import { type GatewayBench, startGatewayBench } from '../gateway-bench.ts';
 import { rawRequest } from '../raw-request.ts';
@@ -27,7 +25,7 @@ const ids: Record<'first' | 'dba' | 'live', string> = { first: '', dba: '', live
 let live: TestSession;
 
 beforeAll(async () => {
-  postgres = await startEmbeddedPostgres();
+  postgres = await startTestPostgres();
   bench = await startGatewayBench({ target: postgres });
   engineer = await bench.client('engineer');
   dba = await bench.client('dba');
@@ -70,9 +68,28 @@ async function session(
   return opened.id;
 }
 
-function search(client: GatewayClient, request: Partial<SearchRequest> = {}): Promise<SearchReply> {
-  const body = jsonBody({ v: API_VERSION, limit: 50, ...request });
-  return client.json(SearchReply, { method: 'POST', path: SEARCH_PATH, body }, bench.signal);
+/** Page by page, as `hoop sessions search` does: a busy gateway ends a page when its time is up. */
+async function search(
+  client: GatewayClient,
+  request: Partial<SearchRequest> = {},
+): Promise<SearchReply> {
+  const { limit = 50 } = request;
+  const body = jsonBody({ v: API_VERSION, ...request, limit });
+  const page = await client.json(
+    SearchReply,
+    { method: 'POST', path: SEARCH_PATH, body },
+    bench.signal,
+  );
+  const isFull = page.hits.length >= limit;
+  if (page.next === undefined || isFull) return page;
+  const { next: cursor, hits, sessions, unread } = page;
+  const rest = await search(client, { ...request, cursor, limit: limit - hits.length });
+  return {
+    ...rest,
+    hits: [...hits, ...rest.hits],
+    sessions: sessions + rest.sessions,
+    unread: [...unread, ...rest.unread],
+  };
 }
 
 const found = ({ hits }: SearchReply) =>

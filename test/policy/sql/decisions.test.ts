@@ -1,15 +1,13 @@
 import { readFileSync } from 'node:fs';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import {
-  type EmbeddedPostgres,
-  startEmbeddedPostgres,
-} from '../../../src/demo/embedded-postgres.ts';
+import type { EmbeddedPostgres } from '../../../src/demo/embedded-postgres.ts';
 import { openCatalogSource } from '../../../src/gateway/pg/catalog-reader.ts';
 import { SqlParser } from '../../../src/policy/sql/parser.ts';
 import { createStatementPolicy } from '../../../src/policy/sql/statement-policy.ts';
 import type { Catalog, StatementContext, Verdict } from '../../../src/policy/sql/types.ts';
 import type { Grant } from '../../../src/policy/types.ts';
+import { startTestPostgres } from '../../postgres-template.ts';
 import { type GrantText, grantOf } from './grant-fixture.ts';
 
 /** The cases are in decisions.txt, whose head says how to read them. */
@@ -31,7 +29,7 @@ let client: pg.Client;
 let catalog: Catalog;
 
 beforeAll(async () => {
-  server = await startEmbeddedPostgres();
+  server = await startTestPostgres();
   client = new pg.Client({
     connectionString: server.url('postgres'),
     types: { getTypeParser: () => (text: string) => text },

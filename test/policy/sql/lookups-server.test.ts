@@ -1,12 +1,10 @@
 /** What PostgreSQL itself does with the comparisons that are taken for lookups: it leaves the column alone. */
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import {
-  type EmbeddedPostgres,
-  startEmbeddedPostgres,
-} from '../../../src/demo/embedded-postgres.ts';
+import type { EmbeddedPostgres } from '../../../src/demo/embedded-postgres.ts';
 import { arrayElementCount } from '../../../src/policy/sql/array-literal.ts';
 import { COMPARED_AS_IT_IS } from '../../../src/policy/sql/lookup-types.ts';
+import { startTestPostgres } from '../../postgres-template.ts';
 import { textRows } from './sql-bench.ts';
 
 const SAMPLES: Readonly<Record<string, string>> = {
@@ -26,7 +24,7 @@ let client: pg.Client;
 const names = new Map<number, string>();
 
 beforeAll(async () => {
-  server = await startEmbeddedPostgres();
+  server = await startTestPostgres();
   client = new pg.Client({ connectionString: server.url('postgres') });
   await client.connect();
   const oids = [...COMPARED_AS_IT_IS.keys()];

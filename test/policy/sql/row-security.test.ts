@@ -1,10 +1,8 @@
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import {
-  type EmbeddedPostgres,
-  startEmbeddedPostgres,
-} from '../../../src/demo/embedded-postgres.ts';
+import type { EmbeddedPostgres } from '../../../src/demo/embedded-postgres.ts';
 import { guardSetting } from '../../../src/policy/sql/guards.ts';
+import { startTestPostgres } from '../../postgres-template.ts';
 import { grantOf } from './grant-fixture.ts';
 
 /**
@@ -53,7 +51,7 @@ const VALUES = ['off', 'FALSE', 'no', '0', 'on', 'true', '1'];
 
 let server: EmbeddedPostgres;
 beforeAll(async () => {
-  server = await startEmbeddedPostgres();
+  server = await startTestPostgres();
   await as(undefined, async (client) => {
     await client.query(SCHEMA);
     await client.query('ANALYZE');

@@ -4,7 +4,6 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { loadModule, parse } from 'libpg-query';
 import pg from 'pg';
-import { startEmbeddedPostgres } from '../../../src/demo/embedded-postgres.ts';
 import { openCatalogSource } from '../../../src/gateway/pg/catalog-reader.ts';
 import { analyseStatements } from '../../../src/policy/sql/analyse-statements.ts';
 import { maskedSystemColumn } from '../../../src/policy/sql/system-relations.ts';
@@ -15,6 +14,7 @@ import type {
   StatementAnalysis,
   StatementContext,
 } from '../../../src/policy/sql/types.ts';
+import { startTestPostgres } from '../../postgres-template.ts';
 
 const here = dirname(fileURLToPath(import.meta.url));
 export const SAMPLE_SCHEMA = join(here, 'sample-schema.sql');
@@ -33,7 +33,7 @@ export interface SqlBench extends AsyncDisposable {
 /** @param schemaFile loaded into a fresh database as superuser */
 export async function startSqlBench(schemaFile: string): Promise<SqlBench> {
   await loadModule();
-  const server = await startEmbeddedPostgres();
+  const server = await startTestPostgres();
   const client = new pg.Client({ connectionString: server.url('postgres') });
   await client.connect();
   // The schema, the catalog reader and the tests each have a search_path of their own.

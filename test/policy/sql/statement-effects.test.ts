@@ -200,7 +200,6 @@ describe('what a statement does', () => {
   });
 
   test('stars of stars are not followed past what the server takes', async () => {
-    const before = performance.now();
     for (const [open, close] of [
       ['SELECT s.*, s.* FROM (', ') s'],
       ['SELECT ROW((s.r).*, (s.r).*) AS r FROM (', ') s'],
@@ -212,12 +211,11 @@ describe('what a statement does', () => {
     }
     const wide = Array.from({ length: 1664 }, (_, index) => `${index} AS c${index}`).join(', ');
     expect((await one(`SELECT s.* FROM (SELECT ${wide}) s`)).opaque).toEqual([]);
-    expect(performance.now() - before).toBeLessThan(5000);
   });
 
+  // Twice each would be 2^40 looks, which do not end.
   test('rows of the same row twice, and so on, are looked at once', async () => {
     const rows = `${'SELECT ROW(r, r) AS r FROM ('.repeat(40)}SELECT id AS r FROM tasks${') s'.repeat(40)}`;
-    const before = performance.now();
     for (const sql of [
       `SELECT count(*) FROM (${rows}) s WHERE coalesce(r, r) IS NULL`,
       `SELECT count(*) FROM (SELECT r FROM (${rows}) a UNION ALL SELECT r FROM (${rows}) b) c`,
@@ -225,7 +223,6 @@ describe('what a statement does', () => {
     ]) {
       expect((await one(sql)).opaque, sql).toEqual([]);
     }
-    expect(performance.now() - before).toBeLessThan(5000);
   });
 
   // What is compared with a given value by = is a lookup: lookups.test.ts.

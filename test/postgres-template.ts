@@ -1,0 +1,41 @@
+import { existsSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { inject } from 'vitest';
+import {
+  type EmbeddedPostgres,
+  type EmbeddedPostgresOptions,
+  startEmbeddedPostgres,
+} from '../src/demo/embedded-postgres.ts';
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    /** Of this run of the tests; it goes with it. */
+    readonly sharedDirectory: string;
+  }
+}
+
+/** A server of a test's own, as `startEmbeddedPostgres`, without the second that initdb takes. */
+export async function startTestPostgres(
+  options: EmbeddedPostgresOptions = {},
+): Promise<EmbeddedPostgres> {
+  // That of another version has nothing to do with it.
+  if (options.native !== undefined) return startEmbeddedPostgres(options);
+  return startEmbeddedPostgres({ template: await postgresTemplate(), ...options });
+}
+
+/** Made by the first that needs it; what two make at the same time is the same. */
+export async function postgresTemplate(): Promise<string> {
+  const shared = inject('sharedDirectory');
+  const template = join(shared, 'postgres');
+  if (!existsSync(template)) {
+    const made = mkdtempSync(join(shared, 'postgres-'));
+    await (await startEmbeddedPostgres({ dataDirectory: made }))[Symbol.asyncDispose]();
+    try {
+      renameSync(made, template);
+    } catch (error) {
+      if (!existsSync(template)) throw error;
+      rmSync(made, { recursive: true });
+    }
+  }
+  return template;
+}
