@@ -57,4 +57,4 @@ INSERT INTO public.orders (customer_id, state, total, details)
   SELECT 1 + n % 20, (ARRAY['open', 'paid', 'sent']::public.order_state[])[1 + n % 3], n * 2.25, jsonb_build_object('channel', 'web', 'n', n)
     FROM generate_series(1, 40) n;
 INSERT INTO public.order_lines SELECT o.id, 1 + (o.id + g) % 10, g FROM public.orders o, generate_series(1, 2) g;
-ANALYZE;
+ANALYZE public.customers, public.products, public.orders, public.order_lines;

@@ -5,47 +5,55 @@ import { pgDump } from './pg-dump.ts';
 import { pgbench } from './pgbench.ts';
 import { psql } from './psql.ts';
 import { saidCases } from './said-cases.ts';
-import type { SourceName, Tool, ToolContext } from './tool.ts';
+import type { Tool, ToolContext } from './tool.ts';
 
 /** In the order in which they run. */
 export const TOOLS: readonly Tool[] = [
   psql,
   pgDump,
   pgbench,
-  node('node-postgres', 'pg'),
-  node('Knex', 'knex'),
-  node('Prisma', 'prisma'),
+  python('psycopg 3', 'psycopg', 'with_drivers.py', ['psycopg']),
+  python('asyncpg', 'asyncpg', 'with_drivers.py', ['asyncpg']),
   python('SQLAlchemy', 'SQLAlchemy', 'with_sqlalchemy.py'),
+  python('Alembic', 'alembic', 'with_alembic.py'),
   python('Django', 'Django', 'with_django.py'),
-  python('dbt', 'dbt-core', 'with_dbt.py', 'dbt'),
-  python('pgAdmin', 'pgadmin4', 'with_pgadmin.py', 'pgadmin'),
+  python('pandas', 'pandas', 'with_frames.py', ['pandas']),
+  python('polars', 'polars', 'with_frames.py', ['polars']),
+  python('connectorx', 'connectorx', 'with_frames.py', ['connectorx']),
+  python('ADBC', 'adbc-driver-postgresql', 'with_frames.py', ['adbc']),
+  { ...python('dbt', 'dbt-core', 'with_dbt.py'), source: 'dbt' },
+  { ...python('pgAdmin', 'pgadmin4', 'with_pgadmin.py'), source: 'pgadmin' },
+  node('node-postgres', 'pg'),
+  node('postgres.js', 'postgres'),
+  node('Knex', 'knex'),
+  node('Sequelize', 'sequelize'),
+  node('TypeORM', 'typeorm'),
+  node('Drizzle', 'drizzle-orm'),
+  java('Hibernate', 'hibernate-core', 'WithHibernate'),
+  java('jOOQ', 'jooq', 'WithJooq'),
+  java('Liquibase', 'liquibase-core', 'WithLiquibase'),
   java('Flyway', 'flyway-core', 'WithFlyway'),
 ];
 
-function node(name: string, module: string, program = `with-${module}.mjs`): Tool {
+function node(name: string, module: string): Tool {
   return {
     name,
     source: 'node',
     package: module,
-    run: (context) => said(context, process.execPath, [join(context.installed, program)]),
+    run: (context) =>
+      said(context, process.execPath, [join(context.installed, `with-${module}.mjs`)]),
   };
 }
 
-function python(
-  name: string,
-  module: string,
-  program: string,
-  source: SourceName = 'python',
-): Tool {
+function python(name: string, module: string, program: string, args: readonly string[] = []): Tool {
   return {
     name,
-    source,
+    source: 'python',
     package: module,
-    run: (context) =>
-      said(context, join(context.installed, 'venv/bin/python'), [
-        '-B',
-        join(HERE, 'python', program),
-      ]),
+    run: (context) => {
+      const file = join(HERE, 'python', program);
+      return said(context, join(context.installed, 'venv/bin/python'), ['-B', file, ...args]);
+    },
   };
 }
 
@@ -54,9 +62,9 @@ function java(name: string, artifact: string, main: string): Tool {
     name,
     source: 'java',
     package: artifact,
-    run: ({ installed, ...context }) => {
-      const path = `${join(installed, 'classes')}:${join(installed, 'lib/*')}`;
-      return said({ installed, ...context }, 'java', ['-Xmx512m', '-cp', path, main]);
+    run: (context) => {
+      const path = `${join(context.installed, 'classes')}:${join(context.installed, 'lib/*')}`;
+      return said(context, 'java', ['-Xmx512m', '-cp', path, main]);
     },
   };
 }

@@ -1,3 +1,4 @@
+import java.io.PrintStream;
 import java.sql.SQLException;
 import java.util.Arrays;
 import java.util.Collection;
@@ -7,6 +8,13 @@ import java.util.stream.Collectors;
 
 /** What the programs share: a case each, its result or its error, one line of JSON. */
 final class Say {
+  private static final PrintStream OUT = System.out;
+
+  static {
+    // What a tool itself prints there is no case.
+    System.setOut(System.err);
+  }
+
   static void attempt(String name, Callable<?> work) {
     String line;
     try {
@@ -22,8 +30,8 @@ final class Say {
       line = "\"error\":{\"type\":" + json(error.getClass().getSimpleName()) + ",\"code\":" + json(code)
           + ",\"message\":" + json(Arrays.asList(message.split("\n"))) + "}";
     }
-    System.out.println("{\"name\":" + json(name) + "," + line + "}");
-    System.out.flush();
+    OUT.println("{\"name\":" + json(name) + "," + line + "}");
+    OUT.flush();
   }
 
   static String url() {

@@ -1,4 +1,5 @@
 import java.util.Arrays;
+import java.util.Map;
 import org.flywaydb.core.Flyway;
 import org.flywaydb.core.api.configuration.FluentConfiguration;
 
@@ -21,6 +22,8 @@ final class WithFlyway {
 
   private static FluentConfiguration configured() {
     return Flyway.configure().dataSource(Say.url(), Say.env("PGUSER"), Say.env("PGPASSWORD"))
+        // Its own lock would keep CREATE INDEX CONCURRENTLY waiting.
+        .configuration(Map.of("flyway.postgresql.transactional.lock", "false"))
         .schemas("scratch").defaultSchema("scratch").createSchemas(false).cleanDisabled(false);
   }
 
