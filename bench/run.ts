@@ -18,7 +18,7 @@ import { memoryOfIdleConnections, memoryWhileStreaming, type Notes } from './mem
 import { type BenchOptions, parseOptions, UnknownOption, type Work } from './options.ts';
 import { knowsProcesses, residentKilobytes } from './process-figures.ts';
 import { renderJson, renderTable } from './report.ts';
-import { connectLatency, latency, pgbench } from './short-statements.ts';
+import { connectLatency, firstStatement, latency, pgbench } from './short-statements.ts';
 import { openSshLanes } from './ssh-lanes.ts';
 import { memoryWithStoppedReader, sshCopy, sshEcho, sshExec, sshParallel } from './ssh-work.ts';
 
@@ -139,7 +139,13 @@ async function measureLanes(
   const parts: readonly (readonly [readonly Work[], () => Promise<void>])[] = [
     [['pgbench'], () => pgbench(short)],
     [['latency'], () => latency(short)],
-    [['connect'], () => connectLatency(short)],
+    [
+      ['connect'],
+      async () => {
+        await connectLatency(short);
+        await firstStatement(short);
+      },
+    ],
     [
       ['copy-out', 'select', 'copy-in', 'columns'],
       () => bulk({ options, lanes, figures, directUrl: direct, signal }),

@@ -9,6 +9,7 @@ import { percentile } from './statistics.ts';
 
 const QUERIES = 2000;
 const LOGINS = 60;
+const FIRST = 'SELECT id, email, card_number FROM bench_people LIMIT 1';
 /** Not counted at the start of each series: caches fill, code is compiled. */
 const WARM_UP_SHARE = 0.1;
 /** Run once in each lane and not counted: V8 takes some ten seconds to compile what is used most. */
@@ -75,6 +76,21 @@ export async function connectLatency(context: ShortContext): Promise<void> {
     for (let i = 0; i < LOGINS; i += 1) {
       const start = performance.now();
       const client = await RawClient.connect(lane.url);
+      times.push(performance.now() - start);
+      client.close();
+    }
+    return times;
+  });
+}
+
+/** Of a connection that has asked for nothing yet, with two masked columns in the result. */
+export async function firstStatement(context: ShortContext): Promise<void> {
+  await series('first statement of a connection', 'ms', [50], context, async (lane) => {
+    const times: number[] = [];
+    for (let i = 0; i < LOGINS; i += 1) {
+      const client = await RawClient.connect(lane.url);
+      const start = performance.now();
+      await client.query(FIRST);
       times.push(performance.now() - start);
       client.close();
     }

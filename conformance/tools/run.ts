@@ -9,6 +9,7 @@
  *   --packages DIR   where installations are kept (default: in the temporary directory)
  *   --postgres DIR   the server: a directory with bin/postgres (default: Debian's newest)
  *   --output DIR     where outputs and diffs are left
+ *   --report DIR     nothing runs: what a run has left there is compared and counted anew
  *   --json           the result as JSON
  *
  * Exit status 0: every tool ran, and accepted.yaml explains every difference and every refusal.
@@ -24,7 +25,8 @@ import { runProgram } from '../program.ts';
 import type { LaneName, Outputs } from '../suite.ts';
 import { readAcceptedOfTools } from './accepted-refusals.ts';
 import { HERE, type Installation, install } from './install.ts';
-import { type RecordedSession, recordedSession } from './recorded-statements.ts';
+import { type Ran, readRan, writtenRan } from './ran.ts';
+import { recordedSession } from './recorded-statements.ts';
 import { faultsOf, renderPage, renderSummary, type ToolResult, toolResult } from './report.ts';
 import type { SourceName, Tool } from './tool.ts';
 import { TOOLS } from './tools.ts';
@@ -36,6 +38,7 @@ const { values: flags } = parseArgs({
     packages: { type: 'string', default: join(tmpdir(), 'hoop-conformance-tools') },
     postgres: { type: 'string' },
     output: { type: 'string' },
+    report: { type: 'string' },
     json: { type: 'boolean', default: false },
   },
 });
@@ -51,8 +54,8 @@ const say = (text: string): void => {
 };
 
 const server = findInstallation(flags.postgres);
-const accepted = readAcceptedOfTools(new URL('accepted.yaml', import.meta.url));
-const output = flags.output ?? mkdtempSync(join(tmpdir(), 'hoop-conformance-output-'));
+const output =
+  flags.report ?? flags.output ?? mkdtempSync(join(tmpdir(), 'hoop-conformance-output-'));
 mkdirSync(output, { recursive: true });
 const wanted = TOOLS.filter(({ name }) => flags.only?.includes(name) ?? true);
 const unknown = flags.only?.filter((name) => !TOOLS.some((tool) => tool.name === name)) ?? [];
@@ -62,10 +65,12 @@ say(`PostgreSQL ${server.version}; outputs in ${output}`);
 const failed = new Map<SourceName, string>();
 const installed = await installAll();
 const tools = wanted.filter(({ source }) => source === 'server' || installed.has(source));
-const direct = await runLane('direct');
-const lanes = (['passthrough', 'strict'] as const).filter((name) => flags.lane.includes(name));
-const ran = new Map<LaneName, Map<string, Ran>>();
-for (const lane of lanes) ran.set(lane, await runLane(lane));
+const kept = join(output, 'ran.json');
+const ran = flags.report === undefined ? await runLanes() : readRan(readFileSync(kept, 'utf8'));
+const direct = ran.get('direct') ?? new Map<string, Ran>();
+const lanes = (['passthrough', 'strict'] as const).filter((name) => ran.has(name));
+// Read last, so that what is found while a long run goes on can be written down.
+const accepted = readAcceptedOfTools(new URL('accepted.yaml', import.meta.url));
 
 const results: readonly ToolResult[] = wanted.map((tool) => {
   const version =
@@ -132,9 +137,14 @@ async function runInstaller(
   }
 }
 
-interface Ran {
-  readonly outputs: Outputs;
-  readonly recorded: RecordedSession | undefined;
+async function runLanes(): Promise<ReadonlyMap<LaneName, ReadonlyMap<string, Ran>>> {
+  const done = new Map<LaneName, ReadonlyMap<string, Ran>>();
+  for (const lane of ['direct', 'strict', 'passthrough'] as const) {
+    if (lane !== 'direct' && !flags.lane.includes(lane)) continue;
+    done.set(lane, await runLane(lane));
+    writeFileSync(kept, writtenRan(done));
+  }
+  return done;
 }
 
 /** One lane after the other, each tool with the same database, made anew. */
@@ -182,6 +192,9 @@ async function runTool(tool: Tool, open: OpenLane): Promise<Ran> {
   const recorded =
     session.id === undefined || open.home === undefined
       ? undefined
-      : await recordedSession(open.home, session.id, signal);
+      : await recordedSession(open.home, session.id, signal).catch((error: unknown) => {
+          say(`${lane.name}: ${tool.name}: ${String(error)}`);
+          return undefined;
+        });
   return { outputs, recorded };
 }
