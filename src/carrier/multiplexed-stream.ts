@@ -266,6 +266,7 @@ export class MultiplexedStream extends EventEmitter<CarrierEvents> implements St
       this.emit('halfClose');
     } else if ('endCode' in item) {
       if (!this.#hasEnded) {
+        this.emit('ending');
         // Answered as a WebSocket does it: with the same code, once all that was sent is out.
         this.#end(item.endCode);
       }

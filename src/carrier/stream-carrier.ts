@@ -26,6 +26,8 @@ export interface CarrierEvents {
   data: [bytes: Buffer];
   /** The peer has no more data, and still takes ours. Data after it break that promise. */
   halfClose: [];
+  /** The peer has ended the stream: what is to be sent still has to be sent now. Not of a WebSocket. */
+  ending: [];
   /** The peer sent something that is no data: a text message. Only a WebSocket can. */
   unsupported: [];
   /** Once, last: both sides have ended, with the peer's code, or the connection was lost. */

@@ -21,6 +21,11 @@ export class CutAgreement {
     for (const offsets of streams) {
       this.#agreed.set(offsets.stream, offsets);
     }
+    this.changed();
+  }
+
+  /** Less can be agreed on than was recorded: something has been lost. */
+  changed(): void {
     if (this.#complete !== undefined && this.#coversEverything()) {
       this.#complete();
     }
@@ -43,7 +48,7 @@ export class CutAgreement {
     return [...this.#recorded.streams()].every((stream) => {
       const { up, down } = this.#recorded.offsets(stream);
       const agreed = this.#agreed.get(stream);
-      return (agreed?.up ?? 0) === up && (agreed?.down ?? 0) === down;
+      return (agreed?.up ?? 0) >= up && (agreed?.down ?? 0) >= down;
     });
   }
 }

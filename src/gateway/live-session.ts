@@ -144,7 +144,7 @@ export class LiveSession {
     });
     this.#agreement = new CutAgreement({
       streams: () => this.#streams.numbers,
-      offsets: (stream) => recording.offsets(stream),
+      offsets: (stream) => recording.confirmable(stream),
     });
     this.#controlTimer = setTimeout(
       () => this.#endNow('client_lost', 'the client did not open the control channel'),
@@ -337,7 +337,11 @@ export class LiveSession {
         this.#options.recording.caughtUp();
         return;
       case 'streamEnd':
-        // The client's totals, for the log: what counts is the cut that both sign.
+        // What counts is the cut that both sign; this says what none will cover.
+        if (this.#streams.numbers.has(message.stream)) {
+          this.#options.recording.clientEnded(message.stream, message.down);
+          this.#agreement.changed();
+        }
         this.#log.debug('stream.client_totals', {
           stream: message.stream,
           up: message.up,

@@ -63,6 +63,7 @@ export class TunnelStream extends Duplex {
       .on('data', (bytes) => this.#received(bytes))
       .on('halfClose', () => this.#halfClosed())
       .on('unsupported', () => this.#refuse())
+      .on('ending', () => this.#flush())
       .on('close', (code) => this.#closed(code));
   }
 
@@ -240,16 +241,21 @@ export class TunnelStream extends Duplex {
     }
   }
 
-  #endCarrier(code: number): void {
-    const { carrier, recording } = this.#options;
+  /** What the record says was sent is sent. */
+  #flush(): void {
     if (this.#unwritten > 0) {
       try {
-        recording.flush();
+        this.#options.recording.flush();
       } catch (error) {
         // What is not recorded does not leave; the peer is told all the same.
         this.#options.onRecordingFault(error);
       }
     }
+  }
+
+  #endCarrier(code: number): void {
+    const { carrier } = this.#options;
+    this.#flush();
     carrier.end(code);
     if (!carrier.isClosed) {
       // Paused, it would never see the answer to its end.

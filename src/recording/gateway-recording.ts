@@ -17,6 +17,7 @@ import { type CutCheck, CutCountersigner, type CutOutcome } from './cut-counters
 import type { SigningKey } from './ed25519.ts';
 import { utf8 } from './encoding.ts';
 import { LeafAhead } from './leaf-ahead.ts';
+import { LostBytes } from './lost-bytes.ts';
 import { hasRoomToGoOn } from './manifest-room.ts';
 import { endBody } from './notice-bodies.ts';
 import { writePrivateFile } from './private-file.ts';
@@ -51,6 +52,8 @@ export { newRecordingKeys } from './recording-keys.ts';
 const MAX_UNSEALED_BYTES = 16 << 20;
 /** The same in frames, for sessions of short messages: each costs memory until it is cut. */
 const MAX_UNSEALED_FRAMES = 100_000;
+/** A client that has lost more than this, and more than it has confirmed, hides what it was sent. */
+const MAX_LOST_BYTES = 16 << 20;
 /** Bytes that wait longer than this for a cut end the session. */
 const MAX_LAG_MS = 30_000;
 /** Cuts that came and are not answered; ours proposes one at a time. */
@@ -82,8 +85,10 @@ export class GatewayRecording implements AsyncDisposable {
   readonly #budget: SmallCutBudget;
   #onRecorded: (streams: { stream: number; up: number }[]) => void = () => undefined;
   #unsealedBytes = 0;
+  #sealedBytes = 0;
   /** Those of them that came from the client. */
   #unsealedUpBytes = 0;
+  readonly #lost = new LostBytes();
   #lagTimer: AwakeTimer | undefined;
   #room: PromiseWithResolvers<void> | undefined;
   #cutting: Promise<unknown> = Promise.resolve();
@@ -205,7 +210,21 @@ export class GatewayRecording implements AsyncDisposable {
 
   /** @returns the stream's totals */
   closeStream(stream: number, reason: string): StreamOffsets {
-    return this.#writer.closeStream(stream, reason);
+    const totals = this.#writer.closeStream(stream, reason);
+    this.#lost.gatewayEnded(totals);
+    this.#lostChanged();
+    return totals;
+  }
+
+  /** The client has ended a stream, with these bytes down: what was on its way does not arrive any more. */
+  clientEnded(stream: number, down: number): void {
+    this.#lost.clientEnded(stream, Math.max(down, this.#countersigner.ledger.offsets(stream).down));
+    this.#lostChanged();
+  }
+
+  /** How far a cut can cover a stream. */
+  confirmable(stream: number): StreamOffsets {
+    return this.#lost.confirmable(this.offsets(stream));
   }
 
   offsets(stream: number): StreamOffsets {
@@ -361,16 +380,41 @@ export class GatewayRecording implements AsyncDisposable {
     }
     this.#leaves.forget(streams);
     this.#unsealedBytes -= bytes;
+    this.#sealedBytes += bytes;
     this.#unsealedUpBytes -= upBytes;
+    this.#lost.covered(streams);
     this.#lagTimer?.[Symbol.dispose]();
     this.#lagTimer = undefined;
-    if (this.#unsealedBytes > 0) {
+    if (this.#awaitedBytes > 0) {
       this.#watchLag();
     }
+    this.#giveRoom();
+  }
+
+  #giveRoom(): void {
     if (!this.#isFull()) {
       this.#room?.resolve();
       this.#room = undefined;
     }
+  }
+
+  /** Recorded, not covered by a cut, and not lost. */
+  get #awaitedBytes(): number {
+    return this.#unsealedBytes - this.#lost.total;
+  }
+
+  #lostChanged(): void {
+    const lost = this.#lost.total;
+    if (lost > MAX_LOST_BYTES + this.#sealedBytes) {
+      const message = `the gateway ended the session: of what it sent, hoop on the user's machine says that ${lost} bytes have not arrived`;
+      this.#halt(new RecordingStopped('client_lost', 'HOOP_EVIDENCE_MISMATCH', message));
+      return;
+    }
+    if (this.#awaitedBytes === 0) {
+      this.#lagTimer?.[Symbol.dispose]();
+      this.#lagTimer = undefined;
+    }
+    this.#giveRoom();
   }
 
   #checkRoom(): void {
@@ -387,7 +431,7 @@ export class GatewayRecording implements AsyncDisposable {
 
   #isFull(): boolean {
     return (
-      this.#unsealedBytes > MAX_UNSEALED_BYTES || this.#writer.uncoveredFrames > MAX_UNSEALED_FRAMES
+      this.#awaitedBytes > MAX_UNSEALED_BYTES || this.#writer.uncoveredFrames > MAX_UNSEALED_FRAMES
     );
   }
 
@@ -397,8 +441,12 @@ export class GatewayRecording implements AsyncDisposable {
 
   #watchLag(): void {
     this.#lagTimer ??= new AwakeTimer(MAX_LAG_MS, () => {
-      const message = `the client has not confirmed its recording for ${MAX_LAG_MS / 1000} s`;
-      this.#halt(new RecordingStopped('client_lost', 'HOOP_EVIDENCE_MISMATCH', message));
+      const message = `the gateway ended the session: hoop on the user's machine has not confirmed its recording for ${MAX_LAG_MS / 1000} s`;
+      this.#halt(
+        new RecordingStopped('client_lost', 'HOOP_EVIDENCE_MISMATCH', message, {
+          hint: 'Start the session again; if the machine was not asleep or overloaded, look at its network and disk.',
+        }),
+      );
     });
   }
 

@@ -36,15 +36,20 @@ export class ClientStreams {
 
   /** @throws HoopError what the gateway says; the recording cannot be written */
   async open(kind: StreamKind, signal: AbortSignal): Promise<ClientStream> {
-    const { recording, openCarrier, reason } = this.#options;
+    const { recording, openCarrier, reason, tell } = this.#options;
     const stream = this.#next;
     this.#next += 1;
-    const carrier = await openCarrier(stream, kind, signal);
+    const carrier = await openCarrier(stream, kind, signal).catch((error: unknown) => {
+      // The gateway may have opened it: nothing of it arrives any more.
+      tell({ type: 'streamEnd', stream, up: 0, down: 0 });
+      throw error;
+    });
     try {
       recording.openStream(stream, kind);
     } catch (error) {
       // Nobody reads from it, and it would keep its place at the gateway until that gives up.
       carrier.terminate();
+      tell({ type: 'streamEnd', stream, up: 0, down: 0 });
       throw error;
     }
     const duplex = new ClientStream({ carrier, stream, recording, reason });

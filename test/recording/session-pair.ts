@@ -202,6 +202,10 @@ export class SessionPair {
     return cut;
   }
 
+  onCut(listener: (cut: CutProposal) => void): void {
+    this.#cutListener = listener;
+  }
+
   deliverCut(cut: CutProposal): void {
     this.cuts.push(cut);
     this.#cutListener?.(cut);
