@@ -84,6 +84,47 @@ test('a view that somebody made who sees the column shows others its mask, renam
   expect(seen.some(({ body }) => /hidden/i.test(body.toString('latin1')))).toBe(false);
 });
 
+test.each([
+  ['shown', 'select id, email from staff'],
+  ['in a condition', "select id from staff where email like 'hidden%'"],
+  ['behind another view', 'select id from s.hidden_source'],
+])('a view with a masked column %s may not be renamed', async (_, select) => {
+  await using owners = await bench(trusted);
+  await using owner = await RawClient.open(owners.port);
+  await using others = await bench(masked);
+  await using other = await RawClient.open(others.port);
+  const drop = 'drop view if exists s.kept; drop view if exists s.hidden_source';
+  const made = [
+    drop,
+    'create view s.hidden_source as select id, dept from staff where email is not null',
+    `create view s.kept as ${select}`,
+  ];
+  expect(errors(await play(owner, made))).toEqual([]);
+  for (const text of [
+    'alter view s.kept rename to moved',
+    'alter table s.kept rename to moved',
+    'create table s.filler (id int); alter view s.kept rename to moved; select * from s.moved',
+  ]) {
+    const answers = await other.ask([query(text)]);
+    expect(errors(answers)[0]).toMatchObject({ R: 'HOOP_DENIED' });
+    expect(answers.some(({ body }) => body.includes('hidden-'))).toBe(false);
+  }
+  expect(errors(await play(owner, [drop]))).toEqual([]);
+});
+
+test('where a text sets the search_path, rules speak about the schema that is then first', async () => {
+  await using engine = await bench(masked);
+  await using client = await RawClient.open(engine.port);
+  const text = (schema: string): string =>
+    `set search_path = ${schema}; create table m8 (id int); drop table m8; reset search_path`;
+  expect(errors(await client.ask([query(text('s'))]))).toEqual([]);
+  const [refused] = errors(await client.ask([query(text('public'))]));
+  expect(refused).toMatchObject({
+    R: 'HOOP_NOT_ALLOWED',
+    M: 'CREATE TABLE on public.m8 is not allowed by policy',
+  });
+});
+
 describe('types belong to their schema', () => {
   test.each([
     ["create type s.mood as enum ('sad', 'ok')", "'ok'::s.mood", 'ok'],
