@@ -13,6 +13,7 @@ import {
 import { errorFields, type Log } from './log.ts';
 import { createCancelRegistry } from './pg/cancel-registry.ts';
 import { servePostgresStream } from './pg/serve-postgres-stream.ts';
+import { StatementPace } from './pg/statement-pace.ts';
 import {
   carries,
   type PostgresService,
@@ -71,6 +72,7 @@ export class SessionStreams {
   readonly #options: SessionStreamsOptions;
   readonly #cancelKeys = createCancelRegistry();
   readonly #terminal: SessionTerminal;
+  readonly #pace = new StatementPace();
   readonly #open = new Map<number, OpenStream>();
   readonly #grantEnded = new Set<() => void>();
   readonly #grantChanged = new Set<() => void>();
@@ -233,6 +235,7 @@ export class SessionStreams {
       approvals,
       lookups,
       changedRows,
+      pace: this.#pace,
       onWaiting,
       cancelKeys: this.#cancelKeys,
       maskKey,

@@ -134,9 +134,12 @@ interface Statements {
   readonly places: { readonly statements: { readonly line: number } };
 }
 
+/** Limits that there are always. */
+type Always = 'maxTimeSeconds' | 'idleTimeSeconds' | 'maxConnections' | 'lookups';
+
 function smallerLimits(a: SessionLimits, b: Partial<SessionLimits>): SessionLimits {
   const { maxTimeSeconds, idleTimeSeconds, maxConnections, lookups } = a;
-  const least = (key: 'maxRows' | 'changedRowsPerTransaction' | 'changedRowsPerDay') => {
+  const least = (key: Exclude<keyof SessionLimits, Always>): number | undefined => {
     const smaller = Math.min(
       a[key] ?? Number.POSITIVE_INFINITY,
       b[key] ?? Number.POSITIVE_INFINITY,
@@ -151,5 +154,7 @@ function smallerLimits(a: SessionLimits, b: Partial<SessionLimits>): SessionLimi
     changedRowsPerTransaction: least('changedRowsPerTransaction'),
     changedRowsPerDay: least('changedRowsPerDay'),
     lookups: Math.min(lookups, b.lookups ?? lookups),
+    statementsPerMessage: least('statementsPerMessage'),
+    statementsPerSecond: least('statementsPerSecond'),
   };
 }

@@ -226,5 +226,11 @@ export function limitsFrom(limits: LimitsFile): Partial<SessionLimits> {
       ? {}
       : { changedRowsPerDay: limits.changedRowsPerDay }),
     ...(limits.lookups === undefined ? {} : { lookups: limits.lookups }),
+    ...(limits.statementsPerMessage === undefined
+      ? {}
+      : { statementsPerMessage: limits.statementsPerMessage }),
+    ...(limits.statementsPerSecond === undefined
+      ? {}
+      : { statementsPerSecond: limits.statementsPerSecond }),
   };
 }

@@ -21,7 +21,8 @@ import type { YamlPath } from './yaml-document.ts';
 
 /**
  * Where neither a policy nor hoop.yaml says more: a working day, and a lunch break. Lookups: more than
- * somebody in support needs, and far too few to try out what a value could be.
+ * somebody in support needs, and far too few to try out what a value could be. Statements: more than
+ * programs send, and no more than all sessions can spare.
  */
 const BUILT_IN_LIMITS: SessionLimits = {
   maxTimeSeconds: 8 * 3600,
@@ -29,6 +30,8 @@ const BUILT_IN_LIMITS: SessionLimits = {
   maxConnections: 20,
   maxRows: undefined,
   lookups: 100,
+  statementsPerMessage: 2000,
+  statementsPerSecond: 10_000,
 };
 
 export function hoopSettings(

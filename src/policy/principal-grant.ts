@@ -220,5 +220,7 @@ function smallestLimits(
     changedRowsPerTransaction: smallest('changedRowsPerTransaction'),
     changedRowsPerDay: smallest('changedRowsPerDay'),
     lookups: smallest('lookups') ?? defaults.lookups,
+    statementsPerMessage: smallest('statementsPerMessage'),
+    statementsPerSecond: smallest('statementsPerSecond'),
   };
 }

@@ -67,6 +67,18 @@ const Limits = strict({
     .describe(
       'Values a day that one person compares with columns whose mask says `lookup: true`; default 100.',
     ),
+  statementsPerMessage: z
+    .int()
+    .min(1)
+    .max(100_000)
+    .optional()
+    .describe('Statements in one message (one text), default 2000; more are refused.'),
+  statementsPerSecond: z
+    .int()
+    .min(1)
+    .max(1_000_000)
+    .optional()
+    .describe('Statements of one session in a second, default 10000; faster ones wait.'),
 });
 
 const RequestFile = strict({

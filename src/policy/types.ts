@@ -141,6 +141,10 @@ export interface SessionLimits {
   readonly changedRowsPerDay?: number | undefined;
   /** Values a day that a person may compare with columns whose mask says `lookup: true`. */
   readonly lookups: number;
+  /** Statements that one message may hold; undefined = no limit. */
+  readonly statementsPerMessage?: number | undefined;
+  /** Statements of a session; what comes faster waits. undefined = no limit. */
+  readonly statementsPerSecond?: number | undefined;
 }
 
 /** A requestable policy that approvers have given to one principal on one target for a while. */

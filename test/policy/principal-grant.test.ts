@@ -113,6 +113,8 @@ test('several policies for one person: rules and masks add up, limits shrink, th
     maxConnections: 5,
     maxRows: 1000,
     lookups: 100,
+    statementsPerMessage: 2000,
+    statementsPerSecond: 10_000,
   });
   expect(both?.requireReason).toBe(true);
   // Of two files that mask a column the one that says less decides.

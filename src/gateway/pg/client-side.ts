@@ -42,6 +42,13 @@ import type { StreamState } from './stream-state.ts';
 const MAX_PENDING = 20_000;
 const HEADER_LENGTH = 5;
 const NO_TYPES: readonly number[] = [];
+/** What each is one statement to the limit of statements in a second. */
+const STATEMENTS: ReadonlySet<number> = new Set([
+  FRONTEND.Query,
+  FRONTEND.Parse,
+  FRONTEND.Execute,
+  FRONTEND.FunctionCall,
+]);
 /** Everything else may end a transaction. */
 const CANNOT_COMMIT: ReadonlySet<number> = new Set([
   FRONTEND.Parse,
@@ -118,12 +125,14 @@ export class ClientSide {
   /** @returns 'terminated' after Terminate; a promise only where something has to be waited for. */
   handle(item: ScannedItem): Promise<'terminated' | undefined> | 'terminated' | undefined {
     const { queue, stopping } = this.#state;
-    const isReady = stopping === undefined && queue.length < MAX_PENDING;
-    return isReady ? this.#handle(item) : this.#handleWhenReady(item);
+    const waitMs = item.kind === 'pass' || !STATEMENTS.has(item.type) ? 0 : this.#state.paceMs(1);
+    const isReady = stopping === undefined && queue.length < MAX_PENDING && waitMs === 0;
+    return isReady ? this.#handle(item) : this.#handleWhenReady(item, waitMs);
   }
 
-  async #handleWhenReady(item: ScannedItem): Promise<'terminated' | undefined> {
+  async #handleWhenReady(item: ScannedItem, waitMs: number): Promise<'terminated' | undefined> {
     const { queue } = this.#state;
+    if (waitMs > 0) await this.#state.pause(waitMs);
     while (this.#state.stopping !== undefined) await this.#state.stopping;
     if (queue.length >= MAX_PENDING) {
       await this.#state.waitForTarget(() => queue.length < MAX_PENDING);

@@ -308,6 +308,7 @@ export class Decider {
         unsettled: known.unsettled,
         placeIsSteady: !settings.placeMoved,
         parameterTypes: request.parameterTypes,
+        owner: options.pace,
         cursor: (name) => known.names.cursor(name),
         prepared: (name) => known.names.prepared(name),
       },

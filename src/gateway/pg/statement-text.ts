@@ -89,6 +89,8 @@ export function knownStatements(request: {
     const nothing = { basis, allowed: undefined, usesNames: false, executes: undefined };
     return [{ ...common, ...nothing, number: first, text }];
   }
+  // The first one was counted when its message came.
+  if (statements.length > 1) state.paceMs(statements.length - 1);
   const bytes = statements.length > 1 ? new TextBytes(text) : undefined;
   return statements.map((allowed, index) => ({
     ...common,

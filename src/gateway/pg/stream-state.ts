@@ -244,6 +244,19 @@ export class StreamState {
     this.release().catch((error: unknown) => this.ended.abort(error));
   }
 
+  /** So many statements more. @returns how long to wait before the next, milliseconds; mostly 0 */
+  paceMs(statements: number): number {
+    const { pace, grant } = this.options;
+    const { statementsPerSecond } = grant().limits;
+    return pace?.spend(statements, statementsPerSecond, performance.now()) ?? 0;
+  }
+
+  /** Until the stream has ended at most; answers to what came before go on. */
+  async pause(waitMs: number): Promise<void> {
+    await this.release();
+    await delay(waitMs, undefined, { signal: this.ended.signal }).catch(() => undefined);
+  }
+
   /** The message at this offset is being dealt with; undefined: it has been. */
   take(at: number | undefined): void {
     this.#inHandAt = at;

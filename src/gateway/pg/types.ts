@@ -19,6 +19,7 @@ import type { AskedApproval } from '../approvals/asked-approval.ts';
 import type { ChangedRowsBudget } from '../changed-rows/changed-rows-budget.ts';
 import type { LookupBudget } from '../lookups/lookup-budget.ts';
 import type { TargetHost } from '../target-host.ts';
+import type { StatementPace } from './statement-pace.ts';
 
 export interface PostgresTarget {
   readonly kind: 'postgres';
@@ -208,6 +209,8 @@ export interface PostgresStreamOptions {
   readonly lookups: LookupBudget;
   /** Counts the rows that are changed in a day, where the policy limits them. */
   readonly changedRows: ChangedRowsBudget;
+  /** Of the session, shared by its streams; absent: no limit holds. */
+  readonly pace?: StatementPace;
   /** A statement waits for approval. @returns how to say that it no longer does. */
   readonly onWaiting?: () => () => void;
   readonly cancelKeys: CancelRegistry;

@@ -51,6 +51,10 @@ export function rangesOfStatements(tree: unknown, textLength: number): readonly 
   return statementsOf(tree).map((raw) => rangeOf(raw, textLength));
 }
 
+export function countStatements(tree: unknown): number {
+  return statementsOf(tree).length;
+}
+
 function rangeOf(raw: RawStatement, length: number): TextRange {
   const start = raw.stmt_location ?? 0;
   return { start, end: raw.stmt_len ? start + raw.stmt_len : length };

@@ -34,7 +34,7 @@ export type CatalogFacts = Pick<
 >;
 
 /** What of a context can be told in advance. */
-export type ToldContext = Omit<StatementContext, 'catalog' | 'cursor' | 'prepared'>;
+export type ToldContext = Omit<StatementContext, 'catalog' | 'cursor' | 'owner' | 'prepared'>;
 
 export function factsOf(catalog: Catalog): CatalogFacts {
   const { generation, majorVersion, database, userCasts, schemas } = catalog;

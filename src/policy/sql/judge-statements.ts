@@ -2,8 +2,8 @@
  * From a parsed text to its verdict. It runs where the statement is waited for while its tree is
  * small, and else in a thread of the parser (parser-worker.ts): the same code in both places.
  */
-import type { Grant } from '../types.ts';
-import { analyseStatements, rangesOfStatements } from './analyse-statements.ts';
+import type { Grant, Refusal } from '../types.ts';
+import { analyseStatements, countStatements, rangesOfStatements } from './analyse-statements.ts';
 import { copiedQueries, isQuery, parenthesised, type TextRange } from './copy-query.ts';
 import { evaluate } from './evaluate.ts';
 import { refusal } from './evaluate-refusal.ts';
@@ -28,6 +28,10 @@ export interface JudgeRequest {
 /** @throws OverBudget */
 export function judgeStatements(request: JudgeRequest): Verdict {
   const { tree, text, copied, context, grant, masks, budget, onFault } = request;
+  const tooMany = refuseTooMany(tree, grant);
+  if (tooMany !== undefined) {
+    return { effect: 'refuse', refusal: tooMany, statement: 0, analysis: [] };
+  }
   try {
     const analyses = analyseStatements(tree, text, context, copied, budget);
     return evaluate(analyses, grant, { catalog: context.catalog, text, masks: masks(), budget });
@@ -46,6 +50,21 @@ export function judgeStatements(request: JudgeRequest): Verdict {
       isDeep ? 'It is nested too deeply.' : `Internal fault: ${error.name}.`,
     );
   }
+}
+
+function refuseTooMany(tree: unknown, grant: Grant): Refusal | undefined {
+  const { statementsPerMessage: limit = Number.POSITIVE_INFINITY } = grant.limits;
+  const count = countStatements(tree);
+  return count <= limit
+    ? undefined
+    : refusal(grant, {
+        code: 'HOOP_LIMIT',
+        sqlState: '54000',
+        message: `the text has ${count} statements; one message may have ${limit}`,
+        detail: 'The limit is `statementsPerMessage` of the policy.',
+        hint: 'Send the statements in several messages, as psql does with a file.',
+        rule: builtin('limits'),
+      });
 }
 
 function unanalysed(grant: Grant, detail: string): Verdict {

@@ -74,6 +74,8 @@ export interface SqlParserOptions {
   readonly stackMegabytes?: number;
   /** For one text; default 5000. */
   readonly timeoutMs?: number;
+  /** For one text that is judged as well; default 10,000. */
+  readonly judgeTimeoutMs?: number;
 }
 
 interface Job {
@@ -138,10 +140,14 @@ export class SqlParser implements AsyncDisposable {
   readonly #size: number;
   readonly #stackSizeMb: number;
   readonly #timeoutMs: number;
+  readonly #judgeTimeoutMs: number;
   readonly #threads = new Set<Thread>();
   readonly #waiting: Job[] = [];
   readonly #cache = new Map<string, { outcome: ParseOutcome; bytes: number }>();
   readonly #shapes = new ConstantShapes();
+  /** When each owner had its last turn with a large text. */
+  readonly #turns = new WeakMap<object, number>();
+  #turn = 0;
   readonly #pending = new Map<string, Promise<BoundedOutcome>>();
   #cacheBytes = 0;
   #closed = false;
@@ -150,6 +156,7 @@ export class SqlParser implements AsyncDisposable {
   private constructor(options: SqlParserOptions) {
     this.#stackSizeMb = options.stackMegabytes ?? WORKER_STACK_MB;
     this.#timeoutMs = options.timeoutMs ?? PARSE_TIMEOUT_MS;
+    this.#judgeTimeoutMs = options.judgeTimeoutMs ?? JUDGE_TIMEOUT_MS;
     this.#size = Math.min(Math.max(options.workers ?? 2, 1), 8);
   }
 
@@ -264,7 +271,7 @@ export class SqlParser implements AsyncDisposable {
   #dispatch(): void {
     for (;;) {
       const largeBusy = [...this.#threads].some(({ job }) => job?.large);
-      const next = this.#waiting.findIndex((job) => !(job.large && largeBusy));
+      const next = this.#nextJob(largeBusy);
       const idle = [...this.#threads].find(({ job }) => job === undefined);
       if (next < 0 || (!idle && this.#threads.size >= this.#size)) {
         return;
@@ -274,6 +281,21 @@ export class SqlParser implements AsyncDisposable {
         this.#run(idle ?? this.#start(), job);
       }
     }
+  }
+
+  /** In order; of large texts that of the owner who has waited longest for a turn. */
+  #nextJob(largeBusy: boolean): number {
+    let next = -1;
+    let earliest = Number.POSITIVE_INFINITY;
+    for (const [index, { large, judge }] of this.#waiting.entries()) {
+      if (!large) return index;
+      const turn = this.#turns.get(judge?.context.owner ?? this) ?? 0;
+      if (!largeBusy && turn < earliest) {
+        next = index;
+        earliest = turn;
+      }
+    }
+    return next;
   }
 
   #start(): Thread {
@@ -319,9 +341,10 @@ export class SqlParser implements AsyncDisposable {
   #run(thread: Thread, job: Job): void {
     thread.id += 1;
     thread.job = job;
+    this.#turn += 1;
+    if (job.large) this.#turns.set(job.judge?.context.owner ?? this, this.#turn);
     thread.rssBefore = job.large ? process.memoryUsage.rss() : 0;
-    const usual =
-      job.judge === undefined ? this.#timeoutMs : Math.max(this.#timeoutMs, JUDGE_TIMEOUT_MS);
+    const usual = job.judge === undefined ? this.#timeoutMs : this.#judgeTimeoutMs;
     const limit = thread.id === 1 ? START_TIMEOUT_MS : usual;
     thread.timer = setTimeout(() => this.#broke(thread), limit);
     thread.worker.ref();

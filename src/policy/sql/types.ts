@@ -669,6 +669,8 @@ export interface StatementContext {
   readonly placeIsSteady?: boolean;
   /** Types of $1… as given in Parse; 0 = unspecified. */
   readonly parameterTypes: readonly number[];
+  /** Whoever asks; what takes long is done for one of them after the other. */
+  readonly owner?: object | undefined;
   /** Masks of SQL-level cursors and prepared statements that the target has confirmed. */
   readonly cursor: (name: string) => AllowedStatement | undefined;
   readonly prepared: (name: string) => AllowedStatement | undefined;

@@ -1,0 +1,133 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { SqlParser } from '../../../src/policy/sql/parser.ts';
+import { createStatementPolicy, MAX_STEPS_HERE } from '../../../src/policy/sql/statement-policy.ts';
+import type { Verdict } from '../../../src/policy/sql/types.ts';
+import { grantOf } from './grant-fixture.ts';
+import { nastyTexts } from './nasty-texts.ts';
+import { SAMPLE_SCHEMA, type SqlBench, startSqlBench } from './sql-bench.ts';
+
+/** What one statement, or one list of columns, can cost before it is noticed. */
+const OVERSHOOT = 1000;
+const GRANT = grantOf({
+  rules: ['allow select, insert, update, set, prepare, copy on *.*', 'allow calls of *'],
+  masks: ['public.people.secret full', 'public.people.mail full'],
+});
+const LIMITED = { ...GRANT, limits: { ...GRANT.limits, statementsPerMessage: 500 } };
+
+let bench: SqlBench;
+let parser: SqlParser;
+beforeAll(async () => {
+  bench = await startSqlBench(SAMPLE_SCHEMA);
+  parser = SqlParser.create();
+});
+afterAll(async () => {
+  await parser[Symbol.asyncDispose]();
+  await bench[Symbol.asyncDispose]();
+});
+
+function codeOf(verdict: Verdict): string {
+  return verdict.effect === 'allow' ? 'allowed' : verdict.refusal.code;
+}
+
+test('no text costs more steps where others wait than the budget has', async () => {
+  const most = { steps: 0, name: '' };
+  let name = '';
+  const policy = createStatementPolicy(parser, undefined, (steps) => {
+    if (steps > most.steps) Object.assign(most, { steps, name });
+  });
+  for (const nasty of nastyTexts(40_000)) {
+    name = nasty.name;
+    await policy.decide(nasty.text, bench.context, LIMITED);
+  }
+  expect(most.steps, most.name).toBeLessThan(MAX_STEPS_HERE + OVERSHOOT);
+});
+
+test('a text of 10,000 statements is refused by the limit of the policy, and none of them is analysed here', async () => {
+  const spent: number[] = [];
+  const policy = createStatementPolicy(parser, undefined, (steps) => spent.push(steps));
+  const verdict = await policy.decide('select 1;'.repeat(10_000), bench.context, LIMITED);
+  expect(verdict).toMatchObject({
+    effect: 'refuse',
+    refusal: {
+      code: 'HOOP_LIMIT',
+      sqlState: '54000',
+      message: 'the text has 10000 statements; one message may have 500',
+    },
+  });
+  expect(spent).toEqual([]);
+});
+
+test.each([
+  'select * from people',
+  'select name, secret from people where id = 1',
+  'select to_json(p) from people p',
+  'update people set name = secret',
+  'insert into people (id, name) values (1, $1) returning *',
+  'select name from people p join tasks t on t.id = p.id group by name order by name',
+  'copy (select name, secret from people) to stdout; select 1',
+  'select nobody from people',
+  'select * from nothing',
+  'selec 1',
+  'prepare a as select secret from people; execute a',
+  'fetch all from c',
+])('the verdict is the same in the thread: %s', async (text) => {
+  const here = await createStatementPolicy(parser).decide(text, bench.context, GRANT);
+  const there = createStatementPolicy({
+    parse: (copied: string, maxTreeBytes?: number) =>
+      maxTreeBytes === undefined
+        ? parser.parse(copied)
+        : Promise.resolve({ type: 'large' as const }),
+    judge: (...task) => parser.judge(...task),
+  } as Pick<SqlParser, 'judge' | 'parse'>);
+  expect(await there.decide(text, bench.context, GRANT)).toEqual(here);
+});
+
+test('a bulk insert of 5,000 rows is allowed, and nothing of its tree comes here', async () => {
+  const spent: number[] = [];
+  const policy = createStatementPolicy(parser, undefined, (steps) => spent.push(steps));
+  const rows = Array.from({ length: 5000 }, (_, id) => `(${id}, 'name ${id}')`).join(', ');
+  const text = `insert into people (id, name) values ${rows}`;
+  expect(codeOf(await policy.decide(text, bench.context, GRANT))).toBe('allowed');
+  expect(spent).toEqual([]);
+});
+
+test('what is too large or too deep is refused in its own words, and the next text is judged', async () => {
+  const policy = createStatementPolicy(parser);
+  const deep = `select ${'name || '.repeat(900)}name from people`;
+  const verdict = await policy.decide(deep, bench.context, GRANT);
+  expect(verdict).toMatchObject({
+    refusal: { code: 'HOOP_TOO_LARGE', message: 'the statement is too large to be judged' },
+  });
+  expect(codeOf(await policy.decide('select name from people', bench.context, GRANT))).toBe(
+    'allowed',
+  );
+});
+
+test('a text that takes longer than it may is refused, and the next text is judged by another thread', async () => {
+  await using slow = SqlParser.create({ workers: 1, judgeTimeoutMs: 1 });
+  const warm = await slow.parse('select 1');
+  expect(warm.type).toBe('tree');
+  const policy = createStatementPolicy(slow);
+  const text = `select 1 from people where id in (${'1, '.repeat(100_000)}1)`;
+  const verdict = await policy.decide(text, bench.context, GRANT);
+  expect(verdict).toMatchObject({
+    refusal: { message: 'the statement could not be parsed safely', sqlState: '54000' },
+  });
+  expect(slow.replacedWorkers).toBe(1);
+  expect(codeOf(await policy.decide('select name from people', bench.context, GRANT))).toBe(
+    'allowed',
+  );
+});
+
+test('large texts of two sessions take turns, however many one of them has sent', async () => {
+  await using one = SqlParser.create({ workers: 1 });
+  const [flood, other] = [{}, {}];
+  const done: string[] = [];
+  const judged = (name: string, owner: object): Promise<unknown> =>
+    one.judge(`select '${name}'`, { ...bench.context, owner }, GRANT).then(() => done.push(name));
+  await Promise.all([
+    ...['flood 1', 'flood 2', 'flood 3', 'flood 4'].map((name) => judged(name, flood)),
+    judged('other', other),
+  ]);
+  expect(done.indexOf('other')).toBe(1);
+});
