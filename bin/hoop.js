@@ -32,7 +32,7 @@ function runOn(runtime) {
   if (!runtime) {
     process.stderr.write(
       'hoop: error: this needs Node.js ' + MINIMUM_MAJOR + ' or newer, but "node" on PATH is ' +
-      process.versions.node + '\n'
+      process.versions.node + '; a newer one has to come first: https://nodejs.org/en/download\n'
     );
     process.exitCode = 1;
     return;

@@ -3,7 +3,7 @@
  * version so far writes them.
  */
 import type { BundleSource } from './bundle-source.ts';
-import { FormatError } from './format-error.ts';
+import { CutOffError, FormatError } from './format-error.ts';
 import { decodeTarHeader, TAR_BLOCK, TAR_END_LENGTH, tarMemberLength, tarPadding } from './tar.ts';
 
 const MEMBER_ORDER = [
@@ -131,7 +131,7 @@ function checkSize(name: string, size: number, limit: number): void {
 
 function take(source: BundleSource, offset: number, length: number): Uint8Array {
   if (offset + length > source.size) {
-    throw new FormatError('the archive ends early');
+    throw new CutOffError('the file ends early');
   }
   return source.read(offset, length);
 }

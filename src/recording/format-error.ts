@@ -7,3 +7,6 @@ export class FormatError extends HoopError {
     this.name = 'FormatError';
   }
 }
+
+/** The file ends where more must follow: nothing in it is known to be altered. */
+export class CutOffError extends FormatError {}

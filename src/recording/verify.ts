@@ -6,7 +6,7 @@
 import { type BundleContents, readBundleContents } from './bundle-contents.ts';
 import type { BundleSource } from './bundle-source.ts';
 import { counted } from './counted.ts';
-import { FormatError } from './format-error.ts';
+import { CutOffError, FormatError } from './format-error.ts';
 import { verifyChunks } from './verify-chunks.ts';
 import { verifyFrames, verifyTimes } from './verify-frames.ts';
 import { CHECK_NAMES, type Check, VerifyReport } from './verify-report.ts';
@@ -40,8 +40,14 @@ export function verifyBundle(source: BundleSource, trust: VerifyTrust): Verifica
     if (!(error instanceof FormatError)) {
       throw error;
     }
-    report.add('bundle', 'failed', `bundle is malformed: ${error.message}`);
-    fillUnchecked(report, 'not checked: the bundle is malformed');
+    if (error instanceof CutOffError) {
+      // A download that broke off looks like this. Whoever cut it, nothing of it counts as good.
+      report.add('bundle', 'incomplete', `${error.message}: download the bundle again`);
+      fillUnchecked(report, 'not checked: the file ends early');
+    } else {
+      report.add('bundle', 'failed', `bundle is malformed: ${error.message}`);
+      fillUnchecked(report, 'not checked: the bundle is malformed');
+    }
     return conclude(undefined, report, trust);
   }
   report.add(
@@ -95,6 +101,9 @@ function conclude(
   const [first] = open;
   if (first === undefined) {
     return result(0, 'verified (two-sided, not logged)');
+  }
+  if (first.name === 'bundle') {
+    return result(2, `incomplete: ${first.text}`);
   }
   // Whom the session is about could cut off its end and change its events without the gateway.
   if (open.some(({ name }) => name === 'gateway signature')) {
