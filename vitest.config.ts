@@ -10,7 +10,7 @@ export default defineConfig({
     testTimeout: 600_000,
     hookTimeout: 600_000,
     expect: { poll: { timeout: 120_000 } },
-    // Two cores: end-to-end files start servers of their own, so few files at a time.
-    maxWorkers: 2,
+    // Two cores, and end-to-end files wait for servers of their own a good part of their time.
+    maxWorkers: 3,
   },
 });

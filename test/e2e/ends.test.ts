@@ -345,11 +345,15 @@ describe('when all connections end', () => {
     const address = { ...lanes().hoop.strict, port: Number(url.port), password: url.password };
     await using idle = await WireClient.open(address);
     await using busy = await WireClient.open(address);
-    send(busy, query('SELECT pg_sleep(3)'));
+    await using holder = await WireClient.open(lanes().direct);
+    send(holder, query('SELECT pg_advisory_lock(4711)'));
+    await holder.until(() => holder.count('C') === 1);
+    send(busy, query('SELECT pg_advisory_lock(4711)'));
     await untilRunning(busy.cancelKey.processId);
     const closed = once(child, 'close');
     await lanes().demo.restartGateway('SIGKILL');
     await Promise.all([busy.over(), idle.over()]);
+    await holder[Symbol.asyncDispose]();
     for (const client of [busy, idle]) {
       const fatal = client.received.at(-1);
       expect(fatal?.type).toBe('E');
