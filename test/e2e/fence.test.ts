@@ -431,6 +431,37 @@ describe('what is planted or changed around a run', () => {
     rmSync(bin, { recursive: true });
   });
 
+  test('what runs by itself later cannot be written, or is told after the run', async () => {
+    const cwd = join(home, 'hooked');
+    execFileSync('git', ['init', '-q', cwd]);
+    for (const path of ['.claude/settings.json', '.claude/hooks/start.sh', '.claude/history']) {
+      mkdirSync(dirname(join(home, path)), { recursive: true });
+      writeFileSync(join(home, path), '{}');
+    }
+    const attempts = [
+      '~/.claude/settings.json',
+      '~/.claude/hooks/start.sh',
+      '~/.claude/hooks/new.sh',
+      '.git/hooks/post-checkout',
+    ].map((path) => `(echo planted > ${path}) 2>/dev/null && echo ${path}`);
+    const script = `${attempts.join('; ')}
+      mv .git .git2 2>/dev/null && echo moved; mv ~/.claude/hooks ~/.claude/old 2>/dev/null && echo moved
+      git -c user.name=a -c user.email=a@b commit -q --allow-empty -m x && echo committed
+      echo x >> ~/.claude/history && echo kept`;
+    const flags = ['--fence-write', '~/.claude'];
+    const quiet = await sh(script, { cwd, flags });
+    expect(quiet.stdout).toBe('committed\nkept\n');
+    expect(quiet.stderr).not.toContain('run by themselves');
+    const told =
+      'git config core.fsmonitor ./x && mkdir .vscode && echo {} > ~/.claude/settings.local.json';
+    const loud = await sh(told, { cwd, flags });
+    expect(loud.stderr).toContain('changed during the run, and run by themselves later');
+    for (const path of ['hooked/.git/config', 'hooked/.vscode', '.claude/settings.local.json']) {
+      expect(loud.stderr).toContain(join(home, path));
+    }
+    expect(loud.stderr).not.toContain('.git/hooks');
+  });
+
   test('a hidden file that is replaced outside, and one that is made, do not appear', async () => {
     const script = `echo up; read -r go; cat ~/.netrc ~/.pypirc ~/.config/gh/hosts.yml; true`;
     const args = ['run', '--target', 'prod-db', '--fence', '--', 'sh', '-c', script];

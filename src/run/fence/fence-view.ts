@@ -11,6 +11,7 @@ import { isBelow } from './is-below.ts';
 import type { Known, KnownLink, KnownPlace } from './known-places.ts';
 import { type Appearance, isAbsent, type Layer, Layers } from './layers.ts';
 import { namedPlace } from './named-place.ts';
+import { neverWritten } from './runs-later.ts';
 
 /** Empty and the child's own: what others keep in them (sockets above all) is not there. */
 const PRIVATE: readonly string[] = ['/tmp', '/var/tmp', '/run', '/var/run'];
@@ -44,6 +45,8 @@ export interface FenceView {
   readonly refusedGit?: string;
   /** From the outside inwards: of two that hold a file the one nearer to it decides. */
   readonly layers: readonly Layer[];
+  /** What runs by itself later, there or not. */
+  readonly neverWritten: readonly string[];
   /** To be known from now on, before anything runs inside. */
   readonly known: Known;
 }
@@ -96,6 +99,12 @@ export function fenceView(options: FenceViewOptions): FenceView {
   } else if (!covers(cwd, privates)) {
     layers.reveal([cwd]);
   }
+  const repositories = [
+    ...(isProject ? [join(cwd, '.git')] : []),
+    ...(git === undefined ? [] : [git]),
+  ];
+  const never = neverWritten(homes, repositories, env);
+  layers.protect(existing(never).filter((path) => ![cwd, ...write].includes(path)));
   const ours = programs.map((path) => realpathSync(path));
   layers.reveal(ours);
   // In a project that has hoop among its packages: the next one that starts has all rights.
@@ -111,6 +120,7 @@ export function fenceView(options: FenceViewOptions): FenceView {
     cwdIs: layers.at(cwd),
     ...(refusedGit === undefined ? {} : { refusedGit }),
     layers: layers.ordered([...wanted.flatMap(withoutLinksAbove), ...hide, ...own], homes),
+    neverWritten: never,
     known: {
       places: [...places, ...(git === undefined ? [] : [{ path: git }])],
       links,
