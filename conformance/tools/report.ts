@@ -74,50 +74,64 @@ export function renderSummary(results: readonly ToolResult[], faults: readonly s
   return [...tableOf(results), '', ...faults, ''].join('\n');
 }
 
-function tableOf(results: readonly ToolResult[]): readonly string[] {
-  const lines = [
-    '| tool | version | cases | statements: everything allowed | refused | statements: strict | refused | differences |',
-    '|---|---|---:|---:|---:|---:|---:|---:|',
-  ];
-  const totals = {
-    cases: 0,
-    passthrough: 0,
-    passthroughRefused: 0,
-    strict: 0,
-    strictRefused: 0,
-    differences: 0,
+interface Counts {
+  readonly cases: number;
+  readonly statements: number;
+  readonly refused: number;
+  readonly differences: number;
+}
+
+const LANES = ['passthrough', 'strict'] as const;
+
+function countsOf({ compared, statements, refused }: LaneResult): Counts {
+  const differing = compared.cases.filter(({ outcome }) => outcome !== 'same');
+  return {
+    cases: compared.cases.length,
+    statements,
+    refused: [...refused.values()].reduce((sum, { length }) => sum + length, 0),
+    differences: differing.length,
   };
-  for (const { tool, version, missing, lanes } of results) {
-    if (missing !== undefined) {
-      lines.push(`| ${tool} | ${version} | **did not run** | | | | | |`);
-      continue;
-    }
-    const of = (
-      lane: LaneName,
-    ): readonly [statements: number, refused: number, cases: number, different: number] => {
-      const found = lanes.find((one) => one.lane === lane);
-      if (found === undefined) return [0, 0, 0, 0];
-      const refused = [...found.refused.values()].reduce((sum, { length }) => sum + length, 0);
-      const different = found.compared.cases.filter(({ outcome }) => outcome !== 'same').length;
-      return [found.statements, refused, found.compared.cases.length, different];
-    };
-    const [all, allRefused, cases, allDifferent] = of('passthrough');
-    const [strict, strictRefused, strictCases, strictDifferent] = of('strict');
-    const count = Math.max(cases, strictCases);
-    totals.cases += count;
-    totals.passthrough += all;
-    totals.passthroughRefused += allRefused;
-    totals.strict += strict;
-    totals.strictRefused += strictRefused;
-    totals.differences += allDifferent + strictDifferent;
-    lines.push(
-      `| ${tool} | ${version} | ${count} | ${all} | ${allRefused} | ${strict} | ${strictRefused} | ${allDifferent + strictDifferent} |`,
+}
+
+/** A lane that did not run has no numbers, and no zeros either. */
+function tableOf(results: readonly ToolResult[]): readonly string[] {
+  const rows = results
+    .filter(({ missing }) => missing === undefined)
+    .map(({ tool, version, lanes }) => ({
+      tool,
+      version,
+      counts: LANES.map((name) => {
+        const found = lanes.find(({ lane }) => lane === name);
+        return found && countsOf(found);
+      }),
+    }));
+  const cells = (counts: readonly (Counts | undefined)[]): string => {
+    const each = counts.map((one) =>
+      one === undefined ? '– | – | –' : `${one.statements} | ${one.refused} | ${one.differences}`,
     );
-  }
-  const { cases, passthrough, passthroughRefused, strict, strictRefused, differences } = totals;
+    return [Math.max(...counts.map((one) => one?.cases ?? 0)), ...each].join(' | ');
+  };
+  const sums = LANES.map((_lane, index) => {
+    const all = rows.flatMap(({ counts }) => counts[index] ?? []);
+    const sum = (of: (one: Counts) => number): number =>
+      all.reduce((total, one) => total + of(one), 0);
+    return all.length === 0
+      ? undefined
+      : {
+          cases: sum(({ cases }) => cases),
+          statements: sum(({ statements }) => statements),
+          refused: sum(({ refused }) => refused),
+          differences: sum(({ differences }) => differences),
+        };
+  });
   return [
-    ...lines,
-    `| together | | ${cases} | ${passthrough} | ${passthroughRefused} | ${strict} | ${strictRefused} | ${differences} |`,
+    '| tool | version | cases | everything allowed: statements | refused | different cases | strict: statements | refused | different cases |',
+    '|---|---|---:|---:|---:|---:|---:|---:|---:|',
+    ...rows.map(({ tool, version, counts }) => `| ${tool} | ${version} | ${cells(counts)} |`),
+    ...results
+      .filter(({ missing }) => missing !== undefined)
+      .map(({ tool, version }) => `| ${tool} | ${version} | **did not run** | | | | | | |`),
+    `| together | | ${cells(sums)} |`,
   ];
 }
 
