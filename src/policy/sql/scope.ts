@@ -164,6 +164,7 @@ function systemColumn(facts: StatementFacts, table: Table, name: string): Lineag
  * is one of its sources.
  */
 export function wholeRow(facts: StatementFacts, table: Table): Lineage {
+  facts.spendOn(table.columns);
   const all = derive(
     table.columns.map((column) => column.lineage),
     table.relation?.rowTypeOid,

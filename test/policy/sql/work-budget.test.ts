@@ -1,10 +1,11 @@
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { SqlParser } from '../../../src/policy/sql/parser.ts';
 import { createStatementPolicy, MAX_STEPS_HERE } from '../../../src/policy/sql/statement-policy.ts';
 import type { Verdict } from '../../../src/policy/sql/types.ts';
 import { grantOf } from './grant-fixture.ts';
 import { nastyTexts } from './nasty-texts.ts';
-import { SAMPLE_SCHEMA, type SqlBench, startSqlBench } from './sql-bench.ts';
+import { type SqlBench, startSqlBench } from './sql-bench.ts';
 
 /** What one statement, or one list of columns, can cost before it is noticed. */
 const OVERSHOOT = 1000;
@@ -17,7 +18,7 @@ const LIMITED = { ...GRANT, limits: { ...GRANT.limits, statementsPerMessage: 500
 let bench: SqlBench;
 let parser: SqlParser;
 beforeAll(async () => {
-  bench = await startSqlBench(SAMPLE_SCHEMA);
+  bench = await startSqlBench(join(import.meta.dirname, 'nasty-texts.sql'));
   parser = SqlParser.create();
 });
 afterAll(async () => {
