@@ -6,6 +6,8 @@ export const UNKNOWN_NAME = {
   function: '42883',
   column: '42703',
   type: '42704',
+  prepared: '26000',
+  cursor: '34000',
 } as const;
 
 export const SYNTAX_ERROR = '42601';

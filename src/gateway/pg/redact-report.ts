@@ -13,6 +13,7 @@ import {
 } from '../../protocol/pg/notification-response.ts';
 import type { ReportFields } from '../../protocol/pg/report-fields.ts';
 import { BYTES, type TextCodec, UTF8 } from '../../protocol/pg/text-codec.ts';
+import { sourceOf } from './report-source.ts';
 
 export interface Redaction {
   /** Nothing that may hold a value may pass. */
@@ -22,14 +23,33 @@ export interface Redaction {
   readonly detectors: readonly DetectorName[];
 }
 
-/** Fields that never hold data: severity, SQLSTATE, places in the text and in the server's source. */
-const SAFE_FIELDS = new Set(['S', 'V', 'C', 'P', 'F', 'L', 'R', 's', 't', 'c', 'd', 'n']);
+/** Fields that nothing but the server sets: severity, SQLSTATE, places in the text and in its source. */
+const SERVER_FIELDS = new Set(['S', 'V', 'C', 'P', 'F', 'L', 'R']);
+/** Names of objects, which a RAISE can set to anything. */
+const OBJECT_FIELDS = new Set(['s', 't', 'c', 'd', 'n']);
 
 /**
  * Classes whose messages name objects and conditions, never values:
  * https://www.postgresql.org/docs/18/errcodes-appendix.html
  */
 const SAFE_CLASSES = new Set(['08', '23', '25', '26', '28', '34', '40', '53', '54', '55', '57']);
+
+/** What the SQLSTATE of a text that is withheld means, in the server's own words for it. */
+const CONDITIONS: Readonly<Record<string, string>> = {
+  '0A000': 'feature not supported',
+  '21000': 'cardinality violation',
+  '22001': 'string data right truncation',
+  '22003': 'numeric value out of range',
+  '22004': 'null value not allowed',
+  '22007': 'invalid datetime format',
+  '22008': 'datetime field overflow',
+  '22012': 'division by zero',
+  '2201B': 'invalid regular expression',
+  '22023': 'invalid parameter value',
+  '22P02': 'invalid text representation',
+  '22P05': 'untranslatable character',
+  P0001: 'raised by a function or trigger',
+};
 
 export function redactError(body: Uint8Array, redaction: Redaction): Uint8Array | undefined {
   const fields = redactFields(decodeErrorResponse(body, BYTES).fields, redaction, 'error');
@@ -65,29 +85,40 @@ function redactFields(
 ): ReportFields | undefined {
   const detectors = new Set(redaction.detectors);
   const result = new Map<string, string>();
-  let changed = false;
-  for (const [field, text] of fields) {
-    let kept: string | undefined = text;
-    if (redaction.values && !SAFE_FIELDS.has(field)) {
-      kept =
-        field === 'M' ? redactedMessage(text, fields.get('C') ?? '', redaction, what) : undefined;
-    }
-    if (kept !== undefined && detectors.size > 0) kept = clean(kept, detectors) ?? kept;
-    if (kept !== text) changed = true;
-    if (kept !== undefined) result.set(field, kept);
+  const kept = redaction.values ? keptFields(fields, redaction, what) : fields;
+  let changed = kept !== fields;
+  for (const [field, text] of kept) {
+    const cleaned = detectors.size > 0 ? clean(text, detectors) : undefined;
+    changed ||= cleaned !== undefined;
+    result.set(field, cleaned ?? text);
   }
   return changed ? result : undefined;
 }
 
-function redactedMessage(
-  text: string,
-  sqlState: string,
-  redaction: Redaction,
-  what: string,
-): string {
-  if (!redaction.userCode && SAFE_CLASSES.has(sqlState.slice(0, 2))) return text;
-  return `${what} text withheld: it may show a masked value (SQLSTATE ${sqlState})`;
+/** @returns `fields` itself where nothing has to go. */
+function keptFields(fields: ReportFields, redaction: Redaction, what: string): ReportFields {
+  const source = sourceOf(fields);
+  if (source === 'text of the statement') return fields;
+  const isSafeClass = SAFE_CLASSES.has(fields.get('C')?.slice(0, 2) ?? '');
+  const isServers = source === 'checks' || !redaction.userCode;
+  const isKnown = source === 'names' || (isSafeClass && isServers);
+  const kept = new Map<string, string>();
+  for (const [field, text] of fields) {
+    const isHint = field === 'H' && source === 'names';
+    const isObject = OBJECT_FIELDS.has(field) && (isServers || source === 'names');
+    if (SERVER_FIELDS.has(field) || isObject || isHint || (field === 'M' && isKnown)) {
+      kept.set(field, text);
+    }
+  }
+  if (kept.has('M')) return kept.size === fields.size ? fields : kept;
+  const sqlState = fields.get('C') ?? '';
+  const kind = [`SQLSTATE ${sqlState}`, CONDITIONS[sqlState] ?? []].flat().join(', ');
+  kept.set('M', `${what} text withheld: it may show a masked value (${kind})`);
+  return what === 'error' ? kept.set('H', HINT) : kept;
 }
+
+const HINT =
+  'The statement depends on masked columns, or on code of the database that could read them. The SQLSTATE says what kind of error it is.';
 
 /** @param text one character per byte, as the codec BYTES reads it. */
 function clean(text: string, detectors: ReadonlySet<DetectorName>): string | undefined {

@@ -1,7 +1,9 @@
 /** Names in expressions: columns, tables as rows, and calls in the dress of a column. */
+import { UNKNOWN_NAME } from '../is-mistake.ts';
 import { callFunction } from './functions.ts';
 import { checkFields } from './grammar.ts';
 import { constant, derive, type Lineage, oneOf } from './lineage.ts';
+import { nearColumnHint } from './near-columns.ts';
 import { refuseServerFiles } from './relation-columns.ts';
 import {
   columnOf,
@@ -14,6 +16,7 @@ import {
 } from './scope.ts';
 import type { StatementFacts } from './statement-facts.ts';
 import { as, type FieldsOf, is, type Node, stringOf } from './tree.ts';
+import type { Opaque } from './types.ts';
 
 /** `a`, `t.a`, `s.t.a`, `t.*` and `t`; and `t.f`, which can also be the call f(t). */
 export function columnRef(
@@ -30,12 +33,34 @@ export function columnRef(
   if (!found) {
     // Of an unknown relation the columns are unknown too: one reason is enough.
     if (facts.opaque.length === 0 || !hasIncomplete(scope)) {
-      facts.refuse(`column ${names.join('.')} is not known`, { location: fields.location });
+      const hint = nearColumnHint(scope, names);
+      const mistake = missingTable(facts, names, scope);
+      const reason = `column ${names.join('.')} is not known`;
+      facts.refuse(reason, { location: fields.location, hint, mistake });
     }
     return constant();
   }
   refuseServerFiles(facts, found, fields.location);
   return found;
+}
+
+/** `p.name` where no table is called p. */
+function missingTable(
+  facts: StatementFacts,
+  names: readonly string[],
+  scope: Scope | undefined,
+): Opaque['mistake'] {
+  const [table] = names;
+  if (names.length !== 2 || tableNamed(facts, names.slice(0, 1), scope)) return undefined;
+  for (let level = scope; level; level = level.outer) {
+    // Under an alias it cannot be reached by its own name, and the server has other words for it.
+    if (level.tables.some(({ relation }) => relation?.name === table)) {
+      const message = `invalid reference to FROM-clause entry for table "${table}"`;
+      return { sqlState: UNKNOWN_NAME.relation, message };
+    }
+  }
+  const message = `missing FROM-clause entry for table "${table}"`;
+  return { sqlState: UNKNOWN_NAME.relation, message };
 }
 
 export function namedValue(

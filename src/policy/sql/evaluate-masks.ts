@@ -89,6 +89,7 @@ export function mustRedact(
   if (masks.isEmpty) {
     return false;
   }
+  const changesRows = analysis.verbs.some((verb) => ROW_VERBS.has(verb));
   const evaluated = [...(analysis.columnsEvaluated ?? []), ...analysis.columnsRead];
   return (
     analysis.protocol.runsUserCode ||
@@ -98,10 +99,21 @@ export function mustRedact(
     /^(alter domain|refresh)\b/.test(analysis.verb) ||
     // "Failing row contains (…)" shows every column; a trigger says what it likes.
     withReferencing(analysis.writes, catalog).some(
-      ({ oid, relation }) => masks.hasMasks({ oid }) || relation?.hasTriggersOrRules !== false,
+      ({ oid, relation }) =>
+        masks.hasMasks({ oid }) || (changesRows && relation?.hasTriggersOrRules !== false),
     )
   );
 }
+
+/** What makes triggers fire: to make a table or a schema, or to drop one, does not. */
+const ROW_VERBS: ReadonlySet<string> = new Set([
+  'copy',
+  'delete',
+  'insert',
+  'merge',
+  'truncate',
+  'update',
+]);
 
 /** What is written, and what foreign keys then change or look at: ON DELETE CASCADE, SET NULL. */
 function withReferencing(

@@ -206,6 +206,10 @@ function isGuarded({ masks, detectors }: Grant): boolean {
   return masks.length > 0 || detectors.length > 0;
 }
 
+/** The server's own; argument types it names in its message, which are not known here. */
+const NO_FUNCTION =
+  'No function matches the given name and argument types. You might need to add explicit type casts.';
+
 const NOT_KNOWN = /^(?:(function|column|type) )?(.+?)(?: of relation (.+))? is not known$/;
 
 /**
@@ -217,6 +221,18 @@ function refuseUnknownName(
   text: string | undefined,
 ): Refusal | undefined {
   for (const opaque of analysis.opaque) {
+    const { mistake, hint } = opaque;
+    if (mistake) {
+      const position = characterPosition(text, opaque);
+      return {
+        code: 'HOOP_UNTRACEABLE',
+        ...mistake,
+        detail: undefined,
+        hint,
+        position,
+        rule: undefined,
+      };
+    }
     const [, said, name = '', relation] = NOT_KNOWN.exec(opaque.reason) ?? [];
     const kind = said === 'function' || said === 'column' || said === 'type' ? said : 'relation';
     if (name !== '') {
@@ -225,7 +241,7 @@ function refuseUnknownName(
         sqlState: UNKNOWN_NAME[kind],
         message: `${kind} ${kind === 'function' || (name.includes('.') && kind === 'column') ? name : `"${name}"`}${relation === undefined ? '' : ` of relation "${relation}"`} does not exist`,
         detail: undefined,
-        hint: undefined,
+        hint: kind === 'function' ? NO_FUNCTION : hint,
         position: characterPosition(text, opaque),
         rule: undefined,
       };

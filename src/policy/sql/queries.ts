@@ -1,4 +1,5 @@
 /** SELECT, VALUES, set operations and WITH: what comes out, and what decided about it. */
+import { SYNTAX_ERROR } from '../is-mistake.ts';
 import { isStar } from './column-references.ts';
 import { condition, windowOrigins } from './conditions.ts';
 import { entries, expression, expressions, noteUnified, starColumns } from './expressions.ts';
@@ -252,7 +253,9 @@ function combinedQueries(
   const left = select(facts, larg, scope);
   const right = select(facts, rarg, scope);
   if (left.columns.length !== right.columns.length) {
-    facts.refuse('the two sides of the set operation have different numbers of columns');
+    const word = (fields.op ?? '').replace('SETOP_', '');
+    const message = `each ${word} query must have the same number of columns`;
+    facts.refuse(message, { mistake: { sqlState: SYNTAX_ERROR, message } });
   }
   const columns = unionColumns(facts, left.columns, right.columns);
   const compares = fields.op !== 'SETOP_UNION' || fields.all !== true;

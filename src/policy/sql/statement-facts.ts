@@ -177,6 +177,7 @@ export class StatementFacts {
       location?: number | undefined;
       missing?: string;
       because?: Opaque['because'];
+      mistake?: Opaque['mistake'];
       unsettled?: true;
     } = {},
   ): void {
@@ -192,6 +193,7 @@ export class StatementFacts {
       location: view ? undefined : options.location,
       ...(options.missing !== undefined && !view ? { missing: options.missing } : {}),
       ...(options.because !== undefined ? { because: options.because } : {}),
+      ...(options.mistake !== undefined && !view ? { mistake: options.mistake } : {}),
       ...(options.unsettled ? { unsettled: true } : {}),
     });
   }

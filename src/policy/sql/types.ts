@@ -371,6 +371,8 @@ export interface Opaque {
   readonly location: number | undefined;
   /** The name that the catalog does not know: a fresh catalog may. */
   readonly missing?: string;
+  /** The statement is wrong, and the server says so in these words. */
+  readonly mistake?: { readonly sqlState: string; readonly message: string };
   /** The name may mean something else since the catalog was read: one of now would tell. */
   readonly unsettled?: true;
   /**

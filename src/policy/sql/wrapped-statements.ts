@@ -1,4 +1,5 @@
 /** Statements around other statements: EXPLAIN, PREPARE and EXECUTE, DECLARE and FETCH. */
+import { UNKNOWN_NAME } from '../is-mistake.ts';
 import { expressions } from './expressions.ts';
 import { constant } from './lineage.ts';
 import { arrayCandidates } from './lookup-values.ts';
@@ -86,8 +87,10 @@ export function execute(
   }
   const before = known.prepared(name);
   if (!before) {
-    facts.refuse(`the prepared statement ${name} is not known here`, {
+    const message = `prepared statement "${name}" does not exist`;
+    facts.refuse(message, {
       hint: 'Prepare it again on this connection.',
+      mistake: { sqlState: UNKNOWN_NAME.prepared, message },
     });
   } else {
     // A value that the statement has declared as an array comes in one argument of EXECUTE.
@@ -134,8 +137,10 @@ export function fetch(
   const name = fields.portalname ?? '';
   const cursor = known.cursor(name);
   if (!cursor) {
-    facts.refuse(`the cursor ${name} is not known here`, {
+    const message = `cursor "${name}" does not exist`;
+    facts.refuse(message, {
       hint: 'Declare it again on this connection.',
+      mistake: { sqlState: UNKNOWN_NAME.cursor, message },
     });
   } else {
     // Its rows were found, and its values counted, when it was declared.

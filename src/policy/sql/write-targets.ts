@@ -1,5 +1,6 @@
 /** The relation that a statement writes: what is behind it, what flows in, what RETURNING shows. */
 
+import { SYNTAX_ERROR } from '../is-mistake.ts';
 import { noteAssigned } from './applied-casts.ts';
 import { type FromItem, namedRelation } from './from-items.ts';
 import { checkFields } from './grammar.ts';
@@ -153,12 +154,12 @@ export function flow(
   const written = target.columns.find((column) => column.name === name);
   if (name === undefined || !written) {
     const relation = target.relation?.name ?? target.name;
-    facts.refuse(
-      name === undefined
-        ? 'INSERT has more expressions than target columns'
-        : `column ${name} of relation ${relation} is not known`,
-      { missing: name ?? '' },
-    );
+    const message = 'INSERT has more expressions than target columns';
+    if (name === undefined) {
+      facts.refuse(message, { missing: '', mistake: { sqlState: SYNTAX_ERROR, message } });
+    } else {
+      facts.refuse(`column ${name} of relation ${relation} is not known`, { missing: name });
+    }
     return;
   }
   noteAssigned(facts, value, written.lineage.type);

@@ -192,13 +192,22 @@ test.each([
   ['DELETE FROM nothing', '42P01'],
   ['UPDATE purchases p SET nothing = 1 WHERE id = 1', '42703'],
   ['INSERT INTO purchases (nothing) VALUES (1)', '42703'],
+  ['SELECT stat FROM purchases', '42703'],
+  ['SELECT p.stat FROM purchases p', '42703'],
+  ['SELECT q.state FROM purchases p', '42P01'],
+  ['SELECT purchases.state FROM purchases p', '42P01'],
+  ['SELECT id FROM purchases UNION SELECT id, state FROM purchases', '42601'],
+  ['INSERT INTO purchases (id) VALUES (1, 2)', '42601'],
+  ['EXECUTE nothing', '26000'],
+  ['FETCH 1 FROM nothing', '34000'],
 ])('%s is told as the server tells it: %s', async (sql, code) => {
-  const { message, position, sqlState } = await refusal('analyst', sql);
+  const { message, position, sqlState, hint } = await refusal('analyst', sql);
   // The reading of the catalog has set it to nothing.
   await client.query('SET search_path = public');
   const told = await client.query(sql).catch((error: unknown) => error);
   expect(told).toMatchObject({ message, code });
   expect(sqlState).toBe(code);
+  if (String(message).startsWith('column')) expect(told).toMatchObject({ hint });
   if (position !== undefined) {
     expect(told).toHaveProperty('position', String(position));
   }
