@@ -174,6 +174,7 @@ async function summarise(
           statements: known.statements,
           denied: Math.max(known.denied, tally.denied),
           maskedValues: known.maskedValues,
+          columnsMasked: known.columnsMasked,
           lookups: known.lookups,
         }),
     link: link?.replaceAll('{id}', encodeURIComponent(tally.id)),

@@ -252,7 +252,12 @@ export function createHttpApi(options: HttpApiOptions): Hono<Env> {
     alsoRuns((c, who) => {
       const summary = withLiveTotals(sessionOf(c, who, 'show').summary);
       const acts = summary.kind === 'ssh' ? index.acts(summary.id) : undefined;
-      const shown = acts === undefined ? summary : { ...summary, acts };
+      const columnsMasked = index.columnsMasked(summary.id);
+      const shown = {
+        ...summary,
+        ...(acts === undefined ? {} : { acts }),
+        ...(columnsMasked.length === 0 ? {} : { columnsMasked: [...columnsMasked] }),
+      };
       const session = withPolicy(options.history, shown);
       return json({ v: API_VERSION, session } satisfies SessionShown);
     }),

@@ -34,6 +34,9 @@ export interface SessionEnd {
   readonly downBytes: number;
 }
 
+/** In the details of one session. */
+const MAX_COLUMNS = 200;
+
 /** A summary with what decides who may see it. */
 export interface IndexedSession {
   readonly summary: SessionSummary;
@@ -208,6 +211,11 @@ export class SessionIndex {
     return grants.length === 0 ? session : { ...session, summary: { ...session.summary, grants } };
   }
 
+  /** In which columns values were masked in what a session returned. */
+  columnsMasked(id: string): readonly string[] {
+    return this.#statements.columnsMasked.all(id, MAX_COLUMNS).map((row) => text(row['name']));
+  }
+
   /** How often each kind of act was decided about; undefined when there was none. */
   acts(id: string): Readonly<Record<string, number>> | undefined {
     const rows = this.#statements.acts.all(id);
@@ -254,6 +262,11 @@ function prepareAll({ database }: IndexStore) {
     acts: prepare(
       `SELECT coalesce(verb, '?') AS verb, count(*) AS count FROM statements
        WHERE session = (SELECT number FROM sessions WHERE id = ?) GROUP BY 1 ORDER BY 1`,
+    ),
+    columnsMasked: prepare(
+      `SELECT DISTINCT name FROM statements JOIN touched_facts USING (touched)
+       WHERE session = (SELECT number FROM sessions WHERE id = ?)
+         AND kind = 'masked' AND masked_values > 0 ORDER BY name LIMIT ?`,
     ),
     list: prepare(
       `SELECT * FROM sessions

@@ -79,7 +79,8 @@ export function namesExactly(pattern: string, name: string): boolean {
 
 /** Quotes only where needed, so that what a refusal shows can be put into a rule. */
 export function qualifiedName(schema: string, name: string): string {
-  return `${quotePart(schema)}.${quotePart(name)}`;
+  // Where it would be made is not known: a search_path without a schema of one's own.
+  return schema === '' ? quotePart(name) : `${quotePart(schema)}.${quotePart(name)}`;
 }
 
 function partMatches(part: string, name: string): boolean {

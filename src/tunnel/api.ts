@@ -297,6 +297,8 @@ export const SessionSummary = z.object({
   statements: z.number(),
   denied: z.number(),
   maskedValues: z.number(),
+  /** Of one session, not in lists: in which columns these were. Absent: in none, or an older gateway. */
+  columnsMasked: z.array(z.string()).optional(),
   /** Values that were compared with masked columns by `lookup: true`. Absent: none. */
   lookups: z.number().optional(),
   upBytes: z.number(),

@@ -3,6 +3,7 @@
  * descriptions are the policy's, and each stays on its line: none begins a section of its own.
  */
 import type { BriefedRequest, BriefedTarget, Briefing } from '../run/briefing.ts';
+import { limitWords } from './limit-words.ts';
 import { maskList, maskUses } from './mask-words.ts';
 import { plain } from './printable.ts';
 
@@ -103,26 +104,8 @@ function maskText(masked: BriefedTarget['masked']): string[] {
 }
 
 function limitText(limits: BriefedTarget['limits']): string[] {
-  if (limits === undefined) {
-    return [];
-  }
-  const { maxTimeSeconds, idleTimeSeconds, maxConnections, maxRows } = limits;
-  const rows = maxRows === undefined ? '' : `, ${maxRows} rows a statement`;
-  const changes = [
-    ...changesText(limits.changedRowsPerTransaction, 'transaction'),
-    ...changesText(limits.changedRowsPerDay, 'day (UTC, all sessions of the person)'),
-  ].join('');
-  return [
-    `Limits: ${maxConnections} connections${rows}${changes}; a session ends after ${minutes(maxTimeSeconds)}, or ${minutes(idleTimeSeconds)} idle.`,
-  ];
-}
-
-function changesText(limit: number | undefined, per: string): string[] {
-  return limit === undefined ? [] : [`, ${limit} changed rows a ${per}`];
-}
-
-function minutes(seconds: number): string {
-  return seconds % 60 === 0 ? `${seconds / 60} min` : `${seconds} s`;
+  const words = limitWords(limits);
+  return words === undefined ? [] : [`Limits: ${words}.`];
 }
 
 const WAITS = 'Waits for a person to approve';

@@ -13,6 +13,8 @@ export interface SummarisedSession {
   readonly principal?: string;
   readonly statements?: number;
   readonly maskedValues?: number;
+  /** In which columns these were. */
+  readonly columnsMasked?: readonly string[] | undefined;
   /** Values of masked columns; absent: none. */
   readonly lookups?: number | undefined;
   readonly denied: number;
@@ -83,11 +85,23 @@ function held({ held: count, decided }: SummarisedSession): string {
 }
 
 function details(session: SummarisedSession): string[] {
-  const { id, principal, commit, recording, denials, denied, lookups } = session;
+  const {
+    id,
+    principal,
+    commit,
+    recording,
+    denials,
+    denied,
+    lookups,
+    columnsMasked = [],
+  } = session;
   const who = principal === undefined ? '' : ` for ${code(principal)}`;
   const left = denied - denials.length;
   return [
     `- ${code(id)}${who}, policy ${code(commit.slice(0, 12))}, ${recordingText(recording)}`,
+    ...(columnsMasked.length === 0
+      ? []
+      : [`  - masked in what was returned, so not real: ${columnsMasked.map(code).join(', ')}`]),
     ...(lookups === undefined
       ? []
       : [`  - looked up: ${plural(lookups, 'value')} of masked columns`]),

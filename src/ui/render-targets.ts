@@ -2,6 +2,7 @@
 import type { AccessReply } from '../tunnel/access-api.ts';
 import type { TargetsReply } from '../tunnel/api.ts';
 import { spanOf } from './approval-lines.ts';
+import { limitWords } from './limit-words.ts';
 import { maskList, maskUses } from './mask-words.ts';
 import { plain } from './printable.ts';
 import { type Style, styleFor } from './style.ts';
@@ -82,8 +83,14 @@ function describe(target: Target): string[] {
     ...(target.masked.length === 0
       ? []
       : [`masked: ${plain(maskList(target.masked))}`, ...maskUses(target.masked).map(plain)]),
+    ...limitLines(target),
     ...(target.requireReason ? ['a reason is required: hoop connect --reason TEXT'] : []),
   ];
+}
+
+function limitLines({ limits }: Target): string[] {
+  const words = limitWords(limits);
+  return words === undefined ? [] : [`limits: ${words}`];
 }
 
 /** Two lists: what is done needs one of each, and nobody could read them mixed. */

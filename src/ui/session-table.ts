@@ -63,6 +63,12 @@ export function sessionTable(
   return renderTable({ columns, rows, width, style, look: 'list' });
 }
 
+/** E.g. `12 values of public.people.email, public.people.card`. */
+function maskedText({ maskedValues, columnsMasked = [] }: SessionSummary): string {
+  const of = columnsMasked.length === 0 ? '' : ` of ${columnsMasked.join(', ')}`;
+  return `${plural(maskedValues, 'value')}${of}`;
+}
+
 /** One session, a fact a line. */
 export function sessionDetails(session: SessionSummary, style: Style): string[] {
   const ended = session.endedAt
@@ -89,7 +95,7 @@ export function sessionDetails(session: SessionSummary, style: Style): string[] 
     session.kind === 'ssh'
       ? ['did', actsText(session)]
       : ['statements', `${count(session.statements)}, ${count(session.denied)} denied`],
-    ...(session.kind === 'ssh' ? [] : [['masked', plural(session.maskedValues, 'value')] as const]),
+    ...(session.kind === 'ssh' ? [] : [['masked', maskedText(session)] as const]),
     ...(session.lookups === undefined
       ? []
       : [['looked up', `${plural(session.lookups, 'value')} of masked columns`] as const]),

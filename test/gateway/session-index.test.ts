@@ -393,6 +393,17 @@ test('of a prompt the index has the id alone', () => {
   expect(rows.map((row) => row['prompt'])).toEqual(['p1', null]);
 });
 
+test('of a session it is known in which columns values were masked in what it returned', () => {
+  start();
+  index.event(ID, decision(1));
+  index.event(ID, decision(2, 'refuse'));
+  index.flush();
+  expect(index.columnsMasked(ID), 'nothing has come back yet').toEqual([]);
+  index.event(ID, result(1));
+  index.flush();
+  expect(index.columnsMasked(ID)).toEqual(decision(1).columnsMasked);
+});
+
 test('a result that comes in a later batch than its decision is added to its row', () => {
   start();
   index.event(ID, decision(1));

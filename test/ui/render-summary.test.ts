@@ -51,6 +51,12 @@ test('denials are named with their rules, held statements with what became of th
   expect(text).toContain('  - and 2 more');
 });
 
+test('columns that came back masked are named, so that nobody takes them for real', () => {
+  expect(render({ columnsMasked: ['app.people.email', 'app.people.card'] })).toContain(
+    '  - masked in what was returned, so not real: `app.people.email`, `app.people.card`',
+  );
+});
+
 test('a recording that is not complete is never called so', () => {
   expect(render({ recording: { state: 'tail', cuts: 7 } })).toContain(
     'recording signed by both sides up to cut 7, then by the gateway only',

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import type { TargetsReply } from '../../src/tunnel/api.ts';
 import { renderTargets } from '../../src/ui/render-targets.ts';
 
 const target = {
@@ -23,6 +24,20 @@ test('each target is shown with what one may do there and what is masked', () =>
 policy abcdef012345
 connect with: hoop connect NAME
 `,
+  );
+});
+
+test('limits are told, with rows and changed rows where there are limits of these', () => {
+  const shown = (limits: TargetsReply['targets'][number]['limits']) =>
+    renderTargets({ v: 1, commit: 'a', targets: [{ ...target, limits }], requestable: [] }, false);
+  const always = { maxTimeSeconds: 14_400, idleTimeSeconds: 90, maxConnections: 20 };
+  expect(shown(always)).toContain(
+    '\n  limits: 20 connections; a session ends after 240 min, or 90 s idle\n',
+  );
+  expect(
+    shown({ ...always, maxRows: 1000, changedRowsPerTransaction: 10, changedRowsPerDay: 50 }),
+  ).toContain(
+    '20 connections, 1000 rows a statement, 10 changed rows a transaction, 50 changed rows a day (UTC, all sessions of the person);',
   );
 });
 

@@ -64,6 +64,14 @@ describe('sessions as a list', () => {
     expect(lines).toContain('looked up  3 values of masked columns');
   });
 
+  test('the columns are named in which values were masked', () => {
+    expect(sessionDetails(session, style)).toContain('masked     0 values');
+    const columnsMasked = ['app.people.email', 'app.people.card'];
+    expect(sessionDetails({ ...session, maskedValues: 4, columnsMasked }, style)).toContain(
+      'masked     4 values of app.people.email, app.people.card',
+    );
+  });
+
   test('a session of a run says which program it was', () => {
     const ran = { ...session, run: 'r1', parentRun: 'r0', program: 'claude\x1b[2J' };
     expect(sessionDetails(ran, style)).toContain('run        r1 (claude⟪U+001B⟫[2J), in run r0');
