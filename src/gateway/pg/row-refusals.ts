@@ -23,7 +23,7 @@ export function resultTooLarge(allowed: AllowedStatement, maxBytes: number): Ref
   return rowsRefusal(allowed, {
     message: `${describeStatement(allowed.analysis)} was rolled back: its result is too large`,
     detail: `The rows that it changes are counted first, and until then its result is kept: at most ${maxBytes / 1024 / 1024} MiB.`,
-    hint: 'Leave RETURNING out, or return fewer columns.',
+    hint: 'Return the key alone, or change fewer rows at a time; in an ORM, write in batches.',
   });
 }
 

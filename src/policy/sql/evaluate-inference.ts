@@ -92,7 +92,7 @@ export function inferenceRefusal(grant: Grant, mask: ColumnMask, by: string): Re
 }
 
 function hintFor(mask: ColumnMask): string {
-  if (mask.lookup) return HOW_TO_LOOK_UP;
+  if (mask.lookup) return howToLookUp(mask);
   const { schema, relation: name, column } = mask;
   const isSystem = maskedSystemColumn({ schema, name, column }) !== undefined;
   return isSystem ? IN_SYSTEM_VIEWS : OTHERWISE;
@@ -104,5 +104,11 @@ const IN_SYSTEM_VIEWS =
 const OTHERWISE =
   'Select the column as it is, and filter, join, sort and compute with columns that are not masked. Where rows have to be found by its values, ask the owner of the policy.';
 
-const HOW_TO_LOOK_UP =
-  'It can be compared with given values, which are counted: WHERE email = $1, lower(email) = lower($1), email IN ($1, $2) or email = ANY ($1), with AND to other conditions, without casts or COLLATE on the column. Write $1::text where a parameter stands more than once.';
+function howToLookUp({ column }: ColumnMask): string {
+  const name = quoteName(column);
+  return `It can be compared with given values, which are counted: WHERE ${name} = $1, lower(${name}) = lower($1), ${name} IN ($1, $2) or ${name} = ANY ($1), with AND to other conditions, without casts or COLLATE on the column. Write $1::text where a parameter stands more than once.`;
+}
+
+function quoteName(name: string): string {
+  return /^[a-z_][a-z0-9_$]*$/.test(name) ? name : `"${name.replaceAll('"', '""')}"`;
+}

@@ -1,5 +1,6 @@
 /** Which columns are masked, where their values go, and what must therefore not happen. */
 import { columnName } from '../describe-grant.ts';
+import { qualifiedName } from '../patterns.ts';
 import type { ColumnMask, Grant, Refusal } from '../types.ts';
 import { documentMask } from './document-mask.ts';
 import { refuseComparisons, refuseDomain } from './evaluate-comparisons.ts';
@@ -169,7 +170,7 @@ function refuseStructure(
     relation &&
     refusal(grant, {
       code: 'HOOP_DENIED',
-      message: `${analysis.verb.toUpperCase()} on a relation with masked columns is not possible`,
+      message: `${analysis.verb.toUpperCase()} on ${qualifiedName(relation.schema, relation.name)}, which has masked columns, is not possible`,
       detail: 'It could move a column away from its mask.',
       hint: 'Do it as someone for whom no column is masked.',
       rule: builtin('masked-structure'),

@@ -270,11 +270,15 @@ function refuseOpaque(
     detail: guarded
       ? 'Some values are masked for you, and hoop must know where they go.'
       : 'hoop must know what a statement touches to hold it against the rules.',
-    hint: guarded ? withMayShow(opaque) : opaque.hint,
+    hint: guarded ? (withMayShow(opaque) ?? WITHOUT_IT) : opaque.hint,
     rule: builtin('untraceable'),
     position: characterPosition(context.text, opaque),
   });
 }
+
+/** In place of what the rules allow: no rule stands in the way. */
+const WITHOUT_IT =
+  'Write the statement without it, or run it as someone for whom nothing is masked.';
 
 /** Whether a rule accepts, by its name, the one thing that cannot be seen into. */
 function isNamed({ because, missing }: Opaque, grant: Grant): boolean {
@@ -341,6 +345,7 @@ function refuseToasted(analysis: StatementAnalysis, grant: Grant): Refusal | und
   return refusal(grant, {
     code: 'HOOP_UNTRACEABLE',
     message: 'reading pg_toast is not possible while columns are masked for you',
+    hint: 'Select the columns from the table itself.',
     rule: builtin('untraceable'),
   });
 }

@@ -37,12 +37,12 @@ const LARGE_OBJECT: FunctionEffect = {
 const STATISTICS: FunctionEffect = {
   kind: 'hidden',
   reason: 'shows sampled values of table columns',
-  hint: undefined,
+  hint: 'Select from pg_stats or pg_stats_ext instead: sampled values are masked there.',
 };
 const STATEMENTS: FunctionEffect = {
   kind: 'hidden',
   reason: 'shows statements of other sessions, with the values in them',
-  hint: 'Select the other columns of pg_stat_activity instead.',
+  hint: 'Select from pg_stat_activity instead: statements of other sessions are masked there.',
 };
 const CHANGES: FunctionEffect = {
   kind: 'hidden',

@@ -258,7 +258,8 @@ function showKeysOnly(target: WriteTarget, shown: readonly NamedLineage[]): bool
 }
 
 function refuseAltered(facts: StatementFacts, by: readonly CatalogFunction[] | 'code'): void {
-  const hint = 'Return the key alone (RETURNING id), and select the row afterwards.';
+  const hint =
+    "Return key columns alone (RETURNING id) and select the row afterwards; in an ORM, let it return the key and not refresh the row (SQLAlchemy: eager_defaults=False, Prisma: select, Sequelize: returning: ['id']).";
   if (by === 'code') {
     facts.refuse(
       'RETURNING shows what triggers, rules or functions of the target made of the row',
