@@ -9,16 +9,24 @@ import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import {
   type Configuration,
+  calculatePKCECodeChallenge,
   customFetch,
   type DeviceAuthorizationResponse,
   genericGrantRequest,
   initiateDeviceAuthorization,
   ResponseBodyError,
+  randomPKCECodeVerifier,
 } from 'openid-client';
 import { HoopError } from '../errors.ts';
 import { packageVersion } from '../package-version.ts';
 import { isSafeProviderUrl } from '../policy/provider-url.ts';
-import { describeFailure, discoverProvider, type LoginProvider } from './provider-login.ts';
+import {
+  describeFailure,
+  discoverProvider,
+  fetchOf,
+  type LoginProvider,
+  type LoginTokens,
+} from './provider-login.ts';
 
 /** As for a login in the browser; the provider may say less. */
 const DEVICE_TIMEOUT_MS = 5 * 60_000;
@@ -46,29 +54,31 @@ export interface DeviceLoginOptions {
   readonly signal: AbortSignal;
 }
 
-/** @returns the ID token. @throws HoopError HOOP_LOGIN_FAILED, HOOP_IDP_UNREACHABLE */
-export async function loginWithDeviceCode(options: DeviceLoginOptions): Promise<string> {
-  const { issuer, device } = options.provider;
+/** @throws HoopError HOOP_LOGIN_FAILED, HOOP_IDP_UNREACHABLE */
+export async function loginWithDeviceCode(options: DeviceLoginOptions): Promise<LoginTokens> {
+  const { issuer, ca, device } = options.provider;
   if (device === undefined) {
     throw new HoopError('HOOP_LOGIN_FAILED', 'the policy does not allow a login by device code', {
       detail: `It names no client for that at the identity provider "${issuer}".`,
       hint: 'Run `hoop login`; with --no-browser you open the address yourself, where it can reach this machine’s loopback address (`ssh -L`).',
     });
   }
-  const server = await discoverProvider({ issuer, clientId: device.clientId });
+  const server = await discoverProvider({ issuer, clientId: device.clientId, ca });
   const place = hostname().replace(/[^\w.-]/g, '_');
   // The provider may show it to whoever enters the code.
   const userAgent = `hoop/${packageVersion()} (${place})`;
-  server[customFetch] = (url, { body, signal, ...init }) =>
-    fetch(url, {
-      ...init,
-      headers: { ...init.headers, 'user-agent': userAgent },
-      ...(body === undefined ? {} : { body }),
-      ...(signal === undefined ? {} : { signal }),
-    });
+  const ask = fetchOf({ ca });
+  server[customFetch] = (url, init) =>
+    ask(url, { ...init, headers: { ...init.headers, 'user-agent': userAgent } });
   const timeout = AbortSignal.timeout(DEVICE_TIMEOUT_MS);
   try {
-    const started = await initiateDeviceAuthorization(server, { scope: device.scopes.join(' ') });
+    const verifier = randomPKCECodeVerifier();
+    const started = await initiateDeviceAuthorization(server, {
+      scope: device.scopes.join(' '),
+      // Some providers want it of every public client; where they do not, it does no harm.
+      code_challenge: await calculatePKCECodeChallenge(verifier),
+      code_challenge_method: 'S256',
+    });
     const { verification_uri: verificationUri, user_code: userCode } = started;
     if (!isSafeProviderUrl(verificationUri) || !USER_CODE.test(userCode)) {
       throw new TypeError('It names an address or a code that cannot be shown');
@@ -77,7 +87,7 @@ export async function loginWithDeviceCode(options: DeviceLoginOptions): Promise<
     const expiresAtMs = Date.now() + lifetimeMs;
     options.showCode({ verificationUri, userCode, scopes: device.scopes, place, expiresAtMs });
     const signal = AbortSignal.any([options.signal, timeout]);
-    return await poll(server, started, signal);
+    return await poll(server, started, verifier, signal);
   } catch (cause) {
     options.signal.throwIfAborted();
     throw isOver(cause) || timeout.aborted ? nobodyCame(cause) : describeFailure(cause);
@@ -91,18 +101,19 @@ export async function loginWithDeviceCode(options: DeviceLoginOptions): Promise<
 async function poll(
   server: Configuration,
   started: DeviceAuthorizationResponse,
+  verifier: string,
   signal: AbortSignal,
-): Promise<string> {
+): Promise<LoginTokens> {
   let intervalSeconds = started.interval ?? DEFAULT_INTERVAL_SECONDS;
   while (true) {
     await delay(intervalSeconds * 1000, undefined, { signal });
     try {
-      const form = { device_code: started.device_code };
+      const form = { device_code: started.device_code, code_verifier: verifier };
       const reply = await genericGrantRequest(server, DEVICE_GRANT, form);
       if (reply.id_token === undefined) {
         throw new TypeError('There is no ID token in it');
       }
-      return reply.id_token;
+      return { idToken: reply.id_token, refreshToken: reply.refresh_token };
     } catch (error) {
       const waits = error instanceof ResponseBodyError ? error.error : undefined;
       if (waits === 'slow_down') {

@@ -9,7 +9,7 @@ import { normalizeGatewayUrl } from '../tunnel/gateway-url.ts';
 import { tokenNonce } from '../tunnel/login-nonce.ts';
 import { type DeviceCode, loginWithDeviceCode } from './device-login.ts';
 import { readCa } from './open-gateway.ts';
-import { type LoginProvider, loginAtProvider } from './provider-login.ts';
+import { type LoginProvider, type LoginTokens, loginAtProvider } from './provider-login.ts';
 import { withStateLock } from './state-lock.ts';
 import { tokenLockPath } from './stored-tokens.ts';
 import { type TokenRecord, toTokenRecord } from './token-record.ts';
@@ -81,7 +81,10 @@ export async function login(options: LoginOptions): Promise<LoginResult> {
   const key = generateDpopKey();
   const provider = chooseProvider(info, options.issuer);
   const { loginNonce } = info;
-  const use = async (idToken: string): Promise<LoginResult> => {
+  const use = async ({ idToken, refreshToken }: LoginTokens): Promise<LoginResult> => {
+    if (provider.fresh !== undefined && refreshToken === undefined) {
+      throw noRefreshToken(provider);
+    }
     const reply = await anonymous.exchange(idToken, key, signal, loginNonce);
     const credential = { accessToken: reply.access_token, key };
     await using client = new GatewayClient({
@@ -96,7 +99,14 @@ export async function login(options: LoginOptions): Promise<LoginResult> {
       );
       note(GROUPS_HINT);
     }
-    const record = toTokenRecord(reply, key, Date.now());
+    const { issuer, ca: providerCa, device } = provider;
+    const isDevice = options.showDeviceCode !== undefined;
+    const record = toTokenRecord(reply, key, Date.now(), {
+      issuer,
+      clientId: (isDevice ? device?.clientId : undefined) ?? provider.clientId,
+      ca: providerCa,
+      refreshToken,
+    });
     const tokenStore = await keepTokens({ home, config, gateway, record, note, signal });
     await writePin(home, gateway, pin, signal);
     writeConfig(home, config);
@@ -117,6 +127,15 @@ export async function login(options: LoginOptions): Promise<LoginResult> {
   const { openBrowser } = options;
   const nonce = loginNonce === undefined ? undefined : tokenNonce(loginNonce, thumbprintOf(key));
   return await loginAtProvider({ provider, showUrl, openBrowser, note, nonce, signal }, use);
+}
+
+function noRefreshToken({ issuer, fresh = 0, scopes }: LoginProvider): HoopError {
+  return new HoopError('HOOP_LOGIN_FAILED', 'the identity provider gave no refresh token', {
+    detail: `The policy wants "${issuer}" to confirm each login every ${Math.ceil(fresh / 60)} min (\`fresh\`), which hoop asks for with one.`,
+    hint: scopes.includes('offline_access')
+      ? 'Whoever runs the provider allows refresh tokens for the client.'
+      : 'Many providers want the scope offline_access for it: add it to `scopes` in hoop.yaml.',
+  });
 }
 
 function chooseProvider(info: InfoReply, issuer: string | undefined): LoginProvider {

@@ -6,6 +6,7 @@ import { GatewayClient } from '../tunnel/gateway-client.ts';
 import { normalizeGatewayUrl } from '../tunnel/gateway-url.ts';
 import { sweepRuntimeDirectories } from '../tunnel/runtime-directory.ts';
 import { chooseIdentity } from './choose-identity.ts';
+import { keepFresh } from './keep-fresh.ts';
 import { keepNonce, readKeptNonce } from './kept-nonce.ts';
 import { StoredTokens } from './stored-tokens.ts';
 import type { TokenRecord } from './token-record.ts';
@@ -56,7 +57,13 @@ export async function openGateway(io: OpeningIo): Promise<OpenGateway> {
     home,
     config,
     gateway,
-    refresh: (refreshToken, key, signal) => client.refresh(refreshToken, key, signal),
+    refresh: (refreshToken, key, signal, idToken) =>
+      client.refresh(refreshToken, key, signal, idToken),
+    confirm: async (provider) => {
+      const { refreshAtProvider } = await import('./provider-refresh.ts');
+      return refreshAtProvider(provider);
+    },
+    warn: io.note,
     clock: Date.now,
   });
   const tokens = await source.find().catch((error: unknown) => {
@@ -65,6 +72,15 @@ export async function openGateway(io: OpeningIo): Promise<OpenGateway> {
   const pin = pinnedGateway(home, gateway);
   const nonce = readKeptNonce(home, gateway);
   const client = new GatewayClient({ baseUrl: gateway, ca, tokens: source, nonce });
+  const fresh = keepFresh(
+    {
+      isDue: () => source.isDue(),
+      renew: async (signal) => {
+        await source.current(signal);
+      },
+    },
+    io.note ?? (() => undefined),
+  );
   return {
     client,
     home,
@@ -73,6 +89,7 @@ export async function openGateway(io: OpeningIo): Promise<OpenGateway> {
     pin,
     tokens,
     [Symbol.asyncDispose]: () => {
+      fresh[Symbol.dispose]();
       keepNonce(home, gateway, client.nonce);
       return client[Symbol.asyncDispose]();
     },

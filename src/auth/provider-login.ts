@@ -9,7 +9,9 @@ import {
   authorizationCodeGrant,
   buildAuthorizationUrl,
   type Configuration,
+  type CustomFetch,
   calculatePKCECodeChallenge,
+  customFetch,
   discovery,
   None,
   ResponseBodyError,
@@ -20,11 +22,15 @@ import {
 import { HoopError } from '../errors.ts';
 import { isLoopbackProviderUrl, isSafeProviderUrl } from '../policy/provider-url.ts';
 import type { InfoReply } from '../tunnel/api.ts';
+import { fetchFailure, providerFetch } from '../tunnel/provider-fetch.ts';
 import { type Callback, startLoopbackListener } from './loopback-listener.ts';
 
 /** Long enough for a second factor on another device. */
 const LOGIN_TIMEOUT_MS = 5 * 60_000;
 const PROVIDER_TIMEOUT_SECONDS = 10;
+/** A page of the provider that says no sends nobody back, and nothing here would say why. */
+const WAITING =
+  'waiting for the browser, 5 minutes at most; if it shows an error instead of a login (unknown client, invalid redirect_uri), the client at the provider is set up wrong';
 
 export type LoginProvider = InfoReply['identityProviders'][number];
 
@@ -40,13 +46,20 @@ export interface ProviderLoginOptions {
   readonly signal: AbortSignal;
 }
 
+/** What a provider gives for a login. */
+export interface LoginTokens {
+  readonly idToken: string;
+  /** undefined: it gave none. */
+  readonly refreshToken: string | undefined;
+}
+
 /**
  * @param use takes the ID token; the browser waits for it and then shows who is logged in, or why not
  * @throws HoopError HOOP_LOGIN_FAILED, HOOP_IDP_UNREACHABLE
  */
 export async function loginAtProvider<
   T extends { readonly name: string; readonly gateway: string },
->(options: ProviderLoginOptions, use: (idToken: string) => Promise<T>): Promise<T> {
+>(options: ProviderLoginOptions, use: (tokens: LoginTokens) => Promise<T>): Promise<T> {
   const server = await discoverProvider(options.provider);
   const state = randomState();
   const nonce = options.nonce ?? randomNonce();
@@ -61,6 +74,7 @@ export async function loginAtProvider<
     code_challenge_method: 'S256',
   }).href;
   options.showUrl(url);
+  options.note(WAITING);
   // Not awaited before the callback: a headless "browser" returns only when the login is done.
   const opened = open(options, url);
   const callback = await waitForCallback(listener.callback, opened, options.signal);
@@ -81,7 +95,7 @@ export async function loginAtProvider<
  * @throws HoopError HOOP_LOGIN_FAILED, HOOP_IDP_UNREACHABLE
  */
 export async function discoverProvider(
-  provider: Pick<LoginProvider, 'issuer' | 'clientId'>,
+  provider: Pick<LoginProvider, 'issuer' | 'clientId' | 'ca'>,
 ): Promise<Configuration> {
   const issuer = URL.parse(provider.issuer);
   if (issuer === null || !isSafeProviderUrl(provider.issuer)) {
@@ -98,18 +112,44 @@ export async function discoverProvider(
     return await discovery(issuer, provider.clientId, {}, None(), {
       timeout: PROVIDER_TIMEOUT_SECONDS,
       execute: isLoopbackProviderUrl(provider.issuer) ? [allowInsecureRequests] : [],
+      [customFetch]: fetchOf(provider),
     });
   } catch (cause) {
     throw new HoopError(
       'HOOP_IDP_UNREACHABLE',
       `cannot reach the identity provider "${provider.issuer}"`,
       {
-        detail: cause instanceof Error ? `${cause.message}.` : undefined,
-        hint: 'Check that this machine can reach it.',
+        detail: `${discoveryFailure(cause)}.`,
+        hint: 'Check the address in a browser on this machine; `hoop gateway check` says more.',
         cause,
       },
     );
   }
+}
+
+/** What openid-client says of pages and of connections is about neither. */
+function discoveryFailure(cause: unknown): string {
+  const inner = cause instanceof Error ? cause.cause : undefined;
+  if (inner instanceof Response) {
+    return inner.ok
+      ? 'It answers with something else than a discovery document, such as a web page'
+      : `It answers ${inner.status}: there is no identity provider at this address`;
+  }
+  const isParse = cause instanceof Error && 'code' in cause && cause.code === 'OAUTH_PARSE_ERROR';
+  return isParse
+    ? 'It answers with something else than a discovery document, such as a web page'
+    : fetchFailure(cause);
+}
+
+/** With the private CA that the policy names. */
+export function fetchOf({ ca }: Pick<LoginProvider, 'ca'>): CustomFetch {
+  const ask = providerFetch(ca);
+  return (url, { body, signal, ...init }) =>
+    ask(url, {
+      ...init,
+      ...(body === undefined ? {} : { body }),
+      ...(signal === undefined ? {} : { signal }),
+    });
 }
 
 async function open(options: ProviderLoginOptions, url: string): Promise<void> {
@@ -139,7 +179,7 @@ async function waitForCallback(
     }
     throw new HoopError('HOOP_LOGIN_FAILED', 'nobody completed the login in the browser', {
       detail: `The address was good for ${LOGIN_TIMEOUT_MS / 60_000} minutes.`,
-      hint: 'Run `hoop login` again.',
+      hint: 'Run `hoop login` again, and look at the page: an error there is the provider’s, and `hoop gateway check` tells whoever runs the gateway what it does not like.',
       cause,
     });
   }
@@ -150,7 +190,7 @@ async function redeem(
   server: Configuration,
   url: URL,
   sent: { readonly state: string; readonly nonce: string; readonly verifier: string },
-): Promise<string> {
+): Promise<LoginTokens> {
   try {
     const reply = await authorizationCodeGrant(server, url, {
       expectedState: sent.state,
@@ -161,7 +201,7 @@ async function redeem(
     if (reply.id_token === undefined) {
       throw new TypeError('openid-client returns an ID token when one is expected');
     }
-    return reply.id_token;
+    return { idToken: reply.id_token, refreshToken: reply.refresh_token };
   } catch (cause) {
     throw describeFailure(cause);
   }
@@ -180,7 +220,7 @@ export function describeFailure(cause: unknown): HoopError {
       },
     );
   }
-  const reason = cause instanceof Error ? cause.message : String(cause);
+  const reason = fetchFailure(cause);
   return new HoopError(
     'HOOP_LOGIN_FAILED',
     'the answer of the identity provider cannot be accepted',

@@ -10,7 +10,12 @@ import type { TokenReply } from '../tunnel/api.ts';
 import type { Credential, TokenSource } from '../tunnel/authorized-requests.ts';
 import { type DpopKey, importDpopKey } from '../tunnel/dpop-key.ts';
 import { withStateLock } from './state-lock.ts';
-import { type TokenRecord, toTokenRecord } from './token-record.ts';
+import {
+  type ProviderTokens,
+  type TokenRecord,
+  type TokenStore,
+  toTokenRecord,
+} from './token-record.ts';
 import { type FoundTokens, findTokens } from './token-stores.ts';
 
 /** A token that ends sooner is renewed before it is used. */
@@ -25,7 +30,11 @@ export interface StoredTokensOptions {
     refreshToken: string,
     key: DpopKey,
     signal: AbortSignal,
+    idToken?: string,
   ) => Promise<TokenReply>;
+  /** Asks the identity provider for a new ID token. */
+  readonly confirm: (tokens: ProviderTokens) => Promise<ProviderTokens & { idToken: string }>;
+  readonly warn?: ((text: string) => void) | undefined;
   /** Milliseconds since 1970. */
   readonly clock: () => number;
 }
@@ -71,8 +80,18 @@ export class StoredTokens implements TokenSource {
     return found;
   }
 
+  /** Whether the identity provider should confirm the login now. */
+  isDue(record: TokenRecord | undefined = this.#record): boolean {
+    return record?.freshFromMs !== undefined && record.freshFromMs <= this.#options.clock();
+  }
+
   #isFresh(record: TokenRecord): boolean {
-    return record.expiresAtMs - this.#options.clock() >= MIN_REMAINING_MS;
+    const hasTime = record.expiresAtMs - this.#options.clock() >= MIN_REMAINING_MS;
+    return hasTime && !this.#mustConfirm(record) && !this.isDue(record);
+  }
+
+  #mustConfirm({ freshUntilMs }: TokenRecord): boolean {
+    return freshUntilMs !== undefined && freshUntilMs <= this.#options.clock();
   }
 
   /** One renewal at a time in this process; the lock sees to the others. */
@@ -86,19 +105,19 @@ export class StoredTokens implements TokenSource {
   }
 
   async #renewLocked(stale: string | undefined, signal: AbortSignal): Promise<TokenRecord> {
-    const { gateway, refresh, clock } = this.#options;
+    const { gateway } = this.#options;
     const { store, record } = await this.find();
     const renewedByOthers =
       stale === undefined ? this.#isFresh(record) : record.accessToken !== stale;
     if (renewedByOthers) {
       return record;
     }
-    const key = importDpopKey(record.key);
-    let reply: TokenReply;
     try {
-      reply = await refresh(record.refreshToken, key, signal);
+      return await this.#renewRecord(store, record, signal);
     } catch (error) {
-      if (!(error instanceof HoopError) || !error.code.startsWith('HOOP_TOKEN_')) {
+      const isOver = error instanceof HoopError && error.code.startsWith('HOOP_TOKEN_');
+      // A login that waits for its provider's word goes on with it.
+      if (!isOver || error.code === 'HOOP_TOKEN_STALE') {
         throw error;
       }
       await store.remove(gateway);
@@ -108,9 +127,60 @@ export class StoredTokens implements TokenSource {
         cause: error,
       });
     }
-    const renewed = toTokenRecord(reply, key, clock());
-    await store.write(gateway, renewed);
-    return renewed;
+  }
+
+  async #renewRecord(
+    store: TokenStore,
+    before: TokenRecord,
+    signal: AbortSignal,
+  ): Promise<TokenRecord> {
+    const { gateway, refresh, clock, confirm: ask } = this.#options;
+    const key = importDpopKey(before.key);
+    let record = before;
+    const confirm = async (of: ProviderTokens): Promise<string> => {
+      const { idToken, ...now } = await ask(of);
+      record = { ...record, provider: now };
+      // At once: the refresh token from before may be worth nothing any more.
+      await store.write(gateway, record);
+      return idToken;
+    };
+    const send = async (idToken?: string): Promise<TokenRecord> => {
+      const reply = await refresh(record.refreshToken, key, signal, idToken);
+      const renewed = toTokenRecord(reply, key, clock(), record.provider);
+      await store.write(gateway, renewed);
+      return renewed;
+    };
+    const { provider } = before;
+    if (provider !== undefined && this.isDue(before)) {
+      const idToken = await confirm(provider).catch((error: unknown) => {
+        this.#goOnWithout(record, error);
+        return undefined;
+      });
+      return send(idToken);
+    }
+    try {
+      return await send();
+    } catch (error) {
+      const isStale = error instanceof HoopError && error.code === 'HOOP_TOKEN_STALE';
+      if (!isStale || provider === undefined) {
+        throw error;
+      }
+      // The policy has come to want it since, or this machine has slept.
+      return send(await confirm(provider));
+    }
+  }
+
+  /** A provider that is down for a moment is asked again while its last word still counts. */
+  #goOnWithout(record: TokenRecord, error: unknown): void {
+    const { freshUntilMs = 0 } = record;
+    const isDown = error instanceof HoopError && error.code === 'HOOP_IDP_UNREACHABLE';
+    if (!isDown || this.#mustConfirm(record)) {
+      throw error;
+    }
+    const seconds = Math.ceil((freshUntilMs - this.#options.clock()) / 1000);
+    this.#options.warn?.(
+      `${error.message}; the login waits for its word in ${seconds} s, and its sessions end then`,
+    );
   }
 }
 

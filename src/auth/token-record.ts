@@ -4,6 +4,17 @@ import { HoopError } from '../errors.ts';
 import type { TokenReply } from '../tunnel/api.ts';
 import { type DpopKey, exportDpopKey } from '../tunnel/dpop-key.ts';
 
+/** What is kept of the identity provider: to renew the login there, and to end it. */
+export const ProviderTokens = z.object({
+  issuer: z.string(),
+  clientId: z.string(),
+  /** PEM of the private CA behind its certificate. */
+  ca: z.string().optional(),
+  /** Absent: the provider gave none. */
+  refreshToken: z.string().optional(),
+});
+export type ProviderTokens = z.infer<typeof ProviderTokens>;
+
 export const TokenRecord = z.object({
   accessToken: z.string(),
   /** By the clock of this machine. */
@@ -11,15 +22,35 @@ export const TokenRecord = z.object({
   refreshToken: z.string(),
   /** From `exportDpopKey`. */
   key: z.string(),
+  /** Not in the record of a run, nor in those of an older hoop. */
+  provider: ProviderTokens.optional(),
+  /** By the clock of this machine: until then the provider must have confirmed the login again. */
+  freshUntilMs: z.number().optional(),
+  /** From when on it is asked. */
+  freshFromMs: z.number().optional(),
 });
 export type TokenRecord = z.infer<typeof TokenRecord>;
 
-export function toTokenRecord(reply: TokenReply, key: DpopKey, nowMs: number): TokenRecord {
+/** Of the time that the provider's word is good for; what is left is for a provider that is down. */
+const ASK_AFTER = 0.6;
+
+export function toTokenRecord(
+  reply: TokenReply,
+  key: DpopKey,
+  nowMs: number,
+  provider?: ProviderTokens,
+): TokenRecord {
+  const freshForMs =
+    reply.fresh_expires_in === undefined ? undefined : reply.fresh_expires_in * 1000;
   return {
     accessToken: reply.access_token,
     expiresAtMs: nowMs + reply.expires_in * 1000,
     refreshToken: reply.refresh_token,
     key: exportDpopKey(key),
+    ...(provider === undefined ? {} : { provider }),
+    ...(freshForMs === undefined
+      ? {}
+      : { freshUntilMs: nowMs + freshForMs, freshFromMs: nowMs + freshForMs * ASK_AFTER }),
   };
 }
 

@@ -13,7 +13,7 @@ import type { CheckResult } from './check-result.ts';
 import { type GatewayConfig, readGatewayConfig } from './config.ts';
 import { ConfigCredentialStore } from './credential-store.ts';
 import { checkDataDirectory } from './data-directory.ts';
-import { checkDeviceGrant } from './identity/check-device-grant.ts';
+import { checkProvider } from './identity/check-provider.ts';
 import { createLog } from './log.ts';
 import { connectTarget } from './pg/target-connection.ts';
 import { connectSshTarget } from './ssh/connect-target.ts';
@@ -62,7 +62,7 @@ export async function checkGateway(options: CheckGatewayOptions): Promise<CheckR
   );
   for (const provider of policy?.identityProviders ?? []) {
     const check = `provider ${provider.issuer}`;
-    results.push(await attempt(check, () => checkDeviceGrant(provider, signal)));
+    results.push(await attempt(check, () => checkProvider(provider, signal)));
   }
   const targets = new Targets(config, credentials);
   for (const target of policy?.targets.values() ?? []) {

@@ -18,10 +18,12 @@ export function infoReply(from: {
     v: API_VERSION,
     gateway: config.name,
     version,
-    identityProviders: policy.identityProviders().map(({ issuer, clientId, scopes, device }) => ({
-      issuer,
-      clientId,
+    identityProviders: policy.identityProviders().map(({ device, scopes, ...provider }) => ({
+      issuer: provider.issuer,
+      clientId: provider.clientId,
       scopes: [...scopes],
+      ...(provider.fresh === undefined ? {} : { fresh: provider.fresh }),
+      ...(provider.ca === undefined ? {} : { ca: provider.ca }),
       ...(device === undefined
         ? {}
         : { device: { clientId: device.clientId, scopes: [...(device.scopes ?? scopes)] } }),

@@ -1,6 +1,7 @@
 /** Makes sessions, finds them, and ends them when something outside of them says so. */
 import { HoopError } from '../errors.ts';
 import type { StatementPolicy } from '../policy/sql/types.ts';
+import type { Principal } from '../policy/types.ts';
 import type { GatewayKeys } from '../recording/gateway-keys.ts';
 import type { RecordingStore } from '../recording/recording-store.ts';
 import type { EndReason } from '../recording/types.ts';
@@ -25,7 +26,7 @@ import type { ChangedRowsBudget } from './changed-rows/changed-rows-budget.ts';
 import { currentSshTarget } from './current-ssh-target.ts';
 import type { DiskRoom } from './disk-room.ts';
 import type { GatewayPolicy } from './gateway-policy.ts';
-import type { Authenticated } from './identity/identity.ts';
+import type { Authenticated, LoginStanding } from './identity/identity.ts';
 import { LiveSession } from './live-session.ts';
 import { errorFields, type Log } from './log.ts';
 import type { LookupBudget } from './lookups/lookup-budget.ts';
@@ -60,8 +61,8 @@ export interface SessionsOptions {
   readonly room: DiskRoom;
   readonly log: Log;
   readonly clock: () => number;
-  /** @throws HoopError when the login has ended. */
-  readonly requireLogin: (who: Authenticated) => Promise<void>;
+  /** What a login is worth now. @throws HoopError when it has ended, or is worth nothing. */
+  readonly requireLogin: (who: Pick<Authenticated, 'family'>) => Promise<LoginStanding>;
   /** @returns how many logins ended, with those that were made from it */
   readonly endLogin: (family: string) => Promise<number>;
   /** A session is closed and written. */
@@ -71,6 +72,8 @@ export interface SessionsOptions {
 export class Sessions {
   readonly #options: SessionsOptions;
   readonly #live = new Map<string, LiveSession>();
+  /** What the login of each is worth, as of its last look. */
+  readonly #standing = new Map<string, LoginStanding>();
   readonly #places = new SessionPlaces();
   readonly #resolver = systemResolver();
   #isClosing = false;
@@ -176,6 +179,25 @@ export class Sessions {
     return blocked.length;
   }
 
+  /** Its provider has confirmed a login, and may say something else of its person now. */
+  loginConfirmed(family: string): void {
+    for (const session of this.#live.values()) {
+      if (session.family === family || session.login === family) {
+        void this.#lookAtLogin(session);
+      }
+    }
+  }
+
+  /** Ends those whose provider has not confirmed their login in time. To be called each second. */
+  checkLogins(): void {
+    const nowMs = this.#options.clock();
+    for (const session of this.#live.values()) {
+      if ((this.#standing.get(session.id)?.freshUntilMs ?? Number.POSITIVE_INFINITY) <= nowMs) {
+        void this.#lookAtLogin(session);
+      }
+    }
+  }
+
   /** Before the disk is full: afterwards their last cuts and ends could not be written. */
   endForWantOfRoom(): void {
     for (const session of this.#live.values()) {
@@ -186,7 +208,8 @@ export class Sessions {
   /** A commit, or the gateway's configuration, has changed what sessions rest on. */
   reconsider(): void {
     for (const session of this.#live.values()) {
-      session.setGrant(this.#options.policy.grant(session.principal, session.targetName));
+      session.setGrant(this.#options.policy.grant(this.#holder(session), session.targetName));
+      void this.#lookAtLogin(session);
     }
   }
 
@@ -234,6 +257,7 @@ export class Sessions {
       clock,
       onEnded: () => {
         this.#live.delete(id);
+        this.#standing.delete(id);
         this.#options.onEnded();
       },
     });
@@ -255,11 +279,14 @@ export class Sessions {
       this.#endLater(session, 'gateway_shutdown', 'the gateway is shutting down');
     }
     // Before it was among the live ones no end of its login would have found it.
-    await this.#options.requireLogin(who).catch(async (error: unknown) => {
+    const standing = await this.#options.requireLogin(who).catch(async (error: unknown) => {
       // Whoever is refused must not see it live afterwards.
       await this.#end(session, 'revoked', 'the login was ended');
       throw error;
     });
+    if (this.#live.has(id)) {
+      this.#standing.set(id, standing);
+    }
     return sessionReply(begun, target, grant);
   }
 
@@ -293,10 +320,30 @@ export class Sessions {
     };
   }
 
+  /** Whoever has the session, with the groups of now. */
+  #holder(session: LiveSession): Principal {
+    return this.#standing.get(session.id)?.principal ?? session.principal;
+  }
+
+  /** Ends a session whose login is worth nothing any more; else it has what its person has now. */
+  async #lookAtLogin(session: LiveSession): Promise<void> {
+    const { requireLogin, policy } = this.#options;
+    try {
+      const standing = await requireLogin(session);
+      if (this.#live.has(session.id)) {
+        this.#standing.set(session.id, standing);
+        session.setGrant(policy.grant(standing.principal, session.targetName));
+      }
+    } catch (error) {
+      const why = error instanceof HoopError ? error.message : 'the login cannot be read';
+      await this.#end(session, 'revoked', why);
+    }
+  }
+
   #accessChanged(grant: AccessGrant): void {
     for (const session of this.#live.values()) {
       if (session.targetName === grant.target && isSamePrincipal(session.principal, grant.holder)) {
-        const now = this.#options.policy.grant(session.principal, session.targetName);
+        const now = this.#options.policy.grant(this.#holder(session), session.targetName);
         session.setGrant(now, grant);
       }
     }

@@ -87,6 +87,10 @@ export class SqliteIdentityStore implements IdentityStore {
     return this.readFamily(id);
   }
 
+  async confirmFamily(id: string, claims: string): Promise<void> {
+    this.#statements.confirmFamily.run(id, claims);
+  }
+
   async revokeFamilies(which: RevokedLogins): Promise<readonly string[]> {
     const rows =
       'id' in which
@@ -128,6 +132,11 @@ function prepareAll({ database }: IndexStore) {
          WHERE f.revoked = 0 AND f.expires_ms > ?)
        UPDATE refresh_families SET claims = ?, expires_ms = ?
        WHERE id IN (SELECT id FROM extended) AND revoked = 0 AND expires_ms > ?`,
+    ),
+    confirmFamily: database.prepare(
+      `WITH RECURSIVE confirmed (id) AS (
+         SELECT ? UNION SELECT f.id FROM refresh_families f JOIN confirmed ON f.parent = confirmed.id)
+       UPDATE refresh_families SET claims = ? WHERE id IN (SELECT id FROM confirmed) AND revoked = 0`,
     ),
     createFamily: database.prepare(
       `INSERT INTO refresh_families (id, issuer, sub, jkt, generation, rotated_ms, created_ms,

@@ -76,7 +76,7 @@ export interface Gateway extends AsyncDisposable {
 }
 
 const HOUSEKEEPING_EVERY_MS = 60_000;
-const LOOK_AT_DISK_EVERY_MS = 1000;
+const SECOND_MS = 1000;
 
 export async function startGateway(
   config: GatewayConfig,
@@ -241,6 +241,7 @@ export async function startGateway(
     clock,
   });
   identity.onRevoked((family) => sessions.revokeLogin(family));
+  identity.onConfirmed((family) => sessions.loginConfirmed(family));
 
   const search = opened.use(new SessionSearch({ database, index, store }));
   const api = createHttpApi({
@@ -301,18 +302,19 @@ export async function startGateway(
       .catch((error: unknown) => log.error('housekeeping.failed', errorFields(error)));
   }, HOUSEKEEPING_EVERY_MS);
 
-  const lookingAtDisk = setInterval(() => {
+  const eachSecond = setInterval(() => {
+    sessions.checkLogins();
     if (sessions.size > 0 && room.isNearlyFull) {
       log.error('disk.nearly_full', { sessions: sessions.size });
       sessions.endForWantOfRoom();
     }
-  }, LOOK_AT_DISK_EVERY_MS);
+  }, SECOND_MS);
 
   // From here on in reverse: stop listening, end the sessions, cut off, wait for the policy poll.
   opened.defer(() => polling);
   opened.defer(() => {
     clearInterval(housekeeping);
-    clearInterval(lookingAtDisk);
+    clearInterval(eachSecond);
     stopping.abort(new HoopError('HOOP_SESSION_ENDED', 'the gateway stops'));
   });
   opened.defer(() => upgrades.close());

@@ -10,8 +10,17 @@ interface IdentityProvider {
   readonly issuer: string;
   readonly clientId: string;
   readonly scopes: readonly string[];
-  /** Names of the claims that hold these. */
-  readonly claims: { readonly name: string; readonly email: string; readonly groups: string };
+  /** Names of the claims that hold these, or JSON pointers. */
+  readonly claims: {
+    readonly name: string;
+    readonly email: string;
+    readonly groups: string;
+    readonly subject?: string | undefined;
+  };
+  /** Seconds: so often the provider must confirm a login. */
+  readonly fresh?: number | undefined;
+  /** PEM of the private CA behind its certificate. */
+  readonly ca?: string | undefined;
   readonly device?: DeviceLogin | undefined;
 }
 

@@ -108,7 +108,27 @@ export const HoopFile = strict(
             name: z.string().min(1).default('name'),
             email: z.string().min(1).default('email'),
             groups: z.string().min(1).default('groups'),
-          }).prefault({}),
+            subject: z
+              .string()
+              .min(1)
+              .optional()
+              .describe('What stays the same for a person whichever client they use; Entra: oid.'),
+          })
+            .prefault({})
+            .describe('Names of claims, or JSON pointers such as "/realm_access/roles".'),
+          fresh: Duration.refine((seconds) => seconds >= 60, 'expected at least "1m"')
+            .optional()
+            .describe(
+              'The provider must confirm each login again within this time, by a refresh token; e.g. "15m".',
+            ),
+          ca: z
+            .string()
+            .includes('-----BEGIN CERTIFICATE-----', 'expected a certificate in PEM form')
+            .max(100_000)
+            .optional()
+            .describe(
+              'PEM of the private CA behind the provider’s certificate, for gateway and clients.',
+            ),
           device: strict({
             clientId: z
               .string()

@@ -109,6 +109,7 @@ export class RunLogin {
       config,
       gateway: open.gateway,
       refresh: (token, key, signal) => open.client.refresh(token, key, signal),
+      confirm: () => Promise.reject(new TypeError('a run has no tokens of a provider')),
       clock: Date.now,
     });
     this.open = {

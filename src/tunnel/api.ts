@@ -51,6 +51,10 @@ export const InfoReply = z.object({
       issuer: z.string(),
       clientId: z.string(),
       scopes: z.array(z.string()),
+      /** Seconds: so often the provider must confirm a login. Absent: never again. */
+      fresh: z.number().optional(),
+      /** PEM of the private CA behind its certificate. */
+      ca: z.string().optional(),
       /** Absent: no login by device code. */
       device: z.object({ clientId: z.string(), scopes: z.array(z.string()) }).optional(),
     }),
@@ -82,6 +86,8 @@ export const TokenReply = z.object({
   refresh_token: z.string(),
   /** Seconds until the login ends, which the handle renews tokens of. */
   login_expires_in: z.number().optional(),
+  /** Seconds until the identity provider must have confirmed the login again. Absent: it need not. */
+  fresh_expires_in: z.number().optional(),
 });
 export type TokenReply = z.infer<typeof TokenReply>;
 

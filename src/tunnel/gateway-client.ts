@@ -133,10 +133,22 @@ export class GatewayClient implements AsyncDisposable {
     );
   }
 
-  /** The refresh handle is spent by this; the reply holds the next one. */
-  refresh(refreshToken: string, key: DpopKey, signal: AbortSignal): Promise<TokenReply> {
+  /**
+   * The refresh handle is spent by this; the reply holds the next one.
+   * @param idToken a new one, where the provider must confirm the login
+   */
+  refresh(
+    refreshToken: string,
+    key: DpopKey,
+    signal: AbortSignal,
+    idToken?: string,
+  ): Promise<TokenReply> {
     return this.#postToken(
-      { grant_type: 'refresh_token', refresh_token: refreshToken },
+      {
+        grant_type: 'refresh_token',
+        refresh_token: refreshToken,
+        ...(idToken === undefined ? {} : { id_token: idToken }),
+      },
       key,
       signal,
     );

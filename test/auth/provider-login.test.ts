@@ -96,7 +96,7 @@ function login(signal = new AbortController().signal): Promise<{ name: string; g
       note: () => undefined,
       signal,
     },
-    async (idToken) => ({ name: idToken, gateway: 'https://gw' }),
+    async ({ idToken }) => ({ name: idToken, gateway: 'https://gw' }),
   );
 }
 

@@ -36,8 +36,6 @@ export interface VerifiedIdToken {
   readonly claims: LoginClaims;
   /** After this the token is refused by its own times; its digest can be forgotten. */
   readonly refusedAfterMs: number;
-  /** Seconds: when the provider made it. */
-  readonly issuedAt: number;
   /** Of the login's nonce, ms; undefined: the login has none, as those by device code. */
   readonly nonceEndsAtMs: number | undefined;
 }
@@ -61,10 +59,10 @@ export async function verifyIdToken(
     claims: mapLoginClaims(parts.claims, provider, {
       flow,
       claimsSha256: createHash('sha256').update(parts.claimsBytes).digest('hex'),
+      issuedAt,
       nowSeconds: Math.floor(context.nowMs / 1000),
     }),
     refusedAfterMs: (expiresAt + LEEWAY_SECONDS) * 1000,
-    issuedAt,
     nonceEndsAtMs,
   };
 }

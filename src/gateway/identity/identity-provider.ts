@@ -9,7 +9,12 @@ export interface IdentityProvider {
     readonly name?: string;
     readonly email?: string;
     readonly groups?: string;
+    readonly subject?: string | undefined;
   };
+  /** Seconds: so often the provider must confirm a login by a new ID token. undefined: never again. */
+  readonly fresh?: number | undefined;
+  /** PEM. The only CA that the provider's certificate may come from, when there is one. */
+  readonly ca?: string | undefined;
   /** undefined: no login by device code. */
   readonly device?:
     | { readonly clientId: string; readonly groups?: readonly string[] | undefined }

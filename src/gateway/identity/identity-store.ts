@@ -67,6 +67,8 @@ export interface IdentityStore {
     to: Pick<RefreshFamily, 'claims' | 'expiresAtMs'>,
     nowMs: number,
   ): Promise<RefreshFamily | undefined>;
+  /** What its provider says now, for it and for the logins that were made from it, and from those. */
+  confirmFamily(id: string, claims: string): Promise<void>;
   /**
    * With all logins that were made from them, and from those.
    * @returns the ids that were live until now

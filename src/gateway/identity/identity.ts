@@ -35,7 +35,7 @@ import { issueSessionToken, SESSION_TOKEN_SECONDS, verifySessionToken } from './
 import { type LoginFacts, loginFacts } from './stored-login.ts';
 import { tokenError } from './token-error.ts';
 import { TokenExchange, type TokenExchangeOptions } from './token-exchange.ts';
-import { readForm, requireField } from './token-form.ts';
+import { optionalField, readForm, requireField } from './token-form.ts';
 
 const GRANT_REFRESH = 'refresh_token';
 const GRANT_EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
@@ -70,6 +70,14 @@ export interface Authenticated extends LoginFacts {
   readonly run?: RunOfLogin;
 }
 
+/** What a login is worth at this moment. */
+export interface LoginStanding {
+  readonly principal: Principal;
+  readonly run?: RunOfLogin;
+  /** As in `LoginFacts`. */
+  readonly freshUntilMs?: number;
+}
+
 /** What a run is asked for with; what it says of agent and reason was checked by the caller. */
 export interface RunStart {
   /** Of the run's own key. */
@@ -99,6 +107,7 @@ export class Identity {
   readonly #nonces: DpopNonces;
   readonly #replays = new ProofReplays();
   readonly #logins: Logins;
+  readonly #confirmedListeners = new Set<(family: string) => void>();
 
   constructor(options: IdentityOptions) {
     this.#options = options;
@@ -225,11 +234,14 @@ export class Identity {
   }
 
   /**
-   * Again, for what is done long after the request began: its body may come a minute later.
-   * @throws HoopError HOOP_TOKEN_REVOKED, HOOP_TOKEN_EXPIRED
+   * Again, for what is done long after the request began, such as a session: its login may have
+   * ended, its provider left the policy, its person other groups.
+   * @throws HoopError HOOP_TOKEN_REVOKED, HOOP_TOKEN_EXPIRED, HOOP_TOKEN_ISSUER, HOOP_TOKEN_STALE,
+   * HOOP_WORKLOAD_…, HOOP_ACCESS_BLOCKED
    */
-  async requireLive({ family }: Pick<Authenticated, 'family'>): Promise<void> {
-    this.#logins.requireLive(await this.#options.store.readFamily(family));
+  async requireLive({ family }: Pick<Authenticated, 'family'>): Promise<LoginStanding> {
+    const login = this.#logins.requireLive(await this.#options.store.readFamily(family));
+    return this.#principalOf(login);
   }
 
   /** @returns the reply for an error of `authenticate`; undefined: it is not about identity */
@@ -308,13 +320,32 @@ export class Identity {
     return this.#logins.onRevoked(listener);
   }
 
+  /** The provider has confirmed a login, and may say something else of its person now. */
+  onConfirmed(listener: (family: string) => void): void {
+    this.#confirmedListeners.add(listener);
+  }
+
   async #refresh(request: IdentityRequest, form: URLSearchParams): Promise<TokenReply> {
     const handle = this.#logins.handles.decode(requireField(form, 'refresh_token'));
     const family = await this.#options.store.readFamily(handle.family);
     const proof = await this.#verifyProof(request, { accessToken: undefined, jkt: family?.jkt });
-    this.#principalOf(this.#requireLive(family));
+    const live = this.#requireLive(family);
+    const idToken = optionalField(form, 'id_token');
+    if (idToken !== undefined && live.run !== undefined) {
+      throw runRefused('confirm the login of its person');
+    }
+    const now = idToken === undefined ? live : await this.#exchange.confirm(idToken, live);
+    this.#principalOf(now);
     this.#spendProof(proof);
-    return (await this.#tokens(await this.#logins.rotate(handle))).reply;
+    const login = await this.#logins.rotate(handle);
+    if (now !== live) {
+      await this.#logins.confirmed(now);
+      for (const listener of this.#confirmedListeners) {
+        listener(now.id);
+      }
+    }
+    return (await this.#tokens({ ...login, family: { ...login.family, claims: now.claims } }))
+      .reply;
   }
 
   async #tellRefused(error: unknown, form: URLSearchParams): Promise<void> {
@@ -337,6 +368,7 @@ export class Identity {
     const { family, refreshHandle } = login;
     const now = Math.floor(this.#options.clock() / 1000);
     const name = this.#name();
+    const { freshUntilMs } = loginFacts(family, this.#options);
     // Never beyond the login.
     const exp = Math.min(now + SESSION_TOKEN_SECONDS, Math.floor(family.expiresAtMs / 1000));
     const accessToken = await issueSessionToken(
@@ -359,6 +391,9 @@ export class Identity {
       expires_in: exp - now,
       refresh_token: refreshHandle,
       login_expires_in: Math.floor(family.expiresAtMs / 1000) - now,
+      ...(freshUntilMs === undefined
+        ? {}
+        : { fresh_expires_in: Math.floor(freshUntilMs / 1000) - now }),
     } as const;
     return { reply, exp };
   }

@@ -6,6 +6,7 @@ import { createLocalJWKSet, errors, type FlattenedJWSInput, type JWSHeaderParame
 import * as z from 'zod';
 import { HoopError } from '../../errors.ts';
 import { isSafeProviderUrl } from '../../policy/provider-url.ts';
+import { fetchFailure } from '../../tunnel/provider-fetch.ts';
 
 /** jose's defaults for remote key sets: https://github.com/panva/jose/blob/main/src/jwks/remote.ts */
 const JWKS_COOLDOWN_MS = 30_000;
@@ -40,7 +41,7 @@ interface CachedKeys {
 export interface JwksCacheOptions {
   /** Milliseconds. */
   readonly clock: () => number;
-  readonly fetch: typeof fetch;
+  readonly fetch: (issuer: string) => (url: string, init: RequestInit) => Promise<Response>;
 }
 
 export class JwksCache {
@@ -143,6 +144,7 @@ export class JwksCache {
     try {
       const signal = AbortSignal.timeout(JWKS_TIMEOUT_MS);
       const document = await this.#fetchJson(
+        issuer,
         `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`,
         signal,
       );
@@ -150,7 +152,7 @@ export class JwksCache {
       if (discovery.issuer !== issuer) {
         throw new Error('the discovery document names another issuer');
       }
-      const keys = KeySet.parse(await this.#fetchJson(discovery.jwks_uri, signal));
+      const keys = KeySet.parse(await this.#fetchJson(issuer, discovery.jwks_uri, signal));
       if (!keys.keys.some(isSigningKey)) {
         // A fault at the provider: were it believed, the keys from before could not serve on.
         throw new Error('the key set has no key to check signatures with');
@@ -164,11 +166,11 @@ export class JwksCache {
     }
   }
 
-  async #fetchJson(url: string, signal: AbortSignal): Promise<unknown> {
+  async #fetchJson(issuer: string, url: string, signal: AbortSignal): Promise<unknown> {
     if (!isSafeProviderUrl(url)) {
       throw new Error('the address is neither https nor on the loopback interface');
     }
-    const response = await this.#options.fetch(url, {
+    const response = await this.#options.fetch(issuer)(url, {
       signal,
       redirect: 'error',
       headers: { accept: 'application/json' },
@@ -224,7 +226,7 @@ function unreachable(issuer: string, cause: unknown): HoopError {
     'HOOP_IDP_UNREACHABLE',
     `the gateway cannot read the keys of the identity provider "${issuer}"`,
     {
-      detail: cause instanceof Error ? `The last attempt failed: ${cause.message}.` : undefined,
+      detail: cause === undefined ? undefined : `The last attempt failed: ${fetchFailure(cause)}.`,
       hint: 'Try again in a minute; the gateway must be able to reach the identity provider.',
       cause,
     },

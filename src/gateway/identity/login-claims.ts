@@ -26,6 +26,8 @@ export const LoginClaims = z.object({
   claimsSha256: z.string(),
   /** Absent: in a browser. */
   flow: z.literal('device').optional(),
+  /** Seconds; when the provider made the newest ID token of the login. Not in older ones. */
+  freshAt: z.number().optional(),
   /** The claim that the policy reads groups from, when the token does not have it. */
   missingGroups: z.string().optional(),
 });
@@ -38,6 +40,7 @@ export function mapLoginClaims(
   facts: {
     readonly flow: LoginFlow;
     readonly claimsSha256: string;
+    readonly issuedAt: number;
     readonly nowSeconds: number;
   },
 ): LoginClaims {
@@ -70,6 +73,8 @@ export function mapLoginClaims(
     ...(groups === undefined ? { missingGroups: groupsClaim } : {}),
     authTime: typeof authTime === 'number' ? authTime : facts.nowSeconds,
     claimsSha256: facts.claimsSha256,
+    // A clock that is ahead gives nobody more time.
+    freshAt: Math.min(facts.issuedAt, facts.nowSeconds),
     ...(facts.flow === 'device' ? { flow: facts.flow } : {}),
   };
 }

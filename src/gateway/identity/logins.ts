@@ -139,6 +139,11 @@ export class Logins {
     return family;
   }
 
+  /** What its provider says of it now; also of the runs that were made from it. */
+  async confirmed({ id, claims }: RefreshFamily): Promise<void> {
+    await this.#options.store.confirmFamily(id, claims);
+  }
+
   /** @throws HoopError HOOP_TOKEN_REPLAYED: the handle was used before, and the login is over now */
   async rotate(handle: RefreshHandle): Promise<CurrentLogin> {
     const { store, clock } = this.#options;

@@ -20,6 +20,8 @@ export interface LoginPolicy {
   readonly roles: () => Readonly<Record<string, readonly string[]>>;
   /** Default: no workload logs in. */
   readonly workloads?: () => readonly WorkloadRule[];
+  /** Milliseconds since 1970. */
+  readonly clock: () => number;
 }
 
 export interface LoginFacts {
@@ -30,13 +32,18 @@ export interface LoginFacts {
   readonly authTime: number;
   /** hex */
   readonly claimsSha256: string;
+  /** Until when the provider's last word counts, ms; undefined: for the whole login. */
+  readonly freshUntilMs?: number;
   /** The claim with groups that the token did not have. */
   readonly missingGroups?: string;
   /** How the entries of the policy see a workload. */
   readonly matches?: readonly WorkloadMatch[];
 }
 
-/** @throws HoopError HOOP_TOKEN_ISSUER, HOOP_WORKLOAD_… when the policy no longer lets it in */
+/**
+ * @throws HoopError HOOP_TOKEN_ISSUER, HOOP_WORKLOAD_… when the policy no longer lets it in;
+ * HOOP_TOKEN_STALE when the provider must confirm it first
+ */
 export function loginFacts(family: RefreshFamily, policy: LoginPolicy): LoginFacts {
   const stored: unknown = JSON.parse(family.claims);
   const workload = WorkloadClaims.safeParse(stored);
@@ -53,13 +60,33 @@ export function loginFacts(family: RefreshFamily, policy: LoginPolicy): LoginFac
     });
   }
   const { audience, authTime, claimsSha256, missingGroups } = login;
+  const freshUntilMs = freshUntil(login.freshAt ?? family.createdAtMs / 1000, provider);
+  if (freshUntilMs !== undefined && freshUntilMs <= policy.clock()) {
+    throw stale(provider);
+  }
   return {
     principal: toPrincipal(login, policy.roles(), provider),
     audience,
     authTime,
     claimsSha256,
+    ...(freshUntilMs === undefined ? {} : { freshUntilMs }),
     ...(missingGroups === undefined ? {} : { missingGroups }),
   };
+}
+
+function freshUntil(freshAt: number, { fresh }: IdentityProvider): number | undefined {
+  return fresh === undefined ? undefined : Math.floor((freshAt + fresh) * 1000);
+}
+
+function stale({ issuer, fresh = 0 }: IdentityProvider): Error {
+  const howLong = fresh % 60 === 0 ? `${fresh / 60} min` : `${fresh} s`;
+  return tokenError(
+    'HOOP_TOKEN_STALE',
+    `the identity provider has not confirmed the login for ${howLong}`,
+    {
+      detail: `The policy wants its word that often (\`fresh\`), and hoop asks "${issuer}" for it while it runs.`,
+    },
+  );
 }
 
 export function workloadPolicy({ workloads, origins, roles }: LoginPolicy): WorkloadPolicy {

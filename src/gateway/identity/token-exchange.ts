@@ -5,9 +5,12 @@
  * https://www.rfc-editor.org/rfc/rfc8693
  */
 import { createHash, type KeyObject } from 'node:crypto';
+import { providerFetch } from '../../tunnel/provider-fetch.ts';
 import { verifyIdToken } from './id-token.ts';
-import type { IdentityStore } from './identity-store.ts';
+import type { IdentityProvider } from './identity-provider.ts';
+import type { IdentityStore, RefreshFamily } from './identity-store.ts';
 import { JwksCache } from './jwks-cache.ts';
+import { LoginClaims } from './login-claims.ts';
 import { LoginNonces } from './login-nonces.ts';
 import type { CurrentLogin, Logins } from './logins.ts';
 import type { SpentProof } from './proof-replays.ts';
@@ -25,9 +28,6 @@ export interface TokenExchangeOptions extends LoginPolicy {
   readonly store: IdentityStore;
   /** Ed25519, private. */
   readonly signingKey: KeyObject;
-  /** Milliseconds since 1970. */
-  readonly clock: () => number;
-  readonly fetch?: typeof fetch;
 }
 
 /** The proof that came with the request. It is verified first, and spent when its token is good. */
@@ -45,8 +45,15 @@ export class TokenExchange {
   constructor(options: TokenExchangeOptions, logins: Logins) {
     this.#options = options;
     this.#logins = logins;
-    this.#keys = new JwksCache({ clock: options.clock, fetch: options.fetch ?? fetch });
+    this.#keys = new JwksCache({
+      clock: options.clock,
+      fetch: (issuer) => providerFetch(this.#provider(issuer)?.ca),
+    });
     this.#nonces = new LoginNonces(options.signingKey, options.clock);
+  }
+
+  #provider(issuer: string): IdentityProvider | undefined {
+    return this.#options.providers().find((provider) => provider.issuer === issuer);
   }
 
   /** For the ID token of one login. */
@@ -97,6 +104,36 @@ export class TokenExchange {
       });
     }
     return this.#logins.start(claims, proof.jkt);
+  }
+
+  /**
+   * A new ID token for a login that there is already: the provider's word that it may go on. It has
+   * no nonce of ours, since providers need not put one into the answer to a refresh token.
+   * @returns the login as it is now
+   * @throws HoopError HOOP_TOKEN_…
+   */
+  async confirm(idToken: string, family: RefreshFamily): Promise<RefreshFamily> {
+    const { providers, clock, store } = this.#options;
+    const stored = LoginClaims.parse(JSON.parse(family.claims));
+    const { claims, refusedAfterMs } = await verifyIdToken(idToken, {
+      providers: providers(),
+      keys: this.#keys,
+      nowMs: clock(),
+      nonce: undefined,
+    });
+    const { issuer, sub, audience, freshAt = 0 } = claims;
+    if (issuer !== stored.issuer || sub !== stored.sub || audience !== stored.audience) {
+      throw tokenError('HOOP_TOKEN_NONCE', 'the ID token does not answer this login', {
+        detail: 'It is that of another person, or of another client at the identity provider.',
+      });
+    }
+    if (freshAt < (stored.freshAt ?? 0)) {
+      throw tokenError('HOOP_TOKEN_TOO_OLD', 'the ID token is older than the one before');
+    }
+    if (!(await store.spendOnce(signedDigest(idToken), refusedAfterMs))) {
+      throw tokenError('HOOP_TOKEN_REPLAYED', 'the ID token was used before');
+    }
+    return { ...family, claims: JSON.stringify({ ...claims, authTime: stored.authTime }) };
   }
 
   /** The same token again works with the same key only, as often as it likes: GitLab has one for a job. */

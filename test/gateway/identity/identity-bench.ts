@@ -146,6 +146,12 @@ export class IdentityBench implements AsyncDisposable {
     return this.post({ grant_type: 'refresh_token', refresh_token: handle }, dpop);
   }
 
+  /** With a new ID token, as a provider gives for a refresh token. */
+  async confirm(handle: string, changes: Record<string, unknown> = {}): Promise<HttpReply> {
+    const idToken = await this.idToken({ nonce: undefined, ...changes });
+    return this.post({ grant_type: 'refresh_token', refresh_token: handle, id_token: idToken });
+  }
+
   async login(changes: Record<string, unknown> = {}): Promise<TokenReply> {
     return tokens(await this.exchange(await this.idToken(changes)));
   }

@@ -93,6 +93,16 @@ export class MemoryIdentityStore implements IdentityStore {
     return found && this.#families.get(found.id);
   }
 
+  async confirmFamily(id: string, claims: string): Promise<void> {
+    const confirmed = new Set([id]);
+    for (const family of this.#families.values()) {
+      if (confirmed.has(family.id) || confirmed.has(family.parent ?? '')) {
+        confirmed.add(family.id);
+        this.#families.set(family.id, { ...family, claims });
+      }
+    }
+  }
+
   async revokeFamilies(which: RevokedLogins): Promise<readonly string[]> {
     const revoked: string[] = [];
     const ended = new Set<string>();
