@@ -6,7 +6,7 @@ import { GatewayClient } from '../tunnel/gateway-client.ts';
 import { readCa, requireGateway, requireNoRun } from './open-gateway.ts';
 import { withStateLock } from './state-lock.ts';
 import { tokenLockPath } from './stored-tokens.ts';
-import type { TokenRecord } from './token-record.ts';
+import type { ProviderTokens, TokenRecord } from './token-record.ts';
 import { findTokens, removeTokens } from './token-stores.ts';
 import { identityChoice } from './workload/find-workload.ts';
 import { logoutWorkload } from './workload/workload-logout.ts';
@@ -15,6 +15,8 @@ export interface LogoutOptions {
   readonly env: NodeJS.ProcessEnv;
   /** Also the person's logins on other machines. */
   readonly all: boolean;
+  /** Also the session at the identity provider; given: how a browser is opened there. */
+  readonly atProvider?: ((url: string) => Promise<void>) | undefined;
   readonly note: (text: string) => void;
   readonly signal: AbortSignal;
 }
@@ -25,6 +27,8 @@ export interface LogoutResult {
   readonly wasLoggedIn: boolean;
   /** Whether the gateway has ended it, too. */
   readonly endedAtGateway: boolean;
+  /** The provider, where a session of it stays in the browser. */
+  readonly staysAt?: string;
 }
 
 export async function logout(options: LogoutOptions): Promise<LogoutResult> {
@@ -66,8 +70,42 @@ function logoutPerson(from: {
     }
     const endedAtGateway = await endAtGateway(gateway, config, found.record, options);
     await removeTokens(home, config, gateway);
-    return { wasLoggedIn: true, endedAtGateway };
+    const { provider } = found.record;
+    const staysAt = provider === undefined ? undefined : await endAtProvider(provider, options);
+    return {
+      wasLoggedIn: true,
+      endedAtGateway,
+      ...(staysAt === undefined ? {} : { staysAt }),
+    };
   });
+}
+
+/** @returns the provider whose session goes on */
+async function endAtProvider(
+  provider: ProviderTokens,
+  { atProvider, note }: LogoutOptions,
+): Promise<string | undefined> {
+  const { issuer } = provider;
+  if (atProvider === undefined) {
+    return issuer;
+  }
+  const { logoutAtProvider } = await import('./provider-logout.ts');
+  try {
+    const { url, isRevoked } = await logoutAtProvider(provider);
+    if (url !== undefined) {
+      await atProvider(url);
+      return undefined;
+    }
+    note(
+      `${issuer} names no address to log out at${isRevoked ? '; its refresh token is revoked' : ''}`,
+    );
+  } catch (error) {
+    if (!(error instanceof HoopError)) {
+      throw error;
+    }
+    note(`${issuer} was not told: ${error.message}`);
+  }
+  return issuer;
 }
 
 /** Without the gateway the tokens still go: whoever types `logout` wants them off this machine. */

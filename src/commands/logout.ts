@@ -3,6 +3,8 @@ import type { Io } from './io.ts';
 
 interface LogoutFlags {
   readonly all?: boolean;
+  readonly provider?: boolean;
+  readonly browser: boolean;
   readonly json?: boolean;
 }
 
@@ -10,6 +12,8 @@ export function logoutCommand(io: Io): Command {
   return new Command('logout')
     .description('end the login here and at the gateway')
     .option('--all', 'end all your logins at the gateway, on other machines too')
+    .option('--provider', 'end your session at the identity provider, too, in the browser')
+    .option('--no-browser', 'with --provider: only print the address to open')
     .option('--json', 'print the result as JSON')
     .action((flags: LogoutFlags) => runLogout(io, flags));
 }
@@ -17,8 +21,17 @@ export function logoutCommand(io: Io): Command {
 async function runLogout(io: Io, flags: LogoutFlags): Promise<void> {
   const { logout } = await import('../auth/logout.ts');
   const { renderJson } = await import('../ui/render-json.ts');
+  const { openBrowser } = await import('../auth/open-browser.ts');
   const { env, note, signal } = io;
-  const result = await logout({ env, note, signal, all: flags.all === true });
+  const open = async (url: string): Promise<void> => {
+    // Not a note: without it nobody can log out there, even under --quiet.
+    io.stderr.write(`hoop: log out at ${url}\n`);
+    if (flags.browser && !(await openBrowser(url, env))) {
+      note('no browser could be opened; open the address above yourself');
+    }
+  };
+  const atProvider = flags.provider === true ? open : undefined;
+  const result = await logout({ env, note, signal, all: flags.all === true, atProvider });
   if (flags.json === true) {
     io.stdout.write(`${renderJson({ v: 1, ...result })}\n`);
   } else {
@@ -27,5 +40,10 @@ async function runLogout(io: Io, flags: LogoutFlags): Promise<void> {
         ? `logged out of ${result.gateway}`
         : `there was no login to ${result.gateway}`,
     );
+    if (result.staysAt !== undefined && flags.provider !== true) {
+      io.note(
+        `your session at ${result.staysAt} stays in the browser; \`hoop logout --provider\` ends it, too`,
+      );
+    }
   }
 }

@@ -465,7 +465,9 @@ describe('hoop logout', () => {
     await login(home, 'engineer');
     const stored = readFileSync(join(home.path, 'tokens.json'), 'utf8');
     const { stderr } = await run(logoutCommand, [], home);
-    expect(stderr).toBe(`hoop: logged out of ${gateway.url}\n`);
+    expect(stderr).toBe(
+      `hoop: logged out of ${gateway.url}\nhoop: your session at ${provider.issuer} stays in the browser; \`hoop logout --provider\` ends it, too\n`,
+    );
     expect(existsSync(join(home.path, 'tokens.json'))).toBe(false);
     await expect(run(whoamiCommand, [], home)).rejects.toMatchObject({
       code: 'HOOP_NOT_LOGGED_IN',

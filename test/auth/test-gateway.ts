@@ -12,6 +12,7 @@ import { type Context, Hono } from 'hono';
 import { createCertificateAuthority, issueServerCertificate } from '../../src/certificates.ts';
 import type { HttpReply } from '../../src/gateway/identity/http-reply.ts';
 import { Identity } from '../../src/gateway/identity/identity.ts';
+import type { IdentityProvider } from '../../src/gateway/identity/identity-provider.ts';
 import { whoamiReply } from '../../src/gateway/identity/whoami-reply.ts';
 import { generateSigningKey } from '../../src/recording/ed25519.ts';
 import { signKeyring } from '../../src/recording/keyring.ts';
@@ -36,14 +37,12 @@ export interface TestGateway extends AsyncDisposable {
     | undefined;
 }
 
+type TestProvider = IdentityProvider & { readonly scopes?: string[] };
+
 const SCOPES = ['openid', 'email', 'profile', 'groups'];
 const YEAR_MS = 365 * 86_400_000;
 
-export async function startTestGateway(provider: {
-  readonly issuer: string;
-  readonly clientId: string;
-  readonly device?: { readonly clientId: string; readonly groups?: readonly string[] };
-}): Promise<TestGateway> {
+export async function startTestGateway(provider: TestProvider): Promise<TestGateway> {
   const directory = mkdtempSync(join(tmpdir(), 'hoop-test-gateway-'));
   const ca = createCertificateAuthority();
   const certificate = issueServerCertificate(ca, { names: ['localhost'], ips: ['127.0.0.1'] });
@@ -108,11 +107,7 @@ export async function startTestGateway(provider: {
 
 /** A gateway that was set up anew: other root, other keyring. */
 export function createInfo(
-  provider: {
-    readonly issuer: string;
-    readonly clientId: string;
-    readonly device?: { readonly clientId: string };
-  },
+  provider: TestProvider,
   keyring: { readonly version?: number; readonly expiresMs?: number } = {},
   root = generateSigningKey(),
 ): InfoReply {
@@ -127,7 +122,7 @@ export function createInfo(
     v: 1,
     gateway: 'test-gateway',
     version: '0.0.0',
-    identityProviders: [{ ...provider, scopes: SCOPES, device }],
+    identityProviders: [{ scopes: SCOPES, ...provider, device }],
     rootKey: Buffer.from(root.publicKey).toString('base64'),
     keyring: signKeyring(
       {
