@@ -7,8 +7,10 @@ import { postgresTemplate } from '../postgres-template.ts';
 
 /** One demo for a test file: `const bench = await openBench()` in beforeAll, dispose in afterAll. */
 export async function openBench(): Promise<Bench> {
+  // The soak programs run without Vitest, and have no directory to share.
+  const isTest = process.env['VITEST'] !== undefined;
   const demo = await startDemo({
-    template: await postgresTemplate(),
+    ...(isTest ? { template: await postgresTemplate() } : {}),
     note: () => undefined,
     signal: new AbortController().signal,
   });
