@@ -102,12 +102,14 @@ export class AskedCatalog implements Catalog {
   readonly maskBindings: NonNullable<Catalog['maskBindings']>;
   readonly maskTexts: NonNullable<Catalog['maskTexts']>;
   /** Of the text that is judged now. */
-  ask: AskCatalog;
+  ask: AskCatalog = () => {
+    throw new TypeError('no text is judged');
+  };
   readonly #answers = new Map<string, unknown>();
   readonly #relations = new Map<number, CatalogRelation>();
   readonly #types = new Map<number, CatalogType>();
 
-  constructor(facts: CatalogFacts, ask: AskCatalog) {
+  constructor(facts: CatalogFacts) {
     this.generation = facts.generation;
     this.majorVersion = facts.majorVersion;
     this.database = facts.database;
@@ -116,7 +118,6 @@ export class AskedCatalog implements Catalog {
     this.eventTriggers = facts.eventTriggers ?? false;
     this.maskBindings = facts.maskBindings ?? [];
     this.maskTexts = facts.maskTexts ?? [];
-    this.ask = ask;
   }
 
   relation(schema: string, name: string): CatalogRelation | undefined {

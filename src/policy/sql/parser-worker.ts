@@ -109,6 +109,8 @@ function answer(
   ask: (question: ParseAnswer) => unknown,
 ): ParseAnswer {
   const { id, text, maxDepth, maxTreeBytes, judge: task } = request;
+  // Before the text is looked at: whoever has told it does not tell it again, whatever the text is.
+  if (task !== undefined) learn(known, task);
   let tree: object;
   try {
     tree = treeOf(text);
@@ -147,7 +149,11 @@ function judge(request: {
   const { id, text, tree, task, known, ask } = request;
   const question = (asked: CatalogQuestion): unknown =>
     ask({ id, type: 'question', question: asked });
-  const { grant, catalog } = learn(known, task, question);
+  const { grant, catalog } = known;
+  if (grant === undefined || catalog === undefined) {
+    throw new TypeError('the first text comes with a grant and a catalog');
+  }
+  catalog.ask = question;
   const context: StatementContext = askedContext(task.context, catalog, question);
   let fault: Error | undefined;
   const verdict = judgeStatements({
@@ -176,20 +182,10 @@ function judge(request: {
   return { id, type: 'refused', refusal, statement, fault, rss };
 }
 
-function learn(
-  known: Known,
-  task: JudgeTask,
-  ask: (question: CatalogQuestion) => unknown,
-): { readonly grant: Grant; readonly catalog: AskedCatalog } {
-  if (task.grant !== undefined || task.catalog !== undefined) known.masks = undefined;
-  known.grant = task.grant ?? known.grant;
-  if (task.catalog !== undefined) known.catalog = new AskedCatalog(task.catalog, ask);
-  const { grant, catalog } = known;
-  if (grant === undefined || catalog === undefined) {
-    throw new TypeError('the first text comes with a grant and a catalog');
-  }
-  catalog.ask = ask;
-  return { grant, catalog };
+function learn(known: Known, { grant, catalog }: JudgeTask): void {
+  if (grant !== undefined || catalog !== undefined) known.masks = undefined;
+  if (grant !== undefined) known.grant = grant;
+  if (catalog !== undefined) known.catalog = new AskedCatalog(catalog);
 }
 
 function rangesOfCopied(tree: object, text: string): ReadonlyMap<number, TextRange> {

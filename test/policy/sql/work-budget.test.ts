@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { SqlParser } from '../../../src/policy/sql/parser.ts';
 import { createStatementPolicy, MAX_STEPS_HERE } from '../../../src/policy/sql/statement-policy.ts';
 import type { Verdict } from '../../../src/policy/sql/types.ts';
+import { emptyCatalog } from './empty-catalog.ts';
 import { grantOf } from './grant-fixture.ts';
 import { nastyTexts } from './nasty-texts.ts';
 import { type SqlBench, startSqlBench } from './sql-bench.ts';
@@ -119,6 +120,26 @@ test('a text that takes longer than it may is refused, and the next text is judg
     'allowed',
   );
 });
+
+test.each([
+  ['a syntax error', 'selec 1'],
+  ['a text that is nested too deeply', `select ${'1 + '.repeat(5000)}1`],
+])(
+  'behind %s the thread judges under the grant and the catalog of whoever asks',
+  async (_, failing) => {
+    await using one = SqlParser.create({ workers: 1 });
+    const open = grantOf({ rules: ['allow *'] });
+    const text = 'select secret from people';
+    const { verdict: before } = Object(await one.judge(text, bench.context, open));
+    expect(before.statements[0].masks).toEqual([undefined]);
+    const empty = { ...bench.context, catalog: emptyCatalog() };
+    expect((await one.judge(failing, empty, GRANT)).type).not.toBe('judged');
+    expect(await one.judge(text, empty, GRANT)).toMatchObject({ verdict: { effect: 'refuse' } });
+    expect((await one.judge(failing, bench.context, GRANT)).type).not.toBe('judged');
+    const { verdict } = Object(await one.judge(text, bench.context, GRANT));
+    expect(verdict.statements[0].masks).toMatchObject([{ mask: 'full' }]);
+  },
+);
 
 test('large texts of two sessions take turns, however many one of them has sent', async () => {
   await using one = SqlParser.create({ workers: 1 });
