@@ -5,6 +5,7 @@
  */
 import type { Writable } from 'node:stream';
 import { HoopError } from '../errors.ts';
+import { ServerRefusal } from './pg/server-refusal.ts';
 
 type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 export type LogFields = Readonly<Record<string, string | number | boolean | undefined>>;
@@ -65,7 +66,8 @@ export function errorFields(error: unknown): LogFields {
 }
 
 function summary(error: unknown): string {
-  if (error instanceof HoopError || isSystemError(error)) {
+  // The operator must read why a server does not take the credential; nobody else does.
+  if (error instanceof HoopError || error instanceof ServerRefusal || isSystemError(error)) {
     return error.message;
   }
   return error instanceof Error ? error.name : typeof error;

@@ -9,7 +9,7 @@ import type { Refusal } from '../policy/types.ts';
 import { encodeErrorResponse } from '../protocol/pg/error-response.ts';
 import { reportFields } from '../protocol/pg/report-fields.ts';
 import { BYTES, type TextCodec, UTF8 } from '../protocol/pg/text-codec.ts';
-import { ServerRefusal } from './pg/target-errors.ts';
+import { ServerRefusal, type ServerWords } from './pg/server-refusal.ts';
 
 /** An error in the server's own words, where the gateway answers in its place. */
 export interface NativeError {
@@ -53,18 +53,12 @@ const SQL_STATES: Readonly<Record<string, string>> = {
   HOOP_RESULT_MISMATCH: '42501',
 };
 const INTERNAL_ERROR = 'XX000';
-/**
- * Of a server that takes nobody in at the moment: pools and libpq's waiting tools tell these from
- * what will not pass, and they say nothing of the credential.
- */
-const NOT_NOW: ReadonlySet<string> = new Set(['53200', '53300', '57P01', '57P02', '57P03']);
-
 export function toErrorResponse(
   problem: HoopError | Refusal | NativeError,
   options: ErrorResponseOptions = {},
 ): Uint8Array {
   const severity = options.severity ?? 'ERROR';
-  const { message, detail, hint } = problem;
+  const { message, detail, hint } = serversWords(problem) ?? problem;
   const position = 'position' in problem ? problem.position : undefined;
   const sqlState = sqlStateOf(problem);
   const fields = new Map(
@@ -81,10 +75,15 @@ function sqlStateOf(problem: HoopError | Refusal | NativeError): string {
   return /^[0-9A-Z]{5}$/.test(problem.sqlState) ? problem.sqlState : INTERNAL_ERROR;
 }
 
+/** The target's own, where it refused the login for what the client may know. */
+function serversWords(problem: HoopError | Refusal | NativeError): ServerWords | undefined {
+  const cause = problem instanceof HoopError ? problem.cause : undefined;
+  return cause instanceof ServerRefusal ? cause.words : undefined;
+}
+
 /** Of several servers the first that may take one in later. */
 function refusedFor({ cause }: Error): string | undefined {
-  if (cause instanceof ServerRefusal)
-    return NOT_NOW.has(cause.sqlState) ? cause.sqlState : undefined;
+  if (cause instanceof ServerRefusal) return cause.isForClient ? cause.sqlState : undefined;
   const causes: readonly unknown[] = cause instanceof AggregateError ? cause.errors : [];
   return causes.flatMap((one) => (one instanceof Error ? (refusedFor(one) ?? []) : []))[0];
 }

@@ -34,20 +34,6 @@ export function targetError(target: { readonly name: string }, failure: TargetFa
   });
 }
 
-/** The server's answer to a login, by its SQLSTATE alone: its text names roles and addresses. */
-export class ServerRefusal extends Error {
-  readonly sqlState: string;
-  /** Before it asked for the credential: then pg_hba.conf is about the kind of connection. */
-  readonly isBeforeLogin: boolean;
-
-  constructor(sqlState: string, isBeforeLogin: boolean) {
-    super(`the server refused the login with SQLSTATE ${sqlState}`);
-    this.name = 'ServerRefusal';
-    this.sqlState = sqlState;
-    this.isBeforeLogin = isBeforeLogin;
-  }
-}
-
 const NETWORK: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'The connection was refused: nothing listens there.',
   ECONNRESET: 'The connection was reset.',

@@ -11,8 +11,9 @@
 import { HoopError, ProtocolError } from '../../errors.ts';
 import type { SessionAttributes } from '../../policy/policy.ts';
 import type { TargetHost } from '../target-host.ts';
+import { ServerRefusal } from './server-refusal.ts';
 import { unfitFor } from './session-attributes.ts';
-import { networkText, ServerRefusal, targetError, tlsText } from './target-errors.ts';
+import { networkText, targetError, tlsText } from './target-errors.ts';
 import { logInToTarget, type TargetLogin } from './target-login.ts';
 import { type Encryption, openTargetSocket, type TargetSocket } from './target-socket.ts';
 import type { PostgresTarget, TargetTls } from './types.ts';
@@ -108,7 +109,7 @@ function isAboutEncryption(error: unknown): boolean {
   const refusal = error instanceof HoopError ? error.cause : undefined;
   return (
     refusal instanceof ServerRefusal &&
-    refusal.isBeforeLogin &&
+    refusal.stage === 'start' &&
     refusal.sqlState === INVALID_AUTHORIZATION
   );
 }

@@ -1,11 +1,12 @@
 /**
  * Startup and authentication towards a target, up to its first ReadyForQuery. The password is used
- * here and nowhere else; nothing that the server says about it goes into an error.
+ * here and nowhere else; nothing that the server says about it goes into an error (server-refusal.ts).
  * https://www.postgresql.org/docs/18/protocol-flow.html#PROTOCOL-FLOW-START-UP
  */
 import { createHash, randomBytes } from 'node:crypto';
 import type { HoopError } from '../../errors.ts';
 import type { LoginMethod } from '../../policy/policy.ts';
+import { startupOptions } from '../../policy/sql/guards-startup.ts';
 import { type Authentication, decodeAuthentication } from '../../protocol/pg/authentication.ts';
 import { decodeBackendKeyData } from '../../protocol/pg/backend-key-data.ts';
 import { type ChannelBinding, SCRAM_SHA_256_PLUS } from '../../protocol/pg/channel-binding.ts';
@@ -27,7 +28,8 @@ import { encodeStartupMessage } from '../../protocol/pg/startup-message.ts';
 import { BYTES } from '../../protocol/pg/text-codec.ts';
 import type { TargetHost } from '../target-host.ts';
 import { readMessage } from './read-message.ts';
-import { ServerRefusal, targetError } from './target-errors.ts';
+import { type LoginStage, ServerRefusal } from './server-refusal.ts';
+import { targetError } from './target-errors.ts';
 import type { TargetSocket } from './target-socket.ts';
 import type { PostgresTarget } from './types.ts';
 
@@ -78,7 +80,7 @@ export async function logInToTarget(options: TargetLoginOptions): Promise<Target
       case BACKEND.ReadyForQuery:
         return { parameters: reported, processId, secretKey };
       case BACKEND.ErrorResponse:
-        throw refused(options, body, false);
+        throw refused(options, body, 'accepted');
       case BACKEND.NoticeResponse:
         break;
       default:
@@ -107,7 +109,7 @@ async function authenticate(options: TargetLoginOptions): Promise<void> {
         break;
       }
       case BACKEND.ErrorResponse:
-        throw refused(options, body, !answers.wasAsked);
+        throw refused(options, body, answers.wasAsked ? 'asked' : 'start');
       case BACKEND.NoticeResponse:
         break;
       default:
@@ -269,14 +271,22 @@ function md5(data: string | Uint8Array): string {
   return createHash('md5').update(data).digest('hex');
 }
 
-/** The server's text may name the login role; only its SQLSTATE goes on. */
-function refused(options: TargetLoginOptions, body: Uint8Array, isBeforeLogin: boolean): HoopError {
-  const sqlState = decodeErrorResponse(body, BYTES).fields.get('C') ?? '';
-  // What is no SQLSTATE could be anything, also a terminal's control sequence.
-  const shown = /^[0-9A-Z]{5}$/.test(sqlState) ? sqlState : 'unknown';
-  const reason = REASONS[shown] ?? 'The server refused the login.';
-  const cause = new ServerRefusal(shown, isBeforeLogin);
-  return loginError(options, `${reason} (SQLSTATE ${shown})`, cause);
+function refused(options: TargetLoginOptions, body: Uint8Array, stage: LoginStage): HoopError {
+  const { target, host, startup } = options;
+  const cause = new ServerRefusal({
+    fields: decodeErrorResponse(body, BYTES).fields,
+    stage,
+    hidden: [target.user, host.host],
+    password: target.password?.expose(),
+    sent: [target.database, ...sentWords(startup)],
+  });
+  const reason = REASONS[cause.sqlState] ?? 'The server refused the login.';
+  return loginError(options, `${reason} (SQLSTATE ${cause.sqlState})`, cause);
+}
+
+function sentWords(startup: ReadonlyMap<string, string>): string[] {
+  const options = startupOptions(startup.get('options') ?? '') ?? [];
+  return [...startup, ...options].flat();
 }
 
 const REASONS: Readonly<Record<string, string>> = {

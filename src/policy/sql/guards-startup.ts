@@ -53,7 +53,7 @@ export function refuseStartupParameters(
  * @returns undefined when there is any other switch: some change more than a setting.
  * https://www.postgresql.org/docs/18/libpq-connect.html#LIBPQ-CONNECT-OPTIONS
  */
-function startupOptions(text: string): [string, string][] | undefined {
+export function startupOptions(text: string): [string, string][] | undefined {
   const words = [...text.matchAll(/(?:\\[\s\S]|[^\\ \t\n\v\f\r])+|\\$/g)].map(([word]) =>
     word.replace(/\\([\s\S])/g, '$1'),
   );

@@ -9,6 +9,7 @@ import { encodeCancelPosition } from '../../../src/protocol/carrier/cancel-posit
 import { decodeBackendKeyData } from '../../../src/protocol/pg/backend-key-data.ts';
 import { encodeCancelRequest } from '../../../src/protocol/pg/cancel-request.ts';
 import { encodeStartupMessage } from '../../../src/protocol/pg/startup-message.ts';
+import { Secret } from '../../../src/secret.ts';
 import {
   type Bench,
   type Script,
@@ -136,6 +137,82 @@ describe('startup', () => {
     const [error] = errors(client.received);
     expect(error).toMatchObject({ S: 'FATAL', M: 'cannot log in to target "test-db"' });
     expect(JSON.stringify(error)).not.toContain('nobody_knows');
+  });
+
+  test.each([
+    [
+      'a parameter that it does not know',
+      { nonsense: '1' },
+      { C: '42704', M: 'unrecognized configuration parameter "nonsense"' },
+    ],
+    [
+      'the same among the options',
+      { options: '-c nonsense=1' },
+      { C: '42704', M: 'unrecognized configuration parameter "nonsense"' },
+    ],
+    [
+      'a parameter called as the credential',
+      { options: '-c postgres=1' },
+      { C: '42704', M: 'unrecognized configuration parameter "postgres"' },
+    ],
+    [
+      'a value that it does not take',
+      { DateStyle: 'sideways' },
+      { C: '22023', M: 'invalid value for parameter "DateStyle": "sideways"' },
+    ],
+    [
+      'a parameter that only the server may set',
+      { options: '-c wal_level=logical' },
+      { C: '55P02', M: 'parameter "wal_level" cannot be changed without restarting the server' },
+    ],
+  ])('that the server refuses for %s ends in its own words', async (_title, parameters, said) => {
+    await using bench = await startBench({
+      target: target(),
+      grant: () => testGrant({ passthrough: true }),
+    });
+    await using client = await RawClient.open(bench.port, parameters);
+    expect(errors(client.received)[0]).toMatchObject({ S: 'FATAL', ...said });
+  });
+
+  test('to a database that is not there ends in the words of the server', async () => {
+    await using bench = await startBench({ target: { ...target(), database: 'nowhere' } });
+    await using client = await RawClient.open(bench.port, { database: 'nowhere' });
+    expect(errors(client.received)[0]).toMatchObject({
+      C: '3D000',
+      M: 'database "nowhere" does not exist',
+    });
+  });
+
+  test('for which the server has no connection left says so, and not to whom it said so', async () => {
+    await sql('CREATE ROLE crowded_role LOGIN CONNECTION LIMIT 0');
+    await sql("ALTER ROLE crowded_role PASSWORD 'let-me-in'");
+    const credential = { user: 'crowded_role', password: new Secret('let-me-in') };
+    // A client that guesses parts of the name, to have them taken for its own words.
+    for (const application_name of ['abc', 'crowded', 'role']) {
+      await using bench = await startBench({ target: { ...target(), ...credential } });
+      await using client = await RawClient.open(bench.port, { application_name });
+      await bench.idle();
+      const [error] = errors(client.received);
+      expect(error).toMatchObject({ C: '53300', M: 'cannot log in to target "test-db"' });
+      expect(JSON.stringify(error)).not.toContain('crowded_role');
+      expect(errorFields(bench.summaries[0]?.problem)['cause']).toContain(
+        'too many connections for role "crowded_role"',
+      );
+    }
+    await sql('DROP ROLE crowded_role');
+  });
+
+  test('with a wrong password tells the operator alone what the server said', async () => {
+    const wrong = { password: new Secret('wrong-pw') };
+    await using bench = await startBench({ target: { ...target(), ...wrong } });
+    await using client = await RawClient.open(bench.port);
+    await bench.idle();
+    const [error] = errors(client.received);
+    expect(error).toMatchObject({ C: '08001', M: 'cannot log in to target "test-db"' });
+    expect(JSON.stringify(error)).not.toContain('password authentication');
+    const logged = JSON.stringify(errorFields(bench.summaries[0]?.problem));
+    expect(logged).toContain('password authentication failed for user');
+    expect(logged).not.toContain('wrong-pw');
   });
 
   test('with a target that is not there says so', async () => {

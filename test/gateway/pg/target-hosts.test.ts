@@ -123,13 +123,16 @@ describe('a host that cannot be used', () => {
   });
 });
 
-test('that the server takes in nobody now is told in its own code, what it says of the credential is not', async () => {
+test('what the server says of the session is told in its own code, what it says of the credential is not', async () => {
   const tls = { ...targetOf(writer).tls, mode: 'disable' } as const;
   for (const [said, told] of [
     ['57P03', '57P03'],
     ['53300', '53300'],
     ['28P01', '08001'],
-    ['3D000', '08001'],
+    ['3D000', '3D000'],
+    ['28000', '08001'],
+    ['08P01', '08001'],
+    ['XX000', '08001'],
   ] as const) {
     const refusing = await fakeServer((socket) => socket.end(errorResponse(said)));
     for (const hosts of [[hostAt(refusing.port)], [hostAt(1), hostAt(refusing.port)]]) {
