@@ -28,10 +28,14 @@ import type { MaskIndex } from './mask-index.ts';
 import type { StatementContext } from './types.ts';
 import { WorkBudget } from './work-budget.ts';
 
-/** What it is started with: where answers come, and what says that one is there. */
+/**
+ * What it is started with: where answers come, what says that one is there, and where it says how
+ * much time of the processor it had used when it took the text (milliseconds; negative: not yet).
+ */
 export interface WorkerData {
   readonly port: MessagePort;
   readonly bell: Int32Array;
+  readonly taken: Int32Array;
 }
 
 /** What the worker gets. */
@@ -88,7 +92,7 @@ interface Known {
 if (!isMainThread && parentPort) {
   const parent = parentPort;
   // What parser.ts gives it.
-  const { port, bell } = workerData as WorkerData;
+  const { port, bell, taken } = workerData as WorkerData;
   const known: Known = { grant: undefined, catalog: undefined, masks: undefined };
   const ask = (question: ParseAnswer): unknown => {
     Atomics.store(bell, 0, 0);
@@ -98,6 +102,8 @@ if (!isMainThread && parentPort) {
   };
   await loadModule();
   parent.on('message', (request: ParseRequest) => {
+    const { user, system } = process.threadCpuUsage();
+    Atomics.store(taken, 0, (user + system) / 1000);
     parent.postMessage(answer(request, known, ask));
   });
 }

@@ -56,14 +56,23 @@ const WASM_FLAGS = ['--liftoff-only', '--no-wasm-tier-up', '--no-wasm-dynamic-ti
 const MAX_RSS_GROWTH = 192 * 1024 * 1024;
 /** The scanner takes quadratic time for nested comments: 100 KB of them are 6 s. */
 const PARSE_TIMEOUT_MS = 5_000;
-/** Of parsing and judging; what a person or program waits for is done in a tenth of it. */
+/**
+ * Of parsing and judging; what a person or program waits for is done in a tenth of it. These limits
+ * are of the time that a thread has had of the processor: on a machine with much to do, no text is
+ * refused for the work of others.
+ */
 const JUDGE_TIMEOUT_MS = 10_000;
 /** Of V8, in each thread; what the parser itself takes is apart. The tree of 1 MB of `(1),(1)` has 300. */
 const WORKER_HEAP_MB = 768;
 const START_TIMEOUT_MS = 20_000;
+/** By the clock, for a thread that neither answers nor works. */
+const PATIENCE_MS = 60_000;
+/** How soon it is asked again, at the least. */
+const MIN_ASK_MS = 50;
 /** Bytes of SQL and of tree JSON in the cache. */
 const MAX_CACHE_BYTES = 32 * 1024 * 1024;
 const MAX_CACHED_TREE_BYTES = 512 * 1024;
+const NOT_TAKEN = -1;
 /** Requests waiting for a worker; more than this many clients at once are refused, not queued. */
 const MAX_WAITING = 1000;
 
@@ -91,6 +100,8 @@ interface Thread {
   /** Where the thread waits for the answers to its questions, and what wakes it up. */
   readonly answers: MessagePort;
   readonly bell: Int32Array;
+  /** The processor's time that it had used when it took the text; negative: it has not yet. */
+  readonly taken: Int32Array;
   /** What it has been told of last. */
   grant: Grant | undefined;
   catalog: StatementContext['catalog'] | undefined;
@@ -306,7 +317,8 @@ export class SqlParser implements AsyncDisposable {
     const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
     const { port1: answers, port2: port } = new MessageChannel();
     const bell = new Int32Array(new SharedArrayBuffer(4));
-    const workerData: WorkerData = { port, bell };
+    const taken = new Int32Array(new SharedArrayBuffer(4));
+    const workerData: WorkerData = { port, bell, taken };
     const worker = new Worker(new URL(`./parser-worker.${extension}`, import.meta.url), {
       name: 'hoop-sql-parser',
       resourceLimits: { stackSizeMb: this.#stackSizeMb, maxOldGenerationSizeMb: WORKER_HEAP_MB },
@@ -320,6 +332,7 @@ export class SqlParser implements AsyncDisposable {
       worker,
       answers,
       bell,
+      taken,
       grant: undefined,
       catalog: undefined,
       lots: [],
@@ -346,7 +359,8 @@ export class SqlParser implements AsyncDisposable {
     thread.rssBefore = job.large ? process.memoryUsage.rss() : 0;
     const usual = job.judge === undefined ? this.#timeoutMs : this.#judgeTimeoutMs;
     const limit = thread.id === 1 ? START_TIMEOUT_MS : usual;
-    thread.timer = setTimeout(() => this.#broke(thread), limit);
+    Atomics.store(thread.taken, 0, NOT_TAKEN);
+    this.#watch(thread, limit, limit, performance.now() + PATIENCE_MS);
     thread.worker.ref();
     const { text, maxTreeBytes } = job;
     const { id } = thread;
@@ -359,6 +373,22 @@ export class SqlParser implements AsyncDisposable {
       ...(judge ? { judge } : {}),
     };
     thread.worker.postMessage(request);
+  }
+
+  #watch(thread: Thread, waitMs: number, limit: number, deadline: number): void {
+    thread.timer = setTimeout(() => this.#examine(thread, limit, deadline), waitMs);
+  }
+
+  /** Ends the thread if it has worked for so long on its text, or has had it until the deadline. */
+  async #examine(thread: Thread, limit: number, deadline: number): Promise<void> {
+    const { id } = thread;
+    const left = Math.max(deadline - performance.now(), 0);
+    thread.timer = setTimeout(() => this.#broke(thread), left);
+    const worked = await workedMs(thread);
+    if (thread.job === undefined || thread.id !== id) return;
+    clearTimeout(thread.timer);
+    if (worked >= limit || performance.now() >= deadline) this.#broke(thread);
+    else this.#watch(thread, Math.max(limit - worked, MIN_ASK_MS), limit, deadline);
   }
 
   /** Grant and catalog are told once, as long as they are the same. */
@@ -454,6 +484,15 @@ export class SqlParser implements AsyncDisposable {
       this.#cacheBytes -= entry.bytes;
     }
   }
+}
+
+/** Of the processor, for the text that it has; of a thread that starts, for that. */
+async function workedMs({ worker, taken, id }: Thread): Promise<number> {
+  const before = Atomics.load(taken, 0);
+  if (before < 0 && id > 1) return 0;
+  // One that has not started yet has no time of its own.
+  const used = await worker.cpuUsage().catch(() => ({ user: 0, system: 0 }));
+  return (used.user + used.system) / 1000 - Math.max(before, 0);
 }
 
 function outcomeOf(

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { SqlParser } from '../../../src/policy/sql/parser.ts';
 import { createStatementPolicy, MAX_STEPS_HERE } from '../../../src/policy/sql/statement-policy.ts';
-import type { Verdict } from '../../../src/policy/sql/types.ts';
+import type { Catalog, Verdict } from '../../../src/policy/sql/types.ts';
 import { emptyCatalog } from './empty-catalog.ts';
 import { grantOf } from './grant-fixture.ts';
 import { nastyTexts } from './nasty-texts.ts';
@@ -140,6 +140,44 @@ test.each([
     expect(verdict.statements[0].masks).toMatchObject([{ mask: 'full' }]);
   },
 );
+
+test.each([
+  ['is nested too deeply', `select ${'1 + '.repeat(5000)}1`],
+  ['is no SQL', 'selec 1'],
+])('when the first text of a thread %s, the next one is judged', async (_, failing) => {
+  await using one = SqlParser.create({ workers: 1 });
+  expect((await one.judge(failing, bench.context, GRANT)).type).not.toBe('judged');
+  expect(await one.judge('select name from people', bench.context, GRANT)).toMatchObject({
+    verdict: { effect: 'allow' },
+  });
+  expect(one.replacedWorkers).toBe(0);
+});
+
+test('the limit is of the work of its own thread, not of the time in which others have the machine', async () => {
+  const judgeTimeoutMs = 300;
+  await using one = SqlParser.create({ workers: 1, judgeTimeoutMs });
+  await one.judge('select 1', bench.context, GRANT);
+  const { catalog } = bench.context;
+  const busy = asking(catalog, (schema, name) => {
+    const until = performance.now() + 2 * judgeTimeoutMs;
+    while (performance.now() < until);
+    return catalog.relation(schema, name);
+  });
+  const text = 'select name from public.people';
+  const outcome = await one.judge(text, { ...bench.context, catalog: busy }, GRANT);
+  expect(outcome).toMatchObject({ verdict: { effect: 'allow' } });
+});
+
+/** The same catalog, whose relations are found in another way. */
+function asking(catalog: Catalog, relation: Catalog['relation']): Catalog {
+  return new Proxy(catalog, {
+    get(target, name) {
+      if (name === 'relation') return relation;
+      const value: unknown = Reflect.get(target, name);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+}
 
 test('large texts of two sessions take turns, however many one of them has sent', async () => {
   await using one = SqlParser.create({ workers: 1 });
