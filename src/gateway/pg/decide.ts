@@ -47,6 +47,12 @@ export type Decided =
  */
 const MAX_ROUNDS = 8;
 const CACHED_VERDICT_TURNS = 16;
+/**
+ * A verdict that took longer is decided again if the catalog has changed since: no older than what
+ * DDL of others takes to be noticed. Shorter ones are not, or large texts would never be done where
+ * relations come and go all the time.
+ */
+const MAX_VERDICT_AGE_MS = 2000;
 const NO_NAMES: NamesUsed = { wereUsed: false, found: new Map() };
 export class Decider {
   readonly #state: StreamState;
@@ -119,9 +125,16 @@ export class Decider {
       const names = new SqlNames(this.#state, catalog);
       const { catalogStale } = settings;
       const unsettled = settings.unsettled ?? catalogStale;
+      const askedAt = performance.now();
       const verdict = await this.#ask(request, grant, { catalog, place, names, unsettled });
+      const isOld = performance.now() - askedAt > MAX_VERDICT_AGE_MS;
+      const hasMoved = isOld && (await this.#seen.current()).generation !== catalog.generation;
       if (this.#state.skipping) return { type: 'skipped' };
       if (verdict.effect === 'allow') {
+        if (hasMoved) {
+          if (round < MAX_ROUNDS) continue;
+          return { type: 'refused', verdict: refusedVerdict(moves('what names stand for')) };
+        }
         const { statements } = verdict;
         // What it touches is known, and recorded, only by the catalog of now.
         if (catalogStale !== undefined && statements.some(isUnsettled)) {
@@ -131,7 +144,7 @@ export class Decider {
         // What was just revoked must not be let through because it was asked before.
         if (options.grant().generation !== grant.generation) {
           if (round < MAX_ROUNDS) continue;
-          return { type: 'refused', verdict: refusedVerdict(grantMoves()) };
+          return { type: 'refused', verdict: refusedVerdict(moves('what this session may do')) };
         }
         if (names.wereUsed && statements.slice(0, -1).some(changesNames)) {
           const verdict = refusedStatement(namesInOneText(), statements);
@@ -349,11 +362,11 @@ function inServersWords(
   return { ...refusal, sqlState, message, detail: undefined, hint: undefined, rule: undefined };
 }
 
-function grantMoves(): Refusal {
+function moves(what: string): Refusal {
   return {
     code: 'HOOP_DENIED',
     sqlState: '42501',
-    message: 'statement cannot be checked: what this session may do keeps changing',
+    message: `statement cannot be checked: ${what} keeps changing`,
     detail: 'Each verdict was out of date before it could be used.',
     hint: 'Try again in a moment.',
     position: undefined,

@@ -1,5 +1,5 @@
 /** DDL in a session, and statements that use what it made, under rules and masks that restrict. */
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { grantOf } from '../../policy/sql/grant-fixture.ts';
 import { type Bench, startBench } from './engine-bench.ts';
 import {
@@ -358,4 +358,37 @@ describe('rules are asked about what is meant', () => {
     ]);
     expect(codes(answers)).toEqual(['HOOP_NOT_ALLOWED']);
   });
+});
+
+test('a verdict that took long is reached again when others have changed the catalog meanwhile', async () => {
+  const { policy, catalog } = real.parts();
+  await sql('CREATE VIEW app.moving AS SELECT id, v FROM app.t');
+  const now = performance.now.bind(performance);
+  let later = 0;
+  const clock = vi.spyOn(performance, 'now').mockImplementation(() => now() + later);
+  await using engine = await startBench({
+    target: target(),
+    catalog,
+    grant: () => masked,
+    policy: {
+      async decide(...asked) {
+        const verdict = await policy.decide(...asked);
+        if (asked[0].includes('app.moving') && later === 0) {
+          later = 5000;
+          await sql('CREATE OR REPLACE VIEW app.moving AS SELECT id, v FROM two.t');
+        }
+        return verdict;
+      },
+    },
+  });
+  await using client = await RawClient.open(engine.port);
+  try {
+    const answers = await play(client, ["SELECT v || '' FROM app.moving"]);
+    expect([codes(answers), rows(answers)]).toEqual([[], [['****'], ['****']]]);
+    const again = await play(client, ['SELECT id FROM app.moving ORDER BY id']);
+    expect(rows(again)).toEqual([['1'], ['2']]);
+  } finally {
+    clock.mockRestore();
+    await sql('DROP VIEW app.moving');
+  }
 });
