@@ -9,6 +9,8 @@ const Cause = z.strictObject({
   why: z.string(),
   /** What the client sees: lines that only hoop prints. */
   shows: z.array(z.string().transform((text) => new RegExp(text))).default([]),
+  /** Explains nothing unless one of these causes shows in the same case: the frame of an error. */
+  beside: z.array(z.string()).default([]),
 });
 
 const Accepted = z.strictObject({
@@ -52,4 +54,11 @@ export function causesShown(accepted: AcceptedDifferences, hoopOnly: readonly st
   return accepted.causes
     .filter(({ shows }) => shows.some((pattern) => hoopOnly.some((line) => pattern.test(line))))
     .map(({ id }) => id);
+}
+
+/** Whether each of these causes has beside it what it needs. */
+export function areTogether(accepted: AcceptedDifferences, shown: readonly string[]): boolean {
+  return accepted.causes
+    .filter(({ id, beside }) => shown.includes(id) && beside.length > 0)
+    .every(({ beside }) => beside.some((id) => shown.includes(id)));
 }

@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { type AcceptedDifferences, causesShown } from './accepted.ts';
+import { type AcceptedDifferences, areTogether, causesShown } from './accepted.ts';
 import type { Lane, Outputs } from './suite.ts';
 
 /**
@@ -71,6 +71,7 @@ export function compareSuite(c: Comparison): ComparedSuite {
     const isAccepted =
       entry !== undefined &&
       shown.every((id) => entry.causes.includes(id)) &&
+      areTogether(c.accepted, shown) &&
       (!c.isEveryLineExplained || hoopOnly.every(isExplained));
     const isUnstable = again !== undefined && again !== direct;
     const outcome =

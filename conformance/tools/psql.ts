@@ -61,7 +61,7 @@ const COMMANDS: readonly string[] = [
   'BEGIN;\nDECLARE c CURSOR FOR SELECT id FROM orders ORDER BY id;\nFETCH 2 FROM c;\nCLOSE c;\nCOMMIT;',
   "SELECT format('SELECT %s', g) FROM generate_series(1, 2) g \\gexec",
   'SELECT pid IS NOT NULL AS mine FROM pg_stat_activity WHERE pid = pg_backend_pid();',
-  'SELECT relname, n_live_tup >= 0 AS counted FROM pg_stat_user_tables ORDER BY relname;',
+  "SELECT relname, n_live_tup >= 0 AS counted FROM pg_stat_user_tables WHERE relname <> 'not_here' ORDER BY relname;",
 ];
 const MARK = '@@@ next';
 
@@ -102,7 +102,7 @@ export const psql: Tool = {
 /** Where psql is connected to, and sizes on disk, are not the lane's doing. */
 function normalized(text: string): string {
   return text
-    .replaceAll(/port "?\d+"?/g, 'port N')
+    .replaceAll(/port( *\| | "?)\d+"?/g, 'port$1N')
     .replaceAll(/psql:[^:]*:\d+: /g, '')
     .replaceAll(/ *\b\d+ (kB|MB|bytes)\b */g, ' N $1 ');
 }

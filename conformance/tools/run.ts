@@ -142,24 +142,24 @@ async function runLanes(): Promise<ReadonlyMap<LaneName, ReadonlyMap<string, Ran
   const done = new Map<LaneName, ReadonlyMap<string, Ran>>();
   for (const lane of ['direct', 'strict', 'passthrough'] as const) {
     if (lane !== 'direct' && !flags.lane.includes(lane)) continue;
-    done.set(lane, await runLane(lane));
-    writeFileSync(kept, writtenRan(done));
+    const ofLane = new Map<string, Ran>();
+    done.set(lane, ofLane);
+    await runLane(lane, ofLane, () => writeFileSync(kept, writtenRan(done)));
   }
   return done;
 }
 
-/** One lane after the other, each tool with the same database, made anew. */
-async function runLane(name: LaneName): Promise<Map<string, Ran>> {
+/** Each tool with the same database, made anew; kept as it goes, so that a run cut off can be compared. */
+async function runLane(name: LaneName, done: Map<string, Ran>, keep: () => void): Promise<void> {
   const strictPolicy = join(HERE, 'policy');
   const options = { name, server, signal, say, attributes: 'NOSUPERUSER', strictPolicy } as const;
   await using open = await openLane(options);
-  const done = new Map<string, Ran>();
   for (const tool of tools) {
     const start = performance.now();
     done.set(tool.name, await runTool(tool, open));
+    keep();
     say(`${name}: ${tool.name} took ${Math.round((performance.now() - start) / 1000)} s`);
   }
-  return done;
 }
 
 async function runTool(tool: Tool, open: OpenLane): Promise<Ran> {

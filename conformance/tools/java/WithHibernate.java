@@ -29,16 +29,16 @@ final class WithHibernate {
   static class Order {
     @Id @GeneratedValue(strategy = GenerationType.IDENTITY) Long id;
     @ManyToOne(fetch = FetchType.LAZY) @JoinColumn(name = "customer_id") Customer customer;
-    BigDecimal total;
+    @Column(precision = 12, scale = 2) BigDecimal total;
   }
 
   @Entity(name = "Product") @Table(name = "products", schema = "public")
   static class Product {
     @Id @GeneratedValue(strategy = GenerationType.SEQUENCE, generator = "products_id_seq")
     @jakarta.persistence.SequenceGenerator(name = "products_id_seq", sequenceName = "public.products_id_seq", allocationSize = 1) Integer id;
-    String sku;
+    @Column(length = 20) String sku;
     @Column(columnDefinition = "text") String title;
-    BigDecimal price;
+    @Column(precision = 10, scale = 2) BigDecimal price;
     int stock;
   }
 

@@ -35,7 +35,17 @@ const Task = db.define(
   { schema: 'scratch', timestamps: false, indexes: [{ fields: ['level'] }] },
 );
 await attempt('authenticate', () => db.authenticate().then(() => 'ok'));
+// The type made before: Sequelize sees it, and sends no DO block.
+await attempt('type', () =>
+  db.query(`CREATE TYPE scratch."enum_Tasks_level" AS ENUM ('low', 'high')`).then(() => 'ok'),
+);
 await attempt('sync', () => Task.sync().then(() => 'ok'));
+const Label = db.define(
+  'Label',
+  { color: DataTypes.ENUM('red', 'blue') },
+  { schema: 'scratch', timestamps: false },
+);
+await attempt('sync with a type', () => Label.sync().then(() => 'ok'));
 await attempt('sync again', () => Task.sync({ alter: true }).then(() => 'ok'));
 await attempt('tables', () =>
   db
