@@ -133,23 +133,23 @@ export class ForwardChannel implements StreamChannel {
     if (destination === undefined || address === undefined) {
       return true;
     }
-    const { decide, grant, user } = this.#context;
+    const { decide, grant, user, own } = this.#context;
     const verdict = decide({ kind: 'forward', ...destination });
     return (
       verdict.effect !== 'refuse' &&
       verdict.approvals === undefined &&
-      refusedAddress(grant(), user, { address, port: destination.port }) === undefined
+      refusedAddress(grant(), user, { address, destination, own }) === undefined
     );
   }
 
   async #connect(asked: Destination): Promise<void> {
-    const { at, story, decide, grant, user, resolver, signal } = this.#context;
+    const { at, story, decide, grant, user, own, resolver, signal } = this.#context;
     const act: SshAct = { kind: 'forward', host: asked.host, port: asked.port };
     const place = `${plainText(asked.host, MAX_MESSAGE)}:${asked.port}`;
     let addresses: readonly string[];
     let refusal: Refusal | undefined;
     try {
-      const destination = forwardDestination(asked.host, asked.port);
+      const destination = forwardDestination(asked.host, asked.port, own);
       const verdict = decide({ kind: 'forward', ...destination });
       if (verdict.effect === 'refuse') {
         const { code, message, detail, hint } = verdict.refusal;
@@ -161,7 +161,9 @@ export class ForwardChannel implements StreamChannel {
           hint: 'Somebody must change the rule to one that allows it, or access that is asked for before.',
         });
       }
-      addresses = await forwardAddresses({ destination, grant: grant(), user, resolver, signal });
+      addresses = await forwardAddresses({
+        ...{ destination, grant: grant(), user, own, resolver, signal },
+      });
       signal.throwIfAborted();
       this.#statement = story.allowed(at, verbOf(act), verdict);
       this.#destination = destination;

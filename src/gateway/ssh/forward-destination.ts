@@ -3,8 +3,9 @@
  * name that the target resolves could be another one than what the policy meant, and may change
  * between the decision and the dialling. Nothing is ever dialled by the gateway itself.
  */
-import { BlockList, isIP } from 'node:net';
+import { isIP } from 'node:net';
 import { HoopError } from '../../errors.ts';
+import { classifyAddress } from '../../policy/address-class.ts';
 import { deniedAddress } from '../../policy/ssh/decide-forward.ts';
 import { decideSsh } from '../../policy/ssh/decide-ssh.ts';
 import type { Grant, Refusal } from '../../policy/types.ts';
@@ -14,6 +15,8 @@ export interface ForwardDestination {
   /** Lower case, without the dot at the end; an address in the usual spelling. */
   readonly host: string;
   readonly port: number;
+  /** It is the server itself, as far as the gateway knows that one. */
+  readonly isServer: boolean;
 }
 
 const LABEL = /^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$/;
@@ -22,15 +25,21 @@ const MAX_NAME_LENGTH = 253;
 
 /**
  * What the client asked for, if it can be told what that is.
+ * @param own addresses and names of the server
  * @throws HoopError HOOP_NOT_ALLOWED
  */
-export function forwardDestination(host: string, port: number): ForwardDestination {
+export function forwardDestination(
+  host: string,
+  port: number,
+  own: readonly string[] = [],
+): ForwardDestination {
   if (!Number.isInteger(port) || port < 1 || port > 65_535) {
     throw refused(`port ${port} cannot be forwarded to`);
   }
   const name = host.toLowerCase().replace(/\.$/, '');
   if (isIP(name) !== 0) {
-    return { host: usualAddress(name), port };
+    const address = usualAddress(name);
+    return { host: address, port, isServer: own.includes(address) };
   }
   const labels = name.split('.');
   // inet_aton takes 127.1, 0x7f.1 and 2130706433 for addresses, and 010.0.0.1 for another one than
@@ -39,7 +48,16 @@ export function forwardDestination(host: string, port: number): ForwardDestinati
   if (name.length > MAX_NAME_LENGTH || looksNumeric || !labels.every((one) => LABEL.test(one))) {
     throw refused('the destination of this forward is neither a host name nor an address');
   }
-  return { host: name, port };
+  return { host: name, port, isServer: own.includes(name) };
+}
+
+/** The server's addresses and names that the gateway knows: those that it has reached it by. */
+export function ownAddresses(names: readonly (string | undefined)[]): readonly string[] {
+  return names.flatMap((name) => {
+    if (name === undefined) return [];
+    const usual = name.toLowerCase().replace(/\.$/, '').replace(/%.*$/, '');
+    return [isIP(usual) === 0 ? usual : usualAddress(usual)];
+  });
 }
 
 /**
@@ -51,11 +69,12 @@ export async function forwardAddresses(options: {
   readonly grant: Grant;
   /** Login on the target. */
   readonly user: string;
+  readonly own?: readonly string[];
   readonly resolver: NameResolver;
   readonly signal: AbortSignal;
 }): Promise<readonly string[]> {
-  const { destination, grant, user, resolver, signal } = options;
-  const { host, port } = destination;
+  const { destination, grant, user, own = [], resolver, signal } = options;
+  const { host } = destination;
   if (isIP(host) !== 0) {
     return [host];
   }
@@ -69,7 +88,7 @@ export async function forwardAddresses(options: {
     });
   }
   for (const address of addresses) {
-    const refusal = refusedAddress(grant, user, { address, port });
+    const refusal = refusedAddress(grant, user, { address, destination, own });
     if (refusal !== undefined) {
       // One is enough: names that mix such addresses with others are made to get around rules.
       throw new HoopError(refusal.code, `"${host}" leads to ${address}: ${refusal.message}`, {
@@ -82,36 +101,33 @@ export async function forwardAddresses(options: {
 }
 
 /**
- * Who owns a name says where it leads. To the target itself, or to what only its network card sees,
- * it may lead only if the policy would allow that address by itself.
+ * Who owns a name says where it leads. To what is near the server it may lead only if the policy
+ * would allow that address by itself; to the server's own address also if a rule names the name.
  */
 export function refusedAddress(
   grant: Grant,
   user: string,
-  { address, port }: { readonly address: string; readonly port: number },
+  options: {
+    readonly address: string;
+    readonly destination: ForwardDestination;
+    readonly own: readonly string[];
+  },
 ): Refusal | undefined {
-  const refusal = deniedAddress(grant, user, { host: address, port });
-  if (refusal !== undefined || !isSpecial(address)) {
+  const { address, destination, own } = options;
+  const { host, port } = destination;
+  const isServer = own.includes(address);
+  const refusal = deniedAddress(grant, user, { host: address, port, isServer });
+  const isNear = classifyAddress(address).type === 'never';
+  if (refusal !== undefined || (!isServer && !isNear)) {
     return refusal;
   }
-  const verdict = decideSsh(grant, user, { kind: 'forward', host: address, port });
-  return verdict.effect === 'refuse' ? verdict.refusal : undefined;
-}
-
-/** RFC 6890, of it what is near: this host, loopback, link-local, and no single host at all. */
-const SPECIAL = new BlockList();
-SPECIAL.addSubnet('0.0.0.0', 8, 'ipv4');
-SPECIAL.addSubnet('127.0.0.0', 8, 'ipv4');
-SPECIAL.addSubnet('169.254.0.0', 16, 'ipv4');
-SPECIAL.addSubnet('224.0.0.0', 4, 'ipv4');
-SPECIAL.addSubnet('240.0.0.0', 4, 'ipv4');
-SPECIAL.addAddress('::', 'ipv6');
-SPECIAL.addAddress('::1', 'ipv6');
-SPECIAL.addSubnet('fe80::', 10, 'ipv6');
-SPECIAL.addSubnet('ff00::', 8, 'ipv6');
-
-function isSpecial(address: string): boolean {
-  return SPECIAL.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4');
+  const asked = isNear ? [address] : [address, host];
+  const verdicts = asked.map((one) =>
+    decideSsh(grant, user, { kind: 'forward', host: one, port, isServer }),
+  );
+  const [first] = verdicts;
+  const isAllowed = verdicts.some(({ effect }) => effect === 'allow');
+  return isAllowed || first?.effect !== 'refuse' ? undefined : first.refusal;
 }
 
 /** ::FFFF:7F00:1 → 127.0.0.1, 2001:DB8:0::1 → 2001:db8::1. @throws HoopError for a zone */

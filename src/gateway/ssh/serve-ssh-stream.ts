@@ -20,6 +20,7 @@ import { ActHold } from './act-hold.ts';
 import { ClientFrames } from './client-frames.ts';
 import { connectSshTarget, type TargetConnection } from './connect-target.ts';
 import { ForwardChannel } from './forward-channel.ts';
+import { ownAddresses } from './forward-destination.ts';
 import { FrameWriter } from './frame-writer.ts';
 import { GrantedLogin } from './granted-login.ts';
 import { SessionChannel } from './session-channel.ts';
@@ -364,6 +365,7 @@ class SshStream {
     const { decide, grant, approvals, onWaiting, stream, resolver } = this.#options;
     const context: ChannelContext = {
       ...{ number, at, window, targets, user, story: this.#story, grant, resolver },
+      own: ownAddresses([connection.socket.remoteAddress, connection.host.host]),
       software: connection.software,
       write: (down) => this.#writer.write(down),
       decide: (act) => decide(grant(), user, act),

@@ -40,6 +40,8 @@ export interface ChannelContext {
   readonly story: SshStory;
   /** Who is logged in on the target. */
   readonly user: string;
+  /** Addresses and names of the target itself. */
+  readonly own: readonly string[];
   /** Identification of the target's software. */
   readonly software: string;
   readonly write: (frame: DownFrame) => void;

@@ -2,15 +2,18 @@
 import { grantSides } from '../grant-sides.ts';
 import { refusal } from '../sql/evaluate-refusal.ts';
 import type { Grant, Refusal } from '../types.ts';
-import { leadsTo, mayLeadTo, normalHost } from './destinations.ts';
+import { type Asked, isTooNear, leadsTo, mayLeadTo, normalHost } from './destinations.ts';
 import { demandOf, deniedBy, type SshCase, sshRefusal, unanswerable } from './ssh-refusal.ts';
 import type { SshAct, SshRule, SshVerdict } from './types.ts';
 
 type ForwardAct = Extract<SshAct, { kind: 'forward' }>;
 
+const TOO_NEAR =
+  'It leads to the server itself, to a link-local address or to a metadata service, which "*" in a rule never means: a rule must name it.';
 const DENIED = 'this forward is denied by policy';
 
-export function decideForward(one: SshCase, { host, port }: ForwardAct): SshVerdict {
+export function decideForward(one: SshCase, act: ForwardAct): SshVerdict {
+  const { host, port, isServer = false } = act;
   const rules = forwards(one.rules);
   const touches = [host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`];
   const name = normalHost(host);
@@ -24,22 +27,24 @@ export function decideForward(one: SshCase, { host, port }: ForwardAct): SshVerd
       touches,
     };
   }
-  const denying = rules.find((rule) => rule.effect === 'deny' && speaksOf(rule, name, port));
+  const asked = { host: name, port, isServer };
+  const denying = rules.find((rule) => rule.effect === 'deny' && speaksOf(rule, asked));
   if (denying !== undefined) {
     return { effect: 'refuse', refusal: deniedBy(one, denying, DENIED), touches };
   }
-  const approvals = rules.flatMap((rule) => (speaksOf(rule, name, port) ? demandOf(rule) : []));
+  const approvals = rules.flatMap((rule) => (speaksOf(rule, asked) ? demandOf(rule) : []));
   const nobody = unanswerable(one, approvals, 'this forward');
   if (nobody !== undefined) {
     return { effect: 'refuse', refusal: nobody, touches };
   }
-  const allowing = rules.find((rule) => rule.effect !== 'deny' && allows(rule, name, port));
+  const allowing = rules.find((rule) => rule.effect !== 'deny' && allows(rule, asked));
   if (allowing === undefined) {
     return {
       effect: 'refuse',
       refusal: sshRefusal(one, 'forward', {
         code: 'HOOP_NOT_ALLOWED',
         message: 'this forward is not allowed by policy',
+        ...(rules.some((rule) => isAllButNear(rule, asked)) ? { detail: TOO_NEAR } : {}),
       }),
       touches,
     };
@@ -61,14 +66,14 @@ export function decideForward(one: SshCase, { host, port }: ForwardAct): SshVerd
 export function deniedAddress(
   grant: Grant,
   user: string,
-  { host, port }: { readonly host: string; readonly port: number },
+  { host, port, isServer = false }: Omit<ForwardAct, 'kind'>,
 ): Refusal | undefined {
   const address = normalHost(host);
   for (const side of grantSides(grant)) {
     const speaking = forwards(side.ssh?.rules ?? []).filter(
       (rule) =>
         (rule.users.length === 0 || rule.users.includes(user)) &&
-        (address === undefined || speaksOf(rule, address, port)),
+        (address === undefined || speaksOf(rule, { host: address, port, isServer })),
     );
     const denying = speaking.find(({ effect }) => effect === 'deny');
     if (denying !== undefined) {
@@ -92,10 +97,14 @@ function forwards(rules: readonly SshRule[]): SshRule[] {
   return rules.filter(({ acts }) => acts.includes('forward'));
 }
 
-function allows({ destinations }: SshRule, host: string, port: number): boolean {
-  return destinations.length === 0 || destinations.some((text) => leadsTo(text, host, port));
+function allows({ destinations }: SshRule, asked: Asked): boolean {
+  return destinations.length === 0 || destinations.some((text) => leadsTo(text, asked));
 }
 
-function speaksOf({ destinations }: SshRule, host: string, port: number): boolean {
-  return destinations.length === 0 || destinations.some((text) => mayLeadTo(text, host, port));
+function speaksOf({ destinations }: SshRule, asked: Asked): boolean {
+  return destinations.length === 0 || destinations.some((text) => mayLeadTo(text, asked));
+}
+
+function isAllButNear({ effect, destinations }: SshRule, asked: Asked): boolean {
+  return effect !== 'deny' && destinations.some((text) => isTooNear(text, asked));
 }

@@ -2,6 +2,7 @@
  * Where a forward leads to. What is decided is the name that was asked for; addresses count in
  * every spelling that a resolver takes (`0x7f.1`, `2130706433`, `::ffff:127.0.0.1`).
  */
+import { carriedIPv4, classifyAddress } from '../address-class.ts';
 
 export interface Destination {
   /** In normal form; `*` in a rule: any. */
@@ -46,31 +47,55 @@ function dotted(high: string, low: string): string {
   return [a >> 8, a & 255, b >> 8, b & 255].join('.');
 }
 
+/** What is asked for, in normal form. */
+export interface Asked {
+  readonly host: string;
+  readonly port: number;
+  /** It is an address, or the name, of the very server that dials. */
+  readonly isServer: boolean;
+}
+
 /**
- * Whether an allow rule's destination is this host (in normal form) and port. What a machine offers
- * to itself alone, and its cloud's metadata, are never just any host.
+ * Whether an allow rule's destination is this. The server itself, on whichever interface, its
+ * cloud's metadata and the like (address-class.ts) are never just any host.
  */
-export function leadsTo(text: string, host: string, port: number): boolean {
-  const wanted = destination(text);
-  if (wanted === undefined || (wanted.port !== undefined && wanted.port !== port)) {
-    return false;
-  }
+export function leadsTo(text: string, asked: Asked): boolean {
+  const { host } = asked;
+  const wanted = wantedAt(text, asked);
   return (
-    (wanted.host === '*' && !isItself(host) && !isLocal(host)) ||
-    wanted.host === host ||
-    (LOOPBACK.has(wanted.host) && LOOPBACK.has(host))
+    wanted !== undefined &&
+    ((wanted.host === '*' && isAnyHost(asked)) ||
+      wanted.host === host ||
+      (LOOPBACK.has(wanted.host) && LOOPBACK.has(host)))
   );
 }
 
 /** Whether a deny or approve rule speaks of it: whatever reaches the same machine, too. */
-export function mayLeadTo(text: string, host: string, port: number): boolean {
-  const wanted = destination(text);
+export function mayLeadTo(text: string, asked: Asked): boolean {
+  const { host, isServer } = asked;
+  const wanted = wantedAt(text, asked);
   return (
-    leadsTo(text, host, port) ||
+    leadsTo(text, asked) ||
     (wanted !== undefined &&
-      (wanted.port === undefined || wanted.port === port) &&
-      (wanted.host === '*' || (isItself(wanted.host) && isItself(host))))
+      (wanted.host === '*' ||
+        carriedIPv4(host).includes(wanted.host) ||
+        (isItself(wanted.host) && (isServer || isItself(host)))))
   );
+}
+
+/** Whether only `*` stands in the way: the rule is for any host, and this is not any host. */
+export function isTooNear(text: string, asked: Asked): boolean {
+  return wantedAt(text, asked)?.host === '*' && !isAnyHost(asked);
+}
+
+function wantedAt(text: string, { port }: Asked): Destination | undefined {
+  const wanted = destination(text);
+  return wanted?.port === undefined || wanted.port === port ? wanted : undefined;
+}
+
+function isAnyHost({ host, isServer }: Asked): boolean {
+  const isAddress = host.includes(':') || /^[\d.]+$/.test(host);
+  return !isServer && !isItself(host) && !(isAddress && classifyAddress(host).type === 'never');
 }
 
 /** Reaches the machine that dials: RFC 1122 §3.2.1.3, RFC 6761 §6.3; Linux takes 0.0.0.0 so. */
@@ -80,11 +105,7 @@ function isItself(host: string): boolean {
     host.endsWith('.localhost') ||
     /^127\.\d+\.\d+\.\d+$/.test(host) ||
     host === '0.0.0.0' ||
-    host === '::'
+    host === '::' ||
+    carriedIPv4(host).some(isItself)
   );
-}
-
-/** Link-local (169.254.169.254 tells the machine's credentials in most clouds), and multicast. */
-function isLocal(host: string): boolean {
-  return /^(?:169\.254\.|2(?:2[4-9]|3\d)\.\d+\.\d+\.|fe[89ab][0-9a-f]:|ff[0-9a-f]{2}:)/.test(host);
 }

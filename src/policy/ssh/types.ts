@@ -33,7 +33,13 @@ export type SshAct =
       readonly path: string;
       readonly to?: string;
     }
-  | { readonly kind: 'forward'; readonly host: string; readonly port: number };
+  | {
+      readonly kind: 'forward';
+      readonly host: string;
+      readonly port: number;
+      /** The host is the server that dials, by an address or the name that the gateway knows. */
+      readonly isServer?: boolean;
+    };
 
 /** One rule of a policy, for servers. Empty lists: the rule says nothing about that. */
 export interface SshRule {

@@ -1,7 +1,7 @@
 /** The list of hosts that a fenced child may reach, beside its targets: `--fence-allow`. */
 import { isIP } from 'node:net';
 import { HoopError } from '../../errors.ts';
-import { classifyAddress, isInside } from './forbidden-address.ts';
+import { classifyAddress, isInside } from '../../policy/address-class.ts';
 
 const DEFAULT_PORT = 443;
 /** Labels of letters, digits and hyphens; an underscore occurs in names of services. */

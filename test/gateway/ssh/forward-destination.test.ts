@@ -22,7 +22,9 @@ describe('what may be asked for', () => {
     ['under_score.example', 'under_score.example'],
     ['3com', '3com'],
   ])('%s is %s', (host, usual) => {
-    expect(forwardDestination(host, 5432)).toEqual({ host: usual, port: 5432 });
+    expect(forwardDestination(host, 5432)).toEqual({
+      ...{ host: usual, port: 5432, isServer: false },
+    });
   });
 
   test.each([
@@ -59,6 +61,9 @@ describe('what may be asked for', () => {
   });
 });
 
+/** An address on the network of the server that dials. */
+const SERVER = '10.0.0.1';
+
 describe('where a name leads', () => {
   async function addressesOf(
     host: string,
@@ -70,6 +75,7 @@ describe('where a name leads', () => {
         destination: forwardDestination(host, 5432),
         grant: grantOf(...options.rules),
         user: 'deploy',
+        own: [SERVER],
         resolver: systemResolver({ servers: [server.address], hostsFile: '/dev/null' }),
         signal: new AbortController().signal,
       });
@@ -96,8 +102,21 @@ describe('where a name leads', () => {
     '0.0.0.0',
     '224.0.0.1',
     '0:0:0:0:0:0:0:1',
-  ])('not to %s, when the rule names only the name', async (address) => {
+    'fd00:ec2:0:0:0:0:0:254',
+    '100.100.100.200',
+    '168.63.129.16',
+    '192.0.0.192',
+    'fe80:0:0:0:0:0:0:1',
+    '64:ff9b:0:0:0:0:a9fe:a9fe',
+    '64:ff9b:1:0:0:0:7f00:1',
+    '2002:7f00:1:0:0:0:0:1',
+    '10.0.0.1',
+  ])('not to %s, when the rule names only the name, or any host', async (address) => {
     const names = { 'db.internal': ['10.0.0.5', address] };
+    expect(await addressesOf('db.internal', { names, rules: [allow('*:*')] })).toMatch(
+      /^HOOP_NOT_ALLOWED "db.internal" leads to /,
+    );
+    if (address === SERVER) return;
     expect(await addressesOf('db.internal', { names, rules: [allow('db.internal:5432')] })).toMatch(
       /^HOOP_NOT_ALLOWED "db.internal" leads to /,
     );
@@ -109,6 +128,30 @@ describe('where a name leads', () => {
     expect(await addressesOf('db.internal', { names, rules })).toEqual(['127.0.0.1']);
     expect(await addressesOf('localhost', { rules: [allow('localhost:5432')] })).toEqual([
       '127.0.0.1',
+    ]);
+  });
+
+  test('to the address of the server on its network, when a rule names that or the name', async () => {
+    const names = { 'web-1.internal': [SERVER] };
+    for (const named of ['web-1.internal:5432', `${SERVER}:5432`]) {
+      const rules = [allow('*:*'), allow(named)];
+      expect(await addressesOf('web-1.internal', { names, rules })).toEqual([SERVER]);
+    }
+    const rules = [allow('*:*'), deny('localhost:5432')];
+    expect(await addressesOf('web-1.internal', { names, rules })).toMatch(/^HOOP_DENIED/);
+  });
+
+  test('to any other address, where any host is allowed', async () => {
+    const names = {
+      'db.internal': [
+        '10.0.0.5',
+        '192.168.1.1',
+        '2606:2800:21f:0:0:0:0:1',
+        '64:ff9b:0:0:0:0:a00:5',
+      ],
+    };
+    expect(await addressesOf('db.internal', { names, rules: [allow('*:*')] })).toEqual([
+      ...['10.0.0.5', '192.168.1.1', '2606:2800:21f::1', '64:ff9b::a00:5'],
     ]);
   });
 

@@ -182,3 +182,46 @@ test('hosts have one normal form', () => {
   expect(normalHost('2001:DB8::0:1')).toBe('2001:db8::1');
   expect(normalHost('::ffff:10.0.0.1')).toBe('10.0.0.1');
 });
+
+test.each([
+  'fd00:ec2::254',
+  '100.100.100.200',
+  '168.63.129.16',
+  '192.0.0.192',
+  '0xa9fea9fe',
+  '169.254.43518',
+  '::ffff:a9fe:a9fe',
+  '::169.254.169.254',
+  '64:ff9b::a9fe:a9fe',
+  '64:ff9b:1::7f00:1',
+  '2002:a9fe:a9fe::1',
+])('any host is not %s, until a rule names it', (host) => {
+  const any = 'allow: { ssh: forward, destinations: ["*:*"] }';
+  const named = `allow: { ssh: forward, destinations: ["${host.includes(':') ? `[${host}]` : host}:80"] }`;
+  expect(outcome(decide(grantOf(any), { kind: 'forward', host, port: 80 }))).toBe(
+    'HOOP_NOT_ALLOWED',
+  );
+  expect(outcome(decide(grantOf(any, named), { kind: 'forward', host, port: 80 }))).toBe('allow');
+});
+
+test('any host is not the server itself, and a deny of loopback speaks of it too', () => {
+  const itself = { kind: 'forward', host: '10.0.0.1', port: 80, isServer: true } as const;
+  const any = 'allow: { ssh: forward, destinations: ["*:80"] }';
+  const verdict = decide(grantOf(any), itself);
+  expect(outcome(verdict)).toBe('HOOP_NOT_ALLOWED');
+  expect(JSON.stringify(verdict)).toContain('a rule must name it');
+  const named = 'allow: { ssh: forward, destinations: ["10.0.0.1:80"] }';
+  expect(outcome(decide(grantOf(any, named), itself))).toBe('allow');
+  const denied = 'deny: { ssh: forward, destinations: ["127.0.0.1:*"] }';
+  expect(outcome(decide(grantOf(named, denied), itself))).toBe('HOOP_DENIED');
+});
+
+test('a deny of an address speaks of IPv6 that stands for it', () => {
+  const grant = grantOf(
+    'allow: { ssh: forward }',
+    'deny: { ssh: forward, destinations: ["169.254.169.254:*"] }',
+  );
+  const to = (host: string) => outcome(decide(grant, { kind: 'forward', host, port: 80 }));
+  expect(to('64:ff9b::a9fe:a9fe')).toBe('HOOP_DENIED');
+  expect(to('64:ff9b::a00:5')).toBe('allow');
+});

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { HoopError } from '../../../src/errors.ts';
+import { classifyAddress } from '../../../src/policy/address-class.ts';
 import {
   isAddressAllowed,
   isNameAllowed,
@@ -7,7 +8,6 @@ import {
   parseAllowedHost,
   refusalOf,
 } from '../../../src/run/fence/allowed-hosts.ts';
-import { classifyAddress } from '../../../src/run/fence/forbidden-address.ts';
 
 function list(...texts: string[]) {
   return texts.map(parseAllowedHost);
@@ -85,6 +85,11 @@ describe('addresses', () => {
     '64:ff9b::7f00:1',
     '64:ff9b::a9fe:a9fe',
     '2002:7f00:1::',
+    '64:ff9b:1::a9fe:a9fe',
+    '64:ff9b:1:a9fe:a9:fe00::',
+    '2001:0:4136:e378:8000:63bf:5601:5601',
+    'fd20:ce::254',
+    '192.0.0.192',
     '::ffff:169.254.169.254',
   ])('%s is never connected to, not even when the list names it', (address) => {
     expect(classifyAddress(address).type).toBe('never');

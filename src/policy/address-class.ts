@@ -1,0 +1,142 @@
+/**
+ * Addresses that nobody means who allows "any host": what answers there takes whoever can connect
+ * for somebody it trusts. A name is somebody else's to point anywhere (DNS rebinding). The fence of
+ * a run and the forwards over SSH share this list.
+ */
+
+/** Never, unless somebody names exactly this (for the fence: whatever its list of hosts says). */
+const NEVER: readonly (readonly [string, number, string])[] = [
+  ['0.0.0.0', 8, 'an address of this machine'],
+  ['127.0.0.0', 8, 'an address of this machine'],
+  ['169.254.0.0', 16, 'a link-local address, where clouds give out credentials'],
+  // Metadata services that are not link-local: Alibaba's, Azure's, Oracle's.
+  ['100.100.100.200', 32, 'a metadata service, which gives out credentials'],
+  ['168.63.129.16', 32, 'a metadata service, which gives out credentials'],
+  ['192.0.0.192', 32, 'a metadata service, which gives out credentials'],
+  ['224.0.0.0', 3, 'no address of one host'],
+  ['::', 128, 'an address of this machine'],
+  ['::1', 128, 'an address of this machine'],
+  ['fe80::', 10, 'a link-local address'],
+  ['ff00::', 8, 'no address of one host'],
+  // AWS's and GCP's.
+  ['fd00:ec2::', 32, 'a metadata service, which gives out credentials'],
+  ['fd20:ce::', 32, 'a metadata service, which gives out credentials'],
+];
+
+/** Only when the list names the address itself: the database stands in one of these. */
+const PRIVATE: readonly (readonly [string, number])[] = [
+  ['10.0.0.0', 8],
+  ['100.64.0.0', 10],
+  ['172.16.0.0', 12],
+  ['192.0.0.0', 24],
+  ['192.168.0.0', 16],
+  ['198.18.0.0', 15],
+  ['fc00::', 7],
+  ['fec0::', 10],
+];
+
+export type AddressClass =
+  | { readonly type: 'public' }
+  | { readonly type: 'private' }
+  | { readonly type: 'never'; readonly because: string };
+
+/**
+ * @param own addresses of this machine, on any interface: what listens on all of them is as near as
+ *   what listens on loopback
+ */
+export function classifyAddress(text: string, own: readonly string[] = []): AddressClass {
+  const address = text.replace(/%.*$/, '');
+  const inner = carriedIPv4(address).map((one) => classifyAddress(one, own));
+  if (inner.length > 0) {
+    const worst = inner.find(({ type }) => type === 'never');
+    return worst ?? inner.find(({ type }) => type === 'private') ?? { type: 'public' };
+  }
+  if (bytesOf(address) === undefined) {
+    return { type: 'never', because: 'no address' };
+  }
+  if (own.some((other) => isInside(address, other, 128))) {
+    return { type: 'never', because: 'an address of this machine' };
+  }
+  const never = NEVER.find(([network, prefix]) => isInside(address, network, prefix));
+  if (never !== undefined) {
+    return { type: 'never', because: never[2] };
+  }
+  return PRIVATE.some(([network, prefix]) => isInside(address, network, prefix))
+    ? { type: 'private' }
+    : { type: 'public' };
+}
+
+/** @param prefix bits; more than the address has: all of them */
+export function isInside(address: string, network: string, prefix: number): boolean {
+  const [one, other] = [bytesOf(address), bytesOf(network)];
+  if (one === undefined || other === undefined || one.length !== other.length) {
+    return false;
+  }
+  return one.every((byte, index) => {
+    const bits = Math.min(Math.max(prefix - index * 8, 0), 8);
+    const mask = (0xff << (8 - bits)) & 0xff;
+    return (byte & mask) === ((other[index] ?? 0) & mask);
+  });
+}
+
+/** IPv6 that stands for an IPv4 address, and where in it that is, as indices of bytes. */
+const CARRIERS: readonly {
+  readonly network: string;
+  readonly prefix: number;
+  readonly at: readonly (readonly number[])[];
+  readonly isInverted?: boolean;
+}[] = [
+  // Mapped, compatible.
+  { network: '::ffff:0:0', prefix: 96, at: [[12, 13, 14, 15]] },
+  { network: '::', prefix: 96, at: [[12, 13, 14, 15]] },
+  // NAT64; how long the prefix of a network is that chose its own, nobody can see (RFC 6052 §2.2).
+  { network: '64:ff9b::', prefix: 96, at: [[12, 13, 14, 15]] },
+  {
+    network: '64:ff9b:1::',
+    prefix: 48,
+    at: [
+      [12, 13, 14, 15],
+      [6, 7, 9, 10],
+      [7, 9, 10, 11],
+      [9, 10, 11, 12],
+    ],
+  },
+  // 6to4 (RFC 3056), Teredo (RFC 4380 §4).
+  { network: '2002::', prefix: 16, at: [[2, 3, 4, 5]] },
+  { network: '2001::', prefix: 32, at: [[12, 13, 14, 15]], isInverted: true },
+];
+
+/** Where a packet to this IPv6 address may end, as IPv4; empty: it is about IPv6 alone. */
+export function carriedIPv4(address: string): readonly string[] {
+  const bytes = bytesOf(address);
+  if (bytes?.length !== 16 || isInside(address, '::', 127)) {
+    return [];
+  }
+  const carrier = CARRIERS.find(({ network, prefix }) => isInside(address, network, prefix));
+  const flip = carrier?.isInverted === true ? 0xff : 0;
+  const found = carrier?.at.map((places) => places.map((at) => (bytes[at] ?? 0) ^ flip)) ?? [];
+  // Nothing but zeros stands where another length of the prefix has the address.
+  return found.filter((inner, index) => index === 0 || inner[0] !== 0).map((one) => one.join('.'));
+}
+
+function bytesOf(address: string): readonly number[] | undefined {
+  if (/^(?:(?:0|[1-9]\d{0,2})(?:\.(?!$)|$)){4}$/.test(address)) {
+    const bytes = address.split('.').map(Number);
+    return bytes.every((byte) => byte <= 255) ? bytes : undefined;
+  }
+  if (!/^[0-9a-f:.]+$/i.test(address) || !address.includes(':')) {
+    return undefined;
+  }
+  // The URL standard writes eight groups, in hexadecimal, with one "::" at most.
+  const plain = URL.parse(`http://[${address}]/`)?.hostname.slice(1, -1);
+  if (plain === undefined) {
+    return undefined;
+  }
+  const [head = '', tail] = plain.split('::');
+  const front = head === '' ? [] : head.split(':');
+  const back = tail === undefined || tail === '' ? [] : tail.split(':');
+  const zeros = Array.from({ length: 8 - front.length - back.length }, () => '0');
+  return [...front, ...zeros, ...back]
+    .map((group) => Number.parseInt(group, 16))
+    .flatMap((group) => [group >> 8, group & 0xff]);
+}
