@@ -16,6 +16,7 @@ import { type ApprovalNeed, type ApprovalRecord, isOwnWord } from './approvals/a
 import type { Approvals } from './approvals/approvals.ts';
 import { isBlank } from './approvals/plain-text.ts';
 import type { GatewayPolicy } from './gateway-policy.ts';
+import { personMarks } from './identity/same-person.ts';
 
 export interface AccessRequestsOptions {
   readonly policy: GatewayPolicy;
@@ -83,7 +84,7 @@ export class AccessRequests {
     this.#checkNotAsked(who, target, document, binding);
     return approvals.create({
       kind: 'access',
-      requester: { issuer: who.issuer, sub: who.sub, name: who.name },
+      requester: { ...personMarks(who), name: who.name },
       target,
       reason: asked.reason.trim(),
       session: undefined,

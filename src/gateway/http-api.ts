@@ -27,7 +27,6 @@ import { SEARCH_PATH } from '../tunnel/search-api.ts';
 import { maySeeAll, requireSession, type SessionRights } from './access.ts';
 import type { AccessRequests } from './access-requests.ts';
 import { addAccessRoutes } from './access-routes.ts';
-import { isSameParty } from './approvals/approval-record.ts';
 import { addApprovalRoutes } from './approvals/approval-routes.ts';
 import type { Approvals } from './approvals/approvals.ts';
 import { addBlockRoutes } from './blocks/block-routes.ts';
@@ -39,6 +38,7 @@ import { errorReply } from './http-errors.ts';
 import { bytes, json, reply } from './http-replies.ts';
 import type { Authenticated, Identity } from './identity/identity.ts';
 import { runRefused } from './identity/run-rights.ts';
+import { isSamePerson } from './identity/same-person.ts';
 import { MAX_FORM_LENGTH } from './identity/token-form.ts';
 import { whoamiReply } from './identity/whoami-reply.ts';
 import { errorFields, type Log } from './log.ts';
@@ -162,7 +162,7 @@ export function createHttpApi(options: HttpApiOptions): Hono<Env> {
 
   const decides = (principal: Principal): ReadonlySet<string> => {
     const open = approvals.list(principal, { isOpen: true, limit: Number.POSITIVE_INFINITY });
-    const others = open.filter(({ requester }) => !isSameParty(requester, principal));
+    const others = open.filter(({ requester }) => !isSamePerson(requester, principal));
     return new Set(others.flatMap(({ session }) => session ?? []));
   };
   const rights: SessionRights = { index, decides };

@@ -364,4 +364,15 @@ export const MIGRATIONS: readonly string[] = [
   ) STRICT;
   CREATE INDEX blocks_by_time ON blocks (created_ms);
   `,
+  `
+  -- What else tells a person from others: two accounts may be those of one human.
+  ALTER TABLE approvals ADD COLUMN subject TEXT;
+  ALTER TABLE approvals ADD COLUMN verified_email TEXT;
+  ALTER TABLE approvals ADD COLUMN login_key TEXT;
+  ALTER TABLE approval_votes ADD COLUMN subject TEXT;
+  ALTER TABLE approval_votes ADD COLUMN verified_email TEXT;
+  ALTER TABLE approval_votes ADD COLUMN login_key TEXT;
+  ALTER TABLE sessions ADD COLUMN subject TEXT;
+  ALTER TABLE sessions ADD COLUMN verified_email TEXT;
+  `,
 ];

@@ -80,6 +80,8 @@ export class SessionIndex {
       session.principal.issuer,
       session.principal.sub,
       session.principal.name,
+      nullable(session.principal.subject),
+      nullable(session.principal.verifiedEmail),
       session.family,
       nullable(session.reason),
       nullable(session.principal.agent),
@@ -234,9 +236,9 @@ function prepareAll({ database }: IndexStore) {
   const prepare = (sql: string): StatementSync => database.prepare(sql);
   return {
     start: prepare(
-      `INSERT INTO sessions (id, state, target, kind, principal_kind, issuer, sub, name, family,
+      `INSERT INTO sessions (id, state, target, kind, principal_kind, issuer, sub, name, subject, verified_email, family,
          reason, agent, agent_itself, requester, run, parent_run, program, policy_commit, recording, client_version, started_ms, expires_ms)
-       VALUES (?, 'live', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+       VALUES (?, 'live', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     ),
     end: prepare(
       `UPDATE sessions SET ended_ms = ?, end_reason = ?, end_message = ?, up_bytes = ?,

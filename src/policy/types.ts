@@ -24,6 +24,12 @@ export interface Principal {
   /** For people to read: e-mail, else preferred name, else sub. Untrusted text. */
   readonly name: string;
   readonly email: string | undefined;
+  /** By `claims.subject`: what stays the same for a person, whichever client they use at the issuer. */
+  readonly subject?: string;
+  /** `email`, when the provider says that it has checked it. */
+  readonly verifiedEmail?: string;
+  /** Thumbprint of the key that the login is bound to; of a run, of the login that started it. */
+  readonly loginKey?: string;
   readonly groups: readonly string[];
   /** Roles from hoop.yaml that the groups give: 'auditor', 'approver'. A run has none. */
   readonly roles: readonly string[];

@@ -1,11 +1,10 @@
 /** A request that waits for a person, as the gateway keeps it. */
 import type { Principal } from '../../policy/types.ts';
 import type { ApprovalKind, ApprovalState } from '../../tunnel/approvals-api.ts';
+import { countOthers, type PersonMarks } from '../identity/same-person.ts';
 
-/** Somebody by the subject that never changes; `name` is for people and untrusted. */
-export interface Party {
-  readonly issuer: string;
-  readonly sub: string;
+/** Somebody by what tells them from others; `name` is for people and untrusted. */
+export interface Party extends PersonMarks {
   readonly name: string;
 }
 
@@ -61,6 +60,7 @@ export interface ApprovalRecord extends Omit<NewApproval, 'waitsSeconds' | 'deta
   readonly votes: readonly Vote[];
 }
 
+/** Whether both are one account. For what decides about votes it takes `isSamePerson`. */
 export function isSameParty(
   a: Pick<Party, 'issuer' | 'sub'>,
   b: Pick<Party, 'issuer' | 'sub'>,
@@ -101,15 +101,12 @@ export function approversOf(
   need: ApprovalNeed,
   groupsOf: (vote: Vote) => readonly string[],
 ): number {
-  const people = new Set(
-    record.votes
-      .filter(
-        (vote) =>
-          vote.decision === 'approve' &&
-          !isSameParty(vote.by, record.requester) &&
-          groupsOf(vote).some((group) => need.groups.includes(group)),
-      )
-      .map(({ by }) => JSON.stringify([by.issuer, by.sub])),
+  const counted = record.votes.filter(
+    (vote) =>
+      vote.decision === 'approve' && groupsOf(vote).some((group) => need.groups.includes(group)),
   );
-  return people.size;
+  return countOthers(
+    record.requester,
+    counted.map(({ by }) => by),
+  );
 }

@@ -2,6 +2,8 @@
 import * as z from 'zod';
 import type { Identified } from '../../policy/match.ts';
 import { APPROVAL_KINDS, APPROVAL_STATES, type ApprovalState } from '../../tunnel/approvals-api.ts';
+import { LoginClaims } from '../identity/login-claims.ts';
+import type { PersonMarks } from '../identity/same-person.ts';
 import { type IndexStore, integer, nullable, optionalText, text } from '../index-store.ts';
 import type { ApprovalRecord, Party, Vote } from './approval-record.ts';
 import type { SealedJson } from './sealed-json.ts';
@@ -13,14 +15,14 @@ const Groups = z.array(z.string());
 /** Of a login: what says who may decide. */
 const Claims = z.union([
   z.object({ kind: z.literal('workload') }),
-  z.object({ email: z.string().optional(), groups: Groups }),
+  LoginClaims.pick({ email: true, emailVerified: true, subject: true, groups: true }),
 ]);
 const Kind = z.enum(APPROVAL_KINDS);
 const State = z.enum(APPROVAL_STATES);
 const Decision = z.enum(['approve', 'deny']);
 
 /** Somebody who has logged in, as policies know them. */
-export interface PersonLogin extends Identified {
+export interface PersonLogin extends Identified, PersonMarks {
   readonly kind: 'person';
 }
 
@@ -50,6 +52,7 @@ export class ApprovalStore {
       requester.issuer,
       requester.sub,
       requester.name,
+      ...storedMarks(requester),
       nullable(record.agent),
       nullable(record.requestedFor),
       record.target,
@@ -104,6 +107,7 @@ export class ApprovalStore {
       by.issuer,
       by.sub,
       by.name,
+      ...storedMarks(by),
       JSON.stringify(groups),
       decision,
       nullable(reason),
@@ -190,12 +194,35 @@ function personLogin(row: Row): PersonLogin | undefined {
   if ('kind' in claims) {
     return undefined;
   }
-  const { email, groups } = claims;
-  return { kind: 'person', issuer: text(row['issuer']), sub: text(row['sub']), email, groups };
+  const { email, emailVerified, subject, groups } = claims;
+  return {
+    kind: 'person',
+    issuer: text(row['issuer']),
+    sub: text(row['sub']),
+    email,
+    ...(subject === undefined ? {} : { subject: subject.value }),
+    ...(email === undefined || emailVerified !== true ? {} : { verifiedEmail: email }),
+    groups,
+  };
+}
+
+/** In the order of the columns subject, verified_email, login_key. */
+function storedMarks({ subject, verifiedEmail, loginKey }: PersonMarks) {
+  return [nullable(subject), nullable(verifiedEmail), nullable(loginKey)] as const;
 }
 
 function partyOf(row: Row): Party {
-  return { issuer: text(row['issuer']), sub: text(row['sub']), name: text(row['name']) };
+  const subject = optionalText(row['subject']);
+  const verifiedEmail = optionalText(row['verified_email']);
+  const loginKey = optionalText(row['login_key']);
+  return {
+    issuer: text(row['issuer']),
+    sub: text(row['sub']),
+    name: text(row['name']),
+    ...(subject === undefined ? {} : { subject }),
+    ...(verifiedEmail === undefined ? {} : { verifiedEmail }),
+    ...(loginKey === undefined ? {} : { loginKey }),
+  };
 }
 
 function voteOf(row: Row): Vote {
@@ -208,7 +235,7 @@ function voteOf(row: Row): Vote {
   };
 }
 
-const RECORD = `id, kind, state, issuer, sub, name, agent, requested_for, target, reason, session, run,
+const RECORD = `id, kind, state, issuer, sub, name, subject, verified_email, login_key, agent, requested_for, target, reason, session, run,
   dies_with_connection, needs, policy_commit, binding, created_ms, waits_until_ms, usable_seconds,
   usable_until_ms, ended_ms, outcome`;
 const OPEN = "state IN ('waiting', 'approved')";
@@ -217,9 +244,9 @@ function prepareAll({ database }: IndexStore) {
   const prepare = (sql: string) => database.prepare(sql);
   return {
     insert: prepare(
-      `INSERT INTO approvals (id, kind, state, issuer, sub, name, agent, requested_for, target,
-         reason, session, run, dies_with_connection, needs, policy_commit, binding, created_ms, waits_until_ms,
-         usable_seconds, details) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      `INSERT INTO approvals (id, kind, state, issuer, sub, name, subject, verified_email,
+         login_key, agent, requested_for, target, reason, session, run, dies_with_connection, needs, policy_commit, binding, created_ms, waits_until_ms,
+         usable_seconds, details) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     ),
     find: prepare(`SELECT ${RECORD} FROM approvals WHERE id = ?`),
     details: prepare('SELECT details FROM approvals WHERE id = ?'),
@@ -232,8 +259,8 @@ function prepareAll({ database }: IndexStore) {
     ),
     votes: prepare('SELECT * FROM approval_votes WHERE approval = ? ORDER BY time_ms, rowid'),
     vote: prepare(
-      `INSERT INTO approval_votes (approval, issuer, sub, name, voter_groups, decision, reason,
-         time_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+      `INSERT INTO approval_votes (approval, issuer, sub, name, subject, verified_email, login_key,
+         voter_groups, decision, reason, time_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     ),
     move: prepare(
       `UPDATE approvals SET state = ?, usable_until_ms = coalesce(?, usable_until_ms),

@@ -7,7 +7,7 @@ import {
   CommandPart,
   StatementPart,
 } from '../../tunnel/approvals-api.ts';
-import type { ApprovalRecord } from './approval-record.ts';
+import type { ApprovalRecord, Party } from './approval-record.ts';
 import type { Approvals } from './approvals.ts';
 import { mayDecide } from './may-decide.ts';
 
@@ -29,7 +29,7 @@ export function approvalView(
     id: record.id,
     kind,
     state: record.state,
-    requester: record.requester,
+    requester: shownParty(record.requester),
     ...(agent === undefined ? {} : { agent }),
     ...(requestedFor === undefined
       ? {}
@@ -48,7 +48,7 @@ export function approvalView(
       ...(isListed ? {} : { known: approvals.known(record, need) }),
     })),
     votes: record.votes.map(({ by, decision, reason: why, atMs }) => ({
-      by,
+      by: shownParty(by),
       decision,
       ...(why === undefined ? {} : { reason: why }),
       at: time(atMs),
@@ -91,4 +91,9 @@ function shortPrompt(prompt: ApprovalPrompt): ApprovalPrompt {
 
 function time(ms: number): string {
   return new Date(ms).toISOString();
+}
+
+/** The marks that tell people apart are nobody else's business. */
+function shownParty({ issuer, sub, name }: Party): Approval['requester'] {
+  return { issuer, sub, name };
 }

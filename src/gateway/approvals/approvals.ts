@@ -6,6 +6,7 @@
 import { HoopError } from '../../errors.ts';
 import type { Principal } from '../../policy/types.ts';
 import type { ApprovalKind, ApprovalState } from '../../tunnel/approvals-api.ts';
+import { countOthers, personMarks } from '../identity/same-person.ts';
 import { errorFields, type Log } from '../log.ts';
 import { shortId } from '../short-id.ts';
 import {
@@ -153,11 +154,11 @@ export class Approvals implements Disposable {
     { groups }: ApprovalNeed,
   ): number {
     const { store, isAgent } = this.#options;
-    return store
+    const approvers = store
       .newestLogins()
-      .filter((login) => !isSameParty(login, record.requester) && !isAgent(login))
-      .filter((login) => !isRequestedFor(record, login))
-      .filter((login) => login.groups.some((group) => groups.includes(group))).length;
+      .filter((login) => !isAgent(login) && !isRequestedFor(record, login))
+      .filter((login) => login.groups.some((group) => groups.includes(group)));
+    return countOthers(record.requester, approvers);
   }
 
   /** How many different people have approved, as it counts now. */
@@ -187,7 +188,7 @@ export class Approvals implements Disposable {
       throw alreadyEnded(this.visible(who, id));
     }
     store.vote(id, {
-      by: { issuer: who.issuer, sub: who.sub, name: plainText(who.name, MAX_TEXT) },
+      by: { ...personMarks(who), name: plainText(who.name, MAX_TEXT) },
       decision: said.decision,
       reason: said.reason === undefined ? undefined : plainText(said.reason, MAX_TEXT),
       atMs: clock(),

@@ -1,7 +1,8 @@
 /** Whose word counts about a request: a second person's, of one of its groups, once. */
 import { HoopError } from '../../errors.ts';
 import type { Principal } from '../../policy/types.ts';
-import { type ApprovalRecord, isOwnWord, isRequestedFor, isSameParty } from './approval-record.ts';
+import { isSamePerson } from '../identity/same-person.ts';
+import { type ApprovalRecord, isOwnWord, isRequestedFor } from './approval-record.ts';
 
 export function isApprover(who: Principal, record: ApprovalRecord): boolean {
   if (!isOwnWord(who)) return false;
@@ -12,10 +13,10 @@ export function mayDecide(who: Principal, record: ApprovalRecord): boolean {
   return (
     record.state === 'waiting' &&
     who.kind === 'person' &&
-    !isSameParty(who, record.requester) &&
+    !isSamePerson(who, record.requester) &&
     !isRequestedFor(record, who) &&
     isApprover(who, record) &&
-    !record.votes.some(({ by, decision }) => decision === 'approve' && isSameParty(by, who))
+    !record.votes.some(({ by, decision }) => decision === 'approve' && isSamePerson(by, who))
   );
 }
 
@@ -25,9 +26,10 @@ export function checkVoter(
   record: ApprovalRecord,
   said: { readonly decision: string; readonly binding?: string | undefined },
 ): void {
-  if (isSameParty(who, record.requester) || isRequestedFor(record, who)) {
+  if (isSamePerson(who, record.requester) || isRequestedFor(record, who)) {
     throw new HoopError('HOOP_APPROVAL_SELF', 'who asked cannot decide', {
-      detail: 'An approval is the word of a second person.',
+      detail:
+        'An approval is the word of a second person. Logins with one subject, key or verified e-mail address are those of one person.',
       hint: 'Ask another approver.',
     });
   }
@@ -41,7 +43,7 @@ export function checkVoter(
   if (said.binding !== undefined && said.binding !== record.binding) {
     throw new HoopError('HOOP_APPROVAL_ENDED', 'the request is not the one that you were shown');
   }
-  const voted = record.votes.some(({ by }) => isSameParty(by, who));
+  const voted = record.votes.some(({ by }) => isSamePerson(by, who));
   if (voted && said.decision === 'approve') {
     throw new HoopError('HOOP_APPROVAL_VOTED', 'you have approved this request already', {
       hint: 'Another approver must approve it, too.',

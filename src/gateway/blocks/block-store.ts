@@ -5,7 +5,14 @@ import type { Block } from './block.ts';
 
 const MAX_LISTED = 500;
 const MAX_SUBJECTS = 100;
-const Subjects = z.array(z.object({ issuer: z.string(), sub: z.string() }));
+const Subjects = z.array(
+  z.object({
+    issuer: z.string(),
+    sub: z.string(),
+    subject: z.string().exactOptional(),
+    verifiedEmail: z.string().exactOptional(),
+  }),
+);
 
 export class BlockStore {
   readonly #statements: ReturnType<typeof prepareAll>;
@@ -46,9 +53,16 @@ export class BlockStore {
 
   /** Whoever has had a session under this name or subject. */
   subjectsNamed(who: string): Block['subjects'] {
-    return this.#statements.named
-      .all(who, who, MAX_SUBJECTS)
-      .map((row) => ({ issuer: text(row['issuer']), sub: text(row['sub']) }));
+    return this.#statements.named.all({ who, most: MAX_SUBJECTS }).map((row) => {
+      const subject = optionalText(row['subject']);
+      const verifiedEmail = optionalText(row['verified_email']);
+      return {
+        issuer: text(row['issuer']),
+        sub: text(row['sub']),
+        ...(subject === undefined ? {} : { subject }),
+        ...(verifiedEmail === undefined ? {} : { verifiedEmail }),
+      };
+    });
   }
 }
 
@@ -64,8 +78,8 @@ function prepareAll({ database }: IndexStore) {
     ),
     list: database.prepare('SELECT * FROM blocks ORDER BY created_ms DESC, id DESC LIMIT ?'),
     named: database.prepare(
-      `SELECT DISTINCT issuer, sub FROM sessions
-       WHERE lower(name) = lower(?) OR lower(sub) = lower(?) LIMIT ?`,
+      `SELECT DISTINCT issuer, sub, subject, verified_email FROM sessions
+       WHERE lower($who) IN (lower(name), lower(sub), lower(subject)) LIMIT $most`,
     ),
   };
 }

@@ -1,9 +1,11 @@
 /** Somebody, or an agent, is kept out: at once, whatever the policy says. */
 import { HoopError } from '../../errors.ts';
 import type { Principal } from '../../policy/types.ts';
+import { isSamePerson, type PersonMarks } from '../identity/same-person.ts';
 import { utcTime } from '../utc-time.ts';
 
-type Subject = Pick<Principal, 'issuer' | 'sub'>;
+/** Without keys: who shares a machine with somebody is not kept out with them. */
+type Subject = Omit<PersonMarks, 'loginKey'>;
 
 export interface Block {
   readonly id: string;
@@ -15,7 +17,7 @@ export interface Block {
   /** undefined: everything, the login itself included. */
   readonly target: string | undefined;
   readonly reason: string;
-  readonly by: Subject & { readonly name: string };
+  readonly by: Pick<Principal, 'issuer' | 'sub' | 'name'>;
   readonly createdMs: number;
   /** undefined: until it is lifted. */
   readonly expiresMs: number | undefined;
@@ -25,18 +27,29 @@ export interface Block {
 /** Whether it speaks of this principal, whatever its target. */
 export function meansPrincipal(
   block: Pick<Block, 'kind' | 'who' | 'subjects'>,
-  principal: Pick<Principal, 'issuer' | 'sub' | 'name' | 'email' | 'requester' | 'agent'>,
+  principal: Subject & Pick<Principal, 'name' | 'email' | 'requester' | 'agent'>,
 ): boolean {
   if (block.kind === 'agent') {
     return principal.agent === block.who;
   }
   const who = block.who.toLowerCase();
-  const { issuer, sub, name, email, requester } = principal;
+  const { sub, subject, name, email, requester } = principal;
+  const marks = blockedMarks(principal);
   return (
-    block.subjects.some((one) => one.issuer === issuer && one.sub === sub) ||
+    block.subjects.some((one) => isSamePerson(one, marks)) ||
     // Rather one namesake too many, who can be let in again, than one login too few.
-    [sub, name, email, requester].some((text) => text?.toLowerCase() === who)
+    [sub, subject, name, email, requester].some((text) => text?.toLowerCase() === who)
   );
+}
+
+export function blockedMarks(someone: Subject): Subject {
+  const { issuer, sub, subject, verifiedEmail } = someone;
+  return {
+    issuer,
+    sub,
+    ...(subject === undefined ? {} : { subject }),
+    ...(verifiedEmail === undefined ? {} : { verifiedEmail }),
+  };
 }
 
 /** For whoever is kept out, sessions that end by it, and their recordings. */

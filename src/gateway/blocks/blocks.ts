@@ -8,7 +8,7 @@ import type { BlockRequest, BlockView } from '../../tunnel/blocks-api.ts';
 import type { IndexStore } from '../index-store.ts';
 import { errorFields, type Log } from '../log.ts';
 import { shortId } from '../short-id.ts';
-import { type Block, blockedError, meansPrincipal } from './block.ts';
+import { type Block, blockedError, blockedMarks, meansPrincipal } from './block.ts';
 import { BlockStore } from './block-store.ts';
 
 export interface BlocksOptions {
@@ -146,7 +146,7 @@ export class Blocks {
       id,
       kind,
       who,
-      subjects: [...subjects],
+      subjects: accounts(subjects),
       ...(target === undefined ? {} : { target }),
       reason,
       blockedBy: by.name,
@@ -203,7 +203,13 @@ function requireApprover({ roles, isAgent, viaDevice }: Principal): void {
   }
 }
 
-function distinct(subjects: readonly Pick<Principal, 'issuer' | 'sub'>[]): Block['subjects'] {
+function distinct(subjects: Block['subjects']): Block['subjects'] {
+  const all = new Map(subjects.map(blockedMarks).map((marks) => [JSON.stringify(marks), marks]));
+  return [...all.values()];
+}
+
+/** Once each, and without what else tells its person from others. */
+function accounts(subjects: Block['subjects']): BlockView['subjects'] {
   const all = new Map(
     subjects.map(({ issuer, sub }) => [JSON.stringify([issuer, sub]), { issuer, sub }]),
   );

@@ -182,8 +182,9 @@ export class Identity {
 
   /** @throws HoopError HOOP_TOKEN_ISSUER, HOOP_WORKLOAD_…, HOOP_ACCESS_BLOCKED */
   #principalOf(family: RefreshFamily): LoginFacts & Pick<Authenticated, 'run'> {
-    const { principal: someone, ...login } = loginFacts(family, this.#options);
+    const { principal: claimed, ...login } = loginFacts(family, this.#options);
     const run = readRun(family);
+    const someone = { ...claimed, loginKey: run?.loginKey ?? family.jkt };
     const whole = this.#options.withOwnAgent?.(someone) ?? someone;
     const principal = run === undefined ? whole : runPrincipal(whole, run);
     this.#options.requireUnblocked?.(principal);
@@ -289,6 +290,7 @@ export class Identity {
       id: newSessionId(clock(), randomBytes(16)),
       ...(who.run === undefined ? {} : { parent: who.run.id }),
       login: who.run === undefined ? who.family : who.run.login,
+      loginKey: who.principal.loginKey ?? who.jkt,
       ...(agent === undefined ? {} : { agent }),
       ...(program === undefined ? {} : { program }),
       ...(reason === undefined ? {} : { reason }),

@@ -19,6 +19,10 @@ export const LoginClaims = z.object({
   sub: z.string(),
   name: z.string(),
   email: z.string().optional(),
+  /** The provider says that it has checked the address. Not in older ones. */
+  emailVerified: z.literal(true).optional(),
+  /** What the policy's `claims.subject` led to, and its words. */
+  subject: z.object({ claim: z.string(), value: z.string() }).optional(),
   groups: z.array(z.string()),
   /** Seconds; when the person proved who they are, else when the token was issued. */
   authTime: z.number(),
@@ -53,6 +57,7 @@ export function mapLoginClaims(
     claims['email_verified'] === false
       ? undefined
       : readText(claims, provider.claims?.email ?? 'email');
+  const subject = readSubject(claims, provider.claims?.subject);
   const name =
     [
       email,
@@ -69,6 +74,8 @@ export function mapLoginClaims(
     sub,
     name,
     ...(email === undefined ? {} : { email }),
+    ...(email !== undefined && isVerified(claims, email) ? { emailVerified: true } : {}),
+    ...(subject === undefined ? {} : { subject }),
     groups: groups ?? [],
     ...(groups === undefined ? { missingGroups: groupsClaim } : {}),
     authTime: typeof authTime === 'number' ? authTime : facts.nowSeconds,
@@ -93,10 +100,38 @@ export function toPrincipal(
     sub: claims.sub,
     name: claims.name,
     email: claims.email,
+    ...(claims.subject === undefined ? {} : { subject: claims.subject.value }),
+    ...(claims.email === undefined || claims.emailVerified !== true
+      ? {}
+      : { verifiedEmail: claims.email }),
     groups: counting ? claims.groups.filter((group) => counting.includes(group)) : claims.groups,
     roles: isDevice ? [] : principalRoles(roles, claims.groups),
     ...(isDevice ? { viaDevice: true } : {}),
   };
+}
+
+/** The claim speaks of `email` and of no other claim. Some providers write it as a string. */
+function isVerified(claims: Readonly<Record<string, unknown>>, email: string): boolean {
+  const verified = claims['email_verified'];
+  return (verified === true || verified === 'true') && claims['email'] === email;
+}
+
+/** Votes are told apart by it, so a token without it is nobody's. */
+function readSubject(
+  claims: Readonly<Record<string, unknown>>,
+  claim: string | undefined,
+): LoginClaims['subject'] {
+  if (claim === undefined) {
+    return undefined;
+  }
+  const value = readText(claims, claim);
+  if (value === undefined) {
+    throw tokenError('HOOP_TOKEN_CLAIM', `the ID token has no usable "${claim}" claim`, {
+      detail: `The policy tells people apart by it (\`claims.subject\`). It must be a text of at most ${MAX_TEXT_LENGTH} characters.`,
+      hint: 'Let the provider put it into the ID tokens of all its clients for hoop, or name another claim.',
+    });
+  }
+  return { claim, value };
 }
 
 function readText(claims: Readonly<Record<string, unknown>>, name: string): string | undefined {

@@ -8,6 +8,8 @@ export const RunOfLogin = z.object({
   parent: z.string().optional(),
   /** Id of the login that is no run's and that it was made from in the end; not in older ones. */
   login: z.string().optional(),
+  /** Thumbprint of the key of that login; not in older ones. */
+  loginKey: z.string().optional(),
   /** Name of an agent of the policy, as it was when the run began. */
   agent: z.string().optional(),
   /** Name of the program, as the client says it; not in older ones. */

@@ -59,6 +59,11 @@ export function loginFacts(family: RefreshFamily, policy: LoginPolicy): LoginFac
       detail: 'The policy in force no longer names its identity provider, or its client there.',
     });
   }
+  if (login.subject?.claim !== provider.claims?.subject) {
+    throw tokenError('HOOP_TOKEN_CLAIM', 'the login does not say who it is of as the policy asks', {
+      detail: 'The policy in force has another `claims.subject` than at the login.',
+    });
+  }
   const { audience, authTime, claimsSha256, missingGroups } = login;
   const freshUntilMs = freshUntil(login.freshAt ?? family.createdAtMs / 1000, provider);
   if (freshUntilMs !== undefined && freshUntilMs <= policy.clock()) {

@@ -121,8 +121,12 @@ export class TokenExchange {
       nowMs: clock(),
       nonce: undefined,
     });
-    const { issuer, sub, audience, freshAt = 0 } = claims;
-    if (issuer !== stored.issuer || sub !== stored.sub || audience !== stored.audience) {
+    const { issuer, sub, audience, subject, freshAt = 0 } = claims;
+    const isOther =
+      subject !== undefined &&
+      subject.claim === stored.subject?.claim &&
+      subject.value !== stored.subject.value;
+    if (isOther || issuer !== stored.issuer || sub !== stored.sub || audience !== stored.audience) {
       throw tokenError('HOOP_TOKEN_NONCE', 'the ID token does not answer this login', {
         detail: 'It is that of another person, or of another client at the identity provider.',
       });

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { NewApproval } from '../../../src/gateway/approvals/approval-record.ts';
 import { ApprovalStore } from '../../../src/gateway/approvals/approval-store.ts';
 import { Approvals } from '../../../src/gateway/approvals/approvals.ts';
@@ -12,6 +12,7 @@ import {
   MAX_OPEN_PER_PERSON,
 } from '../../../src/gateway/approvals/request-limits.ts';
 import { SealedJson } from '../../../src/gateway/approvals/sealed-json.ts';
+import { countOthers } from '../../../src/gateway/identity/same-person.ts';
 import { MIGRATIONS } from '../../../src/gateway/index-schema.ts';
 import { IndexStore } from '../../../src/gateway/index-store.ts';
 import type { Principal } from '../../../src/policy/types.ts';
@@ -185,6 +186,100 @@ test('somebody with the same subject at another provider is somebody else', () =
   const { id } = approvals.create(request());
   const other = person('erin', ['dba'], { issuer: 'https://other.example' });
   expect(approvals.decide(other, id, approve).state).toBe('approved');
+});
+
+describe('one human with two accounts', () => {
+  const console = 'https://console.example';
+  const pairs: Record<string, readonly [Partial<Principal>, Partial<Principal>]> = {
+    'the subject that the policy names': [{ subject: 'oid-1' }, { subject: 'oid-1' }],
+    'the key of the login': [{ loginKey: 'k1' }, { loginKey: 'k1', issuer: console }],
+    'the e-mail address, at another provider': [
+      { verifiedEmail: 'Erin@Example.org' },
+      { verifiedEmail: 'erin@example.ORG', issuer: console },
+    ],
+  };
+  const two = { needs: [{ rule: 'p/deletes', groups: ['dba'], count: 2 }] };
+
+  test.each(Object.entries(pairs))(
+    'asks as one and approves as the other: %s',
+    (_, [one, other]) => {
+      const { id } = approvals.create(request({ requester: person('erin', [], one) }));
+      reopen();
+      const voter = person('adm-erin', ['dba'], other);
+      expect(codeOf(() => approvals.decide(voter, id, approve))).toBe('HOOP_APPROVAL_SELF');
+      expect(mayDecide(voter, approvals.visible(voter, id))).toBe(false);
+      expect(approvals.decide(ada, id, approve).state).toBe('approved');
+    },
+  );
+
+  test.each(Object.entries(pairs))('approves twice and counts once: %s', (_, [one, other]) => {
+    const { id } = approvals.create(request(two));
+    expect(approvals.decide(person('bo', ['dba'], one), id, approve).state).toBe('waiting');
+    reopen();
+    const again = person('adm-bo', ['dba'], other);
+    expect(codeOf(() => approvals.decide(again, id, approve))).toBe('HOOP_APPROVAL_VOTED');
+    expect(mayDecide(again, approvals.visible(again, id))).toBe(false);
+    expect(approvals.decide(ada, id, approve).state).toBe('approved');
+  });
+
+  test('is told by a third account that shares something with both', () => {
+    const { id } = approvals.create(request(two));
+    const first = person('bo', ['dba'], { subject: 'oid-1' });
+    const second = person('bo2', ['dba'], { verifiedEmail: 'bo@example.org' });
+    expect(approvals.decide(first, id, approve).state).toBe('waiting');
+    approvals.decide(second, id, approve);
+    const { state } = approvals.visible(erin, id);
+    // Nothing tells yet that these are one: two different people look the same.
+    expect(state).toBe('approved');
+    const both = { ...first, verifiedEmail: 'bo@example.org' };
+    expect(countOthers(erin, [first, second])).toBe(2);
+    expect(countOthers(erin, [first, second, both])).toBe(1);
+    expect(countOthers(erin, [first, second, both, { ...erin, subject: 'oid-1' }])).toBe(0);
+  });
+
+  test('different people are not taken for one', () => {
+    const marks = (name: string, issuer = ISSUER): Partial<Principal> => ({
+      issuer,
+      subject: `oid-${name}`,
+      verifiedEmail: `${name}@example.org`,
+      loginKey: `key-${name}`,
+    });
+    const { id } = approvals.create(
+      request({
+        ...two,
+        requester: person('erin', [], { ...marks('erin'), email: 'x@y.example' }),
+      }),
+    );
+    // An unverified address is anybody's, and a subject means nothing at another provider.
+    const carol = person('carol', ['dba'], { ...marks('carol'), email: 'x@y.example' });
+    const dan = person('dan', ['dba'], { ...marks('dan', console), subject: 'oid-erin' });
+    expect(approvals.decide(carol, id, approve).state).toBe('waiting');
+    expect(approvals.decide(dan, id, approve).state).toBe('approved');
+    expect(approvals.use(id)?.state).toBe('used');
+  });
+
+  test('is one who could approve, or none when it asks', () => {
+    let logins = 0;
+    const login = (sub: string, claims: object): void => {
+      logins += 1;
+      index.database
+        .prepare(
+          'INSERT INTO refresh_families (id, issuer, sub, jkt, generation, rotated_ms, created_ms, expires_ms, claims, revoked) VALUES (?, ?, ?, ?, 0, ?, ?, ?, ?, 0)',
+        )
+        .run(`f${logins}`, ISSUER, sub, sub, now, now, now, JSON.stringify(claims));
+    };
+    const subject = { claim: 'oid', value: 'oid-1' };
+    const record = approvals.create(request());
+    const [need] = record.needs;
+    if (need === undefined) throw new Error('there is no need');
+    login('bo', { groups: ['dba'], subject });
+    login('bo-device', { groups: ['dba'], subject });
+    expect(approvals.known(record, need)).toBe(1);
+    const own = approvals.create(
+      request({ requester: person('x', [], { subject: 'oid-1' }), binding: 'b2' }),
+    );
+    expect(approvals.known(own, need)).toBe(0);
+  });
 });
 
 test('two approvals are those of two people', () => {

@@ -21,6 +21,7 @@ describe('who is calling', () => {
     expect(who.principal).toEqual({
       kind: 'person',
       issuer: bench.issuer.issuer,
+      loginKey: who.jkt,
       sub: 'u-1',
       name: 'dana@example.com',
       email: 'dana@example.com',

@@ -104,3 +104,53 @@ describe('a refused login', () => {
     expect(bench.refused).toEqual([]);
   });
 });
+
+describe('what tells a person from others', () => {
+  const REFUSED = '401 HOOP_TOKEN_CLAIM: the ID token has no usable "oid" claim';
+  const subjectFrom = (subject: string | undefined) => {
+    const { issuer } = bench.issuer;
+    bench.providers = [{ issuer, clientId: CLIENT_ID, claims: { subject } }];
+  };
+
+  test('is the claim that the policy names, beside the sub, and the key of the login', async () => {
+    subjectFrom('oid');
+    const { principal, jkt } = await whoIs({ oid: 'oid-1' });
+    expect(principal).toMatchObject({ sub: 'u-1', subject: 'oid-1', loginKey: jkt });
+    subjectFrom('/ids/person');
+    expect((await whoIs({ ids: { person: 'p-1' } })).principal.subject).toBe('p-1');
+  });
+
+  test('has to be in each token', async () => {
+    subjectFrom('oid');
+    for (const oid of [undefined, '', 7, ['a'], 'x'.repeat(321)]) {
+      expect(refusalOf(await bench.exchange(await bench.idToken({ oid })))).toBe(REFUSED);
+    }
+  });
+
+  test('ends logins of before the policy named it, and of another person’s new token', async () => {
+    subjectFrom(undefined);
+    const { access_token } = await bench.login({ oid: 'oid-1' });
+    subjectFrom('oid');
+    await expect(bench.identity.authenticate(bench.request(access_token))).rejects.toMatchObject({
+      code: 'HOOP_TOKEN_CLAIM',
+      hint: 'Log in again with `hoop login`.',
+    });
+    const { refresh_token } = await bench.login({ oid: 'oid-1' });
+    expect(refusalOf(await bench.confirm(refresh_token, { oid: 'oid-2' }))).toMatch(
+      /HOOP_TOKEN_NONCE/,
+    );
+  });
+
+  test('is an e-mail address only when the provider has checked that one', async () => {
+    const verified = async (claims: Record<string, unknown>) =>
+      (await whoIs(claims)).principal.verifiedEmail;
+    expect(await verified({ email_verified: true })).toBe('dana@example.com');
+    expect(await verified({ email_verified: 'true' })).toBe('dana@example.com');
+    for (const email_verified of [undefined, false, 'false', 1, {}]) {
+      expect(await verified({ email_verified })).toBeUndefined();
+    }
+    const { issuer } = bench.issuer;
+    bench.providers = [{ issuer, clientId: CLIENT_ID, claims: { email: 'upn' } }];
+    expect(await verified({ upn: 'boss@example.com', email_verified: true })).toBeUndefined();
+  });
+});
