@@ -2,7 +2,18 @@
  * Tokens in a file that only its owner can read, for machines without a keychain. Not encrypted:
  * a key beside the file would protect it from nobody.
  */
-import { chmodSync, lstatSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  type Stats,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { HoopError } from '../errors.ts';
 import { isMissing, writeFileAtomic } from '../home.ts';
@@ -61,8 +72,7 @@ export class FileTokenStore implements TokenStore {
   #readAll(): Map<string, unknown> {
     let text: string;
     try {
-      this.#checkPermissions();
-      text = readFileSync(this.#path, 'utf8');
+      text = this.#readText();
     } catch (error) {
       if (isMissing(error)) {
         return new Map();
@@ -78,38 +88,64 @@ export class FileTokenStore implements TokenStore {
     return new Map(Object.entries(tokens));
   }
 
-  /** As ssh does with private keys: what others could read is not used, so that somebody notices. */
-  #checkPermissions(): void {
-    if (process.platform === 'win32') {
-      return;
+  /**
+   * What is looked at is what is read: a program inside a run may write here, and change a file for a
+   * link to somebody else's in between.
+   */
+  #readText(): string {
+    const { O_RDONLY, O_NOFOLLOW = 0, O_NONBLOCK = 0 } = constants;
+    let file: number;
+    try {
+      // A pipe would be waited for.
+      file = openSync(this.#path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+    } catch (error) {
+      throw isLink(error) ? this.#noFile() : error;
     }
-    for (const [path, what] of [
-      // The file first: a directory without it holds nothing that others could read.
-      [this.#path, 'file'],
-      [dirname(this.#path), 'directory'],
-    ] as const) {
-      const stats = lstatSync(path);
-      if (what === 'file' && !stats.isFile()) {
-        // A program inside a run may write there: a pipe would be read for ever.
-        throw new HoopError('HOOP_LOCAL_STATE', `the token file "${path}" is not a file`);
+    try {
+      const stats = fstatSync(file);
+      if (!stats.isFile()) {
+        throw this.#noFile();
       }
-      if (what === 'file' && stats.size > MAX_FILE_BYTES) {
-        throw new HoopError('HOOP_LOCAL_STATE', `the token file "${path}" is too large`);
+      if (stats.size > MAX_FILE_BYTES) {
+        throw new HoopError('HOOP_LOCAL_STATE', `the token file "${this.#path}" is too large`);
       }
-      const { mode, uid } = stats;
-      const foreign = uid !== process.getuid?.();
-      if ((mode & 0o077) !== 0 || foreign) {
-        throw new HoopError('HOOP_LOCAL_STATE', `the token ${what} "${path}" is open to others`, {
-          detail: foreign
-            ? 'It belongs to another user.'
-            : `Its mode is ${(mode & 0o777).toString(8).padStart(4, '0')}.`,
-          hint: foreign
-            ? 'Use a HOOP_HOME of your own.'
-            : `Run \`chmod go= '${path}'\`; if others may have read it, log in again.`,
-        });
-      }
+      requirePrivate(this.#path, 'file', stats);
+      const directory = dirname(this.#path);
+      requirePrivate(directory, 'directory', lstatSync(directory));
+      return readFileSync(file, 'utf8');
+    } finally {
+      closeSync(file);
     }
   }
+
+  #noFile(): HoopError {
+    return new HoopError('HOOP_LOCAL_STATE', `the token file "${this.#path}" is not a file`);
+  }
+}
+
+/** As ssh does with private keys: what others could read is not used, so that somebody notices. */
+function requirePrivate(path: string, what: 'file' | 'directory', { mode, uid }: Stats): void {
+  if (process.platform === 'win32') {
+    return;
+  }
+  const foreign = uid !== process.getuid?.();
+  if ((mode & 0o077) !== 0 || foreign) {
+    throw new HoopError('HOOP_LOCAL_STATE', `the token ${what} "${path}" is open to others`, {
+      detail: foreign
+        ? 'It belongs to another user.'
+        : `Its mode is ${(mode & 0o777).toString(8).padStart(4, '0')}.`,
+      hint: foreign
+        ? 'Use a HOOP_HOME of your own.'
+        : `Run \`chmod go= '${path}'\`; if others may have read it, log in again.`,
+    });
+  }
+}
+
+/** O_NOFOLLOW on a link; a socket cannot be opened at all. */
+function isLink(error: unknown): boolean {
+  return (
+    error instanceof Error && 'code' in error && (error.code === 'ELOOP' || error.code === 'ENXIO')
+  );
 }
 
 function readTokens(text: string): object | undefined {

@@ -9,6 +9,7 @@ import type { ClientConfig, Home } from '../home.ts';
 import type { TokenReply } from '../tunnel/api.ts';
 import type { Credential, TokenSource } from '../tunnel/authorized-requests.ts';
 import { type DpopKey, importDpopKey } from '../tunnel/dpop-key.ts';
+import { runLockPath } from '../tunnel/run-states.ts';
 import { withStateLock } from './state-lock.ts';
 import {
   type ProviderTokens,
@@ -186,7 +187,7 @@ export class StoredTokens implements TokenSource {
 
 /** Held while tokens are renewed, stored or removed. */
 export function tokenLockPath(home: Home): string {
-  return join(home.state, 'tokens.lock');
+  return home.run === undefined ? join(home.state, 'tokens.lock') : runLockPath(home.state);
 }
 
 function toCredential(record: TokenRecord): Credential {

@@ -5,7 +5,7 @@ import type { FencedCommand } from '../run/fence/fence.ts';
 import type { FenceView } from '../run/fence/fence-view.ts';
 import { isAgentKey } from '../run/fence/let-in-variables.ts';
 import { RunFence } from '../run/fence/run-fence.ts';
-import { changedSince } from '../run/fence/runs-later.ts';
+import { RunsLater } from '../run/fence/runs-later.ts';
 import type { RunLogin } from '../run/run-login.ts';
 import { Job, jobShell } from '../run/terminal/job-shell.ts';
 import { plain } from '../ui/printable.ts';
@@ -82,13 +82,13 @@ export async function runFenced(
   env: NodeJS.ProcessEnv,
   terminal?: ChildTerminal,
 ): Promise<number> {
-  const startedMs = Date.now();
+  const runsLater = new RunsLater(fence.view);
   try {
     return await (terminal === undefined
       ? runInTerminal(io, fence, command, env)
       : terminal.run(() => startJob(fence, command, env, terminal)));
   } finally {
-    const changed = changedSince(fence.view, startedMs);
+    const changed = runsLater.changed();
     if (changed.length > 0) {
       io.note(
         plain(`changed during the run, and run by themselves later: look at ${changed.join(', ')}`),

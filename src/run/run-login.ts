@@ -102,7 +102,7 @@ export class RunLogin {
     this.#outer = open;
     this.#store = new FileTokenStore(state);
     this.#record = record;
-    const home: Home = { config: state, state, runtime: directory };
+    const home: Home = { config: state, state, runtime: directory, run: reply.run };
     const config: ClientConfig = { gateway: open.gateway, tokenStore: 'file' };
     const tokens = new StoredTokens({
       home,

@@ -18,13 +18,24 @@ interface State {
   readonly state: string;
 }
 
-const OWNER = 'owner';
+/** Beside the directory, where nothing inside a fence can write: it decides when hoop takes over. */
+function ownerPath(directory: string): string {
+  return `${directory}.owner`;
+}
+
+/**
+ * The lock on the tokens of a run. It is a database that hoop opens outside of the fence: in the
+ * directory itself, what lies there (a link, a journal that names other files) would be the run's.
+ */
+export function runLockPath(directory: string): string {
+  return `${directory}.lock`;
+}
 
 /** @returns the new directory, 0700, which belongs to this process */
 export function makeRunState(home: State, run: string): string {
   const directory = join(home.state, 'runs', run);
   mkdirSync(directory, { recursive: true, mode: 0o700 });
-  writeFileSync(join(directory, OWNER), String(process.pid), { mode: 0o600 });
+  writeFileSync(ownerPath(directory), String(process.pid), { mode: 0o600 });
   return directory;
 }
 
@@ -68,13 +79,15 @@ export async function adoptRunState(home: State, directory: string): Promise<str
   if (!isInUse) {
     // A command inside the run that ends just now may still write there.
     rmSync(directory, { recursive: true, force: true, maxRetries: 3 });
+    rmSync(ownerPath(directory), { force: true });
+    rmSync(runLockPath(directory), { force: true });
     await rmdir(join(home.state, 'runs')).catch(() => undefined);
   }
   return adopted;
 }
 
 function isOwned(directory: string): boolean {
-  const path = join(directory, OWNER);
+  const path = ownerPath(directory);
   const processId = isFile(path) ? Number(readFileSync(path, 'utf8')) : 0;
   return processId > 0 && isRunning(processId);
 }

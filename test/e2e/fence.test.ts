@@ -6,9 +6,12 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
   readFileSync,
+  readSync,
   renameSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { createServer } from 'node:net';
@@ -58,11 +61,13 @@ interface Options {
   readonly flags?: readonly string[];
   readonly variables?: Readonly<Record<string, string>>;
   readonly cwd?: string;
+  /** Descriptor of standard input. */
+  readonly input?: number;
 }
 
 /** `hoop run -- COMMAND` in the project of the person, in the fence unless it says otherwise. */
 async function run(command: readonly string[], options: Options = {}): Promise<HoopRun> {
-  const { fence = true, flags = [], variables = {}, cwd = project } = options;
+  const { fence = true, flags = [], variables = {}, cwd = project, input } = options;
   const args = ['run', '--target', 'prod-db', ...(fence ? ['--fence'] : []), ...flags];
   const child = spawn(process.execPath, [LAUNCHER, ...args, '--', ...command], {
     cwd,
@@ -70,14 +75,14 @@ async function run(command: readonly string[], options: Options = {}): Promise<H
       ...childEnvironment({ home: bench.home('engineer'), variables }),
       HOME: home,
     },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: [input ?? 'ignore', 'pipe', 'pipe'],
   });
   let stdout = '';
   let stderr = '';
-  child.stdout.on('data', (text) => {
+  child.stdout?.on('data', (text) => {
     stdout += String(text);
   });
-  child.stderr.on('data', (text) => {
+  child.stderr?.on('data', (text) => {
     stderr += String(text);
   });
   const [exitCode] = await once(child, 'close');
@@ -215,14 +220,16 @@ def keyctl():
 print(outcome(lambda: fcntl.ioctl(0, 0x5412, b'x')))
 print(outcome(lambda: socket.socket(40, 1)))
 print(outcome(keyctl))
+print(outcome(lambda: os.open('/proc/sys/kernel/core_pattern', os.O_WRONLY)) in ('Permission denied', 'Read-only file system'))
 print(open('/proc/self/status').read().split('CapEff:')[1].split()[0])
 print(sorted(os.listdir('/proc/self/fd')))
 `;
     const inside = await run(['/usr/bin/python3', '-c', script]);
-    expect(inside.stdout.split('\n').slice(0, 4)).toEqual([
+    expect(inside.stdout.split('\n').slice(0, 5)).toEqual([
       'Operation not permitted',
       'Address family not supported by protocol',
       'Operation not permitted',
+      'True',
       '0000000000000000',
     ]);
     // 3 is the directory that is listed.
@@ -381,6 +388,39 @@ describe('the environment', () => {
   });
 });
 
+describe('standard input', () => {
+  test('that is a file is read, from where it was, and cannot be written', async () => {
+    const path = join(home, 'input.txt');
+    writeFileSync(path, 'one\ntwo\n');
+    const script = `read -r first; cat; (echo planted >> /proc/self/fd/0) 2>/dev/null || echo refused`;
+    const inside = await sh(script, { input: openSync(path, 'r') });
+    expect(inside.stdout).toBe('two\nrefused\n');
+    expect(readFileSync(path, 'utf8')).toBe('one\ntwo\n');
+    const advanced = openSync(path, 'r');
+    readSync(advanced, Buffer.alloc(4), 0, 4, null);
+    expect((await sh('cat', { input: advanced })).stdout).toBe('two\n');
+  });
+
+  test('that is a directory is refused', async () => {
+    const inside = await sh('cat /proc/self/fd/0/.ssh/id_ed25519', { input: openSync(home, 'r') });
+    expect(inside).toMatchObject({ stdout: '', exitCode: 255 });
+    expect(inside.stderr).toContain('standard input is a directory');
+  });
+});
+
+test('what is hidden is hidden where a variable has moved it, and where links lead', async () => {
+  const files = ['cfg/gh/hosts.yml', 'dotfiles/aws-credentials'].map((name) => join(home, name));
+  for (const path of files) {
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, 'secret\n');
+  }
+  symlinkSync(join(home, 'dotfiles/aws-credentials'), join(home, '.aws/linked'));
+  const variables = { XDG_CONFIG_HOME: join(home, 'cfg') };
+  const script = `cat ${files.join(' ')}; true`;
+  expect((await sh(script, { variables, fence: false })).stdout).toBe('secret\nsecret\n');
+  expect((await sh(script, { variables })).stdout).toBe('');
+});
+
 test('a run inside of a fence is told that it is the fence', async () => {
   const hoop = `${process.execPath} ${LAUNCHER}`;
   const inside = await sh(`${hoop} run --fence -- true; ${hoop} run -- true; true`);
@@ -460,6 +500,31 @@ describe('what is planted or changed around a run', () => {
       expect(loud.stderr).toContain(join(home, path));
     }
     expect(loud.stderr).not.toContain('.git/hooks');
+  });
+
+  test('a repository above or opened beside is told of, as is what was renamed into place', async () => {
+    const above = join(home, 'above');
+    const beside = join(home, 'beside');
+    const cwd = join(above, 'part');
+    for (const path of [above, beside]) {
+      execFileSync('git', ['init', '-q', path]);
+    }
+    mkdirSync(join(cwd, 'new/workflows'), { recursive: true });
+    writeFileSync(join(cwd, 'new/workflows/evil.yml'), '');
+    const script = `git config core.fsmonitor ./x; git -C ${beside} config core.fsmonitor ./x
+      mv new .github; (echo x > ${beside}/.git/hooks/post-commit) 2>/dev/null || echo refused`;
+    const result = await sh(script, { cwd, flags: ['--fence-write', beside] });
+    expect(result.stdout).toBe('refused\n');
+    for (const path of [
+      'above/.git/config',
+      'beside/.git/config',
+      'above/part/.github/workflows',
+    ]) {
+      expect(result.stderr).toContain(join(home, path));
+    }
+    const planted = 'mkdir own && echo "gitdir: own" > .git';
+    const file = await sh(planted, { cwd: mkdtempSync(join(home, 'bare-')) });
+    expect(file.stderr).toContain('.git/config');
   });
 
   test('a hidden file that is replaced outside, and one that is made, do not appear', async () => {

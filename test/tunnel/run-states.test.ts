@@ -13,7 +13,9 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { tokenLockPath } from '../../src/auth/stored-tokens.ts';
 import { newSessionId } from '../../src/recording/session-id.ts';
+import { isBelow } from '../../src/run/fence/is-below.ts';
 import { abandonedRunStates, adoptRunState, makeRunState } from '../../src/tunnel/run-states.ts';
 
 let directory: string;
@@ -82,9 +84,19 @@ test('what is no recording is not taken over: links, and pipes that would be wai
   expect(existsSync(run)).toBe(false);
 });
 
+test('what lies in the directory of a run says neither whose it is nor where its lock is', async () => {
+  writeFileSync(join(run, 'owner'), '0');
+  expect(await abandonedRunStates(home)).toEqual([]);
+  const lock = tokenLockPath({ config: run, state: run, runtime: run, run: 'outer' });
+  expect(isBelow(lock, run)).toBe(false);
+  writeFileSync(lock, '');
+  await adoptRunState(home, run);
+  expect(existsSync(join(home.state, 'runs'))).toBe(false);
+});
+
 test('a run whose owner file is no file counts as abandoned, and a link is no run', async () => {
-  rmSync(join(run, 'owner'));
-  spawnSync('mkfifo', [join(run, 'owner')]);
+  rmSync(`${run}.owner`);
+  spawnSync('mkfifo', [`${run}.owner`]);
   symlinkSync(directory, join(home.state, 'runs', 'link'));
   expect(await abandonedRunStates(home)).toEqual([run]);
   expect(lstatSync(join(home.state, 'runs', 'link')).isSymbolicLink()).toBe(true);

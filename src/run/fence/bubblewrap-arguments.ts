@@ -7,9 +7,19 @@ export interface BubblewrapOptions {
   readonly view: Pick<FenceView, 'cwd' | 'layers'>;
   /** Number of the descriptor that the seccomp filter is read from. */
   readonly filterDescriptor: number;
+  /** What belongs to root can be written by root without rights, too. */
+  readonly isRoot: boolean;
+  /** A file that becomes the command's standard input. */
+  readonly input?: string;
   /** Where XDG_RUNTIME_DIR is, made anew. */
   readonly runtimeDirectory: string;
 }
+
+/** Settings of the kernel, `core_pattern` among them, which names a program that root runs outside. */
+const KERNEL = ['/proc/sys', '/proc/irq', '/proc/bus', '/proc/fs'];
+
+/** Where the file for standard input is, on a mount that is read-only. */
+export const INPUT = '/dev/.input';
 
 /** What NixOS and others keep in /run and programs are found through. */
 const SYSTEM_IN_RUN = ['/run/current-system', '/run/opengl-driver', '/run/systemd/resolve'];
@@ -27,12 +37,14 @@ export function bubblewrapArguments(options: BubblewrapOptions): readonly string
     ...both('--ro-bind', '/'),
     ...['--dev', '/dev'],
     ...['--proc', '/proc'],
+    ...(options.isRoot ? KERNEL.flatMap((path) => both('--ro-bind-try', path)) : []),
     ...view.layers.flatMap(mountsOf),
     // What is written there would not be kept: it is refused. After the mounts in it, which bwrap
     // makes places for.
     ...view.layers.flatMap(({ path, as }) => (as === 'cut' ? ['--remount-ro', path] : [])),
     ...SYSTEM_IN_RUN.flatMap((path) => both('--ro-bind-try', path)),
     ...['--perms', '0700', '--dir', runtimeDirectory],
+    ...(options.input === undefined ? [] : ['--ro-bind', options.input, INPUT]),
     ...['--chdir', view.cwd],
   ];
 }

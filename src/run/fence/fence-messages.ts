@@ -7,6 +7,8 @@ export type ToInside =
       readonly command: readonly string[];
       readonly env: Record<string, string>;
       readonly cwd: string;
+      /** Bytes of standard input that were read before. */
+      readonly skip: number;
     };
 
 export type FromInside =

@@ -5,11 +5,13 @@
 import { mkdirSync, realpathSync } from 'node:fs';
 import { basename, delimiter, dirname, isAbsolute, join, resolve } from 'node:path';
 import { HoopError } from '../../errors.ts';
-import { gitDirectory } from './git-directory.ts';
+import { gitDirectory, isRepository } from './git-directory.ts';
 import { HIDDEN_IN_HOME, HIDDEN_IN_SYSTEM, MOVED_BY } from './hidden-places.ts';
+import { inHome } from './in-home.ts';
 import { isBelow } from './is-below.ts';
 import type { Known, KnownLink, KnownPlace } from './known-places.ts';
 import { type Appearance, isAbsent, type Layer, Layers } from './layers.ts';
+import { linksOutOf } from './links-out-of.ts';
 import { namedPlace } from './named-place.ts';
 import { neverWritten } from './runs-later.ts';
 
@@ -47,6 +49,8 @@ export interface FenceView {
   readonly layers: readonly Layer[];
   /** What runs by itself later, there or not. */
   readonly neverWritten: readonly string[];
+  /** Of git, that may be written. */
+  readonly repositories: readonly string[];
   /** To be known from now on, before anything runs inside. */
   readonly known: Known;
 }
@@ -58,7 +62,7 @@ export function fenceView(options: FenceViewOptions): FenceView {
   const homes = existing(options.homes);
   const privates = existing(PRIVATE);
   const links: KnownLink[] = [];
-  const named = (path: string): string => {
+  const place = (path: string): string => {
     const from = absolute(path, options);
     const to = namedPlace(from, known);
     if (from !== to) {
@@ -66,15 +70,15 @@ export function fenceView(options: FenceViewOptions): FenceView {
     }
     return to;
   };
-  const show = options.show.map(named);
-  const write = options.write.map(named);
+  const show = options.show.map(place);
+  const write = options.write.map(place);
   // All of somebody's home, or of a directory that everybody uses, is no place to work in.
   const isProject = !covers(cwd, [...homes, ...privates]);
   makeWhereWritable(ownPlaces, [...write, ...(isProject ? [cwd] : [])]);
   const own = existing(ownPlaces);
   requireForeign([...show, ...write], own);
   const wanted = [
-    ...homes.flatMap((directory) => HIDDEN_IN_HOME.map((name) => join(directory, name))),
+    ...inHome(HIDDEN_IN_HOME, homes, env),
     ...HIDDEN_IN_SYSTEM,
     ...MOVED_BY.flatMap((name) => (env[name] ?? '').split(delimiter).filter(isAbsolute))
       // Files of a tool in one's home directory do not make it the tool's.
@@ -82,7 +86,14 @@ export function fenceView(options: FenceViewOptions): FenceView {
     ...options.hide.map((path) => absolute(path, options)),
     ...options.sockets,
   ];
-  const hide = existing(wanted).filter((path) => path !== '/' && !privates.includes(path));
+  const named = existing(wanted).filter((path) => path !== '/' && !privates.includes(path));
+  // Links to programs of the system and to what one works in hide neither.
+  const linked = named
+    .flatMap(linksOutOf)
+    .filter(
+      (path) => isInAny(path, homes) && !covers(path, [cwd, ...homes, ...existing(programs)]),
+    );
+  const hide = [...new Set([...named, ...linked])];
 
   const layers = new Layers();
   layers.put('private', privates);
@@ -100,9 +111,10 @@ export function fenceView(options: FenceViewOptions): FenceView {
     layers.reveal([cwd]);
   }
   const repositories = [
-    ...(isProject ? [join(cwd, '.git')] : []),
+    ...[...(isProject ? [cwd] : []), ...write].map((path) => join(path, '.git')),
+    ...write,
     ...(git === undefined ? [] : [git]),
-  ];
+  ].filter(isRepository);
   const never = neverWritten(homes, repositories, env);
   layers.protect(existing(never).filter((path) => ![cwd, ...write].includes(path)));
   const ours = programs.map((path) => realpathSync(path));
@@ -121,6 +133,7 @@ export function fenceView(options: FenceViewOptions): FenceView {
     ...(refusedGit === undefined ? {} : { refusedGit }),
     layers: layers.ordered([...wanted.flatMap(withoutLinksAbove), ...hide, ...own], homes),
     neverWritten: never,
+    repositories,
     known: {
       places: [...places, ...(git === undefined ? [] : [{ path: git }])],
       links,

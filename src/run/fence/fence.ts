@@ -20,7 +20,7 @@ import { HoopError } from '../../errors.ts';
 import { type Home, locateHome } from '../../home.ts';
 import { childOf } from '../child-of.ts';
 import type { ChildStdio, PseudoTerminal } from '../terminal/pseudo-terminal.ts';
-import { bubblewrapArguments } from './bubblewrap-arguments.ts';
+import { bubblewrapArguments, INPUT } from './bubblewrap-arguments.ts';
 import {
   commandFailed,
   explainFailure,
@@ -31,6 +31,7 @@ import {
 import type { FromInside, ToInside } from './fence-messages.ts';
 import { type FenceView, type FenceViewOptions, fenceView } from './fence-view.ts';
 import { type Known, readKnown, recordKnown } from './known-places.ts';
+import { type LentInput, lentInput, requireHarmless } from './lent-descriptors.ts';
 import { listeningSockets } from './listening-sockets.ts';
 import { pathOutside } from './path-outside.ts';
 import { systemCallFilter } from './system-call-filter.ts';
@@ -53,7 +54,7 @@ const MAX_SAID_CHARACTERS = 16_384;
  */
 const DEAF = `if [ -n "$1" ]; then : <>"$1"; fi; shift; trap '' HUP INT QUIT TERM; exec "$@"`;
 /** bwrap's own errors go to hoop, what the command says to where it belongs. */
-const OWN_STDERR = `exec 2>&${STDERR} ${STDERR}>&-; exec "$@"`;
+const OWN_STDIO = `if [ -n "$1" ]; then exec <"$1"; fi; shift; exec 2>&${STDERR} ${STDERR}>&-; exec "$@"`;
 
 export interface FenceOptions
   extends Omit<FenceViewOptions, 'ownPlaces' | 'homes' | 'programs' | 'sockets' | 'known'> {
@@ -69,6 +70,8 @@ export class Fence implements AsyncDisposable {
   readonly view: FenceView;
   readonly #child: ChildProcess;
   readonly #ended: Promise<readonly [code: number | null, signal: NodeJS.Signals | null]>;
+  readonly #writable: readonly { readonly path: string }[];
+  readonly #input: LentInput | undefined;
   #said = '';
   /** As seen from here; the command once it has become it. */
   #innerProcess: number | undefined;
@@ -84,8 +87,8 @@ export class Fence implements AsyncDisposable {
     }
     const { view, known } = decideView(options);
     const writable = [...known.places, ...view.known.places];
-    const program = findBubblewrap(pathOutside(options.env['PATH'] ?? '', writable));
-    const fence = new Fence(program, view, filter, options);
+    requireHarmless(options.terminal === undefined ? (options.stdio ?? [0, 1, 2]) : []);
+    const fence = new Fence(view, writable, filter, options);
     try {
       await fence.#receive(options.signal);
     } catch (error) {
@@ -96,22 +99,33 @@ export class Fence implements AsyncDisposable {
     return fence;
   }
 
-  private constructor(program: string, view: FenceView, filter: Buffer, options: FenceOptions) {
+  private constructor(
+    view: FenceView,
+    writable: readonly { readonly path: string }[],
+    filter: Buffer,
+    options: FenceOptions,
+  ) {
     const { terminal } = options;
+    this.#writable = writable;
+    const program = findBubblewrap(this.pathOutside(options.env['PATH'] ?? ''));
+    this.#input = terminal === undefined ? lentInput(options.stdio?.[0] ?? 0) : undefined;
     const [input, output, errors]: readonly [ChildStdio, ChildStdio, ChildStdio] =
       terminal === undefined ? (options.stdio ?? [0, 1, 2]) : ['pipe', terminal.device, 'pipe'];
     const runtime = options.env['XDG_RUNTIME_DIR'] || `/run/user/${process.getuid?.()}`;
     const args = bubblewrapArguments({
       view,
       filterDescriptor: FILTER,
+      isRoot: process.getuid?.() === 0,
       runtimeDirectory: runtime.startsWith('/run/') ? runtime : '/run/user',
+      ...(this.#input === undefined ? {} : { input: this.#input.path }),
     });
     const inner = [process.execPath, '--disable-warning=ExperimentalWarning', INSIDE];
-    const command = [program, '--args', String(ARGUMENTS), '--', '/bin/sh', '-c', OWN_STDERR, 'sh'];
+    const command = [program, '--args', String(ARGUMENTS), '--', '/bin/sh', '-c', OWN_STDIO, 'sh'];
+    const lent = this.#input === undefined ? '' : INPUT;
     this.view = view;
     const path = terminal?.path ?? '';
     const stdio: ChildStdio[] = [input, output, 'pipe', 'ipc', errors, 'pipe', 'pipe'];
-    this.#child = spawn('/bin/sh', ['-c', DEAF, 'sh', path, ...command, ...inner], {
+    this.#child = spawn('/bin/sh', ['-c', DEAF, 'sh', path, ...command, lent, ...inner], {
       detached: terminal !== undefined,
       // NODE_OPTIONS and the like are the command's, and would be read inside before the time.
       env: { PATH: options.env['PATH'] },
@@ -123,6 +137,11 @@ export class Fence implements AsyncDisposable {
     });
     this.#write(ARGUMENTS, Buffer.from(args.map((word) => `${word}\0`).join('')));
     this.#write(FILTER, filter);
+  }
+
+  /** PATH for programs that hoop runs outside meanwhile: without what any run could write. */
+  pathOutside(path: string): string {
+    return pathOutside(path, this.#writable);
   }
 
   /** A listener on a free port of the child's 127.0.0.1. Whoever takes it closes it. */
@@ -148,6 +167,7 @@ export class Fence implements AsyncDisposable {
       command,
       env: Object.fromEntries(variables),
       cwd: this.view.cwd,
+      skip: this.#input?.position ?? 0,
     });
     await Promise.race([this.#receive(undefined), once(this.#child, 'disconnect')]);
     return {
@@ -271,7 +291,7 @@ function decideView(options: FenceOptions): { readonly view: FenceView; readonly
         codeCache(options.env),
       ],
       homes: [homedir(), userInfo().homedir],
-      programs: [process.execPath, PACKAGE],
+      programs: [process.execPath, PACKAGE, ...modulesAround(PACKAGE)],
       sockets,
       known,
     });
@@ -282,6 +302,12 @@ function decideView(options: FenceOptions): { readonly view: FenceView; readonly
       return { view, known };
     }
   }
+}
+
+/** The packages that hoop may load, also those that are not there yet. */
+function modulesAround(directory: string): readonly string[] {
+  const [before, ...rest] = directory.split('/node_modules/');
+  return rest.length === 0 ? [] : [`${before}/node_modules`];
 }
 
 /** Code of hoop's own, compiled (bin/start.js): it runs whatever is there. */

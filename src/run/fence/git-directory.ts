@@ -101,7 +101,7 @@ function isHonest(
 }
 
 /** As git itself looks (is_git_directory in setup.c). */
-function isRepository(path: string): boolean {
+export function isRepository(path: string): boolean {
   return (
     textOf(join(path, 'HEAD')) !== '' &&
     isDirectory(join(path, 'objects')) &&

@@ -23,6 +23,7 @@ import type { Failure, FromInside, ToInside } from './fence-messages.ts';
 const LOOPBACK = '127.0.0.1';
 /** Connections that wait in the kernel until hoop accepts them. */
 const BACKLOG = 511;
+const SKIP_BYTES = 65_536;
 /** Linux's BINPRM_BUF_SIZE: what is read of a script's first line. */
 const FIRST_LINE_BYTES = 256;
 
@@ -50,7 +51,7 @@ function listen(): void {
   });
 }
 
-function become({ command, env, cwd }: Extract<ToInside, { type: 'become' }>): void {
+function become({ command, env, cwd, skip }: Extract<ToInside, { type: 'become' }>): void {
   const [program = '', ...args] = command;
   const file = findProgram(program, env['PATH'] ?? '', cwd);
   if (typeof file !== 'string') {
@@ -63,6 +64,7 @@ function become({ command, env, cwd }: Extract<ToInside, { type: 'become' }>): v
     process.on(signal, () => undefined);
   }
   closeInherited();
+  skipInput(skip);
   process.disconnect();
   const isScript = lacksInterpreter(file);
   // As execvp(3) does: a text without a first line that names its interpreter is the shell's.
@@ -71,6 +73,15 @@ function become({ command, env, cwd }: Extract<ToInside, { type: 'become' }>): v
     isScript ? ['sh', file, ...args] : [program, ...args],
     env,
   );
+}
+
+/** What was read of standard input before hoop started: the file is opened anew. */
+function skipInput(length: number): void {
+  const bytes = Buffer.alloc(SKIP_BYTES);
+  for (let left = length; left > 0; ) {
+    const read = readSync(0, bytes, 0, Math.min(left, SKIP_BYTES), null);
+    left = read === 0 ? 0 : left - read;
+  }
 }
 
 /** As execvp(3) looks. */

@@ -9,7 +9,6 @@ import { Fence, type FencedCommand, type FenceOptions } from './fence.ts';
 import type { FenceView } from './fence-view.ts';
 import { DEAD_VARIABLES } from './hidden-places.ts';
 import { isLetIn } from './let-in-variables.ts';
-import { pathOutside } from './path-outside.ts';
 
 /** What the configuration and the flags say about a fence. */
 export interface FenceSettings {
@@ -64,7 +63,7 @@ export class RunFence implements AsyncDisposable {
 
   /** For programs that hoop runs outside meanwhile. */
   pathOutside(path: string): string {
-    return pathOutside(path, this.view.known.places);
+    return this.#fence.pathOutside(path);
   }
 
   /** How often a host was not let through, by host and port. */

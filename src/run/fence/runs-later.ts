@@ -4,9 +4,10 @@
  * rights the next time. What it has no need to write is read-only where it is there; of the rest it
  * is said after the run what has changed.
  */
-import { type Dirent, lstatSync, readdirSync, type Stats } from 'node:fs';
-import { join, relative } from 'node:path';
+import { type Dirent, lstatSync, readdirSync, realpathSync, type Stats } from 'node:fs';
+import { dirname, join } from 'node:path';
 import type { FenceView } from './fence-view.ts';
+import { inHome } from './in-home.ts';
 
 /** Below the home directory. */
 const IN_HOME: readonly string[] = [
@@ -62,21 +63,19 @@ const IN_HOME: readonly string[] = [
   ...['.screenrc', '.psqlrc', '.gdbinit', '.config/gdb', '.cargo/config.toml', '.config/mise'],
 ];
 
+/** In a repository, wherever it is. */
+const IN_REPOSITORY: readonly string[] = ['config', 'config.worktree', 'commondir', 'hooks'];
+
 /** Below the working directory: the command may have to write them, and the person has to look. */
 const IN_PROJECT: readonly string[] = [
-  ...['.git/config', '.git/hooks', '.git/commondir', '.git/config.worktree', '.envrc', '.husky'],
+  ...IN_REPOSITORY.map((name) => `.git/${name}`),
+  ...['.envrc', '.husky'],
   ...['.vscode', '.idea', '.devcontainer', '.devcontainer.json', '.claude', '.mcp.json', '.codex'],
   ...['.gemini', '.qwen', '.opencode', 'opencode.json', 'opencode.jsonc', '.cursor'],
   ...['.aider.conf.yml', '.github/workflows', '.gitlab-ci.yml', '.pre-commit-config.yaml'],
   ...['lefthook.yml', 'package.json', '.npmrc', '.yarnrc.yml', '.pnpmfile.cjs', 'mise.toml'],
   ...['.mise.toml', '.cargo/config.toml', '.exrc', '.nvimrc', '.nvim.lua', '.gdbinit'],
 ];
-
-/** Variables that move the directory of an agent. */
-const MOVED: Readonly<Record<string, string>> = {
-  CLAUDE_CONFIG_DIR: '.claude',
-  CODEX_HOME: '.codex',
-};
 
 /** In a directory: what is beyond is not looked at. */
 const MAX_LOOKED_AT = 5000;
@@ -89,36 +88,70 @@ export function neverWritten(
   git: readonly string[],
   env: NodeJS.ProcessEnv,
 ): readonly string[] {
-  const moved = Object.entries(MOVED).flatMap(([variable, usual]) => {
-    const place = env[variable];
-    const names = IN_HOME.filter((name) => name.startsWith(`${usual}/`));
-    return place ? names.map((name) => join(place, relative(usual, name))) : [];
-  });
   return [
-    ...homes.flatMap((home) => IN_HOME.map((name) => join(home, name))),
-    ...moved,
-    ...git.map((directory) => join(directory, 'hooks')),
+    ...inHome(IN_HOME, homes, env),
+    ...git.flatMap(withModules).map((directory) => join(directory, 'hooks')),
   ];
 }
 
-/** Files that run by themselves and were written since, by the command or by anybody. */
-export function changedSince(
-  view: Pick<FenceView, 'cwd' | 'cwdIs' | 'known' | 'neverWritten'>,
-  sinceMs: number,
-): readonly string[] {
-  const places = view.known.places.map(({ path }) => path);
-  const inProject = view.cwdIs === 'writable' ? IN_PROJECT.map((name) => join(view.cwd, name)) : [];
-  const inHome = view.neverWritten.filter((path) =>
-    places.some((place) => path.startsWith(`${place}/`)),
-  );
-  return [...new Set([...inProject, ...inHome])].filter((path) =>
-    isChanged(path, sinceMs - TICK_MS),
-  );
+/** The repository and those of its submodules. */
+function withModules(directory: string): readonly string[] {
+  const modules = join(directory, 'modules');
+  const inside = entriesOf(modules).filter((entry) => entry.isDirectory());
+  return [directory, ...inside.map(({ name }) => join(modules, name))];
+}
+
+type Watched = Pick<FenceView, 'cwd' | 'cwdIs' | 'known' | 'neverWritten' | 'repositories'>;
+
+/** What runs by itself later and may be written, as it is before the command starts. */
+export class RunsLater {
+  readonly #sinceMs = Date.now() - TICK_MS;
+  readonly #places: readonly string[];
+  /** By path: which entries lead there, and to what it leads itself. */
+  readonly #before: ReadonlyMap<string, string>;
+
+  constructor(view: Watched) {
+    const { cwd, cwdIs, known, neverWritten, repositories } = view;
+    const places = known.places.map(({ path }) => path);
+    const paths = [
+      ...(cwdIs === 'writable' ? IN_PROJECT.map((name) => join(cwd, name)) : []),
+      ...repositories
+        .flatMap(withModules)
+        .flatMap((directory) => IN_REPOSITORY.map((name) => join(directory, name))),
+      ...neverWritten,
+    ];
+    const reachable = paths.filter((path) => places.some((place) => path.startsWith(`${place}/`)));
+    this.#before = new Map(reachable.map((path) => [path, wayTo(path, places)]));
+    this.#places = places;
+  }
+
+  /** What was written since, put there or put in the way of it, by the command or by anybody. */
+  changed(): readonly string[] {
+    return [...this.#before].flatMap(([path, way]) =>
+      wayTo(path, this.#places) !== way || isChanged(path, this.#sinceMs) ? [path] : [],
+    );
+  }
+}
+
+/**
+ * A directory above may be renamed, with what was written in it at another time: so it is looked at
+ * which ones they are, and, where the end is a link, what it leads to.
+ */
+function wayTo(path: string, places: readonly string[]): string {
+  const ids: string[] = [];
+  for (let above = path; !places.includes(above) && above !== '/'; above = dirname(above)) {
+    const stat = statOf(above);
+    // A file that is replaced is told by its time, as is one that goes.
+    const isPlain = stat === undefined || (above === path && stat.isFile());
+    ids.push(isPlain ? '' : `${stat.dev}:${stat.ino}`);
+  }
+  return ids.join(' ');
 }
 
 /** The time of the last change of an entry (ctime) is the kernel's: no program can set it. */
 function isChanged(top: string, sinceMs: number): boolean {
-  const rest = [top];
+  const real = realOf(top);
+  const rest = real === top ? [top] : [top, real];
   for (let looked = 0; rest.length > 0 && looked < MAX_LOOKED_AT; looked += 1) {
     const path = rest.pop() ?? top;
     const stat = statOf(path);
@@ -138,6 +171,15 @@ function statOf(path: string): Stats | undefined {
   } catch {
     // Below a file.
     return undefined;
+  }
+}
+
+/** Where a link ends; itself when it is none. */
+function realOf(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    return path;
   }
 }
 

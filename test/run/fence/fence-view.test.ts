@@ -486,6 +486,7 @@ test('bwrap gets the layers in their order, between the root and the place to st
         { path: '/home/a/project', as: 'writable', isDirectory: true },
       ],
     },
+    isRoot: false,
     filterDescriptor: 6,
     runtimeDirectory: '/run/user/1000',
   });

@@ -1,0 +1,155 @@
+/**
+ * A program inside a real fence tries what it can to get out, or at what is hidden, and leaves traps
+ * for hoop and for later runs. One line for each attempt, held or NOT HELD, and the exit status says.
+ *
+ *     npm run soak:fence
+ */
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { createServer } from 'node:net';
+import { homedir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { startDemo } from '../../src/demo/demo.ts';
+import { childEnvironment, LAUNCHER } from '../../src/demo/hoop-process.ts';
+import { Bench } from './demo-bench.ts';
+
+const SECRET = 'the-secret-of-the-fence-soak';
+const BREAK_OUT = fileURLToPath(new URL('programs/break-out.py', import.meta.url));
+const HIDDEN = [
+  '.ssh/id_ed25519',
+  '.aws/credentials',
+  '.pgpass',
+  '.kube/config',
+  '.config/gh/hosts.yml',
+  'moved/gh/hosts.yml',
+  'dotfiles/credentials',
+];
+const READ_ONLY = ['.bashrc', '.gitconfig', 'notes', 'project/.git/hooks/post-checkout', 'input'];
+const FOREIGN_HOSTS = [
+  '169.254.169.254',
+  '100.100.100.200',
+  '168.63.129.16',
+  'fd00:ec2::254',
+  '::1',
+  '::ffff:127.0.0.1',
+  '64:ff9b::7f00:1',
+  '2002:7f00:1::1',
+  '0.0.0.0',
+  '1.1.1.1',
+];
+const MARKER = `86${process.pid}`;
+
+function tell(name: string, got: unknown): void {
+  const isHeld = got === null || got === false;
+  process.stdout.write(isHeld ? `held     ${name}\n` : `NOT HELD ${name}: ${String(got)}\n`);
+  if (!isHeld) {
+    process.exitCode = 1;
+  }
+}
+
+function isAlive(marker: string): boolean {
+  return readdirSync('/proc').some((id) => {
+    try {
+      return readFileSync(`/proc/${id}/cmdline`, 'utf8').includes(`sleep\0${marker}`);
+    } catch {
+      return false;
+    }
+  });
+}
+
+await using bench = new Bench(
+  await startDemo({ note: () => undefined, signal: new AbortController().signal }),
+);
+// Not below /tmp, which is private inside.
+const home = mkdtempSync(join(homedir(), '.hoop-fence-soak-'));
+const at = (name: string): string => join(home, name);
+const project = at('project');
+mkdirSync(project);
+execFileSync('git', ['init', '-q', project]);
+for (const path of [...HIDDEN, ...READ_ONLY]) {
+  mkdirSync(dirname(at(path)), { recursive: true });
+  writeFileSync(at(path), `${SECRET}\n`);
+}
+symlinkSync(at('dotfiles/credentials'), at('.aws/linked'));
+const abstract = `hoop-fence-soak-${process.pid}`;
+const sockets = [at('agent.sock'), join(project, 'db.sock')];
+const servers = [...sockets, `\0${abstract}`].map((path) => createServer().listen(path));
+await Promise.all(servers.map((server) => once(server, 'listening')));
+
+const gateway = new URL(bench.demo.gateway);
+const { host, port } = bench.demo.target;
+const gatewayPort = Number(gateway.port);
+const person = bench.home('engineer');
+const places = {
+  secret: SECRET,
+  home,
+  hidden: HIDDEN.map(at),
+  sockets: [...sockets, '/run/docker.sock', '/run/dbus/system_bus_socket', '/run/systemd/private'],
+  abstract: [abstract, '/tmp/.X11-unix/X0', '/tmp/dbus-x'],
+  hosts: [
+    ...FOREIGN_HOSTS.map((address) => [address, gatewayPort]),
+    [host, port],
+    [gateway.hostname, gatewayPort],
+  ],
+  tunnels: [`localhost:${gatewayPort}`, `2130706433:${gatewayPort}`, `0x7f.1:${gatewayPort}`],
+  readOnly: [...READ_ONLY.map(at), LAUNCHER],
+  processes: [process.pid, bench.demo.gatewayProcess().processId],
+  state: person,
+  trap: at('trap'),
+  marker: MARKER,
+};
+const allowed = [
+  `localhost:${gatewayPort}`,
+  ...['127.0.0.0/8', '0.0.0.0/8', '::1', '169.254.0.0/16'].map((network) =>
+    network.includes(':') ? `[${network}]:${gatewayPort}` : `${network}:${gatewayPort}`,
+  ),
+];
+const flags = allowed.flatMap((entry) => ['--fence-allow', entry]);
+const command = ['/usr/bin/python3', 'break-out.py', JSON.stringify(places)];
+writeFileSync(join(project, 'break-out.py'), readFileSync(BREAK_OUT));
+const child = spawn(
+  process.execPath,
+  [LAUNCHER, 'run', '--target', 'prod-db', '--fence', ...flags, '--', ...command],
+  {
+    cwd: project,
+    env: {
+      ...childEnvironment({
+        home: person,
+        variables: { XDG_CONFIG_HOME: at('moved'), STRIPE_API_KEY: SECRET, MY_PASSWORD: SECRET },
+      }),
+      HOME: home,
+    },
+    stdio: [openSync(at('input'), 'r'), 'pipe', 'inherit'],
+  },
+);
+let text = '';
+child.stdout?.setEncoding('utf8').on('data', (part: string) => {
+  text += part;
+});
+const [status] = await once(child, 'close');
+const attempts = text.split('\n').filter((line) => line.startsWith('['));
+for (const line of attempts) {
+  const [name, got]: [string, string | null] = JSON.parse(line);
+  tell(name, got);
+}
+tell('the program went through its list', status === 0 && attempts.length > 0 ? null : status);
+tell('hoop follows a link that was planted where it writes', existsSync(at('trap')));
+tell('a process outlives the run', existsSync(join(project, 'outlives')) && isAlive(MARKER));
+const next = await bench.hoop('engineer', 'whoami');
+tell('the login of the person is hurt', next.exitCode === 0 ? null : next.stderr);
+for (const server of servers) {
+  server.close();
+}
+rmSync(home, { recursive: true, force: true });

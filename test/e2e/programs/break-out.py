@@ -1,0 +1,147 @@
+"""Attempts to get out of a fence, or at what it hides. Prints one JSON line for each: name, and
+what was got, which is null where nothing was. What to look for comes as JSON in the only argument."""
+import ctypes, glob, json, os, signal, socket, struct, subprocess, sys
+
+known = json.loads(sys.argv[1])
+libc = ctypes.CDLL(None, use_errno=True)
+MACHINE = os.uname().machine == 'x86_64'
+
+
+def attempt(name, act):
+    try:
+        got = act()
+    except Exception:
+        got = None
+    print(json.dumps([name, got if got is None else str(got)[:200]]), flush=True)
+
+
+def call(number, *args):
+    result = libc.syscall(number, *args)
+    if result < 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    return result
+
+
+def shell(script):
+    done = subprocess.run(['sh', '-c', script], capture_output=True, text=True, timeout=20)
+    return done.stdout.strip() or None
+
+
+def secret_in(path):
+    with open(path) as file:
+        return path if known['secret'] in file.read() else None
+
+
+def reaches(family, address):
+    with socket.socket(family, socket.SOCK_STREAM) as client:
+        client.settimeout(3)
+        client.connect(address)
+        return address
+
+
+def through_proxy(authority, method='CONNECT'):
+    host, port = os.environ['HTTPS_PROXY'].removeprefix('http://').split(':')
+    with socket.create_connection((host, int(port)), timeout=15) as proxy:
+        proxy.sendall(f'{method} {authority} HTTP/1.1\r\nHost: {authority}\r\n\r\n'.encode())
+        reply = proxy.recv(200)
+        return reply if reply.split(b' ')[1:2] == [b'200'] else None
+
+
+def writes(path):
+    with open(path, 'a') as file:
+        file.write('planted\n')
+    return path
+
+
+for path in known['hidden']:
+    attempt(f'read {path}', lambda: secret_in(path))
+    attempt(f'read {path} over /proc/self/root', lambda: secret_in(f'/proc/self/root{path}'))
+    attempt(f'read {path} over /proc/1/root', lambda: secret_in(f'/proc/1/root{path}'))
+    attempt(f'rename what is above {path}', lambda: os.rename(os.path.dirname(path), os.path.dirname(path) + '.x') or path)
+attempt('variables with secrets', lambda: [n for n, v in os.environ.items() if known['secret'] in v] or None)
+attempt('variables of process 1', lambda: secret_in('/proc/1/environ'))
+for path in known['sockets']:
+    attempt(f'connect to {path}', lambda: reaches(socket.AF_UNIX, path))
+for name in known['abstract']:
+    attempt(f'connect to abstract {name}', lambda: reaches(socket.AF_UNIX, f'\0{name}'))
+for pattern in ['/run/**', '/tmp/**', '/var/run/**', '/var/tmp/**', '/dev/shm/**']:
+    attempt(f'sockets in {pattern}', lambda: [
+        p for p in glob.glob(pattern, recursive=True, include_hidden=True)
+        if not p.startswith(os.environ['HOOP_RUN_DIR']) and os.path.exists(p) and os.stat(p).st_mode & 0o170000 == 0o140000
+    ] or None)
+for host, port in known['hosts']:
+    family = socket.AF_INET6 if ':' in host else socket.AF_INET
+    attempt(f'connect to {host}:{port}', lambda: reaches(family, (host, port)))
+    authority = f'[{host}]:{port}' if ':' in host else f'{host}:{port}'
+    attempt(f'CONNECT {authority}', lambda: through_proxy(authority))
+for authority in known['tunnels']:
+    attempt(f'CONNECT {authority}', lambda: through_proxy(authority))
+attempt('GET through the proxy', lambda: through_proxy(f'http://{known["tunnels"][0]}/', 'GET'))
+attempt('a name of DNS', lambda: socket.getaddrinfo('example.com', 443))
+attempt('a datagram to a resolver', lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'x', ('1.1.1.1', 53)))
+for family in [17, 40, 38, 29, 31, 44]:
+    attempt(f'a socket of family {family}', lambda: socket.socket(family, 2 if family == 29 else 5 if family == 38 else 1))
+attempt('a raw socket', lambda: socket.socket(socket.AF_INET, socket.SOCK_RAW, 1))
+for path in known['readOnly']:
+    attempt(f'write {path}', lambda: writes(path))
+for process in known['processes']:
+    attempt(f'signal {process}', lambda: os.kill(process, 0) or process)
+    attempt(f'environ of {process}', lambda: open(f'/proc/{process}/environ').read() if f'/proc/{process}' and known['secret'] in open(f'/proc/{process}/environ').read() else None)
+attempt('signal the parent', lambda: os.kill(os.getppid(), 0) if os.getppid() > 1 else None)
+attempt('descriptors of process 1', lambda: [
+    p for p in (os.readlink(f'/proc/1/fd/{n}') for n in os.listdir('/proc/1/fd') if int(n) > 2) if not p.startswith('anon_inode')
+] or None)
+attempt('descriptors that were inherited', lambda: [n for n in os.listdir('/proc/self/fd') if int(n) > 3] or None)
+
+
+def reopened(flags):
+    os.close(os.open('/proc/self/fd/0', flags))
+    return os.readlink('/proc/self/fd/0')
+
+
+attempt('standard input opened anew for writing', lambda: reopened(os.O_WRONLY))
+attempt('the processes of the peer of a pipe', lambda: call(438, socket.socket(fileno=os.dup(0)).getsockopt(1, 77), 0, 0))
+attempt('TIOCSTI', lambda: call(16 if MACHINE else 29, 0, 0x5412, b'x') or 'typed')
+attempt('TIOCSTI with the upper half set', lambda: call(16 if MACHINE else 29, 0, ctypes.c_ulong(0x100005412), b'x') or 'typed')
+attempt('TIOCLINUX', lambda: call(16 if MACHINE else 29, 0, 0x541C, b'\x03') or 'pasted')
+attempt('io_uring', lambda: call(425, 1, ctypes.create_string_buffer(120)))
+attempt('keyrings', lambda: call(250 if MACHINE else 219, 0, -4, 0))
+attempt('add a key', lambda: call(248 if MACHINE else 217, b'user', b'x', b'x', 1, -4))
+attempt('open by handle', lambda: call(304 if MACHINE else 265, -100, struct.pack('IiQ', 8, 1, 2), 0))
+attempt('shared memory of others', lambda: open('/proc/sysvipc/shm').read().split('\n', 1)[1] or None)
+attempt('setuid', lambda: os.setuid(65534) if os.getuid() != 0 else None)
+attempt('capabilities', lambda: None if int(open('/proc/self/status').read().split('CapEff:')[1].split()[0], 16) == 0 else 'some')
+for path in ['/proc/sys/kernel/core_pattern', '/proc/sysrq-trigger', '/proc/1/oom_score_adj/../../sys/kernel/hostname', '/sys/kernel/uevent_helper']:
+    attempt(f'open {path} for writing', lambda: os.close(os.open(path, os.O_WRONLY)) or path)
+attempt('a way out over cgroups', lambda: os.mkdir('/sys/fs/cgroup/planted') or 'made')
+
+IN_NAMESPACE = 'unshare --user --map-root-user --mount --pid --fork --mount-proc=/proc 2>/dev/null'
+for hidden in known['hidden']:
+    parent = os.path.dirname(hidden)
+    for what, script in {
+        'unmount': f'umount -l {parent}; umount -l {hidden}; grep -rsl {known["secret"]} {hidden}',
+        'bind': f'mkdir -p /tmp/b; mount --bind / /tmp/b && grep -rsl {known["secret"]} /tmp/b{hidden}',
+        'overlay': f'mkdir -p /tmp/o; mount -t overlay overlay -o lowerdir=/:/etc /tmp/o && grep -rsl {known["secret"]} /tmp/o{hidden}',
+    }.items():
+        attempt(f'{what} {hidden} in a namespace', lambda: shell(f"unshare --user --map-root-user --mount sh -c '{script}' 2>/dev/null"))
+attempt('a new /proc in a namespace', lambda: shell(f'{IN_NAMESPACE} sh -c "ls -d /proc/{known["processes"][0]}"'))
+attempt('write where it is read-only, in a namespace', lambda: shell(
+    f"unshare --user --map-root-user --mount sh -c 'mount -o remount,rw,bind {known['home']}; mount -o remount,rw / ; echo x > {known['home']}/planted && echo planted' 2>/dev/null"))
+
+run, state = os.environ['HOOP_RUN_DIR'], known['state']
+for directory in filter(os.path.isdir, [run, *glob.glob(f'{state}/runs/*')]):
+    attempt(f'leave {os.path.basename(directory)} by its parent', lambda: [
+        n for n in os.listdir(os.path.dirname(directory)) if n != os.path.basename(directory)] or None)
+    for name in ['tokens.lock', 'tokens.json', 'config.json', 'trust.json', 'owner', 'sessions', 'runs', 'trust.lock', 'config.lock']:
+        # What hoop writes or removes outside must not go over it: looked at after the run.
+        subprocess.run(['rm', '-rf', f'{directory}/{name}'])
+        os.symlink(known['trap'], f'{directory}/{name}')
+if os.fork() == 0:
+    os.setsid()
+    for number in [signal.SIGTERM, signal.SIGHUP, signal.SIGINT]:
+        signal.signal(number, signal.SIG_IGN)
+    for descriptor in range(3):
+        os.close(descriptor)
+    if os.fork() == 0:
+        open('outlives', 'w').write('started')
+        os.execvp('sleep', ['sleep', known['marker']])
