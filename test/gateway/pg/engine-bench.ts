@@ -10,6 +10,7 @@ import type { ChangedRowsBudget } from '../../../src/gateway/changed-rows/change
 import type { LookupBudget } from '../../../src/gateway/lookups/lookup-budget.ts';
 import { createCancelRegistry } from '../../../src/gateway/pg/cancel-registry.ts';
 import { servePostgresStream } from '../../../src/gateway/pg/serve-postgres-stream.ts';
+import type { StatementPace } from '../../../src/gateway/pg/statement-pace.ts';
 import type {
   CatalogSource,
   PostgresStreamSummary,
@@ -183,6 +184,7 @@ export interface BenchOptions {
   readonly lookups?: LookupBudget;
   readonly changedRows?: ChangedRowsBudget;
   readonly grant?: () => Grant;
+  readonly pace?: StatementPace;
   /** Splits what goes to the engine into single bytes. */
   readonly byteAtATime?: boolean;
   readonly startupWithinMs?: number;
@@ -266,6 +268,7 @@ export async function startBench(options: BenchOptions): Promise<Bench> {
         : { startupWithinMs: options.startupWithinMs }),
       ...(options.closeWithinMs === undefined ? {} : { closeWithinMs: options.closeWithinMs }),
       ...(options.countWithinMs === undefined ? {} : { countWithinMs: options.countWithinMs }),
+      ...(options.pace === undefined ? {} : { pace: options.pace }),
       signal: session.signal,
     });
     summaries.push(summary);
