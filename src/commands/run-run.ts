@@ -9,6 +9,7 @@ import { Run } from '../run/run.ts';
 import { plain } from '../ui/printable.ts';
 import { renderRunEnvironment, renderRunEnvironmentJson } from '../ui/render-run-environment.ts';
 import { ChildTerminal } from './child-terminal.ts';
+import { endableChild } from './endable-child.ts';
 import { checkFenceFlags, type FenceFlags } from './fence-flags.ts';
 import { requireProgram } from './find-program.ts';
 import type { Io } from './io.ts';
@@ -103,15 +104,20 @@ export async function runRun(io: Io, request: RunRequest): Promise<void> {
     if (fence) {
       (await import('./run-fenced.ts')).noteAgentKeys(io, environment);
     }
+    const child = endableChild(io);
+    void run.over.then((error) => {
+      io.note(plain(['the run was ended:', error.message, error.detail].filter(Boolean).join(' ')));
+      child.end();
+    });
     status = await (fence
       ? (await import('./run-fenced.ts')).runFenced(
-          io,
+          child.io,
           fence,
           request.command,
           environment.variables,
           terminal,
         )
-      : runChild(io, request.command, environment.variables, terminal));
+      : runChild(child.io, request.command, environment.variables, terminal));
     io.setExitCode(status);
   } finally {
     try {

@@ -55,6 +55,8 @@ export interface RunTargetOptions {
   readonly signal: AbortSignal;
   /** Called when a session is open, before any stream of it. */
   readonly onSession: (session: ClientSession) => Promise<void>;
+  /** Somebody has taken something away: a session, or the right to open one. */
+  readonly onRevoked: () => void;
   readonly events: RunTargetEvents;
 }
 
@@ -188,6 +190,10 @@ export class RunTarget {
       void session.ended.then((end) => {
         this.#noteEnd(end);
         this.#settle(live);
+        // closed: by its person, from elsewhere.
+        if (end.reason === 'revoked' || end.reason === 'closed') {
+          this.#options.onRevoked();
+        }
       });
       await onSession(session);
       this.#lastNote = undefined;
@@ -197,6 +203,9 @@ export class RunTarget {
       this.#live = undefined;
       const message = error instanceof Error ? error.message : String(error);
       this.#noteOnce(`${name} cannot be opened: ${message}`);
+      if (isLoginOver(error)) {
+        this.#options.onRevoked();
+      }
       throw error;
     }
   }
@@ -237,6 +246,14 @@ export class RunTarget {
       this.#options.events.note(text);
     }
   }
+}
+
+/** Whether the gateway says that whoever asks is out, and not that this one thing cannot be had. */
+export function isLoginOver(error: unknown): error is HoopError {
+  return (
+    error instanceof HoopError &&
+    (error.code === 'HOOP_TOKEN_REVOKED' || error.code === 'HOOP_ACCESS_BLOCKED')
+  );
 }
 
 interface LiveSession {

@@ -19,7 +19,7 @@ import { uploadPending } from '../tunnel/upload-recordings.ts';
 import { adoptAbandonedRuns } from './abandoned-runs.ts';
 import type { EnvironmentPart } from './environment.ts';
 import { type RunFacts, RunLogin } from './run-login.ts';
-import { type ListenerSource, RunTarget, type RunTargetEvents } from './run-target.ts';
+import { isLoginOver, type ListenerSource, RunTarget, type RunTargetEvents } from './run-target.ts';
 import { targetVariables } from './target-variable.ts';
 
 export interface RunOptions {
@@ -56,6 +56,7 @@ export class Run implements AsyncDisposable {
   readonly #listeners: SessionListener[];
   /** All sessions so far, also those that have ended. */
   readonly #opened: readonly string[];
+  readonly #over: Promise<HoopError>;
   #closed: Promise<void> | undefined;
 
   /** @throws HoopError HOOP_ACCESS_DENIED, HOOP_USAGE, HOOP_LOCAL_PORT; what the gateway says */
@@ -70,6 +71,7 @@ export class Run implements AsyncDisposable {
       );
       const listeners: SessionListener[] = [];
       const opened: string[] = [];
+      const over = Promise.withResolvers<HoopError>();
       for (const { name, kind, database } of chosen) {
         targets.push(
           await RunTarget.listen({
@@ -85,10 +87,17 @@ export class Run implements AsyncDisposable {
                 await listener(session);
               }
             },
+            onRevoked: () => {
+              login.open.client.whoami(options.signal).catch((error: unknown) => {
+                if (isLoginOver(error)) {
+                  over.resolve(error);
+                }
+              });
+            },
           }),
         );
       }
-      return new Run(options, { login, targets, variables, listeners, opened });
+      return new Run(options, { login, targets, variables, listeners, opened, over: over.promise });
     } catch (error) {
       await Promise.all(targets.map((target) => target.close()));
       await login.end();
@@ -104,6 +113,7 @@ export class Run implements AsyncDisposable {
       readonly variables: ReadonlyMap<string, string>;
       readonly listeners: SessionListener[];
       readonly opened: readonly string[];
+      readonly over: Promise<HoopError>;
     },
   ) {
     this.#options = options;
@@ -111,6 +121,7 @@ export class Run implements AsyncDisposable {
     this.#targets = made.targets;
     this.#listeners = made.listeners;
     this.#opened = made.opened;
+    this.#over = made.over;
     this.variables = made.variables;
     const databases = this.#databases();
     const isOne = options.targets.length > 0 || databases.length === 1;
@@ -173,6 +184,11 @@ export class Run implements AsyncDisposable {
         ...(this.agent === undefined ? {} : { HOOP_AGENT: this.agent }),
       },
     ];
+  }
+
+  /** Resolves when somebody has ended the run's login under it, with what the gateway says. */
+  get over(): Promise<HoopError> {
+    return this.#over;
   }
 
   /** The sessions that are open now, or being opened. */

@@ -54,6 +54,47 @@ describe('sessions', () => {
   });
 });
 
+describe('a run whose login ends under it', () => {
+  const WAITING = 'psql -XAtc "SELECT pg_sleep(3600)"; psql -XAtc "SELECT 1"; sleep 3600';
+
+  test('is over when an approver blocks its agent, and none of it starts again', async () => {
+    const known = new Set((await bench.sessions('engineer')).map(({ id }) => id));
+    const running = run('--agent', 'devin', '--', 'sh', '-c', WAITING);
+    await expect
+      .poll(async () => (await bench.sessions('engineer')).some(({ id }) => !known.has(id)))
+      .toBe(true);
+    const blocked = await bench.hoop('dba', 'access', 'block', 'devin', '--reason', 'INC-4711');
+    expect(blocked.stderr).toMatch(/agent devin is blocked; ended: 1 session, 1 login/);
+    const ended = await running;
+    expect(ended.exitCode).toBe(143);
+    expect(ended.stderr).toMatch(/the run was ended: agent "devin" is blocked .*INC-4711/);
+    expect(ended.stdout).not.toContain('1');
+    const refused = await run('--agent', 'devin', '--', 'true');
+    expect(refused).toMatchObject({ exitCode: 4 });
+    expect(refused.stderr).toContain('agent "devin" is blocked');
+    const listed = await bench.hoop('dba', 'access', 'blocks');
+    expect(listed.stdout).toMatch(/agent devin +everything +until lifted/);
+    expect((await bench.hoop('dba', 'access', 'unblock', 'devin')).exitCode).toBe(0);
+    expect((await run('--agent', 'devin', '--', 'true')).exitCode).toBe(0);
+  });
+
+  test('is over when an approver ends one of its sessions', async () => {
+    const known = new Set((await bench.sessions('engineer')).map(({ id }) => id));
+    const running = run('--', 'sh', '-c', WAITING);
+    let session = '';
+    await expect
+      .poll(async () => {
+        const opened = (await bench.sessions('engineer')).find(({ id }) => !known.has(id));
+        session = String(opened?.['id'] ?? '');
+        return session;
+      })
+      .not.toBe('');
+    const ending = await bench.hoop('dba', 'sessions', 'end', session, '--reason', 'enough');
+    expect(ending.stderr).toContain('its run has lost its login');
+    expect(await running).toMatchObject({ exitCode: 143 });
+  });
+});
+
 describe('the environment', () => {
   const secrets = {
     GH_TOKEN: 'inherited-secret',

@@ -49,6 +49,7 @@ test('a session that cannot be opened is an error of PostgreSQL to the client, a
     carrier: 'auto',
     signal: new AbortController().signal,
     onSession: async () => undefined,
+    onRevoked: () => undefined,
     events: { note: (text) => notes.push(text) },
   });
   if (target.facts.kind !== 'postgres') throw new Error('not a database');
