@@ -106,7 +106,8 @@ export async function runRun(io: Io, request: RunRequest): Promise<void> {
     }
     const child = endableChild(io);
     void run.over.then((error) => {
-      io.note(plain(['the run was ended:', error.message, error.detail].filter(Boolean).join(' ')));
+      const detail = error.detail === undefined ? '' : `. ${error.detail}`;
+      io.note(plain(`the run was ended: ${error.message}${detail}`));
       child.end();
     });
     status = await (fence

@@ -41,6 +41,8 @@ export interface ListenerSource {
 
 export interface RunTargetOptions {
   readonly open: OpenGateway;
+  /** Of whoever started the run: delivers the recordings of a run that has lost its login. */
+  readonly outer: OpenGateway;
   readonly name: string;
   readonly kind: string;
   /** Of a target of kind postgres. */
@@ -213,16 +215,22 @@ export class RunTarget {
   /** From here on the next connection opens another session. */
   #settle({ session }: LiveSession): void {
     this.#live = undefined;
-    const { open, name, events } = this.#options;
+    const { open, outer, name, events } = this.#options;
+    const upload = (as: OpenGateway) =>
+      uploadRecording({
+        open: as,
+        session: session.id,
+        note: (text) => events.note(`${name}: ${text}`),
+      });
     const settling = session
       .close()
-      .then(() =>
-        uploadRecording({
-          open,
-          session: session.id,
-          note: (text) => events.note(`${name}: ${text}`),
-        }),
-      )
+      .then(() => upload(open))
+      .catch((error: unknown) => {
+        if (error instanceof HoopError && isLoginOver(error.cause)) {
+          return upload(outer);
+        }
+        throw error;
+      })
       .then(
         (receipt) => events.onUploaded?.(receipt),
         (error: unknown) => {

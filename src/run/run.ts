@@ -78,6 +78,7 @@ export class Run implements AsyncDisposable {
             ...options,
             fence,
             open: login.open,
+            outer: options.open,
             name,
             kind,
             database: database ?? name,

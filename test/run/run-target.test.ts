@@ -40,6 +40,7 @@ test('a session that cannot be opened is an error of PostgreSQL to the client, a
   };
   const target = await RunTarget.listen({
     open,
+    outer: open,
     name: 'prod-db',
     kind: 'postgres',
     database: 'shop',
