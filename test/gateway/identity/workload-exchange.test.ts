@@ -57,6 +57,7 @@ describe('a workload', () => {
     expect(who.principal).toEqual({
       kind: 'workload',
       issuer: bench.issuer.issuer,
+      loginKey: who.jkt,
       sub: 'repo:org/app:ref:refs/heads/main',
       name: 'workload:ci/7',
       email: undefined,
