@@ -89,7 +89,6 @@ export function execute(
   if (!before) {
     const message = `prepared statement "${name}" does not exist`;
     facts.refuse(message, {
-      hint: 'Prepare it again on this connection.',
       mistake: { sqlState: UNKNOWN_NAME.prepared, message },
     });
   } else {
@@ -139,7 +138,6 @@ export function fetch(
   if (!cursor) {
     const message = `cursor "${name}" does not exist`;
     facts.refuse(message, {
-      hint: 'Declare it again on this connection.',
       mistake: { sqlState: UNKNOWN_NAME.cursor, message },
     });
   } else {

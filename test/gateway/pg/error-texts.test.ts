@@ -70,7 +70,7 @@ const WITHHELD: readonly string[] = [
   "INSERT INTO app.orders VALUES (2, 1, 'new', 'name')",
   "INSERT INTO app.orders VALUES (2, 1, 'new', 'missing')",
   "INSERT INTO app.orders VALUES (2, 1, 'new', 'cast')",
-  "BEGIN; INSERT INTO app.orders VALUES (2, 1, 'new', 'notice')",
+  "BEGIN; INSERT INTO app.orders VALUES (2, 1, 'new', 'notice'); ROLLBACK",
   'SELECT card::int FROM app.people',
   'SELECT card::regclass FROM app.people',
   'SELECT card::regtype FROM app.people',
