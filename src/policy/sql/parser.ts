@@ -114,12 +114,12 @@ interface Thread {
   rssBefore: number;
 }
 
-const BROKEN: NotParsed = {
+const BROKEN = {
   type: 'refused',
   reason: 'parser',
   message: 'the statement could not be parsed safely',
   hint: 'Split it into smaller statements.',
-};
+} as const satisfies NotParsed;
 const TOO_LARGE: NotParsed = {
   type: 'refused',
   reason: 'size',
@@ -145,7 +145,7 @@ export type BoundedOutcome = ParseOutcome | { readonly type: 'large' };
 export type JudgedOutcome =
   /** @property fault of our own, for which it was refused */
   | { readonly type: 'judged'; readonly verdict: Verdict; readonly fault?: Error | undefined }
-  | NotParsed;
+  | (NotParsed & { readonly fault?: Error });
 
 export class SqlParser implements AsyncDisposable {
   readonly #size: number;
@@ -412,10 +412,16 @@ export class SqlParser implements AsyncDisposable {
       this.#broke(thread);
       return;
     }
-    let answer: unknown;
-    if (asked.type === 'lot') thread.lots.push(...asked.statements);
-    else answer = answerQuestion(asked.question, judge.context);
-    thread.answers.postMessage({ answer });
+    try {
+      let answer: unknown;
+      if (asked.type === 'lot') thread.lots.push(...asked.statements);
+      else answer = answerQuestion(asked.question, judge.context);
+      thread.answers.postMessage({ answer });
+    } catch (error) {
+      // Nobody else would catch it, and it would end the gateway.
+      this.#broke(thread, error instanceof Error ? error : new Error(String(error)));
+      return;
+    }
     Atomics.store(thread.bell, 0, 1);
     Atomics.notify(thread.bell, 0);
   }
@@ -446,7 +452,7 @@ export class SqlParser implements AsyncDisposable {
     this.#dispatch();
   }
 
-  #broke(thread: Thread): void {
+  #broke(thread: Thread, fault?: Error): void {
     if (!this.#threads.has(thread)) {
       return;
     }
@@ -455,7 +461,7 @@ export class SqlParser implements AsyncDisposable {
     thread.job = undefined;
     void this.#drop(thread);
     // The text is not tried again: it may be the one that does this.
-    job?.done(BROKEN, 0);
+    job?.done(fault === undefined ? BROKEN : { ...BROKEN, fault }, 0);
     this.#dispatch();
   }
 

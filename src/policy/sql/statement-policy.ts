@@ -152,8 +152,8 @@ export function createStatementPolicy(
     grant: Grant,
   ): Promise<Verdict> {
     const outcome = await parser.judge(text, context, grant);
+    if ('fault' in outcome && outcome.fault !== undefined) onFault(outcome.fault);
     if (outcome.type !== 'judged') return refused(unparsed(outcome, grant));
-    if (outcome.fault !== undefined) onFault(outcome.fault);
     return outcome.verdict;
   }
 

@@ -168,6 +168,21 @@ test('the limit is of the work of its own thread, not of the time in which other
   expect(outcome).toMatchObject({ verdict: { effect: 'allow' } });
 });
 
+test('a fault in an answer to the thread refuses the text, is told, and ends nothing else', async () => {
+  await using one = SqlParser.create({ workers: 1 });
+  const faults: string[] = [];
+  const policy = createStatementPolicy(one, ({ message }) => faults.push(message));
+  const { catalog } = bench.context;
+  const faulty = asking(catalog, () => {
+    throw new Error('no such page');
+  });
+  const text = `select name from public.people where name in (${"'x',".repeat(20_000)}'y')`;
+  const context = { ...bench.context, catalog: faulty };
+  expect(codeOf(await policy.decide(text, context, GRANT))).not.toBe('allowed');
+  expect(faults).toEqual(['no such page']);
+  expect(codeOf(await policy.decide(text, bench.context, GRANT))).toBe('allowed');
+});
+
 /** The same catalog, whose relations are found in another way. */
 function asking(catalog: Catalog, relation: Catalog['relation']): Catalog {
   return new Proxy(catalog, {
