@@ -36,11 +36,14 @@ export function callFunction(facts: StatementFacts, call: Call): CallResult | un
   const { candidates, name } = findFunctions(facts, call.names, call.args.length);
   const by = `function ${name}()`;
   if (!call.isApart) facts.combine(call.args);
-  for (const argument of call.args) {
-    if (!call.carried?.has(argument)) facts.noteComputed(argument, by);
-  }
   refuseUnsettledCode(facts, name, call.location);
+  const noteArguments = (carried?: ReadonlySet<Lineage>): void => {
+    for (const argument of call.args) {
+      if (!carried?.has(argument)) facts.noteComputed(argument, by);
+    }
+  };
   if (candidates.length === 0) {
+    noteArguments(call.carried);
     return undefined;
   }
   const trusted = candidates.filter(
@@ -49,6 +52,8 @@ export function callFunction(facts: StatementFacts, call: Call): CallResult | un
   const foreign = candidates.filter(
     (candidate) => !trusted.includes(candidate) && mayTake(facts, candidate, call.args, trusted),
   );
+  // What the built-in one only carries, a function of its name may do anything with.
+  noteArguments(foreign.length === 0 ? call.carried : undefined);
   for (const candidate of foreign) {
     noteUserFunction(facts, candidate, call.location);
   }

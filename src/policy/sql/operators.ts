@@ -19,6 +19,8 @@ export function checkOperator(
   refuseUnsettledCode(facts, name, location);
   noteOperands(facts, name, operands);
   for (const candidate of userOperators(facts, qualified, operands)) {
+    // A rule may let it run: what is permitted to the built-in one, such as a lookup, is not to this.
+    for (const operand of operands) facts.noteComputed(operand, `operator ${name}`);
     facts.runsUserCode = true;
     noteFunction(facts, candidate, isBuiltIn(candidate));
     facts.refuse(
