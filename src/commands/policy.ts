@@ -1,10 +1,12 @@
 import { Argument, Command } from 'commander';
+import type { Policy, PolicyProblem } from '../policy/policy.ts';
 import type { Io } from './io.ts';
 
 interface CheckFlags {
   readonly repo?: string;
   readonly branch: string;
   readonly allowedSigners?: string;
+  readonly askGateway?: boolean;
   readonly json?: boolean;
 }
 
@@ -23,6 +25,7 @@ export function policyCommand(io: Io): Command {
     .option('--repo <url>', 'check the newest commit of this repository instead')
     .option('--branch <name>', 'branch of --repo', 'main')
     .option('--allowed-signers <file>', 'check the signature of --repo against this file')
+    .option('--ask-gateway', 'also say which approvers have never logged in there')
     .option('--json', 'print it as JSON')
     .action((directory: string, flags: CheckFlags) => runCheck(io, directory, flags));
   policy
@@ -48,7 +51,7 @@ async function runCheck(io: Io, directory: string, flags: CheckFlags): Promise<v
   const { HoopError } = await import('../errors.ts');
   const { checkDirectory, checkRepository } = await import('../policy/repo/check-policy.ts');
   const { renderPolicyCheck, renderPolicyCheckJson } = await import('../ui/render-policy.ts');
-  const check =
+  const checked =
     flags.repo === undefined
       ? checkDirectory(resolve(io.cwd, directory))
       : await checkRepository({
@@ -61,6 +64,10 @@ async function runCheck(io: Io, directory: string, flags: CheckFlags): Promise<v
           env: io.env,
           signal: io.signal,
         });
+  const { policy } = checked;
+  const more =
+    flags.askGateway === true && policy !== undefined ? await askGateway(io, policy) : [];
+  const check = { ...checked, warnings: [...checked.warnings, ...more] };
   io.stdout.write(
     flags.json === true ? renderPolicyCheckJson(check) : renderPolicyCheck(check, io.color.stdout),
   );
@@ -71,6 +78,15 @@ async function runCheck(io: Io, directory: string, flags: CheckFlags): Promise<v
       count === 1 ? 'the policy has a problem' : `the policy has ${count} problems`,
     );
   }
+}
+
+/** Files alone do not say who has ever logged in. */
+async function askGateway(io: Io, policy: Policy): Promise<readonly PolicyProblem[]> {
+  const { openGateway } = await import('../auth/open-gateway.ts');
+  const { approverWarnings } = await import('../policy/approver-groups.ts');
+  await using open = await openGateway(io);
+  const { approverGroups } = await open.client.policy(io.signal);
+  return approverGroups === undefined ? [] : approverWarnings(policy, approverGroups);
 }
 
 async function runSchema(io: Io, file: string): Promise<void> {

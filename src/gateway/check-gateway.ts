@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { Writable } from 'node:stream';
 import { createSecureContext } from 'node:tls';
 import { HoopError } from '../errors.ts';
+import { approverGroups, neverSeenText } from '../policy/approver-groups.ts';
 import type { Policy, PostgresPolicyTarget, SshPolicyTarget } from '../policy/policy.ts';
 import { credentialName } from '../policy/principal-grant.ts';
 import { PolicyRepo } from '../policy/repo.ts';
@@ -16,6 +17,7 @@ import { checkDataDirectory } from './data-directory.ts';
 import { checkProvider } from './identity/check-provider.ts';
 import { createLog } from './log.ts';
 import { connectTarget } from './pg/target-connection.ts';
+import { readSeenApprovers, seenApproversPath } from './seen-approvers-file.ts';
 import { connectSshTarget } from './ssh/connect-target.ts';
 import type { TargetHost } from './target-host.ts';
 import { type SessionTarget, Targets } from './targets.ts';
@@ -60,6 +62,9 @@ export async function checkGateway(options: CheckGatewayOptions): Promise<CheckR
       return `commit ${found.commit.slice(0, 12)} signed by ${found.signer}`;
     }),
   );
+  if (policy !== undefined) {
+    results.push(...(await checkApprovers(policy, config.dataDir)));
+  }
   for (const provider of policy?.identityProviders ?? []) {
     const check = `provider ${provider.issuer}`;
     results.push(await attempt(check, () => checkProvider(provider, signal)));
@@ -86,6 +91,32 @@ export async function checkGateway(options: CheckGatewayOptions): Promise<CheckR
   } catch (error) {
     return [...results, await attempt('masks', () => Promise.reject(error))];
   }
+}
+
+/** What a gateway with this data directory has kept. */
+async function checkApprovers(policy: Policy, dataDirectory: string): Promise<CheckResult[]> {
+  const groups = [...approverGroups(policy).keys()];
+  if (groups.length === 0) {
+    return [];
+  }
+  const check = 'approvers';
+  let unseen: string[] = [];
+  const read = await attempt(check, async () => {
+    const seen = new Set(readSeenApprovers(seenApproversPath(dataDirectory)));
+    unseen = groups.filter((group) => !seen.has(group));
+    return 'somebody has logged in with each group of approvers';
+  });
+  return unseen.length === 0
+    ? [read]
+    : [
+        {
+          check,
+          ok: true,
+          warning: true,
+          text: unseen.map(neverSeenText).join('\n'),
+          hint: 'Compare the names with those that the identity provider sends (`hoop whoami` says yours). On a new gateway let the approvers log in once.',
+        },
+      ];
 }
 
 async function checkPostgres(

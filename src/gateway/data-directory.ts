@@ -7,6 +7,7 @@ import { HoopError } from '../errors.ts';
 import { isMissing } from '../home.ts';
 import { Secret } from '../secret.ts';
 import { maskBindingsPath } from './mask-bindings-file.ts';
+import { seenApproversPath } from './seen-approvers-file.ts';
 
 export interface DataDirectory {
   readonly path: string;
@@ -15,6 +16,8 @@ export interface DataDirectory {
   readonly policy: string;
   /** See mask-bindings-file.ts. */
   readonly maskBindings: string;
+  /** See seen-approvers-file.ts. */
+  readonly seenApprovers: string;
   /** It has no root key yet; a start that failed before it had made one does not count. */
   readonly isNew: boolean;
 }
@@ -40,6 +43,7 @@ export async function openDataDirectory(path: string): Promise<DataDirectory> {
     index: join(path, 'index.sqlite'),
     policy: join(path, 'policy'),
     maskBindings: maskBindingsPath(path),
+    seenApprovers: seenApproversPath(path),
     isNew: !existsSync(join(keys, 'root.pub')),
   };
 }

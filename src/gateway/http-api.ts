@@ -7,6 +7,7 @@ import { randomUUID } from 'node:crypto';
 import { type Context, Hono } from 'hono';
 import * as z from 'zod';
 import { HoopError, ProtocolError } from '../errors.ts';
+import type { ApproverGroup } from '../policy/approver-groups.ts';
 import type { MaskAlert } from '../policy/mask-alert.ts';
 import type { Principal } from '../policy/types.ts';
 import { ACCESS_PATHS } from '../tunnel/access-api.ts';
@@ -57,6 +58,7 @@ export interface HttpApiOptions {
   readonly policy: GatewayPolicy;
   /** Those that this principal may know of. */
   readonly maskAlerts: (who: Principal) => readonly MaskAlert[];
+  readonly approverGroups: () => readonly ApproverGroup[];
   readonly sessions: Sessions;
   readonly index: SessionIndex;
   readonly ended: EndedRecordings;
@@ -206,6 +208,7 @@ export function createHttpApi(options: HttpApiOptions): Hono<Env> {
       return json({
         ...policy.reply(),
         ...(maskAlerts.length === 0 ? {} : { maskAlerts }),
+        approverGroups: options.approverGroups(),
         sessionNonce,
       } satisfies PolicyReply);
     }),

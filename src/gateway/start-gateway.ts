@@ -43,6 +43,8 @@ import { PolicyHistory } from './policy-history.ts';
 import { Readiness } from './readiness.ts';
 import { reloadConfig } from './reload-config.ts';
 import { SessionSearch } from './search/session-search.ts';
+import { SeenApprovers } from './seen-approvers.ts';
+import { readSeenApprovers, writeSeenApprovers } from './seen-approvers-file.ts';
 import { SessionIndex } from './session-index.ts';
 import { SessionNonces } from './session-nonces.ts';
 import { Sessions } from './sessions.ts';
@@ -234,12 +236,23 @@ export async function startGateway(
     roles: () => policy.roles(),
     withOwnAgent: (principal) => policy.withOwnAgent(principal),
     onRefused: (error, login) => log.warn('login.refused', { ...errorFields(error), ...login }),
+    onLoggedIn: (principal) => seenApprovers.loggedIn(principal),
     requireUnblocked: (principal) => blocks.require(principal),
     // That of the start: a new one ends all logins.
     signingKey: keys.get().gatewayKey.privateKey,
     store: identityStore,
     clock,
   });
+  const seenApprovers = new SeenApprovers({
+    seen: readSeenApprovers(directory.seenApprovers),
+    write: (groups) => writeSeenApprovers(directory.seenApprovers, groups),
+    loggedIn: () => identity.principals(),
+    log,
+  });
+  policy.onChange(({ policy }) => void seenApprovers.policyChanged(policy));
+  if (first !== undefined) {
+    await seenApprovers.policyChanged(first.policy);
+  }
   identity.onRevoked((family) => sessions.revokeLogin(family));
   identity.onConfirmed((family) => sessions.loginConfirmed(family));
 
@@ -254,6 +267,7 @@ export async function startGateway(
       );
       return alerts.filter(({ target }) => seen.has(target) || who.roles.length > 0);
     },
+    approverGroups: () => seenApprovers.groups(),
     sessions,
     index,
     ended,

@@ -137,6 +137,9 @@ const MaskAlertReply = z.object({
   boundTo: z.array(z.string()).readonly(),
 });
 
+/** As in policy/approver-groups.ts. */
+const ApproverGroupReply = z.object({ group: z.string(), hasLoggedIn: z.boolean() });
+
 export const PolicyReply = z.object({
   v: z.literal(API_VERSION),
   commit: z.string(),
@@ -149,6 +152,8 @@ export const PolicyReply = z.object({
   problem: z.string().optional(),
   /** Masks whose names are not right any more, on targets that this principal sees. Absent: none. */
   maskAlerts: z.array(MaskAlertReply).readonly().optional(),
+  /** Those that the policy in force names, and whether somebody has ever logged in with each. */
+  approverGroups: z.array(ApproverGroupReply).readonly().optional(),
   /** base64 of 32 bytes for the proof of one session request; good once, for this login, 5 min. */
   sessionNonce: z.string(),
 });

@@ -1,4 +1,5 @@
 /** What `hoop policy check` and `hoop policy show` print. */
+import { neverSeenText } from '../policy/approver-groups.ts';
 import { maskAlertText } from '../policy/mask-alert.ts';
 import type { PolicyProblem } from '../policy/policy.ts';
 import type { PolicyCheck } from '../policy/repo/check-policy.ts';
@@ -56,12 +57,15 @@ export function renderPolicy(reply: Reply, verified: ClientPolicy): string {
     ['verified', source],
     ...(reply.problem === undefined ? [] : [['problem', plain(reply.problem)] as const]),
     ...(reply.maskAlerts ?? []).map((alert) => ['mask', plain(maskAlertText(alert))] as const),
+    ...(reply.approverGroups ?? [])
+      .filter(({ hasLoggedIn }) => !hasLoggedIn)
+      .map(({ group }) => ['approvers', plain(neverSeenText(group))] as const),
   ];
   return `${lines.map(([name, value]) => `${name.padEnd(10)}${value}`).join('\n')}\n`;
 }
 
 export function renderPolicyJson(reply: Reply, verified: ClientPolicy): string {
-  const { v, commit, ageSeconds, problem, maskAlerts } = reply;
+  const { v, commit, ageSeconds, problem, maskAlerts, approverGroups } = reply;
   const document = {
     v,
     commit,
@@ -71,6 +75,7 @@ export function renderPolicyJson(reply: Reply, verified: ClientPolicy): string {
     verified: verified.source,
     ...(problem === undefined ? {} : { problem }),
     ...(maskAlerts === undefined ? {} : { maskAlerts }),
+    ...(approverGroups === undefined ? {} : { approverGroups }),
   };
   return `${renderJson(document)}\n`;
 }

@@ -97,6 +97,7 @@ test('start prints where it listens, serves, and ends when it is told to', async
   const lines = (await log).trim().split('\n');
   expect(lines.map((line) => JSON.parse(line).event)).toEqual([
     'policy.in_force',
+    'approvers.never_logged_in',
     'gateway.started',
     'gateway.stopped',
   ]);
@@ -179,6 +180,8 @@ test('check tries certificate, credentials, policy and each target', async () =>
     ['data directory', true],
     ['credentials', true],
     ['policy', true],
+    // With a warning: nobody has logged in.
+    ['approvers', true],
     // The provider gives the browser's client no device codes.
     [expect.stringMatching(/^provider http:/), true],
     ['target prod-db', true],

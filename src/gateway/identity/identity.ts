@@ -47,6 +47,8 @@ export interface IdentityOptions extends TokenExchangeOptions {
   readonly withOwnAgent?: (principal: Principal) => Principal;
   /** A login was refused, or was not renewed. */
   readonly onRefused?: (error: HoopError, login: RefusedLogin) => void;
+  /** A person has logged in, or their login was renewed. */
+  readonly onLoggedIn?: (principal: Principal) => void;
   /** @throws HOOP_ACCESS_BLOCKED when this principal is kept out. */
   readonly requireUnblocked?: (principal: Principal) => void;
 }
@@ -127,7 +129,7 @@ export class Identity {
             verify: () => this.#verifyProof(request, { accessToken: undefined, jkt: undefined }),
             spend: (proof) => this.#spendProof(proof),
           });
-          await this.#refuseBlocked(login.family);
+          this.#options.onLoggedIn?.(await this.#unblocked(login.family));
           return (await this.#tokens(login)).reply;
         }
         if (grant === GRANT_REFRESH) {
@@ -200,9 +202,9 @@ export class Identity {
   }
 
   /** The login exists by then, and nobody has its handle. @throws HOOP_ACCESS_BLOCKED */
-  async #refuseBlocked(family: RefreshFamily): Promise<void> {
+  async #unblocked(family: RefreshFamily): Promise<Principal> {
     try {
-      this.#principalOf(family);
+      return this.#principalOf(family).principal;
     } catch (error) {
       await this.#logins.end({ id: family.id });
       throw error;
@@ -337,9 +339,12 @@ export class Identity {
       throw runRefused('confirm the login of its person');
     }
     const now = idToken === undefined ? live : await this.#exchange.confirm(idToken, live);
-    this.#principalOf(now);
+    const { principal, run } = this.#principalOf(now);
     this.#spendProof(proof);
     const login = await this.#logins.rotate(handle);
+    if (run === undefined) {
+      this.#options.onLoggedIn?.(principal);
+    }
     if (now !== live) {
       await this.#logins.confirmed(now);
       for (const listener of this.#confirmedListeners) {
