@@ -6,6 +6,7 @@
 import { HoopError } from '../../errors.ts';
 import type { Principal } from '../../policy/types.ts';
 import type { ApprovalKind, ApprovalState } from '../../tunnel/approvals-api.ts';
+import type { BlockedAs } from '../blocks/block.ts';
 import { countOthers, personMarks } from '../identity/same-person.ts';
 import { errorFields, type Log } from '../log.ts';
 import { shortId } from '../short-id.ts';
@@ -37,6 +38,8 @@ export interface ApprovalsOptions {
   readonly store: ApprovalStore;
   /** Whether the policy in force knows a login as an agent's own: that is nobody's word. */
   readonly isAgent: (someone: PersonLogin) => boolean;
+  /** Whether somebody is kept out of a target: their word counts for nothing there, also that from before. */
+  readonly isBlocked: (someone: BlockedAs, target: string) => boolean;
   readonly log: Log;
   /** Wall clock, ms. */
   readonly clock: () => number;
@@ -163,7 +166,7 @@ export class Approvals implements Disposable {
 
   /** How many different people have approved, as it counts now. */
   approvedBy(record: ApprovalRecord, need: ApprovalNeed): number {
-    return approversOf(record, need, (vote) => this.#groupsOf(vote));
+    return approversOf(record, need, (vote) => this.#groupsOf(vote, record.target));
   }
 
   /**
@@ -290,11 +293,11 @@ export class Approvals implements Disposable {
   }
 
   /** Somebody who has logged in since, and is in other groups now, counts as what they are now. */
-  #groupsOf({ by, groups }: Vote): readonly string[] {
-    const { store, isAgent } = this.#options;
+  #groupsOf({ by, groups }: Vote, target: string): readonly string[] {
+    const { store, isAgent, isBlocked } = this.#options;
     const { issuer, sub } = by;
     const now = store.latestLogin(by) ?? { kind: 'person', issuer, sub, email: undefined, groups };
-    return isAgent(now) ? [] : now.groups;
+    return isAgent(now) || isBlocked({ ...by, email: now.email }, target) ? [] : now.groups;
   }
 
   #move(

@@ -7,6 +7,11 @@ import { utcTime } from '../utc-time.ts';
 /** Without keys: who shares a machine with somebody is not kept out with them. */
 type Subject = Omit<PersonMarks, 'loginKey'>;
 
+/** What of somebody a block may name. */
+export type BlockedAs = Subject &
+  Pick<Principal, 'name'> &
+  Partial<Pick<Principal, 'email' | 'requester' | 'agent'>>;
+
 export interface Block {
   readonly id: string;
   readonly kind: 'login' | 'agent';
@@ -27,7 +32,7 @@ export interface Block {
 /** Whether it speaks of this principal, whatever its target. */
 export function meansPrincipal(
   block: Pick<Block, 'kind' | 'who' | 'subjects'>,
-  principal: Subject & Pick<Principal, 'name' | 'email' | 'requester' | 'agent'>,
+  principal: BlockedAs,
 ): boolean {
   if (block.kind === 'agent') {
     return principal.agent === block.who;

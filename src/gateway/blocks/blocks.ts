@@ -8,7 +8,7 @@ import type { BlockRequest, BlockView } from '../../tunnel/blocks-api.ts';
 import type { IndexStore } from '../index-store.ts';
 import { errorFields, type Log } from '../log.ts';
 import { shortId } from '../short-id.ts';
-import { type Block, blockedError, blockedMarks, meansPrincipal } from './block.ts';
+import { type Block, type BlockedAs, blockedError, blockedMarks, meansPrincipal } from './block.ts';
 import { BlockStore } from './block-store.ts';
 
 export interface BlocksOptions {
@@ -37,7 +37,7 @@ export class Blocks {
   }
 
   /** The block that keeps this principal out: of the target, or, without one, of everything. */
-  find(principal: Principal, target?: string): Block | undefined {
+  find(principal: BlockedAs, target?: string): Block | undefined {
     const nowMs = this.#options.clock();
     for (const block of this.#active.values()) {
       if (

@@ -49,6 +49,8 @@ let now: number;
 let commit: string;
 /** Subjects that the policy in force knows as agents. */
 let agents: Set<string>;
+/** Who is kept out, of which target. */
+let blocked: Map<string, string>;
 const log = collectLog();
 
 beforeEach(() => {
@@ -56,6 +58,7 @@ beforeEach(() => {
   now = START;
   commit = 'c1';
   agents = new Set();
+  blocked = new Map();
   open();
 });
 
@@ -69,7 +72,8 @@ function open(): void {
   index = IndexStore.open(join(directory, 'index.sqlite'));
   const store = new ApprovalStore(index, new SealedJson(new Secret(new Uint8Array(32).fill(7))));
   const isAgent = ({ sub }: { sub: string }) => agents.has(sub);
-  approvals = new Approvals({ store, isAgent, log: log.log, clock: () => now });
+  const isBlocked = ({ sub }: { sub: string }, target: string) => blocked.get(sub) === target;
+  approvals = new Approvals({ store, isAgent, isBlocked, log: log.log, clock: () => now });
   approvals.handle('statement', {
     needs: ({ needs, policyCommit }) => (policyCommit === commit ? needs : undefined),
   });
@@ -117,6 +121,29 @@ test('one approval by a member of the group approves, and is used once', () => {
   expect(approvals.use(id)?.state).toBe('used');
   expect(approvals.use(id)).toBeUndefined();
   expect(codeOf(() => approvals.decide(bob, id, approve))).toBe('HOOP_APPROVAL_ENDED');
+});
+
+test('the word of somebody who was blocked since releases nothing, and counts elsewhere', () => {
+  const { id } = approvals.create(request());
+  const other = approvals.create(request({ target: 'reports', binding: 'b2' }));
+  approvals.decide(ada, id, approve);
+  approvals.decide(ada, other.id, approve);
+  blocked.set('ada', 'prod-db');
+  expect(approvals.use(id)).toBeUndefined();
+  expect(approvals.visible(erin, id)).toMatchObject({ state: 'void' });
+  expect(approvals.use(other.id)?.state).toBe('used');
+});
+
+test('a second approver does not complete what a blocked one has begun', () => {
+  const { id } = approvals.create(
+    request({ needs: [{ rule: 'p/deletes', groups: ['dba'], count: 2 }] }),
+  );
+  approvals.decide(ada, id, approve);
+  blocked.set('ada', 'prod-db');
+  expect(approvals.decide(bob, id, approve).state).toBe('waiting');
+  expect(approvals.use(id)).toBeUndefined();
+  blocked.clear();
+  expect(approvals.decide(person('cleo', ['dba']), id, approve).state).toBe('approved');
 });
 
 test('who asked cannot approve, whatever they call themselves and whatever group they are in', () => {

@@ -41,6 +41,7 @@ beforeEach(() => {
   approvals = new Approvals({
     store,
     isAgent: () => false,
+    isBlocked: () => false,
     log: collectLog().log,
     clock: () => 1_000_000,
   });

@@ -47,7 +47,13 @@ export function approvalBench(target: () => PostgresTarget): ApprovalBench {
     directory = await mkdtemp(join(tmpdir(), 'hoop-approvals-'));
     index = IndexStore.open(join(directory, 'index.sqlite'));
     const store = new ApprovalStore(index, new SealedJson(new Secret(new Uint8Array(32))));
-    approvals = new Approvals({ store, isAgent: () => false, log, clock: Date.now });
+    approvals = new Approvals({
+      store,
+      isAgent: () => false,
+      isBlocked: () => false,
+      log,
+      clock: Date.now,
+    });
     approvals.handle('statement', { needs: ({ needs }) => needs });
   });
   afterAll(async () => {

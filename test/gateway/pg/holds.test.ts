@@ -77,7 +77,13 @@ beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'hoop-holds-'));
   index = IndexStore.open(join(directory, 'index.sqlite'));
   const store = new ApprovalStore(index, new SealedJson(new Secret(new Uint8Array(32))));
-  approvals = new Approvals({ store, isAgent: () => false, log, clock: Date.now });
+  approvals = new Approvals({
+    store,
+    isAgent: () => false,
+    isBlocked: () => false,
+    log,
+    clock: Date.now,
+  });
   approvals.handle('statement', { needs: ({ needs }) => needs });
   connection = await connectTarget({ target: target(), signal: new AbortController().signal });
   const source = catalogOf(connection, parser);

@@ -87,6 +87,7 @@ describe.skipIf(findSshd() === undefined)('a command that needs approval', () =>
     approvals = new Approvals({
       store,
       isAgent: () => false,
+      isBlocked: () => false,
       log: collectLog().log,
       clock: Date.now,
     });
