@@ -38,11 +38,13 @@ import { decodeText, readBody, readJson } from './http-body.ts';
 import { errorReply } from './http-errors.ts';
 import { bytes, json, reply } from './http-replies.ts';
 import type { Authenticated, Identity } from './identity/identity.ts';
+import { MAX_LOGOUT_FORM_LENGTH } from './identity/provider-logouts.ts';
 import { runRefused } from './identity/run-rights.ts';
 import { isSamePerson } from './identity/same-person.ts';
 import { MAX_FORM_LENGTH } from './identity/token-form.ts';
 import { whoamiReply } from './identity/whoami-reply.ts';
 import { errorFields, type Log } from './log.ts';
+import { LoginWaits, MAX_WAIT_SECONDS } from './login-waits.ts';
 import type { PolicyHistory } from './policy-history.ts';
 import { addRecordingRoutes } from './recording-routes.ts';
 import { addRunRoutes } from './run-routes.ts';
@@ -94,6 +96,11 @@ const SessionsQuery = z.object({
   live: z.enum(['0', '1']).optional(),
 });
 
+/** Seconds to wait for the end of the login, which is the answer then. */
+const WhoamiQuery = z.object({
+  wait: z.coerce.number().int().min(0).max(MAX_WAIT_SECONDS).default(0),
+});
+
 /** What the middleware sets for every request. */
 export interface Env {
   Variables: { requestId: string; log: Log };
@@ -103,6 +110,7 @@ type Ctx = Context<Env>;
 export function createHttpApi(options: HttpApiOptions): Hono<Env> {
   const { identity, policy, sessions, index, nonces, approvals } = options;
   const app = new Hono<Env>();
+  const loginWaits = new LoginWaits(identity);
 
   app.use('*', async (c, next) => {
     const requestId = randomUUID();
@@ -193,12 +201,31 @@ export function createHttpApi(options: HttpApiOptions): Hono<Env> {
     const body = decodeText(await readBody(c.req.raw, MAX_FORM_LENGTH));
     return reply(await identity.logout({ ...identityRequest(c), body }));
   });
+  app.post(PATHS.backchannelLogout, async (c) => {
+    const body = decodeText(await readBody(c.req.raw, MAX_LOGOUT_FORM_LENGTH));
+    return reply(await identity.providerLogout(body));
+  });
 
   // ------------------------------------------------------------ who am I, what may I
 
   app.get(
     PATHS.whoami,
-    alsoRuns((_c, who) => json(whoamiReply(who))),
+    alsoRuns(async (c, who) => {
+      const query = WhoamiQuery.safeParse(c.req.query());
+      if (!query.success) {
+        throw new ProtocolError('the query is not valid');
+      }
+      const { wait } = query.data;
+      if (wait > 0) {
+        const over = AbortSignal.timeout(wait * 1000);
+        await loginWaits.until(
+          who.family,
+          AbortSignal.any([options.signal, c.req.raw.signal, over]),
+        );
+        await identity.requireLive(who);
+      }
+      return json(whoamiReply(who));
+    }),
   );
   app.get(
     PATHS.policy,
@@ -308,6 +335,7 @@ const METHODS: readonly (readonly [string, string])[] = [
   [PATHS.info, 'GET'],
   [PATHS.token, 'POST'],
   [PATHS.logout, 'POST'],
+  [PATHS.backchannelLogout, 'POST'],
   [PATHS.whoami, 'GET'],
   [PATHS.policy, 'GET'],
   [PATHS.policyBundle, 'GET'],

@@ -375,4 +375,16 @@ export const MIGRATIONS: readonly string[] = [
   ALTER TABLE sessions ADD COLUMN subject TEXT;
   ALTER TABLE sessions ADD COLUMN verified_email TEXT;
   `,
+  `
+  -- Who was logged out at their identity provider lately; without sid all of their sessions there.
+  CREATE TABLE provider_logouts (
+    issuer TEXT NOT NULL,
+    sub TEXT,
+    sid TEXT,
+    -- Seconds since 1970.
+    issued_s REAL NOT NULL,
+    expires_ms INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX provider_logouts_by_issuer ON provider_logouts (issuer, expires_ms);
+  `,
 ];

@@ -67,7 +67,7 @@ export function addRunRoutes(app: Hono<Env>, options: RunRoutesOptions): void {
             ...(parent === undefined ? {} : { parent }),
             ...(agent === undefined ? {} : { agent }),
             token: started.token,
-            expiresAt: new Date(started.who.loginExpiresAtMs).toISOString(),
+            expiresAt: new Date(started.who.endsAtMs).toISOString(),
             whoami: whoamiReply(started.who),
             reachable: targetsReply(options, started.who.principal),
             requestable: access.requestable(who.principal),

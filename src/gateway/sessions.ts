@@ -154,10 +154,10 @@ export class Sessions {
   }
 
   /** A login has ended: so do the sessions that it opened. */
-  revokeLogin(family: string): void {
+  revokeLogin(family: string, why = 'the login was ended'): void {
     for (const session of this.#live.values()) {
       if (session.family === family) {
-        this.#endLater(session, 'revoked', 'the login was ended');
+        this.#endLater(session, 'revoked', why);
       }
     }
   }
@@ -188,11 +188,16 @@ export class Sessions {
     }
   }
 
-  /** Ends those whose provider has not confirmed their login in time. To be called each second. */
+  /**
+   * Ends those whose provider has not confirmed their login in time, or whose login the policy lets
+   * live no longer. To be called each second.
+   */
   checkLogins(): void {
     const nowMs = this.#options.clock();
     for (const session of this.#live.values()) {
-      if ((this.#standing.get(session.id)?.freshUntilMs ?? Number.POSITIVE_INFINITY) <= nowMs) {
+      const { freshUntilMs, endsAtMs, endsSessions } = this.#standing.get(session.id) ?? {};
+      const isOver = endsSessions && endsAtMs !== undefined && endsAtMs <= nowMs;
+      if (isOver || (freshUntilMs !== undefined && freshUntilMs <= nowMs)) {
         void this.#lookAtLogin(session);
       }
     }

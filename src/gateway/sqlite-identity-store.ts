@@ -2,6 +2,7 @@
 import type {
   BoundToken,
   IdentityStore,
+  ProviderLogout,
   RefreshFamily,
   RevokedLogins,
 } from './identity/identity-store.ts';
@@ -99,11 +100,34 @@ export class SqliteIdentityStore implements IdentityStore {
     return rows.map((row) => text(row['id']));
   }
 
+  async addProviderLogout(
+    { issuer, sub, sid, issuedAt }: ProviderLogout,
+    expiresAtMs: number,
+  ): Promise<void> {
+    this.#statements.addProviderLogout.run(
+      issuer,
+      nullable(sub),
+      nullable(sid),
+      issuedAt,
+      Math.ceil(expiresAtMs),
+    );
+  }
+
+  async providerLogouts(issuer: string, nowMs: number): Promise<readonly ProviderLogout[]> {
+    return this.#statements.providerLogouts.all(issuer, nowMs).map((row) => ({
+      issuer: text(row['issuer']),
+      sub: optionalText(row['sub']),
+      sid: optionalText(row['sid']),
+      issuedAt: Number(row['issued_s']),
+    }));
+  }
+
   async prune(nowMs: number): Promise<void> {
     this.#store.transaction(() => {
       this.#statements.pruneUsed.run(nowMs);
       this.#statements.pruneBound.run(nowMs);
       this.#statements.pruneFamilies.run(nowMs);
+      this.#statements.pruneLogouts.run(nowMs);
     });
   }
 }
@@ -167,6 +191,11 @@ function prepareAll({ database }: IndexStore) {
       `UPDATE refresh_families SET revoked = 1 WHERE issuer = ? AND sub = ? AND revoked = 0
        RETURNING id`,
     ),
+    addProviderLogout: database.prepare('INSERT INTO provider_logouts VALUES (?, ?, ?, ?, ?)'),
+    providerLogouts: database.prepare(
+      'SELECT * FROM provider_logouts WHERE issuer = ? AND expires_ms > ?',
+    ),
+    pruneLogouts: database.prepare('DELETE FROM provider_logouts WHERE expires_ms < ?'),
     pruneUsed: database.prepare('DELETE FROM spent WHERE expires_ms < ?'),
     pruneFamilies: database.prepare('DELETE FROM refresh_families WHERE expires_ms < ?'),
   };

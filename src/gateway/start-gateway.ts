@@ -150,6 +150,7 @@ export async function startGateway(
     new Approvals({
       store: new ApprovalStore(database, new SealedJson(maskKey)),
       isAgent: (someone) => policy.isAgent(someone),
+      isBlocked: (someone, target) => blocks.find(someone, target) !== undefined,
       log,
       clock,
     }),
@@ -237,6 +238,9 @@ export async function startGateway(
     withOwnAgent: (principal) => policy.withOwnAgent(principal),
     onRefused: (error, login) => log.warn('login.refused', { ...errorFields(error), ...login }),
     onLoggedIn: (principal) => seenApprovers.loggedIn(principal),
+    onLoggedOut: (who, logins) => log.info('login.ended_by_provider', { ...who, logins }),
+    onLogoutRefused: (error, login) =>
+      log.warn('logout.refused', { ...errorFields(error), ...login }),
     requireUnblocked: (principal) => blocks.require(principal),
     // That of the start: a new one ends all logins.
     signingKey: keys.get().gatewayKey.privateKey,
@@ -253,7 +257,7 @@ export async function startGateway(
   if (first !== undefined) {
     await seenApprovers.policyChanged(first.policy);
   }
-  identity.onRevoked((family) => sessions.revokeLogin(family));
+  identity.onRevoked((family, why) => sessions.revokeLogin(family, why));
   identity.onConfirmed((family) => sessions.loginConfirmed(family));
 
   const search = opened.use(new SessionSearch({ database, index, store }));

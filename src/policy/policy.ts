@@ -19,6 +19,8 @@ interface IdentityProvider {
   };
   /** Seconds: so often the provider must confirm a login. */
   readonly fresh?: number | undefined;
+  /** Seconds: a login, and its sessions, last no longer. */
+  readonly maxTime?: number | undefined;
   /** PEM of the private CA behind its certificate. */
   readonly ca?: string | undefined;
   readonly device?: DeviceLogin | undefined;

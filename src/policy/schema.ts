@@ -121,6 +121,11 @@ export const HoopFile = strict(
             .describe(
               'The provider must confirm each login again within this time, by a refresh token; e.g. "15m".',
             ),
+          maxTime: Duration.refine((seconds) => seconds >= 300, 'expected at least "5m"')
+            .optional()
+            .describe(
+              'A login ends after this time, and its sessions with it; default "12h", for logins alone.',
+            ),
           ca: z
             .string()
             .includes('-----BEGIN CERTIFICATE-----', 'expected a certificate in PEM form')

@@ -19,6 +19,7 @@ import type { SshFacts } from '../tunnel/ssh/ssh-files.ts';
 import type { CarrierChoice } from '../tunnel/stream-opener.ts';
 import { uploadRecording } from '../tunnel/upload-recordings.ts';
 import { AttachedTunnels } from './attached-tunnels.ts';
+import { isLoginOver } from './watch-login.ts';
 
 const PASSWORD_BYTES = 24;
 /** The gateway logs in with the target's own role; the local port knows only this name. */
@@ -254,14 +255,6 @@ export class RunTarget {
       this.#options.events.note(text);
     }
   }
-}
-
-/** Whether the gateway says that whoever asks is out, and not that this one thing cannot be had. */
-export function isLoginOver(error: unknown): error is HoopError {
-  return (
-    error instanceof HoopError &&
-    (error.code === 'HOOP_TOKEN_REVOKED' || error.code === 'HOOP_ACCESS_BLOCKED')
-  );
 }
 
 interface LiveSession {

@@ -19,8 +19,9 @@ import { uploadPending } from '../tunnel/upload-recordings.ts';
 import { adoptAbandonedRuns } from './abandoned-runs.ts';
 import type { EnvironmentPart } from './environment.ts';
 import { type RunFacts, RunLogin } from './run-login.ts';
-import { isLoginOver, type ListenerSource, RunTarget, type RunTargetEvents } from './run-target.ts';
+import { type ListenerSource, RunTarget, type RunTargetEvents } from './run-target.ts';
 import { targetVariables } from './target-variable.ts';
+import { isLoginOver, watchLogin } from './watch-login.ts';
 
 export interface RunOptions {
   /** Of whoever starts the run. */
@@ -57,6 +58,7 @@ export class Run implements AsyncDisposable {
   /** All sessions so far, also those that have ended. */
   readonly #opened: readonly string[];
   readonly #over: Promise<HoopError>;
+  readonly #closing: AbortController;
   #closed: Promise<void> | undefined;
 
   /** @throws HoopError HOOP_ACCESS_DENIED, HOOP_USAGE, HOOP_LOCAL_PORT; what the gateway says */
@@ -72,6 +74,7 @@ export class Run implements AsyncDisposable {
       const listeners: SessionListener[] = [];
       const opened: string[] = [];
       const over = Promise.withResolvers<HoopError>();
+      const closing = new AbortController();
       for (const { name, kind, database } of chosen) {
         targets.push(
           await RunTarget.listen({
@@ -98,7 +101,16 @@ export class Run implements AsyncDisposable {
           }),
         );
       }
-      return new Run(options, { login, targets, variables, listeners, opened, over: over.promise });
+      void watchLogin(login.open.client, closing.signal).then(over.resolve);
+      return new Run(options, {
+        login,
+        targets,
+        variables,
+        listeners,
+        opened,
+        over: over.promise,
+        closing,
+      });
     } catch (error) {
       await Promise.all(targets.map((target) => target.close()));
       await login.end();
@@ -115,6 +127,7 @@ export class Run implements AsyncDisposable {
       readonly listeners: SessionListener[];
       readonly opened: readonly string[];
       readonly over: Promise<HoopError>;
+      readonly closing: AbortController;
     },
   ) {
     this.#options = options;
@@ -123,6 +136,7 @@ export class Run implements AsyncDisposable {
     this.#listeners = made.listeners;
     this.#opened = made.opened;
     this.#over = made.over;
+    this.#closing = made.closing;
     this.variables = made.variables;
     const databases = this.#databases();
     const isOne = options.targets.length > 0 || databases.length === 1;
@@ -217,6 +231,7 @@ export class Run implements AsyncDisposable {
   }
 
   async #close(): Promise<void> {
+    this.#closing.abort(new HoopError('HOOP_SESSION_ENDED', 'the run has ended'));
     const failures = await Promise.all(this.#targets.map((target) => target.close()));
     await this.#login.end();
     const { open, events, signal } = this.#options;

@@ -16,6 +16,8 @@ export const PATHS = {
   info: '/v1/info',
   token: '/v1/token',
   logout: '/v1/logout',
+  /** For identity providers. */
+  backchannelLogout: '/v1/backchannel-logout',
   whoami: '/v1/whoami',
   runs: '/v1/runs',
   policy: '/v1/policy',

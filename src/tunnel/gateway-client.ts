@@ -171,6 +171,15 @@ export class GatewayClient implements AsyncDisposable {
     return this.json(WhoamiReply, { method: 'GET', path: PATHS.whoami }, signal);
   }
 
+  /**
+   * Resolves after so many seconds; rejects as soon as the login has ended, with why.
+   * @param seconds at most 25
+   */
+  async untilLoginEnds(seconds: number, signal: AbortSignal): Promise<void> {
+    const path = `${PATHS.whoami}?wait=${seconds}`;
+    await this.json(WhoamiReply, { method: 'GET', path }, signal);
+  }
+
   /** A login for a run, bound to `key`, that ends with the one of this client. */
   async startRun(
     key: DpopKey,

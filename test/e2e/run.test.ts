@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { LAUNCHER, runHoop } from '../../src/demo/hoop-process.ts';
 import { type Bench, openBench } from './demo-bench.ts';
+import { startProgram } from './live-program.ts';
 
 /** As a program inside the run starts it. */
 const HOOP = `'${process.execPath}' '${LAUNCHER}'`;
@@ -77,6 +78,19 @@ describe('a run whose login ends under it', () => {
     expect(listed.stdout).toMatch(/agent devin +everything +until lifted/);
     expect((await bench.hoop('dba', 'access', 'unblock', 'devin')).exitCode).toBe(0);
     expect((await run('--agent', 'devin', '--', 'true')).exitCode).toBe(0);
+  });
+
+  test('is over when its agent is blocked while it has no session', async () => {
+    const args = ['run', '--agent', 'devin', '--', 'sh', '-c', 'echo begun; exec sleep 3600'];
+    const running = startProgram(process.execPath, [LAUNCHER, ...args], {
+      home: bench.home('engineer'),
+    });
+    await running.sees('begun');
+    const blocked = await bench.hoop('dba', 'access', 'block', 'devin', '--reason', 'INC-4712');
+    expect(blocked.stderr).toMatch(/agent devin is blocked; ended: 0 sessions, \d logins?/);
+    expect(await running.ended, running.errors()).toEqual([null, 'SIGTERM']);
+    expect(running.errors()).toMatch(/the run was ended: agent "devin" is blocked\. .*INC-4712/);
+    expect((await bench.hoop('dba', 'access', 'unblock', 'devin')).exitCode).toBe(0);
   });
 
   test('is over when an approver ends one of its sessions', async () => {

@@ -109,6 +109,26 @@ describe('a block of a person', () => {
     await again[Symbol.asyncDispose]();
   });
 
+  test('is told at once to a run that waits for its end, and nothing to others', async () => {
+    const engineer = await logIn('engineer');
+    await using run = await startRun(bench, engineer);
+    await using nested = await startRun(bench, run.client);
+    let isOver = false;
+    const other = (await startRun(bench, approver)).client
+      .untilLoginEnds(1, bench.signal)
+      .then(() => {
+        isOver = true;
+      });
+    const waits = [run, nested].map(({ client }) => client.untilLoginEnds(25, bench.signal));
+    const ends = Promise.allSettled(waits);
+    await block('engineer@example.com');
+    const refused = { status: 'rejected', reason: BLOCKED };
+    expect(await ends).toMatchObject([refused, refused]);
+    await other;
+    expect(isOver).toBe(true);
+    await engineer[Symbol.asyncDispose]();
+  });
+
   test('on a target leaves the login and what else it reaches, and ends by itself', async () => {
     const engineer = await logIn('engineer');
     const session = await TestSession.open(bench, engineer);

@@ -54,6 +54,26 @@ describe('public routes', () => {
   });
 });
 
+describe('a logout that an identity provider tells', () => {
+  const path = PATHS.backchannelLogout;
+  const send = (body: string) => rawRequest(bench, { method: 'POST', path, body });
+
+  test('is refused with 400 when it is not signed by one, and logged', async () => {
+    const { status, headers, text } = await send('logout_token=a.b.c');
+    expect([status, headers['cache-control']]).toEqual([400, 'no-store']);
+    expect(JSON.parse(text)).toMatchObject({ error: 'invalid_request' });
+    expect((await send('')).status).toBe(400);
+    expect(bench.log.events).toContainEqual(
+      expect.objectContaining({ event: 'logout.refused', verified: false }),
+    );
+  });
+
+  test('is no longer than a token, and comes by POST', async () => {
+    expect((await send(`logout_token=${'x'.repeat(40_000)}`)).status).toBe(413);
+    expect((await rawRequest(bench, { path })).status).toBe(405);
+  });
+});
+
 describe('without a login', () => {
   test.each([
     ['GET', PATHS.whoami],

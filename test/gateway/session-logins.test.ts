@@ -96,3 +96,22 @@ test('a login that its provider has not confirmed in time ends them, and says wh
     message: 'the identity provider has not confirmed the login for 15 min',
   });
 });
+
+test('ends with its login where the policy says how long that lasts', async () => {
+  const { issuer, clientId } = bench.provider;
+  const session = await TestSession.open(bench, 'engineer');
+  const client = await bench.client('engineer');
+  const files = hoopYaml(
+    `{ issuer: "${issuer}", clientId: ${clientId}, scopes: [openid, email, profile, groups], claims: { groups: groups }, maxTime: 30m }`,
+  );
+  const { commit } = await client.policy(bench.signal);
+  await bench.policy.commit({ files, message: 'short logins' });
+  await expect.poll(async () => (await client.policy(bench.signal)).commit).not.toBe(commit);
+  expect((await client.session(session.id, bench.signal)).state).toBe('live');
+  bench.clock.offsetMs += 30 * 60_000;
+  expect(await endOf(session)).toMatchObject({
+    type: 'closing',
+    reason: 'revoked',
+    message: 'the login has expired',
+  });
+});

@@ -3,18 +3,13 @@
  * be young, since it is spent at once. https://openid.net/specs/openid-connect-core-1_0.html#IDTokenValidation
  */
 import { createHash } from 'node:crypto';
-import { compactVerify, errors } from 'jose';
-import { HoopError } from '../../errors.ts';
-import {
-  type IdentityProvider,
-  type LoginFlow,
-  SIGNATURE_ALGORITHMS,
-} from './identity-provider.ts';
+import type { IdentityProvider, LoginFlow } from './identity-provider.ts';
 import type { JwksCache } from './jwks-cache.ts';
 import { type JwtParts, MAX_PLATFORM_TOKEN_LENGTH, splitJwt } from './jwt-parts.ts';
 import { type LoginClaims, mapLoginClaims } from './login-claims.ts';
 import { tokenError } from './token-error.ts';
 import { refuseOtherTokens } from './token-marks.ts';
+import { checkSignature } from './token-signature.ts';
 
 /** How far clocks may differ. */
 const LEEWAY_SECONDS = 60;
@@ -48,7 +43,7 @@ export async function verifyIdToken(
   const parts = splitJwt(token, 'ID token', MAX_PLATFORM_TOKEN_LENGTH);
   checkType(parts);
   const provider = findProvider(parts, context.providers);
-  await checkSignature(token, parts, provider, context.keys);
+  await checkSignature('ID token', token, parts, { provider, keys: context.keys });
   const flow = checkAudience(parts.claims, provider);
   // RFC 8628 has no nonce: those logins are told from access tokens by what they say alone.
   const hasNonce = flow === 'browser' && context.nonce !== undefined;
@@ -90,38 +85,6 @@ function findProvider(
     });
   }
   return provider;
-}
-
-async function checkSignature(
-  token: string,
-  { header }: JwtParts,
-  provider: IdentityProvider,
-  keys: JwksCache,
-): Promise<void> {
-  // `none` and shared secrets are never a signature.
-  if (!SIGNATURE_ALGORITHMS.includes(header.alg)) {
-    throw tokenError(
-      'HOOP_TOKEN_ALGORITHM',
-      'the ID token is signed in a way that is not allowed',
-      {
-        detail: `Accepted are ${SIGNATURE_ALGORITHMS.join(', ')}.`,
-        hint: 'Set the client at the identity provider to sign its ID tokens with one of these, such as RS256.',
-      },
-    );
-  }
-  try {
-    await compactVerify(token, (found, input) => keys.key(provider.issuer, found, input), {
-      algorithms: [header.alg],
-    });
-  } catch (cause) {
-    if (cause instanceof HoopError) {
-      throw cause;
-    }
-    if (cause instanceof errors.JWSSignatureVerificationFailed) {
-      throw tokenError('HOOP_TOKEN_SIGNATURE', 'the signature of the ID token is wrong', { cause });
-    }
-    throw tokenError('HOOP_TOKEN_MALFORMED', 'the ID token cannot be verified', { cause });
-  }
 }
 
 /**

@@ -13,6 +13,8 @@ export interface IdentityProvider {
   };
   /** Seconds: so often the provider must confirm a login by a new ID token. undefined: never again. */
   readonly fresh?: number | undefined;
+  /** Seconds: how long a login lasts, and sessions that it opened. undefined: 12 h, for logins alone. */
+  readonly maxTime?: number | undefined;
   /** PEM. The only CA that the provider's certificate may come from, when there is one. */
   readonly ca?: string | undefined;
   /** undefined: no login by device code. */

@@ -31,6 +31,15 @@ export interface BoundToken {
   readonly expiresAtMs: number;
 }
 
+/** What a provider has said of somebody, or of one session of theirs there. */
+export interface ProviderLogout {
+  readonly issuer: string;
+  readonly sub: string | undefined;
+  readonly sid: string | undefined;
+  /** Seconds; when the provider said so. */
+  readonly issuedAt: number;
+}
+
 /**
  * What must survive a restart of the gateway: which ID tokens were spent, and which logins live.
  * Every promise resolves when the change is durable, or rejects and then nothing was granted.
@@ -74,7 +83,11 @@ export interface IdentityStore {
    * @returns the ids that were live until now
    */
   revokeFamilies(which: RevokedLogins): Promise<readonly string[]>;
-  /** Forgets digests and families whose `expiresAtMs` has passed. */
+  /** Somebody is logged out at their provider. */
+  addProviderLogout(logout: ProviderLogout, expiresAtMs: number): Promise<void>;
+  /** Those of an issuer that have not expired. */
+  providerLogouts(issuer: string, nowMs: number): Promise<readonly ProviderLogout[]>;
+  /** Forgets digests, families and logouts whose `expiresAtMs` has passed. */
   prune(nowMs: number): Promise<void>;
 }
 

@@ -26,8 +26,10 @@ import { DpopNonces } from './dpop-nonce.ts';
 import { type ProofRequest, spendDpopProof, verifyDpopProof } from './dpop-proof.ts';
 import { type HttpReply, refusalReply } from './http-reply.ts';
 import type { RefreshFamily, RevokedLogins } from './identity-store.ts';
-import { type CurrentLogin, Logins } from './logins.ts';
+import { type CurrentLogin, Logins, type RevokedListener } from './logins.ts';
+import type { LoggedOut } from './logout-token.ts';
 import { ProofReplays, type SpentProof } from './proof-replays.ts';
+import { ProviderLogouts } from './provider-logouts.ts';
 import { type RefusedLogin, refusedRefresh, refusedToken } from './refused-login.ts';
 import { type RunOfLogin, readRun } from './run-of-login.ts';
 import { runPrincipal, runRefused, runTargets } from './run-rights.ts';
@@ -49,6 +51,10 @@ export interface IdentityOptions extends TokenExchangeOptions {
   readonly onRefused?: (error: HoopError, login: RefusedLogin) => void;
   /** A person has logged in, or their login was renewed. */
   readonly onLoggedIn?: (principal: Principal) => void;
+  /** A provider has logged somebody out, and so many logins have ended by it. */
+  readonly onLoggedOut?: (who: LoggedOut, logins: number) => void;
+  /** A logout of a provider was refused. */
+  readonly onLogoutRefused?: (error: HoopError, login: RefusedLogin) => void;
   /** @throws HOOP_ACCESS_BLOCKED when this principal is kept out. */
   readonly requireUnblocked?: (principal: Principal) => void;
 }
@@ -65,19 +71,16 @@ export interface Authenticated extends LoginFacts {
   /** Id of the login; `onRevoked` names it. */
   readonly family: string;
   readonly jkt: string;
-  /** End of the session token. The login may be renewed until `loginExpiresAtMs`. */
+  /** End of the session token. The login may be renewed until `endsAtMs`. */
   readonly expiresAtMs: number;
-  readonly loginExpiresAtMs: number;
   /** The login is that of a run; `principal` has its agent and no roles. */
   readonly run?: RunOfLogin;
 }
 
 /** What a login is worth at this moment. */
-export interface LoginStanding {
-  readonly principal: Principal;
+export interface LoginStanding
+  extends Pick<LoginFacts, 'principal' | 'freshUntilMs' | 'endsAtMs' | 'endsSessions'> {
   readonly run?: RunOfLogin;
-  /** As in `LoginFacts`. */
-  readonly freshUntilMs?: number;
 }
 
 /** What a run is asked for with; what it says of agent and reason was checked by the caller. */
@@ -109,6 +112,7 @@ export class Identity {
   readonly #nonces: DpopNonces;
   readonly #replays = new ProofReplays();
   readonly #logins: Logins;
+  readonly #providerLogouts: ProviderLogouts;
   readonly #confirmedListeners = new Set<(family: string) => void>();
 
   constructor(options: IdentityOptions) {
@@ -116,6 +120,15 @@ export class Identity {
     this.#nonces = new DpopNonces(options.clock);
     this.#logins = new Logins(options);
     this.#exchange = new TokenExchange(options, this.#logins);
+    this.#providerLogouts = new ProviderLogouts({
+      store: options.store,
+      clock: options.clock,
+      verify: (token) => this.#exchange.logoutToken(token),
+      end: (id, why) => this.#logins.end({ id }, why),
+      onEnded: options.onLoggedOut,
+      onRefused: (error, token) =>
+        options.onLogoutRefused?.(error, refusedToken(token, error.code)),
+    });
   }
 
   /** `POST /v1/token`: an ID token, or a refresh handle, for a session token. */
@@ -129,7 +142,7 @@ export class Identity {
             verify: () => this.#verifyProof(request, { accessToken: undefined, jkt: undefined }),
             spend: (proof) => this.#spendProof(proof),
           });
-          this.#options.onLoggedIn?.(await this.#unblocked(login.family));
+          this.#options.onLoggedIn?.(await this.#letIn(login.family));
           return (await this.#tokens(login)).reply;
         }
         if (grant === GRANT_REFRESH) {
@@ -164,6 +177,11 @@ export class Identity {
           await this.#logins.end({ id: family.id });
       return { v: API_VERSION, ended: ended.length };
     });
+  }
+
+  /** `POST /v1/backchannel-logout`: a provider says that somebody is logged out there. */
+  providerLogout(body: string): Promise<HttpReply> {
+    return this.#providerLogouts.receive(body);
   }
 
   /** For every other route, upgrades included. @throws HoopError; see `refusal` */
@@ -201,10 +219,15 @@ export class Identity {
     return this.#logins.requireLive(family);
   }
 
-  /** The login exists by then, and nobody has its handle. @throws HOOP_ACCESS_BLOCKED */
-  async #unblocked(family: RefreshFamily): Promise<Principal> {
+  /**
+   * The login exists by then, and nobody has its handle.
+   * @throws HOOP_ACCESS_BLOCKED, HOOP_TOKEN_REVOKED
+   */
+  async #letIn(family: RefreshFamily): Promise<Principal> {
     try {
-      return this.#principalOf(family).principal;
+      const { principal } = this.#principalOf(family);
+      await this.#providerLogouts.refuse(family);
+      return principal;
     } catch (error) {
       await this.#logins.end({ id: family.id });
       throw error;
@@ -232,7 +255,6 @@ export class Identity {
       family: family.id,
       jkt,
       expiresAtMs: exp * 1000,
-      loginExpiresAtMs: family.expiresAtMs,
     };
   }
 
@@ -243,8 +265,7 @@ export class Identity {
    * HOOP_WORKLOAD_…, HOOP_ACCESS_BLOCKED
    */
   async requireLive({ family }: Pick<Authenticated, 'family'>): Promise<LoginStanding> {
-    const login = this.#logins.requireLive(await this.#options.store.readFamily(family));
-    return this.#principalOf(login);
+    return this.#principalOf(this.#requireLive(await this.#options.store.readFamily(family)));
   }
 
   /** @returns the reply for an error of `authenticate`; undefined: it is not about identity */
@@ -320,7 +341,7 @@ export class Identity {
   }
 
   /** @returns a function that ends the subscription */
-  onRevoked(listener: (family: string) => void): () => void {
+  onRevoked(listener: RevokedListener): () => void {
     return this.#logins.onRevoked(listener);
   }
 
@@ -375,9 +396,9 @@ export class Identity {
     const { family, refreshHandle } = login;
     const now = Math.floor(this.#options.clock() / 1000);
     const name = this.#name();
-    const { freshUntilMs } = loginFacts(family, this.#options);
+    const { freshUntilMs, endsAtMs } = loginFacts(family, this.#options);
     // Never beyond the login.
-    const exp = Math.min(now + SESSION_TOKEN_SECONDS, Math.floor(family.expiresAtMs / 1000));
+    const exp = Math.min(now + SESSION_TOKEN_SECONDS, Math.floor(endsAtMs / 1000));
     const accessToken = await issueSessionToken(
       {
         iss: name,
@@ -397,7 +418,7 @@ export class Identity {
       token_type: 'DPoP',
       expires_in: exp - now,
       refresh_token: refreshHandle,
-      login_expires_in: Math.floor(family.expiresAtMs / 1000) - now,
+      login_expires_in: Math.floor(endsAtMs / 1000) - now,
       ...(freshUntilMs === undefined
         ? {}
         : { fresh_expires_in: Math.floor(freshUntilMs / 1000) - now }),

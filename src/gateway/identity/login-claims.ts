@@ -28,6 +28,10 @@ export const LoginClaims = z.object({
   authTime: z.number(),
   /** hex, of the ID token's claims as they were sent. */
   claimsSha256: z.string(),
+  /** Id of the person's session at the provider. Not all providers say it. */
+  sid: z.string().optional(),
+  /** Seconds, by the gateway's clock; when the login began. Not in older ones. */
+  startedAt: z.number().optional(),
   /** Absent: in a browser. */
   flow: z.literal('device').optional(),
   /** Seconds; when the provider made the newest ID token of the login. Not in older ones. */
@@ -68,6 +72,7 @@ export function mapLoginClaims(
   const groupsClaim = provider.claims?.groups ?? 'groups';
   const groups = readGroups(claims, groupsClaim);
   const authTime = claims['auth_time'] ?? claims['iat'];
+  const sid = readText(claims, 'sid');
   return {
     issuer: provider.issuer,
     audience: clientOf(provider, facts.flow) ?? provider.clientId,
@@ -80,6 +85,8 @@ export function mapLoginClaims(
     ...(groups === undefined ? { missingGroups: groupsClaim } : {}),
     authTime: typeof authTime === 'number' ? authTime : facts.nowSeconds,
     claimsSha256: facts.claimsSha256,
+    ...(sid === undefined ? {} : { sid }),
+    startedAt: facts.nowSeconds,
     // A clock that is ahead gives nobody more time.
     freshAt: Math.min(facts.issuedAt, facts.nowSeconds),
     ...(facts.flow === 'device' ? { flow: facts.flow } : {}),

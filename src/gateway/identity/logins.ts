@@ -5,11 +5,11 @@ import type { IdentityStore, RefreshFamily, RevokedLogins } from './identity-sto
 import type { LoginClaims } from './login-claims.ts';
 import { type RefreshHandle, RefreshHandles } from './refresh-handle.ts';
 import type { RunOfLogin } from './run-of-login.ts';
-import { tokenError } from './token-error.ts';
+import { loginExpired, tokenError } from './token-error.ts';
 import { type WorkloadClaims, workloadId } from './workload-login.ts';
 
 const LOGIN_SECONDS = 12 * 60 * 60;
-/** Short: machines stay, jobs do not, and the next token makes it last longer. */
+/** Short: machines stay, jobs do not, and the next token makes it last longer. As `loginExpired` says. */
 const WORKLOAD_LOGIN_SECONDS = 60 * 60;
 /** Each is a row until the login ends. Far more than 20 at once, which is what people have. */
 const MAX_RUNS_PER_PERSON = 1000;
@@ -31,18 +31,28 @@ export interface CurrentLogin {
   readonly refreshHandle: string;
 }
 
+/** @param why in words, where it is not that somebody has ended it here */
+export type RevokedListener = (family: string, why: string | undefined) => void;
+
 export class Logins {
   readonly handles: RefreshHandles;
   readonly #options: LoginsOptions;
-  readonly #listeners = new Set<(family: string) => void>();
+  readonly #listeners = new Set<RevokedListener>();
 
   constructor(options: LoginsOptions) {
     this.#options = options;
     this.handles = new RefreshHandles(options.signingKey);
   }
 
-  /** @param jkt thumbprint of the key that the client has proved to hold */
-  async start(claims: LoginClaims, jkt: string): Promise<CurrentLogin> {
+  /**
+   * @param jkt thumbprint of the key that the client has proved to hold
+   * @param maxTime seconds
+   */
+  async start(
+    claims: LoginClaims,
+    jkt: string,
+    maxTime: number = LOGIN_SECONDS,
+  ): Promise<CurrentLogin> {
     const nowMs = this.#options.clock();
     const family: RefreshFamily = {
       id: randomBytes(16).toString('base64url'),
@@ -52,7 +62,7 @@ export class Logins {
       generation: 0,
       rotatedAtMs: nowMs,
       createdAtMs: nowMs,
-      expiresAtMs: nowMs + LOGIN_SECONDS * 1000,
+      expiresAtMs: nowMs + maxTime * 1000,
       claims: JSON.stringify(claims),
       revoked: false,
     };
@@ -132,9 +142,7 @@ export class Logins {
       });
     }
     if (family.expiresAtMs <= this.#options.clock()) {
-      throw tokenError('HOOP_TOKEN_EXPIRED', 'the login has expired', {
-        detail: `A login lasts ${LOGIN_SECONDS / 3600} hours, that of a job ${WORKLOAD_LOGIN_SECONDS / 60} minutes after its last token.`,
-      });
+      throw loginExpired();
     }
     return family;
   }
@@ -180,18 +188,18 @@ export class Logins {
   }
 
   /** @returns the logins that ended; each was also told to the listeners of `onRevoked` */
-  async end(which: RevokedLogins): Promise<readonly string[]> {
+  async end(which: RevokedLogins, why?: string): Promise<readonly string[]> {
     const ended = await this.#options.store.revokeFamilies(which);
     for (const family of ended) {
       for (const listener of this.#listeners) {
-        listener(family);
+        listener(family, why);
       }
     }
     return ended;
   }
 
   /** @returns a function that ends the subscription */
-  onRevoked(listener: (family: string) => void): () => void {
+  onRevoked(listener: RevokedListener): () => void {
     this.#listeners.add(listener);
     return () => {
       this.#listeners.delete(listener);

@@ -8,7 +8,7 @@ import type { WorkloadRule } from '../../policy/workloads/workload-rule.ts';
 import { clientOf, type IdentityProvider } from './identity-provider.ts';
 import type { RefreshFamily } from './identity-store.ts';
 import { LoginClaims, toPrincipal } from './login-claims.ts';
-import { tokenError } from './token-error.ts';
+import { loginExpired, tokenError } from './token-error.ts';
 import { admitWorkload, WorkloadClaims, type WorkloadPolicy } from './workload-login.ts';
 
 /** What of the policy in force says who somebody is. */
@@ -34,6 +34,10 @@ export interface LoginFacts {
   readonly claimsSha256: string;
   /** Until when the provider's last word counts, ms; undefined: for the whole login. */
   readonly freshUntilMs?: number;
+  /** When the login ends, ms; it may be renewed until then. */
+  readonly endsAtMs: number;
+  /** The policy says how long a login lasts: its sessions last no longer. */
+  readonly endsSessions?: true;
   /** The claim with groups that the token did not have. */
   readonly missingGroups?: string;
   /** How the entries of the policy see a workload. */
@@ -42,6 +46,7 @@ export interface LoginFacts {
 
 /**
  * @throws HoopError HOOP_TOKEN_ISSUER, HOOP_WORKLOAD_… when the policy no longer lets it in;
+ * HOOP_TOKEN_EXPIRED when it lets logins live no longer;
  * HOOP_TOKEN_STALE when the provider must confirm it first
  */
 export function loginFacts(family: RefreshFamily, policy: LoginPolicy): LoginFacts {
@@ -50,7 +55,8 @@ export function loginFacts(family: RefreshFamily, policy: LoginPolicy): LoginFac
   if (workload.success) {
     const { authTime, claimsSha256, audiences } = workload.data;
     const admitted = admitWorkload(workload.data, workloadPolicy(policy));
-    return { ...admitted, audience: audiences.join(' '), authTime, claimsSha256 };
+    const endsAtMs = family.expiresAtMs;
+    return { ...admitted, audience: audiences.join(' '), authTime, claimsSha256, endsAtMs };
   }
   const login = LoginClaims.parse(stored);
   const provider = policy.providers().find(({ issuer }) => issuer === family.issuer);
@@ -65,6 +71,10 @@ export function loginFacts(family: RefreshFamily, policy: LoginPolicy): LoginFac
     });
   }
   const { audience, authTime, claimsSha256, missingGroups } = login;
+  const endsAtMs = loginEnd(family, login, provider);
+  if (endsAtMs <= policy.clock()) {
+    throw loginExpired();
+  }
   const freshUntilMs = freshUntil(login.freshAt ?? family.createdAtMs / 1000, provider);
   if (freshUntilMs !== undefined && freshUntilMs <= policy.clock()) {
     throw stale(provider);
@@ -74,9 +84,21 @@ export function loginFacts(family: RefreshFamily, policy: LoginPolicy): LoginFac
     audience,
     authTime,
     claimsSha256,
+    endsAtMs,
+    ...(provider.maxTime === undefined ? {} : { endsSessions: true }),
     ...(freshUntilMs === undefined ? {} : { freshUntilMs }),
     ...(missingGroups === undefined ? {} : { missingGroups }),
   };
+}
+
+/** As the policy in force has it: a commit makes logins shorter, and those that there are no longer. */
+function loginEnd(
+  { expiresAtMs, createdAtMs }: RefreshFamily,
+  { startedAt = createdAtMs / 1000 }: LoginClaims,
+  { maxTime }: IdentityProvider,
+): number {
+  const most = maxTime === undefined ? Number.POSITIVE_INFINITY : (startedAt + maxTime) * 1000;
+  return Math.min(expiresAtMs, most);
 }
 
 function freshUntil(freshAt: number, { fresh }: IdentityProvider): number | undefined {

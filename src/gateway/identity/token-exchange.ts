@@ -13,6 +13,7 @@ import { JwksCache } from './jwks-cache.ts';
 import { LoginClaims } from './login-claims.ts';
 import { LoginNonces } from './login-nonces.ts';
 import type { CurrentLogin, Logins } from './logins.ts';
+import { type VerifiedLogoutToken, verifyLogoutToken } from './logout-token.ts';
 import type { SpentProof } from './proof-replays.ts';
 import { type LoginPolicy, workloadPolicy } from './stored-login.ts';
 import { tokenError } from './token-error.ts';
@@ -61,6 +62,16 @@ export class TokenExchange {
     return this.#nonces.issue();
   }
 
+  /** What a provider says of who is logged out there. @throws HoopError HOOP_TOKEN_… */
+  logoutToken(token: string): Promise<VerifiedLogoutToken> {
+    const { providers, clock } = this.#options;
+    return verifyLogoutToken(token, {
+      providers: providers(),
+      keys: this.#keys,
+      nowMs: clock(),
+    });
+  }
+
   /** @throws HoopError HOOP_TOKEN_…, HOOP_WORKLOAD_…, HOOP_PROOF_… */
   login(form: URLSearchParams, proof: ExchangeProof): Promise<CurrentLogin> {
     const type = requireField(form, 'subject_token_type');
@@ -103,7 +114,7 @@ export class TokenExchange {
           'Each ID token, and each nonce of one, buys one login. If this was not you, somebody holds a copy of it.',
       });
     }
-    return this.#logins.start(claims, proof.jkt);
+    return this.#logins.start(claims, proof.jkt, this.#provider(claims.issuer)?.maxTime);
   }
 
   /**
@@ -137,7 +148,10 @@ export class TokenExchange {
     if (!(await store.spendOnce(signedDigest(idToken), refusedAfterMs))) {
       throw tokenError('HOOP_TOKEN_REPLAYED', 'the ID token was used before');
     }
-    return { ...family, claims: JSON.stringify({ ...claims, authTime: stored.authTime }) };
+    const { authTime, startedAt = family.createdAtMs / 1000, sid } = stored;
+    // An answer to a refresh token need not name the session again.
+    const kept = { authTime, startedAt, ...(claims.sid === undefined && sid ? { sid } : {}) };
+    return { ...family, claims: JSON.stringify({ ...claims, ...kept }) };
   }
 
   /** The same token again works with the same key only, as often as it likes: GitLab has one for a job. */

@@ -25,6 +25,6 @@ export function whoamiReply(who: Authenticated): WhoamiReply {
     ...(viaDevice === true ? { viaDevice } : {}),
     ...(missingGroups === undefined ? {} : { missingGroups }),
     ...(matches === undefined ? {} : { workload: shownWorkload(matches) }),
-    expiresAt: new Date(who.loginExpiresAtMs).toISOString(),
+    expiresAt: new Date(who.endsAtMs).toISOString(),
   };
 }

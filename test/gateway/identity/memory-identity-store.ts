@@ -1,6 +1,7 @@
 import type {
   BoundToken,
   IdentityStore,
+  ProviderLogout,
   RefreshFamily,
   RevokedLogins,
 } from '../../../src/gateway/identity/identity-store.ts';
@@ -9,6 +10,7 @@ import type {
 export class MemoryIdentityStore implements IdentityStore {
   readonly #used = new Map<string, number>();
   readonly #bound = new Map<string, BoundToken & { readonly revoked: boolean }>();
+  readonly #logouts: (ProviderLogout & { readonly expiresAtMs: number })[] = [];
   readonly #families = new Map<string, RefreshFamily>();
 
   async spendOnce(digest: string, expiresAtMs: number): Promise<boolean> {
@@ -122,6 +124,14 @@ export class MemoryIdentityStore implements IdentityStore {
       }
     }
     return revoked;
+  }
+
+  async addProviderLogout(logout: ProviderLogout, expiresAtMs: number): Promise<void> {
+    this.#logouts.push({ ...logout, expiresAtMs });
+  }
+
+  async providerLogouts(issuer: string, nowMs: number): Promise<readonly ProviderLogout[]> {
+    return this.#logouts.filter((one) => one.issuer === issuer && one.expiresAtMs > nowMs);
   }
 
   async prune(nowMs: number): Promise<void> {

@@ -1,0 +1,122 @@
+/**
+ * OpenID Connect Back-Channel Logout: the identity provider says that somebody is logged out there,
+ * and their logins here end at once, with their sessions and runs. Whoever cannot prove to be the
+ * provider ends nothing.
+ * https://openid.net/specs/openid-connect-backchannel-1_0.html
+ */
+import { HoopError } from '../../errors.ts';
+import type { HttpReply } from './http-reply.ts';
+import type { IdentityStore, RefreshFamily } from './identity-store.ts';
+import { LoginClaims } from './login-claims.ts';
+import type { LoggedOut, VerifiedLogoutToken } from './logout-token.ts';
+import { tokenError } from './token-error.ts';
+import { readForm, requireField } from './token-form.ts';
+
+/** One token. */
+export const MAX_LOGOUT_FORM_LENGTH = 32 * 1024;
+/** One after the other: forged ones cost a look at a signature each, and hold nobody else up. */
+const MAX_WAITING = 100;
+/** As long as an ID token from before may still come, and a little longer. */
+const REMEMBERED_MS = 15 * 60_000;
+const WHY = 'the identity provider has ended the login';
+
+export interface ProviderLogoutsOptions {
+  readonly store: IdentityStore;
+  /** Milliseconds since 1970. */
+  readonly clock: () => number;
+  readonly verify: (token: string) => Promise<VerifiedLogoutToken>;
+  /** Ends a login, with all that was made from it. @returns the logins that ended */
+  readonly end: (family: string, why: string) => Promise<readonly string[]>;
+  readonly onEnded: ((who: LoggedOut, logins: number) => void) | undefined;
+  readonly onRefused: ((error: HoopError, token: string | null) => void) | undefined;
+}
+
+export class ProviderLogouts {
+  readonly #options: ProviderLogoutsOptions;
+  #last: Promise<unknown> = Promise.resolve();
+  #waiting = 0;
+
+  constructor(options: ProviderLogoutsOptions) {
+    this.#options = options;
+  }
+
+  /** `POST /v1/backchannel-logout` */
+  async receive(body: string): Promise<HttpReply> {
+    const form = readForm(body);
+    try {
+      if (this.#waiting >= MAX_WAITING) {
+        throw new HoopError('HOOP_LIMIT', 'too many logouts wait');
+      }
+      this.#waiting += 1;
+      const mine = this.#last.then(() => this.#receive(requireField(form, 'logout_token')));
+      this.#last = mine.then(
+        () => undefined,
+        () => undefined,
+      );
+      await mine.finally(() => {
+        this.#waiting -= 1;
+      });
+      return { status: 200, headers: { 'cache-control': 'no-store' }, body: {} };
+    } catch (error) {
+      if (!(error instanceof HoopError)) {
+        throw error;
+      }
+      this.#options.onRefused?.(error, form.get('logout_token'));
+      return {
+        // §2.8; not the text of our own errors, which have advice for people.
+        status: error.code === 'HOOP_LIMIT' ? 503 : 400,
+        headers: { 'cache-control': 'no-store' },
+        body: { error: 'invalid_request', error_description: error.message },
+      };
+    }
+  }
+
+  /** @throws HoopError HOOP_TOKEN_REVOKED when the provider has ended what this login rests on */
+  async refuse(family: RefreshFamily): Promise<void> {
+    const login = LoginClaims.safeParse(JSON.parse(family.claims));
+    if (!login.success) {
+      return;
+    }
+    const { issuer, sub, sid, freshAt = 0 } = login.data;
+    const said = await this.#options.store.providerLogouts(issuer, this.#options.clock());
+    const isOut = said.some((one) => means(one, { sub, sid }) && freshAt <= one.issuedAt);
+    if (isOut) {
+      throw tokenError('HOOP_TOKEN_REVOKED', WHY, {
+        detail: 'Whoever this is was logged out there after the ID token was made.',
+      });
+    }
+  }
+
+  async #receive(token: string): Promise<void> {
+    const { store, clock, verify, end, onEnded } = this.#options;
+    const said = await verify(token);
+    const { issuer, sub, sid, issuedAt } = said;
+    if (!(await store.spendOnce(said.digest, said.refusedAfterMs))) {
+      throw tokenError('HOOP_TOKEN_REPLAYED', 'the logout token was used before');
+    }
+    // Before the logins are read: one that begins meanwhile finds this, or is found here.
+    const who = { issuer, sub, sid };
+    await store.addProviderLogout({ ...who, issuedAt }, clock() + REMEMBERED_MS);
+    let ended = 0;
+    for (const { id, claims } of await store.liveFamilies(clock())) {
+      const login = LoginClaims.safeParse(JSON.parse(claims));
+      if (login.success && login.data.issuer === issuer && means(who, login.data)) {
+        ended += (await end(id, WHY)).length;
+      }
+    }
+    onEnded?.(who, ended);
+  }
+}
+
+/** A login that does not know its session there is one of those that may be meant. */
+function means(
+  said: Pick<LoggedOut, 'sub' | 'sid'>,
+  login: { readonly sub: string; readonly sid?: string | undefined },
+): boolean {
+  const isPerson = said.sub === undefined || said.sub === login.sub;
+  const isSession =
+    said.sid === undefined ||
+    said.sid === login.sid ||
+    (login.sid === undefined && said.sub !== undefined);
+  return isPerson && isSession;
+}
