@@ -148,7 +148,7 @@ const PACKAGES: readonly {
   },
   {
     name: /^ssh2$/,
-    only: /^src\/(gateway\/ssh|tunnel\/ssh)/,
+    only: /^src\/(gateway\/ssh|tunnel\/ssh|ssh2\.ts)/,
     because: 'its guards are in one place',
   },
   {

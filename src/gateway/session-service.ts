@@ -6,6 +6,7 @@ import type { Secret } from '../secret.ts';
 import type { ChangedRowsBudget } from './changed-rows/changed-rows-budget.ts';
 import type { LookupBudget } from './lookups/lookup-budget.ts';
 import type { CatalogSource, PostgresTarget, StatementApprovals } from './pg/types.ts';
+import type { CommandJudge } from './ssh/command-judge.ts';
 import type { NameResolver } from './ssh/name-resolver.ts';
 import type { CurrentSshTarget, SshApprovals, SshTarget } from './ssh/types.ts';
 import type { TargetHost } from './target-host.ts';
@@ -32,6 +33,8 @@ export interface SshService {
   readonly currentTarget: CurrentSshTarget;
   readonly approvals: SshApprovals;
   readonly resolver: NameResolver;
+  /** Of all sessions. */
+  readonly commands: CommandJudge;
 }
 
 export type SessionService = PostgresService | SshService;

@@ -248,7 +248,7 @@ export class SessionStreams {
   }
 
   #serveSsh(
-    { target, currentTarget, approvals, resolver }: SshService,
+    { target, currentTarget, approvals, resolver, commands }: SshService,
     stream: number,
     client: TunnelStream,
   ): Promise<StreamSummary> {
@@ -265,6 +265,7 @@ export class SessionStreams {
         return () => this.#grantChanged.delete(listener);
       },
       decide: decideSsh,
+      judge: (by, user, act) => commands.decide(this, by, user, act),
       approvals,
       resolver,
       onWaiting,

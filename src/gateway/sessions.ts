@@ -37,6 +37,7 @@ import { SessionPrompts } from './session-prompts.ts';
 import { sessionReply } from './session-reply.ts';
 import { authorizeSession, checkSessionRequest } from './session-request.ts';
 import type { SessionService } from './session-service.ts';
+import { CommandJudge } from './ssh/command-judge.ts';
 import { systemResolver } from './ssh/name-resolver.ts';
 import type { TargetCatalogs } from './target-catalogs.ts';
 import type { SessionTarget, Targets } from './targets.ts';
@@ -76,6 +77,7 @@ export class Sessions {
   readonly #standing = new Map<string, LoginStanding>();
   readonly #places = new SessionPlaces();
   readonly #resolver = systemResolver();
+  readonly #commands = new CommandJudge();
   #isClosing = false;
 
   constructor(options: SessionsOptions) {
@@ -225,6 +227,7 @@ export class Sessions {
       session.end('gateway_shutdown', 'the gateway is shutting down'),
     );
     await Promise.allSettled(ends);
+    await this.#commands[Symbol.asyncDispose]();
   }
 
   async #start(start: Omit<SessionStart, 'reason'>): Promise<SessionReply> {
@@ -309,6 +312,7 @@ export class Sessions {
         currentTarget: currentSshTarget({ policy, targets, principal, name: target.name }),
         approvals: actApprovals({ ...session, approvals, target, policy, clock }),
         resolver: this.#resolver,
+        commands: this.#commands,
       };
     }
     return {

@@ -177,6 +177,19 @@ describe.skipIf(!hasServer)('programs in a session', () => {
     expect(ran.stderr).toContain('remote forwarding (-R) is refused');
   });
 
+  test('a command is as long as the server takes it; one that no server takes ends with words', async () => {
+    // Several arguments: one of a local program has at most 128 KiB.
+    const half = 'a'.repeat(60_000);
+    const long = await hoop('ssh', 'web-1', `printf %s ${half}`, half, '|', 'wc -c');
+    expect(long).toMatchObject({ exitCode: 0, stdout: '120000\n' });
+    const refusedThere = await hoop('ssh', 'web-1', 'echo', half, half, half);
+    expect(refusedThere).toMatchObject({ exitCode: 1, stdout: '' });
+    expect(refusedThere.stderr).toContain('Argument list too long');
+    const none = await hoop('ssh', 'web-1', 'echo', ...Array.from({ length: 5 }, () => half));
+    expect(none.exitCode).toBe(255);
+    expect(none.stderr).toContain('a packet of more than 256 KiB');
+  });
+
   test('who reads no more ends the program on the server', async () => {
     const ran = await inSession('ssh web-1 yes | head -1');
     expect(ran).toMatchObject({ exitCode: 0, stdout: 'y\n' });

@@ -33,7 +33,7 @@ export interface ActHoldOptions {
   readonly approvals: SshApprovals;
   readonly story: SshStory;
   /** By the policy of now. */
-  readonly decide: () => SshVerdict;
+  readonly decide: () => SshVerdict | Promise<SshVerdict>;
   readonly policyCommit: () => string;
   readonly onWaiting: (() => () => void) | undefined;
 }
@@ -60,7 +60,9 @@ export class ActHold {
 
   /** @param tell lines for who waits. @throws RecordingFailed */
   async pass(tell: (lines: readonly string[]) => void): Promise<HoldOutcome> {
-    const verdict = this.#options.decide();
+    const decided = this.#options.decide();
+    const verdict = decided instanceof Promise ? await decided : decided;
+    if (this.#stop !== undefined) return { type: 'withdrawn' };
     if (verdict.effect === 'refuse') {
       return { type: 'refused', refusal: verdict.refusal, touches: verdict.touches };
     }
@@ -92,7 +94,7 @@ export class ActHold {
       if (asked.standing.state !== 'approved') {
         return refused(ask, notApproved(ask, asked, asked.standing));
       }
-      return this.#release(ask, asked);
+      return await this.#release(ask, asked);
     }
     tell(heldLines(ask, asked));
     const waited = this.#options.onWaiting?.();
@@ -113,7 +115,7 @@ export class ActHold {
     while (standing === undefined) {
       // Before it is decided again: a commit that comes meanwhile counts, too.
       changes = asked.policyChanged();
-      const over = this.#reconsider(ask, asked);
+      const over = await this.#reconsider(ask, asked);
       if ('type' in over) return over;
       standing = await Promise.race([asked.decided, this.#stopped.promise, changes]);
     }
@@ -134,7 +136,7 @@ export class ActHold {
       if (state === 'withdrawn') return { type: 'withdrawn' };
       return refused(ask, notApproved(ask, asked, standing));
     }
-    return this.#release(ask, asked);
+    return await this.#release(ask, asked);
   }
 
   #withdrawn(asked: AskedApproval, why: string): HoldOutcome {
@@ -144,8 +146,8 @@ export class ActHold {
   }
 
   /** Decides again; when it is the very same, uses the approval up. */
-  #release(ask: ActAsk, asked: AskedApproval): HoldOutcome {
-    const now = this.#reconsider(ask, asked);
+  async #release(ask: ActAsk, asked: AskedApproval): Promise<HoldOutcome> {
+    const now = await this.#reconsider(ask, asked);
     if ('type' in now) return now;
     const used = asked.use();
     if (used === undefined) {
@@ -161,11 +163,14 @@ export class ActHold {
   }
 
   /** @returns how it ends; or the verdict of now, which asks for the very same. */
-  #reconsider(ask: ActAsk, asked: AskedApproval): HoldOutcome | { readonly verdict: Allowed } {
+  async #reconsider(
+    ask: ActAsk,
+    asked: AskedApproval,
+  ): Promise<HoldOutcome | { readonly verdict: Allowed }> {
+    const verdict = await this.#options.decide();
     if (this.#stop !== undefined) {
       return this.#withdrawn(asked, this.#stop);
     }
-    const verdict = this.#options.decide();
     if (verdict.effect === 'refuse') {
       const why = 'it was refused when it was decided again';
       asked.end('void', why);

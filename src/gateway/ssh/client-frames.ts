@@ -25,7 +25,7 @@ export class ClientFrames {
   #chunks: Uint8Array[] = [];
   #isDue = false;
   /** Commands came too fast: what is behind them waits. */
-  #waiting: NodeJS.Timeout | undefined;
+  #waiting: NodeJS.Timeout | NodeJS.Immediate | undefined;
   #hasLeft = false;
   #isOver = false;
 
@@ -46,23 +46,25 @@ export class ClientFrames {
     }
   }
 
-  /** A command was read: the next one of this connection may have to wait, and others not. */
+  /**
+   * A command was read: what is behind it in this connection is dealt with in another turn of the
+   * event loop, or later, and others go on.
+   */
   commandRead(bytes: number): void {
     const waitMs = this.#pace.read(bytes, performance.now());
-    if (waitMs > 0) {
-      this.#options.client.pause();
-      this.#waiting = setTimeout(() => {
-        this.#waiting = undefined;
-        this.#options.client.resume();
-        this.#process();
-      }, waitMs);
-    }
+    this.#options.client.pause();
+    const goOn = (): void => {
+      this.#waiting = undefined;
+      this.#options.client.resume();
+      this.#process();
+    };
+    this.#waiting = waitMs > 0 ? setTimeout(goOn, waitMs) : setImmediate(goOn);
   }
 
   /** Nothing is dealt with any more. */
   end(): void {
     this.#isOver = true;
-    clearTimeout(this.#waiting);
+    this.#waiting?.[Symbol.dispose]();
   }
 
   #received(chunk: Uint8Array): void {

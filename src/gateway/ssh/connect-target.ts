@@ -5,8 +5,9 @@
  */
 import { once } from 'node:events';
 import { connect as connectTcp, type Socket } from 'node:net';
-import ssh2, { type ConnectConfig } from 'ssh2';
+import type { ConnectConfig } from 'ssh2';
 import { type ErrorCode, HoopError } from '../../errors.ts';
+import { ssh2 } from '../../ssh2.ts';
 import { networkText } from '../pg/target-errors.ts';
 import type { TargetHost } from '../target-host.ts';
 import { fingerprint, isPinned, kindOf, pinnedText, signaturesFor } from './host-keys.ts';

@@ -13,6 +13,7 @@
  * says is recorded by the tunnel stream before it leaves.
  */
 import { HoopError, ProtocolError } from '../../errors.ts';
+import type { SshAct, SshVerdict } from '../../policy/ssh/types.ts';
 import { MAX_CHANNELS, MAX_MESSAGE_BYTES, type UpFrame } from '../../protocol/ssh/frame.ts';
 import type { NotCarried } from '../../protocol/ssh/not-carried.ts';
 import { RecordingFailed } from '../stream-record.ts';
@@ -369,10 +370,11 @@ class SshStream {
       software: connection.software,
       write: (down) => this.#writer.write(down),
       decide: (act) => decide(grant(), user, act),
+      judge: (act) => this.#judge(user, act),
       hold: (act, actAt) =>
         new ActHold({
           ...{ stream, at: actAt, act, user, approvals, onWaiting, story: this.#story },
-          decide: () => decide(grant(), user, act),
+          decide: () => this.#judge(user, act),
           policyCommit: () => grant().commit,
         }),
       fail: (error) => this.#fail(error),
@@ -385,6 +387,15 @@ class SshStream {
     if (!channel.isOver) {
       this.#channels.set(number, channel);
     }
+  }
+
+  #judge(user: string, act: SshAct): SshVerdict | Promise<SshVerdict> {
+    const { decide, judge = decide, grant } = this.#options;
+    const now = grant();
+    const verdict = judge(now, user, act);
+    if (!(verdict instanceof Promise)) return verdict;
+    // A commit that came while it was read counts.
+    return verdict.then((read) => (grant() === now ? read : this.#judge(user, act)));
   }
 
   #forget(number: number): void {

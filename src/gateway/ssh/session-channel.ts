@@ -95,6 +95,11 @@ export class SessionChannel implements StreamChannel {
     return this.#state === 'failed' || (this.#hasClosed && this.#flow.hasSentClose);
   }
 
+  /** Nothing starts in it any more. */
+  get #isLeft(): boolean {
+    return this.#flow.hasSentClose || this.#hasClosed || this.#isFinished;
+  }
+
   request(request: ChannelRequest, wantReply: boolean, at: number): void {
     if (this.#hasClosed) {
       throw new ProtocolError('the client asked for something after its close');
@@ -188,10 +193,22 @@ export class SessionChannel implements StreamChannel {
 
   reconsider(): void {
     const running = this.#running;
-    if (running === undefined || this.#flow.hasSentClose || this.#hasClosed) {
+    if (running === undefined || this.#isLeft) {
       return;
     }
-    const verdict = this.#context.decide(running.act);
+    const judged = this.#context.judge(running.act);
+    if (!(judged instanceof Promise)) {
+      this.#reconsidered(running, judged);
+      return;
+    }
+    judged
+      .then((verdict) => {
+        if (this.#running === running && !this.#isLeft) this.#reconsidered(running, verdict);
+      })
+      .catch((error: unknown) => this.#context.fail(error));
+  }
+
+  #reconsidered(running: { readonly isApproved: boolean }, verdict: SshVerdict): void {
     const refusal =
       verdict.effect === 'refuse'
         ? verdict.refusal
@@ -284,7 +301,28 @@ export class SessionChannel implements StreamChannel {
       this.#refuse(refusal, reply);
       return;
     }
-    const verdict = this.#context.decide(act);
+    const judged = this.#context.judge(act);
+    if (!(judged instanceof Promise)) {
+      this.#judged({ request, act, verdict: judged, at }, reply);
+      return;
+    }
+    judged
+      .then((verdict) => {
+        if (!this.#isLeft) this.#judged({ request, act, verdict, at }, reply);
+      })
+      .catch((error: unknown) => this.#context.fail(error));
+  }
+
+  #judged(
+    judged: {
+      readonly request: StartRequest;
+      readonly act: SshAct;
+      readonly verdict: SshVerdict;
+      readonly at: number;
+    },
+    reply: ((isSuccess: boolean) => void) | undefined,
+  ): void {
+    const { request, act, verdict, at } = judged;
     if (verdict.effect === 'refuse') {
       this.#context.story.refused(at, verbOf(act), verdict.refusal, verdict.touches);
       this.#refuse(verdict.refusal, reply);
@@ -359,7 +397,7 @@ export class SessionChannel implements StreamChannel {
       .pass(tell)
       .then((outcome) => {
         this.#hold = undefined;
-        if (this.#flow.hasSentClose || this.#hasClosed) {
+        if (this.#isLeft) {
           return;
         }
         if (outcome.type === 'released') {

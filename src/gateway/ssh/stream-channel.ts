@@ -48,6 +48,8 @@ export interface ChannelContext {
   readonly grant: () => Grant;
   /** By the grant of now. */
   readonly decide: (act: SshAct) => SshVerdict;
+  /** The same of what may take long, as a command may: by the grant when it is known. */
+  readonly judge: (act: SshAct) => SshVerdict | Promise<SshVerdict>;
   readonly hold: (act: SshAct, at: number) => ActHold;
   /** Something that waited has failed: the stream ends. */
   readonly fail: (error: unknown) => void;

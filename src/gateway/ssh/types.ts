@@ -95,6 +95,8 @@ export interface SshStreamOptions {
   /** @returns how to stop listening */
   readonly onGrantChanged?: (listener: () => void) => () => void;
   readonly decide: (grant: Grant, user: string, act: SshAct) => SshVerdict;
+  /** As `decide`; what would take long there is read elsewhere. Absent: `decide`. */
+  readonly judge?: (grant: Grant, user: string, act: SshAct) => SshVerdict | Promise<SshVerdict>;
   readonly approvals: SshApprovals;
   /** Of names that are forwarded to. */
   readonly resolver: NameResolver;

@@ -9,8 +9,8 @@ import { forEachChild, parse } from 'unbash';
 
 export type { ParsedScript, SyntaxNode, WordPart } from 'unbash';
 
-/** Characters. A command that is longer is a program, and should be a file on the server. */
-const MAX_COMMAND_LENGTH = 64 * 1024;
+/** Characters: as many as Linux takes as the argument of a shell. */
+const MAX_COMMAND_LENGTH = 128 * 1024;
 
 /** @returns the reason, as part of a sentence, when it cannot be read. */
 export function readBash(text: string): ParsedScript | string {

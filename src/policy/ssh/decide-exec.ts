@@ -11,22 +11,18 @@ import { isNormalPath, pathMayMatch } from './paths.ts';
 import { shellFacts } from './shell-facts.ts';
 import type { ShellFacts, SimpleCommand } from './shell-types.ts';
 import { demandOf, deniedBy, type SshCase, sshRefusal, unanswerable } from './ssh-refusal.ts';
-import type { SshRule, SshVerdict } from './types.ts';
+import type { SshAct, SshRule, SshVerdict } from './types.ts';
 
 /** Programs in the index, and characters of each name. */
 const MAX_TOUCHES = 32;
 const MAX_TOUCH = 128;
 
-const NOT_TEXT: ShellFacts = {
-  isSingle: false,
-  commands: [],
-  redirections: [],
-  unknown: [{ reason: 'it is not UTF-8', startedBy: undefined }],
-};
+type ExecAct = Extract<SshAct, { kind: 'exec' }>;
 
-export function decideExec(given: SshCase, command: string | undefined): SshVerdict {
+export function decideExec(given: SshCase, act: ExecAct): SshVerdict {
+  const { command } = act;
   const one = { ...given, rules: given.rules.filter(({ acts }) => acts.includes('exec')) };
-  const facts = command === undefined ? NOT_TEXT : shellFacts(command);
+  const facts = factsOf(act);
   const touches = programs(facts);
   const outcome = decide(one, facts);
   if ('code' in outcome) {
@@ -39,6 +35,17 @@ export function decideExec(given: SshCase, command: string | undefined): SshVerd
     ...(approvals.length === 0 ? {} : { approvals }),
     ...(anew === undefined || anew === command ? {} : { command: anew }),
     touches,
+  };
+}
+
+function factsOf({ command, unread }: ExecAct): ShellFacts {
+  if (command !== undefined && unread === undefined) return shellFacts(command);
+  const reason = unread ?? 'it is not UTF-8';
+  return {
+    isSingle: false,
+    commands: [],
+    redirections: [],
+    unknown: [{ reason, startedBy: undefined }],
   };
 }
 

@@ -36,7 +36,7 @@ function decideSide(one: SshCase, act: SshAct): SshVerdict {
     case 'sftp':
       return decideOpening(one, act.kind);
     case 'exec':
-      return decideExec(one, act.command);
+      return decideExec(one, act);
     case 'file':
       return decideFile(one, act);
     case 'forward':

@@ -24,7 +24,12 @@ export type SftpOperation = (typeof SFTP_OPERATIONS)[number];
 export type SshAct =
   | { readonly kind: 'shell' }
   /** The command as the client sent it; undefined text: it is not UTF-8, and no rule can speak of it. */
-  | { readonly kind: 'exec'; readonly command: string | undefined }
+  | {
+      readonly kind: 'exec';
+      readonly command: string | undefined;
+      /** Why nobody could read it, as part of a sentence. */
+      readonly unread?: string;
+    }
   | { readonly kind: 'sftp' }
   /** Inside of sftp; paths are absolute and resolved by the target. `to`: of rename and symlink. */
   | {

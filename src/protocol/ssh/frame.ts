@@ -30,8 +30,8 @@ export const CHANNEL_WINDOW_BYTES = 1024 * 1024;
 export const MAX_DATA_BYTES = 256 * 1024;
 /** Channels open at once in a stream. */
 export const MAX_CHANNELS = 64;
-/** A command, or the value of an environment variable; OpenSSH takes 256 KiB in a packet. */
-export const MAX_STRING_BYTES = 128 * 1024;
+/** A command, or the value of an environment variable; what OpenSSH takes in a packet. */
+export const MAX_STRING_BYTES = 256 * 1024;
 /** A user, a host, a terminal, a signal: what is called by a name. */
 export const MAX_NAME_BYTES = 1024;
 /** For people: why something is refused or has ended. */

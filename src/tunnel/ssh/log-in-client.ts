@@ -3,7 +3,8 @@
  * password, no questions, no other key; how often one may try is counted.
  */
 import { timingSafeEqual } from 'node:crypto';
-import ssh2, { type AuthContext } from 'ssh2';
+import type { AuthContext } from 'ssh2';
+import { ssh2 } from '../../ssh2.ts';
 import { publicKeyBytes, type SshKeyPair } from './ssh-keys.ts';
 
 /** As `MaxAuthTries` of sshd. */

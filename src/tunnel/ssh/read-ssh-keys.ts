@@ -1,7 +1,8 @@
 /** Apart from ssh-keys.ts: a run makes keys at its start, and ssh2 is long to load. */
-import ssh2 from 'ssh2';
+
 import { HoopError } from '../../errors.ts';
 import { Secret } from '../../secret.ts';
+import { ssh2 } from '../../ssh2.ts';
 import { SSH_KEY_TYPE, type SshKeyPair } from './ssh-keys.ts';
 
 /** @throws HoopError HOOP_LOCAL_STATE it is no such key */

@@ -10,6 +10,7 @@ import { decodeClientMessage } from '../../protocol/ssh/client-message.ts';
 import type { DownFrame, UpFrame } from '../../protocol/ssh/frame.ts';
 import { FrameDecoder } from '../../protocol/ssh/frame-decoder.ts';
 import { SshFrameBatch } from '../../ssh-frame-batch.ts';
+import { MAX_PACKET_BYTES } from '../../ssh2.ts';
 import { closeGently } from '../close-gently.ts';
 import type { Tunnel } from '../half-close.ts';
 import { LocalRefusal, type RefusalReason } from '../local-refusal.ts';
@@ -204,7 +205,8 @@ class ServedConnection {
 
   /** What ssh2 says of an end without words is no news. */
   #refusedBySsh2(error: Error): void {
-    this.#fail(this.#login === undefined ? handshakeRefusal(error) : undefined);
+    const known = error.message.startsWith('Bad packet length') ? tooLong() : undefined;
+    this.#fail(this.#login === undefined ? handshakeRefusal(error) : known);
   }
 
   /** What it sends goes out together: without its native part ssh2 writes a packet in four pieces. */
@@ -247,6 +249,14 @@ class ServedConnection {
 
 function wordsOf({ message, detail, hint }: HoopError): string {
   return [`hoop: ${message}`, detail, hint].filter((part) => part !== undefined).join('. ');
+}
+
+/** Of the session's own client; anything else has not got in. */
+function tooLong(): ProtocolError {
+  return new ProtocolError(`a packet of more than ${MAX_PACKET_BYTES / 1024} KiB`, {
+    detail: 'SSH has no longer ones, and a command is one packet.',
+    hint: 'Send the text as a file, or on standard input.',
+  });
 }
 
 function lost(cause?: Error): HoopError {

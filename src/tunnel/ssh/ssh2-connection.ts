@@ -5,9 +5,10 @@
  * what ssh2 keeps private (1.17.0, pinned): the way of a decrypted payload, and the packets of its writer.
  */
 import type { Socket } from 'node:net';
-import ssh2, { type AuthContext, type Connection } from 'ssh2';
+import type { AuthContext, Connection } from 'ssh2';
 import { FIRST_CONNECTION_MESSAGE } from '../../protocol/ssh/client-message.ts';
 import type { DownFrame } from '../../protocol/ssh/frame.ts';
+import { ssh2 } from '../../ssh2.ts';
 import { Ssh2Ciphers } from '../../ssh2-ciphers.ts';
 import { OFFERED_UNSEEN } from './offered-algorithms.ts';
 import type { SshKeyPair } from './ssh-keys.ts';
@@ -85,7 +86,7 @@ const MAX_REASON_LENGTH = 400;
 
 /** https://www.rfc-editor.org/rfc/rfc4254#section-5.2 */
 const STDERR = 1;
-/** ssh2 takes packets of 35000 bytes at most. */
+/** As OpenSSH offers it; a longer packet is taken as well (ssh2.ts). */
 export const MAX_PACKET_BYTES = 32 * 1024;
 /** Bytes for the local client that the system has not taken yet, from which on channels wait. */
 const SEND_BUFFER_BYTES = 256 * 1024;

@@ -1,9 +1,10 @@
 /** A server that says what a test wants it to, also what no server says. */
 import { once } from 'node:events';
 import type { AddressInfo, Socket } from 'node:net';
-import ssh2, { type Connection } from 'ssh2';
+import type { Connection } from 'ssh2';
 import type { SshTarget } from '../../../src/gateway/ssh/types.ts';
 import { Secret } from '../../../src/secret.ts';
+import { ssh2 } from '../../../src/ssh2.ts';
 
 export interface Ssh2Server extends AsyncDisposable {
   /** Where it is, its key, and a login that it takes. */

@@ -5,11 +5,12 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { type AddressInfo, createServer, type Server as TcpServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import ssh2, { type AuthContext, type ServerConfig } from 'ssh2';
+import type { AuthContext, ServerConfig } from 'ssh2';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { findSshd } from '../../../src/demo/openssh-server.ts';
 import type { SshTarget } from '../../../src/gateway/ssh/types.ts';
 import { Secret } from '../../../src/secret.ts';
+import { ssh2 } from '../../../src/ssh2.ts';
 import { HOST_KEY } from '../../policy/ssh/ssh-fixture.ts';
 import { SshStreamBench, type TestStream } from './ssh-stream-bench.ts';
 

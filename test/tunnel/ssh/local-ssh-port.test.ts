@@ -3,9 +3,10 @@ import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
-import ssh2, { type Client } from 'ssh2';
+import type { Client } from 'ssh2';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { CHANNEL_WINDOW_BYTES } from '../../../src/protocol/ssh/frame.ts';
+import { ssh2 } from '../../../src/ssh2.ts';
 import { findProgram } from '../../../src/tunnel/ssh/ssh-files.ts';
 import { SshPortFixture } from './ssh-client.ts';
 
