@@ -13,6 +13,8 @@ export interface Place {
   readonly searchPath: readonly string[];
   /** current_user. */
   readonly role: string;
+  /** Whether that is session_user, the role that SET ROLE NONE leads back to. */
+  readonly isLoginRole: boolean;
 }
 
 /** What a verdict rests on besides text and grant. When any of it changes, the verdict is void. */
@@ -118,6 +120,7 @@ export function effectsOf(
 export function samePlace(left: Place, right: Place): boolean {
   return (
     left.role === right.role &&
+    left.isLoginRole === right.isLoginRole &&
     left.searchPath.length === right.searchPath.length &&
     left.searchPath.every((schema, index) => schema === right.searchPath[index])
   );

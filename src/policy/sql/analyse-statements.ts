@@ -152,7 +152,12 @@ class TextSession implements KnownStatements {
     });
     const endsOther = this.#transaction(protocol.transaction);
     if (renames || endsOther || protocol.runsUserCode) {
-      this.#context = { ...this.#context, searchPath: undefined, role: undefined };
+      this.#context = {
+        ...this.#context,
+        searchPath: undefined,
+        role: undefined,
+        isLoginRole: false,
+      };
     }
   }
 

@@ -9,7 +9,10 @@ import type { StatementContext } from './types.ts';
 export type KeptContext = Omit<StatementContext, 'cursor' | 'prepared'>;
 
 /** The rest of a context; not the catalog itself, which is large and is replaced. */
-type Rest = Pick<KeptContext, 'role' | 'unsettled' | 'placeIsSteady' | 'parameterTypes'>;
+type Rest = Pick<
+  KeptContext,
+  'role' | 'isLoginRole' | 'unsettled' | 'placeIsSteady' | 'parameterTypes'
+>;
 
 interface Last {
   readonly rest: Rest;
@@ -58,6 +61,7 @@ export class Circumstances {
 function isSame(one: Rest, other: Rest): boolean {
   return (
     one.role === other.role &&
+    one.isLoginRole === other.isLoginRole &&
     one.unsettled === other.unsettled &&
     (one.placeIsSteady ?? false) === (other.placeIsSteady ?? false) &&
     (one.parameterTypes === other.parameterTypes ||
@@ -65,8 +69,9 @@ function isSame(one: Rest, other: Rest): boolean {
   );
 }
 
-function restOf({ role, unsettled, placeIsSteady = false, parameterTypes }: KeptContext): Rest {
-  return { role, unsettled, placeIsSteady, parameterTypes };
+function restOf(context: KeptContext): Rest {
+  const { role, isLoginRole, unsettled, placeIsSteady = false, parameterTypes } = context;
+  return { role, isLoginRole, unsettled, placeIsSteady, parameterTypes };
 }
 
 /** The generation of a grant covers principal, target, policy commit and all of its rules. */
@@ -77,6 +82,7 @@ function keyOf(context: KeptContext, grant: Grant, catalog: number): string {
     catalog,
     context.searchPath ?? null,
     context.role ?? null,
+    context.isLoginRole ?? false,
     context.unsettled ?? null,
     context.placeIsSteady ?? false,
     context.parameterTypes,

@@ -64,7 +64,7 @@ function set(facts: StatementFacts, fields: FieldsOf<'VariableSetStmt'>): Statem
       const plain = values.every((value) => value !== undefined);
       const value = plain ? values.join(', ') : undefined;
       // Migration tools end with the role that they began with.
-      const isOwnRole = name === 'role' && value !== undefined && value === facts.context.role;
+      const isOwnRole = name === 'role' && value !== undefined && isRoleInForce(facts, value);
       facts.settings.push({ name, value, local, ...(isOwnRole ? { unchanged: true } : {}) });
       if (isOwnRole) return { verb: 'set', columns: undefined, protocol: {} };
       break;
@@ -86,9 +86,13 @@ function set(facts: StatementFacts, fields: FieldsOf<'VariableSetStmt'>): Statem
   return { verb: setVerb(fields.kind, name), columns: undefined, protocol: {} };
 }
 
+/** NONE is the user who logged in, also where the database begins sessions with another role. */
+function isRoleInForce({ context }: StatementFacts, role: string): boolean {
+  return role === 'none' ? context.isLoginRole === true : role === context.role;
+}
+
 function setVerb(kind: string | undefined, name: string): string {
-  // Back to whom the connection was opened as; pools send it, as they do DISCARD ALL. Not so SET ROLE
-  // NONE: it is the user who logged in, also where the database begins sessions with another role.
+  // Back to whom the connection was opened as; pools send it, as they do DISCARD ALL.
   const isIdentity = name === 'session_authorization' || name === 'role';
   if (isIdentity && (kind === 'VAR_SET_DEFAULT' || kind === 'VAR_RESET')) {
     return 'reset';

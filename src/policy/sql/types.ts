@@ -665,6 +665,8 @@ export interface StatementContext {
   readonly searchPath: readonly string[] | undefined;
   /** current_user if known. */
   readonly role: string | undefined;
+  /** Whether that is session_user, too. */
+  readonly isLoginRole?: boolean | undefined;
   /** Names may have changed since the catalog was read (DDL not yet read again, user code). */
   readonly unsettled?: ChangeScope | undefined;
   /** Nothing in the open transaction has moved search_path or role: its end takes nothing back. */

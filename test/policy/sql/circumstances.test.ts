@@ -29,6 +29,7 @@ describe('what a verdict depends on besides its text', () => {
     ['grant', {}, grant('other'), 1],
     ['catalog', {}, GRANT, 2],
     ['role', { role: 'other' }, GRANT, 1],
+    ['role, which is that of the login', { isLoginRole: true }, GRANT, 1],
     ['role that is not known', { role: undefined }, GRANT, 1],
     ['search_path', { searchPath: ['pg_catalog'] }, GRANT, 1],
     ['search_path that is not known', { searchPath: undefined }, GRANT, 1],
