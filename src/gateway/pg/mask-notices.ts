@@ -22,6 +22,10 @@ export class MaskNotices {
     this.#isOn = isOn;
   }
 
+  get isOn(): boolean {
+    return this.#isOn;
+  }
+
   /** A statement is sent. It counts at once: what is at stake is a notice. */
   sent({ analysis }: AllowedStatement): void {
     for (const { name, value, reset } of analysis.protocol.settings ?? []) {

@@ -87,7 +87,7 @@ export class RowDelivery {
    * @returns an error in its place, if the data must be withheld.
    */
   copyBegins(run: Run, body: Uint8Array, entry: Entry | undefined): Uint8Array | undefined {
-    const { options, codec } = this.#state;
+    const { options, codec, notices, toClient } = this.#state;
     const response = decodeCopyResponse('CopyOutResponse', body);
     const refusal = beginCopy({
       run,
@@ -99,8 +99,10 @@ export class RowDelivery {
     });
     if (refusal !== undefined) return this.#withhold(run, refusal, entry);
     const { allowed } = run.statement;
-    const warning = run.copy && allowed && maskedWarning(allowed, codec);
-    if (warning !== undefined) this.#state.toClient.push(warning);
+    if (run.copy && allowed && notices.isOn) {
+      const warning = maskedWarning(allowed, codec);
+      if (warning !== undefined) toClient.push(warning);
+    }
     return undefined;
   }
 

@@ -72,6 +72,16 @@ test('of a document it is said that it has masked parts', async () => {
   expect(notices(received)[0]).toContain('app.people.email (in a document)');
 });
 
+test('of a COPY it is said each time, unless it is switched off', async () => {
+  await using client = await RawClient.open(engine.port);
+  const copy = query('COPY app.orders TO STDOUT');
+  const said = ['1 column is masked in this copy: app.orders.card'];
+  expect(notices(await client.ask([copy]))).toEqual(said);
+  expect(notices(await client.ask([copy]))).toEqual(said);
+  await client.ask([query('SET hoop.notices = off')]);
+  expect(notices(await client.ask([copy]))).toEqual([]);
+});
+
 test('SET hoop.notices, and the policy, switch it off', async () => {
   await using client = await RawClient.open(engine.port);
   await client.ask([query('SET hoop.notices = off')]);
