@@ -8,13 +8,22 @@
  *   --lane NAME      passthrough or strict; default: both
  *   --packages DIR   where installations are kept (default: in the temporary directory)
  *   --postgres DIR   the server: a directory with bin/postgres (default: Debian's newest)
- *   --output DIR     where outputs and diffs are left
+ *   --output DIR     where outputs and diffs are left; what is there of other tools or lanes is kept,
+ *                    so that a run can be made in parts
  *   --report DIR     nothing runs: what a run has left there is compared and counted anew
  *   --json           the result as JSON
  *
  * Exit status 0: every tool ran, and accepted.yaml explains every difference and every refusal.
  */
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -139,10 +148,10 @@ async function runInstaller(
 }
 
 async function runLanes(): Promise<ReadonlyMap<LaneName, ReadonlyMap<string, Ran>>> {
-  const done = new Map<LaneName, ReadonlyMap<string, Ran>>();
+  const done = new Map(existsSync(kept) ? readRan(readFileSync(kept, 'utf8')) : undefined);
   for (const lane of ['direct', 'strict', 'passthrough'] as const) {
     if (lane !== 'direct' && !flags.lane.includes(lane)) continue;
-    const ofLane = new Map<string, Ran>();
+    const ofLane = new Map(done.get(lane));
     done.set(lane, ofLane);
     await runLane(lane, ofLane, () => writeFileSync(kept, writtenRan(done)));
   }

@@ -25,6 +25,7 @@ export const TOOLS: readonly Tool[] = [
   python('ADBC', 'adbc-driver-postgresql', 'with_frames.py', ['adbc']),
   { ...python('dbt', 'dbt-core', 'with_dbt.py'), source: 'dbt' },
   { ...python('pgAdmin', 'pgadmin4', 'with_pgadmin.py'), source: 'pgadmin' },
+  { ...python('Superset', 'apache_superset', 'with_superset.py'), source: 'superset' },
   node('node-postgres', 'pg'),
   node('postgres.js', 'postgres'),
   node('Knex', 'knex'),

@@ -1,4 +1,4 @@
-"""pg_activity on a terminal: its three lists of queries; then q."""
+"""pg_activity on a terminal: each of its three lists of queries, then q."""
 
 import os
 import pty
@@ -15,14 +15,9 @@ from say import attempt
 SECONDS = 60
 LISTS = (("running", b"1", "RUNNING QUERIES"), ("waiting", b"2", "WAITING QUERIES"), ("blocking", b"3", "BLOCKING QUERIES"))
 program = os.path.join(os.path.dirname(sys.executable), "pg_activity")
-child, terminal = pty.fork()
-if child == 0:
-    os.environ["TERM"] = "xterm"
-    os.execv(program, [program, "--refresh", "0.5"])
-ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 200, 0, 0))
 
 
-def screen(until=None):
+def screen(terminal, until=None):
     """What it draws until a text is there, or until it ends."""
     drawn, end = "", time.monotonic() + SECONDS
     while time.monotonic() < end and (until is None or until not in drawn):
@@ -36,11 +31,23 @@ def screen(until=None):
 
 
 def shows(key, title):
+    """Whether the list is there, and how the program ends; of an error what it says last."""
+    child, terminal = pty.fork()
+    if child == 0:
+        os.environ["TERM"] = "xterm"
+        os.execv(program, [program, "--refresh", "0.5"])
+    ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 200, 0, 0))
+    screen(terminal, LISTS[0][2])
     os.write(terminal, key)
-    drawn = screen(title)
-    return "shown" if title in drawn else drawn.split("\n")
+    drawn = screen(terminal, title)
+    if title in drawn:
+        os.write(terminal, b"q")
+        screen(terminal)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    os.close(terminal)
+    said = [line.rstrip() for line in drawn[drawn.rfind("psycopg.errors.") :].split("\n")]
+    return ["shown" if title in drawn else said, status]
 
 
 for name, key, title in LISTS:
     attempt(name, lambda key=key, title=title: shows(key, title))
-attempt("quit", lambda: [os.write(terminal, b"q"), screen() is None, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])])
