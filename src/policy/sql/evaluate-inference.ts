@@ -10,7 +10,7 @@ import type { ColumnMask, Grant, Refusal } from '../types.ts';
 import { refusal } from './evaluate-refusal.ts';
 import { concreteTypeOf } from './function-types.ts';
 import type { MaskIndex } from './mask-index.ts';
-import { isPlainString, isString } from './string-types.ts';
+import { isPlainString } from './string-types.ts';
 import { maskedSystemColumn } from './system-relations.ts';
 import type { Catalog, ColumnFact, StatementAnalysis } from './types.ts';
 
@@ -26,7 +26,7 @@ export function refuseInference(
 ): Refusal | undefined {
   const uses = [
     ...analysis.columnsComputed,
-    ...(analysis.columnsNullTested ?? []).filter(({ column }) => !showsNull(column, known)),
+    ...(analysis.columnsNullTested ?? []).filter(({ column }) => known.masks.hidesNull(column)),
     ...(analysis.columnsGrouped ?? []).filter(({ column }) => !showsSame(column, known)),
     ...(analysis.columnsEquated ?? []).flatMap((pair) =>
       pair.every(({ column }) => showsSame(column, known)) ? [] : pair,
@@ -58,15 +58,6 @@ export function computedWith(
 function denied(column: ColumnFact, { masks }: Known): ColumnMask | undefined {
   const mask = masks.of(column);
   return mask?.inference === 'deny' ? mask : undefined;
-}
-
-/** A masked string is NULL when the value is; of other types every value is shown as NULL. */
-function showsNull(column: ColumnFact, known: Known): boolean {
-  const type = typeOf(column, known);
-  const shown = known.catalog.typeByOid(type ?? 0);
-  // As for the masker: citext and enums are strings too.
-  const isText = isString(type) || shown?.name === 'citext' || shown?.kind === 'e';
-  return denied(column, known)?.mask !== 'null' && isText;
 }
 
 /** Equal strings have equal hashes. */

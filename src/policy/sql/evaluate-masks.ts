@@ -10,6 +10,7 @@ import { refusal } from './evaluate-refusal.ts';
 import { builtin } from './guards.ts';
 import { isCodeVerb } from './guards-verbs.ts';
 import { type MaskIndex, strictest } from './mask-index.ts';
+import { isString } from './string-types.ts';
 import type {
   Catalog,
   CatalogRelation,
@@ -43,8 +44,14 @@ function valueMask(output: ValueFact, masks: MaskIndex): OutputMask | undefined 
   const rule = strictest(reaching.map(({ mask }) => mask));
   const own = output.sources.some((column) => masks.of(column) !== undefined);
   const whole = output.kind === 'derived' || !own;
+  // A number as a string would show whether it is NULL, which its own mask does not.
+  const isHidden =
+    output.kind === 'derived' &&
+    isString(output.typeOid) &&
+    reaching.some(({ column, mask }) => mask.inference === 'deny' && masks.hidesNull(column));
+  const shown = whole && (rule.mask === 'partial' || rule.mask === 'hash') ? 'full' : rule.mask;
   return {
-    mask: whole && (rule.mask === 'partial' || rule.mask === 'hash') ? 'full' : rule.mask,
+    mask: isHidden ? 'null' : shown,
     columns: reaching.map(({ column }) => column),
     rule: rule.rule,
   };

@@ -32,7 +32,7 @@ import { hasIncomplete, type Scope } from './scope.ts';
 import type { StatementFacts } from './statement-facts.ts';
 import { asksForWords } from './statement-words.ts';
 import { isString } from './string-types.ts';
-import { isConstant, isStringOfColumn, storedStrings } from './total-functions.ts';
+import { isConstant, isScalar, isStringOfColumn, storedStrings } from './total-functions.ts';
 import { as, type FieldsOf, is, type Node, namesOf, stringOf, tagOf } from './tree.ts';
 
 export function expression(
@@ -220,13 +220,19 @@ function coalesced(
   if (value.document) {
     return value;
   }
-  if (isString(value.type) && storedStrings(nodes, found)?.length === stored(nodes, found)) {
+  const strings = storedStrings(facts.context.catalog, nodes, found);
+  if (strings && strings.length === stored(nodes, found) && found.every(isStringOrValue)) {
     noteNullTests(facts, nodes, found);
-    return { ...value, identity: undefined, total: true };
+    return { ...value, identity: undefined, type: value.type ?? TYPE.text, total: true };
   }
   facts.combine(found);
   facts.noteComputed(value, 'COALESCE');
   return value;
+}
+
+/** A constant of a domain is checked when its turn comes, and may fail then. */
+function isStringOrValue(value: Lineage): boolean {
+  return value.origins.size > 0 || value.type === TYPE.unknown || isString(value.type);
 }
 
 /** Whether the next value is worked out, which can fail or take its time, says that this one is NULL. */
@@ -416,7 +422,8 @@ function resultOfOperation(
     return facts.test(operands, by, TYPE.bool);
   }
   const sides = [lexpr, rexpr].flatMap((side) => side ?? []);
-  const strings = operator === '||' ? storedStrings(sides, operands) : undefined;
+  const strings =
+    operator === '||' ? storedStrings(facts.context.catalog, sides, operands) : undefined;
   if (strings) {
     for (const operand of operands) {
       if (!strings.includes(operand)) facts.noteComputed(operand, by);
@@ -469,7 +476,7 @@ function cast(
   }
   const row = rowTypeRelation(facts, type?.oid);
   const columns = row ? visibleColumns(row) : undefined;
-  if (isString(type?.oid) && isStringOfColumn(value)) {
+  if (isString(type?.oid) && (isStringOfColumn(facts.context.catalog, value) || isScalar(value))) {
     return { ...derive([value], type?.oid), total: true };
   }
   const held = castDocument(value, fields.typeName, type?.oid);

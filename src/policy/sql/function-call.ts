@@ -87,7 +87,7 @@ function knownCall(
     const counted = isGrouped ? constant(TYPE.int8) : facts.nullTest(value, 'count()', TYPE.int8);
     return { carried: new Set(args), result: counted };
   }
-  const strings = totalArguments(name, fields.args, args);
+  const strings = totalArguments(facts.context.catalog, name, fields.args, args);
   if (strings) {
     return { carried: new Set(strings), result: { ...derive(args, TYPE.text), total: true } };
   }
@@ -99,7 +99,7 @@ function knownCall(
     return {};
   }
   const carried = { carried: new Set([value]) };
-  return name !== 'array_agg' && isStringOfColumn(value)
+  return name !== 'array_agg' && isStringOfColumn(facts.context.catalog, value)
     ? { ...carried, result: { ...derive(args, value.type), total: true } }
     : carried;
 }

@@ -23,6 +23,9 @@ export function jsonOperation(
     const document = joinedDocuments(operands);
     return document && { ...derive(operands, JSONB_TYPE), document };
   }
+  if (operator === '-') {
+    return operands[0] ? withoutMember(operands[0], right) : undefined;
+  }
   return operator === '->' && operands[0] ? partOf(facts, operands[0], right) : undefined;
 }
 
@@ -47,6 +50,27 @@ function joinedDocuments(operands: readonly Lineage[]): JsonShape | undefined {
     leavesOutNull: left.content.leavesOutNull || right.content.leavesOutNull,
   };
   return surrounded(shape(content, left.around), right.around);
+}
+
+/** `document - 'key'` has all members but one, whatever that is. */
+function withoutMember({ document, type }: Lineage, key: Node | undefined): Lineage | undefined {
+  const name = as(key, 'A_Const')?.sval?.sval;
+  if (
+    !document ||
+    document.isStripped ||
+    document.content.type !== 'object' ||
+    type !== JSONB_TYPE ||
+    name === undefined
+  ) {
+    return undefined;
+  }
+  const members = document.content.members.filter((member) => member.name !== name);
+  const left = shape({ ...document.content, members }, document.around);
+  const value = derive(
+    members.map(({ lineage }) => lineage),
+    JSONB_TYPE,
+  );
+  return withOrigins({ ...value, document: left }, document.around);
 }
 
 /** `document -> 'key'` and `document -> 0`: the part at that place and none other. */

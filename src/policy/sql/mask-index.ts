@@ -2,10 +2,12 @@
 import { columnName } from '../describe-grant.ts';
 import { stricterOf } from '../strictest-masks.ts';
 import type { ColumnMask } from '../types.ts';
+import { concreteTypeOf } from './function-types.ts';
 import { withReferencing } from './referencing-masks.ts';
 import { relationFamily } from './relation-family.ts';
 import { columnOf, nameOf } from './resolve-masks.ts';
 import { BUILT_IN_PATH } from './statement-facts.ts';
+import { isString } from './string-types.ts';
 import { systemMaskOf } from './system-relations.ts';
 import type { Catalog, CatalogRelation, ColumnFact, RelationFact } from './types.ts';
 
@@ -87,6 +89,17 @@ export class MaskIndex {
     const schemas = schema === '' ? path : [schema];
     const [found] = schemas.flatMap((one) => this.#catalog.relation(one, name) ?? []);
     return found;
+  }
+
+  /** Every value of this column is shown as NULL: NULL where it is not text, or by its mask. */
+  hidesNull(column: ColumnFact): boolean {
+    const relation = this.#catalog.relationByOid(column.oid);
+    const found = relation?.columns.find((one) => one.attnum === column.attnum && !one.dropped);
+    const type = found && concreteTypeOf(this.#catalog, found.typeOid);
+    const shown = this.#catalog.typeByOid(type ?? 0);
+    // As for the masker: citext and enums are strings too.
+    const isText = isString(type) || shown?.name === 'citext' || shown?.kind === 'e';
+    return this.of(column)?.mask === 'null' || !isText;
   }
 
   viewMask(relation: RelationFact): ColumnMask | undefined {

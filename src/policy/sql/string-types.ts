@@ -14,3 +14,10 @@ export function isString(type: number | undefined): boolean {
 export function isPlainString(type: number | undefined): boolean {
   return type === TEXT || type === VARCHAR;
 }
+
+const SCALARS: ReadonlySet<number> = new Set([16, 20, 21, 23, 700, 701, 1082, 1700, 2950]);
+
+/** boolean, integers, floats, date, numeric, uuid: each value of them can be written as a string. */
+export function isWritable(type: number | undefined): boolean {
+  return type !== undefined && SCALARS.has(type);
+}

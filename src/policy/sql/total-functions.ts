@@ -10,9 +10,11 @@
  * translate() and trim() of given characters: how long a value is can be measured by the memory that it
  * takes, and of these the length tells what is in it.
  */
+import { concreteTypeOf } from './function-types.ts';
 import type { Lineage, Origin } from './lineage.ts';
-import { isString } from './string-types.ts';
+import { isString, isWritable } from './string-types.ts';
 import { as, is, type Node } from './tree.ts';
+import type { Catalog } from './types.ts';
 
 /** Of one string. */
 const TOTAL: ReadonlySet<string> = new Set([
@@ -32,6 +34,7 @@ const JOINING: ReadonlySet<string> = new Set(['concat', 'concat_ws']);
 
 /** @returns the strings among the arguments; undefined: the call is none of these. */
 export function totalArguments(
+  catalog: Catalog,
   name: string,
   nodes: readonly Node[] | undefined,
   args: readonly Lineage[],
@@ -39,7 +42,7 @@ export function totalArguments(
   const isSubstring = name === 'substring' && (nodes ?? []).slice(1).every(isInteger);
   const isTrim = TRIMMING.has(name) && args.length === 1;
   const isTotal = TOTAL.has(name) || isTrim || isSubstring || JOINING.has(name);
-  const strings = isTotal ? storedStrings(nodes, args) : undefined;
+  const strings = isTotal ? storedStrings(catalog, nodes, args) : undefined;
   return JOINING.has(name) || strings?.length === 1 ? strings : undefined;
 }
 
@@ -48,17 +51,22 @@ export function totalArguments(
  * @returns undefined when there is none, when something else is among them, or one of them twice
  */
 export function storedStrings(
+  catalog: Catalog,
   nodes: readonly Node[] | undefined,
   args: readonly Lineage[],
 ): readonly Lineage[] | undefined {
   const values = args.filter((_, index) => !isConstant(nodes?.[index]));
-  const strings = values.filter(isStringOfColumn);
+  const strings = values.filter((value) => isStringOfColumn(catalog, value));
   const isStored = values.every((value) => value.identity !== undefined || value.total === true);
   return isStored && strings.length > 0 && areApart(values) ? strings : undefined;
 }
 
-export function isStringOfColumn(value: Lineage): boolean {
-  return isString(value.type) && (value.identity !== undefined || value.total === true);
+/** A domain is passed on as the string that it is: what reads it checks nothing. */
+export function isStringOfColumn(catalog: Catalog, value: Lineage): boolean {
+  return (
+    isString(concreteTypeOf(catalog, value.type)) &&
+    (value.identity !== undefined || value.total === true)
+  );
 }
 
 function areApart(values: readonly Lineage[]): boolean {
@@ -83,4 +91,12 @@ export function isConstant(node: Node | undefined): boolean {
 /** substring(text, text) takes a pattern; a parameter may turn out to be one. */
 function isInteger(node: Node): boolean {
   return as(node, 'A_Const')?.ival !== undefined;
+}
+
+/**
+ * A stored number or the like, of which a cast to a string succeeds for every value. Its mask shows
+ * NULL for each, and so does that of the string (`MaskIndex.hidesNull`).
+ */
+export function isScalar({ type, identity }: Lineage): boolean {
+  return identity !== undefined && isWritable(type);
 }

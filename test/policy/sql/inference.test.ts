@@ -23,6 +23,11 @@ const MASKS = [
   'public.staff.vip full',
   'public.leads.tag hash',
   'public.parted.code full',
+  'public.worded.d full',
+  'public.worded.v partial',
+  'public.worded.c full',
+  'public.worded.price full',
+  'public.worded.other null',
 ];
 const RULES = ['allow *'];
 
