@@ -8,6 +8,7 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { untilAborted } from '../until.ts';
 import { browserPageHeaders, escapeHtml, renderBrowserPage } from './browser-page.ts';
 
 export interface LoopbackListener extends AsyncDisposable {
@@ -73,7 +74,7 @@ export async function startLoopbackListener(state: string): Promise<LoopbackList
 
   return {
     redirectUri: `${origin}${path}`,
-    callback: (signal) => raceAbort(answered.promise, signal),
+    callback: (signal) => untilAborted(answered.promise, signal),
     [Symbol.asyncDispose]: async () => {
       if (server.listening) {
         const closed = once(server, 'close');
@@ -83,18 +84,6 @@ export async function startLoopbackListener(state: string): Promise<LoopbackList
       }
     },
   };
-}
-
-async function raceAbort<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  const aborted = Promise.withResolvers<never>();
-  const abort = () => aborted.reject(signal.reason);
-  signal.throwIfAborted();
-  signal.addEventListener('abort', abort, { once: true });
-  try {
-    return await Promise.race([promise, aborted.promise]);
-  } finally {
-    signal.removeEventListener('abort', abort);
-  }
 }
 
 function sameText(a: string, b: string): boolean {

@@ -1,5 +1,6 @@
 /** How far the two recordings of a session have been agreed on, and when that is everything. */
 import type { StreamOffsets } from '../recording/types.ts';
+import { doneOrAborted } from '../until.ts';
 
 export interface RecordedOffsets {
   /** Of every stream there was, the control channel's included. */
@@ -37,11 +38,8 @@ export class CutAgreement {
       return;
     }
     const { promise, resolve } = Promise.withResolvers<void>();
-    const giveUp = (): void => resolve();
     this.#complete = resolve;
-    signal.addEventListener('abort', giveUp, { once: true });
-    await promise;
-    signal.removeEventListener('abort', giveUp);
+    await doneOrAborted(promise, signal);
   }
 
   #coversEverything(): boolean {

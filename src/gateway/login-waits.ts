@@ -3,6 +3,7 @@
  * not use a target, and is to hear at once that it was ended.
  */
 import { HoopError } from '../errors.ts';
+import { doneOrAborted } from '../until.ts';
 import type { Identity } from './identity/identity.ts';
 
 /** Below the client's timeout. */
@@ -29,12 +30,7 @@ export class LoginWaits {
     const { promise, resolve } = Promise.withResolvers<void>();
     const end = (): void => resolve();
     this.#waits.set(family, end);
-    signal.addEventListener('abort', end, { once: true });
-    if (signal.aborted) {
-      end();
-    }
-    await promise;
-    signal.removeEventListener('abort', end);
+    await doneOrAborted(promise, signal);
     if (this.#waits.get(family) === end) {
       this.#waits.delete(family);
     }

@@ -5,6 +5,7 @@
 
 import { HoopError } from '../errors.ts';
 import type { SqlParser } from '../policy/sql/parser.ts';
+import { onAbort } from '../until.ts';
 import { openCatalogSource } from './pg/catalog-reader.ts';
 import { connectTarget, type TargetConnection } from './pg/target-connection.ts';
 import type { CatalogMasks, CatalogSource, PostgresTarget } from './pg/types.ts';
@@ -148,18 +149,8 @@ class CatalogConnection {
   async #ask(connection: TargetConnection, sql: string): Promise<Rows> {
     const silent = AbortSignal.timeout(ANSWER_WITHIN_MS);
     const over = AbortSignal.any([this.#closing.signal, silent]);
-    const giveUp = (): void => {
-      connection.socket.destroy();
-    };
-    if (over.aborted) {
-      giveUp();
-    }
-    over.addEventListener('abort', giveUp, { once: true });
-    try {
-      return await connection.query(sql);
-    } finally {
-      over.removeEventListener('abort', giveUp);
-    }
+    using _ = onAbort(over, () => connection.socket.destroy());
+    return await connection.query(sql);
   }
 
   #releaseLater(): void {

@@ -14,6 +14,7 @@ import {
   promptLine,
 } from '../recording/prompt.ts';
 import { CONTROL_STREAM, UP } from '../recording/types.ts';
+import { untilAborted } from '../until.ts';
 
 /** From here on prompts are recorded without their text; thousands of these still fit. */
 const TEXT_BUDGET_BYTES = MAX_CLIENT_EVIDENCE_BYTES / 2;
@@ -63,15 +64,7 @@ export class ClientPrompts {
   }
 
   async #recorded(sent: Sent, signal: AbortSignal): Promise<void> {
-    signal.throwIfAborted();
-    const { promise, reject } = Promise.withResolvers<void>();
-    const abort = (): void => reject(signal.reason);
-    signal.addEventListener('abort', abort, { once: true });
-    try {
-      await Promise.race([sent.recorded.promise, promise]);
-    } finally {
-      signal.removeEventListener('abort', abort);
-    }
+    await untilAborted(sent.recorded.promise, signal);
   }
 
   /** The gateway has these up bytes on its disk. */

@@ -17,6 +17,7 @@ import { EvidenceLines } from '../recording/evidence-lines.ts';
 import type { PromptWords } from '../recording/prompt.ts';
 import { CONTROL_STREAM, type EvidenceLine, type StreamKind } from '../recording/types.ts';
 import { Secret } from '../secret.ts';
+import { withinTime } from '../until.ts';
 import { limitYoungGeneration } from '../young-generation.ts';
 import { PATHS, type SessionReply, type ToClient } from './api.ts';
 import { ClientPrompts } from './client-prompts.ts';
@@ -309,8 +310,9 @@ export class ClientSession {
       const isGatewayThere = end.reason !== 'partition' && this.#control !== undefined;
       if (isGatewayThere) {
         this.#control?.send({ type: 'close' });
-        await within(CLOSING_WITHIN_MS, this.#gatewayClosing.promise);
-        await within(FINISH_WITHIN_MS, this.#streams?.closed() ?? Promise.resolve());
+        // For what the other side does, but not for ever.
+        await withinTime(this.#gatewayClosing.promise, CLOSING_WITHIN_MS);
+        await withinTime(this.#streams?.closed() ?? Promise.resolve(), FINISH_WITHIN_MS);
       }
       await this.#localPort?.close(new HoopError('HOOP_SESSION_ENDED', end.message));
       if (isGatewayThere && !this.#recording?.stopped.aborted) {
@@ -378,14 +380,6 @@ export class ClientSession {
       this.#ended.resolve(this.#end);
     }
   }
-}
-
-/** Waits for something that the other side does, but not for ever. */
-async function within(limitMs: number, work: Promise<void>): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, limitMs);
-  await Promise.race([work, promise]);
-  clearTimeout(timer);
 }
 
 function postgresOf({

@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import { WebSocket } from 'ws';
+import { onAbort } from '../until.ts';
 import { parseRefusal } from './gateway-transport.ts';
 import { describeNetworkError } from './network-error.ts';
 import type { UpgradeClient } from './open-stream-connection.ts';
@@ -58,10 +59,7 @@ async function tryOpen(
     // a mask of zeros saves a pass over every byte.
     ...(url.startsWith('wss:') ? { generateMask: (mask: Buffer) => void mask.fill(0) } : {}),
   });
-  const abort = (): void => {
-    socket.terminate();
-  };
-  signal.addEventListener('abort', abort, { once: true });
+  using _ = onAbort(signal, () => socket.terminate());
   // Data may come in the same packet as the reply to the upgrade, before the owner listens.
   socket.once('open', () => socket.pause());
   try {
@@ -72,8 +70,6 @@ async function tryOpen(
   } catch (error) {
     signal.throwIfAborted();
     throw describeNetworkError(client.baseUrl, error);
-  } finally {
-    signal.removeEventListener('abort', abort);
   }
 }
 

@@ -11,6 +11,7 @@ import {
   type IncomingHttpStatusHeader,
 } from 'node:http2';
 import { createConnection, isIP } from 'node:net';
+import { onAbort } from '../../until.ts';
 import { decodeJwtSvidResponse, encodeJwtSvidRequest, type JwtSvid } from './spiffe-messages.ts';
 
 const PATH = '/SpiffeWorkloadAPI/FetchJWTSVID';
@@ -74,8 +75,7 @@ export async function fetchJwtSvids(
         ? createConnection({ path: address.path })
         : createConnection({ host: address.host, port: address.port }),
   });
-  const end = (): void => session.destroy();
-  aborted.addEventListener('abort', end, { once: true });
+  using _ = onAbort(aborted, () => session.destroy());
   try {
     const svids = decodeJwtSvidResponse(await call(session, request));
     if (svids.length === 0) {
@@ -96,7 +96,6 @@ export async function fetchJwtSvids(
       cause,
     );
   } finally {
-    aborted.removeEventListener('abort', end);
     session.destroy();
   }
 }

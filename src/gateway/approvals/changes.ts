@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { doneOrAborted } from '../../until.ts';
 
 /** Counts changes, and lets long polls wait for the next. */
 export class Changes {
@@ -20,10 +21,6 @@ export class Changes {
   /** Resolves when `cursor` is not the current one, or when the signal aborts. */
   async since(cursor: string, signal: AbortSignal): Promise<void> {
     if (cursor !== this.cursor || signal.aborted) return;
-    const { promise: over, resolve } = Promise.withResolvers<void>();
-    const end = (): void => resolve();
-    signal.addEventListener('abort', end, { once: true });
-    await Promise.race([this.#next.promise, over]);
-    signal.removeEventListener('abort', end);
+    await doneOrAborted(this.#next.promise, signal);
   }
 }

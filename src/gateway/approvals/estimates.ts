@@ -6,6 +6,7 @@
  */
 
 import type { ApprovalEstimate } from '../../tunnel/approvals-api.ts';
+import { onAbort } from '../../until.ts';
 import { errorFields, type Log } from '../log.ts';
 import { connectTarget } from '../pg/target-connection.ts';
 import type { ApprovalAsk, PostgresTarget } from '../pg/types.ts';
@@ -83,27 +84,20 @@ export class Estimates implements Disposable {
     const within = AbortSignal.any([this.#closing.signal, AbortSignal.timeout(WITHIN_MS)]);
     try {
       await using connection = await connectTarget({ target, startup: STARTUP, signal: within });
-      const giveUp = (): void => {
-        connection.socket.destroy();
-      };
-      within.addEventListener('abort', giveUp, { once: true });
-      try {
-        const run = (sql: string): ReturnType<typeof connection.query> => connection.query(sql);
-        await run('BEGIN READ ONLY');
-        if (ask.role !== undefined && ask.role !== target.user) {
-          await run(`SET LOCAL ROLE ${identifier(ask.role)}`);
-        }
-        const path = (ask.searchPath ?? []).map(identifier).join(', ');
-        await run(`SET LOCAL search_path = ${path === '' ? "''" : path}`);
-        const subject = await prepare(run, ask);
-        const rows = await run(`EXPLAIN (FORMAT JSON) ${subject}`);
-        const text = await run(`EXPLAIN ${subject}`);
-        await run('ROLLBACK');
-        const plan = text.map(([line]) => line ?? '').join('\n');
-        return { state: 'known', rows: rowsOf(rows[0]?.[0] ?? ''), plan: plan.slice(0, MAX_PLAN) };
-      } finally {
-        within.removeEventListener('abort', giveUp);
+      using _ = onAbort(within, () => connection.socket.destroy());
+      const run = (sql: string): ReturnType<typeof connection.query> => connection.query(sql);
+      await run('BEGIN READ ONLY');
+      if (ask.role !== undefined && ask.role !== target.user) {
+        await run(`SET LOCAL ROLE ${identifier(ask.role)}`);
       }
+      const path = (ask.searchPath ?? []).map(identifier).join(', ');
+      await run(`SET LOCAL search_path = ${path === '' ? "''" : path}`);
+      const subject = await prepare(run, ask);
+      const rows = await run(`EXPLAIN (FORMAT JSON) ${subject}`);
+      const text = await run(`EXPLAIN ${subject}`);
+      await run('ROLLBACK');
+      const plan = text.map(([line]) => line ?? '').join('\n');
+      return { state: 'known', rows: rowsOf(rows[0]?.[0] ?? ''), plan: plan.slice(0, MAX_PLAN) };
     } catch (error) {
       // The server's message may quote values of the statement; the log has the reason without them.
       this.#log.info('approval.not_estimated', errorFields(error));

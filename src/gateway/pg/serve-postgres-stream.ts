@@ -21,12 +21,12 @@
  * and target-side.ts are the two directions, stream-state.ts is what they share.
  */
 
-import { setTimeout as delay } from 'node:timers/promises';
 import { HoopError, ProtocolError } from '../../errors.ts';
 import type { Refusal } from '../../policy/types.ts';
 import { decodeCancelPosition } from '../../protocol/carrier/cancel-position.ts';
 import type { CancelRequest } from '../../protocol/pg/cancel-request.ts';
 import type { StartupMessage } from '../../protocol/pg/startup-message.ts';
+import { doneOrAborted, untilAborted, withinTime } from '../../until.ts';
 import { RecordingFailed } from '../stream-record.ts';
 import { type NativeError, toErrorResponse } from '../to-error-response.ts';
 import { ChunkReader } from './chunk-reader.ts';
@@ -245,7 +245,8 @@ class PostgresStream {
   async #halfClosed(state: StreamState, closed: Promise<unknown>): Promise<void> {
     state.target.socket.end();
     const { clientLeft } = this.#options;
-    const left = Promise.race([this.#clientGone.promise, whenAborted(clientLeft)]);
+    const gone = this.#clientGone.promise;
+    const left = clientLeft === undefined ? gone : doneOrAborted(gone, clientLeft);
     try {
       await this.#untilAborted(Promise.race([closed, left]));
     } catch (error) {
@@ -264,17 +265,9 @@ class PostgresStream {
   }
 
   /** @throws the reason of the signal. */
-  async #untilAborted<T>(promise: Promise<T>): Promise<T> {
+  #untilAborted<T>(promise: Promise<T>): Promise<T> {
     const { signal } = this.#options;
-    const { promise: over, reject } = Promise.withResolvers<never>();
-    const abort = (): void => reject(endOfSession(signal));
-    if (signal.aborted) abort();
-    signal.addEventListener('abort', abort, { once: true });
-    try {
-      return await Promise.race([promise, over]);
-    } finally {
-      signal.removeEventListener('abort', abort);
-    }
+    return untilAborted(promise, signal, () => endOfSession(signal));
   }
 }
 
@@ -285,27 +278,6 @@ async function afterAnswers(state: StreamState, error: unknown): Promise<never> 
     await state.waitForTarget(() => state.queue.length === 0);
   }
   throw error;
-}
-
-function whenAborted(signal: AbortSignal | undefined): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  if (signal?.aborted) resolve();
-  signal?.addEventListener('abort', () => resolve(), { once: true });
-  return promise;
-}
-
-/** @returns whether it resolved in time. */
-async function withinTime(promise: Promise<unknown>, timeoutMs: number): Promise<boolean> {
-  const timer = new AbortController();
-  try {
-    const late = delay(timeoutMs, false, { signal: timer.signal }).catch(() => false);
-    return await Promise.race([promise.then(() => true), late]);
-  } catch {
-    // It failed, which is not "in time" either; the caller goes on closing.
-    return false;
-  } finally {
-    timer.abort();
-  }
 }
 
 const INTERNAL_FAULT: NativeError = {

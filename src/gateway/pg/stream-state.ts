@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { mayWriteBack } from '../../policy/sql/evaluate-placeholders.ts';
 import { encodeEmptyFrontend } from '../../protocol/pg/empty-messages.ts';
 import { BYTES, type TextCodec } from '../../protocol/pg/text-codec.ts';
+import { doneOrAborted } from '../../until.ts';
 import { verdictsOf } from './confirmations.ts';
 import { CopyGuard } from './copy-guard.ts';
 import type { CountedQuery } from './counted-query.ts';
@@ -310,11 +311,7 @@ export class StreamState {
   async #nextHand(): Promise<void> {
     const { signal } = this.ended;
     this.#handChanged ??= Promise.withResolvers();
-    const { promise, resolve } = this.#handChanged;
-    const give = (): void => resolve();
-    signal.addEventListener('abort', give, { once: true });
-    await promise;
-    signal.removeEventListener('abort', give);
+    await doneOrAborted(this.#handChanged.promise, signal);
   }
 
   async #cancelAtTarget(): Promise<void> {

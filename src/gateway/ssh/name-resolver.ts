@@ -1,6 +1,7 @@
 import { Resolver } from 'node:dns/promises';
 import { readFile } from 'node:fs/promises';
 import { HoopError } from '../../errors.ts';
+import { onAbort } from '../../until.ts';
 
 /** From the question to the last answer, all servers and tries. */
 const TIMEOUT_MS = 5000;
@@ -38,18 +39,13 @@ export function systemResolver(options: NameResolverOptions = {}): NameResolver 
         resolver.setServers(servers);
       }
       const deadline = AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]);
-      const cancel = () => resolver.cancel();
       deadline.throwIfAborted();
-      deadline.addEventListener('abort', cancel, { once: true });
-      try {
-        const answers = await Promise.all([
-          orNone(resolver.resolve4(name), name),
-          orNone(resolver.resolve6(name), name),
-        ]);
-        return answers.flat().slice(0, MAX_ADDRESSES);
-      } finally {
-        deadline.removeEventListener('abort', cancel);
-      }
+      using _ = onAbort(deadline, () => resolver.cancel());
+      const answers = await Promise.all([
+        orNone(resolver.resolve4(name), name),
+        orNone(resolver.resolve6(name), name),
+      ]);
+      return answers.flat().slice(0, MAX_ADDRESSES);
     },
   };
 }

@@ -16,6 +16,7 @@ import { HoopError, ProtocolError } from '../../errors.ts';
 import type { SshAct, SshVerdict } from '../../policy/ssh/types.ts';
 import { MAX_CHANNELS, MAX_MESSAGE_BYTES, type UpFrame } from '../../protocol/ssh/frame.ts';
 import type { NotCarried } from '../../protocol/ssh/not-carried.ts';
+import { withinTime } from '../../until.ts';
 import { RecordingFailed } from '../stream-record.ts';
 import { ActHold } from './act-hold.ts';
 import { ClientFrames } from './client-frames.ts';
@@ -204,7 +205,7 @@ class SshStream {
           client.once('finish', () => resolve()).once('close', () => resolve());
         });
         client.end();
-        await within(closed, CLOSE_WITHIN_MS);
+        await withinTime(closed, CLOSE_WITHIN_MS);
       }
     } finally {
       connection?.socket.destroy();
@@ -424,11 +425,4 @@ function endOfSession(signal: AbortSignal): HoopError {
   return reason instanceof HoopError
     ? reason
     : new HoopError('HOOP_SESSION_ENDED', 'the session has ended');
-}
-
-async function within(done: Promise<void>, ms: number): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, ms);
-  await Promise.race([done, promise]);
-  clearTimeout(timer);
 }
