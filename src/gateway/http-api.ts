@@ -69,6 +69,8 @@ export interface HttpApiOptions {
   readonly approvals: Approvals;
   readonly accessRequests: AccessRequests;
   readonly blocks: Blocks;
+  /** Somebody has been kept out of something. */
+  readonly onBlocked: () => void;
   readonly history: PolicyHistory;
   readonly info: () => InfoReply;
   /** Why the gateway cannot do its work now; empty: it can. */
@@ -313,7 +315,7 @@ export function createHttpApi(options: HttpApiOptions): Hono<Env> {
   );
 
   addRunRoutes(app, { ...options, access: options.accessRequests, alsoRuns, identityRequest });
-  addApprovalRoutes(app, { ...options, authenticated });
+  addApprovalRoutes(app, { ...options, authenticated, alsoRuns });
   addAccessRoutes(app, {
     approvals,
     access: options.accessRequests,

@@ -18,6 +18,7 @@ export interface PostgresService {
   /** Of one host, where the target has several. */
   readonly catalogOf: (host: TargetHost) => CatalogSource;
   readonly approvals: StatementApprovals;
+  readonly isRun: boolean;
   readonly lookups: LookupBudget;
   readonly changedRows: ChangedRowsBudget;
   readonly policy: StatementPolicy;

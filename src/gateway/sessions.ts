@@ -321,6 +321,7 @@ export class Sessions {
       catalog: catalogs.source(target),
       catalogOf: (host) => catalogs.sourceOf(target, host),
       approvals: statementApprovals({ ...session, approvals, estimates, target, policy, clock }),
+      isRun: session.run !== undefined,
       lookups: this.#options.lookups,
       changedRows: this.#options.changedRows,
       policy: statements,

@@ -32,6 +32,7 @@ import { GatewayPolicy } from './gateway-policy.ts';
 import { createHttpApi } from './http-api.ts';
 import { listenHttps } from './https-listener.ts';
 import { Identity } from './identity/identity.ts';
+import { readRun } from './identity/run-of-login.ts';
 import { IndexStore } from './index-store.ts';
 import { infoReply } from './info-reply.ts';
 import { errorFields, type Log } from './log.ts';
@@ -258,7 +259,19 @@ export async function startGateway(
     await seenApprovers.policyChanged(first.policy);
   }
   identity.onRevoked((family, why) => sessions.revokeLogin(family, why));
+  identity.onRevoked((family) => void endRequestsOfRun(family));
   identity.onConfirmed((family) => sessions.loginConfirmed(family));
+
+  /** Nobody can send again what a run has asked for when its login has ended. */
+  const endRequestsOfRun = async (family: string): Promise<void> => {
+    try {
+      const login = await identityStore.readFamily(family);
+      const run = login && readRun(login);
+      if (run !== undefined) approvals.endOfRun(run.id, 'the run has ended');
+    } catch (error) {
+      log.error('approval.end_failed', errorFields(error));
+    }
+  };
 
   const search = opened.use(new SessionSearch({ database, index, store }));
   const api = createHttpApi({
@@ -280,6 +293,7 @@ export async function startGateway(
     approvals,
     accessRequests,
     blocks,
+    onBlocked: () => reconsiderStatements(approvals, policy),
     info: () =>
       infoReply({
         config,

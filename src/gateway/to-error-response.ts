@@ -10,6 +10,7 @@ import { encodeErrorResponse } from '../protocol/pg/error-response.ts';
 import { reportFields } from '../protocol/pg/report-fields.ts';
 import { BYTES, type TextCodec, UTF8 } from '../protocol/pg/text-codec.ts';
 import { ServerRefusal, type ServerWords } from './pg/server-refusal.ts';
+import { wholeMessage } from './whole-message.ts';
 
 /** An error in the server's own words, where the gateway answers in its place. */
 export interface NativeError {
@@ -25,6 +26,8 @@ export interface ErrorResponseOptions {
   readonly severity?: 'ERROR' | 'FATAL';
   /** client_encoding of the connection. Default UTF-8. */
   readonly codec?: TextCodec | undefined;
+  /** For a program of a run: the message of a refusal has what DETAIL and HINT have. */
+  readonly isRun?: boolean | undefined;
 }
 
 /** Classes: https://www.postgresql.org/docs/18/errcodes-appendix.html */
@@ -58,7 +61,10 @@ export function toErrorResponse(
   options: ErrorResponseOptions = {},
 ): Uint8Array {
   const severity = options.severity ?? 'ERROR';
-  const { message, detail, hint } = serversWords(problem) ?? problem;
+  const words = serversWords(problem) ?? problem;
+  const { detail, hint } = words;
+  const isWhole = options.isRun === true && 'rule' in problem;
+  const message = isWhole ? wholeMessage(problem) : words.message;
   const position = 'position' in problem ? problem.position : undefined;
   const sqlState = sqlStateOf(problem);
   const fields = new Map(

@@ -259,12 +259,27 @@ export type RecordingEvent =
       readonly channel: number;
     } & FileRecord);
 
-export const APPROVAL_OUTCOMES = ['released', 'denied', 'expired', 'withdrawn', 'void'] as const;
+/** `kept`: whoever waited has left, and the request waits on for the next try of the same run. */
+export const APPROVAL_OUTCOMES = [
+  'released',
+  'denied',
+  'expired',
+  'withdrawn',
+  'void',
+  'kept',
+] as const;
 export type ApprovalOutcome = (typeof APPROVAL_OUTCOMES)[number];
 
 /** For people, who have heard of approving and not of releasing. */
 export function outcomeWord(outcome: ApprovalOutcome): string {
-  return outcome === 'released' ? 'approved' : outcome;
+  switch (outcome) {
+    case 'released':
+      return 'approved';
+    case 'kept':
+      return 'waits on';
+    default:
+      return outcome;
+  }
 }
 
 /** A message on stream 0: JSON, one line each, agreed by both sides byte for byte. */

@@ -22,7 +22,7 @@ export type ApprovalKind = (typeof APPROVAL_KINDS)[number];
 /**
  * `waiting`: for votes. `approved`: can be used, once, until `usableUntil`. `used`: it was.
  * `denied`, `expired` (nobody answered, or nobody used it), `withdrawn` (by who asked: cancel,
- * disconnect, end of the session), `void` (approved, but what it was bound to has changed).
+ * disconnect, end of the session; in a run the end of the run), `void` (approved, but what it was bound to has changed).
  */
 export const APPROVAL_STATES = [
   'waiting',
@@ -191,6 +191,11 @@ export const Approval = z.object({
   policyCommit: z.string(),
   /** Of everything that the approval is bound to, hex. */
   binding: z.string(),
+  /**
+   * Of what a run has asked for and waits for in a connection: whether somebody does now. Otherwise
+   * the same, sent again in that run, goes on with it.
+   */
+  awaited: z.boolean().optional(),
   /** The caller may decide about it now. */
   mayDecide: z.boolean(),
   /** Exactly the one of `kind`; absent once the gateway no longer keeps it. */

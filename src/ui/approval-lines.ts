@@ -129,6 +129,7 @@ export function approvalLines(approval: Approval, options: LineOptions, nowMs: n
     ...fact('who', approvalRequester(approval)),
     ...fact('target', approval.target),
     ...fact('since', since),
+    ...fact('client', awaitedText(approval)),
     ...fact('reason', approval.reason ?? 'none given'),
     ...fact('prompt', promptText((approval.statement ?? approval.command)?.prompt)),
     ...subjectLines(approval, options, fact),
@@ -146,6 +147,13 @@ export function approvalLines(approval: Approval, options: LineOptions, nowMs: n
     ),
     ...fact('policy', approval.policyCommit.slice(0, 12)),
   ];
+}
+
+/** Programs give up what takes long. */
+function awaitedText({ awaited, state }: Approval): string | undefined {
+  return awaited === false && (state === 'waiting' || state === 'approved')
+    ? 'has given up waiting; the same, sent again in its run, goes on with this request'
+    : undefined;
 }
 
 /** Not a fact: whoever asks has typed it, or a program of theirs. */

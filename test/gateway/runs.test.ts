@@ -195,8 +195,6 @@ describe('a run', () => {
 
 describe('the login of a run is refused', () => {
   test.each([
-    ['GET', '/v1/approvals'],
-    ['GET', `/v1/approvals/${NO_SESSION}`],
     ['DELETE', `/v1/approvals/${NO_SESSION}`],
     ['POST', `/v1/approvals/${NO_SESSION}/decision`],
     ['POST', '/v1/access'],
@@ -216,7 +214,15 @@ describe('the login of a run is refused', () => {
     await expect(
       approvals.decide(NO_SESSION, { decision: 'approve' }, bench.signal),
     ).rejects.toMatchObject(refused);
-    await expect(approvals.list({}, bench.signal)).rejects.toMatchObject(refused);
+  });
+
+  test('requests of its person and of other runs do not exist for it', async () => {
+    await using run = await startRun(bench, await bench.client('dba'));
+    const approvals = new ApprovalsClient(run.client);
+    expect((await approvals.list({ state: 'all' }, bench.signal)).approvals).toEqual([]);
+    await expect(approvals.find('7k3mq9xw2c4d', bench.signal)).rejects.toMatchObject({
+      code: 'HOOP_APPROVAL_UNKNOWN',
+    });
   });
 
   test('sessions that it has not opened: of the person, of another run, of its parent', async () => {

@@ -32,6 +32,9 @@ const ASKED: AskedApproval = {
   lacking: [],
   decided: Promise.withResolvers<never>().promise,
   policyChanged: () => Promise.withResolvers<never>().promise,
+  isKept: false,
+  isUsed: () => false,
+  leave: () => undefined,
   use: () => undefined,
   end: () => undefined,
 };

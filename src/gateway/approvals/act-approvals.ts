@@ -7,7 +7,12 @@ import type { ActAsk, SshApprovals, SshTarget } from '../ssh/types.ts';
 import type { ApprovalRecord } from './approval-record.ts';
 import { shownPrompt } from './asked-approval.ts';
 import { askedBy } from './policy-standing.ts';
-import { askOnce, type SessionApprovalsOptions, sessionRequest } from './session-approvals.ts';
+import {
+  askOnce,
+  keptIn,
+  type SessionApprovalsOptions,
+  sessionRequest,
+} from './session-approvals.ts';
 
 export interface ActApprovalsOptions extends SessionApprovalsOptions {
   readonly target: SshTarget;
@@ -79,7 +84,8 @@ function textOf(act: SshAct): string {
  * when one of these is another, it is another act. What a command means on the server (its folder,
  * its files, its PATH) nobody can bind.
  */
-function bindingOf({ principal, target }: ActApprovalsOptions, ask: ActAsk): string {
+function bindingOf(options: ActApprovalsOptions, ask: ActAsk): string {
+  const { principal, target } = options;
   const { act, user, command, demands } = ask;
   const bound = [
     'hoop/approval-binding/ssh/v1',
@@ -89,6 +95,7 @@ function bindingOf({ principal, target }: ActApprovalsOptions, ask: ActAsk): str
     [target.name, user],
     demands.map(({ rule, terms }) => [rule.id, rule.grant ?? null, terms]),
     [act.kind, verbOf(act), textOf(act), command ?? null],
+    ...keptIn(options, ask),
   ];
   return createHash('sha256').update(JSON.stringify(bound)).digest('hex');
 }

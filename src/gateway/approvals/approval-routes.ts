@@ -14,9 +14,9 @@ import type { Env } from '../http-api.ts';
 import { readJson } from '../http-body.ts';
 import { json } from '../http-replies.ts';
 import type { Authenticated, Identity } from '../identity/identity.ts';
-import { isSameParty } from './approval-record.ts';
+import { type ApprovalRecord, isSameParty } from './approval-record.ts';
 import { approvalView } from './approval-view.ts';
-import type { Approvals } from './approvals.ts';
+import { type Approvals, unknownApproval } from './approvals.ts';
 import { isBlank } from './plain-text.ts';
 
 type Ctx = Context<Env>;
@@ -28,6 +28,7 @@ export interface ApprovalRoutesOptions {
   /** Aborted when the gateway stops. */
   readonly signal: AbortSignal;
   readonly authenticated: (handler: Handler) => (c: Ctx) => Promise<Response>;
+  readonly alsoRuns: (handler: Handler) => (c: Ctx) => Promise<Response>;
 }
 
 const MAX_BODY_BYTES = 16 * 1024;
@@ -36,18 +37,21 @@ const MAX_POLLS_PER_PERSON = 10;
 const MAX_POLLS = 1000;
 
 export function addApprovalRoutes(app: Hono<Env>, options: ApprovalRoutesOptions): void {
-  const { approvals, identity, authenticated } = options;
+  const { approvals, identity, authenticated, alsoRuns } = options;
   const polls = new Map<string, number>();
 
-  const view = (id: string, who: Authenticated): Response =>
-    json({
+  const view = (id: string, who: Authenticated): Response => {
+    const record = approvals.visible(who.principal, id);
+    if (!isOfCaller(record, who)) throw unknownApproval();
+    return json({
       v: API_VERSION,
-      approval: approvalView(approvals, approvals.visible(who.principal, id), who.principal, false),
+      approval: approvalView(approvals, record, who.principal, false),
     } satisfies ApprovalReply);
+  };
 
   app.get(
     APPROVAL_PATHS.approvals,
-    authenticated(async (c, who) => {
+    alsoRuns(async (c, who) => {
       const query = ApprovalsQuery.safeParse(c.req.query());
       if (!query.success) throw new ProtocolError('the query is not valid');
       const { after, wait, state, kind, limit } = query.data;
@@ -57,13 +61,15 @@ export function addApprovalRoutes(app: Hono<Env>, options: ApprovalRoutesOptions
           c.req.raw.signal,
           AbortSignal.timeout(wait * 1000),
         ]);
-        using _ = poll(polls, JSON.stringify([who.principal.issuer, who.principal.sub]));
+        const { issuer, sub } = who.principal;
+        // All runs of somebody together: they leave the person's own alone.
+        using _ = poll(polls, JSON.stringify([issuer, sub, who.run !== undefined]));
         await approvals.changes.since(after, over);
       }
       // Before the list: what changes in between is told by the next poll.
       const { cursor } = approvals.changes;
       const found = approvals
-        .list(who.principal, { isOpen: state === 'open', limit })
+        .list(who.principal, { isOpen: state === 'open', limit, run: who.run?.id })
         .filter((record) => kind === undefined || record.kind === kind);
       return json({
         v: API_VERSION,
@@ -74,7 +80,7 @@ export function addApprovalRoutes(app: Hono<Env>, options: ApprovalRoutesOptions
   );
   app.get(
     APPROVAL_PATHS.approval(':id'),
-    authenticated((c, who) => view(idOf(c), who)),
+    alsoRuns((c, who) => view(idOf(c), who)),
   );
   app.post(
     APPROVAL_PATHS.decision(':id'),
@@ -101,6 +107,11 @@ export function addApprovalRoutes(app: Hono<Env>, options: ApprovalRoutesOptions
       return new Response(null, { status: 204 });
     }),
   );
+}
+
+/** A run sees what it has asked for itself, and nothing else of its person's. */
+function isOfCaller({ run }: Pick<ApprovalRecord, 'run'>, who: Authenticated): boolean {
+  return who.run === undefined || run === who.run.id;
 }
 
 /** An id that cannot be one is not looked up, and not echoed. */

@@ -55,6 +55,9 @@ export function approvalView(
     })),
     policyCommit: record.policyCommit,
     binding: record.binding,
+    ...((statement ?? command)?.waits === true && !record.diesWithConnection
+      ? { awaited: approvals.isAwaited(record.id) }
+      : {}),
     mayDecide: mayDecide(who, record),
     ...(statement === undefined ? {} : { statement: isListed ? shortened(statement) : statement }),
     ...(command === undefined ? {} : { command: isListed ? shortCommand(command) : command }),

@@ -34,6 +34,14 @@ export interface ApprovalHandler {
   readonly onDecided?: (record: ApprovalRecord) => void;
 }
 
+/** Whoever waits for a request. */
+export interface Waiter {
+  /** It is no longer waiting. */
+  readonly decided: (record: ApprovalRecord) => void;
+  /** A commit may decide otherwise about it. */
+  readonly policyChanged: () => void;
+}
+
 export interface ApprovalsOptions {
   readonly store: ApprovalStore;
   /** Whether the policy in force knows a login as an agent's own: that is nobody's word. */
@@ -59,9 +67,8 @@ export class Approvals implements Disposable {
   readonly changes = new Changes();
   readonly #options: ApprovalsOptions;
   readonly #handlers = new Map<ApprovalKind, ApprovalHandler>();
-  readonly #listeners = new Map<string, (record: ApprovalRecord) => void>();
-  /** Of those who can decide about a request again. */
-  readonly #reconsider = new Map<string, () => void>();
+  /** Of who waits for a request; more than one where it is shared (`NewApproval.kept`). */
+  readonly #waiting = new Map<string, Waiter[]>();
   readonly #limits = new RequestLimits();
   #timer: NodeJS.Timeout | undefined;
 
@@ -120,18 +127,25 @@ export class Approvals implements Disposable {
   visible(who: Principal, id: string): ApprovalRecord {
     const record = this.#options.store.find(id);
     if (record === undefined || !this.#maySee(who, record)) {
-      throw new HoopError('HOOP_APPROVAL_UNKNOWN', 'there is no such request', {
-        hint: '`hoop approvals list` shows those that you may see.',
-      });
+      throw unknownApproval();
     }
     return record;
   }
 
-  /** What this person may see, newest first. */
-  list(who: Principal, options: { readonly isOpen: boolean; readonly limit: number }) {
+  /** What this person may see, newest first. @param options run: what it has asked for alone */
+  list(
+    who: Principal,
+    {
+      isOpen,
+      limit,
+      run,
+    }: { readonly isOpen: boolean; readonly limit: number; readonly run?: string | undefined },
+  ) {
     const { store } = this.#options;
-    const records = options.isOpen ? store.open() : store.newest(MAX_LISTED);
-    return records.filter((record) => this.#maySee(who, record)).slice(0, options.limit);
+    const records = isOpen ? store.open() : store.newest(MAX_LISTED);
+    return records
+      .filter((record) => this.#maySee(who, record) && (run === undefined || record.run === run))
+      .slice(0, limit);
   }
 
   details(id: string): unknown {
@@ -244,22 +258,51 @@ export class Approvals implements Disposable {
     for (const record of this.#options.store.open()) {
       const judgement = record.kind === kind ? judge(record) : 'keep';
       if (judgement === 'keep') continue;
-      const reconsider = this.#reconsider.get(record.id);
-      if (reconsider === undefined || judgement === 'void') {
+      const waiting = this.#waiting.get(record.id) ?? [];
+      if (waiting.length === 0 || judgement === 'void') {
         this.#move(record, { state: 'void', outcome: 'the policy has changed' });
-      } else reconsider();
+      } else for (const { policyChanged } of waiting) policyChanged();
     }
   }
 
-  /** Until the request ends. */
-  onPolicyChanged(id: string, listener: () => void): void {
-    this.#reconsider.set(id, listener);
+  isUsed(id: string): boolean {
+    return this.#options.store.find(id)?.state === 'used';
   }
 
-  /** @returns how to stop listening. One listener per request, called when its state changes. */
-  listen(id: string, listener: (record: ApprovalRecord) => void): () => void {
-    this.#listeners.set(id, listener);
-    return () => this.#listeners.delete(id);
+  /** Somebody waits for it in a connection now. */
+  isAwaited(id: string): boolean {
+    return this.#waiting.has(id);
+  }
+
+  /**
+   * Until it has ended. Of several who wait for one request the last to come is told that it is
+   * approved, since that is who is certainly there still; the others when it is used, or when the
+   * last has left.
+   * @returns how to stop waiting
+   */
+  wait(id: string, waiter: Waiter): () => void {
+    const first = this.#waiting.get(id);
+    this.#waiting.set(id, [...(first ?? []), waiter]);
+    if (first === undefined) this.changes.happened();
+    return () => this.#leave(id, waiter);
+  }
+
+  #leave(id: string, waiter: Waiter): void {
+    const all = this.#waiting.get(id);
+    if (all?.includes(waiter) !== true) return;
+    const others = all.filter((one) => one !== waiter);
+    if (others.length > 0) this.#waiting.set(id, others);
+    else this.#waiting.delete(id);
+    this.changes.happened();
+    const record = all.at(-1) === waiter ? this.#options.store.find(id) : undefined;
+    if (record?.state === 'approved') others.at(-1)?.decided(record);
+  }
+
+  /** What a run has asked for, when it is over. */
+  endOfRun(run: string, outcome: string): void {
+    for (const record of this.#options.store.open()) {
+      if (record.run === run) this.#move(record, { state: 'withdrawn', outcome });
+    }
   }
 
   /** Forgets what ended long ago; never throws. */
@@ -314,11 +357,12 @@ export class Approvals implements Disposable {
     });
     const now = moved ? store.find(record.id) : undefined;
     if (now === undefined) return undefined;
-    if (!isOpen(now)) this.#reconsider.delete(now.id);
     log.info('approval.state', { approval: now.id, state: now.state, outcome: now.outcome });
     this.changes.happened();
     this.#handlers.get(now.kind)?.onDecided?.(now);
-    this.#listeners.get(now.id)?.(now);
+    const waiting = this.#waiting.get(now.id) ?? [];
+    if (!isOpen(now)) this.#waiting.delete(now.id);
+    for (const { decided } of isOpen(now) ? waiting.slice(-1) : waiting) decided(now);
     this.#sweepLater();
     return now;
   }
@@ -354,6 +398,12 @@ export class Approvals implements Disposable {
       this.#options.log.error('approval.sweep_failed', errorFields(error));
     }
   }
+}
+
+export function unknownApproval(): HoopError {
+  return new HoopError('HOOP_APPROVAL_UNKNOWN', 'there is no such request', {
+    hint: '`hoop approvals list` shows those that you may see.',
+  });
 }
 
 function deadlineOf(record: ApprovalRecord): number {

@@ -32,6 +32,8 @@ export interface AskedApproval {
   readonly waitsUntilMs: number;
   /** false: what was asked for has failed, and is to be sent again. */
   readonly waits: boolean;
+  /** It outlives who waits for it: the same, sent again in its run, goes on with it. */
+  readonly isKept: boolean;
   /** What it covers; absent: it was not asked for because of a number of rows. See `isCovered`. */
   readonly changes?: RowChanges;
   /** Needs for which too few people but who asks are known to the gateway. */
@@ -42,35 +44,40 @@ export interface AskedApproval {
   policyChanged(): Promise<void>;
   /** Uses it up. @returns undefined: it cannot be used (any more). */
   use(): ApprovalStanding | undefined;
+  /** Somebody has used it up, in another connection perhaps. */
+  isUsed(): boolean;
   /** Without effect once it has ended. */
   end(state: 'withdrawn' | 'void', outcome: string): void;
+  /** Whoever waits has gone: it is withdrawn, or kept. */
+  leave(outcome: string): void;
 }
 
+/** @param waits whoever asks waits for it in their connection */
 export function askedApproval(
   approvals: Approvals,
   record: ApprovalRecord,
+  waits: boolean,
   changes?: RowChanges,
 ): AskedApproval {
   const { promise, resolve } = Promise.withResolvers<ApprovalStanding>();
   let changed = Promise.withResolvers<void>();
-  if (record.diesWithConnection) {
-    approvals.onPolicyChanged(record.id, () => {
-      changed.resolve();
-      changed = Promise.withResolvers();
-    });
-    const stop = approvals.listen(record.id, (now) => {
-      if (now.state !== 'waiting') {
-        stop();
-        resolve(now);
-      }
-    });
-  }
+  const stop =
+    waits && record.state === 'waiting'
+      ? approvals.wait(record.id, {
+          decided: resolve,
+          policyChanged() {
+            changed.resolve();
+            changed = Promise.withResolvers();
+          },
+        })
+      : () => undefined;
   return {
     id: record.id,
     binding: record.binding,
     standing: record,
     waitsUntilMs: record.waitsUntilMs,
-    waits: record.diesWithConnection,
+    waits,
+    isKept: waits && !record.diesWithConnection,
     ...(changes === undefined ? {} : { changes }),
     lacking: record.needs
       .map((need) => ({ ...need, known: approvals.known(record, need) }))
@@ -78,11 +85,16 @@ export function askedApproval(
     decided: promise,
     policyChanged: () => changed.promise,
     use: () => approvals.use(record.id),
+    isUsed: () => approvals.isUsed(record.id),
     end: (state, outcome) => approvals.end(record.id, state, outcome),
+    leave(outcome) {
+      if (record.diesWithConnection) approvals.end(record.id, 'withdrawn', outcome);
+      stop();
+    },
   };
 }
 
-/** With `wait: no`: what was asked for before, and still stands. */
+/** With `wait: no`, and in a run: what was asked for before, and still stands. */
 export function askedBefore({
   approvals,
   clock,

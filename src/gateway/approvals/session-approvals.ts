@@ -41,26 +41,44 @@ interface Ask {
   readonly waits?: false;
 }
 
+/** Whoever asks waits for it in their connection. */
+export function isHeld({ demands, waits }: Pick<Ask, 'demands' | 'waits'>): boolean {
+  return waits !== false && demands.every(({ terms }) => terms.waits);
+}
+
+/**
+ * The run in which a held request is good, part of its binding. Programs give up what takes long and
+ * send it again: the request stays when the connection has gone, and no other run of the person, nor
+ * they themselves, can join it or use its approval.
+ */
+export function keptIn(
+  { run }: Pick<SessionApprovalsOptions, 'run'>,
+  ask: Pick<Ask, 'demands' | 'waits'>,
+): readonly { readonly run: string }[] {
+  return run === undefined || !isHeld(ask) ? [] : [{ run }];
+}
+
 /** @param create makes the request, when it was not asked for before */
 export function askOnce(
-  { approvals, clock, principal: requester }: SessionApprovalsOptions,
+  { approvals, clock, principal: requester, run }: SessionApprovalsOptions,
   ask: Pick<Ask, 'demands' | 'changes' | 'waits'>,
   binding: string,
   create: (waits: boolean) => ApprovalRecord,
 ): AskedApproval {
-  const waits = ask.waits !== false && ask.demands.every(({ terms }) => terms.waits);
-  const before = waits ? undefined : askedBefore({ approvals, clock, requester, binding });
+  const waits = isHeld(ask);
+  const before =
+    waits && run === undefined ? undefined : askedBefore({ approvals, clock, requester, binding });
   const shown = before && shownChanges(approvals, before);
   const isTooFew =
     ask.changes !== undefined && shown !== undefined && !isCovered(ask.changes, shown);
   if (before === undefined || (isTooFew && isOpen(before))) {
     if (before) approvals.end(before.id, 'void', 'it would change more rows by now');
-    return askedApproval(approvals, create(waits), ask.changes);
+    return askedApproval(approvals, create(waits), waits, ask.changes);
   }
-  return askedApproval(approvals, before, shown);
+  return askedApproval(approvals, before, waits, shown);
 }
 
-/** @param waits it is held, and dies with its connection */
+/** @param waits it is held; outside of a run it dies with its connection */
 export function sessionRequest(
   options: SessionApprovalsOptions & { readonly target: { readonly name: string } },
   ask: Ask,
@@ -77,10 +95,10 @@ export function sessionRequest(
     reason,
     session,
     run,
-    diesWithConnection: waits,
+    diesWithConnection: waits && run === undefined,
     needs: needsOf(ask.demands),
     waitsSeconds: timeoutSeconds,
-    usableSeconds: waits ? HELD_USABLE_SECONDS : timeoutSeconds,
+    usableSeconds: waits && run === undefined ? HELD_USABLE_SECONDS : timeoutSeconds,
     policyCommit: ask.policyCommit,
     binding,
   };

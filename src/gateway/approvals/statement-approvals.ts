@@ -9,7 +9,12 @@ import type { ApprovalRecord } from './approval-record.ts';
 import { shownPrompt } from './asked-approval.ts';
 import type { Estimates } from './estimates.ts';
 import { askedBy } from './policy-standing.ts';
-import { askOnce, type SessionApprovalsOptions, sessionRequest } from './session-approvals.ts';
+import {
+  askOnce,
+  keptIn,
+  type SessionApprovalsOptions,
+  sessionRequest,
+} from './session-approvals.ts';
 
 /** Of those whose rows change, so many are named. */
 const MAX_RELATIONS = 20;
@@ -37,7 +42,8 @@ function create(
 ): ApprovalRecord {
   const { approvals, estimates, policy, principal, target } = options;
   const request = sessionRequest(options, ask, binding, waits);
-  const holds = waits && ask.inTransaction;
+  // What is kept waits on when the statement may not (pg/holds.ts).
+  const holds = request.diesWithConnection && ask.inTransaction;
   const waitsSeconds = Math.min(
     request.waitsSeconds,
     ...(holds ? ask.demands.map(({ terms }) => terms.maxHoldSeconds) : []),
@@ -110,6 +116,7 @@ function bindingOf(options: StatementApprovalsOptions, ask: ApprovalAsk): string
     ask.role ?? null,
     objectsOf(ask),
     surroundingsOf(ask),
+    ...keptIn(options, ask),
   ];
   return createHash('sha256').update(JSON.stringify(bound)).digest('hex');
 }

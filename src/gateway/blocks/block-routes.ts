@@ -23,6 +23,7 @@ export interface BlockRoutesOptions {
   readonly blocks: Blocks;
   readonly identity: Pick<Identity, 'requireLive' | 'principals' | 'revoke'>;
   readonly sessions: Pick<Sessions, 'endBlocked'>;
+  readonly onBlocked: () => void;
   readonly authenticated: (handler: Handler) => (c: Ctx) => Promise<Response>;
 }
 
@@ -50,6 +51,7 @@ export function addBlockRoutes(app: Hono<Env>, options: BlockRoutesOptions): voi
       );
       // Sessions first: that their login has ended as well would be their reason otherwise.
       const ended = sessions.endBlocked(block);
+      options.onBlocked();
       const logins = block.target === undefined ? known : [];
       let count = 0;
       for (const { family, principal } of logins) {

@@ -14,6 +14,7 @@ import {
 } from '../approvals/approval-refusal.ts';
 import type { ApprovalStanding, AskedApproval } from '../approvals/asked-approval.ts';
 import { utcTime } from '../utc-time.ts';
+import { withRest } from '../whole-message.ts';
 import type { ApprovalAsk } from './types.ts';
 
 /** E.g. `DELETE on public.orders`; of several statements the first that needs approval. */
@@ -40,14 +41,22 @@ export function heldMessage(ask: ApprovalAsk, { id }: AskedApproval): string {
 /** SQLSTATE 01000 is a warning without a class of its own; NOTICE is shown, and fails nothing. */
 export function heldNotice(ask: ApprovalAsk, asked: AskedApproval, codec: TextCodec): Uint8Array {
   const text = (value: string): string => value.toWellFormed().replaceAll('\0', '');
+  const hint = `An approver decides: hoop approvals approve ${asked.id}. ${asked.isKept ? 'Sent again in this run, the very same statement waits on, and runs once when it is approved.' : 'A cancel withdraws it.'}`;
   const fields = reportFields({
     severity: 'NOTICE',
     sqlState: '00000',
-    message: text(heldMessage(ask, asked)),
+    message: text(
+      asked.isKept
+        ? withRest(heldMessage(ask, asked), [
+            ask.demands[0] && `rule ${ask.demands[0].rule.id}`,
+            hint,
+          ])
+        : heldMessage(ask, asked),
+    ),
     detail: text(
       `${changesText(ask)}${rulesOf(ask)} ${lackingText(asked)}It waits until ${utcTime(asked.waitsUntilMs)}.`,
     ),
-    hint: `An approver decides: hoop approvals approve ${asked.id}. A cancel withdraws it.`,
+    hint,
   });
   const all = new Map(fields).set('F', 'hoop').set('R', 'HOOP_APPROVAL_PENDING');
   try {
@@ -94,9 +103,19 @@ export function notApproved(
           ? 'Send it as the first statement, outside of a transaction, where it may wait longer.'
           : 'Tell an approver, then send it again.',
       });
+    case 'used':
+      return usedElsewhere(ask, id);
     default:
       return changed(ask, id, standing.outcome ?? `it is ${standing.state}`);
   }
+}
+
+/** The same was sent twice in a run, and one of them has run. */
+export function usedElsewhere(ask: ApprovalAsk, id: string): Refusal {
+  return {
+    ...changed(ask, id, 'it ran on another connection of this run, which sent the same'),
+    hint: 'Look at what it has done. Send it again only where it is to be done twice; that needs another approval.',
+  };
 }
 
 export function changed(ask: ApprovalAsk, id: string, why: string): Refusal {

@@ -10,6 +10,7 @@
  *     its answer ◀────────────▶ to the target
  *
  * Cancel, disconnect, the end of the session and time withdraw it, and it never reaches the target.
+ * In a run they end the waiting only: the same statement, sent again, goes on with the request.
  * Nothing can dead-lock: everything that was sent before has been answered when the wait begins, and
  * nothing is awaited whose cause is behind it in line.
  */
@@ -29,6 +30,7 @@ import {
   pending,
   tooLarge,
   tooMany,
+  usedElsewhere,
 } from './approval-texts.ts';
 import type { ChunkReader } from './chunk-reader.ts';
 import { type Decided, refusedVerdict } from './decide.ts';
@@ -41,6 +43,8 @@ import type { ApprovalAsk } from './types.ts';
  * Beyond that they wait at the sender.
  */
 const MAX_BEHIND_BYTES = 256 * 1024;
+/** What is longer fires at once. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
 export type HoldOutcome =
   /** It may run now; nothing may be awaited before it is sent. */
   | { readonly type: 'released'; readonly covers: RowChanges | undefined }
@@ -48,7 +52,8 @@ export type HoldOutcome =
   | { readonly type: 'refused again' }
   | (Decided & { readonly type: 'refused' | 'aborted' | 'cancelled' | 'skipped' });
 
-type Stop = 'cancelled' | 'gone';
+/** `too long`: locks are held, and the request outlives the waiting. */
+type Stop = 'cancelled' | 'gone' | 'too long';
 
 export class Holds {
   readonly #state: StreamState;
@@ -92,11 +97,11 @@ export class Holds {
       const { demands } = ask;
       state.story.held({ at: request.at, asked, demands, message: heldMessage(ask, asked) });
     }
-    if (!waits) return this.#sentAgain(request, ask, asked);
+    if (!waits || asked.standing.state !== 'waiting') return this.#sentAgain(request, ask, asked);
     return this.#wait(request, ask, asked, isBoundAgain);
   }
 
-  /** `wait: no`: it runs if it was approved since it was sent before. */
+  /** It runs if it was approved since it was sent before. */
   async #sentAgain(
     request: HoldRequest,
     ask: ApprovalAsk,
@@ -129,6 +134,7 @@ export class Holds {
     state.hold(() => end('cancelled'));
     const waited = state.options.onWaiting?.();
     state.ended.signal.addEventListener('abort', over, { once: true });
+    const timer = setTimeout(() => end('too long'), maxHoldMs(ask, asked)).unref();
     try {
       using _ = this.#reader.watch(MAX_BEHIND_BYTES, over);
       if (state.ended.signal.aborted) over();
@@ -144,15 +150,16 @@ export class Holds {
         if (over !== undefined) return over;
         standing = await Promise.race([asked.decided, stopped.promise, changed]);
       }
-      if (typeof standing === 'string') return this.#withdraw(request.at, asked, standing);
+      if (typeof standing === 'string') return this.#withdraw(request.at, ask, asked, standing);
       if (standing.state !== 'approved') {
         return this.#refuse(request.at, ask, asked, standing);
       }
       return await this.#release(request, ask, asked, () => stop);
     } catch (error) {
-      asked.end('withdrawn', 'the connection has failed');
+      asked.leave('the connection has failed');
       throw error;
     } finally {
+      clearTimeout(timer);
       waited?.();
       state.hold(undefined);
       state.ended.signal.removeEventListener('abort', over);
@@ -178,7 +185,7 @@ export class Holds {
       this.#ended(request.at, asked, 'void', 'it was refused when it was decided again');
       return { type: 'refused again' };
     }
-    if (stop !== undefined) return this.#withdraw(request.at, asked, stop);
+    if (stop !== undefined) return this.#withdraw(request.at, ask, asked, stop);
     const now = approvalAsk(this.#state, request, latest, ask.inTransaction);
     if (options.approvals.bindingOf(now) === asked.binding) return undefined;
     const isSamePolicy = JSON.stringify(approvalTerms(now)) === JSON.stringify(approvalTerms(ask));
@@ -202,6 +209,10 @@ export class Holds {
     if (over !== undefined) return over;
     const used = asked.use();
     if (used === undefined) {
+      if (asked.isUsed()) {
+        this.#ended(request.at, asked, 'void', 'it was used on another connection');
+        return refused(usedElsewhere(ask, asked.id));
+      }
       const why = 'somebody who approved is no longer an approver, or its time was over';
       this.#ended(request.at, asked, 'void', why);
       return refused(changed(ask, asked.id, why));
@@ -217,14 +228,14 @@ export class Holds {
   }
 
   /** @throws StreamEnded when nobody is there to be told. */
-  #withdraw(at: number, asked: AskedApproval, how: Stop): HoldOutcome {
+  #withdraw(at: number, ask: ApprovalAsk, asked: AskedApproval, how: Stop): HoldOutcome {
     const isSession = this.#state.options.signal.aborted;
-    const why =
-      how === 'cancelled' ? 'canceled' : isSession ? 'the session ended' : 'the client left';
-    asked.end('withdrawn', why);
-    this.#ended(at, asked, 'withdrawn', why);
+    const gone = isSession ? 'the session ended' : 'the client left';
+    const why = { cancelled: 'canceled', gone, 'too long': 'locks were held too long' }[how];
+    asked.leave(why);
+    this.#ended(at, asked, asked.isKept ? 'kept' : 'withdrawn', why);
     if (how === 'gone') throw new StreamEnded(why);
-    return { type: 'cancelled' };
+    return how === 'too long' ? refused(pending(ask, asked)) : { type: 'cancelled' };
   }
 
   #refuse(
@@ -278,6 +289,13 @@ export class Holds {
     state.send(known.bound.bytes, entry);
     state.portals.announce(name, entry, known);
   }
+}
+
+/** How long locks are held for a request that outlives the waiting; what does not ends by itself. */
+function maxHoldMs({ inTransaction, demands }: ApprovalAsk, { isKept }: AskedApproval): number {
+  const isBounded = isKept && inTransaction;
+  const seconds = demands.map(({ terms }) => (isBounded ? terms.maxHoldSeconds : Infinity));
+  return Math.min(MAX_TIMER_MS, Math.min(...seconds) * 1000);
 }
 
 /** A policy that has changed since it was counted may refuse it. */

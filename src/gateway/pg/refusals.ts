@@ -97,6 +97,6 @@ export class Refusals {
   }
 
   #create(problem: Refusal | NativeError): Denial {
-    return createDenial(toErrorResponse(problem, { codec: this.#state.codec }));
+    return createDenial(toErrorResponse(problem, this.#state.saying));
   }
 }

@@ -174,7 +174,7 @@ export class RowDelivery {
     state.settings.catalogStale = 'all';
     if (entry?.kind === 'execute' && entry.segment === state.segment) state.skipping = true;
     if (refusal.code === 'HOOP_LIMIT') state.stopRunning(entry);
-    return toErrorResponse(refusal, { codec: state.codec });
+    return toErrorResponse(refusal, state.saying);
   }
 }
 

@@ -178,7 +178,7 @@ export class RowTrials {
     if (overdue === undefined) return undefined;
     const refusal = countOverdue(overdue.allowed, this.#limitMs);
     this.#state.story.withheld(overdue.run, refusal);
-    return toErrorResponse(refusal, { codec: this.#state.codec });
+    return toErrorResponse(refusal, this.#state.saying);
   }
 
   /**
@@ -247,7 +247,7 @@ export class RowTrials {
     runEnded(state, trial.run, { sqlState: refusal.sqlState });
     state.withholding = true;
     this.#fail(trial);
-    return toErrorResponse(refusal, { codec: state.codec });
+    return toErrorResponse(refusal, state.saying);
   }
 
   /**

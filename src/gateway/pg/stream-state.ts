@@ -5,6 +5,7 @@ import { mayWriteBack } from '../../policy/sql/evaluate-placeholders.ts';
 import { encodeEmptyFrontend } from '../../protocol/pg/empty-messages.ts';
 import { BYTES, type TextCodec } from '../../protocol/pg/text-codec.ts';
 import { doneOrAborted } from '../../until.ts';
+import type { ErrorResponseOptions } from '../to-error-response.ts';
 import { verdictsOf } from './confirmations.ts';
 import { CopyGuard } from './copy-guard.ts';
 import type { CountedQuery } from './counted-query.ts';
@@ -103,6 +104,11 @@ export class StreamState {
   }
 
   /** For names and texts. Under a passthrough grant nothing is read, and any bytes may pass. */
+  /** How errors are said. */
+  get saying(): ErrorResponseOptions {
+    return { codec: this.codec, isRun: this.options.isRun };
+  }
+
   get codec(): TextCodec {
     return this.options.grant().passthrough ? BYTES : this.settings.encoding.codec;
   }

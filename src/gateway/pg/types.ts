@@ -205,6 +205,8 @@ export interface PostgresStreamOptions {
   /** Of the host that was connected to, where the target has several; default: `catalog`. */
   readonly catalogOf?: (host: TargetHost) => CatalogSource;
   readonly approvals: StatementApprovals;
+  /** It is of a program that hoop has started: errors are said in one line, too. */
+  readonly isRun?: boolean;
   /** Counts what is looked up of masked columns. */
   readonly lookups: LookupBudget;
   /** Counts the rows that are changed in a day, where the policy limits them. */

@@ -89,7 +89,7 @@ export class ActHold {
       const { story, at } = this.#options;
       story.held({ at, asked, demands: ask.demands, message: heldMessage(ask, asked) });
     }
-    if (!waits) {
+    if (!waits || asked.standing.state !== 'waiting') {
       if (asked.standing.state === 'waiting') return refused(ask, pending(ask, asked));
       if (asked.standing.state !== 'approved') {
         return refused(ask, notApproved(ask, asked, asked.standing));
@@ -101,7 +101,7 @@ export class ActHold {
     try {
       return await this.#wait(ask, asked);
     } catch (error) {
-      asked.end('withdrawn', 'the connection has failed');
+      asked.leave('the connection has failed');
       throw error;
     } finally {
       waited?.();
@@ -140,8 +140,8 @@ export class ActHold {
   }
 
   #withdrawn(asked: AskedApproval, why: string): HoldOutcome {
-    asked.end('withdrawn', why);
-    this.#ended(asked, 'withdrawn', why);
+    asked.leave(why);
+    this.#ended(asked, asked.isKept ? 'kept' : 'withdrawn', why);
     return { type: 'withdrawn' };
   }
 
@@ -187,7 +187,7 @@ export class ActHold {
     return refused(ask, changed(ask, asked.id, why));
   }
 
-  #ended({ id }: AskedApproval, outcome: 'withdrawn' | 'void', message: string): void {
+  #ended({ id }: AskedApproval, outcome: 'withdrawn' | 'void' | 'kept', message: string): void {
     const { story, at } = this.#options;
     story.decided(at, id, { votes: [], outcome, message });
     story.written();

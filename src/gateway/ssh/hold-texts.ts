@@ -41,7 +41,7 @@ export function heldLines(ask: ActAsk, asked: AskedApproval): string[] {
   return [
     `hoop: ${heldMessage(ask, asked)}`,
     `hoop: ${rulesOf(ask)} ${lackingText(asked)}It waits until ${utcTime(asked.waitsUntilMs)}.`,
-    `hoop: An approver decides: hoop approvals approve ${asked.id}. Ctrl-C withdraws it.`,
+    `hoop: An approver decides: hoop approvals approve ${asked.id}. ${asked.isKept ? 'Asked for again in this run, the very same waits on, and happens once when it is approved.' : 'Ctrl-C withdraws it.'}`,
   ];
 }
 

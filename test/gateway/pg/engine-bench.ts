@@ -181,6 +181,7 @@ export interface BenchOptions {
   readonly policy?: StatementPolicy;
   readonly catalog?: CatalogSource;
   readonly approvals?: StatementApprovals;
+  readonly isRun?: boolean;
   readonly lookups?: LookupBudget;
   readonly changedRows?: ChangedRowsBudget;
   readonly grant?: () => Grant;
@@ -242,6 +243,7 @@ export async function startBench(options: BenchOptions): Promise<Bench> {
         refresh: () => Promise.resolve(catalog),
       },
       approvals: options.approvals ?? noApprovals,
+      isRun: options.isRun ?? false,
       lookups: options.lookups ?? noLookups,
       changedRows: options.changedRows ?? noChangedRows,
       cancelKeys,

@@ -1,0 +1,394 @@
+/**
+ * Statements that wait for approval in a run: agents give up after some minutes and send the same
+ * again, so the request outlives the connection, and its approval is used once, by that run alone.
+ */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { ApprovalStore } from '../../../src/gateway/approvals/approval-store.ts';
+import { Approvals } from '../../../src/gateway/approvals/approvals.ts';
+import { Estimates } from '../../../src/gateway/approvals/estimates.ts';
+import {
+  type PolicyView,
+  reconsiderStatements,
+} from '../../../src/gateway/approvals/policy-standing.ts';
+import { SealedJson } from '../../../src/gateway/approvals/sealed-json.ts';
+import { statementApprovals } from '../../../src/gateway/approvals/statement-approvals.ts';
+import { IndexStore } from '../../../src/gateway/index-store.ts';
+import { connectTarget, type TargetConnection } from '../../../src/gateway/pg/target-connection.ts';
+import type { CatalogSource } from '../../../src/gateway/pg/types.ts';
+import { SqlParser } from '../../../src/policy/sql/parser.ts';
+import { createStatementPolicy } from '../../../src/policy/sql/statement-policy.ts';
+import type { ApprovalTerms, Grant, Principal } from '../../../src/policy/types.ts';
+import { encodeCancelRequest } from '../../../src/protocol/pg/cancel-request.ts';
+import { Secret } from '../../../src/secret.ts';
+import { grantOf } from '../../policy/sql/grant-fixture.ts';
+import { waitFor } from '../../wait-for.ts';
+import { collectLog } from '../collect-log.ts';
+import { type Bench, startBench } from './engine-bench.ts';
+import {
+  bind,
+  errors,
+  execute,
+  parse,
+  query,
+  RawClient,
+  type Received,
+  report,
+  rows,
+  status,
+  sync,
+} from './raw-client.ts';
+import { catalogOf } from './real-engine.ts';
+import { testTarget } from './test-target.ts';
+
+const { target, sql } = testTarget('SELECT 1');
+
+const erin = person('erin', ['engineering']);
+const ada = person('ada', ['leads']);
+
+function person(sub: string, groups: readonly string[]): Principal {
+  const name = `${sub}@example.org`;
+  const issuer = 'https://idp.example';
+  return { kind: 'person', issuer, sub, name, email: undefined, groups, roles: [] };
+}
+
+const parser = SqlParser.create();
+const policy = createStatementPolicy(parser);
+const log = collectLog().log;
+let directory: string;
+let index: IndexStore;
+let approvals: Approvals;
+let connection: TargetConnection;
+let catalog: CatalogSource;
+
+/** As a gateway does at its start. */
+function openApprovals(): Approvals {
+  const store = new ApprovalStore(index, new SealedJson(new Secret(new Uint8Array(32))));
+  const opened = new Approvals({ store, isAgent: () => false, log, clock: Date.now });
+  opened.handle('statement', { needs: ({ needs }) => needs });
+  return opened;
+}
+
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'hoop-kept-'));
+  index = IndexStore.open(join(directory, 'index.sqlite'));
+  approvals = openApprovals();
+  connection = await connectTarget({ target: target(), signal: new AbortController().signal });
+  catalog = catalogOf(connection, parser);
+});
+
+afterAll(async () => {
+  approvals[Symbol.dispose]();
+  index[Symbol.dispose]();
+  await connection.close();
+  await parser[Symbol.asyncDispose]();
+  await rm(directory, { recursive: true, force: true });
+});
+
+beforeEach(async () => {
+  index.database.exec('DELETE FROM approvals');
+  await sql('DROP TABLE IF EXISTS t; CREATE TABLE t (id int); INSERT INTO t VALUES (1), (2), (3)');
+});
+
+let commits = 0;
+
+function grantWith(terms: Partial<ApprovalTerms> = {}): Grant {
+  commits += 1;
+  const grant = grantOf({ rules: ['allow select, insert on public.*', 'approve delete'] });
+  return {
+    ...grant,
+    commit: `commit-${commits}`,
+    generation: `generation-${commits}`,
+    rules: grant.rules.map((rule) =>
+      rule.approval === undefined ? rule : { ...rule, approval: { ...rule.approval, ...terms } },
+    ),
+  };
+}
+
+interface Who {
+  readonly run?: string | undefined;
+  readonly agent?: string;
+  readonly principal?: Principal;
+  readonly session?: string;
+  readonly grant?: () => Grant;
+}
+
+const inForceOf = (grant: () => Grant): PolicyView => ({
+  grant: () => ({ grant: grant() }),
+  identityProviders: () => [],
+});
+
+const standing = grantWith();
+
+/** A session of a run. */
+function session(who: Who = {}): Promise<Bench> {
+  const { agent, principal = erin, grant = () => standing } = who;
+  const run = 'run' in who ? who.run : 'run-1';
+  return startBench({
+    target: target(),
+    policy,
+    catalog,
+    grant,
+    isRun: run !== undefined,
+    approvals: statementApprovals({
+      approvals,
+      estimates: new Estimates(log),
+      session: who.session ?? 'session-1',
+      run,
+      principal: agent === undefined ? principal : { ...principal, agent },
+      prompt: () => undefined,
+      reason: 'ticket 7',
+      target: target(),
+      policy: inForceOf(grant),
+      clock: Date.now,
+    }),
+  });
+}
+
+const readyAgain = (count: number) => (received: readonly Received[]) =>
+  received.filter(({ type }) => type === 'Z').length >= count;
+
+async function open(started: Bench): Promise<RawClient> {
+  const client = await RawClient.open(started.port);
+  client.received.splice(0);
+  return client;
+}
+
+function noticeOf(client: RawClient): Record<string, string> {
+  return report(client.received.find(({ type }) => type === 'N')?.body ?? Buffer.alloc(0));
+}
+
+/** Resolves when the client is told that its statement is held. @returns the request */
+async function held(client: RawClient): Promise<string> {
+  await client.until((received) => received.some(({ type }) => type === 'N'));
+  return /request ([0-9a-z]{12})/.exec(noticeOf(client)['M'] ?? '')?.[1] ?? 'none';
+}
+
+/** Sends it, and gives up as soon as it is held. */
+async function giveUp(started: Bench, message: Uint8Array): Promise<string> {
+  await using client = await open(started);
+  client.socket.write(message);
+  const id = await held(client);
+  client.socket.destroy();
+  await waitFor(() => expect(approvals.isAwaited(id)).toBe(false));
+  return id;
+}
+
+const stateOf = (id: string): string => approvals.visible(erin, id).state;
+const approve = (id: string) => approvals.decide(ada, id, { decision: 'approve' });
+const left = async () => Number((await sql('SELECT count(*) FROM t'))[0]?.[0]);
+const DELETE = query('DELETE FROM t WHERE id = 1');
+const deleteOf = (id: string): Uint8Array =>
+  Buffer.concat([parse('DELETE FROM t WHERE id = $1'), bind({ values: [id] }), execute(), sync]);
+
+test('what a client gave up waits on, the same joins it from another session of the run, and runs once', async () => {
+  await using first = await session();
+  const id = await giveUp(first, deleteOf('2'));
+  expect(stateOf(id)).toBe('waiting');
+  expect(first.events.flatMap((e) => (e.type === 'approval.end' ? [e.outcome] : []))).toEqual([
+    'kept',
+  ]);
+  await using second = await session({ session: 'session-2' });
+  await using client = await open(second);
+  client.socket.write(deleteOf('2'));
+  expect(await held(client)).toBe(id);
+  expect(approvals.isAwaited(id)).toBe(true);
+  approve(id);
+  await client.until(readyAgain(1));
+  expect(errors(client.received)).toEqual([]);
+  expect(stateOf(id)).toBe('used');
+  expect(await sql('SELECT id FROM t ORDER BY id')).toEqual([['1'], ['3']]);
+  // It is spent: the next is another request.
+  expect(await giveUp(second, deleteOf('2'))).not.toBe(id);
+});
+
+test('an approval that comes when nobody waits is used by the next try, once, also after a restart', async () => {
+  await using started = await session();
+  const id = await giveUp(started, DELETE);
+  approve(id);
+  approvals[Symbol.dispose]();
+  approvals = openApprovals();
+  reconsiderStatements(
+    approvals,
+    inForceOf(() => standing),
+  );
+  expect(stateOf(id)).toBe('approved');
+  await using again = await session();
+  await using client = await open(again);
+  const answers = await client.ask([DELETE]);
+  expect(errors(answers)).toEqual([]);
+  expect(answers.map(({ type }) => type)).not.toContain('N');
+  expect(await left()).toBe(2);
+  expect(again.evidence.map(({ type }) => type)).toEqual(['decided']);
+  const restarted = openApprovals();
+  expect(restarted.use(id)).toBeUndefined();
+  restarted[Symbol.dispose]();
+  expect(await giveUp(again, DELETE)).not.toBe(id);
+});
+
+test('of two that wait for one request the one that came last runs, and the other is told', async () => {
+  await using started = await session();
+  await using older = await open(started);
+  older.socket.write(DELETE);
+  const id = await held(older);
+  await using newer = await open(started);
+  newer.socket.write(DELETE);
+  expect(await held(newer)).toBe(id);
+  approve(id);
+  await Promise.all([older.until(readyAgain(1)), newer.until(readyAgain(1))]);
+  expect(errors(newer.received)).toEqual([]);
+  expect(errors(older.received)[0]).toMatchObject({
+    C: '42501',
+    R: 'HOOP_APPROVAL_VOID',
+    D: `Request ${id}: it ran on another connection of this run, which sent the same.`,
+  });
+  expect(await left()).toBe(2);
+});
+
+test('when the one that came last leaves, the other goes on waiting and runs', async () => {
+  await using started = await session();
+  await using older = await open(started);
+  older.socket.write(DELETE);
+  const id = await held(older);
+  await using newer = await open(started);
+  newer.socket.write(DELETE);
+  await held(newer);
+  newer.socket.destroy();
+  await waitFor(() =>
+    expect(started.events.filter(({ type }) => type === 'approval.end')).toHaveLength(1),
+  );
+  approve(id);
+  await older.until(readyAgain(1));
+  expect(errors(older.received)).toEqual([]);
+  expect(await left()).toBe(2);
+});
+
+test('nobody else finds it: another run, the person, another agent, another person, other values', async () => {
+  await using started = await session({ agent: 'devin' });
+  const id = await giveUp(started, deleteOf('1'));
+  approve(id);
+  const others: readonly (readonly [Who, Uint8Array])[] = [
+    [{ agent: 'devin', run: 'run-2' }, deleteOf('1')],
+    [{ agent: 'devin', run: undefined }, deleteOf('1')],
+    [{}, deleteOf('1')],
+    [{ agent: 'codex' }, deleteOf('1')],
+    [{ agent: 'devin', principal: person('bo', ['engineering']) }, deleteOf('1')],
+    [{ agent: 'devin' }, deleteOf('2')],
+    [{ agent: 'devin' }, query('DELETE FROM t WHERE id = 1')],
+  ];
+  for (const [who, message] of others) {
+    await using other = await session(who);
+    await using client = await open(other);
+    client.socket.write(message);
+    expect(await held(client)).not.toBe(id);
+  }
+  expect(stateOf(id)).toBe('approved');
+  expect(await left()).toBe(3);
+});
+
+test('a table that is another by then voids the approval', async () => {
+  await using started = await session();
+  const id = await giveUp(started, DELETE);
+  approve(id);
+  await sql('DROP TABLE t; CREATE TABLE t (id int); INSERT INTO t VALUES (1)');
+  expect(await giveUp(started, DELETE)).not.toBe(id);
+  expect(await left()).toBe(1);
+});
+
+test('a commit that says something else voids what nobody waits for, and never runs it', async () => {
+  let grant = grantWith();
+  await using started = await session({ grant: () => grant });
+  const id = await giveUp(started, DELETE);
+  approve(id);
+  grant = grantWith({ count: 2 });
+  await using client = await open(started);
+  client.socket.write(DELETE);
+  expect(await held(client)).not.toBe(id);
+  reconsiderStatements(
+    approvals,
+    inForceOf(() => grant),
+  );
+  expect(stateOf(id)).toBe('void');
+  expect(await left()).toBe(3);
+});
+
+test('with what it was asked for ends the run, and nothing of it can be approved', async () => {
+  await using started = await session();
+  await using other = await session({ run: 'run-2' });
+  const id = await giveUp(started, DELETE);
+  const kept = await giveUp(other, DELETE);
+  approvals.endOfRun('run-1', 'the run has ended');
+  expect(stateOf(id)).toBe('withdrawn');
+  expect(() => approve(id)).toThrow('no longer waiting');
+  expect(stateOf(kept)).toBe('waiting');
+});
+
+test('a denial is told to the next try as well, without asking anybody again', async () => {
+  await using started = await session();
+  const id = await giveUp(started, DELETE);
+  approvals.decide(ada, id, { decision: 'deny', reason: 'use the archive job' });
+  await using client = await open(started);
+  const answers = await client.ask([DELETE]);
+  expect(answers.map(({ type }) => type)).toEqual(['E', 'Z']);
+  const [error] = errors(answers);
+  expect(error?.['R']).toBe('HOOP_APPROVAL_DENIED');
+  // Drivers and servers of tools pass nothing on but the message.
+  expect(error?.['M']).toContain('rule p/rule-2');
+  expect(error?.['M']).toContain(`ada@example.org denied request ${id}: use the archive job.`);
+  expect(error?.['M']).toContain('Talk to them before you send it again.');
+});
+
+test('the notice says all in its message: rule, request, what to do', async () => {
+  await using started = await session();
+  await using client = await open(started);
+  client.socket.write(DELETE);
+  const id = await held(client);
+  const message = noticeOf(client)['M'];
+  expect(message).toContain(
+    `DELETE on public.t is held for approval, request ${id} [rule p/rule-2`,
+  );
+  expect(message).toContain(`hoop approvals approve ${id}`);
+  expect(message).toContain('Sent again in this run, the very same statement waits on');
+});
+
+test('a cancel ends the waiting alone: timeouts of drivers cancel', async () => {
+  await using started = await session();
+  const client = await RawClient.open(started.port);
+  const body = client.received.find(({ type }) => type === 'K')?.body ?? Buffer.alloc(8);
+  const secretKey = Uint8Array.from(body.subarray(4));
+  client.received.splice(0);
+  client.socket.write(DELETE);
+  const id = await held(client);
+  connect(started.port, '127.0.0.1').end(
+    encodeCancelRequest({ processId: body.readInt32BE(0), secretKey }),
+  );
+  await client.until(readyAgain(1));
+  expect(errors(client.received)[0]).toMatchObject({ C: '57014' });
+  expect(stateOf(id)).toBe('waiting');
+  approve(id);
+  expect(errors(await client.ask([DELETE]))).toEqual([]);
+  expect(await left()).toBe(2);
+  client.socket.destroy();
+});
+
+test('in a transaction locks are held no longer than maxHold, and the request waits on', async () => {
+  const grant = grantWith({ maxHoldSeconds: 1 });
+  await using started = await session({ grant: () => grant });
+  await using client = await open(started);
+  await client.ask([query('BEGIN')]);
+  const answers = await client.ask([DELETE]);
+  const [error] = errors(answers);
+  expect(error).toMatchObject({ R: 'HOOP_APPROVAL_PENDING', C: '42501' });
+  expect(status(answers)).toBe('E');
+  const id = /request ([0-9a-z]{12}) is waiting/.exec(error?.['M'] ?? '')?.[1] ?? 'none';
+  expect(stateOf(id)).toBe('waiting');
+  approve(id);
+  await client.ask([query('ROLLBACK')]);
+  await client.ask([query('BEGIN')]);
+  expect(errors(await client.ask([DELETE]))).toEqual([]);
+  expect(rows(await client.ask([query('SELECT count(*) FROM t')]))).toEqual([['2']]);
+  expect(status(await client.ask([query('COMMIT')]))).toBe('I');
+});
