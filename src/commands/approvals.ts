@@ -1,4 +1,4 @@
-import { Command } from 'commander';
+import { Command, InvalidArgumentError } from 'commander';
 import type { Io } from './io.ts';
 
 export function approvalsCommand(io: Io): Command {
@@ -10,6 +10,8 @@ export function approvalsCommand(io: Io): Command {
     .addCommand(showCommand(io))
     .addCommand(approveCommand(io))
     .addCommand(denyCommand(io))
+    .addCommand(waitCommand(io))
+    .addCommand(withdrawCommand(io))
     .action(async () => {
       const { defaultApprovals } = await import('./approvals-watch.ts');
       await defaultApprovals(io);
@@ -78,6 +80,39 @@ function denyCommand(io: Io): Command {
     });
 }
 
+function waitCommand(io: Io): Command {
+  return new Command('wait')
+    .description('wait until a request is decided, also within a run')
+    .argument('<request>', ID_HELP)
+    .option('--timeout <seconds>', 'wait no longer than this', parseSeconds)
+    .option('--json', 'print the request as it is then, as one JSON document')
+    .addHelpText('after', WAIT_EXAMPLES)
+    .action(async (id: string, flags: import('./approvals-wait.ts').WaitFlags) => {
+      const { waitForApproval } = await import('./approvals-wait.ts');
+      await waitForApproval(io, id, flags);
+    });
+}
+
+function withdrawCommand(io: Io): Command {
+  return new Command('withdraw')
+    .description('take back what you, or a run of yours, have asked for')
+    .argument('<request>', ID_HELP)
+    .action(async (id: string) => {
+      const { withdrawApproval } = await import('./approvals-wait.ts');
+      await withdrawApproval(io, id);
+    });
+}
+
+const MAX_TIMEOUT_SECONDS = 7 * 86_400;
+
+function parseSeconds(text: string): number {
+  const seconds = Number(text);
+  if (!/^\d{1,6}$/.test(text) || seconds > MAX_TIMEOUT_SECONDS) {
+    throw new InvalidArgumentError('Seconds are a whole number up to 604800.');
+  }
+  return seconds;
+}
+
 const ID_HELP = 'id of the request, or the start of one that waits (at least 4 characters)';
 
 const OVERVIEW = `
@@ -108,3 +143,9 @@ request again whenever something about it changes. For a bot that tells a channe
 const DECIDE_EXAMPLES = `
 What is approved is what was shown: if it has changed meanwhile, nothing happens. Exit status 0:
 your decision counts (others may have to follow); 4: you may not decide about this one.`;
+
+const WAIT_EXAMPLES = `
+Exit status 0: it is approved, or was used already; 1: it waits still when --timeout is over; 4: it
+was denied, withdrawn, is over its time, or void. The statement is then sent again, exactly the same:
+
+  hoop approvals wait 7k3mq9xw2c4d --timeout 600 && psql -c "DELETE FROM orders WHERE id = 7"`;

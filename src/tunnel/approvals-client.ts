@@ -47,6 +47,22 @@ export class ApprovalsClient {
     return reply.approval;
   }
 
+  /** How it stands when it no longer waits. */
+  async untilDecided(id: string, signal: AbortSignal): Promise<Approval> {
+    // The list says when something has changed; the request itself is asked for, however old it is.
+    for await (const _ of this.follow({ state: 'all', limit: '1' }, signal)) {
+      const approval = await this.find(id, signal);
+      if (approval.state !== 'waiting') return approval;
+    }
+    throw signal.reason;
+  }
+
+  /** By who asked. */
+  async withdraw(id: string, signal: AbortSignal): Promise<void> {
+    const path = APPROVAL_PATHS.approval(encodeURIComponent(id));
+    await this.#client.send({ method: 'DELETE', path }, signal);
+  }
+
   async decide(
     id: string,
     decision: Omit<DecisionRequest, 'v'>,

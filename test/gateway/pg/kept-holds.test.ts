@@ -67,7 +67,13 @@ let catalog: CatalogSource;
 /** As a gateway does at its start. */
 function openApprovals(): Approvals {
   const store = new ApprovalStore(index, new SealedJson(new Secret(new Uint8Array(32))));
-  const opened = new Approvals({ store, isAgent: () => false, log, clock: Date.now });
+  const opened = new Approvals({
+    store,
+    isAgent: () => false,
+    isBlocked: () => false,
+    log,
+    clock: Date.now,
+  });
   opened.handle('statement', { needs: ({ needs }) => needs });
   return opened;
 }
