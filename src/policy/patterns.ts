@@ -51,6 +51,12 @@ function temporaryAlias(schema: string): string {
   return schema.replace(/^pg_temp_\d+$/, 'pg_temp');
 }
 
+/** Whether the pattern covers some name in this schema. */
+export function reachesSchema(pattern: string, schema: string): boolean {
+  const parts = splitPattern(pattern);
+  return parts !== undefined && partMatches(parts.schema, schema);
+}
+
 /** Whether the pattern's schema is written out, so that the author meant just this schema. */
 export function namesSchema(pattern: string): boolean {
   const parts = splitPattern(pattern);

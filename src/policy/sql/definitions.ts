@@ -3,6 +3,7 @@
 import { hasCodeOn, noteCode, noteDomain, noteLike } from './definition-code.ts';
 import { noteBounds, noteClustered, noteIndexed } from './definition-values.ts';
 import { namedRelation } from './from-items.ts';
+import { relationMoves } from './moved-relations.ts';
 import { creationSchema, findInTheWay, findTarget } from './names.ts';
 import { descendants } from './relation-family.ts';
 import { columnsBehind } from './renamed-view.ts';
@@ -72,6 +73,7 @@ export function definition(facts: StatementFacts, node: Node, kind: StatementKin
     if (relation) noteNew(facts, relation);
     else collect(facts, value, all || SUBJECTS.has(name) ? 'write' : 'read');
   }
+  facts.moves = relationMoves(facts, node);
   noteTypeTargets(facts, node);
   if (is(node, 'DropStmt')) {
     for (const object of node.DropStmt.objects ?? []) {

@@ -3,7 +3,13 @@
  * may be denied. The parts are pairs of a verb and a relation; the analysis lists verbs and
  * relations apart, so a statement with several verbs is asked about every pair that they can form.
  */
-import { namesExactly, namesSchema, patternMatches, qualifiedName } from '../patterns.ts';
+import {
+  namesExactly,
+  namesSchema,
+  patternMatches,
+  qualifiedName,
+  reachesSchema,
+} from '../patterns.ts';
 import type { ApprovalTerms, Grant, Refusal, RuleRef, StatementRule } from '../types.ts';
 import { verbMatches } from '../verbs.ts';
 import {
@@ -59,7 +65,14 @@ export function checkAccess(analysis: StatementAnalysis, grant: Grant): Access {
   if (denying) {
     return { effect: 'refuse', refusal: refusedBy(denying, analysis, grant) };
   }
-  const approvals = always.map(demandOf);
+  const moving = grant.rules.filter(
+    (rule) => rule.effect !== 'allow' && losesSight(rule, analysis),
+  );
+  const closing = moving.find(({ effect }) => effect === 'deny');
+  if (closing) {
+    return { effect: 'refuse', refusal: movedAway(closing, analysis, grant) };
+  }
+  const approvals = [...new Set([...always, ...moving])].map(demandOf);
   const unanswerable = approvals.find(({ terms }) => terms.groups.length === 0);
   if (unanswerable) {
     return { effect: 'refuse', refusal: withoutApprovers(unanswerable, analysis, grant) };
@@ -293,6 +306,29 @@ function touches(rule: StatementRule, relations: readonly RelationFact[]): boole
       rule.relations.some((pattern) => patternMatches(pattern, schema, name)),
     )
   );
+}
+
+/** Whether relations that the rule is about have names afterwards of which it does not speak. */
+function losesSight({ relations }: StatementRule, { moves = [] }: StatementAnalysis): boolean {
+  return moves.some(({ from, to }) =>
+    from.name === undefined || to.name === undefined
+      ? relations.some((one) => reachesSchema(one, from.schema) && !reachesSchema(one, to.schema))
+      : covered(relations, from.schema, from.name) && !covered(relations, to.schema, to.name),
+  );
+}
+
+function covered(patterns: readonly string[], schema: string, name: string): boolean {
+  return patterns.some((pattern) => patternMatches(pattern, schema, name));
+}
+
+function movedAway(rule: StatementRule, analysis: StatementAnalysis, grant: Grant): Refusal {
+  return refusal(grant, {
+    code: 'HOOP_DENIED',
+    message: `${describeStatement(analysis)} is denied by policy`,
+    detail: `Rule ${rule.rule.id} denies things on it by its name, and would not know it by another one.`,
+    rule: rule.rule,
+    hint: 'Do it as someone for whom nothing on it is denied, and change the rule with it.',
+  });
 }
 
 function refusedBy(rule: StatementRule, analysis: StatementAnalysis, grant: Grant): Refusal {

@@ -38,10 +38,7 @@ export function findRelation(
   }
   const path = searchPath(facts);
   if (!path) {
-    facts.refuse(`search_path is not known here, so ${relation} could be any relation`, {
-      hint: 'Write the schema in front of the name.',
-      location,
-    });
+    refuseUnplaced(facts, name);
     return undefined;
   }
   for (const schema of path) {
@@ -53,6 +50,14 @@ export function findRelation(
   return missing(facts, relation, location);
 }
 
+function refuseUnplaced(facts: StatementFacts, { relname = '', location }: RelationName): void {
+  const what = relname === '' ? 'what has no schema' : relname;
+  facts.refuse(`search_path is not known here, so ${what} could be any relation`, {
+    hint: 'Write the schema in front of the name.',
+    location,
+  });
+}
+
 /** A relation that a command drops, alters or uses: it need not exist. */
 export function findTarget(facts: StatementFacts, name: RelationName): CatalogRelation | undefined {
   const { catalog } = facts.context;
@@ -60,6 +65,8 @@ export function findTarget(facts: StatementFacts, name: RelationName): CatalogRe
   refuseUnsettled(facts, relation, name.location);
   const schemas =
     name.schemaname === undefined ? searchPath(facts) : [schemaNamed(facts, name.schemaname)];
+  // Rules name relations with their schema: one that denies it here must not miss it.
+  if (!schemas) refuseUnplaced(facts, name);
   for (const schema of schemas ?? []) {
     const found = schema === undefined ? undefined : catalog.relation(schema, relation);
     if (found) {
@@ -73,9 +80,10 @@ export function findTarget(facts: StatementFacts, name: RelationName): CatalogRe
 export function creationSchema(facts: StatementFacts, name: RelationName): string {
   if (name.relpersistence === 't') return 'pg_temp';
   if (name.schemaname !== undefined) return name.schemaname;
+  const path = facts.context.searchPath;
+  if (!path) refuseUnplaced(facts, name);
   // The first one that is not a system's.
-  const path = facts.context.searchPath ?? [];
-  return path.find((schema) => !schema.startsWith('pg_')) ?? '';
+  return (path ?? []).find((schema) => !schema.startsWith('pg_')) ?? '';
 }
 
 /** A relation that would be in the way of a new one, or that it replaces. */

@@ -27,6 +27,7 @@ import type {
   Opaque,
   ProtocolEffect,
   RelationFact,
+  RelationMove,
   RowChange,
   RowCountSource,
   SequenceFact,
@@ -121,6 +122,7 @@ export class StatementFacts {
   isRule = false;
   /** Views that it gives another name, where they can be followed. */
   readonly viewsRenamed: NonNullable<StatementAnalysis['viewsRenamed']>[number][] = [];
+  moves: readonly RelationMove[] = [];
   /** OID of a domain whose values are all checked now. */
   checkedDomain: number | undefined;
   runsUserCode = false;
@@ -580,6 +582,7 @@ export class StatementFacts {
       functions: [...this.functions.values()],
       ...(this.sequences.size === 0 ? {} : { sequences: [...this.sequences.values()] }),
       ...this.#lookupFacts(),
+      ...(this.moves.length === 0 ? {} : { moves: this.moves }),
       ...(this.viewsRenamed.length === 0 ? {} : { viewsRenamed: this.viewsRenamed }),
       qualified: this.qualified,
       ...(this.checkedDomain === undefined ? {} : { checkedDomain: this.checkedDomain }),

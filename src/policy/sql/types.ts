@@ -311,6 +311,12 @@ export interface LookupFact {
 }
 
 /** Where a value comes from: of an output, or at one place of a JSON document. */
+/** Without a name: all relations of the schema. */
+export interface RelationMove {
+  readonly from: { readonly schema: string; readonly name?: string };
+  readonly to: { readonly schema: string; readonly name?: string };
+}
+
 export interface ValueFact {
   /**
    * identity: one base column, unchanged: `sources[0]`; further sources are the same column of its
@@ -517,6 +523,8 @@ export interface StatementAnalysis {
   readonly lookups?: readonly LookupFact[];
   readonly functions: readonly FunctionFact[];
   readonly sequences?: readonly SequenceFact[];
+  /** Relations that get another name, or are read under that of another one from now on. */
+  readonly moves?: readonly RelationMove[];
   /** Views that get another name, with all that their definitions read; one that cannot be followed is left out. */
   readonly viewsRenamed?: readonly {
     readonly oid: number;

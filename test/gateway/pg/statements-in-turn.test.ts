@@ -211,3 +211,32 @@ describe('in the middle of a text', () => {
     await sql("UPDATE t SET v = 'v1' WHERE id = 1");
   });
 });
+
+describe('a deny of a table by its name, where the search_path is not known yet', () => {
+  const grant = grantOf({ rules: ['allow *', 'deny drop, select on public.secret'] });
+
+  test.each([
+    ['in one text', ['SET search_path = public; DROP TABLE secret']],
+    ['in a transaction', ['BEGIN', 'SET LOCAL search_path = public', 'DROP TABLE secret']],
+    ['under another name', ['BEGIN', 'RESET search_path', 'ALTER TABLE secret RENAME TO open']],
+    ['in another schema', ['SET search_path = public; ALTER TABLE secret SET SCHEMA pg_temp']],
+  ])('holds %s', async (_, texts) => {
+    await using engine = await bench(grant);
+    await using client = await RawClient.open(engine.port);
+    const answers = [];
+    for (const text of texts) answers.push(...(await client.ask([query(text)])));
+    expect(errors(answers).map(({ C }) => C)).toEqual(['42501']);
+    expect(await sql("SELECT to_regclass('public.secret')::text")).toEqual([['secret']]);
+  });
+
+  test('what it does not name goes on', async () => {
+    await using engine = await bench(grant);
+    await using client = await RawClient.open(engine.port);
+    const texts = [
+      'SET search_path = public; CREATE TABLE made_2 (id int); ALTER TABLE made_2 RENAME TO made_3',
+      'BEGIN; SET LOCAL search_path = public; ALTER TABLE made_3 ADD v text; COMMIT',
+      'DROP TABLE made_3',
+    ];
+    for (const text of texts) expect(errors(await client.ask([query(text)]))).toEqual([]);
+  });
+});
