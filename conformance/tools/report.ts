@@ -149,6 +149,7 @@ export function renderPage(
     '',
     ...tableOf(results),
     '',
+    ...leftOut(results),
     '## Refused under the strict policy',
     '',
     ...refusalsOf(results, accepted),
@@ -158,6 +159,14 @@ export function renderPage(
     ...differencesOf(results, accepted),
     '',
   ].join('\n');
+}
+
+/** Of a page that was made without a whole run. */
+function leftOut(results: readonly ToolResult[]): readonly string[] {
+  const isWhole = results.every(
+    ({ missing, lanes }) => missing !== undefined || lanes.length === LANES.length,
+  );
+  return isWhole ? [] : ['A lane with a dash was left out of this run.', ''];
 }
 
 function refusalsOf(results: readonly ToolResult[], accepted: AcceptedOfTools): readonly string[] {

@@ -45,7 +45,7 @@ def shows(key, title):
         screen(terminal)
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     os.close(terminal)
-    said = [line.rstrip() for line in drawn[drawn.rfind("psycopg.errors.") :].split("\n")]
+    said = drawn[drawn.rfind("psycopg.errors.") :].strip().splitlines()
     return ["shown" if title in drawn else said, status]
 
 
