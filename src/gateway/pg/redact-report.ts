@@ -20,6 +20,8 @@ export interface Redaction {
   readonly values: boolean;
   /** Code that is not built in may have written the text, whatever its SQLSTATE. */
   readonly userCode: boolean;
+  /** Names of masked columns; undefined: not known here. */
+  readonly hiddenColumns: ReadonlySet<string> | undefined;
   readonly detectors: readonly DetectorName[];
 }
 
@@ -106,7 +108,8 @@ function keptFields(fields: ReportFields, redaction: Redaction, what: string): R
   for (const [field, text] of fields) {
     const isHint = field === 'H' && source === 'names';
     const isObject = OBJECT_FIELDS.has(field) && (isServers || source === 'names');
-    if (SERVER_FIELDS.has(field) || isObject || isHint || (field === 'M' && isKnown)) {
+    const isKey = field === 'D' && isKnown && showsKeyOnly(fields, redaction);
+    if (SERVER_FIELDS.has(field) || isObject || isHint || isKey || (field === 'M' && isKnown)) {
       kept.set(field, text);
     }
   }
@@ -116,6 +119,22 @@ function keptFields(fields: ReportFields, redaction: Redaction, what: string): R
   kept.set('M', `${what} text withheld: it may show a masked value (${kind})`);
   return what === 'error' ? kept.set('H', HINT) : kept;
 }
+
+/**
+ * `Key (id)=(7) already exists.` Nothing but the server's own check of a key can have made it: neither
+ * a trigger, which could have put anything into the row, nor what it calls.
+ */
+function showsKeyOnly(fields: ReportFields, { userCode, hiddenColumns }: Redaction): boolean {
+  if (userCode || hiddenColumns === undefined || fields.has('W') || fields.has('q')) return false;
+  const isKeys = KEY_CHECKS.get(fields.get('F') ?? '') === fields.get('C');
+  const columns = /^Key \(([a-z0-9_, ]+)\)=\(/.exec(fields.get('D') ?? '')?.[1]?.split(', ');
+  return isKeys && columns?.every((name) => !hiddenColumns.has(name)) === true;
+}
+
+const KEY_CHECKS: ReadonlyMap<string, string> = new Map([
+  ['nbtinsert.c', '23505'],
+  ['ri_triggers.c', '23503'],
+]);
 
 const HINT =
   'The statement depends on masked columns, or on code of the database that could read them. The SQLSTATE says what kind of error it is.';

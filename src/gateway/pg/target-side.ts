@@ -315,6 +315,7 @@ export class TargetSide {
     return {
       values: earlier.values || verdicts.some(({ redactErrors }) => redactErrors),
       userCode: earlier.userCode || verdicts.some(({ analysis }) => analysis.protocol.runsUserCode),
+      hiddenColumns: earlier.values ? undefined : hiddenColumnsOf(verdicts),
       detectors: this.#state.options.grant().detectors,
     };
   }
@@ -322,6 +323,11 @@ export class TargetSide {
 
 const QUERY_CANCELED = '57014';
 const NOTHING_DEFERRED = { values: false, userCode: false };
+
+function hiddenColumnsOf(verdicts: readonly AllowedStatement[]): ReadonlySet<string> | undefined {
+  const [first, ...others] = verdicts.flatMap((verdict) => verdict.hiddenColumns ?? []);
+  return others.every((names) => names === first) ? first : undefined;
+}
 
 function mayFireDeferred(entry: Entry | undefined, verdicts: readonly AllowedStatement[]): boolean {
   if (entry === undefined || entry.kind === 'sync') return true;

@@ -105,6 +105,7 @@ function joined(a: AllowedStatement, b: AllowedStatement): AllowedStatement {
     ...(approvals.length === 0 ? {} : { approvals }),
     ...(thresholds.length === 0 ? {} : { rowThresholds: thresholds }),
     redactErrors: a.redactErrors || b.redactErrors,
+    hiddenColumns: new Set([...(a.hiddenColumns ?? []), ...(b.hiddenColumns ?? [])]),
   };
 }
 
@@ -155,10 +156,19 @@ function evaluateOne(
       masks: outputs,
       ...computedWith(analysis, masks),
       detectors: grant.detectors,
-      redactErrors:
+      ...redactionOf(
+        masks,
         mustRedact(analysis, masks, catalog) || (outputs ?? []).some((mask) => mask !== undefined),
+      ),
     }
   );
+}
+
+function redactionOf(
+  { columnNames }: MaskIndex,
+  redactErrors: boolean,
+): Pick<AllowedStatement, 'redactErrors' | 'hiddenColumns'> {
+  return redactErrors ? { redactErrors, hiddenColumns: columnNames } : { redactErrors };
 }
 
 /** What cannot be seen into, or would be masked, and runs because a temporary grant takes every restriction away. */

@@ -18,6 +18,8 @@ export class MaskIndex {
   readonly #relations = new Set<number>();
   /** Views that a mask names: their columns are seen through, so such a mask finds nothing. */
   readonly #views = new Map<number, ColumnMask>();
+  /** Of columns of tables, whatever the table. */
+  readonly columnNames = new Set<string>();
   readonly #catalog: Catalog;
   readonly #coversSystem: boolean;
   /** No column of a table is masked. */
@@ -31,6 +33,7 @@ export class MaskIndex {
     const { named, members } = boundMasks(masks, catalog);
     for (const mask of withReferencing([...masks, ...named], catalog)) {
       const name = nameKey(mask.schema, mask.relation, mask.column);
+      this.columnNames.add(mask.column);
       const other = this.#byName.get(name);
       this.#byName.set(name, other ? stricterOf(other, mask) : mask);
       const relation = catalog.relation(mask.schema, mask.relation);
@@ -108,6 +111,7 @@ export class MaskIndex {
 
   #put({ oid }: Pick<CatalogRelation, 'oid'>, column: string, mask: ColumnMask): void {
     this.#relations.add(oid);
+    this.columnNames.add(column);
     const key = oidKey(oid, column);
     const other = this.#byOid.get(key);
     this.#byOid.set(key, other ? stricterOf(other, mask) : mask);

@@ -654,6 +654,8 @@ export interface AllowedStatement {
   readonly detectors: readonly DetectorName[];
   /** Error and notice text may carry a masked value (casts, constraints): redact D, W and values. */
   readonly redactErrors: boolean;
+  /** With `redactErrors`: names of all masked columns; keys without any of them may be shown in DETAIL. */
+  readonly hiddenColumns?: ReadonlySet<string>;
 }
 
 export type Verdict =

@@ -17,6 +17,12 @@ const { target, direct } = testTarget(`
   INSERT INTO app.orders VALUES (1, 1, 'new', '');
   CREATE TABLE app.items (id int, ord int REFERENCES app.orders);
   INSERT INTO app.items VALUES (1, 1);
+  CREATE TABLE app.keys (id int PRIMARY KEY, code text, card text UNIQUE, "Upper" int UNIQUE,
+    person int REFERENCES app.people, UNIQUE (id, person));
+  CREATE UNIQUE INDEX ON app.keys (lower(code));
+  INSERT INTO app.keys VALUES (1, 'a', '${SECRET}', 1, 1);
+  CREATE FUNCTION app.stored() RETURNS void LANGUAGE sql AS
+    $$ INSERT INTO app.keys (id) SELECT 1 FROM app.people $$;
   CREATE FUNCTION app.watch() RETURNS trigger LANGUAGE plpgsql AS $$
   DECLARE secret text := (SELECT card FROM app.people WHERE id = 1);
   BEGIN
@@ -81,10 +87,28 @@ const WITHHELD: readonly string[] = [
   'SELECT (card)::jsonb FROM app.people',
 ];
 
+/** A key of columns that are not masked, which the server itself has checked, is shown in DETAIL. */
+const KEYS: readonly (readonly [text: string, detail: string | undefined])[] = [
+  ['INSERT INTO app.keys (id) VALUES (1)', 'Key (id)=(1) already exists.'],
+  ['UPDATE app.keys SET person = 99', 'Key (person)=(99) is not present in table "people".'],
+  ['DELETE FROM app.people WHERE id = 1', 'Key (id)=(1) is still referenced from table'],
+  [`INSERT INTO app.keys (id, card) VALUES (6, '${SECRET}')`, undefined],
+  ["INSERT INTO app.keys (id, code) VALUES (7, 'A')", undefined],
+  ['INSERT INTO app.keys (id, "Upper") VALUES (8, 1)', undefined],
+  // A trigger could have put anything into the row.
+  ["INSERT INTO app.orders VALUES (1, 1, 'new')", undefined],
+  ['SELECT app.stored()', undefined],
+  ["INSERT INTO app.orders VALUES (2, 1, 'bad')", undefined],
+];
+
 describe('errors and notices while columns are masked', () => {
   let engine: Bench;
   const grant: Grant = {
-    ...grantOf({ rules: ['allow *'], masks: ['app.people.card full'], inference: 'allow' }),
+    ...grantOf({
+      rules: ['allow *', 'allow calls of app.stored that may show'],
+      masks: ['app.people.card full', 'app.keys.card full writable'],
+      inference: 'allow',
+    }),
     notices: 'off',
   };
   beforeAll(async () => {
@@ -119,6 +143,14 @@ describe('errors and notices while columns are masked', () => {
     expect(JSON.stringify(client)).toContain('text withheld: it may show a masked value (SQLSTATE');
     expect(JSON.stringify(client)).not.toContain(SECRET);
     expect(client.map(({ C }) => C)).toEqual(server.map(({ C }) => C));
+  });
+
+  test.each(KEYS)('DETAIL of %s: %s', async (text, detail) => {
+    const { server, client } = await both(text);
+    expect(server[0]?.['D']).toBeDefined();
+    expect(client[0]?.['C']).toBe(server[0]?.['C']);
+    if (detail === undefined) expect(client[0]).not.toHaveProperty('D');
+    else expect(client[0]?.['D']).toContain(detail);
   });
 
   test('what is withheld says why, and what kind of error it is', async () => {
