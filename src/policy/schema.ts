@@ -172,7 +172,7 @@ export const HoopFile = strict(
       notices: z
         .enum(['on', 'off'])
         .default('on')
-        .describe('A NOTICE names the masked columns of a result, once for each table.'),
+        .describe('A NOTICE names the masked columns of a result, each once in a connection.'),
     })
       .prefault({})
       .describe('What holds where no policy says otherwise.'),

@@ -202,7 +202,7 @@ export interface Grant {
   readonly detectors: readonly DetectorName[];
   readonly limits: SessionLimits;
   readonly requireReason: boolean;
-  /** Absent: results say once for each table of a connection which columns are masked. */
+  /** Absent: results say which columns are masked, of each column once in a connection. */
   readonly notices?: 'off';
   /** `statements: anything`: no parsing, no guards. Void whenever any other policy applies. */
   readonly passthrough: boolean;

@@ -1,6 +1,7 @@
 /**
- * Tells who reads masked columns that they are masked, once for each relation of a connection: a tool
- * that exports rows would otherwise end well with values that are none.
+ * Tells who reads masked columns that they are masked, once for each column of a connection: a tool
+ * that exports rows would otherwise end well with values that are none. Not once for each relation:
+ * what is read of it first may have other columns than what is exported.
  */
 import { qualifiedName } from '../../policy/patterns.ts';
 import { maskedSystemColumn } from '../../policy/sql/system-relations.ts';
@@ -15,7 +16,7 @@ const MAX_COLUMNS = 20;
 
 export class MaskNotices {
   #isOn: boolean;
-  readonly #told = new Set<number>();
+  readonly #told = new Set<string>();
 
   /** @param isOn as the policy says */
   constructor(isOn: boolean) {
@@ -40,9 +41,9 @@ export class MaskNotices {
       .flatMap((mask) => mask?.columns.map((column) => ({ ...column, ...shownAs(mask) })) ?? [])
       // Not its partitions and children, which have the same column.
       .filter(({ oid }) => analysis.reads.some((read) => read.oid === oid))
-      .filter(({ oid }) => !this.#told.has(oid));
+      .filter((column) => !this.#told.has(keyOf(column)));
     if (columns.length === 0) return undefined;
-    for (const { oid } of columns) this.#told.add(oid);
+    for (const column of columns) this.#told.add(keyOf(column));
     const names = [
       ...new Set(
         columns.map((one) => `${qualifiedName(one.schema, one.name)}.${one.column} (${one.shown})`),
@@ -58,11 +59,15 @@ export class MaskNotices {
         detail: ['Their values are replaced. Do not write them back or take them for real.']
           .concat(reasons(columns))
           .join(' '),
-        hint: 'This is said once for each table of a connection. SET hoop.notices = off switches it off.',
+        hint: 'This is said once for each column of a connection. SET hoop.notices = off switches it off.',
       },
       codec,
     );
   }
+}
+
+function keyOf({ oid, attnum }: ColumnFact): string {
+  return `${oid}.${attnum}`;
 }
 
 /** Of system views: no policy names these columns. */

@@ -41,7 +41,7 @@ afterAll(() => engine[Symbol.asyncDispose]());
 const notices = (received: readonly Received[]): string[] =>
   received.filter(({ type }) => type === 'N').map(({ body }) => report(body)['M'] ?? '');
 
-test('it comes in front of the result, once for each table of a connection', async () => {
+test('it comes in front of the result, once for each column of a connection', async () => {
   await using client = await RawClient.open(engine.port);
   const first = await client.ask([query('SELECT * FROM app.people')]);
   expect(first.map(({ type }) => type).join('')).toBe('NTDCZ');
@@ -56,6 +56,16 @@ test('it comes in front of the result, once for each table of a connection', asy
     sync,
   ]);
   expect(notices(other)).toEqual(['masked for you in this result: app.orders.card (full)']);
+});
+
+test('a column of a table is named that an earlier result of the table did not have', async () => {
+  await using client = await RawClient.open(engine.port);
+  const said = async (sql: string) => notices(await client.ask([query(sql)]));
+  expect(await said('SELECT email FROM app.people')).toHaveLength(1);
+  expect(await said('TABLE app.people')).toEqual([
+    'masked for you in this result: app.people.card (full)',
+  ]);
+  expect(await said('TABLE app.people')).toEqual([]);
 });
 
 test('nothing is said of results without masked columns', async () => {
