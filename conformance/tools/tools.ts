@@ -74,10 +74,15 @@ function java(name: string, artifact: string, main: string): Tool {
 }
 
 async function said(
-  { runProgram, scratch, installed }: ToolContext,
+  { runProgram, scratch, installed, lane }: ToolContext,
   file: string,
   args: readonly string[],
 ): Promise<Outputs> {
   const env = { INSTALLED: installed, HOME: scratch, NO_COLOR: '1' };
-  return saidCases(await runProgram(file, args, { cwd: scratch, env }));
+  const result = await runProgram(file, args, { cwd: scratch, env });
+  // Each lane has a port of its own, and some tools print it.
+  return saidCases({
+    ...result,
+    stdout: result.stdout.replaceAll(`${lane.host}:${lane.port}`, 'SERVER'),
+  });
 }
