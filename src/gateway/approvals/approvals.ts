@@ -298,10 +298,15 @@ export class Approvals implements Disposable {
     if (record?.state === 'approved') others.at(-1)?.decided(record);
   }
 
-  /** What a run has asked for, when it is over. */
+  /** What a run has asked for, and waits or can be used. */
+  openOfRun(run: string): readonly ApprovalRecord[] {
+    return this.#options.store.open().filter((record) => record.run === run);
+  }
+
+  /** The run is over. */
   endOfRun(run: string, outcome: string): void {
-    for (const record of this.#options.store.open()) {
-      if (record.run === run) this.#move(record, { state: 'withdrawn', outcome });
+    for (const record of this.openOfRun(run)) {
+      this.#move(record, { state: 'withdrawn', outcome });
     }
   }
 

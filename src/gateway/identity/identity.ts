@@ -106,6 +106,15 @@ export interface StartedRun {
 /** A run within a run within a run is plausible; a hundred are a program that calls itself. */
 const MAX_RUN_DEPTH = 16;
 
+/** A run whose login has not ended. */
+export interface LiveRun {
+  readonly family: string;
+  readonly principal: Principal;
+  readonly run: RunOfLogin;
+  readonly startedAtMs: number;
+  readonly expiresAtMs: number;
+}
+
 export class Identity {
   readonly #options: IdentityOptions;
   readonly #exchange: TokenExchange;
@@ -232,6 +241,27 @@ export class Identity {
       await this.#logins.end({ id: family.id });
       throw error;
     }
+  }
+
+  /** Runs whose logins have not ended, as far as the policy in force lets their people in. */
+  async runs(): Promise<readonly LiveRun[]> {
+    const families = await this.#options.store.liveFamilies(this.#options.clock());
+    return families.flatMap((family) => {
+      const { id, createdAtMs, expiresAtMs } = family;
+      const run = readRun(family);
+      if (run === undefined) return [];
+      try {
+        const { principal } = this.#principalOf(family);
+        return [{ family: id, principal, run, startedAtMs: createdAtMs, expiresAtMs }];
+      } catch {
+        return [];
+      }
+    });
+  }
+
+  /** With all that was started in it. @param why is told in its sessions */
+  async endRun(family: string, why: string): Promise<number> {
+    return (await this.#logins.end({ id: family }, why)).length;
   }
 
   /** Who is logged in, runs included, as far as the policy in force lets them in. */

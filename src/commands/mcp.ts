@@ -1,0 +1,27 @@
+import { Command } from 'commander';
+import type { Io } from './io.ts';
+
+export function mcpCommand(io: Io): Command {
+  return new Command('mcp')
+    .description('serve databases to an agent as tools of the Model Context Protocol, on stdio')
+    .option('--target <name>', 'serve this database (repeatable)', collect)
+    .option('--agent <name>', 'act as this agent of the policy; within a run: that of the run')
+    .option('--reason <text>', 'why; recorded, and asked for by some targets')
+    .addHelpText('after', EXAMPLES)
+    .action(async (flags: import('./mcp-run.ts').McpFlags) => {
+      const { runMcp } = await import('./mcp-run.ts');
+      await runMcp(io, flags);
+    });
+}
+
+function collect(name: string, before: readonly string[] = []): readonly string[] {
+  return [...before, name];
+}
+
+const EXAMPLES = `
+Tools: query, describe, explain, masks, approval. What is denied or held is a result with the rule, the
+id of the request and what to do. Each start is a run of its own, as with \`hoop run\`; within a run it
+serves what that run reaches. In .mcp.json of a project:
+
+  { "mcpServers": { "prod-db": {
+      "command": "hoop", "args": ["mcp", "--target", "prod-db"] } } }`;

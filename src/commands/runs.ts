@@ -1,0 +1,55 @@
+import { Command } from 'commander';
+import type { Io } from './io.ts';
+
+export function runsCommand(io: Io): Command {
+  return new Command('runs')
+    .description('see which runs of `hoop run` and `hoop mcp` go on, and end one')
+    .addHelpText('after', EXAMPLES)
+    .addCommand(listCommand(io))
+    .addCommand(showCommand(io))
+    .addCommand(killCommand(io));
+}
+
+function listCommand(io: Io): Command {
+  return new Command('list')
+    .description('list your runs that go on; approvers see everybody’s')
+    .option('--json', 'print one JSON document')
+    .action(async (flags: import('./runs-list.ts').RunsFlags) => {
+      const { listRuns } = await import('./runs-list.ts');
+      await listRuns(io, flags);
+    });
+}
+
+function showCommand(io: Io): Command {
+  return new Command('show')
+    .description('show one: who, agent, since when, sessions, prompts, what is held')
+    .argument('<run>', ID_HELP)
+    .option('--json', 'print one JSON document')
+    .action(async (id: string, flags: import('./runs-list.ts').RunsFlags) => {
+      const { showRunOf } = await import('./runs-list.ts');
+      await showRunOf(io, id, flags);
+    });
+}
+
+function killCommand(io: Io): Command {
+  return new Command('kill')
+    .alias('end')
+    .description('end a run with its login: its program is ended, and opens nothing again')
+    .argument('<run>', ID_HELP)
+    .option('--reason <text>', 'why; its sessions are told, and it is recorded')
+    .option('--json', 'print one JSON document')
+    .action(async (id: string, flags: import('./runs-list.ts').KillFlags) => {
+      const { killRun } = await import('./runs-list.ts');
+      await killRun(io, id, flags);
+    });
+}
+
+const ID_HELP = 'id of the run, or the start of it';
+
+const EXAMPLES = `
+Examples:
+  hoop runs list
+  hoop runs show 0199b6c1
+  hoop runs kill 0199b6c1 --reason "deletes rows in a loop"
+
+To keep an agent or a person from starting another: \`hoop access block WHO --reason TEXT\`.`;

@@ -1,0 +1,363 @@
+/**
+ * A server of the Model Context Protocol over the databases of one run. Everything goes through hoop
+ * as from any client: decided, masked, held, recorded. Denied and held are results, since a model
+ * reads results; faults of the protocol it does not see.
+ */
+import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js';
+import type { RequestHandlerExtra } from '@modelcontextprotocol/sdk/shared/protocol.js';
+import type {
+  CallToolResult,
+  ServerNotification,
+  ServerRequest,
+} from '@modelcontextprotocol/sdk/types.js';
+import * as z from 'zod';
+import { HoopError } from '../errors.ts';
+import type { Approval } from '../tunnel/approvals-api.ts';
+import { type Bounded, boundedQuery } from './bounded-query.ts';
+import { COLUMNS, TABLES } from './catalog-queries.ts';
+import type { McpAccess, McpTarget } from './mcp-access.ts';
+import { asked, type Refused, refusedBy } from './refused.ts';
+
+type Extra = RequestHandlerExtra<ServerRequest, ServerNotification>;
+
+const INSTRUCTIONS = `These tools work on PostgreSQL databases through hoop, which decides each statement, masks columns and records everything.
+A result with status "denied" says the rule and what to do; another wording of the same is denied as well.
+A result with status "held" waits for a person: tell the user the id of the request, call "approval" with it, and when it says approved call "query" again with exactly the same sql and parameters. It runs once then.
+Each call has a connection of its own and is a transaction of its own.`;
+
+const MAX_ROWS = 1000;
+const DEFAULT_ROWS = 200;
+/** Clients give a tool 60 s where nothing else is set. */
+const DEFAULT_WAIT_SECONDS = 45;
+const MAX_WAIT_SECONDS = 3600;
+/** Clients that count progress as life begin to count anew with each. */
+const PROGRESS_EVERY_MS = 5000;
+const MAX_TEXT = 1_000_000;
+
+const target = z.string().optional().describe('name of the database; default: the only one');
+const waitSeconds = z
+  .number()
+  .int()
+  .min(0)
+  .max(MAX_WAIT_SECONDS)
+  .default(DEFAULT_WAIT_SECONDS)
+  .describe('how long to wait for approval before "held" is the answer');
+const parameters = z
+  .array(z.union([z.string(), z.number(), z.boolean(), z.null()]))
+  .default([])
+  .describe('values of $1, $2, …');
+const cell = z.union([z.string(), z.number(), z.boolean(), z.null()]);
+
+/** Clients hold errors to it as well: of each status there is what it has. */
+const QUERY_OUTPUT = {
+  status: z.enum(['ok', 'denied', 'held', 'error']),
+  columns: z.array(z.object({ name: z.string(), type: z.string() })).optional(),
+  rows: z.array(z.array(cell)).optional(),
+  tag: z.string().optional().describe('e.g. UPDATE 3'),
+  cut: z.array(z.string()).optional().describe('what is not all that there is'),
+  notices: z.array(z.string()).optional(),
+  message: z.string().optional(),
+  code: z.string().optional().describe('of hoop, e.g. HOOP_DENIED'),
+  sqlState: z.string().optional(),
+  rule: z.string().optional().describe('of the policy'),
+  request: z.string().optional().describe('id of a request for approval'),
+  detail: z.string().optional(),
+  hint: z.string().optional().describe('what to do'),
+  position: z.number().optional().describe('in the statement'),
+};
+
+/** @param access resolves when the run has begun, which the first call waits for */
+export function createMcpServer(access: () => Promise<McpAccess>, version: string): McpServer {
+  const server = new McpServer({ name: 'hoop', version }, { instructions: INSTRUCTIONS });
+
+  server.registerTool(
+    'query',
+    {
+      title: 'Run one SQL statement',
+      description: `Runs one SQL statement. The first rows come back (${DEFAULT_ROWS} unless max_rows says so), and "cut" says when there were more. Masked columns are shown masked.`,
+      inputSchema: {
+        sql: z.string().max(MAX_TEXT).describe('one statement, with $1, $2, … for values'),
+        parameters,
+        target,
+        max_rows: z.number().int().min(1).max(MAX_ROWS).default(DEFAULT_ROWS),
+        wait_seconds: waitSeconds,
+      },
+      outputSchema: QUERY_OUTPUT,
+    },
+    (input, extra) =>
+      answered(extra, async () => {
+        const database = targetOf(await access(), input.target);
+        const request = { ...input, maxRows: input.max_rows, waitSeconds: input.wait_seconds };
+        const { result, notices } = await held(database, request, extra);
+        return { status: 'ok', ...result, notices };
+      }),
+  );
+
+  server.registerTool(
+    'describe',
+    {
+      title: 'Show tables, or the columns of one',
+      description:
+        'Without "table": the tables and views, and the databases that there are. With it: its columns, and which of them are masked.',
+      inputSchema: { target, schema: z.string().optional(), table: z.string().optional() },
+      annotations: { readOnlyHint: true },
+    },
+    (input, extra) =>
+      answered(extra, async () => {
+        const all = await access();
+        const { schema = null, table } = input;
+        const database = targetOf(all, input.target);
+        const sql = table === undefined ? TABLES : COLUMNS;
+        const values = table === undefined ? [schema] : [schema, table];
+        const request = { sql, parameters: values, maxRows: MAX_ROWS, waitSeconds: 0 };
+        const { result } = await held(database, request, extra);
+        const listed = result.rows.map((row) => named(result.columns, row));
+        if (table === undefined) {
+          return { status: 'ok', targets: shownTargets(all), tables: listed, cut: result.cut };
+        }
+        const columns = listed.map((column) => ({ ...column, ...maskOf(database, column) }));
+        return { status: 'ok', columns, cut: result.cut };
+      }),
+  );
+
+  server.registerTool(
+    'explain',
+    {
+      title: 'Show the plan of a statement',
+      description: 'EXPLAIN without ANALYZE: the statement does not run.',
+      inputSchema: { sql: z.string().max(MAX_TEXT), parameters, target },
+      annotations: { readOnlyHint: true },
+    },
+    (input, extra) =>
+      answered(extra, async () => {
+        const database = targetOf(await access(), input.target);
+        const sql = `EXPLAIN ${input.sql}`;
+        const request = { ...input, sql, maxRows: MAX_ROWS, waitSeconds: DEFAULT_WAIT_SECONDS };
+        const { result } = await held(database, request, extra);
+        return { status: 'ok', plan: result.rows.map(([line]) => String(line)), cut: result.cut };
+      }),
+  );
+
+  server.registerTool(
+    'masks',
+    {
+      title: 'Show which columns are masked',
+      description:
+        'The columns that come back masked, how, and whether statements may filter by them.',
+      inputSchema: { target },
+      annotations: { readOnlyHint: true },
+    },
+    (input, extra) =>
+      answered(extra, async () => {
+        const { name, masked } = targetOf(await access(), input.target);
+        if (masked === undefined) throw behindFence();
+        return { status: 'ok', target: name, masked };
+      }),
+  );
+
+  server.registerTool(
+    'approval',
+    {
+      title: 'Ask how a held statement stands',
+      description:
+        'How a request for approval stands, by the id that "query" gave. Waits for the decision up to wait_seconds. It does not approve anything.',
+      inputSchema: { request: z.string().max(64), wait_seconds: waitSeconds },
+      annotations: { readOnlyHint: true },
+    },
+    (input, extra) =>
+      answered(extra, async () => {
+        const all = await access();
+        const request = input.request.trim().toLowerCase();
+        const progress = new Progress(extra);
+        progress.say(`request ${request} waits for a person`);
+        const over = AbortSignal.timeout(input.wait_seconds * 1000);
+        using _ = progress;
+        const approval = await all
+          .decided(request, AbortSignal.any([extra.signal, over]))
+          .catch((error: unknown) => {
+            if (!over.aborted || extra.signal.aborted) throw error;
+            return all.approval(request, extra.signal);
+          });
+        return { status: 'ok', ...shownApproval(approval) };
+      }),
+  );
+
+  return server;
+}
+
+interface Held {
+  readonly sql: string;
+  readonly parameters: readonly (string | number | boolean | null)[];
+  readonly maxRows: number;
+  readonly waitSeconds: number;
+}
+
+/** Runs it; what waits for a person longer than the client would is given up, and its request stays. */
+async function held(
+  { url }: McpTarget,
+  request: Held,
+  extra: Extra,
+): Promise<{ readonly result: Bounded; readonly notices: readonly string[] }> {
+  const { sql, maxRows, waitSeconds: seconds } = request;
+  using progress = new Progress(extra);
+  const gaveUp = new AbortController();
+  const notices: string[] = [];
+  let timer: NodeJS.Timeout | undefined;
+  try {
+    const result = await boundedQuery({
+      url,
+      sql,
+      parameters: request.parameters.map((value) => (value === null ? null : String(value))),
+      maxRows,
+      signal: AbortSignal.any([extra.signal, gaveUp.signal]),
+      onNotice: ({ message = '', detail, hint, routine }) => {
+        if (routine !== 'HOOP_APPROVAL_PENDING') {
+          notices.push([message, detail, hint].filter(Boolean).join(' '));
+          return;
+        }
+        progress.say(message);
+        const refused = heldRefusal(message, detail);
+        timer = setTimeout(() => gaveUp.abort(new RefusedError(refused)), seconds * 1000);
+      },
+    });
+    return { result, notices };
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+class RefusedError extends Error {
+  readonly refused: Refused;
+
+  constructor(refused: Refused) {
+    super(refused.message);
+    this.refused = refused;
+  }
+}
+
+function heldRefusal(message: string, detail: string | undefined): Refused {
+  const named = asked(`${message} ${detail ?? ''}`);
+  return {
+    status: 'held',
+    code: 'HOOP_APPROVAL_PENDING',
+    message: message.replace(/ \[[^\]]*\]$/s, ''),
+    ...named,
+    detail,
+    hint: `Tell the user that somebody has to run: hoop approvals approve ${named.request}. Call "approval" with this request; when it is approved call "query" again with exactly the same sql and parameters.`,
+  };
+}
+
+/** A result, whatever comes: only a cancel of the client is none. */
+async function answered(
+  extra: Extra,
+  work: () => Promise<Record<string, unknown>>,
+): Promise<CallToolResult> {
+  try {
+    return asResult(await work(), false);
+  } catch (error) {
+    extra.signal.throwIfAborted();
+    const refused = error instanceof RefusedError ? error.refused : refusedBy(error);
+    if (refused === undefined) throw error;
+    return asResult({ ...refused }, true);
+  }
+}
+
+/** As text as well, for clients that know no structured content. */
+function asResult(content: Record<string, unknown>, isError: boolean): CallToolResult {
+  const structuredContent: Record<string, unknown> = JSON.parse(JSON.stringify(content));
+  const text = JSON.stringify(structuredContent);
+  return { content: [{ type: 'text', text }], structuredContent, isError };
+}
+
+/** Says every few seconds that it goes on, where the client wants to know. */
+class Progress implements Disposable {
+  readonly #extra: Extra;
+  #count = 0;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(extra: Extra) {
+    this.#extra = extra;
+  }
+
+  say(message: string): void {
+    clearInterval(this.#timer);
+    this.#send(message);
+    this.#timer = setInterval(() => this.#send(message), PROGRESS_EVERY_MS);
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer);
+  }
+
+  #send(message: string): void {
+    const { _meta, sendNotification } = this.#extra;
+    const progressToken = _meta?.progressToken;
+    if (progressToken === undefined) return;
+    this.#count += 1;
+    const params = { progressToken, progress: this.#count, message };
+    // A client that has gone is noticed by its stdin.
+    sendNotification({ method: 'notifications/progress', params }).catch(() => undefined);
+  }
+}
+
+/** @throws HoopError HOOP_USAGE */
+function targetOf({ targets, main }: McpAccess, name: string | undefined): McpTarget {
+  const only = targets.length === 1 ? targets[0]?.name : undefined;
+  const wanted = name ?? main ?? only;
+  const found = targets.find((one) => one.name === wanted);
+  if (found === undefined) {
+    const names = targets.map((one) => one.name).join(', ') || 'none';
+    throw new HoopError(
+      'HOOP_USAGE',
+      wanted === undefined
+        ? 'several databases, and none is named'
+        : `no database "${wanted}" here`,
+      { hint: `Name one of these as target: ${names}.` },
+    );
+  }
+  return found;
+}
+
+function shownTargets({ targets }: McpAccess): readonly unknown[] {
+  return targets.map(({ name, description }) => ({ name, description }));
+}
+
+function named(columns: Bounded['columns'], row: Bounded['rows'][number]) {
+  return Object.fromEntries(columns.map(({ name }, at) => [name, row[at] ?? null]));
+}
+
+function maskOf({ masked }: McpTarget, { schema, relation, name }: Record<string, unknown>) {
+  const mask = masked?.find(({ column }) => column === `${schema}.${relation}.${name}`);
+  return mask === undefined ? {} : { mask: mask.mask, inference: mask.inference };
+}
+
+function shownApproval(approval: Approval): Record<string, unknown> {
+  const { id, state, outcome, waitsUntil, usableUntil, needs, votes } = approval;
+  return {
+    request: id,
+    state,
+    outcome,
+    waitsUntil,
+    usableUntil,
+    rules: needs.map(({ rule }) => rule),
+    needs: needs.map(({ groups, count, approvedBy }) => ({ groups, count, approvedBy })),
+    votes: votes.map(({ by, decision, reason }) => ({ by: by.name, decision, reason })),
+    next: NEXT[state],
+  };
+}
+
+const NEXT: Record<Approval['state'], string> = {
+  waiting: 'It waits still. Call "approval" again, or tell the user and go on with something else.',
+  approved: 'Call "query" again with exactly the same sql and parameters. It runs once.',
+  used: 'It has run.',
+  denied: 'Do not send it again. Tell the user who denied it, and why.',
+  expired: 'Nobody decided in time. Send it again if it is needed still.',
+  withdrawn: 'It was withdrawn.',
+  void: 'Something that it rested on has changed. Send it again to ask anew.',
+};
+
+export function behindFence(): HoopError {
+  return new HoopError('HOOP_FENCE', 'the gateway cannot be asked from inside of a fence', {
+    hint: 'The file that HOOP_BRIEFING names has what is masked; send a held statement again to see how it stands.',
+  });
+}

@@ -1,0 +1,62 @@
+/** Runs that go on, as lines of text. Program, prompt and reason are what a client says. */
+import { actorName } from '../policy/actor-name.ts';
+import type { RunView } from '../tunnel/runs-api.ts';
+import { spanOf } from './approval-lines.ts';
+import { plain } from './printable.ts';
+import type { LineOptions } from './statement-lines.ts';
+import { renderTable, type TableColumn } from './table.ts';
+import { localTime, plural } from './times.ts';
+
+export function runTable(
+  runs: readonly RunView[],
+  { style, width }: LineOptions,
+  nowMs: number,
+): string[] {
+  const all: readonly (TableColumn & { readonly cell: (run: RunView) => string })[] = [
+    { title: 'ID', whole: true, cell: ({ id }) => id },
+    { title: 'WHO', cell: whoOf },
+    { title: 'PROGRAM', cell: ({ program }) => plain(program ?? '') },
+    { title: 'SINCE', whole: true, cell: (run) => `${sinceOf(run, nowMs)} ago` },
+    { title: 'SESSIONS', align: 'right', cell: ({ sessions }) => String(sessions.length) },
+    { title: 'HELD', align: 'right', cell: ({ held }) => String(held.length) },
+    { title: 'REASON', cell: ({ reason }) => plain(reason ?? '') },
+  ];
+  const rows = runs.map((run) => all.map(({ cell }) => cell(run)));
+  return renderTable({ columns: all, rows, width, style, look: 'list' });
+}
+
+export function runLines(run: RunView, { style }: LineOptions, nowMs: number): string[] {
+  const { id, parent, program, reason, targets, startedAt, expiresAt, sessions, held } = run;
+  const facts: readonly (readonly [string, string | undefined])[] = [
+    ['run', id],
+    ['who', whoOf(run)],
+    ['program', program === undefined ? undefined : `${program} (as the client says)`],
+    ['within', parent],
+    ['reason', reason],
+    ['targets', targets?.join(', ') ?? 'all that its person may reach'],
+    ['since', `${localTime(Date.parse(startedAt))}, ${sinceOf(run, nowMs)} ago`],
+    ['until', `${localTime(Date.parse(expiresAt))} at the latest`],
+    ...(run.prompts ?? []).map(
+      ({ text }) => ['prompt', `${oneLine(text)} (as the client says)`] as const,
+    ),
+    ['sessions', sessions.length === 0 ? 'none is open' : plural(sessions.length, 'session')],
+    ...sessions.map((session) => ['', `${session.id} on ${session.target}`] as const),
+    ['held', held.length === 0 ? 'nothing' : plural(held.length, 'request')],
+    ...held.map((one) => ['', `${one.id} on ${one.target}, ${one.state}`] as const),
+  ];
+  return facts.flatMap(([name, value]) =>
+    value === undefined ? [] : [`${style.bold(name.padEnd(10))}${plain(value)}`],
+  );
+}
+
+function whoOf({ requester, agent }: RunView): string {
+  return plain(actorName({ ...requester, agent, requester: undefined }));
+}
+
+function sinceOf({ startedAt }: RunView, nowMs: number): string {
+  return spanOf(nowMs - Date.parse(startedAt));
+}
+
+function oneLine(text: string): string {
+  return text.trim().replace(/\s+/g, ' ') || '(empty)';
+}

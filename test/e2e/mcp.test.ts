@@ -1,0 +1,236 @@
+/** `hoop mcp` as the official SDK's client starts it: real gateway, PostgreSQL and approvals. */
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Client } from '@modelcontextprotocol/sdk/client/index.js';
+import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { childEnvironment, LAUNCHER } from '../../src/demo/hoop-process.ts';
+import { type Bench, openBench } from './demo-bench.ts';
+
+let bench: Bench;
+beforeAll(async () => {
+  bench = await openBench();
+});
+afterAll(async () => {
+  await bench[Symbol.asyncDispose]();
+});
+
+class Session implements AsyncDisposable {
+  readonly client = new Client({ name: 'test', version: '1' });
+  readonly transport: StdioClientTransport;
+  stderr = '';
+
+  constructor(home: string, args: readonly string[]) {
+    this.transport = new StdioClientTransport({
+      command: process.execPath,
+      args: [LAUNCHER, ...args],
+      env: childEnvironment({ home }) as Record<string, string>,
+      stderr: 'pipe',
+    });
+    this.transport.stderr?.on('data', (chunk) => {
+      this.stderr += String(chunk);
+    });
+  }
+
+  static async open(home: string, ...args: string[]): Promise<Session> {
+    const session = new Session(home, args);
+    await session.client.connect(session.transport);
+    return session;
+  }
+
+  /** @param progress gets the words of each notification */
+  async call(name: string, input: Record<string, unknown>, progress: string[] = []) {
+    const result = await this.client.callTool({ name, arguments: input }, undefined, {
+      onprogress: ({ message = '' }) => progress.push(message),
+      timeout: 120_000,
+      resetTimeoutOnProgress: true,
+    });
+    return {
+      isError: result.isError === true,
+      said: result.structuredContent as Record<string, unknown>,
+      text: JSON.stringify(result.content),
+    };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.client.close();
+  }
+}
+
+const open = (...args: string[]) =>
+  Session.open(bench.home('engineer'), 'mcp', '--target', 'prod-db', ...args);
+
+const lastId = async (session: Session): Promise<number> => {
+  const sql = 'SELECT max(id)::int4 AS id FROM orders';
+  const { said } = await session.call('query', { sql });
+  return Number((said['rows'] as number[][])[0]?.[0]);
+};
+
+test('rows come as structured content, bounded, and it is said what was left out', async () => {
+  await using session = await open();
+  const all = await session.call('query', {
+    sql: 'SELECT id::int4, $1::text AS word FROM orders ORDER BY id',
+    parameters: ['hello'],
+    max_rows: 2,
+  });
+  expect(all.said).toMatchObject({
+    status: 'ok',
+    columns: [
+      { name: 'id', type: 'int4' },
+      { name: 'word', type: 'text' },
+    ],
+    rows: [
+      [expect.any(Number), 'hello'],
+      [expect.any(Number), 'hello'],
+    ],
+    cut: ['these are the first 2 rows (as asked for); there are more'],
+  });
+  expect(JSON.parse(JSON.parse(all.text)[0].text)).toEqual(all.said);
+  const long = await session.call('query', { sql: "SELECT repeat('x', 50000) FROM orders" });
+  expect(long.said['cut']).toContainEqual(expect.stringContaining('values have more than 10000'));
+  expect(JSON.stringify(long.said).length).toBeLessThan(130_000);
+  const one = await session.call('query', { sql: 'SELECT true, NULL, 1.50::numeric' });
+  expect(one.said).toMatchObject({ rows: [[true, null, '1.50']], cut: [], tag: 'SELECT 1' });
+});
+
+test('describe tells tables, columns and masks; masks and explain do theirs', async () => {
+  await using session = await open();
+  const { said } = await session.call('describe', {});
+  expect(said['tables']).toContainEqual(
+    expect.objectContaining({ schema: 'public', name: 'customers', kind: 'table' }),
+  );
+  const table = await session.call('describe', { table: 'customers' });
+  expect(table.said['columns']).toContainEqual(
+    expect.objectContaining({ name: 'email', mask: expect.any(String) }),
+  );
+  const masks = await session.call('masks', {});
+  expect(JSON.stringify(masks.said)).toContain('public.customers.email');
+  const plan = await session.call('explain', { sql: 'SELECT * FROM orders' });
+  expect(JSON.stringify(plan.said)).toContain('Scan');
+});
+
+test('what is denied, and what the server refuses, are results and not faults', async () => {
+  await using session = await open();
+  // From then on the client holds answers to the schema of the tool.
+  await session.client.listTools();
+  const denied = await session.call('query', { sql: 'DROP TABLE orders' });
+  expect(denied.isError).toBe(true);
+  expect(denied.said).toMatchObject({
+    status: 'denied',
+    code: expect.stringMatching(/^HOOP_/),
+    message: expect.any(String),
+    hint: expect.any(String),
+  });
+  const wrong = await session.call('query', { sql: 'SELECT nothing_of_that_name FROM orders' });
+  expect(wrong.said).toMatchObject({ status: 'error', sqlState: '42703' });
+  const other = await session.call('query', { sql: 'SELECT 1', target: 'elsewhere' });
+  expect(other.said).toMatchObject({
+    code: 'HOOP_USAGE',
+    hint: expect.stringContaining('prod-db'),
+  });
+  const unknown = await session.call('approval', { request: '7k3mq9xw2c4d', wait_seconds: 0 });
+  expect(unknown.said).toMatchObject({ code: 'HOOP_APPROVAL_UNKNOWN' });
+  // Only one statement: the second of a text would have no bound.
+  const two = await session.call('query', { sql: 'SELECT 1; SELECT 2' });
+  expect(two.isError).toBe(true);
+});
+
+test('a held statement is told with its request, survives the call, and runs once approved, once', async () => {
+  await using session = await open();
+  const id = await lastId(session);
+  const input = { sql: 'DELETE FROM orders WHERE id = $1', parameters: [id], wait_seconds: 1 };
+  const progress: string[] = [];
+  const first = await session.call('query', input, progress);
+  expect(first.isError).toBe(true);
+  const request = String(first.said['request']);
+  expect(first.said).toMatchObject({
+    status: 'held',
+    request: expect.stringMatching(/^[0-9a-z]{12}$/),
+    rule: expect.stringMatching(/\/delete-orders$/),
+    hint: expect.stringContaining(`hoop approvals approve ${request}`),
+  });
+  expect(progress[0]).toContain(`held for approval, request ${request}`);
+  // Sent again while it waits it is the same request.
+  expect((await session.call('query', input)).said['request']).toBe(request);
+  const waits = await session.call('approval', { request, wait_seconds: 0 });
+  expect(waits.said).toMatchObject({ state: 'waiting', request });
+  const self = await bench.hoop('engineer', 'approvals', 'approve', request, '--json');
+  expect(self.stderr).toContain('HOOP_APPROVAL_SELF');
+  const waiting = session.call('approval', { request, wait_seconds: 60 });
+  const script = bench.hoop('engineer', 'approvals', 'wait', request, '--timeout', '60', '--json');
+  const approved = await bench.hoop('dba', 'approvals', 'approve', request, '--yes');
+  expect(approved.exitCode, approved.stderr).toBe(0);
+  expect((await waiting).said).toMatchObject({ state: 'approved' });
+  const waited = await script;
+  expect(waited.exitCode, waited.stderr).toBe(0);
+  expect(JSON.parse(waited.stdout).approval).toMatchObject({ id: request, state: 'approved' });
+  const ran = await session.call('query', input);
+  expect(ran.said).toMatchObject({ status: 'ok', tag: 'DELETE 1' });
+  const again = await session.call('query', input);
+  expect(again.said).toMatchObject({ status: 'held' });
+  expect(again.said['request']).not.toBe(request);
+  // With the server its run ends, and with that what it has asked for.
+  const left = String(again.said['request']);
+  await session.client.close();
+  const over = await bench.hoop('engineer', 'approvals', 'wait', left, '--json');
+  expect(over.exitCode, over.stderr).toBe(4);
+  expect(JSON.parse(over.stdout).approval).toMatchObject({ state: 'withdrawn' });
+});
+
+test('tools are listed without a login, and a call says what is missing', async () => {
+  const home = await mkdtemp(join(tmpdir(), 'hoop-mcp-'));
+  try {
+    await using session = await Session.open(home, 'mcp');
+    const { tools } = await session.client.listTools();
+    expect(tools.map(({ name }) => name).sort()).toEqual([
+      'approval',
+      'describe',
+      'explain',
+      'masks',
+      'query',
+    ]);
+    const refused = await session.call('query', { sql: 'SELECT 1' });
+    expect(refused).toMatchObject({ isError: true, said: { status: 'error' } });
+    expect(refused.text).toContain('hoop login');
+  } finally {
+    await rm(home, { recursive: true, force: true });
+  }
+});
+
+describe('who it is', () => {
+  test('a run of its own, with the agent that it was started with; no password is in an argument', async () => {
+    await using session = await open('--agent', 'devin');
+    const { said } = await session.call('query', { sql: 'SELECT count(*) FROM orders' });
+    expect(said).toMatchObject({ status: 'ok' });
+    const [newest] = await bench.sessions('engineer');
+    expect(newest).toMatchObject({ agent: 'devin', run: expect.any(String) });
+    const { pid } = session.transport;
+    const argv = await readFile(`/proc/${pid}/cmdline`, 'utf8');
+    expect(argv.split('\0').filter(Boolean).slice(2)).toEqual([
+      'mcp',
+      '--target',
+      'prod-db',
+      '--agent',
+      'devin',
+    ]);
+  });
+
+  test('within a run it is that run, its agent and its targets, whatever its client says', async () => {
+    const inner = `exec '${process.execPath}' '${LAUNCHER}' mcp`;
+    const args = ['run', '--agent', 'devin', '--target', 'prod-db', '--', 'sh', '-c', inner];
+    await using session = await Session.open(bench.home('engineer'), ...args);
+    const { said } = await session.call('query', { sql: 'SELECT count(*) FROM orders' });
+    expect(said, session.stderr).toMatchObject({ status: 'ok' });
+    const [newest] = await bench.sessions('engineer');
+    expect(newest).toMatchObject({ agent: 'devin', program: 'sh' });
+    const masks = await session.call('masks', {});
+    expect(JSON.stringify(masks.said)).toContain('public.customers.email');
+  });
+
+  test('an agent that the policy does not know is refused, in the answer', async () => {
+    await using session = await open('--agent', 'nobody-knows');
+    const refused = await session.call('query', { sql: 'SELECT 1' });
+    expect(refused.said).toMatchObject({ code: 'HOOP_AGENT_UNKNOWN' });
+  });
+});

@@ -1,0 +1,69 @@
+/** `hoop runs` with the real gateway: who sees what goes on, and who ends it. */
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { LAUNCHER } from '../../src/demo/hoop-process.ts';
+import { waitFor } from '../wait-for.ts';
+import { type Bench, openBench } from './demo-bench.ts';
+
+let bench: Bench;
+beforeAll(async () => {
+  bench = await openBench();
+});
+afterAll(async () => {
+  await bench[Symbol.asyncDispose]();
+});
+
+interface Shown {
+  readonly id: string;
+  readonly reason?: string;
+  readonly sessions: readonly unknown[];
+  readonly held: readonly { readonly id: string }[];
+}
+
+async function runsOf(identity: string): Promise<readonly Shown[]> {
+  const { stdout } = await bench.hoop(identity, 'runs', 'list', '--json');
+  return JSON.parse(stdout).runs;
+}
+
+test('an approver sees who does what in a run and ends it; its program is gone and opens nothing more', async () => {
+  const script = 'psql -Xc "DELETE FROM orders WHERE id = 2"; psql -Xc "SELECT 1"; sleep 3600';
+  const flags = ['--reason', 'INC-12', '--prompt', 'tidy the orders'];
+  const running = bench.hoop('engineer', 'run', ...flags, '--', 'sh', '-c', script);
+  const run = await waitFor(async () => {
+    const found = (await runsOf('dba')).find(({ reason }) => reason === 'INC-12');
+    expect(found?.held).toHaveLength(1);
+    return found as Shown;
+  });
+  const shown = await bench.hoop('dba', 'runs', 'show', run.id);
+  expect(shown.stdout).toContain('engineer');
+  expect(shown.stdout).toMatch(/^program +sh \(as the client says\)$/m);
+  expect(shown.stdout).toMatch(/^prompt +tidy the orders \(as the client says\)$/m);
+  expect(shown.stdout).toMatch(/^sessions +1 session$/m);
+  expect(shown.stdout).toContain(run.held[0]?.id);
+  // Somebody else's does not exist for a colleague, who is no approver.
+  expect((await runsOf('devin')).map(({ id }) => id)).not.toContain(run.id);
+  const colleague = await bench.hoop('devin', 'runs', 'kill', run.id, '--json');
+  expect(colleague.stderr).toContain('HOOP_RUN_UNKNOWN');
+
+  const killed = await bench.hoop('dba', 'runs', 'kill', run.id, '--reason', 'wrong table');
+  expect(killed.exitCode, killed.stderr).toBe(0);
+  const ended = await running;
+  expect(ended.exitCode, ended.stderr).toBeNull();
+  expect(ended.stderr).toContain('wrong table');
+  expect((await runsOf('engineer')).map(({ id }) => id)).not.toContain(run.id);
+  const held = await bench.hoop('engineer', 'approvals', 'show', run.held[0]?.id ?? '', '--json');
+  expect(JSON.parse(held.stdout).approval).toMatchObject({ state: 'withdrawn' });
+});
+
+test('a run sees and ends none, its person does', async () => {
+  const inner = `'${process.execPath}' '${LAUNCHER}' runs list --json; exec sleep 3600`;
+  const running = bench.hoop('engineer', 'run', '--reason', 'own', '--', 'sh', '-c', inner);
+  const run = await waitFor(async () => {
+    const found = (await runsOf('engineer')).find(({ reason }) => reason === 'own');
+    expect(found).toBeDefined();
+    return found as Shown;
+  });
+  await bench.hoop('engineer', 'runs', 'kill', run.id.slice(0, 23));
+  const ended = await running;
+  expect(ended.exitCode).not.toBe(0);
+  expect(ended.stderr).toContain('HOOP_RUN_REFUSED');
+});
