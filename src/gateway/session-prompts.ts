@@ -10,11 +10,20 @@ import type { RecordingEvent } from '../recording/types.ts';
 const NEWLINE = 0x0a;
 
 export class SessionPrompts {
+  readonly #redact: (text: string) => string;
   #rest = Buffer.alloc(0);
   readonly #ids = new Set<string>();
   #current: PromptLine | undefined;
 
-  /** The one in force. */
+  /**
+   * @param redact for what is shown to people: a client takes secrets out before it sends a prompt,
+   *   and it is a client that says so
+   */
+  constructor(redact: (text: string) => string = (text) => text) {
+    this.#redact = redact;
+  }
+
+  /** The one in force, as it is shown; the recording has what was sent. */
   get current(): PromptLine | undefined {
     return this.#current;
   }
@@ -86,7 +95,7 @@ export class SessionPrompts {
       throw new ProtocolError('a prompt of the client has the id of another one');
     }
     this.#ids.add(prompt.id);
-    this.#current = prompt;
+    this.#current = { ...prompt, text: this.#redact(prompt.text) };
   }
 }
 

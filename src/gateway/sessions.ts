@@ -2,6 +2,7 @@
 import { HoopError } from '../errors.ts';
 import type { StatementPolicy } from '../policy/sql/types.ts';
 import type { Principal } from '../policy/types.ts';
+import { redactedText } from '../masking/redacted-text.ts';
 import type { GatewayKeys } from '../recording/gateway-keys.ts';
 import type { RecordingStore } from '../recording/recording-store.ts';
 import type { EndReason } from '../recording/types.ts';
@@ -155,6 +156,11 @@ export class Sessions {
     return { v: API_VERSION, session: id, endReason, endMessage, logins };
   }
 
+  /** The live ones of a run. */
+  ofRun(run: string): readonly LiveSession[] {
+    return [...this.#live.values()].filter((session) => session.run === run);
+  }
+
   /** A login has ended: so do the sessions that it opened. */
   revokeLogin(family: string, why = 'the login was ended'): void {
     for (const session of this.#live.values()) {
@@ -233,14 +239,17 @@ export class Sessions {
   async #start(start: Omit<SessionStart, 'reason'>): Promise<SessionReply> {
     const { who, request, target, grant } = start;
     const reason = request.reason ?? who.run?.reason;
-    const { store, index, clock, log, access } = this.#options;
+    const { store, index, clock, log, access, policy } = this.#options;
     const { principal, family } = who;
     const begun = await beginRecording(
       { store, index, access, keys: this.#options.keys(), nowMs: clock() },
       { ...start, reason },
     );
     const { id, recording } = begun;
-    const prompts = new SessionPrompts();
+    const detectors = () => policy.grant(principal, target.name)?.grant.detectors;
+    const prompts = new SessionPrompts((text) =>
+      redactedText(text, detectors() ?? grant.detectors),
+    );
     const session = new LiveSession({
       id,
       principal,

@@ -4,6 +4,7 @@
  * statement goes another way through the tunnel and could overtake it.
  */
 import { HoopError } from '../errors.ts';
+import { redactedText } from '../masking/redacted-text.ts';
 import type { ClientRecording } from '../recording/client-recording.ts';
 import {
   EVIDENCE_MESSAGE_BYTES,
@@ -21,6 +22,8 @@ const TEXT_BUDGET_BYTES = MAX_CLIENT_EVIDENCE_BYTES / 2;
 
 export interface ClientPromptsOptions {
   readonly recording: Pick<ClientRecording, 'data' | 'flush'>;
+  /** Of the policy: what they find is taken out before a prompt is recorded here or sent. */
+  readonly detectors: readonly string[];
   /** One binary message on the control channel. @returns false: nothing can be said any more. */
   readonly send: (bytes: Uint8Array) => boolean;
 }
@@ -116,7 +119,9 @@ export class ClientPrompts {
   }
 
   /** @returns undefined: there is no room but for saying so */
-  #line(words: PromptWords): Buffer | undefined {
+  #line(said: PromptWords): Buffer | undefined {
+    // First: length and digest are those of what is recorded.
+    const words = { ...said, text: redactedText(said.text, this.#options.detectors) };
     const whole = encode(promptLine(words));
     if (this.#spent + whole.length <= TEXT_BUDGET_BYTES) {
       return whole;

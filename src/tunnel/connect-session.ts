@@ -220,6 +220,7 @@ export class ClientSession {
     this.#streams = streams;
     this.#prompts = new ClientPrompts({
       recording,
+      detectors: this.reply.detectors,
       send: (bytes) => this.#control?.sendEvidence(bytes) === true,
     });
     const { listen, prompt } = this.#options;

@@ -1,17 +1,20 @@
+import { hash } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { SessionPrompts } from '../../src/gateway/session-prompts.ts';
-import type { PromptLine, PromptWords } from '../../src/recording/prompt.ts';
+import { redactedText } from '../../src/masking/redacted-text.ts';
+import { type PromptLine, type PromptWords, promptLine } from '../../src/recording/prompt.ts';
 import { ClientPrompts } from '../../src/tunnel/client-prompts.ts';
 import { newPrompt } from '../../src/tunnel/new-prompt.ts';
 
 const signal = new AbortController().signal;
 
 /** A gateway that records what it is told, when it is told to. */
-function opened(isOpen = true) {
+function opened(isOpen = true, detectors: readonly string[] = []) {
   const order: string[] = [];
   const lines: PromptLine[] = [];
   let up = 0;
   const prompts = new ClientPrompts({
+    detectors,
     recording: {
       data: () => order.push('data'),
       flush: () => order.push('flush'),
@@ -149,4 +152,20 @@ test('a prompt that has no room is refused only when the gateway knows that none
   };
   await set(words('a'));
   await fill();
+});
+
+test('what the detectors of the policy find is not sent; length and digest are of what is', async () => {
+  const { lines, set } = opened(true, ['url-password', 'card', 'of a later version']);
+  await set(words('use postgres://app:hunter22@db/x and 4111 1111 1111 1111, mail ann@acme.example'));
+  const text = 'use postgres://app:[url-password]@db/x and [card], mail ann@acme.example';
+  expect(lines[0]).toMatchObject({ text, bytes: text.length, sha256: hash('sha256', text) });
+});
+
+test('a client that sends it all the same does not have it shown to approvers', () => {
+  const gateway = new SessionPrompts((text) => redactedText(text, ['url-password']));
+  const line = promptLine({ ...words('postgres://app:hunter22@db/x'), sentMs: 1 });
+  expect(gateway.received(Buffer.from(`${JSON.stringify(line)}\n`))).toBe(true);
+  expect(gateway.current?.text).toBe('postgres://app:[url-password]@db/x');
+  // As it was sent: the recording has it, and its digest says so.
+  expect(gateway.current?.sha256).toBe(line.sha256);
 });
