@@ -156,7 +156,9 @@ test('a prompt that has no room is refused only when the gateway knows that none
 
 test('what the detectors of the policy find is not sent; length and digest are of what is', async () => {
   const { lines, set } = opened(true, ['url-password', 'card', 'of a later version']);
-  await set(words('use postgres://app:hunter22@db/x and 4111 1111 1111 1111, mail ann@acme.example'));
+  await set(
+    words('use postgres://app:hunter22@db/x and 4111 1111 1111 1111, mail ann@acme.example'),
+  );
   const text = 'use postgres://app:[url-password]@db/x and [card], mail ann@acme.example';
   expect(lines[0]).toMatchObject({ text, bytes: text.length, sha256: hash('sha256', text) });
 });
