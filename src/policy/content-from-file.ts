@@ -80,6 +80,11 @@ function rulesFrom(
       hint: rule.hint,
       ...(rule.approve === undefined ? {} : { approval: termsOf(rule.approve) }),
     };
+    if (conditions === 'everything') {
+      rules.push({ ...common, verbs: ['*'], relations: [], functions: [], qualified: undefined });
+      ssh.push({ ...common, ...ALL_ON_SERVERS });
+      continue;
+    }
     if (isAboutServers(conditions)) {
       ssh.push(
         ...sshRuleFrom(conditions, common, (key, message) => report([...place, ...key], message)),
@@ -100,6 +105,17 @@ function rulesFrom(
   }
   return { rules, ssh };
 }
+
+/** A deny without conditions: also of what cannot be read. */
+const ALL_ON_SERVERS = {
+  acts: ['shell', 'exec', 'sftp', 'file', 'forward'],
+  users: [],
+  commands: [],
+  unknown: false,
+  paths: [],
+  operations: [],
+  destinations: [],
+} as const satisfies Omit<SshRule, keyof RuleStart>;
 
 /** What rules about statements and rules about servers have in common. */
 export interface RuleStart {

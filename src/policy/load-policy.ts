@@ -212,6 +212,12 @@ function issueProblems(
       message: issue.message.replace(/^unknown key .*?; /, `unknown key "${key}"; `),
     }));
   }
+  if (issue.code === 'invalid_union' && !issue.message.startsWith('expected')) {
+    const [keys = []] = issue.errors;
+    return keys.flatMap((inner) =>
+      issueProblems(file, document, { ...inner, path: [...issue.path, ...inner.path] }),
+    );
+  }
   return [{ file, ...document.place(path), message: `${where(path)}${wording(issue)}` }];
 }
 

@@ -250,7 +250,11 @@ const Approve = strict({
 const Rule = strict({
   name: Name.optional().describe('For messages and the record. Default: rule-1, rule-2, …'),
   allow: Conditions.optional(),
-  deny: Conditions.optional(),
+  // The word last: what is wrong with a rule of keys is told of the first (load-policy.ts).
+  deny: z
+    .union([Conditions, z.literal('everything')])
+    .optional()
+    .describe('everything: all statements, and all that can be done on a server.'),
   approve: Approve.optional().describe('Allowed once others have approved: see approvers, count.'),
   hint: Text.optional().describe('Shown to whoever the rule refuses.'),
 }).describe('Deny beats approve beats allow; what no rule allows is refused.');

@@ -1,6 +1,7 @@
 /** What is valid about servers and may not be what was meant. */
 import { documentCovers } from '../match.ts';
 import type { Policy, PolicyContent, PolicyProblem, TargetMatch } from '../policy.ts';
+import type { StatementRule } from '../types.ts';
 import type { SshRule } from './types.ts';
 
 type Content = PolicyContent & { readonly targets: TargetMatch };
@@ -8,6 +9,7 @@ type Content = PolicyContent & { readonly targets: TargetMatch };
 export function sshWarnings(policy: Policy): PolicyProblem[] {
   return [...policy.documents, ...policy.agents.values()].flatMap((content) => [
     ...onNothing(policy, content),
+    ...halfDenied(policy, content),
     ...unknownUsers(policy, content),
     ...throughAShell(content),
   ]);
@@ -17,8 +19,8 @@ export function sshWarnings(policy: Policy): PolicyProblem[] {
 function onNothing(policy: Policy, content: Content): PolicyProblem[] {
   const targets = [...policy.targets.values()].filter((target) => documentCovers(content, target));
   const servers = targets.filter(({ kind }) => kind === 'ssh').length;
-  const [rule] = content.rules;
-  const [sshRule] = content.ssh;
+  const [rule] = content.rules.filter((one) => !isAboutBoth(one, content));
+  const [sshRule] = content.ssh.filter((one) => !isAboutBoth(one, content));
   return [
     ...(sshRule !== undefined && servers === 0
       ? [warning(sshRule, 'is about servers, and none of the targets is one: it gives nothing')]
@@ -27,6 +29,48 @@ function onNothing(policy: Policy, content: Content): PolicyProblem[] {
       ? [warning(rule, 'is about SQL, and all of the targets are servers: it gives nothing')]
       : []),
   ];
+}
+
+/** `deny: everything` */
+function isAboutBoth({ rule }: Pick<SshRule, 'rule'>, { rules, ssh }: Content): boolean {
+  return [rules, ssh].every((some) => some.some((other) => other.rule.id === rule.id));
+}
+
+/** A deny of all SQL, or of all on servers, where a target is of the other kind. */
+function halfDenied(policy: Policy, content: Content): PolicyProblem[] {
+  const targets = [...policy.targets.values()].filter((target) => documentCovers(content, target));
+  const open = (kind: 'postgres' | 'ssh'): string =>
+    targets
+      .filter((target) => target.kind === kind)
+      .map(({ name }) => name)
+      .join(', ');
+  const [databases, servers] = [open('postgres'), open('ssh')];
+  const sql = content.rules.find(
+    (rule) => isBareDeny(rule) && rule.verbs.includes('*') && !isAboutBoth(rule, content),
+  );
+  const ssh = content.ssh.find((rule) => isBareSshDeny(rule) && !isAboutBoth(rule, content));
+  return [
+    ...(sql && servers !== ''
+      ? [warning(sql, `denies all SQL, and leaves open what may be done on ${servers}; ${SAY}`)]
+      : []),
+    ...(ssh && databases !== ''
+      ? [warning(ssh, `denies all on servers, and leaves open all SQL on ${databases}; ${SAY}`)]
+      : []),
+  ];
+}
+
+const SAY = 'say deny: everything';
+const ACTS: readonly SshRule['acts'][number][] = ['shell', 'exec', 'sftp', 'forward'];
+
+function isBareDeny({ effect, relations, functions, ...rule }: StatementRule): boolean {
+  const isNarrow = rule.qualified !== undefined || rule.rows !== undefined;
+  return effect === 'deny' && relations.length + functions.length === 0 && !isNarrow;
+}
+
+function isBareSshDeny({ effect, acts, unknown, ...rule }: SshRule): boolean {
+  const { users, commands, paths, operations, destinations } = rule;
+  const narrowed = [users, commands, paths, operations, destinations].some((some) => some.length);
+  return effect === 'deny' && !unknown && !narrowed && ACTS.every((act) => acts.includes(act));
 }
 
 /** Where the targets themselves say who can log in. */
