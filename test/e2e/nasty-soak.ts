@@ -1,7 +1,8 @@
 /**
- * Some two hundred nasty texts, over PostgreSQL and over SSH, while somebody else works. Their
- * statements must not wait for them, and their session must live; so must the session that sends
- * them, since each of the texts is answered, or refused, in words.
+ * Some two hundred and fifty nasty texts and floods of messages, over PostgreSQL, SSH and sftp, while
+ * somebody else works. Their statements must not wait for them, and their session must live; so must
+ * the session that sends them, since each of the texts is answered, or refused, in words. Somebody
+ * who does the same without hoop shows what the machine and the server are to blame for.
  *
  *     npm run soak:nasty -- --only WITH
  */
@@ -11,24 +12,21 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import pg from 'pg';
 import { startHoop } from '../../src/demo/hoop-process.ts';
+import { RawClient, type Received } from '../gateway/pg/raw-client.ts';
 import { nastyTexts } from '../policy/sql/nasty-texts.ts';
 import { nastyCommands } from '../policy/ssh/nasty-commands.ts';
 import type { Bench } from './demo-bench.ts';
+import { type NastyMessages, nastyMessages, nastySftp } from './nasty-messages.ts';
+import { OtherUser, type Wait } from './other-user.ts';
 import { openSshBench } from './ssh-bench.ts';
 
 /** What somebody else may have to wait, 99 times of 100. */
 const MAX_P99_MS = 250;
 /** Whoever sends a nasty text gives up then. */
 const PATIENCE_MS = 20_000;
-const THINK_MS = 20;
 const SHOWN = 12;
 
 const { values } = parseArgs({ options: { only: { type: 'string', default: '' } } });
-
-interface Wait {
-  readonly ms: number;
-  readonly during: string;
-}
 
 function check(what: string, isTrue: boolean, seen: unknown): void {
   process.stdout.write(`${isTrue ? 'ok  ' : 'FAIL'} ${what}: ${String(seen)}\n`);
@@ -40,43 +38,6 @@ function check(what: string, isTrue: boolean, seen: unknown): void {
 function p99(waits: readonly Wait[]): number {
   const sorted = waits.map(({ ms }) => ms).sort((a, b) => a - b);
   return sorted[Math.floor(sorted.length * 0.99)] ?? Number.NaN;
-}
-
-/** Works until it is told to stop. */
-class OtherUser {
-  readonly waits: Wait[] = [];
-  failure: unknown;
-  during = 'nothing';
-  #isOver = false;
-  #done: Promise<void> | undefined;
-
-  start(url: string): void {
-    this.#done = this.#work(url).catch((error: unknown) => {
-      this.failure = error;
-    });
-  }
-
-  async stop(): Promise<void> {
-    this.#isOver = true;
-    await this.#done;
-  }
-
-  async #work(url: string): Promise<void> {
-    const client = new pg.Client({ connectionString: url });
-    client.on('error', (error) => {
-      this.failure = error;
-    });
-    await client.connect();
-    for (let turn = 0; !this.#isOver; turn += 1) {
-      const { during } = this;
-      const from = performance.now();
-      // A text of its own each time: it is parsed and judged, not found.
-      await client.query(`SELECT ${turn} AS turn, 'x${turn}' AS word`);
-      this.waits.push({ ms: performance.now() - from, during });
-      await sleep(THINK_MS);
-    }
-    await client.end();
-  }
 }
 
 /** @returns how the server, or the gateway, has answered: SQLSTATE, or ok */
@@ -97,23 +58,48 @@ async function answered(url: string, text: string): Promise<string> {
   }
 }
 
-async function commanded(config: string, command: string): Promise<string> {
-  const child = spawn('ssh', ['-F', config, 'web-1', command], { stdio: 'ignore' });
-  const timer = setTimeout(() => child.kill(), 20_000);
+/** @returns how many ReadyForQuery and errors came; a server that takes too long is cut off */
+async function flooded(port: number, { messages, answers }: NastyMessages): Promise<string> {
+  const client = await RawClient.open(port, { database: 'app' });
+  try {
+    let [ready, errors] = [0, 0];
+    client.received.length = 0;
+    client.send(messages);
+    const isOver = (received: readonly Received[]): boolean => {
+      for (const { type } of received) {
+        ready += type === 'Z' ? 1 : 0;
+        errors += type === 'E' ? 1 : 0;
+      }
+      client.received.length = 0;
+      return ready >= answers;
+    };
+    await Promise.race([client.until(isOver), sleep(PATIENCE_MS)]);
+    return `${ready} answers, ${errors} errors${client.isClosed ? ', closed' : ''}`;
+  } finally {
+    client.socket.destroy();
+  }
+}
+
+/** @param args of ssh; the command is read and decided, and its shell leaves before it does it */
+async function commanded(args: readonly string[], input?: Buffer): Promise<string> {
+  const child = spawn('ssh', args, { stdio: ['pipe', 'ignore', 'ignore'] });
+  child.stdin.on('error', () => undefined).end(input);
+  const timer = setTimeout(() => child.kill(), PATIENCE_MS);
   const [status, signal] = await once(child, 'exit');
   clearTimeout(timer);
   return String(status ?? signal);
 }
 
-async function play(bench: Bench, other: OtherUser): Promise<number> {
+async function play(bench: Bench, turn: (name: string) => Promise<void>): Promise<number> {
   await using nasty = await bench.connect('engineer');
   await using server = await startHoop(['connect', 'web-1', '--json'], 'listening', {
     home: bench.home('engineer'),
   });
+  const config = String(server.ready['config']);
   let played = 0;
   const run = async (name: string, work: () => Promise<string>): Promise<void> => {
     if (!name.includes(values.only)) return;
-    other.during = name;
+    await turn(name);
     const from = performance.now();
     const answer = await work();
     const ms = Math.round(performance.now() - from);
@@ -124,7 +110,14 @@ async function play(bench: Bench, other: OtherUser): Promise<number> {
     await run(name, () => answered(nasty.url, text));
   }
   for (const { name, command } of nastyCommands()) {
-    await run(name, () => commanded(String(server.ready['config']), command));
+    await run(name, () => commanded(['-F', config, 'web-1', `exit 0; ${command}`]));
+  }
+  for (const { name, bytes } of nastySftp(bench.demo.directory)) {
+    await run(name, () => commanded(['-F', config, '-s', 'web-1', 'sftp'], bytes));
+  }
+  const port = Number(new URL(nasty.url).port);
+  for (const one of nastyMessages()) {
+    await run(one.name, () => flooded(port, one));
   }
   check(
     'the session of the nasty texts goes on',
@@ -144,23 +137,45 @@ await admin.query(`CREATE TABLE public.items (id int, name text);
   GRANT ALL ON public.items, public.wide TO ${bench.demo.target.user}`);
 await admin.end();
 await using connection = await bench.connect('engineer');
-const other = new OtherUser();
-other.start(connection.url);
+const users = [new OtherUser(connection.url), new OtherUser(bench.demo.target.adminUrl)];
+await Promise.all(users.map((user) => user.during('warming up')));
 await sleep(3000);
-const before = other.waits.splice(0);
-const played = await play(bench, other);
-await other.stop();
-const worst = [...other.waits].sort((a, b) => b.ms - a.ms).slice(0, SHOWN);
+await Promise.all(users.map((user) => user.during('nothing')));
+await sleep(5000);
+const waits: Wait[][] = users.map(() => []);
+const failures: string[] = [];
+const collect = async (name: string | undefined): Promise<void> => {
+  for (const [index, user] of users.entries()) {
+    const report = await (name === undefined ? user.stop() : user.during(name));
+    waits[index]?.push(...report.waits);
+    failures.push(...(report.failure === undefined ? [] : [report.failure]));
+  }
+};
+const played = await play(bench, collect);
+await collect(undefined);
+const [mine = [], direct = []] = waits;
+const isBefore = ({ during }: Wait): boolean => during === 'nothing';
+const [before, directBefore] = [mine.filter(isBefore), direct.filter(isBefore)];
+const [meanwhile, directMeanwhile] = [mine, direct].map((all) =>
+  all.filter((one) => !isBefore(one)),
+);
+const worst = (meanwhile ?? []).toSorted((a, b) => b.ms - a.ms).slice(0, SHOWN);
 for (const { ms, during } of worst) {
-  process.stdout.write(`     ${Math.round(ms)} ms during ${during}\n`);
+  const same = direct.filter((wait) => wait.during === during).map((wait) => wait.ms);
+  const line = `${Math.round(ms)} ms during ${during}; direct ${Math.round(Math.max(0, ...same))} ms`;
+  process.stdout.write(`     ${line}\n`);
 }
-process.stdout.write(`     ${played} texts; p99 before: ${p99(before).toFixed(0)} ms\n`);
+const figure = (all: readonly Wait[] = []): string => `${p99(all).toFixed(0)} ms of ${all.length}`;
+process.stdout.write(`     ${played} texts; p99 before: ${figure(before)}\n`);
+process.stdout.write(
+  `     p99 without hoop: before ${figure(directBefore)}, meanwhile ${figure(directMeanwhile)}\n`,
+);
 check(
   `p99 of somebody else is below ${MAX_P99_MS} ms`,
-  p99(other.waits) < MAX_P99_MS,
-  `${p99(other.waits).toFixed(0)} ms of ${other.waits.length}`,
+  p99(meanwhile ?? []) < MAX_P99_MS,
+  figure(meanwhile),
 );
-check('their session lives', other.failure === undefined, other.failure ?? connection.session);
+check('their session lives', failures.length === 0, failures[0] ?? connection.session);
 await connection.close();
 const { exitCode, stdout } = await bench.hoop('engineer', 'sessions', 'verify', connection.session);
 check('both sides signed the same', exitCode === 0, stdout.split('\n')[0]);

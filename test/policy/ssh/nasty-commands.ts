@@ -1,5 +1,5 @@
-/** Commands that cost most where they are read. 64 KiB is the longest that is read at all. */
-const LENGTHS: readonly number[] = [1000, 16_000, 31_000];
+/** Commands that cost most where they are read. 128 KiB is the longest that is read at all. */
+const LENGTHS: readonly number[] = [1000, 16_000, 31_000, 120_000];
 
 const repeated = (part: string, length: number): string =>
   part.repeat(Math.floor(length / part.length));

@@ -1,0 +1,151 @@
+/** Messages of PostgreSQL and of sftp that cost most where they are read: many, wide, at the limits. */
+import { encodeInit, encodeRequest } from '../../src/protocol/ssh/sftp/request.ts';
+import {
+  bind,
+  closePortal,
+  closeStatement,
+  copyDone,
+  describePortal,
+  describeStatement,
+  execute,
+  flush,
+  message,
+  parse,
+  query,
+  sync,
+} from '../gateway/pg/raw-client.ts';
+
+export interface NastyMessages {
+  readonly name: string;
+  readonly messages: readonly Uint8Array[];
+  /** ReadyForQuery that are waited for. */
+  readonly answers: number;
+}
+
+const times = <T>(count: number, make: (at: number) => T | readonly T[]): T[] =>
+  Array.from({ length: count }, (_, at) => make(at)).flat() as T[];
+
+/** The most that a Bind can have. */
+const MOST = 65_535;
+
+export function nastyMessages(): readonly NastyMessages[] {
+  const all = Array.from({ length: MOST }, (_, at) => `$${at + 1}`).join(',');
+  const wide = parse(`select 1 where 1 in (${all})`, 'wide');
+  const ones = times(MOST, () => '1');
+  const inArrays = [bind({ statement: 'array', values: [`{${ones.join(',')}}`] }), execute()];
+  const row = message('d', Buffer.from('1\tx\n'));
+  const lines = message('d', Buffer.from('1\tx\n'.repeat(500_000)));
+  const list: [string, Uint8Array[], number?][] = [
+    [
+      'Bind with 65,535 parameters, 20 of them',
+      [wide, ...times(20, () => [bind({ statement: 'wide', values: ones }), execute()]), sync],
+    ],
+    [
+      'Bind with 65,535 formats, 50 of them',
+      [
+        parse('select 1', 'one'),
+        ...times(50, () => [bind({ statement: 'one', formats: times(MOST, () => 0) }), execute()]),
+        sync,
+      ],
+    ],
+    [
+      'arrays of 65,535 values, 50 of them',
+      [
+        parse('select 1 from items where id = any($1::int[])', 'array'),
+        ...times(50, () => inArrays),
+        sync,
+      ],
+    ],
+    [
+      'Parse of 65,535 types, 50 of them',
+      [
+        ...times(50, (at) =>
+          parse(
+            'select 1',
+            `t${at}`,
+            times(MOST, () => 23),
+          ),
+        ),
+        sync,
+      ],
+    ],
+    [
+      'prepared statements, 9,900 of them',
+      [...times(9_900, (at) => parse(`select ${at % 50}`, `s${at}`)), sync],
+    ],
+    [
+      'Describe of 9,900 prepared statements',
+      [...times(9_900, (at) => describeStatement(`s${at}`)), sync],
+    ],
+    [
+      'Close of 9,900 prepared statements',
+      [...times(9_900, (at) => closeStatement(`s${at}`)), sync],
+    ],
+    [
+      'portals, 9,900 of them',
+      [
+        parse('select 1', 'p'),
+        ...times(9_900, (at) => bind({ statement: 'p', portal: `p${at}` })),
+        ...times(9_900, (at) => [
+          describePortal(`p${at}`),
+          execute(`p${at}`),
+          closePortal(`p${at}`),
+        ]),
+        sync,
+      ],
+    ],
+    [
+      'names that are not there, 20,000 of them',
+      times(20_000, (at) => [describeStatement(`none${at}`), sync]),
+      20_000,
+    ],
+    ['long names', [...times(2_000, (at) => closeStatement(`${'n'.repeat(5_000)}${at}`)), sync]],
+    ['Sync, 200,000 of them', times(200_000, () => sync), 200_000],
+    ['Flush, 200,000 of them', [...times(200_000, () => flush), sync]],
+    ['the same Query 20,000 times', times(20_000, () => query('select 1')), 20_000],
+    [
+      'a Query of its own 20,000 times',
+      times(20_000, (at) => query(`select ${at} as c${at}`)),
+      20_000,
+    ],
+    ['an empty Query 50,000 times', times(50_000, () => query('')), 50_000],
+    [
+      'COPY of 200,000 lines, a message each',
+      [query('copy items from stdin'), ...times(200_000, () => row), copyDone],
+    ],
+    [
+      'COPY of 2,000,000 lines in four messages',
+      [query('copy items from stdin'), ...times(4, () => lines), copyDone],
+    ],
+    ['COPY of 2,000,000 lines back', [query('copy (select * from items limit 2000000) to stdout')]],
+    ['rows, 1,000,000 of them', [query('select id, name from items limit 1000000')]],
+    [
+      'notices, 20,000 of them',
+      [query("do $$begin for i in 1..20000 loop raise notice 'n %', i; end loop; end$$")],
+    ],
+  ];
+  return list.map(([name, messages, answers = 1]) => ({ name, messages, answers }));
+}
+
+/** Each is all that a client of sftp sends, with no wait for an answer. */
+export function nastySftp(
+  place: string,
+): readonly { readonly name: string; readonly bytes: Buffer }[] {
+  const utf8 = (text: string): Uint8Array => Buffer.from(text);
+  const deep = `${place}${'/a'.repeat(2000)}`;
+  const requests: [string, number, (id: number) => Uint8Array][] = [
+    ['lstat', 20_000, (id) => encodeRequest(id, { type: 'lstat', path: utf8(`${place}/x${id}`) })],
+    ['stat of a deep path', 2_000, (id) => encodeRequest(id, { type: 'stat', path: utf8(deep) })],
+    ['realpath', 20_000, (id) => encodeRequest(id, { type: 'realpath', path: utf8('.') })],
+    ['opendir', 2_000, (id) => encodeRequest(id, { type: 'opendir', path: utf8('/usr/bin') })],
+    [
+      'read of no handle',
+      20_000,
+      (id) => encodeRequest(id, { type: 'read', handle: utf8('none'), offset: 0n, length: 32_768 }),
+    ],
+  ];
+  return requests.map(([name, count, make]) => ({
+    name: `${count} requests of sftp: ${name}`,
+    bytes: Buffer.concat([encodeInit(3), ...times(count, (at) => make(at + 1))]),
+  }));
+}
