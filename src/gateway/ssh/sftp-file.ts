@@ -75,6 +75,14 @@ export class SftpFile {
     }
   }
 
+  /** The target moves the bytes itself, so that there is no digest of either file. */
+  copiedTo(other: SftpFile): void {
+    this.#read ??= new SequentialHash(0n, this.#room);
+    this.#read.break(`copied on the server to ${other.opened.path}`);
+    other.#written ??= new SequentialHash(0n, other.#room);
+    other.#written.break(`copied on the server from ${this.opened.path}`);
+  }
+
   /** FSETSTAT that the target carried out. */
   attributesSet({ size }: Attributes): void {
     if (size !== undefined) {

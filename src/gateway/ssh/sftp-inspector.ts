@@ -26,7 +26,7 @@ import { encodeReply, encodeVersion } from '../../protocol/ssh/sftp/reply.ts';
 import { decodeRequest, encodeInit, type SftpRequest } from '../../protocol/ssh/sftp/request.ts';
 import { ReorderRoom } from './sequential-hash.ts';
 import { SftpAnswers } from './sftp-answers.ts';
-import { EXTENSIONS, handleField } from './sftp-extensions.ts';
+import { copyFields, EXTENSIONS, handleField } from './sftp-extensions.ts';
 import type { SftpFile } from './sftp-file.ts';
 import { SftpHandles } from './sftp-handles.ts';
 import { SftpHello } from './sftp-hello.ts';
@@ -293,6 +293,16 @@ export class SftpInspector {
       case 'handle': {
         const handle = handleField(request);
         if (this.#fileOf(id, handle) !== undefined) {
+          this.#forward(id, bytes, { kind: 'plain' });
+        }
+        return;
+      }
+      case 'copy': {
+        const fields = copyFields(request);
+        const from = this.#fileOf(id, fields.from, 'reads');
+        const to = from && this.#fileOf(id, fields.to, 'writes');
+        if (to !== undefined) {
+          from?.copiedTo(to);
           this.#forward(id, bytes, { kind: 'plain' });
         }
         return;

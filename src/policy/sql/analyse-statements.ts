@@ -8,7 +8,7 @@ import { settingEffect } from './settings-table.ts';
 import { StatementFacts, TooComplex } from './statement-facts.ts';
 import { innerQuery, type KnownStatements, type StatementResult, statement } from './statements.ts';
 import type { Node } from './tree.ts';
-import type { StatementAnalysis, StatementContext } from './types.ts';
+import type { OutputColumn, StatementAnalysis, StatementContext } from './types.ts';
 import { viewColumns } from './views.ts';
 import { WorkBudget } from './work-budget.ts';
 import { writesValues, writtenPlaceholder } from './written-texts.ts';
@@ -74,6 +74,27 @@ function statementsOf(tree: unknown): readonly RawStatement[] {
   return Array.isArray(tree.stmts) ? tree.stmts : [];
 }
 
+const NOT_KNOWN: StatementResult = { verb: 'unknown', columns: undefined, protocol: {} };
+/**
+ * Of what is said of all columns of a result: a hundred columns that are JSON of a hundred columns
+ * each are within it. Everybody waits while it is taken over from the thread, and recorded.
+ */
+const MAX_OUTPUT_PARTS = 32_768;
+
+function hasMoreThan(value: unknown, limit: number): boolean {
+  const open = [value];
+  let count = 0;
+  for (let one = open.pop(); one !== undefined && count <= limit; one = open.pop()) {
+    if (typeof one === 'object' && one !== null) {
+      count += 1;
+      for (const part of Object.values(one)) {
+        if (typeof part === 'object') open.push(part);
+      }
+    }
+  }
+  return count > limit;
+}
+
 function analyseOne(
   node: Node,
   facts: StatementFacts,
@@ -82,13 +103,18 @@ function analyseOne(
 ): StatementAnalysis {
   let isTooLarge = false;
   facts.root = node;
-  let done: StatementResult = { verb: 'unknown', columns: undefined, protocol: {} };
+  let done = NOT_KNOWN;
+  let outputs: readonly OutputColumn[] | undefined;
   try {
     done = statement(facts, node, known);
     if (writesValues([done.verb, ...facts.verbs])) {
       facts.writesPlaceholder ??= writtenPlaceholder(node);
     }
     noteConsequences(facts);
+    outputs = done.outputs ?? done.columns?.map((column) => outputOf(facts, column));
+    if (hasMoreThan(outputs, MAX_OUTPUT_PARTS)) {
+      throw new TooComplex();
+    }
   } catch (error) {
     if (!(error instanceof TooComplex)) {
       throw error;
@@ -97,11 +123,12 @@ function analyseOne(
     facts.changesCatalog = true;
     facts.refuse('the statement is too large to be judged', { hint: 'Split it.' });
     isTooLarge = true;
+    done = NOT_KNOWN;
+    outputs = undefined;
   }
   const protocol = makesRelationsOnly(node)
     ? { ...done.protocol, changes: 'relations' as const }
     : done.protocol;
-  const outputs = done.outputs ?? done.columns?.map((column) => outputOf(facts, column));
   const analysis = facts.result(done.verb, outputs, protocol, range);
   return isTooLarge ? { ...analysis, isTooLarge } : analysis;
 }

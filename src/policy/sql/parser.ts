@@ -108,6 +108,7 @@ interface Thread {
   /** Statements of a verdict that come one lot after the other. */
   lots: unknown[];
   job: Job | undefined;
+  hadLarge: boolean;
   id: number;
   timer: NodeJS.Timeout | undefined;
   /** Resident bytes of the process before the job. */
@@ -179,6 +180,11 @@ export class SqlParser implements AsyncDisposable {
   /** Workers that had to be replaced so far. */
   get replacedWorkers(): number {
     return this.#replaced;
+  }
+
+  /** Those that there are now. */
+  get threads(): number {
+    return this.#threads.size;
   }
 
   /** Never rejects: what could not be parsed is an outcome. */
@@ -283,7 +289,7 @@ export class SqlParser implements AsyncDisposable {
     for (;;) {
       const largeBusy = [...this.#threads].some(({ job }) => job?.large);
       const next = this.#nextJob(largeBusy);
-      const idle = [...this.#threads].find(({ job }) => job === undefined);
+      const idle = this.#idleFor(this.#waiting[next]?.large === true);
       if (next < 0 || (!idle && this.#threads.size >= this.#size)) {
         return;
       }
@@ -292,6 +298,17 @@ export class SqlParser implements AsyncDisposable {
         this.#run(idle ?? this.#start(), job);
       }
     }
+  }
+
+  /**
+   * What a large text leaves may be a thread that has to end, and the next one takes long to start:
+   * large texts have one of their own, and small ones need not wait for that.
+   */
+  #idleFor(large: boolean): Thread | undefined {
+    const idle = [...this.#threads].filter(({ job }) => job === undefined);
+    const own = idle.find(({ hadLarge }) => hadLarge === large);
+    const mayStart = large && this.#threads.size < this.#size;
+    return own ?? (mayStart ? undefined : idle[0]);
   }
 
   /** In order; of large texts that of the owner who has waited longest for a turn. */
@@ -337,6 +354,7 @@ export class SqlParser implements AsyncDisposable {
       catalog: undefined,
       lots: [],
       job: undefined,
+      hadLarge: false,
       id: 0,
       timer: undefined,
       rssBefore: 0,
@@ -355,6 +373,7 @@ export class SqlParser implements AsyncDisposable {
     thread.id += 1;
     thread.job = job;
     this.#turn += 1;
+    thread.hadLarge ||= job.large;
     if (job.large) this.#turns.set(job.judge?.context.owner ?? this, this.#turn);
     thread.rssBefore = job.large ? process.memoryUsage.rss() : 0;
     const usual = job.judge === undefined ? this.#timeoutMs : this.#judgeTimeoutMs;

@@ -164,14 +164,32 @@ describe('sftp(1) through the inspector', () => {
     expect(done.stdout.split('\n').filter((line) => line.includes('file-'))).toHaveLength(10_000);
   });
 
-  test('hardlink and copy-data are not offered', async () => {
+  test('hardlink is not offered', async () => {
     await using harness = await new SftpHarness().listen();
-    writeFileSync(join(harness.root, 'file'), 'text');
-    const hard = await harness.sftp(['ln file hard']);
+    writeFileSync(join(harness.root, 'file'), 'x');
+    const hard = await harness.sftp(['ln file other']);
     expect(hard.stderr).toContain('hardlink@openssh.com extension');
-    const copy = await harness.sftp(['cp file copy']);
-    expect(copy.stderr).toContain('copy-data extension');
-    expect(readdirSync(harness.root)).toEqual(['file']);
+  });
+
+  test('cp copies on the server: both files are decided, and both records say where from and to', async () => {
+    await using harness = await new SftpHarness({
+      decide: ({ path }) => (path.endsWith('secret') ? refuse('denied') : ALLOW),
+    }).listen();
+    const { root } = harness;
+    writeFileSync(join(root, 'file'), 'bytes');
+    writeFileSync(join(root, 'secret'), 'hidden');
+    const done = await harness.sftp(['cp file other']);
+    expect(done).toMatchObject({ exitCode: 0, stderr: '' });
+    expect(readFileSync(join(root, 'other'), 'utf8')).toBe('bytes');
+    expect(moved(harness.records, join(root, 'file'))?.read).toMatchObject({
+      notHashed: `copied on the server to ${join(root, 'other')}`,
+    });
+    expect(moved(harness.records, join(root, 'other'))?.written).toMatchObject({
+      notHashed: `copied on the server from ${join(root, 'file')}`,
+    });
+    expect((await harness.sftp(['cp secret mine'])).stderr).toContain('denied');
+    expect((await harness.sftp(['cp file secret'])).stderr).toContain('denied');
+    expect(readFileSync(join(root, 'secret'), 'utf8')).toBe('hidden');
   });
 });
 

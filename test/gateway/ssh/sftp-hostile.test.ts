@@ -47,7 +47,6 @@ describe('the first packets', () => {
     expect(names).toContain('limits@openssh.com');
     expect(names).not.toContain('hardlink@openssh.com');
     expect(names).not.toContain('lsetstat@openssh.com');
-    expect(names).not.toContain('copy-data');
   });
 
   test.each([

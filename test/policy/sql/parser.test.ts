@@ -130,3 +130,11 @@ test('after its end a parser refuses instead of hanging', async () => {
   expect(['tree', 'refused']).toContain((await last).type);
   expect((await ended.parse('select 2')).type).toBe('refused');
 });
+
+test('small texts do not wait for a thread that large ones have used up', async () => {
+  await using pool = SqlParser.create();
+  expect((await pool.parse('select 1')).type).toBe('tree');
+  // It is left alone: what a large text leaves may have to end, and the next one is slow to start.
+  expect((await pool.parse(`select '${'x'.repeat(20_000)}'`)).type).toBe('tree');
+  expect(pool.threads).toBe(2);
+});

@@ -206,3 +206,10 @@ test('large texts of two sessions take turns, however many one of them has sent'
   ]);
   expect(done.indexOf('other')).toBe(1);
 });
+
+test('a statement of which there is too much to say is refused, and what is said of wide ones is not', async () => {
+  const policy = createStatementPolicy(parser);
+  const rows = (count: number): string => `select ${'row(w.*), '.repeat(count)}1 from wide w`;
+  expect(codeOf(await policy.decide(rows(10), bench.context, GRANT))).toBe('allowed');
+  expect(codeOf(await policy.decide(rows(100), bench.context, GRANT))).toBe('HOOP_TOO_LARGE');
+});
