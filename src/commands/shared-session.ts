@@ -47,6 +47,7 @@ export class SharedSession {
               ...keys,
               listener: local.listener,
               openTunnel,
+              isShared: true,
               onNote: (text) => io.note(plain(text)),
             });
             return made.port;

@@ -1,6 +1,7 @@
 /** Servers with the real gateway, a real sshd and OpenSSH's own clients. */
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -249,6 +250,23 @@ describe.skipIf(!hasServer)('hoop ssh-config', () => {
       .poll(async () => (await servers.bench.sessions('engineer'))[0]?.['state'])
       .toBe('uploaded');
     expect(await servers.bench.sessions('engineer')).toHaveLength(before + 1);
+  });
+
+  test('who joins a session and asks for what is refused is told so', async () => {
+    const config = join(place, 'ssh_config');
+    const first = spawn('ssh', ['-F', config, 'web-1', 'echo up; cat'], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    await once(first.stdout, 'data');
+    const joined = await promisify(execFile)('ssh', [
+      ...['-F', config, '-A', '-R', '0:127.0.0.1:1', 'web-1', 'echo joined; echo own >&2'],
+    ]);
+    const ended = once(first, 'exit');
+    first.stdin.end();
+    expect(await ended).toEqual([0, null]);
+    expect(joined.stdout).toBe('joined\n');
+    expect(joined.stderr).toContain('hoop: remote forwarding (-R) is refused');
+    expect(joined.stderr).toContain('own\n');
   });
 
   test('who waits for the end of its output does not wait for the upload', async () => {

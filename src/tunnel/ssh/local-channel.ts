@@ -13,7 +13,10 @@ export type ChannelFrame = Exclude<
   Extract<DownFrame, { readonly channel: number }>,
   { type: 'opened' | 'openFailed' }
 >;
-type Ordered = Exclude<ChannelFrame, { type: 'window' | 'success' | 'failure' }>;
+type Ordered =
+  | Exclude<ChannelFrame, { type: 'window' | 'success' | 'failure' }>
+  /** Our own words on stderr: no credit of the gateway's. */
+  | { readonly type: 'notice'; readonly data: Uint8Array };
 
 /** What one channel may send before another has its turn. */
 const TURN_BYTES = 128 * 1024;
@@ -38,6 +41,8 @@ export interface LocalChannelOptions {
 export class LocalChannel {
   readonly isSession: boolean;
   readonly #options: LocalChannelOptions;
+  /** Its lines end as those of a terminal do. */
+  hasTerminal = false;
   readonly #credit: ChannelCredit;
   /** What the client takes. */
   #window: number;
@@ -105,6 +110,14 @@ export class LocalChannel {
     }
   }
 
+  /** Lines for whoever reads stderr of the channel. */
+  say(lines: readonly string[]): void {
+    if (lines.length === 0 || this.#clientSaid === 'close' || this.#gatewayHasClosed) return;
+    const end = this.hasTerminal ? '\r\n' : '\n';
+    const text = lines.map((line) => `hoop: ${line}${end}`).join('');
+    this.#waiting.push({ type: 'notice', data: Buffer.from(text) });
+  }
+
   /** @throws ProtocolError the gateway sends more than it may, or after the end */
   received(frame: ChannelFrame): void {
     if (this.#gatewayHasClosed || this.#waiting.at(-1)?.type === 'close') {
@@ -153,7 +166,7 @@ export class LocalChannel {
   flush(): boolean {
     let room = TURN_BYTES;
     for (let [first] = this.#waiting; first !== undefined; [first] = this.#waiting) {
-      if (first.type === 'data' || first.type === 'stderr') {
+      if ('data' in first) {
         const sent = this.#sendPart(first, room);
         room -= sent;
         if (sent === 0 || this.#sentOfFirst > 0) {
@@ -168,7 +181,7 @@ export class LocalChannel {
   }
 
   /** @returns bytes that went */
-  #sendPart(frame: Extract<Ordered, { type: 'data' | 'stderr' }>, room: number): number {
+  #sendPart(frame: Extract<Ordered, { readonly data: Uint8Array }>, room: number): number {
     const { connection, maxPacket } = this.#options;
     const { data } = frame;
     let sent = 0;
@@ -197,14 +210,14 @@ export class LocalChannel {
       this.#waiting.shift();
       this.#sentOfFirst = 0;
     }
-    const give = this.#credit.consumed(sent);
+    const give = frame.type === 'notice' ? 0 : this.#credit.consumed(sent);
     if (give > 0 && this.#clientSaid !== 'close') {
       this.#send({ type: 'window', channel: this.#options.number, bytes: give });
     }
     return sent;
   }
 
-  #pass(frame: Exclude<Ordered, { type: 'data' | 'stderr' }>): void {
+  #pass(frame: Exclude<Ordered, { readonly data: Uint8Array }>): void {
     const messages = this.#options.connection.messages;
     switch (frame.type) {
       case 'exitStatus':

@@ -33,14 +33,20 @@ const CHANNELS: ReadonlyMap<string, NotCarried> = new Map([
   ['tun@openssh.com', 'tunnel'],
 ]);
 
+/** What may come before it is known whether anything runs in a channel. */
+const REPLIES: ReadonlySet<DownFrame['type']> = new Set(['success', 'failure', 'window']);
+
 export interface LocalChannelsOptions {
   readonly connection: Ssh2Connection;
   /** @throws RangeError what no frame can hold */
   readonly toGateway: (frame: UpFrame) => void;
   /** It knows the frame that tells it of what was refused here. */
   readonly gatewayHears: boolean;
-  /** Somebody asked for what is not carried; each once. */
-  readonly onNotCarried: (why: string) => void;
+  /**
+   * Somebody asked for what is not carried; each once. Absent: who asked does not see what this
+   * process says, and is told on stderr of the next session channel that has something to say.
+   */
+  readonly onNotCarried?: ((why: string) => void) | undefined;
 }
 
 type Opening = Extract<ClientMessage, { type: 'open' }>;
@@ -50,6 +56,8 @@ export class LocalChannels {
   readonly #opening = new Map<number, Opening>();
   readonly #channels = new Map<number, LocalChannel>();
   readonly #told = new Set<NotCarried>();
+  /** For who asked. */
+  #notices: string[] = [];
   #next = 0;
   #noMoreSessions = false;
 
@@ -99,9 +107,15 @@ export class LocalChannels {
         this.#refuseOpen(sender, frame.reason, frame.message);
         return;
       }
-      default:
-        this.#channel(frame.channel).received(frame);
+      default: {
+        const channel = this.#channel(frame.channel);
+        // Behind the answer to its request: before, nothing of a channel is shown.
+        if (channel.isSession && !REPLIES.has(frame.type)) {
+          channel.say(this.#notices.splice(0));
+        }
+        channel.received(frame);
         this.flush();
+      }
     }
   }
 
@@ -188,6 +202,7 @@ export class LocalChannels {
   #request(channel: LocalChannel, message: Extract<ClientMessage, { type: 'request' }>): void {
     const { request } = message;
     this.#tell(CHANNEL_REQUESTS.get(message.name));
+    if (request?.kind === 'pty-req') channel.hasTerminal = true;
     const { wantReply } = message;
     try {
       if (request !== undefined && channel.isSession) {
@@ -232,7 +247,9 @@ export class LocalChannels {
   #tell(what: NotCarried | undefined): void {
     if (what !== undefined && !this.#told.has(what)) {
       this.#told.add(what);
-      this.#options.onNotCarried(NOT_CARRIED[what].why);
+      const { why } = NOT_CARRIED[what];
+      if (this.#options.onNotCarried === undefined) this.#notices.push(why);
+      else this.#options.onNotCarried(why);
       if (this.#options.gatewayHears) {
         this.#options.toGateway({ type: 'notCarried', what });
       }

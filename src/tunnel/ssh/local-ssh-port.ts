@@ -21,6 +21,8 @@ export interface LocalSshPortOptions {
   readonly onRefused?: ((reason: RefusalReason) => void) | undefined;
   /** What ssh(1) does not tell, or not well. */
   readonly onNote?: ((text: string) => void) | undefined;
+  /** Only the first connection is of who has started the session, and sees its notes. */
+  readonly isShared?: boolean;
   /** Users of this machine who may connect, beside our own and root; default: none. */
   readonly allowedUids?: readonly number[] | undefined;
   /** For tests. */
@@ -30,6 +32,7 @@ export interface LocalSshPortOptions {
 export class LocalSshPort implements AsyncDisposable {
   readonly #options: LocalSshPortOptions;
   readonly #connections: LocalConnections;
+  #count = 0;
 
   constructor(options: LocalSshPortOptions) {
     this.#options = options;
@@ -69,7 +72,9 @@ export class LocalSshPort implements AsyncDisposable {
   }
 
   async #serve(socket: Socket): Promise<void> {
-    const { hostKey, userKey, openTunnel, onNote } = this.#options;
+    const { hostKey, userKey, openTunnel, onNote, isShared = false } = this.#options;
+    this.#count += 1;
+    const count = this.#count;
     const pending = this.#connections.login();
     try {
       if ((await this.#connections.stranger(socket)) !== undefined) {
@@ -84,6 +89,7 @@ export class LocalSshPort implements AsyncDisposable {
         openTunnel: (signal) => openTunnel('ssh', signal),
         onSpoken: pending.spoken,
         onKnown: pending.over,
+        isJoined: isShared && count > 1,
         note: (text) => onNote?.(text),
         signal: AbortSignal.any([pending.signal, this.#connections.closing]),
       });

@@ -37,6 +37,8 @@ export interface SshConnectionOptions {
   readonly onSpoken: () => void;
   /** The user key is the client's: it is nobody else's connection from here on. */
   readonly onKnown: () => void;
+  /** Its client is of somebody else's terminal than `note` is for. */
+  readonly isJoined: boolean;
   /** For whoever has started the session. */
   readonly note: (text: string) => void;
   /** Ends the connection; its reason is told. */
@@ -188,7 +190,7 @@ class ServedConnection {
         connection: this.#ssh,
         toGateway: (up) => this.#send(up),
         gatewayHears: this.#tunnel?.hearsNotCarried === true,
-        onNotCarried: this.#options.note,
+        onNotCarried: this.#options.isJoined ? undefined : this.#options.note,
       });
       this.#login?.accept();
     } else {

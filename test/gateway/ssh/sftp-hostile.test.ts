@@ -561,3 +561,29 @@ describe('a target that is not OpenSSH', () => {
     ).toMatchObject({ code: STATUS.opUnsupported });
   });
 });
+
+test('copy-data moves nothing between handles that are not open for it, or that nobody gave', async () => {
+  await using harness = await new SftpHarness().listen();
+  using client = await RawSftpClient.open(harness.socketPath);
+  const path = (name: string): string => join(harness.root, name);
+  writeFileSync(path('a'), 'secret');
+  writeFileSync(path('b'), '');
+  const reads = await client.handleOf(path('a'), OPEN_FLAG.read);
+  const writes = await client.handleOf(path('b'), OPEN_FLAG.write);
+  const copy = async (from: Uint8Array, to: Uint8Array): Promise<unknown> => {
+    const zero = Buffer.alloc(8);
+    const length = (handle: Uint8Array): Buffer => {
+      const head = Buffer.alloc(4);
+      head.writeUInt32BE(handle.length);
+      return Buffer.concat([head, handle]);
+    };
+    const data = Buffer.concat([length(from), zero, zero, length(to), zero]);
+    return await client.ask({ type: 'extended', name: 'copy-data', data });
+  };
+  expect(await copy(writes, writes)).toMatchObject({ code: STATUS.permissionDenied });
+  expect(await copy(reads, reads)).toMatchObject({ code: STATUS.permissionDenied });
+  expect(await copy(reads, Buffer.from('none'))).toMatchObject({ code: STATUS.failure });
+  expect(readFileSync(path('b'), 'utf8')).toBe('');
+  expect(await copy(reads, writes)).toMatchObject({ code: STATUS.ok });
+  expect(readFileSync(path('b'), 'utf8')).toBe('secret');
+});
