@@ -6,7 +6,7 @@ import { locateHome, readConfig } from '../home.ts';
 import { packageVersion } from '../package-version.ts';
 import { checkRepository } from '../policy/repo/check-policy.ts';
 import { pendingUploads } from '../recording/pending-uploads.ts';
-import type { InfoReply } from '../tunnel/api.ts';
+import type { InfoReply, WhoamiReply } from '../tunnel/api.ts';
 import { GatewayClient } from '../tunnel/gateway-client.ts';
 import { spoolsOf } from '../tunnel/spools-of.ts';
 import { verifyGatewayPolicy } from '../tunnel/verify-gateway-policy.ts';
@@ -24,6 +24,8 @@ const MAX_SKEW_MS = 5 * 60_000;
 /** HTTP dates have whole seconds, and an answer takes time. */
 const NOTABLE_SKEW_MS = 30_000;
 const NODE_MAJOR = 24;
+const NO_CLAIM =
+  'Whoever runs the identity provider lets it put the groups into the client’s ID tokens, or whoever writes the policy names what it does send (`scopes`, `claims.groups`). Then log in again.';
 
 export async function doctorChecks(io: Io): Promise<readonly DoctorCheck[]> {
   const checks: DoctorCheck[] = [runtime(), ...(await machineChecks(io))];
@@ -133,6 +135,7 @@ async function login(io: Io, info: InfoReply): Promise<DoctorCheck[]> {
     const who = await open.client.whoami(withDeadline(io));
     return [
       passed('login', `${who.name}, until ${localTime(Date.parse(who.expiresAt))}`),
+      groups(who),
       passed('tokens', `in the ${open.tokens.store.description}`),
       await policyInForce(io, open),
       await policyRepository(io, info, open.pin.allowedSigners),
@@ -141,6 +144,26 @@ async function login(io: Io, info: InfoReply): Promise<DoctorCheck[]> {
     io.signal.throwIfAborted();
     return [failedBy('login', error), skipped('policy', 'needs a login')];
   }
+}
+
+/** Without a group one is logged in, and the policy gives one nothing. */
+function groups({ kind, groups: all, missingGroups }: WhoamiReply): DoctorCheck {
+  const name = 'groups';
+  if (kind !== 'person') {
+    return skipped(name, 'a job has none: its entry in the policy says what it is given');
+  }
+  if (missingGroups !== undefined) {
+    const text = `the ID token of the login has no "${missingGroups}" claim`;
+    return { name, status: 'warning', text, hint: NO_CLAIM };
+  }
+  return all.length > 0
+    ? passed(name, all.join(', '))
+    : {
+        name,
+        status: 'warning',
+        text: 'the login has none, so the policy gives it nothing',
+        hint: 'Ask whoever runs the identity provider to put you into a group that the policy names. Then log in again.',
+      };
 }
 
 async function policyInForce(

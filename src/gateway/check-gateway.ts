@@ -14,6 +14,7 @@ import type { CheckResult } from './check-result.ts';
 import { type GatewayConfig, readGatewayConfig } from './config.ts';
 import { ConfigCredentialStore } from './credential-store.ts';
 import { checkDataDirectory } from './data-directory.ts';
+import { withGroupless } from './groupless-logins.ts';
 import { checkProvider } from './identity/check-provider.ts';
 import { createLog } from './log.ts';
 import { connectTarget } from './pg/target-connection.ts';
@@ -67,7 +68,8 @@ export async function checkGateway(options: CheckGatewayOptions): Promise<CheckR
   }
   for (const provider of policy?.identityProviders ?? []) {
     const check = `provider ${provider.issuer}`;
-    results.push(await attempt(check, () => checkProvider(provider, signal)));
+    const found = await attempt(check, () => checkProvider(provider, signal));
+    results.push(withGroupless(found, provider.issuer, config.dataDir));
   }
   const targets = new Targets(config, credentials);
   for (const target of policy?.targets.values() ?? []) {

@@ -40,7 +40,7 @@ export class EndedRecordings {
   /**
    * Only for sessions that have ended. All who are at it at one time work with one object, since
    * each appends to the files: none is let go while somebody uses it.
-   * @throws HOOP_SESSION_UNKNOWN, HOOP_RECORDING_DAMAGED
+   * @throws HOOP_RECORDING_LOST, HOOP_RECORDING_DAMAGED
    */
   async use<T>(session: string, work: (recording: EndedRecording) => Promise<T> | T): Promise<T> {
     const entry = this.#entry(session);

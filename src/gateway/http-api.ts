@@ -4,6 +4,7 @@
  * do not exist, except to auditors.
  */
 import { randomUUID } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
 import { type Context, Hono } from 'hono';
 import * as z from 'zod';
 import { HoopError, ProtocolError } from '../errors.ts';
@@ -107,6 +108,8 @@ const WhoamiQuery = z.object({
 
 /** What the middleware sets for every request. */
 export interface Env {
+  /** Of the server: the request as node has it. */
+  Bindings: { readonly incoming?: IncomingMessage };
   Variables: { requestId: string; log: Log };
 }
 type Ctx = Context<Env>;
@@ -118,7 +121,7 @@ export function createHttpApi(options: HttpApiOptions): Hono<Env> {
 
   app.use('*', async (c, next) => {
     const requestId = randomUUID();
-    const log = options.log.with({ request: requestId });
+    const log = options.log.with({ request: requestId, from: sourceOf(c) });
     c.set('requestId', requestId);
     c.set('log', log);
     const startedAt = performance.now();
@@ -207,7 +210,7 @@ export function createHttpApi(options: HttpApiOptions): Hono<Env> {
   });
   app.post(PATHS.backchannelLogout, async (c) => {
     const body = decodeText(await readBody(c.req.raw, MAX_LOGOUT_FORM_LENGTH));
-    return reply(await identity.providerLogout(body));
+    return reply(await identity.providerLogout(body, sourceOf(c)));
   });
 
   // ------------------------------------------------------------ who am I, what may I
@@ -402,8 +405,14 @@ function withPolicy(history: PolicyHistory, summary: SessionSummary): SessionSum
       };
 }
 
+/** Where the connection comes from: a load balancer, where one stands in front. */
+function sourceOf(c: Ctx): string | undefined {
+  return c.env?.incoming?.socket.remoteAddress;
+}
+
 function identityRequest(c: Ctx) {
   return {
+    from: sourceOf(c),
     method: c.req.method,
     url: c.req.path,
     authorization: c.req.header('authorization'),

@@ -112,7 +112,11 @@ export class LiveSession {
       clock: options.clock,
       onDue: options.onGrantDue,
     });
-    this.#log = options.log.with({ session: options.id });
+    this.#log = options.log.with({
+      session: options.id,
+      principal: options.principal.name,
+      target: options.grant.target,
+    });
     this.#story = new SessionStory({
       session: options.id,
       recording,

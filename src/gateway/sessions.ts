@@ -288,6 +288,7 @@ export class Sessions {
       run: who.run?.id,
       issuer: principal.issuer,
       sub: principal.sub,
+      from: who.from,
       commit: grant.commit,
     });
     // While this was made the policy may have changed, or a shutdown have begun.

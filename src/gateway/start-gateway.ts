@@ -29,6 +29,7 @@ import { openDataDirectory, openMaskKey } from './data-directory.ts';
 import { DiskRoom } from './disk-room.ts';
 import { EndedRecordings } from './ended-recordings.ts';
 import { GatewayPolicy } from './gateway-policy.ts';
+import { GrouplessLogins } from './groupless-logins.ts';
 import { createHttpApi } from './http-api.ts';
 import { listenHttps } from './https-listener.ts';
 import { Identity } from './identity/identity.ts';
@@ -238,7 +239,12 @@ export async function startGateway(
     roles: () => policy.roles(),
     withOwnAgent: (principal) => policy.withOwnAgent(principal),
     onRefused: (error, login) => log.warn('login.refused', { ...errorFields(error), ...login }),
-    onLoggedIn: (principal) => seenApprovers.loggedIn(principal),
+    onLoggedIn: (principal, made) => {
+      seenApprovers.loggedIn(principal);
+      if (made !== undefined && principal.kind === 'person') {
+        groupless.loggedIn(principal.issuer, made.missingGroups);
+      }
+    },
     onLoggedOut: (who, logins) => log.info('login.ended_by_provider', { ...who, logins }),
     onLogoutRefused: (error, login) =>
       log.warn('logout.refused', { ...errorFields(error), ...login }),
@@ -248,6 +254,7 @@ export async function startGateway(
     store: identityStore,
     clock,
   });
+  const groupless = new GrouplessLogins(directory.path, log);
   const seenApprovers = new SeenApprovers({
     seen: readSeenApprovers(directory.seenApprovers),
     write: (groups) => writeSeenApprovers(directory.seenApprovers, groups),

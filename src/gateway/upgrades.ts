@@ -67,7 +67,8 @@ export class Upgrades {
   /** Listener for the server's `upgrade` event. */
   handle(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     const requestId = randomUUID();
-    const log = this.#options.log.with({ request: requestId });
+    const from = request.socket.remoteAddress;
+    const log = this.#options.log.with({ request: requestId, from });
     const destroy = (): void => {
       socket.destroy();
     };

@@ -3,7 +3,7 @@
  * read from the files, so a session that ended in a crash is settled by the same code. One object
  * per session at a time; its calls run one after the other.
  */
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { HoopError } from '../errors.ts';
 import { isMissing } from '../home.ts';
@@ -69,12 +69,13 @@ export class EndedRecording {
 
   /**
    * Recovers first when the gateway died during the session.
-   * @throws HoopError HOOP_SESSION_UNKNOWN (never recorded, or erased), HOOP_RECORDING_DAMAGED
+   * @throws HoopError HOOP_RECORDING_LOST (never recorded, or erased), HOOP_RECORDING_DAMAGED
    */
   static async open(options: EndedOptions): Promise<EndedRecording> {
     const { store, session } = options;
-    const keys = loadRecordingKeys(store.dataDir, session);
     const directory = recordingDirectory(store, session);
+    await requireFiles(directory);
+    const keys = loadRecordingKeys(store.dataDir, session);
     const open: OpenOptions = {
       directory,
       session,
@@ -84,7 +85,7 @@ export class EndedRecording {
     };
     const certificate = await readText(join(directory, CERTIFICATE_FILE));
     if (certificate === undefined) {
-      throw new HoopError('HOOP_RECORDING_DAMAGED', 'the session certificate is missing');
+      throw lost('its certificate');
     }
     const opened = await openRecording(open);
     writePrivateFile(join(directory, CLOSED_FILE), '');
@@ -396,4 +397,22 @@ async function readText(path: string): Promise<string | undefined> {
 
 function mismatch(message: string): HoopError {
   return new HoopError('HOOP_EVIDENCE_MISMATCH', message);
+}
+
+/** @throws HOOP_RECORDING_LOST */
+async function requireFiles(directory: string): Promise<void> {
+  const names = await readdir(directory).catch((error: unknown) => {
+    if (isMissing(error)) throw lost('the directory of it');
+    throw error;
+  });
+  if (!names.some((name) => name.endsWith('.hrs'))) {
+    throw lost('its segments');
+  }
+}
+
+function lost(what: string): HoopError {
+  return new HoopError('HOOP_RECORDING_LOST', 'the files of this recording are gone', {
+    detail: `The gateway does not have ${what} any more: deleted, or not restored with the rest.`,
+    hint: 'Whoever runs the gateway may have a backup of its data directory.',
+  });
 }

@@ -1,8 +1,10 @@
 /** Spools that sessions have left: those that are still to be sent, and those that can go. */
 import { rm } from 'node:fs/promises';
 import { HoopError } from '../errors.ts';
+import { readCertificateUnverified } from './certificate.ts';
 import {
   isClaimedByOther,
+  isGivenUp,
   readReceipt,
   readSpool,
   spoolDirectory,
@@ -17,6 +19,9 @@ export interface PendingUpload {
   readonly gatewayUrl: string;
   readonly target: string;
   readonly startedMs: number;
+  /** Whose session it was. */
+  readonly issuer: string;
+  readonly sub: string;
 }
 
 /**
@@ -31,9 +36,11 @@ export async function pendingUploads(
   for (const session of await spooledSessions(directory)) {
     const spooled = spoolDirectory(directory, session);
     try {
-      if (readReceipt(spooled) === undefined && !(await isClaimedByOther(spooled))) {
-        const { gatewayUrl, target, startedMs } = readSpool(spooled).spool;
-        pending.push({ session, gatewayUrl, target, startedMs });
+      const isDone = readReceipt(spooled) !== undefined || isGivenUp(spooled);
+      if (!isDone && !(await isClaimedByOther(spooled))) {
+        const { gatewayUrl, target, startedMs, certificate } = readSpool(spooled).spool;
+        const { issuer, subject: sub } = readCertificateUnverified(certificate);
+        pending.push({ session, gatewayUrl, target, startedMs, issuer, sub });
       }
     } catch (error) {
       if (!(error instanceof HoopError)) {

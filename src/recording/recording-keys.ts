@@ -61,17 +61,17 @@ export function storeRecordingKeys(
   writePrivateFile(recordPath(dataDir, session), canonicalJson(record));
 }
 
-/** @throws HoopError HOOP_SESSION_UNKNOWN: never recorded, or erased; HOOP_RECORDING_DAMAGED */
+/** @throws HoopError HOOP_RECORDING_LOST: never recorded, or erased; HOOP_RECORDING_DAMAGED */
 export function loadRecordingKeys(dataDir: string, session: string): RecordingKeys {
   const bytes = readPrivateFile(recordPath(dataDir, session));
   if (bytes === undefined) {
-    throw new HoopError('HOOP_SESSION_UNKNOWN', 'there are no keys for this session');
+    throw new HoopError('HOOP_RECORDING_LOST', 'the keys of this recording are gone');
   }
   const what = 'the key record';
   const record = parseShape(Record, parseCanonicalJson(bytes, what), what);
   const wrappingKey = readPrivateFile(join(dataDir, 'keys', 'kek', `${record.kek}.key`));
   if (wrappingKey === undefined) {
-    throw new HoopError('HOOP_SESSION_UNKNOWN', 'the keys of this session have been destroyed');
+    throw new HoopError('HOOP_RECORDING_LOST', 'the keys of this recording have been destroyed');
   }
   const wrapped = fromBase64(record.wrapped, what, 2 * KEY_LENGTH + TAG_LENGTH);
   const decipher = createDecipheriv(

@@ -20,7 +20,8 @@ export class RecordingStopped extends HoopError {
 /** The recording could not be written. */
 export function stoppedByWrite(error: HoopError): RecordingStopped {
   const { detail, hint } = error;
-  return new RecordingStopped('recording_failed', error.code, error.message, {
+  const endReason = error.code === 'HOOP_DISK_FULL' ? 'disk_full' : 'recording_failed';
+  return new RecordingStopped(endReason, error.code, error.message, {
     detail,
     hint,
     cause: error,

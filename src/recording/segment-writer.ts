@@ -121,7 +121,7 @@ export class SegmentWriter {
     return this.#syncedFrames;
   }
 
-  /** @throws HoopError HOOP_RECORDING_WRITE, then and for ever after. */
+  /** @throws HoopError HOOP_RECORDING_WRITE or HOOP_DISK_FULL, then and for ever after. */
   append(type: FrameType, body: readonly Uint8Array[]): FramePosition {
     this.assertOpen();
     if (this.#position >= SEGMENT_BYTES) {
@@ -253,8 +253,12 @@ export class SegmentWriter {
           ? writeSync(this.#fd, first)
           : writevSync(this.#fd, parts);
       if (written !== length) {
-        // A short write to a regular file means that the disk or the quota is full.
-        throw new Error(`only ${written} of ${length} bytes could be written`);
+        // A short write to a regular file means that the disk, the quota or the file is full: which of
+        // them, the next one says.
+        const rest = Buffer.concat(parts).subarray(written);
+        if (writeSync(this.#fd, rest) !== rest.length) {
+          throw new Error(`only a part of ${length} bytes could be written`);
+        }
       }
     } catch (error) {
       throw this.#fail(error);
@@ -332,14 +336,7 @@ export class SegmentWriter {
 
   #fail(cause: unknown): HoopError {
     if (this.#failure === undefined) {
-      this.#failure =
-        cause instanceof HoopError
-          ? cause
-          : new HoopError('HOOP_RECORDING_WRITE', 'the recording cannot be written', {
-              detail: cause instanceof Error ? `The system said: ${cause.message}.` : undefined,
-              hint: 'Look at the free space and the health of the disk that holds the recordings.',
-              cause,
-            });
+      this.#failure = cause instanceof HoopError ? cause : cannotWrite(cause);
       this.#options.onFailure(this.#failure);
     }
     return this.#failure;
@@ -358,4 +355,23 @@ export async function syncDirectory(directory: string): Promise<void> {
   } finally {
     closeSync(fd);
   }
+}
+
+function cannotWrite(cause: unknown): HoopError {
+  const detail = cause instanceof Error ? `The system said: ${cause.message}.` : undefined;
+  return isDiskFull(cause)
+    ? new HoopError('HOOP_DISK_FULL', 'the recording cannot be written: the disk is full', {
+        detail,
+        hint: 'Make room on the disk that holds the recordings.',
+        cause,
+      })
+    : new HoopError('HOOP_RECORDING_WRITE', 'the recording cannot be written', {
+        detail,
+        hint: 'Look at the free space and the health of the disk that holds the recordings.',
+        cause,
+      });
+}
+
+function isDiskFull(cause: unknown): boolean {
+  return cause instanceof Error && 'code' in cause && /^(ENOSPC|EDQUOT)$/.test(String(cause.code));
 }

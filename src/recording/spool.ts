@@ -6,6 +6,7 @@
  *     seg-*.hrs      the recording
  *     owner          process that writes or uploads it
  *     receipt.json   the countersigned manifest
+ *     given-up       empty; the gateway does not have the session any more, and is not asked again
  *
  * The data key lies beside what it encrypts. That does not protect from whoever has the whole
  * directory; it does make copies of the segments alone useless (bug reports, sync, blocks of
@@ -13,6 +14,7 @@
  * absent exactly when a session ends or CI runs.
  */
 import { createPrivateKey } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as z from 'zod';
@@ -119,6 +121,15 @@ export function writeReceipt(directory: string, receipt: Receipt): void {
 export function readReceipt(directory: string): Receipt | undefined {
   const bytes = readPrivateFile(join(directory, 'receipt.json'));
   return bytes === undefined ? undefined : parse(ReceiptShape, bytes, 'receipt.json');
+}
+
+/** What is recorded here stays: it may be all that is left of the session. */
+export function giveUpSpool(directory: string): void {
+  writePrivateFile(join(directory, 'given-up'), '');
+}
+
+export function isGivenUp(directory: string): boolean {
+  return existsSync(join(directory, 'given-up'));
 }
 
 /** Names of the spools in a sessions directory, oldest first. */

@@ -370,7 +370,8 @@ export class ClientSession {
   #recordingStopped(recording: ClientRecording): void {
     const { reason } = recording.stopped;
     const message = reason instanceof Error ? reason.message : 'the recording stopped';
-    this.#endNow({ reason: 'recording_failed', message });
+    const isFull = reason instanceof HoopError && reason.code === 'HOOP_DISK_FULL';
+    this.#endNow({ reason: isFull ? 'disk_full' : 'recording_failed', message });
   }
 
   #endNow(end: SessionEnd): void {

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { OpenGateway } from '../auth/open-gateway.ts';
 import { HoopError } from '../errors.ts';
 import { pendingUploads, pruneSpools } from '../recording/pending-uploads.ts';
+import { giveUpSpool, spoolDirectory } from '../recording/spool.ts';
 import type { UploadReceipt } from '../recording/upload-session.ts';
 import { spoolsOf } from './spools-of.ts';
 
@@ -82,7 +83,7 @@ export async function uploadPending(options: {
     return;
   }
   const { SpoolInUse, uploadSession } = await import('../recording/upload-session.ts');
-  for (const { session, gatewayUrl } of pending) {
+  for (const { session, gatewayUrl, issuer, sub } of pending) {
     if (except.includes(session) || gatewayUrl !== open.gateway || signal.aborted) {
       continue;
     }
@@ -91,7 +92,16 @@ export async function uploadPending(options: {
       note(`the recording of the earlier session ${session} is uploaded now`);
     } catch (error) {
       // Whoever has it now uploads it.
-      if (!(error instanceof SpoolInUse)) {
+      if (error instanceof SpoolInUse) {
+        continue;
+      }
+      if (isUnknownThere(error) && (await isOwn(open, { issuer, sub }, signal))) {
+        const kept = spoolDirectory(directory, session);
+        giveUpSpool(kept);
+        note(
+          `the gateway does not have the earlier session ${session} any more (${error.message}): its recording stays in "${kept}" and is not sent again`,
+        );
+      } else {
         failed(session, error);
       }
     }
@@ -103,4 +113,26 @@ function isPassing(error: unknown): error is HoopError {
     error instanceof HoopError &&
     (error.code === 'HOOP_UNREACHABLE' || error.code === 'HOOP_GATEWAY_TLS')
   );
+}
+
+/** A gateway that was set up anew, or restored from before, has lost the session or its files. */
+function isUnknownThere(error: unknown): error is HoopError {
+  return (
+    error instanceof HoopError &&
+    (error.code === 'HOOP_SESSION_UNKNOWN' || error.code === 'HOOP_RECORDING_LOST')
+  );
+}
+
+/** Of somebody else’s sessions a gateway says that there are none. */
+async function isOwn(
+  { client }: OpenGateway,
+  owner: { readonly issuer: string; readonly sub: string },
+  signal: AbortSignal,
+): Promise<boolean> {
+  try {
+    const { issuer, sub } = await client.whoami(signal);
+    return issuer === owner.issuer && sub === owner.sub;
+  } catch {
+    return false;
+  }
 }

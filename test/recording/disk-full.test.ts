@@ -2,6 +2,8 @@ import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
+import { HoopError } from '../../src/errors.ts';
+import { fatalResponse } from '../../src/tunnel/local-error-response.ts';
 import { RecordingBench } from './session-pair.ts';
 
 const run = promisify(execFile);
@@ -32,4 +34,22 @@ test('of what waited together for a write that failed nothing goes on, not at th
   expect(forwarded).toBeGreaterThan(900_000);
   const ended = await bench.ended(session);
   expect(ended.position().recorded).toContainEqual({ stream: 1, up: 0, down: forwarded });
+});
+
+test('what cannot be written for want of room says that, and 53100', async () => {
+  await using bench = await RecordingBench.create();
+  const script = join(import.meta.dirname, 'disk-full-writer.ts');
+  // A disk of 2 MiB, which is really full.
+  const small = ['--dev-bind', '/', '/', '--size', String(2 << 20), '--tmpfs', bench.directory];
+  const { stdout } = await run('bwrap', [
+    ...small,
+    process.execPath,
+    script,
+    bench.directory,
+    '50000',
+  ]);
+  const { code, stopped } = JSON.parse(stdout);
+  expect({ code, stopped }).toEqual({ code: 'HOOP_DISK_FULL', stopped: 'disk_full' });
+  const told = Buffer.from(fatalResponse(new HoopError(code, 'full'))).toString('latin1');
+  expect(told).toContain('C53100');
 });

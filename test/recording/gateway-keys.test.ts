@@ -112,7 +112,7 @@ describe('recording keys', () => {
     storeRecordingKeys(directory, session, newRecordingKeys(), START);
     await rm(join(directory, 'keys', 'kek'), { recursive: true });
     expect(() => loadRecordingKeys(directory, session)).toThrow(
-      'the keys of this session have been destroyed',
+      'the keys of this recording have been destroyed',
     );
     await rm(join(directory, 'keys', 'sessions', `${session}.json`));
     expect(() => loadRecordingKeys(directory, session)).toThrow('there are no keys');

@@ -1,11 +1,12 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { renameSync, rmSync } from 'node:fs';
+import { existsSync, renameSync, rmSync } from 'node:fs';
 import { open as openFile, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type OpenGateway, openGateway } from '../../src/auth/open-gateway.ts';
 import { HoopError } from '../../src/errors.ts';
+import { pendingUploads } from '../../src/recording/pending-uploads.ts';
 import { releaseSpool, spoolDirectory } from '../../src/recording/spool.ts';
 import { connectSession } from '../../src/tunnel/connect-session.ts';
 import type { GatewayClient } from '../../src/tunnel/gateway-client.ts';
@@ -59,6 +60,49 @@ test('who waits for a gateway that cannot be reached is told so once, and the re
     'the recording is not delivered yet, trying again: cannot reach gateway "gw": connection refused',
     'recording uploaded and countersigned',
   ]);
+});
+
+describe('a recording that the gateway does not know any more', () => {
+  const UNKNOWN = new HoopError('HOOP_SESSION_UNKNOWN', 'there is no such session');
+  const restored = (open: OpenGateway, sub?: string): OpenGateway => ({
+    ...open,
+    client: Object.assign(Object.create(open.client), {
+      position: async () => {
+        throw UNKNOWN;
+      },
+      whoami: async (signal: AbortSignal) => {
+        const who = await open.client.whoami(signal);
+        return sub === undefined ? who : { ...who, sub };
+      },
+    }),
+  });
+  const send = async (open: OpenGateway): Promise<string[]> => {
+    const notes: string[] = [];
+    await uploadPending({ open, note: (text) => notes.push(text), signal: bench.signal });
+    return notes;
+  };
+
+  test('is told of once, with where it is kept, and not sent again', async () => {
+    await using open = await openGateway({ env: bench.environment('engineer') });
+    const left = await leftRecording(open);
+    const [told, ...others] = await send(restored(open));
+    expect(told).toContain(`the gateway does not have the earlier session ${left.session}`);
+    expect(told).toContain(left.directory);
+    expect(others).toEqual([]);
+    expect(await send(restored(open))).toEqual([]);
+    expect(await pendingUploads(spoolsOf(open.home))).toEqual([]);
+    expect(existsSync(join(left.directory, 'spool.json'))).toBe(true);
+  });
+
+  test('stays to be sent when it is another person’s', async () => {
+    await using open = await openGateway({ env: bench.environment('engineer') });
+    const left = await leftRecording(open);
+    const [told] = await send(restored(open, 'somebody-else'));
+    expect(told).toContain('is still not uploaded: there is no such session');
+    expect(await send(open)).toEqual([
+      `the recording of the earlier session ${left.session} is uploaded now`,
+    ]);
+  });
 });
 
 /** Two hoops come to the same recording: one whose session it was, one that found it left behind. */

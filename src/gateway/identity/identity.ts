@@ -49,8 +49,11 @@ export interface IdentityOptions extends TokenExchangeOptions {
   readonly withOwnAgent?: (principal: Principal) => Principal;
   /** A login was refused, or was not renewed. */
   readonly onRefused?: (error: HoopError, login: RefusedLogin) => void;
-  /** A person has logged in, or their login was renewed. */
-  readonly onLoggedIn?: (principal: Principal) => void;
+  /**
+   * A person has logged in, or their login was renewed.
+   * @param made the login, when it is a new one
+   */
+  readonly onLoggedIn?: (principal: Principal, made?: Pick<LoginFacts, 'missingGroups'>) => void;
   /** A provider has logged somebody out, and so many logins have ended by it. */
   readonly onLoggedOut?: (who: LoggedOut, logins: number) => void;
   /** A logout of a provider was refused. */
@@ -65,6 +68,8 @@ export interface IdentityRequest {
   readonly url: string;
   readonly authorization?: string | undefined;
   readonly dpop?: string | undefined;
+  /** Address that it comes from, for the log. */
+  readonly from?: string | undefined;
 }
 
 export interface Authenticated extends LoginFacts {
@@ -73,6 +78,8 @@ export interface Authenticated extends LoginFacts {
   readonly jkt: string;
   /** End of the session token. The login may be renewed until `endsAtMs`. */
   readonly expiresAtMs: number;
+  /** Address that the request comes from. */
+  readonly from?: string;
   /** The login is that of a run; `principal` has its agent and no roles. */
   readonly run?: RunOfLogin;
 }
@@ -135,8 +142,11 @@ export class Identity {
       verify: (token) => this.#exchange.logoutToken(token),
       end: (id, why) => this.#logins.end({ id }, why),
       onEnded: options.onLoggedOut,
-      onRefused: (error, token) =>
-        options.onLogoutRefused?.(error, refusedToken(token, error.code)),
+      onRefused: (error, token, from) =>
+        options.onLogoutRefused?.(error, {
+          ...refusedToken(token, error.code),
+          ...(from === undefined ? {} : { from }),
+        }),
     });
   }
 
@@ -151,14 +161,15 @@ export class Identity {
             verify: () => this.#verifyProof(request, { accessToken: undefined, jkt: undefined }),
             spend: (proof) => this.#spendProof(proof),
           });
-          this.#options.onLoggedIn?.(await this.#letIn(login.family));
+          const made = await this.#letIn(login.family);
+          this.#options.onLoggedIn?.(made.principal, made);
           return (await this.#tokens(login)).reply;
         }
         if (grant === GRANT_REFRESH) {
           return await this.#refresh(request, form);
         }
       } catch (error) {
-        await this.#tellRefused(error, form);
+        await this.#tellRefused(error, form, request.from);
         throw error;
       }
       throw new HoopError('HOOP_USAGE', 'the gateway does not know this grant type');
@@ -189,8 +200,8 @@ export class Identity {
   }
 
   /** `POST /v1/backchannel-logout`: a provider says that somebody is logged out there. */
-  providerLogout(body: string): Promise<HttpReply> {
-    return this.#providerLogouts.receive(body);
+  providerLogout(body: string, from?: string): Promise<HttpReply> {
+    return this.#providerLogouts.receive(body, from);
   }
 
   /** For every other route, upgrades included. @throws HoopError; see `refusal` */
@@ -206,7 +217,7 @@ export class Identity {
     const family = this.#requireLive(await store.readFamily(claims.sid));
     const who = this.#holderOf(family, claims.cnf.jkt, claims.exp);
     this.#spendProof(proof);
-    return who;
+    return request.from === undefined ? who : { ...who, from: request.from };
   }
 
   /** @throws HoopError HOOP_TOKEN_ISSUER, HOOP_WORKLOAD_…, HOOP_ACCESS_BLOCKED */
@@ -232,11 +243,11 @@ export class Identity {
    * The login exists by then, and nobody has its handle.
    * @throws HOOP_ACCESS_BLOCKED, HOOP_TOKEN_REVOKED
    */
-  async #letIn(family: RefreshFamily): Promise<Principal> {
+  async #letIn(family: RefreshFamily): Promise<Pick<LoginFacts, 'principal' | 'missingGroups'>> {
     try {
-      const { principal } = this.#principalOf(family);
+      const login = this.#principalOf(family);
       await this.#providerLogouts.refuse(family);
-      return principal;
+      return login;
     } catch (error) {
       await this.#logins.end({ id: family.id });
       throw error;
@@ -406,7 +417,11 @@ export class Identity {
       .reply;
   }
 
-  async #tellRefused(error: unknown, form: URLSearchParams): Promise<void> {
+  async #tellRefused(
+    error: unknown,
+    form: URLSearchParams,
+    from: string | undefined,
+  ): Promise<void> {
     const { onRefused, store } = this.#options;
     // A client whose nonce is too old comes again with the one of the answer.
     if (!(error instanceof HoopError) || error.code === 'HOOP_PROOF_NONCE') {
@@ -418,7 +433,7 @@ export class Identity {
       family === undefined
         ? refusedToken(form.get('subject_token'), error.code)
         : refusedRefresh(family);
-    onRefused?.(error, login);
+    onRefused?.(error, { ...login, ...(from === undefined ? {} : { from }) });
   }
 
   /** @returns also when the session token ends, in seconds since 1970 */

@@ -28,7 +28,9 @@ export interface ProviderLogoutsOptions {
   /** Ends a login, with all that was made from it. @returns the logins that ended */
   readonly end: (family: string, why: string) => Promise<readonly string[]>;
   readonly onEnded: ((who: LoggedOut, logins: number) => void) | undefined;
-  readonly onRefused: ((error: HoopError, token: string | null) => void) | undefined;
+  readonly onRefused:
+    | ((error: HoopError, token: string | null, from: string | undefined) => void)
+    | undefined;
 }
 
 export class ProviderLogouts {
@@ -41,7 +43,7 @@ export class ProviderLogouts {
   }
 
   /** `POST /v1/backchannel-logout` */
-  async receive(body: string): Promise<HttpReply> {
+  async receive(body: string, from?: string): Promise<HttpReply> {
     const form = readForm(body);
     try {
       if (this.#waiting >= MAX_WAITING) {
@@ -61,7 +63,7 @@ export class ProviderLogouts {
       if (!(error instanceof HoopError)) {
         throw error;
       }
-      this.#options.onRefused?.(error, form.get('logout_token'));
+      this.#options.onRefused?.(error, form.get('logout_token'), from);
       return {
         // §2.8; not the text of our own errors, which have advice for people.
         status: error.code === 'HOOP_LIMIT' ? 503 : 400,

@@ -22,6 +22,8 @@ export interface RefusedLogin {
   readonly sub?: string | undefined;
   /** Whether its issuer says so; else the token alone does. */
   readonly verified?: boolean;
+  /** Address that the request came from. */
+  readonly from?: string;
 }
 
 /** @param token as it was sent */
