@@ -1,12 +1,13 @@
 /** A real Keycloak on loopback, and as much of its administration as the page about it needs. */
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { execa } from 'execa';
 import * as z from 'zod';
+import { type CertificateAuthority, createCertificateAuthority } from '../../src/certificates.ts';
 
 /** It builds itself at the first start. */
 const START_WITHIN_MS = 10 * 60_000;
@@ -15,6 +16,10 @@ const Token = z.object({ access_token: z.string() });
 export interface Keycloak extends AsyncDisposable {
   /** Base URL. */
   readonly server: string;
+  /** Where kcadm.sh is. */
+  readonly bin: string;
+  /** The private CA that Keycloak believes. */
+  readonly authority: CertificateAuthority;
   /** A request to the administration; `path` begins behind `/admin/realms`. */
   admin(method: string, path: string, body?: object): Promise<unknown>;
 }
@@ -22,10 +27,10 @@ export interface Keycloak extends AsyncDisposable {
 export async function startKeycloak(options: {
   readonly version: string;
   readonly cache: string;
-  readonly server?: string | undefined;
 }): Promise<Keycloak> {
   await using started = new AsyncDisposableStack();
-  const server = options.server ?? (await start(options, started));
+  const authority = createCertificateAuthority();
+  const { server, bin } = await start(options, authority, started);
   const resources = started.move();
   const admin = async (method: string, path: string, body?: object): Promise<unknown> => {
     // Anew each time: an administrator's token lives for a minute.
@@ -50,13 +55,14 @@ export async function startKeycloak(options: {
     }
     return text === '' ? undefined : JSON.parse(text);
   };
-  return { server, admin, [Symbol.asyncDispose]: () => resources.disposeAsync() };
+  return { server, bin, authority, admin, [Symbol.asyncDispose]: () => resources.disposeAsync() };
 }
 
 async function start(
   { version, cache }: { readonly version: string; readonly cache: string },
+  authority: CertificateAuthority,
   started: AsyncDisposableStack,
-): Promise<string> {
+): Promise<Pick<Keycloak, 'server' | 'bin'>> {
   const archive = join(cache, `keycloak-quarkus-dist-${version}.zip`);
   mkdirSync(cache, { recursive: true });
   if (!existsSync(archive)) {
@@ -71,11 +77,20 @@ async function start(
   const directory = mkdtempSync(join(tmpdir(), 'hoop-keycloak-run-'));
   started.defer(() => rmSync(directory, { recursive: true, force: true }));
   await execa('unzip', ['-q', archive, '-d', directory]);
+  const bin = join(directory, `keycloak-${version}`, 'bin');
+  const truststore = join(directory, 'gateway-ca.pem');
+  writeFileSync(truststore, authority.certificate);
   const port = await freePort();
   const server = `http://127.0.0.1:${port}`;
   const child = spawn(
-    join(directory, `keycloak-${version}`, 'bin', 'kc.sh'),
-    ['start-dev', '--http-host=127.0.0.1', `--http-port=${port}`, '--features=dpop'],
+    join(bin, 'kc.sh'),
+    [
+      'start-dev',
+      '--http-host=127.0.0.1',
+      `--http-port=${port}`,
+      '--features=dpop',
+      `--truststore-paths=${truststore}`,
+    ],
     {
       stdio: 'ignore',
       env: {
@@ -103,10 +118,10 @@ async function start(
     }
     await delay(1000);
   }
-  return server;
+  return { server, bin };
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const address = server.address();

@@ -14,9 +14,11 @@ import { runCommand, type TemporaryHome, temporaryHome } from '../../test/auth/c
 import { startTestGateway, type TestGateway } from '../../test/auth/test-gateway.ts';
 import type { Keycloak } from './keycloak.ts';
 import { pageBlock } from './page-blocks.ts';
+import { fillLogin } from './person.ts';
 
 type Step = (title: string, work: () => Promise<void>) => Promise<void>;
 
+const PAGE = 'docs/providers/keycloak.md';
 const PASSWORD = randomBytes(12).toString('base64url');
 /** The shortest that a policy may want; it passes in earnest, since Keycloak’s clock does. */
 const FRESH_SECONDS = 60;
@@ -50,12 +52,15 @@ export async function runLogins(keycloak: Keycloak, step: Step): Promise<void> {
     await keycloak.admin('PUT', `/${realm}/users/${found[0].id}`, { ...found[0], ...change });
   };
   const addClient = (client: object) => keycloak.admin('POST', `/${realm}/clients`, client);
-  const hoopClient: Record<string, object> = JSON.parse(pageBlock('hoop.json'));
+  const hoopClient: Record<string, object> = JSON.parse(pageBlock(PAGE, 'hoop.json'));
   await addClient(hoopClient);
-  await addClient(JSON.parse(pageBlock('hoop-device.json')));
+  await addClient(JSON.parse(pageBlock(PAGE, 'hoop-device.json')));
   const [provider] = HoopFile.parse(
     parse(
-      pageBlock('hoop.yaml').replace('KEYCLOAK/realms/staff', `${keycloak.server}/realms/${realm}`),
+      pageBlock(PAGE, 'hoop.yaml').replace(
+        'KEYCLOAK/realms/staff',
+        `${keycloak.server}/realms/${realm}`,
+      ),
     ),
   ).identityProviders;
   assert(provider !== undefined);
@@ -197,9 +202,7 @@ async function logIn(login: {
     await page.locator('#device-user-code').fill(await code.promise);
     await page.locator('input[type=submit]').click();
   }
-  await page.locator('#username').fill(user);
-  await page.locator('#password').fill(PASSWORD);
-  await page.locator('#kc-login').click();
+  await fillLogin(page, user, PASSWORD);
   if (isDevice) {
     await page.locator('#kc-login, [name=accept]').first().click();
   }

@@ -1,10 +1,10 @@
 /**
- * `npm run conformance:keycloak`: logins at a real Keycloak, set up with the blocks of
- * docs/providers/keycloak.md as they stand there.
+ * `npm run conformance:keycloak`: docs/deploy.md and docs/providers/keycloak.md as they stand there,
+ * followed on an empty directory with a real Keycloak, and logins of all kinds at it.
  *
  *   --version V     of Keycloak (default 26.3.5), fetched with Maven into --cache
  *   --cache DIR     default: hoop-keycloak in the directory for temporary files
- *   --server URL    one that runs already, with the administrator admin/admin
+ *   --only PART     deploy or logins
  *
  * Exit status 0: all of it went as it should.
  */
@@ -12,6 +12,7 @@
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { runDeployment } from './deploy.ts';
 import { startKeycloak } from './keycloak.ts';
 import { runLogins } from './logins.ts';
 
@@ -19,13 +20,13 @@ const { values: flags } = parseArgs({
   options: {
     version: { type: 'string', default: '26.3.5' },
     cache: { type: 'string', default: join(tmpdir(), 'hoop-keycloak') },
-    server: { type: 'string' },
+    only: { type: 'string' },
   },
 });
 
 await using keycloak = await startKeycloak(flags);
 let failed = 0;
-await runLogins(keycloak, async (title, work) => {
+const step = async (title: string, work: () => Promise<void>): Promise<void> => {
   try {
     await work();
     process.stdout.write(`ok      ${title}\n`);
@@ -34,5 +35,11 @@ await runLogins(keycloak, async (title, work) => {
     const why = error instanceof Error ? (error.stack ?? error.message) : String(error);
     process.stdout.write(`FAILED  ${title}\n        ${why}\n`);
   }
-});
+};
+for (const [part, work] of [
+  ['deploy', runDeployment],
+  ['logins', runLogins],
+] as const) {
+  if (flags.only === undefined || flags.only === part) await work(keycloak, step);
+}
 process.exitCode = failed === 0 ? 0 : 1;

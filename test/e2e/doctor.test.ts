@@ -39,7 +39,7 @@ async function doctor(home: string, variables: Record<string, string> = {}): Pro
 test('where nothing is wrong every check is ok, as text and as JSON', async () => {
   const found = await doctor(bench.home('engineer'));
   const names =
-    'runtime crypto ports fence terminal git ssh-keygen psql gateway clock keys tls provider login tokens policy repository recordings';
+    'runtime crypto ports fence terminal git ssh-keygen psql gateway clock keys tls provider login groups tokens policy repository recordings';
   expect(found.checks).toEqual({
     ...Object.fromEntries(names.split(' ').map((name) => [name, 'ok'])),
     // The bench keeps tokens in files, where no keychain is touched.
