@@ -115,7 +115,7 @@ describe('recording keys', () => {
       'the keys of this recording have been destroyed',
     );
     await rm(join(directory, 'keys', 'sessions', `${session}.json`));
-    expect(() => loadRecordingKeys(directory, session)).toThrow('there are no keys');
+    expect(() => loadRecordingKeys(directory, session)).toThrow('the keys of this recording are gone');
   });
 
   test('do not open as the keys of another session', async () => {
