@@ -37,8 +37,12 @@ const WITH_CORE: ReadonlySet<NodeJS.Signals> = new Set([
   'SIGSYS',
 ]);
 
+/** Calls what starts a child. */
+export type Within = <T>(start: () => T) => T;
+
 /**
  * @param terminal its own, which is recorded; absent: it has ours
+ * @param within what it starts is to be found again
  * @returns the exit status, 128 + signal number when a signal ended it, which then ends us too.
  */
 export async function runChild(
@@ -46,9 +50,10 @@ export async function runChild(
   command: readonly string[],
   env: NodeJS.ProcessEnv,
   terminal?: ChildTerminal,
+  within: Within = (start) => start(),
 ): Promise<number> {
   if (terminal !== undefined) {
-    return terminal.run(async () => startJob(io, command, env, terminal));
+    return terminal.run(async () => within(() => startJob(io, command, env, terminal)));
   }
   const [program = '', ...args] = command;
   let child: Started | undefined;
@@ -60,7 +65,8 @@ export async function runChild(
   });
   let looking: NodeJS.Timeout | undefined;
   try {
-    child = await startProgram(program, args, { stdio: 'inherit', cwd: io.cwd, env });
+    // The call starts it: nothing is awaited before.
+    child = await within(() => startProgram(program, args, { stdio: 'inherit', cwd: io.cwd, env }));
     looking = lookForStop(io, child);
     const { code, signal } = await child.ended;
     return code ?? killedBy(io, signal ?? undefined);

@@ -4,10 +4,13 @@ import { HoopError } from '../errors.ts';
 import { packageVersion } from '../package-version.ts';
 import { buildEnvironment } from '../run/environment.ts';
 import type { RunFence } from '../run/fence/run-fence.ts';
+import { RunRemains } from '../run/remains.ts';
 import { RemovedVariables } from '../run/removed-variables.ts';
 import { Run } from '../run/run.ts';
+import type { ChildStdio } from '../run/terminal/pseudo-terminal.ts';
 import { plain } from '../ui/printable.ts';
 import { renderRunEnvironment, renderRunEnvironmentJson } from '../ui/render-run-environment.ts';
+import { plural } from '../ui/times.ts';
 import { ChildTerminal } from './child-terminal.ts';
 import { endableChild } from './endable-child.ts';
 import { checkFenceFlags, type FenceFlags } from './fence-flags.ts';
@@ -75,6 +78,7 @@ export async function runRun(io: Io, request: RunRequest): Promise<void> {
     },
   });
   let status: number | undefined;
+  let remains: RunRemains | undefined;
   try {
     terminal?.recordIn(run, note);
     if (request.briefingOnly) {
@@ -104,6 +108,9 @@ export async function runRun(io: Io, request: RunRequest): Promise<void> {
     if (fence) {
       (await import('./run-fenced.ts')).noteAgentKeys(io, environment);
     }
+    // Behind a fence the kernel does it.
+    const cover = terminal && ((stdio: readonly ChildStdio[]) => terminal.device.cover(stdio));
+    remains = fence ? undefined : RunRemains.open(run.id, { cover });
     const child = endableChild(io);
     void run.over.then((error) => {
       const detail = error.detail === undefined ? '' : `. ${error.detail}`;
@@ -118,10 +125,16 @@ export async function runRun(io: Io, request: RunRequest): Promise<void> {
           environment.variables,
           terminal,
         )
-      : runChild(child.io, request.command, environment.variables, terminal));
+      : runChild(child.io, request.command, environment.variables, terminal, (start) =>
+          remains === undefined ? start() : remains.within(start),
+        ));
     io.setExitCode(status);
   } finally {
     try {
+      const left = (await remains?.end()) ?? 0;
+      if (left > 0) {
+        io.note(`ended what the run had left in the background: ${plural(left, 'program')}`);
+      }
       await terminal?.close();
       await run.close();
     } finally {

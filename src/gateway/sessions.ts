@@ -1,8 +1,8 @@
 /** Makes sessions, finds them, and ends them when something outside of them says so. */
 import { HoopError } from '../errors.ts';
+import { redactedText } from '../masking/redacted-text.ts';
 import type { StatementPolicy } from '../policy/sql/types.ts';
 import type { Principal } from '../policy/types.ts';
-import { redactedText } from '../masking/redacted-text.ts';
 import type { GatewayKeys } from '../recording/gateway-keys.ts';
 import type { RecordingStore } from '../recording/recording-store.ts';
 import type { EndReason } from '../recording/types.ts';
