@@ -12,7 +12,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import pg from 'pg';
 import { startHoop } from '../../src/demo/hoop-process.ts';
-import { RawClient, type Received } from '../gateway/pg/raw-client.ts';
+import { message, RawClient, type Received } from '../gateway/pg/raw-client.ts';
 import { nastyTexts } from '../policy/sql/nasty-texts.ts';
 import { nastyCommands } from '../policy/ssh/nasty-commands.ts';
 import type { Bench } from './demo-bench.ts';
@@ -59,9 +59,14 @@ async function answered(url: string, text: string): Promise<string> {
 }
 
 /** @returns how many ReadyForQuery and errors came; a server that takes too long is cut off */
-async function flooded(port: number, { messages, answers }: NastyMessages): Promise<string> {
-  const client = await RawClient.open(port, { database: 'app' });
+async function flooded(url: URL, { messages, answers }: NastyMessages): Promise<string> {
+  const client = await RawClient.opening(Number(url.port), {
+    user: url.username,
+    database: url.pathname.slice(1),
+  });
   try {
+    client.send(message('p', Buffer.from(`${decodeURIComponent(url.password)}\0`)));
+    await client.until((all) => all.some(({ type }) => type === 'Z' || type === 'E'));
     let [ready, errors] = [0, 0];
     client.received.length = 0;
     client.send(messages);
@@ -115,9 +120,8 @@ async function play(bench: Bench, turn: (name: string) => Promise<void>): Promis
   for (const { name, bytes } of nastySftp(bench.demo.directory)) {
     await run(name, () => commanded(['-F', config, '-s', 'web-1', 'sftp'], bytes));
   }
-  const port = Number(new URL(nasty.url).port);
   for (const one of nastyMessages()) {
-    await run(one.name, () => flooded(port, one));
+    await run(one.name, () => flooded(new URL(nasty.url), one));
   }
   check(
     'the session of the nasty texts goes on',

@@ -2,17 +2,18 @@
  * Which files a fenced child sees, and how: everything readable as it is, nothing writable but the
  * working directory and what was named, and what leads to other people's doors not there at all.
  */
-import { mkdirSync, realpathSync } from 'node:fs';
+import { mkdirSync, readdirSync, realpathSync } from 'node:fs';
 import { basename, delimiter, dirname, isAbsolute, join, resolve } from 'node:path';
 import { HoopError } from '../../errors.ts';
 import { gitDirectory, isRepository } from './git-directory.ts';
-import { HIDDEN_IN_HOME, HIDDEN_IN_SYSTEM, MOVED_BY } from './hidden-places.ts';
+import { HIDDEN_IN_HOME, HIDDEN_IN_SYSTEM, isHistory, MOVED_BY } from './hidden-places.ts';
 import { inHome } from './in-home.ts';
 import { isBelow } from './is-below.ts';
 import type { Known, KnownLink, KnownPlace } from './known-places.ts';
 import { type Appearance, isAbsent, type Layer, Layers } from './layers.ts';
 import { linksOutOf } from './links-out-of.ts';
 import { namedPlace } from './named-place.ts';
+import { repositoriesBelow } from './repositories-below.ts';
 import { neverWritten } from './runs-later.ts';
 
 /** Empty and the child's own: what others keep in them (sockets above all) is not there. */
@@ -79,6 +80,7 @@ export function fenceView(options: FenceViewOptions): FenceView {
   requireForeign([...show, ...write], own);
   const wanted = [
     ...inHome(HIDDEN_IN_HOME, homes, env),
+    ...homes.flatMap(histories),
     ...HIDDEN_IN_SYSTEM,
     ...MOVED_BY.flatMap((name) => (env[name] ?? '').split(delimiter).filter(isAbsolute))
       // Files of a tool in one's home directory do not make it the tool's.
@@ -111,7 +113,7 @@ export function fenceView(options: FenceViewOptions): FenceView {
     layers.reveal([cwd]);
   }
   const repositories = [
-    ...[...(isProject ? [cwd] : []), ...write].map((path) => join(path, '.git')),
+    ...[...(isProject ? [cwd] : []), ...write].flatMap(repositoriesBelow),
     ...write,
     ...(git === undefined ? [] : [git]),
   ].filter(isRepository);
@@ -139,6 +141,18 @@ export function fenceView(options: FenceViewOptions): FenceView {
       links,
     },
   };
+}
+
+/** A home directory shows what it held at the start: what comes later is not there. */
+function histories(home: string): string[] {
+  try {
+    return readdirSync(home)
+      .filter(isHistory)
+      .map((name) => join(home, name));
+  } catch {
+    // Not for us to see, and for the command neither.
+    return [];
+  }
 }
 
 /** Places of hoop's that are not there yet: what somebody inside put there, hoop would believe. */

@@ -25,7 +25,7 @@ export interface BoundSocket {
 
 /** @param places that can be written inside: they are looked through for sockets of any name */
 export function listeningSockets(places: readonly string[]): readonly string[] {
-  const bound = socketsIn(readFileSync('/proc/net/unix', 'utf8'));
+  const bound = [...socketsIn(readFileSync('/proc/net/unix', 'utf8')), ...ofOtherNetworks()];
   const absolute = bound.filter(({ path }) => isAbsolute(path));
   const relative = bound.filter(({ path }) => !isAbsolute(path));
   const directories = relative.length === 0 ? new Map<string, string>() : directoriesOfHolders();
@@ -47,6 +47,41 @@ export function listeningSockets(places: readonly string[]): readonly string[] {
   ];
 }
 
+/**
+ * A name of a socket leads to it from every network namespace (the kernel goes by the inode), but the
+ * table has those of one. Names of others are as their process sees files, so they count only where a
+ * socket stands here as well.
+ */
+function ofOtherNetworks(): readonly BoundSocket[] {
+  const seen = new Set([linkOf('/proc/self/ns/net')]);
+  return processes().flatMap((id) => {
+    const network = linkOf(`/proc/${id}/ns/net`);
+    if (network === undefined || seen.has(network)) return [];
+    seen.add(network);
+    try {
+      return socketsIn(readFileSync(`/proc/${id}/net/unix`, 'utf8')).filter(
+        ({ path }) => isAbsolute(path) && statOf(path)?.isSocket() === true,
+      );
+    } catch {
+      // It has ended meanwhile.
+      return [];
+    }
+  });
+}
+
+function processes(): readonly string[] {
+  return readdirSync('/proc').filter((name) => /^\d+$/.test(name));
+}
+
+/** @returns undefined: gone, or somebody else's */
+function linkOf(path: string): string | undefined {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return undefined;
+  }
+}
+
 /** @param table text of /proc/net/unix */
 export function socketsIn(table: string): readonly BoundSocket[] {
   return table.split('\n').flatMap((line) => {
@@ -58,7 +93,7 @@ export function socketsIn(table: string): readonly BoundSocket[] {
 /** Of the processes that hold sockets, as far as we may look: number of the socket to directory. */
 function directoriesOfHolders(): Map<string, string> {
   const found = new Map<string, string>();
-  for (const id of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+  for (const id of processes()) {
     try {
       const directory = readlinkSync(`/proc/${id}/cwd`);
       for (const descriptor of readdirSync(`/proc/${id}/fd`)) {

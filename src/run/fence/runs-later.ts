@@ -79,6 +79,8 @@ const IN_PROJECT: readonly string[] = [
 
 /** In a directory: what is beyond is not looked at. */
 const MAX_LOOKED_AT = 5000;
+/** Parts of the name of a submodule. */
+const MAX_MODULE_DEPTH = 5;
 /** Times of files are those of the last tick of the kernel's clock. */
 const TICK_MS = 20;
 
@@ -94,11 +96,19 @@ export function neverWritten(
   ];
 }
 
-/** The repository and those of its submodules. */
+/** The repository and those of its submodules, whose names may have slashes in them. */
 function withModules(directory: string): readonly string[] {
-  const modules = join(directory, 'modules');
-  const inside = entriesOf(modules).filter((entry) => entry.isDirectory());
-  return [directory, ...inside.map(({ name }) => join(modules, name))];
+  return [directory, ...modulesIn(join(directory, 'modules'), MAX_MODULE_DEPTH)];
+}
+
+function modulesIn(directory: string, depth: number): readonly string[] {
+  return entriesOf(directory)
+    .filter((entry) => entry.isDirectory())
+    .flatMap(({ name }) => {
+      const path = join(directory, name);
+      if (entriesOf(path).some((entry) => entry.name === 'HEAD')) return withModules(path);
+      return depth === 0 ? [] : modulesIn(path, depth - 1);
+    });
 }
 
 type Watched = Pick<FenceView, 'cwd' | 'cwdIs' | 'known' | 'neverWritten' | 'repositories'>;

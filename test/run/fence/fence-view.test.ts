@@ -156,6 +156,38 @@ describe('what a fenced command sees', () => {
     });
   });
 
+  test('what was typed into any shell or program is hidden, whatever it calls its file', () => {
+    const hidden = ['.bash_history', '.mysql_history', '.python_history', '.psql_history-prod'];
+    hidden.push('.histfile', '.history', '.node_repl_history', '.sqlite_history', '.lesshst');
+    hidden.push('.zsh_history', '.duckdb_history', '.irb_history', '.rediscli_history');
+    const kept = ['.bashrc', 'history.txt', '.historical-data', '.gitconfig'];
+    make(...[...hidden, ...kept].map((name) => `person/${name}`), 'elsewhere/dbt/profiles.yml');
+    expectLooks(view({ env: { DBT_PROFILES_DIR: join(root, 'elsewhere/dbt') }, show: [root] }), {
+      ...Object.fromEntries(hidden.map((name) => [`person/${name}`, 'gone' as const])),
+      ...Object.fromEntries(kept.map((name) => [`person/${name}`, 'readable' as const])),
+      'elsewhere/dbt/profiles.yml': 'gone',
+    });
+  });
+
+  test('hooks of repositories in the working directory, and of submodules, are read-only', () => {
+    const git = (path: string): string[] => [
+      `${path}/HEAD`,
+      `${path}/objects/`,
+      `${path}/refs/`,
+      `${path}/hooks/`,
+    ];
+    make(...git('person/project/.git'), ...git('person/project/vendor/deep/lib/.git'));
+    make(...git('person/project/.git/modules/group/name'), 'person/project/vendor/hooks/');
+    expectLooks(view(), {
+      'person/project/.git/hooks': 'readable',
+      'person/project/vendor/deep/lib/.git/hooks': 'readable',
+      'person/project/vendor/deep/lib/.git/index': 'writable',
+      'person/project/.git/modules/group/name/hooks': 'readable',
+      'person/project/vendor/hooks': 'writable',
+      'person/project/vendor/deep/lib': 'writable',
+    });
+  });
+
   test('what is not there yet, or is replaced, has no name inside', () => {
     make('person/.config/tool/', 'person/.local/share/tool/');
     expectLooks(view({ env: { NETRC: join(root, 'person/.config/tool/netrc') } }), {

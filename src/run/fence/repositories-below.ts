@@ -1,0 +1,41 @@
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** Directories that are looked at, those nearest first. */
+const MAX_LOOKED_AT = 3000;
+/** Each is mounts; those nearest count. */
+const MAX_FOUND = 100;
+/** Git looks for none in there, and much else stands in them. */
+const NOT_LOOKED_THROUGH: ReadonlySet<string> = new Set(['node_modules', '.git', '.venv']);
+
+/**
+ * The `.git` of a directory, there or not, and of what was cloned into it: hooks of all of them run
+ * when somebody works there later.
+ */
+export function repositoriesBelow(top: string): readonly string[] {
+  const found = [join(top, '.git')];
+  const rest = [top];
+  for (
+    let looked = 0;
+    rest.length > 0 && looked < MAX_LOOKED_AT && found.length < MAX_FOUND;
+    looked += 1
+  ) {
+    const directory = rest.shift() ?? top;
+    for (const name of directoriesIn(directory)) {
+      if (name === '.git' && directory !== top) found.push(join(directory, name));
+      if (!NOT_LOOKED_THROUGH.has(name)) rest.push(join(directory, name));
+    }
+  }
+  return found;
+}
+
+function directoriesIn(directory: string): readonly string[] {
+  try {
+    return readdirSync(directory, { withFileTypes: true })
+      .filter((entry) => entry.isDirectory())
+      .map(({ name }) => name);
+  } catch {
+    // Gone, or not for us to see.
+    return [];
+  }
+}
