@@ -10,6 +10,7 @@ import { deniedAddress } from '../../policy/ssh/decide-forward.ts';
 import { decideSsh } from '../../policy/ssh/decide-ssh.ts';
 import type { Grant, Refusal } from '../../policy/types.ts';
 import type { NameResolver } from './name-resolver.ts';
+import type { SshTarget } from './types.ts';
 
 export interface ForwardDestination {
   /** Lower case, without the dot at the end; an address in the usual spelling. */
@@ -19,6 +20,8 @@ export interface ForwardDestination {
   readonly isServer: boolean;
 }
 
+/** Nobody waits longer for a connection because a name server is slow. */
+const NAMES_WITHIN_MS = 2_000;
 const LABEL = /^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$/;
 /** RFC 1035 §2.3.4, without the root. */
 const MAX_NAME_LENGTH = 253;
@@ -51,7 +54,26 @@ export function forwardDestination(
   return { host: name, port, isServer: own.includes(name) };
 }
 
-/** The server's addresses and names that the gateway knows: those that it has reached it by. */
+/**
+ * The server's addresses and names that the gateway knows before it connects: all that the
+ * configuration has for it, and all addresses of these names.
+ */
+export async function knownAddresses(
+  { hosts }: Pick<SshTarget, 'hosts'>,
+  resolver: NameResolver,
+): Promise<readonly string[]> {
+  const names = hosts.map(({ host }) => host);
+  const signal = AbortSignal.timeout(NAMES_WITHIN_MS);
+  const found = await Promise.all(
+    [...new Set(names)]
+      .filter((name) => isIP(name) === 0)
+      // A name may stand in a file of the gateway's machine only: then it has no other address.
+      .map((name) => resolver.resolve(name, signal).catch(() => [])),
+  );
+  return [...new Set(ownAddresses([...names, ...found.flat()]))];
+}
+
+/** In the usual spelling. */
 export function ownAddresses(names: readonly (string | undefined)[]): readonly string[] {
   return names.flatMap((name) => {
     if (name === undefined) return [];

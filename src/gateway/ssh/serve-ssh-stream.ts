@@ -22,7 +22,7 @@ import { ActHold } from './act-hold.ts';
 import { ClientFrames } from './client-frames.ts';
 import { connectSshTarget, type TargetConnection } from './connect-target.ts';
 import { ForwardChannel } from './forward-channel.ts';
-import { ownAddresses } from './forward-destination.ts';
+import { knownAddresses, ownAddresses } from './forward-destination.ts';
 import { FrameWriter } from './frame-writer.ts';
 import { GrantedLogin } from './granted-login.ts';
 import { SessionChannel } from './session-channel.ts';
@@ -99,6 +99,8 @@ class SshStream {
   #watch: TargetWatch | undefined;
   readonly #toldNotCarried = new Set<NotCarried>();
   #granted: GrantedLogin | undefined;
+  /** Names and addresses of the server. */
+  #own: readonly string[] = [];
 
   constructor(options: SshStreamOptions) {
     this.#options = options;
@@ -289,6 +291,8 @@ class SshStream {
   async #connect(user: string): Promise<void> {
     const granted = await GrantedLogin.of(user, this.#options);
     this.#story.written();
+    // Before: a connection that nobody listens to would end the gateway with its error.
+    const known = await knownAddresses(granted.target, this.#options.resolver);
     const connection = await connectSshTarget({
       target: granted.target,
       login: granted.login,
@@ -299,6 +303,7 @@ class SshStream {
       connection.socket.destroy();
       return;
     }
+    this.#own = [...known, ...ownAddresses([connection.socket.remoteAddress])];
     this.#connected(connection, granted);
   }
 
@@ -367,7 +372,7 @@ class SshStream {
     const { decide, grant, approvals, onWaiting, stream, resolver } = this.#options;
     const context: ChannelContext = {
       ...{ number, at, window, targets, user, story: this.#story, grant, resolver },
-      own: ownAddresses([connection.socket.remoteAddress, connection.host.host]),
+      own: this.#own,
       software: connection.software,
       write: (down) => this.#writer.write(down),
       decide: (act) => decide(grant(), user, act),

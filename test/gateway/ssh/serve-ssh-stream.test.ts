@@ -88,3 +88,32 @@ describe.skipIf(findSshd() === undefined)('the SSH engine', () => {
     expect((await stream.frame('disconnect')).message).toContain('did not say hello in time');
   });
 });
+
+test.skipIf(findSshd() === undefined)(
+  'a forward to any host leads to no address of the server’s name, other hosts are asked for as ever',
+  async () => {
+    await using bench = await SshStreamBench.start();
+    const grant = grantOf('allow: { ssh: forward, destinations: ["*:*"] }');
+    const { port } = bench.server;
+    const stream = await bench.connected({
+      grant: () => grant,
+      target: bench.target({ hosts: [{ host: 'localhost', port, shown: undefined }] }),
+      // Its second interface.
+      resolver: { resolve: async () => ['127.0.0.1', '192.0.2.7', '2001:db8::7'] },
+    });
+    const open = (channel: number, host: string): void => {
+      const target = { host, port: 1, originHost: '127.0.0.1', originPort: 1 };
+      stream.send({
+        type: 'open',
+        channel,
+        target: { kind: 'direct-tcpip', ...target },
+        window: 1,
+      });
+    };
+    for (const [channel, host] of ['192.0.2.7', '2001:db8:0::7', 'localhost'].entries()) {
+      open(channel, host);
+      const { message } = await stream.frame('openFailed', channel);
+      expect(message).toContain('not allowed by policy');
+    }
+  },
+);
