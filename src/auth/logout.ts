@@ -125,7 +125,7 @@ async function endAtGateway(
       throw error;
     }
     options.note(`the gateway was not told: ${error.message}`);
-    options.note('its side of the login ends by itself within 12 hours');
+    options.note('its side of the login ends by itself when its time is over (12 hours, unless the policy says otherwise)');
     return false;
   }
 }

@@ -115,3 +115,15 @@ test('ends with its login where the policy says how long that lasts', async () =
     message: 'the login has expired',
   });
 });
+
+test('the log says of each session who, on which target and from where, to its end', async () => {
+  const session = await TestSession.open(bench, 'engineer');
+  await session.close();
+  const of = { session: session.id, principal: 'engineer@example.com', target: 'prod-db' };
+  expect(bench.log.events).toContainEqual(
+    expect.objectContaining({ event: 'session.start', ...of, from: '127.0.0.1' }),
+  );
+  expect(bench.log.events).toContainEqual(
+    expect.objectContaining({ event: 'session.ended', ...of }),
+  );
+});
