@@ -5,6 +5,7 @@
 import { constants } from 'node:os';
 import { childOf } from '../run/child-of.ts';
 import type { Run } from '../run/run.ts';
+import { EscapeBoundary } from '../run/terminal/escape-boundary.ts';
 import type { Job } from '../run/terminal/job-shell.ts';
 import { PseudoTerminal } from '../run/terminal/pseudo-terminal.ts';
 import { TerminalRecording, type TerminalSize } from '../run/terminal/terminal-recording.ts';
@@ -26,6 +27,8 @@ export class ChildTerminal {
   #drained: Promise<void> | undefined;
   #holds = false;
   #looking: NodeJS.Timeout | undefined;
+  readonly #boundary = new EscapeBoundary();
+  #interjected = '';
 
   /** @returns why there is none; undefined: there is no terminal, and nothing to say */
   static open(
@@ -63,6 +66,20 @@ export class ChildTerminal {
       // The session does not wait for it.
       void this.#recordIn(session, note);
     });
+  }
+
+  /** To the person's terminal, and not into the middle of what the program writes. Not recorded. */
+  interject(text: string): void {
+    this.#interjected += text;
+    this.#flush();
+  }
+
+  #flush(): void {
+    // In the background the terminal is somebody else's.
+    if (this.#interjected !== '' && this.#holds && this.#boundary.isAtBoundary) {
+      this.#io.stdout.write(this.#interjected);
+      this.#interjected = '';
+    }
   }
 
   /** What is recorded gets its time to arrive. */
@@ -111,7 +128,9 @@ export class ChildTerminal {
       stdout.on('resize', resized);
       this.device.onOutput((bytes) => {
         stdout.write(bytes);
+        this.#boundary.shown(bytes);
         this.recording.shown(bytes);
+        this.#flush();
       });
       job = await start();
       job.onStopped(() => void this.#stopWith(job));

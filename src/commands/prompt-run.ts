@@ -1,10 +1,12 @@
+import { readFileSync } from 'node:fs';
 import { HoopError } from '../errors.ts';
+import type { HookName } from '../run/agents/hook-names.ts';
 import { contextStatus, isInsideRun, postPrompt } from '../run/context-client.ts';
 import { isOwnSource, PROMPT_ID, PROMPT_SOURCE } from '../run/context-messages.ts';
 import { plain } from '../ui/printable.ts';
 import { promptSource } from '../ui/prompt-lines.ts';
 import { renderJson } from '../ui/render-json.ts';
-import { type HookName, hookAnswer, hookPrompt } from './hook-formats.ts';
+import { emptyHookAnswer, readHookInput } from './hook-formats.ts';
 import type { Io } from './io.ts';
 import { readPrompt } from './read-prompt.ts';
 
@@ -55,11 +57,16 @@ async function runHook(
   { strict, parent }: PromptCommandFlags,
 ): Promise<void> {
   const input = await readInput(io);
+  let answer = emptyHookAnswer(hook);
   if (isInsideRun(io.env)) {
     try {
-      const text = hookPrompt(hook, input);
-      const post = { text, hook, ...(parent === undefined ? {} : { parent }) };
-      await postPrompt(io.env, post, io.signal);
+      const asked = readHookInput(hook, input);
+      if (asked.prompt === undefined) {
+        answer = asked.answer(briefingOf(io));
+      } else {
+        const post = { text: asked.prompt, hook, ...(parent === undefined ? {} : { parent }) };
+        await postPrompt(io.env, post, io.signal);
+      }
     } catch (error) {
       io.signal.throwIfAborted();
       const problem = error instanceof HoopError ? error.message : String(error);
@@ -68,7 +75,16 @@ async function runHook(
       return;
     }
   }
-  io.stdout.write(hookAnswer(hook));
+  io.stdout.write(answer);
+}
+
+/** Of a run of the fence it is where the run's other files are; what cannot be read is not told. */
+function briefingOf({ env }: Io): string | undefined {
+  try {
+    return readFileSync(env['HOOP_BRIEFING'] ?? '', 'utf8');
+  } catch {
+    return undefined;
+  }
 }
 
 async function printStatus(io: Io, { json }: PromptCommandFlags): Promise<void> {

@@ -1,5 +1,5 @@
 import { Command, Option } from 'commander';
-import { HOOKS } from './hook-formats.ts';
+import { HOOKS } from '../run/agents/hook-names.ts';
 import type { Io } from './io.ts';
 
 export function promptCommand(io: Io): Command {
@@ -9,7 +9,7 @@ export function promptCommand(io: Io): Command {
     .addOption(
       new Option(
         '--hook <agent>',
-        'read the JSON that this agent gives to its prompt hook',
+        'read the JSON that this agent gives to its hooks, and answer it',
       ).choices([...HOOKS]),
     )
     .option(

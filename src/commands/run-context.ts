@@ -11,9 +11,12 @@ import { briefingText } from '../ui/briefing-text.ts';
 import { renderJson } from '../ui/render-json.ts';
 import type { Io } from './io.ts';
 
-const BRIEFING_NAME = 'briefing.md';
+/** In the run's directory. */
+export const BRIEFING_NAME = 'briefing.md';
 
 export interface RunContext extends AsyncDisposable {
+  /** Whether there has been one. */
+  readonly hasPrompt: boolean;
   readonly environment: EnvironmentPart;
 }
 
@@ -30,6 +33,9 @@ export async function openRunContext(
   await writeFile(path, briefingText(briefingOf(run)), { mode: 0o600 });
   const owned = stack.move();
   return {
+    get hasPrompt() {
+      return prompts.current !== undefined;
+    },
     environment: { ...endpoint.environment, HOOP_BRIEFING: path },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };

@@ -1,4 +1,6 @@
 /** The child of a run inside its fence: terminal, signals, exit status, as without one. */
+import { homedir } from 'node:os';
+import { resolve } from 'node:path';
 import type { OpenGateway } from '../auth/open-gateway.ts';
 import type { RunEnvironment } from '../run/environment.ts';
 import type { FencedCommand } from '../run/fence/fence.ts';
@@ -9,9 +11,11 @@ import { RunsLater } from '../run/fence/runs-later.ts';
 import type { RunLogin } from '../run/run-login.ts';
 import { Job, jobShell } from '../run/terminal/job-shell.ts';
 import { plain } from '../ui/printable.ts';
+import { renderJson } from '../ui/render-json.ts';
 import type { ChildTerminal } from './child-terminal.ts';
 import type { FenceFlags } from './fence-flags.ts';
 import type { Io } from './io.ts';
+import type { RunAgent } from './run-agent.ts';
 import { hasItAlready, lookForStop } from './run-child.ts';
 
 /** @throws HoopError HOOP_FENCE, HOOP_USAGE */
@@ -19,9 +23,17 @@ export async function openRunFence(
   io: Io,
   open: OpenGateway,
   request: FenceFlags &
-    Pick<RunLogin, 'directory' | 'state'> & { readonly terminal: ChildTerminal | undefined },
+    Pick<RunLogin, 'directory' | 'state'> & {
+      readonly terminal: ChildTerminal | undefined;
+      readonly agent: RunAgent | undefined;
+    },
 ): Promise<RunFence> {
   const configured = open.config.fence;
+  const { agent } = request;
+  const write = [...(configured?.write ?? []), ...(request.fenceWrite ?? [])];
+  const home = io.env['HOME'] || homedir();
+  const opened = write.map((path) => resolve(io.cwd, path.replace(/^~(?=\/|$)/, home)));
+  const shadow = agent?.shadow(request, [io.cwd, ...opened]);
   const fence = await RunFence.open({
     env: io.env,
     cwd: io.cwd,
@@ -29,11 +41,17 @@ export async function openRunFence(
     runDirectory: request.directory,
     runState: request.state,
     settings: {
-      allow: [...(configured?.allow ?? []), ...(request.fenceAllow ?? [])],
+      allow: [
+        ...(configured?.allow ?? []),
+        ...(request.fenceAllow ?? []),
+        ...(agent?.needs.hosts ?? []),
+      ],
       hide: [...(configured?.hide ?? []), ...(request.fenceHide ?? [])],
       show: [...(configured?.show ?? []), ...(request.fenceShow ?? [])],
-      write: [...(configured?.write ?? []), ...(request.fenceWrite ?? [])],
+      write,
     },
+    keys: agent?.needs.keys ?? [],
+    shadow,
     signal: io.signal,
     terminal: request.terminal?.device,
   });
@@ -80,7 +98,7 @@ export async function runFenced(
   fence: RunFence,
   command: readonly string[],
   env: NodeJS.ProcessEnv,
-  terminal?: ChildTerminal,
+  { terminal, isJson }: { readonly terminal: ChildTerminal | undefined; readonly isJson: boolean },
 ): Promise<number> {
   const runsLater = new RunsLater(fence.view);
   try {
@@ -88,15 +106,27 @@ export async function runFenced(
       ? runInTerminal(io, fence, command, env)
       : terminal.run(() => startJob(fence, command, env, terminal)));
   } finally {
+    const told = (event: string, facts: object, text: string): void => {
+      if (isJson) {
+        io.stderr.write(`${renderJson({ v: 1, event, ...facts })}\n`);
+      } else {
+        io.note(plain(text));
+      }
+    };
     const changed = runsLater.changed();
     if (changed.length > 0) {
-      io.note(
-        plain(`changed during the run, and run by themselves later: look at ${changed.join(', ')}`),
-      );
+      const paths = changed.join(', ');
+      const text = `changed during the run, and run by themselves later: look at ${paths}`;
+      told('runs-later-changed', { paths: changed }, text);
+    }
+    const lost = fence.shadow?.finish() ?? [];
+    if (lost.length > 0) {
+      told('state-not-kept', { files: lost }, `not kept of the agent's state: ${lost.join('; ')}`);
     }
     const hosts = [...fence.refused].map(([host, times]) => `${times} × ${host}`);
     if (hosts.length > 0) {
-      io.note(plain(`the fence let nothing through to: ${hosts.join(', ')}`));
+      const text = `the fence let nothing through to: ${hosts.join(', ')}`;
+      told('hosts-refused', { hosts: Object.fromEntries(fence.refused) }, text);
     }
   }
 }

@@ -2,13 +2,17 @@
 import { openGateway } from '../auth/open-gateway.ts';
 import { HoopError } from '../errors.ts';
 import { packageVersion } from '../package-version.ts';
+import type { EvidenceLine } from '../recording/types.ts';
+import { findProfile } from '../run/agents/find-profile.ts';
 import { buildEnvironment } from '../run/environment.ts';
 import type { RunFence } from '../run/fence/run-fence.ts';
 import { RunRemains } from '../run/remains.ts';
 import { RemovedVariables } from '../run/removed-variables.ts';
 import { Run } from '../run/run.ts';
 import type { ChildStdio } from '../run/terminal/pseudo-terminal.ts';
+import { newPrompt } from '../tunnel/new-prompt.ts';
 import { plain } from '../ui/printable.ts';
+import { renderJson } from '../ui/render-json.ts';
 import { renderRunEnvironment, renderRunEnvironmentJson } from '../ui/render-run-environment.ts';
 import { plural } from '../ui/times.ts';
 import { ChildTerminal } from './child-terminal.ts';
@@ -17,6 +21,8 @@ import { checkFenceFlags, type FenceFlags } from './fence-flags.ts';
 import { requireProgram } from './find-program.ts';
 import type { Io } from './io.ts';
 import { type PromptFlags, promptInForce } from './prompt-flags.ts';
+import { QuietScreen } from './quiet-screen.ts';
+import { RunAgent } from './run-agent.ts';
 import { runChild } from './run-child.ts';
 import { openRunContext, printBriefing } from './run-context.ts';
 import { openSummary, type SummaryFlags } from './summary-file.ts';
@@ -29,6 +35,8 @@ export interface RunFlags extends FenceFlags, PromptFlags, SummaryFlags {
   /** The same by a shorter name. */
   readonly env?: readonly string[];
   readonly dropEnv?: readonly string[];
+  /** A name or a file; false: --no-profile. */
+  readonly profile?: string | false;
   readonly printEnv?: boolean;
   readonly briefingOnly?: boolean;
   readonly json?: boolean;
@@ -40,17 +48,31 @@ export interface RunRequest extends RunFlags {
   readonly command: readonly string[];
 }
 
-export async function runRun(io: Io, request: RunRequest): Promise<void> {
-  requireCommand(io, request);
+export async function runRun(plainIo: Io, request: RunRequest): Promise<void> {
+  requireCommand(plainIo, request);
   checkFenceFlags(request);
-  requireOutside(io);
-  const prompt = await promptInForce(io, request);
+  requireOutside(plainIo);
+  const terminal = openTerminal(plainIo, request);
+  // The other two print one document.
+  const isJson = request.json === true && !request.printEnv && !request.briefingOnly;
+  const screen = new QuietScreen(
+    isJson ? withJsonNotes(plainIo) : plainIo,
+    terminal && ((text) => terminal.interject(text)),
+  );
+  const { io } = screen;
+  const given = await promptInForce(io, request);
   const note = (text: string): void => io.note(plain(text));
   const summary = request.printEnv ? undefined : openSummary(io, request);
   await using open = await openGateway(io);
   await using disposed = new AsyncDisposableStack();
   const around: { fence?: RunFence } = {};
-  const terminal = openTerminal(io, request);
+  const { command, profile: named } = request;
+  const profile = await findProfile({ profile: named, command, cwd: io.cwd, home: open.home });
+  const isFenced = request.fence === true;
+  const agent = profile && new RunAgent(io, { profile, command, isFenced });
+  const typed = agent?.prompt;
+  const prompt =
+    given ?? (typed === undefined ? undefined : newPrompt({ source: 'flag', text: typed }));
   const run = await Run.start({
     open,
     targets: request.target ?? [],
@@ -64,7 +86,7 @@ export async function runRun(io: Io, request: RunRequest): Promise<void> {
     fence: request.fence
       ? async ({ directory, state }) => {
           const { openRunFence } = await import('./run-fenced.ts');
-          const where = { ...request, directory, state, terminal };
+          const where = { ...request, directory, state, terminal, agent };
           around.fence = disposed.use(await openRunFence(io, open, where));
           return around.fence;
         }
@@ -72,7 +94,10 @@ export async function runRun(io: Io, request: RunRequest): Promise<void> {
     events: {
       note,
       onOpened: (session) => summary?.opened(session),
-      onEvidence: (target, line) => summary?.evidence(target, line),
+      onEvidence: (target, line) => {
+        summary?.evidence(target, line);
+        tell(screen, target, line);
+      },
       onUploaded: (receipt) => summary?.uploaded(receipt),
       onNotUploaded: (session, error) => summary?.notUploaded(session, error),
     },
@@ -86,6 +111,7 @@ export async function runRun(io: Io, request: RunRequest): Promise<void> {
       return;
     }
     const context = disposed.use(await openRunContext(run, prompt));
+    const made = agent?.setUp(run);
     const { keepEnv: kept = [], env: letIn = [], dropEnv: drop = [] } = request;
     const keep = [...kept, ...letIn];
     const { keepEnv = [], dropEnv = [] } = open.config;
@@ -97,40 +123,48 @@ export async function runRun(io: Io, request: RunRequest): Promise<void> {
         reason: (name, value) =>
           fence?.reasonAgainst(name, rules, value) ?? rules.reason(name, value),
       },
-      [...run.environment, context.environment, ...(fence ? [fence.environment] : [])],
+      [
+        ...run.environment,
+        context.environment,
+        ...(made ? [made.environment] : []),
+        ...(fence ? [fence.environment] : []),
+      ],
     );
     if (request.printEnv) {
       const render = request.json ? renderRunEnvironmentJson : renderRunEnvironment;
       io.stdout.write(render(environment));
       return;
     }
-    showRun(io, run);
+    showRun(io, run, profile?.name);
     if (fence) {
       (await import('./run-fenced.ts')).noteAgentKeys(io, environment);
     }
     // Behind a fence the kernel does it.
     const cover = terminal && ((stdio: readonly ChildStdio[]) => terminal.device.cover(stdio));
     remains = fence ? undefined : RunRemains.open(run.id, { cover });
+    screen.hold();
     const child = endableChild(io);
+    const words = made?.command ?? command;
     void run.over.then((error) => {
       const detail = error.detail === undefined ? '' : `. ${error.detail}`;
       io.note(plain(`the run was ended: ${error.message}${detail}`));
       child.end();
     });
     status = await (fence
-      ? (await import('./run-fenced.ts')).runFenced(
-          child.io,
-          fence,
-          request.command,
-          environment.variables,
+      ? (await import('./run-fenced.ts')).runFenced(child.io, fence, words, environment.variables, {
           terminal,
-        )
-      : runChild(child.io, request.command, environment.variables, terminal, (start) =>
+            isJson,
+          })
+      : runChild(child.io, words, environment.variables, terminal, (start) =>
           remains === undefined ? start() : remains.within(start),
         ));
     io.setExitCode(status);
+    if (!context.hasPrompt && run.hasOpened) {
+      io.note('no prompt was recorded in this run: who reads it sees what was sent, and not why');
+    }
   } finally {
     try {
+      screen.release();
       const left = (await remains?.end()) ?? 0;
       if (left > 0) {
         io.note(`ended what the run had left in the background: ${plural(left, 'program')}`);
@@ -178,9 +212,32 @@ function requireCommand(io: Io, { command, printEnv, briefingOnly }: RunRequest)
   }
 }
 
-function showRun(io: Io, { id, agent, targets, mainTarget, variables }: Run): void {
+/** One JSON line each, between what the command writes there. */
+function withJsonNotes(io: Io): Io {
+  const note = (message: string): void => {
+    if (!io.quiet) {
+      io.stderr.write(`${renderJson({ v: 1, event: 'note', message })}\n`);
+    }
+  };
+  return Object.assign(Object.create(io) as Io, { note });
+}
+
+function tell(screen: QuietScreen, target: string, line: EvidenceLine): void {
+  if (line.type === 'held') {
+    screen.waits(`${target}: a statement waits for approval ${line.request} by ${line.approvers}`);
+  } else if (line.type === 'decided') {
+    screen.decided();
+  }
+}
+
+function showRun(
+  io: Io,
+  { id, agent, targets, mainTarget, variables }: Run,
+  profile: string | undefined,
+): void {
   const as = agent === undefined ? '' : ` as agent ${agent}`;
-  io.note(plain(`run ${id}${as}: ${targets.join(', ')} (opened when first used)`));
+  const by = profile === undefined ? '' : `, set up for ${profile}`;
+  io.note(plain(`run ${id}${as}${by}: ${targets.join(', ')} (opened when first used)`));
   if (mainTarget === undefined && variables.size > 0) {
     io.note('several databases and none is named: PGHOST and DATABASE_URL are not set');
   }

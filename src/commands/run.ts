@@ -19,6 +19,8 @@ export function runCommand(io: Io): Command {
     .option('--prompt <text>', 'what this is done for, in full; recorded with each statement')
     .option('--prompt-file <file>', 'the same, from a file')
     .option('--briefing-only', 'print what an agent has to know about its targets, and run nothing')
+    .option('--profile <name>', 'of an agent: a name, or a YAML file (default: by the command)')
+    .option('--no-profile', 'no hooks, hosts and settings for an agent')
     .option('--fence', 'no network but the targets, no logins and keys of yours (Linux)')
     .option('--fence-allow <host:port>', 'a host that the fence lets through (repeatable)', collect)
     .option('--fence-write <path>', 'may be written, besides the working directory', collect)
@@ -32,7 +34,7 @@ export function runCommand(io: Io): Command {
     )
     .option('--env <name>', 'the same; a fence lets in only what is named or harmless', collect)
     .option('--print-env', 'print what would be set, removed and kept, and run nothing')
-    .option('--json', 'with --print-env and --briefing-only: print it as JSON; else errors as JSON')
+    .option('--json', 'print JSON; of a command: what hoop says, as lines of JSON on stderr')
     .option('--no-terminal', 'do not record what the command shows on the terminal')
     .option('--summary <file>', 'append what the run did to a file, as Markdown')
     .option('--no-summary', 'no summary, also where GitHub Actions shows one')
@@ -52,7 +54,7 @@ Examples:
   hoop run -- claude
   hoop run --target prod-db --reason INC-4711 -- ./report.py
   hoop run --agent devin -- devin
-  hoop run --fence --fence-allow api.anthropic.com -- claude
+  hoop run --fence -- claude
 
 The command finds PGHOST, PGPORT, PGUSER, PGDATABASE, PGPASSFILE, PGSERVICEFILE and DATABASE_URL of
 the first target, and HOOP_<TARGET>_URL of each; inherited secrets are taken away (--print-env shows

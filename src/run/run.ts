@@ -201,6 +201,11 @@ export class Run implements AsyncDisposable {
     ];
   }
 
+  /** Whether something was sent: a session is opened by the first connection. */
+  get hasOpened(): boolean {
+    return this.#opened.length > 0;
+  }
+
   /** Resolves when somebody has ended the run's login under it, with what the gateway says. */
   get over(): Promise<HoopError> {
     return this.#over;

@@ -56,6 +56,8 @@ function mountsOf(layer: Layer): string[] {
       return both('--ro-bind', path);
     case 'writable':
       return both('--bind', path);
+    case 'shadowed':
+      return ['--bind', layer.source ?? path, path];
     case 'private':
       return ['--perms', '1777', '--tmpfs', path];
     case 'hidden':

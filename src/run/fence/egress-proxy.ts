@@ -6,7 +6,7 @@
 import { lookup } from 'node:dns/promises';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
-import { connect, isIP, type Server as NetServer, type Socket } from 'node:net';
+import { isIP, type Server as NetServer, type Socket } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import {
   type AllowedHost,
@@ -15,9 +15,8 @@ import {
   normalizeName,
   refusalOf,
 } from './allowed-hosts.ts';
-import { startsPostgres } from './starts-postgres.ts';
+import { connectTo, splice } from './splice.ts';
 
-const CONNECT_WITHIN_MS = 10_000;
 /** Of one child; a browser that loads a page needs some dozens. */
 const MAX_CONNECTIONS = 256;
 const HEADERS_WITHIN_MS = 10_000;
@@ -98,14 +97,14 @@ export class EgressProxy implements AsyncDisposable {
         return;
       }
       client.write('HTTP/1.1 200 Connection established\r\n\r\n');
-      splice(client, target, head, () => this.#note(asked, 'it speaks PostgreSQL'));
+      splice(client, target, head, () => this.note(asked, 'it speaks PostgreSQL'));
     } catch (error) {
       const { status, message } =
         error instanceof Refused
           ? error
           : new Refused('502 Bad Gateway', `cannot reach ${asked}: ${describe(error)}`);
       if (error instanceof Refused) {
-        this.#note(asked, message);
+        this.note(asked, message);
       }
       const body = `hoop: ${message}\n`;
       client.end(
@@ -161,7 +160,8 @@ export class EgressProxy implements AsyncDisposable {
     socket.once('close', () => this.#sockets.delete(socket));
   }
 
-  #note(asked: string, because: string): void {
+  /** Also of what goes by another way. */
+  note(asked: string, because: string): void {
     const times = this.#refused.get(asked) ?? 0;
     if (times > 0 || this.#refused.size < MAX_REFUSED) {
       this.#refused.set(asked, times + 1);
@@ -190,59 +190,6 @@ function notAllowed(host: string, port: number, because: string | undefined): Re
     '403 Forbidden',
     `the fence does not let ${host}:${port} through: ${why}. ${hint}`,
   );
-}
-
-async function connectTo(address: string, port: number): Promise<Socket> {
-  const socket = connect({ host: address, port, allowHalfOpen: true, noDelay: true });
-  try {
-    await once(socket, 'connect', { signal: AbortSignal.timeout(CONNECT_WITHIN_MS) });
-    return socket;
-  } catch (error) {
-    socket.destroy();
-    throw error;
-  }
-}
-
-/** Both ways, until both have ended; whatever fails ends both. */
-function splice(client: Socket, target: Socket, head: Buffer, onPostgres: () => void): void {
-  const gone = (): void => {
-    client.destroy();
-    target.destroy();
-  };
-  client.once('close', gone);
-  target.once('close', gone);
-  // A half that has ended is passed on as such: `pipe` calls `end`, and does not close the rest.
-  client.allowHalfOpen = true;
-  target.pipe(client);
-  let first = head;
-  const look = (bytes: Buffer): void => {
-    first = Buffer.concat([first, bytes]);
-    const verdict = startsPostgres(first);
-    if (verdict === 'unknown') {
-      return;
-    }
-    client.off('data', look);
-    client.off('end', pass);
-    if (verdict === 'yes') {
-      onPostgres();
-      gone();
-    } else {
-      pass();
-    }
-  };
-  const pass = (): void => {
-    client.off('data', look);
-    target.write(first);
-    if (client.readableEnded) {
-      target.end();
-    } else {
-      client.pipe(target);
-    }
-  };
-  client.on('data', look);
-  client.once('end', pass);
-  look(Buffer.alloc(0));
-  client.resume();
 }
 
 async function resolveName(name: string): Promise<readonly string[]> {

@@ -1,7 +1,7 @@
 /** What hoop and the first program inside a fence say to each other; both are of one build. */
 
 export type ToInside =
-  | { readonly type: 'listen' }
+  | { readonly type: 'listen'; readonly port: number }
   | {
       readonly type: 'become';
       readonly command: readonly string[];

@@ -15,6 +15,7 @@ import { linksOutOf } from './links-out-of.ts';
 import { namedPlace } from './named-place.ts';
 import { repositoriesBelow } from './repositories-below.ts';
 import { neverWritten } from './runs-later.ts';
+import type { ShadowedPlace } from './shadow-state.ts';
 
 /** Empty and the child's own: what others keep in them (sockets above all) is not there. */
 const PRIVATE: readonly string[] = ['/tmp', '/var/tmp', '/run', '/var/run'];
@@ -39,6 +40,8 @@ export interface FenceViewOptions {
   readonly hide: readonly string[];
   readonly show: readonly string[];
   readonly write: readonly string[];
+  /** State of the agent, of which the run has a copy. */
+  readonly shadows?: readonly ShadowedPlace[];
 }
 
 export interface FenceView {
@@ -58,7 +61,7 @@ export interface FenceView {
 
 /** @throws HoopError HOOP_USAGE, HOOP_FENCE */
 export function fenceView(options: FenceViewOptions): FenceView {
-  const { env, ownPlaces, runDirectory, runState, programs, known } = options;
+  const { env, ownPlaces, runDirectory, runState, programs, known, shadows = [] } = options;
   const cwd = realpathSync(options.cwd);
   const homes = existing(options.homes);
   const privates = existing(PRIVATE);
@@ -100,6 +103,12 @@ export function fenceView(options: FenceViewOptions): FenceView {
   const layers = new Layers();
   layers.put('private', privates);
   layers.put('hidden', hide);
+  for (const { path, source, real } of shadows) {
+    layers.shadow(path, source);
+    for (const one of real) {
+      layers.put(one.as, [one.path]);
+    }
+  }
   layers.put('readable', show);
   layers.put('writable', write);
   layers.put('hidden', own);
@@ -124,8 +133,14 @@ export function fenceView(options: FenceViewOptions): FenceView {
   // In a project that has hoop among its packages: the next one that starts has all rights.
   layers.protect(ours.filter((path) => path !== cwd));
   layers.put('writable', existing([runDirectory, runState]));
+  // Where the copies are is looked at again after the run: only their contents are the command's.
+  layers.put('hidden', existing(shadows.map(({ source }) => dirname(source))));
 
-  const places: KnownPlace[] = [...new Set([...(isProject ? [cwd] : []), ...write])].map((path) => {
+  const kept = shadows.flatMap(({ real }) =>
+    real.filter(({ as }) => as === 'writable').map(({ path }) => path),
+  );
+  const writable = [...(isProject ? [cwd] : []), ...write, ...kept];
+  const places: KnownPlace[] = [...new Set(writable)].map((path) => {
     const itsGit = path === cwd ? git : gitDirectory(path, known.places).path;
     return itsGit === undefined ? { path } : { path, git: itsGit };
   });

@@ -144,9 +144,9 @@ export class Fence implements AsyncDisposable {
     return pathOutside(path, this.#writable);
   }
 
-  /** A listener on a free port of the child's 127.0.0.1. Whoever takes it closes it. */
-  async listen(signal: AbortSignal): Promise<Server> {
-    this.#send({ type: 'listen' });
+  /** A listener on a free port of the child's 127.0.0.1, or on this one. Whoever takes it closes it. */
+  async listen(signal: AbortSignal, port = 0): Promise<Server> {
+    this.#send({ type: 'listen', port });
     const server = await this.#receive(signal);
     if (server === undefined) {
       throw new HoopError('HOOP_FENCE', 'the fence gave no listener');

@@ -29,7 +29,7 @@ const FIRST_LINE_BYTES = 256;
 
 process.on('message', (message: ToInside) => {
   if (message.type === 'listen') {
-    listen();
+    listen(message.port);
   } else {
     become(message);
   }
@@ -40,12 +40,12 @@ function tell(message: FromInside): void {
   process.send?.(message);
 }
 
-function listen(): void {
+function listen(port: number): void {
   const server = createServer({ pauseOnConnect: true });
   server.once('error', (error: NodeJS.ErrnoException) => {
     tell({ type: 'failed', code: error.code ?? error.message });
   });
-  server.listen({ host: LOOPBACK, port: 0, backlog: BACKLOG }, () => {
+  server.listen({ host: LOOPBACK, port, backlog: BACKLOG }, () => {
     // Closed here once it is there: who accepts is outside.
     process.send?.({ type: 'listening' } satisfies FromInside, server, {}, () => server.close());
   });

@@ -12,13 +12,15 @@ import { dirname, join } from 'node:path';
 import { isBelow } from './is-below.ts';
 
 /** How a place looks inside; what no layer covers is readable as it is. */
-export type Appearance = 'private' | 'hidden' | 'readable' | 'writable';
+export type Appearance = 'private' | 'hidden' | 'readable' | 'writable' | 'shadowed';
 
 export interface Layer {
   /** Absolute, without links, and there. */
   readonly path: string;
   readonly as: Appearance | 'cut';
   readonly isDirectory: boolean;
+  /** Of one that is shadowed: what is shown in its place. */
+  readonly source?: string;
   /** Of a directory that is cut: what can be seen in it and has no layer of its own. */
   readonly entries?: readonly Entry[];
   readonly mode?: number;
@@ -37,12 +39,19 @@ const MIN_CUT_DEPTH = 3;
 
 export class Layers {
   readonly #byPath = new Map<string, Appearance>();
+  readonly #sources = new Map<string, string>();
 
   /** In place of what was said of the same paths before. */
   put(as: Appearance, paths: readonly string[]): void {
     for (const path of paths) {
       this.#byPath.set(path, as);
     }
+  }
+
+  /** Something else is shown there, which may be written. */
+  shadow(path: string, source: string): void {
+    this.put('shadowed', [path]);
+    this.#sources.set(path, source);
   }
 
   /** Readable, unless they can be seen anyway. */
@@ -89,7 +98,9 @@ export class Layers {
     for (const [path, as] of needed) {
       // In a directory that is cut it is not there at all.
       if (!cuts.has(path) && !(as === 'hidden' && cuts.has(dirname(path)))) {
-        layers.push({ path, as, isDirectory: statSync(path).isDirectory() });
+        const source = as === 'shadowed' ? this.#sources.get(path) : undefined;
+        const isDirectory = statSync(path).isDirectory();
+        layers.push({ path, as, isDirectory, ...(source === undefined ? {} : { source }) });
       }
     }
     for (const path of this.#pins([...needed.keys(), ...cuts.keys()])) {

@@ -9,6 +9,8 @@ import { Fence, type FencedCommand, type FenceOptions } from './fence.ts';
 import type { FenceView } from './fence-view.ts';
 import { DEAD_VARIABLES } from './hidden-places.ts';
 import { isLetIn } from './let-in-variables.ts';
+import { LoopbackDoor, parseLoopback } from './loopback-door.ts';
+import type { ShadowState } from './shadow-state.ts';
 
 /** What the configuration and the flags say about a fence. */
 export interface FenceSettings {
@@ -21,6 +23,10 @@ export interface FenceSettings {
 
 export interface RunFenceOptions extends Omit<FenceOptions, keyof FenceSettings> {
   readonly settings: FenceSettings;
+  /** The state of the agent, of which there is a copy inside. */
+  readonly shadow?: ShadowState | undefined;
+  /** Variables with keys of the agent's model, which go in. */
+  readonly keys?: readonly string[];
   /** Once for each host that is not let through. */
   readonly onRefused?: (host: string, because: string) => void;
 }
@@ -29,32 +35,65 @@ export interface RunFenceOptions extends Omit<FenceOptions, keyof FenceSettings>
 const TEMPORARY = '/tmp';
 
 export class RunFence implements AsyncDisposable {
+  readonly shadow: ShadowState | undefined;
   readonly #fence: Fence;
   readonly #proxy: EgressProxy;
   readonly #proxyPort: number;
+  readonly #doors: readonly LoopbackDoor[];
+  readonly #keys: readonly string[];
 
   /** @throws HoopError HOOP_FENCE, HOOP_USAGE */
   static async open(options: RunFenceOptions): Promise<RunFence> {
     const { settings, signal, onRefused } = options;
-    const allowed: readonly AllowedHost[] = settings.allow.map(parseAllowedHost);
-    const fence = await Fence.open({ ...options, ...settings });
+    const ports = new Set<number>();
+    const allowed: AllowedHost[] = [];
+    for (const text of settings.allow) {
+      const port = parseLoopback(text);
+      if (port === undefined) {
+        allowed.push(parseAllowedHost(text));
+      } else {
+        ports.add(port);
+      }
+    }
+    const { shadow } = options;
+    const fence = await Fence.open({ ...options, ...settings, shadows: shadow?.places ?? [] });
     const proxy = new EgressProxy({ allowed, ...(onRefused ? { onRefused } : {}) });
     try {
+      // First of all: a free port that is given away could be one of these.
+      const doors: LoopbackDoor[] = [];
+      for (const door of ports) {
+        const name = `127.0.0.1:${door}`;
+        const because = 'it speaks PostgreSQL';
+        doors.push(
+          new LoopbackDoor(await fence.listen(signal, door), door, () => proxy.note(name, because)),
+        );
+      }
       const listener = await fence.listen(signal);
       const address = listener.address();
       proxy.serve(listener);
       const port = typeof address === 'object' && address !== null ? address.port : 0;
-      return new RunFence(fence, proxy, port);
+      const { keys = [] } = options;
+      return new RunFence({ fence, proxy, proxyPort: port, doors, keys, shadow });
     } catch (error) {
       await fence[Symbol.asyncDispose]();
       throw error;
     }
   }
 
-  private constructor(fence: Fence, proxy: EgressProxy, proxyPort: number) {
-    this.#fence = fence;
-    this.#proxy = proxy;
-    this.#proxyPort = proxyPort;
+  private constructor(made: {
+    readonly fence: Fence;
+    readonly proxy: EgressProxy;
+    readonly proxyPort: number;
+    readonly doors: readonly LoopbackDoor[];
+    readonly keys: readonly string[];
+    readonly shadow: ShadowState | undefined;
+  }) {
+    this.#fence = made.fence;
+    this.#proxy = made.proxy;
+    this.#proxyPort = made.proxyPort;
+    this.#doors = made.doors;
+    this.#keys = made.keys;
+    this.shadow = made.shadow;
   }
 
   get view(): FenceView {
@@ -84,7 +123,7 @@ export class RunFence implements AsyncDisposable {
     if (DEAD_VARIABLES.includes(name)) {
       return 'not there in the fence';
     }
-    const isIn = isLetIn(name) || rules.isKept(name);
+    const isIn = isLetIn(name) || this.#keys.includes(name) || rules.isKept(name);
     return rules.reason(name, value) ?? (isIn ? undefined : 'not let into the fence');
   }
 
@@ -118,5 +157,6 @@ export class RunFence implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#fence[Symbol.asyncDispose]();
     await this.#proxy[Symbol.asyncDispose]();
+    await Promise.all(this.#doors.map((door) => door[Symbol.asyncDispose]()));
   }
 }

@@ -72,7 +72,7 @@ function view(options: Partial<FenceViewOptions> = {}): FenceView {
   });
 }
 
-type Looks = 'gone' | 'empty' | 'readable' | 'writable' | 'private';
+type Looks = 'gone' | 'empty' | 'readable' | 'writable' | 'private' | 'shadowed';
 
 /** How paths in the test's directory look inside, by the mounts that are put on one after another. */
 function looks(view: FenceView, ...paths: readonly string[]): Record<string, Looks> {

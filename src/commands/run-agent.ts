@@ -1,0 +1,75 @@
+/** What a profile does in a run: what is known before it starts, and what its program is given. */
+import { homedir } from 'node:os';
+import type { AgentProfile } from '../run/agents/agent-profile.ts';
+import { agentNeeds, filled, fillText, promptOf, setUpAgent } from '../run/agents/agent-setup.ts';
+import type { EnvironmentPart } from '../run/environment.ts';
+import { ShadowState } from '../run/fence/shadow-state.ts';
+import type { RunLogin } from '../run/run-login.ts';
+import { plain } from '../ui/printable.ts';
+import type { Io } from './io.ts';
+import { BRIEFING_NAME } from './run-context.ts';
+
+export interface RunAgentOptions {
+  readonly profile: AgentProfile;
+  readonly command: readonly string[];
+  readonly isFenced: boolean;
+}
+
+export class RunAgent {
+  readonly #io: Io;
+  readonly #options: RunAgentOptions;
+
+  constructor(io: Io, options: RunAgentOptions) {
+    this.#io = io;
+    this.#options = options;
+  }
+
+  /** For the fence, beside what the person says. */
+  get needs() {
+    return agentNeeds({ ...this.#options, env: this.#io.env });
+  }
+
+  /** Given on its command line, where no hook tells it. */
+  get prompt(): string | undefined {
+    return promptOf(this.#options.profile, this.#options.command);
+  }
+
+  /** @param except that the person has opened, or that the run works in */
+  shadow(run: Pick<RunLogin, 'directory' | 'state'>, except: readonly string[]): ShadowState {
+    const { profile } = this.#options;
+    const { env } = this.#io;
+    return ShadowState.open({
+      state: profile.state,
+      env,
+      home: env['HOME'] || homedir(),
+      directory: run.state,
+      settings: (value) => filled(value, fillText(profile, this.#place(run))),
+      except,
+    });
+  }
+
+  /** @returns the command with what the profile adds, and the variables */
+  setUp(run: Pick<RunLogin, 'directory'>): {
+    readonly command: readonly string[];
+    readonly environment: EnvironmentPart;
+  } {
+    const { profile, command } = this.#options;
+    const options = { ...this.#options, env: this.#io.env };
+    const made = setUpAgent(options, command, this.#place(run));
+    if (made.taken.length > 0) {
+      this.#io.note(
+        plain(
+          `you have set ${made.taken.join(', ')}: the profile ${profile.name} leaves it as it is`,
+        ),
+      );
+    }
+    for (const text of profile.notes) {
+      this.#io.note(plain(text));
+    }
+    return made;
+  }
+
+  #place({ directory }: Pick<RunLogin, 'directory'>) {
+    return { directory, hoop: this.#io.self, briefing: `${directory}/${BRIEFING_NAME}` };
+  }
+}

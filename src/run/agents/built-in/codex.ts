@@ -1,0 +1,37 @@
+import type { z } from 'zod';
+import type { AgentProfile } from '../agent-profile.ts';
+
+const HOOK = "[{hooks=[{type='command',command='''{hook}''',timeout=30}]}]";
+
+/** https://developers.openai.com/codex/config-reference, …/hooks */
+export const codex: z.input<typeof AgentProfile> = {
+  version: 1,
+  name: 'codex',
+  hook: 'codex',
+  commands: ['codex'],
+  hosts: ['api.openai.com', 'auth.openai.com', 'chatgpt.com'],
+  keys: { OPENAI_API_KEY: [], CODEX_API_KEY: [] },
+  baseUrls: ['OPENAI_BASE_URL'],
+  state: [
+    {
+      path: '~/.codex',
+      movedBy: 'CODEX_HOME',
+      keep: ['sessions/', 'archived_sessions/', 'auth.json', 'history.jsonl', 'installation_id'],
+    },
+  ],
+  arguments: ['SessionStart', 'SubagentStart', 'UserPromptSubmit'].flatMap((event) => [
+    '-c',
+    `hooks.${event}=${HOOK}`,
+  ]),
+  fenced: {
+    // Nobody can review a hook that is new in each run. Inside, all hooks are as fenced as Codex is.
+    arguments: [
+      '--dangerously-bypass-hook-trust',
+      ...['-c', 'sandbox_workspace_write.network_access=true'],
+      ...['-c', 'check_for_update_on_startup=false'],
+    ],
+  },
+  notes: [
+    'Codex asks whether to trust a directory and hooks that it does not know; a fenced run keeps no answer: answer once outside of a fence',
+  ],
+};

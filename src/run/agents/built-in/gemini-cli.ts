@@ -1,0 +1,35 @@
+import type { z } from 'zod';
+import type { AgentProfile } from '../agent-profile.ts';
+
+const HOOK = [{ hooks: [{ name: 'hoop', type: 'command', command: '{hook}', timeout: 30_000 }] }];
+const SETTINGS = {
+  hooks: { SessionStart: HOOK, BeforeAgent: HOOK },
+  tools: { shell: { inactivityTimeout: 1800 } },
+};
+
+/** https://geminicli.com/docs/reference/configuration, …/hooks */
+export const geminiCli: z.input<typeof AgentProfile> = {
+  version: 1,
+  name: 'gemini-cli',
+  hook: 'gemini-cli',
+  commands: ['gemini'],
+  hosts: [
+    ...['generativelanguage.googleapis.com', 'cloudcode-pa.googleapis.com'],
+    ...['oauth2.googleapis.com', 'accounts.google.com', 'www.googleapis.com'],
+  ],
+  keys: { GEMINI_API_KEY: [], GOOGLE_API_KEY: [] },
+  baseUrls: ['GOOGLE_GEMINI_BASE_URL'],
+  state: [
+    {
+      path: '~/.gemini',
+      // Not `tmp`: it holds programs that Gemini has downloaded; not `history`: git runs in it.
+      keep: ['oauth_creds.json', 'google_accounts.json', 'installation_id'],
+      settings: { 'settings.json': SETTINGS },
+    },
+  ],
+  fenced: {
+    variables: { GEMINI_CLI_SURFACE: 'hoop' },
+  },
+  files: { 'system-defaults.json': SETTINGS },
+  variables: { GEMINI_CLI_SYSTEM_DEFAULTS_PATH: '{files}/system-defaults.json' },
+};

@@ -1,0 +1,35 @@
+import type { z } from 'zod';
+import type { AgentProfile } from '../agent-profile.ts';
+
+const HOOK = [{ hooks: [{ name: 'hoop', type: 'command', command: '{hook}', timeout: 30_000 }] }];
+
+/** https://qwenlm.github.io/qwen-code-docs/ */
+export const qwenCode: z.input<typeof AgentProfile> = {
+  version: 1,
+  name: 'qwen-code',
+  hook: 'qwen-code',
+  commands: ['qwen'],
+  hosts: [
+    ...['chat.qwen.ai', 'portal.qwen.ai', 'dashscope.aliyuncs.com'],
+    ...['dashscope-intl.aliyuncs.com', 'coding-intl.dashscope.aliyuncs.com'],
+  ],
+  keys: {
+    OPENAI_API_KEY: ['api.openai.com'],
+    DASHSCOPE_API_KEY: [],
+    BAILIAN_CODING_PLAN_API_KEY: ['coding.dashscope.aliyuncs.com'],
+  },
+  baseUrls: ['OPENAI_BASE_URL'],
+  state: [
+    {
+      path: '~/.qwen',
+      movedBy: 'QWEN_HOME',
+      keep: ['projects/', 'todos/', 'oauth_creds.json', 'installation_id'],
+    },
+  ],
+  files: {
+    'system-defaults.json': {
+      hooks: { SessionStart: HOOK, SubagentStart: HOOK, UserPromptSubmit: HOOK },
+    },
+  },
+  variables: { QWEN_CODE_SYSTEM_DEFAULTS_PATH: '{files}/system-defaults.json' },
+};
