@@ -65,7 +65,9 @@ async function answer(
   } else if (path.endsWith('/chat/completions')) {
     completions(response, body, next(steps, openaiTools(body), roles(body, 'tool')));
   } else if (path.endsWith('/responses')) {
-    responses(response, next(steps, openaiTools(body), responsesResults(body)));
+    const waiting = stillRunning(body);
+    const results = responsesResults(body) - polls(body);
+    responses(response, waiting ?? next(steps, openaiTools(body), results));
   } else if (/:(streamG|g)enerateContent$/.test(path)) {
     gemini(response, path, next(steps, geminiTools(body), geminiResults(body)));
   } else if (path.endsWith('/count_tokens') || path.endsWith(':countTokens')) {
@@ -148,6 +150,22 @@ function responsesResults(body: Json): number {
   return listOf(body['input']).filter((item) =>
     String(objectOf(item)['type']).endsWith('_call_output'),
   ).length;
+}
+
+/** Codex leaves a command that takes long in the background, and asks the model to look at it again. */
+function stillRunning(body: Json): Reply | undefined {
+  const last = objectOf(listOf(body['input']).at(-1));
+  const session = /running with session ID (\d+)/.exec(JSON.stringify(last['output'] ?? ''))?.[1];
+  const input = { session_id: Number(session), chars: '', yield_time_ms: 30_000 };
+  const id = `call_poll_${polls(body)}`;
+  return session === undefined ? undefined : { type: 'call', id, name: 'write_stdin', input };
+}
+
+function polls(body: Json): number {
+  return listOf(body['input']).filter((item) => {
+    const { type, call_id: id } = objectOf(item);
+    return String(type).endsWith('_call_output') && String(id).startsWith('call_poll_');
+  }).length;
 }
 
 function geminiTools(body: Json): Tool[] {

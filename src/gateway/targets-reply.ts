@@ -31,6 +31,7 @@ export function targetsReply(
       rules: describeRules(grant),
       ...(grant.agent === undefined ? {} : { agentRules: describeAgentRules(grant) }),
       masked: maskedColumns(grant),
+      detectors: [...grant.detectors],
       requireReason: grant.requireReason,
       ...(grant.terminal === undefined ? {} : { terminal: grant.terminal }),
       limits: limitsReply(grant),

@@ -42,6 +42,8 @@ export interface BriefedTarget {
     | { readonly principal: BriefedSide; readonly agent: BriefedSide }
     | undefined;
   readonly masked: TargetsReply['targets'][number]['masked'];
+  /** What is looked for in results, in columns without a mask, too. */
+  readonly detectors: readonly string[];
   readonly limits: TargetsReply['targets'][number]['limits'];
 }
 
@@ -65,7 +67,7 @@ export function briefing(facts: BriefingFacts): Briefing {
     who,
     policy: { commit },
     targets: targets.map((target) => {
-      const { name, kind, description, database, masked, limits } = target;
+      const { name, kind, description, database, masked, detectors = [], limits } = target;
       const urlVariable = variables.get(name);
       const isDefault = name === main;
       return {
@@ -76,6 +78,7 @@ export function briefing(facts: BriefingFacts): Briefing {
         database,
         ...rulesOf(target),
         masked,
+        detectors,
         limits,
       };
     }),

@@ -199,6 +199,8 @@ export const TargetsReply = z.object({
       /** With an agent: its own rules. What is done needs one of these and one of those. */
       agentRules: z.array(z.string()).optional(),
       masked: z.array(MaskedColumn),
+      /** What is looked for in texts of results and replaced. Absent from an older gateway. */
+      detectors: z.array(z.string()).optional(),
       requireReason: z.boolean(),
       /** Absent: what programs show on their terminal may be recorded. */
       terminal: z.literal('off').optional(),

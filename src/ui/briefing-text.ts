@@ -39,13 +39,14 @@ function recorded(targets: readonly BriefedTarget[]): string {
 }
 
 function targetText(target: BriefedTarget): string {
-  const { name, kind, description, masked } = target;
+  const { name, kind, description, masked, detectors } = target;
   const about = description === undefined ? '' : `: ${plain(description)}`;
   return [
     `## ${plain(name)} (${plain(kind)})${about}`,
     isServer(target) ? serverWay(target) : databaseWay(target),
     ...ruleText(target),
     ...maskText(masked),
+    ...detectorText(detectors),
     ...limitText(target.limits),
     'What is not listed is denied.',
   ].join('\n');
@@ -101,6 +102,14 @@ function maskText(masked: BriefedTarget['masked']): string[] {
     `Masked: ${plain(maskList(shown))}${rest}. You get replaced values: never write them back or take them for real.`,
     ...maskUses(masked).map((use) => `- ${plain(use)}`),
   ];
+}
+
+function detectorText(detectors: BriefedTarget['detectors']): string[] {
+  return detectors.length === 0
+    ? []
+    : [
+        `In all texts of results these are looked for and replaced: ${plain(detectors.join(', '))}. A text that looks damaged may be one of them.`,
+      ];
 }
 
 function limitText(limits: BriefedTarget['limits']): string[] {

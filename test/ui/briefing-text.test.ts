@@ -41,6 +41,31 @@ test('the same facts make the same text, with each rule where it belongs', () =>
   expect(text).not.toContain('More access');
 });
 
+test('what may be done with masked columns is what the policy in force says', () => {
+  const [target] = FACTS.targets;
+  if (target === undefined) throw new Error('no target');
+  const column = { column: 'public.customers.email', mask: 'partial' };
+  const text = (of: 'allow' | 'deny', more: object = {}): string => {
+    const masked = [{ ...column, inference: of, ...more }];
+    return briefingText(briefing({ ...FACTS, targets: [{ ...target, masked }] }));
+  };
+  expect(text('deny')).toContain('They may be selected, but not filtered or sorted by');
+  expect(text('allow')).toContain('They may be filtered, sorted and joined by');
+  expect(text('allow')).not.toContain('not filtered');
+  expect(text('deny', { lookup: true, lookupsPerDay: 20 })).toContain(
+    'may be looked up by whole values (= and IN with constants), 20 a day',
+  );
+});
+
+test('detectors are told where there are any, by name', () => {
+  const [target] = FACTS.targets;
+  if (target === undefined) throw new Error('no target');
+  const detectors = ['email', 'payment-card'];
+  const text = briefingText(briefing({ ...FACTS, targets: [{ ...target, detectors }] }));
+  expect(text).toContain('looked for and replaced: email, payment-card.');
+  expect(briefingText(briefing(FACTS))).not.toContain('looked for');
+});
+
 test('limits of changed rows are told, with what they add up', () => {
   const [target] = FACTS.targets;
   if (target?.limits === undefined) throw new Error('no limits');
