@@ -80,8 +80,8 @@ export const AGENTS: readonly DrivenAgent[] = [
         security: { auth: { selectedType: 'gemini-api-key' } },
       }),
     }),
-    headless: (task) => ['-y', '-p', task],
-    terminal: () => ['-y'],
+    headless: (task) => ['-m', 'gemini-2.5-flash', '-y', '-p', task],
+    terminal: () => ['-m', 'gemini-2.5-flash', '-y'],
   },
   {
     name: 'qwen-code',

@@ -20,7 +20,7 @@ import { drawTable, type Row } from './report.ts';
 import { openStubModel } from './stub-model.ts';
 
 const TASK = 'hoop-conformance: count what we sold';
-const WITHIN_MS = 180_000;
+const WITHIN_MS = 400_000;
 /** Longer than the shell tool of any agent waits by default. */
 const HELD_MS = 20_000;
 const POLICY = `name: orders-need-approval
@@ -274,7 +274,7 @@ async function type(
   stdin?.write(TASK);
   await sleep(1000);
   stdin?.write('\r');
-  const end = Date.now() + WITHIN_MS - 60_000;
+  const end = Date.now() + WITHIN_MS - 100_000;
   while (!hasEnded && !output().includes('STUB DONE') && Date.now() < end) {
     await sleep(1000);
   }

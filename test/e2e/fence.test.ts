@@ -15,7 +15,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { createServer } from 'node:net';
-import { homedir } from 'node:os';
+import { homedir, hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -242,6 +242,7 @@ describe('other hosts', () => {
     const gatewayPort = new URL(bench.demo.gateway).port;
     const urls = [
       'https://example.com/',
+      `https://${hostname()}:${gatewayPort}/v1/info`,
       `https://localhost:${gatewayPort}/v1/info`,
       'https://169.254.169.254/latest/meta-data/',
       `https://127.0.0.2:${gatewayPort}/v1/info`,
@@ -261,15 +262,11 @@ describe('other hosts', () => {
       })();`;
     // A name that is allowed and leads to this machine, as one that was rebound would.
     const flags = [
-      '--fence-allow',
-      `localhost:${gatewayPort}`,
-      '--fence-allow',
-      '169.254.0.0/16',
-      '--fence-allow',
-      `127.0.0.0/8:${gatewayPort}`,
+      ...['--fence-allow', `${hostname()}:${gatewayPort}`],
+      ...['--fence-allow', '169.254.0.0/16'],
     ];
     const result = await run([process.execPath, '-e', program], { flags });
-    expect(result.stdout).toBe('403\n403\n403\n403\n');
+    expect(result.stdout).toBe('403\n403\n403\n403\n403\n');
     expect(result.stderr).toContain('the fence let nothing through to: 1 × example.com:443');
     expect(result.stderr).toContain(`1 × localhost:${gatewayPort}`);
   });

@@ -68,6 +68,8 @@ export const AgentProfile = z.strictObject({
   ...Way.shape,
   /** Besides, inside of a fence. */
   fenced: Way.prefault({}),
+  /** Besides, without one. */
+  unfenced: Way.prefault({}),
   /** Whose form its hooks have. */
   hook: z.enum(HOOKS).optional(),
   /** No hook tells its prompts: options of the command line that do. */

@@ -69,9 +69,10 @@ export function setUpAgent(
         : `${JSON.stringify(filled(content, fill), undefined, 2)}\n`;
     writeFileSync(path, text, { mode: 0o600 });
   }
-  const variables = { ...profile.variables, ...(isFenced ? profile.fenced.variables : {}) };
+  const way = isFenced ? profile.fenced : profile.unfenced;
+  const variables = { ...profile.variables, ...way.variables };
   const [program = '', ...args] = command;
-  const own = [...profile.arguments, ...(isFenced ? profile.fenced.arguments : [])];
+  const own = [...profile.arguments, ...way.arguments];
   // By another name it is a wrapper, or something else: its arguments are not ours to write.
   const isItself = profile.commands.includes(basename(program));
   return {

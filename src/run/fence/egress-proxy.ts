@@ -22,11 +22,14 @@ const MAX_CONNECTIONS = 256;
 const HEADERS_WITHIN_MS = 10_000;
 /** More addresses of one name than this are not tried. */
 const MAX_ADDRESSES = 4;
+const LOOPBACK_NAMES = ['localhost', '127.0.0.1'];
 /** How many hosts are kept for the summary. */
 const MAX_REFUSED = 100;
 
 export interface EgressProxyOptions {
   readonly allowed: readonly AllowedHost[];
+  /** Of the person's loopback; some programs ask a proxy for them, too. */
+  readonly loopbackPorts?: ReadonlySet<number>;
   /** All addresses of a name. For tests; default: the system's resolver. */
   readonly resolve?: (name: string) => Promise<readonly string[]>;
   /** Addresses of this machine. */
@@ -131,6 +134,9 @@ export class EgressProxy implements AsyncDisposable {
   /** All that may be connected to. One that may not makes the name suspicious as a whole. */
   async #addresses(host: string, port: number): Promise<readonly string[]> {
     const { allowed, resolve = resolveName, ownAddresses = addressesOfMachine } = this.#options;
+    if (LOOPBACK_NAMES.includes(host.toLowerCase()) && this.#options.loopbackPorts?.has(port)) {
+      return ['127.0.0.1'];
+    }
     const own = ownAddresses();
     if (isIP(host) !== 0) {
       const because = refusalOf(allowed, { address: host, port, own });

@@ -57,7 +57,11 @@ export class RunFence implements AsyncDisposable {
     }
     const { shadow } = options;
     const fence = await Fence.open({ ...options, ...settings, shadows: shadow?.places ?? [] });
-    const proxy = new EgressProxy({ allowed, ...(onRefused ? { onRefused } : {}) });
+    const proxy = new EgressProxy({
+      allowed,
+      loopbackPorts: ports,
+      ...(onRefused ? { onRefused } : {}),
+    });
     try {
       // First of all: a free port that is given away could be one of these.
       const doors: LoopbackDoor[] = [];

@@ -27,9 +27,7 @@ export const geminiCli: z.input<typeof AgentProfile> = {
       settings: { 'settings.json': SETTINGS },
     },
   ],
-  fenced: {
-    variables: { GEMINI_CLI_SURFACE: 'hoop' },
-  },
   files: { 'system-defaults.json': SETTINGS },
-  variables: { GEMINI_CLI_SYSTEM_DEFAULTS_PATH: '{files}/system-defaults.json' },
+  // It takes such a file from a directory of root alone, and goes on without it.
+  unfenced: { variables: { GEMINI_CLI_SYSTEM_DEFAULTS_PATH: '{files}/system-defaults.json' } },
 };

@@ -35,5 +35,7 @@ export const opencode: z.input<typeof AgentProfile> = {
       '{"plugin":["file://{files}/plugin.mjs"],"instructions":["{briefing}"]}',
     OPENCODE_EXPERIMENTAL_BASH_DEFAULT_TIMEOUT_MS: '1800000',
   },
-  fenced: { variables: { OPENCODE_DISABLE_AUTOUPDATE: 'true' } },
+  fenced: {
+    variables: { OPENCODE_DISABLE_AUTOUPDATE: 'true', OPENCODE_DISABLE_LSP_DOWNLOAD: 'true' },
+  },
 };
