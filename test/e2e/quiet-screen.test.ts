@@ -73,7 +73,6 @@ describe.each(['', '--no-terminal '])('hoop run %s', (flag) => {
     for (const control of controls) {
       expect(shown).toContain(control);
     }
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: a title of a window
     expect(shown.replace(/\x1b\][^\x07]*\x07/g, '')).not.toContain('hoop');
     const after = output().slice(output().lastIndexOf('\x1b[?1049l'));
     expect(after.replace(/\s+(hoop: +)?/g, ' ')).toContain('a statement waits for approval');

@@ -5,6 +5,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
+  chmodSync,
   copyFileSync,
   existsSync,
   mkdirSync,
@@ -36,6 +37,7 @@ beforeAll(async () => {
   mkdirSync(join(root, 'bin'));
   for (const agent of AGENTS) {
     copyFileSync(STUB, join(root, 'bin', agent));
+    chmodSync(join(root, 'bin', agent), 0o755);
   }
 });
 afterAll(async () => {
