@@ -153,8 +153,8 @@ export async function runRun(plainIo: Io, request: RunRequest): Promise<void> {
     status = await (fence
       ? (await import('./run-fenced.ts')).runFenced(child.io, fence, words, environment.variables, {
           terminal,
-            isJson,
-          })
+          isJson,
+        })
       : runChild(child.io, words, environment.variables, terminal, (start) =>
           remains === undefined ? start() : remains.within(start),
         ));
