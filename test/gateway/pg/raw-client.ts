@@ -71,13 +71,6 @@ export class RawClient implements AsyncDisposable {
   }
 
   static async open(port: number, parameters: Record<string, string> = {}): Promise<RawClient> {
-    const client = await RawClient.opening(port, parameters);
-    await client.until((all) => all.some(({ type }) => type === 'Z' || type === 'E'));
-    return client;
-  }
-
-  /** Whatever is asked for comes next. */
-  static async opening(port: number, parameters: Record<string, string> = {}): Promise<RawClient> {
     const socket = connect(port, '127.0.0.1');
     await once(socket, 'connect');
     const client = new RawClient(socket);
@@ -88,6 +81,7 @@ export class RawClient implements AsyncDisposable {
         parameters: new Map(Object.entries({ user: 'x', database: 'postgres', ...parameters })),
       }),
     );
+    await client.until((all) => all.some(({ type }) => type === 'Z' || type === 'E'));
     return client;
   }
 
