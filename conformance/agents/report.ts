@@ -10,7 +10,7 @@ export interface Row {
   prompt: boolean;
   /** The model was told the denial, with what to do. */
   denial: boolean;
-  /** It waited longer than its shell tool does by default, and went on when it was approved. */
+  /** The tool's call waited, and went on when the statement was approved. */
   held: boolean;
   /** With status 0, and nothing is left running. */
   ended: boolean;

@@ -21,7 +21,7 @@ import { openStubModel } from './stub-model.ts';
 
 const TASK = 'hoop-conformance: count what we sold';
 const WITHIN_MS = 400_000;
-/** Longer than the shell tool of any agent waits by default. */
+/** So long a person takes who sits there; the limits of the agents' tools are minutes. */
 const HELD_MS = 20_000;
 const POLICY = `name: orders-need-approval
 who: { groups: [engineering] }
