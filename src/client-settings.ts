@@ -4,9 +4,9 @@
  */
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { normalizeGatewayUrl } from './client/gateway-url.ts';
 import { HoopError } from './errors.ts';
 import type { ClientConfig } from './home.ts';
-import { normalizeGatewayUrl } from './tunnel/gateway-url.ts';
 
 export interface ClientSetting {
   readonly description: string;

@@ -1,8 +1,9 @@
 /** `hoop whoami --explain`: what was looked for, what was found, what was sent, what came of it. */
+
+import type { WhoamiReply } from '../api/login.ts';
 import { HoopError } from '../errors.ts';
 import { type ClientConfig, locateHome, readConfig } from '../home.ts';
 import { claimText } from '../policy/workloads/claim-text.ts';
-import type { WhoamiReply } from '../tunnel/api.ts';
 import { chooseIdentity } from './choose-identity.ts';
 import { openGateway, requireGateway } from './open-gateway.ts';
 import { findTokens } from './token-stores.ts';

@@ -1,12 +1,12 @@
 /** `hoop login`: learn who the gateway is, log in at its identity provider, keep what it gives. */
 import { resolve } from 'node:path';
+import type { InfoReply, WhoamiReply } from '../api/login.ts';
+import { tokenNonce } from '../api/login-nonce.ts';
+import { generateDpopKey, thumbprintOf } from '../client/dpop-key.ts';
+import { GatewayClient } from '../client/gateway-client.ts';
+import { normalizeGatewayUrl } from '../client/gateway-url.ts';
 import { HoopError } from '../errors.ts';
 import { type ClientConfig, type Home, writeConfig } from '../home.ts';
-import type { InfoReply, WhoamiReply } from '../tunnel/api.ts';
-import { generateDpopKey, thumbprintOf } from '../tunnel/dpop-key.ts';
-import { GatewayClient } from '../tunnel/gateway-client.ts';
-import { normalizeGatewayUrl } from '../tunnel/gateway-url.ts';
-import { tokenNonce } from '../tunnel/login-nonce.ts';
 import { type DeviceCode, loginWithDeviceCode } from './device-login.ts';
 import { readCa } from './open-gateway.ts';
 import { type LoginProvider, type LoginTokens, loginAtProvider } from './provider-login.ts';

@@ -1,8 +1,9 @@
 /** `hoop logout`: the login ends at the gateway first, then its tokens are removed here. */
+
+import { importDpopKey } from '../client/dpop-key.ts';
+import { GatewayClient } from '../client/gateway-client.ts';
 import { HoopError } from '../errors.ts';
 import { type ClientConfig, type Home, locateHome, readConfig } from '../home.ts';
-import { importDpopKey } from '../tunnel/dpop-key.ts';
-import { GatewayClient } from '../tunnel/gateway-client.ts';
 import { readCa, requireGateway, requireNoRun } from './open-gateway.ts';
 import { withStateLock } from './state-lock.ts';
 import { tokenLockPath } from './stored-tokens.ts';
@@ -125,7 +126,9 @@ async function endAtGateway(
       throw error;
     }
     options.note(`the gateway was not told: ${error.message}`);
-    options.note('its side of the login ends by itself when its time is over (12 hours, unless the policy says otherwise)');
+    options.note(
+      'its side of the login ends by itself when its time is over (12 hours, unless the policy says otherwise)',
+    );
     return false;
   }
 }

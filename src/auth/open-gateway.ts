@@ -1,10 +1,10 @@
 /** The start of every command that talks to the gateway: configuration, CA, pins, tokens. */
 import { readFileSync } from 'node:fs';
+import { GatewayClient } from '../client/gateway-client.ts';
+import { normalizeGatewayUrl } from '../client/gateway-url.ts';
+import { sweepRuntimeDirectories } from '../client/runtime-directory.ts';
 import { HoopError } from '../errors.ts';
 import { type ClientConfig, type Home, locateHome, readConfig } from '../home.ts';
-import { GatewayClient } from '../tunnel/gateway-client.ts';
-import { normalizeGatewayUrl } from '../tunnel/gateway-url.ts';
-import { sweepRuntimeDirectories } from '../tunnel/runtime-directory.ts';
 import { chooseIdentity } from './choose-identity.ts';
 import { keepFresh } from './keep-fresh.ts';
 import { keepNonce, readKeptNonce } from './kept-nonce.ts';

@@ -19,10 +19,10 @@ import {
   randomPKCECodeVerifier,
   randomState,
 } from 'openid-client';
+import type { InfoReply } from '../api/login.ts';
 import { HoopError } from '../errors.ts';
 import { isLoopbackProviderUrl, isSafeProviderUrl } from '../policy/provider-url.ts';
-import type { InfoReply } from '../tunnel/api.ts';
-import { fetchFailure, providerFetch } from '../tunnel/provider-fetch.ts';
+import { fetchFailure, providerFetch } from '../provider-fetch.ts';
 import { type Callback, startLoopbackListener } from './loopback-listener.ts';
 
 /** Long enough for a second factor on another device. */

@@ -1,7 +1,7 @@
 /** A new ID token for a login that there is: by the refresh token that came with the last one. */
 import { ResponseBodyError, refreshTokenGrant } from 'openid-client';
 import { HoopError } from '../errors.ts';
-import { fetchFailure } from '../tunnel/provider-fetch.ts';
+import { fetchFailure } from '../provider-fetch.ts';
 import { discoverProvider } from './provider-login.ts';
 import type { ProviderTokens } from './token-record.ts';
 

@@ -4,12 +4,12 @@
  * read what it stored.
  */
 import { join } from 'node:path';
+import type { TokenReply } from '../api/login.ts';
+import type { Credential, TokenSource } from '../client/authorized-requests.ts';
+import { type DpopKey, importDpopKey } from '../client/dpop-key.ts';
+import { runLockPath } from '../client/run-states.ts';
 import { HoopError } from '../errors.ts';
 import type { ClientConfig, Home } from '../home.ts';
-import type { TokenReply } from '../tunnel/api.ts';
-import type { Credential, TokenSource } from '../tunnel/authorized-requests.ts';
-import { type DpopKey, importDpopKey } from '../tunnel/dpop-key.ts';
-import { runLockPath } from '../tunnel/run-states.ts';
 import { withStateLock } from './state-lock.ts';
 import {
   type ProviderTokens,

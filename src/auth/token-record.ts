@@ -1,8 +1,8 @@
 /** What is kept of a login on this machine: secrets all, and only together of use. */
 import * as z from 'zod';
+import type { TokenReply } from '../api/login.ts';
+import { type DpopKey, exportDpopKey } from '../client/dpop-key.ts';
 import { HoopError } from '../errors.ts';
-import type { TokenReply } from '../tunnel/api.ts';
-import { type DpopKey, exportDpopKey } from '../tunnel/dpop-key.ts';
 
 /** What is kept of the identity provider: to renew the login there, and to end it. */
 export const ProviderTokens = z.object({

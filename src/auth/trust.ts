@@ -6,12 +6,12 @@
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
+import type { InfoReply } from '../api/login.ts';
 import { HoopError } from '../errors.ts';
 import { type Home, isMissing, writeFileAtomic } from '../home.ts';
 import { fingerprintOf } from '../recording/ed25519.ts';
 import { fromBase64 } from '../recording/encoding.ts';
 import { openKeyring } from '../recording/keyring.ts';
-import type { InfoReply } from '../tunnel/api.ts';
 import { withStateLock } from './state-lock.ts';
 
 const GatewayPin = z.object({

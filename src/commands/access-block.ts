@@ -1,9 +1,9 @@
+import { APPROVAL_ID } from '../api/approvals.ts';
+import { BLOCK_PATHS, BlockReply, BlocksReply, type BlockView } from '../api/blocks.ts';
+import { API_VERSION } from '../api/http.ts';
 import { openGateway } from '../auth/open-gateway.ts';
+import { type GatewayClient, jsonBody } from '../client/gateway-client.ts';
 import { HoopError } from '../errors.ts';
-import { API_VERSION } from '../tunnel/api.ts';
-import { APPROVAL_ID } from '../tunnel/approvals-api.ts';
-import { BLOCK_PATHS, BlockReply, BlocksReply, type BlockView } from '../tunnel/blocks-api.ts';
-import { type GatewayClient, jsonBody } from '../tunnel/gateway-client.ts';
 import { plain } from '../ui/printable.ts';
 import { renderBlocks } from '../ui/render-blocks.ts';
 import { renderJson } from '../ui/render-json.ts';

@@ -1,7 +1,7 @@
+import { APPROVAL_ID } from '../api/approvals.ts';
 import { openGateway } from '../auth/open-gateway.ts';
+import { ApprovalsClient } from '../client/approvals-client.ts';
 import { HoopError } from '../errors.ts';
-import { APPROVAL_ID } from '../tunnel/approvals-api.ts';
-import { ApprovalsClient } from '../tunnel/approvals-client.ts';
 import { plain } from '../ui/printable.ts';
 import { renderAccess } from '../ui/render-access.ts';
 import { renderJson } from '../ui/render-json.ts';

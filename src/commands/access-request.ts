@@ -1,7 +1,7 @@
+import type { Approval } from '../api/approvals.ts';
 import { openGateway } from '../auth/open-gateway.ts';
+import { ApprovalsClient } from '../client/approvals-client.ts';
 import { type ErrorCode, HoopError } from '../errors.ts';
-import type { Approval } from '../tunnel/approvals-api.ts';
-import { ApprovalsClient } from '../tunnel/approvals-client.ts';
 import { lackingNotes, spanOf } from '../ui/approval-lines.ts';
 import { plain } from '../ui/printable.ts';
 import { renderJson } from '../ui/render-json.ts';

@@ -1,8 +1,8 @@
 import { createInterface } from 'node:readline';
+import type { Approval } from '../api/approvals.ts';
 import { openGateway } from '../auth/open-gateway.ts';
+import { ApprovalsClient } from '../client/approvals-client.ts';
 import { HoopError } from '../errors.ts';
-import type { Approval } from '../tunnel/approvals-api.ts';
-import { ApprovalsClient } from '../tunnel/approvals-client.ts';
 import { approvalLines, decisionText } from '../ui/approval-lines.ts';
 import { renderJson } from '../ui/render-json.ts';
 import { styleFor } from '../ui/style.ts';

@@ -1,5 +1,5 @@
 import { openGateway } from '../auth/open-gateway.ts';
-import { ApprovalsClient } from '../tunnel/approvals-client.ts';
+import { ApprovalsClient } from '../client/approvals-client.ts';
 import { approvalLines, approvalTable } from '../ui/approval-lines.ts';
 import { renderJson } from '../ui/render-json.ts';
 import { styleFor } from '../ui/style.ts';

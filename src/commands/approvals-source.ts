@@ -1,6 +1,6 @@
+import { APPROVAL_ID, type Approval } from '../api/approvals.ts';
+import type { ApprovalsClient } from '../client/approvals-client.ts';
 import { HoopError } from '../errors.ts';
-import { APPROVAL_ID, type Approval } from '../tunnel/approvals-api.ts';
-import type { ApprovalsClient } from '../tunnel/approvals-client.ts';
 
 /** Of an id that is typed; fewer are too often wrong. */
 export const MIN_PREFIX = 4;

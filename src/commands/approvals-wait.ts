@@ -1,8 +1,9 @@
 /** `hoop approvals wait` and `withdraw`: what whoever has asked does with a request. */
+
+import type { Approval } from '../api/approvals.ts';
 import { openGateway } from '../auth/open-gateway.ts';
+import { ApprovalsClient } from '../client/approvals-client.ts';
 import { HoopError } from '../errors.ts';
-import type { Approval } from '../tunnel/approvals-api.ts';
-import { ApprovalsClient } from '../tunnel/approvals-client.ts';
 import { approvalChangeLine } from '../ui/approval-lines.ts';
 import { plain } from '../ui/printable.ts';
 import { renderJson } from '../ui/render-json.ts';

@@ -1,6 +1,6 @@
+import { type Approval, isShortened } from '../api/approvals.ts';
 import { openGateway } from '../auth/open-gateway.ts';
-import { type Approval, isShortened } from '../tunnel/approvals-api.ts';
-import { ApprovalsClient } from '../tunnel/approvals-client.ts';
+import { ApprovalsClient } from '../client/approvals-client.ts';
 import { approvalChangeLine, approvalLines } from '../ui/approval-lines.ts';
 import { renderJson } from '../ui/render-json.ts';
 import { styleFor } from '../ui/style.ts';

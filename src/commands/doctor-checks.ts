@@ -1,13 +1,14 @@
 /** What `hoop doctor` looks at, in the order in which one thing rests on another. */
+
+import type { InfoReply, WhoamiReply } from '../api/login.ts';
 import { openGateway, readCa, requireGateway } from '../auth/open-gateway.ts';
 import { checkGatewayKeys, readTrust, rootKeyFingerprint } from '../auth/trust.ts';
+import { GatewayClient } from '../client/gateway-client.ts';
 import { HoopError } from '../errors.ts';
 import { locateHome, readConfig } from '../home.ts';
 import { packageVersion } from '../package-version.ts';
 import { checkRepository } from '../policy/repo/check-policy.ts';
 import { pendingUploads } from '../recording/pending-uploads.ts';
-import type { InfoReply, WhoamiReply } from '../tunnel/api.ts';
-import { GatewayClient } from '../tunnel/gateway-client.ts';
 import { spoolsOf } from '../tunnel/spools-of.ts';
 import { verifyGatewayPolicy } from '../tunnel/verify-gateway-policy.ts';
 import { spanOf } from '../ui/approval-lines.ts';

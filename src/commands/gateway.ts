@@ -30,7 +30,7 @@ export function gatewayCommand(io: Io): Command {
 }
 
 async function start(io: Io, options: StartOptions): Promise<void> {
-  const { runGateway } = await import('../gateway/run-gateway.ts');
+  const { runGateway } = await import('../gateway/start/run-gateway.ts');
   const json = options.json === true;
   await runGateway({
     configFile: resolve(io.cwd, options.config),
@@ -64,7 +64,7 @@ async function start(io: Io, options: StartOptions): Promise<void> {
 }
 
 async function check(io: Io, options: StartOptions): Promise<void> {
-  const { checkGateway } = await import('../gateway/check-gateway.ts');
+  const { checkGateway } = await import('../gateway/start/check-gateway.ts');
   const results = await checkGateway({
     configFile: resolve(io.cwd, options.config),
     env: io.env,

@@ -31,7 +31,7 @@ async function runLogin(io: Io, flags: LoginFlags): Promise<void> {
   const { requireNoRun } = await import('../auth/open-gateway.ts');
   const { openBrowser } = await import('../auth/open-browser.ts');
   const { HoopError } = await import('../errors.ts');
-  const { normalizeGatewayUrl } = await import('../tunnel/gateway-url.ts');
+  const { normalizeGatewayUrl } = await import('../client/gateway-url.ts');
   const { renderDeviceCode, renderLogin, renderLoginJson } = await import('../ui/render-login.ts');
   const { isCi } = await import('../ui/may-color.ts');
   const home = locateHome(io.env);

@@ -2,14 +2,14 @@
 import { readFileSync } from 'node:fs';
 import { StdioServerTransport } from '@modelcontextprotocol/sdk/server/stdio.js';
 import { openGateway } from '../auth/open-gateway.ts';
+import { ApprovalsClient } from '../client/approvals-client.ts';
+import type { GatewayClient } from '../client/gateway-client.ts';
 import { HoopError } from '../errors.ts';
 import type { McpAccess, McpTarget } from '../mcp/mcp-access.ts';
 import { behindFence, createMcpServer } from '../mcp/mcp-server.ts';
 import { packageVersion } from '../package-version.ts';
 import { Run } from '../run/run.ts';
 import { targetVariable } from '../run/target-variable.ts';
-import { ApprovalsClient } from '../tunnel/approvals-client.ts';
-import type { GatewayClient } from '../tunnel/gateway-client.ts';
 import { plain } from '../ui/printable.ts';
 import type { Io } from './io.ts';
 

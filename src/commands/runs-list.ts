@@ -1,6 +1,6 @@
 import { openGateway } from '../auth/open-gateway.ts';
+import type { GatewayClient } from '../client/gateway-client.ts';
 import { HoopError } from '../errors.ts';
-import type { GatewayClient } from '../tunnel/gateway-client.ts';
 import { plain } from '../ui/printable.ts';
 import { renderJson } from '../ui/render-json.ts';
 import { runLines, runTable } from '../ui/run-lines.ts';

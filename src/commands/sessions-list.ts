@@ -1,7 +1,7 @@
+import type { SessionSummary } from '../api/sessions.ts';
 import { openGateway } from '../auth/open-gateway.ts';
+import type { GatewayClient } from '../client/gateway-client.ts';
 import { HoopError } from '../errors.ts';
-import type { SessionSummary } from '../tunnel/api.ts';
-import type { GatewayClient } from '../tunnel/gateway-client.ts';
 import { plain } from '../ui/printable.ts';
 import { renderJson } from '../ui/render-json.ts';
 import { sessionDetails, sessionTable } from '../ui/session-table.ts';

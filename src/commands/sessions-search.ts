@@ -1,7 +1,4 @@
-import { openGateway } from '../auth/open-gateway.ts';
-import { HoopError } from '../errors.ts';
-import { API_VERSION } from '../tunnel/api.ts';
-import { type GatewayClient, jsonBody } from '../tunnel/gateway-client.ts';
+import { API_VERSION } from '../api/http.ts';
 import {
   MAX_SEARCH_HITS,
   MAX_SEARCH_TEXT,
@@ -9,7 +6,10 @@ import {
   type SearchHit,
   SearchReply,
   type SearchRequest,
-} from '../tunnel/search-api.ts';
+} from '../api/search.ts';
+import { openGateway } from '../auth/open-gateway.ts';
+import { type GatewayClient, jsonBody } from '../client/gateway-client.ts';
+import { HoopError } from '../errors.ts';
 import { plain } from '../ui/printable.ts';
 import { renderJson } from '../ui/render-json.ts';
 import { searchLines } from '../ui/search-lines.ts';

@@ -4,13 +4,13 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import type { SessionSummary } from '../api/sessions.ts';
 import { openGateway } from '../auth/open-gateway.ts';
+import type { GatewayClient } from '../client/gateway-client.ts';
 import { HoopError } from '../errors.ts';
 import type { BundleSource } from '../recording/bundle-source.ts';
 import { looksLikeRecording } from '../recording/looks-like-recording.ts';
 import { openBundleFile } from '../recording/open-bundle-file.ts';
-import type { SessionSummary } from '../tunnel/api.ts';
-import type { GatewayClient } from '../tunnel/gateway-client.ts';
 import type { Io } from './io.ts';
 
 /** How many sessions are looked through for the start of an id; the most that a gateway lists. */

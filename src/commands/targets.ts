@@ -19,7 +19,7 @@ async function runTargets(io: Io, flags: TargetsFlags): Promise<void> {
   const { renderTargets } = await import('../ui/render-targets.ts');
   const { renderJson } = await import('../ui/render-json.ts');
   const { terminalWidth } = await import('../ui/terminal-width.ts');
-  const { ApprovalsClient } = await import('../tunnel/approvals-client.ts');
+  const { ApprovalsClient } = await import('../client/approvals-client.ts');
   await using open = await openGateway(io);
   const [reply, { requestable }] = await Promise.all([
     open.client.targets(io.signal),

@@ -1,6 +1,7 @@
 /** What the tools reach: databases of one run, and what the gateway says of them. */
-import type { TargetsReply } from '../tunnel/api.ts';
-import type { Approval } from '../tunnel/approvals-api.ts';
+
+import type { Approval } from '../api/approvals.ts';
+import type { TargetsReply } from '../api/targets.ts';
 
 export type MaskedColumns = TargetsReply['targets'][number]['masked'];
 

@@ -11,8 +11,8 @@ import type {
   ServerRequest,
 } from '@modelcontextprotocol/sdk/types.js';
 import * as z from 'zod';
+import type { Approval } from '../api/approvals.ts';
 import { HoopError } from '../errors.ts';
-import type { Approval } from '../tunnel/approvals-api.ts';
 import { type Bounded, boundedQuery } from './bounded-query.ts';
 import { COLUMNS, TABLES } from './catalog-queries.ts';
 import type { McpAccess, McpTarget } from './mcp-access.ts';

@@ -5,9 +5,9 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { PolicyReply } from '../api/targets.ts';
 import { HoopError } from '../errors.ts';
 import { isMissing, writeFileAtomic } from '../home.ts';
-import type { PolicyReply } from '../tunnel/api.ts';
 import { isPolicyPath, requirePolicy } from './load-policy.ts';
 import type { Policy } from './policy.ts';
 import { PolicyClone, type VerifiedCommit } from './repo/policy-clone.ts';

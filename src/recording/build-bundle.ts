@@ -1,10 +1,10 @@
 /** Writes one recording as one tar file, piece by piece: a session of any size takes little memory. */
 import { join } from 'node:path';
+import { FormatError } from '../format-error.ts';
 import { encodeBundleKeys } from './bundle-keys.ts';
 import type { MemberName } from './bundle-members.ts';
 import { toHex, utf8 } from './encoding.ts';
 import { EVENTS_MAGIC, encodeFrameRecord, encodeSegmentRecord } from './events-member.ts';
-import { FormatError } from './format-error.ts';
 import { FRAME_HEADER_LENGTH, openFrame, segmentKey } from './frame.ts';
 import { frameDigest } from './head-chain.ts';
 import { leafAt, type OpenedRecording, readChunks } from './opened-recording.ts';

@@ -1,8 +1,8 @@
 /** One manifest from the two sides' knowledge; both sides call this and must get the same bytes. */
-import type { GatewayFacts } from '../tunnel/api.ts';
+import type { GatewayFacts } from '../api/control.ts';
+import { FormatError } from '../format-error.ts';
 import type { SessionCertificate } from './certificate.ts';
 import { fromBase64, utf8 } from './encoding.ts';
-import { FormatError } from './format-error.ts';
 import { type Manifest, type ManifestCut, type ManifestStream, sha256 } from './manifest.ts';
 import { type AgreedCut, END_REASONS, type StreamOffsets } from './types.ts';
 

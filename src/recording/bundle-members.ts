@@ -2,8 +2,9 @@
  * The members of a bundle, by name and in this order. Both tlog proofs have their places; no
  * version so far writes them.
  */
+
+import { CutOffError, FormatError } from '../format-error.ts';
 import type { BundleSource } from './bundle-source.ts';
-import { CutOffError, FormatError } from './format-error.ts';
 import { decodeTarHeader, TAR_BLOCK, TAR_END_LENGTH, tarMemberLength, tarPadding } from './tar.ts';
 
 const MEMBER_ORDER = [

@@ -1,4 +1,4 @@
-import { FormatError } from './format-error.ts';
+import { FormatError } from '../format-error.ts';
 
 /**
  * Bounds-checked big-endian reading. `what` names the structure in errors. Views that it gives

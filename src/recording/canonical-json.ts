@@ -4,8 +4,9 @@
  * Narrower than the RFC on purpose: numbers are safe integers. Everything signed here counts
  * things, and 64-bit values are decimal strings, so a fraction or an exponent is a sign of foul play.
  */
+
+import { FormatError } from '../format-error.ts';
 import { fromUtf8 } from './encoding.ts';
-import { FormatError } from './format-error.ts';
 
 /** Deeper than anything we write; keeps hostile nesting from using up the stack. */
 const MAX_DEPTH = 64;

@@ -4,14 +4,14 @@
  */
 import * as z from 'zod';
 import { HoopError } from '../errors.ts';
+import { FormatError } from '../format-error.ts';
+import { isSessionId } from '../session-id.ts';
 import { canonicalJson, parseCanonicalJson } from './canonical-json.ts';
 import { decodeEnvelope, encodeEnvelope, isSignedBy, signEnvelope } from './dsse.ts';
 import { publicKeyFromBase64, type SigningKey } from './ed25519.ts';
 import { fromBase64, fromHex, toBase64, toHex, utf8 } from './encoding.ts';
-import { FormatError } from './format-error.ts';
 import type { Keyring } from './keyring.ts';
 import { parseShape } from './parse-shape.ts';
-import { isSessionId } from './session-id.ts';
 
 const CERTIFICATE_TYPE = 'application/vnd.hoop.session-cert.v1+json';
 

@@ -1,8 +1,9 @@
 /** Which member holds which chunk, as the manifest's cuts lay them out. */
+
+import { FormatError } from '../format-error.ts';
 import { type ChunkMember, readMember } from './bundle-members.ts';
 import type { BundleSource } from './bundle-source.ts';
 import { type ChunkPlace, chunksOfCut, countChunks } from './chunk.ts';
-import { FormatError } from './format-error.ts';
 import type { ManifestCut } from './manifest.ts';
 import type { Direction, StreamOffsets } from './types.ts';
 

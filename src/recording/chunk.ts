@@ -9,9 +9,9 @@
  * The salt stops whoever sees a proof from guessing short rows.
  */
 import { createHash, createHmac, type Hash, type KeyObject } from 'node:crypto';
+import { FormatError } from '../format-error.ts';
 import { DATA_PREFIX_LENGTH, encodeDataPrefix } from './data-body.ts';
 import { utf8 } from './encoding.ts';
-import { FormatError } from './format-error.ts';
 import type { Direction, StreamOffsets } from './types.ts';
 
 /** A chunk never crosses a multiple of this in its own stream and direction. */

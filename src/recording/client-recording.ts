@@ -6,6 +6,7 @@
 import { createSecretKey, randomBytes } from 'node:crypto';
 import { AwakeTimer } from '../awake-timer.ts';
 import { HoopError } from '../errors.ts';
+import type { StreamKind } from '../stream-kinds.ts';
 import type { SessionCertificate } from './certificate.ts';
 import { CUT_STEP_BYTES } from './chunk.ts';
 import { encodeRecordedCut } from './cut.ts';
@@ -18,14 +19,7 @@ import { RecordingStopped, stoppedByForward, stoppedByWrite } from './recording-
 import { type RecordingSystem, realSystem } from './segment-writer.ts';
 import { SessionWriter } from './session-writer.ts';
 import { claimSpool, createSpool } from './spool.ts';
-import type {
-  CutAck,
-  CutProposal,
-  Direction,
-  EndReason,
-  StreamKind,
-  StreamOffsets,
-} from './types.ts';
+import type { CutAck, CutProposal, Direction, EndReason, StreamOffsets } from './types.ts';
 import { UncoveredOffsets } from './uncovered-offsets.ts';
 
 /** A cut is proposed when a stream has passed a multiple of CUT_STEP_BYTES, and with it is at least this … */

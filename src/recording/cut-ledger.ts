@@ -2,8 +2,9 @@
  * Where a session's agreement stands: the tree so far, where each stream was at the last cut and
  * the number of the next. Both sides run the same ledger; pure.
  */
+
+import { FormatError } from '../format-error.ts';
 import { type ChunkPlace, chunksOfCut } from './chunk.ts';
-import { FormatError } from './format-error.ts';
 import { CompactRange, HASH_LENGTH } from './merkle-tree.ts';
 import type { StreamOffsets } from './types.ts';
 

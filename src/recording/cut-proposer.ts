@@ -1,11 +1,11 @@
 /** The client's half of a cut: compute, sign, and check the answer. */
 
+import { FormatError } from '../format-error.ts';
 import { cutSigningBytes, signatureOf } from './cut.ts';
 import { CutLedger, type CutPlan, type CutResult } from './cut-ledger.ts';
 import type { DataIndex } from './data-index.ts';
 import { type SigningKey, signEd25519, verifyEd25519 } from './ed25519.ts';
 import { fromBase64, toBase64 } from './encoding.ts';
-import { FormatError } from './format-error.ts';
 import type { LeafJob } from './hash-leaves.ts';
 import type { LeafAhead } from './leaf-ahead.ts';
 import type { LeafHasher } from './leaf-hasher.ts';

@@ -6,13 +6,14 @@
  *
  * The offsets are not signed by themselves: every leaf below the root names its place.
  */
+
+import { FormatError } from '../format-error.ts';
+import { sessionIdBytes } from '../session-id.ts';
 import { ByteReader } from './byte-reader.ts';
 import { ByteWriter } from './byte-writer.ts';
 import { SIGNATURE_LENGTH } from './ed25519.ts';
 import { fromBase64, toBase64, utf8 } from './encoding.ts';
-import { FormatError } from './format-error.ts';
 import { HASH_LENGTH } from './merkle-tree.ts';
-import { sessionIdBytes } from './session-id.ts';
 import type { AgreedCut, CutAck, CutProposal, StreamOffsets } from './types.ts';
 
 /** Streams that one cut may move: as many as a session can ever open. */

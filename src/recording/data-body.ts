@@ -1,6 +1,7 @@
 /** Body of a DATA frame: `u32 stream | u8 direction | u64 offset | bytes`. */
+
+import { FormatError } from '../format-error.ts';
 import { ByteReader } from './byte-reader.ts';
-import { FormatError } from './format-error.ts';
 import type { Direction } from './types.ts';
 
 export const DATA_PREFIX_LENGTH = 13;

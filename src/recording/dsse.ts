@@ -5,10 +5,10 @@
  * The envelope itself must be canonical JSON too, so that no byte of it can change unnoticed.
  */
 import * as z from 'zod';
+import { FormatError } from '../format-error.ts';
 import { canonicalJson, parseCanonicalJson } from './canonical-json.ts';
 import { keyId, type SigningKey, signEd25519, verifyEd25519 } from './ed25519.ts';
 import { fromBase64, toBase64, utf8 } from './encoding.ts';
-import { FormatError } from './format-error.ts';
 import { parseShape } from './parse-shape.ts';
 
 /** A session of 16 000 cuts fits; more is refused before anything is decoded. */

@@ -7,8 +7,8 @@ import {
   sign,
   verify,
 } from 'node:crypto';
+import { FormatError } from '../format-error.ts';
 import { fromBase64, toHex } from './encoding.ts';
-import { FormatError } from './format-error.ts';
 
 const PUBLIC_KEY_LENGTH = 32;
 export const SIGNATURE_LENGTH = 64;

@@ -1,5 +1,5 @@
 /** Text forms of bytes, read strictly: one value has exactly one spelling. */
-import { FormatError } from './format-error.ts';
+import { FormatError } from '../format-error.ts';
 
 const ENCODER = new TextEncoder();
 const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });

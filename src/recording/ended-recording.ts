@@ -5,9 +5,9 @@
  */
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { CutsReply, GatewayFacts, SealReply } from '../api/control.ts';
 import { HoopError } from '../errors.ts';
 import { isMissing } from '../home.ts';
-import type { CutsReply, GatewayFacts, SealReply } from '../tunnel/api.ts';
 import { type Bundle, buildBundle } from './build-bundle.ts';
 import { buildManifest, type ManifestInput } from './build-manifest.ts';
 import { readCertificateUnverified, type SessionCertificate } from './certificate.ts';

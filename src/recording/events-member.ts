@@ -11,10 +11,11 @@
  * body: of DATA the 13 bytes before the data, of GROUP the same within its records, of others the
  * whole plain body.
  */
+
+import { FormatError } from '../format-error.ts';
 import { ByteReader } from './byte-reader.ts';
 import { DATA_PREFIX_LENGTH, type DataBody, decodeDataBody } from './data-body.ts';
 import { utf8 } from './encoding.ts';
-import { FormatError } from './format-error.ts';
 import { decodeFrameHeader, FRAME_HEADER_LENGTH, type FrameHeader, TAG_LENGTH } from './frame.ts';
 import { type GroupRecord, readGroup, withoutData } from './group-body.ts';
 import { HASH_LENGTH } from './merkle-tree.ts';

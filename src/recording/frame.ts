@@ -20,8 +20,8 @@ import {
   type KeyObject,
 } from 'node:crypto';
 import { crc32 } from 'node:zlib';
+import { FormatError } from '../format-error.ts';
 import { ByteReader } from './byte-reader.ts';
-import { FormatError } from './format-error.ts';
 
 export const FRAME_HEADER_LENGTH = 24;
 export const FRAME_TRAILER_LENGTH = 4;

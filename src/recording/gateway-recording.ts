@@ -13,6 +13,7 @@
 import { createSecretKey } from 'node:crypto';
 import { AwakeTimer } from '../awake-timer.ts';
 import { HoopError } from '../errors.ts';
+import type { StreamKind } from '../stream-kinds.ts';
 import { type CutCheck, CutCountersigner, type CutOutcome } from './cut-countersigner.ts';
 import type { SigningKey } from './ed25519.ts';
 import { utf8 } from './encoding.ts';
@@ -41,7 +42,6 @@ import {
   type EndReason,
   type EvidenceLine,
   type RecordingEvent,
-  type StreamKind,
   type StreamOffsets,
   UP,
 } from './types.ts';

@@ -8,9 +8,10 @@
  * of a bundle a DATA record has only the 13 bytes before the data, but its length is that of the
  * whole.
  */
+
+import { FormatError } from '../format-error.ts';
 import { ByteReader } from './byte-reader.ts';
 import { DATA_PREFIX_LENGTH, type DataBody, decodeDataBody } from './data-body.ts';
-import { FormatError } from './format-error.ts';
 import { FRAME_TYPES } from './frame.ts';
 
 export const GROUP_RECORD_HEAD = 5;

@@ -3,10 +3,10 @@
  * files instead of keeping the bytes bounds the memory and signs what was really recorded.
  */
 import { createSecretKey } from 'node:crypto';
+import { FormatError } from '../format-error.ts';
 import { bytesPassed } from '../passing-buffers.ts';
 import { type ChunkPlace, leafHash } from './chunk.ts';
 import type { DataIndex, FrameColumns } from './data-index.ts';
-import { FormatError } from './format-error.ts';
 import { HASH_LENGTH } from './merkle-tree.ts';
 import { SegmentFiles } from './segment-files.ts';
 import type { Direction } from './types.ts';

@@ -11,9 +11,9 @@
  * Keys that have been replaced stay listed: what they signed in their time must stay verifiable.
  */
 import { HoopError } from '../errors.ts';
+import { FormatError } from '../format-error.ts';
 import { publicKeyFromBase64, type SigningKey } from './ed25519.ts';
 import { sameBytes, toBase64, utf8 } from './encoding.ts';
-import { FormatError } from './format-error.ts';
 import { decodeNote, isNoteSignedBy, signNote } from './signed-note.ts';
 
 export interface Keyring {

@@ -5,22 +5,17 @@
  */
 import { createHash } from 'node:crypto';
 import * as z from 'zod';
+import { FormatError } from '../format-error.ts';
+import { isSessionId } from '../session-id.ts';
+import { STREAM_KINDS, type StreamKind } from '../stream-kinds.ts';
 import { canonicalJson, parseCanonicalJson } from './canonical-json.ts';
 import { MAX_CUT_STREAMS } from './cut.ts';
 import type { Envelope } from './dsse.ts';
 import { SIGNATURE_LENGTH } from './ed25519.ts';
 import { fromBase64, fromHex, toHex, utf8 } from './encoding.ts';
-import { FormatError } from './format-error.ts';
 import { HASH_LENGTH } from './merkle-tree.ts';
 import { parseShape } from './parse-shape.ts';
-import { isSessionId } from './session-id.ts';
-import {
-  END_REASONS,
-  type EndReason,
-  STREAM_KINDS,
-  type StreamKind,
-  type StreamOffsets,
-} from './types.ts';
+import { END_REASONS, type EndReason, type StreamOffsets } from './types.ts';
 
 export const MANIFEST_TYPE = 'application/vnd.in-toto+json';
 const STATEMENT_TYPE = 'https://in-toto.io/Statement/v1';

@@ -3,7 +3,7 @@
  * right, one per set bit of the size. https://www.rfc-editor.org/rfc/rfc6962#section-2.1
  */
 import { hash } from 'node:crypto';
-import { FormatError } from './format-error.ts';
+import { FormatError } from '../format-error.ts';
 
 export const HASH_LENGTH = 32;
 

@@ -3,11 +3,12 @@
  * what the end of a session and an upload work on, on both sides. Everything comes from the files,
  * so it is the same after a crash.
  */
+
+import { FormatError } from '../format-error.ts';
 import { type ChunkPlace, describePlace } from './chunk.ts';
 import type { GatewayCut } from './cut.ts';
 import { CutLedger } from './cut-ledger.ts';
 import { toBase64 } from './encoding.ts';
-import { FormatError } from './format-error.ts';
 import { leafJob, RunReader } from './hash-leaves.ts';
 import type { LeafHasher } from './leaf-hasher.ts';
 import { HASH_LENGTH } from './merkle-tree.ts';

@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import { FormatError } from './format-error.ts';
+import { FormatError } from '../format-error.ts';
 
 /** Parses with a schema; the error names the member but never its value. @throws FormatError */
 export function parseShape<T>(schema: z.ZodType<T>, value: unknown, what: string): T {

@@ -5,11 +5,11 @@
  *
  *     "hoop/pop/v1\0" ‖ SHA256(JCS(hello)) ‖ server nonce ‖ exporter
  */
-import type { SessionRequest } from '../tunnel/api.ts';
+import type { SessionRequest } from '../api/sessions.ts';
+import { FormatError } from '../format-error.ts';
 import { canonicalJson } from './canonical-json.ts';
 import { type SigningKey, signEd25519, verifyEd25519 } from './ed25519.ts';
 import { fromBase64, toBase64 } from './encoding.ts';
-import { FormatError } from './format-error.ts';
 import { sha256 } from './manifest.ts';
 
 const CONTEXT = 'hoop/pop/v1\0';

@@ -1,6 +1,6 @@
 /** Reads one segment file from front to back in windows, so that a scan takes little memory. */
 import { open } from 'node:fs/promises';
-import { FormatError } from './format-error.ts';
+import { FormatError } from '../format-error.ts';
 import {
   decodeFrameHeader,
   FRAME_HEADER_LENGTH,

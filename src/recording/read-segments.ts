@@ -6,10 +6,10 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { HoopError } from '../errors.ts';
+import { FormatError } from '../format-error.ts';
 import { parseCanonicalJson } from './canonical-json.ts';
 import { decodeDataBody } from './data-body.ts';
 import { EvidenceLines } from './evidence-lines.ts';
-import { FormatError } from './format-error.ts';
 import { openFrame, segmentKey } from './frame.ts';
 import { decodeGroup } from './group-body.ts';
 import { readSegment } from './read-segment.ts';

@@ -3,6 +3,8 @@
  * as it needs to read; whether it is true is verify.ts's question.
  */
 import { HoopError } from '../errors.ts';
+import { FormatError } from '../format-error.ts';
+import type { StreamKind } from '../stream-kinds.ts';
 import { readBundleContents } from './bundle-contents.ts';
 import type { BundleSource } from './bundle-source.ts';
 import { parseCanonicalJson } from './canonical-json.ts';
@@ -11,7 +13,6 @@ import { ChunkMap, chunkPlaces } from './chunk-map.ts';
 import type { DataBody } from './data-body.ts';
 import { readEventsMember } from './events-member.ts';
 import { EvidenceLines } from './evidence-lines.ts';
-import { FormatError } from './format-error.ts';
 import type { Manifest } from './manifest.ts';
 import {
   CONTROL_STREAM,
@@ -19,7 +20,6 @@ import {
   DOWN,
   type EvidenceLine,
   type RecordingEvent,
-  type StreamKind,
   UP,
 } from './types.ts';
 

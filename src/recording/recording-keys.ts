@@ -7,12 +7,12 @@ import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import * as z from 'zod';
 import { HoopError } from '../errors.ts';
+import { isSessionId } from '../session-id.ts';
 import { canonicalJson, parseCanonicalJson } from './canonical-json.ts';
 import { fromBase64, toBase64, utf8 } from './encoding.ts';
 import { TAG_LENGTH } from './frame.ts';
 import { parseShape } from './parse-shape.ts';
 import { readPrivateFile, writePrivateFile } from './private-file.ts';
-import { isSessionId } from './session-id.ts';
 
 const KEY_LENGTH = 32;
 const NONCE_LENGTH = 12;

@@ -2,9 +2,9 @@
 import { mkdir, readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { isMissing } from '../home.ts';
+import { isSessionId, sessionIdBytes } from '../session-id.ts';
 import { LeafHasher } from './leaf-hasher.ts';
 import { syncDirectory } from './segment-writer.ts';
-import { isSessionId, sessionIdBytes } from './session-id.ts';
 
 /** Beside the segments. */
 export const CERTIFICATE_FILE = 'cert.dsse';

@@ -5,9 +5,9 @@
  */
 import { open, readFile, rename, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { FormatError } from '../format-error.ts';
 import { canonicalJson } from './canonical-json.ts';
 import { utf8 } from './encoding.ts';
-import { FormatError } from './format-error.ts';
 import type { RecoveredBody } from './notice-bodies.ts';
 import {
   type ScannedRecording,

@@ -5,12 +5,13 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { HoopError } from '../errors.ts';
+import { FormatError } from '../format-error.ts';
+import type { StreamKind } from '../stream-kinds.ts';
 import { parseCanonicalJson } from './canonical-json.ts';
 import { decodeRecordedCut, type RecordedCut } from './cut.ts';
 import { type DataBody, decodeDataBody } from './data-body.ts';
 import { DataIndex } from './data-index.ts';
 import { eventRecordLength, SEGMENT_RECORD_LENGTH } from './events-member.ts';
-import { FormatError } from './format-error.ts';
 import { type FrameHeader, frameLength, openFrame, segmentKey } from './frame.ts';
 import { decodeGroup } from './group-body.ts';
 import { firstHead, frameDigest, NO_HEAD, nextHead } from './head-chain.ts';
@@ -19,7 +20,7 @@ import { parseShape } from './parse-shape.ts';
 import { readSegment } from './read-segment.ts';
 import { decodeSegmentHeader, type RecordingSide, type SegmentHeader } from './segment-header.ts';
 import { segmentName } from './segment-writer.ts';
-import type { RecordingEvent, StreamKind, StreamOffsets } from './types.ts';
+import type { RecordingEvent, StreamOffsets } from './types.ts';
 
 export interface ScannedRecording {
   readonly directory: string;

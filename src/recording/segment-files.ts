@@ -2,8 +2,8 @@
 import type { KeyObject } from 'node:crypto';
 import { closeSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
+import { FormatError } from '../format-error.ts';
 import { type DataBody, decodeDataBody } from './data-body.ts';
-import { FormatError } from './format-error.ts';
 import {
   decodeFrameHeader,
   FRAME_HEADER_LENGTH,

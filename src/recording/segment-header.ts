@@ -7,11 +7,11 @@
  * flags: bit 0 bodies are encrypted, bit 1 the client's own recording.
  */
 import { crc32 } from 'node:zlib';
+import { FormatError } from '../format-error.ts';
+import { formatSessionId, sessionIdBytes } from '../session-id.ts';
 import { ByteReader } from './byte-reader.ts';
 import { ByteWriter } from './byte-writer.ts';
 import { utf8 } from './encoding.ts';
-import { FormatError } from './format-error.ts';
-import { formatSessionId, sessionIdBytes } from './session-id.ts';
 
 export const SEGMENT_HEADER_LENGTH = 80;
 

@@ -3,6 +3,7 @@
  * what no cut covers yet, and which offsets are safely on disk.
  */
 
+import type { StreamKind } from '../stream-kinds.ts';
 import { DATA_PREFIX_LENGTH, encodeDataPrefix } from './data-body.ts';
 import { DataIndex } from './data-index.ts';
 import { eventJson } from './event-json.ts';
@@ -13,7 +14,6 @@ import {
   CONTROL_STREAM,
   type Direction,
   type RecordingEvent,
-  type StreamKind,
   type StreamOffsets,
 } from './types.ts';
 import { type DataPlace, type RecordedData, WaitingRecords } from './waiting-records.ts';

@@ -6,9 +6,9 @@
  *     — <key name> <base64 of key id [4] ‖ signature [64]>
  */
 import { createHash } from 'node:crypto';
+import { FormatError } from '../format-error.ts';
 import { SIGNATURE_LENGTH, type SigningKey, signEd25519, verifyEd25519 } from './ed25519.ts';
 import { fromBase64, fromUtf8, toBase64, utf8 } from './encoding.ts';
-import { FormatError } from './format-error.ts';
 
 /** The spec's advice for servers: bound the size before parsing. */
 const MAX_NOTE_BYTES = 1 << 20;

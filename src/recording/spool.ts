@@ -21,13 +21,13 @@ import * as z from 'zod';
 import { HoopError } from '../errors.ts';
 import { isMissing } from '../home.ts';
 import { isRunning } from '../is-running.ts';
+import { isSessionId } from '../session-id.ts';
 import { canonicalJson, parseCanonicalJson } from './canonical-json.ts';
 import { type SigningKey, signingKeyFrom } from './ed25519.ts';
 import { fromBase64, toBase64 } from './encoding.ts';
 import { parseShape } from './parse-shape.ts';
 import { readPrivateFile, writePrivateFile } from './private-file.ts';
 import type { RecordingKeys } from './recording-keys.ts';
-import { isSessionId } from './session-id.ts';
 
 export interface Spool {
   readonly session: string;

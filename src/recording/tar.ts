@@ -4,7 +4,7 @@
  * no byte of an archive is without meaning.
  * https://pubs.opengroup.org/onlinepubs/9799919799/utilities/pax.html#tag_20_94_13_06
  */
-import { FormatError } from './format-error.ts';
+import { FormatError } from '../format-error.ts';
 
 export const TAR_BLOCK = 512;
 export const TAR_END_LENGTH = 2 * TAR_BLOCK;

@@ -2,19 +2,13 @@
  * Shapes shared by everything that writes, agrees on, carries or checks a recording.
  * Byte formats: docs/design/0002-recording.md.
  */
+import type { StreamKind } from '../stream-kinds.ts';
 import type { FileRecord } from './file-record.ts';
 
 /** 0 = up (client → gateway), 1 = down (gateway → client). */
 export type Direction = 0 | 1;
 export const UP = 0;
 export const DOWN = 1;
-
-/**
- * What a stream carries: PostgreSQL from the StartupMessage on, a CancelRequest, frames of
- * protocol/ssh, or what the program of `hoop run` shows on its terminal (up only, for the record).
- */
-export const STREAM_KINDS = ['postgres', 'cancel', 'ssh', 'terminal'] as const;
-export type StreamKind = (typeof STREAM_KINDS)[number];
 
 /** Stream 0 carries the evidence lines of the control channel; 1… are local connections. */
 export const CONTROL_STREAM = 0;

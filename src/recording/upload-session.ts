@@ -3,8 +3,9 @@
  * what is on disk: the last cut, then the manifest. No chunks are sent: a cut covers only what the
  * gateway has on its disk, and what no cut covers cannot become evidence afterwards on one side's word.
  */
+
+import type { CutsReply, SealReply } from '../api/control.ts';
 import { HoopError } from '../errors.ts';
-import type { CutsReply, SealReply } from '../tunnel/api.ts';
 import { buildManifest } from './build-manifest.ts';
 import { readCertificateUnverified, type SessionCertificate } from './certificate.ts';
 import { encodeRecordedCut, type RecordedCut } from './cut.ts';

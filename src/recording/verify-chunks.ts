@@ -1,6 +1,7 @@
 /** Checks 10 to 13: the contents, chunk by chunk, and the cuts that both sides signed over them. */
 
 import { createSecretKey } from 'node:crypto';
+import { FormatError } from '../format-error.ts';
 import type { BundleContents } from './bundle-contents.ts';
 import { type ChunkMember, readMember } from './bundle-members.ts';
 import { type ChunkPlace, describePlace, leafHash } from './chunk.ts';
@@ -9,7 +10,6 @@ import { counted } from './counted.ts';
 import { cutSigningBytes, signatureOf } from './cut.ts';
 import { verifyEd25519 } from './ed25519.ts';
 import { fromBase64, sameBytes, toHex } from './encoding.ts';
-import { FormatError } from './format-error.ts';
 import type { ManifestCut } from './manifest.ts';
 import { CompactRange } from './merkle-tree.ts';
 import type { StreamOffsets } from './types.ts';

@@ -5,6 +5,7 @@
  */
 
 import type { KeyObject } from 'node:crypto';
+import { FormatError } from '../format-error.ts';
 import type { BundleContents } from './bundle-contents.ts';
 import { parseCanonicalJson } from './canonical-json.ts';
 import type { ChunkMap } from './chunk-map.ts';
@@ -13,7 +14,6 @@ import { decodeRecordedCut, type RecordedCut } from './cut.ts';
 import type { DataBody } from './data-body.ts';
 import { sameBytes } from './encoding.ts';
 import { type EventsRecord, readEventsMember } from './events-member.ts';
-import { FormatError } from './format-error.ts';
 import { type FrameHeader, sealFrame, segmentKey } from './frame.ts';
 import { encodeGroupRecordHead } from './group-body.ts';
 import { firstHead, frameDigest, NO_HEAD, nextHead } from './head-chain.ts';

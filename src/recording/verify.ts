@@ -3,10 +3,11 @@
  * The order is that of docs/design/0002-recording.md. What cannot be checked is said to be so;
  * nothing that was passed over counts as good.
  */
+
+import { CutOffError, FormatError } from '../format-error.ts';
 import { type BundleContents, readBundleContents } from './bundle-contents.ts';
 import type { BundleSource } from './bundle-source.ts';
 import { counted } from './counted.ts';
-import { CutOffError, FormatError } from './format-error.ts';
 import { verifyChunks } from './verify-chunks.ts';
 import { verifyFrames, verifyTimes } from './verify-frames.ts';
 import { CHECK_NAMES, type Check, VerifyReport } from './verify-report.ts';

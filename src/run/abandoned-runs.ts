@@ -2,8 +2,8 @@
 import { FileTokenStore } from '../auth/file-token-store.ts';
 import type { OpenGateway } from '../auth/open-gateway.ts';
 import type { TokenRecord } from '../auth/token-record.ts';
+import { abandonedRunStates, adoptRunState } from '../client/run-states.ts';
 import { HoopError } from '../errors.ts';
-import { abandonedRunStates, adoptRunState } from '../tunnel/run-states.ts';
 import { endRunLogin } from './end-run-login.ts';
 
 /** Never fails: it is not what the user came for. Before `uploadPending`, which sends what is found. */

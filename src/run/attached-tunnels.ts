@@ -1,7 +1,7 @@
 /** The connections of one session on a port that outlives it: what ends them, and nobody else's. */
 import { once } from 'node:events';
 import { HoopError } from '../errors.ts';
-import type { StreamKind } from '../recording/types.ts';
+import type { StreamKind } from '../stream-kinds.ts';
 import type { OpenTunnel, SessionPort } from '../tunnel/connect-session.ts';
 import type { Tunnel } from '../tunnel/half-close.ts';
 

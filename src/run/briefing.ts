@@ -2,8 +2,8 @@
  * What an agent has to know before it works on a target, made from what the gateway says of this
  * run. It holds no secret. ui/briefing-text.ts puts it into words.
  */
-import type { AccessReply } from '../tunnel/access-api.ts';
-import type { TargetsReply } from '../tunnel/api.ts';
+import type { AccessReply } from '../api/access.ts';
+import type { TargetsReply } from '../api/targets.ts';
 
 export interface BriefingFacts {
   /** The agent, and whom it acts for. */

@@ -1,7 +1,7 @@
 import type { TokenRecord } from '../auth/token-record.ts';
+import { importDpopKey } from '../client/dpop-key.ts';
+import type { GatewayClient } from '../client/gateway-client.ts';
 import { HoopError } from '../errors.ts';
-import { importDpopKey } from '../tunnel/dpop-key.ts';
-import type { GatewayClient } from '../tunnel/gateway-client.ts';
 
 /** The login ends by itself when its parent's does; nobody waits long to end it earlier. */
 const LOGOUT_WITHIN_MS = 5_000;

@@ -4,17 +4,17 @@
  */
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { checkReason } from '../api/free-text.ts';
+import { MAX_COMMAND_LENGTH, MAX_COMMAND_WORDS, type RunReply } from '../api/runs.ts';
 import { FileTokenStore } from '../auth/file-token-store.ts';
 import type { OpenGateway } from '../auth/open-gateway.ts';
 import { StoredTokens } from '../auth/stored-tokens.ts';
 import { type TokenRecord, toTokenRecord } from '../auth/token-record.ts';
 import { seedTrust } from '../auth/trust.ts';
+import { generateDpopKey } from '../client/dpop-key.ts';
+import { adoptRunState, makeRunState } from '../client/run-states.ts';
+import { makeRuntimeDirectory } from '../client/runtime-directory.ts';
 import { type ClientConfig, type Home, RUN_FILE, writeConfig } from '../home.ts';
-import { generateDpopKey } from '../tunnel/dpop-key.ts';
-import { checkReason } from '../tunnel/free-text.ts';
-import { adoptRunState, makeRunState } from '../tunnel/run-states.ts';
-import { MAX_COMMAND_LENGTH, MAX_COMMAND_WORDS, type RunReply } from '../tunnel/runs-api.ts';
-import { makeRuntimeDirectory } from '../tunnel/runtime-directory.ts';
 import { endRunLogin } from './end-run-login.ts';
 
 export interface RunLoginOptions {

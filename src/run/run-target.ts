@@ -6,9 +6,10 @@
 import { randomBytes } from 'node:crypto';
 import type { OpenGateway } from '../auth/open-gateway.ts';
 import { HoopError } from '../errors.ts';
-import type { EvidenceLine, StreamKind } from '../recording/types.ts';
+import type { EvidenceLine } from '../recording/types.ts';
 import type { UploadReceipt } from '../recording/upload-session.ts';
 import { Secret } from '../secret.ts';
+import type { StreamKind } from '../stream-kinds.ts';
 import type { ClientSession, SessionPort } from '../tunnel/connect-session.ts';
 import type { ConnectionFacts } from '../tunnel/connection-files.ts';
 import type { Tunnel } from '../tunnel/half-close.ts';

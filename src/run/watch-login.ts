@@ -1,7 +1,7 @@
 /** Hears at once that the login of a run was ended, also while nothing of the run is open. */
 import { setTimeout as delay } from 'node:timers/promises';
+import type { GatewayClient } from '../client/gateway-client.ts';
 import { HoopError } from '../errors.ts';
-import type { GatewayClient } from '../tunnel/gateway-client.ts';
 
 const WAIT_SECONDS = 25;
 /** Most commands are over sooner, and ask nothing. */

@@ -1,9 +1,11 @@
 /** The streams of one session: opened at the gateway, recorded here, told of when they have ended. */
+
+import type { ToGateway } from '../api/control.ts';
 import type { StreamCarrier } from '../carrier/stream-carrier.ts';
 import { HoopError } from '../errors.ts';
 import type { ClientRecording } from '../recording/client-recording.ts';
-import { CONTROL_STREAM, type StreamKind } from '../recording/types.ts';
-import type { ToGateway } from './api.ts';
+import { CONTROL_STREAM } from '../recording/types.ts';
+import type { StreamKind } from '../stream-kinds.ts';
 import { ClientStream } from './client-stream.ts';
 
 export interface ClientStreamsOptions {

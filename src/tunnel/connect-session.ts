@@ -10,16 +10,19 @@
  */
 import { randomBytes } from 'node:crypto';
 import type { Duplex } from 'node:stream';
+import type { ToClient } from '../api/control.ts';
+import { PATHS } from '../api/http.ts';
+import type { SessionReply } from '../api/sessions.ts';
 import type { OpenGateway } from '../auth/open-gateway.ts';
 import { HoopError } from '../errors.ts';
 import { ClientRecording } from '../recording/client-recording.ts';
 import { EvidenceLines } from '../recording/evidence-lines.ts';
 import type { PromptWords } from '../recording/prompt.ts';
-import { CONTROL_STREAM, type EvidenceLine, type StreamKind } from '../recording/types.ts';
+import { CONTROL_STREAM, type EvidenceLine } from '../recording/types.ts';
 import { Secret } from '../secret.ts';
+import type { StreamKind } from '../stream-kinds.ts';
 import { withinTime } from '../until.ts';
 import { limitYoungGeneration } from '../young-generation.ts';
-import { PATHS, type SessionReply, type ToClient } from './api.ts';
 import { ClientPrompts } from './client-prompts.ts';
 import { ClientStreams } from './client-streams.ts';
 import {

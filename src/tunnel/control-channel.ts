@@ -3,9 +3,9 @@
  * stream 0, which are evidence and go into the recording as they are.
  */
 import type { WebSocket } from 'ws';
+import { type ToClient, ToClient as ToClientSchema, type ToGateway } from '../api/control.ts';
 import { AwakeTimer } from '../awake-timer.ts';
 import { ProtocolError } from '../errors.ts';
-import { type ToClient, ToClient as ToClientSchema, type ToGateway } from './api.ts';
 
 export interface ControlChannelEvents {
   readonly onMessage: (message: ToClient) => void;

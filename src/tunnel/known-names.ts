@@ -1,8 +1,8 @@
 /** Names of targets and agents without asking anyone: from the policy that this machine has verified last. */
 import { readTrust } from '../auth/trust.ts';
+import { normalizeGatewayUrl } from '../client/gateway-url.ts';
 import { locateHome, readConfig } from '../home.ts';
 import { PolicyClone } from '../policy/repo/policy-clone.ts';
-import { normalizeGatewayUrl } from './gateway-url.ts';
 import { gatewayPolicyDirectory } from './verify-gateway-policy.ts';
 
 const FILES = {

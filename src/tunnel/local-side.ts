@@ -1,6 +1,6 @@
 import { rmSync } from 'node:fs';
+import { makeRuntimeDirectory } from '../client/runtime-directory.ts';
 import { LocalListener } from './local-listener.ts';
-import { makeRuntimeDirectory } from './runtime-directory.ts';
 
 /** What a session has on this machine before there is one. */
 export interface LocalSide {

@@ -9,9 +9,9 @@ import {
   readReplyHead,
   STREAM_PROTOCOL,
 } from '../carrier/stream-upgrade.ts';
+import type { GatewayClient } from '../client/gateway-client.ts';
+import { describeNetworkError } from '../client/network-error.ts';
 import { HELLO } from '../protocol/carrier/frames.ts';
-import type { GatewayClient } from './gateway-client.ts';
-import { describeNetworkError } from './network-error.ts';
 
 const CONNECT_WITHIN_MS = 10_000;
 /** From the request to the hello. A middlebox may swallow what it does not know. */

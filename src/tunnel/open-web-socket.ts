@@ -2,9 +2,9 @@
 import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import { WebSocket } from 'ws';
+import { parseRefusal } from '../client/gateway-transport.ts';
+import { describeNetworkError } from '../client/network-error.ts';
 import { onAbort } from '../until.ts';
-import { parseRefusal } from './gateway-transport.ts';
-import { describeNetworkError } from './network-error.ts';
 import type { UpgradeClient } from './open-stream-connection.ts';
 
 const HANDSHAKE_TIMEOUT_MS = 10_000;

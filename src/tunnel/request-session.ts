@@ -3,7 +3,11 @@
  * policy's signature, the gateway's keys, the certificate of the session.
  */
 import { randomBytes } from 'node:crypto';
+import { checkReason } from '../api/free-text.ts';
+import { API_VERSION } from '../api/http.ts';
+import type { SessionReply } from '../api/sessions.ts';
 import { checkAndPin, type GatewayPin } from '../auth/trust.ts';
+import type { GatewayClient } from '../client/gateway-client.ts';
 import { HoopError } from '../errors.ts';
 import type { Home } from '../home.ts';
 import type { ClientPolicy } from '../policy/repo/client-policy.ts';
@@ -12,9 +16,6 @@ import { generateSigningKey, type SigningKey } from '../recording/ed25519.ts';
 import { type Keyring, openKeyring } from '../recording/keyring.ts';
 import { sha256 } from '../recording/manifest.ts';
 import { signProof } from '../recording/proof-of-possession.ts';
-import { API_VERSION, type SessionReply } from './api.ts';
-import { checkReason } from './free-text.ts';
-import type { GatewayClient } from './gateway-client.ts';
 import { verifyGatewayPolicy, verifyLastPolicy } from './verify-gateway-policy.ts';
 
 export interface RequestSessionOptions {

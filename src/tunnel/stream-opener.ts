@@ -2,12 +2,13 @@
  * Opens the streams of one session: all on one connection, and where that does not get through, each
  * on a WebSocket of its own.
  */
+
+import { PATHS } from '../api/http.ts';
 import type { StreamCarrier } from '../carrier/stream-carrier.ts';
 import { type StreamConnection, StreamRefused } from '../carrier/stream-connection.ts';
 import { WebSocketCarrier } from '../carrier/web-socket-carrier.ts';
+import { parseRefusal, parseStreamRefusal } from '../client/gateway-transport.ts';
 import { HoopError } from '../errors.ts';
-import { PATHS } from './api.ts';
-import { parseRefusal, parseStreamRefusal } from './gateway-transport.ts';
 import {
   openStreamConnection,
   type StreamUpgrade,

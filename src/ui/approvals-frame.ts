@@ -1,5 +1,5 @@
 /** One screen of the approvals view as lines: state in, text out. */
-import type { Approval } from '../tunnel/approvals-api.ts';
+import type { Approval } from '../api/approvals.ts';
 import {
   approvalLines,
   approvalMark,

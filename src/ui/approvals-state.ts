@@ -1,5 +1,5 @@
 /** What the approvals view shows, and what each key, each news and each answer does to it. */
-import { type Approval, isShortened, MAX_DECISION_REASON } from '../tunnel/approvals-api.ts';
+import { type Approval, isShortened, MAX_DECISION_REASON } from '../api/approvals.ts';
 import { decisionText } from './approval-lines.ts';
 
 export type DecisionMode = 'approve' | 'deny';

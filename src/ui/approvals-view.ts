@@ -3,7 +3,7 @@
  * (approvals-frame.ts), and so is what a key does (approvals-state.ts).
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { ApprovalsReply } from '../tunnel/approvals-api.ts';
+import type { ApprovalsReply } from '../api/approvals.ts';
 import { approvalsFrame } from './approvals-frame.ts';
 import {
   type ApprovalsKey,

@@ -1,5 +1,5 @@
 /** What limits somebody on a target: the same words on every screen. */
-import type { TargetsReply } from '../tunnel/api.ts';
+import type { TargetsReply } from '../api/targets.ts';
 
 type Limits = TargetsReply['targets'][number]['limits'];
 

@@ -1,6 +1,6 @@
 /** What `hoop access list` prints: grants, requests that wait, and what can be asked for. */
-import type { AccessReply } from '../tunnel/access-api.ts';
-import type { Approval } from '../tunnel/approvals-api.ts';
+import type { AccessReply } from '../api/access.ts';
+import type { Approval } from '../api/approvals.ts';
 import { approvalTable, spanOf } from './approval-lines.ts';
 import type { LineOptions } from './statement-lines.ts';
 import { renderTable, type TableColumn } from './table.ts';

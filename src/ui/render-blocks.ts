@@ -1,5 +1,5 @@
 /** What `hoop access blocks` prints. */
-import type { BlockView } from '../tunnel/blocks-api.ts';
+import type { BlockView } from '../api/blocks.ts';
 import { spanOf } from './approval-lines.ts';
 import type { LineOptions } from './statement-lines.ts';
 import { renderTable, type TableColumn } from './table.ts';

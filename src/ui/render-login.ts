@@ -1,7 +1,8 @@
 /** What `hoop login` and `hoop whoami` print. */
+
+import type { WhoamiReply } from '../api/login.ts';
 import type { DeviceCode } from '../auth/device-login.ts';
 import { actorName } from '../policy/actor-name.ts';
-import type { WhoamiReply } from '../tunnel/api.ts';
 import { plain } from './printable.ts';
 import { renderJson } from './render-json.ts';
 import { localTime } from './times.ts';

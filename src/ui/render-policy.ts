@@ -1,10 +1,11 @@
 /** What `hoop policy check` and `hoop policy show` print. */
+
+import type { PolicyReply } from '../api/targets.ts';
 import { neverSeenText } from '../policy/approver-groups.ts';
 import { maskAlertText } from '../policy/mask-alert.ts';
 import type { PolicyProblem } from '../policy/policy.ts';
 import type { PolicyCheck } from '../policy/repo/check-policy.ts';
 import type { ClientPolicy } from '../policy/repo/client-policy.ts';
-import type { PolicyReply } from '../tunnel/api.ts';
 import { plain } from './printable.ts';
 import { renderJson } from './render-json.ts';
 import { type Style, styleFor } from './style.ts';

@@ -1,6 +1,6 @@
 /** What `hoop targets` prints: for each target what one may do there, in words. */
-import type { AccessReply } from '../tunnel/access-api.ts';
-import type { TargetsReply } from '../tunnel/api.ts';
+import type { AccessReply } from '../api/access.ts';
+import type { TargetsReply } from '../api/targets.ts';
 import { spanOf } from './approval-lines.ts';
 import { limitWords } from './limit-words.ts';
 import { maskList, maskUses } from './mask-words.ts';

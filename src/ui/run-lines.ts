@@ -1,6 +1,7 @@
 /** Runs that go on, as lines of text. Program, prompt and reason are what a client says. */
+
+import type { RunView } from '../api/runs.ts';
 import { actorName } from '../policy/actor-name.ts';
-import type { RunView } from '../tunnel/runs-api.ts';
 import { spanOf } from './approval-lines.ts';
 import { plain } from './printable.ts';
 import type { LineOptions } from './statement-lines.ts';

@@ -1,6 +1,7 @@
 /** What a search has found, as lines: a hit's facts, and below them what was found. */
+
+import type { SearchHit } from '../api/search.ts';
 import { actorName } from '../policy/actor-name.ts';
-import type { SearchHit } from '../tunnel/search-api.ts';
 import { plain } from './printable.ts';
 import { uniqueLength } from './session-table.ts';
 import type { LineOptions } from './statement-lines.ts';

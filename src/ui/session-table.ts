@@ -1,6 +1,7 @@
 /** Sessions as the gateway lists them. */
+
+import type { SessionSummary } from '../api/sessions.ts';
 import { actorName } from '../policy/actor-name.ts';
-import type { SessionSummary } from '../tunnel/api.ts';
 import { plain } from './printable.ts';
 import type { LineOptions } from './statement-lines.ts';
 import type { Style } from './style.ts';

@@ -9,6 +9,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { getRequestListener } from '@hono/node-server';
 import { type Context, Hono } from 'hono';
+import { PATHS } from '../../src/api/http.ts';
+import type { InfoReply } from '../../src/api/login.ts';
 import { createCertificateAuthority, issueServerCertificate } from '../../src/certificates.ts';
 import type { HttpReply } from '../../src/gateway/identity/http-reply.ts';
 import { Identity } from '../../src/gateway/identity/identity.ts';
@@ -16,7 +18,6 @@ import type { IdentityProvider } from '../../src/gateway/identity/identity-provi
 import { whoamiReply } from '../../src/gateway/identity/whoami-reply.ts';
 import { generateSigningKey } from '../../src/recording/ed25519.ts';
 import { signKeyring } from '../../src/recording/keyring.ts';
-import { type InfoReply, PATHS } from '../../src/tunnel/api.ts';
 import { MemoryIdentityStore } from '../gateway/identity/memory-identity-store.ts';
 import { listen } from './listen.ts';
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
+import type { SessionSummary } from '../../src/api/sessions.ts';
 import { findSession, type SessionLookup } from '../../src/commands/sessions-source.ts';
 import { HoopError } from '../../src/errors.ts';
-import type { SessionSummary } from '../../src/tunnel/api.ts';
 
 const IDS = [
   '0199c2f4-7c3a-7d1e-9a55-000000000003',

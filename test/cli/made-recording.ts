@@ -13,10 +13,11 @@ import { EndedRecording } from '../../src/recording/ended-recording.ts';
 import { openGatewayKeys } from '../../src/recording/gateway-keys.ts';
 import { GatewayRecording, newRecordingKeys } from '../../src/recording/gateway-recording.ts';
 import { openRecordingStore } from '../../src/recording/recording-store.ts';
-import { newSessionId } from '../../src/recording/session-id.ts';
-import type { CutProposal, EvidenceLine, StreamKind } from '../../src/recording/types.ts';
+import type { CutProposal, EvidenceLine } from '../../src/recording/types.ts';
 import { uploadSession } from '../../src/recording/upload-session.ts';
 import type { RecordedItem } from '../../src/replay/build-timeline.ts';
+import { newSessionId } from '../../src/session-id.ts';
+import type { StreamKind } from '../../src/stream-kinds.ts';
 
 const GATEWAY = 'test-gateway';
 const POLICY_COMMIT = '0123456789abcdef0123456789abcdef01234567';

@@ -1,5 +1,5 @@
 import { Writable } from 'node:stream';
-import { createLog, type Log } from '../../src/gateway/log.ts';
+import { createLog, type Log } from '../../src/gateway/base/log.ts';
 
 /** A log whose lines can be looked at. */
 export function collectLog(): { log: Log; events: Record<string, unknown>[]; text: () => string } {

@@ -8,14 +8,14 @@ import { join } from 'node:path';
 import { login } from '../../src/auth/login.ts';
 import { openGateway } from '../../src/auth/open-gateway.ts';
 import { createCertificateAuthority, issueServerCertificate } from '../../src/certificates.ts';
+import type { GatewayClient } from '../../src/client/gateway-client.ts';
 import { completeLogin } from '../../src/demo/complete-login.ts';
 import { type OidcProvider, startOidcProvider } from '../../src/demo/oidc-provider.ts';
 import type { OpensshServer } from '../../src/demo/openssh-server.ts';
 import { createPolicyRepository, type PolicyRepository } from '../../src/demo/policy-repository.ts';
-import { parseGatewayConfig } from '../../src/gateway/config.ts';
-import { type Gateway, startGateway } from '../../src/gateway/start-gateway.ts';
+import { parseGatewayConfig } from '../../src/gateway/base/config.ts';
+import { type Gateway, startGateway } from '../../src/gateway/start/start-gateway.ts';
 import { locateHome } from '../../src/home.ts';
-import type { GatewayClient } from '../../src/tunnel/gateway-client.ts';
 import { collectLog } from './collect-log.ts';
 
 export interface GatewayBenchOptions {

@@ -1,8 +1,8 @@
 /** A gateway as far as the masks of one target go: catalog, bindings, verdicts. */
-import { MaskBindings } from '../../src/gateway/mask-bindings.ts';
-import { readMaskBindings, writeMaskBindings } from '../../src/gateway/mask-bindings-file.ts';
+import { MaskBindings } from '../../src/gateway/masks/mask-bindings.ts';
+import { readMaskBindings, writeMaskBindings } from '../../src/gateway/masks/mask-bindings-file.ts';
 import type { PostgresTarget } from '../../src/gateway/pg/types.ts';
-import { TargetCatalogs } from '../../src/gateway/target-catalogs.ts';
+import { TargetCatalogs } from '../../src/gateway/targets/target-catalogs.ts';
 import { splitColumn } from '../../src/policy/patterns.ts';
 import type { SqlParser } from '../../src/policy/sql/parser.ts';
 import { createStatementPolicy } from '../../src/policy/sql/statement-policy.ts';

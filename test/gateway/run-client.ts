@@ -1,9 +1,9 @@
 /** A run as `hoop run` asks for it, and a client that has nothing but the run's token. */
 
-import type { TokenReply } from '../../src/tunnel/api.ts';
-import { type DpopKey, generateDpopKey } from '../../src/tunnel/dpop-key.ts';
-import { GatewayClient } from '../../src/tunnel/gateway-client.ts';
-import type { RunReply, RunRequest } from '../../src/tunnel/runs-api.ts';
+import type { TokenReply } from '../../src/api/login.ts';
+import type { RunReply, RunRequest } from '../../src/api/runs.ts';
+import { type DpopKey, generateDpopKey } from '../../src/client/dpop-key.ts';
+import { GatewayClient } from '../../src/client/gateway-client.ts';
 import type { GatewayBench } from './gateway-bench.ts';
 
 export interface StartedRun extends AsyncDisposable {

@@ -9,7 +9,7 @@ import { mock } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { StreamCarrier } from '../../src/carrier/stream-carrier.ts';
 import { StreamConnection } from '../../src/carrier/stream-connection.ts';
-import { TunnelStream } from '../../src/gateway/tunnel-stream.ts';
+import { TunnelStream } from '../../src/gateway/sessions/tunnel-stream.ts';
 import type { RecordingSystem } from '../../src/recording/segment-writer.ts';
 import type { StreamOffsets } from '../../src/recording/types.ts';
 import type { ClientStream } from '../../src/tunnel/client-stream.ts';

@@ -3,21 +3,17 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { WebSocket } from 'ws';
+import { ToClient } from '../../src/api/control.ts';
+import { API_VERSION, PATHS } from '../../src/api/http.ts';
+import type { SessionReply, SessionRequest } from '../../src/api/sessions.ts';
 import type { StreamCarrier } from '../../src/carrier/stream-carrier.ts';
+import type { GatewayClient } from '../../src/client/gateway-client.ts';
 import { encodeQuery } from '../../src/protocol/pg/query.ts';
 import { encodeStartupMessage } from '../../src/protocol/pg/startup-message.ts';
 import { ClientRecording } from '../../src/recording/client-recording.ts';
 import { generateSigningKey, type SigningKey } from '../../src/recording/ed25519.ts';
 import { signProof } from '../../src/recording/proof-of-possession.ts';
-import type { StreamKind } from '../../src/recording/types.ts';
-import {
-  API_VERSION,
-  PATHS,
-  type SessionReply,
-  type SessionRequest,
-  ToClient,
-} from '../../src/tunnel/api.ts';
-import type { GatewayClient } from '../../src/tunnel/gateway-client.ts';
+import type { StreamKind } from '../../src/stream-kinds.ts';
 import { StreamOpener } from '../../src/tunnel/stream-opener.ts';
 import type { CarrierKind } from './carrier-pair.ts';
 import type { GatewayBench } from './gateway-bench.ts';

@@ -3,7 +3,7 @@ import { mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { readGatewayConfig } from '../../src/gateway/config.ts';
+import { readGatewayConfig } from '../../src/gateway/base/config.ts';
 import { loadPolicy, problemLine } from '../../src/policy/load-policy.ts';
 import { AgentFile, PolicyFile } from '../../src/policy/schema.ts';
 import { TargetFile } from '../../src/policy/target-schema.ts';

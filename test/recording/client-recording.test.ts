@@ -12,8 +12,8 @@ import { generateSigningKey } from '../../src/recording/ed25519.ts';
 import { sha256 } from '../../src/recording/manifest.ts';
 import { pendingUploads } from '../../src/recording/pending-uploads.ts';
 import { RecordingStopped } from '../../src/recording/recording-stopped.ts';
-import { newSessionId } from '../../src/recording/session-id.ts';
 import { uploadSession } from '../../src/recording/upload-session.ts';
+import { newSessionId } from '../../src/session-id.ts';
 import { waitFor } from '../wait-for.ts';
 import { RecordingBench, SessionPair } from './session-pair.ts';
 

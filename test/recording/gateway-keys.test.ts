@@ -9,7 +9,7 @@ import {
   newRecordingKeys,
   storeRecordingKeys,
 } from '../../src/recording/recording-keys.ts';
-import { newSessionId } from '../../src/recording/session-id.ts';
+import { newSessionId } from '../../src/session-id.ts';
 
 const DAY = 86_400_000;
 const START = 1_764_000_000_000;
@@ -115,7 +115,9 @@ describe('recording keys', () => {
       'the keys of this recording have been destroyed',
     );
     await rm(join(directory, 'keys', 'sessions', `${session}.json`));
-    expect(() => loadRecordingKeys(directory, session)).toThrow('the keys of this recording are gone');
+    expect(() => loadRecordingKeys(directory, session)).toThrow(
+      'the keys of this recording are gone',
+    );
   });
 
   test('do not open as the keys of another session', async () => {

@@ -6,6 +6,7 @@ import { createPrivateKey, createSecretKey } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { FormatError } from '../../src/format-error.ts';
 import { decodeBundleKeys, encodeBundleKeys } from '../../src/recording/bundle-keys.ts';
 import { issueCertificate, readCertificateUnverified } from '../../src/recording/certificate.ts';
 import { leafHash } from '../../src/recording/chunk.ts';
@@ -25,7 +26,6 @@ import {
   encodeSegmentRecord,
   readEventsMember,
 } from '../../src/recording/events-member.ts';
-import { FormatError } from '../../src/recording/format-error.ts';
 import {
   decodeFrameHeader,
   encodeFrameHeader,

@@ -6,9 +6,9 @@ import { expect, test } from 'vitest';
 import { LeafAhead } from '../../src/recording/leaf-ahead.ts';
 import { SegmentFiles } from '../../src/recording/segment-files.ts';
 import { segmentName } from '../../src/recording/segment-writer.ts';
-import { newSessionId } from '../../src/recording/session-id.ts';
 import { SessionWriter } from '../../src/recording/session-writer.ts';
 import type { Direction } from '../../src/recording/types.ts';
+import { newSessionId } from '../../src/session-id.ts';
 
 test('a group of many records is decrypted once, and not for each of them again', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'hoop-segment-files-'));

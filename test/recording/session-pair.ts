@@ -12,10 +12,10 @@ import { GatewayRecording, newRecordingKeys } from '../../src/recording/gateway-
 import { sha256 } from '../../src/recording/manifest.ts';
 import { openRecordingStore, type RecordingStore } from '../../src/recording/recording-store.ts';
 import type { RecordingSystem } from '../../src/recording/segment-writer.ts';
-import { newSessionId } from '../../src/recording/session-id.ts';
 import type { CutProposal, EndReason } from '../../src/recording/types.ts';
 import type { UploadTransport } from '../../src/recording/upload-session.ts';
 import type { VerifyTrust } from '../../src/recording/verify.ts';
+import { newSessionId } from '../../src/session-id.ts';
 
 export class RecordingBench implements AsyncDisposable {
   readonly directory: string;

@@ -6,9 +6,9 @@ import { setImmediate } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { LeafAhead } from '../../src/recording/leaf-ahead.ts';
 import { realSystem, SYNC_AFTER_BYTES } from '../../src/recording/segment-writer.ts';
-import { newSessionId } from '../../src/recording/session-id.ts';
 import { SessionWriter, type SessionWriterOptions } from '../../src/recording/session-writer.ts';
 import type { Direction } from '../../src/recording/types.ts';
+import { newSessionId } from '../../src/session-id.ts';
 
 /** Says in which order it was told what. */
 class NotedLeaves extends LeafAhead {

@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { bytesSource } from '../../src/recording/bundle-source.ts';
 import { pendingUploads } from '../../src/recording/pending-uploads.ts';
-import { newSessionId } from '../../src/recording/session-id.ts';
 import { uploadSession } from '../../src/recording/upload-session.ts';
 import { verifyBundle } from '../../src/recording/verify.ts';
+import { newSessionId } from '../../src/session-id.ts';
 import { RecordingBench, readBundle, SessionPair, transportTo } from './session-pair.ts';
 
 let bench: RecordingBench;

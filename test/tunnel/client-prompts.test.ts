@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import { expect, test } from 'vitest';
-import { SessionPrompts } from '../../src/gateway/session-prompts.ts';
+import { SessionPrompts } from '../../src/gateway/sessions/session-prompts.ts';
 import { redactedText } from '../../src/masking/redacted-text.ts';
 import { type PromptLine, type PromptWords, promptLine } from '../../src/recording/prompt.ts';
 import { ClientPrompts } from '../../src/tunnel/client-prompts.ts';

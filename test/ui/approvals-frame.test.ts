@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { Approval } from '../../src/tunnel/approvals-api.ts';
+import type { Approval } from '../../src/api/approvals.ts';
 import { type ApprovalsFrame, approvalsFrame } from '../../src/ui/approvals-frame.ts';
 import {
   type ApprovalsKey,

@@ -1,4 +1,4 @@
-import type { Approval } from '../../src/tunnel/approvals-api.ts';
+import type { Approval } from '../../src/api/approvals.ts';
 
 export const NOW_MS = Date.parse('2026-03-01T12:00:00Z');
 

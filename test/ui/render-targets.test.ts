@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { TargetsReply } from '../../src/tunnel/api.ts';
+import type { TargetsReply } from '../../src/api/targets.ts';
 import { renderTargets } from '../../src/ui/render-targets.ts';
 
 const target = {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { SessionSummary } from '../../src/tunnel/api.ts';
+import type { SessionSummary } from '../../src/api/sessions.ts';
 import { sessionDetails, sessionTable } from '../../src/ui/session-table.ts';
 import { styleFor } from '../../src/ui/style.ts';
 import { textWidth } from '../../src/ui/text-width.ts';

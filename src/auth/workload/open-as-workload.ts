@@ -1,7 +1,8 @@
 /** The gateway for a workload: nobody has logged in here, so its keys may not be known yet. */
+
+import { GatewayClient } from '../../client/gateway-client.ts';
 import { HoopError } from '../../errors.ts';
 import type { ClientConfig, Home } from '../../home.ts';
-import { GatewayClient } from '../../tunnel/gateway-client.ts';
 import type { OpenGateway } from '../open-gateway.ts';
 import { checkAndPin, type GatewayPin, readTrust, rootKeyFingerprint } from '../trust.ts';
 import type { ChosenWorkload } from './find-workload.ts';

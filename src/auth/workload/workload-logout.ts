@@ -1,6 +1,7 @@
 /** `hoop logout` in a job: ends the login that its commands share. */
+
+import type { GatewayClient } from '../../client/gateway-client.ts';
 import type { Home } from '../../home.ts';
-import type { GatewayClient } from '../../tunnel/gateway-client.ts';
 import { findWorkload, identityChoice, openContext } from './find-workload.ts';
 import { workloadAudience } from './workload-audience.ts';
 import { hasWorkloadState } from './workload-state.ts';

@@ -2,16 +2,17 @@
  * The tokens of a workload's login. Nobody logs in: the platform's token is exchanged when the first
  * command needs it, and again before the login ends, so that a long job goes on.
  */
-import { HoopError } from '../../errors.ts';
-import type { Home } from '../../home.ts';
-import type { TokenReply } from '../../tunnel/api.ts';
-import type { Credential, TokenSource } from '../../tunnel/authorized-requests.ts';
+
+import type { TokenReply } from '../../api/login.ts';
+import type { Credential, TokenSource } from '../../client/authorized-requests.ts';
 import {
   type DpopKey,
   exportDpopKey,
   generateDpopKey,
   importDpopKey,
-} from '../../tunnel/dpop-key.ts';
+} from '../../client/dpop-key.ts';
+import { HoopError } from '../../errors.ts';
+import type { Home } from '../../home.ts';
 import { withStateLock } from '../state-lock.ts';
 import type { ChosenWorkload } from './find-workload.ts';
 import { type WorkloadLogin, type WorkloadState, WorkloadStateFile } from './workload-state.ts';

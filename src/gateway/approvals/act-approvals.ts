@@ -1,7 +1,7 @@
 /** What the SSH engine asks about what somebody wants to do on a server, as requests of one session. */
 import { createHash } from 'node:crypto';
+import type { CommandPart } from '../../api/approvals.ts';
 import type { SshAct } from '../../policy/ssh/types.ts';
-import type { CommandPart } from '../../tunnel/approvals-api.ts';
 import { verbOf } from '../ssh/ssh-story.ts';
 import type { ActAsk, SshApprovals, SshTarget } from '../ssh/types.ts';
 import type { ApprovalRecord } from './approval-record.ts';

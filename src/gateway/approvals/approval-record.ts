@@ -1,6 +1,7 @@
 /** A request that waits for a person, as the gateway keeps it. */
+
+import type { ApprovalKind, ApprovalState } from '../../api/approvals.ts';
 import type { Principal } from '../../policy/types.ts';
-import type { ApprovalKind, ApprovalState } from '../../tunnel/approvals-api.ts';
 import { countOthers, type PersonMarks } from '../identity/same-person.ts';
 
 /** Somebody by what tells them from others; `name` is for people and untrusted. */

@@ -1,7 +1,5 @@
-/** The HTTP API of requests that wait for a person: tunnel/approvals-api.ts. */
+/** The HTTP API of requests that wait for a person: api/approvals.ts. */
 import type { Context, Hono } from 'hono';
-import { HoopError, ProtocolError } from '../../errors.ts';
-import { API_VERSION } from '../../tunnel/api.ts';
 import {
   APPROVAL_ID,
   APPROVAL_PATHS,
@@ -9,10 +7,12 @@ import {
   ApprovalsQuery,
   type ApprovalsReply,
   DecisionRequest,
-} from '../../tunnel/approvals-api.ts';
-import type { Env } from '../http-api.ts';
-import { readJson } from '../http-body.ts';
-import { json } from '../http-replies.ts';
+} from '../../api/approvals.ts';
+import { API_VERSION } from '../../api/http.ts';
+import { HoopError, ProtocolError } from '../../errors.ts';
+import type { Env } from '../http/http-api.ts';
+import { readJson } from '../http/http-body.ts';
+import { json } from '../http/http-replies.ts';
 import type { Authenticated, Identity } from '../identity/identity.ts';
 import { type ApprovalRecord, isSameParty } from './approval-record.ts';
 import { approvalView } from './approval-view.ts';

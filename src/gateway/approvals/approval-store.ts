@@ -1,10 +1,10 @@
 /** Requests and votes in the index. Every write is durable when the call returns. */
 import * as z from 'zod';
+import { APPROVAL_KINDS, APPROVAL_STATES, type ApprovalState } from '../../api/approvals.ts';
 import type { Identified } from '../../policy/match.ts';
-import { APPROVAL_KINDS, APPROVAL_STATES, type ApprovalState } from '../../tunnel/approvals-api.ts';
 import { LoginClaims } from '../identity/login-claims.ts';
 import type { PersonMarks } from '../identity/same-person.ts';
-import { type IndexStore, integer, nullable, optionalText, text } from '../index-store.ts';
+import { type IndexStore, integer, nullable, optionalText, text } from '../index/index-store.ts';
 import type { ApprovalRecord, Party, Vote } from './approval-record.ts';
 import type { SealedJson } from './sealed-json.ts';
 

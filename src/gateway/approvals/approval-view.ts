@@ -1,12 +1,13 @@
 /** A request as the API shows it to one person. */
-import type { Principal } from '../../policy/types.ts';
+
 import {
   AccessPart,
   type Approval,
   type ApprovalPrompt,
   CommandPart,
   StatementPart,
-} from '../../tunnel/approvals-api.ts';
+} from '../../api/approvals.ts';
+import type { Principal } from '../../policy/types.ts';
 import type { ApprovalRecord, Party } from './approval-record.ts';
 import type { Approvals } from './approvals.ts';
 import { mayDecide } from './may-decide.ts';

@@ -3,13 +3,14 @@
  * business of its kind (a held statement, temporary access), which says what counts now and hears
  * of decisions; who may decide, and that nothing is decided or used twice, is decided here.
  */
+
+import type { ApprovalKind, ApprovalState } from '../../api/approvals.ts';
 import { HoopError } from '../../errors.ts';
 import type { Principal } from '../../policy/types.ts';
-import type { ApprovalKind, ApprovalState } from '../../tunnel/approvals-api.ts';
+import { errorFields, type Log } from '../base/log.ts';
+import { shortId } from '../base/short-id.ts';
 import type { BlockedAs } from '../blocks/block.ts';
 import { countOthers, personMarks } from '../identity/same-person.ts';
-import { errorFields, type Log } from '../log.ts';
-import { shortId } from '../short-id.ts';
 import {
   type ApprovalNeed,
   type ApprovalRecord,

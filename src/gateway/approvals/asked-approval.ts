@@ -1,11 +1,12 @@
 /** A request for approval as the engine of a stream sees it: what it waits for, and how it stands. */
-import type { RowChanges } from '../../policy/sql/types.ts';
-import { isCut, type PromptLine } from '../../recording/prompt.ts';
+
 import {
   type ApprovalPrompt,
   type ApprovalState,
   MAX_APPROVAL_PROMPT,
-} from '../../tunnel/approvals-api.ts';
+} from '../../api/approvals.ts';
+import type { RowChanges } from '../../policy/sql/types.ts';
+import { isCut, type PromptLine } from '../../recording/prompt.ts';
 import { type ApprovalRecord, isOpen, type Party } from './approval-record.ts';
 import type { Approvals } from './approvals.ts';
 

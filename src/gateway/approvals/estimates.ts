@@ -5,9 +5,9 @@
  * with the requester's rights, before anybody has approved anything.
  */
 
-import type { ApprovalEstimate } from '../../tunnel/approvals-api.ts';
+import type { ApprovalEstimate } from '../../api/approvals.ts';
 import { onAbort } from '../../until.ts';
-import { errorFields, type Log } from '../log.ts';
+import { errorFields, type Log } from '../base/log.ts';
 import { connectTarget } from '../pg/target-connection.ts';
 import type { ApprovalAsk, PostgresTarget } from '../pg/types.ts';
 import { whyNotEstimated } from './why-not-estimated.ts';

@@ -1,5 +1,5 @@
+import { StatementPart } from '../../api/approvals.ts';
 import type { RowChanges } from '../../policy/sql/types.ts';
-import { StatementPart } from '../../tunnel/approvals-api.ts';
 import type { ApprovalRecord } from './approval-record.ts';
 import type { Approvals } from './approvals.ts';
 

@@ -1,8 +1,8 @@
 /** What the Postgres engine asks about its statements, as requests of one session. */
 import { createHash } from 'node:crypto';
+import type { ApprovalEstimate, StatementPart } from '../../api/approvals.ts';
 import { SESSION_TEMP } from '../../policy/sql/statement-facts.ts';
 import type { CatalogRelation, RowChanges, StatementAnalysis } from '../../policy/sql/types.ts';
-import type { ApprovalEstimate, StatementPart } from '../../tunnel/approvals-api.ts';
 import { approvalTerms } from '../pg/approval-terms.ts';
 import type { ApprovalAsk, PostgresTarget, StatementApprovals } from '../pg/types.ts';
 import type { ApprovalRecord } from './approval-record.ts';

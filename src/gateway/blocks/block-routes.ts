@@ -1,18 +1,13 @@
-/** The HTTP API of blocks: tunnel/blocks-api.ts. */
+/** The HTTP API of blocks: api/blocks.ts. */
 import type { Context, Hono } from 'hono';
-import { API_VERSION } from '../../tunnel/api.ts';
-import { APPROVAL_ID } from '../../tunnel/approvals-api.ts';
-import {
-  BLOCK_PATHS,
-  type BlockReply,
-  BlockRequest,
-  type BlocksReply,
-} from '../../tunnel/blocks-api.ts';
-import type { Env } from '../http-api.ts';
-import { readJson } from '../http-body.ts';
-import { json } from '../http-replies.ts';
+import { APPROVAL_ID } from '../../api/approvals.ts';
+import { BLOCK_PATHS, type BlockReply, BlockRequest, type BlocksReply } from '../../api/blocks.ts';
+import { API_VERSION } from '../../api/http.ts';
+import type { Env } from '../http/http-api.ts';
+import { readJson } from '../http/http-body.ts';
+import { json } from '../http/http-replies.ts';
 import type { Authenticated, Identity } from '../identity/identity.ts';
-import type { Sessions } from '../sessions.ts';
+import type { Sessions } from '../sessions/sessions.ts';
 import { meansPrincipal } from './block.ts';
 import type { Blocks } from './blocks.ts';
 

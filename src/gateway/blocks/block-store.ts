@@ -1,6 +1,6 @@
 /** Blocks in the index; durable when a call returns. */
 import * as z from 'zod';
-import { type IndexStore, integer, nullable, optionalText, text } from '../index-store.ts';
+import { type IndexStore, integer, nullable, optionalText, text } from '../index/index-store.ts';
 import type { Block } from './block.ts';
 
 const MAX_LISTED = 500;

@@ -1,8 +1,8 @@
 /** Somebody, or an agent, is kept out: at once, whatever the policy says. */
 import { HoopError } from '../../errors.ts';
 import type { Principal } from '../../policy/types.ts';
+import { utcTime } from '../base/utc-time.ts';
 import { isSamePerson, type PersonMarks } from '../identity/same-person.ts';
-import { utcTime } from '../utc-time.ts';
 
 /** Without keys: who shares a machine with somebody is not kept out with them. */
 type Subject = Omit<PersonMarks, 'loginKey'>;

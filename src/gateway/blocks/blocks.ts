@@ -2,12 +2,13 @@
  * Who is kept out now. A block holds from the moment at which it is made, in live sessions too, and
  * outlives a restart; a policy commit neither makes nor lifts one.
  */
+
+import type { BlockRequest, BlockView } from '../../api/blocks.ts';
 import { HoopError } from '../../errors.ts';
 import type { Principal } from '../../policy/types.ts';
-import type { BlockRequest, BlockView } from '../../tunnel/blocks-api.ts';
-import type { IndexStore } from '../index-store.ts';
-import { errorFields, type Log } from '../log.ts';
-import { shortId } from '../short-id.ts';
+import { errorFields, type Log } from '../base/log.ts';
+import { shortId } from '../base/short-id.ts';
+import type { IndexStore } from '../index/index-store.ts';
 import { type Block, type BlockedAs, blockedError, blockedMarks, meansPrincipal } from './block.ts';
 import { BlockStore } from './block-store.ts';
 

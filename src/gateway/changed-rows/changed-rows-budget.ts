@@ -2,7 +2,7 @@
  * How many rows people may change in a day. `spend` answers at once, since the target's answers, of which
  * a count is one, are dealt with in the order in which they come.
  */
-import type { DayReceipt, DayUse, Spender } from '../day-budget.ts';
+import type { DayReceipt, DayUse, Spender } from '../index/day-budget.ts';
 
 export interface ChangedRowsBudget {
   /**

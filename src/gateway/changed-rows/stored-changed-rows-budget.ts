@@ -1,12 +1,13 @@
 /** Changed rows by person, target and day, in the gateway's index. */
+
+import { errorFields, type Log } from '../base/log.ts';
 import {
   DayBudget,
   type DayBudgetOptions,
   type DayReceipt,
   type DayUse,
   type Spender,
-} from '../day-budget.ts';
-import { errorFields, type Log } from '../log.ts';
+} from '../index/day-budget.ts';
 import type { ChangedRowsBudget } from './changed-rows-budget.ts';
 
 export interface StoredChangedRowsBudgetOptions extends DayBudgetOptions {

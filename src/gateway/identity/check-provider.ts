@@ -6,7 +6,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import * as z from 'zod';
 import { HoopError } from '../../errors.ts';
 import { isSafeProviderUrl } from '../../policy/provider-url.ts';
-import { fetchFailure, providerFetch } from '../../tunnel/provider-fetch.ts';
+import { fetchFailure, providerFetch } from '../../provider-fetch.ts';
 import { type IdentityProvider, SIGNATURE_ALGORITHMS } from './identity-provider.ts';
 
 const Discovery = z.object({

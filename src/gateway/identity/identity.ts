@@ -18,10 +18,11 @@
  * https://www.rfc-editor.org/rfc/rfc8693 (exchange), https://www.rfc-editor.org/rfc/rfc9449 (DPoP)
  */
 import { randomBytes } from 'node:crypto';
+import { API_VERSION } from '../../api/http.ts';
+import type { TokenReply } from '../../api/login.ts';
 import { HoopError } from '../../errors.ts';
 import type { Principal } from '../../policy/types.ts';
-import { newSessionId } from '../../recording/session-id.ts';
-import { API_VERSION, type TokenReply } from '../../tunnel/api.ts';
+import { newSessionId } from '../../session-id.ts';
 import { DpopNonces } from './dpop-nonce.ts';
 import { type ProofRequest, spendDpopProof, verifyDpopProof } from './dpop-proof.ts';
 import { type HttpReply, refusalReply } from './http-reply.ts';

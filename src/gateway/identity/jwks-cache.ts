@@ -6,7 +6,7 @@ import { createLocalJWKSet, errors, type FlattenedJWSInput, type JWSHeaderParame
 import * as z from 'zod';
 import { HoopError } from '../../errors.ts';
 import { isSafeProviderUrl } from '../../policy/provider-url.ts';
-import { fetchFailure } from '../../tunnel/provider-fetch.ts';
+import { fetchFailure } from '../../provider-fetch.ts';
 
 /** jose's defaults for remote key sets: https://github.com/panva/jose/blob/main/src/jwks/remote.ts */
 const JWKS_COOLDOWN_MS = 30_000;

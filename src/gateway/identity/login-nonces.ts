@@ -7,7 +7,7 @@
  * since somebody may be in the middle of a login. What was used is spent in the store, for good.
  */
 import { createHmac, hkdfSync, type KeyObject, randomBytes, timingSafeEqual } from 'node:crypto';
-import { tokenNonce } from '../../tunnel/login-nonce.ts';
+import { tokenNonce } from '../../api/login-nonce.ts';
 import { tokenError } from './token-error.ts';
 
 /** As long as an ID token may be exchanged after it was made, and `hoop login` waits for less. */

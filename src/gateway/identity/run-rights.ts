@@ -3,9 +3,10 @@
  * after them, and nothing else. Who holds a run's token may be a program that somebody else talks
  * to, so it decides about nothing and reads nothing that is not its own.
  */
+
+import type { WhoamiReply } from '../../api/login.ts';
 import { HoopError } from '../../errors.ts';
 import type { Principal } from '../../policy/types.ts';
-import type { WhoamiReply } from '../../tunnel/api.ts';
 import type { RunOfLogin } from './run-of-login.ts';
 
 /** The groups stay, since they say what the person may do; what they give beyond targets does not. */

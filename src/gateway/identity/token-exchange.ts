@@ -5,7 +5,7 @@
  * https://www.rfc-editor.org/rfc/rfc8693
  */
 import { createHash, type KeyObject } from 'node:crypto';
-import { providerFetch } from '../../tunnel/provider-fetch.ts';
+import { providerFetch } from '../../provider-fetch.ts';
 import { verifyIdToken } from './id-token.ts';
 import type { IdentityProvider } from './identity-provider.ts';
 import type { IdentityStore, RefreshFamily } from './identity-store.ts';

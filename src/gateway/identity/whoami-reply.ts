@@ -1,6 +1,8 @@
 /** What `GET /v1/whoami` answers. */
+
+import { API_VERSION } from '../../api/http.ts';
+import type { WhoamiReply } from '../../api/login.ts';
 import { requesterClaim } from '../../policy/actor-name.ts';
-import { API_VERSION, type WhoamiReply } from '../../tunnel/api.ts';
 import type { Authenticated } from './identity.ts';
 import { shownRun } from './run-rights.ts';
 import { shownWorkload } from './workload-login.ts';

@@ -3,6 +3,7 @@
  * of the policy are asked again at each use, so that one that is removed ends what it gave at once.
  */
 import * as z from 'zod';
+import type { WhoamiReply } from '../../api/login.ts';
 import { HoopError } from '../../errors.ts';
 import { principalRoles } from '../../policy/principal-roles.ts';
 import type { Principal } from '../../policy/types.ts';
@@ -12,7 +13,6 @@ import {
   type WorkloadMatch,
 } from '../../policy/workloads/match-workload.ts';
 import { WORKLOAD_AUDIENCE_PATH, type WorkloadRule } from '../../policy/workloads/workload-rule.ts';
-import type { WhoamiReply } from '../../tunnel/api.ts';
 
 export const WorkloadClaims = z.object({
   kind: z.literal('workload'),

@@ -2,7 +2,7 @@
  * How many values of masked columns people may look up. One gateway has one store, and its budget is in
  * it; several gateways that share their people would answer `spend` from one place.
  */
-import type { DayReceipt, Spender } from '../day-budget.ts';
+import type { DayReceipt, Spender } from '../index/day-budget.ts';
 
 export interface LookupUse {
   /** Values that a statement is about to compare with masked columns. */

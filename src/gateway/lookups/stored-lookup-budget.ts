@@ -1,6 +1,12 @@
 /** Lookups by person, target and day, in the gateway's index. */
-import { DayBudget, type DayBudgetOptions, type DayReceipt, type Spender } from '../day-budget.ts';
-import { errorFields, type Log } from '../log.ts';
+
+import { errorFields, type Log } from '../base/log.ts';
+import {
+  DayBudget,
+  type DayBudgetOptions,
+  type DayReceipt,
+  type Spender,
+} from '../index/day-budget.ts';
 import type { LookupBudget, LookupUse } from './lookup-budget.ts';
 
 export interface StoredLookupBudgetOptions extends DayBudgetOptions {

@@ -13,9 +13,9 @@ import {
   rulesOf,
 } from '../approvals/approval-refusal.ts';
 import type { ApprovalStanding, AskedApproval } from '../approvals/asked-approval.ts';
-import { utcTime } from '../utc-time.ts';
-import { withRest } from '../whole-message.ts';
+import { utcTime } from '../base/utc-time.ts';
 import type { ApprovalAsk } from './types.ts';
+import { withRest } from './whole-message.ts';
 
 /** E.g. `DELETE on public.orders`; of several statements the first that needs approval. */
 function whatNeedsApproval(ask: ApprovalAsk): string {

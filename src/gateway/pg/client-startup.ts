@@ -11,10 +11,10 @@ import { encodeReadyForQuery } from '../../protocol/pg/ready-for-query.ts';
 import type { StartupMessage } from '../../protocol/pg/startup-message.ts';
 import { StartupPacketReader } from '../../protocol/pg/startup-packet.ts';
 import { BYTES } from '../../protocol/pg/text-codec.ts';
-import type { NativeError } from '../to-error-response.ts';
 import type { ChunkReader } from './chunk-reader.ts';
 import { StreamEnded } from './stream-ended.ts';
 import type { TargetConnection } from './target-connection.ts';
+import type { NativeError } from './to-error-response.ts';
 import type { PostgresStreamOptions } from './types.ts';
 
 export interface FirstPacket {

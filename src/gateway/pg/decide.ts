@@ -6,12 +6,12 @@
 import { HoopError } from '../../errors.ts';
 import type { AllowedStatement, Catalog, ChangeScope, Verdict } from '../../policy/sql/types.ts';
 import type { Grant, Refusal } from '../../policy/types.ts';
-import type { NativeError } from '../to-error-response.ts';
 import { type Basis, type KnownStatement, type Place, samePlace } from './known-statement.ts';
 import { probe } from './probe.ts';
 import { SeenCatalog } from './seen-catalog.ts';
 import { changesNames, type NamesUsed, namesInOneText, SqlNames } from './sql-names.ts';
 import type { StreamState } from './stream-state.ts';
+import type { NativeError } from './to-error-response.ts';
 
 export interface DecideRequest {
   readonly text: string;

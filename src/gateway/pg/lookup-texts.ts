@@ -1,8 +1,8 @@
 /** Why a statement with lookups did not run. */
 import type { Refusal } from '../../policy/types.ts';
-import type { DayReceipt } from '../day-budget.ts';
+import { utcTime } from '../base/utc-time.ts';
+import type { DayReceipt } from '../index/day-budget.ts';
 import type { LookupUse } from '../lookups/lookup-budget.ts';
-import { utcTime } from '../utc-time.ts';
 
 type Texts = Pick<Refusal, 'message' | 'detail' | 'hint'>;
 

@@ -4,7 +4,7 @@
  * has found out what it asked.
  */
 import type { Refusal } from '../../policy/types.ts';
-import type { DayReceipt } from '../day-budget.ts';
+import type { DayReceipt } from '../index/day-budget.ts';
 import type { Runnable } from './approval-ask.ts';
 import type { KnownPortal } from './known-statement.ts';
 import { candidatesOf, lookupsOf } from './lookup-count.ts';

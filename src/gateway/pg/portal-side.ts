@@ -7,7 +7,6 @@ import { decodeBind, decodeBindNames, readResultFormats } from '../../protocol/p
 import { encodeDescribe } from '../../protocol/pg/describe.ts';
 import { decodeExecute } from '../../protocol/pg/execute.ts';
 import type { FormatCode } from '../../protocol/pg/format-code.ts';
-import type { NativeError } from '../to-error-response.ts';
 import { type CountedRequest, keepBound, runnableStatement } from './approval-ask.ts';
 import { confirmCopies, sendCopyInPlace } from './copy-confirmer.ts';
 import { copiesOut, needsReading } from './copy-out.ts';
@@ -27,6 +26,7 @@ import { isLimited, mayBeHeld } from './row-counts.ts';
 import { startRun } from './run.ts';
 import { knownStatements, unknownStatement } from './statement-text.ts';
 import type { StreamState } from './stream-state.ts';
+import type { NativeError } from './to-error-response.ts';
 
 /** All others could end a transaction, some of them within their own code. */
 const CANNOT_COMMIT = new Set(['select', 'insert', 'update', 'delete', 'merge']);

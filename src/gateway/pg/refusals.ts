@@ -1,10 +1,10 @@
 /** From "no" to the denial that the client gets, with what the record must know of it before. */
 import type { Refusal } from '../../policy/types.ts';
-import { type NativeError, toErrorResponse } from '../to-error-response.ts';
 import { type Decided, refusedVerdict } from './decide.ts';
 import { createDenial, type Denial } from './denial.ts';
 import type { Run } from './run.ts';
 import type { StreamState } from './stream-state.ts';
+import { type NativeError, toErrorResponse } from './to-error-response.ts';
 import { tooLargeStatement } from './too-large.ts';
 
 /** In the server's words: nothing can be checked in a failed transaction, and nothing would run. */

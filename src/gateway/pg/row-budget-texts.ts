@@ -4,8 +4,8 @@ import { describeChanges } from '../../policy/sql/decide-rows.ts';
 import { describeStatement } from '../../policy/sql/evaluate-access.ts';
 import type { AllowedStatement, RowChanges } from '../../policy/sql/types.ts';
 import type { Refusal } from '../../policy/types.ts';
-import type { DayReceipt } from '../day-budget.ts';
-import { utcTime } from '../utc-time.ts';
+import { utcTime } from '../base/utc-time.ts';
+import type { DayReceipt } from '../index/day-budget.ts';
 
 type Counted = Extract<RowChanges, { counted: 'trial' }>;
 type Texts = Pick<Refusal, 'message' | 'detail' | 'hint'>;

@@ -6,7 +6,6 @@ import { decodeCopyResponse } from '../../protocol/pg/copy-response.ts';
 import type { Handling } from '../../protocol/pg/message-scanner.ts';
 import { encodeRowDescription, type FieldDescription } from '../../protocol/pg/row-description.ts';
 import { BYTES } from '../../protocol/pg/text-codec.ts';
-import { toErrorResponse } from '../to-error-response.ts';
 import { runOf } from './confirmations.ts';
 import { beginCopy } from './copy-out.ts';
 import { maskedWarning } from './copy-refusals.ts';
@@ -14,6 +13,7 @@ import type { DescribeEntry, Entry, QueryEntry } from './pending-queue.ts';
 import { describeResult } from './results.ts';
 import type { Run } from './run.ts';
 import type { StreamState } from './stream-state.ts';
+import { toErrorResponse } from './to-error-response.ts';
 
 export class RowDelivery {
   readonly #state: StreamState;

@@ -4,7 +4,6 @@
  */
 import type { RowChanges } from '../../policy/sql/types.ts';
 import type { Refusal } from '../../policy/types.ts';
-import { toErrorResponse } from '../to-error-response.ts';
 import { askCounters } from './ask-counters.ts';
 import type { ChunkReader } from './chunk-reader.ts';
 import { runEnded } from './confirmations.ts';
@@ -15,6 +14,7 @@ import { countOverdue, onlyAlone } from './row-refusals.ts';
 import type { RowTrial } from './row-trial.ts';
 import type { Run } from './run.ts';
 import type { StreamState } from './stream-state.ts';
+import { toErrorResponse } from './to-error-response.ts';
 
 /**
  * Longest that the client's next message waits for a count, locks included. What runs so long and

@@ -27,8 +27,7 @@ import { decodeCancelPosition } from '../../protocol/carrier/cancel-position.ts'
 import type { CancelRequest } from '../../protocol/pg/cancel-request.ts';
 import type { StartupMessage } from '../../protocol/pg/startup-message.ts';
 import { doneOrAborted, untilAborted, withinTime } from '../../until.ts';
-import { RecordingFailed } from '../stream-record.ts';
-import { type NativeError, toErrorResponse } from '../to-error-response.ts';
+import { RecordingFailed } from '../sessions/stream-record.ts';
 import { ChunkReader } from './chunk-reader.ts';
 import {
   type FirstPacket,
@@ -43,6 +42,7 @@ import { StreamEnded } from './stream-ended.ts';
 import { StreamState } from './stream-state.ts';
 import { StreamStory } from './stream-story.ts';
 import { connectTarget, type TargetConnection } from './target-connection.ts';
+import { type NativeError, toErrorResponse } from './to-error-response.ts';
 import type { PostgresStreamOptions, PostgresStreamSummary } from './types.ts';
 
 /** The CLI opens a stream when its client has logged in, and sends the first packet with it. */

@@ -1,9 +1,9 @@
 /** Prepared statements and cursors as SQL names them, for a text that is being decided. */
 import type { AllowedStatement, Catalog } from '../../policy/sql/types.ts';
 import type { Refusal } from '../../policy/types.ts';
-import type { NativeError } from '../to-error-response.ts';
 import { type KnownStatement, type Place, samePlace } from './known-statement.ts';
 import type { StreamState } from './stream-state.ts';
+import type { NativeError } from './to-error-response.ts';
 
 /** The SQL-level names that a verdict rests on. */
 export interface NamesUsed {

@@ -5,7 +5,6 @@ import { mayWriteBack } from '../../policy/sql/evaluate-placeholders.ts';
 import { encodeEmptyFrontend } from '../../protocol/pg/empty-messages.ts';
 import { BYTES, type TextCodec } from '../../protocol/pg/text-codec.ts';
 import { doneOrAborted } from '../../until.ts';
-import type { ErrorResponseOptions } from '../to-error-response.ts';
 import { verdictsOf } from './confirmations.ts';
 import { CopyGuard } from './copy-guard.ts';
 import type { CountedQuery } from './counted-query.ts';
@@ -22,6 +21,7 @@ import { serverName } from './server-name.ts';
 import { ShadowSettings } from './shadow-settings.ts';
 import type { StreamStory } from './stream-story.ts';
 import type { TargetConnection } from './target-connection.ts';
+import type { ErrorResponseOptions } from './to-error-response.ts';
 import type { PostgresStreamOptions } from './types.ts';
 
 const FLUSH = encodeEmptyFrontend('Flush');

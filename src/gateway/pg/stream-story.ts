@@ -6,7 +6,7 @@ import { TextBytes } from '../../policy/sql/text-bytes.ts';
 import type { AllowedStatement, StatementAnalysis, Verdict } from '../../policy/sql/types.ts';
 import type { Refusal, RuleRef } from '../../policy/types.ts';
 import type { RecordingEvent } from '../../recording/types.ts';
-import { type HeldEnd, type HeldRequest, StreamRecord } from '../stream-record.ts';
+import { type HeldEnd, type HeldRequest, StreamRecord } from '../sessions/stream-record.ts';
 import { commentTags } from './comment-tags.ts';
 import type { Run } from './run.ts';
 import type { PostgresStreamOptions, PostgresStreamSummary } from './types.ts';

@@ -7,7 +7,7 @@ import { parse, serialize } from 'pg-protocol';
 import { HoopError } from '../../errors.ts';
 import { encodeCancelRequest } from '../../protocol/pg/cancel-request.ts';
 import { encodeEmptyFrontend } from '../../protocol/pg/empty-messages.ts';
-import type { TargetHost } from '../target-host.ts';
+import type { TargetHost } from '../targets/target-host.ts';
 import { type LoggedInHost, logInToHost } from './target-hosts.ts';
 import { openTargetSocket, type TargetSocket } from './target-socket.ts';
 import type { PostgresTarget } from './types.ts';

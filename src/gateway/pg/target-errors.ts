@@ -4,7 +4,7 @@
  * they stay in `cause`, which goes nowhere but the gateway's log.
  */
 import { type ErrorCode, HoopError } from '../../errors.ts';
-import type { TargetHost } from '../target-host.ts';
+import type { TargetHost } from '../targets/target-host.ts';
 
 const MESSAGES = {
   HOOP_TARGET_UNREACHABLE: 'cannot reach target',

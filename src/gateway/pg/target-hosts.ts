@@ -10,7 +10,7 @@
  */
 import { HoopError, ProtocolError } from '../../errors.ts';
 import type { SessionAttributes } from '../../policy/policy.ts';
-import type { TargetHost } from '../target-host.ts';
+import type { TargetHost } from '../targets/target-host.ts';
 import { ServerRefusal } from './server-refusal.ts';
 import { unfitFor } from './session-attributes.ts';
 import { networkText, targetError, tlsText } from './target-errors.ts';

@@ -26,7 +26,7 @@ import {
 import { SCRAM_SHA_256 } from '../../protocol/pg/scram-sha-256.ts';
 import { encodeStartupMessage } from '../../protocol/pg/startup-message.ts';
 import { BYTES } from '../../protocol/pg/text-codec.ts';
-import type { TargetHost } from '../target-host.ts';
+import type { TargetHost } from '../targets/target-host.ts';
 import { readMessage } from './read-message.ts';
 import { type LoginStage, ServerRefusal } from './server-refusal.ts';
 import { targetError } from './target-errors.ts';

@@ -4,7 +4,7 @@ import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls';
 import { tlsServerEndPoint } from '../../protocol/pg/channel-binding.ts';
 import { encodeSSLRequest } from '../../protocol/pg/ssl-request.ts';
-import type { TargetHost } from '../target-host.ts';
+import type { TargetHost } from '../targets/target-host.ts';
 import { readExactly } from './read-exactly.ts';
 import { networkText, targetError, tlsText } from './target-errors.ts';
 import type { PostgresTarget } from './types.ts';

@@ -18,7 +18,7 @@ import type { Secret } from '../../secret.ts';
 import type { AskedApproval } from '../approvals/asked-approval.ts';
 import type { ChangedRowsBudget } from '../changed-rows/changed-rows-budget.ts';
 import type { LookupBudget } from '../lookups/lookup-budget.ts';
-import type { TargetHost } from '../target-host.ts';
+import type { TargetHost } from '../targets/target-host.ts';
 import type { StatementPace } from './statement-pace.ts';
 
 export interface PostgresTarget {

@@ -4,7 +4,7 @@
  */
 import * as z from 'zod';
 import { ProtocolError } from '../../errors.ts';
-import { isSessionId } from '../../recording/session-id.ts';
+import { isSessionId } from '../../session-id.ts';
 
 const integer = z.number().int().nonnegative();
 const Cursor = z.strictObject({

@@ -4,7 +4,7 @@
  */
 import type { StatementSync } from 'node:sqlite';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { type IndexStore, integer, nullable, optionalText, text } from '../index-store.ts';
+import { type IndexStore, integer, nullable, optionalText, text } from '../index/index-store.ts';
 
 export interface SearchScope {
   /** Only this principal's; undefined: everybody's. */

@@ -1,9 +1,9 @@
-/** The HTTP API of the search: tunnel/search-api.ts. */
+/** The HTTP API of the search: api/search.ts. */
 import type { Context, Hono } from 'hono';
-import { SEARCH_PATH, SearchRequest } from '../../tunnel/search-api.ts';
-import type { Env } from '../http-api.ts';
-import { readJson } from '../http-body.ts';
-import { json } from '../http-replies.ts';
+import { SEARCH_PATH, SearchRequest } from '../../api/search.ts';
+import type { Env } from '../http/http-api.ts';
+import { readJson } from '../http/http-body.ts';
+import { json } from '../http/http-replies.ts';
 import type { Authenticated } from '../identity/identity.ts';
 import type { SessionSearch } from './session-search.ts';
 

@@ -1,7 +1,7 @@
 /** The worker thread of search-thread.ts: one job at a time. */
 import { parentPort } from 'node:worker_threads';
 import { HoopError } from '../../errors.ts';
-import { FormatError } from '../../recording/format-error.ts';
+import { FormatError } from '../../format-error.ts';
 import { type SearchJob, searchRecording } from './search-recording.ts';
 import type { SearchAnswer } from './search-thread.ts';
 

@@ -5,18 +5,18 @@
  * reply says where to go on.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { API_VERSION } from '../../api/http.ts';
+import type { SearchHit, SearchReply, SearchRequest } from '../../api/search.ts';
 import { requesterClaim } from '../../policy/actor-name.ts';
 import type { Principal } from '../../policy/types.ts';
 import { loadRecordingKeys } from '../../recording/recording-keys.ts';
 import { type RecordingStore, recordingDirectory } from '../../recording/recording-store.ts';
 import { normalText } from '../../replay/text-match.ts';
-import { API_VERSION } from '../../tunnel/api.ts';
-import type { SearchHit, SearchReply, SearchRequest } from '../../tunnel/search-api.ts';
-import { maySeeAll } from '../access.ts';
+import { errorFields, type Log } from '../base/log.ts';
 import type { Authenticated } from '../identity/identity.ts';
-import type { IndexStore } from '../index-store.ts';
-import { errorFields, type Log } from '../log.ts';
-import type { SessionIndex } from '../session-index.ts';
+import type { IndexStore } from '../index/index-store.ts';
+import type { SessionIndex } from '../index/session-index.ts';
+import { maySeeAll } from '../sessions/access.ts';
 import { type Cursor, decodeCursor, encodeCursor } from './search-cursor.ts';
 import { type FoundSession, SearchIndex, type SearchScope } from './search-index.ts';
 import type { SearchJob } from './search-recording.ts';

@@ -9,7 +9,7 @@ import type { ConnectConfig } from 'ssh2';
 import { type ErrorCode, HoopError } from '../../errors.ts';
 import { ssh2 } from '../../ssh2.ts';
 import { networkText } from '../pg/target-errors.ts';
-import type { TargetHost } from '../target-host.ts';
+import type { TargetHost } from '../targets/target-host.ts';
 import { fingerprint, isPinned, kindOf, pinnedText, signaturesFor } from './host-keys.ts';
 import { ReadArena } from './read-arena.ts';
 import { declineGlobalRequests } from './ssh2-protocol.ts';

@@ -9,7 +9,7 @@ import {
 } from '../approvals/approval-refusal.ts';
 import type { ApprovalStanding, AskedApproval } from '../approvals/asked-approval.ts';
 import { plainText } from '../approvals/plain-text.ts';
-import { utcTime } from '../utc-time.ts';
+import { utcTime } from '../base/utc-time.ts';
 import type { ActAsk } from './types.ts';
 
 const MAX_SHOWN = 200;

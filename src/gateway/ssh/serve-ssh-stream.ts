@@ -17,7 +17,7 @@ import type { SshAct, SshVerdict } from '../../policy/ssh/types.ts';
 import { MAX_CHANNELS, MAX_MESSAGE_BYTES, type UpFrame } from '../../protocol/ssh/frame.ts';
 import type { NotCarried } from '../../protocol/ssh/not-carried.ts';
 import { withinTime } from '../../until.ts';
-import { RecordingFailed } from '../stream-record.ts';
+import { RecordingFailed } from '../sessions/stream-record.ts';
 import { ActHold } from './act-hold.ts';
 import { ClientFrames } from './client-frames.ts';
 import { connectSshTarget, type TargetConnection } from './connect-target.ts';

@@ -9,7 +9,7 @@ import {
   type HeldRequest,
   StreamRecord,
   type StreamRecordOptions,
-} from '../stream-record.ts';
+} from '../sessions/stream-record.ts';
 
 type Allowed = Extract<SshVerdict, { effect: 'allow' }>;
 type ChannelEvent = Extract<RecordingEvent, { type: 'ssh.channel' }>;

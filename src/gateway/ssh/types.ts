@@ -7,7 +7,7 @@ import type { Grant } from '../../policy/types.ts';
 import type { EvidenceLine, RecordingEvent } from '../../recording/types.ts';
 import type { Secret } from '../../secret.ts';
 import type { AskedApproval } from '../approvals/asked-approval.ts';
-import type { TargetHost } from '../target-host.ts';
+import type { TargetHost } from '../targets/target-host.ts';
 import type { NameResolver } from './name-resolver.ts';
 
 export interface SshTarget {

@@ -4,7 +4,7 @@
  */
 import type { Socket } from 'node:net';
 import type { HoopError } from '../../errors.ts';
-import type { StreamKind } from '../../recording/types.ts';
+import type { StreamKind } from '../../stream-kinds.ts';
 import { closeGently } from '../close-gently.ts';
 import type { Tunnel } from '../half-close.ts';
 import { LocalConnections } from '../local-connections.ts';

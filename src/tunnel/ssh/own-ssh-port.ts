@@ -2,7 +2,7 @@
 import { symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { HoopError } from '../../errors.ts';
-import type { StreamKind } from '../../recording/types.ts';
+import type { StreamKind } from '../../stream-kinds.ts';
 import type { Tunnel } from '../half-close.ts';
 import type { RefusalReason } from '../local-refusal.ts';
 import type { LocalSide } from '../local-side.ts';

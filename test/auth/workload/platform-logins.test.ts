@@ -15,7 +15,7 @@ import { gcp } from '../../../src/auth/workload/gcp.ts';
 import { kubernetes } from '../../../src/auth/workload/kubernetes.ts';
 import { spiffe } from '../../../src/auth/workload/spiffe.ts';
 import type { WorkloadProvider } from '../../../src/auth/workload/workload-provider.ts';
-import { generateDpopKey } from '../../../src/tunnel/dpop-key.ts';
+import { generateDpopKey } from '../../../src/client/dpop-key.ts';
 import {
   GATEWAY,
   IdentityBench,

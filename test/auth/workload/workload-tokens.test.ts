@@ -3,12 +3,13 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { ErrorBody } from '../../../src/api/http.ts';
+import { TokenReply } from '../../../src/api/login.ts';
 import { WorkloadTokens } from '../../../src/auth/workload/workload-tokens.ts';
+import type { DpopKey } from '../../../src/client/dpop-key.ts';
 import { ERROR_CODES, HoopError } from '../../../src/errors.ts';
 import type { HttpReply } from '../../../src/gateway/identity/http-reply.ts';
 import { locateHome } from '../../../src/home.ts';
-import { ErrorBody, TokenReply } from '../../../src/tunnel/api.ts';
-import type { DpopKey } from '../../../src/tunnel/dpop-key.ts';
 import { GATEWAY, IdentityBench } from '../../gateway/identity/identity-bench.ts';
 import { workloadRulesOf } from '../../gateway/identity/workload-rules-of.ts';
 

@@ -2,15 +2,15 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { StatementPart } from '../../../src/api/approvals.ts';
 import { ApprovalStore } from '../../../src/gateway/approvals/approval-store.ts';
 import { Approvals } from '../../../src/gateway/approvals/approvals.ts';
 import { SealedJson } from '../../../src/gateway/approvals/sealed-json.ts';
 import { askOnce, sessionRequest } from '../../../src/gateway/approvals/session-approvals.ts';
-import { IndexStore } from '../../../src/gateway/index-store.ts';
+import { IndexStore } from '../../../src/gateway/index/index-store.ts';
 import type { ApprovalDemand, RowChanges } from '../../../src/policy/sql/types.ts';
 import type { Principal } from '../../../src/policy/types.ts';
 import { Secret } from '../../../src/secret.ts';
-import type { StatementPart } from '../../../src/tunnel/approvals-api.ts';
 import { collectLog } from '../collect-log.ts';
 
 const ISSUER = 'https://idp.example';

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { generateDpopKey, thumbprintOf } from '../../../src/tunnel/dpop-key.ts';
+import { generateDpopKey, thumbprintOf } from '../../../src/client/dpop-key.ts';
 import { CLIENT_ID, IdentityBench, refusalOf, tokens } from './identity-bench.ts';
 
 const MINUTE = 60_000;

@@ -1,20 +1,21 @@
 /** An Identity with its issuer, a clock that tests move, and a client that makes honest requests. */
 import { generateKeyPairSync, randomUUID } from 'node:crypto';
 import { decodeJwt, type JWTPayload } from 'jose';
-import type { HttpReply } from '../../../src/gateway/identity/http-reply.ts';
-import { Identity } from '../../../src/gateway/identity/identity.ts';
-import type { IdentityProvider } from '../../../src/gateway/identity/identity-provider.ts';
-import type { IdentityStore } from '../../../src/gateway/identity/identity-store.ts';
-import type { WorkloadRule } from '../../../src/policy/workloads/workload-rule.ts';
-import { ErrorBody, TokenReply } from '../../../src/tunnel/api.ts';
+import { ErrorBody } from '../../../src/api/http.ts';
+import { TokenReply } from '../../../src/api/login.ts';
+import { tokenNonce } from '../../../src/api/login-nonce.ts';
 import {
   createDpopProof,
   type DpopKey,
   generateDpopKey,
   type ProofFields,
   thumbprintOf,
-} from '../../../src/tunnel/dpop-key.ts';
-import { tokenNonce } from '../../../src/tunnel/login-nonce.ts';
+} from '../../../src/client/dpop-key.ts';
+import type { HttpReply } from '../../../src/gateway/identity/http-reply.ts';
+import { Identity } from '../../../src/gateway/identity/identity.ts';
+import type { IdentityProvider } from '../../../src/gateway/identity/identity-provider.ts';
+import type { IdentityStore } from '../../../src/gateway/identity/identity-store.ts';
+import type { WorkloadRule } from '../../../src/policy/workloads/workload-rule.ts';
 import { MemoryIdentityStore } from './memory-identity-store.ts';
 import { TestIssuer } from './test-issuer.ts';
 

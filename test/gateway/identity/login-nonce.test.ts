@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { generateDpopKey, thumbprintOf } from '../../../src/tunnel/dpop-key.ts';
-import { tokenNonce } from '../../../src/tunnel/login-nonce.ts';
+import { tokenNonce } from '../../../src/api/login-nonce.ts';
+import { generateDpopKey, thumbprintOf } from '../../../src/client/dpop-key.ts';
 import { CLIENT_ID, IdentityBench, refusalOf } from './identity-bench.ts';
 
 const NOT_OURS = '401 HOOP_TOKEN_NONCE: the ID token does not answer this login';

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { generateDpopKey, thumbprintOf } from '../../../src/client/dpop-key.ts';
 import type { HttpReply } from '../../../src/gateway/identity/http-reply.ts';
-import { generateDpopKey, thumbprintOf } from '../../../src/tunnel/dpop-key.ts';
 import { CLIENT_ID, IdentityBench, refusalOf, tokens } from './identity-bench.ts';
 import { makeKey } from './test-issuer.ts';
 

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { generateDpopKey } from '../../../src/tunnel/dpop-key.ts';
+import { generateDpopKey } from '../../../src/client/dpop-key.ts';
 import { GATEWAY, IdentityBench, refusalOf, tokens } from './identity-bench.ts';
 
 let bench: IdentityBench;

@@ -1,9 +1,9 @@
 import { createHmac } from 'node:crypto';
 import type { JWTPayload } from 'jose';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { ErrorBody } from '../../../src/api/http.ts';
+import { generateDpopKey } from '../../../src/client/dpop-key.ts';
 import { whoamiReply } from '../../../src/gateway/identity/whoami-reply.ts';
-import { ErrorBody } from '../../../src/tunnel/api.ts';
-import { generateDpopKey } from '../../../src/tunnel/dpop-key.ts';
 import { GATEWAY, IdentityBench, refusalOf, tokens } from './identity-bench.ts';
 import { makeKey, TestIssuer } from './test-issuer.ts';
 import { workloadRulesOf } from './workload-rules-of.ts';

@@ -2,7 +2,7 @@ import { mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { IndexStore } from '../../../src/gateway/index-store.ts';
+import { IndexStore } from '../../../src/gateway/index/index-store.ts';
 import { StoredLookupBudget } from '../../../src/gateway/lookups/stored-lookup-budget.ts';
 import { collectLog } from '../collect-log.ts';
 

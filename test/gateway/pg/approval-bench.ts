@@ -8,7 +8,7 @@ import { Approvals } from '../../../src/gateway/approvals/approvals.ts';
 import { Estimates } from '../../../src/gateway/approvals/estimates.ts';
 import { SealedJson } from '../../../src/gateway/approvals/sealed-json.ts';
 import { statementApprovals } from '../../../src/gateway/approvals/statement-approvals.ts';
-import { IndexStore } from '../../../src/gateway/index-store.ts';
+import { IndexStore } from '../../../src/gateway/index/index-store.ts';
 import type { PostgresTarget } from '../../../src/gateway/pg/types.ts';
 import type { Grant, Principal } from '../../../src/policy/types.ts';
 import { Secret } from '../../../src/secret.ts';

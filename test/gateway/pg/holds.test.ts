@@ -4,6 +4,7 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { StatementPart } from '../../../src/api/approvals.ts';
 import type { ApprovalRecord } from '../../../src/gateway/approvals/approval-record.ts';
 import { ApprovalStore } from '../../../src/gateway/approvals/approval-store.ts';
 import { Approvals } from '../../../src/gateway/approvals/approvals.ts';
@@ -14,7 +15,7 @@ import {
 } from '../../../src/gateway/approvals/policy-standing.ts';
 import { SealedJson } from '../../../src/gateway/approvals/sealed-json.ts';
 import { statementApprovals } from '../../../src/gateway/approvals/statement-approvals.ts';
-import { IndexStore } from '../../../src/gateway/index-store.ts';
+import { IndexStore } from '../../../src/gateway/index/index-store.ts';
 import { StoredLookupBudget } from '../../../src/gateway/lookups/stored-lookup-budget.ts';
 import { connectTarget, type TargetConnection } from '../../../src/gateway/pg/target-connection.ts';
 import type { CatalogSource } from '../../../src/gateway/pg/types.ts';
@@ -23,7 +24,6 @@ import { createStatementPolicy } from '../../../src/policy/sql/statement-policy.
 import type { ApprovalTerms, Grant, Principal } from '../../../src/policy/types.ts';
 import { encodeCancelRequest } from '../../../src/protocol/pg/cancel-request.ts';
 import { Secret } from '../../../src/secret.ts';
-import { StatementPart } from '../../../src/tunnel/approvals-api.ts';
 import { grantOf } from '../../policy/sql/grant-fixture.ts';
 import { collectLog } from '../collect-log.ts';
 import { type Bench, startBench } from './engine-bench.ts';

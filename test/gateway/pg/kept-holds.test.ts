@@ -16,7 +16,7 @@ import {
 } from '../../../src/gateway/approvals/policy-standing.ts';
 import { SealedJson } from '../../../src/gateway/approvals/sealed-json.ts';
 import { statementApprovals } from '../../../src/gateway/approvals/statement-approvals.ts';
-import { IndexStore } from '../../../src/gateway/index-store.ts';
+import { IndexStore } from '../../../src/gateway/index/index-store.ts';
 import { connectTarget, type TargetConnection } from '../../../src/gateway/pg/target-connection.ts';
 import type { CatalogSource } from '../../../src/gateway/pg/types.ts';
 import { SqlParser } from '../../../src/policy/sql/parser.ts';

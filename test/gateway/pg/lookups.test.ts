@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { IndexStore } from '../../../src/gateway/index-store.ts';
+import { IndexStore } from '../../../src/gateway/index/index-store.ts';
 import type { LookupBudget } from '../../../src/gateway/lookups/lookup-budget.ts';
 import { StoredLookupBudget } from '../../../src/gateway/lookups/stored-lookup-budget.ts';
 import type { Grant } from '../../../src/policy/types.ts';

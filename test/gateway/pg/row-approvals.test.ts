@@ -1,7 +1,7 @@
 /** Writes above a number of rows: who may approve is asked with the count. Real policy, real server. */
 import { beforeEach, describe, expect, test } from 'vitest';
+import { StatementPart } from '../../../src/api/approvals.ts';
 import type { ApprovalTerms, Grant } from '../../../src/policy/types.ts';
-import { StatementPart } from '../../../src/tunnel/approvals-api.ts';
 import { grantOf } from '../../policy/sql/grant-fixture.ts';
 import { ada, approvalBench, erin } from './approval-bench.ts';
 import type { Bench } from './engine-bench.ts';

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { StoredChangedRowsBudget } from '../../../src/gateway/changed-rows/stored-changed-rows-budget.ts';
-import { IndexStore } from '../../../src/gateway/index-store.ts';
+import { IndexStore } from '../../../src/gateway/index/index-store.ts';
 import type { Grant } from '../../../src/policy/types.ts';
 import { grantOf } from '../../policy/sql/grant-fixture.ts';
 import { collectLog } from '../collect-log.ts';

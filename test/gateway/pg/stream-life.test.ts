@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import { HoopError } from '../../../src/errors.ts';
-import { errorFields } from '../../../src/gateway/log.ts';
+import { errorFields } from '../../../src/gateway/base/log.ts';
 import type { PostgresTarget } from '../../../src/gateway/pg/types.ts';
 import { encodeCancelPosition } from '../../../src/protocol/carrier/cancel-position.ts';
 import { decodeBackendKeyData } from '../../../src/protocol/pg/backend-key-data.ts';

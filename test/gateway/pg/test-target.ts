@@ -3,7 +3,7 @@ import { afterAll, beforeAll } from 'vitest';
 import type { EmbeddedPostgres } from '../../../src/demo/embedded-postgres.ts';
 import { connectTarget } from '../../../src/gateway/pg/target-connection.ts';
 import type { PostgresTarget } from '../../../src/gateway/pg/types.ts';
-import type { TargetHost } from '../../../src/gateway/target-host.ts';
+import type { TargetHost } from '../../../src/gateway/targets/target-host.ts';
 import { Secret } from '../../../src/secret.ts';
 import { startTestPostgres } from '../../postgres-template.ts';
 import { RawClient } from './raw-client.ts';

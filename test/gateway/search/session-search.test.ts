@@ -1,12 +1,12 @@
 import { readdirSync, rmSync, statSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { API_VERSION } from '../../../src/api/http.ts';
+import { SEARCH_PATH, SearchReply, type SearchRequest } from '../../../src/api/search.ts';
+import type { GatewayClient } from '../../../src/client/gateway-client.ts';
+import { jsonBody } from '../../../src/client/gateway-client.ts';
 import { requestOf } from '../../../src/commands/sessions-search.ts';
 import type { EmbeddedPostgres } from '../../../src/demo/embedded-postgres.ts';
-import { API_VERSION } from '../../../src/tunnel/api.ts';
-import type { GatewayClient } from '../../../src/tunnel/gateway-client.ts';
-import { jsonBody } from '../../../src/tunnel/gateway-client.ts';
-import { SEARCH_PATH, SearchReply, type SearchRequest } from '../../../src/tunnel/search-api.ts';
 import { runSessions } from '../../cli/run-command.ts';
 import { startTestPostgres } from '../../postgres-template.ts';
 import { bind, execute, parse, sync } from '../../replay/recorded-stream.ts';

@@ -11,7 +11,7 @@ import { approvalView } from '../../../src/gateway/approvals/approval-view.ts';
 import { Approvals } from '../../../src/gateway/approvals/approvals.ts';
 import { reconsiderStatements } from '../../../src/gateway/approvals/policy-standing.ts';
 import { SealedJson } from '../../../src/gateway/approvals/sealed-json.ts';
-import { IndexStore } from '../../../src/gateway/index-store.ts';
+import { IndexStore } from '../../../src/gateway/index/index-store.ts';
 import type { SshApprovals } from '../../../src/gateway/ssh/types.ts';
 import type { Grant, Principal } from '../../../src/policy/types.ts';
 import { Secret } from '../../../src/secret.ts';

@@ -1,15 +1,15 @@
 /** A session on a real server through a gateway: recorded, shown, found, ended by somebody else. */
 import { buffer } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { API_VERSION } from '../../../src/api/http.ts';
+import { SEARCH_PATH, SearchReply } from '../../../src/api/search.ts';
+import { jsonBody } from '../../../src/client/gateway-client.ts';
 import { findSshd } from '../../../src/demo/openssh-server.ts';
 import { bytesSource } from '../../../src/recording/bundle-source.ts';
 import { readSession } from '../../../src/recording/read-session.ts';
 import { uploadSession } from '../../../src/recording/upload-session.ts';
 import { verifyBundle } from '../../../src/recording/verify.ts';
 import { buildTimeline } from '../../../src/replay/build-timeline.ts';
-import { API_VERSION } from '../../../src/tunnel/api.ts';
-import { jsonBody } from '../../../src/tunnel/gateway-client.ts';
-import { SEARCH_PATH, SearchReply } from '../../../src/tunnel/search-api.ts';
 import type { GatewayBench } from '../gateway-bench.ts';
 import { SshGatewayBench } from './ssh-gateway-bench.ts';
 

@@ -1,0 +1,88 @@
+/**
+ * Search over recorded sessions: who did what, where, when. Sent as POST, because the text that is
+ * looked for may be a secret, and addresses end up in the logs of whatever stands in between.
+ */
+import * as z from 'zod';
+import { isSessionId } from '../session-id.ts';
+import { API_VERSION } from './http.ts';
+import { Requester } from './login.ts';
+
+export const SEARCH_PATH = '/v1/search';
+
+export const MAX_SEARCH_TEXT = 500;
+/** Of one request; whoever wants more goes on from `next`. */
+export const MAX_SEARCH_HITS = 200;
+/** Far more than ours are. */
+const MAX_CURSOR = 1000;
+
+const instant = z.number().int().min(0).max(8.64e15);
+
+export const SearchRequest = z.object({
+  v: z.literal(API_VERSION),
+  /** Without it only the index is asked, and no recording is opened. White space and case do not count. */
+  text: z.string().max(MAX_SEARCH_TEXT).optional(),
+  /** Name of whoever the session belongs to, or the part of it before `@`. */
+  user: z.string().max(200).optional(),
+  target: z.string().max(200).optional(),
+  /** Name of an agent. */
+  agent: z.string().max(200).optional(),
+  /** A relation, a program, a path, a `host:port`: what the policy decided about. */
+  touches: z.string().max(2000).optional(),
+  /** Milliseconds since the epoch, of the statement. */
+  sinceMs: instant.optional(),
+  untilMs: instant.optional(),
+  /** Only what the policy or a guard refused. */
+  denied: z.boolean().optional(),
+  limit: z.number().int().min(1).max(MAX_SEARCH_HITS),
+  /** `next` of the reply before. It says where to go on, and gives no right to anything. */
+  cursor: z.string().max(MAX_CURSOR).optional(),
+});
+export type SearchRequest = z.infer<typeof SearchRequest>;
+
+const Excerpt = z.object({
+  /** `parameter`: the text stands in a value that was bound, not in the statement. */
+  in: z.enum(['text', 'parameter']),
+  before: z.string(),
+  match: z.string(),
+  after: z.string(),
+});
+
+export const SearchHit = z.object({
+  session: z.string().refine(isSessionId),
+  target: z.string(),
+  principal: z.string(),
+  agent: z.string().optional(),
+  isAgent: z.literal(true).optional(),
+  requester: Requester.optional(),
+  run: z.string().optional(),
+  /** CONNECTION.STATEMENT, as `hoop sessions why` takes it; absent: it was never decided. */
+  statement: z.string().optional(),
+  /** In the replay of the session; only when its recording was read. */
+  number: z.number().optional(),
+  /** RFC 3339. */
+  time: z.string(),
+  /** `none`: nothing was decided about it. */
+  effect: z.enum(['allow', 'approve', 'refuse', 'fail', 'none']),
+  code: z.string().optional(),
+  verbs: z.array(z.string()),
+  touches: z.array(z.string()),
+  excerpt: Excerpt.optional(),
+});
+export type SearchHit = z.infer<typeof SearchHit>;
+
+/** Newest session first by when it ended, live ones before all; in a session the newest first. */
+export const SearchReply = z.object({
+  v: z.literal(API_VERSION),
+  hits: z.array(SearchHit),
+  /** Sessions that this request has looked at. */
+  sessions: z.number(),
+  /** Those of them that could not be read to the end. */
+  unread: z.array(
+    z.object({ session: z.string(), why: z.enum(['erased', 'damaged', 'too large']) }),
+  ),
+  /** How far back it has come, RFC 3339; absent: no session was left. */
+  reached: z.string().optional(),
+  /** There may be more: go on from here. */
+  next: z.string().optional(),
+});
+export type SearchReply = z.infer<typeof SearchReply>;

@@ -1,0 +1,332 @@
+/**
+ * Temporary grants: who was given which requestable policy, on which target, until when. Durable
+ * before they count, so a restart changes nothing; what has ended stays as a record of it.
+ *
+ * A grant ends by the wall clock, because it must outlive the process, and no later than its own
+ * length after it was given by the monotonic clock: setting the machine's clock back prolongs
+ * nothing. It ends for good when the commit in force no longer gives what was approved, even if a
+ * later commit does again.
+ */
+import type { StatementSync } from 'node:sqlite';
+import * as z from 'zod';
+import { documentCovers, mayAsk } from '../../policy/match.ts';
+import type { Policy } from '../../policy/policy.ts';
+import { isGivenBy } from '../../policy/principal-grant.ts';
+import type { Principal, TemporaryGrant } from '../../policy/types.ts';
+import type { RecordingEvent } from '../../recording/types.ts';
+import { errorFields, type Log } from '../base/log.ts';
+import { utcTime } from '../base/utc-time.ts';
+import { type IndexStore, integer, optionalText, text } from '../index/index-store.ts';
+
+export type AccessEnd = 'expired' | 'revoked' | 'policy';
+
+/** Who a grant is for, as they were when they asked. */
+export type AccessHolder = Pick<Principal, 'issuer' | 'sub' | 'name' | 'email' | 'groups'>;
+
+export interface AccessGrant extends TemporaryGrant {
+  /** Also the id of the request that it was approved by. */
+  readonly id: string;
+  readonly target: string;
+  readonly holder: AccessHolder;
+  readonly reason: string;
+  /** Names of those who approved. */
+  readonly approvedBy: readonly string[];
+  readonly policyCommit: string;
+  readonly grantedMs: number;
+  readonly ended:
+    | { readonly ms: number; readonly how: AccessEnd; readonly by: string | undefined }
+    | undefined;
+}
+
+export interface AccessGrantsOptions {
+  readonly store: IndexStore;
+  /** Wall clock, ms. */
+  readonly clock: () => number;
+  readonly log: Log;
+}
+
+interface Live {
+  readonly grant: AccessGrant;
+  /** By performance.now(). */
+  readonly deadline: number;
+  /** Wall clock; the policy may have shortened it since. */
+  expiresMs: number;
+}
+
+/** A clock that was put forward ends a grant within this time although no timer fires. */
+const LOOK_EVERY_MS = 5000;
+const MAX_LISTED = 200;
+
+export class AccessGrants implements Disposable {
+  readonly #options: AccessGrantsOptions;
+  readonly #statements: ReturnType<typeof prepareAll>;
+  readonly #live = new Map<string, Live>();
+  readonly #listeners = new Set<(grant: AccessGrant) => void>();
+  /** Ends that are in force and not yet on disk. */
+  readonly #unwritten = new Map<string, NonNullable<AccessGrant['ended']>>();
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(options: AccessGrantsOptions) {
+    this.#options = options;
+    this.#statements = prepareAll(options.store);
+    for (const row of this.#statements.live.all()) {
+      this.#keep(accessGrant(row));
+    }
+    this.endDue();
+  }
+
+  /** Called with each grant that begins or has ended, after it is durable. */
+  onChange(listener: (grant: AccessGrant) => void): void {
+    this.#listeners.add(listener);
+  }
+
+  /** @throws what SQLite says: then nothing is given. */
+  give(grant: Omit<AccessGrant, 'ended'>): void {
+    const { holder } = grant;
+    this.#statements.insert.run(
+      grant.id,
+      grant.policy,
+      grant.definition,
+      grant.target,
+      holder.issuer,
+      holder.sub,
+      JSON.stringify({ name: holder.name, email: holder.email, groups: holder.groups }),
+      grant.reason,
+      JSON.stringify(grant.approvedBy),
+      grant.policyCommit,
+      grant.grantedMs,
+      grant.expiresMs,
+    );
+    const given = { ...grant, ended: undefined };
+    this.#keep(given);
+    this.#options.log.info('access.given', {
+      grant: grant.id,
+      policy: grant.policy,
+      target: grant.target,
+      principal: holder.name,
+      issuer: holder.issuer,
+      sub: holder.sub,
+      commit: grant.policyCommit,
+    });
+    this.#tell(given);
+    this.endDue();
+  }
+
+  /** Those that hold now for this person on this target. */
+  active(principal: Pick<Principal, 'issuer' | 'sub'>, target: string): readonly TemporaryGrant[] {
+    return [...this.#live.values()]
+      .filter((live) => live.grant.target === target && isHolder(live.grant, principal))
+      .filter((live) => !this.#isDue(live))
+      .map(({ grant: { id, policy, definition }, expiresMs }) => ({
+        id,
+        policy,
+        definition,
+        expiresMs,
+      }));
+  }
+
+  find(id: string): AccessGrant | undefined {
+    const row = this.#statements.find.get(id);
+    return row && accessGrant(row);
+  }
+
+  /** Newest first. @param holder only theirs; undefined: everybody's. */
+  list(holder: Pick<Principal, 'issuer' | 'sub'> | undefined): AccessGrant[] {
+    this.endDue();
+    const rows = this.#statements.list.all({
+      issuer: holder?.issuer ?? null,
+      sub: holder?.sub ?? null,
+      limit: MAX_LISTED,
+    });
+    return rows.map(accessGrant);
+  }
+
+  /** @returns false when it has ended already, or never was. */
+  revoke(id: string, by: string): boolean {
+    this.endDue();
+    return this.#end(id, 'revoked', by);
+  }
+
+  /** A commit has come into force: ends what it no longer gives, shortens what it gives for less. */
+  policyChanged(policy: Policy): void {
+    for (const live of [...this.#live.values()]) {
+      const maxSeconds = longestNow(policy, live.grant);
+      if (maxSeconds === undefined) {
+        this.#end(live.grant.id, 'policy', undefined);
+      } else {
+        const { expiresMs, grantedMs } = live.grant;
+        live.expiresMs = Math.min(expiresMs, grantedMs + maxSeconds * 1000);
+      }
+    }
+    this.endDue();
+  }
+
+  /** Ends those whose time is over, and looks again when the next one's is. */
+  endDue(): void {
+    clearTimeout(this.#timer);
+    for (const live of [...this.#live.values()]) {
+      if (this.#isDue(live)) {
+        this.#end(live.grant.id, 'expired', undefined);
+      }
+    }
+    this.#writeEnds();
+    const waits = [...this.#live.values()].map((live) => this.#restMs(live));
+    if (waits.length + this.#unwritten.size > 0) {
+      const waitMs = Math.min(LOOK_EVERY_MS, ...waits);
+      this.#timer = setTimeout(() => this.endDue(), Math.max(1, Math.ceil(waitMs)));
+    }
+  }
+
+  [Symbol.dispose](): void {
+    clearTimeout(this.#timer);
+    this.#live.clear();
+  }
+
+  #keep(grant: AccessGrant): void {
+    const { clock } = this.#options;
+    const restMs = Math.min(grant.expiresMs - clock(), grant.expiresMs - grant.grantedMs);
+    const deadline = performance.now() + restMs;
+    this.#live.set(grant.id, { grant, deadline, expiresMs: grant.expiresMs });
+  }
+
+  #restMs({ deadline, expiresMs }: Live): number {
+    return Math.min(deadline - performance.now(), expiresMs - this.#options.clock());
+  }
+
+  #isDue(live: Live): boolean {
+    return this.#restMs(live) <= 0;
+  }
+
+  #end(id: string, how: AccessEnd, by: string | undefined): boolean {
+    const live = this.#live.get(id);
+    if (live === undefined) {
+      return false;
+    }
+    const ms = this.#options.clock();
+    // First the right, then the record: a full disk must not keep a grant alive.
+    this.#live.delete(id);
+    this.#unwritten.set(id, { ms, how, by });
+    this.#writeEnds();
+    this.#options.log.info('access.ended', { grant: id, how, by });
+    this.#tell({ ...live.grant, ended: { ms, how, by } });
+    return true;
+  }
+
+  /** What could not be written is tried again, or a restart would bring the grant back to life. */
+  #writeEnds(): void {
+    for (const [id, { ms, how, by }] of this.#unwritten) {
+      try {
+        this.#statements.end.run(ms, how, by ?? null, id);
+        this.#unwritten.delete(id);
+      } catch (error) {
+        this.#options.log.error('index.write_failed', errorFields(error));
+      }
+    }
+  }
+
+  #tell(grant: AccessGrant): void {
+    for (const listener of this.#listeners) {
+      try {
+        listener(grant);
+      } catch (error) {
+        this.#options.log.error('access.listener_failed', errorFields(error));
+      }
+    }
+  }
+}
+
+export function accessEvent(
+  change: 'given' | 'ended',
+  { id, policy, expiresMs, reason, approvedBy }: AccessGrant,
+  message: string,
+): RecordingEvent {
+  return { type: 'access', change, grant: id, policy, expiresMs, reason, approvedBy, message };
+}
+
+export function accessGivenText({ id, policy, expiresMs }: AccessGrant): string {
+  return `the temporary grant ${id} (${policy}) holds until ${utcTime(expiresMs)}`;
+}
+
+/** Why it ended, for the session that used it and for lists. */
+export function accessEndText(grant: AccessGrant): string {
+  const which = `the temporary grant ${grant.id} (${grant.policy})`;
+  switch (grant.ended?.how) {
+    case 'expired':
+      return `${which} has expired`;
+    case 'revoked':
+      return `${which} was revoked by ${grant.ended.by ?? 'somebody'}`;
+    case 'policy':
+      return `${which} ended, because the policy in force no longer gives it`;
+    case undefined:
+      return `${which} holds`;
+  }
+}
+
+/** @returns seconds, undefined: the policy does not give it (any more). */
+function longestNow(policy: Policy, grant: AccessGrant): number | undefined {
+  const document = policy.documents.find(({ name }) => name === grant.policy);
+  const target = policy.targets.get(grant.target);
+  return document !== undefined &&
+    target !== undefined &&
+    isGivenBy(grant, document) &&
+    documentCovers(document, target) &&
+    // Only people ask for access.
+    mayAsk(document, { kind: 'person', ...grant.holder })
+    ? document.request?.maxDurationSeconds
+    : undefined;
+}
+
+function isHolder({ holder }: AccessGrant, who: Pick<Principal, 'issuer' | 'sub'>): boolean {
+  return holder.issuer === who.issuer && holder.sub === who.sub;
+}
+
+function prepareAll({ database }: IndexStore) {
+  const prepare = (sql: string): StatementSync => database.prepare(sql);
+  return {
+    insert: prepare(
+      `INSERT INTO temporary_grants (id, policy, definition, target, issuer, sub, holder, reason,
+         approved_by, policy_commit, granted_ms, expires_ms)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    ),
+    end: prepare(
+      `UPDATE temporary_grants SET ended_ms = ?, ended_how = ?, ended_by = ?
+       WHERE id = ? AND ended_ms IS NULL`,
+    ),
+    live: prepare('SELECT * FROM temporary_grants WHERE ended_ms IS NULL'),
+    find: prepare('SELECT * FROM temporary_grants WHERE id = ?'),
+    list: prepare(
+      `SELECT * FROM temporary_grants
+       WHERE $issuer IS NULL OR (issuer = $issuer AND sub = $sub)
+       ORDER BY granted_ms DESC, id DESC LIMIT $limit`,
+    ),
+  };
+}
+
+const Names = z.array(z.string());
+const Holder = z.object({ name: z.string(), email: z.string().optional(), groups: Names });
+
+function accessGrant(row: Record<string, unknown>): AccessGrant {
+  const endedMs = row['ended_ms'];
+  const { email, ...holder } = Holder.parse(JSON.parse(text(row['holder'])));
+  return {
+    id: text(row['id']),
+    policy: text(row['policy']),
+    definition: text(row['definition']),
+    target: text(row['target']),
+    holder: { issuer: text(row['issuer']), sub: text(row['sub']), ...holder, email },
+    approvedBy: Names.parse(JSON.parse(text(row['approved_by']))),
+    reason: text(row['reason']),
+    policyCommit: text(row['policy_commit']),
+    grantedMs: integer(row['granted_ms']),
+    expiresMs: integer(row['expires_ms']),
+    ended:
+      endedMs === null
+        ? undefined
+        : {
+            ms: integer(endedMs),
+            // The table's CHECK allows these three and nothing else.
+            how: text(row['ended_how']) as AccessEnd,
+            by: optionalText(row['ended_by']),
+          },
+  };
+}

@@ -1,0 +1,344 @@
+/**
+ * Requests for temporary access: what the policy in force lets this person ask for becomes a
+ * request that waits for approvers, and an approved one a temporary grant. The request is bound to
+ * what it gives: when a commit changes that, it is void, whoever has approved it by then.
+ */
+import { createHash } from 'node:crypto';
+import * as z from 'zod';
+import type { AccessReply, AccessRequest } from '../../api/access.ts';
+import { API_VERSION } from '../../api/http.ts';
+import { HoopError } from '../../errors.ts';
+import type { PolicyDocument } from '../../policy/policy.ts';
+import { describeDocument, type Requestable, requestable } from '../../policy/requestable.ts';
+import type { Principal } from '../../policy/types.ts';
+import { type ApprovalNeed, type ApprovalRecord, isOwnWord } from '../approvals/approval-record.ts';
+import type { Approvals } from '../approvals/approvals.ts';
+import { isBlank } from '../approvals/plain-text.ts';
+import type { GatewayPolicy } from '../base/gateway-policy.ts';
+import { personMarks } from '../identity/same-person.ts';
+import type { AccessGrant, AccessGrants } from './access-grants.ts';
+
+export interface AccessRequestsOptions {
+  readonly policy: GatewayPolicy;
+  readonly access: AccessGrants;
+  readonly approvals: Approvals;
+  /** Wall clock, ms. */
+  readonly clock: () => number;
+}
+
+/** An approved request becomes a grant in the same instant; one that could not is soon over. */
+const USABLE_SECONDS = 60;
+/** A grant for less time than this is over before anybody has connected. */
+const MIN_SECONDS = 10;
+
+/** What the approvers are shown, and what the request is bound to. */
+const Details = z.object({
+  policy: z.string(),
+  durationSeconds: z.number(),
+  rules: z.array(z.string()),
+  definition: z.string(),
+  email: z.string().optional(),
+  groups: z.array(z.string()),
+});
+type Details = z.infer<typeof Details>;
+
+export class AccessRequests {
+  readonly #options: AccessRequestsOptions;
+
+  constructor(options: AccessRequestsOptions) {
+    this.#options = options;
+    const { approvals, policy } = options;
+    approvals.handle('access', {
+      needs: (record) => this.#needs(record),
+      onDecided: (record) => this.#decided(record),
+    });
+    policy.onChange(() => this.#voidChanged());
+    if (policy.current() !== undefined) {
+      this.#voidChanged();
+    }
+  }
+
+  /** @throws HOOP_ACCESS_DENIED, HOOP_USAGE, HOOP_LIMIT, HOOP_POLICY_MISSING */
+  request(who: Principal, asked: AccessRequest): ApprovalRecord {
+    const { policy, approvals } = this.#options;
+    const { commit } = policy.inForce();
+    if (who.kind !== 'person') {
+      throw new HoopError('HOOP_ACCESS_DENIED', 'only a person can ask for temporary access');
+    }
+    if (isBlank(asked.reason)) {
+      throw new HoopError('HOOP_USAGE', 'a request for access needs a reason', {
+        hint: 'Give it with --reason TEXT.',
+      });
+    }
+    const { document, terms, target } = this.#find(who, asked);
+    checkDuration(asked.durationSeconds, terms.maxDurationSeconds);
+    const details: Details = {
+      policy: document.name,
+      durationSeconds: asked.durationSeconds,
+      rules: describeDocument(document),
+      definition: document.definition,
+      ...(who.email === undefined ? {} : { email: who.email }),
+      groups: [...who.groups],
+    };
+    const binding = bindingOf(who, target, details);
+    this.#checkNotAsked(who, target, document, binding);
+    return approvals.create({
+      kind: 'access',
+      requester: { ...personMarks(who), name: who.name },
+      target,
+      reason: asked.reason.trim(),
+      session: undefined,
+      diesWithConnection: false,
+      needs: [needOf(document)],
+      waitsSeconds: terms.timeoutSeconds,
+      usableSeconds: USABLE_SECONDS,
+      policyCommit: commit,
+      binding,
+      details,
+    });
+  }
+
+  reply(who: Principal): AccessReply {
+    const { access } = this.#options;
+    const seesAll = who.roles.includes('approver') || who.roles.includes('auditor');
+    return {
+      v: API_VERSION,
+      requestable: this.requestable(who),
+      grants: access.list(seesAll ? undefined : who).map((grant) => grantReply(grant, who)),
+    };
+  }
+
+  requestable(who: Principal): AccessReply['requestable'] {
+    const { policy } = this.#options.policy.inForce();
+    return requestable(policy, who).map(({ target, document, terms }) => ({
+      target,
+      policy: document.name,
+      ...(document.description === undefined ? {} : { description: document.description }),
+      maxDurationSeconds: terms.maxDurationSeconds,
+      approvers: [...terms.approvers],
+      count: terms.count,
+      rules: describeDocument(document),
+    }));
+  }
+
+  /**
+   * Ends a grant, or withdraws one's own request for one. Whose it is may, and who could approve it.
+   * @throws HOOP_APPROVAL_UNKNOWN, HOOP_APPROVAL_ENDED
+   */
+  revoke(who: Principal, id: string): void {
+    const { access, approvals } = this.#options;
+    const grant = access.find(id);
+    if (grant !== undefined && this.#mayRevoke(who, grant)) {
+      if (!access.revoke(id, who.name)) {
+        throw new HoopError('HOOP_APPROVAL_ENDED', 'the grant has ended already');
+      }
+      return;
+    }
+    const record = approvals.visible(who, id);
+    if (record.kind !== 'access' || !isSame(record.requester, who)) {
+      throw new HoopError('HOOP_ACCESS_DENIED', 'only who asked can withdraw a request', {
+        hint: 'Deny it instead: `hoop approvals deny ID --reason TEXT`.',
+      });
+    }
+    if (record.state !== 'waiting') {
+      throw new HoopError('HOOP_APPROVAL_ENDED', 'the request is no longer waiting');
+    }
+    approvals.end(id, 'withdrawn', 'withdrawn by who asked');
+  }
+
+  #mayRevoke(who: Principal, grant: AccessGrant): boolean {
+    const approvers = this.#document(grant.policy)?.request?.approvers ?? [];
+    return (
+      isSame(grant.holder, who) ||
+      who.roles.includes('approver') ||
+      (isOwnWord(who) && approvers.some((group) => who.groups.includes(group)))
+    );
+  }
+
+  #document(name: string): PolicyDocument | undefined {
+    return this.#options.policy.current()?.policy.documents.find((one) => one.name === name);
+  }
+
+  #find(who: Principal, asked: AccessRequest): Requestable {
+    const { policy, commit } = this.#options.policy.inForce();
+    const found = requestable(policy, who).filter(({ target }) => target === asked.target);
+    const named = found.filter(
+      ({ document }) => asked.policy === undefined || document.name === asked.policy,
+    );
+    const [only, second] = named;
+    if (only !== undefined && second === undefined) {
+      return only;
+    }
+    if (only === undefined) {
+      const what = asked.policy === undefined ? 'anything' : `"${asked.policy}"`;
+      throw new HoopError(
+        'HOOP_ACCESS_DENIED',
+        `you cannot ask for ${what} on target "${asked.target}"`,
+        {
+          detail: `Policy commit ${commit.slice(0, 12)} lists no such grant for you, or there is no such target.`,
+          hint: 'See what you can ask for with `hoop access list`.',
+        },
+      );
+    }
+    throw new HoopError('HOOP_USAGE', `target "${asked.target}" has several grants to ask for`, {
+      detail: `They are ${named.map(({ document }) => document.name).join(', ')}.`,
+      hint: 'Name one with --grant NAME.',
+    });
+  }
+
+  /** One request for one thing: approvers should not have to guess which of ten is meant. */
+  #checkNotAsked(who: Principal, target: string, { name }: PolicyDocument, binding: string): void {
+    const { approvals } = this.#options;
+    const waiting = approvals
+      .bound({ requester: who, binding })
+      .find(({ state }) => state === 'waiting');
+    if (waiting !== undefined) {
+      throw new HoopError('HOOP_LIMIT', `you have asked for "${name}" on "${target}" already`, {
+        detail: `The request ${waiting.id} waits.`,
+        hint: `Withdraw it with \`hoop access revoke ${waiting.id}\` to ask anew.`,
+      });
+    }
+  }
+
+  /** As the commit in force has it; undefined: it no longer gives what was asked for. */
+  #needs(record: ApprovalRecord): readonly ApprovalNeed[] | undefined {
+    const { policy } = this.#options;
+    const details = this.#details(record);
+    const inForce = policy.current();
+    if (details === undefined || inForce === undefined) {
+      return undefined;
+    }
+    const { requester, target } = record;
+    const asked = requestable(inForce.policy, principalOf(requester, details)).find(
+      (one) => one.target === target && one.document.name === details.policy,
+    );
+    return asked !== undefined &&
+      asked.document.definition === details.definition &&
+      details.durationSeconds <= asked.terms.maxDurationSeconds
+      ? [needOf(asked.document)]
+      : undefined;
+  }
+
+  #decided(record: ApprovalRecord): void {
+    const { access, approvals, clock, policy } = this.#options;
+    if (record.state !== 'approved') {
+      return;
+    }
+    const details = this.#details(record);
+    const commit = policy.current()?.commit;
+    // After a restart an approved request comes again, and what counted then may not count now.
+    const needs = this.#needs(record);
+    const isSatisfied = needs?.every((need) => approvals.approvedBy(record, need) >= need.count);
+    if (details === undefined || commit === undefined || isSatisfied !== true) {
+      return;
+    }
+    const { id, requester, target, reason = '' } = record;
+    const grantedMs = clock();
+    // A crash may have come between the two steps below.
+    if (access.find(id) !== undefined) {
+      approvals.use(id);
+      return;
+    }
+    // First the grant: if it cannot be written nothing was used, and nothing was given.
+    access.give({
+      id,
+      policy: details.policy,
+      definition: details.definition,
+      target,
+      holder: {
+        issuer: requester.issuer,
+        sub: requester.sub,
+        name: requester.name,
+        email: details.email,
+        groups: details.groups,
+      },
+      reason,
+      approvedBy: record.votes
+        .filter(({ decision }) => decision === 'approve')
+        .map(({ by }) => by.name),
+      policyCommit: commit,
+      grantedMs,
+      expiresMs: grantedMs + details.durationSeconds * 1000,
+    });
+    approvals.use(id);
+  }
+
+  #voidChanged(): void {
+    this.#options.approvals.voidOpen(
+      'the policy in force no longer gives what was asked for',
+      (record) => record.kind === 'access' && this.#needs(record) === undefined,
+    );
+  }
+
+  #details({ id }: ApprovalRecord): Details | undefined {
+    return Details.safeParse(this.#options.approvals.details(id)).data;
+  }
+}
+
+function needOf({ name, request }: PolicyDocument): ApprovalNeed {
+  return { rule: name, groups: request?.approvers ?? [], count: request?.count ?? 1 };
+}
+
+function checkDuration(seconds: number, maxSeconds: number): void {
+  if (seconds < MIN_SECONDS || seconds > maxSeconds) {
+    const isLong = seconds > maxSeconds;
+    throw new HoopError('HOOP_ACCESS_DENIED', `the time is too ${isLong ? 'long' : 'short'}`, {
+      detail: isLong
+        ? `The policy gives this for at most ${shortest(maxSeconds)}; you asked for ${shortest(seconds)}.`
+        : `It would be over before you could use it; the least is ${MIN_SECONDS} s.`,
+      hint: 'Ask for another time with --for.',
+    });
+  }
+}
+
+/** As it is typed after --for: `2h`, `90m`, `45s`. */
+function shortest(seconds: number): string {
+  for (const [unit, size] of [
+    ['d', 86_400],
+    ['h', 3600],
+    ['m', 60],
+  ] as const) {
+    if (seconds >= size && seconds % size === 0) {
+      return `${seconds / size}${unit}`;
+    }
+  }
+  return `${seconds}s`;
+}
+
+/** The person of the request, as far as policies match people. */
+function principalOf(requester: ApprovalRecord['requester'], details: Details): Principal {
+  const { issuer, sub, name } = requester;
+  const { email, groups } = details;
+  return { kind: 'person', issuer, sub, name, email, groups, roles: [] };
+}
+
+/** Not the time that was asked for: two requests that differ in it alone are one too many. */
+function bindingOf(who: Principal, target: string, { policy, definition }: Details): string {
+  const bound = JSON.stringify(['access', who.issuer, who.sub, target, policy, definition]);
+  return createHash('sha256').update(bound).digest('hex');
+}
+
+function grantReply(grant: AccessGrant, who: Principal): AccessReply['grants'][number] {
+  const { ended } = grant;
+  return {
+    id: grant.id,
+    target: grant.target,
+    policy: grant.policy,
+    holder: grant.holder.name,
+    mine: isSame(grant.holder, who),
+    reason: grant.reason,
+    approvedBy: [...grant.approvedBy],
+    grantedAt: new Date(grant.grantedMs).toISOString(),
+    expiresAt: new Date(grant.expiresMs).toISOString(),
+    state: ended?.how ?? 'active',
+    ...(ended === undefined ? {} : { endedAt: new Date(ended.ms).toISOString() }),
+    ...(ended?.by === undefined ? {} : { endedBy: ended.by }),
+  };
+}
+
+function isSame(
+  a: { readonly issuer: string; readonly sub: string },
+  b: { readonly issuer: string; readonly sub: string },
+): boolean {
+  return a.issuer === b.issuer && a.sub === b.sub;
+}

@@ -1,0 +1,59 @@
+/** The HTTP API of temporary access: api/access.ts. */
+import type { Context, Hono } from 'hono';
+import { ACCESS_PATHS, AccessRequest } from '../../api/access.ts';
+import { APPROVAL_ID, type ApprovalReply } from '../../api/approvals.ts';
+import { API_VERSION } from '../../api/http.ts';
+import { approvalView } from '../approvals/approval-view.ts';
+import type { Approvals } from '../approvals/approvals.ts';
+import type { Env } from '../http/http-api.ts';
+import { readJson } from '../http/http-body.ts';
+import { json } from '../http/http-replies.ts';
+import type { Authenticated, Identity } from '../identity/identity.ts';
+import type { AccessRequests } from './access-requests.ts';
+
+type Ctx = Context<Env>;
+type Handler = (c: Ctx, who: Authenticated) => Response | Promise<Response>;
+
+export interface AccessRoutesOptions {
+  readonly access: AccessRequests;
+  readonly approvals: Approvals;
+  readonly identity: Pick<Identity, 'requireLive'>;
+  readonly authenticated: (handler: Handler) => (c: Ctx) => Promise<Response>;
+  /** For the logins of runs, too. */
+  readonly alsoRuns: (handler: Handler) => (c: Ctx) => Promise<Response>;
+}
+
+const MAX_BODY_BYTES = 16 * 1024;
+
+export function addAccessRoutes(app: Hono<Env>, options: AccessRoutesOptions): void {
+  const { access, approvals, identity, authenticated, alsoRuns } = options;
+
+  app.get(
+    ACCESS_PATHS.access,
+    // `hoop targets` says what can be asked for. Why somebody had more, and who agreed, is not for
+    // a program: it learns nothing that the policy does not tell.
+    alsoRuns((_c, { principal, run }) => {
+      const all = access.reply(principal);
+      return json(run === undefined ? all : { ...all, grants: [] });
+    }),
+  );
+  app.post(
+    ACCESS_PATHS.access,
+    authenticated(async (c, who) => {
+      const { principal } = who;
+      const asked = await readJson(c.req.raw, AccessRequest, MAX_BODY_BYTES);
+      await identity.requireLive(who);
+      const record = access.request(principal, asked);
+      const approval = approvalView(approvals, record, principal, false);
+      return json({ v: API_VERSION, approval } satisfies ApprovalReply, 201);
+    }),
+  );
+  app.delete(
+    ACCESS_PATHS.grant(':id'),
+    authenticated((c, { principal }) => {
+      const id = c.req.param('id') ?? '';
+      access.revoke(principal, APPROVAL_ID.test(id) ? id : '');
+      return new Response(null, { status: 204 });
+    }),
+  );
+}

@@ -1,0 +1,259 @@
+/** The gateway's own configuration: what is not policy. See docs for a commented example. */
+import { readFile } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import * as z from 'zod';
+import { HoopError } from '../../errors.ts';
+import { problemLine } from '../../policy/load-policy.ts';
+import { readYaml, type YamlDocument } from '../../policy/yaml-document.ts';
+
+export type PasswordSource =
+  | { readonly from: 'env'; readonly name: string }
+  | { readonly from: 'file'; readonly path: string };
+
+export interface CredentialConfig {
+  readonly user: string;
+  readonly password: PasswordSource | undefined;
+  readonly clientCertificate: CertificateFiles | undefined;
+  /** Of SSH: PEM or OpenSSH's format, without a passphrase. */
+  readonly privateKeyFile: string | undefined;
+}
+
+export interface CertificateFiles {
+  readonly certFile: string;
+  readonly keyFile: string;
+}
+
+export interface HostAndPort {
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface GatewayConfig {
+  readonly name: string;
+  readonly listen: HostAndPort;
+  /** What clients call it, without a trailing slash; undefined: the address it listens on. */
+  readonly publicUrl: string | undefined;
+  /** Where people look at a session, with `{id}` in it; undefined: nowhere. */
+  readonly sessionUrl: string | undefined;
+  readonly tls: CertificateFiles;
+  readonly dataDir: string;
+  readonly policy: {
+    readonly repository: string;
+    readonly branch: string;
+    readonly allowedSignersFile: string;
+    readonly clientRepository: string | undefined;
+    readonly pollSeconds: number;
+  };
+  /** Wins over the address in targets/*.yaml: how this gateway reaches them. */
+  readonly addresses: Readonly<Record<string, readonly HostAndPort[]>>;
+  readonly credentials: Readonly<Record<string, CredentialConfig>>;
+  readonly recording: {
+    /** From the end of a session; then the gateway signs its recording alone. */
+    readonly uploadWithinSeconds: number;
+    /** Of the disk that holds dataDir; with less free no session begins. */
+    readonly minFreePercent: number;
+  };
+  readonly limits: {
+    /** Longest message that is collected before it is forwarded: a statement, a row to be masked. */
+    readonly messageMiB: number;
+  };
+}
+
+const Address = z.string().transform((text, context) => {
+  const parsed = parseHostAndPort(text);
+  if (parsed === undefined) {
+    context.addIssue({ code: 'custom', message: 'expected host:port or [ipv6]:port' });
+    return z.NEVER;
+  }
+  return parsed;
+});
+
+const Name = z
+  .string()
+  .regex(/^[a-zA-Z0-9][\w.-]{0,62}$/, 'expected a name of letters, digits, . _ -');
+const NonEmpty = z.string().min(1).max(4096);
+
+const PublicUrl = z
+  .url({ protocol: /^https$/ })
+  .refine((text) => /^https:\/\/[^/?#]+\/?$/.test(text), 'expected https://host[:port] and no path')
+  .transform((text) => text.replace(/\/$/, ''));
+
+const Password = z.union(
+  [
+    z.strictObject({ env: z.string().regex(/^[A-Za-z_]\w*$/, 'expected the name of a variable') }),
+    z.strictObject({ file: NonEmpty }),
+  ],
+  { error: 'expected { env: VARIABLE } or { file: PATH }, never the password itself' },
+);
+
+const ConfigFile = z.strictObject({
+  version: z.literal(1),
+  name: Name,
+  listen: Address,
+  publicUrl: PublicUrl.optional(),
+  sessionUrl: z
+    .string()
+    .max(1000)
+    .regex(
+      /^https:\/\/[\w.:-]+\/[\w./?=&%#~-]*\{id\}[\w./?=&%#~-]*$/,
+      'expected https://host/…{id}…',
+    )
+    .optional(),
+  tls: z.strictObject({ cert: NonEmpty, key: NonEmpty }),
+  dataDir: NonEmpty,
+  policy: z.strictObject({
+    repository: NonEmpty.refine((text) => !text.startsWith('-'), 'must not begin with "-"'),
+    branch: z
+      .string()
+      .regex(/^(?!-)[\w./-]{1,200}$/, 'expected a branch name')
+      .default('main'),
+    allowedSigners: NonEmpty,
+    clientRepository: NonEmpty.optional(),
+    pollSeconds: z.number().min(0.2).max(3600).default(5),
+  }),
+  addresses: z
+    .record(
+      Name,
+      z.union([Address.transform((one) => [one]), z.array(Address).min(1).max(16)], {
+        error: 'expected host:port or [ipv6]:port, or a list of them',
+      }),
+    )
+    .default({}),
+  credentials: z
+    .record(
+      Name,
+      z.strictObject({
+        user: z.string().min(1).max(63),
+        password: Password.optional(),
+        clientCertificate: z.strictObject({ cert: NonEmpty, key: NonEmpty }).optional(),
+        privateKeyFile: NonEmpty.optional(),
+      }),
+    )
+    .default({}),
+  recording: z
+    .strictObject({
+      uploadWithinSeconds: z
+        .number()
+        .int()
+        .min(1)
+        .max(30 * 86_400)
+        .default(86_400),
+      minFreePercent: z.number().min(0).max(90).default(10),
+    })
+    .prefault({}),
+  // 1024: PostgreSQL sends and takes no longer message.
+  limits: z
+    .strictObject({ messageMiB: z.number().int().min(1).max(1024).default(64) })
+    .prefault({}),
+});
+
+/** @throws HOOP_CONFIG, naming file, line and column. */
+export async function readGatewayConfig(path: string): Promise<GatewayConfig> {
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (cause) {
+    throw new HoopError('HOOP_CONFIG', `cannot read the gateway configuration "${path}"`, {
+      hint: 'Give the path with --config FILE.',
+      cause,
+    });
+  }
+  return parseGatewayConfig(text, path);
+}
+
+export function parseGatewayConfig(text: string, path: string): GatewayConfig {
+  const read = readYaml(path, text);
+  if ('problems' in read) {
+    throw invalid(path, read.problems.map(problemLine));
+  }
+  const { document } = read;
+  const parsed = ConfigFile.safeParse(document.value);
+  if (!parsed.success) {
+    // A misspelt key is the cause of the missing one, so it comes first.
+    const issues = parsed.error.issues.toSorted(
+      (a, b) => Number(b.code === 'unrecognized_keys') - Number(a.code === 'unrecognized_keys'),
+    );
+    throw invalid(
+      path,
+      issues.map((issue) => issueLine(path, document, issue)),
+    );
+  }
+  return resolvePaths(parsed.data, dirname(resolve(path)));
+}
+
+function resolvePaths(file: z.infer<typeof ConfigFile>, base: string): GatewayConfig {
+  const at = (path: string): string => resolve(base, path);
+  const credentials = Object.entries(file.credentials).map(
+    ([name, { user, password, clientCertificate: files, privateKeyFile }]): [
+      string,
+      CredentialConfig,
+    ] => [
+      name,
+      {
+        user,
+        password: password && passwordSource(password, at),
+        clientCertificate: files && { certFile: at(files.cert), keyFile: at(files.key) },
+        privateKeyFile: privateKeyFile && at(privateKeyFile),
+      },
+    ],
+  );
+  return {
+    name: file.name,
+    listen: file.listen,
+    publicUrl: file.publicUrl,
+    sessionUrl: file.sessionUrl,
+    tls: { certFile: at(file.tls.cert), keyFile: at(file.tls.key) },
+    dataDir: at(file.dataDir),
+    policy: {
+      // A URL or scp-like address stays as it is; a path is relative to the file, as all others.
+      repository: /^[a-z][a-z0-9+.-]*:\/\/|^[^/]+@[^/]+:/i.test(file.policy.repository)
+        ? file.policy.repository
+        : at(file.policy.repository),
+      branch: file.policy.branch,
+      allowedSignersFile: at(file.policy.allowedSigners),
+      clientRepository: file.policy.clientRepository,
+      pollSeconds: file.policy.pollSeconds,
+    },
+    addresses: file.addresses,
+    credentials: Object.fromEntries(credentials),
+    recording: file.recording,
+    limits: file.limits,
+  };
+}
+
+function passwordSource(
+  source: z.infer<typeof Password>,
+  at: (path: string) => string,
+): PasswordSource {
+  return 'env' in source
+    ? { from: 'env', name: source.env }
+    : { from: 'file', path: at(source.file) };
+}
+
+/** `host:port` or `[ipv6]:port`; port 0 lets the system choose. */
+export function parseHostAndPort(text: string): HostAndPort | undefined {
+  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^\s:[\]/]+)):(\d{1,5})$/.exec(text);
+  const host = match?.[1] ?? match?.[2];
+  const port = Number(match?.[3]);
+  return host === undefined || port > 65_535 ? undefined : { host, port };
+}
+
+function issueLine(file: string, document: YamlDocument, issue: z.core.$ZodIssue): string {
+  const at = issue.path.filter((part) => typeof part !== 'symbol');
+  const [unknown] = issue.code === 'unrecognized_keys' ? issue.keys : [];
+  const place = unknown === undefined ? document.place(at) : document.placeOfKey(at, unknown);
+  const key = at.length > 0 ? `"${at.join('.')}": ` : '';
+  const isAbsent = issue.message.endsWith('received undefined');
+  const message = `${key}${isAbsent ? 'is missing' : lowerFirst(issue.message)}`;
+  return problemLine({ file, ...place, message });
+}
+
+function invalid(path: string, problems: readonly string[]): HoopError {
+  return new HoopError('HOOP_CONFIG', problems[0] ?? `"${path}" is not valid`, {
+    detail: problems.length > 1 ? `Also: ${problems.slice(1, 6).join('; ')}.` : undefined,
+  });
+}
+
+function lowerFirst(text: string): string {
+  return text.charAt(0).toLowerCase() + text.slice(1);
+}

@@ -1,0 +1,184 @@
+/**
+ * The policy in force on this gateway: polled from its repository, last good commit kept, live
+ * sessions told at once. Without a commit in force nothing is allowed.
+ */
+
+import type { PolicyReply } from '../../api/targets.ts';
+import { HoopError } from '../../errors.ts';
+import { agentItself, withOwnAgent } from '../../policy/agents.ts';
+import type { Identified } from '../../policy/match.ts';
+import type { Policy } from '../../policy/policy.ts';
+import {
+  type GrantedTarget,
+  grantedTargets,
+  principalGrant,
+} from '../../policy/principal-grant.ts';
+import { type PolicyInForce, PolicyRepo } from '../../policy/repo.ts';
+import type { Principal, TemporaryGrant } from '../../policy/types.ts';
+import { errorFields, type Log } from './log.ts';
+
+export interface GatewayPolicyOptions {
+  /** Where the clone is kept. */
+  readonly directory: string;
+  readonly repository: string;
+  readonly branch: string;
+  /** Text of the OpenSSH allowed-signers file. */
+  readonly allowedSigners: string;
+  readonly pollSeconds: number;
+  readonly env: NodeJS.ProcessEnv;
+  /** Temporary grants that hold now. */
+  readonly temporary: (principal: Principal, target: string) => readonly TemporaryGrant[];
+  /** Somebody's word keeps this principal out of the target, whatever the policy gives. */
+  readonly isBlocked: (principal: Principal, target: string) => boolean;
+  readonly log: Log;
+}
+
+/** A first fetch that hangs must not keep the gateway from starting (and from saying so). */
+const FIRST_SYNC_WAIT_MS = 15_000;
+
+export class GatewayPolicy {
+  readonly #repo: PolicyRepo;
+  readonly #options: GatewayPolicyOptions;
+  readonly #listeners = new Set<(inForce: PolicyInForce) => void>();
+
+  private constructor(repo: PolicyRepo, options: GatewayPolicyOptions) {
+    this.#repo = repo;
+    this.#options = options;
+  }
+
+  static async open(options: GatewayPolicyOptions, signal: AbortSignal): Promise<GatewayPolicy> {
+    const { directory: dir, repository, branch, allowedSigners, env } = options;
+    const repo = await PolicyRepo.open({ dir, repository, branch, allowedSigners, env }, signal);
+    const policy = new GatewayPolicy(repo, options);
+    const { promise: waitedEnough, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, FIRST_SYNC_WAIT_MS);
+    try {
+      await Promise.race([policy.#firstSync(signal), waitedEnough]);
+    } finally {
+      clearTimeout(timer);
+    }
+    return policy;
+  }
+
+  async #firstSync(signal: AbortSignal): Promise<void> {
+    try {
+      const { problem } = await this.#repo.sync(signal);
+      if (problem !== undefined) {
+        this.#logProblem(problem);
+      }
+    } catch (error) {
+      // Only when the gateway is told to stop while it starts.
+      this.#logProblem(error);
+    }
+    const inForce = this.#repo.current();
+    if (inForce !== undefined) {
+      this.#changed(inForce);
+    }
+  }
+
+  /** Polls until the signal aborts. */
+  async run(signal: AbortSignal): Promise<void> {
+    await this.#repo.watch({
+      pollSeconds: this.#options.pollSeconds,
+      signal,
+      onChange: (inForce) => this.#changed(inForce),
+      onProblem: (problem) => this.#logProblem(problem),
+    });
+  }
+
+  /** Called after a new commit has come into force. */
+  onChange(listener: (inForce: PolicyInForce) => void): void {
+    this.#listeners.add(listener);
+  }
+
+  current(): PolicyInForce | undefined {
+    return this.#repo.current();
+  }
+
+  /** @throws HOOP_POLICY_MISSING: without a policy nothing is allowed. */
+  inForce(): PolicyInForce {
+    const current = this.#repo.current();
+    if (current === undefined) {
+      throw new HoopError('HOOP_POLICY_MISSING', 'the gateway has no policy in force', {
+        detail: this.#repo.status().problem?.message,
+        hint: 'An operator finds the reason in the log of the gateway.',
+      });
+    }
+    return current;
+  }
+
+  reply(): Omit<PolicyReply, 'sessionNonce'> {
+    return this.#repo.reply();
+  }
+
+  bundle(signal: AbortSignal): Promise<Uint8Array> {
+    return this.#repo.createBundle(signal);
+  }
+
+  /** undefined: no such target, or nothing on it for this principal; one cannot tell which. */
+  grant(principal: Principal, targetName: string): GrantedTarget | undefined {
+    const { policy, commit } = this.inForce();
+    if (this.#options.isBlocked(principal, targetName)) {
+      return undefined;
+    }
+    const target = policy.targets.get(targetName);
+    const grant = principalGrant(
+      policy,
+      commit,
+      principal,
+      targetName,
+      this.#options.temporary(principal, targetName),
+    );
+    return target === undefined || grant === undefined ? undefined : { target, grant };
+  }
+
+  granted(principal: Principal): readonly GrantedTarget[] {
+    const { policy, commit } = this.inForce();
+    const { temporary, isBlocked } = this.#options;
+    return grantedTargets(policy, commit, principal, (target) =>
+      temporary(principal, target),
+    ).filter(({ target }) => !isBlocked(principal, target.name));
+  }
+
+  identityProviders(): Policy['identityProviders'] {
+    return this.#repo.current()?.policy.identityProviders ?? [];
+  }
+
+  /** As the policy in force knows this principal: some are agents. */
+  withOwnAgent(principal: Principal): Principal {
+    const current = this.#repo.current();
+    return current === undefined ? principal : withOwnAgent(current.policy, principal);
+  }
+
+  /** Whether the policy in force knows the login as an agent's own. */
+  isAgent(someone: Identified): boolean {
+    const current = this.#repo.current();
+    return current !== undefined && agentItself(current.policy, someone) !== undefined;
+  }
+
+  workloads(): Policy['workloads'] {
+    return this.#repo.current()?.policy.workloads ?? [];
+  }
+
+  roles(): Readonly<Record<string, readonly string[]>> {
+    const roles = this.#repo.current()?.policy.roles;
+    return roles === undefined ? {} : { auditor: roles.auditor, approver: roles.approver };
+  }
+
+  #changed(inForce: PolicyInForce): void {
+    const { commit, signer } = inForce;
+    this.#options.log.info('policy.in_force', { commit, signer });
+    for (const listener of this.#listeners) {
+      try {
+        listener(inForce);
+      } catch (error) {
+        // One listener must not keep the others from the news, nor end the polling.
+        this.#options.log.error('policy.listener_failed', errorFields(error));
+      }
+    }
+  }
+
+  #logProblem(problem: unknown): void {
+    this.#options.log.error('policy.problem', errorFields(problem));
+  }
+}

@@ -1,0 +1,124 @@
+/**
+ * The gateway's SQLite database. One user, this process, which the exclusive lock makes sure of:
+ * a second gateway would take this one's live sessions for what a crash has left. WAL with synchronous=FULL, so that what
+ * was committed survives a power cut. Statement rows arrive by the thousand and are batched: they
+ * can be made again from the recordings. Everything else is durable when the call returns.
+ */
+import { chmodSync } from 'node:fs';
+import { DatabaseSync, type SQLInputValue } from 'node:sqlite';
+import { HoopError } from '../../errors.ts';
+import { MIGRATIONS } from './index-schema.ts';
+
+/** A gateway that is just stopping gives the lock back within this time. */
+const LOCK_WAIT_MS = 2000;
+
+export class IndexStore implements Disposable {
+  readonly database: DatabaseSync;
+
+  private constructor(database: DatabaseSync) {
+    this.database = database;
+  }
+
+  /** @throws HOOP_LOCAL_STATE when the file cannot be opened or is of a newer version. */
+  static open(path: string, lockWaitMs = LOCK_WAIT_MS): IndexStore {
+    let database: DatabaseSync;
+    try {
+      database = new DatabaseSync(path, {
+        enableForeignKeyConstraints: true,
+        timeout: lockWaitMs,
+      });
+      chmodSync(path, 0o600);
+      database.exec(
+        'PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;',
+      );
+    } catch (cause) {
+      throw new HoopError('HOOP_LOCAL_STATE', `cannot open the index "${path}"`, {
+        detail: isLocked(cause) ? 'Another gateway uses this data directory.' : undefined,
+        hint: isLocked(cause) ? 'Stop it first, or give this one another dataDir.' : undefined,
+        cause,
+      });
+    }
+    try {
+      migrate(database, path);
+    } catch (error) {
+      database.close();
+      throw error;
+    }
+    return new IndexStore(database);
+  }
+
+  /** @throws what SQLite says when the disk is full or the file is gone; readiness asks this. */
+  checkWritable(): void {
+    this.transaction(() => {
+      this.database.exec("INSERT INTO spent VALUES ('probe', 0) ON CONFLICT DO NOTHING");
+      this.database.exec("DELETE FROM spent WHERE digest = 'probe'");
+    });
+  }
+
+  /** Runs `work` in one transaction; it is rolled back when `work` throws. */
+  transaction<T>(work: () => T): T {
+    this.database.exec('BEGIN IMMEDIATE');
+    try {
+      const result = work();
+      this.database.exec('COMMIT');
+      return result;
+    } catch (error) {
+      if (this.database.isTransaction) {
+        this.database.exec('ROLLBACK');
+      }
+      throw error;
+    }
+  }
+
+  [Symbol.dispose](): void {
+    if (this.database.isOpen) {
+      this.database.close();
+    }
+  }
+}
+
+/** A column value as it comes from the database, checked: the schema is STRICT, rows are ours. */
+export function text(value: unknown): string {
+  if (typeof value !== 'string') {
+    throw new TypeError(`index holds ${typeof value} where text is expected`);
+  }
+  return value;
+}
+
+export function optionalText(value: unknown): string | undefined {
+  return value === null || value === undefined ? undefined : text(value);
+}
+
+export function integer(value: unknown): number {
+  if (typeof value !== 'number') {
+    throw new TypeError(`index holds ${typeof value} where a number is expected`);
+  }
+  return value;
+}
+
+export function nullable(value: string | number | undefined): SQLInputValue {
+  return value ?? null;
+}
+
+/** https://www.sqlite.org/rescode.html#busy */
+const SQLITE_BUSY = 5;
+
+function isLocked(error: unknown): boolean {
+  return error instanceof Error && 'errcode' in error && error.errcode === SQLITE_BUSY;
+}
+
+function migrate(database: DatabaseSync, path: string): void {
+  const row = database.prepare('PRAGMA user_version').get();
+  const version = integer(row?.['user_version']);
+  if (version > MIGRATIONS.length) {
+    throw new HoopError('HOOP_LOCAL_STATE', `the index "${path}" was written by a newer hoop`, {
+      detail: `It has version ${version}; this hoop knows ${MIGRATIONS.length}.`,
+      hint: 'Start the newer version, or another data directory.',
+    });
+  }
+  for (const [index, statements] of MIGRATIONS.entries()) {
+    if (index >= version) {
+      database.exec(`BEGIN IMMEDIATE; ${statements} PRAGMA user_version = ${index + 1}; COMMIT;`);
+    }
+  }
+}

@@ -1,0 +1,121 @@
+/** The HTTP API of runs that go on: api/runs.ts. Their people see and end them, approvers all. */
+import type { Context, Hono } from 'hono';
+import { API_VERSION, PATHS } from '../../api/http.ts';
+import {
+  type EndRunReply,
+  EndRunRequest,
+  MAX_RUN_PROMPT,
+  RUN_PATHS,
+  type RunShown,
+  type RunsReply,
+  type RunView,
+} from '../../api/runs.ts';
+import { HoopError } from '../../errors.ts';
+import { isSessionId } from '../../session-id.ts';
+import type { Approvals } from '../approvals/approvals.ts';
+import type { Env } from '../http/http-api.ts';
+import { readJson } from '../http/http-body.ts';
+import { json } from '../http/http-replies.ts';
+import type { Authenticated, Identity, LiveRun } from '../identity/identity.ts';
+import { isSamePrincipal } from '../sessions/session-places.ts';
+import type { Sessions } from '../sessions/sessions.ts';
+
+type Ctx = Context<Env>;
+type Handler = (c: Ctx, who: Authenticated) => Response | Promise<Response>;
+
+export interface LiveRunRoutesOptions {
+  readonly identity: Pick<Identity, 'runs' | 'endRun' | 'requireLive'>;
+  readonly sessions: Pick<Sessions, 'ofRun'>;
+  readonly approvals: Pick<Approvals, 'openOfRun'>;
+  /** Not for runs: they neither see nor end one another. */
+  readonly authenticated: (handler: Handler) => (c: Ctx) => Promise<Response>;
+}
+
+const MAX_BODY_BYTES = 16 * 1024;
+
+export function addLiveRunRoutes(app: Hono<Env>, options: LiveRunRoutesOptions): void {
+  const { identity, authenticated } = options;
+  const seen = async ({ principal }: Authenticated): Promise<readonly LiveRun[]> => {
+    const runs = await identity.runs();
+    return runs
+      .filter((one) => principal.roles.includes('approver') || isOwn(one, principal))
+      .toSorted((a, b) => b.startedAtMs - a.startedAtMs);
+  };
+  const find = async (c: Ctx, who: Authenticated): Promise<LiveRun> => {
+    const id = c.req.param('id') ?? '';
+    const found = isSessionId(id) ? (await seen(who)).find(({ run }) => run.id === id) : undefined;
+    if (found === undefined) {
+      throw new HoopError('HOOP_RUN_UNKNOWN', 'there is no such run that goes on', {
+        hint: '`hoop runs list` shows those that you may see.',
+      });
+    }
+    return found;
+  };
+
+  app.get(
+    PATHS.runs,
+    authenticated(async (_c, who) => {
+      const runs = (await seen(who)).map((one) => runView(options, one, false));
+      return json({ v: API_VERSION, runs } satisfies RunsReply);
+    }),
+  );
+  app.get(
+    RUN_PATHS.run(':id'),
+    authenticated(async (c, who) => {
+      const run = runView(options, await find(c, who), true);
+      return json({ v: API_VERSION, run } satisfies RunShown);
+    }),
+  );
+  app.post(
+    RUN_PATHS.end(':id'),
+    authenticated(async (c, who) => {
+      const one = await find(c, who);
+      const { reason } = await readJson(c.req.raw, EndRunRequest, MAX_BODY_BYTES);
+      await identity.requireLive(who);
+      const by = isOwn(one, who.principal) ? 'its owner' : who.principal.name;
+      const why = reason?.trim() ? `: ${reason.trim()}` : '';
+      const endMessage = `the run was ended by ${by}${why}`;
+      // With its login: what is left of it opens nothing again.
+      const logins = await identity.endRun(one.family, endMessage);
+      const run = one.run.id;
+      c.get('log').info('run.ended_by', { run, by: who.principal.name, endMessage, logins });
+      return json({ v: API_VERSION, run, endMessage, logins } satisfies EndRunReply);
+    }),
+  );
+}
+
+function isOwn(run: LiveRun, principal: Authenticated['principal']): boolean {
+  return isSamePrincipal(run.principal, principal);
+}
+
+function runView(
+  { sessions, approvals }: LiveRunRoutesOptions,
+  { run, principal, startedAtMs, expiresAtMs }: LiveRun,
+  withPrompts: boolean,
+): RunView {
+  const { id, parent, agent, program, reason, targets } = run;
+  const { issuer, sub, name } = principal;
+  const live = sessions.ofRun(id);
+  const held = approvals.openOfRun(id);
+  const prompts = new Map(
+    live.flatMap(({ prompt }) => {
+      if (prompt === undefined) return [];
+      const text = prompt.text.slice(0, MAX_RUN_PROMPT).toWellFormed();
+      return [[`${prompt.source} ${text}`, { source: prompt.source, text }]];
+    }),
+  );
+  return {
+    id,
+    requester: { issuer, sub, name },
+    ...(parent === undefined ? {} : { parent }),
+    ...(agent === undefined ? {} : { agent }),
+    ...(program === undefined ? {} : { program }),
+    ...(reason === undefined ? {} : { reason }),
+    ...(targets === undefined ? {} : { targets: [...targets] }),
+    startedAt: new Date(startedAtMs).toISOString(),
+    expiresAt: new Date(expiresAtMs).toISOString(),
+    sessions: live.map((session) => ({ id: session.id, target: session.targetName })),
+    held: held.map(({ id: request, target, state }) => ({ id: request, target, state })),
+    ...(withPrompts ? { prompts: [...prompts.values()] } : {}),
+  };
+}

@@ -1,0 +1,112 @@
+/** `POST /v1/runs`: a login of its own for one run of a program. */
+import type { Context, Hono } from 'hono';
+import { API_VERSION, PATHS } from '../../api/http.ts';
+import { type RunReply, RunRequest } from '../../api/runs.ts';
+import { HoopError } from '../../errors.ts';
+import { withoutFolder } from '../../policy/agents.ts';
+import type { Principal } from '../../policy/types.ts';
+import type { AccessRequests } from '../access/access-requests.ts';
+import type { GatewayPolicy } from '../base/gateway-policy.ts';
+import type { Blocks } from '../blocks/blocks.ts';
+import type { Env } from '../http/http-api.ts';
+import { readJson } from '../http/http-body.ts';
+import { json, reply } from '../http/http-replies.ts';
+import { targetsReply } from '../http/targets-reply.ts';
+import type { Authenticated, Identity, IdentityRequest } from '../identity/identity.ts';
+import { whoamiReply } from '../identity/whoami-reply.ts';
+import type { PolicyHistory } from '../index/policy-history.ts';
+import { agentOfRun } from './run-agent.ts';
+
+type Ctx = Context<Env>;
+type Handler = (c: Ctx, who: Authenticated) => Response | Promise<Response>;
+
+export interface RunRoutesOptions {
+  readonly identity: Identity;
+  readonly policy: GatewayPolicy;
+  readonly history: PolicyHistory;
+  readonly access: AccessRequests;
+  readonly blocks: Pick<Blocks, 'require'>;
+  readonly alsoRuns: (handler: Handler) => (c: Ctx) => Promise<Response>;
+  readonly identityRequest: (c: Ctx) => IdentityRequest;
+}
+
+const MAX_BODY_BYTES = 128 * 1024;
+/** Linux has no longer names of files. */
+const MAX_PROGRAM_LENGTH = 255;
+/** In a hint. */
+const MAX_NAMES = 20;
+
+export function addRunRoutes(app: Hono<Env>, options: RunRoutesOptions): void {
+  const { identity, policy, access, blocks, alsoRuns, identityRequest } = options;
+  app.post(
+    PATHS.runs,
+    alsoRuns(async (c, who) => {
+      const asked = await readJson(c.req.raw, RunRequest, MAX_BODY_BYTES);
+      const agent = agentOfRun(policy.inForce(), who.principal, asked);
+      blocks.require({ ...who.principal, ...(agent && { agent }) });
+      const reason = asked.reason?.trim() || who.run?.reason;
+      requireReachable(policy, { ...who.principal, ...(agent && { agent }) }, asked.targets);
+      const program = recordedProgram(asked.command);
+      try {
+        const { jkt, proof } = asked;
+        const started = await identity.startRun(identityRequest(c), who, {
+          jkt,
+          proof,
+          agent,
+          program,
+          reason,
+          targets: asked.targets,
+        });
+        const { id, parent } = started.run;
+        const principal = who.principal.name;
+        c.get('log').info('run.start', { run: id, parent, agent, program, principal });
+        return json(
+          {
+            v: API_VERSION,
+            run: id,
+            ...(parent === undefined ? {} : { parent }),
+            ...(agent === undefined ? {} : { agent }),
+            token: started.token,
+            expiresAt: new Date(started.who.endsAtMs).toISOString(),
+            whoami: whoamiReply(started.who),
+            reachable: targetsReply(options, started.who.principal),
+            requestable: access.requestable(who.principal),
+          } satisfies RunReply,
+          201,
+        );
+      } catch (error) {
+        // With the challenge that asks for a nonce: the proof in the body may lack one, too.
+        const refusal = identity.refusal(error);
+        if (refusal === undefined) {
+          throw error;
+        }
+        return reply(refusal);
+      }
+    }),
+  );
+}
+
+/** Arguments hold secrets; the name says which program it was. What is no whole text nobody could sign. */
+function recordedProgram([program = '']: readonly string[]): string | undefined {
+  return withoutFolder(program).slice(0, MAX_PROGRAM_LENGTH).toWellFormed() || undefined;
+}
+
+/** Said before the run begins, with what it could reach. @throws HOOP_ACCESS_DENIED */
+function requireReachable(
+  policy: Pick<GatewayPolicy, 'grant' | 'granted'>,
+  principal: Principal,
+  asked: readonly string[] = [],
+): void {
+  const missing = asked.find((name) => policy.grant(principal, name) === undefined);
+  if (missing !== undefined) {
+    const names = policy.granted(principal).map(({ target }) => target.name);
+    const some = names.slice(0, MAX_NAMES).join(', ');
+    throw new HoopError('HOOP_ACCESS_DENIED', `no access to target "${missing}"`, {
+      detail: 'This run is given nothing there, or there is no such target.',
+      hint:
+        names.length === 0
+          ? 'It would reach none. What can be asked for: `hoop access list`.'
+          : `It may reach ${some}${names.length > MAX_NAMES ? ', …' : ''}.`,
+    });
+  }
+}

@@ -1,0 +1,73 @@
+/**
+ * The server of a live session as the policy of now has it. Addresses, logins, credentials and host
+ * keys are looked up for each connection, and connections that are open are asked about after each
+ * commit: what was taken away must not last as long as somebody keeps a session open. An address
+ * may be taken away because of what is behind it.
+ */
+import { HoopError } from '../../errors.ts';
+import { loginsOnOffer } from '../../policy/ssh/logins.ts';
+import type { Principal } from '../../policy/types.ts';
+import type { GatewayPolicy } from '../base/gateway-policy.ts';
+import { pinsFingerprint } from '../ssh/host-keys.ts';
+import type { CurrentSshTarget, SshTargetLogin } from '../ssh/types.ts';
+import { isSameHost } from '../targets/target-host.ts';
+import type { Targets } from '../targets/targets.ts';
+
+export interface CurrentTargetOptions {
+  readonly policy: Pick<GatewayPolicy, 'grant'>;
+  readonly targets: Pick<Targets, 'ssh' | 'hosts'>;
+  readonly principal: Principal;
+  readonly name: string;
+}
+
+export function currentSshTarget(options: CurrentTargetOptions): CurrentSshTarget {
+  const { policy, targets, principal, name } = options;
+  const offer = () => {
+    const found = policy.grant(principal, name);
+    if (found?.target.kind !== 'ssh') {
+      throw new HoopError('HOOP_ACCESS_DENIED', `the policy gives no server "${name}" any more`);
+    }
+    return { target: found.target, logins: loginsOnOffer(found.target, principal, found.grant) };
+  };
+  return {
+    async now() {
+      const { target, logins } = offer();
+      return targets.ssh(target, logins);
+    },
+    revoked(login, { host, fingerprint }) {
+      try {
+        const { target, logins } = offer();
+        if (!logins.some((one) => isSame(one, login))) {
+          return new HoopError(
+            'HOOP_ACCESS_DENIED',
+            `the policy no longer offers the login "${login.user}" on target "${name}"`,
+          );
+        }
+        if (!targets.hosts(target).some((one) => isSameHost(one, host))) {
+          return new HoopError(
+            'HOOP_ACCESS_DENIED',
+            `the policy has another address for target "${name}" now`,
+            { hint: 'Connect again.' },
+          );
+        }
+        return pinsFingerprint(target.hostKeys, fingerprint)
+          ? undefined
+          : new HoopError(
+              'HOOP_TARGET_HOST_KEY',
+              `the policy no longer pins the host key of target "${name}" that this connection has`,
+              { hint: 'Connect again.' },
+            );
+      } catch (error) {
+        if (!(error instanceof HoopError)) throw error;
+        return error;
+      }
+    },
+  };
+}
+
+/** Without a user in the policy it is the credential that says who one is there. */
+function isSame(offered: ReturnType<typeof loginsOnOffer>[number], login: SshTargetLogin): boolean {
+  return offered.user === undefined
+    ? offered.credential === login.credentialName
+    : offered.user === login.user;
+}

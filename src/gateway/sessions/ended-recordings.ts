@@ -1,0 +1,134 @@
+/**
+ * Recordings of sessions that have ended: the client's last cut, its upload, the manifest, the
+ * bundle. After a crash they are repaired first.
+ */
+import { createHash } from 'node:crypto';
+import type { SigningKey } from '../../recording/ed25519.ts';
+import { EndedRecording } from '../../recording/ended-recording.ts';
+import { listRecordings } from '../../recording/list-recordings.ts';
+import type { RecordingStore } from '../../recording/recording-store.ts';
+import { CONTROL_STREAM } from '../../recording/types.ts';
+import { errorFields, type Log } from '../base/log.ts';
+import type { SessionIndex } from '../index/session-index.ts';
+
+export interface EndedRecordingsOptions {
+  readonly store: RecordingStore;
+  /** That of now; recordings whose certificate names an older one are signed with that one. */
+  readonly gatewayKey: () => SigningKey;
+  readonly index: SessionIndex;
+  readonly uploadWithinSeconds: number;
+  readonly log: Log;
+  readonly clock: () => number;
+}
+
+/** Opened ones that are kept for the next request of the same upload. */
+const MAX_OPEN = 32;
+
+interface Entry {
+  readonly opened: Promise<EndedRecording>;
+  users: number;
+}
+
+export class EndedRecordings {
+  readonly #options: EndedRecordingsOptions;
+  readonly #open = new Map<string, Entry>();
+
+  constructor(options: EndedRecordingsOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Only for sessions that have ended. All who are at it at one time work with one object, since
+   * each appends to the files: none is let go while somebody uses it.
+   * @throws HOOP_RECORDING_LOST, HOOP_RECORDING_DAMAGED
+   */
+  async use<T>(session: string, work: (recording: EndedRecording) => Promise<T> | T): Promise<T> {
+    const entry = this.#entry(session);
+    entry.users += 1;
+    try {
+      return await work(await entry.opened);
+    } finally {
+      entry.users -= 1;
+      this.#letGo();
+    }
+  }
+
+  #entry(session: string): Entry {
+    const known = this.#open.get(session);
+    if (known !== undefined) {
+      return known;
+    }
+    const { store, gatewayKey } = this.#options;
+    const opened = EndedRecording.open({ store, session, gatewayKey: gatewayKey() });
+    const entry = { opened, users: 0 };
+    this.#open.set(session, entry);
+    opened.catch(() => this.#open.delete(session));
+    return entry;
+  }
+
+  #letGo(): void {
+    for (const [session, { users }] of this.#open) {
+      if (this.#open.size <= MAX_OPEN) {
+        return;
+      }
+      if (users === 0) {
+        this.#open.delete(session);
+      }
+    }
+  }
+
+  /** @returns the DSSE text with both signatures. @throws HOOP_EVIDENCE_MISMATCH */
+  async countersign(session: string, envelope: string): Promise<string> {
+    const signed = await this.use(session, (recording) => recording.countersign(envelope));
+    this.#options.index.uploaded(session, sha256(signed));
+    this.#options.log.info('session.uploaded', { session });
+    return signed;
+  }
+
+  /** At start, before anything else: closes what a crash has left open. */
+  async recover(): Promise<void> {
+    const { store, index } = this.#options;
+    const unfinished = (await listRecordings(store))
+      .filter(({ state }) => state === 'unfinished')
+      .map(({ session }) => session);
+    for (const session of new Set([...index.live(), ...unfinished])) {
+      await this.#recover(session);
+    }
+  }
+
+  async #recover(session: string): Promise<void> {
+    const { index, log, clock } = this.#options;
+    let totals = { upBytes: 0, downBytes: 0 };
+    let message = 'the gateway stopped without closing the session';
+    try {
+      const { recorded } = await this.use(session, (recording) => recording.position());
+      for (const { stream, up, down } of recorded) {
+        if (stream === CONTROL_STREAM) continue;
+        totals = { upBytes: totals.upBytes + up, downBytes: totals.downBytes + down };
+      }
+      log.warn('session.recovered', { session, ...totals });
+    } catch (error) {
+      message = 'the recording could not be repaired after the gateway stopped';
+      log.error('session.recovery_failed', { session, ...errorFields(error) });
+    }
+    index.end(session, { endedMs: clock(), reason: 'gateway_crash', message, ...totals });
+  }
+
+  /** Signs alone for those whose client did not come in time, and for disputed sessions. */
+  async signOverdue(): Promise<void> {
+    const { index, log, clock, uploadWithinSeconds } = this.#options;
+    for (const session of index.withoutManifest(clock() - uploadWithinSeconds * 1000)) {
+      try {
+        const signed = await this.use(session, (recording) => recording.signAlone());
+        index.signedAlone(session, sha256(signed));
+        log.warn('session.signed_alone', { session });
+      } catch (error) {
+        log.error('session.sign_failed', { session, ...errorFields(error) });
+      }
+    }
+  }
+}
+
+function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}

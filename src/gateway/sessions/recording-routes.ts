@@ -1,0 +1,111 @@
+/** Routes for what happens to a recording after its session: last cut, upload, bundle. */
+import type { Context, Hono } from 'hono';
+import type { z } from 'zod';
+import { type CutAckSchema, CutProposalSchema, type CutsReply } from '../../api/control.ts';
+import { API_VERSION, PATHS } from '../../api/http.ts';
+import { HoopError } from '../../errors.ts';
+import type { Env } from '../http/http-api.ts';
+import { decodeText, readBody, readJson } from '../http/http-body.ts';
+import { json, text } from '../http/http-replies.ts';
+import type { Authenticated } from '../identity/identity.ts';
+import { requireSession, type SessionRights } from './access.ts';
+import type { EndedRecordings } from './ended-recordings.ts';
+import type { Sessions } from './sessions.ts';
+
+const KIB = 1024;
+const LIMITS = {
+  /** A cut names each stream of the session. */
+  cut: 1024 * KIB,
+  /** A manifest names each cut: twelve hours of them are 5 MiB in base64. */
+  manifest: 16 * 1024 * KIB,
+} as const;
+
+type Ctx = Context<Env>;
+type Handler = (c: Ctx, who: Authenticated) => Response | Promise<Response>;
+
+export interface RecordingRoutesOptions {
+  readonly sessions: Sessions;
+  readonly rights: SessionRights;
+  readonly ended: EndedRecordings;
+  readonly authenticated: (handler: Handler) => (c: Ctx) => Promise<Response>;
+  /** For the logins of runs, too. */
+  readonly alsoRuns: (handler: Handler) => (c: Ctx) => Promise<Response>;
+}
+
+export function addRecordingRoutes(app: Hono<Env>, options: RecordingRoutesOptions): void {
+  const { sessions, rights, ended, authenticated, alsoRuns } = options;
+  const { index } = rights;
+  const sessionOf = (c: Ctx, who: Authenticated, access: Parameters<typeof requireSession>[3]) =>
+    requireSession(rights, who, c.req.param('id') ?? '', access);
+  /** The recording of one's own session; waits for one that is just ending. */
+  const endedOf = async (c: Ctx, who: Authenticated) => {
+    const { id } = sessionOf(c, who, 'own').summary;
+    const live = sessions.find(id);
+    if (live !== undefined && !live.isEnding) {
+      throw new HoopError('HOOP_EVIDENCE_MISMATCH', 'the session has not ended yet', {
+        hint: 'Cuts of a live session go through its control channel.',
+      });
+    }
+    await live?.end('closed', 'the hoop session was closed by its owner');
+    return id;
+  };
+
+  app.get(
+    PATHS.cuts(':id'),
+    alsoRuns(async (c, who) => {
+      const { id } = sessionOf(c, who, 'own').summary;
+      if (sessions.find(id)?.isEnding === false) {
+        const live: CutsReply = { v: API_VERSION, state: 'live', recorded: [], agreed: 0 };
+        return json(live);
+      }
+      return json(await ended.use(await endedOf(c, who), (recording) => recording.position()));
+    }),
+  );
+  app.post(
+    PATHS.cuts(':id'),
+    alsoRuns(async (c, who) => {
+      const cut = await readJson(c.req.raw, CutProposalSchema, LIMITS.cut);
+      const id = await endedOf(c, who);
+      const outcome = await ended.use(id, (recording) => recording.acceptCut(cut));
+      if (outcome.type === 'dispute') {
+        throw new HoopError('HOOP_EVIDENCE_MISMATCH', 'the two recordings disagree', {
+          detail: outcome.message,
+        });
+      }
+      index.cut(id, cut);
+      return json(outcome.ack satisfies z.infer<typeof CutAckSchema>);
+    }),
+  );
+  app.post(
+    PATHS.seal(':id'),
+    alsoRuns(async (c, who) => {
+      const id = await endedOf(c, who);
+      return json(await ended.use(id, (recording) => recording.seal()));
+    }),
+  );
+  app.post(
+    PATHS.manifest(':id'),
+    alsoRuns(async (c, who) => {
+      const envelope = decodeText(await readBody(c.req.raw, LIMITS.manifest));
+      const id = await endedOf(c, who);
+      return text(await ended.countersign(id, envelope));
+    }),
+  );
+  app.get(
+    PATHS.bundle(':id'),
+    authenticated(async (c, who) => {
+      const { id } = sessionOf(c, who, 'read').summary;
+      if (sessions.find(id) !== undefined) {
+        throw new HoopError('HOOP_VERIFY_INCOMPLETE', 'the session is still live', {
+          hint: 'Its recording can be fetched when it has ended and was uploaded.',
+        });
+      }
+      // What it yields was read before; what is appended meanwhile is not part of it.
+      const { size, parts } = await ended.use(id, (recording) => recording.bundle());
+      c.get('log').info('bundle.read', { session: id, by: who.principal.name });
+      return new Response(ReadableStream.from(parts), {
+        headers: { 'content-type': 'application/x-tar', 'content-length': String(size) },
+      });
+    }),
+  );
+}

@@ -1,0 +1,379 @@
+/** Makes sessions, finds them, and ends them when something outside of them says so. */
+
+import { API_VERSION } from '../../api/http.ts';
+import type { EndSessionReply, SessionReply, SessionRequest } from '../../api/sessions.ts';
+import { HoopError } from '../../errors.ts';
+import { redactedText } from '../../masking/redacted-text.ts';
+import type { StatementPolicy } from '../../policy/sql/types.ts';
+import type { Principal } from '../../policy/types.ts';
+import type { GatewayKeys } from '../../recording/gateway-keys.ts';
+import type { RecordingStore } from '../../recording/recording-store.ts';
+import type { EndReason } from '../../recording/types.ts';
+import type { Secret } from '../../secret.ts';
+import type { AccessGrant, AccessGrants } from '../access/access-grants.ts';
+import { actApprovals } from '../approvals/act-approvals.ts';
+import type { Approvals } from '../approvals/approvals.ts';
+import type { Estimates } from '../approvals/estimates.ts';
+import type { SessionApprovalsOptions } from '../approvals/session-approvals.ts';
+import { statementApprovals } from '../approvals/statement-approvals.ts';
+import type { DiskRoom } from '../base/disk-room.ts';
+import type { GatewayPolicy } from '../base/gateway-policy.ts';
+import { errorFields, type Log } from '../base/log.ts';
+import { type Block, blockText, meansPrincipal } from '../blocks/block.ts';
+import type { Blocks } from '../blocks/blocks.ts';
+import type { ChangedRowsBudget } from '../changed-rows/changed-rows-budget.ts';
+import type { Authenticated, LoginStanding } from '../identity/identity.ts';
+import type { SessionIndex } from '../index/session-index.ts';
+import type { LookupBudget } from '../lookups/lookup-budget.ts';
+import { CommandJudge } from '../ssh/command-judge.ts';
+import { systemResolver } from '../ssh/name-resolver.ts';
+import type { TargetCatalogs } from '../targets/target-catalogs.ts';
+import type { SessionTarget, Targets } from '../targets/targets.ts';
+import { beginRecording, type SessionStart } from './begin-recording.ts';
+import { changedPostgresTarget } from './changed-postgres-target.ts';
+import { currentSshTarget } from './current-ssh-target.ts';
+import { LiveSession } from './live-session.ts';
+import type { SessionNonces } from './session-nonces.ts';
+import { isSamePrincipal, SessionPlaces } from './session-places.ts';
+import { SessionPrompts } from './session-prompts.ts';
+import { sessionReply } from './session-reply.ts';
+import { authorizeSession, checkSessionRequest } from './session-request.ts';
+import type { SessionService } from './session-service.ts';
+
+export interface SessionsOptions {
+  readonly policy: GatewayPolicy;
+  readonly access: AccessGrants;
+  readonly blocks: Pick<Blocks, 'require'>;
+  /** Those of now: they are renewed while the gateway runs. */
+  readonly keys: () => GatewayKeys;
+  readonly store: RecordingStore;
+  readonly index: SessionIndex;
+  readonly nonces: SessionNonces;
+  readonly targets: Targets;
+  readonly catalogs: TargetCatalogs;
+  readonly statements: StatementPolicy;
+  readonly approvals: Approvals;
+  readonly estimates: Estimates;
+  readonly lookups: LookupBudget;
+  readonly changedRows: ChangedRowsBudget;
+  readonly maskKey: Secret<Uint8Array>;
+  readonly room: DiskRoom;
+  readonly log: Log;
+  readonly clock: () => number;
+  /** What a login is worth now. @throws HoopError when it has ended, or is worth nothing. */
+  readonly requireLogin: (who: Pick<Authenticated, 'family'>) => Promise<LoginStanding>;
+  /** @returns how many logins ended, with those that were made from it */
+  readonly endLogin: (family: string) => Promise<number>;
+  /** A session is closed and written. */
+  readonly onEnded: () => void;
+}
+
+export class Sessions {
+  readonly #options: SessionsOptions;
+  readonly #live = new Map<string, LiveSession>();
+  /** What the login of each is worth, as of its last look. */
+  readonly #standing = new Map<string, LoginStanding>();
+  readonly #places = new SessionPlaces();
+  readonly #resolver = systemResolver();
+  readonly #commands = new CommandJudge();
+  #isClosing = false;
+
+  constructor(options: SessionsOptions) {
+    this.#options = options;
+    options.policy.onChange(() => this.reconsider());
+    options.access.onChange((grant) => this.#accessChanged(grant));
+  }
+
+  get size(): number {
+    return this.#live.size;
+  }
+
+  /** @throws HOOP_SESSION_UNKNOWN, also for somebody else's: one cannot tell which. */
+  ownedBy(who: Authenticated, id: string): LiveSession {
+    const session = this.#live.get(id);
+    const isOwn = session !== undefined && isSamePrincipal(session.principal, who.principal);
+    if (!isOwn || (who.run !== undefined && session.run !== who.run.id)) {
+      throw new HoopError('HOOP_SESSION_UNKNOWN', 'there is no such live session');
+    }
+    return session;
+  }
+
+  find(id: string): LiveSession | undefined {
+    return this.#live.get(id);
+  }
+
+  /**
+   * Checks everything, then creates recording, certificate and index entry.
+   * @throws HOOP_PROOF_INVALID, HOOP_ACCESS_DENIED, HOOP_LIMIT, HOOP_POLICY_MISMATCH, …
+   */
+  async create(who: Authenticated, request: SessionRequest): Promise<SessionReply> {
+    if (this.#isClosing) {
+      throw new HoopError('HOOP_UNREACHABLE', 'the gateway is shutting down');
+    }
+    const { nonces, policy, targets } = this.#options;
+    const clientKey = checkSessionRequest(nonces, who, request);
+    this.#options.room.checkForSession();
+    const release = this.#places.reserve(who, [...this.#live.values()]);
+    try {
+      this.#options.blocks.require(who.principal, request.target);
+      const { target, grant } = authorizeSession(policy, who, request);
+      const resolved = await targets.resolve(target, who.principal, grant);
+      return await this.#start({ who, request, clientKey, target: resolved, grant });
+    } finally {
+      release();
+    }
+  }
+
+  /**
+   * Ends one session from elsewhere, by its owner or an approver; resolves when it is closed. That
+   * of a run ends with the run's login: its next statement would open another session otherwise.
+   * @throws HOOP_SESSION_ENDED when something else ends it, or has
+   */
+  async endBy(
+    id: string,
+    who: Authenticated,
+    { reason, login }: { readonly reason?: string; readonly login?: boolean },
+  ): Promise<EndSessionReply> {
+    const session = this.#live.get(id);
+    if (session === undefined || session.isEnding) {
+      const when = session === undefined ? 'has ended' : 'is ending';
+      throw new HoopError('HOOP_SESSION_ENDED', `the session ${when} already`);
+    }
+    const isOwner = isSamePrincipal(session.principal, who.principal);
+    const by = isOwner ? 'its owner' : who.principal.name;
+    const why = reason?.trim() ? `: ${reason.trim()}` : '';
+    const endReason = isOwner ? 'closed' : 'revoked';
+    const endMessage = `the hoop session was ended by ${by}${why}`;
+    // First the session: that its login has ended would be its reason otherwise.
+    const ended = session.end(endReason, endMessage);
+    const isRun = session.run !== undefined && who.run === undefined;
+    const family = login === true ? session.login : isRun ? session.family : undefined;
+    const logins = family === undefined ? 0 : await this.#options.endLogin(family);
+    await ended;
+    return { v: API_VERSION, session: id, endReason, endMessage, logins };
+  }
+
+  /** The live ones of a run. */
+  ofRun(run: string): readonly LiveSession[] {
+    return [...this.#live.values()].filter((session) => session.run === run);
+  }
+
+  /** A login has ended: so do the sessions that it opened. */
+  revokeLogin(family: string, why = 'the login was ended'): void {
+    for (const session of this.#live.values()) {
+      if (session.family === family) {
+        this.#endLater(session, 'revoked', why);
+      }
+    }
+  }
+
+  /**
+   * Ends the sessions of whom a new block keeps out.
+   * @returns how many
+   */
+  endBlocked(block: Block): number {
+    const blocked = [...this.#live.values()].filter(
+      ({ principal, targetName, isEnding }) =>
+        !isEnding &&
+        (block.target === undefined || block.target === targetName) &&
+        meansPrincipal(block, principal),
+    );
+    for (const session of blocked) {
+      this.#endLater(session, 'revoked', blockText(block));
+    }
+    return blocked.length;
+  }
+
+  /** Its provider has confirmed a login, and may say something else of its person now. */
+  loginConfirmed(family: string): void {
+    for (const session of this.#live.values()) {
+      if (session.family === family || session.login === family) {
+        void this.#lookAtLogin(session);
+      }
+    }
+  }
+
+  /**
+   * Ends those whose provider has not confirmed their login in time, or whose login the policy lets
+   * live no longer. To be called each second.
+   */
+  checkLogins(): void {
+    const nowMs = this.#options.clock();
+    for (const session of this.#live.values()) {
+      const { freshUntilMs, endsAtMs, endsSessions } = this.#standing.get(session.id) ?? {};
+      const isOver = endsSessions && endsAtMs !== undefined && endsAtMs <= nowMs;
+      if (isOver || (freshUntilMs !== undefined && freshUntilMs <= nowMs)) {
+        void this.#lookAtLogin(session);
+      }
+    }
+  }
+
+  /** Before the disk is full: afterwards their last cuts and ends could not be written. */
+  endForWantOfRoom(): void {
+    for (const session of this.#live.values()) {
+      this.#endLater(session, 'disk_full', 'the gateway has too little room left to record');
+    }
+  }
+
+  /** A commit, or the gateway's configuration, has changed what sessions rest on. */
+  reconsider(): void {
+    for (const session of this.#live.values()) {
+      session.setGrant(this.#options.policy.grant(this.#holder(session), session.targetName));
+      void this.#lookAtLogin(session);
+    }
+  }
+
+  /** No new sessions; ends all, resolves when each is closed and written. */
+  async close(): Promise<void> {
+    this.#isClosing = true;
+    const ends = [...this.#live.values()].map((session) =>
+      session.end('gateway_shutdown', 'the gateway is shutting down'),
+    );
+    await Promise.allSettled(ends);
+    await this.#commands[Symbol.asyncDispose]();
+  }
+
+  async #start(start: Omit<SessionStart, 'reason'>): Promise<SessionReply> {
+    const { who, request, target, grant } = start;
+    const reason = request.reason ?? who.run?.reason;
+    const { store, index, clock, log, access, policy } = this.#options;
+    const { principal, family } = who;
+    const begun = await beginRecording(
+      { store, index, access, keys: this.#options.keys(), nowMs: clock() },
+      { ...start, reason },
+    );
+    const { id, recording } = begun;
+    const detectors = () => policy.grant(principal, target.name)?.grant.detectors;
+    const prompts = new SessionPrompts((text) =>
+      redactedText(text, detectors() ?? grant.detectors),
+    );
+    const session = new LiveSession({
+      id,
+      principal,
+      family,
+      login: who.run?.login ?? family,
+      run: who.run?.id,
+      service: this.#service(target, {
+        session: id,
+        run: who.run?.id,
+        principal,
+        reason,
+        prompt: () => prompts.current,
+      }),
+      grant,
+      onGrantDue: () => access.endDue(),
+      temporary: (temporary) => access.find(temporary),
+      reason,
+      prompts,
+      recording,
+      index,
+      log,
+      clock,
+      onEnded: () => {
+        this.#live.delete(id);
+        this.#standing.delete(id);
+        this.#options.onEnded();
+      },
+    });
+    this.#live.set(id, session);
+    log.info('session.start', {
+      session: id,
+      target: target.name,
+      principal: principal.name,
+      agent: principal.agent,
+      requester: principal.requester,
+      run: who.run?.id,
+      issuer: principal.issuer,
+      sub: principal.sub,
+      from: who.from,
+      commit: grant.commit,
+    });
+    // While this was made the policy may have changed, or a shutdown have begun.
+    session.setGrant(this.#options.policy.grant(principal, target.name));
+    if (this.#isClosing) {
+      this.#endLater(session, 'gateway_shutdown', 'the gateway is shutting down');
+    }
+    // Before it was among the live ones no end of its login would have found it.
+    const standing = await this.#options.requireLogin(who).catch(async (error: unknown) => {
+      // Whoever is refused must not see it live afterwards.
+      await this.#end(session, 'revoked', 'the login was ended');
+      throw error;
+    });
+    if (this.#live.has(id)) {
+      this.#standing.set(id, standing);
+    }
+    return sessionReply(begun, target, grant);
+  }
+
+  #service(
+    target: SessionTarget,
+    session: Pick<SessionApprovalsOptions, 'session' | 'run' | 'principal' | 'reason' | 'prompt'>,
+  ): SessionService {
+    const { approvals, estimates, policy, clock, catalogs, statements, maskKey } = this.#options;
+    const { targets } = this.#options;
+    const { principal } = session;
+    if (target.kind === 'ssh') {
+      return {
+        kind: 'ssh',
+        target,
+        currentTarget: currentSshTarget({ policy, targets, principal, name: target.name }),
+        approvals: actApprovals({ ...session, approvals, target, policy, clock }),
+        resolver: this.#resolver,
+        commands: this.#commands,
+      };
+    }
+    return {
+      kind: 'postgres',
+      target,
+      catalog: catalogs.source(target),
+      catalogOf: (host) => catalogs.sourceOf(target, host),
+      approvals: statementApprovals({ ...session, approvals, estimates, target, policy, clock }),
+      isRun: session.run !== undefined,
+      lookups: this.#options.lookups,
+      changedRows: this.#options.changedRows,
+      policy: statements,
+      maskKey,
+      changed: changedPostgresTarget({ targets, principal, target }),
+    };
+  }
+
+  /** Whoever has the session, with the groups of now. */
+  #holder(session: LiveSession): Principal {
+    return this.#standing.get(session.id)?.principal ?? session.principal;
+  }
+
+  /** Ends a session whose login is worth nothing any more; else it has what its person has now. */
+  async #lookAtLogin(session: LiveSession): Promise<void> {
+    const { requireLogin, policy } = this.#options;
+    try {
+      const standing = await requireLogin(session);
+      if (this.#live.has(session.id)) {
+        this.#standing.set(session.id, standing);
+        session.setGrant(policy.grant(standing.principal, session.targetName));
+      }
+    } catch (error) {
+      const why = error instanceof HoopError ? error.message : 'the login cannot be read';
+      await this.#end(session, 'revoked', why);
+    }
+  }
+
+  #accessChanged(grant: AccessGrant): void {
+    for (const session of this.#live.values()) {
+      if (session.targetName === grant.target && isSamePrincipal(session.principal, grant.holder)) {
+        const now = this.#options.policy.grant(this.#holder(session), session.targetName);
+        session.setGrant(now, grant);
+      }
+    }
+  }
+
+  #endLater(session: LiveSession, reason: EndReason, message: string): void {
+    void this.#end(session, reason, message);
+  }
+
+  /** Never rejects. */
+  async #end(session: LiveSession, reason: EndReason, message: string): Promise<void> {
+    await session.end(reason, message).catch((error: unknown) => {
+      this.#options.log.error('session.end_failed', { session: session.id, ...errorFields(error) });
+    });
+  }
+}

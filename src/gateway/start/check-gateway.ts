@@ -1,0 +1,199 @@
+/** `hoop gateway check`: what would keep a gateway with this configuration from working. */
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Writable } from 'node:stream';
+import { createSecureContext } from 'node:tls';
+import { HoopError } from '../../errors.ts';
+import { approverGroups, neverSeenText } from '../../policy/approver-groups.ts';
+import type { Policy, PostgresPolicyTarget, SshPolicyTarget } from '../../policy/policy.ts';
+import { credentialName } from '../../policy/principal-grant.ts';
+import { PolicyRepo } from '../../policy/repo.ts';
+import { readSeenApprovers, seenApproversPath } from '../approvals/seen-approvers-file.ts';
+import type { CheckResult } from '../base/check-result.ts';
+import { type GatewayConfig, readGatewayConfig } from '../base/config.ts';
+import { createLog } from '../base/log.ts';
+import { checkProvider } from '../identity/check-provider.ts';
+import { withGroupless } from '../identity/groupless-logins.ts';
+import { findMaskAlerts, withMaskAlerts } from '../masks/check-masks.ts';
+import { connectTarget } from '../pg/target-connection.ts';
+import { connectSshTarget } from '../ssh/connect-target.ts';
+import { ConfigCredentialStore } from '../targets/credential-store.ts';
+import type { TargetHost } from '../targets/target-host.ts';
+import { type SessionTarget, Targets } from '../targets/targets.ts';
+import { checkDataDirectory } from './data-directory.ts';
+
+const CHECK_TIMEOUT_MS = 20_000;
+
+export interface CheckGatewayOptions {
+  readonly configFile: string;
+  readonly env: NodeJS.ProcessEnv;
+  readonly signal: AbortSignal;
+  /** For warnings. */
+  readonly logTo: Writable;
+}
+
+/** @throws HOOP_CONFIG when the configuration itself is not valid */
+export async function checkGateway(options: CheckGatewayOptions): Promise<CheckResult[]> {
+  const { env } = options;
+  const config = await readGatewayConfig(options.configFile);
+  const signal = AbortSignal.any([options.signal, AbortSignal.timeout(CHECK_TIMEOUT_MS)]);
+  const log = createLog({ stream: options.logTo, json: false });
+  const credentials = new ConfigCredentialStore({ credentials: config.credentials, env, log });
+  const results = [
+    await attempt('tls', async () => {
+      const [cert, key] = await Promise.all([
+        readFile(config.tls.certFile),
+        readFile(config.tls.keyFile),
+      ]);
+      createSecureContext({ cert, key });
+      return 'certificate and key fit';
+    }),
+    await attempt('data directory', () => checkDataDirectory(config.dataDir)),
+    await attempt('credentials', async () => {
+      await credentials.check();
+      return `${Object.keys(config.credentials).length} can be read`;
+    }),
+  ];
+  let policy: Policy | undefined;
+  results.push(
+    await attempt('policy', async () => {
+      const found = await fetchPolicy(config, env, signal);
+      policy = found.policy;
+      return `commit ${found.commit.slice(0, 12)} signed by ${found.signer}`;
+    }),
+  );
+  if (policy !== undefined) {
+    results.push(...(await checkApprovers(policy, config.dataDir)));
+  }
+  for (const provider of policy?.identityProviders ?? []) {
+    const check = `provider ${provider.issuer}`;
+    const found = await attempt(check, () => checkProvider(provider, signal));
+    results.push(withGroupless(found, provider.issuer, config.dataDir));
+  }
+  const targets = new Targets(config, credentials);
+  for (const target of policy?.targets.values() ?? []) {
+    results.push(
+      await attempt(`target ${target.name}`, async () => {
+        return target.kind === 'postgres'
+          ? checkPostgres(targets, target, signal)
+          : checkSsh(targets, target, signal);
+      }),
+    );
+  }
+  if (policy === undefined) {
+    return results;
+  }
+  try {
+    const alerts = await findMaskAlerts({ policy, targets, dataDirectory: config.dataDir });
+    return results.map((result) => {
+      const own = alerts.filter(({ target }) => result.check === `target ${target}`);
+      return withMaskAlerts(result, own);
+    });
+  } catch (error) {
+    return [...results, await attempt('masks', () => Promise.reject(error))];
+  }
+}
+
+/** What a gateway with this data directory has kept. */
+async function checkApprovers(policy: Policy, dataDirectory: string): Promise<CheckResult[]> {
+  const groups = [...approverGroups(policy).keys()];
+  if (groups.length === 0) {
+    return [];
+  }
+  const check = 'approvers';
+  let unseen: string[] = [];
+  const read = await attempt(check, async () => {
+    const seen = new Set(readSeenApprovers(seenApproversPath(dataDirectory)));
+    unseen = groups.filter((group) => !seen.has(group));
+    return 'somebody has logged in with each group of approvers';
+  });
+  return unseen.length === 0
+    ? [read]
+    : [
+        {
+          check,
+          ok: true,
+          warning: true,
+          text: unseen.map(neverSeenText).join('\n'),
+          hint: 'Compare the names with those that the identity provider sends (`hoop whoami` says yours). On a new gateway let the approvers log in once.',
+        },
+      ];
+}
+
+async function checkPostgres(
+  targets: Targets,
+  target: PostgresPolicyTarget,
+  signal: AbortSignal,
+): Promise<string> {
+  // Without groups: the credential that everybody gets who has no own.
+  const postgres = await targets.postgres(target, { groups: [] });
+  await using connection = await connectTarget({
+    target: { ...postgres, hosts: shownHosts(postgres) },
+    signal,
+  });
+  return `${connection.server}, ${connection.tls ? 'TLS' : 'no TLS'}`;
+}
+
+async function checkSsh(
+  targets: Targets,
+  target: SshPolicyTarget,
+  signal: AbortSignal,
+): Promise<string> {
+  const credential = credentialName(target, { groups: [] });
+  const alone = credential === undefined ? [] : [{ user: undefined, credential }];
+  const ssh = await targets.ssh(target, target.logins.length > 0 ? target.logins : alone);
+  const hosts = shownHosts(ssh);
+  let software = '';
+  for (const login of ssh.logins) {
+    const connection = await connectSshTarget({ target: { ...ssh, hosts }, login, signal });
+    software = connection.software;
+    connection.client.on('error', () => undefined).end();
+    connection.socket.destroy();
+  }
+  return `${software}, logged in as ${ssh.logins.map(({ user }) => user).join(', ')}`;
+}
+
+/** Whoever runs the gateway may read in an error where it is; clients may not. */
+function shownHosts({ hosts }: SessionTarget): TargetHost[] {
+  return hosts.map((one) => ({ ...one, shown: `${one.host}:${one.port}` }));
+}
+
+async function fetchPolicy(config: GatewayConfig, env: NodeJS.ProcessEnv, signal: AbortSignal) {
+  const directory = await mkdtemp(join(tmpdir(), 'hoop-check-'));
+  try {
+    const repo = await PolicyRepo.open(
+      {
+        dir: directory,
+        repository: config.policy.repository,
+        branch: config.policy.branch,
+        allowedSigners: await readFile(config.policy.allowedSignersFile, 'utf8'),
+        env,
+      },
+      signal,
+    );
+    const { problem } = await repo.sync(signal);
+    const current = repo.current();
+    if (problem !== undefined || current === undefined) {
+      throw problem ?? new HoopError('HOOP_POLICY_MISSING', 'the repository holds no policy');
+    }
+    return current;
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+async function attempt(check: string, work: () => Promise<string>): Promise<CheckResult> {
+  try {
+    return { check, ok: true, text: await work() };
+  } catch (error) {
+    if (error instanceof HoopError || (error instanceof Error && 'code' in error)) {
+      const detail = error instanceof HoopError ? error.detail : undefined;
+      const separator = detail?.includes('\n') ? ':\n' : ': ';
+      const text = detail ? `${error.message}${separator}${detail}` : error.message;
+      const hint = error instanceof HoopError ? error.hint : undefined;
+      return { check, ok: false, text, ...(hint === undefined ? {} : { hint }) };
+    }
+    throw error;
+  }
+}

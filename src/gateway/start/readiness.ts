@@ -1,0 +1,54 @@
+/** Why the gateway cannot do its work now, for whoever balances load over several of them. */
+import { errorFields, type Log } from '../base/log.ts';
+
+/** Anybody may ask, and one check is a write that waits for the disk. */
+const CHECK_EVERY_MS = 1000;
+
+export interface ReadinessOptions {
+  readonly hasPolicy: () => boolean;
+  /** @throws when the index cannot be written */
+  readonly checkWritable: () => void;
+  /** To record another session. */
+  readonly hasRoom: () => boolean;
+  readonly log: Log;
+  readonly clock: () => number;
+}
+
+export class Readiness {
+  readonly #options: ReadinessOptions;
+  #checkedAtMs = Number.NEGATIVE_INFINITY;
+  #isWritable = false;
+
+  constructor(options: ReadinessOptions) {
+    this.#options = options;
+  }
+
+  /** Public: says what is wrong, not with which file or host; the log does. Empty: ready. */
+  reasons(): string[] {
+    return [
+      ...(this.#options.hasPolicy() ? [] : ['no policy is in force']),
+      ...(this.#options.hasRoom() ? [] : ['the disk has too little room for new sessions']),
+      ...(this.#writable() ? [] : ['the index cannot be written']),
+    ];
+  }
+
+  #writable(): boolean {
+    const nowMs = this.#options.clock();
+    // Also when the clock was set back: an old result must not hold for ever.
+    if (Math.abs(nowMs - this.#checkedAtMs) >= CHECK_EVERY_MS) {
+      this.#checkedAtMs = nowMs;
+      this.#isWritable = this.#check();
+    }
+    return this.#isWritable;
+  }
+
+  #check(): boolean {
+    try {
+      this.#options.checkWritable();
+      return true;
+    } catch (error) {
+      this.#options.log.error('index.not_writable', errorFields(error));
+      return false;
+    }
+  }
+}

@@ -1,0 +1,170 @@
+/**
+ * One catalog per target and credential, read on a connection of the gateway's own that is opened
+ * when it is needed and released when it is idle.
+ */
+
+import { HoopError } from '../../errors.ts';
+import type { SqlParser } from '../../policy/sql/parser.ts';
+import { onAbort } from '../../until.ts';
+import { openCatalogSource } from '../pg/catalog-reader.ts';
+import { connectTarget, type TargetConnection } from '../pg/target-connection.ts';
+import type { CatalogMasks, CatalogSource, PostgresTarget } from '../pg/types.ts';
+import type { TargetHost } from './target-host.ts';
+
+type Rows = Awaited<ReturnType<TargetConnection['query']>>;
+
+const IDLE_MS = 60_000;
+/** Beyond statement_timeout: then the target, or the way to it, is gone without a word. */
+const ANSWER_WITHIN_MS = 40_000;
+/**
+ * Names in the deparsed text of views must come out qualified, whoever's connection this is; and
+ * a lock on the catalog must not hold all sessions for ever.
+ */
+const STARTUP = new Map([
+  ['search_path', ''],
+  ['statement_timeout', '30000'],
+  // The definition of a view takes a lock on its tables: an open ALTER TABLE, perhaps of the very
+  // client that waits for its verdict, would hold it until the timeout above.
+  ['lock_timeout', '2000'],
+  ['application_name', 'hoop catalog'],
+]);
+
+export class TargetCatalogs implements AsyncDisposable {
+  readonly #parser: SqlParser;
+  readonly #masksOf: ((target: string) => CatalogMasks) | undefined;
+  readonly #entries = new Map<string, { source: CatalogSource; connection: CatalogConnection }>();
+
+  /** @param masksOf what masks are bound to, by target; absent: there are none */
+  constructor(parser: SqlParser, masksOf?: (target: string) => CatalogMasks) {
+    this.#parser = parser;
+    this.#masksOf = masksOf;
+  }
+
+  /** Other columns are masked now: none rests on what was found for those of before. */
+  masksChanged(): void {
+    for (const { source } of this.#entries.values()) {
+      // The least that makes it look again, and thereby bind them.
+      source.invalidate?.('relations');
+    }
+  }
+
+  source(target: PostgresTarget): CatalogSource {
+    const { name, hosts, sessionAttributes, database, user } = target;
+    const places = hosts.map(({ host, port }) => [host, port]);
+    const key = JSON.stringify([name, places, sessionAttributes, database, user]);
+    const known = this.#entries.get(key);
+    if (known !== undefined) {
+      // The password may have been rotated since.
+      known.connection.target = target;
+      return known.source;
+    }
+    const connection = new CatalogConnection(target);
+    const source = openCatalogSource({
+      query: (sql) => connection.query(sql),
+      parse: (text) => this.#parse(text),
+      now: () => performance.now(),
+      ...(this.#masksOf === undefined ? {} : { masks: this.#masksOf(name) }),
+    });
+    this.#entries.set(key, { source, connection });
+    return source;
+  }
+
+  /**
+   * The catalog of the one host that a connection has reached: a standby may be behind, and what is
+   * true of another server would be no basis for a verdict about this one.
+   */
+  sourceOf(target: PostgresTarget, host: TargetHost): CatalogSource {
+    return this.source({ ...target, hosts: [host], sessionAttributes: 'any' });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const entries = [...this.#entries.values()];
+    this.#entries.clear();
+    await Promise.all(entries.map(({ connection }) => connection.close()));
+  }
+
+  async #parse(text: string): Promise<unknown> {
+    const outcome = await this.#parser.parse(text);
+    // Too large or too deep is so for good, as is what is no SQL; a parser that broke is replaced.
+    if (outcome.type === 'refused' && outcome.reason === 'parser') {
+      throw new HoopError('HOOP_UNPARSED', 'a definition in the catalog could not be parsed');
+    }
+    return outcome.type === 'tree' ? outcome.tree : undefined;
+  }
+}
+
+class CatalogConnection {
+  target: PostgresTarget;
+  readonly #closing = new AbortController();
+  #open: TargetConnection | undefined;
+  #idle: NodeJS.Timeout | undefined;
+  /** Queries run one after the other. */
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(target: PostgresTarget) {
+    this.target = target;
+  }
+
+  query(sql: string): Promise<Rows> {
+    const result = this.#last.then(() => this.#query(sql));
+    this.#last = result.catch(() => undefined);
+    return result;
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort(new HoopError('HOOP_SESSION_ENDED', 'the gateway is shutting down'));
+    await this.#last;
+    await this.#release();
+  }
+
+  async #query(sql: string): Promise<Rows> {
+    clearTimeout(this.#idle);
+    const kept = this.#open;
+    if (kept !== undefined) {
+      try {
+        return await this.#ask(kept, sql);
+      } catch {
+        // The target may have been restarted since the last query; a new connection tells.
+        await this.#release();
+      } finally {
+        this.#releaseLater();
+      }
+    }
+    this.#open = await connectTarget({
+      target: this.target,
+      startup: STARTUP,
+      signal: this.#closing.signal,
+    });
+    try {
+      return await this.#ask(this.#open, sql);
+    } catch (error) {
+      await this.#release();
+      throw error;
+    } finally {
+      this.#releaseLater();
+    }
+  }
+
+  /** A connection that says nothing is closed, which fails the query: nobody waits for ever. */
+  async #ask(connection: TargetConnection, sql: string): Promise<Rows> {
+    const silent = AbortSignal.timeout(ANSWER_WITHIN_MS);
+    const over = AbortSignal.any([this.#closing.signal, silent]);
+    using _ = onAbort(over, () => connection.socket.destroy());
+    return await connection.query(sql);
+  }
+
+  #releaseLater(): void {
+    clearTimeout(this.#idle);
+    if (this.#open !== undefined && !this.#closing.signal.aborted) {
+      this.#idle = setTimeout(() => void this.#release(), IDLE_MS);
+      this.#idle.unref();
+    }
+  }
+
+  async #release(): Promise<void> {
+    clearTimeout(this.#idle);
+    const open = this.#open;
+    this.#open = undefined;
+    await open?.close();
+  }
+}

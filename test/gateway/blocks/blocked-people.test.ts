@@ -1,0 +1,83 @@
+/** Whom a block means when one human has several accounts. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { Blocks } from '../../../src/gateway/blocks/blocks.ts';
+import { IndexStore } from '../../../src/gateway/index/index-store.ts';
+import type { Principal } from '../../../src/policy/types.ts';
+import { collectLog } from '../collect-log.ts';
+
+const ISSUER = 'https://idp.example';
+
+function person(sub: string, more: Partial<Principal> = {}): Principal {
+  return {
+    kind: 'person',
+    issuer: ISSUER,
+    sub,
+    name: sub,
+    email: undefined,
+    groups: [],
+    roles: [],
+    ...more,
+  };
+}
+
+const ada = person('ada', { roles: ['approver'], verifiedEmail: 'ada@example.org' });
+
+let directory: string;
+let index: IndexStore;
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'hoop-blocks-'));
+  index = IndexStore.open(join(directory, 'index.sqlite'));
+});
+afterEach(() => {
+  index[Symbol.dispose]();
+  rmSync(directory, { recursive: true, force: true });
+});
+
+function start(): Blocks {
+  const { log } = collectLog();
+  return new Blocks({ store: index, agents: () => new Set(), clock: Date.now, log });
+}
+
+test('keeps out the same human under the sub of another client, also after a restart', () => {
+  const blocks = start();
+  const bo = person('bo', { subject: 'oid-1', verifiedEmail: 'bo@example.org', loginKey: 'k' });
+  const made = blocks.add(ada, { v: 1, who: 'bo', reason: 'INC-1' }, [bo, ada]);
+  blocks.keep(made);
+  expect(blocks.view(made).subjects).toEqual([{ issuer: ISSUER, sub: 'bo' }]);
+  for (const now of [blocks, start()]) {
+    expect(now.find(person('other', { subject: 'oid-1' }))?.id).toBe(made.id);
+    const elsewhere = { issuer: 'https://console.example', verifiedEmail: 'BO@example.org' };
+    expect(now.find(person('bo-console', elsewhere))?.id).toBe(made.id);
+    // Others: a subject of another provider, an address that nobody has checked, a shared machine.
+    expect(
+      now.find(person('x', { issuer: 'https://b.example', subject: 'oid-1' })),
+    ).toBeUndefined();
+    expect(now.find(person('y', { email: 'bo@example.org', loginKey: 'k' }))).toBeUndefined();
+    expect(now.find(ada)).toBeUndefined();
+  }
+});
+
+test('knows the accounts of whoever has had a session under the name', () => {
+  index.database.exec(
+    `INSERT INTO sessions (id, state, target, kind, principal_kind, issuer, sub, name, subject,
+       verified_email, family, policy_commit, recording, client_version, started_ms, expires_ms)
+     VALUES ('s', 'uploaded', 't', 'postgres', 'person', '${ISSUER}', 'bo', 'Bo', 'oid-1',
+       'bo@example.org', 'f', 'c', 'r', 'v', 1, 2)`,
+  );
+  const blocks = start();
+  blocks.add(ada, { v: 1, who: 'bo', reason: 'INC-1' }, [ada]);
+  expect(blocks.find(person('other', { subject: 'oid-1' }))).toBeDefined();
+  expect(blocks.find(person('more', { verifiedEmail: 'bo@example.org' }))).toBeDefined();
+  expect(blocks.find(person('carol', { subject: 'oid-2' }))).toBeUndefined();
+});
+
+test('who is blocked does not lift it as the other account', () => {
+  const blocks = start();
+  const bo = person('bo', { roles: ['approver'], subject: 'oid-1' });
+  const { id } = blocks.add(ada, { v: 1, who: 'bo', reason: 'INC-1' }, [bo]);
+  const device = person('bo-2', { roles: ['approver'], subject: 'oid-1' });
+  expect(() => blocks.lift(device, id)).toThrow('nobody lifts a block of their own');
+});

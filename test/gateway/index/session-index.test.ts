@@ -1,0 +1,587 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { HoopError } from '../../../src/errors.ts';
+import { IndexStore } from '../../../src/gateway/index/index-store.ts';
+import { SessionIndex } from '../../../src/gateway/index/session-index.ts';
+import {
+  type FoundStatement,
+  SearchIndex,
+  type SearchScope,
+} from '../../../src/gateway/search/search-index.ts';
+import { requireSession } from '../../../src/gateway/sessions/access.ts';
+import type { Principal } from '../../../src/policy/types.ts';
+import type { RecordingEvent } from '../../../src/recording/types.ts';
+
+const ID = '01890a5d-ac96-774b-bcce-b302099a8057';
+const OTHER_ID = '01890a5d-ac96-774b-bcce-b302099a8058';
+const ENGINEER: Principal = {
+  kind: 'person',
+  issuer: 'https://idp.test',
+  sub: 'u1',
+  name: 'engineer@example.com',
+  email: undefined,
+  groups: [],
+  roles: [],
+};
+const AUDITOR: Principal = { ...ENGINEER, sub: 'u2', name: 'auditor', roles: ['auditor'] };
+const APPROVER: Principal = { ...ENGINEER, sub: 'u3', name: 'dba', roles: ['approver'] };
+
+let directory: string;
+let store: IndexStore;
+let index: SessionIndex;
+let now: number;
+let faults: unknown[];
+
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'hoop-index-'));
+  now = Date.UTC(2026, 0, 1);
+  faults = [];
+  open();
+});
+afterEach(async () => {
+  store[Symbol.dispose]();
+  await rm(directory, { recursive: true });
+});
+
+function open(): void {
+  store = IndexStore.open(join(directory, 'index.sqlite'));
+  index = new SessionIndex(
+    store,
+    () => now,
+    (error) => faults.push(error),
+  );
+}
+
+function start(
+  id = ID,
+  principal = ENGINEER,
+  target = 'prod-db',
+  kind: 'postgres' | 'ssh' = 'postgres',
+): void {
+  index.start({
+    id,
+    target,
+    kind,
+    principal,
+    family: 'f1',
+    run: undefined,
+    parentRun: undefined,
+    program: undefined,
+    reason: 'look',
+    policyCommit: 'c0ffee',
+    recording: 'full',
+    clientVersion: '0.1.0',
+    startedMs: now,
+    expiresMs: now + 1000,
+  });
+}
+
+function decision(
+  statement: number,
+  effect: 'allow' | 'refuse' | 'fail' = 'allow',
+  relation = 'public.customers',
+): Extract<RecordingEvent, { type: 'decision' }> {
+  return {
+    type: 'decision',
+    stream: 1,
+    at: 10,
+    statement,
+    effect,
+    verbs: ['select'],
+    relations: [relation],
+    columnsMasked: ['public.customers.email'],
+    rules: [{ id: 'engineers/read', file: 'policies/e.yaml', line: 7 }],
+    code: effect === 'refuse' ? 'HOOP_DENIED' : undefined,
+    message: undefined,
+    policyCommit: 'c0ffee',
+  };
+}
+
+function result(statement: number, rows = 3): RecordingEvent {
+  return {
+    type: 'result',
+    stream: 1,
+    at: 10,
+    statement,
+    rows,
+    maskedValues: 2,
+    detected: { card: 1 },
+    tag: 'SELECT 3',
+    sqlState: undefined,
+  };
+}
+
+test('a session, its statements and its end come back as a summary', () => {
+  start();
+  index.event(ID, decision(1));
+  index.event(ID, result(1));
+  index.event(ID, decision(2, 'refuse'));
+  // A typo is a statement, and nobody has denied it.
+  index.event(ID, decision(3, 'fail'));
+  now += 5000;
+  index.end(ID, {
+    endedMs: now,
+    reason: 'closed',
+    message: 'closed by the client',
+    upBytes: 12,
+    downBytes: 34,
+  });
+  expect(index.find(ID)?.summary).toEqual({
+    id: ID,
+    kind: 'postgres',
+    target: 'prod-db',
+    principal: 'engineer@example.com',
+    reason: 'look',
+    startedAt: '2026-01-01T00:00:00.000Z',
+    endedAt: '2026-01-01T00:00:05.000Z',
+    endReason: 'closed',
+    endMessage: 'closed by the client',
+    state: 'ended',
+    statements: 3,
+    denied: 1,
+    maskedValues: 2,
+    upBytes: 12,
+    downBytes: 34,
+    policyCommit: 'c0ffee',
+  });
+});
+
+test('a statement that needs approval and is refused is one, also when it is sent again', () => {
+  start();
+  const asked = (statement: number, at: number) => ({
+    ...decision(statement),
+    effect: 'approve' as const,
+    at,
+  });
+  const refused = (statement: number, at: number, code: string) => ({
+    ...decision(statement, 'refuse'),
+    code,
+    at,
+  });
+  const counts = () => {
+    index.flush();
+    const { statements, denied } = index.find(ID)?.summary ?? {};
+    return [statements, denied];
+  };
+  // A Query: what is held and what is refused is the same message.
+  index.event(ID, asked(1, 10));
+  index.event(ID, refused(2, 10, 'HOOP_APPROVAL_PENDING'));
+  expect(counts()).toEqual([1, 1]);
+  // Sent again it is another, which runs.
+  index.event(ID, asked(3, 20));
+  expect(counts()).toEqual([2, 1]);
+  index.event(ID, result(3));
+  // Refused by the policy, behind one that has run.
+  index.event(ID, refused(4, 30, 'HOOP_DENIED'));
+  index.event(ID, refused(5, 30, 'HOOP_DENIED'));
+  expect(counts()).toEqual([4, 3]);
+  // A Parse that is asked about, and its Execute twice.
+  index.event(ID, asked(6, 40));
+  index.event(ID, refused(7, 50, 'HOOP_APPROVAL_DENIED'));
+  index.event(ID, refused(8, 60, 'HOOP_APPROVAL_DENIED'));
+  expect(counts()).toEqual([6, 5]);
+  // Nobody can approve it: that is said at once, of a statement of its own.
+  index.event(ID, asked(9, 70));
+  index.event(ID, refused(10, 80, 'HOOP_APPROVAL_UNAVAILABLE'));
+  expect(counts()).toEqual([8, 6]);
+});
+
+describe('a search without a text', () => {
+  const asked = (statement: number, at: number, relation = 'public.customers') => ({
+    ...decision(statement, 'allow', relation),
+    effect: 'approve' as const,
+    at,
+  });
+  const refused = (statement: number, at: number, code: string) => ({
+    ...decision(statement, 'refuse'),
+    relations: [],
+    verbs: [],
+    code,
+    at,
+  });
+  const SCOPE: SearchScope = {
+    owner: undefined,
+    run: undefined,
+    user: undefined,
+    target: undefined,
+    agent: undefined,
+    touches: undefined,
+    sinceMs: undefined,
+    untilMs: undefined,
+    denied: false,
+  };
+
+  async function listed(scope: Partial<SearchScope> = {}, limit = 50) {
+    index.flush();
+    const all = { ...SCOPE, ...scope };
+    const search = new SearchIndex(store);
+    const number = search.session(all, ID)?.number ?? 0;
+    const found: FoundStatement[] = [];
+    for (;;) {
+      const page = await search.statements(number, all, found.at(-1), limit);
+      found.push(...page);
+      if (page.length < limit) {
+        return found.map(({ statement, effect, code, touches, timeMs }) => ({
+          ...{ statement, effect, code, touches, timeMs },
+        }));
+      }
+    }
+  }
+
+  test('lists a statement that was held and then refused once, as it is counted', async () => {
+    start();
+    const begun = now;
+    index.event(ID, asked(1, 10));
+    index.flush();
+    now += 60_000;
+    index.event(ID, refused(2, 10, 'HOOP_APPROVAL_DENIED'));
+    index.event(ID, asked(3, 20));
+    index.event(ID, result(3));
+    index.event(ID, asked(4, 30, 'public.orders'));
+    index.event(ID, refused(5, 40, 'HOOP_APPROVAL_DENIED'));
+    index.event(ID, refused(6, 50, 'HOOP_APPROVAL_DENIED'));
+    const touches = ['public.customers'];
+    const all = [
+      { statement: 6, effect: 'refuse', code: 'HOOP_APPROVAL_DENIED', touches: [], timeMs: now },
+      {
+        statement: 4,
+        effect: 'refuse',
+        code: 'HOOP_APPROVAL_DENIED',
+        touches: ['public.orders'],
+        timeMs: now,
+      },
+      { statement: 3, effect: 'approve', code: undefined, touches, timeMs: now },
+      // Asked for then, and refused a minute later.
+      {
+        statement: 1,
+        effect: 'refuse',
+        code: 'HOOP_APPROVAL_DENIED',
+        touches,
+        timeMs: begun,
+      },
+    ];
+    expect(await listed()).toEqual(all);
+    expect(await listed({}, 1)).toEqual(all);
+    expect(index.find(ID)?.summary.statements).toBe(all.length);
+    expect((await listed({ denied: true })).map(({ statement }) => statement)).toEqual([6, 4, 1]);
+    expect((await listed({ touches: 'public.orders' })).map(({ code }) => code)).toEqual([
+      'HOOP_APPROVAL_DENIED',
+    ]);
+  });
+
+  test('lists and counts a statement whose result was withheld once, however late its end comes', async () => {
+    start();
+    // All of one batch; then the end in a batch of its own.
+    for (const [first, flush] of [
+      [1, () => undefined],
+      [3, () => index.flush()],
+    ] as const) {
+      index.event(ID, { ...decision(first), at: first });
+      flush();
+      index.event(ID, refused(first + 1, first, 'HOOP_RESULT_MISMATCH'));
+      flush();
+      index.event(ID, result(first));
+    }
+    expect(await listed()).toMatchObject([
+      { statement: 3, effect: 'refuse', code: 'HOOP_RESULT_MISMATCH' },
+      { statement: 1, effect: 'refuse', code: 'HOOP_RESULT_MISMATCH' },
+    ]);
+    expect(index.find(ID)?.summary).toMatchObject({ statements: 2, denied: 2 });
+  });
+
+  test('lists acts on a server one by one: each is decided once', async () => {
+    start(ID, ENGINEER, 'web-1', 'ssh');
+    index.event(ID, decision(1));
+    index.event(ID, refused(2, 10, 'HOOP_APPROVAL_DENIED'));
+    expect((await listed()).map(({ statement }) => statement)).toEqual([2, 1]);
+    expect(index.find(ID)?.summary.statements).toBe(2);
+  });
+});
+
+test('what was done on a server is counted by kind', () => {
+  start();
+  const act = (statement: number, verb: string) =>
+    index.event(ID, { ...decision(statement), verbs: [verb] });
+  for (const [at, verb] of ['exec', 'exec', 'shell', 'sftp read'].entries()) {
+    act(at + 1, verb);
+  }
+  index.flush();
+  expect(index.acts(ID)).toEqual({ exec: 2, shell: 1, 'sftp read': 1 });
+  expect(index.acts(OTHER_ID)).toBeUndefined();
+});
+
+describe('when the database is full', () => {
+  /** No page can be added from here on; rows that exist can still be changed in place. */
+  function fill(): void {
+    const row = store.database.prepare('PRAGMA page_count').get();
+    store.database.exec(`PRAGMA max_page_count = ${Number(row?.['page_count'])}`);
+  }
+
+  function statements(): void {
+    for (let number = 1; number <= 400; number += 1) {
+      index.event(ID, decision(number, 'allow', `public.t${number}`));
+    }
+  }
+
+  const end = {
+    endedMs: 0,
+    reason: 'closed',
+    message: undefined,
+    upBytes: 1,
+    downBytes: 2,
+  } as const;
+
+  test('a session whose statements cannot be written ends all the same, and can be looked up', () => {
+    start();
+    fill();
+    statements();
+    index.end(ID, { ...end, endedMs: now });
+    expect(faults).toHaveLength(1);
+    expect(index.find(ID)?.summary).toMatchObject({ state: 'ended', endReason: 'closed' });
+    statements();
+    expect(index.list({ owner: undefined, target: undefined, live: false, limit: 1 })).toHaveLength(
+      1,
+    );
+    expect(faults).toHaveLength(2);
+  });
+
+  test('an end that cannot be written is written later', () => {
+    start();
+    store.database.exec('PRAGMA query_only = ON');
+    expect(() => index.end(ID, { ...end, endedMs: now })).toThrow();
+    expect(index.find(ID)?.summary.state).toBe('live');
+    store.database.exec('PRAGMA query_only = OFF');
+    expect(index.find(ID)?.summary).toMatchObject({ state: 'ended', upBytes: 1 });
+  });
+});
+
+test('what a statement touched can be searched by relation, mask and class', () => {
+  start();
+  index.event(ID, decision(1));
+  index.event(ID, result(1));
+  index.event(ID, result(1, 4));
+  index.flush();
+  const rows = (sql: string) =>
+    store.database
+      .prepare(sql)
+      .all()
+      .map((row) => ({ ...row }));
+  expect(
+    rows(
+      `SELECT kind, name, extra FROM touched_facts
+         JOIN statements USING (touched) ORDER BY kind`,
+    ),
+  ).toEqual([
+    { kind: 'masked', name: 'public.customers.email', extra: null },
+    { kind: 'relation', name: 'public.customers', extra: null },
+    { kind: 'rule', name: 'engineers/read', extra: 'policies/e.yaml:7' },
+    { kind: 'verb', name: 'select', extra: null },
+  ]);
+  expect(rows('SELECT class, count FROM statement_classes')).toEqual([{ class: 'card', count: 2 }]);
+  const row = store.database.prepare('SELECT rows, masked_values, tag FROM statements').get();
+  expect({ ...row }).toEqual({ rows: 7, masked_values: 4, tag: 'SELECT 3' });
+});
+
+test('of a prompt the index has the id alone', () => {
+  start();
+  index.event(ID, { ...decision(1), prompt: 'p1' });
+  index.event(ID, decision(2));
+  index.flush();
+  const rows = store.database.prepare('SELECT prompt FROM statements ORDER BY statement').all();
+  expect(rows.map((row) => row['prompt'])).toEqual(['p1', null]);
+});
+
+test('of a session it is known in which columns values were masked in what it returned', () => {
+  start();
+  index.event(ID, decision(1));
+  index.event(ID, decision(2, 'refuse'));
+  index.flush();
+  expect(index.columnsMasked(ID), 'nothing has come back yet').toEqual([]);
+  index.event(ID, result(1));
+  index.flush();
+  expect(index.columnsMasked(ID)).toEqual(decision(1).columnsMasked);
+});
+
+test('a result that comes in a later batch than its decision is added to its row', () => {
+  start();
+  index.event(ID, decision(1));
+  index.event(ID, decision(2));
+  index.flush();
+  index.event(ID, result(2));
+  index.event(ID, result(1, 5));
+  index.flush();
+  const rows = store.database.prepare('SELECT statement, rows FROM statements').all();
+  expect(rows.map((row) => ({ ...row }))).toEqual([
+    { statement: 1, rows: 5 },
+    { statement: 2, rows: 3 },
+  ]);
+  expect(store.database.prepare('SELECT count(*) AS n FROM touched').get()).toMatchObject({ n: 1 });
+  expect(index.find(ID)?.summary).toMatchObject({ statements: 2, maskedValues: 4 });
+});
+
+test('values that were looked up add up in the session; without any nothing is said', () => {
+  start();
+  expect(index.find(ID)?.summary).not.toHaveProperty('lookups');
+  const event = { type: 'lookups', stream: 1, at: 0, statement: undefined } as const;
+  index.event(ID, { ...event, candidates: 1, left: 99 });
+  index.event(ID, { ...event, candidates: 3, left: 96 });
+  expect(index.find(ID)?.summary).toMatchObject({ lookups: 4 });
+});
+
+test('a combination whose row was rolled back is written again', () => {
+  start();
+  index.event(ID, decision(1));
+  store.database.exec('PRAGMA query_only = ON');
+  expect(() => index.flush()).toThrow();
+  store.database.exec('PRAGMA query_only = OFF');
+  index.event(ID, decision(2));
+  index.flush();
+  expect(store.database.prepare('SELECT count(*) AS n FROM touched').get()).toMatchObject({ n: 1 });
+});
+
+test('an end does not overwrite an end', () => {
+  start();
+  const end = { endedMs: now, message: undefined, upBytes: 0, downBytes: 0 };
+  index.end(ID, { ...end, reason: 'revoked' });
+  index.end(ID, { ...end, reason: 'gateway_crash' });
+  expect(index.find(ID)?.summary.endReason).toBe('revoked');
+});
+
+test('a disputed session stays disputed when its manifest comes', () => {
+  start();
+  const end = { endedMs: now, message: undefined, upBytes: 0, downBytes: 0 };
+  index.end(ID, { ...end, reason: 'disputed' });
+  expect(index.withoutManifest(0)).toEqual([ID]);
+  index.uploaded(ID, 'aa');
+  expect(index.find(ID)?.summary.state).toBe('disputed');
+  expect(index.withoutManifest(0)).toEqual([]);
+});
+
+test('a session without a manifest is overdue only after its time', () => {
+  start();
+  expect(index.live()).toEqual([ID]);
+  index.end(ID, {
+    endedMs: now,
+    reason: 'client_lost',
+    message: undefined,
+    upBytes: 0,
+    downBytes: 0,
+  });
+  expect(index.live()).toEqual([]);
+  expect(index.withoutManifest(now - 1)).toEqual([]);
+  expect(index.withoutManifest(now + 1)).toEqual([ID]);
+  index.uploaded(ID, 'aa');
+  expect(index.find(ID)?.summary.state).toBe('uploaded');
+  expect(index.withoutManifest(now + 1)).toEqual([]);
+});
+
+test('a list is filtered by owner and target, newest first', () => {
+  start();
+  now += 1000;
+  start(OTHER_ID, AUDITOR, 'other-db');
+  const ids = (query: Partial<Parameters<SessionIndex['list']>[0]>) =>
+    index
+      .list({ owner: undefined, target: undefined, limit: 10, ...query })
+      .map(({ summary }) => summary.id);
+  expect(ids({})).toEqual([OTHER_ID, ID]);
+  expect(ids({ owner: ENGINEER })).toEqual([ID]);
+  expect(ids({ target: 'other-db' })).toEqual([OTHER_ID]);
+  expect(ids({ limit: 1 })).toEqual([OTHER_ID]);
+  expect(ids({ owner: ENGINEER, target: "x' OR 1=1 --" })).toEqual([]);
+});
+
+test('what was written survives closing and opening', () => {
+  start();
+  index.event(ID, decision(1));
+  index.flush();
+  store[Symbol.dispose]();
+  open();
+  expect(index.find(ID)?.summary.statements).toBe(1);
+  store.checkWritable();
+});
+
+test('a second gateway cannot open the same index', () => {
+  expect(() => IndexStore.open(join(directory, 'index.sqlite'), 10)).toThrow(
+    expect.objectContaining({ detail: 'Another gateway uses this data directory.' }),
+  );
+});
+
+test('an index of a newer version is refused', () => {
+  store.database.exec('PRAGMA user_version = 99');
+  store[Symbol.dispose]();
+  expect(() => IndexStore.open(join(directory, 'index.sqlite'))).toThrow(/newer hoop/);
+  open2();
+});
+
+function open2(): void {
+  // afterEach closes `store`: give it one that is open.
+  store = IndexStore.open(join(directory, 'second.sqlite'));
+}
+
+test('a failed transaction leaves nothing behind', () => {
+  expect(() =>
+    store.transaction(() => {
+      start();
+      throw new Error('no');
+    }),
+  ).toThrow('no');
+  expect(index.find(ID)).toBeUndefined();
+});
+
+describe('a session of somebody else', () => {
+  const ACCESS = ['own', 'read', 'end', 'show'] as const;
+  const COLLEAGUE: Principal = { ...ENGINEER, sub: 'u4', name: 'colleague' };
+  /** @param decides whose open requests this person may decide about. */
+  const rights = (principal: Principal, decides: readonly string[] = [], run?: string) =>
+    Object.fromEntries(
+      ACCESS.map((access) => {
+        try {
+          const who = { principal, ...(run === undefined ? {} : { run: { id: run, depth: 1 } }) };
+          requireSession({ index, decides: () => new Set(decides) }, who, ID, access);
+          return [access, true];
+        } catch (error) {
+          return [access, error instanceof HoopError ? error.code : error];
+        }
+      }),
+    );
+  const NOTHING = Object.fromEntries(ACCESS.map((access) => [access, 'HOOP_SESSION_UNKNOWN']));
+
+  beforeEach(() => start());
+
+  test('does not exist, nor for the same subject at another issuer', () => {
+    expect(rights(ENGINEER)).toEqual({ own: true, read: true, end: true, show: true });
+    expect(rights(COLLEAGUE)).toEqual(NOTHING);
+    expect(rights({ ...ENGINEER, issuer: 'https://evil.test' })).toEqual(NOTHING);
+  });
+
+  test('auditors read', () => {
+    expect(rights(AUDITOR)).toEqual({
+      ...NOTHING,
+      read: true,
+      show: true,
+      // They know of it: to be told that there is none would send them looking.
+      end: 'HOOP_ACCESS_DENIED',
+    });
+  });
+
+  test('approvers end, and see while it is live; its recording is not for them', () => {
+    const live = { ...NOTHING, end: true, show: true, read: 'HOOP_ACCESS_DENIED' };
+    expect(rights(APPROVER)).toEqual(live);
+    index.end(ID, { endedMs: now, reason: 'closed', message: 'm', upBytes: 0, downBytes: 0 });
+    expect(rights(APPROVER)).toEqual(NOTHING);
+  });
+
+  test('does not exist for a run that has not opened it, whoever started the run', () => {
+    expect(rights(ENGINEER, [ID], 'another')).toEqual(NOTHING);
+    expect(rights(AUDITOR, [ID], 'another')).toEqual(NOTHING);
+  });
+
+  test('who may decide about a request of it sees, and does nothing else', () => {
+    const denied = 'HOOP_ACCESS_DENIED';
+    const seen = { ...NOTHING, show: true, read: denied, end: denied };
+    expect(rights(COLLEAGUE, [ID])).toEqual(seen);
+    expect(rights(COLLEAGUE, [OTHER_ID])).toEqual(NOTHING);
+  });
+});

@@ -1,0 +1,38 @@
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { IndexStore } from '../../../src/gateway/index/index-store.ts';
+import { SessionIndex } from '../../../src/gateway/index/session-index.ts';
+import { EndedRecordings } from '../../../src/gateway/sessions/ended-recordings.ts';
+import { RecordingBench, SessionPair } from '../../recording/session-pair.ts';
+import { collectLog } from '../collect-log.ts';
+
+/** More than are kept open. */
+const OTHERS = 40;
+
+test('a recording that is being worked with is not opened a second time, however many others are', async () => {
+  await using bench = await RecordingBench.create();
+  using store = IndexStore.open(join(bench.directory, 'index.sqlite'));
+  const ended = new EndedRecordings({
+    store: bench.store,
+    gatewayKey: () => bench.keys.gatewayKey,
+    index: new SessionIndex(store, Date.now, () => undefined),
+    uploadWithinSeconds: 60,
+    log: collectLog().log,
+    clock: Date.now,
+  });
+  const sessions: string[] = [];
+  for (let count = 0; count <= OTHERS; count += 1) {
+    const pair = await SessionPair.open(bench);
+    await pair.gateway.close({ reason: 'closed' });
+    await pair.client.close({ reason: 'closed' });
+    sessions.push(pair.session);
+  }
+  const [one = '', ...others] = sessions;
+  // Each would append to the same files, as if it were alone.
+  await ended.use(one, async (mine) => {
+    for (const other of others) {
+      await ended.use(other, (recording) => recording.position());
+    }
+    await ended.use(one, (again) => expect(again).toBe(mine));
+  });
+});

@@ -1,0 +1,129 @@
+/** Live sessions against a gateway in this process whose logins stop being worth anything. */
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { type GatewayBench, startGatewayBench } from '../gateway-bench.ts';
+import { TestSession } from '../test-session.ts';
+
+let bench: GatewayBench;
+beforeEach(async () => {
+  bench = await startGatewayBench();
+});
+afterEach(async () => {
+  await bench[Symbol.asyncDispose]();
+});
+
+/** hoop.yaml with another identity provider entry. */
+function hoopYaml(provider: string): Record<string, string> {
+  return {
+    'hoop.yaml': `version: 1
+org: test
+identityProviders:
+  - ${provider}
+roles:
+  auditor: { groups: [auditors] }
+  approver: { groups: [approvers] }
+`,
+  };
+}
+
+/** As if the provider had made the ID token for the client for device codes. The gateway is closed. */
+function asDeviceLogin(sub: string, deviceClientId: string): void {
+  using index = new DatabaseSync(join(bench.directory, 'data', 'index.sqlite'));
+  const { changes } = index
+    .prepare(
+      `UPDATE refresh_families SET claims = json_set(claims, '$.flow', 'device', '$.audience', ?)
+       WHERE sub = ?`,
+    )
+    .run(deviceClientId, sub);
+  expect(changes).toBe(1);
+}
+
+async function endOf(session: TestSession): Promise<unknown> {
+  await session.finish();
+  return session.evidence.at(-1);
+}
+
+const UNKNOWN = {
+  type: 'closing',
+  reason: 'revoked',
+  message: 'the login comes from an unknown issuer',
+};
+
+test('a commit without their identity provider ends them, and says why', async () => {
+  const session = await TestSession.open(bench, 'engineer');
+  const files = hoopYaml('{ issuer: "https://other.example", clientId: hoop }');
+  await bench.policy.commit({ files, message: 'another provider' });
+  expect(await endOf(session)).toMatchObject(UNKNOWN);
+});
+
+test('a commit without `device` ends those of logins by device code, and no others', async () => {
+  const { issuer, clientId, deviceClientId } = bench.provider;
+  const entry = (device: string) =>
+    `{ issuer: "${issuer}", clientId: ${clientId}, scopes: [openid, email, profile, groups], claims: { groups: groups }${device} }`;
+  const files = hoopYaml(entry(`, device: { clientId: ${deviceClientId} }`));
+  await bench.policy.commit({ files, message: 'device' });
+  await bench.restart();
+  const engineer = await bench.client('engineer');
+  const { sub } = await engineer.whoami(bench.signal);
+  await bench.gateway().close();
+  asDeviceLogin(sub, deviceClientId);
+  await bench.restart();
+  const session = await TestSession.open(bench, engineer);
+  const other = await TestSession.open(bench, 'dba');
+  await bench.policy.commit({ files: hoopYaml(entry('')), message: 'no device' });
+  expect(await endOf(session)).toMatchObject(UNKNOWN);
+  const dba = await bench.client('dba');
+  expect((await dba.session(other.id, bench.signal)).state).toBe('live');
+  await other.close();
+});
+
+test('a login that its provider has not confirmed in time ends them, and says why', async () => {
+  const { issuer, clientId } = bench.provider;
+  const session = await TestSession.open(bench, 'engineer');
+  const client = await bench.client('engineer');
+  const files = hoopYaml(
+    `{ issuer: "${issuer}", clientId: ${clientId}, scopes: [openid, email, profile, groups], claims: { groups: groups }, fresh: 15m }`,
+  );
+  const { commit } = await client.policy(bench.signal);
+  await bench.policy.commit({ files, message: 'fresh' });
+  await expect.poll(async () => (await client.policy(bench.signal)).commit).not.toBe(commit);
+  expect((await client.session(session.id, bench.signal)).state).toBe('live');
+  bench.clock.offsetMs += 15 * 60_000;
+  expect(await endOf(session)).toMatchObject({
+    type: 'closing',
+    reason: 'revoked',
+    message: 'the identity provider has not confirmed the login for 15 min',
+  });
+});
+
+test('ends with its login where the policy says how long that lasts', async () => {
+  const { issuer, clientId } = bench.provider;
+  const session = await TestSession.open(bench, 'engineer');
+  const client = await bench.client('engineer');
+  const files = hoopYaml(
+    `{ issuer: "${issuer}", clientId: ${clientId}, scopes: [openid, email, profile, groups], claims: { groups: groups }, maxTime: 30m }`,
+  );
+  const { commit } = await client.policy(bench.signal);
+  await bench.policy.commit({ files, message: 'short logins' });
+  await expect.poll(async () => (await client.policy(bench.signal)).commit).not.toBe(commit);
+  expect((await client.session(session.id, bench.signal)).state).toBe('live');
+  bench.clock.offsetMs += 30 * 60_000;
+  expect(await endOf(session)).toMatchObject({
+    type: 'closing',
+    reason: 'revoked',
+    message: 'the login has expired',
+  });
+});
+
+test('the log says of each session who, on which target and from where, to its end', async () => {
+  const session = await TestSession.open(bench, 'engineer');
+  await session.close();
+  const of = { session: session.id, principal: 'engineer@example.com', target: 'prod-db' };
+  expect(bench.log.events).toContainEqual(
+    expect.objectContaining({ event: 'session.start', ...of, from: '127.0.0.1' }),
+  );
+  expect(bench.log.events).toContainEqual(
+    expect.objectContaining({ event: 'session.ended', ...of }),
+  );
+});
