@@ -39,6 +39,8 @@ import type { FileAct, SftpChannel } from './sftp-types.ts';
 
 /** Requests that the target has not answered; more of them wait here. sftp(1) has 64 under way. */
 const MAX_PENDING = 4096;
+/** Packets that are dealt with before others have their turn, in none of which a path is decided. */
+const MAX_IN_TURN = 64;
 
 export class SftpInspector {
   readonly #channel: SftpChannel;
@@ -51,8 +53,11 @@ export class SftpInspector {
   readonly #requests: SftpRequestQueue;
   /** The WRITE whose data is passing; undefined: it is dropped. */
   #writing: { readonly file: SftpFile; offset: bigint } | undefined;
-  #isBusy = false;
+  /** What is waited for, one within the other; nothing else of the client is looked at meanwhile. */
+  #busy = 0;
   #isPumping = false;
+  /** Since others had their turn. */
+  #inTurn = 0;
 
   readonly #toClient: SftpRun;
   readonly #replies: SftpReplies;
@@ -164,7 +169,13 @@ export class SftpInspector {
         if (item === undefined) {
           break;
         }
+        this.#inTurn += 1;
         this.#fromClient(item);
+        if (this.#inTurn >= MAX_IN_TURN) {
+          this.#inTurn = 0;
+          this.#busy += 1;
+          this.#goOnInNextTurn();
+        }
       }
       this.#toTarget.flush();
     } catch (error) {
@@ -177,7 +188,7 @@ export class SftpInspector {
   #mayGoOn(): boolean {
     return !(
       this.#isOver ||
-      this.#isBusy ||
+      this.#busy > 0 ||
       this.#toTarget.isFull ||
       this.#toClient.isFull ||
       // A client that takes half a packet, and asks on: nothing can be said to it.
@@ -354,17 +365,21 @@ export class SftpInspector {
     this.#wait(work());
   }
 
-  /** Nothing else of the client is looked at meanwhile. */
   #wait(work: Promise<void>): void {
-    this.#isBusy = true;
+    this.#busy += 1;
     this.#toTarget.flush();
     work.then(
-      () => {
-        this.#isBusy = false;
-        this.#pump();
-      },
+      // Of what is refused nothing has to be waited for: without this, nobody else has a turn.
+      () => this.#goOnInNextTurn(),
       (error: unknown) => this.#fail(error),
     );
+  }
+
+  #goOnInNextTurn(): void {
+    setImmediate(() => {
+      this.#busy -= 1;
+      this.#pump();
+    });
   }
 
   // --- to the client

@@ -155,7 +155,12 @@ function firstTurn(
 }
 
 function lexical(known: readonly string[], todo: readonly string[]): string {
-  return walk(known, todo, false).end;
+  const stack = [...known];
+  for (const name of todo) {
+    if (name === '..') stack.pop();
+    else if (name !== '.') stack.push(name);
+  }
+  return join(stack);
 }
 
 function join(parts: readonly string[]): string {
