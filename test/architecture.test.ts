@@ -229,7 +229,13 @@ const LAYERS: readonly Layer[] = [
       'src/tunnel/',
       'src/ui/',
     ],
-    because: 'commands are the top: only main.ts stands above them',
+    because: 'commands are the top: only the process that runs them stands above',
+    forbidden: 'src/process/program.ts',
+  },
+  {
+    folder: 'src/process/',
+    mayImport: ['src/commands/', 'src/ui/'],
+    because: 'it puts the program together and leaves the work to commands',
     forbidden: 'src/main.ts',
   },
 ];
@@ -381,9 +387,14 @@ describe('architecture', () => {
   }
 
   // sql-shell.ts is a program of its own, which the tour starts where psql is missing.
-  test('only main.ts touches argv, the exit code and signals, and nothing calls process.exit', () => {
+  test('only main.ts and src/process touch argv, the exit code and signals, and nothing calls process.exit', () => {
     const offenders = files
-      .filter(({ path }) => path !== 'src/main.ts' && path !== 'src/demo/sql-shell.ts')
+      .filter(
+        ({ path }) =>
+          path !== 'src/main.ts' &&
+          path !== 'src/demo/sql-shell.ts' &&
+          !path.startsWith('src/process/'),
+      )
       .filter(({ path }) =>
         /process\.(argv|exitCode|exit\(|once\('SIG|on\('SIG)/.test(
           readFileSync(join(root, path), 'utf8'),

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { Writable } from 'node:stream';
 import type { Command } from 'commander';
 import { expect, test } from 'vitest';
-import { buildProgram } from '../../src/main.ts';
+import { buildProgram } from '../../src/process/program.ts';
 import { textWidth } from '../../src/ui/text-width.ts';
 import { silentIo } from './silent-io.ts';
 

@@ -8,12 +8,12 @@ import { text } from 'node:stream/consumers';
 import type { Command } from 'commander';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { childEnvironment, LAUNCHER } from '../../src/demo/hoop-process.ts';
-import { buildProgram } from '../../src/main.ts';
+import { buildProgram } from '../../src/process/program.ts';
 import { type TemporaryHome, temporaryHome } from '../auth/command-run.ts';
 import { silentIo } from './silent-io.ts';
 
 /** These stay up by what they are for. */
-const STAY = ['demo', 'gateway start'];
+const STAY = ['demo', 'gateway start', 'mcp'];
 /** What a command that cannot do its work without a login, a target or a file ends with. */
 const FAILURES = [1, 2, 3, 4, 5, 255];
 /** These need none of it. */

@@ -1,0 +1,61 @@
+/** The outside as commands see it (`Io`), of this process. */
+import type { Io } from '../commands/io.ts';
+import { neutraliseLogCommands, obeysOutput } from '../ui/log-commands.ts';
+import { mayColor } from '../ui/may-color.ts';
+import { terminalWidth } from '../ui/terminal-width.ts';
+import { wrapWords } from '../ui/wrap-words.ts';
+import type { Call } from './call.ts';
+import type { ProcessSignals } from './signals.ts';
+
+export function processIo(call: Call, signals: ProcessSignals): Io {
+  for (const stream of [process.stdout, process.stderr]) {
+    prepare(stream);
+  }
+  let isRaw = false;
+  return {
+    stdout: process.stdout,
+    stderr: process.stderr,
+    stdin: process.stdin,
+    env: process.env,
+    cwd: process.cwd(),
+    self: [process.execPath, ...process.argv.slice(1, 2)],
+    signal: signals.interrupted,
+    onSignal: (listener) => signals.toChild(listener),
+    onHangup: (listener) => signals.onHangup(listener),
+    setRaw: (raw) => {
+      isRaw = raw;
+    },
+    suspend: () => signals.stop(0),
+    endBySignal: (signal) => signals.endBy(signal),
+    get color() {
+      return {
+        stdout: call.color && mayColor(process.stdout, process.env),
+        stderr: call.color && mayColor(process.stderr, process.env),
+      };
+    },
+    get quiet() {
+      return call.quiet;
+    },
+    note: (text) => {
+      if (!call.quiet) {
+        const width = terminalWidth(process.stderr, process.env);
+        const lines = wrapWords(text, width, { first: 'hoop: ', rest: 'hoop:   ' });
+        const end = isRaw && process.stderr.isTTY ? '\r\n' : '\n';
+        process.stderr.write(lines.map((line) => `${line}${end}`).join(''));
+      }
+    },
+    setExitCode: (code) => call.chooseStatus(code),
+  };
+}
+
+function prepare(stream: NodeJS.WriteStream): void {
+  // `hoop … | head`, a closed terminal: the reader has gone, which is no error of ours.
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE' && error.code !== 'EIO') {
+      throw error;
+    }
+  });
+  if (!stream.isTTY && obeysOutput(process.env)) {
+    neutraliseLogCommands(stream);
+  }
+}

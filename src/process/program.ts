@@ -1,0 +1,147 @@
+/** The commander program: its commands by group, its help, and its words for a wrong call. */
+import { Command } from 'commander';
+import { accessCommand } from '../commands/access.ts';
+import { approvalsCommand } from '../commands/approvals.ts';
+import { completeCommand, completionCommand } from '../commands/completion.ts';
+import { configCommand } from '../commands/config.ts';
+import { connectCommand } from '../commands/connect.ts';
+import { demoCommand } from '../commands/demo.ts';
+import { doctorCommand } from '../commands/doctor.ts';
+import { gatewayCommand } from '../commands/gateway.ts';
+import type { Io } from '../commands/io.ts';
+import { loginCommand } from '../commands/login.ts';
+import { logoutCommand } from '../commands/logout.ts';
+import { manCommand } from '../commands/man.ts';
+import { mcpCommand } from '../commands/mcp.ts';
+import { policyCommand } from '../commands/policy.ts';
+import { promptCommand } from '../commands/prompt.ts';
+import { runCommand } from '../commands/run.ts';
+import { runsCommand } from '../commands/runs.ts';
+import { sessionsCommand } from '../commands/sessions.ts';
+import { separateRemoteCommand, sshCommand } from '../commands/ssh.ts';
+import { sshConfigCommand } from '../commands/ssh-config.ts';
+import { sshStdioCommand } from '../commands/ssh-stdio.ts';
+import { targetsCommand } from '../commands/targets.ts';
+import { whoamiCommand } from '../commands/whoami.ts';
+import { packageVersion } from '../package-version.ts';
+import { renderJson } from '../ui/render-json.ts';
+import { wrapHelp } from '../ui/wrap-help.ts';
+
+/** @param json whether wrong usage is told as JSON */
+export function buildProgram(io: Io, json: boolean): Command {
+  const program = new Command('hoop')
+    .description('Work on production Postgres and servers without holding the credential.')
+    .version(packageVersion(), '-V, --version', 'print the version')
+    .option('-q, --quiet', 'print errors only')
+    .option('--no-color', 'no escape codes, even on a terminal')
+    .showHelpAfterError(json ? false : 'hoop: hint: Run it with --help to see the options.')
+    .exitOverride()
+    // Beside `connect [options] <target> [command...]` there are 38 columns left.
+    .configureHelp({ minWidthToWrap: 30 })
+    .configureOutput({
+      writeOut: (text) => io.stdout.write(wrapHelp(text, HELP_WIDTH)),
+      writeErr: (text) => io.stderr.write(text),
+      outputError: (text, write) => write(usageError(text, json)),
+    })
+    .addHelpText('after', HELP_FOOTER);
+  const groups: Readonly<Record<string, readonly Command[]>> = {
+    'Log in:': [loginCommand(io), logoutCommand(io), whoamiCommand(io)],
+    'Work:': [
+      targetsCommand(io),
+      connectCommand(io),
+      sshCommand(io),
+      sshConfigCommand(io),
+      runCommand(io),
+      mcpCommand(io),
+      runsCommand(io),
+      promptCommand(io),
+      accessCommand(io),
+      approvalsCommand(io),
+    ],
+    'Look back:': [sessionsCommand(io)],
+    'Run it:': [policyCommand(io), gatewayCommand(io)],
+    'More:': [demoCommand(io), doctorCommand(io), configCommand(io), completionCommand(io)],
+  };
+  for (const [heading, commands] of Object.entries(groups)) {
+    program.commandsGroup(heading);
+    for (const command of commands) {
+      inheritSettings(command, program);
+      program.addCommand(command);
+    }
+  }
+  program.helpCommand('help [command]', 'help for a command');
+  // What ssh, the completion scripts and the build call; nobody types them.
+  program.addCommand(sshStdioCommand(io), { hidden: true });
+  program.addCommand(completeCommand(io), { hidden: true });
+  program.addCommand(manCommand(io), { hidden: true });
+  return program;
+}
+
+/** commander's own words in our form. */
+function usageError(text: string, json: boolean): string {
+  const { message, hint } = usageWords(text.replace(/^error: /, '').trimEnd());
+  if (!json) {
+    return `hoop: error: ${message}\n${hint === undefined ? '' : `hoop: hint: ${hint}\n`}`;
+  }
+  const error = { code: 'HOOP_USAGE', message, hint: hint ?? 'See the options with --help.' };
+  return `${renderJson({ v: 1, error })}\n`;
+}
+
+function usageWords(text: string): { readonly message: string; readonly hint?: string } {
+  const choice = WRONG_CHOICE.exec(text);
+  if (choice !== null) {
+    const [, value = '', name = '', choices = ''] = choice;
+    return { message: `"${value}" is no ${name}`, hint: `It may be ${choices}.` };
+  }
+  const [message = '', suggestion] = text.split('\n');
+  return suggestion === undefined
+    ? { message }
+    : { message, hint: suggestion.replace(/^\((.*)\)$/, '$1') };
+}
+
+/** Of an argument that takes one of a few words; of options commander names the option first. */
+const WRONG_CHOICE =
+  /^command-argument value '(.*)' is invalid for argument '(.*)'\. Allowed choices are (.*)\.$/s;
+
+/** Asked of the words themselves: what commander refuses, it has not parsed. */
+export function wantsJson(argv: readonly string[]): boolean {
+  const end = argv.indexOf('--');
+  return argv.slice(0, end === -1 ? argv.length : end).includes('--json');
+}
+
+/** What commander takes where there is no terminal; wider is harder to read. */
+const HELP_WIDTH = 80;
+const HELP_FOOTER = `
+Exit status: 0 ok, 1 failure, 2 wrong usage, 3 not logged in, 4 denied by policy,
+5 unreachable, 130 interrupted; \`run\`, \`ssh\` and \`connect NAME -- COMMAND\`
+give the command's own, or 255 (2 for wrong usage, but of \`ssh\`).
+
+New here?  hoop demo`;
+
+/** Commands made apart from the program do not inherit exitOverride and output by themselves. */
+function inheritSettings(command: Command, parent: Command): void {
+  command.copyInheritedSettings(parent);
+  for (const child of command.commands) {
+    inheritSettings(child, command);
+  }
+}
+
+/** The words of a call as commander is to read them. @param words without program and script */
+export function wordsFor(program: Command, words: readonly string[]): readonly string[] {
+  const asked = withoutHelpForNothing(words, program);
+  const ssh = program.commands.find((command) => command.name() === 'ssh');
+  return ssh === undefined ? asked : separateRemoteCommand(asked, ssh);
+}
+
+/** `help` for what is no command would show all that hoop has, and not that there is no such command. */
+function withoutHelpForNothing(words: readonly string[], program: Command): readonly string[] {
+  const at = words.findIndex((word) => !word.startsWith('-'));
+  const asked = words[at + 1];
+  const isNothing =
+    words[at] === 'help' &&
+    asked !== undefined &&
+    asked !== 'help' &&
+    !asked.startsWith('-') &&
+    !program.commands.some((command) => command.name() === asked);
+  return isNothing ? words.toSpliced(at, 1) : words;
+}
