@@ -9,6 +9,8 @@ export interface DecidedText {
   readonly text: string;
   readonly isSimple: boolean;
   readonly isAllowed: boolean;
+  /** Of a Query: its statements as far as they were allowed, which may have been run one by one. */
+  readonly parts: readonly string[];
 }
 
 /**
@@ -29,9 +31,12 @@ export function unparsedTexts(
 ): readonly string[] {
   const sent = new Set(decided.map(({ text }) => text));
   const allowed = new Set<string>();
-  // A Query is run once for each time that it was allowed; a prepared statement as often as one likes.
+  // A Query, or a part of it, is run once for each time that it was allowed; a prepared statement as
+  // often as one likes.
   const queries = new Map<string, number>();
-  for (const { text, isSimple, isAllowed } of decided) {
+  const parts = new Map<string, number>();
+  for (const { text, isSimple, isAllowed, parts: own } of decided) {
+    for (const part of own) parts.set(part, (parts.get(part) ?? 0) + 1);
     if (!isAllowed) continue;
     allowed.add(text);
     if (isSimple) queries.set(text, (queries.get(text) ?? 0) + 1);
@@ -39,10 +44,12 @@ export function unparsedTexts(
   return logged.flatMap((entry) => {
     const { text, kind, isSimple } = entry;
     if (isOwn(entry) && !sent.has(text)) return [];
-    if (!allowed.has(text)) return [text];
-    if (kind !== 'statement' || !isSimple) return [];
-    const left = (queries.get(text) ?? 0) - 1;
-    queries.set(text, left);
+    const isPart = !allowed.has(text);
+    if (isPart && (isSimple || !parts.has(text))) return [text];
+    if (kind !== 'statement' || (!isSimple && !isPart)) return [];
+    const counts = isPart ? parts : queries;
+    const left = (counts.get(text) ?? 0) - 1;
+    counts.set(text, left);
     return left < 0 ? [text] : [];
   });
 }

@@ -3,7 +3,9 @@
  * while: what the server ran is, byte for byte, what the recording says was allowed.
  */
 import { runHoop, startHoop } from '../../src/demo/hoop-process.ts';
+import { SqlParser } from '../../src/policy/sql/parser.ts';
 import { readCorpus } from '../fuzz/corpus.ts';
+import { decidedText } from '../fuzz/decided.ts';
 import { LONGEST_STATEMENT_MS, playPrograms } from '../fuzz/play-programs.ts';
 import { type Random, randomOf } from '../fuzz/random.ts';
 import { parseServerLog } from '../fuzz/server-log.ts';
@@ -107,17 +109,16 @@ async function fuzzSession(
 async function recordedDecisions(home: string, session: string): Promise<readonly DecidedText[]> {
   const replay = await runHoop(['sessions', 'replay', session, '--json'], { home });
   if (replay.exitCode !== 0) throw new Error(`hoop sessions replay failed: ${replay.stderr}`);
-  return replay.stdout.split('\n').flatMap((line) => {
+  await using parser = SqlParser.create();
+  const decided: DecidedText[] = [];
+  for (const line of replay.stdout.split('\n')) {
     const entry: unknown = line === '' ? undefined : JSON.parse(line);
-    return isStatement(entry)
-      ? {
-          text: entry.text,
-          isSimple: entry.protocol === 'simple',
-          isAllowed:
-            entry.decisions.length > 0 && entry.decisions.every(({ effect }) => effect === 'allow'),
-        }
-      : [];
-  });
+    if (!isStatement(entry)) continue;
+    const sent = { text: entry.text, isSimple: entry.protocol === 'simple' };
+    const effects = entry.decisions.map(({ effect }) => effect);
+    decided.push(await decidedText(parser, sent, effects));
+  }
+  return decided;
 }
 
 interface RecordedStatement {

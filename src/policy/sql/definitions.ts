@@ -3,13 +3,14 @@
 import { hasCodeOn, noteCode, noteDomain, noteLike } from './definition-code.ts';
 import { noteBounds, noteClustered, noteIndexed } from './definition-values.ts';
 import { namedRelation } from './from-items.ts';
-import { relationMoves } from './moved-relations.ts';
+import { RENAMED, relationMoves } from './moved-relations.ts';
 import { creationSchema, findInTheWay, findTarget } from './names.ts';
 import { descendants } from './relation-family.ts';
 import { columnsBehind } from './renamed-view.ts';
 import { settingEffect } from './settings-table.ts';
 import type { StatementFacts } from './statement-facts.ts';
 import type { StatementKind } from './statement-verbs.ts';
+import { reachesBelow, schemasDropped } from './taken-along.ts';
 import { as, type FieldsOf, is, literalText, type Node, namesOf, stringOf } from './tree.ts';
 import { noteTypeTargets } from './type-targets.ts';
 
@@ -45,8 +46,6 @@ const RELATION_KINDS: ReadonlySet<string> = new Set([
   'OBJECT_TRIGGER',
   'OBJECT_VIEW',
 ]);
-/** `ALTER TABLE` renames views, too. */
-const RENAMES_RELATION: ReadonlySet<string> = new Set(['OBJECT_VIEW', 'OBJECT_TABLE']);
 /** Objects that hang below a relation: `DROP TRIGGER t ON r` names them as [r, t]. */
 const BELOW_RELATION: ReadonlySet<string> = new Set([
   'OBJECT_COLUMN',
@@ -74,6 +73,7 @@ export function definition(facts: StatementFacts, node: Node, kind: StatementKin
     else collect(facts, value, all || SUBJECTS.has(name) ? 'write' : 'read');
   }
   facts.moves = relationMoves(facts, node);
+  facts.dropsIn = schemasDropped(node);
   noteTypeTargets(facts, node);
   if (is(node, 'DropStmt')) {
     for (const object of node.DropStmt.objects ?? []) {
@@ -89,7 +89,7 @@ export function definition(facts: StatementFacts, node: Node, kind: StatementKin
   if (is(node, 'SecLabelStmt')) {
     namedObject(facts, node.SecLabelStmt.object, node.SecLabelStmt.objtype);
   }
-  if (is(node, 'RenameStmt') && RENAMES_RELATION.has(node.RenameStmt.renameType ?? '')) {
+  if (is(node, 'RenameStmt') && RENAMED.has(node.RenameStmt.renameType)) {
     noteRenamed(facts);
   }
   if (is(node, 'RefreshMatViewStmt') && node.RefreshMatViewStmt.relation) {
@@ -118,6 +118,8 @@ export function definition(facts: StatementFacts, node: Node, kind: StatementKin
   if (is(node, 'CreateFunctionStmt')) {
     noteLanguage(facts, node.CreateFunctionStmt.options);
   }
+  // Of all that it names.
+  if (reachesBelow(node)) noteBelow(facts);
 }
 
 function noteRenamed(facts: StatementFacts): void {
@@ -125,6 +127,17 @@ function noteRenamed(facts: StatementFacts): void {
     const view = facts.context.catalog.relationByOid(oid);
     const columns = view?.kind === 'v' ? columnsBehind(facts, view) : undefined;
     if (columns !== undefined) facts.viewsRenamed.push({ oid, columns });
+  }
+}
+
+/** Partitions and children: as behind a view, rules that deny are asked about them as well. */
+function noteBelow(facts: StatementFacts): void {
+  const { catalog } = facts.context;
+  for (const { oid, schema, name } of [...facts.writes.values()]) {
+    const relation = catalog.relationByOid(oid);
+    for (const below of relation ? descendants(catalog, relation) : []) {
+      facts.noteWriteBehind(below, { schema, name });
+    }
   }
 }
 
@@ -231,6 +244,8 @@ function collect(facts: StatementFacts, value: unknown, use: 'read' | 'write'): 
       return;
     }
     noteCode(facts, value);
+    // Whether rows can be written tells what is in the table that they refer to.
+    if (use === 'write' && 'pktable' in value) collect(facts, value.pktable, 'read');
     for (const inner of Object.values(value)) {
       collect(facts, inner, use);
     }

@@ -237,6 +237,7 @@ function speaksOf(rule: StatementRule, analysis: StatementAnalysis): boolean {
   const { reads, writes, writesIndirectly = [] } = analysis;
   if (
     writesIndirectly.some((write) => speaksOfIndirect(rule, write, analysis)) ||
+    speaksOfDropped(rule, analysis) ||
     analysis.sequences?.some((used) => speaksOfUse(rule, used))
   ) {
     return true;
@@ -260,6 +261,22 @@ function speaksOfIndirect(
 ): boolean {
   return deniesVerb(rule, write.change, analysis) && touches(rule, [write]);
 }
+
+/** What goes with a schema and the like is not in the statement: the rule tells what it could be. */
+function speaksOfDropped(rule: StatementRule, analysis: StatementAnalysis): boolean {
+  const { dropsIn } = analysis;
+  return (
+    dropsIn !== undefined &&
+    DROPS.some((verb) => deniesVerb(rule, verb, analysis)) &&
+    (rule.relations.length === 0 ||
+      dropsIn === 'anywhere' ||
+      rule.relations.some((one) => dropsIn.some((schema) => reachesSchema(one, schema))))
+  );
+}
+
+const DROPS = ['foreign table', 'materialized view', 'sequence', 'table', 'view'].map(
+  (kind) => `drop ${kind}`,
+);
 
 /**
  * An approve rule that names nothing in particular must not hold what every client asks first: the
@@ -308,13 +325,17 @@ function touches(rule: StatementRule, relations: readonly RelationFact[]): boole
   );
 }
 
-/** Whether relations that the rule is about have names afterwards of which it does not speak. */
-function losesSight({ relations }: StatementRule, { moves = [] }: StatementAnalysis): boolean {
-  return moves.some(({ from, to }) =>
-    from.name === undefined || to.name === undefined
-      ? relations.some((one) => reachesSchema(one, from.schema) && !reachesSchema(one, to.schema))
-      : covered(relations, from.schema, from.name) && !covered(relations, to.schema, to.name),
-  );
+/** Whether what the rule is about has a name afterwards of which it does not speak. */
+function losesSight(rule: StatementRule, { moves = [] }: StatementAnalysis): boolean {
+  return moves.some(({ from, to, isFunction }) => {
+    if (from.name === undefined || to.name === undefined) {
+      return [...rule.relations, ...rule.functions].some(
+        (one) => reachesSchema(one, from.schema) && !reachesSchema(one, to.schema),
+      );
+    }
+    const patterns = isFunction ? rule.functions : rule.relations;
+    return covered(patterns, from.schema, from.name) && !covered(patterns, to.schema, to.name);
+  });
 }
 
 function covered(patterns: readonly string[], schema: string, name: string): boolean {
@@ -332,14 +353,16 @@ function movedAway(rule: StatementRule, analysis: StatementAnalysis, grant: Gran
 }
 
 function refusedBy(rule: StatementRule, analysis: StatementAnalysis, grant: Grant): Refusal {
-  const { writesIndirectly: _, ...alone } = analysis;
+  const { writesIndirectly: _, dropsIn, ...alone } = analysis;
+  const besides =
+    dropsIn === undefined
+      ? 'The server changes other rows with it: foreign keys, rules or partitions say so.'
+      : 'What the rule is about can be dropped with it.';
   return refusal(grant, {
     code: 'HOOP_DENIED',
     message: `${describeStatement(analysis)} is denied by policy`,
     // Names only what the statement names.
-    detail: speaksOf(rule, alone)
-      ? undefined
-      : 'The server changes other rows with it: foreign keys, rules or partitions say so.',
+    detail: speaksOf(rule, alone) ? undefined : besides,
     rule: rule.rule,
     hint: rule.hint,
   });

@@ -1,22 +1,33 @@
 /**
  * Statements that give a relation another name, or let its rows be read under that of another one
- * (INHERIT, ATTACH PARTITION). Rules know relations by their names: what a rule denies of one must
+ * (INHERIT, ATTACH PARTITION). Rules know relations, types and functions by their names: what a rule denies of one must
  * not be open as soon as it is called something else.
  */
-import { findTarget } from './names.ts';
+import { findTarget, findTypeTarget, functionSchemas } from './names.ts';
 import type { StatementFacts } from './statement-facts.ts';
-import { as, type FieldsOf, is, type Node } from './tree.ts';
-import type { RelationMove } from './types.ts';
+import { as, type FieldsOf, is, type Node, namesOf } from './tree.ts';
+import type { CatalogFunction, RelationMove } from './types.ts';
 
 type Name = RelationMove['from'];
 type RangeVar = FieldsOf<'RangeVar'>;
 
-const RELATIONS: ReadonlySet<string | undefined> = new Set([
+/** The server takes ALTER INDEX for a table or view, too, when it renames it. */
+export const RENAMED: ReadonlySet<string | undefined> = new Set([
   'OBJECT_FOREIGN_TABLE',
+  'OBJECT_INDEX',
   'OBJECT_MATVIEW',
+  'OBJECT_SEQUENCE',
   'OBJECT_TABLE',
   'OBJECT_VIEW',
 ]);
+const FUNCTIONS: ReadonlySet<string | undefined> = new Set([
+  'OBJECT_AGGREGATE',
+  'OBJECT_FUNCTION',
+  'OBJECT_PROCEDURE',
+  'OBJECT_ROUTINE',
+]);
+/** Rules name them like relations. */
+const TYPES: ReadonlySet<string | undefined> = new Set(['OBJECT_DOMAIN', 'OBJECT_TYPE']);
 
 export function relationMoves(facts: StatementFacts, node: Node): readonly RelationMove[] {
   if (is(node, 'RenameStmt')) {
@@ -24,15 +35,58 @@ export function relationMoves(facts: StatementFacts, node: Node): readonly Relat
     if (renameType === 'OBJECT_SCHEMA') {
       return [{ from: { schema: subname ?? '' }, to: { schema: newname } }];
     }
-    const from = RELATIONS.has(renameType) ? nameOf(facts, relation) : undefined;
+    const { object } = node.RenameStmt;
+    const functions = renamedFunctions(facts, renameType, object);
+    if (functions !== undefined) {
+      return functions.map(({ schema, name }) =>
+        movedFunction({ schema, name }, { schema, name: newname }),
+      );
+    }
+    const from = renamed(facts, renameType, relation, object);
     return from ? [{ from, to: { schema: from.schema, name: newname } }] : [];
   }
   if (is(node, 'AlterObjectSchemaStmt')) {
-    const { objectType, relation, newschema = '' } = node.AlterObjectSchemaStmt;
-    const from = RELATIONS.has(objectType) ? nameOf(facts, relation) : undefined;
+    const { objectType, relation, object, newschema = '' } = node.AlterObjectSchemaStmt;
+    const functions = renamedFunctions(facts, objectType, object);
+    if (functions !== undefined) {
+      return functions.map(({ schema, name }) =>
+        movedFunction({ schema, name }, { schema: newschema, name }),
+      );
+    }
+    const from = renamed(facts, objectType, relation, object);
     return from ? [{ from, to: { ...from, schema: newschema } }] : [];
   }
   return is(node, 'AlterTableStmt') ? joined(facts, node.AlterTableStmt) : [];
+}
+
+function movedFunction(from: Required<Name>, to: Required<Name>): RelationMove {
+  return { from, to, isFunction: true };
+}
+
+/** All that have the name: which one it is, only its arguments would tell. */
+function renamedFunctions(
+  facts: StatementFacts,
+  kind: string | undefined,
+  object: Node | undefined,
+): readonly CatalogFunction[] | undefined {
+  if (!FUNCTIONS.has(kind)) return undefined;
+  const names = namesOf(as(object, 'ObjectWithArgs')?.objname) ?? [];
+  const name = names.at(-1) ?? '';
+  return functionSchemas(facts, names).flatMap((schema) =>
+    facts.context.catalog.functions(schema, name),
+  );
+}
+
+function renamed(
+  facts: StatementFacts,
+  kind: string | undefined,
+  relation: RangeVar | undefined,
+  object: Node | undefined,
+): Required<Name> | undefined {
+  if (RENAMED.has(kind)) return nameOf(facts, relation);
+  const names = TYPES.has(kind) ? namesOf(as(object, 'List')?.items) : undefined;
+  const found = names && findTypeTarget(facts, names);
+  return found && { schema: found.schema, name: found.name };
 }
 
 /** A child is read with its parent, and only rules about the parent are asked then. */

@@ -123,6 +123,7 @@ export class StatementFacts {
   /** Views that it gives another name, where they can be followed. */
   readonly viewsRenamed: NonNullable<StatementAnalysis['viewsRenamed']>[number][] = [];
   moves: readonly RelationMove[] = [];
+  dropsIn: StatementAnalysis['dropsIn'];
   /** OID of a domain whose values are all checked now. */
   checkedDomain: number | undefined;
   runsUserCode = false;
@@ -372,6 +373,12 @@ export class StatementFacts {
     this.writes.set(factKey(fact), fact);
   }
 
+  /** One that the statement does not name. */
+  noteWriteBehind(relation: CatalogRelation, via: NonNullable<RelationFact['via']>): void {
+    const fact = this.#relationFact(relation);
+    if (!this.writes.has(factKey(fact))) this.writes.set(factKey(fact), { ...fact, via });
+  }
+
   noteWriteOf(schema: string, name: string): void {
     this.writes.set(`${schema}.${name}`, { schema, name, oid: 0 });
   }
@@ -583,6 +590,7 @@ export class StatementFacts {
       ...(this.sequences.size === 0 ? {} : { sequences: [...this.sequences.values()] }),
       ...this.#lookupFacts(),
       ...(this.moves.length === 0 ? {} : { moves: this.moves }),
+      ...(this.dropsIn === undefined ? {} : { dropsIn: this.dropsIn }),
       ...(this.viewsRenamed.length === 0 ? {} : { viewsRenamed: this.viewsRenamed }),
       qualified: this.qualified,
       ...(this.checkedDomain === undefined ? {} : { checkedDomain: this.checkedDomain }),

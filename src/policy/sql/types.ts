@@ -253,8 +253,8 @@ export interface RelationFact {
   readonly name: string;
   readonly oid: number;
   /**
-   * Set when the statement does not name this relation: the view through which it is reached.
-   * Allow rules are asked about the view alone (as PostgreSQL asks its owner), deny rules about both.
+   * Set when the statement does not name this relation: the view, or the parent, through which it
+   * is reached. Allow rules are asked about that alone (as PostgreSQL asks its owner), deny rules about both.
    */
   readonly via?: { readonly schema: string; readonly name: string };
 }
@@ -315,6 +315,8 @@ export interface LookupFact {
 export interface RelationMove {
   readonly from: { readonly schema: string; readonly name?: string };
   readonly to: { readonly schema: string; readonly name?: string };
+  /** Functions of that name, and no relation. */
+  readonly isFunction?: true;
 }
 
 export interface ValueFact {
@@ -525,6 +527,8 @@ export interface StatementAnalysis {
   readonly sequences?: readonly SequenceFact[];
   /** Relations that get another name, or are read under that of another one from now on. */
   readonly moves?: readonly RelationMove[];
+  /** DROP … CASCADE: the schemas of which every relation can go with it. */
+  readonly dropsIn?: readonly string[] | 'anywhere' | undefined;
   /** Views that get another name, with all that their definitions read; one that cannot be followed is left out. */
   readonly viewsRenamed?: readonly {
     readonly oid: number;

@@ -1,11 +1,17 @@
 /** Mutated SQL in random messages: what the server runs has been read and allowed, byte for byte. */
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readCorpus } from '../../../conformance/fuzz/corpus.ts';
+import { decidedText } from '../../../conformance/fuzz/decided.ts';
 import { type FuzzMessage, query, randomProgram } from '../../../conformance/fuzz/programs.ts';
 import { randomOf } from '../../../conformance/fuzz/random.ts';
-import { LOG_SETTINGS, parseServerLog } from '../../../conformance/fuzz/server-log.ts';
+import {
+  LOG_SETTINGS,
+  type LoggedText,
+  parseServerLog,
+} from '../../../conformance/fuzz/server-log.ts';
 import { type DecidedText, unparsedTexts } from '../../../conformance/fuzz/unparsed.ts';
 import type { EmbeddedPostgres } from '../../../src/demo/embedded-postgres.ts';
+import { SqlParser } from '../../../src/policy/sql/parser.ts';
 import type { RecordingEvent } from '../../../src/recording/types.ts';
 import { grantOf } from '../../policy/sql/grant-fixture.ts';
 import { startTestPostgres } from '../../postgres-template.ts';
@@ -75,7 +81,12 @@ test('nothing reaches the server that was not read and allowed', async () => {
   await engine.idle();
   await logged('the end');
 
-  const decided = sent.map((message) => decidedText(message, engine.events));
+  await using parser = SqlParser.create();
+  const decided: DecidedText[] = [];
+  for (const message of sent) {
+    const effects = effectsOf(message, engine.events);
+    decided.push(await decidedText(parser, { ...message, text: message.text ?? '' }, effects));
+  }
   const ran = parseServerLog(log).filter(({ processId }) => processIds.includes(processId));
   expect(unparsedTexts(ran, decided)).toEqual([]);
   expect(engine.failures).toEqual([]);
@@ -88,20 +99,15 @@ test('nothing reaches the server that was not read and allowed', async () => {
 /** Of RawClient's StartupMessage. */
 const STARTUP_LENGTH = Buffer.byteLength('....????user\0x\0database\0postgres\0\0');
 
-function decidedText(
-  message: FuzzMessage & { readonly stream: number; readonly at: number },
+function effectsOf(
+  message: { readonly stream: number; readonly at: number },
   events: readonly RecordingEvent[],
-): DecidedText {
-  const decisions = events.flatMap((event) =>
+): readonly string[] {
+  return events.flatMap((event) =>
     event.type === 'decision' && event.stream === message.stream && event.at === message.at
       ? [event.effect]
       : [],
   );
-  return {
-    text: message.text ?? '',
-    isSimple: message.isSimple,
-    isAllowed: decisions.length > 0 && decisions.every((effect) => effect === 'allow'),
-  };
 }
 
 /** The log comes through a pipe: what is asked last is seen last. */
@@ -114,3 +120,29 @@ async function logged(mark: string): Promise<void> {
   await real.connection().query(`SELECT '${mark}'`);
   await seen;
 }
+
+describe('of a text whose statements are decided one by one', () => {
+  const text = 'SELECT 1; SELECT 2;SELECT 3';
+  const ran = (text: string, isSimple = false) =>
+    ({ processId: 1, kind: 'statement', isSimple, isNamedProbe: false, text }) as const;
+  const unparsed = async (effects: readonly string[], ...logged: LoggedText[]) => {
+    await using parser = SqlParser.create();
+    return unparsedTexts(logged, [await decidedText(parser, { text, isSimple: true }, effects)]);
+  };
+
+  test('those that were allowed may have been run', async () => {
+    const logged = [ran('SELECT 1'), ran('SELECT 2')];
+    expect(await unparsed(['allow', 'allow', 'refuse'], ...logged)).toEqual([]);
+    expect(await unparsed(['allow', 'allow'], ...logged)).toEqual([]);
+  });
+
+  test('nothing else, not twice, and not as a Query', async () => {
+    const [one, three] = [ran('SELECT 1'), ran('SELECT 3')];
+    expect(await unparsed(['allow', 'refuse'], one, three)).toEqual(['SELECT 3']);
+    expect(await unparsed(['refuse'], one)).toEqual(['SELECT 1']);
+    expect(await unparsed(['allow', 'refuse', 'allow'], three)).toEqual(['SELECT 3']);
+    expect(await unparsed(['allow', 'allow'], one, one)).toEqual(['SELECT 1']);
+    expect(await unparsed(['allow', 'allow'], ran('SELECT 1', true))).toEqual(['SELECT 1']);
+    expect(await unparsed(['allow', 'fail'], ran(text, true))).toEqual([text]);
+  });
+});
