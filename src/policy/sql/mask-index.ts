@@ -3,6 +3,7 @@ import { columnName } from '../describe-grant.ts';
 import { stricterOf } from '../strictest-masks.ts';
 import type { ColumnMask } from '../types.ts';
 import { concreteTypeOf } from './function-types.ts';
+import { generatedFrom } from './generated-columns.ts';
 import { withReferencing } from './referencing-masks.ts';
 import { relationFamily } from './relation-family.ts';
 import { columnOf, nameOf } from './resolve-masks.ts';
@@ -18,7 +19,7 @@ export class MaskIndex {
   readonly #relations = new Set<number>();
   /** Views that a mask names: their columns are seen through, so such a mask finds nothing. */
   readonly #views = new Map<number, ColumnMask>();
-  /** Of columns of tables, whatever the table. */
+  /** Of columns of tables, and of those that are generated from them, whatever the table. */
   readonly columnNames = new Set<string>();
   readonly #catalog: Catalog;
   readonly #coversSystem: boolean;
@@ -115,6 +116,11 @@ export class MaskIndex {
     const key = oidKey(oid, column);
     const other = this.#byOid.get(key);
     this.#byOid.set(key, other ? stricterOf(other, mask) : mask);
+    const relation = this.#catalog.relationByOid(oid);
+    const attnum = relation?.columns.find(({ name }) => name === column)?.attnum;
+    for (const { name } of relation && attnum ? generatedFrom(relation, attnum) : []) {
+      this.columnNames.add(name);
+    }
   }
 }
 

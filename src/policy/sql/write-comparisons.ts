@@ -2,6 +2,7 @@
  * What the server compares when a row is written, by what the owner of the table wrote: the client
  * gives one side, and whether the write succeeds tells of the other.
  */
+import { sourcesOf } from './generated-columns.ts';
 import type { WrittenRows } from './row-code.ts';
 import type { StatementFacts } from './statement-facts.ts';
 import type { CatalogComparison, CatalogRelation, ColumnFact } from './types.ts';
@@ -17,10 +18,13 @@ export function noteComparisons(facts: StatementFacts, written: WrittenRows): vo
   for (const key of relation.foreignKeys ?? []) {
     const other = facts.context.catalog.relationByOid(key.references);
     for (const [index, column] of key.columns.entries()) {
-      const referenced = other && columnIn(facts, other, key.referencedColumns[index] ?? 0);
       const own = columns.has(column) ? columnIn(facts, relation, column) : undefined;
       const by = `the foreign key ${relation.schema}.${relation.name}.${key.name}`;
-      if (own && referenced) facts.noteWriteComparison({ written: own, compared: referenced, by });
+      for (const attnum of other ? withSources(other, [key.referencedColumns[index] ?? 0]) : []) {
+        const referenced = other && columnIn(facts, other, attnum);
+        if (own && referenced)
+          facts.noteWriteComparison({ written: own, compared: referenced, by });
+      }
     }
   }
 }
@@ -35,12 +39,14 @@ function comparedBy(
   const all = columns.includes(0) && kind === 'check' ? [...allOf(relation)] : columns;
   // Other rows have values of all columns; NULL, which a column gets that is left out, is none of them.
   if (kind === 'unique') {
-    return change === 'insert' ? all.filter((column) => written.has(column)) : all;
+    const others = change === 'insert' ? all.filter((column) => written.has(column)) : all;
+    return withSources(relation, others);
   }
   // Of a new row the client gives all values.
   if (change === 'insert') return [];
   const updates = facts.changed.filter((one) => one.change === 'update');
-  return updates.length > 1 ? all : all.filter((column) => !written.has(column));
+  const row = withSources(relation, all);
+  return updates.length > 1 ? row : row.filter((column) => !written.has(column));
 }
 
 function note(
@@ -51,13 +57,15 @@ function note(
   compared: readonly number[],
   by: string,
 ): void {
-  const first = columns.includes(0)
-    ? [...written].find((column) => column > 0)
-    : columns.find((column) => written.has(column));
-  const own = first === undefined ? undefined : columnIn(facts, relation, first);
-  for (const column of own ? compared : []) {
+  const own = columns.includes(0)
+    ? [...written].filter((column) => column > 0)
+    : withSources(relation, columns).filter((column) => written.has(column));
+  // What the client has given.
+  const first = own.find((column) => sourcesOf(relation, column).length === 0) ?? own[0];
+  const given = first === undefined ? undefined : columnIn(facts, relation, first);
+  for (const column of given ? compared : []) {
     const other = columnIn(facts, relation, column);
-    if (own && other) facts.noteWriteComparison({ written: own, compared: other, by });
+    if (given && other) facts.noteWriteComparison({ written: given, compared: other, by });
   }
 }
 
@@ -86,6 +94,12 @@ function withGenerated(
       (generatedColumns?.some((column) => written.has(column)) ?? true),
   );
   return new Set([...written, ...generated.map(({ attnum }) => attnum)]);
+}
+
+/** The value of a generated column tells of those that it is made from. */
+function withSources(relation: CatalogRelation, columns: readonly number[]): readonly number[] {
+  const sources = columns.flatMap((column) => sourcesOf(relation, column));
+  return [...new Set([...columns, ...sources])];
 }
 
 function allOf({ columns }: CatalogRelation): ReadonlySet<number> {

@@ -21,6 +21,9 @@ const { target, direct } = testTarget(`
     person int REFERENCES app.people, UNIQUE (id, person));
   CREATE UNIQUE INDEX ON app.keys (lower(code));
   INSERT INTO app.keys VALUES (1, 'a', '${SECRET}', 1, 1);
+  CREATE TABLE app.made (id int PRIMARY KEY, n int, card text,
+    made text GENERATED ALWAYS AS (card || n) STORED UNIQUE);
+  INSERT INTO app.made VALUES (1, 1, '${SECRET}'), (2, 2, '${SECRET}');
   CREATE FUNCTION app.stored() RETURNS void LANGUAGE sql AS
     $$ INSERT INTO app.keys (id) SELECT 1 FROM app.people $$;
   CREATE FUNCTION app.watch() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -95,6 +98,9 @@ const KEYS: readonly (readonly [text: string, detail: string | undefined])[] = [
   [`INSERT INTO app.keys (id, card) VALUES (6, '${SECRET}')`, undefined],
   ["INSERT INTO app.keys (id, code) VALUES (7, 'A')", undefined],
   ['INSERT INTO app.keys (id, "Upper") VALUES (8, 1)', undefined],
+  ['UPDATE app.made SET id = 2 WHERE id = 1', 'Key (id)=(2) already exists.'],
+  // It has a masked value in it.
+  ['UPDATE app.made SET n = 2 WHERE id = 1', undefined],
   // A trigger could have put anything into the row.
   ["INSERT INTO app.orders VALUES (1, 1, 'new')", undefined],
   ['SELECT app.stored()', undefined],
@@ -106,7 +112,7 @@ describe('errors and notices while columns are masked', () => {
   const grant: Grant = {
     ...grantOf({
       rules: ['allow *', 'allow calls of app.stored that may show'],
-      masks: ['app.people.card full', 'app.keys.card full writable'],
+      masks: ['app.people.card full', 'app.keys.card full writable', 'app.made.card full'],
       inference: 'allow',
     }),
     notices: 'off',

@@ -91,3 +91,11 @@ CREATE FUNCTION app.instead() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETUR
 CREATE TRIGGER instead INSTEAD OF INSERT ON app.triggered FOR EACH ROW EXECUTE FUNCTION app.instead();
 CREATE DOMAIN app.code AS text;
 CREATE TABLE app.vault (id int, code app.code);
+
+-- A generated column tells of what it is made from, wherever it is compared or referenced.
+CREATE TABLE app.tagged (id int PRIMARY KEY, prefix text, pin text, seat int, free int,
+  tag text GENERATED ALWAYS AS (coalesce(pin, '') || prefix) STORED UNIQUE,
+  place text GENERATED ALWAYS AS (prefix || '-') STORED UNIQUE,
+  CONSTRAINT paired CHECK (tag <> prefix));
+CREATE TABLE app.tags (id int PRIMARY KEY, tag text REFERENCES app.tagged (tag),
+  place text REFERENCES app.tagged (place));

@@ -52,3 +52,10 @@ test('whether it may be written is said where it is named itself', async () => {
   expect(await masks(sql)).toBe('HOOP_MASKED_WRITE');
   expect(await masks('UPDATE app.payments SET amount = 1 WHERE id = 1')).toEqual([]);
 });
+
+test('what references a column that is generated from a masked one is masked whole', async () => {
+  const sql = 'SELECT id, tag, place FROM app.tags';
+  expect(await masks(sql, 'app.tagged.pin partial')).toEqual(['-', 'full', '-']);
+  expect(await masks(sql, 'app.tagged.pin null')).toEqual(['-', 'null', '-']);
+  expect(await masks(sql)).toEqual(['-', '-', '-']);
+});

@@ -29,6 +29,7 @@ const MASKS = [
   'app.cards.pan full writable',
   'app.payments.card full writable',
   'app.watched.pin full writable',
+  'app.tagged.pin full',
 ];
 
 async function refused(sql: string, grant: GrantText = {}): Promise<Refusal | undefined> {
@@ -69,6 +70,12 @@ describe('a write that the owner compares with a masked column is refused', () =
     ['UPDATE app.rowed SET a = 4 WHERE b = 1', /row security policy above/],
     ["INSERT INTO app.payments (id, card) VALUES (1, '4111')", /foreign key|unique index/],
     ["INSERT INTO app.refunds (id, card) VALUES (1, '4111')", /must not be written/],
+    [
+      "UPDATE app.tagged SET prefix = 'x' WHERE id = 1",
+      /column app\.tagged\.prefix .*check app\.tagged\.paired .*tagged\.pin/,
+    ],
+    ["INSERT INTO app.tagged (id, prefix) VALUES (1, 'guess')", /unique index .*tagged\.pin/],
+    ["INSERT INTO app.tags (id, tag) VALUES (1, 'guess')", /must not be written/],
     ["UPDATE app.watched SET pin = 'guess' WHERE id = 1", /must not be computed with/],
   ])('%s', async (sql, message) => {
     expect((await refused(sql))?.message).toMatch(message);
@@ -94,6 +101,9 @@ describe('what goes on', () => {
       'UPDATE app.rowed SET b = 4 WHERE b = 1',
       'UPDATE app.booked SET room = 2 WHERE room = 1',
       'DELETE FROM app.staff WHERE id = 1',
+      // Of a generated column that has nothing of a masked one.
+      'UPDATE app.tagged SET free = 1, id = 2 WHERE id = 1',
+      "INSERT INTO app.tags (id, place) VALUES (1, 'x-')",
       'EXPLAIN UPDATE app.staff SET bonus = 100 WHERE id = 1',
     ].filter((sql) => !sql.startsWith('UPDATE app.cards')),
   )('%s', async (sql) => {
