@@ -100,7 +100,7 @@ export async function runFenced(
   env: NodeJS.ProcessEnv,
   { terminal, isJson }: { readonly terminal: ChildTerminal | undefined; readonly isJson: boolean },
 ): Promise<number> {
-  const runsLater = new RunsLater(fence.view);
+  const runsLater = new RunsLater(fence.view, fence.shadow?.kept);
   try {
     return await (terminal === undefined
       ? runInTerminal(io, fence, command, env)

@@ -129,7 +129,11 @@ describe('kill -9', () => {
 });
 
 function commandOf(hoop: number | undefined): number {
-  const children = readFileSync(`/proc/${hoop}/task/${hoop}/children`, 'utf8').trim().split(' ');
+  const children = readFileSync(`/proc/${hoop}/task/${hoop}/children`, 'utf8')
+    .trim()
+    .split(' ')
+    // The shell that waits for the end of hoop.
+    .filter((pid) => !readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('hoop-guardian'));
   expect(children).toHaveLength(1);
   return Number(children[0]);
 }

@@ -27,8 +27,19 @@ const StateDirectory = z.strictObject({
    * ends with the run: settings, hooks, plugins, and what nobody has thought of.
    */
   keep: z.array(z.string().regex(ENTRY)).default([]),
-  /** JSON files of which these members are kept, and no others. */
+  /**
+   * JSON files of which these members are kept, and no others. `tokens.access` leads into one, and
+   * `*` is each: both only where the person has it already.
+   */
   keepMembers: z.record(z.string().regex(ENTRY), z.array(z.string())).default({}),
+  /** JSON files of which a fenced run sees these members, and no others. */
+  showMembers: z.record(z.string().regex(ENTRY), z.array(z.string())).default({}),
+  /** Not in the copy: keys of others, such as of MCP servers; directories with a slash. */
+  hide: z.array(z.string().regex(ENTRY)).default([]),
+  /** In what is kept: what the agent takes for instructions later. `*` is any name. */
+  instructions: z
+    .array(z.string().regex(/^(?!.*(^|\/)\.{1,2}(\/|$))[^/\0]+(\/[^/\0]+)*$/))
+    .default([]),
   /** Put into the copy of a JSON file of settings for the run. */
   settings: z.record(z.string().regex(ENTRY), z.record(z.string(), z.json())).default({}),
 });

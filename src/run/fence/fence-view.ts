@@ -104,9 +104,12 @@ export function fenceView(options: FenceViewOptions): FenceView {
   layers.put('private', privates);
   layers.put('hidden', hide);
   for (const { path, source, real } of shadows) {
-    layers.shadow(path, source);
-    for (const one of real) {
-      layers.put(one.as, [one.path]);
+    // What is hidden stays so, whoever's directory it is in.
+    if (layers.at(path) !== 'hidden') {
+      layers.shadow(path, source);
+      for (const one of real.filter((place) => layers.at(place.path) !== 'hidden')) {
+        layers.put(one.as, [one.path]);
+      }
     }
   }
   layers.put('readable', show);

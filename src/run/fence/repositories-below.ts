@@ -1,4 +1,4 @@
-import { readdirSync } from 'node:fs';
+import { type Dirent, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** Directories that are looked at, those nearest first. */
@@ -21,19 +21,19 @@ export function repositoriesBelow(top: string): readonly string[] {
     looked += 1
   ) {
     const directory = rest.shift() ?? top;
-    for (const name of directoriesIn(directory)) {
+    for (const entry of entriesOf(directory)) {
+      const { name } = entry;
+      // Also a file, which leads to a repository of any name.
       if (name === '.git' && directory !== top) found.push(join(directory, name));
-      if (!NOT_LOOKED_THROUGH.has(name)) rest.push(join(directory, name));
+      if (entry.isDirectory() && !NOT_LOOKED_THROUGH.has(name)) rest.push(join(directory, name));
     }
   }
   return found;
 }
 
-function directoriesIn(directory: string): readonly string[] {
+function entriesOf(directory: string): readonly Dirent[] {
   try {
-    return readdirSync(directory, { withFileTypes: true })
-      .filter((entry) => entry.isDirectory())
-      .map(({ name }) => name);
+    return readdirSync(directory, { withFileTypes: true });
   } catch {
     // Gone, or not for us to see.
     return [];

@@ -8,6 +8,8 @@ import { type Dirent, lstatSync, readdirSync, realpathSync, type Stats } from 'n
 import { dirname, join } from 'node:path';
 import type { FenceView } from './fence-view.ts';
 import { inHome } from './in-home.ts';
+import { repositoriesBelow } from './repositories-below.ts';
+import type { Kept } from './shadow-state.ts';
 
 /** Below the home directory. */
 const IN_HOME: readonly string[] = [
@@ -64,7 +66,11 @@ const IN_HOME: readonly string[] = [
 ];
 
 /** In a repository, wherever it is. */
-const IN_REPOSITORY: readonly string[] = ['config', 'config.worktree', 'commondir', 'hooks'];
+const IN_REPOSITORY: readonly string[] = [
+  ...['config', 'config.worktree', 'commondir', 'hooks', 'info/attributes'],
+  // Commands stand in what is still to do of a rebase that was stopped.
+  ...['rebase-merge', 'rebase-apply', 'sequencer'],
+];
 
 /** Below the working directory: the command may have to write them, and the person has to look. */
 const IN_PROJECT: readonly string[] = [
@@ -75,10 +81,23 @@ const IN_PROJECT: readonly string[] = [
   ...['.aider.conf.yml', '.github/workflows', '.gitlab-ci.yml', '.pre-commit-config.yaml'],
   ...['lefthook.yml', 'package.json', '.npmrc', '.yarnrc.yml', '.pnpmfile.cjs', 'mise.toml'],
   ...['.mise.toml', '.cargo/config.toml', '.exrc', '.nvimrc', '.nvim.lua', '.gdbinit'],
+  ...['.env', '.gitmodules', '.gitattributes', '.lefthook.yml', '.tool-versions', '.dir-locals.el'],
+  ...['.zed', '.circleci', '.forgejo', '.gitea', 'bunfig.toml', 'pnpm-workspace.yaml', '.yarnrc'],
+  // what Python loads before any program
+  ...['sitecustomize.py', 'usercustomize.py', 'conftest.py'],
+  // instructions, which are code to an agent
+  ...['CLAUDE.md', 'CLAUDE.local.md', 'AGENTS.md', 'AGENTS.override.md', 'GEMINI.md', 'QWEN.md'],
+  ...['CONVENTIONS.md', '.cursorrules', '.windsurfrules', '.clinerules', '.agents'],
+  ...['.github/copilot-instructions.md', '.github/instructions', '.github/hooks'],
+  ...['.github/agents', '.github/prompts', '.github/skills', '.github/actions'],
 ];
+/** Below the working directory: environments of Python, in which every program loads such files. */
+const VENVS: readonly string[] = ['.venv', 'venv', 'env', '.env'];
 
 /** In a directory: what is beyond is not looked at. */
 const MAX_LOOKED_AT = 5000;
+/** In directories that an agent keeps. */
+const MAX_LISTED = 50_000;
 /** Parts of the name of a submodule. */
 const MAX_MODULE_DEPTH = 5;
 /** Times of files are those of the last tick of the kernel's clock. */
@@ -119,8 +138,11 @@ export class RunsLater {
   readonly #places: readonly string[];
   /** By path: which entries lead there, and to what it leads itself. */
   readonly #before: ReadonlyMap<string, string>;
+  readonly #projects: readonly string[];
+  readonly #repositories: ReadonlySet<string>;
+  readonly #kept: Kept;
 
-  constructor(view: Watched) {
+  constructor(view: Watched, kept: Kept = { directories: [], instructions: [] }) {
     const { cwd, cwdIs, known, neverWritten, repositories } = view;
     const places = known.places.map(({ path }) => path);
     const paths = [
@@ -133,14 +155,77 @@ export class RunsLater {
     const reachable = paths.filter((path) => places.some((place) => path.startsWith(`${place}/`)));
     this.#before = new Map(reachable.map((path) => [path, wayTo(path, places)]));
     this.#places = places;
+    this.#kept = kept;
+    this.#projects = places.filter((place) => cwdIs === 'writable' && place === cwd);
+    this.#repositories = new Set(this.#projects.flatMap(repositoriesBelow));
   }
 
   /** What was written since, put there or put in the way of it, by the command or by anybody. */
   changed(): readonly string[] {
-    return [...this.#before].flatMap(([path, way]) =>
+    const watched = [...this.#before].flatMap(([path, way]) =>
       wayTo(path, this.#places) !== way || isChanged(path, this.#sinceMs) ? [path] : [],
     );
+    return [...new Set([...watched, ...this.#made(), ...this.#inKept()])];
   }
+
+  /** Repositories that were not there (git runs what their settings name), and start files of Python. */
+  #made(): readonly string[] {
+    return this.#projects.flatMap((project) => [
+      ...repositoriesBelow(project).filter(
+        (path) => !this.#repositories.has(path) && statOf(path) !== undefined,
+      ),
+      ...VENVS.flatMap((name) => startFilesOf(join(project, name))).filter((path) =>
+        isChanged(path, this.#sinceMs),
+      ),
+    ]);
+  }
+
+  /** Instructions for the next run, and links, over which an agent would write somewhere else. */
+  #inKept(): readonly string[] {
+    const { directories, instructions } = this.#kept;
+    return [
+      ...instructions.flatMap(matching).filter((path) => isChanged(path, this.#sinceMs)),
+      ...directories
+        .flatMap(linksIn)
+        .filter((path) => (statOf(path)?.ctimeMs ?? 0) >= this.#sinceMs),
+    ];
+  }
+}
+
+/** `lib/python3.N/site-packages/*.pth` and the like. */
+function startFilesOf(venv: string): readonly string[] {
+  return matching(join(venv, 'lib', '*', 'site-packages', '*')).filter((path) =>
+    /\/[^/]+\.pth$|\/(site|user)customize\.py$/.test(path),
+  );
+}
+
+/** Paths that are there. @param pattern with `*` for any name */
+function matching(pattern: string): readonly string[] {
+  const [, ...parts] = pattern.split('/');
+  return parts.reduce<readonly string[]>(
+    (found, part) =>
+      found.flatMap((path) =>
+        (part === '*' ? entriesOf(path || '/').map(({ name }) => name) : [part])
+          .map((name) => `${path}/${name}`)
+          .filter((one) => statOf(one) !== undefined),
+      ),
+    [''],
+  );
+}
+
+function linksIn(top: string): readonly string[] {
+  const found: string[] = [];
+  const rest = [top];
+  for (let listed = 0; rest.length > 0 && listed < MAX_LISTED; ) {
+    const directory = rest.pop() ?? top;
+    for (const entry of entriesOf(directory)) {
+      listed += 1;
+      const path = join(directory, entry.name);
+      if (entry.isDirectory()) rest.push(path);
+      if (entry.isSymbolicLink()) found.push(path);
+    }
+  }
+  return found;
 }
 
 /**

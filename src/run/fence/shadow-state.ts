@@ -18,6 +18,7 @@ import {
   readFileSync,
   readlinkSync,
   realpathSync,
+  rmSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
@@ -25,12 +26,15 @@ import { basename, dirname, join } from 'node:path';
 import { HoopError } from '../../errors.ts';
 import { isMissing, writeFileAtomic } from '../../home.ts';
 import type { StateDirectory, StateFile } from '../agents/agent-profile.ts';
+import { isBelow } from './is-below.ts';
 import type { Appearance } from './layers.ts';
 
 /** Databases of sessions grow beyond it: they begin anew then, inside. */
 const MAX_COPIED_BYTES = 64 * 1024 * 1024;
 /** Of a file that is taken over. */
 const MAX_KEPT_BYTES = 16 * 1024 * 1024;
+/** Of the members of one: an account and its tokens are some kilobytes. */
+const MAX_MEMBERS_CHARACTERS = 256 * 1024;
 
 /** A place as it looks inside. */
 export interface ShadowedPlace {
@@ -40,6 +44,14 @@ export interface ShadowedPlace {
   readonly source: string;
   /** In it, those that are the real ones. */
   readonly real: readonly { readonly path: string; readonly as: Appearance }[];
+  /** What an agent takes for instructions, in those; `*` is any name. */
+  readonly instructions: readonly string[];
+}
+
+/** Of an agent's state, what the command writes in itself. */
+export interface Kept {
+  readonly directories: readonly string[];
+  readonly instructions: readonly string[];
 }
 
 interface KeptFile {
@@ -50,6 +62,8 @@ interface KeptFile {
   /** As it was outside when the run began. */
   readonly before: string | undefined;
 }
+
+type Members = Readonly<Record<string, unknown>>;
 
 export interface ShadowStateOptions {
   readonly state: readonly (StateDirectory | StateFile)[];
@@ -74,6 +88,7 @@ export class ShadowState {
     const places = state.flatMap((entry, index) => {
       const source = join(directory, 'agent-state', String(index));
       const path = 'file' in entry ? inHome(entry.file, home) : placeOf(entry, env, home);
+      requireOwn(path, home);
       if (except.some((one) => one === path || one.startsWith(`${path}/`))) {
         return [];
       }
@@ -89,13 +104,23 @@ export class ShadowState {
     this.#kept = kept;
   }
 
+  /** Looked at after the run: see RunsLater. */
+  get kept(): Kept {
+    return {
+      directories: this.places.flatMap(({ real }) =>
+        real.filter(({ as }) => as === 'writable').map(({ path }) => path),
+      ),
+      instructions: this.places.flatMap(({ instructions }) => instructions),
+    };
+  }
+
   /**
    * After the last process inside has ended.
    * @returns files that were not taken over, with the reason
    */
   finish(): readonly string[] {
     return this.#kept.flatMap((file) => {
-      const problem = takeOver(file);
+      const problem = takenOver(file);
       return problem === undefined ? [] : [`${file.real}: ${problem}`];
     });
   }
@@ -108,6 +133,15 @@ function placeOf({ path, movedBy }: StateDirectory, env: NodeJS.ProcessEnv, home
 
 function inHome(path: string, home: string): string {
   return join(home, path.slice('~/'.length));
+}
+
+/** Of a directory that holds all of home a copy would be one of keys and start files, to write in. */
+function requireOwn(path: string, home: string): void {
+  if (isBelow(linkless(home), linkless(path))) {
+    throw new HoopError('HOOP_FENCE', `the directory of the agent, "${path}", holds your home`, {
+      hint: 'Look at the variable or the profile that names it, or start without it: --no-profile.',
+    });
+  }
 }
 
 function shadowDirectory(
@@ -124,6 +158,9 @@ function shadowDirectory(
   for (const item of readdirSync(path, { withFileTypes: true })) {
     const { name } = item;
     const [from, copy] = [join(path, name), join(source, name)];
+    if (entry.hide.some((hidden) => hidden === name || hidden === `${name}/`)) {
+      continue;
+    }
     if (item.isSymbolicLink()) {
       symlinkSync(readlinkSync(from), copy);
     } else if (item.isDirectory()) {
@@ -147,10 +184,14 @@ function shadowDirectory(
   for (const [name, members] of Object.entries(entry.keepMembers)) {
     kept.push(keptFile(join(path, name), join(source, name), members));
   }
+  for (const [name, members] of Object.entries(entry.showMembers)) {
+    showMembers(join(source, name), members);
+  }
   for (const [name, settings] of Object.entries(entry.settings)) {
     addSettings(join(source, name), fill(settings));
   }
-  return { path, source, real };
+  const instructions = entry.instructions.map((pattern) => join(path, pattern));
+  return { path, source, real, instructions };
 }
 
 function shadowFile(
@@ -168,7 +209,7 @@ function shadowFile(
   }
   copyFile(path, source);
   kept.push(keptFile(path, source, keepMembers));
-  return { path, source, real: [] };
+  return { path, source, real: [], instructions: [] };
 }
 
 function makeDirectory(path: string): string {
@@ -201,8 +242,18 @@ function copyFile(from: string, to: string): void {
   }
 }
 
+/** Where the links end; itself when it is not there. */
+function linkless(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    return path;
+  }
+}
+
 function keptFile(real: string, copy: string, members: readonly string[] | undefined): KeptFile {
-  return { real, copy, members, before: contentOf(real) };
+  const end = linkless(real);
+  return { real: end, copy, members, before: contentOf(end) };
 }
 
 /** Members of objects are joined, lists are appended: what the person has set goes on to work. */
@@ -231,41 +282,103 @@ function joined(one: unknown, other: unknown): unknown {
   );
 }
 
+/** What one file does is no reason to lose the others, and the login that was renewed in them. */
+function takenOver(file: KeptFile): string | undefined {
+  try {
+    return takeOver(file);
+  } catch (error) {
+    // Nested so deeply that it cannot be written, for one.
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
 /** @returns why it stays as it was */
 function takeOver({ real, copy, members, before }: KeptFile): string | undefined {
   const written = contentOf(copy);
-  if (written === undefined || written === before) {
+  if (written === undefined) {
+    return isTooLarge(copy) ? 'it is too large' : undefined;
+  }
+  if (written === before) {
     return undefined;
+  }
+  if (linkless(dirname(real)) !== dirname(real)) {
+    return 'its directory is another one by now';
+  }
+  if (isTooLarge(real)) {
+    return 'it is too large outside, and stays as it is';
   }
   const now = contentOf(real);
   if (members === undefined) {
     if (now !== before) {
       return 'it was changed outside meanwhile, and stays so';
     }
-    return replace(real, written);
+    writeFileAtomic(real, written);
+    return undefined;
   }
   const inside = parseObject(written);
   const outside = parseObject(now ?? '{}');
   if (inside === undefined || outside === undefined) {
     return 'it is no JSON object';
   }
-  const changed = members.filter(
-    (name) => name in inside && JSON.stringify(inside[name]) !== JSON.stringify(outside[name]),
-  );
-  if (changed.length === 0) {
+  const paths = members.map((path) => path.split('.'));
+  const taken = takeMembers(outside, inside, parseObject(before ?? '{}') ?? {}, paths);
+  const [text, old] = [taken, outside].map((value) => JSON.stringify(value, undefined, 2));
+  if (text === undefined || old === undefined || text === old) {
     return undefined;
   }
-  const taken = Object.fromEntries(changed.map((name) => [name, inside[name]]));
-  return replace(real, `${JSON.stringify({ ...outside, ...taken }, undefined, 2)}\n`);
+  if (text.length > old.length + MAX_MEMBERS_CHARACTERS) {
+    return 'what is kept of it is too large';
+  }
+  writeFileAtomic(real, `${text}\n`);
+  return undefined;
 }
 
-function replace(real: string, text: string): string | undefined {
-  try {
-    writeFileAtomic(real, text);
-    return undefined;
-  } catch (error) {
-    return error instanceof Error ? error.message : String(error);
+/**
+ * What was written inside and nowhere else. A path of several members, or `*`, leads into what is
+ * there outside already: it renews a value and makes no entry.
+ */
+function takeMembers(
+  outside: Members,
+  inside: Members,
+  before: Members,
+  paths: readonly (readonly string[])[],
+): Members {
+  const taken = new Map(Object.entries(outside));
+  const named = paths.flatMap(([name = '']) => (name === '*' ? Object.keys(outside) : [name]));
+  for (const name of new Set(named)) {
+    const rest = paths.flatMap(([first, ...more]) =>
+      first === '*' || first === name ? [more] : [],
+    );
+    const [was, is, then] = [outside, inside, before].map((one) =>
+      Object.hasOwn(one, name) ? one[name] : undefined,
+    );
+    if (is === undefined) {
+      continue;
+    }
+    if (!rest.some((more) => more.length === 0)) {
+      if (isObject(was) && isObject(is)) {
+        taken.set(name, takeMembers(was, is, isObject(then) ? then : {}, rest));
+      }
+    } else if (!isSame(is, then) && isSame(was, then)) {
+      taken.set(name, is);
+    }
   }
+  return Object.fromEntries(taken);
+}
+
+function isSame(one: unknown, other: unknown): boolean {
+  return JSON.stringify(one) === JSON.stringify(other);
+}
+
+/** Of the copy: the rest is not there inside. */
+function showMembers(copy: string, members: readonly string[]): void {
+  if (lstatSync(copy, { throwIfNoEntry: false }) === undefined) {
+    return;
+  }
+  const all = parseObject(contentOf(linkless(copy)) ?? '') ?? {};
+  const shown = Object.entries(all).filter(([name]) => members.includes(name));
+  rmSync(copy);
+  writeFileSync(copy, `${JSON.stringify(Object.fromEntries(shown))}\n`, { mode: 0o600 });
 }
 
 /** Of a plain file and of nothing else: what was a command's to write may be a link by now, or a pipe. */
@@ -290,7 +403,12 @@ function contentOf(path: string): string | undefined {
   }
 }
 
-function parseObject(text: string): Record<string, unknown> | undefined {
+function isTooLarge(path: string): boolean {
+  const stat = lstatSync(path, { throwIfNoEntry: false });
+  return stat?.isFile() === true && stat.size > MAX_KEPT_BYTES;
+}
+
+function parseObject(text: string): Members | undefined {
   try {
     const value: unknown = JSON.parse(text);
     return isObject(value) ? value : undefined;
@@ -299,6 +417,6 @@ function parseObject(text: string): Record<string, unknown> | undefined {
   }
 }
 
-function isObject(value: unknown): value is Record<string, unknown> {
+function isObject(value: unknown): value is Members {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -531,3 +531,25 @@ test('bwrap gets the layers in their order, between the root and the place to st
   );
   expect(args.slice(-2)).toEqual(['--chdir', '/home/a/project']);
 });
+
+test('what is hidden stays so in the state of an agent, and around it', () => {
+  make('person/.agent/sessions/one', 'person/.agent/secret', 'person/.other/sessions/one', 'copy/');
+  const shadows = ['.agent', '.other'].map((name) => ({
+    path: join(home, name),
+    source: join(root, 'copy', name),
+    real: [{ path: join(home, name, 'sessions'), as: 'writable' as const }],
+    instructions: [],
+  }));
+  make('copy/.agent/', 'copy/.other/');
+  const hide = ['.agent/sessions', '.agent/secret', '.other'].map((name) => join(home, name));
+  const { layers } = view({ shadows, hide });
+  const as = (name: string) => layers.find(({ path }) => path === join(home, name))?.as;
+  expect(as('.agent')).toBe('shadowed');
+  expect(as('.agent/sessions')).toBe('hidden');
+  expect(as('.agent/secret')).toBe('hidden');
+  // In a home that is made anew it is not there at all.
+  expect(as('.other')).toBeUndefined();
+  expect(as('.other/sessions')).toBeUndefined();
+  const usual = view({ shadows }).layers;
+  expect(usual.find(({ path }) => path === join(home, '.other/sessions'))?.as).toBe('writable');
+});

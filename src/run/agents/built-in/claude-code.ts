@@ -19,11 +19,12 @@ export const claudeCode: z.input<typeof AgentProfile> = {
       path: '~/.claude',
       movedBy: 'CLAUDE_CONFIG_DIR',
       // Not `session-env` and `shell-snapshots`: they hold shell scripts that it runs.
-      keep: [
-        ...['projects/', 'todos/', 'tasks/', 'plans/', 'file-history/'],
-        ...['.credentials.json', 'history.jsonl'],
-      ],
+      keep: ['projects/', 'todos/', 'tasks/', 'plans/', 'file-history/', 'history.jsonl'],
+      instructions: ['projects/*/memory'],
+      // Beside it stand the tokens of MCP servers, and where those are renewed.
+      showMembers: { '.credentials.json': ['claudeAiOauth'] },
       keepMembers: {
+        '.credentials.json': ['claudeAiOauth'],
         '.claude.json': ['oauthAccount', 'userID', 'hasCompletedOnboarding', 'theme'],
       },
     },

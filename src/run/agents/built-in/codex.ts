@@ -16,7 +16,10 @@ export const codex: z.input<typeof AgentProfile> = {
     {
       path: '~/.codex',
       movedBy: 'CODEX_HOME',
-      keep: ['sessions/', 'archived_sessions/', 'auth.json', 'history.jsonl', 'installation_id'],
+      keep: ['sessions/', 'archived_sessions/', 'history.jsonl', 'installation_id'],
+      keepMembers: { 'auth.json': ['auth_mode', 'OPENAI_API_KEY', 'tokens', 'last_refresh'] },
+      // Tokens of MCP servers.
+      hide: ['.credentials.json'],
     },
   ],
   arguments: ['SessionStart', 'SubagentStart', 'UserPromptSubmit'].flatMap((event) => [

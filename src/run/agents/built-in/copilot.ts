@@ -21,8 +21,10 @@ export const copilot: z.input<typeof AgentProfile> = {
       path: '~/.copilot',
       movedBy: 'COPILOT_HOME',
       keep: ['session-state/', 'history-session-state/', 'logs/'],
+      hide: ['mcp-oauth-config/'],
       keepMembers: {
-        'config.json': ['last_logged_in_user', 'logged_in_users', 'copilot_tokens'],
+        // Not the users: with each stands the server that the next prompt goes to.
+        'config.json': ['copilot_tokens.*'],
       },
     },
   ],

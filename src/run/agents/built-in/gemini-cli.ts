@@ -23,7 +23,14 @@ export const geminiCli: z.input<typeof AgentProfile> = {
     {
       path: '~/.gemini',
       // Not `tmp`: it holds programs that Gemini has downloaded; not `history`: git runs in it.
-      keep: ['oauth_creds.json', 'google_accounts.json', 'installation_id'],
+      keep: ['google_accounts.json', 'installation_id'],
+      // No `type`: with another one it says where, or with which program, to get a token.
+      keepMembers: {
+        'oauth_creds.json': [
+          ...['access_token', 'refresh_token', 'id_token', 'token_type', 'expiry_date', 'scope'],
+        ],
+      },
+      hide: ['mcp-oauth-tokens.json', 'mcp-oauth-tokens-v2.json'],
       settings: { 'settings.json': SETTINGS },
     },
   ],

@@ -23,7 +23,15 @@ export const opencode: z.input<typeof AgentProfile> = {
   baseUrls: MODEL_URLS,
   state: [
     // Its database of sessions is a copy as well: git runs in `snapshot`, programs are in `bin`.
-    { path: '~/.local/share/opencode', keep: ['auth.json', 'storage/', 'log/'] },
+    {
+      path: '~/.local/share/opencode',
+      keep: ['storage/', 'log/'],
+      // No new entry: one of the type `wellknown` sets any variable, and loads settings from its URL.
+      keepMembers: { 'auth.json': ['*.access', '*.refresh', '*.expires'] },
+      hide: ['mcp-auth.json'],
+    },
+    // A command that runs in each new worktree stands in these.
+    { path: '~/.local/share/opencode/storage/project' },
     { path: '~/.local/state/opencode' },
     { path: '~/.config/opencode' },
   ],

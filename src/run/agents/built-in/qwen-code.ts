@@ -23,7 +23,15 @@ export const qwenCode: z.input<typeof AgentProfile> = {
     {
       path: '~/.qwen',
       movedBy: 'QWEN_HOME',
-      keep: ['projects/', 'todos/', 'oauth_creds.json', 'installation_id'],
+      keep: ['projects/', 'todos/', 'installation_id'],
+      instructions: ['projects/*/memory'],
+      // Not `resource_url`: it is the server that the next prompt goes to, and that answers it.
+      keepMembers: {
+        'oauth_creds.json': [
+          ...['access_token', 'refresh_token', 'id_token', 'token_type', 'expiry_date'],
+        ],
+      },
+      hide: ['mcp-oauth-tokens.json', 'mcp-oauth-tokens-v2.json'],
     },
   ],
   files: {

@@ -1,0 +1,95 @@
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { RunsLater } from '../../../src/run/fence/runs-later.ts';
+
+let root: string;
+let project: string;
+let kept: string;
+beforeEach(() => {
+  root = realpathSync(mkdtempSync(join(tmpdir(), 'hoop-later-')));
+  project = join(root, 'project');
+  kept = join(root, 'agent/projects');
+  write('project/.git/HEAD', 'agent/projects/one/memory/MEMORY.md', 'project/lib/.git/HEAD');
+  write('project/.venv/lib/python3.13/site-packages/first.pth');
+});
+afterEach(() => rmSync(root, { recursive: true, force: true }));
+
+function write(...paths: readonly string[]): void {
+  for (const path of paths) {
+    mkdirSync(dirname(join(root, path)), { recursive: true });
+    writeFileSync(join(root, path), 'x');
+  }
+}
+
+/** What is told of what `action` does. */
+async function told(action: () => void): Promise<readonly string[]> {
+  // What stood there before was not written just now: the clock of files is a coarse one.
+  await setTimeout(50);
+  const git = join(project, '.git');
+  const runsLater = new RunsLater(
+    {
+      cwd: project,
+      cwdIs: 'writable',
+      known: { places: [{ path: project }, { path: kept }], links: [] },
+      neverWritten: [],
+      repositories: [git],
+    },
+    { directories: [kept], instructions: [join(kept, '*/memory')] },
+  );
+  action();
+  return runsLater.changed().map((path) => path.slice(root.length + 1));
+}
+
+test.each([
+  'project/AGENTS.md',
+  'project/CLAUDE.md',
+  'project/.gitmodules',
+  'project/.git/rebase-merge',
+  'project/.git/info/attributes',
+  'project/.env',
+  'project/sitecustomize.py',
+  'project/.github/copilot-instructions.md',
+])('%s is told', async (path) => {
+  expect(await told(() => write(path.endsWith('merge') ? `${path}/todo` : path))).toContain(path);
+});
+
+test('a repository that was not there is told, also one that a file leads to', async () => {
+  const made = ['project/sub/.git/config', 'project/deep/er/.git'];
+  expect(await told(() => write(...made))).toEqual(['project/sub/.git', 'project/deep/er/.git']);
+});
+
+test('start files in an environment of Python are told, and packages are not', async () => {
+  const packages = 'project/.venv/lib/python3.13/site-packages';
+  const paths = ['evil.pth', 'sitecustomize.py', 'pkg/__init__.py', 'other.py'];
+  const found = await told(() => write(...paths.map((name) => `${packages}/${name}`)));
+  expect([...found].sort()).toEqual([`${packages}/evil.pth`, `${packages}/sitecustomize.py`]);
+});
+
+test('memory of an agent is told, of any project, and links in what it keeps', async () => {
+  const found = await told(() => {
+    write('agent/projects/one/memory/MEMORY.md', 'agent/projects/two/memory/new.md');
+    symlinkSync('/home/somebody/.bashrc', join(kept, 'one/session.jsonl'));
+  });
+  expect([...found].sort()).toEqual([
+    'agent/projects/one/memory',
+    'agent/projects/one/session.jsonl',
+    'agent/projects/two/memory',
+  ]);
+});
+
+test('the everyday work of an agent is not told', async () => {
+  symlinkSync('elsewhere', join(kept, 'one/old-link'));
+  expect(
+    await told(() =>
+      write(
+        'project/src/main.ts',
+        'project/lib/.git/index',
+        'project/.git/index',
+        'agent/projects/one/session.jsonl',
+      ),
+    ),
+  ).toEqual([]);
+});
