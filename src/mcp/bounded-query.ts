@@ -36,6 +36,8 @@ export interface Report {
 /** What a model reads of one answer, and of one value. Characters of JSON. */
 export const MAX_ANSWER = 100_000;
 const MAX_VALUE = 10_000;
+/** Of a row with very many columns each still shows as much. */
+const MIN_VALUE = 60;
 /** Of all types there are hundreds; of others the OID is told. */
 const TYPES: Readonly<Record<number, string>> = {
   16: 'bool',
@@ -108,6 +110,7 @@ class Gathered {
   #hasMore = false;
   #isFull = false;
   #shortened = 0;
+  #most = MAX_VALUE;
 
   constructor(maxRows: number) {
     this.#maxRows = maxRows;
@@ -118,7 +121,9 @@ class Gathered {
       this.#hasMore = true;
       return;
     }
-    const cells = row.map((value) => this.#shorten(value));
+    // One row alone keeps to the bound as well: a table may have 1600 columns.
+    const most = Math.min(MAX_VALUE, Math.max(MIN_VALUE, Math.floor(MAX_ANSWER / row.length)));
+    const cells = row.map((value) => this.#shorten(value, most));
     const length = cells.reduce((sum, cell) => sum + (cell?.length ?? 4) + 3, 0);
     if (this.#rows.length > 0 && this.#length + length > MAX_ANSWER) {
       this.#isFull = true;
@@ -137,7 +142,7 @@ class Gathered {
         ? [`these are the first ${this.#rows.length} rows (${why}); there are more`]
         : []),
       ...(this.#shortened > 0
-        ? [`${this.#shortened} values have more than ${MAX_VALUE} characters, and are shortened`]
+        ? [`${this.#shortened} values have more than ${this.#most} characters, and are shortened`]
         : []),
     ];
     return {
@@ -148,10 +153,11 @@ class Gathered {
     };
   }
 
-  #shorten(value: string | null): string | null {
-    if (value === null || value.length <= MAX_VALUE) return value;
+  #shorten(value: string | null, most: number): string | null {
+    if (value === null || value.length <= most) return value;
     this.#shortened += 1;
-    return `${value.slice(0, MAX_VALUE).toWellFormed()}…`;
+    this.#most = most;
+    return `${value.slice(0, most).toWellFormed()}…`;
   }
 }
 

@@ -16,7 +16,7 @@ import { HoopError } from '../errors.ts';
 import { type Bounded, boundedQuery } from './bounded-query.ts';
 import { COLUMNS, TABLES } from './catalog-queries.ts';
 import type { McpAccess, McpTarget } from './mcp-access.ts';
-import { asked, type Refused, refusedBy } from './refused.ts';
+import { asked, type Refused, refusedBy, shortText } from './refused.ts';
 
 type Extra = RequestHandlerExtra<ServerRequest, ServerNotification>;
 
@@ -33,6 +33,8 @@ const MAX_WAIT_SECONDS = 3600;
 /** Clients that count progress as life begin to count anew with each. */
 const PROGRESS_EVERY_MS = 5000;
 const MAX_TEXT = 1_000_000;
+/** A server says as much as a function of somebody's likes. */
+const MAX_NOTICES = 20;
 
 const target = z.string().optional().describe('name of the database; default: the only one');
 const waitSeconds = z
@@ -86,9 +88,10 @@ export function createMcpServer(access: () => Promise<McpAccess>, version: strin
     },
     (input, extra) =>
       answered(extra, async () => {
-        const database = targetOf(await access(), input.target);
+        const all = await access();
+        const database = targetOf(all, input.target);
         const request = { ...input, maxRows: input.max_rows, waitSeconds: input.wait_seconds };
-        const { result, notices } = await held(database, request, extra);
+        const { result, notices } = await held(all, database, request, extra);
         return { status: 'ok', ...result, notices };
       }),
   );
@@ -110,7 +113,7 @@ export function createMcpServer(access: () => Promise<McpAccess>, version: strin
         const sql = table === undefined ? TABLES : COLUMNS;
         const values = table === undefined ? [schema] : [schema, table];
         const request = { sql, parameters: values, maxRows: MAX_ROWS, waitSeconds: 0 };
-        const { result } = await held(database, request, extra);
+        const { result } = await held(all, database, request, extra);
         const listed = result.rows.map((row) => named(result.columns, row));
         if (table === undefined) {
           return { status: 'ok', targets: shownTargets(all), tables: listed, cut: result.cut };
@@ -130,10 +133,12 @@ export function createMcpServer(access: () => Promise<McpAccess>, version: strin
     },
     (input, extra) =>
       answered(extra, async () => {
-        const database = targetOf(await access(), input.target);
-        const sql = `EXPLAIN ${input.sql}`;
+        const all = await access();
+        const database = targetOf(all, input.target);
+        // With options in parentheses the server takes no ANALYZE, in whatever form it comes.
+        const sql = `EXPLAIN (COSTS true)\n${input.sql}`;
         const request = { ...input, sql, maxRows: MAX_ROWS, waitSeconds: DEFAULT_WAIT_SECONDS };
-        const { result } = await held(database, request, extra);
+        const { result } = await held(all, database, request, extra);
         return { status: 'ok', plan: result.rows.map(([line]) => String(line)), cut: result.cut };
       }),
   );
@@ -194,6 +199,7 @@ interface Held {
 
 /** Runs it; what waits for a person longer than the client would is given up, and its request stays. */
 async function held(
+  { approval }: Pick<McpAccess, 'approval'>,
   { url }: McpTarget,
   request: Held,
   extra: Extra,
@@ -202,6 +208,14 @@ async function held(
   using progress = new Progress(extra);
   const gaveUp = new AbortController();
   const notices: string[] = [];
+  const isWaiting = async (id: string | undefined): Promise<boolean> => {
+    try {
+      return id === undefined || (await approval(id, extra.signal)).state === 'waiting';
+    } catch {
+      // Behind a fence nobody can say.
+      return true;
+    }
+  };
   let timer: NodeJS.Timeout | undefined;
   try {
     const result = await boundedQuery({
@@ -212,12 +226,18 @@ async function held(
       signal: AbortSignal.any([extra.signal, gaveUp.signal]),
       onNotice: ({ message = '', detail, hint, routine }) => {
         if (routine !== 'HOOP_APPROVAL_PENDING') {
-          notices.push([message, detail, hint].filter(Boolean).join(' '));
+          const text = [message, detail, hint].filter(Boolean).join(' ');
+          if (notices.length < MAX_NOTICES) notices.push(shortText(text));
           return;
         }
         progress.say(message);
         const refused = heldRefusal(message, detail);
-        timer = setTimeout(() => gaveUp.abort(new RefusedError(refused)), seconds * 1000);
+        const giveUp = (): void => gaveUp.abort(new RefusedError(refused));
+        clearTimeout(timer);
+        timer = setTimeout(() => {
+          // Approved meanwhile it runs: dropped now, nobody would know whether it did.
+          void isWaiting(refused.request).then((waits) => waits && giveUp());
+        }, seconds * 1000);
       },
     });
     return { result, notices };
@@ -349,7 +369,7 @@ function shownApproval(approval: Approval): Record<string, unknown> {
 const NEXT: Record<Approval['state'], string> = {
   waiting: 'It waits still. Call "approval" again, or tell the user and go on with something else.',
   approved: 'Call "query" again with exactly the same sql and parameters. It runs once.',
-  used: 'It has run.',
+  used: 'It was sent to the database. If its result is lost, look what it did before you send it again.',
   denied: 'Do not send it again. Tell the user who denied it, and why.',
   expired: 'Nobody decided in time. Send it again if it is needed still.',
   withdrawn: 'It was withdrawn.',

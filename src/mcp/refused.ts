@@ -17,6 +17,9 @@ export interface Refused {
   readonly position?: number | undefined;
 }
 
+/** Errors of the server repeat values, of whatever length. Characters. */
+const MAX_SAID = 4000;
+
 const RULE = /\brules? ([^\s,()[\]|]+\/[^\s,()[\]|;:]+)/i;
 const REQUEST = /\brequest ([0-9a-hjkmnp-tv-z]{12})\b/i;
 
@@ -35,12 +38,16 @@ export function refusedBy(error: unknown): Refused | undefined {
     status: statusOf(own, code),
     code: own,
     sqlState: code,
-    message: said,
+    message: shortText(said),
     ...(own === undefined ? {} : asked(`${message} ${detail ?? ''}`)),
-    detail,
-    hint,
+    detail: detail === undefined ? undefined : shortText(detail),
+    hint: hint === undefined ? undefined : shortText(hint),
     position: position === undefined ? undefined : Number(position),
   };
+}
+
+export function shortText(text: string): string {
+  return text.length <= MAX_SAID ? text : `${text.slice(0, MAX_SAID).toWellFormed()}…`;
 }
 
 /** The rule and the request that a text of hoop names. */

@@ -110,6 +110,34 @@ test('describe tells tables, columns and masks; masks and explain do theirs', as
   expect(JSON.stringify(plan.said)).toContain('Scan');
 });
 
+test('explain runs nothing: clients let it pass unasked, since it says that it only reads', async () => {
+  await using session = await open();
+  for (const sql of [
+    'ANALYZE SELECT count(*) FROM orders',
+    'VERBOSE SELECT 1',
+    '(ANALYZE) SELECT count(*) FROM orders',
+    '/* */ ANALYSE SELECT count(*) FROM orders',
+  ]) {
+    const { isError, text } = await session.call('explain', { sql });
+    expect(isError, text).toBe(true);
+    expect(text).not.toContain('actual time');
+  }
+  const whole = await session.call('explain', { sql: '-- all of it\n(SELECT * FROM orders)' });
+  expect(whole.isError, whole.text).toBe(false);
+});
+
+test('one row of very many columns, errors and notices that repeat values keep to the bound', async () => {
+  await using session = await open();
+  const columns = Array.from({ length: 1600 }, (_, at) => `repeat('x', 9000) AS c${at}`);
+  const wide = await session.call('query', { sql: `SELECT ${columns.join(', ')}` });
+  expect(wide.said['status'], wide.text.slice(0, 500)).toBe('ok');
+  expect(JSON.stringify(wide.said['rows']).length).toBeLessThan(130_000);
+  expect(wide.said['cut']).toEqual(['1600 values have more than 62 characters, and are shortened']);
+  const said = await session.call('query', { sql: "SELECT repeat('x', 500000)::int" });
+  expect(said).toMatchObject({ isError: true });
+  expect(said.text.length).toBeLessThan(30_000);
+});
+
 test('what is denied, and what the server refuses, are results and not faults', async () => {
   await using session = await open();
   // From then on the client holds answers to the schema of the tool.
