@@ -68,7 +68,8 @@ export class RunCgroup {
       try {
         const text = readFileSync(join(directory, 'cgroup.procs'), 'utf8');
         const pids = text.split('\n').filter(Boolean).map(Number);
-        return pids.filter((pid) => pid !== process.pid);
+        // 0 is a process of another PID namespace, and for kill(2) our own process group.
+        return pids.filter((pid) => pid > 0 && pid !== process.pid);
       } catch {
         return [];
       }
