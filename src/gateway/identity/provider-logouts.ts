@@ -7,6 +7,7 @@
 import { HoopError } from '../../errors.ts';
 import type { HttpReply } from './http-reply.ts';
 import type { IdentityStore, RefreshFamily } from './identity-store.ts';
+import { splitJwt } from './jwt-parts.ts';
 import { LoginClaims } from './login-claims.ts';
 import type { LoggedOut, VerifiedLogoutToken } from './logout-token.ts';
 import { tokenError } from './token-error.ts';
@@ -14,7 +15,10 @@ import { readForm, requireField } from './token-form.ts';
 
 /** One token. */
 export const MAX_LOGOUT_FORM_LENGTH = 32 * 1024;
-/** One after the other: forged ones cost a look at a signature each, and hold nobody else up. */
+/**
+ * Of one issuer. It is what the token says before anything of it is checked, so a flood of forged
+ * ones, or a provider whose keys cannot be read, holds up the logouts of no other.
+ */
 const MAX_WAITING = 100;
 /** As long as an ID token from before may still come, and a little longer. */
 const REMEMBERED_MS = 15 * 60_000;
@@ -36,7 +40,7 @@ export interface ProviderLogoutsOptions {
 export class ProviderLogouts {
   readonly #options: ProviderLogoutsOptions;
   #last: Promise<unknown> = Promise.resolve();
-  #waiting = 0;
+  readonly #waiting = new Map<string, number>();
 
   constructor(options: ProviderLogoutsOptions) {
     this.#options = options;
@@ -46,18 +50,13 @@ export class ProviderLogouts {
   async receive(body: string, from?: string): Promise<HttpReply> {
     const form = readForm(body);
     try {
-      if (this.#waiting >= MAX_WAITING) {
-        throw new HoopError('HOOP_LIMIT', 'too many logouts wait');
-      }
-      this.#waiting += 1;
-      const mine = this.#last.then(() => this.#receive(requireField(form, 'logout_token')));
-      this.#last = mine.then(
-        () => undefined,
-        () => undefined,
-      );
-      await mine.finally(() => {
-        this.#waiting -= 1;
-      });
+      const token = requireField(form, 'logout_token');
+      using _ = this.#place(splitJwt(token, 'logout token').claims['iss']);
+      const said = await this.#options.verify(token);
+      // One after the other: of two that are the same one is spent.
+      const mine = this.#last.then(() => this.#receive(said));
+      this.#last = mine.catch(() => undefined);
+      await mine;
       return { status: 200, headers: { 'cache-control': 'no-store' }, body: {} };
     } catch (error) {
       if (!(error instanceof HoopError)) {
@@ -89,9 +88,25 @@ export class ProviderLogouts {
     }
   }
 
-  async #receive(token: string): Promise<void> {
-    const { store, clock, verify, end, onEnded } = this.#options;
-    const said = await verify(token);
+  /** @throws HoopError HOOP_LIMIT */
+  #place(claimed: unknown): Disposable {
+    const issuer = typeof claimed === 'string' ? claimed : '';
+    const waiting = this.#waiting.get(issuer) ?? 0;
+    if (waiting >= MAX_WAITING) {
+      throw new HoopError('HOOP_LIMIT', 'too many logouts wait');
+    }
+    this.#waiting.set(issuer, waiting + 1);
+    return {
+      [Symbol.dispose]: () => {
+        const left = (this.#waiting.get(issuer) ?? 1) - 1;
+        if (left > 0) this.#waiting.set(issuer, left);
+        else this.#waiting.delete(issuer);
+      },
+    };
+  }
+
+  async #receive(said: VerifiedLogoutToken): Promise<void> {
+    const { store, clock, end, onEnded } = this.#options;
     const { issuer, sub, sid, issuedAt } = said;
     if (!(await store.spendOnce(said.digest, said.refusedAfterMs))) {
       throw tokenError('HOOP_TOKEN_REPLAYED', 'the logout token was used before');

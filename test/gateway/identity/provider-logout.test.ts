@@ -214,3 +214,14 @@ test('a flood of forged logout tokens is bounded', async () => {
   await bench.login();
   expect((await logOut()).status).toBe(200);
 });
+
+test('a flood for a provider that does not answer holds up nobody’s logout at another', async () => {
+  const issuer = 'http://127.0.0.1:1';
+  bench.providers = [...bench.providers, { issuer, clientId: CLIENT_ID }];
+  const { access_token } = await bench.login();
+  const forged = await bench.issuer.mint(claims({ iss: issuer }));
+  const flood = Array.from({ length: 150 }, () => send(forged));
+  expect((await logOut()).status).toBe(200);
+  expect(await isLive(access_token)).toBe(false);
+  expect((await Promise.all(flood)).every(({ status }) => status !== 200)).toBe(true);
+});
