@@ -121,7 +121,8 @@ export class ClientPrompts {
   /** @returns undefined: there is no room but for saying so */
   #line(said: PromptWords): Buffer | undefined {
     // First: length and digest are those of what is recorded.
-    const words = { ...said, text: redactedText(said.text, this.#options.detectors) };
+    const text = said.whole === undefined ? said.text : withoutLastWord(said.text);
+    const words = { ...said, text: redactedText(text, this.#options.detectors) };
     const whole = encode(promptLine(words));
     if (this.#spent + whole.length <= TEXT_BUDGET_BYTES) {
       return whole;
@@ -135,4 +136,9 @@ export class ClientPrompts {
 
 function encode(line: PromptLine): Buffer {
   return Buffer.from(`${JSON.stringify(line)}\n`);
+}
+
+/** Where only the beginning has come here, its end may be half of a secret, which no detector knows. */
+function withoutLastWord(text: string): string {
+  return text.slice(0, Math.max(...[' ', '\n', '\t'].map((space) => text.lastIndexOf(space))) + 1);
 }

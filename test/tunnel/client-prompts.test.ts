@@ -163,6 +163,16 @@ test('what the detectors of the policy find is not sent; length and digest are o
   expect(lines[0]).toMatchObject({ text, bytes: text.length, sha256: hash('sha256', text) });
 });
 
+test('half a secret at the end of what is only the beginning is not sent', async () => {
+  const { lines, set } = opened(true, ['vcs-token']);
+  const whole = { bytes: 90_000, sha256: hash('sha256', 'all of it') };
+  await set({ ...words(`push it with ghp_${'x'.repeat(29)}`), whole });
+  expect(lines[0]).toMatchObject({ text: 'push it with ', ...whole });
+  // What is there to its end keeps its last word.
+  await set(words('push it with care'));
+  expect(lines[1]).toMatchObject({ text: 'push it with care' });
+});
+
 test('a client that sends it all the same does not have it shown to approvers', () => {
   const gateway = new SessionPrompts((text) => redactedText(text, ['url-password']));
   const line = promptLine({ ...words('postgres://app:hunter22@db/x'), sentMs: 1 });
