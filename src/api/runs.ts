@@ -2,7 +2,7 @@
 import * as z from 'zod';
 import { isSessionId } from '../session-id.ts';
 import { Requestable } from './access.ts';
-import { freeText, MAX_REASON } from './free-text.ts';
+import { freeLine, freeText, MAX_REASON } from './free-text.ts';
 import { API_VERSION } from './http.ts';
 import { TokenReply, WhoamiReply } from './login.ts';
 import { TargetsReply } from './targets.ts';
@@ -95,7 +95,8 @@ export type RunShown = z.infer<typeof RunShown>;
 
 export const EndRunRequest = z.object({
   v: z.literal(API_VERSION),
-  reason: freeText(MAX_END_REASON).optional(),
+  /** Other people's terminals show it. */
+  reason: freeLine(MAX_END_REASON).optional(),
 });
 export type EndRunRequest = z.infer<typeof EndRunRequest>;
 

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { checkReason } from '../../src/api/free-text.ts';
+import { EndRunRequest } from '../../src/api/runs.ts';
 
 test.each([
   ['half a character', 'INC-\udc00', 'It holds half of a surrogate pair, which is no character.'],
@@ -20,3 +21,9 @@ test.each([undefined, '', 'INC-4711', 'two\nlines \u{1f600}', 'x'.repeat(2000)])
     expect(() => checkReason(reason)).not.toThrow();
   },
 );
+
+test('who ends a run gives one line for the terminal of somebody else', () => {
+  const isTaken = (reason: string) => EndRunRequest.safeParse({ v: 1, reason }).success;
+  expect(['\u001b[2Jgone', 'two\nlines', '\u202eover'].filter(isTaken)).toEqual([]);
+  expect(['deletes rows in a loop', 'Schlüssel verloren 🔑'].every(isTaken)).toBe(true);
+});

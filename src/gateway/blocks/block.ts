@@ -1,8 +1,12 @@
 /** Somebody, or an agent, is kept out: at once, whatever the policy says. */
 import { HoopError } from '../../errors.ts';
 import type { Principal } from '../../policy/types.ts';
+import { plainText } from '../approvals/plain-text.ts';
 import { utcTime } from '../base/utc-time.ts';
 import { isSamePerson, type PersonMarks } from '../identity/same-person.ts';
+
+/** More than a reason may have. */
+const MAX_SAID = 4000;
 
 /** Without keys: who shares a machine with somebody is not kept out with them. */
 type Subject = Omit<PersonMarks, 'loginKey'>;
@@ -61,7 +65,7 @@ export function blockedMarks(someone: Subject): Subject {
 export function blockText({ id, kind, who, target, by, reason }: Block): string {
   const what = kind === 'agent' ? `agent ${who} is blocked` : 'blocked';
   const where = target === undefined ? '' : ` on target ${target}`;
-  return `${what}${where} by ${by.name}: ${reason} (block ${id})`;
+  return plainText(`${what}${where} by ${by.name}: ${reason} (block ${id})`, MAX_SAID);
 }
 
 export function blockedError(block: Block): HoopError {
@@ -72,7 +76,10 @@ export function blockedError(block: Block): HoopError {
     'HOOP_ACCESS_BLOCKED',
     kind === 'agent' ? `agent "${who}" is blocked${where}` : `you are blocked${where}`,
     {
-      detail: `${by.name} blocked ${kind === 'agent' ? 'it' : 'you'} ${until}: ${reason}`,
+      detail: plainText(
+        `${by.name} blocked ${kind === 'agent' ? 'it' : 'you'} ${until}: ${reason}`,
+        MAX_SAID,
+      ),
       hint: `An approver can lift it: \`hoop access unblock ${id}\`.`,
     },
   );

@@ -25,6 +25,7 @@ import { RecordingStopped } from '../../recording/recording-stopped.ts';
 import type { CutProposal, EndReason } from '../../recording/types.ts';
 import type { StreamKind } from '../../stream-kinds.ts';
 import { type AccessGrant, accessEndText } from '../access/access-grants.ts';
+import { plainText } from '../approvals/plain-text.ts';
 import { errorFields, type Log } from '../base/log.ts';
 import type { SessionIndex } from '../index/session-index.ts';
 import { CutAgreement } from './cut-agreement.ts';
@@ -65,6 +66,8 @@ export interface LiveSessionOptions {
 
 /** The client has this long to open the control channel. */
 const CONTROL_WITHIN_MS = 30_000;
+/** More than reason and name together may have, characters. */
+const MAX_END_MESSAGE = 4000;
 /** From the decision to end until the streams are cut off and the last cut is no longer awaited. */
 const END_WITHIN_MS = 10_000;
 
@@ -276,7 +279,8 @@ export class LiveSession {
       const { promise, resolve } = Promise.withResolvers<void>();
       // Set before the work begins: what fails on the way asks for the end again.
       this.#ended = promise;
-      resolve(this.#end(reason, message));
+      // Reasons and names of people are in it, and other people's terminals show it as it is.
+      resolve(this.#end(reason, plainText(message, MAX_END_MESSAGE)));
     }
     return this.#ended;
   }

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { blockText } from '../../../src/gateway/blocks/block.ts';
 import { Blocks } from '../../../src/gateway/blocks/blocks.ts';
 import { IndexStore } from '../../../src/gateway/index/index-store.ts';
 import type { Principal } from '../../../src/policy/types.ts';
@@ -80,4 +81,22 @@ test('who is blocked does not lift it as the other account', () => {
   const { id } = blocks.add(ada, { v: 1, who: 'bo', reason: 'INC-1' }, [bo]);
   const device = person('bo-2', { roles: ['approver'], subject: 'oid-1' });
   expect(() => blocks.lift(device, id)).toThrow('nobody lifts a block of their own');
+});
+
+test('reason and name are no escape sequences in the terminal of whoever is kept out', () => {
+  const hostile = person('eve', { name: 'eve\u001b[2J', roles: ['approver'] });
+  const blocks = start();
+  const bo = person('bo');
+  const block = blocks.add(hostile, { v: 1, who: 'bo', reason: 'first\n\u009b2Jsecond' }, [bo]);
+  const said: string[] = [blockText(block)];
+  try {
+    blocks.require(bo);
+  } catch (error) {
+    said.push(String((error as { detail?: string }).detail));
+  }
+  expect(said).toHaveLength(2);
+  for (const text of said) {
+    expect(text).not.toMatch(/\p{Cc}/u);
+    expect(text).toMatch(/eve \[2J.*first 2Jsecond/);
+  }
 });
