@@ -111,6 +111,8 @@ export const StatementPart = z.object({
   shortened: z.boolean().default(false),
   /** Texts of the prepared statements that an EXECUTE in `text` runs. */
   prepared: z.array(z.string()).default([]),
+  /** Settings that the client has set on its connection and that say what values stand for. */
+  settings: z.array(z.object({ name: z.string(), value: z.string() })).default([]),
   parameters: z.array(ApprovalParameterSchema),
   verbs: z.array(z.string()),
   relations: z.array(z.string()),

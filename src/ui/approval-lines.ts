@@ -233,6 +233,7 @@ function subjectLines(approval: Approval, options: LineOptions, fact: Fact): str
     '',
     ...fact('touches', `${verbs.join(', ')} on ${relations.join(', ') || 'no relation'}`),
     ...fact('database', `${statement.database}${role === undefined ? '' : `, as ${role}`}`),
+    ...statement.settings.flatMap(({ name, value }) => fact('set', `${name} = ${value}`)),
     ...fact('session', statement.session),
   ];
 }

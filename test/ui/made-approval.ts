@@ -33,6 +33,7 @@ export function heldStatement(changes: Partial<Approval> = {}): Approval {
       text: 'DELETE FROM public.orders\nWHERE id = $1 -- \u001b[2J\u001b]0;pwned\u0007\u202e',
       shortened: false,
       prepared: [],
+      settings: [],
       parameters: [
         { format: 'text', value: '17\u001b[1A', typeOid: 23 },
         { format: 'null', value: '', typeOid: 0 },

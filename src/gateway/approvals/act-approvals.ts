@@ -4,6 +4,7 @@ import type { CommandPart } from '../../api/approvals.ts';
 import type { SshAct } from '../../policy/ssh/types.ts';
 import { verbOf } from '../ssh/ssh-story.ts';
 import type { ActAsk, SshApprovals, SshTarget } from '../ssh/types.ts';
+import { placesOf } from '../targets/target-host.ts';
 import type { ApprovalRecord } from './approval-record.ts';
 import { shownPrompt } from './asked-approval.ts';
 import { askedBy } from './policy-standing.ts';
@@ -65,6 +66,10 @@ function commandPart(
   };
 }
 
+function partsOf(act: SshAct): readonly unknown[] {
+  return act.kind === 'file' ? [act.path, act.to ?? null] : [textOf(act)];
+}
+
 function textOf(act: SshAct): string {
   switch (act.kind) {
     case 'shell':
@@ -88,13 +93,14 @@ function bindingOf(options: ActApprovalsOptions, ask: ActAsk): string {
   const { principal, target } = options;
   const { act, user, command, demands } = ask;
   const bound = [
-    'hoop/approval-binding/ssh/v1',
+    'hoop/approval-binding/ssh/v2',
     [principal.issuer, principal.sub],
     principal.agent ?? null,
     ...(principal.requester === undefined ? [] : [principal.requester]),
-    [target.name, user],
+    [target.name, user, placesOf(target.hosts), [...target.hostKeys].sort()],
     demands.map(({ rule, terms }) => [rule.id, rule.grant ?? null, terms]),
-    [act.kind, verbOf(act), textOf(act), command ?? null],
+    // Each part by itself: an arrow may stand in a path.
+    [act.kind, verbOf(act), partsOf(act), command ?? null],
     ...keptIn(options, ask),
   ];
   return createHash('sha256').update(JSON.stringify(bound)).digest('hex');

@@ -70,7 +70,7 @@ export function askOnce(
     waits && run === undefined ? undefined : askedBefore({ approvals, clock, requester, binding });
   const shown = before && shownChanges(approvals, before);
   const isTooFew =
-    ask.changes !== undefined && shown !== undefined && !isCovered(ask.changes, shown);
+    ask.changes !== undefined && (shown === undefined || !isCovered(ask.changes, shown));
   if (before === undefined || (isTooFew && isOpen(before))) {
     if (before) approvals.end(before.id, 'void', 'it would change more rows by now');
     return askedApproval(approvals, create(waits), waits, ask.changes);

@@ -5,6 +5,7 @@ import { SESSION_TEMP } from '../../policy/sql/statement-facts.ts';
 import type { CatalogRelation, RowChanges, StatementAnalysis } from '../../policy/sql/types.ts';
 import { approvalTerms } from '../pg/approval-terms.ts';
 import type { ApprovalAsk, PostgresTarget, StatementApprovals } from '../pg/types.ts';
+import { placesOf } from '../targets/target-host.ts';
 import type { ApprovalRecord } from './approval-record.ts';
 import { shownPrompt } from './asked-approval.ts';
 import type { Estimates } from './estimates.ts';
@@ -66,12 +67,16 @@ function statementPart(
 ): StatementPart {
   const inForce = prompt();
   const { stream, at, text, prepared, parameters, analyses, role, inTransaction, changes } = ask;
+  const settings = ask.settings.flatMap(({ name, value, isNamed }) =>
+    isNamed && value !== null ? [{ name, value }] : [],
+  );
   return {
     session,
     stream,
     at,
     text,
     prepared: [...prepared],
+    settings,
     shortened: false,
     parameters: [...parameters],
     verbs: unique(analyses.flatMap(({ verbs }) => verbs)),
@@ -104,16 +109,18 @@ function shownPart(changes: RowChanges): NonNullable<StatementPart['changes']> {
 function bindingOf(options: StatementApprovalsOptions, ask: ApprovalAsk): string {
   const { principal, target } = options;
   const bound = [
-    'hoop/approval-binding/v2',
+    'hoop/approval-binding/v3',
     [principal.issuer, principal.sub],
     principal.agent ?? null,
     ...(principal.requester === undefined ? [] : [principal.requester]),
-    [target.name, target.database, target.user],
+    [target.name, target.database, target.user, placesOf(target.hosts)],
     approvalTerms(ask),
     ask.text,
     ask.prepared,
+    ask.preparedTypes,
     ask.parameters.map(({ format, value, typeOid }) => [format, value, typeOid]),
     ask.role ?? null,
+    ask.settings.map(({ name, value }) => [name, value]),
     objectsOf(ask),
     surroundingsOf(ask),
     ...keptIn(options, ask),
@@ -121,10 +128,12 @@ function bindingOf(options: StatementApprovalsOptions, ask: ApprovalAsk): string
   return createHash('sha256').update(JSON.stringify(bound)).digest('hex');
 }
 
-function objectsOf({ analyses, catalog }: ApprovalAsk): readonly string[] {
+function objectsOf({ analyses, catalog, text, prepared }: ApprovalAsk): readonly string[] {
+  const said = [text, ...prepared].join('\n').toLowerCase();
   const relations = analyses.flatMap(({ reads, writes, writesIndirectly = [] }) =>
     [...reads, ...writes, ...writesIndirectly].flatMap(({ oid, via }) => [
       ...relationOf(catalog.relationByOid(oid), oid),
+      ...columnsOf(catalog.relationByOid(oid), said),
       ...(via === undefined ? [] : relationOf(catalog.relation(via.schema, via.name))),
     ]),
   );
@@ -136,6 +145,21 @@ function objectsOf({ analyses, catalog }: ApprovalAsk): readonly string[] {
     ),
   );
   return unique([...relations, ...functions]).sort();
+}
+
+/**
+ * Another column may have got the name of one that was approved. Of those whose names stand in the
+ * text: a table that gets a new one while somebody thinks is the everyday case.
+ */
+function columnsOf(relation: CatalogRelation | undefined, said: string): readonly string[] {
+  return (relation?.columns ?? [])
+    .filter(({ name, dropped }) => !dropped && isSaid(name, said))
+    .map(({ attnum, name }) => `column ${relation?.oid}.${attnum} ${name}`);
+}
+
+/** With escapes any name may be meant. */
+function isSaid(name: string, text: string): boolean {
+  return text.includes('u&"') || text.includes(name.toLowerCase().replaceAll('"', '""'));
 }
 
 /** CREATE OR REPLACE VIEW keeps the OID. */

@@ -17,7 +17,7 @@ import {
   type KnownStatement,
 } from './known-statement.ts';
 import type { StreamState } from './stream-state.ts';
-import type { ApprovalAsk, ApprovalParameter } from './types.ts';
+import type { ApprovalAsk, ApprovalParameter, BoundSetting } from './types.ts';
 
 /** What an approver can be expected to read. Characters of text, bytes of a Bind message. */
 const MAX_TEXT = 64 * 1024;
@@ -29,6 +29,8 @@ export interface Runnable {
   readonly basis: Basis;
   /** Texts of prepared statements that it executes. */
   readonly prepared: readonly string[];
+  /** `ApprovalAsk.preparedTypes` */
+  readonly preparedTypes: readonly (readonly number[])[];
 }
 
 export interface HoldRequest {
@@ -61,8 +63,8 @@ export function needsApproval({ statements }: Allowed): boolean {
 }
 
 export function runnable({ statements, basis, names }: Allowed): Runnable {
-  const prepared = [...names.found.values()].map(({ source }) => source);
-  return { statements, basis, prepared };
+  const executed = [...names.found.values()];
+  return { statements, basis, ...executedTexts(executed) };
 }
 
 /** A statement without a basis was let through unseen, and is never what was approved. */
@@ -72,15 +74,25 @@ export function runnableStatement(statement: KnownStatement): Runnable | undefin
   return {
     statements: [allowed],
     basis,
-    prepared: executes === undefined ? [] : [executes.source],
+    ...executedTexts(executes === undefined ? [] : [executes]),
+  };
+}
+
+function executedTexts(
+  executed: readonly KnownStatement[],
+): Pick<Runnable, 'prepared' | 'preparedTypes'> {
+  return {
+    prepared: executed.map(({ source }) => source),
+    preparedTypes: executed.map(({ parameterTypes }) => parameterTypes),
   };
 }
 
 export function approvalAsk(
   { options, codec }: Pick<StreamState, 'options' | 'codec'>,
   request: HoldRequest,
-  { statements, basis, prepared }: Runnable,
+  { statements, basis, prepared, preparedTypes }: Runnable,
   inTransaction: boolean,
+  settings: readonly BoundSetting[] = [],
 ): ApprovalAsk {
   const asking = statements.filter((one) => demandsBy(one, request).length > 0);
   const demands = new Map(
@@ -95,7 +107,9 @@ export function approvalAsk(
     at: request.at,
     text: request.text,
     prepared,
+    preparedTypes,
     parameters: parametersOf(request, codec),
+    settings,
     demands: [...demands.values()],
     ...(counted === undefined ? {} : { changes: counted.changes }),
     ...(counted?.transaction === 'open' ? { waits: false as const } : {}),
@@ -144,7 +158,8 @@ function parametersOf(
 
 /** @returns why an approver cannot be shown it, as a sentence */
 export function limitOf(ask: ApprovalAsk, portal: KnownPortal | undefined): string | undefined {
-  const length = [ask.text, ...ask.prepared].reduce((sum, text) => sum + text.length, 0);
+  const set = ask.settings.filter(({ isNamed }) => isNamed).map(({ value }) => value ?? '');
+  const length = [ask.text, ...ask.prepared, ...set].reduce((sum, text) => sum + text.length, 0);
   if (length > MAX_TEXT) return `Its text has ${length} characters; an approver sees ${MAX_TEXT}.`;
   // A cursor of SQL has no formats, and no parameters either.
   if (portal !== undefined && portal.bound === undefined && portal.formats !== undefined) {

@@ -1,7 +1,7 @@
 /** The first packet of a stream: what it asks for, and whether that may be. */
 import { randomBytes } from 'node:crypto';
 import { HoopError } from '../../errors.ts';
-import { refuseStartupParameters } from '../../policy/sql/guards-startup.ts';
+import { refuseStartupParameters, startupOptions } from '../../policy/sql/guards-startup.ts';
 import type { Refusal } from '../../policy/types.ts';
 import { encodeAuthentication } from '../../protocol/pg/authentication.ts';
 import { encodeBackendKeyData } from '../../protocol/pg/backend-key-data.ts';
@@ -76,6 +76,12 @@ export function sessionParameters(
       ([name]) => name !== 'user' && name !== 'database' && !name.startsWith('_pq_.'),
     ),
   );
+}
+
+/** Names of settings in the first packet. */
+export function startupSettings(parameters: ReadonlyMap<string, string>): readonly string[] {
+  const options = startupOptions(parameters.get('options') ?? '') ?? [['*']];
+  return [...sessionParameters(parameters).keys(), ...options.map(([name]) => name)];
 }
 
 export interface Greeting {

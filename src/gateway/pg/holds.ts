@@ -37,6 +37,7 @@ import { type Decided, refusedVerdict } from './decide.ts';
 import { StreamEnded } from './stream-ended.ts';
 import type { StreamState } from './stream-state.ts';
 import type { ApprovalAsk } from './types.ts';
+import { askSettings } from './value-settings.ts';
 
 /**
  * Bytes that are read ahead behind a held statement, so that a client that leaves is noticed.
@@ -81,8 +82,11 @@ export class Holds {
     const isLeft = request.counted?.transaction === 'left' && request.portal !== undefined;
     const isBoundAgain = isLeft || this.#canBindAgain(request);
     const inTransaction = settings.transaction !== 'idle' || (state.segmentIsOpen && !isBoundAgain);
-    const ask = approvalAsk(state, request, first, inTransaction);
-    if (ask.demands.length === 0) return { type: 'released', covers: undefined };
+    const unset = approvalAsk(state, request, first, inTransaction);
+    if (unset.demands.length === 0) return { type: 'released', covers: undefined };
+    const bound = await askSettings(state);
+    if (bound === undefined) return { type: state.skipping ? 'skipped' : 'aborted' };
+    const ask = { ...unset, settings: bound };
     const limit = limitOf(ask, request.portal?.known);
     if (limit !== undefined) return refused(tooLarge(ask, limit));
     let asked: AskedApproval;
@@ -186,7 +190,8 @@ export class Holds {
       return { type: 'refused again' };
     }
     if (stop !== undefined) return this.#withdraw(request.at, ask, asked, stop);
-    const now = approvalAsk(this.#state, request, latest, ask.inTransaction);
+    // Nothing runs here meanwhile, so the settings are those of then.
+    const now = approvalAsk(this.#state, request, latest, ask.inTransaction, ask.settings);
     if (options.approvals.bindingOf(now) === asked.binding) return undefined;
     const isSamePolicy = JSON.stringify(approvalTerms(now)) === JSON.stringify(approvalTerms(ask));
     const why = isSamePolicy

@@ -35,6 +35,7 @@ import {
   readFirstPacket,
   refuseStartup,
   sessionParameters,
+  startupSettings,
 } from './client-startup.ts';
 import { cancelWithoutRight } from './lost-rights.ts';
 import { relayClient, TargetRelay } from './relay.ts';
@@ -120,6 +121,7 @@ class PostgresStream {
     };
     const state = new StreamState({ options, target, story, ended });
     this.#state = state;
+    for (const name of startupSettings(first.packet.parameters)) state.settings.named.add(name);
     const greeting = greet(first.packet, target);
     const { cancelKeys, stream } = options;
     cancelKeys.add(

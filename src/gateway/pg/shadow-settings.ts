@@ -10,6 +10,7 @@ import { widerScope } from './catalog-marks.ts';
 import { type ClientEncoding, clientEncoding } from './client-encoding.ts';
 import type { Place } from './known-statement.ts';
 import type { SeenCatalog } from './types.ts';
+import { NamedSettings } from './value-settings.ts';
 
 /** Settings that say where names are looked up. `*`: one whose name is computed. */
 const PLACE_SETTINGS = new Set(['search_path', 'role', 'session_authorization', 'all', '*']);
@@ -28,6 +29,8 @@ export class ShadowSettings {
   transaction: TransactionStatus = 'idle';
   encoding: ClientEncoding;
   standardStrings: boolean;
+  /** What the client has set that changes what values stand for. */
+  readonly named = new NamedSettings();
   /** What the client calls itself. */
   applicationName: string;
   /** undefined: not known. */
@@ -132,6 +135,7 @@ export class ShadowSettings {
   /** A statement is sent: what it may do even if it fails or is never answered. */
   sent(effect: ProtocolEffect, segment: number): void {
     if (movesPlace(effect)) this.#placeMoved = true;
+    for (const { name } of effect.settings ?? []) this.named.add(name);
     if (effect.changesCatalog || effect.runsUserCode) {
       const isNarrow = effect.changes === 'relations' && !effect.runsUserCode;
       this.#changed = isNarrow ? (this.#changed ?? 'relations') : 'all';

@@ -1,5 +1,6 @@
 /** What the two directions of one stream share. */
 
+import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { mayWriteBack } from '../../policy/sql/evaluate-placeholders.ts';
 import { encodeEmptyFrontend } from '../../protocol/pg/empty-messages.ts';
@@ -42,6 +43,8 @@ export class StreamState {
     (name) => this.#serverName(name),
     ({ statement, bound }) => statement.source.length + (bound?.bytes.length ?? 0),
   );
+  /** Nobody else's, ever. */
+  readonly id = randomUUID();
   readonly settings: ShadowSettings;
   readonly copy = new CopyGuard();
   readonly trials: RowTrials;

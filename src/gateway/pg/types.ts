@@ -141,6 +141,14 @@ export interface ApprovalParameter {
 }
 
 /** A message that must not run before others have approved it. */
+export interface BoundSetting {
+  readonly name: string;
+  /** null: there is none of this name. */
+  readonly value: string | null;
+  /** The client has set it on this connection. */
+  readonly isNamed: boolean;
+}
+
 export interface ApprovalAsk {
   readonly stream: number;
   /** Offset of the message in the up stream. */
@@ -148,7 +156,11 @@ export interface ApprovalAsk {
   readonly text: string;
   /** Texts of the prepared statements that an EXECUTE in it runs. */
   readonly prepared: readonly string[];
+  /** OIDs of the types that Parse gave their parameters; of those that PREPARE made the text has them. */
+  readonly preparedTypes: readonly (readonly number[])[];
   readonly parameters: readonly ApprovalParameter[];
+  /** Settings of the connection that say what values in it stand for. */
+  readonly settings: readonly BoundSetting[];
   readonly demands: readonly ApprovalDemand[];
   /**
    * Present where the demands are those of a row threshold. An approval covers what changes up to as

@@ -16,6 +16,11 @@ export function isSameHost(
   return one.port === other.port && canonicalHost(one.host) === canonicalHost(other.host);
 }
 
+/** Where a target is, as text: under one name it may be another server by now. */
+export function placesOf(hosts: readonly TargetHost[]): readonly string[] {
+  return hosts.map(({ host, port }) => JSON.stringify([canonicalHost(host), port])).sort();
+}
+
 /** IPv6 as RFC 5952 has it; names are the same in any case (RFC 4343). */
 function canonicalHost(host: string): string {
   // Of an address with an interface Node would give the address alone.

@@ -90,6 +90,7 @@ function statementWith(changes: RowChanges | undefined): StatementPart {
     text: 'DELETE FROM orders WHERE id > 5',
     shortened: false,
     prepared: [],
+    settings: [],
     parameters: [],
     verbs: ['delete'],
     relations: ['public.orders'],

@@ -6,7 +6,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { ApprovalStore } from '../../../src/gateway/approvals/approval-store.ts';
 import { Approvals } from '../../../src/gateway/approvals/approvals.ts';
 import { Estimates } from '../../../src/gateway/approvals/estimates.ts';
@@ -18,7 +18,7 @@ import { SealedJson } from '../../../src/gateway/approvals/sealed-json.ts';
 import { statementApprovals } from '../../../src/gateway/approvals/statement-approvals.ts';
 import { IndexStore } from '../../../src/gateway/index/index-store.ts';
 import { connectTarget, type TargetConnection } from '../../../src/gateway/pg/target-connection.ts';
-import type { CatalogSource } from '../../../src/gateway/pg/types.ts';
+import type { CatalogSource, PostgresTarget } from '../../../src/gateway/pg/types.ts';
 import { SqlParser } from '../../../src/policy/sql/parser.ts';
 import { createStatementPolicy } from '../../../src/policy/sql/statement-policy.ts';
 import type { ApprovalTerms, Grant, Principal } from '../../../src/policy/types.ts';
@@ -103,7 +103,9 @@ let commits = 0;
 
 function grantWith(terms: Partial<ApprovalTerms> = {}): Grant {
   commits += 1;
-  const grant = grantOf({ rules: ['allow select, insert on public.*', 'approve delete'] });
+  const grant = grantOf({
+    rules: ['allow select, insert on public.*', 'approve delete', 'allow set app.tenant'],
+  });
   return {
     ...grant,
     commit: `commit-${commits}`,
@@ -120,6 +122,8 @@ interface Who {
   readonly principal?: Principal;
   readonly session?: string;
   readonly grant?: () => Grant;
+  /** As the gateway's configuration has it by then. */
+  readonly at?: Partial<PostgresTarget>;
 }
 
 const inForceOf = (grant: () => Grant): PolicyView => ({
@@ -147,7 +151,7 @@ function session(who: Who = {}): Promise<Bench> {
       principal: agent === undefined ? principal : { ...principal, agent },
       prompt: () => undefined,
       reason: 'ticket 7',
-      target: target(),
+      target: { ...target(), ...who.at },
       policy: inForceOf(grant),
       clock: Date.now,
     }),
@@ -397,4 +401,111 @@ test('in a transaction locks are held no longer than maxHold, and the request wa
   expect(errors(await client.ask([DELETE]))).toEqual([]);
   expect(rows(await client.ask([query('SELECT count(*) FROM t')]))).toEqual([['2']]);
   expect(status(await client.ask([query('COMMIT')]))).toBe('I');
+});
+
+describe('an approval is not used where the same text stands for something else:', () => {
+  const other: readonly {
+    readonly why: string;
+    readonly before?: readonly Uint8Array[];
+    readonly startup?: Record<string, string>;
+  }[] = [
+    { why: 'dates are read in another order', before: [query("SET datestyle = 'SQL, DMY'")] },
+    { why: 'it is another time here', before: [query("SET timezone = 'Pacific/Auckland'")] },
+    { why: 'the application says another tenant', before: [query("SET app.tenant = '2'")] },
+    {
+      why: 'as part of a pipeline',
+      before: [Buffer.concat([parse("SET app.tenant = '2'"), bind(), execute()])],
+    },
+    {
+      why: 'for one transaction',
+      before: [query('BEGIN'), query("SET LOCAL app.tenant = '2'")],
+    },
+    { why: 'it came with the first packet', startup: { 'app.tenant': '2' } },
+    {
+      why: 'it came with the options of the first packet',
+      startup: { options: '-c app.tenant=2' },
+    },
+  ];
+  test.each(other)('$why', async ({ before = [], startup }) => {
+    await using started = await session();
+    const id = await giveUp(started, deleteOf('1'));
+    approve(id);
+    await using client = await RawClient.open(started.port, startup);
+    for (const message of before.slice(0, -1)) await client.ask([message]);
+    client.received.splice(0);
+    client.socket.write(Buffer.concat([...before.slice(-1), deleteOf('1')]));
+    expect(await held(client)).not.toBe(id);
+    expect(stateOf(id)).toBe('approved');
+    expect(await left()).toBe(3);
+  });
+
+  test('and who decides is shown what was set; the same setting finds the request again', async () => {
+    await using started = await session();
+    const ask = async (tenant: string): Promise<string> => {
+      await using client = await open(started);
+      await client.ask([query(`SET app.tenant = '${tenant}'`)]);
+      client.received.splice(0);
+      client.socket.write(DELETE);
+      return await held(client);
+    };
+    const id = await ask('1');
+    expect(approvals.details(id)).toMatchObject({ settings: [{ name: 'app.tenant', value: '1' }] });
+    expect(await ask('1')).toBe(id);
+    expect(await ask('2')).not.toBe(id);
+  });
+
+  test('what is only about speed, names and limits is no other statement, nor is a new column', async () => {
+    await using started = await session();
+    const id = await giveUp(started, DELETE);
+    approve(id);
+    await sql('ALTER TABLE t ADD COLUMN note text');
+    await using client = await open(started);
+    await client.ask([query("SET application_name = 'again'")]);
+    await client.ask([query("SET statement_timeout = '1min'")]);
+    await client.ask([query("SET work_mem = '8MB'")]);
+    expect(errors(await client.ask([DELETE]))).toEqual([]);
+    expect(await left()).toBe(2);
+  });
+
+  test('a column that has got the name of another one', async () => {
+    await sql('DROP TABLE t; CREATE TABLE t (id int, old int); INSERT INTO t VALUES (1, 2)');
+    await using started = await session();
+    const id = await giveUp(started, DELETE);
+    approve(id);
+    await sql('ALTER TABLE t RENAME id TO new; ALTER TABLE t RENAME old TO id');
+    expect(await giveUp(started, DELETE)).not.toBe(id);
+    expect(await left()).toBe(1);
+  });
+
+  test('another server under the name of the target, which may be a copy of the first', async () => {
+    await using started = await session();
+    const id = await giveUp(started, DELETE);
+    approve(id);
+    const hosts = [{ host: 'db-2.example', port: 5432, shown: undefined }];
+    await using moved = await session({ at: { hosts } });
+    expect(await giveUp(moved, DELETE)).not.toBe(id);
+    expect(stateOf(id)).toBe('approved');
+  });
+
+  test('a prepared statement of the same text whose parameters have other types', async () => {
+    const PREPARED = 'DELETE FROM t WHERE id::text = $1::text';
+    const run = (type: number): Uint8Array[] => [
+      Buffer.concat([parse(PREPARED, 's', [type]), sync]),
+      query("EXECUTE s('01')"),
+    ];
+    await using started = await session();
+    const ask = async (type: number): Promise<string> => {
+      await using client = await open(started);
+      const [first = sync, second = sync] = run(type);
+      await client.ask([first]);
+      client.received.splice(0);
+      client.socket.write(second);
+      return await held(client);
+    };
+    const TEXT = 25;
+    const INT4 = 23;
+    const id = await ask(TEXT);
+    expect(await ask(TEXT)).toBe(id);
+    expect(await ask(INT4)).not.toBe(id);
+  });
 });
