@@ -26,7 +26,7 @@ import { startEmbeddedPostgres } from '../../src/demo/embedded-postgres.ts';
 import { launchChromium, openPage } from '../../test/auth/chromium.ts';
 import { freePort, type Keycloak } from './keycloak.ts';
 import { pageBlock, pageBlocks, pageCommands, pageOutput } from './page-blocks.ts';
-import { fillLogin } from './person.ts';
+import { fillCode, fillLogin, grantCode } from './person.ts';
 
 type Step = (title: string, work: () => Promise<void>) => Promise<void>;
 
@@ -111,6 +111,27 @@ export async function runDeployment(keycloak: Keycloak, step: Step): Promise<voi
     await opened.page.goto(readFileSync(here('url'), 'utf8').trim());
     await fillLogin(opened.page, user, PASSWORD);
     await login;
+  };
+
+  const logInByDevice = async (command: string, home: string, user: string): Promise<void> => {
+    const login = run(command, home, '.');
+    let said = '';
+    login.all?.on('data', (text) => {
+      said += String(text);
+    });
+    const address = /open (http\S+)[\s\S]*enter the code (\S+)/;
+    await until(
+      () => address.test(said),
+      () => said,
+      undefined,
+    );
+    const [, url = '', code = ''] = address.exec(said) ?? [];
+    await using opened = await openPage(browser);
+    await fillCode(opened.page, url, code);
+    await fillLogin(opened.page, user, PASSWORD);
+    await grantCode(opened.page);
+    const { exitCode, all } = await login;
+    assert.equal(exitCode, 0, all);
   };
 
   await step('deploy.md 1: the package is installed, and the directories are there', async () => {
@@ -273,6 +294,49 @@ export async function runDeployment(keycloak: Keycloak, step: Step): Promise<voi
     const whoami = await run('hoop whoami', 'ada', '.');
     assert.equal(whoami.exitCode, 3, whoami.all);
     assert.match((await run('hoop whoami', 'bob', '.')).all ?? '', /bob@example\.org/);
+  });
+
+  const commit = (change: (hoopFile: string) => string, message: string) => {
+    const path = here('policy/hoop.yaml');
+    const before = readFileSync(path, 'utf8');
+    const after = change(before);
+    assert.notEqual(after, before);
+    writeFileSync(path, after);
+    return must(`git commit -qam '${message}' && git push -q`, 'ada', 'policy');
+  };
+  /** What a session that waits says when a commit ends it, and what a new one says then. */
+  const endedBy = async (user: string, work: () => Promise<unknown>): Promise<string> => {
+    const before = log.length;
+    const running = run(connect.replace('psql', "psql -c 'SELECT pg_sleep(3600)'"), user, '.');
+    await until(
+      () => log.slice(before).includes('session.start'),
+      () => log,
+      gateway,
+    );
+    await work();
+    const { all = '' } = await running;
+    assert.match(log, /"reason":"revoked"/);
+    const again = await run(connect, user, '.', QUERY);
+    assert.notEqual(again.exitCode, 0, again.all);
+    return all;
+  };
+
+  await step('a commit that takes `device` away ends the sessions of such logins', async () => {
+    await logInByDevice(login.replace('hoop login', 'hoop login --device'), 'ada-device', 'ada');
+    const said = await endedBy('ada-device', () =>
+      commit((text) => text.replace(/^ +device:.*\n/m, ''), 'no device codes'),
+    );
+    assert.match(said, /the policy no longer lets logins with a device code in/);
+    assert.equal((await run('hoop whoami', 'bob', '.')).exitCode, 0);
+  });
+
+  await step('a commit that takes the provider away ends the sessions of its logins', async () => {
+    await logIn(login, 'ada');
+    const said = await endedBy('ada', () =>
+      commit((text) => text.replace('/realms/staff', '/realms/elsewhere'), 'another provider'),
+    );
+    assert.match(said, /the policy no longer names the identity provider of the login/);
+    assert.notEqual((await run('hoop whoami', 'bob', '.')).exitCode, 0);
   });
 }
 

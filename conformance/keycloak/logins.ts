@@ -1,9 +1,14 @@
 /** What is tried at Keycloak: each a line of the result. */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
+import { decodeJwt } from 'jose';
 import type { Browser } from 'playwright-core';
 import { parse } from 'yaml';
+import * as z from 'zod';
+import { generateDpopKey } from '../../src/client/dpop-key.ts';
+import { GatewayClient } from '../../src/client/gateway-client.ts';
 import { loginCommand } from '../../src/commands/login.ts';
 import { logoutCommand } from '../../src/commands/logout.ts';
 import { whoamiCommand } from '../../src/commands/whoami.ts';
@@ -13,8 +18,8 @@ import { launchChromium, openPage } from '../../test/auth/chromium.ts';
 import { runCommand, type TemporaryHome, temporaryHome } from '../../test/auth/command-run.ts';
 import { startTestGateway, type TestGateway } from '../../test/auth/test-gateway.ts';
 import type { Keycloak } from './keycloak.ts';
-import { pageBlock } from './page-blocks.ts';
-import { fillLogin } from './person.ts';
+import { pageBlock, pageBlocks } from './page-blocks.ts';
+import { fillCode, fillLogin, grantCode } from './person.ts';
 
 type Step = (title: string, work: () => Promise<void>) => Promise<void>;
 
@@ -46,10 +51,14 @@ export async function runLogins(keycloak: Keycloak, step: Step): Promise<void> {
       credentials: [{ type: 'password', value: PASSWORD, temporary: false }],
     });
   };
-  const setUser = async (username: string, change: object) => {
+  const findUser = async (username: string) => {
     const found = await keycloak.admin('GET', `/${realm}/users?exact=true&username=${username}`);
     assert(Array.isArray(found));
-    await keycloak.admin('PUT', `/${realm}/users/${found[0].id}`, { ...found[0], ...change });
+    return { path: `/${realm}/users/${found[0].id}`, user: found[0] };
+  };
+  const setUser = async (username: string, change: object) => {
+    const { path, user } = await findUser(username);
+    await keycloak.admin('PUT', path, { ...user, ...change });
   };
   const addClient = (client: object) => keycloak.admin('POST', `/${realm}/clients`, client);
   const hoopClient: Record<string, object> = JSON.parse(pageBlock(PAGE, 'hoop.json'));
@@ -120,6 +129,60 @@ export async function runLogins(keycloak: Keycloak, step: Step): Promise<void> {
       assert.match(stdout, /none: logged in with a device code/);
     });
 
+    await step('realm roles are the groups where the page says so', async () => {
+      const clientId = 'hoop-roles';
+      const mapper: unknown = JSON.parse(pageBlock(PAGE, 'realm-roles.json'));
+      await addClient({ ...hoopClient, clientId, protocolMappers: [mapper] });
+      await keycloak.admin('POST', `/${realm}/roles`, { name: 'database-reader' });
+      const role = await keycloak.admin('GET', `/${realm}/roles/database-reader`);
+      await keycloak.admin('POST', `${(await findUser('ada')).path}/role-mappings/realm`, [role]);
+      const [claims] = pageBlocks(PAGE).filter(({ text }) => /^ +claims:/.test(text));
+      assert(claims);
+      await using roles = await startTestGateway({ ...provider, clientId, ...parse(claims.text) });
+      using home = temporaryHome();
+      const { stdout } = await logIn({
+        gateway: roles,
+        browser,
+        home,
+        user: 'ada',
+        flags: ['--json'],
+      });
+      const { groups } = JSON.parse(stdout);
+      assert(groups.includes('database-reader') && !groups.includes('engineering'), stdout);
+    });
+
+    await step(
+      'an access token made out to the client is no ID token, though the ID token beside it is',
+      async () => {
+        // Where no nonce is asked for: that alone would refuse it.
+        const clientId = 'hoop-access';
+        const audience = {
+          name: 'itself',
+          protocol: 'openid-connect',
+          protocolMapper: 'oidc-audience-mapper',
+          config: { 'included.client.audience': clientId, 'access.token.claim': 'true' },
+        };
+        await addClient({
+          clientId,
+          publicClient: true,
+          directAccessGrantsEnabled: true,
+          protocolMappers: [audience],
+        });
+        const { access_token: access, id_token: id } = await directGrant(issuer, clientId, 'ada');
+        const { typ, azp, aud } = decodeJwt(access);
+        assert.equal(typ, 'Bearer');
+        assert.equal(azp, clientId);
+        assert([aud].flat().includes(clientId), `${aud}`);
+        const own = { issuer, clientId: 'hoop', device: { clientId } };
+        await using other = await startTestGateway(own);
+        const ca = readFileSync(other.caFile, 'utf8');
+        await using client = new GatewayClient({ baseUrl: other.url, ca });
+        const offer = (token: string) => client.exchange(token, generateDpopKey(), never);
+        await assert.rejects(offer(access), { code: 'HOOP_TOKEN_TYPE' });
+        assert.equal((await offer(id)).token_type, 'DPoP');
+      },
+    );
+
     await step('300 groups of 41 characters are a login', async () => {
       await addUser('many', many);
       using home = temporaryHome();
@@ -172,6 +235,21 @@ export async function runLogins(keycloak: Keycloak, step: Step): Promise<void> {
   }
 }
 
+/** Both tokens that Keycloak gives for one login, by its direct access grant. */
+async function directGrant(issuer: string, clientId: string, username: string) {
+  const response = await fetch(`${issuer}/protocol/openid-connect/token`, {
+    method: 'POST',
+    body: new URLSearchParams({
+      client_id: clientId,
+      username,
+      password: PASSWORD,
+      grant_type: 'password',
+      scope: 'openid',
+    }),
+  });
+  return z.object({ access_token: z.string(), id_token: z.string() }).parse(await response.json());
+}
+
 /** `hoop login`, and a person who does what it says in a browser. */
 async function logIn(login: {
   readonly gateway: TestGateway;
@@ -197,14 +275,11 @@ async function logIn(login: {
   result.catch(address.reject);
   await using opened = await openPage(browser);
   const { page } = opened;
-  await page.goto(await address.promise);
-  if (isDevice) {
-    await page.locator('#device-user-code').fill(await code.promise);
-    await page.locator('input[type=submit]').click();
-  }
+  const url = await address.promise;
+  await (isDevice ? fillCode(page, url, await code.promise) : page.goto(url));
   await fillLogin(page, user, PASSWORD);
   if (isDevice) {
-    await page.locator('#kc-login, [name=accept]').first().click();
+    await grantCode(page);
   }
   return await result;
 }

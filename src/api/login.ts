@@ -85,6 +85,8 @@ export const WhoamiReply = z.object({
   viaDevice: z.literal(true).optional(),
   /** The claim that the policy reads groups from, which the token of the login does not have. */
   missingGroups: z.string().optional(),
+  /** It has groups, and the policy in force names none of them. */
+  unnamedGroups: z.literal(true).optional(),
   /** RFC 3339. */
   expiresAt: z.string(),
 });

@@ -8,6 +8,7 @@ import { normalizeGatewayUrl } from '../client/gateway-url.ts';
 import { HoopError } from '../errors.ts';
 import { type ClientConfig, type Home, writeConfig } from '../home.ts';
 import { type DeviceCode, loginWithDeviceCode } from './device-login.ts';
+import { groupsProblem } from './groups-problem.ts';
 import { readCa } from './open-gateway.ts';
 import { type LoginProvider, type LoginTokens, loginAtProvider } from './provider-login.ts';
 import { withStateLock } from './state-lock.ts';
@@ -21,9 +22,6 @@ import {
   rootKeyFingerprint,
   writePin,
 } from './trust.ts';
-
-const GROUPS_HINT =
-  'whoever runs the provider adds the claim to the client’s ID tokens, or `claims.groups` and `scopes` in hoop.yaml name what it does send';
 
 export interface LoginOptions {
   readonly home: Home;
@@ -93,11 +91,11 @@ export async function login(options: LoginOptions): Promise<LoginResult> {
       tokens: { current: async () => credential, renewed: async () => credential },
     });
     const whoami = await client.whoami(signal);
-    if (whoami.missingGroups !== undefined) {
-      note(
-        `the ID token has no "${whoami.missingGroups}" claim, so nothing that the policy gives to groups is yours`,
-      );
-      note(GROUPS_HINT);
+    // Who is named by `users` needs none; `hoop targets` and `hoop doctor` say the rest.
+    const problem = whoami.missingGroups === undefined ? undefined : groupsProblem(whoami);
+    if (problem !== undefined) {
+      note(`the login ${problem.text}`);
+      note(problem.hint);
     }
     const { issuer, ca: providerCa, device } = provider;
     const isDevice = options.showDeviceCode !== undefined;

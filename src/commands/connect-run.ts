@@ -1,14 +1,16 @@
 /** The work of `hoop connect`: a session, what is printed about it, a command if there is one. */
+
 import { basename } from 'node:path';
 import { debuglog } from 'node:util';
 import { openGateway } from '../auth/open-gateway.ts';
 import { HoopError } from '../errors.ts';
 import { packageVersion } from '../package-version.ts';
+import { endError } from '../recording/end-error.ts';
 import { type EvidenceLine, outcomeWord } from '../recording/types.ts';
 import { adoptAbandonedRuns } from '../run/abandoned-runs.ts';
 import { type ClientSession, connectSession } from '../tunnel/connect-session.ts';
 import { connectionUrl } from '../tunnel/connection-files.ts';
-import { endError, type SessionEnd } from '../tunnel/session-end.ts';
+import type { SessionEnd } from '../tunnel/session-end.ts';
 import { shellWord } from '../tunnel/ssh/ssh-files.ts';
 import { uploadPending, uploadRecording } from '../tunnel/upload-recordings.ts';
 import { maskList, maskUses } from '../ui/mask-words.ts';
@@ -132,6 +134,10 @@ export async function runConnect(outer: Io, request: ConnectRequest): Promise<vo
     })
     .catch((error: unknown) => {
       summary?.notUploaded(session.id, error);
+      if (end.reason !== 'closed' && request.command.length === 0) {
+        // This error takes the place of the one below, often for the same reason: no access any more.
+        io.note(`it ended: ${plain(end.message)}`);
+      }
       throw error;
     })
     .finally(() => summary?.write(open, exitStatus));

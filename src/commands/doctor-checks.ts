@@ -1,6 +1,7 @@
 /** What `hoop doctor` looks at, in the order in which one thing rests on another. */
 
 import type { InfoReply, WhoamiReply } from '../api/login.ts';
+import { groupsProblem } from '../auth/groups-problem.ts';
 import { openGateway, readCa, requireGateway } from '../auth/open-gateway.ts';
 import { checkGatewayKeys, readTrust, rootKeyFingerprint } from '../auth/trust.ts';
 import { GatewayClient } from '../client/gateway-client.ts';
@@ -25,8 +26,6 @@ const MAX_SKEW_MS = 5 * 60_000;
 /** HTTP dates have whole seconds, and an answer takes time. */
 const NOTABLE_SKEW_MS = 30_000;
 const NODE_MAJOR = 24;
-const NO_CLAIM =
-  'Whoever runs the identity provider lets it put the groups into the client’s ID tokens, or whoever writes the policy names what it does send (`scopes`, `claims.groups`). Then log in again.';
 
 export async function doctorChecks(io: Io): Promise<readonly DoctorCheck[]> {
   const checks: DoctorCheck[] = [runtime(), ...(await machineChecks(io))];
@@ -148,23 +147,15 @@ async function login(io: Io, info: InfoReply): Promise<DoctorCheck[]> {
 }
 
 /** Without a group one is logged in, and the policy gives one nothing. */
-function groups({ kind, groups: all, missingGroups }: WhoamiReply): DoctorCheck {
+function groups(who: WhoamiReply): DoctorCheck {
   const name = 'groups';
-  if (kind !== 'person') {
+  if (who.kind !== 'person') {
     return skipped(name, 'a job has none: its entry in the policy says what it is given');
   }
-  if (missingGroups !== undefined) {
-    const text = `the ID token of the login has no "${missingGroups}" claim`;
-    return { name, status: 'warning', text, hint: NO_CLAIM };
-  }
-  return all.length > 0
-    ? passed(name, all.join(', '))
-    : {
-        name,
-        status: 'warning',
-        text: 'the login has none, so the policy gives it nothing',
-        hint: 'Ask whoever runs the identity provider to put you into a group that the policy names. Then log in again.',
-      };
+  const problem = groupsProblem(who);
+  return problem === undefined
+    ? passed(name, who.groups.join(', '))
+    : { name, status: 'warning', text: `the login ${problem.text}`, hint: problem.hint };
 }
 
 async function policyInForce(

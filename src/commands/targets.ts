@@ -20,17 +20,20 @@ async function runTargets(io: Io, flags: TargetsFlags): Promise<void> {
   const { renderJson } = await import('../ui/render-json.ts');
   const { terminalWidth } = await import('../ui/terminal-width.ts');
   const { ApprovalsClient } = await import('../client/approvals-client.ts');
+  const { groupsProblem } = await import('../auth/groups-problem.ts');
   await using open = await openGateway(io);
   const [reply, { requestable }] = await Promise.all([
     open.client.targets(io.signal),
     new ApprovalsClient(open.client).access(io.signal),
   ]);
   const inRun = open.home.run !== undefined;
+  const problem =
+    reply.targets.length === 0 ? groupsProblem(await open.client.whoami(io.signal)) : undefined;
   io.stdout.write(
     flags.json === true
       ? `${renderJson({ ...reply, requestable })}\n`
       : renderTargets(
-          { ...reply, requestable, inRun },
+          { ...reply, requestable, inRun, problem },
           io.color.stdout,
           terminalWidth(io.stdout, io.env),
         ),

@@ -8,6 +8,7 @@
  *   an end: Ctrl-C, a limit, a revocation, the gateway has gone
  *   last cut, recording closed, upload        close
  */
+
 import { randomBytes } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import type { ToClient } from '../api/control.ts';
@@ -16,6 +17,7 @@ import type { SessionReply } from '../api/sessions.ts';
 import type { OpenGateway } from '../auth/open-gateway.ts';
 import { HoopError } from '../errors.ts';
 import { ClientRecording } from '../recording/client-recording.ts';
+import { endError } from '../recording/end-error.ts';
 import { EvidenceLines } from '../recording/evidence-lines.ts';
 import type { PromptWords } from '../recording/prompt.ts';
 import { CONTROL_STREAM, type EvidenceLine } from '../recording/types.ts';
@@ -39,7 +41,7 @@ import { closeLocalSide, type LocalSide, openLocalSide } from './local-side.ts';
 import { LocalTls } from './local-tls.ts';
 import { openWebSocket } from './open-web-socket.ts';
 import { type RequestedSession, requestSession } from './request-session.ts';
-import { CLOSED_BY_OWNER, endError, endReason, type SessionEnd } from './session-end.ts';
+import { CLOSED_BY_OWNER, endReason, type SessionEnd } from './session-end.ts';
 import { spoolsOf } from './spools-of.ts';
 import type { OwnSshPort } from './ssh/own-ssh-port.ts';
 import { type CarrierChoice, StreamOpener } from './stream-opener.ts';
@@ -372,7 +374,8 @@ export class ClientSession {
 
   #recordingStopped(recording: ClientRecording): void {
     const { reason } = recording.stopped;
-    const message = reason instanceof Error ? reason.message : 'the recording stopped';
+    const why = reason instanceof Error ? reason.message : 'the recording stopped';
+    const message = `on this machine: ${why}`;
     const isFull = reason instanceof HoopError && reason.code === 'HOOP_DISK_FULL';
     this.#endNow({ reason: isFull ? 'disk_full' : 'recording_failed', message });
   }

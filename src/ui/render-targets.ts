@@ -1,6 +1,7 @@
 /** What `hoop targets` prints: for each target what one may do there, in words. */
 import type { AccessReply } from '../api/access.ts';
 import type { TargetsReply } from '../api/targets.ts';
+import type { GroupsProblem } from '../auth/groups-problem.ts';
 import { spanOf } from './approval-lines.ts';
 import { limitWords } from './limit-words.ts';
 import { maskList, maskUses } from './mask-words.ts';
@@ -17,6 +18,8 @@ export function renderTargets(
     readonly requestable: readonly Requestable[];
     /** What is shown is the reach of a run, whose login may not ask for more. */
     readonly inRun?: boolean;
+    /** Why none is open, where the groups of the login are the reason. */
+    readonly problem?: GroupsProblem | undefined;
   },
   color: boolean,
   width?: number,
@@ -24,9 +27,7 @@ export function renderTargets(
   const style = styleFor(color);
   const asking = requestableLines(reply, style, width);
   if (reply.targets.length === 0) {
-    return asking.length === 0
-      ? 'No target is open to you. Ask the people who review the policy repository.\n'
-      : `No target is open to you now.\n\n${asking.join('\n')}\n`;
+    return `${noneOpen(reply.problem, asking.length > 0, width)}\n${asking.length === 0 ? '' : `\n${asking.join('\n')}\n`}`;
   }
   const blocks = reply.targets.map((target) => {
     const title = `${style.bold(plain(target.name))}  ${plain(target.kind)}${labels(target)}`;
@@ -46,6 +47,20 @@ export function renderTargets(
     style.dim('connect with: hoop connect NAME'),
   ];
   return `${blocks.join('\n\n')}\n\n${below.join('\n')}\n`;
+}
+
+function noneOpen(
+  problem: GroupsProblem | undefined,
+  canAsk: boolean,
+  width: number | undefined,
+): string {
+  if (problem === undefined) {
+    return canAsk
+      ? 'No target is open to you now.'
+      : 'No target is open to you. Ask the people who review the policy repository.';
+  }
+  const text = `No target is open to you. Your login ${plain(problem.text)}. ${problem.hint}`;
+  return wrapWords(text, width, { first: '', rest: '' }).join('\n');
 }
 
 /** Grants that nobody has until they ask; their targets need not be open to this person at all. */

@@ -68,7 +68,10 @@ test('logout --all elsewhere ends a session in the middle of a statement, within
   expect([3, 4, 1]).toContain(await connection.service.exited);
   expect((await bench.hoop('engineer', 'whoami')).exitCode).toBe(3);
   const [last] = (await bench.sessions('auditor')).filter(({ id }) => id === connection.session);
-  expect(last).toMatchObject({ endReason: 'revoked', endMessage: 'the login was ended' });
+  expect(last).toMatchObject({
+    endReason: 'revoked',
+    endMessage: 'the person logged out (`hoop logout`)',
+  });
 });
 
 test('logout of one login ends its sessions, and those of the same person’s others go on', async () => {

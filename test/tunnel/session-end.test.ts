@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
+import { endError } from '../../src/recording/end-error.ts';
 import { END_REASONS } from '../../src/recording/types.ts';
-import { endError, endReason } from '../../src/tunnel/session-end.ts';
+import { endReason } from '../../src/tunnel/session-end.ts';
 
 test('every reason that a gateway gives is kept, and an unknown one is not taken for one’s own close', () => {
   expect(END_REASONS.map(endReason)).toEqual(END_REASONS);
@@ -10,4 +11,10 @@ test('every reason that a gateway gives is kept, and an unknown one is not taken
     code: 'HOOP_SESSION_ENDED',
     message: 'the session is quarantined',
   });
+});
+
+test.each(END_REASONS)('whoever reads that a session ended (%s) reads what to do', (reason) => {
+  const { message, hint } = endError({ reason, message: 'why, and by whom' });
+  expect(message).toBe('why, and by whom');
+  expect(hint).toMatch(/`hoop (connect|targets)`|Tell whoever runs the gateway/);
 });

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import type { TargetsReply } from '../../src/api/targets.ts';
+import { groupsProblem } from '../../src/auth/groups-problem.ts';
 import { renderTargets } from '../../src/ui/render-targets.ts';
 
 const target = {
@@ -66,6 +67,18 @@ test('whoever may reach nothing is told whom to ask', () => {
   expect(renderTargets({ v: 1, commit: 'a', targets: [], requestable: [] }, false)).toContain(
     'No target is open',
   );
+});
+
+test('whoever has only groups that the policy does not name is told which, and what to change', () => {
+  const who = { kind: 'person' as const, groups: ['/engineering', 'x\x1b]0;owned\x07'] };
+  const problem = groupsProblem({ ...who, unnamedGroups: true });
+  const text = renderTargets({ v: 1, commit: 'a', targets: [], requestable: [], problem }, false);
+  expect(text).toContain(
+    'Your login has only groups that the policy does not name: /engineering, x',
+  );
+  expect(text).toContain('Compare them with `who.groups`');
+  expect(text).not.toMatch(/\x1b|\x07/);
+  expect(groupsProblem(who)).toBeUndefined();
 });
 
 test('escape sequences in what a policy author wrote do not reach the terminal', () => {

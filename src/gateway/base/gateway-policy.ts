@@ -7,6 +7,7 @@ import type { PolicyReply } from '../../api/targets.ts';
 import { HoopError } from '../../errors.ts';
 import { agentItself, withOwnAgent } from '../../policy/agents.ts';
 import type { Identified } from '../../policy/match.ts';
+import { namesNoGroup } from '../../policy/names-no-group.ts';
 import type { Policy } from '../../policy/policy.ts';
 import {
   type GrantedTarget,
@@ -163,6 +164,12 @@ export class GatewayPolicy {
   roles(): Readonly<Record<string, readonly string[]>> {
     const roles = this.#repo.current()?.policy.roles;
     return roles === undefined ? {} : { auditor: roles.auditor, approver: roles.approver };
+  }
+
+  /** The policy in force names groups, and none that they have. */
+  namesNoGroupOf({ groups }: Principal): boolean {
+    const current = this.#repo.current();
+    return current !== undefined && namesNoGroup(current.policy, groups);
   }
 
   #changed(inForce: PolicyInForce): void {

@@ -230,7 +230,7 @@ export function createHttpApi(options: HttpApiOptions): Hono<Env> {
         );
         await identity.requireLive(who);
       }
-      return json(whoamiReply(who));
+      return json(whoamiReply(who, policy.namesNoGroupOf(who.principal)));
     }),
   );
   app.get(

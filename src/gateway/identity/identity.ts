@@ -85,6 +85,8 @@ export interface Authenticated extends LoginFacts {
   readonly run?: RunOfLogin;
 }
 
+const LOGGED_OUT = 'the person logged out (`hoop logout`)';
+
 /** What a login is worth at this moment. */
 export interface LoginStanding
   extends Pick<LoginFacts, 'principal' | 'freshUntilMs' | 'endsAtMs' | 'endsSessions'> {
@@ -193,9 +195,9 @@ export class Identity {
         throw runRefused('end other logins of the person');
       }
       const ended = isAll
-        ? await this.revoke({ issuer: family.issuer, sub: family.sub })
+        ? await this.revoke({ issuer: family.issuer, sub: family.sub }, LOGGED_OUT)
         : // A job that ends its own login may go on with its token: its next command logs in.
-          await this.#logins.end({ id: family.id });
+          await this.#logins.end({ id: family.id }, LOGGED_OUT);
       return { v: API_VERSION, ended: ended.length };
     });
   }
@@ -378,8 +380,8 @@ export class Identity {
    * For good: a workload comes back with its platform's next token at the earliest.
    * @returns the logins that ended; each was also told to the listeners of `onRevoked`
    */
-  revoke(which: RevokedLogins): Promise<readonly string[]> {
-    return this.#logins.revoke(which);
+  revoke(which: RevokedLogins, why?: string): Promise<readonly string[]> {
+    return this.#logins.revoke(which, why);
   }
 
   /** @returns a function that ends the subscription */

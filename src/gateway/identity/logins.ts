@@ -165,26 +165,26 @@ export class Logins {
     ) {
       return this.#current(family);
     }
-    await this.revoke({ id: family.id });
+    await this.revoke({ id: family.id }, 'two clients used one login, so the gateway ended it');
     throw tokenError('HOOP_TOKEN_REPLAYED', 'the refresh handle was used before', {
       detail: 'Two clients hold the same login, so it has been ended for both.',
     });
   }
 
   /** With the workload's tokens that have bought it: else the next one of these would undo it. */
-  async revoke(which: RevokedLogins): Promise<readonly string[]> {
+  async revoke(which: RevokedLogins, why?: string): Promise<readonly string[]> {
     const { store } = this.#options;
     // The tokens first, so that there is no moment at which they could buy another.
     if (!('id' in which)) {
       await store.revokeTokens(which);
-      return this.end(which);
+      return this.end(which, why);
     }
     const family = await store.readFamily(which.id);
     if (family !== undefined) {
       const { issuer, sub, jkt } = family;
       await store.revokeTokens({ issuer, sub, jkt });
     }
-    return this.end(which);
+    return this.end(which, why);
   }
 
   /** @returns the logins that ended; each was also told to the listeners of `onRevoked` */

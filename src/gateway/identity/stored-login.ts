@@ -5,7 +5,8 @@
 import type { Principal } from '../../policy/types.ts';
 import type { WorkloadMatch } from '../../policy/workloads/match-workload.ts';
 import type { WorkloadRule } from '../../policy/workloads/workload-rule.ts';
-import { clientOf, type IdentityProvider } from './identity-provider.ts';
+import { durationWords } from '../base/duration-words.ts';
+import { clientOf, type IdentityProvider, type LoginFlow } from './identity-provider.ts';
 import type { RefreshFamily } from './identity-store.ts';
 import { LoginClaims, toPrincipal } from './login-claims.ts';
 import { loginExpired, tokenError } from './token-error.ts';
@@ -60,10 +61,9 @@ export function loginFacts(family: RefreshFamily, policy: LoginPolicy): LoginFac
   }
   const login = LoginClaims.parse(stored);
   const provider = policy.providers().find(({ issuer }) => issuer === family.issuer);
-  if (provider === undefined || clientOf(provider, login.flow ?? 'browser') !== login.audience) {
-    throw tokenError('HOOP_TOKEN_ISSUER', 'the login comes from an unknown issuer', {
-      detail: 'The policy in force no longer names its identity provider, or its client there.',
-    });
+  const flow = login.flow ?? 'browser';
+  if (provider === undefined || clientOf(provider, flow) !== login.audience) {
+    throw tokenError('HOOP_TOKEN_ISSUER', noLonger(provider, flow));
   }
   if (login.subject?.claim !== provider.claims?.subject) {
     throw tokenError('HOOP_TOKEN_CLAIM', 'the login does not say who it is of as the policy asks', {
@@ -91,6 +91,16 @@ export function loginFacts(family: RefreshFamily, policy: LoginPolicy): LoginFac
   };
 }
 
+/** These words are also those with which the sessions of the login end. */
+function noLonger(provider: IdentityProvider | undefined, flow: LoginFlow): string {
+  if (provider === undefined) {
+    return 'the policy no longer names the identity provider of the login';
+  }
+  return flow === 'device' && provider.device === undefined
+    ? 'the policy no longer lets logins with a device code in'
+    : 'the policy names another client at the identity provider of the login';
+}
+
 /** As the policy in force has it: a commit makes logins shorter, and those that there are no longer. */
 function loginEnd(
   { expiresAtMs, createdAtMs }: RefreshFamily,
@@ -106,10 +116,9 @@ function freshUntil(freshAt: number, { fresh }: IdentityProvider): number | unde
 }
 
 function stale({ issuer, fresh = 0 }: IdentityProvider): Error {
-  const howLong = fresh % 60 === 0 ? `${fresh / 60} min` : `${fresh} s`;
   return tokenError(
     'HOOP_TOKEN_STALE',
-    `the identity provider has not confirmed the login for ${howLong}`,
+    `the identity provider has not confirmed the login for ${durationWords(fresh)}`,
     {
       detail: `The policy wants its word that often (\`fresh\`), and hoop asks "${issuer}" for it while it runs.`,
     },

@@ -7,7 +7,8 @@ import type { Authenticated } from './identity.ts';
 import { shownRun } from './run-rights.ts';
 import { shownWorkload } from './workload-login.ts';
 
-export function whoamiReply(who: Authenticated): WhoamiReply {
+/** @param unnamedGroups the policy in force names none of the login's groups */
+export function whoamiReply(who: Authenticated, unnamedGroups = false): WhoamiReply {
   const { kind, issuer, sub, name, email, groups, roles } = who.principal;
   const { agent, isAgent, requester, viaDevice } = who.principal;
   const { run, matches, missingGroups } = who;
@@ -26,6 +27,7 @@ export function whoamiReply(who: Authenticated): WhoamiReply {
     ...(run === undefined ? {} : { run: shownRun(run) }),
     ...(viaDevice === true ? { viaDevice } : {}),
     ...(missingGroups === undefined ? {} : { missingGroups }),
+    ...(unnamedGroups ? { unnamedGroups } : {}),
     ...(matches === undefined ? {} : { workload: shownWorkload(matches) }),
     expiresAt: new Date(who.endsAtMs).toISOString(),
   };

@@ -16,9 +16,10 @@
 import type { WebSocket } from 'ws';
 import type { ToClient, ToGateway } from '../../api/control.ts';
 import { END_CODE, type StreamCarrier } from '../../carrier/stream-carrier.ts';
-import { type ErrorCode, HoopError, ProtocolError } from '../../errors.ts';
+import { HoopError, ProtocolError } from '../../errors.ts';
 import type { GrantedTarget } from '../../policy/principal-grant.ts';
 import type { Grant, Principal } from '../../policy/types.ts';
+import { endError } from '../../recording/end-error.ts';
 import type { GatewayRecording } from '../../recording/gateway-recording.ts';
 import type { PromptLine } from '../../recording/prompt.ts';
 import { RecordingStopped } from '../../recording/recording-stopped.ts';
@@ -70,14 +71,6 @@ const CONTROL_WITHIN_MS = 30_000;
 const MAX_END_MESSAGE = 4000;
 /** From the decision to end until the streams are cut off and the last cut is no longer awaited. */
 const END_WITHIN_MS = 10_000;
-
-const END_CODES: Partial<Record<EndReason, ErrorCode>> = {
-  expired: 'HOOP_SESSION_EXPIRED',
-  revoked: 'HOOP_SESSION_REVOKED',
-  recording_failed: 'HOOP_RECORDING_WRITE',
-  disk_full: 'HOOP_DISK_FULL',
-  disputed: 'HOOP_EVIDENCE_MISMATCH',
-};
 
 export class LiveSession {
   readonly id: string;
@@ -156,7 +149,8 @@ export class LiveSession {
       offsets: (stream) => recording.confirmable(stream),
     });
     this.#controlTimer = setTimeout(
-      () => this.#endNow('client_lost', 'the client did not open the control channel'),
+      () =>
+        this.#endNow('client_lost', 'hoop on the user’s machine opened no control channel in 30 s'),
       CONTROL_WITHIN_MS,
     );
     this.#limits.check();
@@ -212,7 +206,7 @@ export class LiveSession {
         this.#endNow('revoked', changed);
       }
     } else if (ended === undefined) {
-      this.#endNow('revoked', 'the policy no longer gives access to the target');
+      this.#endNow('revoked', 'the policy in force no longer gives access to the target');
     } else {
       const reason = ended.ended?.how === 'expired' ? 'expired' : 'revoked';
       this.#endNow(reason, accessEndText(ended));
@@ -246,7 +240,10 @@ export class LiveSession {
       onEvidence: (bytes) => this.#receivedEvidence(bytes),
       onProtocolError: (error) => {
         this.#log.warn('control.protocol_error', errorFields(error));
-        this.#endNow('client_lost', 'the client broke the protocol of the control channel');
+        this.#endNow(
+          'client_lost',
+          'hoop on the user’s machine sent what the gateway does not understand',
+        );
       },
       onLost: (how) => this.#controlLost(how),
     });
@@ -299,7 +296,7 @@ export class LiveSession {
     try {
       this.#story.tell({ type: 'closing', reason, message });
       this.#tell({ type: 'closing', reason, message });
-      this.#ending.abort(new HoopError(END_CODES[reason] ?? 'HOOP_SESSION_ENDED', message));
+      this.#ending.abort(endError({ reason, message }));
       await this.#streams.closed();
       const { stopped } = this.#options.recording;
       await this.#agreement.complete(AbortSignal.any([this.#cutOff.signal, stopped]));
@@ -336,9 +333,12 @@ export class LiveSession {
 
   #controlLost(how: 'closed' | 'silent'): void {
     if (how === 'silent') {
-      this.#endNow('partition', 'the client did not answer any more');
+      this.#endNow(
+        'partition',
+        'hoop on the user’s machine answers no more: the machine sleeps, or the network between broke',
+      );
     } else {
-      this.#endNow('client_lost', 'the client closed its connection');
+      this.#endNow('client_lost', 'hoop on the user’s machine ended without closing the session');
     }
     this.#cutOff.abort();
   }
@@ -389,7 +389,10 @@ export class LiveSession {
   #receivedEvidence(bytes: Uint8Array): void {
     try {
       if (!this.#story.received(bytes)) {
-        this.#endNow('client_lost', 'the client sent more evidence than any session has');
+        this.#endNow(
+          'client_lost',
+          'hoop on the user’s machine sent more evidence than any session has',
+        );
         this.#cutOff.abort();
         this.#control?.terminate();
       }
@@ -413,7 +416,7 @@ export class LiveSession {
     if (reason instanceof RecordingStopped) {
       this.#endNow(reason.endReason, reason.message);
     } else {
-      this.#endNow('recording_failed', 'the recording stopped');
+      this.#endNow('recording_failed', 'the gateway cannot record the session any more');
     }
   }
 
@@ -421,7 +424,7 @@ export class LiveSession {
     if (!this.#options.recording.stopped.aborted) {
       this.#log.error('session.failed', errorFields(error));
     }
-    this.#endNow('recording_failed', 'the session cannot be recorded');
+    this.#endNow('recording_failed', 'the gateway cannot record the session any more');
   }
 
   /** The recording is what counts; an index that cannot be written shows in readiness. */

@@ -1,5 +1,6 @@
 /** Maximum time and idle time of a session, by a monotonic clock: no jump of the clock ends one. */
 import type { SessionLimits as Limits } from '../../policy/types.ts';
+import { durationWords } from '../base/duration-words.ts';
 
 /** setTimeout takes no more (24.8 days). */
 const MAX_TIMER_MS = 2 ** 31 - 1;
@@ -44,10 +45,13 @@ export class SessionLimits implements Disposable {
     const untilExpiryMs = this.#startedAt + maxTimeSeconds * 1000 - now;
     const untilIdleMs = this.#activeAt + idleTimeSeconds * 1000 - now;
     if (untilExpiryMs <= 0) {
-      const message = `the session reached its limit of ${maxTimeSeconds} s`;
+      const after = durationWords(maxTimeSeconds);
+      const message = `the policy ends a session after ${after} (limits.maxTime)`;
       this.#options.onReached('expired', message);
     } else if (untilIdleMs <= 0) {
-      this.#options.onReached('idle', `the session was idle for ${idleTimeSeconds} s`);
+      const after = durationWords(idleTimeSeconds);
+      const message = `the policy ends a session that is idle for ${after} (limits.idleTime)`;
+      this.#options.onReached('idle', message);
     } else {
       // Rounded up: a timer that fires a fraction early would only fire again.
       const restMs = Math.ceil(Math.min(untilExpiryMs, untilIdleMs, MAX_TIMER_MS));

@@ -63,10 +63,12 @@ export interface SessionsOptions {
   /** What a login is worth now. @throws HoopError when it has ended, or is worth nothing. */
   readonly requireLogin: (who: Pick<Authenticated, 'family'>) => Promise<LoginStanding>;
   /** @returns how many logins ended, with those that were made from it */
-  readonly endLogin: (family: string) => Promise<number>;
+  readonly endLogin: (family: string, why: string) => Promise<number>;
   /** A session is closed and written. */
   readonly onEnded: () => void;
 }
+
+const SHUTTING_DOWN = 'the gateway is being stopped by whoever runs it';
 
 export class Sessions {
   readonly #options: SessionsOptions;
@@ -108,7 +110,7 @@ export class Sessions {
    */
   async create(who: Authenticated, request: SessionRequest): Promise<SessionReply> {
     if (this.#isClosing) {
-      throw new HoopError('HOOP_UNREACHABLE', 'the gateway is shutting down');
+      throw new HoopError('HOOP_UNREACHABLE', SHUTTING_DOWN);
     }
     const { nonces, policy, targets } = this.#options;
     const clientKey = checkSessionRequest(nonces, who, request);
@@ -148,7 +150,10 @@ export class Sessions {
     const ended = session.end(endReason, endMessage);
     const isRun = session.run !== undefined && who.run === undefined;
     const family = login === true ? session.login : isRun ? session.family : undefined;
-    const logins = family === undefined ? 0 : await this.#options.endLogin(family);
+    const logins =
+      family === undefined
+        ? 0
+        : await this.#options.endLogin(family, `the login was ended by ${by}${why}`);
     await ended;
     return { v: API_VERSION, session: id, endReason, endMessage, logins };
   }
@@ -227,7 +232,7 @@ export class Sessions {
   async close(): Promise<void> {
     this.#isClosing = true;
     const ends = [...this.#live.values()].map((session) =>
-      session.end('gateway_shutdown', 'the gateway is shutting down'),
+      session.end('gateway_shutdown', SHUTTING_DOWN),
     );
     await Promise.allSettled(ends);
     await this.#commands[Symbol.asyncDispose]();
@@ -291,7 +296,7 @@ export class Sessions {
     // While this was made the policy may have changed, or a shutdown have begun.
     session.setGrant(this.#options.policy.grant(principal, target.name));
     if (this.#isClosing) {
-      this.#endLater(session, 'gateway_shutdown', 'the gateway is shutting down');
+      this.#endLater(session, 'gateway_shutdown', SHUTTING_DOWN);
     }
     // Before it was among the live ones no end of its login would have found it.
     const standing = await this.#options.requireLogin(who).catch(async (error: unknown) => {

@@ -226,7 +226,7 @@ export async function startGateway(
     log,
     clock,
     requireLogin: (who) => identity.requireLive(who),
-    endLogin: async (family) => (await identity.revoke({ id: family })).length,
+    endLogin: async (family, why) => (await identity.revoke({ id: family }, why)).length,
     // A disputed session is signed at once, by the gateway alone.
     onEnded: () => signOverdue(),
   });

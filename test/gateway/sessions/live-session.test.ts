@@ -404,16 +404,19 @@ describe('a session ends', () => {
   }
 
   test.each([
-    ['expired', 'maxTime: 1s', 'HOOP_SESSION_EXPIRED'],
-    ['idle', 'idleTime: 1s', 'HOOP_SESSION_ENDED'],
-  ])('as %s when its limit comes into force while it lives', async (reason, limits) => {
+    ['expired', 'maxTime: 1s', 'the policy ends a session after 1 s (limits.maxTime)'],
+    ['idle', 'idleTime: 1s', 'the policy ends a session that is idle for 1 s (limits.idleTime)'],
+  ])('as %s when its limit comes into force while it lives', async (reason, limits, words) => {
     const session = await TestSession.open(bench, 'dba');
     const stream = await session.openStream(1);
     await stream.startUp(USER, 'postgres');
     const fatal = stream.readUntil('E');
     await limit(limits);
     expect((await session.message('closing')).reason).toBe(reason);
-    expect((await fatal).at(-1)?.[1].toString()).toContain('57P01');
+    const report = (await fatal).at(-1)?.[1].toString();
+    expect(report).toContain('57P01');
+    expect(report).toContain(words);
+    expect(report).toContain('Start a new session with `hoop connect`.');
     await session.finish();
     await limit('maxTime: 1h, idleTime: 10m, maxConnections: 2');
     const client = await bench.client('dba');

@@ -1,0 +1,36 @@
+/**
+ * The end of a session as its connections are told it, by the gateway, or by the client where the
+ * gateway's words did not arrive. The message says what ended it and who; the hint says what to do.
+ */
+import { type ErrorCode, HoopError } from '../errors.ts';
+import type { EndReason } from './types.ts';
+
+const AGAIN = 'Start a new session with `hoop connect`.';
+/** Either end records, and the message says which one could not. */
+const TELL = 'Tell whoever runs the gateway, unless the message names this machine.';
+
+const ENDS: Readonly<Record<EndReason, readonly [ErrorCode, string]>> = {
+  closed: ['HOOP_SESSION_ENDED', AGAIN],
+  idle: ['HOOP_SESSION_ENDED', AGAIN],
+  client_lost: ['HOOP_SESSION_ENDED', AGAIN],
+  gateway_shutdown: ['HOOP_SESSION_ENDED', `${AGAIN} It is refused until the gateway runs again.`],
+  gateway_crash: ['HOOP_SESSION_ENDED', `${AGAIN} It is refused until the gateway runs again.`],
+  expired: ['HOOP_SESSION_EXPIRED', `${AGAIN} \`hoop targets\` says what you may still reach.`],
+  // It says who is to log in again, who is blocked and by whom, and what the policy gives now.
+  revoked: [
+    'HOOP_SESSION_REVOKED',
+    'Run `hoop targets`: it says what you may reach now, or why not.',
+  ],
+  partition: ['HOOP_UNREACHABLE', `${AGAIN} Check the network if it fails, too.`],
+  disk_full: ['HOOP_DISK_FULL', `${TELL} Sessions begin again when there is room on its disk.`],
+  recording_failed: ['HOOP_RECORDING_WRITE', TELL],
+  disputed: [
+    'HOOP_EVIDENCE_MISMATCH',
+    'Tell whoever runs the gateway, and keep the recording that this machine has.',
+  ],
+};
+
+export function endError(end: { readonly reason: EndReason; readonly message: string }): HoopError {
+  const [code, hint] = ENDS[end.reason];
+  return new HoopError(code, end.message, { hint });
+}

@@ -1,0 +1,43 @@
+import { expect, test } from 'vitest';
+import { requirePolicy } from '../../src/policy/load-policy.ts';
+import { namesNoGroup } from '../../src/policy/names-no-group.ts';
+
+const hoop = (roles: string) => `version: 1
+identityProviders: [{ issuer: "https://idp.example", clientId: hoop }]
+${roles}
+`;
+const policy = (who: string, roles = '') =>
+  requirePolicy(
+    new Map([
+      ['hoop.yaml', hoop(roles)],
+      [
+        'targets/db.yaml',
+        'name: db\nkind: postgres\naddress: "db.internal:5432"\ndatabase: shop\ncredential: db\n',
+      ],
+      [
+        'policies/one.yaml',
+        `name: one
+who: ${who}
+targets: { names: [db] }
+rules:
+  - { name: read, allow: { verbs: [select], relations: [public.*] } }
+`,
+      ],
+    ]),
+  );
+
+test('groups that no policy names are a typo, to the letter and with the path', () => {
+  const one = policy('{ groups: [engineering] }');
+  expect(namesNoGroup(one, ['/engineering', 'Engineering'])).toBe(true);
+  expect(namesNoGroup(one, ['/engineering', 'engineering'])).toBe(false);
+});
+
+test('a group that only gives a role is named', () => {
+  const one = policy('{ groups: [engineering] }', 'roles: { auditor: { groups: [audit] } }');
+  expect(namesNoGroup(one, ['audit'])).toBe(false);
+});
+
+test('nobody is warned who has no groups, or under a policy of people', () => {
+  expect(namesNoGroup(policy('{ groups: [engineering] }'), [])).toBe(false);
+  expect(namesNoGroup(policy('{ everyone: true }'), ['staff'])).toBe(false);
+});
