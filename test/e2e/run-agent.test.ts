@@ -1,6 +1,9 @@
 /** `hoop run --agent`: what the agent may do is the least of two, and everybody sees who asked. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { childEnvironment, LAUNCHER } from '../../src/demo/hoop-process.ts';
@@ -24,7 +27,9 @@ const PSQL = 'psql -XAtq -v VERBOSITY=verbose';
 const WHO = 'devin for engineer@example.com';
 
 let bench: Bench;
+let directory: string;
 beforeAll(async () => {
+  directory = mkdtempSync(join(tmpdir(), 'hoop-run-agent-'));
   bench = await openBench();
   const files = { 'agents/devin.yaml': DEVIN };
   const commit = await bench.demo.policy.commit({ files, message: 'policy: a narrow devin' });
@@ -36,6 +41,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await bench?.[Symbol.asyncDispose]();
+  rmSync(directory, { recursive: true, force: true });
 });
 
 function asDevin(script: string) {
@@ -76,7 +82,11 @@ ${HOOP} targets`;
 });
 
 test('what is held waits for another identity: neither the run nor its person can approve it', async () => {
-  const script = `${PSQL} -c "UPDATE orders SET id = id WHERE id = 2 RETURNING 'released'"`;
+  const itsId = join(directory, 'held-id');
+  const script = `${PSQL} -c "UPDATE orders SET id = id WHERE id = 2 RETURNING 'released'" &
+until [ -s '${itsId}' ]; do sleep 0.1; done
+${HOOP} approvals approve "$(cat '${itsId}')" --json
+wait $!`;
   const flags = ['run', '--agent', 'devin', '--target', 'prod-db', '--', 'sh', '-c', script];
   const child = spawn(process.execPath, [LAUNCHER, ...flags], {
     env: childEnvironment({ home: bench.home('engineer') }),
@@ -94,9 +104,12 @@ test('what is held waits for another identity: neither the run nor its person ca
   const held = () => /request (\w+)/.exec(stderr)?.[1];
   await expect.poll(held).toBeDefined();
   const id = String(held());
-  const fromRun = await asDevin(`${HOOP} approvals approve ${id} --json`);
-  expect(fromRun.exitCode).not.toBe(0);
-  expect(fromRun.stderr).toContain('HOOP_RUN_REFUSED');
+  // The run that asks sees its request and may not decide; another run does not even see it.
+  writeFileSync(itsId, id);
+  await expect.poll(() => stderr).toContain('HOOP_RUN_REFUSED');
+  const fromOther = await asDevin(`${HOOP} approvals approve ${id} --json`);
+  expect(fromOther.exitCode).not.toBe(0);
+  expect(fromOther.stderr).toContain('HOOP_APPROVAL_UNKNOWN');
   const own = await bench.hoop('engineer', 'approvals', 'approve', id, '--json');
   expect(own.stderr).toContain('HOOP_APPROVAL_SELF');
   expect((await bench.hoop('dba', 'approvals', 'show', id)).stdout).toContain(WHO);
