@@ -33,8 +33,11 @@ export function nastyMessages(): readonly NastyMessages[] {
   const wide = parse(`select 1 where 1 in (${all})`, 'wide');
   const ones = times(MOST, () => '1');
   const inArrays = [bind({ statement: 'array', values: [`{${ones.join(',')}}`] }), execute()];
-  const row = message('d', Buffer.from('1\tx\n'));
-  const lines = message('d', Buffer.from('1\tx\n'.repeat(500_000)));
+  const copyIn = query('copy orders from stdin');
+  const order = (id: number): string => `${id}\t1\t1.00\tnew\t2026-01-01\n`;
+  // One number twice: the server has enough of it at once, and hoop has all of it.
+  const lines = message('d', Buffer.from(order(1).repeat(500_000)));
+  const series = (size: number): string => `select g, 'x' from generate_series(1, ${size}) g`;
   const list: [string, Uint8Array[], number?][] = [
     [
       'Bind with 65,535 parameters, 20 of them',
@@ -111,14 +114,15 @@ export function nastyMessages(): readonly NastyMessages[] {
     ['an empty Query 50,000 times', times(50_000, () => query('')), 50_000],
     [
       'COPY of 200,000 lines, a message each',
-      [query('copy items from stdin'), ...times(200_000, () => row), copyDone],
+      [
+        copyIn,
+        ...times(200_000, (at) => message('d', Buffer.from(order(1_000_000 + at)))),
+        copyDone,
+      ],
     ],
-    [
-      'COPY of 2,000,000 lines in four messages',
-      [query('copy items from stdin'), ...times(4, () => lines), copyDone],
-    ],
-    ['COPY of 2,000,000 lines back', [query('copy (select * from items limit 2000000) to stdout')]],
-    ['rows, 1,000,000 of them', [query('select id, name from items limit 1000000')]],
+    ['COPY of 2,000,000 lines in four messages', [copyIn, ...times(4, () => lines), copyDone]],
+    ['COPY of 2,000,000 lines back', [query(`copy (${series(2_000_000)}) to stdout`)]],
+    ['rows, 1,000,000 of them', [query(series(1_000_000))]],
     [
       'notices, 20,000 of them',
       [query("do $$begin for i in 1..20000 loop raise notice 'n %', i; end loop; end$$")],

@@ -124,7 +124,11 @@ export class PendingQueue {
 
   /** The first of those without an answer that fits. */
   find(fits: (entry: Entry) => boolean): Entry | undefined {
-    return this.#entries.slice(this.#head).find(fits);
+    for (let at = this.#head; at < this.#entries.length; at += 1) {
+      const entry = this.#entries[at];
+      if (entry !== undefined && fits(entry)) return entry;
+    }
+    return undefined;
   }
 
   push(entry: Entry): void {
@@ -132,12 +136,7 @@ export class PendingQueue {
   }
 
   shift(): void {
-    this.#head += 1;
-    // Amortised: the answered part is dropped when it is the larger one.
-    if (this.#head > 64 && this.#head * 2 > this.#entries.length) {
-      this.#entries = this.#entries.slice(this.#head);
-      this.#head = 0;
-    }
+    this.#dropTo(this.#head + 1);
   }
 
   /**
@@ -146,18 +145,27 @@ export class PendingQueue {
    * @returns what was skipped, and whether the Sync has been sent.
    */
   skipToSync(): { readonly skipped: readonly Entry[]; readonly foundSync: boolean } {
-    const rest = this.#entries.slice(this.#head);
-    const sync = rest.findIndex((entry) => entry.kind === 'sync');
-    const skipped = sync === -1 ? rest : rest.slice(0, sync);
-    this.#entries = sync === -1 ? [] : rest.slice(sync);
-    this.#head = 0;
-    return { skipped, foundSync: sync !== -1 };
+    let sync = this.#head;
+    while (sync < this.#entries.length && this.#entries[sync]?.kind !== 'sync') sync += 1;
+    const skipped = this.#entries.slice(this.#head, sync);
+    const foundSync = sync < this.#entries.length;
+    this.#dropTo(sync);
+    return { skipped, foundSync };
   }
 
   /** Takes out one that will not be answered. */
   remove(entry: Entry): void {
-    this.#entries = this.#entries.slice(this.#head).filter((one) => one !== entry);
-    this.#head = 0;
+    const at = this.#entries.indexOf(entry, this.#head);
+    if (at !== -1) this.#entries.splice(at, 1);
+  }
+
+  /** Amortised: what is in front of the head is dropped when it is the larger part. */
+  #dropTo(head: number): void {
+    this.#head = head;
+    if (head > 64 && head * 2 > this.#entries.length) {
+      this.#entries = this.#entries.slice(head);
+      this.#head = 0;
+    }
   }
 
   /** Call after every answer; wakes those whose condition has come true. */

@@ -3,6 +3,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { MessageScanner } from '../../protocol/pg/message-scanner.ts';
 import type { ChunkReader } from './chunk-reader.ts';
 import { ClientSide } from './client-side.ts';
+import { ReadTurns } from './read-turns.ts';
 import type { StreamState } from './stream-state.ts';
 import { TargetSide } from './target-side.ts';
 import { tooLargeToRead } from './too-large.ts';
@@ -52,7 +53,7 @@ export async function relayClient(
   return 'ended';
 }
 
-/** Relays what the target sends. All of it is done at once, as long as the client reads. */
+/** Relays what the target sends, as long as the client reads, and others have their turn. */
 export class TargetRelay {
   readonly #state: StreamState;
   readonly #scanner: MessageScanner;
@@ -60,6 +61,7 @@ export class TargetRelay {
   /** Bytes of a passing message that are still to come: an own message must not go in between. */
   #passing = 0;
   #turnEnd: NodeJS.Immediate | undefined;
+  readonly #turns: ReadTurns;
   #stopping: (() => void) | undefined;
   #isStopped = false;
 
@@ -78,6 +80,7 @@ export class TargetRelay {
       maxWholeLength: maxMessageBytes,
     });
     const { socket } = state.target;
+    this.#turns = new ReadTurns(socket, TURN_MS);
     socket.on('data', (chunk: Uint8Array) => this.#relay(chunk, side));
     const closed = (): void => {
       this.#flush();
@@ -107,6 +110,7 @@ export class TargetRelay {
   #relay(chunk: Uint8Array, side: TargetSide): void {
     if (this.#isStopped) return;
     try {
+      this.#turns.chunk();
       this.#scanner.feed(chunk);
       for (let item = this.#scanner.next(); item !== undefined; item = this.#scanner.next()) {
         if (item.kind === 'pass') this.#passing -= item.bytes.length;
@@ -126,16 +130,13 @@ export class TargetRelay {
   #flush(): void {
     clearImmediate(this.#turnEnd);
     this.#turnEnd = undefined;
-    const { toClient, target } = this.#state;
+    const { toClient } = this.#state;
     try {
       const drained = toClient.flush();
       if (drained === undefined) return;
       // The client reads slowly: what the target sends next waits in the kernel.
-      target.socket.pause();
-      drained.then(
-        () => target.socket.resume(),
-        (error: unknown) => this.#fail(error),
-      );
+      const goOn = this.#turns.pause();
+      drained.then(goOn, (error: unknown) => this.#fail(error));
     } catch (error) {
       this.#fail(error);
     }

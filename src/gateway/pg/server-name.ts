@@ -35,7 +35,8 @@ export function serverName(name: string, reading: NameReading): string | undefin
 function cutToBytes(name: string): string {
   // No character has fewer bytes than UTF-16 units, and none more than three for each.
   if (name.length * 3 <= MAX_BYTES) return name;
-  const bytes = Buffer.from(name);
+  // What is behind them is not looked at, however long the name is.
+  const bytes = Buffer.from(name.slice(0, MAX_BYTES + 1));
   if (bytes.length <= MAX_BYTES) return name;
   let end = MAX_BYTES;
   while (((bytes[end] ?? 0) & 0xc0) === 0x80) end -= 1;

@@ -112,7 +112,11 @@ export function rowOf(
       ? (starColumns(facts, node, scope) ?? []).map((column) => column.lineage)
       : [expression(facts, node, scope)],
   );
-  const named = parts.map((lineage, index) => ({ name: `f${index + 1}`, lineage }));
+  const named = parts.map((lineage, index) => {
+    // The shape of each is made, and kept.
+    facts.budget.spend(1);
+    return { name: `f${index + 1}`, lineage };
+  });
   return { ...derive(parts, TYPE.record, named), document: rowShape(named) };
 }
 

@@ -44,6 +44,16 @@ test('no text costs more steps where others wait than the budget has', async () 
   expect(most.steps, most.name).toBeLessThan(MAX_STEPS_HERE + OVERSHOOT);
 });
 
+test.each(['select 1 from wide natural join wide t', 'select row(w.*) from wide w'])(
+  'each column that is made of others counts: %s',
+  async (text) => {
+    const spent: number[] = [];
+    const policy = createStatementPolicy(parser, undefined, (steps) => spent.push(steps));
+    await policy.decide(text, bench.context, GRANT);
+    expect(spent[0]).toBeGreaterThan(1500);
+  },
+);
+
 test('a text of 10,000 statements is refused by the limit of the policy, and none of them is analysed here', async () => {
   const spent: number[] = [];
   const policy = createStatementPolicy(parser, undefined, (steps) => spent.push(steps));
