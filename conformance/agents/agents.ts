@@ -2,6 +2,16 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
+/** Of one run of it. */
+export interface Place {
+  /** Of the model. */
+  readonly url: string;
+  readonly home: string;
+  readonly project: string;
+  /** The command of an MCP server that its configuration names. */
+  readonly server?: readonly string[];
+}
+
 export interface DrivenAgent {
   readonly name: string;
   /** As its page calls it. */
@@ -9,24 +19,48 @@ export interface DrivenAgent {
   readonly package: string;
   readonly registry: 'npm' | 'pypi';
   readonly program: string;
-  /** The current one when this was written, and two before. */
+  /** The newest of the current minor version when this was written, and of the two before it. */
   readonly versions: readonly string[];
   readonly variables: (url: string) => Readonly<Record<string, string>>;
   /** Files below the home directory, before it starts. */
-  readonly files?: (url: string) => Readonly<Record<string, string>>;
-  readonly headless: (task: string, url: string) => readonly string[];
+  readonly files?: (place: Place) => Readonly<Record<string, object>>;
+  readonly headless: (task: string, place: Place) => readonly string[];
   /** Without a task, which is typed then. */
-  readonly terminal?: (url: string) => readonly string[];
+  readonly terminal: (place: Place) => readonly string[];
   /** Its tools are not called by the model: this is asked in place of the script. */
   readonly says?: (script: string) => string;
-  /** By column: why it is not so, in the vendor's words or from its documentation. */
+  /**
+   * Why it is not so, in the vendor's words or from its documentation: of a mode, a version, or both
+   * with a space between them; with a column (report.ts) behind it of that alone.
+   */
   readonly reasons?: Readonly<Record<string, string>>;
 }
 
+/** The same form in most of them. */
+const mcpServers = ({ server: [command, ...args] = [] }: Place, more: object = {}) =>
+  command === undefined ? {} : { mcpServers: { 'prod-db': { command, args, ...more } } };
+const mcpWords = (option: string, place: Place, more?: object): string[] =>
+  place.server === undefined ? [] : [option, JSON.stringify(mcpServers(place, more))];
+
+/** What `hoop mcp` reads within a run: for agents that give their servers a few variables alone. */
+const RUN_VARIABLES = [
+  ...['HOOP_RUN', 'HOOP_RUN_DIR', 'HOOP_FENCE', 'HOOP_PROD_DB_URL', 'DATABASE_URL'],
+  ...['PGSERVICEFILE', 'PGPASSFILE'],
+];
+
 const stubProvider = (url: string) =>
   `model_providers.stub={name="stub",base_url="${url}/v1",env_key="OPENAI_API_KEY",wire_api="responses"}`;
-const codexModel = (url: string) => [
+const codexWords = ({ url, project, server: [command, ...args] = [] }: Place) => [
   ...['-c', 'model_provider=stub', '-c', stubProvider(url), '-c', 'model=gpt-5'],
+  ...['-c', `projects={"${project}"={trust_level="trusted"}}`],
+  ...(command === undefined
+    ? []
+    : [
+        ...['-c', `mcp_servers.prod-db.command=${JSON.stringify(command)}`],
+        ...['-c', `mcp_servers.prod-db.args=${JSON.stringify(args)}`],
+        ...['-c', `mcp_servers.prod-db.env_vars=${JSON.stringify(RUN_VARIABLES)}`],
+        ...['-c', 'mcp_servers.prod-db.tool_timeout_sec=1800'],
+      ]),
   '--dangerously-bypass-approvals-and-sandbox',
 ];
 
@@ -37,19 +71,26 @@ export const AGENTS: readonly DrivenAgent[] = [
     package: '@anthropic-ai/claude-code',
     registry: 'npm',
     program: 'claude',
-    versions: ['2.1.197', '2.1.150', '2.1.100'],
+    versions: ['2.1.330', '2.0.77', '1.0.128'],
     variables: (url) => ({
       ANTHROPIC_BASE_URL: url,
       ANTHROPIC_API_KEY: 'sk-stub',
       IS_SANDBOX: '1',
+      // Else a model looks for the tools of MCP servers with a tool, and the script has no such step.
+      ENABLE_TOOL_SEARCH: 'false',
     }),
-    files: () => ({
-      '.claude.json': JSON.stringify({
+    files: ({ project }) => ({
+      '.claude.json': {
         hasCompletedOnboarding: true,
+        bypassPermissionsModeAccepted: true,
         customApiKeyResponses: { approved: ['sk-stub'] },
-      }),
+        projects: { [project]: { hasTrustDialogAccepted: true } },
+      },
     }),
-    headless: (task) => ['-p', task, '--dangerously-skip-permissions'],
+    headless: (task, place) => [
+      ...mcpWords('--mcp-config', place),
+      ...['-p', task, '--dangerously-skip-permissions'],
+    ],
     terminal: () => ['--dangerously-skip-permissions'],
   },
   {
@@ -58,10 +99,10 @@ export const AGENTS: readonly DrivenAgent[] = [
     package: '@openai/codex',
     registry: 'npm',
     program: 'codex',
-    versions: ['0.169.0', '0.160.0', '0.150.0'],
+    versions: ['0.169.0', '0.166.0', '0.165.0'],
     variables: () => ({ OPENAI_API_KEY: 'sk-stub' }),
-    headless: (task, url) => ['exec', '--skip-git-repo-check', ...codexModel(url), task],
-    terminal: codexModel,
+    headless: (task, place) => ['exec', '--skip-git-repo-check', ...codexWords(place), task],
+    terminal: codexWords,
   },
   {
     name: 'gemini-cli',
@@ -69,16 +110,17 @@ export const AGENTS: readonly DrivenAgent[] = [
     package: '@google/gemini-cli',
     registry: 'npm',
     program: 'gemini',
-    versions: ['0.61.0', '0.55.0', '0.50.0'],
+    versions: ['0.61.0', '0.60.0', '0.59.0'],
     variables: (url) => ({
       GOOGLE_GEMINI_BASE_URL: url,
       GEMINI_API_KEY: 'stub',
       GEMINI_CLI_TRUST_WORKSPACE: 'true',
     }),
-    files: () => ({
-      '.gemini/settings.json': JSON.stringify({
+    files: (place) => ({
+      '.gemini/settings.json': {
         security: { auth: { selectedType: 'gemini-api-key' } },
-      }),
+        ...mcpServers(place, { trust: true, timeout: 1_800_000 }),
+      },
     }),
     headless: (task) => ['-m', 'gemini-2.5-flash', '-y', '-p', task],
     terminal: () => ['-m', 'gemini-2.5-flash', '-y'],
@@ -89,11 +131,14 @@ export const AGENTS: readonly DrivenAgent[] = [
     package: '@qwen-code/qwen-code',
     registry: 'npm',
     program: 'qwen',
-    versions: ['0.15.10', '0.14.0', '0.13.0'],
+    versions: ['0.24.4', '0.23.4', '0.21.10'],
     variables: (url) => ({
       OPENAI_BASE_URL: `${url}/v1`,
       OPENAI_API_KEY: 'stub',
       OPENAI_MODEL: 'stub',
+    }),
+    files: (place) => ({
+      '.qwen/settings.json': mcpServers(place, { trust: true, timeout: 1_800_000 }),
     }),
     headless: (task) => ['--auth-type', 'openai', '-y', '-p', task],
     terminal: () => ['--auth-type', 'openai', '-y'],
@@ -104,10 +149,10 @@ export const AGENTS: readonly DrivenAgent[] = [
     package: 'opencode-ai',
     registry: 'npm',
     program: 'opencode',
-    versions: ['1.18.33', '1.17.0', '1.16.0'],
+    versions: ['1.18.33', '1.17.20', '1.15.13'],
     variables: () => ({}),
-    files: (url) => ({
-      '.config/opencode/opencode.json': JSON.stringify({
+    files: ({ url, server }) => ({
+      '.config/opencode/opencode.json': {
         provider: {
           stub: {
             npm: '@ai-sdk/openai-compatible',
@@ -117,7 +162,10 @@ export const AGENTS: readonly DrivenAgent[] = [
           },
         },
         model: 'stub/stub',
-      }),
+        ...(server === undefined
+          ? {}
+          : { mcp: { 'prod-db': { type: 'local', command: server, timeout: 1_800_000 } } }),
+      },
     }),
     headless: (task) => ['run', task],
     terminal: () => [],
@@ -128,14 +176,21 @@ export const AGENTS: readonly DrivenAgent[] = [
     package: '@github/copilot',
     registry: 'npm',
     program: 'copilot',
-    versions: ['1.0.102', '1.0.90', '1.0.80'],
+    versions: ['1.0.102', '1.0.92', '0.0.423'],
     variables: (url) => ({
       COPILOT_OFFLINE: 'true',
       COPILOT_PROVIDER_BASE_URL: `${url}/v1`,
       COPILOT_PROVIDER_API_KEY: 'x',
       COPILOT_MODEL: 'gpt-4.1',
     }),
-    headless: (task) => ['--allow-all-tools', '-p', task],
+    headless: (task, place) => [
+      ...mcpWords('--additional-mcp-config', place, {
+        type: 'local',
+        tools: ['*'],
+        env: Object.fromEntries(RUN_VARIABLES.map((name) => [name, `\${${name}}`])),
+      }),
+      ...['--allow-all-tools', '-p', task],
+    ],
     terminal: () => ['--allow-all-tools'],
   },
   {
@@ -144,22 +199,23 @@ export const AGENTS: readonly DrivenAgent[] = [
     package: 'aider-chat',
     registry: 'pypi',
     program: 'aider',
-    versions: ['0.86.2', '0.85.0', '0.84.0'],
+    versions: ['0.86.2', '0.85.5', '0.84.0'],
     variables: (url) => ({ OPENAI_API_BASE: `${url}/v1`, OPENAI_API_KEY: 'x' }),
     headless: (task) => ['--model', 'openai/stub', '--yes-always', '--no-git', '--message', task],
+    terminal: () => ['--model', 'openai/stub', '--yes-always', '--no-git'],
     says: (script) => `/run ${script}`,
     reasons: {
-      'in a terminal': 'aider has no hooks, so what is typed in it cannot be recorded',
-      'over MCP': 'aider knows no MCP servers',
+      'terminal prompt': 'aider has no hooks',
+      mcp: 'aider knows no MCP servers',
     },
   },
 ];
 
-/** Below `home`. */
-export function writeFilesOf(agent: DrivenAgent, home: string, url: string): void {
-  for (const [name, text] of Object.entries(agent.files?.(url) ?? {})) {
-    const path = join(home, name);
+/** Below its home. */
+export function writeFilesOf(agent: DrivenAgent, place: Place): void {
+  for (const [name, content] of Object.entries(agent.files?.(place) ?? {})) {
+    const path = join(place.home, name);
     mkdirSync(dirname(path), { recursive: true });
-    writeFileSync(path, text);
+    writeFileSync(path, JSON.stringify(content));
   }
 }

@@ -10,7 +10,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { text } from 'node:stream/consumers';
 
-/** One step of the script: a command for the agent's shell, or a call of a tool by a part of its name. */
+/** One step of the script: a command for the agent's shell, or a call of a tool by the end of its name. */
 export type Step = string | { readonly tool: string; readonly input: Json };
 type Json = Record<string, unknown>;
 
@@ -18,6 +18,8 @@ export interface StubModel extends AsyncDisposable {
   readonly port: number;
   /** What came in: the path and the body, for tests that look at what an agent sends. */
   readonly requests: readonly { readonly path: string; readonly body: Json }[];
+  /** What the agent gave back of its tools, as JSON: all that a model ever reads of them. */
+  readonly results: string;
 }
 
 export async function openStubModel(steps: readonly Step[], port = 0): Promise<StubModel> {
@@ -33,6 +35,9 @@ export async function openStubModel(steps: readonly Step[], port = 0): Promise<S
   return {
     port: typeof address === 'object' && address !== null ? address.port : 0,
     requests,
+    get results() {
+      return JSON.stringify(requests.map(({ body }) => resultsIn(body)));
+    },
     async [Symbol.asyncDispose]() {
       server.close();
       server.closeAllConnections();
@@ -43,11 +48,19 @@ export async function openStubModel(steps: readonly Step[], port = 0): Promise<S
 
 interface Tool {
   readonly name: string;
+  /** Of Codex: the server that the tool is of, named apart. */
+  readonly namespace?: string;
   readonly schema: Json;
 }
 
 type Reply =
-  | { readonly type: 'call'; readonly id: string; readonly name: string; readonly input: Json }
+  | {
+      readonly type: 'call';
+      readonly id: string;
+      readonly name: string;
+      readonly namespace?: string | undefined;
+      readonly input: Json;
+    }
   | { readonly type: 'text'; readonly text: string };
 
 async function answer(
@@ -61,15 +74,15 @@ async function answer(
   const body = objectOf(said === '' ? {} : JSON.parse(said));
   requests.push({ path, body });
   if (path.endsWith('/messages')) {
-    messages(response, body, next(steps, anthropicTools(body), anthropicResults(body)));
+    messages(response, body, next(steps, anthropicTools(body), anthropicResults(body).length));
   } else if (path.endsWith('/chat/completions')) {
-    completions(response, body, next(steps, openaiTools(body), roles(body, 'tool')));
+    completions(response, body, next(steps, openaiTools(body), completionsResults(body).length));
   } else if (path.endsWith('/responses')) {
     const waiting = stillRunning(body);
-    const results = responsesResults(body) - polls(body);
+    const results = responsesResults(body).length - polls(body);
     responses(response, waiting ?? next(steps, openaiTools(body), results));
   } else if (/:(streamG|g)enerateContent$/.test(path)) {
-    gemini(response, path, next(steps, geminiTools(body), geminiResults(body)));
+    gemini(response, path, next(steps, geminiTools(body), geminiResults(body).length));
   } else if (path.endsWith('/count_tokens') || path.endsWith(':countTokens')) {
     json(response, { input_tokens: 10, totalTokens: 10 });
   } else if (path.endsWith('/models')) {
@@ -89,7 +102,7 @@ function next(steps: readonly Step[], tools: readonly Tool[], results: number): 
       ? /^(bash|shell|exec_command|run_shell_command|shell_command|local_shell)$/i
       : undefined;
   const tool = tools.find(({ name }) =>
-    typeof step === 'string' ? wanted?.test(name) : name.includes(step.tool),
+    typeof step === 'string' ? wanted?.test(name) : name.endsWith(step.tool),
   );
   if (tool === undefined) {
     return {
@@ -98,7 +111,8 @@ function next(steps: readonly Step[], tools: readonly Tool[], results: number): 
     };
   }
   const input = typeof step === 'string' ? shellInput(tool, step) : step.input;
-  return { type: 'call', id: `call_stub_${results}`, name: tool.name, input };
+  const { name, namespace } = tool;
+  return { type: 'call', id: `call_stub_${results}`, name, namespace, input };
 }
 
 /** What the tool's own schema demands, with the command in the place that it has for it. */
@@ -128,28 +142,38 @@ function anthropicTools(body: Json): Tool[] {
   }));
 }
 
-function anthropicResults(body: Json): number {
+/** Whichever of the protocols it is in. */
+function resultsIn(body: Json): unknown[] {
+  return [anthropicResults, completionsResults, responsesResults, geminiResults].flatMap((list) =>
+    list(body),
+  );
+}
+
+function anthropicResults(body: Json): unknown[] {
   return listOf(body['messages'])
     .flatMap((message) => listOf(objectOf(message)['content']))
-    .filter((part) => objectOf(part)['type'] === 'tool_result').length;
+    .filter((part) => objectOf(part)['type'] === 'tool_result');
 }
 
 function openaiTools(body: Json): Tool[] {
-  return listOf(body['tools']).map((tool) => {
+  return listOf(body['tools']).flatMap((tool): Tool[] => {
     const { function: inner, ...outer } = objectOf(tool);
     const found = inner === undefined ? outer : objectOf(inner);
-    return { name: String(found['name']), schema: objectOf(found['parameters']) };
+    const name = String(found['name']);
+    return found['type'] === 'namespace'
+      ? openaiTools(found).map((one) => ({ ...one, namespace: name }))
+      : [{ name, schema: objectOf(found['parameters']) }];
   });
 }
 
-function roles(body: Json, role: string): number {
-  return listOf(body['messages']).filter((message) => objectOf(message)['role'] === role).length;
+function completionsResults(body: Json): unknown[] {
+  return listOf(body['messages']).filter((message) => objectOf(message)['role'] === 'tool');
 }
 
-function responsesResults(body: Json): number {
+function responsesResults(body: Json): unknown[] {
   return listOf(body['input']).filter((item) =>
     String(objectOf(item)['type']).endsWith('_call_output'),
-  ).length;
+  );
 }
 
 /** Codex leaves a command that takes long in the background, and asks the model to look at it again. */
@@ -177,10 +201,10 @@ function geminiTools(body: Json): Tool[] {
     });
 }
 
-function geminiResults(body: Json): number {
+function geminiResults(body: Json): unknown[] {
   return listOf(body['contents'])
     .flatMap((content) => listOf(objectOf(content)['parts']))
-    .filter((part) => 'functionResponse' in objectOf(part)).length;
+    .filter((part) => 'functionResponse' in objectOf(part));
 }
 
 function messages(response: ServerResponse, body: Json, reply: Reply): void {
@@ -270,6 +294,8 @@ function responses(response: ServerResponse, reply: Reply): void {
           id: `fc_${reply.id}`,
           call_id: reply.id,
           name: reply.name,
+          // In JSON it is not there when there is none.
+          namespace: reply.namespace,
           arguments: JSON.stringify(reply.input),
           status: 'completed',
         }

@@ -63,7 +63,7 @@ export class RunAgent {
         ),
       );
     }
-    for (const text of profile.notes) {
+    for (const text of made.notes) {
       this.#io.note(plain(text));
     }
     return made;

@@ -55,6 +55,8 @@ const Way = z.strictObject({
   arguments: z.array(z.string()).default([]),
   /** Set, unless the person has set them. */
   variables: Variables.default({}),
+  /** Said at the start of a run. */
+  notes: z.array(z.string()).default([]),
 });
 
 export const AgentProfile = z.strictObject({
@@ -85,8 +87,6 @@ export const AgentProfile = z.strictObject({
   hook: z.enum(HOOKS).optional(),
   /** No hook tells its prompts: options of the command line that do. */
   promptOptions: z.array(z.string()).default([]),
-  /** Said at the start of a run. */
-  notes: z.array(z.string()).default([]),
 });
 export type AgentProfile = z.infer<typeof AgentProfile>;
 export type StateDirectory = z.infer<typeof StateDirectory>;

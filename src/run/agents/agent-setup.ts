@@ -48,6 +48,8 @@ export interface AgentSetup {
   readonly environment: EnvironmentPart;
   /** Variables that the profile would set and that the person has set. */
   readonly taken: readonly string[];
+  /** To be said to the person. */
+  readonly notes: readonly string[];
 }
 
 /** Writes its files. */
@@ -83,6 +85,7 @@ export function setUpAgent(
         .map(([name, value]) => [name, fill(value)]),
     ),
     taken: Object.keys(variables).filter((name) => env[name] !== undefined),
+    notes: [...profile.notes, ...way.notes],
   };
 }
 

@@ -33,8 +33,14 @@ export const codex: z.input<typeof AgentProfile> = {
       ...['-c', 'sandbox_workspace_write.network_access=true'],
       ...['-c', 'check_for_update_on_startup=false'],
     ],
+    notes: [
+      'Codex asks whether to trust a directory that it does not know; a fenced run keeps no answer: answer once outside of a fence',
+    ],
   },
-  notes: [
-    'Codex asks whether to trust a directory and hooks that it does not know; a fenced run keeps no answer: answer once outside of a fence',
-  ],
+  // It keeps the answer by a hash of the command, which is the same in each run.
+  unfenced: {
+    notes: [
+      'Codex asks once whether to trust the hooks of hoop: choose "Trust all" in its own screen; until then, and so in `codex exec` as well, it leaves them out and no prompt is recorded',
+    ],
+  },
 };

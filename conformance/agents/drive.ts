@@ -1,0 +1,172 @@
+/** One agent, of one version, in one mode: what it does, and what came of it. */
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { childEnvironment, LAUNCHER } from '../../src/demo/hoop-process.ts';
+import type { Bench } from '../../test/e2e/demo-bench.ts';
+import { type DrivenAgent, writeFilesOf } from './agents.ts';
+import type { Mode, Row } from './report.ts';
+import { openStubModel, type Step } from './stub-model.ts';
+import { runInTerminal } from './terminal.ts';
+
+const WITHIN_MS = 300_000;
+/** So long a person takes who sits there; the limits of the agents' tools are minutes. */
+const HELD_MS = 20_000;
+const DELETE = 'DELETE FROM public.orders WHERE id = -1';
+/** `HELD-42` stands in no statement: only what ran says it. */
+const SHELL = [
+  "psql -XAtc 'SELECT 40 + 2 AS allowed'",
+  "psql -XAtc 'TRUNCATE public.customers'",
+  `psql -XAtc '${DELETE}' && echo HELD-"42"`,
+];
+const MCP: readonly Step[] = [
+  'SELECT 40 + 2 AS allowed',
+  'TRUNCATE public.customers',
+  `WITH gone AS (${DELETE} RETURNING id) SELECT 'HELD-' || (42 + count(*)) FROM gone`,
+].map((sql) => ({ tool: 'query', input: { sql } }));
+
+export interface Driven {
+  readonly row: Row;
+  /** For a person who looks what happened. */
+  readonly output: string;
+  readonly results: string;
+}
+
+export async function drive(
+  bench: Bench,
+  agent: DrivenAgent,
+  { version, mode, program }: { version: string; mode: Mode; program: string },
+): Promise<Driven> {
+  const home = mkdtempSync(join(homedir(), '.hoop-agents-'));
+  const project = join(home, 'project');
+  mkdirSync(project);
+  const mark = `sold-${agent.name}-${version}-${mode}`;
+  const script = mode === 'mcp' ? MCP : SHELL;
+  await using model = await openStubModel(agent.says === undefined ? script : []);
+  const url = `http://127.0.0.1:${model.port}`;
+  const server = [process.execPath, LAUNCHER, 'mcp', '--target', 'prod-db'];
+  const place = { url, home, project, ...(mode === 'mcp' ? { server } : {}) };
+  writeFilesOf(agent, place);
+  const task = agent.says?.(`: ${mark}; ${SHELL.join('; ')}`) ?? `${mark}: count what we sold`;
+  const variables = agent.variables(url);
+  const flags = [
+    ...['run', '--target', 'prod-db', '--fence', '--fence-allow', `127.0.0.1:${model.port}`],
+    ...['--fence-show', dirname(dirname(program))],
+    ...Object.keys(variables).flatMap((name) => ['--env', name]),
+  ];
+  const words = mode === 'terminal' ? agent.terminal(place) : agent.headless(task, place);
+  const command = [process.execPath, LAUNCHER, ...flags, '--', program, ...words];
+  const env = {
+    ...childEnvironment({ home: bench.home('engineer'), variables }),
+    HOME: home,
+    PATH: `${dirname(program)}:${process.env['PATH']}`,
+  };
+  const over = new AbortController();
+  const approving = approve(bench, over.signal);
+  const { status, output, screen } =
+    mode === 'terminal'
+      ? await inTerminal()
+      : { ...(await headless(command, project, env)), screen: undefined };
+  over.abort();
+  const approved = await approving;
+  // An agent whose tools the model does not call has shown what came of them.
+  const results = agent.says === undefined ? model.results : output;
+  const why = await bench.hoop('engineer', 'sessions', 'why', 'last', '1', '--json');
+  const left = leftovers(home);
+  rmSync(home, { recursive: true, force: true });
+  const row: Row = {
+    agent: agent.name,
+    version,
+    mode,
+    run: new Date().toISOString().slice(0, 10),
+    starts: /\b42\b/.test(results),
+    prompt: why.stdout.includes(mark),
+    denial: /denied|not allow/.test(results) && /hint/i.test(results),
+    held: approved > 0 && results.includes('HELD-42'),
+    ended: status === 0 && left === 0,
+    ...(screen === undefined ? {} : { screen }),
+  };
+  return { row, output: `${output}\nstatus ${status}, ${left} left\n`, results };
+
+  async function inTerminal(): Promise<{
+    status: number | undefined;
+    output: string;
+    screen: boolean;
+  }> {
+    const { meanwhile, screens, ...rest } = await runInTerminal({
+      command,
+      cwd: project,
+      env,
+      task,
+      seen: mark,
+      isSent: () => model.requests.length > 0 || agent.says !== undefined,
+      isDone: (shown) => /STUB (DONE|HAS NO TOOL)/.test(shown) || shown.includes('HELD-42'),
+      withinMs: WITHIN_MS,
+    });
+    const lines = (shown: string): number => (shown.match(/^hoop: /gm) ?? []).length;
+    const before = Math.max(0, ...screens.slice(0, screens.indexOf(meanwhile[0] ?? '')).map(lines));
+    return {
+      ...rest,
+      output: screens.join(`\n${'~'.repeat(60)}\n`),
+      screen: meanwhile.length > 0 && meanwhile.every((shown) => lines(shown) <= before),
+    };
+  }
+}
+
+async function headless(
+  [program = '', ...words]: readonly string[],
+  cwd: string,
+  env: NodeJS.ProcessEnv,
+): Promise<{ status: number | undefined; output: string }> {
+  const child = spawn(program, words, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on('data', (bytes) => {
+      output += String(bytes);
+    });
+  }
+  const deadline = setTimeout(() => child.kill('SIGKILL'), WITHIN_MS);
+  const [status] = await once(child, 'exit');
+  clearTimeout(deadline);
+  return { status: status ?? undefined, output };
+}
+
+/** Another person approves what waits, after a while. @returns how much */
+async function approve(bench: Bench, signal: AbortSignal): Promise<number> {
+  const seen = new Map<string, number>();
+  let approved = 0;
+  while (!signal.aborted) {
+    await sleep(1000, undefined, { signal }).catch(() => undefined);
+    const list = await bench.hoop('dba', 'approvals', 'list', '--json');
+    const found: unknown = list.stdout === '' ? {} : JSON.parse(list.stdout);
+    for (const id of idsIn(found)) {
+      const since = seen.get(id) ?? Date.now();
+      seen.set(id, since);
+      if (Date.now() - since > HELD_MS) {
+        const { exitCode } = await bench.hoop('dba', 'approvals', 'approve', id);
+        approved += exitCode === 0 ? 1 : 0;
+      }
+    }
+  }
+  return approved;
+}
+
+function idsIn(value: unknown): string[] {
+  if (typeof value !== 'object' || value === null || !('approvals' in value)) {
+    return [];
+  }
+  const { approvals } = value;
+  return Array.isArray(approvals) ? approvals.map((one: { id: string }) => one.id) : [];
+}
+
+/** Processes that still have the home of this run in their environment. */
+function leftovers(home: string): number {
+  const found = execFileSync('sh', [
+    '-c',
+    `grep -lz "HOME=${home}" /proc/[0-9]*/environ 2>/dev/null | wc -l`,
+  ]);
+  return Number(String(found).trim());
+}
