@@ -102,7 +102,7 @@ export async function drive(
       env,
       task,
       seen: mark,
-      isSent: () => model.requests.length > 0 || agent.says !== undefined,
+      isSent: () => agent.says !== undefined || JSON.stringify(model.requests).includes(mark),
       isDone: (shown) => /STUB (DONE|HAS NO TOOL)/.test(shown) || shown.includes('HELD-42'),
       withinMs: WITHIN_MS,
     });

@@ -13,7 +13,7 @@ export interface TerminalTask {
   readonly task: string;
   /** Of the screen: a word of the task by which it is seen there. */
   readonly seen: string;
-  /** Whether the model has been asked. */
+  /** Whether the model has been given it. */
   readonly isSent: () => boolean;
   readonly isDone: (screen: string) => boolean;
   readonly withinMs: number;
@@ -71,21 +71,33 @@ export async function runInTerminal(task: TerminalTask): Promise<TerminalResult>
       before = screen;
     }
   };
+  /** Before, the terminal would echo what is typed, and the agent not read it. */
+  const begun = async (): Promise<void> => {
+    const isHoop = (line: string): boolean => line.trim() === '' || line.startsWith('hoop:');
+    for (let seconds = 0; seconds < 60 && !isDead() && look().split('\n').every(isHoop); ) {
+      await sleep(1000);
+      seconds += 1;
+    }
+  };
   try {
+    await begun();
     await still();
     for (let asked = 0; asked < 4 && QUESTION.test(look()); asked += 1) {
       await keys('Enter');
       await still();
     }
-    for (let tries = 0; tries < 5 && !look().includes(task.seen) && !isDead(); tries += 1) {
-      await keys('-l', task.task);
-      await sleep(2000);
-    }
     const start = screens.length;
-    for (let tries = 0; tries < 4 && !task.isSent() && !isDead(); tries += 1) {
+    // What is typed while an agent still starts, some of them lose.
+    let tries = 0;
+    do {
+      if (!look().includes(task.seen)) {
+        await keys('-l', task.task);
+        await sleep(1000);
+      }
       await keys('Enter');
       await sleep(3000);
-    }
+      tries += 1;
+    } while (tries < 8 && !task.isSent() && !isDead());
     while (!isDead() && !task.isDone(look()) && Date.now() < over) {
       await sleep(1000);
     }
