@@ -60,6 +60,7 @@ const codexWords = ({ url, project, server: [command, ...args] = [] }: Place) =>
         ...['-c', `mcp_servers.prod-db.args=${JSON.stringify(args)}`],
         ...['-c', `mcp_servers.prod-db.env_vars=${JSON.stringify(RUN_VARIABLES)}`],
         ...['-c', 'mcp_servers.prod-db.tool_timeout_sec=1800'],
+        ...['-c', 'mcp_servers.prod-db.startup_timeout_sec=120'],
       ]),
   '--dangerously-bypass-approvals-and-sandbox',
 ];
