@@ -32,7 +32,7 @@ export interface SegmentsOptions {
 /**
  * Frame by frame, in the order in which they were recorded.
  * @throws FormatError for frames that were not written with this key; HoopError
- * HOOP_SESSION_UNKNOWN when there are no files
+ * HOOP_RECORDING_LOST when there are no files
  */
 export async function* readSegments(options: SegmentsOptions): AsyncGenerator<TimelineItem[]> {
   const { directory, maxBytes, onCut } = options;

@@ -23,7 +23,7 @@ async function answer(job: SearchJob, signal: AbortSignal): Promise<SearchAnswer
     if (error instanceof HoopError && error.code === 'HOOP_INTERRUPTED') {
       return { failed: 'stopped' };
     }
-    if (error instanceof HoopError && error.code === 'HOOP_SESSION_UNKNOWN') {
+    if (error instanceof HoopError && error.code === 'HOOP_RECORDING_LOST') {
       return { failed: 'erased' };
     }
     return { failed: 'damaged', message: describe(error) };

@@ -246,7 +246,7 @@ export class SessionSearch implements AsyncDisposable {
       dataKey = loadRecordingKeys(this.#options.store.dataDir, session).dataKey;
     } catch (error) {
       const { code, message } = errorFields(error);
-      return code === 'HOOP_SESSION_UNKNOWN'
+      return code === 'HOOP_RECORDING_LOST'
         ? { failed: 'erased' }
         : { failed: 'damaged', message: String(message) };
     }

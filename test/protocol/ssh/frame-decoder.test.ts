@@ -97,6 +97,10 @@ const DOWN: readonly (readonly [DownFrame, string])[] = [
   [{ type: 'disconnect', message: 'bye' }, '00000007 5a 00000000 00000003 627965'],
 ];
 
+function hex32(number: number): string {
+  return number.toString(16).padStart(8, '0');
+}
+
 function bytesOf(hex: string): Buffer {
   return Buffer.from(hex.replaceAll(' ', ''), 'hex');
 }
@@ -288,7 +292,7 @@ describe('the decoder', () => {
     ['a name of 1025 bytes', `00000407 52 00000001 00 07 00000401 ${'41'.repeat(1025)}`],
     [
       'a command longer than commands are',
-      `0002 0007 52 00000001 01 05 00020001 ${'41'.repeat(MAX_STRING_BYTES + 1)}`,
+      `${hex32(MAX_STRING_BYTES + 7)} 52 00000001 01 05 ${hex32(MAX_STRING_BYTES + 1)} ${'41'.repeat(MAX_STRING_BYTES + 1)}`,
     ],
   ])('refuses %s', (_what, hex) => {
     const decoder = FrameDecoder.up();
