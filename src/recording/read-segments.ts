@@ -119,6 +119,6 @@ async function segmentNames(directory: string): Promise<string[]> {
   try {
     return (await readdir(directory)).filter((name) => name.endsWith('.hrs')).sort();
   } catch (cause) {
-    throw new HoopError('HOOP_SESSION_UNKNOWN', 'there is no recording of this session', { cause });
+    throw new HoopError('HOOP_RECORDING_LOST', 'the files of this recording are gone', { cause });
   }
 }
