@@ -99,7 +99,7 @@ describe('the life of a session', () => {
     await client.connect();
     const [error] = await failure;
     expect(error).toMatchObject({ code: '57P01' });
-    expect(String(error.message)).toMatch(/limit of 3 s/);
+    expect(String(error.message)).toMatch(/ends a session after 3 s \(limits.maxTime\)/);
     await connection.service.exited;
     expect(connection.lines.map((line) => line['event'])).toContain('closing');
     expect(connection.lines.map((line) => line['event'])).toContain('uploaded');
