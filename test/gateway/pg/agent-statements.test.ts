@@ -75,7 +75,10 @@ test('what both may runs; what the agent may not is refused in words that an age
   expect(read.map(([type]) => type).join('')).toBe('TDCZ');
   expect(errorOf(await devin.stream.query('DELETE FROM orders WHERE id = 2'))).toMatchObject({
     C: '42501',
-    M: 'DELETE on public.orders is not allowed by policy',
+    // In a run the message carries what to do: libraries drop DETAIL and HINT.
+    M: expect.stringMatching(
+      /^DELETE on public\.orders is not allowed by policy \[Allowed for agent devin: select on public\.orders\. /,
+    ),
     D: expect.stringContaining('Asked by devin for engineer@example.com. No rule of agent devin'),
   });
   const deleted = await alone.stream.query('DELETE FROM orders WHERE id = 2');
