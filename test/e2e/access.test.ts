@@ -63,7 +63,7 @@ describe('temporary access', () => {
 
     const id = await ask('1h');
     const own = await bench.hoop('engineer', 'approvals', 'approve', id);
-    expect(own.stderr).toContain('who asked cannot decide');
+    expect(own.stderr).toContain('cannot decide on your own request');
     expect(own.exitCode).toBe(4);
     const stranger = await bench.hoop('auditor', 'approvals', 'approve', id);
     expect(stranger.exitCode).toBe(4);

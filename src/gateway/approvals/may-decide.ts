@@ -27,7 +27,7 @@ export function checkVoter(
   said: { readonly decision: string; readonly binding?: string | undefined },
 ): void {
   if (isSamePerson(who, record.requester) || isRequestedFor(record, who)) {
-    throw new HoopError('HOOP_APPROVAL_SELF', 'who asked cannot decide', {
+    throw new HoopError('HOOP_APPROVAL_SELF', 'you cannot decide on your own request', {
       detail:
         'An approval is the word of a second person. Logins with one subject, key or verified e-mail address are those of one person.',
       hint: 'Ask another approver.',
