@@ -41,7 +41,7 @@ import { closeLocalSide, type LocalSide, openLocalSide } from './local-side.ts';
 import { LocalTls } from './local-tls.ts';
 import { openWebSocket } from './open-web-socket.ts';
 import { type RequestedSession, requestSession } from './request-session.ts';
-import { CLOSED_BY_OWNER, endReason, type SessionEnd } from './session-end.ts';
+import { CLOSED_BY_OWNER, endOfRecording, endReason, type SessionEnd } from './session-end.ts';
 import { spoolsOf } from './spools-of.ts';
 import type { OwnSshPort } from './ssh/own-ssh-port.ts';
 import { type CarrierChoice, StreamOpener } from './stream-opener.ts';
@@ -373,11 +373,7 @@ export class ClientSession {
   }
 
   #recordingStopped(recording: ClientRecording): void {
-    const { reason } = recording.stopped;
-    const why = reason instanceof Error ? reason.message : 'the recording stopped';
-    const message = `on this machine: ${why}`;
-    const isFull = reason instanceof HoopError && reason.code === 'HOOP_DISK_FULL';
-    this.#endNow({ reason: isFull ? 'disk_full' : 'recording_failed', message });
+    this.#endNow(endOfRecording(recording.stopped.reason));
   }
 
   #endNow(end: SessionEnd): void {

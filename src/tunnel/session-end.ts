@@ -1,4 +1,5 @@
 /** Why a session is over, as the gateway says it, or the client where it knows better. */
+import { RecordingStopped } from '../recording/recording-stopped.ts';
 import { END_REASONS, type EndReason } from '../recording/types.ts';
 
 export interface SessionEnd {
@@ -15,4 +16,15 @@ export const CLOSED_BY_OWNER: SessionEnd = {
 /** A reason that only a newer gateway knows is no "closed by you": the gateway has ended it. */
 export function endReason(text: string): EndReason {
   return END_REASONS.find((reason) => reason === text) ?? 'gateway_shutdown';
+}
+
+/** @param reason why the recording on this machine has stopped */
+export function endOfRecording(reason: unknown): SessionEnd {
+  if (!(reason instanceof RecordingStopped)) {
+    return { reason: 'recording_failed', message: 'on this machine: the recording stopped' };
+  }
+  const { endReason, message } = reason;
+  // The others are about what the gateway said, or no longer says: nothing here has failed.
+  const isHere = endReason === 'recording_failed' || endReason === 'disk_full';
+  return { reason: endReason, message: isHere ? `on this machine: ${message}` : message };
 }
