@@ -1,98 +1,25 @@
 /** A provider that answers as it should not: what the client itself notices. */
-import { createServer, type IncomingMessage } from 'node:http';
-import { text } from 'node:stream/consumers';
-import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { loginAtProvider } from '../../src/auth/provider-login.ts';
-import { listen } from './listen.ts';
+import { AnsweringProvider, CLIENT_ID } from './answering-provider.ts';
 
 /** How the next login goes wrong. */
-interface Behaviour {
-  /** Changes the query that the browser brings back. */
-  readonly answer?: (query: URLSearchParams) => void;
-  readonly idToken?: Record<string, unknown>;
-  readonly token?: { readonly status: number; readonly body: object };
-  readonly metadata?: object;
-}
+type Behaviour = Partial<Pick<AnsweringProvider, 'answer' | 'idToken' | 'reply' | 'metadata'>>;
 
-let behaviour: Behaviour;
-let issuer: string;
-let close: () => Promise<void>;
-/** What the token endpoint was sent. */
-let redeemed: URLSearchParams[];
-let nonce: string;
+let provider: AnsweringProvider;
 beforeEach(async () => {
-  behaviour = {};
-  redeemed = [];
-  const { publicKey, privateKey } = await generateKeyPair('ES256');
-  const jwk = await exportJWK(publicKey);
-  const server = createServer();
-  const listening = await listen(server);
-  close = listening.close;
-  issuer = `http://127.0.0.1:${listening.port}`;
-  const respond = async (request: IncomingMessage): Promise<[number, object]> => {
-    switch (request.url) {
-      case '/.well-known/openid-configuration':
-        return [
-          200,
-          {
-            issuer,
-            authorization_endpoint: `${issuer}/auth`,
-            token_endpoint: `${issuer}/token`,
-            jwks_uri: `${issuer}/keys`,
-            id_token_signing_alg_values_supported: ['ES256'],
-            authorization_response_iss_parameter_supported: true,
-            ...behaviour.metadata,
-          },
-        ];
-      case '/keys':
-        return [200, { keys: [{ ...jwk, alg: 'ES256' }] }];
-      default: {
-        redeemed.push(new URLSearchParams(await text(request)));
-        if (behaviour.token !== undefined) {
-          return [behaviour.token.status, behaviour.token.body];
-        }
-        const now = Math.floor(Date.now() / 1000);
-        const claims = { iss: issuer, aud: 'hoop-cli', sub: 'u', nonce, iat: now, exp: now + 60 };
-        const idToken = await new SignJWT({ ...claims, ...behaviour.idToken })
-          .setProtectedHeader({ alg: 'ES256' })
-          .sign(privateKey);
-        return [200, { access_token: 'x', token_type: 'Bearer', id_token: idToken }];
-      }
-    }
-  };
-  server.on('request', (request, response) => {
-    void respond(request).then(([status, body]) => {
-      response.writeHead(status, { 'content-type': 'application/json' });
-      response.end(JSON.stringify(body));
-    });
-  });
+  provider = await AnsweringProvider.start();
 });
 afterEach(async () => {
-  await close();
+  await provider[Symbol.asyncDispose]();
 });
-
-/** The browser's part: straight back to the listener, with what the test makes of the answer. */
-async function browse(url: string): Promise<boolean> {
-  const asked = new URL(url).searchParams;
-  nonce = asked.get('nonce') ?? '';
-  const back = new URL(asked.get('redirect_uri') ?? '');
-  back.search = new URLSearchParams({
-    code: 'the-code',
-    state: asked.get('state') ?? '',
-    iss: issuer,
-  }).toString();
-  behaviour.answer?.(back.searchParams);
-  await fetch(back).then((response) => response.text());
-  return true;
-}
 
 function login(signal = new AbortController().signal): Promise<{ name: string; gateway: string }> {
   return loginAtProvider(
     {
-      provider: { issuer, clientId: 'hoop-cli', scopes: ['openid', 'email'] },
+      provider: { issuer: provider.issuer, clientId: CLIENT_ID, scopes: ['openid', 'email'] },
       showUrl: () => undefined,
-      openBrowser: browse,
+      openBrowser: (url) => provider.browse(url),
       note: () => undefined,
       signal,
     },
@@ -104,11 +31,12 @@ describe('a login at a provider', () => {
   test('gives the ID token, and proves with PKCE that the code is ours', async () => {
     const { name } = await login();
     expect(name.split('.')).toHaveLength(3);
-    expect(redeemed).toHaveLength(1);
-    expect(redeemed[0]?.get('code')).toBe('the-code');
-    expect(redeemed[0]?.get('code_verifier')).toMatch(/^[\w-]{43,128}$/);
-    expect(redeemed[0]?.get('redirect_uri')).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/[\w-]{22}$/);
-    expect(redeemed[0]?.has('client_secret')).toBe(false);
+    expect(provider.asked).toHaveLength(1);
+    const form = provider.asked[0]?.[1];
+    expect(form?.['code']).toBe('the-code');
+    expect(form?.['code_verifier']).toMatch(/^[\w-]{43,128}$/);
+    expect(form?.['redirect_uri']).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/[\w-]{22}$/);
+    expect(form).not.toHaveProperty('client_secret');
   });
 
   const cases: readonly [string, Behaviour, object][] = [
@@ -168,35 +96,35 @@ describe('a login at a provider', () => {
     ],
     [
       'there is no ID token',
-      { token: { status: 200, body: { access_token: 'x', token_type: 'Bearer' } } },
+      { reply: { status: 200, body: { access_token: 'x', token_type: 'Bearer' } } },
       { message: 'the answer of the identity provider cannot be accepted' },
     ],
     [
       'the provider does not take the code',
-      { token: { status: 400, body: { error: 'invalid_grant' } } },
+      { reply: { status: 400, body: { error: 'invalid_grant' } } },
       { message: 'the identity provider refused the login: invalid_grant' },
     ],
   ];
   test.each(cases)('fails when %s', async (_title, misbehave, expected) => {
-    behaviour = misbehave;
+    Object.assign(provider, misbehave);
     await expect(login()).rejects.toMatchObject({ code: 'HOOP_LOGIN_FAILED', ...expected });
   });
 
   test('never redeems a code of an answer that it does not accept', async () => {
-    behaviour = { answer: (query) => query.set('iss', 'https://evil.example') };
+    provider.answer = (query) => query.set('iss', 'https://evil.example');
     await expect(login()).rejects.toThrow();
-    expect(redeemed).toEqual([]);
+    expect(provider.asked).toEqual([]);
   });
 
   test('fails when the metadata is of another issuer', async () => {
-    behaviour = { metadata: { issuer: 'https://evil.example' } };
+    provider.metadata = { issuer: 'https://evil.example' };
     await expect(login()).rejects.toMatchObject({ code: 'HOOP_IDP_UNREACHABLE' });
   });
 
   test('ends with a failed browser at once, not after five minutes', async () => {
     const broken = loginAtProvider(
       {
-        provider: { issuer, clientId: 'hoop-cli', scopes: ['openid'] },
+        provider: { issuer: provider.issuer, clientId: CLIENT_ID, scopes: ['openid'] },
         showUrl: () => undefined,
         openBrowser: () => Promise.reject(new Error('the form refused us')),
         note: () => undefined,
