@@ -27,14 +27,15 @@ import { DpopNonces } from './dpop-nonce.ts';
 import { type ProofRequest, spendDpopProof, verifyDpopProof } from './dpop-proof.ts';
 import { type HttpReply, refusalReply } from './http-reply.ts';
 import type { RefreshFamily, RevokedLogins } from './identity-store.ts';
-import { type CurrentLogin, Logins, type RevokedListener } from './logins.ts';
+import { gatewayName, issueTokens } from './issue-tokens.ts';
+import { Logins, type RevokedListener } from './logins.ts';
 import type { LoggedOut } from './logout-token.ts';
 import { ProofReplays, type SpentProof } from './proof-replays.ts';
 import { ProviderLogouts } from './provider-logouts.ts';
 import { type RefusedLogin, refusedRefresh, refusedToken } from './refused-login.ts';
 import { type RunOfLogin, readRun } from './run-of-login.ts';
 import { runPrincipal, runRefused, runTargets } from './run-rights.ts';
-import { issueSessionToken, SESSION_TOKEN_SECONDS, verifySessionToken } from './session-token.ts';
+import { verifySessionToken } from './session-token.ts';
 import { type LoginFacts, loginFacts } from './stored-login.ts';
 import { tokenError } from './token-error.ts';
 import { TokenExchange, type TokenExchangeOptions } from './token-exchange.ts';
@@ -42,7 +43,6 @@ import { optionalField, readForm, requireField } from './token-form.ts';
 
 const GRANT_REFRESH = 'refresh_token';
 const GRANT_EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
-const TYPE_ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token';
 
 /** The policy in all of it is the one in force. */
 export interface IdentityOptions extends TokenExchangeOptions {
@@ -122,7 +122,7 @@ export interface LiveRun {
   readonly principal: Principal;
   readonly run: RunOfLogin;
   readonly startedAtMs: number;
-  readonly expiresAtMs: number;
+  readonly endsAtMs: number;
 }
 
 export class Identity {
@@ -166,7 +166,7 @@ export class Identity {
           });
           const made = await this.#letIn(login.family);
           this.#options.onLoggedIn?.(made.principal, made);
-          return (await this.#tokens(login)).reply;
+          return (await issueTokens(login, this.#options)).reply;
         }
         if (grant === GRANT_REFRESH) {
           return await this.#refresh(request, form);
@@ -209,11 +209,11 @@ export class Identity {
 
   /** For every other route, upgrades included. @throws HoopError; see `refusal` */
   async authenticate(request: IdentityRequest): Promise<Authenticated> {
-    const { store, signingKey, clock } = this.#options;
+    const { store, signingKey, clock, origins } = this.#options;
     const token = readAuthorization(request.authorization);
     const claims = await verifySessionToken(token, {
       signingKey,
-      audience: this.#name(),
+      audience: gatewayName(origins()),
       nowMs: clock(),
     });
     const proof = await this.#verifyProof(request, { accessToken: token, jkt: claims.cnf.jkt });
@@ -261,12 +261,11 @@ export class Identity {
   async runs(): Promise<readonly LiveRun[]> {
     const families = await this.#options.store.liveFamilies(this.#options.clock());
     return families.flatMap((family) => {
-      const { id, createdAtMs, expiresAtMs } = family;
-      const run = readRun(family);
-      if (run === undefined) return [];
+      if (family.run === undefined) return [];
       try {
-        const { principal } = this.#principalOf(family);
-        return [{ family: id, principal, run, startedAtMs: createdAtMs, expiresAtMs }];
+        const { principal, run, endsAtMs } = this.#principalOf(family);
+        const { id, createdAtMs: startedAtMs } = family;
+        return run === undefined ? [] : [{ family: id, principal, run, startedAtMs, endsAtMs }];
       } catch {
         return [];
       }
@@ -367,7 +366,7 @@ export class Identity {
     const login = await this.#logins.startRun(parent, proof.jkt, run);
     const { family } = login;
     try {
-      const { exp, reply } = await this.#tokens(login);
+      const { exp, reply } = await issueTokens(login, this.#options);
       return { run, token: reply, who: this.#holderOf(family, family.jkt, exp) };
     } catch (error) {
       // The policy may have changed meanwhile. Nobody else could end it: its handle was not sent.
@@ -416,8 +415,8 @@ export class Identity {
         listener(now.id);
       }
     }
-    return (await this.#tokens({ ...login, family: { ...login.family, claims: now.claims } }))
-      .reply;
+    const renewed = { ...login, family: { ...login.family, claims: now.claims } };
+    return (await issueTokens(renewed, this.#options)).reply;
   }
 
   async #tellRefused(
@@ -439,41 +438,6 @@ export class Identity {
     onRefused?.(error, { ...login, ...(from === undefined ? {} : { from }) });
   }
 
-  /** @returns also when the session token ends, in seconds since 1970 */
-  async #tokens(login: CurrentLogin): Promise<{ reply: TokenReply; exp: number }> {
-    const { family, refreshHandle } = login;
-    const now = Math.floor(this.#options.clock() / 1000);
-    const name = this.#name();
-    const { freshUntilMs, endsAtMs } = loginFacts(family, this.#options);
-    // Never beyond the login.
-    const exp = Math.min(now + SESSION_TOKEN_SECONDS, Math.floor(endsAtMs / 1000));
-    const accessToken = await issueSessionToken(
-      {
-        iss: name,
-        aud: name,
-        sub: family.sub,
-        sid: family.id,
-        jti: randomBytes(16).toString('base64url'),
-        iat: now,
-        exp,
-        cnf: { jkt: family.jkt },
-      },
-      this.#options.signingKey,
-    );
-    const reply = {
-      access_token: accessToken,
-      issued_token_type: TYPE_ACCESS_TOKEN,
-      token_type: 'DPoP',
-      expires_in: exp - now,
-      refresh_token: refreshHandle,
-      login_expires_in: Math.floor(endsAtMs / 1000) - now,
-      ...(freshUntilMs === undefined
-        ? {}
-        : { fresh_expires_in: Math.floor(freshUntilMs / 1000) - now }),
-    } as const;
-    return { reply, exp };
-  }
-
   #verifyProof(
     request: IdentityRequest,
     bound: Pick<ProofRequest, 'accessToken' | 'jkt'>,
@@ -490,14 +454,6 @@ export class Identity {
 
   #spendProof(proof: SpentProof): void {
     spendDpopProof(proof, this.#replays, this.#options.clock());
-  }
-
-  #name(): string {
-    const [name] = this.#options.origins();
-    if (name === undefined) {
-      throw new TypeError('a gateway needs at least one base URL');
-    }
-    return name;
   }
 
   async #answer(act: () => Promise<unknown>): Promise<HttpReply> {

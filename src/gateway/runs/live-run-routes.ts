@@ -90,7 +90,7 @@ function isOwn(run: LiveRun, principal: Authenticated['principal']): boolean {
 
 function runView(
   { sessions, approvals }: LiveRunRoutesOptions,
-  { run, principal, startedAtMs, expiresAtMs }: LiveRun,
+  { run, principal, startedAtMs, endsAtMs }: LiveRun,
   withPrompts: boolean,
 ): RunView {
   const { id, parent, agent, program, reason, targets } = run;
@@ -113,7 +113,7 @@ function runView(
     ...(reason === undefined ? {} : { reason }),
     ...(targets === undefined ? {} : { targets: [...targets] }),
     startedAt: new Date(startedAtMs).toISOString(),
-    expiresAt: new Date(expiresAtMs).toISOString(),
+    expiresAt: new Date(endsAtMs).toISOString(),
     sessions: live.map((session) => ({ id: session.id, target: session.targetName })),
     held: held.map(({ id: request, target, state }) => ({ id: request, target, state })),
     ...(withPrompts ? { prompts: [...prompts.values()] } : {}),

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { generateDpopKey, thumbprintOf } from '../../../src/client/dpop-key.ts';
 import { CLIENT_ID, IdentityBench, refusalOf, tokens } from './identity-bench.ts';
 
 const HOUR = 3_600_000;
@@ -55,4 +56,24 @@ test('a session token of a login that is nearly over ends with it', async () => 
   const { refresh_token } = await bench.login();
   bench.pass(9 * 60_000);
   expect(tokens(await bench.refresh(refresh_token)).expires_in).toBe(60);
+});
+
+test('a run is said to end when its login does, also where a commit has made that shorter', async () => {
+  allow(4 * 3600);
+  const { access_token } = await bench.login();
+  const request = bench.request(access_token);
+  const who = await bench.identity.authenticate(request);
+  const key = generateDpopKey();
+  await bench.identity.startRun(request, who, {
+    jkt: thumbprintOf(key),
+    proof: bench.request(access_token, {}, key).dpop,
+    agent: undefined,
+    program: undefined,
+    reason: undefined,
+    targets: undefined,
+  });
+  const ends = async () => (await bench.identity.runs()).map(({ endsAtMs }) => endsAtMs);
+  expect(await ends()).toEqual([who.endsAtMs]);
+  allow(3600);
+  expect(await ends()).toEqual([who.endsAtMs - 3 * HOUR]);
 });
