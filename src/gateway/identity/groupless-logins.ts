@@ -1,13 +1,12 @@
 /**
  * `groupless-logins.json` in the data directory: identity providers whose newest login had no claim
- * with groups, and which claim that is. A file, because `hoop gateway check` reads it while a gateway
- * runs; no person is in it.
+ * with groups, and which claim that is. No person is in it.
  */
 import { join } from 'node:path';
 import * as z from 'zod';
 import { HoopError } from '../../errors.ts';
-import { readPrivateFile, writePrivateFile } from '../../recording/private-file.ts';
 import type { CheckResult } from '../base/check-result.ts';
+import { keptForWarnings, readDataFile, writeDataFile } from '../base/data-file.ts';
 import { errorFields, type Log } from '../base/log.ts';
 
 const File = z.strictObject({ v: z.literal(1), claims: z.record(z.string(), z.string()) });
@@ -24,7 +23,7 @@ export class GrouplessLogins {
   constructor(dataDirectory: string, log: Log) {
     this.#path = pathIn(dataDirectory);
     this.#log = log;
-    this.#claims = read(this.#path);
+    this.#claims = keptForWarnings(() => read(this.#path), {}, log);
   }
 
   /** @param missing the claim that the ID token did not have */
@@ -38,8 +37,7 @@ export class GrouplessLogins {
     const { [issuer]: _, ...others } = this.#claims;
     this.#claims = missing === undefined ? others : { ...others, [issuer]: missing };
     try {
-      const file: z.infer<typeof File> = { v: 1, claims: this.#claims };
-      writePrivateFile(this.#path, `${JSON.stringify(file)}\n`);
+      writeDataFile(this.#path, { v: 1, claims: this.#claims } satisfies z.infer<typeof File>);
     } catch (error) {
       // It only warns: nobody is kept from logging in for it.
       this.#log.warn('login.not_kept', errorFields(error));
@@ -78,14 +76,9 @@ function pathIn(dataDirectory: string): string {
 
 /** @throws HOOP_LOCAL_STATE when it is not what was written */
 function read(path: string): Claims {
-  try {
-    const bytes = readPrivateFile(path);
-    return bytes === undefined ? {} : File.parse(JSON.parse(Buffer.from(bytes).toString())).claims;
-  } catch (cause) {
-    throw new HoopError('HOOP_LOCAL_STATE', `cannot read "${path}"`, {
-      detail: 'It says which identity providers send no groups, for warnings.',
-      hint: 'Delete the file: it fills again as people log in.',
-      cause,
-    });
-  }
+  const file = readDataFile(path, File, {
+    detail: 'It says which identity providers send no groups, for warnings.',
+    hint: 'Delete the file: it fills again as people log in.',
+  });
+  return file?.claims ?? {};
 }

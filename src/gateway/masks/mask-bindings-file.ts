@@ -1,11 +1,10 @@
 /**
  * `mask-bindings.json` in the data directory: which attributes masks were bound to, by target and
- * database. A file and not a table, because `hoop gateway check` reads it while a gateway runs.
+ * database.
  */
 import { join } from 'node:path';
 import * as z from 'zod';
-import { HoopError } from '../../errors.ts';
-import { readPrivateFile, writePrivateFile } from '../../recording/private-file.ts';
+import { readDataFile, writeDataFile } from '../base/data-file.ts';
 
 const Column = z.strictObject({ schema: z.string(), relation: z.string(), column: z.string() });
 
@@ -24,27 +23,20 @@ export type KeptBinding = z.infer<typeof KeptBinding>;
 
 const File = z.strictObject({ v: z.literal(1), bindings: z.array(KeptBinding).readonly() });
 
-const decoder = new TextDecoder('utf-8', { fatal: true });
-
 export function maskBindingsPath(dataDirectory: string): string {
   return join(dataDirectory, 'mask-bindings.json');
 }
 
 /** @throws HOOP_LOCAL_STATE when it is not what was written: without it a renamed column would be open */
 export function readMaskBindings(path: string): readonly KeptBinding[] {
-  try {
-    const bytes = readPrivateFile(path);
-    return bytes === undefined ? [] : File.parse(JSON.parse(decoder.decode(bytes))).bindings;
-  } catch (cause) {
-    throw new HoopError('HOOP_LOCAL_STATE', `cannot read the mask bindings "${path}"`, {
-      detail: 'They say which columns stay masked under another name.',
-      hint: 'Restore the file from a backup. Without it, masks begin again with the names in the policy.',
-      cause,
-    });
-  }
+  const file = readDataFile(path, File, {
+    detail: 'It says which columns stay masked under another name.',
+    hint: 'Restore the file from a backup. Without it, masks begin again with the names in the policy.',
+  });
+  return file?.bindings ?? [];
 }
 
 /** On disk when this returns. */
 export function writeMaskBindings(path: string, bindings: readonly KeptBinding[]): void {
-  writePrivateFile(path, `${JSON.stringify({ v: 1, bindings } satisfies z.infer<typeof File>)}\n`);
+  writeDataFile(path, { v: 1, bindings } satisfies z.infer<typeof File>);
 }

@@ -23,6 +23,7 @@ import { SealedJson } from '../approvals/sealed-json.ts';
 import { SeenApprovers } from '../approvals/seen-approvers.ts';
 import { readSeenApprovers, writeSeenApprovers } from '../approvals/seen-approvers-file.ts';
 import type { GatewayConfig } from '../base/config.ts';
+import { keptForWarnings } from '../base/data-file.ts';
 import { DiskRoom } from '../base/disk-room.ts';
 import { GatewayPolicy } from '../base/gateway-policy.ts';
 import { errorFields, type Log } from '../base/log.ts';
@@ -256,7 +257,7 @@ export async function startGateway(
   });
   const groupless = new GrouplessLogins(directory.path, log);
   const seenApprovers = new SeenApprovers({
-    seen: readSeenApprovers(directory.seenApprovers),
+    seen: keptForWarnings(() => readSeenApprovers(directory.seenApprovers), [], log),
     write: (groups) => writeSeenApprovers(directory.seenApprovers, groups),
     loggedIn: () => identity.principals(),
     log,

@@ -34,6 +34,18 @@ test('the check names a provider whose newest login had no groups, and what to c
   expect(withGroupless(FOUND, ISSUER, directory)).toBe(FOUND);
 });
 
+test('a damaged file is told, and keeps nobody from starting or logging in', () => {
+  writeFileSync(join(directory, 'groupless-logins.json'), '{', { mode: 0o600 });
+  const logins = new GrouplessLogins(directory, log.log);
+  expect(log.events).toContainEqual(
+    expect.objectContaining({ event: 'data.unreadable', code: 'HOOP_LOCAL_STATE' }),
+  );
+  logins.loggedIn(ISSUER, 'groups');
+  expect(withGroupless(FOUND, ISSUER, directory)).toMatchObject({
+    text: expect.stringContaining('no "groups" claim'),
+  });
+});
+
 test('what failed stays failed, and a file that cannot be read is said', () => {
   new GrouplessLogins(directory, log.log).loggedIn(ISSUER, 'groups');
   const failed = { ...FOUND, ok: false };

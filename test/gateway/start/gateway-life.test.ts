@@ -1,6 +1,6 @@
 /** Starting, stopping, starting again: what must survive and what must be said. */
 import { once } from 'node:events';
-import { chmod, cp, readFile, rename, rm, stat } from 'node:fs/promises';
+import { chmod, cp, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -98,6 +98,16 @@ test('a data directory that others can reach is refused', async () => {
   await expect(bench.restart()).rejects.toMatchObject({ code: 'HOOP_LOCAL_STATE' });
   await chmod(join(bench.directory, 'data'), 0o700);
   await bench.restart();
+});
+
+test('a damaged file that only warnings come from is told, and the gateway starts', async () => {
+  await bench.gateway().close();
+  for (const name of ['seen-approvers.json', 'groupless-logins.json']) {
+    await writeFile(join(bench.directory, 'data', name), '{', { mode: 0o600 });
+  }
+  await bench.restart();
+  const told = bench.log.events.filter(({ event }) => event === 'data.unreadable');
+  expect(told.map(({ code }) => code)).toEqual(['HOOP_LOCAL_STATE', 'HOOP_LOCAL_STATE']);
 });
 
 test('without a policy the gateway says that it is not ready, and gives nothing', async () => {
