@@ -23,7 +23,8 @@ export type ApprovalKind = (typeof APPROVAL_KINDS)[number];
 /**
  * `waiting`: for votes. `approved`: can be used, once, until `usableUntil`. `used`: it was.
  * `denied`, `expired` (nobody answered, or nobody used it), `withdrawn` (by who asked: cancel,
- * disconnect, end of the session; in a run the end of the run), `void` (approved, but what it was bound to has changed).
+ * disconnect, end of the session; in a run the end of the run), `void` (approved, but what it was
+ * bound to has changed).
  */
 export const APPROVAL_STATES = [
   'waiting',

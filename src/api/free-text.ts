@@ -7,6 +7,8 @@ import { HoopError } from '../errors.ts';
 
 /** Of a session, and of the sessions of a run. */
 export const MAX_REASON = 2000;
+/** Of who ends a session or a run. */
+export const MAX_END_REASON = 500;
 
 /** Marks an issue of a schema whose message is for who gave the text. */
 const FOR_WHO_GAVE_IT = { freeText: true };

@@ -2,7 +2,7 @@
 import * as z from 'zod';
 import { isSessionId } from '../session-id.ts';
 import { Requestable } from './access.ts';
-import { freeLine, freeText, MAX_REASON } from './free-text.ts';
+import { freeLine, freeText, MAX_END_REASON, MAX_REASON } from './free-text.ts';
 import { API_VERSION } from './http.ts';
 import { TokenReply, WhoamiReply } from './login.ts';
 import { TargetsReply } from './targets.ts';
@@ -58,7 +58,6 @@ export const RUN_PATHS = {
   end: (id: string) => `/v1/runs/${id}/end`,
 } as const;
 
-export const MAX_END_REASON = 500;
 /** Characters of a prompt that are shown of a run. */
 export const MAX_RUN_PROMPT = 400;
 

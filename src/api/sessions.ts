@@ -1,7 +1,7 @@
 /** Sessions: asking for one, ending one, what lists say of them. */
 import * as z from 'zod';
 import { isSessionId } from '../session-id.ts';
-import { freeLine, freeText, MAX_REASON } from './free-text.ts';
+import { freeLine, freeText, MAX_END_REASON, MAX_REASON } from './free-text.ts';
 import { API_VERSION } from './http.ts';
 import { Requester } from './login.ts';
 import { LimitsReply, MaskedColumn } from './targets.ts';
@@ -64,7 +64,7 @@ export type SessionReply = z.infer<typeof SessionReply>;
  */
 export const EndSessionRequest = z.object({
   v: z.literal(API_VERSION),
-  reason: freeLine(500).optional(),
+  reason: freeLine(MAX_END_REASON).optional(),
   /** Also the login that opened it, with all its sessions and runs. */
   login: z.boolean().optional(),
 });

@@ -1,4 +1,4 @@
-/** The gateway's HTTP API as functions; what comes back is parsed with the schemas of api.ts. */
+/** The gateway's HTTP API as functions; what comes back is parsed with the schemas of src/api. */
 import type { Readable } from 'node:stream';
 import type { z } from 'zod';
 import { CutAckSchema, CutsReply, SealReply } from '../api/control.ts';

@@ -1,4 +1,5 @@
 /** What is said of a session when it begins. */
+import { durationWords } from '../duration-words.ts';
 import type { ClientSession } from '../tunnel/connect-session.ts';
 import { plain } from '../ui/printable.ts';
 import { localTime, plural } from '../ui/times.ts';
@@ -26,10 +27,6 @@ export function noteSession(
     io.note(line);
   }
   io.note(
-    `ends ${localTime(Date.parse(reply.expiresAt))}, or after ${minutes(limits.idleTimeSeconds)} without use; at most ${plural(limits.maxConnections, 'connection')}`,
+    `ends ${localTime(Date.parse(reply.expiresAt))}, or after ${durationWords(limits.idleTimeSeconds)} without use; at most ${plural(limits.maxConnections, 'connection')}`,
   );
-}
-
-function minutes(seconds: number): string {
-  return seconds % 60 === 0 ? `${seconds / 60} min` : `${seconds} s`;
 }

@@ -57,17 +57,13 @@ export class ClientPrompts {
    */
   async set(words: PromptWords, signal: AbortSignal): Promise<void> {
     const sent = this.#sent.get(words.id) ?? this.#send(words);
-    await this.#recorded(sent, signal);
+    await untilAborted(sent.recorded.promise, signal);
     if (sent === this.#full) {
       throw new HoopError('HOOP_LIMIT', 'the session has recorded as many prompts as it can', {
         detail: `Prompts take up to ${MAX_CLIENT_EVIDENCE_BYTES >> 20} MiB of a session's recording. From here on it says that there is none.`,
         hint: 'End the session and open another one.',
       });
     }
-  }
-
-  async #recorded(sent: Sent, signal: AbortSignal): Promise<void> {
-    await untilAborted(sent.recorded.promise, signal);
   }
 
   /** The gateway has these up bytes on its disk. */

@@ -1,5 +1,6 @@
 /** What limits somebody on a target: the same words on every screen. */
 import type { TargetsReply } from '../api/targets.ts';
+import { durationWords } from '../duration-words.ts';
 
 type Limits = TargetsReply['targets'][number]['limits'];
 
@@ -14,13 +15,9 @@ export function limitWords(limits: Limits): string | undefined {
     ...changesText(limits.changedRowsPerTransaction, 'transaction'),
     ...changesText(limits.changedRowsPerDay, 'day (UTC, all sessions of the person)'),
   ].join('');
-  return `${maxConnections} connections${rows}${changes}; a session ends after ${minutes(maxTimeSeconds)}, or ${minutes(idleTimeSeconds)} idle`;
+  return `${maxConnections} connections${rows}${changes}; a session ends after ${durationWords(maxTimeSeconds)}, or ${durationWords(idleTimeSeconds)} idle`;
 }
 
 function changesText(limit: number | undefined, per: string): string[] {
   return limit === undefined ? [] : [`, ${limit} changed rows a ${per}`];
-}
-
-function minutes(seconds: number): string {
-  return seconds % 60 === 0 ? `${seconds / 60} min` : `${seconds} s`;
 }

@@ -28,10 +28,9 @@ export class LoginWaits {
     }
     this.#waits.get(family)?.();
     const { promise, resolve } = Promise.withResolvers<void>();
-    const end = (): void => resolve();
-    this.#waits.set(family, end);
+    this.#waits.set(family, resolve);
     await doneOrAborted(promise, signal);
-    if (this.#waits.get(family) === end) {
+    if (this.#waits.get(family) === resolve) {
       this.#waits.delete(family);
     }
   }

@@ -3,14 +3,12 @@ import { type KeyObject, randomBytes } from 'node:crypto';
 import { HoopError } from '../../errors.ts';
 import type { IdentityStore, RefreshFamily, RevokedLogins } from './identity-store.ts';
 import type { LoginClaims } from './login-claims.ts';
+import { LOGIN_SECONDS, loginExpired, WORKLOAD_LOGIN_SECONDS } from './login-length.ts';
 import { type RefreshHandle, RefreshHandles } from './refresh-handle.ts';
 import type { RunOfLogin } from './run-of-login.ts';
-import { loginExpired, tokenError } from './token-error.ts';
+import { tokenError } from './token-error.ts';
 import { type WorkloadClaims, workloadId } from './workload-login.ts';
 
-const LOGIN_SECONDS = 12 * 60 * 60;
-/** Short: machines stay, jobs do not, and the next token makes it last longer. As `loginExpired` says. */
-const WORKLOAD_LOGIN_SECONDS = 60 * 60;
 /** Each is a row until the login ends. Far more than 20 at once, which is what people have. */
 const MAX_RUNS_PER_PERSON = 1000;
 /** Of these, before no run may start another one: a program that calls itself leaves some. */
@@ -111,7 +109,7 @@ export class Logins {
     if ((await store.countRuns({ issuer, sub }, nowMs)) >= most) {
       throw new HoopError('HOOP_LIMIT', 'too many runs are under way', {
         detail: `One person may have ${MAX_RUNS_PER_PERSON}, and runs start no others beyond ${MAX_RUNS_BEFORE_NESTED}. Those of programs that were killed count until their login ends.`,
-        hint: 'End them by ending the login: `hoop logout`, then `hoop login`.',
+        hint: 'End one with `hoop runs kill`, or all of them with the login: `hoop logout`, then `hoop login`.',
       });
     }
     const family: RefreshFamily = {

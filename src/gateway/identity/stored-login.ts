@@ -2,14 +2,15 @@
  * What a stored login is worth under the policy in force. It is asked at each use: a provider, a role
  * or an entry of `workloads` that a commit takes away ends what it gave at once.
  */
+import { durationWords } from '../../duration-words.ts';
 import type { Principal } from '../../policy/types.ts';
 import type { WorkloadMatch } from '../../policy/workloads/match-workload.ts';
 import type { WorkloadRule } from '../../policy/workloads/workload-rule.ts';
-import { durationWords } from '../base/duration-words.ts';
 import { clientOf, type IdentityProvider, type LoginFlow } from './identity-provider.ts';
 import type { RefreshFamily } from './identity-store.ts';
 import { LoginClaims, toPrincipal } from './login-claims.ts';
-import { loginExpired, tokenError } from './token-error.ts';
+import { loginExpired } from './login-length.ts';
+import { tokenError } from './token-error.ts';
 import { admitWorkload, WorkloadClaims, type WorkloadPolicy } from './workload-login.ts';
 
 /** What of the policy in force says who somebody is. */
@@ -47,7 +48,7 @@ export interface LoginFacts {
 
 /**
  * @throws HoopError HOOP_TOKEN_ISSUER, HOOP_WORKLOAD_… when the policy no longer lets it in;
- * HOOP_TOKEN_EXPIRED when it lets logins live no longer;
+ * HOOP_TOKEN_EXPIRED when its login is over;
  * HOOP_TOKEN_STALE when the provider must confirm it first
  */
 export function loginFacts(family: RefreshFamily, policy: LoginPolicy): LoginFacts {

@@ -15,10 +15,3 @@ export function tokenError(
 ): HoopError {
   return new HoopError(code, message, { hint: LOGIN_AGAIN, ...options });
 }
-
-export function loginExpired(): HoopError {
-  return tokenError('HOOP_TOKEN_EXPIRED', 'the login has expired', {
-    detail:
-      'A login lasts 12 hours, or as long as `maxTime` of its provider says in hoop.yaml; that of a job 60 minutes after its last token.',
-  });
-}

@@ -150,7 +150,10 @@ export class LiveSession {
     });
     this.#controlTimer = setTimeout(
       () =>
-        this.#endNow('client_lost', 'hoop on the user’s machine opened no control channel in 30 s'),
+        this.#endNow(
+          'client_lost',
+          `hoop on the user’s machine opened no control channel in ${CONTROL_WITHIN_MS / 1000} s`,
+        ),
       CONTROL_WITHIN_MS,
     );
     this.#limits.check();

@@ -1,6 +1,7 @@
 /** Maximum time and idle time of a session, by a monotonic clock: no jump of the clock ends one. */
+
+import { durationWords } from '../../duration-words.ts';
 import type { SessionLimits as Limits } from '../../policy/types.ts';
-import { durationWords } from '../base/duration-words.ts';
 
 /** setTimeout takes no more (24.8 days). */
 const MAX_TIMER_MS = 2 ** 31 - 1;

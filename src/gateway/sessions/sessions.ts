@@ -199,8 +199,8 @@ export class Sessions {
   }
 
   /**
-   * Ends those whose provider has not confirmed their login in time, or whose login the policy lets
-   * live no longer. To be called each second.
+   * Ends those whose provider has not confirmed their login in time, or whose login is over where the
+   * policy says how long one lasts. To be called each second.
    */
   checkLogins(): void {
     const nowMs = this.#options.clock();
