@@ -1,6 +1,7 @@
 /** Parses the texts of the catalog: definitions of views and rules, expressions of generated columns. */
+import { isTotalExpression } from '../../policy/sql/total-expressions.ts';
 import type { CatalogState, Changed } from './catalog-state.ts';
-import type { RelationTexts, TextsByRelation } from './catalog-view.ts';
+import type { ExpressionText, RelationTexts, TextsByRelation } from './catalog-view.ts';
 
 /** Then a text that the parser cannot be asked about is taken for one without a tree. */
 const MAX_PARSE_ATTEMPTS = 3;
@@ -70,14 +71,14 @@ export class CatalogTexts {
       }
     };
     let tree: unknown;
-    const columnNames = new Map<string, readonly string[] | undefined>();
+    const expressions = new Map<string, ExpressionText>();
     const rules = new Map<string, unknown>();
     for (const { kind, sql } of textsOf(state, oid)) {
       if (kind === 'view') tree = await parse(sql);
       else if (kind === 'rule') rules.set(sql, await parse(sql));
-      else columnNames.set(sql, columnNamesIn(await parse(`SELECT ${sql}`)));
+      else expressions.set(sql, expressionText(await parse(`SELECT ${sql}`)));
     }
-    return { texts: { tree, path, columnNames, rules }, isComplete };
+    return { texts: { tree, path, expressions, rules }, isComplete };
   }
 }
 
@@ -93,6 +94,10 @@ function textsOf(
     ...rules.map((sql) => ({ kind: 'rule' as const, sql })),
     ...expressions.map((sql) => ({ kind: 'expression' as const, sql })),
   ];
+}
+
+function expressionText(tree: unknown): ExpressionText {
+  return { columnNames: columnNamesIn(tree), isTotal: isTotalExpression(tree) };
 }
 
 /**

@@ -28,8 +28,14 @@ export interface RelationTexts {
   readonly path: readonly string[] | undefined;
   /** The parser's tree of each definition of a rule; undefined: not parsed. */
   readonly rules: ReadonlyMap<string, unknown>;
-  /** Names of the columns that each expression uses; undefined: not parsed. */
-  readonly columnNames: ReadonlyMap<string, readonly string[] | undefined>;
+  readonly expressions: ReadonlyMap<string, ExpressionText>;
+}
+
+export interface ExpressionText {
+  /** Of the columns that it uses; undefined: not parsed. */
+  readonly columnNames: readonly string[] | undefined;
+  /** It succeeds for all of their values. */
+  readonly isTotal: boolean;
 }
 
 export type TextsByRelation = BucketMap<number, RelationTexts>;
@@ -341,7 +347,8 @@ function relationColumns(
 ): readonly CatalogColumn[] {
   return rows.map((row) => {
     const generatedFrom = row[5] ?? undefined;
-    const names = generatedFrom === undefined ? undefined : texts?.columnNames.get(generatedFrom);
+    const found = generatedFrom === undefined ? undefined : texts?.expressions.get(generatedFrom);
+    const names = found?.columnNames;
     const used = names && rows.filter((other) => names.includes(text(other[2])));
     return {
       attnum: number(row[1]),
@@ -350,6 +357,7 @@ function relationColumns(
       dropped: flag(row[4]),
       generatedFrom,
       ...(used ? { generatedColumns: used.map((other) => number(other[1])) } : {}),
+      ...(found?.isTotal === true ? { generatedIsTotal: true } : {}),
     };
   });
 }

@@ -9,16 +9,16 @@ import { verbMatches } from '../verbs.ts';
 import { refusal } from './evaluate-refusal.ts';
 import type { MaskIndex } from './mask-index.ts';
 import { withReferencing } from './referencing-masks.ts';
-import type { Catalog, ColumnFact, StatementAnalysis } from './types.ts';
+import type { Catalog, ColumnFact, StatementAnalysis, WriteComparison } from './types.ts';
 
 export function refuseComparisons(
   analysis: StatementAnalysis,
   grant: Grant,
   masks: MaskIndex,
 ): Refusal | undefined {
-  for (const { written, compared, by } of analysis.writeComparisons ?? []) {
-    const mask = denied(compared, masks);
-    if (mask) return refuseWrite(grant, mask, written, by);
+  for (const comparison of analysis.writeComparisons ?? []) {
+    const mask = denied(comparison.compared, masks);
+    if (mask) return refuseWrite(grant, mask, comparison);
   }
   for (const { view, columns } of analysis.viewComparisons ?? []) {
     const mask = columns.map((column) => denied(column, masks)).find((found) => found);
@@ -85,12 +85,17 @@ function mayWrite(grant: Grant, { schema, name }: ColumnFact): boolean {
   );
 }
 
-function refuseWrite(grant: Grant, mask: ColumnMask, written: ColumnFact, by: string): Refusal {
+function refuseWrite(
+  grant: Grant,
+  mask: ColumnMask,
+  { written, by, isGenerated }: WriteComparison,
+): Refusal {
   const column = `${qualifiedName(written.schema, written.name)}.${written.column}`;
+  const does = isGenerated ? 'is computed from it and from' : 'compares it with';
   const what =
     column === columnName(mask)
-      ? `masked column ${column} must not be written: ${by} compares it with the values that are there`
-      : `column ${column} must not be written: ${by} compares it with masked column ${columnName(mask)}`;
+      ? `masked column ${column} must not be written: ${by} ${does} the values that are there`
+      : `column ${column} must not be written: ${by} ${does} masked column ${columnName(mask)}`;
   return refusal(grant, {
     code: 'HOOP_MASKED_WRITE',
     message: what,

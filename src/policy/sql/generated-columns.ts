@@ -1,5 +1,9 @@
 /** Columns that the server computes from others of the same row. */
+import { isString } from './string-types.ts';
 import type { CatalogColumn, CatalogRelation } from './types.ts';
+
+const BOOL = 16;
+const TSVECTOR = 3614;
 
 /** @returns attnums of the columns that this one is generated from; none: it is not. */
 export function sourcesOf({ columns }: CatalogRelation, attnum: number): readonly number[] {
@@ -14,4 +18,10 @@ export function generatedFrom(relation: CatalogRelation, attnum: number): readon
   return relation.columns.filter(
     (column) => !column.dropped && sourcesOf(relation, column.attnum).includes(attnum),
   );
+}
+
+/** Whether it depends on the values that it is made of if the row can be written. */
+export function canFail({ generatedIsTotal, typeOid }: CatalogColumn): boolean {
+  // The cast to any other type is not in the text.
+  return !generatedIsTotal || !(isString(typeOid) || typeOid === BOOL || typeOid === TSVECTOR);
 }

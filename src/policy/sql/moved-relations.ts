@@ -1,7 +1,7 @@
 /**
- * Statements that give a relation another name, or let its rows be read under that of another one
- * (INHERIT, ATTACH PARTITION). Rules know relations, types and functions by their names: what a rule denies of one must
- * not be open as soon as it is called something else.
+ * Statements that give a relation, type or function another name, or let the rows of a table be read
+ * under that of another one (INHERIT, ATTACH PARTITION). Rules know these things by name: what a rule
+ * denies of one must not be open as soon as it is called something else.
  */
 import { findTarget, findTypeTarget, functionSchemas } from './names.ts';
 import type { StatementFacts } from './statement-facts.ts';

@@ -26,6 +26,8 @@ export interface CatalogColumn {
   readonly generatedFrom: string | undefined;
   /** attnums that `generatedFrom` reads; undefined although generated = not known, so all columns. */
   readonly generatedColumns?: readonly number[];
+  /** `generatedFrom` succeeds for all values of these columns. */
+  readonly generatedIsTotal?: true;
 }
 
 export type RowChange = 'insert' | 'update' | 'delete' | 'truncate';
@@ -274,6 +276,8 @@ export interface WriteComparison {
   readonly compared: ColumnFact;
   /** A phrase, e.g. `the check app.staff.staff_check`. */
   readonly by: string;
+  /** It does not compare: it is computed from both. */
+  readonly isGenerated?: true;
 }
 
 /** A use of a sequence: nextval(), setval(), currval(). */
@@ -310,7 +314,6 @@ export interface LookupFact {
   readonly candidates: Candidates;
 }
 
-/** Where a value comes from: of an output, or at one place of a JSON document. */
 /** Without a name: all relations of the schema. */
 export interface RelationMove {
   readonly from: { readonly schema: string; readonly name?: string };
@@ -319,6 +322,7 @@ export interface RelationMove {
   readonly isFunction?: true;
 }
 
+/** Where a value comes from: of an output, or at one place of a JSON document. */
 export interface ValueFact {
   /**
    * identity: one base column, unchanged: `sources[0]`; further sources are the same column of its

@@ -1,19 +1,23 @@
 /**
- * What the server compares when a row is written, by what the owner of the table wrote: the client
- * gives one side, and whether the write succeeds tells of the other.
+ * What the server compares or computes when a row is written, by what the owner of the table wrote:
+ * the client gives one side, and whether the write succeeds tells of the other.
  */
-import { sourcesOf } from './generated-columns.ts';
+import { canFail, sourcesOf } from './generated-columns.ts';
 import type { WrittenRows } from './row-code.ts';
 import type { StatementFacts } from './statement-facts.ts';
 import type { CatalogComparison, CatalogRelation, ColumnFact } from './types.ts';
+
+/** Of `generated` both sides are what the column is made of: their sum may be too large. */
+interface Comparison extends Omit<CatalogComparison, 'kind'> {
+  readonly kind: CatalogComparison['kind'] | 'generated';
+}
 
 export function noteComparisons(facts: StatementFacts, written: WrittenRows): void {
   const { relation, change } = written;
   if (change !== 'insert' && change !== 'update') return;
   const columns = withGenerated(relation, written.columns ?? allOf(relation));
-  for (const comparison of relation.comparisons ?? []) {
-    const compared = comparedBy(facts, comparison, written, columns);
-    note(facts, relation, comparison.columns, columns, compared, nameOf(comparison, relation));
+  for (const comparison of [...(relation.comparisons ?? []), ...generated(relation)]) {
+    note(facts, comparison, written, columns);
   }
   for (const key of relation.foreignKeys ?? []) {
     const other = facts.context.catalog.relationByOid(key.references);
@@ -32,7 +36,7 @@ export function noteComparisons(facts: StatementFacts, written: WrittenRows): vo
 /** attnums that the written ones are compared with. */
 function comparedBy(
   facts: StatementFacts,
-  { kind, columns }: CatalogComparison,
+  { kind, columns }: Comparison,
   { relation, change }: WrittenRows,
   written: ReadonlySet<number>,
 ): readonly number[] {
@@ -49,14 +53,26 @@ function comparedBy(
   return updates.length > 1 ? row : row.filter((column) => !written.has(column));
 }
 
+function generated(relation: CatalogRelation): readonly Comparison[] {
+  return relation.columns
+    .filter((column) => column.generatedFrom !== undefined && !column.dropped && canFail(column))
+    .map(({ name, attnum }) => ({
+      kind: 'generated',
+      name,
+      columns: sourcesOf(relation, attnum),
+    }));
+}
+
 function note(
   facts: StatementFacts,
-  relation: CatalogRelation,
-  columns: readonly number[],
+  comparison: Comparison,
+  rows: WrittenRows,
   written: ReadonlySet<number>,
-  compared: readonly number[],
-  by: string,
 ): void {
+  const { relation } = rows;
+  const { kind, columns } = comparison;
+  const compared = comparedBy(facts, comparison, rows, written);
+  const by = nameOf(comparison, relation);
   const own = columns.includes(0)
     ? [...written].filter((column) => column > 0)
     : withSources(relation, columns).filter((column) => written.has(column));
@@ -65,15 +81,20 @@ function note(
   const given = first === undefined ? undefined : columnIn(facts, relation, first);
   for (const column of given ? compared : []) {
     const other = columnIn(facts, relation, column);
-    if (given && other) facts.noteWriteComparison({ written: given, compared: other, by });
+    if (given && other) {
+      const found = { written: given, compared: other, by };
+      facts.noteWriteComparison(kind === 'generated' ? { ...found, isGenerated: true } : found);
+    }
   }
 }
 
-function nameOf({ kind, name }: CatalogComparison, relation: CatalogRelation): string {
+function nameOf({ kind, name }: Comparison, relation: CatalogRelation): string {
   const table = `${relation.schema}.${relation.name}`;
   switch (kind) {
     case 'check':
       return `the check ${table}.${name}`;
+    case 'generated':
+      return `the generated column ${table}.${name}`;
     case 'unique':
       return `a unique index or exclusion constraint of ${table}`;
     case 'partition':

@@ -97,5 +97,14 @@ CREATE TABLE app.tagged (id int PRIMARY KEY, prefix text, pin text, seat int, fr
   tag text GENERATED ALWAYS AS (coalesce(pin, '') || prefix) STORED UNIQUE,
   place text GENERATED ALWAYS AS (prefix || '-') STORED UNIQUE,
   CONSTRAINT paired CHECK (tag <> prefix));
+CREATE TABLE app.pay (id int PRIMARY KEY, salary int, bonus int, first text, last text, label varchar(9),
+  total int GENERATED ALWAYS AS (bonus + salary) STORED,
+  share text GENERATED ALWAYS AS ((bonus / nullif(salary, 5))::text) STORED,
+  short numeric(3) GENERATED ALWAYS AS (coalesce(id, salary)) STORED);
+CREATE TABLE app.named (id int PRIMARY KEY, first text, last text, salary int, bonus int, label varchar(9),
+  whole text GENERATED ALWAYS AS (first || ' ' || upper(coalesce(last, '-')) || label || salary) STORED,
+  high boolean GENERATED ALWAYS AS (salary > bonus AND last IS NOT NULL) STORED,
+  words tsvector GENERATED ALWAYS AS (to_tsvector('english', first || ' ' || last)) STORED,
+  twice int GENERATED ALWAYS AS (bonus * 2) STORED);
 CREATE TABLE app.tags (id int PRIMARY KEY, tag text REFERENCES app.tagged (tag),
   place text REFERENCES app.tagged (place));

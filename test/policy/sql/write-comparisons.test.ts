@@ -30,6 +30,9 @@ const MASKS = [
   'app.payments.card full writable',
   'app.watched.pin full writable',
   'app.tagged.pin full',
+  'app.pay.salary full',
+  'app.named.salary full',
+  'app.named.last full',
 ];
 
 async function refused(sql: string, grant: GrantText = {}): Promise<Refusal | undefined> {
@@ -76,6 +79,15 @@ describe('a write that the owner compares with a masked column is refused', () =
     ],
     ["INSERT INTO app.tagged (id, prefix) VALUES (1, 'guess')", /unique index .*tagged\.pin/],
     ["INSERT INTO app.tags (id, tag) VALUES (1, 'guess')", /must not be written/],
+    [
+      'UPDATE app.pay SET bonus = 2147480000 WHERE id = 1',
+      /^column app\.pay\.bonus must not be written: the generated column app\.pay\.(total|share) is computed from it and from masked column app\.pay\.salary$/,
+    ],
+    ['UPDATE app.pay SET id = 5 WHERE id = 1', /generated column app\.pay\.short/],
+    [
+      'INSERT INTO app.pay (id) VALUES (1) ON CONFLICT (id) DO UPDATE SET bonus = 5',
+      /generated column app\.pay\.total/,
+    ],
     ["UPDATE app.watched SET pin = 'guess' WHERE id = 1", /must not be computed with/],
   ])('%s', async (sql, message) => {
     expect((await refused(sql))?.message).toMatch(message);
@@ -103,6 +115,10 @@ describe('what goes on', () => {
       'DELETE FROM app.staff WHERE id = 1',
       // Of a generated column that has nothing of a masked one.
       'UPDATE app.tagged SET free = 1, id = 2 WHERE id = 1',
+      // What cannot fail, and a new row.
+      "UPDATE app.named SET first = 'x', label = 'y', bonus = 2147480000 WHERE id = 1",
+      "UPDATE app.pay SET first = 'x' WHERE id = 1",
+      'INSERT INTO app.pay (id, bonus) VALUES (1, 2147480000)',
       "INSERT INTO app.tags (id, place) VALUES (1, 'x-')",
       'EXPLAIN UPDATE app.staff SET bonus = 100 WHERE id = 1',
     ].filter((sql) => !sql.startsWith('UPDATE app.cards')),
