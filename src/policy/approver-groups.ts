@@ -58,7 +58,7 @@ export function approverWarnings(
             message:
               hasLoggedIn === false
                 ? `approvers: ${neverSeenText(group)}`
-                : `approvers: the gateway does not know yet whether anybody is in "${group}": no approvers of the policy in force are`,
+                : `approvers: the gateway does not know yet whether anybody is in "${group}": the policy in force names no approvers from it`,
           },
         ];
   });

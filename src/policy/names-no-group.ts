@@ -1,17 +1,15 @@
+import { approverGroups } from './approver-groups.ts';
 import type { Policy } from './policy.ts';
 
 /**
  * Whether somebody has groups and the policy has others: a typo, here or at the identity provider.
- * A policy that names no groups at all is one of people, and not meant.
+ * A policy that names no groups at all is about people by name, and nobody is warned.
  */
-export function namesNoGroup(
-  { documents, roles }: Pick<Policy, 'documents' | 'roles'>,
-  groups: readonly string[],
-): boolean {
+export function namesNoGroup(policy: Policy, groups: readonly string[]): boolean {
   const named = new Set([
-    ...documents.flatMap(({ who }) => who.groups),
-    ...roles.auditor,
-    ...roles.approver,
+    ...policy.documents.flatMap(({ who }) => who.groups),
+    ...policy.roles.auditor,
+    ...approverGroups(policy).keys(),
   ]);
   return groups.length > 0 && named.size > 0 && !groups.some((group) => named.has(group));
 }
