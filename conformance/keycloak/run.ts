@@ -24,6 +24,11 @@ const { values: flags } = parseArgs({
   },
 });
 
+const PARTS = { deploy: runDeployment, logins: runLogins };
+if (flags.only !== undefined && !Object.hasOwn(PARTS, flags.only)) {
+  throw new Error(`--only ${flags.only}: not one of ${Object.keys(PARTS).join(', ')}`);
+}
+
 await using keycloak = await startKeycloak(flags);
 let failed = 0;
 const step = async (title: string, work: () => Promise<void>): Promise<void> => {
@@ -36,10 +41,7 @@ const step = async (title: string, work: () => Promise<void>): Promise<void> => 
     process.stdout.write(`FAILED  ${title}\n        ${why}\n`);
   }
 };
-for (const [part, work] of [
-  ['deploy', runDeployment],
-  ['logins', runLogins],
-] as const) {
+for (const [part, work] of Object.entries(PARTS)) {
   if (flags.only === undefined || flags.only === part) await work(keycloak, step);
 }
 process.exitCode = failed === 0 ? 0 : 1;

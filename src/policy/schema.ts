@@ -252,7 +252,10 @@ const Rule = strict({
   allow: Conditions.optional(),
   // The word last: what is wrong with a rule of keys is told of the first (load-policy.ts).
   deny: z
-    .union([Conditions, z.literal('everything')])
+    .union([Conditions, z.literal('everything')], {
+      error: ({ input }) =>
+        typeof input === 'string' ? 'expected keys and values, or everything' : undefined,
+    })
     .optional()
     .describe('everything: all statements, and all that can be done on a server.'),
   approve: Approve.optional().describe('Allowed once others have approved: see approvers, count.'),
