@@ -143,12 +143,16 @@ export async function startGateway(
     },
     signal,
   );
-  // Before the sessions hear of a commit: what it no longer gives has ended by then.
-  policy.onChange(({ policy }) => access.policyChanged(policy));
   const first = policy.current();
-  if (first !== undefined) {
-    access.policyChanged(first.policy);
-  }
+  /** Of the commit that is in force now, and of each that comes. */
+  const followPolicy = (follow: (inForce: PolicyInForce) => void): void => {
+    policy.onChange(follow);
+    if (first !== undefined) {
+      follow(first);
+    }
+  };
+  // Before the sessions hear of a commit: what it no longer gives has ended by then.
+  followPolicy(({ policy }) => access.policyChanged(policy));
   const approvals = opened.use(
     new Approvals({
       store: new ApprovalStore(database, new SealedJson(maskKey)),
@@ -161,16 +165,10 @@ export async function startGateway(
   // What was asked for counts: the binding has the terms, and is compared when it is used.
   approvals.handle('statement', { needs: ({ needs }) => needs });
   approvals.handle('command', { needs: ({ needs }) => needs });
-  policy.onChange(() => reconsiderStatements(approvals, policy));
-  if (first !== undefined) {
-    reconsiderStatements(approvals, policy);
-  }
+  followPolicy(() => reconsiderStatements(approvals, policy));
   const accessRequests = new AccessRequests({ policy, access, approvals, clock });
   const history = new PolicyHistory(database, clock);
-  if (first !== undefined) {
-    history.inForce(first);
-  }
-  policy.onChange((next) => history.inForce(next));
+  followPolicy((next) => history.inForce(next));
   const room = new DiskRoom({
     directory: directory.path,
     minFreePercent: config.recording.minFreePercent,
@@ -194,16 +192,12 @@ export async function startGateway(
   const catalogs = opened.use(new TargetCatalogs(parser, (target) => bindings.of(target)));
   const targets = new Targets(config, credentials);
   const maskWatch = opened.use(new MaskWatch({ targets, catalogs, log }));
-  const bindMasks = ({ policy }: PolicyInForce): void => {
+  // Before the sessions hear of a commit: what they decide rests on it.
+  followPolicy(({ policy }) => {
     catalogs.masksChanged();
     bindings.policyChanged();
     maskWatch.policyChanged(policy);
-  };
-  // Before the sessions hear of a commit: what they decide rests on it.
-  policy.onChange(bindMasks);
-  if (first !== undefined) {
-    bindMasks(first);
-  }
+  });
   const nonces = new SessionNonces(clock);
   const sessions = new Sessions({
     policy,
