@@ -21,14 +21,14 @@ export function groupsProblem(
   }
   if (who.groups.length === 0) {
     return {
-      text: 'has no groups, and the policy gives it nothing that it gives to groups',
+      text: 'has no groups, so it gets nothing that the policy gives to groups',
       hint: 'Ask whoever runs the identity provider to put you into a group that the policy names. Then log in again.',
     };
   }
   return who.unnamedGroups === true
     ? {
         text: `has only groups that the policy does not name: ${some(who.groups)}`,
-        hint: 'Compare them with `who.groups` in the policy repository: names must be equal to the letter, and Keycloak may send them with their path (`/engineering`). Correct the name there or at the identity provider; after a change at the provider log in again.',
+        hint: 'Compare them with `who.groups` in the policy repository: names must be the same to the letter, and Keycloak may send a path (`/engineering`). Correct the name there or at the identity provider; after a change at the provider log in again.',
       }
     : undefined;
 }

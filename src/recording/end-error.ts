@@ -1,12 +1,12 @@
 /**
- * The end of a session as its connections are told it, by the gateway, or by the client where the
+ * How connections are told that their session has ended: by the gateway, or by the client where the
  * gateway's words did not arrive. The message says what ended it and who; the hint says what to do.
  */
 import { type ErrorCode, HoopError } from '../errors.ts';
 import type { EndReason } from './types.ts';
 
 const AGAIN = 'Start a new session with `hoop connect`.';
-/** Either end records, and the message says which one could not. */
+/** Both ends record, and the message says which one could not. */
 const TELL = 'Tell whoever runs the gateway, unless the message names this machine.';
 
 const ENDS: Readonly<Record<EndReason, readonly [ErrorCode, string]>> = {
@@ -21,7 +21,7 @@ const ENDS: Readonly<Record<EndReason, readonly [ErrorCode, string]>> = {
     'HOOP_SESSION_REVOKED',
     'Run `hoop targets`: it says what you may reach now, or why not.',
   ],
-  partition: ['HOOP_UNREACHABLE', `${AGAIN} Check the network if it fails, too.`],
+  partition: ['HOOP_UNREACHABLE', `${AGAIN} If that fails too, check the network.`],
   disk_full: ['HOOP_DISK_FULL', `${TELL} Sessions begin again when there is room on its disk.`],
   recording_failed: ['HOOP_RECORDING_WRITE', TELL],
   disputed: [

@@ -62,7 +62,7 @@ export function withGroupless(
   });
   try {
     const claim = read(pathIn(dataDirectory))[issuer];
-    const text = `its newest login had no "${claim}" claim, and so nothing that the policy gives to groups`;
+    const text = `its newest login had no "${claim}" claim, so it got nothing that the policy gives to groups`;
     return claim === undefined ? result : warned(text, HINT);
   } catch (error) {
     if (!(error instanceof HoopError)) throw error;

@@ -245,7 +245,7 @@ export class LiveSession {
         this.#log.warn('control.protocol_error', errorFields(error));
         this.#endNow(
           'client_lost',
-          'hoop on the user’s machine sent what the gateway does not understand',
+          'hoop on the user’s machine sent something that the gateway does not understand',
         );
       },
       onLost: (how) => this.#controlLost(how),
@@ -338,7 +338,7 @@ export class LiveSession {
     if (how === 'silent') {
       this.#endNow(
         'partition',
-        'hoop on the user’s machine answers no more: the machine sleeps, or the network between broke',
+        'hoop on the user’s machine no longer answers: the machine is asleep, or the network between is broken',
       );
     } else {
       this.#endNow('client_lost', 'hoop on the user’s machine ended without closing the session');
