@@ -110,7 +110,7 @@ export class LocalChannels {
       default: {
         const channel = this.#channel(frame.channel);
         // Behind the answer to its request: before, nothing of a channel is shown.
-        if (channel.isSession && !REPLIES.has(frame.type)) {
+        if (this.#notices.length > 0 && channel.isSession && !REPLIES.has(frame.type)) {
           channel.say(this.#notices.splice(0));
         }
         channel.received(frame);
