@@ -116,6 +116,17 @@ test('ends with its login where the policy says how long that lasts', async () =
   });
 });
 
+test('a commit ends those that have outlived their login, which it cannot judge', async () => {
+  const { issuer, clientId } = bench.provider;
+  const session = await TestSession.open(bench, 'engineer');
+  bench.clock.offsetMs += 13 * 3_600_000;
+  const files = hoopYaml(
+    `{ issuer: "${issuer}", clientId: ${clientId}, scopes: [openid, email, profile, groups], claims: { groups: groups } }`,
+  );
+  await bench.policy.commit({ files, message: 'nothing that matters here' });
+  expect(await endOf(session)).toMatchObject(closing('the login has expired'));
+});
+
 test('the log says of each session who, on which target and from where, to its end', async () => {
   const session = await TestSession.open(bench, 'engineer');
   await session.close();
