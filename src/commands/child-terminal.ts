@@ -108,8 +108,12 @@ export class ChildTerminal {
     return this.#drained;
   }
 
-  /** @param start the program, on `device` @returns its exit status, 128 + signal number */
-  async run(start: () => Promise<Job>): Promise<number> {
+  /**
+   * @param io whose signals are passed on
+   * @param start the program, on `device`
+   * @returns its exit status, 128 + signal number
+   */
+  async run({ onSignal }: Pick<Io, 'onSignal'>, start: () => Promise<Job>): Promise<number> {
     const { stdin, stdout } = this.#io;
     const typed = (bytes: Buffer): void => {
       if (!this.device.input.write(bytes)) {
@@ -120,8 +124,8 @@ export class ChildTerminal {
     const resized = (): void => this.#resize(this.#own.size);
     // The person's terminal has gone: so has the program's, which may wait for a key for ever.
     const gone = (): void => this.device.hangUp();
-    let job: Job | undefined;
-    const release = this.#io.onSignal((signal) => this.#signal(signal, job));
+    const started = Promise.withResolvers<Job>();
+    const release = onSignal((signal) => this.#signal(signal, started.promise));
     try {
       this.#hold();
       stdin.on('data', typed).on('end', gone).on('error', gone);
@@ -132,7 +136,8 @@ export class ChildTerminal {
         this.recording.shown(bytes);
         this.#flush();
       });
-      job = await start();
+      const job = await start();
+      started.resolve(job);
       job.onStopped(() => void this.#stopWith(job));
       const status = await job.exited;
       await this.#drain();
@@ -180,17 +185,17 @@ export class ChildTerminal {
   }
 
   /** The program has stopped: so does hoop, for the shell that waits for it; then both go on. */
-  async #stopWith(job: Job | undefined): Promise<void> {
+  async #stopWith(job: Job): Promise<void> {
     await this.device.caughtUp();
     this.#letGo();
     this.#io.suspend();
     this.#hold();
     // The news of another size went to the shell, which had the terminal.
-    this.#kill('SIGWINCH', job?.pid, 'group');
-    job?.goOn();
+    this.#kill('SIGWINCH', job.pid, 'group');
+    job.goOn();
   }
 
-  #signal(signal: NodeJS.Signals, job: Job | undefined): void {
+  #signal(signal: NodeJS.Signals, started: Promise<Job>): void {
     switch (signal) {
       case 'SIGTSTP':
         // Of somebody else; from the keyboard it comes to the program alone.
@@ -200,7 +205,11 @@ export class ChildTerminal {
         this.#hold();
         return;
       default:
-        this.#kill(signal, job?.pid);
+        // One that comes before the program is there is kept for it.
+        void started.then(async (job) => {
+          await job.begun;
+          this.#kill(signal, job.pid);
+        });
     }
   }
 

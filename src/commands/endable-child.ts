@@ -13,10 +13,16 @@ export interface EndableChild {
 export function endableChild(io: Io): EndableChild {
   let listener: ((signal: NodeJS.Signals) => void) | undefined;
   let killing: NodeJS.Timeout | undefined;
+  let isOver = false;
   return {
     io: Object.assign(Object.create(io) as Io, {
       onSignal: (next: (signal: NodeJS.Signals) => void) => {
+        // A signal that came before there was a listener was to us, and the child is not started.
+        io.signal.throwIfAborted();
         listener = next;
+        if (isOver) {
+          end();
+        }
         const release = io.onSignal(next);
         return () => {
           listener = undefined;
@@ -25,11 +31,15 @@ export function endableChild(io: Io): EndableChild {
         };
       },
     }),
-    end() {
-      if (killing === undefined && listener !== undefined) {
-        listener('SIGTERM');
-        killing = setTimeout(() => listener?.('SIGKILL'), KILL_AFTER_MS);
-      }
-    },
+    end,
   };
+
+  /** What has no child yet is ended as soon as it has one. */
+  function end(): void {
+    isOver = true;
+    if (killing === undefined && listener !== undefined) {
+      listener('SIGTERM');
+      killing = setTimeout(() => listener?.('SIGKILL'), KILL_AFTER_MS);
+    }
+  }
 }

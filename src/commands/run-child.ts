@@ -53,7 +53,7 @@ export async function runChild(
   within: Within = (start) => start(),
 ): Promise<number> {
   if (terminal !== undefined) {
-    return terminal.run(async () => within(() => startJob(io, command, env, terminal)));
+    return terminal.run(io, async () => within(() => startJob(io, command, env, terminal)));
   }
   const [program = '', ...args] = command;
   let child: Started | undefined;

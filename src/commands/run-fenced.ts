@@ -104,7 +104,7 @@ export async function runFenced(
   try {
     return await (terminal === undefined
       ? runInTerminal(io, fence, command, env)
-      : terminal.run(() => startJob(fence, command, env, terminal)));
+      : terminal.run(io, () => startJob(fence, command, env, terminal)));
   } finally {
     const told = (event: string, facts: object, text: string): void => {
       if (isJson) {
@@ -152,15 +152,17 @@ async function runInTerminal(
   command: readonly string[],
   env: NodeJS.ProcessEnv,
 ): Promise<number> {
-  let fenced: FencedCommand | undefined;
+  const started = Promise.withResolvers<FencedCommand>();
+  // One that comes before the command is there is kept for it.
   const release = io.onSignal((signal) => {
     if (!hasItAlready(io, signal)) {
-      fenced?.kill(signal);
+      void started.promise.then(({ kill }) => kill(signal));
     }
   });
   let looking: NodeJS.Timeout | undefined;
   try {
-    fenced = await fence.become(command, env);
+    const fenced = await fence.become(command, env);
+    started.resolve(fenced);
     looking = lookForStop(io, fenced);
     return await fenced.exited;
   } finally {

@@ -3,8 +3,16 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { LAUNCHER } from '../../src/demo/hoop-process.ts';
+import { childOf } from '../../src/run/child-of.ts';
 import { type Bench, openBench } from './demo-bench.ts';
-import { type LiveProgram, newestSession, startRun, verifyOffline } from './live-program.ts';
+import {
+  type LiveProgram,
+  newestSession,
+  startProgram,
+  startRun,
+  verifyOffline,
+} from './live-program.ts';
 
 let bench: Bench;
 let directory: string;
@@ -82,4 +90,26 @@ describe('signals', () => {
       expect(await run.ended, run.errors()).toEqual([9, null]);
     },
   );
+
+  test.each([
+    { title: 'a run', flags: [], terminal: false },
+    { title: 'a fenced run', flags: ['--fence'], terminal: false },
+    { title: 'a run on a terminal', flags: [], terminal: true },
+    { title: 'a fenced run on a terminal', flags: ['--fence'], terminal: true },
+  ])('$title keeps one that comes while its program is being started', async (way) => {
+    const words = [LAUNCHER, 'run', ...way.flags, '--', 'sleep', '600'];
+    const options = { home: bench.home('engineer') };
+    const shell = ['exec', process.execPath, ...words].map((word) => `'${word}'`).join(' ');
+    const run = way.terminal
+      ? startProgram('script', ['-qfec', shell.replaceAll("'exec'", 'exec'), '/dev/null'], options)
+      : startProgram(process.execPath, words, options);
+    const said = way.terminal ? run.child.stdout : run.child.stderr;
+    // The last that hoop says before it starts the program.
+    said?.once('data', () => {
+      const hoop = way.terminal ? childOf(run.child.pid ?? 0) : run.child.pid;
+      process.kill(hoop ?? 0, 'SIGTERM');
+    });
+    const [status, signal] = await run.ended;
+    expect(signal ?? status, run.errors()).toBeOneOf([143, 'SIGTERM']);
+  });
 });

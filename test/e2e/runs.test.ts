@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { LAUNCHER } from '../../src/demo/hoop-process.ts';
 import { waitFor } from '../wait-for.ts';
 import { type Bench, openBench } from './demo-bench.ts';
+import { startShell } from './live-program.ts';
 
 let bench: Bench;
 beforeAll(async () => {
@@ -67,3 +68,18 @@ test('a run sees and ends none, its person does', async () => {
   expect(ended.exitCode).not.toBe(0);
   expect(ended.stderr).toContain('HOOP_RUN_REFUSED');
 });
+
+test.each(['', '--no-terminal ', '--fence '])(
+  'a program on a terminal is ended with its run: hoop run %s',
+  async (flag) => {
+    const { type, sees, ended } = await startShell({ home: bench.home('engineer') });
+    const reason = `terminal${flag.trim()}`;
+    type(`hoop run --reason '${reason}' ${flag}-- sh -c 'echo "up-$((1+1))"; exec sleep 3600'\n`);
+    await sees('up-2');
+    const run = (await runsOf('dba')).find((one) => one.reason === reason);
+    await bench.hoop('dba', 'runs', 'kill', run?.id ?? '', '--reason', 'wrong table');
+    await sees(/the run was ended: [\s\S]*ready> $/);
+    type('exit\n');
+    await ended;
+  },
+);

@@ -13,7 +13,7 @@ export const JOB_SHELL = {
   orders: 0,
   /** The terminal. */
   terminal: 1,
-  /** `stopped`, `exited STATUS`. */
+  /** `begun`, `stopped`, `exited STATUS`. */
   reports: 2,
   /** Stderr of the program, where that is not the terminal. */
   errors: 5,
@@ -32,7 +32,7 @@ errors=$3
 shift 3
 set -m
 exec 7<&0 6>&2 0<&1 2>/dev/null
-(exec 2>&$errors 5>&- 6>&- 7<&- "$@")
+(echo begun >&6; exec 2>&$errors 5>&- 6>&- 7<&- "$@")
 status=$?
 while kill -0 %%; do
   echo stopped >&6
@@ -67,6 +67,7 @@ export class Job {
   readonly pid: number | undefined;
   readonly #orders: Writable;
   readonly #ended: Promise<number>;
+  readonly #begun = Promise.withResolvers<void>();
   readonly #told = Promise.withResolvers<number | undefined>();
   #onStopped: () => void = () => undefined;
 
@@ -92,6 +93,11 @@ export class Job {
     return this.#ended.then(async (status) => (await this.#told.promise) ?? status);
   }
 
+  /** Resolves when the shell has the process that becomes the program, which gets its signals. */
+  get begun(): Promise<void> {
+    return this.#begun.promise;
+  }
+
   onStopped(listener: () => void): void {
     this.#onStopped = listener;
   }
@@ -104,6 +110,8 @@ export class Job {
     const status = /^exited (\d{1,3})$/.exec(line)?.[1];
     if (status !== undefined) {
       this.#told.resolve(Number(status));
+    } else if (line === 'begun') {
+      this.#begun.resolve();
     } else if (line === 'stopped') {
       this.#onStopped();
     }
