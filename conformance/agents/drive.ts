@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setInterval } from 'node:timers/promises';
 import { childEnvironment, LAUNCHER } from '../../src/demo/hoop-process.ts';
 import type { Bench } from '../../test/e2e/demo-bench.ts';
 import { type DrivenAgent, writeFilesOf } from './agents.ts';
@@ -15,6 +15,7 @@ import { runInTerminal } from './terminal.ts';
 const WITHIN_MS = 300_000;
 /** So long a person takes who sits there; the limits of the agents' tools are minutes. */
 const HELD_MS = 20_000;
+const LOOK_EVERY_MS = 1000;
 const DELETE = 'DELETE FROM public.orders WHERE id = -1';
 /** `HELD-42` stands in no statement: only what ran says it. */
 const SHELL = [
@@ -138,8 +139,10 @@ async function headless(
 async function approve(bench: Bench, signal: AbortSignal): Promise<number> {
   const seen = new Map<string, number>();
   let approved = 0;
-  while (!signal.aborted) {
-    await sleep(1000, undefined, { signal }).catch(() => undefined);
+  for await (const _ of setInterval(LOOK_EVERY_MS)) {
+    if (signal.aborted) {
+      break;
+    }
     const list = await bench.hoop('dba', 'approvals', 'list', '--json');
     const found: unknown = list.stdout === '' ? {} : JSON.parse(list.stdout);
     for (const id of idsIn(found)) {

@@ -34,7 +34,7 @@ export async function waitForApproval(io: Io, typed: string, flags: WaitFlags): 
     io.stdout.write(`${approvalChangeLine(approval, styleFor(io.color.stdout))}\n`);
   }
   if (approval.state === 'waiting') {
-    io.note(`request ${plain(id)} waits still; it does not end with this command`);
+    io.note(`request ${plain(id)} is still waiting, and goes on waiting after this command`);
     io.setExitCode(1);
     return;
   }
@@ -62,7 +62,7 @@ function failureOf({ id, state, outcome, votes }: Approval): HoopError | undefin
     case 'denied':
       return new HoopError('HOOP_APPROVAL_DENIED', `request ${id} was denied`, detail);
     case 'expired':
-      return new HoopError('HOOP_APPROVAL_EXPIRED', `request ${id} is over its time`, detail);
+      return new HoopError('HOOP_APPROVAL_EXPIRED', `request ${id} has expired`, detail);
     case 'withdrawn':
     case 'void':
       return new HoopError('HOOP_APPROVAL_VOID', `request ${id} came to nothing`, detail);

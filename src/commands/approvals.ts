@@ -145,7 +145,7 @@ What is approved is what was shown: if it has changed meanwhile, nothing happens
 your decision counts (others may have to follow); 4: you may not decide about this one.`;
 
 const WAIT_EXAMPLES = `
-Exit status 0: it is approved, or was used already; 1: it waits still when --timeout is over; 4: it
-was denied, withdrawn, is over its time, or void. The statement is then sent again, exactly the same:
+Exit status 0: it is approved, or was used already; 1: it is still waiting when --timeout is over;
+4: it was denied, was withdrawn, has expired, or is void. The statement is then sent again, exactly the same:
 
   hoop approvals wait 7k3mq9xw2c4d --timeout 600 && psql -f delete.sql`;

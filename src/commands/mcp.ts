@@ -6,7 +6,10 @@ export function mcpCommand(io: Io): Command {
     .description('serve databases to an agent as tools of the Model Context Protocol, on stdio')
     .option('--target <name>', 'serve this database (repeatable)', collect)
     .option('--agent <name>', 'act as this agent of the policy; within a run: that of the run')
-    .option('--reason <text>', 'why; recorded, and asked for by some targets')
+    .option(
+      '--reason <text>',
+      'why; recorded, and asked for by some targets; within a run: that of the run',
+    )
     .addHelpText('after', EXAMPLES)
     .action(async (flags: import('./mcp-run.ts').McpFlags) => {
       const { runMcp } = await import('./mcp-run.ts');

@@ -27,12 +27,12 @@ export function runCommand(io: Io): Command {
     .option('--fence-show <path>', 'is seen inside, although it is usually hidden', collect)
     .option('--fence-hide <path>', 'is not seen inside', collect)
     .option('--keep-env <name>', 'pass this variable on (NAME or NAME*; repeatable)', collect)
+    .option('--env <name>', 'the same; a fence lets in only what is named or harmless', collect)
     .option(
       '--drop-env <name>',
       'do not pass this variable on (NAME or NAME*; repeatable)',
       collect,
     )
-    .option('--env <name>', 'the same; a fence lets in only what is named or harmless', collect)
     .option('--print-env', 'print what would be set, removed and kept, and run nothing')
     .option('--json', 'print JSON; of a command: what hoop says, as lines of JSON on stderr')
     .option('--no-terminal', 'do not record what the command shows on the terminal')

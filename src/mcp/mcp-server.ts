@@ -173,10 +173,9 @@ export function createMcpServer(access: () => Promise<McpAccess>, version: strin
       answered(extra, async () => {
         const all = await access();
         const request = input.request.trim().toLowerCase();
-        const progress = new Progress(extra);
+        using progress = new Progress(extra);
         progress.say(`request ${request} waits for a person`);
         const over = AbortSignal.timeout(input.wait_seconds * 1000);
-        using _ = progress;
         const approval = await all
           .decided(request, AbortSignal.any([extra.signal, over]))
           .catch((error: unknown) => {
@@ -367,7 +366,8 @@ function shownApproval(approval: Approval): Record<string, unknown> {
 }
 
 const NEXT: Record<Approval['state'], string> = {
-  waiting: 'It waits still. Call "approval" again, or tell the user and go on with something else.',
+  waiting:
+    'It is still waiting. Call "approval" again, or tell the user and go on with something else.',
   approved: 'Call "query" again with exactly the same sql and parameters. It runs once.',
   used: 'It was sent to the database. If its result is lost, look what it did before you send it again.',
   denied: 'Do not send it again. Tell the user who denied it, and why.',

@@ -3,8 +3,8 @@
  * keeps its state, and how prompts and the briefing get in. One file of data for each, of the same
  * form as people write for agents of their own (docs/agents.md).
  *
- * Three placeholders in texts: `{hook}` is the command that takes what the agent gives to its hooks,
- * `{files}` the directory of the profile's files in this run, `{briefing}` the file with the briefing.
+ * Its texts may hold `{hook}`, the command that takes what the agent gives to its hooks, `{files}`, the
+ * directory of the profile's files in this run, and `{briefing}`, the file with the briefing.
  */
 import * as z from 'zod';
 import { HOOKS } from './hook-names.ts';

@@ -1,6 +1,7 @@
 /** A profile in one run: its files, what it adds to the command and to the environment, its hosts. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { shellWord } from '../../tunnel/ssh/ssh-files.ts';
 import type { EnvironmentPart } from '../environment.ts';
 import type { AgentProfile } from './agent-profile.ts';
 
@@ -141,9 +142,4 @@ export function filled(value: unknown, fill: (text: string) => string): unknown 
     );
   }
   return value;
-}
-
-/** As a word of sh(1). */
-function shellWord(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }
