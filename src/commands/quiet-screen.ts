@@ -11,6 +11,9 @@ import type { Io } from './io.ts';
 const MAX_KEPT = 200;
 const MAX_TITLE_CHARACTERS = 120;
 const BEL = '\x07';
+/** XTWINOPS: the terminal keeps the title that was there, and puts it back. */
+const SAVE_TITLE = '\x1b[22;2t';
+const RESTORE_TITLE = '\x1b[23;2t';
 
 export class QuietScreen {
   /** As the one that it was made of, but for its notes. */
@@ -39,6 +42,10 @@ export class QuietScreen {
   /** The program has ended. Idempotent. */
   release(): void {
     const kept = this.#kept ?? [];
+    if (this.#kept !== undefined && this.#interject !== undefined && this.#waiting > 0) {
+      // A program that ends while a statement waits leaves nobody to hear that it is decided.
+      this.#outer.stdout.write(RESTORE_TITLE);
+    }
     this.#kept = undefined;
     for (const text of kept) {
       this.#outer.note(text);
@@ -60,8 +67,7 @@ export class QuietScreen {
     const text = plain(what)
       .replace(/[^\x20-\x7e]/g, '?')
       .slice(0, MAX_TITLE_CHARACTERS);
-    // The title that was there is kept by the terminal (XTWINOPS) until all is decided.
-    const save = this.#waiting === 1 ? '\x1b[22;2t' : '';
+    const save = this.#waiting === 1 ? SAVE_TITLE : '';
     if (this.#interject === undefined) {
       this.#outer.stderr.write(BEL);
       return;
@@ -74,7 +80,7 @@ export class QuietScreen {
     if (this.#waiting > 0) {
       this.#waiting -= 1;
       if (this.#kept !== undefined && this.#waiting === 0) {
-        this.#interject?.('\x1b[23;2t');
+        this.#interject?.(RESTORE_TITLE);
       }
     }
   }
