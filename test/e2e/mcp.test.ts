@@ -183,6 +183,11 @@ test('a held statement is told with its request, survives the call, and runs onc
   expect((await session.call('query', input)).said['request']).toBe(request);
   const waits = await session.call('approval', { request, wait_seconds: 0 });
   expect(waits.said).toMatchObject({ state: 'waiting', request });
+  const early = await bench.hoop('engineer', 'approvals', 'wait', request, '--timeout', '0');
+  expect(early).toMatchObject({
+    exitCode: 1,
+    stderr: expect.stringContaining(`request ${request} is still waiting`),
+  });
   const self = await bench.hoop('engineer', 'approvals', 'approve', request, '--json');
   expect(self.stderr).toContain('HOOP_APPROVAL_SELF');
   const waiting = session.call('approval', { request, wait_seconds: 60 });
