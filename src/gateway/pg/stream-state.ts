@@ -106,12 +106,12 @@ export class StreamState {
     this.toClient = new OutputBatch(parts.options.client, parts.ended.signal);
   }
 
-  /** For names and texts. Under a passthrough grant nothing is read, and any bytes may pass. */
   /** How errors are said. */
   get saying(): ErrorResponseOptions {
     return { codec: this.codec, isRun: this.options.isRun };
   }
 
+  /** For names and texts. Under a passthrough grant nothing is read, and any bytes may pass. */
   get codec(): TextCodec {
     return this.options.grant().passthrough ? BYTES : this.settings.encoding.codec;
   }

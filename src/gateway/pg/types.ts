@@ -140,7 +140,7 @@ export interface ApprovalParameter {
   readonly typeOid: number;
 }
 
-/** A message that must not run before others have approved it. */
+/** A setting that an approval is bound to: `value-settings.ts`. */
 export interface BoundSetting {
   readonly name: string;
   /** null: there is none of this name. */
@@ -149,6 +149,7 @@ export interface BoundSetting {
   readonly isNamed: boolean;
 }
 
+/** A message that must not run before others have approved it. */
 export interface ApprovalAsk {
   readonly stream: number;
   /** Offset of the message in the up stream. */

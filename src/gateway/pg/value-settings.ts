@@ -14,6 +14,8 @@ const SERVER_SETTINGS: readonly string[] = [
   'datestyle',
   'default_text_search_config',
   'extra_float_digits',
+  // Rows beyond so many are left out of what an index finds.
+  'gin_fuzzy_search_limit',
   'intervalstyle',
   'lc_monetary',
   'lc_numeric',
@@ -22,6 +24,8 @@ const SERVER_SETTINGS: readonly string[] = [
   'session_replication_role',
   'timezone',
   'timezone_abbreviations',
+  // A client cannot switch it on; a database or a role may begin with it.
+  'transform_null_equals',
   'xmlbinary',
   'xmloption',
 ];
@@ -36,7 +40,8 @@ export class NamedSettings {
   #areMore = false;
 
   add(name: string): void {
-    const lower = name.toLowerCase();
+    // As the server compares names: a letter beyond ASCII has its case.
+    const lower = name.replaceAll(/[A-Z]/g, (letter) => letter.toLowerCase());
     if (!lower.includes('.') && lower !== '*' && !SERVER_SETTINGS.includes(lower)) return;
     if (!NAME.test(lower) || this.#names.size >= MAX_NAMES) this.#areMore = true;
     else this.#names.add(lower);

@@ -1,32 +1,27 @@
 /** Statements that wait for approval: real policy, catalog, store and server; raw protocol. */
-import { mkdtemp, rm } from 'node:fs/promises';
 import { connect } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { StatementPart } from '../../../src/api/approvals.ts';
 import type { ApprovalRecord } from '../../../src/gateway/approvals/approval-record.ts';
-import { ApprovalStore } from '../../../src/gateway/approvals/approval-store.ts';
-import { Approvals } from '../../../src/gateway/approvals/approvals.ts';
-import { Estimates } from '../../../src/gateway/approvals/estimates.ts';
-import {
-  type PolicyView,
-  reconsiderStatements,
-} from '../../../src/gateway/approvals/policy-standing.ts';
-import { SealedJson } from '../../../src/gateway/approvals/sealed-json.ts';
-import { statementApprovals } from '../../../src/gateway/approvals/statement-approvals.ts';
-import { IndexStore } from '../../../src/gateway/index/index-store.ts';
+import { reconsiderStatements } from '../../../src/gateway/approvals/policy-standing.ts';
 import { StoredLookupBudget } from '../../../src/gateway/lookups/stored-lookup-budget.ts';
-import { connectTarget, type TargetConnection } from '../../../src/gateway/pg/target-connection.ts';
 import type { CatalogSource } from '../../../src/gateway/pg/types.ts';
-import { SqlParser } from '../../../src/policy/sql/parser.ts';
-import { createStatementPolicy } from '../../../src/policy/sql/statement-policy.ts';
-import type { ApprovalTerms, Grant, Principal } from '../../../src/policy/types.ts';
+import type { ApprovalTerms, Grant } from '../../../src/policy/types.ts';
 import { encodeCancelRequest } from '../../../src/protocol/pg/cancel-request.ts';
-import { Secret } from '../../../src/secret.ts';
 import { grantOf } from '../../policy/sql/grant-fixture.ts';
 import { collectLog } from '../collect-log.ts';
-import { type Bench, startBench } from './engine-bench.ts';
+import {
+  ada,
+  approvalBench,
+  erin,
+  grantOfCommit,
+  held,
+  inForce,
+  noticeOf,
+  readyAgain,
+  requestIn,
+} from './approval-bench.ts';
+import type { Bench } from './engine-bench.ts';
 import {
   bind,
   describePortal,
@@ -36,143 +31,56 @@ import {
   query,
   RawClient,
   type Received,
-  report,
   rows,
   status,
   sync,
 } from './raw-client.ts';
-import { catalogOf } from './real-engine.ts';
 import { testTarget } from './test-target.ts';
 
 const { target, sql } = testTarget('SELECT 1');
+const bench = approvalBench(target);
 
-const erin = person('erin', ['engineering']);
-const ada = person('ada', ['leads']);
-
-function person(sub: string, groups: readonly string[]): Principal {
-  return {
-    kind: 'person',
-    issuer: 'https://idp.example',
-    sub,
-    name: `${sub}@example.org`,
-    email: undefined,
-    groups,
-    roles: [],
-  };
-}
-
-const parser = SqlParser.create();
-const policy = createStatementPolicy(parser);
-const log = collectLog().log;
-let directory: string;
-let index: IndexStore;
-let approvals: Approvals;
-let connection: TargetConnection;
-let catalog: CatalogSource;
-let commits = 0;
 /** Of the catalog: each time that something is decided again. */
 let readings = 0;
-
-beforeAll(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'hoop-holds-'));
-  index = IndexStore.open(join(directory, 'index.sqlite'));
-  const store = new ApprovalStore(index, new SealedJson(new Secret(new Uint8Array(32))));
-  approvals = new Approvals({
-    store,
-    isAgent: () => false,
-    isBlocked: () => false,
-    log,
-    clock: Date.now,
-  });
-  approvals.handle('statement', { needs: ({ needs }) => needs });
-  connection = await connectTarget({ target: target(), signal: new AbortController().signal });
-  const source = catalogOf(connection, parser);
-  catalog = {
-    current: () => source.current(),
-    refresh: () => {
-      readings += 1;
-      return source.refresh();
-    },
-    seenBy: async (...how) => await source.seenBy?.(...how),
-  };
-});
-
-afterAll(async () => {
-  approvals[Symbol.dispose]();
-  index[Symbol.dispose]();
-  await connection.close();
-  await parser[Symbol.asyncDispose]();
-  await rm(directory, { recursive: true, force: true });
-});
+const source = (): CatalogSource => bench.engine.parts().catalog;
+const catalog: CatalogSource = {
+  current: () => source().current(),
+  refresh: () => {
+    readings += 1;
+    return source().refresh();
+  },
+  seenBy: async (...how) => await source().seenBy?.(...how),
+};
 
 beforeEach(async () => {
-  index.database.exec('DELETE FROM approvals');
+  bench.index().database.exec('DELETE FROM approvals');
   await sql('DROP TABLE IF EXISTS t; CREATE TABLE t (id int); INSERT INTO t VALUES (1), (2), (3)');
 });
 
 function grantWith(terms: Partial<ApprovalTerms> = {}): Grant {
-  commits += 1;
-  const grant = grantOf({
-    rules: ['allow select, insert, create table, drop table on public.*', 'approve delete'],
-  });
-  return {
-    ...grant,
-    commit: `commit-${commits}`,
-    generation: `generation-${commits}`,
-    rules: grant.rules.map((rule) =>
-      rule.approval === undefined ? rule : { ...rule, approval: { ...rule.approval, ...terms } },
-    ),
-  };
+  return grantOfCommit(
+    ['allow select, insert, create table, drop table on public.*', 'approve delete'],
+    terms,
+  );
 }
 
-async function bench(grant: () => Grant): Promise<Bench & AsyncDisposable> {
-  const inForce: PolicyView = { grant: () => ({ grant: grant() }), identityProviders: () => [] };
-  const estimates = new Estimates(log);
-  const started = await startBench({
-    target: target(),
-    policy,
-    catalog,
-    grant,
-    lookups: new StoredLookupBudget({ store: index, clock: Date.now, log }),
-    approvals: statementApprovals({
-      approvals,
-      estimates,
-      session: 'session-1',
-      run: undefined,
-      principal: erin,
-      prompt: () => undefined,
-      reason: 'ticket 7',
-      target: target(),
-      policy: inForce,
-      clock: Date.now,
-    }),
-  });
-  return started;
+function session(grant: () => Grant): Promise<Bench> {
+  const { log } = collectLog();
+  const lookups = new StoredLookupBudget({ store: bench.index(), clock: Date.now, log });
+  return bench.open(grant, { catalog, lookups });
 }
 
 const holding = (terms: Partial<ApprovalTerms> = {}): Promise<Bench> => {
   const grant = grantWith(terms);
-  return bench(() => grant);
+  return session(() => grant);
 };
 
-/** Resolves when the client has been told that its statement is held. @returns the request. */
-async function held(client: RawClient): Promise<string> {
-  await client.until((received) => received.some(({ type }) => type === 'N'));
-  return requestIn(
-    report(client.received.find(({ type }) => type === 'N')?.body ?? Buffer.alloc(0)),
-  );
-}
-
-function requestIn(fields: Record<string, string>): string {
-  return /request ([0-9a-z]{12})/.exec(`${fields['M']} ${fields['D']}`)?.[1] ?? 'none';
-}
-
 function approve(id: string): ApprovalRecord {
-  return approvals.decide(ada, id, { decision: 'approve' });
+  return bench.approvals().decide(ada, id, { decision: 'approve' });
 }
 
 function stateOf(id: string): string {
-  return approvals.visible(erin, id).state;
+  return bench.approvals().visible(erin, id).state;
 }
 
 /** What came with the login is set aside. */
@@ -186,9 +94,6 @@ async function open(started: Bench): Promise<RawClient> {
 
 const letters = (received: readonly Received[]): string =>
   received.flatMap(({ type }) => (type === 'S' || type === 'A' ? [] : [type])).join(' ');
-
-const readyAgain = (count: number) => (received: readonly Received[]) =>
-  received.filter(({ type }) => type === 'Z').length >= count;
 
 function steps(started: Bench): string[] {
   return started.events.flatMap((event) => {
@@ -215,7 +120,7 @@ test('a held Query tells who can approve and how, runs once approved, and what f
   client.socket.write(query('DELETE FROM t WHERE id = 1'));
   client.socket.write(query('SELECT count(*) FROM t'));
   const id = await held(client);
-  const notice = report(client.received.find(({ type }) => type === 'N')?.body ?? Buffer.alloc(0));
+  const notice = noticeOf(client);
   expect(notice).toMatchObject({
     S: 'NOTICE',
     M: `DELETE on public.t is held for approval, request ${id}`,
@@ -230,7 +135,7 @@ test('a held Query tells who can approve and how, runs once approved, and what f
   );
   expect(await sql('SELECT count(*) FROM t')).toEqual([['3']]);
   expect(letters(client.received)).toBe('N');
-  expect(StatementPart.parse(approvals.details(id))).toMatchObject({
+  expect(StatementPart.parse(bench.approvals().details(id))).toMatchObject({
     text: 'DELETE FROM t WHERE id = 1',
     verbs: ['delete'],
     relations: ['public.t'],
@@ -258,7 +163,9 @@ test('a denial looks native, names who and why, without anything that moves a te
   await using client = await open(started);
   client.socket.write(query('DELETE FROM t'));
   const id = await held(client);
-  approvals.decide(ada, id, { decision: 'deny', reason: 'no WHERE\u001b[2J\nin production' });
+  bench
+    .approvals()
+    .decide(ada, id, { decision: 'deny', reason: 'no WHERE\u001b[2J\nin production' });
   await client.until(readyAgain(1));
   expect(letters(client.received)).toBe('N E Z');
   expect(errors(client.received)[0]).toMatchObject({
@@ -285,14 +192,14 @@ test('what is held looks nothing up before it is released, and nothing at all wh
     inference: 'deny',
   });
   const used = () =>
-    Number(index.database.prepare('SELECT sum(used) AS n FROM lookups').get()?.['n'] ?? 0);
-  await using started = await bench(() => masked);
+    Number(bench.index().database.prepare('SELECT sum(used) AS n FROM lookups').get()?.['n'] ?? 0);
+  await using started = await session(() => masked);
   await using client = await open(started);
   const before = used();
   client.socket.write(query('DELETE FROM t WHERE id = 1'));
   const denied = await held(client);
   expect(used()).toBe(before);
-  approvals.decide(ada, denied, { decision: 'deny', reason: 'no' });
+  bench.approvals().decide(ada, denied, { decision: 'deny', reason: 'no' });
   await client.until(readyAgain(1));
   expect(used()).toBe(before);
   client.received.splice(0);
@@ -333,7 +240,7 @@ describe('in the extended protocol', () => {
     client.socket.write(Buffer.concat([...messages, query('SELECT count(*) FROM t')]));
     const id = await held(client);
     await client.until((received) => letters(received) === '1 2 n N');
-    expect(StatementPart.parse(approvals.details(id)).parameters).toEqual([
+    expect(StatementPart.parse(bench.approvals().details(id)).parameters).toEqual([
       { format: 'text', value: '2', typeOid: 0 },
     ]);
     // The lock that Parse took would stop this; it does not wait, or the test would not end.
@@ -362,7 +269,7 @@ describe('in the extended protocol', () => {
       ]),
     );
     const id = await held(client);
-    approvals.decide(ada, id, { decision: 'deny', reason: 'no' });
+    bench.approvals().decide(ada, id, { decision: 'deny', reason: 'no' });
     await client.until(readyAgain(2));
     expect(letters(client.received)).toBe('1 2 n N E Z 1 2 D C Z');
     expect(rows(client.received)).toEqual([['7']]);
@@ -384,7 +291,7 @@ describe('in the extended protocol', () => {
 
   test('a portal that is read in parts is approved once', async () => {
     const grant = grantOf({ rules: ['approve select on public.t'] });
-    await using started = await bench(() => grant);
+    await using started = await session(() => grant);
     await using client = await open(started);
     client.socket.write(
       Buffer.concat([parse('SELECT id FROM t'), bind(), execute('', 2), execute('', 2), sync]),
@@ -458,7 +365,7 @@ describe('withdrawn, and never seen by the target:', () => {
     const id = await held(client);
     started.session.abort(new Error('over'));
     await started.idle();
-    expect(approvals.visible(erin, id)).toMatchObject({
+    expect(bench.approvals().visible(erin, id)).toMatchObject({
       state: 'withdrawn',
       outcome: 'the session ended',
     });
@@ -477,7 +384,7 @@ describe('withdrawn, and never seen by the target:', () => {
 describe('decided again when it is released:', () => {
   test('a commit that says the same about it does not void it, and is named when it is released', async () => {
     let grant = grantWith();
-    await using started = await bench(() => grant);
+    await using started = await session(() => grant);
     await using client = await open(started);
     client.socket.write(query('DELETE FROM t'));
     const id = await held(client);
@@ -498,7 +405,7 @@ describe('decided again when it is released:', () => {
     ['time', { timeoutSeconds: 7200 }],
   ])('other terms (%s) void it', async (_, terms) => {
     let grant = grantWith();
-    await using started = await bench(() => grant);
+    await using started = await session(() => grant);
     await using client = await open(started);
     client.socket.write(query('DELETE FROM t'));
     const id = await held(client);
@@ -517,7 +424,7 @@ describe('decided again when it is released:', () => {
     const masked = grantOf({ rules: ['approve select'], masks: ['public.t.id full'] });
     const open_ = { ...grantOf({ rules: ['approve select'] }), commit: 'later', generation: 'g2' };
     let grant: Grant = { ...masked, commit: 'earlier', generation: 'g1' };
-    await using started = await bench(() => grant);
+    await using started = await session(() => grant);
     await using client = await open(started);
     client.socket.write(query('SELECT id FROM t'));
     const id = await held(client);
@@ -530,7 +437,7 @@ describe('decided again when it is released:', () => {
 
   test('what a policy denies by then is denied', async () => {
     let grant = grantWith();
-    await using started = await bench(() => grant);
+    await using started = await session(() => grant);
     await using client = await open(started);
     client.socket.write(query('DELETE FROM t'));
     const id = await held(client);
@@ -558,25 +465,20 @@ describe('decided again when it is released:', () => {
 });
 
 describe('when a commit comes into force while it waits,', () => {
-  const later = (rules: readonly string[]): Grant => {
-    commits += 1;
-    const commit = `commit-${commits}`;
-    return { ...grantOf({ rules: [...rules] }), commit, generation: commit };
-  };
   /** As the gateway tells it: sessions have the new grant by then. */
   const tell = (grant: Grant): void =>
-    reconsiderStatements(approvals, {
-      grant: () => ({ grant }),
-      identityProviders: () => [],
-    });
+    reconsiderStatements(
+      bench.approvals(),
+      inForce(() => grant),
+    );
 
   test('that denies it, it is denied at once, whoever was about to decide', async () => {
     let grant = grantWith();
-    await using started = await bench(() => grant);
+    await using started = await session(() => grant);
     await using client = await open(started);
     client.socket.write(query('DELETE FROM t'));
     const id = await held(client);
-    grant = later(['allow select', 'deny delete']);
+    grant = grantOfCommit(['allow select', 'deny delete']);
     tell(grant);
     await client.until(readyAgain(1));
     expect(errors(client.received)[0]).toMatchObject({ R: 'HOOP_DENIED' });
@@ -585,11 +487,11 @@ describe('when a commit comes into force while it waits,', () => {
 
   test('that needs no approval any more, it is void at once and can be sent again', async () => {
     let grant = grantWith();
-    await using started = await bench(() => grant);
+    await using started = await session(() => grant);
     await using client = await open(started);
     client.socket.write(query('DELETE FROM t'));
     const id = await held(client);
-    grant = later(['allow select, delete']);
+    grant = grantOfCommit(['allow select, delete']);
     tell(grant);
     await client.until(readyAgain(1));
     expect(errors(client.received)[0]).toMatchObject({
@@ -602,7 +504,7 @@ describe('when a commit comes into force while it waits,', () => {
 
   test('with other rules beside, it is decided again and waits on, also in a second commit', async () => {
     let grant = grantWith();
-    await using started = await bench(() => grant);
+    await using started = await session(() => grant);
     await using client = await open(started);
     client.socket.write(query('DELETE FROM t'));
     const id = await held(client);
@@ -624,7 +526,7 @@ describe('when a commit comes into force while it waits,', () => {
 
   test('with other approvers, what the old ones have said counts no longer', async () => {
     let grant = grantWith({ count: 2 });
-    await using started = await bench(() => grant);
+    await using started = await session(() => grant);
     await using client = await open(started);
     client.socket.write(query('DELETE FROM t'));
     const id = await held(client);
@@ -638,7 +540,7 @@ describe('when a commit comes into force while it waits,', () => {
 
   test('wait: no: what is given stays the same, and the approval does; else it is void', async () => {
     let grant = grantWith({ waits: false });
-    await using started = await bench(() => grant);
+    await using started = await session(() => grant);
     await using client = await open(started);
     const id = requestIn(errors(await client.ask([query('DELETE FROM t')]))[0] ?? {});
     approve(id);
@@ -654,11 +556,11 @@ describe('when a commit comes into force while it waits,', () => {
 
   test('that knows people in another way, nothing waits on', async () => {
     const grant = grantWith();
-    await using started = await bench(() => grant);
+    await using started = await session(() => grant);
     await using client = await open(started);
     client.socket.write(query('DELETE FROM t'));
     const id = await held(client);
-    reconsiderStatements(approvals, {
+    reconsiderStatements(bench.approvals(), {
       grant: () => ({ grant }),
       identityProviders: () => ['another'],
     });
@@ -668,20 +570,12 @@ describe('when a commit comes into force while it waits,', () => {
 });
 
 describe('what keeps its OID and does something else voids it:', () => {
-  const grant = (): Grant => {
-    commits += 1;
-    return {
-      ...grantOf({
-        rules: [
-          'allow select, delete, set on public.*',
-          'approve calls of public.clean',
-          'approve delete',
-        ],
-      }),
-      commit: `commit-${commits}`,
-      generation: `generation-${commits}`,
-    };
-  };
+  const grant = (): Grant =>
+    grantOfCommit([
+      'allow select, delete, set on public.*',
+      'approve calls of public.clean',
+      'approve delete',
+    ]);
   const clean = (body: string): string =>
     `CREATE OR REPLACE FUNCTION clean() RETURNS int LANGUAGE sql AS '${body}; SELECT 1'`;
   const view = (where: string): string =>
@@ -700,7 +594,7 @@ describe('what keeps its OID and does something else voids it:', () => {
   ])('%s', async (_, before, statement, after) => {
     await sql(`${drop}; ${before}`);
     const current = grant();
-    await using started = await bench(() => current);
+    await using started = await session(() => current);
     await using client = await open(started);
     client.socket.write(query(statement));
     const id = await held(client);
@@ -725,7 +619,7 @@ describe('what keeps its OID and does something else voids it:', () => {
     };
     await sql(`${drop}; ${clean('DELETE FROM t WHERE id = 1')};
       CREATE SCHEMA IF NOT EXISTS elsewhere`);
-    await using started = await bench(() => current);
+    await using started = await session(() => current);
     await using client = await open(started);
     const ask = (): Promise<readonly Received[]> => client.ask([query('SELECT public.clean()')]);
     const id = requestIn(errors(await ask())[0] ?? {});
@@ -786,7 +680,7 @@ describe('wait: no', () => {
     await using client = await open(started);
     const first = await client.ask([query('DELETE FROM t')]);
     const id = requestIn(errors(first)[0] ?? {});
-    approvals.decide(ada, id, { decision: 'deny', reason: 'add a WHERE' });
+    bench.approvals().decide(ada, id, { decision: 'deny', reason: 'add a WHERE' });
     const second = await client.ask([query('DELETE FROM t')]);
     expect(errors(second)[0]).toMatchObject({
       R: 'HOOP_APPROVAL_DENIED',
@@ -803,7 +697,7 @@ describe('prepared statements of SQL', () => {
     expect(letters(prepared)).toBe('C Z');
     client.socket.write(query('EXECUTE d(1)'));
     const id = await held(client);
-    expect(StatementPart.parse(approvals.details(id))).toMatchObject({
+    expect(StatementPart.parse(bench.approvals().details(id))).toMatchObject({
       text: 'EXECUTE d(1)',
       prepared: ['PREPARE d(int) AS DELETE FROM t WHERE id = $1'],
     });
@@ -829,10 +723,10 @@ describe('the estimated effect', () => {
     client.send(messages);
     const id = await held(client);
     for (;;) {
-      const { cursor } = approvals.changes;
-      const { estimate } = StatementPart.parse(approvals.details(id));
+      const { cursor } = bench.approvals().changes;
+      const { estimate } = StatementPart.parse(bench.approvals().details(id));
       if (estimate.state !== 'pending') return estimate;
-      await approvals.changes.since(cursor, new AbortController().signal);
+      await bench.approvals().changes.since(cursor, new AbortController().signal);
     }
   }
 
@@ -878,13 +772,13 @@ test.each([
   client.send([query('DELETE FROM t')]);
   const id = await held(client);
   for (;;) {
-    const { cursor } = approvals.changes;
-    const { estimate } = StatementPart.parse(approvals.details(id));
+    const { cursor } = bench.approvals().changes;
+    const { estimate } = StatementPart.parse(bench.approvals().details(id));
     if (estimate.state !== 'pending') {
       expect(estimate).toEqual({ state: 'none', why: 't has code of its own' });
       break;
     }
-    await approvals.changes.since(cursor, new AbortController().signal);
+    await bench.approvals().changes.since(cursor, new AbortController().signal);
   }
   await sql('DROP TABLE t; DROP FUNCTION own');
 });

@@ -2,32 +2,25 @@
  * Statements that wait for approval in a run: agents give up after some minutes and send the same
  * again, so the request outlives the connection, and its approval is used once, by that run alone.
  */
-import { mkdtemp, rm } from 'node:fs/promises';
 import { connect } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { ApprovalStore } from '../../../src/gateway/approvals/approval-store.ts';
-import { Approvals } from '../../../src/gateway/approvals/approvals.ts';
-import { Estimates } from '../../../src/gateway/approvals/estimates.ts';
-import {
-  type PolicyView,
-  reconsiderStatements,
-} from '../../../src/gateway/approvals/policy-standing.ts';
-import { SealedJson } from '../../../src/gateway/approvals/sealed-json.ts';
-import { statementApprovals } from '../../../src/gateway/approvals/statement-approvals.ts';
-import { IndexStore } from '../../../src/gateway/index/index-store.ts';
-import { connectTarget, type TargetConnection } from '../../../src/gateway/pg/target-connection.ts';
-import type { CatalogSource, PostgresTarget } from '../../../src/gateway/pg/types.ts';
-import { SqlParser } from '../../../src/policy/sql/parser.ts';
-import { createStatementPolicy } from '../../../src/policy/sql/statement-policy.ts';
-import type { ApprovalTerms, Grant, Principal } from '../../../src/policy/types.ts';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { reconsiderStatements } from '../../../src/gateway/approvals/policy-standing.ts';
+import type { ApprovalTerms, Grant } from '../../../src/policy/types.ts';
 import { encodeCancelRequest } from '../../../src/protocol/pg/cancel-request.ts';
-import { Secret } from '../../../src/secret.ts';
-import { grantOf } from '../../policy/sql/grant-fixture.ts';
 import { waitFor } from '../../wait-for.ts';
-import { collectLog } from '../collect-log.ts';
-import { type Bench, startBench } from './engine-bench.ts';
+import {
+  ada,
+  approvalBench,
+  erin,
+  grantOfCommit,
+  held,
+  inForce,
+  noticeOf,
+  person,
+  readyAgain,
+  type SessionOptions,
+} from './approval-bench.ts';
+import type { Bench } from './engine-bench.ts';
 import {
   bind,
   errors,
@@ -35,146 +28,45 @@ import {
   parse,
   query,
   RawClient,
-  type Received,
-  report,
   rows,
   status,
   sync,
 } from './raw-client.ts';
-import { catalogOf } from './real-engine.ts';
 import { testTarget } from './test-target.ts';
 
 const { target, sql } = testTarget('SELECT 1');
-
-const erin = person('erin', ['engineering']);
-const ada = person('ada', ['leads']);
-
-function person(sub: string, groups: readonly string[]): Principal {
-  const name = `${sub}@example.org`;
-  const issuer = 'https://idp.example';
-  return { kind: 'person', issuer, sub, name, email: undefined, groups, roles: [] };
-}
-
-const parser = SqlParser.create();
-const policy = createStatementPolicy(parser);
-const log = collectLog().log;
-let directory: string;
-let index: IndexStore;
-let approvals: Approvals;
-let connection: TargetConnection;
-let catalog: CatalogSource;
-
-/** As a gateway does at its start. */
-function openApprovals(): Approvals {
-  const store = new ApprovalStore(index, new SealedJson(new Secret(new Uint8Array(32))));
-  const opened = new Approvals({
-    store,
-    isAgent: () => false,
-    isBlocked: () => false,
-    log,
-    clock: Date.now,
-  });
-  opened.handle('statement', { needs: ({ needs }) => needs });
-  return opened;
-}
-
-beforeAll(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'hoop-kept-'));
-  index = IndexStore.open(join(directory, 'index.sqlite'));
-  approvals = openApprovals();
-  connection = await connectTarget({ target: target(), signal: new AbortController().signal });
-  catalog = catalogOf(connection, parser);
-});
-
-afterAll(async () => {
-  approvals[Symbol.dispose]();
-  index[Symbol.dispose]();
-  await connection.close();
-  await parser[Symbol.asyncDispose]();
-  await rm(directory, { recursive: true, force: true });
-});
+const bench = approvalBench(target);
 
 beforeEach(async () => {
-  index.database.exec('DELETE FROM approvals');
+  bench.index().database.exec('DELETE FROM approvals');
   await sql('DROP TABLE IF EXISTS t; CREATE TABLE t (id int); INSERT INTO t VALUES (1), (2), (3)');
 });
 
-let commits = 0;
-
 function grantWith(terms: Partial<ApprovalTerms> = {}): Grant {
-  commits += 1;
-  const grant = grantOf({
-    rules: ['allow select, insert on public.*', 'approve delete', 'allow set app.tenant'],
-  });
-  return {
-    ...grant,
-    commit: `commit-${commits}`,
-    generation: `generation-${commits}`,
-    rules: grant.rules.map((rule) =>
-      rule.approval === undefined ? rule : { ...rule, approval: { ...rule.approval, ...terms } },
-    ),
-  };
+  return grantOfCommit(
+    ['allow select, insert on public.*', 'approve delete', 'allow set app.tenant'],
+    terms,
+  );
 }
 
-interface Who {
-  readonly run?: string | undefined;
+interface Who extends SessionOptions {
   readonly agent?: string;
-  readonly principal?: Principal;
-  readonly session?: string;
   readonly grant?: () => Grant;
-  /** As the gateway's configuration has it by then. */
-  readonly at?: Partial<PostgresTarget>;
 }
-
-const inForceOf = (grant: () => Grant): PolicyView => ({
-  grant: () => ({ grant: grant() }),
-  identityProviders: () => [],
-});
 
 const standing = grantWith();
 
 /** A session of a run. */
-function session(who: Who = {}): Promise<Bench> {
-  const { agent, principal = erin, grant = () => standing } = who;
-  const run = 'run' in who ? who.run : 'run-1';
-  return startBench({
-    target: target(),
-    policy,
-    catalog,
-    grant,
-    isRun: run !== undefined,
-    approvals: statementApprovals({
-      approvals,
-      estimates: new Estimates(log),
-      session: who.session ?? 'session-1',
-      run,
-      principal: agent === undefined ? principal : { ...principal, agent },
-      prompt: () => undefined,
-      reason: 'ticket 7',
-      target: { ...target(), ...who.at },
-      policy: inForceOf(grant),
-      clock: Date.now,
-    }),
-  });
+function session({ agent, grant = () => standing, ...who }: Who = {}): Promise<Bench> {
+  const { principal = erin } = who;
+  const acting = agent === undefined ? principal : { ...principal, agent };
+  return bench.open(grant, { run: 'run-1', ...who, principal: acting });
 }
-
-const readyAgain = (count: number) => (received: readonly Received[]) =>
-  received.filter(({ type }) => type === 'Z').length >= count;
 
 async function open(started: Bench): Promise<RawClient> {
   const client = await RawClient.open(started.port);
   client.received.splice(0);
   return client;
-}
-
-function noticeOf(client: RawClient): Record<string, string> {
-  return report(client.received.find(({ type }) => type === 'N')?.body ?? Buffer.alloc(0));
-}
-
-/** Resolves when the client is told that its statement is held. @returns the request */
-async function held(client: RawClient): Promise<string> {
-  await client.until((received) => received.some(({ type }) => type === 'N'));
-  return /request ([0-9a-z]{12})/.exec(noticeOf(client)['M'] ?? '')?.[1] ?? 'none';
 }
 
 /** Sends it, and gives up as soon as it is held. */
@@ -183,12 +75,12 @@ async function giveUp(started: Bench, message: Uint8Array): Promise<string> {
   client.socket.write(message);
   const id = await held(client);
   client.socket.destroy();
-  await waitFor(() => expect(approvals.isAwaited(id)).toBe(false));
+  await waitFor(() => expect(bench.approvals().isAwaited(id)).toBe(false));
   return id;
 }
 
-const stateOf = (id: string): string => approvals.visible(erin, id).state;
-const approve = (id: string) => approvals.decide(ada, id, { decision: 'approve' });
+const stateOf = (id: string): string => bench.approvals().visible(erin, id).state;
+const approve = (id: string) => bench.approvals().decide(ada, id, { decision: 'approve' });
 const left = async () => Number((await sql('SELECT count(*) FROM t'))[0]?.[0]);
 const DELETE = query('DELETE FROM t WHERE id = 1');
 const deleteOf = (id: string): Uint8Array =>
@@ -205,7 +97,7 @@ test('what a client gave up waits on, the same joins it from another session of 
   await using client = await open(second);
   client.socket.write(deleteOf('2'));
   expect(await held(client)).toBe(id);
-  expect(approvals.isAwaited(id)).toBe(true);
+  expect(bench.approvals().isAwaited(id)).toBe(true);
   approve(id);
   await client.until(readyAgain(1));
   expect(errors(client.received)).toEqual([]);
@@ -219,11 +111,10 @@ test('an approval that comes when nobody waits is used by the next try, once, al
   await using started = await session();
   const id = await giveUp(started, DELETE);
   approve(id);
-  approvals[Symbol.dispose]();
-  approvals = openApprovals();
+  bench.restart();
   reconsiderStatements(
-    approvals,
-    inForceOf(() => standing),
+    bench.approvals(),
+    inForce(() => standing),
   );
   expect(stateOf(id)).toBe('approved');
   await using again = await session();
@@ -233,10 +124,9 @@ test('an approval that comes when nobody waits is used by the next try, once, al
   expect(answers.map(({ type }) => type)).not.toContain('N');
   expect(await left()).toBe(2);
   expect(again.evidence.map(({ type }) => type)).toEqual(['decided']);
-  const restarted = openApprovals();
-  expect(restarted.use(id)).toBeUndefined();
-  restarted[Symbol.dispose]();
-  expect(await giveUp(again, DELETE)).not.toBe(id);
+  expect(bench.restart().use(id)).toBeUndefined();
+  await using last = await session();
+  expect(await giveUp(last, DELETE)).not.toBe(id);
 });
 
 test('of two that wait for one request the one that came last runs, and the other is told', async () => {
@@ -318,8 +208,8 @@ test('a commit that says something else voids what nobody waits for, and never r
   client.socket.write(DELETE);
   expect(await held(client)).not.toBe(id);
   reconsiderStatements(
-    approvals,
-    inForceOf(() => grant),
+    bench.approvals(),
+    inForce(() => grant),
   );
   expect(stateOf(id)).toBe('void');
   expect(await left()).toBe(3);
@@ -330,7 +220,7 @@ test('with what it was asked for ends the run, and nothing of it can be approved
   await using other = await session({ run: 'run-2' });
   const id = await giveUp(started, DELETE);
   const kept = await giveUp(other, DELETE);
-  approvals.endOfRun('run-1', 'the run has ended');
+  bench.approvals().endOfRun('run-1', 'the run has ended');
   expect(stateOf(id)).toBe('withdrawn');
   expect(() => approve(id)).toThrow('no longer waiting');
   expect(stateOf(kept)).toBe('waiting');
@@ -339,7 +229,7 @@ test('with what it was asked for ends the run, and nothing of it can be approved
 test('a denial is told to the next try as well, without asking anybody again', async () => {
   await using started = await session();
   const id = await giveUp(started, DELETE);
-  approvals.decide(ada, id, { decision: 'deny', reason: 'use the archive job' });
+  bench.approvals().decide(ada, id, { decision: 'deny', reason: 'use the archive job' });
   await using client = await open(started);
   const answers = await client.ask([DELETE]);
   expect(answers.map(({ type }) => type)).toEqual(['E', 'Z']);
@@ -420,6 +310,10 @@ describe('an approval is not used where the same text stands for something else:
       why: 'for one transaction',
       before: [query('BEGIN'), query("SET LOCAL app.tenant = '2'")],
     },
+    {
+      why: 'an index leaves out rows beyond a number',
+      before: [query('SET gin_fuzzy_search_limit = 10')],
+    },
     { why: 'it came with the first packet', startup: { 'app.tenant': '2' } },
     {
       why: 'it came with the options of the first packet',
@@ -439,6 +333,15 @@ describe('an approval is not used where the same text stands for something else:
     expect(await left()).toBe(3);
   });
 
+  test('the database compares with NULL in another way by then', async () => {
+    await using started = await session();
+    const id = await giveUp(started, DELETE);
+    approve(id);
+    await sql('ALTER DATABASE postgres SET transform_null_equals = on');
+    expect(await giveUp(started, DELETE)).not.toBe(id);
+    await sql('ALTER DATABASE postgres RESET transform_null_equals');
+  });
+
   test('and who decides is shown what was set; the same setting finds the request again', async () => {
     await using started = await session();
     const ask = async (tenant: string): Promise<string> => {
@@ -449,7 +352,9 @@ describe('an approval is not used where the same text stands for something else:
       return await held(client);
     };
     const id = await ask('1');
-    expect(approvals.details(id)).toMatchObject({ settings: [{ name: 'app.tenant', value: '1' }] });
+    expect(bench.approvals().details(id)).toMatchObject({
+      settings: [{ name: 'app.tenant', value: '1' }],
+    });
     expect(await ask('1')).toBe(id);
     expect(await ask('2')).not.toBe(id);
   });

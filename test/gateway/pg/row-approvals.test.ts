@@ -3,7 +3,15 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { StatementPart } from '../../../src/api/approvals.ts';
 import type { ApprovalTerms, Grant } from '../../../src/policy/types.ts';
 import { grantOf } from '../../policy/sql/grant-fixture.ts';
-import { ada, approvalBench, erin } from './approval-bench.ts';
+import {
+  ada,
+  approvalBench,
+  erin,
+  grantOfCommit,
+  held,
+  readyAgain,
+  requestIn,
+} from './approval-bench.ts';
 import type { Bench } from './engine-bench.ts';
 import {
   bind,
@@ -41,26 +49,16 @@ beforeEach(async () => {
     INSERT INTO parts SELECT n, 0 FROM generate_series(1, 20) n`);
 });
 
-let commits = 0;
-
 /** Up to 2 rows anybody may change, up to 5 with a second person, more nobody. */
 function grantWith(terms: Partial<ApprovalTerms> = {}): Grant {
-  commits += 1;
-  const grant = grantOf({
-    rules: [
+  return grantOfCommit(
+    [
       'allow select, insert, update, delete, merge, explain on public.*',
       'approve insert, update, delete, merge, copy above 2 rows on public.*',
       'deny delete above 5 rows on public.*',
     ],
-  });
-  return {
-    ...grant,
-    commit: `commit-${commits}`,
-    generation: `generation-${commits}`,
-    rules: grant.rules.map((rule) =>
-      rule.approval === undefined ? rule : { ...rule, approval: { ...rule.approval, ...terms } },
-    ),
-  };
+    terms,
+  );
 }
 
 const started = (terms: Partial<ApprovalTerms> = {}): Promise<Bench> => {
@@ -76,19 +74,6 @@ async function opened(one: Bench): Promise<RawClient> {
 
 const letters = (received: readonly Received[]): string =>
   received.flatMap(({ type }) => (type === 'S' || type === 'A' ? [] : [type])).join(' ');
-const ready =
-  (count: number) =>
-  (all: readonly Received[]): boolean =>
-    all.filter(({ type }) => type === 'Z').length >= count;
-const requestIn = (fields: Record<string, string>): string =>
-  /request ([0-9a-z]{12})/.exec(`${fields['M']} ${fields['D']}`)?.[1] ?? 'none';
-
-async function held(client: RawClient): Promise<string> {
-  await client.until((all) => all.some(({ type }) => type === 'N'));
-  return requestIn(
-    report(client.received.find(({ type }) => type === 'N')?.body ?? Buffer.alloc(0)),
-  );
-}
 
 const approve = (id: string): unknown => bench.approvals().decide(ada, id, { decision: 'approve' });
 const changed = async (): Promise<string | null | undefined> =>
@@ -113,7 +98,7 @@ describe('outside of a transaction', () => {
     await sql("SET lock_timeout = '5s'; LOCK TABLE t IN ACCESS EXCLUSIVE MODE");
     expect(await changed()).toBe('0');
     approve(id);
-    await client.until(ready(1));
+    await client.until(readyAgain(1));
     expect(letters(client.received)).toBe('T N D D D D C Z');
     expect(status(client.received)).toBe('I');
     expect(await changed()).toBe('4');
@@ -143,7 +128,7 @@ describe('outside of a transaction', () => {
     const id = await held(client);
     await sql("SET lock_timeout = '5s'; LOCK TABLE t IN ACCESS EXCLUSIVE MODE");
     approve(id);
-    await client.until(ready(2));
+    await client.until(readyAgain(2));
     expect(letters(client.received)).toBe('1 2 T N D D s D C Z T D C Z');
     expect(await changed()).toBe('3');
   });
@@ -161,7 +146,7 @@ describe('outside of a transaction', () => {
     expect(second).not.toBe(first);
     expect(await sql('SELECT count(*) FROM t WHERE v > 0')).toEqual([['0']]);
     bench.approvals().decide(ada, second, { decision: 'deny' });
-    await client.until(ready(1));
+    await client.until(readyAgain(1));
     expect(letters(client.received)).toBe('N N E Z');
     expect(errors(client.received)[0]).toMatchObject({ R: 'HOOP_APPROVAL_DENIED' });
     expect(await sql('SELECT count(*) FROM t WHERE v > 0')).toEqual([['0']]);
@@ -174,7 +159,7 @@ describe('outside of a transaction', () => {
     const id = await held(client);
     await sql('DELETE FROM t WHERE id = 6');
     approve(id);
-    await client.until(ready(1));
+    await client.until(readyAgain(1));
     expect(letters(client.received)).toBe('N C Z');
   });
 
