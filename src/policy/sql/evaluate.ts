@@ -105,7 +105,8 @@ function joined(a: AllowedStatement, b: AllowedStatement): AllowedStatement {
     ...(approvals.length === 0 ? {} : { approvals }),
     ...(thresholds.length === 0 ? {} : { rowThresholds: thresholds }),
     redactErrors: a.redactErrors || b.redactErrors,
-    hiddenColumns: new Set([...(a.hiddenColumns ?? []), ...(b.hiddenColumns ?? [])]),
+    // Those of one index, like all verdicts of a text: `target-side.ts` compares them.
+    ...(b.hiddenColumns === undefined ? {} : { hiddenColumns: b.hiddenColumns }),
   };
 }
 

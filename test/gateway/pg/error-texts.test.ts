@@ -159,6 +159,28 @@ describe('errors and notices while columns are masked', () => {
     else expect(client[0]?.['D']).toContain(detail);
   });
 
+  test('DETAIL is shown to an agent as well, of one statement among several', async () => {
+    const { rules, ...common } = grant;
+    const sides = { principal: rules, agent: rules };
+    const agent = {
+      name: 'devin',
+      file: 'agents/devin.yaml',
+      principal: 'erin',
+      isAgent: false,
+      sides,
+    };
+    await using acting = await startBench({
+      target: target(),
+      ...real.parts(),
+      grant: () => ({ ...common, rules: [], agent }),
+    });
+    await using client = await RawClient.open(acting.port);
+    const text = 'INSERT INTO app.keys (id) VALUES (9); INSERT INTO app.keys (id) VALUES (1)';
+    expect(said(await client.ask([query(text)]))).toMatchObject([
+      { C: '23505', D: 'Key (id)=(1) already exists.' },
+    ]);
+  });
+
   test('what is withheld says why, and what kind of error it is', async () => {
     const { client } = await both('SELECT card::int FROM app.people');
     expect(client).toMatchObject([
