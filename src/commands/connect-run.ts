@@ -4,7 +4,6 @@ import { basename } from 'node:path';
 import { debuglog } from 'node:util';
 import { openGateway } from '../auth/open-gateway.ts';
 import { HoopError } from '../errors.ts';
-import { packageVersion } from '../package-version.ts';
 import { endError } from '../recording/end-error.ts';
 import { type EvidenceLine, outcomeWord } from '../recording/types.ts';
 import { adoptAbandonedRuns } from '../run/abandoned-runs.ts';
@@ -24,6 +23,7 @@ import type { Io } from './io.ts';
 import { withOtherTargets } from './other-targets.ts';
 import { type PromptFlags, promptInForce } from './prompt-flags.ts';
 import { noteSession } from './session-notes.ts';
+import { sessionOptions } from './session-options.ts';
 import { openSummary, type SummaryFlags } from './summary-file.ts';
 
 /** Shown with NODE_DEBUG=hoop:tunnel. */
@@ -74,10 +74,7 @@ export async function runConnect(outer: Io, request: ConnectRequest): Promise<vo
     allowedUids: request.allowUid,
     listen: request.socket ? { type: 'unix' } : { type: 'tcp', port: request.port ?? 0 },
     self: io.self,
-    version: packageVersion(),
-    env: io.env,
-    carrier: io.env['HOOP_CARRIER'] === 'websocket' ? 'websocket' : 'auto',
-    signal: io.signal,
+    ...sessionOptions(io),
     events: {
       onEvidence: (line) => {
         summary?.evidence(request.target, line);

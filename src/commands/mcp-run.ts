@@ -12,6 +12,7 @@ import { Run } from '../run/run.ts';
 import { targetVariable } from '../run/target-variable.ts';
 import { plain } from '../ui/printable.ts';
 import type { Io } from './io.ts';
+import { sessionOptions } from './session-options.ts';
 
 export interface McpFlags {
   readonly target?: readonly string[];
@@ -69,10 +70,7 @@ async function ownRun(
       agent: flags.agent,
       reason: flags.reason,
       command: ['hoop', 'mcp'],
-      version: packageVersion(),
-      env: io.env,
-      carrier: io.env['HOOP_CARRIER'] === 'websocket' ? 'websocket' : 'auto',
-      signal: io.signal,
+      ...sessionOptions(io),
       events: { note },
     }),
   );

@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import type { Io } from './io.ts';
+import { collect } from './repeatable.ts';
 
 export function mcpCommand(io: Io): Command {
   return new Command('mcp')
@@ -15,10 +16,6 @@ export function mcpCommand(io: Io): Command {
       const { runMcp } = await import('./mcp-run.ts');
       await runMcp(io, flags);
     });
-}
-
-function collect(name: string, before: readonly string[] = []): readonly string[] {
-  return [...before, name];
 }
 
 const EXAMPLES = `

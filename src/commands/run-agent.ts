@@ -1,9 +1,8 @@
 /** What a profile does in a run: what is known before it starts, and what its program is given. */
-import { homedir } from 'node:os';
 import type { AgentProfile } from '../run/agents/agent-profile.ts';
 import { agentNeeds, filled, fillText, promptOf, setUpAgent } from '../run/agents/agent-setup.ts';
 import type { EnvironmentPart } from '../run/environment.ts';
-import { ShadowState } from '../run/fence/shadow-state.ts';
+import type { ShadowStateOptions } from '../run/fence/shadow-state.ts';
 import type { RunLogin } from '../run/run-login.ts';
 import { plain } from '../ui/printable.ts';
 import type { Io } from './io.ts';
@@ -34,18 +33,16 @@ export class RunAgent {
     return promptOf(this.#options.profile, this.#options.command);
   }
 
-  /** @param except that the person has opened, or that the run works in */
-  shadow(run: Pick<RunLogin, 'directory' | 'state'>, except: readonly string[]): ShadowState {
+  /** What a fence shows of the agent's own state. */
+  stateFor(
+    run: Pick<RunLogin, 'directory' | 'state'>,
+  ): Pick<ShadowStateOptions, 'state' | 'directory' | 'settings'> {
     const { profile } = this.#options;
-    const { env } = this.#io;
-    return ShadowState.open({
+    return {
       state: profile.state,
-      env,
-      home: env['HOME'] || homedir(),
       directory: run.state,
       settings: (value) => filled(value, fillText(profile, this.#place(run))),
-      except,
-    });
+    };
   }
 
   /** @returns the command with what the profile adds, and the variables */

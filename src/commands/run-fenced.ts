@@ -8,6 +8,7 @@ import type { FenceView } from '../run/fence/fence-view.ts';
 import { isAgentKey } from '../run/fence/let-in-variables.ts';
 import { RunFence } from '../run/fence/run-fence.ts';
 import { RunsLater } from '../run/fence/runs-later.ts';
+import { ShadowState } from '../run/fence/shadow-state.ts';
 import type { RunLogin } from '../run/run-login.ts';
 import { Job, jobShell } from '../run/terminal/job-shell.ts';
 import { plain } from '../ui/printable.ts';
@@ -33,7 +34,14 @@ export async function openRunFence(
   const write = [...(configured?.write ?? []), ...(request.fenceWrite ?? [])];
   const home = io.env['HOME'] || homedir();
   const opened = write.map((path) => resolve(io.cwd, path.replace(/^~(?=\/|$)/, home)));
-  const shadow = agent?.shadow(request, [io.cwd, ...opened]);
+  const shadow =
+    agent &&
+    ShadowState.open({
+      ...agent.stateFor(request),
+      env: io.env,
+      home,
+      except: [io.cwd, ...opened],
+    });
   const fence = await RunFence.open({
     env: io.env,
     cwd: io.cwd,

@@ -1,7 +1,6 @@
 /** The work of `hoop run`: a run, its child, and everything closed and uploaded behind it. */
 import { openGateway } from '../auth/open-gateway.ts';
 import { HoopError } from '../errors.ts';
-import { packageVersion } from '../package-version.ts';
 import type { EvidenceLine } from '../recording/types.ts';
 import { findProfile } from '../run/agents/find-profile.ts';
 import { buildEnvironment } from '../run/environment.ts';
@@ -25,6 +24,7 @@ import { QuietScreen } from './quiet-screen.ts';
 import { RunAgent } from './run-agent.ts';
 import { runChild } from './run-child.ts';
 import { openRunContext, printBriefing } from './run-context.ts';
+import { sessionOptions } from './session-options.ts';
 import { openSummary, type SummaryFlags } from './summary-file.ts';
 
 export interface RunFlags extends FenceFlags, PromptFlags, SummaryFlags {
@@ -79,10 +79,7 @@ export async function runRun(plainIo: Io, request: RunRequest): Promise<void> {
     agent: request.agent,
     reason: request.reason,
     command: request.command,
-    version: packageVersion(),
-    env: io.env,
-    carrier: io.env['HOOP_CARRIER'] === 'websocket' ? 'websocket' : 'auto',
-    signal: io.signal,
+    ...sessionOptions(io),
     fence: request.fence
       ? async ({ directory, state }) => {
           const { openRunFence } = await import('./run-fenced.ts');

@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import type { Io } from './io.ts';
+import { collect } from './repeatable.ts';
 import type { RunFlags } from './run-run.ts';
 
 export function runCommand(io: Io): Command {
@@ -43,10 +44,6 @@ export function runCommand(io: Io): Command {
       const { runRun } = await import('./run-run.ts');
       await runRun(io, { command, ...flags });
     });
-}
-
-function collect(value: string, before: readonly string[] = []): readonly string[] {
-  return [...before, value];
 }
 
 const EXAMPLES = `

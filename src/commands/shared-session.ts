@@ -2,7 +2,6 @@
 import { openGateway } from '../auth/open-gateway.ts';
 import { HoopError } from '../errors.ts';
 import type { Home } from '../home.ts';
-import { packageVersion } from '../package-version.ts';
 import { type ClientSession, connectSession } from '../tunnel/connect-session.ts';
 import { closeLocalSide, type LocalSide, openLocalSide } from '../tunnel/local-side.ts';
 import { keptSshKeys } from '../tunnel/ssh/kept-ssh-keys.ts';
@@ -11,6 +10,7 @@ import { publishSocket, withdrawSocket } from '../tunnel/ssh/shared-socket.ts';
 import { uploadPending, uploadRecording } from '../tunnel/upload-recordings.ts';
 import { plain } from '../ui/printable.ts';
 import type { Io } from './io.ts';
+import { sessionOptions } from './session-options.ts';
 
 const PENDING_WITHIN_MS = 300_000;
 
@@ -53,10 +53,7 @@ export class SharedSession {
             return made.port;
           },
         },
-        version: packageVersion(),
-        env: io.env,
-        carrier: io.env['HOOP_CARRIER'] === 'websocket' ? 'websocket' : 'auto',
-        signal: io.signal,
+        ...sessionOptions(io),
         events: {},
       });
       if (session.reply.target.kind !== 'ssh' || made.port === undefined) {

@@ -1,7 +1,6 @@
 /** The work of `hoop ssh`: a session, the ssh of this machine in it, and its end. */
 import { openGateway } from '../auth/open-gateway.ts';
 import { HoopError } from '../errors.ts';
-import { packageVersion } from '../package-version.ts';
 import { type ClientSession, connectSession } from '../tunnel/connect-session.ts';
 import { findProgram } from '../tunnel/ssh/ssh-files.ts';
 import { uploadPending, uploadRecording } from '../tunnel/upload-recordings.ts';
@@ -10,6 +9,7 @@ import type { Io } from './io.ts';
 import { withOtherTargets } from './other-targets.ts';
 import { type PromptFlags, promptInForce } from './prompt-flags.ts';
 import { runChild } from './run-child.ts';
+import { sessionOptions } from './session-options.ts';
 
 export interface SshRequest extends PromptFlags {
   /** With or without a login before it. */
@@ -34,10 +34,7 @@ export async function runSsh(io: Io, request: SshRequest): Promise<void> {
     prompt,
     listen: { type: 'tcp', port: 0 },
     self: io.self,
-    version: packageVersion(),
-    env: io.env,
-    carrier: io.env['HOOP_CARRIER'] === 'websocket' ? 'websocket' : 'auto',
-    signal: io.signal,
+    ...sessionOptions(io),
     events: {
       onRefused: (reason) => io.note(`a local connection was refused: ${reason}`),
       onNote: (text) => io.note(plain(text)),

@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import type { Io } from './io.ts';
+import { collect } from './repeatable.ts';
 
 interface SshFlags {
   readonly reason?: string;
@@ -85,10 +86,6 @@ function behindOptions(argv: readonly string[], at: number, command: Command): n
     next += takesNext ? 1 : 0;
   }
   return next;
-}
-
-function collect(value: string, before: readonly string[] = []): readonly string[] {
-  return [...before, value];
 }
 
 const EXAMPLES = `
