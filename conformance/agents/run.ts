@@ -59,28 +59,34 @@ async function driveAll(): Promise<void> {
   while (JSON.parse((await bench.hoop('engineer', 'targets', '--json')).stdout).commit !== commit) {
     await sleep(500);
   }
-  for (const agent of AGENTS) {
-    for (const version of agent.versions) {
-      const names = [agent.name, `${agent.name}@${version}`];
-      for (const mode of MODES) {
-        const isWanted =
-          (values.only === undefined || names.includes(values.only)) &&
-          (values.mode === undefined || values.mode === mode) &&
-          agent.reasons?.[mode] === undefined;
-        if (isWanted) {
-          const program = install(agent, version);
-          const { row, output, results } = await drive(bench, agent, { version, mode, program });
-          keepRow(directory, row);
-          process.stdout.write(`${JSON.stringify(row)}\n`);
-          if (values.show !== undefined) {
-            const file = join(values.show, `${agent.name}-${version}-${mode}.txt`);
-            mkdirSync(values.show, { recursive: true });
-            writeFileSync(file, `${output}\n${results}\n`);
-          }
-        }
-      }
+  for (const { agent, version, mode } of wanted()) {
+    const program = install(agent, version);
+    const { row, output, results } = await drive(bench, agent, { version, mode, program });
+    keepRow(directory, row);
+    process.stdout.write(`${JSON.stringify(row)}\n`);
+    if (values.show !== undefined) {
+      const file = join(values.show, `${agent.name}-${version}-${mode}.txt`);
+      mkdirSync(values.show, { recursive: true });
+      writeFileSync(file, `${output}\n${results}\n`);
     }
   }
+}
+
+/** @throws Error when nothing is called what was asked for */
+function wanted() {
+  const { only, mode: asked } = values;
+  const all = AGENTS.flatMap((agent) =>
+    agent.versions.flatMap((version) => MODES.map((mode) => ({ agent, version, mode }))),
+  );
+  const found = all.filter(
+    ({ agent, version, mode }) =>
+      (only === undefined || [agent.name, `${agent.name}@${version}`].includes(only)) &&
+      (asked === undefined || asked === mode),
+  );
+  if (found.length === 0) {
+    throw new Error(`nothing is called ${[only, asked].filter(Boolean).join(', ')}`);
+  }
+  return found.filter(({ agent, mode }) => agent.reasons?.[mode] === undefined);
 }
 
 function writeReport(): void {
