@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util';
 export const WORKS = [
   'memory',
   'idle',
+  'burst',
   'pgbench',
   'latency',
   'connect',

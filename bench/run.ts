@@ -11,6 +11,7 @@ import { Watchdog } from '../src/demo/watchdog.ts';
 import { prepareBenchData } from './bench-data.ts';
 import { writeBenchPolicy } from './bench-policy.ts';
 import { bulk } from './bulk.ts';
+import { memoryAfterBurst } from './burst.ts';
 import { Figures } from './figures.ts';
 import { timeOfEmptyRun, timeToFirstRow } from './first-row.ts';
 import { directUrl, type LaneContext, openHoop, openLanes } from './lanes.ts';
@@ -26,6 +27,7 @@ import { memoryWithStoppedReader, sshCopy, sshEcho, sshExec, sshParallel } from 
 const POLICY_POLL_SECONDS = 5;
 /** Besides the idle ones: of other lanes, of the gateway itself, of superusers. */
 const MORE_CONNECTIONS = 250;
+const IN_A_GATEWAY_OF_ITS_OWN: readonly Work[] = ['memory', 'idle', 'burst'];
 const PEAK = 'gateway, peak RSS over all timed rows (MB)';
 
 const started = performance.now();
@@ -100,6 +102,7 @@ async function measureMemory(options: BenchOptions, context: LaneContext): Promi
   const measurements: readonly (readonly [Work, (lane: OpenLane) => Promise<Notes>])[] = [
     ['memory', memoryWhileStreaming],
     ['idle', (lane) => memoryOfIdleConnections(lane, options.connections, context.say)],
+    ['burst', (lane) => memoryAfterBurst(lane, context.say)],
   ];
   let notes: Notes = {};
   for (const [work, measure] of measurements) {
@@ -128,7 +131,7 @@ async function measureLanes(
 ): Promise<Notes> {
   const { demo, say, signal } = context;
   if (
-    options.works.every((work) => work === 'memory' || work === 'idle' || work.startsWith('ssh-'))
+    options.works.every((work) => IN_A_GATEWAY_OF_ITS_OWN.includes(work) || work.startsWith('ssh-'))
   ) {
     return {};
   }

@@ -1,4 +1,4 @@
-/** Nearest-rank percentile, 0 < p ≤ 100. */
+/** Nearest-rank percentile, 0 < p ≤ 100; the least value for 0. */
 export function percentile(values: readonly number[], p: number): number {
   const sorted = [...values].sort((a, b) => a - b);
   return (

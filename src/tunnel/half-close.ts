@@ -22,17 +22,17 @@ const LOOK_EVERY_MS = 250;
 /** Where that cannot be known (unix sockets, not Linux): for answers that are nearly there. */
 const UNKNOWN_PEER_MS = 500;
 
-/** Resolves when the client has gone, or the tunnel has closed; then it is the end of the stream. */
+/**
+ * The gateway is told at once: it tells the server, which closes when nothing is under way, and that
+ * is the end of nearly all connections. Whether somebody still waits is asked of those that go on.
+ * Resolves when the client has gone, or the tunnel has closed; then it is the end of the stream.
+ */
 export async function whileHalfClosed(socket: Socket, tunnel: Tunnel): Promise<void> {
   if (tunnel.halfClose === undefined || tunnel.readableEnded || tunnel.destroyed) {
     return;
   }
-  const ends = endsOf(socket);
-  const isShown = ends !== undefined && (await isInTable(ends));
-  if (isShown && !(await isHeld(ends))) {
-    return;
-  }
   tunnel.halfClose();
+  const ends = endsOf(socket);
   const over = new AbortController();
   const { signal } = over;
   const closed = Promise.race([
@@ -43,10 +43,16 @@ export async function whileHalfClosed(socket: Socket, tunnel: Tunnel): Promise<v
     () => over.abort(),
     () => over.abort(),
   );
-  do {
-    const pause = isShown ? LOOK_EVERY_MS : UNKNOWN_PEER_MS;
-    await Promise.race([closed, delay(pause, undefined, { signal }).catch(() => undefined)]);
-  } while (!signal.aborted && isShown && (await isHeld(ends)));
+  const pause = (ms: number): Promise<void> =>
+    Promise.race([closed, delay(ms, undefined, { signal }).catch(() => undefined)]);
+  await pause(LOOK_EVERY_MS);
+  if (!signal.aborted && !(ends !== undefined && (await isInTable(ends)))) {
+    await pause(UNKNOWN_PEER_MS - LOOK_EVERY_MS);
+  } else {
+    while (!signal.aborted && ends !== undefined && (await isHeld(ends))) {
+      await pause(LOOK_EVERY_MS);
+    }
+  }
   over.abort();
 }
 

@@ -7,6 +7,7 @@ import { chmodSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { HoopError } from '../errors.ts';
+import { openPeerTables } from './local-peer.ts';
 
 export type ListenOn =
   | { readonly type: 'tcp' /** 0: any free port. */; readonly port: number }
@@ -43,6 +44,9 @@ export class LocalListener {
     const listener = new LocalListener(listen.type === 'tcp' ? LOOPBACK : listen.directory);
     const server = listener.#server;
     try {
+      if (listen.type === 'tcp') {
+        openPeerTables();
+      }
       server.listen(
         listen.type === 'tcp'
           ? { host: LOOPBACK, port: listen.port, exclusive: true }

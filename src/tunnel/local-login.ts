@@ -9,8 +9,8 @@
  *     |<--- (NegotiateProtocolVersion) |
  *     |<----------- AuthenticationSASL |
  *     |-- SASLInitialResponse -------->|
- *     |<--- AuthenticationSASLContinue |
- *     |-- SASLResponse --------------->|
+ *     |<--- AuthenticationSASLContinue |  whose process is it? While the client computes its answer
+ *     |-- SASLResponse --------------->|  looked at when that is known
  *     |<------ AuthenticationSASLFinal |  AuthenticationOk comes from the gateway
  */
 import { randomBytes } from 'node:crypto';
@@ -73,8 +73,8 @@ export async function logInLocally(
     return { type: 'closed' };
   }
   options.onSpoken();
-  await options.checkPeer();
   if (packet.type === 'CancelRequest') {
+    await options.checkPeer();
     return { type: 'cancel', request: packet };
   }
   requireUser(packet);
@@ -178,7 +178,11 @@ async function authenticate({
         data: Buffer.from(first.message, 'latin1'),
       }),
     );
-    const response = await readPasswordMessage(reader, 'malformed login');
+    // Not before: asking takes milliseconds, as the client's answer does. The password is not looked
+    // at before it is known, so that a stranger does not learn whether it was the right one.
+    const isOurs = options.checkPeer();
+    const response = await unlessRejected(readPasswordMessage(reader, 'malformed login'), isOurs);
+    await isOurs;
     const final = scramServerFinal(first.state, response.toString('latin1'));
     if (final === undefined || user !== options.user) {
       throw wrongPassword(user);
@@ -192,6 +196,11 @@ async function authenticate({
   } catch (error) {
     throw malformed(error, 'malformed SCRAM message');
   }
+}
+
+/** @throws as soon as `condition` does */
+async function unlessRejected<T>(work: Promise<T>, condition: Promise<void>): Promise<T> {
+  return await Promise.race([work, condition.then(() => work)]);
 }
 
 async function readClientFirst(

@@ -6,10 +6,15 @@
  */
 import { isIPv4, type Socket } from 'node:net';
 import { endianness } from 'node:os';
-import { readTables, TcpTables } from './tcp-tables.ts';
+import { TcpTables } from './tcp-tables.ts';
 
 const LISTEN = '0A';
-const TIME_WAIT = '06';
+/**
+ * ESTABLISHED, FIN_WAIT1, FIN_WAIT2, CLOSE_WAIT, LAST_ACK, CLOSING: both ends have agreed to the
+ * connection, and no second one can have the same two addresses. One that only tries to connect
+ * (SYN_SENT) can stand beside it: from a socket that is bound to an interface and one that is not.
+ */
+const AGREED: readonly unknown[] = ['01', '04', '05', '08', '09', '0B'];
 /** The kernel gives the table out in pieces; a row can slip between two of them. */
 const ATTEMPTS = 3;
 const owners = new TcpTables<number>();
@@ -34,14 +39,20 @@ export async function peerUid(ends: TcpEnds): Promise<number | undefined> {
   return undefined;
 }
 
+/** Call it before anybody can connect. @throws what the system says: too many open files */
+export function openPeerTables(): void {
+  owners.open();
+}
+
 /**
  * Whether the tables can be relied on here: they show our own listening socket as ours. Not so on
  * other systems, without /proc, and in sandboxes that have only some of it.
+ * @throws what the system says when they are there and cannot be read
  */
 export async function canTellPeers(host: string, port: number): Promise<boolean> {
   const own = process.getuid?.();
   const entry = tableEntry(host, port);
-  for await (const rows of readTables()) {
+  for await (const rows of owners.rows()) {
     for (const row of rows) {
       const [, local, , state] = fields(row);
       if (state === LISTEN && local === entry) {
@@ -68,8 +79,8 @@ export function ownerOf(row: string, ends: TcpEnds): number | undefined {
   const [, local, remote, state] = fields(row);
   const isIt = addressesOf(ends).includes(`${local} ${remote}`);
   // Nobody's socket any more: the kernel shows it as root's.
-  const isOrphan = state === TIME_WAIT || fields(row)[9] === '0';
-  return isIt && !isOrphan ? uidOf(row) : undefined;
+  const isOrphan = fields(row)[9] === '0';
+  return isIt && AGREED.includes(state) && !isOrphan ? uidOf(row) : undefined;
 }
 
 /** As rows of either table have them. */

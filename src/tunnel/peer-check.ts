@@ -1,8 +1,9 @@
+import { readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import type { LocalListener } from './local-listener.ts';
-import { canTellPeers, endsOf, peerUid } from './local-peer.ts';
+import { canTellPeers, endsOf, peerUid, type TcpEnds } from './local-peer.ts';
 
-/** Whether a local connection comes from somebody who may connect, before anything is read of it. */
+/** Whether a local connection comes from somebody who may connect. */
 export class PeerCheck {
   readonly #listener: LocalListener;
   readonly #allowedUids: readonly number[];
@@ -28,12 +29,31 @@ export class PeerCheck {
     if (ends === undefined || !(await this.#canTellPeers)) {
       return undefined;
     }
-    const uid = await peerUid(ends);
+    const uid = await knownUid(ends);
     const own = process.getuid?.();
     // Root could read our secrets out of our memory.
     const isAllowed = uid === own || uid === 0;
     return isAllowed || (uid !== undefined && this.#allowedUids.includes(uid))
       ? undefined
       : { uid };
+  }
+}
+
+/** In a user namespace all whom it does not know have one uid, which may be that of somebody in it. */
+async function knownUid(ends: TcpEnds): Promise<number | undefined> {
+  const uid = await peerUid(ends);
+  return uid === OVERFLOW_UID && !knowsAllUids() ? undefined : uid;
+}
+
+/** DEFAULT_OVERFLOWUID in include/linux/highuid.h; kernel.overflowuid could change it. */
+const OVERFLOW_UID = 65_534;
+/** The one line where there is no user namespace: https://man7.org/linux/man-pages/man7/user_namespaces.7.html */
+const ALL_UIDS = /^\s*0\s+0\s+4294967295\s*$/;
+
+function knowsAllUids(): boolean {
+  try {
+    return ALL_UIDS.test(readFileSync('/proc/self/uid_map', 'latin1'));
+  } catch {
+    return false;
   }
 }

@@ -1,10 +1,9 @@
-import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { readTables, TcpTables } from '../../src/tunnel/tcp-tables.ts';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { TcpTables } from '../../src/tunnel/tcp-tables.ts';
 
 const HEADER = '  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid';
 const FIRST = '0100007F:1538 0100007F:B735';
@@ -54,7 +53,7 @@ describe("Linux's tables of connections", () => {
     expect(await Promise.all(answers)).toEqual(many.map((_, index) => index));
     expect(await last).toBe(7);
     let rows = 0;
-    for await (const some of readTables(tables)) {
+    for await (const some of asked.rows()) {
       rows += some.length;
     }
     expect(rows).toBe(many.length + 3);
@@ -68,16 +67,51 @@ describe("Linux's tables of connections", () => {
   });
 
   test('are read again for who asks while they are read: a new connection may be behind that place', async () => {
-    const pipe = join(directory, 'pipe');
-    execFileSync('mkfifo', [pipe]);
-    const tables = new TcpTables<number>([pipe]);
-    const before = tables.ask({ addresses: [FIRST], answer: uidOf });
-    const meanwhile = tables.ask({ addresses: [SECOND], answer: uidOf });
-    // Each opens when it is read, and its end is the end of the table.
-    await writeFile(pipe, `${row(SECOND, 1001)}\n`);
+    const many = Array.from({ length: 2000 }, () => row(SECOND, 1));
+    const file = table('again', [row(FIRST, 1000), ...many]);
+    // A turn of its own for each piece.
+    const tables = new TcpTables<number>([file], 0);
+    const before = tables.ask({ addresses: ['0100007F:1538 0100007F:0001'], answer: uidOf });
+    await nextTurn();
+    await nextTurn();
+    const meanwhile = tables.ask({ addresses: [FIRST], answer: uidOf });
     expect(await before).toBeUndefined();
-    await writeFile(pipe, `${row(SECOND, 1002)}\n`);
-    expect(await meanwhile).toBe(1002);
+    expect(await meanwhile).toBe(1000);
+  });
+
+  test('are read once for all who ask in one turn, and no further than somebody asks for', async () => {
+    const many = Array.from({ length: 2000 }, () => row(SECOND, 1));
+    const tables = new TcpTables<number>([table('once', [row(FIRST, 1000), ...many])]);
+    const read = vi.spyOn(tables, 'rows');
+    const pieces: number[] = [];
+    read.mockImplementation(async function* () {
+      for await (const rows of TcpTables.prototype.rows.call(tables)) {
+        pieces.push(rows.length);
+        yield rows;
+      }
+    });
+    const same = [1, 2, 3].map(() => tables.ask({ addresses: [FIRST], answer: uidOf }));
+    expect(await Promise.all(same)).toEqual([1000, 1000, 1000]);
+    expect(read).toHaveBeenCalledTimes(1);
+    expect(pieces).toHaveLength(1);
+  });
+
+  test('show what is there when they are asked, though they stay open', async () => {
+    const file = table('open', [row(FIRST, 1000)]);
+    const tables = new TcpTables<number>([file]);
+    tables.open();
+    writeFileSync(file, `${HEADER}\n${row(FIRST, 1001)}\n`);
+    expect(await tables.ask({ addresses: [FIRST], answer: uidOf })).toBe(1001);
+    writeFileSync(file, `${HEADER}\n`);
+    // Nor does it depend on what could be opened now.
+    rmSync(file);
+    expect(await tables.ask({ addresses: [FIRST], answer: uidOf })).toBeUndefined();
+  });
+
+  test('that cannot be read are a fault, and not tables without rows', async () => {
+    const tables = new TcpTables<number>([directory]);
+    const asked = tables.ask({ addresses: [FIRST], answer: uidOf });
+    await expect(asked).rejects.toThrow('EISDIR');
   });
 
   test('that are not there, as on other systems, have no rows', async () => {
