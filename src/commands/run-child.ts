@@ -56,17 +56,20 @@ export async function runChild(
     return terminal.run(io, async () => within(() => startJob(io, command, env, terminal)));
   }
   const [program = '', ...args] = command;
-  let child: Started | undefined;
-  // Before it starts: a signal that comes right then would end us and leave it behind.
+  const started = Promise.withResolvers<Started>();
+  // Before it starts: a signal that comes right then is kept for it, and would else end us alone.
   const release = io.onSignal((signal) => {
     if (!hasItAlready(io, signal)) {
-      child?.kill(signal);
+      void started.promise.then(({ kill }) => kill(signal));
     }
   });
   let looking: NodeJS.Timeout | undefined;
   try {
     // The call starts it: nothing is awaited before.
-    child = await within(() => startProgram(program, args, { stdio: 'inherit', cwd: io.cwd, env }));
+    const child = await within(() =>
+      startProgram(program, args, { stdio: 'inherit', cwd: io.cwd, env }),
+    );
+    started.resolve(child);
     looking = lookForStop(io, child);
     const { code, signal } = await child.ended;
     return code ?? killedBy(io, signal ?? undefined);
