@@ -1,6 +1,6 @@
 /** `hoop mcp` as the official SDK's client starts it: real gateway, PostgreSQL and approvals. */
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
@@ -21,10 +21,11 @@ class Session implements AsyncDisposable {
   readonly transport: StdioClientTransport;
   stderr = '';
 
-  constructor(home: string, args: readonly string[]) {
+  constructor(home: string, args: readonly string[], cwd: string) {
     this.transport = new StdioClientTransport({
       command: process.execPath,
       args: [LAUNCHER, ...args],
+      cwd,
       env: childEnvironment({ home }) as Record<string, string>,
       stderr: 'pipe',
     });
@@ -33,8 +34,12 @@ class Session implements AsyncDisposable {
     });
   }
 
-  static async open(home: string, ...args: string[]): Promise<Session> {
-    const session = new Session(home, args);
+  static open(home: string, ...args: string[]): Promise<Session> {
+    return Session.openIn(process.cwd(), home, ...args);
+  }
+
+  static async openIn(cwd: string, home: string, ...args: string[]): Promise<Session> {
+    const session = new Session(home, args, cwd);
     await session.client.connect(session.transport);
     return session;
   }
@@ -265,5 +270,60 @@ describe('who it is', () => {
     await using session = await open('--agent', 'nobody-knows');
     const refused = await session.call('query', { sql: 'SELECT 1' });
     expect(refused.said).toMatchObject({ code: 'HOOP_AGENT_UNKNOWN' });
+  });
+});
+
+describe('in a fence', () => {
+  let project: string;
+  beforeAll(async () => {
+    // Not below /tmp, which is private inside.
+    project = await mkdtemp(join(homedir(), '.hoop-mcp-'));
+  });
+  afterAll(() => rm(project, { recursive: true, force: true }));
+
+  const openFenced = (): Promise<Session> => {
+    const inner = ['--', process.execPath, LAUNCHER, 'mcp'];
+    const args = ['run', '--fence', '--agent', 'devin', '--target', 'prod-db', ...inner];
+    return Session.openIn(project, bench.home('engineer'), ...args);
+  };
+
+  test('rows, a denial and a held statement reach the client; what asks the gateway says that it cannot', async () => {
+    await using session = await openFenced();
+    const { tools } = await session.client.listTools();
+    expect(tools.map(({ name }) => name)).toContain('query');
+    const one = await session.call('query', { sql: 'SELECT 40 + 2' });
+    expect(one.said, session.stderr).toMatchObject({ status: 'ok', rows: [[42]] });
+    const [newest] = await bench.sessions('engineer');
+    expect(newest).toMatchObject({ agent: 'devin', run: expect.any(String) });
+    const table = await session.call('describe', { table: 'customers' });
+    expect(JSON.stringify(table.said['columns'])).toContain('email');
+    expect((await session.call('explain', { sql: 'SELECT * FROM orders' })).isError).toBe(false);
+    const denied = await session.call('query', { sql: 'DROP TABLE orders' });
+    expect(denied).toMatchObject({ isError: true, said: { status: 'denied' } });
+
+    const masks = await session.call('masks', {});
+    expect(masks, JSON.stringify(masks)).toMatchObject({ isError: true });
+    expect(masks.text).toMatch(/fence/);
+    const approval = await session.call('approval', { request: '7k3mq9xw2c4d', wait_seconds: 0 });
+    expect(approval).toMatchObject({ isError: true });
+    expect(approval.text).toMatch(/fence/);
+  });
+
+  test('an approval that comes when the call is over is used by the next of that statement, once', async () => {
+    await using session = await openFenced();
+    const id = await lastId(session);
+    const input = { sql: 'DELETE FROM orders WHERE id = $1', parameters: [id], wait_seconds: 1 };
+    const first = await session.call('query', input);
+    expect(first.said, session.stderr).toMatchObject({ status: 'held' });
+    const request = String(first.said['request']);
+    const approved = await bench.hoop('dba', 'approvals', 'approve', request, '--yes');
+    expect(approved.exitCode, approved.stderr).toBe(0);
+    const other = await session.call('query', { ...input, parameters: [id - 1] });
+    expect(other.said).toMatchObject({ status: 'held' });
+    expect(other.said['request']).not.toBe(request);
+    expect((await session.call('query', input)).said).toMatchObject({ tag: 'DELETE 1' });
+    const again = await session.call('query', input);
+    expect(again.said).toMatchObject({ status: 'held' });
+    expect(again.said['request']).not.toBe(request);
   });
 });

@@ -57,19 +57,29 @@ describe.runIf(process.platform === 'linux')('in the background of a run', () =>
     other.kill('SIGKILL');
   });
 
-  test('everything ends when hoop itself is killed', async () => {
-    const file = join(directory, 'killed');
+  test.each([
+    { where: 'in a cgroup of its own', around: [], hasCgroup: true },
+    {
+      where: 'where no cgroup can be made',
+      // As in a login over ssh, or in a container: the guardian goes by the environment.
+      around: ['bwrap', '--dev-bind', '/', '/', '--ro-bind', '/sys/fs/cgroup', '/sys/fs/cgroup'],
+      hasCgroup: false,
+    },
+  ])('everything ends when hoop itself is killed, $where', async ({ where, around, hasCgroup }) => {
+    const file = join(directory, `killed-${where.replaceAll(' ', '-')}`);
     const script = `${leaves(file)}; echo $$ > ${file}.child; exec sleep 3600`;
-    const hoop: ChildProcess = spawn(
-      process.execPath,
-      [LAUNCHER, 'run', '--', 'sh', '-c', script],
-      { env: childEnvironment({ home: bench.home('engineer') }), stdio: 'ignore' },
-    );
+    const words = [process.execPath, LAUNCHER, 'run', '--', 'sh', '-c', script];
+    const [program = '', ...args] = [...around, ...words];
+    const outer: ChildProcess = spawn(program, args, {
+      env: childEnvironment({ home: bench.home('engineer') }),
+      stdio: 'ignore',
+    });
     await waitFor(() => expect(pidIn(`${file}.child`)).toBeGreaterThan(1));
     const pids = [pidIn(file), pidIn(`${file}.child`)];
-    const own = hoopIn(hoop.pid ?? 0);
-    process.kill(own, 'SIGKILL');
-    await once(hoop, 'exit');
+    const place = readFileSync(`/proc/${pids[0]}/cgroup`, 'utf8');
+    expect(place.includes('hoop-run-')).toBe(hasCgroup);
+    process.kill(hoopIn(outer.pid ?? 0), 'SIGKILL');
+    await once(outer, 'exit');
     await waitFor(() => expect(pids.filter(isAlive)).toEqual([]));
   });
 
