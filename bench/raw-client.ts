@@ -5,14 +5,14 @@
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import pg from 'pg';
-import { encodeBind } from '../src/protocol/pg/bind.ts';
-import { encodeCopyData } from '../src/protocol/pg/copy-data.ts';
-import { encodeEmptyFrontend } from '../src/protocol/pg/empty-messages.ts';
-import { encodeExecute } from '../src/protocol/pg/execute.ts';
-import { MessageScanner } from '../src/protocol/pg/message-scanner.ts';
-import { BACKEND } from '../src/protocol/pg/message-types.ts';
-import { encodeParse } from '../src/protocol/pg/parse.ts';
-import { encodeQuery } from '../src/protocol/pg/query.ts';
+import { encodeBind } from '../src/connectors/postgres/protocol/bind.ts';
+import { encodeCopyData } from '../src/connectors/postgres/protocol/copy-data.ts';
+import { encodeEmptyFrontend } from '../src/connectors/postgres/protocol/empty-messages.ts';
+import { encodeExecute } from '../src/connectors/postgres/protocol/execute.ts';
+import { MessageScanner } from '../src/connectors/postgres/protocol/message-scanner.ts';
+import { BACKEND } from '../src/connectors/postgres/protocol/message-types.ts';
+import { encodeParse } from '../src/connectors/postgres/protocol/parse.ts';
+import { encodeQuery } from '../src/connectors/postgres/protocol/query.ts';
 
 const MAX_WHOLE_LENGTH = 1 << 20;
 /** psql sends about 8 kB of a file in one CopyData. */

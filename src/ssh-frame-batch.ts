@@ -1,14 +1,14 @@
 /**
- * Frames of protocol/ssh on their way into a tunnel stream, at either end of it. What follows costs
+ * Frames of connectors/ssh/protocol on their way into a tunnel stream, at either end of it. What follows costs
  * per write (a frame of the recording, a write to the tunnel), and what servers and clients send are
  * packets of 32 KiB: those that come in one turn of the event loop go on together, and data of one
  * channel as one frame. Little leaves when the call is over that brought it: a typed byte waits for
  * nothing.
  */
 import type { Writable } from 'node:stream';
-import { encodeDataHeader, encodeFrame } from './protocol/ssh/encode-frame.ts';
-import { type DownFrame, MAX_DATA_BYTES, type UpFrame } from './protocol/ssh/frame.ts';
-import { FRAME_HEADER_BYTES } from './protocol/ssh/frame-types.ts';
+import { encodeDataHeader, encodeFrame } from './connectors/ssh/protocol/encode-frame.ts';
+import { type DownFrame, MAX_DATA_BYTES, type UpFrame } from './connectors/ssh/protocol/frame.ts';
+import { FRAME_HEADER_BYTES } from './connectors/ssh/protocol/frame-types.ts';
 
 /** Whoever sends so much at once sends on: what else the turn brings is waited for. */
 const BULK_BYTES = 16 * 1024;

@@ -44,14 +44,18 @@ const PURE: readonly { readonly prefix: string; readonly except: readonly RegExp
   { prefix: 'src/protocol/', except: [] },
   { prefix: 'src/masking/', except: [] },
   { prefix: 'src/replay/', except: [] },
+  { prefix: 'src/connectors/postgres/protocol/', except: [] },
+  {
+    prefix: 'src/connectors/postgres/policy/',
+    except: [/^src\/connectors\/postgres\/policy\/parser[^/]*\.ts$/],
+  },
+  { prefix: 'src/connectors/ssh/protocol/', except: [] },
+  { prefix: 'src/connectors/ssh/policy/', except: [] },
+  { prefix: 'src/connectors/ssh/replay/', except: [] },
   {
     prefix: 'src/policy/',
     // git is a process, and the parser lives in a worker with a stack of its own.
-    except: [
-      /^src\/policy\/repo[^/]*\.ts$/,
-      /^src\/policy\/repo\//,
-      /^src\/policy\/sql\/parser[^/]*\.ts$/,
-    ],
+    except: [/^src\/policy\/repo[^/]*\.ts$/, /^src\/policy\/repo\//],
   },
 ];
 
@@ -70,16 +74,79 @@ interface Layer {
 /** Files of their own that know nothing of the folders; everybody may use them. */
 const LEAVES = /^src\/[^/]+\.ts$/;
 /** What leaves know all the same: the frames of SSH. */
-const ABOVE_CODEC = /^src\/ssh-frame-batch\.ts src\/protocol\/ssh\//;
+const ABOVE_CODEC = /^src\/ssh-frame-batch\.ts src\/connectors\/ssh\/protocol\//;
 /** Not leaves, though they stand beside them. */
 const TOP = /^src\/(main|client-settings)\.ts$/;
 
 const LAYERS: readonly Layer[] = [
   {
+    folder: 'src/connectors/postgres/protocol/',
+    mayImport: ['src/protocol/'],
+    because: 'a codec knows bytes and nothing about who uses it',
+    forbidden: 'src/connectors/postgres/gateway/decide.ts',
+  },
+  {
+    folder: 'src/connectors/postgres/policy/',
+    mayImport: ['src/policy/'],
+    because: 'what SQL does is decided from values, whoever sent them',
+    forbidden: 'src/connectors/postgres/protocol/query.ts',
+  },
+  {
+    folder: 'src/connectors/postgres/gateway/',
+    mayImport: [
+      'src/carrier/',
+      'src/connectors/postgres/',
+      'src/gateway/',
+      'src/masking/',
+      'src/policy/',
+      'src/protocol/',
+      'src/recording/',
+    ],
+    because: 'an engine is part of the gateway: neither a client nor another engine is',
+    forbidden: 'src/connectors/ssh/gateway/act-hold.ts',
+  },
+  {
+    folder: 'src/connectors/ssh/protocol/',
+    mayImport: ['src/protocol/'],
+    because: 'a codec knows bytes and nothing about who uses it',
+    forbidden: 'src/connectors/ssh/gateway/act-hold.ts',
+  },
+  {
+    folder: 'src/connectors/ssh/policy/',
+    mayImport: ['src/policy/', 'src/connectors/postgres/policy/'],
+    because: 'what a command does is decided from values, whoever sent them',
+    forbidden: 'src/connectors/ssh/protocol/frame.ts',
+  },
+  {
+    folder: 'src/connectors/ssh/gateway/',
+    mayImport: [
+      'src/carrier/',
+      'src/connectors/ssh/',
+      'src/connectors/postgres/',
+      'src/gateway/',
+      'src/policy/',
+      'src/recording/',
+    ],
+    because: 'an engine is part of the gateway: it has no client',
+    forbidden: 'src/tunnel/session-end.ts',
+  },
+  {
+    folder: 'src/connectors/ssh/client/',
+    mayImport: ['src/auth/', 'src/connectors/ssh/protocol/', 'src/recording/', 'src/tunnel/'],
+    because: 'the client works where no gateway code is needed',
+    forbidden: 'src/connectors/ssh/gateway/act-hold.ts',
+  },
+  {
+    folder: 'src/connectors/ssh/replay/',
+    mayImport: ['src/connectors/ssh/protocol/', 'src/recording/', 'src/replay/'],
+    because: 'a recording is read by people who have nothing but the file',
+    forbidden: 'src/connectors/ssh/gateway/act-hold.ts',
+  },
+  {
     folder: 'src/protocol/',
     mayImport: [],
     because: 'a codec knows bytes and nothing about who uses it',
-    forbidden: 'src/gateway/pg/decide.ts',
+    forbidden: 'src/connectors/postgres/gateway/decide.ts',
   },
   {
     folder: 'src/api/',
@@ -92,7 +159,7 @@ const LAYERS: readonly Layer[] = [
     mayImport: ['src/protocol/carrier/'],
     because:
       'both ends of the tunnel use it, and neither what it carries nor who records it matters',
-    forbidden: 'src/protocol/pg/query.ts',
+    forbidden: 'src/connectors/postgres/protocol/query.ts',
   },
   {
     folder: 'src/recording/',
@@ -102,19 +169,30 @@ const LAYERS: readonly Layer[] = [
   },
   {
     folder: 'src/policy/',
-    mayImport: ['src/api/'],
+    mayImport: ['src/connectors/ssh/policy/', 'src/api/'],
     because: 'the policy decides without knowing how statements arrive',
-    forbidden: 'src/protocol/pg/query.ts',
+    forbidden: 'src/connectors/postgres/protocol/query.ts',
   },
   {
     folder: 'src/masking/',
-    mayImport: ['src/protocol/', 'src/policy/types.ts', 'src/policy/sql/types.ts'],
+    mayImport: [
+      'src/connectors/postgres/protocol/',
+      'src/protocol/',
+      'src/policy/types.ts',
+      'src/connectors/postgres/policy/types.ts',
+    ],
     because: 'masks act on a verdict and on message bodies, and on nothing else',
-    forbidden: 'src/policy/sql/parser.ts',
+    forbidden: 'src/connectors/postgres/policy/parser.ts',
   },
   {
     folder: 'src/replay/',
-    mayImport: ['src/protocol/', 'src/recording/'],
+    mayImport: [
+      'src/connectors/postgres/protocol/',
+      'src/connectors/ssh/protocol/',
+      'src/connectors/ssh/replay/',
+      'src/protocol/',
+      'src/recording/',
+    ],
     because: 'a recording is read as it was written, by people who have nothing but the file',
     forbidden: 'src/gateway/index/session-index.ts',
   },
@@ -133,6 +211,8 @@ const LAYERS: readonly Layer[] = [
   {
     folder: 'src/tunnel/',
     mayImport: [
+      'src/connectors/postgres/protocol/',
+      'src/connectors/ssh/client/',
       'src/api/',
       'src/auth/',
       'src/carrier/',
@@ -148,6 +228,7 @@ const LAYERS: readonly Layer[] = [
   {
     folder: 'src/run/',
     mayImport: [
+      'src/connectors/ssh/client/',
       'src/api/',
       'src/auth/',
       'src/client/',
@@ -167,6 +248,7 @@ const LAYERS: readonly Layer[] = [
   {
     folder: 'src/ui/',
     mayImport: [
+      'src/connectors/postgres/policy/',
       'src/api/',
       'src/auth/',
       'src/policy/',
@@ -175,11 +257,12 @@ const LAYERS: readonly Layer[] = [
       'src/run/',
     ],
     because: 'what is shown was put together by others: it has no connection and no bytes to read',
-    forbidden: 'src/protocol/pg/query.ts',
+    forbidden: 'src/connectors/postgres/protocol/query.ts',
   },
   {
     folder: 'src/gateway/search/',
     mayImport: [
+      'src/connectors/',
       'src/api/',
       'src/gateway/',
       'src/policy/',
@@ -194,6 +277,8 @@ const LAYERS: readonly Layer[] = [
   {
     folder: 'src/gateway/',
     mayImport: [
+      'src/connectors/postgres/',
+      'src/connectors/ssh/',
       'src/api/',
       'src/carrier/',
       'src/masking/',
@@ -214,6 +299,7 @@ const LAYERS: readonly Layer[] = [
   {
     folder: 'src/commands/',
     mayImport: [
+      'src/connectors/',
       'src/api/',
       'src/auth/',
       'src/client-settings.ts',
@@ -264,17 +350,17 @@ const PACKAGES: readonly {
   { name: /^openid-client$/, only: /^src\/auth\//, because: 'one place speaks OIDC as a client' },
   {
     name: /^libpg-query$/,
-    only: /^src\/policy\/sql\/parser/,
+    only: /^src\/connectors\/postgres\/policy\/parser/,
     because: 'a client can kill the parser: it lives in a worker',
   },
   {
     name: /^unbash$/,
-    only: /^src\/policy\/ssh\/bash-syntax\.ts/,
+    only: /^src\/connectors\/ssh\/policy\/bash-syntax\.ts/,
     because: 'it recovers from errors: one place refuses what it has mended',
   },
   {
     name: /^ssh2$/,
-    only: /^src\/(gateway\/ssh|tunnel\/ssh|ssh2\.ts)/,
+    only: /^src\/(connectors\/ssh\/(gateway|client)\/|ssh2\.ts)/,
     because: 'its guards are in one place',
   },
   {
@@ -300,7 +386,7 @@ const PACKAGES: readonly {
   },
   {
     name: /^pg-protocol/,
-    only: /^src\/gateway\/pg\//,
+    only: /^src\/connectors\/postgres\/gateway\//,
     because: 'relayed traffic has its own strict codec',
   },
 ];
@@ -406,7 +492,7 @@ describe('architecture', () => {
 
   test('nothing leads back to itself: value imports have no cycle', () => {
     // The walk over SQL is as recursive as SQL: an expression holds a query, which holds expressions.
-    const isSqlWalk = (path: string): boolean => path.startsWith('src/policy/sql/');
+    const isSqlWalk = (path: string): boolean => path.startsWith('src/connectors/postgres/policy/');
     const known = new Set(files.map(({ path }) => path));
     const edges = new Map(
       files.map(({ path, valueImports: used }) => [

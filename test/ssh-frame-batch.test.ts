@@ -1,8 +1,8 @@
 import { Writable } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
-import { type DownFrame, MAX_DATA_BYTES } from '../src/protocol/ssh/frame.ts';
-import { FrameDecoder } from '../src/protocol/ssh/frame-decoder.ts';
+import { type DownFrame, MAX_DATA_BYTES } from '../src/connectors/ssh/protocol/frame.ts';
+import { FrameDecoder } from '../src/connectors/ssh/protocol/frame-decoder.ts';
 import { SshFrameBatch } from '../src/ssh-frame-batch.ts';
 
 /** What arrives behind a batch, write by write. */

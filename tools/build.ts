@@ -28,8 +28,8 @@ const ENTRIES = [
   'src/demo/sql-shell.ts',
   'src/demo/watchdog-process.ts',
   'src/gateway/search/search-worker.ts',
-  'src/gateway/ssh/command-worker.ts',
-  'src/policy/sql/parser-worker.ts',
+  'src/connectors/ssh/gateway/command-worker.ts',
+  'src/connectors/postgres/policy/parser-worker.ts',
   'src/recording/leaf-worker.ts',
   'src/run/fence/inside.ts',
 ];

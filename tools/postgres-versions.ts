@@ -20,7 +20,7 @@ const VERSIONS: Readonly<Record<string, string>> = {
   16: '16.14.0-beta.17',
   17: '17.10.0-beta.17',
 };
-const TESTS = ['test/gateway/pg/versions.test.ts'];
+const TESTS = ['test/connectors/postgres/gateway/versions.test.ts'];
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const platform = process.platform === 'win32' ? 'windows' : process.platform;

@@ -1,7 +1,7 @@
 /** What was decided about one text that a client sent. */
-import { rangesOfStatements } from '../../src/policy/sql/analyse-statements.ts';
-import type { SqlParser } from '../../src/policy/sql/parser.ts';
-import { TextBytes } from '../../src/policy/sql/text-bytes.ts';
+import { rangesOfStatements } from '../../src/connectors/postgres/policy/analyse-statements.ts';
+import type { SqlParser } from '../../src/connectors/postgres/policy/parser.ts';
+import { TextBytes } from '../../src/connectors/postgres/policy/text-bytes.ts';
 import type { DecidedText } from './unparsed.ts';
 
 /** @param effects of the decisions about it, in their order */

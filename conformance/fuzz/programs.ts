@@ -1,10 +1,10 @@
 /** Random programs of protocol messages over random texts. */
-import { encodeBind } from '../../src/protocol/pg/bind.ts';
-import { encodeClose } from '../../src/protocol/pg/close.ts';
-import { encodeEmptyFrontend } from '../../src/protocol/pg/empty-messages.ts';
-import { encodeExecute } from '../../src/protocol/pg/execute.ts';
-import { encodeParse } from '../../src/protocol/pg/parse.ts';
-import { encodeQuery } from '../../src/protocol/pg/query.ts';
+import { encodeBind } from '../../src/connectors/postgres/protocol/bind.ts';
+import { encodeClose } from '../../src/connectors/postgres/protocol/close.ts';
+import { encodeEmptyFrontend } from '../../src/connectors/postgres/protocol/empty-messages.ts';
+import { encodeExecute } from '../../src/connectors/postgres/protocol/execute.ts';
+import { encodeParse } from '../../src/connectors/postgres/protocol/parse.ts';
+import { encodeQuery } from '../../src/connectors/postgres/protocol/query.ts';
 import { mutate } from './mutate.ts';
 import type { Random } from './random.ts';
 

@@ -1,11 +1,11 @@
 /** Messages of the frontend as data: a script can be shown, cut down and changed before it is sent. */
-import { encodeBind } from '../../src/protocol/pg/bind.ts';
-import { encodeClose } from '../../src/protocol/pg/close.ts';
-import { encodeDescribe } from '../../src/protocol/pg/describe.ts';
-import { encodeEmptyFrontend } from '../../src/protocol/pg/empty-messages.ts';
-import { encodeExecute } from '../../src/protocol/pg/execute.ts';
-import { encodeParse } from '../../src/protocol/pg/parse.ts';
-import { encodeQuery } from '../../src/protocol/pg/query.ts';
+import { encodeBind } from '../../src/connectors/postgres/protocol/bind.ts';
+import { encodeClose } from '../../src/connectors/postgres/protocol/close.ts';
+import { encodeDescribe } from '../../src/connectors/postgres/protocol/describe.ts';
+import { encodeEmptyFrontend } from '../../src/connectors/postgres/protocol/empty-messages.ts';
+import { encodeExecute } from '../../src/connectors/postgres/protocol/execute.ts';
+import { encodeParse } from '../../src/connectors/postgres/protocol/parse.ts';
+import { encodeQuery } from '../../src/connectors/postgres/protocol/query.ts';
 
 export type Message =
   | { readonly kind: 'query'; readonly sql: string }

@@ -5,15 +5,15 @@
 import { createHash, type Hash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
-import { encodeCancelRequest } from '../../src/protocol/pg/cancel-request.ts';
-import { encodeSASLInitialResponse } from '../../src/protocol/pg/sasl-initial-response.ts';
-import { encodeSASLResponse } from '../../src/protocol/pg/sasl-response.ts';
+import { encodeCancelRequest } from '../../src/connectors/postgres/protocol/cancel-request.ts';
+import { encodeSASLInitialResponse } from '../../src/connectors/postgres/protocol/sasl-initial-response.ts';
+import { encodeSASLResponse } from '../../src/connectors/postgres/protocol/sasl-response.ts';
 import {
   scramClientFinal,
   scramClientFirst,
   verifyScramServerFinal,
-} from '../../src/protocol/pg/scram-client.ts';
-import { encodeStartupMessage } from '../../src/protocol/pg/startup-message.ts';
+} from '../../src/connectors/postgres/protocol/scram-client.ts';
+import { encodeStartupMessage } from '../../src/connectors/postgres/protocol/startup-message.ts';
 
 export interface WireAddress {
   readonly host: string;

@@ -1,7 +1,8 @@
 /** The environment of a command that is run on a session. */
+
+import { sshEnvironment } from '../connectors/ssh/client/ssh-files.ts';
 import type { ClientSession } from '../tunnel/connect-session.ts';
 import { connectionUrl } from '../tunnel/connection-files.ts';
-import { sshEnvironment } from '../tunnel/ssh/ssh-files.ts';
 
 /** What libpq and drivers would read besides what we set; anything left here leads elsewhere. */
 const INHERITED = /^PG[A-Z]+$|^DATABASE_URL$/;

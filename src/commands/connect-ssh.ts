@@ -1,8 +1,9 @@
 /** What `hoop connect` prints for a server. */
+
+import type { OwnSshPort } from '../connectors/ssh/client/own-ssh-port.ts';
+import { DEFAULT_SSH_USER } from '../connectors/ssh/client/ssh-config.ts';
+import { shellWord } from '../connectors/ssh/client/ssh-files.ts';
 import type { ClientSession } from '../tunnel/connect-session.ts';
-import type { OwnSshPort } from '../tunnel/ssh/own-ssh-port.ts';
-import { DEFAULT_SSH_USER } from '../tunnel/ssh/ssh-config.ts';
-import { shellWord } from '../tunnel/ssh/ssh-files.ts';
 import type { ConnectRequest, JsonWriter } from './connect-run.ts';
 import type { Io } from './io.ts';
 import { noteSession } from './session-notes.ts';

@@ -1,7 +1,7 @@
 /** What `hoop doctor` looks at for servers: the programs of this machine, and how fast it encrypts. */
 import { delimiter } from 'node:path';
-import { findProgram } from '../tunnel/ssh/ssh-files.ts';
-import { isSsh2BindingLoaded } from '../tunnel/ssh/ssh2-binding.ts';
+import { findProgram } from '../connectors/ssh/client/ssh-files.ts';
+import { isSsh2BindingLoaded } from '../connectors/ssh/client/ssh2-binding.ts';
 import { type DoctorCheck, passed } from '../ui/doctor-lines.ts';
 import type { Io } from './io.ts';
 

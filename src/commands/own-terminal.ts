@@ -4,8 +4,8 @@
  * ends. Whatever happens, Node.js itself puts back at its end what it found at its start.
  */
 import { spawnSync } from 'node:child_process';
+import { findProgram } from '../connectors/ssh/client/ssh-files.ts';
 import type { TerminalSize } from '../run/terminal/terminal-recording.ts';
-import { findProgram } from '../tunnel/ssh/ssh-files.ts';
 import type { Io } from './io.ts';
 
 export class OwnTerminal {

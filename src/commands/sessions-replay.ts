@@ -1,9 +1,9 @@
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { FrameDecoder } from '../connectors/ssh/protocol/frame-decoder.ts';
 import { HoopError } from '../errors.ts';
 import { actorName, requesterClaim } from '../policy/actor-name.ts';
-import { FrameDecoder } from '../protocol/ssh/frame-decoder.ts';
 import { readSession, type SessionReading } from '../recording/read-session.ts';
 import { type Verification, verifyBundle } from '../recording/verify.ts';
 import { buildTimeline } from '../replay/build-timeline.ts';

@@ -1,12 +1,12 @@
 /** A session that `hoop ssh-stdio` has opened, for itself and for those that join it. */
 import { openGateway } from '../auth/open-gateway.ts';
+import { keptSshKeys } from '../connectors/ssh/client/kept-ssh-keys.ts';
+import { LocalSshPort } from '../connectors/ssh/client/local-ssh-port.ts';
+import { publishSocket, withdrawSocket } from '../connectors/ssh/client/shared-socket.ts';
 import { HoopError } from '../errors.ts';
 import type { Home } from '../home.ts';
 import { type ClientSession, connectSession } from '../tunnel/connect-session.ts';
 import { closeLocalSide, type LocalSide, openLocalSide } from '../tunnel/local-side.ts';
-import { keptSshKeys } from '../tunnel/ssh/kept-ssh-keys.ts';
-import { LocalSshPort } from '../tunnel/ssh/local-ssh-port.ts';
-import { publishSocket, withdrawSocket } from '../tunnel/ssh/shared-socket.ts';
 import { uploadPending, uploadRecording } from '../tunnel/upload-recordings.ts';
 import { plain } from '../ui/printable.ts';
 import type { Io } from './io.ts';

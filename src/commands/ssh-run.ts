@@ -1,8 +1,8 @@
 /** The work of `hoop ssh`: a session, the ssh of this machine in it, and its end. */
 import { openGateway } from '../auth/open-gateway.ts';
+import { findProgram } from '../connectors/ssh/client/ssh-files.ts';
 import { HoopError } from '../errors.ts';
 import { type ClientSession, connectSession } from '../tunnel/connect-session.ts';
-import { findProgram } from '../tunnel/ssh/ssh-files.ts';
 import { uploadPending, uploadRecording } from '../tunnel/upload-recordings.ts';
 import { plain } from '../ui/printable.ts';
 import type { Io } from './io.ts';

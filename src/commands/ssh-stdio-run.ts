@@ -7,9 +7,9 @@ import { connect, Socket } from 'node:net';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { withStateLock } from '../auth/state-lock.ts';
+import { joinSession, sshPlaceOf } from '../connectors/ssh/client/shared-socket.ts';
 import { HoopError } from '../errors.ts';
 import { locateHome } from '../home.ts';
-import { joinSession, sshPlaceOf } from '../tunnel/ssh/shared-socket.ts';
 import type { Io } from './io.ts';
 import type { StdioRequest } from './shared-session.ts';
 

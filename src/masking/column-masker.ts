@@ -2,9 +2,9 @@
  * What is done to the values of one result, column by column: masks that the verdict names,
  * detectors for the others. Rows and COPY data come in different wrappings and show the same.
  */
-import type { DocumentMask } from '../policy/sql/types.ts';
+import type { DocumentMask } from '../connectors/postgres/policy/types.ts';
+import { BINARY_FORMAT, TEXT_FORMAT } from '../connectors/postgres/protocol/format-code.ts';
 import type { DetectorName, MaskKind } from '../policy/types.ts';
-import { BINARY_FORMAT, TEXT_FORMAT } from '../protocol/pg/format-code.ts';
 import type { HitCounts } from './detect-text.ts';
 import { isDetectable, type ValueDetector, valueWithoutHits } from './detect-value.ts';
 import { JsonDocumentMasker } from './json-document.ts';

@@ -4,7 +4,7 @@
  * know of the document stands for a fault in what is known of the statement, so then none of it is
  * shown.
  */
-import type { DocumentMask } from '../policy/sql/types.ts';
+import type { DocumentMask } from '../connectors/postgres/policy/types.ts';
 import {
   CLOSE_ARRAY,
   CLOSE_OBJECT,

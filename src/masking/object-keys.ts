@@ -1,5 +1,5 @@
 /** Finds the members of one object mask by the keys as they come, and tells when one is missing. */
-import type { DocumentMask } from '../policy/sql/types.ts';
+import type { DocumentMask } from '../connectors/postgres/policy/types.ts';
 
 type ObjectMask = Extract<DocumentMask, { readonly type: 'object' }>;
 type Member = ObjectMask['members'][number];

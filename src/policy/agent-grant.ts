@@ -3,12 +3,12 @@
  * once and are put together here; rules are kept apart, and each statement is held against both.
  */
 
+import type { SshRule } from '../connectors/ssh/policy/types.ts';
 import { isItself, mayActFor } from './agents.ts';
 import { guarded } from './cross-check.ts';
 import { columnName } from './describe-grant.ts';
 import { documentCovers } from './match.ts';
 import type { AgentDocument, PolicyTarget } from './policy.ts';
-import type { SshRule } from './ssh/types.ts';
 import { strictestMasks } from './strictest-masks.ts';
 import { terminalOf } from './terminal-of.ts';
 import type {

@@ -1,4 +1,7 @@
 /** Rules, masks and limits, as policies and agents have them, from YAML to the types of policy.ts. */
+
+import { SSH_KEYS, sshRuleFrom } from '../connectors/ssh/policy/rule-from-file.ts';
+import type { SshRule } from '../connectors/ssh/policy/types.ts';
 import { namesOne, qualifiedName, splitColumn, splitPattern } from './patterns.ts';
 import type { PolicyContent } from './policy.ts';
 import {
@@ -8,8 +11,6 @@ import {
   type LimitsFile,
   type RuleConditions,
 } from './schema.ts';
-import { SSH_KEYS, sshRuleFrom } from './ssh/rule-from-file.ts';
-import type { SshRule } from './ssh/types.ts';
 import type {
   ApprovalTerms,
   ColumnMask,

@@ -1,7 +1,8 @@
 /** A grant in words, for `hoop targets`, the line that `connect` prints, and refusals. */
+
+import { describeSshRule } from '../connectors/ssh/policy/describe-rule.ts';
+import type { SshRule } from '../connectors/ssh/policy/types.ts';
 import { qualifiedName } from './patterns.ts';
-import { describeSshRule } from './ssh/describe-rule.ts';
-import type { SshRule } from './ssh/types.ts';
 import type { ApprovalTerms, ColumnMask, Grant, StatementRule } from './types.ts';
 
 /**

@@ -1,6 +1,7 @@
 /** What the schemas let through, to the types of policy.ts; names in it are checked here. */
 
 import { createHash } from 'node:crypto';
+import { hostKey } from '../connectors/ssh/policy/host-key.ts';
 import { programName } from './agents.ts';
 import { contentFrom, limitsFrom, type Parsed, type Report } from './content-from-file.ts';
 import type {
@@ -13,7 +14,6 @@ import type {
   WhoMatch,
 } from './policy.ts';
 import type { AgentFile, HoopFile, PolicyFile } from './schema.ts';
-import { hostKey } from './ssh/host-key.ts';
 import { parseAddress, parseSshAddress, type TargetFile } from './target-schema.ts';
 import type { SessionLimits } from './types.ts';
 import { workloadRules } from './workloads/workload-rules.ts';

@@ -1,9 +1,10 @@
 /** What is valid and may not be what was meant: said by `hoop policy check`, refused by nothing. */
+
+import { sshWarnings } from '../connectors/ssh/policy/ssh-warnings.ts';
 import { sameScope } from './cross-check.ts';
 import { columnName } from './describe-grant.ts';
 import type { Policy, PolicyDocument, PolicyProblem } from './policy.ts';
 import { rowWarnings } from './row-warnings.ts';
-import { sshWarnings } from './ssh/ssh-warnings.ts';
 import type { StatementRule } from './types.ts';
 
 /** Runs SQL of whoever sends it, which no rule sees. (What `call` runs somebody has made before.) */

@@ -2,7 +2,7 @@
  * The policy repository as values: what load-policy.ts makes of the YAML, before it is matched
  * against a principal and a target. Nothing in here has been decided yet.
  */
-import type { SshRule } from './ssh/types.ts';
+import type { SshRule } from '../connectors/ssh/policy/types.ts';
 import type { ColumnMask, DetectorName, Principal, SessionLimits, StatementRule } from './types.ts';
 import type { WorkloadRule } from './workloads/workload-rule.ts';
 

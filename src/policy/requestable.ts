@@ -1,8 +1,9 @@
 /** What a principal may ask for: policies with `request` that name them and cover the target. */
+
+import { describeSshRule } from '../connectors/ssh/policy/describe-rule.ts';
 import { describeConditions } from './describe-grant.ts';
 import { documentCovers, givesOn, mayAsk } from './match.ts';
 import type { Policy, PolicyDocument, RequestTerms } from './policy.ts';
-import { describeSshRule } from './ssh/describe-rule.ts';
 import type { Principal } from './types.ts';
 
 export interface Requestable {

@@ -4,8 +4,8 @@
  * a misspelt `mask` would otherwise be no mask.
  */
 import * as z from 'zod';
+import { SSH_CONDITIONS } from '../connectors/ssh/policy/rule-schema.ts';
 import { Groups, Issuer, Name, strict, TerminalOff, Text } from './schema-parts.ts';
-import { SSH_CONDITIONS } from './ssh/rule-schema.ts';
 import { Workload } from './workloads/workload-schema.ts';
 
 /** Seconds; `90s`, `30m`, `8h`, `7d`. */

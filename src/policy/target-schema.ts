@@ -1,7 +1,7 @@
 /** targets/*.yaml as zod schemas: databases and servers. */
 import * as z from 'zod';
+import { hostKey } from '../connectors/ssh/policy/host-key.ts';
 import { Groups, Name, strict, TerminalOff, Text } from './schema-parts.ts';
-import { hostKey } from './ssh/host-key.ts';
 
 /** Servers of one target; each may take its whole connectTimeout. */
 const MAX_HOSTS = 16;

@@ -3,7 +3,7 @@
  * target. Pure data: everything that decides about a statement works on these values.
  */
 
-import type { SshRule } from './ssh/types.ts';
+import type { SshRule } from '../connectors/ssh/policy/types.ts';
 
 /** Where a rule stands, for denial texts, events and `explain`. */
 export interface RuleRef {

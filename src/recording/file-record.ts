@@ -2,7 +2,7 @@
 export interface FileRecord {
   /** Offset in the up stream of the request: of reads and writes the one that opened the file. */
   readonly at: number;
-  /** `read`, `write`, `mkdir`, …: policy/ssh/types.ts. */
+  /** `read`, `write`, `mkdir`, …: connectors/ssh/policy/types.ts. */
   readonly operation: string;
   /** Absolute and resolved, as it was sent to the target. Bytes that are no UTF-8 are U+FFFD. */
   readonly path: string;

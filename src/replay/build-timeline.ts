@@ -3,6 +3,8 @@
  * session of any length can be printed; what it yields is in the order in which things ended
  * (a statement when its answer is complete), `number` and the times say when they began.
  */
+
+import { SshConnection } from '../connectors/ssh/replay/ssh-connection.ts';
 import { HoopError } from '../errors.ts';
 import { isCut, type PromptLine } from '../recording/prompt.ts';
 import {
@@ -14,7 +16,6 @@ import {
 import { ConnectionDecoder } from './connection-decoder.ts';
 import type { Budget } from './open-statement.ts';
 import { REPLAY_LIMITS, type ReplayLimits } from './replay-limits.ts';
-import { SshConnection } from './ssh/ssh-connection.ts';
 import { StatementLedger } from './statement-ledger.ts';
 import type { ApprovalStep, Evidence, Prompt, TimelineEntry } from './timeline.ts';
 
@@ -78,7 +79,7 @@ export class TimelineBuilder {
   readonly #limits: ReplayLimits;
   readonly #budget: Budget;
   readonly #connections = new Map<number, Connection>();
-  /** Streams that hold frames of protocol/ssh. */
+  /** Streams that hold frames of connectors/ssh/protocol. */
   readonly #ssh = new Set<number>();
   /** Streams that are not decoded: cancel requests, terminals, and connections that are over. */
   readonly #others = new Set<number>();

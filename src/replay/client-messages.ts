@@ -1,14 +1,15 @@
 /** The client's half of a recorded conversation: what it asked. */
+
+import { type Bind, decodeBind } from '../connectors/postgres/protocol/bind.ts';
+import { decodeClose } from '../connectors/postgres/protocol/close.ts';
+import { decodeDescribe } from '../connectors/postgres/protocol/describe.ts';
+import { decodeExecute } from '../connectors/postgres/protocol/execute.ts';
+import { FRONTEND } from '../connectors/postgres/protocol/message-types.ts';
+import { decodeParse } from '../connectors/postgres/protocol/parse.ts';
+import { decodeQuery } from '../connectors/postgres/protocol/query.ts';
+import type { StartupPacket } from '../connectors/postgres/protocol/startup-packet.ts';
+import { BYTES } from '../connectors/postgres/protocol/text-codec.ts';
 import { ProtocolError } from '../errors.ts';
-import { type Bind, decodeBind } from '../protocol/pg/bind.ts';
-import { decodeClose } from '../protocol/pg/close.ts';
-import { decodeDescribe } from '../protocol/pg/describe.ts';
-import { decodeExecute } from '../protocol/pg/execute.ts';
-import { FRONTEND } from '../protocol/pg/message-types.ts';
-import { decodeParse } from '../protocol/pg/parse.ts';
-import { decodeQuery } from '../protocol/pg/query.ts';
-import type { StartupPacket } from '../protocol/pg/startup-packet.ts';
-import { BYTES } from '../protocol/pg/text-codec.ts';
 import { type Conversation, type Place, remember } from './conversation.ts';
 import { formatAt, type Portal, type Prepared } from './open-statement.ts';
 import { showValue } from './show-value.ts';

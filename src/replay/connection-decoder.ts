@@ -3,10 +3,16 @@
  * out. It frames the messages and hands them to the conversation; rows beyond what a replay shows
  * and COPY data are counted by their headers and never buffered.
  */
+
+import { type Handling, MessageScanner } from '../connectors/postgres/protocol/message-scanner.ts';
+import {
+  BACKEND,
+  backendName,
+  FRONTEND,
+  frontendName,
+} from '../connectors/postgres/protocol/message-types.ts';
+import { StartupPacketReader } from '../connectors/postgres/protocol/startup-packet.ts';
 import { ProtocolError } from '../errors.ts';
-import { type Handling, MessageScanner } from '../protocol/pg/message-scanner.ts';
-import { BACKEND, backendName, FRONTEND, frontendName } from '../protocol/pg/message-types.ts';
-import { StartupPacketReader } from '../protocol/pg/startup-packet.ts';
 import { ClientMessages } from './client-messages.ts';
 import { Conversation, type ConversationOptions } from './conversation.ts';
 import { MAX_DECODED_LENGTH } from './replay-limits.ts';

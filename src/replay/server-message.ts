@@ -1,5 +1,5 @@
 /** What the server says beside results, as text. */
-import { REPORT_FIELD, type ReportFields } from '../protocol/pg/report-fields.ts';
+import { REPORT_FIELD, type ReportFields } from '../connectors/postgres/protocol/report-fields.ts';
 import type { Conversation } from './conversation.ts';
 import type { ServerMessage } from './timeline.ts';
 

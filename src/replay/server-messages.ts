@@ -1,16 +1,20 @@
 /** The server's half of a recorded conversation: what it answered, and to which request. */
+
+import { decodeCommandComplete } from '../connectors/postgres/protocol/command-complete.ts';
+import {
+  type CopyResponseName,
+  decodeCopyResponse,
+} from '../connectors/postgres/protocol/copy-response.ts';
+import { decodeDataRow } from '../connectors/postgres/protocol/data-row.ts';
+import { decodeErrorResponse } from '../connectors/postgres/protocol/error-response.ts';
+import { BACKEND, backendName } from '../connectors/postgres/protocol/message-types.ts';
+import { decodeNoticeResponse } from '../connectors/postgres/protocol/notice-response.ts';
+import { decodeNotificationResponse } from '../connectors/postgres/protocol/notification-response.ts';
+import { decodeParameterDescription } from '../connectors/postgres/protocol/parameter-description.ts';
+import { decodeParameterStatus } from '../connectors/postgres/protocol/parameter-status.ts';
+import { decodeRowDescription } from '../connectors/postgres/protocol/row-description.ts';
+import { BYTES } from '../connectors/postgres/protocol/text-codec.ts';
 import { ProtocolError } from '../errors.ts';
-import { decodeCommandComplete } from '../protocol/pg/command-complete.ts';
-import { type CopyResponseName, decodeCopyResponse } from '../protocol/pg/copy-response.ts';
-import { decodeDataRow } from '../protocol/pg/data-row.ts';
-import { decodeErrorResponse } from '../protocol/pg/error-response.ts';
-import { BACKEND, backendName } from '../protocol/pg/message-types.ts';
-import { decodeNoticeResponse } from '../protocol/pg/notice-response.ts';
-import { decodeNotificationResponse } from '../protocol/pg/notification-response.ts';
-import { decodeParameterDescription } from '../protocol/pg/parameter-description.ts';
-import { decodeParameterStatus } from '../protocol/pg/parameter-status.ts';
-import { decodeRowDescription } from '../protocol/pg/row-description.ts';
-import { BYTES } from '../protocol/pg/text-codec.ts';
 import type { Conversation, Pending } from './conversation.ts';
 import {
   type FieldShape,

@@ -2,8 +2,9 @@
  * What a program showed, in time: read from the recording piece by piece, as often as somebody
  * wants it from the beginning. Nothing is kept, so that a channel of any length can be played.
  */
+
+import { FrameDecoder } from '../connectors/ssh/protocol/frame-decoder.ts';
 import { HoopError } from '../errors.ts';
-import { FrameDecoder } from '../protocol/ssh/frame-decoder.ts';
 
 export type TrackItem =
   /** `input` is what was typed: passwords are among it. */

@@ -5,6 +5,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import type { OpenGateway } from '../auth/open-gateway.ts';
+import type { SshFacts } from '../connectors/ssh/client/ssh-files.ts';
 import { HoopError } from '../errors.ts';
 import type { EvidenceLine } from '../recording/types.ts';
 import type { UploadReceipt } from '../recording/upload-session.ts';
@@ -16,7 +17,6 @@ import type { Tunnel } from '../tunnel/half-close.ts';
 import { LocalListener } from '../tunnel/local-listener.ts';
 import { LocalPort } from '../tunnel/local-port.ts';
 import type { SessionEnd } from '../tunnel/session-end.ts';
-import type { SshFacts } from '../tunnel/ssh/ssh-files.ts';
 import type { CarrierChoice } from '../tunnel/stream-opener.ts';
 import { uploadRecording } from '../tunnel/upload-recordings.ts';
 import { AttachedTunnels } from './attached-tunnels.ts';

@@ -6,6 +6,7 @@
  *   close        ends the sessions, uploads what was recorded, removes the private directory
  */
 import type { OpenGateway } from '../auth/open-gateway.ts';
+import { sshEnvironment, writeSshFiles } from '../connectors/ssh/client/ssh-files.ts';
 import { HoopError } from '../errors.ts';
 import type { ClientSession } from '../tunnel/connect-session.ts';
 import {
@@ -13,7 +14,6 @@ import {
   connectionUrl,
   writeConnectionFiles,
 } from '../tunnel/connection-files.ts';
-import { sshEnvironment, writeSshFiles } from '../tunnel/ssh/ssh-files.ts';
 import type { CarrierChoice } from '../tunnel/stream-opener.ts';
 import { uploadPending } from '../tunnel/upload-recordings.ts';
 import { adoptAbandonedRuns } from './abandoned-runs.ts';

@@ -1,8 +1,9 @@
 /** A server as a target of a run: keys made for the run, a port that takes nothing else. */
+
+import { LocalSshPort } from '../connectors/ssh/client/local-ssh-port.ts';
+import { generateSshKeys } from '../connectors/ssh/client/ssh-keys.ts';
 import type { OpenTunnel } from '../tunnel/connect-session.ts';
 import type { LocalListener } from '../tunnel/local-listener.ts';
-import { LocalSshPort } from '../tunnel/ssh/local-ssh-port.ts';
-import { generateSshKeys } from '../tunnel/ssh/ssh-keys.ts';
 import type { TargetFacts } from './run-target.ts';
 
 export function serveSshTarget(options: {

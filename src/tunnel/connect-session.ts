@@ -15,6 +15,7 @@ import type { ToClient } from '../api/control.ts';
 import { PATHS } from '../api/http.ts';
 import type { SessionReply } from '../api/sessions.ts';
 import type { OpenGateway } from '../auth/open-gateway.ts';
+import type { OwnSshPort } from '../connectors/ssh/client/own-ssh-port.ts';
 import { HoopError } from '../errors.ts';
 import { ClientRecording } from '../recording/client-recording.ts';
 import { endError } from '../recording/end-error.ts';
@@ -43,7 +44,6 @@ import { openWebSocket } from './open-web-socket.ts';
 import { type RequestedSession, requestSession } from './request-session.ts';
 import { CLOSED_BY_OWNER, endOfRecording, endReason, type SessionEnd } from './session-end.ts';
 import { spoolsOf } from './spools-of.ts';
-import type { OwnSshPort } from './ssh/own-ssh-port.ts';
 import { type CarrierChoice, StreamOpener } from './stream-opener.ts';
 
 /** From the end of the session to its last countersigned cut. */
@@ -247,7 +247,7 @@ export class ClientSession {
     if (this.reply.target.kind === 'ssh') {
       const { name } = this.reply.target;
       // Nobody else waits for an SSH server to be loaded.
-      const { openOwnSshPort } = await import('./ssh/own-ssh-port.ts');
+      const { openOwnSshPort } = await import('../connectors/ssh/client/own-ssh-port.ts');
       this.#ssh = openOwnSshPort({ ...this.#options, local, name, openTunnel });
       return this.#ssh.port;
     }

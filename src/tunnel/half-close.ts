@@ -13,7 +13,7 @@ import { endsOf, peerUid, type TcpEnds } from './local-peer.ts';
 export type Tunnel = Duplex & {
   /** No more from us, but answers still come. Absent: it knows no such state. */
   readonly halfClose?: () => void;
-  /** The gateway knows the frame of protocol/ssh that tells of what was refused here. */
+  /** The gateway knows the frame of connectors/ssh/protocol that tells of what was refused here. */
   readonly hearsNotCarried?: boolean;
 };
 

@@ -3,9 +3,10 @@
  * What the gateway says goes through as it is; this is for what never got there.
  * https://www.postgresql.org/docs/current/errcodes-appendix.html
  */
+
+import { encodeErrorResponse } from '../connectors/postgres/protocol/error-response.ts';
+import { reportFields } from '../connectors/postgres/protocol/report-fields.ts';
 import type { ErrorCode, HoopError } from '../errors.ts';
-import { encodeErrorResponse } from '../protocol/pg/error-response.ts';
-import { reportFields } from '../protocol/pg/report-fields.ts';
 
 const SQL_STATES: { readonly [code in ErrorCode]?: string } = {
   HOOP_SESSION_ENDED: '57P01',

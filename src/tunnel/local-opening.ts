@@ -5,16 +5,19 @@
  */
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
-import { ProtocolError } from '../errors.ts';
-import type { CancelRequest } from '../protocol/pg/cancel-request.ts';
+import type { CancelRequest } from '../connectors/postgres/protocol/cancel-request.ts';
 import {
   LATEST_MINOR_VERSION,
   MAX_STARTUP_PACKET_LENGTH,
   MIN_STARTUP_PACKET_LENGTH,
-} from '../protocol/pg/limits.ts';
-import type { StartupMessage } from '../protocol/pg/startup-message.ts';
-import { decodeStartupPacket, type StartupPacket } from '../protocol/pg/startup-packet.ts';
-import { BYTES } from '../protocol/pg/text-codec.ts';
+} from '../connectors/postgres/protocol/limits.ts';
+import type { StartupMessage } from '../connectors/postgres/protocol/startup-message.ts';
+import {
+  decodeStartupPacket,
+  type StartupPacket,
+} from '../connectors/postgres/protocol/startup-packet.ts';
+import { BYTES } from '../connectors/postgres/protocol/text-codec.ts';
+import { ProtocolError } from '../errors.ts';
 import { encodeFatal } from './local-error-response.ts';
 import { LocalRefusal } from './local-refusal.ts';
 import type { LocalTls } from './local-tls.ts';

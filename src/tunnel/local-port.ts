@@ -5,13 +5,19 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
+import {
+  type CancelRequest,
+  encodeCancelRequest,
+} from '../connectors/postgres/protocol/cancel-request.ts';
+import { makeScramVerifier } from '../connectors/postgres/protocol/scram-server.ts';
+import {
+  MIN_SCRAM_ITERATIONS,
+  type ScramVerifier,
+} from '../connectors/postgres/protocol/scram-sha-256.ts';
+import { encodeStartupMessage } from '../connectors/postgres/protocol/startup-message.ts';
+import { BYTES } from '../connectors/postgres/protocol/text-codec.ts';
 import { HoopError } from '../errors.ts';
 import { encodeCancelPosition } from '../protocol/carrier/cancel-position.ts';
-import { type CancelRequest, encodeCancelRequest } from '../protocol/pg/cancel-request.ts';
-import { makeScramVerifier } from '../protocol/pg/scram-server.ts';
-import { MIN_SCRAM_ITERATIONS, type ScramVerifier } from '../protocol/pg/scram-sha-256.ts';
-import { encodeStartupMessage } from '../protocol/pg/startup-message.ts';
-import { BYTES } from '../protocol/pg/text-codec.ts';
 import type { Secret } from '../secret.ts';
 import type { StreamKind } from '../stream-kinds.ts';
 import { closeGently } from './close-gently.ts';

@@ -7,7 +7,7 @@ import { X509Certificate } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { createServer, type Server, type TLSSocket } from 'node:tls';
 import { createCertificateAuthority, issueServerCertificate } from '../certificates.ts';
-import { tlsServerEndPoint } from '../protocol/pg/channel-binding.ts';
+import { tlsServerEndPoint } from '../connectors/postgres/protocol/channel-binding.ts';
 import { LocalRefusal } from './local-refusal.ts';
 
 /** https://www.iana.org/assignments/tls-extensiontype-values/#alpn-protocol-ids */

@@ -4,11 +4,11 @@
  * a message is complete: if the tunnel breaks then, the client can still be told why.
  */
 import type { Socket } from 'node:net';
+import { decodeBackendKeyData } from '../connectors/postgres/protocol/backend-key-data.ts';
+import { MAX_CANCEL_KEY_LENGTH } from '../connectors/postgres/protocol/limits.ts';
+import { MessageScanner } from '../connectors/postgres/protocol/message-scanner.ts';
+import { BACKEND, FRONTEND } from '../connectors/postgres/protocol/message-types.ts';
 import { HoopError } from '../errors.ts';
-import { decodeBackendKeyData } from '../protocol/pg/backend-key-data.ts';
-import { MAX_CANCEL_KEY_LENGTH } from '../protocol/pg/limits.ts';
-import { MessageScanner } from '../protocol/pg/message-scanner.ts';
-import { BACKEND, FRONTEND } from '../protocol/pg/message-types.ts';
 import { closeGently } from './close-gently.ts';
 import { type Tunnel, whileHalfClosed } from './half-close.ts';
 import type { LocalCancelKeys } from './local-cancel-keys.ts';

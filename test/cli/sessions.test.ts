@@ -6,6 +6,7 @@ import { runTrack } from '../../src/commands/sessions-terminal.ts';
 import { castEvent, castHeader } from '../../src/recording/asciicast.ts';
 import { openBundleFile } from '../../src/recording/open-bundle-file.ts';
 import { readSession } from '../../src/recording/read-session.ts';
+import { exec, RecordedSsh } from '../connectors/ssh/replay/recorded-ssh.ts';
 import {
   columns,
   complete,
@@ -16,7 +17,6 @@ import {
   ready,
   row,
 } from '../replay/recorded-stream.ts';
-import { exec, RecordedSsh } from '../replay/ssh/recorded-ssh.ts';
 import { type MadeRecording, makeRecording } from './made-recording.ts';
 import { runSessions } from './run-command.ts';
 

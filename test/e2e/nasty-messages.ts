@@ -1,5 +1,5 @@
 /** Messages of PostgreSQL and of sftp that cost most where they are read: many, wide, at the limits. */
-import { encodeInit, encodeRequest } from '../../src/protocol/ssh/sftp/request.ts';
+import { encodeInit, encodeRequest } from '../../src/connectors/ssh/protocol/sftp/request.ts';
 import {
   bind,
   closePortal,
@@ -13,7 +13,7 @@ import {
   parse,
   query,
   sync,
-} from '../gateway/pg/raw-client.ts';
+} from '../connectors/postgres/gateway/raw-client.ts';
 
 export interface NastyMessages {
   readonly name: string;

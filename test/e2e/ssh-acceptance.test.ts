@@ -10,13 +10,13 @@ import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import type { Client } from 'ssh2';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { findProgram } from '../../src/connectors/ssh/client/ssh-files.ts';
+import { CHANNEL_WINDOW_BYTES } from '../../src/connectors/ssh/protocol/frame.ts';
 import { LAUNCHER } from '../../src/demo/hoop-process.ts';
 import { findSshd } from '../../src/demo/openssh-server.ts';
-import { CHANNEL_WINDOW_BYTES } from '../../src/protocol/ssh/frame.ts';
 import { ssh2 } from '../../src/ssh2.ts';
-import { findProgram } from '../../src/tunnel/ssh/ssh-files.ts';
-import { EVERYTHING } from '../gateway/ssh/ssh-stream-bench.ts';
-import { SshThrough } from '../gateway/ssh/ssh-through.ts';
+import { EVERYTHING } from '../connectors/ssh/gateway/ssh-stream-bench.ts';
+import { SshThrough } from '../connectors/ssh/gateway/ssh-through.ts';
 import { type LiveProgram, startProgram } from './live-program.ts';
 import {
   AcceptanceBench,
@@ -427,7 +427,7 @@ describe.skipIf(!canRun)('forwards, agents, X11', () => {
     });
   });
 
-  // Without such a name: test/gateway/ssh/files-through.test.ts, with a name server of its own.
+  // Without such a name: test/connectors/ssh/gateway/files-through.test.ts, with a name server of its own.
   test.skipIf(localName === undefined)('20: a name that leads elsewhere is refused', async () => {
     const ran = await sshTo(strict, '-W', `${localName}:${bench.echoPort}`, 'web-2');
     expect(ran).toMatchObject({ status: 255, stdout: '' });

@@ -8,12 +8,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { findProgram } from '../../src/connectors/ssh/client/ssh-files.ts';
 import { startHoop } from '../../src/demo/hoop-process.ts';
 import { findSshd } from '../../src/demo/openssh-server.ts';
 import { locateHome } from '../../src/home.ts';
 import { pendingUploads } from '../../src/recording/pending-uploads.ts';
 import { spoolsOf } from '../../src/tunnel/spools-of.ts';
-import { findProgram } from '../../src/tunnel/ssh/ssh-files.ts';
 import { openSshBench, type SshBench } from './ssh-bench.ts';
 
 const run = promisify(execFile);

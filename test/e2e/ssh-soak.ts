@@ -11,8 +11,8 @@ import { readFileSync } from 'node:fs';
 import type { Writable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { EVERYTHING } from '../gateway/ssh/ssh-stream-bench.ts';
-import { SshThrough } from '../gateway/ssh/ssh-through.ts';
+import { EVERYTHING } from '../connectors/ssh/gateway/ssh-stream-bench.ts';
+import { SshThrough } from '../connectors/ssh/gateway/ssh-through.ts';
 import { AcceptanceBench, type OpenSession, type Recorded } from './ssh-acceptance-bench.ts';
 
 const MIB = 1024 ** 2;

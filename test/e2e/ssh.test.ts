@@ -7,9 +7,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { findProgram } from '../../src/connectors/ssh/client/ssh-files.ts';
 import { runHoop, startHoop } from '../../src/demo/hoop-process.ts';
 import { findSshd } from '../../src/demo/openssh-server.ts';
-import { findProgram } from '../../src/tunnel/ssh/ssh-files.ts';
 import { openSshBench, type SshBench } from './ssh-bench.ts';
 
 const PATH = process.env['PATH'] ?? '';

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { encodeCopyData } from '../../src/connectors/postgres/protocol/copy-data.ts';
 import { ProtocolError } from '../../src/errors.ts';
 import { ColumnMasker, type ResultColumn } from '../../src/masking/column-masker.ts';
 import { CopyRewriter } from '../../src/masking/copy-rewriter.ts';
@@ -6,7 +7,6 @@ import { type CopyScannerOptions, createCopyScanner } from '../../src/masking/co
 import { isAmbiguousNull } from '../../src/masking/copy-text.ts';
 import { TYPE } from '../../src/masking/type-oids.ts';
 import type { DetectorName, MaskKind } from '../../src/policy/types.ts';
-import { encodeCopyData } from '../../src/protocol/pg/copy-data.ts';
 
 const CARD = '4539148803436467';
 const bytes = (text: string): Uint8Array => Buffer.from(text, 'latin1');

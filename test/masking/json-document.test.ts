@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest';
+import type { DocumentMask } from '../../src/connectors/postgres/policy/types.ts';
+import { decodeDataRow, encodeDataRow } from '../../src/connectors/postgres/protocol/data-row.ts';
 import { JsonDocumentMasker } from '../../src/masking/json-document.ts';
 import { hashMask, maskValue } from '../../src/masking/mask-value.ts';
 import { RowMasker } from '../../src/masking/row-masker.ts';
 import { TYPE } from '../../src/masking/type-oids.ts';
-import type { DocumentMask } from '../../src/policy/sql/types.ts';
 import type { DetectorName, MaskKind } from '../../src/policy/types.ts';
-import { decodeDataRow, encodeDataRow } from '../../src/protocol/pg/data-row.ts';
 
 const KEY = new Uint8Array(32);
 const RULE = { id: 'p/mask', file: 'p.yaml', line: 1 };

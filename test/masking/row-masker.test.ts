@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
+import { decodeDataRow, encodeDataRow } from '../../src/connectors/postgres/protocol/data-row.ts';
 import { ProtocolError } from '../../src/errors.ts';
 import type { ResultColumn } from '../../src/masking/column-masker.ts';
 import { RowMasker } from '../../src/masking/row-masker.ts';
 import { TYPE } from '../../src/masking/type-oids.ts';
 import type { DetectorName } from '../../src/policy/types.ts';
-import { decodeDataRow, encodeDataRow } from '../../src/protocol/pg/data-row.ts';
 
 const text = (mask?: ResultColumn['mask']): ResultColumn => ({
   typeOid: TYPE.text,

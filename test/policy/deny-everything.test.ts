@@ -1,15 +1,21 @@
 /** `deny: everything` closes databases and servers alike; a deny that leaves one kind open is warned of. */
 import { loadModule, parse } from 'libpg-query';
 import { describe, expect, test } from 'vitest';
+import { analyseStatements } from '../../src/connectors/postgres/policy/analyse-statements.ts';
+import { evaluate } from '../../src/connectors/postgres/policy/evaluate.ts';
+import type { SshAct } from '../../src/connectors/ssh/policy/types.ts';
 import { problemLine } from '../../src/policy/load-policy.ts';
 import { policyWarnings } from '../../src/policy/policy-warnings.ts';
 import { principalGrant } from '../../src/policy/principal-grant.ts';
-import { analyseStatements } from '../../src/policy/sql/analyse-statements.ts';
-import { evaluate } from '../../src/policy/sql/evaluate.ts';
-import type { SshAct } from '../../src/policy/ssh/types.ts';
 import type { Grant } from '../../src/policy/types.ts';
-import { emptyCatalog } from './sql/empty-catalog.ts';
-import { decide, outcome, policyOf, principal, problemsOf } from './ssh/ssh-fixture.ts';
+import { emptyCatalog } from '../connectors/postgres/policy/empty-catalog.ts';
+import {
+  decide,
+  outcome,
+  policyOf,
+  principal,
+  problemsOf,
+} from '../connectors/ssh/policy/ssh-fixture.ts';
 
 const DB = 'name: db\nkind: postgres\ndatabase: app\ncredential: app\n';
 const OPEN = `name: open

@@ -1,7 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { encodeCopyData } from '../../src/protocol/pg/copy-data.ts';
-import { encodeCopyResponse } from '../../src/protocol/pg/copy-response.ts';
-import { encodeEmptyBackend, encodeEmptyFrontend } from '../../src/protocol/pg/empty-messages.ts';
+import { encodeCopyData } from '../../src/connectors/postgres/protocol/copy-data.ts';
+import { encodeCopyResponse } from '../../src/connectors/postgres/protocol/copy-response.ts';
+import {
+  encodeEmptyBackend,
+  encodeEmptyFrontend,
+} from '../../src/connectors/postgres/protocol/empty-messages.ts';
 import { buildTimeline, type RecordedItem } from '../../src/replay/build-timeline.ts';
 import { REPLAY_LIMITS } from '../../src/replay/replay-limits.ts';
 import type { Statement, TimelineEntry } from '../../src/replay/timeline.ts';

@@ -1,20 +1,23 @@
 /** Builds what a recording holds, message by message, for tests. */
-import { encodeBackendKeyData } from '../../src/protocol/pg/backend-key-data.ts';
-import { encodeBind } from '../../src/protocol/pg/bind.ts';
-import { encodeCommandComplete } from '../../src/protocol/pg/command-complete.ts';
-import { encodeDataRow } from '../../src/protocol/pg/data-row.ts';
-import { encodeDescribe } from '../../src/protocol/pg/describe.ts';
-import { encodeEmptyBackend, encodeEmptyFrontend } from '../../src/protocol/pg/empty-messages.ts';
-import { encodeErrorResponse } from '../../src/protocol/pg/error-response.ts';
-import { encodeExecute } from '../../src/protocol/pg/execute.ts';
-import { encodeNoticeResponse } from '../../src/protocol/pg/notice-response.ts';
-import { encodeParameterStatus } from '../../src/protocol/pg/parameter-status.ts';
-import { encodeParse } from '../../src/protocol/pg/parse.ts';
-import { encodeQuery } from '../../src/protocol/pg/query.ts';
-import { encodeReadyForQuery } from '../../src/protocol/pg/ready-for-query.ts';
-import { type Report, reportFields } from '../../src/protocol/pg/report-fields.ts';
-import { encodeRowDescription } from '../../src/protocol/pg/row-description.ts';
-import { encodeStartupMessage } from '../../src/protocol/pg/startup-message.ts';
+import { encodeBackendKeyData } from '../../src/connectors/postgres/protocol/backend-key-data.ts';
+import { encodeBind } from '../../src/connectors/postgres/protocol/bind.ts';
+import { encodeCommandComplete } from '../../src/connectors/postgres/protocol/command-complete.ts';
+import { encodeDataRow } from '../../src/connectors/postgres/protocol/data-row.ts';
+import { encodeDescribe } from '../../src/connectors/postgres/protocol/describe.ts';
+import {
+  encodeEmptyBackend,
+  encodeEmptyFrontend,
+} from '../../src/connectors/postgres/protocol/empty-messages.ts';
+import { encodeErrorResponse } from '../../src/connectors/postgres/protocol/error-response.ts';
+import { encodeExecute } from '../../src/connectors/postgres/protocol/execute.ts';
+import { encodeNoticeResponse } from '../../src/connectors/postgres/protocol/notice-response.ts';
+import { encodeParameterStatus } from '../../src/connectors/postgres/protocol/parameter-status.ts';
+import { encodeParse } from '../../src/connectors/postgres/protocol/parse.ts';
+import { encodeQuery } from '../../src/connectors/postgres/protocol/query.ts';
+import { encodeReadyForQuery } from '../../src/connectors/postgres/protocol/ready-for-query.ts';
+import { type Report, reportFields } from '../../src/connectors/postgres/protocol/report-fields.ts';
+import { encodeRowDescription } from '../../src/connectors/postgres/protocol/row-description.ts';
+import { encodeStartupMessage } from '../../src/connectors/postgres/protocol/startup-message.ts';
 import type { EvidenceLine, RecordingEvent } from '../../src/recording/types.ts';
 import type { RecordedItem } from '../../src/replay/build-timeline.ts';
 

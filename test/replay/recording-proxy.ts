@@ -1,8 +1,8 @@
 /** A real PostgreSQL server behind a TCP proxy that keeps what passes, as a recording would. */
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server } from 'node:net';
+import { encodeStartupMessage } from '../../src/connectors/postgres/protocol/startup-message.ts';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/demo/embedded-postgres.ts';
-import { encodeStartupMessage } from '../../src/protocol/pg/startup-message.ts';
 import { buildTimeline, type RecordedItem } from '../../src/replay/build-timeline.ts';
 import type { Statement, TimelineEntry } from '../../src/replay/timeline.ts';
 import { bind, describePortal, execute, parse, sync } from './recorded-stream.ts';

@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
-import { encodeCancelRequest } from '../../src/protocol/pg/cancel-request.ts';
+import { encodeCancelRequest } from '../../src/connectors/postgres/protocol/cancel-request.ts';
 import { canTellPeers, endsOf, ownerOf, peerUid } from '../../src/tunnel/local-peer.ts';
 import { localBench, PASSWORD, USER } from './local-bench.ts';
 import { RawClient } from './raw-client.ts';

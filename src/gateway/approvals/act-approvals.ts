@@ -1,9 +1,9 @@
 /** What the SSH engine asks about what somebody wants to do on a server, as requests of one session. */
 import { createHash } from 'node:crypto';
 import type { CommandPart } from '../../api/approvals.ts';
-import type { SshAct } from '../../policy/ssh/types.ts';
-import { verbOf } from '../ssh/ssh-story.ts';
-import type { ActAsk, SshApprovals, SshTarget } from '../ssh/types.ts';
+import { verbOf } from '../../connectors/ssh/gateway/ssh-story.ts';
+import type { ActAsk, SshApprovals, SshTarget } from '../../connectors/ssh/gateway/types.ts';
+import type { SshAct } from '../../connectors/ssh/policy/types.ts';
 import { placesOf } from '../targets/target-host.ts';
 import type { ApprovalRecord } from './approval-record.ts';
 import { shownPrompt } from './asked-approval.ts';

@@ -2,8 +2,9 @@
  * What is the same in the words to whoever waits for an approval, be it a statement or something on
  * a server: which rules ask for it, who is missing, who denied it, and the refusal around them.
  */
+
+import type { ApprovalDemand } from '../../connectors/postgres/policy/types.ts';
 import { describeApprovers } from '../../policy/describe-grant.ts';
-import type { ApprovalDemand } from '../../policy/sql/types.ts';
 import type { Refusal } from '../../policy/types.ts';
 import type { ApprovalStanding, AskedApproval } from './asked-approval.ts';
 

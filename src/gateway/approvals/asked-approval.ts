@@ -5,7 +5,7 @@ import {
   type ApprovalState,
   MAX_APPROVAL_PROMPT,
 } from '../../api/approvals.ts';
-import type { RowChanges } from '../../policy/sql/types.ts';
+import type { RowChanges } from '../../connectors/postgres/policy/types.ts';
 import { isCut, type PromptLine } from '../../recording/prompt.ts';
 import { type ApprovalRecord, isOpen, type Party } from './approval-record.ts';
 import type { Approvals } from './approvals.ts';

@@ -6,10 +6,10 @@
  */
 
 import type { ApprovalEstimate } from '../../api/approvals.ts';
+import { connectTarget } from '../../connectors/postgres/gateway/target-connection.ts';
+import type { ApprovalAsk, PostgresTarget } from '../../connectors/postgres/gateway/types.ts';
 import { onAbort } from '../../until.ts';
 import { errorFields, type Log } from '../base/log.ts';
-import { connectTarget } from '../pg/target-connection.ts';
-import type { ApprovalAsk, PostgresTarget } from '../pg/types.ts';
 import { whyNotEstimated } from './why-not-estimated.ts';
 
 /** At one time, and waiting for their turn. */

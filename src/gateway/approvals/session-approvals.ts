@@ -3,8 +3,8 @@
  * about acts on a server: whose they are, what they belong to, how long they last, and that one
  * which is sent again finds the request that it was asked for with.
  */
-import { isCovered } from '../../policy/sql/decide-rows.ts';
-import type { ApprovalDemand, RowChanges } from '../../policy/sql/types.ts';
+import { isCovered } from '../../connectors/postgres/policy/decide-rows.ts';
+import type { ApprovalDemand, RowChanges } from '../../connectors/postgres/policy/types.ts';
 import type { Principal } from '../../policy/types.ts';
 import type { PromptLine } from '../../recording/prompt.ts';
 import { type ApprovalRecord, isOpen, type NewApproval } from './approval-record.ts';

@@ -1,5 +1,5 @@
 import { StatementPart } from '../../api/approvals.ts';
-import type { RowChanges } from '../../policy/sql/types.ts';
+import type { RowChanges } from '../../connectors/postgres/policy/types.ts';
 import type { ApprovalRecord } from './approval-record.ts';
 import type { Approvals } from './approvals.ts';
 

@@ -1,10 +1,18 @@
 /** What the Postgres engine asks about its statements, as requests of one session. */
 import { createHash } from 'node:crypto';
 import type { ApprovalEstimate, StatementPart } from '../../api/approvals.ts';
-import { SESSION_TEMP } from '../../policy/sql/statement-facts.ts';
-import type { CatalogRelation, RowChanges, StatementAnalysis } from '../../policy/sql/types.ts';
-import { approvalTerms } from '../pg/approval-terms.ts';
-import type { ApprovalAsk, PostgresTarget, StatementApprovals } from '../pg/types.ts';
+import { approvalTerms } from '../../connectors/postgres/gateway/approval-terms.ts';
+import type {
+  ApprovalAsk,
+  PostgresTarget,
+  StatementApprovals,
+} from '../../connectors/postgres/gateway/types.ts';
+import { SESSION_TEMP } from '../../connectors/postgres/policy/statement-facts.ts';
+import type {
+  CatalogRelation,
+  RowChanges,
+  StatementAnalysis,
+} from '../../connectors/postgres/policy/types.ts';
 import { placesOf } from '../targets/target-host.ts';
 import type { ApprovalRecord } from './approval-record.ts';
 import { shownPrompt } from './asked-approval.ts';

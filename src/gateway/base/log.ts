@@ -4,8 +4,8 @@
  * of content is written.
  */
 import type { Writable } from 'node:stream';
+import { ServerRefusal } from '../../connectors/postgres/gateway/server-refusal.ts';
 import { HoopError } from '../../errors.ts';
-import { ServerRefusal } from '../pg/server-refusal.ts';
 
 type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 export type LogFields = Readonly<Record<string, string | number | boolean | undefined>>;

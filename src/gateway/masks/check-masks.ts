@@ -1,10 +1,10 @@
 /** Whether the masked columns of the policy are there, and what those are called now that are not. */
 import { Writable } from 'node:stream';
+import { SqlParser } from '../../connectors/postgres/policy/parser.ts';
 import { HoopError } from '../../errors.ts';
 import { type MaskAlert, maskAlertText } from '../../policy/mask-alert.ts';
 import { maskedOn } from '../../policy/masked-columns.ts';
 import type { Policy } from '../../policy/policy.ts';
-import { SqlParser } from '../../policy/sql/parser.ts';
 import type { CheckResult } from '../base/check-result.ts';
 import { createLog } from '../base/log.ts';
 import { TargetCatalogs } from '../targets/target-catalogs.ts';

@@ -7,17 +7,18 @@
  * (a restored dump, a logical replica, pg_upgrade, CREATE DATABASE … TEMPLATE) a mask is bound anew:
  * to what the policy names, and to what the column was called when it was last seen elsewhere.
  */
-import { columnName } from '../../policy/describe-grant.ts';
-import type { MaskAlert } from '../../policy/mask-alert.ts';
+
+import type { CatalogMasks, DatabasePlace } from '../../connectors/postgres/gateway/types.ts';
 import {
   columnOf,
   nameOf,
   type ResolvedMask,
   resolveMask,
-} from '../../policy/sql/resolve-masks.ts';
-import type { Catalog, MaskBinding, MaskedName } from '../../policy/sql/types.ts';
+} from '../../connectors/postgres/policy/resolve-masks.ts';
+import type { Catalog, MaskBinding, MaskedName } from '../../connectors/postgres/policy/types.ts';
+import { columnName } from '../../policy/describe-grant.ts';
+import type { MaskAlert } from '../../policy/mask-alert.ts';
 import type { Log } from '../base/log.ts';
-import type { CatalogMasks, DatabasePlace } from '../pg/types.ts';
 import type { KeptBinding } from './mask-bindings-file.ts';
 
 export interface MaskBindingsOptions {

@@ -4,11 +4,11 @@
  * database and role: so the session ends, and the next one has what is in force.
  */
 import { isDeepStrictEqual } from 'node:util';
+import type { PostgresTarget } from '../../connectors/postgres/gateway/types.ts';
 import { HoopError } from '../../errors.ts';
 import type { PolicyTarget, PostgresPolicyTarget } from '../../policy/policy.ts';
 import { credentialName } from '../../policy/principal-grant.ts';
 import type { Principal } from '../../policy/types.ts';
-import type { PostgresTarget } from '../pg/types.ts';
 import { isSameHost } from '../targets/target-host.ts';
 import type { Targets } from '../targets/targets.ts';
 

@@ -4,12 +4,13 @@
  * commit: what was taken away must not last as long as somebody keeps a session open. An address
  * may be taken away because of what is behind it.
  */
+
+import { pinsFingerprint } from '../../connectors/ssh/gateway/host-keys.ts';
+import type { CurrentSshTarget, SshTargetLogin } from '../../connectors/ssh/gateway/types.ts';
+import { loginsOnOffer } from '../../connectors/ssh/policy/logins.ts';
 import { HoopError } from '../../errors.ts';
-import { loginsOnOffer } from '../../policy/ssh/logins.ts';
 import type { Principal } from '../../policy/types.ts';
 import type { GatewayPolicy } from '../base/gateway-policy.ts';
-import { pinsFingerprint } from '../ssh/host-keys.ts';
-import type { CurrentSshTarget, SshTargetLogin } from '../ssh/types.ts';
 import { isSameHost } from '../targets/target-host.ts';
 import type { Targets } from '../targets/targets.ts';
 

@@ -1,14 +1,23 @@
 /** What serves the streams of a session, by the kind of its target. */
+
+import type {
+  CatalogSource,
+  PostgresTarget,
+  StatementApprovals,
+} from '../../connectors/postgres/gateway/types.ts';
+import type { StatementPolicy } from '../../connectors/postgres/policy/types.ts';
+import type { CommandJudge } from '../../connectors/ssh/gateway/command-judge.ts';
+import type { NameResolver } from '../../connectors/ssh/gateway/name-resolver.ts';
+import type {
+  CurrentSshTarget,
+  SshApprovals,
+  SshTarget,
+} from '../../connectors/ssh/gateway/types.ts';
 import type { PolicyTarget } from '../../policy/policy.ts';
-import type { StatementPolicy } from '../../policy/sql/types.ts';
 import type { Secret } from '../../secret.ts';
 import type { StreamKind } from '../../stream-kinds.ts';
 import type { ChangedRowsBudget } from '../changed-rows/changed-rows-budget.ts';
 import type { LookupBudget } from '../lookups/lookup-budget.ts';
-import type { CatalogSource, PostgresTarget, StatementApprovals } from '../pg/types.ts';
-import type { CommandJudge } from '../ssh/command-judge.ts';
-import type { NameResolver } from '../ssh/name-resolver.ts';
-import type { CurrentSshTarget, SshApprovals, SshTarget } from '../ssh/types.ts';
 import type { TargetHost } from '../targets/target-host.ts';
 
 export interface PostgresService {

@@ -1,7 +1,11 @@
 /** The streams of one live session: each a recorded Duplex with an engine on it. */
 import type { StreamCarrier } from '../../carrier/stream-carrier.ts';
+import { createCancelRegistry } from '../../connectors/postgres/gateway/cancel-registry.ts';
+import { servePostgresStream } from '../../connectors/postgres/gateway/serve-postgres-stream.ts';
+import { StatementPace } from '../../connectors/postgres/gateway/statement-pace.ts';
+import { serveSshStream } from '../../connectors/ssh/gateway/serve-ssh-stream.ts';
+import { decideSsh } from '../../connectors/ssh/policy/decide-ssh.ts';
 import { HoopError } from '../../errors.ts';
-import { decideSsh } from '../../policy/ssh/decide-ssh.ts';
 import type { Grant, Principal } from '../../policy/types.ts';
 import {
   CONTROL_STREAM,
@@ -11,10 +15,6 @@ import {
 } from '../../recording/types.ts';
 import type { StreamKind } from '../../stream-kinds.ts';
 import { errorFields, type Log } from '../base/log.ts';
-import { createCancelRegistry } from '../pg/cancel-registry.ts';
-import { servePostgresStream } from '../pg/serve-postgres-stream.ts';
-import { StatementPace } from '../pg/statement-pace.ts';
-import { serveSshStream } from '../ssh/serve-ssh-stream.ts';
 import {
   carries,
   type PostgresService,

@@ -2,9 +2,11 @@
 
 import { API_VERSION } from '../../api/http.ts';
 import type { EndSessionReply, SessionReply, SessionRequest } from '../../api/sessions.ts';
+import type { StatementPolicy } from '../../connectors/postgres/policy/types.ts';
+import { CommandJudge } from '../../connectors/ssh/gateway/command-judge.ts';
+import { systemResolver } from '../../connectors/ssh/gateway/name-resolver.ts';
 import { HoopError } from '../../errors.ts';
 import { redactedText } from '../../masking/redacted-text.ts';
-import type { StatementPolicy } from '../../policy/sql/types.ts';
 import type { Principal } from '../../policy/types.ts';
 import type { GatewayKeys } from '../../recording/gateway-keys.ts';
 import type { RecordingStore } from '../../recording/recording-store.ts';
@@ -25,8 +27,6 @@ import type { ChangedRowsBudget } from '../changed-rows/changed-rows-budget.ts';
 import type { Authenticated, LoginStanding } from '../identity/identity.ts';
 import type { SessionIndex } from '../index/session-index.ts';
 import type { LookupBudget } from '../lookups/lookup-budget.ts';
-import { CommandJudge } from '../ssh/command-judge.ts';
-import { systemResolver } from '../ssh/name-resolver.ts';
 import type { TargetCatalogs } from '../targets/target-catalogs.ts';
 import type { SessionTarget, Targets } from '../targets/targets.ts';
 import { beginRecording, type SessionStart } from './begin-recording.ts';

@@ -3,12 +3,19 @@
  * when it is needed and released when it is idle.
  */
 
+import { openCatalogSource } from '../../connectors/postgres/gateway/catalog-reader.ts';
+import {
+  connectTarget,
+  type TargetConnection,
+} from '../../connectors/postgres/gateway/target-connection.ts';
+import type {
+  CatalogMasks,
+  CatalogSource,
+  PostgresTarget,
+} from '../../connectors/postgres/gateway/types.ts';
+import type { SqlParser } from '../../connectors/postgres/policy/parser.ts';
 import { HoopError } from '../../errors.ts';
-import type { SqlParser } from '../../policy/sql/parser.ts';
 import { onAbort } from '../../until.ts';
-import { openCatalogSource } from '../pg/catalog-reader.ts';
-import { connectTarget, type TargetConnection } from '../pg/target-connection.ts';
-import type { CatalogMasks, CatalogSource, PostgresTarget } from '../pg/types.ts';
 import type { TargetHost } from './target-host.ts';
 
 type Rows = Awaited<ReturnType<TargetConnection['query']>>;

@@ -1,12 +1,13 @@
 /** From a target of the policy to where it is and how this gateway logs in there. */
+
+import type { PostgresTarget } from '../../connectors/postgres/gateway/types.ts';
+import type { SshTarget, SshTargetLogin } from '../../connectors/ssh/gateway/types.ts';
+import { type LoginOnOffer, loginsOnOffer } from '../../connectors/ssh/policy/logins.ts';
 import { HoopError } from '../../errors.ts';
 import type { PolicyTarget, PostgresPolicyTarget, SshPolicyTarget } from '../../policy/policy.ts';
 import { credentialName } from '../../policy/principal-grant.ts';
-import { type LoginOnOffer, loginsOnOffer } from '../../policy/ssh/logins.ts';
 import type { Grant, Principal } from '../../policy/types.ts';
 import type { GatewayConfig } from '../base/config.ts';
-import type { PostgresTarget } from '../pg/types.ts';
-import type { SshTarget, SshTargetLogin } from '../ssh/types.ts';
 import type { CredentialStore } from './credential-store.ts';
 import type { TargetHost } from './target-host.ts';
 

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { readMaskBindings } from '../../../src/gateway/masks/mask-bindings-file.ts';
 import { renderPolicy } from '../../../src/ui/render-policy.ts';
+import { testTarget } from '../../connectors/postgres/gateway/test-target.ts';
 import { type GatewayBench, startGatewayBench } from '../gateway-bench.ts';
-import { testTarget } from '../pg/test-target.ts';
 
 const { server, sql } = testTarget('CREATE TABLE customers (id int, email text)');
 let bench: GatewayBench;

@@ -5,8 +5,8 @@ import { LeafHasher } from '../../../src/recording/leaf-hasher.ts';
 import { loadRecordingKeys } from '../../../src/recording/recording-keys.ts';
 import { recordingDirectory } from '../../../src/recording/recording-store.ts';
 import { type MadeRecording, makeRecording } from '../../cli/made-recording.ts';
+import { exec, RecordedSsh } from '../../connectors/ssh/replay/recorded-ssh.ts';
 import { complete, query, RecordedStream, ready } from '../../replay/recorded-stream.ts';
-import { exec, RecordedSsh } from '../../replay/ssh/recorded-ssh.ts';
 
 const STATEMENTS = 40;
 const never = new AbortController().signal;

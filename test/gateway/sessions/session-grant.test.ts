@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
+import { decideSsh } from '../../../src/connectors/ssh/policy/decide-ssh.ts';
+import type { SshRule } from '../../../src/connectors/ssh/policy/types.ts';
 import { SessionGrant } from '../../../src/gateway/sessions/session-grant.ts';
-import { decideSsh } from '../../../src/policy/ssh/decide-ssh.ts';
-import type { SshRule } from '../../../src/policy/ssh/types.ts';
 import type { Grant } from '../../../src/policy/types.ts';
-import { testGrant } from '../pg/engine-bench.ts';
+import { testGrant } from '../../connectors/postgres/gateway/engine-bench.ts';
 
 test('a temporary grant ends by the clock, before its timer fires', () => {
   let nowMs = 999;

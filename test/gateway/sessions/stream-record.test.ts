@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import type { AskedApproval } from '../../../src/gateway/approvals/asked-approval.ts';
 import { RecordingFailed, StreamRecord } from '../../../src/gateway/sessions/stream-record.ts';
 import type { EvidenceLine, RecordingEvent } from '../../../src/recording/types.ts';
-import { testGrant } from '../pg/engine-bench.ts';
+import { testGrant } from '../../connectors/postgres/gateway/engine-bench.ts';
 
 interface Written {
   readonly record: StreamRecord;

@@ -3,7 +3,7 @@ import { HoopError } from '../../../src/errors.ts';
 import { sshTrack, type TrackPiece } from '../../../src/replay/terminal-track.ts';
 import { playTrack } from '../../../src/ui/player/player-view.ts';
 import { TERMINAL_RESET } from '../../../src/ui/terminal-filter.ts';
-import { RecordedSsh } from '../../replay/ssh/recorded-ssh.ts';
+import { RecordedSsh } from '../../connectors/ssh/replay/recorded-ssh.ts';
 import { Keyboard, Screen } from '../ink-terminal.ts';
 
 function play(signal: AbortSignal, speed = 1000) {

@@ -1,0 +1,53 @@
+/** What the server does besides, as the catalog says: foreign keys and rules, from rows. */
+import type {
+  CatalogComparison,
+  CatalogForeignKey,
+  CatalogRule,
+  RowChange,
+} from '../policy/types.ts';
+import { number, oids, type Row, text } from './catalog-rows.ts';
+import type { RelationTexts } from './catalog-view.ts';
+
+/** pg_rewrite.ev_type. */
+export const RULE_EVENTS: ReadonlyMap<string, RowChange> = new Map([
+  ['2', 'update'],
+  ['3', 'insert'],
+  ['4', 'delete'],
+]);
+/** What ON DELETE does to referencing rows: c CASCADE, n SET NULL, d SET DEFAULT. */
+const REFERENTIAL: ReadonlyMap<string, 'delete' | 'update'> = new Map([
+  ['c', 'delete'],
+  ['n', 'update'],
+  ['d', 'update'],
+]);
+
+export function catalogForeignKey(row: Row): CatalogForeignKey {
+  return {
+    name: text(row[6]),
+    references: number(row[1]),
+    columns: oids(row[4]),
+    referencedColumns: oids(row[5]),
+    onDelete: REFERENTIAL.get(text(row[2])),
+    onUpdate: REFERENTIAL.has(text(row[3])) ? 'update' : undefined,
+  };
+}
+
+export function catalogRules(
+  rows: readonly Row[],
+  texts: RelationTexts | undefined,
+): readonly CatalogRule[] {
+  return rows.flatMap((row) => {
+    const event = RULE_EVENTS.get(text(row[1]));
+    if (event === undefined) return [];
+    return [{ name: text(row[3]), event, tree: texts?.rules.get(text(row[4])) }];
+  });
+}
+
+export function catalogComparison(row: Row): CatalogComparison {
+  const kind = text(row[1]);
+  return {
+    kind: kind === 'unique' || kind === 'partition' || kind === 'policy' ? kind : 'check',
+    name: text(row[2]),
+    columns: [...new Set(oids(row[3]))],
+  };
+}

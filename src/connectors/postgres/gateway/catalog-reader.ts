@@ -1,0 +1,261 @@
+/**
+ * Reads the target's catalog on the gateway's own connection, notices when it changes, and reads
+ * again what has changed.
+ */
+import type { Catalog, ChangeScope, MaskBinding, MaskText } from '../policy/types.ts';
+import { BucketMap } from './bucket-map.ts';
+import { type Ask, findChanges, isUnchanged, readChanges } from './catalog-changes.ts';
+import { firstMarks, MARKS_SQL, widerScope } from './catalog-marks.ts';
+import { OWNED_SECTIONS, sectionSql, WHOLE_SECTIONS } from './catalog-queries.ts';
+import type { Row } from './catalog-rows.ts';
+import { type CatalogState, type Changed, emptyState, withReading } from './catalog-state.ts';
+import { CatalogTexts } from './catalog-texts.ts';
+import { CatalogView, type RelationTexts, type TextsByRelation } from './catalog-view.ts';
+import { readPlace } from './database-place.ts';
+import { everyMaskText, readMaskTexts } from './mask-texts.ts';
+import type { CatalogMasks, CatalogSource, DatabasePlace } from './types.ts';
+
+/**
+ * How long DDL of others, past every gateway session, can go unnoticed. It bounds how stale a
+ * verdict can be, and costs one query of a few milliseconds per interval while statements arrive.
+ */
+const POLL_MILLISECONDS = 2000;
+const READ_COMMITTED: ReadonlySet<string> = new Set(['read committed', 'read uncommitted']);
+
+export interface CatalogSourceOptions {
+  /**
+   * Runs one simple query on the gateway's own connection and returns the rows of its last
+   * statement as text. Calls come one after another.
+   */
+  readonly query: (sql: string) => Promise<readonly Row[]>;
+  /**
+   * The SQL parser's tree of a text; undefined when it does not parse (a newer server's syntax).
+   * Throws when that could not be found out, e.g. because the parser is being replaced.
+   */
+  readonly parse: (sql: string) => Promise<unknown>;
+  /** Absent: masks hold for the names in the policy alone. */
+  readonly masks?: CatalogMasks;
+  readonly pollMilliseconds?: number;
+  /** Milliseconds of a clock that only goes forward. */
+  readonly now?: () => number;
+}
+
+export function openCatalogSource(options: CatalogSourceOptions): CatalogSource {
+  return new CatalogReader(options);
+}
+
+interface Known {
+  readonly state: CatalogState;
+  readonly texts: TextsByRelation;
+  readonly catalog: Catalog;
+  /** Of the policy whose masks it is bound to. */
+  readonly masksRevision: number;
+  /** undefined: nobody asks for it. */
+  readonly place: DatabasePlace | undefined;
+}
+
+class CatalogReader implements CatalogSource {
+  readonly #options: CatalogSourceOptions;
+  readonly #now: () => number;
+  readonly #texts: CatalogTexts;
+  #known: Known | undefined;
+  /** Of catalogs that one connection alone sees: below zero. */
+  #ownGenerations = 0;
+  /** Columns included. */
+  #checkedAt = Number.NEGATIVE_INFINITY;
+  /** A session of this gateway has changed it since. */
+  #stale: ChangeScope | undefined;
+  /** What texts of the catalog tell of masked columns could not be read the last time. */
+  #textsOwed = false;
+  /** Reads wait for each other: they share one connection. */
+  #queue: Promise<unknown> = Promise.resolve();
+
+  constructor(options: CatalogSourceOptions) {
+    this.#options = options;
+    this.#now = options.now ?? (() => performance.now());
+    this.#texts = new CatalogTexts(options.parse);
+  }
+
+  fresh(): Catalog | undefined {
+    return this.#isDue || this.#stale !== undefined ? undefined : this.#known?.catalog;
+  }
+
+  get #isDue(): boolean {
+    const interval = this.#options.pollMilliseconds ?? POLL_MILLISECONDS;
+    return this.#now() - this.#checkedAt >= interval;
+  }
+
+  async current(): Promise<Catalog> {
+    const fresh = this.fresh();
+    if (fresh !== undefined) {
+      return fresh;
+    }
+    const isDue = this.#isDue;
+    const asked = this.#now();
+    return await this.#inTurn(async () => {
+      // Another caller may have looked while this one waited.
+      const isFresh = this.#checkedAt >= asked || (!isDue && this.#stale === undefined);
+      return this.#known && isFresh
+        ? this.#known.catalog
+        : await this.#check(isDue ? 'all' : (this.#stale ?? 'all'));
+    });
+  }
+
+  async refresh(scope: ChangeScope = 'all'): Promise<Catalog> {
+    return await this.#inTurn(() => this.#check(widerScope(this.#stale, scope)));
+  }
+
+  lastRead(): Catalog | undefined {
+    return this.#known?.catalog;
+  }
+
+  invalidate(scope: ChangeScope): void {
+    this.#stale = widerScope(this.#stale, scope);
+  }
+
+  async seenBy(
+    ask: Ask,
+    scope: ChangeScope,
+    path: readonly string[],
+  ): Promise<{ readonly catalog: Catalog; readonly basedOn: number } | undefined> {
+    const known = this.#known;
+    if (known === undefined) return undefined;
+    const changes = await findChanges(known.state, scope, ask);
+    const { startedAt } = known.state.marks.server;
+    if (changes === undefined || changes.marks.server.startedAt !== startedAt) return undefined;
+    const basedOn = known.catalog.generation;
+    if (isUnchanged(changes)) return { catalog: known.catalog, basedOn };
+    // Else names are looked up in what is committed now, and queries see what was so before.
+    if (!READ_COMMITTED.has(changes.isolation)) return undefined;
+    const changed = await readChanges(known.state, changes, ask);
+    if (changed === undefined) return undefined;
+    // A definition that reads the same may mean something else where names are looked up elsewhere.
+    const { state, read } = changed;
+    const texts = await this.#texts.after(known.texts, { state, owners: read }, path);
+    this.#ownGenerations -= 1;
+    // A transaction that may yet be rolled back binds nothing; what is bound holds in it.
+    const masks = masksOf(known.catalog);
+    return { catalog: new CatalogView(state, texts, this.#ownGenerations, masks), basedOn };
+  }
+
+  async #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const before = this.#queue;
+    const turn = before.then(work, work);
+    this.#queue = turn.catch(() => undefined);
+    return await turn;
+  }
+
+  async #check(scope: ChangeScope): Promise<Catalog> {
+    const askedAt = this.#now();
+    const stale = this.#stale;
+    // What comes from here on may come too late to be read now.
+    this.#stale = undefined;
+    try {
+      const { catalog } = (await this.#readChanges(scope)) ?? (await this.#readAll());
+      if (scope === 'all') this.#checkedAt = askedAt;
+      return catalog;
+    } catch (error) {
+      if (stale !== undefined) this.invalidate(stale);
+      throw error;
+    }
+  }
+
+  /** @returns undefined: everything must be read. */
+  async #readChanges(scope: ChangeScope): Promise<Known | undefined> {
+    const known = this.#known;
+    if (known === undefined) return undefined;
+    const ask: Ask = (sql) => this.#options.query(`SET search_path = ''; ${sql}`);
+    const changes = await findChanges(known.state, scope, ask);
+    const { process, startedAt } = known.state.marks.server;
+    const server = changes?.marks.server;
+    if (changes === undefined || server?.process !== process || server.startedAt !== startedAt) {
+      return undefined;
+    }
+    if (isUnchanged(changes)) {
+      return await this.#learn(known, {
+        state: { ...known.state, marks: changes.marks },
+        owners: new Map(),
+        read: new Map(),
+        whole: new Set(),
+      });
+    }
+    const changed = await readChanges(known.state, changes, ask);
+    return changed && (await this.#learn(known, changed));
+  }
+
+  /** All catalogs as of one moment, as far as PostgreSQL gives that. */
+  async #readAll(): Promise<Known> {
+    const { query, masks } = this.#options;
+    await query("SET search_path = ''");
+    const place = masks && (await readPlace(query));
+    await query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
+    const rows: Row[] = [];
+    let marks: ReturnType<typeof firstMarks>;
+    try {
+      marks = firstMarks(await query(MARKS_SQL));
+      for (const section of [...WHOLE_SECTIONS, ...OWNED_SECTIONS]) {
+        for (const row of await query(sectionSql(section))) rows.push(row);
+      }
+    } finally {
+      await query('ROLLBACK');
+    }
+    const known = {
+      ...(this.#known ?? {
+        state: emptyState(marks),
+        texts: BucketMap.empty<number, RelationTexts>(),
+        catalog: undefined,
+        masksRevision: 0,
+      }),
+      place,
+    };
+    const owned = new Map(OWNED_SECTIONS.map((section) => [section, 'all' as const]));
+    const reading = { owned, whole: new Set(WHOLE_SECTIONS), rows };
+    return await this.#learn(known, withReading(known.state, reading, marks));
+  }
+
+  async #learn(
+    before: Omit<Known, 'state' | 'catalog'> & { readonly catalog: Catalog | undefined },
+    changed: Changed,
+  ): Promise<Known> {
+    const { state } = changed;
+    const texts = await this.#texts.after(before.texts, changed, undefined, 'again');
+    const isSame =
+      before.catalog !== undefined &&
+      texts === before.texts &&
+      changed.owners.size === 0 &&
+      changed.whole.size === 0;
+    const generation = (before.catalog?.generation ?? 0) + 1;
+    const { place } = before;
+    const masksRevision = this.#options.masks?.revision() ?? 0;
+    let catalog =
+      isSame && before.catalog ? before.catalog : new CatalogView(state, texts, generation);
+    // A row was written that reads the same: the text of a default is in none of them.
+    const wasRead = changed.read.size > 0 || this.#textsOwed;
+    if (
+      place &&
+      (catalog !== before.catalog || wasRead || masksRevision !== before.masksRevision)
+    ) {
+      const bindings = this.#options.masks?.bind(catalog, place) ?? [];
+      const { query, parse } = this.#options;
+      const telling = await readMaskTexts({ bindings, catalog, query, parse });
+      this.#textsOwed = telling === undefined;
+      const found = { bindings, texts: telling ?? everyMaskText(bindings) };
+      if (catalog !== before.catalog || !isSameJson(found, masksOf(catalog))) {
+        catalog = new CatalogView(state, texts, generation, found);
+      }
+    }
+    this.#known = { state, texts, catalog, masksRevision, place };
+    return this.#known;
+  }
+}
+
+function masksOf({ maskBindings, maskTexts }: Catalog): {
+  readonly bindings: readonly MaskBinding[];
+  readonly texts: readonly MaskText[];
+} {
+  return { bindings: maskBindings ?? [], texts: maskTexts ?? [] };
+}
+
+function isSameJson(left: unknown, right: unknown): boolean {
+  return JSON.stringify(left) === JSON.stringify(right);
+}

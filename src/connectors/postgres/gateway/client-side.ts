@@ -1,0 +1,482 @@
+/**
+ * What comes from the client: each message is understood, decided where it must be, and put in
+ * line for the target, or something that the target refuses is put in its place. One message at a
+ * time; while one waits for a verdict or for the target, those behind it wait in the socket.
+ */
+import { ProtocolError } from '../../../errors.ts';
+import { decodeClose } from '../protocol/close.ts';
+import { decodeDescribe } from '../protocol/describe.ts';
+import { decodeEmpty } from '../protocol/empty-messages.ts';
+import { MalformedMessage, UndecodableText } from '../protocol/malformed-message.ts';
+import type { Handling, ScannedItem } from '../protocol/message-scanner.ts';
+import { FRONTEND, frontendName } from '../protocol/message-types.ts';
+import { decodeParse } from '../protocol/parse.ts';
+import { decodeQuery, encodeQuery } from '../protocol/query.ts';
+import { type Allowed, needsApproval } from './approval-ask.ts';
+import type { ChunkReader } from './chunk-reader.ts';
+import { confirmCopies } from './copy-confirmer.ts';
+import { CopyIn } from './copy-in.ts';
+import { needsReading } from './copy-out.ts';
+import { CountedQueries } from './counted-queries.ts';
+import { type Decided, Decider } from './decide.ts';
+import { type Denial, deniedParse, deniedQuery } from './denial.ts';
+import { Holds } from './holds.ts';
+import { LargeMessages, mustPass } from './large-messages.ts';
+import { lookupsOf } from './lookup-count.ts';
+import { Lookups } from './lookups.ts';
+import { MisplacedMessages } from './misplaced-messages.ts';
+import { PassingMessages } from './passing-messages.ts';
+import { PortalSide } from './portal-side.ts';
+import { QueryDecisions } from './query-decisions.ts';
+import { QuerySequences } from './query-sequences.ts';
+import { Refusals } from './refusals.ts';
+import { isAnyLimited } from './row-counts.ts';
+import { type Run, startRun } from './run.ts';
+import { type CheckedText, checkText, isPlain, knownStatements } from './statement-text.ts';
+import type { StreamState } from './stream-state.ts';
+
+/**
+ * Messages that may be unanswered at one time. What is in line takes memory, and a client can send
+ * a Sync in five bytes; real pipelines have some hundreds.
+ */
+const MAX_PENDING = 20_000;
+const HEADER_LENGTH = 5;
+const NO_TYPES: readonly number[] = [];
+/** What each is one statement to the limit of statements in a second. */
+const STATEMENTS: ReadonlySet<number> = new Set([
+  FRONTEND.Query,
+  FRONTEND.Parse,
+  FRONTEND.Execute,
+  FRONTEND.FunctionCall,
+]);
+/** Everything else may end a transaction. */
+const CANNOT_COMMIT: ReadonlySet<number> = new Set([
+  FRONTEND.Parse,
+  FRONTEND.Bind,
+  FRONTEND.Describe,
+  FRONTEND.Execute,
+  FRONTEND.Close,
+  FRONTEND.Flush,
+]);
+
+export class ClientSide {
+  readonly #state: StreamState;
+  readonly #decider: Decider;
+  readonly #refusals: Refusals;
+  readonly #decisions: QueryDecisions;
+  readonly #portals: PortalSide;
+  readonly #passing = new PassingMessages();
+  readonly #copyIn: CopyIn;
+  readonly #misplaced: MisplacedMessages;
+  readonly #large: LargeMessages;
+  readonly #counted: CountedQueries;
+  readonly #sequences: QuerySequences;
+  /** Bytes of the up stream before the message in hand. */
+  #at: number;
+
+  /** @param source `at`: bytes of the up stream that came before the first message. */
+  constructor(state: StreamState, source: { readonly reader: ChunkReader; readonly at: number }) {
+    this.#state = state;
+    this.#at = source.at;
+    this.#decider = new Decider(state);
+    this.#refusals = new Refusals(state);
+    this.#copyIn = new CopyIn(state, this.#refusals);
+    const holds = new Holds(state, source.reader);
+    const lookups = new Lookups(state);
+    this.#decisions = new QueryDecisions(state, { decider: this.#decider, holds, lookups });
+    this.#portals = new PortalSide({
+      state,
+      decider: this.#decider,
+      refusals: this.#refusals,
+      holds,
+      lookups,
+    });
+    this.#misplaced = new MisplacedMessages(state, this.#refusals);
+    state.trials.reader = source.reader;
+    this.#counted = new CountedQueries(state, {
+      decider: this.#decider,
+      refusals: this.#refusals,
+      holds,
+    });
+    this.#sequences = new QuerySequences(state, {
+      decisions: this.#decisions,
+      refusals: this.#refusals,
+    });
+    this.#large = new LargeMessages(state, {
+      portals: this.#portals,
+      refusals: this.#refusals,
+      misplaced: this.#misplaced,
+    });
+  }
+
+  /** For the scanner. */
+  decide(type: number, bodyLength: number): Handling {
+    const isKnown = frontendName(type) !== undefined && type !== FRONTEND.PasswordMessage;
+    if (!isKnown && !this.#state.options.grant().passthrough) {
+      throw new ProtocolError(`invalid frontend message type ${type}`);
+    }
+    const isData = type === FRONTEND.CopyData;
+    const { maxMessageBytes } = this.#state.options.target;
+    if (!isData && !mustPass(type, bodyLength, maxMessageBytes)) return 'whole';
+    this.#passing.announce(type, bodyLength + HEADER_LENGTH, isData);
+    return 'pass';
+  }
+
+  /** @returns 'terminated' after Terminate; a promise only where something has to be waited for. */
+  handle(item: ScannedItem): Promise<'terminated' | undefined> | 'terminated' | undefined {
+    const { queue, stopping } = this.#state;
+    const waitMs = item.kind === 'pass' || !STATEMENTS.has(item.type) ? 0 : this.#state.paceMs(1);
+    const isReady = stopping === undefined && queue.length < MAX_PENDING && waitMs === 0;
+    return isReady ? this.#handle(item) : this.#handleWhenReady(item, waitMs);
+  }
+
+  async #handleWhenReady(item: ScannedItem, waitMs: number): Promise<'terminated' | undefined> {
+    const { queue } = this.#state;
+    if (waitMs > 0) await this.#state.pause(waitMs);
+    while (this.#state.stopping !== undefined) await this.#state.stopping;
+    if (queue.length >= MAX_PENDING) {
+      await this.#state.waitForTarget(() => queue.length < MAX_PENDING);
+    }
+    return this.#handle(item);
+  }
+
+  #handle(item: ScannedItem): Promise<'terminated' | undefined> | 'terminated' | undefined {
+    const { copy } = this.#state;
+    const at = this.#at;
+    this.#at += item.bytes.length;
+    if (item.kind === 'pass') return this.#pass(item.bytes, at);
+    if (item.type === FRONTEND.Terminate) {
+      this.#state.toTarget.push(item.bytes);
+      return 'terminated';
+    }
+    if (item.type === FRONTEND.CopyDone || item.type === FRONTEND.CopyFail) {
+      copy.closed();
+      if (!this.#state.skipping && !copy.isRefused) this.#state.sendData(item.bytes);
+      const after = this.#state.trials.afterCopy;
+      return after === undefined ? undefined : this.#afterCopy(after, at);
+    }
+    this.#state.take(at);
+    const { type, body, bytes } = item;
+    const waits =
+      copy.isUndecided || copy.isReading
+        ? this.#requestUnlessSpent(type, body, bytes, at)
+        : this.#request(type, body, bytes, at);
+    if (waits !== undefined) return this.#taken(waits);
+    this.#state.take(undefined);
+    return undefined;
+  }
+
+  /** What a COPY has brought is counted when its last data is there. */
+  #afterCopy(after: () => Promise<void>, at: number): Promise<undefined> {
+    this.#state.trials.afterCopy = undefined;
+    this.#state.take(at);
+    return this.#taken(after());
+  }
+
+  async #taken(waits: Promise<void>): Promise<undefined> {
+    await waits;
+    this.#state.take(undefined);
+  }
+
+  async #pass(bytes: Uint8Array, at: number): Promise<undefined> {
+    const { copy } = this.#state;
+    let partAt = at;
+    for (const part of this.#passing.take(bytes)) {
+      if (part.type === FRONTEND.CopyData) {
+        copy.continued();
+        if (!this.#state.skipping) this.#copyIn.data(part.bytes, part.isLast);
+      } else await this.#large.part(part, partAt);
+      partAt += part.bytes.length;
+    }
+  }
+
+  async #requestUnlessSpent(
+    type: number,
+    body: Uint8Array,
+    bytes: Uint8Array,
+    at: number,
+  ): Promise<void> {
+    if (!(await this.#misplaced.isSpent(type))) await this.#request(type, body, bytes, at);
+  }
+
+  #request(
+    type: number,
+    body: Uint8Array,
+    bytes: Uint8Array,
+    at: number,
+  ): Promise<void> | undefined {
+    const failed = (error: unknown): void => {
+      if (error instanceof MalformedMessage) this.#misplaced.malformed(type, body, bytes);
+      else if (error instanceof UndecodableText) this.#portals.deny(this.#refusals.undecodable());
+      else throw error;
+    };
+    try {
+      return this.#understood(type, body, bytes, at)?.catch(failed);
+    } catch (error) {
+      failed(error);
+      return undefined;
+    }
+  }
+
+  #understood(
+    type: number,
+    body: Uint8Array,
+    bytes: Uint8Array,
+    at: number,
+  ): Promise<void> | undefined {
+    const state = this.#state;
+    if (state.trials.isOpen && !CANNOT_COMMIT.has(type)) {
+      return state.trials.settled().then(() => this.#understood(type, body, bytes, at));
+    }
+    if (type === FRONTEND.Sync) {
+      decodeEmpty('Sync', body);
+      state.sendSync(bytes);
+      return undefined;
+    }
+    // The target discards everything up to Sync, and so it need not be decided.
+    if (state.skipping) return undefined;
+    switch (type) {
+      case FRONTEND.Flush:
+        decodeEmpty('Flush', body);
+        state.sendFlush(bytes);
+        return undefined;
+      case FRONTEND.Query:
+        return this.#queryAtOnce(body, bytes, at) ? undefined : this.#query(body, bytes, at);
+      case FRONTEND.Parse:
+        return this.#parseAtOnce(body, bytes, at) ? undefined : this.#parse(body, bytes, at);
+      case FRONTEND.Bind:
+        return this.#portals.bind(body, bytes, at);
+      case FRONTEND.Execute:
+        return this.#portals.execute(body, bytes, at);
+      case FRONTEND.Describe:
+        this.#describe(body, bytes);
+        return undefined;
+      case FRONTEND.Close:
+        this.#close(body, bytes);
+        return undefined;
+      case FRONTEND.FunctionCall:
+        this.#functionCall(bytes, at);
+        return undefined;
+      default:
+        // Let through by a passthrough grant: whatever it is, the target has to make something of it.
+        state.toTarget.push(bytes);
+        return undefined;
+    }
+  }
+
+  /** @returns whether it was the usual case: a verdict that is kept, and nobody to be asked. */
+  #queryAtOnce(body: Uint8Array, bytes: Uint8Array, at: number): boolean {
+    const state = this.#state;
+    if (!isPlain(body)) return false;
+    const { sql: text } = decodeQuery(body, state.codec);
+    const decided = this.#decider.decideAtOnce({ text, parameterTypes: NO_TYPES });
+    if (decided === undefined || needsApproval(decided) || isAnyLimited(decided)) return false;
+    if (decided.statements.some((statement) => lookupsOf(statement, true).length > 0)) return false;
+    if (decided.statements.some(({ analysis }) => analysis.protocol.copy?.direction === 'out')) {
+      return false;
+    }
+    this.#sendQuery(bytes, this.#runsOf(text, decided, at), false);
+    return true;
+  }
+
+  #runsOf(
+    text: string,
+    decided: Decided & { type: 'allowed' | 'opaque' },
+    at: number,
+  ): readonly Run[] {
+    const state = this.#state;
+    const known = knownStatements({ state, decided, text, at, parameterTypes: NO_TYPES });
+    const grant = state.options.grant();
+    return known.map((statement) => startRun(statement, at, grant));
+  }
+
+  #sendQuery(bytes: Uint8Array, runs: readonly Run[], isApproved: boolean): void {
+    const state = this.#state;
+    const { segment } = state;
+    state.sendRuns(
+      bytes,
+      { kind: 'query', origin: 'client', segment, runs, current: 0, failed: false },
+      isApproved,
+    );
+  }
+
+  async #query(body: Uint8Array, bytes: Uint8Array, at: number): Promise<void> {
+    const state = this.#state;
+    const checked = await checkText(state, body, () => decodeQuery(body, state.codec).sql);
+    if (state.skipping) return;
+    const decided =
+      checked.type === 'refused' ? checked : await this.#decisions.decide(checked.text, at);
+    switch (decided.type) {
+      case 'skipped':
+        return;
+      case 'in turn': {
+        const { statements } = decided;
+        return this.#sequences.run({ at, text: textOf(checked), statements });
+      }
+      case 'refused':
+      case 'cancelled':
+      case 'aborted': {
+        this.#denyQuery(this.#refusals.denial(at, decided, textOf(checked)));
+        return;
+      }
+      default: {
+        const text = textOf(checked);
+        const isApproved = decided.type === 'allowed' && decided.first !== undefined;
+        const send = (now: Allowed, isNowApproved: boolean): void =>
+          this.#sendQuery(bytes, this.#runsOf(text, now, at), isNowApproved);
+        if (decided.type === 'allowed' && isAnyLimited(decided)) {
+          await this.#counted.query({ at, text, decided, isApproved, send });
+          return;
+        }
+        const runs = this.#runsOf(text, decided, at);
+        const grant = state.options.grant();
+        if (!runs.some(({ statement }) => needsReading(statement, grant))) {
+          return this.#sendQuery(bytes, runs, isApproved);
+        }
+        await this.#copyQuery(bytes, runs, isApproved);
+      }
+    }
+  }
+
+  #denyQuery(denial: Denial): void {
+    const { segment } = this.#state;
+    const entry = { kind: 'query', origin: 'client', segment, denial, runs: [] } as const;
+    this.#state.send(deniedQuery(denial), { ...entry, current: 0, failed: false });
+  }
+
+  /** A text with a COPY … TO STDOUT whose data is read: what it copies must be known before. */
+  async #copyQuery(bytes: Uint8Array, runs: readonly Run[], isApproved: boolean): Promise<void> {
+    const state = this.#state;
+    const confirmed = await confirmCopies(state, runs);
+    switch (confirmed.type) {
+      case 'ready': {
+        const { text } = confirmed;
+        const own = text === undefined ? undefined : encodeQuery({ sql: text }, state.codec);
+        return this.#sendQuery(own ?? bytes, runs, isApproved);
+      }
+      case 'refused':
+        return this.#denyQuery(this.#refusals.withheld(confirmed.run, confirmed.refusal));
+      case 'failed':
+        // The client has the error, and expects ReadyForQuery as after any Query.
+        return state.sendSync();
+      case 'skipped':
+        return;
+    }
+  }
+
+  async #parse(body: Uint8Array, bytes: Uint8Array, at: number): Promise<void> {
+    const state = this.#state;
+    let name = '';
+    let parameterTypes: readonly number[] = [];
+    const checked = await checkText(state, namesAndText(body), () => {
+      const message = decodeParse(body, state.codec);
+      name = message.statement;
+      parameterTypes = message.parameterTypes;
+      return message.sql;
+    });
+    if (state.skipping) return;
+    const decided =
+      checked.type === 'refused'
+        ? checked
+        : await this.#decider.decide({ text: checked.text, parameterTypes });
+    const base = { kind: 'parse', origin: 'client', name, segment: state.segment } as const;
+    switch (decided.type) {
+      case 'skipped':
+        return;
+      case 'refused':
+      case 'cancelled':
+      case 'aborted': {
+        const denial = this.#refusals.denial(at, decided, textOf(checked));
+        state.send(deniedParse(denial, name, state.codec), {
+          ...base,
+          statement: undefined,
+          denial,
+        });
+        state.skipping = true;
+        return;
+      }
+      default: {
+        this.#sendParse(bytes, at, { text: textOf(checked), decided, name, parameterTypes });
+      }
+    }
+  }
+
+  /** As `#queryAtOnce`. */
+  #parseAtOnce(body: Uint8Array, bytes: Uint8Array, at: number): boolean {
+    if (!isPlain(namesAndText(body))) return false;
+    const { sql: text, statement: name, parameterTypes } = decodeParse(body, this.#state.codec);
+    const decided = this.#decider.decideAtOnce({ text, parameterTypes });
+    if (decided === undefined) return false;
+    this.#sendParse(bytes, at, { text, decided, name, parameterTypes });
+    return true;
+  }
+
+  #sendParse(
+    bytes: Uint8Array,
+    at: number,
+    parse: {
+      readonly text: string;
+      readonly decided: Decided & { type: 'allowed' | 'opaque' };
+      readonly name: string;
+      readonly parameterTypes: readonly number[];
+    },
+  ): void {
+    const state = this.#state;
+    const { name } = parse;
+    const [statement] = knownStatements({ state, at, ...parse });
+    const { segment } = state;
+    const entry = { kind: 'parse', origin: 'client', name, segment, statement } as const;
+    state.send(bytes, entry);
+    state.statements.announce(name, entry, statement);
+  }
+
+  #describe(body: Uint8Array, bytes: Uint8Array): void {
+    const state = this.#state;
+    const { what, name } = decodeDescribe(body, state.codec);
+    const base = { kind: 'describe', origin: 'client', segment: state.segment } as const;
+    if (what === 'statement') {
+      const found = state.statements.lookup(name, state.segment);
+      const statement = found.type === 'known' ? found.value : undefined;
+      if (statement !== undefined) statement.describedIn = state.segment;
+      state.send(bytes, { ...base, statement, portal: undefined });
+    } else {
+      const found = state.portals.lookup(name, state.segment);
+      const portal = found.type === 'known' ? found.value : undefined;
+      if (portal !== undefined) portal.describedIn = state.segment;
+      state.send(bytes, { ...base, statement: undefined, portal });
+    }
+  }
+
+  #close(body: Uint8Array, bytes: Uint8Array): void {
+    const state = this.#state;
+    const { what, name } = decodeClose(body, state.codec);
+    const entry = { kind: 'close', origin: 'client', what, name, segment: state.segment } as const;
+    state.send(bytes, entry);
+    if (what === 'statement') state.statements.announce(name, entry, undefined);
+    else state.portals.announce(name, entry, undefined);
+  }
+
+  /** The fast path calls a function by OID, past every parser: refused, as natively as any error. */
+  #functionCall(bytes: Uint8Array, at: number): void {
+    const state = this.#state;
+    const entry = { origin: 'client', segment: state.segment } as const;
+    if (state.options.grant().passthrough) {
+      state.story.opaque(at);
+      state.settings.sent({ runsUserCode: true, changesCatalog: true }, state.segment);
+      state.send(bytes, { ...entry, kind: 'function-call' });
+      return;
+    }
+    const denial = this.#refusals.functionCall(at);
+    state.send(deniedQuery(denial), { ...entry, kind: 'function-call', denial });
+  }
+}
+
+/** What of a Parse is text; the OIDs behind it may have any bytes. */
+function namesAndText(body: Uint8Array): Uint8Array {
+  const textEnd = body.indexOf(0, body.indexOf(0) + 1);
+  return body.subarray(0, Math.max(textEnd, 0));
+}
+
+function textOf(checked: CheckedText): string {
+  return checked.type === 'refused' ? '' : checked.text;
+}

@@ -1,0 +1,106 @@
+/** The first packet of a stream: what it asks for, and whether that may be. */
+import { randomBytes } from 'node:crypto';
+import { HoopError } from '../../../errors.ts';
+import type { Refusal } from '../../../policy/types.ts';
+import { refuseStartupParameters, startupOptions } from '../policy/guards-startup.ts';
+import { encodeAuthentication } from '../protocol/authentication.ts';
+import { encodeBackendKeyData } from '../protocol/backend-key-data.ts';
+import type { CancelRequest } from '../protocol/cancel-request.ts';
+import { encodeParameterStatus } from '../protocol/parameter-status.ts';
+import { encodeReadyForQuery } from '../protocol/ready-for-query.ts';
+import type { StartupMessage } from '../protocol/startup-message.ts';
+import { StartupPacketReader } from '../protocol/startup-packet.ts';
+import { BYTES } from '../protocol/text-codec.ts';
+import type { ChunkReader } from './chunk-reader.ts';
+import { StreamEnded } from './stream-ended.ts';
+import type { TargetConnection } from './target-connection.ts';
+import type { NativeError } from './to-error-response.ts';
+import type { PostgresStreamOptions } from './types.ts';
+
+export interface FirstPacket {
+  readonly packet: StartupMessage | CancelRequest;
+  /** Its bytes in the up stream. */
+  readonly length: number;
+  /** What came in the same chunk behind it. */
+  readonly rest: Uint8Array;
+}
+
+/** Of protocol 3.2; before it a key has exactly 4 bytes. */
+const LONG_KEY_BYTES = 32;
+const SHORT_KEY_BYTES = 4;
+
+/** @throws ProtocolError, StreamEnded. */
+export async function readFirstPacket(reader: ChunkReader): Promise<FirstPacket> {
+  const packets = new StartupPacketReader();
+  for (;;) {
+    const chunk = await reader.next();
+    if (chunk === undefined) throw new StreamEnded('the client asked for nothing');
+    const read = packets.push(chunk);
+    if (read === undefined) continue;
+    const { packet, bytes, rest } = read;
+    if (packet.type === 'StartupMessage' || packet.type === 'CancelRequest') {
+      return { packet, length: bytes.length, rest };
+    }
+    // Encryption of the local connection ends in the CLI; here it would only hide the bytes.
+    throw new HoopError('HOOP_PROTOCOL', `${packet.type} has no place in a tunnel stream`);
+  }
+}
+
+/** @returns why the connection may not be made. */
+export function refuseStartup(
+  { parameters }: StartupMessage,
+  options: PostgresStreamOptions,
+): Refusal | NativeError | undefined {
+  const { target } = options;
+  const database = parameters.get('database');
+  if (database !== undefined && database !== '' && database !== target.database) {
+    return {
+      sqlState: '3D000',
+      message: `database "${database}" is not served here`,
+      detail: `This session is for target "${target.name}", database "${target.database}".`,
+      hint: `Connect to database "${target.database}", or open a session for another target.`,
+    };
+  }
+  return refuseStartupParameters(sessionParameters(parameters), options.grant());
+}
+
+/**
+ * What is passed on of the client's parameters. Its user is the one of the local port; who it is at
+ * the target is the credential's business. Protocol options are settled between client and CLI.
+ */
+export function sessionParameters(
+  parameters: ReadonlyMap<string, string>,
+): ReadonlyMap<string, string> {
+  return new Map(
+    [...parameters].filter(
+      ([name]) => name !== 'user' && name !== 'database' && !name.startsWith('_pq_.'),
+    ),
+  );
+}
+
+/** Names of settings in the first packet. */
+export function startupSettings(parameters: ReadonlyMap<string, string>): readonly string[] {
+  const options = startupOptions(parameters.get('options') ?? '') ?? [['*']];
+  return [...sessionParameters(parameters).keys(), ...options.map(([name]) => name)];
+}
+
+export interface Greeting {
+  readonly bytes: Uint8Array;
+  readonly processId: number;
+  /** The gateway's own: the target's key never leaves it. */
+  readonly secretKey: Uint8Array;
+}
+
+export function greet(startup: StartupMessage, target: TargetConnection): Greeting {
+  const { processId } = target;
+  const secretKey = randomBytes(startup.minorVersion >= 2 ? LONG_KEY_BYTES : SHORT_KEY_BYTES);
+  const messages = [encodeAuthentication({ type: 'AuthenticationOk' })];
+  for (const [name, value] of target.parameters) {
+    messages.push(encodeParameterStatus({ name, value }, BYTES));
+  }
+  messages.push(
+    encodeBackendKeyData({ processId, secretKey }),
+    encodeReadyForQuery({ status: 'idle' }),
+  );
+  return { bytes: Buffer.concat(messages), processId, secretKey };
+}

@@ -1,0 +1,124 @@
+/**
+ * COPY … TO STDOUT whose data must be read: masked, searched, counted. CopyOutResponse names neither
+ * tables nor types, so what is copied has been described before (copy-confirmer.ts).
+ */
+import { ColumnMasker } from '../../../masking/column-masker.ts';
+import { CopyRewriter } from '../../../masking/copy-rewriter.ts';
+import { createCopyScanner } from '../../../masking/copy-scanner.ts';
+import type { Grant, Refusal } from '../../../policy/types.ts';
+import type { CopyOptions } from '../policy/types.ts';
+import type { CopyResponse } from '../protocol/copy-response.ts';
+import { BACKEND } from '../protocol/message-types.ts';
+import type { FieldDescription } from '../protocol/row-description.ts';
+import type { TextCodec } from '../protocol/text-codec.ts';
+import { changedCopy } from './copy-refusals.ts';
+import type { KnownStatement } from './known-statement.ts';
+import { columnMaskerOptions, needsDescription } from './results.ts';
+import type { Run } from './run.ts';
+import { tooLargeToRead } from './too-large.ts';
+
+/** What the target has said of the columns of a COPY that is about to run. */
+export interface ConfirmedCopy {
+  readonly fields: readonly FieldDescription[];
+  /** How the server was told to spell NULL, where that is not what the client asked for. */
+  readonly serverNull: string | undefined;
+}
+
+export function copiesOut({ allowed }: KnownStatement): boolean {
+  const analysis = allowed?.analysis;
+  return analysis?.protocol.copy?.direction === 'out' && analysis.serverAccess.length === 0;
+}
+
+/** Whether what it copies must be described before it runs. */
+export function needsConfirmation(statement: KnownStatement, grant: Grant): boolean {
+  return copiesOut(statement) && needsDescription(statement, grant);
+}
+
+/** Whether its data must be read. */
+export function needsReading(statement: KnownStatement, grant: Grant): boolean {
+  const isCounted = statement.basis !== undefined && grant.limits.maxRows !== undefined;
+  return copiesOut(statement) && (isCounted || needsDescription(statement, grant));
+}
+
+export interface BegunCopy {
+  readonly run: Run;
+  readonly response: CopyResponse;
+  readonly grant: Grant;
+  readonly hashKey: Uint8Array;
+  readonly codec: TextCodec;
+  readonly maxRowBytes: number;
+}
+
+/** CopyOutResponse has come: decides what happens to the data. @returns why none of it may pass. */
+export function beginCopy(begun: BegunCopy): Refusal | undefined {
+  const { run, response, grant, codec } = begun;
+  const { allowed, basis } = run.statement;
+  const options = allowed?.analysis.protocol.copy?.options;
+  const columns = response.columnFormats.length;
+  const fields = run.confirmed?.fields;
+  if (fields === undefined && needsDescription(run.statement, grant)) {
+    return changedCopy('What it copies was not described.');
+  }
+  if (fields !== undefined && fields.length !== columns) {
+    return changedCopy(`It has ${columns} columns and ${fields.length} were expected.`);
+  }
+  const masking =
+    allowed && basis && fields
+      ? columnMaskerOptions(
+          { run, fields, hashKey: begun.hashKey, codec, formats: response.columnFormats },
+          allowed,
+          basis.catalog,
+        )
+      : undefined;
+  const masker = new ColumnMasker(masking ?? idle(columns, codec));
+  if (masker.isIdle && run.maxRows === Number.POSITIVE_INFINITY) {
+    run.rowsAre = 'pass';
+    return undefined;
+  }
+  if (options === undefined || (options.format === 'binary') !== (response.format === 1)) {
+    return changedCopy('It is in another format than was expected.');
+  }
+  const names = allowed?.analysis.outputs?.map(({ name }) => name) ?? [];
+  const { maxRowBytes } = begun;
+  run.copy = new CopyRewriter({
+    scanner: createCopyScanner({
+      ...options,
+      columns,
+      clientNull: codec.encode(options.null),
+      serverNull: codec.encode(run.confirmed?.serverNull ?? options.null),
+      hasHeader: options.header,
+      forceQuote: forcedQuotes(options, names),
+    }),
+    masker,
+    maxRows: run.maxRows,
+    maxRowBytes,
+    tooLarge: (rowBytes) => tooLargeToRead(BACKEND.CopyData, rowBytes, maxRowBytes),
+  });
+  run.rowsAre = 'mask';
+  return undefined;
+}
+
+function idle(columns: number, codec: TextCodec): ConstructorParameters<typeof ColumnMasker>[0] {
+  return {
+    columns: Array.from({ length: columns }, () => ({
+      typeOid: 0,
+      format: 0,
+      mask: undefined,
+      derived: false,
+    })),
+    detectors: new Set(),
+    hashKey: new Uint8Array(0),
+    isText: () => false,
+    decode: (bytes) => codec.decode(bytes),
+    isUtf8: false,
+  };
+}
+
+function forcedQuotes({ forceQuote }: CopyOptions, names: readonly string[]): readonly boolean[] {
+  return names.map((name) => forceQuote === 'all' || forceQuote.includes(name));
+}
+
+/** Of `COPY 42`: rows that were not read are counted by the server. */
+export function rowsOfTag(tag: string): number {
+  return Number(/^COPY (\d+)$/.exec(tag)?.[1] ?? 0);
+}

@@ -1,0 +1,16 @@
+import { encodeNoticeResponse } from '../protocol/notice-response.ts';
+import { type Report, reportFields } from '../protocol/report-fields.ts';
+import { BYTES, type TextCodec } from '../protocol/text-codec.ts';
+
+/** A NoticeResponse of the gateway's own, with names of the database in it. */
+export function encodeNotice(report: Report, codec: TextCodec): Uint8Array {
+  const fields = reportFields(report);
+  const clean = new Map([...fields].map(([key, text]) => [key, text.replaceAll('\0', '')]));
+  try {
+    return encodeNoticeResponse({ fields: clean }, codec);
+  } catch {
+    // A name that does not exist in client_encoding; the notice must still go out.
+    const plain = new Map([...clean].map(([key, text]) => [key, text.replace(/[^ -~]/g, '?')]));
+    return encodeNoticeResponse({ fields: plain }, BYTES);
+  }
+}

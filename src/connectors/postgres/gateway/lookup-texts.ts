@@ -1,0 +1,53 @@
+/** Why a statement with lookups did not run. */
+
+import { utcTime } from '../../../gateway/base/utc-time.ts';
+import type { DayReceipt } from '../../../gateway/index/day-budget.ts';
+import type { LookupUse } from '../../../gateway/lookups/lookup-budget.ts';
+import type { Refusal } from '../../../policy/types.ts';
+
+type Texts = Pick<Refusal, 'message' | 'detail' | 'hint'>;
+
+export function usedUp({ candidates, limit }: LookupUse, { left, resetsMs }: DayReceipt): Refusal {
+  const values = candidates === 1 ? 'one value' : `${candidates} values`;
+  const rest = left === 0 ? 'none is left' : `${left} ${left === 1 ? 'is' : 'are'} left`;
+  return refused({
+    message: `the statement looks up ${values} of masked columns, and ${rest} today`,
+    detail: `The policy permits ${limit} a day for you on this target, in all your sessions and with all your agents. Nothing was used.`,
+    hint: `The next day begins at ${utcTime(resetsMs)}. ${left === 0 ? 'Whoever owns the policy can permit more.' : 'Look up fewer values at a time, or ask the owner of the policy for more.'}`,
+  });
+}
+
+export function uncounted(): Refusal {
+  return refused({
+    message: 'the values that the statement looks up cannot be counted',
+    detail:
+      'Each value that is compared with a masked column counts, and here they stand in an array that cannot be read for certain.',
+    hint: 'Send the array as one parameter of its own type, of up to 64 KiB, or write ARRAY[$1, $2].',
+  });
+}
+
+export function changedMeanwhile(): Refusal {
+  return refused({
+    message: 'what this session may do changed while the lookups of the statement were counted',
+    detail: 'It did not run. Its lookups are used.',
+    hint: 'Send it again.',
+  });
+}
+
+export function notStored(): Refusal {
+  return refused({
+    message: 'the lookups of the statement cannot be counted now',
+    detail: 'The gateway cannot write down that they are used.',
+    hint: 'Try again later, or tell whoever runs the gateway.',
+  });
+}
+
+function refused(texts: Texts): Refusal {
+  return {
+    ...texts,
+    code: 'HOOP_LOOKUPS',
+    sqlState: '54000',
+    position: undefined,
+    rule: undefined,
+  };
+}

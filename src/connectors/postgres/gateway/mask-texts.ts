@@ -1,0 +1,138 @@
+/** Which texts of the catalog hold a value of a masked column: read and parsed for the masked relations alone. */
+import { HoopError } from '../../../errors.ts';
+import { CATALOG_TEXT_KINDS } from '../policy/catalog-text-kinds.ts';
+import { columnOf } from '../policy/resolve-masks.ts';
+import { isTelling, isTellingDefault } from '../policy/telling-texts.ts';
+import type { Catalog, MaskBinding, MaskText } from '../policy/types.ts';
+import { number, type Row, text } from './catalog-rows.ts';
+
+/** kind, relation, attribute number or '', form, text. Asked on the gateway's own connection. */
+function textsSql(oids: readonly number[]): string {
+  const among = (column: string): string => `${column} = ANY ('{${oids.join(',')}}'::oid[])`;
+  return `
+SELECT 'default', d.adrelid, d.adnum::text, CASE WHEN a.attgenerated <> '' THEN 'expression' ELSE 'default' END, pg_get_expr(d.adbin, d.adrelid)
+  FROM pg_attrdef d JOIN pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum WHERE ${among('d.adrelid')}
+UNION ALL SELECT 'missing', a.attrelid, a.attnum::text, 'missing', a.attmissingval::text FROM pg_attribute a
+  WHERE ${among('a.attrelid')} AND a.atthasmissing
+UNION ALL SELECT 'default', a.attrelid, a.attnum::text, 'default', t.typdefault FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+  WHERE ${among('a.attrelid')} AND t.typdefault IS NOT NULL AND t.typtype = 'd'
+UNION ALL SELECT 'constraint', a.attrelid, a.attnum::text, 'domain', pg_get_expr(k.conbin, 0) FROM pg_attribute a JOIN pg_constraint k ON k.contypid = a.atttypid
+  WHERE ${among('a.attrelid')} AND k.contype = 'c'
+UNION ALL SELECT 'constraint', k.conrelid, '', 'check', pg_get_expr(k.conbin, k.conrelid) FROM pg_constraint k
+  WHERE ${among('k.conrelid')} AND k.contype = 'c'
+UNION ALL SELECT 'index', i.indrelid, '', 'condition', pg_get_expr(i.indpred, i.indrelid) FROM pg_index i
+  WHERE ${among('i.indrelid')} AND i.indpred IS NOT NULL
+UNION ALL SELECT 'index', i.indrelid, '', 'expression', pg_get_expr(i.indexprs, i.indrelid) FROM pg_index i
+  WHERE ${among('i.indrelid')} AND i.indexprs IS NOT NULL
+UNION ALL SELECT 'partition', p.partrelid, k.attnum::text, 'bound', pg_get_expr(c.relpartbound, c.oid) FROM pg_partitioned_table p
+  CROSS JOIN LATERAL unnest(p.partattrs) AS k (attnum) JOIN pg_inherits h ON h.inhparent = p.partrelid JOIN pg_class c ON c.oid = h.inhrelid
+  WHERE ${among('p.partrelid')}
+UNION ALL SELECT 'partition', p.partrelid, '', 'expression', pg_get_expr(p.partexprs, p.partrelid) FROM pg_partitioned_table p
+  WHERE ${among('p.partrelid')} AND p.partexprs IS NOT NULL
+UNION ALL SELECT 'policy', y.polrelid, '', 'condition', e.text FROM pg_policy y
+  CROSS JOIN LATERAL (VALUES (pg_get_expr(y.polqual, y.polrelid)), (pg_get_expr(y.polwithcheck, y.polrelid))) e (text)
+  WHERE ${among('y.polrelid')} AND e.text IS NOT NULL
+UNION ALL SELECT 'trigger', g.tgrelid, '', 'statement', pg_get_triggerdef(g.oid) FROM pg_trigger g
+  WHERE ${among('g.tgrelid')} AND g.tgqual IS NOT NULL
+UNION ALL SELECT 'statistics', x.stxrelid, '', 'statement', pg_get_statisticsobjdef(x.oid) FROM pg_statistic_ext x
+  WHERE ${among('x.stxrelid')}
+UNION ALL SELECT 'view', v.relation, '', CASE WHEN v.rulename = '_RETURN' THEN 'view' ELSE 'statement' END,
+    CASE WHEN v.rulename = '_RETURN' THEN v.view::text ELSE pg_get_ruledef(v.rule) END FROM (
+  WITH RECURSIVE reads (relation, view, rule, rulename) AS (
+    SELECT d.refobjid, r.ev_class, r.oid, r.rulename FROM pg_depend d JOIN pg_rewrite r ON r.oid = d.objid
+      WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass AND ${among('d.refobjid')}
+    UNION SELECT v.relation, r.ev_class, r.oid, r.rulename FROM reads v
+      JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = v.view AND d.classid = 'pg_rewrite'::regclass
+      JOIN pg_rewrite r ON r.oid = d.objid)
+  SELECT * FROM reads) v`;
+}
+
+/** Deparsing takes a lock on the table: an open ALTER TABLE must not keep everybody waiting. */
+const LOCK_TIMEOUT_MS = 200;
+
+export interface MaskTextsRequest {
+  readonly bindings: readonly MaskBinding[];
+  readonly catalog: Catalog;
+  readonly query: (sql: string) => Promise<readonly Row[]>;
+  /** As of the catalog's reader; what it cannot parse counts as telling. */
+  readonly parse: (sql: string) => Promise<unknown>;
+}
+
+/** @returns undefined: they could not be read now. */
+export async function readMaskTexts(
+  request: MaskTextsRequest,
+): Promise<readonly MaskText[] | undefined> {
+  const oids = [...new Set(request.bindings.map(({ oid }) => oid))];
+  if (oids.length === 0) return [];
+  const first = `SET search_path = ''; SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS};`;
+  try {
+    return await tellingTexts(await request.query(`${first} ${textsSql(oids)}`), request);
+  } catch (error) {
+    if (!(error instanceof HoopError)) throw error;
+    return undefined;
+  }
+}
+
+/** Where it is not known which texts tell a value, all may. */
+export function everyMaskText(bindings: readonly MaskBinding[]): readonly MaskText[] {
+  const masks = new Map(bindings.map(({ mask }) => [JSON.stringify(mask), mask]));
+  return [...masks.values()].flatMap((mask) => CATALOG_TEXT_KINDS.map((kind) => ({ mask, kind })));
+}
+
+async function tellingTexts(
+  rows: readonly Row[],
+  { bindings, catalog, parse }: MaskTextsRequest,
+): Promise<readonly MaskText[]> {
+  const byRelation = Map.groupBy(bindings, ({ oid }) => oid);
+  const found = new Map<string, MaskText>();
+  const verdicts = new Map<string, boolean>();
+  for (const row of rows) {
+    const [kindText, oid, attnumText, form, sql] = row.map(text);
+    const kind = CATALOG_TEXT_KINDS.find((known) => known === kindText);
+    const attnum = attnumText ? number(attnumText) : undefined;
+    for (const binding of byRelation.get(number(oid)) ?? []) {
+      const name = columnOf(binding, catalog)?.column.name;
+      const key = JSON.stringify([kind, binding.mask]);
+      const isOther = attnum !== undefined && attnum !== binding.attnum && form !== 'expression';
+      if (kind === undefined || name === undefined || isOther || found.has(key)) continue;
+      const asked = JSON.stringify([name, form, sql]);
+      const view = form === 'view' ? catalog.relationByOid(number(sql))?.viewTree : undefined;
+      const verdict =
+        verdicts.get(asked) ?? (await tells({ form, sql, column: name, view }, parse));
+      verdicts.set(asked, verdict);
+      if (verdict) found.set(key, { mask: binding.mask, kind });
+    }
+  }
+  return [...found.values()];
+}
+
+async function tells(
+  asked: {
+    readonly form: string | undefined;
+    readonly sql: string | undefined;
+    readonly column: string;
+    readonly view: unknown;
+  },
+  parse: (sql: string) => Promise<unknown>,
+): Promise<boolean> {
+  const { form, sql = '', column } = asked;
+  if (form === 'bound') return !/^(DEFAULT|FOR VALUES WITH )/.test(sql);
+  if (form === 'missing') return !/^\{("?0?"?|f|t|"?\{\}"?|\[\]|NULL)\}$/.test(sql);
+  const tree =
+    form === 'view' ? asked.view : await tried(parse, form === 'statement' ? sql : `SELECT ${sql}`);
+  if (form === 'default') return isTellingDefault(tree);
+  const isCheck = form === 'check' || form === 'domain';
+  return isTelling(tree, {
+    columns: new Set([form === 'domain' ? 'value' : column]),
+    comparisons: isCheck ? 'equality' : 'all',
+    isCondition: form === 'condition' || isCheck,
+  });
+}
+
+async function tried(parse: (sql: string) => Promise<unknown>, sql: string): Promise<unknown> {
+  try {
+    return await parse(sql);
+  } catch {
+    return undefined;
+  }
+}

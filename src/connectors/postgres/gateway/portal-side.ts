@@ -1,0 +1,470 @@
+/** Bind and Execute: what runs must be what was checked, under the rules that hold now. */
+
+import { placeholderInBytes } from '../../../policy/placeholders.ts';
+import type { Refusal } from '../../../policy/types.ts';
+import { mayWriteBack, refusePlaceholder } from '../policy/evaluate-placeholders.ts';
+import { decodeBind, decodeBindNames, readResultFormats } from '../protocol/bind.ts';
+import { encodeDescribe } from '../protocol/describe.ts';
+import { decodeExecute } from '../protocol/execute.ts';
+import type { FormatCode } from '../protocol/format-code.ts';
+import { type CountedRequest, keepBound, runnableStatement } from './approval-ask.ts';
+import { confirmCopies, sendCopyInPlace } from './copy-confirmer.ts';
+import { copiesOut, needsReading } from './copy-out.ts';
+import { CountedExecutes, type Execution, type Released } from './counted-executes.ts';
+import { type Decider, refusedStatement, refusedVerdict } from './decide.ts';
+import { type Denial, deniedExecute } from './denial.ts';
+import { type Holds, policyChanged } from './holds.ts';
+import { demandsOf, type KnownPortal, type KnownStatement } from './known-statement.ts';
+import { countsParameters, lookupsOf } from './lookup-count.ts';
+import { changedMeanwhile } from './lookup-texts.ts';
+import type { Lookups } from './lookups.ts';
+import type { Lookup, NameTable } from './name-table.ts';
+import type { CountedExecution } from './pending-queue.ts';
+import type { Refusals } from './refusals.ts';
+import { needsDescription } from './results.ts';
+import { isLimited, mayBeHeld } from './row-counts.ts';
+import { startRun } from './run.ts';
+import { knownStatements, unknownStatement } from './statement-text.ts';
+import type { StreamState } from './stream-state.ts';
+import type { NativeError } from './to-error-response.ts';
+
+/** All others could end a transaction, some of them within their own code. */
+const CANNOT_COMMIT = new Set(['select', 'insert', 'update', 'delete', 'merge']);
+
+export class PortalSide {
+  readonly #state: StreamState;
+  readonly #decider: Decider;
+  readonly #refusals: Refusals;
+  readonly #holds: Holds;
+  readonly #counted: CountedExecutes;
+  readonly #lookups: Lookups;
+
+  constructor(parts: {
+    readonly state: StreamState;
+    readonly decider: Decider;
+    readonly refusals: Refusals;
+    readonly holds: Holds;
+    readonly lookups: Lookups;
+  }) {
+    this.#state = parts.state;
+    this.#decider = parts.decider;
+    this.#refusals = parts.refusals;
+    this.#holds = parts.holds;
+    this.#counted = new CountedExecutes(this.#state, {
+      execute: (...execution) => this.#execute(...execution),
+      released: (...request) => this.#released(...request),
+      refuse: (at, refusal, text) => {
+        const decided = { type: 'refused', verdict: refusedVerdict(refusal) } as const;
+        this.deny(this.#refusals.denial(at, decided, text));
+      },
+    });
+    this.#lookups = parts.lookups;
+  }
+
+  /** @returns a promise only where something has to be waited for. */
+  bind(body: Uint8Array, bytes: Uint8Array, at: number): Promise<void> | undefined {
+    const { portal, statement } = decodeBindNames(body, this.#state.codec);
+    const known = this.#knownAtOnce(this.#state.statements, statement);
+    if (known === undefined || this.#decider.isCurrentAtOnce(known, false) !== true) {
+      return this.#bindLater(body, bytes, at, portal, statement);
+    }
+    this.#bind(body, bytes, at, { portal, known });
+    return undefined;
+  }
+
+  async #bindLater(
+    body: Uint8Array,
+    bytes: Uint8Array,
+    at: number,
+    portal: string,
+    statement: string,
+  ): Promise<void> {
+    const known = await this.statementFor(statement, at);
+    if (known !== undefined) this.#bind(body, bytes, at, { portal, known });
+  }
+
+  #bind(
+    body: Uint8Array,
+    bytes: Uint8Array,
+    at: number,
+    { portal, known }: { readonly portal: string; readonly known: KnownStatement },
+  ): void {
+    // The server looks the statement up before it reads on, and so do we.
+    const formats = readResultFormats(body);
+    const { codec, segment } = this.#state;
+    if (this.writesBack(known) && this.refusesWriteBack(placeholderInBytes(body), at, known)) {
+      return;
+    }
+    const values =
+      needsValues(known) || isApprovable(known)
+        ? keepBound(decodeBind(body, codec), bytes, segment)
+        : undefined;
+    this.bound(bytes, { name: portal, known, formats, values });
+  }
+
+  /** Whether what it is given must be searched for what masks have put in the place of values. */
+  writesBack({ allowed }: KnownStatement): boolean {
+    return allowed !== undefined && mayWriteBack(allowed.analysis, this.#state.options.grant());
+  }
+
+  /** @returns whether it was refused, in place of the Bind. */
+  refusesWriteBack(placeholder: string | undefined, at: number, known: KnownStatement): boolean {
+    const refused = refusePlaceholder(placeholder, this.#state.options.grant());
+    if (refused === undefined) return false;
+    const decided = { type: 'refused', verdict: refusedVerdict(refused) } as const;
+    this.deny(this.#refusals.denial(at, decided, known.source));
+    return true;
+  }
+
+  /** @returns the statement that may be bound now; undefined when it was refused, or will be skipped. */
+  async statementFor(name: string, at: number): Promise<KnownStatement | undefined> {
+    const state = this.#state;
+    const found = await this.#find(state.statements, name, unknownStatement);
+    if (state.skipping) return undefined;
+    if (found.type !== 'known') {
+      this.deny(this.#refusals.native(noStatement(name)));
+      return undefined;
+    }
+    const statement = await this.#current(found.value, at, undefined);
+    if (statement !== undefined) state.statements.replace(name, found.value, statement);
+    return statement;
+  }
+
+  /** @param bytes of the Bind, or the last of them. */
+  bound(
+    bytes: Uint8Array,
+    made: {
+      readonly name: string;
+      readonly known: KnownStatement;
+      readonly formats: readonly FormatCode[];
+      /** For an approval, or to be counted. */
+      readonly values: KnownPortal['bound'];
+    },
+  ): void {
+    const state = this.#state;
+    const portal: KnownPortal = {
+      statement: made.known,
+      bound: made.values,
+      formats: made.formats,
+      releasedUnder: undefined,
+      lookupsAreCounted: false,
+      rows: 0,
+      described: undefined,
+      describedIn: undefined,
+    };
+    const { segment } = state;
+    const entry = {
+      kind: 'bind',
+      origin: 'client',
+      name: made.name,
+      portal,
+      segment,
+    } as const;
+    state.send(bytes, entry);
+    state.portals.announce(made.name, entry, portal);
+  }
+
+  /** @returns a promise only where something has to be waited for. */
+  execute(body: Uint8Array, bytes: Uint8Array, at: number): Promise<void> | undefined {
+    const { portal: name, maxRows } = decodeExecute(body, this.#state.codec);
+    const portal = this.#knownAtOnce(this.#state.portals, name);
+    const statement = portal?.statement;
+    const isUsual =
+      statement?.basis !== undefined &&
+      !statement.usesNames &&
+      !isLimited(statement.allowed) &&
+      !copiesOut(statement) &&
+      demandsOf(statement.allowed, false).length === 0 &&
+      !this.#mustWait(statement) &&
+      (portal?.lookupsAreCounted || lookupsOf(statement.allowed, false).length === 0) &&
+      this.#decider.isCurrentAtOnce(statement, true) === true;
+    if (portal === undefined || statement === undefined || !isUsual) {
+      return this.#executeLater(bytes, at, name, maxRows);
+    }
+    this.#execute(bytes, { at, name, portal, statement, isApproved: false });
+    return undefined;
+  }
+
+  /** Whether it could commit what is not counted yet. */
+  #mustWait({ allowed }: KnownStatement): boolean {
+    return this.#state.trials.isOpen && !CANNOT_COMMIT.has(allowed?.analysis.verb ?? '');
+  }
+
+  async #executeLater(bytes: Uint8Array, at: number, name: string, maxRows: number): Promise<void> {
+    const state = this.#state;
+    const found = await this.#find(state.portals, name, unknownPortal);
+    if (state.skipping) return;
+    const portal = found.type === 'known' ? found.value : undefined;
+    // Of a portal that was bound under a passthrough grant nothing is known to check it by.
+    const isUnknown = portal?.statement.basis === undefined && !state.options.grant().passthrough;
+    if (portal === undefined || isUnknown) return this.deny(this.#refusals.native(noPortal(name)));
+    const statement = await this.#current(portal.statement, at, portal);
+    if (statement !== undefined && this.#mustWait(statement)) await state.trials.settled();
+    if (statement === undefined || state.skipping) return;
+    const { generation } = state.options.grant();
+    const isReleased = portal.releasedUnder === generation;
+    const mustWait = !isReleased && demandsOf(statement.allowed, false).length > 0;
+    let execution: Execution = { at, name, portal, statement, isApproved: isReleased };
+    if (mustWait) {
+      const released = await this.#released(execution);
+      if (released === undefined) return;
+      execution = { ...execution, statement: released.statement, isApproved: true };
+    }
+    const now = await this.#withLookups(execution);
+    if (now === undefined) return;
+    execution = { ...execution, statement: now };
+    if (isLimited(execution.statement.allowed)) await this.#counted.execute(execution, maxRows);
+    else if (needsReading(execution.statement, state.options.grant())) {
+      await this.#copy(bytes, execution);
+    } else this.#execute(bytes, execution);
+  }
+
+  /** A COPY … TO STDOUT whose data is read: what it copies must be known before. */
+  async #copy(bytes: Uint8Array, execution: Execution): Promise<void> {
+    const state = this.#state;
+    const { at, portal, statement, isApproved } = execution;
+    const run = startRun(statement, at, state.options.grant(), portal);
+    const confirmed = await confirmCopies(state, [run]);
+    switch (confirmed.type) {
+      case 'ready': {
+        const { segment } = state;
+        if (confirmed.text !== undefined) {
+          return sendCopyInPlace(state, run, confirmed.text, isApproved);
+        }
+        const entry = { kind: 'execute', origin: 'client', segment, run } as const;
+        return state.sendRuns(bytes, entry, isApproved);
+      }
+      case 'refused':
+        return this.deny(this.#refusals.withheld(run, confirmed.refusal));
+      case 'failed':
+      case 'skipped':
+        return;
+    }
+  }
+
+  #execute(bytes: Uint8Array, execution: Execution, counted?: CountedExecution): void {
+    const state = this.#state;
+    const { at, name, portal, statement, isApproved } = execution;
+    const grant = state.options.grant();
+    if (needsDescription(statement, grant)) this.#describe(name, portal, statement);
+    // What runs now may take long; what has been counted is told before.
+    if (counted === undefined && state.trials.isOpen) state.flushAnswers();
+    const first = counted?.isContinued === true ? undefined : counted?.trial?.run;
+    const run = first ?? startRun(statement, at, grant, portal);
+    const { segment } = state;
+    const entry = { kind: 'execute', origin: 'client', segment, run } as const;
+    state.sendRuns(bytes, counted === undefined ? entry : { ...entry, counted }, isApproved);
+  }
+
+  /** @returns what runs now, its lookups counted; undefined when it was refused, or will be skipped. */
+  async #withLookups({
+    at,
+    portal,
+    statement,
+    isApproved,
+  }: Execution): Promise<KnownStatement | undefined> {
+    if (portal.lookupsAreCounted || lookupsOf(statement.allowed, false).length === 0) {
+      return statement;
+    }
+    const candidates = this.#candidates(portal, statement);
+    const refusal = await this.#lookups.spend({ at, statement: statement.number, candidates });
+    if (this.#state.skipping) return undefined;
+    if (refusal !== undefined) return this.#denyLookups(at, statement, refusal);
+    portal.lookupsAreCounted = candidates !== 0;
+    const isCurrent = await this.#decider.isStillCurrent(statement, true);
+    if (this.#state.skipping) return undefined;
+    // It is sent before anything else can happen.
+    if (isCurrent) return statement;
+    if (isApproved) return this.#denyLookups(at, statement, changedMeanwhile());
+    const latest = await this.#current(statement, at, portal);
+    if (latest === undefined) return undefined;
+    const isSame =
+      demandsOf(latest.allowed, false).length === 0 &&
+      candidates === this.#candidates(portal, latest);
+    return isSame ? latest : this.#denyLookups(at, statement, changedMeanwhile());
+  }
+
+  #candidates({ bound }: KnownPortal, { allowed }: KnownStatement): number | undefined {
+    return allowed === undefined ? 0 : this.#lookups.candidates([allowed], bound, false);
+  }
+
+  #denyLookups(at: number, { allowed, source }: KnownStatement, refusal: Refusal): undefined {
+    const verdict = refusedStatement(refusal, allowed === undefined ? [] : [allowed]);
+    this.deny(this.#refusals.denial(at, { type: 'refused', verdict }, source));
+  }
+
+  /** @returns what runs now, approved; undefined when it was refused, or will be skipped. */
+  async #released(
+    { name, portal, statement, at }: Execution,
+    counted?: CountedRequest,
+  ): Promise<Released | undefined> {
+    let latest: KnownStatement | undefined = statement;
+    const outcome = await this.#holds.pass({
+      at,
+      text: statement.source,
+      isQuery: false,
+      again: async () => {
+        // Where it will be bound again, names are looked up anew.
+        latest = await this.#current(
+          latest ?? statement,
+          at,
+          this.#state.isIdle ? undefined : portal,
+        );
+        const runnable = latest && runnableStatement(latest);
+        if (latest !== undefined && runnable === undefined) this.#void(at);
+        return runnable;
+      },
+      portal: { name, known: portal },
+      parameterTypes: statement.parameterTypes,
+      ...(counted === undefined ? {} : { counted }),
+    });
+    switch (outcome.type) {
+      case 'released':
+        return latest && { statement: latest, covers: outcome.covers };
+      case 'skipped':
+      case 'refused again':
+        return undefined;
+      default:
+        this.deny(this.#refusals.denial(at, outcome, statement.source));
+        return undefined;
+    }
+  }
+
+  #void(at: number): undefined {
+    const refused = { type: 'refused', verdict: policyChanged() } as const;
+    this.deny(this.#refusals.denial(at, refused));
+  }
+
+  /** What a name stands for, if that is certain now. */
+  #knownAtOnce<T>(table: NameTable<T>, name: string): T | undefined {
+    const state = this.#state;
+    const isCertain = name === '' || this.#decider.namesAreSettled;
+    if (!isCertain || state.options.grant().passthrough) return undefined;
+    const found = table.lookup(name, state.segment);
+    return found.type === 'known' ? found.value : undefined;
+  }
+
+  /** Looks a name up; where that is not certain, after the target has answered. */
+  async #find<T>(
+    table: NameTable<T>,
+    name: string,
+    unknown: (grantGeneration: string) => T,
+  ): Promise<Lookup<T>> {
+    const state = this.#state;
+    const grant = state.options.grant();
+    if (grant.passthrough) {
+      const found = table.lookup(name, state.segment);
+      return found.type === 'known' ? found : { type: 'known', value: unknown(grant.generation) };
+    }
+    if (name !== '') await this.#decider.settleNames();
+    const found = table.lookup(name, state.segment);
+    if (found.type !== 'unsettled' || state.skipping) return found;
+    await state.waitForTarget(() => state.queue.length === 0);
+    return table.lookup(name, state.segment);
+  }
+
+  /**
+   * The statement with a verdict that holds now.
+   * @param portal where it is bound already: names in it have been looked up.
+   * @returns undefined when it was refused, or will be skipped.
+   */
+  async #current(
+    statement: KnownStatement,
+    at: number,
+    portal: KnownPortal | undefined,
+  ): Promise<KnownStatement | undefined> {
+    const state = this.#state;
+    const place = portal === undefined ? undefined : statement.basis?.place;
+    const isCurrent = await this.#decider.isCurrent(statement, portal !== undefined);
+    if (state.skipping) return undefined;
+    // EXECUTE and FETCH look their name up when they run, not when they were parsed.
+    if (isCurrent && !(portal !== undefined && statement.usesNames)) return statement;
+    const { text, parameterTypes } = statement;
+    const decided = await this.#decider.decide({ text, parameterTypes, place });
+    switch (decided.type) {
+      case 'skipped':
+        return undefined;
+      case 'refused':
+      case 'cancelled':
+      case 'aborted':
+        this.deny(this.#refusals.denial(at, decided, text));
+        return undefined;
+      default: {
+        const [known] = knownStatements({ state, decided, text, at, parameterTypes });
+        return known;
+      }
+    }
+  }
+
+  /** A Describe of the gateway's own, where the client sends none: rows need a description. */
+  #describe(name: string, portal: KnownPortal, statement: KnownStatement): void {
+    const state = this.#state;
+    if (statement.allowed?.analysis.outputs === undefined && statement.allowed?.masks === undefined)
+      return;
+    if (portal.described !== undefined || portal.describedIn === state.segment) return;
+    const isLearned = statement.shape !== undefined || statement.describedIn === state.segment;
+    if (isLearned && portal.formats !== undefined) return;
+    portal.describedIn = state.segment;
+    state.send(encodeDescribe({ what: 'portal', name }, state.codec), {
+      kind: 'describe',
+      origin: 'aside',
+      segment: state.segment,
+      statement: undefined,
+      portal,
+    });
+  }
+
+  /** In place of any message of the extended protocol. */
+  deny(denial: Denial): void {
+    const state = this.#state;
+    state.send(deniedExecute(denial), {
+      kind: 'execute',
+      origin: 'client',
+      segment: state.segment,
+      run: undefined,
+      denial,
+    });
+    // The target refuses it for certain, and skips what follows up to Sync.
+    state.skipping = true;
+  }
+}
+
+/** What may have to wait for an approval is shown with its values; those of an array are counted. */
+function needsValues(statement: KnownStatement): boolean {
+  return mustShowValues(statement) || countsParameters(statement.allowed);
+}
+
+export function mustShowValues({ allowed }: KnownStatement): boolean {
+  return demandsOf(allowed, false).length > 0;
+}
+
+/** What may have to wait when its rows have been counted is bound again then. */
+function isApprovable({ allowed }: KnownStatement): boolean {
+  return allowed !== undefined && isLimited(allowed) && mayBeHeld(allowed);
+}
+
+function unknownPortal(grantGeneration: string): KnownPortal {
+  const statement = unknownStatement(grantGeneration);
+  return {
+    statement,
+    bound: undefined,
+    releasedUnder: undefined,
+    lookupsAreCounted: false,
+    formats: undefined,
+    rows: 0,
+    described: undefined,
+    describedIn: undefined,
+  };
+}
+
+function noStatement(name: string): NativeError {
+  const message =
+    name === ''
+      ? 'unnamed prepared statement does not exist'
+      : `prepared statement "${name}" does not exist`;
+  return { sqlState: '26000', message };
+}
+
+function noPortal(name: string): NativeError {
+  return { sqlState: '34000', message: `portal "${name}" does not exist` };
+}

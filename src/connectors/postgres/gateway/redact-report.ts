@@ -1,0 +1,161 @@
+/**
+ * ErrorResponse, NoticeResponse and NotificationResponse can carry values: `Failing row contains
+ * (…)`, `invalid input syntax for type integer: "…"`, whatever a trigger raises. Where the verdict
+ * says so, everything that may hold one is left out; the detectors look at the rest.
+ */
+import { withoutHits } from '../../../masking/detect-text.ts';
+import type { DetectorName } from '../../../policy/types.ts';
+import { decodeErrorResponse, encodeErrorResponse } from '../protocol/error-response.ts';
+import { decodeNoticeResponse, encodeNoticeResponse } from '../protocol/notice-response.ts';
+import {
+  decodeNotificationResponse,
+  encodeNotificationResponse,
+} from '../protocol/notification-response.ts';
+import type { ReportFields } from '../protocol/report-fields.ts';
+import { BYTES, type TextCodec, UTF8 } from '../protocol/text-codec.ts';
+import { sourceOf } from './report-source.ts';
+
+export interface Redaction {
+  /** Nothing that may hold a value may pass. */
+  readonly values: boolean;
+  /** Code that is not built in may have written the text, whatever its SQLSTATE. */
+  readonly userCode: boolean;
+  /** Names of masked columns; undefined: not known here. */
+  readonly hiddenColumns: ReadonlySet<string> | undefined;
+  readonly detectors: readonly DetectorName[];
+}
+
+/** Fields that nothing but the server sets: severity, SQLSTATE, places in the text and in its source. */
+const SERVER_FIELDS = new Set(['S', 'V', 'C', 'P', 'F', 'L', 'R']);
+/** Names of objects, which a RAISE can set to anything. */
+const OBJECT_FIELDS = new Set(['s', 't', 'c', 'd', 'n']);
+
+/**
+ * Classes whose messages name objects and conditions, never values:
+ * https://www.postgresql.org/docs/18/errcodes-appendix.html
+ */
+const SAFE_CLASSES = new Set(['08', '23', '25', '26', '28', '34', '40', '53', '54', '55', '57']);
+
+/** What the SQLSTATE of a text that is withheld means, in the server's own words for it. */
+const CONDITIONS: Readonly<Record<string, string>> = {
+  '0A000': 'feature not supported',
+  '21000': 'cardinality violation',
+  '22001': 'string data right truncation',
+  '22003': 'numeric value out of range',
+  '22004': 'null value not allowed',
+  '22007': 'invalid datetime format',
+  '22008': 'datetime field overflow',
+  '22012': 'division by zero',
+  '2201B': 'invalid regular expression',
+  '22023': 'invalid parameter value',
+  '22P02': 'invalid text representation',
+  '22P05': 'untranslatable character',
+  P0001: 'raised by a function or trigger',
+};
+
+export function redactError(body: Uint8Array, redaction: Redaction): Uint8Array | undefined {
+  const fields = redactFields(decodeErrorResponse(body, BYTES).fields, redaction, 'error');
+  return fields === undefined ? undefined : encodeErrorResponse({ fields }, BYTES);
+}
+
+export function redactNotice(body: Uint8Array, redaction: Redaction): Uint8Array | undefined {
+  const fields = redactFields(decodeNoticeResponse(body, BYTES).fields, redaction, 'notice');
+  return fields === undefined ? undefined : encodeNoticeResponse({ fields }, BYTES);
+}
+
+/** @returns the new message, or undefined: it may pass as it is. */
+export function redactNotification(
+  body: Uint8Array,
+  detectors: readonly DetectorName[],
+): Uint8Array | undefined {
+  if (detectors.length === 0) return undefined;
+  const { processId, channel, payload } = decodeNotificationResponse(body, BYTES);
+  const names = new Set(detectors);
+  const cleanChannel = clean(channel, names);
+  const cleanPayload = clean(payload, names);
+  if (cleanChannel === undefined && cleanPayload === undefined) return undefined;
+  return encodeNotificationResponse(
+    { processId, channel: cleanChannel ?? channel, payload: cleanPayload ?? payload },
+    BYTES,
+  );
+}
+
+function redactFields(
+  fields: ReportFields,
+  redaction: Redaction,
+  what: 'error' | 'notice',
+): ReportFields | undefined {
+  const detectors = new Set(redaction.detectors);
+  const result = new Map<string, string>();
+  const kept = redaction.values ? keptFields(fields, redaction, what) : fields;
+  let changed = kept !== fields;
+  for (const [field, text] of kept) {
+    const cleaned = detectors.size > 0 ? clean(text, detectors) : undefined;
+    changed ||= cleaned !== undefined;
+    result.set(field, cleaned ?? text);
+  }
+  return changed ? result : undefined;
+}
+
+/** @returns `fields` itself where nothing has to go. */
+function keptFields(fields: ReportFields, redaction: Redaction, what: string): ReportFields {
+  const source = sourceOf(fields);
+  if (source === 'text of the statement') return fields;
+  const isSafeClass = SAFE_CLASSES.has(fields.get('C')?.slice(0, 2) ?? '');
+  const isServers = source === 'checks' || !redaction.userCode;
+  const isKnown = source === 'names' || (isSafeClass && isServers);
+  const kept = new Map<string, string>();
+  for (const [field, text] of fields) {
+    const isHint = field === 'H' && source === 'names';
+    const isObject = OBJECT_FIELDS.has(field) && (isServers || source === 'names');
+    const isKey = field === 'D' && isKnown && showsKeyOnly(fields, redaction);
+    if (SERVER_FIELDS.has(field) || isObject || isHint || isKey || (field === 'M' && isKnown)) {
+      kept.set(field, text);
+    }
+  }
+  if (kept.has('M')) return kept.size === fields.size ? fields : kept;
+  const sqlState = fields.get('C') ?? '';
+  const kind = [`SQLSTATE ${sqlState}`, CONDITIONS[sqlState] ?? []].flat().join(', ');
+  kept.set('M', `${what} text withheld: it may show a masked value (${kind})`);
+  return what === 'error' ? kept.set('H', HINT) : kept;
+}
+
+/**
+ * `Key (id)=(7) already exists.` Nothing but the server's own check of a key can have made it: neither
+ * a trigger, which could have put anything into the row, nor what it calls.
+ */
+function showsKeyOnly(fields: ReportFields, { userCode, hiddenColumns }: Redaction): boolean {
+  if (userCode || hiddenColumns === undefined || fields.has('W') || fields.has('q')) return false;
+  const isKeys = KEY_CHECKS.get(fields.get('F') ?? '') === fields.get('C');
+  const columns = /^Key \(([a-z0-9_, ]+)\)=\(/.exec(fields.get('D') ?? '')?.[1]?.split(', ');
+  return isKeys && columns?.every((name) => !hiddenColumns.has(name)) === true;
+}
+
+const KEY_CHECKS: ReadonlyMap<string, string> = new Map([
+  ['nbtinsert.c', '23505'],
+  ['ri_triggers.c', '23503'],
+]);
+
+const HINT =
+  'The statement depends on masked columns, or on code of the database that could read them. The SQLSTATE says what kind of error it is.';
+
+/** @param text one character per byte, as the codec BYTES reads it. */
+function clean(text: string, detectors: ReadonlySet<DetectorName>): string | undefined {
+  const bytes = BYTES.encode(text);
+  for (const codec of [UTF8, BYTES]) {
+    const decoded = decodeWith(codec, bytes);
+    if (decoded === undefined) continue;
+    const result = withoutHits(decoded, detectors, new Map());
+    return result === undefined ? undefined : BYTES.decode(codec.encode(result));
+  }
+  return undefined;
+}
+
+function decodeWith(codec: TextCodec, bytes: Uint8Array): string | undefined {
+  try {
+    return codec.decode(bytes);
+  } catch {
+    // Not UTF-8: the next codec takes any bytes.
+    return undefined;
+  }
+}

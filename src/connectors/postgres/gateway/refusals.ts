@@ -1,0 +1,102 @@
+/** From "no" to the denial that the client gets, with what the record must know of it before. */
+import type { Refusal } from '../../../policy/types.ts';
+import { type Decided, refusedVerdict } from './decide.ts';
+import { createDenial, type Denial } from './denial.ts';
+import type { Run } from './run.ts';
+import type { StreamState } from './stream-state.ts';
+import { type NativeError, toErrorResponse } from './to-error-response.ts';
+import { tooLargeStatement } from './too-large.ts';
+
+/** In the server's words: nothing can be checked in a failed transaction, and nothing would run. */
+const ABORTED: NativeError = {
+  sqlState: '25P02',
+  message: 'current transaction is aborted, commands ignored until end of transaction block',
+};
+
+/** Word for word what the server says to a cancel. */
+const CANCELLED: NativeError = {
+  sqlState: '57014',
+  message: 'canceling statement due to user request',
+};
+
+export class Refusals {
+  readonly #state: StreamState;
+
+  constructor(state: StreamState) {
+    this.#state = state;
+  }
+
+  /** @param text of the statement, for what its comments say; empty where it is not at hand. */
+  denial(
+    at: number,
+    decided: Decided & { type: 'refused' | 'aborted' | 'cancelled' },
+    text = '',
+  ): Denial {
+    if (decided.type === 'aborted') return this.native(ABORTED);
+    if (decided.type === 'cancelled') return this.native(CANCELLED);
+    this.#state.story.refused(at, decided.verdict, text);
+    return this.#create(decided.verdict.refusal);
+  }
+
+  /** Its statement was allowed, and turned out to be another one before it was sent. */
+  withheld(run: Run, refusal: Refusal): Denial {
+    this.#state.story.withheld(run, refusal);
+    return this.#create(refusal);
+  }
+
+  /** An error that the server itself would give; it is no decision of the policy. */
+  native(error: NativeError): Denial {
+    return this.#create(error);
+  }
+
+  /** The target refuses the message in its own words, which pass as they are. */
+  byTarget(): Denial {
+    return createDenial(new Uint8Array(0));
+  }
+
+  /** Text that is none in the encoding of the connection. */
+  undecodable(): Denial {
+    const { name } = this.#state.settings.encoding;
+    return this.native({
+      sqlState: '22021',
+      message: `invalid byte sequence for encoding "${name}"`,
+    });
+  }
+
+  /** @param bodyLength bytes. */
+  tooLarge(at: number, bodyLength: number): Denial {
+    const refusal = tooLargeStatement(bodyLength, this.#state.options.target.maxMessageBytes);
+    return this.denial(at, { type: 'refused', verdict: refusedVerdict(refusal) });
+  }
+
+  /** An approver must see the values, and these are not kept. */
+  tooLargeToShow(at: number): Denial {
+    const refusal: Refusal = {
+      code: 'HOOP_TOO_LARGE',
+      sqlState: '54000',
+      message: 'values are too large to be shown for an approval',
+      detail: 'The statement needs an approval, and who approves it must see its values.',
+      hint: 'Send smaller values.',
+      position: undefined,
+      rule: undefined,
+    };
+    return this.denial(at, { type: 'refused', verdict: refusedVerdict(refusal) });
+  }
+
+  functionCall(at: number): Denial {
+    const refusal: Refusal = {
+      code: 'HOOP_MESSAGE_REFUSED',
+      sqlState: '42501',
+      message: 'function call message is not allowed',
+      detail: 'The fast path calls functions by number, past the rules for statements.',
+      hint: 'Call the function with SELECT.',
+      position: undefined,
+      rule: undefined,
+    };
+    return this.denial(at, { type: 'refused', verdict: refusedVerdict(refusal) });
+  }
+
+  #create(problem: Refusal | NativeError): Denial {
+    return createDenial(toErrorResponse(problem, this.#state.saying));
+  }
+}

@@ -1,0 +1,160 @@
+/** The two loops of a stream: chunk in, messages through one side of the engine, one write out. */
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { MessageScanner } from '../protocol/message-scanner.ts';
+import type { ChunkReader } from './chunk-reader.ts';
+import { ClientSide } from './client-side.ts';
+import { ReadTurns } from './read-turns.ts';
+import type { StreamState } from './stream-state.ts';
+import { TargetSide } from './target-side.ts';
+import { tooLargeToRead } from './too-large.ts';
+
+/**
+ * Longest that one client may keep the thread, milliseconds. A pipeline of small statements whose
+ * verdicts are known is all microtasks: without a pause everyone else waits for the end of a chunk.
+ */
+const TURN_MS = 4;
+
+/**
+ * Relays what the client sends until it says Terminate or there is no more.
+ * @param rest bytes that came with the startup packet.
+ * @throws HoopError for messages that are not understood; StreamEnded; RecordingFailed.
+ */
+export async function relayClient(
+  state: StreamState,
+  source: { readonly reader: ChunkReader; readonly rest: Uint8Array; readonly at: number },
+): Promise<'terminated' | 'ended'> {
+  const side = new ClientSide(state, source);
+  const scanner = new MessageScanner({
+    decide: (type, bodyLength) => side.decide(type, bodyLength),
+    maxWholeLength: state.options.target.maxMessageBytes,
+  });
+  let turnEnds = 0;
+  let lastAt = 0;
+  let chunk: Uint8Array | undefined = source.rest;
+  for (; chunk !== undefined; chunk = await source.reader.next()) {
+    scanner.feed(chunk);
+    const now = performance.now();
+    // Between the two it has waited, and everyone else had their turn.
+    if (now - lastAt > 1) turnEnds = now + TURN_MS;
+    for (let item = scanner.next(); item !== undefined; item = scanner.next()) {
+      const handled = side.handle(item);
+      const end = handled instanceof Promise ? await handled : handled;
+      if (end === undefined && performance.now() < turnEnds) continue;
+      await state.toTarget.flush();
+      if (end !== undefined) return end;
+      await nextTurn();
+      turnEnds = performance.now() + TURN_MS;
+    }
+    const drained = state.toTarget.flushSoon();
+    if (drained !== undefined) await drained;
+    lastAt = performance.now();
+  }
+  await state.toTarget.flush();
+  return 'ended';
+}
+
+/** Relays what the target sends, as long as the client reads, and others have their turn. */
+export class TargetRelay {
+  readonly #state: StreamState;
+  readonly #scanner: MessageScanner;
+  readonly #closed = Promise.withResolvers<void>();
+  /** Bytes of a passing message that are still to come: an own message must not go in between. */
+  #passing = 0;
+  #turnEnd: NodeJS.Immediate | undefined;
+  readonly #turns: ReadTurns;
+  #stopping: (() => void) | undefined;
+  #isStopped = false;
+
+  constructor(state: StreamState) {
+    this.#state = state;
+    const side = new TargetSide(state);
+    const { maxMessageBytes } = state.options.target;
+    this.#scanner = new MessageScanner({
+      decide: (type, bodyLength) => {
+        const handling = this.#stopping === undefined ? side.decide(type) : 'whole';
+        if (handling === 'pass') this.#passing += bodyLength + HEADER_LENGTH;
+        else if (bodyLength > maxMessageBytes)
+          throw tooLargeToRead(type, bodyLength, maxMessageBytes);
+        return handling;
+      },
+      maxWholeLength: maxMessageBytes,
+    });
+    const { socket } = state.target;
+    this.#turns = new ReadTurns(socket, TURN_MS);
+    socket.on('data', (chunk: Uint8Array) => this.#relay(chunk, side));
+    const closed = (): void => {
+      this.#flush();
+      this.#closed.resolve();
+    };
+    socket.on('end', closed).on('close', closed);
+  }
+
+  /** Resolves when the target has closed; rejects with what made it impossible to go on. */
+  get closed(): Promise<void> {
+    return this.#closed.promise;
+  }
+
+  /** Resolves when the client has got whole messages only; nothing follows them any more. */
+  stopAtBoundary(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#stopping = resolve;
+    if (this.#passing === 0) {
+      // What this turn has brought is still in hand, the end of a message of which the client has
+      // the beginning among it.
+      this.#flush();
+      this.#stop();
+    }
+    return promise;
+  }
+
+  #relay(chunk: Uint8Array, side: TargetSide): void {
+    if (this.#isStopped) return;
+    try {
+      this.#turns.chunk();
+      this.#scanner.feed(chunk);
+      for (let item = this.#scanner.next(); item !== undefined; item = this.#scanner.next()) {
+        if (item.kind === 'pass') this.#passing -= item.bytes.length;
+        else if (this.#stopping !== undefined) break;
+        side.handle(item);
+      }
+      if (this.#stopping !== undefined && this.#passing === 0) this.#stop();
+      // A full read: there is likely more in this turn, and what follows costs per piece.
+      const isFull = chunk.length >= FULL_READ && this.#state.toClient.length < LARGEST_PIECE;
+      if (!isFull || this.#isStopped) this.#flush();
+      else this.#turnEnd ??= setImmediate(() => this.#flush());
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  #flush(): void {
+    clearImmediate(this.#turnEnd);
+    this.#turnEnd = undefined;
+    const { toClient } = this.#state;
+    try {
+      const drained = toClient.flush();
+      if (drained === undefined) return;
+      // The client reads slowly: what the target sends next waits in the kernel.
+      const goOn = this.#turns.pause();
+      drained.then(goOn, (error: unknown) => this.#fail(error));
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  #stop(): void {
+    this.#isStopped = true;
+    this.#stopping?.();
+  }
+
+  #fail(error: unknown): void {
+    this.#isStopped = true;
+    this.#closed.reject(error);
+  }
+}
+
+const HEADER_LENGTH = 5;
+/** What Node reads from a socket at once. */
+const FULL_READ = 64 * 1024;
+/** Pieces of so much are not made larger. */
+const LARGEST_PIECE = 192 * 1024;

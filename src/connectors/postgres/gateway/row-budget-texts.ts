@@ -1,0 +1,74 @@
+/** Why a statement is refused by a limit of changed rows. */
+
+import { utcTime } from '../../../gateway/base/utc-time.ts';
+import type { DayReceipt } from '../../../gateway/index/day-budget.ts';
+import { rowCountText } from '../../../policy/describe-grant.ts';
+import type { Refusal } from '../../../policy/types.ts';
+import { describeChanges } from '../policy/decide-rows.ts';
+import { describeStatement } from '../policy/evaluate-access.ts';
+import type { AllowedStatement, RowChanges } from '../policy/types.ts';
+
+type Counted = Extract<RowChanges, { counted: 'trial' }>;
+type Texts = Pick<Refusal, 'message' | 'detail' | 'hint'>;
+
+const OWNER = 'ask the owner of the policy for more';
+
+export function transactionUsedUp(
+  allowed: AllowedStatement,
+  changes: Counted,
+  { limit, left }: { readonly limit: number; readonly left: number },
+): Refusal {
+  const others = limit - left;
+  return limitReached({
+    message: `${describeStatement(allowed.analysis)} was rolled back: it changes ${rowCountText(changes.rows)}, and ${leftText(left)} in this transaction`,
+    detail: `${describeChanges(changes)} The policy permits ${rowCountText(limit)} in one transaction, all its statements together.`,
+    hint:
+      others > 0 && changes.rows <= limit
+        ? `Commit before it, or change fewer rows; another transaction begins with ${rowCountText(limit)}. Or ${OWNER}.`
+        : `Change at most ${rowCountText(limit)} in one transaction, or ${OWNER}.`,
+  });
+}
+
+export function dayUsedUp(
+  allowed: AllowedStatement,
+  changes: Counted,
+  limit: number,
+  { left, resetsMs }: DayReceipt,
+): Refusal {
+  const next = `The next day begins at ${utcTime(resetsMs)}.`;
+  return limitReached({
+    message: `${describeStatement(allowed.analysis)} was rolled back: it changes ${rowCountText(changes.rows)}, and ${leftText(left)} today`,
+    detail: `${describeChanges(changes)} The policy permits ${rowCountText(limit)} a day for you on this target, in all your sessions and with all your agents. This statement used none of them.`,
+    hint: left === 0 ? `${next} Or ${OWNER}.` : `Change fewer rows, or ${OWNER}. ${next}`,
+  });
+}
+
+export function notCountable(allowed: AllowedStatement, changes: RowChanges): Refusal {
+  return {
+    code: 'HOOP_ROWS',
+    sqlState: '42501',
+    message: `${describeStatement(allowed.analysis)} is not permitted: its rows cannot be counted`,
+    detail: `${describeChanges(changes)} The policy limits the rows that you may change in a transaction or a day.`,
+    hint: 'Write it so that its rows can be counted, or ask the owner of the policy for a rule that lets somebody approve it.',
+    position: undefined,
+    rule: undefined,
+  };
+}
+
+export function notStored(allowed: AllowedStatement): Refusal {
+  return limitReached({
+    message: `${describeStatement(allowed.analysis)} was rolled back: its rows cannot be written down now`,
+    detail:
+      'The policy limits the rows that you may change in a day, and the gateway cannot write down that they are used.',
+    hint: 'Try again later, or tell whoever runs the gateway.',
+  });
+}
+
+function leftText(left: number): string {
+  if (left === 0) return 'none is left';
+  return `${left.toLocaleString('en-US')} ${left === 1 ? 'is' : 'are'} left`;
+}
+
+function limitReached(texts: Texts): Refusal {
+  return { ...texts, code: 'HOOP_LIMIT', sqlState: '54000', position: undefined, rule: undefined };
+}

@@ -1,0 +1,86 @@
+/**
+ * Limits of the rows that a transaction, or a person in a day, may change: what each statement has
+ * changed is added up when it is counted, before anything that could commit it is sent. What is used of
+ * the day stays used, whatever becomes of the transaction.
+ */
+
+import type { Refusal } from '../../../policy/types.ts';
+import { decideRows, type RowDecision } from '../policy/decide-rows.ts';
+import type { AllowedStatement, RowChanges } from '../policy/types.ts';
+import { dayUsedUp, notCountable, notStored, transactionUsedUp } from './row-budget-texts.ts';
+import type { PostgresStreamOptions } from './types.ts';
+
+type Options = Pick<PostgresStreamOptions, 'grant' | 'changedRows' | 'principal' | 'target'>;
+
+/**
+ * What becomes of a statement whose rows cannot be counted.
+ * @param isApproved somebody has let it run, with no number
+ */
+export function decideUncounted(
+  allowed: AllowedStatement | undefined,
+  changes: RowChanges,
+  isApproved: boolean,
+): RowDecision {
+  const decision = decideRows(allowed ?? {}, changes);
+  return decision.effect === 'allow' && allowed?.rowsAreBudgeted && !isApproved
+    ? { effect: 'refuse', refusal: notCountable(allowed, changes) }
+    : decision;
+}
+
+export class RowBudget {
+  readonly #options: Options;
+  /** Rows that the open transaction has changed, as far as they were counted. */
+  #inTransaction = 0;
+
+  constructor(options: Options) {
+    this.#options = options;
+  }
+
+  /**
+   * Called in the order in which statements are counted, once for each.
+   * @param isApproved somebody let it run: it uses up what is left, and is not refused.
+   * @returns why it must not be committed
+   */
+  spend(allowed: AllowedStatement, changes: RowChanges, isApproved: boolean): Refusal | undefined {
+    const { limits } = this.#options.grant();
+    const { changedRowsPerTransaction: perTransaction, changedRowsPerDay: perDay } = limits;
+    if (perTransaction === undefined && perDay === undefined) return undefined;
+    if (changes.counted === 'not counted') {
+      return isApproved ? undefined : notCountable(allowed, changes);
+    }
+    if (changes.rows === 0) return undefined;
+    const sum = this.#inTransaction + changes.rows;
+    if (perTransaction !== undefined && sum > perTransaction && !isApproved) {
+      return transactionUsedUp(allowed, changes, {
+        limit: perTransaction,
+        left: Math.max(0, perTransaction - this.#inTransaction),
+      });
+    }
+    const refusal =
+      perDay === undefined ? undefined : this.#spendDay(allowed, changes, perDay, isApproved);
+    if (refusal === undefined) this.#inTransaction = sum;
+    return refusal;
+  }
+
+  /** What comes now is in another one. */
+  transactionEnded(): void {
+    this.#inTransaction = 0;
+  }
+
+  #spendDay(
+    allowed: AllowedStatement,
+    changes: Extract<RowChanges, { counted: 'trial' }>,
+    limit: number,
+    isApproved: boolean,
+  ): Refusal | undefined {
+    const { changedRows, principal, target } = this.#options;
+    try {
+      const use = { amount: changes.rows, limit, isApproved };
+      const receipt = changedRows.spend(principal, target.name, use);
+      return receipt.type === 'spent' ? undefined : dayUsedUp(allowed, changes, limit, receipt);
+    } catch {
+      // The budget has told the operator.
+      return notStored(allowed);
+    }
+  }
+}

@@ -1,0 +1,58 @@
+/** Why a statement whose rows are counted is refused, besides its count. */
+
+import type { Refusal } from '../../../policy/types.ts';
+import { describeChanges } from '../policy/decide-rows.ts';
+import { describeStatement } from '../policy/evaluate-access.ts';
+import type { AllowedStatement, RowChanges } from '../policy/types.ts';
+
+function rowsRefusal(
+  allowed: Pick<AllowedStatement, 'rowThresholds'>,
+  text: { readonly message: string; readonly detail: string; readonly hint: string },
+): Refusal {
+  const [threshold] = allowed.rowThresholds ?? [];
+  return {
+    ...text,
+    code: 'HOOP_ROWS',
+    sqlState: '42501',
+    position: undefined,
+    rule: threshold?.rule,
+  };
+}
+
+/** @param maxBytes of rows that are kept until the count is known. */
+export function resultTooLarge(allowed: AllowedStatement, maxBytes: number): Refusal {
+  return rowsRefusal(allowed, {
+    message: `${describeStatement(allowed.analysis)} was rolled back: its result is too large`,
+    detail: `The rows that it changes are counted first, and until then its result is kept: at most ${maxBytes / 1024 / 1024} MiB.`,
+    hint: 'Return the key alone, or change fewer rows at a time; in an ORM, write in batches.',
+  });
+}
+
+export function countOverdue(allowed: AllowedStatement, limitMs: number): Refusal {
+  return rowsRefusal(allowed, {
+    message: `${describeStatement(allowed.analysis)} was rolled back: its rows were not counted in time`,
+    detail: `The rows that it changes are counted before it is committed, and that may take ${limitMs / 1000} s. It may have waited for a lock.`,
+    hint: 'Change fewer rows at a time.',
+  });
+}
+
+/** What an approver would be asked about one of several statements, which run together or not at all. */
+export function onlyAlone(allowed: AllowedStatement, changes: RowChanges): Refusal {
+  return rowsRefusal(allowed, {
+    message: `${describeStatement(allowed.analysis)} needs an approval, and stands in one text with others`,
+    detail: describeChanges(changes),
+    hint: 'Send it by itself.',
+  });
+}
+
+/** What was approved as a whole can be run only statement by statement by now. */
+export function changedBeside(): Refusal {
+  return rowsRefusal(
+    {},
+    {
+      message: 'statements cannot be counted in one text',
+      detail: 'The policy or the catalog has changed since they were approved.',
+      hint: 'Send the statements one by one.',
+    },
+  );
+}

@@ -1,0 +1,54 @@
+import type { CopyRewriter } from '../../../masking/copy-rewriter.ts';
+import type { RowMasker } from '../../../masking/row-masker.ts';
+import type { Grant } from '../../../policy/types.ts';
+import { type ConfirmedCopy, needsReading } from './copy-out.ts';
+import type { KnownPortal, KnownStatement } from './known-statement.ts';
+import { needsDescription } from './results.ts';
+import type { RowTrial } from './row-trial.ts';
+
+/** One execution of a statement: a statement of a Query, or an Execute. */
+export interface Run {
+  readonly statement: KnownStatement;
+  /** Byte offset in the up stream of the message that runs it. */
+  readonly at: number;
+  /** undefined: a statement of a Query. */
+  readonly portal: KnownPortal | undefined;
+  /** Rows that may still come of this statement; Infinity: no limit. */
+  readonly maxRows: number;
+  /**
+   * `unknown`: rows may not go on before their description has been checked. `pass`: they go on
+   * untouched, as views. `mask`: each is rewritten. Data of a COPY counts as rows.
+   */
+  rowsAre: 'unknown' | 'pass' | 'mask';
+  masker: RowMasker | undefined;
+  /** Of a COPY … TO STDOUT: what it is about to copy, and what rewrites it. */
+  confirmed: ConfirmedCopy | undefined;
+  copy: CopyRewriter | undefined;
+  rows: number;
+  /** Its rows wait there until it is known how many it changes. */
+  trial: RowTrial | undefined;
+}
+
+export function startRun(
+  statement: KnownStatement,
+  at: number,
+  grant: Grant,
+  portal?: KnownPortal,
+): Run {
+  const isOpaque = statement.basis === undefined;
+  const maxRows = isOpaque ? undefined : grant.limits.maxRows;
+  const isChecked = needsDescription(statement, grant) || needsReading(statement, grant);
+  return {
+    statement,
+    at,
+    portal,
+    // A portal that is read in parts is still one result.
+    maxRows: (maxRows ?? Number.POSITIVE_INFINITY) - (portal?.rows ?? 0),
+    rowsAre: isChecked ? 'unknown' : 'pass',
+    masker: undefined,
+    confirmed: undefined,
+    copy: undefined,
+    rows: 0,
+    trial: undefined,
+  };
+}

@@ -1,0 +1,293 @@
+/**
+ * One local connection of a session, at the gateway: from its first packet to its end.
+ *
+ *     client (psql, through CLI and tunnel)   gateway                       target
+ *       StartupMessage ──────────────────────▶ database, options allowed?
+ *                                              StartupMessage, credential ──▶
+ *       AuthenticationOk … ReadyForQuery ◀──── (a cancel key of our own) ◀── ReadyForQuery
+ *
+ *       Parse, Query ────────────────────────▶ decide ── allowed: as it came ──▶
+ *                                                     └─ refused: a syntax error with a nonce ──▶
+ *       Bind, Execute ───────────────────────▶ still as decided? ── or a portal that is not there ──▶
+ *       Describe, Close, Sync, CopyData … ───▶ in line ──▶
+ *                                              (own Flush before any wait, own probe, own Describe)
+ *
+ *       ErrorResponse: the refusal ◀────────── the one with the nonce ◀────── ErrorResponse
+ *       RowDescription ◀────────────────────── agrees with the lineage? ◀──── RowDescription
+ *       DataRow ◀───────────────────────────── as it came, or masked ◀─────── DataRow
+ *       all other answers ◀─────────────────── confirm names and settings ◀── all other answers
+ *
+ * The order of answers and the state of transactions always come from the target. client-side.ts
+ * and target-side.ts are the two directions, stream-state.ts is what they share.
+ */
+
+import { HoopError, ProtocolError } from '../../../errors.ts';
+import { RecordingFailed } from '../../../gateway/sessions/stream-record.ts';
+import type { Refusal } from '../../../policy/types.ts';
+import { decodeCancelPosition } from '../../../protocol/carrier/cancel-position.ts';
+import { doneOrAborted, untilAborted, withinTime } from '../../../until.ts';
+import type { CancelRequest } from '../protocol/cancel-request.ts';
+import type { StartupMessage } from '../protocol/startup-message.ts';
+import { ChunkReader } from './chunk-reader.ts';
+import {
+  type FirstPacket,
+  greet,
+  readFirstPacket,
+  refuseStartup,
+  sessionParameters,
+  startupSettings,
+} from './client-startup.ts';
+import { cancelWithoutRight } from './lost-rights.ts';
+import { relayClient, TargetRelay } from './relay.ts';
+import { StreamEnded } from './stream-ended.ts';
+import { StreamState } from './stream-state.ts';
+import { StreamStory } from './stream-story.ts';
+import { connectTarget, type TargetConnection } from './target-connection.ts';
+import { type NativeError, toErrorResponse } from './to-error-response.ts';
+import type { PostgresStreamOptions, PostgresStreamSummary } from './types.ts';
+
+/** The CLI opens a stream when its client has logged in, and sends the first packet with it. */
+const STARTUP_WITHIN_MS = 10_000;
+/** How long either side may take to follow when the stream ends. */
+const CLOSE_TIMEOUT_MS = 1000;
+/**
+ * A client that left without Terminate: what it started has this long, so that a short statement of
+ * a program that does not wait ends as it does without a gateway. Then it is cancelled.
+ */
+const LEFT_MS = 500;
+
+/**
+ * Serves one tunnel stream and returns when both sides are closed.
+ * @throws what `event` or `evidence` threw, when the recording could not be written; a fault of the
+ *   gateway itself. Everything else has been told to the client and is in `reason`.
+ */
+export async function servePostgresStream(
+  options: PostgresStreamOptions,
+): Promise<PostgresStreamSummary> {
+  const stream = new PostgresStream(options);
+  try {
+    return stream.story.summary(await stream.serve());
+  } catch (error) {
+    if (error instanceof RecordingFailed) throw error.cause;
+    if (error instanceof StreamEnded) return stream.story.summary(error.message);
+    const reason = options.signal.aborted ? endOfSession(options.signal) : error;
+    await stream.sayFatal(reason instanceof HoopError ? reason : INTERNAL_FAULT);
+    if (reason instanceof HoopError) {
+      return { ...stream.story.summary(reason.message), problem: reason };
+    }
+    throw error;
+  } finally {
+    await stream.close();
+  }
+}
+
+class PostgresStream {
+  readonly story: StreamStory;
+  readonly #options: PostgresStreamOptions;
+  readonly #reader: ChunkReader;
+  readonly #ended = new AbortController();
+  readonly #clientGone = Promise.withResolvers<void>();
+  #state: StreamState | undefined;
+  #relay: TargetRelay | undefined;
+
+  constructor(options: PostgresStreamOptions) {
+    this.#options = options;
+    this.story = new StreamStory(options);
+    this.#reader = new ChunkReader(options.client);
+    const { client } = options;
+    client.on('error', () => this.#clientGone.resolve());
+    client.on('close', () => {
+      // After a proper end what it sent last may still be in hand, Terminate among it.
+      if (!client.readableEnded) this.#clientGone.resolve();
+    });
+  }
+
+  async serve(): Promise<string> {
+    const first = await this.#untilOver(this.#firstPacket());
+    if (first.packet.type === 'CancelRequest') return this.#cancel(first.packet, first.rest);
+    const refused = refuseStartup(first.packet, this.#options);
+    if (refused !== undefined) {
+      await this.sayFatal(refused);
+      return refused.message;
+    }
+    this.story.written();
+    const target = await this.#connect(first.packet);
+    this.story.target(target.server, target.tls);
+    const { catalogOf, catalog } = this.#options;
+    const { options, story, ended } = {
+      options: { ...this.#options, catalog: catalogOf?.(target.host) ?? catalog },
+      story: this.story,
+      ended: this.#ended,
+    };
+    const state = new StreamState({ options, target, story, ended });
+    this.#state = state;
+    for (const name of startupSettings(first.packet.parameters)) state.settings.named.add(name);
+    const greeting = greet(first.packet, target);
+    const { cancelKeys, stream } = options;
+    cancelKeys.add(
+      greeting.processId,
+      greeting.secretKey,
+      (sentBefore) => state.cancel(sentBefore),
+      stream,
+    );
+    const unlisten = options.onGrantEnded?.(() => {
+      // It fails only with the stream itself, or because no cancel got through: then it runs on.
+      cancelWithoutRight(state).catch(() => undefined);
+    });
+    try {
+      state.toClient.push(greeting.bytes);
+      await state.toClient.flush();
+      return await this.#relayBoth(state, first);
+    } finally {
+      unlisten?.();
+      state.settings.end();
+      cancelKeys.remove(greeting.processId);
+    }
+  }
+
+  /** FATAL where the protocol allows it: between two messages. */
+  async sayFatal(problem: HoopError | Refusal | NativeError): Promise<void> {
+    const { client } = this.#options;
+    const codec = this.#state?.settings.encoding.codec;
+    const atBoundary = this.#relay?.stopAtBoundary() ?? Promise.resolve();
+    const isAtBoundary = await withinTime(atBoundary, this.#closeWithinMs);
+    if (isAtBoundary && client.writable) {
+      client.write(toErrorResponse(problem, { severity: 'FATAL', codec }));
+    }
+  }
+
+  get #closeWithinMs(): number {
+    return this.#options.closeWithinMs ?? CLOSE_TIMEOUT_MS;
+  }
+
+  async close(): Promise<void> {
+    const { client } = this.#options;
+    this.#ended.abort();
+    this.#reader.stop();
+    const state = this.#state;
+    if (state !== undefined) {
+      const { socket } = state.target;
+      // A backend notices a lost connection only when it writes: what it still runs is stopped.
+      const isBusy = state.queue.length > 0 && !socket.destroyed && !socket.readableEnded;
+      if (isBusy) await withinTime(state.target.cancel(), this.#closeWithinMs);
+      socket.destroy();
+    }
+    if (client.destroyed) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    client.end(() => resolve());
+    client.resume();
+    await withinTime(Promise.race([promise, this.#clientGone.promise]), this.#closeWithinMs);
+    client.destroy();
+  }
+
+  /** One that keeps a stream open and asks for nothing would hold a place of its session for ever. */
+  async #firstPacket(): Promise<FirstPacket> {
+    const limit = this.#options.startupWithinMs ?? STARTUP_WITHIN_MS;
+    const timer = setTimeout(() => this.#reader.stop(), limit);
+    try {
+      return await readFirstPacket(this.#reader);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async #cancel(request: CancelRequest, rest: Uint8Array): Promise<string> {
+    const { cancelKeys } = this.#options;
+    const { processId, secretKey } = request;
+    this.story.written();
+    const forStream = await cancelKeys.cancel(processId, secretKey, decodeCancelPosition(rest));
+    this.story.cancelled(forStream);
+    return forStream === undefined ? 'cancel with an unknown key' : 'cancel';
+  }
+
+  async #connect(startup: StartupMessage): Promise<TargetConnection> {
+    const { target, signal } = this.#options;
+    const over = new AbortController();
+    void this.#clientGone.promise.then(() => over.abort(new StreamEnded('the client left')));
+    return connectTarget({
+      target,
+      startup: sessionParameters(startup.parameters),
+      signal: AbortSignal.any([signal, over.signal]),
+    });
+  }
+
+  async #relayBoth(state: StreamState, first: FirstPacket): Promise<string> {
+    const { rest, length } = first;
+    const relay = new TargetRelay(state);
+    this.#relay = relay;
+    const client = relayClient(state, { reader: this.#reader, rest, at: length }).catch(
+      (error: unknown) => afterAnswers(state, error),
+    );
+    const closed = relay.closed.then(() => 'target closed' as const);
+    // Whichever comes second has nobody to wait for it; its fault was that of the first.
+    client.catch(() => undefined);
+    closed.catch(() => undefined);
+    const end = await this.#untilOver(Promise.race([client, closed]));
+    // Whoever says Terminate behind a statement wants it to finish, as it does without a gateway.
+    if (end === 'terminated' && state.queue.length > 0) {
+      const answered = state.waitForTarget(() => state.queue.length === 0);
+      await this.#untilAborted(Promise.race([answered, closed]));
+    }
+    switch (end) {
+      case 'target closed':
+        return 'the target closed the connection';
+      case 'terminated':
+        await withinTime(closed, this.#closeWithinMs);
+        return 'the client closed the connection';
+      case 'ended':
+        await this.#halfClosed(state, closed);
+        return 'the client closed the connection';
+    }
+  }
+
+  /**
+   * The target is told as the client would tell it: it answers what it has got, fails a COPY that
+   * is not complete, and closes. A client that has only closed its half reads all of that.
+   */
+  async #halfClosed(state: StreamState, closed: Promise<unknown>): Promise<void> {
+    state.target.socket.end();
+    const { clientLeft } = this.#options;
+    const gone = this.#clientGone.promise;
+    const left = clientLeft === undefined ? gone : doneOrAborted(gone, clientLeft);
+    try {
+      await this.#untilAborted(Promise.race([closed, left]));
+    } catch (error) {
+      // It left before the answers came.
+      if (!(error instanceof StreamEnded)) throw error;
+    }
+    await withinTime(closed, LEFT_MS);
+  }
+
+  /** @throws the reason of the signal, or StreamEnded when the client is gone. */
+  #untilOver<T>(promise: Promise<T>): Promise<T> {
+    const gone = this.#clientGone.promise.then(() => {
+      throw new StreamEnded('the client is gone');
+    });
+    return this.#untilAborted(Promise.race([promise, gone]));
+  }
+
+  /** @throws the reason of the signal. */
+  #untilAborted<T>(promise: Promise<T>): Promise<T> {
+    const { signal } = this.#options;
+    return untilAborted(promise, signal, () => endOfSession(signal));
+  }
+}
+
+/** What came before a message that ends the connection is answered first, as the server does it. */
+async function afterAnswers(state: StreamState, error: unknown): Promise<never> {
+  // In copy mode the target waits for the client, not we for the target.
+  if (error instanceof ProtocolError && !state.copy.isReading) {
+    await state.waitForTarget(() => state.queue.length === 0);
+  }
+  throw error;
+}
+
+const INTERNAL_FAULT: NativeError = {
+  sqlState: 'XX000',
+  message: 'internal fault of the gateway',
+};
+
+function endOfSession({ reason }: AbortSignal): HoopError {
+  if (reason instanceof HoopError) return reason;
+  return new HoopError('HOOP_SESSION_ENDED', 'the session has ended', { cause: reason });
+}

@@ -1,0 +1,203 @@
+/**
+ * Settings and transaction state as the target has confirmed them, and what is in doubt. The
+ * server reports client_encoding and standard_conforming_strings, but only with the next
+ * ReadyForQuery; search_path (before 18) and the role it never reports. What cannot be known is
+ * asked for (probe.ts); until then nothing may depend on it.
+ */
+import type { Catalog, ChangeScope, ProtocolEffect } from '../policy/types.ts';
+import type { TransactionStatus } from '../protocol/ready-for-query.ts';
+import { widerScope } from './catalog-marks.ts';
+import { type ClientEncoding, clientEncoding } from './client-encoding.ts';
+import type { Place } from './known-statement.ts';
+import type { SeenCatalog } from './types.ts';
+import { NamedSettings } from './value-settings.ts';
+
+/** Settings that say where names are looked up. `*`: one whose name is computed. */
+const PLACE_SETTINGS = new Set(['search_path', 'role', 'session_authorization', 'all', '*']);
+/** Settings that say how text is read. */
+const PARSER_SETTINGS = new Set([
+  'client_encoding',
+  'names',
+  'standard_conforming_strings',
+  'backslash_quote',
+  'escape_string_warning',
+  'all',
+  '*',
+]);
+
+export class ShadowSettings {
+  transaction: TransactionStatus = 'idle';
+  encoding: ClientEncoding;
+  standardStrings: boolean;
+  /** What the client has set that changes what values stand for. */
+  readonly named = new NamedSettings();
+  /** What the client calls itself. */
+  applicationName: string;
+  /** undefined: not known. */
+  #place: Place | undefined;
+  /** Something in this transaction moved the place: its end may move it back. */
+  #placeMoved = false;
+  /** DDL or user code ran in this transaction: the catalog that the gateway read is not what it sees. */
+  #changed: ChangeScope | undefined;
+  /** What it sees since the last of that; undefined: not asked. */
+  #ownCatalog: SeenCatalog | undefined;
+  /** The catalog must be looked at again before a verdict rests on it. */
+  catalogStale: ChangeScope | undefined;
+  /** User code may have made, dropped or replaced SQL-level names. */
+  namesInDoubt = false;
+  /**
+   * Segment in which something was sent that may change how text is read. The target reports such
+   * a change with the ReadyForQuery of that segment, and not before.
+   */
+  parserDoubt: number | undefined;
+
+  /** Counts what makes a verdict void that was reached while names were uncertain. */
+  touches = 0;
+  readonly #onChange: (scope: ChangeScope) => void;
+
+  /** @param onChange told when a transaction has ended that may have changed the catalog. */
+  constructor(
+    parameters: ReadonlyMap<string, string>,
+    onChange: (scope: ChangeScope) => void = () => undefined,
+  ) {
+    this.#onChange = onChange;
+    this.encoding = clientEncoding(parameters.get('client_encoding') ?? 'UTF8');
+    this.standardStrings = parameters.get('standard_conforming_strings') !== 'off';
+    this.applicationName = parameters.get('application_name') ?? '';
+  }
+
+  get placeMoved(): boolean {
+    return this.#placeMoved;
+  }
+
+  get place(): Place | undefined {
+    return this.#place;
+  }
+
+  /** The catalog may not show what names mean in this transaction. */
+  get unsettled(): ChangeScope | undefined {
+    return this.#ownCatalog === undefined ? this.#changed : undefined;
+  }
+
+  /** Whether a verdict of then still rests on the same names. */
+  isCertain(touches: number): boolean {
+    const isUncertain = this.unsettled !== undefined || this.catalogStale !== undefined;
+    return !isUncertain || this.touches === touches;
+  }
+
+  /** What this transaction has changed so far. */
+  get changed(): ChangeScope | undefined {
+    return this.#changed;
+  }
+
+  learned(place: Place): void {
+    this.#place = place;
+  }
+
+  learnedCatalog(seen: SeenCatalog): void {
+    this.#ownCatalog = seen;
+  }
+
+  /** @param generation of the catalog that everyone sees: own changes are known on top of that one. */
+  ownCatalog(generation: number): Catalog | undefined {
+    if (this.#ownCatalog?.basedOn !== generation) this.#ownCatalog = undefined;
+    return this.#ownCatalog?.catalog;
+  }
+
+  /** The connection is over: what became of its transaction nobody tells. */
+  end(): void {
+    if (this.#changed !== undefined) this.#onChange(this.#changed);
+  }
+
+  /** Schemas came or went: which of the search_path exist must be asked again. */
+  forgetPlace(): void {
+    this.#place = undefined;
+  }
+
+  reported(name: string, value: string): void {
+    if (name === 'client_encoding') this.encoding = clientEncoding(value);
+    if (name === 'standard_conforming_strings') this.standardStrings = value !== 'off';
+    if (name === 'application_name') this.applicationName = value;
+  }
+
+  /** Whether a statement with this effect puts something in doubt for those that follow it. */
+  disturbs(effect: ProtocolEffect): boolean {
+    return (
+      movesPlace(effect) ||
+      effect.prepare !== undefined ||
+      effect.deallocate !== undefined ||
+      effect.declareCursor !== undefined ||
+      effect.closeCursor !== undefined ||
+      (this.#placeMoved && endsTransaction(effect))
+    );
+  }
+
+  /** A statement is sent: what it may do even if it fails or is never answered. */
+  sent(effect: ProtocolEffect, segment: number): void {
+    if (movesPlace(effect)) this.#placeMoved = true;
+    for (const { name } of effect.settings ?? []) this.named.add(name);
+    if (effect.changesCatalog || effect.runsUserCode) {
+      const isNarrow = effect.changes === 'relations' && !effect.runsUserCode;
+      this.#changed = isNarrow ? (this.#changed ?? 'relations') : 'all';
+      this.#forgetCatalog();
+    }
+    // What was made may go again, and triggers that were put off run now.
+    if (endsTransaction(effect)) this.#forgetCatalog();
+    if (effect.runsUserCode) {
+      // Prepared statements outlive the error that rolls everything else back.
+      this.namesInDoubt = true;
+    }
+    if (effect.runsUserCode || effect.settings?.some(({ name }) => PARSER_SETTINGS.has(name))) {
+      this.parserDoubt = segment;
+    }
+  }
+
+  /** A statement has ended, well or not. */
+  ended(effect: ProtocolEffect, failed: boolean): void {
+    if (movesPlace(effect) && !failed) this.#place = undefined;
+    if (this.#placeMoved && endsTransaction(effect)) this.#place = undefined;
+    // Told only by the next ReadyForQuery, but what follows in the pipeline runs again.
+    if (!failed && this.transaction === 'failed' && endsTransaction(effect)) {
+      this.transaction = 'transaction';
+    }
+  }
+
+  ready(status: TransactionStatus, segment: number, nothingPending: boolean): void {
+    this.transaction = status;
+    if (this.parserDoubt !== undefined && this.parserDoubt <= segment) this.parserDoubt = undefined;
+    if (status !== 'idle') return;
+    // The end of a transaction, an implicit one too, takes back what SET LOCAL did.
+    if (this.#placeMoved) this.#place = undefined;
+    if (this.#changed !== undefined) {
+      this.catalogStale = widerScope(this.catalogStale, this.#changed);
+      this.#onChange(this.#changed);
+      this.#forgetCatalog();
+    }
+    if (!nothingPending) return;
+    this.#placeMoved = false;
+    this.#changed = undefined;
+  }
+
+  #forgetCatalog(): void {
+    this.#ownCatalog = undefined;
+    this.touches += 1;
+  }
+}
+
+function movesPlace(effect: ProtocolEffect): boolean {
+  return (
+    effect.runsUserCode ||
+    (effect.changesCatalog && effect.changes !== 'relations') ||
+    (effect.settings?.some(({ name }) => PLACE_SETTINGS.has(name)) ?? false)
+  );
+}
+
+function endsTransaction(effect: ProtocolEffect): boolean {
+  const { transaction } = effect;
+  return (
+    transaction === 'commit' ||
+    transaction === 'rollback' ||
+    transaction === 'rollback to' ||
+    transaction === 'prepare'
+  );
+}

@@ -1,0 +1,172 @@
+/** The text of a statement before the policy sees it: whether it says to us what it says to the server. */
+import { isAscii } from 'node:buffer';
+import type { Refusal } from '../../../policy/types.ts';
+import { TextBytes } from '../policy/text-bytes.ts';
+import type { Verdict } from '../policy/types.ts';
+import { UndecodableText } from '../protocol/malformed-message.ts';
+import { type Decided, refusedVerdict } from './decide.ts';
+import type { KnownStatement } from './known-statement.ts';
+import type { StreamState } from './stream-state.ts';
+
+export type CheckedText =
+  | { readonly type: 'text'; readonly text: string }
+  | { readonly type: 'refused'; readonly verdict: Verdict & { effect: 'refuse' } };
+
+const BACKSLASH = 0x5c;
+
+/**
+ * Decodes the text, and refuses it where the server may read it in another way: a backslash while
+ * standard_conforming_strings is off, bytes beyond ASCII in an encoding we do not read, and both
+ * while code that may have changed these settings has not been answered.
+ * @param bytes of the message that hold the text.
+ * @param decode takes the text out of the message.
+ */
+export async function checkText(
+  state: StreamState,
+  bytes: Uint8Array,
+  decode: () => string,
+): Promise<CheckedText> {
+  const { settings } = state;
+  if (state.options.grant().passthrough) return { type: 'text', text: decode() };
+  const hasBackslash = bytes.includes(BACKSLASH);
+  const hasHighByte = !isAscii(bytes);
+  if (hasBackslash || hasHighByte) {
+    const doubt = settings.parserDoubt;
+    if (doubt !== undefined && doubt < state.segment) {
+      await state.waitForTarget(() => settings.parserDoubt === undefined || state.skipping);
+    }
+    if (settings.parserDoubt !== undefined) return refused(inDoubt());
+    if (hasBackslash && !settings.standardStrings) return refused(nonStandardStrings());
+    if (hasHighByte && !settings.encoding.isSafe) {
+      return refused(unreadable(settings.encoding.name));
+    }
+  }
+  try {
+    return { type: 'text', text: decode() };
+  } catch (error) {
+    if (error instanceof UndecodableText) {
+      return refused(invalidBytes(settings.encoding.name));
+    }
+    throw error;
+  }
+}
+
+/** Whether the text in these bytes says the same to everybody: `checkText` would let it through. */
+export function isPlain(bytes: Uint8Array): boolean {
+  return isAscii(bytes) && !bytes.includes(BACKSLASH);
+}
+
+/** One per statement that was let through; one for all of them under a passthrough grant. */
+export function knownStatements(request: {
+  readonly state: StreamState;
+  readonly decided: Decided & { type: 'allowed' | 'opaque' };
+  readonly text: string;
+  readonly at: number;
+  readonly parameterTypes: readonly number[];
+}): readonly KnownStatement[] {
+  const { state, decided, text, at, parameterTypes } = request;
+  const statements = decided.type === 'allowed' ? decided.statements : [];
+  const numbered = decided.type === 'allowed' ? decided.first : undefined;
+  const first =
+    numbered ??
+    (decided.type === 'opaque'
+      ? state.story.opaque(at, text)
+      : state.story.allowed(at, statements, text));
+  const common = {
+    source: text,
+    parameterTypes,
+    grantGeneration: decided.grantGeneration,
+    shape: undefined,
+    shapeIsChecked: false,
+    describedIn: undefined,
+  };
+  if (decided.type === 'opaque') {
+    const nothing = { basis: undefined, allowed: undefined, usesNames: false, executes: undefined };
+    return [{ ...common, ...nothing, number: first, text }];
+  }
+  const { basis, names } = decided;
+  if (statements.length === 0) {
+    const nothing = { basis, allowed: undefined, usesNames: false, executes: undefined };
+    return [{ ...common, ...nothing, number: first, text }];
+  }
+  // The first one was counted when its message came.
+  if (statements.length > 1) state.paceMs(statements.length - 1);
+  const bytes = statements.length > 1 ? new TextBytes(text) : undefined;
+  return statements.map((allowed, index) => ({
+    ...common,
+    usesNames: names.wereUsed,
+    executes: names.found.get(allowed.analysis.protocol.execute ?? ''),
+    number: first + index,
+    text: bytes === undefined ? text : bytes.slice(allowed.analysis),
+    basis,
+    allowed,
+  }));
+}
+
+function refused(refusal: Refusal): CheckedText {
+  return { type: 'refused', verdict: refusedVerdict(refusal) };
+}
+
+const NOTHING = { detail: undefined, hint: undefined, position: undefined, rule: undefined };
+
+function inDoubt(): Refusal {
+  return {
+    ...NOTHING,
+    code: 'HOOP_SETTING',
+    sqlState: '42501',
+    message: 'statement cannot be read for certain in this pipeline',
+    detail:
+      'An earlier statement may have changed how text is read, and the server reports that only at the end of the pipeline.',
+    hint: 'Send it after the answer to Sync, or without backslashes and characters beyond ASCII.',
+  };
+}
+
+function nonStandardStrings(): Refusal {
+  return {
+    ...NOTHING,
+    code: 'HOOP_SETTING',
+    sqlState: '42501',
+    message: 'backslash in a statement while standard_conforming_strings is off',
+    detail: 'The gateway reads string literals as the SQL standard has them.',
+    hint: 'Run SET standard_conforming_strings = on.',
+  };
+}
+
+function unreadable(encoding: string): Refusal {
+  return {
+    ...NOTHING,
+    code: 'HOOP_ENCODING',
+    sqlState: '42501',
+    message: `statements in client_encoding ${encoding} may have ASCII characters only`,
+    detail: 'In this encoding a byte of a longer character can look like a quote or a backslash.',
+    hint: 'Run SET client_encoding = UTF8.',
+  };
+}
+
+/** In the server's own words. */
+function invalidBytes(encoding: string): Refusal {
+  return {
+    ...NOTHING,
+    code: 'HOOP_ENCODING',
+    sqlState: '22021',
+    message: `invalid byte sequence for encoding "${encoding}"`,
+  };
+}
+
+/** Stands for a name that is not known, where a passthrough grant lets everything through. */
+export function unknownStatement(grantGeneration: string): KnownStatement {
+  return {
+    number: 0,
+    text: '',
+    source: '',
+    parameterTypes: [],
+    grantGeneration,
+    basis: undefined,
+    allowed: undefined,
+    usesNames: false,
+    executes: undefined,
+    shape: undefined,
+    shapeIsChecked: false,
+    describedIn: undefined,
+  };
+}

@@ -1,0 +1,384 @@
+/** What the two directions of one stream share. */
+
+import { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import { doneOrAborted } from '../../../until.ts';
+import { mayWriteBack } from '../policy/evaluate-placeholders.ts';
+import { encodeEmptyFrontend } from '../protocol/empty-messages.ts';
+import { BYTES, type TextCodec } from '../protocol/text-codec.ts';
+import { verdictsOf } from './confirmations.ts';
+import { CopyGuard } from './copy-guard.ts';
+import type { CountedQuery } from './counted-query.ts';
+import { demandsOf, effectsOf, type KnownPortal, type KnownStatement } from './known-statement.ts';
+import { lookupsOf } from './lookup-count.ts';
+import { MaskNotices } from './mask-notices.ts';
+import { NameTable } from './name-table.ts';
+import { OutputBatch } from './output-batch.ts';
+import { type Entry, type ExecuteEntry, PendingQueue, type QueryEntry } from './pending-queue.ts';
+import { RowBudget } from './row-budget.ts';
+import { RowTrials } from './row-trials.ts';
+import type { Run } from './run.ts';
+import { serverName } from './server-name.ts';
+import { ShadowSettings } from './shadow-settings.ts';
+import type { StreamStory } from './stream-story.ts';
+import type { TargetConnection } from './target-connection.ts';
+import type { ErrorResponseOptions } from './to-error-response.ts';
+import type { PostgresStreamOptions } from './types.ts';
+
+const FLUSH = encodeEmptyFrontend('Flush');
+const SYNC = encodeEmptyFrontend('Sync');
+/** A server that is not overloaded has read what was sent to it. */
+const CANCEL_AGAIN_MS = 100;
+
+export class StreamState {
+  readonly options: PostgresStreamOptions;
+  readonly target: TargetConnection;
+  readonly story: StreamStory;
+  readonly queue: PendingQueue;
+  readonly statements = new NameTable<KnownStatement>(
+    (name) => this.#serverName(name),
+    ({ source }) => source.length,
+  );
+  readonly portals = new NameTable<KnownPortal>(
+    (name) => this.#serverName(name),
+    ({ statement, bound }) => statement.source.length + (bound?.bytes.length ?? 0),
+  );
+  /** Nobody else's, ever. */
+  readonly id = randomUUID();
+  readonly settings: ShadowSettings;
+  readonly copy = new CopyGuard();
+  readonly trials: RowTrials;
+  readonly rowBudget: RowBudget;
+  readonly notices: MaskNotices;
+  readonly toTarget: OutputBatch;
+  readonly toClient: OutputBatch;
+  /** The stream is over; everything that waits gives up. */
+  readonly ended: AbortController;
+  segment = 0;
+  /** What errors and notices at the end of the open transaction may show of its statements. */
+  deferred = { values: false, userCode: false };
+  /** Of the client since the last Sync or Query: Bind, Parse and Close behind a Bind, Execute. */
+  readonly inSegment = { binds: 0, renames: 0, runs: 0 };
+  /** A cancel is on its way to the target: what is sent now it might hit instead. */
+  stopping: Promise<void> | undefined;
+  /** Extended messages were sent since the last Sync or Query. */
+  segmentIsOpen = false;
+  /** An error is certain or known: what comes before the next Sync is dropped, as the target would. */
+  skipping = false;
+  /** A result was withheld: what the target answers before the next ReadyForQuery is, too. */
+  withholding = false;
+  /** Offset of the message whose lookups were counted last. */
+  lookupsCountedAt: number | undefined;
+  /** The target may keep answers in its buffer until a Flush or Sync. */
+  #unflushed = false;
+  /** Withdraws the statement that waits for approval, if one does: it never reaches the target. */
+  #withdrawHeld: (() => void) | undefined;
+  /** Offset in the up stream of the message that is being dealt with. */
+  #inHandAt: number | undefined;
+  /** Whoever waits for that hears of its end, and of a hold. */
+  #handChanged: PromiseWithResolvers<void> | undefined;
+  /** The segment of the client that was begun last, and the offset of its first message. */
+  readonly #begun = { segment: -1, at: 0 };
+  /** Sent, and with an effect on names or settings that is not confirmed yet. */
+  readonly #disturbing = new Set<Entry>();
+
+  constructor(parts: {
+    readonly options: PostgresStreamOptions;
+    readonly target: TargetConnection;
+    readonly story: StreamStory;
+    readonly ended: AbortController;
+  }) {
+    this.options = parts.options;
+    this.target = parts.target;
+    this.story = parts.story;
+    this.ended = parts.ended;
+    this.queue = new PendingQueue(parts.ended.signal);
+    this.settings = new ShadowSettings(parts.target.parameters, (scope) =>
+      parts.options.catalog.invalidate?.(scope),
+    );
+    this.trials = new RowTrials(this);
+    this.rowBudget = new RowBudget(parts.options);
+    this.notices = new MaskNotices(parts.options.grant().notices !== 'off');
+    this.toTarget = new OutputBatch(parts.target.socket, parts.ended.signal, {
+      now: () => this.story.written(),
+      soon: parts.options.whenRecorded,
+    });
+    this.toClient = new OutputBatch(parts.options.client, parts.ended.signal);
+  }
+
+  /** How errors are said. */
+  get saying(): ErrorResponseOptions {
+    return { codec: this.codec, isRun: this.options.isRun };
+  }
+
+  /** For names and texts. Under a passthrough grant nothing is read, and any bytes may pass. */
+  get codec(): TextCodec {
+    return this.options.grant().passthrough ? BYTES : this.settings.encoding.codec;
+  }
+
+  #serverName(name: string): string | undefined {
+    const { encoding, parserDoubt } = this.settings;
+    return serverName(name, {
+      serverIsUtf8: this.target.parameters.get('server_encoding') === 'UTF8',
+      isExact: encoding.isExact && parserDoubt === undefined,
+    });
+  }
+
+  /** No transaction is open at the target, nor will what was sent open one: portals are gone. */
+  get isIdle(): boolean {
+    return !this.segmentIsOpen && this.settings.transaction === 'idle';
+  }
+
+  /** An effect on names or settings is under way. */
+  get isDisturbed(): boolean {
+    return this.#disturbing.size > 0;
+  }
+
+  /** Puts a message and what is expected in answer to it in line. */
+  send(message: Uint8Array, entry: Entry, disturbs = false): void {
+    const ends = entry.kind === 'sync' || entry.kind === 'query' || entry.kind === 'function-call';
+    if (ends && this.trials.isOpen) throw new Error('rows that are not counted could be committed');
+    this.toTarget.push(message);
+    this.queue.push(entry);
+    if (disturbs) this.#disturbing.add(entry);
+    if (entry.origin === 'client' && this.#begun.segment !== entry.segment) {
+      this.#begun.segment = entry.segment;
+      this.#begun.at = this.#inHandAt ?? 0;
+    }
+    if (ends) {
+      // It may end an implicit transaction, and with it what SET LOCAL did.
+      if (this.settings.placeMoved) this.#disturbing.add(entry);
+      this.segment += 1;
+      this.segmentIsOpen = false;
+      this.inSegment.binds = 0;
+      this.inSegment.renames = 0;
+      this.inSegment.runs = 0;
+      this.#unflushed = false;
+    } else {
+      this.segmentIsOpen = true;
+      this.#unflushed = true;
+      if (entry.kind === 'bind' && entry.origin === 'client') this.inSegment.binds += 1;
+      const isRename = entry.kind === 'parse' || entry.kind === 'close';
+      if (isRename && entry.origin === 'client' && this.inSegment.binds > 0) {
+        this.inSegment.renames += 1;
+      }
+      if (entry.kind === 'execute' && entry.origin === 'client') this.inSegment.runs += 1;
+    }
+  }
+
+  /**
+   * A message that runs statements: notes at once what they may do, even if no answer comes.
+   * @param isApproved what needs approval in it has just been approved.
+   */
+  sendRuns(
+    message: Uint8Array,
+    entry: QueryEntry | (ExecuteEntry & { readonly run: Run }),
+    isApproved: boolean,
+  ): void {
+    let disturbs = false;
+    let mayReadCopy = false;
+    for (const run of entry.kind === 'query' ? entry.runs : [entry.run]) {
+      const { statement } = run;
+      const { allowed } = statement;
+      const isQuery = entry.kind === 'query' || entry.counted?.query !== undefined;
+      if (!isApproved && demandsOf(allowed, isQuery).length > 0) {
+        throw new Error('a statement that needs approval was about to run without');
+      }
+      const looksUp = lookupsOf(allowed, isQuery).length > 0;
+      if (looksUp && !run.portal?.lookupsAreCounted && this.lookupsCountedAt !== run.at) {
+        throw new Error('a statement was about to look up values that nobody has counted');
+      }
+      if (allowed !== undefined) this.notices.sent(allowed);
+      if (allowed?.redactErrors) {
+        const userCode = this.deferred.userCode || allowed.analysis.protocol.runsUserCode;
+        this.deferred = { values: true, userCode };
+      }
+      for (const { effect } of effectsOf(statement)) {
+        disturbs ||= this.settings.disturbs(effect);
+        this.settings.sent(effect, entry.segment);
+      }
+      // Nothing is known of an opaque text, but COPY cannot be spelt in another way.
+      mayReadCopy ||=
+        allowed?.analysis.protocol.copy?.direction === 'in' ||
+        (statement.basis === undefined && /copy/i.test(statement.text));
+    }
+    this.send(message, entry, disturbs);
+    if (mayReadCopy) {
+      const grant = this.options.grant();
+      const isSearched = verdictsOf(entry).some(({ analysis }) => mayWriteBack(analysis, grant));
+      this.copy.expect(entry, isSearched);
+    }
+  }
+
+  /** @param completes the Query of the client that it is the end of. */
+  sendSync(
+    message: Uint8Array = SYNC,
+    origin: 'client' | 'own' = 'client',
+    completes?: CountedQuery,
+  ): void {
+    this.skipping = false;
+    this.send(message, { kind: 'sync', origin, segment: this.segment, completes });
+  }
+
+  /** The client's own Flush. */
+  sendFlush(message: Uint8Array): void {
+    this.toTarget.push(message);
+    this.#unflushed = false;
+  }
+
+  /** After copy data: the answer to the COPY may stay in the target's buffer. */
+  sendData(bytes: Uint8Array): void {
+    this.toTarget.push(bytes);
+    this.#unflushed = true;
+  }
+
+  settled(entry: Entry): void {
+    this.#disturbing.delete(entry);
+    this.copy.resolved(entry);
+  }
+
+  /**
+   * Lets the target answer what it has: sends everything that is in line and, where answers may be
+   * kept back, a Flush of the gateway's own. Without it both sides would wait for ever.
+   */
+  async release(): Promise<void> {
+    if (this.#unflushed && this.queue.length > 0 && !this.skipping) {
+      this.toTarget.push(FLUSH);
+      this.#unflushed = false;
+    }
+    await this.toTarget.flush();
+  }
+
+  /** As `release`, for callers that cannot wait: these are a few bytes. */
+  releaseSoon(): void {
+    this.release().catch((error: unknown) => this.ended.abort(error));
+  }
+
+  /** So many statements more. @returns how long to wait before the next, milliseconds; mostly 0 */
+  paceMs(statements: number): number {
+    const { pace, grant } = this.options;
+    const { statementsPerSecond } = grant().limits;
+    return pace?.spend(statements, statementsPerSecond, performance.now()) ?? 0;
+  }
+
+  /** Until the stream has ended at most; answers to what came before go on. */
+  async pause(waitMs: number): Promise<void> {
+    await this.release();
+    await delay(waitMs, undefined, { signal: this.ended.signal }).catch(() => undefined);
+  }
+
+  /** The message at this offset is being dealt with; undefined: it has been. */
+  take(at: number | undefined): void {
+    this.#inHandAt = at;
+    if (at === undefined) this.#noteHand();
+  }
+
+  /** More of the message in hand has been sent: that is what a cancel waits for. */
+  handedOn(): void {
+    this.#noteHand();
+  }
+
+  /** The message in hand waits for approval; undefined: no longer. */
+  hold(withdraw: (() => void) | undefined): void {
+    this.#withdrawHeld = withdraw;
+    this.#noteHand();
+  }
+
+  /**
+   * A CancelRequest. It hits what it would hit directly: the first statement without an answer, if
+   * the client had sent it by then, also one that has not got to the target yet. What is held never
+   * reaches the target, and so its cancel does not either.
+   * @param sentBefore bytes of the up stream that had been sent when the client asked.
+   */
+  async cancel(sentBefore = Number.POSITIVE_INFINITY): Promise<void> {
+    let wasDecided = false;
+    while (!this.ended.signal.aborted) {
+      const isInHand = this.#inHandAt !== undefined && this.#inHandAt < sentBefore;
+      if (this.#withdrawHeld !== undefined) {
+        if (isInHand) this.#withdrawHeld();
+        return;
+      }
+      const head = this.queue.find(({ origin }) => origin === 'client');
+      if (head !== undefined) {
+        const isLater = head.segment === this.#begun.segment && this.#begun.at >= sentBefore;
+        if (!isLater) await this.#cancelAtTarget();
+        if (!isLater && wasDecided) await this.#cancelAgain(head);
+        return;
+      }
+      if (!isInHand) return;
+      wasDecided = true;
+      // It is being decided. A cancel that came before it would be lost, as one that comes after.
+      await this.#nextHand();
+    }
+  }
+
+  #noteHand(): void {
+    this.#handChanged?.resolve();
+    this.#handChanged = undefined;
+  }
+
+  async #nextHand(): Promise<void> {
+    const { signal } = this.ended;
+    this.#handChanged ??= Promise.withResolvers();
+    await doneOrAborted(this.#handChanged.promise, signal);
+  }
+
+  async #cancelAtTarget(): Promise<void> {
+    // What is in line comes first: it may be what is meant.
+    this.toTarget.flush()?.catch(() => undefined);
+    const cancelled = this.target.cancel();
+    this.#stop(cancelled);
+    await cancelled;
+  }
+
+  /**
+   * A server drops a cancel that comes before it has read the statement. Here that is likely: the
+   * statement has only just been sent. With more in line the second one could hit what comes next.
+   */
+  async #cancelAgain(head: Entry): Promise<void> {
+    await delay(CANCEL_AGAIN_MS, undefined, { signal: this.ended.signal }).catch(() => undefined);
+    const isStillFirst = this.queue.find(({ origin }) => origin === 'client') === head;
+    const isAlone = this.queue.last?.segment === head.segment;
+    if (isStillFirst && isAlone && !this.ended.signal.aborted) await this.#cancelAtTarget();
+  }
+
+  /** The client's next message waits for it, whatever becomes of it. */
+  #stop(cancelled: Promise<void>): void {
+    const over = Promise.allSettled([this.stopping, cancelled]).then(() => {
+      if (this.stopping === over) this.stopping = undefined;
+    });
+    this.stopping = over;
+  }
+
+  /**
+   * Stops a statement whose rows nobody gets any more. Only if nothing else has been sent that the
+   * cancel might hit instead; the next message waits for it.
+   */
+  stopRunning(entry: Entry | undefined): void {
+    if (this.queue.last?.segment !== entry?.segment) return;
+    // When the cancel does not get through the statement runs to its end, unseen.
+    this.#stop(this.target.cancel());
+  }
+
+  /**
+   * Lets the target answer what it has run, although the client has an error by now: of a result
+   * that was withheld the end is still to come.
+   */
+  flushAnswers(): void {
+    if (!this.#unflushed || this.queue.length === 0) return;
+    this.toTarget.push(FLUSH);
+    this.#unflushed = false;
+  }
+
+  /** Stops what is counted for too long. Nothing that could commit has been sent behind it. */
+  stopCounting(): void {
+    this.#stop(this.target.cancel());
+  }
+
+  /** Waits until `isDone`, which the target's answers bring about. */
+  async waitForTarget(isDone: () => boolean): Promise<void> {
+    if (isDone()) return;
+    await this.release();
+    await this.queue.wait(isDone);
+  }
+}

@@ -1,0 +1,86 @@
+/**
+ * What goes wrong on the way to a target, as clients may read it: the target's name, and the address
+ * only where the policy shows it. Texts of Node and of the server name addresses, roles and paths;
+ * they stay in `cause`, which goes nowhere but the gateway's log.
+ */
+import { type ErrorCode, HoopError } from '../../../errors.ts';
+import type { TargetHost } from '../../../gateway/targets/target-host.ts';
+
+const MESSAGES = {
+  HOOP_TARGET_UNREACHABLE: 'cannot reach target',
+  HOOP_TARGET_LOGIN: 'cannot log in to target',
+  HOOP_TARGET_TLS: 'no trusted TLS to target',
+} as const satisfies { readonly [code in ErrorCode]?: string };
+
+const HINTS: { readonly [code in keyof typeof MESSAGES]?: string } = {
+  HOOP_TARGET_TLS:
+    'Check `tls` of the target in the policy repository, and the certificates of server and gateway.',
+};
+
+export interface TargetFailure {
+  readonly code: keyof typeof MESSAGES;
+  /** A full sentence. */
+  readonly text: string;
+  readonly host: TargetHost;
+  readonly cause?: unknown;
+}
+
+export function targetError(target: { readonly name: string }, failure: TargetFailure): HoopError {
+  const { code, text, host, cause } = failure;
+  return new HoopError(code, `${MESSAGES[code]} "${target.name}"`, {
+    detail: host.shown === undefined ? text : `${host.shown}: ${text}`,
+    hint: HINTS[code],
+    cause,
+  });
+}
+
+const NETWORK: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'The connection was refused: nothing listens there.',
+  ECONNRESET: 'The connection was reset.',
+  EPIPE: 'The connection was closed.',
+  ETIMEDOUT: 'The server does not answer.',
+  EHOSTUNREACH: 'There is no way to the server.',
+  ENETUNREACH: 'There is no way to the server.',
+  ENOTFOUND: 'Its name cannot be resolved.',
+  EAI_AGAIN: 'Its name cannot be resolved now.',
+  EMFILE: 'The gateway has no file descriptors left.',
+};
+
+export function networkText(cause: unknown): string {
+  // Of several addresses that all failed, Node gives an error without a code of its own kind.
+  const first: unknown = cause instanceof AggregateError ? cause.errors[0] : cause;
+  const code = errorCode(first);
+  return NETWORK[code] ?? `The connection failed${code === '' ? '' : ` (${code})`}.`;
+}
+
+const CERTIFICATES: Readonly<Record<string, string>> = {
+  ERR_TLS_CERT_ALTNAME_INVALID: 'The certificate of the server is for another name.',
+  CERT_HAS_EXPIRED: 'The certificate of the server has expired.',
+  CERT_NOT_YET_VALID: 'The certificate of the server is not valid yet.',
+  CERT_SIGNATURE_FAILURE: 'The certificate of the server is not signed by a CA that is trusted.',
+  DEPTH_ZERO_SELF_SIGNED_CERT: 'The certificate of the server is signed by itself.',
+  SELF_SIGNED_CERT_IN_CHAIN: 'The certificate of the server is signed by a CA that is not trusted.',
+  UNABLE_TO_GET_ISSUER_CERT: 'The certificate of the server is signed by a CA that is not trusted.',
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+    'The certificate of the server is signed by a CA that is not trusted.',
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+    'The certificate of the server is signed by a CA that is not trusted.',
+  ERR_SSL_TLSV1_ALERT_UNKNOWN_CA: 'The server does not trust the certificate of the gateway.',
+  ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED:
+    'The server asks for a client certificate, and the credential has none.',
+};
+
+/** @returns undefined: it is no error of TLS. */
+export function tlsText(cause: unknown): string | undefined {
+  const code = errorCode(cause);
+  const known = CERTIFICATES[code];
+  if (known !== undefined) {
+    return known;
+  }
+  const isTls = code.startsWith('ERR_SSL_') || code.startsWith('ERR_TLS_') || /CERT/.test(code);
+  return isTls ? `TLS failed (${code}).` : undefined;
+}
+
+function errorCode(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : '';
+}

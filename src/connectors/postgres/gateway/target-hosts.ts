@@ -1,0 +1,163 @@
+/**
+ * Which of the hosts of a target, and over what kind of connection, as libpq does it:
+ *
+ *   for each host                         the next one only if this one cannot be reached,
+ *     with TLS and without, as the mode     is starting up, or is not of the kind that is wanted
+ *       TCP, TLS, login
+ *       standby? read-only?               target_session_attrs
+ *
+ * A refused credential ends it at once: on every host it would count as a failed login.
+ */
+import { HoopError, ProtocolError } from '../../../errors.ts';
+import type { TargetHost } from '../../../gateway/targets/target-host.ts';
+import type { SessionAttributes } from '../../../policy/policy.ts';
+import { ServerRefusal } from './server-refusal.ts';
+import { unfitFor } from './session-attributes.ts';
+import { networkText, targetError, tlsText } from './target-errors.ts';
+import { logInToTarget, type TargetLogin } from './target-login.ts';
+import { type Encryption, openTargetSocket, type TargetSocket } from './target-socket.ts';
+import type { PostgresTarget, TargetTls } from './types.ts';
+
+export interface LoggedInHost extends TargetSocket {
+  readonly host: TargetHost;
+  readonly login: TargetLogin;
+}
+
+export interface LogInToHostOptions {
+  readonly target: PostgresTarget;
+  readonly startup: ReadonlyMap<string, string>;
+  readonly signal: AbortSignal;
+}
+
+type Wanted = Exclude<SessionAttributes, 'prefer-standby'>;
+
+/** @throws HoopError HOOP_TARGET_UNREACHABLE | HOOP_TARGET_LOGIN | HOOP_TARGET_TLS; or the signal's reason. */
+export async function logInToHost(options: LogInToHostOptions): Promise<LoggedInHost> {
+  const { target } = options;
+  const { hosts, sessionAttributes } = target;
+  const passes: readonly Wanted[] =
+    sessionAttributes === 'prefer-standby' ? ['standby', 'any'] : [sessionAttributes];
+  let failures: HoopError[] = [];
+  for (const wanted of passes) {
+    failures = [];
+    for (const host of hosts) {
+      try {
+        return await logInTo(host, wanted, options);
+      } catch (error) {
+        if (!(error instanceof HoopError) || !mayTryNext(error)) throw error;
+        failures.push(error);
+      }
+    }
+  }
+  const [only] = failures;
+  if (only !== undefined && failures.length === 1) throw only;
+  throw new HoopError('HOOP_TARGET_UNREACHABLE', `cannot reach target "${target.name}"`, {
+    detail: failures.map(({ detail }) => detail).join(' '),
+    cause: new AggregateError(failures),
+  });
+}
+
+/** CANNOT_CONNECT_NOW: starting up or shutting down, or a standby that takes no connections. */
+const CANNOT_CONNECT_NOW = '57P03';
+
+function mayTryNext(error: HoopError): boolean {
+  return error.code === 'HOOP_TARGET_UNREACHABLE' || sqlStateOf(error) === CANNOT_CONNECT_NOW;
+}
+
+function sqlStateOf(error: HoopError): string | undefined {
+  return error.cause instanceof ServerRefusal ? error.cause.sqlState : undefined;
+}
+
+async function logInTo(
+  host: TargetHost,
+  wanted: Wanted,
+  options: LogInToHostOptions,
+): Promise<LoggedInHost> {
+  const { target } = options;
+  const deadline = AbortSignal.timeout(target.connectTimeoutMs);
+  const signal = AbortSignal.any([options.signal, deadline]);
+  const [first, second] = ENCRYPTIONS[target.tls.mode];
+  try {
+    try {
+      return await attempt(host, first, wanted, { ...options, signal });
+    } catch (error) {
+      // pg_hba.conf may take this user from here only with TLS, or only without.
+      if (second === undefined || !isAboutEncryption(error)) throw error;
+      return await attempt(host, second, wanted, { ...options, signal });
+    }
+  } catch (error) {
+    if (options.signal.aborted || !deadline.aborted) throw error;
+    const text = `The server did not finish the login in ${target.connectTimeoutMs} ms.`;
+    throw targetError(target, { code: 'HOOP_TARGET_UNREACHABLE', text, host });
+  }
+}
+
+const ENCRYPTIONS: {
+  readonly [mode in TargetTls['mode']]: readonly [Encryption, Encryption?];
+} = {
+  disable: ['none'],
+  allow: ['none', 'tls'],
+  prefer: ['either', 'none'],
+  require: ['tls'],
+  'verify-ca': ['tls'],
+  'verify-full': ['tls'],
+};
+
+const INVALID_AUTHORIZATION = '28000';
+
+function isAboutEncryption(error: unknown): boolean {
+  const refusal = error instanceof HoopError ? error.cause : undefined;
+  return (
+    refusal instanceof ServerRefusal &&
+    refusal.stage === 'start' &&
+    refusal.sqlState === INVALID_AUTHORIZATION
+  );
+}
+
+async function attempt(
+  host: TargetHost,
+  encryption: Encryption,
+  wanted: Wanted,
+  { target, startup, signal }: LogInToHostOptions,
+): Promise<LoggedInHost> {
+  let opened: TargetSocket | undefined;
+  try {
+    opened = await openTargetSocket({ target, host, encryption, signal });
+    const login = await logInToTarget({ ...opened, target, host, startup, signal });
+    const unfit = await unfitFor(wanted, opened.socket, login.parameters, signal);
+    if (unfit !== undefined) {
+      throw targetError(target, { code: 'HOOP_TARGET_UNREACHABLE', text: unfit, host });
+    }
+    return { ...opened, host, login };
+  } catch (error) {
+    opened?.socket.destroy();
+    throw signal.aborted ? error : named(error, target, host);
+  }
+}
+
+/** Errors of the codec and of the socket, as errors about the target. */
+function named(error: unknown, target: PostgresTarget, host: TargetHost): unknown {
+  if (error instanceof ProtocolError) {
+    const text = `The server broke the protocol: ${error.message}.`;
+    return targetError(target, { code: 'HOOP_TARGET_LOGIN', text, host, cause: error });
+  }
+  if (!(error instanceof HoopError) || error.message.endsWith(`"${target.name}"`)) return error;
+  // Of the stream under it: in TLS 1.3 a server refuses our certificate after the handshake.
+  const tls = tlsText(error.cause);
+  if (tls !== undefined) {
+    return targetError(target, { code: 'HOOP_TARGET_TLS', text: tls, host, cause: error });
+  }
+  const text = error.cause instanceof Error ? networkText(error.cause) : sentence(error.message);
+  // Most often its alert is lost with the connection, and this is all that is left of it.
+  const isDoubtful = target.clientCertificate !== undefined && target.tls.mode !== 'disable';
+  return targetError(target, {
+    code: 'HOOP_TARGET_UNREACHABLE',
+    text: isDoubtful ? `${text} It may not trust the certificate of the gateway.` : text,
+    host,
+    cause: error,
+  });
+}
+
+function sentence(text: string): string {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
+}

@@ -1,0 +1,41 @@
+/** What is said of messages that would have to be collected and are longer than may be. */
+import { HoopError } from '../../../errors.ts';
+import type { Refusal } from '../../../policy/types.ts';
+import { BACKEND } from '../protocol/message-types.ts';
+
+const MIB = 1024 * 1024;
+
+/** A statement, or another message of the client. @param bodyLength bytes. */
+export function tooLargeStatement(bodyLength: number, limit: number): Refusal {
+  return {
+    code: 'HOOP_TOO_LARGE',
+    sqlState: '54000',
+    message: 'message is too large',
+    detail: `It has ${bodyLength} bytes. ${limitText('Statements are read as a whole before they run', limit)}`,
+    hint: 'Send large values as parameters, or with COPY: their size is not limited.',
+    position: undefined,
+    rule: undefined,
+  };
+}
+
+/** Of the target: it has begun to come, and nothing behind it can be read. */
+export function tooLargeToRead(type: number, bodyLength: number, limit: number): HoopError {
+  const isRow = type === BACKEND.DataRow || type === BACKEND.CopyData;
+  return new HoopError(
+    'HOOP_TOO_LARGE',
+    isRow
+      ? `a row of ${bodyLength} bytes is too large to be masked`
+      : `a message of the target of ${bodyLength} bytes is too large to be read`,
+    {
+      detail: limitText(
+        isRow ? 'Rows with masked columns are read as a whole' : 'It is read as a whole',
+        limit,
+      ),
+      hint: 'Leave large columns out of the statement, or ask the operator for a higher limit.',
+    },
+  );
+}
+
+function limitText(what: string, limit: number): string {
+  return `${what}, up to ${limit / MIB} MiB (limits.messageMiB of the gateway).`;
+}

@@ -1,0 +1,121 @@
+/**
+ * `inference: deny` where the owner wrote the comparison and the client gives the other side: checks,
+ * unique indexes, foreign keys, views that join a table which the client may write.
+ */
+import { columnName } from '../../../policy/describe-grant.ts';
+import { patternMatches, qualifiedName } from '../../../policy/patterns.ts';
+import type { ColumnMask, Grant, Refusal } from '../../../policy/types.ts';
+import { verbMatches } from '../../../policy/verbs.ts';
+import { refusal } from './evaluate-refusal.ts';
+import type { MaskIndex } from './mask-index.ts';
+import { withReferencing } from './referencing-masks.ts';
+import type { Catalog, ColumnFact, StatementAnalysis, WriteComparison } from './types.ts';
+
+export function refuseComparisons(
+  analysis: StatementAnalysis,
+  grant: Grant,
+  masks: MaskIndex,
+): Refusal | undefined {
+  for (const comparison of analysis.writeComparisons ?? []) {
+    const mask = denied(comparison.compared, masks);
+    if (mask) return refuseWrite(grant, mask, comparison);
+  }
+  for (const { view, columns } of analysis.viewComparisons ?? []) {
+    const mask = columns.map((column) => denied(column, masks)).find((found) => found);
+    const own = columns.find((column) => !masks.of(column) && mayWrite(grant, column));
+    if (mask && own && view) return refuseView(grant, mask, own, view);
+  }
+  return undefined;
+}
+
+/** ALTER DOMAIN … ADD CHECK compares every value of a masked column with what the statement says. */
+export function refuseDomain(
+  { checkedDomain }: StatementAnalysis,
+  grant: Grant,
+  catalog: Catalog,
+): Refusal | undefined {
+  if (checkedDomain === undefined) return undefined;
+  const mask = withReferencing(grant.masks, catalog).find(({ schema, relation, column }) => {
+    const found = catalog.relation(schema, relation)?.columns.find(({ name }) => name === column);
+    return found !== undefined && isMadeOf(catalog, found.typeOid, checkedDomain);
+  });
+  return (
+    mask &&
+    refusal(grant, {
+      code: 'HOOP_DENIED',
+      message: `a domain of masked column ${columnName(mask)} must not be changed`,
+      detail: 'Whether its values pass the check would tell about them.',
+      hint: `Ask someone for whom ${columnName(mask)} is not masked.`,
+      rule: mask.rule,
+    })
+  );
+}
+
+/** The type, what it is a domain, an array or a row of. */
+function isMadeOf(catalog: Catalog, type: number, domain: number): boolean {
+  const open = new Set([type]);
+  // A Set gives what is added while it is walked, too.
+  for (const oid of open) {
+    const { baseOid = 0, elementOid = 0, relationOid = 0 } = catalog.typeByOid(oid) ?? {};
+    const fields = catalog.relationByOid(relationOid)?.columns ?? [];
+    for (const part of [baseOid, elementOid, ...fields.map(({ typeOid }) => typeOid)]) {
+      if (part !== 0) open.add(part);
+    }
+  }
+  return open.has(domain);
+}
+
+function denied(column: ColumnFact, masks: MaskIndex): ColumnMask | undefined {
+  const mask = masks.of(column);
+  return mask?.inference === 'deny' ? mask : undefined;
+}
+
+/** By any rule: the table can be filled by one statement, and the view read by another. */
+function mayWrite(grant: Grant, { schema, name }: ColumnFact): boolean {
+  const rules = [
+    ...grant.rules,
+    ...(grant.agent ? [...grant.agent.sides.principal, ...grant.agent.sides.agent] : []),
+  ];
+  return rules.some(
+    ({ effect, verbs, relations, functions }) =>
+      effect !== 'deny' &&
+      functions.length === 0 &&
+      verbs.some((verb) => ['insert', 'update', 'merge'].some((one) => verbMatches(verb, one))) &&
+      (relations.length === 0 || relations.some((one) => patternMatches(one, schema, name))),
+  );
+}
+
+function refuseWrite(
+  grant: Grant,
+  mask: ColumnMask,
+  { written, by, isGenerated }: WriteComparison,
+): Refusal {
+  const column = `${qualifiedName(written.schema, written.name)}.${written.column}`;
+  const does = isGenerated ? 'is computed from it and from' : 'compares it with';
+  const what =
+    column === columnName(mask)
+      ? `masked column ${column} must not be written: ${by} ${does} the values that are there`
+      : `column ${column} must not be written: ${by} ${does} masked column ${columnName(mask)}`;
+  return refusal(grant, {
+    code: 'HOOP_MASKED_WRITE',
+    message: what,
+    detail: 'Whether the write succeeds would tell about values that you see only masked.',
+    hint: `Leave the column out, or ask someone for whom ${columnName(mask)} is not masked, or masked with inference: allow.`,
+    rule: mask.rule,
+  });
+}
+
+function refuseView(
+  grant: Grant,
+  mask: ColumnMask,
+  own: ColumnFact,
+  view: { readonly schema: string; readonly name: string },
+): Refusal {
+  return refusal(grant, {
+    code: 'HOOP_DENIED',
+    message: `view ${qualifiedName(view.schema, view.name)} compares masked column ${columnName(mask)} with a column that you may write`,
+    detail: `Its rows would tell whether a value that you write to ${qualifiedName(own.schema, own.name)} is the masked one.`,
+    hint: 'Select from the tables, without this comparison.',
+    rule: mask.rule,
+  });
+}

@@ -1,0 +1,78 @@
+/** COPY … TO STDOUT where values are masked or rows counted: its data must be readable. */
+import { WRONG_OBJECT_TYPE } from '../../../policy/is-mistake.ts';
+import type { Grant, Refusal } from '../../../policy/types.ts';
+import { refusal } from './evaluate-refusal.ts';
+import { builtin } from './guards.ts';
+import type { Catalog, OutputMask, StatementAnalysis } from './types.ts';
+
+/** What the server copies from itself, by relkind, and since which version: BeginCopyTo. */
+const NOT_COPIED = new Map([
+  ['v', { what: 'view', since: Number.POSITIVE_INFINITY, asQuery: true }],
+  ['m', { what: 'materialized view', since: 18, asQuery: true }],
+  ['f', { what: 'foreign table', since: Number.POSITIVE_INFINITY, asQuery: true }],
+  ['S', { what: 'sequence', since: Number.POSITIVE_INFINITY, asQuery: false }],
+  ['p', { what: 'partitioned table', since: 19, asQuery: true }],
+]);
+
+export function refuseCopyOut(
+  analysis: StatementAnalysis,
+  grant: Grant,
+  outputs: readonly (OutputMask | undefined)[] | undefined,
+  catalog: Catalog,
+): Refusal | undefined {
+  const { copy } = analysis.protocol;
+  // What goes to the server's own files does not come by here.
+  if (copy?.direction !== 'out' || analysis.serverAccess.length > 0) {
+    return undefined;
+  }
+  const masked = outputs?.find((mask) => mask !== undefined);
+  const isGuarded = masked !== undefined || grant.masks.length + grant.detectors.length > 0;
+  const isRead = masked !== undefined || grant.detectors.length > 0;
+  const isCounted = grant.limits.maxRows !== undefined;
+  if (!isGuarded && !isCounted) {
+    return undefined;
+  }
+  const wrongKind = refuseKind(analysis, catalog);
+  if (wrongKind) {
+    return wrongKind;
+  }
+  const rule = masked?.rule ?? builtin('copy-out');
+  if (isGuarded && (outputs === undefined || copy.source === undefined)) {
+    return refusal(grant, {
+      code: 'HOOP_UNTRACEABLE',
+      message: 'COPY cannot be masked: what it copies cannot be told from its text',
+      hint: 'Write it as COPY (SELECT …) TO STDOUT.',
+      rule,
+    });
+  }
+  if ((isRead || isCounted) && copy.options === undefined) {
+    return refusal(grant, {
+      code: 'HOOP_UNTRACEABLE',
+      message: `COPY cannot be ${isRead ? 'masked' : 'counted'} with these options`,
+      detail:
+        'One of them is unknown, given twice, wrong, or not for COPY TO; then the data cannot be read.',
+      hint: 'Use FORMAT, DELIMITER, NULL, HEADER, QUOTE, ESCAPE, FORCE_QUOTE and ENCODING as PostgreSQL documents them.',
+      rule,
+    });
+  }
+  return undefined;
+}
+
+/** In the server's words, since its own error would be withheld as one that may show a value. */
+function refuseKind({ protocol }: StatementAnalysis, catalog: Catalog): Refusal | undefined {
+  const source = protocol.copy?.source;
+  const relation = source?.type === 'table' ? catalog.relationByOid(source.oid) : undefined;
+  const kind = NOT_COPIED.get(relation?.kind ?? '');
+  if (relation === undefined || kind === undefined || catalog.majorVersion >= kind.since) {
+    return undefined;
+  }
+  return {
+    code: 'HOOP_UNTRACEABLE',
+    sqlState: WRONG_OBJECT_TYPE,
+    message: `cannot copy from ${kind.what} "${relation.name}"`,
+    detail: undefined,
+    hint: kind.asQuery ? 'Try the COPY (SELECT ...) TO variant.' : undefined,
+    position: undefined,
+    rule: undefined,
+  };
+}

@@ -1,0 +1,108 @@
+/** Rules against the functions that a statement calls, and against access to the server's files. */
+import {
+  namesExactly,
+  namesSchema,
+  patternMatches,
+  qualifiedName,
+} from '../../../policy/patterns.ts';
+import type { Grant, Refusal, RuleRef, StatementRule } from '../../../policy/types.ts';
+import { verbMatches } from '../../../policy/verbs.ts';
+import { refusal } from './evaluate-refusal.ts';
+import type { FunctionFact, StatementAnalysis } from './types.ts';
+
+/** Built-in functions that act on others; a rule must name them. */
+const ACTING = new Set(['pg_cancel_backend', 'pg_terminate_backend', 'pg_notify']);
+
+/** @returns null: nothing to ask. undefined: not allowed. */
+export function allowingCall(
+  called: FunctionFact,
+  analysis: StatementAnalysis,
+  grant: Grant,
+): RuleRef | null | undefined {
+  if (called.builtIn || called.harmless) {
+    if (!ACTING.has(called.name)) {
+      return null;
+    }
+  }
+  if (isUnrestricted(grant)) {
+    return temporaryFreedom(grant) ?? null;
+  }
+  return grant.rules.find(
+    (rule) =>
+      rule.effect !== 'deny' &&
+      namesFunction(rule, called) &&
+      (rule.verbs.length === 0 ||
+        rule.verbs.some((ruleVerb) => analysis.verbs.some((verb) => verbMatches(ruleVerb, verb)))),
+  )?.rule;
+}
+
+export function namesFunction(rule: StatementRule, called: FunctionFact): boolean {
+  return rule.functions.some((pattern) =>
+    patternMatches(pattern, called.schema ?? '', called.name),
+  );
+}
+
+export function callNotAllowed(called: FunctionFact, grant: Grant): Refusal {
+  const name =
+    called.schema === undefined ? called.name : qualifiedName(called.schema, called.name);
+  return refusal(grant, {
+    code: 'HOOP_NOT_ALLOWED',
+    message: `function ${name}() is not allowed by policy`,
+    detail: called.builtIn
+      ? 'It acts on more than its own result.'
+      : `${called.via === undefined ? '' : `Rows of ${qualifiedName(called.via.schema, called.via.name)} are written with it: it stands in a default, a check, a domain, a generated column or a trigger. `}What a function does inside is not visible to policy, so a rule has to name it.`,
+    hint: `A rule can allow it: allow: { functions: ["${name}"] }.`,
+  });
+}
+
+/** Whether rules name every access to files and programs of the server in so many words. */
+export function namesServerAccess(grant: Grant, analysis: StatementAnalysis): boolean {
+  const allows = grant.rules.filter(({ effect }) => effect === 'allow');
+  const names = (patterns: readonly string[], name: string): boolean =>
+    patterns.some((pattern) => namesSchema(pattern) && namesExactly(pattern, name));
+  return analysis.serverAccess.every((phrase) => {
+    if (/^copy\b/i.test(phrase)) {
+      return allows.some(({ verbs }) => verbs.includes('copy program'));
+    }
+    if (/^[A-Z ]+$/.test(phrase)) {
+      return allows.some(({ verbs }) => verbs.includes(phrase.toLowerCase()));
+    }
+    // The phrase begins with the function or relation, e.g. `pg_read_file() (server files)`.
+    const name = /^[a-z0-9_]+/.exec(phrase)?.[0] ?? '';
+    return allows.some(
+      ({ functions, relations }) => names(functions, name) || names(relations, name),
+    );
+  });
+}
+
+/** Whether the grant restricts nothing, so that code which cannot be read takes nothing away. */
+export function isUnrestricted(grant: Grant): boolean {
+  return (
+    grant.masks.length === 0 &&
+    grant.detectors.length === 0 &&
+    grant.rules.every(({ effect }) => effect === 'allow') &&
+    grant.rules.some(allowsEverything)
+  );
+}
+
+/**
+ * The rule of a temporary grant without which a grant that restricts nothing would restrict: what it
+ * alone let through must not outlive it. Standing rules come first.
+ */
+export function temporaryFreedom(grant: Grant): RuleRef | undefined {
+  const free = grant.rules.find(allowsEverything);
+  return free?.rule.grant === undefined ? undefined : free.rule;
+}
+
+/** A rule that asks for a WHERE, or counts, restricts: code that cannot be read could do without. */
+function allowsEverything({ verbs, qualified, rows, ...rule }: StatementRule): boolean {
+  const restricts = qualified !== undefined || rows !== undefined;
+  return verbs.includes('*') && !restricts && coversAllRelations(rule);
+}
+
+export function coversAllRelations(rule: Pick<StatementRule, 'functions' | 'relations'>): boolean {
+  return (
+    rule.functions.length === 0 &&
+    (rule.relations.length === 0 || rule.relations.includes('*') || rule.relations.includes('*.*'))
+  );
+}

@@ -1,0 +1,105 @@
+/**
+ * `inference: deny`: a statement may depend on a masked value only as far as its masked form shows
+ * it. It may carry the column to its output, and compute with it only what the output shows anyway:
+ * whether a string is NULL, and where the mask is a hash, whether two are the same. No list of
+ * dangerous functions is needed for that: locks, statistics, errors and time tell of nothing that was
+ * not computed.
+ */
+import { columnName } from '../../../policy/describe-grant.ts';
+import type { ColumnMask, Grant, Refusal } from '../../../policy/types.ts';
+import { refusal } from './evaluate-refusal.ts';
+import { concreteTypeOf } from './function-types.ts';
+import type { MaskIndex } from './mask-index.ts';
+import { isPlainString } from './string-types.ts';
+import { maskedSystemColumn } from './system-relations.ts';
+import type { Catalog, ColumnFact, StatementAnalysis } from './types.ts';
+
+interface Known {
+  readonly masks: MaskIndex;
+  readonly catalog: Catalog;
+}
+
+export function refuseInference(
+  analysis: StatementAnalysis,
+  grant: Grant,
+  known: Known,
+): Refusal | undefined {
+  const uses = [
+    ...analysis.columnsComputed,
+    ...(analysis.columnsNullTested ?? []).filter(({ column }) => known.masks.hidesNull(column)),
+    ...(analysis.columnsGrouped ?? []).filter(({ column }) => !showsSame(column, known)),
+    ...(analysis.columnsEquated ?? []).flatMap((pair) =>
+      pair.every(({ column }) => showsSame(column, known)) ? [] : pair,
+    ),
+  ];
+  for (const use of uses) {
+    const mask = denied(use.column, known);
+    if (mask) return inferenceRefusal(grant, mask, use.by);
+  }
+  return undefined;
+}
+
+/** What the masks let it compute with: the record says so, because who may filter can guess. */
+export function computedWith(
+  analysis: StatementAnalysis,
+  masks: MaskIndex,
+): { readonly computed?: readonly ColumnFact[] } {
+  const uses = [
+    ...analysis.columnsComputed,
+    ...(analysis.columnsNullTested ?? []),
+    ...(analysis.columnsGrouped ?? []),
+    ...(analysis.columnsEquated ?? []).flat(),
+    ...(analysis.lookups ?? []).flatMap(({ columns }) => columns.map((column) => ({ column }))),
+  ];
+  const computed = uses.flatMap(({ column }) => (masks.of(column) ? [column] : []));
+  return computed.length === 0 ? {} : { computed: [...new Set(computed)] };
+}
+
+function denied(column: ColumnFact, { masks }: Known): ColumnMask | undefined {
+  const mask = masks.of(column);
+  return mask?.inference === 'deny' ? mask : undefined;
+}
+
+/** Equal strings have equal hashes. */
+function showsSame(column: ColumnFact, known: Known): boolean {
+  return denied(column, known)?.mask === 'hash' && isPlainString(typeOf(column, known));
+}
+
+function typeOf({ oid, attnum }: ColumnFact, { catalog }: Known): number | undefined {
+  const relation = catalog.relationByOid(oid);
+  const column = relation?.columns.find((one) => one.attnum === attnum && !one.dropped);
+  return column && concreteTypeOf(catalog, column.typeOid);
+}
+
+/** @param by where, in the words of SQL */
+export function inferenceRefusal(grant: Grant, mask: ColumnMask, by: string): Refusal {
+  return refusal(grant, {
+    code: 'HOOP_DENIED',
+    message: `masked column ${columnName(mask)} must not be computed with (${by})`,
+    detail: 'The result would tell about values that you see only masked.',
+    hint: hintFor(mask),
+    rule: mask.rule,
+  });
+}
+
+function hintFor(mask: ColumnMask): string {
+  if (mask.lookup) return howToLookUp(mask);
+  const { schema, relation: name, column } = mask;
+  const isSystem = maskedSystemColumn({ schema, name, column }) !== undefined;
+  return isSystem ? IN_SYSTEM_VIEWS : OTHERWISE;
+}
+
+const IN_SYSTEM_VIEWS =
+  'Select it as it is, or with left(), trim() or coalesce(), and filter, sort and group by the other columns of the view.';
+
+const OTHERWISE =
+  'Select the column as it is, and filter, join, sort and compute with columns that are not masked. Where rows have to be found by its values, ask the owner of the policy.';
+
+function howToLookUp({ column }: ColumnMask): string {
+  const name = quoteName(column);
+  return `It can be compared with given values, which are counted: WHERE ${name} = $1, lower(${name}) = lower($1), ${name} IN ($1, $2) or ${name} = ANY ($1), with AND to other conditions, without casts or COLLATE on the column. Write $1::text where a parameter stands more than once.`;
+}
+
+function quoteName(name: string): string {
+  return /^[a-z_][a-z0-9_$]*$/.test(name) ? name : `"${name.replaceAll('"', '""')}"`;
+}

@@ -1,0 +1,33 @@
+/** Lookups by the value of a masked column: which a mask permits, and which of them count. */
+import type { ColumnMask, Grant, Refusal } from '../../../policy/types.ts';
+import { inferenceRefusal } from './evaluate-inference.ts';
+import type { MaskIndex } from './mask-index.ts';
+import type { LookupFact, StatementAnalysis } from './types.ts';
+
+/** @returns why the statement must not run: a mask does not permit what it looks up. */
+export function refuseLookups(
+  { lookups = [] }: StatementAnalysis,
+  grant: Grant,
+  masks: MaskIndex,
+): Refusal | undefined {
+  const [refused] = lookups
+    .flatMap((lookup) => counting(lookup, masks))
+    .filter(({ lookup }) => lookup !== true);
+  return refused && inferenceRefusal(grant, refused, 'operator =');
+}
+
+/** Those that count; where every comparison is allowed, this one is a condition like others. */
+export function countedLookups(
+  { lookups = [] }: StatementAnalysis,
+  masks: MaskIndex,
+): { readonly lookups?: readonly LookupFact[] } {
+  const counted = lookups.filter((lookup) => counting(lookup, masks).length > 0);
+  return counted.length === 0 ? {} : { lookups: counted };
+}
+
+function counting({ columns }: LookupFact, masks: MaskIndex): ColumnMask[] {
+  return columns.flatMap((column) => {
+    const mask = masks.of(column);
+    return mask?.inference === 'deny' ? [mask] : [];
+  });
+}

@@ -1,0 +1,32 @@
+/** What a detector put in the place of a value must not be written over the value. */
+import type { Grant, Refusal } from '../../../policy/types.ts';
+import { refusal } from './evaluate-refusal.ts';
+import { builtin } from './guards.ts';
+import type { StatementAnalysis } from './types.ts';
+import { writesValues } from './written-texts.ts';
+
+/** Whether values that the statement gets (parameters, data of COPY) must be looked through. */
+export function mayWriteBack({ verbs }: StatementAnalysis, grant: Grant): boolean {
+  return isMasking(grant) && writesValues(verbs);
+}
+
+function isMasking({ masks, detectors }: Grant): boolean {
+  return masks.length > 0 || detectors.length > 0;
+}
+
+/** @param placeholder what was found in a value that is to be written */
+export function refusePlaceholder(
+  placeholder: string | undefined,
+  grant: Grant,
+): Refusal | undefined {
+  if (placeholder === undefined || !isMasking(grant)) {
+    return undefined;
+  }
+  return refusal(grant, {
+    code: 'HOOP_MASKED_WRITE',
+    message: `a value to be written has ${placeholder} in it, which stands for a value that was masked`,
+    detail: 'Written back, it would take the place of the real value.',
+    hint: 'Write only the columns that you changed, and leave this one out (in an ORM: save with a list of fields).',
+    rule: builtin('placeholder'),
+  });
+}

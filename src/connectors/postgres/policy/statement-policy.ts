@@ -1,0 +1,255 @@
+/**
+ * Text to verdict: parse in the worker, analyse against the catalog, evaluate against the grant.
+ * Trees are cached by text (in the parser), verdicts by everything that they depend on.
+ */
+import { SYNTAX_ERROR } from '../../../policy/is-mistake.ts';
+import type { Grant, Refusal } from '../../../policy/types.ts';
+import { Circumstances, type KeptContext } from './circumstances.ts';
+import { constantShape } from './constant-shapes.ts';
+import type { TextRange } from './copy-query.ts';
+import { maskIndexOf } from './evaluate.ts';
+import { refusal } from './evaluate-refusal.ts';
+import { builtin } from './guards.ts';
+import { copiedTexts, isCopied, judgeStatements } from './judge-statements.ts';
+import type { MaskIndex } from './mask-index.ts';
+import type { NotParsed, SqlParser } from './parser.ts';
+import type { StatementContext, StatementPolicy, Verdict } from './types.ts';
+import { OverBudget, WorkBudget } from './work-budget.ts';
+
+/** Verdicts kept, and the longest text of which one is kept (characters). */
+const MAX_VERDICTS = 2000;
+const MAX_CACHED_TEXT = 16 * 1024;
+/** The types of its parameters are part of what is kept by; a Parse may name 65535. */
+const MAX_CACHED_TYPES = 1000;
+
+interface Keys {
+  readonly shape: string | undefined;
+  readonly text: string;
+}
+
+/**
+ * What one text may cost where all sessions wait for it. Longer texts (characters), larger trees
+ * (bytes of JSON) and what takes more steps are judged in a thread of the parser.
+ */
+const MAX_TEXT_HERE = 32 * 1024;
+const MAX_TREE_HERE = 256 * 1024;
+export const MAX_STEPS_HERE = 5000;
+const LARGE = { type: 'large' } as const;
+
+/**
+ * @param onFault told of faults of our own; the statement is refused then.
+ * @param onWork told of the steps that each text has cost here.
+ */
+export function createStatementPolicy(
+  parser: Pick<SqlParser, 'parse' | 'judge'>,
+  onFault: (fault: Error) => void = () => undefined,
+  onWork: (steps: number) => void = () => undefined,
+): StatementPolicy {
+  const verdicts = new Map<string, Verdict>();
+  const identities = new WeakMap<StatementContext['catalog'], number>();
+  const circumstances = new Circumstances();
+  const indexes = new WeakMap<Grant, { catalog: StatementContext['catalog']; masks: MaskIndex }>();
+
+  let catalogs = 0;
+  /** Each reader counts generations of its own: those of two users or hosts are not the same. */
+  const identityOf = (catalog: StatementContext['catalog']): number => {
+    const known = identities.get(catalog);
+    if (known !== undefined) {
+      return known;
+    }
+    catalogs += 1;
+    identities.set(catalog, catalogs);
+    return catalogs;
+  };
+
+  const masksOf = (grant: Grant, catalog: StatementContext['catalog']): MaskIndex => {
+    const known = indexes.get(grant);
+    if (known?.catalog === catalog) {
+      return known.masks;
+    }
+    const masks = maskIndexOf(grant, catalog);
+    indexes.set(grant, { catalog, masks });
+    return masks;
+  };
+
+  const keysOf = (text: string, context: KeptContext, grant: Grant): Keys => {
+    const shape = constantShape(text);
+    const rest = circumstances.numberOf(context, grant, identityOf(context.catalog));
+    return {
+      shape: shape === undefined ? undefined : `${rest} shape ${shape.key}`,
+      text: `${rest} text ${text}`,
+    };
+  };
+
+  const find = (keys: Keys): Verdict | undefined =>
+    (keys.shape === undefined ? undefined : verdicts.get(keys.shape)) ?? verdicts.get(keys.text);
+
+  return {
+    known(text, context, grant) {
+      const mayFind = !grant.passthrough && isKept(text, context);
+      return mayFind ? find(keysOf(text, context, grant)) : undefined;
+    },
+
+    async decide(text, context, grant) {
+      if (grant.passthrough) {
+        return { effect: 'allow', statements: [] };
+      }
+      if (!isKept(text, context)) {
+        return (await decideAnew(text, context, grant)).verdict;
+      }
+      const keys = keysOf(text, context, grant);
+      const found = find(keys);
+      if (found !== undefined) {
+        return found;
+      }
+      const { verdict, holdsFor } = await decideAnew(text, context, grant);
+      const key = holdsFor === 'nothing' ? undefined : keys[holdsFor];
+      if (key !== undefined) {
+        keep(verdicts, key, verdict);
+      }
+      return verdict;
+    },
+  };
+
+  /** Where the query of each COPY (query) TO stands; one that is not certain is left out. */
+  async function rangesOfCopied(
+    tree: unknown,
+    text: string,
+  ): Promise<ReadonlyMap<number, TextRange>> {
+    const ranges = new Map<number, TextRange>();
+    for (const copied of copiedTexts(tree, text)) {
+      const parsed = await parser.parse(copied.text);
+      if (parsed.type === 'tree' && isCopied(copied, parsed.tree)) {
+        ranges.set(copied.index, copied.range);
+      }
+    }
+    return ranges;
+  }
+
+  /** @returns undefined: it takes longer than others can wait. */
+  async function judgeHere(
+    tree: unknown,
+    text: string,
+    context: StatementContext,
+    grant: Grant,
+  ): Promise<Verdict | undefined> {
+    const budget = new WorkBudget(MAX_STEPS_HERE);
+    try {
+      const masks = () => masksOf(grant, context.catalog);
+      const copied = await rangesOfCopied(tree, text);
+      return judgeStatements({ tree, text, copied, context, grant, masks, budget, onFault });
+    } catch (error) {
+      if (error instanceof OverBudget) return undefined;
+      throw error;
+    } finally {
+      onWork(budget.spent);
+    }
+  }
+
+  async function judgeElsewhere(
+    text: string,
+    context: StatementContext,
+    grant: Grant,
+  ): Promise<Verdict> {
+    const outcome = await parser.judge(text, context, grant);
+    if ('fault' in outcome && outcome.fault !== undefined) onFault(outcome.fault);
+    if (outcome.type !== 'judged') return refused(unparsed(outcome, grant));
+    return outcome.verdict;
+  }
+
+  /** @returns with the verdict, for which texts it will be the same under the same circumstances. */
+  async function decideAnew(
+    text: string,
+    context: StatementContext,
+    grant: Grant,
+  ): Promise<{ verdict: Verdict; holdsFor: 'text' | 'shape' | 'nothing' }> {
+    const parsed = text.length > MAX_TEXT_HERE ? LARGE : await parser.parse(text, MAX_TREE_HERE);
+    if (parsed.type !== 'tree' && parsed.type !== 'large') {
+      return { verdict: refused(unparsed(parsed, grant)), holdsFor: 'nothing' };
+    }
+    const watched = watchNames(context);
+    const here =
+      parsed.type === 'tree'
+        ? await judgeHere(parsed.tree, text, watched.context, grant)
+        : undefined;
+    const verdict = here ?? (await judgeElsewhere(text, watched.context, grant));
+    if (watched.used()) {
+      // What a cursor or prepared statement is may be another thing the next time.
+      return { verdict, holdsFor: 'nothing' };
+    }
+    if (here === undefined || parsed.type !== 'tree' || parsed.wasRead === undefined) {
+      return { verdict, holdsFor: 'text' };
+    }
+    // Of texts with changing constants none comes back: they would only push out others. But as
+    // long as no constant was looked at, the verdict is that of all of them. A refusal is made
+    // for one text: it may name a place in it.
+    return {
+      verdict,
+      holdsFor: !parsed.wasRead() && verdict.effect === 'allow' ? 'shape' : 'nothing',
+    };
+  }
+}
+
+/** E'\\xff': the parser gives the server's words for it, and not its SQLSTATE. */
+const BAD_BYTES = /^invalid byte sequence for encoding /;
+const INVALID_ENCODING = '22021';
+
+function unparsed(outcome: NotParsed, grant: Grant): Refusal {
+  if (outcome.type === 'syntax') {
+    // Word for word what the server would have said: a typo must look as it always did.
+    return {
+      code: 'HOOP_UNPARSED',
+      sqlState: BAD_BYTES.test(outcome.message) ? INVALID_ENCODING : SYNTAX_ERROR,
+      message: outcome.message,
+      detail: undefined,
+      hint: undefined,
+      position: outcome.position,
+      rule: undefined,
+    };
+  }
+  return refusal(grant, {
+    code: outcome.reason === 'parser' ? 'HOOP_UNPARSED' : 'HOOP_TOO_LARGE',
+    sqlState: '54000',
+    message: outcome.message,
+    detail: 'What cannot be read cannot be held against the rules.',
+    hint: outcome.hint,
+    rule: builtin('parser'),
+  });
+}
+
+function refused(refusal: Refusal): Verdict {
+  return { effect: 'refuse', refusal, statement: 0, analysis: [] };
+}
+
+/** Tells whether the verdict looked at names whose meaning is not in the key. */
+function watchNames(context: StatementContext): { context: StatementContext; used: () => boolean } {
+  let used = false;
+  return {
+    context: {
+      ...context,
+      cursor: (name) => {
+        used = true;
+        return context.cursor(name);
+      },
+      prepared: (name) => {
+        used = true;
+        return context.prepared(name);
+      },
+    },
+    used: () => used,
+  };
+}
+
+function keep(verdicts: Map<string, Verdict>, key: string, verdict: Verdict): void {
+  verdicts.set(key, verdict);
+  if (verdicts.size > MAX_VERDICTS) {
+    const [oldest] = verdicts.keys();
+    if (oldest !== undefined) {
+      verdicts.delete(oldest);
+    }
+  }
+}
+
+function isKept(text: string, { parameterTypes }: KeptContext): boolean {
+  return text.length <= MAX_CACHED_TEXT && parameterTypes.length <= MAX_CACHED_TYPES;
+}

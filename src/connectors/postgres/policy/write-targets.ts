@@ -1,0 +1,276 @@
+/** The relation that a statement writes: what is behind it, what flows in, what RETURNING shows. */
+
+import { SYNTAX_ERROR } from '../../../policy/is-mistake.ts';
+import { noteAssigned } from './applied-casts.ts';
+import { type FromItem, namedRelation } from './from-items.ts';
+import { checkFields } from './grammar.ts';
+import { derive, type Lineage, type NamedLineage, unite, withOrigins } from './lineage.ts';
+import { isBuiltIn } from './names.ts';
+import { targetColumns } from './queries.ts';
+import { descendants } from './relation-family.ts';
+import { NO_RESULT, type QueryResult, type Scope, type Table } from './scope.ts';
+import type { StatementFacts } from './statement-facts.ts';
+import { as, type FieldsOf } from './tree.ts';
+import type { CatalogFunction, CatalogRelation, RowChange } from './types.ts';
+
+/** What flows into each column of the target, by name. */
+export type Flows = Map<string, Lineage>;
+
+export function insertChanges(fields: FieldsOf<'InsertStmt'>): readonly RowChange[] {
+  return fields.onConflictClause?.action === 'ONCONFLICT_UPDATE'
+    ? ['insert', 'update']
+    : ['insert'];
+}
+
+export function mergeChanges(fields: FieldsOf<'MergeStmt'>): readonly RowChange[] {
+  const changes: Readonly<Record<string, RowChange>> = {
+    CMD_INSERT: 'insert',
+    CMD_UPDATE: 'update',
+    CMD_DELETE: 'delete',
+  };
+  return (fields.mergeWhenClauses ?? []).flatMap(
+    (node) => changes[as(node, 'MergeWhenClause')?.commandType ?? ''] ?? [],
+  );
+}
+
+export interface WriteTarget extends Table {
+  /**
+   * Code that is not built in can change rows before RETURNING shows them: trigger functions, or
+   * something without a name; undefined: there is none.
+   */
+  readonly alteredBy: readonly CatalogFunction[] | 'code' | undefined;
+}
+
+/** The relation that is written, with the tables behind it when it is a view. */
+export function writeTarget(
+  facts: StatementFacts,
+  fields: FieldsOf<'RangeVar'> | undefined,
+  changes: readonly RowChange[],
+): WriteTarget | undefined {
+  const before = new Set(facts.reads.keys());
+  const table = fields && namedRelation(facts, fields);
+  const relation = table?.relation;
+  const written: CatalogRelation[] = [];
+  // The target is not read by being named; the tables behind a view are written with it.
+  for (const [key, fact] of [...facts.reads]) {
+    if (!before.has(key)) {
+      facts.reads.delete(key);
+      facts.writes.set(key, fact);
+      const behind = facts.context.catalog.relationByOid(fact.oid);
+      written.push(...(behind ? [behind] : []));
+    }
+  }
+  if (!table || !relation) {
+    return undefined;
+  }
+  facts.noteWrite(relation);
+  facts.changeCount += 1;
+  const targets = [...new Set([relation, ...written, ...behindView(facts, table)])];
+  for (const change of changes) {
+    for (const one of targets) facts.changed.push({ relation: one, change });
+  }
+  for (const column of table.columns) {
+    for (const origin of column.lineage.origins) {
+      facts.targets.add(origin);
+    }
+  }
+  if (isBuiltIn(relation)) {
+    noteSystemWrite(facts, relation);
+  }
+  // Triggers, rules and constraints of the target, of what is behind it, and of its partitions.
+  const members = targets.flatMap((one) => [one, ...descendants(facts.context.catalog, one)]);
+  const code = members.map((member) => codeOn(member, changes));
+  facts.runsUserCode ||= code.some((one) => one.runs);
+  const alters = code.filter((one) => one.altersRow);
+  const isNamed = alters.every((one) => one.triggers !== undefined);
+  const alteredBy = isNamed ? [...new Set(alters.flatMap((one) => one.triggers ?? []))] : 'code';
+  return { ...table, alteredBy: alters.length === 0 ? undefined : alteredBy };
+}
+
+/** Tables behind a view, also those that the statement reads besides. */
+function behindView(facts: StatementFacts, { relation, columns }: Table): CatalogRelation[] {
+  const { catalog } = facts.context;
+  const oids =
+    relation?.kind === 'v' ? columns.map(({ lineage }) => lineage.identity?.fact.oid) : [];
+  return [...new Set(oids)].flatMap((oid) => {
+    const table = oid === undefined ? undefined : catalog.relationByOid(oid);
+    return table ?? [];
+  });
+}
+
+interface CodeOnChange {
+  readonly runs: boolean;
+  readonly altersRow: boolean;
+  /** Undefined: other code than triggers alters the row, too. */
+  readonly triggers: readonly CatalogFunction[] | undefined;
+}
+
+function codeOn(relation: CatalogRelation, changes: readonly RowChange[]): CodeOnChange {
+  const known = relation.codeOn;
+  if (!known) {
+    const has = relation.hasTriggersOrRules;
+    return { runs: has, altersRow: has, triggers: undefined };
+  }
+  const triggers = (known.alteredBy ?? []).filter(({ change }) => changes.includes(change));
+  const isOnlyThey =
+    triggers.length > 0 && !changes.some((change) => known.alteredOtherwise?.has(change));
+  return {
+    runs: changes.some((change) => known.runs.has(change)),
+    altersRow: changes.some((change) => known.altersRow.has(change)),
+    triggers: isOnlyThey ? triggers.map(({ called }) => called) : undefined,
+  };
+}
+
+function noteSystemWrite(facts: StatementFacts, relation: CatalogRelation): void {
+  if (relation.name === 'pg_settings') {
+    // A rule on the view turns UPDATE into set_config().
+    facts.settings.push({ name: '*', value: undefined, local: false });
+  }
+  facts.changesCatalog = true;
+  facts.refuse(
+    `${relation.schema}.${relation.name} belongs to the system and must not be changed directly`,
+    {
+      hint: relation.name === 'pg_settings' ? 'Use SET.' : undefined,
+    },
+  );
+}
+
+export function targetScope(target: Table, from: FromItem, outer: Scope | undefined): Scope {
+  return {
+    tables: [target, ...from.tables],
+    columns: [...target.columns, ...from.columns],
+    outer,
+  };
+}
+
+export function flow(
+  facts: StatementFacts,
+  target: Table,
+  flows: Flows,
+  name: string | undefined,
+  value: Lineage,
+): void {
+  facts.noteStored(value);
+  const written = target.columns.find((column) => column.name === name);
+  if (name === undefined || !written) {
+    const relation = target.relation?.name ?? target.name;
+    const message = 'INSERT has more expressions than target columns';
+    if (name === undefined) {
+      facts.refuse(message, { missing: '', mistake: { sqlState: SYNTAX_ERROR, message } });
+    } else {
+      facts.refuse(`column ${name} of relation ${relation} is not known`, { missing: name });
+    }
+    return;
+  }
+  noteAssigned(facts, value, written.lineage.type);
+  const before = flows.get(name);
+  flows.set(name, before ? derive([before, value]) : value);
+}
+
+export function noteWritten(
+  facts: StatementFacts,
+  target: Table,
+  name: string | undefined,
+  change: 'insert' | 'update',
+): void {
+  const { relation } = target;
+  const own = relation?.columns.find((column) => column.name === name);
+  if (relation && own) {
+    facts.noteColumnWritten(facts.column(relation, own.attnum, own.name).fact, change);
+  }
+  // Through a view: the base column that is written in truth.
+  const behind = target.columns.find((column) => column.name === name)?.lineage.identity;
+  if (behind) {
+    facts.noteColumnWritten(behind.fact, change);
+  }
+}
+
+/** The target after the change: what was written is part of what its columns show. */
+export function withFlows(target: Table, flows: Flows): Table {
+  const changed = target.columns.map((column): NamedLineage => {
+    const written = flows.get(column.name);
+    if (!written || written.origins.size === 0) {
+      return column;
+    }
+    const lineage = withOrigins(column.lineage, written.origins);
+    return { name: column.name, lineage: { ...lineage, identity: undefined } };
+  });
+  // A generated column, or a view's column, may depend on any column that was written.
+  const all = unite([...flows.values()]);
+  const columns = changed.map((column): NamedLineage => {
+    const computed = column.lineage.identity === undefined && !flows.has(column.name);
+    return computed ? { name: column.name, lineage: withOrigins(column.lineage, all) } : column;
+  });
+  return { ...target, columns };
+}
+
+export function returning(
+  facts: StatementFacts,
+  clause: FieldsOf<'ReturningClause'> | undefined,
+  target: WriteTarget,
+  flows: Flows,
+  from: FromItem | undefined,
+  outer: Scope | undefined,
+): QueryResult {
+  if (!clause) {
+    return NO_RESULT;
+  }
+  checkFields(facts, 'ReturningClause', clause);
+  const after = withFlows(target, flows);
+  const names = new Map([
+    ['RETURNING_OPTION_OLD', 'old'],
+    ['RETURNING_OPTION_NEW', 'new'],
+  ]);
+  for (const node of clause.options ?? []) {
+    const option = as(node, 'ReturningOption');
+    checkFields(facts, 'ReturningOption', option ?? { unknown: node });
+    names.set(option?.option ?? '', option?.value ?? '');
+  }
+  const old = { ...target, name: names.get('RETURNING_OPTION_OLD'), schema: undefined };
+  const fresh = { ...after, name: names.get('RETURNING_OPTION_NEW'), schema: undefined };
+  const scope: Scope = {
+    tables: [after, old, fresh, ...(from?.tables ?? [])],
+    columns: [...after.columns, ...(from?.columns ?? [])],
+    outer,
+  };
+  const columns = targetColumns(facts, clause.exprs, scope);
+  for (const column of columns) {
+    facts.noteRead(column.lineage);
+  }
+  if (target.alteredBy !== undefined && !showKeysOnly(target, columns)) {
+    refuseAltered(facts, target.alteredBy);
+  }
+  return { columns, conditions: new Set() };
+}
+
+/** Mappers of objects ask for the key of the row that they have inserted. */
+function showKeysOnly(target: WriteTarget, shown: readonly NamedLineage[]): boolean {
+  const { relation } = target;
+  const keys = new Set(
+    relation?.columns.flatMap(({ attnum, name }) =>
+      relation.primaryKey?.includes(attnum) ? [name] : [],
+    ),
+  );
+  const altered = new Set(
+    target.columns.flatMap(({ name, lineage }) => (keys.has(name) ? [] : [...lineage.origins])),
+  );
+  return shown.every(({ lineage }) => ![...lineage.origins].some((origin) => altered.has(origin)));
+}
+
+function refuseAltered(facts: StatementFacts, by: readonly CatalogFunction[] | 'code'): void {
+  const hint =
+    "Return key columns alone (RETURNING id) and select the row afterwards; in an ORM, let it return the key and not refresh the row (SQLAlchemy: eager_defaults=False, Prisma: select, Sequelize: returning: ['id']).";
+  if (by === 'code') {
+    facts.refuse(
+      'RETURNING shows what triggers, rules or functions of the target made of the row',
+      { hint },
+    );
+    return;
+  }
+  for (const { schema, name } of by) {
+    facts.refuse(`RETURNING shows what the trigger function ${schema}.${name} made of the row`, {
+      hint,
+      because: { schema, function: name },
+    });
+  }
+}

@@ -1,0 +1,127 @@
+/**
+ * What a client has sent, on its way to who deals with it: when it is in the record, frame by frame,
+ * in order, and no faster than the commands in it may be read.
+ */
+import { ProtocolError } from '../../../errors.ts';
+import type { UpFrame } from '../protocol/frame.ts';
+import { FrameDecoder } from '../protocol/frame-decoder.ts';
+import { CommandPace } from './command-pace.ts';
+import type { SshStreamOptions } from './types.ts';
+
+export interface ClientFramesOptions extends Pick<SshStreamOptions, 'client' | 'whenRecorded'> {
+  /** @param at offset of the frame in the up stream. What it throws is for `onFault`. */
+  readonly onFrame: (frame: UpFrame, at: number) => void;
+  /** All that was there has been dealt with. */
+  readonly onIdle: () => void;
+  /** The client has sent its last whole frame. */
+  readonly onLeft: () => void;
+  readonly onFault: (error: unknown) => void;
+}
+
+export class ClientFrames {
+  readonly #options: ClientFramesOptions;
+  readonly #decoder = FrameDecoder.up();
+  readonly #pace = new CommandPace(performance.now());
+  #chunks: Uint8Array[] = [];
+  #isDue = false;
+  /** Commands came too fast: what is behind them waits. */
+  #waiting: NodeJS.Timeout | NodeJS.Immediate | undefined;
+  #hasLeft = false;
+  #isOver = false;
+
+  constructor(options: ClientFramesOptions) {
+    this.#options = options;
+    options.client
+      .on('data', (chunk: Uint8Array) => this.#received(chunk))
+      .on('end', () => {
+        this.#hasLeft = true;
+        this.#processSoon();
+      });
+  }
+
+  /** Somebody else who had paused the client is ready for more. */
+  resume(): void {
+    if (this.#waiting === undefined) {
+      this.#options.client.resume();
+    }
+  }
+
+  /**
+   * A command was read: what is behind it in this connection is dealt with in another turn of the
+   * event loop, or later, and others go on.
+   */
+  commandRead(bytes: number): void {
+    const waitMs = this.#pace.read(bytes, performance.now());
+    this.#options.client.pause();
+    const goOn = (): void => {
+      this.#waiting = undefined;
+      this.#options.client.resume();
+      this.#process();
+    };
+    this.#waiting = waitMs > 0 ? setTimeout(goOn, waitMs) : setImmediate(goOn);
+  }
+
+  /** Nothing is dealt with any more. */
+  end(): void {
+    this.#isOver = true;
+    this.#waiting?.[Symbol.dispose]();
+  }
+
+  #received(chunk: Uint8Array): void {
+    if (!this.#isOver) {
+      this.#chunks.push(chunk);
+      this.#processSoon();
+    }
+  }
+
+  /** What the client has sent has effects only when it is in the record. */
+  #processSoon(): void {
+    if (!this.#isDue) {
+      this.#isDue = true;
+      this.#options.whenRecorded(() => {
+        this.#isDue = false;
+        this.#process();
+      });
+    }
+  }
+
+  #process(): void {
+    if (this.#waiting !== undefined) {
+      return;
+    }
+    const chunks = this.#chunks;
+    this.#chunks = [];
+    try {
+      this.#handleAll();
+      for (const [index, chunk] of chunks.entries()) {
+        if (this.#waiting !== undefined) {
+          this.#chunks = [...chunks.slice(index), ...this.#chunks];
+          return;
+        }
+        this.#decoder.feed(chunk);
+        this.#handleAll();
+      }
+      if (this.#waiting !== undefined || this.#isOver) return;
+      this.#options.onIdle();
+      if (this.#hasLeft) {
+        if (!this.#decoder.isBetweenFrames) {
+          throw new ProtocolError('the client left within a frame');
+        }
+        this.#options.onLeft();
+      }
+    } catch (error) {
+      this.#options.onFault(error);
+    }
+  }
+
+  /** Up to one after which everything has to wait. */
+  #handleAll(): void {
+    while (this.#waiting === undefined && !this.#isOver) {
+      const frame = this.#decoder.next();
+      if (frame === undefined) {
+        return;
+      }
+      this.#options.onFrame(frame, this.#decoder.frameStart);
+    }
+  }
+}

@@ -1,0 +1,125 @@
+/** sftp in a session channel: puts the inspector between the two ends, and decides for it. */
+import type { HoopError } from '../../../errors.ts';
+import type { Refusal } from '../../../policy/types.ts';
+import type { SshVerdict } from '../policy/types.ts';
+import type { ActHold } from './act-hold.ts';
+import type { ChannelFlow } from './channel-flow.ts';
+import { describeAct } from './hold-texts.ts';
+import { NOW_HELD, type RefusalWords, stderrLines } from './refusal-text.ts';
+import { SftpInspector } from './sftp-inspector.ts';
+import type { FileAct, SftpChannel } from './sftp-types.ts';
+import { verbOf } from './ssh-story.ts';
+import type { ChannelContext } from './stream-channel.ts';
+
+export interface SftpSessionOptions {
+  readonly context: ChannelContext;
+  readonly flow: ChannelFlow;
+  /** The channel cannot go on. */
+  readonly fail: (error: HoopError) => void;
+}
+
+export class SftpSession {
+  readonly inspector: SftpInspector;
+  readonly #options: SftpSessionOptions;
+  readonly #holds = new Set<ActHold>();
+  /** What people have approved; as much as they have patience for. */
+  readonly #approved = new Set<string>();
+
+  constructor(options: SftpSessionOptions) {
+    const { context, flow } = options;
+    this.#options = options;
+    const channel: SftpChannel = {
+      targetSoftware: context.software,
+      toTarget: (bytes) => {
+        flow.toTarget(bytes);
+        return flow.isUpEmpty;
+      },
+      toClient: (bytes) => {
+        flow.send({ type: 'data', channel: context.number, data: bytes });
+        return flow.isDownEmpty;
+      },
+      toStderr: (text) => flow.say('stderr', text),
+      consumed: (bytes) => flow.consumed(bytes),
+      clientEnded: () => flow.endUp(),
+      decide: (act, at) => this.#decide(act, at),
+      record: (file) => context.story.file(context.number, file),
+      fail: options.fail,
+    };
+    this.inspector = new SftpInspector(channel);
+  }
+
+  /** Why a file that is open would not be opened now. */
+  reconsider(): RefusalWords | undefined {
+    const { decide } = this.#options.context;
+    for (const act of this.inspector.openFiles) {
+      const verdict = decide(act);
+      if (verdict.effect === 'refuse') {
+        return verdict.refusal;
+      }
+      if (verdict.approvals !== undefined && !this.#approved.has(keyOf(act))) {
+        return NOW_HELD;
+      }
+    }
+    return undefined;
+  }
+
+  /** @param why a phrase; nothing that waits for approval is done any more */
+  end(why: string): void {
+    for (const hold of this.#holds) {
+      hold.withdraw(why);
+    }
+    this.inspector.ended();
+  }
+
+  #decide(act: FileAct, at: number): SshVerdict | Promise<SshVerdict> {
+    const { decide, story } = this.#options.context;
+    const verdict = decide(act);
+    if (verdict.effect === 'refuse') {
+      story.refused(at, verbOf(act), verdict.refusal, verdict.touches);
+    } else if (verdict.approvals !== undefined) {
+      return this.#ask(act, at);
+    } else {
+      story.allowed(at, verbOf(act), verdict);
+      story.written();
+    }
+    return verdict;
+  }
+
+  async #ask(act: FileAct, at: number): Promise<SshVerdict> {
+    const { context, flow } = this.#options;
+    const { story } = context;
+    const hold = context.hold(act, at);
+    this.#holds.add(hold);
+    try {
+      const outcome = await hold.pass((lines) => flow.say('stderr', stderrLines(lines, false)));
+      if (outcome.type === 'released') {
+        this.#approved.add(keyOf(act));
+        story.allowed(at, verbOf(act), outcome.verdict);
+        story.written();
+        return outcome.verdict;
+      }
+      const { refusal, touches } =
+        outcome.type === 'refused' ? outcome : { refusal: withdrawn(act), touches: [act.path] };
+      story.refused(at, verbOf(act), refusal, touches);
+      return { effect: 'refuse', refusal, touches };
+    } finally {
+      this.#holds.delete(hold);
+    }
+  }
+}
+
+function keyOf({ operation, path }: FileAct): string {
+  return `${operation} ${path}`;
+}
+
+function withdrawn(act: FileAct): Refusal {
+  return {
+    code: 'HOOP_APPROVAL_VOID',
+    sqlState: '42501',
+    message: `${describeAct(act)} did not happen: the request for approval was withdrawn`,
+    detail: undefined,
+    hint: undefined,
+    position: undefined,
+    rule: undefined,
+  };
+}

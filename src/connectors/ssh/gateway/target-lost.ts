@@ -1,0 +1,16 @@
+import { HoopError, ProtocolError } from '../../../errors.ts';
+
+/** What a client is told when the connection to a target that was there is no more. */
+export function targetLost(target: string, cause: unknown): HoopError {
+  const text =
+    cause instanceof ProtocolError
+      ? `The server broke the protocol: ${cause.message}.`
+      : cause instanceof Error && /not answer/.test(cause.message)
+        ? 'It does not answer any more.'
+        : undefined;
+  return new HoopError('HOOP_TARGET_UNREACHABLE', `the connection to target "${target}" was lost`, {
+    ...(text === undefined ? {} : { detail: text }),
+    hint: 'Connect again; what ran there may have ended, or may still run.',
+    cause,
+  });
+}

@@ -1,0 +1,230 @@
+/**
+ * A command text against the rules: every command in it must be allowed, none may be denied, and
+ * what cannot be read may be anything, so it is refused where a rule would have to know.
+ */
+
+import type { Refusal, RuleRef } from '../../../policy/types.ts';
+import type { ApprovalDemand } from '../../postgres/policy/types.ts';
+import { allowingCommand, allowingRedirection, isWrittenOut } from './allowing-rules.ts';
+import { exactCommand } from './exact-command.ts';
+import { commandMayFit, MAYBE, NO, YES } from './match-command.ts';
+import { isNormalPath, pathMayMatch } from './paths.ts';
+import { shellFacts } from './shell-facts.ts';
+import type { ShellFacts, SimpleCommand } from './shell-types.ts';
+import { demandOf, deniedBy, type SshCase, sshRefusal, unanswerable } from './ssh-refusal.ts';
+import type { SshAct, SshRule, SshVerdict } from './types.ts';
+
+/** Programs in the index, and characters of each name. */
+const MAX_TOUCHES = 32;
+const MAX_TOUCH = 128;
+
+type ExecAct = Extract<SshAct, { kind: 'exec' }>;
+
+export function decideExec(given: SshCase, act: ExecAct): SshVerdict {
+  const { command } = act;
+  const one = { ...given, rules: given.rules.filter(({ acts }) => acts.includes('exec')) };
+  const facts = factsOf(act);
+  const touches = programs(facts);
+  const outcome = decide(one, facts);
+  if ('code' in outcome) {
+    return { effect: 'refuse', refusal: outcome, touches };
+  }
+  const { rules, approvals, anew } = outcome;
+  return {
+    effect: 'allow',
+    rules,
+    ...(approvals.length === 0 ? {} : { approvals }),
+    ...(anew === undefined || anew === command ? {} : { command: anew }),
+    touches,
+  };
+}
+
+function factsOf({ command, unread }: ExecAct): ShellFacts {
+  if (command !== undefined && unread === undefined) return shellFacts(command);
+  const reason = unread ?? 'it is not UTF-8';
+  return {
+    isSingle: false,
+    commands: [],
+    redirections: [],
+    unknown: [{ reason, startedBy: undefined }],
+  };
+}
+
+interface Allowed {
+  readonly rules: readonly RuleRef[];
+  readonly approvals: readonly ApprovalDemand[];
+  /** The command as the gateway quotes it. */
+  readonly anew?: string;
+}
+
+function decide(one: SshCase, facts: ShellFacts): Allowed | Refusal {
+  const { rules } = one;
+  const exact = exactCommand(facts, rules);
+  // What a rule writes out word for word is no unknown, whatever it goes on to do.
+  const hidden =
+    exact === undefined
+      ? facts.unknown.filter(({ startedBy }) => !isWrittenOut(startedBy, facts, rules))
+      : [];
+  const denies = rules.filter(({ effect }) => effect === 'deny');
+  const sure = denies.find((rule) => speaksOf(rule, facts, hidden.length > 0) === YES);
+  if (sure !== undefined) {
+    return deniedBy(one, sure, `${whatOf(facts, sure)} is denied by policy`);
+  }
+  const doubt = denies.find((rule) => speaksOf(rule, facts, hidden.length > 0) === MAYBE);
+  const approvals = rules
+    .filter((rule) => speaksOf(rule, facts, hidden.length > 0 || doubt !== undefined) !== NO)
+    .flatMap(demandOf);
+  const nobody = unanswerable(one, approvals, 'the command');
+  if (nobody !== undefined) {
+    return nobody;
+  }
+  const demanded = approvals.map(({ rule }) => rule);
+  const any = rules.find((rule) => rule.effect !== 'deny' && isAboutAny(rule));
+  const readers = approvals.filter(({ rule }) => rules.some((r) => r.unknown && r.rule === rule));
+  if ((doubt !== undefined || (hidden.length > 0 && any === undefined)) && readers.length === 0) {
+    return unreadable(one, hidden[0]?.reason, doubt);
+  }
+  if (any !== undefined) {
+    return { rules: distinct([any.rule, ...demanded]), approvals };
+  }
+  if (exact !== undefined) {
+    return { rules: distinct([exact.rule, ...demanded]), approvals, anew: exact.command };
+  }
+  const allowing = allowingAll(one, facts, readers.length > 0);
+  return 'code' in allowing
+    ? allowing
+    : { rules: distinct([...allowing.rules, ...demanded]), approvals };
+}
+
+/** A rule for every part that can be read; there may be none when people read it in our place. */
+function allowingAll(
+  one: SshCase,
+  facts: ShellFacts,
+  isReadByPeople: boolean,
+): { readonly rules: RuleRef[] } | Refusal {
+  const found: RuleRef[] = [];
+  for (const command of facts.commands) {
+    const [program] = command.words;
+    if (typeof program !== 'string') {
+      // Among what is hidden.
+      continue;
+    }
+    const rule = allowingCommand(command, facts, one.rules);
+    if (rule === undefined) {
+      return sshRefusal(one, 'exec', {
+        code: 'HOOP_NOT_ALLOWED',
+        message: `${nameOf(command)} is not allowed by policy${withThese(command, one.rules)}`,
+      });
+    }
+    found.push(...rule);
+  }
+  for (const redirection of facts.redirections) {
+    const rule = allowingRedirection(redirection, facts, one.rules);
+    if (rule === undefined) {
+      const how = redirection.operations.includes('write') ? 'writing to' : 'reading from';
+      return sshRefusal(one, 'exec', {
+        code: 'HOOP_NOT_ALLOWED',
+        message: `${how} a file by redirection is not allowed by policy`,
+        detail: 'A rule with commands allows it with paths.',
+      });
+    }
+    found.push(rule);
+  }
+  const rules = found.length > 0 ? found : freely(one.rules);
+  return rules.length > 0 || isReadByPeople
+    ? { rules }
+    : sshRefusal(one, 'exec', {
+        code: 'HOOP_NOT_ALLOWED',
+        message: 'commands are not allowed by policy',
+      });
+}
+
+/** Of `cd` and `true` alone: whoever may run anything may do nothing. */
+function freely(rules: readonly SshRule[]): RuleRef[] {
+  return rules
+    .filter(({ effect }) => effect === 'allow')
+    .map(({ rule }) => rule)
+    .slice(0, 1);
+}
+
+function isAboutAny({ commands, unknown, paths }: SshRule): boolean {
+  return commands.length === 0 && !unknown && paths.length === 0;
+}
+
+/** Whether a deny or approve rule speaks of any part of it. */
+function speaksOf(rule: SshRule, facts: ShellFacts, isHidden: boolean): 0 | 1 | 2 {
+  if (rule.unknown) {
+    return isHidden ? YES : NO;
+  }
+  if (isAboutAny(rule)) {
+    return YES;
+  }
+  let most: 0 | 1 | 2 = isHidden ? MAYBE : NO;
+  for (const { words } of facts.commands) {
+    for (const pattern of rule.commands) {
+      const fits = commandMayFit(pattern.words, words);
+      most = fits > most ? fits : most;
+    }
+  }
+  if (rule.commands.length > 0) {
+    return most;
+  }
+  for (const { path } of facts.redirections) {
+    const fits =
+      path === undefined || !isNormalPath(path)
+        ? MAYBE
+        : rule.paths.some((pattern) => pathMayMatch(pattern, path))
+          ? YES
+          : NO;
+    most = fits > most ? fits : most;
+  }
+  return most;
+}
+
+function unreadable(one: SshCase, reason: string | undefined, doubt: SshRule | undefined): Refusal {
+  const why = reason === undefined ? 'a word of it is not written out' : reason;
+  return sshRefusal(one, 'exec', {
+    code: 'HOOP_UNPARSED',
+    message: `the command cannot be held against the rules: ${why}`,
+    detail:
+      doubt === undefined
+        ? 'What it runs is known only when it runs.'
+        : `It may be what rule ${doubt.rule.id} denies.`,
+  });
+}
+
+/** Names of programs, as far as they are known. */
+function programs({ commands }: ShellFacts): string[] {
+  const names = commands.flatMap(({ words: [program], isReader }) =>
+    typeof program === 'string' && !isReader ? [program.slice(0, MAX_TOUCH)] : [],
+  );
+  return [...new Set(names)].slice(0, MAX_TOUCHES);
+}
+
+function nameOf({ words: [program] }: SimpleCommand): string {
+  return typeof program === 'string' && /^[\w.+/-]{1,100}$/.test(program) ? program : 'the command';
+}
+
+function whatOf({ commands }: ShellFacts, rule: SshRule): string {
+  const hit = commands.find(({ words }) =>
+    rule.commands.some((pattern) => commandMayFit(pattern.words, words) === YES),
+  );
+  return hit === undefined ? 'the command' : nameOf(hit);
+}
+
+/** " with these arguments", where a rule knows the program. */
+function withThese(command: SimpleCommand, rules: readonly SshRule[]): string {
+  const [program] = command.words;
+  const known =
+    program !== undefined &&
+    rules.some(({ effect, commands }) =>
+      commands.some(
+        ({ words }) => effect !== 'deny' && commandMayFit(words.slice(0, 1), [program]) === YES,
+      ),
+    );
+  return known ? ' with these arguments' : '';
+}
+
+function distinct(refs: readonly RuleRef[]): RuleRef[] {
+  return refs.filter(({ id }, index) => refs.findIndex((other) => other.id === id) === index);
+}

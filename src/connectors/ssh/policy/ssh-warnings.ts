@@ -1,0 +1,121 @@
+/** What is valid about servers and may not be what was meant. */
+import { documentCovers } from '../../../policy/match.ts';
+import type { Policy, PolicyContent, PolicyProblem, TargetMatch } from '../../../policy/policy.ts';
+import type { StatementRule } from '../../../policy/types.ts';
+import type { SshRule } from './types.ts';
+
+type Content = PolicyContent & { readonly targets: TargetMatch };
+
+export function sshWarnings(policy: Policy): PolicyProblem[] {
+  return [...policy.documents, ...policy.agents.values()].flatMap((content) => [
+    ...onNothing(policy, content),
+    ...halfDenied(policy, content),
+    ...unknownUsers(policy, content),
+    ...throughAShell(content),
+  ]);
+}
+
+/** Rules of one kind where all targets are of the other. */
+function onNothing(policy: Policy, content: Content): PolicyProblem[] {
+  const targets = [...policy.targets.values()].filter((target) => documentCovers(content, target));
+  const servers = targets.filter(({ kind }) => kind === 'ssh').length;
+  const [rule] = content.rules.filter((one) => !isAboutBoth(one, content));
+  const [sshRule] = content.ssh.filter((one) => !isAboutBoth(one, content));
+  return [
+    ...(sshRule !== undefined && servers === 0
+      ? [warning(sshRule, 'is about servers, and none of the targets is one: it gives nothing')]
+      : []),
+    ...(rule !== undefined && servers > 0 && servers === targets.length
+      ? [warning(rule, 'is about SQL, and all of the targets are servers: it gives nothing')]
+      : []),
+  ];
+}
+
+/** `deny: everything` */
+function isAboutBoth({ rule }: Pick<SshRule, 'rule'>, { rules, ssh }: Content): boolean {
+  return [rules, ssh].every((some) => some.some((other) => other.rule.id === rule.id));
+}
+
+/** A deny of all SQL, or of all on servers, where a target is of the other kind. */
+function halfDenied(policy: Policy, content: Content): PolicyProblem[] {
+  const targets = [...policy.targets.values()].filter((target) => documentCovers(content, target));
+  const open = (kind: 'postgres' | 'ssh'): string =>
+    targets
+      .filter((target) => target.kind === kind)
+      .map(({ name }) => name)
+      .join(', ');
+  const [databases, servers] = [open('postgres'), open('ssh')];
+  const sql = content.rules.find(
+    (rule) => isBareDeny(rule) && rule.verbs.includes('*') && !isAboutBoth(rule, content),
+  );
+  const ssh = content.ssh.find((rule) => isBareSshDeny(rule) && !isAboutBoth(rule, content));
+  return [
+    ...(sql && servers !== ''
+      ? [warning(sql, `denies all SQL, and leaves open what may be done on ${servers}; ${SAY}`)]
+      : []),
+    ...(ssh && databases !== ''
+      ? [warning(ssh, `denies all on servers, and leaves open all SQL on ${databases}; ${SAY}`)]
+      : []),
+  ];
+}
+
+const SAY = 'say deny: everything';
+const ACTS: readonly SshRule['acts'][number][] = ['shell', 'exec', 'sftp', 'forward'];
+
+function isBareDeny({ effect, relations, functions, ...rule }: StatementRule): boolean {
+  const isNarrow = rule.qualified !== undefined || rule.rows !== undefined;
+  return effect === 'deny' && relations.length + functions.length === 0 && !isNarrow;
+}
+
+function isBareSshDeny({ effect, acts, unknown, ...rule }: SshRule): boolean {
+  const { users, commands, paths, operations, destinations } = rule;
+  const narrowed = [users, commands, paths, operations, destinations].some((some) => some.length);
+  return effect === 'deny' && !unknown && !narrowed && ACTS.every((act) => acts.includes(act));
+}
+
+/** Where the targets themselves say who can log in. */
+function unknownUsers(policy: Policy, content: Content): PolicyProblem[] {
+  const servers = [...policy.targets.values()].flatMap((target) =>
+    target.kind === 'ssh' && documentCovers(content, target) ? [target] : [],
+  );
+  if (servers.length === 0 || servers.some(({ logins }) => logins.length === 0)) {
+    return [];
+  }
+  const known = new Set(servers.flatMap(({ logins }) => logins.map(({ user }) => user)));
+  return content.ssh.flatMap((rule) =>
+    rule.users
+      .filter((user) => !known.has(user))
+      .map((user) => warning(rule, `names the user "${user}", whom no target has in logins`)),
+  );
+}
+
+/** In a shell nobody sees what is run. */
+function throughAShell({ ssh }: Content): PolicyProblem[] {
+  const shell = ssh.find(({ effect, acts }) => effect === 'allow' && acts.includes('shell'));
+  const others = ssh.filter(
+    ({ effect, acts, commands, unknown, users }) =>
+      effect !== 'allow' &&
+      acts.includes('exec') &&
+      (commands.length > 0 || unknown) &&
+      shell !== undefined &&
+      meet(users, shell.users),
+  );
+  if (shell === undefined || others.length === 0) {
+    return [];
+  }
+  const ids = others.map(({ rule }) => rule.id).join(', ');
+  return [
+    warning(
+      shell,
+      `allows a shell, in which any command can be run: it gets around ${ids}; leave the shell out, or make it need approval`,
+    ),
+  ];
+}
+
+function meet(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === 0 || b.length === 0 || a.some((one) => b.includes(one));
+}
+
+function warning({ rule }: Pick<SshRule, 'rule'>, what: string): PolicyProblem {
+  return { file: rule.file, line: rule.line, column: 1, message: `rule ${rule.id} ${what}` };
+}

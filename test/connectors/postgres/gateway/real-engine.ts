@@ -1,0 +1,61 @@
+/** What the engine decides with in production: the policy over the catalog of a test's own server. */
+import { afterAll, beforeAll } from 'vitest';
+import { openCatalogSource } from '../../../../src/connectors/postgres/gateway/catalog-reader.ts';
+import {
+  connectTarget,
+  type TargetConnection,
+} from '../../../../src/connectors/postgres/gateway/target-connection.ts';
+import type {
+  CatalogSource,
+  PostgresTarget,
+} from '../../../../src/connectors/postgres/gateway/types.ts';
+import { SqlParser } from '../../../../src/connectors/postgres/policy/parser.ts';
+import { createStatementPolicy } from '../../../../src/connectors/postgres/policy/statement-policy.ts';
+
+export interface RealEngine {
+  /** For `startBench`; a policy of its own each time, the catalog shared. */
+  readonly parts: () => {
+    readonly policy: ReturnType<typeof createStatementPolicy>;
+    readonly catalog: CatalogSource;
+  };
+  /** The connection that reads the catalog. */
+  readonly connection: () => TargetConnection;
+}
+
+export function catalogOf(connection: TargetConnection, parser: SqlParser): CatalogSource {
+  return openCatalogSource({
+    query: (text) => connection.query(text),
+    parse: async (text) => {
+      const outcome = await parser.parse(text);
+      if (outcome.type !== 'tree') throw new TypeError('a definition does not parse');
+      return outcome.tree;
+    },
+  });
+}
+
+/** For one test file, after what starts its server. */
+export function realEngine(target: () => PostgresTarget): RealEngine {
+  const parser = SqlParser.create();
+  let opened:
+    | { readonly connection: TargetConnection; readonly catalog: CatalogSource }
+    | undefined;
+  const started = () => {
+    if (opened === undefined) throw new Error('the catalog is not open yet');
+    return opened;
+  };
+  beforeAll(async () => {
+    const connection = await connectTarget({
+      target: target(),
+      signal: new AbortController().signal,
+    });
+    opened = { connection, catalog: catalogOf(connection, parser) };
+  });
+  afterAll(async () => {
+    await opened?.connection.close();
+    await parser[Symbol.asyncDispose]();
+  });
+  return {
+    parts: () => ({ policy: createStatementPolicy(parser), catalog: started().catalog }),
+    connection: () => started().connection,
+  };
+}

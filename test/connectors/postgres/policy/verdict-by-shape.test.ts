@@ -1,0 +1,158 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { SqlParser } from '../../../../src/connectors/postgres/policy/parser.ts';
+import { createStatementPolicy } from '../../../../src/connectors/postgres/policy/statement-policy.ts';
+import type { Verdict } from '../../../../src/connectors/postgres/policy/types.ts';
+import { grantOf } from './grant-fixture.ts';
+import { SAMPLE_SCHEMA, type SqlBench, startSqlBench } from './sql-bench.ts';
+
+const GRANT = grantOf({
+  rules: [
+    'allow select, insert, set on public.*, pg_catalog.*',
+    'allow update, delete with WHERE on public.*',
+  ],
+  masks: ['public.people.secret full', 'public.people.mail full'],
+});
+
+let bench: SqlBench;
+beforeAll(async () => {
+  bench = await startSqlBench(SAMPLE_SCHEMA);
+});
+afterAll(() => bench[Symbol.asyncDispose]());
+
+/** The verdicts on texts that come one after the other, as from one program. */
+async function decideAll(
+  texts: readonly string[],
+): Promise<{ verdicts: Verdict[]; asked: number }> {
+  await using parser = SqlParser.create({ workers: 1 });
+  let asked = 0;
+  const policy = createStatementPolicy({
+    parse: (text: string) => {
+      asked += 1;
+      return parser.parse(text);
+    },
+    judge: (...task) => parser.judge(...task),
+  });
+  const verdicts: Verdict[] = [];
+  for (const text of texts) {
+    verdicts.push(await policy.decide(text, bench.context, GRANT));
+  }
+  return { verdicts, asked };
+}
+
+/** Placeholders in order; the numbers of a row have as many digits as those of the others. */
+const CASES: readonly [string, ...(readonly number[])[]][] = [
+  ['select name from people where id = $', [1], [2], [3], [0]],
+  ['select name, secret from people order by $', [1], [2], [1], [2]],
+  ['select name, secret from people group by $, $', [1, 2], [2, 1], [1, 2], [3, 4]],
+  ['select secret, name from people union select name, name from people order by $', [1], [2], [1]],
+  ['update people set name = name where $ = $', [1, 1], [1, 2], [1, 1], [3, 3]],
+  ['delete from people where id = $', [1], [2], [3]],
+  ['delete from people where id = $ or $ = $', [1, 2, 3], [1, 2, 2], [1, 2, 3], [1, 0, 0]],
+  ['delete from people where $ < $', [1, 2], [2, 1], [1, 2]],
+  ['insert into tasks (id) values ($)', [1], [2], [3]],
+  ['select name from people limit $', [0], [5], [9]],
+  ['select $, secret from people', [1], [2], [3]],
+  ['select nobody from people where id = $', [1], [2], [3]],
+  ["select set_config('statement_timeout', '1', $ = $)", [1, 1], [1, 2], [1, 1]],
+  ['set statement_timeout = $', [500], [900], [100]],
+];
+
+test.each(CASES)('%s has the verdict of its own constants', async (template, ...rows) => {
+  const texts = rows.map((row) => {
+    const numbers = [...row];
+    return template.replaceAll('$', () => String(numbers.shift()));
+  });
+  const { verdicts } = await decideAll(texts);
+  for (const [index, text] of texts.entries()) {
+    const alone = await decideAll([text]);
+    expect(verdicts[index], text).toEqual(alone.verdicts[0]);
+  }
+});
+
+test('from the third text on, one whose constants decide nothing is not looked into again', async () => {
+  const { asked } = await decideAll(
+    [1, 2, 3, 4, 5].map((id) => `select name, secret from people where id = ${id}`),
+  );
+  expect(asked).toBe(2);
+});
+
+test('a text whose constants decide is looked into each time', async () => {
+  const { asked } = await decideAll(
+    [1, 2, 1, 2, 1].map((nr) => `select 1, name from people order by ${nr}`),
+  );
+  // The first and the second are parsed; verdicts of whole texts are kept for parsed ones only.
+  expect(asked).toBeGreaterThan(2);
+});
+
+test('another grant, search_path or role is another verdict', async () => {
+  await using parser = SqlParser.create({ workers: 1 });
+  const policy = createStatementPolicy(parser);
+  const text = (id: number): string => `select name from people where id = ${id}`;
+  for (const id of [1, 2, 3]) {
+    expect((await policy.decide(text(id), bench.context, GRANT)).effect).toBe('allow');
+  }
+  const none = grantOf({ rules: ['allow select on public.tasks'] });
+  expect((await policy.decide(text(4), bench.context, none)).effect).toBe('refuse');
+  const elsewhere = { ...bench.context, searchPath: ['pg_catalog', 'hr'] };
+  const verdict = await policy.decide(text(5), elsewhere, GRANT);
+  expect(verdict.effect).toBe('refuse');
+});
+
+test('a verdict by one catalog is none by another that has counted as far', async () => {
+  await using parser = SqlParser.create({ workers: 1 });
+  const policy = createStatementPolicy(parser);
+  const { catalog } = bench.context;
+  // As read for another user or on another host, where DDL came at another time.
+  const relation = (schema: string, name: string) =>
+    catalog.relation(schema, name === 'tasks' ? 'people' : name);
+  const other = new Proxy(catalog, {
+    get(target, name) {
+      if (name === 'relation') return relation;
+      const value: unknown = Reflect.get(target, name, target);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+  const texts = [
+    'select * from tasks',
+    ...[1, 2, 3].map((id) => `select * from tasks limit ${id}`),
+  ];
+  for (const text of texts) {
+    const plain = await policy.decide(text, bench.context, GRANT);
+    const masked = await policy.decide(text, { ...bench.context, catalog: other }, GRANT);
+    const hides = (verdict: Verdict): boolean =>
+      verdict.effect === 'allow' &&
+      verdict.statements.some(({ masks }) => masks?.some((mask) => mask !== undefined));
+    expect([hides(plain), hides(masked)], text).toEqual([false, true]);
+  }
+});
+
+test('what only a temporary grant lets through names it, so that it ends with it', async () => {
+  await using parser = SqlParser.create({ workers: 1 });
+  const policy = createStatementPolicy(parser);
+  const lasting = grantOf({ rules: ['allow select'] });
+  const free = grantOf({ rules: ['allow *'] });
+  const rules = free.rules.map((rule) => ({ ...rule, rule: { ...rule.rule, grant: 'g1' } }));
+  const grant = { ...lasting, generation: 'with g1', rules: [...lasting.rules, ...rules] };
+  const grants = async (text: string): Promise<unknown[]> => {
+    const verdict = await policy.decide(text, bench.context, grant);
+    return verdict.effect === 'allow'
+      ? verdict.statements.flatMap((one) => one.rules.map((rule) => rule.grant))
+      : [verdict.refusal];
+  };
+  expect(await grants('select name from people')).toEqual([undefined]);
+  expect(await grants('select get_secret(1)')).toContain('g1');
+  expect(await grants("select lower('a'), pg_cancel_backend(1)")).toContain('g1');
+  expect(await grants('select * from not_there')).toContain('g1');
+});
+
+test('where a WHERE is asked for, code that cannot be read is not let through', async () => {
+  await using parser = SqlParser.create({ workers: 1 });
+  const policy = createStatementPolicy(parser);
+  const grant = grantOf({ rules: ['allow * with WHERE'] });
+  const effect = async (text: string): Promise<string> =>
+    (await policy.decide(text, bench.context, grant)).effect;
+  expect(await effect('delete from people where id = 1')).toBe('allow');
+  expect(await effect('delete from people')).toBe('refuse');
+  expect(await effect("do 'begin delete from people; end'")).toBe('refuse');
+  expect(await effect('select get_secret(1)')).toBe('refuse');
+});
