@@ -1,0 +1,17 @@
+/**
+ * The protocols that hoop speaks. Handed down from the top: the core defines what it needs of a
+ * connector (gateway/connector.ts, policy/connector.ts, tunnel/connector.ts, replay/connector.ts) and
+ * imports none. Each part is loaded on its own, so that a client never loads gateway code.
+ */
+
+export interface Entry {
+  /** As `kind` of targets/*.yaml has it. */
+  readonly kind: string;
+  /** Kinds of the streams that a session on such a target has; the first carries the protocol itself. */
+  readonly streamKinds: readonly string[];
+}
+
+export const CONNECTORS: readonly Entry[] = [
+  { kind: 'postgres', streamKinds: ['postgres', 'cancel'] },
+  { kind: 'ssh', streamKinds: ['ssh'] },
+];
