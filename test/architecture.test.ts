@@ -49,6 +49,7 @@ const PURE: readonly { readonly prefix: string; readonly except: readonly RegExp
     prefix: 'src/connectors/postgres/policy/',
     except: [/^src\/connectors\/postgres\/policy\/parser[^/]*\.ts$/],
   },
+  { prefix: 'src/connectors/postgres/replay/', except: [] },
   { prefix: 'src/connectors/ssh/protocol/', except: [] },
   { prefix: 'src/connectors/ssh/policy/', except: [] },
   { prefix: 'src/connectors/ssh/replay/', except: [] },
@@ -104,6 +105,18 @@ const LAYERS: readonly Layer[] = [
     ],
     because: 'an engine is part of the gateway: neither a client nor another engine is',
     forbidden: 'src/connectors/ssh/gateway/act-hold.ts',
+  },
+  {
+    folder: 'src/connectors/postgres/client/',
+    mayImport: ['src/connectors/postgres/protocol/', 'src/protocol/', 'src/tunnel/'],
+    because: 'the client works where no gateway code is needed',
+    forbidden: 'src/connectors/postgres/gateway/decide.ts',
+  },
+  {
+    folder: 'src/connectors/postgres/replay/',
+    mayImport: ['src/connectors/postgres/protocol/', 'src/recording/', 'src/replay/'],
+    because: 'a recording is read by people who have nothing but the file',
+    forbidden: 'src/connectors/postgres/gateway/decide.ts',
   },
   {
     folder: 'src/connectors/ssh/protocol/',
@@ -186,13 +199,7 @@ const LAYERS: readonly Layer[] = [
   },
   {
     folder: 'src/replay/',
-    mayImport: [
-      'src/connectors/postgres/protocol/',
-      'src/connectors/ssh/protocol/',
-      'src/connectors/ssh/replay/',
-      'src/protocol/',
-      'src/recording/',
-    ],
+    mayImport: ['src/connectors/postgres/replay/', 'src/connectors/ssh/replay/', 'src/recording/'],
     because: 'a recording is read as it was written, by people who have nothing but the file',
     forbidden: 'src/gateway/index/session-index.ts',
   },
@@ -211,7 +218,7 @@ const LAYERS: readonly Layer[] = [
   {
     folder: 'src/tunnel/',
     mayImport: [
-      'src/connectors/postgres/protocol/',
+      'src/connectors/postgres/client/',
       'src/connectors/ssh/client/',
       'src/api/',
       'src/auth/',
@@ -228,6 +235,7 @@ const LAYERS: readonly Layer[] = [
   {
     folder: 'src/run/',
     mayImport: [
+      'src/connectors/postgres/client/',
       'src/connectors/ssh/client/',
       'src/api/',
       'src/auth/',
@@ -249,6 +257,7 @@ const LAYERS: readonly Layer[] = [
     folder: 'src/ui/',
     mayImport: [
       'src/connectors/postgres/policy/',
+      'src/connectors/ssh/replay/',
       'src/api/',
       'src/auth/',
       'src/policy/',

@@ -1,8 +1,8 @@
 /** The environment of a command that is run on a session. */
 
+import { connectionUrl } from '../connectors/postgres/client/connection-files.ts';
 import { sshEnvironment } from '../connectors/ssh/client/ssh-files.ts';
 import type { ClientSession } from '../tunnel/connect-session.ts';
-import { connectionUrl } from '../tunnel/connection-files.ts';
 
 /** What libpq and drivers would read besides what we set; anything left here leads elsewhere. */
 const INHERITED = /^PG[A-Z]+$|^DATABASE_URL$/;

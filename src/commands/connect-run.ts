@@ -3,13 +3,13 @@
 import { basename } from 'node:path';
 import { debuglog } from 'node:util';
 import { openGateway } from '../auth/open-gateway.ts';
+import { connectionUrl } from '../connectors/postgres/client/connection-files.ts';
 import { shellWord } from '../connectors/ssh/client/ssh-files.ts';
 import { HoopError } from '../errors.ts';
 import { endError } from '../recording/end-error.ts';
 import { type EvidenceLine, outcomeWord } from '../recording/types.ts';
 import { adoptAbandonedRuns } from '../run/abandoned-runs.ts';
 import { type ClientSession, connectSession } from '../tunnel/connect-session.ts';
-import { connectionUrl } from '../tunnel/connection-files.ts';
 import type { SessionEnd } from '../tunnel/session-end.ts';
 import { uploadPending, uploadRecording } from '../tunnel/upload-recordings.ts';
 import { maskList, maskUses } from '../ui/mask-words.ts';

@@ -1,10 +1,10 @@
 /** One shell or command of a recording: played in time, as text with times, or for other players. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { sshTrack, type TerminalTrack } from '../connectors/ssh/replay/terminal-track.ts';
 import { HoopError } from '../errors.ts';
 import type { SessionReading } from '../recording/read-session.ts';
 import { buildTimeline } from '../replay/build-timeline.ts';
 import { REPLAY_LIMITS } from '../replay/replay-limits.ts';
-import { sshTrack, type TerminalTrack } from '../replay/terminal-track.ts';
 import type { Statement } from '../replay/timeline.ts';
 import { actText, isAct, isPlayable } from '../ui/act-lines.ts';
 import { asciicastLines, trackLines } from '../ui/player/track-lines.ts';

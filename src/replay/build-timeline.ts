@@ -4,6 +4,8 @@
  * (a statement when its answer is complete), `number` and the times say when they began.
  */
 
+import { ConnectionDecoder } from '../connectors/postgres/replay/connection-decoder.ts';
+import { StatementLedger } from '../connectors/postgres/replay/statement-ledger.ts';
 import { SshConnection } from '../connectors/ssh/replay/ssh-connection.ts';
 import { HoopError } from '../errors.ts';
 import { isCut, type PromptLine } from '../recording/prompt.ts';
@@ -13,10 +15,7 @@ import {
   outcomeWord,
   type RecordingEvent,
 } from '../recording/types.ts';
-import { ConnectionDecoder } from './connection-decoder.ts';
-import type { Budget } from './open-statement.ts';
-import { REPLAY_LIMITS, type ReplayLimits } from './replay-limits.ts';
-import { StatementLedger } from './statement-ledger.ts';
+import { type Budget, REPLAY_LIMITS, type ReplayLimits } from './replay-limits.ts';
 import type { ApprovalStep, Evidence, Prompt, TimelineEntry } from './timeline.ts';
 
 /** What a recording holds, in the order in which it was written (`SessionReading.timeline()`). */

@@ -21,6 +21,11 @@ export const REPLAY_LIMITS: ReplayLimits = {
   keptLength: 64 * 1024 * 1024,
 };
 
+/** Counts down what may still be kept of the whole session. */
+export interface Budget {
+  left: number;
+}
+
 /** Body bytes of a message that is decoded; a gateway forwards no longer statement. */
 export const MAX_DECODED_LENGTH = 64 * 1024 * 1024;
 /** Body bytes of a DataRow that is decoded for display; longer ones are counted. */

@@ -5,6 +5,8 @@
  */
 import { randomBytes } from 'node:crypto';
 import type { OpenGateway } from '../auth/open-gateway.ts';
+import type { ConnectionFacts } from '../connectors/postgres/client/connection-files.ts';
+import { LocalPort } from '../connectors/postgres/client/local-port.ts';
 import type { SshFacts } from '../connectors/ssh/client/ssh-files.ts';
 import { HoopError } from '../errors.ts';
 import type { EvidenceLine } from '../recording/types.ts';
@@ -12,10 +14,8 @@ import type { UploadReceipt } from '../recording/upload-session.ts';
 import { Secret } from '../secret.ts';
 import type { StreamKind } from '../stream-kinds.ts';
 import type { ClientSession, SessionPort } from '../tunnel/connect-session.ts';
-import type { ConnectionFacts } from '../tunnel/connection-files.ts';
 import type { Tunnel } from '../tunnel/half-close.ts';
 import { LocalListener } from '../tunnel/local-listener.ts';
-import { LocalPort } from '../tunnel/local-port.ts';
 import type { SessionEnd } from '../tunnel/session-end.ts';
 import type { CarrierChoice } from '../tunnel/stream-opener.ts';
 import { uploadRecording } from '../tunnel/upload-recordings.ts';

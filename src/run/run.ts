@@ -6,14 +6,14 @@
  *   close        ends the sessions, uploads what was recorded, removes the private directory
  */
 import type { OpenGateway } from '../auth/open-gateway.ts';
-import { sshEnvironment, writeSshFiles } from '../connectors/ssh/client/ssh-files.ts';
-import { HoopError } from '../errors.ts';
-import type { ClientSession } from '../tunnel/connect-session.ts';
 import {
   type ConnectionFacts,
   connectionUrl,
   writeConnectionFiles,
-} from '../tunnel/connection-files.ts';
+} from '../connectors/postgres/client/connection-files.ts';
+import { sshEnvironment, writeSshFiles } from '../connectors/ssh/client/ssh-files.ts';
+import { HoopError } from '../errors.ts';
+import type { ClientSession } from '../tunnel/connect-session.ts';
 import type { CarrierChoice } from '../tunnel/stream-opener.ts';
 import { uploadPending } from '../tunnel/upload-recordings.ts';
 import { adoptAbandonedRuns } from './abandoned-runs.ts';

@@ -15,6 +15,14 @@ import type { ToClient } from '../api/control.ts';
 import { PATHS } from '../api/http.ts';
 import type { SessionReply } from '../api/sessions.ts';
 import type { OpenGateway } from '../auth/open-gateway.ts';
+import {
+  type ConnectionFacts,
+  type ConnectionFiles,
+  writeCaFile,
+  writeConnectionFiles,
+} from '../connectors/postgres/client/connection-files.ts';
+import { LocalPort } from '../connectors/postgres/client/local-port.ts';
+import { LocalTls } from '../connectors/postgres/client/local-tls.ts';
 import type { OwnSshPort } from '../connectors/ssh/client/own-ssh-port.ts';
 import { HoopError } from '../errors.ts';
 import { ClientRecording } from '../recording/client-recording.ts';
@@ -28,18 +36,10 @@ import { withinTime } from '../until.ts';
 import { limitYoungGeneration } from '../young-generation.ts';
 import { ClientPrompts } from './client-prompts.ts';
 import { ClientStreams } from './client-streams.ts';
-import {
-  type ConnectionFacts,
-  type ConnectionFiles,
-  writeCaFile,
-  writeConnectionFiles,
-} from './connection-files.ts';
 import { ControlChannel } from './control-channel.ts';
 import type { Tunnel } from './half-close.ts';
-import { LocalPort } from './local-port.ts';
 import type { RefusalReason } from './local-refusal.ts';
 import { closeLocalSide, type LocalSide, openLocalSide } from './local-side.ts';
-import { LocalTls } from './local-tls.ts';
 import { openWebSocket } from './open-web-socket.ts';
 import { type RequestedSession, requestSession } from './request-session.ts';
 import { CLOSED_BY_OWNER, endOfRecording, endReason, type SessionEnd } from './session-end.ts';

@@ -2,8 +2,8 @@ import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
+import { fatalResponse } from '../../src/connectors/postgres/client/local-error-response.ts';
 import { HoopError } from '../../src/errors.ts';
-import { fatalResponse } from '../../src/tunnel/local-error-response.ts';
 import { RecordingBench } from './session-pair.ts';
 
 const run = promisify(execFile);

@@ -7,8 +7,8 @@ import { FileTokenStore } from '../../src/auth/file-token-store.ts';
 import type { OpenGateway } from '../../src/auth/open-gateway.ts';
 import { exportDpopKey, generateDpopKey } from '../../src/client/dpop-key.ts';
 import { GatewayClient } from '../../src/client/gateway-client.ts';
+import { connectionUrl } from '../../src/connectors/postgres/client/connection-files.ts';
 import { RunTarget } from '../../src/run/run-target.ts';
-import { connectionUrl } from '../../src/tunnel/connection-files.ts';
 
 test('a session that cannot be opened is an error of PostgreSQL to the client, and said once', async () => {
   const state = mkdtempSync(join(tmpdir(), 'hoop-target-'));

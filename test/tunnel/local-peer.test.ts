@@ -8,8 +8,8 @@ import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { encodeCancelRequest } from '../../src/connectors/postgres/protocol/cancel-request.ts';
 import { canTellPeers, endsOf, ownerOf, peerUid } from '../../src/tunnel/local-peer.ts';
-import { localBench, PASSWORD, USER } from './local-bench.ts';
-import { RawClient } from './raw-client.ts';
+import { localBench, PASSWORD, USER } from '../connectors/postgres/client/local-bench.ts';
+import { RawClient } from '../connectors/postgres/client/raw-client.ts';
 
 const open = localBench();
 const NOBODY = 65_534;

@@ -3,7 +3,7 @@ import {
   sshTrack,
   type TerminalTrack,
   type TrackPiece,
-} from '../../../src/replay/terminal-track.ts';
+} from '../../../src/connectors/ssh/replay/terminal-track.ts';
 import { measureTrack, Playback } from '../../../src/ui/player/playback.ts';
 import { playerFrame } from '../../../src/ui/player/player-frame.ts';
 import {

@@ -1,7 +1,6 @@
 /** What somebody does on a server, while its channel is still being read; then an entry of the timeline. */
 import type { FileRecord } from '../../../recording/file-record.ts';
-import type { Budget } from '../../../replay/open-statement.ts';
-import type { ReplayLimits } from '../../../replay/replay-limits.ts';
+import type { Budget, ReplayLimits } from '../../../replay/replay-limits.ts';
 import { MAX_OF_CHANNEL } from '../../../replay/replay-limits.ts';
 import type {
   ActKind,

@@ -4,8 +4,8 @@
  */
 import { ProtocolError } from '../../../errors.ts';
 import type { RecordingEvent } from '../../../recording/types.ts';
-import type { Budget } from '../../../replay/open-statement.ts';
 import {
+  type Budget,
   MAX_OPEN_CHANNELS,
   MAX_OPEN_FILES,
   type ReplayLimits,

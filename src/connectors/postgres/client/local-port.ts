@@ -5,30 +5,24 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
-import {
-  type CancelRequest,
-  encodeCancelRequest,
-} from '../connectors/postgres/protocol/cancel-request.ts';
-import { makeScramVerifier } from '../connectors/postgres/protocol/scram-server.ts';
-import {
-  MIN_SCRAM_ITERATIONS,
-  type ScramVerifier,
-} from '../connectors/postgres/protocol/scram-sha-256.ts';
-import { encodeStartupMessage } from '../connectors/postgres/protocol/startup-message.ts';
-import { BYTES } from '../connectors/postgres/protocol/text-codec.ts';
-import { HoopError } from '../errors.ts';
-import { encodeCancelPosition } from '../protocol/carrier/cancel-position.ts';
-import type { Secret } from '../secret.ts';
-import type { StreamKind } from '../stream-kinds.ts';
-import { closeGently } from './close-gently.ts';
-import type { Tunnel } from './half-close.ts';
+import { HoopError } from '../../../errors.ts';
+import { encodeCancelPosition } from '../../../protocol/carrier/cancel-position.ts';
+import type { Secret } from '../../../secret.ts';
+import type { StreamKind } from '../../../stream-kinds.ts';
+import { closeGently } from '../../../tunnel/close-gently.ts';
+import type { Tunnel } from '../../../tunnel/half-close.ts';
+import { LocalConnections } from '../../../tunnel/local-connections.ts';
+import type { LocalListener } from '../../../tunnel/local-listener.ts';
+import { LocalRefusal, type RefusalReason } from '../../../tunnel/local-refusal.ts';
+import { type CancelRequest, encodeCancelRequest } from '../protocol/cancel-request.ts';
+import { makeScramVerifier } from '../protocol/scram-server.ts';
+import { MIN_SCRAM_ITERATIONS, type ScramVerifier } from '../protocol/scram-sha-256.ts';
+import { encodeStartupMessage } from '../protocol/startup-message.ts';
+import { BYTES } from '../protocol/text-codec.ts';
 import { LocalCancelKeys } from './local-cancel-keys.ts';
-import { LocalConnections } from './local-connections.ts';
 import { encodeFatal, fatalResponse } from './local-error-response.ts';
-import type { LocalListener } from './local-listener.ts';
 import { type LocalLogin, logInLocally } from './local-login.ts';
 import type { LocalConnection } from './local-opening.ts';
-import { LocalRefusal, type RefusalReason } from './local-refusal.ts';
 import type { LocalTls } from './local-tls.ts';
 import { relayConnection } from './relay-connection.ts';
 

@@ -1,12 +1,15 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { afterAll, beforeAll } from 'vitest';
-import type { EmbeddedPostgres } from '../../src/demo/embedded-postgres.ts';
-import { Secret } from '../../src/secret.ts';
-import { LocalListener } from '../../src/tunnel/local-listener.ts';
-import { LocalPort, type LocalPortOptions } from '../../src/tunnel/local-port.ts';
-import type { RefusalReason } from '../../src/tunnel/local-refusal.ts';
-import { startTestPostgres } from '../postgres-template.ts';
+import {
+  LocalPort,
+  type LocalPortOptions,
+} from '../../../../src/connectors/postgres/client/local-port.ts';
+import type { EmbeddedPostgres } from '../../../../src/demo/embedded-postgres.ts';
+import { Secret } from '../../../../src/secret.ts';
+import { LocalListener } from '../../../../src/tunnel/local-listener.ts';
+import type { RefusalReason } from '../../../../src/tunnel/local-refusal.ts';
+import { startTestPostgres } from '../../../postgres-template.ts';
 
 export const PASSWORD = 'c2Vzc2lvbi1wYXNzd29yZA';
 export const USER = 'postgres';

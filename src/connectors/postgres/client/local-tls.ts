@@ -6,9 +6,9 @@
 import { X509Certificate } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { createServer, type Server, type TLSSocket } from 'node:tls';
-import { createCertificateAuthority, issueServerCertificate } from '../certificates.ts';
-import { tlsServerEndPoint } from '../connectors/postgres/protocol/channel-binding.ts';
-import { LocalRefusal } from './local-refusal.ts';
+import { createCertificateAuthority, issueServerCertificate } from '../../../certificates.ts';
+import { LocalRefusal } from '../../../tunnel/local-refusal.ts';
+import { tlsServerEndPoint } from '../protocol/channel-binding.ts';
 
 /** https://www.iana.org/assignments/tls-extensiontype-values/#alpn-protocol-ids */
 const ALPN = 'postgresql';

@@ -5,11 +5,16 @@
  * the extended protocol each Parse, Bind, Describe, Execute and Close until its own reply.
  * https://www.postgresql.org/docs/current/protocol-flow.html
  */
-import { ProtocolError } from '../errors.ts';
+import { ProtocolError } from '../../../errors.ts';
+import {
+  type Budget,
+  MAX_NAMES,
+  MAX_PENDING,
+  type ReplayLimits,
+} from '../../../replay/replay-limits.ts';
+import type { Notice, Outcome, ServerMessage, Statement } from '../../../replay/timeline.ts';
 import { type DecodeText, decoderFor } from './client-encoding.ts';
-import { type Budget, OpenStatement, type Portal, type Prepared } from './open-statement.ts';
-import { MAX_NAMES, MAX_PENDING, type ReplayLimits } from './replay-limits.ts';
-import type { Notice, Outcome, ServerMessage, Statement } from './timeline.ts';
+import { OpenStatement, type Portal, type Prepared } from './open-statement.ts';
 
 export interface ConversationOptions {
   readonly stream: number;

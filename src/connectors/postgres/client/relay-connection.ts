@@ -4,16 +4,16 @@
  * a message is complete: if the tunnel breaks then, the client can still be told why.
  */
 import type { Socket } from 'node:net';
-import { decodeBackendKeyData } from '../connectors/postgres/protocol/backend-key-data.ts';
-import { MAX_CANCEL_KEY_LENGTH } from '../connectors/postgres/protocol/limits.ts';
-import { MessageScanner } from '../connectors/postgres/protocol/message-scanner.ts';
-import { BACKEND, FRONTEND } from '../connectors/postgres/protocol/message-types.ts';
-import { HoopError } from '../errors.ts';
-import { closeGently } from './close-gently.ts';
-import { type Tunnel, whileHalfClosed } from './half-close.ts';
+import { HoopError } from '../../../errors.ts';
+import { closeGently } from '../../../tunnel/close-gently.ts';
+import { type Tunnel, whileHalfClosed } from '../../../tunnel/half-close.ts';
+import { pump } from '../../../tunnel/pump.ts';
+import { decodeBackendKeyData } from '../protocol/backend-key-data.ts';
+import { MAX_CANCEL_KEY_LENGTH } from '../protocol/limits.ts';
+import { MessageScanner } from '../protocol/message-scanner.ts';
+import { BACKEND, FRONTEND } from '../protocol/message-types.ts';
 import type { LocalCancelKeys } from './local-cancel-keys.ts';
 import { fatalResponse } from './local-error-response.ts';
-import { pump } from './pump.ts';
 
 /** A type and a length; clients send it by itself. */
 const TERMINATE_LENGTH = 5;

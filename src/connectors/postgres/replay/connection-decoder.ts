@@ -4,18 +4,13 @@
  * and COPY data are counted by their headers and never buffered.
  */
 
-import { type Handling, MessageScanner } from '../connectors/postgres/protocol/message-scanner.ts';
-import {
-  BACKEND,
-  backendName,
-  FRONTEND,
-  frontendName,
-} from '../connectors/postgres/protocol/message-types.ts';
-import { StartupPacketReader } from '../connectors/postgres/protocol/startup-packet.ts';
-import { ProtocolError } from '../errors.ts';
+import { ProtocolError } from '../../../errors.ts';
+import { MAX_DECODED_LENGTH } from '../../../replay/replay-limits.ts';
+import { type Handling, MessageScanner } from '../protocol/message-scanner.ts';
+import { BACKEND, backendName, FRONTEND, frontendName } from '../protocol/message-types.ts';
+import { StartupPacketReader } from '../protocol/startup-packet.ts';
 import { ClientMessages } from './client-messages.ts';
 import { Conversation, type ConversationOptions } from './conversation.ts';
-import { MAX_DECODED_LENGTH } from './replay-limits.ts';
 import { ServerMessages } from './server-messages.ts';
 
 /** Type and length. */

@@ -3,8 +3,8 @@
  * wants it from the beginning. Nothing is kept, so that a channel of any length can be played.
  */
 
-import { FrameDecoder } from '../connectors/ssh/protocol/frame-decoder.ts';
-import { HoopError } from '../errors.ts';
+import { HoopError } from '../../../errors.ts';
+import { FrameDecoder } from '../protocol/frame-decoder.ts';
 
 export type TrackItem =
   /** `input` is what was typed: passwords are among it. */

@@ -5,23 +5,20 @@
  */
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
-import type { CancelRequest } from '../connectors/postgres/protocol/cancel-request.ts';
+import { ProtocolError } from '../../../errors.ts';
+import { LocalRefusal } from '../../../tunnel/local-refusal.ts';
+import { SocketReader } from '../../../tunnel/socket-reader.ts';
+import type { CancelRequest } from '../protocol/cancel-request.ts';
 import {
   LATEST_MINOR_VERSION,
   MAX_STARTUP_PACKET_LENGTH,
   MIN_STARTUP_PACKET_LENGTH,
-} from '../connectors/postgres/protocol/limits.ts';
-import type { StartupMessage } from '../connectors/postgres/protocol/startup-message.ts';
-import {
-  decodeStartupPacket,
-  type StartupPacket,
-} from '../connectors/postgres/protocol/startup-packet.ts';
-import { BYTES } from '../connectors/postgres/protocol/text-codec.ts';
-import { ProtocolError } from '../errors.ts';
+} from '../protocol/limits.ts';
+import type { StartupMessage } from '../protocol/startup-message.ts';
+import { decodeStartupPacket, type StartupPacket } from '../protocol/startup-packet.ts';
+import { BYTES } from '../protocol/text-codec.ts';
 import { encodeFatal } from './local-error-response.ts';
-import { LocalRefusal } from './local-refusal.ts';
 import type { LocalTls } from './local-tls.ts';
-import { SocketReader } from './socket-reader.ts';
 
 /** The connection, whose socket is another one once TLS has begun. */
 export interface LocalConnection {

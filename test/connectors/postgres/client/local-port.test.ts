@@ -7,22 +7,25 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { encodeCancelRequest } from '../../src/connectors/postgres/protocol/cancel-request.ts';
-import { encodeGSSENCRequest } from '../../src/connectors/postgres/protocol/gssenc-request.ts';
-import { encodePasswordMessage } from '../../src/connectors/postgres/protocol/password-message.ts';
-import { encodeQuery } from '../../src/connectors/postgres/protocol/query.ts';
-import { encodeSASLInitialResponse } from '../../src/connectors/postgres/protocol/sasl-initial-response.ts';
-import { encodeSASLResponse } from '../../src/connectors/postgres/protocol/sasl-response.ts';
-import { scramClientFinal } from '../../src/connectors/postgres/protocol/scram-client.ts';
-import { encodeSSLRequest } from '../../src/connectors/postgres/protocol/ssl-request.ts';
-import { encodeStartupMessage } from '../../src/connectors/postgres/protocol/startup-message.ts';
-import type { EmbeddedPostgres } from '../../src/demo/embedded-postgres.ts';
-import { HoopError } from '../../src/errors.ts';
-import { Secret } from '../../src/secret.ts';
-import { type ListenOn, LocalListener } from '../../src/tunnel/local-listener.ts';
-import { LocalPort, type LocalPortOptions } from '../../src/tunnel/local-port.ts';
-import type { RefusalReason } from '../../src/tunnel/local-refusal.ts';
-import { startTestPostgres } from '../postgres-template.ts';
+import {
+  LocalPort,
+  type LocalPortOptions,
+} from '../../../../src/connectors/postgres/client/local-port.ts';
+import { encodeCancelRequest } from '../../../../src/connectors/postgres/protocol/cancel-request.ts';
+import { encodeGSSENCRequest } from '../../../../src/connectors/postgres/protocol/gssenc-request.ts';
+import { encodePasswordMessage } from '../../../../src/connectors/postgres/protocol/password-message.ts';
+import { encodeQuery } from '../../../../src/connectors/postgres/protocol/query.ts';
+import { encodeSASLInitialResponse } from '../../../../src/connectors/postgres/protocol/sasl-initial-response.ts';
+import { encodeSASLResponse } from '../../../../src/connectors/postgres/protocol/sasl-response.ts';
+import { scramClientFinal } from '../../../../src/connectors/postgres/protocol/scram-client.ts';
+import { encodeSSLRequest } from '../../../../src/connectors/postgres/protocol/ssl-request.ts';
+import { encodeStartupMessage } from '../../../../src/connectors/postgres/protocol/startup-message.ts';
+import type { EmbeddedPostgres } from '../../../../src/demo/embedded-postgres.ts';
+import { HoopError } from '../../../../src/errors.ts';
+import { Secret } from '../../../../src/secret.ts';
+import { type ListenOn, LocalListener } from '../../../../src/tunnel/local-listener.ts';
+import type { RefusalReason } from '../../../../src/tunnel/local-refusal.ts';
+import { startTestPostgres } from '../../../postgres-template.ts';
 import { RawClient } from './raw-client.ts';
 
 /** In the gateway's place: a real server that asks for no password, reached over plain TCP. */

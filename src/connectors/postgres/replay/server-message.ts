@@ -1,7 +1,8 @@
 /** What the server says beside results, as text. */
-import { REPORT_FIELD, type ReportFields } from '../connectors/postgres/protocol/report-fields.ts';
+
+import type { ServerMessage } from '../../../replay/timeline.ts';
+import { REPORT_FIELD, type ReportFields } from '../protocol/report-fields.ts';
 import type { Conversation } from './conversation.ts';
-import type { ServerMessage } from './timeline.ts';
 
 /** ErrorResponse or NoticeResponse. @param fields one character per byte */
 export function serverMessage(fields: ReportFields, conversation: Conversation): ServerMessage {

@@ -1,19 +1,19 @@
 /** The client's half of a recorded conversation: what it asked. */
 
-import { type Bind, decodeBind } from '../connectors/postgres/protocol/bind.ts';
-import { decodeClose } from '../connectors/postgres/protocol/close.ts';
-import { decodeDescribe } from '../connectors/postgres/protocol/describe.ts';
-import { decodeExecute } from '../connectors/postgres/protocol/execute.ts';
-import { FRONTEND } from '../connectors/postgres/protocol/message-types.ts';
-import { decodeParse } from '../connectors/postgres/protocol/parse.ts';
-import { decodeQuery } from '../connectors/postgres/protocol/query.ts';
-import type { StartupPacket } from '../connectors/postgres/protocol/startup-packet.ts';
-import { BYTES } from '../connectors/postgres/protocol/text-codec.ts';
-import { ProtocolError } from '../errors.ts';
+import { ProtocolError } from '../../../errors.ts';
+import type { Parameter } from '../../../replay/timeline.ts';
+import { type Bind, decodeBind } from '../protocol/bind.ts';
+import { decodeClose } from '../protocol/close.ts';
+import { decodeDescribe } from '../protocol/describe.ts';
+import { decodeExecute } from '../protocol/execute.ts';
+import { FRONTEND } from '../protocol/message-types.ts';
+import { decodeParse } from '../protocol/parse.ts';
+import { decodeQuery } from '../protocol/query.ts';
+import type { StartupPacket } from '../protocol/startup-packet.ts';
+import { BYTES } from '../protocol/text-codec.ts';
 import { type Conversation, type Place, remember } from './conversation.ts';
 import { formatAt, type Portal, type Prepared } from './open-statement.ts';
 import { showValue } from './show-value.ts';
-import type { Parameter } from './timeline.ts';
 import { typeName } from './type-names.ts';
 
 export class ClientMessages {

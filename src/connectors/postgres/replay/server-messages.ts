@@ -1,20 +1,19 @@
 /** The server's half of a recorded conversation: what it answered, and to which request. */
 
-import { decodeCommandComplete } from '../connectors/postgres/protocol/command-complete.ts';
-import {
-  type CopyResponseName,
-  decodeCopyResponse,
-} from '../connectors/postgres/protocol/copy-response.ts';
-import { decodeDataRow } from '../connectors/postgres/protocol/data-row.ts';
-import { decodeErrorResponse } from '../connectors/postgres/protocol/error-response.ts';
-import { BACKEND, backendName } from '../connectors/postgres/protocol/message-types.ts';
-import { decodeNoticeResponse } from '../connectors/postgres/protocol/notice-response.ts';
-import { decodeNotificationResponse } from '../connectors/postgres/protocol/notification-response.ts';
-import { decodeParameterDescription } from '../connectors/postgres/protocol/parameter-description.ts';
-import { decodeParameterStatus } from '../connectors/postgres/protocol/parameter-status.ts';
-import { decodeRowDescription } from '../connectors/postgres/protocol/row-description.ts';
-import { BYTES } from '../connectors/postgres/protocol/text-codec.ts';
-import { ProtocolError } from '../errors.ts';
+import { ProtocolError } from '../../../errors.ts';
+import { MAX_ROW_LENGTH } from '../../../replay/replay-limits.ts';
+import type { ServerMessage } from '../../../replay/timeline.ts';
+import { decodeCommandComplete } from '../protocol/command-complete.ts';
+import { type CopyResponseName, decodeCopyResponse } from '../protocol/copy-response.ts';
+import { decodeDataRow } from '../protocol/data-row.ts';
+import { decodeErrorResponse } from '../protocol/error-response.ts';
+import { BACKEND, backendName } from '../protocol/message-types.ts';
+import { decodeNoticeResponse } from '../protocol/notice-response.ts';
+import { decodeNotificationResponse } from '../protocol/notification-response.ts';
+import { decodeParameterDescription } from '../protocol/parameter-description.ts';
+import { decodeParameterStatus } from '../protocol/parameter-status.ts';
+import { decodeRowDescription } from '../protocol/row-description.ts';
+import { BYTES } from '../protocol/text-codec.ts';
 import type { Conversation, Pending } from './conversation.ts';
 import {
   type FieldShape,
@@ -23,9 +22,7 @@ import {
   type OpenStatement,
   type Prepared,
 } from './open-statement.ts';
-import { MAX_ROW_LENGTH } from './replay-limits.ts';
 import { notification, serverMessage } from './server-message.ts';
-import type { ServerMessage } from './timeline.ts';
 
 export class ServerMessages {
   readonly #conversation: Conversation;

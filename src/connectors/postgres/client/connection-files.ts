@@ -6,8 +6,8 @@
 import { writeFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
-import { HoopError } from '../errors.ts';
-import type { Secret } from '../secret.ts';
+import { HoopError } from '../../../errors.ts';
+import type { Secret } from '../../../secret.ts';
 
 export interface ConnectionFacts {
   /** The target's name, which is the service's name. */

@@ -1,7 +1,6 @@
 /** A statement while its bytes are still being read, and how it becomes an entry of the timeline. */
-import type { DecodeText } from './client-encoding.ts';
-import type { ReplayLimits } from './replay-limits.ts';
-import { showValue } from './show-value.ts';
+
+import type { Budget, ReplayLimits } from '../../../replay/replay-limits.ts';
 import type {
   ApprovalStep,
   Decision,
@@ -13,7 +12,9 @@ import type {
   ResultFacts,
   ServerMessage,
   Statement,
-} from './timeline.ts';
+} from '../../../replay/timeline.ts';
+import type { DecodeText } from './client-encoding.ts';
+import { showValue } from './show-value.ts';
 import { isNumber, typeName } from './type-names.ts';
 
 /** One column of a RowDescription, as far as showing needs it. */
@@ -21,11 +22,6 @@ export interface FieldShape {
   readonly name: string;
   readonly typeOid: number;
   readonly format: number;
-}
-
-/** Counts down what may still be kept of the whole session. */
-export interface Budget {
-  left: number;
 }
 
 /** A Parse message, shared by the runs of its statement. */

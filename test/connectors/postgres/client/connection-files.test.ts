@@ -2,12 +2,12 @@ import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { Secret } from '../../src/secret.ts';
 import {
   connectionUrl,
   writeCaFile,
   writeConnectionFiles,
-} from '../../src/tunnel/connection-files.ts';
+} from '../../../../src/connectors/postgres/client/connection-files.ts';
+import { Secret } from '../../../../src/secret.ts';
 
 let directory: string;
 beforeEach(() => {

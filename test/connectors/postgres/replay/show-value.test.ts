@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { decoderFor } from '../../src/replay/client-encoding.ts';
-import { showValue } from '../../src/replay/show-value.ts';
-import { RecordingProxy } from './recording-proxy.ts';
+import { decoderFor } from '../../../../src/connectors/postgres/replay/client-encoding.ts';
+import { showValue } from '../../../../src/connectors/postgres/replay/show-value.ts';
+import { RecordingProxy } from '../../../replay/recording-proxy.ts';
 
 const decodeUtf8 = decoderFor('UTF8');
 

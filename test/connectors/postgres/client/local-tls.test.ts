@@ -8,14 +8,14 @@ import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'n
 import { promisify } from 'node:util';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createCertificateAuthority } from '../../src/certificates.ts';
-import { encodeCancelRequest } from '../../src/connectors/postgres/protocol/cancel-request.ts';
-import { encodeGSSENCRequest } from '../../src/connectors/postgres/protocol/gssenc-request.ts';
-import { encodeQuery } from '../../src/connectors/postgres/protocol/query.ts';
-import { encodeSASLInitialResponse } from '../../src/connectors/postgres/protocol/sasl-initial-response.ts';
-import { encodeSSLRequest } from '../../src/connectors/postgres/protocol/ssl-request.ts';
-import { encodeStartupMessage } from '../../src/connectors/postgres/protocol/startup-message.ts';
-import { LocalTls } from '../../src/tunnel/local-tls.ts';
+import { createCertificateAuthority } from '../../../../src/certificates.ts';
+import { LocalTls } from '../../../../src/connectors/postgres/client/local-tls.ts';
+import { encodeCancelRequest } from '../../../../src/connectors/postgres/protocol/cancel-request.ts';
+import { encodeGSSENCRequest } from '../../../../src/connectors/postgres/protocol/gssenc-request.ts';
+import { encodeQuery } from '../../../../src/connectors/postgres/protocol/query.ts';
+import { encodeSASLInitialResponse } from '../../../../src/connectors/postgres/protocol/sasl-initial-response.ts';
+import { encodeSSLRequest } from '../../../../src/connectors/postgres/protocol/ssl-request.ts';
+import { encodeStartupMessage } from '../../../../src/connectors/postgres/protocol/startup-message.ts';
 import { localBench, PASSWORD, USER } from './local-bench.ts';
 import { RawClient } from './raw-client.ts';
 

@@ -3,7 +3,7 @@
  * show what can be shown.
  */
 
-import { ENCODING_LABELS, encodingKey } from '../connectors/postgres/protocol/encoding-labels.ts';
+import { ENCODING_LABELS, encodingKey } from '../protocol/encoding-labels.ts';
 
 /** For showing only, the two Turkish ones may be read as their Windows relatives. */
 const SHOWN_LABELS: Readonly<Record<string, string>> = {

@@ -16,32 +16,23 @@
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
-import { encodeAuthentication } from '../connectors/postgres/protocol/authentication.ts';
-import type { CancelRequest } from '../connectors/postgres/protocol/cancel-request.ts';
-import { SCRAM_SHA_256_PLUS } from '../connectors/postgres/protocol/channel-binding.ts';
-import {
-  LATEST_MINOR_VERSION,
-  MAX_SASL_MESSAGE_LENGTH,
-} from '../connectors/postgres/protocol/limits.ts';
-import { FRONTEND } from '../connectors/postgres/protocol/message-types.ts';
-import { encodeNegotiateProtocolVersion } from '../connectors/postgres/protocol/negotiate-protocol-version.ts';
-import { decodeSASLInitialResponse } from '../connectors/postgres/protocol/sasl-initial-response.ts';
-import {
-  scramServerFinal,
-  scramServerFirst,
-} from '../connectors/postgres/protocol/scram-server.ts';
-import {
-  SCRAM_SHA_256,
-  type ScramVerifier,
-} from '../connectors/postgres/protocol/scram-sha-256.ts';
-import type { StartupMessage } from '../connectors/postgres/protocol/startup-message.ts';
-import { BYTES } from '../connectors/postgres/protocol/text-codec.ts';
-import { ProtocolError } from '../errors.ts';
+import { ProtocolError } from '../../../errors.ts';
+import { LocalRefusal } from '../../../tunnel/local-refusal.ts';
+import { SocketReader } from '../../../tunnel/socket-reader.ts';
+import { encodeAuthentication } from '../protocol/authentication.ts';
+import type { CancelRequest } from '../protocol/cancel-request.ts';
+import { SCRAM_SHA_256_PLUS } from '../protocol/channel-binding.ts';
+import { LATEST_MINOR_VERSION, MAX_SASL_MESSAGE_LENGTH } from '../protocol/limits.ts';
+import { FRONTEND } from '../protocol/message-types.ts';
+import { encodeNegotiateProtocolVersion } from '../protocol/negotiate-protocol-version.ts';
+import { decodeSASLInitialResponse } from '../protocol/sasl-initial-response.ts';
+import { scramServerFinal, scramServerFirst } from '../protocol/scram-server.ts';
+import { SCRAM_SHA_256, type ScramVerifier } from '../protocol/scram-sha-256.ts';
+import type { StartupMessage } from '../protocol/startup-message.ts';
+import { BYTES } from '../protocol/text-codec.ts';
 import { encodeFatal } from './local-error-response.ts';
 import { type LocalConnection, malformed, readOpening } from './local-opening.ts';
-import { LocalRefusal } from './local-refusal.ts';
 import type { LocalTls } from './local-tls.ts';
-import { SocketReader } from './socket-reader.ts';
 
 export interface LocalLoginOptions {
   /** The one user name of this session. */

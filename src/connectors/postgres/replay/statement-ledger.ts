@@ -2,10 +2,10 @@
  * Brings together what the bytes of one connection say about a statement and what the gateway
  * wrote about it beside: decisions and counts, tied by the offset of a message in the up stream.
  */
-import type { RecordingEvent } from '../recording/types.ts';
+import type { RecordingEvent } from '../../../recording/types.ts';
+import { MAX_HELD, MAX_NAMES } from '../../../replay/replay-limits.ts';
+import type { ApprovalStep, Decision, Statement } from '../../../replay/timeline.ts';
 import type { OpenStatement } from './open-statement.ts';
-import { MAX_HELD, MAX_NAMES } from './replay-limits.ts';
-import type { ApprovalStep, Decision, Statement } from './timeline.ts';
 
 export class StatementLedger {
   readonly #emit: (statement: Statement) => void;

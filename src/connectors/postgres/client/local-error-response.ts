@@ -4,9 +4,9 @@
  * https://www.postgresql.org/docs/current/errcodes-appendix.html
  */
 
-import { encodeErrorResponse } from '../connectors/postgres/protocol/error-response.ts';
-import { reportFields } from '../connectors/postgres/protocol/report-fields.ts';
-import type { ErrorCode, HoopError } from '../errors.ts';
+import type { ErrorCode, HoopError } from '../../../errors.ts';
+import { encodeErrorResponse } from '../protocol/error-response.ts';
+import { reportFields } from '../protocol/report-fields.ts';
 
 const SQL_STATES: { readonly [code in ErrorCode]?: string } = {
   HOOP_SESSION_ENDED: '57P01',
