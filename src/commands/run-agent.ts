@@ -33,6 +33,12 @@ export class RunAgent {
     return promptOf(this.#options.profile, this.#options.command);
   }
 
+  /** @returns why prompts are missing, when no hook has told one */
+  get untied(): string | undefined {
+    const { profile, isFenced } = this.#options;
+    return (isFenced ? profile.fenced : profile.unfenced).untied ?? profile.untied;
+  }
+
   /** What a fence shows of the agent's own state. */
   stateFor(
     run: Pick<RunLogin, 'directory' | 'state'>,

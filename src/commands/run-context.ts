@@ -15,8 +15,8 @@ import type { Io } from './io.ts';
 export const BRIEFING_NAME = 'briefing.md';
 
 export interface RunContext extends AsyncDisposable {
-  /** Whether there has been one. */
-  readonly hasPrompt: boolean;
+  /** Where the prompts of the run came from, if there were any. */
+  readonly prompted: 'by a hook' | 'at the start' | undefined;
   readonly environment: EnvironmentPart;
 }
 
@@ -33,8 +33,11 @@ export async function openRunContext(
   await writeFile(path, briefingText(briefingOf(run)), { mode: 0o600 });
   const owned = stack.move();
   return {
-    get hasPrompt() {
-      return prompts.current !== undefined;
+    get prompted() {
+      if (prompts.hasChanged) {
+        return 'by a hook';
+      }
+      return prompts.current === undefined ? undefined : 'at the start';
     },
     environment: { ...endpoint.environment, HOOP_BRIEFING: path },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),

@@ -156,8 +156,12 @@ export async function runRun(plainIo: Io, request: RunRequest): Promise<void> {
           remains === undefined ? start() : remains.within(start),
         ));
     io.setExitCode(status);
-    if (!context.hasPrompt && run.hasOpened) {
-      io.note('no prompt was recorded in this run: who reads it sees what was sent, and not why');
+    if (run.hasOpened && context.prompted !== 'by a hook') {
+      notePrompts(io, {
+        agent,
+        hasOne: context.prompted !== undefined,
+        isAll: given === undefined,
+      });
     }
   } finally {
     try {
@@ -224,6 +228,27 @@ function tell(screen: QuietScreen, target: string, line: EvidenceLine): void {
     screen.waits(`${target}: a statement waits for approval ${line.request} by ${line.approvers}`);
   } else if (line.type === 'decided') {
     screen.decided();
+  }
+}
+
+interface Prompted {
+  readonly agent: RunAgent | undefined;
+  readonly hasOne: boolean;
+  /** It is all that the agent was asked, from its own command line. */
+  readonly isAll: boolean;
+}
+
+/** No hook has told one. */
+function notePrompts(io: Io, { agent, hasOne, isAll }: Prompted): void {
+  const why = agent?.untied === undefined ? '' : ` (${agent.untied})`;
+  if (!hasOne) {
+    io.note(
+      plain(
+        `no prompt was recorded in this run${why}: who reads it sees what was sent, and not why`,
+      ),
+    );
+  } else if (!isAll && why !== '') {
+    io.note(plain(`all that was sent stands under the prompt of --prompt${why}`));
   }
 }
 

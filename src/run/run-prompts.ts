@@ -11,6 +11,7 @@ export class RunPrompts {
   readonly #run: Pick<Run, 'sessions' | 'beforeEachSession'>;
   readonly #closing = new AbortController();
   #current: PromptWords | undefined;
+  #hasChanged = false;
   #last: Promise<unknown> = Promise.resolve();
 
   /** @param initial in force from the start */
@@ -26,6 +27,11 @@ export class RunPrompts {
 
   get current(): PromptWords | undefined {
     return this.#current;
+  }
+
+  /** Whether there was another one than the initial one: a hook or `hoop prompt` told it. */
+  get hasChanged(): boolean {
+    return this.#hasChanged;
   }
 
   /**
@@ -48,6 +54,7 @@ export class RunPrompts {
     this.#closing.signal.throwIfAborted();
     // Before anything is awaited: a session that is opened meanwhile begins with it.
     this.#current = words;
+    this.#hasChanged = true;
     const sessions = await this.#run.sessions();
     // All of them, also where one has no room: when this is answered no session has another in force.
     const told = await Promise.allSettled(sessions.map((session) => this.#tell(session, words)));

@@ -121,6 +121,51 @@ test('a run that ends without a prompt says so, and one that sent nothing does n
   expect(told.stderr).not.toContain('no prompt');
 });
 
+describe('an agent without hooks', () => {
+  const sent = { AGENT_TASKS: '["x"]', AGENT_RUNS: 'psql -XAtqc "SELECT 40 + 2"' };
+  const untied = 'without a fence Gemini CLI has no hooks but those of its own settings';
+  const hoop = `'${process.execPath}' '${LAUNCHER}'`;
+
+  test.each([
+    { of: 'none', settings: {}, said: `no prompt was recorded in this run (${untied}` },
+    {
+      of: 'hoop in its own settings',
+      settings: {
+        hooks: { BeforeAgent: [{ hooks: [{ command: `${hoop} prompt --hook gemini-cli` }] }] },
+      },
+      said: undefined,
+    },
+  ])('Gemini CLI without a fence and with hooks of $of', async ({ settings, said }) => {
+    mkdirSync(join(home, '.gemini'));
+    writeFileSync(join(home, '.gemini/settings.json'), JSON.stringify(settings));
+    const { exitCode, stderr } = await run('gemini', { variables: sent });
+    expect(exitCode, stderr).toBe(0);
+    if (said === undefined) {
+      expect(stderr).not.toMatch(/no prompt was recorded|no hooks/);
+    } else {
+      expect(stderr).toContain(said);
+    }
+  });
+
+  test.each([
+    { flags: [], args: [], said: 'no prompt was recorded in this run (aider has no hooks' },
+    {
+      flags: ['--prompt', 'why'],
+      args: [],
+      said: 'all that was sent stands under the prompt of --prompt (aider has no hooks',
+    },
+    { flags: [], args: ['--message', 'count'], said: undefined },
+  ])('aider with $flags $args says what is not recorded', async ({ flags, args, said }) => {
+    const { exitCode, stderr } = await run('aider', { flags, args, variables: sent });
+    expect(exitCode, stderr).toBe(0);
+    if (said === undefined) {
+      expect(stderr).not.toMatch(/no prompt was recorded|stands under/);
+    } else {
+      expect(stderr).toContain(said);
+    }
+  });
+});
+
 describe('what an agent plants for the next time', () => {
   const EVIL = '{"hooks":{"SessionStart":[{"hooks":[{"type":"command","command":"evil"}]}]}}';
   const PLACES: Readonly<Record<string, readonly string[]>> = {

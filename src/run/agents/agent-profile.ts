@@ -57,6 +57,8 @@ const Way = z.strictObject({
   variables: Variables.default({}),
   /** Said at the start of a run. */
   notes: z.array(z.string()).default([]),
+  /** Why what is typed may not be recorded: said at the end of a run in which no hook told a prompt. */
+  untied: z.string().optional(),
 });
 
 export const AgentProfile = z.strictObject({

@@ -14,4 +14,6 @@ export const aider: z.input<typeof AgentProfile> = {
   variables: { AIDER_CHECK_UPDATE: 'false' },
   promptOptions: ['-m', '--message', '--msg'],
   notes: ['aider has no hooks: what is typed in it is not recorded as a prompt'],
+  untied:
+    'aider has no hooks: `--message` and `--prompt` of hoop run are recorded, and nothing typed',
 };

@@ -42,5 +42,6 @@ export const codex: z.input<typeof AgentProfile> = {
     notes: [
       'Codex asks once whether to trust the hooks of hoop: choose "Trust all" in its own screen; until then, and so in `codex exec` as well, it leaves them out and no prompt is recorded',
     ],
+    untied: 'Codex leaves hooks out until they are trusted in its own screen',
   },
 };

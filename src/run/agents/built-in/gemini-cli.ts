@@ -36,5 +36,9 @@ export const geminiCli: z.input<typeof AgentProfile> = {
   ],
   files: { 'system-defaults.json': SETTINGS },
   // It takes such a file from a directory of root alone, and goes on without it.
-  unfenced: { variables: { GEMINI_CLI_SYSTEM_DEFAULTS_PATH: '{files}/system-defaults.json' } },
+  unfenced: {
+    variables: { GEMINI_CLI_SYSTEM_DEFAULTS_PATH: '{files}/system-defaults.json' },
+    untied:
+      'without a fence Gemini CLI has no hooks but those of its own settings: add the hook of hoop there (docs/agents.md), or use --fence',
+  },
 };
