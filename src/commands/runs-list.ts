@@ -27,7 +27,7 @@ export async function listRuns(io: Io, flags: RunsFlags): Promise<void> {
     return;
   }
   if (reply.runs.length === 0) {
-    io.note('no run goes on that you may see');
+    io.note('you may see no active run');
     return;
   }
   const options = { style: styleFor(io.color.stdout), width: terminalWidth(io.stdout, io.env) };
@@ -70,7 +70,7 @@ async function idOf(client: GatewayClient, typed: string, signal: AbortSignal): 
   if (found === undefined) {
     throw new HoopError(
       'HOOP_RUN_UNKNOWN',
-      `no run goes on whose id starts with "${plain(wanted)}"`,
+      `no active run has an id that starts with "${plain(wanted)}"`,
       {
         hint: 'See them with `hoop runs list`.',
       },

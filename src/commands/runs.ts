@@ -3,7 +3,7 @@ import type { Io } from './io.ts';
 
 export function runsCommand(io: Io): Command {
   return new Command('runs')
-    .description('see which runs of `hoop run` and `hoop mcp` go on, and end one')
+    .description('see the active runs of `hoop run` and `hoop mcp`, and end one')
     .addHelpText('after', EXAMPLES)
     .addCommand(listCommand(io))
     .addCommand(showCommand(io))
@@ -12,7 +12,7 @@ export function runsCommand(io: Io): Command {
 
 function listCommand(io: Io): Command {
   return new Command('list')
-    .description('list your runs that go on; approvers see everybody’s')
+    .description('list your active runs; approvers see everyone’s')
     .option('--json', 'print one JSON document')
     .action(async (flags: import('./runs-list.ts').RunsFlags) => {
       const { listRuns } = await import('./runs-list.ts');

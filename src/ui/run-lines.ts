@@ -1,4 +1,4 @@
-/** Runs that go on, as lines of text. Program, prompt and reason are what a client says. */
+/** Active runs, as lines of text. Program, prompt and reason are what a client says. */
 
 import type { RunView } from '../api/runs.ts';
 import { actorName } from '../policy/actor-name.ts';

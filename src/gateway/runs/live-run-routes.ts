@@ -1,4 +1,4 @@
-/** The HTTP API of runs that go on: api/runs.ts. Their people see and end them, approvers all. */
+/** The HTTP API of active runs: api/runs.ts. Their people see and end them, approvers all. */
 import type { Context, Hono } from 'hono';
 import { API_VERSION, PATHS } from '../../api/http.ts';
 import {
