@@ -9,6 +9,8 @@ const MOVED: readonly (readonly [variable: string, usual: string])[] = [
   ['COMPOSER_HOME', '.composer'],
   ['CLAUDE_CONFIG_DIR', '.claude'],
   ['CODEX_HOME', '.codex'],
+  ['QWEN_HOME', '.qwen'],
+  ['COPILOT_HOME', '.copilot'],
 ];
 
 /** Where names of the home directory are: there, and where the variables say. */

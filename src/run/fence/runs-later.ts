@@ -22,10 +22,14 @@ const IN_HOME: readonly string[] = [
     'commands',
     'agents',
     'skills',
+    // The program itself, where it was installed by `claude migrate-installer`.
+    'local',
   ].map((name) => `.claude/${name}`),
-  ...['config.toml', 'hooks.json', 'hooks', 'prompts', 'rules', 'skills', 'plugins'].map(
+  ...['config.toml', 'hooks.json', 'hooks', 'prompts', 'rules', 'skills', 'plugins', 'agents'].map(
     (name) => `.codex/${name}`,
   ),
+  // Of several agents.
+  '.agents',
   ...['.gemini', '.qwen'].flatMap((agent) =>
     [
       'settings.json',
@@ -44,13 +48,23 @@ const IN_HOME: readonly string[] = [
     'plugin',
     'plugins',
     'command',
+    'commands',
     'agent',
+    'agents',
+    'skill',
+    'skills',
     'tool',
     'tools',
   ].map((name) => `.config/opencode/${name}`),
-  ...['mcp-config.json', 'hooks', 'plugins'].map((name) => `.copilot/${name}`),
+  ...['settings.json', 'mcp-config.json', 'lsp-config.json', 'hooks', 'plugins', 'agents'].map(
+    (name) => `.copilot/${name}`,
+  ),
+  ...['skills', 'extensions', 'installed-plugins'].map((name) => `.copilot/${name}`),
+  ...['output-styles', 'workflows', 'rules', 'statusline-command.sh'].map(
+    (name) => `.qwen/${name}`,
+  ),
   ...['mcp.json', 'hooks.json', 'hooks', 'rules', 'extensions'].map((name) => `.cursor/${name}`),
-  '.aider.conf.yml',
+  ...['.aider.conf.yml', '.aider.model.settings.yml'],
   // shells
   ...['.profile', '.bashrc', '.bash_profile', '.bash_login', '.bash_logout', '.bash_aliases'],
   ...['.zshrc', '.zshenv', '.zprofile', '.zlogin', '.zlogout', '.kshrc', '.cshrc', '.tcshrc'],
@@ -78,6 +92,9 @@ const IN_PROJECT: readonly string[] = [
   ...['.envrc', '.husky'],
   ...['.vscode', '.idea', '.devcontainer', '.devcontainer.json', '.claude', '.mcp.json', '.codex'],
   ...['.gemini', '.qwen', '.opencode', 'opencode.json', 'opencode.jsonc', '.cursor'],
+  // Copilot CLI loads programs from `extensions`, and starts what the others name.
+  ...['extensions', 'copilot', 'mcp.json', 'lsp.json', 'plugin'].map((name) => `.github/${name}`),
+  ...['.lsp.json', '.copilot', '.claude-plugin', '.aider.model.settings.yml'],
   ...['.aider.conf.yml', '.github/workflows', '.gitlab-ci.yml', '.pre-commit-config.yaml'],
   ...['lefthook.yml', 'package.json', '.npmrc', '.yarnrc.yml', '.pnpmfile.cjs', 'mise.toml'],
   ...['.mise.toml', '.cargo/config.toml', '.exrc', '.nvimrc', '.nvim.lua', '.gdbinit'],

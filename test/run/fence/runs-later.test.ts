@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { RunsLater } from '../../../src/run/fence/runs-later.ts';
+import { neverWritten, RunsLater } from '../../../src/run/fence/runs-later.ts';
 
 let root: string;
 let project: string;
@@ -54,6 +54,64 @@ test.each([
   'project/.github/copilot-instructions.md',
 ])('%s is told', async (path) => {
   expect(await told(() => write(path.endsWith('merge') ? `${path}/todo` : path))).toContain(path);
+});
+
+/** What each starts by itself, or takes for instructions, from the directory in which it is started. */
+const IN_PROJECT = {
+  'Claude Code': ['.claude/settings.json', '.claude/hooks/x.sh', '.mcp.json', 'CLAUDE.md'],
+  Codex: ['.codex/config.toml', '.codex/hooks.json', '.agents/skills/x/SKILL.md', 'AGENTS.md'],
+  'Gemini CLI': ['.gemini/settings.json', '.gemini/extensions/x.json', 'GEMINI.md', '.env'],
+  'Qwen Code': ['.qwen/settings.json', '.qwen/extensions/x.json', 'QWEN.md', '.env'],
+  opencode: ['.opencode/plugin/x.js', '.opencode/tool/x.js', 'opencode.json', 'opencode.jsonc'],
+  'Copilot CLI': [
+    ...['.github/hooks/x.json', '.github/extensions/x/extension.mjs', '.github/mcp.json'],
+    ...['.github/copilot/settings.json', '.github/lsp.json', '.github/plugin/x', '.lsp.json'],
+    ...['.github/agents/x.md', '.github/skills/x/SKILL.md', '.mcp.json'],
+  ],
+  aider: ['.aider.conf.yml', '.aider.model.settings.yml', 'CONVENTIONS.md', '.env'],
+  git: ['.git/hooks/pre-commit', '.git/config', '.gitattributes', '.husky/pre-commit'],
+  'package managers': ['package.json', '.npmrc', '.pnpmfile.cjs', '.yarnrc.yml'],
+  'shells and editors': ['.envrc', '.vscode/tasks.json', '.devcontainer/devcontainer.json'],
+};
+
+test.each(
+  Object.entries(IN_PROJECT).flatMap(([who, paths]) => paths.map((path) => ({ who, path }))),
+)('what $who runs by itself is told: $path', async ({ path }) => {
+  const found = await told(() => write(`project/${path}`));
+  expect(found.some((one) => `project/${path}/`.startsWith(`${one}/`))).toBe(true);
+});
+
+/** The same of its directory in the home directory, for those that a person opens by hand. */
+const IN_HOME = {
+  'Claude Code': ['.claude/settings.json', '.claude/hooks/x', '.claude/plugins/x', '.claude/local'],
+  Codex: ['.codex/config.toml', '.codex/hooks.json', '.codex/plugins/x', '.agents/skills/x'],
+  'Gemini CLI': ['.gemini/settings.json', '.gemini/hooks/x', '.gemini/extensions/x'],
+  'Qwen Code': ['.qwen/settings.json', '.qwen/hooks/x', '.qwen/extensions/x'],
+  opencode: [...['opencode.json', 'plugin/x.js', 'plugins/x.js', 'tool/x.js', 'commands/x.md']].map(
+    (name) => `.config/opencode/${name}`,
+  ),
+  'Copilot CLI': ['settings.json', 'mcp-config.json', 'hooks/x', 'plugins/x', 'extensions/x'].map(
+    (name) => `.copilot/${name}`,
+  ),
+  aider: ['.aider.conf.yml', '.aider.model.settings.yml'],
+  shells: ['.bashrc', '.profile', '.zshrc', '.config/fish/config.fish', '.local/bin/x'],
+  git: ['.gitconfig', '.config/git/hooks/pre-commit'],
+};
+
+test.each(Object.entries(IN_HOME))('what %s runs by itself is not written', (_, paths) => {
+  const never = neverWritten(['/home/ann'], [], {});
+  const open = paths.filter(
+    (path) => !never.some((one) => `/home/ann/${path}/`.startsWith(`${one}/`)),
+  );
+  expect(open).toEqual([]);
+});
+
+test('a variable that moves the directory of an agent moves what is not written', () => {
+  const env = { COPILOT_HOME: '/srv/copilot', QWEN_HOME: '/srv/qwen', CODEX_HOME: '/srv/codex' };
+  const never = neverWritten(['/home/ann'], [], env);
+  expect(never).toEqual(
+    expect.arrayContaining(['/srv/copilot/hooks', '/srv/qwen/hooks', '/srv/codex/hooks']),
+  );
 });
 
 test('a repository that was not there is told, also one that a file leads to', async () => {
