@@ -14,6 +14,7 @@ export const RULE_EVENTS: ReadonlyMap<string, RowChange> = new Map([
   ['3', 'insert'],
   ['4', 'delete'],
 ]);
+const OTHER_THAN_CHECK = ['index', 'partition', 'policy', 'unique'] as const;
 /** What ON DELETE does to referencing rows: c CASCADE, n SET NULL, d SET DEFAULT. */
 const REFERENTIAL: ReadonlyMap<string, 'delete' | 'update'> = new Map([
   ['c', 'delete'],
@@ -43,11 +44,24 @@ export function catalogRules(
   });
 }
 
-export function catalogComparison(row: Row): CatalogComparison {
-  const kind = text(row[1]);
-  return {
-    kind: kind === 'unique' || kind === 'partition' || kind === 'policy' ? kind : 'check',
-    name: text(row[2]),
-    columns: [...new Set(oids(row[3]))],
-  };
+/** @param columns rows of the relation's columns */
+export function catalogComparisons(
+  rows: readonly Row[],
+  columns: readonly Row[],
+  texts: RelationTexts | undefined,
+): readonly CatalogComparison[] {
+  return rows.flatMap((row) => {
+    const kind = text(row[1]);
+    const found = texts?.expressions.get(text(row[4]));
+    if (kind === 'index' && found?.isTotal) return [];
+    const names = kind === 'index' ? found?.columnNames : undefined;
+    const used = names && columns.filter((column) => names.includes(text(column[2])));
+    return [
+      {
+        kind: OTHER_THAN_CHECK.find((other) => other === kind) ?? 'check',
+        name: text(row[2]),
+        columns: [...new Set(used?.map((column) => number(column[1])) ?? oids(row[3]))],
+      },
+    ];
+  });
 }

@@ -4,6 +4,7 @@
  * operators too. Definitions of views come back with names qualified as the search_path of the
  * connection demands: the gateway's own has an empty one.
  */
+import type { CatalogComparison } from '../policy/types.ts';
 
 /** OIDs below belong to objects that initdb made (FirstNormalObjectId). */
 export const USER = 16_384;
@@ -281,11 +282,13 @@ const CLASS_OF: ReadonlyMap<string, string> = new Map([
  * Of expressions pg_depend knows the columns.
  */
 const COMPARISONS: readonly {
-  readonly kind: 'check' | 'unique' | 'partition' | 'policy';
+  readonly kind: CatalogComparison['kind'];
   readonly owner: string;
   readonly name: string;
   readonly from: string;
   readonly columns: string;
+  /** What is computed, where that may fail or not. */
+  readonly expression?: string;
   readonly where: string;
 }[] = [
   {
@@ -305,6 +308,17 @@ const COMPARISONS: readonly {
     columns: `pg_catalog.concat_ws(' ', pg_catalog.array_to_string((x.indkey::pg_catalog.int2[])[0:x.indnkeyatts OPERATOR(pg_catalog.-) 1], ' '),
       CASE WHEN x.indexprs IS NOT NULL OR x.indpred IS NOT NULL THEN ${usedBy('pg_class', 'x.indexrelid', 'x.indrelid')} END)`,
     where: `(x.indisunique OR x.indisexclusion) AND x.indexrelid ${GE} ${USER}::pg_catalog.oid`,
+  },
+  {
+    kind: 'index',
+    owner: 'x.indrelid',
+    name: `(SELECT c.relname FROM pg_catalog.pg_class c WHERE c.oid ${EQ} x.indexrelid)`,
+    from: 'pg_catalog.pg_index x',
+    columns: usedBy('pg_class', 'x.indexrelid', 'x.indrelid'),
+    expression: `pg_catalog.concat('ROW(', pg_catalog.concat_ws(', ', pg_catalog.pg_get_expr(x.indexprs, x.indrelid),
+      pg_catalog.pg_get_expr(x.indpred, x.indrelid)), ')')`,
+    where: `NOT (x.indisunique OR x.indisexclusion) AND (x.indexprs IS NOT NULL OR x.indpred IS NOT NULL)
+      AND x.indexrelid ${GE} ${USER}::pg_catalog.oid`,
   },
   {
     kind: 'partition',
@@ -333,11 +347,12 @@ function usedBy(catalog: string, object: string, relation: string): string {
 
 function comparisonsSql(only: string | undefined): string {
   const parts = COMPARISONS.map(
-    ({ kind, owner, name, from, columns, where }) =>
-      `SELECT ${owner} AS owner, '${kind}'::pg_catalog.text AS kind, (${name})::pg_catalog.text AS name, ${columns} AS columns
+    ({ kind, owner, name, from, columns, expression = 'NULL', where }) =>
+      `SELECT ${owner} AS owner, '${kind}'::pg_catalog.text AS kind, (${name})::pg_catalog.text AS name, ${columns} AS columns,
+        (${expression})::pg_catalog.text AS expression
       FROM ${from} WHERE ${where}${only === undefined ? '' : ` AND ${owner} ${only}`}`,
   );
-  return `SELECT 'comparisons'::pg_catalog.text, pg_catalog.array_to_json(ARRAY[found.owner::pg_catalog.text, found.kind, found.name, found.columns])::pg_catalog.text
+  return `SELECT 'comparisons'::pg_catalog.text, pg_catalog.array_to_json(ARRAY[found.owner::pg_catalog.text, found.kind, found.name, found.columns, found.expression])::pg_catalog.text
 FROM (${parts.join('\nUNION ALL ')} ORDER BY 1, 2, 3, 4) found`;
 }
 

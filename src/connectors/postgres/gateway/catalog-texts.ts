@@ -1,4 +1,4 @@
-/** Parses the texts of the catalog: definitions of views and rules, expressions of generated columns. */
+/** Parses the texts of the catalog: definitions of views and rules, expressions of generated columns and indexes. */
 import { isTotalExpression } from '../policy/total-expressions.ts';
 import type { CatalogState, Changed } from './catalog-state.ts';
 import type { ExpressionText, RelationTexts, TextsByRelation } from './catalog-view.ts';
@@ -31,6 +31,7 @@ export class CatalogTexts {
       ...(owners.get('relations') ?? []),
       ...(owners.get('columns') ?? []),
       ...(owners.get('rules') ?? []),
+      ...(owners.get('comparisons') ?? []),
       ...(owed === undefined ? [] : this.#owed.keys()),
     ]);
     const changes: (readonly [number, RelationTexts | undefined])[] = [];
@@ -88,7 +89,10 @@ function textsOf(
 ): readonly { readonly kind: 'view' | 'rule' | 'expression'; readonly sql: string }[] {
   const definition = state.owned.relations.get(oid)?.[0]?.[6];
   const rules = (state.owned.rules.get(oid) ?? []).flatMap((row) => row[4] ?? []);
-  const expressions = (state.owned.columns.get(oid) ?? []).flatMap((row) => row[5] ?? []);
+  const expressions = [
+    ...(state.owned.columns.get(oid) ?? []).flatMap((row) => row[5] ?? []),
+    ...(state.owned.comparisons.get(oid) ?? []).flatMap((row) => row[4] ?? []),
+  ];
   return [
     ...(definition ? [{ kind: 'view' as const, sql: definition }] : []),
     ...rules.map((sql) => ({ kind: 'rule' as const, sql })),

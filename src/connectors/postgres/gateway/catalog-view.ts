@@ -15,7 +15,7 @@ import type {
 } from '../policy/types.ts';
 import type { BucketMap } from './bucket-map.ts';
 import { CatalogCode } from './catalog-code.ts';
-import { catalogComparison, catalogForeignKey, catalogRules } from './catalog-consequences.ts';
+import { catalogComparisons, catalogForeignKey, catalogRules } from './catalog-consequences.ts';
 import { USER } from './catalog-queries.ts';
 import { flag, number, oids, type Row, text } from './catalog-rows.ts';
 import { type CatalogState, nameKey } from './catalog-state.ts';
@@ -230,7 +230,7 @@ export class CatalogView implements Catalog {
       foreignKeys: (owned.foreignKeys.get(oid) ?? []).map(catalogForeignKey),
       insteadOf: this.#code.insteadOf(oid),
       rules: catalogRules(owned.rules.get(oid) ?? [], texts),
-      ...(text(row[3]) === 'S' ? this.#sequence(oid) : this.#rowCode(oid)),
+      ...(text(row[3]) === 'S' ? this.#sequence(oid) : this.#rowCode(oid, texts)),
       parents: (owned.inherits.get(oid) ?? []).map((parent) => number(parent[1])),
     };
   }
@@ -245,6 +245,7 @@ export class CatalogView implements Catalog {
 
   #rowCode(
     oid: number,
+    texts: RelationTexts | undefined,
   ): Pick<CatalogRelation, 'checking' | 'comparisons' | 'defaults' | 'ownSequences'> {
     const { owned, indexes } = this.#state;
     const own = indexes.ownSequences.get(String(oid)) ?? [];
@@ -254,7 +255,11 @@ export class CatalogView implements Catalog {
       draws: number(row[1]),
     }));
     return {
-      comparisons: (owned.comparisons.get(oid) ?? []).map(catalogComparison),
+      comparisons: catalogComparisons(
+        owned.comparisons.get(oid) ?? [],
+        owned.columns.get(oid) ?? [],
+        texts,
+      ),
       checking: this.#code.checking(oid),
       defaults: [...functions, ...draws],
       ownSequences: own.flatMap((sequence) =>

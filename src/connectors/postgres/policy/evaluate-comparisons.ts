@@ -88,10 +88,10 @@ function mayWrite(grant: Grant, { schema, name }: ColumnFact): boolean {
 function refuseWrite(
   grant: Grant,
   mask: ColumnMask,
-  { written, by, isGenerated }: WriteComparison,
+  { written, by, isComputed }: WriteComparison,
 ): Refusal {
   const column = `${qualifiedName(written.schema, written.name)}.${written.column}`;
-  const does = isGenerated ? 'is computed from it and from' : 'compares it with';
+  const does = isComputed ? 'is computed from it and from' : 'compares it with';
   const what =
     column === columnName(mask)
       ? `masked column ${column} must not be written: ${by} ${does} the values that are there`

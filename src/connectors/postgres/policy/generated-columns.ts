@@ -1,9 +1,8 @@
 /** Columns that the server computes from others of the same row. */
-import { isString } from './string-types.ts';
 import type { CatalogColumn, CatalogRelation } from './types.ts';
 
-const BOOL = 16;
-const TSVECTOR = 3614;
+/** bool, text, tsvector. */
+const NEVER_CAST: ReadonlySet<number> = new Set([16, 25, 3614]);
 
 /** @returns attnums of the columns that this one is generated from; none: it is not. */
 export function sourcesOf({ columns }: CatalogRelation, attnum: number): readonly number[] {
@@ -22,6 +21,6 @@ export function generatedFrom(relation: CatalogRelation, attnum: number): readon
 
 /** Whether it depends on the values that it is made of if the row can be written. */
 export function canFail({ generatedIsTotal, typeOid }: CatalogColumn): boolean {
-  // The cast to any other type is not in the text.
-  return !generatedIsTotal || !(isString(typeOid) || typeOid === BOOL || typeOid === TSVECTOR);
+  // The cast to any other type is not in the text, and neither is the length of a varchar(n).
+  return !generatedIsTotal || !NEVER_CAST.has(typeOid);
 }

@@ -37,6 +37,7 @@ function isTotal(node: Node): boolean {
     const { funcname, args } = node.FuncCall;
     return FUNCTIONS.has(builtInName(funcname)) && all(args);
   }
+  if (is(node, 'RowExpr')) return all(node.RowExpr.args);
   if (is(node, 'BoolExpr')) return all(node.BoolExpr.args);
   if (is(node, 'CoalesceExpr')) return all(node.CoalesceExpr.args);
   if (is(node, 'NullTest')) return all([node.NullTest.arg]);

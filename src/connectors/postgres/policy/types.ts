@@ -113,10 +113,10 @@ export interface CatalogForeignKey {
 export interface CatalogComparison {
   /**
    * unique: with other rows (exclusion constraints, too); the others: columns of one row with each
-   * other, policy: of row security.
+   * other, policy: of row security, index: what may fail in an index that is not unique.
    */
-  readonly kind: 'check' | 'unique' | 'partition' | 'policy';
-  /** Of a constraint or policy, else ''. */
+  readonly kind: 'check' | 'index' | 'partition' | 'policy' | 'unique';
+  /** Of a constraint, policy or index, else ''. */
   readonly name: string;
   /** attnums; 0: it is about the whole row, or an expression whose columns are listed. */
   readonly columns: readonly number[];
@@ -277,7 +277,7 @@ export interface WriteComparison {
   /** A phrase, e.g. `the check app.staff.staff_check`. */
   readonly by: string;
   /** It does not compare: it is computed from both. */
-  readonly isGenerated?: true;
+  readonly isComputed?: true;
 }
 
 /** A use of a sequence: nextval(), setval(), currval(). */

@@ -83,9 +83,13 @@ function note(
     const other = columnIn(facts, relation, column);
     if (given && other) {
       const found = { written: given, compared: other, by };
-      facts.noteWriteComparison(kind === 'generated' ? { ...found, isGenerated: true } : found);
+      facts.noteWriteComparison(isComputed(kind) ? { ...found, isComputed: true } : found);
     }
   }
+}
+
+function isComputed(kind: Comparison['kind']): boolean {
+  return kind === 'generated' || kind === 'index';
 }
 
 function nameOf({ kind, name }: Comparison, relation: CatalogRelation): string {
@@ -95,6 +99,8 @@ function nameOf({ kind, name }: Comparison, relation: CatalogRelation): string {
       return `the check ${table}.${name}`;
     case 'generated':
       return `the generated column ${table}.${name}`;
+    case 'index':
+      return `the index ${relation.schema}.${name}`;
     case 'unique':
       return `a unique index or exclusion constraint of ${table}`;
     case 'partition':

@@ -106,5 +106,12 @@ CREATE TABLE app.named (id int PRIMARY KEY, first text, last text, salary int, b
   high boolean GENERATED ALWAYS AS (salary > bonus AND last IS NOT NULL) STORED,
   words tsvector GENERATED ALWAYS AS (to_tsvector('english', first || ' ' || last)) STORED,
   twice int GENERATED ALWAYS AS (bonus * 2) STORED);
+CREATE TABLE app.coded (id int PRIMARY KEY, first text, last text,
+  code varchar(9) GENERATED ALWAYS AS (first || last) STORED);
+-- An index computes, too.
+CREATE TABLE app.ranked (id int PRIMARY KEY, salary int, bonus int, rate int, first text, last text);
+CREATE INDEX ranked_sum ON app.ranked (id, (bonus + salary));
+CREATE INDEX ranked_share ON app.ranked (first) WHERE rate / salary > 3;
+CREATE INDEX ranked_name ON app.ranked (lower(first || ' ' || last), (last IS NULL)) WHERE salary > 5;
 CREATE TABLE app.tags (id int PRIMARY KEY, tag text REFERENCES app.tagged (tag),
   place text REFERENCES app.tagged (place));

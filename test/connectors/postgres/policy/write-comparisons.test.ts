@@ -33,6 +33,9 @@ const MASKS = [
   'app.pay.salary full',
   'app.named.salary full',
   'app.named.last full',
+  'app.coded.last full',
+  'app.ranked.salary full',
+  'app.ranked.last full',
 ];
 
 async function refused(sql: string, grant: GrantText = {}): Promise<Refusal | undefined> {
@@ -83,6 +86,12 @@ describe('a write that the owner compares with a masked column is refused', () =
       'UPDATE app.pay SET bonus = 2147480000 WHERE id = 1',
       /^column app\.pay\.bonus must not be written: the generated column app\.pay\.(total|share) is computed from it and from masked column app\.pay\.salary$/,
     ],
+    ["UPDATE app.coded SET first = 'x' WHERE id = 1", /generated column app\.coded\.code/],
+    [
+      'UPDATE app.ranked SET bonus = 2147480000 WHERE id = 1',
+      /^column app\.ranked\.bonus must not be written: the index app\.ranked_sum is computed from it and from masked column app\.ranked\.salary$/,
+    ],
+    ['UPDATE app.ranked SET rate = 5 WHERE id = 1', /the index app\.ranked_share/],
     ['UPDATE app.pay SET id = 5 WHERE id = 1', /generated column app\.pay\.short/],
     [
       'INSERT INTO app.pay (id) VALUES (1) ON CONFLICT (id) DO UPDATE SET bonus = 5',
@@ -118,6 +127,8 @@ describe('what goes on', () => {
       // What cannot fail, and a new row.
       "UPDATE app.named SET first = 'x', label = 'y', bonus = 2147480000 WHERE id = 1",
       "UPDATE app.pay SET first = 'x' WHERE id = 1",
+      "UPDATE app.ranked SET id = 2, first = 'x' WHERE id = 1",
+      'INSERT INTO app.ranked (id, bonus, rate) VALUES (1, 2147480000, 5)',
       'INSERT INTO app.pay (id, bonus) VALUES (1, 2147480000)',
       "INSERT INTO app.tags (id, place) VALUES (1, 'x-')",
       'EXPLAIN UPDATE app.staff SET bonus = 100 WHERE id = 1',
