@@ -25,6 +25,7 @@ import {
   isUnrestricted,
   namesFunction,
 } from './evaluate-functions.ts';
+import { losesSight, movedAway, movedInto, openedBy } from './evaluate-moves.ts';
 import { refusal } from './evaluate-refusal.ts';
 import { allowingUse, sequenceNotAllowed, speaksOfUse } from './evaluate-sequences.ts';
 import { builtin } from './guards.ts';
@@ -76,7 +77,11 @@ export function checkAccess(analysis: StatementAnalysis, grant: Grant): Access {
   );
   const closing = moving.find(({ effect }) => effect === 'deny');
   if (closing) {
-    return { effect: 'refuse', refusal: movedAway(closing, analysis, grant) };
+    return { effect: 'refuse', refusal: movedAway(closing, describeStatement(analysis), grant) };
+  }
+  const opened = openedBy(analysis, grant);
+  if (opened) {
+    return { effect: 'refuse', refusal: movedInto(opened, describeStatement(analysis), grant) };
   }
   const approvals = [...new Set([...always, ...moving])].map(demandOf);
   const unanswerable = approvals.find(({ terms }) => terms.groups.length === 0);
@@ -329,33 +334,6 @@ function touches(rule: StatementRule, relations: readonly RelationFact[]): boole
       rule.relations.some((pattern) => patternMatches(pattern, schema, name)),
     )
   );
-}
-
-/** Whether what the rule is about has a name afterwards of which it does not speak. */
-function losesSight(rule: StatementRule, { moves = [] }: StatementAnalysis): boolean {
-  return moves.some(({ from, to, isFunction }) => {
-    if (from.name === undefined || to.name === undefined) {
-      return [...rule.relations, ...rule.functions].some(
-        (one) => reachesSchema(one, from.schema) && !reachesSchema(one, to.schema),
-      );
-    }
-    const patterns = isFunction ? rule.functions : rule.relations;
-    return covered(patterns, from.schema, from.name) && !covered(patterns, to.schema, to.name);
-  });
-}
-
-function covered(patterns: readonly string[], schema: string, name: string): boolean {
-  return patterns.some((pattern) => patternMatches(pattern, schema, name));
-}
-
-function movedAway(rule: StatementRule, analysis: StatementAnalysis, grant: Grant): Refusal {
-  return refusal(grant, {
-    code: 'HOOP_DENIED',
-    message: `${describeStatement(analysis)} is denied by policy`,
-    detail: `Rule ${rule.rule.id} denies things on it by its name, and would not know it by another one.`,
-    rule: rule.rule,
-    hint: 'Do it as someone for whom nothing on it is denied, and change the rule with it.',
-  });
 }
 
 function refusedBy(rule: StatementRule, analysis: StatementAnalysis, grant: Grant): Refusal {
