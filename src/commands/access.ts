@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError } from 'commander';
 import type { Io } from './io.ts';
+import { lazyAction } from './lazy-action.ts';
 
 export function accessCommand(io: Io): Command {
   return new Command('access')
@@ -25,10 +26,7 @@ function requestCommand(io: Io): Command {
     .option('--wait', 'wait for the decision; exit status 0: given, 4: denied or too late')
     .option('--json', 'print JSON: the request, and with --wait a second line with its end')
     .addHelpText('after', REQUEST_EXAMPLES)
-    .action(async (target: string, flags: import('./access-request.ts').RequestFlags) => {
-      const { requestAccess } = await import('./access-request.ts');
-      await requestAccess(io, target, flags);
-    });
+    .action(lazyAction(io, async () => (await import('./access-request.ts')).requestAccess));
 }
 
 function listCommand(io: Io): Command {
@@ -36,10 +34,7 @@ function listCommand(io: Io): Command {
     .description('list what you have and asked for, and what you can ask for')
     .option('--all', 'also grants that have ended')
     .option('--json', 'print one JSON document')
-    .action(async (flags: import('./access-list.ts').AccessListFlags) => {
-      const { listAccess } = await import('./access-list.ts');
-      await listAccess(io, flags);
-    });
+    .action(lazyAction(io, async () => (await import('./access-list.ts')).listAccess));
 }
 
 function revokeCommand(io: Io): Command {
@@ -47,10 +42,7 @@ function revokeCommand(io: Io): Command {
     .description('end a temporary grant at once, or withdraw a request for one')
     .argument('<request>', 'id of the grant or request')
     .option('--json', 'print one JSON document')
-    .action(async (id: string, flags: { readonly json?: boolean }) => {
-      const { revokeAccess } = await import('./access-list.ts');
-      await revokeAccess(io, id, flags);
-    });
+    .action(lazyAction(io, async () => (await import('./access-list.ts')).revokeAccess));
 }
 
 function blockCommand(io: Io): Command {
@@ -62,10 +54,7 @@ function blockCommand(io: Io): Command {
     .requiredOption('--reason <text>', 'why; whoever is blocked reads it, and it is recorded')
     .option('--json', 'print one JSON document')
     .addHelpText('after', BLOCK_EXAMPLES)
-    .action(async (who: string, flags: import('./access-block.ts').BlockFlags) => {
-      const { blockAccess } = await import('./access-block.ts');
-      await blockAccess(io, who, flags);
-    });
+    .action(lazyAction(io, async () => (await import('./access-block.ts')).blockAccess));
 }
 
 function unblockCommand(io: Io): Command {
@@ -73,10 +62,7 @@ function unblockCommand(io: Io): Command {
     .description('lift a block: for approvers, never one of your own')
     .argument('<block>', 'its id, the start of one, or whom it keeps out')
     .option('--json', 'print one JSON document')
-    .action(async (block: string, flags: { readonly json?: boolean }) => {
-      const { unblockAccess } = await import('./access-block.ts');
-      await unblockAccess(io, block, flags);
-    });
+    .action(lazyAction(io, async () => (await import('./access-block.ts')).unblockAccess));
 }
 
 function blocksCommand(io: Io): Command {
@@ -84,10 +70,7 @@ function blocksCommand(io: Io): Command {
     .description('list who is blocked; without a role, what keeps you out of a target')
     .option('--all', 'also blocks that are over')
     .option('--json', 'print one JSON document')
-    .action(async (flags: { readonly all?: boolean; readonly json?: boolean }) => {
-      const { listBlocks } = await import('./access-block.ts');
-      await listBlocks(io, flags);
-    });
+    .action(lazyAction(io, async () => (await import('./access-block.ts')).listBlocks));
 }
 
 const UNIT_SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 };

@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError } from 'commander';
 import type { Io } from './io.ts';
+import { lazyAction } from './lazy-action.ts';
 
 export function approvalsCommand(io: Io): Command {
   return new Command('approvals')
@@ -12,10 +13,7 @@ export function approvalsCommand(io: Io): Command {
     .addCommand(denyCommand(io))
     .addCommand(waitCommand(io))
     .addCommand(withdrawCommand(io))
-    .action(async () => {
-      const { defaultApprovals } = await import('./approvals-watch.ts');
-      await defaultApprovals(io);
-    });
+    .action(lazyAction(io, async () => (await import('./approvals-watch.ts')).defaultApprovals));
 }
 
 function listCommand(io: Io): Command {
@@ -24,10 +22,7 @@ function listCommand(io: Io): Command {
     .option('--all', 'also what was decided, withdrawn or came to nothing')
     .option('--json', 'print one JSON document')
     .addHelpText('after', LIST_EXAMPLES)
-    .action(async (flags: import('./approvals-list.ts').ListFlags) => {
-      const { listApprovals } = await import('./approvals-list.ts');
-      await listApprovals(io, flags);
-    });
+    .action(lazyAction(io, async () => (await import('./approvals-list.ts')).listApprovals));
 }
 
 function watchCommand(io: Io): Command {
@@ -36,10 +31,7 @@ function watchCommand(io: Io): Command {
     .option('--no-tui', 'plain text, also on a terminal')
     .option('--json', 'print NDJSON, a line for each request and each change of one')
     .addHelpText('after', WATCH_EXAMPLES)
-    .action(async (flags: import('./approvals-watch.ts').WatchFlags) => {
-      const { watchApprovals } = await import('./approvals-watch.ts');
-      await watchApprovals(io, flags);
-    });
+    .action(lazyAction(io, async () => (await import('./approvals-watch.ts')).watchApprovals));
 }
 
 function showCommand(io: Io): Command {
@@ -47,10 +39,7 @@ function showCommand(io: Io): Command {
     .description('show one request: statement, parameters, who asks, why, and who has decided')
     .argument('<request>', ID_HELP)
     .option('--json', 'print one JSON document')
-    .action(async (id: string, flags: import('./approvals-list.ts').ShowFlags) => {
-      const { showApproval } = await import('./approvals-list.ts');
-      await showApproval(io, id, flags);
-    });
+    .action(lazyAction(io, async () => (await import('./approvals-list.ts')).showApproval));
 }
 
 function approveCommand(io: Io): Command {
@@ -87,20 +76,14 @@ function waitCommand(io: Io): Command {
     .option('--timeout <seconds>', 'wait no longer than this', parseSeconds)
     .option('--json', 'print the request as it is then, as one JSON document')
     .addHelpText('after', WAIT_EXAMPLES)
-    .action(async (id: string, flags: import('./approvals-wait.ts').WaitFlags) => {
-      const { waitForApproval } = await import('./approvals-wait.ts');
-      await waitForApproval(io, id, flags);
-    });
+    .action(lazyAction(io, async () => (await import('./approvals-wait.ts')).waitForApproval));
 }
 
 function withdrawCommand(io: Io): Command {
   return new Command('withdraw')
     .description('take back what you, or a run of yours, have asked for')
     .argument('<request>', ID_HELP)
-    .action(async (id: string) => {
-      const { withdrawApproval } = await import('./approvals-wait.ts');
-      await withdrawApproval(io, id);
-    });
+    .action(lazyAction(io, async () => (await import('./approvals-wait.ts')).withdrawApproval));
 }
 
 const MAX_TIMEOUT_SECONDS = 7 * 86_400;

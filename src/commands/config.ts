@@ -1,6 +1,7 @@
 import { Argument, Command } from 'commander';
 import { CLIENT_SETTING_NAMES, CLIENT_SETTINGS, LIST_SETTING_NAMES } from '../client-settings.ts';
 import type { Io } from './io.ts';
+import { lazyAction } from './lazy-action.ts';
 
 interface ConfigFlags {
   readonly json?: boolean;
@@ -39,10 +40,7 @@ export function configCommand(io: Io): Command {
     .addArgument(key())
     .argument('<value|file>', 'what it is to be')
     .option('--json', 'print one JSON document')
-    .action(async (name: string, value: string, flags: ConfigFlags) => {
-      const { setConfig } = await import('./config-run.ts');
-      await setConfig(io, name, value, flags);
-    });
+    .action(lazyAction(io, async () => (await import('./config-run.ts')).setConfig));
   config
     .command('unset')
     .description('forget a value')

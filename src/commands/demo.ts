@@ -1,13 +1,6 @@
 import { Command } from 'commander';
 import type { Io } from './io.ts';
-
-interface DemoFlags {
-  readonly check?: boolean;
-  readonly json?: boolean;
-  readonly policy?: string;
-  readonly postgres?: string;
-  readonly data?: string;
-}
+import { lazyAction } from './lazy-action.ts';
 
 export function demoCommand(io: Io): Command {
   return new Command('demo')
@@ -23,10 +16,7 @@ export function demoCommand(io: Io): Command {
     .option('--postgres <url>', 'use another PostgreSQL server, as a superuser')
     .option('--data <dir>', 'keep all state in this directory')
     .addHelpText('after', EXAMPLES)
-    .action(async (flags: DemoFlags) => {
-      const { runDemo } = await import('../demo/run-demo.ts');
-      await runDemo(io, flags);
-    });
+    .action(lazyAction(io, async () => (await import('../demo/run-demo.ts')).runDemo));
 }
 
 const EXAMPLES = `

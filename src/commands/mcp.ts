@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import type { Io } from './io.ts';
+import { lazyAction } from './lazy-action.ts';
 import { collect } from './repeatable.ts';
 
 export function mcpCommand(io: Io): Command {
@@ -12,10 +13,7 @@ export function mcpCommand(io: Io): Command {
       'why; recorded, and asked for by some targets; within a run: that of the run',
     )
     .addHelpText('after', EXAMPLES)
-    .action(async (flags: import('./mcp-run.ts').McpFlags) => {
-      const { runMcp } = await import('./mcp-run.ts');
-      await runMcp(io, flags);
-    });
+    .action(lazyAction(io, async () => (await import('./mcp-run.ts')).runMcp));
 }
 
 const EXAMPLES = `

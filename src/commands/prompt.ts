@@ -1,6 +1,7 @@
 import { Command, Option } from 'commander';
 import { HOOKS } from '../run/agents/hook-names.ts';
 import type { Io } from './io.ts';
+import { lazyAction } from './lazy-action.ts';
 
 export function promptCommand(io: Io): Command {
   return new Command('prompt')
@@ -21,12 +22,7 @@ export function promptCommand(io: Io): Command {
     .option('--status', 'print the run and the prompt in force, and set none')
     .option('--json', 'print one JSON document')
     .addHelpText('after', EXAMPLES)
-    .action(
-      async (text: string | undefined, flags: import('./prompt-run.ts').PromptCommandFlags) => {
-        const { runPrompt } = await import('./prompt-run.ts');
-        await runPrompt(io, text, flags);
-      },
-    );
+    .action(lazyAction(io, async () => (await import('./prompt-run.ts')).runPrompt));
 }
 
 const EXAMPLES = `

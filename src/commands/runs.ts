@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import type { Io } from './io.ts';
+import { lazyAction } from './lazy-action.ts';
 
 export function runsCommand(io: Io): Command {
   return new Command('runs')
@@ -14,10 +15,7 @@ function listCommand(io: Io): Command {
   return new Command('list')
     .description('list your active runs; approvers see everyone’s')
     .option('--json', 'print one JSON document')
-    .action(async (flags: import('./runs-list.ts').RunsFlags) => {
-      const { listRuns } = await import('./runs-list.ts');
-      await listRuns(io, flags);
-    });
+    .action(lazyAction(io, async () => (await import('./runs-list.ts')).listRuns));
 }
 
 function showCommand(io: Io): Command {
@@ -25,10 +23,7 @@ function showCommand(io: Io): Command {
     .description('show one: who, agent, since when, sessions, prompts, what is held')
     .argument('<run>', ID_HELP)
     .option('--json', 'print one JSON document')
-    .action(async (id: string, flags: import('./runs-list.ts').RunsFlags) => {
-      const { showRunOf } = await import('./runs-list.ts');
-      await showRunOf(io, id, flags);
-    });
+    .action(lazyAction(io, async () => (await import('./runs-list.ts')).showRunOf));
 }
 
 function killCommand(io: Io): Command {
@@ -38,10 +33,7 @@ function killCommand(io: Io): Command {
     .argument('<run>', ID_HELP)
     .option('--reason <text>', 'why; its sessions are told, and it is recorded')
     .option('--json', 'print one JSON document')
-    .action(async (id: string, flags: import('./runs-list.ts').KillFlags) => {
-      const { killRun } = await import('./runs-list.ts');
-      await killRun(io, id, flags);
-    });
+    .action(lazyAction(io, async () => (await import('./runs-list.ts')).killRun));
 }
 
 const ID_HELP = 'id of the run, or the start of it';

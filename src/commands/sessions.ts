@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError } from 'commander';
 import type { Io } from './io.ts';
+import { lazyAction } from './lazy-action.ts';
 
 const DEFAULT_LIMIT = '50';
 
@@ -26,10 +27,7 @@ function listCommand(io: Io): Command {
     .option('--limit <count>', 'at most so many', positiveInteger, Number(DEFAULT_LIMIT))
     .option('--json', 'print one JSON document')
     .addHelpText('after', LIST_EXAMPLES)
-    .action(async (flags: import('./sessions-list.ts').ListFlags) => {
-      const { listSessions } = await import('./sessions-list.ts');
-      await listSessions(io, flags);
-    });
+    .action(lazyAction(io, async () => (await import('./sessions-list.ts')).listSessions));
 }
 
 function showCommand(io: Io): Command {
@@ -38,10 +36,7 @@ function showCommand(io: Io): Command {
     .argument('<id>', ID_HELP)
     .option('--json', 'print one JSON document')
     .addHelpText('after', SHOW_EXAMPLES)
-    .action(async (id: string, flags: import('./sessions-list.ts').ShowFlags) => {
-      const { showSession } = await import('./sessions-list.ts');
-      await showSession(io, id, flags);
-    });
+    .action(lazyAction(io, async () => (await import('./sessions-list.ts')).showSession));
 }
 
 function searchCommand(io: Io): Command {
@@ -59,10 +54,7 @@ function searchCommand(io: Io): Command {
     .option('--cursor <next>', 'go on where a search before this one ended: its `next`')
     .option('--json', 'print one JSON document')
     .addHelpText('after', SEARCH_EXAMPLES)
-    .action(async (text: string | undefined, flags: import('./sessions-search.ts').SearchFlags) => {
-      const { searchSessions } = await import('./sessions-search.ts');
-      await searchSessions(io, text, flags);
-    });
+    .action(lazyAction(io, async () => (await import('./sessions-search.ts')).searchSessions));
 }
 
 function endCommand(io: Io): Command {
@@ -74,10 +66,7 @@ function endCommand(io: Io): Command {
     .option('--login', 'end the login that opened it, too, with all its sessions and runs')
     .option('--json', 'print one JSON document')
     .addHelpText('after', END_EXAMPLES)
-    .action(async (id: string, flags: import('./sessions-end.ts').EndFlags) => {
-      const { endSession } = await import('./sessions-end.ts');
-      await endSession(io, id, flags);
-    });
+    .action(lazyAction(io, async () => (await import('./sessions-end.ts')).endSession));
 }
 
 function replayCommand(io: Io): Command {
@@ -99,10 +88,7 @@ function replayCommand(io: Io): Command {
     .option('--raw', 'print the bytes that the client received, unfiltered; not on a terminal')
     .option('--trust <file>', 'keys to check with: a copy of trust.json from a HOOP_HOME')
     .addHelpText('after', REPLAY_EXAMPLES)
-    .action(async (source: string, flags: import('./sessions-replay.ts').ReplayFlags) => {
-      const { replaySession } = await import('./sessions-replay.ts');
-      await replaySession(io, source, flags);
-    });
+    .action(lazyAction(io, async () => (await import('./sessions-replay.ts')).replaySession));
 }
 
 function whyCommand(io: Io): Command {
@@ -113,16 +99,7 @@ function whyCommand(io: Io): Command {
     .option('--trust <file>', 'keys to check with: a copy of trust.json from a HOOP_HOME')
     .option('--json', 'print one JSON document')
     .addHelpText('after', WHY_EXAMPLES)
-    .action(
-      async (
-        source: string,
-        statement: string | undefined,
-        flags: import('./sessions-why.ts').WhyFlags,
-      ) => {
-        const { whySession } = await import('./sessions-why.ts');
-        await whySession(io, source, statement, flags);
-      },
-    );
+    .action(lazyAction(io, async () => (await import('./sessions-why.ts')).whySession));
 }
 
 function verifyCommand(io: Io): Command {
@@ -133,10 +110,7 @@ function verifyCommand(io: Io): Command {
     .option('--allow-one-sided', 'accept a recording that the client has not signed')
     .option('--json', 'print one JSON document')
     .addHelpText('after', VERIFY_EXAMPLES)
-    .action(async (source: string, flags: import('./sessions-verify.ts').VerifyFlags) => {
-      const { verifySession } = await import('./sessions-verify.ts');
-      await verifySession(io, source, flags);
-    });
+    .action(lazyAction(io, async () => (await import('./sessions-verify.ts')).verifySession));
 }
 
 function downloadCommand(io: Io): Command {
@@ -147,10 +121,7 @@ function downloadCommand(io: Io): Command {
     .option('--force', 'replace the file if it is there')
     .option('--json', 'print one JSON document')
     .addHelpText('after', DOWNLOAD_EXAMPLES)
-    .action(async (id: string, flags: import('./sessions-download.ts').DownloadFlags) => {
-      const { downloadSession } = await import('./sessions-download.ts');
-      await downloadSession(io, id, flags);
-    });
+    .action(lazyAction(io, async () => (await import('./sessions-download.ts')).downloadSession));
 }
 
 function positiveInteger(text: string): number {

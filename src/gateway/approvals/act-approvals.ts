@@ -9,9 +9,9 @@ import type { ApprovalRecord } from './approval-record.ts';
 import { shownPrompt } from './asked-approval.ts';
 import { askedBy } from './policy-standing.ts';
 import {
-  askOnce,
   keptIn,
   type SessionApprovalsOptions,
+  sessionApprovals,
   sessionRequest,
 } from './session-approvals.ts';
 
@@ -20,13 +20,11 @@ export interface ActApprovalsOptions extends SessionApprovalsOptions {
 }
 
 export function actApprovals(options: ActApprovalsOptions): SshApprovals {
-  return {
-    bindingOf: (ask) => bindingOf(options, ask),
-    ask(ask) {
-      const binding = bindingOf(options, ask);
-      return askOnce(options, ask, binding, (waits) => create(options, ask, binding, waits));
-    },
-  };
+  return sessionApprovals(
+    options,
+    (ask) => bindingOf(options, ask),
+    (...asked) => create(options, ...asked),
+  );
 }
 
 function create(

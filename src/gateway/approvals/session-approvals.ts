@@ -58,6 +58,21 @@ export function keptIn(
   return run === undefined || !isHeld(ask) ? [] : [{ run }];
 }
 
+/** How an engine asks: what is sent again finds the request that it was asked for with. */
+export function sessionApprovals<Asked extends Ask>(
+  options: SessionApprovalsOptions,
+  bindingOf: (ask: Asked) => string,
+  create: (ask: Asked, binding: string, waits: boolean) => ApprovalRecord,
+): { bindingOf: (ask: Asked) => string; ask: (ask: Asked) => AskedApproval } {
+  return {
+    bindingOf,
+    ask(ask) {
+      const binding = bindingOf(ask);
+      return askOnce(options, ask, binding, (waits) => create(ask, binding, waits));
+    },
+  };
+}
+
 /** @param create makes the request, when it was not asked for before */
 export function askOnce(
   { approvals, clock, principal: requester, run }: SessionApprovalsOptions,

@@ -19,9 +19,9 @@ import { shownPrompt } from './asked-approval.ts';
 import type { Estimates } from './estimates.ts';
 import { askedBy } from './policy-standing.ts';
 import {
-  askOnce,
   keptIn,
   type SessionApprovalsOptions,
+  sessionApprovals,
   sessionRequest,
 } from './session-approvals.ts';
 
@@ -34,13 +34,11 @@ export interface StatementApprovalsOptions extends SessionApprovalsOptions {
 }
 
 export function statementApprovals(options: StatementApprovalsOptions): StatementApprovals {
-  return {
-    bindingOf: (ask) => bindingOf(options, ask),
-    ask(ask) {
-      const binding = bindingOf(options, ask);
-      return askOnce(options, ask, binding, (waits) => create(options, ask, binding, waits));
-    },
-  };
+  return sessionApprovals(
+    options,
+    (ask) => bindingOf(options, ask),
+    (...asked) => create(options, ...asked),
+  );
 }
 
 function create(

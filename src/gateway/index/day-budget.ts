@@ -5,6 +5,7 @@
  */
 import type { StatementSync } from 'node:sqlite';
 import type { Principal } from '../../policy/types.ts';
+import { errorFields, type Log } from '../base/log.ts';
 import { type IndexStore, integer } from './index-store.ts';
 
 const DAY_MS = 86_400_000;
@@ -35,17 +36,21 @@ export interface DayBudgetOptions {
   readonly store: IndexStore;
   /** Wall clock, ms. */
   readonly clock: () => number;
+  readonly log: Log;
 }
 
 export class DayBudget {
-  readonly #clock: () => number;
+  readonly #options: DayBudgetOptions;
+  readonly #table: 'lookups' | 'changed_rows';
   readonly #add: StatementSync;
   readonly #used: StatementSync;
   readonly #forget: StatementSync;
 
   /** @param table of the index, where it is written down. */
-  constructor(table: 'lookups' | 'changed_rows', { store: { database }, clock }: DayBudgetOptions) {
-    this.#clock = clock;
+  constructor(table: 'lookups' | 'changed_rows', options: DayBudgetOptions) {
+    const { database } = options.store;
+    this.#options = options;
+    this.#table = table;
     // One statement, so that of two that ask at once the second one sees what the first has used.
     this.#add = database.prepare(
       `INSERT INTO ${table} (issuer, sub, target, day, used)
@@ -59,13 +64,22 @@ export class DayBudget {
     this.#forget = database.prepare(`DELETE FROM ${table} WHERE day < ?`);
   }
 
-  /** @throws where it cannot be written down. */
-  spend(
+  /** @throws where it cannot be written down, which is logged. */
+  spend(person: Spender, target: string, use: DayUse): DayReceipt {
+    try {
+      return this.#spend(person, target, use);
+    } catch (error) {
+      this.#options.log.error(`${this.#table}.not_counted`, { target, ...errorFields(error) });
+      throw error;
+    }
+  }
+
+  #spend(
     { issuer, sub }: Spender,
     target: string,
     { amount, limit, isApproved = false }: DayUse,
   ): DayReceipt {
-    const day = Math.floor(this.#clock() / DAY_MS);
+    const day = Math.floor(this.#options.clock() / DAY_MS);
     const of = { issuer, sub, target, day };
     const { changes } = this.#add.run({ ...of, amount, limit, isApproved: isApproved ? 1 : 0 });
     const row = this.#used.get(issuer, sub, target, day);

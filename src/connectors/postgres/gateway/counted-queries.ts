@@ -3,13 +3,13 @@
 import type { Refusal } from '../../../policy/types.ts';
 import { TextBytes } from '../policy/text-bytes.ts';
 import type { AllowedStatement, RowChanges } from '../policy/types.ts';
-import type { Allowed } from './approval-ask.ts';
-import { type CountedRequest, runnable } from './approval-ask.ts';
+import type { Allowed, CountedRequest } from './approval-ask.ts';
 import { runEnded } from './confirmations.ts';
 import { CountedQuery } from './counted-query.ts';
 import { type Decided, type Decider, refusedVerdict } from './decide.ts';
 import { deniedExecute, deniedQuery } from './denial.ts';
-import { type Holds, policyChanged } from './holds.ts';
+import { HeldText } from './held-text.ts';
+import type { Holds } from './holds.ts';
 import type { KnownStatement } from './known-statement.ts';
 import type { Refusals } from './refusals.ts';
 import { decideUncounted } from './row-budget.ts';
@@ -33,20 +33,19 @@ export interface QueryRequest {
   readonly send: (decided: Allowed, isApproved: boolean) => void;
 }
 
+interface Parts {
+  readonly decider: Decider;
+  readonly refusals: Refusals;
+  readonly holds: Holds;
+}
+
 export class CountedQueries {
   readonly #state: StreamState;
-  readonly #decider: Decider;
-  readonly #refusals: Refusals;
-  readonly #holds: Holds;
+  readonly #parts: Parts;
 
-  constructor(
-    state: StreamState,
-    parts: { readonly decider: Decider; readonly refusals: Refusals; readonly holds: Holds },
-  ) {
+  constructor(state: StreamState, parts: Parts) {
     this.#state = state;
-    this.#decider = parts.decider;
-    this.#refusals = parts.refusals;
-    this.#holds = parts.holds;
+    this.#parts = parts;
   }
 
   async query(request: QueryRequest): Promise<void> {
@@ -175,22 +174,15 @@ export class CountedQueries {
     counted: CountedRequest,
   ): Promise<{ readonly decided: Allowed; readonly covers: RowChanges | undefined } | undefined> {
     const { at, text } = request;
-    let decided: Decided = request.decided;
-    const outcome = await this.#holds.pass({
-      at,
-      text,
-      isQuery: true,
-      counted,
-      again: async () => {
-        decided = await this.#decider.decide({ text, parameterTypes: [] });
-        if (decided.type === 'opaque') decided = { type: 'refused', verdict: policyChanged() };
-        return decided.type === 'allowed' ? runnable(decided) : undefined;
-      },
-    });
-    const end = outcome.type === 'refused again' ? decided : outcome;
+    const { decider, holds } = this.#parts;
+    const held = new HeldText(decider, text, request.decided);
+    const again = () => held.again();
+    const outcome = await holds.pass({ at, text, isQuery: true, counted, again });
+    const { latest } = held;
+    const end = outcome.type === 'refused again' ? latest : outcome;
     switch (end.type) {
       case 'released':
-        return decided.type === 'allowed' ? { decided, covers: end.covers } : undefined;
+        return latest.type === 'allowed' ? { decided: latest, covers: end.covers } : undefined;
       case 'refused':
       case 'cancelled':
       case 'aborted':
@@ -211,7 +203,7 @@ export class CountedQueries {
     decided: Decided & { type: 'refused' | 'cancelled' | 'aborted' },
   ): void {
     const state = this.#state;
-    const denial = this.#refusals.denial(at, decided, text);
+    const denial = this.#parts.refusals.denial(at, decided, text);
     const base = { origin: 'client', segment: state.segment, denial } as const;
     if (state.trials.query === undefined) {
       state.send(deniedQuery(denial), {

@@ -3,9 +3,10 @@
  * approvals that it needs, and the lookups that it counts as.
  */
 import type { Refusal } from '../../../policy/types.ts';
-import { type Allowed, needsApproval, runnable } from './approval-ask.ts';
+import { type Allowed, needsApproval } from './approval-ask.ts';
 import { type Decided, type Decider, refusedStatement } from './decide.ts';
-import { type Holds, policyChanged } from './holds.ts';
+import { HeldText } from './held-text.ts';
+import type { Holds } from './holds.ts';
 import { lookupsOf } from './lookup-count.ts';
 import { changedMeanwhile } from './lookup-texts.ts';
 import type { Lookups } from './lookups.ts';
@@ -20,25 +21,24 @@ export interface InTurn {
   readonly statements: readonly StatementRange[];
 }
 
+interface Parts {
+  readonly decider: Decider;
+  readonly holds: Holds;
+  readonly lookups: Lookups;
+}
+
 export class QueryDecisions {
   readonly #state: StreamState;
-  readonly #decider: Decider;
-  readonly #holds: Holds;
-  readonly #lookups: Lookups;
+  readonly #parts: Parts;
 
-  constructor(
-    state: StreamState,
-    parts: { readonly decider: Decider; readonly holds: Holds; readonly lookups: Lookups },
-  ) {
+  constructor(state: StreamState, parts: Parts) {
     this.#state = state;
-    this.#decider = parts.decider;
-    this.#holds = parts.holds;
-    this.#lookups = parts.lookups;
+    this.#parts = parts;
   }
 
   /** @param text of one statement, or of several, which are decided, held and counted as a whole. */
   async decide(text: string, at: number): Promise<Decided | InTurn> {
-    const decided = await this.#decider.decide({ text, parameterTypes: NO_TYPES });
+    const decided = await this.#parts.decider.decide({ text, parameterTypes: NO_TYPES });
     const statements = statementsInTurn(decided);
     if (statements !== undefined) return { type: 'in turn', statements };
     const approved = await this.#approved(text, at, decided);
@@ -49,48 +49,40 @@ export class QueryDecisions {
   async #withLookups(text: string, at: number, decided: Allowed): Promise<Decided> {
     const { statements } = decided;
     if (!statements.some((statement) => lookupsOf(statement, true).length > 0)) return decided;
-    const candidates = this.#lookups.candidates(statements, undefined, true);
+    const candidates = this.#parts.lookups.candidates(statements, undefined, true);
     const refused = (refusal: Refusal): Decided => ({
       type: 'refused',
       verdict: refusedStatement(refusal, statements),
     });
-    const refusal = await this.#lookups.spend({ at, candidates });
+    const refusal = await this.#parts.lookups.spend({ at, candidates });
     if (this.#state.skipping) return { type: 'skipped' };
     if (refusal !== undefined) return refused(refusal);
-    const isCurrent = await this.#decider.isStillCurrent(decided, false);
+    const isCurrent = await this.#parts.decider.isStillCurrent(decided, false);
     if (this.#state.skipping) return { type: 'skipped' };
     // It is sent before anything else can happen.
     if (isCurrent) return decided;
     if (decided.first !== undefined) return refused(changedMeanwhile());
-    const latest = await this.#decider.decide({ text, parameterTypes: NO_TYPES });
+    const latest = await this.#parts.decider.decide({ text, parameterTypes: NO_TYPES });
     if (latest.type !== 'allowed') return latest;
     const isSame =
       !needsApproval(latest) &&
-      candidates === this.#lookups.candidates(latest.statements, undefined, true);
+      candidates === this.#parts.lookups.candidates(latest.statements, undefined, true);
     return isSame ? latest : refused(changedMeanwhile());
   }
 
   /** Several statements of one text are held as a whole, before any of them runs. */
   async #approved(text: string, at: number, first: Decided): Promise<Decided> {
-    let decided = first;
-    if (decided.type !== 'allowed' || !needsApproval(decided)) return decided;
-    const number = this.#state.story.allowed(at, decided.statements, text);
-    const outcome = await this.#holds.pass({
-      at,
-      text,
-      isQuery: true,
-      again: async () => {
-        decided = await this.#decider.decide({ text, parameterTypes: NO_TYPES });
-        // A passthrough that has come since was not what the approval was given under.
-        if (decided.type === 'opaque') decided = { type: 'refused', verdict: policyChanged() };
-        return decided.type === 'allowed' ? runnable(decided) : undefined;
-      },
-    });
+    if (first.type !== 'allowed' || !needsApproval(first)) return first;
+    const { decider, holds } = this.#parts;
+    const number = this.#state.story.allowed(at, first.statements, text);
+    const held = new HeldText(decider, text, first);
+    const outcome = await holds.pass({ at, text, isQuery: true, again: () => held.again() });
+    const { latest } = held;
     switch (outcome.type) {
       case 'released':
-        return decided.type === 'allowed' ? { ...decided, first: number } : decided;
+        return latest.type === 'allowed' ? { ...latest, first: number } : latest;
       case 'refused again':
-        return decided;
+        return latest;
       default:
         return outcome;
     }

@@ -97,16 +97,11 @@ export function update(
   outer: Scope | undefined,
 ): QueryResult {
   checkFields(facts, 'UpdateStmt', fields);
-  facts.verb('update');
-  const scope = withQueries(facts, fields.withClause, outer);
-  const target = writeTarget(facts, fields.relation, ['update']);
-  const from = fromList(facts, fields.fromClause, scope);
-  facts.noteQualified(isQualified(fields.whereClause));
-  if (!target) {
+  const found = rowsToChange(facts, 'update', fields, fields.fromClause, outer);
+  if (!found) {
     return NO_RESULT;
   }
-  const inside = targetScope(target, from, scope);
-  whereClause(facts, fields.whereClause, inside);
+  const { scope, target, from, inside } = found;
   const flows: Flows = new Map();
   setColumns(facts, fields.targetList, target, flows, inside);
   return returning(facts, fields.returningClause, target, flows, from, scope);
@@ -118,16 +113,33 @@ export function remove(
   outer: Scope | undefined,
 ): QueryResult {
   checkFields(facts, 'DeleteStmt', fields);
-  facts.verb('delete');
-  const scope = withQueries(facts, fields.withClause, outer);
-  const target = writeTarget(facts, fields.relation, ['delete']);
-  const from = fromList(facts, fields.usingClause, scope);
-  facts.noteQualified(isQualified(fields.whereClause));
-  if (!target) {
+  const found = rowsToChange(facts, 'delete', fields, fields.usingClause, outer);
+  if (!found) {
     return NO_RESULT;
   }
-  whereClause(facts, fields.whereClause, targetScope(target, from, scope));
+  const { scope, target, from } = found;
   return returning(facts, fields.returningClause, target, new Map(), from, scope);
+}
+
+/** What UPDATE and DELETE say before they differ: WITH, the table, the other tables, WHERE. */
+function rowsToChange(
+  facts: StatementFacts,
+  verb: 'update' | 'delete',
+  fields: Pick<FieldsOf<'UpdateStmt'>, 'withClause' | 'relation' | 'whereClause'>,
+  others: FieldsOf<'UpdateStmt'>['fromClause'],
+  outer: Scope | undefined,
+) {
+  facts.verb(verb);
+  const scope = withQueries(facts, fields.withClause, outer);
+  const target = writeTarget(facts, fields.relation, [verb]);
+  const from = fromList(facts, others, scope);
+  facts.noteQualified(isQualified(fields.whereClause));
+  if (!target) {
+    return undefined;
+  }
+  const inside = targetScope(target, from, scope);
+  whereClause(facts, fields.whereClause, inside);
+  return { scope, target, from, inside };
 }
 
 export function merge(

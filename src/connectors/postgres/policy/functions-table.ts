@@ -19,36 +19,24 @@ export type FunctionEffect =
 
 const PURE: FunctionEffect = { kind: 'pure' };
 
-const RUNS_SQL: FunctionEffect = {
-  kind: 'hidden',
-  reason: 'runs SQL that stands in an argument',
-  hint: 'Send that SQL as a statement of its own.',
-};
-const READS_WHOLE: FunctionEffect = {
-  kind: 'hidden',
-  reason: 'exports whole relations that its argument names',
-  hint: 'Select the columns from the relation itself.',
-};
-const LARGE_OBJECT: FunctionEffect = {
-  kind: 'hidden',
-  reason: 'reads or writes large objects, which masks do not cover',
-  hint: undefined,
-};
-const STATISTICS: FunctionEffect = {
-  kind: 'hidden',
-  reason: 'shows sampled values of table columns',
-  hint: 'Select from pg_stats or pg_stats_ext instead: sampled values are masked there.',
-};
-const STATEMENTS: FunctionEffect = {
-  kind: 'hidden',
-  reason: 'shows statements of other sessions, with the values in them',
-  hint: 'Select from pg_stat_activity instead: statements of other sessions are masked there.',
-};
-const CHANGES: FunctionEffect = {
-  kind: 'hidden',
-  reason: 'reads row contents from the write-ahead log',
-  hint: undefined,
-};
+const RUNS_SQL = hidden(
+  'runs SQL that stands in an argument',
+  'Send that SQL as a statement of its own.',
+);
+const READS_WHOLE = hidden(
+  'exports whole relations that its argument names',
+  'Select the columns from the relation itself.',
+);
+const LARGE_OBJECT = hidden('reads or writes large objects, which masks do not cover');
+const STATISTICS = hidden(
+  'shows sampled values of table columns',
+  'Select from pg_stats or pg_stats_ext instead: sampled values are masked there.',
+);
+const STATEMENTS = hidden(
+  'shows statements of other sessions, with the values in them',
+  'Select from pg_stat_activity instead: statements of other sessions are masked there.',
+);
+const CHANGES = hidden('reads row contents from the write-ahead log');
 
 /** Patterns first: families of names that only grow. */
 const FAMILIES: readonly (readonly [RegExp, FunctionEffect | 'server files' | 'administration'])[] =
@@ -209,4 +197,8 @@ const REACHING_EXTENSIONS: ReadonlyMap<string, string> = new Map([
 
 export function extensionReach(extension: string | undefined): string | undefined {
   return extension === undefined ? undefined : REACHING_EXTENSIONS.get(extension);
+}
+
+function hidden(reason: string, hint?: string): FunctionEffect {
+  return { kind: 'hidden', reason, hint };
 }

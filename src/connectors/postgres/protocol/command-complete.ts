@@ -1,6 +1,5 @@
-import { MessageReader } from './message-reader.ts';
 import { BACKEND } from './message-types.ts';
-import { MessageWriter } from './message-writer.ts';
+import { decodeStringMessage, encodeStringMessage } from './string-message.ts';
 import { type TextCodec, UTF8 } from './text-codec.ts';
 
 /**
@@ -13,15 +12,12 @@ export interface CommandComplete {
 }
 
 export function decodeCommandComplete(body: Uint8Array, text: TextCodec = UTF8): CommandComplete {
-  const reader = new MessageReader('CommandComplete', body);
-  const tag = reader.cstring(text);
-  reader.end();
-  return { type: 'CommandComplete', tag };
+  return { type: 'CommandComplete', tag: decodeStringMessage('CommandComplete', body, text) };
 }
 
 export function encodeCommandComplete(
   message: Omit<CommandComplete, 'type'>,
   text: TextCodec = UTF8,
 ): Uint8Array {
-  return new MessageWriter(BACKEND.CommandComplete).cstring(message.tag, text).finish();
+  return encodeStringMessage(BACKEND.CommandComplete, message.tag, text);
 }

@@ -1,6 +1,5 @@
-import { MessageReader } from './message-reader.ts';
 import { FRONTEND } from './message-types.ts';
-import { MessageWriter } from './message-writer.ts';
+import { decodeStringMessage, encodeStringMessage } from './string-message.ts';
 import { type TextCodec, UTF8 } from './text-codec.ts';
 
 /**
@@ -13,12 +12,9 @@ export interface CopyFail {
 }
 
 export function decodeCopyFail(body: Uint8Array, text: TextCodec = UTF8): CopyFail {
-  const reader = new MessageReader('CopyFail', body);
-  const message = reader.cstring(text);
-  reader.end();
-  return { type: 'CopyFail', message };
+  return { type: 'CopyFail', message: decodeStringMessage('CopyFail', body, text) };
 }
 
 export function encodeCopyFail(fail: Omit<CopyFail, 'type'>, text: TextCodec = UTF8): Uint8Array {
-  return new MessageWriter(FRONTEND.CopyFail).cstring(fail.message, text).finish();
+  return encodeStringMessage(FRONTEND.CopyFail, fail.message, text);
 }

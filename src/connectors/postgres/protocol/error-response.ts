@@ -1,7 +1,5 @@
-import { MessageReader } from './message-reader.ts';
 import { BACKEND } from './message-types.ts';
-import { MessageWriter } from './message-writer.ts';
-import { type ReportFields, readReportFields, writeReportFields } from './report-fields.ts';
+import { decodeReport, encodeReport, type ReportFields } from './report-fields.ts';
 import { type TextCodec, UTF8 } from './text-codec.ts';
 
 /**
@@ -15,17 +13,12 @@ export interface ErrorResponse {
 }
 
 export function decodeErrorResponse(body: Uint8Array, text: TextCodec = UTF8): ErrorResponse {
-  const reader = new MessageReader('ErrorResponse', body);
-  const fields = readReportFields(reader, text);
-  reader.end();
-  return { type: 'ErrorResponse', fields };
+  return { type: 'ErrorResponse', fields: decodeReport('ErrorResponse', body, text) };
 }
 
 export function encodeErrorResponse(
   message: Omit<ErrorResponse, 'type'>,
   text: TextCodec = UTF8,
 ): Uint8Array {
-  const writer = new MessageWriter(BACKEND.ErrorResponse);
-  writeReportFields(writer, message.fields, text);
-  return writer.finish();
+  return encodeReport(BACKEND.ErrorResponse, message.fields, text);
 }

@@ -1,7 +1,5 @@
-import { MessageReader } from './message-reader.ts';
 import { BACKEND } from './message-types.ts';
-import { MessageWriter } from './message-writer.ts';
-import { type ReportFields, readReportFields, writeReportFields } from './report-fields.ts';
+import { decodeReport, encodeReport, type ReportFields } from './report-fields.ts';
 import { type TextCodec, UTF8 } from './text-codec.ts';
 
 /**
@@ -15,17 +13,12 @@ export interface NoticeResponse {
 }
 
 export function decodeNoticeResponse(body: Uint8Array, text: TextCodec = UTF8): NoticeResponse {
-  const reader = new MessageReader('NoticeResponse', body);
-  const fields = readReportFields(reader, text);
-  reader.end();
-  return { type: 'NoticeResponse', fields };
+  return { type: 'NoticeResponse', fields: decodeReport('NoticeResponse', body, text) };
 }
 
 export function encodeNoticeResponse(
   message: Omit<NoticeResponse, 'type'>,
   text: TextCodec = UTF8,
 ): Uint8Array {
-  const writer = new MessageWriter(BACKEND.NoticeResponse);
-  writeReportFields(writer, message.fields, text);
-  return writer.finish();
+  return encodeReport(BACKEND.NoticeResponse, message.fields, text);
 }

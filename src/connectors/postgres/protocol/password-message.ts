@@ -1,6 +1,5 @@
-import { MessageReader } from './message-reader.ts';
 import { FRONTEND } from './message-types.ts';
-import { MessageWriter } from './message-writer.ts';
+import { decodeStringMessage, encodeStringMessage } from './string-message.ts';
 import { type TextCodec, UTF8 } from './text-codec.ts';
 
 /**
@@ -13,15 +12,12 @@ export interface PasswordMessage {
 }
 
 export function decodePasswordMessage(body: Uint8Array, text: TextCodec = UTF8): PasswordMessage {
-  const reader = new MessageReader('PasswordMessage', body);
-  const password = reader.cstring(text);
-  reader.end();
-  return { type: 'PasswordMessage', password };
+  return { type: 'PasswordMessage', password: decodeStringMessage('PasswordMessage', body, text) };
 }
 
 export function encodePasswordMessage(
   message: Omit<PasswordMessage, 'type'>,
   text: TextCodec = UTF8,
 ): Uint8Array {
-  return new MessageWriter(FRONTEND.PasswordMessage).cstring(message.password, text).finish();
+  return encodeStringMessage(FRONTEND.PasswordMessage, message.password, text);
 }

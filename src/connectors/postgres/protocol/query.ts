@@ -1,6 +1,5 @@
-import { MessageReader } from './message-reader.ts';
 import { FRONTEND } from './message-types.ts';
-import { MessageWriter } from './message-writer.ts';
+import { decodeStringMessage, encodeStringMessage } from './string-message.ts';
 import { type TextCodec, UTF8 } from './text-codec.ts';
 
 /**
@@ -13,12 +12,9 @@ export interface Query {
 }
 
 export function decodeQuery(body: Uint8Array, text: TextCodec = UTF8): Query {
-  const reader = new MessageReader('Query', body);
-  const sql = reader.cstring(text);
-  reader.end();
-  return { type: 'Query', sql };
+  return { type: 'Query', sql: decodeStringMessage('Query', body, text) };
 }
 
 export function encodeQuery(message: Omit<Query, 'type'>, text: TextCodec = UTF8): Uint8Array {
-  return new MessageWriter(FRONTEND.Query).cstring(message.sql, text).finish();
+  return encodeStringMessage(FRONTEND.Query, message.sql, text);
 }

@@ -3,8 +3,8 @@
  * https://www.postgresql.org/docs/current/protocol-error-fields.html
  */
 import { ProtocolError } from '../../../errors.ts';
-import type { MessageReader } from './message-reader.ts';
-import type { MessageWriter } from './message-writer.ts';
+import { MessageReader } from './message-reader.ts';
+import { MessageWriter } from './message-writer.ts';
 import type { TextCodec } from './text-codec.ts';
 
 /** One letter → text, in the order of the message. */
@@ -58,7 +58,21 @@ export function reportFields(report: Report): ReportFields {
   return fields;
 }
 
-export function readReportFields(reader: MessageReader, text: TextCodec): ReportFields {
+/** The body of an ErrorResponse or a NoticeResponse: (Byte1 code · String text) × n · Byte1(0). */
+export function decodeReport(message: string, body: Uint8Array, text: TextCodec): ReportFields {
+  const reader = new MessageReader(message, body);
+  const fields = readReportFields(reader, text);
+  reader.end();
+  return fields;
+}
+
+export function encodeReport(type: number, fields: ReportFields, text: TextCodec): Uint8Array {
+  const writer = new MessageWriter(type);
+  writeReportFields(writer, fields, text);
+  return writer.finish();
+}
+
+function readReportFields(reader: MessageReader, text: TextCodec): ReportFields {
   const fields = new Map<string, string>();
   for (let code = reader.u8(); code !== 0; code = reader.u8()) {
     const letter = String.fromCharCode(code);
@@ -70,11 +84,7 @@ export function readReportFields(reader: MessageReader, text: TextCodec): Report
   return fields;
 }
 
-export function writeReportFields(
-  writer: MessageWriter,
-  fields: ReportFields,
-  text: TextCodec,
-): void {
+function writeReportFields(writer: MessageWriter, fields: ReportFields, text: TextCodec): void {
   for (const [letter, value] of fields) {
     const code = letter.charCodeAt(0);
     if (letter.length !== 1 || code === 0) {

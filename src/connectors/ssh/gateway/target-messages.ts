@@ -1,5 +1,6 @@
 /** Messages of RFC 4254 that the gateway sends to a target: what ssh2 has no public way to say. */
 import { BodyWriter } from '../protocol/body-writer.ts';
+import { writeRequestFields } from '../protocol/channel-request.ts';
 import type { ChannelRequest, ChannelTarget } from '../protocol/frame.ts';
 
 /** RFC 4250 §4.1.2. */
@@ -76,38 +77,6 @@ export function requestMessage(
   const name = request.kind === 'eow' ? 'eow@openssh.com' : request.kind;
   const body = new BodyWriter().byte(MESSAGE.request).number(channel);
   body.text(name, MAX_STRING).flag(wantReply);
-  switch (request.kind) {
-    case 'pty-req':
-      body.text(request.term, MAX_STRING);
-      writeSize(body, request);
-      body.bytes(request.modes, MAX_STRING);
-      break;
-    case 'window-change':
-      writeSize(body, request);
-      break;
-    case 'env':
-      body.text(request.name, MAX_STRING).text(request.value, MAX_STRING);
-      break;
-    case 'exec':
-      body.bytes(request.command, MAX_STRING);
-      break;
-    case 'subsystem':
-    case 'signal':
-      body.text(request.name, MAX_STRING);
-      break;
-    case 'break':
-      body.number(request.milliseconds);
-      break;
-    case 'shell':
-    case 'eow':
-      break;
-  }
+  writeRequestFields(body, request);
   return body.finish(0);
-}
-
-function writeSize(
-  body: BodyWriter,
-  size: Omit<Extract<ChannelRequest, { kind: 'window-change' }>, 'kind'>,
-): void {
-  body.number(size.columns).number(size.rows).number(size.widthPixels).number(size.heightPixels);
 }

@@ -10,6 +10,14 @@ type Size = Omit<Extract<ChannelRequest, { kind: 'window-change' }>, 'kind'>;
 /** @throws RangeError for a text with a NUL, a string that is too long. */
 export function writeRequest(body: BodyWriter, request: ChannelRequest): void {
   body.byte(REQUEST_TYPE[request.kind]);
+  if (request.kind === 'exec' && request.command.includes(0)) {
+    throw new RangeError('a command has a NUL');
+  }
+  writeRequestFields(body, request);
+}
+
+/** As RFC 4254 §6 has them, too. @throws RangeError for a text with a NUL, a string that is too long. */
+export function writeRequestFields(body: BodyWriter, request: ChannelRequest): void {
   switch (request.kind) {
     case 'pty-req':
       body.text(request.term, MAX_NAME_BYTES);
@@ -23,9 +31,6 @@ export function writeRequest(body: BodyWriter, request: ChannelRequest): void {
       body.text(request.name, MAX_NAME_BYTES).text(request.value, MAX_STRING_BYTES);
       return;
     case 'exec':
-      if (request.command.includes(0)) {
-        throw new RangeError('a command has a NUL');
-      }
       body.bytes(request.command, MAX_STRING_BYTES);
       return;
     case 'subsystem':
