@@ -10,6 +10,8 @@ export interface Place {
   readonly project: string;
   /** The command of an MCP server that its configuration names. */
   readonly server?: readonly string[];
+  /** After so long it gives a tool of the server up. */
+  readonly patienceMs: number;
 }
 
 export interface DrivenAgent {
@@ -19,7 +21,7 @@ export interface DrivenAgent {
   readonly package: string;
   readonly registry: 'npm' | 'pypi';
   readonly program: string;
-  /** The newest of the current minor version when this was written, and of the two before it. */
+  /** The newest that could be installed of the current minor version, and of two before it. */
   readonly versions: readonly string[];
   readonly variables: (url: string) => Readonly<Record<string, string>>;
   /** Files below the home directory, before it starts. */
@@ -27,6 +29,11 @@ export interface DrivenAgent {
   readonly headless: (task: string, place: Place) => readonly string[];
   /** Without a task, which is typed then. */
   readonly terminal: (place: Place) => readonly string[];
+  /** What makes it give its tools up, in the mode `hold`, of its shell or of a server of MCP. */
+  readonly impatient?: {
+    readonly tool: 'shell' | 'mcp';
+    readonly variables?: (patienceMs: number) => Readonly<Record<string, string>>;
+  };
   /** Its tools are not called by the model: this is asked in place of the script. */
   readonly says?: (script: string) => string;
   /**
@@ -50,7 +57,7 @@ const RUN_VARIABLES = [
 
 const stubProvider = (url: string) =>
   `model_providers.stub={name="stub",base_url="${url}/v1",env_key="OPENAI_API_KEY",wire_api="responses"}`;
-const codexWords = ({ url, project, server: [command, ...args] = [] }: Place) => [
+const codexWords = ({ url, project, patienceMs, server: [command, ...args] = [] }: Place) => [
   ...['-c', 'model_provider=stub', '-c', stubProvider(url), '-c', 'model=gpt-5'],
   ...['-c', `projects={"${project}"={trust_level="trusted"}}`],
   ...(command === undefined
@@ -59,11 +66,25 @@ const codexWords = ({ url, project, server: [command, ...args] = [] }: Place) =>
         ...['-c', `mcp_servers.prod-db.command=${JSON.stringify(command)}`],
         ...['-c', `mcp_servers.prod-db.args=${JSON.stringify(args)}`],
         ...['-c', `mcp_servers.prod-db.env_vars=${JSON.stringify(RUN_VARIABLES)}`],
-        ...['-c', 'mcp_servers.prod-db.tool_timeout_sec=1800'],
+        ...['-c', `mcp_servers.prod-db.tool_timeout_sec=${patienceMs / 1000}`],
         ...['-c', 'mcp_servers.prod-db.startup_timeout_sec=120'],
+        // Else a first question that comes before the server is there has no tools of it.
+        ...['-c', 'mcp_servers.prod-db.required=true'],
       ]),
   '--dangerously-bypass-approvals-and-sandbox',
 ];
+
+/** Qwen Code began as a copy of it. @param directory of its settings, in the home directory */
+const likeGemini = (directory: string, options: readonly string[], settings: object = {}) => ({
+  files: (place: Place) => ({
+    [`${directory}/settings.json`]: {
+      ...settings,
+      ...mcpServers(place, { trust: true, timeout: place.patienceMs }),
+    },
+  }),
+  headless: (task: string) => [...options, '-y', '-p', task],
+  terminal: () => [...options, '-y'],
+});
 
 export const AGENTS: readonly DrivenAgent[] = [
   {
@@ -85,7 +106,8 @@ export const AGENTS: readonly DrivenAgent[] = [
         hasCompletedOnboarding: true,
         bypassPermissionsModeAccepted: true,
         customApiKeyResponses: { approved: ['sk-stub'] },
-        projects: { [project]: { hasTrustDialogAccepted: true } },
+        // 1.0 does not start without the list.
+        projects: { [project]: { hasTrustDialogAccepted: true, allowedTools: [] } },
       },
     }),
     headless: (task, place) => [
@@ -93,6 +115,19 @@ export const AGENTS: readonly DrivenAgent[] = [
       ...['-p', task, '--dangerously-skip-permissions'],
     ],
     terminal: () => ['--dangerously-skip-permissions'],
+    impatient: {
+      tool: 'shell',
+      variables: (patienceMs) => ({
+        BASH_DEFAULT_TIMEOUT_MS: String(patienceMs),
+        BASH_MAX_TIMEOUT_MS: String(patienceMs),
+        // Else the command goes on where the model does not see it.
+        CLAUDE_CODE_DISABLE_BACKGROUND_TASKS: '1',
+      }),
+    },
+    reasons: {
+      '1.0.128 prompt':
+        '1.0 takes no hook of a file that has one which it does not know, here SubagentStart',
+    },
   },
   {
     name: 'codex',
@@ -104,6 +139,7 @@ export const AGENTS: readonly DrivenAgent[] = [
     variables: () => ({ OPENAI_API_KEY: 'sk-stub' }),
     headless: (task, place) => ['exec', '--skip-git-repo-check', ...codexWords(place), task],
     terminal: codexWords,
+    impatient: { tool: 'mcp' },
   },
   {
     name: 'gemini-cli',
@@ -117,14 +153,10 @@ export const AGENTS: readonly DrivenAgent[] = [
       GEMINI_API_KEY: 'stub',
       GEMINI_CLI_TRUST_WORKSPACE: 'true',
     }),
-    files: (place) => ({
-      '.gemini/settings.json': {
-        security: { auth: { selectedType: 'gemini-api-key' } },
-        ...mcpServers(place, { trust: true, timeout: 1_800_000 }),
-      },
+    ...likeGemini('.gemini', ['-m', 'gemini-2.5-flash'], {
+      security: { auth: { selectedType: 'gemini-api-key' } },
     }),
-    headless: (task) => ['-m', 'gemini-2.5-flash', '-y', '-p', task],
-    terminal: () => ['-m', 'gemini-2.5-flash', '-y'],
+    impatient: { tool: 'mcp' },
   },
   {
     name: 'qwen-code',
@@ -138,11 +170,11 @@ export const AGENTS: readonly DrivenAgent[] = [
       OPENAI_API_KEY: 'stub',
       OPENAI_MODEL: 'stub',
     }),
-    files: (place) => ({
-      '.qwen/settings.json': mcpServers(place, { trust: true, timeout: 1_800_000 }),
+    // As of Claude Code: a model would look for the tools of MCP servers with a tool.
+    ...likeGemini('.qwen', ['--auth-type', 'openai'], {
+      tools: { toolSearch: { enabled: false } },
     }),
-    headless: (task) => ['--auth-type', 'openai', '-y', '-p', task],
-    terminal: () => ['--auth-type', 'openai', '-y'],
+    impatient: { tool: 'mcp' },
   },
   {
     name: 'opencode',
@@ -150,9 +182,9 @@ export const AGENTS: readonly DrivenAgent[] = [
     package: 'opencode-ai',
     registry: 'npm',
     program: 'opencode',
-    versions: ['1.18.33', '1.17.20', '1.15.13'],
+    versions: ['1.18.33', '1.17.19', '1.15.13'],
     variables: () => ({}),
-    files: ({ url, server }) => ({
+    files: ({ url, server, patienceMs }) => ({
       '.config/opencode/opencode.json': {
         provider: {
           stub: {
@@ -165,11 +197,12 @@ export const AGENTS: readonly DrivenAgent[] = [
         model: 'stub/stub',
         ...(server === undefined
           ? {}
-          : { mcp: { 'prod-db': { type: 'local', command: server, timeout: 1_800_000 } } }),
+          : { mcp: { 'prod-db': { type: 'local', command: server, timeout: patienceMs } } }),
       },
     }),
     headless: (task) => ['run', task],
     terminal: () => [],
+    impatient: { tool: 'mcp' },
   },
   {
     name: 'copilot',
@@ -177,7 +210,8 @@ export const AGENTS: readonly DrivenAgent[] = [
     package: '@github/copilot',
     registry: 'npm',
     program: 'copilot',
-    versions: ['1.0.102', '1.0.92', '0.0.423'],
+    // 0.0 asks no other model than that of GitHub's account.
+    versions: ['1.0.102', '1.0.92', '1.0.24'],
     variables: (url) => ({
       COPILOT_OFFLINE: 'true',
       COPILOT_PROVIDER_BASE_URL: `${url}/v1`,

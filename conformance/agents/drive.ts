@@ -9,13 +9,16 @@ import { childEnvironment, LAUNCHER } from '../../src/demo/hoop-process.ts';
 import type { Bench } from '../../test/e2e/demo-bench.ts';
 import { type DrivenAgent, writeFilesOf } from './agents.ts';
 import type { Mode, Row } from './report.ts';
-import { openStubModel, type Step } from './stub-model.ts';
+import { type Call, openStubModel, type Step } from './stub-model.ts';
 import { runInTerminal } from './terminal.ts';
 
 const WITHIN_MS = 300_000;
 /** So long a person takes who sits there; the limits of the agents' tools are minutes. */
 const HELD_MS = 20_000;
 const LOOK_EVERY_MS = 1000;
+const PATIENT_MS = 1_800_000;
+/** In the mode `hold`. A statement has to be there by then. */
+const IMPATIENT_MS = 20_000;
 const DELETE = 'DELETE FROM public.orders WHERE id = -1';
 /** `HELD-42` stands in no statement: only what ran says it. */
 const SHELL = [
@@ -23,7 +26,7 @@ const SHELL = [
   "psql -XAtc 'TRUNCATE public.customers'",
   `psql -XAtc '${DELETE}' && echo HELD-"42"`,
 ];
-const MCP: readonly Step[] = [
+const MCP: readonly Call[] = [
   'SELECT 40 + 2 AS allowed',
   'TRUNCATE public.customers',
   `WITH gone AS (${DELETE} RETURNING id) SELECT 'HELD-' || (42 + count(*)) FROM gone`,
@@ -45,14 +48,22 @@ export async function drive(
   const project = join(home, 'project');
   mkdirSync(project);
   const mark = `sold-${agent.name}-${version}-${mode}`;
-  const script = mode === 'mcp' ? MCP : SHELL;
-  await using model = await openStubModel(agent.says === undefined ? script : []);
+  const isHold = mode === 'hold';
+  const isMcp = mode === 'mcp' || (isHold && agent.impatient?.tool === 'mcp');
+  const script = isMcp ? MCP : SHELL;
+  const approved = Promise.withResolvers<void>();
+  const steps = isHold ? holdScript(script, approved.promise) : script;
+  await using model = await openStubModel(agent.says === undefined ? steps : []);
   const url = `http://127.0.0.1:${model.port}`;
   const server = [process.execPath, LAUNCHER, 'mcp', '--target', 'prod-db'];
-  const place = { url, home, project, ...(mode === 'mcp' ? { server } : {}) };
+  const patienceMs = isHold ? IMPATIENT_MS : PATIENT_MS;
+  const place = { url, home, project, patienceMs, ...(isMcp ? { server } : {}) };
   writeFilesOf(agent, place);
   const task = agent.says?.(`: ${mark}; ${SHELL.join('; ')}`) ?? `${mark}: count what we sold`;
-  const variables = agent.variables(url);
+  const variables = {
+    ...agent.variables(url),
+    ...(isHold ? agent.impatient?.variables?.(patienceMs) : {}),
+  };
   const flags = [
     ...['run', '--target', 'prod-db', '--fence', '--fence-allow', `127.0.0.1:${model.port}`],
     ...['--fence-show', dirname(dirname(program))],
@@ -66,13 +77,18 @@ export async function drive(
     PATH: `${dirname(program)}:${process.env['PATH']}`,
   };
   const over = new AbortController();
-  const approving = approve(bench, over.signal);
+  const approving = approve(bench, {
+    signal: over.signal,
+    // What the agent waits for it has not given up yet.
+    isDue: (sinceMs) => (isHold ? model.answers.length === 1 : Date.now() - sinceMs > HELD_MS),
+    onApproved: approved.resolve,
+  });
   const { status, output, screen } =
     mode === 'terminal'
       ? await inTerminal()
       : { ...(await headless(command, project, env)), screen: undefined };
   over.abort();
-  const approved = await approving;
+  const requests = await approving;
   // An agent whose tools the model does not call has shown what came of them.
   const results = agent.says === undefined ? model.results : output;
   const why = await bench.hoop('engineer', 'sessions', 'why', 'last', '1', '--json');
@@ -83,10 +99,14 @@ export async function drive(
     version,
     mode,
     run: new Date().toISOString().slice(0, 10),
-    starts: /\b42\b/.test(results),
+    starts: isHold ? requests.seen > 0 : /\b42\b/.test(results),
     prompt: why.stdout.includes(mark),
-    denial: /denied|not allow/.test(results) && /hint/i.test(results),
-    held: approved > 0 && results.includes('HELD-42'),
+    ...(isHold ? {} : { denial: /denied|not allow/.test(results) && /hint/i.test(results) }),
+    held: isHold
+      ? model.answers.map((answer) => answer.includes('HELD-42')).join() === 'false,true,false' &&
+        requests.seen === 2 &&
+        requests.approved === 1
+      : requests.approved > 0 && results.includes('HELD-42'),
     ended: status === 0 && left === 0,
     ...(screen === undefined ? {} : { screen }),
   };
@@ -135,8 +155,24 @@ async function headless(
   return { status: status ?? undefined, output };
 }
 
-/** Another person approves what waits, after a while. @returns how much */
-async function approve(bench: Bench, signal: AbortSignal): Promise<number> {
+/** The held statement: given up, run with the approval that came afterwards, and held again. */
+function holdScript(script: readonly Call[], approved: Promise<void>): readonly Step[] {
+  const held = script.at(-1) ?? '';
+  return [held, { after: approved, call: held }, held];
+}
+
+interface Approving {
+  readonly signal: AbortSignal;
+  /** @param sinceMs when the request was first seen, since the epoch */
+  readonly isDue: (sinceMs: number) => boolean;
+  readonly onApproved: () => void;
+}
+
+/** Another person approves what waits, when it is due. @returns how many requests there were */
+async function approve(
+  bench: Bench,
+  { signal, isDue, onApproved }: Approving,
+): Promise<{ readonly seen: number; readonly approved: number }> {
   const seen = new Map<string, number>();
   let approved = 0;
   for await (const _ of setInterval(LOOK_EVERY_MS)) {
@@ -148,13 +184,16 @@ async function approve(bench: Bench, signal: AbortSignal): Promise<number> {
     for (const id of idsIn(found)) {
       const since = seen.get(id) ?? Date.now();
       seen.set(id, since);
-      if (Date.now() - since > HELD_MS) {
+      if (isDue(since)) {
         const { exitCode } = await bench.hoop('dba', 'approvals', 'approve', id);
-        approved += exitCode === 0 ? 1 : 0;
+        if (exitCode === 0) {
+          approved += 1;
+          onApproved();
+        }
       }
     }
   }
-  return approved;
+  return { seen: seen.size, approved };
 }
 
 function idsIn(value: unknown): string[] {

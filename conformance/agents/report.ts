@@ -3,8 +3,13 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { AGENTS, type DrivenAgent } from './agents.ts';
 
-export const MODES = ['headless', 'terminal', 'mcp'] as const;
-export type Mode = (typeof MODES)[number];
+const MODES = ['headless', 'terminal', 'mcp'] as const;
+export type Mode = (typeof MODES)[number] | 'hold';
+
+/** `hold` is for what hoop does and not the agent: one version of those that it can be driven with. */
+export function modesOf({ impatient, versions }: DrivenAgent, version: string): readonly Mode[] {
+  return impatient !== undefined && version === versions[0] ? [...MODES, 'hold'] : MODES;
+}
 
 export interface Row {
   readonly agent: string;
@@ -16,9 +21,12 @@ export interface Row {
   starts: boolean;
   /** The statement stands under the task in the recording. */
   prompt: boolean;
-  /** The model was told the denial, with what to do. */
-  denial: boolean;
-  /** The tool's call waited, and went on when the statement was approved. */
+  /** The model was told the denial, with what to do; not part of `hold`. */
+  denial?: boolean;
+  /**
+   * The tool's call waited, and went on when the statement was approved. In `hold` it was given up
+   * before; the next call of the statement used the approval, and the one after it waited anew.
+   */
   held: boolean;
   /** With status 0, and nothing is left running. */
   ended: boolean;
@@ -56,7 +64,7 @@ export function report(rows: readonly Row[]): Report {
   const unexplained: string[] = [];
   for (const agent of AGENTS) {
     for (const version of agent.versions) {
-      for (const mode of MODES) {
+      for (const mode of modesOf(agent, version)) {
         const is = (row: Row): boolean =>
           row.agent === agent.name && row.version === version && row.mode === mode;
         const row = rows.find(is);

@@ -1,10 +1,11 @@
 /**
  * Drives each agent with a stub model through `hoop run --fence`: a statement that is allowed, one
  * that is denied, one that waits for a person, and then the end; without a terminal, in the agent's
- * own screen (tmux), and by `hoop mcp` in the agent's own configuration. What came of it is read from
- * the recording, from what the agent told the model, and from the machine.
+ * own screen (tmux), and by `hoop mcp` in the agent's own configuration. In the mode `hold` the agent
+ * gives the tool up before the person answers. What came of it is read from the recording, from what
+ * the agent told the model, and from the machine.
  *
- *     npm run conformance:agents -- [--only NAME[@VERSION]] [--mode headless|terminal|mcp] [--output DIR] [--show DIR]
+ *     npm run conformance:agents -- [--only NAME[@VERSION]] [--mode headless|terminal|mcp|hold] [--output DIR] [--show DIR]
  *     npm run conformance:agents -- --report DIR
  *
  * A part at a time is fine: each run keeps a file in DIR, and `--report` writes the table of
@@ -20,7 +21,7 @@ import { parseArgs } from 'node:util';
 import { openBench } from '../../test/e2e/demo-bench.ts';
 import { AGENTS, type DrivenAgent } from './agents.ts';
 import { drive } from './drive.ts';
-import { keepRow, MODES, readRows, report } from './report.ts';
+import { keepRow, modesOf, readRows, report } from './report.ts';
 
 /** Outside of /tmp, which is the run's own inside of a fence. */
 const CACHE = join(homedir(), '.cache/hoop-conformance');
@@ -76,7 +77,9 @@ async function driveAll(): Promise<void> {
 function wanted() {
   const { only, mode: asked } = values;
   const all = AGENTS.flatMap((agent) =>
-    agent.versions.flatMap((version) => MODES.map((mode) => ({ agent, version, mode }))),
+    agent.versions.flatMap((version) =>
+      modesOf(agent, version).map((mode) => ({ agent, version, mode })),
+    ),
   );
   const found = all.filter(
     ({ agent, version, mode }) =>
