@@ -178,15 +178,30 @@ describe('what an agent plants for the next time', () => {
         '.claude/new-thing',
       ],
       ...['.claude/shell-snapshots/x.sh', '.claude/session-env/x.sh', '.claude.json'],
+      ...['.claude/local/claude', '.claude/plugins/package.json', '.claude/agents/x.md'],
     ],
-    codex: [...['.codex/config.toml', '.codex/hooks.json', '.codex/rules/x', '.codex/AGENTS.md']],
-    gemini: ['.gemini/settings.json', '.gemini/extensions/x', '.gemini/tmp/bin/rg', '.gemini/.env'],
-    qwen: ['.qwen/settings.json', '.qwen/extensions/x', '.qwen/tmp/x'],
+    codex: [
+      ...['.codex/config.toml', '.codex/hooks.json', '.codex/rules/x', '.codex/AGENTS.md'],
+      ...['.codex/plugins/x', '.codex/skills/x/SKILL.md', '.agents/skills/x/SKILL.md'],
+    ],
+    gemini: [
+      ...['.gemini/settings.json', '.gemini/extensions/x', '.gemini/tmp/bin/rg', '.gemini/.env'],
+      ...['.gemini/hooks/x', '.gemini/GEMINI.md', '.gemini/trusted_hooks.json'],
+    ],
+    qwen: [
+      ...['.qwen/settings.json', '.qwen/extensions/x', '.qwen/tmp/x', '.qwen/hooks/x'],
+      ...['.qwen/statusline-command.sh', '.qwen/workflows/x', '.qwen/QWEN.md'],
+    ],
     opencode: [
       ...['.config/opencode/opencode.json', '.config/opencode/plugin/x.js'],
       ...['.local/share/opencode/bin/x', '.local/share/opencode/snapshot/config'],
+      ...['.config/opencode/package.json', '.config/opencode/tool/x.js'],
+      ...['.config/opencode/node_modules/x/index.js', '.local/share/opencode/mcp-auth.json'],
     ],
-    copilot: ['.copilot/mcp-config.json', '.copilot/hooks/x.json', '.copilot/pkg/x'],
+    copilot: [
+      ...['.copilot/mcp-config.json', '.copilot/hooks/x.json', '.copilot/pkg/x'],
+      ...['.copilot/extensions/x/extension.mjs', '.copilot/settings.json', '.copilot/plugins/x'],
+    ],
     aider: ['.aider.conf.yml', '.aider/oauth-keys.env'],
   };
   const SHELL = [
