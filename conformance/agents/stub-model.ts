@@ -87,12 +87,18 @@ async function answer(
       await next(steps, anthropicTools(body), anthropicResults(body).length),
     );
   } else if (path.endsWith('/chat/completions')) {
-    const results = completionsResults(body).length;
-    completions(response, body, await next(steps, openaiTools(body), results));
+    const results = completionsResults(body);
+    completions(
+      response,
+      body,
+      stillRunning(results) ?? (await next(steps, openaiTools(body), ofSteps(results))),
+    );
   } else if (path.endsWith('/responses')) {
-    const waiting = stillRunning(body);
-    const results = responsesResults(body).length - polls(body);
-    responses(response, waiting ?? (await next(steps, openaiTools(body), results)));
+    const results = responsesResults(body);
+    responses(
+      response,
+      stillRunning(results) ?? (await next(steps, openaiTools(body), ofSteps(results))),
+    );
   } else if (/:(streamG|g)enerateContent$/.test(path)) {
     gemini(response, path, await next(steps, geminiTools(body), geminiResults(body).length));
   } else if (path.endsWith('/count_tokens') || path.endsWith(':countTokens')) {
@@ -200,19 +206,32 @@ function responsesResults(body: Json): unknown[] {
   );
 }
 
-/** Codex leaves a command that takes long in the background, and asks the model to look at it again. */
-function stillRunning(body: Json): Reply | undefined {
-  const last = objectOf(listOf(body['input']).at(-1));
-  const session = /running with session ID (\d+)/.exec(JSON.stringify(last['output'] ?? ''))?.[1];
-  const input = { session_id: Number(session), chars: '', yield_time_ms: 30_000 };
-  const id = `call_poll_${polls(body)}`;
-  return session === undefined ? undefined : { type: 'call', id, name: 'write_stdin', input };
+const POLL = 'call_poll_';
+
+/**
+ * Codex and Copilot leave a command that takes long in the background, and ask the model to look at it
+ * again.
+ * @param results of tools, as the conversation holds them
+ */
+function stillRunning(results: readonly unknown[]): Reply | undefined {
+  const last = JSON.stringify(results.at(-1) ?? '');
+  const id = `${POLL}${results.length - ofSteps(results)}`;
+  const session = /running with session ID (\d+)/.exec(last)?.[1];
+  if (session !== undefined) {
+    const input = { session_id: Number(session), chars: '', yield_time_ms: 30_000 };
+    return { type: 'call', id, name: 'write_stdin', input };
+  }
+  const shellId = /shellId: (\w+) is still running/.exec(last)?.[1];
+  return shellId === undefined
+    ? undefined
+    : { type: 'call', id, name: 'read_bash', input: { shellId, delay: 30 } };
 }
 
-function polls(body: Json): number {
-  return listOf(body['input']).filter((item) => {
-    const { type, call_id: id } = objectOf(item);
-    return String(type).endsWith('_call_output') && String(id).startsWith('call_poll_');
+/** How many of them are of the script. */
+function ofSteps(results: readonly unknown[]): number {
+  return results.filter((result) => {
+    const { call_id: responses, tool_call_id: completions } = objectOf(result);
+    return !String(responses ?? completions).startsWith(POLL);
   }).length;
 }
 
