@@ -5,10 +5,21 @@
 import type { DocumentMask } from '../connectors/postgres/policy/types.ts';
 import { BINARY_FORMAT, TEXT_FORMAT } from '../connectors/postgres/protocol/format-code.ts';
 import type { DetectorName, MaskKind } from '../policy/types.ts';
+import { candidateBits } from './candidates/candidate.ts';
+import { HitCandidates } from './candidates/hit-candidates.ts';
+import type { Stretch } from './candidates/stretch.ts';
 import type { HitCounts } from './detect-text.ts';
-import { isDetectable, type ValueDetector, valueWithoutHits } from './detect-value.ts';
+import {
+  candidatesIn,
+  isDetectable,
+  type Search,
+  searchOf,
+  type ValueDetector,
+  valueWithoutHits,
+} from './detect-value.ts';
 import { JsonDocumentMasker } from './json-document.ts';
-import { maskValue } from './mask-value.ts';
+import { NOT_ASCII, writeAscii, writePartial } from './mask-bytes.ts';
+import { FULL_MASK, HashMask, maskValue } from './mask-value.ts';
 import { isBuiltInText, TYPE } from './type-oids.ts';
 
 export interface ResultColumn {
@@ -37,8 +48,18 @@ export interface ColumnMaskerOptions {
 }
 
 const JSONB_VERSION = 1;
+const NOTHING: Uint8Array = new Uint8Array(0);
 
 type ColumnWork = 'pass' | 'mask' | 'detect';
+
+/**
+ * How a value is rewritten within its chunk. A mask's kind: it is written in place, and `null` stands
+ * for whatever is no text. `search`: looked at where it lies. `value`: `replace` decides.
+ */
+export type InPlace = 'pass' | MaskKind | 'search' | 'value';
+
+/** What `writeMask` returns where `replace` has to decide. */
+export const UNDECIDED = -1;
 
 export class ColumnMasker {
   readonly columns: readonly ResultColumn[];
@@ -48,6 +69,14 @@ export class ColumnMasker {
   readonly #options: ColumnMaskerOptions;
   readonly #detector: ValueDetector;
   readonly #documents: readonly (JsonDocumentMasker | undefined)[];
+  /** By column. */
+  readonly inPlace: readonly InPlace[];
+  readonly #searches: readonly Search[];
+  readonly #wanted: number;
+  readonly #candidates = new HitCandidates();
+  /** Of the value in hand. */
+  readonly #place: Stretch = { bytes: NOTHING, start: 0, end: 0 };
+  readonly #hash: HashMask;
   /** Values masked by a rule so far; NULLs are not counted, they stay NULL. */
   maskedValues = 0;
   readonly detected: HitCounts = new Map();
@@ -62,7 +91,14 @@ export class ColumnMasker {
       counts: this.detected,
       isText: options.isText,
       isUtf8: options.isUtf8,
+      candidates: this.#candidates,
     };
+    this.#hash = new HashMask(options.hashKey);
+    this.#wanted = candidateBits(options.detectors);
+    this.#searches = options.columns.map(({ typeOid, format }) =>
+      searchOf(typeOid, format, options.isText),
+    );
+    this.inPlace = options.columns.map((_, index) => this.#inPlaceOf(index));
     this.#documents = options.columns.map(({ document }) => this.#documentMasker(document));
   }
 
@@ -76,6 +112,42 @@ export class ColumnMasker {
     const column = this.columns[index];
     if (column?.document !== undefined) return true;
     return column?.mask !== undefined && column.mask !== 'null' && this.#isText(column.typeOid);
+  }
+
+  #inPlaceOf(index: number): InPlace {
+    const column = this.columns[index];
+    const work = this.#work[index];
+    if (column === undefined || work === 'pass') return 'pass';
+    if (column.own !== undefined || column.document !== undefined) return 'value';
+    if (work === 'detect') return this.#searches[index] === 'value' ? 'value' : 'search';
+    return this.#isText(column.typeOid) ? (column.mask ?? 'null') : 'null';
+  }
+
+  /** Of a column that is `search`: whether `replace` might find something between the offsets. */
+  mayReplace(bytes: Uint8Array, start: number, end: number, index: number): boolean {
+    const place = this.#place;
+    place.bytes = bytes;
+    place.start = start;
+    place.end = end;
+    const found = candidatesIn(this.#candidates, this.#searches[index] ?? 'value', place);
+    return (found & this.#wanted) !== 0;
+  }
+
+  /**
+   * Writes what stands in place of the value between the offsets of `bytes`, of a column that
+   * `inPlace` gives a mask other than `null`.
+   * @param to has room for LONGEST_MASK bytes from `at` on.
+   * @returns how many bytes it is, or UNDECIDED: nothing is written.
+   */
+  writeMask(place: Readonly<Stretch>, mask: MaskKind, to: Uint8Array, at: number): number {
+    let length = UNDECIDED;
+    if (mask === 'full') length = writeAscii(FULL_MASK, to, at);
+    else if (mask === 'hash')
+      length = writeAscii(this.#hash.ofBytes(place.bytes, place.start, place.end), to, at);
+    else if (mask === 'partial') length = writePartial(place, to, at);
+    if (length === NOT_ASCII) return UNDECIDED;
+    this.maskedValues += 1;
+    return length;
   }
 
   /**

@@ -1,7 +1,8 @@
 /**
  * Finds protected data in one piece of text and takes it out. This is the second net: it catches
- * what stands in columns that no rule names, so it must be cheap where there is nothing to find
- * (`mayHoldHit`) and must not touch text that merely resembles (each detector confirms its hits).
+ * what stands in columns that no rule names. Values of a result come here only where
+ * `candidates/hit-candidates.ts` has seen something; it must not touch text that merely resembles
+ * (each detector confirms its hits).
  */
 import type { DetectorName } from '../policy/types.ts';
 import { findCards } from './detectors/card.ts';
@@ -39,56 +40,12 @@ interface Finder {
 /** Counts by class; the caller owns it. */
 export type HitCounts = Map<DetectorName, number>;
 
-/** The shortest thing any detector looks for is `a@b.co`. */
-const SHORTEST_HIT = 6;
-const SHORTEST_TOKEN = 20;
 const SSN_DIGITS = 9;
 
 const TOKEN_START =
   /eyJ|A[KSBC][IC]A|AIza|ya29|[eE][cC][rR][eE][tT]|[aA][wW][sS]|AccountKey|_live_|xox|sk-|gh[oprsu]_|github_pat|gl(?:pat|dt|rt|cbt|ptt|soat)-|npm_|pypi-|-----BEGIN|:\/\//;
 
 const ESCAPED_AT = /%40|\\u0040|\\x40|\\100|&#0*64;|&#x0*40;/i;
-
-const DIGIT = 1;
-/** Lead byte of a character that may be a digit of another script; the first is U+0660. */
-const FOREIGN = 2;
-const AT = 4;
-const ESCAPE = 16;
-/** Every token has one of these characters: `_ - : =`, the J of eyJ, the A of AKIA. */
-const TOKEN = 8;
-
-const CLASSES = Uint8Array.from({ length: 256 }, (_, byte) => {
-  if (byte >= 0x30 && byte <= 0x39) return DIGIT;
-  if (byte >= 0xd9) return FOREIGN;
-  if (byte === 0x40) return AT;
-  if (byte === 0x25 || byte === 0x26 || byte === 0x5c) return ESCAPE;
-  return '_-:=JA'.includes(String.fromCharCode(byte)) ? TOKEN : 0;
-});
-
-/** Whether it is worth to decode and search these bytes (ASCII-compatible encoding). */
-export function mayHoldHit(bytes: Uint8Array): boolean {
-  if (bytes.length < SHORTEST_HIT) return false;
-  let digits = 0;
-  let mayBeToken = false;
-  let hasEscape = false;
-  for (let index = 0; index < bytes.length; index += 1) {
-    const kind = CLASSES[bytes[index] ?? 0] ?? 0;
-    if (kind === 0) continue;
-    if (kind === AT) return true;
-    if (kind === TOKEN) mayBeToken = true;
-    else if (kind === ESCAPE) hasEscape = true;
-    else if (++digits >= SSN_DIGITS) return true;
-  }
-  // Escaped digits are of digits, an escaped @ is not an @.
-  if (hasEscape && digits > 1 && ESCAPED_AT.test(latin1(bytes))) return true;
-  // Only ya29 has none of those characters, but digits.
-  if (bytes.length < SHORTEST_TOKEN || !(mayBeToken || digits > 1)) return false;
-  return TOKEN_START.test(latin1(bytes));
-}
-
-function latin1(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');
-}
 
 interface Traits {
   readonly digits: number;

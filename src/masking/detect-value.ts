@@ -4,7 +4,10 @@
  * replacement exists the value becomes NULL.
  */
 import type { DetectorName } from '../policy/types.ts';
-import { countHit, type HitCounts, mayHoldHit, withoutHits } from './detect-text.ts';
+import { ALL_CANDIDATES, CANDIDATE } from './candidates/candidate.ts';
+import { HitCandidates } from './candidates/hit-candidates.ts';
+import type { Stretch } from './candidates/stretch.ts';
+import { countHit, type HitCounts, withoutHits } from './detect-text.ts';
 import { jsonWithoutHits } from './json-text.ts';
 import { nestedValues } from './nested-values.ts';
 import { isCardInBinary, isCardInText, isNumberType } from './numbers.ts';
@@ -23,7 +26,15 @@ export interface ValueDetector {
   readonly isText: (typeOid: number) => boolean;
   /** Whether text is UTF-8; else it is searched byte by byte, and so comes out as it was. */
   readonly isUtf8: boolean;
+  /** What looks at values first; absent: one is made. Its owner hands it from value to value. */
+  readonly candidates?: HitCandidates;
 }
+
+/** How the bytes of a value are looked at; `value`: as a whole, by its type. */
+export type Search = 'text' | 'json' | 'jsonb' | 'bytea' | 'value';
+
+/** Digits in a text of numbers, below which it is not searched. */
+const FEWEST_DIGITS = 9;
 
 /** undefined = leave as it is, null = NULL. */
 type Replacement = Uint8Array | null | undefined;
@@ -36,6 +47,45 @@ export function isDetectable(typeOid: number, isDerived: boolean): boolean {
   return isDerived || !isNumberType(element);
 }
 
+export function searchOf(
+  typeOid: number,
+  format: 0 | 1,
+  isText: (typeOid: number) => boolean,
+): Search {
+  if (isNumberType(typeOid)) return 'value';
+  if (format === 1) {
+    if (isBuiltInText(typeOid) || typeOid === TYPE.xml || isText(typeOid)) return 'text';
+    if (typeOid === TYPE.json) return 'json';
+    if (typeOid === TYPE.jsonb) return 'jsonb';
+    return typeOid === TYPE.bytea ? 'text' : 'value';
+  }
+  if (typeOid === TYPE.json || typeOid === TYPE.jsonb) return 'json';
+  if (typeOid === TYPE.bytea) return 'bytea';
+  const element = ELEMENT_TYPE.get(typeOid);
+  return element !== undefined && isNumberType(element) ? 'value' : 'text';
+}
+
+/** @returns bits of `CANDIDATE`: what may be in the value between `start` and `end`. */
+export function candidatesIn(
+  candidates: HitCandidates,
+  search: Search,
+  { bytes, start, end }: Readonly<Stretch>,
+): number {
+  switch (search) {
+    case 'text':
+      return candidates.inText(bytes, start, end);
+    case 'json':
+      return candidates.inJson(bytes, start, end);
+    case 'jsonb':
+      // One version byte, then the text.
+      return candidates.inJson(bytes, start + 1, end);
+    case 'bytea':
+      return candidates.inBytea(bytes, start, end);
+    case 'value':
+      return ALL_CANDIDATES;
+  }
+}
+
 export function valueWithoutHits(
   value: Uint8Array,
   typeOid: number,
@@ -43,20 +93,34 @@ export function valueWithoutHits(
   how: ValueDetector,
 ): Replacement {
   if (isNumberType(typeOid)) return numberReplacement(value, typeOid, format, how);
-  if (format === 1) return binaryReplacement(value, typeOid, how);
-  if (!mayHoldHit(value) && !(typeOid === TYPE.bytea && value.length > 2)) return undefined;
-  switch (typeOid) {
-    case TYPE.json:
-    case TYPE.jsonb:
-      return textReplacement(value, how, jsonWithoutHits);
-    case TYPE.bytea:
-      return hexReplacement(value, how);
-    default: {
-      const element = ELEMENT_TYPE.get(typeOid);
-      if (element !== undefined && isNumberType(element)) return numberArrayReplacement(value, how);
-      return textReplacement(value, how, withoutHits);
-    }
+  const search = searchOf(typeOid, format, how.isText);
+  if (search === 'value') {
+    return format === 1
+      ? nestedReplacement(value, typeOid, how)
+      : numberArrayReplacement(value, how);
   }
+  const narrowed = narrow(value, search, how);
+  if (narrowed === undefined) return undefined;
+  switch (search) {
+    case 'json':
+      return textReplacement(value, narrowed, jsonWithoutHits);
+    case 'jsonb':
+      return jsonbReplacement(value, narrowed);
+    case 'bytea':
+      return hexReplacement(value, narrowed);
+    case 'text':
+      return typeOid === TYPE.bytea
+        ? bytesWithoutHits(value, narrowed)
+        : textReplacement(value, narrowed, withoutHits);
+  }
+}
+
+/** With those detectors alone that may find something; undefined: none may. */
+function narrow(value: Uint8Array, search: Search, how: ValueDetector): ValueDetector | undefined {
+  const candidates = how.candidates ?? new HitCandidates();
+  const bits = candidatesIn(candidates, search, { bytes: value, start: 0, end: value.length });
+  const detectors = [...how.detectors].filter((name) => (CANDIDATE[name] & bits) !== 0);
+  return detectors.length === 0 ? undefined : { ...how, detectors: new Set(detectors) };
 }
 
 type Clean = typeof withoutHits;
@@ -105,7 +169,7 @@ function numberReplacement(
 
 /** `{1,4539148803436467,NULL}`: an element that is no number would not be valid, NULL is. */
 function numberArrayReplacement(value: Uint8Array, how: ValueDetector): Replacement {
-  if (!how.detectors.has('card')) return undefined;
+  if (!how.detectors.has('card') || !hasManyDigits(value)) return undefined;
   let found = false;
   const text = latin1(value).replace(/[^{},]+/g, (element) => {
     if (!isCardInText(element)) return element;
@@ -116,42 +180,32 @@ function numberArrayReplacement(value: Uint8Array, how: ValueDetector): Replacem
   return found ? Buffer.from(text, 'latin1') : undefined;
 }
 
+function hasManyDigits(value: Uint8Array): boolean {
+  let digits = 0;
+  for (const byte of value) {
+    if (byte >= 0x30 && byte <= 0x39) digits += 1;
+  }
+  return digits >= FEWEST_DIGITS;
+}
+
 /** `\x3435…`: a bytea that is text inside is searched as text. */
 function hexReplacement(value: Uint8Array, how: ValueDetector): Replacement {
   if (value[0] !== 0x5c || value[1] !== 0x78) {
     return textReplacement(value, how, withoutHits);
   }
   const hex = Buffer.from(value.buffer, value.byteOffset + 2, value.length - 2).toString('latin1');
-  const inner = Buffer.from(hex, 'hex');
-  const clean = bytesWithoutHits(inner, how);
+  const clean = bytesWithoutHits(Buffer.from(hex, 'hex'), how);
   return clean === undefined ? undefined : Buffer.from(`\\x${Buffer.from(clean).toString('hex')}`);
 }
 
 /** Bytes that may be text in any ASCII-compatible encoding: searched and cut byte by byte. */
 function bytesWithoutHits(bytes: Uint8Array, how: ValueDetector): Uint8Array | undefined {
-  if (!mayHoldHit(bytes)) return undefined;
-  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');
-  const clean = withoutHits(text, how.detectors, how.counts);
+  const clean = withoutHits(latin1(bytes), how.detectors, how.counts);
   return clean === undefined ? undefined : Buffer.from(clean, 'latin1');
-}
-
-function binaryReplacement(value: Uint8Array, typeOid: number, how: ValueDetector): Replacement {
-  if (isBuiltInText(typeOid) || typeOid === TYPE.xml || how.isText(typeOid)) {
-    if (!mayHoldHit(value)) return undefined;
-    return textReplacement(value, how, withoutHits);
-  }
-  if (typeOid === TYPE.json) {
-    if (!mayHoldHit(value)) return undefined;
-    return textReplacement(value, how, jsonWithoutHits);
-  }
-  if (typeOid === TYPE.jsonb) return jsonbReplacement(value, how);
-  if (typeOid === TYPE.bytea) return bytesWithoutHits(value, how);
-  return nestedReplacement(value, typeOid, how);
 }
 
 /** One version byte (1), then the text. */
 function jsonbReplacement(value: Uint8Array, how: ValueDetector): Replacement {
-  if (!mayHoldHit(value)) return undefined;
   const text = textReplacement(value.subarray(1), how, jsonWithoutHits);
   if (text === undefined || text === null) return text;
   const result = new Uint8Array(1 + text.length);
@@ -166,7 +220,11 @@ function jsonbReplacement(value: Uint8Array, how: ValueDetector): Replacement {
  */
 function nestedReplacement(value: Uint8Array, typeOid: number, how: ValueDetector): Replacement {
   const parts = nestedValues(value, typeOid);
-  if (parts === undefined) return bytesWithoutHits(value, how) === undefined ? undefined : null;
+  if (parts === undefined) {
+    const narrowed = narrow(value, 'text', how);
+    const isFound = narrowed !== undefined && bytesWithoutHits(value, narrowed) !== undefined;
+    return isFound ? null : undefined;
+  }
   let found = false;
   for (const part of parts) {
     if (!isDetectable(part.typeOid, true)) continue;

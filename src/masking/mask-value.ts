@@ -3,21 +3,22 @@
  * fail to decode it; and it must never be a plausible value, because an agent would compute with
  * it. So everything that is not text becomes NULL.
  */
-import { createHmac } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { MaskKind } from '../policy/types.ts';
 import { asciiDigits } from './detectors/card.ts';
 
 /** The mark that stands for a masked text. */
-const FULL_MASK = '****';
+export const FULL_MASK = '****';
 
 /** 128 bits of the digest: enough against accidental equality, short enough for a table. */
 const HASH_BYTES = 16;
 const HASH_CONTEXT = 'hoop/mask/v1\0';
 
 /** Below this many characters a partial mask shows nothing: one character would be too much. */
-const SHORTEST_PARTIAL = 6;
-const SHORTEST_LOCAL_PART = 3;
-const CARD_TAIL = 4;
+export const SHORTEST_PARTIAL = 6;
+export const SHORTEST_LOCAL_PART = 3;
+export const CARD_TAIL = 4;
+export const LONGEST_TOP_LEVEL_DOMAIN = 24;
 
 /**
  * Partial mask of a text. What it shows, and nothing else:
@@ -42,8 +43,46 @@ export function partialMask(text: string): string {
 
 /** Keyed, so that the few values of a column cannot be tried out; equal values stay equal. */
 export function hashMask(value: Uint8Array, key: Uint8Array): string {
-  const digest = createHmac('sha256', key).update(HASH_CONTEXT).update(value).digest();
-  return digest.subarray(0, HASH_BYTES).toString('hex');
+  return new HashMask(key).of(value);
+}
+
+const HASH_BLOCK = 64;
+/** HMAC-SHA-256 (RFC 2104) by two calls of one function each, which cost a seventh of `createHmac`. */
+export class HashMask {
+  /** Key and context, and room for the value behind them. */
+  #inner: Buffer;
+  readonly #innerHead: number;
+  readonly #outer = Buffer.alloc(HASH_BLOCK + 32);
+
+  constructor(key: Uint8Array) {
+    const block = Buffer.alloc(HASH_BLOCK);
+    block.set(key.length > HASH_BLOCK ? hash('sha256', key, 'buffer') : key);
+    const context = Buffer.from(HASH_CONTEXT, 'latin1');
+    this.#innerHead = HASH_BLOCK + context.length;
+    this.#inner = Buffer.alloc(this.#innerHead + 256);
+    for (let index = 0; index < HASH_BLOCK; index += 1) {
+      this.#inner[index] = (block[index] ?? 0) ^ 0x36;
+      this.#outer[index] = (block[index] ?? 0) ^ 0x5c;
+    }
+    this.#inner.set(context, HASH_BLOCK);
+  }
+
+  of(value: Uint8Array): string {
+    return this.ofBytes(value, 0, value.length);
+  }
+
+  /** In hexadecimal, of `HASH_BYTES`. */
+  ofBytes(bytes: Uint8Array, start: number, end: number): string {
+    const length = this.#innerHead + end - start;
+    if (length > this.#inner.length) {
+      const larger = Buffer.alloc(length);
+      larger.set(this.#inner.subarray(0, this.#innerHead));
+      this.#inner = larger;
+    }
+    this.#inner.set(bytes.subarray(start, end), this.#innerHead);
+    this.#outer.set(hash('sha256', this.#inner.subarray(0, length), 'buffer'), HASH_BLOCK);
+    return hash('sha256', this.#outer, 'hex').slice(0, 2 * HASH_BYTES);
+  }
 }
 
 export interface MaskValueOptions {

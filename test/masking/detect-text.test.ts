@@ -1,6 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { detectText, mayHoldHit, withoutHits } from '../../src/masking/detect-text.ts';
+import { HitCandidates } from '../../src/masking/candidates/hit-candidates.ts';
+import { detectText, withoutHits } from '../../src/masking/detect-text.ts';
 import type { DetectorName } from '../../src/policy/types.ts';
+
+const mayHoldHit = (bytes: Uint8Array): boolean =>
+  new HitCandidates().inText(bytes, 0, bytes.length) !== 0;
 
 const ALL: ReadonlySet<DetectorName> = new Set<DetectorName>([
   'card',

@@ -6,8 +6,8 @@
  */
 import type { Hit } from './hit.ts';
 
-const MIN_DIGITS = 13;
-const MAX_DIGITS = 19;
+export const SHORTEST_CARD = 13;
+export const LONGEST_CARD = 19;
 
 /** Between groups: white space of every kind, zero-width characters, dashes, short markup tags. */
 const LOOSE_SEPARATOR =
@@ -26,20 +26,23 @@ interface Group {
   readonly digits: string;
 }
 
-/** Prefix ranges by length: https://en.wikipedia.org/wiki/Payment_card_number (IIN table). */
 export function isCardNumber(digits: string): boolean {
   const length = digits.length;
-  if (length < MIN_DIGITS || length > MAX_DIGITS) return false;
-  return hasIssuerPrefix(digits, length) && passesLuhn(digits);
+  if (length < SHORTEST_CARD || length > LONGEST_CARD) return false;
+  return hasIssuerPrefix(Number(digits.slice(0, 4)), length) && passesLuhn(digits);
 }
 
-function hasIssuerPrefix(digits: string, length: number): boolean {
-  const two = Number(digits.slice(0, 2));
-  const three = Number(digits.slice(0, 3));
-  const four = Number(digits.slice(0, 4));
+/**
+ * Prefix ranges by length: https://en.wikipedia.org/wiki/Payment_card_number (IIN table).
+ * @param four the first four digits @param length of all of them
+ */
+export function hasIssuerPrefix(four: number, length: number): boolean {
+  const one = Math.trunc(four / 1000);
+  const two = Math.trunc(four / 100);
+  const three = Math.trunc(four / 10);
   // Of 13 digits with 49 or 43 in front nearly all are telephone numbers, and no card is made.
-  if (digits[0] === '4' && length === 13) return two !== 49 && two !== 43;
-  if (digits[0] === '4') return length === 16 || length === 19;
+  if (one === 4 && length === 13) return two !== 49 && two !== 43;
+  if (one === 4) return length === 16 || length === 19;
   if (two === 34 || two === 37) return length === 15;
   if ((two >= 51 && two <= 55) || (four >= 2221 && four <= 2720)) return length === 16;
   if ((three >= 300 && three <= 305) || two === 36 || two === 38 || two === 39)
@@ -99,8 +102,8 @@ function findInChain(text: string, chain: readonly Group[], hits: Hit[]): void {
       const group = chain[last];
       if (group === undefined) break;
       digits += group.digits;
-      if (digits.length > MAX_DIGITS) break;
-      if (digits.length < MIN_DIGITS || !isCardNumber(digits)) continue;
+      if (digits.length > LONGEST_CARD) break;
+      if (digits.length < SHORTEST_CARD || !isCardNumber(digits)) continue;
       if (!isPlausible(text, chain.slice(first, last + 1))) continue;
       const start = chain[first]?.start ?? group.start;
       hits.push({ detector: 'card', start, end: group.end });
@@ -116,7 +119,7 @@ function isPlausible(text: string, groups: readonly Group[]): boolean {
   if (first === undefined || last === undefined) return false;
   if (isFraction(text, first.start, last.end)) return false;
   if (groups.length === 1) {
-    if (first.digits.length === MIN_DIGITS && text[first.start - 1] === '+') return false;
+    if (first.digits.length === SHORTEST_CARD && text[first.start - 1] === '+') return false;
     return !isDigest(text, first.start, first.end);
   }
   // A group that hangs on a letter belongs to a word (an identifier, a UUID), not to a card.

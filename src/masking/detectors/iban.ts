@@ -4,7 +4,7 @@
  */
 import type { Hit } from './hit.ts';
 
-const LENGTHS: Readonly<Record<string, number>> = {
+export const IBAN_LENGTHS: Readonly<Record<string, number>> = {
   AD: 24,
   AE: 23,
   AL: 28,
@@ -101,7 +101,7 @@ const SEPARATOR = /[ \u00a0\u2007\u202f\u200b-\u200f\u2060\ufeff-]/;
 
 export function findIbans(text: string, hits: Hit[]): void {
   for (const match of text.matchAll(START)) {
-    const length = LENGTHS[(match[1] ?? '').toUpperCase()];
+    const length = IBAN_LENGTHS[(match[1] ?? '').toUpperCase()];
     if (length === undefined) continue;
     const end = endOfAccount(text, match.index, length);
     if (end !== undefined) hits.push({ detector: 'iban', start: match.index, end });

@@ -77,6 +77,7 @@ export class TargetRelay {
           throw tooLargeToRead(type, bodyLength, maxMessageBytes);
         return handling;
       },
+      run: (bytes) => side.run(bytes),
       maxWholeLength: maxMessageBytes,
     });
     const { socket } = state.target;

@@ -25,9 +25,9 @@ export class RowDelivery {
   /** At the header of a DataRow. Rows that pass are counted here, since they are not seen again. */
   decide(entry: Entry | undefined): Handling {
     const run = runOf(entry);
-    if (run?.rowsAre !== 'pass' || run.rows >= run.maxRows || run.trial !== undefined) {
-      return 'whole';
-    }
+    if (run === undefined || run.rows >= run.maxRows || run.trial !== undefined) return 'whole';
+    if (run.rowsAre === 'mask') return 'run';
+    if (run.rowsAre !== 'pass') return 'whole';
     run.rows += 1;
     return 'pass';
   }
@@ -35,6 +35,19 @@ export class RowDelivery {
   /** At the header of a CopyData. */
   decideCopy(entry: Entry | undefined): Handling {
     return runOf(entry)?.rowsAre === 'pass' ? 'pass' : 'whole';
+  }
+
+  /**
+   * @param bytes of a chunk, whose first message is a row that is to be masked.
+   * @returns bytes that are done with; 0: that row is no ordinary one.
+   */
+  deliverRun(bytes: Uint8Array, entry: Entry | undefined): number {
+    const run = runOf(entry);
+    if (run?.masker === undefined) return 0;
+    const done = run.masker.rewriteRows(bytes, 0, run.maxRows - run.rows);
+    run.rows += done.rows;
+    for (const piece of done.pieces) this.#state.toClient.push(piece);
+    return done.end;
   }
 
   /**

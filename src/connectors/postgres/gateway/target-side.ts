@@ -43,6 +43,13 @@ export class TargetSide {
     return 'whole';
   }
 
+  /** @param bytes whose first message was decided to be a run @returns how many are done with. */
+  run(bytes: Uint8Array): number {
+    const taken = this.#rows.deliverRun(bytes, this.#state.queue.head);
+    if (taken > 0) this.#state.queue.notify();
+    return taken;
+  }
+
   handle(item: ScannedItem): void {
     const { toClient, queue } = this.#state;
     if (item.kind === 'pass') {

@@ -12,7 +12,8 @@
 import { HoopError, ProtocolError } from '../../../errors.ts';
 import { MAX_MESSAGE_LENGTH } from './limits.ts';
 
-export type Handling = 'whole' | 'pass';
+/** `run`: the owner reads it where it lies, with what follows it in the chunk. */
+export type Handling = 'whole' | 'pass' | 'run';
 
 export interface MessageScannerOptions {
   /**
@@ -22,6 +23,12 @@ export interface MessageScannerOptions {
   readonly decide: (type: number, bodyLength: number) => Handling;
   /** Longest body, in bytes, that is buffered for 'whole'; longer ones are refused. */
   readonly maxWholeLength: number;
+  /**
+   * For 'run', when all of the message has come; what was given out before has been dealt with.
+   * @param bytes the message and the rest of the chunk. They belong to whoever owns the chunk.
+   * @returns the length of the messages that are done with; 0: the first one comes as 'whole'.
+   */
+  readonly run?: (bytes: Uint8Array) => number;
 }
 
 /**
@@ -103,7 +110,7 @@ export class MessageScanner {
   /** At a message boundary or inside a passing message, with what is left of the chunk. */
   #scan(): ScannedItem | undefined {
     const chunk = this.#chunk;
-    const start = this.#at;
+    let start = this.#at;
     let at = start;
     if (this.#passLeft > 0) {
       const taken = Math.min(this.#passLeft, chunk.length - at);
@@ -113,9 +120,15 @@ export class MessageScanner {
     while (chunk.length - at >= HEADER_LENGTH) {
       const length = readLength(chunk, at + 1);
       const end = at + 1 + length;
-      const type = chunk[at] ?? 0;
-      if (this.#decide(type, length) === 'whole') {
-        return this.#endRun(start, at) ?? this.#startWhole(at, end);
+      const handling = this.#decide(chunk[at] ?? 0, length);
+      if (handling !== 'pass') {
+        const before = this.#endRun(start, at, handling);
+        if (before !== undefined) return before;
+        const taken = handling === 'run' && end <= chunk.length ? this.#run(chunk.subarray(at)) : 0;
+        if (taken === 0) return this.#startWhole(at, end);
+        at += taken;
+        start = at;
+        continue;
       }
       if (end > chunk.length) {
         this.#passLeft = end - chunk.length;
@@ -142,7 +155,7 @@ export class MessageScanner {
     }
     const bodyLength = length - 4;
     const handling = this.#options.decide(type, bodyLength);
-    if (handling === 'whole' && bodyLength > this.#options.maxWholeLength) {
+    if (handling !== 'pass' && bodyLength > this.#options.maxWholeLength) {
       throw new HoopError('HOOP_TOO_LARGE', `message of ${bodyLength} bytes is too large`, {
         detail: `Messages of this type may have ${this.#options.maxWholeLength} bytes here.`,
       });
@@ -150,11 +163,15 @@ export class MessageScanner {
     return handling;
   }
 
-  #endRun(start: number, at: number): ScannedItem | undefined {
+  #run(bytes: Uint8Array): number {
+    return this.#options.run?.(bytes) ?? 0;
+  }
+
+  #endRun(start: number, at: number, handling: Handling): ScannedItem | undefined {
     if (at === start) {
       return undefined;
     }
-    this.#pending = 'whole';
+    this.#pending = handling;
     this.#at = at;
     return { kind: 'pass', bytes: this.#chunk.subarray(start, at) };
   }
@@ -212,7 +229,7 @@ export class MessageScanner {
     this.#headerLength = 0;
     const handling = this.#decide(this.#header[0] ?? 0, length);
     const header = this.#header.slice();
-    if (handling === 'whole') {
+    if (handling !== 'pass') {
       this.#openWhole(1 + length, header);
       return this.#continueWhole();
     }
