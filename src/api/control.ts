@@ -1,6 +1,6 @@
 /** The control channel of a session, and the cuts and facts that close its recording. */
 import * as z from 'zod';
-import { STREAM_KINDS } from '../stream-kinds.ts';
+import { StreamKind } from '../stream-kinds.ts';
 import { API_VERSION } from './http.ts';
 
 const Offsets = z.object({ stream: z.number(), up: z.number(), down: z.number() });
@@ -41,7 +41,9 @@ export const GatewayFacts = z.object({
   endedMs: z.number().int(),
   endReason: z.string(),
   maskedValues: z.number().int().nonnegative(),
-  streams: z.array(z.object({ stream: z.number(), kind: z.enum(['evidence', ...STREAM_KINDS]) })),
+  streams: z.array(
+    z.object({ stream: z.number(), kind: z.union([z.literal('evidence'), StreamKind]) }),
+  ),
   /** What was recorded after the last agreed cut: signed by the gateway alone. */
   tail: z
     .object({

@@ -31,8 +31,10 @@ export function gatewayCommand(io: Io): Command {
 
 async function start(io: Io, options: StartOptions): Promise<void> {
   const { runGateway } = await import('../gateway/start/run-gateway.ts');
+  const { CONNECTORS } = await import('../connectors/registry.ts');
   const json = options.json === true;
   await runGateway({
+    connectors: CONNECTORS,
     configFile: resolve(io.cwd, options.config),
     env: io.env,
     version: packageVersion(),
@@ -65,7 +67,9 @@ async function start(io: Io, options: StartOptions): Promise<void> {
 
 async function check(io: Io, options: StartOptions): Promise<void> {
   const { checkGateway } = await import('../gateway/start/check-gateway.ts');
+  const { CONNECTORS } = await import('../connectors/registry.ts');
   const results = await checkGateway({
+    connectors: CONNECTORS,
     configFile: resolve(io.cwd, options.config),
     env: io.env,
     signal: io.signal,

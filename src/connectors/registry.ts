@@ -3,15 +3,25 @@
  * connector (gateway/connector.ts, policy/connector.ts, tunnel/connector.ts, replay/connector.ts) and
  * imports none. Each part is loaded on its own, so that a client never loads gateway code.
  */
+import type { GatewayConnector } from '../gateway/connector.ts';
 
 export interface Entry {
   /** As `kind` of targets/*.yaml has it. */
   readonly kind: string;
   /** Kinds of the streams that a session on such a target has; the first carries the protocol itself. */
   readonly streamKinds: readonly string[];
+  gateway(): Promise<GatewayConnector>;
 }
 
 export const CONNECTORS: readonly Entry[] = [
-  { kind: 'postgres', streamKinds: ['postgres', 'cancel'] },
-  { kind: 'ssh', streamKinds: ['ssh'] },
+  {
+    kind: 'postgres',
+    streamKinds: ['postgres', 'cancel'],
+    gateway: async () => (await import('./postgres/gateway/connector.ts')).postgresGateway,
+  },
+  {
+    kind: 'ssh',
+    streamKinds: ['ssh'],
+    gateway: async () => (await import('./ssh/gateway/connector.ts')).sshGateway,
+  },
 ];

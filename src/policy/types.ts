@@ -113,6 +113,13 @@ export interface ApprovalTerms {
   readonly maxHoldSeconds: number;
 }
 
+/** An approve rule that speaks of what is asked for: it may happen once this many have approved. */
+export interface ApprovalDemand {
+  readonly rule: RuleRef;
+  readonly terms: ApprovalTerms;
+  readonly hint: string | undefined;
+}
+
 export interface StatementRule {
   readonly effect: RuleEffect;
   readonly rule: RuleRef;

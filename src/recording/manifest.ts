@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto';
 import * as z from 'zod';
 import { FormatError } from '../format-error.ts';
 import { isSessionId } from '../session-id.ts';
-import { STREAM_KINDS, type StreamKind } from '../stream-kinds.ts';
+import { StreamKind } from '../stream-kinds.ts';
 import { canonicalJson, parseCanonicalJson } from './canonical-json.ts';
 import { MAX_CUT_STREAMS } from './cut.ts';
 import type { Envelope } from './dsse.ts';
@@ -85,7 +85,7 @@ const Predicate = z.strictObject({
   streams: z.array(
     z.strictObject({
       id: Uint32,
-      kind: z.enum(['evidence', ...STREAM_KINDS]),
+      kind: z.union([z.literal('evidence'), StreamKind]),
       up_bytes: Decimal,
       down_bytes: Decimal,
     }),

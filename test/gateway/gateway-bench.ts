@@ -9,12 +9,17 @@ import { login } from '../../src/auth/login.ts';
 import { openGateway } from '../../src/auth/open-gateway.ts';
 import { createCertificateAuthority, issueServerCertificate } from '../../src/certificates.ts';
 import type { GatewayClient } from '../../src/client/gateway-client.ts';
+import { CONNECTORS } from '../../src/connectors/registry.ts';
 import { completeLogin } from '../../src/demo/complete-login.ts';
 import { type OidcProvider, startOidcProvider } from '../../src/demo/oidc-provider.ts';
 import type { OpensshServer } from '../../src/demo/openssh-server.ts';
 import { createPolicyRepository, type PolicyRepository } from '../../src/demo/policy-repository.ts';
 import { parseGatewayConfig } from '../../src/gateway/base/config.ts';
-import { type Gateway, startGateway } from '../../src/gateway/start/start-gateway.ts';
+import {
+  type Gateway,
+  type GatewayOptions,
+  startGateway,
+} from '../../src/gateway/start/start-gateway.ts';
 import { locateHome } from '../../src/home.ts';
 import { collectLog } from './collect-log.ts';
 
@@ -26,6 +31,8 @@ export interface GatewayBenchOptions {
   /** Lines added to the configuration. */
   readonly config?: string;
   readonly headersTimeoutMs?: number;
+  /** Absent: those that hoop has. */
+  readonly connectors?: GatewayOptions['connectors'];
   readonly startWithoutPolicy?: boolean;
 }
 
@@ -154,6 +161,7 @@ ${options.config ?? ''}`;
     const started = await startGateway(
       parseGatewayConfig(configText, join(directory, 'gateway.yaml')),
       {
+        connectors: options.connectors ?? CONNECTORS,
         log: log.log,
         env: { ...process.env, PROD_DB: options.target?.password ?? 'unused' },
         signal: abort.signal,

@@ -3,9 +3,8 @@
  * a server: which rules ask for it, who is missing, who denied it, and the refusal around them.
  */
 
-import type { ApprovalDemand } from '../../connectors/postgres/policy/types.ts';
 import { describeApprovers } from '../../policy/describe-grant.ts';
-import type { Refusal } from '../../policy/types.ts';
+import type { ApprovalDemand, Refusal } from '../../policy/types.ts';
 import type { ApprovalStanding, AskedApproval } from './asked-approval.ts';
 
 interface Ask {

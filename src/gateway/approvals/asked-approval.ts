@@ -5,7 +5,6 @@ import {
   type ApprovalState,
   MAX_APPROVAL_PROMPT,
 } from '../../api/approvals.ts';
-import type { RowChanges } from '../../connectors/postgres/policy/types.ts';
 import { isCut, type PromptLine } from '../../recording/prompt.ts';
 import { type ApprovalRecord, isOpen, type Party } from './approval-record.ts';
 import type { Approvals } from './approvals.ts';
@@ -35,8 +34,6 @@ export interface AskedApproval {
   readonly waits: boolean;
   /** It outlives who waits for it: the same, sent again in its run, goes on with it. */
   readonly isKept: boolean;
-  /** What it covers; absent: it was not asked for because of a number of rows. See `isCovered`. */
-  readonly changes?: RowChanges;
   /** Needs for which too few people but who asks are known to the gateway. */
   readonly lacking: readonly { readonly groups: readonly string[]; readonly known: number }[];
   /** Resolves when it is no longer waiting. */
@@ -58,7 +55,6 @@ export function askedApproval(
   approvals: Approvals,
   record: ApprovalRecord,
   waits: boolean,
-  changes?: RowChanges,
 ): AskedApproval {
   const { promise, resolve } = Promise.withResolvers<ApprovalStanding>();
   let changed = Promise.withResolvers<void>();
@@ -79,7 +75,6 @@ export function askedApproval(
     waitsUntilMs: record.waitsUntilMs,
     waits,
     isKept: waits && !record.diesWithConnection,
-    ...(changes === undefined ? {} : { changes }),
     lacking: record.needs
       .map((need) => ({ ...need, known: approvals.known(record, need) }))
       .filter(({ known, count }) => known < count),

@@ -3,9 +3,7 @@
  * about acts on a server: whose they are, what they belong to, how long they last, and that one
  * which is sent again finds the request that it was asked for with.
  */
-import { isCovered } from '../../connectors/postgres/policy/decide-rows.ts';
-import type { ApprovalDemand, RowChanges } from '../../connectors/postgres/policy/types.ts';
-import type { Principal } from '../../policy/types.ts';
+import type { ApprovalDemand, Principal } from '../../policy/types.ts';
 import type { PromptLine } from '../../recording/prompt.ts';
 import { type ApprovalRecord, isOpen, type NewApproval } from './approval-record.ts';
 import { needsOf } from './approval-refusal.ts';
@@ -17,7 +15,6 @@ import {
   HELD_USABLE_SECONDS,
 } from './asked-approval.ts';
 import type { PolicyView } from './policy-standing.ts';
-import { shownChanges } from './shown-changes.ts';
 
 export interface SessionApprovalsOptions {
   readonly approvals: Approvals;
@@ -37,7 +34,6 @@ export interface SessionApprovalsOptions {
 interface Ask {
   readonly demands: readonly ApprovalDemand[];
   readonly policyCommit: string;
-  readonly changes?: RowChanges;
   readonly waits?: false;
 }
 
@@ -73,24 +69,26 @@ export function sessionApprovals<Asked extends Ask>(
   };
 }
 
-/** @param create makes the request, when it was not asked for before */
+/**
+ * @param create makes the request, when it was not asked for before
+ * @param outgrown why one that was does not cover what is asked for now; it is void then
+ */
 export function askOnce(
   { approvals, clock, principal: requester, run }: SessionApprovalsOptions,
-  ask: Pick<Ask, 'demands' | 'changes' | 'waits'>,
+  ask: Pick<Ask, 'demands' | 'waits'>,
   binding: string,
   create: (waits: boolean) => ApprovalRecord,
+  outgrown: (before: ApprovalRecord) => string | undefined = () => undefined,
 ): AskedApproval {
   const waits = isHeld(ask);
   const before =
     waits && run === undefined ? undefined : askedBefore({ approvals, clock, requester, binding });
-  const shown = before && shownChanges(approvals, before);
-  const isTooFew =
-    ask.changes !== undefined && (shown === undefined || !isCovered(ask.changes, shown));
-  if (before === undefined || (isTooFew && isOpen(before))) {
-    if (before) approvals.end(before.id, 'void', 'it would change more rows by now');
-    return askedApproval(approvals, create(waits), waits, ask.changes);
+  const why = before && isOpen(before) ? outgrown(before) : undefined;
+  if (before !== undefined && why === undefined) {
+    return askedApproval(approvals, before, waits);
   }
-  return askedApproval(approvals, before, waits, shown);
+  if (before) approvals.end(before.id, 'void', why ?? 'it has changed');
+  return askedApproval(approvals, create(waits), waits);
 }
 
 /** @param waits it is held; outside of a run it dies with its connection */

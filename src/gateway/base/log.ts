@@ -4,7 +4,6 @@
  * of content is written.
  */
 import type { Writable } from 'node:stream';
-import { ServerRefusal } from '../../connectors/postgres/gateway/server-refusal.ts';
 import { HoopError } from '../../errors.ts';
 
 type LogLevel = 'debug' | 'info' | 'warn' | 'error';
@@ -53,6 +52,9 @@ export function createLog(options: LogOptions): Log {
   return at({});
 }
 
+/** A target's refusal of the gateway's own login, in words that may stand in a log and nowhere else. */
+export class TargetRefusal extends Error {}
+
 /**
  * What a log may say about an error. The text of a HoopError and of a failed system call never
  * holds content; that of anything else (a driver, a parser) may, so only its kind and place go in.
@@ -67,7 +69,7 @@ export function errorFields(error: unknown): LogFields {
 
 function summary(error: unknown): string {
   // The operator must read why a server does not take the credential; nobody else does.
-  if (error instanceof HoopError || error instanceof ServerRefusal || isSystemError(error)) {
+  if (error instanceof HoopError || error instanceof TargetRefusal || isSystemError(error)) {
     return error.message;
   }
   return error instanceof Error ? error.name : typeof error;

@@ -13,7 +13,7 @@ import { StreamConnection, type StreamRequest } from '../../carrier/stream-conne
 import { encodeStreamAccept, STREAM_PROTOCOL } from '../../carrier/stream-upgrade.ts';
 import { WebSocketCarrier } from '../../carrier/web-socket-carrier.ts';
 import { HoopError, ProtocolError } from '../../errors.ts';
-import { STREAM_KINDS, type StreamKind } from '../../stream-kinds.ts';
+import type { StreamKind } from '../../stream-kinds.ts';
 import { errorFields, type Log } from '../base/log.ts';
 import type { Authenticated, Identity } from '../identity/identity.ts';
 import type { LiveSession } from '../sessions/live-session.ts';
@@ -23,6 +23,8 @@ import { errorReply } from './http-errors.ts';
 export interface UpgradesOptions {
   readonly identity: Identity;
   readonly sessions: Sessions;
+  /** Of any session. */
+  readonly streamKinds: readonly StreamKind[];
   readonly log: Log;
 }
 
@@ -116,7 +118,9 @@ export class Upgrades {
       }
       return (connection) => this.#accept(connection, session);
     }
-    const { stream, kind } = readStreamQuery(url.searchParams);
+    const query = url.searchParams;
+    const stream = readStreamNumber(query);
+    const kind = this.#readKind(query.get('kind'));
     session.checkStream(stream, kind);
     return this.#webSocket((socket) =>
       session.openStream(stream, kind, new WebSocketCarrier(socket)),
@@ -167,7 +171,7 @@ export class Upgrades {
     const { stream } = wanted;
     let kind: StreamKind;
     try {
-      kind = readKind(wanted.kind);
+      kind = this.#readKind(wanted.kind);
       session.checkStream(stream, kind);
     } catch (error) {
       const requestId = randomUUID();
@@ -181,6 +185,15 @@ export class Upgrades {
     }
     session.openStream(stream, kind, wanted.accept());
     return true;
+  }
+
+  #readKind(kind: string | null): StreamKind {
+    const { streamKinds } = this.#options;
+    const known = streamKinds.find((one) => one === kind);
+    if (known === undefined) {
+      throw new ProtocolError(`a stream is of one of the kinds ${streamKinds.join(', ')}`);
+    }
+    return known;
   }
 
   #authenticate(request: IncomingMessage, pathname: string): Promise<Authenticated> {
@@ -219,19 +232,11 @@ function wantsStreams({ method, headers }: IncomingMessage): boolean {
   return method === 'GET' && headers.upgrade?.toLowerCase() === STREAM_PROTOCOL;
 }
 
-function readStreamQuery(query: URLSearchParams): { stream: number; kind: StreamKind } {
+function readStreamNumber(query: URLSearchParams): number {
   const number = query.get('stream') ?? '';
   const stream = Number(number);
   if (!/^[1-9]\d{0,9}$/.test(number) || stream > MAX_STREAM) {
     throw new ProtocolError('a stream has a number from 1 to 4294967295');
   }
-  return { stream, kind: readKind(query.get('kind')) };
-}
-
-function readKind(kind: string | null): StreamKind {
-  const known = STREAM_KINDS.find((one) => one === kind);
-  if (known === undefined) {
-    throw new ProtocolError(`a stream is of one of the kinds ${STREAM_KINDS.join(', ')}`);
-  }
-  return known;
+  return stream;
 }

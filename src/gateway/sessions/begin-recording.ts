@@ -6,6 +6,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { SessionRequest } from '../../api/sessions.ts';
 import { requesterClaim } from '../../policy/actor-name.ts';
+import type { PolicyTarget } from '../../policy/policy.ts';
 import type { Grant, Principal } from '../../policy/types.ts';
 import { issueCertificate } from '../../recording/certificate.ts';
 import type { GatewayKeys } from '../../recording/gateway-keys.ts';
@@ -18,7 +19,6 @@ import type { Authenticated } from '../identity/identity.ts';
 import type { RunOfLogin } from '../identity/run-of-login.ts';
 import { shownRun } from '../identity/run-rights.ts';
 import type { SessionIndex } from '../index/session-index.ts';
-import type { SessionTarget } from '../targets/targets.ts';
 
 export interface BeginRecordingOptions {
   readonly store: RecordingStore;
@@ -34,7 +34,7 @@ export interface SessionStart {
   readonly who: Authenticated;
   readonly request: SessionRequest;
   readonly clientKey: Uint8Array;
-  readonly target: SessionTarget;
+  readonly target: Pick<PolicyTarget, 'name' | 'kind'>;
   readonly grant: Grant;
   readonly reason: string | undefined;
 }

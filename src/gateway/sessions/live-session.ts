@@ -34,9 +34,8 @@ import { SessionControl } from './session-control.ts';
 import { SessionGrant } from './session-grant.ts';
 import { SessionLimits } from './session-limits.ts';
 import type { SessionPrompts } from './session-prompts.ts';
-import type { SessionService } from './session-service.ts';
 import { SessionStory } from './session-story.ts';
-import { SessionStreams } from './session-streams.ts';
+import { type SessionOpening, SessionStreams } from './session-streams.ts';
 
 export interface LiveSessionOptions {
   readonly id: string;
@@ -47,7 +46,7 @@ export interface LiveSessionOptions {
   readonly login: string;
   /** The run that the login is of. */
   readonly run: string | undefined;
-  readonly service: SessionService;
+  readonly opening: SessionOpening;
   readonly grant: Grant;
   /** The grant's time is over: asks for `setGrant` with what is left, before it returns. */
   readonly onGrantDue: () => void;
@@ -103,7 +102,7 @@ export class LiveSession {
     this.family = options.family;
     this.login = options.login;
     this.run = options.run;
-    this.targetName = options.service.target.name;
+    this.targetName = options.opening.target;
     this.#options = options;
     this.#grant = new SessionGrant(options.grant, {
       clock: options.clock,
@@ -129,8 +128,7 @@ export class LiveSession {
       onReached: (reason, message) => this.#endNow(reason, message),
     });
     this.#streams = new SessionStreams({
-      principal: options.principal,
-      service: options.service,
+      opening: options.opening,
       grant: () => this.#grant.current(),
       recording,
       log: this.#log,
@@ -199,12 +197,7 @@ export class LiveSession {
     }
     if (granted !== undefined) {
       this.#limits.check();
-      if (change.ended.length > 0) {
-        this.#streams.grantEnded();
-      }
-      this.#streams.grantChanged();
-      const { service } = this.#options;
-      const changed = service.kind === 'postgres' ? service.changed(granted.target) : undefined;
+      const changed = this.#streams.policyChanged(granted, change.ended.length > 0);
       if (changed !== undefined) {
         this.#endNow('revoked', changed);
       }

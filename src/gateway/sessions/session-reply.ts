@@ -4,12 +4,11 @@ import { API_VERSION } from '../../api/http.ts';
 import type { SessionReply } from '../../api/sessions.ts';
 import { maskedColumns } from '../../policy/describe-grant.ts';
 import type { Grant } from '../../policy/types.ts';
-import type { SessionTarget } from '../targets/targets.ts';
 import type { BegunRecording } from './begin-recording.ts';
 
 export function sessionReply(
   { id, certificate, saltKey, expiresMs }: BegunRecording,
-  target: SessionTarget,
+  target: SessionReply['target'],
   grant: Grant,
 ): SessionReply {
   return {
@@ -18,7 +17,7 @@ export function sessionReply(
     certificate,
     saltKey: Buffer.from(saltKey).toString('base64'),
     policy: { commit: grant.commit },
-    target: targetReply(target),
+    target,
     masked: maskedColumns(grant),
     detectors: [...grant.detectors],
     limits: limitsReply(grant),
@@ -39,11 +38,4 @@ export function limitsReply({ limits }: Grant): SessionReply['limits'] {
     ...(changedRowsPerTransaction === undefined ? {} : { changedRowsPerTransaction }),
     ...(changedRowsPerDay === undefined ? {} : { changedRowsPerDay }),
   };
-}
-
-function targetReply(target: SessionTarget): SessionReply['target'] {
-  const { name } = target;
-  return target.kind === 'postgres'
-    ? { kind: 'postgres', name, database: target.database, user: target.user }
-    : { kind: 'ssh', name, users: target.logins.map(({ user }) => user), hearsNotCarried: true };
 }

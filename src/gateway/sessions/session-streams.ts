@@ -1,26 +1,17 @@
 /** The streams of one live session: each a recorded Duplex with an engine on it. */
 import type { StreamCarrier } from '../../carrier/stream-carrier.ts';
-import { createCancelRegistry } from '../../connectors/postgres/gateway/cancel-registry.ts';
-import { servePostgresStream } from '../../connectors/postgres/gateway/serve-postgres-stream.ts';
-import { StatementPace } from '../../connectors/postgres/gateway/statement-pace.ts';
-import { serveSshStream } from '../../connectors/ssh/gateway/serve-ssh-stream.ts';
-import { decideSsh } from '../../connectors/ssh/policy/decide-ssh.ts';
 import { HoopError } from '../../errors.ts';
-import type { Grant, Principal } from '../../policy/types.ts';
+import type { GrantedTarget } from '../../policy/principal-grant.ts';
+import type { Grant } from '../../policy/types.ts';
 import {
   CONTROL_STREAM,
   type EvidenceLine,
   type RecordingEvent,
   type StreamOffsets,
 } from '../../recording/types.ts';
-import type { StreamKind } from '../../stream-kinds.ts';
+import { type StreamKind, TERMINAL_STREAM } from '../../stream-kinds.ts';
 import { errorFields, type Log } from '../base/log.ts';
-import {
-  carries,
-  type PostgresService,
-  type SessionService,
-  type SshService,
-} from './session-service.ts';
+import type { ConnectorSession, SessionContext, SessionIdentity } from '../connector.ts';
 import { SessionTerminal } from './session-terminal.ts';
 import { type StreamRecording, TunnelStream } from './tunnel-stream.ts';
 
@@ -32,9 +23,17 @@ interface StreamsRecording extends StreamRecording {
   write(): void;
 }
 
+/** What a session needs of the connector for its target. */
+export interface SessionOpening {
+  /** Name of the target. */
+  readonly target: string;
+  readonly streamKinds: readonly StreamKind[];
+  open(streams: Omit<SessionContext, keyof SessionIdentity>): ConnectorSession;
+}
+
 export interface SessionStreamsOptions {
-  readonly principal: Principal;
-  readonly service: SessionService;
+  /** What of a session does not come from its streams. */
+  readonly opening: SessionOpening;
   readonly grant: () => Grant;
   readonly recording: StreamsRecording;
   readonly log: Log;
@@ -56,13 +55,6 @@ export interface SessionStreamsOptions {
   readonly onClosed: (totals: StreamOffsets) => void;
 }
 
-const MAX_CANCEL_STREAMS = 16;
-
-interface StreamSummary {
-  readonly reason: string;
-  readonly problem?: HoopError;
-}
-
 interface OpenStream {
   readonly kind: StreamKind;
   readonly done: Promise<void>;
@@ -70,17 +62,21 @@ interface OpenStream {
 
 export class SessionStreams {
   readonly #options: SessionStreamsOptions;
-  readonly #cancelKeys = createCancelRegistry();
+  readonly #session: ConnectorSession;
   readonly #terminal: SessionTerminal;
-  readonly #pace = new StatementPace();
   readonly #open = new Map<number, OpenStream>();
-  readonly #grantEnded = new Set<() => void>();
-  readonly #grantChanged = new Set<() => void>();
   readonly #seen = new Set<number>([CONTROL_STREAM]);
 
   constructor(options: SessionStreamsOptions) {
     this.#options = options;
     this.#terminal = new SessionTerminal(options.onTerminal);
+    const { opening, grant, event, evidence, onWaiting, recording, ending } = options;
+    this.#session = opening.open({
+      ...{ grant, event, evidence, onWaiting },
+      recorded: () => recording.write(),
+      whenRecorded: (forward) => recording.whenWritten(forward),
+      signal: ending,
+    });
   }
 
   /** Numbers of all streams that there were, with that of the control channel. */
@@ -93,23 +89,23 @@ export class SessionStreams {
     if (this.#seen.has(stream)) {
       throw new HoopError('HOOP_PROTOCOL', `stream ${stream} was opened before`);
     }
-    const { service, grant } = this.#options;
-    if (!carries(service, kind)) {
-      const { name } = service.target;
-      throw new HoopError('HOOP_PROTOCOL', `target "${name}" has no streams of kind ${kind}`);
+    const { opening, grant } = this.#options;
+    if (!opening.streamKinds.includes(kind)) {
+      throw new HoopError(
+        'HOOP_PROTOCOL',
+        `target "${opening.target}" has no streams of kind ${kind}`,
+      );
     }
-    if (kind === 'terminal' && grant().terminal === 'off') {
+    if (kind === TERMINAL_STREAM && grant().terminal === 'off') {
       throw new HoopError('HOOP_ACCESS_DENIED', 'the policy does not let terminals be recorded');
     }
-    if (kind === 'terminal' && this.#terminal.isFull) {
+    if (kind === TERMINAL_STREAM && this.#terminal.isFull) {
       throw new HoopError('HOOP_LIMIT', 'the session has recorded as much of terminals as it can');
     }
     const limit =
-      kind === 'terminal'
+      kind === TERMINAL_STREAM
         ? 1
-        : kind === 'cancel'
-          ? MAX_CANCEL_STREAMS
-          : this.#options.grant().limits.maxConnections;
+        : (this.#session.streamLimits?.[kind] ?? grant().limits.maxConnections);
     const open = [...this.#open.values()].filter((other) => other.kind === kind).length;
     if (open >= limit) {
       throw new HoopError('HOOP_LIMIT', `the session has ${limit} connections already`, {
@@ -129,18 +125,13 @@ export class SessionStreams {
     this.#options.log.info('stream.open', { stream, kind });
   }
 
-  /** A commit, or the begin or end of a temporary grant: what goes on for long is decided again. */
-  grantChanged(): void {
-    for (const listener of this.#grantChanged) {
-      listener();
-    }
-  }
-
-  /** A temporary grant has ended: what runs only by it is cancelled. */
-  grantEnded(): void {
-    for (const listener of this.#grantEnded) {
-      listener();
-    }
+  /**
+   * A commit, or the begin or end of a temporary grant: what goes on for long is decided again.
+   * @param ended a temporary grant has ended
+   * @returns why the session cannot go on
+   */
+  policyChanged(granted: GrantedTarget, ended: boolean): string | undefined {
+    return this.#session.policyChanged(granted, ended);
   }
 
   /** Resolves when all that are open have closed. */
@@ -161,16 +152,16 @@ export class SessionStreams {
       stream,
       recording,
       // Something that turns on a screen is nobody at work.
-      onActivity: kind === 'terminal' ? () => undefined : onActivity,
+      onActivity: kind === TERMINAL_STREAM ? () => undefined : onActivity,
       onRecordingFault,
     });
     // The engine hears of it too; this listener stays when the engine has gone.
     client.on('error', (error) => log.debug('stream.broken', { stream, ...errorFields(error) }));
     let reason = 'failed';
     try {
-      reason = await (kind === 'terminal'
+      reason = await (kind === TERMINAL_STREAM
         ? this.#terminal.record(client, ending)
-        : this.#runEngine(stream, client));
+        : this.#runEngine(stream, kind, client));
     } catch (error) {
       log.error('stream.failed', { stream, ...errorFields(error) });
       if (error instanceof HoopError) {
@@ -179,7 +170,7 @@ export class SessionStreams {
       }
     } finally {
       client.destroy();
-      if (cutOff.aborted || (kind === 'terminal' && this.#terminal.isFull)) {
+      if (cutOff.aborted || (kind === TERMINAL_STREAM && this.#terminal.isFull)) {
         terminate();
       }
       await carrierClosed;
@@ -188,95 +179,16 @@ export class SessionStreams {
     }
   }
 
-  async #runEngine(stream: number, client: TunnelStream): Promise<string> {
-    const { service } = this.#options;
-    const summary =
-      service.kind === 'postgres'
-        ? await this.#servePostgres(service, stream, client)
-        : await this.#serveSsh(service, stream, client);
-    const { problem } = summary;
+  async #runEngine(stream: number, kind: StreamKind, client: TunnelStream): Promise<string> {
+    const { hosts } = this.#session;
+    const served = { stream, kind, client, clientLeft: client.left };
+    const { reason, problem } = await this.#session.serve(served);
     if (problem?.code.startsWith('HOOP_TARGET_') || problem?.code === 'HOOP_CONFIG') {
       // The client has not been told the address, nor what the network said; here both help.
-      const hosts = service.target.hosts.map(({ host, port }) => `${host}:${port}`).join(', ');
-      this.#options.log.warn('target.failed', { stream, hosts, ...errorFields(problem) });
+      const where = hosts.map(({ host, port }) => `${host}:${port}`).join(', ');
+      this.#options.log.warn('target.failed', { stream, hosts: where, ...errorFields(problem) });
     }
-    return summary.reason;
-  }
-
-  #servePostgres(
-    {
-      target,
-      policy,
-      catalog,
-      catalogOf,
-      approvals,
-      isRun,
-      lookups,
-      changedRows,
-      maskKey,
-    }: PostgresService,
-    stream: number,
-    client: TunnelStream,
-  ): Promise<StreamSummary> {
-    const { principal, grant, event, evidence, ending, recording, onWaiting } = this.#options;
-    return servePostgresStream({
-      client,
-      clientLeft: client.left,
-      stream,
-      target,
-      principal,
-      grant,
-      onGrantEnded: (listener) => {
-        this.#grantEnded.add(listener);
-        return () => this.#grantEnded.delete(listener);
-      },
-      policy,
-      catalog,
-      ...(target.hosts.length > 1 ? { catalogOf } : {}),
-      approvals,
-      isRun,
-      lookups,
-      changedRows,
-      pace: this.#pace,
-      onWaiting,
-      cancelKeys: this.#cancelKeys,
-      maskKey,
-      event,
-      recorded: () => recording.write(),
-      whenRecorded: (forward) => recording.whenWritten(forward),
-      evidence,
-      signal: ending,
-    });
-  }
-
-  #serveSsh(
-    { target, currentTarget, approvals, resolver, commands }: SshService,
-    stream: number,
-    client: TunnelStream,
-  ): Promise<StreamSummary> {
-    const { grant, event, evidence, ending, recording, onWaiting } = this.#options;
-    return serveSshStream({
-      client,
-      clientLeft: client.left,
-      stream,
-      target,
-      currentTarget,
-      grant,
-      onGrantChanged: (listener) => {
-        this.#grantChanged.add(listener);
-        return () => this.#grantChanged.delete(listener);
-      },
-      decide: decideSsh,
-      judge: (by, user, act) => commands.decide(this, by, user, act),
-      approvals,
-      resolver,
-      onWaiting,
-      event,
-      recorded: () => recording.write(),
-      whenRecorded: (forward) => recording.whenWritten(forward),
-      evidence,
-      signal: ending,
-    });
+    return reason;
   }
 
   #ended(stream: number, reason: string): void {

@@ -2,43 +2,29 @@
 
 import { API_VERSION } from '../../api/http.ts';
 import type { EndSessionReply, SessionReply, SessionRequest } from '../../api/sessions.ts';
-import type { StatementPolicy } from '../../connectors/postgres/policy/types.ts';
-import { CommandJudge } from '../../connectors/ssh/gateway/command-judge.ts';
-import { systemResolver } from '../../connectors/ssh/gateway/name-resolver.ts';
 import { HoopError } from '../../errors.ts';
 import { redactedText } from '../../masking/redacted-text.ts';
 import type { Principal } from '../../policy/types.ts';
 import type { GatewayKeys } from '../../recording/gateway-keys.ts';
 import type { RecordingStore } from '../../recording/recording-store.ts';
 import type { EndReason } from '../../recording/types.ts';
-import type { Secret } from '../../secret.ts';
 import type { AccessGrant, AccessGrants } from '../access/access-grants.ts';
-import { actApprovals } from '../approvals/act-approvals.ts';
-import type { Approvals } from '../approvals/approvals.ts';
-import type { Estimates } from '../approvals/estimates.ts';
-import type { SessionApprovalsOptions } from '../approvals/session-approvals.ts';
-import { statementApprovals } from '../approvals/statement-approvals.ts';
 import type { DiskRoom } from '../base/disk-room.ts';
 import type { GatewayPolicy } from '../base/gateway-policy.ts';
 import { errorFields, type Log } from '../base/log.ts';
 import { type Block, blockText, meansPrincipal } from '../blocks/block.ts';
 import type { Blocks } from '../blocks/blocks.ts';
-import type { ChangedRowsBudget } from '../changed-rows/changed-rows-budget.ts';
+import type { PreparedSession, SessionIdentity } from '../connector.ts';
+import type { Connectors } from '../connectors.ts';
 import type { Authenticated, LoginStanding } from '../identity/identity.ts';
 import type { SessionIndex } from '../index/session-index.ts';
-import type { LookupBudget } from '../lookups/lookup-budget.ts';
-import type { TargetCatalogs } from '../targets/target-catalogs.ts';
-import type { SessionTarget, Targets } from '../targets/targets.ts';
 import { beginRecording, type SessionStart } from './begin-recording.ts';
-import { changedPostgresTarget } from './changed-postgres-target.ts';
-import { currentSshTarget } from './current-ssh-target.ts';
 import { LiveSession } from './live-session.ts';
 import type { SessionNonces } from './session-nonces.ts';
 import { isSamePrincipal, SessionPlaces } from './session-places.ts';
 import { SessionPrompts } from './session-prompts.ts';
 import { sessionReply } from './session-reply.ts';
 import { authorizeSession, checkSessionRequest } from './session-request.ts';
-import type { SessionService } from './session-service.ts';
 
 export interface SessionsOptions {
   readonly policy: GatewayPolicy;
@@ -49,14 +35,7 @@ export interface SessionsOptions {
   readonly store: RecordingStore;
   readonly index: SessionIndex;
   readonly nonces: SessionNonces;
-  readonly targets: Targets;
-  readonly catalogs: TargetCatalogs;
-  readonly statements: StatementPolicy;
-  readonly approvals: Approvals;
-  readonly estimates: Estimates;
-  readonly lookups: LookupBudget;
-  readonly changedRows: ChangedRowsBudget;
-  readonly maskKey: Secret<Uint8Array>;
+  readonly connectors: Connectors;
   readonly room: DiskRoom;
   readonly log: Log;
   readonly clock: () => number;
@@ -76,8 +55,6 @@ export class Sessions {
   /** What the login of each is worth, as of its last look. */
   readonly #standing = new Map<string, LoginStanding>();
   readonly #places = new SessionPlaces();
-  readonly #resolver = systemResolver();
-  readonly #commands = new CommandJudge();
   #isClosing = false;
 
   constructor(options: SessionsOptions) {
@@ -112,15 +89,16 @@ export class Sessions {
     if (this.#isClosing) {
       throw new HoopError('HOOP_UNREACHABLE', SHUTTING_DOWN);
     }
-    const { nonces, policy, targets } = this.#options;
+    const { nonces, policy, connectors } = this.#options;
     const clientKey = checkSessionRequest(nonces, who, request);
     this.#options.room.checkForSession();
     const release = this.#places.reserve(who, [...this.#live.values()]);
     try {
       this.#options.blocks.require(who.principal, request.target);
       const { target, grant } = authorizeSession(policy, who, request);
-      const resolved = await targets.resolve(target, who.principal, grant);
-      return await this.#start({ who, request, clientKey, target: resolved, grant });
+      const granted = { target, grant };
+      const prepared = await connectors.of(target.kind).prepare(granted, who.principal);
+      return await this.#start({ who, request, clientKey, target, grant }, prepared);
     } finally {
       release();
     }
@@ -235,13 +213,15 @@ export class Sessions {
       session.end('gateway_shutdown', SHUTTING_DOWN),
     );
     await Promise.allSettled(ends);
-    await this.#commands[Symbol.asyncDispose]();
   }
 
-  async #start(start: Omit<SessionStart, 'reason'>): Promise<SessionReply> {
+  async #start(
+    start: Omit<SessionStart, 'reason'>,
+    prepared: PreparedSession,
+  ): Promise<SessionReply> {
     const { who, request, target, grant } = start;
     const reason = request.reason ?? who.run?.reason;
-    const { store, index, clock, log, access, policy } = this.#options;
+    const { store, index, clock, log, access, policy, connectors } = this.#options;
     const { principal, family } = who;
     const begun = await beginRecording(
       { store, index, access, keys: this.#options.keys(), nowMs: clock() },
@@ -252,19 +232,24 @@ export class Sessions {
     const prompts = new SessionPrompts((text) =>
       redactedText(text, detectors() ?? grant.detectors),
     );
+    const identity: SessionIdentity = {
+      session: id,
+      run: who.run?.id,
+      principal,
+      reason,
+      prompt: () => prompts.current,
+    };
     const session = new LiveSession({
       id,
       principal,
       family,
       login: who.run?.login ?? family,
       run: who.run?.id,
-      service: this.#service(target, {
-        session: id,
-        run: who.run?.id,
-        principal,
-        reason,
-        prompt: () => prompts.current,
-      }),
+      opening: {
+        target: target.name,
+        streamKinds: connectors.streamKindsOf(target.kind),
+        open: (streams) => prepared.open({ ...identity, ...streams }),
+      },
       grant,
       onGrantDue: () => access.endDue(),
       temporary: (temporary) => access.find(temporary),
@@ -307,39 +292,7 @@ export class Sessions {
     if (this.#live.has(id)) {
       this.#standing.set(id, standing);
     }
-    return sessionReply(begun, target, grant);
-  }
-
-  #service(
-    target: SessionTarget,
-    session: Pick<SessionApprovalsOptions, 'session' | 'run' | 'principal' | 'reason' | 'prompt'>,
-  ): SessionService {
-    const { approvals, estimates, policy, clock, catalogs, statements, maskKey } = this.#options;
-    const { targets } = this.#options;
-    const { principal } = session;
-    if (target.kind === 'ssh') {
-      return {
-        kind: 'ssh',
-        target,
-        currentTarget: currentSshTarget({ policy, targets, principal, name: target.name }),
-        approvals: actApprovals({ ...session, approvals, target, policy, clock }),
-        resolver: this.#resolver,
-        commands: this.#commands,
-      };
-    }
-    return {
-      kind: 'postgres',
-      target,
-      catalog: catalogs.source(target),
-      catalogOf: (host) => catalogs.sourceOf(target, host),
-      approvals: statementApprovals({ ...session, approvals, estimates, target, policy, clock }),
-      isRun: session.run !== undefined,
-      lookups: this.#options.lookups,
-      changedRows: this.#options.changedRows,
-      policy: statements,
-      maskKey,
-      changed: changedPostgresTarget({ targets, principal, target }),
-    };
+    return sessionReply(begun, prepared.reply, grant);
   }
 
   /** Whoever has the session, with the groups of now. */

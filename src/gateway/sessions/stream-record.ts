@@ -3,8 +3,7 @@
  * and lines of stream 0, and among them how an approval went. pg/stream-story.ts and ssh/ssh-story.ts
  * know what to write about a statement, and about an act on a server.
  */
-import type { ApprovalDemand } from '../../connectors/postgres/policy/types.ts';
-import type { Grant } from '../../policy/types.ts';
+import type { ApprovalDemand, Grant } from '../../policy/types.ts';
 import type { ApprovalOutcome, EvidenceLine, RecordingEvent } from '../../recording/types.ts';
 import { approversText, needsOf } from '../approvals/approval-refusal.ts';
 import type { ApprovalStanding, AskedApproval } from '../approvals/asked-approval.ts';

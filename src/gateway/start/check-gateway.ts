@@ -4,28 +4,28 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Writable } from 'node:stream';
 import { createSecureContext } from 'node:tls';
-import { connectTarget } from '../../connectors/postgres/gateway/target-connection.ts';
-import { connectSshTarget } from '../../connectors/ssh/gateway/connect-target.ts';
 import { HoopError } from '../../errors.ts';
 import { approverGroups, neverSeenText } from '../../policy/approver-groups.ts';
-import type { Policy, PostgresPolicyTarget, SshPolicyTarget } from '../../policy/policy.ts';
-import { credentialName } from '../../policy/principal-grant.ts';
+import { type MaskAlert, maskAlertText } from '../../policy/mask-alert.ts';
+import type { Policy } from '../../policy/policy.ts';
 import { PolicyRepo } from '../../policy/repo.ts';
 import { readSeenApprovers, seenApproversPath } from '../approvals/seen-approvers-file.ts';
 import type { CheckResult } from '../base/check-result.ts';
 import { type GatewayConfig, readGatewayConfig } from '../base/config.ts';
 import { createLog } from '../base/log.ts';
+import type { CheckServices, GatewaySource } from '../connector.ts';
 import { checkProvider } from '../identity/check-provider.ts';
 import { withGroupless } from '../identity/groupless-logins.ts';
-import { findMaskAlerts, withMaskAlerts } from '../masks/check-masks.ts';
 import { ConfigCredentialStore } from '../targets/credential-store.ts';
-import type { TargetHost } from '../targets/target-host.ts';
-import { type SessionTarget, Targets } from '../targets/targets.ts';
+import { Targets } from '../targets/targets.ts';
 import { checkDataDirectory } from './data-directory.ts';
 
 const CHECK_TIMEOUT_MS = 20_000;
+const MIB = 1024 * 1024;
 
 export interface CheckGatewayOptions {
+  /** For each kind of target that there may be. */
+  readonly connectors: readonly GatewaySource[];
   readonly configFile: string;
   readonly env: NodeJS.ProcessEnv;
   readonly signal: AbortSignal;
@@ -71,21 +71,47 @@ export async function checkGateway(options: CheckGatewayOptions): Promise<CheckR
     const found = await attempt(check, () => checkProvider(provider, signal));
     results.push(withGroupless(found, provider.issuer, config.dataDir));
   }
-  const targets = new Targets(config, credentials);
-  for (const target of policy?.targets.values() ?? []) {
+  return policy === undefined
+    ? results
+    : [
+        ...results,
+        ...(await checkTargets(policy, options.connectors, {
+          targets: new Targets(config),
+          credentials,
+          maxMessageBytes: config.limits.messageMiB * MIB,
+          dataDirectory: config.dataDir,
+          signal,
+        })),
+      ];
+}
+
+async function checkTargets(
+  policy: Policy,
+  sources: readonly GatewaySource[],
+  services: CheckServices,
+): Promise<CheckResult[]> {
+  const connectors = new Map(
+    await Promise.all(
+      sources.map(async (source) => [source.kind, await source.gateway()] as const),
+    ),
+  );
+  const results: CheckResult[] = [];
+  for (const target of policy.targets.values()) {
     results.push(
       await attempt(`target ${target.name}`, async () => {
-        return target.kind === 'postgres'
-          ? checkPostgres(targets, target, signal)
-          : checkSsh(targets, target, signal);
+        const connector = connectors.get(target.kind);
+        if (connector === undefined) {
+          throw new HoopError('HOOP_CONFIG', `there is no connector for kind ${target.kind}`);
+        }
+        return connector.check(services, target);
       }),
     );
   }
-  if (policy === undefined) {
-    return results;
-  }
   try {
-    const alerts = await findMaskAlerts({ policy, targets, dataDirectory: config.dataDir });
+    const alerts: MaskAlert[] = [];
+    for (const connector of connectors.values()) {
+      alerts.push(...((await connector.findAlerts?.(services, policy)) ?? []));
+    }
     return results.map((result) => {
       const own = alerts.filter(({ target }) => result.check === `target ${target}`);
       return withMaskAlerts(result, own);
@@ -93,6 +119,18 @@ export async function checkGateway(options: CheckGatewayOptions): Promise<CheckR
   } catch (error) {
     return [...results, await attempt('masks', () => Promise.reject(error))];
   }
+}
+
+function withMaskAlerts(result: CheckResult, alerts: readonly MaskAlert[]): CheckResult {
+  if (alerts.length === 0 || !result.ok) {
+    return result;
+  }
+  return {
+    ...result,
+    warning: true,
+    text: [result.text, ...alerts.map(maskAlertText)].join('\n'),
+    hint: 'Correct the names in the policy. What a mask was bound to stays masked; a name that was never found masks nothing.',
+  };
 }
 
 /** What a gateway with this data directory has kept. */
@@ -119,44 +157,6 @@ async function checkApprovers(policy: Policy, dataDirectory: string): Promise<Ch
           hint: 'Compare the names with those that the identity provider sends (`hoop whoami` says yours). On a new gateway let the approvers log in once.',
         },
       ];
-}
-
-async function checkPostgres(
-  targets: Targets,
-  target: PostgresPolicyTarget,
-  signal: AbortSignal,
-): Promise<string> {
-  // Without groups: the credential that everybody gets who has no own.
-  const postgres = await targets.postgres(target, { groups: [] });
-  await using connection = await connectTarget({
-    target: { ...postgres, hosts: shownHosts(postgres) },
-    signal,
-  });
-  return `${connection.server}, ${connection.tls ? 'TLS' : 'no TLS'}`;
-}
-
-async function checkSsh(
-  targets: Targets,
-  target: SshPolicyTarget,
-  signal: AbortSignal,
-): Promise<string> {
-  const credential = credentialName(target, { groups: [] });
-  const alone = credential === undefined ? [] : [{ user: undefined, credential }];
-  const ssh = await targets.ssh(target, target.logins.length > 0 ? target.logins : alone);
-  const hosts = shownHosts(ssh);
-  let software = '';
-  for (const login of ssh.logins) {
-    const connection = await connectSshTarget({ target: { ...ssh, hosts }, login, signal });
-    software = connection.software;
-    connection.client.on('error', () => undefined).end();
-    connection.socket.destroy();
-  }
-  return `${software}, logged in as ${ssh.logins.map(({ user }) => user).join(', ')}`;
-}
-
-/** Whoever runs the gateway may read in an error where it is; clients may not. */
-function shownHosts({ hosts }: SessionTarget): TargetHost[] {
-  return hosts.map((one) => ({ ...one, shown: `${one.host}:${one.port}` }));
 }
 
 async function fetchPolicy(config: GatewayConfig, env: NodeJS.ProcessEnv, signal: AbortSignal) {

@@ -7,15 +7,12 @@ import { HoopError } from '../../errors.ts';
 import { isMissing } from '../../home.ts';
 import { Secret } from '../../secret.ts';
 import { seenApproversPath } from '../approvals/seen-approvers-file.ts';
-import { maskBindingsPath } from '../masks/mask-bindings-file.ts';
 
 export interface DataDirectory {
   readonly path: string;
   readonly keys: string;
   readonly index: string;
   readonly policy: string;
-  /** See mask-bindings-file.ts. */
-  readonly maskBindings: string;
   /** See seen-approvers-file.ts. */
   readonly seenApprovers: string;
   /** It has no root key yet; a start that failed before it had made one does not count. */
@@ -42,7 +39,6 @@ export async function openDataDirectory(path: string): Promise<DataDirectory> {
     keys,
     index: join(path, 'index.sqlite'),
     policy: join(path, 'policy'),
-    maskBindings: maskBindingsPath(path),
     seenApprovers: seenApproversPath(path),
     isNew: !existsSync(join(keys, 'root.pub')),
   };

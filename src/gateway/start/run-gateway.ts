@@ -4,9 +4,10 @@ import type { Writable } from 'node:stream';
 import { limitYoungGeneration } from '../../young-generation.ts';
 import { readGatewayConfig } from '../base/config.ts';
 import { createLog, errorFields } from '../base/log.ts';
-import { type Gateway, startGateway } from './start-gateway.ts';
+import { type Gateway, type GatewayOptions, startGateway } from './start-gateway.ts';
 
 export interface RunGatewayOptions {
+  readonly connectors: GatewayOptions['connectors'];
   readonly configFile: string;
   readonly env: NodeJS.ProcessEnv;
   readonly version: string;
@@ -22,7 +23,7 @@ export interface RunGatewayOptions {
 
 /** Resolves when everything is closed. @throws HOOP_CONFIG, HOOP_LOCAL_STATE when it cannot start */
 export async function runGateway(options: RunGatewayOptions): Promise<void> {
-  const { env, signal, version } = options;
+  const { connectors, env, signal, version } = options;
   const { stream, json, verbose } = options.log;
   const log = createLog({ stream, json, level: verbose ? 'debug' : 'info' });
   const config = await readGatewayConfig(options.configFile);
@@ -39,7 +40,7 @@ export async function runGateway(options: RunGatewayOptions): Promise<void> {
   });
   using stack = new DisposableStack();
   stack.defer(release);
-  await using gateway = await startGateway(config, { log, env, signal, version });
+  await using gateway = await startGateway(config, { connectors, log, env, signal, version });
   started.resolve(gateway);
   options.onListening(gateway);
   if (!signal.aborted) {

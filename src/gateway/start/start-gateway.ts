@@ -6,10 +6,7 @@ import { readFile } from 'node:fs/promises';
 import type { Server } from 'node:https';
 import { isIPv6 } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
-import { SqlParser } from '../../connectors/postgres/policy/parser.ts';
-import { createStatementPolicy } from '../../connectors/postgres/policy/statement-policy.ts';
 import { HoopError } from '../../errors.ts';
-import { maskedOn } from '../../policy/masked-columns.ts';
 import type { PolicyInForce } from '../../policy/repo.ts';
 import { fingerprintOf } from '../../recording/ed25519.ts';
 import { openRecordingStore } from '../../recording/recording-store.ts';
@@ -17,7 +14,6 @@ import { AccessGrants } from '../access/access-grants.ts';
 import { AccessRequests } from '../access/access-requests.ts';
 import { ApprovalStore } from '../approvals/approval-store.ts';
 import { Approvals } from '../approvals/approvals.ts';
-import { Estimates } from '../approvals/estimates.ts';
 import { reconsiderStatements } from '../approvals/policy-standing.ts';
 import { SealedJson } from '../approvals/sealed-json.ts';
 import { SeenApprovers } from '../approvals/seen-approvers.ts';
@@ -28,7 +24,8 @@ import { DiskRoom } from '../base/disk-room.ts';
 import { GatewayPolicy } from '../base/gateway-policy.ts';
 import { errorFields, type Log } from '../base/log.ts';
 import { Blocks } from '../blocks/blocks.ts';
-import { StoredChangedRowsBudget } from '../changed-rows/stored-changed-rows-budget.ts';
+import type { GatewaySource } from '../connector.ts';
+import { Connectors } from '../connectors.ts';
 import { createHttpApi } from '../http/http-api.ts';
 import { listenHttps } from '../http/https-listener.ts';
 import { infoReply } from '../http/info-reply.ts';
@@ -41,22 +38,19 @@ import { SqliteIdentityStore } from '../identity/sqlite-identity-store.ts';
 import { IndexStore } from '../index/index-store.ts';
 import { PolicyHistory } from '../index/policy-history.ts';
 import { SessionIndex } from '../index/session-index.ts';
-import { StoredLookupBudget } from '../lookups/stored-lookup-budget.ts';
-import { MaskBindings } from '../masks/mask-bindings.ts';
-import { readMaskBindings, writeMaskBindings } from '../masks/mask-bindings-file.ts';
-import { MaskWatch } from '../masks/mask-watch.ts';
 import { SessionSearch } from '../search/session-search.ts';
 import { EndedRecordings } from '../sessions/ended-recordings.ts';
 import { SessionNonces } from '../sessions/session-nonces.ts';
 import { Sessions } from '../sessions/sessions.ts';
 import { ConfigCredentialStore } from '../targets/credential-store.ts';
-import { TargetCatalogs } from '../targets/target-catalogs.ts';
 import { Targets } from '../targets/targets.ts';
 import { openDataDirectory, openMaskKey } from './data-directory.ts';
 import { Readiness } from './readiness.ts';
 import { reloadConfig } from './reload-config.ts';
 
 export interface GatewayOptions {
+  /** For each kind of target that there may be. */
+  readonly connectors: readonly GatewaySource[];
   readonly log: Log;
   readonly env: NodeJS.ProcessEnv;
   /** Gives up starting. A started gateway is stopped with `close()`. */
@@ -82,6 +76,7 @@ export interface Gateway extends AsyncDisposable {
 
 const HOUSEKEEPING_EVERY_MS = 60_000;
 const SECOND_MS = 1000;
+const MIB = 1024 * 1024;
 
 export async function startGateway(
   config: GatewayConfig,
@@ -182,22 +177,23 @@ export async function startGateway(
     log,
     clock,
   });
-  const parser = opened.use(SqlParser.create());
-  const bindings = new MaskBindings({
-    bindings: readMaskBindings(directory.maskBindings),
-    write: (next) => writeMaskBindings(directory.maskBindings, next),
-    masked: (target) => maskedOn(policy.current()?.policy, target),
-    log,
-  });
-  const catalogs = opened.use(new TargetCatalogs(parser, (target) => bindings.of(target)));
-  const targets = new Targets(config, credentials);
-  const maskWatch = opened.use(new MaskWatch({ targets, catalogs, log }));
+  const targets = new Targets(config);
+  const connectors = opened.use(
+    await Connectors.open(options.connectors, {
+      targets,
+      credentials,
+      maxMessageBytes: config.limits.messageMiB * MIB,
+      policy,
+      approvals,
+      database,
+      dataDirectory: directory.path,
+      key: maskKey,
+      log,
+      clock,
+    }),
+  );
   // Before the sessions hear of a commit: what they decide rests on it.
-  followPolicy(({ policy }) => {
-    catalogs.masksChanged();
-    bindings.policyChanged();
-    maskWatch.policyChanged(policy);
-  });
+  followPolicy(({ policy }) => connectors.policyChanged(policy));
   const nonces = new SessionNonces(clock);
   const sessions = new Sessions({
     policy,
@@ -207,16 +203,7 @@ export async function startGateway(
     store,
     index,
     nonces,
-    targets,
-    catalogs,
-    statements: createStatementPolicy(parser, (fault) =>
-      log.error('statement.fault', errorFields(fault)),
-    ),
-    approvals,
-    estimates: opened.use(new Estimates(log)),
-    lookups: new StoredLookupBudget({ store: database, clock, log }),
-    changedRows: new StoredChangedRowsBudget({ store: database, clock, log }),
-    maskKey,
+    connectors,
     room,
     log,
     clock,
@@ -280,7 +267,7 @@ export async function startGateway(
     identity,
     policy,
     maskAlerts: (who) => {
-      const alerts = bindings.alerts();
+      const alerts = connectors.alerts();
       const seen = new Set(
         alerts.length === 0 ? [] : policy.granted(who).map(({ target }) => target.name),
       );
@@ -310,7 +297,12 @@ export async function startGateway(
     log,
     signal: stopping.signal,
   });
-  const upgrades = new Upgrades({ identity, sessions, log });
+  const upgrades = new Upgrades({
+    identity,
+    sessions,
+    streamKinds: connectors.streamKinds(),
+    log,
+  });
   signal.throwIfAborted();
   const server = await listenHttps({
     listen: config.listen,

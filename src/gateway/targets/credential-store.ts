@@ -1,11 +1,16 @@
 /** Where the gateway gets what the targets want to see. Other stores implement the same interface. */
 import { readFile, stat } from 'node:fs/promises';
 import { createSecureContext } from 'node:tls';
-import type { ClientCertificate } from '../../connectors/postgres/gateway/types.ts';
 import { HoopError } from '../../errors.ts';
 import { Secret } from '../../secret.ts';
 import type { CertificateFiles, CredentialConfig, PasswordSource } from '../base/config.ts';
 import type { Log } from '../base/log.ts';
+
+/** PEM, both. */
+export interface ClientCertificate {
+  readonly certificate: string;
+  readonly privateKey: Secret<string>;
+}
 
 export interface TargetCredential {
   readonly user: string;

@@ -81,6 +81,7 @@ policy: { repository: ${bench.policy.directory}, allowedSigners: ${bench.policy.
   const config = parseGatewayConfig(text, join(bench.directory, 'second.yaml'));
   await expect(
     startGateway(config, {
+      connectors: [],
       log: bench.log.log,
       env: process.env,
       signal: bench.signal,

@@ -1,4 +1,8 @@
 import { describe, expect, test } from 'vitest';
+import { resolvePostgresTarget } from '../../../src/connectors/postgres/gateway/resolve-target.ts';
+import { resolveSshTarget } from '../../../src/connectors/ssh/gateway/resolve-target.ts';
+import type { GatewayConfig } from '../../../src/gateway/base/config.ts';
+import type { TargetServices } from '../../../src/gateway/connector.ts';
 import { Targets } from '../../../src/gateway/targets/targets.ts';
 import type { PostgresPolicyTarget, SshPolicyTarget } from '../../../src/policy/policy.ts';
 import { Secret } from '../../../src/secret.ts';
@@ -33,11 +37,12 @@ const credentials = {
   }),
 };
 
-const limits = { messageMiB: 3 };
+function services(addresses: GatewayConfig['addresses']): TargetServices {
+  return { targets: new Targets({ addresses }), credentials, maxMessageBytes: 3 * 1024 * 1024 };
+}
 
 test('addresses of the policy may be shown to clients', async () => {
-  const targets = new Targets({ addresses: {}, limits }, credentials);
-  expect(await targets.postgres(target, { groups: [] })).toMatchObject({
+  expect(await resolvePostgresTarget(services({}), target, { groups: [] })).toMatchObject({
     hosts: [
       { host: 'a.example', port: 5432, shown: 'a.example:5432' },
       { host: 'b.example', port: 5433, shown: 'b.example:5433' },
@@ -53,12 +58,7 @@ test('addresses of the configuration win, and are not shown', async () => {
   const one = [{ host: '10.0.0.1', port: 5432 }];
   const two = [...one, { host: '10.0.0.2', port: 5432 }];
   const resolve = async (addresses: typeof two) =>
-    (
-      await new Targets({ addresses: { 'prod-db': addresses }, limits }, credentials).postgres(
-        target,
-        { groups: [] },
-      )
-    ).hosts;
+    (await resolvePostgresTarget(services({ 'prod-db': addresses }), target, { groups: [] })).hosts;
   expect(await resolve(one)).toEqual([{ host: '10.0.0.1', port: 5432, shown: undefined }]);
   expect((await resolve(two)).map(({ shown }) => shown)).toEqual([
     'server 1 of 2',
@@ -67,9 +67,9 @@ test('addresses of the configuration win, and are not shown', async () => {
 });
 
 test('a target without any address is the operator\u2019s business', async () => {
-  const targets = new Targets({ addresses: { toString: [] }, limits }, credentials);
+  const nowhere = services({ toString: [] });
   await expect(
-    targets.postgres({ ...target, addresses: [] }, { groups: [] }),
+    resolvePostgresTarget(nowhere, { ...target, addresses: [] }, { groups: [] }),
   ).rejects.toMatchObject({ code: 'HOOP_CONFIG', message: expect.stringContaining('no address') });
 });
 
@@ -94,10 +94,10 @@ describe('a server', () => {
     { user: 'root', credential: 'web-root' },
   ];
 
-  function withKeys(privateKey: () => Secret<string> | undefined): Targets {
-    return new Targets(
-      { addresses: {}, limits },
-      {
+  function withKeys(privateKey: () => Secret<string> | undefined): TargetServices {
+    return {
+      ...services({}),
+      credentials: {
         credential: async (name) => ({
           user: `${name}-user`,
           password: undefined,
@@ -105,11 +105,15 @@ describe('a server', () => {
           privateKey: privateKey(),
         }),
       },
-    );
+    };
   }
 
   test('has the logins on offer, by their own names where they have one', async () => {
-    const ssh = await withKeys(() => new Secret('key')).ssh(server, offered);
+    const ssh = await resolveSshTarget(
+      withKeys(() => new Secret('key')),
+      server,
+      offered,
+    );
     expect(ssh).toMatchObject({
       kind: 'ssh',
       hosts: [{ host: 'web.example', port: 22, shown: 'web.example:22' }],
@@ -121,17 +125,33 @@ describe('a server', () => {
 
   test('gets a credential that was changed since without a new session', async () => {
     let now = 'before';
-    const ssh = await withKeys(() => new Secret(now)).ssh(server, offered);
+    const ssh = await resolveSshTarget(
+      withKeys(() => new Secret(now)),
+      server,
+      offered,
+    );
     now = 'after';
     expect((await ssh.logins[0]?.credential())?.privateKey?.expose()).toBe('after');
   });
 
   test('without a login, or one without a secret, is the operator\u2019s business', async () => {
-    await expect(withKeys(() => new Secret('key')).ssh(server, [])).rejects.toMatchObject({
+    await expect(
+      resolveSshTarget(
+        withKeys(() => new Secret('key')),
+        server,
+        [],
+      ),
+    ).rejects.toMatchObject({
       code: 'HOOP_CONFIG',
       message: expect.stringContaining('no credential'),
     });
-    await expect(withKeys(() => undefined).ssh(server, offered)).rejects.toMatchObject({
+    await expect(
+      resolveSshTarget(
+        withKeys(() => undefined),
+        server,
+        offered,
+      ),
+    ).rejects.toMatchObject({
       code: 'HOOP_CONFIG',
       message: expect.stringContaining('neither a privateKeyFile nor a password'),
     });

@@ -15,7 +15,6 @@
  * nothing is awaited whose cause is behind it in line.
  */
 import { HoopError } from '../../../errors.ts';
-import type { AskedApproval } from '../../../gateway/approvals/asked-approval.ts';
 import type { Refusal } from '../../../policy/types.ts';
 import type { ApprovalOutcome } from '../../../recording/types.ts';
 import { decideRows, isCovered } from '../policy/decide-rows.ts';
@@ -34,6 +33,7 @@ import {
 } from './approval-texts.ts';
 import type { ChunkReader } from './chunk-reader.ts';
 import { type Decided, refusedVerdict } from './decide.ts';
+import type { AskedStatement } from './shown-changes.ts';
 import { StreamEnded } from './stream-ended.ts';
 import type { StreamState } from './stream-state.ts';
 import type { ApprovalAsk } from './types.ts';
@@ -89,7 +89,7 @@ export class Holds {
     const ask = { ...unset, settings: bound };
     const limit = limitOf(ask, request.portal?.known);
     if (limit !== undefined) return refused(tooLarge(ask, limit));
-    let asked: AskedApproval;
+    let asked: AskedStatement;
     try {
       asked = state.options.approvals.ask(ask);
     } catch (error) {
@@ -109,7 +109,7 @@ export class Holds {
   async #sentAgain(
     request: HoldRequest,
     ask: ApprovalAsk,
-    asked: AskedApproval,
+    asked: AskedStatement,
   ): Promise<HoldOutcome> {
     if (asked.standing.state === 'waiting') return refused(pending(ask, asked));
     if (asked.standing.state !== 'approved')
@@ -124,7 +124,7 @@ export class Holds {
   async #wait(
     request: HoldRequest,
     ask: ApprovalAsk,
-    asked: AskedApproval,
+    asked: AskedStatement,
     isBoundAgain: boolean,
   ): Promise<HoldOutcome> {
     const state = this.#state;
@@ -177,7 +177,7 @@ export class Holds {
   async #reconsider(
     request: HoldRequest,
     ask: ApprovalAsk,
-    asked: AskedApproval,
+    asked: AskedStatement,
     stopped: () => Stop | undefined,
   ): Promise<HoldOutcome | undefined> {
     const { settings, options } = this.#state;
@@ -206,7 +206,7 @@ export class Holds {
   async #release(
     request: HoldRequest,
     ask: ApprovalAsk,
-    asked: AskedApproval,
+    asked: AskedStatement,
     stopped: () => Stop | undefined,
   ): Promise<HoldOutcome> {
     const { options, story } = this.#state;
@@ -233,7 +233,7 @@ export class Holds {
   }
 
   /** @throws StreamEnded when nobody is there to be told. */
-  #withdraw(at: number, ask: ApprovalAsk, asked: AskedApproval, how: Stop): HoldOutcome {
+  #withdraw(at: number, ask: ApprovalAsk, asked: AskedStatement, how: Stop): HoldOutcome {
     const isSession = this.#state.options.signal.aborted;
     const gone = isSession ? 'the session ended' : 'the client left';
     const why = { cancelled: 'canceled', gone, 'too long': 'locks were held too long' }[how];
@@ -246,8 +246,8 @@ export class Holds {
   #refuse(
     at: number,
     ask: ApprovalAsk,
-    asked: AskedApproval,
-    standing: AskedApproval['standing'],
+    asked: AskedStatement,
+    standing: AskedStatement['standing'],
   ): HoldOutcome {
     const { state, outcome } = standing;
     const how = state === 'denied' || state === 'expired' || state === 'withdrawn' ? state : 'void';
@@ -259,7 +259,7 @@ export class Holds {
     return refused(notApproved(ask, asked, standing));
   }
 
-  #ended(at: number, { id }: AskedApproval, outcome: ApprovalOutcome, message: string): void {
+  #ended(at: number, { id }: AskedStatement, outcome: ApprovalOutcome, message: string): void {
     this.#state.story.decided(at, id, { votes: [], outcome, message });
     this.#state.story.written();
   }
@@ -297,7 +297,7 @@ export class Holds {
 }
 
 /** How long locks are held for a request that outlives the waiting; what does not ends by itself. */
-function maxHoldMs({ inTransaction, demands }: ApprovalAsk, { isKept }: AskedApproval): number {
+function maxHoldMs({ inTransaction, demands }: ApprovalAsk, { isKept }: AskedStatement): number {
   const isBounded = isKept && inTransaction;
   const seconds = demands.map(({ terms }) => (isBounded ? terms.maxHoldSeconds : Infinity));
   return Math.min(MAX_TIMER_MS, Math.min(...seconds) * 1000);

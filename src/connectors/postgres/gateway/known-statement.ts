@@ -1,4 +1,5 @@
-import type { AllowedStatement, ApprovalDemand, Catalog, ProtocolEffect } from '../policy/types.ts';
+import type { ApprovalDemand } from '../../../policy/types.ts';
+import type { AllowedStatement, Catalog, ProtocolEffect } from '../policy/types.ts';
 import type { FieldDescription } from '../protocol/row-description.ts';
 import type { RowTrial } from './row-trial.ts';
 

@@ -5,6 +5,7 @@
  */
 import { isIPv4, isIPv6 } from 'node:net';
 import { plainText } from '../../../gateway/approvals/plain-text.ts';
+import { TargetRefusal } from '../../../gateway/base/log.ts';
 
 export interface ServerWords {
   readonly message: string;
@@ -37,7 +38,7 @@ const ABOUT_THE_SESSION = /^(?:0A|22|3D|42|53|55|57)/;
 const ABOUT_THE_CREDENTIAL = /^(?:08|28)/;
 const MAX_TEXT = 1000;
 
-export class ServerRefusal extends Error {
+export class ServerRefusal extends TargetRefusal {
   /** `unknown`: it was none. */
   readonly sqlState: string;
   readonly stage: LoginStage;

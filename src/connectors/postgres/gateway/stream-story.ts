@@ -6,10 +6,10 @@ import {
   StreamRecord,
 } from '../../../gateway/sessions/stream-record.ts';
 import type { HitCounts } from '../../../masking/detect-text.ts';
-import { isMistake } from '../../../policy/is-mistake.ts';
 import type { Refusal, RuleRef } from '../../../policy/types.ts';
 import type { RecordingEvent } from '../../../recording/types.ts';
 import { builtin } from '../policy/guards.ts';
+import { isMistake } from '../policy/is-mistake.ts';
 import { TextBytes } from '../policy/text-bytes.ts';
 import type { AllowedStatement, StatementAnalysis, Verdict } from '../policy/types.ts';
 import { commentTags } from './comment-tags.ts';

@@ -1,17 +1,16 @@
 /** What the Postgres engine needs from the rest of the gateway; nothing else reaches it. */
 import type { Duplex } from 'node:stream';
 import type { HoopError } from '../../../errors.ts';
-import type { AskedApproval } from '../../../gateway/approvals/asked-approval.ts';
 import type { ChangedRowsBudget } from '../../../gateway/changed-rows/changed-rows-budget.ts';
 import type { LookupBudget } from '../../../gateway/lookups/lookup-budget.ts';
+import type { ClientCertificate } from '../../../gateway/targets/credential-store.ts';
 import type { TargetHost } from '../../../gateway/targets/target-host.ts';
 import type { LoginMethod, SessionAttributes } from '../../../policy/policy.ts';
-import type { Grant, Principal } from '../../../policy/types.ts';
+import type { ApprovalDemand, Grant, Principal } from '../../../policy/types.ts';
 import type { EvidenceLine, RecordingEvent } from '../../../recording/types.ts';
 import type { Secret } from '../../../secret.ts';
 import type {
   AllowedStatement,
-  ApprovalDemand,
   Catalog,
   ChangeScope,
   MaskBinding,
@@ -19,6 +18,7 @@ import type {
   StatementAnalysis,
   StatementPolicy,
 } from '../policy/types.ts';
+import type { AskedStatement } from './shown-changes.ts';
 import type { StatementPace } from './statement-pace.ts';
 
 export interface PostgresTarget {
@@ -53,12 +53,6 @@ export interface TargetTls {
   /** `direct`: TLS from the first byte, PostgreSQL 17 and later. */
   readonly negotiation: 'postgres' | 'direct';
   readonly channelBinding: 'disable' | 'prefer' | 'require';
-}
-
-/** PEM, both. */
-export interface ClientCertificate {
-  readonly certificate: string;
-  readonly privateKey: Secret<string>;
 }
 
 /** The cancel keys that this gateway has given out, for one session. */
@@ -165,7 +159,7 @@ export interface ApprovalAsk {
   readonly demands: readonly ApprovalDemand[];
   /**
    * Present where the demands are those of a row threshold. An approval covers what changes up to as
-   * many rows; `AskedApproval.changes` is what it was given for.
+   * many rows; `AskedStatement.changes` is what it was given for.
    */
   readonly changes?: RowChanges;
   /** It fails at once and runs when it is sent again, whatever the rules say about waiting. */
@@ -189,7 +183,7 @@ export interface StatementApprovals {
    * Asks people. Where the rules say `wait: no`, one that was asked for before is found again.
    * @throws HoopError HOOP_LIMIT
    */
-  ask(ask: ApprovalAsk): AskedApproval;
+  ask(ask: ApprovalAsk): AskedStatement;
   /** Digest of all that an approval of this is bound to. */
   bindingOf(ask: ApprovalAsk): string;
 }

@@ -1,7 +1,8 @@
 /** Names in expressions: columns, tables as rows, and calls in the dress of a column. */
-import { UNKNOWN_NAME } from '../../../policy/is-mistake.ts';
+
 import { callFunction } from './functions.ts';
 import { checkFields } from './grammar.ts';
+import { UNKNOWN_NAME } from './is-mistake.ts';
 import { constant, derive, type Lineage, oneOf } from './lineage.ts';
 import { nearColumnHint } from './near-columns.ts';
 import { refuseServerFiles } from './relation-columns.ts';

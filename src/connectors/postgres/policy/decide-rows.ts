@@ -1,8 +1,8 @@
 /** What becomes of an allowed statement, now that it is known how many rows it changes. */
 import { rowCountText } from '../../../policy/describe-grant.ts';
 import { qualifiedName } from '../../../policy/patterns.ts';
-import type { Refusal } from '../../../policy/types.ts';
-import type { AllowedStatement, ApprovalDemand, RowChanges, RowThreshold } from './types.ts';
+import type { ApprovalDemand, Refusal } from '../../../policy/types.ts';
+import type { AllowedStatement, RowChanges, RowThreshold } from './types.ts';
 
 export type RowDecision =
   | { readonly effect: 'allow' }

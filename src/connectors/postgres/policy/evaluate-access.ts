@@ -11,6 +11,7 @@ import {
   reachesSchema,
 } from '../../../policy/patterns.ts';
 import type {
+  ApprovalDemand,
   ApprovalTerms,
   Grant,
   Refusal,
@@ -30,7 +31,7 @@ import { refusal } from './evaluate-refusal.ts';
 import { allowingUse, sequenceNotAllowed, speaksOfUse } from './evaluate-sequences.ts';
 import { builtin } from './guards.ts';
 import { isBuiltInVerb, isCodeVerb, isWritingVerb } from './guards-verbs.ts';
-import type { ApprovalDemand, IndirectWrite, RelationFact, StatementAnalysis } from './types.ts';
+import type { IndirectWrite, RelationFact, StatementAnalysis } from './types.ts';
 
 export type Access =
   | {

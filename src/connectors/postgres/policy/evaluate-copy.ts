@@ -1,8 +1,9 @@
 /** COPY … TO STDOUT where values are masked or rows counted: its data must be readable. */
-import { WRONG_OBJECT_TYPE } from '../../../policy/is-mistake.ts';
+
 import type { Grant, Refusal } from '../../../policy/types.ts';
 import { refusal } from './evaluate-refusal.ts';
 import { builtin } from './guards.ts';
+import { WRONG_OBJECT_TYPE } from './is-mistake.ts';
 import type { Catalog, OutputMask, StatementAnalysis } from './types.ts';
 
 /** What the server copies from itself, by relkind, and since which version: BeginCopyTo. */

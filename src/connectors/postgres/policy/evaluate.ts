@@ -7,7 +7,6 @@
  */
 
 import { grantSides } from '../../../policy/grant-sides.ts';
-import { UNKNOWN_NAME } from '../../../policy/is-mistake.ts';
 import { namesSchema, patternMatches, qualifiedName } from '../../../policy/patterns.ts';
 import type { Grant, Refusal, RuleRef } from '../../../policy/types.ts';
 import { checkAccess } from './evaluate-access.ts';
@@ -20,6 +19,7 @@ import { mustRedact, outputMask, refuseForMasks } from './evaluate-masks.ts';
 import { refusePlaceholder } from './evaluate-placeholders.ts';
 import { refusal } from './evaluate-refusal.ts';
 import { builtin, deniesInference, guardSettings } from './guards.ts';
+import { UNKNOWN_NAME } from './is-mistake.ts';
 import { MaskIndex } from './mask-index.ts';
 import { budgetedRows, rowThresholds, settled } from './row-thresholds.ts';
 import { systemMaskOf } from './system-relations.ts';

@@ -1,5 +1,5 @@
 /** SELECT, VALUES, set operations and WITH: what comes out, and what decided about it. */
-import { SYNTAX_ERROR } from '../../../policy/is-mistake.ts';
+
 import { isStar } from './column-references.ts';
 import { condition, windowOrigins } from './conditions.ts';
 import { entries, expression, expressions, noteUnified, starColumns } from './expressions.ts';
@@ -7,6 +7,7 @@ import { fromList } from './from-items.ts';
 import { TYPE } from './function-types.ts';
 import { checkFields } from './grammar.ts';
 import { isOrdered, noteGroupedRows } from './grouped-rows.ts';
+import { SYNTAX_ERROR } from './is-mistake.ts';
 import {
   constant,
   derive,

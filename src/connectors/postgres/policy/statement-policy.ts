@@ -2,7 +2,7 @@
  * Text to verdict: parse in the worker, analyse against the catalog, evaluate against the grant.
  * Trees are cached by text (in the parser), verdicts by everything that they depend on.
  */
-import { SYNTAX_ERROR } from '../../../policy/is-mistake.ts';
+
 import type { Grant, Refusal } from '../../../policy/types.ts';
 import { Circumstances, type KeptContext } from './circumstances.ts';
 import { constantShape } from './constant-shapes.ts';
@@ -10,6 +10,7 @@ import type { TextRange } from './copy-query.ts';
 import { maskIndexOf } from './evaluate.ts';
 import { refusal } from './evaluate-refusal.ts';
 import { builtin } from './guards.ts';
+import { SYNTAX_ERROR } from './is-mistake.ts';
 import { copiedTexts, isCopied, judgeStatements } from './judge-statements.ts';
 import type { MaskIndex } from './mask-index.ts';
 import type { NotParsed, SqlParser } from './parser.ts';

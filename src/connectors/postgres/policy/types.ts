@@ -6,7 +6,7 @@
  * `Verdict` is what the engine acts on. All of it is plain, immutable data.
  */
 import type {
-  ApprovalTerms,
+  ApprovalDemand,
   DetectorName,
   Grant,
   MaskKind,
@@ -598,13 +598,6 @@ export type DocumentMask =
   | { readonly type: 'map'; readonly values: DocumentMask }
   | { readonly type: 'array'; readonly elements: DocumentMask }
   | { readonly type: 'list'; readonly elements: readonly (DocumentMask | undefined)[] };
-
-/** A rule that lets a statement run only after others have approved it. */
-export interface ApprovalDemand {
-  readonly rule: RuleRef;
-  readonly terms: ApprovalTerms;
-  readonly hint: string | undefined;
-}
 
 /**
  * Above this many changed rows an allowed statement is decided differently. See decide-rows.ts for

@@ -1,6 +1,7 @@
 /** Statements around other statements: EXPLAIN, PREPARE and EXECUTE, DECLARE and FETCH. */
-import { UNKNOWN_NAME } from '../../../policy/is-mistake.ts';
+
 import { expressions } from './expressions.ts';
+import { UNKNOWN_NAME } from './is-mistake.ts';
 import { constant } from './lineage.ts';
 import { arrayCandidates } from './lookup-values.ts';
 import { findType } from './names.ts';

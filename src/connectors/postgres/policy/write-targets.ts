@@ -1,9 +1,9 @@
 /** The relation that a statement writes: what is behind it, what flows in, what RETURNING shows. */
 
-import { SYNTAX_ERROR } from '../../../policy/is-mistake.ts';
 import { noteAssigned } from './applied-casts.ts';
 import { type FromItem, namedRelation } from './from-items.ts';
 import { checkFields } from './grammar.ts';
+import { SYNTAX_ERROR } from './is-mistake.ts';
 import { derive, type Lineage, type NamedLineage, unite, withOrigins } from './lineage.ts';
 import { isBuiltIn } from './names.ts';
 import { targetColumns } from './queries.ts';

@@ -8,8 +8,7 @@
  */
 import { HoopError } from '../../../errors.ts';
 import type { AskedApproval } from '../../../gateway/approvals/asked-approval.ts';
-import type { Refusal } from '../../../policy/types.ts';
-import type { ApprovalDemand } from '../../postgres/policy/types.ts';
+import type { ApprovalDemand, Refusal } from '../../../policy/types.ts';
 import type { SshAct, SshVerdict } from '../policy/types.ts';
 import {
   changed,

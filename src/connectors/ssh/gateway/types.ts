@@ -3,10 +3,9 @@ import type { Duplex } from 'node:stream';
 import type { HoopError } from '../../../errors.ts';
 import type { AskedApproval } from '../../../gateway/approvals/asked-approval.ts';
 import type { TargetHost } from '../../../gateway/targets/target-host.ts';
-import type { Grant } from '../../../policy/types.ts';
+import type { ApprovalDemand, Grant } from '../../../policy/types.ts';
 import type { EvidenceLine, RecordingEvent } from '../../../recording/types.ts';
 import type { Secret } from '../../../secret.ts';
-import type { ApprovalDemand } from '../../postgres/policy/types.ts';
 import type { SshAct, SshVerdict } from '../policy/types.ts';
 import type { NameResolver } from './name-resolver.ts';
 

@@ -3,8 +3,7 @@
  * what cannot be read may be anything, so it is refused where a rule would have to know.
  */
 
-import type { Refusal, RuleRef } from '../../../policy/types.ts';
-import type { ApprovalDemand } from '../../postgres/policy/types.ts';
+import type { ApprovalDemand, Refusal, RuleRef } from '../../../policy/types.ts';
 import { allowingCommand, allowingRedirection, isWrittenOut } from './allowing-rules.ts';
 import { exactCommand } from './exact-command.ts';
 import { commandMayFit, MAYBE, NO, YES } from './match-command.ts';

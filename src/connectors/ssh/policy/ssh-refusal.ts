@@ -1,8 +1,7 @@
 /** Refusals of what is done on a server: what was refused, by which rule, and what may be done. */
 
-import type { Grant, Refusal } from '../../../policy/types.ts';
+import type { ApprovalDemand, Grant, Refusal } from '../../../policy/types.ts';
 import { type RefusalText, refusal } from '../../postgres/policy/evaluate-refusal.ts';
-import type { ApprovalDemand } from '../../postgres/policy/types.ts';
 import { describeSshRule } from './describe-rule.ts';
 import type { SshAct, SshRule } from './types.ts';
 

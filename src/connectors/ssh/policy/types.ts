@@ -3,8 +3,13 @@
  * server, and what the policy says to it. Plain, immutable data.
  */
 
-import type { ApprovalTerms, Refusal, RuleEffect, RuleRef } from '../../../policy/types.ts';
-import type { ApprovalDemand } from '../../postgres/policy/types.ts';
+import type {
+  ApprovalDemand,
+  ApprovalTerms,
+  Refusal,
+  RuleEffect,
+  RuleRef,
+} from '../../../policy/types.ts';
 
 export const SFTP_OPERATIONS = [
   'read',

@@ -4,13 +4,13 @@
  * database and role: so the session ends, and the next one has what is in force.
  */
 import { isDeepStrictEqual } from 'node:util';
-import type { PostgresTarget } from '../../connectors/postgres/gateway/types.ts';
-import { HoopError } from '../../errors.ts';
-import type { PolicyTarget, PostgresPolicyTarget } from '../../policy/policy.ts';
-import { credentialName } from '../../policy/principal-grant.ts';
-import type { Principal } from '../../policy/types.ts';
-import { isSameHost } from '../targets/target-host.ts';
-import type { Targets } from '../targets/targets.ts';
+import { HoopError } from '../../../errors.ts';
+import { isSameHost } from '../../../gateway/targets/target-host.ts';
+import type { Targets } from '../../../gateway/targets/targets.ts';
+import type { PolicyTarget, PostgresPolicyTarget } from '../../../policy/policy.ts';
+import { credentialName } from '../../../policy/principal-grant.ts';
+import type { Principal } from '../../../policy/types.ts';
+import type { PostgresTarget } from './types.ts';
 
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]*)-----END CERTIFICATE-----/g;
 

@@ -3,14 +3,16 @@
  * good the first time that its name is found, so that must not wait for the first session; and an
  * operator should hear of a name that stands for nothing before the column is missed.
  */
-import { maskedColumns } from '../../policy/masked-columns.ts';
-import type { Policy, PostgresPolicyTarget } from '../../policy/policy.ts';
-import { errorFields, type Log } from '../base/log.ts';
-import type { TargetCatalogs } from '../targets/target-catalogs.ts';
-import type { Targets } from '../targets/targets.ts';
+
+import { errorFields, type Log } from '../../../gateway/base/log.ts';
+import type { TargetServices } from '../../../gateway/connector.ts';
+import { maskedColumns } from '../../../policy/masked-columns.ts';
+import type { Policy, PostgresPolicyTarget } from '../../../policy/policy.ts';
+import { resolvePostgresTarget } from './resolve-target.ts';
+import type { TargetCatalogs } from './target-catalogs.ts';
 
 export interface MaskWatchOptions {
-  readonly targets: Pick<Targets, 'postgres'>;
+  readonly services: TargetServices;
   readonly catalogs: TargetCatalogs;
   readonly log: Log;
 }
@@ -75,9 +77,11 @@ export class MaskWatch implements Disposable {
   }
 
   async #lookAt(target: PostgresPolicyTarget): Promise<void> {
-    const { targets, catalogs, log } = this.#options;
+    const { services, catalogs, log } = this.#options;
     try {
-      const resolved = await targets.postgres(target, { groups: someGroups(target) });
+      const resolved = await resolvePostgresTarget(services, target, {
+        groups: someGroups(target),
+      });
       await catalogs.source(resolved).current();
       this.#unseen.delete(target.name);
     } catch (error) {

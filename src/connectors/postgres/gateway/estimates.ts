@@ -5,11 +5,11 @@
  * with the requester's rights, before anybody has approved anything.
  */
 
-import type { ApprovalEstimate } from '../../api/approvals.ts';
-import { connectTarget } from '../../connectors/postgres/gateway/target-connection.ts';
-import type { ApprovalAsk, PostgresTarget } from '../../connectors/postgres/gateway/types.ts';
-import { onAbort } from '../../until.ts';
-import { errorFields, type Log } from '../base/log.ts';
+import type { ApprovalEstimate } from '../../../api/approvals.ts';
+import { errorFields, type Log } from '../../../gateway/base/log.ts';
+import { onAbort } from '../../../until.ts';
+import { connectTarget } from './target-connection.ts';
+import type { ApprovalAsk, PostgresTarget } from './types.ts';
 import { whyNotEstimated } from './why-not-estimated.ts';
 
 /** At one time, and waiting for their turn. */

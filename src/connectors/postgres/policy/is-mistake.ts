@@ -1,4 +1,4 @@
-import type { Refusal } from './types.ts';
+import type { Refusal } from '../../../policy/types.ts';
 
 /** SQLSTATE of what is wrong with a name: https://www.postgresql.org/docs/current/errcodes-appendix.html */
 export const UNKNOWN_NAME = {

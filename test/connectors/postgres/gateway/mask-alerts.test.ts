@@ -2,10 +2,10 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { readMaskBindings } from '../../../src/gateway/masks/mask-bindings-file.ts';
-import { renderPolicy } from '../../../src/ui/render-policy.ts';
-import { testTarget } from '../../connectors/postgres/gateway/test-target.ts';
-import { type GatewayBench, startGatewayBench } from '../gateway-bench.ts';
+import { readMaskBindings } from '../../../../src/connectors/postgres/gateway/mask-bindings-file.ts';
+import { renderPolicy } from '../../../../src/ui/render-policy.ts';
+import { type GatewayBench, startGatewayBench } from '../../../gateway/gateway-bench.ts';
+import { testTarget } from './test-target.ts';
 
 const { server, sql } = testTarget('CREATE TABLE customers (id int, email text)');
 let bench: GatewayBench;

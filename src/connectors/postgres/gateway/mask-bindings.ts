@@ -8,18 +8,13 @@
  * to what the policy names, and to what the column was called when it was last seen elsewhere.
  */
 
-import type { CatalogMasks, DatabasePlace } from '../../connectors/postgres/gateway/types.ts';
-import {
-  columnOf,
-  nameOf,
-  type ResolvedMask,
-  resolveMask,
-} from '../../connectors/postgres/policy/resolve-masks.ts';
-import type { Catalog, MaskBinding, MaskedName } from '../../connectors/postgres/policy/types.ts';
-import { columnName } from '../../policy/describe-grant.ts';
-import type { MaskAlert } from '../../policy/mask-alert.ts';
-import type { Log } from '../base/log.ts';
+import type { Log } from '../../../gateway/base/log.ts';
+import { columnName } from '../../../policy/describe-grant.ts';
+import type { MaskAlert } from '../../../policy/mask-alert.ts';
+import { columnOf, nameOf, type ResolvedMask, resolveMask } from '../policy/resolve-masks.ts';
+import type { Catalog, MaskBinding, MaskedName } from '../policy/types.ts';
 import type { KeptBinding } from './mask-bindings-file.ts';
+import type { CatalogMasks, DatabasePlace } from './types.ts';
 
 export interface MaskBindingsOptions {
   readonly bindings: readonly KeptBinding[];

@@ -1,19 +1,19 @@
 /** What the SSH engine asks about what somebody wants to do on a server, as requests of one session. */
 import { createHash } from 'node:crypto';
-import type { CommandPart } from '../../api/approvals.ts';
-import { verbOf } from '../../connectors/ssh/gateway/ssh-story.ts';
-import type { ActAsk, SshApprovals, SshTarget } from '../../connectors/ssh/gateway/types.ts';
-import type { SshAct } from '../../connectors/ssh/policy/types.ts';
-import { placesOf } from '../targets/target-host.ts';
-import type { ApprovalRecord } from './approval-record.ts';
-import { shownPrompt } from './asked-approval.ts';
-import { askedBy } from './policy-standing.ts';
+import type { CommandPart } from '../../../api/approvals.ts';
+import type { ApprovalRecord } from '../../../gateway/approvals/approval-record.ts';
+import { shownPrompt } from '../../../gateway/approvals/asked-approval.ts';
+import { askedBy } from '../../../gateway/approvals/policy-standing.ts';
 import {
   keptIn,
   type SessionApprovalsOptions,
   sessionApprovals,
   sessionRequest,
-} from './session-approvals.ts';
+} from '../../../gateway/approvals/session-approvals.ts';
+import { placesOf } from '../../../gateway/targets/target-host.ts';
+import type { SshAct } from '../policy/types.ts';
+import { verbOf } from './ssh-story.ts';
+import type { ActAsk, SshApprovals, SshTarget } from './types.ts';
 
 export interface ActApprovalsOptions extends SessionApprovalsOptions {
   readonly target: SshTarget;

@@ -1,11 +1,11 @@
 /** What an approval of an act on a server is bound to. */
 import { expect, test } from 'vitest';
-import type { ActAsk, SshTarget } from '../../../src/connectors/ssh/gateway/types.ts';
-import type { SshAct } from '../../../src/connectors/ssh/policy/types.ts';
 import {
   type ActApprovalsOptions,
   actApprovals,
-} from '../../../src/gateway/approvals/act-approvals.ts';
+} from '../../../../src/connectors/ssh/gateway/act-approvals.ts';
+import type { ActAsk, SshTarget } from '../../../../src/connectors/ssh/gateway/types.ts';
+import type { SshAct } from '../../../../src/connectors/ssh/policy/types.ts';
 
 const target: SshTarget = {
   kind: 'ssh',

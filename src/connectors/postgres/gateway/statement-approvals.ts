@@ -1,29 +1,21 @@
 /** What the Postgres engine asks about its statements, as requests of one session. */
 import { createHash } from 'node:crypto';
-import type { ApprovalEstimate, StatementPart } from '../../api/approvals.ts';
-import { approvalTerms } from '../../connectors/postgres/gateway/approval-terms.ts';
-import type {
-  ApprovalAsk,
-  PostgresTarget,
-  StatementApprovals,
-} from '../../connectors/postgres/gateway/types.ts';
-import { SESSION_TEMP } from '../../connectors/postgres/policy/statement-facts.ts';
-import type {
-  CatalogRelation,
-  RowChanges,
-  StatementAnalysis,
-} from '../../connectors/postgres/policy/types.ts';
-import { placesOf } from '../targets/target-host.ts';
-import type { ApprovalRecord } from './approval-record.ts';
-import { shownPrompt } from './asked-approval.ts';
-import type { Estimates } from './estimates.ts';
-import { askedBy } from './policy-standing.ts';
+import type { ApprovalEstimate, StatementPart } from '../../../api/approvals.ts';
+import type { ApprovalRecord } from '../../../gateway/approvals/approval-record.ts';
+import { shownPrompt } from '../../../gateway/approvals/asked-approval.ts';
+import { askedBy } from '../../../gateway/approvals/policy-standing.ts';
 import {
   keptIn,
   type SessionApprovalsOptions,
-  sessionApprovals,
   sessionRequest,
-} from './session-approvals.ts';
+} from '../../../gateway/approvals/session-approvals.ts';
+import { placesOf } from '../../../gateway/targets/target-host.ts';
+import { SESSION_TEMP } from '../policy/statement-facts.ts';
+import type { CatalogRelation, RowChanges, StatementAnalysis } from '../policy/types.ts';
+import { approvalTerms } from './approval-terms.ts';
+import type { Estimates } from './estimates.ts';
+import { askStatement } from './shown-changes.ts';
+import type { ApprovalAsk, PostgresTarget, StatementApprovals } from './types.ts';
 
 /** Of those whose rows change, so many are named. */
 const MAX_RELATIONS = 20;
@@ -34,11 +26,13 @@ export interface StatementApprovalsOptions extends SessionApprovalsOptions {
 }
 
 export function statementApprovals(options: StatementApprovalsOptions): StatementApprovals {
-  return sessionApprovals(
-    options,
-    (ask) => bindingOf(options, ask),
-    (...asked) => create(options, ...asked),
-  );
+  return {
+    bindingOf: (ask) => bindingOf(options, ask),
+    ask(ask) {
+      const binding = bindingOf(options, ask);
+      return askStatement(options, ask, binding, (waits) => create(options, ask, binding, waits));
+    },
+  };
 }
 
 function create(

@@ -1,11 +1,8 @@
 /** What a policy commit means for sessions on servers that are open. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { findSshd, type OpensshServer } from '../../../src/demo/openssh-server.ts';
-import {
-  type BegunSession,
-  SshGatewayBench,
-} from '../../connectors/ssh/gateway/ssh-gateway-bench.ts';
-import { HOST_KEY } from '../../connectors/ssh/policy/ssh-fixture.ts';
+import { findSshd, type OpensshServer } from '../../../../src/demo/openssh-server.ts';
+import { HOST_KEY } from '../policy/ssh-fixture.ts';
+import { type BegunSession, SshGatewayBench } from './ssh-gateway-bench.ts';
 
 let bench: SshGatewayBench;
 let server: OpensshServer;

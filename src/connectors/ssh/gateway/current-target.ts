@@ -5,18 +5,17 @@
  * may be taken away because of what is behind it.
  */
 
-import { pinsFingerprint } from '../../connectors/ssh/gateway/host-keys.ts';
-import type { CurrentSshTarget, SshTargetLogin } from '../../connectors/ssh/gateway/types.ts';
-import { loginsOnOffer } from '../../connectors/ssh/policy/logins.ts';
-import { HoopError } from '../../errors.ts';
-import type { Principal } from '../../policy/types.ts';
-import type { GatewayPolicy } from '../base/gateway-policy.ts';
-import { isSameHost } from '../targets/target-host.ts';
-import type { Targets } from '../targets/targets.ts';
+import { HoopError } from '../../../errors.ts';
+import type { GatewayPolicy } from '../../../gateway/base/gateway-policy.ts';
+import { isSameHost } from '../../../gateway/targets/target-host.ts';
+import type { Principal } from '../../../policy/types.ts';
+import { loginsOnOffer } from '../policy/logins.ts';
+import { pinsFingerprint } from './host-keys.ts';
+import { resolveSshTarget, type SshTargetServices } from './resolve-target.ts';
+import type { CurrentSshTarget, SshTargetLogin } from './types.ts';
 
-export interface CurrentTargetOptions {
+export interface CurrentTargetOptions extends SshTargetServices {
   readonly policy: Pick<GatewayPolicy, 'grant'>;
-  readonly targets: Pick<Targets, 'ssh' | 'hosts'>;
   readonly principal: Principal;
   readonly name: string;
 }
@@ -33,7 +32,7 @@ export function currentSshTarget(options: CurrentTargetOptions): CurrentSshTarge
   return {
     async now() {
       const { target, logins } = offer();
-      return targets.ssh(target, logins);
+      return resolveSshTarget(options, target, logins);
     },
     revoked(login, { host, fingerprint }) {
       try {

@@ -1,10 +1,10 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { expect, test } from 'vitest';
-import { SqlParser } from '../../../src/connectors/postgres/policy/parser.ts';
-import { TargetCatalogs } from '../../../src/gateway/targets/target-catalogs.ts';
-import { hostAt, targetOf } from '../../connectors/postgres/gateway/test-target.ts';
-import { startTestPostgres } from '../../postgres-template.ts';
+import { TargetCatalogs } from '../../../../src/connectors/postgres/gateway/target-catalogs.ts';
+import { SqlParser } from '../../../../src/connectors/postgres/policy/parser.ts';
+import { startTestPostgres } from '../../../postgres-template.ts';
+import { hostAt, targetOf } from './test-target.ts';
 
 test('a query that is never answered does not hold up the end of the gateway', async () => {
   await using postgres = await startTestPostgres();

@@ -2,16 +2,17 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import type { StatementPart } from '../../../src/api/approvals.ts';
-import type { ApprovalDemand, RowChanges } from '../../../src/connectors/postgres/policy/types.ts';
-import { ApprovalStore } from '../../../src/gateway/approvals/approval-store.ts';
-import { Approvals } from '../../../src/gateway/approvals/approvals.ts';
-import { SealedJson } from '../../../src/gateway/approvals/sealed-json.ts';
-import { askOnce, sessionRequest } from '../../../src/gateway/approvals/session-approvals.ts';
-import { IndexStore } from '../../../src/gateway/index/index-store.ts';
-import type { Principal } from '../../../src/policy/types.ts';
-import { Secret } from '../../../src/secret.ts';
-import { collectLog } from '../collect-log.ts';
+import type { StatementPart } from '../../../../src/api/approvals.ts';
+import { askStatement as askOnce } from '../../../../src/connectors/postgres/gateway/shown-changes.ts';
+import type { RowChanges } from '../../../../src/connectors/postgres/policy/types.ts';
+import { ApprovalStore } from '../../../../src/gateway/approvals/approval-store.ts';
+import { Approvals } from '../../../../src/gateway/approvals/approvals.ts';
+import { SealedJson } from '../../../../src/gateway/approvals/sealed-json.ts';
+import { sessionRequest } from '../../../../src/gateway/approvals/session-approvals.ts';
+import { IndexStore } from '../../../../src/gateway/index/index-store.ts';
+import type { ApprovalDemand, Principal } from '../../../../src/policy/types.ts';
+import { Secret } from '../../../../src/secret.ts';
+import { collectLog } from '../../../gateway/collect-log.ts';
 
 const ISSUER = 'https://idp.example';
 

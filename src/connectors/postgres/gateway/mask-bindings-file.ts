@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path';
 import * as z from 'zod';
-import { readDataFile, writeDataFile } from '../base/data-file.ts';
+import { readDataFile, writeDataFile } from '../../../gateway/base/data-file.ts';
 
 const Column = z.strictObject({ schema: z.string(), relation: z.string(), column: z.string() });
 

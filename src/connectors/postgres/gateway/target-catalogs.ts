@@ -3,20 +3,13 @@
  * when it is needed and released when it is idle.
  */
 
-import { openCatalogSource } from '../../connectors/postgres/gateway/catalog-reader.ts';
-import {
-  connectTarget,
-  type TargetConnection,
-} from '../../connectors/postgres/gateway/target-connection.ts';
-import type {
-  CatalogMasks,
-  CatalogSource,
-  PostgresTarget,
-} from '../../connectors/postgres/gateway/types.ts';
-import type { SqlParser } from '../../connectors/postgres/policy/parser.ts';
-import { HoopError } from '../../errors.ts';
-import { onAbort } from '../../until.ts';
-import type { TargetHost } from './target-host.ts';
+import { HoopError } from '../../../errors.ts';
+import type { TargetHost } from '../../../gateway/targets/target-host.ts';
+import { onAbort } from '../../../until.ts';
+import type { SqlParser } from '../policy/parser.ts';
+import { openCatalogSource } from './catalog-reader.ts';
+import { connectTarget, type TargetConnection } from './target-connection.ts';
+import type { CatalogMasks, CatalogSource, PostgresTarget } from './types.ts';
 
 type Rows = Awaited<ReturnType<TargetConnection['query']>>;
 

@@ -1,9 +1,9 @@
 /** What a policy commit means for sessions on databases that are open. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { EmbeddedPostgres } from '../../../src/demo/embedded-postgres.ts';
-import { startTestPostgres } from '../../postgres-template.ts';
-import { ENGINEERS, type GatewayBench, startGatewayBench } from '../gateway-bench.ts';
-import { TestSession } from '../test-session.ts';
+import type { EmbeddedPostgres } from '../../../../src/demo/embedded-postgres.ts';
+import { ENGINEERS, type GatewayBench, startGatewayBench } from '../../../gateway/gateway-bench.ts';
+import { TestSession } from '../../../gateway/test-session.ts';
+import { startTestPostgres } from '../../../postgres-template.ts';
 
 let postgres: EmbeddedPostgres;
 let bench: GatewayBench;

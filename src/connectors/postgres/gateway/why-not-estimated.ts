@@ -1,5 +1,5 @@
-import type { ApprovalAsk } from '../../connectors/postgres/gateway/types.ts';
-import type { CatalogRelation, StatementAnalysis } from '../../connectors/postgres/policy/types.ts';
+import type { CatalogRelation, StatementAnalysis } from '../policy/types.ts';
+import type { ApprovalAsk } from './types.ts';
 
 const ESTIMABLE = new Set(['select', 'insert', 'update', 'delete', 'merge', 'values']);
 

@@ -3,21 +3,21 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { connectTarget } from '../../../src/connectors/postgres/gateway/target-connection.ts';
-import { SqlParser } from '../../../src/connectors/postgres/policy/parser.ts';
-import { createStatementPolicy } from '../../../src/connectors/postgres/policy/statement-policy.ts';
-import { MaskBindings } from '../../../src/gateway/masks/mask-bindings.ts';
+import { MaskBindings } from '../../../../src/connectors/postgres/gateway/mask-bindings.ts';
 import {
   maskBindingsPath,
   readMaskBindings,
-} from '../../../src/gateway/masks/mask-bindings-file.ts';
-import { TargetCatalogs } from '../../../src/gateway/targets/target-catalogs.ts';
-import { startBench } from '../../connectors/postgres/gateway/engine-bench.ts';
-import { query, RawClient, rows } from '../../connectors/postgres/gateway/raw-client.ts';
-import { testTarget } from '../../connectors/postgres/gateway/test-target.ts';
-import { grantOf } from '../../connectors/postgres/policy/grant-fixture.ts';
-import { collectLog } from '../collect-log.ts';
-import { MaskingGateway, maskedNames } from '../masking-gateway.ts';
+} from '../../../../src/connectors/postgres/gateway/mask-bindings-file.ts';
+import { TargetCatalogs } from '../../../../src/connectors/postgres/gateway/target-catalogs.ts';
+import { connectTarget } from '../../../../src/connectors/postgres/gateway/target-connection.ts';
+import { SqlParser } from '../../../../src/connectors/postgres/policy/parser.ts';
+import { createStatementPolicy } from '../../../../src/connectors/postgres/policy/statement-policy.ts';
+import { collectLog } from '../../../gateway/collect-log.ts';
+import { MaskingGateway, maskedNames } from '../../../gateway/masking-gateway.ts';
+import { grantOf } from '../policy/grant-fixture.ts';
+import { startBench } from './engine-bench.ts';
+import { query, RawClient, rows } from './raw-client.ts';
+import { testTarget } from './test-target.ts';
 
 const { target, sql } = testTarget();
 const parser = SqlParser.create();

@@ -1,0 +1,154 @@
+/** PostgreSQL as the gateway's sessions see it. */
+import type { SessionReply } from '../../../api/sessions.ts';
+import { errorFields } from '../../../gateway/base/log.ts';
+import { StoredChangedRowsBudget } from '../../../gateway/changed-rows/stored-changed-rows-budget.ts';
+import type {
+  CheckServices,
+  ConnectorSession,
+  GatewayConnector,
+  GatewayServices,
+  OpenConnector,
+  SessionContext,
+} from '../../../gateway/connector.ts';
+import { StoredLookupBudget } from '../../../gateway/lookups/stored-lookup-budget.ts';
+import { shownHosts } from '../../../gateway/targets/targets.ts';
+import { maskedOn } from '../../../policy/masked-columns.ts';
+import type { PolicyTarget, PostgresPolicyTarget } from '../../../policy/policy.ts';
+import { SqlParser } from '../policy/parser.ts';
+import { createStatementPolicy } from '../policy/statement-policy.ts';
+import type { StatementPolicy } from '../policy/types.ts';
+import { createCancelRegistry } from './cancel-registry.ts';
+import { changedPostgresTarget } from './changed-target.ts';
+import { findMaskAlerts } from './check-masks.ts';
+import { Estimates } from './estimates.ts';
+import { MaskBindings } from './mask-bindings.ts';
+import { maskBindingsPath, readMaskBindings, writeMaskBindings } from './mask-bindings-file.ts';
+import { MaskWatch } from './mask-watch.ts';
+import { resolvePostgresTarget } from './resolve-target.ts';
+import { servePostgresStream } from './serve-postgres-stream.ts';
+import { statementApprovals } from './statement-approvals.ts';
+import { StatementPace } from './statement-pace.ts';
+import { TargetCatalogs } from './target-catalogs.ts';
+import { connectTarget } from './target-connection.ts';
+import type { PostgresTarget } from './types.ts';
+
+const MAX_CANCEL_STREAMS = 16;
+
+export const postgresGateway: GatewayConnector = { open, check, findAlerts: findMaskAlerts };
+
+/** What all sessions share. */
+interface Shared {
+  readonly services: GatewayServices;
+  readonly catalogs: TargetCatalogs;
+  readonly estimates: Estimates;
+  readonly statements: StatementPolicy;
+  readonly lookups: StoredLookupBudget;
+  readonly changedRows: StoredChangedRowsBudget;
+}
+
+function open(services: GatewayServices): OpenConnector {
+  const { policy, database: store, log, clock } = services;
+  const opened = new AsyncDisposableStack();
+  const parser = opened.use(SqlParser.create());
+  const bindingsPath = maskBindingsPath(services.dataDirectory);
+  const bindings = new MaskBindings({
+    bindings: readMaskBindings(bindingsPath),
+    write: (next) => writeMaskBindings(bindingsPath, next),
+    masked: (target) => maskedOn(policy.current()?.policy, target),
+    log,
+  });
+  const catalogs = opened.use(new TargetCatalogs(parser, (target) => bindings.of(target)));
+  const maskWatch = opened.use(new MaskWatch({ services, catalogs, log }));
+  const shared: Shared = {
+    services,
+    catalogs,
+    estimates: opened.use(new Estimates(log)),
+    statements: createStatementPolicy(parser, (fault) =>
+      log.error('statement.fault', errorFields(fault)),
+    ),
+    lookups: new StoredLookupBudget({ store, clock, log }),
+    changedRows: new StoredChangedRowsBudget({ store, clock, log }),
+  };
+  return {
+    policyChanged(next) {
+      catalogs.masksChanged();
+      bindings.policyChanged();
+      maskWatch.policyChanged(next);
+    },
+    alerts: () => bindings.alerts(),
+    async prepare({ target }, principal) {
+      const resolved = await resolvePostgresTarget(services, database(target), principal);
+      return {
+        reply: reply(resolved),
+        open: (context) => openSession(shared, resolved, context),
+      };
+    },
+    [Symbol.asyncDispose]: () => opened.disposeAsync(),
+  };
+}
+
+function reply({ name, database: to, user }: PostgresTarget): SessionReply['target'] {
+  return { kind: 'postgres', name, database: to, user };
+}
+
+function openSession(
+  { services, catalogs, estimates, statements, lookups, changedRows }: Shared,
+  target: PostgresTarget,
+  context: SessionContext,
+): ConnectorSession {
+  const { targets, policy, approvals, clock, key: maskKey } = services;
+  const { principal } = context;
+  const cancelKeys = createCancelRegistry();
+  const pace = new StatementPace();
+  const catalog = catalogs.source(target);
+  const asked = { ...context, approvals, estimates, target, policy, clock };
+  const grantEnded = new Set<() => void>();
+  const changed = changedPostgresTarget({ targets, principal, target });
+  return {
+    hosts: target.hosts,
+    streamLimits: { cancel: MAX_CANCEL_STREAMS },
+    serve: (stream) =>
+      servePostgresStream({
+        ...stream,
+        ...context,
+        target,
+        onGrantEnded(listener) {
+          grantEnded.add(listener);
+          return () => grantEnded.delete(listener);
+        },
+        policy: statements,
+        catalog,
+        ...(target.hosts.length > 1
+          ? { catalogOf: (host) => catalogs.sourceOf(target, host) }
+          : {}),
+        approvals: statementApprovals(asked),
+        isRun: context.run !== undefined,
+        lookups,
+        changedRows,
+        pace,
+        cancelKeys,
+        maskKey,
+      }),
+    policyChanged({ target: now }, ended) {
+      if (ended) {
+        for (const listener of grantEnded) listener();
+      }
+      return changed(now);
+    },
+  };
+}
+
+async function check(services: CheckServices, target: PolicyTarget): Promise<string> {
+  // Without groups: the credential that everybody gets who has no own.
+  const postgres = await resolvePostgresTarget(services, database(target), { groups: [] });
+  await using connection = await connectTarget({
+    target: { ...postgres, hosts: shownHosts(postgres.hosts) },
+    signal: services.signal,
+  });
+  return `${connection.server}, ${connection.tls ? 'TLS' : 'no TLS'}`;
+}
+
+function database(target: PolicyTarget): PostgresPolicyTarget {
+  if (target.kind !== 'postgres') throw new TypeError(`target "${target.name}" is no database`);
+  return target;
+}

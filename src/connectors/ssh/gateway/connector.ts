@@ -1,0 +1,106 @@
+/** SSH as the gateway's sessions see it. */
+import type {
+  CheckServices,
+  ConnectorSession,
+  GatewayConnector,
+  GatewayServices,
+  OpenConnector,
+  SessionContext,
+} from '../../../gateway/connector.ts';
+import { shownHosts } from '../../../gateway/targets/targets.ts';
+import type { PolicyTarget, SshPolicyTarget } from '../../../policy/policy.ts';
+import { credentialName } from '../../../policy/principal-grant.ts';
+import { decideSsh } from '../policy/decide-ssh.ts';
+import { loginsOnOffer } from '../policy/logins.ts';
+import { actApprovals } from './act-approvals.ts';
+import { CommandJudge } from './command-judge.ts';
+import { connectSshTarget } from './connect-target.ts';
+import { currentSshTarget } from './current-target.ts';
+import { systemResolver } from './name-resolver.ts';
+import { resolveSshTarget } from './resolve-target.ts';
+import { serveSshStream } from './serve-ssh-stream.ts';
+import type { SshTarget } from './types.ts';
+
+export const sshGateway: GatewayConnector = { open, check };
+
+function open(services: GatewayServices): OpenConnector {
+  // Of all sessions.
+  const shared = { services, commands: new CommandJudge(), resolver: systemResolver() };
+  return {
+    async prepare({ target, grant }, principal) {
+      const policyTarget = server(target);
+      const offered = loginsOnOffer(policyTarget, principal, grant);
+      const resolved = await resolveSshTarget(services, policyTarget, offered);
+      const users = resolved.logins.map(({ user }) => user);
+      return {
+        reply: { kind: 'ssh', name: target.name, users, hearsNotCarried: true },
+        open: (context) => openSession(shared, resolved, context),
+      };
+    },
+    [Symbol.asyncDispose]: () => shared.commands[Symbol.asyncDispose](),
+  };
+}
+
+interface Shared {
+  readonly services: GatewayServices;
+  readonly commands: CommandJudge;
+  readonly resolver: ReturnType<typeof systemResolver>;
+}
+
+/** @param target as it was when the session began */
+function openSession(
+  { services, commands, resolver }: Shared,
+  target: SshTarget,
+  context: SessionContext,
+): ConnectorSession {
+  const { policy, approvals, clock } = services;
+  const { principal } = context;
+  const grantChanged = new Set<() => void>();
+  const currentTarget = currentSshTarget({ ...services, principal, name: target.name });
+  const session: ConnectorSession = {
+    hosts: target.hosts,
+    serve: (stream) =>
+      serveSshStream({
+        ...stream,
+        ...context,
+        target,
+        currentTarget,
+        onGrantChanged(listener) {
+          grantChanged.add(listener);
+          return () => grantChanged.delete(listener);
+        },
+        decide: decideSsh,
+        judge: (by, user, act) => commands.decide(session, by, user, act),
+        approvals: actApprovals({ ...context, approvals, target, policy, clock }),
+        resolver,
+      }),
+    policyChanged() {
+      // Each connection looks for itself whether it may go on.
+      for (const listener of grantChanged) listener();
+      return undefined;
+    },
+  };
+  return session;
+}
+
+async function check(services: CheckServices, policyTarget: PolicyTarget): Promise<string> {
+  const target = server(policyTarget);
+  const credential = credentialName(target, { groups: [] });
+  const alone = credential === undefined ? [] : [{ user: undefined, credential }];
+  const offered = target.logins.length > 0 ? target.logins : alone;
+  const resolved = await resolveSshTarget(services, target, offered);
+  const shown = { ...resolved, hosts: shownHosts(resolved.hosts) };
+  let software = '';
+  for (const login of shown.logins) {
+    const connection = await connectSshTarget({ target: shown, login, signal: services.signal });
+    software = connection.software;
+    connection.client.on('error', () => undefined).end();
+    connection.socket.destroy();
+  }
+  return `${software}, logged in as ${shown.logins.map(({ user }) => user).join(', ')}`;
+}
+
+function server(target: PolicyTarget): SshPolicyTarget {
+  if (target.kind !== 'ssh') throw new TypeError(`target "${target.name}" is no server`);
+  return target;
+}
