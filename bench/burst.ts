@@ -1,5 +1,5 @@
 /**
- * What a gateway keeps of a burst: thousands of connections with statements of all kinds, as a test
+ * What a gateway keeps of a burst: a thousand connections with statements of all kinds, as a test
  * suite makes them, and then nobody. A minute later it should be nearly as small as before.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -9,7 +9,6 @@ import type { Notes } from './memory.ts';
 import { residentKilobytes } from './process-figures.ts';
 import { RawClient } from './raw-client.ts';
 
-const CONNECTIONS = 2500;
 const AT_ONCE = 16;
 /** One in so many reads a large result, sends much, writes a long text. */
 const LARGE_ONE_IN = 50;
@@ -22,7 +21,11 @@ const MANY_COLUMNS = 300;
 const REST_MS = 60_000;
 
 /** Of processes that have done nothing else yet; MB. */
-export async function memoryAfterBurst(lane: Lane, say: (text: string) => void): Promise<Notes> {
+export async function memoryAfterBurst(
+  lane: Lane,
+  connections: number,
+  say: (text: string) => void,
+): Promise<Notes> {
   const [gateway = 0] = lane.serverEnd;
   const [cli = 0] = lane.clientEnd;
   const megabytes = (what: 'VmRSS' | 'VmHWM'): readonly [number, number] => [
@@ -33,7 +36,7 @@ export async function memoryAfterBurst(lane: Lane, say: (text: string) => void):
   const start = megabytes('VmRSS');
   let next = 1;
   const worker = async (): Promise<void> => {
-    for (let number = next; number <= CONNECTIONS; number = next) {
+    for (let number = next; number <= connections; number = next) {
       next += 1;
       await connection(lane, number);
     }
@@ -41,14 +44,14 @@ export async function memoryAfterBurst(lane: Lane, say: (text: string) => void):
   await Promise.all(Array.from({ length: AT_ONCE }, worker));
   const end = megabytes('VmRSS');
   const peak = megabytes('VmHWM');
-  say(`a burst of ${CONNECTIONS} connections: RSS ${start.join('/')} → ${end.join('/')} MB`);
+  say(`a burst of ${connections} connections: RSS ${start.join('/')} → ${end.join('/')} MB`);
   await sleep(REST_MS);
   const rest = megabytes('VmRSS');
   return Object.fromEntries(
     ['gateway', 'CLI'].flatMap((name, index) => {
       const of = (values: readonly number[]): number => values[index] ?? Number.NaN;
       return [
-        [`${name}, RSS before a burst of ${CONNECTIONS} connections (MB)`, of(start)],
+        [`${name}, RSS before a burst of ${connections} connections (MB)`, of(start)],
         [`${name}, RSS above that at its peak (MB)`, of(peak) - of(start)],
         [`${name}, RSS above that when it ends (MB)`, of(end) - of(start)],
         [`${name}, RSS above that a minute later (MB)`, of(rest) - of(start)],

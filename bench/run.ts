@@ -102,7 +102,7 @@ async function measureMemory(options: BenchOptions, context: LaneContext): Promi
   const measurements: readonly (readonly [Work, (lane: OpenLane) => Promise<Notes>])[] = [
     ['memory', memoryWhileStreaming],
     ['idle', (lane) => memoryOfIdleConnections(lane, options.connections, context.say)],
-    ['burst', (lane) => memoryAfterBurst(lane, context.say)],
+    ['burst', (lane) => memoryAfterBurst(lane, options.connections, context.say)],
   ];
   let notes: Notes = {};
   for (const [work, measure] of measurements) {

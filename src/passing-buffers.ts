@@ -6,8 +6,7 @@
  * grow by, which is little for a small heap: it marks everything, on all cores, for each 8 MB that
  * pass. A collection of the young generation takes a millisecond or two and frees the same.
  */
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
+import { garbageCollector } from './garbage-collector.ts';
 
 /** Bytes that pass between two collections; about as much is freed. Measured. */
 const COLLECT_EVERY_BYTES = 8 * 1024 * 1024;
@@ -20,7 +19,7 @@ export function bytesPassed(length: number): void {
   passed += length;
   if (passed >= COLLECT_EVERY_BYTES) {
     passed = 0;
-    collect ??= youngCollector();
+    collect ??= garbageCollector({ type: 'minor' });
     collect();
   }
 }
@@ -42,12 +41,4 @@ export function freeNow({ buffer, byteLength }: Uint8Array): void {
   ) {
     buffer.transfer(0);
   }
-}
-
-/** V8 gives its collector to scripts only with this flag, and to contexts made while it is set. */
-function youngCollector(): () => void {
-  setFlagsFromString('--expose-gc');
-  const gc: unknown = runInNewContext('gc');
-  setFlagsFromString('--no-expose-gc');
-  return typeof gc === 'function' ? () => gc({ type: 'minor' }) : () => undefined;
 }

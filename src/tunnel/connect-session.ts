@@ -25,6 +25,7 @@ import { LocalPort } from '../connectors/postgres/client/local-port.ts';
 import { LocalTls } from '../connectors/postgres/client/local-tls.ts';
 import type { OwnSshPort } from '../connectors/ssh/client/own-ssh-port.ts';
 import { HoopError } from '../errors.ts';
+import { giveBackAtRest } from '../give-back.ts';
 import { ClientRecording } from '../recording/client-recording.ts';
 import { endError } from '../recording/end-error.ts';
 import { EvidenceLines } from '../recording/evidence-lines.ts';
@@ -114,6 +115,7 @@ export async function connectSession(options: ConnectSessionOptions): Promise<Cl
   try {
     await session.start(signal);
     limitYoungGeneration();
+    giveBackAtRest();
     return session;
   } catch (error) {
     await session.close({ reason: 'client_lost', message: 'the session could not be set up' });

@@ -52,6 +52,36 @@ describe('the launcher', () => {
     expect(run.status).toBe(0);
   });
 
+  test.runIf(process.platform === 'linux')(
+    'a gateway begins again with few pools of memory, as the same process',
+    () => {
+      const begins = join(directory, 'begins.cjs');
+      writeFileSync(
+        begins,
+        "require('fs').writeSync(2, 'begins ' + process.pid + ' ' + process.env.MALLOC_ARENA_MAX + '\\n');",
+      );
+      const run = (words: readonly string[], env: Record<string, string> = {}) => {
+        const args = ['--require', begins, 'bin/hoop.js', ...words];
+        const ran = spawnSync(process.execPath, args, {
+          encoding: 'utf8',
+          env: { ...process.env, MALLOC_ARENA_MAX: undefined, ...env },
+        });
+        const begun = ran.stderr.match(/^begins .*$/gm) ?? [];
+        return { ...ran, begun: begun.map((line) => line.split(' ')) };
+      };
+      const config = ['--config', join(directory, 'none.yaml')];
+      const gateway = run(['gateway', 'start', ...config]);
+      expect(gateway.begun.map(([, , arenas]) => arenas)).toEqual(['undefined', '2']);
+      expect(gateway.begun[1]?.[1]).toBe(gateway.begun[0]?.[1]);
+      expect(gateway.stderr).toContain('none.yaml');
+      expect(gateway.stderr).not.toContain('Warning');
+      expect(gateway.status).toBe(1);
+      // Whoever has set it knows why; and a short command has no use for it.
+      expect(run(['gateway', 'start', ...config], { MALLOC_ARENA_MAX: '4' }).begun).toHaveLength(1);
+      expect(run(['gateway', 'check', ...config]).begun).toHaveLength(1);
+    },
+  );
+
   test('compiled modules are kept where only the user can write, and nowhere else', () => {
     const run = (home: string) =>
       spawnSync(process.execPath, ['bin/hoop.js', '--version'], {

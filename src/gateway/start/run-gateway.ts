@@ -1,6 +1,7 @@
 /** A gateway for the life of a process: starts, says so, stops when it is told to. */
 import { once } from 'node:events';
 import type { Writable } from 'node:stream';
+import { giveBackAtRest } from '../../give-back.ts';
 import { limitYoungGeneration } from '../../young-generation.ts';
 import { readGatewayConfig } from '../base/config.ts';
 import { createLog, errorFields } from '../base/log.ts';
@@ -28,6 +29,7 @@ export async function runGateway(options: RunGatewayOptions): Promise<void> {
   const log = createLog({ stream, json, level: verbose ? 'debug' : 'info' });
   const config = await readGatewayConfig(options.configFile);
   limitYoungGeneration();
+  giveBackAtRest();
   const started = Promise.withResolvers<Gateway>();
   // Nobody may ever ask.
   started.promise.catch(() => undefined);
