@@ -30,6 +30,7 @@ const ENTRIES = [
   'src/gateway/search/search-worker.ts',
   'src/connectors/ssh/gateway/command-worker.ts',
   'src/connectors/postgres/policy/parser-worker.ts',
+  'src/policy/repo/git-worker.ts',
   'src/recording/leaf-worker.ts',
   'src/run/fence/inside.ts',
 ];

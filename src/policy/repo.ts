@@ -10,7 +10,7 @@ import { HoopError } from '../errors.ts';
 import { isMissing, writeFileAtomic } from '../home.ts';
 import { isPolicyPath, requirePolicy } from './load-policy.ts';
 import type { Policy } from './policy.ts';
-import { PolicyClone, type VerifiedCommit } from './repo/policy-clone.ts';
+import { type CloneOptions, PolicyClone, type VerifiedCommit } from './repo/policy-clone.ts';
 
 export interface PolicyRepoOptions {
   /** Where hoop keeps it; made if missing. */
@@ -21,6 +21,8 @@ export interface PolicyRepoOptions {
   /** Text of the OpenSSH allowed-signers file. */
   readonly allowedSigners: string;
   readonly env: NodeJS.ProcessEnv;
+  /** Of the clone. */
+  readonly runGit?: CloneOptions['runGit'];
   /** Milliseconds since 1970. */
   readonly now?: () => number;
 }

@@ -14,6 +14,7 @@ import {
   grantedTargets,
   principalGrant,
 } from '../../policy/principal-grant.ts';
+import { GitThread } from '../../policy/repo/git-thread.ts';
 import { type PolicyInForce, PolicyRepo } from '../../policy/repo.ts';
 import type { Principal, TemporaryGrant } from '../../policy/types.ts';
 import { errorFields, type Log } from './log.ts';
@@ -39,18 +40,23 @@ const FIRST_SYNC_WAIT_MS = 15_000;
 
 export class GatewayPolicy {
   readonly #repo: PolicyRepo;
+  readonly #git: GitThread;
   readonly #options: GatewayPolicyOptions;
   readonly #listeners = new Set<(inForce: PolicyInForce) => void>();
 
-  private constructor(repo: PolicyRepo, options: GatewayPolicyOptions) {
+  private constructor(repo: PolicyRepo, git: GitThread, options: GatewayPolicyOptions) {
     this.#repo = repo;
+    this.#git = git;
     this.#options = options;
   }
 
   static async open(options: GatewayPolicyOptions, signal: AbortSignal): Promise<GatewayPolicy> {
     const { directory: dir, repository, branch, allowedSigners, env } = options;
-    const repo = await PolicyRepo.open({ dir, repository, branch, allowedSigners, env }, signal);
-    const policy = new GatewayPolicy(repo, options);
+    const git = new GitThread();
+    const runGit = git.run.bind(git);
+    const kept = { dir, repository, branch, allowedSigners, env, runGit };
+    const repo = await PolicyRepo.open(kept, signal);
+    const policy = new GatewayPolicy(repo, git, options);
     const { promise: waitedEnough, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(resolve, FIRST_SYNC_WAIT_MS);
     try {
@@ -79,6 +85,7 @@ export class GatewayPolicy {
 
   /** Polls until the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
+    await using _ = this.#git;
     await this.#repo.watch({
       pollSeconds: this.#options.pollSeconds,
       signal,

@@ -104,9 +104,12 @@ export async function runGit(options: GitOptions): Promise<GitRun> {
   return run;
 }
 
-/** Runs git and fails unless it exits with 0. */
-export async function git(options: GitOptions): Promise<Buffer> {
-  const { status, stdout, stderr } = await runGit(options);
+/**
+ * Runs git and fails unless it exits with 0.
+ * @param run instead of `runGit`
+ */
+export async function git(options: GitOptions, run = runGit): Promise<Buffer> {
+  const { status, stdout, stderr } = await run(options);
   if (status !== 0) {
     throw new HoopError('HOOP_POLICY_FETCH', `git ${options.args[0]} failed`, {
       detail: firstLines(stderr) || `It exited with status ${status}.`,

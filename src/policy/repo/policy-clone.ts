@@ -41,6 +41,8 @@ export interface CloneOptions {
   readonly env: NodeJS.ProcessEnv;
   /** No other process uses the directory, and this one fetches when no other git of its runs. */
   readonly isAlone?: boolean;
+  /** Instead of `runGit`, where others must not wait for a process to start. */
+  readonly runGit?: typeof runGit | undefined;
 }
 
 export interface VerifiedCommit {
@@ -104,7 +106,7 @@ export class PolicyClone {
     const { dir, env } = this.#options;
     const fresh = mkdtempSync(join(dir, 'policy.git.'));
     const args = ['init', '--quiet', '--bare', '--template='];
-    await git({ gitDir: fresh, args, env, signal });
+    await git({ gitDir: fresh, args, env, signal }, this.#options.runGit);
     try {
       renameSync(fresh, this.#gitDir);
     } catch (error) {
@@ -240,26 +242,23 @@ export class PolicyClone {
   }
 
   async #fetch(source: string, signal: AbortSignal, globalConfig?: string): Promise<string> {
-    await git({
-      gitDir: this.#gitDir,
-      env: this.#options.env,
-      signal,
-      ...(globalConfig === undefined ? {} : { globalConfig }),
-      args: [
-        'fetch',
-        '--quiet',
-        '--no-auto-gc',
-        '--no-write-fetch-head',
-        '--no-recurse-submodules',
-        '--no-tags',
-        '--force',
-        '--end-of-options',
-        source,
-        `+${this.#ref}:${INCOMING}`,
-        // A signature may be on a tag. Forced: a tag says nothing by itself.
-        '+refs/tags/*:refs/tags/*',
-      ],
-    });
+    const args = [
+      'fetch',
+      '--quiet',
+      '--no-auto-gc',
+      '--no-write-fetch-head',
+      '--no-recurse-submodules',
+      '--no-tags',
+      '--force',
+      '--end-of-options',
+      source,
+      `+${this.#ref}:${INCOMING}`,
+      // A signature may be on a tag. Forced: a tag says nothing by itself.
+      '+refs/tags/*:refs/tags/*',
+    ];
+    const config = globalConfig === undefined ? {} : { globalConfig };
+    const { env, runGit: run } = this.#options;
+    await git({ gitDir: this.#gitDir, env, signal, args, ...config }, run);
     const tip = await this.#git(
       ['rev-parse', '--verify', '--quiet', '--end-of-options', `${INCOMING}^{commit}`],
       signal,
@@ -311,7 +310,8 @@ export class PolicyClone {
   }
 
   async #git(args: readonly string[], signal: AbortSignal): Promise<Buffer> {
-    return git({ gitDir: this.#gitDir, args, env: this.#options.env, signal });
+    const { env, runGit: run } = this.#options;
+    return git({ gitDir: this.#gitDir, args, env, signal }, run);
   }
 
   async #run(
@@ -319,7 +319,8 @@ export class PolicyClone {
     signal: AbortSignal,
     more: { settings?: readonly string[]; input?: Uint8Array } = {},
   ): Promise<GitRun> {
-    return runGit({ gitDir: this.#gitDir, args, env: this.#options.env, signal, ...more });
+    const { env, runGit: run = runGit } = this.#options;
+    return run({ gitDir: this.#gitDir, args, env, signal, ...more });
   }
 }
 
