@@ -7,9 +7,22 @@ import { type IndexStore, integer, nullable } from './index-store.ts';
 /** Rows wait at most this long, or until there are this many. */
 const FLUSH_AFTER_MS = 100;
 const FLUSH_AT_EVENTS = 500;
+/** Of what statements touch, in one turn: some ten milliseconds. A DROP may name 50,000 tables. */
+const MAX_FACTS = 2000;
+/** In the place of a digest, as long as not all that it stands for is written. */
+const UNFINISHED = '~unfinished';
 
 type Decision = Extract<RecordingEvent, { type: 'decision' }>;
 type Result = Extract<RecordingEvent, { type: 'result' }>;
+type Fact = readonly [kind: string, name: string, extra: string | null];
+/** A large list of what is touched, of which a part is written. */
+interface Staged {
+  readonly all: string;
+  readonly id: number;
+  readonly facts: readonly Fact[];
+  at: number;
+}
+
 interface Pending {
   readonly session: string;
   readonly timeMs: number;
@@ -55,7 +68,10 @@ export class StatementIndex {
     Decision['rules'],
     { readonly decision: Decision; readonly id: number }
   >();
+  /** What the first of the pending ones touches, while it is written. */
+  #staged: Staged | undefined;
   #timer: NodeJS.Timeout | undefined;
+  #nextTurn: NodeJS.Immediate | undefined;
 
   constructor(store: IndexStore, clock: () => number, onFault: (error: unknown) => void) {
     this.#store = store;
@@ -71,7 +87,7 @@ export class StatementIndex {
     }
     this.#add(session, event);
     if (this.#pending.length >= FLUSH_AT_EVENTS) {
-      this.#flushGuarded();
+      this.#nextTurn ??= setImmediate(() => this.#flushGuarded());
     } else {
       this.#timer ??= setTimeout(() => this.#flushGuarded(), FLUSH_AFTER_MS);
     }
@@ -80,26 +96,85 @@ export class StatementIndex {
   /** Writes what is pending. @throws what SQLite says. */
   flush(): void {
     clearTimeout(this.#timer);
+    clearImmediate(this.#nextTurn);
     this.#timer = undefined;
-    if (this.#pending.length === 0) {
-      return;
-    }
-    const pending = this.#pending;
-    this.#pending = [];
-    this.#undone = new Map();
+    this.#nextTurn = undefined;
+    while (this.#pending.length > 0) this.#writeLot();
+  }
+
+  /** As much as others can wait for: some statements, or a part of what a large one touches. */
+  #writeLot(): void {
+    const [first] = this.#pending;
     try {
-      this.#store.transaction(() => this.#write(pending));
+      const isLarge = first?.decision !== undefined && factCount(first) > MAX_FACTS;
+      if (isLarge && !this.#isStored(first.decision)) return;
     } catch (error) {
-      // Rows that were made in it are gone with it.
-      this.#touched = new Map();
-      this.#touchedBy = new WeakMap();
+      this.#takeLot();
+      this.#forget();
+      throw error;
+    }
+    const lot = this.#takeLot();
+    try {
+      this.#store.transaction(() => this.#write(lot));
+    } catch (error) {
+      this.#forget();
       throw error;
     }
   }
 
+  /** Rows that were made in a transaction that failed are gone with it. */
+  #forget(): void {
+    this.#touched = new Map();
+    this.#touchedBy = new WeakMap();
+    this.#staged = undefined;
+  }
+
+  /** The first ones; one that is large by itself. */
+  #takeLot(): readonly Pending[] {
+    let facts = 0;
+    let count = 0;
+    for (const entry of this.#pending) {
+      facts += factCount(entry);
+      if (count > 0 && (facts > MAX_FACTS || count >= FLUSH_AT_EVENTS)) break;
+      count += 1;
+    }
+    const lot = this.#pending.splice(0, count);
+    for (const { session, decision } of lot) {
+      if (decision !== undefined) this.#undone.delete(keyOf(session, decision));
+    }
+    return lot;
+  }
+
+  /** Writes the next part of what it touches. @returns whether all of it is there. */
+  #isStored(decision: Decision): boolean {
+    const all = listsOf(decision);
+    if (this.#touched.has(all)) return true;
+    const digest = hash('sha256', all, 'base64url');
+    if (this.#staged?.all !== all && this.#statements.touched.get(digest) !== undefined)
+      return true;
+    this.#store.transaction(() => {
+      const staged = this.#staged?.all === all ? this.#staged : this.#stage(all, decision);
+      const to = Math.min(staged.at + MAX_FACTS, staged.facts.length);
+      for (const [kind, name, extra] of staged.facts.slice(staged.at, to)) {
+        this.#statements.fact.run(kind, name, staged.id, extra);
+      }
+      staged.at = to;
+      if (to === staged.facts.length) this.#statements.finish.run(digest, staged.id);
+    });
+    if (this.#staged?.at === this.#staged?.facts.length) this.#staged = undefined;
+    return this.#staged === undefined;
+  }
+
+  #stage(all: string, decision: Decision): Staged {
+    // Of a gateway that was killed meanwhile.
+    this.#statements.unfinished.run(UNFINISHED);
+    const id = Number(this.#statements.addTouched.run(UNFINISHED).lastInsertRowid);
+    this.#staged = { all, id, facts: factsOf(decision), at: 0 };
+    return this.#staged;
+  }
+
   #add(session: string, event: Decision | Result): void {
-    const keyOf = (statement: number): string => `${session} ${event.stream} ${statement}`;
-    const key = keyOf(event.statement);
+    const key = keyOf(session, event);
     if (event.type === 'result') {
       const before = this.#undone.get(key);
       if (before !== undefined) {
@@ -113,7 +188,8 @@ export class StatementIndex {
     const decision = isDecision ? event : undefined;
     const result = isDecision ? undefined : event;
     // Now: by the time of the flush a result that came behind it is in the same entry.
-    const last = this.#undone.get(keyOf(event.statement - 1))?.decision;
+    const before = { stream: event.stream, statement: event.statement - 1 };
+    const last = this.#undone.get(keyOf(session, before))?.decision;
     const entry: Pending = { session, timeMs: this.#clock(), decision, last, result };
     this.#pending.push(entry);
     if (isDecision) {
@@ -177,12 +253,18 @@ export class StatementIndex {
   }
 
   #flushGuarded(): void {
+    clearTimeout(this.#timer);
+    clearImmediate(this.#nextTurn);
+    this.#timer = undefined;
+    this.#nextTurn = undefined;
+    if (this.#pending.length === 0) return;
     try {
-      this.flush();
+      this.#writeLot();
     } catch (error) {
       // The recordings hold the same; readiness tells the operator that the index cannot write.
       this.#onFault(error);
     }
+    if (this.#pending.length > 0) this.#nextTurn = setImmediate(() => this.#flushGuarded());
   }
 
   /** @returns the row's id; undefined when it was there. */
@@ -220,20 +302,15 @@ export class StatementIndex {
   }
 
   #touchedId(decision: Decision): number {
-    const { verbs, relations, columnsMasked, rules } = decision;
+    const { rules } = decision;
     const same = this.#touchedBy.get(rules);
     if (same !== undefined && hasSameLists(same.decision, decision)) {
       return same.id;
     }
-    const all = JSON.stringify([verbs, relations, columnsMasked, rules]);
+    const all = listsOf(decision);
     let id = this.#touched.get(all);
     if (id === undefined) {
-      id = this.#findOrAddTouched(hash('sha256', all, 'base64url'), {
-        verb: verbs,
-        relation: relations,
-        masked: columnsMasked,
-        rules,
-      });
+      id = this.#findOrAddTouched(hash('sha256', all, 'base64url'), decision);
       if (this.#touched.size >= MAX_KNOWN_TOUCHED) {
         this.#touched.clear();
       }
@@ -243,28 +320,14 @@ export class StatementIndex {
     return id;
   }
 
-  #findOrAddTouched(
-    digest: string,
-    facts: {
-      readonly verb: readonly string[];
-      readonly relation: readonly string[];
-      readonly masked: readonly string[];
-      readonly rules: Decision['rules'];
-    },
-  ): number {
+  #findOrAddTouched(digest: string, decision: Decision): number {
     const found = this.#statements.touched.get(digest);
     if (found !== undefined) {
       return integer(found['id']);
     }
     const id = Number(this.#statements.addTouched.run(digest).lastInsertRowid);
-    const { rules, ...named } = facts;
-    for (const [kind, names] of Object.entries(named)) {
-      for (const name of names) {
-        this.#statements.fact.run(kind, name, id, null);
-      }
-    }
-    for (const { id: name, file, line } of rules) {
-      this.#statements.fact.run('rule', name, id, `${file}:${line}`);
+    for (const [kind, name, extra] of factsOf(decision)) {
+      this.#statements.fact.run(kind, name, id, extra);
     }
     return id;
   }
@@ -298,6 +361,32 @@ export class StatementIndex {
   }
 }
 
+function keyOf(
+  session: string,
+  { stream, statement }: { stream: number; statement: number },
+): string {
+  return `${session} ${stream} ${statement}`;
+}
+
+function listsOf({ verbs, relations, columnsMasked, rules }: Decision): string {
+  return JSON.stringify([verbs, relations, columnsMasked, rules]);
+}
+
+/** As they are written. */
+function factsOf({ verbs, relations, columnsMasked, rules }: Decision): readonly Fact[] {
+  const named = Object.entries({ verb: verbs, relation: relations, masked: columnsMasked });
+  return [
+    ...named.flatMap(([kind, names]) => names.map((name): Fact => [kind, name, null])),
+    ...rules.map(({ id, file, line }): Fact => ['rule', id, `${file}:${line}`]),
+  ];
+}
+
+function factCount({ decision }: Pending): number {
+  if (decision === undefined) return 0;
+  const { verbs, relations, columnsMasked, rules } = decision;
+  return verbs.length + relations.length + columnsMasked.length + rules.length;
+}
+
 function hasSameLists(one: Decision, other: Decision): boolean {
   return (
     one.verbs === other.verbs &&
@@ -317,6 +406,8 @@ function prepareAll({ database }: IndexStore) {
     ),
     touched: prepare('SELECT id FROM touched WHERE digest = ?'),
     addTouched: prepare('INSERT INTO touched (digest) VALUES (?)'),
+    finish: prepare('UPDATE touched SET digest = ? WHERE id = ?'),
+    unfinished: prepare('DELETE FROM touched WHERE digest = ?'),
     fact: prepare('INSERT INTO touched_facts VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING'),
     detected: prepare(
       `INSERT INTO statement_classes VALUES (?, ?, ?)

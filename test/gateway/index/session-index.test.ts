@@ -357,6 +357,42 @@ describe('when the database is full', () => {
   });
 });
 
+describe('a statement that touches 20,000 tables', () => {
+  const relations = Array.from({ length: 20_000 }, (_, at) => `public.t${at}`);
+  const count = (table: string): number =>
+    Number(store.database.prepare(`SELECT count(*) AS n FROM ${table}`).get()?.['n']);
+
+  test('is written in lots between which others have their turn, and is found when it is whole', async () => {
+    start();
+    index.event(ID, { ...decision(1), relations });
+    index.event(ID, decision(2));
+    const lots: number[] = [];
+    for (let written = 0; count('statements') < 2; ) {
+      await new Promise((resolve) => setImmediate(resolve));
+      const now = count('touched_facts');
+      if (now > written) lots.push(now - written);
+      written = now;
+      if (now < 20_003) expect(count('statements')).toBe(0);
+    }
+    expect(lots.length).toBeGreaterThan(8);
+    expect(Math.max(...lots)).toBeLessThanOrEqual(4000);
+    expect(count('touched_facts')).toBe(20_003 + 4);
+    index.event(ID, { ...decision(3), relations });
+    index.flush();
+    expect(count('touched')).toBe(2);
+  });
+
+  test('is whole at once for whoever asks for all, and after a gateway that was killed amid it', () => {
+    start();
+    store.database.exec("INSERT INTO touched (digest) VALUES ('~unfinished')");
+    store.database.exec("INSERT INTO touched_facts VALUES ('relation', 'public.lost', 1, NULL)");
+    index.event(ID, { ...decision(1), relations });
+    index.flush();
+    expect([count('statements'), count('touched'), count('touched_facts')]).toEqual([1, 1, 20_003]);
+    expect(faults).toEqual([]);
+  });
+});
+
 test('what a statement touched can be searched by relation, mask and class', () => {
   start();
   index.event(ID, decision(1));

@@ -18,7 +18,7 @@ export async function findChanges(
   ask: Ask,
 ): Promise<Changes | undefined> {
   const rows = await ask(changesSql(state.marks, scope));
-  const found = rows && compareMarks(state.marks, rows, scope);
+  const found = rows && (await compareMarks(state.marks, rows, scope));
   if (found === undefined || found.fewer.length === 0) return found;
   const keys = await ask(keysSql(found.fewer));
   return keys && withoutRows(found, keys);
@@ -45,7 +45,7 @@ export async function readChanges(
   }
   const rows = queries.length === 0 ? [] : await ask(queries.join('\nUNION ALL '));
   if (rows === undefined) return undefined;
-  const first = withReading(state, { owned: changes.owned, whole, rows }, marks);
+  const first = await withReading(state, { owned: changes.owned, whole, rows }, marks);
   if (isRenamedSchema(state, first.state)) return undefined;
   const named = namedInTexts(state, first);
   const dependents = named.size === 0 ? [] : await ask(dependentsSql(named));
@@ -95,7 +95,11 @@ async function readDependents(
   );
   const rows = await ask(queries.join('\nUNION ALL '));
   if (rows === undefined) return undefined;
-  const second = withReading(first.state, { owned, whole: new Set(), rows }, first.state.marks);
+  const second = await withReading(
+    first.state,
+    { owned, whole: new Set(), rows },
+    first.state.marks,
+  );
   const owners = new Map(first.owners);
   for (const [section, more] of second.owners) {
     owners.set(section, new Set([...(owners.get(section) ?? []), ...more]));

@@ -12,6 +12,7 @@
  */
 import type { ChangeScope } from '../policy/types.ts';
 import { BucketMap } from './bucket-map.ts';
+import { inLots } from './catalog-lots.ts';
 import type { OwnedSection, WholeSection } from './catalog-queries.ts';
 import type { Row } from './catalog-rows.ts';
 import { COLUMNS, TRACKED, type Tracked } from './catalog-tracked.ts';
@@ -76,29 +77,27 @@ UNION ALL ${MOMENT}`;
  * As nothing is known of which rows are recent, none is: the bound stays where it is, at the oldest
  * transaction that ran, and with the next look everything from there on counts as changed.
  */
-export function firstMarks(rows: readonly Row[]): Marks {
+export async function firstMarks(rows: readonly Row[]): Promise<Marks> {
   const bound = BigInt(rows.find(([name]) => name === 'bound')?.[1] ?? '0');
-  const byCatalog = new Map<string, Mark>(
-    TRACKED.map(({ name, key: ofRow }) => {
-      const [, total, list] = rows.find(([one]) => one === name) ?? [];
-      const pairs = (list ?? '').split(',').filter((one) => one !== '');
-      const owners = pairs.map((pair) => {
+  const byCatalog = new Map<string, Mark>();
+  for (const { name, key: ofRow } of TRACKED) {
+    const [, total, list] = rows.find(([one]) => one === name) ?? [];
+    const owners: (readonly [string, number])[] = [];
+    await inLots(
+      (list ?? '').split(',').filter((one) => one !== ''),
+      (pair) => {
         const [key = '', owner = ''] = pair.split(' ');
-        return [key, Number(owner)] as const;
-      });
-      const kept = name === COLUMNS ? undefined : BucketMap.empty<string, number>().with(owners);
-      return [
-        name,
-        {
-          bound,
-          total: Number(total ?? 0),
-          recent: new Map(),
-          rows: kept,
-          young: hasNumbers(ofRow) ? youngFrom(owners) : NONE_YOUNG,
-        },
-      ];
-    }),
-  );
+        owners.push([key, Number(owner)]);
+      },
+    );
+    byCatalog.set(name, {
+      bound,
+      total: Number(total ?? 0),
+      recent: new Map(),
+      rows: name === COLUMNS ? undefined : BucketMap.empty<string, number>().with(owners),
+      young: hasNumbers(ofRow) ? youngFrom(owners) : NONE_YOUNG,
+    });
+  }
   return { byCatalog, server: serverIn(rows) };
 }
 
@@ -156,11 +155,11 @@ export interface Changes {
 }
 
 /** @returns undefined: what changed cannot be told, everything must be read. */
-export function compareMarks(
+export async function compareMarks(
   before: Marks,
   rows: readonly Row[],
   scope: ChangeScope,
-): Changes | undefined {
+): Promise<Changes | undefined> {
   const [, boundText, isolation] = rows.find(([name]) => name === 'bound') ?? [];
   const bound = BigInt(boundText ?? '0');
   const byCatalog = new Map(before.byCatalog);
@@ -175,7 +174,7 @@ export function compareMarks(
     if (mark === undefined || distance < 0n || distance > MAX_DISTANCE) return undefined;
     const seen = compareOne(mark, {
       total: Number(total),
-      recent: versionsIn(list ?? ''),
+      recent: await versionsIn(list ?? ''),
       young: new Set((young ?? '').split(' ')),
       bound,
     });
@@ -205,14 +204,16 @@ class ChangedObjects {
   }
 }
 
-function versionsIn(list: string): ReadonlyMap<string, Version> {
-  const texts = list.split(';').filter((one) => one !== '');
-  return new Map(
-    texts.map((text) => {
+async function versionsIn(list: string): Promise<ReadonlyMap<string, Version>> {
+  const versions = new Map<string, Version>();
+  await inLots(
+    list.split(';').filter((one) => one !== ''),
+    (text) => {
       const [key = '', owner, xmin] = text.split(' ');
-      return [text, { key, owner: Number(owner), xmin: Number(xmin) }];
-    }),
+      versions.set(text, { key, owner: Number(owner), xmin: Number(xmin) });
+    },
   );
+  return versions;
 }
 
 interface Look {

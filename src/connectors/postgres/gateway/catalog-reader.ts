@@ -5,7 +5,7 @@
 import type { Catalog, ChangeScope, MaskBinding, MaskText } from '../policy/types.ts';
 import { BucketMap } from './bucket-map.ts';
 import { type Ask, findChanges, isUnchanged, readChanges } from './catalog-changes.ts';
-import { firstMarks, MARKS_SQL, widerScope } from './catalog-marks.ts';
+import { firstMarks, MARKS_SQL, type Marks, widerScope } from './catalog-marks.ts';
 import { OWNED_SECTIONS, sectionSql, WHOLE_SECTIONS } from './catalog-queries.ts';
 import type { Row } from './catalog-rows.ts';
 import { type CatalogState, type Changed, emptyState, withReading } from './catalog-state.ts';
@@ -190,9 +190,9 @@ class CatalogReader implements CatalogSource {
     const place = masks && (await readPlace(query));
     await query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
     const rows: Row[] = [];
-    let marks: ReturnType<typeof firstMarks>;
+    let marks: Marks;
     try {
-      marks = firstMarks(await query(MARKS_SQL));
+      marks = await firstMarks(await query(MARKS_SQL));
       for (const section of [...WHOLE_SECTIONS, ...OWNED_SECTIONS]) {
         for (const row of await query(sectionSql(section))) rows.push(row);
       }
@@ -210,7 +210,7 @@ class CatalogReader implements CatalogSource {
     };
     const owned = new Map(OWNED_SECTIONS.map((section) => [section, 'all' as const]));
     const reading = { owned, whole: new Set(WHOLE_SECTIONS), rows };
-    return await this.#learn(known, withReading(known.state, reading, marks));
+    return await this.#learn(known, await withReading(known.state, reading, marks));
   }
 
   async #learn(

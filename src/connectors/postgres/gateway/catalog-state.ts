@@ -1,10 +1,10 @@
 /** The rows of the system catalogs, by the object that they belong to; immutable, changes share. */
 import { BucketMap } from './bucket-map.ts';
+import { inLots } from './catalog-lots.ts';
 import type { Marks } from './catalog-marks.ts';
 import {
   OWNED_SECTIONS,
   type OwnedSection,
-  type Section,
   WHOLE_SECTIONS,
   type WholeSection,
 } from './catalog-queries.ts';
@@ -102,31 +102,28 @@ export interface Changed {
   readonly whole: ReadonlySet<WholeSection>;
 }
 
-export function withReading(state: CatalogState, reading: Reading, marks: Marks): Changed {
-  const bySection = Map.groupBy(reading.rows, ([section]) => text(section));
-  const rowsOf = (section: Section): Row[] =>
-    (bySection.get(section) ?? []).map((row) => textsIn(row[1]));
+/** Large readings are worked off in lots. */
+export async function withReading(
+  state: CatalogState,
+  reading: Reading,
+  marks: Marks,
+): Promise<Changed> {
+  const fresh = await rowsBySection(reading.rows);
   const owned = { ...state.owned };
   const indexes = { ...state.indexes };
   const owners = new Map<OwnedSection, ReadonlySet<number>>();
   const allRead = new Map<OwnedSection, ReadonlySet<number>>();
   for (const section of OWNED_SECTIONS) {
-    const read = reading.owned.get(section);
-    if (read === undefined) continue;
-    const fresh = Map.groupBy(rowsOf(section), (row) => number(row[0]));
-    const before = owned[section];
-    const asked = read === 'all' ? new Set([...before.keys(), ...fresh.keys()]) : read;
-    allRead.set(section, asked);
-    const changes = [...asked].flatMap((owner) => {
-      const [was, is] = [before.get(owner), fresh.get(owner)];
-      return sameRows(was ?? [], is ?? []) ? [] : [{ owner, was, is }];
-    });
-    if (changes.length === 0) continue;
-    owners.set(section, new Set(changes.map(({ owner }) => owner)));
-    owned[section] = before.with(changes.map(({ owner, is }) => [owner, is]));
+    const asked = reading.owned.get(section);
+    if (asked === undefined) continue;
+    const found = await compared(owned[section], await byOwner(fresh.get(section) ?? []), asked);
+    allRead.set(section, found.read);
+    if (found.changes.length === 0) continue;
+    owners.set(section, new Set(found.changes.map(({ owner }) => owner)));
+    owned[section] = owned[section].with(found.changes.map(({ owner, is }) => [owner, is]));
     for (const name of INDEX_NAMES) {
       if (INDEXES[name].section === section) {
-        indexes[name] = reindexed(indexes[name], INDEXES[name].key, changes);
+        indexes[name] = await reindexed(indexes[name], INDEXES[name].key, found.changes);
       }
     }
   }
@@ -134,31 +131,74 @@ export function withReading(state: CatalogState, reading: Reading, marks: Marks)
   const lists = new Set<WholeSection>();
   for (const section of WHOLE_SECTIONS) {
     if (!reading.whole.has(section)) continue;
-    const fresh = rowsOf(section);
-    if (sameRows(whole[section], fresh)) continue;
+    const rows = fresh.get(section) ?? [];
+    if (sameRows(whole[section], rows)) continue;
     lists.add(section);
-    whole[section] = fresh;
+    whole[section] = rows;
   }
   return { state: { marks, owned, whole, indexes }, owners, read: allRead, whole: lists };
 }
 
-function reindexed(
+interface OwnerChange {
+  readonly owner: number;
+  readonly was: readonly Row[] | undefined;
+  readonly is: readonly Row[] | undefined;
+}
+
+async function rowsBySection(rows: readonly Row[]): Promise<ReadonlyMap<string, readonly Row[]>> {
+  const bySection = new Map<string, Row[]>();
+  await inLots(rows, (row) => {
+    const section = text(row[0]);
+    const known = bySection.get(section) ?? [];
+    known.push(textsIn(row[1]));
+    bySection.set(section, known);
+  });
+  return bySection;
+}
+
+async function byOwner(rows: readonly Row[]): Promise<ReadonlyMap<number, readonly Row[]>> {
+  const owners = new Map<number, Row[]>();
+  await inLots(rows, (row) => {
+    const owner = number(row[0]);
+    const known = owners.get(owner) ?? [];
+    known.push(row);
+    owners.set(owner, known);
+  });
+  return owners;
+}
+
+async function compared(
+  before: Owned,
+  fresh: ReadonlyMap<number, readonly Row[]>,
+  asked: ReadonlySet<number> | 'all',
+): Promise<{ readonly read: ReadonlySet<number>; readonly changes: readonly OwnerChange[] }> {
+  const read = asked === 'all' ? new Set([...before.keys(), ...fresh.keys()]) : asked;
+  const changes: OwnerChange[] = [];
+  await inLots(read, (owner) => {
+    const [was, is] = [before.get(owner), fresh.get(owner)];
+    if (!sameRows(was ?? [], is ?? [])) changes.push({ owner, was, is });
+  });
+  return { read, changes };
+}
+
+async function reindexed(
   index: Index,
   key: (row: Row) => string,
-  changes: readonly {
-    readonly owner: number;
-    readonly was: readonly Row[] | undefined;
-    readonly is: readonly Row[] | undefined;
-  }[],
-): Index {
+  changes: readonly OwnerChange[],
+): Promise<Index> {
   const entries = new Map<string, Set<number>>();
   const of = (name: string): Set<number> => {
     const known = entries.get(name) ?? new Set(index.get(name) ?? []);
     entries.set(name, known);
     return known;
   };
-  for (const { owner, was = [] } of changes) for (const row of was) of(key(row)).delete(owner);
-  for (const { owner, is = [] } of changes) for (const row of is) of(key(row)).add(owner);
+  // All that is taken away before anything is added: a name may go from one owner to another.
+  await inLots(changes, ({ owner, was = [] }) => {
+    for (const row of was) of(key(row)).delete(owner);
+  });
+  await inLots(changes, ({ owner, is = [] }) => {
+    for (const row of is) of(key(row)).add(owner);
+  });
   return index.with(
     [...entries].map(([name, owners]) => [
       name,
