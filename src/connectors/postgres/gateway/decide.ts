@@ -324,6 +324,7 @@ export class Decider {
         placeIsSteady: !settings.placeMoved,
         parameterTypes: request.parameterTypes,
         owner: options.pace,
+        left: this.#state.left,
         cursor: (name) => known.names.cursor(name),
         prepared: (name) => known.names.prepared(name),
       },

@@ -57,6 +57,8 @@ export class StreamState {
   segment = 0;
   /** What errors and notices at the end of the open transaction may show of its statements. */
   deferred = { values: false, userCode: false };
+  /** Aborts when nobody waits for answers any more. */
+  readonly left: AbortSignal;
   /** Of the client since the last Sync or Query: Bind, Parse and Close behind a Bind, Execute. */
   readonly inSegment = { binds: 0, renames: 0, runs: 0 };
   /** A cancel is on its way to the target: what is sent now it might hit instead. */
@@ -92,6 +94,9 @@ export class StreamState {
     this.target = parts.target;
     this.story = parts.story;
     this.ended = parts.ended;
+    const { clientLeft } = parts.options;
+    const ended = parts.ended.signal;
+    this.left = clientLeft === undefined ? ended : AbortSignal.any([ended, clientLeft]);
     this.queue = new PendingQueue(parts.ended.signal);
     this.settings = new ShadowSettings(parts.target.parameters, (scope) =>
       parts.options.catalog.invalidate?.(scope),

@@ -7,6 +7,7 @@
 import { setFlagsFromString } from 'node:v8';
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import type { Grant } from '../../../policy/types.ts';
+import { onAbort } from '../../../until.ts';
 import { answerQuestion, factsOf, toldOf } from './catalog-questions.ts';
 import { type ConstantShape, ConstantShapes, constantShape } from './constant-shapes.ts';
 import type { JudgeTask, ParseAnswer, ParseRequest, WorkerData } from './parser-worker.ts';
@@ -65,6 +66,8 @@ const JUDGE_TIMEOUT_MS = 10_000;
 /** Of V8, in each thread; what the parser itself takes is apart. The tree of 1 MB of `(1),(1)` has 300. */
 const WORKER_HEAP_MB = 768;
 const START_TIMEOUT_MS = 20_000;
+/** The same, once nobody waits for the verdict any more: a new thread costs more than a short rest. */
+const ABANDONED_MS = 500;
 /** By the clock, for a thread that neither answers nor works. */
 const PATIENCE_MS = 60_000;
 /** How soon it is asked again, at the least. */
@@ -73,6 +76,8 @@ const MIN_ASK_MS = 50;
 const MAX_CACHE_BYTES = 32 * 1024 * 1024;
 const MAX_CACHED_TREE_BYTES = 512 * 1024;
 const NOT_TAKEN = -1;
+/** Of whoever cannot leave. */
+const NEVER = new AbortController().signal;
 /** Requests waiting for a worker; more than this many clients at once are refused, not queued. */
 const MAX_WAITING = 1000;
 
@@ -110,6 +115,9 @@ interface Thread {
   job: Job | undefined;
   hadLarge: boolean;
   id: number;
+  /** Of the processor, for its job; and until when by the clock. */
+  limitMs: number;
+  deadline: number;
   timer: NodeJS.Timeout | undefined;
   /** Resident bytes of the process before the job. */
   rssBefore: number;
@@ -226,16 +234,23 @@ export class SqlParser implements AsyncDisposable {
     if (refused) {
       return Promise.resolve(refused);
     }
+    const { left = NEVER } = context;
+    if (left.aborted) return Promise.resolve(BROKEN);
     return new Promise((resolve) => {
-      this.#waiting.push({
+      const job: Job = {
         text,
         large: true,
         maxTreeBytes: Number.POSITIVE_INFINITY,
         judge: { context, grant },
-        // A thread with a task to judge answers with a verdict, or does not parse it.
-        done: (outcome) => resolve(outcome as JudgedOutcome),
-      });
+        done: (outcome) => {
+          abandoned[Symbol.dispose]();
+          // A thread with a task to judge answers with a verdict, or does not parse it.
+          resolve(outcome as JudgedOutcome);
+        },
+      };
+      this.#waiting.push(job);
       this.#dispatch();
+      const abandoned = onAbort(left, () => this.#abandon(job));
     });
   }
 
@@ -356,6 +371,8 @@ export class SqlParser implements AsyncDisposable {
       job: undefined,
       hadLarge: false,
       id: 0,
+      limitMs: 0,
+      deadline: 0,
       timer: undefined,
       rssBefore: 0,
     };
@@ -377,9 +394,10 @@ export class SqlParser implements AsyncDisposable {
     if (job.large) this.#turns.set(job.judge?.context.owner ?? this, this.#turn);
     thread.rssBefore = job.large ? process.memoryUsage.rss() : 0;
     const usual = job.judge === undefined ? this.#timeoutMs : this.#judgeTimeoutMs;
-    const limit = thread.id === 1 ? START_TIMEOUT_MS : usual;
+    thread.limitMs = thread.id === 1 ? START_TIMEOUT_MS : usual;
+    thread.deadline = performance.now() + PATIENCE_MS;
     Atomics.store(thread.taken, 0, NOT_TAKEN);
-    this.#watch(thread, limit, limit, performance.now() + PATIENCE_MS);
+    this.#watch(thread, thread.limitMs);
     thread.worker.ref();
     const { text, maxTreeBytes } = job;
     const { id } = thread;
@@ -394,20 +412,36 @@ export class SqlParser implements AsyncDisposable {
     thread.worker.postMessage(request);
   }
 
-  #watch(thread: Thread, waitMs: number, limit: number, deadline: number): void {
-    thread.timer = setTimeout(() => this.#examine(thread, limit, deadline), waitMs);
+  #watch(thread: Thread, waitMs: number): void {
+    clearTimeout(thread.timer);
+    thread.timer = setTimeout(() => this.#examine(thread), waitMs);
   }
 
   /** Ends the thread if it has worked for so long on its text, or has had it until the deadline. */
-  async #examine(thread: Thread, limit: number, deadline: number): Promise<void> {
-    const { id } = thread;
+  async #examine(thread: Thread): Promise<void> {
+    const { id, deadline } = thread;
     const left = Math.max(deadline - performance.now(), 0);
     thread.timer = setTimeout(() => this.#broke(thread), left);
     const worked = await workedMs(thread);
     if (thread.job === undefined || thread.id !== id) return;
-    clearTimeout(thread.timer);
-    if (worked >= limit || performance.now() >= deadline) this.#broke(thread);
-    else this.#watch(thread, Math.max(limit - worked, MIN_ASK_MS), limit, deadline);
+    const { limitMs } = thread;
+    if (worked >= limitMs || performance.now() >= deadline) this.#broke(thread);
+    else this.#watch(thread, Math.max(limitMs - worked, MIN_ASK_MS));
+  }
+
+  /** Nobody waits for it any more: it gives way to the texts of others, soon if it is being judged. */
+  #abandon(job: Job): void {
+    const waiting = this.#waiting.indexOf(job);
+    if (waiting >= 0) {
+      this.#waiting.splice(waiting, 1);
+      job.done(BROKEN, 0);
+      return;
+    }
+    for (const thread of this.#threads) {
+      if (thread.job !== job) continue;
+      thread.limitMs = Math.min(thread.limitMs, ABANDONED_MS);
+      this.#watch(thread, MIN_ASK_MS);
+    }
   }
 
   /** Grant and catalog are told once, as long as they are the same. */

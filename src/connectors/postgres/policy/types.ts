@@ -686,6 +686,8 @@ export interface StatementContext {
   readonly parameterTypes: readonly number[];
   /** Whoever asks; what takes long is done for one of them after the other. */
   readonly owner?: object | undefined;
+  /** Aborts when nobody waits for the verdict any more. */
+  readonly left?: AbortSignal | undefined;
   /** Masks of SQL-level cursors and prepared statements that the target has confirmed. */
   readonly cursor: (name: string) => AllowedStatement | undefined;
   readonly prepared: (name: string) => AllowedStatement | undefined;

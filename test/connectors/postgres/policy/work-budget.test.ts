@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { SqlParser } from '../../../../src/connectors/postgres/policy/parser.ts';
 import {
   createStatementPolicy,
@@ -179,6 +179,35 @@ test('the limit is of the work of its own thread, not of the time in which other
   const text = 'select name from public.people';
   const outcome = await one.judge(text, { ...bench.context, catalog: busy }, GRANT);
   expect(outcome).toMatchObject({ verdict: { effect: 'allow' } });
+});
+
+describe('a text whose client has left', () => {
+  const slow = `select ${'/*'.repeat(60_000)} 1`;
+
+  test('gives its thread back, and the next text is judged', async () => {
+    await using one = SqlParser.create({ workers: 1 });
+    await one.judge('select 1', bench.context, GRANT);
+    const client = new AbortController();
+    const judged = one.judge(slow, { ...bench.context, left: client.signal }, GRANT);
+    client.abort();
+    expect(await judged).toMatchObject({ type: 'refused', reason: 'parser' });
+    expect(one.replacedWorkers).toBe(1);
+    const text = 'select name from people';
+    expect(await one.judge(text, bench.context, GRANT)).toMatchObject({ type: 'judged' });
+  });
+
+  test('is taken out of those that wait for a turn, and costs nothing', async () => {
+    await using one = SqlParser.create({ workers: 1 });
+    const first = one.judge('select name from people', bench.context, GRANT);
+    const client = new AbortController();
+    const context = { ...bench.context, left: client.signal };
+    const judged = one.judge(slow, context, GRANT);
+    client.abort();
+    expect(await judged).toMatchObject({ type: 'refused', reason: 'parser' });
+    expect(await one.judge(slow, context, GRANT)).toMatchObject({ type: 'refused' });
+    expect(await first).toMatchObject({ type: 'judged' });
+    expect(one.replacedWorkers).toBe(0);
+  });
 });
 
 test('a fault in an answer to the thread refuses the text, is told, and ends nothing else', async () => {
