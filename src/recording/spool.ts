@@ -6,7 +6,8 @@
  *     seg-*.hrs      the recording
  *     owner          process that writes or uploads it
  *     receipt.json   the countersigned manifest
- *     given-up       empty; the gateway does not have the session any more, and is not asked again
+ *     unknown-since  when the gateway first said that it does not have the session
+ *     given-up       empty; it has said so for a week, and is not asked again
  *
  * The data key lies beside what it encrypts. That does not protect from whoever has the whole
  * directory; it does make copies of the segments alone useless (bug reports, sync, blocks of
@@ -121,6 +122,20 @@ export function writeReceipt(directory: string, receipt: Receipt): void {
 export function readReceipt(directory: string): Receipt | undefined {
   const bytes = readPrivateFile(join(directory, 'receipt.json'));
   return bytes === undefined ? undefined : parse(ReceiptShape, bytes, 'receipt.json');
+}
+
+/**
+ * When the gateway first said that it does not have the session: its disk may have been away, or a
+ * backup that lacks it be in place for a day.
+ * @returns milliseconds since 1970; `nowMs` the first time
+ */
+export function unknownSince(directory: string, nowMs: number): number {
+  const path = join(directory, 'unknown-since');
+  const known = readPrivateFile(path);
+  const sinceMs = Number(new TextDecoder().decode(known));
+  if (sinceMs > 0 && sinceMs <= nowMs) return sinceMs;
+  writePrivateFile(path, String(nowMs));
+  return nowMs;
 }
 
 /** What is recorded here stays: it may be all that is left of the session. */

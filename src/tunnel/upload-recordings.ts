@@ -3,13 +3,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { OpenGateway } from '../auth/open-gateway.ts';
 import { HoopError } from '../errors.ts';
 import { pendingUploads, pruneSpools } from '../recording/pending-uploads.ts';
-import { giveUpSpool, spoolDirectory } from '../recording/spool.ts';
+import { giveUpSpool, spoolDirectory, unknownSince } from '../recording/spool.ts';
 import type { UploadReceipt } from '../recording/upload-session.ts';
 import { spoolsOf } from './spools-of.ts';
 
 const ATTEMPTS = 4;
 const RETRY_AFTER_MS = 1_000;
 const UPLOAD_WITHIN_MS = 120_000;
+/** A gateway that says so long that it does not have a session is believed. */
+const GIVE_UP_AFTER_MS = 7 * 86_400_000;
 
 /** @throws HoopError HOOP_UPLOAD_FAILED; the recording stays in the spool and is sent next time. */
 export async function uploadRecording(options: {
@@ -57,8 +59,10 @@ export async function uploadPending(options: {
   readonly except?: readonly string[];
   readonly note: (text: string) => void;
   readonly signal: AbortSignal;
+  /** Milliseconds since 1970; for tests. */
+  readonly clock?: () => number;
 }): Promise<void> {
-  const { open, except = [], note, signal } = options;
+  const { open, except = [], note, signal, clock = Date.now } = options;
   const directory = spoolsOf(open.home);
   // Each by itself: one that cannot be settled must not keep the later ones here for ever.
   const failed = (session: string, error: unknown): void => {
@@ -68,7 +72,7 @@ export async function uploadPending(options: {
     }
   };
   try {
-    await pruneSpools(directory, Date.now());
+    await pruneSpools(directory, clock());
   } catch (error) {
     const reason = error instanceof Error ? error.message : 'unknown reason';
     note(`old recordings could not be removed: ${reason}`);
@@ -97,15 +101,29 @@ export async function uploadPending(options: {
       }
       if (isUnknownThere(error) && (await isOwn(open, { issuer, sub }, signal))) {
         const kept = spoolDirectory(directory, session);
-        giveUpSpool(kept);
-        note(
-          `the gateway does not have the earlier session ${session} any more (${error.message}): its recording stays in "${kept}" and is not sent again`,
-        );
+        const told = unknownThere(kept, clock());
+        if (told !== undefined) {
+          note(
+            `the gateway does not have the earlier session ${session} (${error.message}): ${told}`,
+          );
+        }
       } else {
         failed(session, error);
       }
     }
   }
+}
+
+/** @returns what to say; undefined: it has been said */
+function unknownThere(kept: string, nowMs: number): string | undefined {
+  const sinceMs = unknownSince(kept, nowMs);
+  if (nowMs - sinceMs >= GIVE_UP_AFTER_MS) {
+    giveUpSpool(kept);
+    return `its recording stays in "${kept}" and is not sent again`;
+  }
+  return sinceMs === nowMs
+    ? `its recording stays in "${kept}" and is offered to it for a week`
+    : undefined;
 }
 
 function isPassing(error: unknown): error is HoopError {

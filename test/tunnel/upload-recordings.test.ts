@@ -76,13 +76,19 @@ describe('a recording that the gateway does not know any more', () => {
       },
     }),
   });
-  const send = async (open: OpenGateway): Promise<string[]> => {
+  const DAY_MS = 86_400_000;
+  const send = async (open: OpenGateway, daysLater = 0): Promise<string[]> => {
     const notes: string[] = [];
-    await uploadPending({ open, note: (text) => notes.push(text), signal: bench.signal });
+    await uploadPending({
+      open,
+      note: (text) => notes.push(text),
+      signal: bench.signal,
+      clock: () => Date.now() + daysLater * DAY_MS,
+    });
     return notes;
   };
 
-  test('is told of once, with where it is kept, and not sent again', async () => {
+  test('is told of once, with where it is kept, and not sent again after a week of that', async () => {
     await using open = await openGateway({ env: bench.environment('engineer') });
     const left = await leftRecording(open);
     const [told, ...others] = await send(restored(open));
@@ -90,8 +96,21 @@ describe('a recording that the gateway does not know any more', () => {
     expect(told).toContain(left.directory);
     expect(others).toEqual([]);
     expect(await send(restored(open))).toEqual([]);
+    expect(await pendingUploads(spoolsOf(open.home))).toHaveLength(1);
+    const [last] = await send(restored(open), 8);
+    expect(last).toContain(`stays in "${left.directory}" and is not sent again`);
+    expect(await send(restored(open), 8)).toEqual([]);
     expect(await pendingUploads(spoolsOf(open.home))).toEqual([]);
     expect(existsSync(join(left.directory, 'spool.json'))).toBe(true);
+  });
+
+  test('is sent when the gateway has its disk again', async () => {
+    await using open = await openGateway({ env: bench.environment('engineer') });
+    const left = await leftRecording(open);
+    expect(await send(restored(open))).toHaveLength(1);
+    expect(await send(open, 3)).toEqual([
+      `the recording of the earlier session ${left.session} is uploaded now`,
+    ]);
   });
 
   test('stays to be sent when it is another person’s', async () => {
