@@ -16,10 +16,13 @@ import { readForm, requireField } from './token-form.ts';
 /** One token. */
 export const MAX_LOGOUT_FORM_LENGTH = 32 * 1024;
 /**
- * Of one issuer. It is what the token says before anything of it is checked, so a flood of forged
- * ones, or a provider whose keys cannot be read, holds up the logouts of no other.
+ * Of one issuer, from one address. The issuer is what the token says before anything of it is
+ * checked: a flood of forged ones, or a provider whose keys cannot be read, holds up the logouts of
+ * no other, nor those that the provider itself sends from elsewhere.
  */
 const MAX_WAITING = 100;
+/** Of all: 64 MB. */
+const MAX_WAITING_OF_ALL = 2_000;
 /** As long as an ID token from before may still come, and a little longer. */
 const REMEMBERED_MS = 15 * 60_000;
 const WHY = 'the identity provider has ended the login';
@@ -40,7 +43,9 @@ export interface ProviderLogoutsOptions {
 export class ProviderLogouts {
   readonly #options: ProviderLogoutsOptions;
   #last: Promise<unknown> = Promise.resolve();
+  /** By issuer and address. */
   readonly #waiting = new Map<string, number>();
+  #waitingOfAll = 0;
 
   constructor(options: ProviderLogoutsOptions) {
     this.#options = options;
@@ -51,7 +56,7 @@ export class ProviderLogouts {
     const form = readForm(body);
     try {
       const token = requireField(form, 'logout_token');
-      using _ = this.#place(splitJwt(token, 'logout token').claims['iss']);
+      using _ = this.#place(splitJwt(token, 'logout token').claims['iss'], from);
       const said = await this.#options.verify(token);
       // One after the other: of two that are the same one is spent.
       const mine = this.#last.then(() => this.#receive(said));
@@ -89,18 +94,20 @@ export class ProviderLogouts {
   }
 
   /** @throws HoopError HOOP_LIMIT */
-  #place(claimed: unknown): Disposable {
-    const issuer = typeof claimed === 'string' ? claimed : '';
-    const waiting = this.#waiting.get(issuer) ?? 0;
-    if (waiting >= MAX_WAITING) {
+  #place(claimed: unknown, from: string | undefined): Disposable {
+    const place = JSON.stringify([claimed, from]);
+    const waiting = this.#waiting.get(place) ?? 0;
+    if (waiting >= MAX_WAITING || this.#waitingOfAll >= MAX_WAITING_OF_ALL) {
       throw new HoopError('HOOP_LIMIT', 'too many logouts wait');
     }
-    this.#waiting.set(issuer, waiting + 1);
+    this.#waiting.set(place, waiting + 1);
+    this.#waitingOfAll += 1;
     return {
       [Symbol.dispose]: () => {
-        const left = (this.#waiting.get(issuer) ?? 1) - 1;
-        if (left > 0) this.#waiting.set(issuer, left);
-        else this.#waiting.delete(issuer);
+        const left = (this.#waiting.get(place) ?? 1) - 1;
+        this.#waitingOfAll -= 1;
+        if (left > 0) this.#waiting.set(place, left);
+        else this.#waiting.delete(place);
       },
     };
   }

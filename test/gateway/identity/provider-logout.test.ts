@@ -29,8 +29,9 @@ function claims(changes: Record<string, unknown> = {}): Record<string, unknown> 
   };
 }
 
-function send(token: string): Promise<HttpReply> {
-  return bench.identity.providerLogout(new URLSearchParams({ logout_token: token }).toString());
+function send(token: string, from?: string): Promise<HttpReply> {
+  const body = new URLSearchParams({ logout_token: token }).toString();
+  return bench.identity.providerLogout(body, from);
 }
 
 async function logOut(
@@ -213,6 +214,17 @@ test('a flood of forged logout tokens is bounded', async () => {
   expect([count(400), count(503)]).toEqual([100, 50]);
   await bench.login();
   expect((await logOut()).status).toBe(200);
+});
+
+test('a flood of forged ones from elsewhere holds up no logout that the provider sends', async () => {
+  const { access_token } = await bench.login();
+  const key = await makeKey(bench.issuer.key.kid, 'ES256');
+  const forged = await bench.issuer.mint(claims(), { key });
+  const flood = Array.from({ length: 150 }, () => send(forged, '192.0.2.1'));
+  const token = await bench.issuer.mint(claims(), { header: { typ: 'logout+jwt' } });
+  expect((await send(token, '192.0.2.2')).status).toBe(200);
+  expect(await isLive(access_token)).toBe(false);
+  expect((await Promise.all(flood)).every(({ status }) => status !== 200)).toBe(true);
 });
 
 test('a flood for a provider that does not answer holds up nobody’s logout at another', async () => {
