@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { Command } from 'commander';
@@ -190,6 +190,24 @@ test('check tries certificate, credentials, policy and each target', async () =>
   expect(checks.at(-1)).toMatchObject({
     warning: true,
     text: expect.stringContaining('prod-db: there is no column public.customers.email; nothing'),
+  });
+});
+
+test('check only warns of a damaged file that a gateway starts without', async () => {
+  const config = await writeConfig('damaged');
+  const yaml = await readFile(join(bench.directory, config), 'utf8');
+  const directory = resolve(bench.directory, /^dataDir: (.*)$/m.exec(yaml)?.[1] ?? '');
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  await writeFile(join(directory, 'seen-approvers.json'), '{"v":1,', { mode: 0o600 });
+  const { done, stdout } = run(['check', '--json', '--config', config]);
+  await done;
+  const { checks } = JSON.parse(await text(stdout));
+  const approvers = checks.find(({ check }: { check: string }) => check === 'approvers');
+  expect(approvers).toMatchObject({
+    ok: true,
+    warning: true,
+    text: expect.stringContaining('seen-approvers.json'),
+    hint: 'Delete the file: it fills again as people log in.',
   });
 });
 
