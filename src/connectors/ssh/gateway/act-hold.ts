@@ -19,6 +19,7 @@ import {
   pending,
   tooLong,
   tooMany,
+  usedElsewhere,
 } from './hold-texts.ts';
 import type { SshStory } from './ssh-story.ts';
 import type { HoldOutcome } from './stream-channel.ts';
@@ -150,6 +151,10 @@ export class ActHold {
     if ('type' in now) return now;
     const used = asked.use();
     if (used === undefined) {
+      if (asked.isUsed()) {
+        this.#ended(asked, 'void', 'it was used on another channel or connection');
+        return refused(ask, usedElsewhere(ask, asked.id));
+      }
       const why = 'somebody who approved is no longer an approver, or its time was over';
       this.#ended(asked, 'void', why);
       return refused(ask, changed(ask, asked.id, why));

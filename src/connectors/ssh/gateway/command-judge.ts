@@ -20,8 +20,8 @@ const ASK_MS = 500;
 const HEAP_MB = 256;
 /** The parser recurses; a command within a command within … is refused long before this is full. */
 const STACK_MB = 16;
-/** Commands of all sessions that wait. */
-const MAX_WAITING = 2_000;
+/** Commands of one session that wait; those of others have their own places. */
+const MAX_WAITING = 200;
 const NOT_TAKEN = -1;
 
 const TOO_LONG = 'it takes too long to read';
@@ -45,7 +45,7 @@ interface Thread {
 
 export class CommandJudge implements AsyncDisposable {
   readonly #limitMs: number;
-  readonly #waiting: Job[] = [];
+  readonly #waiting = new Map<object, Job[]>();
   /** When each owner had its last turn. */
   readonly #turns = new WeakMap<object, number>();
   #turn = 0;
@@ -71,36 +71,45 @@ export class CommandJudge implements AsyncDisposable {
       return decideSsh(grant, user, act);
     }
     const { command } = act;
-    if (this.#isClosed || this.#waiting.length >= MAX_WAITING) {
+    const waiting = this.#waiting.get(owner) ?? [];
+    if (this.#isClosed || waiting.length >= MAX_WAITING) {
       return unread(grant, user, command);
     }
     return new Promise((done) => {
-      this.#waiting.push({ owner, grant, user, command, done });
+      waiting.push({ owner, grant, user, command, done });
+      this.#waiting.set(owner, waiting);
       this.#next();
     });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isClosed = true;
-    for (const job of this.#waiting.splice(0)) {
-      giveUp(job);
-    }
+    const jobs = [...this.#waiting.values()].flat();
+    this.#waiting.clear();
+    for (const job of jobs) giveUp(job);
     await this.#drop();
   }
 
   #next(): void {
     if (this.#thread?.job !== undefined) return;
-    const [first] = this.#waiting.toSorted((a, b) => this.#turnOf(a) - this.#turnOf(b));
+    const first = this.#takeFirst();
     if (first === undefined) return;
-    this.#waiting.splice(this.#waiting.indexOf(first), 1);
     this.#turn += 1;
     this.#turns.set(first.owner, this.#turn);
     this.#thread ??= this.#start();
     this.#run(this.#thread, first);
   }
 
-  #turnOf({ owner }: Job): number {
-    return this.#turns.get(owner) ?? 0;
+  /** Of the owner who has waited longest for a turn. */
+  #takeFirst(): Job | undefined {
+    let [next, earliest]: [Job[] | undefined, number] = [undefined, Number.POSITIVE_INFINITY];
+    for (const [owner, jobs] of this.#waiting) {
+      const turn = this.#turns.get(owner) ?? 0;
+      if (turn < earliest) [next, earliest] = [jobs, turn];
+    }
+    const job = next?.shift();
+    if (next?.length === 0 && job !== undefined) this.#waiting.delete(job.owner);
+    return job;
   }
 
   #start(): Thread {

@@ -77,9 +77,23 @@ export function notApproved(
         detail: `Nobody decided about request ${id}. ${rulesOf(ask)}`,
         hint: 'Tell an approver, then ask again.',
       });
+    case 'used':
+      return usedElsewhere(ask, id);
     default:
       return changed(ask, id, standing.outcome ?? `it is ${standing.state}`);
   }
+}
+
+/** The same was asked for twice in a run, and one of them has happened. */
+export function usedElsewhere(ask: ActAsk, id: string): Refusal {
+  return {
+    ...changed(
+      ask,
+      id,
+      'it happened on another channel or connection of this run, which asked for the same',
+    ),
+    hint: 'Look at what it has done. Ask again only where it is to be done twice; that needs another approval.',
+  };
 }
 
 export function changed(ask: ActAsk, id: string, why: string): Refusal {

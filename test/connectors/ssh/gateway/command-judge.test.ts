@@ -70,6 +70,18 @@ describe('commands that are held against the rules', () => {
     expect(order).toEqual(['a', 'x', 'b', 'c', 'd']);
   });
 
+  test('a session that sends more than may wait takes no place from another one', async () => {
+    await using judge = new CommandJudge();
+    const [greedy, other] = [{}, {}];
+    const long = exec(`echo ${'word '.repeat(200)}`);
+    const sent = Array.from({ length: 300 }, () => judge.decide(greedy, ECHO, 'deploy', long));
+    const mine = judge.decide(other, ECHO, 'deploy', long);
+    expect(sent.at(-1)).toMatchObject({ effect: 'refuse' });
+    expect(await mine).toMatchObject({ effect: 'allow' });
+    const allowed = (await Promise.all(sent)).filter(({ effect }) => effect === 'allow');
+    expect(allowed).toHaveLength(201);
+  });
+
   test('after the gateway has closed none waits for ever', async () => {
     const judge = new CommandJudge();
     const waiting = [1, 2].map((n) => judge.decide({}, ECHO, 'deploy', exec('a '.repeat(n * 900))));
