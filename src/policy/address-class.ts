@@ -35,6 +35,20 @@ const PRIVATE: readonly (readonly [string, number])[] = [
   ['fec0::', 10],
 ];
 
+export interface Network {
+  readonly address: string;
+  /** Bits. */
+  readonly prefix: number;
+}
+
+/** @param text an address, or with the length of its prefix: `10.0.0.0/8` */
+export function networkFrom(text: string): Network | undefined {
+  const [, address = '', written] = /^([0-9a-f:.]+)(?:\/(\d{1,3}))?$/i.exec(text) ?? [];
+  const bits = (bytesOf(address)?.length ?? 0) * 8;
+  const prefix = written === undefined ? bits : Number(written);
+  return bits === 0 || prefix > bits ? undefined : { address, prefix };
+}
+
 export type AddressClass =
   | { readonly type: 'public' }
   | { readonly type: 'private' }

@@ -2,6 +2,7 @@
 
 import { createHash } from 'node:crypto';
 import { hostKey } from '../connectors/ssh/policy/host-key.ts';
+import { networkFrom } from './address-class.ts';
 import { programName } from './agents.ts';
 import { contentFrom, limitsFrom, type Parsed, type Report } from './content-from-file.ts';
 import type {
@@ -110,6 +111,7 @@ export function targetFrom(
     kind: 'ssh',
     addresses: addresses.flatMap((text) => parseSshAddress(text) ?? []),
     hostKeys: value.hostKeys.flatMap((line) => hostKey(line) ?? []),
+    ownAddresses: value.ownAddresses?.flatMap((text) => networkFrom(text) ?? []),
     logins: logins.map(({ user, credential, groups }) => ({
       user,
       credential,

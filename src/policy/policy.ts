@@ -3,6 +3,7 @@
  * against a principal and a target. Nothing in here has been decided yet.
  */
 import type { SshRule } from '../connectors/ssh/policy/types.ts';
+import type { Network } from './address-class.ts';
 import type { ColumnMask, DetectorName, Principal, SessionLimits, StatementRule } from './types.ts';
 import type { WorkloadRule } from './workloads/workload-rule.ts';
 
@@ -92,6 +93,8 @@ export interface SshPolicyTarget extends AnyTarget {
    * learned: a key that is not here is refused.
    */
   readonly hostKeys: readonly string[];
+  /** What is the server itself; undefined: the gateway asks it. */
+  readonly ownAddresses?: readonly Network[] | undefined;
   /** Users that one can log in as, in place of `credential`; the first is the default. */
   readonly logins: readonly SshLogin[];
 }

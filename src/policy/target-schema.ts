@@ -1,11 +1,13 @@
 /** targets/*.yaml as zod schemas: databases and servers. */
 import * as z from 'zod';
 import { hostKey } from '../connectors/ssh/policy/host-key.ts';
+import { networkFrom } from './address-class.ts';
 import { Groups, Name, strict, TerminalOff, Text } from './schema-parts.ts';
 
 /** Servers of one target; each may take its whole connectTimeout. */
 const MAX_HOSTS = 16;
 /** A server has one for each algorithm, and twice that while they are changed. */
+const MAX_OWN_ADDRESSES = 1000;
 const MAX_HOST_KEYS = 16;
 const SSH_PORT = 22;
 
@@ -125,6 +127,20 @@ const SshTarget = strict({
     .min(1, 'expected at least one host key: what the server shows is never learned')
     .max(MAX_HOST_KEYS)
     .describe('Public host keys of the server; it must show one of them.'),
+  ownAddresses: z
+    .array(
+      z
+        .string()
+        .refine(
+          (text) => networkFrom(text) !== undefined,
+          'expected an address or a network, such as 10.0.0.5 or 10.1.0.0/16',
+        ),
+    )
+    .max(MAX_OWN_ADDRESSES)
+    .optional()
+    .describe(
+      'Addresses and networks that are the server itself, which "*" in a rule for forwards never means. Default: the gateway asks the server, which must be Linux with sftp.',
+    ),
   logins: z
     .array(
       strict({

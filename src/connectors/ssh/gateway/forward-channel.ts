@@ -5,7 +5,7 @@
 import { HoopError, ProtocolError } from '../../../errors.ts';
 import { plainText } from '../../../gateway/approvals/plain-text.ts';
 import type { Refusal } from '../../../policy/types.ts';
-import type { SshAct } from '../policy/types.ts';
+import type { SshAct, SshVerdict } from '../policy/types.ts';
 import { CHANNEL_WINDOW_BYTES, type ChannelTarget } from '../protocol/frame.ts';
 import { ChannelFlow } from './channel-flow.ts';
 import {
@@ -14,6 +14,7 @@ import {
   forwardDestination,
   refusedAddress,
 } from './forward-destination.ts';
+import type { OwnPlaces } from './server-addresses.ts';
 import { verbOf } from './ssh-story.ts';
 import type { ChannelContext, StreamChannel } from './stream-channel.ts';
 import type { TargetChannel } from './target-channels.ts';
@@ -36,6 +37,8 @@ export class ForwardChannel implements StreamChannel {
   #reached: string | undefined;
   /** What was decided. */
   #destination: ForwardDestination | undefined;
+  /** What was known of the server then. */
+  #own: OwnPlaces | undefined;
   /** Where it leads, of those that were found. */
   #address: string | undefined;
   #hasEnded = false;
@@ -130,10 +133,11 @@ export class ForwardChannel implements StreamChannel {
   #isAllowed(): boolean {
     const destination = this.#destination;
     const address = this.#address;
-    if (destination === undefined || address === undefined) {
+    const own = this.#own;
+    if (destination === undefined || address === undefined || own === undefined) {
       return true;
     }
-    const { decide, grant, user, own } = this.#context;
+    const { decide, grant, user } = this.#context;
     const verdict = decide({ kind: 'forward', ...destination });
     return (
       verdict.effect !== 'refuse' &&
@@ -143,23 +147,16 @@ export class ForwardChannel implements StreamChannel {
   }
 
   async #connect(asked: Destination): Promise<void> {
-    const { at, story, decide, grant, user, own, resolver, signal } = this.#context;
+    const { at, story, grant, user, server, resolver, signal } = this.#context;
     const act: SshAct = { kind: 'forward', host: asked.host, port: asked.port };
     const place = `${plainText(asked.host, MAX_MESSAGE)}:${asked.port}`;
     let addresses: readonly string[];
-    let refusal: Refusal | undefined;
     try {
-      const destination = forwardDestination(asked.host, asked.port, own);
-      const verdict = decide({ kind: 'forward', ...destination });
-      if (verdict.effect === 'refuse') {
-        const { code, message, detail, hint } = verdict.refusal;
-        refusal = verdict.refusal;
-        throw new HoopError(code, message, { detail, hint });
-      }
-      if (verdict.approvals !== undefined) {
-        throw new HoopError('HOOP_APPROVAL_UNAVAILABLE', `a forward to ${place} cannot wait`, {
-          hint: 'Somebody must change the rule to one that allows it, or access that is asked for before.',
-        });
+      let own = await server.known();
+      let { destination, verdict, isByName } = this.#decide(asked, own);
+      if (!isByName) {
+        own = (await server.all()) ?? unknownServer();
+        ({ destination, verdict, isByName } = this.#decide(asked, own));
       }
       addresses = await forwardAddresses({
         ...{ destination, grant: grant(), user, own, resolver, signal },
@@ -167,14 +164,33 @@ export class ForwardChannel implements StreamChannel {
       signal.throwIfAborted();
       this.#statement = story.allowed(at, verbOf(act), verdict);
       this.#destination = destination;
+      this.#own = own;
       story.written();
     } catch (error) {
       if (error instanceof HoopError && !signal.aborted) {
-        story.refused(at, verbOf(act), refusal ?? refusalOf(error), [place]);
+        const refusal = error instanceof RefusedForward ? error.refusal : refusalOf(error);
+        story.refused(at, verbOf(act), refusal, [place]);
       }
       throw error;
     }
     await this.#dialFirst(addresses, asked);
+  }
+
+  /** @throws HoopError */
+  #decide(asked: Destination, own: OwnPlaces): DecidedForward {
+    const { decide } = this.#context;
+    const destination = forwardDestination(asked.host, asked.port, own);
+    const verdict = decide({ kind: 'forward', ...destination });
+    if (verdict.effect === 'refuse') throw new RefusedForward(verdict.refusal);
+    const place = `${plainText(asked.host, MAX_MESSAGE)}:${asked.port}`;
+    if (verdict.approvals !== undefined) {
+      throw new HoopError('HOOP_APPROVAL_UNAVAILABLE', `a forward to ${place} cannot wait`, {
+        hint: 'Somebody must change the rule to one that allows it, or access that is asked for before.',
+      });
+    }
+    const asServer = decide({ kind: 'forward', ...destination, isServer: true });
+    const isByName = asServer.effect === 'allow' && asServer.approvals === undefined;
+    return { destination, verdict, isByName };
   }
 
   async #dialFirst(addresses: readonly string[], asked: Destination): Promise<void> {
@@ -248,6 +264,31 @@ export class ForwardChannel implements StreamChannel {
       this.#context.onOver();
     }
   }
+}
+
+interface DecidedForward {
+  readonly destination: ForwardDestination;
+  readonly verdict: Extract<SshVerdict, { effect: 'allow' }>;
+  /** It would be allowed if it were the server itself, too. */
+  readonly isByName: boolean;
+}
+
+class RefusedForward extends HoopError {
+  readonly refusal: Refusal;
+
+  constructor(refusal: Refusal) {
+    const { code, message, detail, hint } = refusal;
+    super(code, message, { detail, hint });
+    this.refusal = refusal;
+  }
+}
+
+function unknownServer(): never {
+  throw new HoopError('HOOP_NOT_ALLOWED', 'this forward is not allowed by policy', {
+    detail:
+      'Only a "*" allows it, which never means the server itself, and the gateway cannot find out which addresses are the server\'s own: it reads them over sftp, on Linux.',
+    hint: 'A rule may name the destination, or the policy list ownAddresses of the target.',
+  });
 }
 
 /** Where no rule was asked. */

@@ -10,6 +10,7 @@ import type { Grant, Refusal } from '../../../policy/types.ts';
 import { deniedAddress } from '../policy/decide-forward.ts';
 import { decideSsh } from '../policy/decide-ssh.ts';
 import type { NameResolver } from './name-resolver.ts';
+import { OwnPlaces } from './server-addresses.ts';
 import type { SshTarget } from './types.ts';
 
 export interface ForwardDestination {
@@ -20,6 +21,7 @@ export interface ForwardDestination {
   readonly isServer: boolean;
 }
 
+const NOWHERE = new OwnPlaces([]);
 /** Nobody waits longer for a connection because a name server is slow. */
 const NAMES_WITHIN_MS = 2_000;
 const LABEL = /^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$/;
@@ -31,18 +33,14 @@ const MAX_NAME_LENGTH = 253;
  * @param own addresses and names of the server
  * @throws HoopError HOOP_NOT_ALLOWED
  */
-export function forwardDestination(
-  host: string,
-  port: number,
-  own: readonly string[] = [],
-): ForwardDestination {
+export function forwardDestination(host: string, port: number, own = NOWHERE): ForwardDestination {
   if (!Number.isInteger(port) || port < 1 || port > 65_535) {
     throw refused(`port ${port} cannot be forwarded to`);
   }
   const name = host.toLowerCase().replace(/\.$/, '');
   if (isIP(name) !== 0) {
     const address = usualAddress(name);
-    return { host: address, port, isServer: own.includes(address) };
+    return { host: address, port, isServer: own.has(address) };
   }
   const labels = name.split('.');
   // inet_aton takes 127.1, 0x7f.1 and 2130706433 for addresses, and 010.0.0.1 for another one than
@@ -51,15 +49,16 @@ export function forwardDestination(
   if (name.length > MAX_NAME_LENGTH || looksNumeric || !labels.every((one) => LABEL.test(one))) {
     throw refused('the destination of this forward is neither a host name nor an address');
   }
-  return { host: name, port, isServer: own.includes(name) };
+  return { host: name, port, isServer: own.has(name) };
 }
 
 /**
- * The server's addresses and names that the gateway knows before it connects: all that the
- * configuration has for it, and all addresses of these names.
+ * The server's addresses and names that the gateway knows by itself: all that the configuration has
+ * for it, all addresses of these names, and the one that it is connected to.
  */
 export async function knownAddresses(
   { hosts }: Pick<SshTarget, 'hosts'>,
+  connected: string | undefined,
   resolver: NameResolver,
 ): Promise<readonly string[]> {
   const names = hosts.map(({ host }) => host);
@@ -70,11 +69,11 @@ export async function knownAddresses(
       // A name may stand in a file of the gateway's machine only: then it has no other address.
       .map((name) => resolver.resolve(name, signal).catch(() => [])),
   );
-  return [...new Set(ownAddresses([...names, ...found.flat()]))];
+  return [...new Set(ownAddresses([...names, ...found.flat(), connected]))];
 }
 
 /** In the usual spelling. */
-export function ownAddresses(names: readonly (string | undefined)[]): readonly string[] {
+function ownAddresses(names: readonly (string | undefined)[]): readonly string[] {
   return names.flatMap((name) => {
     if (name === undefined) return [];
     const usual = name.toLowerCase().replace(/\.$/, '').replace(/%.*$/, '');
@@ -91,11 +90,11 @@ export async function forwardAddresses(options: {
   readonly grant: Grant;
   /** Login on the target. */
   readonly user: string;
-  readonly own?: readonly string[];
+  readonly own?: OwnPlaces;
   readonly resolver: NameResolver;
   readonly signal: AbortSignal;
 }): Promise<readonly string[]> {
-  const { destination, grant, user, own = [], resolver, signal } = options;
+  const { destination, grant, user, own = NOWHERE, resolver, signal } = options;
   const { host } = destination;
   if (isIP(host) !== 0) {
     return [host];
@@ -132,12 +131,12 @@ export function refusedAddress(
   options: {
     readonly address: string;
     readonly destination: ForwardDestination;
-    readonly own: readonly string[];
+    readonly own: OwnPlaces;
   },
 ): Refusal | undefined {
   const { address, destination, own } = options;
   const { host, port } = destination;
-  const isServer = own.includes(address);
+  const isServer = own.has(address);
   const refusal = deniedAddress(grant, user, { host: address, port, isServer });
   const isNear = classifyAddress(address).type === 'never';
   if (refusal !== undefined || (!isServer && !isNear)) {

@@ -23,6 +23,7 @@ export async function resolveSshTarget(
     name: target.name,
     hosts,
     hostKeys: target.hostKeys,
+    ownAddresses: target.ownAddresses,
     logins: await Promise.all(offered.map((login) => resolveLogin(credentials, login))),
     connectTimeoutMs: target.connectTimeoutSeconds * 1000,
   };

@@ -22,9 +22,10 @@ import { ActHold } from './act-hold.ts';
 import { ClientFrames } from './client-frames.ts';
 import { connectSshTarget, type TargetConnection } from './connect-target.ts';
 import { ForwardChannel } from './forward-channel.ts';
-import { knownAddresses, ownAddresses } from './forward-destination.ts';
+import { knownAddresses } from './forward-destination.ts';
 import { FrameWriter } from './frame-writer.ts';
 import { GrantedLogin } from './granted-login.ts';
+import { ServerAddresses } from './server-addresses.ts';
 import { SessionChannel } from './session-channel.ts';
 import { SshStory } from './ssh-story.ts';
 import type { ChannelContext, StreamChannel } from './stream-channel.ts';
@@ -99,8 +100,7 @@ class SshStream {
   #watch: TargetWatch | undefined;
   readonly #toldNotCarried = new Set<NotCarried>();
   #granted: GrantedLogin | undefined;
-  /** Names and addresses of the server. */
-  #own: readonly string[] = [];
+  #server: ServerAddresses | undefined;
 
   constructor(options: SshStreamOptions) {
     this.#options = options;
@@ -291,8 +291,6 @@ class SshStream {
   async #connect(user: string): Promise<void> {
     const granted = await GrantedLogin.of(user, this.#options);
     this.#story.written();
-    // Before: a connection that nobody listens to would end the gateway with its error.
-    const known = await knownAddresses(granted.target, this.#options.resolver);
     const connection = await connectSshTarget({
       target: granted.target,
       login: granted.login,
@@ -303,7 +301,6 @@ class SshStream {
       connection.socket.destroy();
       return;
     }
-    this.#own = [...known, ...ownAddresses([connection.socket.remoteAddress])];
     this.#connected(connection, granted);
   }
 
@@ -321,6 +318,14 @@ class SshStream {
       maxUnreadBytes: this.#limits.unreadBytes,
       onFault: (error) =>
         this.#fail(error instanceof ProtocolError ? targetLost(name, error) : error),
+    });
+    const { remoteAddress } = socket;
+    const { resolver } = this.#options;
+    this.#server = new ServerAddresses({
+      known: () => knownAddresses(granted.target, remoteAddress, resolver),
+      listed: granted.target.ownAddresses,
+      targets: this.#targets,
+      signal: this.#ended.signal,
     });
     const mayGoOn = (): void => {
       this.#frames.resume();
@@ -352,8 +357,9 @@ class SshStream {
     const { channel: number, window, target } = frame;
     const targets = this.#targets;
     const connection = this.#connection;
+    const server = this.#server;
     const user = this.#granted?.login.user;
-    if (targets === undefined || connection === undefined || user === undefined) {
+    if (!targets || !connection || !server || user === undefined) {
       throw new TypeError('a stream that is open has a connection');
     }
     if (number <= this.#highest) {
@@ -372,7 +378,7 @@ class SshStream {
     const { decide, grant, approvals, onWaiting, stream, resolver } = this.#options;
     const context: ChannelContext = {
       ...{ number, at, window, targets, user, story: this.#story, grant, resolver },
-      own: this.#own,
+      server,
       software: connection.software,
       write: (down) => this.#writer.write(down),
       decide: (act) => decide(grant(), user, act),

@@ -5,6 +5,7 @@ import type { SshAct, SshVerdict } from '../policy/types.ts';
 import type { ChannelRequest, DownFrame } from '../protocol/frame.ts';
 import type { ActHold } from './act-hold.ts';
 import type { NameResolver } from './name-resolver.ts';
+import type { ServerAddresses } from './server-addresses.ts';
 import type { SshStory } from './ssh-story.ts';
 import type { TargetChannels } from './target-channels.ts';
 
@@ -41,8 +42,8 @@ export interface ChannelContext {
   readonly story: SshStory;
   /** Who is logged in on the target. */
   readonly user: string;
-  /** Addresses and names of the target itself. */
-  readonly own: readonly string[];
+  /** Of the target itself. */
+  readonly server: ServerAddresses;
   /** Identification of the target's software. */
   readonly software: string;
   readonly write: (frame: DownFrame) => void;

@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream';
 import type { HoopError } from '../../../errors.ts';
 import type { AskedApproval } from '../../../gateway/approvals/asked-approval.ts';
 import type { TargetHost } from '../../../gateway/targets/target-host.ts';
+import type { Network } from '../../../policy/address-class.ts';
 import type { ApprovalDemand, Grant } from '../../../policy/types.ts';
 import type { EvidenceLine, RecordingEvent } from '../../../recording/types.ts';
 import type { Secret } from '../../../secret.ts';
@@ -16,6 +17,8 @@ export interface SshTarget {
   readonly hosts: readonly TargetHost[];
   /** As in known_hosts, without the name: `ssh-ed25519 AAAA…`. The server must show one of them. */
   readonly hostKeys: readonly string[];
+  /** Of the server itself, where the policy says them; undefined: the gateway asks it. */
+  readonly ownAddresses?: readonly Network[] | undefined;
   /** At least one: who this principal may log in as. The first is for who does not say. */
   readonly logins: readonly SshTargetLogin[];
   /** For each host, from the first packet to the end of the login. */

@@ -7,6 +7,7 @@ import {
   forwardDestination,
 } from '../../../../src/connectors/ssh/gateway/forward-destination.ts';
 import { systemResolver } from '../../../../src/connectors/ssh/gateway/name-resolver.ts';
+import { OwnPlaces } from '../../../../src/connectors/ssh/gateway/server-addresses.ts';
 import { HoopError } from '../../../../src/errors.ts';
 import { grantOf } from '../policy/ssh-fixture.ts';
 import { NameServer } from './name-server.ts';
@@ -75,7 +76,7 @@ describe('where a name leads', () => {
         destination: forwardDestination(host, 5432),
         grant: grantOf(...options.rules),
         user: 'deploy',
-        own: [SERVER],
+        own: new OwnPlaces([SERVER]),
         resolver: systemResolver({ servers: [server.address], hostsFile: '/dev/null' }),
         signal: new AbortController().signal,
       });
