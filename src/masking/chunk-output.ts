@@ -11,6 +11,8 @@
  * several.
  */
 const MOST_SLACK = 4096;
+/** Once masks have outgrown it. */
+const LARGEST_SLACK = 64 * 1024;
 /** A run of so much goes out as a view of the chunk, not as a copy. */
 const LARGE_RUN = 16 * 1024;
 
@@ -56,6 +58,12 @@ export class ChunkOutput {
     this.#kept = behind;
   }
 
+  /** Writes what stands in place of something; `room` has counted its bytes. */
+  write(bytes: Uint8Array): void {
+    this.block?.set(bytes, this.to);
+    this.to += bytes.length;
+  }
+
   /** Where in the block what is unchanged up to `at` will end. */
   endOf(at: number): number {
     return this.to + (at - this.#kept);
@@ -86,7 +94,7 @@ export class ChunkOutput {
       }
     } else if (this.to > 0) {
       this.#pieces.push(this.block.subarray(0, this.to));
-      this.#slack *= 2;
+      this.#slack = Math.min(2 * this.#slack, LARGEST_SLACK);
     }
     const slack = Math.max(this.#slack, growth);
     const block = Buffer.allocUnsafe(slack + chunk.length - this.#kept);

@@ -7,6 +7,8 @@
  * https://www.postgresql.org/docs/18/sql-copy.html#SQL-COPY-FILE-FORMATS-BINARY
  */
 import { ProtocolError } from '../errors.ts';
+import { readInt16, readInt32 } from './big-endian.ts';
+import type { Stretch } from './candidates/stretch.ts';
 import { type CopyPart, type CopyScanner, equals, wrongColumns } from './copy-format.ts';
 
 const SIGNATURE = Buffer.from('PGCOPY\n\xff\r\n\0', 'latin1');
@@ -20,6 +22,7 @@ export class BinaryScanner implements CopyScanner {
   count = 0;
   part: CopyPart = 'frame';
   readonly respellsNull = false;
+  readonly prefix = 4;
   #at: 'header' | 'rows' | 'end' = 'header';
 
   constructor(columns: number) {
@@ -57,6 +60,36 @@ export class BinaryScanner implements CopyScanner {
     this.part = 'row';
     this.count = columns;
     return offset;
+  }
+
+  isRow(bytes: Uint8Array, at: number, end: number): boolean {
+    const columns = this.#columns;
+    if (this.#at !== 'rows' || end - at < 2 || readInt16(bytes, at) !== columns) return false;
+    let offset = at + 2;
+    for (let index = 0; index < columns; index += 1) {
+      if (end - offset < 4) return false;
+      const length = readInt32(bytes, offset);
+      this.starts[index] = offset;
+      offset += 4 + Math.max(length, 0);
+      this.ends[index] = offset;
+      if (length < -1 || offset > end) return false;
+    }
+    this.part = 'row';
+    this.count = columns;
+    return offset === end;
+  }
+
+  place(bytes: Uint8Array, index: number, place: Stretch): 'null' | 'plain' {
+    const start = this.starts[index] ?? 0;
+    if (readInt32(bytes, start) < 0) return 'null';
+    place.bytes = bytes;
+    place.start = start + 4;
+    place.end = this.ends[index] ?? 0;
+    return 'plain';
+  }
+
+  isPlain(): boolean {
+    return true;
   }
 
   #header(bytes: Uint8Array, view: DataView, at: number): number {

@@ -4,12 +4,18 @@
  * https://www.postgresql.org/docs/18/sql-copy.html#SQL-COPY-FILE-FORMATS-CSV
  */
 import { ProtocolError } from '../errors.ts';
+import type { Stretch } from './candidates/stretch.ts';
 import {
   type CopyLines,
   type CopyPart,
   type CopyScanner,
   equals,
   FieldPlaces,
+  has,
+  INCOMPLETE,
+  NOT_QUOTED,
+  WRONG_COLUMNS,
+  wrongColumns,
 } from './copy-format.ts';
 
 const NEWLINE = 0x0a;
@@ -31,6 +37,7 @@ export class CsvScanner implements CopyScanner {
   #isFirst = true;
   part: CopyPart = 'row';
   readonly isComplete = true;
+  readonly prefix = 0;
   readonly respellsNull = false;
 
   constructor(lines: CsvLines) {
@@ -51,44 +58,71 @@ export class CsvScanner implements CopyScanner {
   }
 
   scan(bytes: Uint8Array, at: number): number {
+    const end = this.#read(bytes, at, bytes.length);
+    if (end === WRONG_COLUMNS) throw wrongColumns();
+    if (end === NOT_QUOTED) throw new ProtocolError('a field of the COPY is not quoted as csv');
+    if (end === INCOMPLETE) return -1;
+    this.part = this.#isFirst && this.#lines.hasHeader ? 'header' : 'row';
+    this.#isFirst = false;
+    return end;
+  }
+
+  isRow(bytes: Uint8Array, at: number, end: number): boolean {
+    if (this.#isFirst && this.#lines.hasHeader) return false;
+    if (this.#read(bytes, at, end) !== end) return false;
+    this.part = 'row';
+    return true;
+  }
+
+  /** @returns the offset behind the row, INCOMPLETE, WRONG_COLUMNS or NOT_QUOTED. */
+  #read(bytes: Uint8Array, at: number, end: number): number {
     const fields = this.#fields;
     const { delimiter, quote } = this.#lines;
     fields.begin();
     let start = at;
-    for (let index = at; index < bytes.length; index += 1) {
+    for (let index = at; index < end; index += 1) {
       if (index === start && bytes[index] === quote) {
-        index = this.#endOfQuoted(bytes, index);
-        if (index >= bytes.length) return -1;
+        index = this.#endOfQuoted(bytes, index, end);
+        if (index >= end) return INCOMPLETE;
       }
       const byte = bytes[index];
       if (byte === delimiter) {
-        fields.add(start, index);
+        if (!fields.add(start, index)) return WRONG_COLUMNS;
         start = index + 1;
       } else if (byte === NEWLINE) {
-        fields.add(start, index);
-        fields.end();
-        this.part = this.#isFirst && this.#lines.hasHeader ? 'header' : 'row';
-        this.#isFirst = false;
-        return index + 1;
+        return fields.add(start, index) && fields.isComplete ? index + 1 : WRONG_COLUMNS;
       } else if (byte === quote || (start < index && bytes[start] === quote)) {
-        throw new ProtocolError('a field of the COPY is not quoted as csv');
+        return NOT_QUOTED;
       }
     }
-    return -1;
+    return INCOMPLETE;
   }
 
-  /** @returns the offset behind the closing quote; the end of the bytes: it may still come. */
-  #endOfQuoted(bytes: Uint8Array, start: number): number {
+  /** @returns the offset behind the closing quote; `end`: it may still come. */
+  #endOfQuoted(bytes: Uint8Array, start: number, end: number): number {
     const { quote, escapeByte } = this.#lines;
-    for (let index = start + 1; index < bytes.length; index += 1) {
+    for (let index = start + 1; index < end; index += 1) {
       const byte = bytes[index];
-      if (byte === escapeByte && (bytes[index + 1] === quote || bytes[index + 1] === escapeByte)) {
+      const next = index + 1 < end ? bytes[index + 1] : undefined;
+      if (byte === escapeByte && (next === quote || next === escapeByte)) {
         index += 1;
       } else if (byte === quote) {
         return index + 1;
       }
     }
-    return bytes.length;
+    return end;
+  }
+
+  place(bytes: Uint8Array, index: number, place: Stretch): 'null' | 'plain' | 'escaped' {
+    const start = this.starts[index] ?? 0;
+    const end = this.ends[index] ?? 0;
+    const { quote, escapeByte, serverNull } = this.#lines;
+    const isQuoted = start < end && bytes[start] === quote;
+    if (!isQuoted && equals(bytes, start, end, serverNull)) return 'null';
+    place.bytes = bytes;
+    place.start = isQuoted ? start + 1 : start;
+    place.end = isQuoted ? end - 1 : end;
+    return isQuoted && has(bytes, start + 1, end - 1, escapeByte) ? 'escaped' : 'plain';
   }
 
   value(bytes: Uint8Array, index: number): Uint8Array | null {
@@ -106,7 +140,7 @@ export class CsvScanner implements CopyScanner {
   encode(value: Uint8Array | null, index: number): Uint8Array {
     const { quote, escapeByte, clientNull } = this.#lines;
     if (value === null) return clientNull;
-    if (!this.#mustQuote(value, index)) return value;
+    if (this.isPlain(value, 0, value.length, index)) return value;
     const out = new Uint8Array(value.length * 2 + 2);
     let length = 0;
     out[length++] = quote;
@@ -118,16 +152,16 @@ export class CsvScanner implements CopyScanner {
     return out.subarray(0, length);
   }
 
-  #mustQuote(value: Uint8Array, index: number): boolean {
+  /** Whether no quotes are needed. */
+  isPlain(bytes: Uint8Array, start: number, end: number, index: number): boolean {
     const { delimiter, quote, clientNull, forceQuote } = this.#lines;
-    return (
-      (this.part === 'row' && forceQuote[index] === true) ||
-      equals(value, 0, value.length, clientNull) ||
-      equals(value, 0, value.length, END_MARK) ||
-      value.some(
-        (byte) => byte === delimiter || byte === quote || byte === NEWLINE || byte === RETURN,
-      )
-    );
+    if (this.part === 'row' && forceQuote[index] === true) return false;
+    if (equals(bytes, start, end, clientNull) || equals(bytes, start, end, END_MARK)) return false;
+    for (let at = start; at < end; at += 1) {
+      const byte = bytes[at];
+      if (byte === delimiter || byte === quote || byte === NEWLINE || byte === RETURN) return false;
+    }
+    return true;
   }
 }
 

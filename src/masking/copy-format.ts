@@ -4,6 +4,7 @@
  * https://www.postgresql.org/docs/18/sql-copy.html#SQL-COPY-FILE-FORMATS
  */
 import { ProtocolError } from '../errors.ts';
+import type { Stretch } from './candidates/stretch.ts';
 
 /** `frame`: what stands around the rows of the binary format. */
 export type CopyPart = 'row' | 'header' | 'frame';
@@ -24,6 +25,17 @@ export interface CopyScanner {
    * @throws ProtocolError where the server would not have written it.
    */
   scan(bytes: Uint8Array, at: number): number;
+  /**
+   * Whether what stands between the offsets is one row, as `scan` would read it, and nothing else.
+   * Then its fields are those of the last row; else whoever asks has `scan` read it.
+   */
+  isRow(bytes: Uint8Array, at: number, end: number): boolean;
+  /** Where the value of a field of the last row lies: `escaped`: nowhere, `value` makes it. */
+  place(bytes: Uint8Array, index: number, place: Stretch): 'null' | 'plain' | 'escaped';
+  /** Bytes of a length in front of each value; 0: there is none. */
+  readonly prefix: 0 | 4;
+  /** Whether a value that consists of these bytes stands in the data as it is. */
+  isPlain(bytes: Uint8Array, start: number, end: number, index: number): boolean;
   /** The value of a field of the last row, without quotes and escapes; null = NULL. */
   value(bytes: Uint8Array, index: number): Uint8Array | null;
   /** What stands between `starts` and `ends` for this value. */
@@ -50,19 +62,24 @@ export class FieldPlaces {
     this.count = 0;
   }
 
-  /** @throws ProtocolError */
-  add(start: number, end: number): void {
-    if (this.count === this.#columns) throw wrongColumns();
+  /** @returns false: it is one too many. */
+  add(start: number, end: number): boolean {
+    if (this.count === this.#columns) return false;
     this.starts[this.count] = start;
     this.ends[this.count] = end;
     this.count += 1;
+    return true;
   }
 
-  /** @throws ProtocolError */
-  end(): void {
-    if (this.count !== this.#columns) throw wrongColumns();
+  get isComplete(): boolean {
+    return this.count === this.#columns;
   }
 }
+
+/** What the reading of a row ends with, other than the offset behind it. */
+export const INCOMPLETE = -1;
+export const WRONG_COLUMNS = -2;
+export const NOT_QUOTED = -3;
 
 export function wrongColumns(): ProtocolError {
   return new ProtocolError('a row of the COPY does not have the columns that were checked');
@@ -84,4 +101,11 @@ export function equals(bytes: Uint8Array, start: number, end: number, other: Uin
     if (bytes[start + index] !== other[index]) return false;
   }
   return true;
+}
+
+export function has(bytes: Uint8Array, start: number, end: number, byte: number): boolean {
+  for (let at = start; at < end; at += 1) {
+    if (bytes[at] === byte) return true;
+  }
+  return false;
 }

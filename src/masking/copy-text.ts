@@ -3,12 +3,17 @@
  * control characters stand behind a backslash, so that a newline always ends a row.
  * https://www.postgresql.org/docs/18/sql-copy.html#SQL-COPY-FILE-FORMATS-TEXT
  */
+import type { Stretch } from './candidates/stretch.ts';
 import {
   type CopyLines,
   type CopyPart,
   type CopyScanner,
   equals,
   FieldPlaces,
+  has,
+  INCOMPLETE,
+  WRONG_COLUMNS,
+  wrongColumns,
 } from './copy-format.ts';
 
 const NEWLINE = 0x0a;
@@ -32,6 +37,7 @@ export class TextScanner implements CopyScanner {
   #isFirst = true;
   part: CopyPart = 'row';
   readonly isComplete = true;
+  readonly prefix = 0;
 
   constructor(lines: CopyLines) {
     this.#lines = lines;
@@ -56,26 +62,57 @@ export class TextScanner implements CopyScanner {
   }
 
   scan(bytes: Uint8Array, at: number): number {
+    const end = this.#read(bytes, at, bytes.length);
+    if (end === WRONG_COLUMNS) throw wrongColumns();
+    if (end === INCOMPLETE) return -1;
+    this.part = this.#isFirst && this.#lines.hasHeader ? 'header' : 'row';
+    this.#isFirst = false;
+    return end;
+  }
+
+  isRow(bytes: Uint8Array, at: number, end: number): boolean {
+    if (this.#isFirst && this.#lines.hasHeader) return false;
+    if (this.#read(bytes, at, end) !== end) return false;
+    this.part = 'row';
+    return true;
+  }
+
+  /** @returns the offset behind the line, INCOMPLETE or WRONG_COLUMNS. */
+  #read(bytes: Uint8Array, at: number, end: number): number {
     const fields = this.#fields;
     const { delimiter } = this.#lines;
     fields.begin();
     let start = at;
-    for (let index = at; index < bytes.length; index += 1) {
+    for (let index = at; index < end; index += 1) {
       const byte = bytes[index];
       if (byte === delimiter) {
-        fields.add(start, index);
+        if (!fields.add(start, index)) return WRONG_COLUMNS;
         start = index + 1;
       } else if (byte === BACKSLASH) {
         index += 1;
       } else if (byte === NEWLINE) {
-        fields.add(start, index);
-        fields.end();
-        this.part = this.#isFirst && this.#lines.hasHeader ? 'header' : 'row';
-        this.#isFirst = false;
-        return index + 1;
+        return fields.add(start, index) && fields.isComplete ? index + 1 : WRONG_COLUMNS;
       }
     }
-    return -1;
+    return INCOMPLETE;
+  }
+
+  place(bytes: Uint8Array, index: number, place: Stretch): 'null' | 'plain' | 'escaped' {
+    const start = this.starts[index] ?? 0;
+    const end = this.ends[index] ?? 0;
+    if (equals(bytes, start, end, this.#lines.serverNull)) return 'null';
+    place.bytes = bytes;
+    place.start = start;
+    place.end = end;
+    return has(bytes, start, end, BACKSLASH) ? 'escaped' : 'plain';
+  }
+
+  isPlain(bytes: Uint8Array, start: number, end: number): boolean {
+    const { delimiter } = this.#lines;
+    for (let at = start; at < end; at += 1) {
+      if (mustEscape(bytes[at] ?? 0, delimiter)) return false;
+    }
+    return true;
   }
 
   value(bytes: Uint8Array, index: number): Uint8Array | null {
@@ -90,7 +127,7 @@ export class TextScanner implements CopyScanner {
   encode(value: Uint8Array | null): Uint8Array {
     if (value === null) return this.#lines.clientNull;
     const { delimiter } = this.#lines;
-    if (!value.some((byte) => mustEscape(byte, delimiter))) return value;
+    if (this.isPlain(value, 0, value.length)) return value;
     const out = new Uint8Array(value.length * 2);
     let length = 0;
     for (const byte of value) {

@@ -11,6 +11,7 @@
 
 import { BACKEND } from '../connectors/postgres/protocol/message-types.ts';
 import { ProtocolError } from '../errors.ts';
+import { readInt16, readInt32, writeInt32 } from './big-endian.ts';
 import type { Stretch } from './candidates/stretch.ts';
 import { ChunkOutput } from './chunk-output.ts';
 import {
@@ -198,25 +199,4 @@ export class RowMasker {
     if (replacement !== null) block.set(replacement, to + LENGTH);
     output.to = to + LENGTH + (replacement?.length ?? 0);
   }
-}
-
-/** Without DataView: chunks are views already, and a second object for each would be garbage. */
-function readInt32(bytes: Uint8Array, at: number): number {
-  return (
-    ((bytes[at] ?? 0) << 24) |
-    ((bytes[at + 1] ?? 0) << 16) |
-    ((bytes[at + 2] ?? 0) << 8) |
-    (bytes[at + 3] ?? 0)
-  );
-}
-
-function readInt16(bytes: Uint8Array, at: number): number {
-  return (((bytes[at] ?? 0) << 24) >> 16) | (bytes[at + 1] ?? 0);
-}
-
-function writeInt32(bytes: Uint8Array, at: number, value: number): void {
-  bytes[at] = value >> 24;
-  bytes[at + 1] = value >> 16;
-  bytes[at + 2] = value >> 8;
-  bytes[at + 3] = value;
 }

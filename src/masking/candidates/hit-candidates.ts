@@ -81,23 +81,22 @@ export class HitCandidates {
   readonly #json = new UnescapedBytes();
   #hasEscape = false;
   #hasBackslash = false;
+  #endsAtBackslash = false;
 
   /** Text, or bytes that may be some. @returns bits of `CANDIDATE` */
   inText(bytes: Uint8Array, start: number, end: number): number {
     if (end - start < SHORTEST_HIT) return 0;
-    const found = this.#scan(bytes, start, end);
-    if (!this.#hasEscape || found === ALL_CANDIDATES) return found;
-    const text = this.#escaped;
-    if (!unescapeText(bytes, start, end, text)) return found;
-    return text.isOdd ? ALL_CANDIDATES : found | this.#scan(text.bytes, 0, text.length);
+    return this.#withEscapes(this.#scan(bytes, start, end), bytes, start, end);
   }
 
   /** JSON, whose strings are searched one by one without their escapes. */
   inJson(bytes: Uint8Array, start: number, end: number): number {
     if (end - start < SHORTEST_HIT) return 0;
-    const found = this.inText(bytes, start, end);
+    this.#endsAtBackslash = true;
+    const found = this.#scan(bytes, start, end);
+    this.#endsAtBackslash = false;
     // Without one the strings stand there as they are.
-    if (!this.#hasBackslash) return found;
+    if (!this.#hasBackslash) return this.#withEscapes(found, bytes, start, end);
     const json = this.#json;
     unescapeJson(bytes, start, end, json);
     return json.isOdd ? ALL_CANDIDATES : this.inText(json.bytes, 0, json.length);
@@ -111,6 +110,14 @@ export class HitCandidates {
     const inner = this.#json;
     unescapeHex(bytes, start + 2, end, inner);
     return this.inText(inner.bytes, 0, inner.length);
+  }
+
+  /** @param found by the scan that has just ended, of the same bytes */
+  #withEscapes(found: number, bytes: Uint8Array, start: number, end: number): number {
+    if (!this.#hasEscape || found === ALL_CANDIDATES) return found;
+    const text = this.#escaped;
+    if (!unescapeText(bytes, start, end, text)) return found;
+    return text.isOdd ? ALL_CANDIDATES : found | this.#scan(text.bytes, 0, text.length);
   }
 
   #scan(bytes: Uint8Array, start: number, end: number): number {
@@ -168,7 +175,7 @@ export class HitCandidates {
       case BACKSLASH:
         this.#hasEscape = true;
         this.#hasBackslash = true;
-        return 0;
+        return this.#endsAtBackslash ? ALL_CANDIDATES : 0;
       case COLON:
         return colonOrEquals(stretch, at);
       case UNDERSCORE:

@@ -139,22 +139,28 @@ export function unescapeText(
   to: UnescapedBytes,
 ): boolean {
   to.begin(end - start);
+  const out = to.bytes;
   let isEscaped = false;
-  let at = start;
-  while (at < end) {
+  let written = 0;
+  for (let at = start; at < end; at += 1) {
     const byte = from[at] ?? 0;
     let length = 0;
-    if (byte === PERCENT) length = percent(from, at, end, to);
-    else if (byte === BACKSLASH) length = backslash(from, at, end, to);
-    else if (byte === AMPERSAND) length = ampersand(from, at, end, to);
-    if (length === 0) {
-      to.put(byte);
-      at += 1;
-    } else {
+    if (byte === PERCENT || byte === BACKSLASH || byte === AMPERSAND) {
+      to.length = written;
+      if (byte === PERCENT) length = percent(from, at, end, to);
+      else if (byte === BACKSLASH) length = backslash(from, at, end, to);
+      else length = ampersand(from, at, end, to);
+      written = to.length;
+    }
+    if (length > 0) {
       isEscaped = true;
-      at += length;
+      at += length - 1;
+    } else {
+      out[written] = byte;
+      written += 1;
     }
   }
+  to.length = written;
   return isEscaped;
 }
 

@@ -4,6 +4,7 @@ import { withoutHits } from '../../../masking/detect-text.ts';
 import type { DetectorName, Grant, Refusal } from '../../../policy/types.ts';
 import { decodeCopyResponse } from '../protocol/copy-response.ts';
 import type { Handling } from '../protocol/message-scanner.ts';
+import { BACKEND } from '../protocol/message-types.ts';
 import { encodeRowDescription, type FieldDescription } from '../protocol/row-description.ts';
 import { BYTES } from '../protocol/text-codec.ts';
 import { runOf } from './confirmations.ts';
@@ -34,17 +35,23 @@ export class RowDelivery {
 
   /** At the header of a CopyData. */
   decideCopy(entry: Entry | undefined): Handling {
-    return runOf(entry)?.rowsAre === 'pass' ? 'pass' : 'whole';
+    const run = runOf(entry);
+    if (run?.rowsAre === 'pass') return 'pass';
+    return run?.copy === undefined ? 'whole' : 'run';
   }
 
   /**
-   * @param bytes of a chunk, whose first message is a row that is to be masked.
-   * @returns bytes that are done with; 0: that row is no ordinary one.
+   * @param bytes of a chunk, whose first message is a row or data of a COPY that is to be masked.
+   * @returns bytes that are done with; 0: the first message is no ordinary one.
    */
   deliverRun(bytes: Uint8Array, entry: Entry | undefined): number {
     const run = runOf(entry);
-    if (run?.masker === undefined) return 0;
-    const done = run.masker.rewriteRows(bytes, 0, run.maxRows - run.rows);
+    if (run === undefined) return 0;
+    const done =
+      bytes[0] === BACKEND.CopyData
+        ? run.copy?.rewriteRows(bytes, 0)
+        : run.masker?.rewriteRows(bytes, 0, run.maxRows - run.rows);
+    if (done === undefined) return 0;
     run.rows += done.rows;
     for (const piece of done.pieces) this.#state.toClient.push(piece);
     return done.end;
