@@ -7,11 +7,13 @@ import { createHash, randomBytes } from 'node:crypto';
 import type { HoopError } from '../../../errors.ts';
 import type { TargetHost } from '../../../gateway/targets/target-host.ts';
 import type { LoginMethod } from '../../../policy/policy.ts';
+import type { Secret } from '../../../secret.ts';
 import { startupOptions } from '../policy/guards-startup.ts';
 import { type Authentication, decodeAuthentication } from '../protocol/authentication.ts';
 import { decodeBackendKeyData } from '../protocol/backend-key-data.ts';
 import { type ChannelBinding, SCRAM_SHA_256_PLUS } from '../protocol/channel-binding.ts';
 import { decodeErrorResponse } from '../protocol/error-response.ts';
+import { KnownScramKeys } from '../protocol/known-scram-keys.ts';
 import { BACKEND, backendName } from '../protocol/message-types.ts';
 import { decodeParameterStatus } from '../protocol/parameter-status.ts';
 import { encodePasswordMessage } from '../protocol/password-message.ts';
@@ -41,6 +43,8 @@ export interface TargetLogin {
 }
 
 const NONCE_BYTES = 18;
+/** As long as the password itself is held, which is for a session. */
+const KNOWN_KEYS = new WeakMap<Secret<string>, KnownScramKeys>();
 
 export interface TargetLoginOptions extends Pick<TargetSocket, 'socket' | 'tls' | 'channel'> {
   readonly target: PostgresTarget;
@@ -236,9 +240,24 @@ class PasswordAnswers {
     }
     this.#step = 'final';
     const serverFirst = Buffer.from(data).toString();
-    const { message, state } = await scramClientFinal(this.#first, this.#password(), serverFirst);
+    const { message, state } = await scramClientFinal(
+      this.#first,
+      this.#password(),
+      serverFirst,
+      this.#knownKeys(),
+    );
     this.#final = state;
     this.#options.socket.write(encodeSASLResponse({ data: Buffer.from(message) }));
+  }
+
+  #knownKeys(): KnownScramKeys | undefined {
+    const { password } = this.#options.target;
+    if (password === undefined) {
+      return undefined;
+    }
+    const known = KNOWN_KEYS.get(password) ?? new KnownScramKeys();
+    KNOWN_KEYS.set(password, known);
+    return known;
   }
 
   #md5(salt: Uint8Array): string {

@@ -6,6 +6,7 @@ import { pbkdf2 } from 'node:crypto';
 import { promisify } from 'node:util';
 import { ProtocolError } from '../../../errors.ts';
 import { type ChannelBinding, channelBindingInput, gs2Header } from './channel-binding.ts';
+import { KnownScramKeys } from './known-scram-keys.ts';
 import { preparePassword } from './saslprep.ts';
 import {
   decodeBase64,
@@ -63,6 +64,7 @@ export function scramClientFirst(
 
 /**
  * Answers server-first.
+ * @param known keys of this password and no other
  * @throws ProtocolError if it is malformed, does not extend our nonce, or asks for fewer than 4096
  *   rounds (a weak hash of the password for whoever listens) or more than a million.
  */
@@ -70,19 +72,16 @@ export async function scramClientFinal(
   state: ScramClientState,
   password: string,
   serverFirst: string,
+  known = new KnownScramKeys(),
 ): Promise<ScramClientFinal> {
   const { nonce, salt, iterations } = parseServerFirst(serverFirst);
   if (!nonce.startsWith(state.nonce) || nonce.length === state.nonce.length) {
     throw new ProtocolError('SCRAM server-first message does not extend the nonce');
   }
-  const salted = await derive(
-    preparePassword(password),
-    salt,
-    iterations,
-    SCRAM_KEY_LENGTH,
-    'sha256',
+  const prepared = preparePassword(password);
+  const keys = await known.of(salt, iterations, async () =>
+    scramKeys(await derive(prepared, salt, iterations, SCRAM_KEY_LENGTH, 'sha256')),
   );
-  const keys = scramKeys(salted);
   const withoutProof = `c=${encodeBase64(channelBindingInput(state.binding))},r=${nonce}`;
   const authMessage = `${state.clientFirstBare},${serverFirst},${withoutProof}`;
   const proof = xor(keys.clientKey, hmac(keys.storedKey, authMessage));

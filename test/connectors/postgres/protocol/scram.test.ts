@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { KnownScramKeys } from '../../../../src/connectors/postgres/protocol/known-scram-keys.ts';
 import { preparePassword } from '../../../../src/connectors/postgres/protocol/saslprep.ts';
 import {
   scramClientFinal,
@@ -36,6 +37,42 @@ describe('the example of RFC 7677', () => {
     const final = await scramClientFinal(first.state, RFC.password, RFC.serverFirst);
     expect(final.message).toBe(RFC.clientFinal);
     expect(() => verifyScramServerFinal(final.state, RFC.serverFinal)).not.toThrow();
+  });
+
+  test('as the client that knows its keys, and another salt or number of rounds makes others', async () => {
+    const known = new KnownScramKeys();
+    const answer = async (serverFirst: string, with_: KnownScramKeys) => {
+      const { state } = scramClientFirst(RFC.clientNonce, 'user');
+      const final = await scramClientFinal(state, RFC.password, serverFirst, with_);
+      return [final.message, Buffer.from(final.state.serverSignature).toString('hex')];
+    };
+    const asked = [
+      RFC.serverFirst,
+      RFC.serverFirst,
+      RFC.serverFirst.replace('s=W22Z', 's=X22Z'),
+      RFC.serverFirst.replace('i=4096', 'i=4097'),
+      RFC.serverFirst,
+    ];
+    for (const serverFirst of asked) {
+      expect(await answer(serverFirst, known)).toEqual(
+        await answer(serverFirst, new KnownScramKeys()),
+      );
+    }
+  });
+
+  test('derives its keys once for logins at the same time, and again after a failure', async () => {
+    const known = new KnownScramKeys();
+    let derived = 0;
+    const keys = { clientKey: RFC.salt, storedKey: RFC.salt, serverKey: RFC.salt };
+    const derive = async () => {
+      derived += 1;
+      if (derived === 1) throw new Error('no memory');
+      return keys;
+    };
+    await expect(known.of(RFC.salt, 4096, derive)).rejects.toThrow('no memory');
+    const both = [known.of(RFC.salt, 4096, derive), known.of(RFC.salt, 4096, derive)];
+    expect(await Promise.all(both)).toEqual([keys, keys]);
+    expect(derived).toBe(2);
   });
 
   test('as the server', () => {
