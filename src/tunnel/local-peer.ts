@@ -27,11 +27,10 @@ export interface TcpEnds {
 
 /** @returns the uid; undefined: there is no such connection, or nobody holds its end any more. */
 export async function peerUid(ends: TcpEnds): Promise<number | undefined> {
+  const addresses = addressesOf(ends);
+  const question = { addresses, answer: (row: string) => ownerOf(row, addresses) };
   for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
-    const uid = await owners.ask({
-      addresses: addressesOf(ends),
-      answer: (row) => ownerOf(row, ends),
-    });
+    const uid = await owners.ask(question);
     if (uid !== undefined) {
       return uid;
     }
@@ -74,17 +73,20 @@ export function endsOf(socket: Socket): TcpEnds | undefined {
     : { near: [remoteAddress, remotePort], far: [localAddress, localPort] };
 }
 
-/** @returns the uid of a row of /proc/net/tcp or tcp6, if it is about this end of the connection. */
-export function ownerOf(row: string, ends: TcpEnds): number | undefined {
-  const [, local, remote, state] = fields(row);
-  const isIt = addressesOf(ends).includes(`${local} ${remote}`);
+/**
+ * @param addresses of `addressesOf`
+ * @returns the uid of a row of /proc/net/tcp or tcp6, if it is about this end of the connection.
+ */
+export function ownerOf(row: string, addresses: readonly string[]): number | undefined {
+  const [, local, remote, state, , , , , , inode] = fields(row);
+  const isIt = addresses.includes(`${local} ${remote}`);
   // Nobody's socket any more: the kernel shows it as root's.
-  const isOrphan = fields(row)[9] === '0';
+  const isOrphan = inode === '0';
   return isIt && AGREED.includes(state) && !isOrphan ? uidOf(row) : undefined;
 }
 
-/** As rows of either table have them. */
-function addressesOf({ near, far }: TcpEnds): readonly string[] {
+/** As rows of either table have them: the near end, a space, the far one. */
+export function addressesOf({ near, far }: TcpEnds): readonly string[] {
   return [tableEntry, mappedEntry].map((entry) => `${entry(...near)} ${entry(...far)}`);
 }
 

@@ -7,7 +7,13 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { encodeCancelRequest } from '../../src/connectors/postgres/protocol/cancel-request.ts';
-import { canTellPeers, endsOf, ownerOf, peerUid } from '../../src/tunnel/local-peer.ts';
+import {
+  addressesOf,
+  canTellPeers,
+  endsOf,
+  ownerOf,
+  peerUid,
+} from '../../src/tunnel/local-peer.ts';
 import { localBench, PASSWORD, USER } from '../connectors/postgres/client/local-bench.ts';
 import { RawClient } from '../connectors/postgres/client/raw-client.ts';
 
@@ -171,7 +177,7 @@ describe.runIf(process.platform === 'linux')('the tables of Linux', () => {
 });
 
 describe.runIf(endianness() === 'LE')('a row of the table', () => {
-  const ends = { near: ['127.0.0.1', 46901], far: ['127.0.0.1', 5432] } as const;
+  const ends = addressesOf({ near: ['127.0.0.1', 46901], far: ['127.0.0.1', 5432] });
   const row = (local: string, remote: string, state = '01', inode = '1234') =>
     `  10: ${local} ${remote} ${state} 00000000:00000000 00:00000000 00000000  1000        0 ${inode} 1 0 20 4`;
 
