@@ -63,6 +63,11 @@ export class PolicyClone {
   readonly #options: CloneOptions;
   readonly #gitDir: string;
   readonly #ref: string;
+  /**
+   * What was fetched last, and the commit that git said it is. A gateway asks every few seconds and
+   * nearly always finds the same; each git that it starts copies the page tables of all its memory.
+   */
+  #incoming: { readonly object: string; readonly commit: string } | undefined;
 
   private constructor(options: CloneOptions) {
     this.#options = options;
@@ -259,11 +264,17 @@ export class PolicyClone {
     const config = globalConfig === undefined ? {} : { globalConfig };
     const { env, runGit: run } = this.#options;
     await git({ gitDir: this.#gitDir, env, signal, args, ...config }, run);
+    const object = commitIn(join(this.#gitDir, INCOMING));
+    if (object !== undefined && object === this.#incoming?.object) {
+      return this.#incoming.commit;
+    }
     const tip = await this.#git(
       ['rev-parse', '--verify', '--quiet', '--end-of-options', `${INCOMING}^{commit}`],
       signal,
     );
-    return requireCommitId(tip.toString('latin1').trim());
+    const commit = requireCommitId(tip.toString('latin1').trim());
+    this.#incoming = object === undefined ? undefined : { object, commit };
+    return commit;
   }
 
   async #verifyWith(
