@@ -1,6 +1,9 @@
 import { defineConfig } from 'vitest/config';
+import { builtThreads } from './test/built-threads.ts';
+import { LongestFirst } from './test/longest-first.ts';
 
 export default defineConfig({
+  plugins: [builtThreads()],
   test: {
     include: ['test/**/*.test.ts'],
     globalSetup: ['test/build-once.ts'],
@@ -12,5 +15,6 @@ export default defineConfig({
     expect: { poll: { timeout: 120_000 } },
     // Two cores, and end-to-end files wait for servers of their own a good part of their time.
     maxWorkers: 3,
+    sequence: { sequencer: LongestFirst },
   },
 });

@@ -5,7 +5,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Demo, startDemo } from '../../src/demo/demo.ts';
+import { type Demo, type DemoOptions, startDemo } from '../../src/demo/demo.ts';
 import { type HoopService, startHoop } from '../../src/demo/hoop-process.ts';
 import { connectAdmin } from '../../src/demo/sample-target.ts';
 import type { WireAddress } from './wire-client.ts';
@@ -40,6 +40,7 @@ export async function openLanes(options: {
   readonly signal: AbortSignal;
   /** Of the server: see `startDemo`. */
   readonly template?: string;
+  readonly logIn?: NonNullable<DemoOptions['logIn']>;
 }): Promise<Lanes> {
   const policy = writePolicy();
   await using stack = new AsyncDisposableStack();

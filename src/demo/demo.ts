@@ -64,7 +64,19 @@ export interface DemoOptions {
   readonly servers?: Servers;
   /** How often the gateway looks for a new policy. Default 1, so that nobody waits in the tour. */
   readonly pollSeconds?: number;
+  /** Logs an identity in. Default: `hoop login`, as its owner would call it. */
+  readonly logIn?: (login: DemoLogin) => Promise<void>;
   readonly note: (text: string) => void;
+  readonly signal: AbortSignal;
+}
+
+export interface DemoLogin {
+  readonly account: DemoAccount;
+  /** Its HOOP_HOME; tokens are kept in files there. */
+  readonly home: string;
+  readonly gateway: string;
+  /** PEM file. */
+  readonly ca: string;
   readonly signal: AbortSignal;
 }
 
@@ -179,13 +191,15 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
   config.fixPort(gateway);
 
   note('logging in the demo identities');
-  const homes = await logIn({
-    directory,
-    gateway,
-    ca: certificates.ca,
-    accounts: provider.accounts,
-    signal,
-  });
+  const logIn = options.logIn ?? runLogin;
+  const homes = await Promise.all(
+    provider.accounts.map(async (account): Promise<[string, string]> => {
+      const home = join(directory, 'homes', account.name);
+      mkdirSync(home, { recursive: true, mode: 0o700 });
+      await logIn({ account, home, gateway, ca: certificates.ca, signal });
+      return [account.name, home];
+    }),
+  );
   const ciHome = join(directory, 'homes', 'ci');
   mkdirSync(ciHome, { recursive: true, mode: 0o700 });
   const ciEnv = { HOOP_GATEWAY: gateway, HOOP_CA: certificates.ca, HOOP_TOKEN_STORE: 'file' };
@@ -200,7 +214,7 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
     server,
     targetNames: source.targets.filter((name) => !Object.hasOwn(servers, name)),
     accounts: provider.accounts,
-    homes,
+    homes: Object.fromEntries(homes),
     directory,
     gatewayProcess: () => gatewayProcess,
     async restartGateway(kill) {
@@ -259,42 +273,28 @@ function remember(
   writeFileSync(join(directory, `${service}-port`), new URL(issuer).port);
 }
 
-interface LogInOptions {
-  readonly directory: string;
-  readonly gateway: string;
-  readonly ca: string;
-  readonly accounts: readonly DemoAccount[];
-  readonly signal: AbortSignal;
-}
-
-/** A real login for each identity: the CLI prints the address, we follow it as a browser would. */
-async function logIn(o: LogInOptions): Promise<Record<string, string>> {
-  const entries = o.accounts.map(async (account): Promise<[string, string]> => {
-    const home = join(o.directory, 'homes', account.name);
-    mkdirSync(home, { recursive: true, mode: 0o700 });
-    let page: Promise<void> | undefined;
-    const result = await runHoop(['login', '--gateway', o.gateway, '--ca', o.ca, '--no-browser'], {
-      home,
-      variables: { HOOP_TOKEN_STORE: 'file' },
-      signal: o.signal,
-      onStderr: (line) => {
-        const url = /https?:\/\/\S*client_id=\S+/.exec(line)?.[0];
-        if (url) {
-          page = completeLogin(url, account, o.signal);
-        }
-      },
-    });
-    await page;
-    if (result.exitCode !== 0) {
-      throw new HoopError(
-        'HOOP_LOGIN_FAILED',
-        `the demo identity "${account.name}" could not log in`,
-        {
-          detail: result.stderr.trim().slice(-1500),
-        },
-      );
-    }
-    return [account.name, home];
+/** A real login: the CLI prints the address, we follow it as a browser would. */
+async function runLogin({ account, home, gateway, ca, signal }: DemoLogin): Promise<void> {
+  let page: Promise<void> | undefined;
+  const result = await runHoop(['login', '--gateway', gateway, '--ca', ca, '--no-browser'], {
+    home,
+    variables: { HOOP_TOKEN_STORE: 'file' },
+    signal,
+    onStderr: (line) => {
+      const url = /https?:\/\/\S*client_id=\S+/.exec(line)?.[0];
+      if (url) {
+        page = completeLogin(url, account, signal);
+      }
+    },
   });
-  return Object.fromEntries(await Promise.all(entries));
+  await page;
+  if (result.exitCode !== 0) {
+    throw new HoopError(
+      'HOOP_LOGIN_FAILED',
+      `the demo identity "${account.name}" could not log in`,
+      {
+        detail: result.stderr.trim().slice(-1500),
+      },
+    );
+  }
 }

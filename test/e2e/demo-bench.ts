@@ -3,6 +3,7 @@ import { connect as connectSocket, type Socket } from 'node:net';
 import pg from 'pg';
 import { type Demo, startDemo } from '../../src/demo/demo.ts';
 import { type HoopRun, type HoopService, runHoop, startHoop } from '../../src/demo/hoop-process.ts';
+import { logInDemo } from '../log-in-demo.ts';
 import { postgresTemplate } from '../postgres-template.ts';
 
 /** One demo for a test file: `const bench = await openBench()` in beforeAll, dispose in afterAll. */
@@ -11,6 +12,7 @@ export async function openBench(): Promise<Bench> {
   const isTest = process.env['VITEST'] !== undefined;
   const demo = await startDemo({
     ...(isTest ? { template: await postgresTemplate() } : {}),
+    logIn: logInDemo,
     note: () => undefined,
     signal: new AbortController().signal,
   });

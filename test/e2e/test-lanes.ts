@@ -1,6 +1,7 @@
 /** The real gateway and CLI beside their server, for one test file. */
 import { afterAll, beforeAll, expect } from 'vitest';
 import { type Lanes, openLanes } from '../../conformance/protocol/lanes.ts';
+import { logInDemo } from '../log-in-demo.ts';
 import { postgresTemplate } from '../postgres-template.ts';
 
 /** What a backend waits for: asleep within a statement, for what the client sends. */
@@ -20,6 +21,7 @@ export function testLanes(): TestLanes {
   beforeAll(async () => {
     opened = await openLanes({
       template: await postgresTemplate(),
+      logIn: logInDemo,
       signal: new AbortController().signal,
     });
   });

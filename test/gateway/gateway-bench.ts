@@ -154,7 +154,7 @@ dataDir: data
 policy:
   repository: ${repository}
   allowedSigners: ${policy.allowedSigners}
-  pollSeconds: 0.2
+  pollSeconds: 1
 addresses: { prod-db: "${host}:${port}"${address} }
 credentials: { prod-db: { user: postgres, password: { env: PROD_DB } }${credential} }
 ${options.config ?? ''}`;

@@ -93,7 +93,7 @@ test('a renewed certificate is served to whoever connects next', async () => {
 });
 
 test('what needs a restart is named in the log, and stays', async () => {
-  await reload((text) => text.replace('pollSeconds: 0.2', 'pollSeconds: 7'));
+  await reload((text) => text.replace('pollSeconds: 1', 'pollSeconds: 7'));
   expect(bench.log.events).toContainEqual(
     expect.objectContaining({ event: 'config.needs_restart', changed: 'policy' }),
   );
