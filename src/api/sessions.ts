@@ -32,22 +32,12 @@ export const SessionReply = z.object({
   /** base64 of the 32-byte salt key K. */
   saltKey: z.string(),
   policy: z.object({ commit: z.string() }),
-  target: z.discriminatedUnion('kind', [
-    z.object({
-      kind: z.literal('postgres'),
-      name: z.string(),
-      database: z.string(),
-      user: z.string(),
-    }),
-    z.object({
-      kind: z.literal('ssh'),
-      name: z.string(),
-      /** Who one can log in as; the first is for who does not say. */
-      users: z.array(z.string()),
-      /** It takes frames that tell of what the client has refused. Absent from an older gateway. */
-      hearsNotCarried: z.literal(true).optional(),
-    }),
-  ]),
+  /**
+   * What else there is, is between the two ends of its connector. `postgres`: `database`, `user`.
+   * `ssh`: `users`, who one can log in as, the first for who does not say; `hearsNotCarried`, it takes
+   * frames that tell of what the client has refused (absent from an older gateway).
+   */
+  target: z.looseObject({ kind: z.string(), name: z.string() }),
   masked: z.array(MaskedColumn),
   detectors: z.array(z.string()),
   limits: LimitsReply,

@@ -3,8 +3,7 @@
 import { basename } from 'node:path';
 import { debuglog } from 'node:util';
 import { openGateway } from '../auth/open-gateway.ts';
-import { connectionUrl } from '../connectors/postgres/client/connection-files.ts';
-import { shellWord } from '../connectors/ssh/client/ssh-files.ts';
+import { CONNECTORS } from '../connectors/registry.ts';
 import { HoopError } from '../errors.ts';
 import { endError } from '../recording/end-error.ts';
 import { type EvidenceLine, outcomeWord } from '../recording/types.ts';
@@ -17,7 +16,6 @@ import { plain } from '../ui/printable.ts';
 import { renderJson } from '../ui/render-json.ts';
 import { localTime } from '../ui/times.ts';
 import { commandEnvironment } from './connect-command.ts';
-import { showSsh } from './connect-ssh.ts';
 import { requireProgram } from './find-program.ts';
 import type { Io } from './io.ts';
 import { withOtherTargets } from './other-targets.ts';
@@ -72,7 +70,10 @@ export async function runConnect(outer: Io, request: ConnectRequest): Promise<vo
     prompt,
     tls: request.tls,
     allowedUids: request.allowUid,
-    listen: request.socket ? { type: 'unix' } : { type: 'tcp', port: request.port ?? 0 },
+    listen: {
+      ...(request.socket ? { type: 'unix' } : { type: 'tcp', port: request.port ?? 0 }),
+      connectors: CONNECTORS,
+    },
     self: io.self,
     ...sessionOptions(io),
     events: {
@@ -195,7 +196,7 @@ function noteRefused(io: Io, refused: ClientSession['refused']): void {
   }
 }
 
-export type JsonWriter = (line: Readonly<Record<string, unknown>>) => void;
+type JsonWriter = (line: Readonly<Record<string, unknown>>) => void;
 
 /** With a command, stdout is the command's own, and its stderr is shared with us. */
 function jsonWriter(io: Io, request: ConnectRequest): JsonWriter {
@@ -256,48 +257,36 @@ function showEvidence(io: Io, json: JsonWriter, line: EvidenceLine): void {
 }
 
 function show(io: Io, request: ConnectRequest, session: ClientSession, json: JsonWriter): void {
-  const { reply, policy } = session;
-  if (session.ssh !== undefined) {
-    showSsh(io, request, { session, ssh: session.ssh }, json);
-    return;
-  }
-  const { facts } = session;
-  const url = connectionUrl(facts);
-  // A command has the password in its environment; its stderr goes to logs that live longer.
-  const secrets = request.command.length > 0 ? {} : { url, password: facts.password.expose() };
+  const { reply, policy, offer } = session;
+  const { facts, secrets, hasMasks, before, line, after } = offer.told(
+    request.url ? 'url' : 'words',
+  );
+  const hasCommand = request.command.length > 0;
   json({
     event: 'listening',
     session: reply.session,
-    target: facts.name,
-    ...secrets,
-    host: facts.host,
-    port: facts.port,
-    user: facts.user,
-    database: facts.database,
-    ...(facts.caFile === undefined ? {} : { sslmode: 'verify-full', sslrootcert: facts.caFile }),
+    target: reply.target.name,
+    // A command has the password in its environment; its stderr goes to logs that live longer.
+    ...(hasCommand ? {} : secrets),
+    ...facts,
     policy: { commit: policy.commit },
-    masked: reply.masked,
+    ...(hasMasks ? { masked: reply.masked } : {}),
     expiresAt: reply.expiresAt,
   });
-  if (request.json && request.command.length > 0) {
+  if (request.json && hasCommand) {
     return;
   }
-  noteSession(
-    io,
-    session,
-    ...(reply.masked.length > 0
+  const masks =
+    reply.masked.length > 0
       ? [`masked: ${plain(maskList(reply.masked))}`, ...maskUses(reply.masked).map(plain)]
-      : ['no column is masked']),
-  );
-  if (request.command.length > 0 || request.json) {
+      : ['no column is masked'];
+  noteSession(io, session, ...(hasMasks ? masks : []));
+  if (hasCommand || request.json) {
     return;
   }
-  if (facts.caFile !== undefined) {
-    io.note(`TLS only: sslmode=verify-full sslrootcert=${shellWord(facts.caFile)}`);
+  for (const text of before) {
+    io.note(text);
   }
-  const pasted = request.url
-    ? url
-    : `PGSERVICEFILE=${shellWord(session.files.serviceFile)} psql service=${shellWord(facts.name)}`;
-  io.stdout.write(`${pasted}\n`);
-  io.note('Ctrl-C ends the session');
+  io.stdout.write(`${line}\n`);
+  io.note([...after, 'Ctrl-C ends the session'].join('; '));
 }

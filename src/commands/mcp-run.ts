@@ -4,6 +4,7 @@ import { StdioServerTransport } from '@modelcontextprotocol/sdk/server/stdio.js'
 import { openGateway } from '../auth/open-gateway.ts';
 import { ApprovalsClient } from '../client/approvals-client.ts';
 import type { GatewayClient } from '../client/gateway-client.ts';
+import { CONNECTORS } from '../connectors/registry.ts';
 import { HoopError } from '../errors.ts';
 import type { McpAccess, McpTarget } from '../mcp/mcp-access.ts';
 import { behindFence, createMcpServer } from '../mcp/mcp-server.ts';
@@ -66,6 +67,7 @@ async function ownRun(
   const run = resources.use(
     await Run.start({
       open,
+      connectors: CONNECTORS,
       targets: flags.target ?? [],
       agent: flags.agent,
       reason: flags.reason,

@@ -30,7 +30,7 @@ export async function openRunContext(
   stack.defer(() => prompts.close());
   const endpoint = stack.use(await ContextEndpoint.open({ run, prompts }));
   const path = join(run.directory, BRIEFING_NAME);
-  await writeFile(path, briefingText(briefingOf(run)), { mode: 0o600 });
+  await writeFile(path, briefingText(briefingOf(run), run.words), { mode: 0o600 });
   const owned = stack.move();
   return {
     get prompted() {
@@ -47,7 +47,7 @@ export async function openRunContext(
 /** `hoop run --briefing-only`. */
 export function printBriefing(io: Io, run: Run, { json }: { readonly json: boolean }): void {
   const made = briefingOf(run);
-  io.stdout.write(json ? `${renderJson({ v: 1, ...made })}\n` : briefingText(made));
+  io.stdout.write(json ? `${renderJson({ v: 1, ...made })}\n` : briefingText(made, run.words));
 }
 
 function briefingOf(run: Run): Briefing {

@@ -1,5 +1,6 @@
 /** The work of `hoop run`: a run, its child, and everything closed and uploaded behind it. */
 import { openGateway } from '../auth/open-gateway.ts';
+import { CONNECTORS } from '../connectors/registry.ts';
 import { HoopError } from '../errors.ts';
 import type { EvidenceLine } from '../recording/types.ts';
 import { findProfile } from '../run/agents/find-profile.ts';
@@ -75,6 +76,7 @@ export async function runRun(plainIo: Io, request: RunRequest): Promise<void> {
     given ?? (typed === undefined ? undefined : newPrompt({ source: 'flag', text: typed }));
   const run = await Run.start({
     open,
+    connectors: CONNECTORS,
     targets: request.target ?? [],
     agent: request.agent,
     reason: request.reason,
@@ -252,15 +254,11 @@ function notePrompts(io: Io, { agent, hasOne, isAll }: Prompted): void {
   }
 }
 
-function showRun(
-  io: Io,
-  { id, agent, targets, mainTarget, variables }: Run,
-  profile: string | undefined,
-): void {
+function showRun(io: Io, { id, agent, targets, notes }: Run, profile: string | undefined): void {
   const as = agent === undefined ? '' : ` as agent ${agent}`;
   const by = profile === undefined ? '' : `, set up for ${profile}`;
   io.note(plain(`run ${id}${as}${by}: ${targets.join(', ')} (opened when first used)`));
-  if (mainTarget === undefined && variables.size > 0) {
-    io.note('several databases and none is named: PGHOST and DATABASE_URL are not set');
+  for (const note of notes) {
+    io.note(plain(note));
   }
 }

@@ -3,13 +3,13 @@ import { openGateway } from '../auth/open-gateway.ts';
 import { keptSshKeys } from '../connectors/ssh/client/kept-ssh-keys.ts';
 import { LocalSshPort } from '../connectors/ssh/client/local-ssh-port.ts';
 import { publishSocket, withdrawSocket } from '../connectors/ssh/client/shared-socket.ts';
-import { HoopError } from '../errors.ts';
 import type { Home } from '../home.ts';
 import { type ClientSession, connectSession } from '../tunnel/connect-session.ts';
 import { closeLocalSide, type LocalSide, openLocalSide } from '../tunnel/local-side.ts';
 import { uploadPending, uploadRecording } from '../tunnel/upload-recordings.ts';
 import { plain } from '../ui/printable.ts';
 import type { Io } from './io.ts';
+import { requireServer } from './require-server.ts';
 import { sessionOptions } from './session-options.ts';
 
 const PENDING_WITHIN_MS = 300_000;
@@ -56,11 +56,17 @@ export class SharedSession {
         ...sessionOptions(io),
         events: {},
       });
-      if (session.reply.target.kind !== 'ssh' || made.port === undefined) {
+      const { port } = made;
+      try {
+        await requireServer(session.reply.target);
+        if (port === undefined) {
+          throw new TypeError('a session attaches its port before it is open');
+        }
+      } catch (error) {
         await session.close();
-        throw new HoopError('HOOP_USAGE', `"${plain(target)}" is a database, not a server`);
+        throw error;
       }
-      return new SharedSession({ home, target, local, port: made.port, session, open });
+      return new SharedSession({ home, target, local, port, session, open });
     } catch (error) {
       closeLocalSide(local);
       await open[Symbol.asyncDispose]();

@@ -1,5 +1,6 @@
 /** The work of `hoop ssh`: a session, the ssh of this machine in it, and its end. */
 import { openGateway } from '../auth/open-gateway.ts';
+import { CONNECTORS } from '../connectors/registry.ts';
 import { findProgram } from '../connectors/ssh/client/ssh-files.ts';
 import { HoopError } from '../errors.ts';
 import { type ClientSession, connectSession } from '../tunnel/connect-session.ts';
@@ -8,6 +9,7 @@ import { plain } from '../ui/printable.ts';
 import type { Io } from './io.ts';
 import { withOtherTargets } from './other-targets.ts';
 import { type PromptFlags, promptInForce } from './prompt-flags.ts';
+import { requireServer } from './require-server.ts';
 import { runChild } from './run-child.ts';
 import { sessionOptions } from './session-options.ts';
 
@@ -32,7 +34,7 @@ export async function runSsh(io: Io, request: SshRequest): Promise<void> {
     target: name,
     reason: request.reason,
     prompt,
-    listen: { type: 'tcp', port: 0 },
+    listen: { type: 'tcp', port: 0, connectors: CONNECTORS },
     self: io.self,
     ...sessionOptions(io),
     events: {
@@ -49,7 +51,7 @@ export async function runSsh(io: Io, request: SshRequest): Promise<void> {
     signal: AbortSignal.any([io.signal, ended.signal]),
   });
   try {
-    const { configFile } = requireServer(session).files;
+    const configFile = await configOf(session);
     const words = [program, '-F', configFile, ...request.flags, user + name, ...remote(request)];
     io.setExitCode(await runChild(io, words, { ...io.env, HOOP_SESSION: session.id }));
   } finally {
@@ -85,11 +87,7 @@ function requireSsh(io: Io): string {
   return program;
 }
 
-function requireServer({ ssh, reply }: ClientSession): NonNullable<ClientSession['ssh']> {
-  if (ssh === undefined) {
-    throw new HoopError('HOOP_USAGE', `"${plain(reply.target.name)}" is a database, not a server`, {
-      hint: `Connect to it with \`hoop connect ${plain(reply.target.name)}\`.`,
-    });
-  }
-  return ssh;
+async function configOf({ offer, reply }: ClientSession): Promise<string> {
+  await requireServer(reply.target);
+  return offer.endpoint(true).env['HOOP_SSH_CONFIG'] ?? '';
 }

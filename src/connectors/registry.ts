@@ -4,8 +4,9 @@
  * imports none. Each part is loaded on its own, so that a client never loads gateway code.
  */
 import type { GatewayConnector } from '../gateway/connector.ts';
+import type { ClientEntry } from '../tunnel/connector.ts';
 
-export interface Entry {
+export interface Entry extends ClientEntry {
   /** As `kind` of targets/*.yaml has it. */
   readonly kind: string;
   /** Kinds of the streams that a session on such a target has; the first carries the protocol itself. */
@@ -18,10 +19,12 @@ export const CONNECTORS: readonly Entry[] = [
     kind: 'postgres',
     streamKinds: ['postgres', 'cancel'],
     gateway: async () => (await import('./postgres/gateway/connector.ts')).postgresGateway,
+    client: async () => (await import('./postgres/client/connector.ts')).postgresClient,
   },
   {
     kind: 'ssh',
     streamKinds: ['ssh'],
     gateway: async () => (await import('./ssh/gateway/connector.ts')).sshGateway,
+    client: async () => (await import('./ssh/client/connector.ts')).sshClient,
   },
 ];

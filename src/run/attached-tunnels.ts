@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { HoopError } from '../errors.ts';
 import type { StreamKind } from '../stream-kinds.ts';
-import type { OpenTunnel, SessionPort } from '../tunnel/connect-session.ts';
+import type { OpenTunnel, SessionPort } from '../tunnel/connector.ts';
 import type { Tunnel } from '../tunnel/half-close.ts';
 
 const NONE: SessionPort['refused'] = new Map();

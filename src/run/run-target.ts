@@ -3,28 +3,21 @@
  * opened when somebody has logged in on the port. A session that ends under the run (idle, its time
  * is up) is followed by another when somebody connects again.
  */
-import { randomBytes } from 'node:crypto';
 import type { OpenGateway } from '../auth/open-gateway.ts';
-import type { ConnectionFacts } from '../connectors/postgres/client/connection-files.ts';
-import { LocalPort } from '../connectors/postgres/client/local-port.ts';
-import type { SshFacts } from '../connectors/ssh/client/ssh-files.ts';
 import { HoopError } from '../errors.ts';
 import type { EvidenceLine } from '../recording/types.ts';
 import type { UploadReceipt } from '../recording/upload-session.ts';
-import { Secret } from '../secret.ts';
 import type { StreamKind } from '../stream-kinds.ts';
-import type { ClientSession, SessionPort } from '../tunnel/connect-session.ts';
+import type { ClientSession } from '../tunnel/connect-session.ts';
+import type { LocalOffer, SessionPort, TargetFacts } from '../tunnel/connector.ts';
 import type { Tunnel } from '../tunnel/half-close.ts';
 import { LocalListener } from '../tunnel/local-listener.ts';
 import type { SessionEnd } from '../tunnel/session-end.ts';
 import type { CarrierChoice } from '../tunnel/stream-opener.ts';
 import { uploadRecording } from '../tunnel/upload-recordings.ts';
+import { untilAborted } from '../until.ts';
 import { AttachedTunnels } from './attached-tunnels.ts';
 import { isLoginOver } from './watch-login.ts';
-
-const PASSWORD_BYTES = 24;
-/** The gateway logs in with the target's own role; the local port knows only this name. */
-const LOCAL_USER = 'hoop';
 
 export interface RunTargetEvents {
   readonly onEvidence?: (target: string, line: EvidenceLine) => void;
@@ -45,10 +38,9 @@ export interface RunTargetOptions {
   readonly open: OpenGateway;
   /** Of whoever started the run: delivers the recordings of a run that has lost its login. */
   readonly outer: OpenGateway;
-  readonly name: string;
-  readonly kind: string;
-  /** Of a target of kind postgres. */
-  readonly database: string;
+  readonly target: TargetFacts;
+  /** Of targets of its kind. */
+  readonly offer: LocalOffer;
   readonly reason: string | undefined;
   readonly version: string;
   readonly env: NodeJS.ProcessEnv;
@@ -64,14 +56,8 @@ export interface RunTargetOptions {
   readonly events: RunTargetEvents;
 }
 
-/** What the child needs to find the target. */
-export type TargetFacts =
-  | { readonly kind: 'postgres'; readonly connection: ConnectionFacts }
-  | { readonly kind: 'ssh'; readonly ssh: SshFacts };
-
 export class RunTarget {
   readonly name: string;
-  readonly facts: TargetFacts;
   readonly #options: RunTargetOptions;
   readonly #port: SessionPort;
   readonly #closing = new AbortController();
@@ -87,53 +73,21 @@ export class RunTarget {
     const listener = fence
       ? await fence.openListener(signal)
       : await LocalListener.open({ type: 'tcp', port: 0 });
-    if (options.kind !== 'ssh') {
-      return new RunTarget(options, (target) => target.#servePostgres(listener));
-    }
-    // Nobody else waits for an SSH server to be loaded.
-    const { serveSshTarget } = await import('./ssh-target.ts');
-    return new RunTarget(options, (target) =>
-      serveSshTarget({
-        name: options.name,
-        listener,
-        openTunnel: (kind, stop) => target.#openTunnel(kind, stop),
-        note: options.events.note,
-      }),
-    );
+    return new RunTarget(options, listener);
   }
 
-  private constructor(
-    options: RunTargetOptions,
-    serve: (target: RunTarget) => { readonly facts: TargetFacts; readonly port: SessionPort },
-  ) {
+  private constructor(options: RunTargetOptions, listener: LocalListener) {
+    const { target, offer, events } = options;
+    const { name } = target;
     this.#options = options;
-    this.name = options.name;
-    const { facts, port } = serve(this);
-    this.facts = facts;
-    this.#port = port;
-  }
-
-  #servePostgres(listener: LocalListener): {
-    readonly facts: TargetFacts;
-    readonly port: LocalPort;
-  } {
-    const password = new Secret(randomBytes(PASSWORD_BYTES).toString('base64url'));
-    const { name, database, events } = this.#options;
-    const { host, port } = listener;
-    const user = LOCAL_USER;
-    return {
-      facts: {
-        kind: 'postgres',
-        connection: { name, database, host, port, user, password, caFile: undefined },
-      },
-      port: new LocalPort({
-        listener,
-        user,
-        password,
-        openTunnel: (kind, signal) => this.#openTunnel(kind, signal),
-        onRefused: (reason) => events.note(`a local connection to ${name} was refused: ${reason}`),
-      }),
-    };
+    this.name = name;
+    this.#port = offer.serve({
+      target,
+      listener,
+      openTunnel: (kind, signal) => this.#openTunnel(kind, signal),
+      onRefused: (reason) => events.note(`a local connection to ${name} was refused: ${reason}`),
+      onNote: (text) => events.note(`${name}: ${text}`),
+    });
   }
 
   /** The session that is open now, or being opened. */
@@ -162,7 +116,8 @@ export class RunTarget {
 
   async #openTunnel(kind: StreamKind, signal: AbortSignal): Promise<Tunnel> {
     this.#live ??= this.#open();
-    const { tunnels } = await whileNotAborted(this.#live, signal);
+    // One client that goes does not stop what others wait for.
+    const { tunnels } = await untilAborted(this.#live, signal);
     return tunnels.open(kind, signal);
   }
 
@@ -173,7 +128,8 @@ export class RunTarget {
   }
 
   async #open(): Promise<LiveSession> {
-    const { open, name, reason, version, carrier, events, onSession } = this.#options;
+    const { open, reason, version, carrier, events, onSession } = this.#options;
+    const { name } = this;
     const tunnels = new AttachedTunnels();
     try {
       // Loaded with the first connection: it is half of all code, and the child starts without it.
@@ -217,7 +173,8 @@ export class RunTarget {
   /** From here on the next connection opens another session. */
   #settle({ session }: LiveSession): void {
     this.#live = undefined;
-    const { open, outer, name, events } = this.#options;
+    const { open, outer, events } = this.#options;
+    const { name } = this;
     const upload = (as: OpenGateway) =>
       uploadRecording({
         open: as,
@@ -245,8 +202,7 @@ export class RunTarget {
   }
 
   #noteEnd(end: SessionEnd): void {
-    const { name, events } = this.#options;
-    events.note(`the session to ${name} has ended: ${end.message}`);
+    this.#options.events.note(`the session to ${this.name} has ended: ${end.message}`);
   }
 
   /** A program that tries again each second shall not fill the terminal. */
@@ -261,19 +217,4 @@ export class RunTarget {
 interface LiveSession {
   readonly session: ClientSession;
   readonly tunnels: AttachedTunnels;
-}
-
-/** One client that goes does not stop what others wait for. */
-async function whileNotAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  const { promise, reject } = Promise.withResolvers<never>();
-  const stop = (): void => reject(signal.reason);
-  signal.addEventListener('abort', stop, { once: true });
-  if (signal.aborted) {
-    stop();
-  }
-  try {
-    return await Promise.race([work, promise]);
-  } finally {
-    signal.removeEventListener('abort', stop);
-  }
 }

@@ -6,14 +6,16 @@
  *   close        ends the sessions, uploads what was recorded, removes the private directory
  */
 import type { OpenGateway } from '../auth/open-gateway.ts';
-import {
-  type ConnectionFacts,
-  connectionUrl,
-  writeConnectionFiles,
-} from '../connectors/postgres/client/connection-files.ts';
-import { sshEnvironment, writeSshFiles } from '../connectors/ssh/client/ssh-files.ts';
 import { HoopError } from '../errors.ts';
 import type { ClientSession } from '../tunnel/connect-session.ts';
+import {
+  type BriefingWords,
+  type ClientConnector,
+  type ClientEntry,
+  clientConnector,
+  type LocalOffer,
+  type TargetFacts,
+} from '../tunnel/connector.ts';
 import type { CarrierChoice } from '../tunnel/stream-opener.ts';
 import { uploadPending } from '../tunnel/upload-recordings.ts';
 import { adoptAbandonedRuns } from './abandoned-runs.ts';
@@ -26,7 +28,8 @@ import { isLoginOver, watchLogin } from './watch-login.ts';
 export interface RunOptions {
   /** Of whoever starts the run. */
   readonly open: OpenGateway;
-  /** Empty: all that one may reach. The first is the default for PG* and DATABASE_URL. */
+  readonly connectors: readonly ClientEntry[];
+  /** Empty: all that one may reach. The first is the default where a program names none. */
   readonly targets: readonly string[];
   readonly agent: string | undefined;
   readonly reason: string | undefined;
@@ -49,10 +52,14 @@ export class Run implements AsyncDisposable {
   readonly #options: RunOptions;
   readonly #login: RunLogin;
   readonly #targets: readonly RunTarget[];
-  /** By target: the variable that holds its URL. Servers have none. */
+  /** By target: the variable that holds its URL, of those that have one. */
   readonly variables: ReadonlyMap<string, string>;
-  /** The target of PG* and DATABASE_URL. */
-  readonly #main: ConnectionFacts | undefined;
+  /** The target of a program that names none; undefined: there is no such, or several and none was named. */
+  readonly mainTarget: string | undefined;
+  /** For whoever set it up. */
+  readonly notes: readonly string[];
+  /** By kind of target: what an agent is told. */
+  readonly words: ReadonlyMap<string, BriefingWords>;
   readonly #connection: EnvironmentPart;
   readonly #listeners: SessionListener[];
   /** All sessions so far, also those that have ended. */
@@ -67,24 +74,21 @@ export class Run implements AsyncDisposable {
     const targets: RunTarget[] = [];
     try {
       const fence = await options.fence?.(login);
-      const chosen = chooseTargets(login.facts.reachable.targets, options);
-      const variables = targetVariables(
-        chosen.filter(({ kind }) => kind === 'postgres').map(({ name }) => name),
-      );
+      const chosen = await chooseTargets(login.facts.reachable.targets, options);
+      const offers = await openOffers(chosen, login.directory, options);
       const listeners: SessionListener[] = [];
       const opened: string[] = [];
       const over = Promise.withResolvers<HoopError>();
       const closing = new AbortController();
-      for (const { name, kind, database } of chosen) {
+      for (const { target, offer } of offers.each) {
         targets.push(
           await RunTarget.listen({
             ...options,
             fence,
             open: login.open,
             outer: options.open,
-            name,
-            kind,
-            database: database ?? name,
+            target,
+            offer,
             onSession: async (session) => {
               opened.push(session.id);
               for (const listener of listeners) {
@@ -105,7 +109,7 @@ export class Run implements AsyncDisposable {
       return new Run(options, {
         login,
         targets,
-        variables,
+        offers,
         listeners,
         opened,
         over: over.promise,
@@ -123,7 +127,7 @@ export class Run implements AsyncDisposable {
     made: {
       readonly login: RunLogin;
       readonly targets: readonly RunTarget[];
-      readonly variables: ReadonlyMap<string, string>;
+      readonly offers: Offers;
       readonly listeners: SessionListener[];
       readonly opened: readonly string[];
       readonly over: Promise<HoopError>;
@@ -137,11 +141,17 @@ export class Run implements AsyncDisposable {
     this.#opened = made.opened;
     this.#over = made.over;
     this.#closing = made.closing;
-    this.variables = made.variables;
-    const databases = this.#databases();
-    const isOne = options.targets.length > 0 || databases.length === 1;
-    this.#main = isOne ? databases[0] : undefined;
-    this.#connection = { ...this.#databasePart(databases), ...this.#sshPart() };
+    this.words = made.offers.words;
+    const endpoints = made.offers.all.map((offer) => offer.endpoint(options.targets.length > 0));
+    const urls = endpoints.flatMap((endpoint) => [...endpoint.urls]);
+    this.variables = targetVariables(urls.map(([name]) => name));
+    this.mainTarget = endpoints.find(({ main }) => main !== undefined)?.main;
+    this.notes = endpoints.flatMap(({ notes }) => notes);
+    const ofUrls = urls.map(([name, url]) => [this.variables.get(name) ?? '', url]);
+    this.#connection = Object.assign(
+      Object.fromEntries(ofUrls),
+      ...endpoints.map(({ env }) => env),
+    );
   }
 
   get id(): string {
@@ -181,11 +191,6 @@ export class Run implements AsyncDisposable {
   /** Names, the first is the main one if there is a main one. */
   get targets(): readonly string[] {
     return this.#targets.map(({ name }) => name);
-  }
-
-  /** Of PG* and DATABASE_URL; undefined: no database, or several and none was named. */
-  get mainTarget(): string | undefined {
-    return this.#main?.name;
   }
 
   /** For `buildEnvironment`: where the targets are, and which run this is. */
@@ -253,59 +258,53 @@ export class Run implements AsyncDisposable {
       throw first;
     }
   }
-
-  #databases(): readonly ConnectionFacts[] {
-    return this.#targets.flatMap(({ facts }) =>
-      facts.kind === 'postgres' ? [facts.connection] : [],
-    );
-  }
-
-  #databasePart(databases: readonly ConnectionFacts[]): EnvironmentPart {
-    if (databases.length === 0) {
-      return {};
-    }
-    const files = writeConnectionFiles(this.directory, databases);
-    const urls = databases.flatMap((facts) => {
-      const variable = this.variables.get(facts.name);
-      return variable === undefined ? [] : [[variable, connectionUrl(facts)]];
-    });
-    const main = this.#main;
-    return {
-      PGPASSFILE: files.passwordFile,
-      PGSERVICEFILE: files.serviceFile,
-      ...Object.fromEntries(urls),
-      ...(main === undefined
-        ? {}
-        : {
-            PGHOST: main.host,
-            PGPORT: String(main.port),
-            PGUSER: main.user,
-            PGDATABASE: main.database,
-            DATABASE_URL: connectionUrl(main),
-          }),
-    };
-  }
-
-  #sshPart(): EnvironmentPart {
-    const { env } = this.#options;
-    const servers = this.#targets.flatMap(({ facts }) => (facts.kind === 'ssh' ? [facts.ssh] : []));
-    return servers.length === 0
-      ? {}
-      : sshEnvironment(writeSshFiles(this.directory, servers, env), env);
-  }
 }
 
-interface Reachable {
-  readonly name: string;
+interface Offers {
+  readonly all: readonly LocalOffer[];
+  readonly each: readonly { readonly target: Reachable; readonly offer: LocalOffer }[];
+  readonly words: Run['words'];
+}
+
+/** One for each kind, in the order of the connectors. */
+async function openOffers(
+  chosen: readonly Reachable[],
+  directory: string,
+  { connectors, env }: RunOptions,
+): Promise<Offers> {
+  const made = new Map<
+    string,
+    { readonly connector: ClientConnector; readonly offer: LocalOffer }
+  >();
+  for (const { kind } of connectors) {
+    const first = chosen.find((target) => target.kind === kind);
+    if (first !== undefined) {
+      const connector = await clientConnector(connectors, first);
+      made.set(kind, { connector, offer: connector.open({ directory, env, self: [] }) });
+    }
+  }
+  return {
+    all: [...made.values()].map(({ offer }) => offer),
+    each: chosen.flatMap((target) => {
+      const offer = made.get(target.kind)?.offer;
+      return offer === undefined ? [] : [{ target, offer }];
+    }),
+    words: new Map([...made].map(([kind, { connector }]) => [kind, connector.briefing])),
+  };
+}
+
+interface Reachable extends TargetFacts {
   readonly kind: string;
-  readonly database?: string | undefined;
   readonly requireReason: boolean;
 }
 
-function chooseTargets(reachable: readonly Reachable[], options: RunOptions): Reachable[] {
-  const all = reachable.filter(({ kind }) => kind === 'postgres' || kind === 'ssh');
+/** What is named must be of a kind that hoop knows; of all that there is, others are left out, and told. */
+async function chooseTargets(
+  reachable: readonly Reachable[],
+  options: RunOptions,
+): Promise<readonly Reachable[]> {
   const chosen = [...new Set(options.targets)].map((name) => {
-    const found = all.find((target) => target.name === name);
+    const found = reachable.find((target) => target.name === name);
     if (found === undefined) {
       throw new HoopError('HOOP_ACCESS_DENIED', `no access to target "${name}"`, {
         detail: 'The policy in force gives this run nothing there, or there is no such target.',
@@ -321,8 +320,15 @@ function chooseTargets(reachable: readonly Reachable[], options: RunOptions): Re
     return found;
   });
   if (chosen.length > 0) {
+    await Promise.all(chosen.map((target) => clientConnector(options.connectors, target)));
     return chosen;
   }
+  const isKnown = ({ kind }: Reachable): boolean =>
+    options.connectors.some((one) => one.kind === kind && one.client !== undefined);
+  for (const { name, kind } of reachable.filter((target) => !isKnown(target))) {
+    options.events.note(`"${name}" is left out: hoop does not know targets of kind "${kind}"`);
+  }
+  const all = reachable.filter(isKnown);
   if (all.length === 0) {
     throw new HoopError('HOOP_ACCESS_DENIED', 'there is no target that this run may reach', {
       hint: 'See what you can reach or ask for with `hoop targets`.',

@@ -9,21 +9,11 @@
  *   last cut, recording closed, upload        close
  */
 
-import { randomBytes } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import type { ToClient } from '../api/control.ts';
 import { PATHS } from '../api/http.ts';
 import type { SessionReply } from '../api/sessions.ts';
 import type { OpenGateway } from '../auth/open-gateway.ts';
-import {
-  type ConnectionFacts,
-  type ConnectionFiles,
-  writeCaFile,
-  writeConnectionFiles,
-} from '../connectors/postgres/client/connection-files.ts';
-import { LocalPort } from '../connectors/postgres/client/local-port.ts';
-import { LocalTls } from '../connectors/postgres/client/local-tls.ts';
-import type { OwnSshPort } from '../connectors/ssh/client/own-ssh-port.ts';
 import { HoopError } from '../errors.ts';
 import { giveBackAtRest } from '../give-back.ts';
 import { ClientRecording } from '../recording/client-recording.ts';
@@ -31,14 +21,19 @@ import { endError } from '../recording/end-error.ts';
 import { EvidenceLines } from '../recording/evidence-lines.ts';
 import type { PromptWords } from '../recording/prompt.ts';
 import { CONTROL_STREAM, type EvidenceLine } from '../recording/types.ts';
-import { Secret } from '../secret.ts';
-import type { StreamKind } from '../stream-kinds.ts';
 import { withinTime } from '../until.ts';
 import { limitYoungGeneration } from '../young-generation.ts';
 import { ClientPrompts } from './client-prompts.ts';
 import { ClientStreams } from './client-streams.ts';
+import {
+  type AttachPort,
+  type ClientEntry,
+  clientConnector,
+  type LocalOffer,
+  type OpenTunnel,
+  type SessionPort,
+} from './connector.ts';
 import { ControlChannel } from './control-channel.ts';
-import type { Tunnel } from './half-close.ts';
 import type { RefusalReason } from './local-refusal.ts';
 import { closeLocalSide, type LocalSide, openLocalSide } from './local-side.ts';
 import { openWebSocket } from './open-web-socket.ts';
@@ -49,7 +44,6 @@ import { type CarrierChoice, StreamOpener } from './stream-opener.ts';
 
 /** From the end of the session to its last countersigned cut. */
 const FINISH_WITHIN_MS = 10_000;
-const PASSWORD_BYTES = 24;
 /** From an orderly end to the gateway's `closing`, which starts it. */
 const CLOSING_WITHIN_MS = 10_000;
 
@@ -62,11 +56,6 @@ export interface SessionEvents {
   readonly onFallback?: (because: string) => void;
 }
 
-/** What a session needs of the port that its connections come from. */
-export type SessionPort = Pick<LocalPort, 'stopAccepting' | 'close' | 'refused'>;
-export type OpenTunnel = (kind: StreamKind, signal: AbortSignal) => Promise<Tunnel>;
-export type AttachPort = (openTunnel: OpenTunnel) => SessionPort;
-
 export interface ConnectSessionOptions {
   readonly open: OpenGateway;
   readonly target: string;
@@ -78,11 +67,12 @@ export interface ConnectSessionOptions {
   /** Users of this machine, beside the own one, who may connect. */
   readonly allowedUids?: readonly number[] | undefined;
   readonly listen:
-    | { readonly type: 'tcp'; readonly port: number }
-    | { readonly type: 'unix' }
+    | (({ readonly type: 'tcp'; readonly port: number } | { readonly type: 'unix' }) & {
+        readonly connectors: readonly ClientEntry[];
+      })
     /** A port that is there already, and outlives the session. */
     | { readonly type: 'attached'; readonly attach: AttachPort };
-  /** Words that run this program: what reaches a unix socket for ssh(1). */
+  /** Words that run this program. */
   readonly self?: readonly string[] | undefined;
   readonly version: string;
   readonly env: NodeJS.ProcessEnv;
@@ -129,7 +119,6 @@ export class ClientSession {
   readonly #options: ConnectSessionOptions;
   readonly #requested: RequestedSession;
   readonly #local: LocalSide | undefined;
-  readonly #password = new Secret(randomBytes(PASSWORD_BYTES).toString('base64url'));
   readonly #lines = new EvidenceLines();
   readonly #opener: StreamOpener;
   readonly #ended = Promise.withResolvers<SessionEnd>();
@@ -137,9 +126,7 @@ export class ClientSession {
   #recording: ClientRecording | undefined;
   #control: ControlChannel | undefined;
   #localPort: SessionPort | undefined;
-  #caFile: string | undefined;
-  #files: ConnectionFiles | undefined;
-  #ssh: OwnSshPort | undefined;
+  #offer: LocalOffer | undefined;
   #streams: ClientStreams | undefined;
   #prompts: ClientPrompts | undefined;
   #end: SessionEnd | undefined;
@@ -168,21 +155,12 @@ export class ClientSession {
     return this.#ended.promise;
   }
 
-  get facts(): ConnectionFacts {
-    const { name, user, database } = postgresOf(this.reply);
-    const { host, port } = this.#ownSide().listener;
-    const caFile = this.#caFile;
-    return { name, user, database, host, port, password: this.#password, caFile };
-  }
-
-  get files(): ConnectionFiles {
-    this.#files ??= writeConnectionFiles(this.#ownSide().runtime, [this.facts]);
-    return this.#files;
-  }
-
-  /** For clients of a server; undefined: the target is none, or its port not this session's. */
-  get ssh(): OwnSshPort | undefined {
-    return this.#ssh;
+  /** The target, for programs of this machine. */
+  get offer(): LocalOffer {
+    if (this.#offer === undefined) {
+      throw new TypeError('the port of this session is not its own');
+    }
+    return this.#offer;
   }
 
   get refused(): ReadonlyMap<RefusalReason, number> {
@@ -235,44 +213,35 @@ export class ClientSession {
       await this.setPrompt(prompt, signal);
     }
     const { target } = this.reply;
-    const hearsNotCarried = target.kind === 'ssh' && target.hearsNotCarried === true;
     const openTunnel: OpenTunnel = async (kind, tunnelSignal) =>
-      Object.assign(await streams.open(kind, tunnelSignal), { hearsNotCarried });
+      Object.assign(await streams.open(kind, tunnelSignal), { target });
     this.#localPort =
-      listen.type === 'attached' ? listen.attach(openTunnel) : await this.#openPort(openTunnel);
+      listen.type === 'attached'
+        ? listen.attach(openTunnel)
+        : await this.#openPort(listen.connectors, openTunnel);
   }
 
-  async #openPort(openTunnel: OpenTunnel): Promise<SessionPort> {
-    const { tls: wantsTls, allowedUids = [], events } = this.#options;
-    const local = this.#ownSide();
-    const { runtime, listener } = local;
-    if (this.reply.target.kind === 'ssh') {
-      const { name } = this.reply.target;
-      // Nobody else waits for an SSH server to be loaded.
-      const { openOwnSshPort } = await import('../connectors/ssh/client/own-ssh-port.ts');
-      this.#ssh = openOwnSshPort({ ...this.#options, local, name, openTunnel });
-      return this.#ssh.port;
+  async #openPort(
+    connectors: readonly ClientEntry[],
+    openTunnel: OpenTunnel,
+  ): Promise<SessionPort> {
+    const { tls, allowedUids, env, self = [], events } = this.#options;
+    const { target, expiresAt } = this.reply;
+    const local = this.#local;
+    if (local === undefined) {
+      throw new TypeError('a port of its own has an address');
     }
-    const tls = wantsTls ? new LocalTls(Date.parse(this.reply.expiresAt)) : undefined;
-    if (tls !== undefined) {
-      this.#caFile = writeCaFile(runtime, tls.ca);
-    }
-    return new LocalPort({
-      listener,
-      user: postgresOf(this.reply).user,
-      password: this.#password,
-      tls,
-      allowedUids,
+    const connector = await clientConnector(connectors, target);
+    this.#offer = connector.open({ directory: local.runtime, env, self });
+    return this.#offer.serve({
+      target,
+      listener: local.listener,
       openTunnel,
-      ...(events.onRefused ? { onRefused: events.onRefused } : {}),
+      tlsUntil: tls ? Date.parse(expiresAt) : undefined,
+      allowedUids,
+      onRefused: events.onRefused,
+      onNote: events.onNote,
     });
-  }
-
-  #ownSide(): LocalSide {
-    if (this.#local === undefined) {
-      throw new TypeError('the port of this session is not its own');
-    }
-    return this.#local;
   }
 
   /**
@@ -386,13 +355,4 @@ export class ClientSession {
       this.#ended.resolve(this.#end);
     }
   }
-}
-
-function postgresOf({
-  target,
-}: SessionReply): Extract<SessionReply['target'], { kind: 'postgres' }> {
-  if (target.kind !== 'postgres') {
-    throw new TypeError('only Postgres has a local port of this kind');
-  }
-  return target;
 }

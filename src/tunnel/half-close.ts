@@ -8,13 +8,14 @@ import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { TargetFacts } from './connector.ts';
 import { endsOf, peerUid, type TcpEnds } from './local-peer.ts';
 
 export type Tunnel = Duplex & {
   /** No more from us, but answers still come. Absent: it knows no such state. */
   readonly halfClose?: () => void;
-  /** The gateway knows the frame of connectors/ssh/protocol that tells of what was refused here. */
-  readonly hearsNotCarried?: boolean;
+  /** What the gateway says of the target. */
+  readonly target?: TargetFacts;
 };
 
 /** How often it is looked up whether a client that has closed its half is still there. */

@@ -3,6 +3,7 @@
  * descriptions are the policy's, and each stays on its line: none begins a section of its own.
  */
 import type { BriefedRequest, BriefedTarget, Briefing } from '../run/briefing.ts';
+import type { BriefingWords } from '../tunnel/connector.ts';
 import { limitWords } from './limit-words.ts';
 import { maskList, maskUses } from './mask-words.ts';
 import { plain } from './printable.ts';
@@ -11,14 +12,19 @@ import { plain } from './printable.ts';
 const MAX_RULES = 40;
 const MAX_MASKS = 60;
 
-/** Markdown; ends with a line feed. */
-export function briefingText({ who, policy, targets, requestable }: Briefing): string {
+/** @param words by kind of target. @returns Markdown; ends with a line feed. */
+export function briefingText(
+  { who, policy, targets, requestable }: Briefing,
+  words: ReadonlyMap<string, BriefingWords>,
+): string {
+  const kinds = [...words].filter(([kind]) => targets.some((target) => target.kind === kind));
+  const used = kinds.map(([, of]) => of);
+  const titles = new Set(used.map(({ title }) => title));
   const sections = [
-    `# ${targets.some(isServer) ? 'Access' : 'Database access'} through hoop`,
-    `You act as ${plain(who)}. ${recorded(targets)} recorded and signed, together with the prompt in force.`,
-    ...targets.map(targetText),
-    ...(targets.every(isServer) ? [] : [DENIALS]),
-    ...(targets.some(isServer) ? [SERVER_DENIALS] : []),
+    `# ${(titles.size === 1 ? used[0]?.title : undefined) ?? 'Access'} through hoop`,
+    `You act as ${plain(who)}. ${used.map(({ recorded }) => recorded).join(' recorded and signed. ')} recorded and signed, together with the prompt in force.`,
+    ...targets.map((target) => targetText(target, words.get(target.kind))),
+    ...used.map(({ denials }) => denials),
     requestText(requestable),
     PROMPTS,
     `Policy ${policy.commit.slice(0, 12)}; it may change while you work.`,
@@ -26,46 +32,18 @@ export function briefingText({ who, policy, targets, requestable }: Briefing): s
   return `${sections.filter((section) => section !== '').join('\n\n')}\n`;
 }
 
-function isServer({ kind }: BriefedTarget): boolean {
-  return kind === 'ssh';
-}
-
-function recorded(targets: readonly BriefedTarget[]): string {
-  const statements = targets.every(isServer) ? [] : ['Every statement and its result is'];
-  const commands = targets.some(isServer)
-    ? ['Every command, what it prints and every file that is moved is']
-    : [];
-  return [...statements, ...commands].join(' recorded and signed. ');
-}
-
-function targetText(target: BriefedTarget): string {
+function targetText(target: BriefedTarget, words: BriefingWords | undefined): string {
   const { name, kind, description, masked, detectors } = target;
   const about = description === undefined ? '' : `: ${plain(description)}`;
   return [
     `## ${plain(name)} (${plain(kind)})${about}`,
-    isServer(target) ? serverWay(target) : databaseWay(target),
+    plain(words?.way(target) ?? 'hoop does not know how programs connect to it.'),
     ...ruleText(target),
     ...maskText(masked),
     ...detectorText(detectors),
     ...limitText(target.limits),
     'What is not listed is denied.',
   ].join('\n');
-}
-
-function serverWay({ name }: BriefedTarget): string {
-  const host = plain(name);
-  return `Connect with \`ssh ${host}\`, also \`scp\`, \`sftp\`, \`rsync\` and \`git\` with \`${host}\` as the host; \`ssh USER@${host}\` asks for another login. There is no other way in, and no key to look for.`;
-}
-
-function databaseWay({ connect, database }: BriefedTarget): string {
-  const where = [
-    ...(connect.urlVariable === undefined ? [] : [`the URL in \`${connect.urlVariable}\``]),
-    ...(connect.isDefault
-      ? ['`DATABASE_URL`, and PGHOST, PGPORT, PGUSER, PGDATABASE for psql and most drivers']
-      : []),
-  ].join('; also ');
-  const base = database === undefined ? '' : ` Database \`${plain(database)}\`.`;
-  return `Connect with ${where || 'the service file in `PGSERVICEFILE`'}.${base} There is no other way in, and no password to look for.`;
 }
 
 function ruleText({ allowed, held, denied, needsOneOfEach }: BriefedTarget): string[] {
@@ -121,18 +99,6 @@ const WAITS = 'Waits for a person to approve';
 
 const EACH_NEEDS_A_RULE =
   'All that you do needs a rule of whoever you act for, and a rule of the agent: what one of the two has no rule for is denied. It waits for a person where either of them waits.';
-
-const DENIALS = `## When a statement is refused
-It fails as a PostgreSQL error, mostly SQLSTATE 42501, with the rule in DETAIL and what to do in HINT:
-
-    ERROR:  statement is not allowed
-    DETAIL:  It is denied by rule "policy/rule".
-    HINT:  What the people who wrote the rule say to do instead.
-
-Do not try to get around it by other words, functions or views: it will be refused too, and all of it is recorded. Follow the hint, do without, or ask. A statement that waits for approval shows a NOTICE with the request's id and goes on by itself once approved; do not send it again while it waits. Cancelling withdraws it.`;
-
-const SERVER_DENIALS = `## When a command on a server is refused
-ssh ends with status 126, and stderr has the rule and what to do. Commands are decided by their words as written: keep them plain, without variables, globs or substitutions in the place of a program's name. Do not try another spelling: it will be refused too, and all of it is recorded. A command that waits for approval goes on by itself once approved.`;
 
 const ONLY_WITH_AGENT_RULE =
   'It adds nothing to the rules of the agent: what these do not allow stays denied to you, and is not worth asking for here.';

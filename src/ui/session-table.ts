@@ -70,11 +70,15 @@ function maskedText({ maskedValues, columnsMasked = [] }: SessionSummary): strin
   return `${plural(maskedValues, 'value')}${of}`;
 }
 
+/** Kinds of targets on which all that is done is a statement; older gateways know no other. */
+const OF_STATEMENTS: ReadonlySet<string | undefined> = new Set(['postgres', undefined]);
+
 /** One session, a fact a line. */
 export function sessionDetails(session: SessionSummary, style: Style): string[] {
   const ended = session.endedAt
     ? `${localTime(Date.parse(session.endedAt))} (${session.endMessage ?? session.endReason ?? 'no reason known'})`
     : '-';
+  const isOfStatements = OF_STATEMENTS.has(session.kind);
   const facts: readonly (readonly [string, string])[] = [
     ['session', session.id],
     ['state', session.state],
@@ -93,10 +97,12 @@ export function sessionDetails(session: SessionSummary, style: Style): string[] 
     ['started', localTime(Date.parse(session.startedAt))],
     ['ended', ended],
     ['lasted', lasted(session)],
-    session.kind === 'ssh'
-      ? ['did', actsText(session)]
-      : ['statements', `${count(session.statements)}, ${count(session.denied)} denied`],
-    ...(session.kind === 'ssh' ? [] : [['masked', maskedText(session)] as const]),
+    isOfStatements
+      ? ['statements', `${count(session.statements)}, ${count(session.denied)} denied`]
+      : ['did', actsText(session)],
+    ...(isOfStatements || session.maskedValues > 0
+      ? [['masked', maskedText(session)] as const]
+      : []),
     ...(session.lookups === undefined
       ? []
       : [['looked up', `${plural(session.lookups, 'value')} of masked columns`] as const]),

@@ -7,7 +7,7 @@ import { FileTokenStore } from '../../src/auth/file-token-store.ts';
 import type { OpenGateway } from '../../src/auth/open-gateway.ts';
 import { exportDpopKey, generateDpopKey } from '../../src/client/dpop-key.ts';
 import { GatewayClient } from '../../src/client/gateway-client.ts';
-import { connectionUrl } from '../../src/connectors/postgres/client/connection-files.ts';
+import { postgresClient } from '../../src/connectors/postgres/client/connector.ts';
 import { RunTarget } from '../../src/run/run-target.ts';
 
 test('a session that cannot be opened is an error of PostgreSQL to the client, and said once', async () => {
@@ -38,12 +38,12 @@ test('a session that cannot be opened is an error of PostgreSQL to the client, a
     },
     [Symbol.asyncDispose]: () => client[Symbol.asyncDispose](),
   };
+  const offer = postgresClient.open({ directory: state, env: {}, self: [] });
   const target = await RunTarget.listen({
     open,
     outer: open,
-    name: 'prod-db',
-    kind: 'postgres',
-    database: 'shop',
+    target: { name: 'prod-db', database: 'shop' },
+    offer,
     reason: undefined,
     version: 'test',
     env: process.env,
@@ -53,11 +53,10 @@ test('a session that cannot be opened is an error of PostgreSQL to the client, a
     onRevoked: () => undefined,
     events: { note: (text) => notes.push(text) },
   });
-  if (target.facts.kind !== 'postgres') throw new Error('not a database');
-  const facts = target.facts.connection;
+  const url = offer.endpoint(true).urls.get('prod-db') ?? '';
   try {
     for (const _ of [1, 2]) {
-      const connection = new pg.Client({ connectionString: connectionUrl(facts) });
+      const connection = new pg.Client({ connectionString: url });
       await expect(connection.connect()).rejects.toMatchObject({
         severity: 'FATAL',
         code: '08006',
@@ -66,7 +65,7 @@ test('a session that cannot be opened is an error of PostgreSQL to the client, a
     }
     expect(notes).toEqual([expect.stringContaining('prod-db cannot be opened: cannot reach')]);
     const wrong = new pg.Client({
-      connectionString: connectionUrl({ ...facts, user: 'somebody' }),
+      connectionString: url.replace('//hoop:', '//somebody:'),
     });
     await expect(wrong.connect()).rejects.toMatchObject({ code: '28P01' });
     expect(await target.close()).toEqual([]);

@@ -2,6 +2,7 @@ import { cpSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { openGateway } from '../../src/auth/open-gateway.ts';
+import { CONNECTORS } from '../../src/connectors/registry.ts';
 import { scanRecording } from '../../src/recording/scan-recording.ts';
 import { readSpool, spoolDirectory } from '../../src/recording/spool.ts';
 import { connectSession } from '../../src/tunnel/connect-session.ts';
@@ -19,7 +20,7 @@ test('what the gateway says is on disk before anybody is shown it', async () => 
     open,
     target: 'prod-db',
     reason: 'to see it written',
-    listen: { type: 'tcp', port: 0 },
+    listen: { type: 'tcp', port: 0, connectors: CONNECTORS },
     version: '0.0.0-test',
     env,
     carrier: 'auto',

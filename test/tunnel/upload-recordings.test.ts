@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type OpenGateway, openGateway } from '../../src/auth/open-gateway.ts';
 import type { GatewayClient } from '../../src/client/gateway-client.ts';
+import { CONNECTORS } from '../../src/connectors/registry.ts';
 import { HoopError } from '../../src/errors.ts';
 import { pendingUploads } from '../../src/recording/pending-uploads.ts';
 import { releaseSpool, spoolDirectory } from '../../src/recording/spool.ts';
@@ -188,7 +189,7 @@ async function leftRecording(open: OpenGateway) {
     open,
     target: 'prod-db',
     reason: 'to leave a recording behind',
-    listen: { type: 'tcp', port: 0 },
+    listen: { type: 'tcp', port: 0, connectors: CONNECTORS },
     version: '0.0.0-test',
     env: bench.environment('engineer'),
     carrier: 'auto',

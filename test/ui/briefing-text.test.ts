@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { type BriefingFacts, briefing } from '../../src/run/briefing.ts';
-import { briefingText } from '../../src/ui/briefing-text.ts';
+import { briefingText } from './briefed.ts';
 
 const FACTS: BriefingFacts = {
   who: 'devin for engineer@example.com',

@@ -1,7 +1,7 @@
 /** A profile in one run: its files, what it adds to the command and to the environment, its hosts. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { shellWord } from '../../connectors/ssh/client/ssh-files.ts';
+import { shellWord } from '../../shell-word.ts';
 import type { EnvironmentPart } from '../environment.ts';
 import type { AgentProfile } from './agent-profile.ts';
 

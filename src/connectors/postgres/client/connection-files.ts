@@ -84,7 +84,8 @@ export function writeCaFile(directory: string, ca: string): string {
   return caFile;
 }
 
-function tlsSettings({ caFile }: ConnectionFacts): readonly (readonly [string, string])[] {
+/** As libpq names them. */
+export function tlsSettings({ caFile }: ConnectionFacts): readonly (readonly [string, string])[] {
   return caFile === undefined
     ? []
     : [

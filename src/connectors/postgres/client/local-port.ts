@@ -10,6 +10,7 @@ import { encodeCancelPosition } from '../../../protocol/carrier/cancel-position.
 import type { Secret } from '../../../secret.ts';
 import type { StreamKind } from '../../../stream-kinds.ts';
 import { closeGently } from '../../../tunnel/close-gently.ts';
+import type { OpenTunnel } from '../../../tunnel/connector.ts';
 import type { Tunnel } from '../../../tunnel/half-close.ts';
 import { LocalConnections } from '../../../tunnel/local-connections.ts';
 import type { LocalListener } from '../../../tunnel/local-listener.ts';
@@ -34,12 +35,12 @@ export interface LocalPortOptions {
   readonly user: string;
   readonly password: Secret<string>;
   /** A stream to the gateway, for plain protocol from the first packet on. */
-  readonly openTunnel: (kind: StreamKind, signal: AbortSignal) => Promise<Tunnel>;
-  readonly onRefused?: (reason: RefusalReason) => void;
+  readonly openTunnel: OpenTunnel;
+  readonly onRefused?: ((reason: RefusalReason) => void) | undefined;
   /** Absent: the port offers no TLS. */
   readonly tls?: LocalTls | undefined;
   /** Users of this machine who may connect, beside our own and root; default: none. */
-  readonly allowedUids?: readonly number[];
+  readonly allowedUids?: readonly number[] | undefined;
   /** For tests. */
   readonly loginWithinMs?: number;
 }

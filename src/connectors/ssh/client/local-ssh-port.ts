@@ -4,9 +4,8 @@
  */
 import type { Socket } from 'node:net';
 import type { HoopError } from '../../../errors.ts';
-import type { StreamKind } from '../../../stream-kinds.ts';
 import { closeGently } from '../../../tunnel/close-gently.ts';
-import type { Tunnel } from '../../../tunnel/half-close.ts';
+import type { OpenTunnel } from '../../../tunnel/connector.ts';
 import { LocalConnections } from '../../../tunnel/local-connections.ts';
 import type { LocalListener } from '../../../tunnel/local-listener.ts';
 import { LocalRefusal, type RefusalReason } from '../../../tunnel/local-refusal.ts';
@@ -17,7 +16,7 @@ export interface LocalSshPortOptions {
   readonly listener: LocalListener;
   readonly hostKey: SshKeyPair;
   readonly userKey: Pick<SshKeyPair, 'publicKey'>;
-  readonly openTunnel: (kind: StreamKind, signal: AbortSignal) => Promise<Tunnel>;
+  readonly openTunnel: OpenTunnel;
   readonly onRefused?: ((reason: RefusalReason) => void) | undefined;
   /** What ssh(1) does not tell, or not well. */
   readonly onNote?: ((text: string) => void) | undefined;

@@ -189,7 +189,7 @@ class ServedConnection {
       this.#channels = new LocalChannels({
         connection: this.#ssh,
         toGateway: (up) => this.#send(up),
-        gatewayHears: this.#tunnel?.hearsNotCarried === true,
+        gatewayHears: this.#tunnel?.target?.['hearsNotCarried'] === true,
         onNotCarried: this.#options.isJoined ? undefined : this.#options.note,
       });
       this.#login?.accept();

@@ -6,6 +6,7 @@
 import { accessSync, constants, mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
+import { shellWord } from '../../../shell-word.ts';
 import { knownHostsLine, otherHosts, type SshHost, sshHostBlock } from './ssh-config.ts';
 import type { SshKeyPair } from './ssh-keys.ts';
 
@@ -105,8 +106,4 @@ function isExecutable(path: string): boolean {
     // What it says is the answer.
     return false;
   }
-}
-
-export function shellWord(text: string): string {
-  return /^[\w./:@%+=-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }

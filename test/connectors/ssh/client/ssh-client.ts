@@ -41,7 +41,9 @@ export class SshPortFixture implements AsyncDisposable {
   openTunnel = async (): Promise<FrameTarget['tunnel']> => {
     const target = new FrameTarget({ intercept: (...seen) => this.intercept(...seen) });
     this.targets.push(target);
-    return Object.assign(target.tunnel, { hearsNotCarried: this.hearsNotCarried });
+    return Object.assign(target.tunnel, {
+      target: { name: 'web-1', hearsNotCarried: this.hearsNotCarried },
+    });
   };
 
   static async open(options: { readonly loginWithinMs?: number } = {}): Promise<SshPortFixture> {

@@ -1,0 +1,129 @@
+/** Databases for programs of this machine: local ports, and the files and variables of libpq. */
+import { randomBytes } from 'node:crypto';
+import { Secret } from '../../../secret.ts';
+import { shellWord } from '../../../shell-word.ts';
+import type {
+  ClientConnector,
+  Endpoint,
+  LocalOffer,
+  LocalPlace,
+  ServedTarget,
+  TargetFacts,
+  Told,
+} from '../../../tunnel/connector.ts';
+import { POSTGRES_BRIEFING } from './briefing.ts';
+import {
+  type ConnectionFacts,
+  type ConnectionFiles,
+  connectionUrl,
+  tlsSettings,
+  writeCaFile,
+  writeConnectionFiles,
+} from './connection-files.ts';
+import { LocalPort } from './local-port.ts';
+import { LocalTls } from './local-tls.ts';
+
+const PASSWORD_BYTES = 24;
+/** The gateway logs in with the target's own role; without a session the port knows only this name. */
+const LOCAL_USER = 'hoop';
+/** What libpq and drivers would read besides what we set; anything left there leads elsewhere. */
+const INHERITED = /^PG[A-Z]+$|^DATABASE_URL$/;
+/** Settings of the person that have nothing to do with where the connection goes. */
+const HARMLESS = new Set(['PGAPPNAME', 'PGTZ', 'PGDATESTYLE', 'PGGEQO', 'PGCLIENTENCODING']);
+
+export const postgresClient: ClientConnector = {
+  noun: 'a database',
+  briefing: POSTGRES_BRIEFING,
+  open: (place) => new PostgresOffer(place),
+};
+
+class PostgresOffer implements LocalOffer {
+  readonly #place: LocalPlace;
+  readonly #served: ConnectionFacts[] = [];
+  #files: ConnectionFiles | undefined;
+
+  constructor(place: LocalPlace) {
+    this.#place = place;
+  }
+
+  serve({ target, listener, tlsUntil, ...rest }: ServedTarget): LocalPort {
+    const { name } = target;
+    const tls = tlsUntil === undefined ? undefined : new LocalTls(tlsUntil);
+    const facts: ConnectionFacts = {
+      name,
+      host: listener.host,
+      port: listener.port,
+      user: textOf(target, 'user') ?? LOCAL_USER,
+      database: textOf(target, 'database') ?? name,
+      password: new Secret(randomBytes(PASSWORD_BYTES).toString('base64url')),
+      caFile: tls && writeCaFile(this.#place.directory, tls.ca),
+    };
+    this.#served.push(facts);
+    return new LocalPort({ ...rest, ...facts, listener, tls });
+  }
+
+  endpoint(isNamed: boolean): Endpoint {
+    const served = this.#served;
+    const files = this.#written();
+    const main = isNamed || served.length === 1 ? served[0] : undefined;
+    return {
+      env: {
+        PGPASSFILE: files.passwordFile,
+        PGSERVICEFILE: files.serviceFile,
+        ...(main && environmentOf(main)),
+      },
+      hides: (variable) => INHERITED.test(variable) && !HARMLESS.has(variable),
+      urls: new Map(served.map((facts) => [facts.name, connectionUrl(facts)])),
+      main: main?.name,
+      notes:
+        main === undefined
+          ? ['several databases and none is named: PGHOST and DATABASE_URL are not set']
+          : [],
+    };
+  }
+
+  told(form: 'url' | 'words'): Told {
+    const [facts] = this.#served;
+    if (facts === undefined) {
+      throw new TypeError('nothing is served');
+    }
+    const { name, host, port, user, database, caFile } = facts;
+    const url = connectionUrl(facts);
+    return {
+      facts: { host, port, user, database, ...Object.fromEntries(tlsSettings(facts)) },
+      secrets: { url, password: facts.password.expose() },
+      hasMasks: true,
+      before:
+        caFile === undefined
+          ? []
+          : [`TLS only: sslmode=verify-full sslrootcert=${shellWord(caFile)}`],
+      line:
+        form === 'url'
+          ? url
+          : `PGSERVICEFILE=${shellWord(this.#written().serviceFile)} psql service=${shellWord(name)}`,
+      after: [],
+    };
+  }
+
+  #written(): ConnectionFiles {
+    this.#files ??= writeConnectionFiles(this.#place.directory, this.#served);
+    return this.#files;
+  }
+}
+
+function environmentOf(facts: ConnectionFacts): Readonly<Record<string, string>> {
+  const { host, port, user, database, caFile } = facts;
+  return {
+    PGHOST: host,
+    PGPORT: String(port),
+    PGUSER: user,
+    PGDATABASE: database,
+    ...(caFile === undefined ? {} : { PGSSLMODE: 'verify-full', PGSSLROOTCERT: caFile }),
+    DATABASE_URL: connectionUrl(facts),
+  };
+}
+
+function textOf(target: TargetFacts, fact: 'user' | 'database'): string | undefined {
+  const value = target[fact];
+  return typeof value === 'string' ? value : undefined;
+}

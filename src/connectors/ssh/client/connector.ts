@@ -1,0 +1,99 @@
+/** Servers for programs of this machine: local ports with keys of their own, and what leads ssh(1) there. */
+import { symlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { HoopError } from '../../../errors.ts';
+import { shellWord } from '../../../shell-word.ts';
+import type {
+  ClientConnector,
+  Endpoint,
+  LocalOffer,
+  LocalPlace,
+  ServedTarget,
+  Told,
+} from '../../../tunnel/connector.ts';
+import type { LocalListener } from '../../../tunnel/local-listener.ts';
+import { SSH_BRIEFING } from './briefing.ts';
+import { LocalSshPort } from './local-ssh-port.ts';
+import { DEFAULT_SSH_USER, type SshHost } from './ssh-config.ts';
+import { type SshFacts, type SshFiles, sshEnvironment, writeSshFiles } from './ssh-files.ts';
+import { generateSshKeys } from './ssh-keys.ts';
+
+export const sshClient: ClientConnector = {
+  noun: 'a server',
+  briefing: SSH_BRIEFING,
+  open: (place) => new SshOffer(place),
+};
+
+class SshOffer implements LocalOffer {
+  readonly #place: LocalPlace;
+  readonly #served: SshFacts[] = [];
+  #files: SshFiles | undefined;
+
+  constructor(place: LocalPlace) {
+    this.#place = place;
+  }
+
+  serve({ target, tlsUntil, ...rest }: ServedTarget): LocalSshPort {
+    const { name } = target;
+    if (tlsUntil !== undefined) {
+      throw new HoopError('HOOP_USAGE', `--tls is for databases, and "${name}" is a server`, {
+        hint: 'Leave it out: SSH brings its own encryption.',
+      });
+    }
+    const keys = { hostKey: generateSshKeys(), userKey: generateSshKeys() };
+    this.#served.push({ name, via: this.#wayTo(rest.listener), ...keys });
+    return new LocalSshPort({ ...rest, ...keys });
+  }
+
+  endpoint(): Endpoint {
+    return {
+      env: sshEnvironment(this.#written(), this.#place.env),
+      hides: () => false,
+      urls: new Map(),
+      main: undefined,
+      notes: [],
+    };
+  }
+
+  /** The configuration leads to everything else; no key stands in what is told. */
+  told(): Told {
+    const [server] = this.#served;
+    if (server === undefined) {
+      throw new TypeError('nothing is served');
+    }
+    const { name, via } = server;
+    const { configFile, knownHostsFile, identityFiles } = this.#written();
+    return {
+      facts: {
+        kind: 'ssh',
+        ...('proxyCommand' in via ? {} : via),
+        user: DEFAULT_SSH_USER,
+        config: configFile,
+        knownHosts: knownHostsFile,
+        identityFile: identityFiles[0],
+        command: ['ssh', '-F', configFile, name],
+      },
+      secrets: {},
+      hasMasks: false,
+      before: [],
+      line: `ssh -F ${shellWord(configFile)} ${shellWord(name)}`,
+      after: ['scp, sftp, rsync and git take the same -F'],
+    };
+  }
+
+  #written(): SshFiles {
+    const { directory, env } = this.#place;
+    this.#files ??= writeSshFiles(directory, this.#served, env);
+    return this.#files;
+  }
+
+  /** ssh(1) cannot connect to a socket by itself. */
+  #wayTo({ host, port, socketPath }: LocalListener): SshHost['via'] {
+    if (socketPath === undefined) {
+      return { host, port };
+    }
+    const path = join(this.#place.directory, 'ssh.sock');
+    symlinkSync(socketPath, path);
+    return { proxyCommand: [...this.#place.self, 'ssh-stdio', '--socket', path] };
+  }
+}
