@@ -1,16 +1,16 @@
 /** One shell or command of a recording: played in time, as text with times, or for other players. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { sshTrack, type TerminalTrack } from '../connectors/ssh/replay/terminal-track.ts';
 import { HoopError } from '../errors.ts';
 import type { SessionReading } from '../recording/read-session.ts';
-import { buildTimeline } from '../replay/build-timeline.ts';
 import { REPLAY_LIMITS } from '../replay/replay-limits.ts';
 import type { Statement } from '../replay/timeline.ts';
+import type { TerminalTrack } from '../replay/track.ts';
 import { actText, isAct, isPlayable } from '../ui/act-lines.ts';
 import { asciicastLines, trackLines } from '../ui/player/track-lines.ts';
 import { renderJson } from '../ui/render-json.ts';
 import type { ReplayHeader } from '../ui/replay-model.ts';
 import type { Io } from './io.ts';
+import { timelineOf, trackOf } from './sessions-timeline.ts';
 
 export interface PlayFlags {
   /** Number of the act in the replay. */
@@ -31,7 +31,7 @@ const NAMED = 10;
  */
 export function findPlayable(reading: SessionReading, number: number | undefined): Statement {
   const playable: Statement[] = [];
-  for (const entry of buildTimeline(reading.timeline(), FIND_LIMITS)) {
+  for (const entry of timelineOf(reading, FIND_LIMITS)) {
     if (entry.type === 'statement' && isAct(entry)) {
       if (entry.number === number && entry.channel !== undefined) {
         return entry;
@@ -59,15 +59,6 @@ export function findPlayable(reading: SessionReading, number: number | undefined
       : `#${number} is not a channel of this recording`,
     { hint: `Say which with --channel: ${named.join(', ')}${more}.` },
   );
-}
-
-export function trackOf(reading: SessionReading, act: Statement): TerminalTrack {
-  const stream = reading.streams.find((candidate) => candidate.stream === act.stream);
-  const channel = act.channel?.channel;
-  if (stream === undefined || channel === undefined) {
-    throw new HoopError('HOOP_USAGE', `#${act.number} has nothing to play`);
-  }
-  return sshTrack(() => stream.pieces(), channel);
 }
 
 /** Until the viewer quits. */

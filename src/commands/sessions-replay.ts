@@ -1,12 +1,10 @@
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { FrameDecoder } from '../connectors/ssh/protocol/frame-decoder.ts';
 import { HoopError } from '../errors.ts';
 import { actorName, requesterClaim } from '../policy/actor-name.ts';
 import { readSession, type SessionReading } from '../recording/read-session.ts';
 import { type Verification, verifyBundle } from '../recording/verify.ts';
-import { buildTimeline } from '../replay/build-timeline.ts';
 import { REPLAY_LIMITS } from '../replay/replay-limits.ts';
 import type { Statement, TimelineEntry } from '../replay/timeline.ts';
 import { actText, isPlayable } from '../ui/act-lines.ts';
@@ -26,10 +24,10 @@ import {
   playedLines,
   playTrackOf,
   rawOutput,
-  trackOf,
 } from './sessions-play.ts';
 import { openRecording } from './sessions-source.ts';
 import { replayTerminal, runTrack } from './sessions-terminal.ts';
+import { receivedBytes, timelineOf, trackOf } from './sessions-timeline.ts';
 import { trustedRoots } from './sessions-trust.ts';
 
 export interface ReplayFlags extends PlayFlags {
@@ -65,7 +63,7 @@ export async function replaySession(io: Io, typed: string, flags: ReplayFlags): 
   } else if (flags.channel !== undefined || flags.asciicast) {
     await showChannel(io, reading, verification, flags);
   } else if (flags.raw) {
-    await print(io, rawBytes(reading));
+    await print(io, receivedBytes(reading));
   } else if (flags.json) {
     await print(io, jsonLines(reading, verification));
   } else if (hasScreen(io, flags)) {
@@ -154,7 +152,7 @@ async function showView(
   flags: ReplayFlags,
 ): Promise<void> {
   const header = headerOf(reading, verification);
-  const model = collectReplay(header, buildTimeline(reading.timeline()));
+  const model = collectReplay(header, timelineOf(reading));
   const only = onlyAct(model);
   if (only !== undefined) {
     await playAct(io, reading, { act: only, header, flags });
@@ -208,7 +206,7 @@ function headLine({ certificate }: SessionReading, verification: Verification): 
 
 function* jsonLines(reading: SessionReading, verification: Verification): Generator<string> {
   yield headLine(reading, verification);
-  for (const entry of buildTimeline(reading.timeline(), STREAMED_LIMITS)) {
+  for (const entry of timelineOf(reading, STREAMED_LIMITS)) {
     yield `${renderJson({ v: 1, ...entry })}\n`;
   }
 }
@@ -224,7 +222,7 @@ async function* transcript(
   yield `${verdictLine(verification, style)}\n`;
   let startMs: number | undefined;
   let clockMs = 0;
-  for (const entry of buildTimeline(reading.timeline(), STREAMED_LIMITS)) {
+  for (const entry of timelineOf(reading, STREAMED_LIMITS)) {
     startMs ??= timeOf(entry);
     if (speed !== undefined) {
       const shownMs = endOf(entry) - startMs;
@@ -239,31 +237,6 @@ async function* transcript(
 
 function endOf(entry: TimelineEntry): number {
   return entry.type === 'statement' ? (entry.endMs ?? entry.startMs) : entry.timeMs;
-}
-
-/** What the client received, connection after connection as it came; no evidence lines, no frames. */
-function* rawBytes(reading: SessionReading): Generator<Uint8Array> {
-  const servers = new Map(
-    reading.streams.flatMap(({ stream, kind }) =>
-      kind === 'ssh' ? [[stream, FrameDecoder.down()] as const] : [],
-    ),
-  );
-  for (const item of reading.timeline()) {
-    if (item.type === 'data' && item.piece.direction === 1) {
-      const { stream, bytes } = item.piece;
-      const frames = servers.get(stream);
-      if (frames === undefined) {
-        yield bytes;
-      } else {
-        frames.feed(bytes);
-        for (let frame = frames.next(); frame !== undefined; frame = frames.next()) {
-          if (frame.type === 'data' || frame.type === 'stderr') {
-            yield frame.data;
-          }
-        }
-      }
-    }
-  }
 }
 
 async function print(

@@ -1,6 +1,5 @@
 /** `hoop sessions replay --terminal`: what the program of a run showed, as it showed it. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { TerminalTrack, TrackItem } from '../connectors/ssh/replay/terminal-track.ts';
 import { HoopError } from '../errors.ts';
 import {
   type CastEvent,
@@ -12,6 +11,7 @@ import {
 } from '../recording/asciicast.ts';
 import type { SessionReading } from '../recording/read-session.ts';
 import { UP } from '../recording/types.ts';
+import type { TerminalTrack, TrackItem } from '../replay/track.ts';
 import { plain } from '../ui/printable.ts';
 import { TerminalFilter } from '../ui/terminal-filter.ts';
 import type { Io } from './io.ts';

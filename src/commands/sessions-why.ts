@@ -5,7 +5,6 @@ import { HoopError } from '../errors.ts';
 import { actorName, requesterClaim } from '../policy/actor-name.ts';
 import { readSession } from '../recording/read-session.ts';
 import { verifyBundle } from '../recording/verify.ts';
-import { buildTimeline } from '../replay/build-timeline.ts';
 import {
   decidedIds,
   type FoundStatement,
@@ -21,6 +20,7 @@ import { verdictLine } from '../ui/verification-lines.ts';
 import { statementTable, whyLines } from '../ui/why-lines.ts';
 import type { Io } from './io.ts';
 import { openRecording } from './sessions-source.ts';
+import { timelineOf } from './sessions-timeline.ts';
 import { trustedRoots } from './sessions-trust.ts';
 
 export interface WhyFlags {
@@ -64,12 +64,12 @@ export async function whySession(
     );
   };
   if (id === undefined) {
-    const { statements, more } = listed(buildTimeline(reading.timeline(), LISTED_LIMITS));
+    const { statements, more } = listed(timelineOf(reading, LISTED_LIMITS));
     print({ statements: statements.map(listedJson), more }, () =>
       statementTable(statements, more, { style, width }),
     );
   } else {
-    const { found, more } = findStatements(buildTimeline(reading.timeline()), id);
+    const { found, more } = findStatements(timelineOf(reading), id);
     if (found.length === 0) {
       throw new HoopError('HOOP_USAGE', `there is no statement "${asked.statement}" in it`, {
         hint: `See them with \`hoop sessions why ${asked.session}\`.`,
@@ -104,7 +104,7 @@ function splitTyped(
   return { session: typed.slice(0, colon), statement: typed.slice(colon + 1) };
 }
 
-function listed(timeline: ReturnType<typeof buildTimeline>): {
+function listed(timeline: ReturnType<typeof timelineOf>): {
   readonly statements: readonly Statement[];
   readonly more: number;
 } {

@@ -4,9 +4,10 @@
  * imports none. Each part is loaded on its own, so that a client never loads gateway code.
  */
 import type { GatewayConnector } from '../gateway/connector.ts';
+import type { ReplayEntry } from '../replay/connector.ts';
 import type { ClientEntry } from '../tunnel/connector.ts';
 
-export interface Entry extends ClientEntry {
+export interface Entry extends ClientEntry, ReplayEntry {
   /** As `kind` of targets/*.yaml has it. */
   readonly kind: string;
   /** Kinds of the streams that a session on such a target has; the first carries the protocol itself. */
@@ -20,11 +21,13 @@ export const CONNECTORS: readonly Entry[] = [
     streamKinds: ['postgres', 'cancel'],
     gateway: async () => (await import('./postgres/gateway/connector.ts')).postgresGateway,
     client: async () => (await import('./postgres/client/connector.ts')).postgresClient,
+    replay: async () => (await import('./postgres/replay/connector.ts')).postgresReplay,
   },
   {
     kind: 'ssh',
     streamKinds: ['ssh'],
     gateway: async () => (await import('./ssh/gateway/connector.ts')).sshGateway,
     client: async () => (await import('./ssh/client/connector.ts')).sshClient,
+    replay: async () => (await import('./ssh/replay/connector.ts')).sshReplay,
   },
 ];

@@ -4,9 +4,6 @@
  * (a statement when its answer is complete), `number` and the times say when they began.
  */
 
-import { ConnectionDecoder } from '../connectors/postgres/replay/connection-decoder.ts';
-import { StatementLedger } from '../connectors/postgres/replay/statement-ledger.ts';
-import { SshConnection } from '../connectors/ssh/replay/ssh-connection.ts';
 import { HoopError } from '../errors.ts';
 import { isCut, type PromptLine } from '../recording/prompt.ts';
 import {
@@ -15,6 +12,7 @@ import {
   outcomeWord,
   type RecordingEvent,
 } from '../recording/types.ts';
+import type { Replays, StreamDecoder } from './connector.ts';
 import { type Budget, REPLAY_LIMITS, type ReplayLimits } from './replay-limits.ts';
 import type { ApprovalStep, Evidence, Prompt, TimelineEntry } from './timeline.ts';
 
@@ -38,23 +36,8 @@ const CONTROL_STREAM = 0;
 /** A session has few connections at a time; over its life there may be many. */
 const MAX_STREAMS = 100_000;
 
-/** What understands the bytes of one connection and the events about it. */
-interface Reading {
-  up(bytes: Uint8Array, timeMs: number): void;
-  down(bytes: Uint8Array, timeMs: number): void;
-  event(event: OfConnection, timeMs: number): void;
-  /** @returns the number of what shows it; undefined: nothing does. */
-  approval(at: number, step: ApprovalStep): number | undefined;
-  end(): void;
-}
-
-type OfConnection = Extract<
-  RecordingEvent,
-  { type: 'decision' | 'lookups' | 'result' | 'ssh.channel' | 'ssh.file' }
->;
-
 interface Connection {
-  readonly reading: Reading;
+  readonly reading: StreamDecoder;
   /** Bytes seen; where a message went wrong is not known more exactly. */
   readonly offsets: [up: number, down: number];
   readable: boolean;
@@ -62,9 +45,10 @@ interface Connection {
 
 export function* buildTimeline(
   items: Iterable<RecordedItem>,
+  replays: Replays,
   limits: ReplayLimits = REPLAY_LIMITS,
 ): Generator<TimelineEntry> {
-  const timeline = new TimelineBuilder(limits);
+  const timeline = new TimelineBuilder(replays, limits);
   for (const item of items) {
     timeline.take(item);
     yield* timeline.finished();
@@ -75,11 +59,12 @@ export function* buildTimeline(
 
 /** For whoever is given the items one by one. */
 export class TimelineBuilder {
+  readonly #replays: Replays;
   readonly #limits: ReplayLimits;
   readonly #budget: Budget;
   readonly #connections = new Map<number, Connection>();
-  /** Streams that hold frames of connectors/ssh/protocol. */
-  readonly #ssh = new Set<number>();
+  /** Of streams that have sent nothing yet. */
+  readonly #kinds = new Map<number, string>();
   /** Streams that are not decoded: cancel requests, terminals, and connections that are over. */
   readonly #others = new Set<number>();
   #finished: TimelineEntry[] = [];
@@ -89,7 +74,8 @@ export class TimelineBuilder {
   /** What both sides have signed as the reason of the end. */
   #announced: { readonly reason: string; readonly message: string } | undefined;
 
-  constructor(limits: ReplayLimits) {
+  constructor(replays: Replays, limits: ReplayLimits) {
+    this.#replays = replays;
     this.#limits = limits;
     this.#budget = { left: limits.keptLength };
   }
@@ -132,7 +118,10 @@ export class TimelineBuilder {
     if (stream === CONTROL_STREAM || this.#others.has(stream)) {
       return;
     }
-    const connection = this.#connection(stream);
+    const connection = this.#connection(stream, timeMs);
+    if (connection === undefined) {
+      return;
+    }
     const offset = connection.offsets[direction];
     connection.offsets[direction] += bytes.length;
     if (!connection.readable) {
@@ -156,7 +145,8 @@ export class TimelineBuilder {
     }
   }
 
-  #connection(stream: number): Connection {
+  /** @returns undefined: it is not decoded */
+  #connection(stream: number, timeMs: number): Connection | undefined {
     const known = this.#connections.get(stream);
     if (known) {
       return known;
@@ -164,7 +154,27 @@ export class TimelineBuilder {
     if (this.#connections.size + this.#others.size >= MAX_STREAMS) {
       throw new HoopError('HOOP_TOO_LARGE', `recording has more than ${MAX_STREAMS} streams`);
     }
-    const reading = this.#ssh.has(stream) ? this.#sshReading(stream) : this.#postgres(stream);
+    const kind = this.#kinds.get(stream);
+    this.#kinds.delete(stream);
+    const connector = this.#replays.get(kind ?? '');
+    if (connector === undefined || kind === undefined) {
+      const message = kind === undefined ? 'nothing says what it is' : `hoop cannot read "${kind}"`;
+      this.#others.add(stream);
+      this.#add({ type: 'unreadable', timeMs, stream, direction: 'up', offset: 0, message });
+      return undefined;
+    }
+    const reading = connector.open(kind, {
+      stream,
+      limits: this.#limits,
+      budget: this.#budget,
+      nextNumber: this.#nextNumber,
+      prompt: () => this.#prompt,
+      emit: (entry) => this.#add(entry),
+    });
+    if (reading === undefined) {
+      this.#others.add(stream);
+      return undefined;
+    }
     const connection: Connection = { reading, offsets: [0, 0], readable: true };
     this.#connections.set(stream, connection);
     return connection;
@@ -174,84 +184,6 @@ export class TimelineBuilder {
     this.#statements += 1;
     return this.#statements;
   };
-
-  #postgres(stream: number): Reading {
-    const ledger = new StatementLedger((statement) => this.#add(statement));
-    const decoder = new ConnectionDecoder({
-      stream,
-      limits: this.#limits,
-      budget: this.#budget,
-      nextNumber: this.#nextNumber,
-      prompt: () => this.#prompt,
-      onStartup: (parameters, timeMs) =>
-        this.#add({
-          type: 'connection.open',
-          timeMs,
-          stream,
-          user: parameters.get('user'),
-          database: parameters.get('database'),
-          application: parameters.get('application_name'),
-        }),
-      onBegin: (statement) => ledger.begin(statement),
-      onEnd: (statement) => ledger.finish(statement),
-      onNotice: (notice) => this.#add(notice),
-    });
-    return {
-      up: (bytes, timeMs) => decoder.up(bytes, timeMs),
-      down: (bytes, timeMs) => decoder.down(bytes, timeMs),
-      event: (event) => {
-        if (event.type === 'decision') {
-          ledger.decision(event);
-        } else if (event.type === 'result') {
-          ledger.result(event);
-        } else if (event.type === 'lookups') {
-          ledger.lookups(event);
-        }
-      },
-      approval: (at, step) => ledger.approval(at, step),
-      end: () => {
-        decoder.end();
-        ledger.end();
-      },
-    };
-  }
-
-  #sshReading(stream: number): Reading {
-    const connection = new SshConnection({
-      stream,
-      limits: this.#limits,
-      budget: this.#budget,
-      nextNumber: this.#nextNumber,
-      prompt: () => this.#prompt,
-      onHello: (user, application, timeMs) =>
-        this.#add({
-          type: 'connection.open',
-          timeMs,
-          stream,
-          user,
-          database: undefined,
-          application,
-        }),
-      onEnd: (act) => this.#add(act),
-    });
-    return {
-      up: (bytes, timeMs) => connection.up(bytes, timeMs),
-      down: (bytes, timeMs) => connection.down(bytes, timeMs),
-      event: (event, timeMs) => {
-        if (event.type === 'decision') {
-          connection.decision(event, timeMs);
-        } else if (event.type === 'result') {
-          connection.result(event);
-        } else if (event.type === 'ssh.channel') {
-          connection.told(event);
-        } else if (event.type === 'ssh.file') {
-          connection.file(event, timeMs);
-        }
-      },
-      approval: (at, step) => connection.approval(at, step),
-      end: () => connection.end(),
-    };
-  }
 
   #event(event: RecordingEvent, timeMs: number): void {
     switch (event.type) {
@@ -272,10 +204,10 @@ export class TimelineBuilder {
         });
         return;
       case 'stream.open':
-        if (event.kind === 'cancel' || event.kind === 'terminal') {
+        if (event.kind === 'terminal') {
           this.#others.add(event.stream);
-        } else if (event.kind === 'ssh') {
-          this.#ssh.add(event.stream);
+        } else {
+          this.#kinds.set(event.stream, event.kind);
         }
         return;
       case 'stream.close':
@@ -320,12 +252,12 @@ export class TimelineBuilder {
   #closeStream(event: Extract<RecordingEvent, { type: 'stream.close' }>, timeMs: number): void {
     const { stream, reason, up, down } = event;
     const connection = this.#connections.get(stream);
+    this.#kinds.delete(stream);
     if (!connection) {
       return;
     }
     connection.reading.end();
     this.#connections.delete(stream);
-    this.#ssh.delete(stream);
     this.#others.add(stream);
     this.#add({ type: 'connection.close', timeMs, stream, reason, up, down });
   }

@@ -13,8 +13,8 @@ import type { OpensshServer } from '../../src/demo/openssh-server.ts';
 import { bytesSource } from '../../src/recording/bundle-source.ts';
 import { readSession, type SessionReading } from '../../src/recording/read-session.ts';
 import type { Direction } from '../../src/recording/types.ts';
-import { buildTimeline } from '../../src/replay/build-timeline.ts';
 import type { Statement, TimelineEntry } from '../../src/replay/timeline.ts';
+import { buildTimeline } from '../replay/timeline.ts';
 import type { Bench } from './demo-bench.ts';
 import { openSshBench, type SshBench } from './ssh-bench.ts';
 

@@ -5,7 +5,7 @@ import {
   encodeEmptyBackend,
   encodeEmptyFrontend,
 } from '../../src/connectors/postgres/protocol/empty-messages.ts';
-import { buildTimeline, type RecordedItem } from '../../src/replay/build-timeline.ts';
+import type { RecordedItem } from '../../src/replay/build-timeline.ts';
 import { REPLAY_LIMITS } from '../../src/replay/replay-limits.ts';
 import type { Statement, TimelineEntry } from '../../src/replay/timeline.ts';
 import { answerLines } from '../../src/ui/statement-lines.ts';
@@ -31,6 +31,7 @@ import {
   sync,
   utf8,
 } from './recorded-stream.ts';
+import { buildTimeline } from './timeline.ts';
 
 const TEXT = 25;
 const INT4 = 23;

@@ -3,9 +3,10 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server } from 'node:net';
 import { encodeStartupMessage } from '../../src/connectors/postgres/protocol/startup-message.ts';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/demo/embedded-postgres.ts';
-import { buildTimeline, type RecordedItem } from '../../src/replay/build-timeline.ts';
+import type { RecordedItem } from '../../src/replay/build-timeline.ts';
 import type { Statement, TimelineEntry } from '../../src/replay/timeline.ts';
 import { bind, describePortal, execute, parse, sync } from './recorded-stream.ts';
+import { buildTimeline } from './timeline.ts';
 
 export class RecordingProxy implements AsyncDisposable {
   readonly items: RecordedItem[] = [];
@@ -27,6 +28,11 @@ export class RecordingProxy implements AsyncDisposable {
     this.#server = createServer({ allowHalfOpen: true }, (client) => {
       this.#streams += 1;
       const stream = this.#streams;
+      this.items.push({
+        type: 'event',
+        timeMs: Date.now(),
+        event: { type: 'stream.open', stream, kind: 'postgres' },
+      });
       const target = connect(postgres.port, postgres.host);
       const keep = (direction: 0 | 1) => (bytes: Buffer) => {
         const piece = { timeMs: Date.now(), stream, direction, offset: 0, bytes };

@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest';
-import { buildTimeline } from '../../src/replay/build-timeline.ts';
 import type { Frame } from '../../src/ui/frame.ts';
 import { replayFrame } from '../../src/ui/replay-frame.ts';
 import { collectReplay, type ReplayModel } from '../../src/ui/replay-model.ts';
@@ -21,6 +20,7 @@ import {
   ready,
   row,
 } from '../replay/recorded-stream.ts';
+import { buildTimeline } from '../replay/timeline.ts';
 
 const HEADER = {
   session: '0199c2f4-7c3a-7d1e-9a55-0123456789ab',

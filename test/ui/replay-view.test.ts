@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
 import { HoopError } from '../../src/errors.ts';
-import { buildTimeline } from '../../src/replay/build-timeline.ts';
 import { collectReplay } from '../../src/ui/replay-model.ts';
 import { showReplay } from '../../src/ui/replay-view.ts';
 import { TERMINAL_RESET } from '../../src/ui/terminal-filter.ts';
 import { complete, query, RecordedStream, ready } from '../replay/recorded-stream.ts';
+import { buildTimeline } from '../replay/timeline.ts';
 import { Keyboard, Screen } from './ink-terminal.ts';
 
 function replay() {

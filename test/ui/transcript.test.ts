@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest';
 import type { EvidenceLine } from '../../src/recording/types.ts';
-import { buildTimeline } from '../../src/replay/build-timeline.ts';
 import { collectReplay } from '../../src/ui/replay-model.ts';
 import { styleFor } from '../../src/ui/style.ts';
 import { timeOf, transcriptLines } from '../../src/ui/transcript.ts';
@@ -18,6 +17,7 @@ import {
   ready,
   sync,
 } from '../replay/recorded-stream.ts';
+import { buildTimeline } from '../replay/timeline.ts';
 
 function transcript(stream: RecordedStream, width?: number): string {
   const entries = [...buildTimeline(stream.items)];

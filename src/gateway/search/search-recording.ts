@@ -1,6 +1,7 @@
 /** Looks through one recording for what somebody asked a target to do. Runs in the search thread. */
 import { readSegments } from '../../recording/read-segments.ts';
 import { TimelineBuilder } from '../../replay/build-timeline.ts';
+import type { Replays } from '../../replay/connector.ts';
 import { REPLAY_LIMITS } from '../../replay/replay-limits.ts';
 import { type Searchable, searchable } from '../../replay/searchable.ts';
 import { type Excerpt, matchText } from '../../replay/text-match.ts';
@@ -60,8 +61,12 @@ const MAX_TOUCHED = 20;
 /**
  * @throws FormatError, HoopError for what cannot be read; the signal's reason
  */
-export async function searchRecording(job: SearchJob, signal: AbortSignal): Promise<SearchResult> {
-  const timeline = new TimelineBuilder(LIMITS);
+export async function searchRecording(
+  job: SearchJob,
+  replays: Replays,
+  signal: AbortSignal,
+): Promise<SearchResult> {
+  const timeline = new TimelineBuilder(replays, LIMITS);
   let isCut = false;
   let more = false;
   let found: FoundAct[] = [];

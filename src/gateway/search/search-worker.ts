@@ -1,10 +1,13 @@
 /** The worker thread of search-thread.ts: one job at a time. */
 import { parentPort } from 'node:worker_threads';
+import { CONNECTORS } from '../../connectors/registry.ts';
 import { HoopError } from '../../errors.ts';
 import { FormatError } from '../../format-error.ts';
+import { loadReplays } from '../../replay/connector.ts';
 import { type SearchJob, searchRecording } from './search-recording.ts';
 import type { SearchAnswer } from './search-thread.ts';
 
+const replays = loadReplays(CONNECTORS);
 let current = new AbortController();
 
 parentPort?.on('message', (message: SearchJob | 'stop') => {
@@ -18,7 +21,7 @@ parentPort?.on('message', (message: SearchJob | 'stop') => {
 
 async function answer(job: SearchJob, signal: AbortSignal): Promise<SearchAnswer> {
   try {
-    return { result: await searchRecording(job, signal) };
+    return { result: await searchRecording(job, await replays, signal) };
   } catch (error) {
     if (error instanceof HoopError && error.code === 'HOOP_INTERRUPTED') {
       return { failed: 'stopped' };

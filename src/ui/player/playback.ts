@@ -3,7 +3,7 @@
  * are cut, so that the time of playing is not that of the recording. What has passed is not kept:
  * to go back is to begin again.
  */
-import type { TerminalTrack, TrackItem } from '../../connectors/ssh/replay/terminal-track.ts';
+import type { TerminalTrack, TrackItem } from '../../replay/track.ts';
 import { TerminalFilter } from '../terminal-filter.ts';
 import { TerminalScreen } from './terminal-screen.ts';
 

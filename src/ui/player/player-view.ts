@@ -1,5 +1,5 @@
 /** Plays a track on a terminal: space pauses, arrows seek, q leaves. */
-import type { TerminalTrack } from '../../connectors/ssh/replay/terminal-track.ts';
+import type { TerminalTrack } from '../../replay/track.ts';
 import type { TerminalLike } from '../filtered-output.ts';
 import { type ScreenKey, type ScreenSize, showScreen } from '../screen.ts';
 import { styleFor } from '../style.ts';

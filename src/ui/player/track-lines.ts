@@ -1,5 +1,5 @@
 /** A track as text: line by line with its time, or as an asciicast for other players. */
-import type { TerminalTrack, TrackItem } from '../../connectors/ssh/replay/terminal-track.ts';
+import type { TerminalTrack, TrackItem } from '../../replay/track.ts';
 import { OutputText } from '../output-text.ts';
 import { TerminalFilter } from '../terminal-filter.ts';
 import { elapsed } from '../times.ts';

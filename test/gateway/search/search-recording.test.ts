@@ -7,6 +7,7 @@ import { recordingDirectory } from '../../../src/recording/recording-store.ts';
 import { type MadeRecording, makeRecording } from '../../cli/made-recording.ts';
 import { exec, RecordedSsh } from '../../connectors/ssh/replay/recorded-ssh.ts';
 import { complete, query, RecordedStream, ready } from '../../replay/recorded-stream.ts';
+import { REPLAYS } from '../../replay/timeline.ts';
 
 const STATEMENTS = 40;
 const never = new AbortController().signal;
@@ -49,7 +50,7 @@ function job(changes: Partial<SearchJob> = {}): SearchJob {
 }
 
 test('statements and commands are found, the newest first; what was shown is not', async () => {
-  const { found, more, isCut } = await searchRecording(job(), never);
+  const { found, more, isCut } = await searchRecording(job(), REPLAYS, never);
   expect(found.map(({ number }) => number)).toEqual(
     Array.from({ length: STATEMENTS + 1 }, (_, index) => STATEMENTS + 1 - index),
   );
@@ -59,14 +60,14 @@ test('statements and commands are found, the newest first; what was shown is not
     excerpt: { before: 'cat /srv/', match: 'plums', after: '' },
   });
   expect({ more, isCut }).toEqual({ more: false, isCut: false });
-  expect((await searchRecording(job({ text: 'in output' }), never)).found).toEqual([]);
+  expect((await searchRecording(job({ text: 'in output' }), REPLAYS, never)).found).toEqual([]);
 });
 
 test('of many the newest are kept, and those before them come when they are asked for', async () => {
-  const first = await searchRecording(job({ keep: 3 }), never);
+  const first = await searchRecording(job({ keep: 3 }), REPLAYS, never);
   expect(first.found.map(({ number }) => number)).toEqual([41, 40, 39]);
   expect(first.more).toBe(true);
-  const last = await searchRecording(job({ keep: 3, before: 3 }), never);
+  const last = await searchRecording(job({ keep: 3, before: 3 }), REPLAYS, never);
   expect(last.found.map(({ number }) => number)).toEqual([2, 1]);
   expect(last.more).toBe(false);
 });
@@ -74,18 +75,18 @@ test('of many the newest are kept, and those before them come when they are aske
 test('what is behind the limit is not read, and that is said', async () => {
   for (const limit of [{ maxBytes: 100 }, { maxMs: -1 }]) {
     const nothing = { found: [], more: false, isCut: true };
-    expect(await searchRecording(job(limit), never)).toEqual(nothing);
+    expect(await searchRecording(job(limit), REPLAYS, never)).toEqual(nothing);
   }
 });
 
 test('another key opens nothing, nor does that of another session', async () => {
   const wrong = job({ dataKey: new Uint8Array(32) });
-  await expect(searchRecording(wrong, never)).rejects.toThrow(/was altered/);
+  await expect(searchRecording(wrong, REPLAYS, never)).rejects.toThrow(/was altered/);
   const other = job({ session: '01890a5d-ac96-774b-bcce-b302099a8057' });
-  await expect(searchRecording(other, never)).rejects.toThrow(/another recording/);
+  await expect(searchRecording(other, REPLAYS, never)).rejects.toThrow(/another recording/);
 });
 
 test('nobody waits for it any more: it stops', async () => {
   const stopped = AbortSignal.abort(new Error('enough'));
-  await expect(searchRecording(job(), stopped)).rejects.toThrow('enough');
+  await expect(searchRecording(job(), REPLAYS, stopped)).rejects.toThrow('enough');
 });

@@ -6,8 +6,8 @@ import type { EmbeddedPostgres } from '../../../src/demo/embedded-postgres.ts';
 import { bytesSource } from '../../../src/recording/bundle-source.ts';
 import { type PromptLine, promptLine } from '../../../src/recording/prompt.ts';
 import { readSession, type SessionReading } from '../../../src/recording/read-session.ts';
-import { buildTimeline } from '../../../src/replay/build-timeline.ts';
 import { startTestPostgres } from '../../postgres-template.ts';
+import { buildTimeline } from '../../replay/timeline.ts';
 import { type GatewayBench, startGatewayBench } from '../gateway-bench.ts';
 import { TestSession } from '../test-session.ts';
 

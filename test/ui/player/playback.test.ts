@@ -1,9 +1,6 @@
 import { expect, test } from 'vitest';
-import {
-  sshTrack,
-  type TerminalTrack,
-  type TrackPiece,
-} from '../../../src/connectors/ssh/replay/terminal-track.ts';
+import { sshTrack } from '../../../src/connectors/ssh/replay/terminal-track.ts';
+import type { TerminalTrack, TrackPiece } from '../../../src/replay/track.ts';
 import { measureTrack, Playback } from '../../../src/ui/player/playback.ts';
 import { playerFrame } from '../../../src/ui/player/player-frame.ts';
 import {

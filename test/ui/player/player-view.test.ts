@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
-import { sshTrack, type TrackPiece } from '../../../src/connectors/ssh/replay/terminal-track.ts';
+import { sshTrack } from '../../../src/connectors/ssh/replay/terminal-track.ts';
 import { HoopError } from '../../../src/errors.ts';
+import type { TrackPiece } from '../../../src/replay/track.ts';
 import { playTrack } from '../../../src/ui/player/player-view.ts';
 import { TERMINAL_RESET } from '../../../src/ui/terminal-filter.ts';
 import { RecordedSsh } from '../../connectors/ssh/replay/recorded-ssh.ts';

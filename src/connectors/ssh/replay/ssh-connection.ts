@@ -4,26 +4,15 @@
  */
 import { ProtocolError } from '../../../errors.ts';
 import type { RecordingEvent } from '../../../recording/types.ts';
-import {
-  type Budget,
-  MAX_OPEN_CHANNELS,
-  MAX_OPEN_FILES,
-  type ReplayLimits,
-} from '../../../replay/replay-limits.ts';
+import type { EventOfStream, StreamContext, StreamDecoder } from '../../../replay/connector.ts';
+import { MAX_OPEN_CHANNELS, MAX_OPEN_FILES } from '../../../replay/replay-limits.ts';
 import type { ActKind, ApprovalStep, Decision, Statement } from '../../../replay/timeline.ts';
 import type { ChannelRequest, DownFrame, UpFrame } from '../protocol/frame.ts';
 import { FrameDecoder } from '../protocol/frame-decoder.ts';
 import { NOT_CARRIED, type NotCarried } from '../protocol/not-carried.ts';
 import { OpenAct, OpenChannel } from './open-act.ts';
 
-export interface SshConnectionOptions {
-  readonly stream: number;
-  readonly limits: ReplayLimits;
-  readonly budget: Budget;
-  /** Number of the next act of the session. */
-  readonly nextNumber: () => number;
-  /** Id of the prompt in force. */
-  readonly prompt: () => string | undefined;
+export interface SshConnectionOptions extends StreamContext {
   /** The client has said who it wants to be. */
   readonly onHello: (user: string, software: string, timeMs: number) => void;
   readonly onEnd: (act: Statement) => void;
@@ -34,7 +23,7 @@ type ResultEvent = Extract<RecordingEvent, { type: 'result' }>;
 type ChannelEvent = Extract<RecordingEvent, { type: 'ssh.channel' }>;
 type FileEvent = Extract<RecordingEvent, { type: 'ssh.file' }>;
 
-export class SshConnection {
+export class SshConnection implements StreamDecoder {
   readonly #options: SshConnectionOptions;
   readonly #up = FrameDecoder.up();
   readonly #down = FrameDecoder.down();
@@ -65,8 +54,27 @@ export class SshConnection {
     }
   }
 
+  event(event: EventOfStream, timeMs: number): void {
+    switch (event.type) {
+      case 'decision':
+        this.#decision(event, timeMs);
+        return;
+      case 'result':
+        this.#result(event);
+        return;
+      case 'ssh.channel':
+        this.#told(event);
+        return;
+      case 'ssh.file':
+        this.#fileEvent(event, timeMs);
+        return;
+      case 'lookups':
+        return;
+    }
+  }
+
   /** About a shell, a command and the like, or about a file. */
-  decision(event: DecisionEvent, timeMs: number): void {
+  #decision(event: DecisionEvent, timeMs: number): void {
     const { type: _, stream: __, at, ...rest } = event;
     const decision: Decision = {
       ...rest,
@@ -96,7 +104,7 @@ export class SshConnection {
   }
 
   /** Exit statuses are in the frames; where a forward went is said here. */
-  result({ at, tag }: ResultEvent): void {
+  #result({ at, tag }: ResultEvent): void {
     const act = this.#acts.get(at);
     if (act?.kind === 'forward') {
       act.address = tag;
@@ -104,7 +112,7 @@ export class SshConnection {
   }
 
   /** The gateway's word on a channel that is over. */
-  told({ channel: number, dropped }: ChannelEvent): void {
+  #told({ channel: number, dropped }: ChannelEvent): void {
     const channel = this.#channels.get(number);
     if (channel !== undefined) {
       channel.isTold = true;
@@ -115,7 +123,7 @@ export class SshConnection {
     }
   }
 
-  file(event: FileEvent, timeMs: number): void {
+  #fileEvent(event: FileEvent, timeMs: number): void {
     const { type: _, stream: __, channel: ___, ...record } = event;
     const text = record.to === undefined ? record.path : `${record.path} ${record.to}`;
     const key = keyOf(record.at, record.operation, record.path);

@@ -1,11 +1,13 @@
 /** What the engine records of a real server is what the replay reads: frames, events and all. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { encodeFrame } from '../../../../src/connectors/ssh/protocol/encode-frame.ts';
-import { sshTrack, type TrackPiece } from '../../../../src/connectors/ssh/replay/terminal-track.ts';
+import { sshTrack } from '../../../../src/connectors/ssh/replay/terminal-track.ts';
 import { findSshd } from '../../../../src/demo/openssh-server.ts';
-import { buildTimeline, type RecordedItem } from '../../../../src/replay/build-timeline.ts';
+import type { RecordedItem } from '../../../../src/replay/build-timeline.ts';
 import type { Statement } from '../../../../src/replay/timeline.ts';
+import type { TrackPiece } from '../../../../src/replay/track.ts';
 import { trackLines } from '../../../../src/ui/player/track-lines.ts';
+import { buildTimeline } from '../../../replay/timeline.ts';
 import {
   type SshStreamBench as Bench,
   SshStreamBench,

@@ -9,8 +9,8 @@ import { bytesSource } from '../../../../src/recording/bundle-source.ts';
 import { readSession } from '../../../../src/recording/read-session.ts';
 import { uploadSession } from '../../../../src/recording/upload-session.ts';
 import { verifyBundle } from '../../../../src/recording/verify.ts';
-import { buildTimeline } from '../../../../src/replay/build-timeline.ts';
 import type { GatewayBench } from '../../../gateway/gateway-bench.ts';
+import { buildTimeline } from '../../../replay/timeline.ts';
 import { SshGatewayBench } from './ssh-gateway-bench.ts';
 
 let servers: SshGatewayBench;

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
-import { buildTimeline, type RecordedItem } from '../../../../src/replay/build-timeline.ts';
+import type { RecordedItem } from '../../../../src/replay/build-timeline.ts';
 import type { Statement } from '../../../../src/replay/timeline.ts';
+import { buildTimeline } from '../../../replay/timeline.ts';
 import { bytes, exec, RecordedSsh } from './recorded-ssh.ts';
 
 function acts(items: readonly RecordedItem[]): Statement[] {
