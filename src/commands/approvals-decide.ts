@@ -6,6 +6,7 @@ import { HoopError } from '../errors.ts';
 import { approvalLines, decisionText } from '../ui/approval-lines.ts';
 import { renderJson } from '../ui/render-json.ts';
 import { styleFor } from '../ui/style.ts';
+import { onAbort } from '../until.ts';
 import { findApproval } from './approvals-source.ts';
 import type { Io } from './io.ts';
 
@@ -52,8 +53,7 @@ async function confirm(io: Io, approval: Approval): Promise<void> {
   io.stderr.write('hoop: approve this? [y/N] ');
   const { promise, resolve, reject } = Promise.withResolvers<string>();
   const lines = createInterface({ input: io.stdin, terminal: false });
-  const interrupted = (): void => reject(io.signal.reason);
-  io.signal.addEventListener('abort', interrupted, { once: true });
+  using _ = onAbort(io.signal, () => reject(io.signal.reason));
   lines.once('line', resolve);
   lines.once('close', () => resolve(''));
   try {
@@ -64,7 +64,6 @@ async function confirm(io: Io, approval: Approval): Promise<void> {
       });
     }
   } finally {
-    io.signal.removeEventListener('abort', interrupted);
     lines.close();
   }
 }

@@ -15,6 +15,7 @@ import { maskList, maskUses } from '../ui/mask-words.ts';
 import { plain } from '../ui/printable.ts';
 import { renderJson } from '../ui/render-json.ts';
 import { localTime } from '../ui/times.ts';
+import { onAbort } from '../until.ts';
 import { commandEnvironment } from './connect-command.ts';
 import { requireProgram } from './find-program.ts';
 import type { Io } from './io.ts';
@@ -153,12 +154,8 @@ export async function runConnect(outer: Io, request: ConnectRequest): Promise<vo
 /** Until Ctrl-C, or until the gateway or the recording ends it. */
 async function untilEnd(io: Io, session: ClientSession): Promise<SessionEnd> {
   const { promise, resolve } = Promise.withResolvers<SessionEnd>();
-  const stop = (): void => resolve({ reason: 'closed', message: 'closed by you' });
-  io.signal.addEventListener('abort', stop, { once: true });
-  if (io.signal.aborted) {
-    stop();
-  }
-  return Promise.race([promise, session.ended]);
+  using _ = onAbort(io.signal, () => resolve({ reason: 'closed', message: 'closed by you' }));
+  return await Promise.race([promise, session.ended]);
 }
 
 /** Until the command has ended; a session that ends before is said, and closed at once. */

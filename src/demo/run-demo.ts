@@ -7,6 +7,7 @@ import { HoopError } from '../errors.ts';
 import { renderJson } from '../ui/render-json.ts';
 import { terminalWidth } from '../ui/terminal-width.ts';
 import { wrapWords } from '../ui/wrap-words.ts';
+import { doneOrAborted } from '../until.ts';
 import { DEMO_SERVER, DEMO_TARGET, type Demo, startDemo } from './demo.ts';
 import { foldMessages } from './fold-messages.ts';
 import { LAUNCHER } from './hoop-process.ts';
@@ -269,14 +270,8 @@ ${demo.policy.signingKey} are in force within 5 seconds.
 
 /** Until Ctrl-C or SIGTERM, or until the gateway dies under us. */
 async function stayUp(io: Io, demo: Demo): Promise<void> {
-  const stopped = new Promise<'stopped'>((resolve) => {
-    io.signal.addEventListener('abort', () => resolve('stopped'), { once: true });
-    if (io.signal.aborted) {
-      resolve('stopped');
-    }
-  });
-  const ended = await Promise.race([stopped, demo.gatewayProcess().exited]);
-  if (ended !== 'stopped') {
+  await doneOrAborted(demo.gatewayProcess().exited, io.signal);
+  if (!io.signal.aborted) {
     throw new HoopError('HOOP_UNREACHABLE', 'the gateway of the demo has ended', {
       detail: demo.gatewayProcess().log().trim().slice(-1500),
     });

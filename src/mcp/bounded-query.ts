@@ -1,5 +1,6 @@
 /** One statement over a connection of its own, with no more of its result than asked for. */
 import pg from 'pg';
+import { onAbort } from '../until.ts';
 
 export interface QueryRequest {
   /** With the password of the session's local port. */
@@ -76,8 +77,7 @@ export async function boundedQuery(request: QueryRequest): Promise<Bounded> {
   const client = new pg.Client({ connectionString: url, application_name: 'hoop mcp' });
   const { promise, resolve, reject } = Promise.withResolvers<Bounded>();
   // Dropping it is what leaves a held statement waiting; a cancel would say the same.
-  const stop = (): void => reject(signal.reason);
-  signal.addEventListener('abort', stop, { once: true });
+  using _ = onAbort(signal, () => reject(signal.reason));
   client.on('error', reject);
   client.on('notice', onNotice);
   try {
@@ -94,7 +94,6 @@ export async function boundedQuery(request: QueryRequest): Promise<Bounded> {
     client.query(query);
     return await promise;
   } finally {
-    signal.removeEventListener('abort', stop);
     client.on('error', () => undefined);
     client.end().catch(() => undefined);
     if (signal.aborted) client.connection.stream.destroy();

@@ -9,6 +9,7 @@ import { type StreamConnection, StreamRefused } from '../carrier/stream-connecti
 import { WebSocketCarrier } from '../carrier/web-socket-carrier.ts';
 import { parseRefusal, parseStreamRefusal } from '../client/gateway-transport.ts';
 import { HoopError } from '../errors.ts';
+import { untilAborted } from '../until.ts';
 import {
   openStreamConnection,
   type StreamUpgrade,
@@ -53,7 +54,7 @@ export class StreamOpener {
     if (this.#useWebSockets) {
       return this.#openWebSocket(stream, kind, signal);
     }
-    const opened = await unlessAborted(this.#connect(), signal);
+    const opened = await untilAborted(this.#connect(), signal);
     if (opened.type === 'open') {
       return openOn(opened.connection, stream, kind, signal);
     }
@@ -145,18 +146,5 @@ async function openOn(
       hint: 'Connect again; if it stays so, start the session again with `hoop connect`.',
       cause: error,
     });
-  }
-}
-
-/** What others wait for too goes on when one of them gives up. */
-async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  signal.throwIfAborted();
-  const { promise, reject } = Promise.withResolvers<never>();
-  const abort = (): void => reject(signal.reason);
-  signal.addEventListener('abort', abort, { once: true });
-  try {
-    return await Promise.race([work, promise]);
-  } finally {
-    signal.removeEventListener('abort', abort);
   }
 }

@@ -8,6 +8,7 @@ import type { Socket } from 'node:net';
 import { createServer, type Server, type TLSSocket } from 'node:tls';
 import { createCertificateAuthority, issueServerCertificate } from '../../../certificates.ts';
 import { LocalRefusal } from '../../../tunnel/local-refusal.ts';
+import { onAbort } from '../../../until.ts';
 import { tlsServerEndPoint } from '../protocol/channel-binding.ts';
 
 /** https://www.iana.org/assignments/tls-extensiontype-values/#alpn-protocol-ids */
@@ -61,13 +62,11 @@ export class LocalTls {
     const { remotePort = 0 } = socket;
     const handshake = Promise.withResolvers<TLSSocket>();
     const failed = (): void => handshake.reject(new LocalRefusal('failed TLS handshake'));
-    const aborted = (): void => handshake.reject(signal.reason);
     this.#handshakes.set(remotePort, handshake);
     socket.once('close', failed);
-    signal.addEventListener('abort', aborted, { once: true });
+    using _ = onAbort(signal, () => handshake.reject(signal.reason));
     try {
       if (socket.destroyed) failed();
-      if (signal.aborted) aborted();
       this.#server.emit('connection', socket);
       const secured = await handshake.promise;
       // Whoever reads it learns of errors; this keeps one from being thrown in between.
@@ -79,7 +78,6 @@ export class LocalTls {
     } finally {
       this.#handshakes.delete(remotePort);
       socket.off('close', failed);
-      signal.removeEventListener('abort', aborted);
     }
   }
 }
