@@ -12,6 +12,7 @@ import {
   outcomeWord,
   type RecordingEvent,
 } from '../recording/types.ts';
+import { TERMINAL_STREAM } from '../stream-kinds.ts';
 import type { Replays, StreamDecoder } from './connector.ts';
 import { type Budget, REPLAY_LIMITS, type ReplayLimits } from './replay-limits.ts';
 import type { ApprovalStep, Evidence, Prompt, TimelineEntry } from './timeline.ts';
@@ -204,7 +205,7 @@ export class TimelineBuilder {
         });
         return;
       case 'stream.open':
-        if (event.kind === 'terminal') {
+        if (event.kind === TERMINAL_STREAM) {
           this.#others.add(event.stream);
         } else {
           this.#kinds.set(event.stream, event.kind);

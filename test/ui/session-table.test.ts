@@ -103,6 +103,9 @@ describe('sessions as a list', () => {
     );
     const idle = { ...session, kind: 'ssh', statements: 0, denied: 0 };
     expect(sessionDetails(idle, style)).toContain('did        nothing, 0 denied');
+    const unknown = { ...session, kind: 'toy', statements: 3, denied: 1, maskedValues: 0 };
+    expect(sessionDetails(unknown, style)).toContain('did        3 other, 1 denied');
+    expect(sessionDetails(unknown, style).join()).not.toContain('masked');
   });
 });
 
