@@ -4,6 +4,7 @@
  */
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { HoopError } from '../errors.ts';
 import { FormatError } from '../format-error.ts';
 import type { StreamKind } from '../stream-kinds.ts';
@@ -21,6 +22,12 @@ import { readSegment } from './read-segment.ts';
 import { decodeSegmentHeader, type RecordingSide, type SegmentHeader } from './segment-header.ts';
 import { segmentName } from './segment-writer.ts';
 import type { RecordingEvent, StreamOffsets } from './types.ts';
+
+/**
+ * What is opened, checked and hashed in one turn: some ten milliseconds. A gateway does this at the
+ * end of every session, while others work.
+ */
+export const SCAN_LOT = { frames: 100, bytes: 512 * 1024 } as const;
 
 export interface ScannedRecording {
   readonly directory: string;
@@ -108,6 +115,8 @@ class Scan {
   #closedMs = 0;
   #eventBytes = 0;
   #torn: TornTail | undefined;
+  /** Since others had their turn. */
+  readonly #lot = { frames: 0, bytes: 0 };
 
   constructor(options: ScanOptions) {
     this.#options = options;
@@ -129,6 +138,8 @@ class Scan {
         const body = openFrame(key, number, part.header, part.bytes);
         this.#frame(segment, part.header, body, part.position);
         this.#head = nextHead(this.#head, frameDigest([part.bytes]));
+        const turn = this.#mayTakeTurn(part.bytes.length);
+        if (turn !== undefined) await turn;
       } else if (part.type === 'torn') {
         // The process died in the middle of a write, or between creating a file and its header.
         if (!isLast) {
@@ -137,6 +148,15 @@ class Scan {
         this.#torn = { segment: number, position: part.position, bytes: part.bytes };
       }
     }
+  }
+
+  #mayTakeTurn(bytes: number): Promise<void> | undefined {
+    const lot = this.#lot;
+    lot.frames += 1;
+    lot.bytes += bytes;
+    if (lot.frames < SCAN_LOT.frames && lot.bytes < SCAN_LOT.bytes) return undefined;
+    Object.assign(lot, { frames: 0, bytes: 0 });
+    return nextTurn();
   }
 
   result(): ScannedRecording {

@@ -1,0 +1,39 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { expect, test, vi } from 'vitest';
+import * as frame from '../../src/recording/frame.ts';
+import { SCAN_LOT, scanRecording } from '../../src/recording/scan-recording.ts';
+import { readSpool, spoolDirectory } from '../../src/recording/spool.ts';
+import { RecordingBench, SessionPair } from './session-pair.ts';
+
+// As it is, and counted.
+vi.mock('../../src/recording/frame.ts', { spy: true });
+
+test('a long recording is checked in lots, and others have their turn between them', async () => {
+  await using bench = await RecordingBench.create();
+  const pair = await SessionPair.open(bench);
+  pair.openStream(1);
+  for (let at = 0; at < 10 * SCAN_LOT.frames; at += 1) {
+    pair.down(1, Buffer.from(`row ${at}`));
+    // A frame for each turn.
+    await (pair.gateway.backpressure() ?? nextTurn());
+  }
+  await pair.end();
+  const directory = spoolDirectory(bench.spools, pair.session);
+  const { dataKey } = readSpool(directory).keys;
+  const opened = vi.mocked(frame.openFrame).mock.calls;
+  const before = opened.length;
+  let isOver = false;
+  const scanned = scanRecording({ directory, session: pair.session, side: 'client', dataKey });
+  const over = scanned.finally(() => {
+    isOver = true;
+  });
+  const perTurn: number[] = [];
+  for (let seen = before; !isOver; seen = opened.length) {
+    await nextTurn();
+    perTurn.push(opened.length - seen);
+  }
+  const { frames } = await over;
+  expect(opened.length - before).toBe(frames);
+  expect(frames).toBeGreaterThan(5 * SCAN_LOT.frames);
+  expect(Math.max(...perTurn)).toBeLessThanOrEqual(SCAN_LOT.frames);
+});
