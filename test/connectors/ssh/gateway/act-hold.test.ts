@@ -36,13 +36,13 @@ const policy = {
   identityProviders: () => [],
 };
 
-function approvalsOf(who: Principal): SshApprovals {
+function approvalsOf(who: Principal, run?: string): SshApprovals {
   return actApprovals({
     approvals,
     policy,
     principal: who,
     session: 's1',
-    run: undefined,
+    run,
     reason: 'INC-1',
     prompt: () => undefined,
     target: bench.target(),
@@ -202,6 +202,28 @@ describe.skipIf(findSshd() === undefined)('a command that needs approval', () =>
     expect(approvals.visible(erin, id).state).toBe('withdrawn');
     expect(() => approvals.decide(lead, id, { decision: 'approve' })).toThrow();
     expect(stream.outcome(0).stdout.length).toBe(0);
+  });
+
+  test('and is asked for twice in a run happens once, and the other is told where', async () => {
+    const stream = await bench.connected({
+      grant: () => grant,
+      approvals: approvalsOf(erin, 'run-1'),
+    });
+    const id = await asked(stream, 'echo once');
+    stream.open(1);
+    await stream.frame('opened', 1);
+    stream.exec(1, 'echo once');
+    await stream.until(() => {
+      const held = stream.events.filter(({ type }) => type === 'approval.held');
+      return held.length === 2 ? held : undefined;
+    });
+    approvals.decide(lead, id, { decision: 'approve' });
+    await Promise.all([stream.frame('close', 0), stream.frame('close', 1)]);
+    const both = [0, 1].map((channel) => stream.outcome(channel));
+    expect(both.map(({ stdout }) => stdout.toString()).sort()).toEqual(['', 'once\n']);
+    const told = both.find(({ stdout }) => stdout.length === 0)?.stderr;
+    expect(told).toContain('it happened on another channel or connection of this run');
+    expect(told).toContain('Look at what it has done.');
   });
 
   test('is refused when the policy changes its mind while it waits', async () => {
