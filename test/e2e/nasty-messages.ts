@@ -38,6 +38,9 @@ export function nastyMessages(): readonly NastyMessages[] {
   // One number twice: the server has enough of it at once, and hoop has all of it.
   const lines = message('d', Buffer.from(order(1).repeat(500_000)));
   const series = (size: number): string => `select g, 'x' from generate_series(1, ${size}) g`;
+  const loop = (count: number, body: string): Uint8Array =>
+    query(`do $$begin for i in 1..${count} loop ${body} end loop; end$$`);
+  const callOf = Buffer.alloc(10);
   const list: [string, Uint8Array[], number?][] = [
     [
       'Bind with 65,535 parameters, 20 of them',
@@ -123,6 +126,77 @@ export function nastyMessages(): readonly NastyMessages[] {
     ['COPY of 2,000,000 lines in four messages', [copyIn, ...times(4, () => lines), copyDone]],
     ['COPY of 2,000,000 lines back', [query(`copy (${series(2_000_000)}) to stdout`)]],
     ['rows, 1,000,000 of them', [query(series(1_000_000))]],
+    ['notices of 100 KB, 500 of them', [loop(500, "raise notice '%', repeat('n', 100000);")]],
+    [
+      'notifications, 20,000 of them',
+      [query('listen soak'), loop(20_000, "perform pg_notify('soak', i::text);")],
+      2,
+    ],
+    ['settings, 20,000 of them', [loop(20_000, "perform set_config('a.b' || i, 'x', false);")]],
+    [
+      'errors that are caught, 20,000 of them',
+      [
+        loop(
+          20_000,
+          'begin raise exception using errcode = 22012; exception when others then end;',
+        ),
+      ],
+    ],
+    [
+      'COPY of 500,000 rows in binary',
+      [query("copy (select g, 'x' from generate_series(1, 500000) g) to stdout (format binary)")],
+    ],
+    [
+      'COPY in binary that is none',
+      [
+        query('copy orders from stdin (format binary)'),
+        message('d', Buffer.alloc(8_000_000)),
+        copyDone,
+      ],
+    ],
+    [
+      'COPY of one line of 16 MB',
+      [copyIn, ...times(16, () => message('d', Buffer.alloc(1_000_000, 'x'))), copyDone],
+    ],
+    [
+      'Bind with one value of 16 MB, 5 of them',
+      [
+        parse('select length($1::text)', 'long'),
+        ...times(5, () => [
+          bind({ statement: 'long', values: ['x'.repeat(16_000_000)] }),
+          execute(),
+        ]),
+        sync,
+      ],
+    ],
+    [
+      'prepared statements with names of 60,000 bytes, 500 of them',
+      [
+        ...times(500, (at) => [
+          parse('select 1', `${'n'.repeat(60_000)}${at}`),
+          closeStatement(`${'n'.repeat(60_000)}${at}`),
+        ]),
+        sync,
+      ],
+    ],
+    [
+      'Describe of one statement 50,000 times',
+      [parse('select 1', 'd'), ...times(50_000, () => describeStatement('d')), sync],
+    ],
+    [
+      'Describe of 1,500 columns, 500 times',
+      [parse('select * from wide', 'w'), ...times(500, () => describeStatement('w')), sync],
+    ],
+    ['function calls, 5,000 of them', times(5_000, () => message('F', callOf)), 5_000],
+    [
+      'a portal that is executed row by row',
+      [
+        parse('select g from generate_series(1, 20000) g', 'rows'),
+        bind({ statement: 'rows', portal: 'rows' }),
+        ...times(20_000, () => execute('rows', 1)),
+        sync,
+      ],
+    ],
     [
       'notices, 20,000 of them',
       [query("do $$begin for i in 1..20000 loop raise notice 'n %', i; end loop; end$$")],
@@ -141,6 +215,24 @@ export function nastySftp(
     ['lstat', 20_000, (id) => encodeRequest(id, { type: 'lstat', path: utf8(`${place}/x${id}`) })],
     ['stat of a deep path', 2_000, (id) => encodeRequest(id, { type: 'stat', path: utf8(deep) })],
     ['realpath', 20_000, (id) => encodeRequest(id, { type: 'realpath', path: utf8('.') })],
+    [
+      'rename of long paths',
+      1_000,
+      (id) =>
+        encodeRequest(id, {
+          ...{ type: 'rename', path: utf8(`${deep}${id}`), to: utf8(`${deep}${id}b`) },
+        }),
+    ],
+    [
+      'a path of 30,000 names that are not there',
+      20,
+      (id) => encodeRequest(id, { type: 'lstat', path: utf8('/b'.repeat(30_000)) }),
+    ],
+    [
+      'extended',
+      5_000,
+      (id) => encodeRequest(id, { type: 'extended', name: `none@${id}`, data: utf8('x') }),
+    ],
     ['opendir', 2_000, (id) => encodeRequest(id, { type: 'opendir', path: utf8('/usr/bin') })],
     [
       'read of no handle',

@@ -17,6 +17,7 @@ import { RawClient, type Received } from '../connectors/postgres/gateway/raw-cli
 import { nastyTexts } from '../connectors/postgres/policy/nasty-texts.ts';
 import { nastyCommands } from '../connectors/ssh/policy/nasty-commands.ts';
 import type { Bench } from './demo-bench.ts';
+import { nastyFloods } from './nasty-floods.ts';
 import { type NastyMessages, nastyMessages, nastySftp } from './nasty-messages.ts';
 import { OtherUser, type Wait } from './other-user.ts';
 import { openSshBench } from './ssh-bench.ts';
@@ -122,9 +123,19 @@ async function play(bench: Bench, turn: (name: string) => Promise<void>): Promis
   for (const { name, bytes } of nastySftp(bench.demo.directory)) {
     await run(name, () => commanded(['-F', config, '-s', 'web-1', 'sftp'], bytes));
   }
+  const names = Array.from({ length: 1000 }, (_, at) => `LC_A${at}=${'x'.repeat(50)}`).join(' ');
+  const sessions = Array.from({ length: 60 }, () => ['-F', config, 'web-1', 'exit 0']);
+  const environment = ['-o', `SetEnv=${names}`, '-F', config, 'web-1', 'exit 0'];
+  await run('1,000 variables of ssh', () => commanded(environment));
+  await run('a subsystem that is not there', () => commanded(['-F', config, '-s', 'web-1', 'x']));
+  await run('60 connections of ssh at once', async () =>
+    (await Promise.all(sessions.map((args) => commanded(args)))).join(' '),
+  );
   for (const one of nastyMessages()) {
     await run(one.name, () => flooded(nasty.url, one));
   }
+  const places = { gateway: bench.demo.gateway, home: bench.home('engineer'), localUrl: nasty.url };
+  for (const { name, run: flood } of nastyFloods(places)) await run(name, flood);
   check(
     'the session of the nasty texts goes on',
     (await answered(nasty.url, 'SELECT 1')) === 'ok',

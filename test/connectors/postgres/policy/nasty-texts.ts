@@ -253,6 +253,77 @@ const SHAPES: readonly Shape[] = [
     [100, 50_000],
     (size) => `select 'x' ~ '${repeated('(a|', size)}b${repeated(')', size)}'`,
   ],
+  [
+    'columns of JSON_TABLE',
+    [10, 1000],
+    (size) =>
+      `select 1 from json_table('{}', '$' columns (${many(size, (at) => `c${at} int path '$.a'`, ', ')})) t`,
+  ],
+  [
+    'arguments of a JSON function',
+    [100, 20_000],
+    (size) => `select jsonb_build_object(${repeated("'a', name", size, ', ')}) from items`,
+  ],
+  [
+    'JSON objects within each other',
+    [10, 300],
+    (size) => `select ${repeated("json_object('a': ", size)}1${repeated(')', size)}`,
+  ],
+  [
+    'steps of a JSON path',
+    [100, 50_000],
+    (size) => `select '{}'::jsonb @? '$${repeated('.a', size)}'`,
+  ],
+  [
+    'levels of JSON',
+    [100, 200_000],
+    (size) => `select '${repeated('[', size)}${repeated(']', size)}'::jsonb`,
+  ],
+  [
+    'arrays within arrays',
+    [10, 500],
+    (size) => `select ${repeated('array[', size)}1${repeated(']', size)}`,
+  ],
+  [
+    'rows within rows',
+    [10, 500],
+    (size) => `select ${repeated('row(', size)}1${repeated(')', size)}`,
+  ],
+  [
+    'branches of MERGE',
+    [10, 2000],
+    (size) =>
+      `merge into items i using items j on i.id = j.id ${repeated("when matched and i.id = 1 then update set name = 'x' ", size)}`,
+  ],
+  [
+    'queries of LATERAL',
+    [10, 300],
+    (size) =>
+      `select 1 from items t ${many(size, (at) => `cross join lateral (select t.id as a${at}) l${at}`, ' ')}`,
+  ],
+  [
+    'aggregates with FILTER',
+    [100, 1600],
+    (size) => `select ${repeated("count(*) filter (where name = 'x')", size, ', ')} from items`,
+  ],
+  [
+    'columns of RETURNING',
+    [100, 20_000],
+    (size) => `delete from items where false returning ${repeated('name', size, ', ')}`,
+  ],
+  [
+    'arguments of EXECUTE',
+    [100, 50_000],
+    (size) => `execute nothing(${repeated('1', size, ', ')})`,
+  ],
+  ['pieces of a string', [100, 100_000], (size) => `select ${repeated("'a'\n", size)}`],
+  ['escapes of a string', [100, 100_000], (size) => `select e'${repeated('\\u0041', size)}'`],
+  [
+    'names of search_path',
+    [100, 20_000],
+    (size) => `set search_path = ${many(size, (at) => `s${at}`, ', ')}`,
+  ],
+  ['names of a column', [10, 50_000], (size) => `select ${repeated('a.', size)}b from items`],
 ];
 
 export interface NastyText {
