@@ -46,6 +46,8 @@ export interface BegunCopy {
   readonly grant: Grant;
   readonly hashKey: Uint8Array;
   readonly codec: TextCodec;
+  /** Rows that may go on; Infinity: all. */
+  readonly maxRows: number;
   readonly maxRowBytes: number;
 }
 
@@ -90,7 +92,7 @@ export function beginCopy(begun: BegunCopy): Refusal | undefined {
       forceQuote: forcedQuotes(options, names),
     }),
     masker,
-    maxRows: run.maxRows,
+    maxRows: begun.maxRows,
     maxRowBytes,
     tooLarge: (rowBytes) => tooLargeToRead(BACKEND.CopyData, rowBytes, maxRowBytes),
   });

@@ -12,7 +12,7 @@ import { beginCopy } from './copy-out.ts';
 import { maskedWarning } from './copy-refusals.ts';
 import type { DescribeEntry, Entry, QueryEntry } from './pending-queue.ts';
 import { describeResult } from './results.ts';
-import type { Run } from './run.ts';
+import { type Run, rowsLeft } from './run.ts';
 import type { StreamState } from './stream-state.ts';
 import { toErrorResponse } from './to-error-response.ts';
 
@@ -26,7 +26,7 @@ export class RowDelivery {
   /** At the header of a DataRow. Rows that pass are counted here, since they are not seen again. */
   decide(entry: Entry | undefined): Handling {
     const run = runOf(entry);
-    if (run === undefined || run.rows >= run.maxRows || run.trial !== undefined) return 'whole';
+    if (run === undefined || rowsLeft(run) <= 0 || run.trial !== undefined) return 'whole';
     if (run.rowsAre === 'mask') return 'run';
     if (run.rowsAre !== 'pass') return 'whole';
     run.rows += 1;
@@ -50,7 +50,7 @@ export class RowDelivery {
     const done =
       bytes[0] === BACKEND.CopyData
         ? run.copy?.rewriteRows(bytes, 0)
-        : run.masker?.rewriteRows(bytes, 0, run.maxRows - run.rows);
+        : run.masker?.rewriteRows(bytes, 0, rowsLeft(run));
     if (done === undefined) return 0;
     run.rows += done.rows;
     for (const piece of done.pieces) this.#state.toClient.push(piece);
@@ -68,7 +68,7 @@ export class RowDelivery {
     }
     const run = runOf(entry);
     if (run === undefined) throw new ProtocolError('the target sent a row where none was due');
-    if (run.rows >= run.maxRows)
+    if (rowsLeft(run) <= 0)
       return this.#withhold(run, limitReached(this.#state.options.grant()), entry);
     const refusal = run.rowsAre === 'unknown' ? this.#describe(run) : undefined;
     if (refusal !== undefined) return this.#withhold(run, refusal, entry);
@@ -115,6 +115,7 @@ export class RowDelivery {
       grant: options.grant(),
       hashKey: options.maskKey.expose(),
       codec,
+      maxRows: rowsLeft(run),
       maxRowBytes: options.target.maxMessageBytes,
     });
     if (refusal !== undefined) return this.#withhold(run, refusal, entry);

@@ -13,7 +13,7 @@ export interface Run {
   readonly at: number;
   /** undefined: a statement of a Query. */
   readonly portal: KnownPortal | undefined;
-  /** Rows that may still come of this statement; Infinity: no limit. */
+  /** Rows that may come of this statement, of all portions of its portal; Infinity: no limit. */
   readonly maxRows: number;
   /**
    * `unknown`: rows may not go on before their description has been checked. `pass`: they go on
@@ -42,8 +42,7 @@ export function startRun(
     statement,
     at,
     portal,
-    // A portal that is read in parts is still one result.
-    maxRows: (maxRows ?? Number.POSITIVE_INFINITY) - (portal?.rows ?? 0),
+    maxRows: maxRows ?? Number.POSITIVE_INFINITY,
     rowsAre: isChecked ? 'unknown' : 'pass',
     masker: undefined,
     confirmed: undefined,
@@ -51,4 +50,12 @@ export function startRun(
     rows: 0,
     trial: undefined,
   };
+}
+
+/**
+ * Rows that may still come. A portal that is read in parts is still one result: what came of it before
+ * is known when an answer comes, and not when it is sent, since portions may be asked for in a pipeline.
+ */
+export function rowsLeft({ maxRows, portal, rows }: Run): number {
+  return maxRows - (portal?.rows ?? 0) - rows;
 }

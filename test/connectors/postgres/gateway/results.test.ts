@@ -105,6 +105,58 @@ describe('masks', () => {
     expect(result).toMatchObject({ rows: 2, maskedValues: 4, tag: 'SELECT 2' });
   });
 
+  const MANY = 'SELECT email, card, born, balance, id FROM people, generate_series(1, 40)';
+
+  test('apply to results and portals that share a chunk, read in portions and in both formats', async () => {
+    await using bench = await benchWith(await statement());
+    await using client = await RawClient.open(bench.port);
+    const answers = await client.ask([
+      parse(MANY, 's'),
+      bind({ statement: 's', portal: 'text' }),
+      bind({ statement: 's', portal: 'binary', formats: [1, 1, 1, 1, 0] }),
+      execute('text', 7),
+      execute('binary', 3),
+      execute('text', 30),
+      execute('binary', 0),
+      execute('text', 0),
+      sync,
+    ]);
+    const portion = (count: number, end: string): string => `${'D '.repeat(count)}${end}`;
+    expect(letters(answers)).toBe(
+      `1 2 2 ${portion(7, 's')} ${portion(3, 's')} ${portion(30, 's')} ${portion(77, 'C')} ${portion(43, 'C')} Z`,
+    );
+    const shown = rows(answers);
+    expect(shown).toHaveLength(160);
+    for (const row of shown) expect(masked).toContainEqual(row);
+    const counted = bench.events.map((event) => (event.type === 'result' ? event.maskedValues : 0));
+    expect(counted.reduce((sum, count) => sum + count, 0)).toBe(2 * 40 * 4);
+  });
+
+  test('apply up to a limit of rows, to the row, also where it ends within a portion', async () => {
+    const limits = {
+      maxTimeSeconds: 9,
+      idleTimeSeconds: 9,
+      maxConnections: 1,
+      maxRows: 10,
+      lookups: 0,
+    };
+    await using bench = await benchWith(await statement(), masksOf({ limits }));
+    await using client = await RawClient.open(bench.port);
+    const whole = await client.ask([query(MANY)]);
+    expect(rows(whole)).toHaveLength(10);
+    for (const row of rows(whole)) expect(masked).toContainEqual(row);
+    expect(errors(whole)).toMatchObject([{ C: '54000', R: 'HOOP_LIMIT' }]);
+    const portions = await client.ask([
+      parse(MANY),
+      bind(),
+      execute('', 6),
+      execute('', 6),
+      execute('', 6),
+      sync,
+    ]);
+    expect(letters(portions)).toBe(`1 2 ${'D '.repeat(6)}s ${'D '.repeat(4)}E Z`);
+  });
+
   test('apply whether the client describes the portal, the statement, or nothing', async () => {
     await using bench = await benchWith(await statement());
     await using client = await RawClient.open(bench.port);
