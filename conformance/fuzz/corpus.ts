@@ -10,9 +10,10 @@ const UNWANTED =
 
 export function readCorpus(): readonly string[] {
   const cases = readText('test/corpus/mask_public.jsonl').split('\n');
-  const schemas = ['test/corpus/schema.sql', 'test/connectors/postgres/policy/decisions.sql'].flatMap((path) =>
-    readText(path).split(/;\n/),
-  );
+  const schemas = [
+    'test/corpus/schema.sql',
+    'test/connectors/postgres/policy/decisions.sql',
+  ].flatMap((path) => readText(path).split(/;\n/));
   const texts = [...cases.flatMap(textsOf), ...schemas];
   return [...new Set(texts)].filter(isWanted);
 }
