@@ -5,9 +5,11 @@ import { groupsProblem } from '../auth/groups-problem.ts';
 import { openGateway, readCa, requireGateway } from '../auth/open-gateway.ts';
 import { checkGatewayKeys, readTrust, rootKeyFingerprint } from '../auth/trust.ts';
 import { GatewayClient } from '../client/gateway-client.ts';
+import { CONNECTORS } from '../connectors/registry.ts';
 import { HoopError } from '../errors.ts';
 import { locateHome, readConfig } from '../home.ts';
 import { packageVersion } from '../package-version.ts';
+import { policyConnectors } from '../policy/connector.ts';
 import { checkRepository } from '../policy/repo/check-policy.ts';
 import { pendingUploads } from '../recording/pending-uploads.ts';
 import { spoolsOf } from '../tunnel/spools-of.ts';
@@ -195,6 +197,7 @@ async function policyRepository(
   }
   try {
     const { commit, signer } = await checkRepository({
+      connectors: await policyConnectors(CONNECTORS),
       ...{ repository, branch, allowedSigners, env: io.env },
       signal: withDeadline(io),
     });

@@ -1,4 +1,5 @@
 import { Argument, Command } from 'commander';
+import type { PolicyConnector } from '../policy/connector.ts';
 import type { Policy, PolicyProblem } from '../policy/policy.ts';
 import type { Io } from './io.ts';
 
@@ -53,8 +54,9 @@ async function runCheck(io: Io, directory: string, flags: CheckFlags): Promise<v
   const { renderPolicyCheck, renderPolicyCheckJson } = await import('../ui/render-policy.ts');
   const checked =
     flags.repo === undefined
-      ? checkDirectory(resolve(io.cwd, directory))
+      ? checkDirectory(resolve(io.cwd, directory), await connectors())
       : await checkRepository({
+          connectors: await connectors(),
           repository: flags.repo,
           branch: flags.branch,
           allowedSigners:
@@ -89,10 +91,16 @@ async function askGateway(io: Io, policy: Policy): Promise<readonly PolicyProble
   return approverGroups === undefined ? [] : approverWarnings(policy, approverGroups);
 }
 
+async function connectors(): Promise<readonly PolicyConnector[]> {
+  const { CONNECTORS } = await import('../connectors/registry.ts');
+  const { policyConnectors } = await import('../policy/connector.ts');
+  return policyConnectors(CONNECTORS);
+}
+
 async function runSchema(io: Io, file: string): Promise<void> {
   const { POLICY_FILES, policyJsonSchema } = await import('../policy/json-schema.ts');
   const kind = POLICY_FILES.find((known) => known === file) ?? 'policy';
-  io.stdout.write(`${JSON.stringify(policyJsonSchema(kind), null, 2)}\n`);
+  io.stdout.write(`${JSON.stringify(policyJsonSchema(kind, await connectors()), null, 2)}\n`);
 }
 
 async function runShow(io: Io, flags: ShowFlags): Promise<void> {

@@ -4,6 +4,7 @@
  * imports none. Each part is loaded on its own, so that a client never loads gateway code.
  */
 import type { GatewayConnector } from '../gateway/connector.ts';
+import type { PolicyConnector } from '../policy/connector.ts';
 import type { ReplayEntry } from '../replay/connector.ts';
 import type { ClientEntry } from '../tunnel/connector.ts';
 
@@ -12,6 +13,8 @@ export interface Entry extends ClientEntry, ReplayEntry {
   readonly kind: string;
   /** Kinds of the streams that a session on such a target has; the first carries the protocol itself. */
   readonly streamKinds: readonly string[];
+  /** Absent: its targets and rules are those that the policy has by itself. */
+  policy?(): Promise<PolicyConnector>;
   gateway(): Promise<GatewayConnector>;
 }
 
@@ -26,6 +29,7 @@ export const CONNECTORS: readonly Entry[] = [
   {
     kind: 'ssh',
     streamKinds: ['ssh'],
+    policy: async () => (await import('./ssh/policy/connector.ts')).sshPolicy,
     gateway: async () => (await import('./ssh/gateway/connector.ts')).sshGateway,
     client: async () => (await import('./ssh/client/connector.ts')).sshClient,
     replay: async () => (await import('./ssh/replay/connector.ts')).sshReplay,

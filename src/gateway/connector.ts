@@ -6,6 +6,7 @@
 import type { Duplex } from 'node:stream';
 import type { SessionReply } from '../api/sessions.ts';
 import type { HoopError } from '../errors.ts';
+import type { PolicySource } from '../policy/connector.ts';
 import type { MaskAlert } from '../policy/mask-alert.ts';
 import type { Policy, PolicyTarget } from '../policy/policy.ts';
 import type { GrantedTarget } from '../policy/principal-grant.ts';
@@ -22,9 +23,7 @@ import type { TargetHost } from './targets/target-host.ts';
 import type { Targets } from './targets/targets.ts';
 
 /** An entry of the registry, as the gateway needs it. */
-export interface GatewaySource {
-  /** Of targets. */
-  readonly kind: string;
+export interface GatewaySource extends PolicySource {
   readonly streamKinds: readonly StreamKind[];
   gateway(): Promise<GatewayConnector>;
 }

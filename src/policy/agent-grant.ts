@@ -3,8 +3,8 @@
  * once and are put together here; rules are kept apart, and each statement is held against both.
  */
 
-import type { SshRule } from '../connectors/ssh/policy/types.ts';
 import { isItself, mayActFor } from './agents.ts';
+import type { ConnectorRule } from './connector.ts';
 import { guarded } from './cross-check.ts';
 import { columnName } from './describe-grant.ts';
 import { documentCovers } from './match.ts';
@@ -36,8 +36,8 @@ export function withAgent(
     return undefined;
   }
   const { sideRules, ...grant } = own;
-  if (grant.ssh !== undefined) {
-    return onServer(grant, grant.ssh.rules, agent, principal);
+  if (grant.own !== undefined) {
+    return withoutSql(grant, grant.own.rules, agent, agent.own[target.kind] ?? [], principal);
   }
   const freely = agent.anything && !guarded(agent);
   const rules = freely ? [anythingRule({ ...agent, name: `agents/${agent.name}` })] : agent.rules;
@@ -75,21 +75,22 @@ function masksOfBoth(grant: Pick<Grant, 'masks'>, agent: AgentDocument): readonl
 }
 
 /** `statements: anything` is about SQL, of agents too. */
-function onServer(
+function withoutSql(
   grant: GrantContent,
-  own: readonly SshRule[],
+  own: readonly ConnectorRule[],
   agent: AgentDocument,
+  rules: readonly ConnectorRule[],
   principal: Principal,
 ): GrantContent | undefined {
-  return agent.ssh.every(({ effect }) => effect === 'deny')
+  return rules.every(({ effect }) => effect === 'deny')
     ? undefined
     : {
         ...grant,
-        ssh: { rules: [] },
+        own: { rules: [] },
         agent: {
           ...acting(agent, principal),
           sides: { principal: [], agent: [] },
-          ssh: { principal: own, agent: agent.ssh },
+          own: { principal: own, agent: rules },
         },
         limits: smallerLimits(grant.limits, agent.limits),
         requireReason: grant.requireReason || agent.requireReason,

@@ -23,8 +23,8 @@ export function approverGroups(policy: Policy): ReadonlyMap<string, readonly Nam
       add(document.request.approvers, { file: document.file, ...document.places.request });
     }
   }
-  for (const { rules, ssh } of [...policy.documents, ...policy.agents.values()]) {
-    for (const { approval, rule } of [...rules, ...ssh]) {
+  for (const { rules, own } of [...policy.documents, ...policy.agents.values()]) {
+    for (const { approval, rule } of [...rules, ...Object.values(own).flat()]) {
       if (approval !== undefined) {
         add(approval.groups, { file: rule.file, line: rule.line, column: 1 });
       }

@@ -1,7 +1,6 @@
 /** Rules, masks and limits, as policies and agents have them, from YAML to the types of policy.ts. */
 
-import { SSH_KEYS, sshRuleFrom } from '../connectors/ssh/policy/rule-from-file.ts';
-import type { SshRule } from '../connectors/ssh/policy/types.ts';
+import type { ConnectorRule, PolicyConnector, Report, RuleStart } from './connector.ts';
 import { namesOne, qualifiedName, splitColumn, splitPattern } from './patterns.ts';
 import type { PolicyContent } from './policy.ts';
 import {
@@ -15,7 +14,6 @@ import type {
   ApprovalTerms,
   ColumnMask,
   RuleEffect,
-  RuleRef,
   SessionLimits,
   StatementRule,
 } from './types.ts';
@@ -28,17 +26,16 @@ export interface Parsed<Value> {
   readonly document: YamlDocument;
 }
 
-export type Report = (path: YamlPath, message: string) => void;
-
 /** @param source what rule ids begin with */
 export function contentFrom(
   parsed: Parsed<ContentFile>,
   source: string,
   report: Report,
+  connectors: readonly PolicyConnector[],
 ): PolicyContent {
   const { value } = parsed;
   return {
-    ...rulesFrom(parsed, source, report),
+    ...rulesFrom(parsed, source, report, connectors),
     masks: masksFrom(parsed, source, report),
     detectors: value.detectors === 'all' ? DETECTORS : value.detectors,
     limits: limitsFrom(value.limits),
@@ -53,10 +50,11 @@ function rulesFrom(
   { file, value, document }: Parsed<ContentFile>,
   source: string,
   report: Report,
-): Pick<PolicyContent, 'rules' | 'ssh'> {
+  connectors: readonly PolicyConnector[],
+): Pick<PolicyContent, 'rules' | 'own'> {
   const names = new Set<string>();
   const rules: StatementRule[] = [];
-  const ssh: SshRule[] = [];
+  const own = new Map<string, ConnectorRule[]>(connectors.map(({ kind }) => [kind, []]));
   for (const [index, rule] of value.rules.entries()) {
     const path = ['rules', index];
     const name = rule.name ?? `rule-${index + 1}`;
@@ -83,13 +81,19 @@ function rulesFrom(
     };
     if (conditions === 'everything') {
       rules.push({ ...common, verbs: ['*'], relations: [], functions: [], qualified: undefined });
-      ssh.push({ ...common, ...ALL_ON_SERVERS });
+      for (const one of connectors) own.get(one.kind)?.push(one.everything(common));
       continue;
     }
-    if (isAboutServers(conditions)) {
-      ssh.push(
-        ...sshRuleFrom(conditions, common, (key, message) => report([...place, ...key], message)),
+    const [about, other] = connectors.filter((one) => speaksOf(one, conditions));
+    if (about !== undefined && other !== undefined) {
+      report(place, `a rule is about ${about.kind} or about ${other.kind}; use two rules`);
+      continue;
+    }
+    if (about !== undefined) {
+      const made = about.rulesFrom(conditions, common, (key, message) =>
+        report([...place, ...key], message),
       );
+      own.get(about.kind)?.push(...made);
       continue;
     }
     checkConditions(conditions, place, report);
@@ -104,30 +108,12 @@ function rulesFrom(
       ...(conditions.rows === undefined ? {} : { rows: conditions.rows }),
     });
   }
-  return { rules, ssh };
+  return { rules, own: Object.fromEntries(own) };
 }
 
-/** A deny without conditions: also of what cannot be read. */
-const ALL_ON_SERVERS = {
-  acts: ['shell', 'exec', 'sftp', 'file', 'forward'],
-  users: [],
-  commands: [],
-  unknown: false,
-  paths: [],
-  operations: [],
-  destinations: [],
-} as const satisfies Omit<SshRule, keyof RuleStart>;
-
-/** What rules about statements and rules about servers have in common. */
-export interface RuleStart {
-  readonly effect: RuleEffect;
-  readonly rule: RuleRef;
-  readonly hint: string | undefined;
-  readonly approval?: ApprovalTerms;
-}
-
-function isAboutServers(conditions: RuleConditions): boolean {
-  return SSH_KEYS.some((key) => conditions[key] !== undefined);
+function speaksOf({ ruleKeys }: PolicyConnector, conditions: RuleConditions): boolean {
+  const given: Readonly<Record<string, unknown>> = conditions;
+  return Object.keys(ruleKeys).some((key) => given[key] !== undefined);
 }
 
 function termsOf(approve: ApproveFile): ApprovalTerms {

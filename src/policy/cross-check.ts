@@ -1,13 +1,14 @@
 /** Problems that no single file shows: names that lead nowhere, and grants that exclude each other. */
 import { documentCovers } from './match.ts';
-import type {
-  Place,
-  Policy,
-  PolicyContent,
-  PolicyDocument,
-  PolicyProblem,
-  TargetMatch,
-  WhoMatch,
+import {
+  isDatabase,
+  type Place,
+  type Policy,
+  type PolicyContent,
+  type PolicyDocument,
+  type PolicyProblem,
+  type TargetMatch,
+  type WhoMatch,
 } from './policy.ts';
 import type { SessionLimits } from './types.ts';
 
@@ -218,8 +219,7 @@ export function sameScope(policy: Policy, a: PolicyDocument, b: PolicyDocument):
 
 function sameTarget(policy: Policy, a: PolicyDocument, b: PolicyDocument): boolean {
   return [...policy.targets.values()].some(
-    (target) =>
-      target.kind === 'postgres' && documentCovers(a, target) && documentCovers(b, target),
+    (target) => isDatabase(target) && documentCovers(a, target) && documentCovers(b, target),
   );
 }
 

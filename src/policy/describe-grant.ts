@@ -1,7 +1,6 @@
 /** A grant in words, for `hoop targets`, the line that `connect` prints, and refusals. */
 
-import { describeSshRule } from '../connectors/ssh/policy/describe-rule.ts';
-import type { SshRule } from '../connectors/ssh/policy/types.ts';
+import type { ConnectorRule } from './connector.ts';
 import { qualifiedName } from './patterns.ts';
 import type { ApprovalTerms, ColumnMask, Grant, StatementRule } from './types.ts';
 
@@ -13,27 +12,27 @@ export function describeRules(grant: Grant): string[] {
   if (grant.passthrough) {
     return ['anything, unguarded'];
   }
-  const { agent, ssh } = grant;
-  return ssh === undefined
+  const { agent, own } = grant;
+  return own === undefined
     ? describeAll(agent?.sides.principal ?? grant.rules)
-    : describeAll(agent?.ssh?.principal ?? ssh.rules);
+    : describeAll(agent?.own?.principal ?? own.rules);
 }
 
 /** What must allow it, too. */
 export function describeAgentRules({ agent, passthrough }: Grant): string[] {
   return agent === undefined || passthrough
     ? []
-    : describeAll(agent.ssh?.agent ?? agent.sides.agent);
+    : describeAll(agent.own?.agent ?? agent.sides.agent);
 }
 
-function describeAll(rules: readonly (StatementRule | SshRule)[]): string[] {
+function describeAll(rules: readonly (StatementRule | ConnectorRule)[]): string[] {
   return rules.map((rule) => {
-    const what = 'acts' in rule ? describeSshRule(rule) : describeConditions(rule);
+    const what = 'verbs' in rule ? describeConditions(rule) : (rule.described ?? '');
     return `${rule.rule.id}: ${rule.effect} ${what}${approversOf(rule)}`;
   });
 }
 
-function approversOf({ approval }: StatementRule | SshRule): string {
+function approversOf({ approval }: StatementRule | ConnectorRule): string {
   return approval === undefined ? '' : ` (by ${describeApprovers([approval])})`;
 }
 

@@ -1,10 +1,9 @@
 /** What the schemas let through, to the types of policy.ts; names in it are checked here. */
 
 import { createHash } from 'node:crypto';
-import { hostKey } from '../connectors/ssh/policy/host-key.ts';
-import { networkFrom } from './address-class.ts';
 import { programName } from './agents.ts';
-import { contentFrom, limitsFrom, type Parsed, type Report } from './content-from-file.ts';
+import type { PolicyConnector, Report } from './connector.ts';
+import { contentFrom, limitsFrom, type Parsed } from './content-from-file.ts';
 import type {
   AgentDocument,
   Policy,
@@ -12,10 +11,11 @@ import type {
   PolicyDocument,
   PolicyProblem,
   PolicyTarget,
+  PostgresPolicyTarget,
   WhoMatch,
 } from './policy.ts';
 import type { AgentFile, HoopFile, PolicyFile } from './schema.ts';
-import { parseAddress, parseSshAddress, type TargetFile } from './target-schema.ts';
+import { type CommonTarget, type PostgresTargetFile, parseAddress } from './target-schema.ts';
 import type { SessionLimits } from './types.ts';
 import { workloadRules } from './workloads/workload-rules.ts';
 import type { YamlPath } from './yaml-document.ts';
@@ -38,7 +38,7 @@ const BUILT_IN_LIMITS: SessionLimits = {
 export function hoopSettings(
   { file, value, document }: Parsed<HoopFile>,
   problems: PolicyProblem[],
-): Omit<Policy, 'targets' | 'documents' | 'agents'> {
+): Omit<Policy, 'targets' | 'documents' | 'agents' | 'connectors'> {
   const report: Report = (path, message) => {
     problems.push({ file, ...document.place(path), message });
   };
@@ -63,14 +63,16 @@ export function hoopSettings(
 }
 
 export function targetFrom(
-  parsed: Parsed<TargetFile> | undefined,
+  parsed: Parsed<CommonTarget> | undefined,
   problems: PolicyProblem[],
+  connectors: readonly PolicyConnector[],
 ): PolicyTarget | undefined {
   if (!parsed) {
     return undefined;
   }
   const { file, value, document } = parsed;
   const common = {
+    kind: value.kind,
     name: value.name,
     description: value.description,
     connectTimeoutSeconds: value.connectTimeout,
@@ -82,41 +84,27 @@ export function targetFrom(
     file,
     line: document.place(['name']).line,
   };
-  const addresses = [value.address ?? []].flat();
-  if (value.kind === 'postgres') {
-    return {
-      ...common,
-      kind: 'postgres',
-      addresses: addresses.flatMap((text) => parseAddress(text) ?? []),
-      sessionAttributes: value.targetSessionAttrs,
-      database: value.database,
-      tls: { ...value.tls, ca: value.tls.ca },
-      loginMethods: value.requireAuth,
-    };
+  const connector = connectors.find(({ kind }) => kind === value.kind);
+  if (connector === undefined) {
+    // The schema knows no other kind besides those of connectors.
+    return { ...common, ...databaseFrom(value as PostgresTargetFile) };
   }
-  const { logins = [] } = value;
   const report: Report = (path, message) => {
     problems.push({ file, ...document.place(path), message });
   };
-  if (logins.length > 0 && (value.credential !== undefined || value.credentials.length > 0)) {
-    report(['logins'], 'logins: expected either logins, or credential and credentials');
-  }
-  for (const [index, { user }] of logins.entries()) {
-    if (logins.findIndex((login) => login.user === user) < index) {
-      report(['logins', index], `logins[${index}]: the user "${user}" is already in the list`);
-    }
-  }
+  return { ...common, ...connector.targetFrom(value, report) };
+}
+
+function databaseFrom(
+  value: PostgresTargetFile,
+): Omit<PostgresPolicyTarget, keyof Omit<PolicyTarget, 'addresses' | 'kind'>> {
   return {
-    ...common,
-    kind: 'ssh',
-    addresses: addresses.flatMap((text) => parseSshAddress(text) ?? []),
-    hostKeys: value.hostKeys.flatMap((line) => hostKey(line) ?? []),
-    ownAddresses: value.ownAddresses?.flatMap((text) => networkFrom(text) ?? []),
-    logins: logins.map(({ user, credential, groups }) => ({
-      user,
-      credential,
-      groups: groups ?? [],
-    })),
+    kind: 'postgres',
+    addresses: [value.address ?? []].flat().flatMap((text) => parseAddress(text) ?? []),
+    sessionAttributes: value.targetSessionAttrs,
+    database: value.database,
+    tls: { ...value.tls, ca: value.tls.ca },
+    loginMethods: value.requireAuth,
   };
 }
 
@@ -124,6 +112,7 @@ export function targetFrom(
 export function agentFrom(
   parsed: Parsed<AgentFile> | undefined,
   problems: PolicyProblem[],
+  connectors: readonly PolicyConnector[],
 ): AgentDocument | undefined {
   if (!parsed) {
     return undefined;
@@ -151,7 +140,7 @@ export function agentFrom(
     who: who && whoFrom(who),
     targets: { names: targets.names ?? [], labels: targets.labels ?? {} },
     // A policy has no slash in its name.
-    ...contentFrom(parsed, `agents/${value.name}`, report),
+    ...contentFrom(parsed, `agents/${value.name}`, report, connectors),
     file,
     places: {
       name: document.place(['name']),
@@ -167,6 +156,7 @@ export function agentFrom(
 export function documentFrom(
   parsed: Parsed<PolicyFile> | undefined,
   problems: PolicyProblem[],
+  connectors: readonly PolicyConnector[],
 ): PolicyDocument | undefined {
   if (!parsed) {
     return undefined;
@@ -178,7 +168,7 @@ export function documentFrom(
   checkWho(value, report);
   checkTargets(value, report);
   const { who, targets } = value;
-  const content = contentFrom(parsed, value.name, report);
+  const content = contentFrom(parsed, value.name, report, connectors);
   checkRequest(value, report);
   return {
     name: value.name,
@@ -246,10 +236,11 @@ function checkTargets({ targets }: Pick<PolicyFile, 'targets'>, report: Report):
 
 /** The same for two policies that give the same, wherever their lines stand. */
 function definitionOf(content: PolicyContent): string {
-  const { ssh, ...sql } = content;
-  // Without rules about servers as it was before there were any: what was given then stays given.
-  const json = JSON.stringify(ssh.length === 0 ? sql : content, (key, value: unknown) =>
-    key === 'rule' ? null : value,
+  const { rules, own, ...rest } = content;
+  // Without rules of connectors as it was before there were any: what was given then stays given.
+  const used = Object.fromEntries(Object.entries(own).filter(([, some]) => some.length > 0));
+  const json = JSON.stringify({ rules, ...used, ...rest }, (key, value: unknown) =>
+    key === 'rule' ? null : key === 'described' ? undefined : value,
   );
   return createHash('sha256').update(json).digest('base64url');
 }

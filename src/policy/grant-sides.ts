@@ -11,7 +11,7 @@ export function grantSides(grant: Grant): readonly Grant[] {
   return (['principal', 'agent'] as const satisfies GrantSide[]).map((side) => ({
     ...grant,
     rules: agent.sides[side],
-    ...(agent.ssh === undefined ? {} : { ssh: { rules: agent.ssh[side] } }),
+    ...(agent.own === undefined ? {} : { own: { rules: agent.own[side] } }),
     agent: { ...agent, side },
   }));
 }

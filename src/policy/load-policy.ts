@@ -5,6 +5,7 @@
 import type { z } from 'zod';
 import { HoopError } from '../errors.ts';
 import { checkAgents } from './check-agents.ts';
+import { mapRules, type PolicyConnector } from './connector.ts';
 import type { Parsed } from './content-from-file.ts';
 import { crossCheck } from './cross-check.ts';
 import { agentFrom, documentFrom, hoopSettings, targetFrom } from './from-files.ts';
@@ -16,8 +17,8 @@ import type {
   PolicyProblem,
   PolicyTarget,
 } from './policy.ts';
-import { AgentFile, HoopFile, PolicyFile } from './schema.ts';
-import { TargetFile } from './target-schema.ts';
+import { agentFile, HoopFile, policyFile } from './schema.ts';
+import { targetFile } from './target-schema.ts';
 import type { ApprovalTerms, ColumnMask } from './types.ts';
 import { readYaml, type YamlDocument, type YamlPath } from './yaml-document.ts';
 
@@ -45,7 +46,13 @@ function isInFolder(path: string): boolean {
 }
 
 /** @param files - Path in the repository → text. Paths for which `isPolicyPath` is false are ignored. */
-export function loadPolicy(files: ReadonlyMap<string, string>): LoadResult {
+export function loadPolicy(
+  files: ReadonlyMap<string, string>,
+  connectors: readonly PolicyConnector[],
+): LoadResult {
+  const TargetFile = targetFile(connectors);
+  const PolicyFile = policyFile(connectors);
+  const AgentFile = agentFile(connectors);
   const problems: PolicyProblem[] = [];
   const targets = new Map<string, PolicyTarget>();
   let documents: PolicyDocument[] = [];
@@ -61,17 +68,21 @@ export function loadPolicy(files: ReadonlyMap<string, string>): LoadResult {
       const parsed = parseFile(path, text, HoopFile, problems);
       settings = parsed && hoopSettings(parsed, problems);
     } else if (folder === 'targets') {
-      const target = targetFrom(parseFile(path, text, TargetFile, problems), problems);
+      const target = targetFrom(parseFile(path, text, TargetFile, problems), problems, connectors);
       if (target) {
         addTarget(targets, target, problems);
       }
     } else if (folder === 'policies') {
-      const document = documentFrom(parseFile(path, text, PolicyFile, problems), problems);
+      const document = documentFrom(
+        parseFile(path, text, PolicyFile, problems),
+        problems,
+        connectors,
+      );
       if (document) {
         documents.push(document);
       }
     } else if (folder === 'agents') {
-      const agent = agentFrom(parseFile(path, text, AgentFile, problems), problems);
+      const agent = agentFrom(parseFile(path, text, AgentFile, problems), problems, connectors);
       if (agent) {
         agents.push(agent);
       }
@@ -92,7 +103,7 @@ export function loadPolicy(files: ReadonlyMap<string, string>): LoadResult {
     return { policy: undefined, problems };
   }
   const byName = new Map(agents.map((agent) => [agent.name, agent]));
-  const policy: Policy = { ...settings, targets, documents, agents: byName };
+  const policy: Policy = { ...settings, connectors, targets, documents, agents: byName };
   problems.push(...crossCheck(policy), ...checkAgents(policy, agents));
   problems.sort(byPlace);
   return problems.length > 0 ? { policy: undefined, problems } : { policy, problems: [] };
@@ -109,7 +120,7 @@ function withApprovers<Content extends PolicyContent>(
   return {
     ...document,
     rules: document.rules.map(complete),
-    ssh: document.ssh.map(complete),
+    own: mapRules(document.own, complete),
   };
 }
 
@@ -129,8 +140,11 @@ function withTermsOf(document: PolicyDocument, byDefault: readonly string[]): Po
 }
 
 /** @throws HoopError HOOP_POLICY_INVALID with every problem (up to 20) in its detail. */
-export function requirePolicy(files: ReadonlyMap<string, string>): Policy {
-  const { policy, problems } = loadPolicy(files);
+export function requirePolicy(
+  files: ReadonlyMap<string, string>,
+  connectors: readonly PolicyConnector[],
+): Policy {
+  const { policy, problems } = loadPolicy(files, connectors);
   if (policy) {
     return policy;
   }

@@ -37,11 +37,12 @@ export function documentCovers(
 
 /** Whether it has anything to give on a target of this kind, once it covers it. */
 export function givesOn(
-  { rules, ssh, anything }: Pick<PolicyContent, 'rules' | 'ssh' | 'anything'>,
+  { rules, own, anything }: Pick<PolicyContent, 'rules' | 'own' | 'anything'>,
   { kind }: Pick<PolicyTarget, 'kind'>,
 ): boolean {
-  return kind === 'ssh'
-    ? ssh.some(({ effect }) => effect !== 'deny')
+  const ofKind = own[kind];
+  return ofKind !== undefined
+    ? ofKind.some(({ effect }) => effect !== 'deny')
     : anything || rules.some(({ effect }) => effect !== 'deny');
 }
 

@@ -1,6 +1,5 @@
 /** What is valid and may not be what was meant: said by `hoop policy check`, refused by nothing. */
 
-import { sshWarnings } from '../connectors/ssh/policy/ssh-warnings.ts';
 import { sameScope } from './cross-check.ts';
 import { columnName } from './describe-grant.ts';
 import type { Policy, PolicyDocument, PolicyProblem } from './policy.ts';
@@ -22,7 +21,7 @@ export function policyWarnings(policy: Policy): PolicyProblem[] {
     ...rowWarnings(policy),
     ...openMasks(policy),
     ...pointlessLookups(policy),
-    ...sshWarnings(policy),
+    ...policy.connectors.flatMap((one) => one.warnings(policy)),
   ];
 }
 

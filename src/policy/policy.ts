@@ -2,8 +2,7 @@
  * The policy repository as values: what load-policy.ts makes of the YAML, before it is matched
  * against a principal and a target. Nothing in here has been decided yet.
  */
-import type { SshRule } from '../connectors/ssh/policy/types.ts';
-import type { Network } from './address-class.ts';
+import type { PolicyConnector, RulesByKind } from './connector.ts';
 import type { ColumnMask, DetectorName, Principal, SessionLimits, StatementRule } from './types.ts';
 import type { WorkloadRule } from './workloads/workload-rule.ts';
 
@@ -50,7 +49,8 @@ export type SessionAttributes =
 /** As in libpq's require_auth; `password-without-tls` is the clear text that nobody should see. */
 export type LoginMethod = 'scram-sha-256' | 'md5' | 'password' | 'password-without-tls' | 'none';
 
-interface AnyTarget {
+export interface PolicyTarget {
+  readonly kind: string;
   readonly name: string;
   readonly description: string | undefined;
   /** Empty: only the gateway's own configuration knows where it is. */
@@ -70,7 +70,7 @@ interface AnyTarget {
   readonly line: number;
 }
 
-export interface PostgresPolicyTarget extends AnyTarget {
+export interface PostgresPolicyTarget extends PolicyTarget {
   readonly kind: 'postgres';
   readonly sessionAttributes: SessionAttributes;
   readonly database: string;
@@ -85,29 +85,10 @@ export interface PostgresPolicyTarget extends AnyTarget {
   readonly loginMethods: readonly LoginMethod[];
 }
 
-/** A server that is reached with SSH. */
-export interface SshPolicyTarget extends AnyTarget {
-  readonly kind: 'ssh';
-  /**
-   * Host keys of which the server must show one, as in known_hosts: `ssh-ed25519 AAAA…`. Never
-   * learned: a key that is not here is refused.
-   */
-  readonly hostKeys: readonly string[];
-  /** What is the server itself; undefined: the gateway asks it. */
-  readonly ownAddresses?: readonly Network[] | undefined;
-  /** Users that one can log in as, in place of `credential`; the first is the default. */
-  readonly logins: readonly SshLogin[];
+/** Those of the policy itself; the others are their connectors'. */
+export function isDatabase(target: PolicyTarget): target is PostgresPolicyTarget {
+  return target.kind === 'postgres';
 }
-
-export interface SshLogin {
-  readonly user: string;
-  /** Name of a credential in the gateway's configuration. */
-  readonly credential: string;
-  /** Who may log in as this user. Empty: everybody. */
-  readonly groups: readonly string[];
-}
-
-export type PolicyTarget = PostgresPolicyTarget | SshPolicyTarget;
 
 export type UserMatch =
   | { readonly email: string; readonly issuer: string | undefined }
@@ -143,8 +124,8 @@ export interface TargetMatch {
 /** What policies and agents give. */
 export interface PolicyContent {
   readonly rules: readonly StatementRule[];
-  /** Those about servers. */
-  readonly ssh: readonly SshRule[];
+  /** Those of connectors. */
+  readonly own: RulesByKind;
   readonly masks: readonly ColumnMask[];
   readonly detectors: readonly DetectorName[];
   readonly limits: Partial<SessionLimits>;
@@ -212,6 +193,8 @@ export interface Policy {
     readonly notices: 'on' | 'off';
   };
   readonly targets: ReadonlyMap<string, PolicyTarget>;
+  /** What it was read with. */
+  readonly connectors: readonly PolicyConnector[];
   readonly documents: readonly PolicyDocument[];
   readonly agents: ReadonlyMap<string, AgentDocument>;
 }

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { anythingRule, type GrantContent, withAgent } from './agent-grant.ts';
 import { agentItself } from './agents.ts';
+import { mapRules } from './connector.ts';
 import { guarded, limitsRows } from './cross-check.ts';
 import { givesOn, matchingDocuments } from './match.ts';
 import type { Policy, PolicyDocument, PolicyTarget } from './policy.ts';
@@ -106,11 +107,13 @@ function ownGrant(
       .filter(({ name }) => !given.some((grant) => grant.policy === name))
       .map(({ name }) => name),
   };
-  if (target.kind === 'ssh') {
-    const rules = documents.flatMap(({ ssh }) => ssh.map((rule) => ruleFor(rule, principal)));
+  if (policy.connectors.some(({ kind }) => kind === target.kind)) {
+    const rules = documents.flatMap(({ own }) =>
+      (own[target.kind] ?? []).map((rule) => ruleFor(rule, principal)),
+    );
     return rules.every(({ effect }) => effect === 'deny')
       ? undefined
-      : { ...common, ...WITHOUT_SQL, ssh: { rules } };
+      : { ...common, ...WITHOUT_SQL, own: { rules } };
   }
   const unlimited = anythingRules.length > 0 && !limitsRows(policy.defaults.limits);
   const passthrough = unlimited && !documents.some(guarded);
@@ -168,7 +171,7 @@ function named(document: PolicyDocument, grant: string): PolicyDocument {
   return {
     ...document,
     rules: document.rules.map((rule) => ({ ...rule, rule: { ...rule.rule, grant } })),
-    ssh: document.ssh.map((rule) => ({ ...rule, rule: { ...rule.rule, grant } })),
+    own: mapRules(document.own, (rule) => ({ ...rule, rule: { ...rule.rule, grant } })),
     masks: document.masks.map((mask) => ({ ...mask, rule: { ...mask.rule, grant } })),
   };
 }

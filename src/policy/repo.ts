@@ -8,6 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { PolicyReply } from '../api/targets.ts';
 import { HoopError } from '../errors.ts';
 import { isMissing, writeFileAtomic } from '../home.ts';
+import type { PolicyConnector } from './connector.ts';
 import { isPolicyPath, requirePolicy } from './load-policy.ts';
 import type { Policy } from './policy.ts';
 import { type CloneOptions, PolicyClone, type VerifiedCommit } from './repo/policy-clone.ts';
@@ -23,6 +24,8 @@ export interface PolicyRepoOptions {
   readonly env: NodeJS.ProcessEnv;
   /** Of the clone. */
   readonly runGit?: CloneOptions['runGit'];
+  /** For what targets and rules may be about besides databases; absent: nothing. */
+  readonly connectors?: readonly PolicyConnector[];
   /** Milliseconds since 1970. */
   readonly now?: () => number;
 }
@@ -170,7 +173,7 @@ export class PolicyRepo {
   ): Promise<PolicyInForce> {
     const verified = await this.#clone.verify(commit, fresh, signal);
     const files = await this.#clone.readFiles(commit, isPolicyPath, signal);
-    return { ...verified, policy: requirePolicy(files) };
+    return { ...verified, policy: requirePolicy(files, this.#options.connectors ?? []) };
   }
 
   /** After a restart: verified again, because the allowed signers may be others now. */

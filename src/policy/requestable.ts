@@ -1,6 +1,5 @@
 /** What a principal may ask for: policies with `request` that name them and cover the target. */
 
-import { describeSshRule } from '../connectors/ssh/policy/describe-rule.ts';
 import { describeConditions } from './describe-grant.ts';
 import { documentCovers, givesOn, mayAsk } from './match.ts';
 import type { Policy, PolicyDocument, RequestTerms } from './policy.ts';
@@ -38,7 +37,9 @@ export function describeDocument(document: PolicyDocument): string[] {
   return [
     ...(document.anything ? ['anything, unguarded'] : []),
     ...document.rules.map((rule) => `${rule.effect} ${describeConditions(rule)}`),
-    ...document.ssh.map((rule) => `${rule.effect} ${describeSshRule(rule)}`),
+    ...Object.values(document.own)
+      .flat()
+      .map((rule) => `${rule.effect} ${rule.described ?? ''}`),
   ].map((text) => `${text}${through}`);
 }
 

@@ -4,7 +4,7 @@
  * a misspelt `mask` would otherwise be no mask.
  */
 import * as z from 'zod';
-import { SSH_CONDITIONS } from '../connectors/ssh/policy/rule-schema.ts';
+import type { PolicyConnector } from './connector.ts';
 import { Groups, Issuer, Name, strict, TerminalOff, Text } from './schema-parts.ts';
 import { Workload } from './workloads/workload-schema.ts';
 
@@ -219,48 +219,63 @@ const CONDITIONS = {
     .describe(
       'allow: up to so many rows may change in one statement; deny, approve: when more would change.',
     ),
-  ...SSH_CONDITIONS,
 };
-const Conditions = strict(CONDITIONS);
+/** Of rules, with the keys that connectors have. Typed by those that the policy reads itself. */
+function conditionKeys(connectors: readonly PolicyConnector[]) {
+  const own = Object.assign({}, ...connectors.map(({ ruleKeys }) => ruleKeys));
+  return { ...CONDITIONS, ...own } as typeof CONDITIONS;
+}
 
-const Approve = strict({
-  ...CONDITIONS,
-  approvers: Groups.optional().describe(
-    'Groups whose members may approve. Default: those of roles.approver in hoop.yaml.',
-  ),
-  count: z.int().min(1).max(10).default(1).describe('How many different people must approve.'),
-  timeout: Duration.default(DEFAULT_APPROVAL_TIMEOUT_SECONDS).describe(
-    'How long a statement waits for them; default "15m".',
-  ),
-  // YAML 1.2 reads a bare no as text, and who writes it means false.
-  wait: z
-    .union([z.boolean(), z.enum(['yes', 'no', 'people'])], {
-      error: 'expected yes, no or people',
-    })
-    .default(true)
-    .transform((value) => (typeof value === 'boolean' ? (value ? 'yes' : 'no') : value))
-    .describe(
-      'no: the statement fails at once and runs when it is sent again after approval. people: so for workloads only, whose jobs should not wait.',
+function conditions(keys: typeof CONDITIONS) {
+  return strict(keys);
+}
+
+function approve(keys: typeof CONDITIONS) {
+  return strict({
+    ...keys,
+    approvers: Groups.optional().describe(
+      'Groups whose members may approve. Default: those of roles.approver in hoop.yaml.',
     ),
-  maxHold: Duration.default(DEFAULT_MAX_HOLD_SECONDS).describe(
-    'How long a statement may wait inside an open transaction, which holds locks; default "30s".',
-  ),
-});
+    count: z.int().min(1).max(10).default(1).describe('How many different people must approve.'),
+    timeout: Duration.default(DEFAULT_APPROVAL_TIMEOUT_SECONDS).describe(
+      'How long a statement waits for them; default "15m".',
+    ),
+    // YAML 1.2 reads a bare no as text, and who writes it means false.
+    wait: z
+      .union([z.boolean(), z.enum(['yes', 'no', 'people'])], {
+        error: 'expected yes, no or people',
+      })
+      .default(true)
+      .transform((value) => (typeof value === 'boolean' ? (value ? 'yes' : 'no') : value))
+      .describe(
+        'no: the statement fails at once and runs when it is sent again after approval. people: so for workloads only, whose jobs should not wait.',
+      ),
+    maxHold: Duration.default(DEFAULT_MAX_HOLD_SECONDS).describe(
+      'How long a statement may wait inside an open transaction, which holds locks; default "30s".',
+    ),
+  });
+}
 
-const Rule = strict({
-  name: Name.optional().describe('For messages and the record. Default: rule-1, rule-2, …'),
-  allow: Conditions.optional(),
-  // The word last: what is wrong with a rule of keys is told of the first (load-policy.ts).
-  deny: z
-    .union([Conditions, z.literal('everything')], {
-      error: ({ input }) =>
-        typeof input === 'string' ? 'expected keys and values, or everything' : undefined,
-    })
-    .optional()
-    .describe('everything: all statements, and all that can be done on a server.'),
-  approve: Approve.optional().describe('Allowed once others have approved: see approvers, count.'),
-  hint: Text.optional().describe('Shown to whoever the rule refuses.'),
-}).describe('Deny beats approve beats allow; what no rule allows is refused.');
+function ruleOf(connectors: readonly PolicyConnector[]) {
+  const keys = conditionKeys(connectors);
+  const Conditions = conditions(keys);
+  return strict({
+    name: Name.optional().describe('For messages and the record. Default: rule-1, rule-2, …'),
+    allow: Conditions.optional(),
+    // The word last: what is wrong with a rule of keys is told of the first (load-policy.ts).
+    deny: z
+      .union([Conditions, z.literal('everything')], {
+        error: ({ input }) =>
+          typeof input === 'string' ? 'expected keys and values, or everything' : undefined,
+      })
+      .optional()
+      .describe('everything: all statements, and all that can be done on a server.'),
+    approve: approve(keys)
+      .optional()
+      .describe('Allowed once others have approved: see approvers, count.'),
+    hint: Text.optional().describe('Shown to whoever the rule refuses.'),
+  }).describe('Deny beats approve beats allow; what no rule allows is refused.');
+}
 
 const User = z.union(
   [
@@ -283,73 +298,77 @@ const Targets = strict({
 });
 
 /** What policies and agents give, in the same words. */
-const CONTENT = {
-  rules: z.array(Rule).max(1000).default([]),
-  masks: z
-    .array(
-      strict({
-        column: z.string().describe('schema.relation.column, as the catalog stores the names.'),
-        mask: z.enum(['full', 'partial', 'hash', 'null']),
-        write: z
-          .literal('allow')
-          .optional()
-          .describe('Whoever sees the mask may still write the column.'),
-        lookup: z
-          .literal(true, { error: 'expected true, or no "lookup"' })
-          .optional()
-          .describe(
-            'Rows may be found by a value of the column (WHERE email = $1), `limits.lookups` values a day.',
-          ),
-      }),
-    )
-    .max(10_000)
-    .default([]),
-  detectors: z
-    .union([z.literal('all'), z.array(z.enum(DETECTORS))], {
-      error: `expected "all" or a list of ${DETECTORS.join(', ')}`,
-    })
-    .default([])
-    .describe('What is looked for in values that no mask names.'),
-  limits: Limits.prefault({}),
-  requireReason: z.boolean().default(false),
-  inference: z
-    .enum(['allow', 'deny'])
-    .optional()
-    .describe(
-      'Whether statements may filter, sort, join and count by the columns that this file masks. Default: that of hoop.yaml, which is deny. Who may filter can guess.',
-    ),
-  terminal: TerminalOff,
-  statements: z
-    .literal('anything', { error: 'expected "anything"' })
-    .optional()
-    .describe(
-      'No parsing and no guards. Void together with any mask, deny, approve or limit of rows.',
-    ),
-};
+function contentKeys(connectors: readonly PolicyConnector[]) {
+  return {
+    rules: z.array(ruleOf(connectors)).max(1000).default([]),
+    masks: z
+      .array(
+        strict({
+          column: z.string().describe('schema.relation.column, as the catalog stores the names.'),
+          mask: z.enum(['full', 'partial', 'hash', 'null']),
+          write: z
+            .literal('allow')
+            .optional()
+            .describe('Whoever sees the mask may still write the column.'),
+          lookup: z
+            .literal(true, { error: 'expected true, or no "lookup"' })
+            .optional()
+            .describe(
+              'Rows may be found by a value of the column (WHERE email = $1), `limits.lookups` values a day.',
+            ),
+        }),
+      )
+      .max(10_000)
+      .default([]),
+    detectors: z
+      .union([z.literal('all'), z.array(z.enum(DETECTORS))], {
+        error: `expected "all" or a list of ${DETECTORS.join(', ')}`,
+      })
+      .default([])
+      .describe('What is looked for in values that no mask names.'),
+    limits: Limits.prefault({}),
+    requireReason: z.boolean().default(false),
+    inference: z
+      .enum(['allow', 'deny'])
+      .optional()
+      .describe(
+        'Whether statements may filter, sort, join and count by the columns that this file masks. Default: that of hoop.yaml, which is deny. Who may filter can guess.',
+      ),
+    terminal: TerminalOff,
+    statements: z
+      .literal('anything', { error: 'expected "anything"' })
+      .optional()
+      .describe(
+        'No parsing and no guards. Void together with any mask, deny, approve or limit of rows.',
+      ),
+  };
+}
 
-export const PolicyFile = strict(
-  {
-    name: Name,
-    description: Text.optional(),
-    who: strict({
-      ...WHO,
-      kinds: z
-        .array(z.enum(['person', 'workload']))
-        .min(1, 'expected person or workload')
-        .optional()
-        .describe('Only principals of this kind.'),
-      agents: z
-        .array(z.string())
-        .min(1, 'expected at least one agent')
-        .optional()
-        .describe('Only while one of these agents acts for them; "*" is any.'),
-    }),
-    targets: Targets,
-    request: RequestFile.optional(),
-    ...CONTENT,
-  },
-  'policies/*.yaml: who may do what on which targets.',
-);
+export function policyFile(connectors: readonly PolicyConnector[]) {
+  return strict(
+    {
+      name: Name,
+      description: Text.optional(),
+      who: strict({
+        ...WHO,
+        kinds: z
+          .array(z.enum(['person', 'workload']))
+          .min(1, 'expected person or workload')
+          .optional()
+          .describe('Only principals of this kind.'),
+        agents: z
+          .array(z.string())
+          .min(1, 'expected at least one agent')
+          .optional()
+          .describe('Only while one of these agents acts for them; "*" is any.'),
+      }),
+      targets: Targets,
+      request: RequestFile.optional(),
+      ...contentKeys(connectors),
+    },
+    'policies/*.yaml: who may do what on which targets.',
+  );
+}
 
 /** One program name as it is typed, without its folder. */
 const Program = z
@@ -367,30 +386,32 @@ const Match = strict({
     .describe('Each must be one of the arguments; * is any text.'),
 });
 
-export const AgentFile = strict(
-  {
-    name: Name,
-    description: Text.optional(),
-    match: z
-      .array(Match)
-      .max(100)
-      .default([])
-      .describe('How its command is recognised. None: it has to be named with --agent.'),
-    identities: strict({ groups: WHO.groups, users: WHO.users, issuer: WHO.issuer })
-      .optional()
-      .describe('Logins that are the agent itself and not of somebody for whom it acts.'),
-    who: strict(WHO).optional().describe('For whom it may act. Default: anybody, workloads too.'),
-    targets: Targets,
-    ...CONTENT,
-  },
-  'agents/*.yaml: what an agent may do at most, whoever it acts for.',
-);
+export function agentFile(connectors: readonly PolicyConnector[]) {
+  return strict(
+    {
+      name: Name,
+      description: Text.optional(),
+      match: z
+        .array(Match)
+        .max(100)
+        .default([])
+        .describe('How its command is recognised. None: it has to be named with --agent.'),
+      identities: strict({ groups: WHO.groups, users: WHO.users, issuer: WHO.issuer })
+        .optional()
+        .describe('Logins that are the agent itself and not of somebody for whom it acts.'),
+      who: strict(WHO).optional().describe('For whom it may act. Default: anybody, workloads too.'),
+      targets: Targets,
+      ...contentKeys(connectors),
+    },
+    'agents/*.yaml: what an agent may do at most, whoever it acts for.',
+  );
+}
 
 export type HoopFile = z.output<typeof HoopFile>;
-export type PolicyFile = z.output<typeof PolicyFile>;
-export type AgentFile = z.output<typeof AgentFile>;
+export type PolicyFile = z.output<ReturnType<typeof policyFile>>;
+export type AgentFile = z.output<ReturnType<typeof agentFile>>;
 /** What files of both kinds have. */
-export type ContentFile = Pick<PolicyFile, 'name' | keyof typeof CONTENT>;
-export type RuleConditions = z.output<typeof Conditions>;
-export type ApproveFile = z.output<typeof Approve>;
+export type ContentFile = Pick<PolicyFile, 'name' | keyof ReturnType<typeof contentKeys>>;
+export type RuleConditions = z.output<ReturnType<typeof conditions>>;
+export type ApproveFile = z.output<ReturnType<typeof approve>>;
 export type LimitsFile = z.output<typeof Limits>;

@@ -1,21 +1,12 @@
 /** targets/*.yaml as zod schemas: databases and servers. */
 import * as z from 'zod';
-import { hostKey } from '../connectors/ssh/policy/host-key.ts';
-import { networkFrom } from './address-class.ts';
+import type { PolicyConnector } from './connector.ts';
 import { Groups, Name, strict, TerminalOff, Text } from './schema-parts.ts';
 
 /** Servers of one target; each may take its whole connectTimeout. */
-const MAX_HOSTS = 16;
-/** A server has one for each algorithm, and twice that while they are changed. */
-const MAX_OWN_ADDRESSES = 1000;
-const MAX_HOST_KEYS = 16;
-const SSH_PORT = 22;
+export const MAX_HOSTS = 16;
 
 const Address = z.string().refine((text) => parseAddress(text) !== undefined, 'expected host:port');
-const SshAddress = z
-  .string()
-  .refine((text) => parseSshAddress(text) !== undefined, 'expected host or host:port');
-
 const COMMON = {
   name: Name,
   description: Text.optional(),
@@ -102,72 +93,25 @@ const PostgresTarget = strict({
     ),
 });
 
-const SshTarget = strict({
-  ...COMMON,
-  kind: z.literal('ssh'),
-  address: z
-    .union(
-      [SshAddress, z.array(SshAddress).min(1, 'expected at least one address').max(MAX_HOSTS)],
-      { error: 'expected host or host:port, or a list of them' },
-    )
-    .optional()
-    .describe(
-      'host or host:port (22), or a list, tried in this order. The gateway configuration may say it instead, and wins.',
-    ),
-  hostKeys: z
-    .array(
-      z
-        .string()
-        .refine(
-          (text) => hostKey(text) !== undefined,
-          'expected an OpenSSH public key such as "ssh-ed25519 AAAA…", without the host name that ssh-keyscan prints before it',
-        ),
-      { error: 'expected the public host keys of the server, as `ssh-keyscan HOST` prints them' },
-    )
-    .min(1, 'expected at least one host key: what the server shows is never learned')
-    .max(MAX_HOST_KEYS)
-    .describe('Public host keys of the server; it must show one of them.'),
-  ownAddresses: z
-    .array(
-      z
-        .string()
-        .refine(
-          (text) => networkFrom(text) !== undefined,
-          'expected an address or a network, such as 10.0.0.5 or 10.1.0.0/16',
-        ),
-    )
-    .max(MAX_OWN_ADDRESSES)
-    .optional()
-    .describe(
-      'Addresses and networks that are the server itself, which "*" in a rule for forwards never means. Default: the gateway asks the server, which must be Linux with sftp.',
-    ),
-  logins: z
-    .array(
-      strict({
-        user: z
-          .string()
-          .regex(
-            /^[A-Za-z0-9_][A-Za-z0-9_.@\\-]{0,63}\$?$/,
-            'expected the name of a user on the server',
-          )
-          .describe('Name of the user on the server.'),
-        credential: Name,
-        groups: Groups.optional().describe('Who may log in as this user. Default: everybody.'),
-      }),
-    )
-    .min(1, 'expected at least one login')
-    .max(100)
-    .optional()
-    .describe('Users that one can log in as, in place of credential; the first is the default.'),
-});
+/** targets/*.yaml of a hoop with these connectors. */
+export function targetFile(connectors: readonly PolicyConnector[]) {
+  const own = connectors.map(({ kind, targetKeys }) =>
+    strict({ ...COMMON, kind: z.literal(kind), ...targetKeys }),
+  );
+  const kinds = ['postgres', ...connectors.map(({ kind }) => kind)].map((kind) => `"${kind}"`);
+  return z
+    .discriminatedUnion('kind', [PostgresTarget, ...own], {
+      error: ({ code, input }) =>
+        code === 'invalid_union' || input === undefined
+          ? `expected ${kinds.join(' or ')}`
+          : undefined,
+    })
+    .describe('targets/*.yaml: one database, or one server.');
+}
 
-export const TargetFile = z
-  .discriminatedUnion('kind', [PostgresTarget, SshTarget], {
-    error: ({ code, input }) =>
-      code === 'invalid_union' || input === undefined ? 'expected "postgres" or "ssh"' : undefined,
-  })
-  .describe('targets/*.yaml: one database, or one server.');
-export type TargetFile = z.output<typeof TargetFile>;
+const Common = strict({ ...COMMON, kind: z.string() });
+export type CommonTarget = z.output<typeof Common>;
+export type PostgresTargetFile = z.output<typeof PostgresTarget>;
 
 /** `host:port`, `[v6]:port`; undefined when it is neither. */
 export function parseAddress(text: string): { host: string; port: number } | undefined {
@@ -176,9 +120,4 @@ export function parseAddress(text: string): { host: string; port: number } | und
   const host = parts?.[1] ?? parts?.[2];
   const port = Number(parts?.[4]);
   return host !== undefined && port >= 1 && port <= 65_535 ? { host, port } : undefined;
-}
-
-/** The same, and a host alone. */
-export function parseSshAddress(text: string): { host: string; port: number } | undefined {
-  return parseAddress(text) ?? parseAddress(`${text}:${SSH_PORT}`);
 }

@@ -3,7 +3,7 @@
  * target. Pure data: everything that decides about a statement works on these values.
  */
 
-import type { SshRule } from '../connectors/ssh/policy/types.ts';
+import type { ConnectorRule } from './connector.ts';
 
 /** Where a rule stands, for denial texts, events and `explain`. */
 export interface RuleRef {
@@ -186,8 +186,8 @@ export interface ActingAgent {
   /** `Principal.requester`. */
   readonly requester?: string;
   readonly sides: Readonly<Record<GrantSide, readonly StatementRule[]>>;
-  /** The same on a server. */
-  readonly ssh?: Readonly<Record<GrantSide, readonly SshRule[]>>;
+  /** The same where a connector has the rules. */
+  readonly own?: Readonly<Record<GrantSide, readonly ConnectorRule[]>>;
   /** Whose rules the grant has; absent: it has none, and `sides` are asked one after the other. */
   readonly side?: GrantSide;
 }
@@ -202,8 +202,8 @@ export interface Grant {
   readonly target: string;
   /** Empty with an agent: then `agent` has those of both sides. */
   readonly rules: readonly StatementRule[];
-  /** Present on a target of the kind ssh, and then all that there is; with an agent as above. */
-  readonly ssh?: { readonly rules: readonly SshRule[] };
+  /** Of the connector of the target's kind, and then all that there is; with an agent as above. */
+  readonly own?: { readonly rules: readonly ConnectorRule[] };
   readonly agent?: ActingAgent;
   readonly masks: readonly ColumnMask[];
   readonly detectors: readonly DetectorName[];
@@ -222,7 +222,7 @@ export interface Grant {
   readonly requestable?: readonly string[];
 }
 
-/** A refusal, ready for an ErrorResponse, an event and an agent to act on. */
+/** A refusal, ready for an event, an agent to act on, and a connector to say it in its protocol. */
 export interface Refusal {
   readonly code:
     | 'HOOP_DENIED'
@@ -243,12 +243,10 @@ export interface Refusal {
     | 'HOOP_RESULT_MISMATCH'
     | 'HOOP_ROWS'
     | 'HOOP_TOO_LARGE';
-  /** SQLSTATE: 42501 for denials, 42601 for the parser's own complaint, 54000 for caps. */
-  readonly sqlState: string;
   readonly message: string;
   readonly detail: string | undefined;
   readonly hint: string | undefined;
-  /** 1-based character position in the statement, as in ErrorResponse field `P`. */
+  /** 1-based character position in the text that was refused. */
   readonly position: number | undefined;
   readonly rule: RuleRef | undefined;
 }

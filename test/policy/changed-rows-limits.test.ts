@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest';
-import { loadPolicy, problemLine } from '../../src/policy/load-policy.ts';
+import { problemLine } from '../../src/policy/load-policy.ts';
 import { principalGrant } from '../../src/policy/principal-grant.ts';
 import type { Grant, Principal } from '../../src/policy/types.ts';
+import { loadPolicy } from './with-connectors.ts';
 
 type File = readonly [path: string, content: string];
 

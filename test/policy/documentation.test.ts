@@ -4,9 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { readGatewayConfig } from '../../src/gateway/base/config.ts';
-import { loadPolicy, problemLine } from '../../src/policy/load-policy.ts';
-import { AgentFile, PolicyFile } from '../../src/policy/schema.ts';
-import { TargetFile } from '../../src/policy/target-schema.ts';
+import { problemLine } from '../../src/policy/load-policy.ts';
+import { AgentFile, loadPolicy, PolicyFile, TargetFile } from './with-connectors.ts';
 
 const TEXT = readFileSync(new URL('../../docs/policy.md', import.meta.url), 'utf8');
 const BLOCKS = [...TEXT.matchAll(/```yaml\n([\s\S]*?)```/g)].map(([, block]) => block ?? '');

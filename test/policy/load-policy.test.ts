@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
-import { loadPolicy, problemLine, requirePolicy } from '../../src/policy/load-policy.ts';
+import { problemLine } from '../../src/policy/load-policy.ts';
 import { MINIMAL } from './git-fixture.ts';
+import { loadPolicy, requirePolicy } from './with-connectors.ts';
 
 function problems(files: Readonly<Record<string, string>>): string[] {
   return loadPolicy(new Map(Object.entries({ ...MINIMAL, ...files }))).problems.map(problemLine);

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
-import { loadPolicy, problemLine } from '../../src/policy/load-policy.ts';
+import { problemLine } from '../../src/policy/load-policy.ts';
 import { policyWarnings } from '../../src/policy/policy-warnings.ts';
+import { loadPolicy } from './with-connectors.ts';
 
 function load(rule: string) {
   return loadPolicy(

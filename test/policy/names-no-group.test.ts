@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { requirePolicy } from '../../src/policy/load-policy.ts';
 import { namesNoGroup } from '../../src/policy/names-no-group.ts';
+import { requirePolicy } from './with-connectors.ts';
 
 const hoop = (roles: string) => `version: 1
 identityProviders: [{ issuer: "https://idp.example", clientId: hoop }]

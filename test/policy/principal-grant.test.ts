@@ -1,6 +1,5 @@
 import { expect, test } from 'vitest';
 import { describeRules, maskedColumns } from '../../src/policy/describe-grant.ts';
-import { requirePolicy } from '../../src/policy/load-policy.ts';
 import {
   credentialName,
   grantedTargets,
@@ -8,6 +7,7 @@ import {
 } from '../../src/policy/principal-grant.ts';
 import { principalRoles } from '../../src/policy/principal-roles.ts';
 import type { Principal } from '../../src/policy/types.ts';
+import { requirePolicy } from './with-connectors.ts';
 
 const FILES = {
   'hoop.yaml': `version: 1

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
-import { loadPolicy, requirePolicy } from '../../src/policy/load-policy.ts';
 import { principalGrant } from '../../src/policy/principal-grant.ts';
 import { describeDocument, requestable } from '../../src/policy/requestable.ts';
 import type { Principal, TemporaryGrant } from '../../src/policy/types.ts';
+import { loadPolicy, requirePolicy } from './with-connectors.ts';
 
 const FILES = {
   'hoop.yaml': `version: 1

@@ -55,7 +55,6 @@ export function approvalRefusal(
   const [demand] = demands;
   return {
     ...text,
-    sqlState: '42501',
     hint: demand?.hint ?? text.hint,
     position: undefined,
     rule: demand?.rule,

@@ -6,6 +6,7 @@
 import type { PolicyReply } from '../../api/targets.ts';
 import { HoopError } from '../../errors.ts';
 import { agentItself, withOwnAgent } from '../../policy/agents.ts';
+import type { PolicyConnector } from '../../policy/connector.ts';
 import type { Identified } from '../../policy/match.ts';
 import { namesNoGroup } from '../../policy/names-no-group.ts';
 import type { Policy } from '../../policy/policy.ts';
@@ -28,6 +29,7 @@ export interface GatewayPolicyOptions {
   readonly allowedSigners: string;
   readonly pollSeconds: number;
   readonly env: NodeJS.ProcessEnv;
+  readonly connectors: readonly PolicyConnector[];
   /** Temporary grants that hold now. */
   readonly temporary: (principal: Principal, target: string) => readonly TemporaryGrant[];
   /** Somebody's word keeps this principal out of the target, whatever the policy gives. */
@@ -51,10 +53,10 @@ export class GatewayPolicy {
   }
 
   static async open(options: GatewayPolicyOptions, signal: AbortSignal): Promise<GatewayPolicy> {
-    const { directory: dir, repository, branch, allowedSigners, env } = options;
+    const { directory: dir, repository, branch, allowedSigners, env, connectors } = options;
     const git = new GitThread();
     const runGit = git.run.bind(git);
-    const kept = { dir, repository, branch, allowedSigners, env, runGit };
+    const kept = { dir, repository, branch, allowedSigners, env, connectors, runGit };
     const repo = await PolicyRepo.open(kept, signal);
     const policy = new GatewayPolicy(repo, git, options);
     const { promise: waitedEnough, resolve } = Promise.withResolvers<void>();

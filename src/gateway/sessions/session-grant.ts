@@ -66,7 +66,7 @@ function withoutRights({ agent: _, ...grant }: Grant): Grant {
   return {
     ...grant,
     rules: [],
-    ...(grant.ssh === undefined ? {} : { ssh: { rules: [] } }),
+    ...(grant.own === undefined ? {} : { own: { rules: [] } }),
     passthrough: false,
     temporary: [],
     generation: `none after ${grant.generation}`,

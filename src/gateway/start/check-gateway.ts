@@ -6,6 +6,7 @@ import type { Writable } from 'node:stream';
 import { createSecureContext } from 'node:tls';
 import { HoopError } from '../../errors.ts';
 import { approverGroups, neverSeenText } from '../../policy/approver-groups.ts';
+import { policyConnectors } from '../../policy/connector.ts';
 import { type MaskAlert, maskAlertText } from '../../policy/mask-alert.ts';
 import type { Policy } from '../../policy/policy.ts';
 import { PolicyRepo } from '../../policy/repo.ts';
@@ -58,7 +59,7 @@ export async function checkGateway(options: CheckGatewayOptions): Promise<CheckR
   let policy: Policy | undefined;
   results.push(
     await attempt('policy', async () => {
-      const found = await fetchPolicy(config, env, signal);
+      const found = await fetchPolicy(config, options, signal);
       policy = found.policy;
       return `commit ${found.commit.slice(0, 12)} signed by ${found.signer}`;
     }),
@@ -161,7 +162,11 @@ async function checkApprovers(policy: Policy, dataDirectory: string): Promise<Ch
       ];
 }
 
-async function fetchPolicy(config: GatewayConfig, env: NodeJS.ProcessEnv, signal: AbortSignal) {
+async function fetchPolicy(
+  config: GatewayConfig,
+  { connectors, env }: CheckGatewayOptions,
+  signal: AbortSignal,
+) {
   const directory = await mkdtemp(join(tmpdir(), 'hoop-check-'));
   try {
     const repo = await PolicyRepo.open(
@@ -171,6 +176,7 @@ async function fetchPolicy(config: GatewayConfig, env: NodeJS.ProcessEnv, signal
         branch: config.policy.branch,
         allowedSigners: await readFile(config.policy.allowedSignersFile, 'utf8'),
         env,
+        connectors: await policyConnectors(connectors),
       },
       signal,
     );

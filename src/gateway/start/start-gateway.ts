@@ -7,6 +7,7 @@ import type { Server } from 'node:https';
 import { isIPv6 } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
 import { HoopError } from '../../errors.ts';
+import { policyConnectors } from '../../policy/connector.ts';
 import type { PolicyInForce } from '../../policy/repo.ts';
 import { fingerprintOf } from '../../recording/ed25519.ts';
 import { openRecordingStore } from '../../recording/recording-store.ts';
@@ -132,6 +133,7 @@ export async function startGateway(
       allowedSigners,
       pollSeconds: config.policy.pollSeconds,
       env,
+      connectors: await policyConnectors(options.connectors),
       temporary: (principal, target) => access.active(principal, target),
       isBlocked: (principal, target) => blocks.find(principal, target) !== undefined,
       log,

@@ -3,6 +3,7 @@ import { existsSync, lstatSync, mkdtempSync, readdirSync, readFileSync, rmSync }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { HoopError } from '../../errors.ts';
+import type { PolicyConnector } from '../connector.ts';
 import { isPolicyPath, loadPolicy, POLICY_FOLDERS } from '../load-policy.ts';
 import type { Policy, PolicyProblem } from '../policy.ts';
 import { policyWarnings } from '../policy-warnings.ts';
@@ -25,6 +26,7 @@ export interface RepositoryCheck {
   readonly branch: string;
   /** Text of the file; undefined: the signature is not looked at. */
   readonly allowedSigners: string | undefined;
+  readonly connectors: readonly PolicyConnector[];
   readonly env: NodeJS.ProcessEnv;
   readonly signal: AbortSignal;
 }
@@ -32,7 +34,10 @@ export interface RepositoryCheck {
 const MAX_FILES = 5000;
 
 /** A work tree before its commit. @throws HoopError HOOP_USAGE when it is no directory */
-export function checkDirectory(directory: string): PolicyCheck {
+export function checkDirectory(
+  directory: string,
+  connectors: readonly PolicyConnector[],
+): PolicyCheck {
   const files = new Map<string, string>();
   const odd: PolicyProblem[] = [];
   for (const path of listFiles(directory).filter(isPolicyPath)) {
@@ -41,7 +46,7 @@ export function checkDirectory(directory: string): PolicyCheck {
       odd.push({ file: path, line: 1, column: 1, message: problem });
     }
   }
-  const { policy, problems } = loadPolicy(files);
+  const { policy, problems } = loadPolicy(files, connectors);
   return {
     policy: odd.length > 0 ? undefined : policy,
     problems: [...odd, ...problems],
@@ -65,7 +70,7 @@ export async function checkRepository(options: RepositoryCheck): Promise<PolicyC
     const verified =
       allowedSigners === undefined ? undefined : await clone.verify(commit, new Date(), signal);
     const files = await clone.readFiles(commit, isPolicyPath, signal);
-    const loaded = loadPolicy(files);
+    const loaded = loadPolicy(files, options.connectors);
     const warnings = loaded.policy === undefined ? [] : policyWarnings(loaded.policy);
     return { ...loaded, warnings, files, commit, signer: verified?.signer };
   } finally {

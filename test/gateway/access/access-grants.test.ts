@@ -8,7 +8,7 @@ import {
   accessEndText,
 } from '../../../src/gateway/access/access-grants.ts';
 import { IndexStore } from '../../../src/gateway/index/index-store.ts';
-import { requirePolicy } from '../../../src/policy/load-policy.ts';
+import { requirePolicy } from '../../policy/with-connectors.ts';
 import { collectLog } from '../collect-log.ts';
 
 const HOUR_MS = 3_600_000;

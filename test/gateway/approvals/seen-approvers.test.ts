@@ -9,10 +9,10 @@ import {
   readSeenApprovers,
   seenApproversPath,
 } from '../../../src/gateway/approvals/seen-approvers-file.ts';
-import { loadPolicy } from '../../../src/policy/load-policy.ts';
 import type { Principal } from '../../../src/policy/types.ts';
 import { runCommand } from '../../auth/command-run.ts';
 import { MINIMAL } from '../../policy/git-fixture.ts';
+import { loadPolicy } from '../../policy/with-connectors.ts';
 import { collectLog } from '../collect-log.ts';
 import { type GatewayBench, startGatewayBench } from '../gateway-bench.ts';
 

@@ -1,6 +1,7 @@
-import { loadPolicy, problemLine } from '../../../src/policy/load-policy.ts';
+import { problemLine } from '../../../src/policy/load-policy.ts';
 import type { WorkloadRule } from '../../../src/policy/workloads/workload-rule.ts';
 import { MINIMAL } from '../../policy/git-fixture.ts';
+import { loadPolicy } from '../../policy/with-connectors.ts';
 
 /** Entries of `workloads:` as a policy has them. JSON is YAML, too. */
 export function workloadRulesOf(...entries: readonly object[]): readonly WorkloadRule[] {

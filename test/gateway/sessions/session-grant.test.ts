@@ -77,7 +77,7 @@ test('what is asked for on a server when the last grant is due is decided withou
   };
   let nowMs = 999;
   const grant = new SessionGrant(
-    { ...grantOf({ a: 1000 }), ssh: { rules: [rule] } },
+    { ...grantOf({ a: 1000 }), own: { rules: [rule] } },
     { clock: () => nowMs, onDue: () => grant.set(undefined) },
   );
   const act = { kind: 'exec', command: 'uptime' } as const;

@@ -1,10 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { resolvePostgresTarget } from '../../../src/connectors/postgres/gateway/resolve-target.ts';
 import { resolveSshTarget } from '../../../src/connectors/ssh/gateway/resolve-target.ts';
+import type { SshPolicyTarget } from '../../../src/connectors/ssh/policy/types.ts';
 import type { GatewayConfig } from '../../../src/gateway/base/config.ts';
 import type { TargetServices } from '../../../src/gateway/connector.ts';
 import { Targets } from '../../../src/gateway/targets/targets.ts';
-import type { PostgresPolicyTarget, SshPolicyTarget } from '../../../src/policy/policy.ts';
+import type { PostgresPolicyTarget } from '../../../src/policy/policy.ts';
 import { Secret } from '../../../src/secret.ts';
 
 const target: PostgresPolicyTarget = {

@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { loadPolicy, problemLine } from '../../../src/policy/load-policy.ts';
+import { problemLine } from '../../../src/policy/load-policy.ts';
 import { PLATFORM_NAMES } from '../../../src/policy/workloads/platforms.ts';
 import { MINIMAL } from '../git-fixture.ts';
+import { loadPolicy } from '../with-connectors.ts';
 
 const TEXT = readFileSync(new URL('../../../docs/workloads.md', import.meta.url), 'utf8');
 const BLOCKS = [...TEXT.matchAll(/```yaml\n([\s\S]*?)```/g)]

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { loadPolicy, problemLine } from '../../../src/policy/load-policy.ts';
+import { problemLine } from '../../../src/policy/load-policy.ts';
 import {
   matchWorkload,
   nearestMiss,
@@ -8,6 +8,7 @@ import {
 import type { TokenClaims } from '../../../src/policy/workloads/platforms.ts';
 import type { WorkloadRule } from '../../../src/policy/workloads/workload-rule.ts';
 import { MINIMAL } from '../git-fixture.ts';
+import { loadPolicy } from '../with-connectors.ts';
 
 const AUDIENCE = 'https://gw.example.com/workload';
 const GITHUB_ISSUER = 'https://token.actions.githubusercontent.com';

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { loadPolicy, problemLine } from '../../../src/policy/load-policy.ts';
+import { problemLine } from '../../../src/policy/load-policy.ts';
 import type { WorkloadRule } from '../../../src/policy/workloads/workload-rule.ts';
 import { MINIMAL } from '../git-fixture.ts';
+import { loadPolicy } from '../with-connectors.ts';
 
 function load(entry: string): { rules: readonly WorkloadRule[]; problems: readonly string[] } {
   const hoop = `${MINIMAL['hoop.yaml']}roles: { approver: { groups: [leads] } }\nworkloads:\n  - ${entry}\n`;

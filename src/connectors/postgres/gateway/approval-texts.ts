@@ -1,17 +1,18 @@
 /** What whoever sent a statement is told about its approval. */
 
 import {
-  approvalRefusal,
   denialText,
   lackingText,
+  approvalRefusal as refusalOf,
   rulesOf,
 } from '../../../gateway/approvals/approval-refusal.ts';
 import type { ApprovalStanding, AskedApproval } from '../../../gateway/approvals/asked-approval.ts';
 import { utcTime } from '../../../gateway/base/utc-time.ts';
 import { rowCountText } from '../../../policy/describe-grant.ts';
-import type { Refusal } from '../../../policy/types.ts';
 import { describeChanges } from '../policy/decide-rows.ts';
 import { describeStatement } from '../policy/evaluate-access.ts';
+import { DENIED } from '../policy/evaluate-refusal.ts';
+import type { SqlRefusal } from '../policy/types.ts';
 import { encodeNoticeResponse } from '../protocol/notice-response.ts';
 import { reportFields } from '../protocol/report-fields.ts';
 import { BYTES, type TextCodec } from '../protocol/text-codec.ts';
@@ -69,7 +70,11 @@ export function heldNotice(ask: ApprovalAsk, asked: AskedApproval, codec: TextCo
   }
 }
 
-export function pending(ask: ApprovalAsk, asked: AskedApproval): Refusal {
+function approvalRefusal(...asked: Parameters<typeof refusalOf>): SqlRefusal {
+  return { ...refusalOf(...asked), sqlState: DENIED };
+}
+
+export function pending(ask: ApprovalAsk, asked: AskedApproval): SqlRefusal {
   const { id } = asked;
   return approvalRefusal(ask, {
     code: 'HOOP_APPROVAL_PENDING',
@@ -83,7 +88,7 @@ export function notApproved(
   ask: ApprovalAsk,
   { id }: AskedApproval,
   standing: ApprovalStanding,
-): Refusal {
+): SqlRefusal {
   const what = whatNeedsApproval(ask);
   switch (standing.state) {
     case 'denied':
@@ -112,14 +117,14 @@ export function notApproved(
 }
 
 /** The same was sent twice in a run, and one of them has run. */
-export function usedElsewhere(ask: ApprovalAsk, id: string): Refusal {
+export function usedElsewhere(ask: ApprovalAsk, id: string): SqlRefusal {
   return {
     ...changed(ask, id, 'it ran on another connection of this run, which sent the same'),
     hint: 'Look at what it has done. Send it again only where it is to be done twice; that needs another approval.',
   };
 }
 
-export function changed(ask: ApprovalAsk, id: string, why: string): Refusal {
+export function changed(ask: ApprovalAsk, id: string, why: string): SqlRefusal {
   return approvalRefusal(ask, {
     code: 'HOOP_APPROVAL_VOID',
     message: `${whatNeedsApproval(ask)} did not run: the approval is void`,
@@ -129,7 +134,7 @@ export function changed(ask: ApprovalAsk, id: string, why: string): Refusal {
 }
 
 /** A statement that no approver can be expected to read. */
-export function tooLarge(ask: ApprovalAsk, limit: string): Refusal {
+export function tooLarge(ask: ApprovalAsk, limit: string): SqlRefusal {
   return {
     ...approvalRefusal(ask, {
       code: 'HOOP_TOO_LARGE',

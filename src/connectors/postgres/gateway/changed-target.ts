@@ -7,7 +7,11 @@ import { isDeepStrictEqual } from 'node:util';
 import { HoopError } from '../../../errors.ts';
 import { isSameHost } from '../../../gateway/targets/target-host.ts';
 import type { Targets } from '../../../gateway/targets/targets.ts';
-import type { PolicyTarget, PostgresPolicyTarget } from '../../../policy/policy.ts';
+import {
+  isDatabase,
+  type PolicyTarget,
+  type PostgresPolicyTarget,
+} from '../../../policy/policy.ts';
 import { credentialName } from '../../../policy/principal-grant.ts';
 import type { Principal } from '../../../policy/types.ts';
 import type { PostgresTarget } from './types.ts';
@@ -48,7 +52,7 @@ export function changedPostgresTarget(
     return now.sessionAttributes === target.sessionAttributes ? undefined : 'targetSessionAttrs';
   };
   return (now) => {
-    const what = now.kind === 'postgres' ? changed(now) : 'kind';
+    const what = isDatabase(now) ? changed(now) : 'kind';
     return what === undefined
       ? undefined
       : `the policy has another ${what} for target "${name}" now: connect again`;

@@ -1,8 +1,8 @@
 /** The first packet of a stream: what it asks for, and whether that may be. */
 import { randomBytes } from 'node:crypto';
 import { HoopError } from '../../../errors.ts';
-import type { Refusal } from '../../../policy/types.ts';
 import { refuseStartupParameters, startupOptions } from '../policy/guards-startup.ts';
+import type { SqlRefusal } from '../policy/types.ts';
 import { encodeAuthentication } from '../protocol/authentication.ts';
 import { encodeBackendKeyData } from '../protocol/backend-key-data.ts';
 import type { CancelRequest } from '../protocol/cancel-request.ts';
@@ -50,7 +50,7 @@ export async function readFirstPacket(reader: ChunkReader): Promise<FirstPacket>
 export function refuseStartup(
   { parameters }: StartupMessage,
   options: PostgresStreamOptions,
-): Refusal | NativeError | undefined {
+): SqlRefusal | NativeError | undefined {
   const { target } = options;
   const database = parameters.get('database');
   if (database !== undefined && database !== '' && database !== target.database) {

@@ -13,7 +13,11 @@ import type {
 import { StoredLookupBudget } from '../../../gateway/lookups/stored-lookup-budget.ts';
 import { shownHosts } from '../../../gateway/targets/targets.ts';
 import { maskedOn } from '../../../policy/masked-columns.ts';
-import type { PolicyTarget, PostgresPolicyTarget } from '../../../policy/policy.ts';
+import {
+  isDatabase,
+  type PolicyTarget,
+  type PostgresPolicyTarget,
+} from '../../../policy/policy.ts';
 import { SqlParser } from '../policy/parser.ts';
 import { createStatementPolicy } from '../policy/statement-policy.ts';
 import type { StatementPolicy } from '../policy/types.ts';
@@ -149,6 +153,6 @@ async function check(services: CheckServices, target: PolicyTarget): Promise<str
 }
 
 function database(target: PolicyTarget): PostgresPolicyTarget {
-  if (target.kind !== 'postgres') throw new TypeError(`target "${target.name}" is no database`);
+  if (!isDatabase(target)) throw new TypeError(`target "${target.name}" is no database`);
   return target;
 }

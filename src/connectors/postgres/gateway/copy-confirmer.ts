@@ -16,9 +16,8 @@
 
 import { ColumnMasker } from '../../../masking/column-masker.ts';
 import { isAmbiguousNull } from '../../../masking/copy-text.ts';
-import type { Refusal } from '../../../policy/types.ts';
 import { copyWithNull, selectOfCopy } from '../policy/copy-source.ts';
-import type { ProtocolEffect } from '../policy/types.ts';
+import type { ProtocolEffect, SqlRefusal } from '../policy/types.ts';
 import { encodeBind } from '../protocol/bind.ts';
 import { encodeClose } from '../protocol/close.ts';
 import { encodeDescribe } from '../protocol/describe.ts';
@@ -48,7 +47,7 @@ const DUMPS: ReadonlySet<string> = new Set(['pg_dump', 'pg_dumpall']);
 export type CopyConfirmation =
   /** It may be sent. `text`: this in place of what the client sent. */
   | { readonly type: 'ready'; readonly text: string | undefined }
-  | { readonly type: 'refused'; readonly run: Run; readonly refusal: Refusal }
+  | { readonly type: 'refused'; readonly run: Run; readonly refusal: SqlRefusal }
   /** The target refused to describe it, in words that the client has. */
   | { readonly type: 'failed' }
   /** An error came before it; the target would skip it. */
@@ -184,7 +183,7 @@ async function describe(
   return state.skipping ? undefined : (described ?? []);
 }
 
-function refuseEncoding(state: StreamState, { statement }: Run): Refusal | undefined {
+function refuseEncoding(state: StreamState, { statement }: Run): SqlRefusal | undefined {
   const { settings, codec } = state;
   const options = statement.allowed?.analysis.protocol.copy?.options;
   if (options === undefined) return undefined;
@@ -214,7 +213,7 @@ function keyOf(encoding: string): string {
   return key === 'unicode' ? 'utf8' : key;
 }
 
-function refuseDump(state: StreamState, { statement }: Run): Refusal | undefined {
+function refuseDump(state: StreamState, { statement }: Run): SqlRefusal | undefined {
   const application = state.settings.applicationName;
   const columns = statement.allowed === undefined ? [] : maskedColumns(statement.allowed);
   return DUMPS.has(application) && columns.length > 0

@@ -5,8 +5,8 @@
 import { ColumnMasker } from '../../../masking/column-masker.ts';
 import { CopyRewriter } from '../../../masking/copy-rewriter.ts';
 import { createCopyScanner } from '../../../masking/copy-scanner.ts';
-import type { Grant, Refusal } from '../../../policy/types.ts';
-import type { CopyOptions } from '../policy/types.ts';
+import type { Grant } from '../../../policy/types.ts';
+import type { CopyOptions, SqlRefusal } from '../policy/types.ts';
 import type { CopyResponse } from '../protocol/copy-response.ts';
 import { BACKEND } from '../protocol/message-types.ts';
 import type { FieldDescription } from '../protocol/row-description.ts';
@@ -52,7 +52,7 @@ export interface BegunCopy {
 }
 
 /** CopyOutResponse has come: decides what happens to the data. @returns why none of it may pass. */
-export function beginCopy(begun: BegunCopy): Refusal | undefined {
+export function beginCopy(begun: BegunCopy): SqlRefusal | undefined {
   const { run, response, grant, codec } = begun;
   const { allowed, basis } = run.statement;
   const options = allowed?.analysis.protocol.copy?.options;

@@ -1,7 +1,6 @@
 /** What is said of a COPY TO STDOUT that cannot be masked, and of one that is. */
 
-import type { Refusal } from '../../../policy/types.ts';
-import type { AllowedStatement } from '../policy/types.ts';
+import type { AllowedStatement, SqlRefusal } from '../policy/types.ts';
 import type { TextCodec } from '../protocol/text-codec.ts';
 import { encodeNotice } from './encode-notice.ts';
 
@@ -10,7 +9,7 @@ const BASE = { sqlState: '42501', position: undefined, rule: undefined } as cons
 const MAX_NAMES = 50;
 
 /** The target has described other columns than those that were checked. */
-export function changedCopy(detail: string): Refusal {
+export function changedCopy(detail: string): SqlRefusal {
   return {
     ...BASE,
     code: 'HOOP_RESULT_MISMATCH',
@@ -20,7 +19,7 @@ export function changedCopy(detail: string): Refusal {
   };
 }
 
-export function otherEncoding(encoding: string, connection: string): Refusal {
+export function otherEncoding(encoding: string, connection: string): SqlRefusal {
   return {
     ...BASE,
     code: 'HOOP_ENCODING',
@@ -30,7 +29,7 @@ export function otherEncoding(encoding: string, connection: string): Refusal {
   };
 }
 
-export function unreadableEncoding(connection: string): Refusal {
+export function unreadableEncoding(connection: string): SqlRefusal {
   return {
     ...BASE,
     code: 'HOOP_ENCODING',
@@ -40,7 +39,7 @@ export function unreadableEncoding(connection: string): Refusal {
   };
 }
 
-export function encodingInDoubt(): Refusal {
+export function encodingInDoubt(): SqlRefusal {
   return {
     ...BASE,
     code: 'HOOP_SETTING',
@@ -51,7 +50,7 @@ export function encodingInDoubt(): Refusal {
   };
 }
 
-export function copyBehindOthers(): Refusal {
+export function copyBehindOthers(): SqlRefusal {
   return {
     ...BASE,
     code: 'HOOP_UNTRACEABLE',
@@ -62,7 +61,7 @@ export function copyBehindOthers(): Refusal {
   };
 }
 
-export function grantChanged(): Refusal {
+export function grantChanged(): SqlRefusal {
   return {
     ...BASE,
     code: 'HOOP_DENIED',
@@ -73,7 +72,7 @@ export function grantChanged(): Refusal {
 }
 
 /** Whoever restores a dump takes its values for real. */
-export function maskedDump(application: string, columns: readonly string[]): Refusal {
+export function maskedDump(application: string, columns: readonly string[]): SqlRefusal {
   return {
     ...BASE,
     code: 'HOOP_DENIED',

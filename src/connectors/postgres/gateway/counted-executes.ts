@@ -4,8 +4,7 @@
  * they are counted. What the client asks for is handed out in its portions from what is kept.
  */
 
-import type { Refusal } from '../../../policy/types.ts';
-import type { RowChanges } from '../policy/types.ts';
+import type { RowChanges, SqlRefusal } from '../policy/types.ts';
 import { encodeExecute } from '../protocol/execute.ts';
 import type { CountedRequest } from './approval-ask.ts';
 import { runEnded } from './confirmations.ts';
@@ -38,7 +37,7 @@ interface Portals {
   execute(bytes: Uint8Array, execution: Execution, counted?: CountedExecution): void;
   /** Waits for an approval. @returns undefined: it was refused, or will be skipped. */
   released(execution: Execution, counted: CountedRequest): Promise<Released | undefined>;
-  refuse(at: number, refusal: Refusal, text: string): void;
+  refuse(at: number, refusal: SqlRefusal, text: string): void;
 }
 
 export class CountedExecutes {

@@ -1,8 +1,7 @@
 /** Query with statements whose rows are counted: sends it as a pipeline, and asks who may approve. */
 
-import type { Refusal } from '../../../policy/types.ts';
 import { TextBytes } from '../policy/text-bytes.ts';
-import type { AllowedStatement, RowChanges } from '../policy/types.ts';
+import type { AllowedStatement, RowChanges, SqlRefusal } from '../policy/types.ts';
 import type { Allowed, CountedRequest } from './approval-ask.ts';
 import { runEnded } from './confirmations.ts';
 import { CountedQuery } from './counted-query.ts';
@@ -193,7 +192,7 @@ export class CountedQueries {
     }
   }
 
-  #refuse(request: QueryRequest, refusal: Refusal): void {
+  #refuse(request: QueryRequest, refusal: SqlRefusal): void {
     this.#deny(request, { type: 'refused', verdict: refusedVerdict(refusal) });
   }
 

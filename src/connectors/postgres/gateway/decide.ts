@@ -4,8 +4,14 @@
  * again. A refusal that remains is final.
  */
 import { HoopError } from '../../../errors.ts';
-import type { Grant, Refusal } from '../../../policy/types.ts';
-import type { AllowedStatement, Catalog, ChangeScope, Verdict } from '../policy/types.ts';
+import type { Grant } from '../../../policy/types.ts';
+import type {
+  AllowedStatement,
+  Catalog,
+  ChangeScope,
+  SqlRefusal,
+  Verdict,
+} from '../policy/types.ts';
 import { type Basis, type KnownStatement, type Place, samePlace } from './known-statement.ts';
 import { probe } from './probe.ts';
 import { SeenCatalog } from './seen-catalog.ts';
@@ -361,11 +367,11 @@ function misses(verdict: Verdict & { effect: 'refuse' }): boolean {
 function inServersWords(
   { refusal }: Verdict & { effect: 'refuse' },
   { sqlState, message }: NativeError,
-): Refusal {
+): SqlRefusal {
   return { ...refusal, sqlState, message, detail: undefined, hint: undefined, rule: undefined };
 }
 
-function moves(what: string): Refusal {
+function moves(what: string): SqlRefusal {
   return {
     code: 'HOOP_DENIED',
     sqlState: '42501',
@@ -377,7 +383,7 @@ function moves(what: string): Refusal {
   };
 }
 
-function unreadable(error: HoopError): Refusal {
+function unreadable(error: HoopError): SqlRefusal {
   return {
     code: 'HOOP_UNTRACEABLE',
     sqlState: '42501',
@@ -389,13 +395,13 @@ function unreadable(error: HoopError): Refusal {
   };
 }
 
-export function refusedVerdict(refusal: Refusal): Verdict & { effect: 'refuse' } {
+export function refusedVerdict(refusal: SqlRefusal): Verdict & { effect: 'refuse' } {
   return { effect: 'refuse', refusal, statement: 0, analysis: [] };
 }
 
 /** Of statements that the policy allows, and that do not run for another reason. */
 export function refusedStatement(
-  refusal: Refusal,
+  refusal: SqlRefusal,
   statements: readonly AllowedStatement[],
 ): Verdict & { effect: 'refuse' } {
   return { ...refusedVerdict(refusal), analysis: statements.map(({ analysis }) => analysis) };

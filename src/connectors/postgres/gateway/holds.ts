@@ -15,10 +15,9 @@
  * nothing is awaited whose cause is behind it in line.
  */
 import { HoopError } from '../../../errors.ts';
-import type { Refusal } from '../../../policy/types.ts';
 import type { ApprovalOutcome } from '../../../recording/types.ts';
 import { decideRows, isCovered } from '../policy/decide-rows.ts';
-import type { RowChanges, Verdict } from '../policy/types.ts';
+import type { RowChanges, SqlRefusal, Verdict } from '../policy/types.ts';
 import { approvalAsk, type HoldRequest, limitOf, type Runnable } from './approval-ask.ts';
 import { approvalTerms } from './approval-terms.ts';
 import {
@@ -304,7 +303,7 @@ function maxHoldMs({ inTransaction, demands }: ApprovalAsk, { isKept }: AskedSta
 }
 
 /** A policy that has changed since it was counted may refuse it. */
-function rowsRefusalOf({ counted }: HoldRequest, { statements }: Runnable): Refusal | undefined {
+function rowsRefusalOf({ counted }: HoldRequest, { statements }: Runnable): SqlRefusal | undefined {
   if (counted === undefined) return undefined;
   for (const statement of statements) {
     const decision = decideRows(statement, counted.changes);
@@ -313,7 +312,7 @@ function rowsRefusalOf({ counted }: HoldRequest, { statements }: Runnable): Refu
   return undefined;
 }
 
-function refused(refusal: Refusal): HoldOutcome {
+function refused(refusal: SqlRefusal): HoldOutcome {
   return { type: 'refused', verdict: refusedVerdict(refusal) };
 }
 

@@ -3,11 +3,14 @@
 import { utcTime } from '../../../gateway/base/utc-time.ts';
 import type { DayReceipt } from '../../../gateway/index/day-budget.ts';
 import type { LookupUse } from '../../../gateway/lookups/lookup-budget.ts';
-import type { Refusal } from '../../../policy/types.ts';
+import type { SqlRefusal } from '../policy/types.ts';
 
-type Texts = Pick<Refusal, 'message' | 'detail' | 'hint'>;
+type Texts = Pick<SqlRefusal, 'message' | 'detail' | 'hint'>;
 
-export function usedUp({ candidates, limit }: LookupUse, { left, resetsMs }: DayReceipt): Refusal {
+export function usedUp(
+  { candidates, limit }: LookupUse,
+  { left, resetsMs }: DayReceipt,
+): SqlRefusal {
   const values = candidates === 1 ? 'one value' : `${candidates} values`;
   const rest = left === 0 ? 'none is left' : `${left} ${left === 1 ? 'is' : 'are'} left`;
   return refused({
@@ -17,7 +20,7 @@ export function usedUp({ candidates, limit }: LookupUse, { left, resetsMs }: Day
   });
 }
 
-export function uncounted(): Refusal {
+export function uncounted(): SqlRefusal {
   return refused({
     message: 'the values that the statement looks up cannot be counted',
     detail:
@@ -26,7 +29,7 @@ export function uncounted(): Refusal {
   });
 }
 
-export function changedMeanwhile(): Refusal {
+export function changedMeanwhile(): SqlRefusal {
   return refused({
     message: 'what this session may do changed while the lookups of the statement were counted',
     detail: 'It did not run. Its lookups are used.',
@@ -34,7 +37,7 @@ export function changedMeanwhile(): Refusal {
   });
 }
 
-export function notStored(): Refusal {
+export function notStored(): SqlRefusal {
   return refused({
     message: 'the lookups of the statement cannot be counted now',
     detail: 'The gateway cannot write down that they are used.',
@@ -42,7 +45,7 @@ export function notStored(): Refusal {
   });
 }
 
-function refused(texts: Texts): Refusal {
+function refused(texts: Texts): SqlRefusal {
   return {
     ...texts,
     code: 'HOOP_LOOKUPS',

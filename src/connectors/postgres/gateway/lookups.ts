@@ -5,7 +5,7 @@
  */
 
 import type { DayReceipt } from '../../../gateway/index/day-budget.ts';
-import type { Refusal } from '../../../policy/types.ts';
+import type { SqlRefusal } from '../policy/types.ts';
 import type { Runnable } from './approval-ask.ts';
 import type { KnownPortal } from './known-statement.ts';
 import { candidatesOf, lookupsOf } from './lookup-count.ts';
@@ -44,7 +44,7 @@ export class Lookups {
    * @returns why it must not run; undefined: it is counted
    * @throws StreamEnded, RecordingFailed
    */
-  async spend({ at, statement, candidates }: LookupRequest): Promise<Refusal | undefined> {
+  async spend({ at, statement, candidates }: LookupRequest): Promise<SqlRefusal | undefined> {
     if (candidates === undefined) return uncounted();
     if (candidates === 0) return this.#counted(at);
     const { options, story, ended } = this.#state;

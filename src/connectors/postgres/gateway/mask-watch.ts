@@ -7,7 +7,7 @@
 import { errorFields, type Log } from '../../../gateway/base/log.ts';
 import type { TargetServices } from '../../../gateway/connector.ts';
 import { maskedColumns } from '../../../policy/masked-columns.ts';
-import type { Policy, PostgresPolicyTarget } from '../../../policy/policy.ts';
+import { isDatabase, type Policy, type PostgresPolicyTarget } from '../../../policy/policy.ts';
 import { resolvePostgresTarget } from './resolve-target.ts';
 import type { TargetCatalogs } from './target-catalogs.ts';
 
@@ -95,7 +95,7 @@ export class MaskWatch implements Disposable {
 
 export function targetsWithMasks(policy: Policy): PostgresPolicyTarget[] {
   return [...policy.targets.values()]
-    .filter((target) => target.kind === 'postgres')
+    .filter(isDatabase)
     .filter((target) => maskedColumns(policy, target).length > 0);
 }
 

@@ -3,7 +3,7 @@
  * pass untouched are neighbouring views of the same chunk and stay one view without a copy.
  */
 import type { Writable } from 'node:stream';
-import { joinViews } from '../protocol/message-scanner.ts';
+import { joinViews } from '../../../join-views.ts';
 import { StreamEnded } from './stream-ended.ts';
 
 /** Views of this size and more that are not neighbours are handed over one by one; less is copied together. */

@@ -1,8 +1,8 @@
 /** Bind and Execute: what runs must be what was checked, under the rules that hold now. */
 
 import { placeholderInBytes } from '../../../policy/placeholders.ts';
-import type { Refusal } from '../../../policy/types.ts';
 import { mayWriteBack, refusePlaceholder } from '../policy/evaluate-placeholders.ts';
+import type { SqlRefusal } from '../policy/types.ts';
 import { decodeBind, decodeBindNames, readResultFormats } from '../protocol/bind.ts';
 import { encodeDescribe } from '../protocol/describe.ts';
 import { decodeExecute } from '../protocol/execute.ts';
@@ -288,7 +288,7 @@ export class PortalSide {
     return allowed === undefined ? 0 : this.#lookups.candidates([allowed], bound, false);
   }
 
-  #denyLookups(at: number, { allowed, source }: KnownStatement, refusal: Refusal): undefined {
+  #denyLookups(at: number, { allowed, source }: KnownStatement, refusal: SqlRefusal): undefined {
     const verdict = refusedStatement(refusal, allowed === undefined ? [] : [allowed]);
     this.deny(this.#refusals.denial(at, { type: 'refused', verdict }, source));
   }

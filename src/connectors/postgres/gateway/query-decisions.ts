@@ -2,7 +2,7 @@
  * From the text of a simple Query, or of one statement of it, to what may run: the verdict, the
  * approvals that it needs, and the lookups that it counts as.
  */
-import type { Refusal } from '../../../policy/types.ts';
+import type { SqlRefusal } from '../policy/types.ts';
 import { type Allowed, needsApproval } from './approval-ask.ts';
 import { type Decided, type Decider, refusedStatement } from './decide.ts';
 import { HeldText } from './held-text.ts';
@@ -50,7 +50,7 @@ export class QueryDecisions {
     const { statements } = decided;
     if (!statements.some((statement) => lookupsOf(statement, true).length > 0)) return decided;
     const candidates = this.#parts.lookups.candidates(statements, undefined, true);
-    const refused = (refusal: Refusal): Decided => ({
+    const refused = (refusal: SqlRefusal): Decided => ({
       type: 'refused',
       verdict: refusedStatement(refusal, statements),
     });

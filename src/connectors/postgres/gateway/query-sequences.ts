@@ -14,8 +14,8 @@
  * Execute that fails, so the target itself rolls back and the rest never gets there.
  */
 import { isAscii } from 'node:buffer';
-import type { Refusal } from '../../../policy/types.ts';
 import { TextBytes } from '../policy/text-bytes.ts';
+import type { SqlRefusal } from '../policy/types.ts';
 import { confirmCopies } from './copy-confirmer.ts';
 import { needsReading } from './copy-out.ts';
 import { CountedQuery } from './counted-query.ts';
@@ -213,7 +213,7 @@ export class QuerySequences {
 }
 
 /** @returns why what cannot be counted must not run. */
-function refuseUncounted(known: KnownStatement, isApproved: boolean): Refusal | undefined {
+function refuseUncounted(known: KnownStatement, isApproved: boolean): SqlRefusal | undefined {
   const { allowed } = known;
   const source = countSource(known);
   if (allowed === undefined || source.from !== 'nowhere') return undefined;

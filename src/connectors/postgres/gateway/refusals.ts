@@ -1,5 +1,5 @@
 /** From "no" to the denial that the client gets, with what the record must know of it before. */
-import type { Refusal } from '../../../policy/types.ts';
+import type { SqlRefusal } from '../policy/types.ts';
 import { type Decided, refusedVerdict } from './decide.ts';
 import { createDenial, type Denial } from './denial.ts';
 import type { Run } from './run.ts';
@@ -39,7 +39,7 @@ export class Refusals {
   }
 
   /** Its statement was allowed, and turned out to be another one before it was sent. */
-  withheld(run: Run, refusal: Refusal): Denial {
+  withheld(run: Run, refusal: SqlRefusal): Denial {
     this.#state.story.withheld(run, refusal);
     return this.#create(refusal);
   }
@@ -71,7 +71,7 @@ export class Refusals {
 
   /** An approver must see the values, and these are not kept. */
   tooLargeToShow(at: number): Denial {
-    const refusal: Refusal = {
+    const refusal: SqlRefusal = {
       code: 'HOOP_TOO_LARGE',
       sqlState: '54000',
       message: 'values are too large to be shown for an approval',
@@ -84,7 +84,7 @@ export class Refusals {
   }
 
   functionCall(at: number): Denial {
-    const refusal: Refusal = {
+    const refusal: SqlRefusal = {
       code: 'HOOP_MESSAGE_REFUSED',
       sqlState: '42501',
       message: 'function call message is not allowed',
@@ -96,7 +96,7 @@ export class Refusals {
     return this.denial(at, { type: 'refused', verdict: refusedVerdict(refusal) });
   }
 
-  #create(problem: Refusal | NativeError): Denial {
+  #create(problem: SqlRefusal | NativeError): Denial {
     return createDenial(toErrorResponse(problem, this.#state.saying));
   }
 }

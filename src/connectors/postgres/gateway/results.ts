@@ -5,9 +5,15 @@
  */
 import type { ColumnMaskerOptions, ResultColumn } from '../../../masking/column-masker.ts';
 import { RowMasker } from '../../../masking/row-masker.ts';
-import type { DetectorName, Grant, MaskKind, Refusal } from '../../../policy/types.ts';
+import type { DetectorName, Grant, MaskKind } from '../../../policy/types.ts';
 import { isStatementText } from '../policy/system-relations.ts';
-import type { AllowedStatement, Catalog, OutputColumn, OutputMask } from '../policy/types.ts';
+import type {
+  AllowedStatement,
+  Catalog,
+  OutputColumn,
+  OutputMask,
+  SqlRefusal,
+} from '../policy/types.ts';
 import { BINARY_FORMAT, formatOf, TEXT_FORMAT } from '../protocol/format-code.ts';
 import type { FieldDescription } from '../protocol/row-description.ts';
 import { type TextCodec, UTF8 } from '../protocol/text-codec.ts';
@@ -38,7 +44,7 @@ export interface DescribedResult {
 }
 
 /** Decides what happens to the rows of `run`. @returns the refusal where they must not pass. */
-export function describeResult(result: DescribedResult): Refusal | undefined {
+export function describeResult(result: DescribedResult): SqlRefusal | undefined {
   const { run, fields } = result;
   const { allowed, basis } = run.statement;
   if (basis === undefined) {
@@ -94,7 +100,7 @@ function comesFrom(output: OutputColumn, field: FieldDescription, catalog: Catal
   return output.kind === 'derived' && columns?.every(({ attnum }) => hasColumn(attnum)) === true;
 }
 
-function mismatch(detail: string): Refusal {
+function mismatch(detail: string): SqlRefusal {
   return {
     code: 'HOOP_RESULT_MISMATCH',
     sqlState: '42501',

@@ -3,13 +3,12 @@
 import { utcTime } from '../../../gateway/base/utc-time.ts';
 import type { DayReceipt } from '../../../gateway/index/day-budget.ts';
 import { rowCountText } from '../../../policy/describe-grant.ts';
-import type { Refusal } from '../../../policy/types.ts';
 import { describeChanges } from '../policy/decide-rows.ts';
 import { describeStatement } from '../policy/evaluate-access.ts';
-import type { AllowedStatement, RowChanges } from '../policy/types.ts';
+import type { AllowedStatement, RowChanges, SqlRefusal } from '../policy/types.ts';
 
 type Counted = Extract<RowChanges, { counted: 'trial' }>;
-type Texts = Pick<Refusal, 'message' | 'detail' | 'hint'>;
+type Texts = Pick<SqlRefusal, 'message' | 'detail' | 'hint'>;
 
 const OWNER = 'ask the owner of the policy for more';
 
@@ -17,7 +16,7 @@ export function transactionUsedUp(
   allowed: AllowedStatement,
   changes: Counted,
   { limit, left }: { readonly limit: number; readonly left: number },
-): Refusal {
+): SqlRefusal {
   const others = limit - left;
   return limitReached({
     message: `${describeStatement(allowed.analysis)} was rolled back: it changes ${rowCountText(changes.rows)}, and ${leftText(left)} in this transaction`,
@@ -34,7 +33,7 @@ export function dayUsedUp(
   changes: Counted,
   limit: number,
   { left, resetsMs }: DayReceipt,
-): Refusal {
+): SqlRefusal {
   const next = `The next day begins at ${utcTime(resetsMs)}.`;
   return limitReached({
     message: `${describeStatement(allowed.analysis)} was rolled back: it changes ${rowCountText(changes.rows)}, and ${leftText(left)} today`,
@@ -43,7 +42,7 @@ export function dayUsedUp(
   });
 }
 
-export function notCountable(allowed: AllowedStatement, changes: RowChanges): Refusal {
+export function notCountable(allowed: AllowedStatement, changes: RowChanges): SqlRefusal {
   return {
     code: 'HOOP_ROWS',
     sqlState: '42501',
@@ -55,7 +54,7 @@ export function notCountable(allowed: AllowedStatement, changes: RowChanges): Re
   };
 }
 
-export function notStored(allowed: AllowedStatement): Refusal {
+export function notStored(allowed: AllowedStatement): SqlRefusal {
   return limitReached({
     message: `${describeStatement(allowed.analysis)} was rolled back: its rows cannot be written down now`,
     detail:
@@ -69,6 +68,6 @@ function leftText(left: number): string {
   return `${left.toLocaleString('en-US')} ${left === 1 ? 'is' : 'are'} left`;
 }
 
-function limitReached(texts: Texts): Refusal {
+function limitReached(texts: Texts): SqlRefusal {
   return { ...texts, code: 'HOOP_LIMIT', sqlState: '54000', position: undefined, rule: undefined };
 }

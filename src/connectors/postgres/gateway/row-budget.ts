@@ -4,9 +4,8 @@
  * the day stays used, whatever becomes of the transaction.
  */
 
-import type { Refusal } from '../../../policy/types.ts';
 import { decideRows, type RowDecision } from '../policy/decide-rows.ts';
-import type { AllowedStatement, RowChanges } from '../policy/types.ts';
+import type { AllowedStatement, RowChanges, SqlRefusal } from '../policy/types.ts';
 import { dayUsedUp, notCountable, notStored, transactionUsedUp } from './row-budget-texts.ts';
 import type { PostgresStreamOptions } from './types.ts';
 
@@ -41,7 +40,11 @@ export class RowBudget {
    * @param isApproved somebody let it run: it uses up what is left, and is not refused.
    * @returns why it must not be committed
    */
-  spend(allowed: AllowedStatement, changes: RowChanges, isApproved: boolean): Refusal | undefined {
+  spend(
+    allowed: AllowedStatement,
+    changes: RowChanges,
+    isApproved: boolean,
+  ): SqlRefusal | undefined {
     const { limits } = this.#options.grant();
     const { changedRowsPerTransaction: perTransaction, changedRowsPerDay: perDay } = limits;
     if (perTransaction === undefined && perDay === undefined) return undefined;
@@ -72,7 +75,7 @@ export class RowBudget {
     changes: Extract<RowChanges, { counted: 'trial' }>,
     limit: number,
     isApproved: boolean,
-  ): Refusal | undefined {
+  ): SqlRefusal | undefined {
     const { changedRows, principal, target } = this.#options;
     try {
       const use = { amount: changes.rows, limit, isApproved };

@@ -1,7 +1,8 @@
 /** The way of rows: which pass, which are rewritten, and where a result is cut off. */
 import { ProtocolError } from '../../../errors.ts';
 import { withoutHits } from '../../../masking/detect-text.ts';
-import type { DetectorName, Grant, Refusal } from '../../../policy/types.ts';
+import type { DetectorName, Grant } from '../../../policy/types.ts';
+import type { SqlRefusal } from '../policy/types.ts';
 import { decodeCopyResponse } from '../protocol/copy-response.ts';
 import type { Handling } from '../protocol/message-scanner.ts';
 import { BACKEND } from '../protocol/message-types.ts';
@@ -158,7 +159,7 @@ export class RowDelivery {
   }
 
   /** The first row of an Execute: its portal or statement has been described before. */
-  #describe(run: Run): Refusal | undefined {
+  #describe(run: Run): SqlRefusal | undefined {
     const { portal, statement } = run;
     const fields = portal?.described ?? statement.shape;
     if (fields === undefined)
@@ -170,7 +171,7 @@ export class RowDelivery {
     run: Run,
     fields: readonly FieldDescription[],
     formats: readonly number[] | undefined,
-  ): Refusal | undefined {
+  ): SqlRefusal | undefined {
     const refusal = describeResult({
       run,
       fields,
@@ -187,7 +188,7 @@ export class RowDelivery {
   }
 
   /** The rest of the segment stays here: the client has got the error that it expects no more after. */
-  #withhold(run: Run, refusal: Refusal, entry: Entry | undefined): Uint8Array {
+  #withhold(run: Run, refusal: SqlRefusal, entry: Entry | undefined): Uint8Array {
     const state = this.#state;
     state.story.withheld(run, refusal);
     state.withholding = true;
@@ -199,7 +200,7 @@ export class RowDelivery {
   }
 }
 
-function limitReached({ limits }: Grant): Refusal {
+function limitReached({ limits }: Grant): SqlRefusal {
   const maxRows = limits.maxRows ?? 0;
   return {
     code: 'HOOP_LIMIT',

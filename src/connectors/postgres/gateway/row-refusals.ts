@@ -1,14 +1,13 @@
 /** Why a statement whose rows are counted is refused, besides its count. */
 
-import type { Refusal } from '../../../policy/types.ts';
 import { describeChanges } from '../policy/decide-rows.ts';
 import { describeStatement } from '../policy/evaluate-access.ts';
-import type { AllowedStatement, RowChanges } from '../policy/types.ts';
+import type { AllowedStatement, RowChanges, SqlRefusal } from '../policy/types.ts';
 
 function rowsRefusal(
   allowed: Pick<AllowedStatement, 'rowThresholds'>,
   text: { readonly message: string; readonly detail: string; readonly hint: string },
-): Refusal {
+): SqlRefusal {
   const [threshold] = allowed.rowThresholds ?? [];
   return {
     ...text,
@@ -20,7 +19,7 @@ function rowsRefusal(
 }
 
 /** @param maxBytes of rows that are kept until the count is known. */
-export function resultTooLarge(allowed: AllowedStatement, maxBytes: number): Refusal {
+export function resultTooLarge(allowed: AllowedStatement, maxBytes: number): SqlRefusal {
   return rowsRefusal(allowed, {
     message: `${describeStatement(allowed.analysis)} was rolled back: its result is too large`,
     detail: `The rows that it changes are counted first, and until then its result is kept: at most ${maxBytes / 1024 / 1024} MiB.`,
@@ -28,7 +27,7 @@ export function resultTooLarge(allowed: AllowedStatement, maxBytes: number): Ref
   });
 }
 
-export function countOverdue(allowed: AllowedStatement, limitMs: number): Refusal {
+export function countOverdue(allowed: AllowedStatement, limitMs: number): SqlRefusal {
   return rowsRefusal(allowed, {
     message: `${describeStatement(allowed.analysis)} was rolled back: its rows were not counted in time`,
     detail: `The rows that it changes are counted before it is committed, and that may take ${limitMs / 1000} s. It may have waited for a lock.`,
@@ -37,7 +36,7 @@ export function countOverdue(allowed: AllowedStatement, limitMs: number): Refusa
 }
 
 /** What an approver would be asked about one of several statements, which run together or not at all. */
-export function onlyAlone(allowed: AllowedStatement, changes: RowChanges): Refusal {
+export function onlyAlone(allowed: AllowedStatement, changes: RowChanges): SqlRefusal {
   return rowsRefusal(allowed, {
     message: `${describeStatement(allowed.analysis)} needs an approval, and stands in one text with others`,
     detail: describeChanges(changes),
@@ -46,7 +45,7 @@ export function onlyAlone(allowed: AllowedStatement, changes: RowChanges): Refus
 }
 
 /** What was approved as a whole can be run only statement by statement by now. */
-export function changedBeside(): Refusal {
+export function changedBeside(): SqlRefusal {
   return rowsRefusal(
     {},
     {

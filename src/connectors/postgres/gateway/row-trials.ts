@@ -3,8 +3,7 @@
  * sent that could commit it; see docs/design/0032-row-limits.md.
  */
 
-import type { Refusal } from '../../../policy/types.ts';
-import type { RowChanges } from '../policy/types.ts';
+import type { RowChanges, SqlRefusal } from '../policy/types.ts';
 import { askCounters } from './ask-counters.ts';
 import type { ChunkReader } from './chunk-reader.ts';
 import { runEnded } from './confirmations.ts';
@@ -222,11 +221,15 @@ export class RowTrials {
     return this.#handOut(trial, maxRows, refusal);
   }
 
-  #spend({ allowed, isReleased }: RowTrial, changes: RowChanges): Refusal | undefined {
+  #spend({ allowed, isReleased }: RowTrial, changes: RowChanges): SqlRefusal | undefined {
     return this.#state.rowBudget.spend(allowed, changes, isReleased);
   }
 
-  #handOut(trial: RowTrial, maxRows: number, refusal: Refusal | undefined): Uint8Array | undefined {
+  #handOut(
+    trial: RowTrial,
+    maxRows: number,
+    refusal: SqlRefusal | undefined,
+  ): Uint8Array | undefined {
     if (refusal !== undefined) return this.#refuse(trial, refusal);
     const ended = { run: trial.run, tag: trial.tag ?? '', ...trial.portion(maxRows) };
     return this.#ran(ended, trial.query);
@@ -242,7 +245,7 @@ export class RowTrials {
    * The client gets an error in place of what it was to get, and the transaction fails.
    * @returns the error.
    */
-  #refuse(trial: RowTrial, refusal: Refusal): Uint8Array {
+  #refuse(trial: RowTrial, refusal: SqlRefusal): Uint8Array {
     const state = this.#state;
     state.story.withheld(trial.run, refusal);
     runEnded(state, trial.run, { sqlState: refusal.sqlState });

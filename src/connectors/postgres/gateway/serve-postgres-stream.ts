@@ -23,9 +23,9 @@
 
 import { HoopError, ProtocolError } from '../../../errors.ts';
 import { RecordingFailed } from '../../../gateway/sessions/stream-record.ts';
-import type { Refusal } from '../../../policy/types.ts';
 import { decodeCancelPosition } from '../../../protocol/carrier/cancel-position.ts';
 import { doneOrAborted, untilAborted, withinTime } from '../../../until.ts';
+import type { SqlRefusal } from '../policy/types.ts';
 import type { CancelRequest } from '../protocol/cancel-request.ts';
 import type { StartupMessage } from '../protocol/startup-message.ts';
 import { ChunkReader } from './chunk-reader.ts';
@@ -146,7 +146,7 @@ class PostgresStream {
   }
 
   /** FATAL where the protocol allows it: between two messages. */
-  async sayFatal(problem: HoopError | Refusal | NativeError): Promise<void> {
+  async sayFatal(problem: HoopError | SqlRefusal | NativeError): Promise<void> {
     const { client } = this.#options;
     const codec = this.#state?.settings.encoding.codec;
     const atBoundary = this.#relay?.stopAtBoundary() ?? Promise.resolve();

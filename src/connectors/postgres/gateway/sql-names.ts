@@ -1,7 +1,6 @@
 /** Prepared statements and cursors as SQL names them, for a text that is being decided. */
 
-import type { Refusal } from '../../../policy/types.ts';
-import type { AllowedStatement, Catalog } from '../policy/types.ts';
+import type { AllowedStatement, Catalog, SqlRefusal } from '../policy/types.ts';
 import { type KnownStatement, type Place, samePlace } from './known-statement.ts';
 import type { StreamState } from './stream-state.ts';
 import type { NativeError } from './to-error-response.ts';
@@ -78,7 +77,7 @@ export class SqlNames implements NamesUsed {
   }
 
   /** @returns how the server says it, when the refusal is for want of a name that is not there. */
-  absence({ message }: Refusal): NativeError | undefined {
+  absence({ message }: SqlRefusal): NativeError | undefined {
     return this.#absent && message.endsWith(this.#absent.reason) ? this.#absent.error : undefined;
   }
 
@@ -122,7 +121,7 @@ export function changesNames({ analysis }: AllowedStatement): boolean {
   );
 }
 
-export function namesInOneText(): Refusal {
+export function namesInOneText(): SqlRefusal {
   return {
     code: 'HOOP_UNTRACEABLE',
     sqlState: '42501',

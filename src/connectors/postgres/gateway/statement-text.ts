@@ -1,8 +1,7 @@
 /** The text of a statement before the policy sees it: whether it says to us what it says to the server. */
 import { isAscii } from 'node:buffer';
-import type { Refusal } from '../../../policy/types.ts';
 import { TextBytes } from '../policy/text-bytes.ts';
-import type { Verdict } from '../policy/types.ts';
+import type { SqlRefusal, Verdict } from '../policy/types.ts';
 import { UndecodableText } from '../protocol/malformed-message.ts';
 import { type Decided, refusedVerdict } from './decide.ts';
 import type { KnownStatement } from './known-statement.ts';
@@ -103,13 +102,13 @@ export function knownStatements(request: {
   }));
 }
 
-function refused(refusal: Refusal): CheckedText {
+function refused(refusal: SqlRefusal): CheckedText {
   return { type: 'refused', verdict: refusedVerdict(refusal) };
 }
 
 const NOTHING = { detail: undefined, hint: undefined, position: undefined, rule: undefined };
 
-function inDoubt(): Refusal {
+function inDoubt(): SqlRefusal {
   return {
     ...NOTHING,
     code: 'HOOP_SETTING',
@@ -121,7 +120,7 @@ function inDoubt(): Refusal {
   };
 }
 
-function nonStandardStrings(): Refusal {
+function nonStandardStrings(): SqlRefusal {
   return {
     ...NOTHING,
     code: 'HOOP_SETTING',
@@ -132,7 +131,7 @@ function nonStandardStrings(): Refusal {
   };
 }
 
-function unreadable(encoding: string): Refusal {
+function unreadable(encoding: string): SqlRefusal {
   return {
     ...NOTHING,
     code: 'HOOP_ENCODING',
@@ -144,7 +143,7 @@ function unreadable(encoding: string): Refusal {
 }
 
 /** In the server's own words. */
-function invalidBytes(encoding: string): Refusal {
+function invalidBytes(encoding: string): SqlRefusal {
   return {
     ...NOTHING,
     code: 'HOOP_ENCODING',

@@ -6,12 +6,12 @@ import {
   StreamRecord,
 } from '../../../gateway/sessions/stream-record.ts';
 import type { HitCounts } from '../../../masking/detect-text.ts';
-import type { Refusal, RuleRef } from '../../../policy/types.ts';
+import type { RuleRef } from '../../../policy/types.ts';
 import type { RecordingEvent } from '../../../recording/types.ts';
 import { builtin } from '../policy/guards.ts';
 import { isMistake } from '../policy/is-mistake.ts';
 import { TextBytes } from '../policy/text-bytes.ts';
-import type { AllowedStatement, StatementAnalysis, Verdict } from '../policy/types.ts';
+import type { AllowedStatement, SqlRefusal, StatementAnalysis, Verdict } from '../policy/types.ts';
 import { commentTags } from './comment-tags.ts';
 import type { Run } from './run.ts';
 import type { PostgresStreamOptions, PostgresStreamSummary } from './types.ts';
@@ -85,7 +85,7 @@ export class StreamStory {
   }
 
   /** A result that is withheld though its statement was allowed. */
-  withheld(run: Run, refusal: Refusal): void {
+  withheld(run: Run, refusal: SqlRefusal): void {
     const rules = refusal.rule === undefined ? [] : [refusal.rule];
     const analysis = run.statement.allowed?.analysis;
     this.#decision(run.at, factsOf({ analysis, rules }), run.statement.text, refusal);
@@ -132,7 +132,7 @@ export class StreamStory {
     };
   }
 
-  #decision(at: number, facts: DecisionFacts, text: string, refusal?: Refusal): void {
+  #decision(at: number, facts: DecisionFacts, text: string, refusal?: SqlRefusal): void {
     const {
       columnsComputed,
       columnsMasked,
@@ -165,7 +165,7 @@ export class StreamStory {
     });
   }
 
-  #evidence(at: number, refusal: Refusal): void {
+  #evidence(at: number, refusal: SqlRefusal): void {
     const { code, message, detail, hint } = refusal;
     const { stream } = this.#options;
     this.#record.say({

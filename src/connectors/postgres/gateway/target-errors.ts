@@ -4,6 +4,7 @@
  * they stay in `cause`, which goes nowhere but the gateway's log.
  */
 import { type ErrorCode, HoopError } from '../../../errors.ts';
+import { errorCode } from '../../../gateway/targets/network-text.ts';
 import type { TargetHost } from '../../../gateway/targets/target-host.ts';
 
 const MESSAGES = {
@@ -34,25 +35,6 @@ export function targetError(target: { readonly name: string }, failure: TargetFa
   });
 }
 
-const NETWORK: Readonly<Record<string, string>> = {
-  ECONNREFUSED: 'The connection was refused: nothing listens there.',
-  ECONNRESET: 'The connection was reset.',
-  EPIPE: 'The connection was closed.',
-  ETIMEDOUT: 'The server does not answer.',
-  EHOSTUNREACH: 'There is no way to the server.',
-  ENETUNREACH: 'There is no way to the server.',
-  ENOTFOUND: 'Its name cannot be resolved.',
-  EAI_AGAIN: 'Its name cannot be resolved now.',
-  EMFILE: 'The gateway has no file descriptors left.',
-};
-
-export function networkText(cause: unknown): string {
-  // Of several addresses that all failed, Node gives an error without a code of its own kind.
-  const first: unknown = cause instanceof AggregateError ? cause.errors[0] : cause;
-  const code = errorCode(first);
-  return NETWORK[code] ?? `The connection failed${code === '' ? '' : ` (${code})`}.`;
-}
-
 const CERTIFICATES: Readonly<Record<string, string>> = {
   ERR_TLS_CERT_ALTNAME_INVALID: 'The certificate of the server is for another name.',
   CERT_HAS_EXPIRED: 'The certificate of the server has expired.',
@@ -79,8 +61,4 @@ export function tlsText(cause: unknown): string | undefined {
   }
   const isTls = code.startsWith('ERR_SSL_') || code.startsWith('ERR_TLS_') || /CERT/.test(code);
   return isTls ? `TLS failed (${code}).` : undefined;
-}
-
-function errorCode(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : '';
 }

@@ -9,11 +9,12 @@
  * A refused credential ends it at once: on every host it would count as a failed login.
  */
 import { HoopError, ProtocolError } from '../../../errors.ts';
+import { networkText } from '../../../gateway/targets/network-text.ts';
 import type { TargetHost } from '../../../gateway/targets/target-host.ts';
 import type { SessionAttributes } from '../../../policy/policy.ts';
 import { ServerRefusal } from './server-refusal.ts';
 import { unfitFor } from './session-attributes.ts';
-import { networkText, targetError, tlsText } from './target-errors.ts';
+import { targetError, tlsText } from './target-errors.ts';
 import { logInToTarget, type TargetLogin } from './target-login.ts';
 import { type Encryption, openTargetSocket, type TargetSocket } from './target-socket.ts';
 import type { PostgresTarget, TargetTls } from './types.ts';

@@ -2,11 +2,12 @@
 import { once } from 'node:events';
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls';
+import { networkText } from '../../../gateway/targets/network-text.ts';
 import type { TargetHost } from '../../../gateway/targets/target-host.ts';
 import { tlsServerEndPoint } from '../protocol/channel-binding.ts';
 import { encodeSSLRequest } from '../protocol/ssl-request.ts';
 import { readExactly } from './read-exactly.ts';
-import { networkText, targetError, tlsText } from './target-errors.ts';
+import { targetError, tlsText } from './target-errors.ts';
 import type { PostgresTarget } from './types.ts';
 
 export interface TargetSocket {

@@ -5,7 +5,7 @@
  * https://www.postgresql.org/docs/18/protocol-error-fields.html
  */
 import { HoopError } from '../../../errors.ts';
-import type { Refusal } from '../../../policy/types.ts';
+import type { SqlRefusal } from '../policy/types.ts';
 import { encodeErrorResponse } from '../protocol/error-response.ts';
 import { reportFields } from '../protocol/report-fields.ts';
 import { BYTES, type TextCodec, UTF8 } from '../protocol/text-codec.ts';
@@ -57,7 +57,7 @@ const SQL_STATES: Readonly<Record<string, string>> = {
 };
 const INTERNAL_ERROR = 'XX000';
 export function toErrorResponse(
-  problem: HoopError | Refusal | NativeError,
+  problem: HoopError | SqlRefusal | NativeError,
   options: ErrorResponseOptions = {},
 ): Uint8Array {
   const severity = options.severity ?? 'ERROR';
@@ -74,7 +74,7 @@ export function toErrorResponse(
   return encode(fields, options.codec ?? UTF8);
 }
 
-function sqlStateOf(problem: HoopError | Refusal | NativeError): string {
+function sqlStateOf(problem: HoopError | SqlRefusal | NativeError): string {
   if (problem instanceof HoopError) {
     return refusedFor(problem) ?? SQL_STATES[problem.code] ?? INTERNAL_ERROR;
   }
@@ -82,7 +82,7 @@ function sqlStateOf(problem: HoopError | Refusal | NativeError): string {
 }
 
 /** The target's own, where it refused the login for what the client may know. */
-function serversWords(problem: HoopError | Refusal | NativeError): ServerWords | undefined {
+function serversWords(problem: HoopError | SqlRefusal | NativeError): ServerWords | undefined {
   const cause = problem instanceof HoopError ? problem.cause : undefined;
   return cause instanceof ServerRefusal ? cause.words : undefined;
 }

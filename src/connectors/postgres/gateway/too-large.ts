@@ -1,12 +1,12 @@
 /** What is said of messages that would have to be collected and are longer than may be. */
 import { HoopError } from '../../../errors.ts';
-import type { Refusal } from '../../../policy/types.ts';
+import type { SqlRefusal } from '../policy/types.ts';
 import { BACKEND } from '../protocol/message-types.ts';
 
 const MIB = 1024 * 1024;
 
 /** A statement, or another message of the client. @param bodyLength bytes. */
-export function tooLargeStatement(bodyLength: number, limit: number): Refusal {
+export function tooLargeStatement(bodyLength: number, limit: number): SqlRefusal {
   return {
     code: 'HOOP_TOO_LARGE',
     sqlState: '54000',

@@ -3,10 +3,10 @@
  * message on and drop DETAIL and HINT, and an agent that is told no more than "not allowed" tries
  * again. Whoever sits at psql has all three fields, each in its place.
  */
-import type { Refusal } from '../../../policy/types.ts';
+import type { SqlRefusal } from '../policy/types.ts';
 
 /** @returns the message with the rule, for approvals what stands in the detail, and what to do. */
-export function wholeMessage({ code, message, detail, hint, rule }: Refusal): string {
+export function wholeMessage({ code, message, detail, hint, rule }: SqlRefusal): string {
   const shown = code.startsWith('HOOP_APPROVAL_') ? detail : undefined;
   const isNamed = rule === undefined || `${message} ${shown}`.includes(rule.id);
   const parts = [isNamed ? undefined : `rule ${rule.id}`, shown, hint];

@@ -1,14 +1,14 @@
 /** What becomes of an allowed statement, now that it is known how many rows it changes. */
 import { rowCountText } from '../../../policy/describe-grant.ts';
 import { qualifiedName } from '../../../policy/patterns.ts';
-import type { ApprovalDemand, Refusal } from '../../../policy/types.ts';
-import type { AllowedStatement, RowChanges, RowThreshold } from './types.ts';
+import type { ApprovalDemand } from '../../../policy/types.ts';
+import type { AllowedStatement, RowChanges, RowThreshold, SqlRefusal } from './types.ts';
 
 export type RowDecision =
   | { readonly effect: 'allow' }
   /** May run once these are satisfied as well. */
   | { readonly effect: 'hold'; readonly approvals: readonly ApprovalDemand[] }
-  | { readonly effect: 'refuse'; readonly refusal: Refusal };
+  | { readonly effect: 'refuse'; readonly refusal: SqlRefusal };
 
 export function decideRows(
   { rowThresholds = [] }: Pick<AllowedStatement, 'rowThresholds'>,
@@ -42,7 +42,7 @@ export function isCovered(changes: RowChanges, approved: RowChanges): boolean {
   );
 }
 
-function withCount(refusal: Refusal, changes: RowChanges): Refusal {
+function withCount(refusal: SqlRefusal, changes: RowChanges): SqlRefusal {
   return { ...refusal, detail: [describeChanges(changes), refusal.detail].join(' ') };
 }
 

@@ -14,7 +14,6 @@ import type {
   ApprovalDemand,
   ApprovalTerms,
   Grant,
-  Refusal,
   RuleRef,
   StatementRule,
 } from '../../../policy/types.ts';
@@ -31,7 +30,7 @@ import { refusal } from './evaluate-refusal.ts';
 import { allowingUse, sequenceNotAllowed, speaksOfUse } from './evaluate-sequences.ts';
 import { builtin } from './guards.ts';
 import { isBuiltInVerb, isCodeVerb, isWritingVerb } from './guards-verbs.ts';
-import type { IndirectWrite, RelationFact, StatementAnalysis } from './types.ts';
+import type { IndirectWrite, RelationFact, SqlRefusal, StatementAnalysis } from './types.ts';
 
 export type Access =
   | {
@@ -44,7 +43,7 @@ export type Access =
       /** Rules with `rows` that deny it, or hold it for approval, above that number. */
       readonly above: readonly StatementRule[];
     }
-  | { readonly effect: 'refuse'; readonly refusal: Refusal };
+  | { readonly effect: 'refuse'; readonly refusal: SqlRefusal };
 
 export interface RowLimit {
   readonly rows: number;
@@ -337,7 +336,7 @@ function touches(rule: StatementRule, relations: readonly RelationFact[]): boole
   );
 }
 
-function refusedBy(rule: StatementRule, analysis: StatementAnalysis, grant: Grant): Refusal {
+function refusedBy(rule: StatementRule, analysis: StatementAnalysis, grant: Grant): SqlRefusal {
   const { writesIndirectly: _, dropsIn, ...alone } = analysis;
   const besides =
     dropsIn === undefined
@@ -357,7 +356,7 @@ export function withoutApprovers(
   demand: ApprovalDemand,
   analysis: StatementAnalysis,
   grant: Grant,
-): Refusal {
+): SqlRefusal {
   return refusal(grant, {
     code: 'HOOP_APPROVAL_UNAVAILABLE',
     message: `${describeStatement(analysis)} needs an approval, and nobody can give it`,
@@ -382,7 +381,7 @@ function shownName({ schema, name }: RelationFact): string {
   return schema === '' ? `"${name}"` : qualifiedName(schema, name);
 }
 
-function notAllowed(part: Part, analysis: StatementAnalysis, grant: Grant): Refusal {
+function notAllowed(part: Part, analysis: StatementAnalysis, grant: Grant): SqlRefusal {
   const { verb, relation } = part;
   const on = relation ? ` on ${shownName(relation)}` : '';
   const lacksCondition = CONDITIONAL.has(verb) && analysis.qualified !== true;

@@ -1,15 +1,15 @@
 /** Defaults, index predicates and the like are structure, except where they hold a value of a masked column. */
 import { columnName } from '../../../policy/describe-grant.ts';
-import type { Grant, Refusal } from '../../../policy/types.ts';
+import type { Grant } from '../../../policy/types.ts';
 import { catalogTextsRead } from './catalog-text-kinds.ts';
 import { refusal } from './evaluate-refusal.ts';
-import type { Catalog, StatementAnalysis } from './types.ts';
+import type { Catalog, SqlRefusal, StatementAnalysis } from './types.ts';
 
 export function refuseCatalogTexts(
   analysis: StatementAnalysis,
   grant: Grant,
   catalog: Catalog,
-): Refusal | undefined {
+): SqlRefusal | undefined {
   const texts = catalog.maskTexts ?? [];
   if (texts.length === 0 || grant.masks.length === 0) {
     return undefined;

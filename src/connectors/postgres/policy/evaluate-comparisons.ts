@@ -4,18 +4,24 @@
  */
 import { columnName } from '../../../policy/describe-grant.ts';
 import { patternMatches, qualifiedName } from '../../../policy/patterns.ts';
-import type { ColumnMask, Grant, Refusal } from '../../../policy/types.ts';
+import type { ColumnMask, Grant } from '../../../policy/types.ts';
 import { verbMatches } from '../../../policy/verbs.ts';
 import { refusal } from './evaluate-refusal.ts';
 import type { MaskIndex } from './mask-index.ts';
 import { withReferencing } from './referencing-masks.ts';
-import type { Catalog, ColumnFact, StatementAnalysis, WriteComparison } from './types.ts';
+import type {
+  Catalog,
+  ColumnFact,
+  SqlRefusal,
+  StatementAnalysis,
+  WriteComparison,
+} from './types.ts';
 
 export function refuseComparisons(
   analysis: StatementAnalysis,
   grant: Grant,
   masks: MaskIndex,
-): Refusal | undefined {
+): SqlRefusal | undefined {
   for (const comparison of analysis.writeComparisons ?? []) {
     const mask = denied(comparison.compared, masks);
     if (mask) return refuseWrite(grant, mask, comparison);
@@ -33,7 +39,7 @@ export function refuseDomain(
   { checkedDomain }: StatementAnalysis,
   grant: Grant,
   catalog: Catalog,
-): Refusal | undefined {
+): SqlRefusal | undefined {
   if (checkedDomain === undefined) return undefined;
   const mask = withReferencing(grant.masks, catalog).find(({ schema, relation, column }) => {
     const found = catalog.relation(schema, relation)?.columns.find(({ name }) => name === column);
@@ -89,7 +95,7 @@ function refuseWrite(
   grant: Grant,
   mask: ColumnMask,
   { written, by, isComputed }: WriteComparison,
-): Refusal {
+): SqlRefusal {
   const column = `${qualifiedName(written.schema, written.name)}.${written.column}`;
   const does = isComputed ? 'is computed from it and from' : 'compares it with';
   const what =
@@ -110,7 +116,7 @@ function refuseView(
   mask: ColumnMask,
   own: ColumnFact,
   view: { readonly schema: string; readonly name: string },
-): Refusal {
+): SqlRefusal {
   return refusal(grant, {
     code: 'HOOP_DENIED',
     message: `view ${qualifiedName(view.schema, view.name)} compares masked column ${columnName(mask)} with a column that you may write`,

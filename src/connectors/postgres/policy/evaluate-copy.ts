@@ -1,10 +1,10 @@
 /** COPY … TO STDOUT where values are masked or rows counted: its data must be readable. */
 
-import type { Grant, Refusal } from '../../../policy/types.ts';
+import type { Grant } from '../../../policy/types.ts';
 import { refusal } from './evaluate-refusal.ts';
 import { builtin } from './guards.ts';
 import { WRONG_OBJECT_TYPE } from './is-mistake.ts';
-import type { Catalog, OutputMask, StatementAnalysis } from './types.ts';
+import type { Catalog, OutputMask, SqlRefusal, StatementAnalysis } from './types.ts';
 
 /** What the server copies from itself, by relkind, and since which version: BeginCopyTo. */
 const NOT_COPIED = new Map([
@@ -20,7 +20,7 @@ export function refuseCopyOut(
   grant: Grant,
   outputs: readonly (OutputMask | undefined)[] | undefined,
   catalog: Catalog,
-): Refusal | undefined {
+): SqlRefusal | undefined {
   const { copy } = analysis.protocol;
   // What goes to the server's own files does not come by here.
   if (copy?.direction !== 'out' || analysis.serverAccess.length > 0) {
@@ -60,7 +60,7 @@ export function refuseCopyOut(
 }
 
 /** In the server's words, since its own error would be withheld as one that may show a value. */
-function refuseKind({ protocol }: StatementAnalysis, catalog: Catalog): Refusal | undefined {
+function refuseKind({ protocol }: StatementAnalysis, catalog: Catalog): SqlRefusal | undefined {
   const source = protocol.copy?.source;
   const relation = source?.type === 'table' ? catalog.relationByOid(source.oid) : undefined;
   const kind = NOT_COPIED.get(relation?.kind ?? '');

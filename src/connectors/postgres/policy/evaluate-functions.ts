@@ -5,10 +5,10 @@ import {
   patternMatches,
   qualifiedName,
 } from '../../../policy/patterns.ts';
-import type { Grant, Refusal, RuleRef, StatementRule } from '../../../policy/types.ts';
+import type { Grant, RuleRef, StatementRule } from '../../../policy/types.ts';
 import { verbMatches } from '../../../policy/verbs.ts';
 import { refusal } from './evaluate-refusal.ts';
-import type { FunctionFact, StatementAnalysis } from './types.ts';
+import type { FunctionFact, SqlRefusal, StatementAnalysis } from './types.ts';
 
 /** Built-in functions that act on others; a rule must name them. */
 const ACTING = new Set(['pg_cancel_backend', 'pg_terminate_backend', 'pg_notify']);
@@ -42,7 +42,7 @@ export function namesFunction(rule: StatementRule, called: FunctionFact): boolea
   );
 }
 
-export function callNotAllowed(called: FunctionFact, grant: Grant): Refusal {
+export function callNotAllowed(called: FunctionFact, grant: Grant): SqlRefusal {
   const name =
     called.schema === undefined ? called.name : qualifiedName(called.schema, called.name);
   return refusal(grant, {

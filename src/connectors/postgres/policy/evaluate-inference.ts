@@ -6,13 +6,13 @@
  * not computed.
  */
 import { columnName } from '../../../policy/describe-grant.ts';
-import type { ColumnMask, Grant, Refusal } from '../../../policy/types.ts';
+import type { ColumnMask, Grant } from '../../../policy/types.ts';
 import { refusal } from './evaluate-refusal.ts';
 import { concreteTypeOf } from './function-types.ts';
 import type { MaskIndex } from './mask-index.ts';
 import { isPlainString } from './string-types.ts';
 import { maskedSystemColumn } from './system-relations.ts';
-import type { Catalog, ColumnFact, StatementAnalysis } from './types.ts';
+import type { Catalog, ColumnFact, SqlRefusal, StatementAnalysis } from './types.ts';
 
 interface Known {
   readonly masks: MaskIndex;
@@ -23,7 +23,7 @@ export function refuseInference(
   analysis: StatementAnalysis,
   grant: Grant,
   known: Known,
-): Refusal | undefined {
+): SqlRefusal | undefined {
   const uses = [
     ...analysis.columnsComputed,
     ...(analysis.columnsNullTested ?? []).filter(({ column }) => known.masks.hidesNull(column)),
@@ -72,7 +72,7 @@ function typeOf({ oid, attnum }: ColumnFact, { catalog }: Known): number | undef
 }
 
 /** @param by where, in the words of SQL */
-export function inferenceRefusal(grant: Grant, mask: ColumnMask, by: string): Refusal {
+export function inferenceRefusal(grant: Grant, mask: ColumnMask, by: string): SqlRefusal {
   return refusal(grant, {
     code: 'HOOP_DENIED',
     message: `masked column ${columnName(mask)} must not be computed with (${by})`,

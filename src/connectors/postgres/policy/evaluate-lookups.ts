@@ -1,15 +1,15 @@
 /** Lookups by the value of a masked column: which a mask permits, and which of them count. */
-import type { ColumnMask, Grant, Refusal } from '../../../policy/types.ts';
+import type { ColumnMask, Grant } from '../../../policy/types.ts';
 import { inferenceRefusal } from './evaluate-inference.ts';
 import type { MaskIndex } from './mask-index.ts';
-import type { LookupFact, StatementAnalysis } from './types.ts';
+import type { LookupFact, SqlRefusal, StatementAnalysis } from './types.ts';
 
 /** @returns why the statement must not run: a mask does not permit what it looks up. */
 export function refuseLookups(
   { lookups = [] }: StatementAnalysis,
   grant: Grant,
   masks: MaskIndex,
-): Refusal | undefined {
+): SqlRefusal | undefined {
   const [refused] = lookups
     .flatMap((lookup) => counting(lookup, masks))
     .filter(({ lookup }) => lookup !== true);

@@ -1,7 +1,7 @@
 /** Which columns are masked, where their values go, and what must therefore not happen. */
 import { columnName } from '../../../policy/describe-grant.ts';
 import { qualifiedName } from '../../../policy/patterns.ts';
-import type { ColumnMask, Grant, Refusal } from '../../../policy/types.ts';
+import type { ColumnMask, Grant } from '../../../policy/types.ts';
 import { documentMask } from './document-mask.ts';
 import { refuseComparisons, refuseDomain } from './evaluate-comparisons.ts';
 import { refuseInference } from './evaluate-inference.ts';
@@ -18,6 +18,7 @@ import type {
   OutputColumn,
   OutputMask,
   RelationFact,
+  SqlRefusal,
   StatementAnalysis,
   ValueFact,
 } from './types.ts';
@@ -62,7 +63,7 @@ export function refuseForMasks(
   analysis: StatementAnalysis,
   grant: Grant,
   { masks, catalog }: { readonly masks: MaskIndex; readonly catalog: Catalog },
-): Refusal | undefined {
+): SqlRefusal | undefined {
   return (
     (masks.isEmpty ? undefined : refuseForTables(analysis, grant, { masks, catalog })) ??
     refuseCopies(analysis, grant, masks) ??
@@ -78,7 +79,7 @@ function refuseForTables(
   analysis: StatementAnalysis,
   grant: Grant,
   { masks, catalog }: { readonly masks: MaskIndex; readonly catalog: Catalog },
-): Refusal | undefined {
+): SqlRefusal | undefined {
   return (
     refuseCode(analysis, grant) ??
     refuseStructure(analysis, grant, masks) ??
@@ -139,7 +140,7 @@ function withReferencing(
   return [...oids].map((oid) => ({ oid, relation: catalog.relationByOid(oid) }));
 }
 
-function refuseCode(analysis: StatementAnalysis, grant: Grant): Refusal | undefined {
+function refuseCode(analysis: StatementAnalysis, grant: Grant): SqlRefusal | undefined {
   const verb = analysis.verbs.find((verb) => isCodeVerb(verb) || verb === 'listen');
   if (verb === undefined) {
     return undefined;
@@ -163,7 +164,7 @@ function refuseStructure(
   analysis: StatementAnalysis,
   grant: Grant,
   masks: MaskIndex,
-): Refusal | undefined {
+): SqlRefusal | undefined {
   if (!analysis.protocol.changesCatalog || KEEPS_COLUMNS.test(analysis.verb)) {
     return undefined;
   }
@@ -199,7 +200,7 @@ function refuseViews(
   analysis: StatementAnalysis,
   grant: Grant,
   masks: MaskIndex,
-): Refusal | undefined {
+): SqlRefusal | undefined {
   const mask = analysis.reads.map((read) => masks.viewMask(read)).find((found) => found);
   return (
     mask &&
@@ -217,7 +218,7 @@ function refuseWrites(
   analysis: StatementAnalysis,
   grant: Grant,
   masks: MaskIndex,
-): Refusal | undefined {
+): SqlRefusal | undefined {
   const mask = firstMask(analysis.columnsWritten, masks, ({ write }) => write !== 'allow');
   return (
     mask &&
@@ -244,7 +245,7 @@ function refuseCopies(
   analysis: StatementAnalysis,
   grant: Grant,
   masks: MaskIndex,
-): Refusal | undefined {
+): SqlRefusal | undefined {
   const definesView = analysis.verbs.some((verb) => /^(create|alter)\b.*\bview$/.test(verb));
   const stored =
     definesView || (analysis.columnsStored === undefined && analysis.writes.length > 0)
@@ -268,7 +269,7 @@ function refuseShaping(
   analysis: StatementAnalysis,
   grant: Grant,
   masks: MaskIndex,
-): Refusal | undefined {
+): SqlRefusal | undefined {
   const mask = firstMask(analysis.columnsShaping ?? [], masks);
   return (
     mask &&

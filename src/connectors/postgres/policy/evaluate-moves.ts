@@ -3,10 +3,10 @@
  * neither hide one from a rule that denies something of it, nor open what the old one kept shut.
  */
 import { patternMatches, qualifiedName, reachesSchema } from '../../../policy/patterns.ts';
-import type { Grant, Refusal, StatementRule } from '../../../policy/types.ts';
+import type { Grant, StatementRule } from '../../../policy/types.ts';
 import { verbMatches } from '../../../policy/verbs.ts';
 import { refusal } from './evaluate-refusal.ts';
-import type { RelationMove, StatementAnalysis } from './types.ts';
+import type { RelationMove, SqlRefusal, StatementAnalysis } from './types.ts';
 
 type Name = RelationMove['from'];
 
@@ -68,7 +68,7 @@ function covers(patterns: readonly string[], { schema, name = NO_NAME }: Name): 
   return patterns.some((pattern) => patternMatches(pattern, schema, name));
 }
 
-export function movedAway(rule: StatementRule, statement: string, grant: Grant): Refusal {
+export function movedAway(rule: StatementRule, statement: string, grant: Grant): SqlRefusal {
   return refusal(grant, {
     code: 'HOOP_DENIED',
     message: `${statement} is denied by policy`,
@@ -78,7 +78,7 @@ export function movedAway(rule: StatementRule, statement: string, grant: Grant):
   });
 }
 
-export function movedInto({ move, verb }: Opened, statement: string, grant: Grant): Refusal {
+export function movedInto({ move, verb }: Opened, statement: string, grant: Grant): SqlRefusal {
   const [from, to] = [move.from, move.to].map(({ schema, name }) =>
     name === undefined ? `schema ${schema}` : qualifiedName(schema, name),
   );

@@ -1,8 +1,8 @@
 /** What a detector put in the place of a value must not be written over the value. */
-import type { Grant, Refusal } from '../../../policy/types.ts';
+import type { Grant } from '../../../policy/types.ts';
 import { refusal } from './evaluate-refusal.ts';
 import { builtin } from './guards.ts';
-import type { StatementAnalysis } from './types.ts';
+import type { SqlRefusal, StatementAnalysis } from './types.ts';
 import { writesValues } from './written-texts.ts';
 
 /** Whether values that the statement gets (parameters, data of COPY) must be looked through. */
@@ -18,7 +18,7 @@ function isMasking({ masks, detectors }: Grant): boolean {
 export function refusePlaceholder(
   placeholder: string | undefined,
   grant: Grant,
-): Refusal | undefined {
+): SqlRefusal | undefined {
   if (placeholder === undefined || !isMasking(grant)) {
     return undefined;
   }

@@ -3,11 +3,11 @@
  * from it (clients do so before they insert), and setting it is an update. Rules may name it, too.
  */
 import { namesSchema, patternMatches, qualifiedName } from '../../../policy/patterns.ts';
-import type { Grant, Refusal, RuleRef, StatementRule } from '../../../policy/types.ts';
+import type { Grant, RuleRef, StatementRule } from '../../../policy/types.ts';
 import { verbMatches } from '../../../policy/verbs.ts';
 import { isUnrestricted, temporaryFreedom } from './evaluate-functions.ts';
 import { refusal } from './evaluate-refusal.ts';
-import type { RelationFact, SequenceFact } from './types.ts';
+import type { RelationFact, SequenceFact, SqlRefusal } from './types.ts';
 
 type Use = SequenceFact['use'];
 
@@ -75,7 +75,7 @@ function covers(rule: StatementRule, { schema, name }: RelationFact): boolean {
   return rule.relations.some((pattern) => patternMatches(pattern, schema, name));
 }
 
-export function sequenceNotAllowed(used: SequenceFact, grant: Grant): Refusal {
+export function sequenceNotAllowed(used: SequenceFact, grant: Grant): SqlRefusal {
   const { use, via, tables } = used;
   const [verb = ''] = ALLOWING[use];
   const name = qualifiedName(used.schema, used.name);

@@ -8,7 +8,7 @@
 
 import { grantSides } from '../../../policy/grant-sides.ts';
 import { namesSchema, patternMatches, qualifiedName } from '../../../policy/patterns.ts';
-import type { Grant, Refusal, RuleRef } from '../../../policy/types.ts';
+import type { Grant, RuleRef } from '../../../policy/types.ts';
 import { checkAccess } from './evaluate-access.ts';
 import { refuseCatalogTexts } from './evaluate-catalog-texts.ts';
 import { refuseCopyOut } from './evaluate-copy.ts';
@@ -23,7 +23,14 @@ import { UNKNOWN_NAME } from './is-mistake.ts';
 import { MaskIndex } from './mask-index.ts';
 import { budgetedRows, rowThresholds, settled } from './row-thresholds.ts';
 import { systemMaskOf } from './system-relations.ts';
-import type { AllowedStatement, Catalog, Opaque, StatementAnalysis, Verdict } from './types.ts';
+import type {
+  AllowedStatement,
+  Catalog,
+  Opaque,
+  SqlRefusal,
+  StatementAnalysis,
+  Verdict,
+} from './types.ts';
 import type { WorkBudget } from './work-budget.ts';
 
 export interface EvaluationContext {
@@ -80,7 +87,7 @@ function evaluateSides(
   analysis: StatementAnalysis,
   sides: readonly Grant[],
   context: EvaluationContext & { readonly masks: MaskIndex },
-): AllowedStatement | Refusal {
+): AllowedStatement | SqlRefusal {
   let both: AllowedStatement | undefined;
   for (const side of sides) {
     const outcome = evaluateOne(analysis, side, context);
@@ -114,7 +121,7 @@ function evaluateOne(
   analysis: StatementAnalysis,
   grant: Grant,
   context: EvaluationContext & { readonly masks: MaskIndex },
-): AllowedStatement | Refusal {
+): AllowedStatement | SqlRefusal {
   const { masks, catalog } = context;
   const setting = guardSettings(analysis.protocol.settings ?? [], grant);
   if (setting) {
@@ -184,7 +191,7 @@ function freedomOf(
 }
 
 /** Files and programs of the server: past every rule about relations. */
-function refuseServerAccess(analysis: StatementAnalysis, grant: Grant): Refusal | undefined {
+function refuseServerAccess(analysis: StatementAnalysis, grant: Grant): SqlRefusal | undefined {
   const [what] = analysis.serverAccess;
   const guarded = isGuarded(grant);
   if (what === undefined || (!guarded && namesServerAccess(grant, analysis))) {
@@ -199,7 +206,7 @@ function refuseServerAccess(analysis: StatementAnalysis, grant: Grant): Refusal 
 }
 
 /** Before anything is said of verbs and relations: those behind the place where it was left are missing. */
-function refuseTooLarge({ isTooLarge }: StatementAnalysis, grant: Grant): Refusal | undefined {
+function refuseTooLarge({ isTooLarge }: StatementAnalysis, grant: Grant): SqlRefusal | undefined {
   if (!isTooLarge || (!isGuarded(grant) && isUnrestricted(grant))) {
     return undefined;
   }
@@ -230,7 +237,7 @@ const NOT_KNOWN = /^(?:(function|column|type) )?(.+?)(?: of relation (.+))? is n
 function refuseUnknownName(
   analysis: StatementAnalysis,
   text: string | undefined,
-): Refusal | undefined {
+): SqlRefusal | undefined {
   for (const opaque of analysis.opaque) {
     const { mistake, hint } = opaque;
     if (mistake) {
@@ -265,7 +272,7 @@ function refuseOpaque(
   analysis: StatementAnalysis,
   grant: Grant,
   context: EvaluationContext,
-): Refusal | undefined {
+): SqlRefusal | undefined {
   const [opaque] = analysis.opaque;
   if (!opaque) {
     return undefined;
@@ -333,7 +340,7 @@ function withMayShow({ because, hint }: Opaque): string | undefined {
 }
 
 /** pg_hint_plan takes a plan from a comment, as `enable_…` would choose it. */
-function refuseHints(text: string | undefined, grant: Grant): Refusal | undefined {
+function refuseHints(text: string | undefined, grant: Grant): SqlRefusal | undefined {
   if (text?.includes('/*+') !== true || !deniesInference(grant.masks)) {
     return undefined;
   }
@@ -348,7 +355,7 @@ function refuseHints(text: string | undefined, grant: Grant): Refusal | undefine
 }
 
 /** Compressed values of wide columns, masked or not, stand in there as they are. */
-function refuseToasted(analysis: StatementAnalysis, grant: Grant): Refusal | undefined {
+function refuseToasted(analysis: StatementAnalysis, grant: Grant): SqlRefusal | undefined {
   const toast = analysis.reads.some(({ schema }) => schema === 'pg_toast');
   if (!toast || (grant.masks.length === 0 && grant.detectors.length === 0)) {
     return undefined;

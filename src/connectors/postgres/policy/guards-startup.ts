@@ -1,7 +1,8 @@
 /** Parameters of the StartupMessage: each is a SET that no statement shows. */
 import { grantSides } from '../../../policy/grant-sides.ts';
-import type { Grant, Refusal } from '../../../policy/types.ts';
+import type { Grant } from '../../../policy/types.ts';
 import { builtin, guardSetting } from './guards.ts';
+import type { SqlRefusal } from './types.ts';
 
 /** Not settings. Protocol extensions (`_pq_.…`) are negotiated by the gateway itself. */
 const NOT_SETTINGS = /^(user|database|replication|options|_pq_\..*)$/;
@@ -14,7 +15,7 @@ const NOT_SETTINGS = /^(user|database|replication|options|_pq_\..*)$/;
 export function refuseStartupParameters(
   parameters: ReadonlyMap<string, string>,
   grant: Grant,
-): Refusal | undefined {
+): SqlRefusal | undefined {
   const replication = parameters.get('replication');
   if (replication !== undefined && !/^(false|off|no|0|f|n)$/i.test(replication)) {
     return refuse(
@@ -73,7 +74,7 @@ export function startupOptions(text: string): [string, string][] | undefined {
   return options;
 }
 
-function refuse(message: string, detail: string, hint?: string): Refusal {
+function refuse(message: string, detail: string, hint?: string): SqlRefusal {
   return {
     code: 'HOOP_SETTING',
     sqlState: '42501',

@@ -2,9 +2,10 @@
  * What no ordinary rule can allow: settings and verbs with which a statement could change what
  * the gateway understands of the next one, or get at data past the rules.
  */
-import type { Grant, Refusal, RuleRef, StatementRule } from '../../../policy/types.ts';
+import type { Grant, RuleRef, StatementRule } from '../../../policy/types.ts';
 import { isSafeEncoding } from './guards-encodings.ts';
 import { settingEffect } from './settings-table.ts';
+import type { SqlRefusal } from './types.ts';
 
 /** The rule that a guard of hoop's own stands for in refusals and records. */
 export function builtin(name: string): RuleRef {
@@ -57,7 +58,7 @@ export function guardSetting(
   name: string,
   value: string | undefined,
   grant: Pick<Grant, 'rules' | 'masks' | 'commit'> | undefined,
-): Refusal | undefined {
+): SqlRefusal | undefined {
   const setting = name.toLowerCase();
   const effect = settingEffect(setting);
   if (effect === 'parsing') {
@@ -121,7 +122,7 @@ export function guardSettings(
     unchanged?: boolean;
   }[],
   grant: Grant,
-): Refusal | undefined {
+): SqlRefusal | undefined {
   for (const { name, value, reset, unchanged } of settings) {
     const refusal = reset || unchanged ? undefined : guardSetting(name, value, grant);
     if (refusal) {
@@ -135,7 +136,7 @@ function allowsSetting(rules: readonly StatementRule[], setting: string): boolea
   return rules.some((rule) => rule.effect === 'allow' && rule.verbs.includes(`set ${setting}`));
 }
 
-function refuse(setting: string, detail: string, hint?: string): Refusal {
+function refuse(setting: string, detail: string, hint?: string): SqlRefusal {
   return {
     code: 'HOOP_SETTING',
     sqlState: '42501',
@@ -150,7 +151,7 @@ function refuse(setting: string, detail: string, hint?: string): Refusal {
   };
 }
 
-function refuseEncoding(value: string | undefined): Refusal {
+function refuseEncoding(value: string | undefined): SqlRefusal {
   return {
     code: 'HOOP_ENCODING',
     sqlState: '42501',

@@ -1,4 +1,4 @@
-import type { Refusal } from '../../../policy/types.ts';
+import type { SqlRefusal } from './types.ts';
 
 /** SQLSTATE of what is wrong with a name: https://www.postgresql.org/docs/current/errcodes-appendix.html */
 export const UNKNOWN_NAME = {
@@ -24,6 +24,6 @@ const MISTAKES: ReadonlySet<string> = new Set([
  * Whether the statement itself is wrong, so that it would fail on any server: no decision about
  * it was made, and it counts as failed, not as denied.
  */
-export function isMistake({ sqlState }: Refusal): boolean {
+export function isMistake({ sqlState }: SqlRefusal): boolean {
   return MISTAKES.has(sqlState);
 }

@@ -2,7 +2,7 @@
  * From a parsed text to its verdict. It runs where the statement is waited for while its tree is
  * small, and else in a thread of the parser (parser-worker.ts): the same code in both places.
  */
-import type { Grant, Refusal } from '../../../policy/types.ts';
+import type { Grant } from '../../../policy/types.ts';
 import { analyseStatements, countStatements, rangesOfStatements } from './analyse-statements.ts';
 import { copiedQueries, isQuery, parenthesised, type TextRange } from './copy-query.ts';
 import { evaluate } from './evaluate.ts';
@@ -11,7 +11,7 @@ import { builtin } from './guards.ts';
 import type { MaskIndex } from './mask-index.ts';
 import { TextBytes } from './text-bytes.ts';
 import type { Node } from './tree.ts';
-import type { StatementContext, Verdict } from './types.ts';
+import type { SqlRefusal, StatementContext, Verdict } from './types.ts';
 import { OverBudget, type WorkBudget } from './work-budget.ts';
 
 export interface JudgeRequest {
@@ -52,7 +52,7 @@ export function judgeStatements(request: JudgeRequest): Verdict {
   }
 }
 
-function refuseTooMany(tree: unknown, grant: Grant): Refusal | undefined {
+function refuseTooMany(tree: unknown, grant: Grant): SqlRefusal | undefined {
   const { statementsPerMessage: limit = Number.POSITIVE_INFINITY } = grant.limits;
   const count = countStatements(tree);
   return count <= limit

@@ -13,7 +13,7 @@ import {
   workerData,
 } from 'node:worker_threads';
 import { hasSqlDetails, loadModule, parseSync } from 'libpg-query';
-import type { Grant, Refusal } from '../../../policy/types.ts';
+import type { Grant } from '../../../policy/types.ts';
 import {
   AskedCatalog,
   askedContext,
@@ -25,7 +25,7 @@ import type { TextRange } from './copy-query.ts';
 import { maskIndexOf } from './evaluate.ts';
 import { copiedTexts, isCopied, judgeStatements } from './judge-statements.ts';
 import type { MaskIndex } from './mask-index.ts';
-import type { StatementContext } from './types.ts';
+import type { SqlRefusal, StatementContext } from './types.ts';
 import { WorkBudget } from './work-budget.ts';
 
 /**
@@ -64,7 +64,7 @@ export type ParseAnswer =
   | {
       readonly id: number;
       readonly type: 'refused';
-      readonly refusal: Refusal;
+      readonly refusal: SqlRefusal;
       readonly statement: number;
       readonly fault: Error | undefined;
       readonly rss: number;

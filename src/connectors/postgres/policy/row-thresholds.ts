@@ -3,7 +3,7 @@
  * decided does not wait for the count, and the count is compared with numbers alone.
  */
 import { rowCountText } from '../../../policy/describe-grant.ts';
-import type { Grant, Refusal, StatementRule } from '../../../policy/types.ts';
+import type { Grant, StatementRule } from '../../../policy/types.ts';
 import {
   type Access,
   demandOf,
@@ -13,7 +13,7 @@ import {
 } from './evaluate-access.ts';
 import { refusal } from './evaluate-refusal.ts';
 import { changesRows } from './row-count.ts';
-import type { AllowedStatement, RowThreshold, StatementAnalysis } from './types.ts';
+import type { AllowedStatement, RowThreshold, SqlRefusal, StatementAnalysis } from './types.ts';
 
 /** @returns in no order; empty for what changes no rows itself */
 export function rowThresholds(
@@ -65,7 +65,7 @@ function startOf(rule: StatementRule, analysis: StatementAnalysis, grant: Grant)
   return { above, rule: rule.rule, outcome };
 }
 
-function refused(text: Refusal): RowThreshold['outcome'] {
+function refused(text: SqlRefusal): RowThreshold['outcome'] {
   return { effect: 'refuse', refusal: text };
 }
 

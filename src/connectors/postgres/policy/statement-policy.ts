@@ -3,7 +3,7 @@
  * Trees are cached by text (in the parser), verdicts by everything that they depend on.
  */
 
-import type { Grant, Refusal } from '../../../policy/types.ts';
+import type { Grant } from '../../../policy/types.ts';
 import { Circumstances, type KeptContext } from './circumstances.ts';
 import { constantShape } from './constant-shapes.ts';
 import type { TextRange } from './copy-query.ts';
@@ -14,7 +14,7 @@ import { SYNTAX_ERROR } from './is-mistake.ts';
 import { copiedTexts, isCopied, judgeStatements } from './judge-statements.ts';
 import type { MaskIndex } from './mask-index.ts';
 import type { NotParsed, SqlParser } from './parser.ts';
-import type { StatementContext, StatementPolicy, Verdict } from './types.ts';
+import type { SqlRefusal, StatementContext, StatementPolicy, Verdict } from './types.ts';
 import { OverBudget, WorkBudget } from './work-budget.ts';
 
 /** Verdicts kept, and the longest text of which one is kept (characters). */
@@ -195,7 +195,7 @@ export function createStatementPolicy(
 const BAD_BYTES = /^invalid byte sequence for encoding /;
 const INVALID_ENCODING = '22021';
 
-function unparsed(outcome: NotParsed, grant: Grant): Refusal {
+function unparsed(outcome: NotParsed, grant: Grant): SqlRefusal {
   if (outcome.type === 'syntax') {
     // Word for word what the server would have said: a typo must look as it always did.
     return {
@@ -218,7 +218,7 @@ function unparsed(outcome: NotParsed, grant: Grant): Refusal {
   });
 }
 
-function refused(refusal: Refusal): Verdict {
+function refused(refusal: SqlRefusal): Verdict {
   return { effect: 'refuse', refusal, statement: 0, analysis: [] };
 }
 

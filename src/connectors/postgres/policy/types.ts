@@ -15,6 +15,12 @@ import type {
   Verb,
 } from '../../../policy/types.ts';
 
+/** A refusal of a statement. */
+export interface SqlRefusal extends Refusal {
+  /** SQLSTATE: 42501 for denials, 42601 for the parser's own complaint, 54000 for caps. */
+  readonly sqlState: string;
+}
+
 // ---------------------------------------------------------------- catalog
 
 export interface CatalogColumn {
@@ -610,7 +616,7 @@ export interface RowThreshold {
   readonly outcome:
     | { readonly effect: 'hold'; readonly approvals: readonly ApprovalDemand[] }
     /** Ready but for the count, which `decideRows` puts in. */
-    | { readonly effect: 'refuse'; readonly refusal: Refusal };
+    | { readonly effect: 'refuse'; readonly refusal: SqlRefusal };
 }
 
 /** How many rows a statement would change, for rules and approvers, and how that is known. */
@@ -663,7 +669,7 @@ export type Verdict =
   | { readonly effect: 'allow'; readonly statements: readonly AllowedStatement[] }
   | {
       readonly effect: 'refuse';
-      readonly refusal: Refusal;
+      readonly refusal: SqlRefusal;
       /** Index of the statement that was refused, and what is known of it. */
       readonly statement: number;
       readonly analysis: readonly StatementAnalysis[];

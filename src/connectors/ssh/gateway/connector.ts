@@ -8,10 +8,11 @@ import type {
   SessionContext,
 } from '../../../gateway/connector.ts';
 import { shownHosts } from '../../../gateway/targets/targets.ts';
-import type { PolicyTarget, SshPolicyTarget } from '../../../policy/policy.ts';
+import type { PolicyTarget } from '../../../policy/policy.ts';
 import { credentialName } from '../../../policy/principal-grant.ts';
 import { decideSsh } from '../policy/decide-ssh.ts';
 import { loginsOnOffer } from '../policy/logins.ts';
+import { isServer, type SshPolicyTarget } from '../policy/types.ts';
 import { actApprovals } from './act-approvals.ts';
 import { CommandJudge } from './command-judge.ts';
 import { connectSshTarget } from './connect-target.ts';
@@ -101,6 +102,6 @@ async function check(services: CheckServices, policyTarget: PolicyTarget): Promi
 }
 
 function server(target: PolicyTarget): SshPolicyTarget {
-  if (target.kind !== 'ssh') throw new TypeError(`target "${target.name}" is no server`);
+  if (!isServer(target)) throw new TypeError(`target "${target.name}" is no server`);
   return target;
 }

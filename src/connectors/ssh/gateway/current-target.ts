@@ -10,6 +10,7 @@ import type { GatewayPolicy } from '../../../gateway/base/gateway-policy.ts';
 import { isSameHost } from '../../../gateway/targets/target-host.ts';
 import type { Principal } from '../../../policy/types.ts';
 import { loginsOnOffer } from '../policy/logins.ts';
+import { isServer } from '../policy/types.ts';
 import { pinsFingerprint } from './host-keys.ts';
 import { resolveSshTarget, type SshTargetServices } from './resolve-target.ts';
 import type { CurrentSshTarget, SshTargetLogin } from './types.ts';
@@ -24,7 +25,7 @@ export function currentSshTarget(options: CurrentTargetOptions): CurrentSshTarge
   const { policy, targets, principal, name } = options;
   const offer = () => {
     const found = policy.grant(principal, name);
-    if (found?.target.kind !== 'ssh') {
+    if (found === undefined || !isServer(found.target)) {
       throw new HoopError('HOOP_ACCESS_DENIED', `the policy gives no server "${name}" any more`);
     }
     return { target: found.target, logins: loginsOnOffer(found.target, principal, found.grant) };

@@ -296,7 +296,6 @@ function refusalOf({ code, message, detail, hint }: HoopError): Refusal {
   const isKnown = code === 'HOOP_DENIED' || code === 'HOOP_APPROVAL_UNAVAILABLE';
   return {
     code: isKnown ? code : 'HOOP_NOT_ALLOWED',
-    sqlState: '42501',
     message,
     detail,
     hint,

@@ -2,8 +2,8 @@
 import { HoopError } from '../../../errors.ts';
 import type { TargetServices } from '../../../gateway/connector.ts';
 import { missing } from '../../../gateway/targets/targets.ts';
-import type { SshPolicyTarget } from '../../../policy/policy.ts';
 import type { LoginOnOffer } from '../policy/logins.ts';
+import type { SshPolicyTarget } from '../policy/types.ts';
 import type { SshTarget, SshTargetLogin } from './types.ts';
 
 export type SshTargetServices = Pick<TargetServices, 'targets' | 'credentials'>;

@@ -1,4 +1,4 @@
-import { joinViews } from '../../postgres/protocol/message-scanner.ts';
+import { joinViews } from '../../../join-views.ts';
 
 /** Joins neighbouring views on their way to one side, so that a chunk that passes is one write. */
 export class SftpRun {

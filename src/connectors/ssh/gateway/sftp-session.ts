@@ -115,7 +115,6 @@ function keyOf({ operation, path }: FileAct): string {
 function withdrawn(act: FileAct): Refusal {
   return {
     code: 'HOOP_APPROVAL_VOID',
-    sqlState: '42501',
     message: `${describeAct(act)} did not happen: the request for approval was withdrawn`,
     detail: undefined,
     hint: undefined,

@@ -28,7 +28,6 @@ export function actOf(request: StartRequest): SshAct | string {
 export function unknownSubsystem(name: string): Refusal {
   return {
     code: 'HOOP_NOT_ALLOWED',
-    sqlState: '42501',
     message: `the subsystem "${name}" is not available here`,
     detail: undefined,
     hint: 'The only subsystem that hoop can look into is sftp.',

@@ -1,10 +1,10 @@
 /** A connection through the server to somewhere else. */
 import { grantSides } from '../../../policy/grant-sides.ts';
+import { refusal } from '../../../policy/refusal.ts';
 import type { Grant, Refusal } from '../../../policy/types.ts';
-import { refusal } from '../../postgres/policy/evaluate-refusal.ts';
 import { type Asked, isTooNear, leadsTo, mayLeadTo, normalHost } from './destinations.ts';
 import { demandOf, deniedBy, type SshCase, sshRefusal, unanswerable } from './ssh-refusal.ts';
-import type { SshAct, SshRule, SshVerdict } from './types.ts';
+import { type SshAct, type SshRule, type SshVerdict, sshRules } from './types.ts';
 
 type ForwardAct = Extract<SshAct, { kind: 'forward' }>;
 
@@ -70,7 +70,7 @@ export function deniedAddress(
 ): Refusal | undefined {
   const address = normalHost(host);
   for (const side of grantSides(grant)) {
-    const speaking = forwards(side.ssh?.rules ?? []).filter(
+    const speaking = forwards(sshRules(side)).filter(
       (rule) =>
         (rule.users.length === 0 || rule.users.includes(user)) &&
         (address === undefined || speaksOf(rule, { host: address, port, isServer })),

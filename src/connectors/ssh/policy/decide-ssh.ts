@@ -9,15 +9,13 @@ import { decideFile } from './decide-file.ts';
 import { decideForward } from './decide-forward.ts';
 import { decideOpening } from './decide-opening.ts';
 import type { SshCase } from './ssh-refusal.ts';
-import type { SshAct, SshVerdict } from './types.ts';
+import { type SshAct, type SshVerdict, sshRules } from './types.ts';
 
 /** @param user the one on the server that the session is logged in as */
 export function decideSsh(grant: Grant, user: string, act: SshAct): SshVerdict {
   let both: SshVerdict | undefined;
   for (const side of grantSides(grant)) {
-    const rules = (side.ssh?.rules ?? []).filter(
-      ({ users }) => users.length === 0 || users.includes(user),
-    );
+    const rules = sshRules(side).filter(({ users }) => users.length === 0 || users.includes(user));
     const verdict = decideSide({ grant: side, rules, user }, act);
     if (verdict.effect === 'refuse') {
       return verdict;

@@ -1,8 +1,7 @@
 /** As whom one can log in to a server. */
-import type { SshPolicyTarget } from '../../../policy/policy.ts';
 import { credentialName } from '../../../policy/principal-grant.ts';
 import type { Grant, Principal } from '../../../policy/types.ts';
-import type { SshRule } from './types.ts';
+import { type SshPolicyTarget, type SshRule, sshRules } from './types.ts';
 
 export interface LoginOnOffer {
   /** On the server; undefined: the credential in the gateway's configuration says it. */
@@ -25,7 +24,9 @@ export function loginsOnOffer(
     return credential === undefined ? [] : [{ user: undefined, credential }];
   }
   const sides =
-    grant.agent?.ssh === undefined ? [grant.ssh?.rules ?? []] : Object.values(grant.agent.ssh);
+    grant.agent?.own === undefined
+      ? [sshRules(grant)]
+      : Object.values(grant.agent.own).map((rules) => sshRules({ own: { rules } }));
   return target.logins
     .filter(
       ({ user, groups }) =>

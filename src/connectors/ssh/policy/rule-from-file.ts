@@ -1,6 +1,6 @@
 /** One rule about servers, from YAML to `SshRule`, with what is wrong with it. */
-import type { RuleStart } from '../../../policy/content-from-file.ts';
-import type { RuleConditions } from '../../../policy/schema.ts';
+import type * as z from 'zod';
+import type { RuleStart } from '../../../policy/connector.ts';
 import type { YamlPath } from '../../../policy/yaml-document.ts';
 import { commandPattern } from './command-pattern.ts';
 import { destination } from './destinations.ts';
@@ -9,10 +9,13 @@ import type { SSH_CONDITIONS } from './rule-schema.ts';
 import type { SshAct, SshRule } from './types.ts';
 
 type SshKey = keyof typeof SSH_CONDITIONS;
+type SshConditions = z.output<z.ZodObject<typeof SSH_CONDITIONS>>;
+/** Keys of other kinds of rules may stand beside them, and are reported. */
+type RuleConditions = SshConditions & Readonly<Partial<Record<(typeof SQL_KEYS)[number], unknown>>>;
 type Report = (key: YamlPath, message: string) => void;
 
 /** Of allow, deny and approve: these make it a rule about servers. */
-export const SSH_KEYS: readonly SshKey[] = [
+const SSH_KEYS: readonly SshKey[] = [
   'ssh',
   'users',
   'commands',
@@ -25,10 +28,12 @@ const SQL_KEYS = ['verbs', 'relations', 'functions', 'mayShow', 'qualified', 'ro
 
 /** @returns nothing when it is so wrong that there is no rule. */
 export function sshRuleFrom(
-  conditions: RuleConditions,
+  values: Readonly<Record<string, unknown>>,
   start: RuleStart,
   report: Report,
 ): SshRule[] {
+  // SSH_CONDITIONS has let it through.
+  const conditions = values as RuleConditions;
   for (const key of SQL_KEYS) {
     if (conditions[key] !== undefined) {
       report([key], `a rule about servers cannot name ${key}; use two rules`);

@@ -1,7 +1,7 @@
 /** Refusals of what is done on a server: what was refused, by which rule, and what may be done. */
 
+import { type RefusalText, refusal } from '../../../policy/refusal.ts';
 import type { ApprovalDemand, Grant, Refusal } from '../../../policy/types.ts';
-import { type RefusalText, refusal } from '../../postgres/policy/evaluate-refusal.ts';
 import { describeSshRule } from './describe-rule.ts';
 import type { SshAct, SshRule } from './types.ts';
 

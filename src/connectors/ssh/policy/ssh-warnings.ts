@@ -2,9 +2,13 @@
 import { documentCovers } from '../../../policy/match.ts';
 import type { Policy, PolicyContent, PolicyProblem, TargetMatch } from '../../../policy/policy.ts';
 import type { StatementRule } from '../../../policy/types.ts';
-import type { SshRule } from './types.ts';
+import { isServer, type SshRule, sshRules } from './types.ts';
 
 type Content = PolicyContent & { readonly targets: TargetMatch };
+
+function sshOf({ own }: PolicyContent): readonly SshRule[] {
+  return sshRules({ own: { rules: own['ssh'] ?? [] } });
+}
 
 export function sshWarnings(policy: Policy): PolicyProblem[] {
   return [...policy.documents, ...policy.agents.values()].flatMap((content) => [
@@ -20,7 +24,7 @@ function onNothing(policy: Policy, content: Content): PolicyProblem[] {
   const targets = [...policy.targets.values()].filter((target) => documentCovers(content, target));
   const servers = targets.filter(({ kind }) => kind === 'ssh').length;
   const [rule] = content.rules.filter((one) => !isAboutBoth(one, content));
-  const [sshRule] = content.ssh.filter((one) => !isAboutBoth(one, content));
+  const [sshRule] = sshOf(content).filter((one) => !isAboutBoth(one, content));
   return [
     ...(sshRule !== undefined && servers === 0
       ? [warning(sshRule, 'is about servers, and none of the targets is one: it gives nothing')]
@@ -32,8 +36,8 @@ function onNothing(policy: Policy, content: Content): PolicyProblem[] {
 }
 
 /** `deny: everything` */
-function isAboutBoth({ rule }: Pick<SshRule, 'rule'>, { rules, ssh }: Content): boolean {
-  return [rules, ssh].every((some) => some.some((other) => other.rule.id === rule.id));
+function isAboutBoth({ rule }: Pick<SshRule, 'rule'>, { rules, own }: Content): boolean {
+  return [rules, own['ssh'] ?? []].every((some) => some.some((other) => other.rule.id === rule.id));
 }
 
 /** A deny of all SQL, or of all on servers, where a target is of the other kind. */
@@ -48,7 +52,7 @@ function halfDenied(policy: Policy, content: Content): PolicyProblem[] {
   const sql = content.rules.find(
     (rule) => isBareDeny(rule) && rule.verbs.includes('*') && !isAboutBoth(rule, content),
   );
-  const ssh = content.ssh.find((rule) => isBareSshDeny(rule) && !isAboutBoth(rule, content));
+  const ssh = sshOf(content).find((rule) => isBareSshDeny(rule) && !isAboutBoth(rule, content));
   return [
     ...(sql && servers !== ''
       ? [warning(sql, `denies all SQL, and leaves open what may be done on ${servers}; ${SAY}`)]
@@ -76,13 +80,13 @@ function isBareSshDeny({ effect, acts, unknown, ...rule }: SshRule): boolean {
 /** Where the targets themselves say who can log in. */
 function unknownUsers(policy: Policy, content: Content): PolicyProblem[] {
   const servers = [...policy.targets.values()].flatMap((target) =>
-    target.kind === 'ssh' && documentCovers(content, target) ? [target] : [],
+    isServer(target) && documentCovers(content, target) ? [target] : [],
   );
   if (servers.length === 0 || servers.some(({ logins }) => logins.length === 0)) {
     return [];
   }
   const known = new Set(servers.flatMap(({ logins }) => logins.map(({ user }) => user)));
-  return content.ssh.flatMap((rule) =>
+  return sshOf(content).flatMap((rule) =>
     rule.users
       .filter((user) => !known.has(user))
       .map((user) => warning(rule, `names the user "${user}", whom no target has in logins`)),
@@ -90,7 +94,8 @@ function unknownUsers(policy: Policy, content: Content): PolicyProblem[] {
 }
 
 /** In a shell nobody sees what is run. */
-function throughAShell({ ssh }: Content): PolicyProblem[] {
+function throughAShell(content: Content): PolicyProblem[] {
+  const ssh = sshOf(content);
   const shell = ssh.find(({ effect, acts }) => effect === 'allow' && acts.includes('shell'));
   const others = ssh.filter(
     ({ effect, acts, commands, unknown, users }) =>

@@ -3,13 +3,36 @@
  * server, and what the policy says to it. Plain, immutable data.
  */
 
-import type {
-  ApprovalDemand,
-  ApprovalTerms,
-  Refusal,
-  RuleEffect,
-  RuleRef,
-} from '../../../policy/types.ts';
+import type { Network } from '../../../policy/address-class.ts';
+import type { ConnectorRule } from '../../../policy/connector.ts';
+import type { PolicyTarget } from '../../../policy/policy.ts';
+import type { ApprovalDemand, Grant, Refusal, RuleRef } from '../../../policy/types.ts';
+
+/** A server that is reached with SSH. */
+export interface SshPolicyTarget extends PolicyTarget {
+  readonly kind: 'ssh';
+  /**
+   * Host keys of which the server must show one, as in known_hosts: `ssh-ed25519 AAAA…`. Never
+   * learned: a key that is not here is refused.
+   */
+  readonly hostKeys: readonly string[];
+  /** What is the server itself; undefined: the gateway asks it. */
+  readonly ownAddresses?: readonly Network[] | undefined;
+  /** Users that one can log in as, in place of `credential`; the first is the default. */
+  readonly logins: readonly SshLogin[];
+}
+
+export interface SshLogin {
+  readonly user: string;
+  /** Name of a credential in the gateway's configuration. */
+  readonly credential: string;
+  /** Who may log in as this user. Empty: everybody. */
+  readonly groups: readonly string[];
+}
+
+export function isServer(target: PolicyTarget): target is SshPolicyTarget {
+  return target.kind === 'ssh';
+}
 
 export const SFTP_OPERATIONS = [
   'read',
@@ -53,9 +76,7 @@ export type SshAct =
     };
 
 /** One rule of a policy, for servers. Empty lists: the rule says nothing about that. */
-export interface SshRule {
-  readonly effect: RuleEffect;
-  readonly rule: RuleRef;
+export interface SshRule extends ConnectorRule {
   readonly acts: readonly SshAct['kind'][];
   /** Login users on the target. Empty: any that the target offers. */
   readonly users: readonly string[];
@@ -68,9 +89,6 @@ export interface SshRule {
   readonly operations: readonly SftpOperation[];
   /** Of forwards: `host:port`, `*` for any port. */
   readonly destinations: readonly string[];
-  readonly hint: string | undefined;
-  /** Present with the effect `approve`. */
-  readonly approval?: ApprovalTerms;
 }
 
 export interface CommandPattern {
@@ -99,3 +117,8 @@ export type SshVerdict =
       readonly refusal: Refusal;
       readonly touches: readonly string[];
     };
+
+/** Of one side of a grant. They were compiled by this connector's `rulesFrom`. */
+export function sshRules({ own }: Pick<Grant, 'own'>): readonly SshRule[] {
+  return (own?.rules ?? []) as readonly SshRule[];
+}

@@ -20,6 +20,7 @@ import type {
   ProtocolEffect,
   RowCountSource,
   RowThreshold,
+  SqlRefusal,
   StatementContext,
   StatementPolicy,
   Verdict,
@@ -27,7 +28,7 @@ import type {
 import { HoopError } from '../../../../src/errors.ts';
 import type { ChangedRowsBudget } from '../../../../src/gateway/changed-rows/changed-rows-budget.ts';
 import type { LookupBudget } from '../../../../src/gateway/lookups/lookup-budget.ts';
-import type { Grant, MaskKind, Refusal } from '../../../../src/policy/types.ts';
+import type { Grant, MaskKind } from '../../../../src/policy/types.ts';
 import type { EvidenceLine, RecordingEvent } from '../../../../src/recording/types.ts';
 import { Secret } from '../../../../src/secret.ts';
 import { emptyCatalog } from '../policy/empty-catalog.ts';
@@ -40,7 +41,7 @@ export interface ScriptedStatement {
   readonly outputs?: readonly OutputColumn[];
   readonly effect?: Partial<ProtocolEffect>;
   readonly redactErrors?: boolean;
-  readonly deny?: Partial<Refusal>;
+  readonly deny?: Partial<SqlRefusal>;
   readonly needsPlace?: boolean;
   /** Of its rows, and how they are counted. */
   readonly rowThresholds?: readonly RowThreshold[];
@@ -77,7 +78,7 @@ export function scriptedPolicy(script: Script): StatementPolicy {
   };
 }
 
-function refuse(refusal: Partial<Refusal>, statement: number): Verdict {
+function refuse(refusal: Partial<SqlRefusal>, statement: number): Verdict {
   return {
     effect: 'refuse',
     statement,

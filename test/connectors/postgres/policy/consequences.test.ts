@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { evaluate } from '../../../../src/connectors/postgres/policy/evaluate.ts';
-import type { Refusal } from '../../../../src/policy/types.ts';
+import type { SqlRefusal } from '../../../../src/connectors/postgres/policy/types.ts';
 import { type GrantText, grantOf } from './grant-fixture.ts';
 import { type SqlBench, startSqlBench } from './sql-bench.ts';
 
@@ -24,7 +24,7 @@ async function indirect(sql: string): Promise<string[]> {
     .sort();
 }
 
-async function refused(sql: string, grant: GrantText): Promise<Refusal | undefined> {
+async function refused(sql: string, grant: GrantText): Promise<SqlRefusal | undefined> {
   const verdict = evaluate(await bench.analyse(sql), grantOf(grant), { catalog: bench.catalog });
   return verdict.effect === 'refuse' ? verdict.refusal : undefined;
 }

@@ -9,9 +9,9 @@ import type {
   AllowedStatement,
   StatementAnalysis,
 } from '../../../../src/connectors/postgres/policy/types.ts';
-import { loadPolicy } from '../../../../src/policy/load-policy.ts';
 import { principalGrant } from '../../../../src/policy/principal-grant.ts';
 import type { Grant } from '../../../../src/policy/types.ts';
+import { loadPolicy } from '../../../policy/with-connectors.ts';
 import { CORPUS, confirmed, reasonsToAct, type SqlBench, startSqlBench } from './sql-bench.ts';
 
 /** The policy that the corpus assumes, from the header of its schema. */

@@ -1,7 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { decideRows, isCovered } from '../../../../src/connectors/postgres/policy/decide-rows.ts';
-import type { RowChanges, RowThreshold } from '../../../../src/connectors/postgres/policy/types.ts';
-import type { ApprovalTerms, Refusal } from '../../../../src/policy/types.ts';
+import type {
+  RowChanges,
+  RowThreshold,
+  SqlRefusal,
+} from '../../../../src/connectors/postgres/policy/types.ts';
+import type { ApprovalTerms } from '../../../../src/policy/types.ts';
 
 const RULE = { id: 'support/many', file: 'policies/support.yaml', line: 3 };
 const TERMS: ApprovalTerms = {
@@ -11,7 +15,7 @@ const TERMS: ApprovalTerms = {
   waits: true,
   maxHoldSeconds: 30,
 };
-const REFUSAL: Refusal = {
+const REFUSAL: SqlRefusal = {
   code: 'HOOP_DENIED',
   sqlState: '42501',
   message: 'DELETE on public.orders is denied by policy',

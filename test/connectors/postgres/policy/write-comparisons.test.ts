@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { evaluate } from '../../../../src/connectors/postgres/policy/evaluate.ts';
-import type { Refusal } from '../../../../src/policy/types.ts';
+import type { SqlRefusal } from '../../../../src/connectors/postgres/policy/types.ts';
 import { type GrantText, grantOf } from './grant-fixture.ts';
 import { type SqlBench, startSqlBench } from './sql-bench.ts';
 
@@ -38,7 +38,7 @@ const MASKS = [
   'app.ranked.last full',
 ];
 
-async function refused(sql: string, grant: GrantText = {}): Promise<Refusal | undefined> {
+async function refused(sql: string, grant: GrantText = {}): Promise<SqlRefusal | undefined> {
   const verdict = evaluate(
     await bench.analyse(sql),
     grantOf({ rules: RULES, masks: MASKS, inference: 'deny', ...grant }),

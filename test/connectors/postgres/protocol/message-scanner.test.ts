@@ -3,12 +3,12 @@ import { encodeCommandComplete } from '../../../../src/connectors/postgres/proto
 import { encodeDataRow } from '../../../../src/connectors/postgres/protocol/data-row.ts';
 import {
   type Handling,
-  joinViews,
   MessageScanner,
   type ScannedItem,
 } from '../../../../src/connectors/postgres/protocol/message-scanner.ts';
 import { BACKEND } from '../../../../src/connectors/postgres/protocol/message-types.ts';
 import { encodeReadyForQuery } from '../../../../src/connectors/postgres/protocol/ready-for-query.ts';
+import { joinViews } from '../../../../src/join-views.ts';
 
 const row = encodeDataRow({ values: [Buffer.from('x'.repeat(50)), null] });
 const complete = encodeCommandComplete({ tag: 'SELECT 3' });

@@ -36,7 +36,6 @@ export function refuse(message: string, hint?: string): SshVerdict {
     touches: [],
     refusal: {
       code: 'HOOP_DENIED',
-      sqlState: '42501',
       message,
       detail: undefined,
       hint,

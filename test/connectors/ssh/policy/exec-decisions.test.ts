@@ -757,7 +757,6 @@ test('a refusal says which part it is about, and what may be done', () => {
     effect: 'refuse',
     refusal: {
       code: 'HOOP_NOT_ALLOWED',
-      sqlState: '42501',
       message: 'cat is not allowed by policy with these arguments',
       detail: 'No rule of policy c0ffee allows it.',
       hint: 'Allowed here: exec of journalctl **, cat /var/log/*. Once approved: exec of systemctl restart *.',

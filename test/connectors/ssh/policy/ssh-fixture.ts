@@ -2,10 +2,11 @@
 
 import { decideSsh } from '../../../../src/connectors/ssh/policy/decide-ssh.ts';
 import type { SshAct, SshVerdict } from '../../../../src/connectors/ssh/policy/types.ts';
-import { loadPolicy, problemLine } from '../../../../src/policy/load-policy.ts';
+import { problemLine } from '../../../../src/policy/load-policy.ts';
 import type { Policy } from '../../../../src/policy/policy.ts';
 import { principalGrant } from '../../../../src/policy/principal-grant.ts';
 import type { Grant, Principal } from '../../../../src/policy/types.ts';
+import { loadPolicy } from '../../../policy/with-connectors.ts';
 
 /** Of a server that never was. */
 export const HOST_KEY =

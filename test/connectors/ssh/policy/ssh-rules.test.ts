@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { hostKey } from '../../../../src/connectors/ssh/policy/host-key.ts';
+import { isServer } from '../../../../src/connectors/ssh/policy/types.ts';
 import { loginsOnOffer } from '../../../../src/connectors/ssh/policy/logins.ts';
 import { describeAgentRules, describeRules } from '../../../../src/policy/describe-grant.ts';
 import { problemLine } from '../../../../src/policy/load-policy.ts';
@@ -251,11 +252,11 @@ test('rules about servers give nothing on databases, nor the other way round', (
   expect(grant('staff', 'web-1')).toBeUndefined();
   expect(grant('sre', 'db')).toBeUndefined();
   expect(grant('admins', 'web-1')).toBeUndefined();
-  expect(grant('staff', 'db')?.ssh).toBeUndefined();
+  expect(grant('staff', 'db')?.own).toBeUndefined();
   expect(grant('sre', 'web-1')).toMatchObject({
     rules: [],
     passthrough: false,
-    ssh: { rules: [{ acts: ['shell'] }] },
+    own: { rules: [{ acts: ['shell'] }] },
   });
 });
 
@@ -292,7 +293,7 @@ test('logins on offer are those of the groups, less users that no rule speaks fo
     const someone = principal({ groups: ['staff', ...groups] });
     const grant = principalGrant(policy, 'c0ffee', someone, 'web-1');
     const target = policy.targets.get('web-1');
-    return grant && target?.kind === 'ssh'
+    return grant && target && isServer(target)
       ? loginsOnOffer(target, someone, grant).map(({ user }) => user)
       : undefined;
   };

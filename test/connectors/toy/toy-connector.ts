@@ -1,0 +1,271 @@
+/**
+ * A protocol that hoop does not speak: lines, one answered before the next is read. `GET key`,
+ * `SET key value`. It stands on the interfaces alone, as a connector from elsewhere would: what the
+ * gateway gives a session (login, grant, record, requests for approval, its end) it gets from there.
+ */
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import * as z from 'zod';
+import { HoopError } from '../../../src/errors.ts';
+import { askedBy } from '../../../src/gateway/approvals/policy-standing.ts';
+import {
+  sessionApprovals,
+  sessionRequest,
+} from '../../../src/gateway/approvals/session-approvals.ts';
+import type {
+  GatewayConnector,
+  GatewayServices,
+  GatewaySource,
+  ServedStream,
+  SessionContext,
+  StreamEnd,
+} from '../../../src/gateway/connector.ts';
+import { StreamRecord } from '../../../src/gateway/sessions/stream-record.ts';
+import type { TargetHost } from '../../../src/gateway/targets/target-host.ts';
+import type { ConnectorRule, PolicyConnector } from '../../../src/policy/connector.ts';
+import { grantSides } from '../../../src/policy/grant-sides.ts';
+import { refusal } from '../../../src/policy/refusal.ts';
+import { parseAddress } from '../../../src/policy/target-schema.ts';
+import type { ApprovalDemand, Grant, Refusal, RuleRef } from '../../../src/policy/types.ts';
+import { onAbort } from '../../../src/until.ts';
+
+export const TOY: GatewaySource = {
+  kind: 'toy',
+  streamKinds: ['toy'],
+  policy: async () => toyPolicy,
+  gateway: async () => toyGateway,
+};
+
+/** `lines: [GET]`: what begins so. */
+interface ToyRule extends ConnectorRule {
+  readonly starts: readonly string[];
+}
+
+const toyPolicy: PolicyConnector = {
+  kind: 'toy',
+  targetKeys: { address: z.string() },
+  targetFrom: ({ address }) => ({ addresses: [parseAddress(String(address)) ?? []].flat() }),
+  ruleKeys: { lines: z.array(z.string()).optional() },
+  rulesFrom: ({ lines: starts }, start) => [
+    rule({ ...start, starts: z.array(z.string()).parse(starts) }),
+  ],
+  everything: (start) => rule({ ...start, starts: [''] }),
+  warnings: () => [],
+};
+
+function rule(made: ToyRule): ToyRule {
+  return { ...made, described: `lines ${made.starts.join(', ')}` };
+}
+
+type Verdict = Refusal | { readonly rules: readonly RuleRef[]; readonly demands: ApprovalDemand[] };
+
+function decide(grant: Grant, line: string): Verdict {
+  const rules: RuleRef[] = [];
+  const demands: ApprovalDemand[] = [];
+  for (const side of grantSides(grant)) {
+    const about = ((side.own?.rules ?? []) as readonly ToyRule[]).filter(({ starts }) =>
+      starts.some((start) => line.startsWith(start)),
+    );
+    const of = (effect: string) => about.find((one) => one.effect === effect);
+    const deny = of('deny');
+    const gives = of('approve') ?? of('allow');
+    if (deny) return refusal(side, { code: 'HOOP_DENIED', message: 'denied', rule: deny.rule });
+    if (!gives) return refusal(side, { code: 'HOOP_NOT_ALLOWED', message: 'not allowed' });
+    rules.push(gives.rule);
+    if (gives.approval) demands.push({ ...gives, terms: gives.approval });
+  }
+  return { rules, demands };
+}
+
+interface ToyTarget {
+  readonly name: string;
+  readonly hosts: readonly TargetHost[];
+  readonly login: string;
+}
+
+const toyGateway: GatewayConnector = {
+  check: async (_services, target) => `${target.name} was not asked`,
+  open: (services) => ({
+    async prepare({ target }) {
+      const { user, password } = await services.credentials.credential(target.credential ?? '');
+      const login = `LOGIN ${user} ${password?.expose()}\n`;
+      const toy: ToyTarget = { name: target.name, hosts: services.targets.hosts(target), login };
+      return {
+        // What a client makes of it is its connector's; this one has none there.
+        reply: { kind: 'ssh', name: target.name, users: [user] },
+        open: (context) => ({
+          hosts: toy.hosts,
+          streamLimits: { toy: 1 },
+          serve: (stream) => new ToyStream(services, toy, context, stream).serve(),
+          policyChanged: () => undefined,
+        }),
+      };
+    },
+    [Symbol.asyncDispose]: async () => undefined,
+  }),
+};
+
+interface ToyAsk {
+  readonly at: number;
+  readonly line: string;
+  readonly demands: readonly ApprovalDemand[];
+  readonly policyCommit: string;
+}
+
+class ToyStream {
+  readonly #services: GatewayServices;
+  readonly #target: ToyTarget;
+  readonly #context: SessionContext;
+  readonly #served: ServedStream;
+  readonly #record: StreamRecord;
+  #lines = 0;
+
+  constructor(
+    services: GatewayServices,
+    target: ToyTarget,
+    context: SessionContext,
+    served: ServedStream,
+  ) {
+    this.#services = services;
+    this.#target = target;
+    this.#context = context;
+    this.#served = served;
+    this.#record = new StreamRecord({ ...context, stream: served.stream });
+  }
+
+  async serve(): Promise<StreamEnd> {
+    const { client } = this.#served;
+    const [host] = this.#target.hosts;
+    const socket = connect({ host: host?.host ?? '', port: host?.port ?? 0 });
+    using _ = onAbort(this.#context.signal, () => client.destroy());
+    try {
+      await once(socket, 'connect');
+      const answers = lines(socket);
+      socket.write(this.#target.login);
+      await answers.next();
+      for await (const { line, at } of lines(client)) {
+        client.write(`${await this.#answer(line, at, socket, answers)}\n`);
+      }
+      client.end();
+      return { reason: 'closed' };
+    } catch (cause) {
+      const problem = new HoopError('HOOP_TARGET_UNREACHABLE', 'the toy is broken', { cause });
+      return this.#context.signal.aborted ? { reason: 'ended' } : { reason: 'failed', problem };
+    } finally {
+      socket.destroy();
+    }
+  }
+
+  async #answer(
+    line: string,
+    at: number,
+    socket: Socket,
+    answers: AsyncGenerator<Line>,
+  ): Promise<string> {
+    this.#lines += 1;
+    const verdict = decide(this.#context.grant(), line);
+    if ('code' in verdict) return this.#refused(line, at, verdict);
+    const { demands, rules } = verdict;
+    this.#decision(line, at, demands.length > 0 ? 'approve' : 'allow', rules);
+    if (demands.length > 0) {
+      const why = await this.#hold({ line, at, demands, policyCommit: this.#commit });
+      if (why !== undefined) return `ERR ${why}`;
+    }
+    // Nothing goes to the target that is not on record.
+    this.#record.written();
+    socket.write(`${line}\n`);
+    const answer = (await answers.next()).value?.line ?? 'ERR gone';
+    const { stream } = this.#served;
+    const counted = { rows: 0, maskedValues: 0, detected: {}, sqlState: undefined };
+    this.#record.write({
+      ...{ type: 'result', stream, at, statement: this.#lines, tag: answer.split(' ')[0] },
+      ...counted,
+    });
+    return answer;
+  }
+
+  get #commit(): string {
+    return this.#context.grant().commit;
+  }
+
+  #refused(line: string, at: number, refusal: Refusal): string {
+    const { code, message, detail, hint, rule } = refusal;
+    this.#decision(line, at, 'refuse', rule === undefined ? [] : [rule], refusal);
+    const { stream } = this.#served;
+    this.#record.say({ type: 'denied', stream, at, code, message, detail, hint, rule: rule?.id });
+    return `ERR ${code} ${message}`;
+  }
+
+  #decision(
+    line: string,
+    at: number,
+    effect: 'allow' | 'approve' | 'refuse',
+    rules: readonly { readonly id: string; readonly file: string; readonly line: number }[],
+    refusal?: Refusal,
+  ): void {
+    this.#record.write({
+      ...{ type: 'decision', stream: this.#served.stream, at, statement: this.#lines, effect },
+      ...{ verbs: [line.split(' ')[0] ?? ''], relations: [], columnsMasked: [], rules },
+      ...{ code: refusal?.code, message: refusal?.message, policyCommit: this.#commit },
+    });
+  }
+
+  /** @returns why it does not happen */
+  async #hold(ask: ToyAsk): Promise<string | undefined> {
+    const asked = this.#approvals().ask(ask);
+    this.#record.held({ ...ask, asked, message: `${ask.line} is held, request ${asked.id}` });
+    this.#served.client.write(`HELD ${asked.id}\n`);
+    const waited = this.#context.onWaiting();
+    const standing = await asked.decided;
+    waited();
+    const used = standing.state === 'approved' ? asked.use() : undefined;
+    const outcome = used === undefined ? 'denied' : 'released';
+    this.#record.decided(ask.at, asked.id, { votes: standing.votes, outcome });
+    return used === undefined ? `not approved: ${standing.state}` : undefined;
+  }
+
+  #approvals() {
+    const { approvals, policy, clock } = this.#services;
+    const { principal, session } = this.#context;
+    const options = { ...this.#context, approvals, policy, clock, target: this.#target };
+    return sessionApprovals<ToyAsk>(
+      options,
+      ({ line }) =>
+        createHash('sha256')
+          .update(JSON.stringify([session, line]))
+          .digest('hex'),
+      (ask, binding, waits) => {
+        const { stream } = this.#served;
+        const shown = { session, stream, at: ask.at, verb: 'line', text: ask.line, user: 'toy' };
+        return approvals.create({
+          ...sessionRequest(options, ask, binding, waits),
+          kind: 'command',
+          details: {
+            ...{ ...shown, shortened: false, touches: [], waits },
+            asked: askedBy(policy, principal, this.#target.name),
+          },
+        });
+      },
+    );
+  }
+}
+
+interface Line {
+  readonly line: string;
+  /** Bytes before it. */
+  readonly at: number;
+}
+
+export async function* lines(from: AsyncIterable<Uint8Array>): AsyncGenerator<Line> {
+  let rest = '';
+  let at = 0;
+  for await (const chunk of from) {
+    const parts = (rest + Buffer.from(chunk).toString('latin1')).split('\n');
+    rest = parts.pop() ?? '';
+    for (const line of parts) {
+      yield { line, at };
+      at += line.length + 1;
+    }
+  }
+}

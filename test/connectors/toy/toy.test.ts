@@ -1,0 +1,154 @@
+/** A connector that hoop does not have, brought in by a registry: what it gets of the gateway for nothing. */
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:net';
+import { PassThrough } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { ApprovalsClient } from '../../../src/client/approvals-client.ts';
+import { bytesSource } from '../../../src/recording/bundle-source.ts';
+import { readSession } from '../../../src/recording/read-session.ts';
+import { uploadSession } from '../../../src/recording/upload-session.ts';
+import { type GatewayBench, startGatewayBench } from '../../gateway/gateway-bench.ts';
+import { TestSession, type TestStream } from '../../gateway/test-session.ts';
+import { lines, TOY } from './toy-connector.ts';
+
+/** What the target was sent, in turn. */
+const heard: string[] = [];
+let server: Server;
+let bench: GatewayBench;
+
+beforeAll(async () => {
+  server = createServer(async (socket) => {
+    socket.on('error', () => undefined);
+    for await (const { line } of lines(socket)) {
+      heard.push(line);
+      socket.write(`OK ${line}\n`);
+    }
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  const port = typeof address === 'object' ? address?.port : undefined;
+  bench = await startGatewayBench({ connectors: [TOY] });
+  const made = await bench.policy.commit({
+    message: 'a toy',
+    files: {
+      'targets/toy.yaml': `name: toy
+kind: toy
+address: 127.0.0.1:${port}
+credential: prod-db
+`,
+      'policies/toy.yaml': `name: toys
+who: { groups: [engineering] }
+targets: { names: [toy] }
+rules:
+  - { name: read, allow: { lines: [GET] } }
+  - { name: write, approve: { lines: [SET] } }
+  - { name: never, deny: { lines: [SET secret] }, hint: Ask ops. }
+`,
+    },
+  });
+  const client = await bench.client('engineer');
+  await vi.waitUntil(async () => (await client.policy(bench.signal)).commit === made, {
+    timeout: 60_000,
+  });
+});
+
+afterAll(async () => {
+  await bench[Symbol.asyncDispose]();
+  server.close();
+});
+
+class ToyClient {
+  readonly #stream: TestStream;
+  readonly #answers: AsyncGenerator<{ line: string }>;
+
+  constructor(stream: TestStream) {
+    this.#stream = stream;
+    const down = new PassThrough();
+    stream.carrier.on('data', (data) => down.write(Buffer.from(data)));
+    stream.carrier.on('close', () => down.end());
+    this.#answers = lines(down);
+  }
+
+  send(line: string): void {
+    this.#stream.send(Buffer.from(`${line}\n`));
+  }
+
+  async answer(): Promise<string | undefined> {
+    return (await this.#answers.next()).value?.line;
+  }
+
+  async ask(line: string): Promise<string | undefined> {
+    this.send(line);
+    return this.answer();
+  }
+}
+
+async function open(): Promise<{ session: TestSession; client: ToyClient }> {
+  const session = await TestSession.open(bench, 'engineer', { target: 'toy' });
+  const client = new ToyClient(await session.openStream(1, 'multiplexed', 'toy'));
+  return { session, client };
+}
+
+/** Signed, uploaded and read again. */
+async function recorded(session: TestSession): Promise<ReturnType<typeof readSession>> {
+  await session.close();
+  const gateway = await bench.client('engineer');
+  const { spools: directory, id } = session;
+  await uploadSession({ directory, session: id, gateway, signal: bench.signal });
+  return readSession(bytesSource(await buffer(await gateway.bundle(id, bench.signal))));
+}
+
+test('a line that a rule allows goes to the target, with the login that the client never sees', async () => {
+  heard.length = 0;
+  const { session, client } = await open();
+  expect(await client.ask('GET a')).toBe('OK GET a');
+  expect(heard).toEqual(['LOGIN postgres unused', 'GET a']);
+  const { streams } = await recorded(session);
+  const toys = streams.filter(({ kind }) => kind === 'toy').flatMap((one) => [...one.pieces()]);
+  const bytes = (direction: number): string =>
+    Buffer.concat(
+      toys.filter((piece) => piece.direction === direction).map((piece) => piece.bytes),
+    ).toString();
+  expect(bytes(0)).toBe('GET a\n');
+  expect(bytes(1)).toBe('OK GET a\n');
+});
+
+test('a line that no rule allows, or one denies, is answered by the policy and reaches nobody', async () => {
+  heard.length = 0;
+  const { session, client } = await open();
+  expect(await client.ask('DROP a')).toContain('ERR HOOP_NOT_ALLOWED');
+  expect(await client.ask('SET secret 1')).toContain('ERR HOOP_DENIED');
+  expect(await client.ask('GET a')).toBe('OK GET a');
+  expect(heard).toEqual(['LOGIN postgres unused', 'GET a']);
+  await session.close();
+  const auditor = await bench.client('auditor');
+  const shown = await auditor.session(session.id, bench.signal);
+  expect(shown).toMatchObject({ target: 'toy', statements: 3, denied: 2 });
+});
+
+test('a line that a rule holds waits for somebody else, and goes on once', async () => {
+  heard.length = 0;
+  const { session, client } = await open();
+  const held = await client.ask('SET a 1');
+  const id = held?.replace('HELD ', '') ?? '';
+  expect(heard).toEqual(['LOGIN postgres unused']);
+  const dba = new ApprovalsClient(await bench.client('dba'));
+  expect(await dba.find(id, bench.signal)).toMatchObject({ state: 'waiting', target: 'toy' });
+  await dba.decide(id, { decision: 'approve' }, bench.signal);
+  expect(await client.answer()).toBe('OK SET a 1');
+  expect(heard).toEqual(['LOGIN postgres unused', 'SET a 1']);
+  await session.close();
+});
+
+test('a target has the streams of its connector, as many as that says, and no others', async () => {
+  const { session } = await open();
+  await expect(session.openStream(2, 'multiplexed', 'toy')).rejects.toMatchObject({
+    code: 'HOOP_LIMIT',
+  });
+  await expect(session.openStream(3, 'multiplexed', 'postgres')).rejects.toMatchObject({
+    code: 'HOOP_PROTOCOL',
+    message: 'a stream is of one of the kinds toy, terminal',
+  });
+  await session.close();
+});
