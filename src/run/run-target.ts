@@ -59,7 +59,7 @@ export interface RunTargetOptions {
 export class RunTarget {
   readonly name: string;
   readonly #options: RunTargetOptions;
-  readonly #port: SessionPort;
+  #port: SessionPort | undefined;
   readonly #closing = new AbortController();
   #live: Promise<LiveSession> | undefined;
   /** Sessions that have ended or are ending, until they are uploaded. */
@@ -73,21 +73,22 @@ export class RunTarget {
     const listener = fence
       ? await fence.openListener(signal)
       : await LocalListener.open({ type: 'tcp', port: 0 });
-    return new RunTarget(options, listener);
-  }
-
-  private constructor(options: RunTargetOptions, listener: LocalListener) {
+    const made = new RunTarget(options);
     const { target, offer, events } = options;
     const { name } = target;
-    this.#options = options;
-    this.name = name;
-    this.#port = offer.serve({
+    made.#port = await offer.serve({
       target,
       listener,
-      openTunnel: (kind, signal) => this.#openTunnel(kind, signal),
+      openTunnel: (kind, stop) => made.#openTunnel(kind, stop),
       onRefused: (reason) => events.note(`a local connection to ${name} was refused: ${reason}`),
       onNote: (text) => events.note(`${name}: ${text}`),
     });
+    return made;
+  }
+
+  private constructor(options: RunTargetOptions) {
+    this.#options = options;
+    this.name = options.target.name;
   }
 
   /** The session that is open now, or being opened. */
@@ -103,14 +104,14 @@ export class RunTarget {
    * @returns what could not be done
    */
   async close(): Promise<readonly unknown[]> {
-    this.#port.stopAccepting();
+    this.#port?.stopAccepting();
     this.#closing.abort(new HoopError('HOOP_SESSION_ENDED', 'the run has ended'));
     await this.#live?.then(
       (live) => this.#settle(live),
       () => undefined,
     );
     await Promise.all(this.#settling);
-    await this.#port.close();
+    await this.#port?.close();
     return this.#failures;
   }
 

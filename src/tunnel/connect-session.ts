@@ -233,7 +233,7 @@ export class ClientSession {
     }
     const connector = await clientConnector(connectors, target);
     this.#offer = connector.open({ directory: local.runtime, env, self });
-    return this.#offer.serve({
+    return await this.#offer.serve({
       target,
       listener: local.listener,
       openTunnel,

@@ -35,7 +35,7 @@ export interface LocalPlace {
 /** Targets of one kind, as they are offered to programs of this machine. */
 export interface LocalOffer {
   /** @throws HoopError HOOP_USAGE for what has no meaning here, HOOP_LOCAL_PORT */
-  serve(target: ServedTarget): SessionPort;
+  serve(target: ServedTarget): Promise<SessionPort>;
   /**
    * How a program finds those that are served; its files are written once.
    * @param isNamed the first target is meant where a program names none

@@ -23,7 +23,7 @@ test('a port of its own is open to who has its password, and others are refused 
   const listener = await LocalListener.open({ type: 'tcp', port: 0 });
   const offer = toy.open({ directory: '/nowhere', env: {}, self: [] });
   const kinds: string[] = [];
-  const port = offer.serve({
+  const port = await offer.serve({
     target: { name: 'toy-1' },
     listener,
     openTunnel: async (kind) => {

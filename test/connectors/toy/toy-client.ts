@@ -37,7 +37,7 @@ const toyClient: ClientConnector = {
 class ToyOffer implements LocalOffer {
   readonly #urls = new Map<string, string>();
 
-  serve({ target, listener, openTunnel, ...rest }: ServedTarget): SessionPort {
+  async serve({ target, listener, openTunnel, ...rest }: ServedTarget): Promise<SessionPort> {
     const password = randomBytes(16).toString('hex');
     const { allowedUids, onRefused } = rest;
     const connections = new LocalConnections({

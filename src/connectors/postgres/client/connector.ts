@@ -21,7 +21,7 @@ import {
   writeConnectionFiles,
 } from './connection-files.ts';
 import { LocalPort } from './local-port.ts';
-import { LocalTls } from './local-tls.ts';
+import type { LocalTls } from './local-tls.ts';
 
 const PASSWORD_BYTES = 24;
 /** The gateway logs in with the target's own role; without a session the port knows only this name. */
@@ -46,9 +46,9 @@ class PostgresOffer implements LocalOffer {
     this.#place = place;
   }
 
-  serve({ target, listener, tlsUntil, ...rest }: ServedTarget): LocalPort {
+  async serve({ target, listener, tlsUntil, ...rest }: ServedTarget): Promise<LocalPort> {
     const { name } = target;
-    const tls = tlsUntil === undefined ? undefined : new LocalTls(tlsUntil);
+    const tls = tlsUntil === undefined ? undefined : await makeTls(tlsUntil);
     const facts: ConnectionFacts = {
       name,
       host: listener.host,
@@ -109,6 +109,12 @@ class PostgresOffer implements LocalOffer {
     this.#files ??= writeConnectionFiles(this.#place.directory, this.#served);
     return this.#files;
   }
+}
+
+/** Nobody else waits for certificates to be loaded. */
+async function makeTls(until: number): Promise<LocalTls> {
+  const { LocalTls } = await import('./local-tls.ts');
+  return new LocalTls(until);
 }
 
 function environmentOf(facts: ConnectionFacts): Readonly<Record<string, string>> {

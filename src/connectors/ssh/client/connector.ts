@@ -33,7 +33,7 @@ class SshOffer implements LocalOffer {
     this.#place = place;
   }
 
-  serve({ target, tlsUntil, ...rest }: ServedTarget): LocalSshPort {
+  async serve({ target, tlsUntil, ...rest }: ServedTarget): Promise<LocalSshPort> {
     const { name } = target;
     if (tlsUntil !== undefined) {
       throw new HoopError('HOOP_USAGE', `--tls is for databases, and "${name}" is a server`, {
