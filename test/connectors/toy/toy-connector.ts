@@ -92,8 +92,7 @@ const toyGateway: GatewayConnector = {
       const login = `LOGIN ${user} ${password?.expose()}\n`;
       const toy: ToyTarget = { name: target.name, hosts: services.targets.hosts(target), login };
       return {
-        // What a client makes of it is its connector's; this one has none there.
-        reply: { kind: 'ssh', name: target.name, users: [user] },
+        reply: { kind: 'toy', name: target.name },
         open: (context) => ({
           hosts: toy.hosts,
           streamLimits: { toy: 1 },

@@ -1,15 +1,21 @@
 /** A connector that hoop does not have, brought in by a registry: what it gets of the gateway for nothing. */
 import { once } from 'node:events';
-import { createServer, type Server } from 'node:net';
+import { connect, createServer, type Server } from 'node:net';
 import { PassThrough } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { openGateway } from '../../../src/auth/open-gateway.ts';
 import { ApprovalsClient } from '../../../src/client/approvals-client.ts';
 import { bytesSource } from '../../../src/recording/bundle-source.ts';
 import { readSession } from '../../../src/recording/read-session.ts';
 import { uploadSession } from '../../../src/recording/upload-session.ts';
+import { buildTimeline } from '../../../src/replay/build-timeline.ts';
+import { loadReplays } from '../../../src/replay/connector.ts';
+import { Run } from '../../../src/run/run.ts';
+import { connectSession } from '../../../src/tunnel/connect-session.ts';
 import { type GatewayBench, startGatewayBench } from '../../gateway/gateway-bench.ts';
 import { TestSession, type TestStream } from '../../gateway/test-session.ts';
+import { TOY_CLIENT } from './toy-client.ts';
 import { lines, TOY } from './toy-connector.ts';
 
 /** What the target was sent, in turn. */
@@ -151,4 +157,48 @@ test('a target has the streams of its connector, as many as that says, and no ot
     message: 'a stream is of one of the kinds toy, terminal',
   });
   await session.close();
+});
+
+/** What a program says to it. @param url of the local port */
+async function say(url: string, line: string): Promise<string | undefined> {
+  const { hostname, port, username } = new URL(url);
+  const socket = connect(Number(port), hostname);
+  await once(socket, 'connect');
+  socket.write(`${username}\n${line}\n`);
+  const answer = await lines(socket).next();
+  socket.destroy();
+  return answer.value?.line;
+}
+
+test('programs reach it by connect and by run, and what they sent is in the replay', async () => {
+  await bench.client('engineer');
+  const env = bench.environment('engineer');
+  await using open = await openGateway({ env });
+  const connectors = [TOY_CLIENT];
+  const options = { open, reason: 'to play', version: 'test', env, signal: bench.signal };
+  const common = { ...options, carrier: 'auto' } as const;
+  const session = await connectSession({
+    ...common,
+    target: 'toy',
+    listen: { type: 'tcp', port: 0, connectors },
+    events: {},
+  });
+  expect(await say(session.offer.endpoint(true).urls.get('toy') ?? '', 'GET a')).toBe('OK GET a');
+  await session.close();
+  const run = await Run.start({
+    ...{ ...common, connectors, targets: [], agent: undefined, command: ['toy'] },
+    events: { note: () => undefined },
+  });
+  expect(run.targets).toEqual(['toy']);
+  const url = Object.assign({}, ...run.environment)['HOOP_TOY_URL'];
+  expect(await say(url, 'GET b')).toBe('OK GET b');
+  const [opened] = await run.sessions();
+  await run.close();
+  const gateway = await bench.client('engineer');
+  const bundle = await buffer(await gateway.bundle(opened?.id ?? '', bench.signal));
+  const timeline = readSession(bytesSource(bundle)).timeline();
+  const entries = [...buildTimeline(timeline, await loadReplays(connectors))];
+  expect(entries.filter(({ type }) => type === 'statement')).toMatchObject([
+    { text: 'GET b', outcome: 'ok', decisions: [{ effect: 'allow' }] },
+  ]);
 });
