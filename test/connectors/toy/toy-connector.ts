@@ -218,8 +218,11 @@ class ToyStream {
     const waited = this.#context.onWaiting();
     const standing = await asked.decided;
     waited();
-    const used = standing.state === 'approved' ? asked.use() : undefined;
-    const outcome = used === undefined ? 'denied' : 'released';
+    // A commit may have come meanwhile.
+    const isRefused = 'code' in decide(this.#context.grant(), ask.line);
+    if (isRefused) asked.end('void', 'it was refused when it was decided again');
+    const used = !isRefused && standing.state === 'approved' ? asked.use() : undefined;
+    const outcome = isRefused ? 'void' : used === undefined ? 'denied' : 'released';
     this.#record.decided(ask.at, asked.id, { votes: standing.votes, outcome });
     return used === undefined ? `not approved: ${standing.state}` : undefined;
   }
