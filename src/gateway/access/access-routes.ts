@@ -1,32 +1,30 @@
 /** The HTTP API of temporary access: api/access.ts. */
-import type { Context, Hono } from 'hono';
+import type { Hono } from 'hono';
 import { ACCESS_PATHS, AccessRequest } from '../../api/access.ts';
 import { APPROVAL_ID, type ApprovalReply } from '../../api/approvals.ts';
 import { API_VERSION } from '../../api/http.ts';
 import { approvalView } from '../approvals/approval-view.ts';
 import type { Approvals } from '../approvals/approvals.ts';
-import type { Env } from '../http/http-api.ts';
+import type { Env, Guards } from '../http/api-context.ts';
 import { readJson } from '../http/http-body.ts';
 import { json } from '../http/http-replies.ts';
-import type { Authenticated, Identity } from '../identity/identity.ts';
+import type { Identity } from '../identity/identity.ts';
 import type { AccessRequests } from './access-requests.ts';
-
-type Ctx = Context<Env>;
-type Handler = (c: Ctx, who: Authenticated) => Response | Promise<Response>;
 
 export interface AccessRoutesOptions {
   readonly access: AccessRequests;
   readonly approvals: Approvals;
   readonly identity: Pick<Identity, 'requireLive'>;
-  readonly authenticated: (handler: Handler) => (c: Ctx) => Promise<Response>;
-  /** For the logins of runs, too. */
-  readonly alsoRuns: (handler: Handler) => (c: Ctx) => Promise<Response>;
 }
 
 const MAX_BODY_BYTES = 16 * 1024;
 
-export function addAccessRoutes(app: Hono<Env>, options: AccessRoutesOptions): void {
-  const { access, approvals, identity, authenticated, alsoRuns } = options;
+export function addAccessRoutes(
+  app: Hono<Env>,
+  { alsoRuns, authenticated }: Guards,
+  options: AccessRoutesOptions,
+): void {
+  const { access, approvals, identity } = options;
 
   app.get(
     ACCESS_PATHS.access,

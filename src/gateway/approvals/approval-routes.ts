@@ -1,5 +1,5 @@
 /** The HTTP API of requests that wait for a person: api/approvals.ts. */
-import type { Context, Hono } from 'hono';
+import type { Hono } from 'hono';
 import {
   APPROVAL_ID,
   APPROVAL_PATHS,
@@ -10,7 +10,7 @@ import {
 } from '../../api/approvals.ts';
 import { API_VERSION } from '../../api/http.ts';
 import { HoopError, ProtocolError } from '../../errors.ts';
-import type { Env } from '../http/http-api.ts';
+import type { Ctx, Env, Guards } from '../http/api-context.ts';
 import { readJson } from '../http/http-body.ts';
 import { json } from '../http/http-replies.ts';
 import type { Authenticated, Identity } from '../identity/identity.ts';
@@ -19,16 +19,11 @@ import { approvalView } from './approval-view.ts';
 import { type Approvals, unknownApproval } from './approvals.ts';
 import { isBlank } from './plain-text.ts';
 
-type Ctx = Context<Env>;
-type Handler = (c: Ctx, who: Authenticated) => Response | Promise<Response>;
-
 export interface ApprovalRoutesOptions {
   readonly approvals: Approvals;
   readonly identity: Pick<Identity, 'requireLive'>;
   /** Aborted when the gateway stops. */
   readonly signal: AbortSignal;
-  readonly authenticated: (handler: Handler) => (c: Ctx) => Promise<Response>;
-  readonly alsoRuns: (handler: Handler) => (c: Ctx) => Promise<Response>;
 }
 
 const MAX_BODY_BYTES = 16 * 1024;
@@ -36,8 +31,12 @@ const MAX_BODY_BYTES = 16 * 1024;
 const MAX_POLLS_PER_PERSON = 10;
 const MAX_POLLS = 1000;
 
-export function addApprovalRoutes(app: Hono<Env>, options: ApprovalRoutesOptions): void {
-  const { approvals, identity, authenticated, alsoRuns } = options;
+export function addApprovalRoutes(
+  app: Hono<Env>,
+  { alsoRuns, authenticated }: Guards,
+  options: ApprovalRoutesOptions,
+): void {
+  const { approvals, identity } = options;
   const polls = new Map<string, number>();
 
   const view = (id: string, who: Authenticated): Response => {

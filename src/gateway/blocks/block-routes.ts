@@ -1,31 +1,31 @@
 /** The HTTP API of blocks: api/blocks.ts. */
-import type { Context, Hono } from 'hono';
+import type { Hono } from 'hono';
 import { APPROVAL_ID } from '../../api/approvals.ts';
 import { BLOCK_PATHS, type BlockReply, BlockRequest, type BlocksReply } from '../../api/blocks.ts';
 import { API_VERSION } from '../../api/http.ts';
-import type { Env } from '../http/http-api.ts';
+import type { Env, Guards } from '../http/api-context.ts';
 import { readJson } from '../http/http-body.ts';
 import { json } from '../http/http-replies.ts';
-import type { Authenticated, Identity } from '../identity/identity.ts';
+import type { Identity } from '../identity/identity.ts';
 import type { Sessions } from '../sessions/sessions.ts';
 import { meansPrincipal } from './block.ts';
 import type { Blocks } from './blocks.ts';
-
-type Ctx = Context<Env>;
-type Handler = (c: Ctx, who: Authenticated) => Response | Promise<Response>;
 
 export interface BlockRoutesOptions {
   readonly blocks: Blocks;
   readonly identity: Pick<Identity, 'requireLive' | 'principals' | 'revoke'>;
   readonly sessions: Pick<Sessions, 'endBlocked'>;
   readonly onBlocked: () => void;
-  readonly authenticated: (handler: Handler) => (c: Ctx) => Promise<Response>;
 }
 
 const MAX_BODY_BYTES = 16 * 1024;
 
-export function addBlockRoutes(app: Hono<Env>, options: BlockRoutesOptions): void {
-  const { blocks, identity, sessions, authenticated } = options;
+export function addBlockRoutes(
+  app: Hono<Env>,
+  { authenticated }: Guards,
+  options: BlockRoutesOptions,
+): void {
+  const { blocks, identity, sessions } = options;
   app.get(
     BLOCK_PATHS.blocks,
     authenticated((_c, { principal }) =>

@@ -1,5 +1,5 @@
 /** The HTTP API of active runs: api/runs.ts. Their people see and end them, approvers all. */
-import type { Context, Hono } from 'hono';
+import type { Hono } from 'hono';
 import { API_VERSION, PATHS } from '../../api/http.ts';
 import {
   type EndRunReply,
@@ -13,28 +13,28 @@ import {
 import { HoopError } from '../../errors.ts';
 import { isSessionId } from '../../session-id.ts';
 import type { Approvals } from '../approvals/approvals.ts';
-import type { Env } from '../http/http-api.ts';
+import type { Ctx, Env, Guards } from '../http/api-context.ts';
 import { readJson } from '../http/http-body.ts';
 import { json } from '../http/http-replies.ts';
 import type { Authenticated, Identity, LiveRun } from '../identity/identity.ts';
 import { isSamePrincipal } from '../sessions/session-places.ts';
 import type { Sessions } from '../sessions/sessions.ts';
 
-type Ctx = Context<Env>;
-type Handler = (c: Ctx, who: Authenticated) => Response | Promise<Response>;
-
 export interface LiveRunRoutesOptions {
   readonly identity: Pick<Identity, 'runs' | 'endRun' | 'requireLive'>;
   readonly sessions: Pick<Sessions, 'ofRun'>;
   readonly approvals: Pick<Approvals, 'openOfRun'>;
-  /** Not for runs: they neither see nor end one another. */
-  readonly authenticated: (handler: Handler) => (c: Ctx) => Promise<Response>;
 }
 
 const MAX_BODY_BYTES = 16 * 1024;
 
-export function addLiveRunRoutes(app: Hono<Env>, options: LiveRunRoutesOptions): void {
-  const { identity, authenticated } = options;
+/** Not for runs: they neither see nor end one another. */
+export function addLiveRunRoutes(
+  app: Hono<Env>,
+  { authenticated }: Guards,
+  options: LiveRunRoutesOptions,
+): void {
+  const { identity } = options;
   const seen = async ({ principal }: Authenticated): Promise<readonly LiveRun[]> => {
     const runs = await identity.runs();
     return runs

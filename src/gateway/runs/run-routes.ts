@@ -1,5 +1,5 @@
 /** `POST /v1/runs`: a login of its own for one run of a program. */
-import type { Context, Hono } from 'hono';
+import type { Hono } from 'hono';
 import { API_VERSION, PATHS } from '../../api/http.ts';
 import { type RunReply, RunRequest } from '../../api/runs.ts';
 import { HoopError } from '../../errors.ts';
@@ -8,17 +8,14 @@ import type { Principal } from '../../policy/types.ts';
 import type { AccessRequests } from '../access/access-requests.ts';
 import type { GatewayPolicy } from '../base/gateway-policy.ts';
 import type { Blocks } from '../blocks/blocks.ts';
-import type { Env } from '../http/http-api.ts';
+import { type Env, type Guards, identityRequest } from '../http/api-context.ts';
 import { readJson } from '../http/http-body.ts';
 import { json, reply } from '../http/http-replies.ts';
 import { targetsReply } from '../http/targets-reply.ts';
-import type { Authenticated, Identity, IdentityRequest } from '../identity/identity.ts';
+import type { Identity } from '../identity/identity.ts';
 import { whoamiReply } from '../identity/whoami-reply.ts';
 import type { PolicyHistory } from '../index/policy-history.ts';
 import { agentOfRun } from './run-agent.ts';
-
-type Ctx = Context<Env>;
-type Handler = (c: Ctx, who: Authenticated) => Response | Promise<Response>;
 
 export interface RunRoutesOptions {
   readonly identity: Identity;
@@ -26,8 +23,6 @@ export interface RunRoutesOptions {
   readonly history: PolicyHistory;
   readonly access: AccessRequests;
   readonly blocks: Pick<Blocks, 'require'>;
-  readonly alsoRuns: (handler: Handler) => (c: Ctx) => Promise<Response>;
-  readonly identityRequest: (c: Ctx) => IdentityRequest;
 }
 
 const MAX_BODY_BYTES = 128 * 1024;
@@ -36,8 +31,12 @@ const MAX_PROGRAM_LENGTH = 255;
 /** In a hint. */
 const MAX_NAMES = 20;
 
-export function addRunRoutes(app: Hono<Env>, options: RunRoutesOptions): void {
-  const { identity, policy, access, blocks, alsoRuns, identityRequest } = options;
+export function addRunRoutes(
+  app: Hono<Env>,
+  { alsoRuns }: Guards,
+  options: RunRoutesOptions,
+): void {
+  const { identity, policy, access, blocks } = options;
   app.post(
     PATHS.runs,
     alsoRuns(async (c, who) => {

@@ -1,10 +1,10 @@
 /** Routes for what happens to a recording after its session: last cut, upload, bundle. */
-import type { Context, Hono } from 'hono';
+import type { Hono } from 'hono';
 import type { z } from 'zod';
 import { type CutAckSchema, CutProposalSchema, type CutsReply } from '../../api/control.ts';
 import { API_VERSION, PATHS } from '../../api/http.ts';
 import { HoopError } from '../../errors.ts';
-import type { Env } from '../http/http-api.ts';
+import type { Ctx, Env, Guards } from '../http/api-context.ts';
 import { decodeText, readBody, readJson } from '../http/http-body.ts';
 import { json, text } from '../http/http-replies.ts';
 import type { Authenticated } from '../identity/identity.ts';
@@ -20,20 +20,18 @@ const LIMITS = {
   manifest: 16 * 1024 * KIB,
 } as const;
 
-type Ctx = Context<Env>;
-type Handler = (c: Ctx, who: Authenticated) => Response | Promise<Response>;
-
 export interface RecordingRoutesOptions {
   readonly sessions: Sessions;
   readonly rights: SessionRights;
   readonly ended: EndedRecordings;
-  readonly authenticated: (handler: Handler) => (c: Ctx) => Promise<Response>;
-  /** For the logins of runs, too. */
-  readonly alsoRuns: (handler: Handler) => (c: Ctx) => Promise<Response>;
 }
 
-export function addRecordingRoutes(app: Hono<Env>, options: RecordingRoutesOptions): void {
-  const { sessions, rights, ended, authenticated, alsoRuns } = options;
+export function addRecordingRoutes(
+  app: Hono<Env>,
+  { alsoRuns, authenticated }: Guards,
+  options: RecordingRoutesOptions,
+): void {
+  const { sessions, rights, ended } = options;
   const { index } = rights;
   const sessionOf = (c: Ctx, who: Authenticated, access: Parameters<typeof requireSession>[3]) =>
     requireSession(rights, who, c.req.param('id') ?? '', access);

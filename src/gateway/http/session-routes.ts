@@ -1,0 +1,126 @@
+/** Sessions: asked for, listed, shown, ended. What becomes of their recordings has routes of its own. */
+import type { Hono } from 'hono';
+import * as z from 'zod';
+import { API_VERSION, PATHS } from '../../api/http.ts';
+import {
+  EndSessionRequest,
+  SessionRequest,
+  type SessionShown,
+  type SessionSummary,
+  type SessionsReply,
+} from '../../api/sessions.ts';
+import { ProtocolError } from '../../errors.ts';
+import type { Authenticated, Identity } from '../identity/identity.ts';
+import { runRefused } from '../identity/run-rights.ts';
+import type { PolicyHistory } from '../index/policy-history.ts';
+import { maySeeAll, requireSession, type SessionRights } from '../sessions/access.ts';
+import type { Sessions } from '../sessions/sessions.ts';
+import type { Ctx, Env, Guards } from './api-context.ts';
+import { readJson } from './http-body.ts';
+import { json } from './http-replies.ts';
+
+export interface SessionRoutesOptions {
+  readonly identity: Identity;
+  readonly sessions: Sessions;
+  readonly history: PolicyHistory;
+  readonly rights: SessionRights;
+}
+
+const MAX_REQUEST_BYTES = 64 * 1024;
+const MAX_LISTED_SESSIONS = 1000;
+
+const SessionsQuery = z.object({
+  limit: z.coerce.number().int().min(1).max(MAX_LISTED_SESSIONS).default(100),
+  target: z.string().max(200).optional(),
+  mine: z.enum(['0', '1']).optional(),
+  live: z.enum(['0', '1']).optional(),
+});
+
+export function addSessionRoutes(
+  app: Hono<Env>,
+  { alsoRuns }: Guards,
+  options: SessionRoutesOptions,
+): void {
+  const { identity, sessions, rights } = options;
+  const { index } = rights;
+  const sessionOf = (c: Ctx, who: Authenticated, access: Parameters<typeof requireSession>[3]) =>
+    requireSession(rights, who, c.req.param('id') ?? '', access);
+
+  /** The index learns a session's byte counts at its end. */
+  const withLiveTotals = (summary: SessionSummary): SessionSummary => ({
+    ...summary,
+    ...sessions.find(summary.id)?.totals,
+  });
+
+  app.post(
+    PATHS.sessions,
+    alsoRuns(async (c, who) => {
+      const request = await readJson(c.req.raw, SessionRequest, MAX_REQUEST_BYTES);
+      return json(await sessions.create(who, request), 201);
+    }),
+  );
+  app.get(
+    PATHS.sessions,
+    alsoRuns((c, who) => {
+      const query = SessionsQuery.safeParse(c.req.query());
+      if (!query.success) {
+        throw new ProtocolError('the query is not valid');
+      }
+      const { limit, target, mine } = query.data;
+      const { issuer, sub } = who.principal;
+      const live = query.data.live === '1';
+      const seesAll = mine !== '1' && maySeeAll(who.principal, live);
+      const owner = seesAll ? undefined : { issuer, sub };
+      const found = index.list({ owner, run: who.run?.id, target, live, limit });
+      return json({
+        v: API_VERSION,
+        sessions: found.map(({ summary }) => withLiveTotals(summary)),
+      } satisfies SessionsReply);
+    }),
+  );
+  app.get(
+    PATHS.session(':id'),
+    alsoRuns((c, who) => {
+      const summary = withLiveTotals(sessionOf(c, who, 'show').summary);
+      const acts = summary.kind === 'ssh' ? index.acts(summary.id) : undefined;
+      const columnsMasked = index.columnsMasked(summary.id);
+      const shown = {
+        ...summary,
+        ...(acts === undefined ? {} : { acts }),
+        ...(columnsMasked.length === 0 ? {} : { columnsMasked: [...columnsMasked] }),
+      };
+      const session = withPolicy(options.history, shown);
+      return json({ v: API_VERSION, session } satisfies SessionShown);
+    }),
+  );
+  app.post(
+    PATHS.end(':id'),
+    alsoRuns(async (c, who) => {
+      const { id } = sessionOf(c, who, 'end').summary;
+      const { reason, login } = await readJson(c.req.raw, EndSessionRequest, MAX_REQUEST_BYTES);
+      await identity.requireLive(who);
+      if (login === true && who.run !== undefined) {
+        throw runRefused('end logins');
+      }
+      const ended = await sessions.endBy(id, who, {
+        ...(reason === undefined ? {} : { reason }),
+        ...(login === undefined ? {} : { login }),
+      });
+      const { endReason, logins } = ended;
+      const by = who.principal.name;
+      c.get('log').info('session.ended_by', { session: id, by, endReason, logins });
+      return json(ended);
+    }),
+  );
+}
+
+function withPolicy(history: PolicyHistory, summary: SessionSummary): SessionSummary {
+  const period = history.at(summary.policyCommit, Date.parse(summary.startedAt));
+  return period === undefined
+    ? summary
+    : {
+        ...summary,
+        policySigner: period.signer,
+        policySince: new Date(period.sinceMs).toISOString(),
+      };
+}

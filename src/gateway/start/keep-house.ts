@@ -1,0 +1,48 @@
+import type { Approvals } from '../approvals/approvals.ts';
+import type { DiskRoom } from '../base/disk-room.ts';
+import { errorFields, type Log } from '../base/log.ts';
+import type { SqliteIdentityStore } from '../identity/sqlite-identity-store.ts';
+import type { SessionIndex } from '../index/session-index.ts';
+import type { Sessions } from '../sessions/sessions.ts';
+
+export interface HouseOptions {
+  /** Signs what no client has signed in time. */
+  readonly signOverdue: () => void;
+  readonly index: SessionIndex;
+  readonly approvals: Approvals;
+  readonly identityStore: SqliteIdentityStore;
+  readonly sessions: Sessions;
+  readonly room: DiskRoom;
+  readonly log: Log;
+  readonly clock: () => number;
+}
+
+const HOUSEKEEPING_EVERY_MS = 60_000;
+const SECOND_MS = 1000;
+
+/** What is done from time to time while the gateway runs, until it is disposed of. */
+export function keepHouse(options: HouseOptions): Disposable {
+  const { signOverdue, index, approvals, identityStore, sessions, room, log, clock } = options;
+  const housekeeping = setInterval(() => {
+    signOverdue();
+    index.tryFlush();
+    approvals.prune();
+    identityStore
+      .prune(clock())
+      .catch((error: unknown) => log.error('housekeeping.failed', errorFields(error)));
+  }, HOUSEKEEPING_EVERY_MS);
+
+  const eachSecond = setInterval(() => {
+    sessions.checkLogins();
+    if (sessions.size > 0 && room.isNearlyFull) {
+      log.error('disk.nearly_full', { sessions: sessions.size });
+      sessions.endForWantOfRoom();
+    }
+  }, SECOND_MS);
+  return {
+    [Symbol.dispose]() {
+      clearInterval(housekeeping);
+      clearInterval(eachSecond);
+    },
+  };
+}

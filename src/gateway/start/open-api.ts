@@ -1,0 +1,68 @@
+/** What the gateway answers over HTTP. */
+import { reconsiderStatements } from '../approvals/policy-standing.ts';
+import type { DiskRoom } from '../base/disk-room.ts';
+import type { Connectors } from '../connectors.ts';
+import { createHttpApi } from '../http/http-api.ts';
+import { infoReply } from '../http/info-reply.ts';
+import { SessionSearch } from '../search/session-search.ts';
+import type { SessionNonces } from '../sessions/session-nonces.ts';
+import type { Sessions } from '../sessions/sessions.ts';
+import type { GatewayData, Opening } from './open-data.ts';
+import type { OpenLogins } from './open-logins.ts';
+import type { OpenPolicy } from './open-policy.ts';
+import { Readiness } from './readiness.ts';
+
+export function openApi(
+  { config, clock, log, opened }: Opening,
+  data: GatewayData,
+  inForce: OpenPolicy,
+  parts: OpenLogins & {
+    readonly connectors: Connectors;
+      readonly sessions: Sessions;
+      readonly nonces: SessionNonces;
+      readonly room: DiskRoom;
+      readonly version: string;
+      /** Aborted when the gateway stops. */
+      readonly signal: AbortSignal;
+    },
+): ReturnType<typeof createHttpApi> {
+  const { policy, approvals } = inForce;
+  const { identity, sessions, nonces, room, connectors, seenApprovers, version, signal } = parts;
+  const readiness = new Readiness({
+    hasRoom: () => room.hasRoom,
+    hasPolicy: () => policy.current() !== undefined,
+    checkWritable: () => data.database.checkWritable(),
+    log,
+    clock,
+  });
+  return createHttpApi({
+    ...inForce,
+    identity,
+    sessions,
+    index: data.index,
+    ended: data.ended,
+    nonces,
+    search: opened.use(new SessionSearch(data)),
+    maskAlerts: (who) => {
+      const alerts = connectors.alerts();
+      const seen = new Set(
+        alerts.length === 0 ? [] : policy.granted(who).map(({ target }) => target.name),
+      );
+      return alerts.filter(({ target }) => seen.has(target) || who.roles.length > 0);
+    },
+    approverGroups: () => seenApprovers.groups(),
+    onBlocked: () => reconsiderStatements(approvals, policy),
+    info: () =>
+      infoReply({
+        config,
+        keys: data.keys.get(),
+        policy,
+        allowedSigners: data.allowedSigners,
+        version,
+        loginNonce: identity.loginNonce(),
+      }),
+    unready: () => readiness.reasons(),
+    log,
+    signal,
+  });
+}

@@ -1,0 +1,73 @@
+/** The policy in force, and what people are given, kept from or wait for beside it. */
+import { policyConnectors } from '../../policy/connector.ts';
+import type { PolicyInForce } from '../../policy/repo.ts';
+import { AccessGrants } from '../access/access-grants.ts';
+import { AccessRequests } from '../access/access-requests.ts';
+import { ApprovalStore } from '../approvals/approval-store.ts';
+import { Approvals } from '../approvals/approvals.ts';
+import { reconsiderStatements } from '../approvals/policy-standing.ts';
+import { SealedJson } from '../approvals/sealed-json.ts';
+import { GatewayPolicy } from '../base/gateway-policy.ts';
+import { Blocks } from '../blocks/blocks.ts';
+import type { GatewaySource } from '../connector.ts';
+import { PolicyHistory } from '../index/policy-history.ts';
+import type { GatewayData, Opening } from './open-data.ts';
+
+export async function openPolicy(
+  { config, env, clock, log, opened }: Opening,
+  { directory, database, allowedSigners, maskKey }: GatewayData,
+  sources: readonly GatewaySource[],
+  signal: AbortSignal,
+) {
+  const access = opened.use(new AccessGrants({ store: database, clock, log }));
+  const blocks = new Blocks({
+    store: database,
+    agents: () => new Set(policy.current()?.policy.agents.keys()),
+    clock,
+    log,
+  });
+  const policy = await GatewayPolicy.open(
+    {
+      directory: directory.policy,
+      repository: config.policy.repository,
+      branch: config.policy.branch,
+      allowedSigners,
+      pollSeconds: config.policy.pollSeconds,
+      env,
+      connectors: await policyConnectors(sources),
+      temporary: (principal, target) => access.active(principal, target),
+      isBlocked: (principal, target) => blocks.find(principal, target) !== undefined,
+      log,
+    },
+    signal,
+  );
+  const first = policy.current();
+  /** Of the commit that is in force now, and of each that comes. */
+  const followPolicy = (follow: (inForce: PolicyInForce) => void): void => {
+    policy.onChange(follow);
+    if (first !== undefined) {
+      follow(first);
+    }
+  };
+  // Before the sessions hear of a commit: what it no longer gives has ended by then.
+  followPolicy(({ policy }) => access.policyChanged(policy));
+  const approvals = opened.use(
+    new Approvals({
+      store: new ApprovalStore(database, new SealedJson(maskKey)),
+      isAgent: (someone) => policy.isAgent(someone),
+      isBlocked: (someone, target) => blocks.find(someone, target) !== undefined,
+      log,
+      clock,
+    }),
+  );
+  // What was asked for counts: the binding has the terms, and is compared when it is used.
+  approvals.handle('statement', { needs: ({ needs }) => needs });
+  approvals.handle('command', { needs: ({ needs }) => needs });
+  followPolicy(() => reconsiderStatements(approvals, policy));
+  const accessRequests = new AccessRequests({ policy, access, approvals, clock });
+  const history = new PolicyHistory(database, clock);
+  followPolicy((next) => history.inForce(next));
+  return { policy, first, followPolicy, access, blocks, approvals, accessRequests, history };
+}
+
+export type OpenPolicy = Awaited<ReturnType<typeof openPolicy>>;

@@ -1,0 +1,49 @@
+/** The sessions of this gateway, and the room on its disk that they need. */
+import { DiskRoom } from '../base/disk-room.ts';
+import type { Connectors } from '../connectors.ts';
+import type { Identity } from '../identity/identity.ts';
+import type { SessionNonces } from '../sessions/session-nonces.ts';
+import { Sessions } from '../sessions/sessions.ts';
+import type { GatewayData, Opening } from './open-data.ts';
+import type { OpenPolicy } from './open-policy.ts';
+
+export function openSessions(
+  { clock, log }: Opening,
+  data: GatewayData,
+  inForce: OpenPolicy,
+  parts: {
+    readonly connectors: Connectors;
+    readonly nonces: SessionNonces;
+    readonly room: DiskRoom;
+    /** Comes after the sessions, which end with their logins. */
+    readonly identity: () => Identity;
+  },
+): Sessions {
+  const { identity } = parts;
+  return new Sessions({
+    ...inForce,
+    ...parts,
+    keys: () => data.keys.get(),
+    store: data.store,
+    index: data.index,
+    log,
+    clock,
+    requireLogin: (who) => identity().requireLive(who),
+    endLogin: async (family, why) => (await identity().revoke({ id: family }, why)).length,
+    // A disputed session is signed at once, by the gateway alone.
+    onEnded: data.signOverdue,
+  });
+}
+
+export function openRoom(
+  { config, log }: Opening,
+  { directory }: GatewayData,
+  { freePercent }: { readonly freePercent?: (directory: string) => number },
+): DiskRoom {
+  return new DiskRoom({
+    directory: directory.path,
+    minFreePercent: config.recording.minFreePercent,
+    log,
+    ...(freePercent === undefined ? {} : { freePercent }),
+  });
+}
