@@ -18,13 +18,13 @@ export function openApi(
   inForce: OpenPolicy,
   parts: OpenLogins & {
     readonly connectors: Connectors;
-      readonly sessions: Sessions;
-      readonly nonces: SessionNonces;
-      readonly room: DiskRoom;
-      readonly version: string;
-      /** Aborted when the gateway stops. */
-      readonly signal: AbortSignal;
-    },
+    readonly sessions: Sessions;
+    readonly nonces: SessionNonces;
+    readonly room: DiskRoom;
+    readonly version: string;
+    /** Aborted when the gateway stops. */
+    readonly signal: AbortSignal;
+  },
 ): ReturnType<typeof createHttpApi> {
   const { policy, approvals } = inForce;
   const { identity, sessions, nonces, room, connectors, seenApprovers, version, signal } = parts;

@@ -124,16 +124,16 @@ export class ClientSide {
 
   /** @returns 'terminated' after Terminate; a promise only where something has to be waited for. */
   handle(item: ScannedItem): Promise<'terminated' | undefined> | 'terminated' | undefined {
-    const { queue, stopping } = this.#state;
+    const { queue, cancels } = this.#state;
     const waitMs = item.kind === 'pass' || !STATEMENTS.has(item.type) ? 0 : this.#state.paceMs(1);
-    const isReady = stopping === undefined && queue.length < MAX_PENDING && waitMs === 0;
+    const isReady = cancels.stopping === undefined && queue.length < MAX_PENDING && waitMs === 0;
     return isReady ? this.#handle(item) : this.#handleWhenReady(item, waitMs);
   }
 
   async #handleWhenReady(item: ScannedItem, waitMs: number): Promise<'terminated' | undefined> {
     const { queue } = this.#state;
     if (waitMs > 0) await this.#state.pause(waitMs);
-    while (this.#state.stopping !== undefined) await this.#state.stopping;
+    while (this.#state.cancels.stopping !== undefined) await this.#state.cancels.stopping;
     if (queue.length >= MAX_PENDING) {
       await this.#state.waitForTarget(() => queue.length < MAX_PENDING);
     }
@@ -155,27 +155,27 @@ export class ClientSide {
       const after = this.#state.trials.afterCopy;
       return after === undefined ? undefined : this.#afterCopy(after, at);
     }
-    this.#state.take(at);
+    this.#state.cancels.take(at);
     const { type, body, bytes } = item;
     const waits =
       copy.isUndecided || copy.isReading
         ? this.#requestUnlessSpent(type, body, bytes, at)
         : this.#request(type, body, bytes, at);
     if (waits !== undefined) return this.#taken(waits);
-    this.#state.take(undefined);
+    this.#state.cancels.take(undefined);
     return undefined;
   }
 
   /** What a COPY has brought is counted when its last data is there. */
   #afterCopy(after: () => Promise<void>, at: number): Promise<undefined> {
     this.#state.trials.afterCopy = undefined;
-    this.#state.take(at);
+    this.#state.cancels.take(at);
     return this.#taken(after());
   }
 
   async #taken(waits: Promise<void>): Promise<undefined> {
     await waits;
-    this.#state.take(undefined);
+    this.#state.cancels.take(undefined);
   }
 
   async #pass(bytes: Uint8Array, at: number): Promise<undefined> {

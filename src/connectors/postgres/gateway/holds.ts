@@ -134,7 +134,7 @@ export class Holds {
       stopped.resolve(stop);
     };
     const over = (): void => end('gone');
-    state.hold(() => end('cancelled'));
+    state.cancels.hold(() => end('cancelled'));
     const waited = state.options.onWaiting?.();
     state.ended.signal.addEventListener('abort', over, { once: true });
     const timer = setTimeout(() => end('too long'), maxHoldMs(ask, asked)).unref();
@@ -164,7 +164,7 @@ export class Holds {
     } finally {
       clearTimeout(timer);
       waited?.();
-      state.hold(undefined);
+      state.cancels.hold(undefined);
       state.ended.signal.removeEventListener('abort', over);
     }
   }

@@ -92,7 +92,7 @@ export class QuerySequences {
     while (query.isOpen && sequence.next < statements.length) {
       const sent = await this.#next(sequence);
       if (sent === undefined) break;
-      this.#state.handedOn();
+      this.#state.cancels.handedOn();
       if (await trials.readsCopy(() => this.#goOn(sequence, sent))) return;
       if (!(await this.#answered(sequence, sent))) break;
     }

@@ -195,7 +195,7 @@ export class RowDelivery {
     // The lineage was made from a catalog that is out of date.
     state.settings.catalogStale = 'all';
     if (entry?.kind === 'execute' && entry.segment === state.segment) state.skipping = true;
-    if (refusal.code === 'HOOP_LIMIT') state.stopRunning(entry);
+    if (refusal.code === 'HOOP_LIMIT') state.cancels.stopRunning(entry);
     return toErrorResponse(refusal, state.saying);
   }
 }

@@ -152,7 +152,7 @@ export class RowTrials {
   #stop(): void {
     if (!this.#isCounting) return;
     for (const trial of this.#open) trial.isOverdue = true;
-    this.#state.stopCounting();
+    this.#state.cancels.stopCounting();
   }
 
   /**

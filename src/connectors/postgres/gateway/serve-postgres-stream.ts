@@ -127,7 +127,7 @@ class PostgresStream {
     cancelKeys.add(
       greeting.processId,
       greeting.secretKey,
-      (sentBefore) => state.cancel(sentBefore),
+      (sentBefore) => state.cancels.cancel(sentBefore),
       stream,
     );
     const unlisten = options.onGrantEnded?.(() => {

@@ -2,10 +2,10 @@
 
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import { doneOrAborted } from '../../../until.ts';
 import { mayWriteBack } from '../policy/evaluate-placeholders.ts';
 import { encodeEmptyFrontend } from '../protocol/empty-messages.ts';
 import { BYTES, type TextCodec } from '../protocol/text-codec.ts';
+import { Cancels } from './cancels.ts';
 import { verdictsOf } from './confirmations.ts';
 import { CopyGuard } from './copy-guard.ts';
 import type { CountedQuery } from './counted-query.ts';
@@ -18,6 +18,7 @@ import { type Entry, type ExecuteEntry, PendingQueue, type QueryEntry } from './
 import { RowBudget } from './row-budget.ts';
 import { RowTrials } from './row-trials.ts';
 import type { Run } from './run.ts';
+import { SegmentCounts } from './segment-counts.ts';
 import { serverName } from './server-name.ts';
 import { ShadowSettings } from './shadow-settings.ts';
 import type { StreamStory } from './stream-story.ts';
@@ -27,8 +28,6 @@ import type { PostgresStreamOptions } from './types.ts';
 
 const FLUSH = encodeEmptyFrontend('Flush');
 const SYNC = encodeEmptyFrontend('Sync');
-/** A server that is not overloaded has read what was sent to it. */
-const CANCEL_AGAIN_MS = 100;
 
 export class StreamState {
   readonly options: PostgresStreamOptions;
@@ -52,6 +51,7 @@ export class StreamState {
   readonly notices: MaskNotices;
   readonly toTarget: OutputBatch;
   readonly toClient: OutputBatch;
+  readonly cancels: Cancels;
   /** The stream is over; everything that waits gives up. */
   readonly ended: AbortController;
   segment = 0;
@@ -59,10 +59,7 @@ export class StreamState {
   deferred = { values: false, userCode: false };
   /** Aborts when nobody waits for answers any more. */
   readonly left: AbortSignal;
-  /** Of the client since the last Sync or Query: Bind, Parse and Close behind a Bind, Execute. */
-  readonly inSegment = { binds: 0, renames: 0, runs: 0 };
-  /** A cancel is on its way to the target: what is sent now it might hit instead. */
-  stopping: Promise<void> | undefined;
+  readonly inSegment = new SegmentCounts();
   /** Extended messages were sent since the last Sync or Query. */
   segmentIsOpen = false;
   /** An error is certain or known: what comes before the next Sync is dropped, as the target would. */
@@ -73,14 +70,6 @@ export class StreamState {
   lookupsCountedAt: number | undefined;
   /** The target may keep answers in its buffer until a Flush or Sync. */
   #unflushed = false;
-  /** Withdraws the statement that waits for approval, if one does: it never reaches the target. */
-  #withdrawHeld: (() => void) | undefined;
-  /** Offset in the up stream of the message that is being dealt with. */
-  #inHandAt: number | undefined;
-  /** Whoever waits for that hears of its end, and of a hold. */
-  #handChanged: PromiseWithResolvers<void> | undefined;
-  /** The segment of the client that was begun last, and the offset of its first message. */
-  readonly #begun = { segment: -1, at: 0 };
   /** Sent, and with an effect on names or settings that is not confirmed yet. */
   readonly #disturbing = new Set<Entry>();
 
@@ -109,6 +98,7 @@ export class StreamState {
       soon: parts.options.whenRecorded,
     });
     this.toClient = new OutputBatch(parts.options.client, parts.ended.signal);
+    this.cancels = new Cancels(this);
   }
 
   /** How errors are said. */
@@ -146,28 +136,18 @@ export class StreamState {
     this.toTarget.push(message);
     this.queue.push(entry);
     if (disturbs) this.#disturbing.add(entry);
-    if (entry.origin === 'client' && this.#begun.segment !== entry.segment) {
-      this.#begun.segment = entry.segment;
-      this.#begun.at = this.#inHandAt ?? 0;
-    }
+    this.cancels.sent(entry);
     if (ends) {
       // It may end an implicit transaction, and with it what SET LOCAL did.
       if (this.settings.placeMoved) this.#disturbing.add(entry);
       this.segment += 1;
       this.segmentIsOpen = false;
-      this.inSegment.binds = 0;
-      this.inSegment.renames = 0;
-      this.inSegment.runs = 0;
+      this.inSegment.reset();
       this.#unflushed = false;
     } else {
       this.segmentIsOpen = true;
       this.#unflushed = true;
-      if (entry.kind === 'bind' && entry.origin === 'client') this.inSegment.binds += 1;
-      const isRename = entry.kind === 'parse' || entry.kind === 'close';
-      if (isRename && entry.origin === 'client' && this.inSegment.binds > 0) {
-        this.inSegment.renames += 1;
-      }
-      if (entry.kind === 'execute' && entry.origin === 'client') this.inSegment.runs += 1;
+      if (entry.origin === 'client') this.inSegment.sent(entry);
     }
   }
 
@@ -272,99 +252,6 @@ export class StreamState {
     await delay(waitMs, undefined, { signal: this.ended.signal }).catch(() => undefined);
   }
 
-  /** The message at this offset is being dealt with; undefined: it has been. */
-  take(at: number | undefined): void {
-    this.#inHandAt = at;
-    if (at === undefined) this.#noteHand();
-  }
-
-  /** More of the message in hand has been sent: that is what a cancel waits for. */
-  handedOn(): void {
-    this.#noteHand();
-  }
-
-  /** The message in hand waits for approval; undefined: no longer. */
-  hold(withdraw: (() => void) | undefined): void {
-    this.#withdrawHeld = withdraw;
-    this.#noteHand();
-  }
-
-  /**
-   * A CancelRequest. It hits what it would hit directly: the first statement without an answer, if
-   * the client had sent it by then, also one that has not got to the target yet. What is held never
-   * reaches the target, and so its cancel does not either.
-   * @param sentBefore bytes of the up stream that had been sent when the client asked.
-   */
-  async cancel(sentBefore = Number.POSITIVE_INFINITY): Promise<void> {
-    let wasDecided = false;
-    while (!this.ended.signal.aborted) {
-      const isInHand = this.#inHandAt !== undefined && this.#inHandAt < sentBefore;
-      if (this.#withdrawHeld !== undefined) {
-        if (isInHand) this.#withdrawHeld();
-        return;
-      }
-      const head = this.queue.find(({ origin }) => origin === 'client');
-      if (head !== undefined) {
-        const isLater = head.segment === this.#begun.segment && this.#begun.at >= sentBefore;
-        if (!isLater) await this.#cancelAtTarget();
-        if (!isLater && wasDecided) await this.#cancelAgain(head);
-        return;
-      }
-      if (!isInHand) return;
-      wasDecided = true;
-      // It is being decided. A cancel that came before it would be lost, as one that comes after.
-      await this.#nextHand();
-    }
-  }
-
-  #noteHand(): void {
-    this.#handChanged?.resolve();
-    this.#handChanged = undefined;
-  }
-
-  async #nextHand(): Promise<void> {
-    const { signal } = this.ended;
-    this.#handChanged ??= Promise.withResolvers();
-    await doneOrAborted(this.#handChanged.promise, signal);
-  }
-
-  async #cancelAtTarget(): Promise<void> {
-    // What is in line comes first: it may be what is meant.
-    this.toTarget.flush()?.catch(() => undefined);
-    const cancelled = this.target.cancel();
-    this.#stop(cancelled);
-    await cancelled;
-  }
-
-  /**
-   * A server drops a cancel that comes before it has read the statement. Here that is likely: the
-   * statement has only just been sent. With more in line the second one could hit what comes next.
-   */
-  async #cancelAgain(head: Entry): Promise<void> {
-    await delay(CANCEL_AGAIN_MS, undefined, { signal: this.ended.signal }).catch(() => undefined);
-    const isStillFirst = this.queue.find(({ origin }) => origin === 'client') === head;
-    const isAlone = this.queue.last?.segment === head.segment;
-    if (isStillFirst && isAlone && !this.ended.signal.aborted) await this.#cancelAtTarget();
-  }
-
-  /** The client's next message waits for it, whatever becomes of it. */
-  #stop(cancelled: Promise<void>): void {
-    const over = Promise.allSettled([this.stopping, cancelled]).then(() => {
-      if (this.stopping === over) this.stopping = undefined;
-    });
-    this.stopping = over;
-  }
-
-  /**
-   * Stops a statement whose rows nobody gets any more. Only if nothing else has been sent that the
-   * cancel might hit instead; the next message waits for it.
-   */
-  stopRunning(entry: Entry | undefined): void {
-    if (this.queue.last?.segment !== entry?.segment) return;
-    // When the cancel does not get through the statement runs to its end, unseen.
-    this.#stop(this.target.cancel());
-  }
-
   /**
    * Lets the target answer what it has run, although the client has an error by now: of a result
    * that was withheld the end is still to come.
@@ -373,11 +260,6 @@ export class StreamState {
     if (!this.#unflushed || this.queue.length === 0) return;
     this.toTarget.push(FLUSH);
     this.#unflushed = false;
-  }
-
-  /** Stops what is counted for too long. Nothing that could commit has been sent behind it. */
-  stopCounting(): void {
-    this.#stop(this.target.cancel());
   }
 
   /** Waits until `isDone`, which the target's answers bring about. */
