@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { hostKey } from '../../../../src/connectors/ssh/policy/host-key.ts';
-import { isServer } from '../../../../src/connectors/ssh/policy/types.ts';
 import { loginsOnOffer } from '../../../../src/connectors/ssh/policy/logins.ts';
+import { isServer } from '../../../../src/connectors/ssh/policy/types.ts';
 import { describeAgentRules, describeRules } from '../../../../src/policy/describe-grant.ts';
 import { problemLine } from '../../../../src/policy/load-policy.ts';
 import { policyWarnings } from '../../../../src/policy/policy-warnings.ts';
