@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest';
+import { CANDIDATE } from '../../src/masking/candidates/candidate.ts';
 import { HitCandidates } from '../../src/masking/candidates/hit-candidates.ts';
 import { valueWithoutHits } from '../../src/masking/detect-value.ts';
+import { TYPE } from '../../src/masking/type-oids.ts';
 import type { DetectorName } from '../../src/policy/types.ts';
 import { Maker, seeded } from './made-values.ts';
 import { valueWithoutHits as oracleWithoutHits } from './oracle/detect-value.ts';
@@ -47,6 +49,23 @@ describe('what looks at bytes first', () => {
     // Else it would compare nothing with nothing.
     expect(hits / VALUES).toBeGreaterThan(0.2);
     expect(hits / VALUES).toBeLessThan(0.95);
+  });
+
+  // The detectors read `\\x` as an escape up to `\\x7f`; the 4 behind `\\xa` is the card's.
+  test.each([
+    String.raw`\xa45391488034364%367`,
+    String.raw`\xE45391488034364&#54;7`,
+    String.raw`\xd453914880343646\x37`,
+  ])('takes no escape for more than the detectors do: %s', (text) => {
+    const bytes = Buffer.from(text);
+    const json = Buffer.from(JSON.stringify({ text }));
+    const candidates = new HitCandidates();
+    expect(candidates.inText(bytes, 0, bytes.length) & CANDIDATE.card).toBe(CANDIDATE.card);
+    expect(candidates.inJson(json, 0, json.length) & CANDIDATE.card).toBe(CANDIDATE.card);
+    const how = { detectors: new Set(ALL), isText: () => false, isUtf8: true };
+    const clean = valueWithoutHits(bytes, TYPE.text, 0, { ...how, counts: new Map() });
+    expect(clean).toEqual(oracleWithoutHits(bytes, TYPE.text, 0, { ...how, counts: new Map() }));
+    expect(Buffer.from(clean ?? []).toString()).toContain('[card]');
   });
 });
 

@@ -181,7 +181,11 @@ function backslash(from: Uint8Array, at: number, end: number, to: UnescapedBytes
   const next = from[at + 1] ?? 0;
   const lower = next | 0x20;
   if (lower === 0x75) return coded(hexAt(from, at + 2, end, 4), 6, to);
-  if (lower === 0x78) return coded(hexAt(from, at + 2, end, 2), 4, to);
+  if (lower === 0x78) {
+    const code = hexAt(from, at + 2, end, 2);
+    // Beyond ASCII it is no escape to the detectors: in `\xa4539…` the 4 is a digit of what follows.
+    return code < 0x80 ? coded(code, 4, to) : 0;
+  }
   if (next === 0x30 || next === 0x31) {
     const second = at + 3 < end ? (from[at + 2] ?? 0) - 0x30 : -1;
     const third = at + 3 < end ? (from[at + 3] ?? 0) - 0x30 : -1;
