@@ -298,6 +298,28 @@ describe('cancel', () => {
     expect(bench.events).toContainEqual({ type: 'cancel', stream: 2, forStream: undefined });
   });
 
+  test('that is on its way to the server does not hit the next statement', async () => {
+    const delivery = Promise.withResolvers<void>();
+    await using server = await deafToFirstCancel(target(), delivery.promise);
+    await using bench = await startBench({ target: server.target });
+    await using client = await RawClient.open(bench.port);
+    const { held, release } = await holdStatements();
+    client.send(query(`${held} /* sleeper-5 */`));
+    await untilRunning('sleeper-5', 1);
+    const cancelled = cancel(bench, keyOf(client));
+    await server.cancelled;
+    await release();
+    await client.until((all) => all.filter(({ type }) => type === 'Z').length === 2);
+    client.send(query("SELECT pg_sleep(0.5), 'slept'"));
+    // A whole login takes longer than a statement that was sent before it.
+    await (await RawClient.open(bench.port))[Symbol.asyncDispose]();
+    delivery.resolve();
+    await cancelled;
+    await client.until((all) => all.filter(({ type }) => type === 'Z').length === 3);
+    expect(errors(client.received)).toEqual([]);
+    expect(rows(client.received)).toContainEqual(['', 'slept']);
+  });
+
   test('of a refused statement that has not been refused yet changes nothing', async () => {
     const { script, asked, decide } = heldDecision({ deny: {} });
     await using bench = await startBench({ target: target(), script });
@@ -315,20 +337,33 @@ describe('cancel', () => {
 interface DeafServer extends AsyncDisposable {
   readonly target: PostgresTarget;
   readonly cancels: number;
+  /** The first cancel has come. */
+  readonly cancelled: Promise<void>;
 }
 
-/** Drops the first cancel, as a server does that has not read the statement yet. */
-async function deafToFirstCancel(behind: PostgresTarget): Promise<DeafServer> {
+/**
+ * Drops the first cancel, as a server does that has not read the statement yet.
+ * @param delivery the first cancel gets through when this resolves
+ */
+async function deafToFirstCancel(
+  behind: PostgresTarget,
+  delivery?: Promise<void>,
+): Promise<DeafServer> {
   const sockets = new Set<Socket>();
+  const { promise: cancelled, resolve: hear } = Promise.withResolvers<void>();
   let cancels = 0;
-  const proxy = createServer({ noDelay: true }, (near) => {
+  const proxy = createServer({ noDelay: true, allowHalfOpen: true }, (near) => {
     sockets.add(near.on('error', () => undefined));
-    near.once('data', (first) => {
+    near.once('data', async (first) => {
       const isCancel = first.length >= 8 && first.readUInt32BE(4) === CANCEL_REQUEST_CODE;
       cancels += isCancel ? 1 : 0;
       if (isCancel && cancels === 1) {
-        near.destroy();
-        return;
+        hear();
+        if (delivery === undefined) {
+          near.destroy();
+          return;
+        }
+        await delivery;
       }
       const far = connect({ host: '127.0.0.1', port: behind.hosts[0]?.port ?? 0, noDelay: true });
       sockets.add(far.on('error', () => undefined));
@@ -346,6 +381,7 @@ async function deafToFirstCancel(behind: PostgresTarget): Promise<DeafServer> {
     get cancels() {
       return cancels;
     },
+    cancelled,
     async [Symbol.asyncDispose]() {
       for (const socket of sockets) socket.destroy();
       proxy.close();
