@@ -6,6 +6,7 @@
  */
 import { setFlagsFromString } from 'node:v8';
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
+import { OwnerTurns } from '../../../owner-turns.ts';
 import type { Grant } from '../../../policy/types.ts';
 import { onAbort } from '../../../until.ts';
 import { answerQuestion, factsOf, toldOf } from './catalog-questions.ts';
@@ -78,8 +79,11 @@ const MAX_CACHED_TREE_BYTES = 512 * 1024;
 const NOT_TAKEN = -1;
 /** Of whoever cannot leave. */
 const NEVER = new AbortController().signal;
-/** Requests waiting for a worker; more than this many clients at once are refused, not queued. */
-const MAX_WAITING = 1000;
+/**
+ * Texts of one session that wait for a worker, of either size; more are refused, not queued. Each of
+ * its connections has one at a time, and its local port takes 1,024. Others have their own places.
+ */
+const MAX_WAITING = 1024;
 
 export interface SqlParserOptions {
   /** Threads; default 2, so that a large or slow text of one session does not hold up all others. */
@@ -93,6 +97,7 @@ export interface SqlParserOptions {
 }
 
 interface Job {
+  readonly owner: object;
   readonly text: string;
   readonly large: boolean;
   readonly maxTreeBytes: number;
@@ -162,13 +167,12 @@ export class SqlParser implements AsyncDisposable {
   readonly #timeoutMs: number;
   readonly #judgeTimeoutMs: number;
   readonly #threads = new Set<Thread>();
-  readonly #waiting: Job[] = [];
+  readonly #small = new OwnerTurns<Job>(MAX_WAITING);
+  readonly #large = new OwnerTurns<Job>(MAX_WAITING);
   readonly #cache = new Map<string, { outcome: ParseOutcome; bytes: number }>();
   readonly #shapes = new ConstantShapes();
-  /** When each owner had its last turn with a large text. */
-  readonly #turns = new WeakMap<object, number>();
-  #turn = 0;
-  readonly #pending = new Map<string, Promise<BoundedOutcome>>();
+  /** By owner: nobody waits for a turn of somebody else's. */
+  readonly #pending = new WeakMap<object, Map<string, Promise<BoundedOutcome>>>();
   #cacheBytes = 0;
   #closed = false;
   #replaced = 0;
@@ -195,11 +199,18 @@ export class SqlParser implements AsyncDisposable {
     return this.#threads.size;
   }
 
-  /** Never rejects: what could not be parsed is an outcome. */
-  parse(text: string): Promise<ParseOutcome>;
+  /**
+   * Never rejects: what could not be parsed is an outcome.
+   * @param owner whose turn it is, as in the context of `judge`
+   */
+  parse(text: string, owner?: object): Promise<ParseOutcome>;
   /** @param maxTreeBytes of its JSON, which is read where this is called */
-  parse(text: string, maxTreeBytes: number): Promise<BoundedOutcome>;
-  parse(text: string, maxTreeBytes = Number.POSITIVE_INFINITY): Promise<BoundedOutcome> {
+  parse(text: string, owner: object | undefined, maxTreeBytes: number): Promise<BoundedOutcome>;
+  parse(
+    text: string,
+    owner: object = this,
+    maxTreeBytes = Number.POSITIVE_INFINITY,
+  ): Promise<BoundedOutcome> {
     const cached = this.#cache.get(text);
     if (cached) {
       // Most recently used last.
@@ -207,7 +218,9 @@ export class SqlParser implements AsyncDisposable {
       this.#cache.set(text, cached);
       return Promise.resolve(cached.outcome);
     }
-    const pending = this.#pending.get(`${maxTreeBytes} ${text}`);
+    const ofOwner = this.#pending.get(owner) ?? new Map<string, Promise<BoundedOutcome>>();
+    const key = `${maxTreeBytes} ${text}`;
+    const pending = ofOwner.get(key);
     if (pending) {
       return pending;
     }
@@ -216,12 +229,15 @@ export class SqlParser implements AsyncDisposable {
     if (exchanged !== undefined) {
       return Promise.resolve({ type: 'tree', ...exchanged });
     }
-    const refused = this.#refuse(text);
+    const large = text.length > LARGE_SQL_BYTES;
+    const refused = this.#refuse(text, owner, large);
     if (refused) {
       return Promise.resolve(refused);
     }
-    const outcome = this.#enqueue(text, shape, maxTreeBytes);
-    this.#pending.set(`${maxTreeBytes} ${text}`, outcome);
+    const outcome = this.#enqueue({ owner, text, large, maxTreeBytes }, shape).finally(() =>
+      ofOwner.delete(key),
+    );
+    this.#pending.set(owner, ofOwner.set(key, outcome));
     return outcome;
   }
 
@@ -230,14 +246,15 @@ export class SqlParser implements AsyncDisposable {
    * the catalog. Never rejects.
    */
   judge(text: string, context: StatementContext, grant: Grant): Promise<JudgedOutcome> {
-    const refused = this.#refuse(text);
+    const { left = NEVER, owner = this } = context;
+    const refused = this.#refuse(text, owner, true);
     if (refused) {
       return Promise.resolve(refused);
     }
-    const { left = NEVER } = context;
     if (left.aborted) return Promise.resolve(BROKEN);
     return new Promise((resolve) => {
       const job: Job = {
+        owner,
         text,
         large: true,
         maxTreeBytes: Number.POSITIVE_INFINITY,
@@ -248,7 +265,7 @@ export class SqlParser implements AsyncDisposable {
           resolve(outcome as JudgedOutcome);
         },
       };
-      this.#waiting.push(job);
+      this.#large.add(owner, job);
       this.#dispatch();
       const abandoned = onAbort(left, () => this.#abandon(job));
     });
@@ -256,14 +273,14 @@ export class SqlParser implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
-    for (const job of this.#waiting.splice(0)) {
+    for (const job of [...this.#small.takeAll(), ...this.#large.takeAll()]) {
       job.done(BROKEN, 0);
     }
     const workers = [...this.#threads].map((thread) => this.#drop(thread));
     await Promise.all(workers);
   }
 
-  #refuse(text: string): NotParsed | undefined {
+  #refuse(text: string, owner: object, large: boolean): NotParsed | undefined {
     // A NUL would end the text for the parser and not for us; a lone surrogate has no UTF-8.
     if (text.includes('\0') || !text.isWellFormed()) {
       return NOT_TEXT;
@@ -271,21 +288,22 @@ export class SqlParser implements AsyncDisposable {
     if (text.length > MAX_SQL_BYTES || Buffer.byteLength(text) > MAX_SQL_BYTES) {
       return TOO_LARGE;
     }
-    return this.#closed || this.#waiting.length >= MAX_WAITING ? BROKEN : undefined;
+    return this.#closed || this.#waiting(large).isFull(owner) ? BROKEN : undefined;
+  }
+
+  #waiting(large: boolean): OwnerTurns<Job> {
+    return large ? this.#large : this.#small;
   }
 
   #enqueue(
-    text: string,
+    asked: Omit<Job, 'judge' | 'done'>,
     shape: ConstantShape | undefined,
-    maxTreeBytes: number,
   ): Promise<BoundedOutcome> {
+    const { owner, text, large } = asked;
     return new Promise((resolve) => {
-      this.#waiting.push({
-        text,
-        large: text.length > LARGE_SQL_BYTES,
-        maxTreeBytes,
+      this.#waiting(large).add(owner, {
+        ...asked,
         done: (outcome, bytes) => {
-          this.#pending.delete(`${maxTreeBytes} ${text}`);
           // Nobody has asked for a verdict.
           if (outcome.type === 'judged') throw new TypeError('a verdict in place of a tree');
           if (outcome.type !== 'large') this.#remember(text, outcome, bytes);
@@ -299,19 +317,19 @@ export class SqlParser implements AsyncDisposable {
     });
   }
 
-  /** Gives waiting texts to idle threads, in order, but never two large ones at once. */
+  /** Gives waiting texts to idle threads, small ones first, but never two large ones at once. */
   #dispatch(): void {
     for (;;) {
       const largeBusy = [...this.#threads].some(({ job }) => job?.large);
-      const next = this.#nextJob(largeBusy);
-      const idle = this.#idleFor(this.#waiting[next]?.large === true);
-      if (next < 0 || (!idle && this.#threads.size >= this.#size)) {
+      const large = !this.#small.isWaiting;
+      const waiting = this.#waiting(large);
+      const idle = this.#idleFor(large);
+      const isBusy = (large && largeBusy) || (!idle && this.#threads.size >= this.#size);
+      const job = isBusy ? undefined : waiting.take();
+      if (job === undefined) {
         return;
       }
-      const [job] = this.#waiting.splice(next, 1);
-      if (job) {
-        this.#run(idle ?? this.#start(), job);
-      }
+      this.#run(idle ?? this.#start(), job);
     }
   }
 
@@ -324,21 +342,6 @@ export class SqlParser implements AsyncDisposable {
     const own = idle.find(({ hadLarge }) => hadLarge === large);
     const mayStart = large && this.#threads.size < this.#size;
     return own ?? (mayStart ? undefined : idle[0]);
-  }
-
-  /** In order; of large texts that of the owner who has waited longest for a turn. */
-  #nextJob(largeBusy: boolean): number {
-    let next = -1;
-    let earliest = Number.POSITIVE_INFINITY;
-    for (const [index, { large, judge }] of this.#waiting.entries()) {
-      if (!large) return index;
-      const turn = this.#turns.get(judge?.context.owner ?? this) ?? 0;
-      if (!largeBusy && turn < earliest) {
-        next = index;
-        earliest = turn;
-      }
-    }
-    return next;
   }
 
   #start(): Thread {
@@ -389,9 +392,7 @@ export class SqlParser implements AsyncDisposable {
   #run(thread: Thread, job: Job): void {
     thread.id += 1;
     thread.job = job;
-    this.#turn += 1;
     thread.hadLarge ||= job.large;
-    if (job.large) this.#turns.set(job.judge?.context.owner ?? this, this.#turn);
     thread.rssBefore = job.large ? process.memoryUsage.rss() : 0;
     const usual = job.judge === undefined ? this.#timeoutMs : this.#judgeTimeoutMs;
     thread.limitMs = thread.id === 1 ? START_TIMEOUT_MS : usual;
@@ -431,9 +432,7 @@ export class SqlParser implements AsyncDisposable {
 
   /** Nobody waits for it any more: it gives way to the texts of others, soon if it is being judged. */
   #abandon(job: Job): void {
-    const waiting = this.#waiting.indexOf(job);
-    if (waiting >= 0) {
-      this.#waiting.splice(waiting, 1);
+    if (this.#waiting(job.large).remove(job.owner, job)) {
       job.done(BROKEN, 0);
       return;
     }
@@ -528,7 +527,8 @@ export class SqlParser implements AsyncDisposable {
   }
 
   #remember(text: string, outcome: ParseOutcome, jsonBytes: number): void {
-    if (outcome === BROKEN || jsonBytes > MAX_CACHED_TREE_BYTES) {
+    // Two who ask at once are both answered; one of the answers is kept.
+    if (outcome === BROKEN || jsonBytes > MAX_CACHED_TREE_BYTES || this.#cache.has(text)) {
       return;
     }
     // A parsed tree takes several times its JSON.

@@ -116,10 +116,11 @@ export function createStatementPolicy(
   async function rangesOfCopied(
     tree: unknown,
     text: string,
+    owner: object | undefined,
   ): Promise<ReadonlyMap<number, TextRange>> {
     const ranges = new Map<number, TextRange>();
     for (const copied of copiedTexts(tree, text)) {
-      const parsed = await parser.parse(copied.text);
+      const parsed = await parser.parse(copied.text, owner);
       if (parsed.type === 'tree' && isCopied(copied, parsed.tree)) {
         ranges.set(copied.index, copied.range);
       }
@@ -137,7 +138,7 @@ export function createStatementPolicy(
     const budget = new WorkBudget(MAX_STEPS_HERE);
     try {
       const masks = () => masksOf(grant, context.catalog);
-      const copied = await rangesOfCopied(tree, text);
+      const copied = await rangesOfCopied(tree, text, context.owner);
       return judgeStatements({ tree, text, copied, context, grant, masks, budget, onFault });
     } catch (error) {
       if (error instanceof OverBudget) return undefined;
@@ -164,7 +165,8 @@ export function createStatementPolicy(
     context: StatementContext,
     grant: Grant,
   ): Promise<{ verdict: Verdict; holdsFor: 'text' | 'shape' | 'nothing' }> {
-    const parsed = text.length > MAX_TEXT_HERE ? LARGE : await parser.parse(text, MAX_TREE_HERE);
+    const parsed =
+      text.length > MAX_TEXT_HERE ? LARGE : await parser.parse(text, context.owner, MAX_TREE_HERE);
     if (parsed.type !== 'tree' && parsed.type !== 'large') {
       return { verdict: refused(unparsed(parsed, grant)), holdsFor: 'nothing' };
     }

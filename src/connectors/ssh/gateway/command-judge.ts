@@ -5,6 +5,7 @@
  * of those that wait the one whose owner has waited longest.
  */
 import { Worker } from 'node:worker_threads';
+import { OwnerTurns } from '../../../owner-turns.ts';
 import type { Grant } from '../../../policy/types.ts';
 import { decideSsh } from '../policy/decide-ssh.ts';
 import type { SshAct, SshVerdict } from '../policy/types.ts';
@@ -27,7 +28,6 @@ const NOT_TAKEN = -1;
 const TOO_LONG = 'it takes too long to read';
 
 interface Job {
-  readonly owner: object;
   readonly grant: Grant;
   readonly user: string;
   readonly command: string;
@@ -45,10 +45,7 @@ interface Thread {
 
 export class CommandJudge implements AsyncDisposable {
   readonly #limitMs: number;
-  readonly #waiting = new Map<object, Job[]>();
-  /** When each owner had its last turn. */
-  readonly #turns = new WeakMap<object, number>();
-  #turn = 0;
+  readonly #waiting = new OwnerTurns<Job>(MAX_WAITING);
   #thread: Thread | undefined;
   #isClosed = false;
 
@@ -59,7 +56,7 @@ export class CommandJudge implements AsyncDisposable {
 
   /** Commands that were read in a thread so far. */
   get readElsewhere(): number {
-    return this.#turn;
+    return this.#waiting.taken;
   }
 
   /**
@@ -71,45 +68,27 @@ export class CommandJudge implements AsyncDisposable {
       return decideSsh(grant, user, act);
     }
     const { command } = act;
-    const waiting = this.#waiting.get(owner) ?? [];
-    if (this.#isClosed || waiting.length >= MAX_WAITING) {
+    if (this.#isClosed || this.#waiting.isFull(owner)) {
       return unread(grant, user, command);
     }
     return new Promise((done) => {
-      waiting.push({ owner, grant, user, command, done });
-      this.#waiting.set(owner, waiting);
+      this.#waiting.add(owner, { grant, user, command, done });
       this.#next();
     });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isClosed = true;
-    const jobs = [...this.#waiting.values()].flat();
-    this.#waiting.clear();
-    for (const job of jobs) giveUp(job);
+    for (const job of this.#waiting.takeAll()) giveUp(job);
     await this.#drop();
   }
 
   #next(): void {
     if (this.#thread?.job !== undefined) return;
-    const first = this.#takeFirst();
+    const first = this.#waiting.take();
     if (first === undefined) return;
-    this.#turn += 1;
-    this.#turns.set(first.owner, this.#turn);
     this.#thread ??= this.#start();
     this.#run(this.#thread, first);
-  }
-
-  /** Of the owner who has waited longest for a turn. */
-  #takeFirst(): Job | undefined {
-    let [next, earliest]: [Job[] | undefined, number] = [undefined, Number.POSITIVE_INFINITY];
-    for (const [owner, jobs] of this.#waiting) {
-      const turn = this.#turns.get(owner) ?? 0;
-      if (turn < earliest) [next, earliest] = [jobs, turn];
-    }
-    const job = next?.shift();
-    if (next?.length === 0 && job !== undefined) this.#waiting.delete(job.owner);
-    return job;
   }
 
   #start(): Thread {

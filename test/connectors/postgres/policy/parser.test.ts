@@ -140,3 +140,49 @@ test('small texts do not wait for a thread that large ones have used up', async 
   expect((await pool.parse(`select '${'x'.repeat(20_000)}'`)).type).toBe('tree');
   expect(pool.threads).toBe(2);
 });
+
+test('a session that asks for more than may wait takes no place from another one', async () => {
+  await using shared = SqlParser.create({ workers: 1 });
+  const [greedy, other] = [{}, {}];
+  const sent = Array.from({ length: 3000 }, (_, at) =>
+    shared.parse(`select a${at} from t`, greedy),
+  );
+  const mine = await shared.parse('select mine from t', other);
+  expect(mine.type).toBe('tree');
+  const outcomes = await Promise.all(sent);
+  const refused = outcomes.filter(({ type }) => type === 'refused');
+  // Of its own places one more was free: that of the text that the thread had taken.
+  expect(refused).toHaveLength(3000 - 1025);
+  expect(outcomes.at(-1)).toMatchObject({ type: 'refused', reason: 'parser' });
+  expect((await shared.parse('select again from t', greedy)).type).toBe('tree');
+});
+
+test.each([
+  ['small', 0],
+  ['large', 20_000],
+])('of a session that sends many %s texts, another one does not wait for all', async (_, size) => {
+  await using shared = SqlParser.create({ workers: 1 });
+  const order: string[] = [];
+  const ask = async (owner: object, name: string): Promise<void> => {
+    await shared.parse(`select ${name} from t${' '.repeat(size)}`, owner);
+    order.push(name);
+  };
+  const [greedy, other] = [{}, {}];
+  await Promise.all([...['a', 'b', 'c', 'd'].map((name) => ask(greedy, name)), ask(other, 'x')]);
+  expect(order).toEqual(['a', 'x', 'b', 'c', 'd']);
+});
+
+test('who asks for what somebody else waits for does not wait for the turns of that one', async () => {
+  await using shared = SqlParser.create({ workers: 1 });
+  const [greedy, other] = [{}, {}];
+  const order: string[] = [];
+  const ask = async (owner: object, name: string, who: string): Promise<void> => {
+    await shared.parse(`select ${name} from t`, owner);
+    order.push(`${who} ${name}`);
+  };
+  await Promise.all([
+    ...['a', 'b', 'c', 'd'].map((name) => ask(greedy, name, 'greedy')),
+    ask(other, 'd', 'other'),
+  ]);
+  expect(order.indexOf('other d')).toBe(1);
+});
