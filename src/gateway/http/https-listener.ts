@@ -3,18 +3,22 @@ import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import type { IncomingMessage, RequestListener } from 'node:http';
 import { createServer, type Server } from 'node:https';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { createSecureContext } from 'node:tls';
 import { HoopError } from '../../errors.ts';
 import type { HostAndPort } from '../base/config.ts';
+import { FirstBytes } from './first-bytes.ts';
 
 export interface HttpsListenerOptions {
   readonly listen: HostAndPort;
   readonly tls: { readonly certFile: string; readonly keyFile: string };
   readonly onRequest: RequestListener;
   readonly onUpgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
-  /** Milliseconds for the handshake, and again for all headers. Default 10 s. */
+  /** Milliseconds for the first byte, for the handshake, and again for all headers. Default 10 s. */
   readonly headersTimeoutMs?: number;
+  /** How many handshakes one turn of the event loop began; for tests. */
+  readonly onHandshakes?: (begun: number) => void;
 }
 
 /** In all: one byte a second does not keep a connection open. */
@@ -51,6 +55,7 @@ export async function listenHttps(options: HttpsListenerOptions): Promise<Server
     throw notTogether(options.tls, cause);
   }
   server.maxConnections = MAX_CONNECTIONS;
+  startHandshakesInTurns(server, timeoutMs, options.onHandshakes);
   server.on('upgrade', options.onUpgrade);
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     const isHttp = error.code?.startsWith('HPE_') || error.code === 'ERR_HTTP_REQUEST_TIMEOUT';
@@ -72,6 +77,22 @@ export async function listenHttps(options: HttpsListenerOptions): Promise<Server
     });
   }
   return server;
+}
+
+/** Node begins them where it accepts, all that there are in one turn. */
+function startHandshakesInTurns(
+  server: Server,
+  timeoutMs: number,
+  onTurn: HttpsListenerOptions['onHandshakes'],
+): void {
+  // Its own, which make the socket of TLS: documented as what an emitted 'connection' reaches.
+  const handshakes = server.listeners('connection');
+  server.removeAllListeners('connection');
+  const begin = (socket: Socket): void => {
+    for (const handshake of handshakes) handshake.call(server, socket);
+  };
+  const waiting = new FirstBytes({ begin, timeoutMs, onTurn });
+  server.on('connection', (socket: Socket) => waiting.accept(socket));
 }
 
 /** What `Server.setSecureContext` takes, too. @throws HOOP_CONFIG */

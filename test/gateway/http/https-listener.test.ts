@@ -4,6 +4,7 @@ import type { Server } from 'node:https';
 import { type AddressInfo, connect as connectTcp } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Duplex } from 'node:stream';
 import { connect } from 'node:tls';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { createCertificateAuthority, issueServerCertificate } from '../../../src/certificates.ts';
@@ -13,6 +14,8 @@ const ca = createCertificateAuthority();
 let directory: string;
 let server: Server;
 let files: { certFile: string; keyFile: string };
+/** Handshakes that the turns of the server began. */
+let turns: number[];
 
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), 'hoop-https-'));
@@ -20,7 +23,9 @@ beforeEach(async () => {
   files = { certFile: join(directory, 'cert.pem'), keyFile: join(directory, 'key.pem') };
   await writeFile(files.certFile, issued.certificate);
   await writeFile(files.keyFile, issued.privateKey);
+  turns = [];
   server = await listenHttps({
+    onHandshakes: (begun) => turns.push(begun),
     listen: { host: '127.0.0.1', port: 0 },
     tls: files,
     onRequest: (_request, response) => response.end('ok'),
@@ -98,4 +103,86 @@ test('a taken port, a missing and a broken certificate are configuration errors'
   ).rejects.toMatchObject({ code: 'HOOP_CONFIG' });
   await writeFile(files.keyFile, 'not a key');
   await expect(listenHttps({ ...options, listen })).rejects.toMatchObject({ code: 'HOOP_CONFIG' });
+});
+
+/** Resolves with what the server says to a request. */
+async function ask(at = port()): Promise<string> {
+  const socket = connect({ port: at, host: '127.0.0.1', ca: ca.certificate });
+  await once(socket, 'secureConnect');
+  socket.write('GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n');
+  let answer = '';
+  for await (const part of socket) answer += String(part);
+  return answer;
+}
+
+test('a hundred clients that come at once are all served, a few handshakes in one turn', async () => {
+  const answers = await Promise.all(Array.from({ length: 100 }, () => ask()));
+  expect(answers.filter((answer) => answer.startsWith('HTTP/1.1 200'))).toHaveLength(100);
+  expect(turns.reduce((sum, begun) => sum + begun)).toBe(100);
+  expect(Math.max(...turns)).toBeLessThanOrEqual(4);
+});
+
+test('who says nothing costs no handshake, and gives way to who comes later', async () => {
+  const begun: number[] = [];
+  const patient = await listenHttps({
+    listen: { host: '127.0.0.1', port: 0 },
+    tls: files,
+    onRequest: (_request, response) => response.end('ok'),
+    onUpgrade: (_request, socket) => socket.destroy(),
+    headersTimeoutMs: 60_000,
+    onHandshakes: (count) => begun.push(count),
+  });
+  const at = (patient.address() as AddressInfo).port;
+  const silent = Array.from({ length: 700 }, () => connectTcp(at, '127.0.0.1'));
+  const { promise: made, resolve: roomMade } = Promise.withResolvers<void>();
+  const closed: number[] = [];
+  for (const [index, socket] of silent.entries()) {
+    socket.on('error', () => undefined).resume();
+    socket.once('close', () => {
+      closed.push(index);
+      // One address has 512 places, and the one who speaks needs one, too.
+      if (closed.length === 189) roomMade();
+    });
+  }
+  await Promise.all(silent.map((socket) => once(socket, 'connect')));
+  expect(await ask(at)).toContain('200 OK');
+  await made;
+  expect(closed.toSorted((a, b) => a - b)).toEqual(
+    Array.from({ length: 189 }, (_, index) => index),
+  );
+  expect(begun).toEqual([1]);
+  for (const socket of silent) socket.destroy();
+  patient.close();
+});
+
+test('a client whose first bytes come one by one gets its answer', async () => {
+  const inner = connectTcp(port(), '127.0.0.1');
+  await once(inner, 'connect');
+  const slow = new Duplex({
+    read: () => undefined,
+    write: (chunk: Buffer, _encoding, done) => {
+      inner.write(chunk.subarray(0, 1));
+      setImmediate(() => inner.write(chunk.subarray(1), () => done()));
+    },
+    final: (done) => inner.end(done),
+  });
+  inner.on('data', (part) => slow.push(part)).on('end', () => slow.push(null));
+  const socket = connect({ socket: slow, ca: ca.certificate, host: '127.0.0.1' });
+  await once(socket, 'secureConnect');
+  socket.write('GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n');
+  const [answer] = await once(socket, 'data');
+  expect(String(answer)).toContain('200 OK');
+  socket.destroy();
+  inner.destroy();
+});
+
+test('who closes before its turn, or at once, leaves nothing behind', async () => {
+  const sockets = Array.from({ length: 50 }, (_, at) => {
+    const socket = connectTcp(port(), '127.0.0.1');
+    socket.on('error', () => undefined).resume();
+    socket.once('connect', () => (at % 2 === 0 ? socket.end() : socket.end('x')));
+    return socket;
+  });
+  await Promise.all(sockets.map((socket) => once(socket, 'close')));
+  expect(await ask()).toContain('200 OK');
 });

@@ -1,0 +1,98 @@
+/**
+ * Connections from when they are accepted until their TLS handshake begins. The socket of TLS and the
+ * handshake cost the main thread a millisecond or more each, and the system hands over some five
+ * hundred connections in one turn: so those that say nothing get none, and of those that have spoken
+ * a few begin in each turn, in order, and everybody else goes on in between.
+ *
+ * Who is silent holds a place. One address has a number of them, and there is a number for all; who
+ * needs a place takes that of the oldest, since an honest client speaks as soon as it is connected.
+ */
+import type { Socket } from 'node:net';
+
+export interface FirstBytesOptions {
+  /** The handshake. */
+  readonly begin: (socket: Socket) => void;
+  /** Milliseconds for the first byte. */
+  readonly timeoutMs: number;
+  /** How many handshakes one turn began; for tests. */
+  readonly onTurn?: ((begun: number) => void) | undefined;
+}
+
+/** Some milliseconds of the main thread. */
+const HANDSHAKES_PER_TURN = 4;
+/** A network behind one address has a hundred people whose machines wake up at the same time. */
+const MAX_SILENT_EACH = 512;
+/** Of the 4,096 connections that there may be. */
+const MAX_SILENT = 2048;
+
+interface Silent {
+  readonly socket: Socket;
+  readonly address: string;
+}
+
+export class FirstBytes {
+  readonly #options: FirstBytesOptions;
+  /** In order of arrival, as those of each address. */
+  readonly #silent = new Set<Silent>();
+  readonly #byAddress = new Map<string, Set<Silent>>();
+  /** They have spoken, and may have gone since. */
+  readonly #spoken: Socket[] = [];
+  #turn: NodeJS.Immediate | undefined;
+
+  constructor(options: FirstBytesOptions) {
+    this.#options = options;
+  }
+
+  accept(socket: Socket): void {
+    // Whoever makes the handshake learns of errors; this keeps one from being thrown before.
+    socket.on('error', () => undefined);
+    const silent: Silent = { socket, address: socket.remoteAddress ?? '' };
+    const ofAddress = this.#byAddress.get(silent.address) ?? new Set();
+    makeRoom(ofAddress, MAX_SILENT_EACH);
+    makeRoom(this.#silent, MAX_SILENT);
+    this.#silent.add(silent);
+    this.#byAddress.set(silent.address, ofAddress.add(silent));
+    const onEnd = (): void => {
+      socket.off('readable', onReadable).off('close', onEnd);
+      clearTimeout(timer);
+      this.#silent.delete(silent);
+      ofAddress.delete(silent);
+      const isLast = ofAddress.size === 0 && this.#byAddress.get(silent.address) === ofAddress;
+      if (isLast) this.#byAddress.delete(silent.address);
+    };
+    const onReadable = (): void => {
+      onEnd();
+      // Readable is also what has ended.
+      if (socket.readableLength === 0) socket.destroy();
+      else this.#queue(socket);
+    };
+    const timer = setTimeout(() => socket.destroy(), this.#options.timeoutMs);
+    socket.on('readable', onReadable).on('close', onEnd);
+  }
+
+  #queue(socket: Socket): void {
+    this.#spoken.push(socket);
+    this.#turn ??= setImmediate(() => this.#beginSome());
+  }
+
+  #beginSome(): void {
+    let begun = 0;
+    while (begun < HANDSHAKES_PER_TURN) {
+      const socket = this.#spoken.shift();
+      if (socket === undefined) break;
+      if (socket.destroyed) continue;
+      begun += 1;
+      this.#options.begin(socket);
+    }
+    this.#turn = this.#spoken.length > 0 ? setImmediate(() => this.#beginSome()) : undefined;
+    this.#options.onTurn?.(begun);
+  }
+}
+
+/** What is destroyed leaves only when its turn comes: it gives up its place here. */
+function makeRoom(places: Set<Silent>, max: number): void {
+  const [oldest] = places;
+  if (places.size < max || oldest === undefined) return;
+  places.delete(oldest);
+  oldest.socket.destroy();
+}
