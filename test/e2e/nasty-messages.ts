@@ -38,10 +38,8 @@ export function nastyMessages(): readonly NastyMessages[] {
   // One number twice: the server has enough of it at once, and hoop has all of it.
   const lines = message('d', Buffer.from(order(1).repeat(500_000)));
   const series = (size: number): string => `select g, 'x' from generate_series(1, ${size}) g`;
-  const loop = (count: number, body: string): Uint8Array =>
-    query(`do $$begin for i in 1..${count} loop ${body} end loop; end$$`);
   const callOf = Buffer.alloc(10);
-  const list: [string, Uint8Array[], number?][] = [
+  const list: readonly Named[] = [
     [
       'Bind with 65,535 parameters, 20 of them',
       [wide, ...times(20, () => [bind({ statement: 'wide', values: ones }), execute()]), sync],
@@ -126,22 +124,6 @@ export function nastyMessages(): readonly NastyMessages[] {
     ['COPY of 2,000,000 lines in four messages', [copyIn, ...times(4, () => lines), copyDone]],
     ['COPY of 2,000,000 lines back', [query(`copy (${series(2_000_000)}) to stdout`)]],
     ['rows, 1,000,000 of them', [query(series(1_000_000))]],
-    ['notices of 100 KB, 500 of them', [loop(500, "raise notice '%', repeat('n', 100000);")]],
-    [
-      'notifications, 20,000 of them',
-      [query('listen soak'), loop(20_000, "perform pg_notify('soak', i::text);")],
-      2,
-    ],
-    ['settings, 20,000 of them', [loop(20_000, "perform set_config('a.b' || i, 'x', false);")]],
-    [
-      'errors that are caught, 20,000 of them',
-      [
-        loop(
-          20_000,
-          'begin raise exception using errcode = 22012; exception when others then end;',
-        ),
-      ],
-    ],
     [
       'COPY of 500,000 rows in binary',
       [query("copy (select g, 'x' from generate_series(1, 500000) g) to stdout (format binary)")],
@@ -197,11 +179,46 @@ export function nastyMessages(): readonly NastyMessages[] {
         sync,
       ],
     ],
+  ];
+  return named(list);
+}
+
+/** What code on the server sends: for a target where it may run. */
+export function nastyCode(): readonly NastyMessages[] {
+  const loop = (count: number, body: string): Uint8Array =>
+    query(`do $$begin for i in 1..${count} loop ${body} end loop; end$$`);
+  return named([
+    ['notices of 100 KB, 500 of them', [loop(500, "raise notice '%', repeat('n', 100000);")]],
+    [
+      'notifications, 20,000 of them',
+      [query('listen soak'), loop(20_000, "perform pg_notify('soak', i::text);")],
+      2,
+    ],
+    ['settings, 20,000 of them', [loop(20_000, "perform set_config('a.b' || i, 'x', false);")]],
+    [
+      'errors that are caught, 20,000 of them',
+      [
+        loop(
+          20_000,
+          'begin raise exception using errcode = 22012; exception when others then end;',
+        ),
+      ],
+    ],
     [
       'notices, 20,000 of them',
       [query("do $$begin for i in 1..20000 loop raise notice 'n %', i; end loop; end$$")],
     ],
-  ];
+  ]);
+}
+
+type Named = readonly [
+  name: string,
+  messages: readonly Uint8Array[],
+  /** Default 1. */
+  answers?: number,
+];
+
+function named(list: readonly Named[]): readonly NastyMessages[] {
   return list.map(([name, messages, answers = 1]) => ({ name, messages, answers }));
 }
 

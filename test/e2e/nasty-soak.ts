@@ -12,13 +12,14 @@ import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import pg from 'pg';
-import { startHoop } from '../../src/demo/hoop-process.ts';
+import { type HoopService, startHoop } from '../../src/demo/hoop-process.ts';
 import { RawClient, type Received } from '../connectors/postgres/gateway/raw-client.ts';
 import { nastyTexts } from '../connectors/postgres/policy/nasty-texts.ts';
 import { nastyCommands } from '../connectors/ssh/policy/nasty-commands.ts';
+import { addCodeTarget, CODE_TARGET } from './code-target.ts';
 import type { Bench } from './demo-bench.ts';
 import { nastyFloods } from './nasty-floods.ts';
-import { type NastyMessages, nastyMessages, nastySftp } from './nasty-messages.ts';
+import { type NastyMessages, nastyCode, nastyMessages, nastySftp } from './nasty-messages.ts';
 import { OtherUser, type Wait } from './other-user.ts';
 import { openSshBench } from './ssh-bench.ts';
 
@@ -98,6 +99,12 @@ async function commanded(args: readonly string[], input?: Buffer): Promise<strin
   return String(status ?? signal);
 }
 
+/** Why a `hoop connect` has gone, as it says it. */
+async function lastWords({ exited, log }: HoopService): Promise<string> {
+  const status = await Promise.race([exited, sleep(1000, 'none')]);
+  return `     exit status ${status}; its last words:\n${log().slice(-3000)}\n`;
+}
+
 async function play(bench: Bench, turn: (name: string) => Promise<void>): Promise<number> {
   await using nasty = await bench.connect('engineer');
   await using server = await startHoop(['connect', 'web-1', '--json'], 'listening', {
@@ -134,18 +141,37 @@ async function play(bench: Bench, turn: (name: string) => Promise<void>): Promis
   for (const one of nastyMessages()) {
     await run(one.name, () => flooded(nasty.url, one));
   }
+  await using code = await startHoop(['connect', CODE_TARGET, '--json'], 'listening', {
+    home: bench.home('engineer'),
+  });
+  for (const one of nastyCode()) {
+    await run(one.name, async () => {
+      const answer = await flooded(String(code.ready['url']), one);
+      const wanted = `${one.answers} answers, 0 errors`;
+      check('the code of the flood ran', answer === wanted, answer);
+      return answer;
+    });
+  }
   const places = { gateway: bench.demo.gateway, home: bench.home('engineer'), localUrl: nasty.url };
   for (const { name, run: flood } of nastyFloods(places)) await run(name, flood);
-  check(
-    'the session of the nasty texts goes on',
-    (await answered(nasty.url, 'SELECT 1')) === 'ok',
-    nasty.session,
-  );
+  for (const [url, service] of [
+    [nasty.url, nasty.service],
+    [String(code.ready['url']), code],
+  ] as const) {
+    const answer = await answered(url, 'SELECT 1').catch(String);
+    check(
+      `the session ${service.ready['session']} of the nasty texts goes on`,
+      answer === 'ok',
+      answer,
+    );
+    if (answer !== 'ok') process.stdout.write(await lastWords(service));
+  }
   return played;
 }
 
 await using servers = await openSshBench();
 const { bench } = servers;
+await addCodeTarget(bench);
 const admin = new pg.Client({ connectionString: bench.demo.target.adminUrl });
 await admin.connect();
 const columns = Array.from({ length: 1500 }, (_, at) => `c${at} int`).join(', ');
