@@ -42,8 +42,16 @@ export function unescapedText(escaped: string): UnescapedText | undefined {
     ends.push({ offset: text.length, place: from });
   }
   if (from === 0) return undefined;
+  // Halves: a text may hold a hundred thousand escapes, and as many hits that ask for their place.
   const placeOf = (offset: number): number => {
-    const last = ends.findLast((end) => end.offset <= offset);
+    let low = 0;
+    let high = ends.length;
+    while (high - low > 1) {
+      const middle = (low + high) >> 1;
+      if ((ends[middle]?.offset ?? 0) <= offset) low = middle;
+      else high = middle;
+    }
+    const last = ends[low];
     return (last?.place ?? 0) + offset - (last?.offset ?? 0);
   };
   return { text: text + escaped.slice(from), placeOf };

@@ -248,4 +248,6 @@ test('the cost is linear for texts made to be slow', () => {
   ];
   // No clock here: a quadratic search would run into the test's own time limit.
   for (const unit of nasty) detectText(unit.repeat(Math.ceil(2_000_000 / unit.length)), ALL);
+  // As many hits as escapes: each hit asks where it stands in the escaped text.
+  expect(detectText('a%40b.co '.repeat(500_000), ALL)).toHaveLength(500_000);
 });
