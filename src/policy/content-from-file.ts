@@ -9,6 +9,7 @@ import {
   DETECTORS,
   type LimitsFile,
   type RuleConditions,
+  SQL_KEYS,
 } from './schema.ts';
 import type {
   ApprovalTerms,
@@ -90,6 +91,9 @@ function rulesFrom(
       continue;
     }
     if (about !== undefined) {
+      for (const key of SQL_KEYS.filter((one) => conditions[one] !== undefined)) {
+        report([...place, key], `a rule about ${about.kind} cannot name ${key}; use two rules`);
+      }
       const made = about.rulesFrom(conditions, common, (key, message) =>
         report([...place, ...key], message),
       );

@@ -87,6 +87,7 @@ export function targetFrom(
   const connector = connectors.find(({ kind }) => kind === value.kind);
   if (connector === undefined) {
     // The schema knows no other kind besides those of connectors.
+    if (value.kind !== 'postgres') throw new TypeError(`nothing reads targets of ${value.kind}`);
     return { ...common, ...databaseFrom(value as PostgresTargetFile) };
   }
   const report: Report = (path, message) => {

@@ -1,12 +1,13 @@
 /** Which policies speak about a principal and a target. */
-import type {
-  Policy,
-  PolicyContent,
-  PolicyDocument,
-  PolicyTarget,
-  TargetMatch,
-  UserMatch,
-  WhoMatch,
+import {
+  isDatabase,
+  type Policy,
+  type PolicyContent,
+  type PolicyDocument,
+  type PolicyTarget,
+  type TargetMatch,
+  type UserMatch,
+  type WhoMatch,
 } from './policy.ts';
 import type { Principal } from './types.ts';
 
@@ -38,12 +39,11 @@ export function documentCovers(
 /** Whether it has anything to give on a target of this kind, once it covers it. */
 export function givesOn(
   { rules, own, anything }: Pick<PolicyContent, 'rules' | 'own' | 'anything'>,
-  { kind }: Pick<PolicyTarget, 'kind'>,
+  target: PolicyTarget,
 ): boolean {
-  const ofKind = own[kind];
-  return ofKind !== undefined
-    ? ofKind.some(({ effect }) => effect !== 'deny')
-    : anything || rules.some(({ effect }) => effect !== 'deny');
+  return isDatabase(target)
+    ? anything || rules.some(({ effect }) => effect !== 'deny')
+    : (own[target.kind] ?? []).some(({ effect }) => effect !== 'deny');
 }
 
 /** Whether the policy is for this principal, and for the agent that acts for it. */

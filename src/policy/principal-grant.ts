@@ -5,7 +5,7 @@ import { agentItself } from './agents.ts';
 import { mapRules } from './connector.ts';
 import { guarded, limitsRows } from './cross-check.ts';
 import { givesOn, matchingDocuments } from './match.ts';
-import type { Policy, PolicyDocument, PolicyTarget } from './policy.ts';
+import { isDatabase, type Policy, type PolicyDocument, type PolicyTarget } from './policy.ts';
 import { strictestMasks } from './strictest-masks.ts';
 import { terminalOf } from './terminal-of.ts';
 import type {
@@ -107,7 +107,8 @@ function ownGrant(
       .filter(({ name }) => !given.some((grant) => grant.policy === name))
       .map(({ name }) => name),
   };
-  if (policy.connectors.some(({ kind }) => kind === target.kind)) {
+  // What is no database has nothing by rules about statements, whoever knows its kind.
+  if (!isDatabase(target)) {
     const rules = documents.flatMap(({ own }) =>
       (own[target.kind] ?? []).map((rule) => ruleFor(rule, principal)),
     );

@@ -220,10 +220,24 @@ const CONDITIONS = {
       'allow: up to so many rows may change in one statement; deny, approve: when more would change.',
     ),
 };
-/** Of rules, with the keys that connectors have. Typed by those that the policy reads itself. */
+/** What makes a rule one about statements. */
+export const SQL_KEYS = Object.keys(CONDITIONS) as readonly (keyof typeof CONDITIONS)[];
+
+/**
+ * Of rules, with the keys that connectors have. Typed by those that the policy reads itself.
+ * @throws TypeError for a key that means something already: rules would silently be about something else
+ */
 function conditionKeys(connectors: readonly PolicyConnector[]) {
-  const own = Object.assign({}, ...connectors.map(({ ruleKeys }) => ruleKeys));
-  return { ...CONDITIONS, ...own } as typeof CONDITIONS;
+  const keys: Record<string, z.core.$ZodType> = { ...CONDITIONS };
+  for (const { kind, ruleKeys } of connectors) {
+    for (const [key, schema] of Object.entries(ruleKeys)) {
+      if (Object.hasOwn(keys, key)) {
+        throw new TypeError(`the connector of kind ${kind} has a key of another one: ${key}`);
+      }
+      keys[key] = schema;
+    }
+  }
+  return keys as typeof CONDITIONS;
 }
 
 function conditions(keys: typeof CONDITIONS) {

@@ -188,14 +188,20 @@ export class LiveSession {
     if (this.isEnding) {
       return;
     }
-    const change = this.#grant.set(granted?.grant);
+    const { target, kind } = this.#options.opening;
+    // The connector of this session would take rules of another one for its own.
+    const isAnother = granted !== undefined && granted.target.kind !== kind;
+    const change = this.#grant.set(isAnother ? undefined : granted?.grant);
     for (const id of change.ended) {
       this.#story.accessChanged('ended', id);
     }
     for (const id of change.given) {
       this.#story.accessChanged('given', id);
     }
-    if (granted !== undefined) {
+    if (isAnother) {
+      const message = `the policy has another kind for target "${target}" now: connect again`;
+      this.#endNow('revoked', message);
+    } else if (granted !== undefined) {
       this.#limits.check();
       const changed = this.#streams.policyChanged(granted, change.ended.length > 0);
       if (changed !== undefined) {

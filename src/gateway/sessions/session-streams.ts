@@ -25,8 +25,9 @@ interface StreamsRecording extends StreamRecording {
 
 /** What a session needs of the connector for its target. */
 export interface SessionOpening {
-  /** Name of the target. */
+  /** Name of the target, and its kind when the session began. */
   readonly target: string;
+  readonly kind: string;
   readonly streamKinds: readonly StreamKind[];
   open(streams: Omit<SessionContext, keyof SessionIdentity>): ConnectorSession;
 }

@@ -247,6 +247,7 @@ export class Sessions {
       run: who.run?.id,
       opening: {
         target: target.name,
+        kind: target.kind,
         streamKinds: connectors.streamKindsOf(target.kind),
         open: (streams) => prepared.open({ ...identity, ...streams }),
       },

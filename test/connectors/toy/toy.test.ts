@@ -202,3 +202,25 @@ test('programs reach it by connect and by run, and what they sent is in the repl
     { text: 'GET b', outcome: 'ok', decisions: [{ effect: 'allow' }] },
   ]);
 });
+
+test('a session ends when its target becomes one of another kind, whatever its connector says', async () => {
+  const { session, client } = await open();
+  expect(await client.ask('GET a')).toBe('OK GET a');
+  await bench.policy.commit({
+    message: 'the toy is a database now',
+    files: {
+      'targets/toy.yaml': 'name: toy\nkind: postgres\ndatabase: toy\naddress: 127.0.0.1:1\n',
+      'policies/toy.yaml': `name: toys
+who: { groups: [engineering] }
+targets: { names: [toy] }
+rules:
+  - allow: { verbs: [select] }
+`,
+    },
+  });
+  expect(await session.message('closing')).toMatchObject({
+    reason: 'revoked',
+    message: 'the policy has another kind for target "toy" now: connect again',
+  });
+  await session.finish();
+});

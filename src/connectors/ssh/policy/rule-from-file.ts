@@ -9,9 +9,7 @@ import type { SSH_CONDITIONS } from './rule-schema.ts';
 import type { SshAct, SshRule } from './types.ts';
 
 type SshKey = keyof typeof SSH_CONDITIONS;
-type SshConditions = z.output<z.ZodObject<typeof SSH_CONDITIONS>>;
-/** Keys of other kinds of rules may stand beside them, and are reported. */
-type RuleConditions = SshConditions & Readonly<Partial<Record<(typeof SQL_KEYS)[number], unknown>>>;
+type RuleConditions = z.output<z.ZodObject<typeof SSH_CONDITIONS>>;
 type Report = (key: YamlPath, message: string) => void;
 
 /** Of allow, deny and approve: these make it a rule about servers. */
@@ -24,7 +22,6 @@ const SSH_KEYS: readonly SshKey[] = [
   'operations',
   'destinations',
 ];
-const SQL_KEYS = ['verbs', 'relations', 'functions', 'mayShow', 'qualified', 'rows'] as const;
 
 /** @returns nothing when it is so wrong that there is no rule. */
 export function sshRuleFrom(
@@ -34,11 +31,6 @@ export function sshRuleFrom(
 ): SshRule[] {
   // SSH_CONDITIONS has let it through.
   const conditions = values as RuleConditions;
-  for (const key of SQL_KEYS) {
-    if (conditions[key] !== undefined) {
-      report([key], `a rule about servers cannot name ${key}; use two rules`);
-    }
-  }
   if (conditions.ssh === undefined) {
     const key = SSH_KEYS.find((one) => conditions[one] !== undefined) ?? 'ssh';
     report([key], `${key}: expected ssh beside it, such as ssh: exec`);

@@ -112,7 +112,7 @@ test.each<[string, string, string]>([
   [
     'SQL and servers in one rule',
     'allow: { ssh: exec, verbs: [select] }',
-    '5:32: a rule about servers cannot name verbs; use two rules',
+    '5:32: a rule about ssh cannot name verbs; use two rules',
   ],
   [
     'conditions of servers without ssh',
