@@ -46,8 +46,18 @@ export async function settle(processIds: readonly number[]): Promise<void> {
   }
 }
 
+/** The process and all that it has started, once none of them comes or goes. */
+export async function steadyTree(processId: number): Promise<readonly number[]> {
+  for (let before = processTree(processId); ; ) {
+    await sleep(QUIET_MS);
+    const now = processTree(processId);
+    if (now.join() === before.join()) return now;
+    before = now;
+  }
+}
+
 /** The process and all that it has started and that still live. */
-export function processTree(processId: number): readonly number[] {
+function processTree(processId: number): readonly number[] {
   const children = readFileSync(`/proc/${processId}/task/${processId}/children`, 'utf8')
     .split(' ')
     .filter((text) => text !== '')

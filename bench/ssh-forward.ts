@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { findProgram } from './find-program.ts';
 import { freePort } from './free-port.ts';
 import { HelperProcess } from './helper-process.ts';
-import { knowsProcesses, processTree } from './process-figures.ts';
+import { knowsProcesses, steadyTree } from './process-figures.ts';
 import type { Tunnel, TunnelOptions } from './tunnel.ts';
 
 /** @returns undefined where no sshd is installed. */
@@ -66,12 +66,13 @@ export async function startSshForward(options: TunnelOptions): Promise<Tunnel | 
       watchdog,
     }),
   );
+  // sshd has a process or two for each connection; those of the login and of the look at the port go.
+  const serverEnd = knowsProcesses() ? await steadyTree(server.processId) : [server.processId];
   const owned = stack.move();
   return {
     port,
     clientEnd: [client.processId],
-    // sshd has a process or two for each connection, and this one is there by now.
-    serverEnd: knowsProcesses() ? processTree(server.processId) : [server.processId],
+    serverEnd,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }
