@@ -10,9 +10,6 @@ import type { RelationMove, SqlRefusal, StatementAnalysis } from './types.ts';
 
 type Name = RelationMove['from'];
 
-/** What can be done to rows under a name. */
-const VERBS = ['select', 'insert', 'update', 'delete', 'truncate'];
-
 /** No object has it, and `*` alone covers it. */
 const NO_NAME = '\0';
 
@@ -38,7 +35,8 @@ export function losesSight(rule: StatementRule, { moves = [] }: StatementAnalysi
 export function openedBy({ moves = [] }: StatementAnalysis, grant: Grant): Opened | undefined {
   for (const move of moves) {
     const { from, to, isFunction = false } = move;
-    const verb = (isFunction ? ['call'] : VERBS).find((one) => {
+    const verbs = isFunction ? ['call'] : grant.rules.flatMap((rule) => rule.verbs);
+    const verb = verbs.find((one) => {
       const patterns = grant.rules.flatMap((rule) => patternsFor(rule, one));
       return patterns.some((pattern) => reaches(pattern, to)) && !covers(patterns, from);
     });
@@ -82,10 +80,11 @@ export function movedInto({ move, verb }: Opened, statement: string, grant: Gran
   const [from, to] = [move.from, move.to].map(({ schema, name }) =>
     name === undefined ? `schema ${schema}` : qualifiedName(schema, name),
   );
+  const does = verb === '*' ? 'everything' : verb;
   return refusal(grant, {
     code: 'HOOP_NOT_ALLOWED',
-    message: `${statement} is not allowed by policy: it would allow ${verb.toUpperCase()} on it`,
-    detail: `The policy allows ${verb} on ${to} and not on ${from}.`,
-    hint: `Choose another name, or do it as someone who may ${verb} on both.`,
+    message: `${statement} is not allowed by policy: it would allow ${does.toUpperCase()} on it`,
+    detail: `The policy allows ${does} on ${to} and not on ${from}.`,
+    hint: `Choose another name, or do it as someone whom the policy allows ${does} on both.`,
   });
 }
