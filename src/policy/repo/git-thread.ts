@@ -87,7 +87,9 @@ export class GitThread implements AsyncDisposable {
   }
 
   #lost(worker: Worker, cause: unknown): void {
-    if (this.#worker === worker) this.#worker = undefined;
+    // A thread that failed exits later, when what waits may be the next one's.
+    if (this.#worker !== worker) return;
+    this.#worker = undefined;
     const waiting = [...this.#pending.values()];
     this.#pending.clear();
     for (const { reject } of waiting) {

@@ -2,6 +2,7 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Worker } from 'node:worker_threads';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type GitOptions, runGit } from '../../../src/policy/repo/git.ts';
 import { GitThread } from '../../../src/policy/repo/git-thread.ts';
@@ -72,4 +73,18 @@ test('who aborts gets their own reason when git has ended, and the next git runs
   expect(await thread.run(asked(['rev-parse', '--is-bare-repository']))).toMatchObject({
     status: 0,
   });
+});
+
+test('a thread that has failed takes only its own questions along when it exits', async () => {
+  await using thread = new GitThread();
+  const made = Promise.withResolvers<Worker>();
+  process.once('worker', made.resolve);
+  const lost = thread.run(asked(INIT));
+  const first = await made.promise;
+  first.emit('error', new Error('out of memory'));
+  await expect(lost).rejects.toMatchObject({ code: 'HOOP_POLICY_FETCH' });
+  const next = thread.run(asked(['--version']));
+  first.emit('exit', 1);
+  await expect(next).resolves.toMatchObject({ status: 0 });
+  await first.terminate();
 });
