@@ -119,6 +119,7 @@ export function valueWithoutHits(
 function narrow(value: Uint8Array, search: Search, how: ValueDetector): ValueDetector | undefined {
   const candidates = how.candidates ?? new HitCandidates();
   const bits = candidatesIn(candidates, search, { bytes: value, start: 0, end: value.length });
+  if (bits === 0) return undefined;
   const detectors = [...how.detectors].filter((name) => (CANDIDATE[name] & bits) !== 0);
   return detectors.length === 0 ? undefined : { ...how, detectors: new Set(detectors) };
 }
