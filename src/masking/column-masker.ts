@@ -173,8 +173,8 @@ export class ColumnMasker {
   ): Uint8Array | null {
     this.maskedValues += 1;
     if (value === undefined || typeOid === undefined) return null;
-    const { hashKey: key, decode } = this.#options;
-    return maskValue(value, { mask, isText: this.#isText(typeOid), key, decode });
+    const { decode } = this.#options;
+    return maskValue(value, { mask, isText: this.#isText(typeOid), hash: this.#hash, decode });
   }
 
   #documentMasker(mask: DocumentMask | undefined): JsonDocumentMasker | undefined {

@@ -41,13 +41,11 @@ export function partialMask(text: string): string {
   return characters.length < SHORTEST_PARTIAL ? FULL_MASK : `${characters[0]}***`;
 }
 
-/** Keyed, so that the few values of a column cannot be tried out; equal values stay equal. */
-export function hashMask(value: Uint8Array, key: Uint8Array): string {
-  return new HashMask(key).of(value);
-}
-
 const HASH_BLOCK = 64;
-/** HMAC-SHA-256 (RFC 2104) by two calls of one function each, which cost a seventh of `createHmac`. */
+/**
+ * Keyed, so that the few values of a column cannot be tried out; equal values stay equal. HMAC-SHA-256
+ * (RFC 2104) by two calls of one function each, which cost a seventh of `createHmac`.
+ */
 export class HashMask {
   /** Key and context, and room for the value behind them. */
   #inner: Buffer;
@@ -89,7 +87,7 @@ export interface MaskValueOptions {
   readonly mask: MaskKind;
   /** Whether the column's type is a plain string in text and binary format. */
   readonly isText: boolean;
-  readonly key: Uint8Array;
+  readonly hash: HashMask;
   /** Decodes the column's bytes; undefined result: not decodable, nothing of it is shown. */
   readonly decode: (value: Uint8Array) => string | undefined;
 }
@@ -104,7 +102,7 @@ export function maskValue(value: Uint8Array, options: MaskValueOptions): Uint8Ar
     case 'full':
       return FULL_MASK_BYTES;
     case 'hash':
-      return encoder.encode(hashMask(value, options.key));
+      return encoder.encode(options.hash.of(value));
     case 'partial': {
       const text = options.decode(value);
       if (text === undefined) return FULL_MASK_BYTES;

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { DocumentMask } from '../../src/connectors/postgres/policy/types.ts';
 import { decodeDataRow, encodeDataRow } from '../../src/connectors/postgres/protocol/data-row.ts';
 import { JsonDocumentMasker } from '../../src/masking/json-document.ts';
-import { hashMask, maskValue } from '../../src/masking/mask-value.ts';
+import { HashMask, maskValue } from '../../src/masking/mask-value.ts';
 import { RowMasker } from '../../src/masking/row-masker.ts';
 import { TYPE } from '../../src/masking/type-oids.ts';
 import type { DetectorName, MaskKind } from '../../src/policy/types.ts';
@@ -40,7 +40,7 @@ function masked(json: string, mask: DocumentMask): string | undefined {
         : maskValue(value, {
             mask: how.mask,
             isText: how.typeOid === TYPE.text,
-            key: KEY,
+            hash: new HashMask(KEY),
             decode: (bytes) => Buffer.from(bytes).toString(),
           }),
     decode: (bytes) => Buffer.from(bytes).toString(),
@@ -85,7 +85,7 @@ describe('values are replaced and every other byte stays', () => {
 
   test('the hash is that of the column, whatever JSON had to escape', () => {
     const value = 'tab\tquote"back\\slash/é€\u0001';
-    const expected = hashMask(Buffer.from(value), KEY);
+    const expected = new HashMask(KEY).of(Buffer.from(value));
     const json = '{"a":"tab\\tquote\\"back\\\\slash/é€\\u0001"}';
     expect(masked(json, object({ a: leaf('hash') }))).toBe(`{"a":"${expected}"}`);
   });

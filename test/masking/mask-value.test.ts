@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { hashMask, maskValue, partialMask } from '../../src/masking/mask-value.ts';
+import { HashMask, maskValue, partialMask } from '../../src/masking/mask-value.ts';
 import type { MaskKind } from '../../src/policy/types.ts';
 
 const key = new Uint8Array(32).fill(1);
@@ -9,7 +9,7 @@ function masked(mask: MaskKind, text: string, isText = true): string | null {
   const value = maskValue(bytes(text), {
     mask,
     isText,
-    key,
+    hash: new HashMask(key),
     decode: (raw) => new TextDecoder('utf-8', { fatal: true }).decode(raw),
   });
   return value === null ? null : new TextDecoder().decode(value);
@@ -40,7 +40,7 @@ describe('partial', () => {
     const value = maskValue(Uint8Array.of(0xff, 0xfe), {
       mask: 'partial',
       isText: true,
-      key,
+      hash: new HashMask(key),
       decode: () => undefined,
     });
     expect(new TextDecoder().decode(value ?? new Uint8Array(0))).toBe('****');
@@ -56,8 +56,10 @@ test('full hides text behind a mark and makes everything else NULL', () => {
 });
 
 test('hash is the same for the same value and key, and another for any other', () => {
-  expect(hashMask(bytes('a'), key)).toBe(hashMask(bytes('a'), key));
-  expect(hashMask(bytes('a'), key)).not.toBe(hashMask(bytes('b'), key));
-  expect(hashMask(bytes('a'), key)).not.toBe(hashMask(bytes('a'), new Uint8Array(32).fill(2)));
+  expect(new HashMask(key).of(bytes('a'))).toBe(new HashMask(key).of(bytes('a')));
+  expect(new HashMask(key).of(bytes('a'))).not.toBe(new HashMask(key).of(bytes('b')));
+  expect(new HashMask(key).of(bytes('a'))).not.toBe(
+    new HashMask(new Uint8Array(32).fill(2)).of(bytes('a')),
+  );
   expect(masked('hash', 'a')).toMatch(/^[0-9a-f]{32}$/);
 });
