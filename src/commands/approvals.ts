@@ -129,6 +129,7 @@ your decision counts (others may have to follow); 4: you may not decide about th
 
 const WAIT_EXAMPLES = `
 Exit status 0: it is approved, or was used already; 1: it is still waiting when --timeout is over;
-4: it was denied, was withdrawn, has expired, or is void. The statement is then sent again, exactly the same:
+4: it was denied, was withdrawn, has expired, or is void. Once it is approved, send exactly the same
+statement again:
 
   hoop approvals wait 7k3mq9xw2c4d --timeout 600 && psql -f delete.sql`;

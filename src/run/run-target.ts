@@ -206,7 +206,7 @@ export class RunTarget {
     this.#options.events.note(`the session to ${this.name} has ended: ${end.message}`);
   }
 
-  /** A program that tries again each second shall not fill the terminal. */
+  /** A program that tries again each second must not fill the terminal. */
   #noteOnce(text: string): void {
     if (text !== this.#lastNote) {
       this.#lastNote = text;

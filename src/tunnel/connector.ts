@@ -129,11 +129,12 @@ export async function clientConnector(
 ): Promise<ClientConnector> {
   const entry = entries.find((one) => one.kind === kind);
   if (entry?.client === undefined) {
+    const known = entries.filter(({ client }) => client !== undefined).map((one) => one.kind);
     throw new HoopError(
       'HOOP_USAGE',
       `"${name}" is of kind "${kind}", which hoop cannot connect to`,
       {
-        detail: `This version connects to targets of kind ${entries.map((one) => one.kind).join(', ')}.`,
+        detail: `This version connects to targets of kind ${known.join(', ')}.`,
         hint: 'Install a newer version of hoop.',
       },
     );

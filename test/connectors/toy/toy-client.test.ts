@@ -111,6 +111,12 @@ test('where nobody knows its kind it is an error and an unreadable stream, and n
     code: 'HOOP_USAGE',
     message: '"toy-1" is of kind "toy", which hoop cannot connect to',
   });
+  const recorded = { ...TOY_CLIENT, client: undefined };
+  await expect(
+    clientConnector([...CONNECTORS, recorded], { kind: 'toy', name: 'toy-1' }),
+  ).rejects.toMatchObject({
+    detail: 'This version connects to targets of kind postgres, ssh.',
+  });
   expect([...buildTimeline(ITEMS, await loadReplays(CONNECTORS))]).toMatchObject([
     { type: 'unreadable', stream: 1, offset: 0, message: 'hoop cannot read "toy"' },
   ]);
