@@ -41,12 +41,19 @@ export interface Network {
   readonly prefix: number;
 }
 
+/** Bits of the prefix of IPv4-mapped addresses: RFC 4291 §2.5.5.2. */
+const MAPPED = 96;
+
 /** @param text an address, or with the length of its prefix: `10.0.0.0/8` */
 export function networkFrom(text: string): Network | undefined {
   const [, address = '', written] = /^([0-9a-f:.]+)(?:\/(\d{1,3}))?$/i.exec(text) ?? [];
   const bits = (bytesOf(address)?.length ?? 0) * 8;
   const prefix = written === undefined ? bits : Number(written);
-  return bits === 0 || prefix > bits ? undefined : { address, prefix };
+  if (bits === 0 || prefix > bits) return undefined;
+  // ::ffff:10.0.0.5 is 10.0.0.5 in another spelling, and is compared with that.
+  const [mapped] =
+    prefix >= MAPPED && isInside(address, '::ffff:0:0', MAPPED) ? carriedIPv4(address) : [];
+  return mapped === undefined ? { address, prefix } : { address: mapped, prefix: prefix - MAPPED };
 }
 
 export type AddressClass =
