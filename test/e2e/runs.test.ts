@@ -1,4 +1,6 @@
 /** `hoop runs` with the real gateway: who sees what goes on, and who ends it. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { LAUNCHER } from '../../src/demo/hoop-process.ts';
 import { waitFor } from '../wait-for.ts';
@@ -56,13 +58,16 @@ test('an approver sees who does what in a run and ends it; its program is gone a
 });
 
 test('a run sees and ends none, its person does', async () => {
-  const inner = `'${process.execPath}' '${LAUNCHER}' runs list --json; exec sleep 3600`;
+  const refused = join(bench.home('engineer'), 'refused');
+  const inner = `'${process.execPath}' '${LAUNCHER}' runs list --json; >'${refused}'; exec sleep 3600`;
   const running = bench.hoop('engineer', 'run', '--reason', 'own', '--', 'sh', '-c', inner);
   const run = await waitFor(async () => {
     const found = (await runsOf('engineer')).find(({ reason }) => reason === 'own');
     expect(found).toBeDefined();
     return found as Shown;
   });
+  // A run is listed before its program starts: killed then, nothing would have been refused.
+  await waitFor(() => expect(existsSync(refused)).toBe(true));
   await bench.hoop('engineer', 'runs', 'kill', run.id.slice(0, 23));
   const ended = await running;
   expect(ended.exitCode).not.toBe(0);
