@@ -6,13 +6,9 @@
 import { describeApprovers } from '../../policy/describe-grant.ts';
 import type { ApprovalDemand, Refusal } from '../../policy/types.ts';
 import type { ApprovalStanding, AskedApproval } from './asked-approval.ts';
+import type { HeldAsk } from './session-approvals.ts';
 
-interface Ask {
-  readonly demands: readonly ApprovalDemand[];
-  readonly policyCommit: string;
-}
-
-export function approversText({ demands }: Pick<Ask, 'demands'>): string {
+export function approversText({ demands }: Pick<HeldAsk, 'demands'>): string {
   return describeApprovers(demands.map(({ terms }) => terms));
 }
 
@@ -24,7 +20,7 @@ export function needsOf(
 }
 
 /** "Rule p/deletes (policies/p.yaml:12) of policy 0123 asks for approval by 1 of dba." */
-export function rulesOf({ demands, policyCommit }: Ask): string {
+export function rulesOf({ demands, policyCommit }: HeldAsk): string {
   const rules = demands.map(({ rule }) => `${rule.id} (${rule.file}:${rule.line})`);
   const one = rules.length === 1;
   return `${one ? 'Rule' : 'Rules'} ${rules.join(', ')} of policy ${policyCommit.slice(0, 12)} ${one ? 'asks' : 'ask'} for approval by ${approversText({ demands })}.`;
@@ -49,7 +45,7 @@ export function denialText(id: string, { votes }: ApprovalStanding): string {
 
 /** A hint of the rule says more than ours. */
 export function approvalRefusal(
-  { demands }: Pick<Ask, 'demands'>,
+  { demands }: Pick<HeldAsk, 'demands'>,
   text: Pick<Refusal, 'code' | 'message' | 'detail'> & { readonly hint: string },
 ): Refusal {
   const [demand] = demands;

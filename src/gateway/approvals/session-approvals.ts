@@ -3,6 +3,7 @@
  * about acts on a server: whose they are, what they belong to, how long they last, and that one
  * which is sent again finds the request that it was asked for with.
  */
+import { createHash } from 'node:crypto';
 import type { ApprovalDemand, Principal } from '../../policy/types.ts';
 import type { PromptLine } from '../../recording/prompt.ts';
 import { type ApprovalRecord, isOpen, type NewApproval } from './approval-record.ts';
@@ -31,14 +32,27 @@ export interface SessionApprovalsOptions {
   readonly clock: () => number;
 }
 
-interface Ask {
+/** What must not happen before others have approved it. */
+export interface HeldAsk {
   readonly demands: readonly ApprovalDemand[];
   readonly policyCommit: string;
+  /** It fails at once and runs when it is asked for again, whatever the rules say about waiting. */
   readonly waits?: false;
 }
 
+/** Requests for approval of one session, about what its protocol does. */
+export interface OperationApprovals<Ask extends HeldAsk, Asked = AskedApproval> {
+  /**
+   * Asks people. Where the rules say `wait: no`, one that was asked for before is found again.
+   * @throws HoopError HOOP_LIMIT
+   */
+  ask(ask: Ask): Asked;
+  /** Digest of all that an approval of this is bound to. */
+  bindingOf(ask: Ask): string;
+}
+
 /** Whoever asks waits for it in their connection. */
-export function isHeld({ demands, waits }: Pick<Ask, 'demands' | 'waits'>): boolean {
+export function isHeld({ demands, waits }: Pick<HeldAsk, 'demands' | 'waits'>): boolean {
   return waits !== false && demands.every(({ terms }) => terms.waits);
 }
 
@@ -47,26 +61,29 @@ export function isHeld({ demands, waits }: Pick<Ask, 'demands' | 'waits'>): bool
  * send it again: the request stays when the connection has gone, and no other run of the person, nor
  * they themselves, can join it or use its approval.
  */
-export function keptIn(
+function keptIn(
   { run }: Pick<SessionApprovalsOptions, 'run'>,
-  ask: Pick<Ask, 'demands' | 'waits'>,
+  ask: Pick<HeldAsk, 'demands' | 'waits'>,
 ): readonly { readonly run: string }[] {
   return run === undefined || !isHeld(ask) ? [] : [{ run }];
 }
 
-/** How an engine asks: what is sent again finds the request that it was asked for with. */
-export function sessionApprovals<Asked extends Ask>(
-  options: SessionApprovalsOptions,
-  bindingOf: (ask: Asked) => string,
-  create: (ask: Asked, binding: string, waits: boolean) => ApprovalRecord,
-): { bindingOf: (ask: Asked) => string; ask: (ask: Asked) => AskedApproval } {
-  return {
-    bindingOf,
-    ask(ask) {
-      const binding = bindingOf(ask);
-      return askOnce(options, ask, binding, (waits) => create(ask, binding, waits));
-    },
-  };
+/**
+ * What an approval is bound to: who asks, for whom, in which run, and `parts`, which are all that the
+ * connector knows of what makes it another operation. Not the commit: most commits say the same
+ * about it, and it is decided again under the one in force when it is used.
+ * @param format names the parts and their order
+ */
+export function requestBinding(
+  options: Pick<SessionApprovalsOptions, 'principal' | 'run'>,
+  ask: Pick<HeldAsk, 'demands' | 'waits'>,
+  format: string,
+  parts: readonly unknown[],
+): string {
+  const { issuer, sub, agent, requester } = options.principal;
+  const who = [[issuer, sub], agent ?? null, ...(requester === undefined ? [] : [requester])];
+  const bound = [format, ...who, ...parts, ...keptIn(options, ask)];
+  return createHash('sha256').update(JSON.stringify(bound)).digest('hex');
 }
 
 /**
@@ -75,7 +92,7 @@ export function sessionApprovals<Asked extends Ask>(
  */
 export function askOnce(
   { approvals, clock, principal: requester, run }: SessionApprovalsOptions,
-  ask: Pick<Ask, 'demands' | 'waits'>,
+  ask: Pick<HeldAsk, 'demands' | 'waits'>,
   binding: string,
   create: (waits: boolean) => ApprovalRecord,
   outgrown: (before: ApprovalRecord) => string | undefined = () => undefined,
@@ -94,7 +111,7 @@ export function askOnce(
 /** @param waits it is held; outside of a run it dies with its connection */
 export function sessionRequest(
   options: SessionApprovalsOptions & { readonly target: { readonly name: string } },
-  ask: Ask,
+  ask: HeldAsk,
   binding: string,
   waits: boolean,
 ): Omit<NewApproval, 'kind' | 'details'> {

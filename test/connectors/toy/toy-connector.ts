@@ -3,16 +3,16 @@
  * `SET key value`. It stands on the interfaces alone, as a connector from elsewhere would: what the
  * gateway gives a session (login, grant, record, requests for approval, its end) it gets from there.
  */
-import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import * as z from 'zod';
 import { HoopError } from '../../../src/errors.ts';
-import { askedBy } from '../../../src/gateway/approvals/policy-standing.ts';
 import {
-  sessionApprovals,
-  sessionRequest,
-} from '../../../src/gateway/approvals/session-approvals.ts';
+  type CommandAsk,
+  commandApprovals,
+} from '../../../src/gateway/approvals/command-approvals.ts';
+import { Hold } from '../../../src/gateway/approvals/hold.ts';
+import { HOLD_MANNER } from '../../../src/gateway/approvals/hold-texts.ts';
 import type {
   GatewayConnector,
   GatewayServices,
@@ -105,11 +105,8 @@ const toyGateway: GatewayConnector = {
   }),
 };
 
-interface ToyAsk {
-  readonly at: number;
+interface ToyAsk extends CommandAsk {
   readonly line: string;
-  readonly demands: readonly ApprovalDemand[];
-  readonly policyCommit: string;
 }
 
 class ToyStream {
@@ -168,7 +165,13 @@ class ToyStream {
     const { demands, rules } = verdict;
     this.#decision(line, at, demands.length > 0 ? 'approve' : 'allow', rules);
     if (demands.length > 0) {
-      const why = await this.#hold({ line, at, demands, policyCommit: this.#commit });
+      const why = await this.#hold({
+        stream: this.#served.stream,
+        line,
+        at,
+        demands,
+        policyCommit: this.#commit,
+      });
       if (why !== undefined) return `ERR ${why}`;
     }
     // Nothing goes to the target that is not on record.
@@ -212,44 +215,34 @@ class ToyStream {
 
   /** @returns why it does not happen */
   async #hold(ask: ToyAsk): Promise<string | undefined> {
-    const asked = this.#approvals().ask(ask);
-    this.#record.held({ ...ask, asked, message: `${ask.line} is held, request ${asked.id}` });
-    this.#served.client.write(`HELD ${asked.id}\n`);
-    const waited = this.#context.onWaiting();
-    const standing = await asked.decided;
-    waited();
-    // A commit may have come meanwhile.
-    const isRefused = 'code' in decide(this.#context.grant(), ask.line);
-    if (isRefused) asked.end('void', 'it was refused when it was decided again');
-    const used = !isRefused && standing.state === 'approved' ? asked.use() : undefined;
-    const outcome = isRefused ? 'void' : used === undefined ? 'denied' : 'released';
-    this.#record.decided(ask.at, asked.id, { votes: standing.votes, outcome });
-    return used === undefined ? `not approved: ${standing.state}` : undefined;
+    const { client, clientLeft } = this.#served;
+    const hold = new Hold<ToyAsk, Verdict>({
+      at: ask.at,
+      approvals: this.#approvals(),
+      record: this.#record,
+      words: ({ line }) => ({ manner: HOLD_MANNER, what: line }),
+      again: async () => {
+        const now = decide(this.#context.grant(), ask.line);
+        const { demands } = 'code' in now ? { demands: undefined } : now;
+        return demands && { now, ask: { ...ask, demands, policyCommit: this.#commit } };
+      },
+      tell: (_, { id }) => void client.write(`HELD ${id}\n`),
+      onWaiting: this.#context.onWaiting,
+    });
+    using _ = onAbort(clientLeft, () => hold.withdraw('the client left'));
+    const outcome = await hold.pass(ask);
+    if (outcome.type === 'released') return undefined;
+    return outcome.type === 'refused' ? outcome.refusal.message : outcome.type;
   }
 
   #approvals() {
     const { approvals, policy, clock } = this.#services;
-    const { principal, session } = this.#context;
     const options = { ...this.#context, approvals, policy, clock, target: this.#target };
-    return sessionApprovals<ToyAsk>(
-      options,
-      ({ line }) =>
-        createHash('sha256')
-          .update(JSON.stringify([session, line]))
-          .digest('hex'),
-      (ask, binding, waits) => {
-        const { stream } = this.#served;
-        const shown = { session, stream, at: ask.at, verb: 'line', text: ask.line, user: 'toy' };
-        return approvals.create({
-          ...sessionRequest(options, ask, binding, waits),
-          kind: 'command',
-          details: {
-            ...{ ...shown, shortened: false, touches: [], waits },
-            asked: askedBy(policy, principal, this.#target.name),
-          },
-        });
-      },
-    );
+    return commandApprovals<ToyAsk>(options, {
+      format: 'toy/v1',
+      bound: ({ line, demands }) => [this.#target.name, line, demands],
+      shown: ({ line }) => ({ verb: 'line', text: line, user: 'toy', touches: [] }),
+    });
   }
 }
 

@@ -147,6 +147,17 @@ test('a line that a rule holds waits for somebody else, and goes on once', async
   await session.close();
 });
 
+test('a line that is held and then denied never reaches the target', async () => {
+  heard.length = 0;
+  const { session, client } = await open();
+  const id = (await client.ask('SET b 1'))?.replace('HELD ', '') ?? '';
+  const dba = new ApprovalsClient(await bench.client('dba'));
+  await dba.decide(id, { decision: 'deny', reason: 'not today' }, bench.signal);
+  expect(await client.answer()).toBe('ERR SET b 1 was not approved');
+  expect(heard).toEqual(['LOGIN postgres unused']);
+  await session.close();
+});
+
 test('a target has the streams of its connector, as many as that says, and no others', async () => {
   const { session } = await open();
   await expect(session.openStream(2, 'multiplexed', 'toy')).rejects.toMatchObject({

@@ -14,24 +14,17 @@
  * Nothing can dead-lock: everything that was sent before has been answered when the wait begins, and
  * nothing is awaited whose cause is behind it in line.
  */
-import { HoopError } from '../../../errors.ts';
-import type { ApprovalOutcome } from '../../../recording/types.ts';
+import { Hold } from '../../../gateway/approvals/hold.ts';
+import { tooLarge } from '../../../gateway/approvals/hold-texts.ts';
+import { onAbort } from '../../../until.ts';
 import { decideRows, isCovered } from '../policy/decide-rows.ts';
+import { DENIED } from '../policy/evaluate-refusal.ts';
 import type { RowChanges, SqlRefusal, Verdict } from '../policy/types.ts';
 import { approvalAsk, type HoldRequest, limitOf, type Runnable } from './approval-ask.ts';
 import { approvalTerms } from './approval-terms.ts';
-import {
-  changed,
-  heldMessage,
-  heldNotice,
-  notApproved,
-  pending,
-  tooLarge,
-  tooMany,
-  usedElsewhere,
-} from './approval-texts.ts';
 import type { ChunkReader } from './chunk-reader.ts';
 import { type Decided, refusedVerdict } from './decide.ts';
+import { heldNotice, wordsOf } from './held-words.ts';
 import type { AskedStatement } from './shown-changes.ts';
 import { StreamEnded } from './stream-ended.ts';
 import type { StreamState } from './stream-state.ts';
@@ -51,9 +44,6 @@ export type HoldOutcome =
   /** `again` said no. */
   | { readonly type: 'refused again' }
   | (Decided & { readonly type: 'refused' | 'aborted' | 'cancelled' | 'skipped' });
-
-/** `too long`: locks are held, and the request outlives the waiting. */
-type Stop = 'cancelled' | 'gone' | 'too long';
 
 export class Holds {
   readonly #state: StreamState;
@@ -86,181 +76,96 @@ export class Holds {
     const bound = await askSettings(state);
     if (bound === undefined) return { type: state.skipping ? 'skipped' : 'aborted' };
     const ask = { ...unset, settings: bound };
-    const limit = limitOf(ask, request.portal?.known);
-    if (limit !== undefined) return refused(tooLarge(ask, limit));
-    let asked: AskedStatement;
-    try {
-      asked = state.options.approvals.ask(ask);
-    } catch (error) {
-      if (!(error instanceof HoopError)) throw error;
-      return refused(tooMany(ask, error));
-    }
-    const waits = ask.waits !== false && ask.demands.every(({ terms }) => terms.waits);
-    if (asked.standing.state === 'waiting') {
-      const { demands } = ask;
-      state.story.held({ at: request.at, asked, demands, message: heldMessage(ask, asked) });
-    }
-    if (!waits || asked.standing.state !== 'waiting') return this.#sentAgain(request, ask, asked);
-    return this.#wait(request, ask, asked, isBoundAgain);
+    const detail = limitOf(ask, request.portal?.known);
+    if (detail === undefined) return this.#hold(request, ask, isBoundAgain);
+    const message = `${wordsOf(ask).what} needs approval and is too large to be shown`;
+    const large = tooLarge(ask, { message, detail, hint: 'Split it.' });
+    return refused({ ...large, sqlState: '54000' });
   }
 
-  /** It runs if it was approved since it was sent before. */
-  async #sentAgain(
-    request: HoldRequest,
-    ask: ApprovalAsk,
-    asked: AskedStatement,
-  ): Promise<HoldOutcome> {
-    if (asked.standing.state === 'waiting') return refused(pending(ask, asked));
-    if (asked.standing.state !== 'approved')
-      return refused(notApproved(ask, asked, asked.standing));
-    const { changes } = ask;
-    if (changes !== undefined && !(asked.changes && isCovered(changes, asked.changes))) {
-      return refused(changed(ask, asked.id, 'it was approved for fewer rows'));
+  async #hold(request: HoldRequest, ask: ApprovalAsk, isBoundAgain: boolean): Promise<HoldOutcome> {
+    const { options, story, toClient, codec } = this.#state;
+    let isLeft = false;
+    const hold: Hold<ApprovalAsk, Runnable, AskedStatement> = new Hold({
+      at: request.at,
+      approvals: options.approvals,
+      record: story,
+      words: wordsOf,
+      again: (before) => this.#again(request, before),
+      onWaiting: options.onWaiting,
+      watch: (_, asked) =>
+        this.#watch(hold, ask, asked, () => {
+          isLeft = true;
+        }),
+      tell: async (text, asked) => {
+        toClient.push(heldNotice(ask, text, asked, codec));
+        await toClient.flush();
+        if (isBoundAgain && this.#state.segmentIsOpen) await this.#leaveTransaction();
+      },
+      lacks: ({ changes }, asked) =>
+        changes === undefined || (asked.changes && isCovered(changes, asked.changes))
+          ? undefined
+          : 'it was approved for fewer rows',
+      difference,
+    });
+    const outcome = await hold.pass(ask);
+    switch (outcome.type) {
+      case 'released':
+        this.#released(request);
+        return { type: 'released', covers: outcome.asked.changes ?? ask.changes };
+      case 'refused':
+        return refused({ ...outcome.refusal, sqlState: DENIED });
+      case 'withdrawn':
+        // Nobody is there to be told.
+        if (isLeft) throw new StreamEnded(this.#whyLeft());
+        return { type: 'cancelled' };
+      case 'refused again':
+        return outcome;
     }
-    return this.#release(request, ask, asked, () => undefined);
   }
 
-  async #wait(
+  /** By the policy and the catalog of now. Nothing runs here meanwhile, so the settings are those of then. */
+  async #again(
     request: HoldRequest,
+    { inTransaction, settings }: ApprovalAsk,
+  ): Promise<{ readonly ask: ApprovalAsk; readonly now: Runnable } | undefined> {
+    this.#state.settings.catalogStale = 'all';
+    const now = await request.again();
+    return now && { now, ask: approvalAsk(this.#state, request, now, inTransaction, settings) };
+  }
+
+  /** A cancel, the client's end, the end of the session, and locks that are held too long. */
+  #watch(
+    hold: Hold<ApprovalAsk, Runnable, AskedStatement>,
     ask: ApprovalAsk,
     asked: AskedStatement,
-    isBoundAgain: boolean,
-  ): Promise<HoldOutcome> {
-    const state = this.#state;
-    const stopped = Promise.withResolvers<Stop>();
-    let stop: Stop | undefined;
-    const end = (how: Stop): void => {
-      stop ??= how;
-      stopped.resolve(stop);
+    onLeft: () => void,
+  ): Disposable {
+    const { cancels, ended } = this.#state;
+    const left = (): void => {
+      onLeft();
+      hold.withdraw(this.#whyLeft());
     };
-    const over = (): void => end('gone');
-    state.cancels.hold(() => end('cancelled'));
-    const waited = state.options.onWaiting?.();
-    state.ended.signal.addEventListener('abort', over, { once: true });
-    const timer = setTimeout(() => end('too long'), maxHoldMs(ask, asked)).unref();
-    try {
-      using _ = this.#reader.watch(MAX_BEHIND_BYTES, over);
-      if (state.ended.signal.aborted) over();
-      state.toClient.push(heldNotice(ask, asked, state.codec));
-      await state.toClient.flush();
-      if (isBoundAgain && this.#state.segmentIsOpen) await this.#leaveTransaction();
-      let changed = asked.policyChanged();
-      let standing = await Promise.race([asked.decided, stopped.promise, changed]);
-      while (standing === undefined) {
-        // Before it is decided again: a commit that comes meanwhile counts, too.
-        changed = asked.policyChanged();
-        const over = await this.#reconsider(request, ask, asked, () => stop);
-        if (over !== undefined) return over;
-        standing = await Promise.race([asked.decided, stopped.promise, changed]);
-      }
-      if (typeof standing === 'string') return this.#withdraw(request.at, ask, asked, standing);
-      if (standing.state !== 'approved') {
-        return this.#refuse(request.at, ask, asked, standing);
-      }
-      return await this.#release(request, ask, asked, () => stop);
-    } catch (error) {
-      asked.leave('the connection has failed');
-      throw error;
-    } finally {
-      clearTimeout(timer);
-      waited?.();
-      state.cancels.hold(undefined);
-      state.ended.signal.removeEventListener('abort', over);
-    }
+    const stack = new DisposableStack();
+    cancels.hold(() => hold.withdraw('canceled'));
+    stack.defer(() => cancels.hold(undefined));
+    const tooLong = (): void => hold.stopWaiting('locks were held too long');
+    const timer = setTimeout(tooLong, maxHoldMs(ask, asked)).unref();
+    stack.defer(() => clearTimeout(timer));
+    stack.use(onAbort(ended.signal, left));
+    stack.use(this.#reader.watch(MAX_BEHIND_BYTES, left));
+    return stack;
   }
 
-  /**
-   * Decides again, by the policy and the catalog of now: what the approver sees may be minutes old.
-   * @returns how it ends; undefined: it is the very same, and waits on.
-   */
-  async #reconsider(
-    request: HoldRequest,
-    ask: ApprovalAsk,
-    asked: AskedStatement,
-    stopped: () => Stop | undefined,
-  ): Promise<HoldOutcome | undefined> {
-    const { settings, options } = this.#state;
-    settings.catalogStale = 'all';
-    const latest = await request.again();
-    const stop = stopped();
-    if (latest === undefined) {
-      asked.end('void', 'it was refused when it was decided again');
-      this.#ended(request.at, asked, 'void', 'it was refused when it was decided again');
-      return { type: 'refused again' };
-    }
-    if (stop !== undefined) return this.#withdraw(request.at, ask, asked, stop);
-    // Nothing runs here meanwhile, so the settings are those of then.
-    const now = approvalAsk(this.#state, request, latest, ask.inTransaction, ask.settings);
-    if (options.approvals.bindingOf(now) === asked.binding) return undefined;
-    const isSamePolicy = JSON.stringify(approvalTerms(now)) === JSON.stringify(approvalTerms(ask));
-    const why = isSamePolicy
-      ? 'the tables or functions that it names are no longer those that were approved'
-      : 'the policy has changed';
-    asked.end('void', why);
-    this.#ended(request.at, asked, 'void', why);
-    return refused(changed(ask, asked.id, why));
+  #whyLeft(): string {
+    return this.#state.options.signal.aborted ? 'the session ended' : 'the client left';
   }
 
-  /** Decides again; when it is the very same, uses the approval up. */
-  async #release(
-    request: HoldRequest,
-    ask: ApprovalAsk,
-    asked: AskedStatement,
-    stopped: () => Stop | undefined,
-  ): Promise<HoldOutcome> {
-    const { options, story } = this.#state;
-    const over = await this.#reconsider(request, ask, asked, stopped);
-    if (over !== undefined) return over;
-    const used = asked.use();
-    if (used === undefined) {
-      if (asked.isUsed()) {
-        this.#ended(request.at, asked, 'void', 'it was used on another connection');
-        return refused(usedElsewhere(ask, asked.id));
-      }
-      const why = 'somebody who approved is no longer an approver, or its time was over';
-      this.#ended(request.at, asked, 'void', why);
-      return refused(changed(ask, asked.id, why));
-    }
-    story.decided(request.at, asked.id, { votes: used.votes, outcome: 'released' });
-    const { portal } = request;
-    if (portal !== undefined) {
-      portal.known.releasedUnder = options.grant().generation;
-      // A portal that has run is in its transaction still.
-      if (request.counted?.transaction !== 'open') this.#bindAgain(portal);
-    }
-    return { type: 'released', covers: asked.changes ?? ask.changes };
-  }
-
-  /** @throws StreamEnded when nobody is there to be told. */
-  #withdraw(at: number, ask: ApprovalAsk, asked: AskedStatement, how: Stop): HoldOutcome {
-    const isSession = this.#state.options.signal.aborted;
-    const gone = isSession ? 'the session ended' : 'the client left';
-    const why = { cancelled: 'canceled', gone, 'too long': 'locks were held too long' }[how];
-    asked.leave(why);
-    this.#ended(at, asked, asked.isKept ? 'kept' : 'withdrawn', why);
-    if (how === 'gone') throw new StreamEnded(why);
-    return how === 'too long' ? refused(pending(ask, asked)) : { type: 'cancelled' };
-  }
-
-  #refuse(
-    at: number,
-    ask: ApprovalAsk,
-    asked: AskedStatement,
-    standing: AskedStatement['standing'],
-  ): HoldOutcome {
-    const { state, outcome } = standing;
-    const how = state === 'denied' || state === 'expired' || state === 'withdrawn' ? state : 'void';
-    const reason = standing.votes.findLast(({ decision }) => decision === 'deny')?.reason;
-    const message = outcome ?? reason;
-    this.#state.story.decided(at, asked.id, { votes: standing.votes, outcome: how, message });
-    // Who asked may withdraw it with `hoop approvals`, too.
-    if (state === 'withdrawn') return { type: 'cancelled' };
-    return refused(notApproved(ask, asked, standing));
-  }
-
-  #ended(at: number, { id }: AskedStatement, outcome: ApprovalOutcome, message: string): void {
-    this.#state.story.decided(at, id, { votes: [], outcome, message });
-    this.#state.story.written();
+  #released({ portal, counted }: HoldRequest): void {
+    if (portal === undefined) return;
+    portal.known.releasedUnder = this.#state.options.grant().generation;
+    // A portal that has run is in its transaction still.
+    if (counted?.transaction !== 'open') this.#bindAgain(portal);
   }
 
   /**
@@ -310,6 +215,13 @@ function rowsRefusalOf({ counted }: HoldRequest, { statements }: Runnable): SqlR
     if (decision.effect === 'refuse') return decision.refusal;
   }
   return undefined;
+}
+
+function difference(before: ApprovalAsk, now: ApprovalAsk): string {
+  const isSamePolicy = JSON.stringify(approvalTerms(now)) === JSON.stringify(approvalTerms(before));
+  return isSamePolicy
+    ? 'the tables or functions that it names are no longer those that were approved'
+    : 'the policy has changed';
 }
 
 function refused(refusal: SqlRefusal): HoldOutcome {

@@ -1,11 +1,10 @@
 /** What the Postgres engine asks about its statements, as requests of one session. */
-import { createHash } from 'node:crypto';
 import type { ApprovalEstimate, StatementPart } from '../../../api/approvals.ts';
 import type { ApprovalRecord } from '../../../gateway/approvals/approval-record.ts';
 import { shownPrompt } from '../../../gateway/approvals/asked-approval.ts';
 import { askedBy } from '../../../gateway/approvals/policy-standing.ts';
 import {
-  keptIn,
+  requestBinding,
   type SessionApprovalsOptions,
   sessionRequest,
 } from '../../../gateway/approvals/session-approvals.ts';
@@ -43,7 +42,7 @@ function create(
 ): ApprovalRecord {
   const { approvals, estimates, policy, principal, target } = options;
   const request = sessionRequest(options, ask, binding, waits);
-  // What is kept waits on when the statement may not (pg/holds.ts).
+  // What is kept waits on when the statement may not (holds.ts).
   const holds = request.diesWithConnection && ask.inTransaction;
   const waitsSeconds = Math.min(
     request.waitsSeconds,
@@ -102,17 +101,12 @@ function shownPart(changes: RowChanges): NonNullable<StatementPart['changes']> {
 }
 
 /**
- * Statement, parameters, who, for whom, where, what the policy says about it, and the very objects
- * that its names mean: when one of these is another, it is another statement. Not the commit: most
- * commits say the same about it, and it is decided again under the one in force when it is used.
+ * Statement, parameters, where, what the policy says about it, and the very objects that its names
+ * mean: when one of these is another, it is another statement.
  */
 function bindingOf(options: StatementApprovalsOptions, ask: ApprovalAsk): string {
-  const { principal, target } = options;
-  const bound = [
-    'hoop/approval-binding/v3',
-    [principal.issuer, principal.sub],
-    principal.agent ?? null,
-    ...(principal.requester === undefined ? [] : [principal.requester]),
+  const { target } = options;
+  return requestBinding(options, ask, 'hoop/approval-binding/v3', [
     [target.name, target.database, target.user, placesOf(target.hosts)],
     approvalTerms(ask),
     ask.text,
@@ -123,9 +117,7 @@ function bindingOf(options: StatementApprovalsOptions, ask: ApprovalAsk): string
     ask.settings.map(({ name, value }) => [name, value]),
     objectsOf(ask),
     surroundingsOf(ask),
-    ...keptIn(options, ask),
-  ];
-  return createHash('sha256').update(JSON.stringify(bound)).digest('hex');
+  ]);
 }
 
 function objectsOf({ analyses, catalog, text, prepared }: ApprovalAsk): readonly string[] {

@@ -1,12 +1,13 @@
 /** What the Postgres engine needs from the rest of the gateway; nothing else reaches it. */
 import type { Duplex } from 'node:stream';
 import type { HoopError } from '../../../errors.ts';
+import type { HeldAsk, OperationApprovals } from '../../../gateway/approvals/session-approvals.ts';
 import type { ChangedRowsBudget } from '../../../gateway/changed-rows/changed-rows-budget.ts';
 import type { LookupBudget } from '../../../gateway/lookups/lookup-budget.ts';
 import type { ClientCertificate } from '../../../gateway/targets/credential-store.ts';
 import type { TargetHost } from '../../../gateway/targets/target-host.ts';
 import type { LoginMethod, SessionAttributes } from '../../../policy/policy.ts';
-import type { ApprovalDemand, Grant, Principal } from '../../../policy/types.ts';
+import type { Grant, Principal } from '../../../policy/types.ts';
 import type { EvidenceLine, RecordingEvent } from '../../../recording/types.ts';
 import type { Secret } from '../../../secret.ts';
 import type {
@@ -144,7 +145,7 @@ export interface BoundSetting {
 }
 
 /** A message that must not run before others have approved it. */
-export interface ApprovalAsk {
+export interface ApprovalAsk extends HeldAsk {
   readonly stream: number;
   /** Offset of the message in the up stream. */
   readonly at: number;
@@ -156,14 +157,11 @@ export interface ApprovalAsk {
   readonly parameters: readonly ApprovalParameter[];
   /** Settings of the connection that say what values in it stand for. */
   readonly settings: readonly BoundSetting[];
-  readonly demands: readonly ApprovalDemand[];
   /**
    * Present where the demands are those of a row threshold. An approval covers what changes up to as
    * many rows; `AskedStatement.changes` is what it was given for.
    */
   readonly changes?: RowChanges;
-  /** It fails at once and runs when it is sent again, whatever the rules say about waiting. */
-  readonly waits?: false;
   readonly analyses: readonly StatementAnalysis[];
   /** How its statements were decided. */
   readonly decided: readonly Pick<AllowedStatement, 'masks' | 'detectors' | 'redactErrors'>[];
@@ -174,19 +172,9 @@ export interface ApprovalAsk {
   readonly role: string | undefined;
   /** Locks are held while it waits. */
   readonly inTransaction: boolean;
-  readonly policyCommit: string;
 }
 
-/** Requests for approval of one session. */
-export interface StatementApprovals {
-  /**
-   * Asks people. Where the rules say `wait: no`, one that was asked for before is found again.
-   * @throws HoopError HOOP_LIMIT
-   */
-  ask(ask: ApprovalAsk): AskedStatement;
-  /** Digest of all that an approval of this is bound to. */
-  bindingOf(ask: ApprovalAsk): string;
-}
+export type StatementApprovals = OperationApprovals<ApprovalAsk, AskedStatement>;
 
 export interface PostgresStreamOptions {
   /**

@@ -1,6 +1,6 @@
 /** One channel of a stream, whatever it carries, as the frames of the client reach it. */
 
-import type { Grant, Refusal } from '../../../policy/types.ts';
+import type { Grant } from '../../../policy/types.ts';
 import type { SshAct, SshVerdict } from '../policy/types.ts';
 import type { ChannelRequest, DownFrame } from '../protocol/frame.ts';
 import type { ActHold } from './act-hold.ts';
@@ -61,9 +61,3 @@ export interface ChannelContext {
   /** The stream is over. */
   readonly signal: AbortSignal;
 }
-
-/** How an act ends that was held. */
-export type HoldOutcome =
-  | { readonly type: 'released'; readonly verdict: Extract<SshVerdict, { effect: 'allow' }> }
-  | { readonly type: 'refused'; readonly refusal: Refusal; readonly touches: readonly string[] }
-  | { readonly type: 'withdrawn' };

@@ -1,10 +1,11 @@
 /** What the SSH engine needs from the rest of the gateway; nothing else reaches it. */
 import type { Duplex } from 'node:stream';
 import type { HoopError } from '../../../errors.ts';
-import type { AskedApproval } from '../../../gateway/approvals/asked-approval.ts';
+import type { CommandAsk } from '../../../gateway/approvals/command-approvals.ts';
+import type { OperationApprovals } from '../../../gateway/approvals/session-approvals.ts';
 import type { TargetHost } from '../../../gateway/targets/target-host.ts';
 import type { Network } from '../../../policy/address-class.ts';
-import type { ApprovalDemand, Grant } from '../../../policy/types.ts';
+import type { Grant } from '../../../policy/types.ts';
 import type { EvidenceLine, RecordingEvent } from '../../../recording/types.ts';
 import type { Secret } from '../../../secret.ts';
 import type { SshAct, SshVerdict } from '../policy/types.ts';
@@ -55,30 +56,16 @@ export interface SshCredential {
 }
 
 /** An act that must not happen before others have approved it. */
-export interface ActAsk {
-  readonly stream: number;
-  /** Offset in the up stream of the frame that asks for it. */
-  readonly at: number;
+export interface ActAsk extends CommandAsk {
   readonly act: SshAct;
   /** Who it would be on the target. */
   readonly user: string;
   /** What is sent to the target, where it is not what the client sent. */
   readonly command: string | undefined;
-  readonly demands: readonly ApprovalDemand[];
   readonly touches: readonly string[];
-  readonly policyCommit: string;
 }
 
-/** Requests for approval of one session. */
-export interface SshApprovals {
-  /**
-   * Asks people. Where the rules say `wait: no`, one that was asked for before is found again.
-   * @throws HoopError HOOP_LIMIT
-   */
-  ask(ask: ActAsk): AskedApproval;
-  /** Digest of all that an approval of this is bound to. */
-  bindingOf(ask: ActAsk): string;
-}
+export type SshApprovals = OperationApprovals<ActAsk>;
 
 export interface SshStreamOptions {
   /**

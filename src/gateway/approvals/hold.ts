@@ -1,0 +1,216 @@
+/**
+ * What needs approval waits, or fails at once and runs when it is asked for again; whatever the
+ * protocol, this way:
+ *
+ *   asked ──▶ held, said ──▶ people decide ──▶ decided again: the very same? ──▶ used up, released
+ *
+ * Who asked may withdraw it, and time and the end of what it waits in do; then it never reaches the
+ * target. In a run that ends the waiting only: the same, asked for again, goes on with the request.
+ * What makes it the same, where it waits and how that is said is the connector's.
+ */
+import { HoopError } from '../../errors.ts';
+import type { Refusal } from '../../policy/types.ts';
+import type { ApprovalOutcome } from '../../recording/types.ts';
+import type { StreamRecord } from '../sessions/stream-record.ts';
+import type { ApprovalStanding, AskedApproval } from './asked-approval.ts';
+import {
+  changed,
+  type HeldText,
+  type HoldWords,
+  heldText,
+  notApproved,
+  pending,
+  tooMany,
+  usedElsewhere,
+} from './hold-texts.ts';
+import { type HeldAsk, isHeld, type OperationApprovals } from './session-approvals.ts';
+
+export interface HoldOptions<Ask extends HeldAsk, Now, Asked extends AskedApproval> {
+  /** Offset in the up stream of what asks. */
+  readonly at: number;
+  readonly approvals: OperationApprovals<Ask, Asked>;
+  readonly record: Pick<StreamRecord, 'held' | 'decided' | 'written'>;
+  readonly words: (ask: Ask) => HoldWords;
+  /**
+   * Decides it again, by the policy and the world of now: what the approver sees may be minutes old.
+   * @returns what would be asked now, and the verdict that it may run under; undefined: it is refused
+   */
+  readonly again: (ask: Ask) => Promise<{ readonly ask: Ask; readonly now: Now } | undefined>;
+  /** Says to who waits that it waits. */
+  readonly tell: (text: HeldText, asked: Asked) => void | Promise<void>;
+  /** What ends the waiting, listened for until it is disposed of. */
+  readonly watch?: (ask: Ask, asked: Asked) => Disposable;
+  /** @returns how to say that it no longer waits */
+  readonly onWaiting?: (() => () => void) | undefined;
+  /** Why an approval that was given before does not cover what is asked now. */
+  readonly lacks?: (ask: Ask, asked: Asked) => string | undefined;
+  /** Why it is not the very same any more; default: the policy has changed. */
+  readonly difference?: (before: Ask, now: Ask) => string;
+}
+
+export type HoldOutcome<Now, Asked extends AskedApproval = AskedApproval> =
+  /** Its approval is used up. Nothing may be awaited before it is sent. */
+  | { readonly type: 'released'; readonly now: Now; readonly asked: Asked }
+  | { readonly type: 'refused'; readonly refusal: Refusal }
+  /** `again` said no. */
+  | { readonly type: 'refused again' }
+  | { readonly type: 'withdrawn' };
+
+interface Stop {
+  /** A phrase. */
+  readonly why: string;
+  /** Who waits is told to ask again. */
+  readonly isAnswered: boolean;
+}
+
+export class Hold<Ask extends HeldAsk, Now, Asked extends AskedApproval = AskedApproval> {
+  readonly #options: HoldOptions<Ask, Now, Asked>;
+  readonly #stopped = Promise.withResolvers<Stop>();
+  #stop: Stop | undefined;
+
+  constructor(options: HoldOptions<Ask, Now, Asked>) {
+    this.#options = options;
+  }
+
+  get isWithdrawn(): boolean {
+    return this.#stop !== undefined;
+  }
+
+  /** Nobody waits any more. @param why a phrase */
+  withdraw(why: string): void {
+    this.#end({ why, isAnswered: false });
+  }
+
+  /** It cannot wait any longer; the request may. @param why a phrase */
+  stopWaiting(why: string): void {
+    this.#end({ why, isAnswered: true });
+  }
+
+  /** Resolves when it may run, or may not. @throws RecordingFailed */
+  async pass(ask: Ask): Promise<HoldOutcome<Now, Asked>> {
+    const { at, approvals, record, words, lacks } = this.#options;
+    let asked: Asked;
+    try {
+      asked = approvals.ask(ask);
+    } catch (error) {
+      if (!(error instanceof HoopError)) throw error;
+      return refused(tooMany(ask, words(ask), error));
+    }
+    const { standing } = asked;
+    if (standing.state === 'waiting') {
+      const text = heldText(ask, words(ask), asked);
+      record.held({ at, asked, demands: ask.demands, message: text.message });
+      return isHeld(ask) ? this.#wait(ask, asked, text) : refused(pending(ask, words(ask), asked));
+    }
+    // It was asked for before.
+    if (standing.state !== 'approved') {
+      return refused(notApproved(ask, words(ask), asked, standing));
+    }
+    const lack = lacks?.(ask, asked);
+    if (lack !== undefined) return refused(changed(ask, words(ask), asked.id, lack));
+    return this.#release(ask, asked);
+  }
+
+  #end(stop: Stop): void {
+    this.#stop ??= stop;
+    this.#stopped.resolve(this.#stop);
+  }
+
+  async #wait(ask: Ask, asked: Asked, text: HeldText): Promise<HoldOutcome<Now, Asked>> {
+    const { watch, tell, onWaiting } = this.#options;
+    const waited = onWaiting?.();
+    try {
+      using _ = watch?.(ask, asked);
+      await tell(text, asked);
+      let changes = asked.policyChanged();
+      let standing = await Promise.race([asked.decided, this.#stopped.promise, changes]);
+      while (standing === undefined) {
+        // Before it is decided again: a commit that comes meanwhile counts, too.
+        changes = asked.policyChanged();
+        const latest = await this.#reconsider(ask, asked);
+        if ('type' in latest) return latest;
+        standing = await Promise.race([asked.decided, this.#stopped.promise, changes]);
+      }
+      if ('why' in standing) return this.#withdrawn(ask, asked, standing);
+      if (standing.state !== 'approved') return this.#refuse(ask, asked, standing);
+      return await this.#release(ask, asked);
+    } catch (error) {
+      asked.leave('the connection has failed');
+      throw error;
+    } finally {
+      waited?.();
+    }
+  }
+
+  #withdrawn(ask: Ask, asked: Asked, { why, isAnswered }: Stop): HoldOutcome<Now, Asked> {
+    asked.leave(why);
+    this.#ended(asked, asked.isKept ? 'kept' : 'withdrawn', why);
+    return isAnswered
+      ? refused(pending(ask, this.#options.words(ask), asked))
+      : { type: 'withdrawn' };
+  }
+
+  #refuse(ask: Ask, asked: Asked, standing: ApprovalStanding): HoldOutcome<Now, Asked> {
+    const { at, record, words } = this.#options;
+    const { state, votes } = standing;
+    const outcome =
+      state === 'denied' || state === 'expired' || state === 'withdrawn' ? state : 'void';
+    const reason = votes.findLast(({ decision }) => decision === 'deny')?.reason;
+    record.decided(at, asked.id, { votes, outcome, message: standing.outcome ?? reason });
+    // Who asked may withdraw it with `hoop approvals`, too.
+    if (state === 'withdrawn') return { type: 'withdrawn' };
+    return refused(notApproved(ask, words(ask), asked, standing));
+  }
+
+  /** Decides again; when it is the very same, uses the approval up. */
+  async #release(ask: Ask, asked: Asked): Promise<HoldOutcome<Now, Asked>> {
+    const { at, record, words } = this.#options;
+    const latest = await this.#reconsider(ask, asked);
+    if ('type' in latest) return latest;
+    const used = asked.use();
+    if (used !== undefined) {
+      record.decided(at, asked.id, { votes: used.votes, outcome: 'released' });
+      return { type: 'released', now: latest.now, asked };
+    }
+    if (asked.isUsed()) {
+      this.#ended(asked, 'void', `it was used on ${words(ask).manner.otherPlace}`);
+      return refused(usedElsewhere(ask, words(ask), asked.id));
+    }
+    const why = 'somebody who approved is no longer an approver, or its time was over';
+    this.#ended(asked, 'void', why);
+    return refused(changed(ask, words(ask), asked.id, why));
+  }
+
+  /** @returns how it ends; or the verdict of now, which asks for the very same. */
+  async #reconsider(
+    ask: Ask,
+    asked: Asked,
+  ): Promise<HoldOutcome<Now, Asked> | { readonly now: Now }> {
+    const { again, approvals, difference, words } = this.#options;
+    const latest = await again(ask);
+    if (this.#stop !== undefined) return this.#withdrawn(ask, asked, this.#stop);
+    if (latest === undefined) {
+      this.#void(asked, 'it was refused when it was decided again');
+      return { type: 'refused again' };
+    }
+    if (approvals.bindingOf(latest.ask) === asked.binding) return { now: latest.now };
+    const why = difference?.(ask, latest.ask) ?? 'the policy has changed';
+    this.#void(asked, why);
+    return refused(changed(ask, words(ask), asked.id, why));
+  }
+
+  #void(asked: Asked, why: string): void {
+    asked.end('void', why);
+    this.#ended(asked, 'void', why);
+  }
+
+  #ended({ id }: Asked, outcome: ApprovalOutcome, message: string): void {
+    const { at, record } = this.#options;
+    record.decided(at, id, { votes: [], outcome, message });
+    record.written();
+  }
+}
+
+function refused(refusal: Refusal): { readonly type: 'refused'; readonly refusal: Refusal } {
+  return { type: 'refused', refusal };
+}
