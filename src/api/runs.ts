@@ -52,6 +52,9 @@ export const RunReply = z.object({
 });
 export type RunReply = z.infer<typeof RunReply>;
 
+/** What sessions and refusals say of a run that somebody has ended; who and why follow. */
+export const RUN_ENDED_BY = 'the run was ended by';
+
 /** `:id` is that of a run. */
 export const RUN_PATHS = {
   run: (id: string) => `/v1/runs/${id}`,

@@ -123,7 +123,7 @@ export class StoredTokens implements TokenSource {
       }
       await store.remove(gateway);
       throw new HoopError('HOOP_NOT_LOGGED_IN', `the login to "${gateway}" has ended`, {
-        detail: `The gateway says: ${error.message}.`,
+        detail: [`The gateway says: ${error.message}.`, error.detail].filter(Boolean).join(' '),
         hint: `Log in again with \`hoop login --gateway ${gateway}\`.`,
         cause: error,
       });

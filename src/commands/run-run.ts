@@ -10,6 +10,7 @@ import { RunRemains } from '../run/remains.ts';
 import { RemovedVariables } from '../run/removed-variables.ts';
 import { Run } from '../run/run.ts';
 import type { ChildStdio } from '../run/terminal/pseudo-terminal.ts';
+import { endOfRunWords } from '../run/watch-login.ts';
 import { newPrompt } from '../tunnel/new-prompt.ts';
 import { plain } from '../ui/printable.ts';
 import { renderJson } from '../ui/render-json.ts';
@@ -145,8 +146,7 @@ export async function runRun(plainIo: Io, request: RunRequest): Promise<void> {
     const child = endableChild(io);
     const words = made?.command ?? command;
     void run.over.then((error) => {
-      const detail = error.detail === undefined ? '' : `. ${error.detail}`;
-      io.note(plain(`the run was ended: ${error.message}${detail}`));
+      io.note(plain(endOfRunWords(error)));
       child.end();
     });
     status = await (fence

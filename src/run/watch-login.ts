@@ -1,5 +1,6 @@
 /** Hears at once that the login of a run was ended, also while nothing of the run is open. */
 import { setTimeout as delay } from 'node:timers/promises';
+import { RUN_ENDED_BY } from '../api/runs.ts';
 import type { GatewayClient } from '../client/gateway-client.ts';
 import { HoopError } from '../errors.ts';
 
@@ -12,6 +13,16 @@ const PAUSE_MS = 5000;
 /** Whether the gateway says that whoever asks is out, and not that this one thing cannot be had. */
 export function isLoginOver(error: unknown): error is HoopError {
   return endOfLogin(error) !== undefined;
+}
+
+/** Who has ended the run and why, in a line; of a login that has ended otherwise, what the gateway says. */
+export function endOfRunWords(error: HoopError): string {
+  const { message, detail = '' } = endOfLogin(error) ?? error;
+  const [first = '', rest] = [detail[0]?.toLowerCase(), detail.slice(1)];
+  const why = `${first}${rest}`;
+  return why.startsWith(RUN_ENDED_BY)
+    ? why
+    : `the run was ended: ${message}${detail === '' ? '' : `. ${detail}`}`;
 }
 
 /** Resolves with what the gateway says; never, when `signal` aborts first. */

@@ -453,7 +453,7 @@ tokens   file ${home.path}/tokens.json
     await expect(run(whoamiCommand, [], home)).rejects.toMatchObject({
       code: 'HOOP_NOT_LOGGED_IN',
       message: `the login to "${gateway.url}" has ended`,
-      detail: 'The gateway says: the login has ended.',
+      detail: 'The gateway says: the login has ended. It was revoked, or somebody logged out.',
     });
     expect(existsSync(file)).toBe(false);
   });
@@ -476,6 +476,7 @@ describe('hoop logout', () => {
     writeFileSync(join(home.path, 'tokens.json'), stored, { mode: 0o600 });
     await expect(run(whoamiCommand, [], home)).rejects.toMatchObject({
       code: 'HOOP_TOKEN_REVOKED',
+      detail: 'The person logged out (`hoop logout`).',
     });
   });
 

@@ -57,6 +57,24 @@ test('an approver sees who does what in a run and ends it; its program is gone a
   expect(JSON.parse(held.stdout).approval).toMatchObject({ state: 'withdrawn' });
 });
 
+test.each([
+  { what: 'its owner', by: 'engineer', said: 'its owner' },
+  { what: 'an approver, who has no reason', by: 'dba', why: '', said: 'dba@example.com' },
+])('a run that has opened nothing hears who has ended it: $what', async ({ by, why, said }) => {
+  const running = bench.hoop('engineer', 'run', '--reason', by, '--', 'sleep', '3600');
+  const run = await waitFor(async () => {
+    const found = (await runsOf('engineer')).find(({ reason }) => reason === by);
+    expect(found).toBeDefined();
+    return found as Shown;
+  });
+  // Right when it is there: nothing of it waits for the end of its login yet.
+  await bench.hoop(by, 'runs', 'kill', run.id, ...(why === '' ? [] : ['--reason', 'wrong day']));
+  const { stderr } = await running;
+  const because = why === '' ? '' : ': wrong day';
+  expect(stderr).toContain(`hoop: the run was ended by ${said}${because}`);
+  expect(stderr).not.toContain('somebody logged out');
+});
+
 test('a run sees and ends none, its person does', async () => {
   const refused = join(bench.home('engineer'), 'refused');
   const inner = `'${process.execPath}' '${LAUNCHER}' runs list --json; >'${refused}'; exec sleep 3600`;
@@ -83,7 +101,7 @@ test.each(['', '--no-terminal ', '--fence '])(
     await sees('up-2');
     const run = (await runsOf('dba')).find((one) => one.reason === reason);
     await bench.hoop('dba', 'runs', 'kill', run?.id ?? '', '--reason', 'wrong table');
-    await sees(/the run was ended: [\s\S]*ready> $/);
+    await sees(/the run was ended by dba@example\.com: wrong table[\s\S]*ready> $/);
     type('exit\n');
     await ended;
   },

@@ -8,7 +8,7 @@ import { readJson } from '../http/http-body.ts';
 import { json } from '../http/http-replies.ts';
 import type { Identity } from '../identity/identity.ts';
 import type { Sessions } from '../sessions/sessions.ts';
-import { meansPrincipal } from './block.ts';
+import { blockText, meansPrincipal } from './block.ts';
 import type { Blocks } from './blocks.ts';
 
 export interface BlockRoutesOptions {
@@ -51,7 +51,7 @@ export function addBlockRoutes(
       let count = 0;
       for (const { family, principal } of logins) {
         if (meansPrincipal(block, principal)) {
-          count += (await identity.revoke({ id: family })).length;
+          count += (await identity.revoke({ id: family }, blockText(block))).length;
         }
       }
       blocks.keep(block);

@@ -51,10 +51,12 @@ export function addPrincipalRoutes(
       const { wait } = query.data;
       if (wait > 0) {
         const over = AbortSignal.timeout(wait * 1000);
-        await loginWaits.until(
+        const ended = loginWaits.until(
           who.family,
           AbortSignal.any([options.signal, c.req.raw.signal, over]),
         );
+        // Whoever has ended it since the request was let in has told nobody who waits.
+        await Promise.all([ended, identity.requireLive(who)]);
         await identity.requireLive(who);
       }
       return json(whoamiReply(who, policy.namesNoGroupOf(who.principal)));

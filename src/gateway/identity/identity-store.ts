@@ -13,6 +13,8 @@ export interface RefreshFamily {
   /** JSON of `LoginClaims`: what the ID token said. */
   readonly claims: string;
   readonly revoked: boolean;
+  /** Why it was revoked, in words for its holder. */
+  readonly revokedBecause?: string;
   /** The login that it was made from and ends with. */
   readonly parent?: string;
   /** JSON of `RunOfLogin`: the login is that of a run. */
@@ -80,9 +82,10 @@ export interface IdentityStore {
   confirmFamily(id: string, claims: string): Promise<void>;
   /**
    * With all logins that were made from them, and from those.
+   * @param why is kept with each; one that has ended before keeps its own
    * @returns the ids that were live until now
    */
-  revokeFamilies(which: RevokedLogins): Promise<readonly string[]>;
+  revokeFamilies(which: RevokedLogins, why?: string): Promise<readonly string[]>;
   /** Somebody is logged out at their provider. */
   addProviderLogout(logout: ProviderLogout, expiresAtMs: number): Promise<void>;
   /** Those of an issuer that have not expired. */

@@ -86,6 +86,8 @@ export interface Authenticated extends LoginFacts {
 }
 
 const LOGGED_OUT = 'the person logged out (`hoop logout`)';
+/** By the run itself, at its end. */
+const RUN_ENDED = 'the run has ended';
 
 /** What a login is worth at this moment. */
 export interface LoginStanding
@@ -197,7 +199,10 @@ export class Identity {
       const ended = isAll
         ? await this.revoke({ issuer: family.issuer, sub: family.sub }, LOGGED_OUT)
         : // A job that ends its own login may go on with its token: its next command logs in.
-          await this.#logins.end({ id: family.id }, LOGGED_OUT);
+          await this.#logins.end(
+            { id: family.id },
+            family.run === undefined ? LOGGED_OUT : RUN_ENDED,
+          );
       return { v: API_VERSION, ended: ended.length };
     });
   }

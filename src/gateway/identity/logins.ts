@@ -29,7 +29,10 @@ export interface CurrentLogin {
   readonly refreshHandle: string;
 }
 
-/** @param why in words, where it is not that somebody has ended it here */
+/** Not a way back for an agent: whose run was ended shall not look for another login. */
+const RUN_IS_OVER = 'The run is over; whoever started it can start another.';
+
+/** @param why in words, kept with the login; absent: nobody can hold it, or it is not known */
 export type RevokedListener = (family: string, why: string | undefined) => void;
 
 export class Logins {
@@ -127,7 +130,8 @@ export class Logins {
       run: JSON.stringify(run),
     };
     if (!(await store.createFamily(family))) {
-      this.requireLive(undefined);
+      this.requireLive(await store.readFamily(parent.id));
+      throw loginEnded(undefined);
     }
     return this.#current(family);
   }
@@ -135,9 +139,7 @@ export class Logins {
   /** @throws HoopError HOOP_TOKEN_REVOKED, HOOP_TOKEN_EXPIRED */
   requireLive(family: RefreshFamily | undefined): RefreshFamily {
     if (family === undefined || family.revoked) {
-      throw tokenError('HOOP_TOKEN_REVOKED', 'the login has ended', {
-        detail: 'It was revoked, or somebody logged out.',
-      });
+      throw loginEnded(family);
     }
     if (family.expiresAtMs <= this.#options.clock()) {
       throw loginExpired();
@@ -187,7 +189,7 @@ export class Logins {
 
   /** @returns the logins that ended; each was also told to the listeners of `onRevoked` */
   async end(which: RevokedLogins, why?: string): Promise<readonly string[]> {
-    const ended = await this.#options.store.revokeFamilies(which);
+    const ended = await this.#options.store.revokeFamilies(which, why);
     for (const family of ended) {
       for (const listener of this.#listeners) {
         listener(family, why);
@@ -208,4 +210,17 @@ export class Logins {
     const { id, generation } = family;
     return { family, refreshHandle: this.handles.encode({ family: id, generation }) };
   }
+}
+
+function loginEnded(family: RefreshFamily | undefined): HoopError {
+  const why = family?.revokedBecause;
+  return tokenError('HOOP_TOKEN_REVOKED', 'the login has ended', {
+    detail: why === undefined ? 'It was revoked, or somebody logged out.' : sentence(why),
+    ...(family?.run === undefined ? {} : { hint: RUN_IS_OVER }),
+  });
+}
+
+function sentence(words: string): string {
+  const text = `${words.slice(0, 1).toUpperCase()}${words.slice(1)}`;
+  return /[.!?]$/.test(text) ? text : `${text}.`;
 }

@@ -93,11 +93,12 @@ export class SqliteIdentityStore implements IdentityStore {
     this.#statements.confirmFamily.run(id, claims);
   }
 
-  async revokeFamilies(which: RevokedLogins): Promise<readonly string[]> {
+  async revokeFamilies(which: RevokedLogins, why?: string): Promise<readonly string[]> {
+    const because = nullable(why);
     const rows =
       'id' in which
-        ? this.#statements.revokeFamily.all(which.id)
-        : this.#statements.revokePerson.all(which.issuer, which.sub);
+        ? this.#statements.revokeFamily.all(which.id, because)
+        : this.#statements.revokePerson.all(because, which.issuer, which.sub);
     return rows.map((row) => text(row['id']));
   }
 
@@ -184,13 +185,13 @@ function prepareAll({ database }: IndexStore) {
     revokeFamily: database.prepare(
       `WITH RECURSIVE ended (id) AS (
          SELECT ? UNION SELECT f.id FROM refresh_families f JOIN ended ON f.parent = ended.id)
-       UPDATE refresh_families SET revoked = 1
+       UPDATE refresh_families SET revoked = 1, revoked_because = ?
        WHERE id IN (SELECT id FROM ended) AND revoked = 0 RETURNING id`,
     ),
     revokePerson: database.prepare(
       // Runs have the issuer and subject of the login that they were made from.
-      `UPDATE refresh_families SET revoked = 1 WHERE issuer = ? AND sub = ? AND revoked = 0
-       RETURNING id`,
+      `UPDATE refresh_families SET revoked = 1, revoked_because = ?
+       WHERE issuer = ? AND sub = ? AND revoked = 0 RETURNING id`,
     ),
     addProviderLogout: database.prepare('INSERT INTO provider_logouts VALUES (?, ?, ?, ?, ?)'),
     providerLogouts: database.prepare(
@@ -205,6 +206,7 @@ function prepareAll({ database }: IndexStore) {
 function familyOf(row: Record<string, unknown>): RefreshFamily {
   const parent = optionalText(row['parent']);
   const run = optionalText(row['run']);
+  const revokedBecause = optionalText(row['revoked_because']);
   return {
     id: text(row['id']),
     issuer: text(row['issuer']),
@@ -216,6 +218,7 @@ function familyOf(row: Record<string, unknown>): RefreshFamily {
     expiresAtMs: integer(row['expires_ms']),
     claims: text(row['claims']),
     revoked: integer(row['revoked']) === 1,
+    ...(revokedBecause === undefined ? {} : { revokedBecause }),
     ...(parent === undefined ? {} : { parent }),
     ...(run === undefined ? {} : { run }),
   };

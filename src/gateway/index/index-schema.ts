@@ -387,4 +387,8 @@ export const MIGRATIONS: readonly string[] = [
   ) STRICT;
   CREATE INDEX provider_logouts_by_issuer ON provider_logouts (issuer, expires_ms);
   `,
+  `
+  -- Why a login was ended: its holder is told with each refusal.
+  ALTER TABLE refresh_families ADD COLUMN revoked_because TEXT;
+  `,
 ];

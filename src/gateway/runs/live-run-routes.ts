@@ -5,6 +5,7 @@ import {
   type EndRunReply,
   EndRunRequest,
   MAX_RUN_PROMPT,
+  RUN_ENDED_BY,
   RUN_PATHS,
   type RunShown,
   type RunsReply,
@@ -74,7 +75,7 @@ export function addLiveRunRoutes(
       await identity.requireLive(who);
       const by = isOwn(one, who.principal) ? 'its owner' : who.principal.name;
       const why = reason?.trim() ? `: ${reason.trim()}` : '';
-      const endMessage = `the run was ended by ${by}${why}`;
+      const endMessage = `${RUN_ENDED_BY} ${by}${why}`;
       // With its login: what is left of it opens nothing again.
       const logins = await identity.endRun(one.family, endMessage);
       const run = one.run.id;

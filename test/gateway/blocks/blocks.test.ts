@@ -105,6 +105,7 @@ describe('a block of a person', () => {
     // What ended stays ended.
     await expect(engineer.whoami(bench.signal)).rejects.toMatchObject({
       code: 'HOOP_TOKEN_REVOKED',
+      detail: `Blocked by dba@example.com: INC-4711 (block ${made.id}).`,
     });
     await again[Symbol.asyncDispose]();
   });
@@ -215,6 +216,7 @@ describe('ending a session', () => {
     expect(await ending).toMatchObject({ endReason: 'revoked', logins: 1 });
     await expect(requestSession(bench, run.client)).rejects.toMatchObject({
       code: 'HOOP_TOKEN_REVOKED',
+      detail: expect.stringMatching(/^.*dba@example\.com.*enough.*\.$/),
     });
     const own = await TestSession.open(bench, engineer);
     const all = approver.endSession(own.id, bench.signal, { login: true });

@@ -105,7 +105,7 @@ export class MemoryIdentityStore implements IdentityStore {
     }
   }
 
-  async revokeFamilies(which: RevokedLogins): Promise<readonly string[]> {
+  async revokeFamilies(which: RevokedLogins, why?: string): Promise<readonly string[]> {
     const revoked: string[] = [];
     const ended = new Set<string>();
     // In the order of insertion: a parent comes before its children.
@@ -119,7 +119,8 @@ export class MemoryIdentityStore implements IdentityStore {
       }
       ended.add(family.id);
       if (!family.revoked) {
-        this.#families.set(family.id, { ...family, revoked: true });
+        const because = why === undefined ? {} : { revokedBecause: why };
+        this.#families.set(family.id, { ...family, revoked: true, ...because });
         revoked.push(family.id);
       }
     }

@@ -72,6 +72,7 @@ describe('a logout that the identity provider tells', () => {
     expect(await isLive(others.access_token)).toBe(true);
     await expect(bench.identity.requireLive(runner)).rejects.toMatchObject({
       code: 'HOOP_TOKEN_REVOKED',
+      detail: 'The identity provider has ended the login.',
     });
     expect(told).toEqual(Array(3).fill('the identity provider has ended the login'));
   });

@@ -69,7 +69,10 @@ describe('a refresh handle', () => {
     expect(refusalOf(await bench.refresh(next.refresh_token))).toBe(ENDED);
     await expect(
       bench.identity.authenticate(bench.request(next.access_token)),
-    ).rejects.toMatchObject({ code: 'HOOP_TOKEN_REVOKED' });
+    ).rejects.toMatchObject({
+      code: 'HOOP_TOKEN_REVOKED',
+      detail: 'Two clients used one login, so the gateway ended it.',
+    });
     expect(ended).toHaveLength(1);
   });
 

@@ -70,6 +70,21 @@ test('a revoked login cannot be advanced, and is reported once', async () => {
   expect((await store.readFamily('f3'))?.revoked).toBe(false);
 });
 
+test('why a login was ended is kept with it and with what was made from it; the first reason stays', async () => {
+  await store.createFamily(FAMILY);
+  await store.createFamily({ ...FAMILY, id: 'run', parent: 'f1', run: '{}' });
+  await store.createFamily({ ...FAMILY, id: 'f2' });
+  await store.revokeFamilies({ id: 'run' }, 'killed');
+  await store.revokeFamilies({ id: 'f1' }, 'logged out');
+  await store.revokeFamilies({ issuer: FAMILY.issuer, sub: 'u1' }, 'blocked');
+  database[Symbol.dispose]();
+  open();
+  const because = async (id: string) => (await store.readFamily(id))?.revokedBecause;
+  expect(await because('run')).toBe('killed');
+  expect(await because('f1')).toBe('logged out');
+  expect(await because('f2')).toBe('blocked');
+});
+
 const TOKEN: BoundToken = {
   digest: 'd1',
   issuer: 'https://ci.test',

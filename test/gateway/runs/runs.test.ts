@@ -375,6 +375,8 @@ describe('when the login that a run was made from ends', () => {
     }
     await expect(inner.client.whoami(own.signal)).rejects.toMatchObject({
       code: 'HOOP_TOKEN_REVOKED',
+      detail: 'The run has ended.',
+      hint: 'The run is over; whoever started it can start another.',
     });
     await expect(
       inner.client.refresh(inner.reply.token.refresh_token, inner.key, own.signal),
