@@ -2,11 +2,12 @@
  * Where chunks begin and end, and their leaves. Boundaries depend on the stream and on the cuts,
  * never on timing, so that two recorders of the same bytes get the same leaves:
  *
- *     salt = HMAC-SHA256(K, "hoop/salt/v1\0" ‖ u32 stream ‖ u8 dir ‖ u64 offset)[0:16]
- *     leaf = SHA256(0x00 ‖ "hoop/chunk/v1\0" ‖ salt ‖ u32 epoch ‖ u32 stream ‖ u8 dir
- *                   ‖ u64 offset ‖ u32 length ‖ bytes)
+ *     salt = HMAC-SHA256(K, "hoop/salt/v2\0" ‖ u32 stream ‖ u8 dir ‖ u64 offset)[0:16]
+ *     leaf = SHA256(0x00 ‖ "hoop/chunk/v2\0" ‖ salt ‖ u32 stream ‖ u8 dir ‖ u64 offset
+ *                   ‖ bytes ‖ u32 epoch ‖ u32 length)
  *
- * The salt stops whoever sees a proof from guessing short rows.
+ * The salt stops whoever sees a proof from guessing short rows. Epoch and length are at the end, so
+ * that a hash can run while bytes pass, and be closed wherever a cut turns out to end.
  */
 import { createHash, createHmac, type Hash, type KeyObject } from 'node:crypto';
 import { FormatError } from '../format-error.ts';
@@ -18,17 +19,19 @@ import type { Direction, StreamOffsets } from './types.ts';
 export const CHUNK_BYTES = 65_536;
 
 /**
- * In bulk, cuts are made at multiples of this in the stream, so that both sides know beforehand
- * which cut a byte will belong to and can hash it as it passes. A multiple of a chunk.
+ * In bulk, cuts are made at multiples of this in the stream: at the end of a chunk, whatever has come
+ * behind it already, so that each side has hashed it as it passed. A multiple of a chunk.
  */
 export const CUT_STEP_BYTES = 8 << 20;
 
 const SALT_LENGTH = 16;
 
-const SALT_CONTEXT = utf8('hoop/salt/v1\0');
-const LEAF_CONTEXT = Buffer.concat([Uint8Array.of(0x00), utf8('hoop/chunk/v1\0')]);
-/** Context, salt, u32 epoch, where the chunk begins as in a DATA frame, u32 length. */
-const LEAF_HEAD_LENGTH = LEAF_CONTEXT.length + SALT_LENGTH + 4 + DATA_PREFIX_LENGTH + 4;
+const SALT_CONTEXT = utf8('hoop/salt/v2\0');
+const LEAF_CONTEXT = Buffer.concat([Uint8Array.of(0x00), utf8('hoop/chunk/v2\0')]);
+/** Context, salt, where the chunk begins as in a DATA frame. */
+const LEAF_HEAD_LENGTH = LEAF_CONTEXT.length + SALT_LENGTH + DATA_PREFIX_LENGTH;
+/** u32 epoch, u32 length. */
+const LEAF_END_LENGTH = 8;
 
 export interface ChunkPlace {
   readonly epoch: number;
@@ -103,12 +106,14 @@ export function leafHash(
   if (total !== place.length) {
     throw new RangeError(`chunk has ${total} bytes, its place says ${place.length}`);
   }
-  return finishLeaf(leaf);
+  return finishLeaf(leaf, place);
 }
 
-/** The hash of a leaf up to the bytes of its chunk. */
-export function startLeaf(saltKey: KeyObject, place: ChunkPlace): Hash {
-  const { epoch, stream, direction, offset, length } = place;
+/** The hash of a leaf up to the bytes of its chunk, wherever that will end. */
+export function startLeaf(
+  saltKey: KeyObject,
+  { stream, direction, offset }: Pick<ChunkPlace, 'stream' | 'direction' | 'offset'>,
+): Hash {
   const position = encodeDataPrefix(stream, direction, offset);
   // Digests by way of a string, and one buffer: this runs for each 64 KiB of a stream.
   const salt = createHmac('sha256', saltKey)
@@ -116,17 +121,23 @@ export function startLeaf(saltKey: KeyObject, place: ChunkPlace): Hash {
     .digest('binary');
   const head = Buffer.allocUnsafe(LEAF_HEAD_LENGTH);
   head.set(LEAF_CONTEXT);
-  let at = LEAF_CONTEXT.length;
-  at += head.write(salt.slice(0, SALT_LENGTH), at, 'latin1');
-  at = head.writeUInt32BE(epoch, at);
+  const at =
+    LEAF_CONTEXT.length + head.write(salt.slice(0, SALT_LENGTH), LEAF_CONTEXT.length, 'latin1');
   head.set(position, at);
-  head.writeUInt32BE(length, at + position.length);
   return createHash('sha256').update(head);
 }
 
-/** @returns the leaf. By way of a string: a buffer of its own costs Node more. */
-export function finishLeaf(hash: Hash): Uint8Array {
-  return Buffer.from(hash.digest('binary'), 'latin1');
+/**
+ * @param hash of `startLeaf`, with the chunk's bytes; it takes no more
+ * @returns the leaf. By way of a string: a buffer of its own costs Node more.
+ */
+export function finishLeaf(
+  hash: Hash,
+  { epoch, length }: Pick<ChunkPlace, 'epoch' | 'length'>,
+): Uint8Array {
+  const end = Buffer.allocUnsafe(LEAF_END_LENGTH);
+  end.writeUInt32BE(length, end.writeUInt32BE(epoch, 0));
+  return Buffer.from(hash.update(end).digest('binary'), 'latin1');
 }
 
 /** For people: `stream 2 down @2621440`. */

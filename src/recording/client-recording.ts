@@ -335,7 +335,7 @@ export class ClientRecording implements AsyncDisposable {
   async #propose(streams: readonly StreamOffsets[]): Promise<void> {
     try {
       this.#writer.flush();
-      this.#leaves.startEpoch(this.#proposer.ledger.epoch + 1, streams);
+      this.#leaves.cutAt(streams);
       // Signs nothing that is not on this disk either: after a crash the same bytes must be there.
       await this.#writer.sync();
       const pending = await this.#proposer.propose(

@@ -280,7 +280,7 @@ export class GatewayRecording implements AsyncDisposable {
     // Now, not when it is agreed on: what comes meanwhile is beyond what the client has seen.
     if (cut.epoch === this.#countersigner.ledger.epoch) {
       this.#writer.settle();
-      this.#leaves.startEpoch(cut.epoch + 1, cut.streams);
+      this.#leaves.cutAt(cut.streams);
     }
     this.#waitingCuts += 1;
     const outcome = this.#cutting

@@ -1,13 +1,11 @@
 /**
- * Leaves of whole chunks, hashed while their bytes are recorded, so that a cut need not read them
- * back. A leaf begins with the number of the cut that covers it and the length of its chunk, which
- * are not known yet: both are assumed (the next cut, or in bulk the one that CUT_STEP_BYTES leads to,
- * and that none falls into the chunk), and a chunk for which this turned out wrong is hashed from the
- * file. `take` gives out a leaf only for exactly what was assumed, so a wrong guess costs time and
- * nothing else.
+ * Hashes chunks while their bytes are recorded, so that bulk is hashed once, where it passes anyway,
+ * and never read back. Which cut a chunk belongs to is the last thing that goes into its leaf, so
+ * nothing is assumed: a chunk ends at its boundary, or where everything that has come is in a cut.
+ * Only the chunk that a cut ends in before the last byte that has come is hashed from the file.
  */
 import type { Hash, KeyObject } from 'node:crypto';
-import { CHUNK_BYTES, type ChunkPlace, CUT_STEP_BYTES, finishLeaf, startLeaf } from './chunk.ts';
+import { CHUNK_BYTES, type ChunkPlace, finishLeaf, startLeaf } from './chunk.ts';
 import type { Direction, StreamOffsets } from './types.ts';
 
 interface Progress {
@@ -15,20 +13,24 @@ interface Progress {
   readonly direction: Direction;
   /** Bytes seen so far. */
   at: number;
-  /** Up to where the last cut goes. */
-  covered: number;
   /** The chunk in work; undefined: it begins when the bytes reach `from`. */
-  chunk: { readonly place: ChunkPlace; readonly hash: Hash } | undefined;
+  chunk: { readonly offset: number; readonly hash: Hash } | undefined;
   from: number;
-  /** By the offset of their chunks. */
-  readonly leaves: Map<number, { readonly place: ChunkPlace; readonly leaf: Uint8Array }>;
+  /** Chunks that have ended, by their offset. */
+  readonly ended: Map<number, EndedChunk>;
   isClosed: boolean;
+}
+
+interface EndedChunk {
+  readonly length: number;
+  /** Waits for the number of its cut. */
+  readonly hash: Hash;
+  leaf: { readonly epoch: number; readonly bytes: Uint8Array } | undefined;
 }
 
 export class LeafAhead {
   readonly #saltKey: KeyObject;
   readonly #streams = new Map<number, Progress>();
-  #epoch = 0;
 
   constructor(saltKey: KeyObject) {
     this.#saltKey = saltKey;
@@ -42,43 +44,26 @@ export class LeafAhead {
     }
   }
 
-  /** What comes from here on belongs to cut `epoch`; the one before goes up to `covered`. */
-  startEpoch(epoch: number, covered: readonly StreamOffsets[]): void {
-    this.#epoch = epoch;
-    const ends = new Map(covered.map((offsets) => [offsets.stream, offsets]));
-    for (const progress of this.#streams.values()) {
-      const { stream, direction, at, chunk } = progress;
-      const offsets = ends.get(stream);
-      progress.covered = (direction === 0 ? offsets?.up : offsets?.down) ?? progress.covered;
-      const { covered } = progress;
-      if (covered === at) {
-        progress.from = at;
-        progress.chunk = undefined;
-      } else if (chunk === undefined || !this.#isAsAssumed(progress, chunk.place)) {
-        // The first chunk of the new cut has begun already, under another number.
-        progress.from = boundaryFrom(Math.max(at, covered));
-        progress.chunk = undefined;
+  /** A cut goes up to here; what comes from here on belongs to a later one. */
+  cutAt(covered: readonly StreamOffsets[]): void {
+    for (const { stream, up, down } of covered) {
+      for (const direction of [0, 1] as const) {
+        const progress = this.#streams.get(keyOf(stream, direction));
+        if (progress !== undefined) {
+          endChunkAt(progress, direction === 0 ? up : down);
+        }
       }
     }
   }
 
-  #isAsAssumed(progress: Progress, place: ChunkPlace): boolean {
-    return (
-      place.offset >= progress.covered && place.epoch === this.#epochAt(progress, place.offset)
-    );
-  }
-
-  /** The cut that a chunk at this offset is expected to belong to. */
-  #epochAt({ covered }: Progress, offset: number): number {
-    const steps = Math.floor(offset / CUT_STEP_BYTES) - Math.floor(covered / CUT_STEP_BYTES);
-    return this.#epoch + steps;
-  }
-
-  take(place: ChunkPlace): Uint8Array | undefined {
-    const known = this.#streams.get(keyOf(place.stream, place.direction))?.leaves.get(place.offset);
-    return known?.place.epoch === place.epoch && known.place.length === place.length
-      ? known.leaf
-      : undefined;
+  /** @returns undefined when it was not hashed as this chunk */
+  take({ stream, direction, offset, length, epoch }: ChunkPlace): Uint8Array | undefined {
+    const ended = this.#streams.get(keyOf(stream, direction))?.ended.get(offset);
+    if (ended?.length !== length) {
+      return undefined;
+    }
+    ended.leaf ??= { epoch, bytes: finishLeaf(ended.hash, { epoch, length }) };
+    return ended.leaf.epoch === epoch ? ended.leaf.bytes : undefined;
   }
 
   /** A cut that covers these offsets is agreed on. */
@@ -86,9 +71,9 @@ export class LeafAhead {
     for (const { stream, up, down } of covered) {
       for (const direction of [0, 1] as const) {
         const progress = this.#streams.get(keyOf(stream, direction));
-        for (const offset of progress?.leaves.keys() ?? []) {
+        for (const offset of progress?.ended.keys() ?? []) {
           if (offset < (direction === 0 ? up : down)) {
-            progress?.leaves.delete(offset);
+            progress?.ended.delete(offset);
           }
         }
         this.#drop(progress);
@@ -102,15 +87,16 @@ export class LeafAhead {
       const progress = this.#streams.get(keyOf(stream, direction));
       if (progress !== undefined) {
         progress.isClosed = true;
-        progress.chunk = undefined;
+        // The chunk that its last bytes are in ends here; a cut that ends before asks the file.
+        endChunkAt(progress, progress.at);
         this.#drop(progress);
       }
     }
   }
 
-  /** Of a stream that has ended nothing is kept but leaves that no cut covers yet. */
+  /** Of a stream that has ended nothing is kept but chunks that no cut covers yet. */
   #drop(progress: Progress | undefined): void {
-    if (progress?.isClosed && progress.leaves.size === 0) {
+    if (progress?.isClosed && progress.ended.size === 0) {
       this.#streams.delete(keyOf(progress.stream, progress.direction));
     }
   }
@@ -118,40 +104,49 @@ export class LeafAhead {
   #addPart(progress: Progress, part: Uint8Array): void {
     for (let done = 0; done < part.length; ) {
       const boundary = boundaryFrom(progress.at + 1);
-      progress.chunk ??= this.#begin(progress, boundary);
+      progress.chunk ??= this.#begin(progress);
       const length = Math.min(part.length - done, boundary - progress.at);
       progress.chunk?.hash.update(part.subarray(done, done + length));
       done += length;
       progress.at += length;
-      if (progress.at === boundary && progress.chunk !== undefined) {
-        const { place, hash } = progress.chunk;
-        progress.leaves.set(place.offset, { place, leaf: finishLeaf(hash) });
-        progress.chunk = undefined;
-        progress.from = boundary;
+      if (progress.at === boundary) {
+        endChunkAt(progress, boundary);
       }
     }
   }
 
-  #begin(progress: Progress, boundary: number): Progress['chunk'] {
-    const { stream, direction, at, from } = progress;
-    if (at !== from) {
-      return undefined;
-    }
-    const epoch = this.#epochAt(progress, at);
-    const place = { epoch, stream, direction, offset: at, length: boundary - at };
-    return { place, hash: startLeaf(this.#saltKey, place) };
+  #begin({ stream, direction, at, from }: Progress): Progress['chunk'] {
+    return at === from
+      ? { offset: at, hash: startLeaf(this.#saltKey, { stream, direction, offset: at }) }
+      : undefined;
   }
 
   #progress(stream: number, direction: Direction): Progress {
     const key = keyOf(stream, direction);
     let progress = this.#streams.get(key);
     if (progress === undefined) {
-      const leaves: Progress['leaves'] = new Map();
-      const start = { at: 0, covered: 0, chunk: undefined, from: 0, leaves, isClosed: false };
-      progress = { stream, direction, ...start };
+      const ended: Progress['ended'] = new Map();
+      progress = { stream, direction, at: 0, chunk: undefined, from: 0, ended, isClosed: false };
       this.#streams.set(key, progress);
     }
     return progress;
+  }
+}
+
+/** A chunk ends here, if the one in work does not begin behind it. */
+function endChunkAt(progress: Progress, end: number): void {
+  const { at, chunk } = progress;
+  if (end === at) {
+    if (chunk !== undefined) {
+      const { offset, hash } = chunk;
+      progress.ended.set(offset, { length: at - offset, hash, leaf: undefined });
+    }
+    progress.chunk = undefined;
+    progress.from = at;
+  } else if (chunk !== undefined && chunk.offset < end) {
+    // Its hash has gone past the end.
+    progress.chunk = undefined;
+    progress.from = boundaryFrom(at);
   }
 }
 

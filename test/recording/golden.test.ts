@@ -248,7 +248,7 @@ describe('golden bytes', () => {
     const place = { epoch: 0, stream: 1, direction: 0, offset: 0, length: 8 } as const;
     const key = createSecretKey(new Uint8Array(32).fill(1));
     expect(Buffer.from(leafHash(key, place, [utf8('SELECT 1')])).toString('hex')).toBe(
-      '2edfbc7b91ce1b5bea3befb8268372d9ccfe045160fb7c94d7e01d83f56ea33a',
+      '099c980b2e94bc4b3d5306e49204ee3e42fada12e2a1990e93089a1e0d1ac15d',
     );
   });
 

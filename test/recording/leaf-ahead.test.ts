@@ -33,7 +33,7 @@ class Bench {
   cut(down: number, late: () => void = () => undefined): { known: number; chunks: number } {
     const to = { stream: 1, up: 0, down };
     const places = chunksOfCut(this.#epoch, new Map([[1, this.#covered]]), [to]);
-    this.ahead.startEpoch(this.#epoch + 1, [to]);
+    this.ahead.cutAt([to]);
     late();
     const all = Buffer.concat(this.#bytes);
     const right = (place: ChunkPlace): Uint8Array =>
@@ -51,23 +51,33 @@ class Bench {
 }
 
 describe('leaves hashed ahead', () => {
-  test('are known for whole chunks, and not for the one that a cut ends in', () => {
+  test('are known for whole chunks, and for the one that everything that has come ends in', () => {
     const bench = new Bench();
     bench.add(3 * CHUNK_BYTES + 10);
-    expect(bench.cut(3 * CHUNK_BYTES + 10)).toEqual({ known: 3, chunks: 4 });
+    expect(bench.cut(3 * CHUNK_BYTES + 10)).toEqual({ known: 4, chunks: 4 });
     // The next begins in the middle of a chunk, and that is known as well.
     bench.add(2 * CHUNK_BYTES);
-    expect(bench.cut(5 * CHUNK_BYTES + 10)).toEqual({ known: 2, chunks: 3 });
+    expect(bench.cut(5 * CHUNK_BYTES + 10)).toEqual({ known: 3, chunks: 3 });
   });
 
-  test('are not given out for another cut than was assumed', () => {
+  test('are not given out for the chunks that a cut parts, and known again behind them', () => {
     const bench = new Bench();
-    bench.add(6 * CHUNK_BYTES);
-    // The cut goes less far than what was hashed under its number.
+    bench.add(6 * CHUNK_BYTES + 9);
     expect(bench.cut(2 * CHUNK_BYTES + 5)).toEqual({ known: 2, chunks: 3 });
-    bench.add(3 * CHUNK_BYTES);
-    // Four came too early, the three behind them are right.
-    expect(bench.cut(9 * CHUNK_BYTES)).toEqual({ known: 3, chunks: 7 });
+    bench.add(2 * CHUNK_BYTES);
+    // The open one of before goes on, whatever cut it belongs to now.
+    expect(bench.cut(8 * CHUNK_BYTES + 7)).toEqual({ known: 5, chunks: 7 });
+    bench.add(CHUNK_BYTES);
+    expect(bench.cut(9 * CHUNK_BYTES + 9)).toEqual({ known: 1, chunks: 2 });
+  });
+
+  test('are those of one cut: for another they are hashed from the file', () => {
+    const ahead = new LeafAhead(KEY);
+    ahead.add(1, 0, [Buffer.alloc(CHUNK_BYTES)]);
+    const place = { epoch: 3, stream: 1, direction: 0, offset: 0, length: CHUNK_BYTES } as const;
+    expect(ahead.take(place)).toEqual(leafHash(KEY, place, [Buffer.alloc(CHUNK_BYTES)]));
+    expect(ahead.take({ ...place, epoch: 4 })).toBeUndefined();
+    expect(ahead.take(place)).toEqual(leafHash(KEY, place, [Buffer.alloc(CHUNK_BYTES)]));
   });
 
   test('are right for cuts at the steps of bulk, although more has come already', () => {
@@ -105,6 +115,7 @@ describe('leaves hashed ahead', () => {
     ahead.add(5, 0, [Buffer.alloc(CHUNK_BYTES + 1)]);
     ahead.close(5);
     expect(ahead.take(place)).toBeDefined();
+    expect(ahead.take({ ...place, offset: CHUNK_BYTES, length: 1 })).toBeDefined();
     ahead.forget([{ stream: 5, up: CHUNK_BYTES + 1, down: 0 }]);
     expect(ahead.take(place)).toBeUndefined();
     // A later one of this number would begin anew, which no session does.
