@@ -17,6 +17,7 @@ import {
   type StreamOffsets,
 } from './types.ts';
 import { type DataPlace, type RecordedData, WaitingRecords } from './waiting-records.ts';
+import { type TurnWriter, WrittenTurns } from './written-turns.ts';
 
 /** Up to here data shares a frame with the events of its step; copying more costs more than a frame. */
 const MAX_GROUPED_DATA_BYTES = 8 * 1024;
@@ -45,11 +46,7 @@ interface Unsettled {
 export type SessionWriterOptions = Omit<SegmentWriterOptions, 'onSyncStart' | 'onSynced'> & {
   /** The streams whose recorded offsets moved with this sync. */
   readonly onRecorded: (streams: readonly StreamOffsets[]) => void;
-  /**
-   * Called once, with what went wrong where something written was to go on: the record says that it
-   * did. Nothing goes on any more; what happens is still written.
-   */
-  readonly onForwardFailed: (error: unknown) => void;
+  readonly onForwardFailed: TurnWriter['onForwardFailed'];
   /** Hashes what has been written, in order; a reader of the files needs none. */
   readonly leaves: LeafAhead;
 };
@@ -64,12 +61,8 @@ export class SessionWriter {
   readonly #leaves: LeafAhead;
   readonly #waiting = new WaitingRecords();
   #unsettled: Unsettled[] = [];
-  #whenWritten: (() => void)[] = [];
-  #isForwarding = false;
-  #hasFailedToForward = false;
-  readonly #onForwardFailed: (error: unknown) => void;
+  readonly #turns: WrittenTurns;
   #openStreams = 0;
-  #turnEnd: NodeJS.Immediate | undefined;
   readonly #streams = new Map<number, StreamState>([[CONTROL_STREAM, newStream()]]);
   readonly #index = new DataIndex();
   #moved = new Set<number>();
@@ -79,7 +72,14 @@ export class SessionWriter {
 
   constructor(options: SessionWriterOptions) {
     this.#leaves = options.leaves;
-    this.#onForwardFailed = options.onForwardFailed;
+    this.#turns = new WrittenTurns({
+      isEmpty: () => this.#waiting.isEmpty,
+      write: () => this.#writeWaiting(),
+      assertOpen: () => this.#writer.assertOpen(),
+      isShared: () => this.#openStreams > 1,
+      settle: () => this.settle(),
+      onForwardFailed: options.onForwardFailed,
+    });
     this.#writer = new SegmentWriter({
       ...options,
       onSyncStart: () => {
@@ -188,27 +188,9 @@ export class SessionWriter {
     this.#writer.append(type, [body]);
   }
 
-  /**
-   * Calls back, in the order of the calls, when write(2) of everything before has returned: at the
-   * end of this turn of the event loop, or at the next `flush`; at once where nothing waits, or no
-   * other stream is open that could share the frame. Never, when it cannot be written, nor behind one
-   * that threw. Here, and in `data` and `event`, no other's callback runs: under somebody who is in
-   * the middle of sending it would send in between.
-   * @param forward what it throws is for `onForwardFailed`: here it would meet another stream, or nobody
-   */
+  /** See `WrittenTurns`; here, and in `data` and `event`, no other's callback runs. */
   whenWritten(forward: () => void): void {
-    if (this.#hasFailedToForward) {
-      return;
-    }
-    if (this.#waiting.isEmpty && this.#whenWritten.length === 0 && !this.#isForwarding) {
-      this.#forward(forward);
-      return;
-    }
-    const isOnly = this.#whenWritten.push(forward) === 1;
-    this.#goOnAtTurnEnd();
-    if (this.#openStreams <= 1 && (isOnly || this.#isForwarding)) {
-      this.#goOnQuietly();
-    }
+    this.#turns.whenWritten(forward);
   }
 
   /**
@@ -216,9 +198,7 @@ export class SessionWriter {
    * @throws HoopError HOOP_RECORDING_WRITE, then and for ever after
    */
   write(): void {
-    if (!this.#waiting.isEmpty) {
-      this.#writeWaiting();
-    }
+    this.#turns.write();
     this.settle();
   }
 
@@ -227,7 +207,7 @@ export class SessionWriter {
    * @throws HoopError HOOP_RECORDING_WRITE, then and for ever after
    */
   flush(): void {
-    this.#goOn();
+    this.#turns.goOn();
     this.settle();
   }
 
@@ -255,7 +235,7 @@ export class SessionWriter {
   }
 
   async close(): Promise<void> {
-    clearImmediate(this.#turnEnd);
+    this.#turns.stop();
     try {
       // What goes on may record more.
       do {
@@ -284,70 +264,12 @@ export class SessionWriter {
     if (this.#waiting.bytes > MAX_WAITING_BYTES) {
       this.write();
     }
-    this.#goOnAtTurnEnd();
-  }
-
-  #goOnAtTurnEnd(): void {
-    this.#turnEnd ??= setImmediate(() => {
-      this.#turnEnd = undefined;
-      this.#goOnQuietly();
-      // Behind what this has planned for the next tick: what several streams send goes out then.
-      process.nextTick(() => this.settle());
-    });
-  }
-
-  #goOnQuietly(): void {
-    try {
-      this.#goOn();
-    } catch {
-      // Reported to onFailure, which ends the session.
-    }
-  }
-
-  #goOn(): void {
-    if (!this.#waiting.isEmpty) {
-      this.#writeWaiting();
-    }
-    // Called by what goes on: the loop below goes on with what this has written, in its order.
-    while (!this.#isForwarding && this.#whenWritten.length > 0 && this.#waiting.isEmpty) {
-      this.#forwardAll();
-    }
-  }
-
-  #forwardAll(): void {
-    const forwards = this.#whenWritten;
-    this.#whenWritten = [];
-    // A sync may have failed meanwhile: nothing goes on any more.
-    this.#writer.assertOpen();
-    this.#isForwarding = true;
-    try {
-      for (const forward of forwards) {
-        if (!this.#hasFailedToForward) {
-          this.#forward(forward);
-        }
-      }
-    } finally {
-      this.#isForwarding = false;
-    }
-  }
-
-  #forward(forward: () => void): void {
-    try {
-      forward();
-    } catch (error) {
-      this.#hasFailedToForward = true;
-      this.#whenWritten = [];
-      this.#onForwardFailed(error);
-    }
+    this.#turns.goOnAtTurnEnd();
   }
 
   #writeWaiting(): void {
     const { type, body, data } = this.#waiting.take();
-    const forwards = this.#whenWritten;
-    // What fails here is never written, and what waits for it never goes on.
-    this.#whenWritten = [];
     const place = this.#writer.append(type, [body]);
-    this.#whenWritten = forwards;
     this.#unsettled.push({ data, place });
   }
 
