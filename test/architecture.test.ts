@@ -391,9 +391,14 @@ const PACKAGES: readonly {
     because: 'users of the client do not install them',
   },
   {
-    name: /^(pg$|@modelcontextprotocol)/,
+    name: /^@modelcontextprotocol/,
     only: /^src\/(mcp\/|commands\/mcp-run\.ts)/,
-    because: 'one place is a client of databases and a server of tools',
+    because: 'one place is a server of tools',
+  },
+  {
+    name: /^pg$/,
+    only: /^src\/(mcp\/|gateway\/store\/postgres-)/,
+    because: 'targets are reached through the engine: only agents’ tools and the store are clients',
   },
   { name: /^@napi-rs\/keyring/, only: /^src\/auth\//, because: 'one place keeps tokens' },
   {

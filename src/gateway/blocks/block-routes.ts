@@ -28,8 +28,8 @@ export function addBlockRoutes(
   const { blocks, identity, sessions } = options;
   app.get(
     BLOCK_PATHS.blocks,
-    authenticated((_c, { principal }) =>
-      json({ v: API_VERSION, blocks: [...blocks.list(principal)] } satisfies BlocksReply),
+    authenticated(async (_c, { principal }) =>
+      json({ v: API_VERSION, blocks: [...(await blocks.list(principal))] } satisfies BlocksReply),
     ),
   );
   app.post(
@@ -39,7 +39,7 @@ export function addBlockRoutes(
       await identity.requireLive(who);
       // Before there is a block: afterwards nobody whom it means is logged in.
       const known = await identity.principals();
-      const block = blocks.add(
+      const block = await blocks.add(
         who.principal,
         asked,
         known.map(({ principal }) => principal),
@@ -54,7 +54,7 @@ export function addBlockRoutes(
           count += (await identity.revoke({ id: family }, blockText(block))).length;
         }
       }
-      blocks.keep(block);
+      await blocks.keep(block);
       return json(
         {
           v: API_VERSION,
@@ -71,7 +71,7 @@ export function addBlockRoutes(
     authenticated(async (c, who) => {
       const id = c.req.param('id') ?? '';
       await identity.requireLive(who);
-      const block = blocks.lift(who.principal, APPROVAL_ID.test(id) ? id : '');
+      const block = await blocks.lift(who.principal, APPROVAL_ID.test(id) ? id : '');
       return json({
         v: API_VERSION,
         block: blocks.view(block),

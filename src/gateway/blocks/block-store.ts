@@ -1,6 +1,6 @@
-/** Blocks in the index; durable when a call returns. */
+/** Blocks in the gateway's store; durable when a promise resolves. */
 import * as z from 'zod';
-import { type IndexStore, integer, nullable, optionalText, text } from '../index/index-store.ts';
+import { integer, nullable, optionalText, type Store, sql, text } from '../store/store.ts';
 import type { Block } from './block.ts';
 
 const MAX_LISTED = 500;
@@ -15,45 +15,47 @@ const Subjects = z.array(
 );
 
 export class BlockStore {
-  readonly #statements: ReturnType<typeof prepareAll>;
+  readonly #store: Store;
 
-  constructor(store: IndexStore) {
-    this.#statements = prepareAll(store);
+  constructor(store: Store) {
+    this.#store = store;
   }
 
-  add(block: Block): void {
-    this.#statements.insert.run(
-      block.id,
-      block.kind,
-      block.who,
-      JSON.stringify(block.subjects),
-      nullable(block.target),
-      block.reason,
-      block.by.issuer,
-      block.by.sub,
-      block.by.name,
-      block.createdMs,
-      nullable(block.expiresMs),
-    );
+  async add(block: Block): Promise<void> {
+    await this.#store.change(INSERT, {
+      id: block.id,
+      kind: block.kind,
+      who: block.who,
+      subjects: JSON.stringify(block.subjects),
+      target: nullable(block.target),
+      reason: block.reason,
+      byIssuer: block.by.issuer,
+      bySub: block.by.sub,
+      byName: block.by.name,
+      createdMs: block.createdMs,
+      expiresMs: nullable(block.expiresMs),
+    });
   }
 
-  lift(id: string, { ms, by }: NonNullable<Block['lifted']>): void {
-    this.#statements.lift.run(ms, by, id);
+  /** @returns false: somebody else has lifted it. */
+  async lift(id: string, { ms, by }: NonNullable<Block['lifted']>): Promise<boolean> {
+    return (await this.#store.change(LIFT, { id, ms, by })) === 1;
   }
 
   /** Not lifted, and not over at that time. */
-  active(nowMs: number): Block[] {
-    return this.#statements.active.all(nowMs).map(blockOf);
+  async active(nowMs: number): Promise<Block[]> {
+    return (await this.#store.all(ACTIVE, { nowMs })).map(blockOf);
   }
 
   /** Newest first. */
-  list(): Block[] {
-    return this.#statements.list.all(MAX_LISTED).map(blockOf);
+  async list(): Promise<Block[]> {
+    return (await this.#store.all(LIST, { limit: MAX_LISTED })).map(blockOf);
   }
 
   /** Whoever has had a session under this name or subject. */
-  subjectsNamed(who: string): Block['subjects'] {
-    return this.#statements.named.all({ who, most: MAX_SUBJECTS }).map((row) => {
+  async subjectsNamed(who: string): Promise<Block['subjects']> {
+    const rows = await this.#store.all(NAMED, { who, limit: MAX_SUBJECTS });
+    return rows.map((row) => {
       const subject = optionalText(row['subject']);
       const verifiedEmail = optionalText(row['verified_email']);
       return {
@@ -66,23 +68,23 @@ export class BlockStore {
   }
 }
 
-function prepareAll({ database }: IndexStore) {
-  return {
-    insert: database.prepare(
-      `INSERT INTO blocks (id, kind, who, subjects, target, reason, by_issuer, by_sub, by_name,
-         created_ms, expires_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-    ),
-    lift: database.prepare('UPDATE blocks SET lifted_ms = ?, lifted_by = ? WHERE id = ?'),
-    active: database.prepare(
-      'SELECT * FROM blocks WHERE lifted_ms IS NULL AND (expires_ms IS NULL OR expires_ms > ?)',
-    ),
-    list: database.prepare('SELECT * FROM blocks ORDER BY created_ms DESC, id DESC LIMIT ?'),
-    named: database.prepare(
-      `SELECT DISTINCT issuer, sub, subject, verified_email FROM sessions
-       WHERE lower($who) IN (lower(name), lower(sub), lower(subject)) LIMIT $most`,
-    ),
-  };
-}
+const INSERT = sql(
+  `INSERT INTO blocks (id, kind, who, subjects, target, reason, by_issuer, by_sub, by_name,
+     created_ms, expires_ms)
+   VALUES ($id, $kind, $who, $subjects, $target, $reason, $byIssuer, $bySub, $byName, $createdMs,
+     $expiresMs)`,
+);
+const LIFT = sql(
+  'UPDATE blocks SET lifted_ms = $ms, lifted_by = $by WHERE id = $id AND lifted_ms IS NULL',
+);
+const ACTIVE = sql(
+  'SELECT * FROM blocks WHERE lifted_ms IS NULL AND (expires_ms IS NULL OR expires_ms > $nowMs)',
+);
+const LIST = sql('SELECT * FROM blocks ORDER BY created_ms DESC, id DESC LIMIT $limit');
+const NAMED = sql(
+  `SELECT DISTINCT issuer, sub, subject, verified_email FROM sessions
+   WHERE lower(CAST($who AS TEXT)) IN (lower(name), lower(sub), lower(subject)) LIMIT $limit`,
+);
 
 function blockOf(row: Record<string, unknown>): Block {
   const liftedMs = row['lifted_ms'];

@@ -8,12 +8,12 @@ import { HoopError } from '../../errors.ts';
 import type { Principal } from '../../policy/types.ts';
 import { errorFields, type Log } from '../base/log.ts';
 import { shortId } from '../base/short-id.ts';
-import type { IndexStore } from '../index/index-store.ts';
+import type { Store } from '../store/store.ts';
 import { type Block, type BlockedAs, blockedError, blockedMarks, meansPrincipal } from './block.ts';
 import { BlockStore } from './block-store.ts';
 
 export interface BlocksOptions {
-  readonly store: IndexStore;
+  readonly store: Store;
   /** Names of the agents of the policy in force. */
   readonly agents: () => ReadonlySet<string>;
   /** Wall clock, ms. */
@@ -29,12 +29,18 @@ export class Blocks {
   readonly #store: BlockStore;
   readonly #active = new Map<string, Block>();
 
-  constructor(options: BlocksOptions) {
+  private constructor(options: BlocksOptions) {
     this.#options = options;
     this.#store = new BlockStore(options.store);
-    for (const block of this.#store.active(options.clock())) {
-      this.#active.set(block.id, block);
+  }
+
+  /** With those that hold. */
+  static async open(options: BlocksOptions): Promise<Blocks> {
+    const blocks = new Blocks(options);
+    for (const block of await blocks.#store.active(options.clock())) {
+      blocks.#active.set(block.id, block);
     }
+    return blocks;
   }
 
   /** The block that keeps this principal out: of the target, or, without one, of everything. */
@@ -62,19 +68,19 @@ export class Blocks {
 
   /**
    * @param known logins that are live
-   * @throws HOOP_ACCESS_DENIED, HOOP_USAGE, HOOP_LIMIT; what SQLite says: then it holds nevertheless,
-   *   until the gateway stops
+   * @throws HOOP_ACCESS_DENIED, HOOP_USAGE, HOOP_LIMIT; what the store says
    */
-  add(by: Principal, asked: BlockRequest, known: readonly Principal[]): Block {
+  async add(by: Principal, asked: BlockRequest, known: readonly Principal[]): Promise<Block> {
     requireApprover(by);
+    const { kind, who } = this.#meaning(asked.who.trim(), known);
+    const subjects = kind === 'agent' ? [] : await this.#store.subjectsNamed(who);
     this.#prune();
     if (this.#active.size >= MAX_ACTIVE) {
       throw new HoopError('HOOP_LIMIT', `there are ${MAX_ACTIVE} blocks already`);
     }
-    const { kind, who } = this.#meaning(asked.who.trim(), known);
     const { clock, log } = this.#options;
     const createdMs = clock();
-    const named = { kind, who, subjects: kind === 'agent' ? [] : this.#store.subjectsNamed(who) };
+    const named = { kind, who, subjects };
     const live = known.filter((one) => kind === 'login' && meansPrincipal(named, one));
     const block: Block = {
       id: shortId(),
@@ -95,10 +101,13 @@ export class Blocks {
     return block;
   }
 
-  /** To be called when what the block ends was told. @throws what SQLite says */
-  keep(block: Block): void {
+  /**
+   * To be called when what the block ends was told.
+   * @throws what the store says: then it holds nevertheless, until the gateway stops
+   */
+  async keep(block: Block): Promise<void> {
     try {
-      this.#store.add(block);
+      await this.#store.add(block);
     } catch (error) {
       this.#options.log.error('index.write_failed', errorFields(error));
       throw error;
@@ -106,9 +115,9 @@ export class Blocks {
   }
 
   /** @throws HOOP_ACCESS_DENIED, HOOP_APPROVAL_UNKNOWN, HOOP_APPROVAL_ENDED */
-  lift(by: Principal, id: string): Block {
+  async lift(by: Principal, id: string): Promise<Block> {
     requireApprover(by);
-    const block = this.#active.get(id) ?? this.#store.list().find((one) => one.id === id);
+    const block = this.#active.get(id) ?? (await this.#store.list()).find((one) => one.id === id);
     if (block === undefined) {
       throw new HoopError('HOOP_APPROVAL_UNKNOWN', 'there is no such block', {
         hint: '`hoop access blocks` lists them.',
@@ -121,21 +130,20 @@ export class Blocks {
     }
     const nowMs = this.#options.clock();
     if (block.lifted !== undefined || isOver(block, nowMs)) {
-      throw new HoopError('HOOP_APPROVAL_ENDED', 'the block is over already');
+      throw isOverAlready();
     }
     const lifted = { ms: nowMs, by: by.name };
     // The other way round: what is not on disk would come back at the next start.
-    this.#store.lift(id, lifted);
+    if (!(await this.#store.lift(id, lifted)) && !this.#active.has(id)) throw isOverAlready();
     this.#active.delete(id);
     this.#options.log.info('access.unblocked', { block: id, who: block.who, by: by.name });
     return { ...block, lifted };
   }
 
   /** Newest first: everybody's for approvers and auditors, else those that mean the caller. */
-  list(who: Principal): readonly BlockView[] {
+  async list(who: Principal): Promise<readonly BlockView[]> {
     const seesAll = who.roles.includes('approver') || who.roles.includes('auditor');
-    return this.#store
-      .list()
+    return (await this.#store.list())
       .filter((block) => seesAll || meansPrincipal(block, who))
       .map((block) => this.view(block));
   }
@@ -185,6 +193,10 @@ export class Blocks {
       }
     }
   }
+}
+
+function isOverAlready(): HoopError {
+  return new HoopError('HOOP_APPROVAL_ENDED', 'the block is over already');
 }
 
 function isOver({ expiresMs }: Block, nowMs: number): boolean {

@@ -81,6 +81,6 @@ export function addPrincipalRoutes(
   );
   app.get(
     PATHS.targets,
-    alsoRuns((_c, who) => json(targetsReply(options, who.principal))),
+    alsoRuns(async (_c, who) => json(await targetsReply(options, who.principal))),
   );
 }

@@ -80,7 +80,7 @@ export function addSessionRoutes(
   );
   app.get(
     PATHS.session(':id'),
-    alsoRuns((c, who) => {
+    alsoRuns(async (c, who) => {
       const summary = withLiveTotals(sessionOf(c, who, 'show').summary);
       const acts = summary.kind === 'ssh' ? index.acts(summary.id) : undefined;
       const columnsMasked = index.columnsMasked(summary.id);
@@ -89,7 +89,7 @@ export function addSessionRoutes(
         ...(acts === undefined ? {} : { acts }),
         ...(columnsMasked.length === 0 ? {} : { columnsMasked: [...columnsMasked] }),
       };
-      const session = withPolicy(options.history, shown);
+      const session = await withPolicy(options.history, shown);
       return json({ v: API_VERSION, session } satisfies SessionShown);
     }),
   );
@@ -114,8 +114,11 @@ export function addSessionRoutes(
   );
 }
 
-function withPolicy(history: PolicyHistory, summary: SessionSummary): SessionSummary {
-  const period = history.at(summary.policyCommit, Date.parse(summary.startedAt));
+async function withPolicy(
+  history: PolicyHistory,
+  summary: SessionSummary,
+): Promise<SessionSummary> {
+  const period = await history.at(summary.policyCommit, Date.parse(summary.startedAt));
   return period === undefined
     ? summary
     : {

@@ -9,7 +9,7 @@ import type { GatewayPolicy } from '../base/gateway-policy.ts';
 import type { PolicyHistory } from '../index/policy-history.ts';
 import { limitsReply } from '../sessions/session-reply.ts';
 
-export function targetsReply(
+export async function targetsReply(
   {
     policy,
     history,
@@ -18,9 +18,9 @@ export function targetsReply(
     readonly history: Pick<PolicyHistory, 'at'>;
   },
   who: Principal,
-): TargetsReply {
+): Promise<TargetsReply> {
   const { commit } = policy.inForce();
-  const period = history.at(commit, Number.MAX_SAFE_INTEGER);
+  const period = await history.at(commit, Number.MAX_SAFE_INTEGER);
   return {
     v: API_VERSION,
     commit,

@@ -1,12 +1,11 @@
 /**
- * What a person uses up of something on a target in a day, in the gateway's index: durable when `spend`
- * returns, so neither a restart nor another session gives any back. A day is that of UTC, for everybody
+ * What a person uses up of something on a target in a day, in the gateway's store: durable when `spend`
+ * resolves, so neither a restart nor another session gives any back. A day is that of UTC, for everybody
  * the same and told in every refusal; a clock that is set back finds the day of before as it was left.
  */
-import type { StatementSync } from 'node:sqlite';
 import type { Principal } from '../../policy/types.ts';
 import { errorFields, type Log } from '../base/log.ts';
-import { type IndexStore, integer } from './index-store.ts';
+import { change, get, integer, type Sql, type Store, sql, type Work } from '../store/store.ts';
 
 const DAY_MS = 86_400_000;
 /** Past days are of no use but where somebody sets a clock back. */
@@ -33,62 +32,65 @@ export interface DayReceipt {
 }
 
 export interface DayBudgetOptions {
-  readonly store: IndexStore;
+  readonly store: Store;
   /** Wall clock, ms. */
   readonly clock: () => number;
   readonly log: Log;
 }
 
 export class DayBudget {
-  readonly #options: DayBudgetOptions;
+  readonly #options: Pick<DayBudgetOptions, 'clock' | 'log'>;
   readonly #table: 'lookups' | 'changed_rows';
-  readonly #add: StatementSync;
-  readonly #used: StatementSync;
-  readonly #forget: StatementSync;
+  readonly #sql: ReturnType<typeof sqlOf>;
 
-  /** @param table of the index, where it is written down. */
-  constructor(table: 'lookups' | 'changed_rows', options: DayBudgetOptions) {
-    const { database } = options.store;
+  /** @param table of the store, where it is written down. */
+  constructor(table: 'lookups' | 'changed_rows', options: Pick<DayBudgetOptions, 'clock' | 'log'>) {
     this.#options = options;
     this.#table = table;
-    // One statement, so that of two that ask at once the second one sees what the first has used.
-    this.#add = database.prepare(
-      `INSERT INTO ${table} (issuer, sub, target, day, used)
-       SELECT $issuer, $sub, $target, $day, $amount WHERE $isApproved OR $amount <= $limit
-       ON CONFLICT (issuer, sub, target, day) DO UPDATE SET used = used + excluded.used
-       WHERE $isApproved OR used + excluded.used <= $limit`,
-    );
-    this.#used = database.prepare(
-      `SELECT used FROM ${table} WHERE issuer = ? AND sub = ? AND target = ? AND day = ?`,
-    );
-    this.#forget = database.prepare(`DELETE FROM ${table} WHERE day < ?`);
+    this.#sql = sqlOf(table);
   }
 
-  /** @throws where it cannot be written down, which is logged. */
-  spend(person: Spender, target: string, use: DayUse): DayReceipt {
-    try {
-      return this.#spend(person, target, use);
-    } catch (error) {
-      this.#options.log.error(`${this.#table}.not_counted`, { target, ...errorFields(error) });
-      throw error;
-    }
-  }
-
-  #spend(
+  /** A transaction of its own. */
+  *spend(
     { issuer, sub }: Spender,
     target: string,
     { amount, limit, isApproved = false }: DayUse,
-  ): DayReceipt {
+  ): Work<DayReceipt> {
     const day = Math.floor(this.#options.clock() / DAY_MS);
     const of = { issuer, sub, target, day };
-    const { changes } = this.#add.run({ ...of, amount, limit, isApproved: isApproved ? 1 : 0 });
-    const row = this.#used.get(issuer, sub, target, day);
+    const use = { ...of, amount, limit, isApproved: isApproved ? 1 : 0 };
+    const changes = yield* change(this.#sql.add, use);
+    const row = yield* get(this.#sql.used, of);
     const used = row === undefined ? 0 : integer(row['used']);
-    if (used === amount) this.#forget.run(day - KEPT_DAYS);
+    if (used === amount) yield* change(this.#sql.forget, { before: day - KEPT_DAYS });
     return {
-      type: Number(changes) === 1 ? 'spent' : 'exhausted',
+      type: changes === 1 ? 'spent' : 'exhausted',
       left: Math.max(0, limit - used),
       resetsMs: (day + 1) * DAY_MS,
     };
   }
+
+  /** It could not be written down. @throws the error */
+  failed(target: string, error: unknown): never {
+    this.#options.log.error(`${this.#table}.not_counted`, { target, ...errorFields(error) });
+    throw error;
+  }
+}
+
+function sqlOf(table: string): { readonly add: Sql; readonly used: Sql; readonly forget: Sql } {
+  return {
+    // One statement, so that of two that ask at once the second one sees what the first has used.
+    add: sql(
+      `INSERT INTO ${table} (issuer, sub, target, day, used)
+       SELECT $issuer, $sub, $target, CAST($day AS BIGINT), CAST($amount AS BIGINT)
+       WHERE CAST($isApproved AS BIGINT) = 1 OR CAST($amount AS BIGINT) <= CAST($limit AS BIGINT)
+       ON CONFLICT (issuer, sub, target, day) DO UPDATE SET used = ${table}.used + excluded.used
+       WHERE $isApproved = 1 OR ${table}.used + excluded.used <= $limit`,
+    ),
+    used: sql(
+      `SELECT used FROM ${table}
+       WHERE issuer = $issuer AND sub = $sub AND target = $target AND day = $day`,
+    ),
+    forget: sql(`DELETE FROM ${table} WHERE day < $before`),
+  };
 }

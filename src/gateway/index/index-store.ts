@@ -5,8 +5,10 @@
  * can be made again from the recordings. Everything else is durable when the call returns.
  */
 import { chmodSync } from 'node:fs';
-import { DatabaseSync, type SQLInputValue } from 'node:sqlite';
+import { DatabaseSync } from 'node:sqlite';
 import { HoopError } from '../../errors.ts';
+import { SqliteStore } from '../store/sqlite-store.ts';
+import { integer, nullable, optionalText, text } from '../store/store.ts';
 import { MIGRATIONS } from './index-schema.ts';
 
 /** A gateway that is just stopping gives the lock back within this time. */
@@ -14,9 +16,12 @@ const LOCK_WAIT_MS = 2000;
 
 export class IndexStore implements Disposable {
   readonly database: DatabaseSync;
+  /** The same behind the interface that PostgreSQL has, too. */
+  readonly store: SqliteStore;
 
   private constructor(database: DatabaseSync) {
     this.database = database;
+    this.store = new SqliteStore(database);
   }
 
   /** @throws HOOP_LOCAL_STATE when the file cannot be opened or is of a newer version. */
@@ -77,28 +82,7 @@ export class IndexStore implements Disposable {
   }
 }
 
-/** A column value as it comes from the database, checked: the schema is STRICT, rows are ours. */
-export function text(value: unknown): string {
-  if (typeof value !== 'string') {
-    throw new TypeError(`index holds ${typeof value} where text is expected`);
-  }
-  return value;
-}
-
-export function optionalText(value: unknown): string | undefined {
-  return value === null || value === undefined ? undefined : text(value);
-}
-
-export function integer(value: unknown): number {
-  if (typeof value !== 'number') {
-    throw new TypeError(`index holds ${typeof value} where a number is expected`);
-  }
-  return value;
-}
-
-export function nullable(value: string | number | undefined): SQLInputValue {
-  return value ?? null;
-}
+export { integer, nullable, optionalText, text };
 
 /** https://www.sqlite.org/rescode.html#busy */
 const SQLITE_BUSY = 5;

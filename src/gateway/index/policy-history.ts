@@ -1,5 +1,5 @@
-/** Which policy was in force here, from when on, signed by whom: in the index, for good. */
-import { type IndexStore, integer, text } from './index-store.ts';
+/** Which policy was in force here, from when on, signed by whom: in the store, for good. */
+import { change, get, integer, type Store, sql, text } from '../store/store.ts';
 
 export interface PolicyPeriod {
   readonly commit: string;
@@ -8,36 +8,44 @@ export interface PolicyPeriod {
 }
 
 export class PolicyHistory {
-  readonly #statements: ReturnType<typeof prepareAll>;
+  readonly #store: Store;
   readonly #clock: () => number;
 
-  constructor(store: IndexStore, clock: () => number) {
-    this.#statements = prepareAll(store);
+  constructor(store: Store, clock: () => number) {
+    this.#store = store;
     this.#clock = clock;
   }
 
   /** A commit is in force. The one that was already, e.g. before a restart, begins nothing new. */
-  inForce({ commit, signer }: { readonly commit: string; readonly signer: string }): void {
-    const newest = this.#statements.newest.get();
-    if (newest === undefined || text(newest['commit_id']) !== commit) {
-      this.#statements.add.run(commit, this.#clock(), signer);
-    }
+  async inForce({
+    commit,
+    signer,
+  }: {
+    readonly commit: string;
+    readonly signer: string;
+  }): Promise<void> {
+    const sinceMs = this.#clock();
+    await this.#store.transaction(function* () {
+      const newest = yield* get(NEWEST);
+      if (newest === undefined || text(newest['commit_id']) !== commit) {
+        yield* change(ADD, { commit, sinceMs, signer });
+      }
+    });
   }
 
   /** Since when this commit was in force at that time; undefined: it was not, or not known here. */
-  at(commit: string, timeMs: number): PolicyPeriod | undefined {
-    const row = this.#statements.at.get(commit, timeMs);
+  async at(commit: string, timeMs: number): Promise<PolicyPeriod | undefined> {
+    const row = await this.#store.get(AT, { commit, timeMs });
     return row && { commit, signer: text(row['signer']), sinceMs: integer(row['since_ms']) };
   }
 }
 
-function prepareAll({ database }: IndexStore) {
-  return {
-    newest: database.prepare('SELECT commit_id FROM policy_history ORDER BY since_ms DESC LIMIT 1'),
-    add: database.prepare('INSERT INTO policy_history VALUES (?, ?, ?) ON CONFLICT DO NOTHING'),
-    at: database.prepare(
-      `SELECT signer, since_ms FROM policy_history WHERE commit_id = ? AND since_ms <= ?
-       ORDER BY since_ms DESC LIMIT 1`,
-    ),
-  };
-}
+const NEWEST = sql('SELECT commit_id FROM policy_history ORDER BY since_ms DESC LIMIT 1');
+const ADD = sql(
+  `INSERT INTO policy_history (commit_id, since_ms, signer) VALUES ($commit, $sinceMs, $signer)
+   ON CONFLICT DO NOTHING`,
+);
+const AT = sql(
+  `SELECT signer, since_ms FROM policy_history WHERE commit_id = $commit AND since_ms <= $timeMs
+   ORDER BY since_ms DESC LIMIT 1`,
+);

@@ -1,4 +1,4 @@
-/** Lookups by person, target and day, in the gateway's index. */
+/** Lookups by person, target and day, in the gateway's store. */
 import {
   DayBudget,
   type DayBudgetOptions,
@@ -9,9 +9,11 @@ import type { LookupBudget, LookupUse } from './lookup-budget.ts';
 
 export class StoredLookupBudget implements LookupBudget {
   readonly #days: DayBudget;
+  readonly #store: DayBudgetOptions['store'];
 
   constructor(options: DayBudgetOptions) {
     this.#days = new DayBudget('lookups', options);
+    this.#store = options.store;
   }
 
   async spend(
@@ -19,6 +21,11 @@ export class StoredLookupBudget implements LookupBudget {
     target: string,
     { candidates, limit }: LookupUse,
   ): Promise<DayReceipt> {
-    return this.#days.spend(person, target, { amount: candidates, limit });
+    try {
+      const use = { amount: candidates, limit };
+      return await this.#store.transaction(() => this.#days.spend(person, target, use));
+    } catch (error) {
+      return this.#days.failed(target, error);
+    }
   }
 }

@@ -68,7 +68,7 @@ export function addRunRoutes(
             token: started.token,
             expiresAt: new Date(started.who.endsAtMs).toISOString(),
             whoami: whoamiReply(started.who),
-            reachable: targetsReply(options, started.who.principal),
+            reachable: await targetsReply(options, started.who.principal),
             requestable: access.requestable(who.principal),
           } satisfies RunReply,
           201,

@@ -1,7 +1,7 @@
 import type { Approvals } from '../approvals/approvals.ts';
 import type { DiskRoom } from '../base/disk-room.ts';
 import { errorFields, type Log } from '../base/log.ts';
-import type { SqliteIdentityStore } from '../identity/sqlite-identity-store.ts';
+import type { IdentityStore } from '../identity/identity-store.ts';
 import type { SessionIndex } from '../index/session-index.ts';
 import type { Sessions } from '../sessions/sessions.ts';
 
@@ -10,7 +10,7 @@ export interface HouseOptions {
   readonly signOverdue: () => void;
   readonly index: SessionIndex;
   readonly approvals: Approvals;
-  readonly identityStore: SqliteIdentityStore;
+  readonly identityStore: IdentityStore;
   readonly sessions: Sessions;
   readonly room: DiskRoom;
   readonly log: Log;

@@ -7,7 +7,7 @@ import { errorFields } from '../base/log.ts';
 import { GrouplessLogins } from '../identity/groupless-logins.ts';
 import { Identity } from '../identity/identity.ts';
 import { readRun } from '../identity/run-of-login.ts';
-import { SqliteIdentityStore } from '../identity/sqlite-identity-store.ts';
+import { SqlIdentityStore } from '../identity/sql-identity-store.ts';
 import type { Sessions } from '../sessions/sessions.ts';
 import type { GatewayData, Opening } from './open-data.ts';
 import type { OpenPolicy } from './open-policy.ts';
@@ -20,7 +20,7 @@ export async function openLogins(
   sessions: Sessions,
   origins: () => readonly string[],
 ) {
-  const identityStore = new SqliteIdentityStore(database);
+  const identityStore = new SqlIdentityStore(database.store);
   const identity = new Identity({
     origins,
     providers: () => policy.identityProviders(),

@@ -8,6 +8,7 @@ import { Approvals } from '../approvals/approvals.ts';
 import { reconsiderStatements } from '../approvals/policy-standing.ts';
 import { SealedJson } from '../approvals/sealed-json.ts';
 import { GatewayPolicy } from '../base/gateway-policy.ts';
+import { errorFields } from '../base/log.ts';
 import { Blocks } from '../blocks/blocks.ts';
 import type { GatewaySource } from '../connector.ts';
 import { PolicyHistory } from '../index/policy-history.ts';
@@ -19,9 +20,10 @@ export async function openPolicy(
   sources: readonly GatewaySource[],
   signal: AbortSignal,
 ) {
+  const { store } = database;
   const access = opened.use(new AccessGrants({ store: database, clock, log }));
-  const blocks = new Blocks({
-    store: database,
+  const blocks = await Blocks.open({
+    store,
     agents: () => new Set(policy.current()?.policy.agents.keys()),
     clock,
     log,
@@ -65,8 +67,12 @@ export async function openPolicy(
   approvals.handle('command', { needs: ({ needs }) => needs });
   followPolicy(() => reconsiderStatements(approvals, policy));
   const accessRequests = new AccessRequests({ policy, access, approvals, clock });
-  const history = new PolicyHistory(database, clock);
-  followPolicy((next) => history.inForce(next));
+  const history = new PolicyHistory(store, clock);
+  followPolicy((next) => {
+    history
+      .inForce(next)
+      .catch((error: unknown) => log.error('policy.history_failed', errorFields(error)));
+  });
   return { policy, first, followPolicy, access, blocks, approvals, accessRequests, history };
 }
 

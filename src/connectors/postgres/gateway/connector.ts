@@ -70,8 +70,8 @@ function open(services: GatewayServices): OpenConnector {
     statements: createStatementPolicy(parser, (fault) =>
       log.error('statement.fault', errorFields(fault)),
     ),
-    lookups: new StoredLookupBudget({ store, clock, log }),
-    changedRows: new StoredChangedRowsBudget({ store, clock, log }),
+    lookups: new StoredLookupBudget({ store: store.store, clock, log }),
+    changedRows: new StoredChangedRowsBudget({ store: store.store, clock, log }),
   };
   return {
     policyChanged(next) {

@@ -66,7 +66,7 @@ function grantWith(terms: Partial<ApprovalTerms> = {}): Grant {
 
 function session(grant: () => Grant): Promise<Bench> {
   const { log } = collectLog();
-  const lookups = new StoredLookupBudget({ store: bench.index(), clock: Date.now, log });
+  const lookups = new StoredLookupBudget({ store: bench.index().store, clock: Date.now, log });
   return bench.open(grant, { catalog, lookups });
 }
 

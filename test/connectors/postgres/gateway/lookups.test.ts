@@ -41,7 +41,7 @@ let budget: LookupBudget;
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'hoop-lookups-'));
   store = IndexStore.open(join(directory, 'index.sqlite'));
-  budget = new StoredLookupBudget({ store, clock: Date.now, log: collectLog().log });
+  budget = new StoredLookupBudget({ store: store.store, clock: Date.now, log: collectLog().log });
 });
 
 afterAll(async () => {

@@ -45,7 +45,7 @@ let budget: StoredChangedRowsBudget;
 
 function openStore(): void {
   store = IndexStore.open(join(directory, 'rows.sqlite'));
-  budget = new StoredChangedRowsBudget({ store, clock: () => now, log: collectLog().log });
+  budget = new StoredChangedRowsBudget({ store: store.store, clock: () => now, log: collectLog().log });
 }
 
 beforeAll(async () => {

@@ -1,0 +1,85 @@
+/** The stores that a gateway may have, for suites that hold for each of them. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import pg from 'pg';
+import { afterAll } from 'vitest';
+import type { EmbeddedPostgres } from '../../../src/demo/embedded-postgres.ts';
+import { IndexStore } from '../../../src/gateway/index/index-store.ts';
+import { PostgresStore } from '../../../src/gateway/store/postgres-store.ts';
+import type { Store } from '../../../src/gateway/store/store.ts';
+import { startTestPostgres } from '../../postgres-template.ts';
+import { collectLog } from '../collect-log.ts';
+
+export const DRIVERS = ['sqlite', 'postgres'] as const;
+export type Driver = (typeof DRIVERS)[number];
+
+/** What one gateway, or several, keep in one place. */
+export interface TestStores extends AsyncDisposable {
+  /** Opens it; closed with all. SQLite is for one process: each has the same handle while it is open. */
+  open(): Promise<Store>;
+  /** As a gateway that stops. */
+  close(): Promise<void>;
+  /** The database of PostgreSQL, for its superuser. */
+  readonly url: string | undefined;
+}
+
+/** Called once in a file; the server that it may start ends with the file. */
+export function testStores(): (driver: Driver) => Promise<TestStores> {
+  let server: Promise<EmbeddedPostgres> | undefined;
+  let databases = 0;
+  afterAll(async () => {
+    await (await server)?.[Symbol.asyncDispose]();
+  });
+  return async (driver) => {
+    if (driver === 'sqlite') return sqliteStores();
+    server ??= startTestPostgres();
+    databases += 1;
+    return postgresStores(await server, `store_${databases}`);
+  };
+}
+
+function sqliteStores(): TestStores {
+  const directory = mkdtempSync(join(tmpdir(), 'hoop-store-'));
+  let index: IndexStore | undefined;
+  const close = async (): Promise<void> => {
+    index?.[Symbol.dispose]();
+    index = undefined;
+  };
+  return {
+    async open() {
+      index ??= IndexStore.open(join(directory, 'index.sqlite'));
+      return index.store;
+    },
+    close,
+    url: undefined,
+    async [Symbol.asyncDispose]() {
+      await close();
+      rmSync(directory, { recursive: true });
+    },
+  };
+}
+
+async function postgresStores(server: EmbeddedPostgres, database: string): Promise<TestStores> {
+  const superuser = new pg.Client({ connectionString: server.url() });
+  await superuser.connect();
+  // A collation that orders and lowers unlike SQLite, as most databases have.
+  await superuser.query(`CREATE DATABASE ${database} TEMPLATE template0 ENCODING 'UTF8'`);
+  await superuser.end();
+  const { host, port, user, password } = server;
+  const open: PostgresStore[] = [];
+  const close = async (): Promise<void> => {
+    for (const store of open.splice(0)) await store[Symbol.asyncDispose]();
+  };
+  return {
+    async open() {
+      const connection = { host, port, user, password, database };
+      const store = await PostgresStore.open({ connection, log: collectLog().log });
+      open.push(store);
+      return store;
+    },
+    close,
+    url: server.url(database),
+    [Symbol.asyncDispose]: close,
+  };
+}
