@@ -84,6 +84,7 @@ const LAYERS: readonly Layer[] = [
     folder: 'src/connectors/',
     mayImport: [
       'src/gateway/connector.ts',
+      'src/gateway/search/serve-searches.ts',
       'src/policy/connector.ts',
       'src/replay/connector.ts',
       'src/tunnel/connector.ts',
@@ -281,7 +282,6 @@ const LAYERS: readonly Layer[] = [
   {
     folder: 'src/gateway/search/',
     mayImport: [
-      'src/connectors/',
       'src/api/',
       'src/gateway/',
       'src/policy/',

@@ -27,7 +27,7 @@ const ENTRIES = [
   'src/main.ts',
   'src/demo/sql-shell.ts',
   'src/demo/watchdog-process.ts',
-  'src/gateway/search/search-worker.ts',
+  'src/connectors/search-worker.ts',
   'src/connectors/ssh/gateway/command-worker.ts',
   'src/connectors/postgres/policy/parser-worker.ts',
   'src/policy/repo/git-worker.ts',

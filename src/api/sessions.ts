@@ -108,7 +108,10 @@ export const SessionSummary = z.object({
   grants: z.array(z.string()).optional(),
   /** Of its target: `postgres`, `ssh`. Absent from an older gateway. */
   kind: z.string().optional(),
-  /** Of one session on a server, not in lists: how often each was decided about: shell, exec, forward, `sftp read`… */
+  /**
+   * Of one session, not in lists, where more is done than statements: how often each was decided
+   * about, such as shell, exec, forward, `sftp read`.
+   */
   acts: z.record(z.string(), z.number()).optional(),
   /** What a program of `hoop run` showed on its terminal is in the recording, too. */
   terminal: z.literal('recorded').optional(),

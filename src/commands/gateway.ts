@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { Command } from 'commander';
+import { SEARCH_WORKER } from '../connectors/search-worker-file.ts';
 import { HoopError } from '../errors.ts';
 import { packageVersion } from '../package-version.ts';
 import { renderJson } from '../ui/render-json.ts';
@@ -35,6 +36,7 @@ async function start(io: Io, options: StartOptions): Promise<void> {
   const json = options.json === true;
   await runGateway({
     connectors: CONNECTORS,
+    searchWorker: SEARCH_WORKER,
     configFile: resolve(io.cwd, options.config),
     env: io.env,
     version: packageVersion(),

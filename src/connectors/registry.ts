@@ -11,23 +11,27 @@ import type { ClientEntry } from '../tunnel/connector.ts';
 export interface Entry extends ClientEntry, ReplayEntry {
   /** As `kind` of targets/*.yaml has it. */
   readonly kind: string;
+  /** What is done on such a target, and counted: statements of SQL, or acts of several kinds. */
+  readonly does: 'statements' | 'acts';
   /** Kinds of the streams that a session on such a target has; the first carries the protocol itself. */
   readonly streamKinds: readonly string[];
-  /** Absent: its targets and rules are those that the policy has by itself. */
-  policy?(): Promise<PolicyConnector>;
+  policy(): Promise<PolicyConnector>;
   gateway(): Promise<GatewayConnector>;
 }
 
 export const CONNECTORS: readonly Entry[] = [
   {
     kind: 'postgres',
+    does: 'statements',
     streamKinds: ['postgres', 'cancel'],
+    policy: async () => (await import('./postgres/policy/connector.ts')).postgresPolicy,
     gateway: async () => (await import('./postgres/gateway/connector.ts')).postgresGateway,
     client: async () => (await import('./postgres/client/connector.ts')).postgresClient,
     replay: async () => (await import('./postgres/replay/connector.ts')).postgresReplay,
   },
   {
     kind: 'ssh',
+    does: 'acts',
     streamKinds: ['ssh'],
     policy: async () => (await import('./ssh/policy/connector.ts')).sshPolicy,
     gateway: async () => (await import('./ssh/gateway/connector.ts')).sshGateway,

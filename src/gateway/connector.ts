@@ -25,6 +25,8 @@ import type { Targets } from './targets/targets.ts';
 /** An entry of the registry, as the gateway needs it. */
 export interface GatewaySource extends PolicySource {
   readonly streamKinds: readonly StreamKind[];
+  /** What is counted of its sessions: statements, or how often each act was decided about. */
+  readonly does: 'statements' | 'acts';
   gateway(): Promise<GatewayConnector>;
 }
 

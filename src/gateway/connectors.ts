@@ -55,6 +55,11 @@ export class Connectors implements AsyncDisposable {
     return [...own, TERMINAL_STREAM];
   }
 
+  /** See `GatewaySource.does`. */
+  doesActs(kind: string | undefined): boolean {
+    return doesActs(this.#sources)(kind);
+  }
+
   /** A commit has come into force. */
   policyChanged(policy: Policy): void {
     for (const connector of this.#open.values()) connector.policyChanged?.(policy);
@@ -67,4 +72,9 @@ export class Connectors implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#opened.disposeAsync();
   }
+}
+
+export function doesActs(sources: readonly GatewaySource[]): (kind: string | undefined) => boolean {
+  const kinds = new Set(sources.flatMap(({ kind, does }) => (does === 'acts' ? [kind] : [])));
+  return (kind) => kind !== undefined && kinds.has(kind);
 }

@@ -11,8 +11,7 @@ import type { YamlPath } from './yaml-document.ts';
 /** An entry of the registry, as the policy needs it. */
 export interface PolicySource {
   readonly kind: string;
-  /** Absent: its targets and rules are those that the policy has by itself. */
-  policy?(): Promise<PolicyConnector>;
+  policy(): Promise<PolicyConnector>;
 }
 
 export interface PolicyConnector {
@@ -24,7 +23,16 @@ export interface PolicyConnector {
   targetFrom(
     value: Readonly<Record<string, unknown>>,
     report: Report,
-  ): Pick<PolicyTarget, 'addresses'>;
+  ): Pick<PolicyTarget, 'addresses' | 'database'>;
+  /**
+   * `statements`: its targets are databases, and what the policy says of statements, masks and rows
+   * is about them. Databases of several kinds have the same rules.
+   */
+  readonly rules: 'statements' | OwnRules;
+}
+
+/** What rules say about targets of a kind that has words of its own. */
+interface OwnRules {
   /** Of allow, deny and approve; one of them makes it a rule about these targets. */
   readonly ruleKeys: z.ZodRawShape;
   /** @returns nothing when it is so wrong that there is no rule */
@@ -67,10 +75,17 @@ export function mapRules(
   return Object.fromEntries(Object.entries(own).map(([kind, rules]) => [kind, rules.map(change)]));
 }
 
-/** Loads the policy's part of each that has one. */
-export async function policyConnectors(
+export function policyConnectors(
   sources: readonly PolicySource[],
 ): Promise<readonly PolicyConnector[]> {
-  const loaded = await Promise.all(sources.map((source) => source.policy?.()));
-  return loaded.filter((one) => one !== undefined);
+  return Promise.all(sources.map((source) => source.policy()));
+}
+
+/** Those whose rules are not about statements. */
+export function ownRules(
+  connectors: readonly PolicyConnector[],
+): readonly (OwnRules & { readonly kind: string })[] {
+  return connectors.flatMap(({ kind, rules }) =>
+    rules === 'statements' ? [] : [{ kind, ...rules }],
+  );
 }

@@ -1,6 +1,12 @@
 /** Rules, masks and limits, as policies and agents have them, from YAML to the types of policy.ts. */
 
-import type { ConnectorRule, PolicyConnector, Report, RuleStart } from './connector.ts';
+import {
+  type ConnectorRule,
+  ownRules,
+  type PolicyConnector,
+  type Report,
+  type RuleStart,
+} from './connector.ts';
 import { namesOne, qualifiedName, splitColumn, splitPattern } from './patterns.ts';
 import type { PolicyContent } from './policy.ts';
 import {
@@ -55,7 +61,8 @@ function rulesFrom(
 ): Pick<PolicyContent, 'rules' | 'own'> {
   const names = new Set<string>();
   const rules: StatementRule[] = [];
-  const own = new Map<string, ConnectorRule[]>(connectors.map(({ kind }) => [kind, []]));
+  const withOwn = ownRules(connectors);
+  const own = new Map<string, ConnectorRule[]>(withOwn.map(({ kind }) => [kind, []]));
   for (const [index, rule] of value.rules.entries()) {
     const path = ['rules', index];
     const name = rule.name ?? `rule-${index + 1}`;
@@ -82,10 +89,10 @@ function rulesFrom(
     };
     if (conditions === 'everything') {
       rules.push({ ...common, verbs: ['*'], relations: [], functions: [], qualified: undefined });
-      for (const one of connectors) own.get(one.kind)?.push(one.everything(common));
+      for (const one of withOwn) own.get(one.kind)?.push(one.everything(common));
       continue;
     }
-    const [about, other] = connectors.filter((one) => speaksOf(one, conditions));
+    const [about, other] = withOwn.filter((one) => speaksOf(one, conditions));
     if (about !== undefined && other !== undefined) {
       report(place, `a rule is about ${about.kind} or about ${other.kind}; use two rules`);
       continue;
@@ -115,7 +122,10 @@ function rulesFrom(
   return { rules, own: Object.fromEntries(own) };
 }
 
-function speaksOf({ ruleKeys }: PolicyConnector, conditions: RuleConditions): boolean {
+function speaksOf(
+  { ruleKeys }: { readonly ruleKeys: object },
+  conditions: RuleConditions,
+): boolean {
   const given: Readonly<Record<string, unknown>> = conditions;
   return Object.keys(ruleKeys).some((key) => given[key] !== undefined);
 }

@@ -1,14 +1,13 @@
 /** Problems that no single file shows: names that lead nowhere, and grants that exclude each other. */
 import { documentCovers } from './match.ts';
-import {
-  isDatabase,
-  type Place,
-  type Policy,
-  type PolicyContent,
-  type PolicyDocument,
-  type PolicyProblem,
-  type TargetMatch,
-  type WhoMatch,
+import type {
+  Place,
+  Policy,
+  PolicyContent,
+  PolicyDocument,
+  PolicyProblem,
+  TargetMatch,
+  WhoMatch,
 } from './policy.ts';
 import type { SessionLimits } from './types.ts';
 
@@ -219,7 +218,7 @@ export function sameScope(policy: Policy, a: PolicyDocument, b: PolicyDocument):
 
 function sameTarget(policy: Policy, a: PolicyDocument, b: PolicyDocument): boolean {
   return [...policy.targets.values()].some(
-    (target) => isDatabase(target) && documentCovers(a, target) && documentCovers(b, target),
+    (target) => target.hasStatements && documentCovers(a, target) && documentCovers(b, target),
   );
 }
 

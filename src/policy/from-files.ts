@@ -11,11 +11,10 @@ import type {
   PolicyDocument,
   PolicyProblem,
   PolicyTarget,
-  PostgresPolicyTarget,
   WhoMatch,
 } from './policy.ts';
 import type { AgentFile, HoopFile, PolicyFile } from './schema.ts';
-import { type CommonTarget, type PostgresTargetFile, parseAddress } from './target-schema.ts';
+import type { CommonTarget } from './target-schema.ts';
 import type { SessionLimits } from './types.ts';
 import { workloadRules } from './workloads/workload-rules.ts';
 import type { YamlPath } from './yaml-document.ts';
@@ -85,28 +84,13 @@ export function targetFrom(
     line: document.place(['name']).line,
   };
   const connector = connectors.find(({ kind }) => kind === value.kind);
-  if (connector === undefined) {
-    // The schema knows no other kind besides those of connectors.
-    if (value.kind !== 'postgres') throw new TypeError(`nothing reads targets of ${value.kind}`);
-    return { ...common, ...databaseFrom(value as PostgresTargetFile) };
-  }
+  // The schema knows no other kinds.
+  if (connector === undefined) throw new TypeError(`nothing reads targets of ${value.kind}`);
+  const hasStatements = connector.rules === 'statements';
   const report: Report = (path, message) => {
     problems.push({ file, ...document.place(path), message });
   };
-  return { ...common, ...connector.targetFrom(value, report) };
-}
-
-function databaseFrom(
-  value: PostgresTargetFile,
-): Omit<PostgresPolicyTarget, keyof Omit<PolicyTarget, 'addresses' | 'kind'>> {
-  return {
-    kind: 'postgres',
-    addresses: [value.address ?? []].flat().flatMap((text) => parseAddress(text) ?? []),
-    sessionAttributes: value.targetSessionAttrs,
-    database: value.database,
-    tls: { ...value.tls, ca: value.tls.ca },
-    loginMethods: value.requireAuth,
-  };
+  return { ...common, hasStatements, ...connector.targetFrom(value, report) };
 }
 
 /** @returns undefined when it was reported before */

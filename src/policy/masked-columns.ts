@@ -1,6 +1,6 @@
 /** The columns that the policy masks on a target, for anybody: those that must be found in its database. */
 import { documentCovers } from './match.ts';
-import { isDatabase, type Policy, type PolicyTarget } from './policy.ts';
+import type { Policy, PolicyTarget } from './policy.ts';
 import type { ColumnMask } from './types.ts';
 
 export type MaskedColumn = Pick<ColumnMask, 'schema' | 'relation' | 'column'>;
@@ -9,7 +9,7 @@ export function maskedColumns(policy: Policy, target: PolicyTarget): MaskedColum
   const documents = [...policy.documents, ...policy.agents.values()];
   const columns = new Map<string, MaskedColumn>();
   for (const document of documents) {
-    if (!isDatabase(target) || !documentCovers(document, target)) {
+    if (!target.hasStatements || !documentCovers(document, target)) {
       continue;
     }
     for (const { schema, relation, column } of document.masks) {

@@ -1,13 +1,12 @@
 /** Which policies speak about a principal and a target. */
-import {
-  isDatabase,
-  type Policy,
-  type PolicyContent,
-  type PolicyDocument,
-  type PolicyTarget,
-  type TargetMatch,
-  type UserMatch,
-  type WhoMatch,
+import type {
+  Policy,
+  PolicyContent,
+  PolicyDocument,
+  PolicyTarget,
+  TargetMatch,
+  UserMatch,
+  WhoMatch,
 } from './policy.ts';
 import type { Principal } from './types.ts';
 
@@ -41,7 +40,7 @@ export function givesOn(
   { rules, own, anything }: Pick<PolicyContent, 'rules' | 'own' | 'anything'>,
   target: PolicyTarget,
 ): boolean {
-  return isDatabase(target)
+  return target.hasStatements
     ? anything || rules.some(({ effect }) => effect !== 'deny')
     : (own[target.kind] ?? []).some(({ effect }) => effect !== 'deny');
 }

@@ -1,5 +1,6 @@
 /** What is valid and may not be what was meant: said by `hoop policy check`, refused by nothing. */
 
+import { ownRules } from './connector.ts';
 import { sameScope } from './cross-check.ts';
 import { columnName } from './describe-grant.ts';
 import type { Policy, PolicyDocument, PolicyProblem } from './policy.ts';
@@ -21,7 +22,7 @@ export function policyWarnings(policy: Policy): PolicyProblem[] {
     ...rowWarnings(policy),
     ...openMasks(policy),
     ...pointlessLookups(policy),
-    ...policy.connectors.flatMap((one) => one.warnings(policy)),
+    ...ownRules(policy.connectors).flatMap((one) => one.warnings(policy)),
   ];
 }
 

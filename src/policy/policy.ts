@@ -35,22 +35,12 @@ interface DeviceLogin {
   readonly groups?: readonly string[] | undefined;
 }
 
-type TlsMode = 'disable' | 'allow' | 'prefer' | 'require' | 'verify-ca' | 'verify-full';
-
-/** libpq's target_session_attrs. */
-export type SessionAttributes =
-  | 'any'
-  | 'read-write'
-  | 'read-only'
-  | 'primary'
-  | 'standby'
-  | 'prefer-standby';
-
-/** As in libpq's require_auth; `password-without-tls` is the clear text that nobody should see. */
-export type LoginMethod = 'scram-sha-256' | 'md5' | 'password' | 'password-without-tls' | 'none';
-
 export interface PolicyTarget {
   readonly kind: string;
+  /** What the policy says of statements, masks and rows is about it; see `PolicyConnector.rules`. */
+  readonly hasStatements: boolean;
+  /** Of a database: the one that sessions are on, where the target says it. */
+  readonly database?: string;
   readonly name: string;
   readonly description: string | undefined;
   /** Empty: only the gateway's own configuration knows where it is. */
@@ -68,26 +58,6 @@ export interface PolicyTarget {
   readonly terminal?: 'off';
   readonly file: string;
   readonly line: number;
-}
-
-export interface PostgresPolicyTarget extends PolicyTarget {
-  readonly kind: 'postgres';
-  readonly sessionAttributes: SessionAttributes;
-  readonly database: string;
-  readonly tls: {
-    readonly mode: TlsMode;
-    /** PEM of the CA, undefined: those that Node trusts. */
-    readonly ca: string | undefined;
-    readonly negotiation: 'postgres' | 'direct';
-    readonly channelBinding: 'disable' | 'prefer' | 'require';
-  };
-  /** How the server may ask for the credential. */
-  readonly loginMethods: readonly LoginMethod[];
-}
-
-/** Those of the policy itself; the others are their connectors'. */
-export function isDatabase(target: PolicyTarget): target is PostgresPolicyTarget {
-  return target.kind === 'postgres';
 }
 
 export type UserMatch =

@@ -5,7 +5,7 @@ import { agentItself } from './agents.ts';
 import { mapRules } from './connector.ts';
 import { guarded, limitsRows } from './cross-check.ts';
 import { givesOn, matchingDocuments } from './match.ts';
-import { isDatabase, type Policy, type PolicyDocument, type PolicyTarget } from './policy.ts';
+import type { Policy, PolicyDocument, PolicyTarget } from './policy.ts';
 import { strictestMasks } from './strictest-masks.ts';
 import { terminalOf } from './terminal-of.ts';
 import type {
@@ -108,7 +108,7 @@ function ownGrant(
       .map(({ name }) => name),
   };
   // What is no database has nothing by rules about statements, whoever knows its kind.
-  if (!isDatabase(target)) {
+  if (!target.hasStatements) {
     const rules = documents.flatMap(({ own }) =>
       (own[target.kind] ?? []).map((rule) => ruleFor(rule, principal)),
     );

@@ -25,7 +25,7 @@ export interface PolicyRepoOptions {
   /** Of the clone. */
   readonly runGit?: CloneOptions['runGit'];
   /** For what targets and rules may be about besides databases; absent: nothing. */
-  readonly connectors?: readonly PolicyConnector[];
+  readonly connectors: readonly PolicyConnector[];
   /** Milliseconds since 1970. */
   readonly now?: () => number;
 }
@@ -173,7 +173,7 @@ export class PolicyRepo {
   ): Promise<PolicyInForce> {
     const verified = await this.#clone.verify(commit, fresh, signal);
     const files = await this.#clone.readFiles(commit, isPolicyPath, signal);
-    return { ...verified, policy: requirePolicy(files, this.#options.connectors ?? []) };
+    return { ...verified, policy: requirePolicy(files, this.#options.connectors) };
   }
 
   /** After a restart: verified again, because the allowed signers may be others now. */

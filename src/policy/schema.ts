@@ -4,7 +4,7 @@
  * a misspelt `mask` would otherwise be no mask.
  */
 import * as z from 'zod';
-import type { PolicyConnector } from './connector.ts';
+import { ownRules, type PolicyConnector } from './connector.ts';
 import { Groups, Issuer, Name, strict, TerminalOff, Text } from './schema-parts.ts';
 import { Workload } from './workloads/workload-schema.ts';
 
@@ -229,7 +229,7 @@ export const SQL_KEYS = Object.keys(CONDITIONS) as readonly (keyof typeof CONDIT
  */
 function conditionKeys(connectors: readonly PolicyConnector[]) {
   const keys: Record<string, z.core.$ZodType> = { ...CONDITIONS };
-  for (const { kind, ruleKeys } of connectors) {
+  for (const { kind, ruleKeys } of ownRules(connectors)) {
     for (const [key, schema] of Object.entries(ruleKeys)) {
       if (Object.hasOwn(keys, key)) {
         throw new TypeError(`the connector of kind ${kind} has a key of another one: ${key}`);

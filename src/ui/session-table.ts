@@ -70,15 +70,12 @@ function maskedText({ maskedValues, columnsMasked = [] }: SessionSummary): strin
   return `${plural(maskedValues, 'value')}${of}`;
 }
 
-/** Kinds of targets on which all that is done is a statement; older gateways know no other. */
-const OF_STATEMENTS: ReadonlySet<string | undefined> = new Set(['postgres', undefined]);
-
 /** One session, a fact a line. */
 export function sessionDetails(session: SessionSummary, style: Style): string[] {
   const ended = session.endedAt
     ? `${localTime(Date.parse(session.endedAt))} (${session.endMessage ?? session.endReason ?? 'no reason known'})`
     : '-';
-  const isOfStatements = OF_STATEMENTS.has(session.kind);
+  const isOfStatements = session.acts === undefined;
   const facts: readonly (readonly [string, string])[] = [
     ['session', session.id],
     ['state', session.state],

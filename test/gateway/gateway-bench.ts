@@ -10,6 +10,7 @@ import { openGateway } from '../../src/auth/open-gateway.ts';
 import { createCertificateAuthority, issueServerCertificate } from '../../src/certificates.ts';
 import type { GatewayClient } from '../../src/client/gateway-client.ts';
 import { CONNECTORS } from '../../src/connectors/registry.ts';
+import { SEARCH_WORKER } from '../../src/connectors/search-worker-file.ts';
 import { completeLogin } from '../../src/demo/complete-login.ts';
 import { type OidcProvider, startOidcProvider } from '../../src/demo/oidc-provider.ts';
 import type { OpensshServer } from '../../src/demo/openssh-server.ts';
@@ -33,6 +34,7 @@ export interface GatewayBenchOptions {
   readonly headersTimeoutMs?: number;
   /** Absent: those that hoop has. */
   readonly connectors?: GatewayOptions['connectors'];
+  readonly searchWorker?: URL;
   readonly startWithoutPolicy?: boolean;
 }
 
@@ -162,6 +164,7 @@ ${options.config ?? ''}`;
       parseGatewayConfig(configText, join(directory, 'gateway.yaml')),
       {
         connectors: options.connectors ?? CONNECTORS,
+        searchWorker: options.searchWorker ?? SEARCH_WORKER,
         log: log.log,
         env: { ...process.env, PROD_DB: options.target?.password ?? 'unused' },
         signal: abort.signal,

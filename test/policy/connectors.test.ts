@@ -1,5 +1,6 @@
 /** What the policy keeps apart, whatever a connector does. */
 import { expect, test } from 'vitest';
+import { CONNECTORS as REGISTRY } from '../../src/connectors/registry.ts';
 import { policyConnectors } from '../../src/policy/connector.ts';
 import { loadPolicy, requirePolicy } from '../../src/policy/load-policy.ts';
 import { givesOn } from '../../src/policy/match.ts';
@@ -8,7 +9,10 @@ import { grantedTargets, principalGrant } from '../../src/policy/principal-grant
 import type { Principal } from '../../src/policy/types.ts';
 import { TOY } from '../connectors/toy/toy-connector.ts';
 
-const CONNECTORS = await policyConnectors([TOY]);
+const [POSTGRES] = REGISTRY.filter(({ kind }) => kind === 'postgres');
+if (POSTGRES === undefined) throw new Error('there is no PostgreSQL');
+const CONNECTORS = await policyConnectors([TOY, POSTGRES]);
+const DATABASES = await policyConnectors([POSTGRES]);
 const ANN: Principal = {
   kind: 'person',
   issuer: 'https://idp.example',
@@ -48,16 +52,17 @@ test.each(['lines', 'verbs', 'relations'])(
   (key) => {
     const [toy] = CONNECTORS;
     if (toy === undefined) throw new Error('there is no toy');
-    const second = { ...toy, kind: 'second', ruleKeys: { [key]: toy.ruleKeys['lines'] } };
-    expect(() => loadPolicy(files('allow: { lines: [GET] }'), [toy, second as typeof toy])).toThrow(
-      TypeError,
-    );
+    if (toy.rules === 'statements') throw new Error('the toy has no rules');
+    const rules = { ...toy.rules, ruleKeys: { [key]: toy.rules.ruleKeys['lines'] } };
+    const second = { ...toy, kind: 'second', rules } as typeof toy;
+    const all = [...CONNECTORS, second];
+    expect(() => loadPolicy(files('allow: { lines: [GET] }'), all)).toThrow(TypeError);
   },
 );
 
 test('a target of a kind that nobody knows is not in force, and no database', () => {
   const rule = 'allow: { verbs: [select] }';
-  expect(loadPolicy(files(rule), []).problems.map(({ message }) => message)).toContainEqual(
+  expect(loadPolicy(files(rule), DATABASES).problems.map(({ message }) => message)).toContainEqual(
     expect.stringContaining('expected "postgres"'),
   );
   const policy = requirePolicy(files(rule), CONNECTORS);
@@ -65,6 +70,7 @@ test('a target of a kind that nobody knows is not in force, and no database', ()
     ...(policy.targets.get('db') as PolicyTarget),
     name: 'mystery',
     kind: 'mystery',
+    hasStatements: false,
   };
   const changed = { ...policy, targets: new Map([...policy.targets, ['mystery', mystery]]) };
   expect(principalGrant(changed, 'c', ANN, 'mystery')).toBeUndefined();

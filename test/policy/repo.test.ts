@@ -6,6 +6,7 @@ import { runGit } from '../../src/policy/repo/git.ts';
 import { PolicyClone } from '../../src/policy/repo/policy-clone.ts';
 import { PolicyRepo } from '../../src/policy/repo.ts';
 import { GitFixture, MINIMAL, NEVER, type SigningKey } from './git-fixture.ts';
+import { POLICY_CONNECTORS } from './with-connectors.ts';
 
 const NOW = Date.parse('2026-01-06T00:00:00Z');
 const OTHER = 'name: other\nkind: postgres\ndatabase: app\n';
@@ -18,6 +19,7 @@ function open(fixture: GitFixture, allowedSigners: string, repository = fixture.
       branch: 'main',
       allowedSigners,
       env: process.env,
+      connectors: POLICY_CONNECTORS,
       now: () => NOW,
     },
     NEVER,
@@ -344,6 +346,7 @@ test('transports and options in the repository or branch never reach git', async
           branch,
           allowedSigners: '',
           env: process.env,
+          connectors: POLICY_CONNECTORS,
         },
         NEVER,
       ),

@@ -101,9 +101,16 @@ describe('sessions as a list', () => {
     expect(sessionDetails(server, style)).toContain(
       'did        1 shell, 14 commands, 1 forward, 5 requests about files, 1 other, 2 denied',
     );
-    const idle = { ...session, kind: 'ssh', statements: 0, denied: 0 };
+    const idle = { ...session, kind: 'ssh', acts: {}, statements: 0, denied: 0 };
     expect(sessionDetails(idle, style)).toContain('did        nothing, 0 denied');
-    const unknown = { ...session, kind: 'toy', statements: 3, denied: 1, maskedValues: 0 };
+    const unknown = {
+      ...session,
+      kind: 'toy',
+      acts: {},
+      statements: 3,
+      denied: 1,
+      maskedValues: 0,
+    };
     expect(sessionDetails(unknown, style)).toContain('did        3 other, 1 denied');
     expect(sessionDetails(unknown, style).join()).not.toContain('masked');
   });

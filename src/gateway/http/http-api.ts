@@ -11,6 +11,7 @@ import type { Approvals } from '../approvals/approvals.ts';
 import type { Log } from '../base/log.ts';
 import { addBlockRoutes } from '../blocks/block-routes.ts';
 import type { Blocks } from '../blocks/blocks.ts';
+import type { Connectors } from '../connectors.ts';
 import { isSamePerson } from '../identity/same-person.ts';
 import type { PolicyHistory } from '../index/policy-history.ts';
 import type { SessionIndex } from '../index/session-index.ts';
@@ -32,6 +33,7 @@ import { addSessionRoutes } from './session-routes.ts';
 
 export interface HttpApiOptions extends PublicRoutesOptions, PrincipalRoutesOptions {
   readonly sessions: Sessions;
+  readonly connectors: Connectors;
   readonly index: SessionIndex;
   readonly ended: EndedRecordings;
   readonly search: SessionSearch;

@@ -10,6 +10,7 @@ import {
   type SessionsReply,
 } from '../../api/sessions.ts';
 import { ProtocolError } from '../../errors.ts';
+import type { Connectors } from '../connectors.ts';
 import type { Authenticated, Identity } from '../identity/identity.ts';
 import { runRefused } from '../identity/run-rights.ts';
 import type { PolicyHistory } from '../index/policy-history.ts';
@@ -22,6 +23,7 @@ import { json } from './http-replies.ts';
 export interface SessionRoutesOptions {
   readonly identity: Identity;
   readonly sessions: Sessions;
+  readonly connectors: Pick<Connectors, 'doesActs'>;
   readonly history: PolicyHistory;
   readonly rights: SessionRights;
 }
@@ -82,7 +84,9 @@ export function addSessionRoutes(
     PATHS.session(':id'),
     alsoRuns(async (c, who) => {
       const summary = withLiveTotals(sessionOf(c, who, 'show').summary);
-      const acts = summary.kind === 'ssh' ? index.acts(summary.id) : undefined;
+      const acts = options.connectors.doesActs(summary.kind)
+        ? (index.acts(summary.id) ?? {})
+        : undefined;
       const columnsMasked = index.columnsMasked(summary.id);
       const shown = {
         ...summary,

@@ -3,7 +3,6 @@
 import { API_VERSION } from '../../api/http.ts';
 import type { TargetsReply } from '../../api/targets.ts';
 import { describeAgentRules, describeRules, maskedColumns } from '../../policy/describe-grant.ts';
-import { isDatabase } from '../../policy/policy.ts';
 import type { Principal } from '../../policy/types.ts';
 import type { GatewayPolicy } from '../base/gateway-policy.ts';
 import type { PolicyHistory } from '../index/policy-history.ts';
@@ -29,7 +28,7 @@ export async function targetsReply(
       name: target.name,
       kind: target.kind,
       ...(target.description === undefined ? {} : { description: target.description }),
-      ...(isDatabase(target) ? { database: target.database } : {}),
+      ...(target.database === undefined ? {} : { database: target.database }),
       labels: { ...target.labels },
       rules: describeRules(grant),
       ...(grant.agent === undefined ? {} : { agentRules: describeAgentRules(grant) }),

@@ -64,11 +64,17 @@ export class SessionIndex {
   /** Ends that could not be written, e.g. to a full disk. While that is so no session begins, so they are few. */
   readonly #unwritten = new Map<string, SessionEnd>();
 
-  constructor(store: IndexStore, clock: () => number, onFault: (error: unknown) => void) {
+  /** @param doesActs of sessions on targets of such a kind an act is no statement */
+  constructor(
+    store: IndexStore,
+    clock: () => number,
+    onFault: (error: unknown) => void,
+    doesActs: (kind: string) => boolean,
+  ) {
     this.#onFault = onFault;
     this.#statements = prepareAll(store);
     this.#clock = clock;
-    this.#statementIndex = new StatementIndex(store, clock, onFault);
+    this.#statementIndex = new StatementIndex(store, clock, onFault, doesActs);
   }
 
   start(session: NewSession): void {

@@ -2,7 +2,7 @@
 import { hash } from 'node:crypto';
 import type { StatementSync } from 'node:sqlite';
 import type { RecordingEvent } from '../../recording/types.ts';
-import { type IndexStore, integer, nullable } from './index-store.ts';
+import { type IndexStore, integer, nullable, text } from './index-store.ts';
 
 /** Rows wait at most this long, or until there are this many. */
 const FLUSH_AFTER_MS = 100;
@@ -37,7 +37,8 @@ interface Pending {
 interface SessionBatch {
   /** undefined: the session is not in the index. */
   readonly number: number | undefined;
-  readonly isPostgres: boolean;
+  /** A refusal may speak of the statement before it: of its result, or once it was held. */
+  readonly hasStatements: boolean;
   statements: number;
   denied: number;
   maskedValues: number;
@@ -58,6 +59,7 @@ export class StatementIndex {
   readonly #store: IndexStore;
   readonly #clock: () => number;
   readonly #onFault: (error: unknown) => void;
+  readonly #doesActs: (kind: string) => boolean;
   readonly #statements: ReturnType<typeof prepareAll>;
   #pending: Pending[] = [];
   /** Of the pending ones, by session, stream and number. */
@@ -73,7 +75,13 @@ export class StatementIndex {
   #timer: NodeJS.Timeout | undefined;
   #nextTurn: NodeJS.Immediate | undefined;
 
-  constructor(store: IndexStore, clock: () => number, onFault: (error: unknown) => void) {
+  constructor(
+    store: IndexStore,
+    clock: () => number,
+    onFault: (error: unknown) => void,
+    doesActs: (kind: string) => boolean,
+  ) {
+    this.#doesActs = doesActs;
     this.#store = store;
     this.#clock = clock;
     this.#onFault = onFault;
@@ -205,7 +213,7 @@ export class StatementIndex {
         const row = this.#statements.session.get(entry.session);
         batch = {
           number: row && integer(row['number']),
-          isPostgres: row?.['kind'] === 'postgres',
+          hasStatements: row !== undefined && !this.#doesActs(text(row['kind'])),
           statements: 0,
           denied: 0,
           maskedValues: 0,
@@ -236,7 +244,7 @@ export class StatementIndex {
         );
       }
     } else {
-      const isOfTheLast = batch.isPostgres && this.#isOfTheLast(session, decision, entry.last);
+      const isOfTheLast = batch.hasStatements && this.#isOfTheLast(session, decision, entry.last);
       id = this.#insert(session, { ...entry, decision, isOfTheLast });
       if (id !== undefined) {
         batch.statements += isOfTheLast ? 0 : 1;

@@ -16,8 +16,14 @@ export type SearchAnswer =
 const MAX_HEAP_MIB = 512;
 
 export class SearchThread implements AsyncDisposable {
+  readonly #file: URL;
   #worker: Worker | undefined;
   readonly #queue = new SearchQueue();
+
+  /** @param file what the thread runs: `serveSearches`, with the protocols of this gateway */
+  constructor(file: URL) {
+    this.#file = file;
+  }
 
   /**
    * For all recordings of one request: nobody else's come between.
@@ -62,9 +68,7 @@ export class SearchThread implements AsyncDisposable {
   }
 
   #start(): Worker {
-    // The published package has .js files, a checkout runs the .ts files as they are.
-    const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-    const worker = new Worker(new URL(`./search-worker.${extension}`, import.meta.url), {
+    const worker = new Worker(this.#file, {
       resourceLimits: { maxOldGenerationSizeMb: MAX_HEAP_MIB },
     });
     worker.on('error', () => undefined);

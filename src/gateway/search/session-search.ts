@@ -35,6 +35,8 @@ export interface SessionSearchOptions {
   readonly database: IndexStore;
   readonly index: SessionIndex;
   readonly store: RecordingStore;
+  /** See `SearchThread`. */
+  readonly searchWorker: URL;
 }
 
 /** What one session gave. */
@@ -50,11 +52,12 @@ type Look = (session: FoundSession, within: Cursor['within'], room: number) => P
 export class SessionSearch implements AsyncDisposable {
   readonly #options: SessionSearchOptions;
   readonly #index: SearchIndex;
-  readonly #thread = new SearchThread();
+  readonly #thread: SearchThread;
 
   constructor(options: SessionSearchOptions) {
     this.#options = options;
     this.#index = new SearchIndex(options.database);
+    this.#thread = new SearchThread(options.searchWorker);
   }
 
   /**

@@ -22,12 +22,14 @@ export function openApi(
     readonly nonces: SessionNonces;
     readonly room: DiskRoom;
     readonly version: string;
+    readonly searchWorker: URL;
     /** Aborted when the gateway stops. */
     readonly signal: AbortSignal;
   },
 ): ReturnType<typeof createHttpApi> {
   const { policy, approvals } = inForce;
   const { identity, sessions, nonces, room, connectors, seenApprovers, version, signal } = parts;
+  const { searchWorker } = parts;
   const readiness = new Readiness({
     hasRoom: () => room.hasRoom,
     hasPolicy: () => policy.current() !== undefined,
@@ -39,10 +41,11 @@ export function openApi(
     ...inForce,
     identity,
     sessions,
+    connectors,
     index: data.index,
     ended: data.ended,
     nonces,
-    search: opened.use(new SessionSearch(data)),
+    search: opened.use(new SessionSearch({ ...data, searchWorker })),
     maskAlerts: (who) => {
       const alerts = connectors.alerts();
       const seen = new Set(

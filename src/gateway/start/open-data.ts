@@ -4,6 +4,8 @@ import { HoopError } from '../../errors.ts';
 import { openRecordingStore } from '../../recording/recording-store.ts';
 import type { GatewayConfig } from '../base/config.ts';
 import { errorFields, type Log } from '../base/log.ts';
+import type { GatewaySource } from '../connector.ts';
+import { doesActs } from '../connectors.ts';
 import { CurrentKeys } from '../identity/current-keys.ts';
 import { IndexStore } from '../index/index-store.ts';
 import { SessionIndex } from '../index/session-index.ts';
@@ -23,7 +25,10 @@ export interface Opening {
 }
 
 /** What a crash left is recovered. @throws HOOP_CONFIG */
-export async function openData({ config, env, clock, log, opened }: Opening) {
+export async function openData(
+  { config, env, clock, log, opened }: Opening,
+  sources: readonly GatewaySource[],
+) {
   const directory = await openDataDirectory(config.dataDir);
   // First, because it holds the lock on the directory.
   const database = opened.use(IndexStore.open(directory.index));
@@ -32,8 +37,11 @@ export async function openData({ config, env, clock, log, opened }: Opening) {
   const allowedSigners = await readAllowedSigners(config.policy.allowedSignersFile);
   const keys = new CurrentKeys({ directory: directory.keys, gateway: config.name, clock, log });
   const maskKey = await openMaskKey(directory);
-  const index = new SessionIndex(database, clock, (error) =>
-    log.error('index.write_failed', errorFields(error)),
+  const index = new SessionIndex(
+    database,
+    clock,
+    (error) => log.error('index.write_failed', errorFields(error)),
+    doesActs(sources),
   );
   opened.defer(() => index.flush());
   const store = opened.use(await openRecordingStore(directory.path));

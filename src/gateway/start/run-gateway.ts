@@ -9,6 +9,7 @@ import { type Gateway, type GatewayOptions, startGateway } from './start-gateway
 
 export interface RunGatewayOptions {
   readonly connectors: GatewayOptions['connectors'];
+  readonly searchWorker: URL;
   readonly configFile: string;
   readonly env: NodeJS.ProcessEnv;
   readonly version: string;
@@ -24,7 +25,7 @@ export interface RunGatewayOptions {
 
 /** Resolves when everything is closed. @throws HOOP_CONFIG, HOOP_LOCAL_STATE when it cannot start */
 export async function runGateway(options: RunGatewayOptions): Promise<void> {
-  const { connectors, env, signal, version } = options;
+  const { connectors, searchWorker, env, signal, version } = options;
   const { stream, json, verbose } = options.log;
   const log = createLog({ stream, json, level: verbose ? 'debug' : 'info' });
   const config = await readGatewayConfig(options.configFile);
@@ -42,7 +43,9 @@ export async function runGateway(options: RunGatewayOptions): Promise<void> {
   });
   using stack = new DisposableStack();
   stack.defer(release);
-  await using gateway = await startGateway(config, { connectors, log, env, signal, version });
+  await using gateway = await startGateway(config, {
+    ...{ connectors, searchWorker, log, env, signal, version },
+  });
   started.resolve(gateway);
   options.onListening(gateway);
   if (!signal.aborted) {

@@ -25,6 +25,8 @@ import { reloadConfig } from './reload-config.ts';
 export interface GatewayOptions {
   /** For each kind of target that there may be. */
   readonly connectors: readonly GatewaySource[];
+  /** What the thread runs that searches their recordings: `serveSearches` with them. */
+  readonly searchWorker: URL;
   readonly log: Log;
   readonly env: NodeJS.ProcessEnv;
   /** Gives up starting. A started gateway is stopped with `close()`. */
@@ -60,7 +62,7 @@ export async function startGateway(
   opened.defer(stop);
   const opening: Opening = { config, env, clock, log, opened };
 
-  const data = await openData(opening);
+  const data = await openData(opening, options.connectors);
   const inForce = await openPolicy(opening, data, options.connectors, signal);
   const { policy } = inForce;
   const room = openRoom(opening, data, options);
@@ -81,6 +83,7 @@ export async function startGateway(
     nonces,
     room,
     version: options.version,
+    searchWorker: options.searchWorker,
     signal: stopping.signal,
   });
   const upgrades = new Upgrades({

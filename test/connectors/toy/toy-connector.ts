@@ -33,6 +33,7 @@ import { onAbort } from '../../../src/until.ts';
 export const TOY: GatewaySource = {
   kind: 'toy',
   streamKinds: ['toy'],
+  does: 'acts',
   policy: async () => toyPolicy,
   gateway: async () => toyGateway,
 };
@@ -46,12 +47,14 @@ const toyPolicy: PolicyConnector = {
   kind: 'toy',
   targetKeys: { address: z.string() },
   targetFrom: ({ address }) => ({ addresses: [parseAddress(String(address)) ?? []].flat() }),
-  ruleKeys: { lines: z.array(z.string()).optional() },
-  rulesFrom: ({ lines: starts }, start) => [
-    rule({ ...start, starts: z.array(z.string()).parse(starts) }),
-  ],
-  everything: (start) => rule({ ...start, starts: [''] }),
-  warnings: () => [],
+  rules: {
+    ruleKeys: { lines: z.array(z.string()).optional() },
+    rulesFrom: ({ lines: starts }, start) => [
+      rule({ ...start, starts: z.array(z.string()).parse(starts) }),
+    ],
+    everything: (start) => rule({ ...start, starts: [''] }),
+    warnings: () => [],
+  },
 };
 
 function rule(made: ToyRule): ToyRule {

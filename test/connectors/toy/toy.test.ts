@@ -4,8 +4,12 @@ import { connect, createServer, type Server } from 'node:net';
 import { PassThrough } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { API_VERSION } from '../../../src/api/http.ts';
+import { SEARCH_PATH, SearchReply } from '../../../src/api/search.ts';
 import { openGateway } from '../../../src/auth/open-gateway.ts';
 import { ApprovalsClient } from '../../../src/client/approvals-client.ts';
+import { jsonBody } from '../../../src/client/gateway-client.ts';
+import { CONNECTORS } from '../../../src/connectors/registry.ts';
 import { bytesSource } from '../../../src/recording/bundle-source.ts';
 import { readSession } from '../../../src/recording/read-session.ts';
 import { uploadSession } from '../../../src/recording/upload-session.ts';
@@ -18,6 +22,8 @@ import { TestSession, type TestStream } from '../../gateway/test-session.ts';
 import { TOY_CLIENT } from './toy-client.ts';
 import { lines, TOY } from './toy-connector.ts';
 
+/** The bench has one, too. */
+const DATABASES = CONNECTORS.filter(({ kind }) => kind === 'postgres');
 /** What the target was sent, in turn. */
 const heard: string[] = [];
 let server: Server;
@@ -34,7 +40,10 @@ beforeAll(async () => {
   await once(server, 'listening');
   const address = server.address();
   const port = typeof address === 'object' ? address?.port : undefined;
-  bench = await startGatewayBench({ connectors: [TOY] });
+  bench = await startGatewayBench({
+    connectors: [TOY, ...DATABASES],
+    searchWorker: new URL('./toy-search-worker.ts', import.meta.url),
+  });
   const made = await bench.policy.commit({
     message: 'a toy',
     files: {
@@ -165,7 +174,11 @@ test('a target has the streams of its connector, as many as that says, and no ot
   });
   await expect(session.openStream(3, 'multiplexed', 'postgres')).rejects.toMatchObject({
     code: 'HOOP_PROTOCOL',
-    message: 'a stream is of one of the kinds toy, terminal',
+    message: 'target "toy" has no streams of kind postgres',
+  });
+  await expect(session.openStream(3, 'multiplexed', 'ssh')).rejects.toMatchObject({
+    code: 'HOOP_PROTOCOL',
+    message: 'a stream is of one of the kinds toy, postgres, cancel, terminal',
   });
   await session.close();
 });
@@ -212,6 +225,10 @@ test('programs reach it by connect and by run, and what they sent is in the repl
   expect(entries.filter(({ type }) => type === 'statement')).toMatchObject([
     { text: 'GET b', outcome: 'ok', decisions: [{ effect: 'allow' }] },
   ]);
+  const body = jsonBody({ v: API_VERSION, text: 'get B', limit: 5 });
+  const asked = { method: 'POST', path: SEARCH_PATH, body } as const;
+  const found = await gateway.json(SearchReply, asked, bench.signal);
+  expect(found).toMatchObject({ hits: [{ session: opened?.id }] });
 });
 
 test('a session ends when its target becomes one of another kind, whatever its connector says', async () => {

@@ -51,6 +51,7 @@ function open(): void {
     store,
     () => now,
     (error) => faults.push(error),
+    (kind) => kind === 'ssh',
   );
 }
 

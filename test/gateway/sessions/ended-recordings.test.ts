@@ -15,7 +15,12 @@ test('a recording that is being worked with is not opened a second time, however
   const ended = new EndedRecordings({
     store: bench.store,
     gatewayKey: () => bench.keys.gatewayKey,
-    index: new SessionIndex(store, Date.now, () => undefined),
+    index: new SessionIndex(
+      store,
+      Date.now,
+      () => undefined,
+      () => false,
+    ),
     uploadWithinSeconds: 60,
     log: collectLog().log,
     clock: Date.now,

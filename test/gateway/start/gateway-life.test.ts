@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { PATHS } from '../../../src/api/http.ts';
 import { InfoReply } from '../../../src/api/login.ts';
+import { SEARCH_WORKER } from '../../../src/connectors/search-worker-file.ts';
 import { parseGatewayConfig } from '../../../src/gateway/base/config.ts';
 import { startGateway } from '../../../src/gateway/start/start-gateway.ts';
 import { type GatewayBench, startGatewayBench } from '../gateway-bench.ts';
@@ -82,6 +83,7 @@ policy: { repository: ${bench.policy.directory}, allowedSigners: ${bench.policy.
   await expect(
     startGateway(config, {
       connectors: [],
+      searchWorker: SEARCH_WORKER,
       log: bench.log.log,
       env: process.env,
       signal: bench.signal,

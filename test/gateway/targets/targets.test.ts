@@ -1,16 +1,17 @@
 import { describe, expect, test } from 'vitest';
 import { resolvePostgresTarget } from '../../../src/connectors/postgres/gateway/resolve-target.ts';
+import type { PostgresPolicyTarget } from '../../../src/connectors/postgres/policy/target.ts';
 import { resolveSshTarget } from '../../../src/connectors/ssh/gateway/resolve-target.ts';
 import type { SshPolicyTarget } from '../../../src/connectors/ssh/policy/types.ts';
 import type { GatewayConfig } from '../../../src/gateway/base/config.ts';
 import type { TargetServices } from '../../../src/gateway/connector.ts';
 import { Targets } from '../../../src/gateway/targets/targets.ts';
-import type { PostgresPolicyTarget } from '../../../src/policy/policy.ts';
 import { Secret } from '../../../src/secret.ts';
 
 const target: PostgresPolicyTarget = {
   name: 'prod-db',
   kind: 'postgres',
+  hasStatements: true,
   description: undefined,
   addresses: [
     { host: 'a.example', port: 5432 },
@@ -78,6 +79,7 @@ describe('a server', () => {
   const server: SshPolicyTarget = {
     name: 'web-1',
     kind: 'ssh',
+    hasStatements: false,
     description: undefined,
     addresses: [{ host: 'web.example', port: 22 }],
     connectTimeoutSeconds: 3,

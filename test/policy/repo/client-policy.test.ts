@@ -19,6 +19,7 @@ import {
 } from '../../../src/policy/repo/client-policy.ts';
 import { PolicyRepo } from '../../../src/policy/repo.ts';
 import { GitFixture, MINIMAL, NEVER, type SigningKey } from '../git-fixture.ts';
+import { POLICY_CONNECTORS } from '../with-connectors.ts';
 
 async function gateway(fixture: GitFixture, key: SigningKey): Promise<PolicyRepo> {
   const repo = await PolicyRepo.open(
@@ -28,6 +29,7 @@ async function gateway(fixture: GitFixture, key: SigningKey): Promise<PolicyRepo
       branch: 'main',
       allowedSigners: key.allowed(),
       env: process.env,
+      connectors: POLICY_CONNECTORS,
     },
     NEVER,
   );

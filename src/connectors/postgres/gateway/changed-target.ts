@@ -7,13 +7,10 @@ import { isDeepStrictEqual } from 'node:util';
 import { HoopError } from '../../../errors.ts';
 import { isSameHost } from '../../../gateway/targets/target-host.ts';
 import type { Targets } from '../../../gateway/targets/targets.ts';
-import {
-  isDatabase,
-  type PolicyTarget,
-  type PostgresPolicyTarget,
-} from '../../../policy/policy.ts';
+import type { PolicyTarget } from '../../../policy/policy.ts';
 import { credentialName } from '../../../policy/principal-grant.ts';
 import type { Principal } from '../../../policy/types.ts';
+import { isDatabase, type PostgresPolicyTarget } from '../policy/target.ts';
 import type { PostgresTarget } from './types.ts';
 
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]*)-----END CERTIFICATE-----/g;

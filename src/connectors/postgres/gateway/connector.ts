@@ -13,13 +13,10 @@ import type {
 import { StoredLookupBudget } from '../../../gateway/lookups/stored-lookup-budget.ts';
 import { shownHosts } from '../../../gateway/targets/targets.ts';
 import { maskedOn } from '../../../policy/masked-columns.ts';
-import {
-  isDatabase,
-  type PolicyTarget,
-  type PostgresPolicyTarget,
-} from '../../../policy/policy.ts';
+import type { PolicyTarget } from '../../../policy/policy.ts';
 import { SqlParser } from '../policy/parser.ts';
 import { createStatementPolicy } from '../policy/statement-policy.ts';
+import { isDatabase, type PostgresPolicyTarget } from '../policy/target.ts';
 import type { StatementPolicy } from '../policy/types.ts';
 import { createCancelRegistry } from './cancel-registry.ts';
 import { changedPostgresTarget } from './changed-target.ts';

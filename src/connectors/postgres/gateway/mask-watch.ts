@@ -7,7 +7,8 @@
 import { errorFields, type Log } from '../../../gateway/base/log.ts';
 import type { TargetServices } from '../../../gateway/connector.ts';
 import { maskedColumns } from '../../../policy/masked-columns.ts';
-import { isDatabase, type Policy, type PostgresPolicyTarget } from '../../../policy/policy.ts';
+import type { Policy } from '../../../policy/policy.ts';
+import { isDatabase, type PostgresPolicyTarget } from '../policy/target.ts';
 import { resolvePostgresTarget } from './resolve-target.ts';
 import type { TargetCatalogs } from './target-catalogs.ts';
 

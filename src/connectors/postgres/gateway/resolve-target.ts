@@ -1,9 +1,9 @@
 /** From a database of the policy to where it is and how this gateway logs in there. */
 import type { TargetServices } from '../../../gateway/connector.ts';
 import { missing } from '../../../gateway/targets/targets.ts';
-import type { PostgresPolicyTarget } from '../../../policy/policy.ts';
 import { credentialName } from '../../../policy/principal-grant.ts';
 import type { Principal } from '../../../policy/types.ts';
+import type { PostgresPolicyTarget } from '../policy/target.ts';
 import type { PostgresTarget } from './types.ts';
 
 /** @throws HOOP_CONFIG when address or credential is missing: the operator's business. */

@@ -3,7 +3,7 @@
  * https://www.postgresql.org/docs/18/libpq-connect.html#LIBPQ-CONNECT-TARGET-SESSION-ATTRS
  */
 import type { Socket } from 'node:net';
-import type { SessionAttributes } from '../../../policy/policy.ts';
+import type { SessionAttributes } from '../policy/target.ts';
 import { decodeDataRow } from '../protocol/data-row.ts';
 import { BACKEND } from '../protocol/message-types.ts';
 import { encodeQuery } from '../protocol/query.ts';

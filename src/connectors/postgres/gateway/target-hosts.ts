@@ -11,7 +11,7 @@
 import { HoopError, ProtocolError } from '../../../errors.ts';
 import { networkText } from '../../../gateway/targets/network-text.ts';
 import type { TargetHost } from '../../../gateway/targets/target-host.ts';
-import type { SessionAttributes } from '../../../policy/policy.ts';
+import type { SessionAttributes } from '../policy/target.ts';
 import { ServerRefusal } from './server-refusal.ts';
 import { unfitFor } from './session-attributes.ts';
 import { targetError, tlsText } from './target-errors.ts';

@@ -6,9 +6,9 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { HoopError } from '../../../errors.ts';
 import type { TargetHost } from '../../../gateway/targets/target-host.ts';
-import type { LoginMethod } from '../../../policy/policy.ts';
 import type { Secret } from '../../../secret.ts';
 import { startupOptions } from '../policy/guards-startup.ts';
+import type { LoginMethod } from '../policy/target.ts';
 import { type Authentication, decodeAuthentication } from '../protocol/authentication.ts';
 import { decodeBackendKeyData } from '../protocol/backend-key-data.ts';
 import { type ChannelBinding, SCRAM_SHA_256_PLUS } from '../protocol/channel-binding.ts';

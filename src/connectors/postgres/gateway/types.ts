@@ -6,10 +6,10 @@ import type { ChangedRowsBudget } from '../../../gateway/changed-rows/changed-ro
 import type { LookupBudget } from '../../../gateway/lookups/lookup-budget.ts';
 import type { ClientCertificate } from '../../../gateway/targets/credential-store.ts';
 import type { TargetHost } from '../../../gateway/targets/target-host.ts';
-import type { LoginMethod, SessionAttributes } from '../../../policy/policy.ts';
 import type { Grant, Principal } from '../../../policy/types.ts';
 import type { EvidenceLine, RecordingEvent } from '../../../recording/types.ts';
 import type { Secret } from '../../../secret.ts';
+import type { LoginMethod, SessionAttributes } from '../policy/target.ts';
 import type {
   AllowedStatement,
   Catalog,

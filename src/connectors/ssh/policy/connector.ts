@@ -98,11 +98,13 @@ export const sshPolicy: PolicyConnector = {
   targetKeys: TARGET_KEYS,
   // TARGET_KEYS has let it through.
   targetFrom: (value, report) => serverFrom(value as unknown as SshTargetFile, report),
-  ruleKeys: SSH_CONDITIONS,
-  rulesFrom: (conditions, start, report) =>
-    sshRuleFrom(conditions, start, report).map(withDescription),
-  everything: (start) => withDescription({ ...start, ...ALL_ON_SERVERS }),
-  warnings: sshWarnings,
+  rules: {
+    ruleKeys: SSH_CONDITIONS,
+    rulesFrom: (conditions, start, report) =>
+      sshRuleFrom(conditions, start, report).map(withDescription),
+    everything: (start) => withDescription({ ...start, ...ALL_ON_SERVERS }),
+    warnings: sshWarnings,
+  },
 };
 
 function withDescription(rule: SshRule): SshRule {
